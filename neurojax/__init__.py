@@ -1,0 +1,47 @@
+"""neurojax: masked models of neural population spiking activity across animals, in JAX.
+
+Names below are imported on first use (PEP 562), so `import neurojax` costs nothing and loads
+neither jax nor numpy.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from neurojax.data.sessions import Dataset, open_dataset, open_session, write_session
+    from neurojax.errors import InputError
+    from neurojax.types import Batch, Session
+
+__version__ = "0.1.0"
+__all__ = [
+    "Batch",
+    "Dataset",
+    "InputError",
+    "Session",
+    "__version__",
+    "open_dataset",
+    "open_session",
+    "write_session",
+]
+
+_HOME = {
+    "Batch": "neurojax.types",
+    "Dataset": "neurojax.data.sessions",
+    "InputError": "neurojax.errors",
+    "Session": "neurojax.types",
+    "open_dataset": "neurojax.data.sessions",
+    "open_session": "neurojax.data.sessions",
+    "write_session": "neurojax.data.sessions",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'neurojax' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value  # the next access finds it without this function
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

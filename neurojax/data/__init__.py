@@ -1,0 +1,1 @@
+"""Recordings on the host: formats, conversion and batches. Imports numpy, scipy and grain only."""

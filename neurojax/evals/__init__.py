@@ -1,0 +1,1 @@
+"""Evaluation: tasks, baselines, scores and the report. Receives functions and parameters, never models."""

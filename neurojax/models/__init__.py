@@ -1,0 +1,1 @@
+"""Modules from counts to log-rates: stitcher, tokenizer, transformer, heads."""

@@ -1,0 +1,92 @@
+"""The ground every test stands on: eight virtual CPU devices, strict shapes, no network."""
+
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+if "jax" in sys.modules:
+    raise RuntimeError(
+        "jax was imported before tests/conftest.py could ask for eight devices; find the plugin"
+    )
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
+    os.environ["XLA_FLAGS"] = (
+        f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8".strip()
+    )
+
+import jax  # noqa: E402  (the environment above is read at import)
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+_CHECKOUT = Path(__file__).resolve().parent.parent
+_COMPILATION_CACHE = pytest.StashKey[str]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compiles equal programs once per test run; the folder is new for every run.
+
+    It is set in the configuration, not in the environment: jax does not write an entry
+    atomically, and tests kill their child processes.
+    """
+    parent = config.cache.mkdir("compiled") if hasattr(config, "cache") else None
+    folder = tempfile.mkdtemp(dir=parent)
+    config.stash[_COMPILATION_CACHE] = folder
+    jax.config.update("jax_compilation_cache_dir", folder)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(config.stash.get(_COMPILATION_CACHE, ""), ignore_errors=True)
+
+
+_LOCAL_HOSTS = frozenset({None, "", "localhost", "127.0.0.1", "::1", "0.0.0.0", "::", socket.gethostname()})
+
+
+class NetworkBlockedError(RuntimeError):
+    """A test tried to leave the machine."""
+
+
+def _refuse_remote(host: str | bytes | None) -> None:
+    name = host.decode() if isinstance(host, bytes) else host
+    if name not in _LOCAL_HOSTS and not str(name).startswith("127."):
+        raise NetworkBlockedError(
+            f"tests use no network, but something asked for {name!r}; put the data in the test"
+        )
+
+
+def _guarded(method):
+    """Wraps a socket method whose last argument is the address."""
+
+    def call(self, *args):
+        if self.family != socket.AF_UNIX:
+            _refuse_remote(args[-1][0])
+        return method(self, *args)
+
+    return call
+
+
+def _guarded_lookup(lookup):
+    def call(host, *args, **kwargs):
+        _refuse_remote(host)
+        return lookup(host, *args, **kwargs)
+
+    return call
+
+
+for _name in ("connect", "connect_ex", "sendto"):
+    setattr(socket.socket, _name, _guarded(getattr(socket.socket, _name)))
+socket.getaddrinfo = _guarded_lookup(socket.getaddrinfo)
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """Folder of the real recordings; the test is skipped where there is none."""
+    root = Path(os.environ.get("NEUROJAX_DATA") or _CHECKOUT.parent / "shared" / "data")
+    if not root.is_dir():
+        pytest.skip(f"no recordings at {root}; set NEUROJAX_DATA to the folder that holds them")
+    return root

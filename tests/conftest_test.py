@@ -1,0 +1,69 @@
+"""What conftest.py promises to every other test."""
+
+import os
+import socket
+import subprocess
+import sys
+import textwrap
+import warnings
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+@pytest.mark.skipif(os.environ.get("JAX_PLATFORMS") != "cpu", reason="virtual devices exist on the CPU only")
+def test_eight_cpu_devices():
+    assert jax.device_count() == 8
+
+
+def test_silent_rank_promotion_is_an_error():
+    with pytest.raises(ValueError, match="rank_promotion"):
+        jnp.zeros((3, 2)) + jnp.zeros(2)
+
+
+def test_warnings_are_errors():
+    with pytest.raises(UserWarning):
+        warnings.warn("seen", UserWarning, stacklevel=1)
+
+
+@pytest.mark.parametrize("method", ["connect", "connect_ex", "sendto"])
+def test_the_network_is_out_of_reach(method):
+    address = ("192.0.2.1", 80)
+    with socket.socket(type=socket.SOCK_DGRAM) as outward, pytest.raises(RuntimeError, match="no network"):
+        getattr(outward, method)(*([b"", address] if method == "sendto" else [address]))
+
+
+def test_names_are_not_looked_up():
+    with pytest.raises(RuntimeError, match="no network"):
+        socket.create_connection(("example.com", 80), timeout=1)
+
+
+def test_loopback_stays_open():
+    with socket.socket() as server, socket.socket() as client:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        client.connect(server.getsockname())
+        assert client.getpeername() == server.getsockname()
+
+
+def test_missing_recordings_are_a_skip_that_names_the_variable(tmp_path):
+    (tmp_path / "conftest.py").write_text((CHECKOUT / "tests" / "conftest.py").read_text())
+    (tmp_path / "some_test.py").write_text(
+        textwrap.dedent("""
+            def test_reads(data_root):
+                raise AssertionError("must not run")
+        """)
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", str(tmp_path)],
+        env={**os.environ, "NEUROJAX_DATA": str(tmp_path / "absent")},
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 skipped" in done.stdout and "NEUROJAX_DATA" in done.stdout
