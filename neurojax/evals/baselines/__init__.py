@@ -1,0 +1,63 @@
+"""What a user would pick instead of a neural network: fitted on train, tuned on validation.
+
+Two rules hold for all: a unit's own counts never enter its own prediction (in the forward task its past
+does), and only units the task leaves visible are used.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from neurojax.errors import InputError
+from neurojax.evals.baselines import mean_rate, psth, ridge
+from neurojax.evals.baselines.folds import Fitted, make_folds
+from neurojax.evals.protocols import TASKS
+from neurojax.types import TEST, Session
+
+NAMES = ("train_mean", "psth", "ridge")
+
+
+def fit_and_predict(
+    session: Session,
+    names: Sequence[str] = NAMES,
+    tasks: Sequence[str] = TASKS,
+    progress: Callable[[str], None] | None = None,
+) -> dict[str, dict[str, np.ndarray]]:
+    """Fits the named baselines to one session and predicts its test split.
+
+    Args:
+        names: of NAMES, any order.
+        tasks: of the protocol's TASKS.
+        progress: called with a line before each fit.
+
+    Returns:
+        name -> task -> float [K, T, N], expected spikes per bin of the test trials in file order, NaN where
+        the task scores nothing.
+
+    Raises:
+        InputError: an unknown name or task, a split without trials, no unit with a train spike.
+    """
+    for kind, given, known in (("baseline", names, NAMES), ("task", tasks, TASKS)):
+        for name in given:
+            if name not in known:
+                raise InputError(f"unknown {kind} {name!r}, expected one of: {', '.join(known)}")
+    folds = make_folds(session, tuple(tasks))
+    fitted: dict[str, Fitted] = {}
+    offset = psth.tuned_psth(folds)
+    for name in (name for name in NAMES if name in names):
+        if progress:
+            progress(f"session {session.session_id}: fitting {name}")
+        if name == "train_mean":
+            fitted[name] = mean_rate.fit(folds, tuple(tasks))
+        elif name == "psth":
+            fitted[name] = psth.fit(folds, tuple(tasks))
+        elif name == "ridge":
+            fitted[name] = ridge.fit(folds, tuple(tasks), offset)
+    return {name: {task: _expand(folds, task, fitted[name][task][TEST]) for task in tasks} for name in names}
+
+
+def _expand(folds, task, rates):
+    """Rates [K, T, n] of the scored units -> [K, T, N] of all, NaN outside the task's scored entries."""
+    expanded = np.full((*rates.shape[:2], folds.session.num_units), np.nan, rates.dtype)
+    expanded[:, :, folds.units] = np.where(folds.parts[TEST].scored[task], rates, np.nan)
+    return expanded

@@ -1,0 +1,140 @@
+"""What every baseline starts from: one session's splits as dense arrays over its scored units."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+from scipy.signal import lfilter
+
+from neurojax.errors import InputError
+from neurojax.evals.protocols import forward_bins, region_members, scored_entries, scored_units
+from neurojax.types import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session
+
+SMOOTHING_BINS = 2.0  # sigma of the features' Gaussian
+MEMORIES_BINS = (2.5, 12.0)  # time constants of the causal filters
+
+# task -> {VALIDATION: rates, TEST: rates}, float [K, T, n] over the scored units
+Fitted = Mapping[str, Mapping[int, np.ndarray]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Fold:
+    """One split, padded to its longest trial.
+
+    Attributes:
+        counts: float32 [K, T, n], zero where padded.
+        bin_valid: bool [K, T].
+        hidden_bins: bool [K, T], what the forward task hides.
+        scored: task -> bool [K, T, n].
+    """
+
+    counts: np.ndarray
+    bin_valid: np.ndarray
+    hidden_bins: np.ndarray
+    scored: Mapping[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Folds:
+    """The three splits of a session over its n scored units.
+
+    Attributes:
+        session: the recording.
+        units: int64 [n], positions of the scored units in the session.
+        regions: label -> int64 positions in `units`, for the known regions.
+        mean: float64 [n], spikes per bin in train.
+        parts: TRAIN, VALIDATION, TEST -> Fold.
+    """
+
+    session: Session
+    units: np.ndarray
+    regions: Mapping[str, np.ndarray]
+    mean: np.ndarray
+    parts: Mapping[int, Fold]
+
+
+def make_folds(session: Session, tasks: tuple[str, ...]) -> Folds:
+    """Raises InputError when a split is empty or no unit has a train spike."""
+    for split, name in enumerate(SPLIT_NAMES):
+        if len(session.trials_of(split)) == 0:
+            raise InputError(
+                f"session {session.session_id} has no {name} trial; baselines are fitted on train, tuned on "
+                "validation and scored on test, so convert it with a split that has all three"
+            )
+    units = np.flatnonzero(scored_units(session))
+    if len(units) == 0:
+        raise InputError(
+            f"session {session.session_id} has no unit with a spike in its train trials; check its counts"
+        )
+    parts = {}
+    for split in (TRAIN, VALIDATION, TEST):
+        trial_ids = session.trials_of(split)
+        counts, bin_valid = session.gather_trials(trial_ids)
+        scored = (
+            {} if split == TRAIN else {t: scored_entries(session, t, trial_ids)[:, :, units] for t in tasks}
+        )
+        hidden = forward_bins(session, trial_ids)
+        parts[split] = Fold(counts[:, :, units].astype(np.float32), bin_valid, hidden, scored)
+    regions = {label: np.flatnonzero(member[units]) for label, member in region_members(session).items()}
+    return Folds(session, units, regions, session.mean_counts()[units], parts)
+
+
+def padded_psth(psth: np.ndarray, num_bins: int) -> np.ndarray:
+    """PSTH [T of train, n] cut or extended (by its last bin) to [num_bins, n]."""
+    extra = max(num_bins - len(psth), 0)
+    return np.concatenate([psth, np.repeat(psth[-1:], extra, 0)])[:num_bins]
+
+
+def surplus(fold: Fold, psth: np.ndarray) -> np.ndarray:
+    """Counts minus PSTH, float32 [K, T, n], zero where padded."""
+    expected = padded_psth(psth, fold.counts.shape[1]).astype(np.float32)
+    return np.where(fold.bin_valid[:, :, None], fold.counts - expected, np.float32(0))
+
+
+def smooth(values: np.ndarray, bin_valid: np.ndarray, sigma_bins: float = SMOOTHING_BINS) -> np.ndarray:
+    """Gaussian average over the valid bins of each trial: [K, T, n] (zero where padded) -> same shape."""
+    weight = gaussian_filter1d(bin_valid.astype(np.float32), sigma_bins, axis=1, mode="constant")
+    total = gaussian_filter1d(values, sigma_bins, axis=1, mode="constant")
+    return np.where(bin_valid[:, :, None], total / np.maximum(weight, 1e-6)[:, :, None], np.float32(0))
+
+
+def trial_mean(values: np.ndarray, bin_valid: np.ndarray) -> np.ndarray:
+    """Average over the valid bins of each trial: [K, T, n] (zero where padded) -> [K, n]."""
+    return values.sum(1) / bin_valid.sum(1)[:, None].astype(np.float32)
+
+
+def exponential_filter(values: np.ndarray, memory_bins: float) -> np.ndarray:
+    """Causal running average of [K, T, n] along bins; the weight of a bin decays by 1/e per `memory_bins`."""
+    decay = np.exp(-1.0 / memory_bins)
+    coefficients = np.array([1 - decay], values.dtype), np.array([1, -decay], values.dtype)
+    return lfilter(*coefficients, values, axis=1)
+
+
+def poisson_loss(rates: np.ndarray, fold: Fold, task: str) -> float:
+    """Mean of rate - y log rate over the scored entries, nats per entry; what baselines are tuned by."""
+    scored = fold.scored[task]
+    rate, y = np.maximum(rates[scored], 1e-9), fold.counts[scored]
+    fired = y > 0
+    total = rate.sum(dtype=np.float64) - (y[fired] * np.log(rate[fired])).sum(dtype=np.float64)
+    return float(total / max(len(rate), 1))
+
+
+def choose(candidates: list, score: Callable[..., float]):
+    """The candidate with the lowest score (the first of equals; a score that is not finite never wins)."""
+    scores = [score(candidate) for candidate in candidates]
+    return candidates[int(np.argmin(np.where(np.isfinite(scores), scores, np.inf)))]
+
+
+def visible_after(folds: Folds, task: str) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Groups of (visible, scored) unit positions of a leave-out task; a scored unit never sees itself.
+
+    co_smoothing is one group of all units; inter_region one group per region with the others visible;
+    intra_region one group per region of two units or more, with itself visible.
+    """
+    everyone = np.arange(len(folds.units))
+    if task == "co_smoothing":
+        return [(everyone, everyone)]
+    if task == "inter_region":
+        return [(np.setdiff1d(everyone, members), members) for members in folds.regions.values()]
+    return [(members, members) for members in folds.regions.values() if len(members) > 1]

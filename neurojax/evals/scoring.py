@@ -1,0 +1,173 @@
+"""Predictions -> the score blocks of evaluation.json: JSON-ready, never NaN."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from neurojax import metrics
+from neurojax.errors import InputError
+from neurojax.evals.protocols import TASKS, scored_entries
+from neurojax.types import TEST, Session
+
+_SCORES = (
+    "bps_unit_mean",
+    "bps_unit_median",
+    "bps_pooled",
+    "bps_pooled_train_null",
+    "bps_unit_mean_ge1hz",
+    "d2_pooled",
+)
+_COUNTS = ("num_units_scored", "num_units_ge1hz", "num_spikes")
+
+
+def score_session(
+    session: Session, predictions: Mapping[str, np.ndarray], *, seed: int, num_boot: int = 500
+) -> dict[str, dict[str, Any]]:
+    """Scores one session's predictions under protocol `mtm` on the test split.
+
+    Args:
+        predictions: task -> float [K, T, N], expected spikes per bin, K test trials in file order, T bins of
+            the longest, N units in file order. Values outside the scored entries are ignored.
+        seed: of the bootstrap over trials; the same seed draws the same trials for every prediction.
+        num_boot: draws; 0 for no intervals.
+
+    Returns:
+        task -> block: the scores of `metrics.poisson_scores` with `<name>_se` and `<name>_ci95` (bootstrap,
+        nulls recomputed in every draw, see `metrics.bootstrap_interval`) and the counts behind them. A score
+        that cannot be computed is None, with `<name>_reason` beside it.
+
+    Raises:
+        InputError: an unknown task, a wrong shape, or no test trial.
+    """
+    return {
+        task: _score_task(session, task, rates, seed=seed, num_boot=num_boot)
+        for task, rates in predictions.items()
+    }
+
+
+def compare_session(
+    session: Session,
+    predictions: Mapping[str, np.ndarray],
+    reference: Mapping[str, np.ndarray],
+    *,
+    seed: int,
+    num_boot: int = 500,
+) -> dict[str, dict[str, Any]]:
+    """Paired differences, predictions minus reference, for the tasks both hold.
+
+    Returns:
+        task -> {score: difference, score + "_se": .., score + "_ci95": [.., ..]} for `bps_pooled`,
+        `bps_unit_mean`, `bps_unit_median`, `bps_unit_mean_ge1hz`, `d2_pooled`; None with a reason if missing.
+    """
+    blocks = {}
+    for task in (task for task in predictions if task in reference):
+        ours, reason = _task_sums(session, task, predictions[task])
+        theirs, other_reason = _task_sums(session, task, reference[task])
+        if ours is None or theirs is None:
+            blocks[task] = {"bps_pooled": None, "bps_pooled_reason": reason or f"reference: {other_reason}"}
+            continue
+        weights = metrics.bootstrap_weights(len(ours.spikes), max(num_boot, 2), seed=seed)
+        floor = metrics.RATE_FLOOR_HZ * session.bin_size_s
+        blocks[task] = {}
+        for name, (value, se, ci95) in metrics.paired_difference(ours, theirs, weights, floor).items():
+            blocks[task].update(_entry(name, value, "no unit is left to score"), **_interval(name, se, ci95))
+    return blocks
+
+
+def mean_over_sessions(sessions: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """Averages score blocks with equal weight per session.
+
+    Args:
+        sessions: session id -> task -> block of `score_session`.
+
+    Returns:
+        task -> block: each score averaged over the sessions that have it, `num_sessions` = how many have a
+        pooled score, counts summed. Errors of sessions are independent: se = sqrt(sum of squares) / n,
+        ci95 = mean +- 1.96 se; they cover the draw of trials, not of sessions or animals.
+    """
+    result: dict[str, dict[str, Any]] = {}
+    for task in TASKS:
+        blocks = [tasks[task] for tasks in sessions.values() if task in tasks]
+        if not blocks:
+            continue
+        block: dict[str, Any] = {}
+        for name in _SCORES:
+            usable = [b for b in blocks if b.get(name) is not None]
+            mean = sum(b[name] for b in usable) / len(usable) if usable else math.nan
+            block.update(_entry(name, mean, "no session has this score"))
+            errors = [b.get(f"{name}_se") for b in usable]
+            if usable and all(error is not None for error in errors):
+                se = math.sqrt(sum(error**2 for error in errors)) / len(usable)
+                block.update(_interval(name, se, (mean - 1.96 * se, mean + 1.96 * se)))
+        for name in _COUNTS:
+            block[name] = sum(b[name] for b in blocks if b.get(name) is not None)
+        block["num_sessions"] = sum(b.get("bps_pooled") is not None for b in blocks)
+        result[task] = block
+    return result
+
+
+def _score_task(session, task, rates, *, seed, num_boot):
+    sums, reason = _task_sums(session, task, rates)
+    if sums is None:
+        block = {}
+        for name in _SCORES:
+            block.update({name: None, f"{name}_reason": reason})
+        return block | dict.fromkeys(_COUNTS, 0)
+    floor = metrics.RATE_FLOOR_HZ * session.bin_size_s
+    point = metrics.poisson_scores(sums, None, floor)
+    draws = {}
+    if num_boot:
+        weights = metrics.bootstrap_weights(len(sums.spikes), num_boot, seed=seed)
+        draws = metrics.poisson_scores(sums, weights, floor)
+    block = {}
+    for name in _SCORES:
+        block.update(_entry(name, float(point[name]), _why_missing(name, point)))
+        if block[name] is not None and name in draws:
+            block.update(_interval(name, *metrics.bootstrap_interval(draws[name], block[name])))
+    return block | {name: int(point[name]) for name in _COUNTS}
+
+
+def _task_sums(session: Session, task: str, rates: np.ndarray):
+    """(PoissonSums, None), or (None, reason) where the task cannot be scored."""
+    trial_ids = session.trials_of(TEST)
+    if len(trial_ids) == 0:
+        raise InputError(
+            f"session {session.session_id} has no test trial, expected at least one; split it again"
+        )
+    counts, _ = session.gather_trials(trial_ids)
+    if np.shape(rates) != counts.shape:
+        raise InputError(
+            f"session {session.session_id}, {task}: predictions have shape {np.shape(rates)}, expected "
+            f"{counts.shape} (test trials, bins of the longest, units)"
+        )
+    scored = scored_entries(session, task, trial_ids)
+    if not scored.any():
+        region = "no known region has enough units with a train spike"
+        return None, region if task.endswith("region") else "no unit has a train spike"
+    missing = int((~np.isfinite(rates[scored])).sum())
+    if missing:
+        return None, f"{missing} of {int(scored.sum())} scored entries have no finite prediction"
+    return metrics.poisson_sums(rates, counts, session.mean_counts(), scored), None
+
+
+def _why_missing(name: str, point: Mapping[str, np.ndarray]) -> str:
+    if point["num_units_scored"] == 0:
+        return "no scored unit has a spike in the evaluated entries"
+    if name == "bps_unit_mean_ge1hz":
+        return f"no scored unit has a train rate of {metrics.RATE_FLOOR_HZ:g} Hz or more"
+    return "every scored unit has constant counts, so the null deviance is zero"
+
+
+def _entry(name: str, value: float, reason: str) -> dict[str, Any]:
+    return {name: value} if math.isfinite(value) else {name: None, f"{name}_reason": reason}
+
+
+def _interval(name: str, se: float, ci95: tuple[float, float]) -> dict[str, Any]:
+    if not math.isfinite(se):
+        reason = "fewer than two bootstrap draws can be scored"
+        return {f"{name}_{part}": None for part in ("se", "ci95")} | {
+            f"{name}_{p}_reason": reason for p in ("se", "ci95")
+        }
+    return {f"{name}_se": se, f"{name}_ci95": list(ci95)}

@@ -1,0 +1,300 @@
+"""Scores of predicted rates against counts: float64 NumPy on the host, pure functions.
+
+One set of NaN rules for all of them. A rate of NaN means "not evaluated", as does False in an
+`evaluated` mask where one is given; such an entry counts nowhere, neither in the model's loss nor in
+the null's mean. Counts are read at evaluated entries only and must be finite there. Infinite rates are
+refused, rates below 1e-9 (zero and negative ones too) are raised to 1e-9. A score that does not exist,
+such as bits per spike of a unit without a spike, is NaN; averages leave it out.
+
+Letters: K trials, T bins, N units, D bootstrap draws.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from neurojax.errors import InputError
+
+MIN_RATE = 1e-9  # expected spikes per bin
+RATE_FLOOR_HZ = 1.0  # units with a train rate of at least this enter `bps_unit_mean_ge1hz`
+_LN2 = np.log(2.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class PoissonSums:
+    """What the Poisson scores need of each trial and unit; all float64.
+
+    NLL excess = sum over the evaluated bins of (rate - y log rate) - (null - y log null), in nats.
+
+    Attributes:
+        num_entries: [K, N] evaluated bins.
+        spikes: [K, N] spikes in them.
+        null_mean: [N] spikes per bin over all evaluated entries of the unit (1 for a silent unit).
+        model_excess: [K, N] NLL excess of the model over the null_mean.
+        train_excess: [K, N] NLL excess of the train-split mean over the null_mean (NaN without one).
+        y_log_y: [K, N] sum of y log y.
+        train_mean: [N] spikes per bin in the train split (NaN when unknown).
+    """
+
+    num_entries: np.ndarray
+    spikes: np.ndarray
+    null_mean: np.ndarray
+    model_excess: np.ndarray
+    train_excess: np.ndarray
+    y_log_y: np.ndarray
+    train_mean: np.ndarray
+
+
+def poisson_sums(
+    rates: np.ndarray,
+    counts: np.ndarray,
+    train_mean: np.ndarray | None = None,
+    evaluated: np.ndarray | None = None,
+) -> PoissonSums:
+    """Reduces rates and counts over bins.
+
+    Args:
+        rates: float [K, T, N], expected spikes per bin, NaN = not evaluated.
+        counts: [K, T, N], spikes per bin.
+        train_mean: float [N], spikes per bin in the train split.
+        evaluated: bool [K, T, N], narrows the finite rates further.
+
+    Raises:
+        InputError: shapes differ, a rate is infinite, or a count at an evaluated entry is not >= 0.
+    """
+    rates, evaluated = _checked_rates(rates, counts, evaluated)
+    y = np.where(evaluated, counts, 0).astype(np.float64)  # [K, T, N]
+    if not (np.isfinite(y).all() and (y >= 0).all()):
+        raise InputError(
+            "counts hold a negative or non-finite value at an evaluated entry, expected spikes per bin"
+        )
+    num_entries, spikes = evaluated.sum(1).astype(np.float64), y.sum(1)  # [K, N]
+    total = spikes.sum(0)
+    null_mean = np.where(total > 0, total / np.maximum(num_entries.sum(0), 1), 1.0)
+    log_y = np.log(np.where(y > 0, y, 1.0))
+    if train_mean is None:
+        train_mean, train_excess = np.full(len(total), np.nan), np.full(spikes.shape, np.nan)
+    else:
+        train_mean = np.asarray(train_mean, np.float64)
+        clipped = np.broadcast_to(np.maximum(train_mean, MIN_RATE), y.shape)
+        train_excess = _nll_excess(clipped, null_mean, y, evaluated)
+    model_excess = _nll_excess(rates, null_mean, y, evaluated)
+    return PoissonSums(
+        num_entries, spikes, null_mean, model_excess, train_excess, (y * log_y).sum(1), train_mean
+    )
+
+
+def bits_per_spike(rates: np.ndarray, counts: np.ndarray, evaluated: np.ndarray | None = None) -> np.ndarray:
+    """Bits per spike of each unit over its own mean in the evaluated entries, float64 [N].
+
+    (NLL of the mean - NLL of the rates) / (ln 2 x spikes); NaN for a unit without a spike there.
+    Shapes and errors as in `poisson_sums`. Source: Pei et al. 2021 (NLB), Zhang et al. 2024 (MtM), per unit.
+    """
+    return poisson_scores(poisson_sums(rates, counts, evaluated=evaluated))["bps"]
+
+
+def poisson_d2(rates: np.ndarray, counts: np.ndarray, evaluated: np.ndarray | None = None) -> np.ndarray:
+    """1 - Poisson deviance / deviance of the evaluated mean, of each unit, float64 [N].
+
+    NaN for a unit without a spike or with constant counts. Shapes and errors as in `poisson_sums`.
+    """
+    return poisson_scores(poisson_sums(rates, counts, evaluated=evaluated))["d2"]
+
+
+def poisson_scores(
+    sums: PoissonSums, weights: np.ndarray | None = None, rate_floor: float = 0.0
+) -> dict[str, np.ndarray]:
+    """All scores built on the Poisson likelihood; nulls are recomputed under the weights.
+
+    Units without a spike (under the weights) are left out of every score, sums over units included.
+
+    Args:
+        sums: from `poisson_sums`.
+        weights: float [D, K], how often each trial counts; None = once, and the leading axis goes.
+        rate_floor: spikes per bin; `bps_unit_mean_ge1hz` is over units whose train mean reaches it.
+
+    Returns:
+        [D, N] bps, d2; [D] bps_unit_mean, bps_unit_median, bps_pooled (all units' NLL differences over all
+        their spikes), bps_pooled_train_null (null = the train mean), bps_unit_mean_ge1hz, d2_pooled
+        (1 - summed deviances / summed deviances of each unit's own null), num_units_scored, num_units_ge1hz,
+        num_spikes.
+    """
+    draws = np.ones((1, len(sums.spikes))) if weights is None else np.asarray(weights, np.float64)
+    spikes, num_entries = draws @ sums.spikes, draws @ sums.num_entries  # [D, N]
+    scored = spikes > 0
+    mean = np.where(scored, spikes / np.maximum(num_entries, 1), sums.null_mean)
+    # Relative to null_mean, so that predicting it scores exactly 0 where all weights are 1.
+    null_excess = num_entries * (mean - sums.null_mean) - spikes * np.log(mean / sums.null_mean)
+    model_excess = draws @ sums.model_excess
+    gain = np.where(scored, null_excess - model_excess, 0.0)  # nats
+    train_gain = np.where(scored, draws @ (sums.train_excess - sums.model_excess), 0.0)
+    null_deviance = np.where(scored, draws @ sums.y_log_y - spikes * np.log(mean), 0.0)  # half of it
+    null_deviance = np.where(null_deviance > 1e-12 * np.maximum(spikes, 1), null_deviance, 0.0)
+    fast = scored & (np.nan_to_num(sums.train_mean) >= rate_floor)
+    num_spikes = np.where(scored, spikes, 0.0).sum(-1)
+    bps = np.where(scored, _ratio(gain, _LN2 * spikes), np.nan)
+    scores = {
+        "bps": bps,
+        "d2": _ratio(gain, null_deviance),
+        "bps_unit_mean": _mean_where(bps, scored),
+        "bps_unit_median": _median_where(bps, scored),
+        "bps_pooled": _ratio(gain.sum(-1), _LN2 * num_spikes),
+        "bps_pooled_train_null": _ratio(train_gain.sum(-1), _LN2 * num_spikes),
+        "bps_unit_mean_ge1hz": _mean_where(bps, fast),
+        "d2_pooled": _ratio(gain.sum(-1), null_deviance.sum(-1)),
+        "num_units_scored": scored.sum(-1),
+        "num_units_ge1hz": fast.sum(-1),
+        "num_spikes": num_spikes,
+    }
+    return {name: value[0] for name, value in scores.items()} if weights is None else scores
+
+
+def bootstrap_weights(num_trials: int, num_boot: int, *, seed: int) -> np.ndarray:
+    """How often each trial is drawn in each of `num_boot` resamples with replacement, float64 [D, K]."""
+    generator = np.random.default_rng(seed)
+    return generator.multinomial(num_trials, np.full(num_trials, 1 / num_trials), size=num_boot).astype(
+        np.float64
+    )
+
+
+def bootstrap_interval(draws: np.ndarray, estimate: float) -> tuple[float, tuple[float, float]]:
+    """Standard error and 95 % interval around an estimate from [D] draws; NaN with under two finite draws.
+
+    The interval is the draws' central 95 %, shifted by (estimate - mean of the draws). Unshifted it can miss
+    the estimate: a resample repeats trials, the null's mean fits the repeats, and every draw scores lower.
+    """
+    finite = draws[np.isfinite(draws)]
+    if len(finite) < 2:
+        return float("nan"), (float("nan"), float("nan"))
+    low, high = np.percentile(finite - finite.mean(), [2.5, 97.5]) + estimate
+    return float(finite.std(ddof=1)), (float(low), float(high))
+
+
+def paired_difference(
+    sums: PoissonSums, reference: PoissonSums, weights: np.ndarray, rate_floor: float = 0.0
+) -> Mapping[str, tuple[float, float, tuple[float, float]]]:
+    """Score minus the reference's on the same entries: name -> (difference, se, ci95) over shared draws.
+
+    Raises:
+        InputError: the two do not evaluate the same entries.
+    """
+    if not (
+        np.array_equal(sums.num_entries, reference.num_entries)
+        and np.array_equal(sums.spikes, reference.spikes)
+    ):
+        raise InputError(
+            "the two predictions evaluate different entries; a paired difference needs the same ones"
+        )
+    pair = (sums, reference)
+    point, point_reference = (poisson_scores(one, None, rate_floor) for one in pair)
+    drawn, drawn_reference = (poisson_scores(one, weights, rate_floor) for one in pair)
+    result = {}
+    for name in ("bps_pooled", "bps_unit_mean", "bps_unit_median", "bps_unit_mean_ge1hz", "d2_pooled"):
+        difference = float(point[name] - point_reference[name])
+        result[name] = (difference, *bootstrap_interval(drawn[name] - drawn_reference[name], difference))
+    return result
+
+
+def r2(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Coefficient of determination of each column, float64 [N], from [samples, N] (or [N] of one column).
+
+    Rows where either is NaN are left out, column by column; NaN where fewer than two remain or the target
+    is constant.
+    """
+    predicted, target = np.asarray(predicted, np.float64), np.asarray(target, np.float64)
+    if predicted.shape != target.shape:
+        raise InputError(f"predicted has shape {predicted.shape}, target {target.shape}; they must agree")
+    usable = np.isfinite(predicted) & np.isfinite(target)
+    count = np.maximum(usable.sum(0), 1)
+    centred = np.where(usable, target - np.where(usable, target, 0.0).sum(0) / count, 0.0)
+    total = (centred**2).sum(0)
+    residual = np.where(usable, target - predicted, 0.0)
+    scale = np.where(usable, target, 0.0) ** 2
+    varies = (usable.sum(0) > 1) & (total > 1e-12 * np.maximum(scale.sum(0), 1e-300))
+    return np.where(varies, 1 - _ratio((residual**2).sum(0), np.where(varies, total, 1.0)), np.nan)
+
+
+def psth_r2(rates: np.ndarray, counts: np.ndarray, condition: np.ndarray) -> np.ndarray:
+    """R2 of the predicted peri-stimulus time histogram of each unit, float64 [N].
+
+    Rates and counts [K, T, N] are averaged over the evaluated trials of each condition (`condition`, [K],
+    any sortable labels); R2 is over the (condition, bin) cells that hold a trial.
+    """
+    rates_mean, counts_mean = _condition_means(rates, counts, condition)[:2]
+    return r2(rates_mean.reshape(-1, rates.shape[-1]), counts_mean.reshape(-1, rates.shape[-1]))
+
+
+def single_trial_r2(rates: np.ndarray, counts: np.ndarray, condition: np.ndarray) -> np.ndarray:
+    """R2 of each unit after the task PSTH is removed, float64 [N].
+
+    The condition average over the evaluated trials is subtracted from the counts, that of the rates from
+    the rates, bin by bin; cells of one trial are left out, since their residual is 0 by construction.
+    Arguments as in `psth_r2`.
+    """
+    rates_mean, counts_mean, num_trials, which = _condition_means(rates, counts, condition)
+    usable = num_trials[which] > 1  # [K, T, N]
+    predicted = np.where(usable, rates - rates_mean[which], np.nan)
+    target = np.where(usable, counts - counts_mean[which], np.nan)
+    return r2(predicted.reshape(-1, rates.shape[-1]), target.reshape(-1, rates.shape[-1]))
+
+
+def _condition_means(rates, counts, condition):
+    rates, evaluated = _checked_rates(rates, counts, None)
+    labels, which = np.unique(np.asarray(condition), return_inverse=True)
+    if which.shape != (len(rates),):
+        raise InputError(
+            f"condition has shape {which.shape}, expected one label for each of {len(rates)} trials"
+        )
+    member = (which == np.arange(len(labels))[:, None]).astype(np.float64)  # [conditions, K]
+    num_trials = np.tensordot(member, evaluated.astype(np.float64), 1)  # [conditions, T, N]
+    means = [
+        np.where(
+            num_trials > 0, _ratio(np.tensordot(member, np.where(evaluated, x, 0.0), 1), num_trials), np.nan
+        )
+        for x in (rates, counts)
+    ]
+    return *means, num_trials, which
+
+
+def _checked_rates(rates, counts, evaluated):
+    """Rates float64 raised to MIN_RATE (1 where not evaluated), and evaluated bool; both [K, T, N]."""
+    rates = np.asarray(rates, np.float64)
+    if rates.ndim != 3 or rates.shape != np.shape(counts):
+        raise InputError(
+            f"rates have shape {rates.shape}, counts {np.shape(counts)}; both must be [trials, bins, units]"
+        )
+    if evaluated is not None and np.shape(evaluated) != rates.shape:
+        raise InputError(f"evaluated has shape {np.shape(evaluated)}, rates {rates.shape}; they must agree")
+    finite = ~np.isnan(rates)
+    evaluated = finite if evaluated is None else finite & np.asarray(evaluated, bool)
+    if np.isinf(rates[evaluated]).any():
+        raise InputError(
+            "rates hold infinite values; expected finite spikes per bin, NaN where not evaluated"
+        )
+    return np.where(evaluated, np.maximum(rates, MIN_RATE), 1.0), evaluated
+
+
+def _nll_excess(rates, null_mean, y, evaluated):
+    # log of the ratio, not a difference of logs: exactly 0 where the rate equals the null
+    return np.where(evaluated, (rates - null_mean) - y * np.log(rates / null_mean), 0.0).sum(1)
+
+
+def _ratio(numerator, denominator):
+    safe = np.where(denominator > 0, denominator, 1.0)
+    return np.where(denominator > 0, numerator / safe, np.nan)
+
+
+def _mean_where(values, chosen):
+    return _ratio(np.where(chosen, values, 0.0).sum(-1), chosen.sum(-1))
+
+
+def _median_where(values, chosen):
+    ordered = np.sort(np.where(chosen, values, np.inf), axis=-1)  # [D, N], unchosen last
+    count = chosen.sum(-1)
+    low, high = np.maximum((count - 1) // 2, 0), count // 2
+    pick = [
+        np.take_along_axis(ordered, np.minimum(i, ordered.shape[-1] - 1)[:, None], -1)[:, 0]
+        for i in (low, high)
+    ]
+    return np.where(count > 0, np.where(count > 0, sum(pick) / 2, 0.0), np.nan)
