@@ -1,0 +1,111 @@
+"""A state as a table of named arrays, and orbax's part in writing and reading that table.
+
+A leaf is known by its path ("params/read_in/kernel"); orbax sees plain nested dictionaries of arrays
+and nothing of the classes of the tree. No other module knows orbax.
+"""
+
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+
+def named_leaves(tree: Any) -> dict[str, Any]:
+    """Leaves of a pytree (arrays, numbers or jax.ShapeDtypeStruct) by path, in the order of the tree.
+
+    Raises ValueError on a typed random key and on paths that are empty or not unique.
+    """
+    named, spellings = {}, set()
+    for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
+        name = jax.tree_util.keystr(path, simple=True, separator="/")
+        if isinstance(leaf, np.generic) or not hasattr(leaf, "dtype"):
+            leaf = np.asarray(leaf)
+        if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            raise ValueError(f"{name} is a typed random key; derive keys from the seed and the step instead")
+        spelling = name.replace("/", ".")  # orbax's own name of the array
+        if "" in name.split("/") or spelling in spellings:
+            raise ValueError(f"the path {name!r} is empty or not unique; rename that entry of the state")
+        spellings.add(spelling)
+        named[name] = leaf
+    return named
+
+
+def describe(named: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """name -> {"shape": [...], "dtype": "float32"}, ready for JSON."""
+    return {name: {"shape": list(leaf.shape), "dtype": str(leaf.dtype)} for name, leaf in named.items()}
+
+
+def new_writer() -> ocp.StandardCheckpointer:
+    """A writer with `wait_until_finished` and `close`; one that failed is not used again."""
+    _quieten_orbax()
+    return ocp.StandardCheckpointer()
+
+
+def start_writing(writer: ocp.StandardCheckpointer, folder: Path, named: Mapping[str, Any]) -> None:
+    """Copies the arrays to the host and writes on in the background; `folder` appears when all is written."""
+    frozen = {name: np.array(leaf) if isinstance(leaf, np.ndarray) else leaf for name, leaf in named.items()}
+    writer.save(folder, _nest(_without_empty(frozen)))
+
+
+def read_arrays(folder: Path, targets: Mapping[str, Any]) -> dict[str, Any]:
+    """Reads arrays by name.
+
+    Args:
+        folder: what `start_writing` made.
+        targets: name -> jax.ShapeDtypeStruct with a sharding (gives a jax.Array on it) or a numpy array
+            (gives a numpy array; only its shape and dtype count, so a broadcast zero will do).
+    """
+    _quieten_orbax()
+    with ocp.StandardCheckpointer() as reader:
+        found = named_leaves(reader.restore(folder, _nest(_without_empty(targets))))
+    for name, target in targets.items():
+        if name not in found:
+            zeros = np.zeros(target.shape, target.dtype)
+            found[name] = zeros if isinstance(target, np.ndarray) else jax.device_put(zeros, target.sharding)
+    return found
+
+
+def from_process_0(value: int) -> int:
+    """The same int32 on every process: what process 0 decided about files that all share."""
+    if jax.process_count() == 1:
+        return value
+    from jax.experimental import multihost_utils
+
+    return int(multihost_utils.broadcast_one_to_all(np.int32(value)))
+
+
+def one_line(error: BaseException, limit: int = 300) -> str:
+    """The message of an error from orbax on one line; of a long one, the beginning and the end."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= limit else f"{text[: limit // 3]} ... {text[-2 * limit // 3 :]}"
+
+
+def _nest(named: Mapping[str, Any]) -> dict[str, Any]:
+    """{"a/b": x} -> {"a": {"b": x}}."""
+    tree: dict[str, Any] = {}
+    for name, leaf in named.items():
+        *folders, last = name.split("/")
+        node = tree
+        for folder in folders:
+            node = node.setdefault(folder, {})
+        node[last] = leaf
+    return tree
+
+
+def _without_empty(named: Mapping[str, Any]) -> dict[str, Any]:
+    """Orbax refuses arrays of size zero; their shapes are known without it."""
+    return {name: leaf for name, leaf in named.items() if np.prod(leaf.shape, dtype=np.int64) > 0}
+
+
+def _quieten_orbax() -> None:
+    """Orbax logs pages of tracebacks through absl for one failed write; the error itself is raised too."""
+    logging.getLogger("absl").addFilter(_not_from_orbax)  # a filter added twice is there once
+
+
+def _not_from_orbax(record: logging.LogRecord) -> bool:
+    return f"{os.sep}orbax{os.sep}" not in record.pathname
