@@ -1,0 +1,311 @@
+"""Imports point one way: the table below says which part of neurojax may import which."""
+
+import ast
+import graphlib
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+# The longest matching name decides, on both sides; a leading minus takes a part out again. A new
+# part needs a line here. The tools of train see paths and arrays, never models.
+BASE = ("errors", "files")
+RECORD = (*BASE, "types", "data.binning")
+TOOLS = (
+    *("sharding", "optimizer", "checkpoint", "manifest", "restore", "state_io"),
+    *("workdir", "writer", "progress", "signals"),
+)
+STEP = (*RECORD, "masking", "losses", "metrics", "models", "data", "train", "-train.loop")
+MAY_IMPORT = {
+    "errors": (),
+    "files": ("errors",),
+    "data.binning": BASE,
+    "types": (*BASE, "data.binning"),
+    "masking": RECORD,
+    "losses": RECORD,
+    "metrics": RECORD,
+    "models": (*RECORD, "masking", "losses", "metrics", "models"),
+    "data": (*RECORD, "data"),
+    "train": STEP,
+    **{f"train.{tool}": (*BASE, *(f"train.{other}" for other in TOOLS)) for tool in TOOLS},
+    "train.settings": (*STEP, "train.loop"),  # turns a config into the loop's arguments
+    "train.loop": (*STEP, "train.loop"),
+    "evals": (*RECORD, "data", "metrics", "evals", "-evals.report"),
+    "evals.activity": (
+        *RECORD,
+        "data",
+        "metrics",
+        "evals",
+        "-evals.report",
+        "masking",
+    ),  # names the masks it asks for
+    "viz": (*RECORD, "data", "metrics", "evals", "-evals.report", "viz"),
+    "evals.report": (*RECORD, "data", "metrics", "evals", "viz"),
+    "transfer": (*STEP, "train.loop", "evals", "viz", "transfer"),
+    "scaling": (*RECORD, "data", "metrics", "train", "evals", "viz", "scaling"),
+    "commands": ("*", "-main", "-__main__"),
+    "main": ("*", "-__main__"),
+    "__main__": ("main",),
+    "": ("errors", "types", "data.sessions"),  # the package root: lazy names, spelled out for type checkers
+}
+
+# Imports inside a function that the table forbids, each with its reason.
+FUNCTION_LOCAL = {
+    ("types", "data.sessions"): "Session.from_counts and its like are doors to the constructors",
+}
+
+ARRAY_STACK = {"jax", "jaxlib", "flax", "optax", "orbax", "chex"}  # not for data: it runs in worker processes
+DATA_PACKAGES = {"numpy", "scipy", "grain"}
+OPTIONAL = {"matplotlib", "sklearn", "h5py", "pynwb", "remfile", "one", "iblatlas", "pandas"}
+
+
+class Import(NamedTuple):
+    importer: str  # module below neurojax, "" for the package root
+    target: str  # full dotted name; a submodule where the imported name is one
+    line: int
+    deferred: bool  # inside a function, or for type checkers only
+
+
+def modules_below(folder: Path) -> dict[str, str]:
+    """Dotted module name -> source of every Python file of a package; "" is the package root."""
+    sources = {}
+    for path in sorted(folder.rglob("*.py")):
+        parts = path.relative_to(folder).with_suffix("").parts
+        sources[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path.read_text()
+    return sources
+
+
+def imports_of(module: str, sources: dict[str, str], package: bool) -> Iterator[Import]:
+    """All imports of a module, the ones inside functions included."""
+
+    def visit(node: ast.AST, deferred: bool) -> Iterator[Import]:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(module, alias.name, node.lineno, deferred)
+        elif isinstance(node, ast.ImportFrom):
+            origin = node.module or ""
+            if node.level:
+                here = ["neurojax", *filter(None, module.split("."))]
+                parent = here[: len(here) - node.level + package]
+                origin = ".".join([*parent, *filter(None, [origin])])
+            for alias in node.names:
+                name = f"{origin}.{alias.name}"
+                if name == "neurojax.__version__":  # a constant of the lazy root, open to everyone
+                    continue
+                submodule = name.startswith("neurojax.") and name.removeprefix("neurojax.") in sources
+                yield Import(module, name if submodule else origin, node.lineno, deferred)
+        later = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        later |= isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+        for child in ast.iter_child_nodes(node):
+            yield from visit(child, deferred or later)
+
+    yield from visit(ast.parse(sources[module]), False)
+
+
+def all_imports(sources: dict[str, str]) -> list[Import]:
+    packages = {""} | {name.rpartition(".")[0] for name in sources}
+    return [found for module in sources for found in imports_of(module, sources, module in packages)]
+
+
+def longest_match(name: str, prefixes: Iterable[str]) -> str | None:
+    """The most specific of `prefixes` that is `name` or a package around it; "*" is around everything."""
+    matches = [p for p in prefixes if p == "*" or name == p or (p and name.startswith(p + "."))]
+    return max(matches, key=lambda prefix: 0 if prefix == "*" else len(prefix), default=None)
+
+
+def allowed(importer: str, target: str) -> bool:
+    """Whether the table lets one part of neurojax import another."""
+    rule = longest_match(importer, MAY_IMPORT)
+    if rule is None:
+        return False
+    signs = {entry.removeprefix("-"): not entry.startswith("-") for entry in MAY_IMPORT[rule]}
+    return signs.get(longest_match(target, signs), False)
+
+
+def wrong_directions(sources: dict[str, str]) -> list[str]:
+    """Imports within neurojax that the table forbids, and modules it does not know."""
+    found = [f"{name}: no line in MAY_IMPORT" for name in sources if longest_match(name, MAY_IMPORT) is None]
+    for importer, target, line, deferred in all_imports(sources):
+        root, _, part = target.partition(".")
+        local = deferred and (importer, part) in FUNCTION_LOCAL
+        if root == "neurojax" and not local and not allowed(importer, part):
+            found.append(f"{importer or '__init__'}:{line} imports {target}")
+    return found
+
+
+def reachable(start: str, sources: dict[str, str]) -> set[str]:
+    """Modules of neurojax loaded by importing those below `start`, packages around them included."""
+    edges = {}
+    for importer, target, _, deferred in all_imports(sources):
+        if target.startswith("neurojax.") and not deferred:
+            edges.setdefault(importer, set()).add(target.removeprefix("neurojax."))
+    seen, waiting = set(), [name for name in sources if longest_match(name, [start])]
+    while waiting:
+        name = waiting.pop()
+        if name and name not in seen:
+            seen.add(name)
+            waiting += [*edges.get(name, ()), name.rpartition(".")[0]]
+    return seen
+
+
+def heavy_in_data(sources: dict[str, str]) -> list[str]:
+    """Imports of the array stack by data or by what data loads, and packages outside its short list."""
+    loaded = reachable("data", sources)
+    found = []
+    for importer, target, line, deferred in all_imports(sources):
+        root = target.partition(".")[0]
+        within_data = longest_match(importer, ["data"]) is not None
+        if root in ARRAY_STACK and importer in loaded:
+            found.append(f"{importer}:{line} imports {target}, and data loads it")
+        elif (
+            within_data
+            and not deferred
+            and root not in {*DATA_PACKAGES, *sys.stdlib_module_names, "neurojax"}
+        ):
+            found.append(f"{importer}:{line} imports {target} at the top")
+    return found
+
+
+def cycle(sources: dict[str, str]) -> list[str]:
+    """Modules that import each other in a circle, empty when none do; the exceptions above are left out."""
+    edges = {module: set() for module in sources}
+    for importer, target, _, _ in all_imports(sources):
+        part = target.removeprefix("neurojax.")
+        if part in sources and part != importer and (importer, part) not in FUNCTION_LOCAL:
+            edges[importer].add(part)
+    try:
+        graphlib.TopologicalSorter(edges).prepare()
+    except graphlib.CycleError as error:
+        return error.args[1]
+    return []
+
+
+@pytest.fixture(scope="module")
+def sources() -> dict[str, str]:
+    return modules_below(CHECKOUT / "neurojax")
+
+
+def test_imports_point_one_way(sources):
+    assert wrong_directions(sources) == []
+
+
+def test_nothing_imports_in_a_circle(sources):
+    assert cycle(sources) == []
+    assert cycle({"a": "from neurojax import b", "b": "def f():\n    from neurojax.a import x"}) != []
+
+
+@pytest.mark.parametrize(
+    "importer, source",
+    [
+        ("evals.scoring", "from neurojax.models import ndt"),
+        ("evals.scoring", "from neurojax.train.step import train_step"),
+        ("evals.scoring", "from neurojax.evals import report"),
+        ("evals.scoring", "from . import report"),
+        ("evals.scoring", "def f():\n    import neurojax.models.ndt"),
+        ("train.checkpoint", "import neurojax.models.ndt as ndt"),
+        ("train.checkpoint", "from neurojax.train import step"),
+        ("train.step", "from neurojax.train.loop import run"),
+        ("types", "from neurojax.data import sessions"),
+        ("data.binning", "from neurojax.types import Session"),
+        ("data.sessions", "from neurojax import masking"),
+        ("viz", "from neurojax.evals.report import write_report"),
+        ("commands.train", "from neurojax import main"),
+        ("models.ndt", "import neurojax"),
+        ("surprise", ""),
+    ],
+)
+def test_a_wrong_import_is_found(importer, source):
+    known = dict.fromkeys(
+        [
+            "",
+            "types",
+            "masking",
+            "data.sessions",
+            "models.ndt",
+            "train.step",
+            "train.loop",
+            "evals",
+            "evals.report",
+        ],
+        "",
+    )
+    known |= {"main": "", "models": "", "train": "", "data": ""}
+    assert len(wrong_directions({**known, importer: source})) == 1
+
+
+@pytest.mark.parametrize(
+    "importer, source",
+    [
+        ("types", "def from_counts():\n    from neurojax.data import sessions"),
+        ("evals.report", "from neurojax import viz\nfrom neurojax.evals import scoring"),
+        ("train.checkpoint", "from neurojax import __version__\nfrom neurojax.train.manifest import write"),
+        ("train.loop", "from neurojax.train import step"),
+        ("commands.train", "from neurojax.models import ndt"),
+        ("main", "from neurojax.commands import train"),
+    ],
+)
+def test_a_right_import_passes(importer, source):
+    known = {
+        "": "",
+        "viz": "",
+        "data.sessions": "",
+        "evals.scoring": "",
+        "train.step": "",
+        "models.ndt": "",
+        "commands": "",
+    }
+    assert wrong_directions({**known, importer: source}) == []
+
+
+def test_data_stays_out_of_the_array_stack(sources):
+    assert heavy_in_data(sources) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"data.sessions": "import jax.numpy as jnp"},
+        {"data.sessions": "def f():\n    from flax import linen"},
+        {"data.sessions": "from neurojax.types import Session", "types": "import jax"},
+        {"data.sessions": "import h5py"},
+    ],
+)
+def test_a_heavy_import_in_data_is_found(changes):
+    assert len(heavy_in_data({"": "", "data": "", **changes})) == 1
+
+
+def test_the_package_imports_no_configs_experiments_or_tests(sources):
+    outside = {"configs", "experiments", "tests"}
+    assert [found for found in all_imports(sources) if found.target.partition(".")[0] in outside] == []
+
+
+def test_optional_packages_are_imported_inside_functions(sources):
+    at_the_top = [
+        i for i in all_imports(sources) if not i.deferred and i.target.partition(".")[0] in OPTIONAL
+    ]
+    assert at_the_top == []
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    code = (
+        "import sys, neurojax; neurojax.InputError; "
+        "print(*{'numpy', 'jax', 'flax', 'grain', 'matplotlib', 'scipy', 'rich'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=CHECKOUT, check=True
+    )
+    assert done.stdout.split() == []
+
+
+def test_public_names_resolve():
+    import neurojax
+
+    assert [name for name in neurojax.__all__ if not hasattr(neurojax, name)] == []
+    assert set(neurojax.__all__) <= set(dir(neurojax))
+    with pytest.raises(AttributeError, match="no attribute 'Sesion'"):
+        neurojax.Sesion  # noqa: B018
