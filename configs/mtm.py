@@ -1,0 +1,131 @@
+"""Multi-task masking on NDT1-stitch: size sets the shapes, preset the recipe.
+
+    neurojax train --config=configs/mtm.py:size=tiny --workdir=runs/first
+    neurojax train --config=configs/mtm.py:size=small --config.data.root=ROOT --workdir=runs/small
+
+size    tiny (first run, CPU)  small (9 short sessions, CPU)  base  paper (the released shapes)
+preset  improved (what helped, see README)  faithful (the released recipe with the correctness fixes)
+"""
+
+from ml_collections import ConfigDict
+
+SIZES = {
+    "tiny": dict(read_in_width=64, embed_width=0, width=64, num_layers=2, num_heads=4, mlp_width=128),
+    "small": dict(read_in_width=96, embed_width=0, width=192, num_layers=4, num_heads=6, mlp_width=384),
+    "base": dict(read_in_width=256, embed_width=512, width=384, num_layers=5, num_heads=6, mlp_width=768),
+    "paper": dict(read_in_width=668, embed_width=1336, width=512, num_layers=5, num_heads=8, mlp_width=1024),
+}
+NUM_STEPS = {"tiny": 900, "small": 4000, "base": 20_000, "paper": 100_000}
+PRESETS = ("improved", "faithful")
+
+
+def parse(arg: str | None) -> tuple[str, str]:
+    """`size=tiny,preset=improved` -> (size, preset); both may be left out."""
+    chosen = {"size": "tiny", "preset": "improved"}
+    allowed = {"size": tuple(SIZES), "preset": PRESETS}
+    for part in filter(None, (arg or "").split(",")):
+        key, _, value = part.partition("=")
+        if key not in chosen or value not in allowed[key]:
+            raise ValueError(
+                f"config argument {part!r}; expected size={'|'.join(SIZES)} or preset={'|'.join(PRESETS)}"
+            )
+        chosen[key] = value
+    return chosen["size"], chosen["preset"]
+
+
+def get_config(arg: str | None = None) -> ConfigDict:
+    """The whole config of a run."""
+    size, preset = parse(arg)
+    config = ConfigDict()
+    config.seed = 0
+    config.init_from = ""
+
+    config.data = ConfigDict(
+        dict(
+            root="",  # converted sessions; empty trains on the built-in synthetic animals
+            placement="host",
+            num_threads=1,
+            sessions_per_batch=2,
+            trials_per_batch=32,
+            bucket_units=256,
+            session_temperature=1.0,
+        )
+    )
+    config.model = ConfigDict(
+        SIZES[size]
+        | dict(
+            num_positions=0,
+            num_session_rows=0,
+            positions="rotary",
+            bin_mask_token=True,
+            dropout_embed=0.1,
+            dropout=0.1,
+            dropout_attention=0.0,
+            init="scaled",
+            compute_dtype="float32",
+            unroll=1,
+        )
+    )
+    config.masking = ConfigDict(
+        dict(
+            schemes="neuron,causal,intra_region,inter_region",
+            per_trial=True,
+            neuron_ratio=0.3,
+            causal_ratio=0.3,
+            causal_span_share=0.1,
+            intra_ratio=0.3,
+            temporal_ratio=0.3,
+            region_size_power=1.0,
+        )
+    )
+    config.losses = ConfigDict(dict(reduction="mean", size_power=0.0))
+    config.optimizer = ConfigDict(
+        dict(
+            learning_rate=2e-3,
+            warmup_share=0.15,
+            initial_divisor=10.0,
+            final_divisor=1e4,
+            weight_decay=0.01,
+            decay_everything=False,
+            row_weight_decay=0.01,
+            row_learning_rate_scale=1.0,
+            b1=0.9,
+            b2=0.999,
+            epsilon=1e-8,
+            clip_norm=1.0,
+        )
+    )
+    config.sharding = ConfigDict(dict(data=0, model=1, rules=()))
+    config.train = ConfigDict(
+        dict(
+            num_steps=NUM_STEPS[size],
+            log_every_steps=20,
+            save_every_steps=500,
+            validate_every_steps=100 if size == "tiny" else 250,
+            keep_checkpoints=2,
+            max_skipped_in_a_row=10,
+        )
+    )
+    config.eval = ConfigDict(
+        dict(protocol="mtm", trials_per_pass=256, num_boot=500, baselines="train_mean,psth,ridge")
+    )
+    if preset == "faithful":
+        make_faithful(config)
+    return config
+
+
+def make_faithful(config: ConfigDict) -> None:
+    """The released hyper-parameters, loss, schedule and initialisation."""
+    config.data.update(sessions_per_batch=1, trials_per_batch=16)
+    config.model.update(
+        num_session_rows=40,
+        positions="learned",
+        bin_mask_token=False,
+        dropout_embed=0.2,
+        dropout=0.4,
+        dropout_attention=0.4,
+        init="released",
+    )
+    config.masking.update(per_trial=False, causal_ratio=0.6, causal_span_share=0.0, region_size_power=0.0)
+    config.losses.update(reduction="sum")
+    config.optimizer.update(learning_rate=1e-4, decay_everything=True, clip_norm=0.0, b2=0.999)

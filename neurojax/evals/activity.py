@@ -1,0 +1,188 @@
+"""The four activity tasks, predicted by a model under test-time masking.
+
+    co_smoothing   one unit hidden, all bins; that unit predicted; every unit in turn
+    forward        the last bins of every unit hidden and predicted
+    inter_region   one region hidden and predicted; every region in turn
+    intra_region   one region visible less one unit; that unit predicted; every unit in turn
+
+Leave-one-out is batched: a pass takes (trial, unit) pairs from anywhere. Where hiding a unit only
+zeroes its counts, a unit silent in a trial is predicted by the pass that hides nothing (exact).
+
+Source: Zhang et al. 2024, section 4; evals.protocols says what is scored.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from neurojax.data import batching
+from neurojax.errors import InputError
+from neurojax.evals import protocols
+from neurojax.masking import CAUSAL, INTER_REGION, INTRA_REGION, NEURON, Masks
+from neurojax.types import TEST, Batch, Session
+
+
+class Model(Protocol):
+    """What evaluation needs of a model; `train.predictor.Predictor` is one."""
+
+    layout: batching.Layout
+    bucket_units: int
+    hides_by_zeroing: bool
+
+    def log_rates(self, batch: Batch, masks: Masks, scheme: np.ndarray) -> Any: ...
+
+    def log_rates_of_unit(self, batch: Batch, masks: Masks, scheme: np.ndarray, unit: np.ndarray) -> Any: ...
+
+
+class _Group(NamedTuple):
+    """A population whose units are left out one at a time."""
+
+    members: np.ndarray  # bool [N], visible units; all others are hidden
+    scheme: int
+
+
+def predict_session(
+    model: Model,
+    session: Session,
+    tasks: Sequence[str] = protocols.TASKS,
+    *,
+    split: int = TEST,
+    trials_per_pass: int = 256,
+    progress: Callable[[int], None] = lambda passes: None,
+) -> dict[str, np.ndarray]:
+    """Predicts every scored entry of one session's split.
+
+    Args:
+        model: with rows for the session.
+        session: the recording.
+        tasks: of protocols.TASKS.
+        split: TEST, or VALIDATION for choices.
+        trials_per_pass: trials in a forward pass; bounds memory.
+        progress: called with the number of trial passes done.
+
+    Returns:
+        task -> float32 [trials, T, N], expected spikes per bin, NaN where the protocol does not score.
+
+    Raises:
+        InputError: the model has no rows for the session, or the split has no trial.
+    """
+    if session.session_id not in model.layout.session_ids:
+        raise InputError(
+            f"session {session.session_id} is not one the model was trained on "
+            f"({len(model.layout.session_ids)} sessions); fine-tune on it first"
+        )
+    trial_ids = session.trials_of(split)
+    if not len(trial_ids):
+        raise InputError(f"session {session.session_id} has no trial to evaluate; convert it with a split")
+    passes = _Passes(model, session, trial_ids, trials_per_pass, progress)
+    visible = protocols.scored_units(session)
+    regions = {name: members for name, members in protocols.region_members(session).items()}
+    predictions = {}
+    for task in tasks:
+        scored = protocols.scored_entries(session, task, trial_ids)
+        if task == "co_smoothing":
+            log_rates = passes.leave_one_out([_Group(visible, NEURON)])
+        elif task == "forward":
+            log_rates = passes.forward(visible, protocols.forward_bins(session, trial_ids))
+        elif task == "inter_region":
+            log_rates = passes.hide_regions(visible, list(regions.values()))
+        else:
+            log_rates = passes.leave_one_out([_Group(members, INTRA_REGION) for members in regions.values()])
+        predictions[task] = np.where(scored, np.exp(log_rates), np.float32(np.nan))
+    return predictions
+
+
+class _Passes:
+    """Forward passes over one session's trials in chunks of one static shape."""
+
+    def __init__(self, model: Model, session: Session, trial_ids, trials_per_pass: int, progress):
+        self._model, self._size, self._progress = model, trials_per_pass, progress
+        number = model.layout.session_ids.index(session.session_id)
+        width = batching.padded_width(session.num_units, model.bucket_units)
+        counts, bin_valid = session.gather_trials(trial_ids)
+        num_trials, self._num_bins, self._num_units = counts.shape
+        self._counts = np.zeros((num_trials, model.layout.num_bins, width), counts.dtype)
+        self._counts[:, : self._num_bins, : self._num_units] = counts
+        self._bin_valid = np.zeros(self._counts.shape[:2], bool)
+        self._bin_valid[:, : self._num_bins] = bin_valid
+        plan = batching.Plan(np.asarray([number], np.int32), np.zeros((1, trials_per_pass), np.int32), width)
+        self._fields = batching.static_fields(model.layout, plan)
+
+    def forward(self, visible: np.ndarray, hidden_bins: np.ndarray) -> np.ndarray:
+        """Log-rates [K, T, N] with bins hidden in all units, causal prompt."""
+        trials = np.arange(len(self._counts))
+        log_rates = np.empty((len(trials), self._num_bins, self._num_units), np.float32)
+        for chunk in self._chunks(len(trials)):
+            bins = np.zeros((len(chunk), self._counts.shape[1]), bool)
+            bins[:, : self._num_bins] = hidden_bins[chunk]
+            log_rates[chunk] = self._pass(chunk, np.tile(~visible, (len(chunk), 1)), CAUSAL, bins)
+        return log_rates
+
+    def hide_regions(self, visible: np.ndarray, regions: Sequence[np.ndarray]) -> np.ndarray:
+        """Log-rates [K, T, N], each region's units from a pass that hides the whole region."""
+        num_trials = len(self._counts)
+        log_rates = np.full((num_trials, self._num_bins, self._num_units), np.nan, np.float32)
+        for chunk in self._chunks(num_trials * len(regions)):
+            region, trial = np.divmod(chunk, num_trials)
+            hidden = np.stack([~visible | regions[r] for r in region])
+            result = self._pass(trial, hidden, INTER_REGION)
+            for place, (r, k) in enumerate(zip(region, trial, strict=True)):
+                log_rates[k][:, regions[r]] = result[place][:, regions[r]]
+        return log_rates
+
+    def leave_one_out(self, groups: Sequence[_Group]) -> np.ndarray:
+        """Log-rates [K, T, N]: each group's units, each hidden in turn from the rest of its group."""
+        num_trials = len(self._counts)
+        log_rates = np.full((num_trials, self._num_bins, self._num_units), np.nan, np.float32)
+        active = self._counts[:, :, : self._num_units].any(1)  # [K, N]
+        pairs = []  # group, trial, unit
+        for number, group in enumerate(groups):
+            needed = np.broadcast_to(group.members, active.shape)
+            if self._model.hides_by_zeroing:
+                for chunk in self._chunks(num_trials):
+                    hidden = np.tile(~group.members, (len(chunk), 1))
+                    result = self._pass(chunk, hidden, group.scheme)
+                    log_rates[np.ix_(chunk, range(self._num_bins), np.flatnonzero(group.members))] = result[
+                        :, :, group.members
+                    ]
+                needed = needed & active
+            trial, unit = np.nonzero(needed)
+            pairs.append(np.stack([np.full(len(trial), number), trial, unit], axis=1))
+        pairs = np.concatenate(pairs) if pairs else np.zeros((0, 3), int)
+        for chunk in self._chunks(len(pairs)):
+            number, trial, unit = pairs[chunk].T
+            hidden = np.stack([~groups[n].members for n in number])
+            hidden[np.arange(len(chunk)), unit] = True
+            schemes = np.asarray([groups[n].scheme for n in number])
+            log_rates[trial, :, unit] = self._pass(trial, hidden, schemes, unit=unit)
+        return log_rates
+
+    def _chunks(self, total: int) -> Iterator[np.ndarray]:
+        for start in range(0, total, self._size):
+            yield np.arange(start, min(start + self._size, total))
+
+    def _pass(self, trial, hidden_units, scheme, hidden_bins=None, unit=None) -> np.ndarray:
+        """One padded forward pass: log-rates [n, T, N], or [n, T] of one unit per trial."""
+        num, missing = len(trial), self._size - len(trial)
+        trial = np.pad(trial, (0, missing))
+        hidden = np.ones((self._size, self._counts.shape[2]), bool)
+        hidden[:num, : self._num_units] = hidden_units
+        bins = np.zeros((self._size, self._counts.shape[1]), bool)
+        if hidden_bins is not None:
+            bins[:num] = hidden_bins
+        schemes = np.zeros(self._size, np.int32)
+        schemes[:num] = scheme
+        batch = self._fields._replace(
+            counts=self._counts[trial][None], bin_valid=self._bin_valid[trial][None]
+        )
+        masks = Masks(hidden[None], bins[None], hidden[None], bins[None])
+        if unit is None:
+            result = np.asarray(self._model.log_rates(batch, masks, schemes[None]))[0, :num, : self._num_bins]
+            result = result[..., : self._num_units]
+        else:
+            padded = np.pad(unit, (0, missing)).astype(np.int32)
+            result = np.asarray(self._model.log_rates_of_unit(batch, masks, schemes[None], padded))
+            result = result[:num, : self._num_bins]
+        self._progress(num)
+        return result

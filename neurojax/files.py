@@ -1,0 +1,83 @@
+"""Writing so that a killed process leaves the old file or the new one, never half of either."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from neurojax.errors import InputError
+
+
+def fsync_folder(folder: Path) -> None:
+    """Makes renames inside `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes `content` to a temporary name beside `path`, fsyncs it and renames it over `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), 0o644)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    fsync_folder(path.parent)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes strict JSON (a NaN is a defect, not a value) atomically."""
+    write_bytes(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads one JSON object; raises InputError that names the file when it is missing or damaged."""
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; check the path") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} cannot be read as JSON ({error}); restore it or remove it") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds a JSON {type(content).__name__}, expected an object; restore it or remove it")
+    return content
+
+
+def publish_folder(temporary: Path, final: Path) -> None:
+    """Fsyncs every file below `temporary`, then renames the folder to `final`, replacing what was there."""
+    for path in sorted(temporary.rglob("*")):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+    fsync_folder(temporary)
+    if final.exists():
+        retired = final.with_name(f".{final.name}.retired")
+        shutil.rmtree(retired, ignore_errors=True)
+        os.replace(final, retired)
+        os.replace(temporary, final)
+        shutil.rmtree(retired)
+    else:
+        os.replace(temporary, final)
+    fsync_folder(final.parent)
+
+
+def sha256_file(path: Path) -> str:
+    """Hex digest of a file's bytes, read in chunks."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()

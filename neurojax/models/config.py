@@ -1,0 +1,69 @@
+"""Shapes and recipe of the model, as plain fields."""
+
+import dataclasses
+
+from neurojax.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """NDT1-stitch.
+
+    Attributes:
+        read_in_width: K, channels after the per-session read-in.
+        embed_width: hidden width of the shared embedder; 0 goes straight from K to `width`.
+        width, num_layers, num_heads, mlp_width: the transformer.
+        num_positions: rows of the learned position table; 0 means the longest trial of the dataset.
+        num_session_rows: rows of the session-token table; grows to the number of sessions.
+        positions: "learned" or "rotary".
+        bin_mask_token: add a learned vector to the tokens of hidden bins, so that a hidden bin
+            does not look like a silent one.
+        dropout_embed: on all tokens before the first layer.
+        dropout: on attention output and after the MLP.
+        dropout_attention: on attention probabilities.
+        init: "released" (the reference's initialisation) or "scaled" (read-in scaled by each unit's
+            expected variability, read-out at zero around each unit's log mean rate: training starts
+            at the null model).
+        compute_dtype: "float32" or "bfloat16"; parameters, norms, softmax and loss stay float32.
+        unroll: layers unrolled per iteration of the scan; only speed changes.
+    """
+
+    read_in_width: int = 64
+    embed_width: int = 0
+    width: int = 64
+    num_layers: int = 2
+    num_heads: int = 4
+    mlp_width: int = 128
+    num_positions: int = 0
+    num_session_rows: int = 0
+    positions: str = "learned"
+    bin_mask_token: bool = True
+    dropout_embed: float = 0.1
+    dropout: float = 0.1
+    dropout_attention: float = 0.0
+    init: str = "scaled"
+    compute_dtype: str = "float32"
+    unroll: int = 1
+
+    def __post_init__(self):
+        if self.width % self.num_heads:
+            raise InputError(
+                f"model.width={self.width} is not a multiple of model.num_heads={self.num_heads}"
+            )
+        if self.positions == "rotary" and (self.width // self.num_heads) % 2:
+            raise InputError(
+                f"rotary positions need an even head width, got {self.width} / {self.num_heads}; change model.width"
+            )
+        for name, allowed in (
+            ("positions", ("learned", "rotary")),
+            ("init", ("released", "scaled")),
+            ("compute_dtype", ("float32", "bfloat16")),
+        ):
+            if getattr(self, name) not in allowed:
+                raise InputError(f"model.{name}={getattr(self, name)!r}; choose from {', '.join(allowed)}")
+        for name in ("read_in_width", "width", "num_layers", "num_heads", "mlp_width", "unroll"):
+            if getattr(self, name) < 1:
+                raise InputError(f"model.{name}={getattr(self, name)}; expected at least 1")
+        for name in ("dropout_embed", "dropout", "dropout_attention"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"model.{name}={getattr(self, name)}; expected a share in [0, 1)")

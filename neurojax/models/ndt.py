@@ -1,0 +1,142 @@
+"""NDT1-stitch assembled: read-in, tokens, context tokens, transformer, read-out.
+
+    visible counts [G, b, T, N] -> read-in [G, b, T, K] -> tokens [B, T, D]
+    [session, prompt, bin 0 .. bin T-1] -> transformer -> the T bin tokens -> log-rates [G, b, T, N]
+
+Hidden counts are zeroed before anything reads them. Under the causal scheme a bin attends to the
+context tokens and to bins up to itself, and context tokens attend to context tokens only, so
+that later counts cannot reach earlier bins through them.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from neurojax.masking import CAUSAL, PROMPTS, Masks
+from neurojax.models import stitcher
+from neurojax.models.config import ModelConfig
+from neurojax.models.tokenizer import TimeBinTokenizer
+from neurojax.models.transformer import Transformer
+from neurojax.types import Batch
+
+NUM_CONTEXT = 2  # session token, prompt token
+
+
+def attention_mask(bin_valid: jax.Array, causal: jax.Array, has_prompt: jax.Array) -> jax.Array:
+    """Which token may attend to which.
+
+    Args:
+        bin_valid: bool [B, T], padding bins are never attended to.
+        causal: bool [B], trials under the causal scheme.
+        has_prompt: bool [B], False hides the prompt token (temporal baseline).
+
+    Returns:
+        bool [B, 1, L, L], query x key, L = 2 + T; every token may attend to itself.
+    """
+    batch, num_bins = bin_valid.shape
+    length = NUM_CONTEXT + num_bins
+    context_valid = jnp.stack([jnp.ones_like(has_prompt), has_prompt], axis=1)  # [B, 2]
+    key_valid = jnp.concatenate([context_valid, bin_valid], axis=1)[:, None, :]  # [B, 1, L]
+    place = jnp.maximum(jnp.arange(length) - (NUM_CONTEXT - 1), 0)  # 0 for context, 1 .. T for bins
+    not_later = place[None, :] <= place[:, None]  # [L, L]
+    allowed = key_valid & (~causal[:, None, None] | not_later[None])
+    return (allowed | jnp.eye(length, dtype=bool)[None])[:, None]
+
+
+class NDT(nn.Module):
+    """The shared part: everything between read-in and read-out."""
+
+    config: ModelConfig
+
+    @nn.compact
+    def __call__(
+        self, latents, session_token, scheme, hidden_bins, bin_valid, train: bool = False
+    ) -> jax.Array:
+        """Contextual states of all bins.
+
+        Args:
+            latents: [B, T, K] read-in latents.
+            session_token: float32 [B, D].
+            scheme: int32 [B], ids of masking.SCHEMES.
+            hidden_bins: bool [B, T].
+            bin_valid: bool [B, T].
+            train: applies dropout (rng "dropout").
+
+        Returns:
+            float [B, T, D] in the compute dtype.
+        """
+        config = self.config
+        dtype = jnp.dtype(config.compute_dtype)
+        batch, num_bins, _ = latents.shape
+        scale = 1.0 if config.init == "released" else 0.1
+        table = nn.initializers.normal(scale)
+
+        tokens = TimeBinTokenizer(config, name="tokenizer")(latents)  # [B, T, D]
+        if config.bin_mask_token:
+            mask_token = self.param("bin_mask_token", table, (config.width,))
+            tokens = tokens + hidden_bins[..., None] * mask_token.astype(dtype)
+        if config.positions == "learned":
+            positions = self.param("positions", table, (config.num_positions, config.width))
+            tokens = tokens + positions[:num_bins].astype(dtype)[None]
+        prompts = self.param("prompts", table, (len(PROMPTS), config.width))
+        has_prompt = scheme < len(PROMPTS)
+        prompt = prompts[jnp.minimum(scheme, len(PROMPTS) - 1)] * has_prompt[:, None]  # [B, D]
+        context = jnp.stack([session_token, prompt], axis=1).astype(dtype)  # [B, 2, D]
+        tokens = jnp.concatenate([context, tokens], axis=1)  # [B, L, D]
+
+        tokens = nn.Dropout(config.dropout_embed, deterministic=not train)(tokens)
+        allowed = attention_mask(bin_valid, scheme == CAUSAL, has_prompt)
+        places = jnp.maximum(jnp.arange(NUM_CONTEXT + num_bins) - (NUM_CONTEXT - 1), 0).astype(jnp.float32)
+        tokens = Transformer(config, name="transformer")(tokens, allowed, places, train)
+        return tokens[:, NUM_CONTEXT:].astype(dtype)  # [B, T, D]
+
+
+def init_params(key: jax.Array, config: ModelConfig) -> Any:
+    """Parameters of the shared part, float32."""
+    latents = jnp.zeros((1, config.num_positions or 2, config.read_in_width))
+    flags = jnp.zeros(latents.shape[:2], bool)
+    variables = NDT(config).init(key, latents, jnp.zeros((1, config.width)), jnp.zeros(1, int), flags, ~flags)
+    return variables["params"]
+
+
+def hidden_states(params, rows, batch: Batch, masks: Masks, scheme, config: ModelConfig, dropout_key=None):
+    """States of all bins, [G, b, T, D], reading visible counts only; see `log_rates`."""
+    dtype = jnp.dtype(config.compute_dtype)
+    visible_counts = jnp.where(masks.visible(), batch.counts, 0).astype(dtype)
+    latents = stitcher.read_in(rows, visible_counts)  # [G, b, T, K]
+    groups, trials, num_bins, _ = latents.shape
+    flat = lambda array: array.reshape((groups * trials,) + array.shape[2:])  # noqa: E731  [G, b, ...] -> [B, ...]
+    hidden = NDT(config).apply(
+        {"params": params},
+        flat(latents),
+        jnp.repeat(rows["session_token"], trials, axis=0),
+        flat(scheme),
+        flat(masks.hidden_bins),
+        flat(batch.bin_valid),
+        train=dropout_key is not None,
+        rngs=None if dropout_key is None else {"dropout": dropout_key},
+    )
+    return hidden.reshape(groups, trials, num_bins, -1)
+
+
+def log_rates(
+    params, rows, batch: Batch, masks: Masks, scheme, config: ModelConfig, dropout_key=None
+) -> jax.Array:
+    """Log-rates of all entries.
+
+    Args:
+        params: from `init_params`.
+        rows: from `stitcher.gather_rows`.
+        batch: counts [G, b, T, N] and validity.
+        masks: what is hidden.
+        scheme: int32 [G, b], selects prompt token and attention span.
+        config: shapes.
+        dropout_key: PRNG key; None means evaluation.
+
+    Returns:
+        float32 [G, b, T, N], log of the expected spikes per bin.
+    """
+    hidden = hidden_states(params, rows, batch, masks, scheme, config, dropout_key)
+    return stitcher.read_out(rows, hidden)

@@ -1,0 +1,105 @@
+"""Per-session read-in and read-out as flat tables addressed by row.
+
+All units of all sessions share one table, so that a dataset is one array to shard, save and
+extend; a batch gathers the rows of its G sessions once. Rows belong to (session, unit) by name,
+see `data.batching.Layout`: two sessions of equal size never share a row.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+
+from neurojax.models.config import ModelConfig
+from neurojax.types import Batch
+
+# name -> which of a batch's row indices addresses the table
+TABLE_ROWS = {
+    "read_in": "unit",  # [U, K]
+    "read_out": "unit",  # [U, D]
+    "read_out_bias": "unit",  # [U]
+    "read_in_bias": "session",  # [S, K]
+    "session_token": "session",  # [S', D], S' = max(S, num_session_rows)
+}
+
+
+def init_tables(
+    key: jax.Array, config: ModelConfig, units_per_session: jax.Array, mean_counts: jax.Array
+) -> dict[str, jax.Array]:
+    """Initial tables, float32.
+
+    Args:
+        key: PRNG key.
+        config: widths and `init`.
+        units_per_session: int [S].
+        mean_counts: float [U], each unit's mean spikes per bin in the train split, positive.
+
+    Returns:
+        the tables of TABLE_ROWS.
+    """
+    num_units, num_sessions = len(mean_counts), len(units_per_session)
+    keys = jax.random.split(key, 5)
+    shape_in, shape_out = (num_units, config.read_in_width), (num_units, config.width)
+    fan_in = jnp.repeat(units_per_session, units_per_session, total_repeat_length=num_units)[:, None]
+    token_rows = max(num_sessions, config.num_session_rows)
+    tokens = jax.random.normal(keys[4], (token_rows, config.width))
+    if config.init == "released":  # uniform in +-1/sqrt(fan in), weights and biases
+        bound_out = 1 / math.sqrt(config.width)
+        bound_bias = (1 / jnp.sqrt(units_per_session))[:, None]
+        return {
+            "read_in": jax.random.uniform(keys[0], shape_in, minval=-1) / jnp.sqrt(fan_in),
+            "read_out": jax.random.uniform(keys[1], shape_out, minval=-bound_out, maxval=bound_out),
+            "read_out_bias": jax.random.uniform(keys[2], (num_units,), minval=-bound_out, maxval=bound_out),
+            "read_in_bias": bound_bias
+            * jax.random.uniform(keys[3], (num_sessions, config.read_in_width), minval=-1),
+            "session_token": tokens,
+        }
+    return {
+        "read_in": jax.random.normal(keys[0], shape_in) / jnp.sqrt(fan_in * mean_counts[:, None]),
+        "read_out": jnp.zeros(shape_out),
+        "read_out_bias": jnp.log(mean_counts),
+        "read_in_bias": jnp.zeros((num_sessions, config.read_in_width)),
+        "session_token": 0.1 * tokens,
+    }
+
+
+def row_index(name: str, batch: Batch) -> jax.Array:
+    """Rows of table `name` that a batch touches: int32 [G, N] for units, [G] for sessions."""
+    return batch.unit_row if TABLE_ROWS[name] == "unit" else batch.session_id
+
+
+def gather_rows(tables: dict[str, jax.Array], batch: Batch) -> dict[str, jax.Array]:
+    """The rows of a batch's sessions, [G, N, ...] and [G, ...]; padding reads zeros."""
+    return {
+        name: table.at[row_index(name, batch)].get(mode="fill", fill_value=0)
+        for name, table in tables.items()
+    }
+
+
+def read_in(rows: dict[str, jax.Array], visible_counts: jax.Array) -> jax.Array:
+    """Visible counts float [G, b, T, N] (hidden entries zero) -> latents [G, b, T, K]."""
+    weights = rows["read_in"].astype(visible_counts.dtype)
+    bias = rows["read_in_bias"].astype(visible_counts.dtype)
+    return jnp.einsum("gbtn,gnk->gbtk", visible_counts, weights) + bias[:, None, None]
+
+
+def read_out(rows: dict[str, jax.Array], hidden: jax.Array) -> jax.Array:
+    """Hidden states [G, b, T, D] -> log-rates float32 [G, b, T, N], log spikes per bin."""
+    log_rates = jnp.einsum("gbtd,gnd->gbtn", hidden, rows["read_out"].astype(hidden.dtype))
+    return log_rates.astype(jnp.float32) + rows["read_out_bias"][:, None, None]
+
+
+def read_out_one_unit(rows: dict[str, jax.Array], hidden: jax.Array, unit: jax.Array) -> jax.Array:
+    """Log-rates of one unit per trial.
+
+    Args:
+        rows: gathered rows of one group (G = 1).
+        hidden: [1, b, T, D].
+        unit: int32 [b], column of each trial's unit.
+
+    Returns:
+        float32 [b, T].
+    """
+    weights = rows["read_out"][0, unit].astype(hidden.dtype)  # [b, D]
+    log_rates = jnp.einsum("btd,bd->bt", hidden[0], weights).astype(jnp.float32)
+    return log_rates + rows["read_out_bias"][0, unit][:, None]

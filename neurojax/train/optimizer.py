@@ -1,0 +1,152 @@
+"""AdamW: optax for the shared parameters, touched rows only for the stitcher tables.
+
+A dense optimiser would decay the weights and moments of sessions that are absent from a batch; a
+model with one module per session would not. So each row keeps its own step count (bias
+correction), and a row that a batch does not touch stays bit-equal.
+"""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from neurojax.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizerConfig:
+    """Attributes:
+    learning_rate: peak.
+    warmup_share: share of the steps spent warming up from learning_rate / initial_divisor.
+    initial_divisor, final_divisor: cosine from learning_rate / initial_divisor over the peak down
+        to learning_rate / (initial_divisor * final_divisor).
+    weight_decay: decoupled, times the learning rate.
+    decay_everything: also decay biases, norms and embeddings (the released recipe).
+    row_weight_decay: for the stitcher's weight rows.
+    row_learning_rate_scale: times learning_rate for the stitcher tables.
+    b1, b2, epsilon: Adam.
+    clip_norm: global norm over shared parameters and touched rows; 0 is off.
+    """
+
+    learning_rate: float = 1e-3
+    warmup_share: float = 0.15
+    initial_divisor: float = 10.0
+    final_divisor: float = 1e4
+    weight_decay: float = 0.01
+    decay_everything: bool = False
+    row_weight_decay: float = 0.01
+    row_learning_rate_scale: float = 1.0
+    b1: float = 0.9
+    b2: float = 0.999
+    epsilon: float = 1e-8
+    clip_norm: float = 1.0
+
+    def __post_init__(self):
+        if not self.learning_rate > 0:
+            raise InputError(f"optimizer.learning_rate={self.learning_rate}; expected a positive number")
+        if self.clip_norm < 0:
+            raise InputError(f"optimizer.clip_norm={self.clip_norm}; expected 0 (off) or a positive norm")
+
+
+class RowMoments(NamedTuple):
+    """Adam's state for tables: same shapes as the tables, one count per row."""
+
+    mean: dict[str, jax.Array]
+    second: dict[str, jax.Array]
+    count: dict[str, jax.Array]  # int32 [rows]
+
+
+def schedule(config: OptimizerConfig, num_steps: int) -> optax.Schedule:
+    """One-cycle cosine: step -> learning rate."""
+    if num_steps < 4:
+        return optax.constant_schedule(config.learning_rate)
+    return optax.cosine_onecycle_schedule(
+        num_steps, config.learning_rate, config.warmup_share, config.initial_divisor, config.final_divisor
+    )
+
+
+def _is_weight(path, leaf) -> bool:
+    """Matrices of Dense layers: decayed. Biases, norms, embedding tables: not."""
+    return getattr(path[-1], "key", "") == "kernel"
+
+
+def dense_transform(config: OptimizerConfig) -> optax.GradientTransformation:
+    """AdamW of the shared parameters for a learning rate of one; the step scales it."""
+    mask = (
+        None if config.decay_everything else (lambda tree: jax.tree_util.tree_map_with_path(_is_weight, tree))
+    )
+    return optax.chain(
+        optax.scale_by_adam(config.b1, config.b2, config.epsilon),
+        optax.add_decayed_weights(config.weight_decay, mask),
+    )
+
+
+def init_rows(tables: dict[str, jax.Array]) -> RowMoments:
+    """Zero moments."""
+    zeros = lambda: {name: jnp.zeros_like(table) for name, table in tables.items()}  # noqa: E731
+    return RowMoments(
+        zeros(), zeros(), {name: jnp.zeros(len(table), jnp.int32) for name, table in tables.items()}
+    )
+
+
+def update_rows(
+    gradients: dict[str, jax.Array],
+    moments: RowMoments,
+    tables: dict[str, jax.Array],
+    index: dict[str, jax.Array],
+    learning_rate: jax.Array,
+    apply: jax.Array,
+    config: OptimizerConfig,
+) -> tuple[dict[str, jax.Array], RowMoments]:
+    """One AdamW step on the rows a batch touched.
+
+    Args:
+        gradients: per table, with respect to the gathered rows [*index.shape, ...].
+        moments, tables: full size.
+        index: per table int32 [G, N] or [G]; rows must be distinct; an index past the end is dropped.
+        learning_rate: float32, already at this step.
+        apply: bool; False leaves everything as it was (non-finite guard).
+        config: betas, decay.
+
+    Returns:
+        (tables, moments), rows outside `index` bit-equal.
+    """
+    tables, mean, second, count = dict(tables), dict(moments.mean), dict(moments.second), dict(moments.count)
+    learning_rate = learning_rate * config.row_learning_rate_scale
+    for name, gradient in gradients.items():
+        rows = index[name]
+
+        def read(array, rows=rows):
+            return array.at[rows].get(mode="fill", fill_value=0)
+
+        def write(array, old, new, rows=rows):
+            return array.at[rows].set(jnp.where(apply, new, old), mode="drop")
+
+        old, old_mean, old_second, old_count = (
+            read(tables[name]),
+            read(mean[name]),
+            read(second[name]),
+            read(count[name]),
+        )
+        new_mean = config.b1 * old_mean + (1 - config.b1) * gradient
+        new_second = config.b2 * old_second + (1 - config.b2) * gradient**2
+        new_count = old_count + 1
+        steps = new_count.astype(jnp.float32).reshape(new_count.shape + (1,) * (gradient.ndim - rows.ndim))
+        direction = (new_mean / (1 - config.b1**steps)) / (
+            jnp.sqrt(new_second / (1 - config.b2**steps)) + config.epsilon
+        )
+        if config.decay_everything or name in ("read_in", "read_out"):
+            direction = direction + config.row_weight_decay * old
+        tables[name] = write(tables[name], old, old - learning_rate * direction)
+        mean[name] = write(mean[name], old_mean, new_mean)
+        second[name] = write(second[name], old_second, new_second)
+        count[name] = write(count[name], old_count, new_count)
+    return tables, RowMoments(mean, second, count)
+
+
+def clip_scale(gradients: Any, max_norm: float) -> tuple[jax.Array, jax.Array]:
+    """(norm, factor): the global norm of a gradient tree and what brings it to at most `max_norm`."""
+    norm = optax.global_norm(gradients)
+    return norm, jnp.minimum(1.0, max_norm / jnp.maximum(norm, 1e-12)) if max_norm else jnp.ones(())

@@ -1,0 +1,90 @@
+"""From a plain config to the typed records that the rooms take."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from neurojax import masking
+from neurojax.data.batching import BatchingConfig
+from neurojax.data.sessions import Dataset
+from neurojax.errors import InputError
+from neurojax.models.config import ModelConfig
+from neurojax.train.loop import LoopConfig
+from neurojax.train.optimizer import OptimizerConfig
+from neurojax.train.step import Recipe
+
+
+def _build(kind, block: str, values: Mapping[str, Any]):
+    """kind(**values), where a wrong key or type is the config's fault."""
+    names = kind._fields if hasattr(kind, "_fields") else [field.name for field in dataclasses.fields(kind)]
+    unknown = sorted(set(values) - set(names))
+    if unknown:
+        raise InputError(f"config.{block}.{unknown[0]} is not known; choose from {', '.join(sorted(names))}")
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise InputError(f"config.{block}: {error}") from None
+
+
+def model_config(config: Mapping[str, Any], dataset: Dataset) -> ModelConfig:
+    """The model block; an unset num_positions becomes the dataset's longest trial."""
+    longest = int(max(session.trial_num_bins.max() for session in dataset.sessions))
+    model = _build(ModelConfig, "model", config["model"])
+    if not model.num_positions:
+        return dataclasses.replace(model, num_positions=longest)
+    if model.positions == "learned" and model.num_positions < longest:
+        raise InputError(
+            f"model.num_positions={model.num_positions}, but the longest trial has {longest} bins; "
+            "set it to 0 (as many as needed) or convert with a shorter window"
+        )
+    return model
+
+
+def masking_config(config: Mapping[str, Any]) -> masking.MaskingConfig:
+    """The masking block; schemes may be a comma-separated string (the command line's spelling)."""
+    values = dict(config["masking"])
+    schemes = values["schemes"]
+    values["schemes"] = tuple(schemes.split(",") if isinstance(schemes, str) else schemes)
+    result = _build(masking.MaskingConfig, "masking", values)
+    unknown = [name for name in result.schemes if name not in masking.SCHEMES]
+    if unknown or not result.schemes:
+        raise InputError(f"masking.schemes={result.schemes}; choose from {', '.join(masking.SCHEMES)}")
+    for name in ("neuron_ratio", "causal_ratio", "intra_ratio", "temporal_ratio"):
+        if not 0 < getattr(result, name) <= 1:
+            raise InputError(f"masking.{name}={getattr(result, name)}; expected a share in (0, 1]")
+    return result
+
+
+def recipe(config: Mapping[str, Any], dataset: Dataset) -> Recipe:
+    """What is learned."""
+    loss = config["losses"]
+    if loss["reduction"] not in ("sum", "mean"):
+        raise InputError(f"losses.reduction={loss['reduction']!r}; choose 'sum' or 'mean'")
+    if config["train"]["num_steps"] < 1:
+        raise InputError(f"train.num_steps={config['train']['num_steps']}; expected at least 1")
+    if not 0 <= config["seed"] < 2**32:
+        raise InputError(f"seed={config['seed']}; expected a number from 0 to 2**32 - 1")
+    return Recipe(
+        seed=config["seed"],
+        num_steps=config["train"]["num_steps"],
+        model=model_config(config, dataset),
+        masking=masking_config(config),
+        optimizer=_build(OptimizerConfig, "optimizer", config["optimizer"]),
+        loss_reduction=loss["reduction"],
+        loss_size_power=loss["size_power"],
+    )
+
+
+def batching_config(config: Mapping[str, Any]) -> BatchingConfig:
+    """What a batch is."""
+    names = [field.name for field in dataclasses.fields(BatchingConfig)]
+    return _build(BatchingConfig, "data", {name: config["data"][name] for name in names})
+
+
+def loop_config(config: Mapping[str, Any]) -> LoopConfig:
+    """How a run is driven."""
+    values = {name: value for name, value in config["train"].items() if name != "num_steps"}
+    values |= {name: config["data"][name] for name in ("placement", "num_threads")}
+    values |= {"mesh_data": config["sharding"]["data"], "mesh_model": config["sharding"]["model"]}
+    rules = tuple((pattern, tuple(axes)) for pattern, axes in config["sharding"]["rules"])
+    return _build(LoopConfig, "train", values | {"rules": rules})

@@ -1,0 +1,81 @@
+"""Where arrays live: a ("data", "model") mesh and rules (path regex, axis names)."""
+
+import re
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from neurojax.errors import InputError
+
+AXES = ("data", "model")
+Rule = tuple[str, tuple[str | None, ...]]
+
+
+def make_mesh(data: int, model: int, devices: Sequence[jax.Device] | None = None) -> Mesh:
+    """A mesh of data x model devices; data=0 takes all that `model` leaves.
+
+    Raises:
+        InputError: the product does not match the devices.
+    """
+    devices = list(jax.devices() if devices is None else devices)
+    if model < 1 or data < 0 or len(devices) % model:
+        raise InputError(
+            f"sharding.mesh={data}x{model} does not fit {len(devices)} devices; choose divisors of it"
+        )
+    data = data or len(devices) // model
+    if data * model > len(devices):
+        raise InputError(
+            f"sharding.mesh={data}x{model} needs {data * model} devices, {len(devices)} are present"
+        )
+    return Mesh(np.asarray(devices[: data * model]).reshape(data, model), AXES)
+
+
+def path_name(path) -> str:
+    """A tree path as `params/transformer/layers/query/kernel`."""
+    return "/".join(str(getattr(key, "key", getattr(key, "name", getattr(key, "idx", key)))) for key in path)
+
+
+def state_shardings(abstract_state, mesh: Mesh, rules: Sequence[Rule]):
+    """A NamedSharding for every leaf: the first rule whose regex is found in the leaf's path.
+
+    An axis name applies to its dimension only when the mesh divides that dimension; otherwise
+    that dimension is replicated. A leaf without a matching rule is replicated.
+
+    Raises:
+        InputError: an axis name the mesh does not have, or a regex that does not compile.
+    """
+    for pattern, axes in rules:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise InputError(f"sharding.rules: {pattern!r} is not a regular expression ({error})") from None
+        for axis in axes:
+            if axis is not None and axis not in mesh.axis_names:
+                raise InputError(f"sharding.rules: {pattern!r} names axis {axis!r}, the mesh has {AXES}")
+
+    def shard(path, leaf):
+        name = path_name(path)
+        for pattern, axes in rules:
+            if re.search(pattern, name):
+                spec = [
+                    axis if axis is not None and size % mesh.shape[axis] == 0 else None
+                    for axis, size in zip(axes, leaf.shape, strict=False)
+                ]
+                return NamedSharding(mesh, PartitionSpec(*spec))
+        return NamedSharding(mesh, PartitionSpec())
+
+    return jax.tree_util.tree_map_with_path(shard, abstract_state)
+
+
+def batch_sharding(mesh: Mesh, leaf) -> NamedSharding:
+    """Trials of a group are split over the data axis; per-group fields are replicated."""
+    if np.ndim(leaf) > 2 and leaf.shape[1] % mesh.shape["data"] == 0:
+        return NamedSharding(mesh, PartitionSpec(None, "data"))
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    """The same array on every device."""
+    return NamedSharding(mesh, PartitionSpec())

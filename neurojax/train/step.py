@@ -1,0 +1,126 @@
+"""One training step and one validation step: pure functions of (state, batch)."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from neurojax import losses, masking
+from neurojax.models import ndt, stitcher
+from neurojax.models.config import ModelConfig
+from neurojax.train import optimizer
+from neurojax.train.state import TrainState
+from neurojax.types import Batch
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """What a step needs beside its arguments; hashable, hence static under jit.
+
+    Attributes:
+        seed: config.seed.
+        num_steps: length of the learning-rate schedule.
+        model, masking, optimizer: the config blocks.
+        loss_reduction, loss_size_power: see losses.reduce_loss.
+    """
+
+    seed: int
+    num_steps: int
+    model: ModelConfig
+    masking: masking.MaskingConfig
+    optimizer: optimizer.OptimizerConfig
+    loss_reduction: str = "mean"
+    loss_size_power: float = 0.0
+
+
+def train_step(state: TrainState, batch: Batch, recipe: Recipe) -> tuple[TrainState, dict[str, jax.Array]]:
+    """One gradient step; a step whose loss or gradient is not finite changes nothing but counters.
+
+    Args:
+        state: donated by the caller.
+        batch: counts [G, b, T, N].
+        recipe: static.
+
+    Returns:
+        (state, sums): sums are float32 scalars: nll_sum (nats), entries, loss, gradient_norm,
+        learning_rate, skipped (0 or 1), skipped_in_a_row.
+    """
+    key = jax.random.fold_in(jax.random.key(recipe.seed), state.step)
+    scheme_key, mask_key, dropout_key = jax.random.split(key, 3)
+    scheme = masking.sample_schemes(scheme_key, batch, recipe.masking)
+    masks = masking.draw_masks(mask_key, batch, scheme, recipe.masking)
+    rows = stitcher.gather_rows(state.tables, batch)
+
+    def loss_fn(trainable):
+        params, rows = trainable
+        log_rates = ndt.log_rates(params, rows, batch, masks, scheme, recipe.model, dropout_key)
+        nll_sum, entries = losses.masked_sums(losses.poisson_nll(log_rates, batch.counts), masks.target())
+        loss = losses.reduce_loss(nll_sum, entries, recipe.loss_reduction, recipe.loss_size_power)
+        return loss, (nll_sum.sum(), entries.sum())
+
+    (loss, (nll_sum, entries)), gradients = jax.value_and_grad(loss_fn, has_aux=True)((state.params, rows))
+    norm, factor = optimizer.clip_scale(gradients, recipe.optimizer.clip_norm)
+    finite = jnp.isfinite(loss) & jnp.isfinite(norm)
+    dense_gradients, row_gradients = jax.tree.map(lambda gradient: gradient * factor, gradients)
+
+    learning_rate = optimizer.schedule(recipe.optimizer, recipe.num_steps)(state.step)
+    direction, dense_moments = optimizer.dense_transform(recipe.optimizer).update(
+        dense_gradients, state.dense_moments, state.params
+    )
+    params = optax.apply_updates(state.params, jax.tree.map(lambda d: -learning_rate * d, direction))
+    keep = lambda new, old: jax.tree.map(lambda n, o: jnp.where(finite, n, o), new, old)  # noqa: E731
+    index = {name: stitcher.row_index(name, batch) for name in state.tables}
+    tables, row_moments = optimizer.update_rows(
+        row_gradients, state.row_moments, state.tables, index, learning_rate, finite, recipe.optimizer
+    )
+    skipped = (~finite).astype(jnp.int32)
+    new_state = TrainState(
+        step=state.step + 1,
+        params=keep(params, state.params),
+        tables=tables,
+        dense_moments=keep(dense_moments, state.dense_moments),
+        row_moments=row_moments,
+        skipped=state.skipped + skipped,
+        skipped_in_a_row=jnp.where(finite, 0, state.skipped_in_a_row + 1),
+    )
+    return new_state, {
+        "loss": loss,
+        "nll_sum": nll_sum,
+        "entries": entries,
+        "gradient_norm": norm,
+        "learning_rate": learning_rate,
+        "skipped": skipped,
+        "skipped_in_a_row": new_state.skipped_in_a_row,
+    }
+
+
+def validation_sums(
+    params, tables, null_log_rates: jax.Array, batch: Batch, index: jax.Array, scheme: int, recipe: Recipe
+) -> dict[str, jax.Array]:
+    """Likelihood of one scheme on one validation batch, under masks fixed by `index`.
+
+    Args:
+        params, tables: of the state.
+        null_log_rates: float32 [U], log of each unit's mean count in the train split.
+        batch: validation trials.
+        index: int32, number of the batch: the same masks at every call.
+        scheme: id of masking.SCHEMES; static.
+        recipe: static.
+
+    Returns:
+        float32 scalars: nll_sum and null_nll_sum (nats) and spikes over the target entries.
+    """
+    schemes = jnp.full(batch.trial_id.shape, scheme, jnp.int32)
+    key = jax.random.fold_in(jax.random.key(recipe.seed + 1), index)
+    masks = masking.draw_masks(key, batch, schemes, recipe.masking)
+    rows = stitcher.gather_rows(tables, batch)
+    log_rates = ndt.log_rates(params, rows, batch, masks, schemes, recipe.model)
+    null = null_log_rates.at[batch.unit_row].get(mode="fill", fill_value=0)[:, None, None]  # [G, 1, 1, N]
+    target = masks.target()
+    nll_sum, _ = losses.masked_sums(losses.poisson_nll(log_rates, batch.counts), target)
+    null_sum, _ = losses.masked_sums(
+        losses.poisson_nll(jnp.broadcast_to(null, log_rates.shape), batch.counts), target
+    )
+    spikes = jnp.sum(jnp.where(target, batch.counts, 0), dtype=jnp.float32)
+    return {"nll_sum": nll_sum.sum(), "null_nll_sum": null_sum.sum(), "spikes": spikes}
