@@ -1,0 +1,101 @@
+"""metrics.jsonl: one JSON object a line, appended and flushed, cut back when a run resumes."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from neurojax.errors import InputError
+from neurojax.files import write_bytes
+
+METRICS_NAME = "metrics.jsonl"
+
+
+class MetricsWriter:
+    """Appends to `<workdir>/metrics.jsonl`; first drops a line that a killed process left half-written."""
+
+    def __init__(self, workdir: Path | str):
+        self.path = Path(workdir) / METRICS_NAME
+        self._drop_torn_line()
+        self._file = self._open()
+
+    def write(self, step: int, values: Mapping[str, Any]) -> None:
+        """Writes one line; numbers may be numpy or jax scalars, NaN and infinities become null."""
+        line = json.dumps({"step": int(step), **_plain(values)}, allow_nan=False)
+        try:
+            self._file.write(line + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise InputError(f"{self.path} cannot be written ({error.strerror}); check the disk") from None
+
+    def truncate_after(self, step: int) -> None:
+        """Drops the lines of steps after `step`, which a resumed run will write again; atomic."""
+        self._file.close()
+        kept = [row for row in read_metrics(self.path.parent) if _step_of(row) <= step]
+        write_bytes(self.path, "".join(json.dumps(row) + "\n" for row in kept).encode())
+        self._file = self._open()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> "MetricsWriter":
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.close()
+
+    def _open(self):
+        try:
+            return self.path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{self.path} cannot be written ({error.strerror}); check the workdir") from None
+
+    def _drop_torn_line(self) -> None:
+        raw = self.path.read_bytes() if self.path.is_file() else b""
+        if raw and not raw.endswith(b"\n"):
+            write_bytes(self.path, raw[: raw.rfind(b"\n") + 1])
+
+
+def read_metrics(workdir: Path | str) -> list[dict[str, Any]]:
+    """Rows of metrics.jsonl, oldest first; none when there is no file, a torn last line is left out.
+
+    Raises InputError that names the line when any other is not a JSON object.
+    """
+    path = Path(workdir) / METRICS_NAME
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); check the workdir") from None
+    rows = []
+    for number, line in enumerate(raw.split(b"\n")[:-1], start=1):  # what follows the last newline is torn
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            row = None
+        if not isinstance(row, dict):
+            raise InputError(f"{path} line {number} is not a JSON object; remove that line")
+        rows.append(row)
+    return rows
+
+
+def _step_of(row: Mapping[str, Any]) -> float:
+    step = row.get("step")
+    return step if isinstance(step, int | float) else -math.inf
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if hasattr(value, "tolist"):  # numpy and jax arrays and scalars
+        value = value.tolist()
+        return _plain(value) if isinstance(value, list) else _plain_number(value)
+    return _plain_number(value)
+
+
+def _plain_number(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
