@@ -1,0 +1,134 @@
+"""Runs are compared on the sessions they share, or refused with one line."""
+
+import json
+
+import pytest
+
+from neurojax.commands.compare import compare, read_evaluation
+from neurojax.errors import InputError
+
+
+def record(scores, **changes):
+    """Evaluation from session -> pooled bits/spike (co-smoothing; forward is half of it)."""
+    sessions = {}
+    for key, value in scores.items():
+        half = None if value is None else value / 2
+        blocks = {"co_smoothing": value, "forward": half}
+        tasks = {task: {"bps_pooled": score, "bps_pooled_se": 0.01} for task, score in blocks.items()}
+        sessions[key] = {"num_units": 5, "num_test_trials": 3, "tasks": tasks, "baselines": {}}
+    fixed = {
+        "schema": 1,
+        "protocol": "mtm",
+        "protocol_hash": "p",
+        "dataset_fingerprint": "d",
+        "sessions": sessions,
+    }
+    return fixed | changes
+
+
+@pytest.fixture
+def run(tmp_path):
+    """run(name, scores, **changes) -> workdir with that evaluation."""
+
+    def write(name, scores, **changes):
+        workdir = tmp_path / name
+        workdir.mkdir()
+        (workdir / "evaluation.json").write_text(json.dumps(record(scores, **changes)))
+        return workdir
+
+    return write
+
+
+def test_means_take_the_shared_sessions_only(run, capsys):
+    first = run("first", {"a": 0.1, "b": 0.3, "only_here": 9.0})
+    second = run("second", {"b": 0.4, "a": 0.08})
+    compare([first, second])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "warning: 2 of up to 3 sessions are shared; the others are left out"
+    assert lines[1].split() == ["model", "co-smoothing", "(n=2)", "forward", "(n=2)"]
+    assert lines[2].split() == ["first", "0.200", "+-0.007", "0.100", "+-0.007"]
+    assert lines[3].split() == ["second", "0.240", "+-0.007", "0.120", "+-0.007"]
+    assert lines[6].split() == ["second", "+0.040,", "1", "of", "2", "+0.020,", "1", "of", "2"]
+
+
+def test_a_session_without_a_score_in_one_run_counts_in_none(run, capsys):
+    compare([run("first", {"a": 0.1, "b": None}), run("second", {"a": 0.2, "b": 0.9})])
+    lines = capsys.readouterr().out.splitlines()
+    assert "(n=1)" in lines[0] and "0.200" in lines[2]
+
+
+def test_no_common_score_is_a_dash(run, capsys):
+    compare([run("first", {"a": 0.1, "b": None}), run("second", {"a": None, "b": 0.9})])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split() == ["first", "-", "-"]
+
+
+def test_other_settings_and_other_data_warn(run, capsys):
+    compare([run("first", {"a": 0.1}), run("second", {"a": 0.1}, protocol_hash="q", dataset_fingerprint="e")])
+    warnings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning: ")]
+    assert len(warnings) == 2 and "protocol_hash" in warnings[0] and "dataset_fingerprint" in warnings[1]
+
+
+def test_a_page_and_a_picture_can_be_written(run, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    runs = [run("first", {"a<b>": 0.1}), run("second", {"a<b>": 0.1}, dataset_fingerprint="<i>")]
+    compare(runs, out=tmp_path / "out.html")
+    compare([runs[0] / "evaluation.json", runs[1]], out=str(tmp_path / "out.png"))
+    page = (tmp_path / "out.html").read_text()
+    assert "0.100 ±\xa00.010" in page and "data:image/png;base64," in page and "<i>" not in page
+    assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
+    assert f"comparison: {tmp_path / 'out.png'}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("second", "words"),
+    [
+        (record({"a": 0.1}, protocol="nlb"), "first: mtm, second: nlb"),
+        (record({"b": 0.1}), "share no session"),
+        (record({}), "no sessions"),
+        (record({"a": 0.1}, schema=2), "schema 2, expected 1"),
+        (record({"a": 0.1}, protocol=None), "no protocol"),
+        (
+            record({"a": 0.1}, sessions={"a": {"tasks": {"forward": 0.1}}}),
+            "malformed scores of the model in session a",
+        ),
+        (
+            record({"a": 0.1}, sessions={"a": {"tasks": {}, "baselines": {"psth": [1]}}}),
+            "malformed scores of psth",
+        ),
+        (record({"a": 0.1}, sessions={"a": {}}), "no tasks in session a"),
+        ([], "expected an object"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(run, tmp_path, second, words):
+    (tmp_path / "second").mkdir()
+    (tmp_path / "second" / "evaluation.json").write_text(json.dumps(second))
+    with pytest.raises(InputError, match=words):
+        compare([run("first", {"a": 0.1}), tmp_path / "second"])
+
+
+def test_missing_and_broken_files_are_named(run, tmp_path):
+    first = run("first", {"a": 0.1})
+    (tmp_path / "empty").mkdir()
+    for path, words in ((tmp_path / "empty", "neurojax evaluate"), (tmp_path / "nowhere", "does not exist")):
+        with pytest.raises(InputError, match=words):
+            read_evaluation(path)
+    (first / "evaluation.json").write_text('{"schema": 1,')
+    with pytest.raises(InputError, match="cannot be read as JSON"):
+        compare([first, tmp_path / "empty"])
+
+
+@pytest.mark.parametrize(
+    ("out", "words"), [("a.pdf", "neither .html nor .png"), ("no/where/a.png", "does not exist")]
+)
+def test_a_bad_target_is_refused_before_anything_is_read(tmp_path, out, words):
+    with pytest.raises(InputError, match=words):
+        compare([tmp_path / "nowhere", tmp_path / "nowhere"], out=tmp_path / out)
+
+
+def test_one_run_and_the_same_run_twice_are_refused(run):
+    first = run("first", {"a": 0.1})
+    with pytest.raises(InputError, match="two or more"):
+        compare([first])
+    with pytest.raises(InputError, match="same run twice"):
+        compare([first, first])

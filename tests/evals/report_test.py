@@ -1,0 +1,246 @@
+"""The report is one page without requests or scripts, whatever is missing and however data are named."""
+
+import html.parser
+import io
+import re
+
+import numpy as np
+import pytest
+
+pytest.importorskip("matplotlib")
+from neurojax.evals import report, tables
+from neurojax.viz import style
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+def block(value, reason="no known region has enough units"):
+    if value is None:
+        return {"bps_pooled": None, "bps_pooled_reason": reason, "d2_pooled": None, "num_units_scored": 0}
+    interval = {"bps_pooled_se": 0.01, "bps_pooled_ci95": [value - 0.02, value + 0.02]}
+    others = {
+        "bps_unit_mean": value,
+        "bps_unit_median": value,
+        "bps_pooled_train_null": value,
+        "d2_pooled": value,
+    }
+    return {"bps_pooled": value, "num_units_scored": 30, **interval, **others}
+
+
+def record(num_sessions=2, oracle=True, session_name="animal{}", **changes):
+    """A made-up evaluation of schema 1."""
+    sessions = {}
+    for index in range(num_sessions):
+        tasks = {task: block(0.3 + 0.01 * index) for task in tables.TASK_LABELS}
+        lower = {task: block(0.1) for task in tasks}
+        session = {"num_units": 32, "num_test_trials": 7, "tasks": tasks}
+        session["baselines"] = {"train_mean": {task: block(-0.01) for task in tasks}, "psth": lower}
+        if oracle:
+            session["oracle"] = {task: block(0.5) for task in tasks}
+        sessions[session_name.format(index)] = session
+    identity = {
+        "protocol_hash": "a1b2",
+        "dataset_fingerprint": "d3e4",
+        "config_hash": "c5f6",
+        "seed": 0,
+        "step": 20,
+    }
+    return {"schema": 1, "protocol": "mtm", "sessions": sessions, "mean": {}, **identity, **changes}
+
+
+def example(num_regions=3, num_bins=10, num_units=12, **changes):
+    """One session's example, as the caller of draw_figures prepares it."""
+    rng = np.random.default_rng(0)
+    rates = rng.gamma(1.0, 0.1, (num_bins, num_units))
+    names = [HOSTILE, "A$1$", "B"][:num_regions]
+    matrix = np.full((num_regions, num_regions), 0.1)
+    np.fill_diagonal(matrix, np.nan)
+    return {
+        "session_id": "animal0",
+        "bin_size_s": 0.02,
+        "counts": rng.poisson(rates),
+        "predicted": rates,
+        "true": rates,
+        "region": np.array([names[index % num_regions] for index in range(num_units)]),
+        "psth_observed": rates[None],
+        "psth_predicted": rates[None],
+        "bps_unit_model": rng.normal(0.1, 0.1, num_units),
+        "bps_unit_baseline": rng.normal(0.0, 0.1, num_units),
+        "baseline": "psth",
+        "region_matrix": matrix,
+        "regions": names,
+        "rates_reliability": (np.array([0.1, 0.2]), np.array([0.1, 0.2]), np.array([50, 50])),
+    } | changes
+
+
+METRICS = [
+    {"step": step, "time_s": 0.1 * step, "train/loss": 1.0, "train/nats_per_entry": 0.3, "trials_per_s": 90.0}
+    | ({"validation/neuron_bps_pooled": 0.1} if step % 10 == 0 else {})
+    for step in range(1, 21)
+]
+ALL = {
+    "first_look",
+    "tasks",
+    "raster",
+    "rate_maps",
+    "rates",
+    "psth",
+    "units",
+    "regions",
+    "loss",
+    "calibration",
+}
+
+
+class Page(html.parser.HTMLParser):
+    """Tags, attributes and text of a page, and whether what was opened was closed."""
+
+    VOID = {"meta", "img", "link", "br", "hr", "input"}
+
+    def __init__(self, source):
+        super().__init__()
+        self.tags, self.attributes, self.words, self.open = [], [], [], []
+        self.feed(source)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def without_pictures(source):
+    return re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]+", "", source)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A full report: folder, page source, names of the figures."""
+    workdir = tmp_path_factory.mktemp("run")
+    (workdir / "config.json").write_text('{"note": "' + HOSTILE + '"}')
+    evaluation = record()
+    evaluation["sessions"]["animal1"]["tasks"]["intra_region"] = block(None, f"region {HOSTILE} has one unit")
+    figures = report.draw_figures(evaluation, example(), METRICS)
+    lines = []
+    path = report.write_report(workdir, evaluation, figures, METRICS, lines.append)
+    assert lines == [f"report: {path}"]
+    return workdir, path.read_text(), set(figures)
+
+
+def test_every_figure_is_drawn_and_none_is_empty(written):
+    import matplotlib.image
+
+    workdir, _, names = written
+    assert names == ALL == {path.stem for path in (workdir / "figures").iterdir()}
+    for path in (workdir / "figures").iterdir():
+        pixels = matplotlib.image.imread(io.BytesIO(path.read_bytes()), format="png")[..., :3]
+        assert min(pixels.shape[:2]) >= 300 and 0.01 < (pixels.min(-1) < 0.99).mean() < 0.9, path.name
+
+
+def test_the_page_loads_nothing_and_runs_nothing(written):
+    _, source, names = written
+    page = Page(source)
+    assert not page.open
+    assert not {"script", "link", "iframe", "object", "base"} & set(page.tags)
+    loads = [value for name, value in page.attributes if name in ("src", "href", "srcset", "action", "data")]
+    assert len(loads) >= 8 and all(value.startswith("data:image/png;base64,") for value in loads)
+    rest = without_pictures(source)
+    assert "http:" not in rest and "https:" not in rest and "@import" not in rest and "url(" not in rest
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
+    assert "viewport" in source and "prefers-color-scheme: dark" in source
+
+
+def test_names_from_data_stay_text(written):
+    _, source, _ = written
+    assert "<script" not in source
+    assert "region &lt;script&gt;alert(1)&lt;/script&gt; has one unit" in source
+    hostile = record(1, session_name=HOSTILE + "{}", protocol=HOSTILE, config_hash='"><img src=x>')
+    hostile["sessions"][HOSTILE + "0"]["baselines"][HOSTILE] = {"forward": block(0.1)}
+    page = report._report(written[0], hostile, {HOSTILE: b"\x89PNG"}, [])
+    assert "<script" not in page and "<img src=x" not in page
+
+
+def test_the_page_says_what_the_numbers_are(written):
+    workdir, source, _ = written
+    words = " ".join(Page(source).words)
+    for label in (
+        *tables.TASK_LABELS.values(),
+        "PSTH",
+        "train mean",
+        "oracle",
+        "bits/spike, pooled",
+        "Null:",
+    ):
+        assert label in words
+    for fact in ("a1b2", "d3e4", "c5f6", "animal0", "animal1", "jax ", "numpy "):
+        assert fact in words
+    assert f"neurojax evaluate --workdir={workdir}" in words and "neurojax compare" in words
+    assert "0.305 ±\xa00.007" in words  # mean of 0.30 and 0.31, se 0.01 * sqrt(2) / 2
+    assert "0.300 [0.280,\xa00.320]" in words and "+0.200" in words
+    assert "2 of 2" in words and "1 of 1" in words  # the null of one session leaves one to compare
+    assert "61 %" in words  # 0.305 of the oracle's 0.5
+    assert "None" not in words and "nan" not in words.split()
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "examples", "expected"),
+    [
+        (record(1, oracle=False), None, {"tasks"}),
+        (record(0), {}, set()),
+        (record(40), None, {"tasks"}),
+        (
+            record(1),
+            example(1, true=None, psth_observed=None, bps_unit_model=None),
+            {"first_look", "tasks", "raster", "rate_maps", "calibration"},
+        ),
+        (
+            record(1, oracle=False),
+            example(true=None, region=None, region_matrix=None, rates_reliability=None),
+            {"first_look", "tasks", "raster", "rate_maps", "psth", "units"},
+        ),
+    ],
+    ids=["no example", "no session", "40 sessions", "one region", "no regions"],
+)
+def test_what_is_missing_is_left_out(tmp_path, evaluation, examples, expected):
+    figures = report.draw_figures(evaluation, examples, [])
+    assert set(figures) == expected
+    small = {name: style.png_bytes(figures[name], dpi=40) for name in expected & {"first_look", "psth"}}
+    page = Page(report.write_report(tmp_path, evaluation, small).read_text())
+    assert not page.open and page.tags.count("img") == len(small)
+    for key in evaluation["sessions"]:
+        assert key in page.words
+
+
+def test_a_record_of_nulls_does_not_crash(tmp_path):
+    evaluation = record(2)
+    for session in evaluation["sessions"].values():
+        session["tasks"] = {task: block(None) for task in session["tasks"]}
+        session["baselines"]["psth"] = None
+        session["oracle"] = {}
+    assert report.draw_figures(evaluation, None, [{"step": 1, "train/loss": None}]).keys() == {"tasks"}
+    source = report.write_report(tmp_path, evaluation, {}).read_text()
+    assert "no known region has enough units" in source and "None" not in source
+    assert "-" in report.terminal_table(evaluation)
+
+
+def test_padding_bins_of_a_short_trial_are_cut():
+    whole = example()
+    trial = {name: whole[name] for name in ("bin_size_s", "counts")} | {
+        "predicted": whole["predicted"].copy()
+    }
+    trial["predicted"][6:] = np.nan
+    figures = report.draw_figures(record(1), trial, [])
+    assert figures["raster"].axes[0].get_xlim() == (0.0, pytest.approx(6 * 0.02))
+
+
+def test_figures_may_come_as_paths(tmp_path):
+    figure, _ = style.new_figure(1, 1)
+    (tmp_path / "a.png").write_bytes(style.png_bytes(figure))
+    report.write_report(tmp_path, record(1), {"a": tmp_path / "a.png", "b": str(tmp_path / "a.png")})
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == {"a.png", "b.png"}
