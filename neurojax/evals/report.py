@@ -36,7 +36,8 @@ _CAPTIONS = {
     "colour a condition; units at fixed ranks of the mean rate, not picked.",
     "units": "Co-smoothing bits/spike of each unit, model against baseline; above the dashed line the model "
     "is better.",
-    "regions": "Bits/spike in each region predicted from another. Hatched: not scored.",
+    "regions": "Bits/spike in one region (columns) predicted from another alone (rows); on the diagonal, "
+    "where there is one, from the other units of the region itself. Hatched: not scored.",
     "loss": "Training loss (left) and bits/spike on validation trials (right).",
     "calibration": "Entries grouped by predicted count; on the dashed line predictions mean what they say.",
 }
