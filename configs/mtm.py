@@ -49,6 +49,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
             trials_per_batch=32,
             bucket_units=256,
             session_temperature=1.0,
+            synthetic=dict(num_sessions=4, num_trials=240, dynamics="lorenz"),
         )
     )
     config.model = ConfigDict(

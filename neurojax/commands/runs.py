@@ -1,6 +1,6 @@
 """A run on disk: its config, its data, its trained weights."""
 
-import functools
+import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,7 @@ from neurojax.data import synthetic
 from neurojax.data.batching import Layout
 from neurojax.data.sessions import Dataset, dataset_of, open_dataset
 from neurojax.errors import InputError
-from neurojax.files import read_json
-from neurojax.train import checkpoint, loop, settings, sharding
+from neurojax.train import checkpoint, settings, sharding, workdir
 from neurojax.train.predictor import Predictor
 
 
@@ -31,28 +30,34 @@ def load_data(config: Mapping[str, Any]) -> Dataset:
     return dataset_of(synthetic.make_sessions(synthetic.SyntheticSpec(**spec), seed=config["seed"]))
 
 
-def read_run(workdir: Path) -> dict[str, Any]:
+def read_run(folder: Path) -> dict[str, Any]:
     """config.json of a run; raises InputError when the folder is no run."""
-    path = Path(workdir) / "config.json"
-    if not path.is_file():
-        raise InputError(f"{workdir} holds no run (no config.json); give the --workdir of a `neurojax train`")
-    return read_json(path)
+    if not (folder / workdir.CONFIG_NAME).is_file():
+        raise InputError(f"{folder} holds no run (no config.json); give the --workdir of a `neurojax train`")
+    return workdir.read_config(folder)
 
 
 def load_predictor(
-    workdir: Path, config: Mapping[str, Any], dataset: Dataset, log: Callable[[str], None] = print
+    folder: Path, config: Mapping[str, Any], dataset: Dataset, log: Callable[[str], None] = print
 ) -> tuple[Predictor, dict[str, Any]]:
-    """The newest sound checkpoint of a run as a predictor, and its manifest."""
-    recipe = settings.recipe(config, dataset)
+    """The newest sound checkpoint of a run, as a predictor for a dataset's sessions, and its manifest.
+
+    Raises:
+        InputError: no checkpoint, or a session the run has no rows for.
+    """
+    arrays, manifest = checkpoint.load_arrays(folder / "checkpoints", log=log)
+    weights: dict[str, Any] = {}
+    for path, array in arrays.items():
+        *parents, name = path.split("/")
+        node = weights
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[name] = array
+    model = dataclasses.replace(settings.model_config(config, dataset), num_positions=manifest["num_bins"])
     mesh = sharding.make_mesh(config["sharding"]["data"], config["sharding"]["model"])
-    abstract = loop.abstract_state(recipe, dataset, mesh)
-    restored = checkpoint.restore_latest(Path(workdir) / "checkpoints", abstract, log=log, quarantine=False)
-    if restored is None:
-        raise InputError(f"{workdir} holds no checkpoint; run `neurojax train` with this workdir first")
-    state, manifest = restored
-    layout = Layout.of(dataset.sessions)
-    make = functools.partial(Predictor, mesh=mesh)
-    return make(state.params, state.tables, recipe.model, layout, config["data"]["bucket_units"]), manifest
+    layout = Layout.of(dataset.sessions, manifest["sessions"])
+    bucket_units = config["data"]["bucket_units"]
+    return Predictor(weights["params"], weights["tables"], model, layout, bucket_units, mesh), manifest
 
 
 def devices() -> str:

@@ -6,8 +6,9 @@ gather      the plan's counts, padded: on the host here, on the device in `train
 """
 
 import dataclasses
-from collections.abc import Sequence
-from typing import NamedTuple
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,12 +38,14 @@ class BatchingConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """Rows of the flat tables: units of session s are rows first_row[s] .. first_row[s] + units[s].
+    """Where sessions live in the flat tables: units of session s own rows first_row[s] .. first_row[s] + num_units[s].
 
     Attributes:
-        session_ids: names in table order.
-        first_row: int64 [S].
+        session_ids: names, in the order of the sessions laid out.
+        session_row: int32 [S], row in the tables of sessions.
+        first_row: int64 [S], first row in the tables of units.
         num_units: int64 [S].
+        total_units: rows of the unit tables; the index that padding holds.
         num_bins: longest trial of the dataset, the padded T.
         regions: labels in id order; unknown labels have no id.
         region_id: per session int32 [N], -1 for unknown.
@@ -50,27 +53,45 @@ class Layout:
     """
 
     session_ids: tuple[str, ...]
+    session_row: np.ndarray
     first_row: np.ndarray
     num_units: np.ndarray
+    total_units: int
     num_bins: int
     regions: tuple[str, ...]
     region_id: tuple[np.ndarray, ...]
     counts_dtype: np.dtype
 
-    @property
-    def total_units(self) -> int:
-        return int(self.num_units.sum())
-
     @classmethod
-    def of(cls, sessions: Sequence[Session]) -> "Layout":
-        """Lays out sessions in the order given."""
-        num_units = np.asarray([session.num_units for session in sessions])
+    def of(cls, sessions: Sequence[Session], table: Sequence[Mapping[str, Any]] | None = None) -> "Layout":
+        """Lays out sessions: in the order given, or where a run's `session_table` has them.
+
+        Raises:
+            InputError: a session is not in the table, or has other units there.
+        """
+        table = session_table(sessions) if table is None else table
+        rows = {entry["session_id"]: (number, entry) for number, entry in enumerate(table)}
+        starts = np.concatenate([[0], np.cumsum([entry["num_units"] for entry in table])])
+        for session in sessions:
+            if session.session_id not in rows:
+                raise InputError(
+                    f"session {session.session_id} is not among the {len(table)} the run was trained on; "
+                    "evaluate those, or fine-tune on it first"
+                )
+            if rows[session.session_id][1]["units_sha256"] != units_digest(session):
+                raise InputError(
+                    f"session {session.session_id} has other units than the one of that name in the run; "
+                    "convert it as it was, or fine-tune on it under another name"
+                )
         labels = sorted({str(label) for session in sessions for label in session.region} - UNKNOWN_REGIONS)
         ids = {label: index for index, label in enumerate(labels)}
+        places = np.asarray([rows[session.session_id][0] for session in sessions], np.int32)
         return cls(
             session_ids=tuple(session.session_id for session in sessions),
-            first_row=np.concatenate([[0], np.cumsum(num_units)[:-1]]),
-            num_units=num_units,
+            session_row=places,
+            first_row=starts[places],
+            num_units=np.asarray([session.num_units for session in sessions]),
+            total_units=int(starts[-1]),
             num_bins=int(max(session.trial_num_bins.max() for session in sessions)),
             regions=tuple(labels),
             region_id=tuple(
@@ -79,6 +100,23 @@ class Layout:
             ),
             counts_dtype=np.result_type(*(session.counts.dtype for session in sessions)),
         )
+
+
+def units_digest(session: Session) -> str:
+    """Hex digest of a session's unit names in order: who owns its rows."""
+    return hashlib.sha256("\n".join(str(name) for name in session.unit_id).encode()).hexdigest()[:16]
+
+
+def session_table(sessions: Sequence[Session]) -> list[dict[str, Any]]:
+    """What a checkpoint keeps of who owns which rows: session_id, num_units, units_sha256 in row order."""
+    return [
+        {
+            "session_id": session.session_id,
+            "num_units": session.num_units,
+            "units_sha256": units_digest(session),
+        }
+        for session in sessions
+    ]
 
 
 class Plan(NamedTuple):
@@ -160,7 +198,7 @@ def static_fields(layout: Layout, plan: Plan) -> Batch:
         unit_valid=unit_row < layout.total_units,
         region_id=region_id,
         unit_row=unit_row,
-        session_id=plan.session,
+        session_id=layout.session_row[plan.session],
         trial_id=plan.trial,
     )
 

@@ -186,3 +186,23 @@ class _Passes:
             result = result[:num, : self._num_bins]
         self._progress(num)
         return result
+
+
+def predict_from_single_regions(model: Model, session: Session, trials_per_pass: int = 256) -> dict[str, np.ndarray]:
+    """What each region alone says of all others: its units visible, everything else hidden.
+
+    No scheme trains this pattern exactly (inter-region hides one region, not all but one), so it is
+    a probe of the model, not a protocol task.
+
+    Returns:
+        source region -> float32 [test trials, T, N], expected spikes per bin of every unit; NaN for
+        units of the source itself, unknown regions and units without a train spike.
+    """
+    passes = _Passes(model, session, session.trials_of(TEST), trials_per_pass, lambda passes: None)
+    regions = protocols.region_members(session)
+    known = np.any([np.zeros(session.num_units, bool), *regions.values()], axis=0)
+    predictions = {}
+    for name, members in regions.items():
+        log_rates = passes.hide_regions(members, [known & ~members])
+        predictions[name] = np.exp(log_rates)
+    return predictions

@@ -3,27 +3,22 @@
 import dataclasses
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax import masking
 from neurojax.data import batching, pipeline
 from neurojax.data.sessions import Dataset
-from neurojax.errors import InputError
+from neurojax.errors import InputError, Interrupted
 from neurojax.train import checkpoint, flops, placement, sharding, validation
 from neurojax.train.progress import Progress
 from neurojax.train.signals import StopRequest
 from neurojax.train.state import TrainState, init_state
 from neurojax.train.step import Recipe, train_step
 from neurojax.train.writer import MetricsWriter
-
-
-class Interrupted(Exception):
-    """A signal asked the run to stop; the state was saved."""
 
 
 class Diverged(RuntimeError):
@@ -68,9 +63,16 @@ class LoopConfig:
                 raise InputError(f"train.{name}={getattr(self, name)}; expected 0 (off) or a number of steps")
 
 
-def abstract_state(recipe: Recipe, dataset: Dataset, mesh: jax.sharding.Mesh, rules=()) -> TrainState:
-    """Shapes, dtypes and shardings of the state, nothing computed."""
-    shapes = jax.eval_shape(functools.partial(_initial_state, recipe, dataset))
+def abstract_state(recipe: Recipe, units_per_session: Sequence[int], mesh: jax.sharding.Mesh, rules=()) -> TrainState:
+    """Shapes, dtypes and shardings of the state, nothing computed.
+
+    Args:
+        recipe: shapes of the model.
+        units_per_session: of every session the run has rows for, in row order.
+        mesh, rules: see train.sharding.
+    """
+    sizes = np.asarray(units_per_session)
+    shapes = jax.eval_shape(functools.partial(_initial_state, recipe, sizes, np.ones(sizes.sum(), np.float32)))
     return jax.tree.map(
         lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),
         shapes,
@@ -78,9 +80,9 @@ def abstract_state(recipe: Recipe, dataset: Dataset, mesh: jax.sharding.Mesh, ru
     )
 
 
-def _initial_state(recipe: Recipe, dataset: Dataset) -> TrainState:
-    sizes = jnp.asarray([session.num_units for session in dataset.sessions])
-    return init_state(recipe.seed, recipe.model, recipe.optimizer, sizes, jnp.asarray(train_means(dataset)))
+def _initial_state(recipe: Recipe, units_per_session, mean_counts) -> TrainState:
+    sizes, means = jnp.asarray(units_per_session), jnp.asarray(mean_counts)
+    return init_state(recipe.seed, recipe.model, recipe.optimizer, sizes, means)
 
 
 def train_means(dataset: Dataset) -> np.ndarray:
@@ -95,18 +97,24 @@ def train_means(dataset: Dataset) -> np.ndarray:
     return np.concatenate(means).astype(np.float32)
 
 
-def _batch_source(dataset, layout, planner, loop: LoopConfig, mesh) -> tuple[Callable, Callable]:
-    """(make, unpack): make(i) on the host; unpack(made) inside jit gives the Batch."""
+def _batch_source(dataset: Dataset, layout, planner, loop: LoopConfig, mesh) -> tuple[Callable, Callable, tuple]:
+    """(make, unpack, chunks): make(i) on the host; unpack(make(i), chunks) inside jit gives the Batch."""
     sessions = dataset.sessions
+
+    def gather(index):
+        return batching.gather(sessions, layout, planner.plan(index))
+
     if loop.placement == "host":
-        return (lambda index: batching.gather(sessions, layout, planner.plan(index))), (
-            lambda made, chunks: made
-        )
+        return gather, lambda batch, chunks: batch, ()
     resident = placement.place(sessions, layout, sharding=sharding.replicated(mesh))
-    make = lambda index: placement.gather_indices(sessions, layout, resident, planner.plan(index))  # noqa: E731
-    unpack = lambda made, chunks: placement.gather_on_device(chunks, layout.num_bins, *made)  # noqa: E731
-    make.chunks = resident.chunks
-    return make, unpack
+
+    def indices(index):
+        return placement.gather_indices(sessions, layout, resident, planner.plan(index))
+
+    def gather_on_device(plan, chunks):
+        return placement.gather_on_device(chunks, layout.num_bins, *plan)
+
+    return indices, gather_on_device, resident.chunks
 
 
 def train(
@@ -137,12 +145,14 @@ def train(
     layout = batching.Layout.of(dataset.sessions)
     planner = batching.Planner(dataset.sessions, batches, recipe.seed)
     mesh = sharding.make_mesh(loop.mesh_data, loop.mesh_model)
-    abstract = abstract_state(recipe, dataset, mesh, loop.rules)
+    abstract = abstract_state(recipe, layout.num_units, mesh, loop.rules)
+    places = jax.tree.map(lambda leaf: leaf.sharding, abstract)
+    mean_counts = train_means(dataset)
     checkpoints = Path(workdir) / "checkpoints"
     restored = checkpoint.restore_latest(checkpoints, abstract, log=log)
     if restored is None:
-        places = jax.tree.map(lambda leaf: leaf.sharding, abstract)
-        state = jax.jit(functools.partial(_initial_state, recipe, dataset), out_shardings=places)()
+        initial = functools.partial(_initial_state, recipe, layout.num_units)
+        state = jax.jit(initial, out_shardings=places)(mean_counts)
     else:
         state, manifest = restored
         log(f"resuming from step {manifest['step']} of {recipe.num_steps}")
@@ -151,15 +161,13 @@ def train(
         log(f"already finished: {first} steps")
         return state
 
-    make, unpack = _batch_source(dataset, layout, planner, loop, mesh)
-    chunks = getattr(make, "chunks", ())
-    places = jax.tree.map(lambda leaf: leaf.sharding, abstract)
+    make, unpack, chunks = _batch_source(dataset, layout, planner, loop, mesh)
 
     def step_of(state, made, chunks):
         return train_step(state, unpack(made, chunks), recipe)
 
     step_fn = jax.jit(step_of, donate_argnums=0, out_shardings=(places, None))
-    validate = validation.Validator(recipe, batches, layout, dataset, train_means(dataset))
+    validate = validation.Validator(recipe, batches, layout, dataset, mean_counts)
     writer = MetricsWriter(workdir)
     writer.truncate_after(first)
     interval = _Interval(recipe, loop, layout, batches)

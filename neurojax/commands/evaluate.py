@@ -1,0 +1,128 @@
+"""`neurojax evaluate`: scores a run on the four activity tasks, beside baselines and oracle, and draws it."""
+
+import functools
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from neurojax.commands import baselines as baseline_scores
+from neurojax.commands import runs
+from neurojax.data.sessions import Dataset, open_dataset
+from neurojax.errors import InputError
+from neurojax.evals import activity, examples, oracle, protocols, report, scoring
+from neurojax.evals.baselines import NAMES
+from neurojax.files import write_json
+from neurojax.train import workdir
+from neurojax.train.progress import Progress
+from neurojax.train.writer import read_metrics
+from neurojax.types import TEST, Session
+
+
+def check_settings(settings: Mapping[str, Any]) -> None:
+    """Raises InputError for an unknown protocol or baseline, or sizes that make no sense."""
+    protocols.get_protocol(settings["protocol"])
+    for name in names_of(settings["baselines"]):
+        if name not in NAMES:
+            raise InputError(f"eval.baselines names {name!r}; choose from {', '.join(NAMES)}")
+    for name, least in (("trials_per_pass", 1), ("num_boot", 0)):
+        if settings[name] < least:
+            raise InputError(f"eval.{name}={settings[name]}; expected at least {least}")
+
+
+def names_of(listed: str) -> tuple[str, ...]:
+    """`a,b` -> ("a", "b")."""
+    return tuple(name for name in listed.split(",") if name)
+
+
+def evaluate(folder: Path, *, data: Path | None = None, protocol: str | None = None, out: Path | None = None) -> None:
+    """Evaluates a run's newest checkpoint.
+
+    Args:
+        folder: the workdir of a run.
+        data: sessions to score (must be ones the run has rows for); default: those of the config.
+        protocol: default: that of the config.
+        out: where to write the scores; default <workdir>/evaluation.json with figures and report.html.
+
+    Raises:
+        InputError: no run, no checkpoint, unknown sessions or units, no test trials.
+    """
+    config = runs.read_run(Path(folder))
+    if protocol is not None:
+        config = {**config, "eval": {**config["eval"], "protocol": protocol}}
+    check_settings(config["eval"])
+    dataset = runs.load_data(config) if data is None else open_dataset(Path(data))
+    evaluate_run(Path(folder), config, dataset, out)
+
+
+def evaluate_run(folder: Path, config: Mapping[str, Any], dataset: Dataset, out: Path | None = None) -> dict[str, Any]:
+    """Predicts, scores, prints the table, writes evaluation.json (or `out`), figures and report.html."""
+    settings, seed = config["eval"], config["seed"]
+    model, manifest = runs.load_predictor(folder, config, dataset)
+    if abs(dataset.bin_size_s - manifest["bin_size_s"]) > 1e-9:
+        raise InputError(
+            f"the data have bins of {dataset.bin_size_s * 1000:g} ms, the run was trained on "
+            f"{manifest['bin_size_s'] * 1000:g} ms; convert them with --bin_ms={manifest['bin_size_s'] * 1000:g}"
+        )
+    baselines = baseline_scores.cached_scores(dataset, config["data"]["root"], folder, settings, seed)
+    start = time.monotonic()
+    sessions, example = {}, None
+    with Progress(len(dataset.sessions), "evaluating") as progress:
+        for number, session in enumerate(dataset.sessions):
+            predictions = activity.predict_session(
+                model, session, trials_per_pass=settings["trials_per_pass"]
+            )
+            score = functools.partial(scoring.score_session, session, seed=seed, num_boot=settings["num_boot"])
+            sessions[session.session_id] = {
+                "num_units": session.num_units,
+                "num_test_trials": len(session.trials_of(TEST)),
+                "tasks": score(predictions),
+                "baselines": baselines[session.session_id].scores,
+                **_ceilings(session, score),
+            }
+            if example is None:
+                source_only = activity.predict_from_single_regions(model, session, settings["trials_per_pass"])
+                example = examples.of_session(
+                    session, predictions, source_only, baselines[session.session_id].unit_scores
+                )
+            progress.update(number + 1)
+    evaluation = {
+        "schema": 1,
+        "protocol": settings["protocol"],
+        "protocol_hash": protocols.protocol_hash(settings["protocol"]),
+        "seed": seed,
+        "step": manifest["step"],
+        "dataset_fingerprint": dataset.fingerprint,
+        "config_hash": manifest["config_hash"],
+        "sessions": sessions,
+        "mean": scoring.mean_over_sessions({name: entry["tasks"] for name, entry in sessions.items()}),
+    }
+    write_json(Path(out) if out else folder / "evaluation.json", evaluation)
+    print(report.terminal_table(evaluation))
+    print(f"evaluated {len(sessions)} sessions in {time.monotonic() - start:.1f} s")
+    if out is None:
+        _draw(folder, evaluation, example)
+    return evaluation
+
+
+def _ceilings(session: Session, score: Callable) -> dict[str, Any]:
+    """Scores of what knows the truth, for synthetic sessions."""
+    if session.true_rates is None:
+        return {}
+    found = {"oracle": score(oracle.oracle_predictions(session))}
+    try:
+        found["known_dynamics_smoother"] = score(oracle.known_dynamics_smoother(session))
+    except InputError:  # its dynamics have no smoother, or the session came without its truth
+        pass
+    return found
+
+
+def _draw(folder: Path, evaluation: Mapping[str, Any], example: Mapping[str, Any]) -> None:
+    metrics = read_metrics(folder)
+    try:
+        figures = report.draw_figures(evaluation, example, metrics)
+    except ImportError:
+        print('figures need matplotlib: pip install "neurojax[viz]", then run `neurojax evaluate` again')
+        figures = {}
+    report.write_report(folder, evaluation, figures, metrics, log=print)
+

@@ -1,0 +1,50 @@
+"""`neurojax predict`: a run's predicted rates of the test trials, as arrays for other tools."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+
+from neurojax.commands import runs
+from neurojax.data.sessions import open_dataset
+from neurojax.errors import InputError
+from neurojax.evals import activity, protocols
+from neurojax.files import write_bytes
+from neurojax.train.progress import Progress
+from neurojax.types import TEST
+
+
+def predict(folder: Path, *, data: Path | None = None, out: Path, task: tuple[str, ...] | None = None) -> None:
+    """Writes <out>/<session_id>.npz for every session.
+
+    Each file holds, per task, the predicted spikes per bin float32 [test trials, bins, units], NaN
+    where not evaluated, plus trial_id, unit_id, split, bin_size_s and config_hash.
+
+    Raises:
+        InputError: no run, unknown task, unknown sessions or units, no test trials.
+    """
+    tasks = task or protocols.TASKS
+    for name in tasks:
+        if name not in protocols.TASKS:
+            raise InputError(f"task {name!r} is not known; choose from {', '.join(protocols.TASKS)}")
+    config = runs.read_run(Path(folder))
+    dataset = runs.load_data(config) if data is None else open_dataset(Path(data))
+    model, manifest = runs.load_predictor(Path(folder), config, dataset)
+    with Progress(len(dataset.sessions), "predicting") as progress:
+        for number, session in enumerate(dataset.sessions):
+            arrays = activity.predict_session(
+                model, session, tasks, trials_per_pass=config["eval"]["trials_per_pass"]
+            )
+            content = io.BytesIO()
+            np.savez_compressed(
+                content,
+                **arrays,
+                trial_id=session.trials_of(TEST),
+                unit_id=session.unit_id,
+                split=np.asarray("test"),
+                bin_size_s=np.asarray(session.bin_size_s),
+                config_hash=np.asarray(manifest["config_hash"]),
+            )
+            write_bytes(Path(out) / f"{session.session_id}.npz", content.getvalue())
+            progress.update(number + 1)
+    print(f"wrote {len(dataset.sessions)} files to {out}")

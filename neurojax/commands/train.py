@@ -1,0 +1,99 @@
+"""`neurojax train`: data, training, evaluation, report."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from neurojax.commands import evaluate, runs
+from neurojax.data import batching
+from neurojax.data.sessions import Dataset, content_sha256
+from neurojax.errors import InputError
+from neurojax.files import read_json
+from neurojax.train import flops, loop, settings, sharding, workdir
+from neurojax.types import TRAIN
+
+
+def train(
+    config: Mapping[str, Any], folder: Path, *, dry_run: bool = False, allow_dataset_change: bool = False
+) -> None:
+    """Trains a run in `folder` from where it stands, then evaluates and draws it.
+
+    Args:
+        config: plain nested dict, see configs/mtm.py.
+        folder: the workdir.
+        dry_run: print shapes, parameters and estimates; train and write nothing.
+        allow_dataset_change: go on although the data changed under the checkpoint.
+
+    Raises:
+        InputError: config, data or workdir cannot be used.
+        Interrupted: a signal stopped the run after saving.
+    """
+    dataset = runs.load_data(config)
+    recipe = settings.recipe(config, dataset)
+    batches, loop_config = settings.batching_config(config), settings.loop_config(config)
+    evaluate.check_settings(config["eval"])
+    print(describe(dataset, recipe, batches), flush=True)
+    if dry_run:
+        return
+    fingerprints = {session.session_id: content_sha256(session) for session in dataset.sessions}
+    with workdir.hold(folder):
+        notes = workdir.require_same_run(folder, config, dataset.fingerprint, fingerprints, allow_dataset_change)
+        workdir.write_config(folder, config, dataset.fingerprint, fingerprints, notes)
+        record = {
+            "config_hash": workdir.config_hash(config),
+            "dataset_fingerprint": dataset.fingerprint,
+            "bin_size_s": dataset.bin_size_s,
+            "seed": config["seed"],
+            "sessions": batching.session_table(dataset.sessions),
+            "num_bins": recipe.model.num_positions,
+            "mesh": [config["sharding"]["data"], config["sharding"]["model"]],
+            "versions": workdir.package_versions(),
+        }
+        loop.train(recipe, batches, loop_config, dataset, folder, record)
+        if _is_evaluated(folder, config, recipe.num_steps):
+            print(f"{folder} is finished and evaluated: see {folder / 'report.html'}")
+            return
+        evaluate.evaluate_run(folder, config, dataset)
+
+
+def _is_evaluated(folder: Path, config: Mapping[str, Any], num_steps: int) -> bool:
+    """Whether evaluation.json and the report belong to this config's last step."""
+    try:
+        evaluation = read_json(folder / "evaluation.json")
+    except InputError:
+        return False
+    same = evaluation.get("step") == num_steps and evaluation.get("config_hash") == workdir.config_hash(config)
+    return same and evaluation.get("protocol") == config["eval"]["protocol"] and (folder / "report.html").is_file()
+
+
+def describe(dataset: Dataset, recipe, batches: batching.BatchingConfig) -> str:
+    """What is about to be trained: data, shapes, parameters, memory, operations."""
+    sessions = dataset.sessions
+    sizes = [session.num_units for session in sessions]
+    mesh = sharding.make_mesh(1, 1, jax.devices()[:1])
+    state = loop.abstract_state(recipe, sizes, mesh)
+    count = sum(leaf.size for leaf in jax.tree.leaves((state.params, state.tables)))
+    shared = sum(leaf.size for leaf in jax.tree.leaves(state.params))
+    layout = batching.Layout.of(sessions)
+    trials = sum(len(session.trials_of(TRAIN)) for session in sessions)
+    operations = flops.train_step_flops(
+        recipe.model, batches.trials_per_batch, layout.num_bins, int(np.mean(sizes))
+    )
+    shapes = batching.Planner(sessions, batches, recipe.seed).shapes()
+    listed = ", ".join(f"{g} x {b} x {layout.num_bins} x {n}" for g, b, n in shapes)
+    digest = hashlib.sha256(repr(recipe).encode()).hexdigest()[:8]
+    return "\n".join(
+        [
+            f"data: {len(sessions)} sessions, {sum(sizes):,} units, {trials:,} training trials of up to "
+            f"{layout.num_bins} bins of {dataset.bin_size_s * 1000:g} ms, {len(layout.regions)} regions",
+            f"model: {count:,} parameters ({shared:,} shared, {count - shared:,} in stitcher rows), recipe {digest}",
+            f"state: {3 * count * 4 / 2**20:.1f} MiB with optimiser moments; counts: "
+            f"{sum(session.counts.nbytes for session in sessions) / 2**20:.1f} MiB",
+            f"batches: sessions x trials x bins x units = {listed}",
+            f"training: {recipe.num_steps:,} steps of {operations / 1e9:.2f} GFLOP on {runs.devices()}",
+        ]
+    )

@@ -1,0 +1,114 @@
+"""What the figures show of one session: a trial, PSTHs, per-unit scores, who predicts whom."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from neurojax import metrics
+from neurojax.evals import protocols
+from neurojax.types import TEST, Session
+
+MAX_CONDITIONS = 4
+_CONDITION_NAMES = ("choice", "contrast_left", "feedback", "target", "stimulus")
+
+
+def unit_scores(session: Session, rates: np.ndarray, task: str = "co_smoothing") -> np.ndarray:
+    """Bits per spike of every unit on a task: rates [test trials, T, N] -> float64 [N], NaN where not scored."""
+    trial_ids = session.trials_of(TEST)
+    counts, _ = session.gather_trials(trial_ids)
+    return metrics.bits_per_spike(rates, counts, protocols.scored_entries(session, task, trial_ids))
+
+
+def of_session(
+    session: Session,
+    predictions: Mapping[str, np.ndarray],
+    from_single_regions: Mapping[str, np.ndarray],
+    baseline_unit_scores: Mapping[str, np.ndarray],
+) -> dict[str, Any]:
+    """The `examples` record of viz.report_figures.draw_figures.
+
+    Args:
+        session: the recording.
+        predictions: task -> [test trials, T, N] of the model.
+        from_single_regions: source region -> [test trials, T, N].
+        baseline_unit_scores: baseline -> [N]; the last one listed is drawn.
+    """
+    trial_ids = session.trials_of(TEST)
+    counts, bin_valid = session.gather_trials(trial_ids)
+    rates = predictions["co_smoothing"]
+    length = session.trial_num_bins[trial_ids]
+    spikes = np.where(length == length.max(), counts.sum((1, 2), dtype=np.int64), -1)
+    shown = int(np.argsort(spikes)[-max(1, np.sum(spikes >= 0) // 2)])  # a typical one: median spikes, full length
+    record: dict[str, Any] = {
+        "session_id": session.session_id,
+        "bin_size_s": session.bin_size_s,
+        "counts": counts[shown],
+        "predicted": rates[shown],
+        "true": _true_rates(session, trial_ids[shown]),
+        "region": session.region,
+        "bps_unit_model": unit_scores(session, rates),
+        "rates_reliability": _reliability(rates, counts),
+    }
+    if baseline_unit_scores:
+        name = list(baseline_unit_scores)[-1]
+        record |= {"baseline": name, "bps_unit_baseline": baseline_unit_scores[name]}
+    record |= _psth(session, trial_ids, counts, bin_valid, rates)
+    if len(from_single_regions) > 1:
+        record |= {
+            "regions": list(from_single_regions),
+            "region_matrix": _region_matrix(session, predictions, from_single_regions, counts),
+        }
+    return record
+
+
+def _true_rates(session: Session, trial: int) -> np.ndarray | None:
+    if session.true_rates is None:
+        return None
+    start = session.trial_start_bin[trial]
+    return np.asarray(session.true_rates[start : start + session.trial_num_bins[trial]])
+
+
+def _psth(session: Session, trial_ids, counts, bin_valid, rates) -> dict[str, Any]:
+    """Trial averages per condition (at most MAX_CONDITIONS of the first known column), or over all trials."""
+    labels, names = np.zeros(len(trial_ids), int), ["all trials"]
+    for column in _CONDITION_NAMES:
+        if column in session.conditions:
+            values, codes = np.unique(session.conditions[column][trial_ids], return_inverse=True)
+            if 1 < len(values) <= MAX_CONDITIONS:
+                labels, names = codes, [f"{column} {value:g}" for value in values.astype(float)]
+                break
+    observed, predicted = [], []
+    for code in range(len(names)):
+        weight = (bin_valid & (labels == code)[:, None])[..., None]
+        total = np.maximum(weight.sum(0), 1)
+        observed.append((counts * weight).sum(0) / total)
+        predicted.append(np.where(weight, np.nan_to_num(rates), 0).sum(0) / total)
+    return {"conditions": names, "psth_observed": np.stack(observed), "psth_predicted": np.stack(predicted)}
+
+
+def _reliability(rates: np.ndarray, counts: np.ndarray, num_groups: int = 20):
+    """Entries in groups of equal size by predicted count: (mean predicted, mean observed, entries) each [groups]."""
+    evaluated = np.isfinite(rates)
+    predicted, observed = rates[evaluated], counts[evaluated]
+    groups = np.array_split(np.argsort(predicted, kind="stable"), num_groups)
+    groups = [group for group in groups if len(group)]
+    return (
+        np.asarray([predicted[group].mean(dtype=np.float64) for group in groups]),
+        np.asarray([observed[group].mean(dtype=np.float64) for group in groups]),
+        np.asarray([len(group) for group in groups]),
+    )
+
+
+def _region_matrix(session: Session, predictions, from_single_regions, counts) -> np.ndarray:
+    """Pooled bits/spike [seen, predicted]; the diagonal is the intra-region task."""
+    members = protocols.region_members(session)
+    matrix = np.full((len(from_single_regions),) * 2, np.nan)
+    for row, source in enumerate(from_single_regions):
+        for column, target in enumerate(from_single_regions):
+            rates = predictions["intra_region"] if source == target else from_single_regions[source]
+            units = members[target]
+            if np.isfinite(rates[:, :, units]).any():
+                sums = metrics.poisson_sums(rates[:, :, units], counts[:, :, units])
+                matrix[row, column] = metrics.poisson_scores(sums)["bps_pooled"]
+    return matrix

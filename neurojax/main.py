@@ -1,0 +1,163 @@
+"""The command line: verbs to functions, errors to exit codes; no logic.
+
+Exit codes: 0 done, 1 a defect, 2 bad input (one line), 3 stopped by a signal after saving.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from neurojax.errors import InputError, Interrupted
+
+CONFIG_HELP = """
+config options:
+  --config=FILE:ARG        a declaration, e.g. configs/mtm.py:size=tiny,preset=improved
+  --config.BLOCK.KEY=VALUE overrides one entry, e.g. --config.optimizer.learning_rate=3e-4
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str):
+        raise InputError(f"{message}; see `{self.prog} --help`")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part for part in text.split(",") if part)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="neurojax", description="Foundation models of neural population activity.")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
+
+    def verb(name: str, text: str, **options) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=text, description=text, **options)
+        added.allow_abbrev = False
+        return added
+
+    convert = verb("convert", "Convert recordings to session folders.")
+    convert.add_argument("kind", metavar="KIND", help="arrays | synthetic")
+    convert.add_argument("paths", nargs="*", type=Path, metavar="PATH")
+    convert.add_argument("--out", type=Path, required=True, metavar="ROOT")
+    convert.add_argument("--bin_ms", type=float, help="bin width in ms; whole multiples of the file's bins")
+    convert.add_argument("--align", metavar="COLUMN", help="trial column with the event to align to, in s")
+    convert.add_argument("--window", metavar="FROM,TO", help="seconds around the event, e.g. -0.5,1.5")
+    convert.add_argument("--window_s", type=float, help="cut a recording without trials into windows")
+    convert.add_argument("--behavior", type=_names, default=(), metavar="NAME,...")
+    convert.add_argument("--trial_columns", type=_names, default=(), metavar="NAME,...")
+    convert.add_argument("--split", default="file", metavar="file|random|blocks:300s")
+    convert.add_argument("--num_workers", type=int, default=0)
+    convert.add_argument("--shard", metavar="i/n", help="convert the i-th of n shares of the paths")
+    convert.add_argument("--overwrite", action="store_true")
+
+    check = verb("check", "Report on converted sessions; exit 2 when they cannot be used.")
+    check.add_argument("root", type=Path, metavar="ROOT")
+    check.add_argument("--json", action="store_true")
+
+    train = verb(
+        "train", "Train, evaluate and draw a run; the same command resumes it.", epilog=CONFIG_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    train.add_argument("--workdir", type=Path, required=True, metavar="DIR")
+    train.add_argument("--dry_run", action="store_true", help="print shapes and estimates, train nothing")
+    train.add_argument("--allow_dataset_change", action="store_true")
+
+    evaluate = verb("evaluate", "Score a run on the four activity tasks.")
+    evaluate.add_argument("--workdir", type=Path, required=True, metavar="DIR")
+    evaluate.add_argument("--data", type=Path, metavar="ROOT", help="default: the data of the run")
+    evaluate.add_argument("--protocol", help="default: that of the config")
+    evaluate.add_argument("--out", type=Path, metavar="FILE", help="default: DIR/evaluation.json and a report")
+
+    baselines = verb("baselines", "Score simple methods on converted sessions, without a model.")
+    baselines.add_argument("--data", type=Path, required=True, metavar="ROOT")
+    baselines.add_argument("--protocol", default="mtm")
+    baselines.add_argument("--names", type=_names, metavar="NAME,...", help="default: all")
+    baselines.add_argument("--out", type=Path, metavar="FILE")
+
+    compare = verb("compare", "Compare the evaluations of runs.")
+    compare.add_argument("runs", nargs="+", type=Path, metavar="RUN")
+    compare.add_argument("--out", type=Path, metavar="FILE")
+
+    predict = verb("predict", "Write predicted rates of the test trials.")
+    predict.add_argument("--workdir", type=Path, required=True, metavar="DIR")
+    predict.add_argument("--data", type=Path, metavar="ROOT", help="default: the data of the run")
+    predict.add_argument("--out", type=Path, required=True, metavar="DIR")
+    predict.add_argument("--task", type=_names, metavar="NAME,...", help="default: all four")
+
+    doctor = verb("doctor", "Verify a run's checkpoints, files and versions.")
+    doctor.add_argument("--workdir", type=Path, required=True, metavar="DIR")
+    return parser
+
+
+def _split_config(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """(other arguments, those that start with --config), with `--config X` joined to `--config=X`."""
+    others, config, rest = [], [], list(argv)
+    while rest:
+        argument = rest.pop(0)
+        if argument.split("=")[0].split(".")[0] != "--config":
+            others.append(argument)
+        elif "=" in argument or not rest:
+            config.append(argument)
+        else:
+            config.append(f"{argument}={rest.pop(0)}")
+    return others, config
+
+
+def _run(argv: Sequence[str]) -> None:
+    others, config_arguments = _split_config(argv)
+    arguments = vars(_parser().parse_args(others))
+    verb = arguments.pop("verb")
+    if config_arguments and verb != "train":
+        raise InputError(f"{config_arguments[0]} goes with `neurojax train`, not with {verb}")
+    # Each verb imports what it needs, so that --help and converters start fast.
+    if verb == "train":
+        from neurojax.commands import config, train
+
+        train.train(config.load(config_arguments), arguments.pop("workdir"), **arguments)
+    elif verb == "convert":
+        from neurojax.commands import convert
+
+        convert.convert(arguments.pop("kind"), arguments.pop("paths"), **arguments)
+    elif verb == "check":
+        from neurojax.commands import check
+
+        check.check(arguments["root"], json_output=arguments["json"])
+    elif verb == "evaluate":
+        from neurojax.commands import evaluate
+
+        evaluate.evaluate(arguments.pop("workdir"), **arguments)
+    elif verb == "baselines":
+        from neurojax.commands import baselines
+
+        arguments["names"] = arguments["names"] or baselines.NAMES
+        baselines.baselines(arguments.pop("data"), **arguments)
+    elif verb == "compare":
+        from neurojax.commands import compare
+
+        compare.compare(arguments["runs"], out=arguments["out"])
+    elif verb == "predict":
+        from neurojax.commands import predict
+
+        predict.predict(arguments.pop("workdir"), **arguments)
+    else:
+        from neurojax.commands import doctor
+
+        doctor.doctor(arguments["workdir"])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit code."""
+    try:
+        _run(sys.argv[1:] if argv is None else argv)
+        return 0
+    except InputError as error:
+        print(f"neurojax: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except Interrupted as error:
+        print(f"neurojax: {error}", file=sys.stderr)
+        return 3
+    except KeyboardInterrupt:
+        print("neurojax: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 141
