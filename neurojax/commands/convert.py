@@ -1,0 +1,188 @@
+"""`neurojax convert`: recordings of any kind become session folders, one pure function a session."""
+
+import functools
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from neurojax.commands.conversion import (
+    Job,
+    Outcome,
+    check_bin_size,
+    convert_in_pool,
+    convert_one,
+    describe,
+    root_bin_size_s,
+)
+from neurojax.data.dataset import session_folders, write_dataset_index
+from neurojax.data.readers.containers import SUFFIXES
+from neurojax.data.readers.spec import ReadSpec
+from neurojax.data.session_format import content_sha256, read_meta, write_session
+from neurojax.errors import InputError
+
+KINDS = ("arrays", "synthetic")
+
+Item = TypeVar("Item")
+
+
+def convert(
+    kind: str,
+    paths: Sequence[str | Path],
+    out: str | Path,
+    *,
+    bin_ms: float | None = None,
+    align: str | None = None,
+    window: Sequence[float] | None = None,
+    window_s: float | None = None,
+    behavior: Sequence[str] = (),
+    trial_columns: Sequence[str] = (),
+    split: str = "file",
+    num_workers: int = 0,
+    shard: str | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Converts recordings into `<out>/<session_id>` and writes `<out>/dataset.json`.
+
+    A session whose source and options have not changed is left alone. One that fails never
+    stops the others. Prints a line a session.
+
+    Args:
+        kind: "arrays" (.npz and .mat files) or "synthetic" (no paths).
+        paths: files, or folders that stand for the recordings in them.
+        out: the dataset's folder.
+        bin_ms, align, window, window_s, behavior, trial_columns, split: see `ReadSpec`.
+        num_workers: processes; 0 converts in this one.
+        shard: "i/n" takes every n-th recording from the i-th, counted from 0.
+        overwrite: replaces sessions that were made from another file or with other options.
+
+    Raises:
+        InputError: options or paths are wrong, or a recording failed; the message says which and why.
+    """
+    spec = ReadSpec(
+        bin_ms,
+        align,
+        None if window is None else tuple(window),
+        window_s,
+        tuple(behavior),
+        tuple(trial_columns),
+        split,
+    )
+    if kind not in KINDS:
+        raise InputError(f"kind {kind!r}; expected {' or '.join(KINDS)}")
+    if num_workers < 0:
+        raise InputError(f"num_workers={num_workers}; expected 0 or more")
+    out = Path(out)
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file; expected a folder for --out")
+    if kind == "synthetic":
+        outcomes = _convert_synthetic(paths, spec, out, shard, overwrite)
+    else:
+        files = _shard(_recordings(paths), shard)
+        outcomes = _convert_files(files, spec, out, num_workers, overwrite)
+    failures = []
+    num_sessions = 0
+    for outcome in outcomes:
+        num_sessions += 1
+        print(f"{outcome.name}: {'FAILED' if outcome.failed else outcome.summary}", flush=True)
+        failures += [outcome] * outcome.failed
+    if session_folders(out):
+        try:
+            write_dataset_index(out)
+        except InputError as error:  # an older session is damaged or has another bin size
+            failures.append(Outcome("dataset.json", str(error), failed=True))
+    if failures:
+        _report(failures, num_sessions)
+
+
+def _report(failures: list[Outcome], num_sessions: int) -> None:
+    """Lists what failed and raises: InputError for bad input, RuntimeError when the program itself broke."""
+    if len(failures) > 1:
+        print("failed:")
+        for failure in failures:
+            print(f"  {failure.name}: {failure.summary}")
+    summary = failures[0].summary
+    if num_sessions > 1:
+        names = ", ".join(failure.name for failure in failures[:10])
+        summary = f"{len(failures)} of {num_sessions} sessions failed ({names}); the first: {summary}"
+    if defects := [failure.defect for failure in failures if failure.defect]:
+        raise RuntimeError(f"{summary}\n{defects[0]}")
+    raise InputError(summary)
+
+
+def _recordings(paths: Sequence[str | Path]) -> list[Path]:
+    """Files, existing or not, in natural order of their names; folders stand for what they hold."""
+    if not paths:
+        raise InputError("no paths; expected .npz or .mat files, or folders that hold them")
+    files: list[Path] = []
+    for path in map(Path, paths):
+        found = [entry for entry in path.iterdir() if entry.suffix in SUFFIXES] if path.is_dir() else [path]
+        if not found:
+            raise InputError(f"{path} holds no {' or '.join(SUFFIXES)} file; check the path")
+        files += found
+    files = sorted(dict.fromkeys(files), key=lambda file: (_natural(file.name), str(file)))
+    stems: dict[str, Path] = {}
+    for file in files:
+        first = stems.setdefault(file.stem, file)
+        if first.resolve() != file.resolve():
+            raise InputError(f"{first} and {file} would both be session {file.stem!r}; rename one")
+    return list(stems.values())
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """session2 before session10."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def _shard(items: list[Item], shard: str | None) -> list[Item]:
+    if shard is None:
+        return items
+    match = re.fullmatch(r"(\d+)/(\d+)", shard)
+    if not match or int(match[1]) >= int(match[2]):
+        raise InputError(f"shard={shard!r}; expected i/n with i from 0 to n - 1, such as 0/4")
+    return items[int(match[1]) :: int(match[2])]
+
+
+def _convert_files(
+    files: list[Path], spec: ReadSpec, out: Path, num_workers: int, overwrite: bool
+) -> Iterator[Outcome]:
+    """Converts in order; the bin size is that of sessions that stay in `out`, else of the first success."""
+    bin_size_s = root_bin_size_s(out, {file.stem for file in files} if overwrite else set())
+    make_job = functools.partial(Job, spec=spec, out=out, overwrite=overwrite)
+    remaining = list(files)
+    while remaining and (bin_size_s is None or num_workers == 0):
+        path = remaining.pop(0)
+        outcome = convert_one(make_job(path, bin_size_s=bin_size_s))
+        yield outcome
+        if bin_size_s is None and not outcome.failed:
+            bin_size_s = read_meta(out / path.stem)["bin_size_s"]
+    if remaining:
+        yield from convert_in_pool([make_job(path, bin_size_s=bin_size_s) for path in remaining], num_workers)
+
+
+def _convert_synthetic(
+    paths: Sequence[str | Path], spec: ReadSpec, out: Path, shard: str | None, overwrite: bool
+) -> Iterable[Outcome]:
+    from neurojax.data.synthetic import make_sessions
+
+    if paths:
+        raise InputError(f"synthetic takes no paths, but got {str(paths[0])!r}; leave them out")
+    if spec != ReadSpec():
+        raise InputError("synthetic takes no options of recordings (bin_ms, split, ...); leave them out")
+    sessions = _shard(make_sessions(), shard)
+    bin_size_s = root_bin_size_s(out, {session.session_id for session in sessions} if overwrite else set())
+    for session in sessions:
+        folder = out / session.session_id
+        try:
+            if folder.exists() and not overwrite:
+                if read_meta(folder)["content_sha256"] != content_sha256(session):
+                    raise InputError(
+                        f"{folder} holds another session; replace it with --overwrite, or give another --out"
+                    )
+                yield Outcome(session.session_id, "unchanged, left alone")
+                continue
+            check_bin_size(session, bin_size_s, out)
+            write_session(session, out)
+            yield Outcome(session.session_id, describe(session))
+        except InputError as error:
+            yield Outcome(session.session_id, str(error), failed=True)

@@ -1,0 +1,171 @@
+""".npy and .npz files read with distrust: sizes are bounded and checked before anything is allocated.
+
+A header may claim any shape and a zip member any length. Both are compared with the bytes
+that are there, pickles are never opened, and whatever is wrong becomes an InputError.
+"""
+
+import math
+import os
+import re
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from neurojax.errors import InputError
+
+MAX_FILE_BYTES = 2**33  # uncompressed bytes of one input file
+_MAX_HEADER_BYTES = 10_000
+_MAX_MEMBERS = 2_000
+_PLAIN_KINDS = "biufUS"  # bool, integers, floats, text; no objects, records, dates
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,99}")
+
+
+def check_array_name(name: str, where: str) -> None:
+    """Raises InputError unless `name` fits an array: at most 100 letters, digits, `_`, `.`, `-`, spaces."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise InputError(
+            f"{where}: array name {str(name)[:120]!r}; expected letters, digits, _ . - and at most 100 of"
+            " them"
+        )
+
+
+def write_npy(path: Path, array: np.ndarray) -> None:
+    """Writes one array in C order, in the .npy format."""
+    with path.open("wb") as file:
+        np.lib.format.write_array(file, np.asarray(array, order="C"), allow_pickle=False)
+
+
+def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes arrays uncompressed; equal arrays give equal bytes (the archive holds no dates)."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        for name, array in arrays.items():
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asarray(array, order="C"), allow_pickle=False)
+
+
+def open_npy(path: Path, dtypes: tuple[np.dtype, ...], num_dims: int) -> np.ndarray:
+    """Maps a C-contiguous .npy file read-only, without reading its data.
+
+    Raises:
+        InputError: missing, damaged, another dtype or rank, or a size that its header does not explain.
+    """
+    with open_input(path) as file:
+        shape, dtype, fortran = _read_header(file, path.stat().st_size, str(path))
+        offset = file.tell()
+    if dtype not in dtypes or len(shape) != num_dims or fortran:
+        expected = " or ".join(str(np.dtype(d)) for d in dtypes)
+        raise InputError(
+            f"{path} holds {dtype} {list(shape)}{' in Fortran order' if fortran else ''}, expected"
+            f" {expected} with {num_dims} axes in C order; convert the recording again"
+        )
+    if 0 in shape:
+        raise InputError(f"{path} is empty, shape {list(shape)}; convert the recording again")
+    return np.memmap(path, dtype, "r", offset, shape)
+
+
+def read_npz(path: Path, max_bytes: int | None = None) -> dict[str, np.ndarray]:
+    """Reads all arrays of an .npz archive; they are read-only.
+
+    Args:
+        path: the archive, compressed or not.
+        max_bytes: bound on the uncompressed bytes of all members; by default MAX_FILE_BYTES.
+
+    Raises:
+        InputError: missing, not a zip, truncated, too large, pickled, or headers that do not fit the data.
+    """
+    limit = MAX_FILE_BYTES if max_bytes is None else max_bytes
+    with open_input(path) as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                members = archive.infolist()
+                total = sum(member.file_size for member in members)
+                if len(members) > _MAX_MEMBERS or total > limit:
+                    raise InputError(
+                        f"{path} unpacks to {len(members)} arrays of {total} bytes, expected at most"
+                        f" {_MAX_MEMBERS} of {limit}; split the recording"
+                    )
+                return _read_members(archive, members, path)
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            EOFError,
+            OSError,
+            NotImplementedError,
+            RuntimeError,
+            ValueError,
+        ) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(
+                f"{path} cannot be read as .npz ({error}); write it again with numpy.savez"
+            ) from None
+
+
+def open_input(path: Path) -> BinaryIO:
+    """Opens a regular file; raises InputError when it is missing or not one (a pipe would wait for ever)."""
+    if not path.exists():
+        raise InputError(f"{path} does not exist; check the path")
+    if not path.is_file():
+        raise InputError(f"{path} is not a file; check the path")
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be opened ({os.strerror(error.errno or 0)}); check its permissions"
+        ) from None
+
+
+def _read_members(
+    archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], path: Path
+) -> dict[str, np.ndarray]:
+    arrays: dict[str, np.ndarray] = {}
+    for member in members:
+        if not member.filename.endswith(".npy"):
+            raise InputError(
+                f"{path} holds {member.filename[:100]!r}, expected .npy members; write it with numpy.savez"
+            )
+        name = member.filename.removesuffix(".npy")
+        check_array_name(name, str(path))
+        if name in arrays:
+            raise InputError(f"{path} holds the array {name!r} twice; write it again")
+        where = f"{path}, array {name!r}"
+        with archive.open(member) as file:
+            shape, dtype, fortran = _read_header(file, member.file_size, where)
+            content = (
+                file.read()
+            )  # bounded: zipfile stops at file_size, which the header has been checked against
+        if len(content) != math.prod(shape) * dtype.itemsize:
+            raise InputError(f"{where}: truncated; copy the file again")
+        flat = np.frombuffer(content, dtype) if content else np.empty(0, dtype)
+        arrays[name] = flat.reshape(shape, order="F" if fortran else "C")
+    return arrays
+
+
+def _read_header(file: BinaryIO, num_bytes: int, where: str) -> tuple[tuple[int, ...], np.dtype, bool]:
+    """Reads a .npy header from a stream of `num_bytes`; leaves the stream at the first byte of data."""
+    try:
+        version = np.lib.format.read_magic(file)
+        readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        if version not in readers:
+            raise ValueError(f"format version {version}")
+        shape, fortran, dtype = readers[version](file, max_header_size=_MAX_HEADER_BYTES)
+    except (ValueError, EOFError, OSError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
+        raise InputError(
+            f"{where}: not a .npy array ({str(error).splitlines()[0][:100]}); write it again"
+        ) from None
+    if dtype.hasobject:
+        raise InputError(f"{where}: pickled objects are never opened; store numbers or text (dtype=str)")
+    if dtype.kind not in _PLAIN_KINDS or dtype.itemsize == 0:
+        raise InputError(f"{where}: dtype {dtype}, expected bool, integers, floats or text")
+    header_bytes = file.tell()
+    data_bytes = math.prod(shape) * dtype.itemsize
+    if any(size < 0 for size in shape) or header_bytes + data_bytes != num_bytes:
+        raise InputError(
+            f"{where}: the header says {dtype} {list(shape)}, {data_bytes} bytes, but"
+            f" {num_bytes - header_bytes} are there; the file is truncated or damaged"
+        )
+    return shape, dtype, fortran

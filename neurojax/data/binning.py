@@ -1,0 +1,167 @@
+"""Spike times to counts per bin, and whole bins merged into wider ones. Pure numpy."""
+
+import numpy as np
+
+from neurojax.errors import InputError
+
+MAX_COUNTS = 2**34  # entries of one recording; beyond this a wrong time unit is the likelier reading
+_CHUNK_COUNTS = 2**24  # int64 entries of scratch per bincount call
+
+
+def count_dtype(max_count: int) -> np.dtype:
+    """Smallest dtype that holds the largest count: uint8, uint16 when a bin exceeds 255.
+
+    Raises:
+        InputError: a bin holds more than 65535 spikes.
+    """
+    if max_count > np.iinfo(np.uint16).max:
+        raise InputError(
+            f"a bin holds {max_count} spikes, expected at most 65535; check the counts and their bin size"
+        )
+    return np.dtype(np.uint8 if max_count <= np.iinfo(np.uint8).max else np.uint16)
+
+
+def bin_spike_times(
+    spike_times_s: np.ndarray,
+    spike_units: np.ndarray,
+    num_units: int,
+    trial_start_s: np.ndarray,
+    trial_num_bins: np.ndarray,
+    bin_size_s: float,
+) -> np.ndarray:
+    """Counts spikes in bins [start + k * bin, start + (k + 1) * bin) of each trial.
+
+    A spike inside two overlapping trials is counted in both.
+
+    Args:
+        spike_times_s: float [spikes], any order, seconds.
+        spike_units: integers [spikes], row of the unit of each spike, 0 to num_units - 1.
+        num_units: N.
+        trial_start_s: float [trials], same clock as the spikes.
+        trial_num_bins: integers [trials].
+        bin_size_s: seconds.
+
+    Returns:
+        counts, uint8 or uint16 [total_bins, N], trials end to end.
+
+    Raises:
+        InputError: lengths differ, a time is not finite, a unit is out of range, or a bin exceeds 65535.
+    """
+    times, units = np.asarray(spike_times_s, dtype=np.float64), np.asarray(spike_units)
+    _check_spikes(times, units, num_units)
+    starts, num_bins = np.asarray(trial_start_s, np.float64), np.asarray(trial_num_bins, np.int64)
+    total_bins = sum(num_bins.tolist())
+    if total_bins * num_units > MAX_COUNTS:
+        raise InputError(
+            f"{total_bins} bins x {num_units} units exceed {MAX_COUNTS} counts; check the bin size and the"
+            " time unit"
+        )
+    if np.any(np.diff(times) < 0):
+        order = np.argsort(times, kind="stable")
+        times, units = times[order], units[order]
+    first = np.searchsorted(times, starts, side="left")
+    last = np.searchsorted(times, starts + num_bins * bin_size_s, side="left")
+    counts = np.zeros((total_bins, num_units), np.uint8)
+    row = trial = 0
+    while trial < len(starts):
+        stop, rows = trial + 1, int(num_bins[trial])
+        while stop < len(starts) and (rows + num_bins[stop]) * num_units <= _CHUNK_COUNTS:
+            rows += int(num_bins[stop])
+            stop += 1
+        chunk = slice(trial, stop)
+        flat = _flat_index(
+            times, units, num_units, starts[chunk], num_bins[chunk], first[chunk], last[chunk], bin_size_s
+        )
+        binned = np.bincount(flat, minlength=rows * num_units).reshape(rows, num_units)
+        counts = counts.astype(
+            np.promote_types(counts.dtype, count_dtype(int(binned.max(initial=0)))), copy=False
+        )
+        counts[row : row + rows] = binned
+        row, trial = row + rows, stop
+    return counts
+
+
+def merge_bins(counts: np.ndarray, trial_num_bins: np.ndarray, factor: int) -> tuple[np.ndarray, np.ndarray]:
+    """Sums each `factor` consecutive bins of a trial; bins at its end that fill no merged bin are dropped.
+
+    Args:
+        counts: uint8 or uint16 [total_bins, N], trials end to end.
+        trial_num_bins: int64 [trials].
+        factor: whole number of bins in a merged bin.
+
+    Returns:
+        counts, uint8 or uint16 [merged_bins, N], and the merged trial_num_bins, int64 [trials].
+
+    Raises:
+        InputError: a trial is shorter than one merged bin, or a merged bin exceeds 65535 spikes.
+    """
+    rows, merged_num_bins = _rows_kept(trial_num_bins, factor)
+    bound = int(counts.max(initial=0)) * factor
+    merged = np.zeros((len(rows) // factor, counts.shape[1]), np.uint8 if bound <= 255 else np.int64)
+    for offset in range(factor):
+        merged += counts[rows[offset::factor]]
+    return merged.astype(count_dtype(int(merged.max(initial=0))), copy=False), merged_num_bins
+
+
+def merge_means(values: np.ndarray, trial_num_bins: np.ndarray, factor: int) -> np.ndarray:
+    """Averages a behaviour over the bins `merge_bins` sums, [total_bins, dims] -> [merged_bins, dims]."""
+    rows, _ = _rows_kept(trial_num_bins, factor)
+    return (
+        values[rows].reshape(-1, factor, values.shape[1]).mean(axis=1, dtype=np.float64).astype(values.dtype)
+    )
+
+
+def merge_valid(valid: np.ndarray, trial_num_bins: np.ndarray, factor: int) -> np.ndarray:
+    """A merged bin is valid when all its bins are: bool [total_bins] -> bool [merged_bins]."""
+    rows, _ = _rows_kept(trial_num_bins, factor)
+    return valid[rows].reshape(-1, factor).all(axis=1)
+
+
+def _rows_kept(trial_num_bins: np.ndarray, factor: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows that fill merged bins, int64 [merged_bins * factor], and merged bins a trial, int64 [trials]."""
+    lengths = np.asarray(trial_num_bins, np.int64)
+    merged = lengths // factor
+    if len(merged) and merged.min() == 0:
+        trial = int(np.argmin(merged))
+        raise InputError(
+            f"trial {trial} has {lengths[trial]} bins, fewer than the {factor} of one merged bin; merge"
+            " fewer bins"
+        )
+    within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return np.flatnonzero(within < np.repeat(merged * factor, lengths)), merged
+
+
+def _check_spikes(times: np.ndarray, units: np.ndarray, num_units: int) -> None:
+    if times.ndim != 1 or units.shape != times.shape:
+        raise InputError(
+            f"spike_times_s has shape {times.shape} and spike_units {units.shape}; expected one time and one"
+            " unit a spike"
+        )
+    if units.dtype.kind not in "iu":
+        raise InputError(
+            f"spike_units is {units.dtype}, expected whole numbers: the row of the unit of each spike"
+        )
+    if not np.isfinite(times).all():
+        raise InputError(
+            f"spike_times_s holds {int((~np.isfinite(times)).sum())} non-finite times; remove those spikes"
+        )
+    if len(units) and (units.min() < 0 or units.max() >= num_units):
+        raise InputError(
+            f"spike_units runs from {units.min()} to {units.max()}, expected rows 0 to {num_units - 1};"
+            " count units from 0"
+        )
+
+
+def _flat_index(times, units, num_units, starts, num_bins, first, last, bin_size_s) -> np.ndarray:
+    """Row-major index into [rows of these trials, N] of every spike of these trials, int64 [spikes]."""
+    sizes = last - first
+    trial = np.repeat(np.arange(len(starts)), sizes)
+    spike = np.arange(int(sizes.sum())) + np.repeat(first - (np.cumsum(sizes) - sizes), sizes)
+    time, start = times[spike], starts[trial]
+    offset = np.floor((time - start) / bin_size_s).astype(np.int64)
+    # Division rounds: 0.3 / 0.1 < 3. The edges start + k * bin decide, as np.histogram would.
+    offset -= time < start + offset * bin_size_s
+    offset += time >= start + (offset + 1) * bin_size_s
+    offset = np.clip(offset, 0, num_bins[trial] - 1)
+    first_row = np.cumsum(num_bins) - num_bins
+    return (first_row[trial] + offset) * num_units + units[spike].astype(np.int64)

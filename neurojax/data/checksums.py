@@ -1,0 +1,37 @@
+"""Checksums of arrays: by content, so that memory and disk, padding and byte order agree."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+_SAMPLED_BLOCKS, _BLOCK_BYTES = 64, 4096
+
+
+def combined_sha256(session_id: str, bin_size_s: float, records: Mapping[str, dict[str, Any]]) -> str:
+    """Digest of a session: its name, its bin size and the records of all its arrays."""
+    content = {"session_id": session_id, "bin_size_s": float(bin_size_s), "arrays": records}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def array_record(array: np.ndarray) -> dict[str, Any]:
+    """dtype, shape and sha256; text is hashed as JSON, so its padding in memory does not matter."""
+    if array.dtype.kind == "U":
+        content, dtype = json.dumps(array.tolist()).encode(), "text"
+    else:
+        little = np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
+        content, dtype = memoryview(little.reshape(-1)).cast("B"), little.dtype.str
+    return {"dtype": dtype, "shape": list(array.shape), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def sampled_sha256(array: np.ndarray) -> str:
+    """Digest of 64 blocks of 4 KiB spread evenly over the bytes of an array (all bytes of a small one)."""
+    content = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    starts = np.linspace(0, max(0, len(content) - _BLOCK_BYTES), _SAMPLED_BLOCKS).astype(np.int64)
+    if len(content) <= _SAMPLED_BLOCKS * _BLOCK_BYTES:
+        return hashlib.sha256(content.tobytes()).hexdigest()
+    return hashlib.sha256(
+        b"".join(content[start : start + _BLOCK_BYTES].tobytes() for start in starts)
+    ).hexdigest()

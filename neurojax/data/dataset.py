@@ -1,0 +1,136 @@
+"""A dataset: sessions of one bin size, in the order of their names, with one fingerprint."""
+
+import dataclasses
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from neurojax.data.session_format import SCHEMA, content_sha256, open_recorded, read_meta
+from neurojax.data.session_rules import check_session_id
+from neurojax.errors import InputError
+from neurojax.files import read_json, write_json
+from neurojax.types import Session
+
+INDEX_NAME = "dataset.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """Sessions sorted by name, and a hex digest of their content (not of where they lie)."""
+
+    sessions: tuple[Session, ...]
+    fingerprint: str
+
+    @property
+    def bin_size_s(self) -> float:
+        return self.sessions[0].bin_size_s
+
+
+def dataset_of(sessions: Iterable[Session]) -> Dataset:
+    """Collects sessions in memory; written and opened again they have the same fingerprint.
+
+    Raises:
+        InputError: no session, a name twice, or different bin sizes.
+    """
+    ordered = tuple(sorted(sessions, key=lambda session: session.session_id))
+    _check_collection([(session.session_id, session.bin_size_s) for session in ordered], "dataset")
+    return Dataset(
+        ordered, _fingerprint({session.session_id: content_sha256(session) for session in ordered})
+    )
+
+
+def open_dataset(root: str | Path, verify: str = "sampled") -> Dataset:
+    """Opens the sessions that `<root>/dataset.json` lists.
+
+    Args:
+        root: folder that `neurojax convert` wrote.
+        verify: as in `open_session`.
+
+    Raises:
+        InputError: no index, a session missing, damaged, changed or not listed, or different bin sizes.
+    """
+    root = Path(root)
+    path = root / INDEX_NAME
+    if root.is_dir() and not path.exists():
+        raise InputError(f"{root} has no {INDEX_NAME}; expected a folder written by neurojax convert")
+    index = read_json(path)
+    listed = _listed(index, path)
+    if unlisted := [name for name in session_folders(root) if name not in listed]:
+        raise InputError(
+            f"{path} does not list {', '.join(unlisted[:5])}; run neurojax convert again to refresh it"
+        )
+    opened = [open_recorded(root / name, verify) for name in sorted(listed)]
+    for session, recorded in opened:
+        if recorded != listed[session.session_id]:
+            raise InputError(
+                f"{root / session.session_id} has changed since {path} was written; run neurojax convert"
+                " again to refresh it"
+            )
+    sessions = tuple(session for session, _ in opened)
+    _check_collection([(session.session_id, session.bin_size_s) for session in sessions], str(root))
+    fingerprint = _fingerprint(listed)
+    if index.get("fingerprint") != fingerprint:
+        raise InputError(
+            f"{path}: the fingerprint does not match its sessions; run neurojax convert again to refresh it"
+        )
+    return Dataset(sessions, fingerprint)
+
+
+def write_dataset_index(root: str | Path) -> str:
+    """Writes `<root>/dataset.json` over every session folder there; returns the fingerprint.
+
+    Raises:
+        InputError: no session, a damaged meta.json, or different bin sizes.
+    """
+    root = Path(root)
+    metas = [read_meta(root / name) for name in session_folders(root)]
+    _check_collection([(meta["session_id"], meta["bin_size_s"]) for meta in metas], str(root))
+    fingerprint = _fingerprint({meta["session_id"]: meta["content_sha256"] for meta in metas})
+    shown = ("session_id", "content_sha256", "num_trials", "num_units", "num_bins")
+    index = {
+        "schema": SCHEMA,
+        "bin_size_s": metas[0]["bin_size_s"],
+        "fingerprint": fingerprint,
+        "sessions": [{key: meta.get(key) for key in shown} for meta in metas],
+    }
+    write_json(root / INDEX_NAME, index)
+    return fingerprint
+
+
+def session_folders(root: Path) -> list[str]:
+    """Names of the session folders in `root`, sorted; hidden (temporary) folders are not listed."""
+    if not root.is_dir():
+        return []
+    return sorted(
+        path.parent.name for path in root.glob("*/meta.json") if not path.parent.name.startswith(".")
+    )
+
+
+def _listed(index: dict[str, Any], path: Path) -> dict[str, str]:
+    """Session name -> content hash, as the index says; names are checked before any becomes a path."""
+    if index.get("schema") != SCHEMA:
+        raise InputError(
+            f"{path} has schema {index.get('schema')!r}, expected {SCHEMA}; run neurojax convert again"
+        )
+    entries = index.get("sessions")
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise InputError(f"{path} holds no list of sessions; run neurojax convert again")
+    return {check_session_id(entry.get("session_id")): str(entry.get("content_sha256")) for entry in entries}
+
+
+def _check_collection(named_bins: list[tuple[str, float]], where: str) -> None:
+    if not named_bins:
+        raise InputError(f"{where} holds no session; convert a recording first")
+    names = [name for name, _ in named_bins]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"{where} holds the session {repeated[0]!r} twice; give each recording its own name")
+    sizes = {size: name for name, size in reversed(named_bins)}
+    if max(sizes) - min(sizes) > 1e-9 * max(sizes):
+        listed = ", ".join(f"{size:g} s ({name})" for size, name in sorted(sizes.items()))
+        raise InputError(f"{where} mixes bin sizes {listed}; expected one: convert with one --bin_ms")
+
+
+def _fingerprint(content: dict[str, str]) -> str:
+    lines = "".join(f"{name} {digest}\n" for name, digest in sorted(content.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()

@@ -1,0 +1,157 @@
+"""Containers of named arrays (.npz, .mat v5, .mat v7.3) read into plain arrays of numbers and text."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neurojax.data.array_files import MAX_FILE_BYTES, check_array_name, open_input, read_npz
+from neurojax.data.session_fields import plain_array
+from neurojax.errors import InputError
+
+SUFFIXES = (".npz", ".mat")
+_KEEP_RANK = frozenset({"counts"})  # MATLAB has no vectors; counts of one unit must stay a matrix
+_CLASS_BYTES = {"int8": 1, "uint8": 1, "logical": 1, "int16": 2, "uint16": 2, "char": 4, "int32": 4}
+_CLASS_BYTES |= {"uint32": 4, "single": 4}  # all others: 8
+_REFUSED = "is a {}; store plain numbers, text or a cell array of text"
+
+
+def load_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Reads all named arrays of a file; the suffix says which kind.
+
+    From .mat files, row and column vectors come with one axis, single values with none.
+
+    Raises:
+        InputError: missing, damaged, pickled, too large, or holding something else than plain arrays;
+            or a .mat v7.3 file without h5py.
+    """
+    if path.suffix not in SUFFIXES:
+        raise InputError(f"{path} ends in {path.suffix or 'nothing'!r}, expected {' or '.join(SUFFIXES)}")
+    if path.suffix == ".npz":
+        arrays = read_npz(path)
+    else:
+        with open_input(path) as file:
+            is_hdf5 = b"MATLAB 7.3" in file.read(128) or _has_hdf5_signature(path)
+        arrays = _read_hdf5(path) if is_hdf5 else _read_mat5(path)
+    for name in arrays:
+        check_array_name(name, str(path))
+    return {name: plain_array(values, name, str(path)) for name, values in arrays.items()}
+
+
+def _read_mat5(path: Path) -> dict[str, np.ndarray]:
+    import scipy.io
+
+    try:
+        listed = scipy.io.whosmat(path)
+        _check_size(path, sum(math.prod(shape) * _CLASS_BYTES.get(kind, 8) for _, shape, kind in listed))
+        content = scipy.io.loadmat(path)
+    except InputError:
+        raise
+    except Exception as error:  # the parser of a damaged file may raise anything
+        reason = f"{type(error).__name__}: {error}".splitlines()[0][:150]
+        raise InputError(f"{path} cannot be read as .mat ({reason}); save it again") from None
+    return {
+        name: _squeezed(name, _plain_matlab(values, f"{path}, {name!r}"))
+        for name, values in content.items()
+        if not name.startswith("__")
+    }
+
+
+def _plain_matlab(values: Any, where: str) -> np.ndarray:
+    """A value of scipy.io.loadmat as numbers or text."""
+    if hasattr(values, "toarray"):  # sparse; its dense size was checked
+        return values.toarray()
+    if not isinstance(values, np.ndarray) or values.dtype.names:
+        raise InputError(f"{where} {_REFUSED.format('struct or object')}")
+    if values.dtype == object:
+        cells = [_cell_text(cell, where) for cell in values.ravel()]
+        return np.array(cells, dtype=str).reshape(values.shape)
+    return np.char.rstrip(values) if values.dtype.kind == "U" else values  # char matrices are padded
+
+
+def _cell_text(cell: Any, where: str) -> str:
+    array = np.asarray(cell)
+    if array.size == 0:
+        return ""
+    if array.size != 1 or array.dtype.kind != "U":
+        raise InputError(f"{where} {_REFUSED.format('cell array of other things than text')}")
+    return str(array.reshape(())[()])
+
+
+def _squeezed(name: str, values: np.ndarray) -> np.ndarray:
+    """[1, 1] -> [], [n, 1] and [1, n] -> [n]."""
+    if name in _KEEP_RANK or values.ndim > 2:
+        return values
+    if values.size == 1:
+        return values.reshape(())
+    return values.ravel() if 1 in values.shape else values
+
+
+def _has_hdf5_signature(path: Path) -> bool:
+    """HDF5 begins at byte 0, 512, 1024, ...; MATLAB puts it at 512."""
+    with path.open("rb") as file:
+        start = file.read(520)
+    return start[:8] == b"\x89HDF\r\n\x1a\n" or start[512:520] == b"\x89HDF\r\n\x1a\n"
+
+
+def _read_hdf5(path: Path) -> dict[str, np.ndarray]:
+    try:
+        import h5py
+    except ImportError:
+        raise InputError(
+            f"{path} is a .mat v7.3 (HDF5) file, which needs h5py; install it with `pip install"
+            ' "neurojax[nwb]"`, or save the file with -v7'
+        ) from None
+    try:
+        with h5py.File(path, "r") as file:
+            names = [name for name in file if not name.startswith("#")]
+            for name in names:
+                _check_hdf5(h5py, file, name, path)
+            _check_size(path, sum(file[name].size * file[name].dtype.itemsize for name in names))
+            return {name: _squeezed(name, _hdf5_value(file, name, path)) for name in names}
+    except (OSError, RuntimeError, KeyError, TypeError) as error:
+        raise InputError(f"{path} cannot be read as .mat v7.3 ({str(error)[:150]}); save it again") from None
+
+
+def _check_hdf5(h5py: Any, file: Any, name: str, path: Path) -> None:
+    """Refuses what is no plain dataset, or reads from other files."""
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink) or not isinstance(
+        file[name], h5py.Dataset
+    ):
+        raise InputError(f"{path}, {name!r} {_REFUSED.format('struct or a link')}")
+    if file[name].is_virtual or file[name].external or file[name].shape is None:
+        raise InputError(f"{path}, {name!r} holds no data of its own; save plain arrays")
+
+
+def _hdf5_value(file: Any, name: str, path: Path) -> np.ndarray:
+    """MATLAB writes columns first: axes come reversed."""
+    dataset = file[name]
+    kind = dataset.attrs.get("MATLAB_class", b"double")
+    if "MATLAB_empty" in dataset.attrs:
+        return np.empty(tuple(int(size) for size in dataset[()])[:32], np.float64)
+    if kind == b"char":
+        return _hdf5_text(dataset[()])
+    if kind == b"cell":
+        cells = [file[reference] for reference in dataset[()].ravel()]
+        if any(cell.attrs.get("MATLAB_class") != b"char" for cell in cells):
+            raise InputError(f"{path}, {name!r} {_REFUSED.format('cell array of other things than text')}")
+        return np.array([str(_hdf5_text(cell[()])) for cell in cells], dtype=str)
+    return dataset[()].T
+
+
+def _hdf5_text(codes: np.ndarray) -> np.ndarray:
+    """UTF-16 codes [length, rows] -> text [], or [rows] for a char matrix."""
+    if codes.ndim != 2 or codes.dtype.kind != "u":
+        return np.array("")  # MATLAB stores the shape of an empty string
+    rows = [
+        bytes(np.ascontiguousarray(row, "<u2")).decode("utf-16-le", "replace").rstrip() for row in codes.T
+    ]
+    return np.array(rows[0] if len(rows) == 1 else rows, dtype=str)
+
+
+def _check_size(path: Path, num_bytes: int) -> None:
+    if num_bytes > MAX_FILE_BYTES:
+        raise InputError(
+            f"{path} holds {num_bytes} bytes, expected at most {MAX_FILE_BYTES}; split the recording"
+        )

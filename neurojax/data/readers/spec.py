@@ -1,0 +1,72 @@
+"""What a user asks of a reader, in one record whose digest says whether a session is up to date."""
+
+import dataclasses
+import hashlib
+import json
+import math
+
+from neurojax.errors import InputError
+
+DEFAULT_BIN_SIZE_S = 0.02  # spike times without --bin_ms
+
+
+@dataclasses.dataclass(frozen=True)
+class ReadSpec:
+    """Options of `neurojax convert` that change the content of a session.
+
+    Attributes:
+        bin_ms: width of the bins to make; None keeps the file's own (20 ms for spike times).
+        align: name of the array of event times [trials], seconds; spike times are cut around it.
+        window: seconds before (negative) and after the event.
+        window_s: length of the windows that a recording without trials is cut into.
+        behavior: arrays that are behaviour, where the shape does not say so.
+        trial_columns: arrays with one value a trial, where the shape does not say so.
+        split: "file" (random when the file has none), "random" or "blocks:<seconds>s".
+    """
+
+    bin_ms: float | None = None
+    align: str | None = None
+    window: tuple[float, float] | None = None
+    window_s: float | None = None
+    behavior: tuple[str, ...] = ()
+    trial_columns: tuple[str, ...] = ()
+    split: str = "file"
+
+    def __post_init__(self):
+        for name in ("bin_ms", "window_s"):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, int | float) and 0 < value < math.inf):
+                raise InputError(f"{name}={value!r}; expected a number above 0")
+        if (self.align is None) != (self.window is None):
+            raise InputError(f"align={self.align!r} came with window={self.window!r}; give both, or neither")
+        if self.window is not None and not (
+            len(self.window) == 2 and -math.inf < self.window[0] < self.window[1] < math.inf
+        ):
+            raise InputError(
+                f"window={self.window!r}; expected two rising numbers of seconds, such as -0.5,1.5"
+            )
+        if self.align is not None and self.window_s is not None:
+            raise InputError(f"align={self.align!r} came with window_s={self.window_s!r}; give one of them")
+        if twice := sorted(set(self.behavior) & set(self.trial_columns)):
+            raise InputError(f"{twice[0]!r} is named in both behavior and trial_columns; name it once")
+        self.split_block_s()  # raises when `split` is not one of the three
+
+    def split_block_s(self) -> float | None:
+        """Seconds of a block of a "blocks:" split, else None."""
+        kind, _, length = self.split.partition(":")
+        if self.split in ("file", "random"):
+            return None
+        try:
+            block_s = float(length.removesuffix("s"))
+        except ValueError:
+            block_s = math.nan
+        if kind != "blocks" or not 0 < block_s < math.inf:
+            raise InputError(
+                f"split={self.split!r}; expected file, random or blocks:<seconds>s, such as blocks:300s"
+            )
+        return block_s
+
+    def digest(self, reader: str) -> str:
+        """Hex digest of these options and of the reader's name and version."""
+        content = json.dumps([reader, dataclasses.asdict(self)], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()

@@ -1,0 +1,129 @@
+"""Where the trials of a recording lie: stored, cut around events, or cut into windows; and their split."""
+
+import numpy as np
+
+from neurojax.data.readers.roles import Axes
+from neurojax.data.readers.spec import ReadSpec
+from neurojax.data.session_fields import seconds, split_codes, trial_lengths
+from neurojax.data.splits import block_split
+from neurojax.errors import InputError
+from neurojax.types import SPLIT_NAMES, TEST, TRAIN
+
+_WHOLE = 1e-6  # tolerance when one length must hold another a whole number of times
+
+Arrays = dict[str, np.ndarray]
+
+
+def trials_in_bins(
+    counts: np.ndarray, arrays: Arrays, spec: ReadSpec, final_bin_s: float, factor: int, where: str
+) -> np.ndarray:
+    """Bins of each trial or window, int64 [trials], in the file's own bins."""
+    offsets = arrays.pop("trial_offsets", None)
+    if counts.ndim == 3 or offsets is not None:
+        if spec.window_s is not None:
+            raise InputError(
+                f"{where}: window_s={spec.window_s:g} cuts recordings without trials, but this one has trials"
+            )
+        return trial_lengths(counts, offsets, where)
+    if spec.window_s is None:
+        raise InputError(
+            f"{where}: counts {list(counts.shape)} has no trials; add trial_offsets [trials + 1], or cut it"
+            " with window_s (--window_s=2)"
+        )
+    window_bins = whole_times(spec.window_s, final_bin_s, f"{where}: window_s={spec.window_s:g}") * factor
+    if len(counts) < window_bins:
+        raise InputError(
+            f"{where}: {len(counts)} bins are shorter than one window of {window_bins}; shorten window_s"
+        )
+    return np.full(len(counts) // window_bins, window_bins, np.int64)
+
+
+def stored_starts(
+    arrays: Arrays, lengths: np.ndarray, axes: Axes, bin_size_s: float, where: str
+) -> np.ndarray | None:
+    """Start of each trial from bin_times_s or trial_start_s, float64 [trials]; None without either."""
+    first_bin = np.cumsum(lengths) - lengths
+    if "bin_times_s" not in arrays:
+        stored = arrays.pop("trial_start_s", None)
+        return None if stored is None else seconds(stored, "trial_start_s", where)
+    times = arrays.pop("bin_times_s")
+    if times.shape not in ((axes.total_bins,), (axes.num_trials, axes.trial_bins)):
+        raise InputError(
+            f"{where}: bin_times_s has shape {list(times.shape)}, expected the time of every bin:"
+            f" [{axes.total_bins}]"
+            + (f" or [{axes.num_trials}, {axes.trial_bins}]" if axes.trial_bins else "")
+        )
+    flat = seconds(times.ravel(), "bin_times_s", where)
+    steps = np.delete(np.diff(flat), first_bin[1:] - 1)  # within trials
+    if len(steps) and not np.isclose(np.median(steps), bin_size_s, rtol=0.01, atol=0):
+        raise InputError(
+            f"{where}: bin_times_s advances by {np.median(steps):g} s a bin, but bin_size_s is"
+            f" {bin_size_s:g}; correct one of them"
+        )
+    return flat[first_bin]
+
+
+def trials_in_seconds(
+    arrays: Arrays, times: np.ndarray, spec: ReadSpec, bin_size_s: float, where: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Start and stop of each trial or window, float64 [trials]."""
+    if spec.align is not None:
+        if spec.align not in arrays:
+            raise InputError(
+                f"{where}: align names {spec.align!r}, but the file's other arrays are {sorted(arrays)}"
+            )
+        events = seconds(arrays[spec.align], spec.align, where)
+        return events + spec.window[0], events + spec.window[1]
+    if "trial_start_s" in arrays or "trial_stop_s" in arrays:
+        if spec.window_s is not None:
+            raise InputError(
+                f"{where}: window_s={spec.window_s:g} cuts recordings without trials, but this one has trials"
+            )
+        if missing := [name for name in ("trial_start_s", "trial_stop_s") if name not in arrays]:
+            raise InputError(
+                f"{where} lacks {missing[0]}; expected trial_start_s and trial_stop_s, in seconds"
+            )
+        return tuple(seconds(arrays.pop(name), name, where) for name in ("trial_start_s", "trial_stop_s"))
+    if spec.window_s is None:
+        raise InputError(
+            f"{where}: spike times without trials; add trial_start_s and trial_stop_s, or cut them with"
+            " window_s (--window_s=2)"
+        )
+    whole_times(spec.window_s, bin_size_s, f"{where}: window_s={spec.window_s:g}")
+    spikes = seconds(times, "spike_times_s", where)
+    first, last = (spikes.min(), spikes.max()) if len(spikes) else (0.0, 0.0)
+    first = min(np.floor(first / bin_size_s) * bin_size_s, first)
+    num_windows = int((last - first) / spec.window_s)
+    if not 1 <= num_windows <= 10**7:
+        raise InputError(
+            f"{where}: spikes span {last - first:g} s, {num_windows} windows of {spec.window_s:g} s; check"
+            " both"
+        )
+    starts = first + np.arange(num_windows) * spec.window_s
+    return starts, starts + spec.window_s
+
+
+def choose_split(
+    stored: np.ndarray | None, starts: np.ndarray, spec: ReadSpec, where: str
+) -> tuple[np.ndarray | None, str]:
+    """The split, int8 [trials] (None: to be drawn), and its source, as `ReadSpec.split` spells it."""
+    block_s = spec.split_block_s()
+    if block_s is not None:
+        return block_split(starts, block_s, where), spec.split
+    if spec.split == "random" or stored is None:
+        return None, "random"
+    split = split_codes(stored, where)
+    if missing := [SPLIT_NAMES[code] for code in (TRAIN, TEST) if code not in split]:
+        raise InputError(
+            f"{where}: split has no {' and no '.join(missing)} trial, expected at least one of each; correct"
+            " it or draw one with split=random"
+        )
+    return split, "file"
+
+
+def whole_times(length: float, part: float, where: str) -> int:
+    """How many times `part` fits `length`, which must be a whole number of times."""
+    ratio = length / part
+    if not 0.5 < ratio < 10**9 or abs(ratio - round(ratio)) > _WHOLE * ratio:
+        raise InputError(f"{where} is {ratio:g} bins of {part * 1000:g} ms, expected a whole number of them")
+    return round(ratio)

@@ -1,0 +1,262 @@
+"""The session folder, schema 1: written whole or not at all, opened with distrust.
+
+<root>/<session_id>/
+  counts.npy      uint8 or uint16 [total_bins, N], C order, memory-mapped
+  units.npz       unit_id, region, region_group, region_source and numeric metadata, [N]
+  trials.npz      start_bin, num_bins, split, start_s and condition columns, [trials]
+  behaviour.npz   name float32 [total_bins, dims], name + "_valid" bool [total_bins]
+  true_rates.npy  float32 [total_bins, N]; synthetic recordings only
+  meta.json       schema, session_id, bin_size_s, provenance, dtype, shape and sha256 of each array
+"""
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neurojax.data.array_files import open_npy, read_npz, write_npy, write_npz
+from neurojax.data.checksums import array_record, combined_sha256, sampled_sha256
+from neurojax.data.session_rules import (
+    RESERVED_INFO,
+    TRIAL_COLUMNS,
+    UNIT_COLUMNS,
+    check_bin_size,
+    check_session_id,
+    validate_session,
+)
+from neurojax.errors import InputError
+from neurojax.files import publish_folder, read_json, write_json
+from neurojax.types import Session
+
+SCHEMA = 1
+_MAX_META_BYTES = 2**24
+_MAPPED = {"counts": (np.dtype(np.uint8), np.dtype(np.uint16)), "true_rates": (np.dtype(np.float32),)}
+_REQUIRED_META = ("schema", "session_id", "bin_size_s", "arrays", "content_sha256", "sampled_sha256")
+
+
+def write_session(session: Session, root: str | Path) -> Path:
+    """Writes `<root>/<session_id>`, replacing what was there; readers see the old folder or the new one.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: the session is not valid, or `root` cannot be written.
+    """
+    validate_session(session)
+    root = Path(root)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{session.session_id}.", suffix=".tmp", dir=root))
+    except OSError as error:
+        raise InputError(f"{root} cannot be written ({error.strerror}); choose another folder") from None
+    try:
+        temporary.chmod(0o755)
+        _write_files(session, temporary)
+        publish_folder(temporary, root / session.session_id)
+    except OSError as error:
+        raise InputError(
+            f"session {session.session_id} cannot be written to {root} ({error.strerror}); free space"
+        ) from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return root / session.session_id
+
+
+def open_session(folder: str | Path, verify: str = "sampled") -> Session:
+    """Opens a session folder; counts and true rates stay on disk as read-only memory maps.
+
+    Args:
+        folder: `<root>/<session_id>`.
+        verify: "full" compares every byte with the checksums of meta.json, "sampled" all bytes of the
+            small arrays and 64 blocks of each mapped one, "none" none. Sizes, shapes, dtypes and the
+            rules of a session are always checked.
+
+    Raises:
+        InputError: anything missing, damaged, or at odds with meta.json.
+    """
+    return open_recorded(Path(folder), verify)[0]
+
+
+def open_recorded(folder: Path, verify: str) -> tuple[Session, str]:
+    """`open_session`, and the content hash that meta.json records."""
+    if verify not in ("full", "sampled", "none"):
+        raise InputError(f"verify={verify!r}; expected full, sampled or none")
+    meta = read_meta(folder)
+    mapped = {"counts": open_npy(folder / "counts.npy", _MAPPED["counts"], 2)}
+    if "true_rates" in meta["arrays"]:
+        mapped["true_rates"] = open_npy(folder / "true_rates.npy", _MAPPED["true_rates"], 2)
+    groups = {}
+    for group in ("units", "trials", "behaviour"):
+        path = folder / f"{group}.npz"
+        # Stored uncompressed: the members can never be larger than the file.
+        groups[group] = read_npz(path, max_bytes=path.stat().st_size if path.is_file() else 0)
+    _check_arrays(_named(mapped, groups), meta, folder, verify)
+    try:
+        session = _assemble(meta, mapped, groups)
+    except KeyError as error:
+        raise InputError(f"{folder} lacks the array {error}; convert the recording again") from None
+    try:
+        return validate_session(session), meta["content_sha256"]
+    except InputError as error:
+        raise InputError(f"{folder}: {error}") from None
+
+
+def read_meta(folder: Path) -> dict[str, Any]:
+    """Reads and checks meta.json of a session folder, without its arrays.
+
+    Raises:
+        InputError: missing, damaged, another schema, or inconsistent in itself.
+    """
+    path = folder / "meta.json"
+    if path.is_file() and path.stat().st_size > _MAX_META_BYTES:
+        raise InputError(
+            f"{path} has {path.stat().st_size} bytes, expected at most {_MAX_META_BYTES}; convert again"
+        )
+    meta = read_json(path)
+    if meta.get("schema") != SCHEMA:
+        raise InputError(
+            f"{path} has schema {meta.get('schema')!r}, expected {SCHEMA}; convert the recording again"
+        )
+    if missing := [key for key in _REQUIRED_META if key not in meta]:
+        raise InputError(f"{path} lacks {', '.join(missing)}; convert the recording again")
+    if meta["session_id"] != folder.absolute().name:
+        raise InputError(
+            f"{path} names session {meta['session_id']!r}, but its folder is {folder.absolute().name!r};"
+            " rename the folder back"
+        )
+    check_session_id(meta["session_id"])
+    if not isinstance(meta["bin_size_s"], float):
+        raise InputError(
+            f"{path}: bin_size_s is {str(meta['bin_size_s'])[:60]}, expected seconds; convert again"
+        )
+    check_bin_size(meta["bin_size_s"], str(path))
+    records, sampled = meta["arrays"], meta["sampled_sha256"]
+    if not (
+        isinstance(records, dict) and all(map(_is_record, records.values())) and isinstance(sampled, dict)
+    ):
+        raise InputError(f"{path} has damaged checksums; convert the recording again")
+    if combined_sha256(meta["session_id"], meta["bin_size_s"], records) != meta["content_sha256"]:
+        raise InputError(
+            f"{path}: the checksums do not add up to content_sha256; convert the recording again"
+        )
+    return meta
+
+
+def _is_record(record: Any) -> bool:
+    """Whether an entry of meta["arrays"] has the form of `array_record`."""
+    if not isinstance(record, dict) or record.keys() != {"dtype", "shape", "sha256"}:
+        return False
+    shape = record["shape"]
+    return isinstance(shape, list) and all(isinstance(size, int) for size in shape)
+
+
+def content_sha256(session: Session) -> str:
+    """Hex digest of the id, bin size and arrays: the same in memory and on disk, blind to `info`."""
+    records = {name: array_record(array) for name, array in _session_arrays(session).items()}
+    return combined_sha256(session.session_id, session.bin_size_s, records)
+
+
+def _grouped_arrays(session: Session) -> dict[str, dict[str, np.ndarray]]:
+    trials = (session.trial_start_bin, session.trial_num_bins, session.split, session.trial_start_s)
+    masks = {f"{name}_valid": mask for name, mask in session.behaviour_valid.items()}
+    return {
+        "units": {**{name: getattr(session, name) for name in UNIT_COLUMNS}, **session.unit_metadata},
+        "trials": {**dict(zip(TRIAL_COLUMNS, trials, strict=True)), **session.conditions},
+        "behaviour": {**session.behaviour, **masks},
+    }
+
+
+def _mapped_arrays(session: Session) -> dict[str, np.ndarray]:
+    rates = {} if session.true_rates is None else {"true_rates": session.true_rates}
+    return {"counts": session.counts, **rates}
+
+
+def _session_arrays(session: Session) -> dict[str, np.ndarray]:
+    return _named(_mapped_arrays(session), _grouped_arrays(session))
+
+
+def _named(
+    mapped: Mapping[str, np.ndarray], groups: Mapping[str, Mapping[str, np.ndarray]]
+) -> dict[str, np.ndarray]:
+    """All arrays under the names of meta.json: "counts", "trials/split", ..."""
+    flat = {f"{group}/{name}": array for group, arrays in groups.items() for name, array in arrays.items()}
+    return {**mapped, **flat}
+
+
+def _write_files(session: Session, folder: Path) -> None:
+    mapped = _mapped_arrays(session)
+    for name, array in mapped.items():
+        write_npy(folder / f"{name}.npy", array)
+    groups = _grouped_arrays(session)
+    for group, arrays in groups.items():
+        write_npz(folder / f"{group}.npz", arrays)
+    records = {name: array_record(array) for name, array in _named(mapped, groups).items()}
+    meta = {
+        "schema": SCHEMA,
+        "session_id": session.session_id,
+        "bin_size_s": float(session.bin_size_s),
+        "num_units": session.num_units,
+        "num_trials": session.num_trials,
+        "num_bins": len(session.counts),
+        **session.info,
+        "arrays": records,
+        "sampled_sha256": {name: sampled_sha256(array) for name, array in mapped.items()},
+        "content_sha256": combined_sha256(session.session_id, session.bin_size_s, records),
+    }
+    write_json(folder / "meta.json", meta)
+
+
+def _check_arrays(arrays: Mapping[str, np.ndarray], meta: dict[str, Any], folder: Path, verify: str) -> None:
+    if arrays.keys() != meta["arrays"].keys():
+        differing = sorted(arrays.keys() ^ meta["arrays"].keys())
+        raise InputError(
+            f"{folder}: arrays {differing[:5]} are only in the files or only in meta.json; convert again"
+        )
+    for name, array in arrays.items():
+        expected = meta["arrays"][name]
+        dtype = "text" if array.dtype.kind == "U" else array.dtype.newbyteorder("<").str
+        came = {"dtype": dtype, "shape": list(array.shape)}
+        if any(expected[key] != value for key, value in came.items()):
+            raise InputError(
+                f"{folder}: {name} is {dtype} {came['shape']}, meta.json says {str(expected)[:100]}; convert"
+                " again"
+            )
+        if verify == "none":
+            continue
+        if verify == "sampled" and name in _MAPPED:
+            intact = sampled_sha256(array) == meta["sampled_sha256"].get(name)
+        else:
+            intact = array_record(array)["sha256"] == expected["sha256"]
+        if not intact:
+            raise InputError(
+                f"{folder}: {name} does not match its checksum; the file is damaged, convert the recording"
+                " again"
+            )
+
+
+def _assemble(
+    meta: dict[str, Any], mapped: Mapping[str, np.ndarray], groups: Mapping[str, dict[str, np.ndarray]]
+) -> Session:
+    units, trials, signals = groups["units"], groups["trials"], groups["behaviour"]
+    return Session(
+        session_id=meta["session_id"],
+        counts=mapped["counts"],
+        bin_size_s=meta["bin_size_s"],
+        **{name: units[name] for name in UNIT_COLUMNS},
+        trial_start_bin=trials["start_bin"],
+        trial_num_bins=trials["num_bins"],
+        split=trials["split"],
+        trial_start_s=trials["start_s"],
+        conditions={name: values for name, values in trials.items() if name not in TRIAL_COLUMNS},
+        behaviour={name: values for name, values in signals.items() if not name.endswith("_valid")},
+        behaviour_valid={
+            name.removesuffix("_valid"): mask for name, mask in signals.items() if name.endswith("_valid")
+        },
+        unit_metadata={name: values for name, values in units.items() if name not in UNIT_COLUMNS},
+        true_rates=mapped.get("true_rates"),
+        info={key: value for key, value in meta.items() if key not in RESERVED_INFO},
+    )

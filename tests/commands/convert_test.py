@@ -1,0 +1,196 @@
+import os
+
+import numpy as np
+import pytest
+
+from neurojax.commands import conversion
+from neurojax.commands.convert import convert
+from neurojax.data.sessions import open_dataset
+from neurojax.errors import InputError
+
+RNG = np.random.default_rng(0)
+
+
+def save(folder, name="s1.npz", **changes):
+    folder.mkdir(exist_ok=True)
+    counts = RNG.poisson(0.5, (12, 8, 4)).astype(np.uint8)
+    np.savez(folder / name, **({"counts": counts, "bin_size_s": 0.01} | changes))
+    return folder / name
+
+
+def tree(root):
+    """Every path below root, hidden ones too."""
+    return sorted(
+        os.path.relpath(os.path.join(base, name), root) for base, _, names in os.walk(root) for name in names
+    )
+
+
+def test_a_folder_of_recordings_becomes_a_dataset(tmp_path, capsys):
+    for name in ("s10.npz", "s2.npz", "s1.npz"):
+        save(tmp_path / "in", name, unit_region=np.array(["CA1", "CA1", "DG", "root"]))
+    convert("arrays", [tmp_path / "in"], tmp_path / "out", bin_ms=20)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["s1", "s2", "s10"]
+    assert lines[0].startswith("s1: 12 trials x 4 bins x 4 units, ") and lines[0].endswith(" Hz, 2 regions")
+    dataset = open_dataset(tmp_path / "out", verify="full")
+    assert [session.session_id for session in dataset.sessions] == ["s1", "s10", "s2"]
+    assert dataset.bin_size_s == 0.02
+
+
+def test_a_second_run_changes_nothing_and_a_damaged_session_is_made_again(tmp_path, capsys):
+    save(tmp_path / "in"), save(tmp_path / "in", "s2.npz")
+    convert("arrays", [tmp_path / "in"], tmp_path / "out")
+    stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("s*/*")}
+    capsys.readouterr()
+    convert("arrays", [tmp_path / "in"], tmp_path / "out")
+    assert capsys.readouterr().out == "s1: unchanged, left alone\ns2: unchanged, left alone\n"
+    assert stamps == {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("s*/*")}
+    os.truncate(tmp_path / "out/s1/counts.npy", 200)
+    convert("arrays", [tmp_path / "in"], tmp_path / "out")
+    assert "s1: 12 trials" in capsys.readouterr().out
+    open_dataset(tmp_path / "out", verify="full")
+
+
+def test_another_source_or_option_is_refused_until_overwrite(tmp_path):
+    path = save(tmp_path / "in")
+    convert("arrays", [path], tmp_path / "out")
+    before = open_dataset(tmp_path / "out").fingerprint
+    with pytest.raises(InputError, match="made with other options.*--overwrite"):
+        convert("arrays", [path], tmp_path / "out", bin_ms=20)
+    save(tmp_path / "in")
+    with pytest.raises(InputError, match="made from another file"):
+        convert("arrays", [path], tmp_path / "out")
+    assert open_dataset(tmp_path / "out", verify="full").fingerprint == before
+    convert("arrays", [path], tmp_path / "out", bin_ms=20, overwrite=True)
+    assert open_dataset(tmp_path / "out").bin_size_s == 0.02
+
+
+def test_one_bad_recording_does_not_stop_the_rest(tmp_path, capsys):
+    save(tmp_path / "in"), save(tmp_path / "in", "s3.npz")
+    save(tmp_path / "in", "s2.npz", bin_size_s=20)
+    (tmp_path / "in/s4.npz").write_bytes(b"")
+    with pytest.raises(
+        InputError, match=r"2 of 4 sessions failed \(s2, s4\); the first: .*bin_size_s is 20"
+    ) as raised:
+        convert("arrays", [tmp_path / "in"], tmp_path / "out")
+    assert "\n" not in str(raised.value)
+    out = capsys.readouterr().out
+    assert "s2: FAILED" in out and "  s4: " in out and "cannot be read as .npz" in out
+    assert [session.session_id for session in open_dataset(tmp_path / "out").sessions] == ["s1", "s3"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "message"),
+    [
+        ({"counts": np.full((12, 8, 4), np.nan)}, {}, "NaN"),
+        ({"counts": np.full((12, 8, 4), -1)}, {}, "holds -1"),
+        ({"counts": np.full((12, 8, 4), 0.5)}, {}, "holds 0.5"),
+        ({"counts": np.zeros((12, 8, 0))}, {}, r"\[12, 8, 0\]"),
+        ({"counts": np.zeros((1, 8, 4))}, {}, "1 trial, expected at least 3"),
+        ({"counts": np.zeros((96, 4))}, {}, "no trials"),
+        ({"extra": np.array([None], object)}, {}, "pickled"),
+        ({"split": np.zeros(12, int)}, {}, "no test trial"),
+        ({"split": np.full(12, 7)}, {}, r"holds \[7, 7, 7\]"),
+        ({"bin_size_s": 10}, {}, "bin_size_s is 10"),
+        ({}, {"bin_ms": 15}, "bin_ms=15"),
+        ({}, {"behavior": ["wheel"]}, "'wheel'"),
+        ({}, {"split": "blocks:9000s"}, "1 blocks of 9000 s"),
+    ],
+)
+def test_a_failed_recording_leaves_nothing_behind(tmp_path, changes, options, message):
+    save(tmp_path / "in", **changes)
+    with pytest.raises(InputError, match=message) as raised:
+        convert("arrays", [tmp_path / "in"], tmp_path / "out", **options)
+    assert "s1.npz" in str(raised.value) or "session s1" in str(raised.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_failure_while_writing_leaves_nothing_behind(tmp_path, monkeypatch):
+    def full_disk(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("neurojax.data.session_format.write_npz", full_disk)
+    with pytest.raises(InputError, match="No space left"):
+        convert("arrays", [save(tmp_path / "in")], tmp_path / "out")
+    assert tree(tmp_path / "out") == [] and os.listdir(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        (("nwb", ["x"]), {}, "kind 'nwb'; expected arrays or synthetic"),
+        (("arrays", []), {}, "no paths"),
+        (("arrays", ["empty"]), {}, "holds no .npz or .mat file"),
+        (("arrays", ["none.npz"]), {}, "none.npz does not exist"),
+        (("arrays", ["in/s1.npz", "other/s1.npz"]), {}, "would both be session 's1'"),
+        (("arrays", ["in"]), {"shard": "4/4"}, "shard='4/4'"),
+        (("arrays", ["in"]), {"shard": "x"}, "shard='x'"),
+        (("arrays", ["in"]), {"split": "half"}, "split='half'"),
+        (("arrays", ["in"]), {"num_workers": -1}, "num_workers=-1"),
+        (("synthetic", ["in"]), {}, "takes no paths"),
+        (("synthetic", []), {"bin_ms": 20}, "takes no options"),
+    ],
+)
+def test_bad_arguments_are_refused(tmp_path, monkeypatch, arguments, options, message):
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path / "in"), save(tmp_path / "other"), (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=message):
+        convert(*arguments, tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_out_may_not_be_a_file(tmp_path):
+    path = save(tmp_path / "in")
+    with pytest.raises(InputError, match="is a file"):
+        convert("arrays", [path], path)
+
+
+def test_bins_of_one_root_agree(tmp_path):
+    save(tmp_path / "in", "a.npz"), save(tmp_path / "in", "b.npz", bin_size_s=0.02)
+    with pytest.raises(InputError, match="session b has bins of 20 ms, but .* holds bins of 10 ms"):
+        convert("arrays", [tmp_path / "in"], tmp_path / "out")
+    convert("arrays", [tmp_path / "in"], tmp_path / "both", bin_ms=20)
+    assert len(open_dataset(tmp_path / "both").sessions) == 2
+    # Overwriting one of two would leave two bin sizes in one root.
+    with pytest.raises(InputError, match="holds bins of 20 ms"):
+        convert("arrays", [tmp_path / "in/a.npz"], tmp_path / "both", overwrite=True)
+    assert open_dataset(tmp_path / "both", verify="full").bin_size_s == 0.02
+
+
+def test_shards_cover_everything_once(tmp_path):
+    for index in range(5):
+        save(tmp_path / "in", f"s{index}.npz")
+    for shard in ("0/2", "1/2"):
+        convert("arrays", [tmp_path / "in"], tmp_path / "out", shard=shard)
+    assert len(open_dataset(tmp_path / "out").sessions) == 5
+
+
+def test_workers_give_the_same_dataset(tmp_path):
+    for index in range(3):
+        save(tmp_path / "in", f"s{index}.npz")
+    save(tmp_path / "in", "bad.npz", bin_size_s=99)
+    for out, num_workers in (("serial", 0), ("pool", 1)):
+        with pytest.raises(InputError, match="bin_size_s is 99"):
+            convert("arrays", [tmp_path / "in"], tmp_path / out, num_workers=num_workers)
+    assert open_dataset(tmp_path / "serial").fingerprint == open_dataset(tmp_path / "pool").fingerprint
+    assert tree(tmp_path / "serial") == tree(tmp_path / "pool")
+
+
+def test_a_defect_is_not_sold_as_bad_input(tmp_path, monkeypatch):
+    save(tmp_path / "in"), save(tmp_path / "in", "s2.npz")
+    real = conversion.arrays.read_arrays
+    monkeypatch.setattr(
+        conversion.arrays, "read_arrays", lambda path, spec: real(path, spec) if "2" in path.name else 1 / 0
+    )
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        convert("arrays", [tmp_path / "in"], tmp_path / "out")
+    assert [session.session_id for session in open_dataset(tmp_path / "out").sessions] == ["s2"]
+
+
+def test_synthetic_animals_are_written_once(tmp_path, capsys):
+    convert("synthetic", [], tmp_path / "out", shard="0/4")
+    first = open_dataset(tmp_path / "out", verify="full")
+    assert first.sessions[0].true_rates.shape == first.sessions[0].counts.shape
+    capsys.readouterr()
+    convert("synthetic", [], tmp_path / "out", shard="0/4")
+    assert "unchanged" in capsys.readouterr().out

@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+
+from neurojax.data import binning
+from neurojax.errors import InputError
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_spike_binning_equals_histograms(seed):
+    rng = np.random.default_rng(seed)
+    bin_size_s, num_units = rng.choice([0.01, 0.02, 0.1]), 6
+    starts, num_bins = np.array([-1.0, 3.3, 7.123]), np.array([10, 1, 25])
+    grid = (
+        np.arange(-200, 1200) * bin_size_s
+    )  # many spikes exactly on edges, where division would round wrongly
+    times = rng.permutation(np.concatenate([rng.uniform(-2, 12, 500), grid]))
+    units = rng.integers(0, num_units, len(times))
+    counts = binning.bin_spike_times(times, units, num_units, starts, num_bins, bin_size_s)
+    row = 0
+    for start, length in zip(starts, num_bins, strict=True):
+        edges = start + np.arange(length + 1) * bin_size_s
+        inside = times < edges[-1]  # np.histogram closes the last bin
+        for unit in range(num_units):
+            expected, _ = np.histogram(times[inside & (units == unit)], edges)
+            np.testing.assert_array_equal(counts[row : row + length, unit], expected)
+        row += length
+    assert counts.shape == (36, num_units) and counts.dtype == np.uint8
+
+
+def test_a_spike_on_an_edge_belongs_to_the_later_bin():
+    counts = binning.bin_spike_times([0.3, 0.1 * 3, 0.0, 0.5], [0, 0, 0, 0], 1, [0.0], [5], 0.1)
+    edges = 0.1 * np.arange(6)
+    expected = [
+        np.sum((edges[k] <= [0.3, 0.1 * 3, 0.0]) & ([0.3, 0.1 * 3, 0.0] < edges[k + 1])) for k in range(5)
+    ]
+    np.testing.assert_array_equal(counts[:, 0], expected)  # 0.5, the end of the trial, is outside
+
+
+def test_chunks_do_not_change_the_counts(monkeypatch):
+    rng = np.random.default_rng(0)
+    arguments = (
+        rng.uniform(0, 50, 3000),
+        rng.integers(0, 4, 3000),
+        4,
+        np.arange(10) * 5.0,
+        np.arange(1, 11),
+        0.4,
+    )
+    whole = binning.bin_spike_times(*arguments)
+    monkeypatch.setattr(binning, "_CHUNK_COUNTS", 30)
+    np.testing.assert_array_equal(binning.bin_spike_times(*arguments), whole)
+    assert whole.sum() > 1000
+
+
+def test_overlapping_trials_both_count_a_spike():
+    counts = binning.bin_spike_times([1.5], [0], 1, [0.0, 1.0], [2, 2], 1.0)
+    np.testing.assert_array_equal(counts[:, 0], [0, 1, 1, 0])
+
+
+@pytest.mark.parametrize(("spikes", "dtype"), [(255, np.uint8), (256, np.uint16), (65535, np.uint16)])
+def test_dtype_grows_with_the_largest_count(spikes, dtype):
+    counts = binning.bin_spike_times(np.full(spikes, 0.5), np.zeros(spikes, int), 1, [0.0], [1], 1.0)
+    assert counts.dtype == dtype and counts[0, 0] == spikes
+
+
+def test_counts_beyond_uint16_are_refused():
+    with pytest.raises(InputError, match="65536 spikes"):
+        binning.count_dtype(65536)
+
+
+@pytest.mark.parametrize(
+    ("times", "units", "message"),
+    [
+        ([1.0, 2.0], [0], r"\(2,\).*\(1,\)"),
+        ([np.nan], [0], "1 non-finite"),
+        ([1.0], [2], "2 to 2, expected rows 0 to 1"),
+        ([1.0], [-1], "-1 to -1"),
+        ([1.0], [0.0], "float64"),
+    ],
+)
+def test_bad_spikes_are_refused(times, units, message):
+    with pytest.raises(InputError, match=message):
+        binning.bin_spike_times(np.array(times), np.array(units), 2, [0.0], [5], 1.0)
+
+
+def test_absurd_sizes_are_refused_before_allocation():
+    with pytest.raises(InputError, match="check the bin size"):
+        binning.bin_spike_times([0.0], [0], 1000, [0.0], [10**12], 0.001)
+
+
+def test_merging_keeps_trials_apart_and_drops_their_tails():
+    counts = np.arange(14, dtype=np.uint8).reshape(7, 2)  # trials of 5 and 2 bins
+    merged, lengths = binning.merge_bins(counts, np.array([5, 2]), 2)
+    np.testing.assert_array_equal(merged, [[2, 4], [10, 12], [22, 24]])  # bin 4 fills no merged bin
+    np.testing.assert_array_equal(lengths, [2, 1])
+    means = binning.merge_means(counts.astype(np.float32), np.array([5, 2]), 2)
+    np.testing.assert_array_equal(means, merged / 2)
+    valid = np.array([True, True, True, False, False, True, True])
+    np.testing.assert_array_equal(binning.merge_valid(valid, np.array([5, 2]), 2), [True, False, True])
+
+
+def test_merging_does_not_wrap_around():
+    counts = np.full((4, 1), 200, np.uint8)
+    merged, _ = binning.merge_bins(counts, np.array([4]), 4)
+    assert merged[0, 0] == 800 and merged.dtype == np.uint16
+
+
+def test_merging_more_bins_than_a_trial_has_is_refused():
+    with pytest.raises(InputError, match="trial 1 has 2 bins, fewer than the 3"):
+        binning.merge_bins(np.zeros((5, 1), np.uint8), np.array([3, 2]), 3)

@@ -1,0 +1,130 @@
+import json
+
+import numpy as np
+import pytest
+
+from neurojax.data.check import check_dataset, unit_rates_hz
+from neurojax.data.sessions import dataset_of, from_counts
+
+SPLIT = np.repeat([0, 1, 2], [14, 2, 4])
+
+
+def make(session_id="a", seed=0, counts=None, **fields):
+    counts = np.random.default_rng(seed).poisson(0.4, (20, 10, 6)) if counts is None else counts
+    given = {"split": SPLIT, "region": ["CA1", "CA1", "DG", "root", "", "void"], "bin_size_s": 0.02}
+    return from_counts(counts, session_id=session_id, **(given | fields))
+
+
+def check(*sessions):
+    report = check_dataset(dataset_of(sessions))
+    json.dumps(report, allow_nan=False)
+    return report
+
+
+def test_facts_agree_with_an_independent_count():
+    counts = np.random.default_rng(0).poisson(0.4, (20, 10, 6))
+    counts[:, :, 2] = 0
+    counts[:14, :, 3] = 0
+    report = check(make(counts=counts), make("b", seed=1))
+    facts = report["sessions"]["a"]
+    assert report["usable"] and not facts["errors"] and not facts["warnings"]
+    assert (report["num_sessions"], report["num_units"], report["num_trials"]) == (2, 12, 40)
+    assert facts["num_spikes"] == counts.sum()
+    np.testing.assert_allclose(facts["mean_rate_hz"], counts.mean() / 0.02)
+    assert (facts["silent_units"], facts["silent_units_train"]) == (1, 2)
+    assert facts["regions"] == {"CA1": 2, "DG": 1} and facts["units_without_region"] == 3
+    assert facts["trials_per_split"] == {"train": 14, "validation": 2, "test": 4}
+    assert facts["trial_bins"] == {"min": 10, "median": 10.0, "max": 10}
+    np.testing.assert_allclose(unit_rates_hz(make(counts=counts)), counts.mean((0, 1)) / 0.02)
+
+
+def test_ragged_trials_are_counted_by_their_own_bins():
+    flat = np.random.default_rng(0).poisson(0.4, (30, 6))
+    session = make(counts=flat, trial_offsets=[0, 5, 12, 30], split=[0, 1, 2])
+    facts = check(session)["sessions"]["a"]
+    assert facts["trial_bins"] == {"min": 5, "median": 7.0, "max": 18}
+    np.testing.assert_allclose(facts["mean_rate_hz"], flat.mean() / 0.02)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"split": np.repeat([0, 1], 10)}, "no test trial"),
+        ({"split": np.repeat([2, 1], 10)}, "no train trial"),
+        ({"counts": np.zeros((20, 10, 6), int)}, "no spikes"),
+        (
+            {"counts": np.where(SPLIT[:, None, None] == 0, 0, np.ones((20, 10, 6), int))},
+            "no spikes in the train",
+        ),
+        (
+            {"counts": np.where(SPLIT[:, None, None] == 2, 0, np.ones((20, 10, 6), int))},
+            "no spikes in the test",
+        ),
+        (
+            {"behaviour": {"x": np.full(200, np.nan)}, "behaviour_valid": {"x": np.ones(200, bool)}},
+            "'x' has NaN or infinity in bins marked valid",
+        ),
+    ],
+)
+def test_an_unusable_session_says_why(change, message):
+    report = check(make(**change))
+    assert not report["usable"]
+    assert any(message in error for error in report["sessions"]["a"]["errors"])
+
+
+def repeated(source, copy):
+    counts = np.random.default_rng(0).poisson(0.4, (20, 10, 6))
+    counts[copy] = counts[source]
+    return check(make(counts=counts))["sessions"]["a"]
+
+
+def test_a_repeated_trial_across_splits_is_an_error():
+    facts = repeated(0, 19)
+    assert facts["duplicate_trials"] == {"within_split": 0, "across_splits": 1, "by_chance": 0}
+    assert facts["errors"] == ["1 trials repeat a trial of another split"]
+
+
+def test_a_repeated_trial_within_a_split_is_a_warning():
+    facts = repeated(0, 1)
+    assert facts["duplicate_trials"]["within_split"] == 1
+    assert not facts["errors"] and "their own split" in facts["warnings"][0]
+
+
+def test_silent_and_nearly_silent_trials_are_no_copies():
+    counts = np.random.default_rng(0).poisson(0.4, (20, 10, 6))
+    counts[[0, 5, 19]] = 0
+    assert not check(make(counts=counts))["sessions"]["a"]["warnings"]
+    counts[[0, 19], 0, 0] = 7  # equal, but too few spikes to be sure
+    facts = check(make(counts=counts))["sessions"]["a"]
+    assert facts["duplicate_trials"]["by_chance"] == 1 and not facts["errors"]
+
+
+def test_one_recording_under_two_names_is_an_error_of_the_second():
+    report = check(make("a"), make("b", split=SPLIT[::-1]), make("c", seed=1))
+    assert report["sessions"]["b"]["errors"] == ["20 trials repeat trials of session a"]
+    assert not report["sessions"]["a"]["errors"] and not report["sessions"]["c"]["errors"]
+
+
+def test_trials_that_share_time_across_splits_are_reported():
+    starts = np.arange(20) * 0.2
+    starts[14] -= 0.05  # the first validation trial begins inside the last train trial
+    facts = check(make(trial_start_s=starts))["sessions"]["a"]
+    assert facts["overlapping_trials_across_splits"] == 1
+    assert check(make())["sessions"]["a"]["overlapping_trials_across_splits"] == 0
+
+
+def test_what_is_odd_but_usable_is_a_warning():
+    values = np.zeros(200)
+    values[:3] = np.nan
+    session = make(
+        split=np.repeat([0, 2], 10),
+        region=[""] * 6,
+        behaviour={"x": values},
+        counts=np.random.default_rng(0).poisson(5, (20, 10, 6)),
+    )
+    report = check(session)
+    facts = report["sessions"]["a"]
+    assert report["usable"] and facts["non_finite_behaviour"] == {"x": 3}
+    said = " ".join(facts["warnings"])
+    for part in ("no validation trial", "no unit has a region", "check bin_size_s", "'x' has 3 bins"):
+        assert part in said
