@@ -15,6 +15,14 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 
+def _not_from_orbax(record: logging.LogRecord) -> bool:
+    return f"{os.sep}orbax{os.sep}" not in record.pathname
+
+
+# Orbax logs pages of tracebacks through absl for one failed write; the error itself is raised too.
+logging.getLogger("absl").addFilter(_not_from_orbax)
+
+
 def named_leaves(tree: Any) -> dict[str, Any]:
     """Leaves of a pytree (arrays, numbers or jax.ShapeDtypeStruct) by path, in the order of the tree.
 
@@ -42,14 +50,12 @@ def describe(named: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 def new_writer() -> ocp.StandardCheckpointer:
     """A writer with `wait_until_finished` and `close`; one that failed is not used again."""
-    _quieten_orbax()
     return ocp.StandardCheckpointer()
 
 
 def start_writing(writer: ocp.StandardCheckpointer, folder: Path, named: Mapping[str, Any]) -> None:
     """Copies the arrays to the host and writes on in the background; `folder` appears when all is written."""
-    frozen = {name: np.array(leaf) if isinstance(leaf, np.ndarray) else leaf for name, leaf in named.items()}
-    writer.save(folder, _nest(_without_empty(frozen)))
+    writer.save(folder, _nest(_without_empty(named)))
 
 
 def read_arrays(folder: Path, targets: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,7 +66,6 @@ def read_arrays(folder: Path, targets: Mapping[str, Any]) -> dict[str, Any]:
         targets: name -> jax.ShapeDtypeStruct with a sharding (gives a jax.Array on it) or a numpy array
             (gives a numpy array; only its shape and dtype count, so a broadcast zero will do).
     """
-    _quieten_orbax()
     with ocp.StandardCheckpointer() as reader:
         found = named_leaves(reader.restore(folder, _nest(_without_empty(targets))))
     for name, target in targets.items():
@@ -100,12 +105,3 @@ def _nest(named: Mapping[str, Any]) -> dict[str, Any]:
 def _without_empty(named: Mapping[str, Any]) -> dict[str, Any]:
     """Orbax refuses arrays of size zero; their shapes are known without it."""
     return {name: leaf for name, leaf in named.items() if np.prod(leaf.shape, dtype=np.int64) > 0}
-
-
-def _quieten_orbax() -> None:
-    """Orbax logs pages of tracebacks through absl for one failed write; the error itself is raised too."""
-    logging.getLogger("absl").addFilter(_not_from_orbax)  # a filter added twice is there once
-
-
-def _not_from_orbax(record: logging.LogRecord) -> bool:
-    return f"{os.sep}orbax{os.sep}" not in record.pathname

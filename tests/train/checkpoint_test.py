@@ -439,8 +439,11 @@ def test_the_process_exits_although_a_thread_never_does():
         _exit_even_if_stuck(grace_s=0.1)
         print("main ends", flush=True)
     """) as process:
-        assert process.wait(timeout=60) == 1
-        assert process.stdout.read() == "main ends\n"
+        try:
+            assert process.wait(timeout=30) == 1
+            assert process.stdout.read() == "main ends\n"
+        finally:
+            process.kill()
 
 
 SAVING_LOOP = """
