@@ -106,9 +106,9 @@ def _judge(facts: dict[str, Any], spikes: np.ndarray, session: Session) -> None:
         errors.append("no spikes in the test trials")
     duplicates = facts["duplicate_trials"]
     if duplicates["across_splits"]:
-        errors.append(f"{duplicates['across_splits']} trials repeat a trial of another split")
+        errors.append(f"trials that repeat one of another split: {duplicates['across_splits']}")
     if duplicates["within_split"]:
-        warnings.append(f"{duplicates['within_split']} trials repeat a trial of their own split")
+        warnings.append(f"trials that repeat one of their own split: {duplicates['within_split']}")
     if duplicates["by_chance"]:
         warnings.append(
             f"{duplicates['by_chance']} trials of under {TELLING_SPIKES} spikes equal another one"
@@ -140,7 +140,7 @@ def _compare_sessions(sessions: tuple[Session, ...], surveys: list[_Survey]) -> 
         telling = {digest for digest, spikes in survey.digests.values() if spikes >= TELLING_SPIKES}
         repeated = collections.Counter(seen[digest] for digest in telling if digest in seen)
         for other, num_trials in sorted(repeated.items()):
-            survey.facts["errors"].append(f"{num_trials} trials repeat trials of session {other}")
+            survey.facts["errors"].append(f"trials that repeat one of session {other}: {num_trials}")
         seen |= {digest: session.session_id for digest in telling if digest not in seen}
 
 

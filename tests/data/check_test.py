@@ -81,7 +81,7 @@ def repeated(source, copy):
 def test_a_repeated_trial_across_splits_is_an_error():
     facts = repeated(0, 19)
     assert facts["duplicate_trials"] == {"within_split": 0, "across_splits": 1, "by_chance": 0}
-    assert facts["errors"] == ["1 trials repeat a trial of another split"]
+    assert facts["errors"] == ["trials that repeat one of another split: 1"]
 
 
 def test_a_repeated_trial_within_a_split_is_a_warning():
@@ -101,7 +101,7 @@ def test_silent_and_nearly_silent_trials_are_no_copies():
 
 def test_one_recording_under_two_names_is_an_error_of_the_second():
     report = check(make("a"), make("b", split=SPLIT[::-1]), make("c", seed=1))
-    assert report["sessions"]["b"]["errors"] == ["20 trials repeat trials of session a"]
+    assert report["sessions"]["b"]["errors"] == ["trials that repeat one of session a: 20"]
     assert not report["sessions"]["a"]["errors"] and not report["sessions"]["c"]["errors"]
 
 

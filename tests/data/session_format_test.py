@@ -235,7 +235,8 @@ def test_fingerprint_depends_on_content_alone(tmp_path):
     opened = open_dataset(tmp_path / "root", verify="full")
     assert fingerprint == opened.fingerprint == dataset_of(sessions).fingerprint
     assert fingerprint == dataset_of(opened.sessions[::-1]).fingerprint
-    assert [session.session_id for session in opened.sessions] == ["a", "b"]
+    for dataset in (opened, dataset_of(sessions)):
+        assert [session.session_id for session in dataset.sessions] == ["a", "b"]
     assert dataset_of(sessions[:1]).fingerprint != fingerprint
     (tmp_path / "root").rename(tmp_path / "moved")
     assert open_dataset(tmp_path / "moved").fingerprint == fingerprint

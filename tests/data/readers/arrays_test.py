@@ -233,6 +233,11 @@ BAD = {
     "align_counts": (GOOD, {"align": "choice", "window": (-1, 1)}, "needs spike_times_s"),
     "trials_or_units": (SQUARE, {}, r"'x' of shape \[6\] could be one value each of trials or units"),
     "trials_or_bins": (ONE_BIN, {}, "could be one value each of bins or trials.*trial_columns"),
+    "trials_or_bins_2d": (
+        ONE_BIN | {"x": np.ones((6, 1))},
+        {},
+        r"\[6, 1\] could be one value each of bins or trials",
+    ),
     "no_meaning": (
         GOOD | {"waveforms": np.zeros((UNITS, 82))},
         {},
