@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from neurojax.errors import InputError
-from neurojax.evals.baselines import mean_rate, psth, ridge
+from neurojax.evals.baselines import average, coupling, mean_rate, poisson_glm, psth, ridge
 from neurojax.evals.baselines.folds import Fitted, make_folds
 from neurojax.evals.protocols import TASKS
 from neurojax.types import TEST, Session
 
-NAMES = ("train_mean", "psth", "ridge")
+NAMES = ("train_mean", "psth", "ridge", "population_coupling", "poisson_glm", "average")
+_ON_PSTH = {"ridge": ridge.fit, "population_coupling": coupling.fit, "poisson_glm": poisson_glm.fit}
 
 
 def fit_and_predict(
@@ -41,18 +42,22 @@ def fit_and_predict(
         for name in given:
             if name not in known:
                 raise InputError(f"unknown {kind} {name!r}, expected one of: {', '.join(known)}")
-    folds = make_folds(session, tuple(tasks))
-    fitted: dict[str, Fitted] = {}
+    tasks = tuple(tasks)
+    folds = make_folds(session, tasks)
     offset = psth.tuned_psth(folds)
-    for name in (name for name in NAMES if name in names):
+    needed = {*names, *(average.PARTS if "average" in names else ())}
+    fitted: dict[str, Fitted] = {}
+    for name in (name for name in NAMES if name in needed):
         if progress:
             progress(f"session {session.session_id}: fitting {name}")
         if name == "train_mean":
-            fitted[name] = mean_rate.fit(folds, tuple(tasks))
+            fitted[name] = mean_rate.fit(folds, tasks)
         elif name == "psth":
-            fitted[name] = psth.fit(folds, tuple(tasks))
-        elif name == "ridge":
-            fitted[name] = ridge.fit(folds, tuple(tasks), offset)
+            fitted[name] = psth.fit(folds, tasks)
+        elif name == "average":
+            fitted[name] = average.fit(folds, tasks, fitted)
+        else:
+            fitted[name] = _ON_PSTH[name](folds, tasks, offset)
     return {name: {task: _expand(folds, task, fitted[name][task][TEST]) for task in tasks} for name in names}
 
 

@@ -111,6 +111,19 @@ def exponential_filter(values: np.ndarray, memory_bins: float) -> np.ndarray:
     return lfilter(*coefficients, values, axis=1)
 
 
+def activity_features(folds: Folds, psth: np.ndarray, part: int) -> tuple[np.ndarray, np.ndarray]:
+    """Surplus over sqrt(mean), smoothed [K, T, n] and averaged over the trial [K, n]; float32."""
+    fold = folds.parts[part]
+    scaled = surplus(fold, psth) / np.sqrt(folds.mean).astype(np.float32)
+    return smooth(scaled, fold.bin_valid), trial_mean(scaled, fold.bin_valid)
+
+
+def filtered_surplus(folds: Folds, psth: np.ndarray, part: int) -> list[np.ndarray]:
+    """Surplus over sqrt(mean) under each causal filter, float32 [K, T, n] per entry of MEMORIES_BINS."""
+    scaled = surplus(folds.parts[part], psth) / np.sqrt(folds.mean).astype(np.float32)
+    return [exponential_filter(scaled, memory) for memory in MEMORIES_BINS]
+
+
 def poisson_loss(rates: np.ndarray, fold: Fold, task: str) -> float:
     """Mean of rate - y log rate over the scored entries, nats per entry; what baselines are tuned by."""
     scored = fold.scored[task]

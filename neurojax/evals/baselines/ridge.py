@@ -12,16 +12,14 @@ from scipy.linalg import lapack
 
 from neurojax.evals.baselines import forward
 from neurojax.evals.baselines.folds import (
-    MEMORIES_BINS,
     Fitted,
     Folds,
+    activity_features,
     choose,
-    exponential_filter,
+    filtered_surplus,
     padded_psth,
     poisson_loss,
-    smooth,
     surplus,
-    trial_mean,
     visible_after,
 )
 from neurojax.types import TEST, TRAIN, VALIDATION
@@ -44,7 +42,7 @@ def fit(folds: Folds, tasks: tuple[str, ...], psth: np.ndarray) -> Fitted:
 
 
 def _fit_leave_out(folds, tasks, psth):
-    parts = {part: _features(folds, psth, part) for part in (TRAIN, VALIDATION, TEST)}
+    parts = {part: activity_features(folds, psth, part) for part in (TRAIN, VALIDATION, TEST)}
     gram, cross = _normal_equations(
         *parts[TRAIN], surplus(folds.parts[TRAIN], psth), folds.parts[TRAIN].bin_valid
     )
@@ -56,13 +54,6 @@ def _fit_leave_out(folds, tasks, psth):
             candidates[task][penalty] = kept
             _drop_worse(folds, task, psth, candidates[task])
     return {task: _tuned(folds, task, psth, candidates[task]) for task in tasks}
-
-
-def _features(folds, psth, part):
-    """Smoothed surplus [K, T, n] and its trial mean [K, n], both over sqrt(mean); float32."""
-    fold = folds.parts[part]
-    scaled = surplus(fold, psth) / np.sqrt(folds.mean).astype(np.float32)
-    return smooth(scaled, fold.bin_valid), trial_mean(scaled, fold.bin_valid)
 
 
 def _normal_equations(now, average, target, bin_valid):
@@ -143,10 +134,7 @@ def _apply(weights, now, average):
 
 def _forward_predictor(folds, psth):
     """penalty -> {VALIDATION, TEST: predicted surplus at the hidden bins, float32 [K, T, n]}."""
-    filtered = {}
-    for part in (TRAIN, VALIDATION, TEST):
-        scaled = surplus(folds.parts[part], psth) / np.sqrt(folds.mean).astype(np.float32)
-        filtered[part] = [exponential_filter(scaled, memory) for memory in MEMORIES_BINS]
+    filtered = {part: filtered_surplus(folds, psth, part) for part in (TRAIN, VALIDATION, TEST)}
     origins = forward.train_origins(folds.parts[TRAIN])
     x = np.concatenate([forward.at_origins(f, origins.trial, origins.bin) for f in filtered[TRAIN]], 1)
     target = surplus(folds.parts[TRAIN], psth)
