@@ -47,9 +47,7 @@ class ModelConfig:
 
     def __post_init__(self):
         if self.width % self.num_heads:
-            raise InputError(
-                f"model.width={self.width} is not a multiple of model.num_heads={self.num_heads}"
-            )
+            raise InputError(f"model.width={self.width} is not a multiple of model.num_heads={self.num_heads}")
         if self.positions == "rotary" and (self.width // self.num_heads) % 2:
             raise InputError(
                 f"rotary positions need an even head width, got {self.width} / {self.num_heads}; change model.width"

@@ -57,4 +57,5 @@ class _ReleasedDense(nn.Module):
         fan_in = inputs.shape[-1]
         kernel = self.param("kernel", _uniform_fan_in(self.scale), (fan_in, self.features))
         bias = self.param("bias", _uniform_bound(1 / math.sqrt(fan_in)), (self.features,))
-        return inputs.astype(self.dtype) @ kernel.astype(self.dtype) + bias.astype(self.dtype)
+        bias = bias.astype(self.dtype).reshape((1,) * (inputs.ndim - 1) + (-1,))
+        return inputs.astype(self.dtype) @ kernel.astype(self.dtype) + bias

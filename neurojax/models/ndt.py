@@ -51,9 +51,7 @@ class NDT(nn.Module):
     config: ModelConfig
 
     @nn.compact
-    def __call__(
-        self, latents, session_token, scheme, hidden_bins, bin_valid, train: bool = False
-    ) -> jax.Array:
+    def __call__(self, latents, session_token, scheme, hidden_bins, bin_valid, train: bool = False) -> jax.Array:
         """Contextual states of all bins.
 
         Args:
@@ -76,7 +74,7 @@ class NDT(nn.Module):
         tokens = TimeBinTokenizer(config, name="tokenizer")(latents)  # [B, T, D]
         if config.bin_mask_token:
             mask_token = self.param("bin_mask_token", table, (config.width,))
-            tokens = tokens + hidden_bins[..., None] * mask_token.astype(dtype)
+            tokens = tokens + hidden_bins[..., None] * mask_token.astype(dtype)[None, None]
         if config.positions == "learned":
             positions = self.param("positions", table, (config.num_positions, config.width))
             tokens = tokens + positions[:num_bins].astype(dtype)[None]
@@ -121,9 +119,7 @@ def hidden_states(params, rows, batch: Batch, masks: Masks, scheme, config: Mode
     return hidden.reshape(groups, trials, num_bins, -1)
 
 
-def log_rates(
-    params, rows, batch: Batch, masks: Masks, scheme, config: ModelConfig, dropout_key=None
-) -> jax.Array:
+def log_rates(params, rows, batch: Batch, masks: Masks, scheme, config: ModelConfig, dropout_key=None) -> jax.Array:
     """Log-rates of all entries.
 
     Args:

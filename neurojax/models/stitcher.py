@@ -50,8 +50,7 @@ def init_tables(
             "read_in": jax.random.uniform(keys[0], shape_in, minval=-1) / jnp.sqrt(fan_in),
             "read_out": jax.random.uniform(keys[1], shape_out, minval=-bound_out, maxval=bound_out),
             "read_out_bias": jax.random.uniform(keys[2], (num_units,), minval=-bound_out, maxval=bound_out),
-            "read_in_bias": bound_bias
-            * jax.random.uniform(keys[3], (num_sessions, config.read_in_width), minval=-1),
+            "read_in_bias": bound_bias * jax.random.uniform(keys[3], (num_sessions, config.read_in_width), minval=-1),
             "session_token": tokens,
         }
     return {
@@ -70,10 +69,7 @@ def row_index(name: str, batch: Batch) -> jax.Array:
 
 def gather_rows(tables: dict[str, jax.Array], batch: Batch) -> dict[str, jax.Array]:
     """The rows of a batch's sessions, [G, N, ...] and [G, ...]; padding reads zeros."""
-    return {
-        name: table.at[row_index(name, batch)].get(mode="fill", fill_value=0)
-        for name, table in tables.items()
-    }
+    return {name: table.at[row_index(name, batch)].get(mode="fill", fill_value=0) for name, table in tables.items()}
 
 
 def read_in(rows: dict[str, jax.Array], visible_counts: jax.Array) -> jax.Array:

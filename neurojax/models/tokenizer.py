@@ -31,7 +31,7 @@ def rotate(queries_or_keys: jax.Array, positions: jax.Array, theta: float = 10_0
     """
     half = queries_or_keys.shape[-1] // 2
     frequency = theta ** (-jnp.arange(half, dtype=jnp.float32) / half)
-    angle = (positions[:, None] * frequency)[None, :, None, :]  # [1, L, 1, E/2]
+    angle = (positions[:, None] * frequency[None])[None, :, None, :]  # [1, L, 1, E/2]
     first, second = queries_or_keys[..., :half], queries_or_keys[..., half:]
     cos, sin = jnp.cos(angle).astype(first.dtype), jnp.sin(angle).astype(first.dtype)
     return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)

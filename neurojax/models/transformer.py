@@ -56,9 +56,7 @@ class Block(nn.Module):
         tokens = tokens + dense(config, width, name="output", role="output")(mixed)
 
         normed = nn.LayerNorm(epsilon=1e-5, dtype=jnp.float32, name="norm_mlp")(tokens).astype(dtype)
-        expanded = nn.gelu(
-            dense(config, config.mlp_width, name="expand", role="mlp")(normed), approximate=False
-        )
+        expanded = nn.gelu(dense(config, config.mlp_width, name="expand", role="mlp")(normed), approximate=False)
         contracted = dense(config, width, name="contract", role="output")(expanded)
         return tokens + dropout(contracted), None
 
