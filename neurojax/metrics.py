@@ -66,9 +66,7 @@ def poisson_sums(
     rates, evaluated = _checked_rates(rates, counts, evaluated)
     y = np.where(evaluated, counts, 0).astype(np.float64)  # [K, T, N]
     if not (np.isfinite(y).all() and (y >= 0).all()):
-        raise InputError(
-            "counts hold a negative or non-finite value at an evaluated entry, expected spikes per bin"
-        )
+        raise InputError("counts hold a negative or non-finite value at an evaluated entry, expected spikes per bin")
     num_entries, spikes = evaluated.sum(1).astype(np.float64), y.sum(1)  # [K, N]
     total = spikes.sum(0)
     null_mean = np.where(total > 0, total / np.maximum(num_entries.sum(0), 1), 1.0)
@@ -80,9 +78,7 @@ def poisson_sums(
         clipped = np.broadcast_to(np.maximum(train_mean, MIN_RATE), y.shape)
         train_excess = _nll_excess(clipped, null_mean, y, evaluated)
     model_excess = _nll_excess(rates, null_mean, y, evaluated)
-    return PoissonSums(
-        num_entries, spikes, null_mean, model_excess, train_excess, (y * log_y).sum(1), train_mean
-    )
+    return PoissonSums(num_entries, spikes, null_mean, model_excess, train_excess, (y * log_y).sum(1), train_mean)
 
 
 def bits_per_spike(rates: np.ndarray, counts: np.ndarray, evaluated: np.ndarray | None = None) -> np.ndarray:
@@ -153,9 +149,7 @@ def poisson_scores(
 def bootstrap_weights(num_trials: int, num_boot: int, *, seed: int) -> np.ndarray:
     """How often each trial is drawn in each of `num_boot` resamples with replacement, float64 [D, K]."""
     generator = np.random.default_rng(seed)
-    return generator.multinomial(num_trials, np.full(num_trials, 1 / num_trials), size=num_boot).astype(
-        np.float64
-    )
+    return generator.multinomial(num_trials, np.full(num_trials, 1 / num_trials), size=num_boot).astype(np.float64)
 
 
 def bootstrap_interval(draws: np.ndarray, estimate: float) -> tuple[float, tuple[float, float]]:
@@ -179,13 +173,8 @@ def paired_difference(
     Raises:
         InputError: the two do not evaluate the same entries.
     """
-    if not (
-        np.array_equal(sums.num_entries, reference.num_entries)
-        and np.array_equal(sums.spikes, reference.spikes)
-    ):
-        raise InputError(
-            "the two predictions evaluate different entries; a paired difference needs the same ones"
-        )
+    if not (np.array_equal(sums.num_entries, reference.num_entries) and np.array_equal(sums.spikes, reference.spikes)):
+        raise InputError("the two predictions evaluate different entries; a paired difference needs the same ones")
     pair = (sums, reference)
     point, point_reference = (poisson_scores(one, None, rate_floor) for one in pair)
     drawn, drawn_reference = (poisson_scores(one, weights, rate_floor) for one in pair)
@@ -229,13 +218,11 @@ def single_trial_r2(rates: np.ndarray, counts: np.ndarray, condition: np.ndarray
     """R2 of each unit after the task PSTH is removed, float64 [N].
 
     The condition average over the evaluated trials is subtracted from the counts, that of the rates from
-    the rates, bin by bin; cells of one trial are left out, since their residual is 0 by construction.
+    the rates, bin by bin; conditions of one trial leave nothing on either side and do not count.
     Arguments as in `psth_r2`.
     """
-    rates_mean, counts_mean, num_trials, which = _condition_means(rates, counts, condition)
-    usable = num_trials[which] > 1  # [K, T, N]
-    predicted = np.where(usable, rates - rates_mean[which], np.nan)
-    target = np.where(usable, counts - counts_mean[which], np.nan)
+    rates_mean, counts_mean, which = _condition_means(rates, counts, condition)
+    predicted, target = rates - rates_mean[which], counts - counts_mean[which]  # [K, T, N]
     return r2(predicted.reshape(-1, rates.shape[-1]), target.reshape(-1, rates.shape[-1]))
 
 
@@ -243,18 +230,14 @@ def _condition_means(rates, counts, condition):
     rates, evaluated = _checked_rates(rates, counts, None)
     labels, which = np.unique(np.asarray(condition), return_inverse=True)
     if which.shape != (len(rates),):
-        raise InputError(
-            f"condition has shape {which.shape}, expected one label for each of {len(rates)} trials"
-        )
+        raise InputError(f"condition has shape {which.shape}, expected one label for each of {len(rates)} trials")
     member = (which == np.arange(len(labels))[:, None]).astype(np.float64)  # [conditions, K]
     num_trials = np.tensordot(member, evaluated.astype(np.float64), 1)  # [conditions, T, N]
     means = [
-        np.where(
-            num_trials > 0, _ratio(np.tensordot(member, np.where(evaluated, x, 0.0), 1), num_trials), np.nan
-        )
+        np.where(num_trials > 0, _ratio(np.tensordot(member, np.where(evaluated, x, 0.0), 1), num_trials), np.nan)
         for x in (rates, counts)
     ]
-    return *means, num_trials, which
+    return *means, which
 
 
 def _checked_rates(rates, counts, evaluated):
@@ -269,9 +252,7 @@ def _checked_rates(rates, counts, evaluated):
     finite = ~np.isnan(rates)
     evaluated = finite if evaluated is None else finite & np.asarray(evaluated, bool)
     if np.isinf(rates[evaluated]).any():
-        raise InputError(
-            "rates hold infinite values; expected finite spikes per bin, NaN where not evaluated"
-        )
+        raise InputError("rates hold infinite values; expected finite spikes per bin, NaN where not evaluated")
     return np.where(evaluated, np.maximum(rates, MIN_RATE), 1.0), evaluated
 
 
@@ -293,8 +274,5 @@ def _median_where(values, chosen):
     ordered = np.sort(np.where(chosen, values, np.inf), axis=-1)  # [D, N], unchosen last
     count = chosen.sum(-1)
     low, high = np.maximum((count - 1) // 2, 0), count // 2
-    pick = [
-        np.take_along_axis(ordered, np.minimum(i, ordered.shape[-1] - 1)[:, None], -1)[:, 0]
-        for i in (low, high)
-    ]
+    pick = [np.take_along_axis(ordered, np.minimum(i, ordered.shape[-1] - 1)[:, None], -1)[:, 0] for i in (low, high)]
     return np.where(count > 0, np.where(count > 0, sum(pick) / 2, 0.0), np.nan)

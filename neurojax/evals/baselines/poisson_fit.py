@@ -49,10 +49,12 @@ def fit_poisson(
         tolerance: stops when the next step promises less than this many nats for every unit.
 
     Returns:
-        float32 [p, n].
+        float32 [p, n]; the start where there is no row.
     """
     n = counts.shape[1]
     weights = np.zeros((design.shared.shape[1], n), np.float32) if start is None else start.copy()
+    if len(counts) == 0:
+        return weights
     for first in range(0, n, _UNITS_AT_ONCE):
         part = slice(first, first + _UNITS_AT_ONCE)
         block = Design(

@@ -1,0 +1,166 @@
+"""Score blocks: complete, free of NaN, and equal to an independent scorer on real recordings."""
+
+import importlib.util
+import json
+
+import numpy as np
+import pytest
+
+from neurojax.errors import InputError
+from neurojax.evals import protocols, scoring
+from neurojax.types import TEST, Session
+
+_NAMES = {"bps_unit_mean", "bps_unit_median", "bps_pooled", "bps_pooled_train_null", "d2_pooled"}
+
+
+def _session(num_units=6, seed=0, region=None, split=(0, 0, 0, 1, 2, 2, 2, 2), bins=10):
+    rng = np.random.default_rng(seed)
+    num_trials = len(split)
+    region = np.array(["A", "B"])[np.arange(num_units) % 2] if region is None else np.array(region)
+    return Session(
+        session_id="small",
+        counts=rng.poisson(0.5, (num_trials * bins, num_units)).astype(np.uint8),
+        bin_size_s=0.02,
+        unit_id=np.arange(num_units).astype(str),
+        region=region,
+        region_group=region,
+        region_source=np.full(num_units, "file"),
+        trial_start_bin=np.arange(num_trials) * bins,
+        trial_num_bins=np.full(num_trials, bins),
+        trial_start_s=np.zeros(num_trials),
+        split=np.array(split, np.int8),
+    )
+
+
+def _predictions(session, seed=1):
+    trial_ids = session.trials_of(TEST)
+    shape = session.gather_trials(trial_ids)[0].shape
+    rates = np.random.default_rng(seed).gamma(4.0, 0.12, shape)
+    return {
+        task: np.where(protocols.scored_entries(session, task, trial_ids), rates, np.nan) for task in protocols.TASKS
+    }
+
+
+def test_blocks_are_complete_json_and_repeatable():
+    session = _session()
+    blocks = scoring.score_session(session, _predictions(session), seed=0, num_boot=50)
+    assert list(blocks) == list(protocols.TASKS)
+    for block in blocks.values():
+        json.dumps(block, allow_nan=False)
+        assert _NAMES | {"bps_pooled_se", "bps_unit_mean_ge1hz", "num_units_scored", "num_spikes"} <= set(block)
+        low, high = block["bps_pooled_ci95"]
+        assert low < block["bps_pooled"] < high
+    assert blocks == scoring.score_session(session, _predictions(session), seed=0, num_boot=50)
+    other = scoring.score_session(session, _predictions(session), seed=1, num_boot=50)
+    assert other["forward"]["bps_pooled_se"] != blocks["forward"]["bps_pooled_se"]
+
+
+def test_values_outside_the_scored_entries_do_not_count():
+    session = _session(region=["A", "A", "B", "root", "B", "B"])
+    predictions = _predictions(session)
+    filled = {task: np.where(np.isnan(rates), 7.0, rates) for task, rates in predictions.items()}
+    assert scoring.score_session(session, filled, seed=0, num_boot=0) == scoring.score_session(
+        session, predictions, seed=0, num_boot=0
+    )
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_missing_predictions_become_null_with_a_reason(bad):
+    session = _session()
+    predictions = _predictions(session)
+    predictions["co_smoothing"][0, 0, 0] = bad
+    block = scoring.score_session(session, predictions, seed=0, num_boot=10)["co_smoothing"]
+    assert block["bps_pooled"] is None
+    assert block["bps_pooled_reason"] == "1 of 240 scored entries have no finite prediction"
+
+
+def test_a_session_without_regions_has_no_region_scores():
+    session = _session(region=["root"] * 6)
+    blocks = scoring.score_session(session, _predictions(session), seed=0, num_boot=10)
+    assert blocks["co_smoothing"]["bps_pooled"] is not None
+    assert blocks["inter_region"]["d2_pooled"] is None and "region" in blocks["inter_region"]["d2_pooled_reason"]
+
+
+def test_silent_test_trials_and_slow_units_have_reasons():
+    session = _session()
+    session.counts[session.trial_start_bin[4] :] = 0
+    block = scoring.score_session(session, _predictions(session), seed=0, num_boot=10)["forward"]
+    assert block["bps_pooled"] is None and "spike" in block["bps_pooled_reason"]
+    assert block["num_units_scored"] == 0
+    slow = _session()
+    slow.counts[:30] = 0
+    slow.counts[0] = 1  # 1 spike in 30 bins of 20 ms: 1.7 Hz; make bins longer to fall below 1 Hz
+    object.__setattr__(slow, "bin_size_s", 0.1)
+    block = scoring.score_session(slow, _predictions(slow), seed=0, num_boot=10)["co_smoothing"]
+    assert block["bps_unit_mean_ge1hz"] is None and "1 Hz" in block["bps_unit_mean_ge1hz_reason"]
+    assert block["bps_pooled"] is not None
+    json.dumps(block, allow_nan=False)
+
+
+def test_wrong_shape_and_missing_test_trials_are_refused():
+    session = _session()
+    with pytest.raises(InputError, match=r"\(3, 10, 6\).*\(4, 10, 6\)"):
+        scoring.score_session(session, {"forward": np.ones((3, 10, 6))}, seed=0)
+    untested = _session(split=(0, 0, 1))
+    with pytest.raises(InputError, match="no test trial"):
+        scoring.score_session(untested, {"forward": np.ones((0, 0, 6))}, seed=0)
+
+
+def test_mean_over_sessions_skips_what_is_missing():
+    first, second = _session(seed=0), _session(seed=1, region=["root"] * 6)
+    blocks = {
+        name: scoring.score_session(s, _predictions(s), seed=0, num_boot=50)
+        for name, s in {"first": first, "second": second}.items()
+    }
+    mean = scoring.mean_over_sessions(blocks)
+    scores = [blocks[name]["forward"] for name in ("first", "second")]
+    np.testing.assert_allclose(mean["forward"]["bps_pooled"], sum(s["bps_pooled"] for s in scores) / 2)
+    np.testing.assert_allclose(mean["forward"]["bps_pooled_se"], np.hypot(*(s["bps_pooled_se"] for s in scores)) / 2)
+    assert mean["inter_region"]["bps_pooled"] == blocks["first"]["inter_region"]["bps_pooled"]
+    assert mean["inter_region"]["num_sessions"] == 1
+    json.dumps(mean, allow_nan=False)
+
+
+def test_comparison_with_itself_is_zero_and_with_the_mean_has_a_sign():
+    session = _session()
+    predictions = _predictions(session)
+    trial_ids = session.trials_of(TEST)
+    mean = np.broadcast_to(session.mean_counts(), session.gather_trials(trial_ids)[0].shape)
+    same = scoring.compare_session(session, predictions, predictions, seed=0, num_boot=50)
+    assert same["forward"]["bps_pooled"] == 0 and same["forward"]["bps_pooled_se"] == 0
+    block = scoring.compare_session(session, {"forward": mean}, predictions, seed=0, num_boot=50)["forward"]
+    assert block["bps_pooled"] > 0 and block["bps_pooled_ci95"][0] < block["bps_pooled"]
+
+
+@pytest.mark.data
+def test_agrees_with_the_independent_scorer(data_root):
+    tool = data_root.parent / "tools" / "score_npz.py"
+    path = data_root / "steinmetz2019_sessions" / "session1.npz"
+    if not (tool.is_file() and path.is_file()):
+        pytest.skip("no independent scorer or no session1.npz beside the recordings")
+    spec = importlib.util.spec_from_file_location("score_npz", tool)
+    scorer = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(scorer)
+    with np.load(path, allow_pickle=False) as file:
+        counts, split, region = file["counts"], file["split"], file["unit_region"].astype(str)
+    counts = counts.reshape(len(counts), 20, 2, -1).sum(2).astype(np.uint8)
+    num_trials, num_units = len(counts), counts.shape[-1]
+    session = Session(
+        session_id="session1",
+        counts=counts.reshape(-1, num_units),
+        bin_size_s=0.02,
+        unit_id=np.arange(num_units).astype(str),
+        region=region,
+        region_group=region,
+        region_source=np.full(num_units, "file"),
+        trial_start_bin=np.arange(num_trials) * 20,
+        trial_num_bins=np.full(num_trials, 20),
+        trial_start_s=np.zeros(num_trials),
+        split=split,
+    )
+    predictions = _predictions(session)
+    ours = scoring.score_session(session, predictions, seed=0, num_boot=100)
+    theirs = scorer.evaluate(path, predictions, boot=100)
+    for task in protocols.TASKS:
+        for name, value in theirs[task].items():
+            np.testing.assert_allclose(ours[task][name], value, atol=1e-10, err_msg=f"{task} {name}")
