@@ -1,6 +1,7 @@
 """The model reads what it may read, and nothing else: gradients that must be exactly zero are."""
 
 import dataclasses
+import functools
 import math
 
 import jax
@@ -28,32 +29,56 @@ def make_batch(seed=0, width=N) -> Batch:
     unit_row[:, :N] = np.arange(G * N).reshape(G, N)
     counts[..., N:] = 0
     return Batch(
-        counts=jnp.asarray(counts, jnp.float32),
-        bin_valid=jnp.ones((G, B, T), bool),
-        unit_valid=jnp.asarray(unit_row < G * N),
-        region_id=jnp.asarray(region_id),
-        unit_row=jnp.asarray(unit_row),
-        session_id=jnp.arange(G, dtype=jnp.int32),
-        trial_id=jnp.zeros((G, B), jnp.int32),
+        counts=counts.astype(np.float32),
+        bin_valid=np.ones((G, B, T), bool),
+        unit_valid=unit_row < G * N,
+        region_id=region_id,
+        unit_row=unit_row,
+        session_id=np.arange(G, dtype=np.int32),
+        trial_id=np.zeros((G, B), np.int32),
     )
 
 
-def make_weights(config=MODEL, seed=0):
-    """Weights away from their initial zeros, so that a leak would show."""
-    key = jax.random.key(seed)
-    sizes = jnp.asarray([N, N])
-    params = ndt.init_params(key, config)
-    tables = stitcher.init_tables(key, config, sizes, jnp.full(G * N, 0.3))
-    tables = {
-        name: table + 0.3 * jax.random.normal(jax.random.fold_in(key, i), table.shape)
-        for i, (name, table) in enumerate(tables.items())
-    }
-    return params, tables
+@functools.cache
+def make_weights(config=MODEL):
+    """Weights of the right shapes and away from their initial zeros, so that a leak would show."""
+
+    def init(key):
+        return ndt.init_params(key, config), stitcher.init_tables(key, config, np.asarray([N, N]), np.full(G * N, 0.3))
+
+    rng = np.random.default_rng(0)
+    shapes = jax.eval_shape(init, jax.random.key(0))
+    return jax.tree.map(lambda leaf: (0.4 * rng.standard_normal(leaf.shape)).astype(np.float32), shapes)
 
 
-def masks_for(batch, scheme, seed=0):
+@functools.partial(jax.jit, static_argnames="config")
+def log_rates_of(params, tables, batch, masks, schemes, config=MODEL):
+    return ndt.log_rates(params, stitcher.gather_rows(tables, batch), batch, masks, schemes, config)
+
+
+@functools.partial(jax.jit, static_argnames="config")
+def gradient_of(params, tables, batch, masks, schemes, weights, config):
+    """Gradient of sum(weights * log_rates) with respect to the counts, [G, b, T, N]."""
+
+    def readout(counts):
+        rows = stitcher.gather_rows(tables, batch)
+        return jnp.sum(weights * ndt.log_rates(params, rows, batch._replace(counts=counts), masks, schemes, config))
+
+    return jax.grad(readout)(batch.counts)
+
+
+@jax.jit
+def draw(batch, schemes):
+    return masking.draw_masks(jax.random.key(0), batch, schemes, masking.MaskingConfig())
+
+
+def masks_for(batch, scheme):
     schemes = jnp.full((G, B), masking.scheme_id(scheme), jnp.int32)
-    return schemes, masking.draw_masks(jax.random.key(seed), batch, schemes, masking.MaskingConfig())
+    return schemes, draw(batch, schemes)
+
+
+def random_weights():
+    return np.random.default_rng(5).standard_normal((G, B, T, N)).astype(np.float32)
 
 
 @pytest.mark.parametrize("positions", ["learned", "rotary"])
@@ -61,17 +86,10 @@ def masks_for(batch, scheme, seed=0):
 def test_hidden_counts_have_zero_gradient_on_all_log_rates(scheme, positions):
     config = dataclasses.replace(MODEL, positions=positions)
     batch = make_batch()
-    params, tables = make_weights(config)
     schemes, masks = masks_for(batch, scheme)
-    weights = jax.random.normal(jax.random.key(5), (G, B, T, N))
-
-    def readout(counts):
-        rows = stitcher.gather_rows(tables, batch)
-        log_rates = ndt.log_rates(params, rows, batch._replace(counts=counts), masks, schemes, config)
-        return jnp.sum(weights * log_rates)
-
-    gradient = np.asarray(jax.grad(readout)(batch.counts))
+    gradient = np.asarray(gradient_of(*make_weights(config), batch, masks, schemes, random_weights(), config))
     visible = np.asarray(masks.visible())
+    assert not visible.all()
     assert np.all(gradient[~visible] == 0)
     assert np.mean(gradient[visible] != 0) > 0.9  # and the visible ones matter
 
@@ -81,33 +99,30 @@ def test_hidden_counts_have_zero_gradient_on_all_log_rates(scheme, positions):
 def test_causal_log_rates_ignore_later_counts_exactly(bin_index, positions):
     config = dataclasses.replace(MODEL, positions=positions)
     batch = make_batch()
-    params, tables = make_weights(config)
-    schemes = jnp.full((G, B), masking.CAUSAL, jnp.int32)
-    nothing = masking.Masks(*(jnp.zeros((G, B, size), bool) for size in (N, T, N, T)))
-    weights = jax.random.normal(jax.random.key(5), (G, B, bin_index + 1, N))
+    schemes = np.full((G, B), masking.CAUSAL, np.int32)
+    nothing = masking.Masks(*(np.zeros((G, B, size), bool) for size in (N, T, N, T)))
+    up_to_bin = random_weights()
+    up_to_bin[:, :, bin_index + 1 :] = 0
 
-    def up_to_bin(counts, schemes):
-        rows = stitcher.gather_rows(tables, batch)
-        log_rates = ndt.log_rates(params, rows, batch._replace(counts=counts), nothing, schemes, config)
-        return jnp.sum(weights * log_rates[:, :, : bin_index + 1])
-
-    gradient = np.asarray(jax.grad(up_to_bin)(batch.counts, schemes))
+    gradient = np.asarray(gradient_of(*make_weights(config), batch, nothing, schemes, up_to_bin, config))
     assert np.all(gradient[:, :, bin_index + 1 :] == 0)
     assert np.all(np.any(gradient[:, :, : bin_index + 1] != 0, axis=-1))
-    other = np.asarray(jax.grad(up_to_bin)(batch.counts, jnp.full_like(schemes, masking.NEURON)))
-    assert np.any(other[:, :, bin_index + 1 :] != 0)  # the same network is not causal under another scheme
+    other = np.full_like(schemes, masking.NEURON)  # the same network is not causal under another scheme
+    gradient = np.asarray(gradient_of(*make_weights(config), batch, nothing, other, up_to_bin, config))
+    assert np.any(gradient[:, :, bin_index + 1 :] != 0)
 
 
 def test_padding_of_units_and_bins_changes_nothing():
     config = dataclasses.replace(MODEL, num_positions=T + 3)
-    params, tables = make_weights(config)
+    weights = make_weights(config)
     batch, wide = make_batch(), make_batch(width=N + 6)
     schemes, masks = masks_for(batch, "neuron")
-    plain = ndt.log_rates(params, stitcher.gather_rows(tables, batch), batch, masks, schemes, config)
+    plain = log_rates_of(*weights, batch, masks, schemes, config)
 
-    pad = lambda array, axis, size, value: jnp.pad(  # noqa: E731
-        array, [(0, size if a == axis else 0) for a in range(array.ndim)], constant_values=value
-    )
+    def pad(array, axis, size, value):
+        sizes = [(0, size if a == axis else 0) for a in range(np.ndim(array))]
+        return np.pad(np.asarray(array), sizes, constant_values=value)
+
     wide = wide._replace(
         counts=pad(pad(batch.counts, 3, 6, 7), 2, 3, 5), bin_valid=pad(batch.bin_valid, 2, 3, False)
     )  # junk in the padding
@@ -117,14 +132,14 @@ def test_padding_of_units_and_bins_changes_nothing():
             for m, size, value in zip(masks, (6, 3, 6, 3), (True, True, False, False), strict=True)
         )
     )
-    padded = ndt.log_rates(params, stitcher.gather_rows(tables, wide), wide, wide_masks, schemes, config)
+    padded = log_rates_of(*weights, wide, wide_masks, schemes, config)
     np.testing.assert_allclose(padded[:, :, :T, :N], plain, rtol=1e-5, atol=1e-5)
 
 
 def test_sessions_of_equal_size_share_no_row():
     batch = make_batch()
     _, tables = make_weights()
-    rows = stitcher.gather_rows(tables, batch)
+    rows = jax.jit(lambda tables: stitcher.gather_rows(tables, batch))(tables)
     for name in tables:
         assert not np.any(np.asarray(rows[name][0]) == np.asarray(rows[name][1])), name
 
@@ -132,9 +147,13 @@ def test_sessions_of_equal_size_share_no_row():
 def test_padding_rows_read_zeros_and_not_the_last_row():
     wide = make_batch(width=N + 2)
     _, tables = make_weights()
-    rows = stitcher.gather_rows(tables, wide)
+    rows, wrapped = jax.jit(
+        lambda tables: (
+            stitcher.gather_rows(tables, wide),
+            tables["read_in"].at[jnp.asarray([-1])].get(mode="fill", fill_value=0),
+        )
+    )(tables)
     assert np.all(np.asarray(rows["read_in"])[:, N:] == 0)
-    wrapped = tables["read_in"].at[jnp.asarray([-1])].get(mode="fill", fill_value=0)
     assert np.any(np.asarray(wrapped) != 0)  # why padding is an index past the end and not -1
 
 
@@ -188,10 +207,10 @@ def test_parameter_names_and_shapes_of_a_small_model_are_frozen():
 def test_scaled_init_starts_at_each_units_mean_rate():
     batch = make_batch()
     mean_counts = np.random.default_rng(0).uniform(0.01, 0.5, G * N).astype(np.float32)
-    params = ndt.init_params(jax.random.key(0), MODEL)
-    tables = stitcher.init_tables(jax.random.key(0), MODEL, jnp.asarray([N, N]), jnp.asarray(mean_counts))
+    params, _ = make_weights()
+    init = jax.jit(lambda mean: stitcher.init_tables(jax.random.key(0), MODEL, jnp.asarray([N, N]), mean))
     schemes, masks = masks_for(batch, "neuron")
-    log_rates = ndt.log_rates(params, stitcher.gather_rows(tables, batch), batch, masks, schemes, MODEL)
+    log_rates = log_rates_of(params, init(mean_counts), batch, masks, schemes)
     expected = np.broadcast_to(mean_counts.reshape(G, 1, 1, N), log_rates.shape)
     np.testing.assert_allclose(np.exp(log_rates), expected, rtol=1e-5)
 
@@ -199,30 +218,40 @@ def test_scaled_init_starts_at_each_units_mean_rate():
 def test_one_unit_read_out_equals_its_column_of_the_full_read_out():
     _, tables = make_weights()
     batch = jax.tree.map(lambda leaf: leaf[:1], make_batch())
-    rows = stitcher.gather_rows(tables, batch)
-    hidden = jax.random.normal(jax.random.key(1), (1, B, T, MODEL.width))
-    unit = jnp.asarray([4, 0, 9])
-    full = stitcher.read_out(rows, hidden)[0]
-    one = stitcher.read_out_one_unit(rows, hidden, unit)
-    np.testing.assert_allclose(one, full[jnp.arange(B), :, unit], rtol=1e-5)
+    hidden = np.random.default_rng(1).standard_normal((1, B, T, MODEL.width)).astype(np.float32)
+    unit = np.asarray([4, 0, 9])
+
+    @jax.jit
+    def both(tables, hidden, unit):
+        rows = stitcher.gather_rows(tables, batch)
+        return stitcher.read_out(rows, hidden)[0], stitcher.read_out_one_unit(rows, hidden, unit)
+
+    full, one = map(np.asarray, both(tables, hidden, unit))
+    np.testing.assert_allclose(one, full[np.arange(B), :, unit], rtol=1e-5)
 
 
 def test_attention_with_dropout_is_the_fused_attention_in_the_mean():
     from neurojax.models.transformer import attention
 
-    keys = jax.random.split(jax.random.key(0), 4)
-    queries, keys_, values = (jax.random.normal(key, (2, 6, 2, 4)) for key in keys[:3])
-    allowed = ndt.attention_mask(jnp.ones((2, 4), bool), jnp.asarray([True, False]), jnp.ones(2, bool))
-    fused = attention(queries, keys_, values, allowed)
-    draws = jax.vmap(lambda key: attention(queries, keys_, values, allowed, 0.3, key))(jax.random.split(keys[3], 3000))
-    np.testing.assert_allclose(draws.mean(0), fused, atol=0.1)
-    np.testing.assert_allclose(attention(queries, keys_, values, allowed, 1e-7, keys[3]), fused, rtol=1e-5, atol=1e-6)
+    queries, keys, values = np.random.default_rng(0).standard_normal((3, 2, 6, 2, 4)).astype(np.float32)
+
+    @jax.jit
+    def compared(key):
+        allowed = ndt.attention_mask(jnp.ones((2, 4), bool), jnp.asarray([True, False]), jnp.ones(2, bool))
+        inputs = queries, keys, values, allowed
+        draws = jax.vmap(lambda key: attention(*inputs, 0.3, key))(jax.random.split(key, 3000))
+        return attention(*inputs), draws.mean(0), draws.std(0), attention(*inputs, 1e-7, key)
+
+    fused, mean, spread, almost_without = map(np.asarray, compared(jax.random.key(0)))
+    np.testing.assert_allclose(mean, fused, atol=0.1)
+    np.testing.assert_allclose(almost_without, fused, rtol=1e-5, atol=1e-6)
+    assert spread.min() > 0.01
 
 
 def test_attention_mask_written_out():
     """Context [session, prompt], then three bins of which the last is padding; rows attend to columns."""
-    bin_valid = jnp.asarray([[True, True, False]] * 2)
-    allowed = ndt.attention_mask(bin_valid, jnp.asarray([True, False]), jnp.asarray([True, False]))
+    bin_valid = np.asarray([[True, True, False]] * 2)
+    allowed = jax.jit(ndt.attention_mask)(bin_valid, np.asarray([True, False]), np.asarray([True, False]))
     causal = [
         [1, 1, 0, 0, 0],
         [1, 1, 0, 0, 0],
