@@ -26,6 +26,10 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(part for part in text.split(",") if part)
 
 
+def _numbers(text: str) -> tuple[float, ...]:
+    return tuple(float(part) for part in text.split(","))
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="neurojax", description="Foundation models of neural population activity.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
@@ -41,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("--out", type=Path, required=True, metavar="ROOT")
     convert.add_argument("--bin_ms", type=float, help="bin width in ms; whole multiples of the file's bins")
     convert.add_argument("--align", metavar="COLUMN", help="trial column with the event to align to, in s")
-    convert.add_argument("--window", metavar="FROM,TO", help="seconds around the event, e.g. -0.5,1.5")
+    convert.add_argument("--window", type=_numbers, metavar="FROM,TO", help="seconds around the event, e.g. -0.5,1.5")
     convert.add_argument("--window_s", type=float, help="cut a recording without trials into windows")
     convert.add_argument("--behavior", type=_names, default=(), metavar="NAME,...")
     convert.add_argument("--trial_columns", type=_names, default=(), metavar="NAME,...")

@@ -31,9 +31,10 @@ def load(arguments: Sequence[str]) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"config {path} does not exist; configs are in the repository's configs/ folder")
     values = flags.FlagValues()
-    config_flags.DEFINE_config_file("config", None, "declaration", lock_config=True, flag_values=values)
+    words = ["neurojax", *arguments]
+    config_flags.DEFINE_config_file("config", None, "declaration", flag_values=values, sys_argv=words)
     try:
-        values(["neurojax", *arguments])
+        values(words)
         config = values["config"].value
     except (flags.Error, AttributeError, KeyError, TypeError, ValueError, SyntaxError, ImportError) as error:
         raise InputError(f"config {' '.join(arguments)}: {_plain(error)}") from None
