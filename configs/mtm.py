@@ -63,6 +63,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
             dropout=0.1,
             dropout_attention=0.0,
             init="scaled",
+            read_in_init="principal",
             compute_dtype="float32",
             unroll=1,
         )
@@ -126,6 +127,7 @@ def make_faithful(config: ConfigDict) -> None:
         dropout=0.4,
         dropout_attention=0.4,
         init="released",
+        read_in_init="random",
     )
     config.masking.update(per_trial=False, causal_ratio=0.6, causal_span_share=0.0, region_size_power=0.0)
     config.losses.update(reduction="sum")

@@ -24,6 +24,7 @@ class ModelConfig:
         init: "released" (the reference's initialisation) or "scaled" (read-in scaled by each unit's
             expected variability, read-out at zero around each unit's log mean rate: training starts
             at the null model).
+        read_in_init: "random", or "principal": each session's principal components (train split).
         compute_dtype: "float32" or "bfloat16"; parameters, norms, softmax and loss stay float32.
         unroll: layers unrolled per iteration of the scan; only speed changes.
     """
@@ -42,6 +43,7 @@ class ModelConfig:
     dropout: float = 0.1
     dropout_attention: float = 0.0
     init: str = "scaled"
+    read_in_init: str = "random"
     compute_dtype: str = "float32"
     unroll: int = 1
 
@@ -55,6 +57,7 @@ class ModelConfig:
         for name, allowed in (
             ("positions", ("learned", "rotary")),
             ("init", ("released", "scaled")),
+            ("read_in_init", ("random", "principal")),
             ("compute_dtype", ("float32", "bfloat16")),
         ):
             if getattr(self, name) not in allowed:

@@ -13,7 +13,7 @@ import numpy as np
 from neurojax.data import batching, pipeline
 from neurojax.data.sessions import Dataset
 from neurojax.errors import InputError, Interrupted
-from neurojax.train import checkpoint, flops, placement, sharding, validation
+from neurojax.train import checkpoint, flops, placement, principal_init, sharding, validation
 from neurojax.train.progress import Progress
 from neurojax.train.signals import StopRequest
 from neurojax.train.state import TrainState, init_state
@@ -85,6 +85,23 @@ def _initial_state(recipe: Recipe, units_per_session, mean_counts) -> TrainState
     return init_state(recipe.seed, recipe.model, recipe.optimizer, sizes, means)
 
 
+def _with_principal_read_in(state: TrainState, recipe: Recipe, dataset: Dataset, mean_counts) -> TrainState:
+    """Replaces the random read-in by each session's principal components."""
+    means = np.split(mean_counts, np.cumsum([session.num_units for session in dataset.sessions])[:-1])
+    width = recipe.model.read_in_width
+    starts = [
+        principal_init.principal_read_in(session, width, mean)
+        for session, mean in zip(dataset.sessions, means, strict=True)
+    ]
+    tables = dict(state.tables)
+    for name, values in (
+        ("read_in", np.concatenate([start[0] for start in starts])),
+        ("read_in_bias", np.stack([start[1] for start in starts])),
+    ):
+        tables[name] = jax.device_put(values, tables[name].sharding)
+    return state._replace(tables=tables)
+
+
 def train_means(dataset: Dataset) -> np.ndarray:
     """Mean spikes per bin of every unit in the train split, float32 [U].
 
@@ -153,6 +170,8 @@ def train(
     if restored is None:
         initial = functools.partial(_initial_state, recipe, layout.num_units)
         state = jax.jit(initial, out_shardings=places)(mean_counts)
+        if recipe.model.read_in_init == "principal":
+            state = _with_principal_read_in(state, recipe, dataset, mean_counts)
     else:
         state, manifest = restored
         log(f"resuming from step {manifest['step']} of {recipe.num_steps}")

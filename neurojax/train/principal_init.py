@@ -1,0 +1,45 @@
+"""Read-in rows that start at the principal components of each session's training trials."""
+
+import numpy as np
+import scipy.linalg
+import scipy.ndimage
+
+from neurojax.types import TRAIN, Session
+
+SMOOTHING_BINS = 2.0
+
+
+def principal_read_in(session: Session, width: int, mean_counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Projects counts on the leading components of smoothed, variance-stabilised training activity.
+
+    Counts are centred and divided by the square root of their mean (equal Poisson variance for all
+    units) and smoothed within trials (Gaussian, 2 bins), so that the components are those shared
+    over units and bins. Components keep their relative size: what is mostly noise enters small.
+
+    Args:
+        session: the recording; only its training trials are read.
+        width: K.
+        mean_counts: float [N], each unit's mean spikes per bin in the train split, positive.
+
+    Returns:
+        (read_in float32 [N, K], read_in_bias float32 [K]): visible counts @ read_in + bias has mean
+        zero and mean variance one over the first components; columns beyond the rank are zero.
+    """
+    trials = [
+        np.asarray(session.counts[start : start + length], np.float32)
+        for start, length in zip(session.trial_start_bin, session.trial_num_bins, strict=True)
+    ]
+    scale = 1 / np.sqrt(mean_counts)
+    raw = [(trials[trial] - mean_counts) * scale for trial in session.trials_of(TRAIN)]
+    smooth = np.concatenate([scipy.ndimage.gaussian_filter1d(trial, SMOOTHING_BINS, axis=0) for trial in raw])
+    num_units = session.num_units
+    rank = min(width, num_units)
+    covariance = smooth.T @ smooth / len(smooth)
+    _, vectors = scipy.linalg.eigh(covariance, subset_by_index=(num_units - rank, num_units - 1))
+    vectors = vectors[:, ::-1]  # leading component first
+    vectors *= np.sign(vectors.sum(0) + 1e-12)  # one sign for every machine
+    scores = np.concatenate(raw) @ vectors
+    vectors = vectors / np.sqrt(scores.var(0).mean())
+    read_in = np.zeros((num_units, width), np.float32)
+    read_in[:, :rank] = scale[:, None] * vectors
+    return read_in, (-mean_counts @ read_in).astype(np.float32)
