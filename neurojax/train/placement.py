@@ -86,10 +86,10 @@ def gather_on_device(chunks: tuple[jax.Array, ...], num_bins: int, batch: Batch,
         indices: from `gather_indices`.
     """
     bins, units = jnp.arange(num_bins), jnp.arange(batch.unit_valid.shape[-1])
-    bin_valid = bins < indices.num_bins[..., None]  # [G, b, T]
+    bin_valid = bins[None, None] < indices.num_bins[..., None]  # [G, b, T]
     entry = (
         indices.first_entry[..., None, None]
-        + bins[:, None] * indices.num_units[:, None, None, None]
+        + bins[None, None, :, None] * indices.num_units[:, None, None, None]
         + units[None, None, None, :]
     )  # [G, b, T, N]
     valid = bin_valid[..., None] & batch.unit_valid[:, None, None, :]

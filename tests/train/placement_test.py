@@ -1,0 +1,57 @@
+"""Batches gathered on the device are the host's, bit for bit."""
+
+import jax
+import numpy as np
+import pytest
+
+from neurojax.data.batching import BatchingConfig, Layout, Planner, gather
+from neurojax.data.sessions import from_counts
+from neurojax.errors import InputError
+from neurojax.train import placement
+from neurojax.types import TRAIN
+
+SIZES = (5, 7, 12, 6)
+
+
+def make_sessions(largest_count):
+    """Ragged trials of 3 to 6 bins."""
+    sessions = []
+    for number, num_units in enumerate(SIZES):
+        rng = np.random.default_rng(number)
+        offsets = np.concatenate([[0], np.cumsum(rng.integers(3, 7, 8))])
+        counts = rng.integers(0, largest_count + 1, (offsets[-1], num_units))
+        session = from_counts(
+            counts, bin_size_s=0.02, session_id=f"s{number}", trial_offsets=offsets, split=np.full(8, TRAIN),
+            region=rng.choice(["CA1", "root"], num_units),
+        )  # fmt: skip
+        sessions.append(session)
+    return sessions
+
+
+@pytest.mark.parametrize("largest_count, dtype", [(9, np.uint8), (999, np.uint16)])
+@pytest.mark.parametrize("max_chunk, chunks", [(placement.MAX_CHUNK, 1), (500, 3), (700, 2)])
+def test_device_batches_are_the_hosts_bit_for_bit(largest_count, dtype, max_chunk, chunks):
+    sessions = make_sessions(largest_count)
+    layout = Layout.of(sessions)
+    planner = Planner(sessions, BatchingConfig(sessions_per_batch=2, trials_per_batch=4, bucket_units=8), 0)
+    resident = placement.place(sessions, layout, max_chunk)
+    assert len(resident.chunks) == chunks and all(chunk.size <= max_chunk for chunk in resident.chunks)
+    assert {chunk.dtype for chunk in resident.chunks} == {np.dtype(dtype)}
+    on_device = jax.jit(lambda made, chunks: placement.gather_on_device(chunks, layout.num_bins, *made))
+    seen = set()
+    for index in range(8):
+        plan = planner.plan(index)
+        seen |= set(plan.session.tolist())
+        expected = gather(sessions, layout, plan)
+        found = on_device(placement.gather_indices(sessions, layout, resident, plan), resident.chunks)
+        for name in expected._fields[:-1]:
+            mine, theirs = np.asarray(getattr(found, name)), np.asarray(getattr(expected, name))
+            assert mine.dtype == theirs.dtype, name
+            np.testing.assert_array_equal(mine, theirs, err_msg=name)
+    assert seen == {0, 1, 2, 3}
+
+
+def test_a_session_larger_than_a_chunk_is_refused():
+    sessions = make_sessions(9)
+    with pytest.raises(InputError, match=r"session s2 has \d+ entries, at most 400 fit .*data.placement=host"):
+        placement.place(sessions, Layout.of(sessions), max_chunk=400)
