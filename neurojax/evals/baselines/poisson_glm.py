@@ -26,9 +26,9 @@ from neurojax.evals.baselines.poisson_fit import MAX_LOG_GAIN, Design, fit_poiss
 from neurojax.types import TEST, TRAIN, VALIDATION
 
 COMPONENTS = (64, 32)
-PENALTIES = (30.0, 10.0, 100.0)  # the first with every number of components, the others with the best
+PENALTIES = (200.0, 60.0, 20.0, 600.0)  # the first with every number of components, the others with the best
 FORWARD_COMPONENTS = (16, 4)
-FORWARD_PENALTIES = (30.0, 10.0, 100.0)
+FORWARD_PENALTIES = (30.0, 10.0, 100.0, 300.0)
 
 
 def fit(folds: Folds, tasks: tuple[str, ...], psth: np.ndarray) -> Fitted:
