@@ -1,0 +1,139 @@
+"""Ceilings for synthetic sessions: the true rates, and an observer who knows the animal but sees only spikes.
+
+`oracle_predictions` scores the true rates themselves: no prediction from spikes reaches it.
+`known_dynamics_smoother` is what an observer of the visible spikes reaches who knows dynamics, loadings and
+base rates; the distance between the two is what the spikes do not tell, and a learned model is to be
+measured against the second.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from neurojax.data import synthetic
+from neurojax.errors import InputError
+from neurojax.evals import protocols
+from neurojax.evals.latent_smoother import smooth_visible
+from neurojax.types import TEST, Session
+
+TASKS = protocols.TASKS
+_CHUNK = 256  # trajectories smoothed at once; bounds memory
+
+
+def oracle_predictions(session: Session) -> dict[str, np.ndarray]:
+    """The true rates wherever a task scores.
+
+    Returns:
+        task -> float32 [test trials, T, N], expected spikes per bin, NaN where not evaluated.
+
+    Raises:
+        InputError: when the session has no true rates.
+    """
+    if session.true_rates is None:
+        raise InputError(
+            f"session {session.session_id} has no true rates; the oracle exists for synthetic sessions only"
+        )
+    trial_ids = session.trials_of(TEST)
+    bins = np.arange(session.trial_num_bins[trial_ids].max())
+    rows = session.trial_start_bin[trial_ids][:, None] + bins
+    rows = np.minimum(rows, len(session.true_rates) - 1)  # a row past a short trial's end is never scored
+    rates = session.true_rates[rows]  # [trials, T, N]
+    return {
+        task: np.where(protocols.scored_entries(session, task, trial_ids), rates, np.float32(np.nan)) for task in TASKS
+    }
+
+
+def known_dynamics_smoother(
+    session: Session,
+    truth: synthetic.SyntheticTruth | None = None,
+    *,
+    tasks: tuple[str, ...] = TASKS,
+    num_groups: int = 16,
+    max_trials: int | None = None,
+    seed: int = 0,
+) -> dict[str, np.ndarray]:
+    """Predicts hidden spikes by Laplace smoothing under the true dynamics, loadings and base rates.
+
+    Co-smoothing and intra-region hide the units (of the region) in `num_groups` disjoint random groups,
+    each group once, instead of one unit at a time: a little harder than the protocol, at a fraction of its
+    cost. The observer is not told the trial's condition.
+
+    Args:
+        session: a synthetic session with Lorenz dynamics.
+        truth: what made it; by default drawn again from `session.info`.
+        tasks: which tasks to predict.
+        num_groups: hidden groups; a number at or above the units of a region is leave-one-out.
+        max_trials: predict the first test trials only; the others stay NaN.
+        seed: of the random groups.
+
+    Returns:
+        task -> float32 [test trials, T, N], expected spikes per bin, NaN where not evaluated.
+
+    Raises:
+        InputError: the session is not synthetic or not as it was made, or its dynamics are not "lorenz"
+            (the posterior of a switching system has a mode per switching history; one Gaussian is no
+            description of it).
+    """
+    truth = synthetic.truth_of(session) if truth is None else truth
+    if truth.spec.dynamics != "lorenz":
+        raise InputError(f"the smoother knows lorenz dynamics, not {truth.spec.dynamics!r}; make sessions with lorenz")
+    made = (*truth.latents.shape[:2], len(truth.region))
+    found = (session.num_trials, int(session.trial_num_bins.max()), session.num_units)
+    if made != found:
+        raise InputError(
+            f"session {session.session_id} has {found} trials, bins, units, its truth {made}; give it as made"
+        )
+    trial_ids, silent = session.trials_of(TEST), ~protocols.scored_units(session)
+    counts, _ = session.gather_trials(trial_ids[:max_trials])
+    predictions = {}
+    for task in tasks:
+        scored = protocols.scored_entries(session, task, trial_ids)
+        predicted = np.full(scored.shape, np.nan, np.float32)
+        for part, units, hidden in _cases(truth, task, num_groups, np.random.default_rng(seed)):
+            rates = _predict_hidden(part, counts[..., units], hidden | silent[units])
+            predicted[: len(counts), :, units] = rates
+        predictions[task] = np.where(scored, predicted, np.float32(np.nan))
+    return predictions
+
+
+def _cases(
+    truth: synthetic.SyntheticTruth, task: str, num_groups: int, rng: np.random.Generator
+) -> Iterator[tuple[synthetic.SyntheticTruth, np.ndarray, np.ndarray]]:
+    """What a task hides: (truth, units [n] seen or predicted, hidden bool [cases, T or 1, n or 1])."""
+    num_bins, num_units = truth.spec.num_bins, len(truth.region)
+    everyone = np.arange(num_units)
+    if task == "forward":
+        yield truth, everyone, np.arange(num_bins)[None, :, None] >= num_bins - max(1, num_bins // 10)
+    elif task == "inter_region":
+        yield truth, everyone, np.stack([truth.region == name for name in truth.spec.regions])[:, None]
+    elif task == "co_smoothing":
+        yield truth, everyone, _random_groups(num_units, num_groups, rng)[:, None]
+    elif task == "intra_region":
+        for name in truth.spec.regions:
+            units = np.flatnonzero(truth.region == name)
+            yield truth.restricted_to(name), units, _random_groups(len(units), num_groups, rng)[:, None]
+    else:
+        raise InputError(f"task {task!r} is not known; choose from {', '.join(TASKS)}")
+
+
+def _random_groups(num_units: int, num_groups: int, rng: np.random.Generator) -> np.ndarray:
+    """Disjoint groups of nearly equal size that cover all units: bool [groups, units]."""
+    num_groups = min(num_groups, num_units)
+    return rng.permutation(np.arange(num_units) % num_groups) == np.arange(num_groups)[:, None]
+
+
+def _predict_hidden(truth: synthetic.SyntheticTruth, counts: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+    """Smooths every (case, trial) pair, chunk by chunk; collects what each case hides.
+
+    counts [trials, T, n], hidden bool, broadcastable to [cases, T, n] -> float64 [trials, T, n], NaN where
+    never hidden.
+    """
+    hidden = np.broadcast_to(hidden, (len(hidden), *counts.shape[1:]))
+    collected = np.full(counts.shape, np.nan)
+    num_pairs = len(hidden) * len(counts)
+    for first in range(0, num_pairs, _CHUNK):
+        case, trial = np.divmod(np.arange(first, min(first + _CHUNK, num_pairs)), len(counts))
+        rates = smooth_visible(truth, counts[trial], ~hidden[case])
+        at_pair, at_bin, at_unit = np.nonzero(hidden[case])
+        collected[trial[at_pair], at_bin, at_unit] = rates[at_pair, at_bin, at_unit]
+    return collected
