@@ -17,6 +17,11 @@ SPLIT_NAMES = ("train", "validation", "test")
 UNKNOWN_REGIONS = frozenset({"", "root", "void", "unknown", "nan"})
 
 
+def names_a_region(label: str) -> bool:
+    """Whether a label names a region; case and surrounding blanks do not matter."""
+    return str(label).strip().lower() not in UNKNOWN_REGIONS
+
+
 @dataclasses.dataclass(frozen=True)
 class Session:
     """One recording with one fixed set of units; trials lie end to end along the bin axis.

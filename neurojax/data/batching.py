@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from neurojax.errors import InputError
-from neurojax.types import TRAIN, UNKNOWN_REGIONS, Batch, Session
+from neurojax.types import TRAIN, Batch, Session, names_a_region
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Layout:
                     f"session {session.session_id} has other units than the one of that name in the run; "
                     "convert it as it was, or fine-tune on it under another name"
                 )
-        labels = sorted({str(label) for session in sessions for label in session.region} - UNKNOWN_REGIONS)
+        labels = sorted({str(label) for session in sessions for label in session.region if names_a_region(label)})
         ids = {label: index for index, label in enumerate(labels)}
         places = np.asarray([rows[session.session_id][0] for session in sessions], np.int32)
         return cls(

@@ -11,7 +11,7 @@ import json
 import numpy as np
 
 from neurojax.errors import InputError
-from neurojax.types import TRAIN, UNKNOWN_REGIONS, Session
+from neurojax.types import TRAIN, UNKNOWN_REGIONS, Session, names_a_region
 
 TASKS = ("co_smoothing", "forward", "inter_region", "intra_region")
 REGION_TASKS = ("inter_region", "intra_region")
@@ -92,7 +92,7 @@ def scored_units(session: Session) -> np.ndarray:
 
 def known_region(session: Session) -> np.ndarray:
     """Units whose label names a region, bool [N] (case and surrounding blanks do not matter)."""
-    return np.array([str(label).strip().lower() not in UNKNOWN_REGIONS for label in session.region], bool)
+    return np.array([names_a_region(label) for label in session.region], bool)
 
 
 def region_members(session: Session) -> dict[str, np.ndarray]:
