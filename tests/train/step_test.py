@@ -1,0 +1,95 @@
+"""A step learns, repeats bit for bit, and leaves the state alone when its numbers are not finite."""
+
+import functools
+
+import jax
+import numpy as np
+import pytest
+
+from neurojax import masking
+from neurojax.data.batching import Layout, Planner, gather
+from neurojax.train import loop
+from neurojax.train.step import train_step, validation_sums
+from neurojax.types import VALIDATION
+
+step = jax.jit(train_step, static_argnames="recipe")  # not donated: states are compared
+
+
+def start(recipe, dataset):
+    layout = Layout.of(dataset.sessions)
+    state = jax.jit(functools.partial(loop._initial_state, recipe, layout.num_units))(loop.train_means(dataset))
+    return state, layout
+
+
+def run(recipe, dataset, batches, num_steps, first=None):
+    state, layout = start(recipe, dataset)
+    planner = Planner(dataset.sessions, batches, recipe.seed)
+    history = []
+    for index in range(num_steps):
+        batch = gather(dataset.sessions, layout, planner.plan(index))
+        state, sums = step(state, batch, recipe)
+        history.append(sums)
+    return state, jax.device_get(history), batch
+
+
+def test_a_hundred_steps_beat_the_mean_rate_on_validation_trials_and_repeat_bit_for_bit(
+    recipe, dataset, batches, equal_trees
+):
+    state, history, _ = run(recipe, dataset, batches, recipe.num_steps)
+    layout = Layout.of(dataset.sessions)
+    planner = Planner(dataset.sessions, batches, 0, split=VALIDATION)
+    null = np.log(loop.train_means(dataset))
+    score = jax.jit(functools.partial(validation_sums, recipe=recipe))
+    untrained, _ = start(recipe, dataset)
+
+    def bits_per_spike(state, scheme):
+        sums = [
+            score(state.params, state.tables, null, gather(dataset.sessions, layout, planner.plan(i)), i, scheme)
+            for i in range(4)
+        ]
+        nll, null_nll, spikes = (sum(float(s[name]) for s in sums) for name in ("nll_sum", "null_nll_sum", "spikes"))
+        return (null_nll - nll) / spikes / np.log(2)
+
+    assert bits_per_spike(state, masking.NEURON) > 0.3
+    assert bits_per_spike(state, masking.INTER_REGION) > 0.25
+    assert abs(bits_per_spike(untrained, masking.NEURON)) < 1e-5  # it starts at the null
+
+    assert int(state.step) == recipe.num_steps and int(state.skipped) == 0
+    again, repeated, _ = run(recipe, dataset, batches, 10)
+    equal_trees(repeated, history[:10])
+    loss = np.asarray([sums["loss"] for sums in history])
+    assert loss[-20:].mean() < loss[:20].mean() - 0.02
+
+
+def test_sums_are_the_losses_parts(recipe, dataset, batches):
+    _, history, batch = run(recipe, dataset, batches, 1)
+    sums = history[0]
+    np.testing.assert_allclose(sums["loss"], sums["nll_sum"] / sums["entries"], rtol=1e-5)
+    valid = batch.unit_valid.sum(1) * batch.bin_valid.sum((1, 2))
+    assert 0 < sums["entries"] < valid.sum()
+    assert sums["gradient_norm"] > 0 and sums["skipped"] == 0
+    expected = recipe.optimizer.learning_rate / recipe.optimizer.initial_divisor
+    np.testing.assert_allclose(sums["learning_rate"], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("poisoned", ["loss", "gradient"])
+def test_a_step_that_is_not_finite_changes_counters_only(poisoned, recipe, dataset, batches, equal_trees):
+    healthy, layout = start(recipe, dataset)
+    batch = gather(dataset.sessions, layout, Planner(dataset.sessions, batches, 0).plan(0))
+    if poisoned == "loss":
+        params = healthy.params | {"prompts": np.full_like(healthy.params["prompts"], np.nan)}
+        state = healthy._replace(params=params)
+    else:  # the loss is near e**50, the squared norm of its gradient is out of range
+        tables = healthy.tables | {"read_out_bias": healthy.tables["read_out_bias"] + np.float32(50)}
+        state = healthy._replace(tables=tables)
+    state = jax.device_get(state)
+    after, sums = jax.device_get(step(state, batch, recipe))
+    assert np.isfinite(sums["loss"]) == (poisoned == "gradient") and not np.isfinite(sums["gradient_norm"])
+    assert sums["skipped"] == 1 and sums["skipped_in_a_row"] == 1
+    assert (after.step, after.skipped, after.skipped_in_a_row) == (1, 1, 1)
+    counters = {"step": 0, "skipped": 0, "skipped_in_a_row": 0}
+    equal_trees(after._replace(**counters), state._replace(**counters))
+    again, _ = jax.device_get(step(after, batch, recipe))
+    assert (again.step, again.skipped, again.skipped_in_a_row) == (2, 2, 2)
+    recovered, _ = jax.device_get(step(after._replace(params=healthy.params, tables=healthy.tables), batch, recipe))
+    assert (recovered.step, recovered.skipped, recovered.skipped_in_a_row) == (2, 1, 0)
