@@ -15,7 +15,7 @@ SIZES = {
     "base": dict(read_in_width=256, embed_width=512, width=384, num_layers=5, num_heads=6, mlp_width=768),
     "paper": dict(read_in_width=668, embed_width=1336, width=512, num_layers=5, num_heads=8, mlp_width=1024),
 }
-NUM_STEPS = {"tiny": 900, "small": 4000, "base": 20_000, "paper": 100_000}
+NUM_STEPS = {"tiny": 700, "small": 4000, "base": 20_000, "paper": 100_000}
 PRESETS = ("improved", "faithful")
 
 
@@ -47,7 +47,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
             num_threads=1,
             sessions_per_batch=2,
             trials_per_batch=32,
-            bucket_units=256,
+            bucket_units=128 if size == "tiny" else 256,
             session_temperature=1.0,
             synthetic=dict(num_sessions=4, num_trials=240, dynamics="lorenz"),
         )
@@ -83,7 +83,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.losses = ConfigDict(dict(reduction="mean", size_power=0.0))
     config.optimizer = ConfigDict(
         dict(
-            learning_rate=2e-3,
+            learning_rate=5e-3 if size == "tiny" else 2e-3,
             warmup_share=0.15,
             initial_divisor=10.0,
             final_divisor=1e4,

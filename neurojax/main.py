@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 a defect, 2 bad input (one line), 3 stopped by a signal af
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -151,6 +152,8 @@ def _run(argv: Sequence[str]) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
+    # Linear algebra on the host beside XLA's own threads: more than one thread each and they fight.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         _run(sys.argv[1:] if argv is None else argv)
         return 0
