@@ -74,7 +74,7 @@ def cached_scores(
     names = tuple(name for name in settings["baselines"].split(",") if name)
     cache = _cache_folder(root, folder)
     start, fitted, results = time.monotonic(), 0, {}
-    with Progress(len(dataset.sessions), "baselines") as progress:
+    with Progress(len(dataset.sessions), "baselines", unit="sessions") as progress:
         for number, session in enumerate(dataset.sessions):
             key = [CACHE_VERSION, content_sha256(session), settings["protocol"], settings["num_boot"], seed, names]
             key.append(protocols.protocol_hash(settings["protocol"]))

@@ -69,7 +69,7 @@ def evaluate_run(folder: Path, config: Mapping[str, Any], dataset: Dataset, out:
     baselines = baseline_scores.cached_scores(dataset, config["data"]["root"], folder, settings, seed)
     start = time.monotonic()
     sessions, example = {}, None
-    with Progress(len(dataset.sessions), "evaluating") as progress:
+    with Progress(len(dataset.sessions), "evaluating", unit="sessions") as progress:
         for number, session in enumerate(dataset.sessions):
             predictions = activity.predict_session(
                 model, session, trials_per_pass=settings["trials_per_pass"]

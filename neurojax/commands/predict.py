@@ -30,7 +30,7 @@ def predict(folder: Path, *, data: Path | None = None, out: Path, task: tuple[st
     config = runs.read_run(Path(folder))
     dataset = runs.load_data(config) if data is None else open_dataset(Path(data))
     model, manifest = runs.load_predictor(Path(folder), config, dataset)
-    with Progress(len(dataset.sessions), "predicting") as progress:
+    with Progress(len(dataset.sessions), "predicting", unit="sessions") as progress:
         for number, session in enumerate(dataset.sessions):
             arrays = activity.predict_session(
                 model, session, tasks, trials_per_pass=config["eval"]["trials_per_pass"]

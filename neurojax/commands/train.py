@@ -1,11 +1,13 @@
 """`neurojax train`: data, training, evaluation, report."""
 
 import hashlib
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from neurojax.commands import evaluate, runs
@@ -32,12 +34,17 @@ def train(
         InputError: config, data or workdir cannot be used.
         Interrupted: a signal stopped the run after saving.
     """
+    if config["init_from"]:
+        raise InputError(
+            f"init_from={config['init_from']!r}: starting from another run's weights is not possible yet; leave it empty"
+        )
     dataset = runs.load_data(config)
     recipe = settings.recipe(config, dataset)
     batches, loop_config = settings.batching_config(config), settings.loop_config(config)
     evaluate.check_settings(config["eval"])
     print(describe(dataset, recipe, batches), flush=True)
     if dry_run:
+        print(estimate_time(recipe, batches, dataset))
         return
     fingerprints = {session.session_id: content_sha256(session) for session in dataset.sessions}
     with workdir.hold(folder):
@@ -70,6 +77,26 @@ def _is_evaluated(folder: Path, config: Mapping[str, Any], num_steps: int) -> bo
     return same and evaluation.get("protocol") == config["eval"]["protocol"] and (folder / "report.html").is_file()
 
 
+def estimate_time(recipe, batches: batching.BatchingConfig, dataset: Dataset) -> str:
+    """A lower bound on the training time, from the rate of a large matrix product on this device."""
+    size, repeats = 2048, 3
+    square = jnp.ones((size, size), recipe.model.compute_dtype)
+    product = jax.jit(lambda matrix: matrix @ matrix)
+    product(square).block_until_ready()
+    start = time.monotonic()
+    for _ in range(repeats):
+        product(square).block_until_ready()
+    rate = repeats * 2 * size**3 / (time.monotonic() - start)
+    seconds = recipe.num_steps * _step_flops(recipe, batches, dataset) / rate
+    return f"time: at least {seconds:,.0f} s at the {rate / 1e9:,.0f} GFLOP/s of a large matrix product on one device"
+
+
+def _step_flops(recipe, batches: batching.BatchingConfig, dataset: Dataset) -> float:
+    units = np.mean([session.num_units for session in dataset.sessions])
+    longest = max(session.trial_num_bins.max() for session in dataset.sessions)
+    return flops.train_step_flops(recipe.model, batches.trials_per_batch, int(longest), float(units))
+
+
 def describe(dataset: Dataset, recipe, batches: batching.BatchingConfig) -> str:
     """What is about to be trained: data, shapes, parameters, memory, operations."""
     sessions = dataset.sessions
@@ -80,9 +107,7 @@ def describe(dataset: Dataset, recipe, batches: batching.BatchingConfig) -> str:
     shared = sum(leaf.size for leaf in jax.tree.leaves(state.params))
     layout = batching.Layout.of(sessions)
     trials = sum(len(session.trials_of(TRAIN)) for session in sessions)
-    operations = flops.train_step_flops(
-        recipe.model, batches.trials_per_batch, layout.num_bins, int(np.mean(sizes))
-    )
+    operations = _step_flops(recipe, batches, dataset)
     shapes = batching.Planner(sessions, batches, recipe.seed).shapes()
     listed = ", ".join(f"{g} x {b} x {layout.num_bins} x {n}" for g, b, n in shapes)
     digest = hashlib.sha256(repr(recipe).encode()).hexdigest()[:8]

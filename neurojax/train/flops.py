@@ -20,7 +20,7 @@ PEAK_FLOPS = {
 }
 
 
-def train_step_flops(config: ModelConfig, trials: int, num_bins: int, num_units: int) -> float:
+def train_step_flops(config: ModelConfig, trials: int, num_bins: int, num_units: float) -> float:
     """Operations of forward and backward: 2 a multiply-add, 3 passes, no input gradient at the read-in."""
     tokens = trials * num_bins
     width, channels = config.width, config.read_in_width

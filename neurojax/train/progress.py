@@ -12,6 +12,7 @@ class Progress:
         total_steps: the step at which the run ends.
         what: one word, "training".
         first: steps done before, from a checkpoint.
+        unit: what is counted, in the plural.
         every_s: seconds between plain lines (the first and the last update always print one).
         stream: a terminal gets the bar; standard error by default.
         process_index: only process 0 shows anything; jax is asked when it is None.
@@ -22,12 +23,13 @@ class Progress:
         total_steps: int,
         what: str,
         first: int = 0,
+        unit: str = "steps",
         every_s: float = 30.0,
         stream: TextIO | None = None,
         process_index: int | None = None,
     ):
         self.total_steps, self.what, self.first = total_steps, what, first
-        self._every_s = every_s
+        self._unit, self._every_s = unit, every_s
         self._stream = stream or sys.stderr
         self._silent = (_process_index() if process_index is None else process_index) != 0
         self._bar = self._task = None
@@ -74,7 +76,7 @@ class Progress:
             self._pace = (now, step)
         elif step > self._pace[1] and now > self._pace[0]:
             steps_per_s = (step - self._pace[1]) / (now - self._pace[0])
-            parts.append(f"{steps_per_s:.3g} steps/s")
+            parts.append(f"{steps_per_s:.3g} {self._unit}/s")
             if step < self.total_steps:
                 parts.append(f"{_duration((self.total_steps - step) / steps_per_s)} left")
         return "  ".join(parts)
