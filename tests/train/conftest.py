@@ -21,7 +21,7 @@ SPEC = synthetic.SyntheticSpec(
 
 @functools.cache
 def _dataset() -> Dataset:
-    return dataset_of(synthetic.make_sessions(SPEC, seed=1))
+    return dataset_of(synthetic.make_sessions(SPEC, seed=3))
 
 
 @pytest.fixture

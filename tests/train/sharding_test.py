@@ -1,0 +1,103 @@
+"""Where arrays go changes nothing that is computed; rules that mean nothing are refused."""
+
+import functools
+
+import jax
+import numpy as np
+import pytest
+from jax.sharding import PartitionSpec
+
+from neurojax.data.batching import BatchingConfig, Layout, Planner, gather
+from neurojax.errors import InputError
+from neurojax.train import loop, sharding
+from neurojax.train.step import train_step
+
+RULES = (
+    (r"(tables|row_moments).*(read_in|read_out)$", ("model",)),
+    (r"query/kernel$", (None, None, "model")),
+    (r"expand", (None, "data")),
+)
+
+
+def test_the_first_rule_found_in_a_path_wins_and_the_rest_is_replicated():
+    mesh = sharding.make_mesh(2, 4)
+    shape = jax.ShapeDtypeStruct
+    tree = {
+        "query": {"kernel": shape((8, 12), np.float32)},
+        "tables": {"read_in": shape((16, 3), np.float32), "read_out": shape((18, 8), np.float32)},
+        "step": shape((), np.int32),
+    }
+    rules = [
+        ("query", (None, "model")), ("query/kernel", ("data",)), ("tables/read_", ("model", None, "data")),
+    ]  # fmt: skip
+    specs = jax.tree.map(lambda place: place.spec, sharding.state_shardings(tree, mesh, rules))
+    assert specs == {
+        "query": {"kernel": PartitionSpec(None, "model")},
+        "tables": {"read_in": PartitionSpec("model", None), "read_out": PartitionSpec(None, None)},  # 4 leaves 18 whole
+        "step": PartitionSpec(),
+    }
+    everywhere = sharding.state_shardings(tree, mesh, [(".*", ("model",))])
+    assert everywhere["step"].spec == PartitionSpec()
+    nowhere = sharding.state_shardings(tree, mesh, [])
+    assert {place.spec for place in jax.tree.leaves(nowhere)} == {PartitionSpec()}
+
+
+def test_paths_are_named_as_rules_spell_them(recipe, dataset):
+    abstract = loop.abstract_state(recipe, Layout.of(dataset.sessions).num_units, sharding.make_mesh(8, 1))
+    names = {sharding.path_name(path) for path, _ in jax.tree.leaves_with_path(abstract)}
+    assert {"params/transformer/layers/query/kernel", "tables/read_in", "row_moments/count/read_out", "step"} <= names
+
+
+@pytest.mark.parametrize(
+    "rules, message",
+    [
+        ([("tables", ("modle",))], "'tables' names axis 'modle', the mesh has"),
+        ([("tables(", ("model",))], r"'tables\(' is not a regular expression"),
+    ],
+)
+def test_rules_that_mean_nothing_are_refused(rules, message):
+    with pytest.raises(InputError, match=message):
+        sharding.state_shardings({"a": np.zeros(4)}, sharding.make_mesh(8, 1), rules)
+
+
+@pytest.mark.parametrize("data, model", [(0, 3), (3, 4), (9, 1), (0, 0), (-1, 1), (0, 16), (0, -2)])
+def test_meshes_that_do_not_fit_the_devices_are_refused(data, model):
+    with pytest.raises(InputError, match=f"sharding.mesh={data}x{model} .*8"):
+        sharding.make_mesh(data, model)
+
+
+def test_a_mesh_takes_what_is_left_or_fewer_devices_than_there_are():
+    assert dict(sharding.make_mesh(0, 2).shape) == {"data": 4, "model": 2}
+    assert dict(sharding.make_mesh(2, 1).shape) == {"data": 2, "model": 1}
+
+
+def test_trials_are_split_over_data_where_they_divide():
+    mesh = sharding.make_mesh(4, 2)
+    specs = [sharding.batch_sharding(mesh, np.zeros(shape)).spec for shape in ((2, 8, 3, 5), (2, 6, 3, 5), (2, 8))]
+    assert specs == [PartitionSpec(None, "data"), PartitionSpec(), PartitionSpec()]
+
+
+@pytest.mark.usefixtures("quick_compile")
+def test_three_mesh_shapes_give_one_loss(recipe, dataset):
+    layout = Layout.of(dataset.sessions)
+    config = BatchingConfig(sessions_per_batch=2, trials_per_batch=16, bucket_units=32)
+    planner = Planner(dataset.sessions, config, 0)
+    init = jax.jit(functools.partial(loop._initial_state, recipe, layout.num_units))
+    initial = jax.device_get(init(loop.train_means(dataset)))
+    losses, rows_of_a_device = {}, {}
+    for shape in ((1, 1), (8, 1), (2, 4)):
+        mesh = sharding.make_mesh(*shape)
+        places = sharding.state_shardings(initial, mesh, RULES)
+        state = jax.device_put(initial, places)
+        step = jax.jit(functools.partial(train_step, recipe=recipe), donate_argnums=0, out_shardings=(places, None))
+        for index in range(3):
+            batch = gather(dataset.sessions, layout, planner.plan(index))
+            where = jax.tree.map(functools.partial(sharding.batch_sharding, mesh), batch)
+            state, sums = step(state, jax.device_put(batch, where))
+            losses.setdefault(index, []).append(float(sums["loss"]))
+        rows_of_a_device[shape] = state.tables["read_out"].addressable_shards[0].data.shape[0]
+    total = layout.total_units
+    assert total % 4 == 0 and rows_of_a_device == {(1, 1): total, (8, 1): total, (2, 4): total // 4}
+    for index, values in losses.items():
+        np.testing.assert_allclose(values, values[0], rtol=2e-6, err_msg=f"step {index}")
+    assert losses[0][0] != losses[2][0]
