@@ -187,15 +187,15 @@ def train(
 
     step_fn = jax.jit(step_of, donate_argnums=0, out_shardings=(places, None))
     validate = validation.Validator(recipe, batches, layout, dataset, mean_counts)
-    writer = MetricsWriter(workdir)
-    writer.truncate_after(first)
     interval = _Interval(recipe, loop, layout, batches)
 
     with (
+        MetricsWriter(workdir) as writer,
         StopRequest() as stop,
         checkpoint.Checkpointer(checkpoints, keep=loop.keep_checkpoints) as saver,
         Progress(recipe.num_steps, "training", first=first) as progress,
     ):
+        writer.truncate_after(first)
         pending = None
         for made in pipeline.stream(make, first, recipe.num_steps, num_threads=loop.num_threads):
             step = first + interval.steps_seen + (pending is not None)
@@ -215,6 +215,7 @@ def train(
             if stop.requested or (loop.save_every_steps and done % loop.save_every_steps == 0):
                 saver.save(done, state, record)
             if stop.requested:
+                interval.add(jax.device_get(pending), writer, progress, last=True)
                 saver.wait()
                 raise Interrupted(f"stopped by a signal after step {done} of {recipe.num_steps}; state saved")
         interval.add(jax.device_get(pending), writer, progress, last=True)

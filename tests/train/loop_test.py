@@ -1,0 +1,172 @@
+"""A run is the same run however often it was stopped, resumed, lengthened or fed in another way."""
+
+import dataclasses
+import os
+import shutil
+import signal
+
+import jax
+import numpy as np
+import pytest
+
+from neurojax import masking
+from neurojax.data import pipeline
+from neurojax.errors import InputError, Interrupted
+from neurojax.train import checkpoint, loop
+from neurojax.train.loop import Diverged, LoopConfig
+from neurojax.train.writer import read_metrics
+
+STEPS = 6
+LOOP = LoopConfig(log_every_steps=2, save_every_steps=4, validate_every_steps=3, num_threads=0)
+RECORD = {"config_hash": "c", "dataset_fingerprint": "d"}
+
+
+@pytest.fixture
+def six_steps(recipe):
+    return dataclasses.replace(recipe, num_steps=STEPS)
+
+
+@pytest.fixture
+def train(six_steps, batches, dataset):
+    """Trains in a folder; keyword arguments change the recipe or the loop."""
+
+    def run(folder, log=lambda line: None, **changes):
+        recipe = dataclasses.replace(six_steps, num_steps=changes.pop("num_steps", STEPS))
+        state = loop.train(recipe, batches, dataclasses.replace(LOOP, **changes), dataset, folder, RECORD, log=log)
+        return jax.device_get(state)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Folder and final state of an uninterrupted run, filled by the first test that asks."""
+    return {"folder": tmp_path_factory.mktemp("finished"), "state": None}
+
+
+@pytest.fixture
+def uninterrupted(finished, train):
+    if finished["state"] is None:
+        finished["state"] = train(finished["folder"])
+    return finished
+
+
+def signal_before_batch(monkeypatch, index):
+    """SIGTERM arrives while batch `index` is read."""
+    real = pipeline.stream
+
+    def stream(make, first, stop, **options):
+        def and_signal(i):
+            if i == index:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return make(i)
+
+        return real(and_signal, first, stop, **options)
+
+    monkeypatch.setattr(pipeline, "stream", stream)
+
+
+def learned(folder):
+    """The lines of metrics.jsonl without the clock's."""
+    timed = ("time_s", "trials_per_s", "mfu")
+    return [{name: value for name, value in row.items() if name not in timed} for row in read_metrics(folder)]
+
+
+def test_a_run_leaves_checkpoints_and_metrics(uninterrupted):
+    folder = uninterrupted["folder"]
+    assert checkpoint.steps_on_disk(folder / "checkpoints") == [4, 6]
+    manifest = checkpoint.read_manifest(folder / "checkpoints" / "6")
+    assert manifest["step"] == 6 and manifest["config_hash"] == "c"
+    rows = read_metrics(folder)
+    assert [row["step"] for row in rows if "train/loss" in row] == [2, 4, 6]
+    assert [row["step"] for row in rows if "validation/neuron_bps_pooled" in row] == [3, 6]
+    for row in rows:
+        trained = {"trials_per_s", "time_s", "train/gradient_norm", "train/learning_rate"}
+        validated = {f"validation/{scheme}_bps_pooled" for scheme in masking.PROMPTS}
+        assert trained <= set(row) or validated | {"step"} == set(row)
+        assert all(isinstance(value, int | float) and np.isfinite(value) for value in row.values())
+    entries = [row["train/nats_per_entry"] for row in rows if "train/loss" in row]
+    np.testing.assert_allclose(entries, [row["train/loss"] for row in rows if "train/loss" in row], rtol=0.02)
+
+
+def test_three_steps_a_signal_and_three_more_are_six_steps_bit_for_bit(
+    uninterrupted, train, tmp_path, monkeypatch, equal_trees
+):
+    with monkeypatch.context() as patch:
+        signal_before_batch(patch, 2)
+        with pytest.raises(Interrupted, match="after step 3 of 6; state saved"):
+            train(tmp_path)
+    assert checkpoint.steps_on_disk(tmp_path / "checkpoints") == [3]
+    assert [row["step"] for row in read_metrics(tmp_path)] == [2, 3, 3]  # what was learned until then is told
+    log = []
+    state = train(tmp_path, log=log.append)
+    assert log == ["resuming from step 3 of 6"]
+    equal_trees(state, uninterrupted["state"])
+    last, expected = learned(tmp_path)[-1], learned(uninterrupted["folder"])[-1]
+    assert last == expected and last["step"] == 6
+
+
+def test_a_run_killed_after_its_last_metrics_writes_them_once(uninterrupted, train, tmp_path, equal_trees):
+    """The newest checkpoint is gone: lines past the one before it are written again, not twice."""
+    folder = shutil.copytree(uninterrupted["folder"], tmp_path / "run")
+    shutil.rmtree(folder / "checkpoints" / "6")
+    equal_trees(train(folder), uninterrupted["state"])
+    assert learned(folder) == learned(uninterrupted["folder"])
+
+
+def test_counts_held_on_the_device_train_the_same_bits(uninterrupted, train, tmp_path, equal_trees):
+    equal_trees(train(tmp_path, placement="device"), uninterrupted["state"])
+
+
+def test_a_reader_thread_changes_nothing(uninterrupted, train, tmp_path, equal_trees):
+    state = train(tmp_path, num_threads=1, validate_every_steps=0, save_every_steps=0, log_every_steps=100)
+    equal_trees(state, uninterrupted["state"])
+    assert checkpoint.steps_on_disk(tmp_path / "checkpoints") == [6]
+    assert [row["step"] for row in read_metrics(tmp_path)] == [6]
+
+
+def test_a_finished_run_returns_at_once(uninterrupted, train, monkeypatch, equal_trees):
+    folder, log = uninterrupted["folder"], []
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    monkeypatch.setattr(pipeline, "stream", None)
+    equal_trees(train(folder, log=log.append), uninterrupted["state"])
+    assert log[-1] == "already finished: 6 steps"
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+@pytest.mark.usefixtures("quick_compile")
+def test_more_steps_extend_a_finished_run(uninterrupted, train, tmp_path, equal_trees):
+    folder, log = shutil.copytree(uninterrupted["folder"], tmp_path / "run"), []
+    state = train(folder, log=log.append, num_steps=8)
+    assert log == ["resuming from step 6 of 8"] and state.step == 8
+    assert checkpoint.steps_on_disk(folder / "checkpoints") == [6, 8]
+    rows = learned(folder)
+    assert rows[: len(learned(uninterrupted["folder"]))] == learned(uninterrupted["folder"])
+    assert [row["step"] for row in rows[-2:]] == [8, 8]
+
+
+def test_a_run_that_is_never_finite_stops_and_saves_nothing(train, tmp_path, monkeypatch):
+    real = loop._initial_state
+
+    def broken(*args):
+        state = real(*args)
+        return state._replace(params=state.params | {"prompts": np.nan * state.params["prompts"]})
+
+    monkeypatch.setattr(loop, "_initial_state", broken)
+    with pytest.raises(Diverged, match="3 steps in a row, up to batch 2; lower optimizer.learning_rate"):
+        train(tmp_path, max_skipped_in_a_row=3, validate_every_steps=0)
+    assert checkpoint.steps_on_disk(tmp_path / "checkpoints") == []
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({"placement": "gpu"}, "data.placement='gpu'; choose 'host' or 'device'"),
+        ({"log_every_steps": 0}, "train.log_every_steps=0; expected at least 1"),
+        ({"save_every_steps": -1}, "train.save_every_steps=-1"),
+        ({"max_skipped_in_a_row": 0}, "train.max_skipped_in_a_row=0"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(values, message):
+    with pytest.raises(InputError, match=message):
+        LoopConfig(**values)
