@@ -26,9 +26,7 @@ def parse(arg: str | None) -> tuple[str, str]:
     for part in filter(None, (arg or "").split(",")):
         key, _, value = part.partition("=")
         if key not in chosen or value not in allowed[key]:
-            raise ValueError(
-                f"config argument {part!r}; expected size={'|'.join(SIZES)} or preset={'|'.join(PRESETS)}"
-            )
+            raise ValueError(f"config argument {part!r}; expected size={'|'.join(SIZES)} or preset={'|'.join(PRESETS)}")
         chosen[key] = value
     return chosen["size"], chosen["preset"]
 
@@ -108,9 +106,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
             max_skipped_in_a_row=10,
         )
     )
-    config.eval = ConfigDict(
-        dict(protocol="mtm", trials_per_pass=256, num_boot=500, baselines="train_mean,psth,ridge")
-    )
+    config.eval = ConfigDict(dict(protocol="mtm", trials_per_pass=256, num_boot=500, baselines="train_mean,psth,ridge"))
     if preset == "faithful":
         make_faithful(config)
     return config

@@ -1,6 +1,6 @@
 """Draws scores.png from results.json and prints the tables of README.
 
-    python experiments/real_sessions/figure.py
+python experiments/real_sessions/figure.py
 """
 
 from pathlib import Path
@@ -11,7 +11,12 @@ from neurojax.files import read_json, write_bytes
 from neurojax.viz import style
 
 HERE = Path(__file__).parent
-TASKS = {"co_smoothing": "co-smoothing", "forward": "forward", "inter_region": "inter-region", "intra_region": "intra-region"}
+TASKS = {
+    "co_smoothing": "co-smoothing",
+    "forward": "forward",
+    "inter_region": "inter-region",
+    "intra_region": "intra-region",
+}
 UNSEEN = ("session11", "session2", "session6", "session9")
 
 
@@ -39,7 +44,8 @@ def markdown(results: dict, expected: dict) -> str:
     for session in methods["mtm"]:
         lines += [f"| {session} | " + " | ".join(TASKS.values()) + " |", "|---" * 5 + "|"]
         rows = {name: sessions[session] for name, sessions in methods.items()} | expected.get(session, {})
-        lines += [f"| {name} | " + " | ".join(f"{block[task]:.3f}" for task in TASKS) + " |" for name, block in rows.items()]
+        for name, block in rows.items():
+            lines.append(f"| {name} | " + " | ".join(f"{block[task]:.3f}" for task in TASKS) + " |")
         lines.append("")
     return "\n".join(lines)
 

@@ -35,8 +35,7 @@ def check(root: str | Path, json_output: bool = False, figure: str | Path | None
     if unusable:
         name, errors = next(iter(unusable.items()))
         raise InputError(
-            f"{root}: {len(unusable)} of {report['num_sessions']} sessions are unusable; {name}:"
-            f" {'; '.join(errors)}"
+            f"{root}: {len(unusable)} of {report['num_sessions']} sessions are unusable; {name}: {'; '.join(errors)}"
         )
 
 

@@ -57,9 +57,7 @@ def read_evaluation(run: str | Path) -> dict[str, Any]:
         raise InputError(f"{path} does not exist; run `neurojax evaluate` on that workdir first")
     evaluation = files.read_json(path)
     if evaluation.get("schema") != 1:
-        raise InputError(
-            f"{path} has schema {evaluation.get('schema')!r}, expected 1; evaluate the run again"
-        )
+        raise InputError(f"{path} has schema {evaluation.get('schema')!r}, expected 1; evaluate the run again")
     sessions = evaluation.get("sessions")
     fault = None
     if not isinstance(evaluation.get("protocol"), str):
@@ -81,9 +79,7 @@ def _session_fault(key: str, session: Any) -> str | None:
     groups = {"the model": session["tasks"], **(session.get("baselines") or {})}
     groups |= {name: block for name, block in session.items() if tables.is_oracle(name)}
     for name, blocks in groups.items():
-        if not isinstance(blocks or {}, dict) or not all(
-            isinstance(block, dict) for block in (blocks or {}).values()
-        ):
+        if not isinstance(blocks or {}, dict) or not all(isinstance(block, dict) for block in (blocks or {}).values()):
             return f"malformed scores of {name} in session {key}"
     return None
 
@@ -127,9 +123,7 @@ def comparison_rows(
     A task's mean takes the sessions where every run has a score, so that runs are compared on equal terms.
     """
     first = next(iter(evaluations.values()))
-    tasks = list(
-        dict.fromkeys(task for evaluation in evaluations.values() for task in tables.tasks_of(evaluation))
-    )
+    tasks = list(dict.fromkeys(task for evaluation in evaluations.values() for task in tables.tasks_of(evaluation)))
     scored = {task: _scored_by_all(evaluations, session_ids, task) for task in tasks}
     head = [f"{tables.label(task)} (n={len(scored[task])})" for task in tasks]
     means, wins = [], []
@@ -138,10 +132,7 @@ def comparison_rows(
         means.append(
             [
                 name,
-                *(
-                    tables.mean_text(score, len(scored[task]), sign)
-                    for score, task in zip(scores, tasks, strict=True)
-                ),
+                *(tables.mean_text(score, len(scored[task]), sign) for score, task in zip(scores, tasks, strict=True)),
             ]
         )
         if evaluation is first:
@@ -176,9 +167,7 @@ def draw_comparison(evaluations: Mapping[str, Mapping[str, Any]], session_ids: S
 
     from neurojax.viz import scores, style
 
-    tasks = list(
-        dict.fromkeys(task for evaluation in evaluations.values() for task in tables.tasks_of(evaluation))
-    )
+    tasks = list(dict.fromkeys(task for evaluation in evaluations.values() for task in tables.tasks_of(evaluation)))
     columns = 2 if len(tasks) > 1 else 1
     rows = max(1, math.ceil(len(tasks) / columns))
     names = [tables.shorten(name, 18) for name in evaluations]
@@ -192,9 +181,7 @@ def draw_comparison(evaluations: Mapping[str, Mapping[str, Any]], session_ids: S
             heights = [np.nan if score.value is None else score.value for score in means]
             halves = [np.nan if score.se is None else 1.96 * score.se for score in means]
             title = f"{tables.label(task)} (n = {len(keys)})"
-            scores.paired_runs(
-                place, names, values.reshape(len(keys), len(names)), heights, halves, title=title
-            )
+            scores.paired_runs(place, names, values.reshape(len(keys), len(names)), heights, halves, title=title)
         for place in axes.flat[len(tasks) :]:
             place.set_axis_off()
     return figure
@@ -210,10 +197,7 @@ def _page(evaluations, session_ids, warnings, figure) -> str:
     identity = [
         [
             name,
-            *(
-                str(evaluation.get(field, "-"))
-                for field in ("step", "seed", "config_hash", "dataset_fingerprint")
-            ),
+            *(str(evaluation.get(field, "-")) for field in ("step", "seed", "config_hash", "dataset_fingerprint")),
         ]
         for name, evaluation in evaluations.items()
     ]

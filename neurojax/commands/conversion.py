@@ -49,9 +49,7 @@ def convert_in_pool(jobs: list[Job], num_workers: int) -> Iterator[Outcome]:
             try:
                 yield future.result()
             except concurrent.futures.BrokenExecutor:
-                reason = (
-                    "a worker process died, perhaps for lack of memory; lower --num_workers and try again"
-                )
+                reason = "a worker process died, perhaps for lack of memory; lower --num_workers and try again"
                 yield Outcome(job.path.stem, reason, failed=True)
 
 

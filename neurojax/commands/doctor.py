@@ -76,18 +76,14 @@ def _compare_with_manifest(folder: Path, step_dir: Path) -> list[tuple[str, str]
     for name, version in sorted(at_save.items()) if isinstance(at_save, dict) else []:
         if installed.get(name) != version:
             here = installed.get(name, "not installed")
-            found.append(
-                (NOTE, f"{name} was {version} at step {step_dir.name}, is {here}; the last digits may differ")
-            )
+            found.append((NOTE, f"{name} was {version} at step {step_dir.name}, is {here}; the last digits may differ"))
     try:
         run = workdir.read_run(folder)
     except InputError:
         return found  # said before
     for key in ("config_hash", "dataset_fingerprint"):
         if None not in (saved.get(key), run.get(key)) and saved[key] != run[key]:
-            found.append(
-                (NOTE, f"{key} of checkpoint {step_dir.name} is not that of config.json: see its notes")
-            )
+            found.append((NOTE, f"{key} of checkpoint {step_dir.name} is not that of config.json: see its notes"))
     return found
 
 

@@ -13,7 +13,6 @@ from neurojax.errors import InputError
 from neurojax.evals import activity, examples, oracle, protocols, report, scoring
 from neurojax.evals.baselines import NAMES
 from neurojax.files import write_json
-from neurojax.train import workdir
 from neurojax.train.progress import Progress
 from neurojax.train.writer import read_metrics
 from neurojax.types import TEST, Session
@@ -71,9 +70,7 @@ def evaluate_run(folder: Path, config: Mapping[str, Any], dataset: Dataset, out:
     sessions, example = {}, None
     with Progress(len(dataset.sessions), "evaluating", unit="sessions") as progress:
         for number, session in enumerate(dataset.sessions):
-            predictions = activity.predict_session(
-                model, session, trials_per_pass=settings["trials_per_pass"]
-            )
+            predictions = activity.predict_session(model, session, trials_per_pass=settings["trials_per_pass"])
             score = functools.partial(scoring.score_session, session, seed=seed, num_boot=settings["num_boot"])
             sessions[session.session_id] = {
                 "num_units": session.num_units,
@@ -127,4 +124,3 @@ def _draw(folder: Path, evaluation: Mapping[str, Any], example: Mapping[str, Any
         print('figures need matplotlib: pip install "neurojax[viz]", then run `neurojax evaluate` again')
         figures = {}
     report.write_report(folder, evaluation, figures, metrics, log=print)
-

@@ -32,9 +32,7 @@ def predict(folder: Path, *, data: Path | None = None, out: Path, task: tuple[st
     model, manifest = runs.load_predictor(Path(folder), config, dataset)
     with Progress(len(dataset.sessions), "predicting", unit="sessions") as progress:
         for number, session in enumerate(dataset.sessions):
-            arrays = activity.predict_session(
-                model, session, tasks, trials_per_pass=config["eval"]["trials_per_pass"]
-            )
+            arrays = activity.predict_session(model, session, tasks, trials_per_pass=config["eval"]["trials_per_pass"])
             content = io.BytesIO()
             np.savez_compressed(
                 content,

@@ -23,9 +23,7 @@ def load_data(config: Mapping[str, Any]) -> Dataset:
     known = synthetic.SyntheticSpec.__dataclass_fields__
     unknown = sorted(set(spec) - set(known))
     if unknown:
-        raise InputError(
-            f"config.data.synthetic.{unknown[0]} is not known; choose from {', '.join(sorted(known))}"
-        )
+        raise InputError(f"config.data.synthetic.{unknown[0]} is not known; choose from {', '.join(sorted(known))}")
     spec = {name: tuple(value) if isinstance(value, list) else value for name, value in spec.items()}
     return dataset_of(synthetic.make_sessions(synthetic.SyntheticSpec(**spec), seed=config["seed"]))
 

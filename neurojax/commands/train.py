@@ -36,7 +36,7 @@ def train(
     """
     if config["init_from"]:
         raise InputError(
-            f"init_from={config['init_from']!r}: starting from another run's weights is not possible yet; leave it empty"
+            f"init_from={config['init_from']!r}: starting from another run is not possible yet; leave it empty"
         )
     dataset = runs.load_data(config)
     recipe = settings.recipe(config, dataset)
