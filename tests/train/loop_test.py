@@ -16,6 +16,7 @@ from neurojax.train import checkpoint, loop
 from neurojax.train.loop import Diverged, LoopConfig
 from neurojax.train.writer import read_metrics
 
+pytestmark = pytest.mark.usefixtures("quick_compile")
 STEPS = 6
 LOOP = LoopConfig(log_every_steps=2, save_every_steps=4, validate_every_steps=3, num_threads=0)
 RECORD = {"config_hash": "c", "dataset_fingerprint": "d"}
@@ -134,7 +135,6 @@ def test_a_finished_run_returns_at_once(uninterrupted, train, monkeypatch, equal
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
 
-@pytest.mark.usefixtures("quick_compile")
 def test_more_steps_extend_a_finished_run(uninterrupted, train, tmp_path, equal_trees):
     folder, log = shutil.copytree(uninterrupted["folder"], tmp_path / "run"), []
     state = train(folder, log=log.append, num_steps=8)
