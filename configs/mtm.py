@@ -15,7 +15,7 @@ SIZES = {
     "base": dict(read_in_width=256, embed_width=512, width=384, num_layers=5, num_heads=6, mlp_width=768),
     "paper": dict(read_in_width=668, embed_width=1336, width=512, num_layers=5, num_heads=8, mlp_width=1024),
 }
-NUM_STEPS = {"tiny": 700, "small": 4000, "base": 20_000, "paper": 100_000}
+NUM_STEPS = {"tiny": 700, "small": 5000, "base": 20_000, "paper": 100_000}
 PRESETS = ("improved", "faithful")
 
 
@@ -57,8 +57,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
             num_session_rows=0,
             positions="rotary",
             bin_mask_token=True,
-            dropout_embed=0.1,
-            dropout=0.1,
+            dropout_embed=0.1 if size == "tiny" else 0.3,
+            dropout=0.1 if size == "tiny" else 0.3,
             dropout_attention=0.0,
             init="scaled",
             read_in_init="principal",
@@ -78,7 +78,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
             region_size_power=1.0,
         )
     )
-    config.losses = ConfigDict(dict(reduction="mean", size_power=0.0))
+    config.losses = ConfigDict(dict(reduction="mean", size_power=0.5))
     config.optimizer = ConfigDict(
         dict(
             learning_rate=5e-3 if size == "tiny" else 2e-3,
@@ -87,7 +87,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
             final_divisor=1e4,
             weight_decay=0.01,
             decay_everything=False,
-            row_weight_decay=0.01,
+            row_weight_decay=1.0,
             row_learning_rate_scale=1.0,
             b1=0.9,
             b2=0.999,
@@ -126,5 +126,5 @@ def make_faithful(config: ConfigDict) -> None:
         read_in_init="random",
     )
     config.masking.update(per_trial=False, causal_ratio=0.6, causal_span_share=0.0, region_size_power=0.0)
-    config.losses.update(reduction="sum")
-    config.optimizer.update(learning_rate=1e-4, decay_everything=True, clip_norm=0.0, b2=0.999)
+    config.losses.update(reduction="sum", size_power=0.0)
+    config.optimizer.update(learning_rate=1e-4, decay_everything=True, row_weight_decay=0.01, clip_norm=0.0)
