@@ -1,5 +1,7 @@
 """The errors that are not defects: bad input, and a stop that was asked for."""
 
+import sys
+
 
 class InputError(ValueError):
     """Bad input from outside: a file, an option, a recording.
@@ -11,3 +13,17 @@ class InputError(ValueError):
 
 class Interrupted(Exception):
     """A signal asked a run to stop; its state was saved. The command line exits with code 3."""
+
+
+def report(error: BaseException) -> int | None:
+    """Prints the line of an error that is no defect and returns its exit code; None for a defect."""
+    if isinstance(error, InputError):
+        print(f"neurojax: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    if isinstance(error, Interrupted):
+        print(f"neurojax: {error}", file=sys.stderr)
+        return 3
+    if isinstance(error, KeyboardInterrupt):
+        print("neurojax: interrupted", file=sys.stderr)
+        return 130
+    return 141 if isinstance(error, BrokenPipeError) else None

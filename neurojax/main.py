@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from neurojax.errors import InputError, Interrupted
+from neurojax.errors import InputError, report
 
 CONFIG_HELP = """
 config options:
@@ -66,6 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--workdir", type=Path, required=True, metavar="DIR")
     train.add_argument("--dry_run", action="store_true", help="print shapes and estimates, train nothing")
     train.add_argument("--allow_dataset_change", action="store_true")
+    train.add_argument("--coordinator", metavar="HOST:PORT", help="several processes: where process 0 listens, or auto")
+    train.add_argument("--num_processes", type=int, metavar="N")
+    train.add_argument("--process_id", type=int, metavar="I", help="0 to N-1")
 
     evaluate = verb("evaluate", "Score a run on the four activity tasks.")
     evaluate.add_argument("--workdir", type=Path, required=True, metavar="DIR")
@@ -117,8 +120,11 @@ def _run(argv: Sequence[str]) -> None:
     # Each verb imports what it needs, so that --help and converters start fast.
     if verb == "train":
         from neurojax.commands import config, train
+        from neurojax.train import processes
 
-        train.train(config.load(config_arguments), arguments.pop("workdir"), **arguments)
+        loaded = config.load(config_arguments)
+        with processes.joined(*(arguments.pop(name) for name in ("coordinator", "num_processes", "process_id"))):
+            train.train(loaded, arguments.pop("workdir"), **arguments)
     elif verb == "convert":
         from neurojax.commands import convert
 
@@ -157,14 +163,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _run(sys.argv[1:] if argv is None else argv)
         return 0
-    except InputError as error:
-        print(f"neurojax: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except Interrupted as error:
-        print(f"neurojax: {error}", file=sys.stderr)
-        return 3
-    except KeyboardInterrupt:
-        print("neurojax: interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        return 141
+    except BaseException as error:
+        code = report(error)
+        if code is None:
+            raise
+        return code

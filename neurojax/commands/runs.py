@@ -52,7 +52,10 @@ def load_predictor(
             node = node.setdefault(parent, {})
         node[name] = array
     model = dataclasses.replace(settings.model_config(config, dataset), num_positions=manifest["num_bins"])
-    mesh = sharding.make_mesh(config["sharding"]["data"], config["sharding"]["model"])
+    if jax.process_count() == 1:
+        mesh = sharding.make_mesh(config["sharding"]["data"], config["sharding"]["model"])
+    else:  # one process evaluates
+        mesh = sharding.make_mesh(0, 1, jax.local_devices())
     layout = Layout.of(dataset.sessions, manifest["sessions"])
     bucket_units = config["data"]["bucket_units"]
     return Predictor(weights["params"], weights["tables"], model, layout, bucket_units, mesh), manifest

@@ -1,8 +1,9 @@
 """`neurojax train`: data, training, evaluation, report."""
 
+import contextlib
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from neurojax.data import batching
 from neurojax.data.sessions import Dataset, content_sha256
 from neurojax.errors import InputError
 from neurojax.files import read_json
-from neurojax.train import flops, loop, settings, sharding, workdir
+from neurojax.train import flops, loop, processes, settings, sharding, state_io, workdir
 from neurojax.types import TRAIN
 
 
@@ -42,14 +43,13 @@ def train(
     recipe = settings.recipe(config, dataset)
     batches, loop_config = settings.batching_config(config), settings.loop_config(config)
     evaluate.check_settings(config["eval"])
-    print(describe(dataset, recipe, batches), flush=True)
+    if processes.is_first():
+        print(describe(dataset, recipe, batches), flush=True)
+        if dry_run:
+            print(estimate_time(recipe, batches, dataset))
     if dry_run:
-        print(estimate_time(recipe, batches, dataset))
         return
-    fingerprints = {session.session_id: content_sha256(session) for session in dataset.sessions}
-    with workdir.hold(folder):
-        notes = workdir.require_same_run(folder, config, dataset.fingerprint, fingerprints, allow_dataset_change)
-        workdir.write_config(folder, config, dataset.fingerprint, fingerprints, notes)
+    with _held(folder, config, dataset, allow_dataset_change):
         record = {
             "config_hash": workdir.config_hash(config),
             "dataset_fingerprint": dataset.fingerprint,
@@ -61,10 +61,32 @@ def train(
             "versions": workdir.package_versions(),
         }
         loop.train(recipe, batches, loop_config, dataset, folder, record)
+        if not processes.is_first():
+            return
         if _is_evaluated(folder, config, recipe.num_steps):
             print(f"{folder} is finished and evaluated: see {folder / 'report.html'}")
             return
         evaluate.evaluate_run(folder, config, dataset)
+
+
+@contextlib.contextmanager
+def _held(folder: Path, config: Mapping[str, Any], dataset: Dataset, allow_dataset_change: bool) -> Iterator[None]:
+    """Process 0 locks the workdir and writes config.json; what it refuses, all processes refuse."""
+    fingerprints = {session.session_id: content_sha256(session) for session in dataset.sessions}
+    with contextlib.ExitStack() as stack:
+        refusal = None
+        if processes.is_first():
+            try:
+                stack.enter_context(workdir.hold(folder))
+                known = (folder, config, dataset.fingerprint, fingerprints)
+                workdir.write_config(*known, workdir.require_same_run(*known, allow_dataset_change))
+            except InputError as error:
+                refusal = error
+        if state_io.from_process_0(int(refusal is not None)):
+            raise refusal or InputError(f"process 0 refused {folder}; its message says why")
+        same = {"config": workdir.config_hash(config), "num_steps": config["train"], "data": dataset.fingerprint}
+        processes.require_agreement("config or data", hashlib.sha256(repr(same).encode()).hexdigest())
+        yield
 
 
 def _is_evaluated(folder: Path, config: Mapping[str, Any], num_steps: int) -> bool:

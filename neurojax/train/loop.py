@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,16 +12,15 @@ import numpy as np
 from neurojax.data import batching, pipeline
 from neurojax.data.sessions import Dataset
 from neurojax.errors import InputError, Interrupted
-from neurojax.train import checkpoint, flops, placement, principal_init, sharding, validation
+from neurojax.train import checkpoint, placement, principal_init, processes, sharding, validation
+from neurojax.train.interval import Diverged, Interval
 from neurojax.train.progress import Progress
 from neurojax.train.signals import StopRequest
 from neurojax.train.state import TrainState, init_state
 from neurojax.train.step import Recipe, train_step
-from neurojax.train.writer import MetricsWriter
+from neurojax.train.writer import MetricsWriter, SilentWriter
 
-
-class Diverged(RuntimeError):
-    """Too many steps in a row had a loss or gradient that was not finite."""
+__all__ = ["Diverged", "LoopConfig", "abstract_state", "train", "train_means"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +56,8 @@ class LoopConfig:
         for name in ("log_every_steps", "keep_checkpoints", "max_skipped_in_a_row"):
             if getattr(self, name) < 1:
                 raise InputError(f"train.{name}={getattr(self, name)}; expected at least 1")
+        if self.num_threads < 0:
+            raise InputError(f"data.num_threads={self.num_threads}; expected 0 (no thread) or more")
         for name in ("save_every_steps", "validate_every_steps"):
             if getattr(self, name) < 0:
                 raise InputError(f"train.{name}={getattr(self, name)}; expected 0 (off) or a number of steps")
@@ -115,14 +115,19 @@ def train_means(dataset: Dataset) -> np.ndarray:
 
 
 def _batch_source(dataset: Dataset, layout, planner, loop: LoopConfig, mesh) -> tuple[Callable, Callable, tuple]:
-    """(make, unpack, chunks): make(i) on the host; unpack(make(i), chunks) inside jit gives the Batch."""
+    """(make, unpack, chunks): make(i) on the host; unpack(make(i), chunks) inside jit gives the Batch.
+
+    Batch i is the same for any number of processes; each gathers the trials of its own devices.
+    """
     sessions = dataset.sessions
 
     def gather(index):
-        return batching.gather(sessions, layout, planner.plan(index))
+        plan = planner.plan(index)
+        mine = plan._replace(trial=plan.trial[:, sharding.rows_here(mesh, plan.trial.shape[1])])
+        return batching.gather(sessions, layout, mine)._replace(trial_id=plan.trial), None
 
     if loop.placement == "host":
-        return gather, lambda batch, chunks: batch, ()
+        return gather, lambda made, chunks: made[0], ()
     resident = placement.place(sessions, layout, sharding=sharding.replicated(mesh))
 
     def indices(index):
@@ -162,59 +167,51 @@ def train(
     layout = batching.Layout.of(dataset.sessions)
     planner = batching.Planner(dataset.sessions, batches, recipe.seed)
     mesh = sharding.make_mesh(loop.mesh_data, loop.mesh_model)
-    abstract = abstract_state(recipe, layout.num_units, mesh, loop.rules)
-    places = jax.tree.map(lambda leaf: leaf.sharding, abstract)
-    mean_counts = train_means(dataset)
-    checkpoints = Path(workdir) / "checkpoints"
-    restored = checkpoint.restore_latest(checkpoints, abstract, log=log)
-    if restored is None:
-        initial = functools.partial(_initial_state, recipe, layout.num_units)
-        state = jax.jit(initial, out_shardings=places)(mean_counts)
-        if recipe.model.read_in_init == "principal":
-            state = _with_principal_read_in(state, recipe, dataset, mean_counts)
-    else:
-        state, manifest = restored
-        log(f"resuming from step {manifest['step']} of {recipe.num_steps}")
-    first = int(state.step)
+    places = jax.tree.map(lambda leaf: leaf.sharding, abstract_state(recipe, layout.num_units, mesh, loop.rules))
+    checkpoints, mean_counts = Path(workdir) / "checkpoints", train_means(dataset)
+    log = log if processes.is_first() else lambda line: None
+    state = _first_state(recipe, loop, dataset, mesh, mean_counts, checkpoints, log)
+    first, several = int(state.step), jax.process_count() > 1
     if first >= recipe.num_steps:
         log(f"already finished: {first} steps")
         return state
-
     make, unpack, chunks = _batch_source(dataset, layout, planner, loop, mesh)
 
-    def step_of(state, made, chunks):
-        return train_step(state, unpack(made, chunks), recipe)
+    def step_of(state, made, chunks, votes):
+        state, sums = train_step(state, unpack(made, chunks), recipe)
+        return state, sums if votes is None else sums | {"stop": votes.max()}
 
     step_fn = jax.jit(step_of, donate_argnums=0, out_shardings=(places, None))
     validate = validation.Validator(recipe, batches, layout, dataset, mean_counts)
-    interval = _Interval(recipe, loop, layout, batches)
+    interval = Interval(recipe, loop, layout, batches, planner)
+    vote = processes.stop_votes(mesh)
+    patience = {"close_timeout_s": processes.CLOSE_TIMEOUT_S} if several else {}
 
     with (
-        MetricsWriter(workdir) as writer,
+        MetricsWriter(workdir) if processes.is_first() else SilentWriter() as writer,
         StopRequest() as stop,
-        checkpoint.Checkpointer(checkpoints, keep=loop.keep_checkpoints) as saver,
+        checkpoint.Checkpointer(checkpoints, keep=loop.keep_checkpoints, **patience) as saver,
         Progress(recipe.num_steps, "training", first=first) as progress,
     ):
         writer.truncate_after(first)
-        pending = None
+        pending, fetched = None, {}
         for made in pipeline.stream(make, first, recipe.num_steps, num_threads=loop.num_threads):
             step = first + interval.steps_seen + (pending is not None)
-            made = jax.tree.map(lambda leaf: jax.device_put(leaf, sharding.batch_sharding(mesh, leaf)), made)
-            state, sums = step_fn(state, made, chunks)
+            made = sharding.place_batch(mesh, made, made[0].trial_id.shape[1])
+            state, sums = step_fn(state, made, chunks, vote(stop.requested))
             if pending is not None:
-                interval.add(jax.device_get(pending), writer, progress)
+                fetched = jax.device_get(pending)
+                interval.add(fetched, writer, progress)
             pending = sums
             done = step + 1
             saver.poll()
-            if (
-                loop.validate_every_steps
-                and done % loop.validate_every_steps == 0
-                and done < recipe.num_steps
-            ):
+            if loop.validate_every_steps and done % loop.validate_every_steps == 0 and done < recipe.num_steps:
                 writer.write(done, validate(state))
-            if stop.requested or (loop.save_every_steps and done % loop.save_every_steps == 0):
+            # Read once: the signal may come between two lines. Several processes go by the vote one step back.
+            stopping = bool(fetched.get("stop")) if several else stop.requested
+            if stopping or (loop.save_every_steps and done % loop.save_every_steps == 0):
                 saver.save(done, state, record)
-            if stop.requested:
+            if stopping:
                 interval.add(jax.device_get(pending), writer, progress, last=True)
                 saver.wait()
                 raise Interrupted(f"stopped by a signal after step {done} of {recipe.num_steps}; state saved")
@@ -227,46 +224,19 @@ def train(
     return state
 
 
-class _Interval:
-    """Sums of the steps since the last line of metrics.jsonl."""
-
-    def __init__(self, recipe: Recipe, loop: LoopConfig, layout: batching.Layout, batches):
-        self._recipe, self._loop = recipe, loop
-        self._trials = batches.trials_per_batch
-        self._peak = flops.peak_flops()
-        units = float(layout.num_units.mean())
-        self._flops = flops.train_step_flops(recipe.model, self._trials, layout.num_bins, units)
-        self._start = time.monotonic()
-        self._lines: list[dict] = []
-        self._interval_start = self._start
-        self.steps_seen = 0
-
-    def add(self, sums: dict, writer: MetricsWriter, progress: Progress, last: bool = False) -> None:
-        """Takes one step's fetched sums; writes a line when the interval is full."""
-        self.steps_seen += 1
-        self._lines.append(sums)
-        if sums["skipped_in_a_row"] >= self._loop.max_skipped_in_a_row:
-            raise Diverged(
-                f"loss or gradient was not finite for {int(sums['skipped_in_a_row'])} steps in a row, up to batch "
-                f"{progress.first + self.steps_seen - 1}; lower optimizer.learning_rate or check the data"
-            )
-        step = progress.first + self.steps_seen
-        if not last and step % self._loop.log_every_steps:
-            return
-        now = time.monotonic()
-        trials_per_s = len(self._lines) * self._trials / max(now - self._interval_start, 1e-9)
-        entries = sum(float(line["entries"]) for line in self._lines)
-        values = {
-            "time_s": now - self._start,
-            "train/nats_per_entry": sum(float(line["nll_sum"]) for line in self._lines) / max(entries, 1.0),
-            "train/loss": float(np.mean([line["loss"] for line in self._lines])),
-            "train/gradient_norm": float(self._lines[-1]["gradient_norm"]),
-            "train/learning_rate": float(self._lines[-1]["learning_rate"]),
-            "train/skipped_steps": sum(int(line["skipped"]) for line in self._lines),
-            "trials_per_s": trials_per_s,
-        }
-        if self._peak:
-            values["mfu"] = self._flops * trials_per_s / self._trials / self._peak
-        writer.write(step, values)
-        progress.update(step, loss=values["train/nats_per_entry"])
-        self._lines, self._interval_start = [], now
+def _first_state(
+    recipe: Recipe, loop: LoopConfig, dataset: Dataset, mesh, mean_counts: np.ndarray, checkpoints: Path, log: Callable
+) -> TrainState:
+    """The newest sound checkpoint, or the state before the first step."""
+    sizes = np.asarray([session.num_units for session in dataset.sessions])
+    abstract = abstract_state(recipe, sizes, mesh, loop.rules)
+    restored = checkpoint.restore_latest(checkpoints, abstract, log=log)
+    if restored is not None:
+        state, manifest = restored
+        log(f"resuming from step {manifest['step']} of {recipe.num_steps}")
+        return state
+    places = jax.tree.map(lambda leaf: leaf.sharding, abstract)
+    state = jax.jit(functools.partial(_initial_state, recipe, sizes), out_shardings=places)(mean_counts)
+    if recipe.model.read_in_init == "principal":
+        state = _with_principal_read_in(state, recipe, dataset, mean_counts)
+    return state

@@ -21,13 +21,14 @@ def make_mesh(data: int, model: int, devices: Sequence[jax.Device] | None = None
     """
     devices = list(jax.devices() if devices is None else devices)
     if model < 1 or data < 0 or len(devices) % model:
-        raise InputError(
-            f"sharding.mesh={data}x{model} does not fit {len(devices)} devices; choose divisors of it"
-        )
+        raise InputError(f"sharding.mesh={data}x{model} does not fit {len(devices)} devices; choose divisors of it")
     data = data or len(devices) // model
     if data * model > len(devices):
+        raise InputError(f"sharding.mesh={data}x{model} needs {data * model} devices, {len(devices)} are present")
+    if len({device.process_index for device in devices}) > 1 and data * model < len(devices):
         raise InputError(
-            f"sharding.mesh={data}x{model} needs {data * model} devices, {len(devices)} are present"
+            f"sharding.mesh={data}x{model} leaves out {len(devices) - data * model} of {len(devices)} devices; a run "
+            "of several processes uses all: set sharding.data=0"
         )
     return Mesh(np.asarray(devices[: data * model]).reshape(data, model), AXES)
 
@@ -74,6 +75,34 @@ def batch_sharding(mesh: Mesh, leaf) -> NamedSharding:
     if np.ndim(leaf) > 2 and leaf.shape[1] % mesh.shape["data"] == 0:
         return NamedSharding(mesh, PartitionSpec(None, "data"))
     return NamedSharding(mesh, PartitionSpec())
+
+
+def rows_here(mesh: Mesh, num_trials: int) -> slice:
+    """The trials of a group of `num_trials` that this process's devices hold."""
+    if jax.process_count() == 1 or num_trials % mesh.shape["data"]:
+        return slice(0, num_trials)
+    held = NamedSharding(mesh, PartitionSpec("data")).addressable_devices_indices_map((num_trials,)).values()
+    bounds = [index[0].indices(num_trials) for index in held]
+    return slice(min(start for start, _, _ in bounds), max(stop for _, stop, _ in bounds))
+
+
+def place_batch(mesh: Mesh, batch, num_trials: int):
+    """Puts a batch on the mesh.
+
+    Args:
+        mesh: of `make_mesh`.
+        batch: tree of numpy arrays; those with more than two axes hold the trials `rows_here` of each group.
+        num_trials: trials of a group, over all processes.
+    """
+
+    def place(leaf):
+        if jax.process_count() == 1:
+            return jax.device_put(leaf, batch_sharding(mesh, leaf))
+        shape = (leaf.shape[0], num_trials, *leaf.shape[2:]) if leaf.ndim > 2 else leaf.shape
+        where = batch_sharding(mesh, jax.ShapeDtypeStruct(shape, leaf.dtype))
+        return jax.make_array_from_process_local_data(where, leaf, shape)
+
+    return jax.tree.map(place, batch)
 
 
 def replicated(mesh: Mesh) -> NamedSharding:

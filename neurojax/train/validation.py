@@ -22,11 +22,9 @@ class Validator:
     steps differ by the model alone.
     """
 
-    def __init__(
-        self, recipe: Recipe, batches, layout: batching.Layout, dataset: Dataset, mean_counts: np.ndarray
-    ):
+    def __init__(self, recipe: Recipe, batches, layout: batching.Layout, dataset: Dataset, mean_counts: np.ndarray):
         self._batches = list(_validation_batches(dataset, layout, batches))
-        self._null_log_rates = jnp.log(jnp.asarray(mean_counts))
+        self._null_log_rates = np.asarray(jnp.log(jnp.asarray(mean_counts)))  # the host's: any mesh may take it
         self._sums = jax.jit(functools.partial(validation_sums, recipe=recipe))
 
     def __call__(self, state: TrainState) -> dict[str, float]:
@@ -44,9 +42,7 @@ class Validator:
         return scores
 
 
-def _validation_batches(
-    dataset: Dataset, layout: batching.Layout, config: batching.BatchingConfig
-) -> list[Batch]:
+def _validation_batches(dataset: Dataset, layout: batching.Layout, config: batching.BatchingConfig) -> list[Batch]:
     """One batch a session, padded to equal shapes by repeating a trial with no valid bin."""
     batches = []
     for number, session in enumerate(dataset.sessions):

@@ -57,6 +57,22 @@ class MetricsWriter:
             write_bytes(self.path, raw[: raw.rfind(b"\n") + 1])
 
 
+class SilentWriter:
+    """What the other processes of a run write: nothing."""
+
+    def write(self, step: int, values: Mapping[str, Any]) -> None:
+        pass
+
+    def truncate_after(self, step: int) -> None:
+        pass
+
+    def __enter__(self) -> "SilentWriter":
+        return self
+
+    def __exit__(self, *error) -> None:
+        pass
+
+
 def read_metrics(workdir: Path | str) -> list[dict[str, Any]]:
     """Rows of metrics.jsonl, oldest first; none when there is no file, a torn last line is left out.
 

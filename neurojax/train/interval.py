@@ -1,0 +1,63 @@
+"""What a run tells about itself: sums of steps become lines of metrics.jsonl, and a run that diverged stops."""
+
+import time
+
+import numpy as np
+
+from neurojax.data import batching
+from neurojax.errors import InputError
+from neurojax.train import flops
+from neurojax.train.progress import Progress
+from neurojax.train.step import Recipe
+from neurojax.train.writer import MetricsWriter
+
+
+class Diverged(InputError):
+    """Too many steps in a row had a loss or gradient that was not finite."""
+
+
+class Interval:
+    """Sums of the steps since the last line of metrics.jsonl."""
+
+    def __init__(self, recipe: Recipe, loop, layout: batching.Layout, batches, planner: batching.Planner):
+        self._loop, self._layout, self._planner = loop, layout, planner
+        self._trials = batches.trials_per_batch
+        self._peak = flops.peak_flops()
+        units = float(layout.num_units.mean())
+        self._flops = flops.train_step_flops(recipe.model, self._trials, layout.num_bins, units)
+        self._start = time.monotonic()
+        self._lines: list[dict] = []
+        self._interval_start = self._start
+        self.steps_seen = 0
+
+    def add(self, sums: dict, writer: MetricsWriter, progress: Progress, last: bool = False) -> None:
+        """Takes one step's fetched sums; writes a line when the interval is full."""
+        self.steps_seen += 1
+        self._lines.append(sums)
+        if sums["skipped_in_a_row"] >= self._loop.max_skipped_in_a_row:
+            batch = progress.first + self.steps_seen - 1
+            names = ", ".join(self._layout.session_ids[row] for row in self._planner.plan(batch).session[:5])
+            raise Diverged(
+                f"loss or gradient was not finite for {int(sums['skipped_in_a_row'])} steps in a row, up to batch "
+                f"{batch}; lower optimizer.learning_rate or check the data (that batch holds {names})"
+            )
+        step = progress.first + self.steps_seen
+        if not last and step % self._loop.log_every_steps:
+            return
+        now = time.monotonic()
+        trials_per_s = len(self._lines) * self._trials / max(now - self._interval_start, 1e-9)
+        entries = sum(float(line["entries"]) for line in self._lines)
+        values = {
+            "time_s": now - self._start,
+            "train/nats_per_entry": sum(float(line["nll_sum"]) for line in self._lines) / max(entries, 1.0),
+            "train/loss": float(np.mean([line["loss"] for line in self._lines])),
+            "train/gradient_norm": float(self._lines[-1]["gradient_norm"]),
+            "train/learning_rate": float(self._lines[-1]["learning_rate"]),
+            "train/skipped_steps": sum(int(line["skipped"]) for line in self._lines),
+            "trials_per_s": trials_per_s,
+        }
+        if self._peak:
+            values["mfu"] = self._flops * trials_per_s / self._trials / self._peak
+        writer.write(step, values)
+        progress.update(step, loss=values["train/nats_per_entry"])
+        self._lines, self._interval_start = [], now

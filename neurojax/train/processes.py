@@ -1,0 +1,123 @@
+"""Several processes, one run: they start together, stop together, and none waits for one that is gone.
+
+Every process runs the same program on the same data; process 0 alone writes the run's folder. A
+process that fails leaves at once. The others then notice it in a collective operation that breaks, or
+after HEARTBEAT_TIMEOUT_S without a sign of life, and leave as well: the newest checkpoint stands.
+"""
+
+import contextlib
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from neurojax.errors import InputError, Interrupted, report
+
+START_TIMEOUT_S = 120
+HEARTBEAT_TIMEOUT_S = 10
+# The others wait in the last barrier while process 0 evaluates; a dead process ends the wait by its heartbeat.
+SHUTDOWN_TIMEOUT_S = 7 * 24 * 3600
+CLOSE_TIMEOUT_S = 5.0  # a save that waits for a lost process never ends
+
+
+@contextlib.contextmanager
+def joined(coordinator: str | None, num_processes: int | None = None, process_id: int | None = None) -> Iterator[None]:
+    """Connects this process to the others of its run; to be entered before any other use of jax.
+
+    Inside, a failure ends the process at once: the interpreter's own way out would wait for the others.
+
+    Args:
+        coordinator: HOST:PORT at which process 0 listens, "auto" to ask the cluster (Slurm, Kubernetes,
+            TPU pods, MPI), None for a run of one process.
+        num_processes, process_id: how many, and which one this is; not with "auto".
+
+    Raises:
+        InputError: incomplete or impossible arguments, or the others cannot be reached.
+    """
+    if coordinator is None:
+        if num_processes is not None or process_id is not None:
+            raise InputError("--num_processes and --process_id go with --coordinator=HOST:PORT")
+        yield
+        return
+    _connect(coordinator, num_processes, process_id)
+    try:
+        yield
+    except Interrupted:  # all processes stop at the same step
+        jax.distributed.shutdown()
+        raise
+    except BaseException as error:
+        code = report(error)
+        if code is None:
+            traceback.print_exception(error)
+            print(
+                f"neurojax: process {jax.process_index()} leaves without waiting for the others; the newest "
+                "checkpoint stands: start all processes again to resume",
+                file=sys.stderr,
+            )
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code or 1)
+    jax.distributed.shutdown()
+
+
+def _connect(coordinator: str, num_processes: int | None, process_id: int | None) -> None:
+    arguments = {"coordinator_address": coordinator, "num_processes": num_processes, "process_id": process_id}
+    if coordinator == "auto":
+        arguments = {}
+        if num_processes is not None or process_id is not None:
+            raise InputError("--coordinator=auto asks the cluster; leave out --num_processes and --process_id")
+    elif not coordinator.rpartition(":")[2].isdecimal() or not coordinator.rpartition(":")[0]:
+        raise InputError(f"--coordinator={coordinator}; expected HOST:PORT of process 0, or auto")
+    elif num_processes is None or process_id is None or not 0 <= process_id < num_processes:
+        raise InputError(
+            f"--num_processes={num_processes} --process_id={process_id}; expected both, with "
+            "0 <= process_id < num_processes"
+        )
+    try:
+        jax.distributed.initialize(
+            **arguments,
+            initialization_timeout=START_TIMEOUT_S,
+            heartbeat_timeout_seconds=HEARTBEAT_TIMEOUT_S,
+            shutdown_timeout_seconds=SHUTDOWN_TIMEOUT_S,
+        )
+    except (RuntimeError, ValueError) as error:
+        raise InputError(
+            f"the processes of --coordinator={coordinator} could not be joined ({' '.join(str(error).split())[:300]}); "
+            "start all of them within two minutes, each with its own --process_id"
+        ) from None
+
+
+def is_first() -> bool:
+    """Whether this process writes the run's folder and speaks to the user."""
+    return jax.process_index() == 0
+
+
+def require_agreement(what: str, digest_hex: str) -> None:
+    """Raises InputError on every process whose digest is not that of process 0."""
+    if jax.process_count() == 1:
+        return
+    from jax.experimental import multihost_utils
+
+    mine = np.frombuffer(bytes.fromhex(digest_hex[:32]), np.uint32)
+    if not np.array_equal(mine, multihost_utils.broadcast_one_to_all(mine)):
+        raise InputError(f"{what} of process {jax.process_index()} differ from those of process 0; start all alike")
+
+
+def stop_votes(mesh: Mesh) -> Callable[[bool], jax.Array | None]:
+    """vote(asked) -> what a step adds up so that all processes stop after the same one; None for one process.
+
+    The array holds one flag a device; its maximum, computed inside the step, is the same everywhere.
+    """
+    if jax.process_count() == 1:
+        return lambda asked: None
+    everywhere = NamedSharding(mesh, PartitionSpec(mesh.axis_names))
+    shape = (mesh.size,)
+
+    def vote(asked: bool) -> jax.Array:
+        return jax.make_array_from_callback(shape, everywhere, lambda index: np.full(shape, asked, np.int32)[index])
+
+    return vote
