@@ -21,6 +21,22 @@ def fsync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def require_writable(path: Path, *, folder: bool = False) -> None:
+    """Says before the work what would only show after it: that `path` cannot be written.
+
+    Args:
+        path: a file to be written, or with `folder` a folder of files; missing parents are fine.
+
+    Raises:
+        InputError: the nearest existing parent is no folder or is write-protected, or `path` is of the other kind.
+    """
+    if not folder and path.is_dir():
+        raise InputError(f"{path} is a folder, expected the name of a file to write")
+    present = next(parent for parent in ([path] if folder else []) + [*path.absolute().parents] if parent.exists())
+    if not present.is_dir() or not os.access(present, os.W_OK):
+        raise InputError(f"{path} cannot be written: {present} is no folder or is write-protected; choose another")
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Writes `content` to a temporary name beside `path`, fsyncs it and renames it over `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from neurojax.data.sessions import Dataset, content_sha256, open_dataset
 from neurojax.errors import InputError
 from neurojax.evals import examples, protocols, report, scoring
 from neurojax.evals.baselines import NAMES, fit_and_predict
-from neurojax.files import read_json, write_json
+from neurojax.files import read_json, require_writable, write_json
 from neurojax.train.progress import Progress
 from neurojax.types import TEST, Session
 
@@ -40,6 +40,8 @@ def baselines(root: Path, *, protocol: str = "mtm", names: tuple[str, ...] = NAM
         out: JSON file for the scores, laid out as evaluation.json without a model.
     """
     protocols.get_protocol(protocol)
+    if out is not None:
+        require_writable(Path(out))
     dataset = open_dataset(Path(root))
     settings = {"protocol": protocol, "num_boot": 500, "baselines": ",".join(names)}
     scored = cached_scores(dataset, str(root), None, settings, seed=0)

@@ -1,5 +1,6 @@
 """`--config=FILE:ARG` and its overrides, through ml_collections; typos are errors."""
 
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,21 +28,43 @@ def load(arguments: Sequence[str]) -> dict[str, Any]:
         raise InputError(
             f"{len(named)} declarations given with --config=FILE, expected one; try --config=configs/mtm.py:size=tiny"
         )
-    path = Path(named[0].removeprefix("--config=").split(":")[0])
-    if not path.is_file():
-        raise InputError(f"config {path} does not exist; configs are in the repository's configs/ folder")
-    values = flags.FlagValues()
-    words = ["neurojax", *arguments]
-    config_flags.DEFINE_config_file("config", None, "declaration", flag_values=values, sys_argv=words)
-    try:
-        values(words)
-        config = values["config"].value
-    except (flags.Error, AttributeError, KeyError, TypeError, ValueError, SyntaxError, ImportError) as error:
-        raise InputError(f"config {' '.join(arguments)}: {_plain(error)}") from None
-    if not isinstance(config, ConfigDict):
-        raise InputError(f"config {path}: get_config returned {type(config).__name__}, expected a ConfigDict")
+    name, *argument = named[0].removeprefix("--config=").split(":", 1)
+    config = _declared(Path(name), argument)
+    for override in arguments:
+        if override != named[0]:
+            config = _override(config, override)
     return config.to_dict()
 
 
+def _declared(path: Path, argument: Sequence[str]) -> ConfigDict:
+    """What get_config of a file returns for the text after the colon, if any."""
+    if not path.is_file():
+        raise InputError(f"config {path} does not exist; configs are in the repository's configs/ folder")
+    spec = importlib.util.spec_from_file_location("declaration", path)
+    if spec is None:
+        raise InputError(f"config {path} is not a Python file; it must end in .py and define get_config")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        config = module.get_config(*argument)
+    except Exception as error:  # whatever a user's file raises is about that file
+        raise InputError(f"config {path}: {type(error).__name__}: {_plain(error)}") from None
+    if not isinstance(config, ConfigDict):
+        raise InputError(f"config {path}: get_config returned {type(config).__name__}, expected a ConfigDict")
+    return config
+
+
+def _override(config: ConfigDict, argument: str) -> ConfigDict:
+    """The config with one entry set by the text of `--config.BLOCK.KEY=VALUE`."""
+    values, words = flags.FlagValues(), ["neurojax", argument]
+    try:
+        config_flags.DEFINE_config_dict("config", config, flag_values=values, sys_argv=words)
+        values(words)
+        return values["config"].value
+    except (flags.Error, AttributeError, KeyError, TypeError, ValueError, SyntaxError) as error:
+        raise InputError(f"{argument}: {_plain(error).removeprefix(f'flag {argument}: ')}") from None
+
+
 def _plain(error: Exception) -> str:
-    return " ".join(str(error.args[0] if error.args else error).split())[:400]
+    text = str(error.args[0] if error.args else error).replace("\\n", " ").replace("\\'", "'")
+    return " ".join(text.split())[:300]

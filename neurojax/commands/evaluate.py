@@ -12,7 +12,7 @@ from neurojax.data.sessions import Dataset, open_dataset
 from neurojax.errors import InputError
 from neurojax.evals import activity, examples, oracle, protocols, report, scoring
 from neurojax.evals.baselines import NAMES
-from neurojax.files import write_json
+from neurojax.files import require_writable, write_json
 from neurojax.train.progress import Progress
 from neurojax.train.writer import read_metrics
 from neurojax.types import TEST, Session
@@ -49,6 +49,8 @@ def evaluate(folder: Path, *, data: Path | None = None, protocol: str | None = N
         InputError: no run, no checkpoint, unknown sessions or units, no test trials.
     """
     config = runs.read_run(Path(folder))
+    if out is not None:
+        require_writable(Path(out))
     if protocol is not None:
         config = {**config, "eval": {**config["eval"], "protocol": protocol}}
     check_settings(config["eval"])
@@ -60,11 +62,6 @@ def evaluate_run(folder: Path, config: Mapping[str, Any], dataset: Dataset, out:
     """Predicts, scores, prints the table, writes evaluation.json (or `out`), figures and report.html."""
     settings, seed = config["eval"], config["seed"]
     model, manifest = runs.load_predictor(folder, config, dataset)
-    if abs(dataset.bin_size_s - manifest["bin_size_s"]) > 1e-9:
-        raise InputError(
-            f"the data have bins of {dataset.bin_size_s * 1000:g} ms, the run was trained on "
-            f"{manifest['bin_size_s'] * 1000:g} ms; convert them with --bin_ms={manifest['bin_size_s'] * 1000:g}"
-        )
     baselines = baseline_scores.cached_scores(dataset, config["data"]["root"], folder, settings, seed)
     start = time.monotonic()
     sessions, example = {}, None

@@ -9,7 +9,7 @@ from neurojax.commands import runs
 from neurojax.data.sessions import open_dataset
 from neurojax.errors import InputError
 from neurojax.evals import activity, protocols
-from neurojax.files import write_bytes
+from neurojax.files import require_writable, write_bytes
 from neurojax.train.progress import Progress
 from neurojax.types import TEST
 
@@ -28,6 +28,7 @@ def predict(folder: Path, *, data: Path | None = None, out: Path, task: tuple[st
         if name not in protocols.TASKS:
             raise InputError(f"task {name!r} is not known; choose from {', '.join(protocols.TASKS)}")
     config = runs.read_run(Path(folder))
+    require_writable(Path(out), folder=True)
     dataset = runs.load_data(config) if data is None else open_dataset(Path(data))
     model, manifest = runs.load_predictor(Path(folder), config, dataset)
     with Progress(len(dataset.sessions), "predicting", unit="sessions") as progress:

@@ -41,7 +41,7 @@ def load_predictor(
     """The newest sound checkpoint of a run, as a predictor for a dataset's sessions, and its manifest.
 
     Raises:
-        InputError: no checkpoint, or a session the run has no rows for.
+        InputError: no checkpoint, a session the run has no rows for, other bins, or longer trials than it can place.
     """
     arrays, manifest = checkpoint.load_arrays(folder / "checkpoints", log=log)
     weights: dict[str, Any] = {}
@@ -57,6 +57,16 @@ def load_predictor(
     else:  # one process evaluates
         mesh = sharding.make_mesh(0, 1, jax.local_devices())
     layout = Layout.of(dataset.sessions, manifest["sessions"])
+    if abs(dataset.bin_size_s - manifest["bin_size_s"]) > 1e-9:
+        raise InputError(
+            f"the data have bins of {dataset.bin_size_s * 1000:g} ms, the run was trained on "
+            f"{manifest['bin_size_s'] * 1000:g} ms; convert them with --bin_ms={manifest['bin_size_s'] * 1000:g}"
+        )
+    if model.positions == "learned" and layout.num_bins > model.num_positions:
+        raise InputError(
+            f"the data have trials of up to {layout.num_bins} bins, the run learned {model.num_positions} positions; "
+            "convert them with a shorter window"
+        )
     bucket_units = config["data"]["bucket_units"]
     return Predictor(weights["params"], weights["tables"], model, layout, bucket_units, mesh), manifest
 

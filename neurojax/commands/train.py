@@ -43,6 +43,8 @@ def train(
     recipe = settings.recipe(config, dataset)
     batches, loop_config = settings.batching_config(config), settings.loop_config(config)
     evaluate.check_settings(config["eval"])
+    mesh = sharding.make_mesh(loop_config.mesh_data, loop_config.mesh_model)
+    loop.abstract_state(recipe, [session.num_units for session in dataset.sessions], mesh, loop_config.rules)
     if processes.is_first():
         print(describe(dataset, recipe, batches), flush=True)
         if dry_run:

@@ -32,7 +32,7 @@ class BatchingConfig:
 
     def __post_init__(self):
         for name in ("sessions_per_batch", "trials_per_batch", "bucket_units", "session_temperature"):
-            if getattr(self, name) <= 0:
+            if not 0 < getattr(self, name) < float("inf"):
                 raise InputError(f"data.{name}={getattr(self, name)}; expected a positive number")
 
 

@@ -65,6 +65,9 @@ class ModelConfig:
         for name in ("read_in_width", "width", "num_layers", "num_heads", "mlp_width", "unroll"):
             if getattr(self, name) < 1:
                 raise InputError(f"model.{name}={getattr(self, name)}; expected at least 1")
+        for name in ("embed_width", "num_positions", "num_session_rows"):
+            if getattr(self, name) < 0:
+                raise InputError(f"model.{name}={getattr(self, name)}; expected 0 or more")
         for name in ("dropout_embed", "dropout", "dropout_attention"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"model.{name}={getattr(self, name)}; expected a share in [0, 1)")

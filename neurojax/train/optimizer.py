@@ -6,6 +6,7 @@ correction), and a row that a batch does not touch stays bit-equal.
 """
 
 import dataclasses
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -44,9 +45,18 @@ class OptimizerConfig:
     clip_norm: float = 1.0
 
     def __post_init__(self):
-        if not self.learning_rate > 0:
-            raise InputError(f"optimizer.learning_rate={self.learning_rate}; expected a positive number")
-        if self.clip_norm < 0:
+        for name in ("learning_rate", "initial_divisor", "final_divisor", "row_learning_rate_scale", "epsilon"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise InputError(f"optimizer.{name}={getattr(self, name)}; expected a positive number")
+        for name in ("weight_decay", "row_weight_decay"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise InputError(f"optimizer.{name}={getattr(self, name)}; expected 0 (off) or a positive number")
+        for name in ("b1", "b2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"optimizer.{name}={getattr(self, name)}; expected a share in [0, 1)")
+        if not 0 < self.warmup_share < 1:
+            raise InputError(f"optimizer.warmup_share={self.warmup_share}; expected a share in (0, 1)")
+        if not 0 <= self.clip_norm < math.inf:
             raise InputError(f"optimizer.clip_norm={self.clip_norm}; expected 0 (off) or a positive norm")
 
 

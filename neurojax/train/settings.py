@@ -60,6 +60,8 @@ def recipe(config: Mapping[str, Any], dataset: Dataset) -> Recipe:
     loss = config["losses"]
     if loss["reduction"] not in ("sum", "mean"):
         raise InputError(f"losses.reduction={loss['reduction']!r}; choose 'sum' or 'mean'")
+    if not 0 <= loss["size_power"] <= 1:
+        raise InputError(f"losses.size_power={loss['size_power']}; expected from 0 (entries) to 1 (trials)")
     if config["train"]["num_steps"] < 1:
         raise InputError(f"train.num_steps={config['train']['num_steps']}; expected at least 1")
     if not 0 <= config["seed"] < 2**32:
@@ -86,5 +88,13 @@ def loop_config(config: Mapping[str, Any]) -> LoopConfig:
     values = {name: value for name, value in config["train"].items() if name != "num_steps"}
     values |= {name: config["data"][name] for name in ("placement", "num_threads")}
     values |= {"mesh_data": config["sharding"]["data"], "mesh_model": config["sharding"]["model"]}
-    rules = tuple((pattern, tuple(axes)) for pattern, axes in config["sharding"]["rules"])
+    rules = tuple(_rule(rule) for rule in config["sharding"]["rules"])
     return _build(LoopConfig, "train", values | {"rules": rules})
+
+
+def _rule(rule: Any) -> tuple[str, tuple[str | None, ...]]:
+    """One of sharding.rules, as train.sharding takes it."""
+    match rule:
+        case [str(pattern), [*axes]]:
+            return pattern, tuple(axes)
+    raise InputError(f"sharding.rules holds {rule!r}; expected pairs like ('tables/read_in', ('model',))")

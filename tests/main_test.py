@@ -1,0 +1,387 @@
+"""The command line from end to end: what a run leaves, what a kill costs, what bad input is told."""
+
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from neurojax import main
+from neurojax.data import synthetic
+from neurojax.data.sessions import from_counts, write_dataset_index, write_session
+from neurojax.evals import protocols
+from neurojax.train import checkpoint
+from neurojax.train.writer import read_metrics
+from neurojax.types import TEST
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+CONFIG = CHECKOUT / "configs" / "mtm.py"
+TINY = [
+    *("model.width=8", "model.num_heads=2", "model.num_layers=1", "model.read_in_width=8", "model.mlp_width=8"),
+    "model.positions=learned",
+    *("data.trials_per_batch=4", "data.bucket_units=32", "eval.num_boot=20", "eval.trials_per_pass=32"),
+    *("train.num_steps=24", "train.log_every_steps=8", "train.validate_every_steps=12", "eval.baselines=train_mean"),
+]
+SPEC = synthetic.SyntheticSpec(
+    num_sessions=2, min_units=20, max_units=24, num_trials=20, num_bins=10, regions=("CA1", "LP"), min_region_units=6,
+    mean_rate_hz=20.0,
+)  # fmt: skip
+
+
+def overrides(*entries):
+    return [f"--config.{entry}" for entry in entries]
+
+
+def train_arguments(workdir, root, *entries):
+    return ["train", f"--config={CONFIG}", f"--workdir={workdir}", *overrides(*TINY, f"data.root={root}", *entries)]
+
+
+def write_root(root, sessions):
+    for session in sessions:
+        write_session(session, root)
+    write_dataset_index(root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def area(tmp_path_factory, quick_compile):
+    """root: two synthetic sessions; run: a finished run on them; and what is wrong in one way each."""
+    area = tmp_path_factory.mktemp("area")
+    sessions = synthetic.make_sessions(SPEC, seed=0)
+    write_root(area / "root", sessions)
+    assert main.main(train_arguments(area / "run", area / "root")) == 0
+
+    other_spikes = [dataclasses.replace(s, counts=np.asarray(s.counts) + np.uint8(1)) for s in sessions]
+    write_root(area / "other_spikes", other_spikes)
+    write_root(area / "other_bins", [dataclasses.replace(s, bin_size_s=0.05) for s in sessions])
+    write_root(area / "other_units", [dataclasses.replace(sessions[0], unit_id=np.char.add(sessions[0].unit_id, "x"))])
+    write_root(area / "strangers", [from_counts(np.ones((6, 4, 3), int), bin_size_s=0.02, session_id="stranger")])
+    untested = [dataclasses.replace(s, split=np.where(s.split == TEST, 0, s.split)) for s in sessions]
+    write_root(area / "untested", untested)
+    longer = [
+        from_counts(
+            np.tile(np.asarray(s.counts).reshape(20, 10, -1), (1, 2, 1)), bin_size_s=0.02, session_id=s.session_id,
+            unit_id=s.unit_id, region=s.region, split=s.split,
+        )
+        for s in sessions
+    ]  # fmt: skip
+    write_root(area / "longer", longer)
+    damaged = shutil.copytree(area / "root", area / "damaged") / "synthetic-1" / "counts.npy"
+    damaged.write_bytes(damaged.read_bytes()[:-7])
+    (area / "empty").mkdir()
+    (area / "a_file").write_text("not a folder")
+    shutil.copytree(area / "run", area / "no_checkpoint", ignore=shutil.ignore_patterns("checkpoints"))
+    broken = shutil.copytree(area / "run", area / "broken_config")
+    (broken / "config.json").write_text("{")
+    (area / "typo.py").write_text("def get_config(arg=None):\n    return ConfigDit()\n")
+    (area / "half.py").write_text("def get_config(:\n")
+    (area / "list.py").write_text("def get_config(arg=None):\n    return [1]\n")
+    (area / "nothing.py").write_text("")
+    return area
+
+
+def strict_json(path):
+    """Content of a JSON file, which must not hold NaN or infinities."""
+
+    def refuse(name):
+        raise AssertionError(f"{path} holds {name}")
+
+    return json.loads(path.read_text(), parse_constant=refuse)
+
+
+def test_a_run_leaves_what_the_documentation_says(area):
+    run = area / "run"
+    evaluation = strict_json(run / "evaluation.json")
+    assert set(evaluation) == {
+        *("schema", "protocol", "protocol_hash", "seed", "step", "dataset_fingerprint", "config_hash"),
+        *("sessions", "mean"),
+    }
+    assert (evaluation["schema"], evaluation["protocol"], evaluation["step"]) == (1, "mtm", 24)
+    assert evaluation["dataset_fingerprint"] == strict_json(area / "root" / "dataset.json")["fingerprint"]
+    assert evaluation["config_hash"] == strict_json(run / "config.json")["run"]["config_hash"]
+    assert set(evaluation["mean"]) == set(protocols.TASKS)
+    assert set(evaluation["sessions"]) == {"synthetic-0", "synthetic-1"}
+    fixed = {
+        *("bps_unit_mean", "bps_unit_median", "bps_pooled", "bps_pooled_se", "bps_pooled_ci95"),
+        *("bps_pooled_train_null", "d2_pooled", "num_units_scored"),
+    }
+    for block in evaluation["sessions"].values():
+        assert {"num_units", "num_test_trials", "tasks", "baselines", "oracle"} <= set(block)
+        assert block["num_test_trials"] == 4
+        assert set(block["baselines"]) == {"train_mean"}
+        for scores in (block["tasks"], block["oracle"], block["baselines"]["train_mean"]):
+            assert set(scores) == set(protocols.TASKS)
+            assert all(fixed <= set(task) for task in scores.values())
+        for task in protocols.TASKS:
+            assert block["tasks"][task]["bps_pooled"] < block["oracle"][task]["bps_pooled"]
+    assert {row["step"] for row in read_metrics(run)} == {8, 12, 16, 24}
+    for path in [*run.rglob("*.json"), *area.glob("root/**/*.json")]:
+        strict_json(path)
+    report = (run / "report.html").read_text()
+    assert "synthetic-0" in report and "data:image/png;base64" in report
+    assert list((run / "figures").glob("*.png")) and not list(run.rglob("*.tmp"))
+
+
+def test_the_same_command_again_says_so_and_changes_nothing(area, capsys):
+    before = contents(area)
+    assert main.main(train_arguments(area / "run", area / "root")) == 0
+    out = capsys.readouterr().out
+    assert "already finished: 24 steps" in out and "is finished and evaluated" in out
+    assert contents(area) == before
+
+
+def test_evaluating_again_gives_the_same_scores(area, tmp_path, capsys):
+    out = tmp_path / "again.json"
+    assert main.main(["evaluate", f"--workdir={area / 'run'}", f"--out={out}"]) == 0
+    assert strict_json(out) == strict_json(area / "run" / "evaluation.json")
+    moved = shutil.copytree(area / "root", tmp_path / "moved")
+    assert main.main(["evaluate", f"--workdir={area / 'run'}", f"--data={moved}", f"--out={out}"]) == 0
+    assert strict_json(out) == strict_json(area / "run" / "evaluation.json")
+    assert "co_smoothing" in capsys.readouterr().out.replace("-", "_").lower()
+
+
+def test_a_lost_report_is_drawn_again_without_training(area, tmp_path, capsys):
+    run = shutil.copytree(area / "run", tmp_path / "run")
+    (run / "report.html").unlink()
+    assert main.main(train_arguments(run, area / "root")) == 0
+    assert "already finished" in capsys.readouterr().out
+    assert (run / "report.html").is_file()
+    assert strict_json(run / "evaluation.json") == strict_json(area / "run" / "evaluation.json")
+
+
+def test_predictions_are_arrays_with_nan_where_nothing_is_scored(area, tmp_path):
+    arguments = ["predict", f"--workdir={area / 'run'}", f"--out={tmp_path}", "--task=forward,intra_region"]
+    assert main.main(arguments) == 0
+    assert sorted(os.listdir(tmp_path)) == ["synthetic-0.npz", "synthetic-1.npz"]
+    for session in synthetic.make_sessions(SPEC, seed=0):
+        trials = session.trials_of(TEST)
+        with np.load(tmp_path / f"{session.session_id}.npz", allow_pickle=False) as arrays:
+            names = {"forward", "intra_region", "trial_id", "unit_id", "split", "bin_size_s", "config_hash"}
+            assert set(arrays) == names
+            np.testing.assert_array_equal(arrays["trial_id"], trials)
+            np.testing.assert_array_equal(arrays["unit_id"], session.unit_id)
+            assert str(arrays["config_hash"]) == strict_json(area / "run" / "config.json")["run"]["config_hash"]
+            for task in ("forward", "intra_region"):
+                scored = protocols.scored_entries(session, task, trials)
+                np.testing.assert_array_equal(np.isfinite(arrays[task]), scored)
+
+
+def test_a_dry_run_of_the_built_in_animals_writes_nothing(tmp_path, capsys):
+    entries = overrides("data.synthetic.num_sessions=2", "data.synthetic.num_trials=10", *TINY)
+    assert main.main(["train", f"--config={CONFIG}", f"--workdir={tmp_path / 'run'}", "--dry_run", *entries]) == 0
+    out = capsys.readouterr().out
+    assert "2 sessions" in out and "parameters" in out and "batches" in out
+    assert not list(tmp_path.iterdir())
+
+
+def wait_for_step(process, workdir, least):
+    """Blocks until a complete checkpoint of at least that step is there; returns it."""
+    while process.poll() is None:
+        found = checkpoint.steps_on_disk(workdir / "checkpoints")
+        if found and found[-1] >= least:
+            return found[-1]
+        time.sleep(0.01)
+    raise AssertionError(f"the run ended with {process.returncode}: {process.stderr.read()}")
+
+
+def test_a_run_that_was_terminated_and_then_killed_ends_with_the_same_bits(area, tmp_path, capsys):
+    workdir = tmp_path / "run"
+    arguments = train_arguments(workdir, area / "root", "train.save_every_steps=2")
+    environment = os.environ | {
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # as here, for the same bits
+        "JAX_COMPILATION_CACHE_DIR": str(  # a copy, because what a killed process writes there is not whole
+            shutil.copytree(jax.config.jax_compilation_cache_dir, tmp_path / "compiled")
+        ),
+    }
+
+    def start():
+        command = [sys.executable, "-m", "neurojax", *arguments]
+        options = dict(stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=CHECKOUT, env=environment)
+        return subprocess.Popen(command, **options)
+
+    with start() as process:
+        seen = wait_for_step(process, workdir, 2)
+        process.send_signal(signal.SIGTERM)
+        error = process.stderr.read()
+        assert process.wait() == 3
+    stopped = checkpoint.steps_on_disk(workdir / "checkpoints")[-1]
+    assert seen <= stopped < 24
+    assert error.splitlines()[-1] == f"neurojax: stopped by a signal after step {stopped} of 24; state saved"
+
+    with start() as process:
+        seen = wait_for_step(process, workdir, stopped + 2)
+        process.kill()
+        process.stderr.read()
+        assert process.wait() == -signal.SIGKILL
+    assert not (workdir / "evaluation.json").exists()
+
+    assert main.main(arguments) == 0
+    assert "resuming from step" in capsys.readouterr().out
+    arrays, manifest = checkpoint.load_arrays(workdir / "checkpoints", 24)
+    expected, _ = checkpoint.load_arrays(area / "run" / "checkpoints", 24)
+    assert manifest["step"] == 24 and arrays.keys() == expected.keys()
+    for name in expected:
+        np.testing.assert_array_equal(arrays[name], expected[name], err_msg=name)
+    assert strict_json(workdir / "evaluation.json") == strict_json(area / "run" / "evaluation.json")
+    assert [row["step"] for row in read_metrics(workdir) if "train/loss" in row][-1] == 24
+
+
+def test_help_loads_nothing_heavy():
+    command = [sys.executable, "-X", "importtime", "-m", "neurojax", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=CHECKOUT, timeout=60)
+    assert done.returncode == 0
+    assert all(verb in done.stdout for verb in ("convert", "check", "train", "evaluate", "predict", "doctor"))
+    loaded = {line.split("|")[-1].strip().split(".")[0] for line in done.stderr.splitlines()}
+    assert not loaded & {"jax", "numpy", "flax", "optax", "orbax", "grain", "scipy", "matplotlib"}
+
+
+def contents(folder):
+    """Every path below a folder with its bytes; a lock says who came last and is left out."""
+    paths = [path for path in folder.rglob("*") if path.name not in (".lock", "__pycache__") and path.suffix != ".pyc"]
+    return {path: path.read_bytes() if path.is_file() else None for path in paths}
+
+
+def on(*entries):
+    """`train` in a new workdir, with overrides."""
+    return lambda area: train_arguments(area / "new", area / "root", *entries)
+
+
+def with_config(name):
+    return lambda area: ["train", f"--config={name.format(area=area, config=CONFIG)}", f"--workdir={area / 'new'}"]
+
+
+def again(*entries, root="root"):
+    """`train` in the finished run, with overrides."""
+    return lambda area: train_arguments(area / "run", area / root, *entries)
+
+
+def of_run(verb, *options, run="run"):
+    return lambda area: [verb, f"--workdir={area / run}", *(option.format(area=area) for option in options)]
+
+
+def words(*arguments):
+    return lambda area: [argument.format(area=area, config=CONFIG) for argument in arguments]
+
+
+BAD_INPUT = {
+    "no verb": (words(), "VERB"),
+    "unknown verb": (words("trane"), "trane"),
+    "unknown option": (words("doctor", "--workdir={area}/run", "--verbose"), "--verbose"),
+    "shortened option": (words("doctor", "--work={area}/run"), "--work"),
+    "no workdir": (words("train", "--config={config}"), "--workdir"),
+    "no config": (words("train", "--workdir={area}/new"), "--config=FILE"),
+    "two configs": (words("train", "--config={config}", "--config={config}", "--workdir={area}/new"), "2 declarations"),
+    "config without value": (words("train", "--workdir={area}/new", "--config"), "--config"),
+    "config for evaluate": (of_run("evaluate", "--config.seed=1"), "--config.seed=1"),
+    "config file missing": (with_config("{area}/none.py"), "none.py"),
+    "config is a folder": (with_config("{area}/empty"), "empty"),
+    "config with a syntax error": (with_config("{area}/half.py"), "half.py"),
+    "config with a name error": (with_config("{area}/typo.py"), "ConfigDit"),
+    "config without get_config": (with_config("{area}/nothing.py"), "nothing.py"),
+    "config that is a list": (with_config("{area}/list.py"), "list"),
+    "unknown size": (with_config("{config}:size=huge"), "size=huge"),
+    "unknown preset": (with_config("{config}:preset=best"), "preset=best"),
+    "unknown block": (on("modle.width=8"), "modle"),
+    "unknown key": (on("model.widht=8"), "widht"),
+    "unknown synthetic key": (on("data.root=", "data.synthetic.num_animals=8"), "num_animals"),
+    "text for a number": (on("model.width=wide"), "wide"),
+    "fraction for a whole number": (on("train.num_steps=1.5"), "1.5"),
+    "no learning rate": (on("optimizer.learning_rate=-1.0"), "optimizer.learning_rate=-1.0"),
+    "learning rate nan": (on("optimizer.learning_rate=nan"), "optimizer.learning_rate=nan"),
+    "heads do not divide": (on("model.num_heads=3"), "model.num_heads=3"),
+    "odd rotary heads": (on("model.width=6", "model.num_heads=2", "model.positions=rotary"), "model.width"),
+    "no layers": (on("model.num_layers=0"), "model.num_layers=0"),
+    "dropout of one": (on("model.dropout=1.0"), "model.dropout=1.0"),
+    "unknown positions": (on("model.positions=sine"), "sine"),
+    "too few positions": (on("model.num_positions=4"), "model.num_positions=4"),
+    "unknown scheme": (on("masking.schemes=neuron,random"), "random"),
+    "no scheme": (on("masking.schemes="), "masking.schemes"),
+    "ratio above one": (on("masking.neuron_ratio=1.5"), "masking.neuron_ratio=1.5"),
+    "no steps": (on("train.num_steps=0"), "train.num_steps=0"),
+    "negative seed": (on("seed=-1"), "seed=-1"),
+    "no trials in a batch": (on("data.trials_per_batch=0"), "data.trials_per_batch=0"),
+    "unknown placement": (on("data.placement=moon"), "moon"),
+    "unknown reduction": (on("losses.reduction=max"), "max"),
+    "mesh does not fit": (on("sharding.model=3"), "sharding.mesh=0x3"),
+    "rule is no regex": (on("sharding.rules=(('tables(',('model',)),)"), "tables("),
+    "rules are a number": (on("sharding.rules=5"), "sharding.rules holds 5"),
+    "rules are half a tuple": (on("sharding.rules=(("), "sharding.rules"),
+    "rule of an unknown axis": (on("sharding.rules=(('tables',('rows',)),)"), "rows"),
+    "init_from": (on("init_from=/some/run"), "init_from='/some/run'"),
+    "number for a block": (on("model=3"), "--config.model=3"),
+    "override without value": (on("seed"), "--config.seed"),
+    "warmup longer than the run": (on("optimizer.warmup_share=2.0"), "optimizer.warmup_share=2.0"),
+    "no decay of moments": (on("optimizer.b1=1.0"), "optimizer.b1=1.0"),
+    "negative embedder": (on("model.embed_width=-1"), "model.embed_width=-1"),
+    "negative positions": (on("model.num_positions=-2"), "model.num_positions=-2"),
+    "size power nan": (on("losses.size_power=nan"), "losses.size_power=nan"),
+    "negative decay": (on("optimizer.weight_decay=-1.0"), "optimizer.weight_decay=-1.0"),
+    "learning rate infinite": (on("optimizer.learning_rate=inf"), "optimizer.learning_rate=inf"),
+    "temperature nan": (on("data.session_temperature=nan"), "data.session_temperature=nan"),
+    "negative bootstrap draws": (on("eval.num_boot=-1"), "eval.num_boot=-1"),
+    "negative threads": (on("data.num_threads=-1"), "data.num_threads=-1"),
+    "unknown protocol in the config": (on("eval.protocol=ntm"), "ntm"),
+    "unknown baseline": (on("eval.baselines=train_mean,magic"), "magic"),
+    "too few synthetic trials": (on("data.root=", "data.synthetic.num_trials=2"), "2 trials"),
+    "workdir is a file": (lambda area: train_arguments(area / "a_file", area / "root"), "a_file"),
+    "workdir below a file": (lambda area: train_arguments(area / "a_file" / "run", area / "root"), "a_file"),
+    "workdir of another config": (again("model.mlp_width=16"), "model.mlp_width: 8 in the run, 16 now"),
+    "workdir of another seed": (again("seed=1"), "seed: 0 in the run, 1 now"),
+    "workdir of other data": (again(root="other_spikes"), "changed synthetic-0, synthetic-1"),
+    "workdir with a damaged config": (
+        lambda area: train_arguments(area / "broken_config", area / "root"),
+        "broken_config/config.json",
+    ),
+    "data missing": (on("data.root=/nowhere/at/all"), "/nowhere/at/all"),
+    "data without dataset.json": (lambda area: train_arguments(area / "new", area / "empty"), "empty"),
+    "data damaged": (lambda area: train_arguments(area / "new", area / "damaged"), "synthetic-1"),
+    "evaluate no run": (of_run("evaluate", run="empty"), "holds no run"),
+    "evaluate no folder": (of_run("evaluate", run="none"), "none holds no run"),
+    "evaluate without a checkpoint": (of_run("evaluate", run="no_checkpoint"), "holds no checkpoint"),
+    "evaluate unknown sessions": (of_run("evaluate", "--data={area}/strangers"), "session stranger"),
+    "evaluate other units": (of_run("evaluate", "--data={area}/other_units"), "other units"),
+    "evaluate other bins": (of_run("evaluate", "--data={area}/other_bins"), "50 ms"),
+    "evaluate longer trials": (of_run("evaluate", "--data={area}/longer"), "20 bins"),
+    "evaluate untested sessions": (of_run("evaluate", "--data={area}/untested"), "synthetic-0"),
+    "evaluate unknown protocol": (of_run("evaluate", "--protocol=ntm"), "ntm"),
+    "evaluate into a folder": (of_run("evaluate", "--out={area}/empty"), "empty"),
+    "evaluate into a file's folder": (of_run("evaluate", "--out={area}/a_file/scores.json"), "a_file"),
+    "predict unknown task": (of_run("predict", "--out={area}/out", "--task=smoothing"), "smoothing"),
+    "predict other bins": (of_run("predict", "--out={area}/out", "--data={area}/other_bins"), "50 ms"),
+    "predict into a file": (of_run("predict", "--out={area}/a_file", "--task=forward"), "a_file"),
+    "predict no run": (of_run("predict", "--out={area}/out", run="empty"), "holds no run"),
+    "baselines unknown name": (words("baselines", "--data={area}/root", "--names=magic"), "magic"),
+    "baselines no data": (words("baselines", "--data={area}/none"), "none"),
+    "baselines into a file's folder": (
+        words("baselines", "--data={area}/root", "--names=train_mean", "--out={area}/a_file/scores.json"),
+        "a_file",
+    ),
+    "compare one run": (words("compare", "{area}/run"), "1 run"),
+    "compare a missing run": (words("compare", "{area}/run", "{area}/none"), "none"),
+    "doctor on nothing": (words("doctor", "--workdir={area}/none"), "none is not a folder"),
+    "check on nothing": (words("check", "{area}/none"), "none"),
+    "convert unknown kind": (words("convert", "tapes", "{area}/a_file", "--out={area}/new"), "tapes"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_INPUT)
+def test_bad_input_is_told_in_one_line_and_leaves_nothing_behind(area, capsys, case):
+    arguments, named = BAD_INPUT[case]
+    before = contents(area)
+    code = main.main(arguments(area))
+    error = capsys.readouterr().err
+    assert code == 2, error
+    assert error.startswith("neurojax: ") and error.endswith("\n") and error.count("\n") == 1
+    assert named in error and "Traceback" not in error
+    assert len(error) < 600
+    after = contents(area)
+    assert sorted(map(str, after.keys() ^ before.keys())) == []
+    assert after == before
