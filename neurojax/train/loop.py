@@ -58,8 +58,6 @@ class LoopConfig:
                 raise InputError(f"train.{name}={getattr(self, name)}; expected at least 1")
         if self.num_threads < 0:
             raise InputError(f"data.num_threads={self.num_threads}; expected 0 (no thread) or more")
-        if self.num_threads < 0:
-            raise InputError(f"data.num_threads={self.num_threads}; expected 0 (no thread) or more")
         for name in ("save_every_steps", "validate_every_steps"):
             if getattr(self, name) < 0:
                 raise InputError(f"train.{name}={getattr(self, name)}; expected 0 (off) or a number of steps")
