@@ -3,6 +3,9 @@
 import concurrent.futures
 import dataclasses
 import multiprocessing
+import multiprocessing.connection
+import os
+import threading
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,7 +46,8 @@ class Job:
 def convert_in_pool(jobs: list[Job], num_workers: int) -> Iterator[Outcome]:
     """Converts in `num_workers` processes; outcomes come in the order of the jobs."""
     context = multiprocessing.get_context("spawn")  # a fork would copy the threads of jax in a broken state
-    with concurrent.futures.ProcessPoolExecutor(min(num_workers, len(jobs)), mp_context=context) as pool:
+    size = min(num_workers, len(jobs))
+    with concurrent.futures.ProcessPoolExecutor(size, mp_context=context, initializer=die_with_parent) as pool:
         futures = [pool.submit(convert_one, job) for job in jobs]
         for job, future in zip(jobs, futures, strict=True):
             try:
@@ -51,6 +55,16 @@ def convert_in_pool(jobs: list[Job], num_workers: int) -> Iterator[Outcome]:
             except concurrent.futures.BrokenExecutor:
                 reason = "a worker process died, perhaps for lack of memory; lower --num_workers and try again"
                 yield Outcome(job.path.stem, reason, failed=True)
+
+
+def die_with_parent() -> None:
+    """Ends this worker when its parent is gone, even by kill -9; an idle worker would wait for work for ever."""
+
+    def watch() -> None:
+        multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent_watch", daemon=True).start()
 
 
 def convert_one(job: Job) -> Outcome:

@@ -120,6 +120,8 @@ def verify_step(step_dir: Path | str) -> list[str]:
         InputError: a file may not be read, or the manifest's schema is unknown; neither means damage.
     """
     step_dir = Path(step_dir)
+    if step_dir.is_symlink():
+        return [f"{step_dir} is a link, expected a folder"]
     try:
         manifest = read_manifest(step_dir)
     except DamagedManifestError as error:

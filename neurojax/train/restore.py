@@ -1,5 +1,6 @@
 """Reading checkpoints back: the newest one that is whole, onto whatever devices there are now."""
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,17 @@ from neurojax.train.manifest import (
     steps_on_disk,
     verify_step,
 )
+
+# Weights and their moments hardly compress; a state of zeros, as a test has, does.
+MIN_STATE_BYTES, MAX_EXPANSION = 64 << 20, 100
+_NUMBERS = {
+    name: np.dtype(getattr(jax.numpy, name))
+    for name in (
+        *("bool_", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+        *("bfloat16", "float16", "float32", "float64"),
+    )
+}
+_NUMBERS["bool"] = _NUMBERS.pop("bool_")
 
 
 def restore_latest(
@@ -74,11 +86,55 @@ def load_arrays(
     elif problems := verify_step(directory / str(step)):
         raise InputError(f"checkpoint {step} in {directory} is damaged: {problems[0]}; use another step")
     manifest = read_manifest(directory / str(step))
-    targets = {  # shape and dtype without the memory
-        name: np.broadcast_to(np.zeros((), jax.numpy.dtype(entry["dtype"])), entry["shape"])
-        for name, entry in manifest["arrays"].items()
-    }
-    return _read(directory / str(step), targets), manifest
+    step_dir = directory / str(step)
+    targets = _credible_targets(step_dir, manifest)
+    _require_stored(step_dir, targets)
+    return _read(step_dir, targets), manifest
+
+
+def _credible_targets(step_dir: Path, manifest: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Name -> shape and dtype without the memory, of a manifest that may come from anywhere.
+
+    Raises InputError on a name that is no path inside the state, a type that is no number, or sizes
+    that the files could not fill.
+    """
+    targets: dict[str, np.ndarray] = {}
+    size_on_disk = sum(path.stat().st_size for path in step_dir.rglob("*") if path.is_file())
+    left = MIN_STATE_BYTES + MAX_EXPANSION * size_on_disk
+    for name, entry in manifest["arrays"].items():
+        shape, dtype = entry.get("shape"), _NUMBERS.get(str(entry.get("dtype")))
+        is_path = all(part not in ("", ".", "..") for part in name.split("/")) and "\0" not in name
+        is_shape = isinstance(shape, list) and len(shape) <= 16 and all(type(n) is int and n >= 0 for n in shape)
+        if not (is_path and is_shape and dtype):
+            raise InputError(
+                f"{step_dir}: {str(name)[:80]!r} is {str(entry)[:80]}, no array of a state; use another step"
+            )
+        left -= math.prod(shape) * dtype.itemsize
+        if left < 0:
+            raise InputError(
+                f"{step_dir}: the arrays up to {name[:80]!r} would take far more than the {size_on_disk:,} bytes "
+                "on disk can hold; use another step"
+            )
+        targets[name] = np.broadcast_to(np.zeros((), dtype), shape)
+    return targets
+
+
+def _require_stored(step_dir: Path, targets: Mapping[str, np.ndarray]) -> None:
+    """Raises InputError unless the files hold the arrays of the manifest: readers allocate what the files say."""
+    try:
+        stored = state_io.stored_arrays(step_dir / STATE_NAME)
+    except Exception as error:
+        raise CheckpointError(f"{step_dir} cannot be read ({state_io.one_line(error)}); use another step") from error
+    wanted = {name: target for name, target in targets.items() if target.size}
+    for name in sorted(wanted.keys() | stored.keys()):
+        expected = (wanted[name].shape, str(wanted[name].dtype)) if name in wanted else "no such array"
+        shape, dtype, chunk = stored.get(name, ((), "absent", ()))
+        chunk_fits = len(chunk) == len(shape) and all(part <= size for part, size in zip(chunk, shape, strict=True))
+        if (shape, dtype) != expected or not chunk_fits:
+            raise InputError(
+                f"{step_dir}: the files hold {name[:80]!r} as {dtype} {list(shape)}, the manifest says "
+                f"{expected}; use another step"
+            )
 
 
 def _newest_good_step(directory: Path, log: Callable[[str], Any], quarantine: bool) -> int | None:

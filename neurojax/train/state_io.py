@@ -75,6 +75,21 @@ def read_arrays(folder: Path, targets: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def stored_arrays(folder: Path) -> dict[str, tuple[tuple[int, ...], str, tuple[int, ...]]]:
+    """name -> (shape, dtype, shape of a chunk) as the files themselves say, without reading any array."""
+    with ocp.StandardCheckpointer() as reader:
+        tree = reader.metadata(folder).item_metadata.tree
+    leaves = jax.tree_util.tree_flatten_with_path(tree, is_leaf=lambda node: not isinstance(node, Mapping))[0]
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="/"): (
+            tuple(leaf.shape),
+            str(np.dtype(leaf.dtype)),
+            tuple(leaf.storage.chunk_shape),
+        )
+        for path, leaf in leaves
+    }
+
+
 def from_process_0(value: int) -> int:
     """The same int32 on every process: what process 0 decided about files that all share."""
     if jax.process_count() == 1:
