@@ -68,7 +68,8 @@ def load_predictor(
             "convert them with a shorter window"
         )
     bucket_units = config["data"]["bucket_units"]
-    return Predictor(weights["params"], weights["tables"], model, layout, bucket_units, mesh), manifest
+    schemes = settings.masking_config(config).schemes
+    return Predictor(weights["params"], weights["tables"], model, layout, bucket_units, mesh, schemes), manifest
 
 
 def devices() -> str:

@@ -19,7 +19,7 @@ import numpy as np
 from neurojax.data import batching
 from neurojax.errors import InputError
 from neurojax.evals import protocols
-from neurojax.masking import CAUSAL, INTER_REGION, INTRA_REGION, NEURON, Masks
+from neurojax.masking import CAUSAL, INTER_REGION, INTRA_REGION, NEURON, SCHEMES, Masks, scheme_id
 from neurojax.types import TEST, Batch, Session
 
 
@@ -29,6 +29,7 @@ class Model(Protocol):
     layout: batching.Layout
     bucket_units: int
     hides_by_zeroing: bool
+    schemes: tuple[str, ...]  # names of masking.SCHEMES it was trained with
 
     def log_rates(self, batch: Batch, masks: Masks, scheme: np.ndarray) -> Any: ...
 
@@ -82,15 +83,26 @@ def predict_session(
     for task in tasks:
         scored = protocols.scored_entries(session, task, trial_ids)
         if task == "co_smoothing":
-            log_rates = passes.leave_one_out([_Group(visible, NEURON)])
+            log_rates = passes.leave_one_out([_Group(visible, _scheme(model, NEURON))])
         elif task == "forward":
             log_rates = passes.forward(visible, protocols.forward_bins(session, trial_ids))
         elif task == "inter_region":
             log_rates = passes.hide_regions(visible, list(regions.values()))
         else:
-            log_rates = passes.leave_one_out([_Group(members, INTRA_REGION) for members in regions.values()])
+            log_rates = passes.leave_one_out(
+                [_Group(members, _scheme(model, INTRA_REGION)) for members in regions.values()]
+            )
         predictions[task] = np.where(scored, np.exp(log_rates), np.float32(np.nan))
     return predictions
+
+
+def _scheme(model: Model, wanted: int) -> int:
+    """The scheme whose prompt and attention a task uses: its own if the model was trained with it.
+
+    Otherwise the model's first scheme: the temporal baseline predicts every task without a prompt
+    and with full attention, as its authors do.
+    """
+    return wanted if SCHEMES[wanted] in model.schemes else scheme_id(model.schemes[0])
 
 
 class _Passes:
@@ -116,7 +128,7 @@ class _Passes:
         for chunk in self._chunks(len(trials)):
             bins = np.zeros((len(chunk), self._counts.shape[1]), bool)
             bins[:, : self._num_bins] = hidden_bins[chunk]
-            log_rates[chunk] = self._pass(chunk, np.tile(~visible, (len(chunk), 1)), CAUSAL, bins)
+            log_rates[chunk] = self._pass(chunk, np.tile(~visible, (len(chunk), 1)), _scheme(self._model, CAUSAL), bins)
         return log_rates
 
     def hide_regions(self, visible: np.ndarray, regions: Sequence[np.ndarray]) -> np.ndarray:
@@ -126,7 +138,7 @@ class _Passes:
         for chunk in self._chunks(num_trials * len(regions)):
             region, trial = np.divmod(chunk, num_trials)
             hidden = np.stack([~visible | regions[r] for r in region])
-            result = self._pass(trial, hidden, INTER_REGION)
+            result = self._pass(trial, hidden, _scheme(self._model, INTER_REGION))
             for place, (r, k) in enumerate(zip(region, trial, strict=True)):
                 log_rates[k][:, regions[r]] = result[place][:, regions[r]]
         return log_rates
@@ -173,9 +185,7 @@ class _Passes:
             bins[:num] = hidden_bins
         schemes = np.zeros(self._size, np.int32)
         schemes[:num] = scheme
-        batch = self._fields._replace(
-            counts=self._counts[trial][None], bin_valid=self._bin_valid[trial][None]
-        )
+        batch = self._fields._replace(counts=self._counts[trial][None], bin_valid=self._bin_valid[trial][None])
         masks = Masks(hidden[None], bins[None], hidden[None], bins[None])
         if unit is None:
             result = np.asarray(self._model.log_rates(batch, masks, schemes[None]))[0, :num, : self._num_bins]

@@ -1,13 +1,14 @@
 """A trained state as two functions of (batch, masks): what evaluation receives instead of a model."""
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
 from neurojax.data.batching import Layout
-from neurojax.masking import Masks
+from neurojax.masking import PROMPTS, Masks
 from neurojax.models import ndt, stitcher
 from neurojax.models.config import ModelConfig
 from neurojax.train import sharding
@@ -20,6 +21,7 @@ class Predictor:
     Attributes:
         layout: where sessions live in the tables.
         bucket_units: padding of the unit axis.
+        schemes: names of the masking schemes the weights were trained with.
         hides_by_zeroing: hiding a unit changes the input by zeroing its counts and in no other way,
             so hiding a unit that is silent in a trial changes nothing.
     """
@@ -27,9 +29,17 @@ class Predictor:
     hides_by_zeroing = True
 
     def __init__(
-        self, params: Any, tables: dict, config: ModelConfig, layout: Layout, bucket_units: int, mesh=None
+        self,
+        params: Any,
+        tables: dict,
+        config: ModelConfig,
+        layout: Layout,
+        bucket_units: int,
+        mesh=None,
+        schemes: Sequence[str] = PROMPTS,
     ):
         self.layout = layout
+        self.schemes = tuple(schemes)
         self.bucket_units = bucket_units
         self._mesh = sharding.make_mesh(0, 1) if mesh is None else mesh
         self._params = jax.device_put(params, sharding.replicated(self._mesh))
@@ -41,16 +51,12 @@ class Predictor:
         """All units: float32 [G, b, T, N], see models.ndt.log_rates."""
         return self._log_rates(self._params, self._tables, *self._place((batch, masks, scheme)))
 
-    def log_rates_of_unit(
-        self, batch: Batch, masks: Masks, scheme: np.ndarray, unit: np.ndarray
-    ) -> jax.Array:
+    def log_rates_of_unit(self, batch: Batch, masks: Masks, scheme: np.ndarray, unit: np.ndarray) -> jax.Array:
         """One unit per trial, G = 1: unit int32 [b] -> float32 [b, T]."""
         return self._log_rates_of_unit(self._params, self._tables, *self._place((batch, masks, scheme)), unit)
 
     def _place(self, tree):
-        return jax.tree.map(
-            lambda leaf: jax.device_put(leaf, sharding.batch_sharding(self._mesh, leaf)), tree
-        )
+        return jax.tree.map(lambda leaf: jax.device_put(leaf, sharding.batch_sharding(self._mesh, leaf)), tree)
 
 
 def _log_rates(params, tables, batch, masks, scheme, config):
