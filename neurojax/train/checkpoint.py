@@ -66,6 +66,7 @@ class Checkpointer:
         self.close_timeout_s = close_timeout_s
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
+            self._identity = _identity(self.directory)
         except OSError as error:
             raise InputError(f"{directory} cannot be made ({error.strerror}); use another workdir") from None
         self._writer: Any = None  # see state_io.new_writer
@@ -151,7 +152,8 @@ class Checkpointer:
 
     def _prepare(self, step_dir: Path, state_bytes: int) -> tuple[int, str]:
         """Process 0: whether to save, and room made for it (a save cut short under this step is removed)."""
-        if not self.directory.is_dir():
+        # Orbax makes missing folders: one renamed away during a save would come back, without its run.
+        if _identity(self.directory) != self._identity:
             return _REFUSED, f"{self.directory} is gone; restore the folder or start again in a new workdir"
         if (step_dir / MANIFEST_NAME).exists():
             return _ALREADY_THERE, ""
@@ -171,6 +173,8 @@ class Checkpointer:
     def _finish(self, writer: Any, step: int, arrays: Mapping[str, Any], record: Mapping[str, Any]) -> None:
         """Runs in the thread of one save: wait for orbax, publish the manifest, delete what is too old."""
         writer.wait_until_finished()
+        if _identity(self.directory) != self._identity:
+            raise FileNotFoundError(f"{self.directory} is gone")
         if jax.process_index() == 0:
             manifests.write_manifest(self.directory / str(step), step, arrays, record)
             manifests.retire_old_steps(self.directory, self.keep)
@@ -180,6 +184,15 @@ class Checkpointer:
         if pending.error is not None:
             self._writer = None  # orbax keeps state of a failed save: begin the next one afresh
             raise CheckpointError(_save_failed(pending.step, pending.error)) from pending.error
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Which folder this is, whatever its name; None when it is gone."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 class _Pending:

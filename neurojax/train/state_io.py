@@ -6,6 +6,7 @@ and nothing of the classes of the tree. No other module knows orbax.
 
 import logging
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,31 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+# Orbax measures this by the wall clock: short, and a clock set forward would fail a sound save.
+WRITE_TIMEOUT_S = 30 * 24 * 3600
+
 
 def _not_from_orbax(record: logging.LogRecord) -> bool:
-    return f"{os.sep}orbax{os.sep}" not in record.pathname
+    folder = f"{os.sep}orbax{os.sep}"
+    return folder not in record.pathname and not (record.name == "asyncio" and folder in record.getMessage())
 
 
-# Orbax logs pages of tracebacks through absl for one failed write; the error itself is raised too.
-logging.getLogger("absl").addFilter(_not_from_orbax)
+# Orbax logs pages of tracebacks through absl and asyncio for one failed write; the error itself is raised too.
+for _name in ("absl", "asyncio"):
+    logging.getLogger(_name).addFilter(_not_from_orbax)
+
+
+def _quiet_after_failed_write(previous):
+    """The parts of a write still under way when another part failed report to a loop that is gone."""
+
+    def hook(unraisable) -> None:
+        if not (unraisable.object is None and str(unraisable.exc_value) == "Event loop is closed"):
+            previous(unraisable)
+
+    return hook
+
+
+sys.unraisablehook = _quiet_after_failed_write(sys.unraisablehook)
 
 
 def named_leaves(tree: Any) -> dict[str, Any]:
@@ -50,7 +69,7 @@ def describe(named: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 def new_writer() -> ocp.StandardCheckpointer:
     """A writer with `wait_until_finished` and `close`; one that failed is not used again."""
-    return ocp.StandardCheckpointer()
+    return ocp.StandardCheckpointer(async_options=ocp.options.AsyncOptions(timeout_secs=WRITE_TIMEOUT_S))
 
 
 def start_writing(writer: ocp.StandardCheckpointer, folder: Path, named: Mapping[str, Any]) -> None:
