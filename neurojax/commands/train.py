@@ -62,10 +62,10 @@ def train(
             "mesh": [config["sharding"]["data"], config["sharding"]["model"]],
             "versions": workdir.package_versions(),
         }
-        loop.train(recipe, batches, loop_config, dataset, folder, record)
+        state = loop.train(recipe, batches, loop_config, dataset, folder, record)
         if not processes.is_first():
             return
-        if _is_evaluated(folder, config, recipe.num_steps):
+        if _is_evaluated(folder, config, int(state.step)):
             print(f"{folder} is finished and evaluated: see {folder / 'report.html'}")
             return
         evaluate.evaluate_run(folder, config, dataset)
@@ -91,13 +91,13 @@ def _held(folder: Path, config: Mapping[str, Any], dataset: Dataset, allow_datas
         yield
 
 
-def _is_evaluated(folder: Path, config: Mapping[str, Any], num_steps: int) -> bool:
-    """Whether evaluation.json and the report belong to this config's last step."""
+def _is_evaluated(folder: Path, config: Mapping[str, Any], step: int) -> bool:
+    """Whether evaluation.json and the report belong to this config and step."""
     try:
         evaluation = read_json(folder / "evaluation.json")
     except InputError:
         return False
-    same = evaluation.get("step") == num_steps and evaluation.get("config_hash") == workdir.config_hash(config)
+    same = evaluation.get("step") == step and evaluation.get("config_hash") == workdir.config_hash(config)
     return same and evaluation.get("protocol") == config["eval"]["protocol"] and (folder / "report.html").is_file()
 
 

@@ -30,6 +30,10 @@ class Interval:
         self._interval_start = self._start
         self.steps_seen = 0
 
+    def elapsed_s(self) -> float:
+        """Seconds since this process began to train."""
+        return time.monotonic() - self._start
+
     def add(self, sums: dict, writer: MetricsWriter, progress: Progress, last: bool = False) -> None:
         """Takes one step's fetched sums; writes a line when the interval is full."""
         self.steps_seen += 1

@@ -206,7 +206,7 @@ def train(
             done = step + 1
             saver.poll()
             if loop.validate_every_steps and done % loop.validate_every_steps == 0 and done < recipe.num_steps:
-                writer.write(done, validate(state))
+                writer.write(done, {"time_s": interval.elapsed_s(), **validate(state)})
             # Read once: the signal may come between two lines. Several processes go by the vote one step back.
             stopping = bool(fetched.get("stop")) if several else stop.requested
             if stopping or (loop.save_every_steps and done % loop.save_every_steps == 0):
@@ -217,7 +217,7 @@ def train(
                 raise Interrupted(f"stopped by a signal after step {done} of {recipe.num_steps}; state saved")
         interval.add(jax.device_get(pending), writer, progress, last=True)
         if loop.validate_every_steps:
-            writer.write(recipe.num_steps, validate(state))
+            writer.write(recipe.num_steps, {"time_s": interval.elapsed_s(), **validate(state)})
         if not (loop.save_every_steps and recipe.num_steps % loop.save_every_steps == 0):
             saver.save(recipe.num_steps, state, record)
         saver.wait()

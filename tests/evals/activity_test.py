@@ -224,3 +224,24 @@ def test_sessions_that_cannot_be_predicted_are_refused(model):
         activity.predict_session(model, untested)
     with pytest.raises(InputError, match="unknown task 'smoothing'"):
         activity.predict_session(model, SESSION, ("smoothing",))
+
+
+def test_a_model_is_asked_with_the_schemes_it_was_trained_with():
+    class Recorder:
+        def __init__(self, schemes):
+            self.model, self.schemes, self.asked = make_model([SESSION]), schemes, set()
+            self.layout, self.bucket_units, self.hides_by_zeroing = self.model.layout, 16, True
+
+        def log_rates(self, batch, masks, scheme):
+            self.asked |= set(np.unique(scheme).tolist())
+            return self.model.log_rates(batch, masks, scheme)
+
+        def log_rates_of_unit(self, batch, masks, scheme, unit):
+            self.asked |= set(np.unique(scheme).tolist())
+            return self.model.log_rates_of_unit(batch, masks, scheme, unit)
+
+    temporal, mtm = Recorder(("temporal",)), Recorder(masking.PROMPTS)
+    for recorder in (temporal, mtm):
+        activity.predict_session(recorder, SESSION, trials_per_pass=1)  # no padding trials
+    assert temporal.asked == {masking.TEMPORAL}
+    assert mtm.asked == {masking.NEURON, masking.CAUSAL, masking.INTRA_REGION, masking.INTER_REGION}
