@@ -9,7 +9,7 @@ from neurojax import metrics
 from neurojax.evals import protocols
 from neurojax.types import TEST, Session
 
-MAX_CONDITIONS = 4
+MAX_CONDITIONS, MIN_TRIALS = 4, 8  # conditions drawn; trials in the rarest of them
 _CONDITION_NAMES = ("choice", "contrast_left", "feedback", "target", "stimulus")
 
 
@@ -70,13 +70,13 @@ def _true_rates(session: Session, trial: int) -> np.ndarray | None:
 
 
 def _psth(session: Session, trial_ids, counts, bin_valid, rates) -> dict[str, Any]:
-    """Trial averages per condition (at most MAX_CONDITIONS of the first known column), or over all trials."""
+    """Trial averages per condition (of the first known column with few values and enough trials), or over all trials."""
     labels, names = np.zeros(len(trial_ids), int), ["all trials"]
     for column in _CONDITION_NAMES:
         if column in session.conditions:
             values, codes = np.unique(session.conditions[column][trial_ids], return_inverse=True)
-            if 1 < len(values) <= MAX_CONDITIONS:
-                labels, names = codes, [f"{column} {value:g}" for value in values.astype(float)]
+            if 1 < len(values) <= MAX_CONDITIONS and np.bincount(codes).min() >= MIN_TRIALS:
+                labels, names = codes, [f"{column} {value}" for value in values.tolist()]
                 break
     observed, predicted = [], []
     for code in range(len(names)):

@@ -1,0 +1,58 @@
+"""What the figures are given of one session."""
+
+import numpy as np
+import pytest
+
+from neurojax.data.sessions import from_counts
+from neurojax.evals import examples, protocols
+from neurojax.types import TEST
+
+
+def make(conditions, num_trials=60, **fields):
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(0.5, (num_trials, 10, 6))
+    split = np.resize([0, 0, 2, 2, 1], num_trials)
+    return from_counts(counts, bin_size_s=0.02, session_id="rat", split=split, conditions=conditions, **fields)
+
+
+def record(session, matrix=None):
+    trial_ids = session.trials_of(TEST)
+    rates = np.where(protocols.scored_entries(session, "co_smoothing", trial_ids), 0.5, np.nan)
+    return examples.of_session(session, {"co_smoothing": rates, "intra_region": rates}, matrix or {}, {})
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        (np.resize(["left", "right"], 60), ["choice left", "choice right"]),
+        (np.resize([-1.0, 1.0], 60), ["choice -1.0", "choice 1.0"]),
+        (np.arange(60.0), ["all trials"]),  # too many values
+        (np.append(np.zeros(57), np.ones(3)), ["all trials"]),  # too few trials of one
+    ],
+)
+def test_psths_are_drawn_per_condition_where_trials_suffice(values, names):
+    shown = record(make({"choice": values}))
+    assert shown["conditions"] == names
+    assert shown["psth_observed"].shape == (len(names), 10, 6)
+    np.testing.assert_allclose(shown["psth_predicted"], 0.5)
+
+
+def test_reliability_groups_hold_every_entry_once_and_mean_what_they_say():
+    session = make({})
+    predicted, observed, entries = record(session)["rates_reliability"]
+    counts, _ = session.gather_trials(session.trials_of(TEST))
+    assert entries.sum() == counts.size
+    np.testing.assert_allclose((observed * entries).sum(), counts.sum())
+    np.testing.assert_allclose(predicted, 0.5)
+
+
+def test_region_matrix_is_seen_by_predicted_with_intra_region_on_the_diagonal():
+    session = make({}, region=np.asarray(["CA1"] * 3 + ["LP"] * 3))
+    trial_ids = session.trials_of(TEST)
+    counts, _ = session.gather_trials(trial_ids)
+    truth = counts + 1e-3
+    shown = record(session, {"CA1": truth, "LP": np.full(counts.shape, 0.5)})
+    matrix = shown["region_matrix"]
+    assert shown["regions"] == ["CA1", "LP"]
+    assert matrix[0, 1] > 1.0  # CA1 seen, LP predicted by the counts themselves
+    assert abs(matrix[1, 0]) < 0.1 and abs(matrix[0, 0]) < 0.1
