@@ -76,12 +76,27 @@ def _session_fault(key: str, session: Any) -> str | None:
     """What is wrong with one session's block, if anything."""
     if not isinstance(session, dict) or not isinstance(session.get("tasks"), dict):
         return f"no tasks in session {key}"
-    groups = {"the model": session["tasks"], **(session.get("baselines") or {})}
+    baselines = session.get("baselines") or {}
+    if not isinstance(baselines, dict):
+        return f"malformed baselines in session {key}"
+    groups = {"the model": session["tasks"], **baselines}
     groups |= {name: block for name, block in session.items() if tables.is_oracle(name)}
     for name, blocks in groups.items():
-        if not isinstance(blocks or {}, dict) or not all(isinstance(block, dict) for block in (blocks or {}).values()):
+        if not isinstance(blocks or {}, dict) or not all(map(_is_block, (blocks or {}).values())):
             return f"malformed scores of {name} in session {key}"
     return None
+
+
+def _is_block(block: Any) -> bool:
+    """Whether these are metrics of a task: numbers that can be squared, intervals that are lists of them."""
+    if not isinstance(block, dict):
+        return False
+    numbers = [value for name, value in block.items() if not name.endswith("_ci95")]
+    intervals = [value or [] for name, value in block.items() if name.endswith("_ci95")]
+    if not all(isinstance(interval, list) for interval in intervals):
+        return False
+    numbers += [end for interval in intervals for end in interval]
+    return not any(isinstance(value, int | float) and 1e100 < abs(value) < math.inf for value in numbers)
 
 
 def shared_sessions(evaluations: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -1,0 +1,245 @@
+"""Whatever a file or an argument holds, a parser accepts it or names it in one line: no other exception leaves.
+
+The examples are the same in every run. `NEUROJAX_FUZZ_EXAMPLES=5000 pytest -q tests/fuzz_test.py` looks further.
+"""
+
+import copy
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from neurojax.commands import config as config_command
+from neurojax.commands.compare import compare
+from neurojax.data.checksums import combined_sha256
+from neurojax.data.sessions import from_counts, open_dataset, write_dataset_index, write_session
+from neurojax.errors import InputError
+from neurojax.train import checkpoint, manifest
+from neurojax.train import settings as config_settings
+
+EXAMPLES = int(os.environ.get("NEUROJAX_FUZZ_EXAMPLES", 60))
+fuzzed = settings(
+    max_examples=EXAMPLES, derandomize=True, database=None, deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)  # fmt: skip
+CHECKOUT = Path(__file__).parents[1]
+
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.integers(-3, 3),
+    st.floats(),
+    st.text(max_size=8),
+    st.sampled_from(["../x", "/etc/passwd", "float32", "<f4", "nan", "\x00", "", "a" * 300, "text", "mtm", "1e309"]),
+)
+values = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)  # fmt: skip
+
+
+def places_of(tree, path=()):
+    """Every path in a tree of JSON."""
+    yield path
+    entries = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    for key, value in entries:
+        yield from places_of(value, (*path, key))
+
+
+@st.composite
+def changed(draw, tree):
+    """The tree with one to three entries replaced, removed or added."""
+    tree = copy.deepcopy(tree)
+    for _ in range(draw(st.integers(1, 3))):
+        *parents, last = draw(st.sampled_from([path for path in places_of(tree) if path] or [("new",)]))
+        node = tree
+        for key in parents:
+            node = node[key]
+        action = draw(st.sampled_from(["replace", "replace", "remove", "add"]))
+        if action == "remove":
+            del node[last]
+        elif action == "add" and isinstance(node, dict):
+            node[draw(st.text(max_size=5))] = draw(values)
+        else:
+            node[last] = draw(values)
+    return tree
+
+
+@st.composite
+def damaged(draw, raw: bytes):
+    """The bytes flipped, cut, or with something put in between."""
+    at = draw(st.integers(0, max(len(raw) - 1, 0)))
+    kind = draw(st.sampled_from(["flip", "cut", "insert", "all"]))
+    if kind == "flip":
+        return raw[:at] + bytes([raw[at] ^ 1 << draw(st.integers(0, 7))]) + raw[at + 1 :]
+    extra = draw(st.binary(max_size=40))
+    return raw[:at] if kind == "cut" else extra if kind == "all" else raw[:at] + extra + raw[at:]
+
+
+def accepted_or_named(action) -> None:
+    """Runs `action`; an InputError must be one line."""
+    try:
+        action()
+    except InputError as error:
+        assert str(error).strip()
+
+
+def as_json(content) -> bytes:
+    return json.dumps(content).encode()  # NaN and Infinity included, as a careless writer would
+
+
+@pytest.fixture(scope="module")
+def dataset_root(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("dataset")
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        counts = rng.integers(0, 4, (6, 5, 3)).astype(np.uint8)
+        session = from_counts(
+            counts, bin_size_s=0.02, session_id=name, region=["CA1", "CA1", "LP"], conditions={"side": np.arange(6)}
+        )
+        write_session(session, root)
+    write_dataset_index(root)
+    return root
+
+
+@pytest.fixture
+def session_copy(dataset_root, tmp_path):
+    """restore() -> a fresh copy of the dataset."""
+
+    def restore() -> Path:
+        shutil.rmtree(tmp_path / "copy", ignore_errors=True)
+        return shutil.copytree(dataset_root, tmp_path / "copy")
+
+    return restore
+
+
+@fuzzed
+@given(data=st.data())
+def test_meta_json(session_copy, data):
+    root = session_copy()
+    path = root / "a" / "meta.json"
+    meta = data.draw(changed(json.loads(path.read_text())))
+    if data.draw(st.booleans()):  # a forger makes the digest fit
+        try:
+            meta["content_sha256"] = combined_sha256(meta["session_id"], meta["bin_size_s"], meta["arrays"])
+        except (KeyError, TypeError, ValueError, OverflowError):
+            pass
+    path.write_bytes(as_json(meta))
+    accepted_or_named(lambda: open_dataset(root, verify=data.draw(st.sampled_from(["none", "full"]))))
+    accepted_or_named(lambda: write_dataset_index(root))
+
+
+@fuzzed
+@given(data=st.data())
+def test_dataset_json(session_copy, data):
+    root = session_copy()
+    path = root / "dataset.json"
+    path.write_bytes(as_json(data.draw(changed(json.loads(path.read_text())))))
+    accepted_or_named(lambda: open_dataset(root))
+
+
+@fuzzed
+@given(data=st.data())
+def test_bytes_of_a_session_folder(session_copy, data):
+    root = session_copy()
+    names = ["dataset.json", *(f"a/{path.name}" for path in sorted((root / "a").iterdir()))]
+    path = root / data.draw(st.sampled_from(names))
+    path.write_bytes(data.draw(damaged(path.read_bytes())))
+    accepted_or_named(lambda: open_dataset(root, verify=data.draw(st.sampled_from(["none", "sampled", "full"]))))
+
+
+def scores(value):
+    block = {"bps_pooled": value, "bps_pooled_se": 0.01, "bps_unit_mean": value, "num_units": 3}
+    return {"co_smoothing": block, "forward": dict(block)}
+
+
+EVALUATION = {
+    "schema": 1, "protocol": "mtm", "protocol_hash": "p", "seed": 0, "step": 5, "dataset_fingerprint": "d",
+    "config_hash": "c", "mean": scores(0.1),
+    "sessions": {
+        name: {
+            "num_units": 5, "num_test_trials": 3, "tasks": scores(0.1), "baselines": {"psth": scores(0.05)},
+            "oracle": scores(0.3),
+        }
+        for name in ("a", "b")
+    },
+}  # fmt: skip
+
+
+@fuzzed
+@given(data=st.data())
+def test_evaluation_json(tmp_path, data):
+    for name, content in (("one.json", EVALUATION), ("two.json", data.draw(changed(EVALUATION)))):
+        (tmp_path / name).write_bytes(as_json(content))
+    order = data.draw(st.permutations(["one.json", "two.json"]))
+    accepted_or_named(lambda: compare([tmp_path / name for name in order]))
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory) -> Path:
+    directory = tmp_path_factory.mktemp("saved")
+    with checkpoint.Checkpointer(directory) as saver:
+        saver.save(1, {"params": {"kernel": jnp.arange(6.0)}, "step": jnp.asarray(1)}, {"seed": 0})
+    return directory
+
+
+@fuzzed
+@given(data=st.data())
+def test_manifest(saved, data):
+    path = saved / "1" / manifest.MANIFEST_NAME
+    honest = path.read_bytes()
+    try:
+        if data.draw(st.booleans()):
+            path.write_bytes(data.draw(damaged(honest)))
+        else:
+            content = data.draw(changed(json.loads(honest)))
+            content["manifest_sha256"] = "0" * 64
+            blank = as_json(content)
+            path.write_bytes(blank.replace(b"0" * 64, hashlib.sha256(blank).hexdigest().encode()))
+        accepted_or_named(lambda: manifest.verify_step(saved / "1"))
+        accepted_or_named(lambda: checkpoint.load_arrays(saved, log=lambda line: None))
+    finally:
+        path.write_bytes(honest)
+
+
+KEYS = [
+    "seed", "data.root", "data.trials_per_batch", "data.sessions_per_batch", "data.synthetic.num_trials", "model.width",
+    "model.num_heads", "model.positions", "model.dropout", "masking.schemes", "masking.neuron_ratio",
+    "losses.reduction", "losses.size_power", "optimizer.learning_rate", "optimizer.b2", "sharding.rules",
+    "sharding.data", "train.num_steps", "train.save_every_steps", "eval.protocol", "model", "data.new", "",
+]  # fmt: skip
+texts = st.one_of(st.text(max_size=12), scalars.map(str), values.map(lambda value: json.dumps(value)))
+
+
+@fuzzed
+@given(
+    data=st.data(),
+    argument=st.one_of(st.text(max_size=12), st.sampled_from(["size=tiny", "size=small,preset=faithful"])),
+)
+def test_config_arguments(dataset_root, data, argument):
+    words = [f"--config={CHECKOUT}/configs/mtm.py:{argument}"]
+    for _ in range(data.draw(st.integers(0, 3))):
+        words.append(f"--config.{data.draw(st.sampled_from(KEYS))}={data.draw(texts)}")
+
+    def parse():
+        dataset = open_dataset(dataset_root)
+        config = config_command.load(words)
+        config_settings.recipe(config, dataset)
+        config_settings.batching_config(config)
+        config_settings.loop_config(config)
+
+    accepted_or_named(parse)
+
+
+@fuzzed
+@given(words=st.lists(st.one_of(st.text(max_size=20), st.text(max_size=10).map("--config={}".format)), max_size=3))
+def test_config_declarations(words):
+    accepted_or_named(lambda: config_command.load(words))
