@@ -10,7 +10,7 @@ from neurojax.commands import baselines as baseline_scores
 from neurojax.commands import runs
 from neurojax.data.sessions import Dataset, open_dataset
 from neurojax.errors import InputError
-from neurojax.evals import activity, examples, oracle, protocols, report, scoring
+from neurojax.evals import activity, examples, leaks, oracle, protocols, report, scoring
 from neurojax.evals.baselines import NAMES
 from neurojax.files import require_writable, write_json
 from neurojax.train.progress import Progress
@@ -64,6 +64,9 @@ def evaluate_run(folder: Path, config: Mapping[str, Any], dataset: Dataset, out:
     model, manifest = runs.load_predictor(folder, config, dataset)
     baselines = baseline_scores.cached_scores(dataset, config["data"]["root"], folder, settings, seed)
     start = time.monotonic()
+    leak_checks = leaks.check_evaluation(
+        model, dataset.sessions, seed=seed, trials_per_pass=settings["trials_per_pass"]
+    )
     sessions, example = {}, None
     with Progress(len(dataset.sessions), "evaluating", unit="sessions") as progress:
         for number, session in enumerate(dataset.sessions):
@@ -74,6 +77,7 @@ def evaluate_run(folder: Path, config: Mapping[str, Any], dataset: Dataset, out:
                 "num_test_trials": len(session.trials_of(TEST)),
                 "tasks": score(predictions),
                 "baselines": baselines[session.session_id].scores,
+                "leak_checks": leak_checks[session.session_id],
                 **_ceilings(session, score),
             }
             if example is None:

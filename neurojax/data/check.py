@@ -24,9 +24,7 @@ def check_dataset(dataset: Dataset) -> dict[str, Any]:
         lists of sentences. No value is NaN: what cannot be computed is None.
     """
     surveys = [_survey(session) for session in dataset.sessions]
-    sessions = {
-        session.session_id: survey.facts for session, survey in zip(dataset.sessions, surveys, strict=True)
-    }
+    sessions = {session.session_id: survey.facts for session, survey in zip(dataset.sessions, surveys, strict=True)}
     _compare_sessions(dataset.sessions, surveys)
     return {
         "schema": 1,
@@ -42,7 +40,7 @@ def check_dataset(dataset: Dataset) -> dict[str, Any]:
 
 def unit_rates_hz(session: Session) -> np.ndarray:
     """Mean rate of each unit over all trials, float64 [N]."""
-    spikes = sum(_trial_spikes(session, trial) for trial in range(session.num_trials))
+    spikes = sum(trial_spikes(session, trial) for trial in range(session.num_trials))
     return spikes / (session.trial_num_bins.sum() * session.bin_size_s)
 
 
@@ -58,14 +56,12 @@ def _survey(session: Session) -> _Survey:
     spikes = np.zeros((len(SPLIT_NAMES), session.num_units), np.int64)
     digests = {}
     for trial, split in enumerate(session.split.tolist()):
-        in_trial = _trial_spikes(session, trial)
+        in_trial = trial_spikes(session, trial)
         spikes[split] += in_trial
         if total := int(in_trial.sum()):  # silent trials are equal without being copies
-            digests[trial] = (_trial_digest(session, trial), total)
+            digests[trial] = (trial_digest(session, trial), total)
     num_bins, per_split = session.trial_num_bins, np.bincount(session.split, minlength=len(SPLIT_NAMES))
-    labels = collections.Counter(
-        label for label in session.region.tolist() if label.lower() not in UNKNOWN_REGIONS
-    )
+    labels = collections.Counter(label for label in session.region.tolist() if label.lower() not in UNKNOWN_REGIONS)
     facts = {
         "num_trials": session.num_trials,
         "num_units": session.num_units,
@@ -110,9 +106,7 @@ def _judge(facts: dict[str, Any], spikes: np.ndarray, session: Session) -> None:
     if duplicates["within_split"]:
         warnings.append(f"trials that repeat one of their own split: {duplicates['within_split']}")
     if duplicates["by_chance"]:
-        warnings.append(
-            f"{duplicates['by_chance']} trials of under {TELLING_SPIKES} spikes equal another one"
-        )
+        warnings.append(f"{duplicates['by_chance']} trials of under {TELLING_SPIKES} spikes equal another one")
     if overlaps := facts["overlapping_trials_across_splits"]:
         warnings.append(f"{overlaps} pairs of successive trials in different splits share time")
     if facts["trials_per_split"][SPLIT_NAMES[VALIDATION]] == 0:
@@ -178,11 +172,12 @@ def _trial_rows(session: Session, trial: int) -> np.ndarray:
     return session.counts[start : start + session.trial_num_bins[trial]]  # [bins, N]
 
 
-def _trial_spikes(session: Session, trial: int) -> np.ndarray:
+def trial_spikes(session: Session, trial: int) -> np.ndarray:
+    """Spikes of each unit in a trial, int64 [N]."""
     return _trial_rows(session, trial).sum(0, dtype=np.int64)
 
 
-def _trial_digest(session: Session, trial: int) -> bytes:
+def trial_digest(session: Session, trial: int) -> bytes:
     """Digest of a trial's counts and shape, alike for uint8 and uint16."""
     rows = np.ascontiguousarray(_trial_rows(session, trial), dtype="<u2")
     return hashlib.blake2b(rows.tobytes(), digest_size=16, salt=rows.shape[1].to_bytes(8, "little")).digest()

@@ -51,6 +51,8 @@ def predict_session(
     split: int = TEST,
     trials_per_pass: int = 256,
     progress: Callable[[int], None] = lambda passes: None,
+    trial_ids: np.ndarray | None = None,
+    only: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """Predicts every scored entry of one session's split.
 
@@ -61,6 +63,9 @@ def predict_session(
         split: TEST, or VALIDATION for choices.
         trials_per_pass: trials in a forward pass; bounds memory.
         progress: called with the number of trial passes done.
+        trial_ids: int64 [trials], instead of those of the split.
+        only: bool [trials, N], the units to leave out and those whose regions to hide; default all. Whether
+            other entries of these tasks are predicted is open; the forward task is predicted whole.
 
     Returns:
         task -> float32 [trials, T, N], expected spikes per bin, NaN where the protocol does not score.
@@ -73,24 +78,25 @@ def predict_session(
             f"session {session.session_id} is not one the model was trained on "
             f"({len(model.layout.session_ids)} sessions); fine-tune on it first"
         )
-    trial_ids = session.trials_of(split)
+    trial_ids = session.trials_of(split) if trial_ids is None else trial_ids
     if not len(trial_ids):
         raise InputError(f"session {session.session_id} has no trial to evaluate; convert it with a split")
     passes = _Passes(model, session, trial_ids, trials_per_pass, progress)
     visible = protocols.scored_units(session)
     regions = {name: members for name, members in protocols.region_members(session).items()}
+    only = np.ones((len(trial_ids), session.num_units), bool) if only is None else only
     predictions = {}
     for task in tasks:
         scored = protocols.scored_entries(session, task, trial_ids)
         if task == "co_smoothing":
-            log_rates = passes.leave_one_out([_Group(visible, _scheme(model, NEURON))])
+            log_rates = passes.leave_one_out([_Group(visible, _scheme(model, NEURON))], only)
         elif task == "forward":
             log_rates = passes.forward(visible, protocols.forward_bins(session, trial_ids))
         elif task == "inter_region":
-            log_rates = passes.hide_regions(visible, list(regions.values()))
+            log_rates = passes.hide_regions(visible, list(regions.values()), only)
         else:
             log_rates = passes.leave_one_out(
-                [_Group(members, _scheme(model, INTRA_REGION)) for members in regions.values()]
+                [_Group(members, _scheme(model, INTRA_REGION)) for members in regions.values()], only
             )
         predictions[task] = np.where(scored, np.exp(log_rates), np.float32(np.nan))
     return predictions
@@ -131,34 +137,40 @@ class _Passes:
             log_rates[chunk] = self._pass(chunk, np.tile(~visible, (len(chunk), 1)), _scheme(self._model, CAUSAL), bins)
         return log_rates
 
-    def hide_regions(self, visible: np.ndarray, regions: Sequence[np.ndarray]) -> np.ndarray:
-        """Log-rates [K, T, N], each region's units from a pass that hides the whole region."""
-        num_trials = len(self._counts)
-        log_rates = np.full((num_trials, self._num_bins, self._num_units), np.nan, np.float32)
-        for chunk in self._chunks(num_trials * len(regions)):
-            region, trial = np.divmod(chunk, num_trials)
+    def hide_regions(self, visible: np.ndarray, regions: Sequence[np.ndarray], only: np.ndarray) -> np.ndarray:
+        """Log-rates [K, T, N], each region's units from a pass that hides the whole region.
+
+        `only`, bool [K, N]: a pass hides a region in a trial where it holds one of these units.
+        """
+        log_rates = np.full((len(self._counts), self._num_bins, self._num_units), np.nan, np.float32)
+        pairs = np.argwhere([only[:, members].any(1) for members in regions]).reshape(-1, 2)  # region, trial
+        for chunk in self._chunks(len(pairs)):
+            region, trial = pairs[chunk].T
             hidden = np.stack([~visible | regions[r] for r in region])
             result = self._pass(trial, hidden, _scheme(self._model, INTER_REGION))
             for place, (r, k) in enumerate(zip(region, trial, strict=True)):
                 log_rates[k][:, regions[r]] = result[place][:, regions[r]]
         return log_rates
 
-    def leave_one_out(self, groups: Sequence[_Group]) -> np.ndarray:
-        """Log-rates [K, T, N]: each group's units, each hidden in turn from the rest of its group."""
+    def leave_one_out(self, groups: Sequence[_Group], only: np.ndarray) -> np.ndarray:
+        """Log-rates [K, T, N]: each group's units, each hidden in turn from the rest of its group.
+
+        `only`, bool [K, N]: the units to leave out of each trial.
+        """
         num_trials = len(self._counts)
         log_rates = np.full((num_trials, self._num_bins, self._num_units), np.nan, np.float32)
         active = self._counts[:, :, : self._num_units].any(1)  # [K, N]
         pairs = []  # group, trial, unit
         for number, group in enumerate(groups):
-            needed = np.broadcast_to(group.members, active.shape)
-            if self._model.hides_by_zeroing:
+            needed = group.members & only
+            if self._model.hides_by_zeroing and (needed & ~active).any():
                 for chunk in self._chunks(num_trials):
                     hidden = np.tile(~group.members, (len(chunk), 1))
                     result = self._pass(chunk, hidden, group.scheme)
                     log_rates[np.ix_(chunk, range(self._num_bins), np.flatnonzero(group.members))] = result[
                         :, :, group.members
                     ]
-                needed = needed & active
+                needed &= active
             trial, unit = np.nonzero(needed)
             pairs.append(np.stack([np.full(len(trial), number), trial, unit], axis=1))
         pairs = np.concatenate(pairs) if pairs else np.zeros((0, 3), int)
@@ -209,10 +221,11 @@ def predict_from_single_regions(model: Model, session: Session, trials_per_pass:
         units of the source itself, unknown regions and units without a train spike.
     """
     passes = _Passes(model, session, session.trials_of(TEST), trials_per_pass, lambda passes: None)
+    every = np.ones((len(session.trials_of(TEST)), session.num_units), bool)
     regions = protocols.region_members(session)
     known = np.any([np.zeros(session.num_units, bool), *regions.values()], axis=0)
     predictions = {}
     for name, members in regions.items():
-        log_rates = passes.hide_regions(members, [known & ~members])
+        log_rates = passes.hide_regions(members, [known & ~members], every)
         predictions[name] = np.exp(log_rates)
     return predictions

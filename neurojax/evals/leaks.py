@@ -1,0 +1,207 @@
+"""What would make every score a lie, looked for in every evaluation: a leak is a defect and stops it.
+
+influence   the counts an entry is scored on move its own prediction, by as little as a bit
+copies      a test trial repeats a train trial, of its own session or of another
+overlap     trials of different splits share bins of the recording
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from neurojax.data import check
+from neurojax.evals import activity, protocols
+from neurojax.types import SPLIT_NAMES, TEST, TRAIN, Session
+
+CASES = 3  # of each task and session
+MAX_PROBED_SESSIONS = 2  # whose predictions are probed; copies and overlaps are looked for in all
+
+
+class LeakError(RuntimeError):
+    """What is scored was seen: a defect of the program or of the split, never a matter of options."""
+
+
+def check_evaluation(
+    model: activity.Model, sessions: Sequence[Session], *, seed: int, trials_per_pass: int = 256
+) -> dict[str, dict[str, Any]]:
+    """Runs every check on the sessions of an evaluation.
+
+    Args:
+        model: what is evaluated.
+        sessions: what it is evaluated on.
+        seed: which cases are drawn.
+        trials_per_pass: as in the evaluation, whose compiled programs are used.
+
+    Returns:
+        session id -> {"influence": "passed" or "not probed", "influence_cases": {task: cases}, "copies":
+        "passed", "copies_cases": test trials compared, "overlap": "passed", "overlap_cases": trials}.
+
+    Raises:
+        LeakError: a check failed; one sentence.
+    """
+    compared = require_no_copies(sessions)
+    found = {}
+    for number, session in enumerate(sessions):
+        probed = number < MAX_PROBED_SESSIONS
+        cases = require_no_influence(model, session, seed=seed, trials_per_pass=trials_per_pass) if probed else {}
+        found[session.session_id] = {
+            "influence": "passed" if probed else f"not probed: only the first {MAX_PROBED_SESSIONS} sessions are",
+            "influence_cases": cases,
+            "copies": "passed",
+            "copies_cases": compared[session.session_id],
+            "overlap": "passed",
+            "overlap_cases": require_no_overlap(session),
+        }
+    return found
+
+
+def require_no_copies(sessions: Sequence[Session]) -> dict[str, int]:
+    """No test trial of any session repeats a train trial of any; trials of few spikes may by chance.
+
+    Returns:
+        session id -> test trials with enough spikes to tell.
+
+    Raises:
+        LeakError: a test trial's counts are those of a train trial.
+    """
+    trained = {digest: place for session in sessions for digest, place in _telling(session, TRAIN).items()}
+    compared = {}
+    for session in sessions:
+        tested = _telling(session, TEST)
+        for digest, (_, trial) in tested.items():
+            if digest in trained:
+                other, seen = trained[digest]
+                raise LeakError(
+                    f"test trial {trial} of session {session.session_id} repeats train trial {seen} of session "
+                    f"{other}, so it was seen in training; convert the recording again without the copies"
+                )
+        compared[session.session_id] = len(tested)
+    return compared
+
+
+def _telling(session: Session, split: int) -> dict[bytes, tuple[str, int]]:
+    """Digest -> (session, trial) of the trials of a split that are not equal by chance."""
+    trials = [int(k) for k in session.trials_of(split) if check.trial_spikes(session, k).sum() >= check.TELLING_SPIKES]
+    return {check.trial_digest(session, trial): (session.session_id, trial) for trial in trials}
+
+
+def require_no_overlap(session: Session) -> int:
+    """Trials of different splits share no bin of the recording; returns the number of trials.
+
+    Raises:
+        LeakError: two trials of different splits share bins.
+    """
+    owner = np.full(len(session.counts), -1, np.int64)  # trial that came last over each bin
+    for split in range(len(SPLIT_NAMES)):
+        for trial in session.trials_of(split):
+            rows = slice(session.trial_start_bin[trial], session.trial_start_bin[trial] + session.trial_num_bins[trial])
+            before = owner[rows]
+            strange = before[(before >= 0) & (session.split[before] != split)]
+            if len(strange):
+                raise LeakError(
+                    f"trials {strange[0]} and {trial} of session {session.session_id} share {len(strange)} bins but "
+                    f"are of the splits {SPLIT_NAMES[session.split[strange[0]]]} and {SPLIT_NAMES[split]}; split it "
+                    "again"
+                )
+            owner[rows] = trial
+    return session.num_trials
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """Entries of one test trial, and what a task hides to predict them.
+
+    Attributes:
+        place: of the trial among the trials probed.
+        hidden: bool [T, N], entries the prediction must not depend on.
+        scored: bool [T, N], entries predicted.
+    """
+
+    place: int
+    hidden: np.ndarray
+    scored: np.ndarray
+
+
+def require_no_influence(
+    model: activity.Model, session: Session, *, seed: int, trials_per_pass: int = 256
+) -> dict[str, int]:
+    """Other counts in what a task hides must leave the rates it is scored on equal to the last bit.
+
+    The rates come from the code that makes the scored ones, twice, from the same program and the same rows.
+
+    Returns:
+        task -> number of (trial, unit), (trial, bins) or (trial, region) cases.
+
+    Raises:
+        LeakError: a rate moved.
+    """
+    generator = np.random.default_rng([seed, len(session.counts), session.num_units])
+    test = session.trials_of(TEST)
+    trial_ids = np.sort(generator.permutation(test)[:CASES])
+    drawn = draw_cases(session, trial_ids, generator)
+    for task, cases in drawn.items():
+        only = np.zeros((len(trial_ids), session.num_units), bool)
+        for case in cases:
+            only[case.place] = case.scored.any(0)
+        if not cases:
+            continue
+        rates = [
+            activity.predict_session(
+                model, content, (task,), trial_ids=trial_ids, only=only, trials_per_pass=trials_per_pass
+            )[task]
+            for content in (session, _with_other_counts(session, trial_ids, cases))
+        ]
+        for case in cases:
+            before, after = (found[case.place][case.scored] for found in rates)
+            if not (np.isfinite(before).all() and np.array_equal(before, after)):
+                raise LeakError(
+                    f"{task} of session {session.session_id}, trial {trial_ids[case.place]}: the rates of "
+                    f"{np.sum(before != after)} of {len(before)} scored entries moved when counts that were hidden "
+                    "from them changed, so the score sees what it scores; report this as a defect"
+                )
+    return {task: len(cases) for task, cases in drawn.items()}
+
+
+def draw_cases(session: Session, trial_ids: np.ndarray, generator: np.random.Generator) -> dict[str, list[Case]]:
+    """At most one case of each task in each of the trials.
+
+    A unit left out fires in its trial: one that is silent there may share a pass with others.
+    """
+    counts, _ = session.gather_trials(trial_ids)
+    visible = protocols.scored_units(session)
+    regions = protocols.region_members(session)
+    drawn: dict[str, list[Case]] = {}
+    for task in protocols.TASKS:
+        scored = protocols.scored_entries(session, task, trial_ids)
+        cases: list[Case] = []
+        for place in range(len(trial_ids)):
+            units = np.flatnonzero(scored[place].any(0) & counts[place].any(0))
+            if not len(units):
+                continue
+            unit = np.arange(session.num_units) == generator.choice(units)
+            members = next((group for group in regions.values() if group[unit].any()), visible)
+            hidden_units = {
+                "co_smoothing": ~visible | unit,
+                "forward": ~visible,
+                "inter_region": ~visible | members,
+                "intra_region": ~members | unit,
+            }[task]
+            wanted = {"forward": visible, "inter_region": members}.get(task, unit)
+            hidden = np.broadcast_to(hidden_units, scored[place].shape)
+            if task == "forward":
+                hidden = hidden | protocols.forward_bins(session, trial_ids)[place][:, None]
+            cases.append(Case(place, hidden, scored[place] & wanted))
+        drawn[task] = cases
+    return drawn
+
+
+def _with_other_counts(session: Session, trial_ids: np.ndarray, cases: Sequence[Case]) -> Session:
+    """The session with other counts, none of them zero, in every hidden entry of the cases' trials."""
+    counts = np.array(session.counts)
+    for case in cases:
+        start, length = session.trial_start_bin[trial_ids[case.place]], session.trial_num_bins[trial_ids[case.place]]
+        rows, hidden = counts[start : start + length], case.hidden[:length]
+        rows[hidden] = np.where(rows[hidden] == 1, 3, 1)
+    return dataclasses.replace(session, counts=counts)
