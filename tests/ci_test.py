@@ -56,9 +56,7 @@ def test_ci_takes_the_first_line_of_each_kind(tmp_path):
     assert promised_commands(tmp_path / "README.md").stdout.splitlines() == [lines[1], lines[4]]
 
 
-@pytest.mark.parametrize(
-    "text, missing", [("pytest -q\n", "pip install -e"), ("pip install -e .\n", "pytest")]
-)
+@pytest.mark.parametrize("text, missing", [("pytest -q\n", "pip install -e"), ("pip install -e .\n", "pytest")])
 def test_ci_stops_without_a_line(tmp_path, text, missing):
     (tmp_path / "README.md").write_text(text)
     done = promised_commands(tmp_path / "README.md")
@@ -102,3 +100,17 @@ def test_typed_marker_is_packaged():
 
 def test_lint_and_commit_hook_use_one_ruff():
     assert len(set(re.findall(r"ruff==[\d.]+", (CHECKOUT / ".pre-commit-config.yaml").read_text()))) == 1
+
+
+def test_lowest_versions_are_the_lower_bounds():
+    bounds = dict(line.split(">=") for line in requirements() if ">=" in line)
+    lines = (CHECKOUT / "constraints" / "lowest.txt").read_text().splitlines()
+    pins = dict(line.split("==") for line in lines if not line.startswith("#"))
+    for name, version in pins.items():
+        assert [*numbers(bounds[name]), 0, 0][:3] == numbers(version), name
+    assert {line.split(">=")[0] for line in setup()["options"]["install_requires"].split()} <= pins.keys()
+
+
+def test_slow_tests_are_left_out_unless_asked_for():
+    assert '-m "not slow"' in setup()["tool:pytest"]["addopts"]
+    assert "pytest -q -m slow" in (CHECKOUT / "CONTRIBUTING.md").read_text()
