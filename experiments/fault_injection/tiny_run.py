@@ -26,7 +26,7 @@ from neurojax.errors import report
 from neurojax.files import write_json
 from neurojax.masking import MaskingConfig
 from neurojax.models.config import ModelConfig
-from neurojax.train import checkpoint, loop, processes, sharding, state_io, workdir
+from neurojax.train import checkpoint, loop, processes, sharding, state_io
 from neurojax.train.optimizer import OptimizerConfig
 from neurojax.train.step import Recipe
 
@@ -65,10 +65,23 @@ def traced(stream, path: Path, pause_s: float):
             trials = hashlib.sha256(batch.session_id.tobytes() + batch.trial_id.tobytes())
             arrays = hashlib.sha256(b"".join(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(made)))
             line = {"step": step, "trials": trials.hexdigest()[:16], "arrays": arrays.hexdigest()[:16]}
+            line["time_s"] = time.monotonic()
             with path.open("a") as file:
                 file.write(json.dumps(line) + "\n")
             time.sleep(pause_s)
             yield made
+
+    return wrapped
+
+
+def noted(restore_latest, restored: list):
+    """`restore_latest` that adds [step, digest of the state] to a list."""
+
+    def wrapped(*args, **options):
+        found = restore_latest(*args, **options)
+        if found is not None:
+            restored.append([found[1]["step"], digest(found[0])])
+        return found
 
     return wrapped
 
@@ -83,9 +96,15 @@ def run(arguments: argparse.Namespace) -> None:
         log_every_steps=1, save_every_steps=arguments.save_every, num_threads=0, mesh_data=0, mesh_model=arguments.model
     )
     dataset = dataset_of(synthetic.make_sessions(SPEC, seed=3))
+    restored = []
+    checkpoint.restore_latest = noted(checkpoint.restore_latest, restored)
     state = loop.train(recipe(arguments.num_steps), BATCHES, settings, dataset, folder, RECORD)
-    result = {"step": int(state.step), "digest": digest(state), "versions": workdir.package_versions()}
-    result["steps_on_disk"] = checkpoint.steps_on_disk(folder / "checkpoints")
+    result = {
+        "step": int(state.step),
+        "digest": digest(state),
+        "restored": restored,
+        "steps_on_disk": checkpoint.steps_on_disk(folder / "checkpoints"),
+    }
     if processes.is_first():
         write_json(folder / "result.json", result)
 
