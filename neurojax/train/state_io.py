@@ -97,7 +97,8 @@ def read_arrays(folder: Path, targets: Mapping[str, Any]) -> dict[str, Any]:
 def stored_arrays(folder: Path) -> dict[str, tuple[tuple[int, ...], str, tuple[int, ...]]]:
     """name -> (shape, dtype, shape of a chunk) as the files themselves say, without reading any array."""
     with ocp.StandardCheckpointer() as reader:
-        tree = reader.metadata(folder).item_metadata.tree
+        found = reader.metadata(folder)
+    tree = getattr(found, "item_metadata", found).tree  # without the step around it before orbax 0.12
     leaves = jax.tree_util.tree_flatten_with_path(tree, is_leaf=lambda node: not isinstance(node, Mapping))[0]
     return {
         jax.tree_util.keystr(path, simple=True, separator="/"): (
