@@ -5,29 +5,18 @@ import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-
+from neurojax.commands import baselines_cache
+from neurojax.commands.baselines_cache import SessionBaselines
 from neurojax.data.sessions import Dataset, content_sha256, open_dataset
-from neurojax.errors import InputError
 from neurojax.evals import examples, protocols, report, scoring
 from neurojax.evals.baselines import NAMES, fit_and_predict
-from neurojax.files import read_json, require_writable, write_json
+from neurojax.files import require_writable, write_json
 from neurojax.train.progress import Progress
 from neurojax.types import TEST, Session
 
-CACHE_VERSION = 1  # raise it when a baseline or a score changes
-
-
-class SessionBaselines(NamedTuple):
-    """Attributes:
-    scores: baseline -> task -> block.
-    unit_scores: baseline -> float64 [N], co-smoothing bits/spike, NaN where not scored.
-    """
-
-    scores: dict[str, Any]
-    unit_scores: dict[str, np.ndarray]
+CACHE_VERSION = 2  # raise it when a baseline or a score changes
 
 
 def baselines(root: Path, *, protocol: str = "mtm", names: tuple[str, ...] = NAMES, out: Path | None = None) -> None:
@@ -70,24 +59,23 @@ def cached_scores(
 ) -> dict[str, SessionBaselines]:
     """Scores of the baselines a config lists, session by session, from the cache where it has them.
 
-    The cache lies in <root>/.baselines (or <folder>/baselines for data without a root, or a root
-    that cannot be written), one file per session, named by content, protocol and settings.
+    An entry of the cache is named by the session's content, the protocol and the settings.
     """
     names = tuple(name for name in settings["baselines"].split(",") if name)
-    cache = _cache_folder(root, folder)
+    cache = baselines_cache.folder_of(root, folder)
     start, fitted, results = time.monotonic(), 0, {}
     with Progress(len(dataset.sessions), "baselines", unit="sessions") as progress:
         for number, session in enumerate(dataset.sessions):
             key = [CACHE_VERSION, content_sha256(session), settings["protocol"], settings["num_boot"], seed, names]
             key.append(protocols.protocol_hash(settings["protocol"]))
             digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:24]
-            path = cache / f"{digest}.json" if cache else None
-            found = _read_cache(path, session, names)
+            path = cache / digest if cache else None
+            found = baselines_cache.read(path, session, names) if path else None
             if found is None:
                 fitted += 1
                 found = _fit(session, names, settings, seed)
                 if path is not None:
-                    _write_cache(path, found)
+                    baselines_cache.write(path, session, found)
             results[session.session_id] = found
             progress.update(number + 1)
     if fitted:
@@ -102,41 +90,8 @@ def _fit(session: Session, names: tuple[str, ...], settings: Mapping[str, Any], 
         for name, tasks in predictions.items()
     }
     units = {name: examples.unit_scores(session, tasks["co_smoothing"]) for name, tasks in predictions.items()}
-    return SessionBaselines(scores, units)
-
-
-def _cache_folder(root: str, folder: Path | None) -> Path | None:
-    candidates = ([Path(root) / ".baselines"] if root else []) + ([Path(folder) / "baselines"] if folder else [])
-    for candidate in candidates:
-        try:
-            candidate.mkdir(parents=True, exist_ok=True)
-            return candidate
-        except OSError:
-            continue
-    return None
-
-
-def _write_cache(path: Path, found: SessionBaselines) -> None:
-    units = {
-        name: [value if np.isfinite(value) else None for value in values.tolist()]
-        for name, values in found.unit_scores.items()
+    excess = {
+        name: {task: scoring.excess_nll(session, task, rates) for task, rates in tasks.items()}
+        for name, tasks in predictions.items()
     }
-    try:
-        write_json(path, {"scores": found.scores, "unit_scores": units})
-    except OSError as error:
-        print(f"the baselines' cache {path} was not written ({error.strerror}); they will be fitted again next time")
-
-
-def _read_cache(path: Path | None, session: Session, names: tuple[str, ...]) -> SessionBaselines | None:
-    """A cached entry, or None when it is absent or not whole."""
-    if path is None or not path.is_file():
-        return None
-    try:
-        content = read_json(path)
-        units = {name: np.asarray(values, float) for name, values in content["unit_scores"].items()}
-        scores = {name: dict(content["scores"][name]) for name in names}
-    except (InputError, KeyError, TypeError, ValueError, AttributeError):
-        return None
-    if set(units) != set(names) or any(values.shape != (session.num_units,) for values in units.values()):
-        return None
-    return SessionBaselines(scores, units)
+    return SessionBaselines(scores, units, excess)

@@ -10,7 +10,7 @@ from neurojax.commands import baselines as baseline_scores
 from neurojax.commands import runs
 from neurojax.data.sessions import Dataset, open_dataset
 from neurojax.errors import InputError
-from neurojax.evals import activity, examples, leaks, oracle, protocols, report, scoring
+from neurojax.evals import activity, examples, leaks, oracle, protocols, report, scoring, tables
 from neurojax.evals.baselines import NAMES
 from neurojax.files import require_writable, write_json
 from neurojax.train.progress import Progress
@@ -85,7 +85,12 @@ def evaluate_run(folder: Path, config: Mapping[str, Any], dataset: Dataset, out:
                 example = examples.of_session(
                     session, predictions, source_only, baselines[session.session_id].unit_scores
                 )
+            sessions[session.session_id]["paired"] = _paired(
+                session, predictions, sessions[session.session_id], baselines[session.session_id].excess, settings, seed
+            )
             progress.update(number + 1)
+    paired = scoring.paired_mean({name: entry["paired"] for name, entry in sessions.items()})
+    mean = scoring.mean_over_sessions({name: entry["tasks"] for name, entry in sessions.items()})
     evaluation = {
         "schema": 1,
         "protocol": settings["protocol"],
@@ -95,7 +100,7 @@ def evaluate_run(folder: Path, config: Mapping[str, Any], dataset: Dataset, out:
         "dataset_fingerprint": dataset.fingerprint,
         "config_hash": manifest["config_hash"],
         "sessions": sessions,
-        "mean": scoring.mean_over_sessions({name: entry["tasks"] for name, entry in sessions.items()}),
+        "mean": {task: block | {"paired_mean": paired[task]} for task, block in mean.items()},
     }
     write_json(Path(out) if out else folder / "evaluation.json", evaluation)
     print(report.terminal_table(evaluation))
@@ -103,6 +108,13 @@ def evaluate_run(folder: Path, config: Mapping[str, Any], dataset: Dataset, out:
     if out is None:
         _draw(folder, evaluation, example)
     return evaluation
+
+
+def _paired(session: Session, predictions, entry, excess, settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """The model minus the strongest baseline of each task in this session."""
+    strongest = {task: tables.best_baseline(entry, task) for task in predictions}
+    names = {task: found[0] for task, found in strongest.items() if found}
+    return scoring.compare_with_best(session, predictions, names, excess, seed=seed, num_boot=settings["num_boot"])
 
 
 def _ceilings(session: Session, score: Callable) -> dict[str, Any]:

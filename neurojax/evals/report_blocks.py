@@ -33,9 +33,7 @@ def mean_tables(evaluation: Mapping[str, Any]) -> list[str]:
     contest = [name for name in predictors if not tables.is_oracle(name)]
     strong = set()
     for column in range(len(tasks)):
-        known = [
-            (means[name][column].value, name) for name in contest if means[name][column].value is not None
-        ]
+        known = [(means[name][column].value, name) for name in contest if means[name][column].value is not None]
         if known:
             strong.add((predictors.index(max(known)[1]), column + 1))
     for oracle in (name for name in predictors if tables.is_oracle(name)):
@@ -51,9 +49,19 @@ def mean_tables(evaluation: Mapping[str, Any]) -> list[str]:
             [tables.label(name), *(f"{above} of {both}" if both else "-" for above, both in row)]
             for name, row in zip(contest[1:], counts, strict=True)
         ]
-        blocks.append(
-            page.table(["model above", *heads], rows, caption="sessions in which the model is above")
+        blocks.append(page.table(["model above", *heads], rows, caption="sessions in which the model is above"))
+    pairs = [tables.paired(evaluation, task) for task in tasks]
+    if any(score.value is not None for score, _ in pairs):
+        rows = [
+            ["model − best baseline", *(tables.difference_text(score, "±\u00a0") for score, _ in pairs)],
+            ["95 %", *(_ends(score) for score, _ in pairs)],
+            ["sessions above", *(f"{above} of {score.num_sessions}" for score, above in pairs)],
+        ]
+        caption = (
+            "bits/spike, pooled; the difference to the best baseline of each session, paired over the same draws of "
+            "trials; the interval is for these sessions, not for other animals"
         )
+        blocks.append(page.table(["paired", *heads], rows, caption=caption))
     rows = [
         [name, *(tables.show(tables.mean_score(evaluation, "model", task, metric).value) for task in tasks)]
         for metric, name in _OTHER_METRICS.items()
@@ -127,6 +135,10 @@ def session_tables(evaluation: Mapping[str, Any]) -> list[str]:
     return blocks
 
 
+def _ends(score: tables.Score) -> str:
+    return "-" if score.ci95 is None else f"[{score.ci95[0]:+.3f},\u00a0{score.ci95[1]:+.3f}]"
+
+
 def _interval(score: tables.Score) -> str:
     if score.ci95 is None:
         return tables.show(score.value)
@@ -151,8 +163,4 @@ def reasons(evaluation: Mapping[str, Any], most: int = 40) -> list[str]:
         [reason, "; ".join(names[:4]) + (f"; and {len(names) - 4} more" if len(names) > 4 else "")]
         for reason, names in places.items()
     ]
-    return [
-        page.folded(
-            "Scores that could not be computed", page.table(["reason", "where"], rows[:most], wrap=True)
-        )
-    ]
+    return [page.folded("Scores that could not be computed", page.table(["reason", "where"], rows[:most], wrap=True))]

@@ -1,5 +1,6 @@
 """Predictions -> the score blocks of evaluation.json: JSON-ready, never NaN."""
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -42,8 +43,7 @@ def score_session(
         InputError: an unknown task, a wrong shape, or no test trial.
     """
     return {
-        task: _score_task(session, task, rates, seed=seed, num_boot=num_boot)
-        for task, rates in predictions.items()
+        task: _score_task(session, task, rates, seed=seed, num_boot=num_boot) for task, rates in predictions.items()
     }
 
 
@@ -68,12 +68,100 @@ def compare_session(
         if ours is None or theirs is None:
             blocks[task] = {"bps_pooled": None, "bps_pooled_reason": reason or f"reference: {other_reason}"}
             continue
-        weights = metrics.bootstrap_weights(len(ours.spikes), max(num_boot, 2), seed=seed)
-        floor = metrics.RATE_FLOOR_HZ * session.bin_size_s
-        blocks[task] = {}
-        for name, (value, se, ci95) in metrics.paired_difference(ours, theirs, weights, floor).items():
-            blocks[task].update(_entry(name, value, "no unit is left to score"), **_interval(name, se, ci95))
+        blocks[task] = _difference(session, ours, theirs, seed=seed, num_boot=num_boot)
     return blocks
+
+
+def _difference(session, ours, theirs, *, seed, num_boot):
+    weights = metrics.bootstrap_weights(len(ours.spikes), max(num_boot, 2), seed=seed)
+    floor = metrics.RATE_FLOOR_HZ * session.bin_size_s
+    block = {}
+    for name, (value, se, ci95) in metrics.paired_difference(ours, theirs, weights, floor).items():
+        block.update(_entry(name, value, "no unit is left to score"), **_interval(name, se, ci95))
+    return block
+
+
+def excess_nll(session: Session, task: str, rates: np.ndarray) -> np.ndarray:
+    """What a later comparison needs of predictions: NLL minus that of the unit's evaluated mean, in nats.
+
+    Returns:
+        float32 [K, N], summed over the scored bins of each test trial; NaN where the task cannot be scored.
+    """
+    sums, _ = _task_sums(session, task, rates)
+    if sums is None:
+        return np.full((len(session.trials_of(TEST)), session.num_units), np.nan, np.float32)
+    return sums.model_excess.astype(np.float32)
+
+
+def compare_with_best(
+    session: Session,
+    predictions: Mapping[str, np.ndarray],
+    best: Mapping[str, str],
+    excess: Mapping[str, Mapping[str, np.ndarray]],
+    *,
+    seed: int,
+    num_boot: int = 500,
+) -> dict[str, dict[str, Any]]:
+    """Predictions minus the best baseline of each task, paired over the same draws of trials.
+
+    The best is the one with the highest test score, which favours the baselines.
+
+    Args:
+        predictions: task -> rates, as in `score_session`.
+        best: task -> name of a baseline; a task without one is None with a reason.
+        excess: baseline -> task -> float32 [K, N] of `excess_nll`.
+
+    Returns:
+        task -> {"baseline", "bps_pooled" (difference, bits/spike), "bps_pooled_se", "ci95"}.
+    """
+    blocks = {}
+    for task, rates in predictions.items():
+        name = best.get(task)
+        ours, reason = _task_sums(session, task, rates)
+        if ours is None or name is None:
+            reason = reason or "no listed baseline has a score"
+            blocks[task] = {"baseline": name, "bps_pooled": None, "bps_pooled_reason": reason}
+            continue
+        theirs = dataclasses.replace(ours, model_excess=excess[name][task].astype(np.float64))
+        block = _difference(session, ours, theirs, seed=seed, num_boot=num_boot)
+        blocks[task] = {"baseline": name}
+        for key, value in block.items():
+            if key.startswith("bps_pooled"):
+                blocks[task][key.replace("bps_pooled_ci95", "ci95")] = value
+    return blocks
+
+
+def paired_mean(sessions: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """Averages the differences of `compare_with_best` with equal weight per session, and shows each sign.
+
+    Args:
+        sessions: session id -> task -> block.
+
+    Returns:
+        task -> {"bps_pooled", "bps_pooled_se" (of these sessions, as in `mean_over_sessions`), "ci95",
+        "num_sessions", "num_above", "signs": session id -> 1, 0 or -1}.
+    """
+    result = {}
+    for task in TASKS:
+        blocks = {name: tasks[task] for name, tasks in sessions.items() if task in tasks}
+        known = {name: block for name, block in blocks.items() if block["bps_pooled"] is not None}
+        if not blocks:
+            continue
+        mean = sum(block["bps_pooled"] for block in known.values()) / len(known) if known else math.nan
+        result[task] = _entry("bps_pooled", mean, "no session has a model and a baseline to compare")
+        errors = [block["bps_pooled_se"] for block in known.values()]
+        if known and None not in errors:
+            se = math.sqrt(sum(error**2 for error in errors)) / len(known)
+            result[task] |= {"bps_pooled_se": se, "ci95": [mean - 1.96 * se, mean + 1.96 * se]}
+            if len(known) == 1:
+                result[task]["ci95"] = next(iter(known.values()))["ci95"]
+        signs = {name: int(np.sign(block["bps_pooled"])) for name, block in known.items()}
+        result[task] |= {
+            "num_sessions": len(known),
+            "num_above": sum(sign > 0 for sign in signs.values()),
+            "signs": signs,
+        }
+    return result
 
 
 def mean_over_sessions(sessions: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:
@@ -111,10 +199,7 @@ def mean_over_sessions(sessions: Mapping[str, Mapping[str, Mapping[str, Any]]]) 
 def _score_task(session, task, rates, *, seed, num_boot):
     sums, reason = _task_sums(session, task, rates)
     if sums is None:
-        block = {}
-        for name in _SCORES:
-            block.update({name: None, f"{name}_reason": reason})
-        return block | dict.fromkeys(_COUNTS, 0)
+        return unscored(reason)
     floor = metrics.RATE_FLOOR_HZ * session.bin_size_s
     point = metrics.poisson_scores(sums, None, floor)
     draws = {}
@@ -129,13 +214,19 @@ def _score_task(session, task, rates, *, seed, num_boot):
     return block | {name: int(point[name]) for name in _COUNTS}
 
 
+def unscored(reason: str) -> dict[str, Any]:
+    """The block of a task that has no score."""
+    block: dict[str, Any] = {}
+    for name in _SCORES:
+        block.update({name: None, f"{name}_reason": reason})
+    return block | dict.fromkeys(_COUNTS, 0)
+
+
 def _task_sums(session: Session, task: str, rates: np.ndarray):
     """(PoissonSums, None), or (None, reason) where the task cannot be scored."""
     trial_ids = session.trials_of(TEST)
     if len(trial_ids) == 0:
-        raise InputError(
-            f"session {session.session_id} has no test trial, expected at least one; split it again"
-        )
+        raise InputError(f"session {session.session_id} has no test trial, expected at least one; split it again")
     counts, _ = session.gather_trials(trial_ids)
     if np.shape(rates) != counts.shape:
         raise InputError(

@@ -116,9 +116,7 @@ def mean_score(
 def mean_scores(evaluation: Mapping[str, Any], task: str, metric: str = "bps_pooled") -> dict[str, Score]:
     """Means of all predictors on one task, over the sessions where the model has a score, else all."""
     sessions = evaluation["sessions"]
-    scored = [
-        key for key in sessions if session_score(sessions[key], "model", task, metric).value is not None
-    ]
+    scored = [key for key in sessions if session_score(sessions[key], "model", task, metric).value is not None]
     keys = scored or list(sessions)
     return {name: mean_score(evaluation, name, task, metric, keys) for name in predictors_of(evaluation)}
 
@@ -142,12 +140,27 @@ def wins(evaluation: Mapping[str, Any], baseline: str, task: str) -> tuple[int, 
     return sum(model > other for model, other in known), len(known)
 
 
+def paired(evaluation: Mapping[str, Any], task: str) -> tuple[Score, int]:
+    """(mean over sessions of the model minus each session's best baseline, sessions where it is above)."""
+    block = ((evaluation.get("mean") or {}).get(task) or {}).get("paired_mean") or {}
+    ends = [number(end) for end in block.get("ci95") or ()]
+    interval = (ends[0], ends[1]) if len(ends) == 2 and None not in ends else None
+    num_sessions = int(number(block.get("num_sessions")) or 0)
+    score = Score(number(block.get("bps_pooled")), number(block.get("bps_pooled_se")), interval, num_sessions)
+    return score, int(number(block.get("num_above")) or 0)
+
+
+def difference_text(score: Score, sign: str = "+-") -> str:
+    """A difference with its own sign and standard error."""
+    if score.value is None:
+        return "-"
+    return f"{score.value:+.3f}" + ("" if score.se is None else f" {sign}{show(score.se)}")
+
+
 def best_baseline(session: Mapping[str, Any], task: str) -> tuple[str, float] | None:
     """Name and pooled bits/spike of the strongest baseline of a session on a task; oracles do not count."""
     scores = {
-        name: session_score(session, name, task).value
-        for name in session.get("baselines") or {}
-        if not is_oracle(name)
+        name: session_score(session, name, task).value for name in session.get("baselines") or {} if not is_oracle(name)
     }
     known = {name: value for name, value in scores.items() if value is not None}
     best = max(known, key=known.__getitem__, default=None)
@@ -225,15 +238,19 @@ def terminal_table(evaluation: Mapping[str, Any]) -> str:
             rows.append([shorten(label(name), 24), *cells])
         for name in predictors:
             if is_oracle(name):
-                rows.append(
-                    [f"model / {shorten(label(name), 16)}", *(share(evaluation, name, task) for task in part)]
-                )
+                rows.append([f"model / {shorten(label(name), 16)}", *(share(evaluation, name, task) for task in part)])
+        pairs = [paired(evaluation, task) for task in part]
+        if any(score.value is not None for score, _ in pairs):
+            rows.append(["model - best baseline", *(difference_text(score) for score, _ in pairs)])
+            rows.append(["  sessions above", *(f"{above} of {score.num_sessions}" for score, above in pairs)])
         rows.append(["", *[""] * len(part)])
         rows.append(["session, units, test trials", *heads])
         for key, session in zip(short_names(sessions, 18), sessions.values(), strict=True):
             size = f"{session.get('num_units', '-')}, {session.get('num_test_trials', '-')}"
             rows.append([f"{key}, {size}", *(_session_cell(session, task) for task in part)])
         lines += [*align(rows), ""]
+    if any(line.startswith("model - best") for line in lines):
+        lines.append("model - best baseline: of each session, paired over the same draws of trials")
     lines.append("bits/spike, pooled; +- bootstrap se over trials; per session: model (best baseline)")
     if any("*" in line for line in lines):
         lines.append("* mean over fewer sessions than the model")
@@ -250,8 +267,7 @@ def share(evaluation: Mapping[str, Any], oracle: str, task: str) -> str:
     both = [
         key
         for key, session in evaluation["sessions"].items()
-        if None
-        not in (session_score(session, "model", task).value, session_score(session, oracle, task).value)
+        if None not in (session_score(session, "model", task).value, session_score(session, oracle, task).value)
     ]
     model = mean_score(evaluation, "model", task, session_ids=both).value
     reached = mean_score(evaluation, oracle, task, session_ids=both).value

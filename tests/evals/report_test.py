@@ -231,9 +231,7 @@ def test_a_record_of_nulls_does_not_crash(tmp_path):
 
 def test_padding_bins_of_a_short_trial_are_cut():
     whole = example()
-    trial = {name: whole[name] for name in ("bin_size_s", "counts")} | {
-        "predicted": whole["predicted"].copy()
-    }
+    trial = {name: whole[name] for name in ("bin_size_s", "counts")} | {"predicted": whole["predicted"].copy()}
     trial["predicted"][6:] = np.nan
     figures = report.draw_figures(record(1), trial, [])
     assert figures["raster"].axes[0].get_xlim() == (0.0, pytest.approx(6 * 0.02))
@@ -244,3 +242,12 @@ def test_figures_may_come_as_paths(tmp_path):
     (tmp_path / "a.png").write_bytes(style.png_bytes(figure))
     report.write_report(tmp_path, record(1), {"a": tmp_path / "a.png", "b": str(tmp_path / "a.png")})
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {"a.png", "b.png"}
+
+
+def test_the_paired_difference_is_shown(tmp_path):
+    paired = {"bps_pooled": 0.2, "bps_pooled_se": 0.03, "ci95": [0.14, 0.26], "num_sessions": 2, "num_above": 2}
+    evaluation = record(mean={task: {"paired_mean": paired} for task in tables.TASK_LABELS})
+    source = report.write_report(tmp_path, evaluation, {}).read_text()
+    assert "model − best baseline" in source and "+0.200 ±\u00a00.030" in source
+    assert "[+0.140,\u00a0+0.260]" in source and "2 of 2" in source
+    assert "model − best baseline" not in report.write_report(tmp_path, record(), {}).read_text()

@@ -132,6 +132,56 @@ def test_comparison_with_itself_is_zero_and_with_the_mean_has_a_sign():
     assert block["bps_pooled"] > 0 and block["bps_pooled_ci95"][0] < block["bps_pooled"]
 
 
+def test_what_is_kept_of_a_baseline_gives_the_same_paired_difference():
+    session = _session()
+    predictions, reference = _predictions(session), _predictions(session, seed=2)
+    excess = {"other": {task: scoring.excess_nll(session, task, rates) for task, rates in reference.items()}}
+    best = dict.fromkeys(("co_smoothing", "forward", "inter_region"), "other")
+    found = scoring.compare_with_best(session, predictions, best, excess, seed=0, num_boot=50)
+    whole = scoring.compare_session(session, predictions, reference, seed=0, num_boot=50)
+    for task in best:
+        assert set(found[task]) == {"baseline", "bps_pooled", "bps_pooled_se", "ci95"}
+        assert found[task]["baseline"] == "other" and excess["other"][task].dtype == np.float32
+        np.testing.assert_allclose(found[task]["bps_pooled"], whole[task]["bps_pooled"], atol=1e-6)
+        np.testing.assert_allclose(found[task]["bps_pooled_se"], whole[task]["bps_pooled_se"], rtol=1e-4)
+        np.testing.assert_allclose(found[task]["ci95"], whole[task]["bps_pooled_ci95"], atol=1e-5)
+    assert found["intra_region"]["bps_pooled"] is None and "baseline" in found["intra_region"]["bps_pooled_reason"]
+    alone = scoring.score_session(session, predictions, seed=0, num_boot=0)["forward"]["bps_pooled"]
+    other = scoring.score_session(session, reference, seed=0, num_boot=0)["forward"]["bps_pooled"]
+    np.testing.assert_allclose(found["forward"]["bps_pooled"], alone - other, atol=1e-6)
+    json.dumps(found, allow_nan=False)
+
+
+def test_a_task_without_a_score_has_nothing_to_pair():
+    session = _session(region=["root"] * 6)
+    predictions = _predictions(session)
+    excess = {"other": {task: scoring.excess_nll(session, task, rates) for task, rates in predictions.items()}}
+    assert np.isnan(excess["other"]["inter_region"]).all() and excess["other"]["inter_region"].shape == (4, 6)
+    found = scoring.compare_with_best(session, predictions, {"inter_region": "other"}, excess, seed=0)
+    assert found["inter_region"]["bps_pooled"] is None and "region" in found["inter_region"]["bps_pooled_reason"]
+
+
+def test_the_mean_of_differences_shows_each_sign():
+    def block(value):
+        return {"bps_pooled": value, "bps_pooled_se": 0.03, "ci95": [value - 0.05, value + 0.05]}
+
+    missing = {"bps_pooled": None, "bps_pooled_reason": "none"}
+    sessions = {
+        "a": {"forward": block(0.3), "co_smoothing": block(0.1)},
+        "b": {"forward": block(-0.1), "co_smoothing": missing},
+        "c": {"forward": missing, "co_smoothing": missing},
+    }
+    mean = scoring.paired_mean(sessions)
+    assert mean["forward"]["signs"] == {"a": 1, "b": -1}
+    assert (mean["forward"]["num_sessions"], mean["forward"]["num_above"]) == (2, 1)
+    np.testing.assert_allclose(mean["forward"]["bps_pooled"], 0.1)
+    np.testing.assert_allclose(mean["forward"]["bps_pooled_se"], np.hypot(0.03, 0.03) / 2)
+    assert mean["co_smoothing"]["ci95"] == [0.1 - 0.05, 0.1 + 0.05]  # one session keeps its own
+    nothing = scoring.paired_mean({"a": {"forward": missing}})["forward"]
+    assert nothing["bps_pooled"] is None and nothing["bps_pooled_reason"] and nothing["signs"] == {}
+    json.dumps(mean, allow_nan=False)
+
+
 @pytest.mark.data
 def test_agrees_with_the_independent_scorer(data_root):
     tool = data_root.parent / "tools" / "score_npz.py"

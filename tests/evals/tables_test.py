@@ -100,9 +100,7 @@ def test_the_share_of_the_oracle_uses_sessions_with_both():
     assert tables.share(evaluation, "oracle", "co_smoothing") == "-"
 
 
-@pytest.mark.parametrize(
-    ("value", "text"), [(None, "-"), (-0.0001, "0.000"), (-0.0123, "-0.012"), (2, "2.000")]
-)
+@pytest.mark.parametrize(("value", "text"), [(None, "-"), (-0.0001, "0.000"), (-0.0123, "-0.012"), (2, "2.000")])
 def test_numbers_are_shown_without_a_negative_zero(value, text):
     assert tables.show(value) == text
 
@@ -137,3 +135,18 @@ def test_the_table_has_a_line_a_session_within_100_columns(num_sessions):
         first = next(line for line in text.splitlines() if ", 700, 20" in line)
         assert first.split()[-2:] == ["-", "(-12.3)"]
         assert "100 %" in text and "-12.3 +-0.002*" in text and "* mean over fewer" in text
+
+
+def test_the_paired_difference_has_a_line_with_its_error_and_wins():
+    evaluation = record({key: {"model": {"forward": 0.2}, "psth": {"forward": 0.1}} for key in "ab"})
+    assert "best baseline  " not in tables.terminal_table(evaluation)
+    block = {"bps_pooled": 0.1, "bps_pooled_se": 0.02, "ci95": [0.06, 0.14], "num_sessions": 2, "num_above": 1}
+    evaluation["mean"] = {"forward": {"paired_mean": block}}
+    lines = tables.terminal_table(evaluation).splitlines()
+    assert any(line.split() == ["model", "-", "best", "baseline", "+0.100", "+-0.020"] for line in lines)
+    assert any(line.split() == ["sessions", "above", "1", "of", "2"] for line in lines)
+    evaluation["mean"]["forward"]["paired_mean"] = {"bps_pooled": None, "num_sessions": 0, "num_above": 0}
+    assert "sessions above" not in tables.terminal_table(evaluation)
+    many = {f"session{i}": {"model": dict.fromkeys(tables.TASK_LABELS, -0.2)} for i in range(12)}
+    evaluation = record(many, mean={task: {"paired_mean": block} for task in tables.TASK_LABELS})
+    assert max(map(len, tables.terminal_table(evaluation).splitlines())) <= 100

@@ -1,0 +1,110 @@
+"""Fitted baselines on disk: a JSON of scores and, beside it, what paired comparisons need of the predictions.
+
+The cache lies in <root>/.baselines (or <folder>/baselines for data without a root, or a root that cannot
+be written), two files a session. What is not whole is fitted again.
+"""
+
+import io
+import math
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from neurojax.errors import InputError
+from neurojax.evals.protocols import TASKS
+from neurojax.files import read_json, write_bytes, write_json
+from neurojax.types import TEST, Session
+
+MAX_EXCESS_BYTES = 256 * 2**20  # uncompressed; larger ones are not kept
+
+
+class SessionBaselines(NamedTuple):
+    """Attributes:
+    scores: baseline -> task -> block.
+    unit_scores: baseline -> float64 [N], co-smoothing bits/spike, NaN where not scored.
+    excess: baseline -> task -> float32 [K, N], see scoring.excess_nll.
+    """
+
+    scores: dict[str, Any]
+    unit_scores: dict[str, np.ndarray]
+    excess: dict[str, dict[str, np.ndarray]]
+
+
+def folder_of(root: str, folder: Path | None) -> Path | None:
+    """The first of the two places that can be a folder; None where neither can."""
+    candidates = ([Path(root) / ".baselines"] if root else []) + ([Path(folder) / "baselines"] if folder else [])
+    for candidate in candidates:
+        try:
+            candidate.mkdir(parents=True, exist_ok=True)
+            return candidate
+        except OSError:
+            continue
+    return None
+
+
+def write(path: Path, session: Session, found: SessionBaselines) -> None:
+    """Writes <path>.npz, then <path>.json, each atomically; says so where they cannot be written."""
+    names = tuple(found.scores)
+    shape = _shape(session, names)
+    if math.prod(shape) * 4 > MAX_EXCESS_BYTES:
+        print(f"baselines of {session.session_id} are not kept: over {MAX_EXCESS_BYTES >> 20} MiB; fit fewer at once")
+        return
+    excess = np.full(shape, np.nan, "<f4")
+    for row, name in enumerate(names):
+        for column, task in enumerate(TASKS):
+            if task in found.excess[name]:
+                excess[row, column] = found.excess[name][task]
+    content = io.BytesIO()
+    np.savez_compressed(content, excess=excess)
+    units = {
+        name: [value if np.isfinite(value) else None for value in values.tolist()]
+        for name, values in found.unit_scores.items()
+    }
+    try:
+        write_bytes(path.with_suffix(".npz"), content.getvalue())
+        write_json(path.with_suffix(".json"), {"scores": found.scores, "unit_scores": units})
+    except OSError as error:
+        print(f"the baselines' cache {path} was not written ({error.strerror}); they will be fitted again next time")
+
+
+def read(path: Path, session: Session, names: tuple[str, ...]) -> SessionBaselines | None:
+    """A cached entry, or None when it is absent or not whole."""
+    if not path.with_suffix(".json").is_file():
+        return None
+    try:
+        content = read_json(path.with_suffix(".json"))
+        units = {name: np.asarray(values, float) for name, values in content["unit_scores"].items()}
+        scores = {name: dict(content["scores"][name]) for name in names}
+    except (InputError, KeyError, TypeError, ValueError, AttributeError):
+        return None
+    if set(units) != set(names) or any(values.shape != (session.num_units,) for values in units.values()):
+        return None
+    array = _read_excess(path.with_suffix(".npz"), _shape(session, names))
+    if array is None:
+        return None
+    excess = {name: dict(zip(TASKS, array[row], strict=True)) for row, name in enumerate(names)}
+    return SessionBaselines(scores, units, excess)
+
+
+def _shape(session: Session, names: tuple[str, ...]) -> tuple[int, ...]:
+    return len(names), len(TASKS), len(session.trials_of(TEST)), session.num_units
+
+
+def _read_excess(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
+    """The array of a file, if it has the shape expected: the header is read before memory is taken."""
+    size = math.prod(shape) * 4
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open("excess.npy") as file:
+            if np.lib.format.read_magic(file) != (1, 0):
+                return None
+            if np.lib.format.read_array_header_1_0(file) != (shape, False, np.dtype("<f4")):
+                return None
+            content = file.read(size + 1)
+    except (OSError, EOFError, KeyError, ValueError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error):
+        return None
+    if len(content) != size:
+        return None
+    return np.frombuffer(content, "<f4").reshape(shape) if size else np.zeros(shape, "<f4")
