@@ -1,4 +1,8 @@
-"""`--config=FILE:ARG` and its overrides, through ml_collections; typos are errors."""
+"""`--config=FILE:ARG` and its overrides, through ml_collections; typos are errors.
+
+A declaration is a Python file and is run: name only files you would run. config.json, which a run
+leaves behind, is data; nothing in it is ever executed.
+"""
 
 import importlib.util
 from collections.abc import Sequence
