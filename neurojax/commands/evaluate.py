@@ -10,7 +10,7 @@ from neurojax.commands import baselines as baseline_scores
 from neurojax.commands import runs
 from neurojax.data.sessions import Dataset, open_dataset
 from neurojax.errors import InputError
-from neurojax.evals import activity, examples, leaks, oracle, protocols, report, scoring, tables
+from neurojax.evals import activity, examples, leaks, oracle, protocols, reliability, report, scoring, tables
 from neurojax.evals.baselines import NAMES
 from neurojax.files import require_writable, write_json
 from neurojax.train.progress import Progress
@@ -78,6 +78,7 @@ def evaluate_run(folder: Path, config: Mapping[str, Any], dataset: Dataset, out:
                 "tasks": score(predictions),
                 "baselines": baselines[session.session_id].scores,
                 "leak_checks": leak_checks[session.session_id],
+                **reliability.psth_reliability(session, seed=seed),
                 **_ceilings(session, score),
             }
             if example is None:

@@ -96,9 +96,30 @@ def explanation(evaluation: Mapping[str, Any]) -> list[str]:
                 "the spikes can know; other lines set apart with it know part of the truth."
             )
         )
+    if line := _reliability(evaluation):
+        blocks.append(page.paragraph(line))
     hidden = {} if protocol is None else protocol.tasks
     rows = [[tables.label(task), hidden[task]] for task in tables.tasks_of(evaluation) if task in hidden]
     return [*blocks, page.table(["task", "what is hidden and scored"], rows, wrap=True)] if rows else blocks
+
+
+def _reliability(evaluation: Mapping[str, Any]) -> str:
+    """A sentence on how well the recordings' own PSTHs repeat; empty where the record does not say."""
+    sessions = {key: session for key, session in evaluation["sessions"].items() if "psth_reliability" in session}
+    values = {key: tables.number(session["psth_reliability"]) for key, session in sessions.items()}
+    known = {key: value for key, value in values.items() if value is not None}
+    reasons = {str(sessions[key].get("psth_reliability_reason")) for key in sessions if key not in known}
+    missing = f"Not known for {len(sessions) - len(known)} of {len(sessions)} sessions: {'; '.join(sorted(reasons))}."
+    if not known:
+        return f"Split-half reliability of the PSTHs. {missing}" if sessions else ""
+    mean, low, high = sum(known.values()) / len(known), min(known.values()), max(known.values())
+    spread = "" if len(known) == 1 else f" (mean of {len(known)} sessions, {tables.show(low)} to {tables.show(high)})"
+    text = (
+        f"Split-half reliability of the PSTHs: {tables.show(mean)}{spread}, corrected to all trials (Spearman-Brown), "
+        "mean over units of 1 Hz or more. It is the share of the variance of measured PSTHs that repeats, a ceiling "
+        "for their prediction."
+    )
+    return text if len(known) == len(sessions) else f"{text} {missing}"
 
 
 def session_tables(evaluation: Mapping[str, Any]) -> list[str]:

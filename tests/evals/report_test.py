@@ -251,3 +251,14 @@ def test_the_paired_difference_is_shown(tmp_path):
     assert "model − best baseline" in source and "+0.200 ±\u00a00.030" in source
     assert "[+0.140,\u00a0+0.260]" in source and "2 of 2" in source
     assert "model − best baseline" not in report.write_report(tmp_path, record(), {}).read_text()
+
+
+def test_the_reliability_of_psths_has_a_line(tmp_path):
+    evaluation = record(num_sessions=3)
+    for session, value in zip(evaluation["sessions"].values(), (0.2, 0.6, None), strict=True):
+        session["psth_reliability"] = value
+        session["psth_reliability_reason"] = None if value else "no condition <column>"
+    source = report.write_report(tmp_path, evaluation, {}).read_text()
+    assert "PSTHs: 0.400 (mean of 2 sessions, 0.200 to 0.600)" in source
+    assert "Not known for 1 of 3 sessions: no condition &lt;column&gt;." in source
+    assert "Split-half" not in report.write_report(tmp_path, record(), {}).read_text()
