@@ -25,8 +25,11 @@ def load(path, arg):
 
 
 @pytest.mark.usefixtures("quick_compile")
-@pytest.mark.parametrize("preset", ["improved", "faithful"])
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    ("path", "preset"),
+    [(path, "improved") for path in CONFIGS] + [(CONFIGS[0], "faithful")],
+    ids=lambda value: getattr(value, "stem", value),
+)
 def test_two_steps_of_every_config(path, preset):
     declared = load(path, f"size=paper,preset={preset}")  # the embedder is on
     declared["model"]["embed_width"] = 8

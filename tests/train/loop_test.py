@@ -84,7 +84,7 @@ def test_a_run_leaves_checkpoints_and_metrics(uninterrupted):
     for row in rows:
         trained = {"trials_per_s", "time_s", "train/gradient_norm", "train/learning_rate"}
         validated = {f"validation/{scheme}_bps_pooled" for scheme in masking.PROMPTS}
-        assert trained <= set(row) or validated | {"step"} == set(row)
+        assert trained <= set(row) or validated | {"step", "time_s"} == set(row)
         assert all(isinstance(value, int | float) and np.isfinite(value) for value in row.values())
     entries = [row["train/nats_per_entry"] for row in rows if "train/loss" in row]
     np.testing.assert_allclose(entries, [row["train/loss"] for row in rows if "train/loss" in row], rtol=0.02)
