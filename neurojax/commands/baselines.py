@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from neurojax.commands import baselines_cache
 from neurojax.commands.baselines_cache import SessionBaselines
 from neurojax.data.sessions import Dataset, content_sha256, open_dataset
 from neurojax.evals import examples, protocols, report, scoring
-from neurojax.evals.baselines import NAMES, fit_and_predict
+from neurojax.evals.baselines import NAMES, fit_and_predict, reason_against
 from neurojax.files import require_writable, write_json
 from neurojax.train.progress import Progress
 from neurojax.types import TEST, Session
@@ -85,11 +87,14 @@ def cached_scores(
 
 def _fit(session: Session, names: tuple[str, ...], settings: Mapping[str, Any], seed: int) -> SessionBaselines:
     predictions = fit_and_predict(session, names) if names else {}
-    scores = {
-        name: scoring.score_session(session, tasks, seed=seed, num_boot=settings["num_boot"])
-        for name, tasks in predictions.items()
-    }
-    units = {name: examples.unit_scores(session, tasks["co_smoothing"]) for name, tasks in predictions.items()}
+    scores, units = {}, {}
+    for name, rates in predictions.items():
+        found = scoring.score_session(session, rates, seed=seed, num_boot=settings["num_boot"])
+        missing = {task: f"{name} cannot do it: {reason_against(name, task)}" for task in protocols.TASKS}
+        scores[name] = {task: found.get(task) or scoring.unscored(missing[task]) for task in protocols.TASKS}
+        units[name] = np.full(session.num_units, np.nan)
+        if "co_smoothing" in rates:
+            units[name] = examples.unit_scores(session, rates["co_smoothing"])
     excess = {
         name: {task: scoring.excess_nll(session, task, rates) for task, rates in tasks.items()}
         for name, tasks in predictions.items()

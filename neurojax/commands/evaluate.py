@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from neurojax.commands import baselines as baseline_scores
 from neurojax.commands import runs
 from neurojax.data.sessions import Dataset, open_dataset
@@ -83,9 +85,9 @@ def evaluate_run(folder: Path, config: Mapping[str, Any], dataset: Dataset, out:
             }
             if example is None:
                 source_only = activity.predict_from_single_regions(model, session, settings["trials_per_pass"])
-                example = examples.of_session(
-                    session, predictions, source_only, baselines[session.session_id].unit_scores
-                )
+                unit_scores = baselines[session.session_id].unit_scores
+                known = {name: values for name, values in unit_scores.items() if np.isfinite(values).any()}
+                example = examples.of_session(session, predictions, source_only, known)
             sessions[session.session_id]["paired"] = _paired(
                 session, predictions, sessions[session.session_id], baselines[session.session_id].excess, settings, seed
             )

@@ -9,13 +9,45 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from neurojax.errors import InputError
-from neurojax.evals.baselines import average, coupling, mean_rate, poisson_glm, psth, ridge
+from neurojax.evals.baselines import (
+    autoregression,
+    average,
+    coupling,
+    factor_analysis,
+    mean_rate,
+    poisson_glm,
+    psth,
+    reduced_rank,
+    ridge,
+    smoothed_spikes,
+)
 from neurojax.evals.baselines.folds import Fitted, make_folds
 from neurojax.evals.protocols import TASKS
 from neurojax.types import TEST, Session
 
-NAMES = ("train_mean", "psth", "ridge", "population_coupling", "poisson_glm", "average")
-_ON_PSTH = {"ridge": ridge.fit, "population_coupling": coupling.fit, "poisson_glm": poisson_glm.fit}
+NAMES = (
+    *("train_mean", "psth", "ridge", "population_coupling", "poisson_glm", "average"),
+    *("smoothed_spikes", "autoregression", "reduced_rank", "factor_analysis"),
+)
+_OWN_PAST = "it knows a unit's own past alone, and the task hides the whole unit"
+_NO_DYNAMICS = "its factors have no dynamics to look ahead with"
+_CANNOT = {
+    "smoothed_spikes": dict.fromkeys((task for task in TASKS if task not in smoothed_spikes.TASKS), _OWN_PAST),
+    "autoregression": dict.fromkeys((task for task in TASKS if task not in autoregression.TASKS), _OWN_PAST),
+    "factor_analysis": dict.fromkeys((task for task in TASKS if task not in factor_analysis.TASKS), _NO_DYNAMICS),
+}
+_ON_PSTH = {
+    "ridge": ridge.fit,
+    "population_coupling": coupling.fit,
+    "poisson_glm": poisson_glm.fit,
+    "reduced_rank": reduced_rank.fit,
+    "factor_analysis": factor_analysis.fit,
+}
+
+
+def reason_against(name: str, task: str) -> str | None:
+    """Why a baseline cannot do a task; None where it can."""
+    return _CANNOT.get(name, {}).get(task)
 
 
 def fit_and_predict(
@@ -33,7 +65,7 @@ def fit_and_predict(
 
     Returns:
         name -> task -> float [K, T, N], expected spikes per bin of the test trials in file order, NaN where
-        the task scores nothing.
+        the task scores nothing. Tasks that a baseline cannot do (`reason_against`) are left out.
 
     Raises:
         InputError: an unknown name or task, a split without trials, no unit with a train spike.
@@ -50,15 +82,23 @@ def fit_and_predict(
     for name in (name for name in NAMES if name in needed):
         if progress:
             progress(f"session {session.session_id}: fitting {name}")
+        able = tuple(task for task in tasks if reason_against(name, task) is None)
         if name == "train_mean":
             fitted[name] = mean_rate.fit(folds, tasks)
         elif name == "psth":
             fitted[name] = psth.fit(folds, tasks)
         elif name == "average":
             fitted[name] = average.fit(folds, tasks, fitted)
+        elif name == "smoothed_spikes":
+            fitted[name] = smoothed_spikes.fit(folds) if able else {}
+        elif name == "autoregression":
+            fitted[name] = autoregression.fit(folds, offset) if able else {}
         else:
-            fitted[name] = _ON_PSTH[name](folds, tasks, offset)
-    return {name: {task: _expand(folds, task, fitted[name][task][TEST]) for task in tasks} for name in names}
+            fitted[name] = _ON_PSTH[name](folds, able, offset)
+    return {
+        name: {task: _expand(folds, task, fitted[name][task][TEST]) for task in tasks if task in fitted[name]}
+        for name in names
+    }
 
 
 def _expand(folds, task, rates):

@@ -33,8 +33,7 @@ PENALTIES = (1.0, 10.0, 100.0)
 def fit(folds: Folds, tasks: tuple[str, ...], psth: np.ndarray) -> Fitted:
     """Fits every task, given the PSTH [T of train, n] to scale."""
     return {
-        task: _fit_forward(folds, psth) if task == "forward" else _fit_leave_out(folds, task, psth)
-        for task in tasks
+        task: _fit_forward(folds, psth) if task == "forward" else _fit_leave_out(folds, task, psth) for task in tasks
     }
 
 
@@ -96,6 +95,4 @@ def _fit_forward(folds, psth):
         population = log_gains_so_far(observed.sum(-1, keepdims=True), expected.sum(-1, keepdims=True))
         own = log_gains_so_far(observed, expected)
         gains[part] = own + [np.broadcast_to(p, own[0].shape) for p in population]
-    return _tuned(
-        folds, "forward", lambda penalty: fit_gain_ahead(folds, psth, gains, None, penalty, penalty)
-    )
+    return _tuned(folds, "forward", lambda penalty: fit_gain_ahead(folds, psth, gains, None, penalty, penalty))

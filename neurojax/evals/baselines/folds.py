@@ -64,16 +64,12 @@ def make_folds(session: Session, tasks: tuple[str, ...]) -> Folds:
             )
     units = np.flatnonzero(scored_units(session))
     if len(units) == 0:
-        raise InputError(
-            f"session {session.session_id} has no unit with a spike in its train trials; check its counts"
-        )
+        raise InputError(f"session {session.session_id} has no unit with a spike in its train trials; check its counts")
     parts = {}
     for split in (TRAIN, VALIDATION, TEST):
         trial_ids = session.trials_of(split)
         counts, bin_valid = session.gather_trials(trial_ids)
-        scored = (
-            {} if split == TRAIN else {t: scored_entries(session, t, trial_ids)[:, :, units] for t in tasks}
-        )
+        scored = {} if split == TRAIN else {t: scored_entries(session, t, trial_ids)[:, :, units] for t in tasks}
         hidden = forward_bins(session, trial_ids)
         parts[split] = Fold(counts[:, :, units].astype(np.float32), bin_valid, hidden, scored)
     regions = {label: np.flatnonzero(member[units]) for label, member in region_members(session).items()}

@@ -116,9 +116,7 @@ def _leave_out_design(folds, psth, features, visible, scored, vectors):
     ties[0][:, 1:] = -own_rows @ rotation[:k]
     ties[1][:, 1:] = -own_rows @ rotation[k:]
     expected = np.broadcast_to(padded_psth(psth, valid.shape[1]).astype(np.float32), now.shape)
-    design = Design(
-        shared, tuple(f[valid][:, scored] for f in (now, average)), tuple(ties), expected[valid][:, scored]
-    )
+    design = Design(shared, tuple(f[valid][:, scored] for f in (now, average)), tuple(ties), expected[valid][:, scored])
     return design, rotation
 
 
@@ -133,9 +131,7 @@ def _fit_forward(folds, psth, vectors):
     scores = {part: [f @ vectors for f in filtered_surplus(folds, psth, part)] for part in own}
 
     def fit_one(num_components, penalty):
-        shared = {
-            part: np.concatenate([s[..., :num_components] for s in scores[part]], -1) for part in scores
-        }
+        shared = {part: np.concatenate([s[..., :num_components] for s in scores[part]], -1) for part in scores}
         return fit_gain_ahead(folds, psth, own, shared, penalty, penalty)
 
     return _search(folds, "forward", FORWARD_COMPONENTS, FORWARD_PENALTIES, fit_one)

@@ -34,9 +34,7 @@ def tuned_psth(folds: Folds) -> np.ndarray:
         rates = padded_psth(shrunk_psth(folds, *setting), len(total))
         return (num_trials[:, None] * rates - total * np.log(rates)).sum()
 
-    settings = [
-        (s, p, kind) for s in SIGMAS_BINS[:-1] for p in PSEUDO_COUNTS for kind in ("trials", "spikes")
-    ]
+    settings = [(s, p, kind) for s in SIGMAS_BINS[:-1] for p in PSEUDO_COUNTS for kind in ("trials", "spikes")]
     return shrunk_psth(folds, *choose([(np.inf, 1.0, "trials"), *settings], loss))
 
 

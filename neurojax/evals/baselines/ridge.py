@@ -37,26 +37,24 @@ def fit(folds: Folds, tasks: tuple[str, ...], psth: np.ndarray) -> Fitted:
         fitted.update(_fit_leave_out(folds, leave_out, psth))
     if "forward" in tasks:
         predict = _forward_predictor(folds, psth)
-        fitted["forward"] = _tuned(folds, "forward", psth, {p: predict(p) for p in PENALTIES})
+        fitted["forward"] = tuned(folds, "forward", psth, {p: predict(p) for p in PENALTIES})
     return fitted
 
 
 def _fit_leave_out(folds, tasks, psth):
     parts = {part: activity_features(folds, psth, part) for part in (TRAIN, VALIDATION, TEST)}
-    gram, cross = _normal_equations(
-        *parts[TRAIN], surplus(folds.parts[TRAIN], psth), folds.parts[TRAIN].bin_valid
-    )
+    gram, cross = normal_equations(*parts[TRAIN], surplus(folds.parts[TRAIN], psth), folds.parts[TRAIN].bin_valid)
     candidates = {task: {} for task in tasks}
     for penalty in PENALTIES:
         weights = _all_weights(folds, tasks, gram, cross, penalty)
         for task in tasks:
-            kept = {p: _apply(weights[task], *parts[p]) for p in (VALIDATION, TEST)}
+            kept = {p: apply(weights[task], *parts[p]) for p in (VALIDATION, TEST)}
             candidates[task][penalty] = kept
-            _drop_worse(folds, task, psth, candidates[task])
-    return {task: _tuned(folds, task, psth, candidates[task]) for task in tasks}
+            drop_worse(folds, task, psth, candidates[task])
+    return {task: tuned(folds, task, psth, candidates[task]) for task in tasks}
 
 
-def _normal_equations(now, average, target, bin_valid):
+def normal_equations(now, average, target, bin_valid):
     """X'X [2n, 2n] and X'Y [2n, n] in float64, X = [now, average repeated over the valid bins]."""
     rows = now[bin_valid]  # [valid bins, n]
     lengths = bin_valid.sum(1)[:, None]
@@ -90,9 +88,7 @@ def _all_weights(folds, tasks, gram, cross, penalty):
             rows = np.concatenate([visible, n + visible])
             if task == "intra_region":
                 sub_inverse = _inverse(gram[np.ix_(rows, rows)] + penalty * np.eye(len(rows)))
-                weights[task][np.ix_(rows, scored)] = leave_one_out(
-                    sub_inverse, sub_inverse @ cross[rows][:, scored]
-                )
+                weights[task][np.ix_(rows, scored)] = leave_one_out(sub_inverse, sub_inverse @ cross[rows][:, scored])
             else:
                 hidden = np.concatenate([scored, n + scored])
                 weights[task][:, scored] = leave_block_out(inverse, full[:, scored], hidden)
@@ -126,7 +122,7 @@ def leave_block_out(inverse: np.ndarray, full: np.ndarray, hidden: np.ndarray) -
     return weights
 
 
-def _apply(weights, now, average):
+def apply(weights: np.ndarray, now: np.ndarray, average: np.ndarray) -> np.ndarray:
     """Predicted surplus float32 [K, T, n]."""
     n = now.shape[-1]
     return now @ weights[:n] + (average @ weights[n:])[:, None]
@@ -156,16 +152,16 @@ def _forward_predictor(folds, psth):
     return predict
 
 
-def _drop_worse(folds, task, psth, candidates):
+def drop_worse(folds, task, psth, candidates):
     """Keeps only the best penalty so far, to bound memory."""
     best = choose(list(candidates), lambda p: _loss(folds, task, psth, candidates[p], 1.0, 0.2))
     for penalty in [p for p in candidates if p != best]:
         del candidates[penalty]
 
 
-def _tuned(folds, task, psth, candidates):
+def tuned(folds, task, psth, candidates):
     """Best penalty at amplitude 1 and floor 0.2, then best amplitude and floor; -> {part: rates}."""
-    _drop_worse(folds, task, psth, candidates)
+    drop_worse(folds, task, psth, candidates)
     (predicted,) = candidates.values()
     settings = [(a, f) for a in AMPLITUDES for f in FLOORS]
     best = choose(settings, lambda setting: _loss(folds, task, psth, predicted, *setting))

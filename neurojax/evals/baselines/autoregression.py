@@ -1,0 +1,68 @@
+"""Linear autoregression of each unit's surplus over its PSTH on its own last bins. Forward task only.
+
+One ridge regression per unit and horizon, straight to the horizon (no iteration); the number of bins and the
+penalty from validation, amplitude and floor as in ridge.
+"""
+
+import numpy as np
+
+from neurojax.evals.baselines import forward, ridge
+from neurojax.evals.baselines.folds import Fitted, Folds, surplus
+from neurojax.types import TEST, TRAIN, VALIDATION
+
+TASKS = ("forward",)
+ORDERS_BINS = (2, 4, 8, 16)
+PENALTIES = (30.0, 300.0, 3000.0)  # in units of the unit's mean squared surplus: rows that say "zero"
+UNITS_AT_ONCE = 64
+
+
+def fit(folds: Folds, psth: np.ndarray) -> Fitted:
+    """Fits the forward task, given the PSTH [T of train, n] to improve on."""
+    train = folds.parts[TRAIN]
+    orders = [order for order in ORDERS_BINS if order < train.counts.shape[1]] or [1]
+    origins, target = forward.train_origins(train), surplus(train, psth)
+    moments = []
+    for first in range(0, len(folds.units), UNITS_AT_ONCE):
+        own = target[:, :, first : first + UNITS_AT_ONCE]
+        later = [own[origins.trial, origins.bin + h + 1] for h in range(origins.num_horizons)]
+        moments.append(own_moments(last_bins(own, origins.trial, origins.bin, max(orders)), np.stack(later, -1)))
+    gram, cross = (np.concatenate(parts) for parts in zip(*moments, strict=True))
+    scale = np.maximum((target[train.bin_valid].astype(np.float64) ** 2).mean(0), 1e-9)
+    candidates = {}
+    for order in orders:
+        for penalty in PENALTIES:
+            weights = own_weights(gram[:, :order, :order], cross[:, :order], penalty * scale)
+            candidates[order, penalty] = {p: _predicted(folds, psth, p, weights) for p in (VALIDATION, TEST)}
+            ridge.drop_worse(folds, "forward", psth, candidates)
+    return {"forward": ridge.tuned(folds, "forward", psth, candidates)}
+
+
+def _predicted(folds: Folds, psth: np.ndarray, part: int, weights: np.ndarray) -> np.ndarray:
+    """Surplus at the hidden bins, float [K, T, n]."""
+    fold = folds.parts[part]
+    trials, last = np.arange(len(fold.counts)), forward.last_visible(fold)
+    seen = last_bins(surplus(fold, psth), trials, last, weights.shape[1])
+    by_horizon = (seen @ weights.astype(np.float32)).transpose(1, 2, 0)  # [K, horizons, n]
+    return forward.place(by_horizon, np.zeros(fold.counts.shape[1:]), fold)
+
+
+def last_bins(values: np.ndarray, trial: np.ndarray, origin: np.ndarray, order: int) -> np.ndarray:
+    """Bins origin, origin - 1, ... of [K, T, n] at (trial, bin) pairs: [n, rows, order], zeros before the start."""
+    lags = [forward.at_origins(values, trial, origin - lag) for lag in range(order)]
+    return np.ascontiguousarray(np.stack(lags, -1).transpose(1, 0, 2))
+
+
+def own_moments(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Inner products, float64 [n, order, order] and [n, order, horizons].
+
+    Args:
+        x: [n, rows, order].
+        y: [rows, n, horizons].
+    """
+    x = x.astype(np.float64)
+    return x.transpose(0, 2, 1) @ x, x.transpose(0, 2, 1) @ y.transpose(1, 0, 2)
+
+
+def own_weights(gram: np.ndarray, cross: np.ndarray, penalty: np.ndarray) -> np.ndarray:
+    """Ridge weights float64 [n, order, horizons] of each unit, under a penalty [n] of its own."""
+    return np.linalg.solve(gram + penalty[:, None, None] * np.eye(gram.shape[1]), cross)
