@@ -342,7 +342,6 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(PARTS))
     arguments = parser.parse_args()
     path = HERE / "results.json"
-    results = read_json(path) if path.exists() else {}
     with tempfile.TemporaryDirectory(prefix="fault_injection_") as scratch:
         seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
         bench = Bench(Path(scratch), seeds, arguments.parallel)
@@ -352,6 +351,7 @@ def main() -> None:
             print(line, flush=True)
             command = ["git", "rev-parse", "--short", "HEAD"]
             commit = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True).stdout.strip()
+            results = read_json(path) if path.exists() else {}  # another part may have written meanwhile
             results[name] = {
                 "line": line, **values, "seconds": round(time.monotonic() - start, 1), "commit": commit,
                 "date": datetime.datetime.now(datetime.UTC).date().isoformat(), "versions": package_versions(),

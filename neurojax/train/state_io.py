@@ -16,7 +16,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 # Orbax measures this by the wall clock: short, and a clock set forward would fail a sound save.
-WRITE_TIMEOUT_S = 30 * 24 * 3600
+WRITE_TIMEOUT_S = 365 * 24 * 3600
 
 
 def _not_from_orbax(record: logging.LogRecord) -> bool:
@@ -69,7 +69,9 @@ def describe(named: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 def new_writer() -> ocp.StandardCheckpointer:
     """A writer with `wait_until_finished` and `close`; one that failed is not used again."""
-    return ocp.StandardCheckpointer(async_options=ocp.options.AsyncOptions(timeout_secs=WRITE_TIMEOUT_S))
+    # Folders made in the background are waited for by the wall clock, too, and with a time-out of their own.
+    options = ocp.options.AsyncOptions(timeout_secs=WRITE_TIMEOUT_S, create_directories_asynchronously=False)
+    return ocp.StandardCheckpointer(async_options=options)
 
 
 def start_writing(writer: ocp.StandardCheckpointer, folder: Path, named: Mapping[str, Any]) -> None:
