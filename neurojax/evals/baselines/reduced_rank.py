@@ -10,6 +10,7 @@ Source: Izenman 1975; Mukherjee & Zhu 2011 for the ridge form.
 
 import numpy as np
 from scipy.linalg import eigh
+from scipy.sparse.linalg import eigsh
 
 from neurojax.evals.baselines import forward, ridge
 from neurojax.evals.baselines.folds import (
@@ -41,9 +42,18 @@ def reduced_rank_loadings(gram: np.ndarray, cross: np.ndarray, penalty: float, r
     full = np.linalg.solve(gram + penalty * np.eye(len(gram)), cross)
     rank = min(rank, *cross.shape)
     fitted = cross.T @ full
-    _, vectors = eigh((fitted + fitted.T) / 2, subset_by_index=[cross.shape[1] - rank, cross.shape[1] - 1])
-    vectors = vectors[:, ::-1]
+    vectors = _leading((fitted + fitted.T) / 2, rank)
     return full @ vectors, vectors.T
+
+
+def _leading(matrix: np.ndarray, number: int) -> np.ndarray:
+    """Eigenvectors of the largest eigenvalues, largest first; by Lanczos where they are few of many."""
+    size = len(matrix)
+    if size >= 8 * number:
+        start = np.random.default_rng(0).normal(size=size)
+        values, vectors = eigsh(matrix, number, which="LA", v0=start)
+        return vectors[:, np.argsort(values)[::-1]]
+    return eigh(matrix, subset_by_index=[size - number, size - 1])[1][:, ::-1]
 
 
 def fit(folds: Folds, tasks: tuple[str, ...], psth: np.ndarray) -> Fitted:

@@ -37,6 +37,15 @@ def test_reduced_rank_weights_are_those_of_an_svd_of_the_fit(rank):
         assert objective(other) > objective(loadings @ readout)
 
 
+def test_leading_eigenvectors_are_the_same_either_way():
+    rng = np.random.default_rng(0)
+    factor = rng.normal(size=(60, 80))
+    matrix = factor @ factor.T
+    few, many = reduced_rank._leading(matrix, 7), reduced_rank._leading(matrix, 8)
+    np.testing.assert_allclose(np.abs(few.T @ many), np.eye(7, 8), atol=1e-8)
+    np.testing.assert_array_equal(few, reduced_rank._leading(matrix, 7))
+
+
 @pytest.mark.parametrize("num_own", [0, 1, 2])
 def test_readouts_equal_a_refit_on_latents_without_the_units_own_features(num_own):
     rng = np.random.default_rng(1)
