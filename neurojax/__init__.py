@@ -8,7 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from neurojax.data.sessions import Dataset, open_dataset, open_session, write_session
+    from neurojax.data.sessions import Dataset, open_dataset, open_session, write_dataset_index, write_session
     from neurojax.errors import InputError
     from neurojax.types import Batch, Session
 
@@ -21,6 +21,7 @@ __all__ = [
     "__version__",
     "open_dataset",
     "open_session",
+    "write_dataset_index",
     "write_session",
 ]
 
@@ -31,6 +32,7 @@ _HOME = {
     "Session": "neurojax.types",
     "open_dataset": "neurojax.data.sessions",
     "open_session": "neurojax.data.sessions",
+    "write_dataset_index": "neurojax.data.sessions",
     "write_session": "neurojax.data.sessions",
 }
 

@@ -14,6 +14,8 @@ from ml_collections import ConfigDict, config_flags
 
 from neurojax.errors import InputError
 
+BLOCKS = ("seed", "init_from", "data", "model", "masking", "losses", "optimizer", "sharding", "train", "eval")
+
 
 def load(arguments: Sequence[str]) -> dict[str, Any]:
     """Reads a declaration and applies overrides.
@@ -37,7 +39,15 @@ def load(arguments: Sequence[str]) -> dict[str, Any]:
     for override in arguments:
         if override != named[0]:
             config = _override(config, override)
-    return config.to_dict()
+    return require_blocks(config.to_dict(), f"config {name}")
+
+
+def require_blocks(config: dict[str, Any], where: str) -> dict[str, Any]:
+    """The config, if it has every block a run reads; raises InputError otherwise."""
+    missing = [block for block in BLOCKS if block not in config]
+    if missing:
+        raise InputError(f"{where} has no {', '.join(missing)}; expected the blocks of configs/mtm.py")
+    return config
 
 
 def _declared(path: Path, argument: Sequence[str]) -> ConfigDict:

@@ -19,7 +19,7 @@ from neurojax.data.session_format import open_recorded, read_meta, write_session
 from neurojax.data.session_rules import check_session_id
 from neurojax.errors import InputError
 from neurojax.files import sha256_file
-from neurojax.types import UNKNOWN_REGIONS, Session
+from neurojax.types import Session, names_a_region
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,7 +130,7 @@ def describe(session: Session) -> str:
     bins = f"{shortest}" if shortest == longest else f"{shortest}-{longest}"
     spikes = session.counts.sum(dtype=np.int64)
     rate_hz = spikes / (session.counts.size * session.bin_size_s)
-    regions = {region for region in session.region.tolist() if region.lower() not in UNKNOWN_REGIONS}
+    regions = {region for region in session.region.tolist() if names_a_region(region)}
     return (
         f"{session.num_trials} trials x {bins} bins x {session.num_units} units, {rate_hz:.2f} Hz,"
         f" {len(regions)} region{'s' * (len(regions) != 1)}"

@@ -98,6 +98,7 @@ def evaluate_run(folder: Path, config: Mapping[str, Any], dataset: Dataset, out:
         "schema": 1,
         "protocol": settings["protocol"],
         "protocol_hash": protocols.protocol_hash(settings["protocol"]),
+        "eval": dict(settings),
         "seed": seed,
         "step": manifest["step"],
         "dataset_fingerprint": dataset.fingerprint,

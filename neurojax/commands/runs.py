@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 
+from neurojax.commands.config import require_blocks
 from neurojax.data import synthetic
 from neurojax.data.batching import Layout
 from neurojax.data.sessions import Dataset, dataset_of, open_dataset
@@ -32,7 +33,7 @@ def read_run(folder: Path) -> dict[str, Any]:
     """config.json of a run; raises InputError when the folder is no run."""
     if not (folder / workdir.CONFIG_NAME).is_file():
         raise InputError(f"{folder} holds no run (no config.json); give the --workdir of a `neurojax train`")
-    return workdir.read_config(folder)
+    return require_blocks(workdir.read_config(folder), str(folder / workdir.CONFIG_NAME))
 
 
 def load_predictor(

@@ -15,8 +15,9 @@ from neurojax.commands import evaluate, runs
 from neurojax.data import batching
 from neurojax.data.sessions import Dataset, content_sha256
 from neurojax.errors import InputError
+from neurojax.evals import ready
 from neurojax.files import read_json
-from neurojax.train import flops, loop, processes, settings, sharding, state_io, workdir
+from neurojax.train import checkpoint, flops, loop, processes, settings, sharding, state_io, workdir
 from neurojax.types import TRAIN
 
 
@@ -43,6 +44,7 @@ def train(
     recipe = settings.recipe(config, dataset)
     batches, loop_config = settings.batching_config(config), settings.loop_config(config)
     evaluate.check_settings(config["eval"])
+    ready.require_scorable(dataset.sessions, needs_validation=bool(config["eval"]["baselines"]))
     mesh = sharding.make_mesh(loop_config.mesh_data, loop_config.mesh_model)
     loop.abstract_state(recipe, [session.num_units for session in dataset.sessions], mesh, loop_config.rules)
     if processes.is_first():
@@ -65,7 +67,7 @@ def train(
         state = loop.train(recipe, batches, loop_config, dataset, folder, record)
         if not processes.is_first():
             return
-        if _is_evaluated(folder, config, int(state.step)):
+        if _is_evaluated(folder, config, dataset, int(state.step)):
             print(f"{folder} is finished and evaluated: see {folder / 'report.html'}")
             return
         evaluate.evaluate_run(folder, config, dataset)
@@ -81,7 +83,15 @@ def _held(folder: Path, config: Mapping[str, Any], dataset: Dataset, allow_datas
             try:
                 stack.enter_context(workdir.hold(folder))
                 known = (folder, config, dataset.fingerprint, fingerprints)
-                workdir.write_config(*known, workdir.require_same_run(*known, allow_dataset_change))
+                trained = checkpoint.steps_on_disk(folder / "checkpoints")
+                if trained and trained[-1] > config["train"]["num_steps"]:
+                    raise InputError(
+                        f"train.num_steps={config['train']['num_steps']}, but {folder} has trained {trained[-1]}; "
+                        "set it to that or more, or use a new workdir"
+                    )
+                # Until something is trained, a workdir may still change its config.
+                notes = workdir.require_same_run(*known, allow_dataset_change) if trained else ()
+                workdir.write_config(*known, notes)
             except InputError as error:
                 refusal = error
         if state_io.from_process_0(int(refusal is not None)):
@@ -91,14 +101,20 @@ def _held(folder: Path, config: Mapping[str, Any], dataset: Dataset, allow_datas
         yield
 
 
-def _is_evaluated(folder: Path, config: Mapping[str, Any], step: int) -> bool:
-    """Whether evaluation.json and the report belong to this config and step."""
+def _is_evaluated(folder: Path, config: Mapping[str, Any], dataset: Dataset, step: int) -> bool:
+    """Whether evaluation.json and the report belong to this config, these data and this step."""
     try:
         evaluation = read_json(folder / "evaluation.json")
     except InputError:
         return False
-    same = evaluation.get("step") == step and evaluation.get("config_hash") == workdir.config_hash(config)
-    return same and evaluation.get("protocol") == config["eval"]["protocol"] and (folder / "report.html").is_file()
+    expected = {
+        "step": step,
+        "config_hash": workdir.config_hash(config),
+        "dataset_fingerprint": dataset.fingerprint,
+        "eval": config["eval"],
+    }
+    same = all(evaluation.get(name) == value for name, value in expected.items())
+    return same and (folder / "report.html").is_file()
 
 
 def estimate_time(recipe, batches: batching.BatchingConfig, dataset: Dataset) -> str:

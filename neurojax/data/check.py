@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from neurojax.data.dataset import Dataset
-from neurojax.types import SPLIT_NAMES, TEST, TRAIN, UNKNOWN_REGIONS, VALIDATION, Session
+from neurojax.types import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session, names_a_region
 
 TELLING_SPIKES = 8  # trials with fewer may be equal by chance
 MAX_PLAUSIBLE_HZ = 200.0
@@ -61,7 +61,7 @@ def _survey(session: Session) -> _Survey:
         if total := int(in_trial.sum()):  # silent trials are equal without being copies
             digests[trial] = (trial_digest(session, trial), total)
     num_bins, per_split = session.trial_num_bins, np.bincount(session.split, minlength=len(SPLIT_NAMES))
-    labels = collections.Counter(label for label in session.region.tolist() if label.lower() not in UNKNOWN_REGIONS)
+    labels = collections.Counter(label for label in session.region.tolist() if names_a_region(label))
     facts = {
         "num_trials": session.num_trials,
         "num_units": session.num_units,

@@ -70,7 +70,7 @@ def _true_rates(session: Session, trial: int) -> np.ndarray | None:
 
 
 def _psth(session: Session, trial_ids, counts, bin_valid, rates) -> dict[str, Any]:
-    """Trial averages per condition (of the first known column with few values and enough trials), or over all trials."""
+    """Trial averages per condition (of the first column with few values and enough trials), or over all trials."""
     labels, names = np.zeros(len(trial_ids), int), ["all trials"]
     for column in _CONDITION_NAMES:
         if column in session.conditions:

@@ -1,4 +1,4 @@
-"""What would make every score a lie, looked for in every evaluation: a leak is a defect and stops it.
+"""What would make every score a lie, looked for in every evaluation.
 
 influence   the counts an entry is scored on move its own prediction, by as little as a bit
 copies      a test trial repeats a train trial, of its own session or of another
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from neurojax.data import check
+from neurojax.errors import InputError
 from neurojax.evals import activity, protocols
 from neurojax.types import SPLIT_NAMES, TEST, TRAIN, Session
 
@@ -20,7 +21,7 @@ MAX_PROBED_SESSIONS = 2  # whose predictions are probed; copies and overlaps are
 
 
 class LeakError(RuntimeError):
-    """What is scored was seen: a defect of the program or of the split, never a matter of options."""
+    """The counts an entry is scored on move its own prediction: a defect of the program."""
 
 
 def check_evaluation(
@@ -39,7 +40,8 @@ def check_evaluation(
         "passed", "copies_cases": test trials compared, "overlap": "passed", "overlap_cases": trials}.
 
     Raises:
-        LeakError: a check failed; one sentence.
+        LeakError: a scored entry moved its own prediction.
+        InputError: copies or overlaps in the data.
     """
     compared = require_no_copies(sessions)
     found = {}
@@ -64,7 +66,7 @@ def require_no_copies(sessions: Sequence[Session]) -> dict[str, int]:
         session id -> test trials with enough spikes to tell.
 
     Raises:
-        LeakError: a test trial's counts are those of a train trial.
+        InputError: a test trial's counts are those of a train trial.
     """
     trained = {digest: place for session in sessions for digest, place in _telling(session, TRAIN).items()}
     compared = {}
@@ -73,7 +75,7 @@ def require_no_copies(sessions: Sequence[Session]) -> dict[str, int]:
         for digest, (_, trial) in tested.items():
             if digest in trained:
                 other, seen = trained[digest]
-                raise LeakError(
+                raise InputError(
                     f"test trial {trial} of session {session.session_id} repeats train trial {seen} of session "
                     f"{other}, so it was seen in training; convert the recording again without the copies"
                 )
@@ -91,7 +93,7 @@ def require_no_overlap(session: Session) -> int:
     """Trials of different splits share no bin of the recording; returns the number of trials.
 
     Raises:
-        LeakError: two trials of different splits share bins.
+        InputError: two trials of different splits share bins.
     """
     owner = np.full(len(session.counts), -1, np.int64)  # trial that came last over each bin
     for split in range(len(SPLIT_NAMES)):
@@ -100,7 +102,7 @@ def require_no_overlap(session: Session) -> int:
             before = owner[rows]
             strange = before[(before >= 0) & (session.split[before] != split)]
             if len(strange):
-                raise LeakError(
+                raise InputError(
                     f"trials {strange[0]} and {trial} of session {session.session_id} share {len(strange)} bins but "
                     f"are of the splits {SPLIT_NAMES[session.split[strange[0]]]} and {SPLIT_NAMES[split]}; split it "
                     "again"

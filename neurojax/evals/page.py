@@ -86,9 +86,7 @@ def table(
     """
     parts = [f'<p class="soft caption">{text(caption)}</p>'] if caption else []
     parts.append(f"<div class=scroll><table class={'wrap' if wrap else 'nums'}>")
-    parts.append(
-        "<thead><tr>" + "".join(f"<th>{text(head)}</th>" for head in headers) + "</tr></thead><tbody>"
-    )
+    parts.append("<thead><tr>" + "".join(f"<th>{text(head)}</th>" for head in headers) + "</tr></thead><tbody>")
     for index, row in enumerate(rows):
         cells = [
             f"<td><b>{text(cell)}</b></td>" if (index, column) in strong else f"<td>{text(cell)}</td>"
@@ -107,9 +105,7 @@ def picture(png: bytes, caption: str, *, wide: bool = False) -> str:
 
 def folded(summary: str, *content: str, is_open: bool = False) -> str:
     """Content (HTML) under a line that opens and closes it."""
-    return (
-        f"<details{' open' if is_open else ''}><summary>{text(summary)}</summary>{''.join(content)}</details>"
-    )
+    return f"<details{' open' if is_open else ''}><summary>{text(summary)}</summary>{''.join(content)}</details>"
 
 
 def grid(*content: str) -> str:

@@ -34,8 +34,7 @@ _CAPTIONS = {
     "rates": "True and inferred rates of one test trial; units at fixed ranks of the mean rate, not picked.",
     "psth": "Observed PSTH on test trials (pale) and mean inferred rate over the same trials (dark), a "
     "colour a condition; units at fixed ranks of the mean rate, not picked.",
-    "units": "Co-smoothing bits/spike of each unit, model against baseline; above the dashed line the model "
-    "is better.",
+    "units": "Co-smoothing bits/spike of each unit, model against baseline; above the dashed line the model is better.",
     "regions": "Bits/spike in one region (columns) predicted from another alone (rows); on the diagonal, "
     "where there is one, from the other units of the region itself. Hatched: not scored.",
     "loss": "Training loss (left) and bits/spike on validation trials (right).",
@@ -88,9 +87,7 @@ def _report(workdir: Path, evaluation: Mapping[str, Any], pictures: Mapping[str,
         for name, content in pictures.items()
     }
     # The overview repeats the maps and the raster.
-    narrow = [
-        name for name in shown if name not in _WIDE and not (name == "raster" and "first_look" in shown)
-    ]
+    narrow = [name for name in shown if name not in _WIDE and not (name == "raster" and "first_look" in shown)]
     title = f"neurojax: {workdir.resolve().name}"
     return page.page(
         title,
@@ -98,11 +95,7 @@ def _report(workdir: Path, evaluation: Mapping[str, Any], pictures: Mapping[str,
         page.paragraph(_subtitle(evaluation), soft=True),
         page.heading("Scores"),
         *report_blocks.mean_tables(evaluation),
-        *(
-            [shown["first_look"]]
-            if "first_look" in shown
-            else [shown[name] for name in _WIDE if name in shown]
-        ),
+        *([shown["first_look"]] if "first_look" in shown else [shown[name] for name in _WIDE if name in shown]),
         page.heading("How to read this"),
         *report_blocks.explanation(evaluation),
         *([page.heading("Figures"), page.grid(*(shown[name] for name in narrow))] if narrow else []),
@@ -130,9 +123,7 @@ def _subtitle(evaluation: Mapping[str, Any]) -> str:
     return " · ".join(parts)
 
 
-def _provenance(
-    workdir: Path, evaluation: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]
-) -> list[str]:
+def _provenance(workdir: Path, evaluation: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]) -> list[str]:
     facts = [
         [name.replace("_", " "), evaluation.get(name, "-")]
         for name in ("protocol", "protocol_hash", "config_hash", "dataset_fingerprint", "seed", "step")

@@ -25,9 +25,7 @@ def train_step_flops(config: ModelConfig, trials: int, num_bins: int, num_units:
     tokens = trials * num_bins
     width, channels = config.width, config.read_in_width
     read_in = 2 * 2 * num_units * channels
-    embed = 6 * (
-        channels * config.embed_width + config.embed_width * width if config.embed_width else channels * width
-    )
+    embed = 6 * (channels * config.embed_width + config.embed_width * width if config.embed_width else channels * width)
     layer = 3 * (8 * width**2 + 4 * width * config.mlp_width + 4 * num_bins * width)
     read_out = 3 * 2 * width * num_units
     return float(tokens) * (read_in + embed + config.num_layers * layer + read_out)

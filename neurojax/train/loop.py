@@ -224,6 +224,11 @@ def train(
     return state
 
 
+def _names(table: Sequence[dict]) -> str:
+    names = [f"{entry['session_id']} ({entry['num_units']} units)" for entry in table]
+    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+
+
 def _first_state(
     recipe: Recipe, loop: LoopConfig, dataset: Dataset, mesh, mean_counts: np.ndarray, checkpoints: Path, log: Callable
 ) -> TrainState:
@@ -233,6 +238,12 @@ def _first_state(
     restored = checkpoint.restore_latest(checkpoints, abstract, log=log)
     if restored is not None:
         state, manifest = restored
+        table = batching.session_table(dataset.sessions)
+        if manifest.get("sessions", table) != table:
+            raise InputError(
+                f"{checkpoints} has rows for sessions {_names(manifest['sessions'])}, the data are {_names(table)}; "
+                "rows belong to one session and its units: use a new workdir for other sessions"
+            )
         log(f"resuming from step {manifest['step']} of {recipe.num_steps}")
         return state
     places = jax.tree.map(lambda leaf: leaf.sharding, abstract)

@@ -84,9 +84,7 @@ def _is_weight(path, leaf) -> bool:
 
 def dense_transform(config: OptimizerConfig) -> optax.GradientTransformation:
     """AdamW of the shared parameters for a learning rate of one; the step scales it."""
-    mask = (
-        None if config.decay_everything else (lambda tree: jax.tree_util.tree_map_with_path(_is_weight, tree))
-    )
+    mask = None if config.decay_everything else (lambda tree: jax.tree_util.tree_map_with_path(_is_weight, tree))
     return optax.chain(
         optax.scale_by_adam(config.b1, config.b2, config.epsilon),
         optax.add_decayed_weights(config.weight_decay, mask),
@@ -96,9 +94,7 @@ def dense_transform(config: OptimizerConfig) -> optax.GradientTransformation:
 def init_rows(tables: dict[str, jax.Array]) -> RowMoments:
     """Zero moments."""
     zeros = lambda: {name: jnp.zeros_like(table) for name, table in tables.items()}  # noqa: E731
-    return RowMoments(
-        zeros(), zeros(), {name: jnp.zeros(len(table), jnp.int32) for name, table in tables.items()}
-    )
+    return RowMoments(zeros(), zeros(), {name: jnp.zeros(len(table), jnp.int32) for name, table in tables.items()})
 
 
 def update_rows(

@@ -1,6 +1,7 @@
 """From a plain config to the typed records that the rooms take."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,6 +50,10 @@ def masking_config(config: Mapping[str, Any]) -> masking.MaskingConfig:
     unknown = [name for name in result.schemes if name not in masking.SCHEMES]
     if unknown or not result.schemes:
         raise InputError(f"masking.schemes={result.schemes}; choose from {', '.join(masking.SCHEMES)}")
+    if not 0 <= result.causal_span_share <= 1:
+        raise InputError(f"masking.causal_span_share={result.causal_span_share}; expected a share in [0, 1]")
+    if not math.isfinite(result.region_size_power):
+        raise InputError(f"masking.region_size_power={result.region_size_power}; expected a finite number")
     for name in ("neuron_ratio", "causal_ratio", "intra_ratio", "temporal_ratio"):
         if not 0 < getattr(result, name) <= 1:
             raise InputError(f"masking.{name}={getattr(result, name)}; expected a share in (0, 1]")

@@ -96,7 +96,14 @@ def train_step(state: TrainState, batch: Batch, recipe: Recipe) -> tuple[TrainSt
 
 
 def validation_sums(
-    params, tables, null_log_rates: jax.Array, batch: Batch, index: jax.Array, scheme: int, recipe: Recipe
+    params,
+    tables,
+    null_log_rates: jax.Array,
+    batch: Batch,
+    index: jax.Array,
+    scheme: int,
+    recipe: Recipe,
+    asked_as: int | None = None,
 ) -> dict[str, jax.Array]:
     """Likelihood of one scheme on one validation batch, under masks fixed by `index`.
 
@@ -105,7 +112,8 @@ def validation_sums(
         null_log_rates: float32 [U], log of each unit's mean count in the train split.
         batch: validation trials.
         index: int32, number of the batch: the same masks at every call.
-        scheme: id of masking.SCHEMES; static.
+        scheme: id of masking.SCHEMES, decides what is hidden.
+        asked_as: id of the scheme whose prompt and attention the model uses; default `scheme`.
         recipe: static.
 
     Returns:
@@ -115,12 +123,11 @@ def validation_sums(
     key = jax.random.fold_in(jax.random.key(recipe.seed + 1), index)
     masks = masking.draw_masks(key, batch, schemes, recipe.masking)
     rows = stitcher.gather_rows(tables, batch)
-    log_rates = ndt.log_rates(params, rows, batch, masks, schemes, recipe.model)
+    asked = schemes if asked_as is None else jnp.full_like(schemes, asked_as)
+    log_rates = ndt.log_rates(params, rows, batch, masks, asked, recipe.model)
     null = null_log_rates.at[batch.unit_row].get(mode="fill", fill_value=0)[:, None, None]  # [G, 1, 1, N]
     target = masks.target()
     nll_sum, _ = losses.masked_sums(losses.poisson_nll(log_rates, batch.counts), target)
-    null_sum, _ = losses.masked_sums(
-        losses.poisson_nll(jnp.broadcast_to(null, log_rates.shape), batch.counts), target
-    )
+    null_sum, _ = losses.masked_sums(losses.poisson_nll(jnp.broadcast_to(null, log_rates.shape), batch.counts), target)
     spikes = jnp.sum(jnp.where(target, batch.counts, 0), dtype=jnp.float32)
     return {"nll_sum": nll_sum.sum(), "null_nll_sum": null_sum.sum(), "spikes": spikes}

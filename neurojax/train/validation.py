@@ -18,13 +18,15 @@ class Validator:
     """Scores a state on the validation split.
 
     Every session gives one batch of up to `trials_per_batch` trials, hidden by each of the four
-    MtM schemes in turn; the masks depend on the batch's number only, so that scores of different
-    steps differ by the model alone.
+    MtM schemes in turn (the region schemes where regions are known); the masks depend on the
+    batch's number only, so that scores of different steps differ by the model alone. A model is
+    asked with its own prompts: under a scheme it was not trained with, as its first scheme.
     """
 
     def __init__(self, recipe: Recipe, batches, layout: batching.Layout, dataset: Dataset, mean_counts: np.ndarray):
         self._batches = list(_validation_batches(dataset, layout, batches))
         self._null_log_rates = np.asarray(jnp.log(jnp.asarray(mean_counts)))  # the host's: any mesh may take it
+        self._trained = recipe.masking.schemes
         self._sums = jax.jit(functools.partial(validation_sums, recipe=recipe))
 
     def __call__(self, state: TrainState) -> dict[str, float]:
@@ -32,10 +34,13 @@ class Validator:
         scores = {}
         for scheme in masking.PROMPTS:
             totals = np.zeros(3)
+            hidden_as = masking.scheme_id(scheme)
+            asked_as = masking.scheme_id(scheme if scheme in self._trained else self._trained[0])
             for index, batch in enumerate(self._batches):
-                sums = self._sums(
-                    state.params, state.tables, self._null_log_rates, batch, index, masking.scheme_id(scheme)
-                )
+                if hidden_as in (masking.INTRA_REGION, masking.INTER_REGION) and batch.region_id.max() < 0:
+                    continue
+                weights = (state.params, state.tables, self._null_log_rates)
+                sums = self._sums(*weights, batch, index, hidden_as, asked_as=asked_as)
                 totals += [float(sums[name]) for name in ("null_nll_sum", "nll_sum", "spikes")]
             if totals[2] > 0:
                 scores[f"validation/{scheme}_bps_pooled"] = (totals[0] - totals[1]) / totals[2] / np.log(2)

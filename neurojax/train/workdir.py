@@ -174,9 +174,7 @@ def require_same_run(
     workdir = Path(workdir)
     if not (workdir / CONFIG_NAME).exists():
         if steps_on_disk(workdir / "checkpoints"):
-            raise InputError(
-                f"{workdir} has checkpoints but no {CONFIG_NAME}; restore it or use a new workdir"
-            )
+            raise InputError(f"{workdir} has checkpoints but no {CONFIG_NAME}; restore it or use a new workdir")
         return []
     old, run = read_config(workdir), read_run(workdir)
     if differences := config_diff(config_content(old), config_content(config)):
@@ -191,9 +189,7 @@ def require_same_run(
         run.get("sessions", {}), session_fingerprints
     )
     if not allow_dataset_change:
-        raise InputError(
-            f"{change}; restore the data, use a new workdir, or continue with --allow_dataset_change"
-        )
+        raise InputError(f"{change}; restore the data, use a new workdir, or continue with --allow_dataset_change")
     return [*notes, change]
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from neurojax.data import batching
 from neurojax.data.sessions import from_counts
+from neurojax.errors import InputError
 from neurojax.evals import activity, leaks, protocols
 from neurojax.types import TEST, TRAIN, VALIDATION
 
@@ -142,7 +143,7 @@ def test_copies_of_train_trials_are_found_within_and_across_sessions():
         ([session, with_trial(other, other.trials_of(TEST)[0], rows[:8])], "session cat repeats .* of session rat"),
     ):
         shortened = with_trial(sessions[0], train, rows[:8])
-        with pytest.raises(leaks.LeakError, match=told):
+        with pytest.raises(InputError, match=told):
             leaks.require_no_copies([shortened, *sessions[1:]])
     quiet = np.zeros_like(rows[:8])
     quiet[0, : leaks.check.TELLING_SPIKES - 1] = 1  # too few to tell a copy from chance
@@ -157,5 +158,5 @@ def test_bins_shared_by_two_splits_are_found_and_those_within_a_split_are_not():
     start[1] -= 1  # both train
     assert leaks.require_no_overlap(dataclasses.replace(session, trial_start_bin=start)) == 16
     start[2] -= 2
-    with pytest.raises(leaks.LeakError, match="trials 1 and 2 of session rat share 1 bins .* train and test"):
+    with pytest.raises(InputError, match="trials 1 and 2 of session rat share 1 bins .* train and test"):
         leaks.require_no_overlap(dataclasses.replace(session, trial_start_bin=start))
