@@ -5,6 +5,8 @@ import numpy as np
 from neurojax.errors import InputError
 
 MAX_COUNTS = 2**34  # entries of one recording; beyond this a wrong time unit is the likelier reading
+UNIT_ROWS = "whole numbers: the row of the unit of each spike"
+MAX_WHOLE_FLOAT = 2.0**53  # beyond it a float64 skips whole numbers
 _CHUNK_COUNTS = 2**24  # int64 entries of scratch per bincount call
 
 
@@ -21,6 +23,22 @@ def count_dtype(max_count: int) -> np.dtype:
     return np.dtype(np.uint8 if max_count <= np.iinfo(np.uint8).max else np.uint16)
 
 
+def whole_numbers(values: np.ndarray, name: str, expected: str) -> np.ndarray:
+    """Integers as they are; floats that are all whole (MATLAB's doubles) as int64.
+
+    Raises:
+        InputError: text or booleans, or a value that is not whole, finite and within 2**53; it is named.
+    """
+    if values.dtype.kind in "iu":
+        return values
+    if values.dtype.kind != "f":
+        raise InputError(f"{name} is {values.dtype}, expected {expected}")
+    whole = (np.abs(values) <= MAX_WHOLE_FLOAT) & (values == np.floor(values))
+    if not whole.all():
+        raise InputError(f"{name} holds {values[~whole][0]:g}, expected {expected}")
+    return values.astype(np.int64)
+
+
 def bin_spike_times(
     spike_times_s: np.ndarray,
     spike_units: np.ndarray,
@@ -35,7 +53,7 @@ def bin_spike_times(
 
     Args:
         spike_times_s: float [spikes], any order, seconds.
-        spike_units: integers [spikes], row of the unit of each spike, 0 to num_units - 1.
+        spike_units: whole numbers [spikes], row of the unit of each spike, 0 to num_units - 1.
         num_units: N.
         trial_start_s: float [trials], same clock as the spikes.
         trial_num_bins: integers [trials].
@@ -47,7 +65,8 @@ def bin_spike_times(
     Raises:
         InputError: lengths differ, a time is not finite, a unit is out of range, or a bin exceeds 65535.
     """
-    times, units = np.asarray(spike_times_s, dtype=np.float64), np.asarray(spike_units)
+    times = np.asarray(spike_times_s, dtype=np.float64)
+    units = whole_numbers(np.asarray(spike_units), "spike_units", UNIT_ROWS)
     _check_spikes(times, units, num_units)
     starts, num_bins = np.asarray(trial_start_s, np.float64), np.asarray(trial_num_bins, np.int64)
     total_bins = sum(num_bins.tolist())
@@ -136,10 +155,6 @@ def _check_spikes(times: np.ndarray, units: np.ndarray, num_units: int) -> None:
         raise InputError(
             f"spike_times_s has shape {times.shape} and spike_units {units.shape}; expected one time and one"
             " unit a spike"
-        )
-    if units.dtype.kind not in "iu":
-        raise InputError(
-            f"spike_units is {units.dtype}, expected whole numbers: the row of the unit of each spike"
         )
     if not np.isfinite(times).all():
         raise InputError(

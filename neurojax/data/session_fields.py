@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data.binning import MAX_COUNTS, bin_spike_times, count_dtype
+from neurojax.data.binning import MAX_COUNTS, UNIT_ROWS, bin_spike_times, count_dtype, whole_numbers
 from neurojax.errors import InputError
 
 
@@ -82,8 +82,9 @@ def spike_counts(
     )
     if times.dtype.kind not in "iuf":
         raise InputError(f"{where}: spike_times_s is {times.dtype}, expected seconds")
+    units = whole_numbers(units, f"{where}: spike_units", UNIT_ROWS)
     if num_units is None:
-        num_units = int(units.max()) + 1 if units.size and units.dtype.kind in "iu" else 0
+        num_units = int(units.max()) + 1 if units.size else 0
     if num_units < 1:
         raise InputError(
             f"{where}: {len(times)} spikes of {num_units} units, expected spikes of at least one unit"
@@ -110,11 +111,12 @@ def trial_lengths(counts: np.ndarray, trial_offsets: Any, where: str) -> np.ndar
             " or cut the recording into windows (window_s)"
         )
     offsets = plain_array(trial_offsets, "trial_offsets", where)
-    if offsets.ndim != 1 or len(offsets) < 2 or offsets.dtype.kind not in "iu":
+    if offsets.ndim != 1 or len(offsets) < 2:
         raise InputError(
             f"{where}: trial_offsets is {offsets.dtype} {list(offsets.shape)}, expected integers [trials + 1]"
         )
-    offsets = offsets.astype(np.int64)
+    expected = "integers [trials + 1], the first bin of each trial"
+    offsets = whole_numbers(offsets, f"{where}: trial_offsets", expected).astype(np.int64)
     if offsets[0] != 0 or offsets[-1] != len(counts) or np.any(offsets[1:] <= offsets[:-1]):
         raise InputError(
             f"{where}: trial_offsets runs from {offsets[0]} to {offsets[-1]}, expected rising numbers from 0"

@@ -75,7 +75,7 @@ def test_counts_beyond_uint16_are_refused():
         ([np.nan], [0], "1 non-finite"),
         ([1.0], [2], "2 to 2, expected rows 0 to 1"),
         ([1.0], [-1], "-1 to -1"),
-        ([1.0], [0.0], "float64"),
+        ([1.0], [0.5], "spike_units holds 0.5, expected whole"),
     ],
 )
 def test_bad_spikes_are_refused(times, units, message):

@@ -146,6 +146,18 @@ def test_matlab_file_gives_the_same_session(tmp_path):
     assert session.info["subject_id"] == "Cori" and session.bin_size_s == 0.01
 
 
+@pytest.mark.parametrize("arrays", [SPIKES, FLAT | {"trial_offsets": np.r_[0:90:3, 240]}], ids=["spikes", "offsets"])
+def test_matlab_doubles_of_whole_numbers_are_taken(tmp_path, arrays):
+    arrays = arrays | {"split": np.arange(TRIALS) % 3}
+    doubles = {name: np.asarray(values, float) for name, values in arrays.items()}
+    scipy.io.savemat(tmp_path / "s1.mat", doubles)
+    session, expected = read_arrays(tmp_path / "s1.mat"), read(tmp_path, arrays)
+    np.testing.assert_array_equal(session.counts, expected.counts)
+    np.testing.assert_array_equal(session.trial_num_bins, expected.trial_num_bins)
+    np.testing.assert_array_equal(session.split, arrays["split"])
+    assert session.counts.shape[1] == UNITS
+
+
 def test_matlab_sparse_counts_and_single_unit(tmp_path):
     dense = FLAT["counts"][:, :1].astype(float)
     offsets = np.array([0, 100, 150, 240])
@@ -222,6 +234,9 @@ BAD = {
     "split_text": (GOOD | {"split": np.array(["train"] * TRIALS)}, {}, "'train'"),
     "regions": (GOOD | {"unit_region": np.array(["CA1"])}, {}, r"region is <U3 \[1\], expected \[5\]"),
     "offsets": (FLAT | {"trial_offsets": [0, 5, 500]}, {}, "from 0 to 500"),
+    "offsets_part": (FLAT | {"trial_offsets": [0, 5.5, 240]}, {}, "trial_offsets holds 5.5, expected integers"),
+    "offsets_nan": (FLAT | {"trial_offsets": [0, np.nan, 240]}, {}, "trial_offsets holds nan, expected integers"),
+    "offsets_text": (FLAT | {"trial_offsets": ["0", "240"]}, {}, "trial_offsets is <U3, expected integers"),
     "no_trials": (FLAT, {}, r"\[240, 5\] has no trials.*--window_s"),
     "window_short": (FLAT, {"window_s": 10}, "240 bins are shorter than one window of 1000"),
     "window_part": (FLAT, {"window_s": 0.055}, "window_s=0.055 is 5.5 bins of 10 ms"),
@@ -265,6 +280,9 @@ BAD = {
     "id": (GOOD, {"split": "blocks:1s"}, "leave no trial for"),
     "spikes_alone": (without(SPIKES, "spike_units"), {}, "lacks spike_units"),
     "spikes_lengths": (SPIKES | {"spike_units": [1, 2]}, {}, r"\(2000,\) and spike_units \(2,\)"),
+    "spikes_part": (SPIKES | {"spike_units": np.full(2000, 1.5)}, {}, "spike_units holds 1.5, expected whole"),
+    "spikes_inf": (SPIKES | {"spike_units": np.full(2000, np.inf)}, {}, "spike_units holds inf, expected whole"),
+    "spikes_text": (SPIKES | {"spike_units": np.full(2000, "a")}, {}, "spike_units is <U1, expected whole"),
     "spikes_nan": (SPIKES | {"spike_times_s": np.full(2000, np.nan)}, {}, "2000 non-finite"),
     "spikes_from_one": (SPIKES | {"unit_id": np.arange(4)}, {}, "0 to 4, expected rows 0 to 3"),
     "spikes_no_stop": (without(SPIKES, "trial_stop_s"), {}, "lacks trial_stop_s"),
