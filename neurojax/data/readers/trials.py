@@ -112,6 +112,11 @@ def choose_split(
         return block_split(starts, block_s, where), spec.split
     if spec.split == "random" or stored is None:
         return None, "random"
+    if stored.shape != starts.shape:
+        raise InputError(
+            f"{where}: split has {stored.size} value{'s' * (stored.size != 1)}, but there are {len(starts)} trials;"
+            " give 0, 1 or 2 for each, or draw one with split=random"
+        )
     split = split_codes(stored, where)
     if missing := [SPLIT_NAMES[code] for code in (TRAIN, TEST) if code not in split]:
         raise InputError(
