@@ -101,7 +101,7 @@ def test_a_run_leaves_what_the_documentation_says(area):
     run = area / "run"
     evaluation = strict_json(run / "evaluation.json")
     assert set(evaluation) == {
-        *("schema", "protocol", "protocol_hash", "seed", "step", "dataset_fingerprint", "config_hash"),
+        *("schema", "protocol", "protocol_hash", "eval", "seed", "step", "dataset_fingerprint", "config_hash"),
         *("sessions", "mean"),
     }
     assert (evaluation["schema"], evaluation["protocol"], evaluation["step"]) == (1, "mtm", 24)
