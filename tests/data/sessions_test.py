@@ -130,7 +130,7 @@ BAD = {
     "offsets_start": ({"counts": COUNTS[0], "trial_offsets": [1, 5, 10]}, "from 1 to 10"),
     "offsets_fall": ({"counts": COUNTS[0], "trial_offsets": [0, 7, 3, 10]}, "no trial empty"),
     "offsets_repeat": ({"counts": COUNTS[0], "trial_offsets": [0, 5, 5, 10]}, "no trial empty"),
-    "offsets_float": ({"counts": COUNTS[0], "trial_offsets": [0.0, 10.0]}, "float64"),
+    "offsets_float": ({"counts": COUNTS[0], "trial_offsets": [0.0, 2.5, 10.0]}, "trial_offsets holds 2.5"),
     "starts_short": ({"trial_start_s": np.arange(19.0)}, r"trial_start_s is float64 \[19\], expected \[20\]"),
     "starts_nan": ({"trial_start_s": np.full(20, np.nan)}, "no NaN"),
     "regions_short": ({"region": ["CA1"] * 4}, r"region is .*\[4\], expected \[5\]"),
