@@ -53,10 +53,7 @@ def load_predictor(
             node = node.setdefault(parent, {})
         node[name] = array
     model = dataclasses.replace(settings.model_config(config, dataset), num_positions=manifest["num_bins"])
-    if jax.process_count() == 1:
-        mesh = sharding.make_mesh(config["sharding"]["data"], config["sharding"]["model"])
-    else:  # one process evaluates
-        mesh = sharding.make_mesh(0, 1, jax.local_devices())
+    mesh = sharding.make_mesh(config["sharding"]["data"], config["sharding"]["model"])
     layout = Layout.of(dataset.sessions, manifest["sessions"])
     if abs(dataset.bin_size_s - manifest["bin_size_s"]) > 1e-9:
         raise InputError(

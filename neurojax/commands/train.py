@@ -65,7 +65,9 @@ def train(
             "versions": workdir.package_versions(),
         }
         state = loop.train(recipe, batches, loop_config, dataset, folder, record)
-        if not processes.is_first():
+        if jax.process_count() > 1:  # reading a checkpoint would wait for the other processes
+            if processes.is_first():
+                print(f"trained; score it in one process: neurojax evaluate --workdir={folder}")
             return
         if _is_evaluated(folder, config, dataset, int(state.step)):
             print(f"{folder} is finished and evaluated: see {folder / 'report.html'}")

@@ -19,8 +19,7 @@ from neurojax.errors import InputError, Interrupted, report
 
 START_TIMEOUT_S = 120
 HEARTBEAT_TIMEOUT_S = 10
-# The others wait in the last barrier while process 0 evaluates; a dead process ends the wait by its heartbeat.
-SHUTDOWN_TIMEOUT_S = 7 * 24 * 3600
+SHUTDOWN_TIMEOUT_S = 120
 CLOSE_TIMEOUT_S = 5.0  # a save that waits for a lost process never ends
 
 

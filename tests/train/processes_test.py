@@ -162,10 +162,11 @@ def test_a_process_that_hangs_does_not_hold_the_others(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_command_trains_on_two_processes_and_one_evaluates(tmp_path):
+def test_the_command_trains_on_two_processes_and_is_refused_alike(tmp_path):
     folder = tmp_path / "run"
     assert finish(COMMAND, folder, 2) == [0, 0], output(folder)
-    assert (folder / "evaluation.json").exists() and (folder / "report.html").exists()
+    assert output(folder).count(f"score it in one process: neurojax evaluate --workdir={folder}") == 1
+    assert whole_steps(folder) == [4]
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows if "validation/neuron_bps_pooled" in row] == [2, 4]
     with workdir.hold(folder):
