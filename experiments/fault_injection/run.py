@@ -239,12 +239,13 @@ def disk(bench: Bench) -> tuple[str, dict]:
                         file.write(bytes(4096))
                 filled_at, code = len(trace(folder)), process.wait()
             message = output(folder).strip().splitlines()[-1]
+            ended_at = len(trace(folder))
             ballast.unlink()
             whole = [s for s in manifest.steps_on_disk(folder / "checkpoints")
                      if not manifest.verify_step(folder / "checkpoints" / str(s))]  # fmt: skip
             _, result = bench.run(folder, f"--num_steps={STEPS}")
             rows.append({
-                "filled_at": filled_at, "ended_at": len(trace(folder)), "code": code, "message": message,
+                "filled_at": filled_at, "ended_at": ended_at, "code": code, "message": message,
                 "older_steps": len(whole), "bit_equal": result.get("digest") == expected["digest"],
             })  # fmt: skip
         finally:
