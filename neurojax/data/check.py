@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from neurojax.data.dataset import Dataset
+from neurojax.data.splits import later_trials_within
 from neurojax.types import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session, names_a_region
 
 TELLING_SPIKES = 8  # trials with fewer may be equal by chance
@@ -108,7 +109,12 @@ def _judge(facts: dict[str, Any], spikes: np.ndarray, session: Session) -> None:
     if duplicates["by_chance"]:
         warnings.append(f"{duplicates['by_chance']} trials of under {TELLING_SPIKES} spikes equal another one")
     if overlaps := facts["overlapping_trials_across_splits"]:
-        warnings.append(f"{overlaps} pairs of successive trials in different splits share time")
+        errors.append(
+            f"pairs of trials of different splits that share time: {overlaps}; convert with --split=blocks:300s or"
+            " shorter windows, or correct the trials' starts"
+        )
+    if session.num_trials > 1 and np.ptp(session.trial_start_s) == 0:
+        warnings.append("all trials start at one time: whether they share time is unknown")
     if facts["trials_per_split"][SPLIT_NAMES[VALIDATION]] == 0:
         warnings.append("no validation trial")
     if session.num_units < 2:
@@ -155,12 +161,12 @@ def _duplicates(session: Session, digests: dict[int, tuple[bytes, int]]) -> dict
 
 
 def _overlaps(session: Session) -> int:
-    """Successive trials (in time) of different splits whose times overlap: a bin counted in both leaks."""
-    order = np.argsort(session.trial_start_s, kind="stable")
-    start, split = session.trial_start_s[order], session.split[order]
-    stop = start + session.trial_num_bins[order] * session.bin_size_s
-    tolerance = 1e-3 * session.bin_size_s  # clocks round
-    return int(((stop[:-1] > start[1:] + tolerance) & (split[:-1] != split[1:])).sum())
+    """Pairs of trials of different splits whose times overlap: a bin counted in both leaks."""
+    return int(
+        later_trials_within(
+            session.trial_start_s, session.trial_num_bins, session.bin_size_s, session.split
+        ).sum()
+    )
 
 
 def _non_finite(session: Session) -> dict[str, int]:

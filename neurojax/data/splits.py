@@ -1,4 +1,4 @@
-"""Which trials train, validate and test: at random, or in interleaved blocks of time."""
+"""Which trials train, validate and test: at random, or in interleaved blocks of time; which of them share time."""
 
 import numpy as np
 
@@ -56,3 +56,32 @@ def block_split(trial_start_s: np.ndarray, block_s: float, where: str) -> np.nda
             f" {' and '.join(missing)}; take shorter blocks or split at random"
         )
     return split
+
+
+def later_trials_within(
+    trial_start_s: np.ndarray, trial_num_bins: np.ndarray, bin_size_s: float, split: np.ndarray | None = None
+) -> np.ndarray:
+    """How many later trials begin before a trial ends; with `split`, only those of another split count.
+
+    Half a bin is tolerated, since clocks and stops round. Trials that all start at one time have no
+    session clock (each counts from its own event): nothing is known, and none is counted.
+
+    Returns:
+        int64 [trials]; the sum is the number of pairs that share time.
+    """
+    num_trials = len(trial_start_s)
+    order = np.argsort(trial_start_s, kind="stable")
+    starts = trial_start_s[order]
+    within = np.zeros(num_trials, np.int64)
+    if num_trials == 0 or starts[0] == starts[-1]:
+        return within
+    first = np.arange(1, num_trials + 1)  # the next trial, in order of time
+    last = np.searchsorted(starts, starts + (trial_num_bins[order] - 0.5) * bin_size_s, side="left")
+    last = np.maximum(last, first)
+    within[order] = last - first
+    if split is not None:
+        codes = split[order].astype(np.int64)
+        seen = np.zeros((num_trials + 1, len(SPLIT_NAMES)), np.int64)  # trials of each split before each one
+        np.cumsum(codes[:, None] == np.arange(len(SPLIT_NAMES)), axis=0, out=seen[1:])
+        within[order] -= seen[last, codes] - seen[first, codes]
+    return within

@@ -5,6 +5,7 @@ import pytest
 
 from neurojax.data.check import check_dataset, unit_rates_hz
 from neurojax.data.sessions import dataset_of, from_counts
+from neurojax.data.splits import later_trials_within
 
 SPLIT = np.repeat([0, 1, 2], [14, 2, 4])
 
@@ -105,12 +106,37 @@ def test_one_recording_under_two_names_is_an_error_of_the_second():
     assert not report["sessions"]["a"]["errors"] and not report["sessions"]["c"]["errors"]
 
 
-def test_trials_that_share_time_across_splits_are_reported():
+def test_trials_that_share_time_across_splits_are_an_error():
     starts = np.arange(20) * 0.2
     starts[14] -= 0.05  # the first validation trial begins inside the last train trial
-    facts = check(make(trial_start_s=starts))["sessions"]["a"]
-    assert facts["overlapping_trials_across_splits"] == 1
-    assert check(make())["sessions"]["a"]["overlapping_trials_across_splits"] == 0
+    report = check(make(trial_start_s=starts))
+    facts = report["sessions"]["a"]
+    assert facts["overlapping_trials_across_splits"] == 1 and not report["usable"]
+    assert facts["errors"][0].startswith("pairs of trials of different splits that share time: 1;")
+
+
+@pytest.mark.parametrize(
+    "starts",
+    [None, np.zeros(20), np.arange(20) * 0.2 - np.arange(20) % 2 * 0.009, 1.7e9 + np.arange(20) * 0.2],
+    ids=["end_to_end", "no_session_clock", "jitter_below_half_a_bin", "unix_seconds"],
+)
+def test_trials_that_share_no_time_are_fit(starts):
+    report = check(make(trial_start_s=starts, split=np.arange(20) % 3))
+    assert report["usable"] and report["sessions"]["a"]["overlapping_trials_across_splits"] == 0
+
+
+def test_every_pair_that_shares_time_is_found():
+    rng = np.random.default_rng(0)
+    starts, length, split = rng.uniform(0, 4, 20), rng.integers(1, 60, 20), rng.integers(0, 3, 20)
+    pairs = [
+        (a, b) for a in range(20) for b in range(20)
+        if (starts[a], a) < (starts[b], b) and starts[b] < starts[a] + (length[a] - 0.5) * 0.02
+    ]  # fmt: skip
+    apart = [pair for pair in pairs if split[pair[0]] != split[pair[1]]]
+    assert any(abs(np.argsort(np.argsort(starts))[[*pair]] @ [1, -1]) > 1 for pair in apart)  # no neighbours
+    assert later_trials_within(starts, length, 0.02).sum() == len(pairs)
+    expected = np.bincount([a for a, _ in apart], minlength=20)
+    np.testing.assert_array_equal(later_trials_within(starts, length, 0.02, split), expected)
 
 
 def test_what_is_odd_but_usable_is_a_warning():
@@ -119,6 +145,7 @@ def test_what_is_odd_but_usable_is_a_warning():
     session = make(
         split=np.repeat([0, 2], 10),
         region=[""] * 6,
+        trial_start_s=np.zeros(20),
         behaviour={"x": values},
         counts=np.random.default_rng(0).poisson(5, (20, 10, 6)),
     )
@@ -128,3 +155,4 @@ def test_what_is_odd_but_usable_is_a_warning():
     said = " ".join(facts["warnings"])
     for part in ("no validation trial", "no unit has a region", "check bin_size_s", "'x' has 3 bins"):
         assert part in said
+    assert "start at one time" in said

@@ -27,6 +27,7 @@ from neurojax.data.readers.trials import (
     trials_in_bins,
     trials_in_seconds,
     whole_times,
+    without_shared_time,
 )
 from neurojax.data.session_fields import signal, spike_counts, whole_counts
 from neurojax.data.session_rules import check_bin_size, check_session_id
@@ -95,7 +96,7 @@ def read_arrays(path: str | Path, spec: ReadSpec | None = None) -> Session:
     info |= {"bins_merged": binned.factor, "trial_start_s_source": binned.starts_source}
     info["bins_dropped"] = len(binned.counts) - len(merged["counts"]) * binned.factor
     info |= {"split_source": split_source} | ({"notes": roles.notes} if roles.notes else {})
-    return from_counts(
+    session = from_counts(
         **merged,
         **units,
         session_id=session_id,
@@ -106,6 +107,7 @@ def read_arrays(path: str | Path, spec: ReadSpec | None = None) -> Session:
         unit_metadata=roles.unit_metadata,
         info=info,
     )
+    return without_shared_time(session, spec, where)
 
 
 def _bin_counts(arrays: Arrays, spec: ReadSpec, num_units: int | None, where: str) -> _Binned:

@@ -21,7 +21,8 @@ class ReadSpec:
         window_s: length of the windows that a recording without trials is cut into.
         behavior: arrays that are behaviour, where the shape does not say so.
         trial_columns: arrays with one value a trial, where the shape does not say so.
-        split: "file" (random when the file has none), "random" or "blocks:<seconds>s".
+        split: "file" (random when the file has none), "random" or "blocks:<seconds>s". Trials
+            that share time are not drawn at random, and those of blocks that reach into another split are left out.
     """
 
     bin_ms: float | None = None

@@ -1,13 +1,16 @@
 """Where the trials of a recording lie: stored, cut around events, or cut into windows; and their split."""
 
+import dataclasses
+
 import numpy as np
 
 from neurojax.data.readers.roles import Axes
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.session_fields import seconds, split_codes, trial_lengths
-from neurojax.data.splits import block_split
+from neurojax.data.session_rules import validate_session
+from neurojax.data.splits import block_split, later_trials_within
 from neurojax.errors import InputError
-from neurojax.types import SPLIT_NAMES, TEST, TRAIN
+from neurojax.types import SPLIT_NAMES, TEST, TRAIN, Session
 
 _WHOLE = 1e-6  # tolerance when one length must hold another a whole number of times
 
@@ -124,6 +127,52 @@ def choose_split(
             " it or draw one with split=random"
         )
     return split, "file"
+
+
+def without_shared_time(session: Session, spec: ReadSpec, where: str) -> Session:
+    """No spike in two splits: a drawn split needs trials apart, blocks lose those that reach into another split.
+
+    Raises:
+        InputError: a random split of trials that share time, or blocks too short to leave a trial of each split.
+    """
+    times = session.trial_start_s, session.trial_num_bins, session.bin_size_s
+    source = session.info["split_source"]
+    if source == "random":
+        if num_sharing := int((later_trials_within(*times) > 0).sum()):
+            remedy = "take a shorter --window" if spec.align else "correct the trials' starts and stops"
+            raise InputError(
+                f"{where}: {num_sharing} of {session.num_trials} trials run into a later one, and a random split would"
+                f" put the same spikes in train and test; take --split=blocks:300s, or {remedy}"
+            )
+        return session
+    if source == "file":
+        return session  # the user's own split is kept; `check` reports it
+    keep = later_trials_within(*times, session.split) == 0
+    if missing := [name for code, name in enumerate(SPLIT_NAMES) if code not in session.split[keep]]:
+        raise InputError(
+            f"{where}: without the {int((~keep).sum())} trials that reach into another split, {spec.split} leaves no"
+            f" trial for {' and '.join(missing)}; take longer blocks"
+        )
+    return session if keep.all() else _kept(session, keep)
+
+
+def _kept(session: Session, keep: np.ndarray) -> Session:
+    """The session without the other trials, which lie end to end; `info` says how many went."""
+    rows = np.repeat(keep, session.trial_num_bins)
+    num_bins = session.trial_num_bins[keep]
+    kept = dataclasses.replace(
+        session,
+        counts=session.counts[rows],
+        trial_start_bin=np.cumsum(num_bins) - num_bins,
+        trial_num_bins=num_bins,
+        trial_start_s=session.trial_start_s[keep],
+        split=session.split[keep],
+        conditions={name: values[keep] for name, values in session.conditions.items()},
+        behaviour={name: values[rows] for name, values in session.behaviour.items()},
+        behaviour_valid={name: values[rows] for name, values in session.behaviour_valid.items()},
+        info={**session.info, "trials_dropped": {"reach into another split": int((~keep).sum())}},
+    )
+    return validate_session(kept)
 
 
 def whole_times(length: float, part: float, where: str) -> int:

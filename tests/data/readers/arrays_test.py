@@ -5,8 +5,10 @@ import pytest
 import scipy.io
 import scipy.sparse
 
+from neurojax.data.check import check_dataset
 from neurojax.data.readers.arrays import read_arrays
 from neurojax.data.readers.spec import ReadSpec
+from neurojax.data.sessions import dataset_of
 from neurojax.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -124,6 +126,35 @@ def test_spike_times_are_cut_at_trials_events_or_windows(tmp_path):
     times = {name: SPIKES[name] for name in ("spike_times_s", "spike_units")}
     by_window = read(tmp_path, times | {"unit_region": ["CA1"] * 7}, window_s=1.0)
     assert by_window.counts.shape == (59 * 50, 7)
+
+
+GO = np.arange(0, 58, 0.2)  # windows of one second share four fifths of their time
+EVENTS = {"spike_times_s": SPIKES["spike_times_s"], "spike_units": SPIKES["spike_units"], "go": GO}
+
+
+@pytest.mark.parametrize("extra, split", [({}, "file"), ({"split": np.arange(len(GO)) % 3}, "random")])
+def test_a_random_split_of_windows_that_share_time_is_refused(tmp_path, extra, split):
+    with pytest.raises(InputError, match="289 of 290 trials run.*--split=blocks:300s, or take a shorter --window"):
+        read(tmp_path, EVENTS | extra, align="go", window=(0, 1), split=split)
+    assert read(tmp_path, EVENTS | extra, align="go", window=(0, 0.2), split=split).num_trials == len(GO)
+
+
+def test_blocks_lose_the_windows_that_reach_into_another_split(tmp_path):
+    side = np.arange(len(GO))
+    session = read(tmp_path, EVENTS | {"side": side}, align="go", window=(0, 1), split="blocks:5s")
+    facts = check_dataset(dataset_of([session]))["sessions"]["s1"]
+    assert facts["overlapping_trials_across_splits"] == 0 and not facts["errors"]
+    dropped = session.info["trials_dropped"]["reach into another split"]
+    assert session.num_trials == len(GO) - dropped and 0 < dropped <= 4 * 11  # four at each edge
+    kept = session.conditions["side"]
+    np.testing.assert_allclose(session.trial_start_s, GO[kept])
+    for trial in (0, 100, session.num_trials - 1):
+        begin = session.trial_start_s[trial]
+        inside = (EVENTS["spike_times_s"] >= begin) & (EVENTS["spike_times_s"] < begin + 1)
+        rows = session.counts[session.trial_start_bin[trial] :][: session.trial_num_bins[trial]]
+        np.testing.assert_array_equal(rows.sum(0), np.bincount(EVENTS["spike_units"][inside], minlength=UNITS))
+    with pytest.raises(InputError, match="blocks:0.2s leaves no trial for .*take longer blocks"):
+        read(tmp_path, EVENTS, align="go", window=(0, 10), split="blocks:0.2s")
 
 
 def test_options_and_file_leave_their_mark(tmp_path):
