@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     baselines = verb("baselines", "Score simple methods on converted sessions, without a model.")
     baselines.add_argument("--data", type=Path, required=True, metavar="ROOT")
     baselines.add_argument("--protocol", default="mtm")
-    baselines.add_argument("--names", type=_names, metavar="NAME,...", help="default: all")
+    baselines.add_argument("--names", type=_names, metavar="NAME,...", help="default: six, see README")
     baselines.add_argument("--out", type=Path, metavar="FILE")
 
     compare = verb("compare", "Compare the evaluations of runs.")
@@ -140,7 +140,7 @@ def _run(argv: Sequence[str]) -> None:
     elif verb == "baselines":
         from neurojax.commands import baselines
 
-        arguments["names"] = arguments["names"] or baselines.NAMES
+        arguments["names"] = arguments["names"] or ()
         baselines.baselines(arguments.pop("data"), **arguments)
     elif verb == "compare":
         from neurojax.commands import compare

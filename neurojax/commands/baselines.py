@@ -12,25 +12,31 @@ import numpy as np
 from neurojax.commands import baselines_cache
 from neurojax.commands.baselines_cache import SessionBaselines
 from neurojax.data.sessions import Dataset, content_sha256, open_dataset
+from neurojax.errors import InputError
 from neurojax.evals import examples, protocols, report, scoring
 from neurojax.evals.baselines import NAMES, fit_and_predict, reason_against
 from neurojax.files import require_writable, write_json
 from neurojax.train.progress import Progress
 from neurojax.types import TEST, Session
 
+DEFAULT_NAMES = ("train_mean", "psth", "population_coupling", "ridge", "poisson_glm", "average")
 CACHE_VERSION = 2  # raise it when a baseline or a score changes
 
 
-def baselines(root: Path, *, protocol: str = "mtm", names: tuple[str, ...] = NAMES, out: Path | None = None) -> None:
+def baselines(root: Path, *, protocol: str = "mtm", names: tuple[str, ...] = (), out: Path | None = None) -> None:
     """Fits the baselines on every session's train split and prints their test scores.
 
     Args:
         root: folder of converted sessions.
         protocol: see evals.protocols.
-        names: of evals.baselines.NAMES.
+        names: of evals.baselines.NAMES; none means DEFAULT_NAMES.
         out: JSON file for the scores, laid out as evaluation.json without a model.
     """
     protocols.get_protocol(protocol)
+    names = names or DEFAULT_NAMES
+    for name in names:
+        if name not in NAMES:
+            raise InputError(f"unknown baseline {name!r}; choose from {', '.join(NAMES)}")
     if out is not None:
         require_writable(Path(out))
     dataset = open_dataset(Path(root))
