@@ -10,14 +10,10 @@ from pathlib import Path
 import pytest
 
 if "jax" in sys.modules:
-    raise RuntimeError(
-        "jax was imported before tests/conftest.py could ask for eight devices; find the plugin"
-    )
+    raise RuntimeError("jax was imported before tests/conftest.py could ask for eight devices; find the plugin")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
-    os.environ["XLA_FLAGS"] = (
-        f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8".strip()
-    )
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8".strip()
 
 import jax  # noqa: E402  (the environment above is read at import)
 
@@ -54,9 +50,7 @@ class NetworkBlockedError(RuntimeError):
 def _refuse_remote(host: str | bytes | None) -> None:
     name = host.decode() if isinstance(host, bytes) else host
     if name not in _LOCAL_HOSTS and not str(name).startswith("127."):
-        raise NetworkBlockedError(
-            f"tests use no network, but something asked for {name!r}; put the data in the test"
-        )
+        raise NetworkBlockedError(f"tests use no network, but something asked for {name!r}; put the data in the test")
 
 
 def _guarded(method):

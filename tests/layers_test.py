@@ -162,11 +162,7 @@ def heavy_in_data(sources: dict[str, str]) -> list[str]:
         within_data = longest_match(importer, ["data"]) is not None
         if root in ARRAY_STACK and importer in loaded:
             found.append(f"{importer}:{line} imports {target}, and data loads it")
-        elif (
-            within_data
-            and not deferred
-            and root not in {*DATA_PACKAGES, *sys.stdlib_module_names, "neurojax"}
-        ):
+        elif within_data and not deferred and root not in {*DATA_PACKAGES, *sys.stdlib_module_names, "neurojax"}:
             found.append(f"{importer}:{line} imports {target} at the top")
     return found
 
@@ -285,9 +281,7 @@ def test_the_package_imports_no_configs_experiments_or_tests(sources):
 
 
 def test_optional_packages_are_imported_inside_functions(sources):
-    at_the_top = [
-        i for i in all_imports(sources) if not i.deferred and i.target.partition(".")[0] in OPTIONAL
-    ]
+    at_the_top = [i for i in all_imports(sources) if not i.deferred and i.target.partition(".")[0] in OPTIONAL]
     assert at_the_top == []
 
 
@@ -296,9 +290,7 @@ def test_importing_the_package_loads_nothing_heavy():
         "import sys, neurojax; neurojax.InputError; "
         "print(*{'numpy', 'jax', 'flax', 'grain', 'matplotlib', 'scipy', 'rich'} & set(sys.modules))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=CHECKOUT, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=CHECKOUT, check=True)
     assert done.stdout.split() == []
 
 

@@ -38,9 +38,7 @@ def oversized(name: str, source: str) -> list[str]:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = node.end_lineno - node.lineno + 1
             if length > MAX_FUNCTION_LINES:
-                found.append(
-                    f"{name}:{node.lineno} {node.name}: {length} lines, at most {MAX_FUNCTION_LINES}"
-                )
+                found.append(f"{name}:{node.lineno} {node.name}: {length} lines, at most {MAX_FUNCTION_LINES}")
     return found
 
 
@@ -73,9 +71,7 @@ def test_refusing_pickles_is_fine():
 
 
 def test_files_and_functions_stay_small():
-    assert [
-        found for name, source in python_files("neurojax").items() for found in oversized(name, source)
-    ] == []
+    assert [found for name, source in python_files("neurojax").items() for found in oversized(name, source)] == []
 
 
 def test_an_oversized_file_and_function_are_found():

@@ -95,8 +95,7 @@ class Layout:
             num_bins=int(max(session.trial_num_bins.max() for session in sessions)),
             regions=tuple(labels),
             region_id=tuple(
-                np.asarray([ids.get(str(label), -1) for label in session.region], np.int32)
-                for session in sessions
+                np.asarray([ids.get(str(label), -1) for label in session.region], np.int32) for session in sessions
             ),
             counts_dtype=np.result_type(*(session.counts.dtype for session in sessions)),
         )
@@ -137,9 +136,7 @@ class Planner:
         sizes = np.asarray([len(trials) for trials in self._trials], float)
         weight = np.where(sizes > 0, np.maximum(sizes, 1) ** (1 / config.session_temperature), 0)
         if not weight.sum():
-            raise InputError(
-                "no session has a training trial; expected split 0 somewhere; convert with a split"
-            )
+            raise InputError("no session has a training trial; expected split 0 somewhere; convert with a split")
         widths = np.asarray([padded_width(session.num_units, config.bucket_units) for session in sessions])
         self._buckets = []  # (width, session indices, their probabilities)
         for width in np.unique(widths[weight > 0]):
@@ -172,8 +169,7 @@ class Planner:
         chosen = rng.choice(members, groups, replace=False, p=weight / weight.sum())
         share = self._config.trials_per_batch // groups
         trials = [
-            rng.choice(self._trials[session], share, replace=len(self._trials[session]) < share)
-            for session in chosen
+            rng.choice(self._trials[session], share, replace=len(self._trials[session]) < share) for session in chosen
         ]
         return Plan(chosen.astype(np.int32), np.stack(trials).astype(np.int32), width)
 

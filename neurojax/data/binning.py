@@ -17,9 +17,7 @@ def count_dtype(max_count: int) -> np.dtype:
         InputError: a bin holds more than 65535 spikes.
     """
     if max_count > np.iinfo(np.uint16).max:
-        raise InputError(
-            f"a bin holds {max_count} spikes, expected at most 65535; check the counts and their bin size"
-        )
+        raise InputError(f"a bin holds {max_count} spikes, expected at most 65535; check the counts and their bin size")
     return np.dtype(np.uint8 if max_count <= np.iinfo(np.uint8).max else np.uint16)
 
 
@@ -72,8 +70,7 @@ def bin_spike_times(
     total_bins = sum(num_bins.tolist())
     if total_bins * num_units > MAX_COUNTS:
         raise InputError(
-            f"{total_bins} bins x {num_units} units exceed {MAX_COUNTS} counts; check the bin size and the"
-            " time unit"
+            f"{total_bins} bins x {num_units} units exceed {MAX_COUNTS} counts; check the bin size and the time unit"
         )
     if np.any(np.diff(times) < 0):
         order = np.argsort(times, kind="stable")
@@ -92,9 +89,7 @@ def bin_spike_times(
             times, units, num_units, starts[chunk], num_bins[chunk], first[chunk], last[chunk], bin_size_s
         )
         binned = np.bincount(flat, minlength=rows * num_units).reshape(rows, num_units)
-        counts = counts.astype(
-            np.promote_types(counts.dtype, count_dtype(int(binned.max(initial=0)))), copy=False
-        )
+        counts = counts.astype(np.promote_types(counts.dtype, count_dtype(int(binned.max(initial=0)))), copy=False)
         counts[row : row + rows] = binned
         row, trial = row + rows, stop
     return counts
@@ -125,9 +120,7 @@ def merge_bins(counts: np.ndarray, trial_num_bins: np.ndarray, factor: int) -> t
 def merge_means(values: np.ndarray, trial_num_bins: np.ndarray, factor: int) -> np.ndarray:
     """Averages a behaviour over the bins `merge_bins` sums, [total_bins, dims] -> [merged_bins, dims]."""
     rows, _ = _rows_kept(trial_num_bins, factor)
-    return (
-        values[rows].reshape(-1, factor, values.shape[1]).mean(axis=1, dtype=np.float64).astype(values.dtype)
-    )
+    return values[rows].reshape(-1, factor, values.shape[1]).mean(axis=1, dtype=np.float64).astype(values.dtype)
 
 
 def merge_valid(valid: np.ndarray, trial_num_bins: np.ndarray, factor: int) -> np.ndarray:
@@ -143,8 +136,7 @@ def _rows_kept(trial_num_bins: np.ndarray, factor: int) -> tuple[np.ndarray, np.
     if len(merged) and merged.min() == 0:
         trial = int(np.argmin(merged))
         raise InputError(
-            f"trial {trial} has {lengths[trial]} bins, fewer than the {factor} of one merged bin; merge"
-            " fewer bins"
+            f"trial {trial} has {lengths[trial]} bins, fewer than the {factor} of one merged bin; merge fewer bins"
         )
     within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     return np.flatnonzero(within < np.repeat(merged * factor, lengths)), merged

@@ -163,9 +163,7 @@ def _duplicates(session: Session, digests: dict[int, tuple[bytes, int]]) -> dict
 def _overlaps(session: Session) -> int:
     """Pairs of trials of different splits whose times overlap: a bin counted in both leaks."""
     return int(
-        later_trials_within(
-            session.trial_start_s, session.trial_num_bins, session.bin_size_s, session.split
-        ).sum()
+        later_trials_within(session.trial_start_s, session.trial_num_bins, session.bin_size_s, session.split).sum()
     )
 
 

@@ -32,6 +32,4 @@ def sampled_sha256(array: np.ndarray) -> str:
     starts = np.linspace(0, max(0, len(content) - _BLOCK_BYTES), _SAMPLED_BLOCKS).astype(np.int64)
     if len(content) <= _SAMPLED_BLOCKS * _BLOCK_BYTES:
         return hashlib.sha256(content.tobytes()).hexdigest()
-    return hashlib.sha256(
-        b"".join(content[start : start + _BLOCK_BYTES].tobytes() for start in starts)
-    ).hexdigest()
+    return hashlib.sha256(b"".join(content[start : start + _BLOCK_BYTES].tobytes() for start in starts)).hexdigest()

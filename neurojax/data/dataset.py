@@ -35,9 +35,7 @@ def dataset_of(sessions: Iterable[Session]) -> Dataset:
     """
     ordered = tuple(sorted(sessions, key=lambda session: session.session_id))
     _check_collection([(session.session_id, session.bin_size_s) for session in ordered], "dataset")
-    return Dataset(
-        ordered, _fingerprint({session.session_id: content_sha256(session) for session in ordered})
-    )
+    return Dataset(ordered, _fingerprint({session.session_id: content_sha256(session) for session in ordered}))
 
 
 def open_dataset(root: str | Path, verify: str = "sampled") -> Dataset:
@@ -57,9 +55,7 @@ def open_dataset(root: str | Path, verify: str = "sampled") -> Dataset:
     index = read_json(path)
     listed = _listed(index, path)
     if unlisted := [name for name in session_folders(root) if name not in listed]:
-        raise InputError(
-            f"{path} does not list {', '.join(unlisted[:5])}; run neurojax convert again to refresh it"
-        )
+        raise InputError(f"{path} does not list {', '.join(unlisted[:5])}; run neurojax convert again to refresh it")
     opened = [open_recorded(root / name, verify) for name in sorted(listed)]
     for session, recorded in opened:
         if recorded != listed[session.session_id]:
@@ -102,17 +98,13 @@ def session_folders(root: Path) -> list[str]:
     """Names of the session folders in `root`, sorted; hidden (temporary) folders are not listed."""
     if not root.is_dir():
         return []
-    return sorted(
-        path.parent.name for path in root.glob("*/meta.json") if not path.parent.name.startswith(".")
-    )
+    return sorted(path.parent.name for path in root.glob("*/meta.json") if not path.parent.name.startswith("."))
 
 
 def _listed(index: dict[str, Any], path: Path) -> dict[str, str]:
     """Session name -> content hash, as the index says; names are checked before any becomes a path."""
     if index.get("schema") != SCHEMA:
-        raise InputError(
-            f"{path} has schema {index.get('schema')!r}, expected {SCHEMA}; run neurojax convert again"
-        )
+        raise InputError(f"{path} has schema {index.get('schema')!r}, expected {SCHEMA}; run neurojax convert again")
     entries = index.get("sessions")
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise InputError(f"{path} holds no list of sessions; run neurojax convert again")

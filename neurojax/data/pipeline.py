@@ -26,9 +26,7 @@ class _Batches:
         return f"batches {self._first}..{self._stop}"
 
 
-def stream(
-    make: Callable[[int], Any], first: int, stop: int, *, num_threads: int = 1, ahead: int = 2
-) -> Iterator:
+def stream(make: Callable[[int], Any], first: int, stop: int, *, num_threads: int = 1, ahead: int = 2) -> Iterator:
     """Yields make(first), ..., make(stop - 1) in order.
 
     Args:

@@ -66,9 +66,7 @@ def spike_counts(
         `num_units`, N is the largest unit seen plus one.
     """
     if starts.shape != stops.shape or len(starts) == 0:
-        raise InputError(
-            f"{where}: {len(starts)} trial starts and {len(stops)} stops, expected one of each a trial"
-        )
+        raise InputError(f"{where}: {len(starts)} trial starts and {len(stops)} stops, expected one of each a trial")
     num_bins = np.floor((stops - starts) / bin_size_s + 1e-6)  # 0.3 / 0.1 < 3, yet three bins fit
     if num_bins.min() < 1 or num_bins.max() > MAX_COUNTS:
         lengths_s = stops - starts
@@ -86,9 +84,7 @@ def spike_counts(
     if num_units is None:
         num_units = int(units.max()) + 1 if units.size else 0
     if num_units < 1:
-        raise InputError(
-            f"{where}: {len(times)} spikes of {num_units} units, expected spikes of at least one unit"
-        )
+        raise InputError(f"{where}: {len(times)} spikes of {num_units} units, expected spikes of at least one unit")
     lengths = num_bins.astype(np.int64)
     try:
         return bin_spike_times(times, units, num_units, starts, lengths, bin_size_s), lengths
@@ -101,8 +97,7 @@ def trial_lengths(counts: np.ndarray, trial_offsets: Any, where: str) -> np.ndar
     if counts.ndim == 3:
         if trial_offsets is not None:
             raise InputError(
-                f"{where}: trial_offsets came with counts {list(counts.shape)}, expected counts [total_bins,"
-                " units]"
+                f"{where}: trial_offsets came with counts {list(counts.shape)}, expected counts [total_bins, units]"
             )
         return np.full(counts.shape[0], counts.shape[1], np.int64)
     if trial_offsets is None:
@@ -140,8 +135,7 @@ def seconds(values: Any, name: str, where: str) -> np.ndarray:
     array = plain_array(values, name, where)
     if array.ndim != 1 or array.dtype.kind not in "iuf" or not np.isfinite(array).all():
         raise InputError(
-            f"{where}: {name} is {array.dtype} {list(array.shape)}, expected one axis of finite seconds, no"
-            " NaN"
+            f"{where}: {name} is {array.dtype} {list(array.shape)}, expected one axis of finite seconds, no NaN"
         )
     return array.astype(np.float64, copy=False)
 
@@ -162,8 +156,7 @@ def signal(values: Any, name: str, counts: np.ndarray, where: str) -> np.ndarray
         array = array.reshape(counts.shape[0] * counts.shape[1], -1)
     if array.dtype.kind not in "biuf" or array.ndim not in (1, 2):
         raise InputError(
-            f"{where}: behaviour {name!r} is {array.dtype} {list(array.shape)}, expected numbers"
-            " [total_bins, dims]"
+            f"{where}: behaviour {name!r} is {array.dtype} {list(array.shape)}, expected numbers [total_bins, dims]"
         )
     with np.errstate(over="ignore"):  # beyond float32 becomes infinite and is marked invalid
         return np.ascontiguousarray(array if array.ndim == 2 else array[:, None], dtype=np.float32)
@@ -172,12 +165,7 @@ def signal(values: Any, name: str, counts: np.ndarray, where: str) -> np.ndarray
 def expected_rates(true_rates: Any, counts: np.ndarray, where: str) -> np.ndarray:
     """True rates as float32 [total_bins, N]."""
     rates = plain_array(true_rates, "true_rates", where)
-    if (
-        rates.shape != counts.shape
-        or rates.dtype.kind != "f"
-        or not np.isfinite(rates).all()
-        or rates.min() < 0
-    ):
+    if rates.shape != counts.shape or rates.dtype.kind != "f" or not np.isfinite(rates).all() or rates.min() < 0:
         raise InputError(
             f"{where}: true_rates is {rates.dtype} {list(rates.shape)}, expected finite floats of 0 or more"
             f" of the shape of counts {list(counts.shape)}"

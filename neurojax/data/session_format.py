@@ -113,14 +113,10 @@ def read_meta(folder: Path) -> dict[str, Any]:
     """
     path = folder / "meta.json"
     if path.is_file() and path.stat().st_size > _MAX_META_BYTES:
-        raise InputError(
-            f"{path} has {path.stat().st_size} bytes, expected at most {_MAX_META_BYTES}; convert again"
-        )
+        raise InputError(f"{path} has {path.stat().st_size} bytes, expected at most {_MAX_META_BYTES}; convert again")
     meta = read_json(path)
     if meta.get("schema") != SCHEMA:
-        raise InputError(
-            f"{path} has schema {meta.get('schema')!r}, expected {SCHEMA}; convert the recording again"
-        )
+        raise InputError(f"{path} has schema {meta.get('schema')!r}, expected {SCHEMA}; convert the recording again")
     if missing := [key for key in _REQUIRED_META if key not in meta]:
         raise InputError(f"{path} lacks {', '.join(missing)}; convert the recording again")
     if meta["session_id"] != folder.absolute().name:
@@ -130,19 +126,13 @@ def read_meta(folder: Path) -> dict[str, Any]:
         )
     check_session_id(meta["session_id"])
     if not isinstance(meta["bin_size_s"], float):
-        raise InputError(
-            f"{path}: bin_size_s is {str(meta['bin_size_s'])[:60]}, expected seconds; convert again"
-        )
+        raise InputError(f"{path}: bin_size_s is {str(meta['bin_size_s'])[:60]}, expected seconds; convert again")
     check_bin_size(meta["bin_size_s"], str(path))
     records, sampled = meta["arrays"], meta["sampled_sha256"]
-    if not (
-        isinstance(records, dict) and all(map(_is_record, records.values())) and isinstance(sampled, dict)
-    ):
+    if not (isinstance(records, dict) and all(map(_is_record, records.values())) and isinstance(sampled, dict)):
         raise InputError(f"{path} has damaged checksums; convert the recording again")
     if combined_sha256(meta["session_id"], meta["bin_size_s"], records) != meta["content_sha256"]:
-        raise InputError(
-            f"{path}: the checksums do not add up to content_sha256; convert the recording again"
-        )
+        raise InputError(f"{path}: the checksums do not add up to content_sha256; convert the recording again")
     return meta
 
 
@@ -179,9 +169,7 @@ def _session_arrays(session: Session) -> dict[str, np.ndarray]:
     return _named(_mapped_arrays(session), _grouped_arrays(session))
 
 
-def _named(
-    mapped: Mapping[str, np.ndarray], groups: Mapping[str, Mapping[str, np.ndarray]]
-) -> dict[str, np.ndarray]:
+def _named(mapped: Mapping[str, np.ndarray], groups: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """All arrays under the names of meta.json: "counts", "trials/split", ..."""
     flat = {f"{group}/{name}": array for group, arrays in groups.items() for name, array in arrays.items()}
     return {**mapped, **flat}
@@ -213,17 +201,14 @@ def _write_files(session: Session, folder: Path) -> None:
 def _check_arrays(arrays: Mapping[str, np.ndarray], meta: dict[str, Any], folder: Path, verify: str) -> None:
     if arrays.keys() != meta["arrays"].keys():
         differing = sorted(arrays.keys() ^ meta["arrays"].keys())
-        raise InputError(
-            f"{folder}: arrays {differing[:5]} are only in the files or only in meta.json; convert again"
-        )
+        raise InputError(f"{folder}: arrays {differing[:5]} are only in the files or only in meta.json; convert again")
     for name, array in arrays.items():
         expected = meta["arrays"][name]
         dtype = "text" if array.dtype.kind == "U" else array.dtype.newbyteorder("<").str
         came = {"dtype": dtype, "shape": list(array.shape)}
         if any(expected[key] != value for key, value in came.items()):
             raise InputError(
-                f"{folder}: {name} is {dtype} {came['shape']}, meta.json says {str(expected)[:100]}; convert"
-                " again"
+                f"{folder}: {name} is {dtype} {came['shape']}, meta.json says {str(expected)[:100]}; convert again"
             )
         if verify == "none":
             continue
@@ -233,8 +218,7 @@ def _check_arrays(arrays: Mapping[str, np.ndarray], meta: dict[str, Any], folder
             intact = array_record(array)["sha256"] == expected["sha256"]
         if not intact:
             raise InputError(
-                f"{folder}: {name} does not match its checksum; the file is damaged, convert the recording"
-                " again"
+                f"{folder}: {name} does not match its checksum; the file is damaged, convert the recording again"
             )
 
 

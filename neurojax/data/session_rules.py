@@ -50,9 +50,7 @@ def check_info(info: Any, where: str) -> dict[str, Any]:
     try:
         plain = json.loads(json.dumps(dict(info), allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:
-        raise InputError(
-            f"{where}: info is not JSON ({error}); keep text, numbers (no NaN), lists and dicts"
-        ) from None
+        raise InputError(f"{where}: info is not JSON ({error}); keep text, numbers (no NaN), lists and dicts") from None
     if taken := RESERVED_INFO & plain.keys():
         raise InputError(f"{where}: info uses the reserved keys {sorted(taken)}; rename them")
     return plain
@@ -85,8 +83,7 @@ def _check_units(session: Session, where: str) -> None:
         _expect_array(getattr(session, name), name, "U", (num_units,), "one label a unit", where)
     if len(set(session.unit_id.tolist())) != num_units:
         raise InputError(
-            f"{where}: unit_id holds {len(set(session.unit_id.tolist()))} names for {num_units} units; make"
-            " them unique"
+            f"{where}: unit_id holds {len(set(session.unit_id.tolist()))} names for {num_units} units; make them unique"
         )
     for name, values in session.unit_metadata.items():
         _check_column_name(name, UNIT_COLUMNS, where)
@@ -101,20 +98,13 @@ def _check_trials(session: Session, where: str) -> None:
         _expect_array(getattr(session, name), name, "i", (num_trials,), "one whole number a trial", where)
     start, length = session.trial_start_bin, session.trial_num_bins
     # Compared without sums: start + length of a damaged file may overflow.
-    if (
-        np.any(length < 1)
-        or np.any(length > total_bins)
-        or np.any(start < 0)
-        or np.any(start > total_bins - length)
-    ):
+    if np.any(length < 1) or np.any(length > total_bins) or np.any(start < 0) or np.any(start > total_bins - length):
         raise InputError(
-            f"{where}: a trial is empty or leaves the {total_bins} bins of the recording; check the trial"
-            " offsets"
+            f"{where}: a trial is empty or leaves the {total_bins} bins of the recording; check the trial offsets"
         )
     if np.any(start[1:] < start[:-1] + length[:-1]):
         raise InputError(
-            f"{where}: trials share bins or are out of order; expected trials end to end, check the trial"
-            " offsets"
+            f"{where}: trials share bins or are out of order; expected trials end to end, check the trial offsets"
         )
     _expect_array(session.trial_start_s, "trial_start_s", "f", (num_trials,), "seconds, one a trial", where)
     if not np.isfinite(session.trial_start_s).all():
@@ -138,12 +128,7 @@ def _check_behaviour(session: Session, where: str) -> None:
         _check_column_name(name, (), where)
         if name.endswith("_valid"):
             raise InputError(f"{where}: behaviour {name!r} ends in '_valid', which marks masks; rename it")
-        if (
-            values.ndim != 2
-            or len(values) != total_bins
-            or values.shape[1] == 0
-            or values.dtype != np.float32
-        ):
+        if values.ndim != 2 or len(values) != total_bins or values.shape[1] == 0 or values.dtype != np.float32:
             raise InputError(
                 f"{where}: behaviour {name!r} is {values.dtype} {list(values.shape)}, expected float32"
                 f" [{total_bins}, dims]"
@@ -159,8 +144,7 @@ def _check_behaviour(session: Session, where: str) -> None:
     rates = session.true_rates
     if rates is not None and (rates.dtype != np.float32 or rates.shape != session.counts.shape):
         raise InputError(
-            f"{where}: true_rates is {rates.dtype} {list(rates.shape)}, expected float32"
-            f" {list(session.counts.shape)}"
+            f"{where}: true_rates is {rates.dtype} {list(rates.shape)}, expected float32 {list(session.counts.shape)}"
         )
 
 
@@ -170,18 +154,11 @@ def _check_column_name(name: str, taken: tuple[str, ...], where: str) -> None:
         raise InputError(f"{where}: the name {name!r} is used by the format itself; rename the column")
 
 
-def _expect_array(
-    values: Any, name: str, kinds: str, shape: tuple[int, ...], meaning: str, where: str
-) -> None:
+def _expect_array(values: Any, name: str, kinds: str, shape: tuple[int, ...], meaning: str, where: str) -> None:
     if not isinstance(values, np.ndarray) or values.shape != shape or values.dtype.kind not in kinds:
-        came = (
-            f"{values.dtype} {list(values.shape)}"
-            if isinstance(values, np.ndarray)
-            else type(values).__name__
-        )
+        came = f"{values.dtype} {list(values.shape)}" if isinstance(values, np.ndarray) else type(values).__name__
         raise InputError(f"{where}: {name} is {came}, expected {list(shape)}: {meaning}")
     if values.dtype.kind == "U" and values.dtype.itemsize > 4 * _MAX_TEXT:
         raise InputError(
-            f"{where}: {name} holds text of {values.dtype.itemsize // 4} characters, expected at most"
-            f" {_MAX_TEXT}"
+            f"{where}: {name} holds text of {values.dtype.itemsize // 4} characters, expected at most {_MAX_TEXT}"
         )

@@ -119,9 +119,7 @@ def from_counts(
         region_source=labels(region_source, "region_source", where, source),
         trial_start_bin=start_bin,
         trial_num_bins=num_bins,
-        trial_start_s=follow_on_s
-        if trial_start_s is None
-        else seconds(trial_start_s, "trial_start_s", where),
+        trial_start_s=follow_on_s if trial_start_s is None else seconds(trial_start_s, "trial_start_s", where),
         split=split_codes(split, where),
         conditions=columns(conditions, where),
         behaviour=signals,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from neurojax.data.splits import later_trials_within
 from neurojax.errors import InputError
 from neurojax.evals import leaks
 from neurojax.types import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session
@@ -16,7 +17,7 @@ def require_scorable(sessions: Sequence[Session], *, needs_validation: bool) -> 
 
     Raises:
         InputError: a session lacks trials of a split or train spikes, a test trial repeats a train trial,
-            or trials of different splits share bins.
+            or trials of different splits share bins or time.
     """
     needed = (TRAIN, VALIDATION, TEST) if needs_validation else (TRAIN, TEST)
     for session in sessions:
@@ -29,4 +30,10 @@ def require_scorable(sessions: Sequence[Session], *, needs_validation: bool) -> 
         if not session.mean_counts(TRAIN).any():
             raise InputError(f"session {session.session_id} has no spike in its train trials; leave it out")
         leaks.require_no_overlap(session)
+        times = (session.trial_start_s, session.trial_num_bins, session.bin_size_s, session.split)
+        if shared := int(later_trials_within(*times).sum()):
+            raise InputError(
+                f"session {session.session_id}: {shared} pairs of trials of different splits share time, so test "
+                "spikes were seen in training; convert it with --split=blocks:300s or a shorter --window"
+            )
     leaks.require_no_copies(sessions)

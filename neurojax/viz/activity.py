@@ -17,11 +17,7 @@ def unit_order(rates: np.ndarray, region: np.ndarray | None = None) -> np.ndarra
     """Units sorted by region name, then by the time of their peak: rates [T, N] -> int64 [N]."""
     filled = np.where(np.isfinite(rates), rates, -np.inf)
     peak_bin = filled.argmax(0) if len(filled) else np.zeros(rates.shape[1], int)
-    labels = (
-        np.zeros(rates.shape[1], int)
-        if region is None
-        else np.unique(np.asarray(region), return_inverse=True)[1]
-    )
+    labels = np.zeros(rates.shape[1], int) if region is None else np.unique(np.asarray(region), return_inverse=True)[1]
     return np.lexsort((peak_bin, labels))
 
 
@@ -58,9 +54,7 @@ def _units_down(axes: Axes, duration_s: float, num_units: int, order: np.ndarray
     for edge in starts[1:]:
         axes.axhline(edge, color=style.ORANGE, linewidth=0.7)
     tall = np.diff(edges) >= max(1.0, num_units / 14)  # a name needs about a fourteenth of the height
-    axes.set_yticks(
-        ((edges[:-1] + edges[1:]) / 2)[tall], [style.plain(name) for name in labels[starts][tall]]
-    )
+    axes.set_yticks(((edges[:-1] + edges[1:]) / 2)[tall], [style.plain(name) for name in labels[starts][tall]])
     axes.tick_params(axis="y", length=0)
 
 
@@ -89,15 +83,11 @@ def raster(
     bins, rows = np.nonzero(counts[:, order])
     ink = np.where((counts[:, order][bins, rows] > 1)[:, None], (0.0, 0.0, 0.0, 1.0), (0.35, 0.35, 0.35, 1.0))
     if num_bins < 60:  # a dash as wide as the bin, since the spike lies anywhere in it
-        axes.hlines(
-            rows + 0.5, (bins + 0.1) * bin_size_s, (bins + 0.9) * bin_size_s, colors=ink, linewidth=0.9
-        )
+        axes.hlines(rows + 0.5, (bins + 0.1) * bin_size_s, (bins + 0.9) * bin_size_s, colors=ink, linewidth=0.9)
     else:
         half = max(0.45, num_units / 420)  # ticks stay visible where a row is thinner than a pixel
         width = float(np.clip(120 / num_bins, 0.4, 1.2))
-        axes.vlines(
-            (bins + 0.5) * bin_size_s, rows + 0.5 - half, rows + 0.5 + half, colors=ink, linewidth=width
-        )
+        axes.vlines((bins + 0.5) * bin_size_s, rows + 0.5 - half, rows + 0.5 + half, colors=ink, linewidth=width)
     _units_down(axes, num_bins * bin_size_s, num_units, order, region)
     return style.finish(axes, "time (s)", f"units ({num_units})", title)
 
@@ -198,9 +188,7 @@ def rates_vs_truth(
         top = max(float(np.nanmax(pair, initial=0.0, where=np.isfinite(pair))), 1e-9)
         tops.append(top)
         axes.plot(time_s, pair[0] / top * 0.85 - row, color=style.TRUE, label="true" if row == 0 else None)
-        axes.plot(
-            time_s, pair[1] / top * 0.85 - row, color=style.MODEL, label="inferred" if row == 0 else None
-        )
+        axes.plot(time_s, pair[1] / top * 0.85 - row, color=style.MODEL, label="inferred" if row == 0 else None)
     _unit_rows(axes, tops, units)
     style.legend_below(axes, ncols=2)
     return style.finish(axes, "time (s)", "", title)
@@ -240,9 +228,7 @@ def psth_vs_inferred(
         both = np.concatenate([observed_hz[:, :, unit], predicted_hz[:, :, unit]])
         top = max(float(np.nanmax(both, initial=0.0, where=np.isfinite(both))), 1e-9)
         tops.append(top)
-        for index, (seen, inferred) in enumerate(
-            zip(observed_hz[..., unit], predicted_hz[..., unit], strict=True)
-        ):
+        for index, (seen, inferred) in enumerate(zip(observed_hz[..., unit], predicted_hz[..., unit], strict=True)):
             colour = style.CYCLE[index % len(style.CYCLE)]
             axes.plot(time_s, seen / top * 0.85 - row, color=colour, alpha=0.35, linewidth=2.4)
             axes.plot(time_s, inferred / top * 0.85 - row, color=colour, linewidth=1.3)

@@ -108,9 +108,7 @@ def _draw_maps(row: Sequence[Axes], examples: Mapping[str, Any]) -> None:
     if reference is None:
         style.say(row[1], "no true rates, no PSTH").set_axis_off()
     else:
-        activity.rate_heatmap(
-            row[1], reference[0], trial["bin_size_s"], title=reference[1], bar=False, **shared
-        )
+        activity.rate_heatmap(row[1], reference[0], trial["bin_size_s"], title=reference[1], bar=False, **shared)
     title = "Inferred rates (co-smoothing)"
     activity.rate_heatmap(row[2], inferred_hz, trial["bin_size_s"], title=title, **shared)
 
@@ -214,9 +212,7 @@ def _loss(axes, evaluation, examples, metrics) -> bool:
         return False
     steps, losses = np.array(sorted(series[logged[0]])).T
     validation = {
-        tables.label(
-            name.removeprefix("validation/").removesuffix("bps_pooled").rstrip("_") or "pooled"
-        ): pairs
+        tables.label(name.removeprefix("validation/").removesuffix("bps_pooled").rstrip("_") or "pooled"): pairs
         for name, pairs in series.items()
         if name not in _LOSSES
     }

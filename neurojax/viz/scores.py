@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 BITS = "bits/spike"
 
 
-def _limits(
-    values: np.ndarray, low: float = 2.0, high: float = 99.0, margin: float = 0.08
-) -> tuple[float, float]:
+def _limits(values: np.ndarray, low: float = 2.0, high: float = 99.0, margin: float = 0.08) -> tuple[float, float]:
     """Axis limits that hold the bulk of `values` [any], always with 0 inside."""
     bottom, top = np.percentile(values, [low, high]) if values.size else (0.0, 1.0)
     bottom, top = min(float(bottom), 0.0), max(float(top), 0.0)
@@ -25,9 +23,7 @@ def _limits(
     return bottom - room, top + room
 
 
-def unit_scores(
-    axes: Axes, model: np.ndarray, baseline: np.ndarray, *, baseline_name: str = "baseline"
-) -> Axes:
+def unit_scores(axes: Axes, model: np.ndarray, baseline: np.ndarray, *, baseline_name: str = "baseline") -> Axes:
     """Bits/spike of each unit under the model against a baseline, with the unity line.
 
     Both axes hold the 2nd to 99th percentile of the two together; the units outside are counted.
@@ -41,9 +37,7 @@ def unit_scores(
     model, baseline = np.asarray(model, np.float64), np.asarray(baseline, np.float64)
     scored = np.isfinite(model) & np.isfinite(baseline)
     model, baseline = model[scored], baseline[scored]
-    style.finish(
-        axes, f"{style.plain(baseline_name)} ({BITS})", f"model ({BITS})", "Units, model against baseline"
-    )
+    style.finish(axes, f"{style.plain(baseline_name)} ({BITS})", f"model ({BITS})", "Units, model against baseline")
     if not len(model):
         return style.say(axes, "no unit scored by both")
     low, high = _limits(np.concatenate([model, baseline]))
@@ -93,9 +87,7 @@ def region_matrix(axes: Axes, matrix: np.ndarray, regions: Sequence[str]) -> Axe
         for row, column in np.argwhere(scored):
             value = matrix[row, column]
             ink = "black" if value > (bottom + top) / 2 else "white"
-            axes.text(
-                column, row, f"{value:.2f}", ha="center", va="center", fontsize=min(fontsize, 7.5), color=ink
-            )
+            axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=min(fontsize, 7.5), color=ink)
     return axes
 
 
@@ -140,24 +132,18 @@ def task_bars(
             "edgecolor": "white",
         }
         handles.append(
-            axes.bar(
-                x, np.nan_to_num(height), width * 0.92, label=style.plain(name), linewidth=0, zorder=2, **look
-            )
+            axes.bar(x, np.nan_to_num(height), width * 0.92, label=style.plain(name), linewidth=0, zorder=2, **look)
         )
         axes.errorbar(x, height, error, fmt="none", ecolor=style.BLACK, elinewidth=0.9, zorder=3)
         for place, value in zip(x, height, strict=True):
             if value < floor:
-                axes.text(
-                    place, floor, f"{value:.2f}", rotation=90, ha="center", va="bottom", fontsize=6, zorder=4
-                )
+                axes.text(place, floor, f"{value:.2f}", rotation=90, ha="center", va="bottom", fontsize=6, zorder=4)
     for index, name in enumerate(name for name in scores if name in oracles):
         height = values[name][:, 0]
         dashes = ("solid", (0, (2, 1.5)), "dotted")[min(index, 2)]
         ends = (places - 0.42, places + 0.42)
         handles.append(
-            axes.hlines(
-                height, *ends, color=style.ORACLE, linestyle=dashes, label=style.plain(name), zorder=4
-            )
+            axes.hlines(height, *ends, color=style.ORACLE, linestyle=dashes, label=style.plain(name), zorder=4)
         )
     axes.axhline(0, color=style.BLACK, linewidth=0.8, zorder=3)
     axes.set_xticks(places, [style.plain(task).replace("-", "-\n") for task in tasks])
@@ -186,9 +172,7 @@ def reliability_curve(axes: Axes, predicted: np.ndarray, observed: np.ndarray, c
     half = 1.96 * np.sqrt(observed / counts)
     ends = np.concatenate([predicted, observed])
     low, high = ends.min() / 1.5, ends.max() * 1.5
-    axes.plot(
-        [low, high], [low, high], color=style.GREY, linewidth=0.9, linestyle=(0, (4, 3)), label="calibrated"
-    )
+    axes.plot([low, high], [low, high], color=style.GREY, linewidth=0.9, linestyle=(0, (4, 3)), label="calibrated")
     down = np.minimum(half, observed - low)
     axes.errorbar(
         predicted,
@@ -255,8 +239,6 @@ def paired_runs(
     low, high = axes.get_ylim()
     if low < 0 < high:
         axes.axhline(0, color=style.PALE, linewidth=0.8, zorder=0)
-    axes.set_xticks(
-        places, runs, rotation=0 if len(runs) < 4 else 30, ha="center" if len(runs) < 4 else "right"
-    )
+    axes.set_xticks(places, runs, rotation=0 if len(runs) < 4 else 30, ha="center" if len(runs) < 4 else "right")
     axes.set_xlim(-0.5, len(runs) - 0.5)
     return style.finish(axes, "", f"{BITS}, pooled", title)

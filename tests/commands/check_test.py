@@ -13,9 +13,7 @@ from neurojax.errors import InputError
 def root(tmp_path):
     for name in "ab":
         counts = np.random.default_rng(ord(name)).poisson(0.4, (20, 10, 6))
-        session = from_counts(
-            counts, bin_size_s=0.02, session_id=name, region=["CA1", "CA1", "$x", "DG", "", "root"]
-        )
+        session = from_counts(counts, bin_size_s=0.02, session_id=name, region=["CA1", "CA1", "$x", "DG", "", "root"])
         write_session(session, tmp_path)
     write_dataset_index(tmp_path)
     return tmp_path

@@ -118,9 +118,7 @@ def test_missing_and_broken_files_are_named(run, tmp_path):
         compare([first, tmp_path / "empty"])
 
 
-@pytest.mark.parametrize(
-    ("out", "words"), [("a.pdf", "neither .html nor .png"), ("no/where/a.png", "does not exist")]
-)
+@pytest.mark.parametrize(("out", "words"), [("a.pdf", "neither .html nor .png"), ("no/where/a.png", "does not exist")])
 def test_a_bad_target_is_refused_before_anything_is_read(tmp_path, out, words):
     with pytest.raises(InputError, match=words):
         compare([tmp_path / "nowhere", tmp_path / "nowhere"], out=tmp_path / out)

@@ -20,9 +20,7 @@ def save(folder, name="s1.npz", **changes):
 
 def tree(root):
     """Every path below root, hidden ones too."""
-    return sorted(
-        os.path.relpath(os.path.join(base, name), root) for base, _, names in os.walk(root) for name in names
-    )
+    return sorted(os.path.relpath(os.path.join(base, name), root) for base, _, names in os.walk(root) for name in names)
 
 
 def test_a_folder_of_recordings_becomes_a_dataset(tmp_path, capsys):
@@ -69,9 +67,7 @@ def test_one_bad_recording_does_not_stop_the_rest(tmp_path, capsys):
     save(tmp_path / "in"), save(tmp_path / "in", "s3.npz")
     save(tmp_path / "in", "s2.npz", bin_size_s=20)
     (tmp_path / "in/s4.npz").write_bytes(b"")
-    with pytest.raises(
-        InputError, match=r"2 of 4 sessions failed \(s2, s4\); the first: .*bin_size_s is 20"
-    ) as raised:
+    with pytest.raises(InputError, match=r"2 of 4 sessions failed \(s2, s4\); the first: .*bin_size_s is 20") as raised:
         convert("arrays", [tmp_path / "in"], tmp_path / "out")
     assert "\n" not in str(raised.value)
     out = capsys.readouterr().out

@@ -10,9 +10,7 @@ def test_spike_binning_equals_histograms(seed):
     rng = np.random.default_rng(seed)
     bin_size_s, num_units = rng.choice([0.01, 0.02, 0.1]), 6
     starts, num_bins = np.array([-1.0, 3.3, 7.123]), np.array([10, 1, 25])
-    grid = (
-        np.arange(-200, 1200) * bin_size_s
-    )  # many spikes exactly on edges, where division would round wrongly
+    grid = np.arange(-200, 1200) * bin_size_s  # many spikes exactly on edges, where division would round wrongly
     times = rng.permutation(np.concatenate([rng.uniform(-2, 12, 500), grid]))
     units = rng.integers(0, num_units, len(times))
     counts = binning.bin_spike_times(times, units, num_units, starts, num_bins, bin_size_s)
@@ -30,9 +28,7 @@ def test_spike_binning_equals_histograms(seed):
 def test_a_spike_on_an_edge_belongs_to_the_later_bin():
     counts = binning.bin_spike_times([0.3, 0.1 * 3, 0.0, 0.5], [0, 0, 0, 0], 1, [0.0], [5], 0.1)
     edges = 0.1 * np.arange(6)
-    expected = [
-        np.sum((edges[k] <= [0.3, 0.1 * 3, 0.0]) & ([0.3, 0.1 * 3, 0.0] < edges[k + 1])) for k in range(5)
-    ]
+    expected = [np.sum((edges[k] <= [0.3, 0.1 * 3, 0.0]) & ([0.3, 0.1 * 3, 0.0] < edges[k + 1])) for k in range(5)]
     np.testing.assert_array_equal(counts[:, 0], expected)  # 0.5, the end of the trial, is outside
 
 

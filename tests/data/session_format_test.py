@@ -98,9 +98,7 @@ def test_a_failed_write_leaves_the_old_session(tmp_path, monkeypatch):
 def test_content_is_hashed_not_its_container():
     session = make()
     wide = session.region.astype("U40")
-    same = type(session)(
-        **(vars(session) | {"region": wide, "info": {}, "split": session.split.astype(">i1")})
-    )
+    same = type(session)(**(vars(session) | {"region": wide, "info": {}, "split": session.split.astype(">i1")}))
     assert content_sha256(same) == content_sha256(session)
     moved = type(session)(**(vars(session) | {"split": np.roll(session.split, 1)}))
     assert content_sha256(moved) != content_sha256(session)

@@ -16,9 +16,7 @@ def build(counts=COUNTS, **fields):
 
 def test_trials_of_one_length_lie_end_to_end():
     behaviour = RNG.normal(size=(20, 10, 2))
-    session = build(
-        behaviour={"wheel": behaviour, "pupil": np.arange(200)}, region=["CA1", "CA3", "VISp", "root", ""]
-    )
+    session = build(behaviour={"wheel": behaviour, "pupil": np.arange(200)}, region=["CA1", "CA3", "VISp", "root", ""])
     assert session.counts.dtype == np.uint8 and session.counts.shape == (200, 5)
     counts, bin_valid = session.gather_trials(np.array([3, 0]))
     np.testing.assert_array_equal(counts, COUNTS[[3, 0]])

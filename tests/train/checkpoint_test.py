@@ -146,11 +146,7 @@ def test_every_damage_to_every_file_is_detected(two_steps, tmp_path):
 @pytest.mark.parametrize("choice", range(3))
 def test_damage_is_quarantined_and_the_older_step_used(two_steps, tmp_path, choice):
     directory = shutil.copytree(two_steps, tmp_path / "checkpoints")
-    files = [
-        path
-        for path in sorted((directory / "2").rglob("*"))
-        if path.is_file() and path.parent != directory / "2"
-    ]
+    files = [path for path in sorted((directory / "2").rglob("*")) if path.is_file() and path.parent != directory / "2"]
     path = random.Random(choice).choice(files)
     what, damaged = list(flips(path, random.Random(choice), 1))[choice]
     path.unlink() if damaged is None else path.write_bytes(damaged)
@@ -261,19 +257,13 @@ def test_mesh_may_change(tmp_path):
     devices = np.array(jax.devices())
     if len(devices) < 8:
         pytest.skip("needs 8 devices")
-    row = NamedSharding(
-        jax.sharding.Mesh(devices[:8], ("data",), axis_types=(AxisType.Auto,)), PartitionSpec("data")
-    )
-    grid_mesh = jax.sharding.Mesh(
-        devices[:8].reshape(4, 2), ("data", "model"), axis_types=(AxisType.Auto,) * 2
-    )
+    row = NamedSharding(jax.sharding.Mesh(devices[:8], ("data",), axis_types=(AxisType.Auto,)), PartitionSpec("data"))
+    grid_mesh = jax.sharding.Mesh(devices[:8].reshape(4, 2), ("data", "model"), axis_types=(AxisType.Auto,) * 2)
     grid = NamedSharding(grid_mesh, PartitionSpec("data", "model"))
     state = {"kernel": jax.device_put(np.random.default_rng(0).normal(size=(16, 4)).astype(np.float32), row)}
     with Checkpointer(tmp_path, keep=5) as checkpointer:
         checkpointer.save(1, state, RECORD)
-    for step, sharding in enumerate(
-        [jax.sharding.SingleDeviceSharding(devices[0]), grid, row, grid], start=2
-    ):
+    for step, sharding in enumerate([jax.sharding.SingleDeviceSharding(devices[0]), grid, row, grid], start=2):
         restored, record = restore_latest(tmp_path, abstract(state, sharding))
         assert record["step"] == step - 1
         assert restored["kernel"].sharding.is_equivalent_to(sharding, 2)
@@ -292,15 +282,11 @@ def test_another_tree_of_the_same_names_restores(tmp_path):
 
 def test_a_state_that_does_not_fit_is_refused_with_the_difference(tmp_path):
     save_steps(tmp_path, [1])
-    with pytest.raises(
-        InputError, match=r"float32 \[8, 6\] in the checkpoint, float32 \[8, 7\] in the model"
-    ):
+    with pytest.raises(InputError, match=r"float32 \[8, 6\] in the checkpoint, float32 \[8, 7\] in the model"):
         restore_latest(tmp_path, abstract(make_state(width=7)))
     other = make_state()
     other.params["gain"] = other.params.pop("half")
-    with pytest.raises(
-        InputError, match="params/half is only in the checkpoint; params/gain is only in the model"
-    ):
+    with pytest.raises(InputError, match="params/half is only in the checkpoint; params/gain is only in the model"):
         restore_latest(tmp_path, abstract(other))
     other = make_state()
     other.step = jnp.zeros((), jnp.float32)

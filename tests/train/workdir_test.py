@@ -114,9 +114,7 @@ def test_a_longer_run_is_allowed_and_noted(tmp_path):
 def test_changed_data_is_refused_by_name_and_allowed_on_request(tmp_path):
     workdir.write_config(tmp_path, CONFIG, "d0", SESSIONS)
     now = {"mouse_2": "b2", "mouse_3": "cc"}
-    with pytest.raises(
-        InputError, match="changed mouse_2; missing mouse_1; new mouse_3.*--allow_dataset_change"
-    ):
+    with pytest.raises(InputError, match="changed mouse_2; missing mouse_1; new mouse_3.*--allow_dataset_change"):
         workdir.require_same_run(tmp_path, CONFIG, "d1", now)
     notes = workdir.require_same_run(tmp_path, CONFIG, "d1", now, allow_dataset_change=True)
     assert len(notes) == 1 and "changed mouse_2" in notes[0]

@@ -12,9 +12,7 @@ from neurojax.train.writer import MetricsWriter, read_metrics
 
 def test_lines_are_on_disk_at_once_and_plain(tmp_path):
     with MetricsWriter(tmp_path) as writer:
-        writer.write(
-            1, {"loss": np.float32(0.5), "nan": float("nan"), "inf": np.float64("inf"), "jax": jnp.asarray(2)}
-        )
+        writer.write(1, {"loss": np.float32(0.5), "nan": float("nan"), "inf": np.float64("inf"), "jax": jnp.asarray(2)})
         assert read_metrics(tmp_path) == [{"step": 1, "loss": 0.5, "nan": None, "inf": None, "jax": 2}]
         writer.write(2, {"nested": {"values": np.array([1.0, np.nan])}})
     text = (tmp_path / "metrics.jsonl").read_text()

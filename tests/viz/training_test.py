@@ -19,9 +19,7 @@ def test_scores_have_an_axis_of_their_own():
         "neuron": (np.array([50, 100]), np.array([0.1, 0.2])),
         "causal": (np.array([50]), np.array([0.05])),
     }
-    axes = training.loss_curve(
-        style.new_figure(4, 3)[1][0, 0], np.arange(100), losses, validation, loss_label="nats"
-    )
+    axes = training.loss_curve(style.new_figure(4, 3)[1][0, 0], np.arange(100), losses, validation, loss_label="nats")
     assert axes.get_ylim()[1] < 1.0 and "nats" in axes.get_ylabel()
     right = axes.figure.axes[1]
     assert "bits/spike" in right.get_ylabel()

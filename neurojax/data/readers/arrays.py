@@ -112,9 +112,7 @@ def read_arrays(path: str | Path, spec: ReadSpec | None = None) -> Session:
 
 def _bin_counts(arrays: Arrays, spec: ReadSpec, num_units: int | None, where: str) -> _Binned:
     if spec.align is not None:
-        raise InputError(
-            f"{where}: align={spec.align!r} needs spike_times_s, but the file holds binned counts"
-        )
+        raise InputError(f"{where}: align={spec.align!r} needs spike_times_s, but the file holds binned counts")
     if "bin_size_s" not in arrays:
         raise InputError(f"{where} holds counts without bin_size_s; add the bin size in seconds")
     bin_size_s = check_bin_size(arrays.pop("bin_size_s"), where)
@@ -133,9 +131,7 @@ def _bin_counts(arrays: Arrays, spec: ReadSpec, num_units: int | None, where: st
 
 def _bin_spikes(arrays: Arrays, spec: ReadSpec, num_units: int | None, where: str) -> _Binned:
     if missing := [name for name in ("spike_times_s", "spike_units") if name not in arrays]:
-        raise InputError(
-            f"{where} lacks {missing[0]}; expected spike_times_s and spike_units, one each a spike"
-        )
+        raise InputError(f"{where} lacks {missing[0]}; expected spike_times_s and spike_units, one each a spike")
     stored_bin_s = arrays.pop("bin_size_s", DEFAULT_BIN_SIZE_S)
     bin_size_s = check_bin_size(stored_bin_s if spec.bin_ms is None else spec.bin_ms / 1000, where)
     times, units = arrays.pop("spike_times_s"), arrays.pop("spike_units")
@@ -163,8 +159,7 @@ def _merged(binned: _Binned, roles: Roles, where: str) -> dict[str, Any]:
         "trial_offsets": np.concatenate([[0], np.cumsum(merged_lengths)]),
         "behaviour": {name: merge_means(values[rows], lengths, factor) for name, values in signals.items()},
         "behaviour_valid": {
-            name: merge_valid(mask.ravel()[rows], lengths, factor)
-            for name, mask in roles.behaviour_valid.items()
+            name: merge_valid(mask.ravel()[rows], lengths, factor) for name, mask in roles.behaviour_valid.items()
         },
     }
 

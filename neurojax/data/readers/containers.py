@@ -116,9 +116,7 @@ def _read_hdf5(path: Path) -> dict[str, np.ndarray]:
 
 def _check_hdf5(h5py: Any, file: Any, name: str, path: Path) -> None:
     """Refuses what is no plain dataset, or reads from other files."""
-    if not isinstance(file.get(name, getlink=True), h5py.HardLink) or not isinstance(
-        file[name], h5py.Dataset
-    ):
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink) or not isinstance(file[name], h5py.Dataset):
         raise InputError(f"{path}, {name!r} {_REFUSED.format('struct or a link')}")
     if file[name].is_virtual or file[name].external or file[name].shape is None:
         raise InputError(f"{path}, {name!r} holds no data of its own; save plain arrays")
@@ -144,14 +142,10 @@ def _hdf5_text(codes: np.ndarray) -> np.ndarray:
     """UTF-16 codes [length, rows] -> text [], or [rows] for a char matrix."""
     if codes.ndim != 2 or codes.dtype.kind != "u":
         return np.array("")  # MATLAB stores the shape of an empty string
-    rows = [
-        bytes(np.ascontiguousarray(row, "<u2")).decode("utf-16-le", "replace").rstrip() for row in codes.T
-    ]
+    rows = [bytes(np.ascontiguousarray(row, "<u2")).decode("utf-16-le", "replace").rstrip() for row in codes.T]
     return np.array(rows[0] if len(rows) == 1 else rows, dtype=str)
 
 
 def _check_size(path: Path, num_bytes: int) -> None:
     if num_bytes > MAX_FILE_BYTES:
-        raise InputError(
-            f"{path} holds {num_bytes} bytes, expected at most {MAX_FILE_BYTES}; split the recording"
-        )
+        raise InputError(f"{path} holds {num_bytes} bytes, expected at most {MAX_FILE_BYTES}; split the recording")

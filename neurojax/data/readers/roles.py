@@ -62,9 +62,7 @@ def assign_roles(arrays: Mapping[str, np.ndarray], axes: Axes, spec: ReadSpec, w
     for name, mask in masks.items():
         base = name.removesuffix("_valid")
         if base not in roles.behaviour:
-            raise InputError(
-                f"{where}: {name!r} is a mask, but {base!r} is no behaviour; rename or remove it"
-            )
+            raise InputError(f"{where}: {name!r} is a mask, but {base!r} is no behaviour; rename or remove it")
         roles.behaviour_valid[base] = mask.astype(bool)
     return roles
 
@@ -76,21 +74,16 @@ def _role(name: str, array: np.ndarray, axes: Axes, spec: ReadSpec, where: str) 
     per_trial = length == axes.num_trials and (length == axes.total_bins or not on_grid)
     if name in spec.behavior:
         if not per_bin:
-            raise InputError(
-                f"{where}: behavior {name!r} has shape {shape}, expected [{axes.total_bins} bins, dims]"
-            )
+            raise InputError(f"{where}: behavior {name!r} has shape {shape}, expected [{axes.total_bins} bins, dims]")
         return "bins"
     if name in spec.trial_columns:
         if length != axes.num_trials:
-            raise InputError(
-                f"{where}: trial column {name!r} has shape {shape}, expected [{axes.num_trials} trials]"
-            )
+            raise InputError(f"{where}: trial column {name!r} has shape {shape}, expected [{axes.num_trials} trials]")
         return "trials"
     if name.startswith("unit_"):
         if array.shape != (axes.num_units,) or array.dtype.kind not in "biuf":
             raise InputError(
-                f"{where}: {name!r} is {array.dtype} {shape}, expected one number for each of"
-                f" {axes.num_units} units"
+                f"{where}: {name!r} is {array.dtype} {shape}, expected one number for each of {axes.num_units} units"
             )
         return "unit"
     fits = ["bins"] * per_bin + ["trials"] * per_trial

@@ -43,9 +43,7 @@ class ReadSpec:
         if self.window is not None and not (
             len(self.window) == 2 and -math.inf < self.window[0] < self.window[1] < math.inf
         ):
-            raise InputError(
-                f"window={self.window!r}; expected two rising numbers of seconds, such as -0.5,1.5"
-            )
+            raise InputError(f"window={self.window!r}; expected two rising numbers of seconds, such as -0.5,1.5")
         if self.align is not None and self.window_s is not None:
             raise InputError(f"align={self.align!r} came with window_s={self.window_s!r}; give one of them")
         if twice := sorted(set(self.behavior) & set(self.trial_columns)):
@@ -62,9 +60,7 @@ class ReadSpec:
         except ValueError:
             block_s = math.nan
         if kind != "blocks" or not 0 < block_s < math.inf:
-            raise InputError(
-                f"split={self.split!r}; expected file, random or blocks:<seconds>s, such as blocks:300s"
-            )
+            raise InputError(f"split={self.split!r}; expected file, random or blocks:<seconds>s, such as blocks:300s")
         return block_s
 
     def digest(self, reader: str) -> str:

@@ -35,15 +35,11 @@ def trials_in_bins(
         )
     window_bins = whole_times(spec.window_s, final_bin_s, f"{where}: window_s={spec.window_s:g}") * factor
     if len(counts) < window_bins:
-        raise InputError(
-            f"{where}: {len(counts)} bins are shorter than one window of {window_bins}; shorten window_s"
-        )
+        raise InputError(f"{where}: {len(counts)} bins are shorter than one window of {window_bins}; shorten window_s")
     return np.full(len(counts) // window_bins, window_bins, np.int64)
 
 
-def stored_starts(
-    arrays: Arrays, lengths: np.ndarray, axes: Axes, bin_size_s: float, where: str
-) -> np.ndarray | None:
+def stored_starts(arrays: Arrays, lengths: np.ndarray, axes: Axes, bin_size_s: float, where: str) -> np.ndarray | None:
     """Start of each trial from bin_times_s or trial_start_s, float64 [trials]; None without either."""
     first_bin = np.cumsum(lengths) - lengths
     if "bin_times_s" not in arrays:
@@ -53,8 +49,7 @@ def stored_starts(
     if times.shape not in ((axes.total_bins,), (axes.num_trials, axes.trial_bins)):
         raise InputError(
             f"{where}: bin_times_s has shape {list(times.shape)}, expected the time of every bin:"
-            f" [{axes.total_bins}]"
-            + (f" or [{axes.num_trials}, {axes.trial_bins}]" if axes.trial_bins else "")
+            f" [{axes.total_bins}]" + (f" or [{axes.num_trials}, {axes.trial_bins}]" if axes.trial_bins else "")
         )
     flat = seconds(times.ravel(), "bin_times_s", where)
     steps = np.delete(np.diff(flat), first_bin[1:] - 1)  # within trials
@@ -72,9 +67,7 @@ def trials_in_seconds(
     """Start and stop of each trial or window, float64 [trials]."""
     if spec.align is not None:
         if spec.align not in arrays:
-            raise InputError(
-                f"{where}: align names {spec.align!r}, but the file's other arrays are {sorted(arrays)}"
-            )
+            raise InputError(f"{where}: align names {spec.align!r}, but the file's other arrays are {sorted(arrays)}")
         events = seconds(arrays[spec.align], spec.align, where)
         return events + spec.window[0], events + spec.window[1]
     if "trial_start_s" in arrays or "trial_stop_s" in arrays:
@@ -83,9 +76,7 @@ def trials_in_seconds(
                 f"{where}: window_s={spec.window_s:g} cuts recordings without trials, but this one has trials"
             )
         if missing := [name for name in ("trial_start_s", "trial_stop_s") if name not in arrays]:
-            raise InputError(
-                f"{where} lacks {missing[0]}; expected trial_start_s and trial_stop_s, in seconds"
-            )
+            raise InputError(f"{where} lacks {missing[0]}; expected trial_start_s and trial_stop_s, in seconds")
         return tuple(seconds(arrays.pop(name), name, where) for name in ("trial_start_s", "trial_stop_s"))
     if spec.window_s is None:
         raise InputError(
@@ -99,8 +90,7 @@ def trials_in_seconds(
     num_windows = int((last - first) / spec.window_s)
     if not 1 <= num_windows <= 10**7:
         raise InputError(
-            f"{where}: spikes span {last - first:g} s, {num_windows} windows of {spec.window_s:g} s; check"
-            " both"
+            f"{where}: spikes span {last - first:g} s, {num_windows} windows of {spec.window_s:g} s; check both"
         )
     starts = first + np.arange(num_windows) * spec.window_s
     return starts, starts + spec.window_s

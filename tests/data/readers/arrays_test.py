@@ -81,15 +81,11 @@ def test_ragged_trials_and_their_times(tmp_path):
     offsets = np.array([0, 4, 9, 100, TRIALS * BINS])
     times = 5.0 + np.arange(TRIALS * BINS) * 0.01
     times[100:] += 3
-    session = read(
-        tmp_path, FLAT | {"trial_offsets": offsets, "bin_times_s": times, "target": [1, 2, 3, 4]}, bin_ms=20
-    )
+    session = read(tmp_path, FLAT | {"trial_offsets": offsets, "bin_times_s": times, "target": [1, 2, 3, 4]}, bin_ms=20)
     np.testing.assert_array_equal(session.trial_num_bins, [2, 2, 45, 70])
     np.testing.assert_allclose(session.trial_start_s, [5.0, 5.04, 5.09, 9.0])
     np.testing.assert_array_equal(session.counts[2], FLAT["counts"][4:6].sum(0))
-    np.testing.assert_array_equal(
-        session.counts[4], FLAT["counts"][9:11].sum(0)
-    )  # never across a trial's edge
+    np.testing.assert_array_equal(session.counts[4], FLAT["counts"][9:11].sum(0))  # never across a trial's edge
 
 
 def test_a_recording_without_trials_is_cut_into_windows(tmp_path):
@@ -166,9 +162,7 @@ def test_options_and_file_leave_their_mark(tmp_path):
 
 def test_matlab_file_gives_the_same_session(tmp_path):
     cells = np.array(GOOD["unit_region"].tolist(), dtype=object)
-    scipy.io.savemat(
-        tmp_path / "s1.mat", GOOD | {"unit_region": cells}, oned_as="column", do_compression=True
-    )
+    scipy.io.savemat(tmp_path / "s1.mat", GOOD | {"unit_region": cells}, oned_as="column", do_compression=True)
     session, expected = read_arrays(tmp_path / "s1.mat"), read(tmp_path, GOOD)
     np.testing.assert_array_equal(session.counts, expected.counts)
     np.testing.assert_array_equal(session.region, expected.region)
