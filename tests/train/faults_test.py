@@ -306,6 +306,13 @@ def test_data_changed_under_a_run_are_refused_by_name_or_recorded(dataset, tmp_p
     other = changed(dataset)
     with train_command._held(tmp_path, CONFIG, dataset, False):
         pass
+    with train_command._held(tmp_path, CONFIG, other, False):  # nothing is trained yet, so nothing is at stake
+        pass
+    with train_command._held(tmp_path, CONFIG, dataset, False):
+        pass
+    trained = tmp_path / "checkpoints" / "3" / checkpoint.MANIFEST_NAME
+    trained.parent.mkdir(parents=True)
+    trained.write_text("{}")
     message = f"changed {dataset.sessions[1].session_id}; .*--allow_dataset_change"
     with pytest.raises(InputError, match=message), train_command._held(tmp_path, CONFIG, other, False):
         pass

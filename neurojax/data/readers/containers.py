@@ -1,6 +1,7 @@
 """Containers of named arrays (.npz, .mat v5, .mat v7.3) read into plain arrays of numbers and text."""
 
 import math
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,9 @@ def _read_mat5(path: Path) -> dict[str, np.ndarray]:
     try:
         listed = scipy.io.whosmat(path)
         _check_size(path, sum(math.prod(shape) * _CLASS_BYTES.get(kind, 8) for _, shape, kind in listed))
-        content = scipy.io.loadmat(path)
+        with warnings.catch_warnings():  # matrix or array, sparse values are made dense below
+            warnings.simplefilter("ignore", DeprecationWarning)
+            content = scipy.io.loadmat(path)
     except InputError:
         raise
     except Exception as error:  # the parser of a damaged file may raise anything
