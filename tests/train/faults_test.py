@@ -259,6 +259,7 @@ def digest_on(recipe, dataset, folder, data, model) -> str:
 MESHES = [(8, 1), (1, 1), (2, 1), (4, 1), (4, 2)]
 
 
+@pytest.mark.slow
 def test_a_state_saved_on_any_mesh_has_one_digest_on_all(recipe, dataset, tmp_path):
     sizes, digests = [session.num_units for session in dataset.sessions], set()
     for number, mesh in enumerate(MESHES[:3]):

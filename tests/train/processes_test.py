@@ -97,6 +97,7 @@ def planned(num_steps: int) -> list[str]:
     return [hashlib.sha256(plan.session.tobytes() + plan.trial.tobytes()).hexdigest()[:16] for plan in plans]
 
 
+@pytest.mark.slow
 def test_a_signal_to_one_of_two_stops_both_at_one_step(tmp_path):
     """The sample of this file for every run of the tests; the rest is slow."""
     folder = tmp_path / "run"
