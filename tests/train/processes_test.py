@@ -99,7 +99,7 @@ def planned(num_steps: int) -> list[str]:
 
 @pytest.mark.slow
 def test_a_signal_to_one_of_two_stops_both_at_one_step(tmp_path):
-    """The sample of this file for every run of the tests; the rest is slow."""
+    """Both stop after the same step and exit 3, whichever was asked."""
     folder = tmp_path / "run"
     with launched([*SCRIPT, "--num_steps=400", "--save_every=0"], folder, 2) as started:
         wait_for_step(folder, 2, started)
