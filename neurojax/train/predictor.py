@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from neurojax.data.batching import Layout
@@ -46,6 +47,7 @@ class Predictor:
         self._tables = jax.device_put(tables, sharding.replicated(self._mesh))
         self._log_rates = jax.jit(functools.partial(_log_rates, config=config))
         self._log_rates_of_unit = jax.jit(functools.partial(_log_rates_of_unit, config=config))
+        self._latents = jax.jit(functools.partial(_latents, config=config))
 
     def log_rates(self, batch: Batch, masks: Masks, scheme: np.ndarray) -> jax.Array:
         """All units: float32 [G, b, T, N], see models.ndt.log_rates."""
@@ -55,12 +57,21 @@ class Predictor:
         """One unit per trial, G = 1: unit int32 [b] -> float32 [b, T]."""
         return self._log_rates_of_unit(self._params, self._tables, *self._place((batch, masks, scheme)), unit)
 
+    def latents(self, batch: Batch, masks: Masks, scheme: np.ndarray) -> jax.Array:
+        """Hidden states of all bins, float32 [G, b, T, D]: after the final norm, before the read-out."""
+        return self._latents(self._params, self._tables, *self._place((batch, masks, scheme)))
+
     def _place(self, tree):
         return jax.tree.map(lambda leaf: jax.device_put(leaf, sharding.batch_sharding(self._mesh, leaf)), tree)
 
 
 def _log_rates(params, tables, batch, masks, scheme, config):
     return ndt.log_rates(params, stitcher.gather_rows(tables, batch), batch, masks, scheme, config)
+
+
+def _latents(params, tables, batch, masks, scheme, config):
+    rows = stitcher.gather_rows(tables, batch)
+    return ndt.hidden_states(params, rows, batch, masks, scheme, config).astype(jnp.float32)
 
 
 def _log_rates_of_unit(params, tables, batch, masks, scheme, unit, config):
