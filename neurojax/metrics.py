@@ -108,11 +108,12 @@ def poisson_scores(
     Args:
         sums: from `poisson_sums`.
         weights: float [D, K], how often each trial counts; None = once, and the leading axis goes.
-        rate_floor: spikes per bin; `bps_unit_mean_ge1hz` is over units whose train mean reaches it.
+        rate_floor: spikes per bin; the scores named `_ge1hz` are over units whose train mean reaches it.
 
     Returns:
         [D, N] bps, d2; [D] bps_unit_mean, bps_unit_median, bps_pooled (all units' NLL differences over all
-        their spikes), bps_pooled_train_null (null = the train mean), bps_unit_mean_ge1hz, d2_pooled
+        their spikes), bps_pooled_train_null and bps_unit_mean_train_null (null = the train mean),
+        bps_unit_mean_ge1hz, bps_unit_median_ge1hz, bps_pooled_ge1hz, d2_unit_mean (units with a d2), d2_pooled
         (1 - summed deviances / summed deviances of each unit's own null), num_units_scored, num_units_ge1hz,
         num_spikes.
     """
@@ -125,19 +126,24 @@ def poisson_scores(
     model_excess = draws @ sums.model_excess
     gain = np.where(scored, null_excess - model_excess, 0.0)  # nats
     train_gain = np.where(scored, draws @ (sums.train_excess - sums.model_excess), 0.0)
+    train_bps = np.where(scored, _ratio(train_gain, _LN2 * spikes), np.nan)
     null_deviance = np.where(scored, draws @ sums.y_log_y - spikes * np.log(mean), 0.0)  # half of it
     null_deviance = np.where(null_deviance > 1e-12 * np.maximum(spikes, 1), null_deviance, 0.0)
     fast = scored & (np.nan_to_num(sums.train_mean) >= rate_floor)
     num_spikes = np.where(scored, spikes, 0.0).sum(-1)
-    bps = np.where(scored, _ratio(gain, _LN2 * spikes), np.nan)
+    bps, d2 = np.where(scored, _ratio(gain, _LN2 * spikes), np.nan), _ratio(gain, null_deviance)
     scores = {
         "bps": bps,
-        "d2": _ratio(gain, null_deviance),
+        "d2": d2,
         "bps_unit_mean": _mean_where(bps, scored),
         "bps_unit_median": _median_where(bps, scored),
         "bps_pooled": _ratio(gain.sum(-1), _LN2 * num_spikes),
         "bps_pooled_train_null": _ratio(train_gain.sum(-1), _LN2 * num_spikes),
+        "bps_unit_mean_train_null": _mean_where(train_bps, scored),
         "bps_unit_mean_ge1hz": _mean_where(bps, fast),
+        "bps_unit_median_ge1hz": _median_where(bps, fast),
+        "bps_pooled_ge1hz": _ratio(np.where(fast, gain, 0.0).sum(-1), _LN2 * np.where(fast, spikes, 0.0).sum(-1)),
+        "d2_unit_mean": _mean_where(d2, np.isfinite(d2)),
         "d2_pooled": _ratio(gain.sum(-1), null_deviance.sum(-1)),
         "num_units_scored": scored.sum(-1),
         "num_units_ge1hz": fast.sum(-1),
@@ -224,6 +230,47 @@ def single_trial_r2(rates: np.ndarray, counts: np.ndarray, condition: np.ndarray
     rates_mean, counts_mean, which = _condition_means(rates, counts, condition)
     predicted, target = rates - rates_mean[which], counts - counts_mean[which]  # [K, T, N]
     return r2(predicted.reshape(-1, rates.shape[-1]), target.reshape(-1, rates.shape[-1]))
+
+
+def velocity_r2(
+    rates: np.ndarray,
+    velocity: np.ndarray,
+    rates_test: np.ndarray,
+    velocity_test: np.ndarray,
+    penalties: tuple[float, ...] = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0),
+) -> float:
+    """R2 of a behaviour read linearly from rates: ridge fitted on train rows, mean over its dimensions of R2 on test.
+
+    Features are centred and scaled by train; the penalty, in units of the number of train rows, is the one with the
+    lowest error on the middle fifth of train, fitted on the others, and the fit is then repeated on all of train.
+
+    Args:
+        rates: float [rows, N] of train bins, in time order; velocity: float [rows, dims].
+        rates_test, velocity_test: the same of test bins. Rows with a NaN on either side are left out.
+
+    Returns:
+        NaN with fewer than ten train rows, or where no dimension of the test velocity varies.
+    """
+    kept = np.isfinite(rates).all(1) & np.isfinite(velocity).all(1)
+    x, y = rates[kept].astype(np.float64), velocity[kept].astype(np.float64)
+    if len(x) < 10:
+        return float("nan")
+    centre, scale = x.mean(0), np.maximum(x.std(0), 1e-9)
+    x, tested = (x - centre) / scale, (rates_test - centre) / scale
+    inner = np.arange(len(x)) * 5 // len(x) != 2  # the middle fifth is left out to choose the penalty
+
+    def fitted(rows, penalty):
+        gram = x[rows].T @ x[rows] + penalty * rows.sum() * np.eye(x.shape[1])
+        mean = y[rows].mean(0)
+        return np.linalg.solve(gram, x[rows].T @ (y[rows] - mean)), mean
+
+    def error(penalty):
+        weights, mean = fitted(inner, penalty)
+        return ((x[~inner] @ weights + mean - y[~inner]) ** 2).sum()
+
+    weights, mean = fitted(np.ones(len(x), bool), min(penalties, key=error))
+    values = r2(tested @ weights + mean, velocity_test)
+    return float(values[np.isfinite(values)].mean()) if np.isfinite(values).any() else float("nan")
 
 
 def _condition_means(rates, counts, condition):

@@ -146,6 +146,21 @@ def test_evaluating_again_gives_the_same_scores(area, tmp_path, capsys):
     assert main.main(["evaluate", f"--workdir={area / 'run'}", f"--data={moved}", f"--out={out}"]) == 0
     assert strict_json(out) == strict_json(area / "run" / "evaluation.json")
     assert "co_smoothing" in capsys.readouterr().out.replace("-", "_").lower()
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(area / "root", elsewhere, ignore=shutil.ignore_patterns(".baselines"))
+    before = contents(area)
+    assert main.main(["evaluate", f"--workdir={area / 'run'}", f"--data={elsewhere}", f"--out={out}"]) == 0
+    assert list((elsewhere / ".baselines").iterdir()) and contents(area) == before
+
+
+def test_sessions_without_a_test_trial_are_left_out_and_counted(area, tmp_path, capsys):
+    first, second = synthetic.make_sessions(SPEC, seed=0)
+    untested = dataclasses.replace(second, split=np.where(second.split == TEST, 0, second.split))
+    write_root(tmp_path / "mixed", [first, untested])
+    out = tmp_path / "mixed.json"
+    assert main.main(["evaluate", f"--workdir={area / 'run'}", f"--data={tmp_path / 'mixed'}", f"--out={out}"]) == 0
+    assert "left out 1 of 2 sessions without a test trial: synthetic-1" in capsys.readouterr().out
+    assert list(strict_json(out)["sessions"]) == ["synthetic-0"]
 
 
 def test_a_lost_report_is_drawn_again_without_training(area, tmp_path, capsys):

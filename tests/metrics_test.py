@@ -226,3 +226,34 @@ def test_the_interval_is_centred_on_the_estimate():
     se, (low, high) = metrics.bootstrap_interval(np.arange(101.0), 500.0)
     np.testing.assert_allclose([low, high, se], [452.5, 547.5, np.arange(101.0).std(ddof=1)])
     assert all(np.isnan(metrics.bootstrap_interval(np.array([1.0, np.nan]), 1.0)[1]))
+
+
+def test_velocity_is_read_from_rates_and_not_from_noise():
+    rng = np.random.default_rng(8)
+    rates = rng.gamma(2.0, 1.0, (500, 12))
+    velocity = rates @ rng.standard_normal((12, 2)) + 0.1 * rng.standard_normal((500, 2)) + 3.0
+    velocity[7] = np.nan
+    train, test = slice(0, 350), slice(350, 500)
+    found = metrics.velocity_r2(rates[train], velocity[train], rates[test], velocity[test])
+    assert 0.99 < found < 1
+    noise = metrics.velocity_r2(rng.random((350, 12)), velocity[train], rng.random((150, 12)), velocity[test])
+    assert -0.2 < noise < 0.05
+    assert np.isnan(metrics.velocity_r2(rates[:5], velocity[:5], rates[test], velocity[test]))
+    assert np.isnan(metrics.velocity_r2(rates[train], velocity[train], rates[test], np.ones((150, 2))))
+
+
+def test_rate_floors_unit_means_and_train_nulls_are_those_of_the_units():
+    rates, counts = _example(9)
+    counts[..., 1] = 1  # constant: no d2
+    train_mean = np.array([0.1, 0.9, 0.5, 0.2, 0.6])
+    scores = metrics.poisson_scores(metrics.poisson_sums(rates, counts, train_mean), None, 0.45)
+    fast = train_mean >= 0.45
+    spikes = counts.sum((0, 1))
+    np.testing.assert_allclose(scores["bps_unit_median_ge1hz"], np.median(scores["bps"][fast]), rtol=1e-12)
+    pooled = (scores["bps"] * spikes)[fast].sum() / spikes[fast].sum()
+    np.testing.assert_allclose(scores["bps_pooled_ge1hz"], pooled, rtol=1e-12)
+    assert np.isnan(scores["d2"][1])
+    np.testing.assert_allclose(scores["d2_unit_mean"], np.delete(scores["d2"], 1).mean(), rtol=1e-12)
+    nll = [np.sum(r - counts * np.log(r), axis=(0, 1)) for r in (np.broadcast_to(train_mean, rates.shape), rates)]
+    expected = ((nll[0] - nll[1]) / np.log(2) / spikes).mean()
+    np.testing.assert_allclose(scores["bps_unit_mean_train_null"], expected, rtol=1e-12)

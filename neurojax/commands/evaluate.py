@@ -10,7 +10,7 @@ import numpy as np
 
 from neurojax.commands import baselines as baseline_scores
 from neurojax.commands import runs
-from neurojax.data.sessions import Dataset, open_dataset
+from neurojax.data.sessions import Dataset, dataset_of, open_dataset
 from neurojax.errors import InputError
 from neurojax.evals import activity, examples, leaks, oracle, protocols, reliability, report, scoring, tables
 from neurojax.evals.baselines import NAMES
@@ -56,8 +56,24 @@ def evaluate(folder: Path, *, data: Path | None = None, protocol: str | None = N
     if protocol is not None:
         config = {**config, "eval": {**config["eval"], "protocol": protocol}}
     check_settings(config["eval"])
-    dataset = runs.load_data(config) if data is None else open_dataset(Path(data))
+    if data is None:
+        dataset = runs.load_data(config)
+    else:  # what is fitted to these sessions is kept with them, not with the data of the run
+        dataset = _with_test_trials(open_dataset(Path(data)))
+        config = {**config, "data": {**config["data"], "root": str(data)}}
     evaluate_run(Path(folder), config, dataset, out)
+
+
+def _with_test_trials(dataset: Dataset) -> Dataset:
+    """The sessions that can be scored; the others are counted and named, and refused where none is left."""
+    kept = [session for session in dataset.sessions if len(session.trials_of(TEST))]
+    left_out = [session.session_id for session in dataset.sessions if not len(session.trials_of(TEST))]
+    if not kept:
+        raise InputError(f"session {left_out[0]} has no test trial, nor has another; convert them with a split")
+    if not left_out:
+        return dataset
+    print(f"left out {len(left_out)} of {len(dataset.sessions)} sessions without a test trial: {', '.join(left_out)}")
+    return dataset_of(kept)
 
 
 def evaluate_run(folder: Path, config: Mapping[str, Any], dataset: Dataset, out: Path | None = None) -> dict[str, Any]:

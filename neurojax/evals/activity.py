@@ -64,8 +64,8 @@ def predict_session(
         trials_per_pass: trials in a forward pass; bounds memory.
         progress: called with the number of trial passes done.
         trial_ids: int64 [trials], instead of those of the split.
-        only: bool [trials, N], the units to leave out and those whose regions to hide; default all. Whether
-            other entries of these tasks are predicted is open; the forward task is predicted whole.
+        only: bool [trials, N], the units to leave out and those whose regions to hide; default all. Units left
+            out elsewhere are NaN; the regions of these units and the forward task are predicted whole.
 
     Returns:
         task -> float32 [trials, T, N], expected spikes per bin, NaN where the protocol does not score.
@@ -180,7 +180,7 @@ class _Passes:
             hidden[np.arange(len(chunk)), unit] = True
             schemes = np.asarray([groups[n].scheme for n in number])
             log_rates[trial, :, unit] = self._pass(trial, hidden, schemes, unit=unit)
-        return log_rates
+        return np.where(only[:, None, :], log_rates, np.float32(np.nan))  # no rate of a unit that was not hidden
 
     def _chunks(self, total: int) -> Iterator[np.ndarray]:
         for start in range(0, total, self._size):

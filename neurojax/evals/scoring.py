@@ -17,7 +17,11 @@ _SCORES = (
     "bps_unit_median",
     "bps_pooled",
     "bps_pooled_train_null",
+    "bps_unit_mean_train_null",
     "bps_unit_mean_ge1hz",
+    "bps_unit_median_ge1hz",
+    "bps_pooled_ge1hz",
+    "d2_unit_mean",
     "d2_pooled",
 )
 _COUNTS = ("num_units_scored", "num_units_ge1hz", "num_spikes")
@@ -246,7 +250,7 @@ def _task_sums(session: Session, task: str, rates: np.ndarray):
 def _why_missing(name: str, point: Mapping[str, np.ndarray]) -> str:
     if point["num_units_scored"] == 0:
         return "no scored unit has a spike in the evaluated entries"
-    if name == "bps_unit_mean_ge1hz":
+    if name.endswith("_ge1hz"):
         return f"no scored unit has a train rate of {metrics.RATE_FLOOR_HZ:g} Hz or more"
     return "every scored unit has constant counts, so the null deviance is zero"
 

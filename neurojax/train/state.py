@@ -57,8 +57,3 @@ def init_state(
         skipped=jnp.zeros((), jnp.int32),
         skipped_in_a_row=jnp.zeros((), jnp.int32),
     )
-
-
-def num_parameters(state: TrainState) -> int:
-    """Trainable numbers, stitcher tables included."""
-    return sum(leaf.size for leaf in jax.tree.leaves((state.params, state.tables)))

@@ -210,6 +210,16 @@ def test_one_region_alone_predicts_all_others(model):
         np.testing.assert_allclose(rates[..., others][valid], expected[..., others][valid], rtol=2e-6)
 
 
+def test_units_that_were_not_asked_for_have_no_prediction(model, predictions):
+    only = np.zeros((len(TRIALS), SESSION.num_units), bool)
+    only[1, [0, 4]] = True
+    for task in ("co_smoothing", "intra_region"):
+        found = activity.predict_session(model, SESSION, (task,), trials_per_pass=8, only=only)[task]
+        asked = np.isfinite(predictions[task]) & only[:, None]
+        np.testing.assert_array_equal(np.isfinite(found), asked)
+        np.testing.assert_allclose(found[asked], predictions[task][asked], rtol=2e-6)
+
+
 def test_devices_share_the_trials_of_a_pass(predictions):
     model = make_model([make_session("other", seed=5, longest=14), SESSION], sharding.make_mesh(8, 1))
     found = activity.predict_session(model, SESSION, ("co_smoothing",), trials_per_pass=8)
