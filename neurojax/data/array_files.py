@@ -66,6 +66,26 @@ def open_npy(path: Path, dtypes: tuple[np.dtype, ...], num_dims: int) -> np.ndar
     return np.memmap(path, dtype, "r", offset, shape)
 
 
+def map_npy(path: Path, kinds: str = "biuf") -> np.ndarray:
+    """Maps a .npy file of any shape read-only, without reading its data; an empty one comes as an empty array.
+
+    Args:
+        path: the file.
+        kinds: letters of `np.dtype.kind` that are welcome.
+
+    Raises:
+        InputError: missing, damaged, pickled, another kind of values, or a size that its header does not explain.
+    """
+    with open_input(path) as file:
+        shape, dtype, fortran = _read_header(file, path.stat().st_size, str(path))
+        offset = file.tell()
+    if dtype.kind not in kinds:
+        raise InputError(f"{path} holds {dtype} {list(shape)}, expected {'text' if kinds == 'US' else 'numbers'}")
+    if 0 in shape or not shape:
+        return np.fromfile(path, dtype, offset=offset).reshape(shape)
+    return np.memmap(path, dtype, "r", offset, shape, order="F" if fortran else "C")
+
+
 def read_npz(path: Path, max_bytes: int | None = None) -> dict[str, np.ndarray]:
     """Reads all arrays of an .npz archive; they are read-only.
 

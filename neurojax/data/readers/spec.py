@@ -23,6 +23,7 @@ class ReadSpec:
         trial_columns: arrays with one value a trial, where the shape does not say so.
         split: "file" (random when the file has none), "random" or "blocks:<seconds>s". Trials
             that share time are not drawn at random, and those of blocks that reach into another split are left out.
+        options: (name, value) pairs that only one kind of recording knows; see its reader's OPTIONS.
     """
 
     bin_ms: float | None = None
@@ -32,6 +33,7 @@ class ReadSpec:
     behavior: tuple[str, ...] = ()
     trial_columns: tuple[str, ...] = ()
     split: str = "file"
+    options: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self):
         for name in ("bin_ms", "window_s"):
@@ -48,6 +50,9 @@ class ReadSpec:
             raise InputError(f"align={self.align!r} came with window_s={self.window_s!r}; give one of them")
         if twice := sorted(set(self.behavior) & set(self.trial_columns)):
             raise InputError(f"{twice[0]!r} is named in both behavior and trial_columns; name it once")
+        names = [name for name, _ in self.options]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise InputError(f"options names {twice[0]!r} twice; give it one value")
         self.split_block_s()  # raises when `split` is not one of the three
 
     def split_block_s(self) -> float | None:
@@ -63,7 +68,14 @@ class ReadSpec:
             raise InputError(f"split={self.split!r}; expected file, random or blocks:<seconds>s, such as blocks:300s")
         return block_s
 
+    def option(self, name: str, default: str | None = None) -> str | None:
+        """Value of an option of the kind, as typed; `default` when it was not given."""
+        return dict(self.options).get(name, default)
+
     def digest(self, reader: str) -> str:
         """Hex digest of these options and of the reader's name and version."""
-        content = json.dumps([reader, dataclasses.asdict(self)], sort_keys=True)
+        fields = dataclasses.asdict(self)
+        if not self.options:  # as before there were any: older sessions stay up to date
+            del fields["options"]
+        content = json.dumps([reader, fields], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()

@@ -1,0 +1,123 @@
+"""Spikes as sorters leave them: times and cluster ids, cleaned with every drop counted, as rows of units."""
+
+import dataclasses
+
+import numpy as np
+
+from neurojax.data.binning import whole_numbers
+from neurojax.errors import InputError
+
+_EXPECTED_IDS = "whole numbers: the cluster of each spike"
+
+
+@dataclasses.dataclass(frozen=True)
+class SortedSpikes:
+    """Spikes of one sorting.
+
+    Attributes:
+        times_s: float64 [spikes], seconds, finite, rising.
+        rows: int64 [spikes], row of each spike's unit.
+        cluster_id: int64 [N], the sorter's own number of each unit, rising.
+        dropped: reason -> number of spikes left out.
+        findings: name -> number; what was odd and kept.
+    """
+
+    times_s: np.ndarray
+    rows: np.ndarray
+    cluster_id: np.ndarray
+    dropped: dict[str, int]
+    findings: dict[str, int]
+
+
+def sorted_spikes(
+    times_s: np.ndarray, clusters: np.ndarray, where: str, num_clusters: int | None = None
+) -> SortedSpikes:
+    """Checks and sorts the spikes of one sorting.
+
+    Times that are not finite and clusters below 0 (spikes that the sorter gave to no unit) are left out.
+
+    Args:
+        times_s: numbers [spikes], seconds.
+        clusters: whole numbers [spikes].
+        where: for messages.
+        num_clusters: ids run from 0 to this - 1, and each is a unit, also without spikes; None takes the ids seen.
+
+    Raises:
+        InputError: shapes or dtypes are wrong, an id is out of range, or no spike is left.
+    """
+    times, ids = np.asarray(times_s), np.asarray(clusters)
+    times, ids = (array.ravel() if array.ndim == 2 and 1 in array.shape else array for array in (times, ids))
+    if times.ndim != 1 or ids.shape != times.shape:
+        raise InputError(
+            f"{where} has {list(times.shape)} spike times and {list(ids.shape)} clusters, expected one of each a spike;"
+            " they belong to different revisions or are damaged"
+        )
+    if times.dtype.kind not in "iuf":
+        raise InputError(f"{where}: spike times are {times.dtype}, expected seconds")
+    times = times.astype(np.float64)
+    ids = whole_numbers(ids, f"{where}: the spikes' clusters", _EXPECTED_IDS).astype(np.int64)
+    finite, assigned = np.isfinite(times), ids >= 0
+    reasons = {"time is not finite": ~finite, "cluster id below 0": finite & ~assigned}
+    times, ids = times[finite & assigned], ids[finite & assigned]
+    if not len(times):
+        raise InputError(f"{where} holds no spikes; check that the sorting finished")
+    if num_clusters is not None and ids.max() >= num_clusters:
+        raise InputError(
+            f"{where}: spikes name cluster {ids.max()}, but there are {num_clusters} clusters; they belong to different"
+            " revisions or are damaged"
+        )
+    findings = {"unsorted spike times": int((np.diff(times) < 0).sum()), "negative spike times": int((times < 0).sum())}
+    order = np.lexsort((ids, times)) if findings["unsorted spike times"] else np.arange(len(times))
+    times, ids = times[order], ids[order]
+    repeated = (np.diff(times) == 0) & (np.diff(ids) == 0)
+    findings["repeated spike times"] = int(repeated.sum())
+    cluster_id = np.unique(ids) if num_clusters is None else np.arange(num_clusters)
+    dropped = {reason: int(which.sum()) for reason, which in reasons.items() if which.any()}
+    odd = {name: number for name, number in findings.items() if number}
+    return SortedSpikes(times, np.searchsorted(cluster_id, ids), cluster_id, dropped, odd)
+
+
+def keep_units(spikes: SortedSpikes, keep: np.ndarray) -> SortedSpikes:
+    """The units where `keep`, bool [N], is True, and their spikes."""
+    row = np.cumsum(keep) - 1
+    of_kept = keep[spikes.rows]
+    return dataclasses.replace(
+        spikes,
+        times_s=spikes.times_s[of_kept],
+        rows=row[spikes.rows[of_kept]],
+        cluster_id=spikes.cluster_id[keep],
+    )
+
+
+def unit_drops(tests: dict[str, np.ndarray], where: str) -> tuple[np.ndarray, dict[str, int]]:
+    """Which units stay and why the others go; each is counted at the first reason that names it.
+
+    Args:
+        tests: reason -> bool [N], True where it names the unit.
+        where: for messages.
+
+    Raises:
+        InputError: none stays.
+    """
+    dropped: dict[str, int] = {}
+    gone = np.zeros(len(next(iter(tests.values()))), bool)
+    for reason, names in tests.items():
+        if number := int((names & ~gone).sum()):
+            dropped[reason] = number
+        gone |= names
+    if gone.all():
+        raise InputError(f"{where}: no unit is left of {len(gone)} ({_listed(dropped)}); loosen the options")
+    return ~gone, dropped
+
+
+def _listed(dropped: dict[str, int]) -> str:
+    return ", ".join(f"{reason}: {number}" for reason, number in dropped.items()) or "there were none"
+
+
+def add_counts(*counts: dict[str, int]) -> dict[str, int]:
+    """Sums numbers by name."""
+    total: dict[str, int] = {}
+    for record in counts:
+        for name, number in record.items():
+            total[name] = total.get(name, 0) + number
+    return total
