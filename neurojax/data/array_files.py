@@ -86,6 +86,21 @@ def map_npy(path: Path, kinds: str = "biuf") -> np.ndarray:
     return np.memmap(path, dtype, "r", offset, shape, order="F" if fortran else "C")
 
 
+def map_records(path: Path, names: tuple[str, ...]) -> np.ndarray:
+    """Maps a .npy file of records [n] with the given whole-number fields read-only.
+
+    Raises:
+        InputError: missing, damaged, other fields, or a size that its header does not explain.
+    """
+    with open_input(path) as file:
+        shape, dtype, _ = _read_header(file, path.stat().st_size, str(path), _PLAIN_KINDS + "V")
+        offset = file.tell()
+    fields = dtype.fields or {}
+    if len(shape) != 1 or any(name not in fields or fields[name][0].kind not in "iu" for name in names):
+        raise InputError(f"{path} holds {str(dtype)[:100]} {list(shape)}, expected records of {', '.join(names)}")
+    return np.memmap(path, dtype, "r", offset, shape) if shape[0] else np.empty(0, dtype)
+
+
 def read_npz(path: Path, max_bytes: int | None = None) -> dict[str, np.ndarray]:
     """Reads all arrays of an .npz archive; they are read-only.
 
@@ -156,7 +171,9 @@ def _read_members(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], path
     return arrays
 
 
-def _read_header(file: BinaryIO, num_bytes: int, where: str) -> tuple[tuple[int, ...], np.dtype, bool]:
+def _read_header(
+    file: BinaryIO, num_bytes: int, where: str, kinds: str = _PLAIN_KINDS
+) -> tuple[tuple[int, ...], np.dtype, bool]:
     """Reads a .npy header from a stream of `num_bytes`; leaves the stream at the first byte of data."""
     try:
         version = np.lib.format.read_magic(file)
@@ -170,7 +187,7 @@ def _read_header(file: BinaryIO, num_bytes: int, where: str) -> tuple[tuple[int,
         ) from None
     if dtype.hasobject:
         raise InputError(f"{where}: pickled objects are never opened; store numbers or text (dtype=str)")
-    if dtype.kind not in _PLAIN_KINDS or dtype.itemsize == 0:
+    if dtype.kind not in kinds or dtype.itemsize == 0:
         raise InputError(f"{where}: dtype {dtype}, expected bool, integers, floats or text")
     header_bytes = file.tell()
     data_bytes = math.prod(shape) * dtype.itemsize

@@ -24,13 +24,13 @@ from neurojax.data.readers.ibl_trials import (
     column,
     conditions,
     decoding_faults,
-    shares_time,
 )
 from neurojax.data.readers.ibl_units import Probe, collections, read_probe, regions
 from neurojax.data.readers.signals import bin_starts, clean_signal, mean_in_bins, slope_in_bins
 from neurojax.data.readers.sorted_spikes import add_counts
 from neurojax.data.readers.spec import DEFAULT_BIN_SIZE_S, ReadSpec
 from neurojax.data.readers.trials import choose_split, trials_in_seconds, without_shared_time
+from neurojax.data.readers.windows import kept_windows
 from neurojax.data.session_fields import spike_counts
 from neurojax.data.session_rules import check_bin_size, check_session_id
 from neurojax.data.sessions import from_counts
@@ -201,26 +201,12 @@ def _windows(
     events = column(trials[align], align)
     starts, stops = events + window[0], events + window[1]
     recorded = [probe.spikes.times_s for probe in probes if len(probe.spikes.times_s)]
-    faults = {f"no {align}": ~np.isfinite(events)}
-    with np.errstate(invalid="ignore"):
-        early, late = starts < max(s[0] for s in recorded), stops > min(s[-1] for s in recorded)
-    faults["window leaves the recording"] = early | late
+    span_s = max(float(spikes[0]) for spikes in recorded), min(float(spikes[-1]) for spikes in recorded)
     wanted = spec.option("trials", "all")
     if wanted not in ("all", "decoding"):
         raise InputError(f"trials={wanted!r}; expected all or decoding")
-    faults |= decoding_faults(trials, where) if wanted == "decoding" else {}
-    keep = ~np.any(list(faults.values()), axis=0)
-    if spec.split_block_s() is None:  # drawn at random: no spike may stand in two splits
-        faults["window begins within the one before"] = shares_time(starts, stops, keep, bin_size_s / 2)
-    dropped, gone = {}, np.zeros(len(events), bool)
-    for reason, names in faults.items():
-        if number := int((names & ~gone).sum()):
-            dropped[reason] = number
-        gone |= names
-    if gone.all():
-        listed = ", ".join(f"{reason}: {number}" for reason, number in dropped.items())
-        raise InputError(f"{where}: no trial is left of {len(gone)} ({listed}); check the events and the options")
-    return starts, stops, ~gone, dropped
+    faults = decoding_faults(trials, where) if wanted == "decoding" else {}
+    return starts, stops, *kept_windows(starts, stops, span_s, faults, spec, bin_size_s, where)
 
 
 def _behaviour(files: list[AlfFile], starts: np.ndarray, bin_size_s: float, where: str) -> dict[str, np.ndarray]:

@@ -89,14 +89,3 @@ def _compact(values: np.ndarray) -> np.ndarray:
     """Small whole numbers as int8, all others as float32."""
     whole = np.isfinite(values).all() and np.all(values == np.round(values)) and np.all(np.abs(values) < 128)
     return values.astype(np.int8 if whole else np.float32)
-
-
-def shares_time(starts_s: np.ndarray, stops_s: np.ndarray, keep: np.ndarray, tolerance_s: float) -> np.ndarray:
-    """Kept trials that begin before the kept trial before them ends, bool [trials]."""
-    shared, free_from_s = np.zeros(len(starts_s), bool), -np.inf
-    for trial in np.argsort(np.where(keep, starts_s, np.inf), kind="stable")[: int(keep.sum())]:
-        if starts_s[trial] < free_from_s - tolerance_s:
-            shared[trial] = True
-        else:
-            free_from_s = stops_s[trial]
-    return shared

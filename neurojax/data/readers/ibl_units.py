@@ -7,8 +7,9 @@ import numpy as np
 
 from neurojax.data.binning import whole_numbers
 from neurojax.data.readers.alf_files import AlfFile, read_objects, read_table
-from neurojax.data.readers.sorted_spikes import SortedSpikes, keep_units, sorted_spikes, unit_drops
+from neurojax.data.readers.sorted_spikes import SortedSpikes, keep_units, sorted_spikes
 from neurojax.data.readers.spec import ReadSpec
+from neurojax.data.readers.windows import counted_drops
 from neurojax.errors import InputError
 
 SORTERS = ("iblsorter", "pykilosort", "ks2_matlab", "")  # where several are there, the first
@@ -177,7 +178,7 @@ def _selection(
         tests[f"rate below {least} Hz"] = rates_hz < _number(least, "min_rate_hz")
     if spec.option("units_without_region", "keep") == "drop":
         tests["no brain region"] = atlas_id == 0
-    return unit_drops(tests, label)
+    return counted_drops(tests, "unit", label)
 
 
 def _number(text: str, name: str) -> float:

@@ -89,31 +89,6 @@ def keep_units(spikes: SortedSpikes, keep: np.ndarray) -> SortedSpikes:
     )
 
 
-def unit_drops(tests: dict[str, np.ndarray], where: str) -> tuple[np.ndarray, dict[str, int]]:
-    """Which units stay and why the others go; each is counted at the first reason that names it.
-
-    Args:
-        tests: reason -> bool [N], True where it names the unit.
-        where: for messages.
-
-    Raises:
-        InputError: none stays.
-    """
-    dropped: dict[str, int] = {}
-    gone = np.zeros(len(next(iter(tests.values()))), bool)
-    for reason, names in tests.items():
-        if number := int((names & ~gone).sum()):
-            dropped[reason] = number
-        gone |= names
-    if gone.all():
-        raise InputError(f"{where}: no unit is left of {len(gone)} ({_listed(dropped)}); loosen the options")
-    return ~gone, dropped
-
-
-def _listed(dropped: dict[str, int]) -> str:
-    return ", ".join(f"{reason}: {number}" for reason, number in dropped.items()) or "there were none"
-
-
 def add_counts(*counts: dict[str, int]) -> dict[str, int]:
     """Sums numbers by name."""
     total: dict[str, int] = {}

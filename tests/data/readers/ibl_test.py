@@ -235,7 +235,7 @@ def test_trials_are_dropped_with_a_reason(session):
     change("choice", 6, 0)
     change("feedback_times", 7, np.nan)
     made = read(session)
-    expected = {"no stimOn_times": 1, "window leaves the recording": 1, "window begins within the one before": 1}
+    expected = {"no event": 1, "window leaves the recording": 1, "window begins within the one before": 1}
     assert made.info["trials_dropped"] == expected and made.num_trials == TRIALS - 3
     assert made.conditions["decoding_trial"].sum() == TRIALS - 3 - 4
     decoding = read(session, trials="decoding")
