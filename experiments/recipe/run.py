@@ -109,6 +109,7 @@ def run_arm(name: str, fields: Mapping[str, str], root: Path, folder: Path, shar
     recipe, batches = settings.recipe(config, dataset), settings.batching_config(config)
     hashed = workdir.config_hash(config)
     folder = folder / hashed[:16]  # an arm whose fields or defaults changed starts over
+    folder.mkdir(parents=True, exist_ok=True)
     record = {
         "config_hash": hashed,
         "dataset_fingerprint": dataset.fingerprint,
