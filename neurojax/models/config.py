@@ -24,6 +24,11 @@ class ModelConfig:
         init: "released" (the reference's initialisation) or "scaled" (read-in scaled by each unit's
             expected variability, read-out at zero around each unit's log mean rate: training starts
             at the null model).
+        hidden_counts: what a hidden count reads as: "silent" (zero, like a bin without a spike) or "mean" (the rate
+            the read-out gives the unit before it knows anything: hiding a unit leaves the latents where they are).
+        smoothed_tokens: tokens also see the latents smoothed over bins and averaged over the trial.
+        linear_path: the same smoothed latents reach the read-out beside the transformer.
+        own_history: each unit's own recent log gains reach its log-rate (they are zero where it is hidden).
         read_in_init: "random", or "principal": each session's principal components (train split).
         compute_dtype: "float32" or "bfloat16"; parameters, norms, softmax and loss stay float32.
         unroll: layers unrolled per iteration of the scan; only speed changes.
@@ -43,6 +48,10 @@ class ModelConfig:
     dropout: float = 0.1
     dropout_attention: float = 0.0
     init: str = "scaled"
+    hidden_counts: str = "silent"
+    smoothed_tokens: bool = False
+    linear_path: bool = False
+    own_history: bool = False
     read_in_init: str = "random"
     compute_dtype: str = "float32"
     unroll: int = 1
@@ -57,6 +66,7 @@ class ModelConfig:
         for name, allowed in (
             ("positions", ("learned", "rotary")),
             ("init", ("released", "scaled")),
+            ("hidden_counts", ("silent", "mean")),
             ("read_in_init", ("random", "principal")),
             ("compute_dtype", ("float32", "bfloat16")),
         ):

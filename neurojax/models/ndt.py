@@ -15,8 +15,9 @@ import jax
 import jax.numpy as jnp
 
 from neurojax.masking import CAUSAL, PROMPTS, Masks
-from neurojax.models import stitcher
+from neurojax.models import smoothing, stitcher
 from neurojax.models.config import ModelConfig
+from neurojax.models.initializers import dense
 from neurojax.models.tokenizer import TimeBinTokenizer
 from neurojax.models.transformer import Transformer
 from neurojax.types import Batch
@@ -71,7 +72,11 @@ class NDT(nn.Module):
         scale = 1.0 if config.init == "released" else 0.1
         table = nn.initializers.normal(scale)
 
-        tokens = TimeBinTokenizer(config, name="tokenizer")(latents)  # [B, T, D]
+        smooth = None
+        if config.smoothed_tokens or config.linear_path:
+            smooth = smoothing.smoothed(latents, bin_valid & ~hidden_bins, scheme == CAUSAL)  # [B, T, 2K]
+        seen = jnp.concatenate([latents, smooth], axis=-1) if config.smoothed_tokens else latents
+        tokens = TimeBinTokenizer(config, name="tokenizer")(seen)  # [B, T, D]
         if config.bin_mask_token:
             mask_token = self.param("bin_mask_token", table, (config.width,))
             tokens = tokens + hidden_bins[..., None] * mask_token.astype(dtype)[None, None]
@@ -88,7 +93,10 @@ class NDT(nn.Module):
         allowed = attention_mask(bin_valid, scheme == CAUSAL, has_prompt)
         places = jnp.maximum(jnp.arange(NUM_CONTEXT + num_bins) - (NUM_CONTEXT - 1), 0).astype(jnp.float32)
         tokens = Transformer(config, name="transformer")(tokens, allowed, places, train)
-        return tokens[:, NUM_CONTEXT:].astype(dtype)  # [B, T, D]
+        states = tokens[:, NUM_CONTEXT:].astype(dtype)  # [B, T, D]
+        if config.linear_path:
+            states = states + dense(config, config.width, name="linear_path")(smooth)
+        return states
 
 
 def init_params(key: jax.Array, config: ModelConfig) -> Any:
@@ -96,13 +104,19 @@ def init_params(key: jax.Array, config: ModelConfig) -> Any:
     latents = jnp.zeros((1, config.num_positions or 2, config.read_in_width))
     flags = jnp.zeros(latents.shape[:2], bool)
     variables = NDT(config).init(key, latents, jnp.zeros((1, config.width)), jnp.zeros(1, int), flags, ~flags)
-    return variables["params"]
+    params = variables["params"]
+    if config.own_history:
+        params = params | {"own_history": jnp.zeros(len(smoothing.OWN_MEMORIES_BINS))}
+    return params
 
 
 def hidden_states(params, rows, batch: Batch, masks: Masks, scheme, config: ModelConfig, dropout_key=None):
     """States of all bins, [G, b, T, D], reading visible counts only; see `log_rates`."""
     dtype = jnp.dtype(config.compute_dtype)
-    visible_counts = jnp.where(masks.visible(), batch.counts, 0).astype(dtype)
+    counts = batch.counts.astype(dtype)
+    if config.hidden_counts == "mean":
+        counts = counts - base_rates(rows)[:, None, None].astype(dtype)
+    visible_counts = jnp.where(masks.visible(), counts, 0)
     latents = stitcher.read_in(rows, visible_counts)  # [G, b, T, K]
     groups, trials, num_bins, _ = latents.shape
     flat = lambda array: array.reshape((groups * trials,) + array.shape[2:])  # noqa: E731  [G, b, ...] -> [B, ...]
@@ -117,6 +131,11 @@ def hidden_states(params, rows, batch: Batch, masks: Masks, scheme, config: Mode
         rngs=None if dropout_key is None else {"dropout": dropout_key},
     )
     return hidden.reshape(groups, trials, num_bins, -1)
+
+
+def base_rates(rows) -> jax.Array:
+    """What the read-out expects of each unit before it knows anything: spikes per bin [G, N], not trained through."""
+    return jax.lax.stop_gradient(jnp.exp(rows["read_out_bias"]))
 
 
 def log_rates(params, rows, batch: Batch, masks: Masks, scheme, config: ModelConfig, dropout_key=None) -> jax.Array:
@@ -135,4 +154,10 @@ def log_rates(params, rows, batch: Batch, masks: Masks, scheme, config: ModelCon
         float32 [G, b, T, N], log of the expected spikes per bin.
     """
     hidden = hidden_states(params, rows, batch, masks, scheme, config, dropout_key)
-    return stitcher.read_out(rows, hidden)
+    log_rates = stitcher.read_out(rows, hidden)
+    if config.own_history:
+        visible = masks.visible()
+        gains = smoothing.own_log_gains(jnp.where(visible, batch.counts, 0), visible, base_rates(rows))
+        weights = rows["own_history"] + params["own_history"]  # [G, N, 3]
+        log_rates = log_rates + jnp.einsum("mgbtn,gnm->gbtn", gains, weights)
+    return log_rates

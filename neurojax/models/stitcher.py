@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from neurojax.models.config import ModelConfig
+from neurojax.models.smoothing import OWN_MEMORIES_BINS
 from neurojax.types import Batch
 
 # name -> which of a batch's row indices addresses the table
@@ -19,6 +20,7 @@ TABLE_ROWS = {
     "read_out": "unit",  # [U, D]
     "read_out_bias": "unit",  # [U]
     "read_in_bias": "session",  # [S, K]
+    "own_history": "unit",  # [U, 3], where config.own_history is on
     "session_token": "session",  # [S', D], S' = max(S, num_session_rows)
 }
 
@@ -43,6 +45,7 @@ def init_tables(
     fan_in = jnp.repeat(units_per_session, units_per_session, total_repeat_length=num_units)[:, None]
     token_rows = max(num_sessions, config.num_session_rows)
     tokens = jax.random.normal(keys[4], (token_rows, config.width))
+    extra = {"own_history": jnp.zeros((num_units, len(OWN_MEMORIES_BINS)))} if config.own_history else {}
     if config.init == "released":  # uniform in +-1/sqrt(fan in), weights and biases
         bound_out = 1 / math.sqrt(config.width)
         bound_bias = (1 / jnp.sqrt(units_per_session))[:, None]
@@ -52,6 +55,7 @@ def init_tables(
             "read_out_bias": jax.random.uniform(keys[2], (num_units,), minval=-bound_out, maxval=bound_out),
             "read_in_bias": bound_bias * jax.random.uniform(keys[3], (num_sessions, config.read_in_width), minval=-1),
             "session_token": tokens,
+            **extra,
         }
     return {
         "read_in": jax.random.normal(keys[0], shape_in) / jnp.sqrt(fan_in * mean_counts[:, None]),
@@ -59,6 +63,7 @@ def init_tables(
         "read_out_bias": jnp.log(mean_counts),
         "read_in_bias": jnp.zeros((num_sessions, config.read_in_width)),
         "session_token": 0.1 * tokens,
+        **extra,
     }
 
 

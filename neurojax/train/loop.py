@@ -94,10 +94,10 @@ def _with_principal_read_in(state: TrainState, recipe: Recipe, dataset: Dataset,
         for session, mean in zip(dataset.sessions, means, strict=True)
     ]
     tables = dict(state.tables)
-    for name, values in (
-        ("read_in", np.concatenate([start[0] for start in starts])),
-        ("read_in_bias", np.stack([start[1] for start in starts])),
-    ):
+    bias = np.stack([start[1] for start in starts])
+    if recipe.model.hidden_counts == "mean":  # counts arrive centred
+        bias = np.zeros_like(bias)
+    for name, values in (("read_in", np.concatenate([start[0] for start in starts])), ("read_in_bias", bias)):
         tables[name] = jax.device_put(values, tables[name].sharding)
     return state._replace(tables=tables)
 

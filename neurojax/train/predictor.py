@@ -27,8 +27,6 @@ class Predictor:
             so hiding a unit that is silent in a trial changes nothing.
     """
 
-    hides_by_zeroing = True
-
     def __init__(
         self,
         params: Any,
@@ -42,6 +40,7 @@ class Predictor:
         self.layout = layout
         self.schemes = tuple(schemes)
         self.bucket_units = bucket_units
+        self.hides_by_zeroing = config.hidden_counts == "silent"
         self._mesh = sharding.make_mesh(0, 1) if mesh is None else mesh
         self._params = jax.device_put(params, sharding.replicated(self._mesh))
         self._tables = jax.device_put(tables, sharding.replicated(self._mesh))
