@@ -158,6 +158,6 @@ def log_rates(params, rows, batch: Batch, masks: Masks, scheme, config: ModelCon
     if config.own_history:
         visible = masks.visible()
         gains = smoothing.own_log_gains(jnp.where(visible, batch.counts, 0), visible, base_rates(rows))
-        weights = rows["own_history"] + params["own_history"]  # [G, N, 3]
+        weights = rows["own_history"] + params["own_history"][None, None]  # [G, N, 3]
         log_rates = log_rates + jnp.einsum("mgbtn,gnm->gbtn", gains, weights)
     return log_rates

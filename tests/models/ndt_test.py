@@ -18,6 +18,8 @@ G, B, T, N = 2, 3, 8, 10
 MODEL = ModelConfig(
     read_in_width=6, embed_width=7, width=8, num_layers=3, num_heads=2, mlp_width=12, num_positions=T
 )  # fmt: skip
+PATHS = dict(hidden_counts="mean", smoothed_tokens=True, linear_path=True, own_history=True)
+VARIANTS = [{"positions": "learned"}, {"positions": "rotary"}, {"positions": "rotary", **PATHS}]
 REGIONS = np.asarray([0, 0, 0, 0, 1, 1, 1, 2, 2, -1], np.int32)
 
 
@@ -81,10 +83,10 @@ def random_weights():
     return np.random.default_rng(5).standard_normal((G, B, T, N)).astype(np.float32)
 
 
-@pytest.mark.parametrize("positions", ["learned", "rotary"])
+@pytest.mark.parametrize("fields", VARIANTS, ids=["learned", "rotary", "all paths"])
 @pytest.mark.parametrize("scheme", masking.SCHEMES)
-def test_hidden_counts_have_zero_gradient_on_all_log_rates(scheme, positions):
-    config = dataclasses.replace(MODEL, positions=positions)
+def test_hidden_counts_have_zero_gradient_on_all_log_rates(scheme, fields):
+    config = dataclasses.replace(MODEL, **fields)
     batch = make_batch()
     schemes, masks = masks_for(batch, scheme)
     gradient = np.asarray(gradient_of(*make_weights(config), batch, masks, schemes, random_weights(), config))
@@ -94,10 +96,10 @@ def test_hidden_counts_have_zero_gradient_on_all_log_rates(scheme, positions):
     assert np.mean(gradient[visible] != 0) > 0.9  # and the visible ones matter
 
 
-@pytest.mark.parametrize("positions", ["learned", "rotary"])
+@pytest.mark.parametrize("fields", VARIANTS, ids=["learned", "rotary", "all paths"])
 @pytest.mark.parametrize("bin_index", [0, 3, T - 2])
-def test_causal_log_rates_ignore_later_counts_exactly(bin_index, positions):
-    config = dataclasses.replace(MODEL, positions=positions)
+def test_causal_log_rates_ignore_later_counts_exactly(bin_index, fields):
+    config = dataclasses.replace(MODEL, **fields)
     batch = make_batch()
     schemes = np.full((G, B), masking.CAUSAL, np.int32)
     nothing = masking.Masks(*(np.zeros((G, B, size), bool) for size in (N, T, N, T)))
@@ -112,8 +114,9 @@ def test_causal_log_rates_ignore_later_counts_exactly(bin_index, positions):
     assert np.any(gradient[:, :, bin_index + 1 :] != 0)
 
 
-def test_padding_of_units_and_bins_changes_nothing():
-    config = dataclasses.replace(MODEL, num_positions=T + 3)
+@pytest.mark.parametrize("fields", [{}, PATHS], ids=["plain", "all paths"])
+def test_padding_of_units_and_bins_changes_nothing(fields):
+    config = dataclasses.replace(MODEL, num_positions=T + 3, **fields)
     weights = make_weights(config)
     batch, wide = make_batch(), make_batch(width=N + 6)
     schemes, masks = masks_for(batch, "neuron")
@@ -213,6 +216,20 @@ def test_scaled_init_starts_at_each_units_mean_rate():
     log_rates = log_rates_of(params, init(mean_counts), batch, masks, schemes)
     expected = np.broadcast_to(mean_counts.reshape(G, 1, 1, N), log_rates.shape)
     np.testing.assert_allclose(np.exp(log_rates), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("fields", [{}, PATHS], ids=["plain", "all paths"])
+def test_a_hidden_unit_that_reads_as_its_mean_leaves_the_latents_where_they_are(fields):
+    """With counts at their base rates nothing is news: hiding units changes no log-rate, unless zeros read as silence."""
+    config = dataclasses.replace(MODEL, **fields)
+    params, tables = make_weights(config)
+    batch = make_batch()
+    rates = np.exp(tables["read_out_bias"]).reshape(G, 1, 1, N)
+    batch = batch._replace(counts=np.broadcast_to(rates, batch.counts.shape).astype(np.float32))
+    schemes, masks = masks_for(batch, "neuron")
+    nothing = masking.Masks(*(np.zeros_like(mask) for mask in masks))
+    hidden, shown = (np.asarray(log_rates_of(params, tables, batch, m, schemes, config)) for m in (masks, nothing))
+    assert np.allclose(hidden, shown, rtol=1e-4, atol=1e-5) == bool(fields)
 
 
 def test_one_unit_read_out_equals_its_column_of_the_full_read_out():
