@@ -62,6 +62,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
             dropout_attention=0.0,
             init="scaled",
             hidden_counts="silent",
+            posterior_noise=0.0,
             smoothed_tokens=False,
             linear_path=False,
             own_history=False,

@@ -26,6 +26,9 @@ class ModelConfig:
             at the null model).
         hidden_counts: what a hidden count reads as: "silent" (zero, like a bin without a spike) or "mean" (the rate
             the read-out gives the unit before it knows anything: hiding a unit leaves the latents where they are).
+        posterior_noise: noise over signal of a latent when all units are visible; above 0 the latents are the posterior
+            mean of a factor model given the units that are visible, whose loadings are the read-in rows
+            (needs hidden_counts="mean"); 0 is the plain sum over visible units, which shrinks as units are hidden.
         smoothed_tokens: tokens also see the latents smoothed over bins and averaged over the trial.
         linear_path: the same smoothed latents reach the read-out beside the transformer.
         own_history: each unit's own recent log gains reach its log-rate (they are zero where it is hidden).
@@ -49,6 +52,7 @@ class ModelConfig:
     dropout_attention: float = 0.0
     init: str = "scaled"
     hidden_counts: str = "silent"
+    posterior_noise: float = 0.0
     smoothed_tokens: bool = False
     linear_path: bool = False
     own_history: bool = False
@@ -72,6 +76,10 @@ class ModelConfig:
         ):
             if getattr(self, name) not in allowed:
                 raise InputError(f"model.{name}={getattr(self, name)!r}; choose from {', '.join(allowed)}")
+        if not 0 <= self.posterior_noise < float("inf"):
+            raise InputError(f"model.posterior_noise={self.posterior_noise}; expected 0 (off) or a positive ratio")
+        if self.posterior_noise and self.hidden_counts != "mean":
+            raise InputError(f"model.posterior_noise needs model.hidden_counts=mean, got {self.hidden_counts}")
         for name in ("read_in_width", "width", "num_layers", "num_heads", "mlp_width", "unroll"):
             if getattr(self, name) < 1:
                 raise InputError(f"model.{name}={getattr(self, name)}; expected at least 1")

@@ -118,6 +118,8 @@ def hidden_states(params, rows, batch: Batch, masks: Masks, scheme, config: Mode
         counts = counts - base_rates(rows)[:, None, None].astype(dtype)
     visible_counts = jnp.where(masks.visible(), counts, 0)
     latents = stitcher.read_in(rows, visible_counts)  # [G, b, T, K]
+    if config.posterior_noise:
+        latents = stitcher.posterior(rows, latents, ~masks.hidden_units, base_rates(rows), config.posterior_noise)
     groups, trials, num_bins, _ = latents.shape
     flat = lambda array: array.reshape((groups * trials,) + array.shape[2:])  # noqa: E731  [G, b, ...] -> [B, ...]
     hidden = NDT(config).apply(

@@ -84,6 +84,30 @@ def read_in(rows: dict[str, jax.Array], visible_counts: jax.Array) -> jax.Array:
     return jnp.einsum("gbtn,gnk->gbtk", visible_counts, weights) + bias[:, None, None]
 
 
+def posterior(rows, latents: jax.Array, visible_units: jax.Array, base_rates: jax.Array, noise: float) -> jax.Array:
+    """Latents as the posterior mean given the visible units, instead of a sum that shrinks as units are hidden.
+
+    Counts over the root of their mean are read as W z + noise of variance one, W the read-in rows over that root,
+    scaled to unit columns in the mean: z = (1 + noise) (W' W over visible units + noise I)^-1 W' counts. With all
+    units visible and orthonormal columns that is the plain sum. No gradient passes through the matrix.
+
+    Args:
+        latents: [G, b, T, K], from `read_in` of centred visible counts.
+        visible_units: bool [G, b, N].
+        base_rates: float32 [G, N], spikes per bin; padding units have zero rows.
+        noise: noise over signal, positive.
+    """
+    loadings = jax.lax.stop_gradient(rows["read_in"] * jnp.sqrt(base_rates)[..., None])  # [G, N, K]
+    width = loadings.shape[-1]
+    energy = jnp.sum(jnp.square(loadings), axis=(1, 2), keepdims=True) / width
+    loadings = loadings / jnp.sqrt(jnp.maximum(energy, 1e-12))
+    shown = jnp.where(visible_units[..., None], loadings[:, None], 0.0)  # [G, b, N, K]
+    gram = jnp.einsum("gbnk,gnl->gbkl", shown, loadings) + noise * jnp.eye(width)[None, None]
+    factor = jax.scipy.linalg.cho_factor(gram, lower=True)
+    solved = jax.scipy.linalg.cho_solve(factor, jnp.swapaxes(latents.astype(jnp.float32), -1, -2))
+    return ((1 + noise) * jnp.swapaxes(solved, -1, -2)).astype(latents.dtype)  # [G, b, T, K]
+
+
 def read_out(rows: dict[str, jax.Array], hidden: jax.Array) -> jax.Array:
     """Hidden states [G, b, T, D] -> log-rates float32 [G, b, T, N], log spikes per bin."""
     log_rates = jnp.einsum("gbtd,gnd->gbtn", hidden, rows["read_out"].astype(hidden.dtype))
