@@ -67,6 +67,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
             linear_path=False,
             own_history=False,
             read_in_init="principal",
+            read_out_init="zero",
+            link="exp",
             compute_dtype="float32",
             unroll=1,
         )

@@ -121,7 +121,9 @@ def run_arm(name: str, fields: Mapping[str, str], root: Path, folder: Path, shar
     trained = time.monotonic()
     layout = batching.Layout.of(dataset.sessions)
     mesh = sharding.make_mesh(0, 1)
-    model = Predictor(state.params, state.tables, recipe.model, layout, batches.bucket_units, mesh, recipe.masking.schemes)
+    model = Predictor(
+        state.params, state.tables, recipe.model, layout, batches.bucket_units, mesh, recipe.masking.schemes
+    )
     sessions = {session.session_id: validation_scores(model, session, share) for session in dataset.sessions}
     return {
         "arm": name,

@@ -33,6 +33,9 @@ class ModelConfig:
         linear_path: the same smoothed latents reach the read-out beside the transformer.
         own_history: each unit's own recent log gains reach its log-rate (they are zero where it is hidden).
         read_in_init: "random", or "principal": each session's principal components (train split).
+        read_out_init: "zero" (the null model), or "linear": a closed-form linear predictor on the linear path, beside
+            which the transformer starts at zero (needs the linear path, principal components, hidden_counts="mean").
+        link: from the read-out's weighted sum to the gain on the base rate: "exp" or "softplus", see stitcher.log_gain.
         compute_dtype: "float32" or "bfloat16"; parameters, norms, softmax and loss stay float32.
         unroll: layers unrolled per iteration of the scan; only speed changes.
     """
@@ -57,6 +60,8 @@ class ModelConfig:
     linear_path: bool = False
     own_history: bool = False
     read_in_init: str = "random"
+    read_out_init: str = "zero"
+    link: str = "exp"
     compute_dtype: str = "float32"
     unroll: int = 1
 
@@ -72,6 +77,8 @@ class ModelConfig:
             ("init", ("released", "scaled")),
             ("hidden_counts", ("silent", "mean")),
             ("read_in_init", ("random", "principal")),
+            ("link", ("exp", "softplus")),
+            ("read_out_init", ("zero", "linear")),
             ("compute_dtype", ("float32", "bfloat16")),
         ):
             if getattr(self, name) not in allowed:
@@ -80,6 +87,10 @@ class ModelConfig:
             raise InputError(f"model.posterior_noise={self.posterior_noise}; expected 0 (off) or a positive ratio")
         if self.posterior_noise and self.hidden_counts != "mean":
             raise InputError(f"model.posterior_noise needs model.hidden_counts=mean, got {self.hidden_counts}")
+        needed = dict(linear_path=True, read_in_init="principal", hidden_counts="mean", init="scaled")
+        if self.read_out_init == "linear" and any(getattr(self, name) != value for name, value in needed.items()):
+            wanted = ", ".join(f"model.{name}={value}" for name, value in needed.items())
+            raise InputError(f"model.read_out_init=linear needs {wanted}")
         for name in ("read_in_width", "width", "num_layers", "num_heads", "mlp_width", "unroll"):
             if getattr(self, name) < 1:
                 raise InputError(f"model.{name}={getattr(self, name)}; expected at least 1")

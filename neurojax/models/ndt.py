@@ -156,10 +156,10 @@ def log_rates(params, rows, batch: Batch, masks: Masks, scheme, config: ModelCon
         float32 [G, b, T, N], log of the expected spikes per bin.
     """
     hidden = hidden_states(params, rows, batch, masks, scheme, config, dropout_key)
-    log_rates = stitcher.read_out(rows, hidden)
+    own_drive = 0.0
     if config.own_history:
         visible = masks.visible()
         gains = smoothing.own_log_gains(jnp.where(visible, batch.counts, 0), visible, base_rates(rows))
         weights = rows["own_history"] + params["own_history"][None, None]  # [G, N, 3]
-        log_rates = log_rates + jnp.einsum("mgbtn,gnm->gbtn", gains, weights)
-    return log_rates
+        own_drive = jnp.einsum("mgbtn,gnm->gbtn", gains, weights)
+    return stitcher.read_out(rows, hidden, config.link, own_drive)

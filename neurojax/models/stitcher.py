@@ -108,23 +108,40 @@ def posterior(rows, latents: jax.Array, visible_units: jax.Array, base_rates: ja
     return ((1 + noise) * jnp.swapaxes(solved, -1, -2)).astype(latents.dtype)  # [G, b, T, K]
 
 
-def read_out(rows: dict[str, jax.Array], hidden: jax.Array) -> jax.Array:
-    """Hidden states [G, b, T, D] -> log-rates float32 [G, b, T, N], log spikes per bin."""
-    log_rates = jnp.einsum("gbtd,gnd->gbtn", hidden, rows["read_out"].astype(hidden.dtype))
-    return log_rates.astype(jnp.float32) + rows["read_out_bias"][:, None, None]
+def log_gain(drive: jax.Array, link: str) -> jax.Array:
+    """Log of the rate over the base rate, for the weighted sum of states `drive`; 0 at 0.
+
+    "exp": the drive itself. "softplus": log of softplus(2.5 (1 + drive)) over its value at 0, so that rates are
+    nearly linear in the drive, never negative, and a large drive cannot explode.
+    """
+    if link == "exp":
+        return drive
+    steepness = 2.5
+    lifted = jnp.maximum(steepness * (1 + drive), -30.0)
+    return jnp.log(jax.nn.softplus(lifted)) - math.log(math.log1p(math.exp(steepness)))
 
 
-def read_out_one_unit(rows: dict[str, jax.Array], hidden: jax.Array, unit: jax.Array) -> jax.Array:
-    """Log-rates of one unit per trial.
+def read_out(rows: dict[str, jax.Array], hidden: jax.Array, link: str = "exp", own_drive=0.0) -> jax.Array:
+    """Hidden states [G, b, T, D] -> log-rates float32 [G, b, T, N], log spikes per bin.
+
+    `own_drive` float32 [G, b, T, N] is added to what the states give each unit.
+    """
+    drive = jnp.einsum("gbtd,gnd->gbtn", hidden, rows["read_out"].astype(hidden.dtype))
+    return log_gain(drive.astype(jnp.float32) + own_drive, link) + rows["read_out_bias"][:, None, None]
+
+
+def read_out_one_unit(rows: dict[str, jax.Array], hidden: jax.Array, unit: jax.Array, link: str = "exp") -> jax.Array:
+    """Log-rates of one unit per trial, a unit that is hidden in it: it has no history of its own.
 
     Args:
         rows: gathered rows of one group (G = 1).
         hidden: [1, b, T, D].
         unit: int32 [b], column of each trial's unit.
+        link: see `log_gain`.
 
     Returns:
         float32 [b, T].
     """
     weights = rows["read_out"][0, unit].astype(hidden.dtype)  # [b, D]
-    log_rates = jnp.einsum("btd,bd->bt", hidden[0], weights).astype(jnp.float32)
-    return log_rates + rows["read_out_bias"][0, unit][:, None]
+    drive = jnp.einsum("btd,bd->bt", hidden[0], weights).astype(jnp.float32)
+    return log_gain(drive, link) + rows["read_out_bias"][0, unit][:, None]

@@ -12,7 +12,7 @@ import numpy as np
 from neurojax.data import batching, pipeline
 from neurojax.data.sessions import Dataset
 from neurojax.errors import InputError, Interrupted
-from neurojax.train import checkpoint, placement, principal_init, processes, sharding, validation
+from neurojax.train import checkpoint, linear_init, placement, principal_init, processes, sharding, validation
 from neurojax.train.interval import Diverged, Interval
 from neurojax.train.progress import Progress
 from neurojax.train.signals import StopRequest
@@ -85,21 +85,33 @@ def _initial_state(recipe: Recipe, units_per_session, mean_counts) -> TrainState
     return init_state(recipe.seed, recipe.model, recipe.optimizer, sizes, means)
 
 
-def _with_principal_read_in(state: TrainState, recipe: Recipe, dataset: Dataset, mean_counts) -> TrainState:
-    """Replaces the random read-in by each session's principal components."""
+def _with_fitted_rows(state: TrainState, recipe: Recipe, dataset: Dataset, mean_counts) -> TrainState:
+    """Starts read-in rows at each session's principal components and, where asked, read-out rows at a linear fit."""
+    model = recipe.model
     means = np.split(mean_counts, np.cumsum([session.num_units for session in dataset.sessions])[:-1])
-    width = recipe.model.read_in_width
-    starts = [
-        principal_init.principal_read_in(session, width, mean)
-        for session, mean in zip(dataset.sessions, means, strict=True)
-    ]
-    tables = dict(state.tables)
+    pairs = list(zip(dataset.sessions, means, strict=True))
+    starts = [principal_init.principal_read_in(session, model.read_in_width, mean) for session, mean in pairs]
     bias = np.stack([start[1] for start in starts])
-    if recipe.model.hidden_counts == "mean":  # counts arrive centred
+    if model.hidden_counts == "mean":  # counts arrive centred
         bias = np.zeros_like(bias)
-    for name, values in (("read_in", np.concatenate([start[0] for start in starts])), ("read_in_bias", bias)):
-        tables[name] = jax.device_put(values, tables[name].sharding)
-    return state._replace(tables=tables)
+    values = {"tables": {"read_in": np.concatenate([start[0] for start in starts]), "read_in_bias": bias}, "params": {}}
+    if model.read_out_init == "linear":
+        features = linear_init.selected_features(model.read_in_width, model.width)
+        fits = [
+            linear_init.linear_read_out(session, start[0], mean, features)
+            for (session, mean), start in zip(pairs, starts, strict=True)
+        ]
+        values["tables"]["read_out"] = np.pad(np.concatenate(fits), [(0, 0), (0, model.width - len(features))])
+        kernel = np.array(state.params["linear_path"]["kernel"])
+        kernel[:, : len(features)] = np.eye(len(kernel), dtype=kernel.dtype)[:, features]
+        norm = state.params["transformer"]["norm"]
+        values["params"] = {
+            "linear_path": state.params["linear_path"] | {"kernel": kernel},
+            "transformer": state.params["transformer"] | {"norm": norm | {"scale": np.zeros(model.width, np.float32)}},
+        }
+    tables, params = dict(state.tables) | values["tables"], dict(state.params) | values["params"]
+    placed = lambda new, old: jax.tree.map(lambda n, o: jax.device_put(n, o.sharding), new, old)  # noqa: E731
+    return state._replace(tables=placed(tables, state.tables), params=placed(params, state.params))
 
 
 def train_means(dataset: Dataset) -> np.ndarray:
@@ -249,5 +261,5 @@ def _first_state(
     places = jax.tree.map(lambda leaf: leaf.sharding, abstract)
     state = jax.jit(functools.partial(_initial_state, recipe, sizes), out_shardings=places)(mean_counts)
     if recipe.model.read_in_init == "principal":
-        state = _with_principal_read_in(state, recipe, dataset, mean_counts)
+        state = _with_fitted_rows(state, recipe, dataset, mean_counts)
     return state

@@ -76,4 +76,4 @@ def _latents(params, tables, batch, masks, scheme, config):
 def _log_rates_of_unit(params, tables, batch, masks, scheme, unit, config):
     rows = stitcher.gather_rows(tables, batch)
     hidden = ndt.hidden_states(params, rows, batch, masks, scheme, config)
-    return stitcher.read_out_one_unit(rows, hidden, unit)
+    return stitcher.read_out_one_unit(rows, hidden, unit, config.link)

@@ -43,5 +43,7 @@ def test_own_log_gains_compare_visible_spikes_with_what_was_expected_of_them():
             seen = visible[0, :, : t + 1]
             observed = (weight * np.where(seen, counts[0, :, : t + 1], 0)).sum(1)
             expected = (weight * seen * base[0]).sum(1)
-            np.testing.assert_allclose(found[m, 0, :, t], np.log((observed + 0.5) / (expected + 0.5)), rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(
+                found[m, 0, :, t], np.log((observed + 0.5) / (expected + 0.5)), rtol=1e-4, atol=1e-5
+            )
     assert np.all(found[:, 0, 0, :, 2] == 0)  # a unit hidden throughout
