@@ -1,7 +1,6 @@
-"""A search for the recipe, one config field at a time, on validation trials of five mouse sessions; then the final table.
+"""A search for the recipe, one config field at a time, on validation trials of five mouse sessions.
 
     python experiments/recipe/run.py --phase=search [--only=NAME,...] [--runs=runs/recipe]
-    python experiments/recipe/run.py --phase=final
 
 Arms are lines of arms.txt. An arm that results.jsonl already holds is skipped, one that was interrupted
 goes on from its checkpoint; arms run one at a time and each finished arm is one line appended at once.

@@ -104,8 +104,9 @@ def posterior(rows, latents: jax.Array, visible_units: jax.Array, base_rates: ja
     shown = jnp.where(visible_units[..., None], loadings[:, None], 0.0)  # [G, b, N, K]
     gram = jnp.einsum("gbnk,gnl->gbkl", shown, loadings) + noise * jnp.eye(width)[None, None]
     factor = jax.scipy.linalg.cho_factor(gram, lower=True)
-    solved = jax.scipy.linalg.cho_solve(factor, jnp.swapaxes(latents.astype(jnp.float32), -1, -2))
-    return ((1 + noise) * jnp.swapaxes(solved, -1, -2)).astype(latents.dtype)  # [G, b, T, K]
+    bias = rows["read_in_bias"][:, None, None]
+    solved = jax.scipy.linalg.cho_solve(factor, jnp.swapaxes(latents.astype(jnp.float32) - bias, -1, -2))
+    return (bias + (1 + noise) * jnp.swapaxes(solved, -1, -2)).astype(latents.dtype)  # [G, b, T, K]
 
 
 def log_gain(drive: jax.Array, link: str) -> jax.Array:

@@ -61,12 +61,14 @@ def linear_read_out(session: Session, read_in: np.ndarray, mean_counts: np.ndarr
     for first in range(0, num_units, UNITS_AT_ONCE):
         units = slice(first, first + UNITS_AT_ONCE)
         own = [np.where(part, own_rows[units], 0.0) for part in (fast, ~fast)]  # [n, F] each: what a unit adds
-        across = sum(sums[name].T[units, :, None] * part[:, None] for name, part in zip(("fast", "slow"), own))
+        across = sum(
+            sums[name].T[units, :, None] * part[:, None] for name, part in zip(("fast", "slow"), own, strict=True)
+        )
         pairs = (("fast_fast", 0, 0), ("fast_slow", 0, 1), ("fast_slow", 1, 0), ("slow_slow", 1, 1))
         inner = sum(sums[name][units, None, None] * own[i][:, :, None] * own[j][:, None] for name, i, j in pairs)
         gram = sums["gram"][None] - across - across.transpose(0, 2, 1) + inner  # [n, F, F]
         cross = sums["cross"].T[units] - sum(
-            sums[name][units, None] * part for name, part in zip(("fast_y", "slow_y"), own)
+            sums[name][units, None] * part for name, part in zip(("fast_y", "slow_y"), own, strict=True)
         )
         hessian = mean_counts[units, None, None] * gram + PENALTY * np.eye(len(features))
         read_out[units] = np.linalg.solve(hessian, cross[..., None])[..., 0]

@@ -18,7 +18,9 @@ G, B, T, N = 2, 3, 8, 10
 MODEL = ModelConfig(
     read_in_width=6, embed_width=7, width=8, num_layers=3, num_heads=2, mlp_width=12, num_positions=T
 )  # fmt: skip
-PATHS = dict(hidden_counts="mean", smoothed_tokens=True, linear_path=True, own_history=True)
+PATHS = dict(
+    hidden_counts="mean", posterior_noise=0.5, smoothed_tokens=True, linear_path=True, own_history=True, link="softplus"
+)
 VARIANTS = [{"positions": "learned"}, {"positions": "rotary"}, {"positions": "rotary", **PATHS}]
 REGIONS = np.asarray([0, 0, 0, 0, 1, 1, 1, 2, 2, -1], np.int32)
 
@@ -220,7 +222,7 @@ def test_scaled_init_starts_at_each_units_mean_rate():
 
 @pytest.mark.parametrize("fields", [{}, PATHS], ids=["plain", "all paths"])
 def test_a_hidden_unit_that_reads_as_its_mean_leaves_the_latents_where_they_are(fields):
-    """With counts at their base rates nothing is news: hiding units changes no log-rate, unless zeros read as silence."""
+    """With counts at their base rates nothing is news: hiding changes no log-rate, unless a zero reads as silence."""
     config = dataclasses.replace(MODEL, **fields)
     params, tables = make_weights(config)
     batch = make_batch()
@@ -232,7 +234,8 @@ def test_a_hidden_unit_that_reads_as_its_mean_leaves_the_latents_where_they_are(
     assert np.allclose(hidden, shown, rtol=1e-4, atol=1e-5) == bool(fields)
 
 
-def test_one_unit_read_out_equals_its_column_of_the_full_read_out():
+@pytest.mark.parametrize("link", ["exp", "softplus"])
+def test_one_unit_read_out_equals_its_column_of_the_full_read_out(link):
     _, tables = make_weights()
     batch = jax.tree.map(lambda leaf: leaf[:1], make_batch())
     hidden = np.random.default_rng(1).standard_normal((1, B, T, MODEL.width)).astype(np.float32)
@@ -241,7 +244,7 @@ def test_one_unit_read_out_equals_its_column_of_the_full_read_out():
     @jax.jit
     def both(tables, hidden, unit):
         rows = stitcher.gather_rows(tables, batch)
-        return stitcher.read_out(rows, hidden)[0], stitcher.read_out_one_unit(rows, hidden, unit)
+        return stitcher.read_out(rows, hidden, link)[0], stitcher.read_out_one_unit(rows, hidden, unit, link)
 
     full, one = map(np.asarray, both(tables, hidden, unit))
     np.testing.assert_allclose(one, full[np.arange(B), :, unit], rtol=1e-5)

@@ -1,0 +1,43 @@
+"""The read-in as a posterior mean, and the links."""
+
+import jax
+import numpy as np
+
+from neurojax.models import stitcher
+
+G, B, T, N, K = 1, 3, 4, 40, 5
+
+
+def test_posterior_is_the_mean_of_a_factor_model_given_the_visible_units():
+    rng = np.random.default_rng(0)
+    loadings = np.linalg.qr(rng.standard_normal((N, K)))[0]  # orthonormal columns: already of the scale assumed
+    base = rng.uniform(0.1, 2.0, N)
+    bias = rng.standard_normal((G, K)).astype(np.float32)
+    rows = {"read_in": (loadings / np.sqrt(base)[:, None])[None].astype(np.float32), "read_in_bias": bias}
+    counts = rng.standard_normal((G, B, T, N))
+    visible = rng.random((G, B, N)) < 0.5
+    visible[:, 0] = True
+    latents = np.where(visible[:, :, None], counts, 0) @ (loadings / np.sqrt(base)[:, None])
+    noise = 0.4
+    shifted = (latents + bias[:, None, None]).astype(np.float32)
+    found = (
+        np.asarray(jax.jit(stitcher.posterior)(rows, shifted, visible, base[None].astype(np.float32), noise))
+        - bias[:, None, None]
+    )
+    for trial in range(B):
+        shown = visible[0, trial]
+        part = loadings[shown]  # z ~ N(0, I / noise), counts / sqrt(base) = part z + N(0, I)
+        covariance = part @ part.T / noise + np.eye(shown.sum())
+        gain = part.T / noise @ np.linalg.inv(covariance)
+        expected = (1 + noise) * (counts[0, trial][:, shown] / np.sqrt(base[shown])) @ gain.T
+        np.testing.assert_allclose(found[0, trial], expected, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(found[0, 0], latents[0, 0], rtol=1e-3, atol=1e-4)  # everything visible: the plain sum
+
+
+def test_softplus_link_is_nearly_linear_in_the_rate_and_stays_finite():
+    drive = np.asarray([-1e4, -1.0, 0.0, 1.0, 9.0, 1e4], np.float32)
+    rate = np.exp(jax.jit(stitcher.log_gain, static_argnums=1)(drive, "softplus"))
+    assert np.all(np.isfinite(rate)) and np.all(np.diff(rate) > 0) and np.all(rate > 0)
+    np.testing.assert_allclose(rate[2], 1.0, rtol=1e-6)
+    np.testing.assert_allclose(rate[3:5], [1.94, 9.7], rtol=0.02)
+    np.testing.assert_array_equal(stitcher.log_gain(drive, "exp"), drive)
