@@ -1,0 +1,79 @@
+"""HDF5 files read with distrust: no links to elsewhere, no data outside the file, sizes bounded before reading."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neurojax.data.array_files import MAX_FILE_BYTES, open_input
+from neurojax.data.session_fields import plain_array
+from neurojax.errors import InputError
+
+
+@contextlib.contextmanager
+def open_hdf5(path: Path) -> Iterator[Any]:
+    """Opens a file for reading; what goes wrong inside, with the library or the file, becomes an InputError."""
+    try:
+        import h5py
+    except ImportError:
+        raise InputError(f'{path} is HDF5, which needs h5py; install it with `pip install "neurojax[nwb]"`') from None
+    open_input(path).close()  # says what is wrong with it
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except InputError:
+        raise
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError, MemoryError) as error:
+        reason = " ".join(str(error).split())[:150]
+        raise InputError(
+            f"{path} cannot be read as HDF5 ({reason}); it is damaged or incomplete, fetch it again"
+        ) from None
+
+
+def group(parent: Any, name: str) -> Any | None:
+    """A group inside its parent, None when there is none; a link to elsewhere is refused."""
+    import h5py
+
+    if name not in parent:
+        return None
+    if not isinstance(parent.get(name, getlink=True), h5py.HardLink):
+        raise InputError(f"{parent.file.filename}, {parent.name}: {name!r} is a link; expected data of the file's own")
+    entry = parent[name]
+    return entry if isinstance(entry, h5py.Group) else None
+
+
+def columns(parent: Any) -> list[str]:
+    """Names of the datasets of a group."""
+    import h5py
+
+    return [name for name in parent if parent.get(name, getclass=True) is h5py.Dataset]
+
+
+def array(parent: Any, name: str) -> np.ndarray:
+    """A dataset as numbers or text.
+
+    Raises:
+        InputError: it is not there, is a link, lies outside the file, is too large, or holds something else.
+    """
+    import h5py
+
+    where = f"{parent.file.filename}, {parent.name.rstrip('/')}/{name}"
+    if name not in parent or not isinstance(parent.get(name, getlink=True), h5py.HardLink):
+        raise InputError(f"{where} is not there, or is a link; expected a dataset of the file's own")
+    dataset = parent[name]
+    if not isinstance(dataset, h5py.Dataset) or dataset.shape is None or dataset.is_virtual or dataset.external:
+        raise InputError(f"{where} holds no data of its own; expected a dataset of numbers or text")
+    if dataset.size * max(dataset.dtype.itemsize, 1) > MAX_FILE_BYTES:
+        raise InputError(f"{where} claims {dataset.size} values, more than {MAX_FILE_BYTES} bytes hold")
+    if h5py.check_string_dtype(dataset.dtype) is not None:
+        return np.array(dataset.asstr(errors="replace")[()], dtype=str)
+    return plain_array(dataset[()], name, where)
+
+
+def text_attribute(parent: Any | None, name: str) -> str | None:
+    """An attribute of a group as text; None where there is none, or it is no single word or number."""
+    value = None if parent is None else parent.attrs.get(name)
+    value = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    return str(value)[:256] if isinstance(value, str | int | float | np.generic) else None
