@@ -31,6 +31,10 @@ def _numbers(text: str) -> tuple[float, ...]:
     return tuple(float(part) for part in text.split(","))
 
 
+def _pairs(text: str) -> tuple[tuple[str, str], ...]:
+    return tuple((name.strip(), value) for name, _, value in (part.partition("=") for part in text.split(",") if part))
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="neurojax", description="Foundation models of neural population activity.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
@@ -41,8 +45,8 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     convert = verb("convert", "Convert recordings to session folders.")
-    convert.add_argument("kind", metavar="KIND", help="arrays | synthetic")
-    convert.add_argument("paths", nargs="*", type=Path, metavar="PATH")
+    convert.add_argument("kind", metavar="KIND", help="arrays | synthetic | ..., see README")
+    convert.add_argument("paths", nargs="*", metavar="PATH")
     convert.add_argument("--out", type=Path, required=True, metavar="ROOT")
     convert.add_argument("--bin_ms", type=float, help="bin width in ms; whole multiples of the file's bins")
     convert.add_argument("--align", metavar="COLUMN", help="trial column with the event to align to, in s")
@@ -51,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("--behavior", type=_names, default=(), metavar="NAME,...")
     convert.add_argument("--trial_columns", type=_names, default=(), metavar="NAME,...")
     convert.add_argument("--split", default="file", metavar="file|random|blocks:300s")
+    convert.add_argument("--options", type=_pairs, default=(), metavar="NAME=VALUE,...", help="of this kind alone")
     convert.add_argument("--num_workers", type=int, default=0)
     convert.add_argument("--shard", metavar="i/n", help="convert the i-th of n shares of the paths")
     convert.add_argument("--overwrite", action="store_true")

@@ -1,27 +1,20 @@
 """`neurojax convert`: recordings of any kind become session folders, one pure function a session."""
 
-import functools
+import dataclasses
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from neurojax.commands.conversion import (
-    Job,
-    Outcome,
-    check_bin_size,
-    convert_in_pool,
-    convert_one,
-    describe,
-    root_bin_size_s,
-)
+from neurojax.commands.conversion import Job, Outcome, convert_in_pool, convert_one, describe
+from neurojax.data.conversion import check_bin_size, root_bin_size_s
 from neurojax.data.dataset import session_folders, write_dataset_index
-from neurojax.data.readers.containers import SUFFIXES
+from neurojax.data.readers.registry import MODULES, Reader, check_options, reader_of
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.session_format import content_sha256, read_meta, write_session
 from neurojax.errors import InputError
 
-KINDS = ("arrays", "synthetic")
+KINDS = (*sorted(MODULES), "synthetic")
 
 Item = TypeVar("Item")
 
@@ -38,6 +31,7 @@ def convert(
     behavior: Sequence[str] = (),
     trial_columns: Sequence[str] = (),
     split: str = "file",
+    options: Sequence[tuple[str, str]] = (),
     num_workers: int = 0,
     shard: str | None = None,
     overwrite: bool = False,
@@ -48,10 +42,10 @@ def convert(
     stops the others. Prints a line a session.
 
     Args:
-        kind: "arrays" (.npz and .mat files) or "synthetic" (no paths).
-        paths: files, or folders that stand for the recordings in them.
+        kind: one of `readers.registry`, such as "arrays" (.npz and .mat files), or "synthetic" (no paths).
+        paths: files, or folders that stand for the recordings in them; some kinds take addresses.
         out: the dataset's folder.
-        bin_ms, align, window, window_s, behavior, trial_columns, split: see `ReadSpec`.
+        bin_ms, align, window, window_s, behavior, trial_columns, split, options: see `ReadSpec`.
         num_workers: processes; 0 converts in this one.
         shard: "i/n" takes every n-th recording from the i-th, counted from 0.
         overwrite: replaces sessions that were made from another file or with other options.
@@ -67,9 +61,10 @@ def convert(
         tuple(behavior),
         tuple(trial_columns),
         split,
+        tuple(options),
     )
     if kind not in KINDS:
-        raise InputError(f"kind {kind!r}; expected {' or '.join(KINDS)}")
+        raise InputError(f"kind {kind!r}; expected one of {', '.join(KINDS)}")
     if num_workers < 0:
         raise InputError(f"num_workers={num_workers}; expected 0 or more")
     out = Path(out)
@@ -78,8 +73,10 @@ def convert(
     if kind == "synthetic":
         outcomes = _convert_synthetic(paths, spec, out, shard, overwrite)
     else:
-        files = _shard(_recordings(paths), shard)
-        outcomes = _convert_files(files, spec, out, num_workers, overwrite)
+        check_options(kind, spec)
+        sources = _shard(_recordings(reader_of(kind), paths), shard)
+        jobs = [Job(kind, source, name, spec, out, overwrite) for name, source in sources]
+        outcomes = _convert_jobs(jobs, out, num_workers)
     failures = []
     num_sessions = 0
     for outcome in outcomes:
@@ -110,23 +107,17 @@ def _report(failures: list[Outcome], num_sessions: int) -> None:
     raise InputError(summary)
 
 
-def _recordings(paths: Sequence[str | Path]) -> list[Path]:
-    """Files, existing or not, in natural order of their names; folders stand for what they hold."""
+def _recordings(reader: Reader, paths: Sequence[str | Path]) -> list[tuple[str, str]]:
+    """(session id, source) in natural order of the names; a path may stand for several recordings."""
     if not paths:
-        raise InputError("no paths; expected .npz or .mat files, or folders that hold them")
-    files: list[Path] = []
-    for path in map(Path, paths):
-        found = [entry for entry in path.iterdir() if entry.suffix in SUFFIXES] if path.is_dir() else [path]
-        if not found:
-            raise InputError(f"{path} holds no {' or '.join(SUFFIXES)} file; check the path")
-        files += found
-    files = sorted(dict.fromkeys(files), key=lambda file: (_natural(file.name), str(file)))
-    stems: dict[str, Path] = {}
-    for file in files:
-        first = stems.setdefault(file.stem, file)
-        if first.resolve() != file.resolve():
-            raise InputError(f"{first} and {file} would both be session {file.stem!r}; rename one")
-    return list(stems.values())
+        raise InputError("no paths; expected recordings, or folders that hold them")
+    sources: dict[str, str] = {}
+    for source in [found for path in paths for found in reader.find(str(path))]:
+        name = reader.session_name(source)
+        first = sources.setdefault(name, source)
+        if first != source and Path(first).resolve() != Path(source).resolve():
+            raise InputError(f"{first} and {source} would both be session {name!r}; rename one")
+    return sorted(sources.items(), key=lambda item: (_natural(item[0]), item[1]))
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
@@ -143,21 +134,18 @@ def _shard(items: list[Item], shard: str | None) -> list[Item]:
     return items[int(match[1]) :: int(match[2])]
 
 
-def _convert_files(
-    files: list[Path], spec: ReadSpec, out: Path, num_workers: int, overwrite: bool
-) -> Iterator[Outcome]:
+def _convert_jobs(jobs: list[Job], out: Path, num_workers: int) -> Iterator[Outcome]:
     """Converts in order; the bin size is that of sessions that stay in `out`, else of the first success."""
-    bin_size_s = root_bin_size_s(out, {file.stem for file in files} if overwrite else set())
-    make_job = functools.partial(Job, spec=spec, out=out, overwrite=overwrite)
-    remaining = list(files)
+    bin_size_s = root_bin_size_s(out, {job.name for job in jobs if job.overwrite})
+    remaining = list(jobs)
     while remaining and (bin_size_s is None or num_workers == 0):
-        path = remaining.pop(0)
-        outcome = convert_one(make_job(path, bin_size_s=bin_size_s))
+        job = remaining.pop(0)
+        outcome = convert_one(dataclasses.replace(job, bin_size_s=bin_size_s))
         yield outcome
         if bin_size_s is None and not outcome.failed:
-            bin_size_s = read_meta(out / path.stem)["bin_size_s"]
+            bin_size_s = read_meta(out / job.name)["bin_size_s"]
     if remaining:
-        yield from convert_in_pool([make_job(path, bin_size_s=bin_size_s) for path in remaining], num_workers)
+        yield from convert_in_pool([dataclasses.replace(job, bin_size_s=bin_size_s) for job in remaining], num_workers)
 
 
 def _convert_synthetic(

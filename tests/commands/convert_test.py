@@ -3,8 +3,8 @@ import os
 import numpy as np
 import pytest
 
-from neurojax.commands import conversion
 from neurojax.commands.convert import convert
+from neurojax.data.readers import arrays
 from neurojax.data.sessions import open_dataset
 from neurojax.errors import InputError
 
@@ -114,7 +114,7 @@ def test_a_failure_while_writing_leaves_nothing_behind(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
-        (("nwb", ["x"]), {}, "kind 'nwb'; expected arrays or synthetic"),
+        (("tape", ["x"]), {}, "kind 'tape'; expected one of arrays,.* synthetic"),
         (("arrays", []), {}, "no paths"),
         (("arrays", ["empty"]), {}, "holds no .npz or .mat file"),
         (("arrays", ["none.npz"]), {}, "none.npz does not exist"),
@@ -122,6 +122,8 @@ def test_a_failure_while_writing_leaves_nothing_behind(tmp_path, monkeypatch):
         (("arrays", ["in"]), {"shard": "4/4"}, "shard='4/4'"),
         (("arrays", ["in"]), {"shard": "x"}, "shard='x'"),
         (("arrays", ["in"]), {"split": "half"}, "split='half'"),
+        (("arrays", ["in"]), {"options": [("a", "1")]}, "options names 'a', which arrays recordings do not have"),
+        (("arrays", ["in"]), {"options": [("a", "1"), ("a", "2")]}, "options names 'a' twice"),
         (("arrays", ["in"]), {"num_workers": -1}, "num_workers=-1"),
         (("synthetic", ["in"]), {}, "takes no paths"),
         (("synthetic", []), {"bin_ms": 20}, "takes no options"),
@@ -174,10 +176,8 @@ def test_workers_give_the_same_dataset(tmp_path):
 
 def test_a_defect_is_not_sold_as_bad_input(tmp_path, monkeypatch):
     save(tmp_path / "in"), save(tmp_path / "in", "s2.npz")
-    real = conversion.arrays.read_arrays
-    monkeypatch.setattr(
-        conversion.arrays, "read_arrays", lambda path, spec: real(path, spec) if "2" in path.name else 1 / 0
-    )
+    real = arrays.read_session
+    monkeypatch.setattr(arrays, "read_session", lambda path, spec: real(path, spec) if "s2" in path else 1 / 0)
     with pytest.raises(RuntimeError, match="ZeroDivisionError"):
         convert("arrays", [tmp_path / "in"], tmp_path / "out")
     assert [session.session_id for session in open_dataset(tmp_path / "out").sessions] == ["s2"]

@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from neurojax.data.array_files import open_input
 from neurojax.data.binning import merge_bins, merge_means, merge_valid
-from neurojax.data.readers.containers import load_arrays
+from neurojax.data.readers.containers import SUFFIXES, load_arrays
 from neurojax.data.readers.roles import Axes, Roles, assign_roles
 from neurojax.data.readers.spec import DEFAULT_BIN_SIZE_S, ReadSpec
 from neurojax.data.readers.trials import (
@@ -36,7 +37,8 @@ from neurojax.errors import InputError
 from neurojax.files import sha256_file
 from neurojax.types import Session
 
-VERSION = "arrays/1"  # part of every session's source record; raise it when the result changes
+VERSION = "arrays/1"
+OPTIONS: dict[str, str] = {}
 _UNIT_TEXT = {"unit_id": "unit_id", "unit_region": "region"}
 _UNIT_TEXT |= {"unit_region_group": "region_group", "unit_region_source": "region_source"}
 _PROVENANCE = {"subject": "subject_id", "date": "date", "species": "species", "licence": "licence"}
@@ -66,24 +68,45 @@ class _Binned:
     axes: Axes
 
 
-def read_arrays(path: str | Path, spec: ReadSpec | None = None) -> Session:
-    """Reads the recording in `path`; its name is the file's stem.
+def find(path: str) -> list[str]:
+    """A file stands for itself, a folder for the .npz and .mat files in it."""
+    folder = Path(path)
+    if not folder.is_dir():
+        return [path]
+    found = sorted(str(entry) for entry in folder.iterdir() if entry.suffix in SUFFIXES and entry.is_file())
+    if not found:
+        raise InputError(f"{path} holds no {' or '.join(SUFFIXES)} file; check the path")
+    return found
+
+
+def session_name(source: str) -> str:
+    """The stem of the file's name."""
+    return check_session_id(Path(source).stem)
+
+
+def source_sha256(source: str) -> str:
+    """Digest of the file."""
+    with open_input(Path(source)):  # says what is wrong with it
+        return sha256_file(Path(source))
+
+
+def read_session(source: str, spec: ReadSpec) -> Session:
+    """Reads the recording in a file; its name is the file's stem.
 
     Args:
-        path: .npz (numpy.savez, compressed or not), .mat v5, or .mat v7.3 (needs h5py).
+        source: .npz (numpy.savez, compressed or not), .mat v5, or .mat v7.3 (needs h5py).
         spec: options; by default binned arrays keep their bin, spike times get 20 ms.
 
     Raises:
         InputError: anything missing, damaged, ambiguous or impossible, with what came in.
     """
-    path, spec = Path(path), ReadSpec() if spec is None else spec
-    session_id = check_session_id(path.stem)
+    path, session_id = Path(source), session_name(source)
     arrays, where = load_arrays(path), str(path)
     has_spikes = "spike_times_s" in arrays or "spike_units" in arrays
     if ("counts" in arrays) == has_spikes:
         came = "both counts and spike times" if has_spikes else f"the arrays {sorted(arrays)}"
         raise InputError(f"{where} holds {came}, expected counts, or spike_times_s and spike_units")
-    info = {"source": {"file": path.name, "sha256": sha256_file(path), "spec_sha256": spec.digest(VERSION)}}
+    info: dict[str, Any] = {"source": {"file": path.name}}
     for name, key in _PROVENANCE.items():
         if name in arrays and arrays[name].size == 1:
             info[key] = str(arrays.pop(name).item())

@@ -6,9 +6,10 @@ import scipy.io
 import scipy.sparse
 
 from neurojax.data.check import check_dataset
-from neurojax.data.readers.arrays import read_arrays
+from neurojax.data.conversion import convert_session
+from neurojax.data.readers.arrays import read_session
 from neurojax.data.readers.spec import ReadSpec
-from neurojax.data.sessions import dataset_of
+from neurojax.data.sessions import dataset_of, open_session
 from neurojax.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -39,7 +40,7 @@ def save(folder, arrays, name="s1.npz"):
 
 
 def read(folder, arrays, **options):
-    return read_arrays(save(folder, arrays), ReadSpec(**options))
+    return read_session(str(save(folder, arrays)), ReadSpec(**options))
 
 
 def test_every_array_finds_its_place(tmp_path):
@@ -154,16 +155,21 @@ def test_blocks_lose_the_windows_that_reach_into_another_split(tmp_path):
 
 
 def test_options_and_file_leave_their_mark(tmp_path):
-    first, second = read(tmp_path, GOOD), read(tmp_path, GOOD, bin_ms=20)
+    path = str(save(tmp_path, GOOD))
+    first = open_session(convert_session(path, out=tmp_path / "a"))
+    second = open_session(convert_session(path, ReadSpec(bin_ms=20), out=tmp_path / "b"))
     assert first.info["source"]["sha256"] == second.info["source"]["sha256"]
     assert first.info["source"]["spec_sha256"] != second.info["source"]["spec_sha256"]
-    assert first.info["source"]["file"] == "s1.npz"
+    assert (first.info["source"]["kind"], first.info["source"]["file"]) == ("arrays", "s1.npz")
+    assert (
+        ReadSpec().digest("arrays/1") == "62e055889bdc649c3fd2edc9dc185dd849c813f381f60b030de75bc7ac97f99e"
+    )  # sessions made before there were options stay up to date
 
 
 def test_matlab_file_gives_the_same_session(tmp_path):
     cells = np.array(GOOD["unit_region"].tolist(), dtype=object)
     scipy.io.savemat(tmp_path / "s1.mat", GOOD | {"unit_region": cells}, oned_as="column", do_compression=True)
-    session, expected = read_arrays(tmp_path / "s1.mat"), read(tmp_path, GOOD)
+    session, expected = read_session(str(tmp_path / "s1.mat"), ReadSpec()), read(tmp_path, GOOD)
     np.testing.assert_array_equal(session.counts, expected.counts)
     np.testing.assert_array_equal(session.region, expected.region)
     np.testing.assert_array_equal(session.conditions["choice"], expected.conditions["choice"])
@@ -176,7 +182,7 @@ def test_matlab_doubles_of_whole_numbers_are_taken(tmp_path, arrays):
     arrays = arrays | {"split": np.arange(TRIALS) % 3}
     doubles = {name: np.asarray(values, float) for name, values in arrays.items()}
     scipy.io.savemat(tmp_path / "s1.mat", doubles)
-    session, expected = read_arrays(tmp_path / "s1.mat"), read(tmp_path, arrays)
+    session, expected = read_session(str(tmp_path / "s1.mat"), ReadSpec()), read(tmp_path, arrays)
     np.testing.assert_array_equal(session.counts, expected.counts)
     np.testing.assert_array_equal(session.trial_num_bins, expected.trial_num_bins)
     np.testing.assert_array_equal(session.split, arrays["split"])
@@ -190,7 +196,7 @@ def test_matlab_sparse_counts_and_single_unit(tmp_path):
         tmp_path / "s1.mat",
         {"counts": scipy.sparse.csc_matrix(dense), "bin_size_s": 0.01, "trial_offsets": offsets},
     )
-    np.testing.assert_array_equal(read_arrays(tmp_path / "s1.mat").counts, dense)
+    np.testing.assert_array_equal(read_session(str(tmp_path / "s1.mat"), ReadSpec()).counts, dense)
 
 
 def _save_hdf5(path):
@@ -217,7 +223,7 @@ def _save_hdf5(path):
 
 def test_matlab_v73_file_gives_the_same_session(tmp_path):
     _save_hdf5(tmp_path / "s1.mat")
-    session, expected = read_arrays(tmp_path / "s1.mat"), read(tmp_path, GOOD)
+    session, expected = read_session(str(tmp_path / "s1.mat"), ReadSpec()), read(tmp_path, GOOD)
     np.testing.assert_array_equal(session.counts, expected.counts)
     np.testing.assert_array_equal(session.region, expected.region)
     np.testing.assert_array_equal(session.conditions["choice"], expected.conditions["choice"])
@@ -228,7 +234,7 @@ def test_matlab_v73_without_h5py_names_the_extra(tmp_path, monkeypatch):
     (tmp_path / "s1.mat").write_bytes(b"MATLAB 7.3 MAT-file".ljust(512) + b"\x89HDF\r\n\x1a\n")
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(InputError, match=r'pip install "neurojax\[nwb\]"'):
-        read_arrays(tmp_path / "s1.mat")
+        read_session(str(tmp_path / "s1.mat"), ReadSpec())
 
 
 def without(arrays, *names):
@@ -334,7 +340,7 @@ def test_bad_input_is_refused_by_name(tmp_path, case):
     arrays, options, message = BAD[case]
     path = save(tmp_path, arrays)
     with pytest.raises(InputError, match=message) as raised:
-        read_arrays(path, ReadSpec(**options))
+        read_session(str(path), ReadSpec(**options))
     assert "\n" not in str(raised.value)
     assert "s1" in str(raised.value)  # which file or session
 
@@ -383,22 +389,22 @@ def test_naming_settles_an_ambiguous_array(tmp_path):
 def test_files_of_another_kind_are_refused(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=message):
-        read_arrays(tmp_path / name)
+        read_session(str(tmp_path / name), ReadSpec())
 
 
 def test_missing_and_truncated_files_are_named(tmp_path):
     with pytest.raises(InputError, match=r"none\.npz does not exist"):
-        read_arrays(tmp_path / "none.npz")
+        read_session(str(tmp_path / "none.npz"), ReadSpec())
     path = save(tmp_path, GOOD)
     content = path.read_bytes()
     for length in (100, len(content) // 2, len(content) - 1):
         path.write_bytes(content[:length])
         with pytest.raises(InputError, match=r"s1\.npz cannot be read as \.npz"):
-            read_arrays(path)
+            read_session(str(path), ReadSpec())
 
 
 def test_matlab_structs_and_mixed_cells_are_refused(tmp_path):
     for extra in ({"a": 1.0}, np.array(["x", 3.0], dtype=object)):
         scipy.io.savemat(tmp_path / "s1.mat", FLAT | {"params": extra})
         with pytest.raises(InputError, match="'params' is a"):
-            read_arrays(tmp_path / "s1.mat")
+            read_session(str(tmp_path / "s1.mat"), ReadSpec())

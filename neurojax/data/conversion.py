@@ -1,0 +1,108 @@
+"""One recording to one session folder: a function of the source and the options, repeated at no cost."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from neurojax.data.dataset import session_folders
+from neurojax.data.readers.registry import check_options, reader_of
+from neurojax.data.readers.spec import ReadSpec
+from neurojax.data.session_format import open_recorded, read_meta, write_session
+from neurojax.data.session_rules import check_session_id
+from neurojax.errors import InputError
+from neurojax.types import Session
+
+
+def convert_session(
+    source: str | Path,
+    spec: ReadSpec | None = None,
+    *,
+    out: str | Path,
+    kind: str = "arrays",
+    overwrite: bool = False,
+) -> Path:
+    """Reads one recording and writes `<out>/<session_id>`; left alone when it is there, whole and from the same bytes.
+
+    The folder's content depends on the source's bytes and on `spec` alone, so any engine may map this
+    over sessions; `write_dataset_index(out)` then makes the folders a dataset.
+
+    Args:
+        source: a file, folder or address that `kind` reads; one of its `find(path)`.
+        spec: options.
+        out: the dataset's folder.
+        kind: see `readers.registry`.
+        overwrite: replaces a session that was made from another source or with other options.
+
+    Returns:
+        The session's folder.
+
+    Raises:
+        InputError: the recording cannot be read, or `out` holds another session of that name.
+    """
+    spec = ReadSpec() if spec is None else spec
+    check_options(kind, spec)
+    converted_session(kind, str(source), spec, Path(out), overwrite)
+    return Path(out) / reader_of(kind).session_name(str(source))
+
+
+def converted_session(
+    kind: str, source: str, spec: ReadSpec, out: Path, overwrite: bool, bin_size_s: float | None = None
+) -> Session | None:
+    """`convert_session`; returns the session that was written, or None when it was up to date.
+
+    Args:
+        kind, source, spec, out, overwrite: see `convert_session`.
+        bin_size_s: what the other sessions of `out` have, if known; another bin is refused.
+    """
+    reader = reader_of(kind)
+    folder = out / check_session_id(reader.session_name(source))
+    record = {"kind": kind, "reader": reader.VERSION, "sha256": reader.source_sha256(source)}
+    record["spec_sha256"] = spec.digest(reader.VERSION)
+    if _is_up_to_date(folder, record, overwrite):
+        return None
+    session = reader.read_session(source, spec)
+    described = session.info.get("source")
+    described = described if isinstance(described, dict) else {"name": described} if described else {}
+    session = dataclasses.replace(session, info={**session.info, "source": {**described, **record}})
+    check_bin_size(session, bin_size_s, out)
+    write_session(session, out)
+    return session
+
+
+def _is_up_to_date(folder: Path, record: dict[str, str], overwrite: bool) -> bool:
+    """Whether the session is there with the same source and options; raises when it is there with others."""
+    if not folder.exists():
+        return False
+    try:
+        source = open_recorded(folder, verify="full")[0].info.get("source")
+    except InputError:
+        return False  # damaged: converted again
+    source = source if isinstance(source, dict) else {}
+    same = {key: source.get(key) == record[key] for key in ("sha256", "spec_sha256")}
+    if all(same.values()):
+        return True
+    if not overwrite:
+        change = "with other options" if same["sha256"] else "from another file"
+        raise InputError(f"{folder} was made {change}; replace it with --overwrite, or give another --out")
+    return False
+
+
+def root_bin_size_s(out: Path, replaced: set[str]) -> float | None:
+    """The bin size of the sessions in `out` that will stay; None without any."""
+    for name in session_folders(out):
+        if name not in replaced:
+            try:
+                return read_meta(out / name)["bin_size_s"]
+            except InputError:
+                continue  # damaged: converted again, or reported with the index
+    return None
+
+
+def check_bin_size(session: Session, bin_size_s: float | None, out: Path) -> None:
+    """Raises InputError when a session's bins are not `bin_size_s`."""
+    if bin_size_s is not None and not np.isclose(session.bin_size_s, bin_size_s, rtol=1e-9, atol=0):
+        raise InputError(
+            f"session {session.session_id} has bins of {session.bin_size_s * 1000:g} ms, but {out} holds"
+            f" bins of {bin_size_s * 1000:g} ms; convert all with one --bin_ms, or give another --out"
+        )

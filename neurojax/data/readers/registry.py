@@ -1,0 +1,60 @@
+"""Which module reads which kind of recording, and what such a module offers.
+
+A reader's session needs no bookkeeping: `data.conversion` adds `info["source"]` (kind, reader, sha256,
+spec_sha256 beside what the reader put there). What a reader should leave in `info` where the recording says so:
+    source           dict of anything that helps to find the recording again: file, url, identifier
+    subject_id, species, licence, revision, citation, consent      text
+    units_dropped, trials_dropped                                  reason -> number
+    split_source     "file", "random", "blocks:<seconds>s" or the reader's own word
+    findings         name -> number, from `data.findings`: what was odd in the raw spike times and trials
+"""
+
+import importlib
+from typing import Protocol
+
+from neurojax.data.readers.spec import ReadSpec
+from neurojax.errors import InputError
+from neurojax.types import Session
+
+# kind -> module of this package, imported when it is first asked for.
+MODULES = {"arrays": "arrays"}
+
+
+class Reader(Protocol):
+    """A module that reads one kind of recording; all its functions are pure.
+
+    Attributes:
+        VERSION: name and number, "arrays/1"; raised when the same recording gives another session.
+        OPTIONS: option name -> one line of help: what `--options=NAME=VALUE,...` may hold for this kind.
+    """
+
+    VERSION: str
+    OPTIONS: dict[str, str]
+
+    def find(self, path: str) -> list[str]:
+        """Recordings that one PATH of the command line stands for (a file, a folder, a URL); InputError if none."""
+
+    def session_name(self, source: str) -> str:
+        """The session id of a recording, cheaply."""
+
+    def read_session(self, source: str, spec: ReadSpec) -> Session:
+        """The recording as a session of that name; InputError on anything bad."""
+
+    def source_sha256(self, source: str) -> str:
+        """Hex digest of every byte that `read_session` uses; of several files in sorted order, with their names."""
+
+
+def reader_of(kind: str) -> Reader:
+    """The reader of a kind; raises InputError for a kind that is not known."""
+    if kind not in MODULES:
+        raise InputError(f"kind {kind!r}; expected one of {', '.join(sorted(MODULES))}")
+    return importlib.import_module(f"neurojax.data.readers.{MODULES[kind]}")
+
+
+def check_options(kind: str, spec: ReadSpec) -> None:
+    """Raises InputError when `spec.options` names what the reader of `kind` does not know."""
+    known = reader_of(kind).OPTIONS
+    for name, _ in spec.options:
+        if name not in known:
+            listed = f"expected {', '.join(sorted(known))}" if known else "it takes none"
+            raise InputError(f"options names {name!r}, which {kind} recordings do not have; {listed}")
