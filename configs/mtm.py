@@ -15,7 +15,7 @@ SIZES = {
     "base": dict(read_in_width=256, embed_width=512, width=384, num_layers=5, num_heads=6, mlp_width=768),
     "paper": dict(read_in_width=668, embed_width=1336, width=512, num_layers=5, num_heads=8, mlp_width=1024),
 }
-NUM_STEPS = {"tiny": 700, "small": 5000, "base": 20_000, "paper": 100_000}
+NUM_STEPS = {"tiny": 700, "small": 4000, "base": 20_000, "paper": 100_000}
 PRESETS = ("improved", "faithful")
 
 
@@ -61,11 +61,11 @@ def get_config(arg: str | None = None) -> ConfigDict:
             dropout=0.1 if size == "tiny" else 0.3,
             dropout_attention=0.0,
             init="scaled",
-            hidden_counts="silent",
-            posterior_noise=0.0,
+            hidden_counts="silent" if size == "tiny" else "mean",
+            posterior_noise=0.0 if size == "tiny" else 0.5,
             smoothed_tokens=False,
-            linear_path=False,
-            own_history=False,
+            linear_path=size != "tiny",
+            own_history=size != "tiny",
             read_in_init="principal",
             read_out_init="zero",
             link="exp",
@@ -126,6 +126,10 @@ def make_faithful(config: ConfigDict) -> None:
         num_session_rows=40,
         positions="learned",
         bin_mask_token=False,
+        hidden_counts="silent",
+        posterior_noise=0.0,
+        linear_path=False,
+        own_history=False,
         dropout_embed=0.2,
         dropout=0.4,
         dropout_attention=0.4,
