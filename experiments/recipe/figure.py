@@ -2,8 +2,8 @@
 
     python experiments/recipe/figure.py
 
-An effect is an arm minus its nearest ancestor of as many steps in arms.txt, paired: the same validation trials are drawn with
-replacement within each session, the differences of sessions are averaged.
+An effect is an arm minus its nearest ancestor of as many steps in arms.txt, paired: the same validation
+trials are drawn with replacement within each session, the differences of sessions are averaged.
 """
 
 import json
