@@ -39,12 +39,14 @@ class AlfFile(NamedTuple):
 
 
 def list_alf(session: Path) -> list[AlfFile]:
-    """All ALF files (.npy, .pqt) below `session/alf`, or of `session` itself when it has no folder alf."""
-    root = session / "alf" if (session / "alf").is_dir() else session
+    """All ALF files (.npy, .pqt) below `session/alf`; without such a folder, those in `session` itself."""
+    has_alf = (session / "alf").is_dir()
+    root = session / "alf" if has_alf else session
     found = []
     for folder, folders, names in os.walk(root):
         relative = Path(folder).relative_to(root).parts
-        folders[:] = sorted(name for name in folders if len(relative) < _MAX_DEPTH)
+        within = len(relative) < _MAX_DEPTH
+        folders[:] = sorted(name for name in folders if within and (has_alf or _REVISION.fullmatch(name)))
         parsed = ((name, parse_alf("/".join(("alf", *relative, name)))) for name in sorted(names))
         found += [file._replace(path=Path(folder) / name) for name, file in parsed if file]
     return found
