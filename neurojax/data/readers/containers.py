@@ -1,5 +1,6 @@
 """Containers of named arrays (.npz, .mat v5, .mat v7.3) read into plain arrays of numbers and text."""
 
+import io
 import math
 import warnings
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from neurojax.data.array_files import MAX_FILE_BYTES, check_array_name, open_input, read_npz
+from neurojax.data.readers.mat5_check import check_mat5
 from neurojax.data.session_fields import plain_array
 from neurojax.errors import InputError
 
@@ -43,12 +45,15 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
 def _read_mat5(path: Path) -> dict[str, np.ndarray]:
     import scipy.io
 
+    with open_input(path) as file:
+        file_bytes = file.read(MAX_FILE_BYTES)
+    check_mat5(file_bytes, str(path))
     try:
-        listed = scipy.io.whosmat(path)
+        listed = scipy.io.whosmat(io.BytesIO(file_bytes))
         _check_size(path, sum(math.prod(shape) * _CLASS_BYTES.get(kind, 8) for _, shape, kind in listed))
         with warnings.catch_warnings():  # matrix or array, sparse values are made dense below
             warnings.simplefilter("ignore", DeprecationWarning)
-            content = scipy.io.loadmat(path)
+            content = scipy.io.loadmat(io.BytesIO(file_bytes))
     except InputError:
         raise
     except Exception as error:  # the parser of a damaged file may raise anything

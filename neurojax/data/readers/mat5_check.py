@@ -1,0 +1,162 @@
+"""The structure of a .mat file (v5 to v7) walked before scipy's compiled parser sees it.
+
+That parser trusts sizes and indices inside the file: a damaged one can end the process. Here every element must
+lie within its parent, every array have as many values as its axes say, every sparse index lie in its matrix.
+Source: MATLAB's "MAT-File Format" document, level 5.
+"""
+
+import math
+import struct
+import zlib
+
+import numpy as np
+
+from neurojax.data.array_files import MAX_FILE_BYTES
+from neurojax.errors import InputError
+
+_HEADER_BYTES = 128
+_MATRIX, _COMPRESSED = 14, 15
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8, 16: 1, 17: 2, 18: 4}  # bytes of a value
+_CELL, _STRUCT, _OBJECT, _CHAR, _SPARSE, _FUNCTION, _OPAQUE = 1, 2, 3, 4, 5, 16, 17
+_MAX_AXES, _MAX_DEPTH, _MAX_ELEMENTS = 32, 24, 10**6
+
+
+class _Damaged(Exception):
+    pass
+
+
+def check_mat5(content: bytes, where: str) -> None:
+    """Raises InputError unless the file is whole. Files of v4 pass: their parser is Python's own."""
+    if 0 in content[:4]:  # so scipy tells them apart
+        return
+    if len(content) < _HEADER_BYTES or content[126:128] not in (b"IM", b"MI"):
+        raise InputError(f"{where} cannot be read as .mat (it is neither v5, v7 nor v7.3); save it again with -v7")
+    try:
+        walk = _Walk("<" if content[126:128] == b"IM" else ">")
+        walk.elements(memoryview(content)[_HEADER_BYTES:], 0)
+    except (_Damaged, struct.error, zlib.error, ValueError, OverflowError) as error:
+        raise InputError(f"{where} cannot be read as .mat ({error}); save it again") from None
+
+
+class _Walk:
+    """One pass over a file; `left` bounds the elements and the bytes that compressed ones may unpack to."""
+
+    def __init__(self, order: str):
+        self.order, self.elements_left, self.bytes_left = order, _MAX_ELEMENTS, MAX_FILE_BYTES
+
+    def tag(self, view: memoryview) -> tuple[int, memoryview, memoryview]:
+        """Type, data and what follows of the first element."""
+        self.elements_left -= 1
+        if self.elements_left < 0:
+            raise _Damaged("too many elements")
+        if len(view) < 8:
+            raise _Damaged("an element is cut off")
+        kind, size = struct.unpack_from(self.order + "II", view)
+        if kind >> 16:  # small element: both in four bytes
+            kind, size = kind & 0xFFFF, kind >> 16
+            if size > 4:
+                raise _Damaged("a small element of more than 4 bytes")
+            return kind, view[4 : 4 + size], view[8:]
+        if size > len(view) - 8:
+            raise _Damaged("an element is longer than the file")
+        end = 8 + size + (0 if kind == _COMPRESSED else -size % 8)
+        return kind, view[8 : 8 + size], view[end:]
+
+    def elements(self, view: memoryview, depth: int) -> None:
+        while len(view):
+            kind, data, view = self.tag(view)
+            if kind == _COMPRESSED:
+                unpacker = zlib.decompressobj()
+                content = unpacker.decompress(data, self.bytes_left)
+                self.bytes_left -= len(content)
+                if not unpacker.eof or self.bytes_left <= 0:
+                    raise _Damaged("compressed data is cut off or too large")
+                kind, data, rest = self.tag(memoryview(content))
+                if len(rest):
+                    raise _Damaged("data after a compressed element")
+            if kind != _MATRIX:
+                raise _Damaged(f"element of type {kind}")
+            self.matrix(data, depth)
+
+    def numbers(self, view: memoryview, kinds: tuple[int, ...]) -> tuple[np.ndarray, memoryview]:
+        kind, data, rest = self.tag(view)
+        if kind not in kinds or len(data) % _SIZES[kind]:
+            raise _Damaged(f"numbers of type {kind}")
+        letters = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
+        letters |= {16: "u1", 17: "u2", 18: "u4"}
+        return np.frombuffer(data, self.order + letters[kind]), rest
+
+    def matrix(self, view: memoryview, depth: int) -> None:
+        if depth > _MAX_DEPTH:
+            raise _Damaged(f"nested deeper than {_MAX_DEPTH}")
+        if not len(view):
+            return  # an empty cell
+        flags, view = self.numbers(view, (6,))
+        if len(flags) != 2:
+            raise _Damaged("array flags")
+        kind, is_complex = int(flags[0]) & 0xFF, bool(flags[0] & 0x0800)
+        if kind == _OPAQUE:  # table, string, datetime: three names and a value, of which nothing is read
+            for _ in range(3):
+                _, view = self.numbers(view, (1, 2, 16))
+            return self.inner(view, 1, depth)
+        if not _CELL <= kind <= _FUNCTION:
+            raise _Damaged(f"an array of class {kind}")
+        axes, view = self.numbers(view, (5, 6))
+        if not 2 <= len(axes) <= _MAX_AXES or (axes.astype(np.int64) < 0).any():
+            raise _Damaged("the axes of an array")
+        size = math.prod(axes.tolist())
+        if size * 8 > MAX_FILE_BYTES:
+            raise _Damaged("an array larger than memory holds")
+        _, view = self.numbers(view, (1, 2, 16))  # its name
+        if kind == _OBJECT:
+            _, view = self.numbers(view, (1, 2, 16))  # its class
+        if kind in (_CELL, _STRUCT, _OBJECT):
+            self.parts(view, size, kind, depth)
+        elif kind == _FUNCTION:
+            self.inner(view, 1, depth)
+        elif kind == _SPARSE:
+            self.sparse(view, axes, is_complex)
+        else:
+            for _ in range(1 + is_complex):
+                values, view = self.numbers(view, tuple(_SIZES))
+                if len(values) != size and (kind != _CHAR or len(values) < size):
+                    raise _Damaged(f"{len(values)} values for {size}")
+
+    def parts(self, view: memoryview, size: int, kind: int, depth: int) -> None:
+        number = size
+        if kind != _CELL:
+            length, view = self.numbers(view, (5,))
+            names, view = self.numbers(view, (1, 2))
+            if len(length) != 1 or not 0 < length[0] <= 64 or len(names) % length[0]:
+                raise _Damaged("the names of a struct")
+            cells = names.tobytes()
+            width = int(length[0])
+            fields = [cells[k : k + width].partition(b"\0")[0] for k in range(0, len(cells), width)]
+            if len(set(fields)) != len(fields) or not all(
+                name.decode("ascii", "ignore").isidentifier() for name in fields
+            ):
+                raise _Damaged("the names of a struct")
+            number = size * len(fields)
+        self.inner(view, number, depth)
+
+    def inner(self, view: memoryview, number: int, depth: int) -> None:
+        if number > self.elements_left:
+            raise _Damaged("more parts than the file has")
+        for _ in range(number):
+            inner, data, view = self.tag(view)
+            if inner != _MATRIX:
+                raise _Damaged(f"a part of type {inner}")
+            self.matrix(data, depth + 1)
+
+    def sparse(self, view: memoryview, axes: np.ndarray, is_complex: bool) -> None:
+        rows, view = self.numbers(view, (5,))
+        starts, view = self.numbers(view, (5,))
+        if len(axes) != 2 or len(starts) != axes[1] + 1 or starts[0] != 0 or np.any(np.diff(starts) < 0):
+            raise _Damaged("the columns of a sparse array")
+        used = int(starts[-1])
+        if used > len(rows) or (used and (rows[:used].min() < 0 or rows[:used].max() >= axes[0])):
+            raise _Damaged("the rows of a sparse array")
+        for _ in range(1 + is_complex):
+            values, view = self.numbers(view, tuple(_SIZES))
+            if len(values) < used:
+                raise _Damaged("the values of a sparse array")

@@ -1,0 +1,155 @@
+"""Values of .mat files as plain Python: arrays of numbers, text, structs as dicts, cells and struct arrays as lists."""
+
+import dataclasses
+import io
+import math
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neurojax.data.array_files import MAX_FILE_BYTES, open_input
+from neurojax.data.readers import hdf5
+from neurojax.data.readers.mat5_check import check_mat5
+from neurojax.errors import InputError
+
+_MAX_DEPTH = 16
+_MAX_VALUES = 10**6  # cells and fields of one file
+_V73 = b"MATLAB 7.3"
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """Values in MATLAB's order (columns first)."""
+
+    values: list[Any]
+
+
+def load_matlab(path: Path) -> dict[str, Any]:
+    """All variables of a file.
+
+    Raises:
+        InputError: missing, damaged, too large, or v7.3 without h5py.
+    """
+    with open_input(path) as file:
+        start = file.read(520)
+        content = b"" if path.stat().st_size > MAX_FILE_BYTES else start + file.read()
+    if _V73 in start[:128] or b"\x89HDF\r\n\x1a\n" in (start[:8], start[512:520]):
+        with hdf5.open_hdf5(path) as file:
+            return {name: _of_hdf5(file, name, 0, [_MAX_VALUES]) for name in file if not name.startswith("#")}
+    import scipy.io
+
+    check_mat5(content, str(path))
+    try:
+        listed = scipy.io.whosmat(io.BytesIO(content))
+        if sum(math.prod(shape) for _, shape, _ in listed) * 8 > MAX_FILE_BYTES:
+            raise InputError(f"{path} claims more than {MAX_FILE_BYTES} bytes; split the recording")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # sparse values, deprecated forms
+            loaded = scipy.io.loadmat(
+                io.BytesIO(content), squeeze_me=False, struct_as_record=True, chars_as_strings=True
+            )
+    except InputError:
+        raise
+    except Exception as error:  # the parser of a damaged file may raise anything
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:150]
+        raise InputError(f"{path} cannot be read as .mat ({reason}); save it again") from None
+    budget = [_MAX_VALUES]
+    return {name: _of_scipy(value, name, 0, budget) for name, value in loaded.items() if not name.startswith("__")}
+
+
+def value_at(root: dict[str, Any], path: str, where: str) -> Any:
+    """The value of a path such as `session.clouds.spikes`; a field of a struct array is a cell of its values.
+
+    Raises:
+        InputError: there is no such value, with what there is.
+    """
+    value: Any = root
+    for number, name in enumerate(path.split(".")):
+        parts = value.values if isinstance(value, Cell) else [value]
+        if not parts or not all(isinstance(part, dict) and name in part for part in parts):
+            known = sorted(parts[0]) if parts and isinstance(parts[0], dict) else []
+            came = ".".join(path.split(".")[:number]) or "the file"
+            listed = f"has {', '.join(known)}"[:300] if known else "is no struct"
+            raise InputError(f"{where}: there is no {path!r}: {came} {listed}")
+        found = [part[name] for part in parts]
+        value = Cell(found) if isinstance(value, Cell) else found[0]
+    if isinstance(value, dict):
+        raise InputError(f"{where}: {path!r} is a struct with {', '.join(sorted(value))[:300]}; name one of them")
+    return value
+
+
+def described(value: Any, path: str = "") -> list[str]:
+    """Paths of the values of a file and what each is: `a.b [3, 4]`, `a.c cell of 8`."""
+    if isinstance(value, Cell) and value.values and all(isinstance(part, dict) for part in value.values):
+        fields = [described(part, path) for part in value.values[:1]]
+        return [f"{entry} in each of {len(value.values)}" for entry in fields[0]]
+    if isinstance(value, dict):
+        return [entry for name in value for entry in described(value[name], f"{path}.{name}" if path else name)]
+    if isinstance(value, Cell):
+        return [f"{path} cell of {len(value.values)}"]
+    return [f"{path} {list(value.shape)}" if isinstance(value, np.ndarray) else f"{path} {type(value).__name__}"]
+
+
+def _spend(budget: list[int], name: str, depth: int) -> None:
+    budget[0] -= 1
+    if budget[0] < 0 or depth > _MAX_DEPTH:
+        raise InputError(f"{name!r} nests deeper than {_MAX_DEPTH} or holds more than {_MAX_VALUES} values; save less")
+
+
+def _of_scipy(value: Any, name: str, depth: int, budget: list[int]) -> Any:
+    _spend(budget, name, depth)
+    if hasattr(value, "toarray"):
+        if math.prod(value.shape) * 8 > MAX_FILE_BYTES:
+            raise InputError(f"{name!r} is sparse and too large to be made dense")
+        return value.toarray()
+    if not isinstance(value, np.ndarray):
+        return None  # an object of MATLAB's own
+    if value.dtype.names:
+        if type(value).__name__ == "MatlabOpaque" or type(value).__name__ == "MatlabFunction":
+            return None
+        fields = value.dtype.names
+        parts = [
+            {field: _of_scipy(part[field], f"{name}.{field}", depth + 1, budget) for field in fields}
+            for part in value.ravel(order="F")
+        ]
+        return parts[0] if len(parts) == 1 else Cell(parts)
+    if value.dtype == object:
+        return Cell([_of_scipy(part, name, depth + 1, budget) for part in value.ravel(order="F")])
+    if value.dtype.kind == "U":
+        return str(value.ravel()[0]) if value.size == 1 else "" if not value.size else Cell(value.ravel().tolist())
+    return value
+
+
+def _of_hdf5(parent: Any, name: str, depth: int, budget: list[int]) -> Any:
+    """Groups are structs; datasets of references are cells, or fields of a struct array; axes come reversed."""
+    import h5py
+
+    _spend(budget, name, depth)
+    if (found := hdf5.group(parent, name)) is not None:
+        return _struct({field: _of_hdf5(found, field, depth + 1, budget) for field in found})
+    dataset = parent[name]
+    if h5py.check_ref_dtype(dataset.dtype) is h5py.Reference:
+        parts = []
+        for reference in dataset[()].T.ravel(order="F"):
+            target = dataset.file[reference]
+            parts.append(_of_hdf5(target.parent, target.name.rpartition("/")[2], depth + 1, budget))
+        return Cell(parts) if dataset.attrs.get("MATLAB_class") == b"cell" else _Field(parts)
+    values = hdf5.array(parent, name)
+    if "MATLAB_empty" in dataset.attrs:
+        return "" if dataset.attrs.get("MATLAB_class") == b"char" else np.zeros(0)
+    if dataset.attrs.get("MATLAB_class") == b"char" and values.dtype.kind == "u":
+        return bytes(values.T.ravel().astype("<u2")).decode("utf-16-le", "replace").rstrip()
+    return values.T
+
+
+class _Field(list):
+    """One field of a struct array, a value a struct."""
+
+
+def _struct(fields: dict[str, Any]) -> Any:
+    lengths = {len(values) for values in fields.values() if isinstance(values, _Field)}
+    if len(lengths) != 1 or not all(isinstance(values, _Field) for values in fields.values()):
+        return {name: Cell(list(v)) if isinstance(v, _Field) else v for name, v in fields.items()}
+    return Cell([{name: values[k] for name, values in fields.items()} for k in range(lengths.pop())])
