@@ -1,15 +1,21 @@
 """Writing so that a killed process leaves the old file or the new one, never half of either."""
 
+import contextlib
+import ctypes
+import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from neurojax.errors import InputError
+
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux's renameat2
 
 
 def fsync_folder(folder: Path) -> None:
@@ -42,7 +48,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with os.fdopen(descriptor, "wb") as file, held(Path(temporary)):
             os.fchmod(file.fileno(), 0o644)
             file.write(content)
             file.flush()
@@ -73,21 +79,64 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def publish_folder(temporary: Path, final: Path) -> None:
-    """Fsyncs every file below `temporary`, then renames the folder to `final`, replacing what was there."""
+    """Fsyncs every file below `temporary`, then gives it the name `final`; what was there is removed.
+
+    Both lie in one folder. On Linux the two names are exchanged in one call, so `final` is there at every
+    moment. Where the system cannot, the old folder is set aside first: a process killed between the two
+    renames leaves `final` missing, which readers report and the next conversion makes again.
+    """
     for path in sorted(temporary.rglob("*")):
         if path.is_file():
             with path.open("rb") as file:
                 os.fsync(file.fileno())
     fsync_folder(temporary)
-    if final.exists():
-        retired = final.with_name(f".{final.name}.retired")
-        shutil.rmtree(retired, ignore_errors=True)
+    if not final.exists():
+        os.replace(temporary, final)
+    elif not _exchange(temporary, final):
+        retired = Path(tempfile.mkdtemp(prefix=f".{final.name}.", suffix=".tmp", dir=final.parent))
         os.replace(final, retired)
         os.replace(temporary, final)
         shutil.rmtree(retired)
     else:
-        os.replace(temporary, final)
+        shutil.rmtree(temporary)
     fsync_folder(final.parent)
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Exchanges two names in one step; False where the system or the file system cannot."""
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError):
+        return False
+    return renameat2(_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second), _RENAME_EXCHANGE) == 0
+
+
+@contextlib.contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Marks a temporary file or folder as in use until the block or its process ends: `remove_leftovers` spares it."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks: its leftovers stay
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def remove_leftovers(folder: Path, name: str) -> None:
+    """Removes what killed writers of `folder/name` left: temporary files and folders that no process holds."""
+    pattern = re.compile(rf"\.{re.escape(name)}\.[a-z0-9_]{{8}}\.tmp")
+    for path in [path for path in folder.iterdir() if pattern.fullmatch(path.name)] if folder.is_dir() else []:
+        with contextlib.suppress(OSError):  # in use, or gone already
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
+            finally:
+                os.close(descriptor)
 
 
 def sha256_file(path: Path) -> str:

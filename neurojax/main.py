@@ -28,11 +28,17 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _numbers(text: str) -> tuple[float, ...]:
-    return tuple(float(part) for part in text.split(","))
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected numbers with commas between, such as -0.5,1.5") from None
 
 
 def _pairs(text: str) -> tuple[tuple[str, str], ...]:
-    return tuple((name.strip(), value) for name, _, value in (part.partition("=") for part in text.split(",") if part))
+    pairs = [part.partition("=") for part in text.split(",") if part]
+    if wrong := [name for name, equals, _ in pairs if not equals or not name.strip()]:
+        raise argparse.ArgumentTypeError(f"{wrong[0]!r}; expected NAME=VALUE, several with commas between")
+    return tuple((name.strip(), value) for name, _, value in pairs)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -56,7 +62,9 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("--trial_columns", type=_names, default=(), metavar="NAME,...")
     convert.add_argument("--split", default="file", metavar="file|random|blocks:300s")
     convert.add_argument("--options", type=_pairs, default=(), metavar="NAME=VALUE,...", help="of this kind alone")
-    convert.add_argument("--num_workers", type=int, default=0)
+    convert.add_argument(
+        "--num_workers", type=int, metavar="N", help="processes, 0 none; default: the cores, when it pays"
+    )
     convert.add_argument("--shard", metavar="i/n", help="convert the i-th of n shares of the paths")
     convert.add_argument("--overwrite", action="store_true")
 

@@ -1,14 +1,17 @@
 """One recording to one session folder, in this process or in a pool; every way it can end is an `Outcome`."""
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import multiprocessing
 import multiprocessing.connection
 import os
+import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +19,8 @@ from neurojax.data.conversion import converted_session
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.errors import InputError
 from neurojax.types import Session, names_a_region
+
+POOL_START_S = 2.0  # about what workers take to start and to import numpy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +44,33 @@ class Job:
     out: Path
     overwrite: bool
     bin_size_s: float | None = None
+
+
+def default_num_workers() -> int:
+    """Cores this process may use, at most eight: beyond it a disk is the limit."""
+    return min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
+def shown(outcomes: Collection[Outcome]) -> Iterator[Outcome]:
+    """Passes outcomes on, a printed line each; a terminal has a bar below them."""
+    bar = _bar() if sys.stdout.isatty() and len(outcomes) > 1 else None
+    with bar or contextlib.nullcontext():
+        task = bar.add_task("converting", total=len(outcomes)) if bar else None
+        for outcome in outcomes:
+            line = f"{outcome.name}: {'FAILED' if outcome.failed else outcome.summary}"
+            if bar:
+                bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+                bar.advance(task)
+            else:
+                print(line, flush=True)
+            yield outcome
+
+
+def _bar() -> Any:
+    from rich import progress  # only a terminal needs it
+
+    columns = (progress.MofNCompleteColumn(), progress.TextColumn("sessions"), progress.TimeRemainingColumn())
+    return progress.Progress(progress.TextColumn("{task.description}"), progress.BarColumn(), *columns)
 
 
 def convert_in_pool(jobs: list[Job], num_workers: int) -> Iterator[Outcome]:

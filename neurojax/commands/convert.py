@@ -1,18 +1,30 @@
 """`neurojax convert`: recordings of any kind become session folders, one pure function a session."""
 
 import dataclasses
+import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from neurojax.commands.conversion import Job, Outcome, convert_in_pool, convert_one, describe
+from neurojax.commands.conversion import (
+    POOL_START_S,
+    Job,
+    Outcome,
+    convert_in_pool,
+    convert_one,
+    default_num_workers,
+    describe,
+    shown,
+)
 from neurojax.data.conversion import check_bin_size, root_bin_size_s
 from neurojax.data.dataset import session_folders, write_dataset_index
 from neurojax.data.readers.registry import MODULES, Reader, check_options, reader_of
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.session_format import content_sha256, read_meta, write_session
 from neurojax.errors import InputError
+from neurojax.types import Session
 
 KINDS = (*sorted(MODULES), "synthetic")
 
@@ -32,7 +44,7 @@ def convert(
     trial_columns: Sequence[str] = (),
     split: str = "file",
     options: Sequence[tuple[str, str]] = (),
-    num_workers: int = 0,
+    num_workers: int | None = None,
     shard: str | None = None,
     overwrite: bool = False,
 ) -> None:
@@ -46,7 +58,8 @@ def convert(
         paths: files, or folders that stand for the recordings in them; some kinds take addresses.
         out: the dataset's folder.
         bin_ms, align, window, window_s, behavior, trial_columns, split, options: see `ReadSpec`.
-        num_workers: processes; 0 converts in this one.
+        num_workers: processes; 0 converts in this one. By default as many as there are cores, started when the
+            rest of the sessions would take longer here than a pool takes to start.
         shard: "i/n" takes every n-th recording from the i-th, counted from 0.
         overwrite: replaces sessions that were made from another file or with other options.
 
@@ -65,7 +78,7 @@ def convert(
     )
     if kind not in KINDS:
         raise InputError(f"kind {kind!r}; expected one of {', '.join(KINDS)}")
-    if num_workers < 0:
+    if num_workers is not None and num_workers < 0:
         raise InputError(f"num_workers={num_workers}; expected 0 or more")
     out = Path(out)
     if out.exists() and not out.is_dir():
@@ -74,22 +87,31 @@ def convert(
         outcomes = _convert_synthetic(paths, spec, out, shard, overwrite)
     else:
         check_options(kind, spec)
-        sources = _shard(_recordings(reader_of(kind), paths), shard)
-        jobs = [Job(kind, source, name, spec, out, overwrite) for name, source in sources]
-        outcomes = _convert_jobs(jobs, out, num_workers)
-    failures = []
-    num_sessions = 0
-    for outcome in outcomes:
-        num_sessions += 1
-        print(f"{outcome.name}: {'FAILED' if outcome.failed else outcome.summary}", flush=True)
-        failures += [outcome] * outcome.failed
+        sources, lost = _recordings(reader_of(kind), paths)
+        jobs = [Job(kind, source, name, spec, out, overwrite) for name, source in _shard(sources, shard)]
+        outcomes = _Sized(itertools.chain(lost, _convert_jobs(jobs, out, num_workers)), len(lost) + len(jobs))
+    failures = [outcome for outcome in shown(outcomes) if outcome.failed]
     if session_folders(out):
         try:
             write_dataset_index(out)
         except InputError as error:  # an older session is damaged or has another bin size
             failures.append(Outcome("dataset.json", str(error), failed=True))
     if failures:
-        _report(failures, num_sessions)
+        _report(failures, len(outcomes))
+
+
+@dataclasses.dataclass
+class _Sized:
+    """An iterator of known length."""
+
+    outcomes: Iterator[Outcome]
+    length: int
+
+    def __iter__(self) -> Iterator[Outcome]:
+        return self.outcomes
+
+    def __len__(self) -> int:
+        return self.length
 
 
 def _report(failures: list[Outcome], num_sessions: int) -> None:
@@ -107,17 +129,23 @@ def _report(failures: list[Outcome], num_sessions: int) -> None:
     raise InputError(summary)
 
 
-def _recordings(reader: Reader, paths: Sequence[str | Path]) -> list[tuple[str, str]]:
-    """(session id, source) in natural order of the names; a path may stand for several recordings."""
+def _recordings(reader: Reader, paths: Sequence[str | Path]) -> tuple[list[tuple[str, str]], list[Outcome]]:
+    """(session id, source) in natural order of the names, and the paths that stand for no recording."""
     if not paths:
         raise InputError("no paths; expected recordings, or folders that hold them")
     sources: dict[str, str] = {}
-    for source in [found for path in paths for found in reader.find(str(path))]:
-        name = reader.session_name(source)
-        first = sources.setdefault(name, source)
-        if first != source and Path(first).resolve() != Path(source).resolve():
-            raise InputError(f"{first} and {source} would both be session {name!r}; rename one")
-    return sorted(sources.items(), key=lambda item: (_natural(item[0]), item[1]))
+    lost: list[Outcome] = []
+    for path in map(str, paths):
+        try:
+            found = {source: reader.session_name(source) for source in reader.find(path)}
+        except InputError as error:
+            lost.append(Outcome(path, str(error), failed=True))
+            continue
+        for source, name in found.items():
+            first = sources.setdefault(name, source)
+            if first != source and Path(first).resolve() != Path(source).resolve():
+                raise InputError(f"{first} and {source} would both be session {name!r}; rename one")
+    return sorted(sources.items(), key=lambda item: (_natural(item[0]), item[1])), lost
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
@@ -134,23 +162,29 @@ def _shard(items: list[Item], shard: str | None) -> list[Item]:
     return items[int(match[1]) :: int(match[2])]
 
 
-def _convert_jobs(jobs: list[Job], out: Path, num_workers: int) -> Iterator[Outcome]:
+def _convert_jobs(jobs: list[Job], out: Path, num_workers: int | None) -> Iterator[Outcome]:
     """Converts in order; the bin size is that of sessions that stay in `out`, else of the first success."""
     bin_size_s = root_bin_size_s(out, {job.name for job in jobs if job.overwrite})
     remaining = list(jobs)
-    while remaining and (bin_size_s is None or num_workers == 0):
-        job = remaining.pop(0)
+    pool_size = default_num_workers() if num_workers is None else num_workers
+    longest_s = 0.0
+    while remaining:
+        pays = num_workers is not None or longest_s * (len(remaining) - 1) > POOL_START_S
+        if bin_size_s is not None and pool_size and pays:
+            break
+        job, began_s = remaining.pop(0), time.monotonic()
         outcome = convert_one(dataclasses.replace(job, bin_size_s=bin_size_s))
+        longest_s = max(longest_s, time.monotonic() - began_s)
         yield outcome
         if bin_size_s is None and not outcome.failed:
             bin_size_s = read_meta(out / job.name)["bin_size_s"]
     if remaining:
-        yield from convert_in_pool([dataclasses.replace(job, bin_size_s=bin_size_s) for job in remaining], num_workers)
+        yield from convert_in_pool([dataclasses.replace(job, bin_size_s=bin_size_s) for job in remaining], pool_size)
 
 
 def _convert_synthetic(
     paths: Sequence[str | Path], spec: ReadSpec, out: Path, shard: str | None, overwrite: bool
-) -> Iterable[Outcome]:
+) -> "_Sized":
     from neurojax.data.synthetic import make_sessions
 
     if paths:
@@ -158,6 +192,10 @@ def _convert_synthetic(
     if spec != ReadSpec():
         raise InputError("synthetic takes no options of recordings (bin_ms, split, ...); leave them out")
     sessions = _shard(make_sessions(), shard)
+    return _Sized(_written(sessions, out, overwrite), len(sessions))
+
+
+def _written(sessions: list[Session], out: Path, overwrite: bool) -> Iterator[Outcome]:
     bin_size_s = root_bin_size_s(out, {session.session_id for session in sessions} if overwrite else set())
     for session in sessions:
         folder = out / session.session_id

@@ -11,6 +11,7 @@ from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.session_format import open_recorded, read_meta, write_session
 from neurojax.data.session_rules import check_session_id
 from neurojax.errors import InputError
+from neurojax.files import remove_leftovers
 from neurojax.types import Session
 
 
@@ -57,6 +58,7 @@ def converted_session(
     """
     reader = reader_of(kind)
     folder = out / check_session_id(reader.session_name(source))
+    remove_leftovers(out, folder.name)
     record = {"kind": kind, "reader": reader.VERSION, "sha256": reader.source_sha256(source)}
     record["spec_sha256"] = spec.digest(reader.VERSION)
     if _is_up_to_date(folder, record, overwrite):

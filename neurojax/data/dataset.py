@@ -9,7 +9,7 @@ from typing import Any
 from neurojax.data.session_format import SCHEMA, content_sha256, open_recorded, read_meta
 from neurojax.data.session_rules import check_session_id
 from neurojax.errors import InputError
-from neurojax.files import read_json, write_json
+from neurojax.files import read_json, remove_leftovers, write_json
 from neurojax.types import Session
 
 INDEX_NAME = "dataset.json"
@@ -76,22 +76,35 @@ def open_dataset(root: str | Path, verify: str = "sampled") -> Dataset:
 def write_dataset_index(root: str | Path) -> str:
     """Writes `<root>/dataset.json` over every session folder there; returns the fingerprint.
 
+    Several processes may do so at once (shards of one conversion), each after its own sessions are there: whoever
+    writes looks again and writes again until nothing has changed, so the last to write has seen all.
+
     Raises:
-        InputError: no session, a damaged meta.json, or different bin sizes.
+        InputError: no session, a damaged meta.json, different bin sizes, or `root` cannot be written.
     """
     root = Path(root)
+    remove_leftovers(root, INDEX_NAME)
+    index = _index(root)
+    while True:
+        try:
+            write_json(root / INDEX_NAME, index)
+        except OSError as error:
+            raise InputError(f"{root / INDEX_NAME} cannot be written ({error.strerror}); free space") from None
+        written, index = index, _index(root)
+        if written == index:
+            return index["fingerprint"]
+
+
+def _index(root: Path) -> dict[str, Any]:
     metas = [read_meta(root / name) for name in session_folders(root)]
     _check_collection([(meta["session_id"], meta["bin_size_s"]) for meta in metas], str(root))
-    fingerprint = _fingerprint({meta["session_id"]: meta["content_sha256"] for meta in metas})
     shown = ("session_id", "content_sha256", "num_trials", "num_units", "num_bins")
-    index = {
+    return {
         "schema": SCHEMA,
         "bin_size_s": metas[0]["bin_size_s"],
-        "fingerprint": fingerprint,
+        "fingerprint": _fingerprint({meta["session_id"]: meta["content_sha256"] for meta in metas}),
         "sessions": [{key: meta.get(key) for key in shown} for meta in metas],
     }
-    write_json(root / INDEX_NAME, index)
-    return fingerprint
 
 
 def session_folders(root: Path) -> list[str]:

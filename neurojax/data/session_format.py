@@ -28,7 +28,7 @@ from neurojax.data.session_rules import (
     validate_session,
 )
 from neurojax.errors import InputError
-from neurojax.files import publish_folder, read_json, write_json
+from neurojax.files import held, publish_folder, read_json, write_json
 from neurojax.types import Session
 
 SCHEMA = 1
@@ -54,9 +54,10 @@ def write_session(session: Session, root: str | Path) -> Path:
     except OSError as error:
         raise InputError(f"{root} cannot be written ({error.strerror}); choose another folder") from None
     try:
-        temporary.chmod(0o755)
-        _write_files(session, temporary)
-        publish_folder(temporary, root / session.session_id)
+        with held(temporary):
+            temporary.chmod(0o755)
+            _write_files(session, temporary)
+            publish_folder(temporary, root / session.session_id)
     except OSError as error:
         raise InputError(
             f"session {session.session_id} cannot be written to {root} ({error.strerror}); free space"

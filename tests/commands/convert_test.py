@@ -1,8 +1,10 @@
 import os
+import shutil
 
 import numpy as np
 import pytest
 
+from neurojax.commands import convert as convert_module
 from neurojax.commands.convert import convert
 from neurojax.data.readers import arrays
 from neurojax.data.sessions import open_dataset
@@ -172,6 +174,40 @@ def test_workers_give_the_same_dataset(tmp_path):
             convert("arrays", [tmp_path / "in"], tmp_path / out, num_workers=num_workers)
     assert open_dataset(tmp_path / "serial").fingerprint == open_dataset(tmp_path / "pool").fingerprint
     assert tree(tmp_path / "serial") == tree(tmp_path / "pool")
+
+
+def test_workers_start_by_themselves_when_they_pay(tmp_path, monkeypatch, capsys):
+    for index in range(4):
+        save(tmp_path / "in", f"s{index}.npz")
+    pooled = []
+    real = convert_module.convert_in_pool
+    monkeypatch.setattr(convert_module, "convert_in_pool", lambda jobs, size: pooled.append(jobs) or real(jobs, size))
+    convert("arrays", [tmp_path / "in"], tmp_path / "quick")
+    assert pooled == []  # four small files are done before a worker has started
+    monkeypatch.setattr(convert_module, "POOL_START_S", 0.0)
+    convert("arrays", [tmp_path / "in"], tmp_path / "pool")
+    assert [job.name for job in pooled[0]] == ["s1", "s2", "s3"]  # the first sets the bin size
+    fingerprints = {open_dataset(tmp_path / name).fingerprint for name in ("quick", "pool")}
+    assert len(fingerprints) == 1
+
+
+def test_a_path_without_recordings_does_not_stop_the_rest(tmp_path, capsys):
+    save(tmp_path / "in"), (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"1 of 2 sessions failed \(.*empty\).*holds no .npz or .mat"):
+        convert("arrays", [tmp_path / "empty", tmp_path / "in"], tmp_path / "out")
+    assert len(open_dataset(tmp_path / "out").sessions) == 1
+
+
+def test_what_a_killed_conversion_left_is_removed(tmp_path):
+    save(tmp_path / "in"), save(tmp_path / "in", "s1.b.npz")
+    convert("arrays", [tmp_path / "in"], tmp_path / "out")
+    for name in (".s1.abcdefgh.tmp", ".s1.b.abcdefgh.tmp", ".other.abcdefgh.tmp"):
+        shutil.copytree(tmp_path / "out/s1", tmp_path / "out" / name)
+    (tmp_path / "out/.dataset.json.abcdefgh.tmp").write_text("{")
+    convert("arrays", [tmp_path / "in/s1.npz"], tmp_path / "out")
+    hidden = sorted(path.name for path in (tmp_path / "out").glob(".*"))
+    assert hidden == [".other.abcdefgh.tmp", ".s1.b.abcdefgh.tmp"]  # sessions that this command does not write
+    open_dataset(tmp_path / "out", verify="full")
 
 
 def test_a_defect_is_not_sold_as_bad_input(tmp_path, monkeypatch):
