@@ -2,7 +2,8 @@
 
     python experiments/fault_injection/run.py [--seeds=100] [--only=kill,soak] [--parallel=2] [--first_seed=0]
 
-Each part replaces its own entry of results.json, so that parts may be run one at a time.
+Each part replaces its own entry of results.json, so that parts may be run one at a time; kills of other
+seeds are kept, each row with its commit.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from neurojax.train import manifest
 from neurojax.train.workdir import package_versions
 
 HERE = Path(__file__).parent
+RESULTS = HERE / "results.json"
 REPOSITORY = HERE.parents[1]
 TINY_RUN = [sys.executable, str(HERE / "tiny_run.py")]
 SOAK = [sys.executable, str(HERE / "soak.py")]
@@ -92,6 +94,11 @@ class Bench:
         return result | {"trace": arrays_of(lines), "loop_s": times[-1] - times[0], "losses": losses_of(folder)}
 
 
+def commit() -> str:
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True).stdout.strip()
+
+
 def output(folder: Path) -> str:
     return "\n".join(path.read_text() for path in sorted(folder.parent.glob(f"{folder.name}.*.log")))
 
@@ -142,13 +149,17 @@ def kill(bench: Bench) -> tuple[str, dict]:
         same = same and arrays_of(trace(folder)) == expected["trace"] and losses_of(folder) == expected["losses"]
         quarantined = manifest.quarantined(folder / "checkpoints")
         shutil.rmtree(folder, ignore_errors=True)
-        return {
+        row = {
             "seed": seed, "killed": process.returncode == -signal.SIGKILL, "newest_at_kill": before,
-            "resumed_from": resumed, "bit_equal": same, "quarantined": quarantined,
+            "resumed_from": resumed, "bit_equal": same, "quarantined": quarantined, "commit": commit(),
         }  # fmt: skip
+        print(row, file=sys.stderr, flush=True)
+        return row
 
     with ThreadPoolExecutor(bench.parallel) as pool:
         rows = list(pool.map(one, bench.seeds))
+    earlier = read_json(RESULTS).get("kill", {}).get("rows", []) if RESULTS.exists() else []
+    rows = sorted([row for row in earlier if row["seed"] not in bench.seeds] + rows, key=lambda row: row["seed"])
     lost = sum(row["newest_at_kill"] - row["resumed_from"] for row in rows)
     equal, killed = sum(row["bit_equal"] for row in rows), sum(row["killed"] for row in rows)
     hit = len({row["newest_at_kill"] for row in rows})
@@ -238,7 +249,7 @@ def disk(bench: Bench) -> tuple[str, dict]:
                     while True:
                         file.write(bytes(4096))
                 filled_at, code = len(trace(folder)), process.wait()
-            message = output(folder).strip().splitlines()[-1]
+            message = output(folder).strip().splitlines()[-1].replace(str(bench.scratch), "...")
             ended_at = len(trace(folder))
             ballast.unlink()
             whole = [s for s in manifest.steps_on_disk(folder / "checkpoints")
@@ -342,7 +353,6 @@ def main() -> None:
     parser.add_argument("--parallel", type=int, default=2, help="kill seeds that run at once")
     parser.add_argument("--only", default=",".join(PARTS))
     arguments = parser.parse_args()
-    path = HERE / "results.json"
     with tempfile.TemporaryDirectory(prefix="fault_injection_") as scratch:
         seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
         bench = Bench(Path(scratch), seeds, arguments.parallel)
@@ -350,15 +360,13 @@ def main() -> None:
             start = time.monotonic()
             line, values = PARTS[name](bench)
             print(line, flush=True)
-            command = ["git", "rev-parse", "--short", "HEAD"]
-            commit = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True).stdout.strip()
-            results = read_json(path) if path.exists() else {}  # another part may have written meanwhile
+            results = read_json(RESULTS) if RESULTS.exists() else {}  # another part may have written meanwhile
             results[name] = {
-                "line": line, **values, "seconds": round(time.monotonic() - start, 1), "commit": commit,
+                "line": line, **values, "seconds": round(time.monotonic() - start, 1), "commit": commit(),
                 "date": datetime.datetime.now(datetime.UTC).date().isoformat(), "versions": package_versions(),
                 "device": f"{os.cpu_count()} x {platform.processor() or platform.machine()}",
             }  # fmt: skip
-            write_json(path, results)
+            write_json(RESULTS, results)
 
 
 if __name__ == "__main__":
