@@ -166,7 +166,8 @@ def kill(bench: Bench) -> tuple[str, dict]:
     equal, killed = sum(row["bit_equal"] for row in rows), sum(row["killed"] for row in rows)
     hit = len({row["newest_at_kill"] for row in rows})
     line = f"kill -9: {len(rows)} seeds, {lost} committed steps lost, {equal} of {len(rows)} bit-equal"
-    died = f"{killed} died in the loop, at {hit} different steps, {sum(row['saving'] for row in rows)} half-way in a save"
+    saving = sum(row["saving"] for row in rows)
+    died = f"{killed} died in the loop, at {hit} different steps, {saving} half-way in a save"
     return f"{line} ({died})", {"rows": rows}
 
 
