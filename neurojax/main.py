@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("--overwrite", action="store_true")
 
     check = verb("check", "Report on converted sessions; exit 2 when they cannot be used.")
-    check.add_argument("root", type=Path, metavar="ROOT")
+    check.add_argument("roots", nargs="+", type=Path, metavar="ROOT")
     check.add_argument("--json", action="store_true")
 
     train = verb(
@@ -145,7 +145,7 @@ def _run(argv: Sequence[str]) -> None:
     elif verb == "check":
         from neurojax.commands import check
 
-        check.check(arguments["root"], json_output=arguments["json"])
+        check.check(*arguments["roots"], json_output=arguments["json"])
     elif verb == "evaluate":
         from neurojax.commands import evaluate
 

@@ -4,33 +4,52 @@ import json
 from pathlib import Path
 from typing import Any
 
-from neurojax.data.check import check_dataset
+from neurojax.data.check import check_dataset, compare_datasets
 from neurojax.data.dataset import Dataset, open_dataset
+from neurojax.data.findings import LEVELS, Finding
 from neurojax.errors import InputError
 from neurojax.files import write_bytes
 
 
-def check(root: str | Path, json_output: bool = False, figure: str | Path | None = None) -> None:
-    """Verifies every byte under `root`, prints what the sessions hold and draws `<root>/check.png`.
+def check(*roots: str | Path, json_output: bool = False, figure: str | Path | None = None) -> None:
+    """Verifies every byte under each root, prints what the sessions hold and draws `<root>/check.png`.
 
     Args:
-        root: folder that `neurojax convert` wrote.
-        json_output: prints the report as one JSON object instead, and draws only where `figure` says.
-        figure: file of the figure.
+        *roots: folders that `neurojax convert` wrote; of several, recordings that are in two are named too.
+        json_output: prints the report as one JSON object instead, and draws only where `figure` says; of
+            several roots the object is {"usable", "roots": {root: report}, "findings"}.
+        figure: file of the figure; one root only.
 
     Raises:
-        InputError: the dataset is damaged, or a session is unusable; the message says which and why.
+        InputError: a dataset is damaged, or a session is unusable; the message says which and why.
     """
-    dataset = open_dataset(root, verify="full")
-    report = check_dataset(dataset)
+    if not roots or (figure is not None and len(roots) > 1):
+        raise InputError(f"{len(roots)} roots; expected one or more, and one when a figure is named")
+    datasets = {str(root): open_dataset(root, verify="full") for root in roots}
+    reports = {root: check_dataset(dataset) for root, dataset in datasets.items()}
+    shared = compare_datasets(datasets)
     if json_output:
+        (report,) = reports.values() if len(reports) == 1 else [_joined(reports, shared)]
         print(json.dumps(report, indent=1, allow_nan=False))
-    else:
-        print("\n".join(report_lines(report)))
-    if figure is not None or not json_output:
-        message = _draw(dataset, report, Path(root) / "check.png" if figure is None else Path(figure))
+    for root, report in reports.items():
         if not json_output:
-            print(message)
+            print("\n".join([f"{root}:"] * (len(reports) > 1) + report_lines(report)))
+        if figure is not None or not json_output:
+            message = _draw(datasets[root], report, Path(root) / "check.png" if figure is None else Path(figure))
+            if not json_output:
+                print(message)
+    if not json_output:
+        print(*(f"{finding.level}: {finding.sentence}; {finding.remedy}\n" for finding in shared), sep="", end="")
+    for root, report in reports.items():
+        _require_usable(root, report)
+
+
+def _joined(reports: dict[str, dict[str, Any]], shared: list[Finding]) -> dict[str, Any]:
+    usable = all(report["usable"] for report in reports.values())
+    return {"schema": 2, "usable": usable, "roots": reports, "findings": [finding.as_json() for finding in shared]}
+
+
+def _require_usable(root: str, report: dict[str, Any]) -> None:
     unusable = {name: facts["errors"] for name, facts in report["sessions"].items() if facts["errors"]}
     if unusable:
         name, errors = next(iter(unusable.items()))
@@ -40,7 +59,7 @@ def check(root: str | Path, json_output: bool = False, figure: str | Path | None
 
 
 def report_lines(report: dict[str, Any]) -> list[str]:
-    """The report of `check_dataset` as a table, with its errors and warnings below."""
+    """The report of `check_dataset` as a table, with its findings below: level, session, sentence, remedy."""
     sessions = report["sessions"]
     width = max(len("session"), *map(len, sessions))
     lines = [
@@ -58,8 +77,10 @@ def report_lines(report: dict[str, Any]) -> list[str]:
             f"{name:{width}}  {facts['num_trials']:6} {f'({split})':16} {bins:>8} {facts['num_units']:6} "
             f" {silent:>14} {facts['mean_rate_hz']:7.2f} {len(facts['regions']):8}"
         )
-    for kind in ("errors", "warnings"):
-        lines += [f"{kind[:-1]}: {name}: {text}" for name, facts in sessions.items() for text in facts[kind]]
+    for level in LEVELS:
+        for name, facts in sessions.items():
+            found = [finding for finding in facts["findings"] if finding["level"] == level]
+            lines += [f"{level}: {name}: {finding['sentence']}; {finding['remedy']}" for finding in found]
     lines.append("usable" if report["usable"] else "NOT usable: see the errors above")
     return lines
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from neurojax.data.conversion import converted_session
+from neurojax.data.findings import recorded_findings
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.errors import InputError
 from neurojax.types import Session, names_a_region
@@ -102,13 +103,19 @@ def convert_one(job: Job) -> Outcome:
     name = job.name
     try:
         session = converted_session(job.kind, job.source, job.spec, job.out, job.overwrite, job.bin_size_s)
-        return Outcome(name, "unchanged, left alone" if session is None else describe(session))
+        return Outcome(name, "unchanged, left alone" if session is None else described(session))
     except InputError as error:
         return Outcome(name, str(error), failed=True)
     except MemoryError:
         return Outcome(name, f"{job.source} does not fit in memory; split the recording", failed=True)
     except Exception as error:  # a defect of one session must not stop the rest; it is raised at the end
         return Outcome(name, f"{type(error).__name__}: {error}", failed=True, defect=traceback.format_exc())
+
+
+def described(session: Session) -> str:
+    """`describe`, and what was odd enough in the recording to warn of."""
+    warnings = [finding.sentence for finding in recorded_findings(session.info) if finding.level == "warning"]
+    return "; warning: ".join([describe(session), *warnings])
 
 
 def describe(session: Session) -> str:

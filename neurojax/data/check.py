@@ -3,17 +3,22 @@
 import collections
 import dataclasses
 import hashlib
+import itertools
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from neurojax.data.check_rules import TELLING_SPIKES, split_findings, value_findings
 from neurojax.data.dataset import Dataset
+from neurojax.data.drift import drift
+from neurojax.data.findings import LEVELS, Finding, recorded_findings
+from neurojax.data.same_units import Outline, repeated_units
 from neurojax.data.splits import later_trials_within
-from neurojax.types import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session, names_a_region
+from neurojax.types import SPLIT_NAMES, TRAIN, Session, names_a_region
 
-TELLING_SPIKES = 8  # trials with fewer may be equal by chance
-MAX_PLAUSIBLE_HZ = 200.0
-_MAX_SILENT_FRACTION = 0.5
+_DUE_SPIKES = 50  # in a stretch at the session's mean rate, for its silence to be a gap
+_SHORTEST_GAP_S = 0.5
 
 
 def check_dataset(dataset: Dataset) -> dict[str, Any]:
@@ -21,14 +26,15 @@ def check_dataset(dataset: Dataset) -> dict[str, Any]:
 
     Returns:
         {"schema", "fingerprint", "bin_size_s", "num_sessions", "num_units", "num_trials", "usable",
-        "sessions": {id: facts}}; the facts of a session hold "errors" (it is unusable) and "warnings",
-        lists of sentences. No value is NaN: what cannot be computed is None.
+        "sessions": {id: facts}}; the facts of a session hold "findings", a list of {"level", "code",
+        "sentence", "remedy"}, and the sentences of two levels again as "errors" (it is unusable) and
+        "warnings". No value is NaN: what cannot be computed is None.
     """
     surveys = [_survey(session) for session in dataset.sessions]
-    sessions = {session.session_id: survey.facts for session, survey in zip(dataset.sessions, surveys, strict=True)}
     _compare_sessions(dataset.sessions, surveys)
+    sessions = {session.session_id: survey.report() for session, survey in zip(dataset.sessions, surveys, strict=True)}
     return {
-        "schema": 1,
+        "schema": 2,
         "fingerprint": dataset.fingerprint,
         "bin_size_s": dataset.bin_size_s,
         "num_sessions": len(sessions),
@@ -39,6 +45,19 @@ def check_dataset(dataset: Dataset) -> dict[str, Any]:
     }
 
 
+def compare_datasets(datasets: Mapping[str, Dataset]) -> list[Finding]:
+    """Warnings about recordings that are in more than one dataset, also under other names and bins."""
+    outlines = [(root, Outline.of(session)) for root, dataset in datasets.items() for session in dataset.sessions]
+    found = []
+    for (root, outline), (other_root, other) in itertools.combinations(outlines, 2):
+        if root != other_root and (number := repeated_units(outline, other)):
+            names = f"{root}/{outline.session.session_id} and {other_root}/{other.session.session_id}"
+            sentence = f"{names} hold the same {number} units"
+            remedy = "never train on one and score on the other"
+            found.append(Finding("warning", "same_units_in_two_roots", sentence, remedy))
+    return found
+
+
 def unit_rates_hz(session: Session) -> np.ndarray:
     """Mean rate of each unit over all trials, float64 [N]."""
     spikes = sum(trial_spikes(session, trial) for trial in range(session.num_trials))
@@ -47,28 +66,45 @@ def unit_rates_hz(session: Session) -> np.ndarray:
 
 @dataclasses.dataclass
 class _Survey:
-    """Facts of one session, and a digest of each trial that has spikes: trial -> (digest, spikes)."""
+    """One pass over a session.
+
+    Attributes:
+        facts: numbers about the session, JSON-ready.
+        digests: trial -> (digest, spikes) of each trial that has spikes.
+        outline: for the comparison with other sessions.
+        findings: what there is to say.
+    """
 
     facts: dict[str, Any]
     digests: dict[int, tuple[bytes, int]]
+    outline: Outline
+    findings: list[Finding]
+
+    def report(self) -> dict[str, Any]:
+        ranked = sorted(self.findings, key=lambda finding: LEVELS.index(finding.level))
+        levels = {f"{level}s": [f.sentence for f in ranked if f.level == level] for level in ("error", "warning")}
+        return {**self.facts, "findings": [finding.as_json() for finding in ranked], **levels}
 
 
 def _survey(session: Session) -> _Survey:
-    spikes = np.zeros((len(SPLIT_NAMES), session.num_units), np.int64)
+    per_trial = np.zeros((session.num_trials, session.num_units), np.int64)
     digests = {}
-    for trial, split in enumerate(session.split.tolist()):
-        in_trial = trial_spikes(session, trial)
-        spikes[split] += in_trial
-        if total := int(in_trial.sum()):  # silent trials are equal without being copies
+    for trial in range(session.num_trials):
+        per_trial[trial] = trial_spikes(session, trial)
+        if total := int(per_trial[trial].sum()):  # silent trials are equal without being copies
             digests[trial] = (trial_digest(session, trial), total)
+    spikes = np.stack([per_trial[session.split == split].sum(0) for split in range(len(SPLIT_NAMES))])
+    outline = Outline.of(session)
     num_bins, per_split = session.trial_num_bins, np.bincount(session.split, minlength=len(SPLIT_NAMES))
     labels = collections.Counter(label for label in session.region.tolist() if names_a_region(label))
+    change = drift(per_trial, num_bins, session.trial_start_s, session.split)
     facts = {
         "num_trials": session.num_trials,
         "num_units": session.num_units,
         "num_bins": int(num_bins.sum()),
         "num_spikes": int(spikes.sum()),
         "mean_rate_hz": float(spikes.sum() / (num_bins.sum() * session.bin_size_s) / session.num_units),
+        "max_count": max(int(session.counts[row : row + 65536].max()) for row in range(0, len(session.counts), 65536)),
         "silent_units": int((spikes.sum(0) == 0).sum()),
         "silent_units_train": int((spikes[TRAIN] == 0).sum()),
         "regions": dict(sorted(labels.items())),
@@ -80,67 +116,31 @@ def _survey(session: Session) -> _Survey:
         },
         "trials_per_split": dict(zip(SPLIT_NAMES, per_split.tolist(), strict=True)),
         "duplicate_trials": _duplicates(session, digests),
-        "overlapping_trials_across_splits": _overlaps(session),
+        "overlapping_trials": _overlaps(session, None),
+        "overlapping_trials_across_splits": _overlaps(session, session.split),
+        "silent_stretches": _silent_stretches(session, outline),
+        "drift": None if change is None else dataclasses.asdict(change),
         "non_finite_behaviour": _non_finite(session),
-        "errors": [],
-        "warnings": [],
     }
-    _judge(facts, spikes, session)
-    return _Survey(facts, digests)
-
-
-def _judge(facts: dict[str, Any], spikes: np.ndarray, session: Session) -> None:
-    """Fills errors and warnings of one session."""
-    errors, warnings = facts["errors"], facts["warnings"]
-    for code in (TRAIN, TEST):
-        if facts["trials_per_split"][SPLIT_NAMES[code]] == 0:
-            errors.append(f"no {SPLIT_NAMES[code]} trial")
-    if facts["num_spikes"] == 0:
-        errors.append("no spikes")
-    elif spikes[TRAIN].sum() == 0:
-        errors.append("no spikes in the train trials")
-    elif spikes[TEST].sum() == 0:
-        errors.append("no spikes in the test trials")
-    duplicates = facts["duplicate_trials"]
-    if duplicates["across_splits"]:
-        errors.append(f"trials that repeat one of another split: {duplicates['across_splits']}")
-    if duplicates["within_split"]:
-        warnings.append(f"trials that repeat one of their own split: {duplicates['within_split']}")
-    if duplicates["by_chance"]:
-        warnings.append(f"{duplicates['by_chance']} trials of under {TELLING_SPIKES} spikes equal another one")
-    if overlaps := facts["overlapping_trials_across_splits"]:
-        errors.append(
-            f"pairs of trials of different splits that share time: {overlaps}; convert with --split=blocks:300s or"
-            " shorter windows, or correct the trials' starts"
-        )
-    if session.num_trials > 1 and np.ptp(session.trial_start_s) == 0:
-        warnings.append("all trials start at one time: whether they share time is unknown")
-    if facts["trials_per_split"][SPLIT_NAMES[VALIDATION]] == 0:
-        warnings.append("no validation trial")
-    if session.num_units < 2:
-        warnings.append("one unit: nothing to predict it from")
-    if not facts["regions"]:
-        warnings.append("no unit has a region: region tasks are skipped")
-    if facts["silent_units"] > _MAX_SILENT_FRACTION * session.num_units:
-        warnings.append(f"{facts['silent_units']} of {session.num_units} units are silent")
-    if facts["mean_rate_hz"] > MAX_PLAUSIBLE_HZ:
-        warnings.append(f"mean rate {facts['mean_rate_hz']:.0f} Hz: check bin_size_s")
-    for name, num_bad in facts["non_finite_behaviour"].items():
-        if num_bad:
-            warnings.append(f"behaviour {name!r} has {num_bad} bins with NaN or infinity")
-    for name, values in session.behaviour.items():
-        if not np.isfinite(values[session.behaviour_valid[name]]).all():
-            errors.append(f"behaviour {name!r} has NaN or infinity in bins marked valid")
+    findings = [*split_findings(facts, spikes, change, session), *value_findings(facts, session)]
+    return _Survey(facts, digests, outline, findings + recorded_findings(session.info))
 
 
 def _compare_sessions(sessions: tuple[Session, ...], surveys: list[_Survey]) -> None:
-    """Adds an error to each session that repeats trials of an earlier one: scores would count them twice."""
+    """Adds an error to each session that repeats an earlier one: scores would count its units twice."""
     seen: dict[bytes, str] = {}
-    for session, survey in zip(sessions, surveys, strict=True):
+    for index, (session, survey) in enumerate(zip(sessions, surveys, strict=True)):
         telling = {digest for digest, spikes in survey.digests.values() if spikes >= TELLING_SPIKES}
         repeated = collections.Counter(seen[digest] for digest in telling if digest in seen)
         for other, num_trials in sorted(repeated.items()):
-            survey.facts["errors"].append(f"trials that repeat one of session {other}: {num_trials}")
+            sentence = f"trials that repeat one of session {other}: {num_trials}"
+            survey.findings.append(Finding("error", "repeats_a_session", sentence, "leave one of the two out"))
+        for earlier in surveys[:index]:
+            name = earlier.outline.session.session_id
+            if name not in repeated and (number := repeated_units(earlier.outline, survey.outline)):
+                sentence = f"units that are those of session {name}, binned or cut in another way: {number}"
+                remedy = "the two are one recording: leave one of them out"
+                survey.findings.append(Finding("error", "repeats_a_session", sentence, remedy))
         seen |= {digest: session.session_id for digest in telling if digest not in seen}
 
 
@@ -160,11 +160,22 @@ def _duplicates(session: Session, digests: dict[int, tuple[bytes, int]]) -> dict
     return found
 
 
-def _overlaps(session: Session) -> int:
-    """Pairs of trials of different splits whose times overlap: a bin counted in both leaks."""
-    return int(
-        later_trials_within(session.trial_start_s, session.trial_num_bins, session.bin_size_s, session.split).sum()
-    )
+def _overlaps(session: Session, split: np.ndarray | None) -> int:
+    """Pairs of trials whose times overlap, with `split` of different splits only: a bin counted in both leaks."""
+    return int(later_trials_within(session.trial_start_s, session.trial_num_bins, session.bin_size_s, split).sum())
+
+
+def _silent_stretches(session: Session, outline: Outline) -> dict[str, float]:
+    """Times within trials in which all units are silent although many spikes were due: gaps of the recording."""
+    due = outline.cumulative[-1] / len(session.counts)  # spikes of all units in a bin
+    number, silent_bins = 0, 0
+    for start, length in zip(session.trial_start_bin.tolist(), session.trial_num_bins.tolist(), strict=True):
+        quiet = np.diff(outline.cumulative[start : start + length + 1]) == 0
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], quiet, [False]])))
+        lengths = edges[1::2] - edges[::2]
+        lengths = lengths[(lengths * due >= _DUE_SPIKES) & (lengths * session.bin_size_s >= _SHORTEST_GAP_S)]
+        number, silent_bins = number + len(lengths), silent_bins + int(lengths.sum())
+    return {"number": number, "total_s": silent_bins * session.bin_size_s}
 
 
 def _non_finite(session: Session) -> dict[str, int]:

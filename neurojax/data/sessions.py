@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from neurojax.data.dataset import Dataset, dataset_of, open_dataset, write_dataset_index
+from neurojax.data.findings import spike_findings
 from neurojax.data.session_fields import (
     columns,
     expected_rates,
@@ -165,11 +166,16 @@ def from_spike_times(
         num_units = None if named is None else len(named)
     counts, lengths = spike_counts(spike_times_s, spike_units, num_units, starts, stops, size_s, where)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
+    times, units = np.asarray(spike_times_s, np.float64), np.asarray(spike_units)
+    info = dict(fields.pop("info", None) or {})
+    if odd := spike_findings(times, units, counts.shape[1], starts, stops):
+        info["findings"] = {**odd, **info.get("findings", {})}
     return from_counts(
         counts,
         bin_size_s=size_s,
         session_id=session_id,
         trial_offsets=offsets,
         trial_start_s=starts,
+        info=info,
         **fields,
     )

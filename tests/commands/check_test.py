@@ -73,3 +73,19 @@ def test_a_damaged_dataset_is_refused(root):
         check(root)
     with pytest.raises(InputError, match="nowhere"):
         check(root / "nowhere")
+
+
+def test_several_roots_are_compared(root, tmp_path_factory, capsys):
+    other = tmp_path_factory.mktemp("other")
+    rates = np.random.default_rng(0).gamma(1, 1, (60, 1, 12)) * np.ones((60, 10, 1))
+    counts = np.random.default_rng(1).poisson(rates)
+    for folder, name in ((root, "day"), (other, "again")):
+        write_session(from_counts(counts, bin_size_s=0.02, session_id=name, region=["CA1"] * 12), folder)
+        write_dataset_index(folder)
+    check(root, other, json_output=True)
+    report = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert report["usable"] and set(report["roots"]) == {str(root), str(other)}
+    (finding,) = report["findings"]
+    assert "day and" in finding["sentence"] and finding["code"] == "same_units_in_two_roots"
+    check(root, other)
+    assert finding["remedy"] in capsys.readouterr().out

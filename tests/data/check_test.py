@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from neurojax.data.check import check_dataset, unit_rates_hz
+from neurojax.data.check import check_dataset, compare_datasets, unit_rates_hz
 from neurojax.data.sessions import dataset_of, from_counts
 from neurojax.data.splits import later_trials_within
 
@@ -112,7 +112,7 @@ def test_trials_that_share_time_across_splits_are_an_error():
     report = check(make(trial_start_s=starts))
     facts = report["sessions"]["a"]
     assert facts["overlapping_trials_across_splits"] == 1 and not report["usable"]
-    assert facts["errors"][0].startswith("pairs of trials of different splits that share time: 1;")
+    assert facts["errors"] == ["pairs of trials of different splits that share time: 1"]
 
 
 @pytest.mark.parametrize(
@@ -156,3 +156,56 @@ def test_what_is_odd_but_usable_is_a_warning():
     for part in ("no validation trial", "no unit has a region", "check bin_size_s", "'x' has 3 bins"):
         assert part in said
     assert "start at one time" in said
+
+
+def codes(facts, level):
+    return {finding["code"] for finding in facts["findings"] if finding["level"] == level}
+
+
+def test_every_finding_has_a_level_a_sentence_and_a_remedy():
+    session = make(split=np.repeat([0, 2], 10), region=["CA1"] + [""] * 5, info={"findings": {"odd thing": 3}})
+    facts = check(session)["sessions"]["a"]
+    assert codes(facts, "warning") == {"no_validation_trial"}
+    assert codes(facts, "note") == {"units_without_region", "odd_thing"}
+    assert facts["findings"][0]["level"] == "warning"  # the worst first
+    assert all(finding["sentence"] and finding["remedy"] for finding in facts["findings"])
+    assert facts["warnings"] == ["no validation trial"]
+
+
+def test_a_gap_in_the_recording_is_found():
+    counts = np.random.default_rng(0).poisson(1, (20, 100, 6))
+    counts[:, :40, :5] = 0  # five of six units pause: no gap
+    assert "gaps" not in codes(check(make(counts=counts))["sessions"]["a"], "warning")
+    counts[3] = counts[7, 40:80] = 0
+    facts = check(make(counts=counts))["sessions"]["a"]
+    assert facts["silent_stretches"] == {"number": 2, "total_s": pytest.approx(2.8)}
+    assert "gaps" in codes(facts, "warning")
+    sparse = np.random.default_rng(0).poisson(0.01, (20, 100, 6))  # silence is what they do
+    assert check(make(counts=sparse))["sessions"]["a"]["silent_stretches"]["number"] == 0
+
+
+def test_large_counts_are_told():
+    counts = np.random.default_rng(0).poisson(0.4, (20, 10, 6))
+    counts[0, 0, 0] = 300
+    facts = check(make(counts=counts))["sessions"]["a"]
+    assert facts["max_count"] == 300
+    assert "counts_over_255" in codes(facts, "note") and "count_too_high" in codes(facts, "warning")
+
+
+def test_trials_of_one_split_that_share_time_are_a_warning():
+    facts = check(make(trial_start_s=np.arange(20) * 0.15, split=np.zeros(20, int)))["sessions"]["a"]
+    assert "trials_share_time" in codes(facts, "warning") and facts["overlapping_trials"] == 19
+
+
+def test_datasets_that_hold_one_recording_are_told():
+    spikes = np.random.default_rng(0).gamma(1, 1, (60, 1, 12)) * np.ones((60, 20, 1))
+    counts = np.random.default_rng(1).poisson(spikes)
+    one = dataset_of([from_counts(counts, bin_size_s=0.02, session_id="fine")])
+    two = dataset_of(
+        [
+            from_counts(counts.reshape(60, 10, 2, 12).sum(2), bin_size_s=0.04, session_id="coarse"),
+            from_counts(np.random.default_rng(2).permutation(counts), bin_size_s=0.04, session_id="other"),
+        ]
+    )
+    (found,) = compare_datasets({"x": one, "y": two})
+    assert found.sentence == "x/fine and y/coarse hold the same 12 units" and found.level == "warning"

@@ -26,6 +26,7 @@ def test_nine_mouse_sessions_convert_with_their_split(data_root, tmp_path):
         np.testing.assert_array_equal(session.counts, expected.reshape(-1, counts.shape[2]))
     report = check_dataset(dataset)
     assert report["usable"] and report["num_trials"] == 2569
+    assert all(facts["drift"]["z_score"] > 6 for facts in report["sessions"].values())
     assert report["sessions"]["session1"]["silent_units"] == 14
     assert round(report["sessions"]["session8"]["mean_rate_hz"], 2) == 4.14
 
@@ -41,3 +42,11 @@ def test_macaque_trials_of_different_lengths_convert(data_root, tmp_path):
             np.testing.assert_array_equal(session.behaviour["velocity"], raw["velocity"])
             np.testing.assert_array_equal(session.conditions["target"], raw["target"])
         assert session.bin_size_s == 0.1 and set(session.split) == {0, 1, 2}
+
+
+def test_the_reaching_session_of_two_files_is_found(data_root, tmp_path):
+    convert("arrays", [data_root / "macaque_reach_chewie"], tmp_path, bin_ms=100)
+    report = check_dataset(open_dataset(tmp_path))
+    errors = {name: facts["errors"] for name, facts in report["sessions"].items()}
+    assert errors.pop("chewie_2013-10-03_50ms")[0].startswith("units that are those of session chewie_2013-10-03_100ms")
+    assert not any(errors.values())

@@ -18,6 +18,7 @@ import numpy as np
 
 from neurojax.data.array_files import open_input
 from neurojax.data.binning import merge_bins, merge_means, merge_valid
+from neurojax.data.findings import spike_findings
 from neurojax.data.readers.containers import SUFFIXES, load_arrays
 from neurojax.data.readers.roles import Axes, Roles, assign_roles
 from neurojax.data.readers.spec import DEFAULT_BIN_SIZE_S, ReadSpec
@@ -57,6 +58,7 @@ class _Binned:
         bin_size_s: seconds of a bin after merging.
         factor: bins merged into one.
         axes: lengths that the file's other arrays may have.
+        record: what goes to `info` about the spikes.
     """
 
     counts: np.ndarray
@@ -66,6 +68,7 @@ class _Binned:
     bin_size_s: float
     factor: int
     axes: Axes
+    record: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def find(path: str) -> list[str]:
@@ -118,7 +121,7 @@ def read_session(source: str, spec: ReadSpec) -> Session:
     merged = _merged(binned, roles, where)
     info |= {"bins_merged": binned.factor, "trial_start_s_source": binned.starts_source}
     info["bins_dropped"] = len(binned.counts) - len(merged["counts"]) * binned.factor
-    info |= {"split_source": split_source} | ({"notes": roles.notes} if roles.notes else {})
+    info |= binned.record | {"split_source": split_source} | ({"notes": roles.notes} if roles.notes else {})
     session = from_counts(
         **merged,
         **units,
@@ -157,12 +160,25 @@ def _bin_spikes(arrays: Arrays, spec: ReadSpec, num_units: int | None, where: st
         raise InputError(f"{where} lacks {missing[0]}; expected spike_times_s and spike_units, one each a spike")
     stored_bin_s = arrays.pop("bin_size_s", DEFAULT_BIN_SIZE_S)
     bin_size_s = check_bin_size(stored_bin_s if spec.bin_ms is None else spec.bin_ms / 1000, where)
-    times, units = arrays.pop("spike_times_s"), arrays.pop("spike_units")
+    times, units, num_lost = _finite_spikes(arrays.pop("spike_times_s"), arrays.pop("spike_units"))
     starts, stops = trials_in_seconds(arrays, times, spec, bin_size_s, where)
     counts, lengths = spike_counts(times, units, num_units, starts, stops, bin_size_s, where)
     axes = Axes(len(lengths), len(counts), counts.shape[1], _common(lengths))
     source = spec.align or ("windows" if spec.window_s else "file")
-    return _Binned(counts, lengths, starts, source, bin_size_s, 1, axes)
+    odd = spike_findings(times, units, counts.shape[1], starts, stops)
+    record: dict[str, Any] = {"findings": odd} if odd else {}
+    record |= {"spikes_dropped": {"time is not finite": num_lost}} if num_lost else {}
+    return _Binned(counts, lengths, starts, source, bin_size_s, 1, axes, record)
+
+
+def _finite_spikes(times: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Spikes without those at NaN or infinity, which pad MATLAB's matrices, and how many these were."""
+    if times.ndim != 1 or times.shape != units.shape or times.dtype.kind != "f":
+        return times, units, 0  # refused, or whole, further on
+    finite = np.isfinite(times)
+    if finite.all() or not finite.any():
+        return times, units, 0
+    return times[finite], units[finite], int((~finite).sum())
 
 
 def _merged(binned: _Binned, roles: Roles, where: str) -> dict[str, Any]:

@@ -154,6 +154,17 @@ def test_blocks_lose_the_windows_that_reach_into_another_split(tmp_path):
         read(tmp_path, EVENTS, align="go", window=(0, 10), split="blocks:0.2s")
 
 
+def test_spikes_at_nan_are_left_out_and_what_is_odd_is_kept_in_the_record(tmp_path):
+    times = SPIKES["spike_times_s"].copy()
+    times[[3, 7]] = np.nan
+    times[5] = -1.0
+    session = read(tmp_path, SPIKES | {"spike_times_s": times})
+    assert session.info["spikes_dropped"] == {"time is not finite": 2}
+    assert session.info["findings"]["negative spike times"] == 1
+    whole = read(tmp_path, SPIKES)
+    assert session.counts.sum() == whole.counts.sum() - 3
+
+
 def test_options_and_file_leave_their_mark(tmp_path):
     path = str(save(tmp_path, GOOD))
     first = open_session(convert_session(path, out=tmp_path / "a"))

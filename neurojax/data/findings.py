@@ -1,0 +1,110 @@
+"""What was odd in a recording: counted where it is read, kept in meta.json, told with a remedy by `neurojax check`."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+LEVELS = ("error", "warning", "note")  # cannot be used, may mislead, worth knowing
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One thing to know about a session.
+
+    Attributes:
+        level: one of LEVELS.
+        code: a word for machines, "no_test_trial".
+        sentence: what is there, with its number.
+        remedy: what to do about it.
+    """
+
+    level: str
+    code: str
+    sentence: str
+    remedy: str
+
+    def as_json(self) -> dict[str, str]:
+        return dataclasses.asdict(self)
+
+
+_SORTED = "nothing to do: they are sorted when binned"
+_CLOCK = "check that spikes, trials and behaviour share one clock, in seconds"
+# Names in `info["findings"]` -> level and remedy; a reader's own names are notes.
+_KNOWN = {
+    "unsorted spike times": ("note", _SORTED),
+    "negative spike times": ("warning", _CLOCK),
+    "repeated spike times": (
+        "warning",
+        "a spike detected twice or two merged clusters; remove copies in the sorter's output",
+    ),
+    "trials that reach outside of the spikes": (
+        "warning",
+        f"their bins outside count as silence; {_CLOCK}, or leave them out",
+    ),
+    "units without spikes": ("note", "nothing to do: they are kept and score nothing"),
+}
+_DROPS = {
+    "units_dropped": ("note", "units", "options of the converter choose which units stay"),
+    "trials_dropped": ("note", "trials", "options of the converter choose which trials stay"),
+    "spikes_dropped": ("warning", "spikes", "look for damage in the recording, or padding that is no spike"),
+}
+
+
+def spike_findings(
+    times_s: np.ndarray, units: np.ndarray, num_units: int, starts_s: np.ndarray, stops_s: np.ndarray
+) -> dict[str, int]:
+    """Counts what is odd in spike times and trials, for `info["findings"]`; zeros are left out.
+
+    Args:
+        times_s: finite float64 [spikes], as they came, seconds.
+        units: integers [spikes], row of each spike's unit.
+        num_units: N.
+        starts_s, stops_s: float64 [trials], seconds.
+    """
+    rising = bool(np.all(times_s[1:] >= times_s[:-1]))
+    found = {
+        "unsorted spike times": 0 if rising else int((times_s[1:] < times_s[:-1]).sum()),
+        "negative spike times": int((times_s < 0).sum()),
+        "repeated spike times": _repeated(times_s, units, rising),
+        "units without spikes": int((np.bincount(units.astype(np.int64), minlength=num_units) == 0).sum()),
+    }
+    if len(times_s):
+        outside = (stops_s <= times_s.min()) | (starts_s >= times_s.max())
+        found["trials that reach outside of the spikes"] = int(outside.sum())
+    return {name: number for name, number in found.items() if number}
+
+
+def recorded_findings(info: Mapping[str, Any]) -> list[Finding]:
+    """The findings that a session's converter left in `info`; what is damaged there is passed over."""
+    found = []
+    for name, number in _numbers(info.get("findings")):
+        level, remedy = _KNOWN.get(name, ("note", "look at the recording"))
+        found.append(Finding(level, _code(name), f"{name}: {number}", remedy))
+    for key, (level, what, remedy) in _DROPS.items():
+        for reason, number in _numbers(info.get(key)):
+            found.append(Finding(level, key, f"{what} left out ({reason}): {number}", remedy))
+    return found
+
+
+def _numbers(record: Any) -> list[tuple[str, int]]:
+    if not isinstance(record, Mapping):
+        return []
+    return [(str(name), number) for name, number in record.items() if isinstance(number, int) and number > 0]
+
+
+def _code(name: str) -> str:
+    return "_".join(name.lower().split())
+
+
+def _repeated(times_s: np.ndarray, units: np.ndarray, rising: bool) -> int:
+    """Spikes of a unit at a time at which it has one already."""
+    if not rising:
+        order = np.argsort(times_s, kind="stable")
+        times_s, units = times_s[order], units[order]
+    equal = times_s[1:] == times_s[:-1]
+    shared = np.flatnonzero(np.append(equal, False) | np.append(False, equal))  # only these can be copies
+    order = np.lexsort((units[shared], times_s[shared]))
+    times_s, units = times_s[shared][order], units[shared][order]
+    return int(((times_s[1:] == times_s[:-1]) & (units[1:] == units[:-1])).sum())
