@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from neurojax.data.cards import is_human
 from neurojax.data.drift import Drift
 from neurojax.data.findings import Finding
 from neurojax.types import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session
@@ -67,6 +68,9 @@ def split_findings(
 
 def value_findings(facts: dict[str, Any], session: Session) -> Iterator[Finding]:
     """About units, rates, gaps and behaviour."""
+    if is_human(session.info) and not session.info.get("consent"):
+        sentence = "a person's recording without a statement of consent or terms of use"
+        yield Finding("warning", "no_consent", sentence, "ask who recorded it, and state it as `consent`")
     if session.num_units < 2:
         yield Finding("warning", "one_unit", "one unit: nothing to predict it from", "record more, or use it alone")
     name_them = "give unit_region, or the converter's option for regions"

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from neurojax.data.cards import CARD_NAME, dataset_card
 from neurojax.data.session_format import SCHEMA, content_sha256, open_recorded, read_meta
 from neurojax.data.session_rules import check_session_id
 from neurojax.errors import InputError
-from neurojax.files import read_json, remove_leftovers, write_json
+from neurojax.files import read_json, remove_leftovers, write_bytes, write_json
 from neurojax.types import Session
 
 INDEX_NAME = "dataset.json"
@@ -74,7 +75,7 @@ def open_dataset(root: str | Path, verify: str = "sampled") -> Dataset:
 
 
 def write_dataset_index(root: str | Path) -> str:
-    """Writes `<root>/dataset.json` over every session folder there; returns the fingerprint.
+    """Writes `<root>/dataset.json` and CARD.md over every session folder there; returns the fingerprint.
 
     Several processes may do so at once (shards of one conversion), each after its own sessions are there: whoever
     writes looks again and writes again until nothing has changed, so the last to write has seen all.
@@ -83,21 +84,28 @@ def write_dataset_index(root: str | Path) -> str:
         InputError: no session, a damaged meta.json, different bin sizes, or `root` cannot be written.
     """
     root = Path(root)
-    remove_leftovers(root, INDEX_NAME)
-    index = _index(root)
+    for name in (INDEX_NAME, CARD_NAME):
+        remove_leftovers(root, name)
+    metas = _metas(root)
     while True:
+        index = _index(metas)
         try:
+            write_bytes(root / CARD_NAME, dataset_card(metas, index["fingerprint"]).encode())
             write_json(root / INDEX_NAME, index)
         except OSError as error:
             raise InputError(f"{root / INDEX_NAME} cannot be written ({error.strerror}); free space") from None
-        written, index = index, _index(root)
-        if written == index:
+        written, metas = metas, _metas(root)
+        if written == metas:
             return index["fingerprint"]
 
 
-def _index(root: Path) -> dict[str, Any]:
+def _metas(root: Path) -> list[dict[str, Any]]:
     metas = [read_meta(root / name) for name in session_folders(root)]
     _check_collection([(meta["session_id"], meta["bin_size_s"]) for meta in metas], str(root))
+    return metas
+
+
+def _index(metas: list[dict[str, Any]]) -> dict[str, Any]:
     shown = ("session_id", "content_sha256", "num_trials", "num_units", "num_bins")
     return {
         "schema": SCHEMA,

@@ -7,6 +7,7 @@
   behaviour.npz   name float32 [total_bins, dims], name + "_valid" bool [total_bins]
   true_rates.npy  float32 [total_bins, N]; synthetic recordings only
   meta.json       schema, session_id, bin_size_s, provenance, dtype, shape and sha256 of each array
+  CARD.md         meta.json for people; nothing reads it
 """
 
 import shutil
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from neurojax.data.array_files import open_npy, read_npz, write_npy, write_npz
+from neurojax.data.cards import CARD_NAME, session_card
 from neurojax.data.checksums import array_record, combined_sha256, sampled_sha256
 from neurojax.data.session_rules import (
     RESERVED_INFO,
@@ -28,7 +30,7 @@ from neurojax.data.session_rules import (
     validate_session,
 )
 from neurojax.errors import InputError
-from neurojax.files import held, publish_folder, read_json, write_json
+from neurojax.files import held, publish_folder, read_json, write_bytes, write_json
 from neurojax.types import Session
 
 SCHEMA = 1
@@ -197,6 +199,7 @@ def _write_files(session: Session, folder: Path) -> None:
         "content_sha256": combined_sha256(session.session_id, session.bin_size_s, records),
     }
     write_json(folder / "meta.json", meta)
+    write_bytes(folder / CARD_NAME, session_card(meta).encode())
 
 
 def _check_arrays(arrays: Mapping[str, np.ndarray], meta: dict[str, Any], folder: Path, verify: str) -> None:

@@ -6,7 +6,7 @@ Names with a meaning of their own:
     spike_times_s, spike_units [spikes] with trial_start_s, trial_stop_s [trials], or an event column
         (align and window), or without trials (window_s); units are counted from 0
     unit_region, unit_region_group, unit_region_source, unit_id, unit_<anything numeric> [units]
-    split [trials]; subject, date, species, licence, revision
+    split [trials]; subject, date, species, licence, revision, citation, consent
 See `roles` for all other arrays.
 """
 
@@ -44,6 +44,7 @@ _UNIT_TEXT = {"unit_id": "unit_id", "unit_region": "region"}
 _UNIT_TEXT |= {"unit_region_group": "region_group", "unit_region_source": "region_source"}
 _PROVENANCE = {"subject": "subject_id", "date": "date", "species": "species", "licence": "licence"}
 _PROVENANCE |= {"license": "licence", "revision": "revision"}
+_PROVENANCE |= {"citation": "citation", "consent": "consent"}
 
 
 @dataclasses.dataclass(frozen=True)
