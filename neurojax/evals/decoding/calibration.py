@@ -1,0 +1,114 @@
+"""How far a decoder's confidence can be trusted: temperature, conformal sets and intervals, abstention.
+
+Sources: Guo et al. 2017 (temperature scaling); Vovk et al. 2005 and Sadinle et al. 2019 (conformal sets of
+least ambiguity); Vovk 2015 (cross-conformal: the scores come from folds within the fitting trials).
+"""
+
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import logsumexp
+
+NOMINAL = 0.9
+_BINS = 10
+
+
+def fit_temperature(log_probs: np.ndarray, codes: np.ndarray) -> float:
+    """The T > 0 for which softmax(log_probs / T) gives `codes` the highest likelihood.
+
+    Args:
+        log_probs: [K, C] of trials that the read-out was not fitted on.
+        codes: int [K].
+    """
+
+    def loss(log_temperature: float) -> float:
+        return -float(tempered(log_probs, np.exp(log_temperature))[np.arange(len(codes)), codes].mean())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded").x))
+
+
+def tempered(log_probs: np.ndarray, temperature: float) -> np.ndarray:
+    """Log-probabilities [K, C] after division by the temperature."""
+    scaled = log_probs / temperature
+    return scaled - logsumexp(scaled, axis=1, keepdims=True)
+
+
+def conformal_threshold(scores: np.ndarray, nominal: float = NOMINAL) -> np.ndarray:
+    """The score that a new one stays below with probability `nominal`, from [n] or column by column [n, dims].
+
+    The ceil((n + 1) nominal)-th smallest; infinity where n is too small to say.
+    """
+    ordered = np.sort(scores, axis=0)
+    rank = int(np.ceil((len(ordered) + 1) * nominal))
+    if rank > len(ordered):
+        return np.full(ordered.shape[1:], np.inf)
+    return ordered[rank - 1]
+
+
+def class_scores(log_probs: np.ndarray) -> np.ndarray:
+    """Nonconformity of every class, [K, C]: one minus its probability."""
+    return 1 - np.exp(log_probs)
+
+
+def calibration_of_classes(log_probs: np.ndarray, sets: np.ndarray, codes: np.ndarray) -> dict[str, Any]:
+    """Facts about probabilities and sets of held-out trials.
+
+    Args:
+        log_probs: [K, C].
+        sets: bool [K, C], conformal sets.
+        codes: int [K], the truth.
+
+    Returns:
+        "expected_calibration_error", "coverage", "mean_set_size", "empty_sets", and the curves "reliability"
+        (confidence, accuracy, trials of each tenth that holds any) and "selective" (share kept, accuracy).
+    """
+    confidence, right = np.exp(log_probs.max(1)), log_probs.argmax(1) == codes
+    place = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
+    sizes = np.bincount(place, minlength=_BINS)
+    held = sizes > 0
+    mean_confidence = np.bincount(place, confidence, _BINS)[held] / sizes[held]
+    accuracy = np.bincount(place, right, _BINS)[held] / sizes[held]
+    return {
+        "nominal": NOMINAL,
+        "coverage": float(sets[np.arange(len(codes)), codes].mean()),
+        "mean_set_size": float(sets.sum(1).mean()),
+        "empty_sets": int((~sets.any(1)).sum()),
+        "expected_calibration_error": float((np.abs(mean_confidence - accuracy) * sizes[held]).sum() / len(codes)),
+        "reliability": {
+            "confidence": mean_confidence.tolist(),
+            "accuracy": accuracy.tolist(),
+            "num_trials": sizes[held].tolist(),
+        },
+        "selective": selective_curve(confidence, right),
+    }
+
+
+def selective_curve(confidence: np.ndarray, right: np.ndarray) -> dict[str, list[float]]:
+    """Accuracy on the most confident share of trials, for every share of a tenth to all.
+
+    Returns:
+        "share_kept" and "accuracy"; trials of equal confidence are taken together at their mean accuracy.
+    """
+    values, place = np.unique(-confidence, return_inverse=True)
+    mean_right = np.bincount(place.ravel(), right) / np.bincount(place.ravel())
+    ordered = mean_right[place.ravel()][np.argsort(-confidence, kind="stable")]
+    shares = np.arange(1, 11) / 10
+    kept = np.maximum(np.ceil(shares * len(ordered)).astype(int), 1)
+    return {"share_kept": shares.tolist(), "accuracy": (np.cumsum(ordered)[kept - 1] / kept).tolist()}
+
+
+def calibration_of_numbers(predicted: np.ndarray, half_width: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
+    """Coverage and width of intervals predicted +- half_width, arrays [rows, dims]; NaN rows are left out."""
+    usable = np.isfinite(predicted).all(1) & np.isfinite(truth).all(1)
+    inside = np.abs(predicted - truth)[usable] <= half_width[usable]
+    return {
+        "nominal": NOMINAL,
+        "coverage": float(inside.mean()),
+        "coverage_per_dimension": inside.mean(0).tolist(),
+        "mean_width_per_dimension": [_finite(2 * value) for value in half_width[usable].mean(0)],
+    }
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

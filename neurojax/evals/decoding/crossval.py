@@ -1,0 +1,132 @@
+"""Nested cross-validation of one read-out: every choice within the fitting trials, every score outside them."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from neurojax.evals.decoding import calibration, probes
+from neurojax.evals.decoding.folds import Fold, check_fold, inner_folds
+from neurojax.evals.decoding.targets import CATEGORICAL, PER_BIN, Target
+
+NUM_INNER = 4
+
+# fit(fitting places, asked places) -> CATEGORICAL: log-probs [settings, asked, C]; else values
+# [settings, asked, ..., dims] like target.values. Settings are the grid of one hyper-parameter.
+FitPredict = Callable[[Target, np.ndarray, np.ndarray], np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Decoded:
+    """Held-out predictions of one read-out; places that no fold tests are NaN.
+
+    Attributes:
+        predicted: CATEGORICAL float64 [K, C] log-probabilities; else like target.values.
+        calibrated: CATEGORICAL [K, C] after temperature scaling; else `predicted`.
+        conformal: CATEGORICAL bool [K, C] sets; else half widths of intervals, like target.values.
+        tested: bool [K].
+        chosen: setting of each outer fold (of each dimension where there are several).
+        temperatures: of each outer fold; empty unless CATEGORICAL.
+    """
+
+    predicted: np.ndarray
+    calibrated: np.ndarray
+    conformal: np.ndarray
+    tested: np.ndarray
+    chosen: list
+    temperatures: list[float]
+
+
+def linear(rows: np.ndarray, target_kind: str, num_classes: int, settings: Sequence[float]) -> FitPredict:
+    """Ridge, or logistic regression of a categorical target, on `rows` from `features.design`.
+
+    `settings` are penalties (ridge) or inverse penalties (logistic).
+    """
+
+    def fit(target: Target, fitting: np.ndarray, asked: np.ndarray) -> np.ndarray:
+        if target_kind == PER_BIN:
+            return _ridge_of_bins(rows, target.values, fitting, asked, settings)
+        known, wanted = probes.standardise(rows[fitting], [rows[asked]])
+        if target_kind == CATEGORICAL:
+            return probes.logistic(known, target.values[fitting], wanted, settings, num_classes)
+        return probes.ridge(known, target.values[fitting], wanted, settings)
+
+    return fit
+
+
+def _ridge_of_bins(rows, values, fitting, asked, settings):
+    usable = np.isfinite(values[fitting]).all(-1)
+    known, wanted = probes.standardise(rows[fitting][usable], [rows[asked].reshape(-1, rows.shape[-1])])
+    predicted = probes.ridge(known, values[fitting][usable], wanted, settings)
+    return predicted.reshape(len(settings), len(asked), rows.shape[1], -1)
+
+
+def cross_validate(
+    fit: FitPredict, settings: Sequence[float], target: Target, folds: Sequence[Fold], seed: int, where: str
+) -> Decoded:
+    """Predicts every tested trial by a read-out whose setting was chosen on the fold's own fitting trials.
+
+    Args:
+        fit: the read-out.
+        settings: what `fit` tries; the first axis of its result.
+        target: what is decoded.
+        folds: outer folds.
+        seed: of the inner folds.
+        where: named in errors.
+
+    Raises:
+        InputError: a class has no trial to fit in some fold.
+    """
+    num_trials, categorical = len(target.trial_ids), target.kind == CATEGORICAL
+    shape = (num_trials, len(target.classes)) if categorical else target.values.shape
+    predicted, calibrated = np.full(shape, np.nan), np.full(shape, np.nan)
+    conformal = np.zeros(shape, bool) if categorical else np.full(shape, np.nan)
+    tested, chosen, temperatures = np.zeros(num_trials, bool), [], []
+    for number, (fitting, asked) in enumerate(folds):
+        check_fold(target, (fitting, asked), where)
+        inner = _inner_predictions(fit, len(settings), target, fitting, seed + number, where)
+        best = _best_settings(inner, target, fitting)
+        chosen.append([settings[place] for place in best] if len(best) > 1 else settings[best[0]])
+        held_out = _take(inner, best, categorical)  # fitting trials, each predicted without itself
+        predicted[asked] = _take(fit(target, fitting, asked), best, categorical)
+        tested[asked] = True
+        if categorical:
+            temperatures.append(calibration.fit_temperature(held_out, target.values[fitting]))
+            scores = calibration.class_scores(calibration.tempered(held_out, temperatures[-1]))
+            threshold = calibration.conformal_threshold(scores[np.arange(len(fitting)), target.values[fitting]])
+            calibrated[asked] = calibration.tempered(predicted[asked], temperatures[-1])
+            conformal[asked] = calibration.class_scores(calibrated[asked]) <= threshold
+        else:
+            residuals = np.abs(held_out - target.values[fitting]).reshape(-1, shape[-1])
+            residuals = residuals[np.isfinite(residuals).all(1)]
+            calibrated[asked] = predicted[asked]
+            conformal[asked] = calibration.conformal_threshold(residuals)
+    return Decoded(predicted, calibrated, conformal, tested, chosen, temperatures)
+
+
+def _inner_predictions(fit, num_settings, target, fitting, seed, where):
+    """[settings, fitting trials, ...]: each trial predicted by a fit without it."""
+    width = (len(target.classes),) if target.kind == CATEGORICAL else target.values.shape[1:]
+    inner = np.full((num_settings, len(fitting), *width), np.nan)
+    place = np.full(len(target.trial_ids), -1)
+    place[fitting] = np.arange(len(fitting))
+    for fold in inner_folds(target, fitting, NUM_INNER, seed):
+        check_fold(target, fold, where)
+        inner[:, place[fold[1]]] = fit(target, *fold)
+    return inner
+
+
+def _best_settings(inner, target, fitting) -> list[int]:
+    """The setting of lowest held-out loss: one for classes, one of each dimension for numbers."""
+    values = target.values[fitting]
+    if target.kind == CATEGORICAL:
+        likelihood = inner[:, np.arange(len(fitting)), values].mean(1)
+        return [int(likelihood.argmax())]
+    errors = ((inner - values) ** 2).reshape(len(inner), -1, values.shape[-1])
+    return np.nanmean(errors, axis=1).argmin(0).tolist()
+
+
+def _take(settings_first, best, categorical):
+    if categorical:
+        return settings_first[best[0]]
+    return np.stack([settings_first[setting][..., dim] for dim, setting in enumerate(best)], axis=-1)

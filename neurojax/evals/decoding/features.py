@@ -1,0 +1,108 @@
+"""What a read-out sees: raw spikes, smoothed spikes, or a model's log-rates and latents, trial by trial."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from neurojax.errors import InputError
+from neurojax.evals.decoding.targets import PER_BIN
+from neurojax.types import Session
+
+SMOOTHING_BINS = 2.0
+MAX_DESIGN_BYTES = 2**32
+
+
+@dataclasses.dataclass(frozen=True)
+class Features:
+    """Signals of each bin, [K, T, C] float32, zero in the bins that a trial lacks.
+
+    Attributes:
+        name: "counts", "smoothed", "rates", "latents" or one of them with a region.
+        signals: float32 [K, T, C].
+        bin_valid: bool [K, T].
+    """
+
+    name: str
+    signals: np.ndarray
+    bin_valid: np.ndarray
+
+
+def spikes(session: Session, trial_ids: np.ndarray, units: np.ndarray | None = None) -> Features:
+    """Spike counts of all units, or of those where `units`, bool [N], holds."""
+    counts, bin_valid = session.gather_trials(trial_ids)
+    counts = counts if units is None else counts[..., units]
+    return Features("counts", counts.astype(np.float32), bin_valid)
+
+
+def smoothed(raw: Features, sigma_bins: float = SMOOTHING_BINS) -> Features:
+    """Gaussian-smoothed signals within each trial; the kernel is renormalised at the trial's ends."""
+    weight = gaussian_filter1d(raw.bin_valid.astype(np.float32), sigma_bins, axis=1, mode="constant")
+    signals = gaussian_filter1d(raw.signals, sigma_bins, axis=1, mode="constant")
+    signals = np.where(raw.bin_valid[..., None], signals / np.maximum(weight, 1e-6)[..., None], 0.0)
+    return Features("smoothed", signals.astype(np.float32), raw.bin_valid)
+
+
+def of_model(
+    name: str, predict: Callable[[Session, np.ndarray], np.ndarray], session: Session, trial_ids: np.ndarray
+) -> Features:
+    """A model's signals: `predict(session, trial_ids)` gives [K, T, C]."""
+    _, bin_valid = session.gather_trials(trial_ids)
+    signals = np.asarray(predict(session, trial_ids), np.float32)
+    return Features(name, np.where(bin_valid[..., None], signals, 0.0), bin_valid)
+
+
+def design(features: Features, kind: str, lags_bins: Sequence[int]) -> np.ndarray:
+    """Rows for a read-out.
+
+    Args:
+        features: signals of each bin.
+        kind: PER_BIN gives every bin its signals at `lags_bins` around it (zero beyond the trial's ends);
+            other kinds give every trial its signals in the bins that all trials have, and their mean over the
+            trial where trials differ in length.
+        lags_bins: offsets in bins; negative looks back.
+
+    Returns:
+        float32 [K, T, C * lags] for PER_BIN, else [K, T_common * C (+ C)].
+
+    Raises:
+        InputError: the rows of so many lags do not fit in memory.
+    """
+    signals, bin_valid = features.signals, features.bin_valid
+    if kind == PER_BIN:
+        if (num_bytes := signals.nbytes * len(lags_bins)) > MAX_DESIGN_BYTES:
+            raise InputError(
+                f"{features.name}: {len(lags_bins)} lags of {signals.shape[-1]} signals take"
+                f" {num_bytes / 2**30:.1f} GiB, expected at most {MAX_DESIGN_BYTES / 2**30:.0f};"
+                " take fewer lags, such as -2:0"
+            )
+        return np.concatenate([_shifted(signals, lag) for lag in lags_bins], axis=-1)
+    common = int(bin_valid.sum(1).min())
+    flat = signals[:, :common].reshape(len(signals), -1)
+    if common == signals.shape[1]:
+        return flat
+    means = signals.sum(1) / bin_valid.sum(1, keepdims=True)
+    return np.concatenate([flat, means], axis=1)
+
+
+def parse_lags(text: str) -> tuple[int, ...]:
+    """ "-4:4" -> (-4, ..., 4); raises InputError."""
+    first, _, last = text.partition(":")
+    try:
+        lags = tuple(range(int(first), int(last or first) + 1))
+    except ValueError:
+        lags = ()
+    if not 1 <= len(lags) <= 101:
+        raise InputError(f"lags={text!r}; expected FIRST:LAST in bins, such as -4:0 for this bin and four earlier ones")
+    return lags
+
+
+def _shifted(signals: np.ndarray, lag: int) -> np.ndarray:
+    """signals[:, t + lag], zero beyond the ends."""
+    result = np.zeros_like(signals)
+    if abs(lag) < signals.shape[1]:
+        source = signals[:, lag:] if lag >= 0 else signals[:, :lag]
+        place = slice(0, signals.shape[1] - lag) if lag >= 0 else slice(-lag, None)
+        result[:, place] = source
+    return result

@@ -1,0 +1,128 @@
+"""Linear read-outs: ridge in closed form on the device, multinomial logistic regression from scikit-learn.
+
+Both take standardised features and a whole grid of penalties, so that a choice costs one decomposition.
+"""
+
+import importlib
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from neurojax.errors import InputError
+
+PENALTIES = tuple(float(10.0**power) for power in range(-1, 7))
+INVERSE_PENALTIES = tuple(float(10.0**power) for power in range(-4, 5))  # C of logistic regression
+
+
+def standardise(fitted: np.ndarray, others: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Columns to mean 0 and variance 1 over the fitted rows, the same change for the others; constants become 0.
+
+    Args:
+        fitted: [rows, P], what the read-out is fitted on.
+        others: arrays [any, P].
+
+    Returns:
+        float32 arrays, the fitted one first.
+    """
+    mean, spread = fitted.mean(0, dtype=np.float64), fitted.std(0, dtype=np.float64)
+    scale = np.where(spread > 1e-8, 1 / np.where(spread > 1e-8, spread, 1.0), 0.0)
+    return [((rows - mean) * scale).astype(np.float32) for rows in (fitted, *others)]
+
+
+@jax.jit
+def _ridge(features, targets, asked, penalties):
+    # The smaller of the two Gram matrices is decomposed; both give the same predictions.
+    rows, width = features.shape
+    if width <= rows:
+        values, vectors = jnp.linalg.eigh(features.T @ features)
+        inner = vectors.T @ (features.T @ targets)  # [P, dims]
+        left = asked @ vectors  # [asked rows, P]
+    else:
+        values, vectors = jnp.linalg.eigh(features @ features.T)
+        inner = vectors.T @ targets  # [rows, dims]
+        left = (asked @ features.T) @ vectors
+    values = jnp.maximum(values, 0.0)
+    return jax.lax.map(lambda penalty: (left / (values + penalty)[None]) @ inner, penalties)
+
+
+def ridge(features: np.ndarray, targets: np.ndarray, asked: np.ndarray, penalties: Sequence[float]) -> np.ndarray:
+    """Ridge regression with an unpenalised intercept, for every penalty at once.
+
+    Minimises |targets - asked weights - intercept|^2 + penalty |weights|^2, as scikit-learn's `Ridge`.
+
+    Args:
+        features: [rows, P], standardised (or at least centred).
+        targets: float [rows, dims].
+        asked: [asked rows, P], where predictions are wanted.
+        penalties: positive.
+
+    Returns:
+        float64 [penalties, asked rows, dims].
+    """
+    mean = targets.mean(0, dtype=np.float64)
+    centre = features.mean(0, dtype=np.float64)
+    with jax.default_matmul_precision("highest"):
+        predicted = _ridge(
+            jnp.asarray(features - centre, jnp.float32),
+            jnp.asarray(targets - mean, jnp.float32),
+            jnp.asarray(asked - centre, jnp.float32),
+            jnp.asarray(penalties, jnp.float32),
+        )
+    return np.asarray(predicted, np.float64) + mean
+
+
+def logistic(
+    features: np.ndarray, codes: np.ndarray, asked: np.ndarray, inverse_penalties: Sequence[float], num_classes: int
+) -> np.ndarray:
+    """Multinomial logistic regression with an L2 penalty, for every inverse penalty C.
+
+    Features wider than there are rows are first turned into the row space, which changes no prediction:
+    the penalty is blind to rotations and weights outside the row space are zero.
+
+    Args:
+        features: [rows, P], standardised.
+        codes: int [rows], 0 .. num_classes - 1; every class must occur.
+        asked: [asked rows, P].
+        inverse_penalties: C of scikit-learn's `LogisticRegression`.
+        num_classes: columns of the result.
+
+    Returns:
+        float64 [penalties, asked rows, num_classes], log-probabilities.
+    """
+    linear_model = require_sklearn("linear_model")
+    features, asked = row_space(np.asarray(features, np.float64), np.asarray(asked, np.float64))
+    result = np.empty((len(inverse_penalties), len(asked), num_classes))
+    for place, inverse_penalty in enumerate(inverse_penalties):
+        # Large C on separable classes converges slowly; such fits lose the choice, they need not be exact.
+        model = linear_model.LogisticRegression(C=inverse_penalty, max_iter=500, tol=1e-5)
+        result[place] = _quiet_fit(model, features, codes).predict_log_proba(asked)
+    return np.maximum(result, np.log(1e-12))
+
+
+def row_space(features: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same inner products in at most `rows` dimensions: [rows, P], [asked, P] -> [rows, r], [asked, r]."""
+    if features.shape[1] <= features.shape[0]:
+        return features, asked
+    values, vectors = np.linalg.eigh(features @ features.T)
+    kept = values > 1e-10 * values.max(initial=0.0)
+    basis = vectors[:, kept] / np.sqrt(values[kept])  # [rows, r]
+    return (features @ features.T) @ basis, (asked @ features.T) @ basis
+
+
+def require_sklearn(module: str) -> Any:
+    """A module of scikit-learn, or InputError that names the extra."""
+    try:
+        return importlib.import_module(f"sklearn.{module}")
+    except ImportError:
+        raise InputError("decoding needs scikit-learn; pip install 'neurojax[probes]'") from None
+
+
+def _quiet_fit(model: Any, features: np.ndarray, codes: np.ndarray) -> Any:
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", require_sklearn("exceptions").ConvergenceWarning)
+        return model.fit(features, codes)

@@ -1,0 +1,185 @@
+"""What is to be decoded: a class or a number of each trial, or a signal of each bin.
+
+A target that cannot be decoded honestly is refused here: constant, missing, with fewer trials than folds, or a
+function of what the features or the split hold by construction.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from neurojax.errors import InputError
+from neurojax.types import Session
+
+CATEGORICAL, PER_TRIAL, PER_BIN = "categorical", "per_trial", "per_bin"
+KINDS = (CATEGORICAL, PER_TRIAL, PER_BIN)
+CONTRAST_SIDE = "contrast_side"
+MAX_CLASSES = 20  # a column of whole numbers with more distinct values is a number, not a label
+_CLOSE = 1e-6  # relative residual under which a target is a function of something else
+_TELLING_ROWS = 30  # with fewer, one of many units may agree with a label by chance
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """One target of one session, on the trials that have it.
+
+    Attributes:
+        name: condition column, behaviour, or "contrast_side".
+        kind: CATEGORICAL, PER_TRIAL or PER_BIN.
+        trial_ids: int64 [K], trials of the session with a value.
+        values: CATEGORICAL: int64 [K], index in `classes`. PER_TRIAL: float64 [K, dims].
+            PER_BIN: float64 [K, T, dims], NaN where there is no value.
+        classes: labels of a categorical target, sorted.
+        num_missing: trials left out for want of a value.
+    """
+
+    name: str
+    kind: str
+    trial_ids: np.ndarray
+    values: np.ndarray
+    classes: tuple[str, ...] = ()
+    num_missing: int = 0
+
+
+def available(session: Session) -> list[str]:
+    """Names that `read_target` knows for this session."""
+    derived = [CONTRAST_SIDE] if {"contrast_left", "contrast_right"} <= set(session.conditions) else []
+    return sorted({*session.conditions, *session.behaviour, *derived})
+
+
+def read_target(session: Session, name: str, kind: str | None = None) -> Target:
+    """The target of that name.
+
+    Args:
+        session: the recording.
+        name: a condition column, a behaviour, or "contrast_side": the side of the higher contrast, on the
+            trials whose contrasts differ.
+        kind: one of KINDS; by default labels, truth values and whole numbers of at most MAX_CLASSES distinct
+            values are categorical, other columns per trial, behaviour per bin.
+
+    Raises:
+        InputError: unknown name or kind, constant, no value at all, or a function of the recording's own
+            counts, trial lengths, order or split.
+    """
+    where = f"session {session.session_id}, target {name!r}"
+    if kind is not None and kind not in KINDS:
+        raise InputError(f"kind={kind!r}; choose from {', '.join(KINDS)}")
+    if name not in available(session):
+        raise InputError(f"{where} is not there; choose from {', '.join(available(session)) or '(it has none)'}")
+    if name in session.behaviour:
+        if kind not in (None, PER_BIN):
+            raise InputError(f"{where} has one value a bin; kind={kind} needs one a trial")
+        target = _signal(session, name, where)
+    else:
+        if kind == PER_BIN:
+            raise InputError(f"{where} has one value a trial; kind={kind} needs one a bin")
+        target = _column(session, name, kind, where)
+    _refuse_leaks(session, target, where)
+    return target
+
+
+def require_folds(target: Target, num_folds: int, where: str) -> None:
+    """Raises InputError unless every one of `num_folds` folds can hold trials of each class."""
+    if len(target.trial_ids) < 2 * num_folds:
+        raise InputError(
+            f"{where} has {len(target.trial_ids)} trials with a value, fewer than two for each of {num_folds} folds;"
+            " take fewer folds"
+        )
+    if target.kind == CATEGORICAL:
+        sizes = np.bincount(target.values, minlength=len(target.classes))
+        smallest = int(sizes.argmin())
+        if sizes[smallest] < num_folds:
+            raise InputError(
+                f"{where}: class {target.classes[smallest]!r} has {sizes[smallest]} trials, fewer than the"
+                f" {num_folds} folds that must each hold one; take fewer folds"
+            )
+
+
+def _column(session: Session, name: str, kind: str | None, where: str) -> Target:
+    if name in session.conditions:
+        column = np.asarray(session.conditions[name])
+        present = _present(column)
+    else:
+        left, right = (np.asarray(session.conditions[f"contrast_{side}"], np.float64) for side in ("left", "right"))
+        present = np.isfinite(left) & np.isfinite(right) & (left != right)
+        column = np.where(right > left, "right", "left")
+    if not present.any():
+        raise InputError(f"{where} is missing in every trial; nothing to decode")
+    values = column[present]
+    if kind is None:
+        kind = CATEGORICAL if _is_label(values) else PER_TRIAL
+    if len(np.unique(values)) < 2:
+        raise InputError(f"{where} is {values[0]} in all of its {len(values)} trials; a constant cannot be decoded")
+    trial_ids, num_missing = np.flatnonzero(present), int((~present).sum())
+    if kind == CATEGORICAL:
+        classes, codes = np.unique(values, return_inverse=True)
+        return Target(name, kind, trial_ids, codes.ravel(), tuple(str(label) for label in classes), num_missing)
+    if values.dtype.kind not in "biuf":
+        raise InputError(f"{where} holds text such as {values[0]!r}; a number a trial is needed for kind={kind}")
+    return Target(name, kind, trial_ids, values.astype(np.float64)[:, None], num_missing=num_missing)
+
+
+def _signal(session: Session, name: str, where: str) -> Target:
+    signal, valid = session.behaviour[name], session.behaviour_valid[name]
+    longest = int(session.trial_num_bins.max())
+    values = np.full((session.num_trials, longest, signal.shape[1]), np.nan)
+    for trial, (start, length) in enumerate(zip(session.trial_start_bin, session.trial_num_bins, strict=True)):
+        rows = slice(start, start + length)
+        values[trial, :length] = np.where(valid[rows, None], signal[rows], np.nan)
+    values[~np.isfinite(values).all(-1)] = np.nan
+    present = np.isfinite(values).all(-1).any(1)
+    if not present.any():
+        raise InputError(f"{where} has no valid bin in any trial; nothing to decode")
+    kept = values[present]
+    spread = np.nanmax(kept, axis=(0, 1)) - np.nanmin(kept, axis=(0, 1))
+    if not (spread > 0).all():
+        raise InputError(f"{where} is constant in dimension {int(spread.argmin())}; a constant cannot be decoded")
+    return Target(name, PER_BIN, np.flatnonzero(present), kept, num_missing=int((~present).sum()))
+
+
+def _present(column: np.ndarray) -> np.ndarray:
+    if column.dtype.kind == "f":
+        return np.isfinite(column)
+    if column.dtype.kind in "US":
+        return ~np.isin(np.char.strip(column.astype(str)), ("", "nan", "None"))
+    return np.ones(len(column), bool)
+
+
+def _is_label(values: np.ndarray) -> bool:
+    if values.dtype.kind in "USb":
+        return True
+    whole = values.dtype.kind in "iu" or bool(np.all(values == np.round(values)))
+    return whole and len(np.unique(values)) <= MAX_CLASSES
+
+
+def _refuse_leaks(session: Session, target: Target, where: str) -> None:
+    """A target that the recording itself holds by construction says nothing about decoding."""
+    if target.kind == PER_BIN:
+        rows = np.isfinite(target.values).all(-1)  # [K, T]
+        counts, _ = session.gather_trials(target.trial_ids, target.values.shape[1])
+        known = {"the spikes of a unit": counts[rows].astype(np.float64)}
+        known["the spikes of all units"] = known["the spikes of a unit"].sum(1, keepdims=True)
+        wanted = target.values[rows]
+    else:
+        counts, _ = session.gather_trials(target.trial_ids)
+        spikes = counts.sum(1, dtype=np.float64)  # [K, N]
+        known = {"the spikes of a unit": spikes, "the spikes of all units": spikes.sum(1, keepdims=True)}
+        known["the lengths of the trials"] = session.trial_num_bins[target.trial_ids][:, None].astype(np.float64)
+        known["the split"] = session.split[target.trial_ids][:, None].astype(np.float64)
+        known["the order of the trials"] = np.argsort(np.argsort(session.trial_start_s[target.trial_ids]))[:, None]
+        wanted = target.values.reshape(len(target.values), -1).astype(np.float64)
+    for what, columns in known.items():
+        if what == "the order of the trials" and target.kind == CATEGORICAL:
+            continue  # blocks of trials are a fair target
+        if _is_linear_in(wanted, columns):
+            raise InputError(f"{where} is {what} in other words; it cannot be decoded from this recording honestly")
+
+
+def _is_linear_in(wanted: np.ndarray, columns: np.ndarray) -> bool:
+    """Whether a dimension of `wanted` [rows, dims] is a linear function of one of `columns` [rows, n]."""
+    if len(wanted) < _TELLING_ROWS:
+        return False
+    centred, others = wanted - wanted.mean(0), columns - columns.mean(0)
+    sizes = np.sqrt((centred**2).sum(0))[:, None] * np.sqrt((others**2).sum(0))[None]
+    cross = np.abs(centred.T @ others)
+    return bool(((sizes > 0) & (cross >= (1 - _CLOSE) * np.maximum(sizes, 1e-300))).any())

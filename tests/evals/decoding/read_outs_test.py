@@ -1,0 +1,149 @@
+"""Decoding read-outs against scikit-learn, honest folds, refused targets, calibrated confidence."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression, Ridge
+
+from neurojax.data.sessions import from_counts
+from neurojax.errors import InputError
+from neurojax.evals.decoding import calibration, crossval, features, folds, probes, scores, targets
+
+
+def _session(num_trials=60, num_bins=8, num_units=12, seed=0, **fields):
+    rng = np.random.default_rng(seed)
+    counts = rng.poisson(0.4, (num_trials, num_bins, num_units)).astype(np.uint8)
+    return from_counts(counts, bin_size_s=0.05, session_id="made", **fields)
+
+
+@pytest.mark.parametrize("shape", [(80, 12), (20, 50)])
+def test_ridge_agrees_with_sklearn(shape):
+    rng = np.random.default_rng(1)
+    rows, asked = rng.normal(size=shape), rng.normal(size=(7, shape[1]))
+    wanted = rng.normal(size=(shape[0], 2)) + 3
+    ours = probes.ridge(rows, wanted, asked, (1.0, 100.0))
+    for place, penalty in enumerate((1.0, 100.0)):
+        np.testing.assert_allclose(ours[place], Ridge(alpha=penalty).fit(rows, wanted).predict(asked), atol=2e-4)
+
+
+def test_logistic_in_the_row_space_is_logistic_regression():
+    rng = np.random.default_rng(2)
+    rows, asked, codes = rng.normal(size=(30, 100)), rng.normal(size=(9, 100)), rng.integers(0, 3, 30)
+    ours = probes.logistic(rows, codes, asked, (0.1,), 3)[0]
+    theirs = LogisticRegression(C=0.1, max_iter=2000, tol=1e-8).fit(rows, codes).predict_log_proba(asked)
+    np.testing.assert_allclose(ours, theirs, atol=2e-3)
+
+
+def test_every_trial_is_tested_once_and_never_fitted_on():
+    session = _session(conditions={"choice": np.arange(60) % 3})
+    target = targets.read_target(session, "choice")
+    for by in ("trial", "block"):
+        found = folds.outer_folds(session, target, 5, by, seed=0)
+        assert sorted(np.concatenate([tested for _, tested in found]).tolist()) == list(range(60))
+        assert all(not set(fitting) & set(tested) for fitting, tested in found)
+    assert np.array_equal(found[0][1], np.arange(12))  # blocks are stretches of time
+
+
+def test_a_signal_is_decoded_and_its_permutation_is_not():
+    session = _session(num_trials=80)
+    mixing = np.random.default_rng(3).normal(size=(12, 2))
+    session = dataclasses.replace(
+        session,
+        behaviour={"velocity": (session.counts @ mixing).astype(np.float32)},
+        behaviour_valid={"velocity": np.ones(len(session.counts), bool)},
+    )
+    target = targets.read_target(session, "velocity")
+    rows = features.design(features.spikes(session, target.trial_ids), target.kind, (0,))
+    fit = crossval.linear(rows, target.kind, 0, probes.PENALTIES)
+
+    def decoded(one):
+        found = folds.outer_folds(session, one, 4, "trial", 0)
+        result = crossval.cross_validate(fit, probes.PENALTIES, one, found, 0, "made")
+        assert result.tested.all()
+        return scores.score(result.predicted, one, result.tested)["r2"]
+
+    assert decoded(target) > 0.99
+    assert decoded(scores.permuted(target, np.random.default_rng(4))) < 0.05
+
+
+def test_lags_stay_within_a_trial():
+    signals = np.arange(1, 7, dtype=np.float32).reshape(2, 3, 1)
+    made = features.Features("counts", signals, np.ones((2, 3), bool))
+    assert features.design(made, targets.PER_BIN, (-1, 0, 1))[0].tolist() == [[0, 1, 2], [1, 2, 3], [2, 3, 0]]
+    assert features.parse_lags("-1:1") == (-1, 0, 1)
+    with pytest.raises(InputError, match="FIRST:LAST"):
+        features.parse_lags("a:b")
+
+
+def test_conformal_sets_and_intervals_cover_what_they_say():
+    rng = np.random.default_rng(5)
+    num_trials = 6000
+    logits = rng.normal(size=(num_trials, 4))
+    truth = np.log(np.exp(logits) / np.exp(logits).sum(1, keepdims=True))
+    codes = np.array([rng.choice(4, p=np.exp(row)) for row in truth])
+    sharp = truth * 3  # an overconfident decoder
+    half = num_trials // 2
+    temperature = calibration.fit_temperature(sharp[:half], codes[:half])
+    assert temperature == pytest.approx(3.0, rel=0.1)
+    tempered = calibration.tempered(sharp, temperature)
+    nonconformity = calibration.class_scores(tempered)
+    threshold = calibration.conformal_threshold(nonconformity[np.arange(half), codes[:half]])
+    facts = calibration.calibration_of_classes(tempered[half:], nonconformity[half:] <= threshold, codes[half:])
+    assert facts["coverage"] == pytest.approx(0.9, abs=0.02)
+    assert facts["expected_calibration_error"] < 0.03
+    accuracy = facts["selective"]["accuracy"]
+    assert accuracy[0] > accuracy[-1] + 0.1  # the decoder is right more often where it is sure
+
+    residuals = np.abs(rng.standard_cauchy((num_trials, 2)))
+    width = calibration.conformal_threshold(residuals[:half])
+    facts = calibration.calibration_of_numbers(np.zeros((half, 2)), np.tile(width, (half, 1)), residuals[half:])
+    assert facts["coverage"] == pytest.approx(0.9, abs=0.02)
+    assert np.isinf(calibration.conformal_threshold(residuals[:3])).all()
+
+
+@pytest.mark.parametrize(
+    "column, sentence",
+    [
+        (np.ones(60), "constant"),
+        (np.full(60, np.nan), "missing in every trial"),
+        (np.array([""] * 60), "missing in every trial"),
+    ],
+)
+def test_a_target_without_content_is_refused(column, sentence):
+    session = _session(conditions={"choice": column})
+    with pytest.raises(InputError, match=sentence):
+        targets.read_target(session, "choice")
+
+
+def test_targets_that_the_recording_holds_by_construction_are_refused():
+    plain = _session(conditions={"choice": np.arange(60) % 2})
+    spikes = plain.gather_trials(np.arange(60))[0].sum((1, 2))
+    for name, column in {"total": spikes * 2.0 + 1, "part": plain.split.astype(int)}.items():
+        session = dataclasses.replace(plain, conditions={name: column})
+        with pytest.raises(InputError, match="in other words"):
+            targets.read_target(session, name)
+    session = dataclasses.replace(
+        plain,
+        behaviour={"copy": plain.counts[:, :1].astype(np.float32)},
+        behaviour_valid={"copy": np.ones(len(plain.counts), bool)},
+    )
+    with pytest.raises(InputError, match="the spikes of a unit in other words"):
+        targets.read_target(session, "copy")
+    with pytest.raises(InputError, match="choose from choice"):
+        targets.read_target(plain, "chioce")
+
+
+def test_classes_too_rare_for_the_folds_are_refused():
+    session = _session(conditions={"choice": np.r_[np.zeros(57, int), np.ones(3, int)]})
+    target = targets.read_target(session, "choice")
+    with pytest.raises(InputError, match="class '1' has 3 trials, fewer than the 5 folds"):
+        targets.require_folds(target, 5, "session made")
+
+
+def test_contrast_side_takes_trials_of_unequal_contrast_only():
+    left, right = np.tile([0.0, 0.5, 1.0], 20), np.tile([0.5, 0.5, 0.0], 20)
+    session = _session(conditions={"contrast_left": left, "contrast_right": right})
+    target = targets.read_target(session, "contrast_side")
+    assert target.num_missing == 20 and target.classes == ("left", "right")
+    assert np.array_equal(target.values[:2], [1, 0])
