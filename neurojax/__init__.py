@@ -8,6 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from neurojax.data.conversion import convert_session
     from neurojax.data.sessions import Dataset, open_dataset, open_session, write_dataset_index, write_session
     from neurojax.errors import InputError
     from neurojax.types import Batch, Session
@@ -19,6 +20,7 @@ __all__ = [
     "InputError",
     "Session",
     "__version__",
+    "convert_session",
     "open_dataset",
     "open_session",
     "write_dataset_index",
@@ -30,6 +32,7 @@ _HOME = {
     "Dataset": "neurojax.data.sessions",
     "InputError": "neurojax.errors",
     "Session": "neurojax.types",
+    "convert_session": "neurojax.data.conversion",
     "open_dataset": "neurojax.data.sessions",
     "open_session": "neurojax.data.sessions",
     "write_dataset_index": "neurojax.data.sessions",

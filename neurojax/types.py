@@ -73,11 +73,25 @@ class Session:
         return from_counts(counts, **fields)
 
     @classmethod
-    def from_spike_times(cls, spike_times_s: np.ndarray, spike_units: np.ndarray, **fields: Any) -> "Session":
-        """Builds a session from spike times; see `neurojax.data.sessions.from_spike_times`."""
-        from neurojax.data.sessions import from_spike_times
+    def from_spike_times(
+        cls, times: Any, unit_ids: np.ndarray | None = None, bin_ms: float = 20.0, **fields: Any
+    ) -> "Session":
+        """Builds a session from spike times of named units; see `neurojax.data.spike_trains.from_spike_times`."""
+        from neurojax.data.spike_trains import from_spike_times
 
-        return from_spike_times(spike_times_s, spike_units, **fields)
+        return from_spike_times(times, unit_ids, bin_ms, **fields)
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Plain arrays as `neurojax convert arrays` reads them; see `neurojax.data.session_export.to_arrays`."""
+        from neurojax.data.session_export import to_arrays
+
+        return to_arrays(self)
+
+    def to_xarray(self) -> Any:
+        """An `xarray.Dataset`; see `neurojax.data.session_export.to_xarray`."""
+        from neurojax.data.session_export import to_xarray
+
+        return to_xarray(self)
 
     @property
     def num_units(self) -> int:

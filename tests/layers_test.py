@@ -52,17 +52,24 @@ MAY_IMPORT = {
     "commands": ("*", "-main", "-__main__"),
     "main": ("*", "-__main__"),
     "__main__": ("main",),
-    "": ("errors", "types", "data.sessions"),  # the package root: lazy names, spelled out for type checkers
+    "": (
+        "errors",
+        "types",
+        "data.sessions",
+        "data.conversion",
+    ),  # the package root: lazy names, spelled out for type checkers
 }
 
 # Imports inside a function that the table forbids, each with its reason.
 FUNCTION_LOCAL = {
     ("types", "data.sessions"): "Session.from_counts and its like are doors to the constructors",
+    ("types", "data.spike_trains"): "Session.from_spike_times",
+    ("types", "data.session_export"): "Session.to_arrays and to_xarray",
 }
 
 ARRAY_STACK = {"jax", "jaxlib", "flax", "optax", "orbax", "chex"}  # not for data: it runs in worker processes
 DATA_PACKAGES = {"numpy", "scipy", "grain"}
-OPTIONAL = {"matplotlib", "sklearn", "h5py", "pynwb", "remfile", "one", "iblatlas", "pandas"}
+OPTIONAL = {"matplotlib", "sklearn", "h5py", "pynwb", "remfile", "one", "iblatlas", "pandas", "xarray"}
 
 
 class Import(NamedTuple):

@@ -1,7 +1,7 @@
-"""The bring-your-own door: arrays in memory become a validated `Session`.
+"""The bring-your-own door: counts in memory become a validated `Session`.
 
-The folder format is in `session_format`, collections in `dataset`; their functions are
-reachable here too.
+Spike times have their door in `spike_trains`. The folder format is in `session_format`, collections in
+`dataset`; their functions are reachable here too.
 """
 
 from collections.abc import Mapping
@@ -10,14 +10,12 @@ from typing import Any
 import numpy as np
 
 from neurojax.data.dataset import Dataset, dataset_of, open_dataset, write_dataset_index
-from neurojax.data.findings import spike_findings
 from neurojax.data.session_fields import (
     columns,
     expected_rates,
     labels,
     seconds,
     signal,
-    spike_counts,
     split_codes,
     trial_lengths,
     whole_counts,
@@ -32,7 +30,6 @@ __all__ = [
     "content_sha256",
     "dataset_of",
     "from_counts",
-    "from_spike_times",
     "open_dataset",
     "open_session",
     "validate_session",
@@ -130,52 +127,3 @@ def from_counts(
         info=record,
     )
     return validate_session(session)
-
-
-def from_spike_times(
-    spike_times_s: np.ndarray,
-    spike_units: np.ndarray,
-    *,
-    trial_start_s: np.ndarray,
-    trial_stop_s: np.ndarray,
-    session_id: str,
-    bin_size_s: float = 0.02,
-    num_units: int | None = None,
-    **fields: Any,
-) -> Session:
-    """Builds a session from spike times, binned from each trial's start.
-
-    Args:
-        spike_times_s: [spikes], seconds, any order.
-        spike_units: integers [spikes], row of each spike's unit, counted from 0.
-        trial_start_s, trial_stop_s: [trials], seconds, same clock; a last bin that does not fit is dropped.
-        session_id: letters, digits, `.`, `_`, `-`.
-        bin_size_s: seconds.
-        num_units: N; by default the length of `region` or `unit_id`, else the largest unit seen plus one.
-        **fields: as in `from_counts` (region, split, conditions, behaviour over the bins, info, ...).
-
-    Raises:
-        InputError: as in `from_counts`; also a trial shorter than one bin, or spikes that name unknown units.
-    """
-    where = f"session {check_session_id(session_id)}"
-    size_s = check_bin_size(bin_size_s, where)
-    starts = seconds(trial_start_s, "trial_start_s", where)
-    stops = seconds(trial_stop_s, "trial_stop_s", where)
-    if num_units is None:
-        named = fields.get("region") if fields.get("region") is not None else fields.get("unit_id")
-        num_units = None if named is None else len(named)
-    counts, lengths = spike_counts(spike_times_s, spike_units, num_units, starts, stops, size_s, where)
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    times, units = np.asarray(spike_times_s, np.float64), np.asarray(spike_units)
-    info = dict(fields.pop("info", None) or {})
-    if odd := spike_findings(times, units, counts.shape[1], starts, stops):
-        info["findings"] = {**odd, **info.get("findings", {})}
-    return from_counts(
-        counts,
-        bin_size_s=size_s,
-        session_id=session_id,
-        trial_offsets=offsets,
-        trial_start_s=starts,
-        info=info,
-        **fields,
-    )

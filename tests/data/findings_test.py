@@ -1,7 +1,7 @@
 import numpy as np
 
 from neurojax.data.findings import recorded_findings, spike_findings
-from neurojax.data.sessions import from_spike_times
+from neurojax.types import Session
 
 STARTS, STOPS = np.array([0.0, 2.0, 50.0]), np.array([1.0, 3.0, 51.0])
 
@@ -24,10 +24,8 @@ def test_each_fault_of_spike_times_is_counted():
 
 
 def test_a_session_from_spike_times_keeps_what_was_odd():
-    session = from_spike_times(
-        [0.5, 0.5, 2.1], [0, 0, 1], trial_start_s=STARTS, trial_stop_s=STOPS, session_id="a", split=[0, 1, 2],
-        info={"findings": {"my own": 1}},
-    )  # fmt: skip
+    trials = np.stack([STARTS, STOPS], 1)
+    session = Session.from_spike_times([0.5, 0.5, 2.1], [0, 0, 1], trials=trials, info={"findings": {"my own": 1}})
     assert session.info["findings"] == {
         "repeated spike times": 1, "trials that reach outside of the spikes": 1, "my own": 1,
     }  # fmt: skip

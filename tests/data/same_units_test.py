@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from neurojax.data.same_units import Outline, repeated_units
-from neurojax.data.sessions import from_counts, from_spike_times
+from neurojax.data.sessions import from_counts
+from neurojax.types import Session
 
 RNG = np.random.default_rng(0)
 UNITS, DURATION_S = 30, 120.0
@@ -21,13 +22,11 @@ def spike_train(seed, gain_seed=0):
 def cut(times, units, name, length_s, bin_size_s, phase_s=0.0, keep=None):
     starts = np.arange(phase_s, DURATION_S - length_s, length_s)
     if keep is not None:
-        rows = np.full(UNITS, -1)
-        rows[keep] = np.arange(len(keep))
-        times, units = times[rows[units] >= 0], rows[units][rows[units] >= 0]
+        times, units = times[np.isin(units, keep)], units[np.isin(units, keep)]
+    trials = np.stack([starts, starts + length_s], 1)
     return Outline.of(
-        from_spike_times(times, units, trial_start_s=starts, trial_stop_s=starts + length_s, session_id=name,
-                         bin_size_s=bin_size_s, num_units=UNITS if keep is None else len(keep))
-    )  # fmt: skip
+        Session.from_spike_times(times, units, 1000 * bin_size_s, trials=trials, units=keep, session_id=name)
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from neurojax.data.sessions import from_counts, from_spike_times
+from neurojax.data.sessions import from_counts
 from neurojax.data.splits import block_split, random_split
 from neurojax.errors import InputError
 from neurojax.types import TEST, TRAIN, VALIDATION, Session
@@ -77,20 +77,6 @@ def test_blocks_stay_whole_and_interleave():
     assert min(tests) < 10 <= max(tests)  # early and late, not one piece
 
 
-def test_spike_times_are_binned_from_each_trial_start():
-    session = from_spike_times(
-        [1.0, 1.03, 5.01, 9.0],
-        [0, 1, 1, 0],
-        trial_start_s=[1.0, 5.0, 8.0],
-        trial_stop_s=[1.05, 5.06, 8.02],
-        session_id="a",
-        region=["CA1", "CA3", "CA3"],
-    )
-    np.testing.assert_array_equal(session.trial_num_bins, [2, 3, 1])
-    assert session.num_units == 3  # the labels say so, though the third unit is silent
-    np.testing.assert_array_equal(session.counts[:, :2], [[1, 0], [0, 1], [0, 1], [0, 0], [0, 0], [0, 0]])
-
-
 def test_invalid_behaviour_is_masked_not_refused():
     values = np.ones(200)
     values[7] = np.nan
@@ -163,26 +149,3 @@ def test_bad_input_is_refused_by_name(case):
     with pytest.raises(InputError, match=message) as raised:
         build(**fields)
     assert "\n" not in str(raised.value)
-
-
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [
-        ({"trial_stop_s": [0.5]}, "2 trial starts and 1 stops"),
-        ({"trial_stop_s": [0.5, 1.001]}, "trials last 0.001 to 0.5 s"),
-        ({"trial_stop_s": [0.5, 1e15]}, "time unit"),
-        ({"spike_units": [0, 7], "num_units": 2}, "0 to 7, expected rows 0 to 1"),
-        ({"spike_times_s": [], "spike_units": np.array([], int)}, "0 spikes of 0 units"),
-        ({"spike_times_s": ["a", "b"]}, "expected seconds"),
-        ({"trial_start_s": [0, np.nan]}, "trial_start_s"),
-    ],
-)
-def test_bad_spike_times_are_refused(fields, message):
-    good = {
-        "spike_times_s": [0.1, 0.2],
-        "spike_units": [0, 1],
-        "trial_start_s": [0, 1.0],
-        "trial_stop_s": [0.5, 1.5],
-    }
-    with pytest.raises(InputError, match=f"session a: .*{message}"):
-        from_spike_times(**(good | fields), session_id="a")
