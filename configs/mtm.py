@@ -41,6 +41,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.data = ConfigDict(
         dict(
             root="",  # converted sessions; empty trains on the built-in synthetic animals
+            train_fraction=1.0,  # share of the training trials used; the shares of one seed are nested
             placement="host",
             num_threads=1,
             sessions_per_batch=2,

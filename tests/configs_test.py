@@ -12,7 +12,11 @@ from neurojax.data import batching
 from neurojax.train import loop, settings
 from neurojax.train.step import train_step
 
-CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.py"))
+CONFIGS = [
+    path
+    for path in sorted((Path(__file__).parent.parent / "configs").glob("*.py"))
+    if path.stem != "finetune"  # needs a run to start from: tests/transfer
+]
 TINY = [
     *("model.width=8", "model.num_heads=2", "model.num_layers=1", "model.read_in_width=8", "model.mlp_width=8"),
     *("data.synthetic.num_sessions=2", "data.synthetic.num_trials=20", "data.trials_per_batch=4"),

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from neurojax.commands.config import require_blocks
-from neurojax.data import synthetic
+from neurojax.data import splits, synthetic
 from neurojax.data.batching import Layout
 from neurojax.data.sessions import Dataset, dataset_of, open_dataset
 from neurojax.errors import InputError
@@ -17,7 +17,18 @@ from neurojax.train.predictor import Predictor
 
 
 def load_data(config: Mapping[str, Any]) -> Dataset:
-    """The dataset a config names: converted sessions under data.root, or the built-in synthetic animals."""
+    """The dataset a config names: converted sessions under data.root, or the built-in synthetic animals.
+
+    With data.train_fraction below 1 the other training trials belong to no split.
+    """
+    dataset = _all_trials(config)
+    fraction = config["data"].get("train_fraction", 1.0)
+    if fraction == 1:
+        return dataset
+    return dataset_of(splits.with_train_fraction(session, fraction, config["seed"]) for session in dataset.sessions)
+
+
+def _all_trials(config: Mapping[str, Any]) -> Dataset:
     if config["data"]["root"]:
         return open_dataset(Path(config["data"]["root"]))
     spec = dict(config["data"]["synthetic"])

@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from neurojax.commands import evaluate, runs
-from neurojax.data import batching
+from neurojax.data import batching, roster
 from neurojax.data.sessions import Dataset, content_sha256
 from neurojax.errors import InputError
 from neurojax.evals import ready
 from neurojax.files import read_json
 from neurojax.train import checkpoint, flops, loop, processes, settings, sharding, state_io, workdir
-from neurojax.types import TRAIN
+from neurojax.transfer import finetune, inherit
+from neurojax.types import TRAIN, Session
 
 
 def train(
@@ -36,35 +37,40 @@ def train(
         InputError: config, data or workdir cannot be used.
         Interrupted: a signal stopped the run after saving.
     """
-    if config["init_from"]:
-        raise InputError(
-            f"init_from={config['init_from']!r}: starting from another run is not possible yet; leave it empty"
-        )
+    begun_elsewhere = bool(config["init_from"]) or "finetune" in config
+    if begun_elsewhere:
+        config = inherit.resolved(config, folder)
     dataset = runs.load_data(config)
-    recipe = settings.recipe(config, dataset)
+    recipe, start, origin, entries = settings.recipe(config, dataset), None, None, None
+    table = batching.session_table(dataset.sessions)
+    if begun_elsewhere:
+        recipe, start, origin, entries = finetune.begin(config, folder, dataset, _sessions_of, log=_say)
+        table = start.table
     batches, loop_config = settings.batching_config(config), settings.loop_config(config)
     evaluate.check_settings(config["eval"])
     ready.require_scorable(dataset.sessions, needs_validation=bool(config["eval"]["baselines"]))
     mesh = sharding.make_mesh(loop_config.mesh_data, loop_config.mesh_model)
-    loop.abstract_state(recipe, [session.num_units for session in dataset.sessions], mesh, loop_config.rules)
+    loop.abstract_state(recipe, [row["num_units"] for row in table], mesh, loop_config.rules)
     if processes.is_first():
-        print(describe(dataset, recipe, batches), flush=True)
+        print(describe(dataset, recipe, batches, [row["num_units"] for row in table]), flush=True)
         if dry_run:
             print(estimate_time(recipe, batches, dataset))
     if dry_run:
         return
-    with _held(folder, config, dataset, allow_dataset_change):
+    entries = roster.entries_of(dataset.sessions) if entries is None else entries
+    with _held(folder, config, dataset, entries, allow_dataset_change):
         record = {
             "config_hash": workdir.config_hash(config),
             "dataset_fingerprint": dataset.fingerprint,
             "bin_size_s": dataset.bin_size_s,
             "seed": config["seed"],
-            "sessions": batching.session_table(dataset.sessions),
+            "sessions": table,
             "num_bins": recipe.model.num_positions,
             "mesh": [config["sharding"]["data"], config["sharding"]["model"]],
             "versions": workdir.package_versions(),
+            **({"init_from": origin} if origin else {}),
         }
-        state = loop.train(recipe, batches, loop_config, dataset, folder, record)
+        state = loop.train(recipe, batches, loop_config, dataset, folder, record, start=start)
         if jax.process_count() > 1:  # reading a checkpoint would wait for the other processes
             if processes.is_first():
                 print(f"trained; score it in one process: neurojax evaluate --workdir={folder}")
@@ -75,9 +81,24 @@ def train(
         evaluate.evaluate_run(folder, config, dataset)
 
 
+def _sessions_of(config: Mapping[str, Any]) -> Sequence[Session]:
+    return runs.load_data(config).sessions
+
+
+def _say(line: str) -> None:
+    if processes.is_first():
+        print(line, flush=True)
+
+
 @contextlib.contextmanager
-def _held(folder: Path, config: Mapping[str, Any], dataset: Dataset, allow_dataset_change: bool) -> Iterator[None]:
-    """Process 0 locks the workdir and writes config.json; what it refuses, all processes refuse."""
+def _held(
+    folder: Path,
+    config: Mapping[str, Any],
+    dataset: Dataset,
+    entries: Sequence[Mapping[str, Any]],
+    allow_dataset_change: bool,
+) -> Iterator[None]:
+    """Process 0 locks the workdir and writes config.json and sessions.json; what it refuses, all processes refuse."""
     fingerprints = {session.session_id: content_sha256(session) for session in dataset.sessions}
     with contextlib.ExitStack() as stack:
         refusal = None
@@ -94,6 +115,8 @@ def _held(folder: Path, config: Mapping[str, Any], dataset: Dataset, allow_datas
                 # Until something is trained, a workdir may still change its config.
                 notes = workdir.require_same_run(*known, allow_dataset_change) if trained else ()
                 workdir.write_config(*known, notes)
+                if not (trained and (folder / roster.ROSTER_NAME).is_file() and not allow_dataset_change):
+                    roster.write(folder / roster.ROSTER_NAME, entries)
             except InputError as error:
                 refusal = error
         if state_io.from_process_0(int(refusal is not None)):
@@ -139,12 +162,12 @@ def _step_flops(recipe, batches: batching.BatchingConfig, dataset: Dataset) -> f
     return flops.train_step_flops(recipe.model, batches.trials_per_batch, int(longest), float(units))
 
 
-def describe(dataset: Dataset, recipe, batches: batching.BatchingConfig) -> str:
+def describe(dataset: Dataset, recipe, batches: batching.BatchingConfig, row_sizes: Sequence[int]) -> str:
     """What is about to be trained: data, shapes, parameters, memory, operations."""
     sessions = dataset.sessions
     sizes = [session.num_units for session in sessions]
     mesh = sharding.make_mesh(1, 1, jax.devices()[:1])
-    state = loop.abstract_state(recipe, sizes, mesh)
+    state = loop.abstract_state(recipe, row_sizes, mesh)
     count = sum(leaf.size for leaf in jax.tree.leaves((state.params, state.tables)))
     shared = sum(leaf.size for leaf in jax.tree.leaves(state.params))
     layout = batching.Layout.of(sessions)

@@ -129,12 +129,21 @@ class Plan(NamedTuple):
 class Planner:
     """Draws plans over one split. Stateless: `plan(i)` may be asked in any order, by any process."""
 
-    def __init__(self, sessions: Sequence[Session], config: BatchingConfig, seed: int, split: int = TRAIN):
+    def __init__(
+        self,
+        sessions: Sequence[Session],
+        config: BatchingConfig,
+        seed: int,
+        split: int = TRAIN,
+        only: np.ndarray | None = None,
+    ):
+        """`only` bool [S]: the sessions to draw from; default all."""
         self._seed = seed
         self._config = config
         self._trials = [session.trials_of(split) for session in sessions]
         sizes = np.asarray([len(trials) for trials in self._trials], float)
         weight = np.where(sizes > 0, np.maximum(sizes, 1) ** (1 / config.session_temperature), 0)
+        weight = weight if only is None else np.where(only, weight, 0)
         if not weight.sum():
             raise InputError("no session has a training trial; expected split 0 somewhere; convert with a split")
         widths = np.asarray([padded_width(session.num_units, config.bucket_units) for session in sessions])
@@ -172,6 +181,21 @@ class Planner:
             rng.choice(self._trials[session], share, replace=len(self._trials[session]) < share) for session in chosen
         ]
         return Plan(chosen.astype(np.int32), np.stack(trials).astype(np.int32), width)
+
+
+class StagedPlanner:
+    """One planner for the batches before `until`, another from there on."""
+
+    def __init__(self, first: Planner, until: int, then: Planner):
+        self._first, self._until, self._then = first, until, then
+
+    def shapes(self) -> list[tuple[int, int, int]]:
+        """(G, b, N) of every bucket of either."""
+        return sorted({*self._first.shapes(), *self._then.shapes()})
+
+    def plan(self, index: int) -> Plan:
+        """See `Planner.plan`."""
+        return (self._first if index < self._until else self._then).plan(index)
 
 
 def padded_width(num_units: int, bucket_units: int) -> int:

@@ -1,9 +1,14 @@
 """Which trials train, validate and test: at random, or in interleaved blocks of time; which of them share time."""
 
+import dataclasses
+import hashlib
+
 import numpy as np
 
 from neurojax.errors import InputError
-from neurojax.types import SPLIT_NAMES, TEST, TRAIN, VALIDATION
+from neurojax.types import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session
+
+UNUSED = -1  # a trial that a run leaves out; only in memory, never in a session folder
 
 FRACTIONS = (0.7, 0.1, 0.2)  # train, validation, test
 
@@ -85,3 +90,28 @@ def later_trials_within(
         np.cumsum(codes[:, None] == np.arange(len(SPLIT_NAMES)), axis=0, out=seen[1:])
         within[order] -= seen[last, codes] - seen[first, codes]
     return within
+
+
+def with_train_fraction(session: Session, fraction: float, seed: int) -> Session:
+    """The session with a share of its training trials; the others belong to no split.
+
+    For one seed the subsets are nested: what 5 % hold, 10 % hold too. Validation and test trials stay.
+
+    Args:
+        session: the recording.
+        fraction: above 0 and at most 1; rounded to whole trials, at least one.
+        seed: of the order in which trials are taken; sessions of other names have other orders.
+
+    Raises:
+        InputError: a fraction outside (0, 1].
+    """
+    if not 0 < fraction <= 1:
+        raise InputError(f"data.train_fraction={fraction}; expected a share above 0 and at most 1")
+    if fraction == 1:
+        return session
+    digest = hashlib.sha256(session.session_id.encode()).digest()
+    rng = np.random.default_rng([seed, int.from_bytes(digest[:8], "little")])
+    trials = rng.permutation(session.trials_of(TRAIN))
+    split = session.split.copy()
+    split[trials[max(1, round(fraction * len(trials))) :]] = UNUSED
+    return dataclasses.replace(session, split=split)

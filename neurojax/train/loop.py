@@ -4,6 +4,7 @@ import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -61,6 +62,18 @@ class LoopConfig:
         for name in ("save_every_steps", "validate_every_steps"):
             if getattr(self, name) < 0:
                 raise InputError(f"train.{name}={getattr(self, name)}; expected 0 (off) or a number of steps")
+
+
+class Start(NamedTuple):
+    """Where a run begins that does not begin from scratch.
+
+    Attributes:
+        table: `batching.session_table` of all rows: those of the sessions known before, then the new ones.
+        state: (fresh state of host arrays) -> the state before the first step; called once in the life of a run.
+    """
+
+    table: list[dict[str, Any]]
+    state: Callable[[TrainState], TrainState]
 
 
 def abstract_state(recipe: Recipe, units_per_session: Sequence[int], mesh: jax.sharding.Mesh, rules=()) -> TrainState:
@@ -159,6 +172,7 @@ def train(
     workdir: Path,
     record: dict,
     log: Callable[[str], None] = print,
+    start: Start | None = None,
 ) -> TrainState:
     """Trains from the newest sound checkpoint, or from scratch, to recipe.num_steps.
 
@@ -168,6 +182,7 @@ def train(
         workdir: checkpoints/ and metrics.jsonl go here.
         record: kept in every manifest (config hash, dataset fingerprint, ...).
         log: receives one line at a time.
+        start: fine-tuning; what it gives is saved as step 0, so that a run once begun needs nothing else.
 
     Returns:
         the final state.
@@ -176,13 +191,15 @@ def train(
         Interrupted: after a signal, with the state saved.
         Diverged: after `max_skipped_in_a_row` non-finite steps.
     """
-    layout = batching.Layout.of(dataset.sessions)
-    planner = batching.Planner(dataset.sessions, batches, recipe.seed)
+    table = batching.session_table(dataset.sessions) if start is None else start.table
+    layout = batching.Layout.of(dataset.sessions, table)
+    planner = _planner(recipe, batches, dataset, layout)
     mesh = sharding.make_mesh(loop.mesh_data, loop.mesh_model)
-    places = jax.tree.map(lambda leaf: leaf.sharding, abstract_state(recipe, layout.num_units, mesh, loop.rules))
-    checkpoints, mean_counts = Path(workdir) / "checkpoints", train_means(dataset)
+    abstract = abstract_state(recipe, [entry["num_units"] for entry in table], mesh, loop.rules)
+    places = jax.tree.map(lambda leaf: leaf.sharding, abstract)
+    checkpoints, mean_counts = Path(workdir) / "checkpoints", _means_by_row(dataset, layout)
     log = log if processes.is_first() else lambda line: None
-    state = _first_state(recipe, loop, dataset, mesh, mean_counts, checkpoints, log)
+    state = _first_state(recipe, dataset, table, abstract, mean_counts, checkpoints, log, start)
     first, several = int(state.step), jax.process_count() > 1
     if first >= recipe.num_steps:
         log(f"already finished: {first} steps")
@@ -206,6 +223,8 @@ def train(
         Progress(recipe.num_steps, "training", first=first) as progress,
     ):
         writer.truncate_after(first)
+        if start is not None and first == 0:
+            saver.save(0, state, record)
         pending, fetched = None, {}
         for made in pipeline.stream(make, first, recipe.num_steps, num_threads=loop.num_threads):
             step = first + interval.steps_seen + (pending is not None)
@@ -241,16 +260,38 @@ def _names(table: Sequence[dict]) -> str:
     return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
 
 
+def _planner(recipe: Recipe, batches, dataset: Dataset, layout: batching.Layout):
+    """Draws from all sessions; while the known ones are frozen, from the new ones."""
+    everything = batching.Planner(dataset.sessions, batches, recipe.seed)
+    if recipe.freeze is None:
+        return everything
+    new = layout.session_row >= recipe.freeze.session_rows
+    first = batching.Planner(dataset.sessions, batches, recipe.seed, only=new)
+    return batching.StagedPlanner(first, recipe.freeze.until_step, everything)
+
+
+def _means_by_row(dataset: Dataset, layout: batching.Layout) -> np.ndarray:
+    """`train_means` in row order, float32 [U]; one spike per bin for units whose session is not in the dataset."""
+    means, rows = train_means(dataset), np.ones(layout.total_units, np.float32)
+    for first, size in zip(layout.first_row, layout.num_units, strict=True):
+        rows[first : first + size], means = means[:size], means[size:]
+    return rows
+
+
 def _first_state(
-    recipe: Recipe, loop: LoopConfig, dataset: Dataset, mesh, mean_counts: np.ndarray, checkpoints: Path, log: Callable
+    recipe: Recipe,
+    dataset: Dataset,
+    table: list[dict],
+    abstract: TrainState,
+    mean_counts: np.ndarray,
+    checkpoints: Path,
+    log: Callable,
+    start: Start | None,
 ) -> TrainState:
     """The newest sound checkpoint, or the state before the first step."""
-    sizes = np.asarray([session.num_units for session in dataset.sessions])
-    abstract = abstract_state(recipe, sizes, mesh, loop.rules)
     restored = checkpoint.restore_latest(checkpoints, abstract, log=log)
     if restored is not None:
         state, manifest = restored
-        table = batching.session_table(dataset.sessions)
         if manifest.get("sessions", table) != table:
             raise InputError(
                 f"{checkpoints} has rows for sessions {_names(manifest['sessions'])}, the data are {_names(table)}; "
@@ -259,7 +300,10 @@ def _first_state(
         log(f"resuming from step {manifest['step']} of {recipe.num_steps}")
         return state
     places = jax.tree.map(lambda leaf: leaf.sharding, abstract)
+    sizes = np.asarray([entry["num_units"] for entry in table])
     state = jax.jit(functools.partial(_initial_state, recipe, sizes), out_shardings=places)(mean_counts)
+    if start is not None:
+        return jax.tree.map(jax.device_put, start.state(jax.device_get(state)), places)
     if recipe.model.read_in_init == "principal":
         state = _with_fitted_rows(state, recipe, dataset, mean_counts)
     return state

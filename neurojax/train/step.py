@@ -1,6 +1,7 @@
 """One training step and one validation step: pure functions of (state, batch)."""
 
 import dataclasses
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,23 @@ from neurojax.train.state import TrainState
 from neurojax.types import Batch
 
 
+class Freeze(NamedTuple):
+    """What a fine-tuning run leaves as it was: shared parameters and the rows of sessions known before.
+
+    Attributes:
+        until_step: first step that trains everything.
+        unit_rows, session_rows: rows below these numbers belong to known sessions.
+    """
+
+    until_step: int
+    unit_rows: int
+    session_rows: int
+
+    def known(self, name: str, rows: jax.Array) -> jax.Array:
+        """Which rows of table `name` belong to known sessions, bool of the shape of `rows`."""
+        return rows < (self.unit_rows if stitcher.TABLE_ROWS[name] == "unit" else self.session_rows)
+
+
 @dataclasses.dataclass(frozen=True)
 class Recipe:
     """What a step needs beside its arguments; hashable, hence static under jit.
@@ -23,6 +41,7 @@ class Recipe:
         num_steps: length of the learning-rate schedule.
         model, masking, optimizer: the config blocks.
         loss_reduction, loss_size_power: see losses.reduce_loss.
+        freeze: what stays as it was, in fine-tuning; None trains everything.
     """
 
     seed: int
@@ -32,6 +51,7 @@ class Recipe:
     optimizer: optimizer.OptimizerConfig
     loss_reduction: str = "mean"
     loss_size_power: float = 0.0
+    freeze: Freeze | None = None
 
 
 def train_step(state: TrainState, batch: Batch, recipe: Recipe) -> tuple[TrainState, dict[str, jax.Array]]:
@@ -60,6 +80,11 @@ def train_step(state: TrainState, batch: Batch, recipe: Recipe) -> tuple[TrainSt
         return loss, (nll_sum.sum(), entries.sum())
 
     (loss, (nll_sum, entries)), gradients = jax.value_and_grad(loss_fn, has_aux=True)((state.params, rows))
+    index = {name: stitcher.row_index(name, batch) for name in state.tables}
+    frozen = jnp.zeros((), bool)
+    if recipe.freeze is not None:
+        frozen = state.step < recipe.freeze.until_step
+        gradients, index = _without_frozen(gradients, index, state.tables, frozen, recipe.freeze)
     norm, factor = optimizer.clip_scale(gradients, recipe.optimizer.clip_norm)
     finite = jnp.isfinite(loss) & jnp.isfinite(norm)
     dense_gradients, row_gradients = jax.tree.map(lambda gradient: gradient * factor, gradients)
@@ -69,8 +94,7 @@ def train_step(state: TrainState, batch: Batch, recipe: Recipe) -> tuple[TrainSt
         dense_gradients, state.dense_moments, state.params
     )
     params = optax.apply_updates(state.params, jax.tree.map(lambda d: -learning_rate * d, direction))
-    keep = lambda new, old: jax.tree.map(lambda n, o: jnp.where(finite, n, o), new, old)  # noqa: E731
-    index = {name: stitcher.row_index(name, batch) for name in state.tables}
+    keep = lambda new, old: jax.tree.map(lambda n, o: jnp.where(finite & ~frozen, n, o), new, old)  # noqa: E731
     tables, row_moments = optimizer.update_rows(
         row_gradients, state.row_moments, state.tables, index, learning_rate, finite, recipe.optimizer
     )
@@ -93,6 +117,18 @@ def train_step(state: TrainState, batch: Batch, recipe: Recipe) -> tuple[TrainSt
         "skipped": skipped,
         "skipped_in_a_row": new_state.skipped_in_a_row,
     }
+
+
+def _without_frozen(gradients, index, tables, frozen: jax.Array, freeze: Freeze):
+    """Gradients of what is frozen are zero (and out of the clipped norm); indices of its rows lie past the end."""
+    dense, rows = gradients
+    dense = jax.tree.map(lambda gradient: jnp.where(frozen, 0.0, gradient), dense)
+    rows, index = dict(rows), dict(index)
+    for name, where in index.items():
+        held = frozen & freeze.known(name, where)
+        index[name] = jnp.where(held, len(tables[name]), where)
+        rows[name] = jnp.where(held.reshape(held.shape + (1,) * (rows[name].ndim - held.ndim)), 0.0, rows[name])
+    return (dense, rows), index
 
 
 def validation_sums(

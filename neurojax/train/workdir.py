@@ -29,7 +29,7 @@ SCHEMA = 1
 # Sections that decide what is learned. The others (sharding, train, eval) may change under a checkpoint.
 # train.num_steps is left out so that a run can be made longer; a learning-rate schedule spread over
 # num_steps then continues on the longer schedule from the step reached.
-CONTENT_SECTIONS = ("model", "masking", "losses", "optimizer", "data", "seed", "init_from")
+CONTENT_SECTIONS = ("model", "masking", "losses", "optimizer", "data", "seed", "init_from", "finetune")
 # Entries of `data` that say where the bytes lie and how they travel, not what they are.
 DATA_TRANSPORT_KEYS = frozenset({"root", "placement", "num_threads", "num_workers", "prefetch"})
 
@@ -88,6 +88,10 @@ def config_content(config: Mapping[str, Any]) -> dict[str, Any]:
     content = {section: config[section] for section in CONTENT_SECTIONS if section in config}
     if isinstance(content.get("data"), Mapping):
         content["data"] = {k: v for k, v in content["data"].items() if k not in DATA_TRANSPORT_KEYS}
+        if content["data"].get("train_fraction") == 1:  # all trials, as before there was a choice
+            del content["data"]["train_fraction"]
+    if "finetune" in content:  # the weights it started from are known by their digest, wherever they lay
+        content.pop("init_from", None)
     return json.loads(json.dumps(content))
 
 

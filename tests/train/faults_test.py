@@ -264,10 +264,10 @@ def test_a_state_saved_on_any_mesh_has_one_digest_on_all(recipe, dataset, tmp_pa
     sizes, digests = [session.num_units for session in dataset.sessions], set()
     for number, mesh in enumerate(MESHES[:3]):
         folder, devices = tmp_path / str(number), sharding.make_mesh(*mesh)
-        settings = dataclasses.replace(LOOP, rules=RULES)
         means, nowhere = loop.train_means(dataset), tmp_path / "none"
-        state = loop._first_state(recipe, settings, dataset, devices, means, nowhere, log=lambda line: None)
         wanted = loop.abstract_state(recipe, sizes, devices, RULES)
+        table = loop.batching.session_table(dataset.sessions)
+        state = loop._first_state(recipe, dataset, table, wanted, means, nowhere, lambda line: None, None)
         assert all(
             a.sharding == b.sharding for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(wanted), strict=True)
         )

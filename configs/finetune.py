@@ -1,0 +1,70 @@
+"""A new animal: fine-tunes a pretrained run on sessions it never saw.
+
+    neurojax train --config=configs/finetune.py --config.init_from=RUN --config.data.root=ROOT --workdir=DIR
+
+Model, masking, loss and optimiser are those of RUN; entries named below or on the command line differ. Once begun, DIR
+holds all it needs: RUN may go.
+
+finetune.strategy   full              everything trains
+                    stitcher_only     new rows train; shared parameters and known sessions stay bit for bit
+                    gradual_unfreeze  as stitcher_only until finetune.unfreeze_step, then as full
+finetune.new_rows   pca               read-in at the session's principal components aligned to the pretrained latents,
+                                      read-out through their pseudo-inverse
+                    region_mean       mean of the pretrained rows of the same region
+                    random            as in pretraining
+"""
+
+import typing
+
+from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
+
+from neurojax.masking import MaskingConfig
+from neurojax.models.config import ModelConfig
+from neurojax.train.optimizer import OptimizerConfig
+
+
+def as_in_the_run(kind, **types) -> ConfigDict:
+    """Every field of a record, open: None is the value of the run it starts from."""
+    types = typing.get_type_hints(kind) | types
+    return ConfigDict({name: placeholder(type_) for name, type_ in types.items()})
+
+
+def get_config(arg: str | None = None) -> ConfigDict:
+    """The whole config of a run; it takes no argument, since size and preset are those of the run it starts from."""
+    if arg:
+        raise ValueError(f"config argument {arg!r}; expected none: size and preset are those of init_from")
+    config = ConfigDict()
+    config.seed = 0
+    config.init_from = ""
+    config.finetune = ConfigDict(dict(strategy="gradual_unfreeze", unfreeze_step=100, new_rows="pca"))
+    config.data = ConfigDict(
+        dict(
+            root="",
+            train_fraction=1.0,
+            placement="host",
+            num_threads=1,
+            sessions_per_batch=2,
+            trials_per_batch=32,
+            bucket_units=placeholder(int),
+            session_temperature=1.0,
+            synthetic=dict(num_sessions=4, num_trials=240, dynamics="lorenz"),
+        )
+    )
+    config.model = as_in_the_run(ModelConfig)
+    config.masking = as_in_the_run(MaskingConfig, schemes=str)
+    config.losses = ConfigDict(dict(reduction=placeholder(str), size_power=placeholder(float)))
+    config.optimizer = as_in_the_run(OptimizerConfig)
+    config.sharding = ConfigDict(dict(data=0, model=1, rules=()))
+    config.train = ConfigDict(
+        dict(
+            num_steps=400,
+            log_every_steps=20,
+            save_every_steps=200,
+            validate_every_steps=100,
+            keep_checkpoints=2,
+            max_skipped_in_a_row=10,
+        )
+    )
+    config.eval = ConfigDict(dict(protocol="mtm", trials_per_pass=256, num_boot=500, baselines="train_mean,psth,ridge"))
+    return config

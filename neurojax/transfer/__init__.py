@@ -1,0 +1,1 @@
+"""One model on a new animal: fine-tuning, the Python API, release."""

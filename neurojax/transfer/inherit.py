@@ -1,0 +1,90 @@
+"""The config of a fine-tuning run: what it leaves open is as in the run it starts from."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from neurojax.errors import InputError
+from neurojax.models.config import ModelConfig
+from neurojax.train import checkpoint, workdir
+from neurojax.transfer import weights
+
+STRATEGIES = ("full", "stitcher_only", "gradual_unfreeze")
+NEW_ROWS = ("random", "pca", "region_mean")
+INHERITED = ("model", "masking", "losses", "optimizer")
+# Of the model, what may differ from the run it starts from: nothing here is the shape or the meaning of a weight.
+FREE = frozenset(
+    ("num_positions", "num_session_rows", "dropout_embed", "dropout", "dropout_attention", "init", "read_in_init")
+    + ("read_out_init", "compute_dtype", "unroll")
+)
+
+
+def resolved(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Fills every entry that is None from the run `init_from` names; once begun, from the workdir itself.
+
+    Args:
+        config: of configs/finetune.py.
+        folder: the workdir; a run that has begun needs nothing of the run it started from.
+
+    Raises:
+        InputError: no run there, a width or another part of the architecture that differs, an unknown strategy.
+    """
+    config = {name: dict(value) if isinstance(value, Mapping) else value for name, value in config.items()}
+    if "finetune" not in config:
+        raise InputError(f"init_from={config['init_from']!r} goes with --config=configs/finetune.py")
+    if not config["init_from"]:
+        raise InputError("configs/finetune.py needs --config.init_from=RUN, the workdir of a finished `neurojax train`")
+    check_choices(config["finetune"])
+    begun = _begun(folder)
+    if begun is None or config["init_from"] != begun["init_from"]:
+        source = Path(config["init_from"])
+        base, manifest = weights.read_config(source), _newest_manifest(source)
+        digest = manifest["manifest_sha256"]
+        if base["model"].get("positions") == "learned":  # its table has as many rows as the run's longest trial bins
+            base["model"] |= {"num_positions": manifest["num_bins"]}
+    if begun is not None:
+        digest = begun["finetune"]["source_sha256"] if config["init_from"] == begun["init_from"] else digest
+        base = begun
+    known = {field.name for field in dataclasses.fields(ModelConfig)}
+    for name, value in config["model"].items():
+        # A field that is younger than the run has the value it had then: its default.
+        there = base["model"].get(name, ModelConfig.__dataclass_fields__[name].default if name in known else None)
+        if value is not None and name not in FREE and value != there:
+            raise InputError(
+                f"model.{name}={value!r}, but the run it starts from has {there!r}; leave it out: "
+                "the architecture is that of init_from"
+            )
+    for block in INHERITED:
+        chosen = {name: value for name, value in config[block].items() if value is not None}
+        config[block] = {**base[block], **chosen}
+    if config["data"]["bucket_units"] is None:
+        config["data"]["bucket_units"] = base["data"]["bucket_units"]
+    config["finetune"]["source_sha256"] = digest
+    return config
+
+
+def check_choices(finetune: Mapping[str, Any]) -> None:
+    """Raises InputError for a strategy, an initialisation or a step that is not one."""
+    for name, allowed in (("strategy", STRATEGIES), ("new_rows", NEW_ROWS)):
+        if finetune[name] not in allowed:
+            raise InputError(f"finetune.{name}={finetune[name]!r}; choose from {', '.join(allowed)}")
+    if finetune["unfreeze_step"] < 1:
+        raise InputError(f"finetune.unfreeze_step={finetune['unfreeze_step']}; expected at least 1 frozen step")
+
+
+def _newest_manifest(run: Path) -> dict[str, Any]:
+    """Of the newest checkpoint of a run; whether its files are whole is checked when they are read."""
+    steps = checkpoint.steps_on_disk(run / "checkpoints")
+    if not steps:
+        raise InputError(f"init_from={str(run)!r} has no checkpoint; train it first")
+    return checkpoint.read_manifest(run / "checkpoints" / str(steps[-1]))
+
+
+def _begun(folder: Path) -> dict[str, Any] | None:
+    """The config of a fine-tuning run that has a checkpoint in `folder`, or None."""
+    if not checkpoint.steps_on_disk(folder / "checkpoints") or not (folder / workdir.CONFIG_NAME).is_file():
+        return None
+    config = weights.read_config(folder)
+    started = isinstance(config.get("finetune"), dict) and "source_sha256" in config["finetune"]
+    return config if started and "init_from" in config else None

@@ -1,0 +1,93 @@
+"""Weights on disk, from a run or from an exported folder, with what has to be known to use them."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from neurojax.data import roster
+from neurojax.errors import InputError
+from neurojax.train import checkpoint, workdir
+
+NEEDED = ("seed", "data", "model", "masking", "losses", "optimizer")
+
+
+class Weights(NamedTuple):
+    """Attributes:
+    arrays: path in the train state -> array ("params/...", "tables/...", and, from a run, moments).
+    config: the config of the run.
+    table: see `batching.session_table`.
+    entries: see `data.roster`; None for a run from before there was one.
+    bin_size_s: seconds.
+    num_bins: rows of the position table, or the longest trial of the run.
+    step: steps trained.
+    digest: hex digest of the weights: of the checkpoint's manifest, or of the exported file.
+    origin: what these weights were themselves started from, None when from scratch.
+    dataset_fingerprint: of the data the run was trained on.
+    """
+
+    arrays: dict[str, np.ndarray]
+    config: dict[str, Any]
+    table: list[dict[str, Any]]
+    entries: list[dict[str, Any]] | None
+    bin_size_s: float
+    num_bins: int
+    step: int
+    digest: str
+    origin: dict[str, Any] | None
+    dataset_fingerprint: str
+
+
+def read_run(folder: Path, log: Callable[[str], Any] = print) -> Weights:
+    """The newest sound checkpoint of a workdir.
+
+    Raises:
+        InputError: the folder is no run, or has no checkpoint that is whole.
+    """
+    config = read_config(folder)
+    arrays, manifest = checkpoint.load_arrays(folder / "checkpoints", log=log)
+    entries = roster.read(folder / roster.ROSTER_NAME) if (folder / roster.ROSTER_NAME).is_file() else None
+    if entries is not None and rows_of(entries) != manifest["sessions"]:
+        raise InputError(f"{folder / roster.ROSTER_NAME} lists other sessions than the checkpoint; restore it")
+    return Weights(
+        arrays=arrays,
+        config=config,
+        table=manifest["sessions"],
+        entries=entries,
+        bin_size_s=manifest["bin_size_s"],
+        num_bins=manifest["num_bins"],
+        step=manifest["step"],
+        digest=manifest["manifest_sha256"],
+        origin=manifest.get("init_from"),
+        dataset_fingerprint=manifest["dataset_fingerprint"],
+    )
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """config.json of a run with the blocks that weights are read with; raises InputError when there is none."""
+    if not (folder / workdir.CONFIG_NAME).is_file():
+        raise InputError(f"{folder} holds no run (no {workdir.CONFIG_NAME}); give the workdir of a `neurojax train`")
+    config = workdir.read_config(folder)
+    blocks = (*NEEDED[1:],)
+    wrong = [name for name in NEEDED if name not in config or (name in blocks and not isinstance(config[name], dict))]
+    if wrong:
+        raise InputError(f"{folder / workdir.CONFIG_NAME} has no block {wrong[0]!r}; restore it or use another run")
+    return config
+
+
+def rows_of(entries: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Entries of a roster -> the session table that a manifest keeps."""
+    return [{name: entry[name] for name in ("session_id", "num_units", "units_sha256")} for entry in entries]
+
+
+def nested(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """{"a/b": array} -> {"a": {"b": array}}."""
+    tree: dict[str, Any] = {}
+    for path, array in arrays.items():
+        *parents, name = path.split("/")
+        node = tree
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[name] = array
+    return tree
