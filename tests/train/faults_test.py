@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from neurojax.commands import train as train_command
-from neurojax.data import pipeline
+from neurojax.data import pipeline, roster
 from neurojax.data.sessions import Dataset, content_sha256, dataset_of, open_session, write_session
 from neurojax.errors import InputError, Interrupted
 from neurojax.train import checkpoint, loop, manifest, sharding, state_io, workdir
@@ -304,25 +304,28 @@ CONFIG = {"seed": 0, "model": {}, "data": {}, "train": {"num_steps": 5}, "shardi
 
 
 def test_data_changed_under_a_run_are_refused_by_name_or_recorded(dataset, tmp_path):
+    def held(config, data, allow_dataset_change=False):
+        return train_command._held(tmp_path, config, data, roster.entries_of(data.sessions), allow_dataset_change)
+
     other = changed(dataset)
-    with train_command._held(tmp_path, CONFIG, dataset, False):
+    with held(CONFIG, dataset):
         pass
-    with train_command._held(tmp_path, CONFIG, other, False):  # nothing is trained yet, so nothing is at stake
+    with held(CONFIG, other):  # nothing is trained yet, so nothing is at stake
         pass
-    with train_command._held(tmp_path, CONFIG, dataset, False):
+    with held(CONFIG, dataset):
         pass
     trained = tmp_path / "checkpoints" / "3" / checkpoint.MANIFEST_NAME
     trained.parent.mkdir(parents=True)
     trained.write_text("{}")
     message = f"changed {dataset.sessions[1].session_id}; .*--allow_dataset_change"
-    with pytest.raises(InputError, match=message), train_command._held(tmp_path, CONFIG, other, False):
+    with pytest.raises(InputError, match=message), held(CONFIG, other):
         pass
-    with train_command._held(tmp_path, CONFIG, other, True):
+    with held(CONFIG, other, allow_dataset_change=True):
         pass
     run = workdir.read_run(tmp_path)
     assert run["dataset_fingerprint"] == other.fingerprint and len(run["notes"]) == 1
     longer = CONFIG | {"train": {"num_steps": 9}}
-    with train_command._held(tmp_path, longer, other, False):
+    with held(longer, other):
         pass
     assert workdir.read_run(tmp_path)["notes"][1] == "train.num_steps: 5 in the run, 9 now"
 
