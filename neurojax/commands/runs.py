@@ -12,7 +12,7 @@ from neurojax.data import splits, synthetic
 from neurojax.data.batching import Layout
 from neurojax.data.sessions import Dataset, dataset_of, open_dataset
 from neurojax.errors import InputError
-from neurojax.train import checkpoint, settings, sharding, workdir
+from neurojax.train import checkpoint, settings, sharding, state_io, workdir
 from neurojax.train.predictor import Predictor
 
 
@@ -56,13 +56,7 @@ def load_predictor(
         InputError: no checkpoint, a session the run has no rows for, other bins, or longer trials than it can place.
     """
     arrays, manifest = checkpoint.load_arrays(folder / "checkpoints", log=log)
-    weights: dict[str, Any] = {}
-    for path, array in arrays.items():
-        *parents, name = path.split("/")
-        node = weights
-        for parent in parents:
-            node = node.setdefault(parent, {})
-        node[name] = array
+    weights = state_io.nested(arrays)
     model = dataclasses.replace(settings.model_config(config, dataset), num_positions=manifest["num_bins"])
     mesh = sharding.make_mesh(config["sharding"]["data"], config["sharding"]["model"])
     layout = Layout.of(dataset.sessions, manifest["sessions"])

@@ -10,6 +10,7 @@ that later counts cannot reach earlier bins through them.
 
 from typing import Any
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -66,6 +67,7 @@ class NDT(nn.Module):
         Returns:
             float [B, T, D] in the compute dtype.
         """
+        chex.assert_rank([latents, session_token, scheme, hidden_bins, bin_valid], [3, 2, 1, 2, 2])
         config = self.config
         dtype = jnp.dtype(config.compute_dtype)
         batch, num_bins, _ = latents.shape

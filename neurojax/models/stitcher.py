@@ -7,6 +7,7 @@ see `data.batching.Layout`: two sessions of equal size never share a row.
 
 import math
 
+import chex
 import jax
 import jax.numpy as jnp
 
@@ -79,6 +80,7 @@ def gather_rows(tables: dict[str, jax.Array], batch: Batch) -> dict[str, jax.Arr
 
 def read_in(rows: dict[str, jax.Array], visible_counts: jax.Array) -> jax.Array:
     """Visible counts float [G, b, T, N] (hidden entries zero) -> latents [G, b, T, K]."""
+    chex.assert_rank([visible_counts, rows["read_in"]], [4, 3])
     weights = rows["read_in"].astype(visible_counts.dtype)
     bias = rows["read_in_bias"].astype(visible_counts.dtype)
     return jnp.einsum("gbtn,gnk->gbtk", visible_counts, weights) + bias[:, None, None]
@@ -97,6 +99,7 @@ def posterior(rows, latents: jax.Array, visible_units: jax.Array, base_rates: ja
         base_rates: float32 [G, N], spikes per bin; padding units have zero rows.
         noise: noise over signal, positive.
     """
+    chex.assert_rank([latents, visible_units, base_rates], [4, 3, 2])
     loadings = jax.lax.stop_gradient(rows["read_in"] * jnp.sqrt(base_rates)[..., None])  # [G, N, K]
     width = loadings.shape[-1]
     energy = jnp.sum(jnp.square(loadings), axis=(1, 2), keepdims=True) / width

@@ -76,7 +76,7 @@ def new_writer() -> ocp.StandardCheckpointer:
 
 def start_writing(writer: ocp.StandardCheckpointer, folder: Path, named: Mapping[str, Any]) -> None:
     """Copies the arrays to the host and writes on in the background; `folder` appears when all is written."""
-    writer.save(folder, _nest(_without_empty(named)))
+    writer.save(folder, nested(_without_empty(named)))
 
 
 def read_arrays(folder: Path, targets: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def read_arrays(folder: Path, targets: Mapping[str, Any]) -> dict[str, Any]:
             (gives a numpy array; only its shape and dtype count, so a broadcast zero will do).
     """
     with ocp.StandardCheckpointer() as reader:
-        found = named_leaves(reader.restore(folder, _nest(_without_empty(targets))))
+        found = named_leaves(reader.restore(folder, nested(_without_empty(targets))))
     for name, target in targets.items():
         if name not in found:
             zeros = np.zeros(target.shape, target.dtype)
@@ -127,7 +127,7 @@ def one_line(error: BaseException, limit: int = 300) -> str:
     return text if len(text) <= limit else f"{text[: limit // 3]} ... {text[-2 * limit // 3 :]}"
 
 
-def _nest(named: Mapping[str, Any]) -> dict[str, Any]:
+def nested(named: Mapping[str, Any]) -> dict[str, Any]:
     """{"a/b": x} -> {"a": {"b": x}}."""
     tree: dict[str, Any] = {}
     for name, leaf in named.items():

@@ -79,15 +79,3 @@ def read_config(folder: Path) -> dict[str, Any]:
 def rows_of(entries: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Entries of a roster -> the session table that a manifest keeps."""
     return [{name: entry[name] for name in ("session_id", "num_units", "units_sha256")} for entry in entries]
-
-
-def nested(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """{"a/b": array} -> {"a": {"b": array}}."""
-    tree: dict[str, Any] = {}
-    for path, array in arrays.items():
-        *parents, name = path.split("/")
-        node = tree
-        for parent in parents:
-            node = node.setdefault(parent, {})
-        node[name] = array
-    return tree
