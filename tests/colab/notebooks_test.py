@@ -1,6 +1,8 @@
 """Notebooks are stripped, valid, and end in an assertion that can fail."""
 
 import json
+import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -44,3 +46,24 @@ def test_first_run_accepts_only_a_score_above_the_null(tmp_path, bits_per_spike,
     else:
         with pytest.raises(AssertionError, match="mean rate"):
             exec(last_cell, {"WORKDIR": tmp_path})
+
+
+@pytest.mark.parametrize(
+    "runtime, workdir", [("colab", "/content/drive/MyDrive/neurojax/first"), ("own", "runs/first")]
+)
+def test_first_run_keeps_its_workdir_on_the_drive_where_there_is_one(monkeypatch, runtime, workdir):
+    mounted = []
+    if runtime == "colab":
+        google, colab = types.ModuleType("google"), types.ModuleType("google.colab")
+        colab.drive = google.colab = types.SimpleNamespace(mount=mounted.append)
+        monkeypatch.setitem(sys.modules, "google", google)
+        monkeypatch.setitem(sys.modules, "google.colab", colab)
+    else:
+        monkeypatch.setitem(sys.modules, "google.colab", None)
+    (cell,) = (cell for cell in read(COLAB / "first_run.ipynb") if cell["id"] == "train")
+    *lines, command = "".join(cell["source"]).splitlines()
+    names = {"Path": Path}
+    exec("\n".join(lines), names)
+    assert names["WORKDIR"] == Path(workdir)
+    assert len(mounted) == (runtime == "colab")
+    assert command.startswith("!neurojax train") and "--workdir={WORKDIR}" in command
