@@ -71,6 +71,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
             read_out_init="zero",
             link="exp",
             compute_dtype="float32",
+            attention="xla",  # "flash" for trials of thousands of bins
+            remat="none",
             unroll=1,
         )
     )

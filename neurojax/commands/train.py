@@ -53,6 +53,8 @@ def train(
     loop.abstract_state(recipe, [row["num_units"] for row in table], mesh, loop_config.rules)
     if processes.is_first():
         print(describe(dataset, recipe, batches, [row["num_units"] for row in table]), flush=True)
+        if config["model"].get("attention", "xla") != "xla":
+            print(settings.attention_kernel(config).reason, flush=True)
         if dry_run:
             print(estimate_time(recipe, batches, dataset))
     if dry_run:

@@ -37,6 +37,10 @@ class ModelConfig:
             which the transformer starts at zero (needs the linear path, principal components, hidden_counts="mean").
         link: from the read-out's weighted sum to the gain on the base rate: "exp" or "softplus", see stitcher.log_gain.
         compute_dtype: "float32" or "bfloat16"; parameters, norms, softmax and loss stay float32.
+        attention: "xla", or a flash kernel whose memory grows with trial length, not its square: "cudnn" (NVIDIA),
+            "splash" (TPU); see train.kernels for what a config's "flash" becomes.
+        remat: what the backward pass keeps of each layer: "none" recomputes nothing, "dots" keeps products with
+            weights, "block" only the layer's input. Only memory and speed change.
         unroll: layers unrolled per iteration of the scan; only speed changes.
     """
 
@@ -63,6 +67,8 @@ class ModelConfig:
     read_out_init: str = "zero"
     link: str = "exp"
     compute_dtype: str = "float32"
+    attention: str = "xla"
+    remat: str = "none"
     unroll: int = 1
 
     def __post_init__(self):
@@ -80,6 +86,8 @@ class ModelConfig:
             ("link", ("exp", "softplus")),
             ("read_out_init", ("zero", "linear")),
             ("compute_dtype", ("float32", "bfloat16")),
+            ("attention", ("xla", "cudnn", "splash")),
+            ("remat", ("none", "dots", "block")),
         ):
             if getattr(self, name) not in allowed:
                 raise InputError(f"model.{name}={getattr(self, name)!r}; choose from {', '.join(allowed)}")
@@ -87,6 +95,8 @@ class ModelConfig:
             raise InputError(f"model.posterior_noise={self.posterior_noise}; expected 0 (off) or a positive ratio")
         if self.posterior_noise and self.hidden_counts != "mean":
             raise InputError(f"model.posterior_noise needs model.hidden_counts=mean, got {self.hidden_counts}")
+        if self.attention != "xla" and self.dropout_attention:
+            raise InputError(f"model.attention={self.attention} knows no model.dropout_attention; set that to 0")
         needed = dict(linear_path=True, read_in_init="principal", hidden_counts="mean", init="scaled")
         if self.read_out_init == "linear" and any(getattr(self, name) != value for name, value in needed.items()):
             wanted = ", ".join(f"model.{name}={value}" for name, value in needed.items())

@@ -17,34 +17,12 @@ import jax.numpy as jnp
 
 from neurojax.masking import CAUSAL, PROMPTS, Masks
 from neurojax.models import smoothing, stitcher
+from neurojax.models.attention import NUM_CONTEXT, Span, places
 from neurojax.models.config import ModelConfig
 from neurojax.models.initializers import dense
 from neurojax.models.tokenizer import TimeBinTokenizer
 from neurojax.models.transformer import Transformer
 from neurojax.types import Batch
-
-NUM_CONTEXT = 2  # session token, prompt token
-
-
-def attention_mask(bin_valid: jax.Array, causal: jax.Array, has_prompt: jax.Array) -> jax.Array:
-    """Which token may attend to which.
-
-    Args:
-        bin_valid: bool [B, T], padding bins are never attended to.
-        causal: bool [B], trials under the causal scheme.
-        has_prompt: bool [B], False hides the prompt token (temporal baseline).
-
-    Returns:
-        bool [B, 1, L, L], query x key, L = 2 + T; every token may attend to itself.
-    """
-    batch, num_bins = bin_valid.shape
-    length = NUM_CONTEXT + num_bins
-    context_valid = jnp.stack([jnp.ones_like(has_prompt), has_prompt], axis=1)  # [B, 2]
-    key_valid = jnp.concatenate([context_valid, bin_valid], axis=1)[:, None, :]  # [B, 1, L]
-    place = jnp.maximum(jnp.arange(length) - (NUM_CONTEXT - 1), 0)  # 0 for context, 1 .. T for bins
-    not_later = place[None, :] <= place[:, None]  # [L, L]
-    allowed = key_valid & (~causal[:, None, None] | not_later[None])
-    return (allowed | jnp.eye(length, dtype=bool)[None])[:, None]
 
 
 class NDT(nn.Module):
@@ -92,9 +70,9 @@ class NDT(nn.Module):
         tokens = jnp.concatenate([context, tokens], axis=1)  # [B, L, D]
 
         tokens = nn.Dropout(config.dropout_embed, deterministic=not train)(tokens)
-        allowed = attention_mask(bin_valid, scheme == CAUSAL, has_prompt)
-        places = jnp.maximum(jnp.arange(NUM_CONTEXT + num_bins) - (NUM_CONTEXT - 1), 0).astype(jnp.float32)
-        tokens = Transformer(config, name="transformer")(tokens, allowed, places, train)
+        span = Span.of(bin_valid, scheme == CAUSAL, has_prompt)
+        positions = jnp.asarray(places(tokens.shape[1]), jnp.float32)
+        tokens = Transformer(config, name="transformer")(tokens, span, positions, train)
         states = tokens[:, NUM_CONTEXT:].astype(dtype)  # [B, T, D]
         if config.linear_path:
             states = states + dense(config, config.width, name="linear_path")(smooth)

@@ -4,29 +4,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from neurojax.models.attention import Span, attention
 from neurojax.models.config import ModelConfig
 from neurojax.models.initializers import dense
 from neurojax.models.tokenizer import rotate
-
-
-def attention(queries, keys, values, allowed, dropout_rate=0.0, dropout_key=None) -> jax.Array:
-    """Softmax attention with dropout on the probabilities (which the fused call does not offer).
-
-    Args:
-        queries, keys, values: [B, L, H, E].
-        allowed: bool [B, 1, L, L], query x key.
-        dropout_rate, dropout_key: no dropout when the key is None.
-
-    Returns:
-        [B, L, H, E].
-    """
-    if dropout_key is None or not dropout_rate:
-        return jax.nn.dot_product_attention(queries, keys, values, mask=allowed)
-    scores = jnp.einsum("bqhe,bkhe->bhqk", queries, keys).astype(jnp.float32) / queries.shape[-1] ** 0.5
-    probabilities = jax.nn.softmax(jnp.where(allowed, scores, jnp.finfo(jnp.float32).min))
-    keep = jax.random.bernoulli(dropout_key, 1 - dropout_rate, probabilities.shape)
-    probabilities = jnp.where(keep, probabilities / (1 - dropout_rate), 0.0).astype(values.dtype)
-    return jnp.einsum("bhqk,bkhe->bqhe", probabilities, values)
 
 
 class Block(nn.Module):
@@ -36,8 +17,8 @@ class Block(nn.Module):
     train: bool
 
     @nn.compact
-    def __call__(self, tokens: jax.Array, allowed: jax.Array, positions: jax.Array) -> tuple[jax.Array, None]:
-        """tokens [B, L, D], allowed bool [B, 1, L, L], positions float32 [L] -> (tokens, None)."""
+    def __call__(self, tokens: jax.Array, span: Span, positions: jax.Array) -> tuple[jax.Array, None]:
+        """tokens [B, L, D], span of its B trials, positions float32 [L] -> (tokens, None)."""
         config = self.config
         dtype = jnp.dtype(config.compute_dtype)
         dropout = nn.Dropout(config.dropout, deterministic=not self.train)
@@ -51,7 +32,7 @@ class Block(nn.Module):
         if config.positions == "rotary":
             queries, keys = rotate(queries, positions), rotate(keys, positions)
         key = self.make_rng("dropout") if self.train and config.dropout_attention else None
-        mixed = attention(queries, keys, values, allowed, config.dropout_attention, key)
+        mixed = attention(queries, keys, values, span, config.attention, config.dropout_attention, key)
         mixed = dropout(mixed.reshape(batch, length, width))
         tokens = tokens + dense(config, width, name="output", role="output")(mixed)
 
@@ -61,21 +42,29 @@ class Block(nn.Module):
         return tokens + dropout(contracted), None
 
 
+def _rematerialised(block, remat: str):
+    """The block whose backward pass computes again what `remat` does not keep; prevent_cse is for code outside scan."""
+    if remat == "none":
+        return block
+    policy = jax.checkpoint_policies.dots_with_no_batch_dims_saveable if remat == "dots" else None
+    return nn.remat(block, prevent_cse=False, policy=policy)
+
+
 class Transformer(nn.Module):
     """`num_layers` blocks, one compiled body, and a final norm."""
 
     config: ModelConfig
 
     @nn.compact
-    def __call__(self, tokens, allowed, positions, train: bool) -> jax.Array:
-        """tokens [B, L, D], allowed bool [B, 1, L, L], positions float32 [L] -> float32 [B, L, D]."""
+    def __call__(self, tokens, span: Span, positions, train: bool) -> jax.Array:
+        """tokens [B, L, D], span of its B trials, positions float32 [L] -> float32 [B, L, D]."""
         layers = nn.scan(
-            Block,
+            _rematerialised(Block, self.config.remat),
             variable_axes={"params": 0},
             split_rngs={"params": True, "dropout": True},
             in_axes=(nn.broadcast, nn.broadcast),
             length=self.config.num_layers,
             unroll=self.config.unroll,
         )(self.config, train, name="layers")
-        tokens, _ = layers(tokens, allowed, positions)
+        tokens, _ = layers(tokens, span, positions)
         return nn.LayerNorm(epsilon=1e-5, dtype=jnp.float32, name="norm")(tokens)

@@ -5,11 +5,14 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import jax
+
 from neurojax import masking
 from neurojax.data.batching import BatchingConfig
 from neurojax.data.sessions import Dataset
 from neurojax.errors import InputError
 from neurojax.models.config import ModelConfig
+from neurojax.train import kernels
 from neurojax.train.loop import LoopConfig
 from neurojax.train.optimizer import OptimizerConfig
 from neurojax.train.step import Recipe
@@ -30,7 +33,7 @@ def _build(kind, block: str, values: Mapping[str, Any]):
 def model_config(config: Mapping[str, Any], dataset: Dataset) -> ModelConfig:
     """The model block; an unset num_positions becomes the dataset's longest trial."""
     longest = int(max(session.trial_num_bins.max() for session in dataset.sessions))
-    model = _build(ModelConfig, "model", config["model"])
+    model = _build(ModelConfig, "model", dict(config["model"]) | {"attention": attention_kernel(config).kernel})
     if not model.num_positions:
         return dataclasses.replace(model, num_positions=longest)
     if model.positions == "learned" and model.num_positions < longest:
@@ -39,6 +42,11 @@ def model_config(config: Mapping[str, Any], dataset: Dataset) -> ModelConfig:
             "set it to 0 (as many as needed) or convert with a shorter window"
         )
     return model
+
+
+def attention_kernel(config: Mapping[str, Any]) -> kernels.Choice:
+    """What model.attention becomes on the devices of this run."""
+    return kernels.choose(config["model"], jax.default_backend(), jax.device_count())
 
 
 def masking_config(config: Mapping[str, Any]) -> masking.MaskingConfig:

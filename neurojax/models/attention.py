@@ -1,0 +1,102 @@
+"""Which token may attend to which, and the kernel that computes it.
+
+The order of tokens is [session, prompt, bin 0 .. bin T-1]. Under the causal scheme a bin attends to the context
+tokens and to bins up to itself, and context tokens attend to context tokens only.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+NUM_CONTEXT = 2  # session token, prompt token
+SPLASH_BLOCK = 128  # tokens; what a TPU's vector lanes hold
+
+
+class Span(NamedTuple):
+    """What attention may see, without the [L, L] matrix that long trials cannot afford."""
+
+    key_valid: jax.Array  # bool [B, L], tokens that may be attended to
+    causal: jax.Array  # bool [B]
+
+    @classmethod
+    def of(cls, bin_valid: jax.Array, causal: jax.Array, has_prompt: jax.Array) -> "Span":
+        """Span of trials.
+
+        Args:
+            bin_valid: bool [B, T], padding bins are never attended to.
+            causal: bool [B], trials under the causal scheme.
+            has_prompt: bool [B], False hides the prompt token (temporal baseline).
+        """
+        context_valid = jnp.stack([jnp.ones_like(has_prompt), has_prompt], axis=1)  # [B, 2]
+        return cls(jnp.concatenate([context_valid, bin_valid], axis=1), causal)
+
+    def allowed(self) -> jax.Array:
+        """bool [B, 1, L, L], query x key; every token may attend to itself."""
+        length = self.key_valid.shape[1]
+        allowed = self.key_valid[:, None, :] & (~self.causal[:, None, None] | _not_later(length)[None])
+        return (allowed | np.eye(length, dtype=bool)[None])[:, None]
+
+
+def places(length: int) -> np.ndarray:
+    """Place in time of each token, int [L]: 0 for context, 1 .. T for bins."""
+    return np.maximum(np.arange(length) - (NUM_CONTEXT - 1), 0)
+
+
+def _not_later(length: int) -> np.ndarray:
+    place = places(length)
+    return place[None, :] <= place[:, None]  # [L, L]
+
+
+def attention(queries, keys, values, span: Span, kernel="xla", dropout_rate=0.0, dropout_key=None) -> jax.Array:
+    """Softmax attention.
+
+    Args:
+        queries, keys, values: [B, L, H, E].
+        span: what may be seen.
+        kernel: "xla" (any device), "cudnn" (flash attention, NVIDIA), "splash" (flash attention, TPU).
+        dropout_rate: on the probabilities, computed in plain operations: the kernels do not offer it.
+        dropout_key: no dropout when it is None.
+
+    Returns:
+        [B, L, H, E]; rows of tokens that are not valid mean nothing.
+    """
+    if kernel == "splash":
+        return splash(queries, keys, values, span)
+    allowed = span.allowed()
+    if dropout_key is None or not dropout_rate:
+        return jax.nn.dot_product_attention(queries, keys, values, mask=allowed, implementation=kernel)
+    scores = jnp.einsum("bqhe,bkhe->bhqk", queries, keys).astype(jnp.float32) / queries.shape[-1] ** 0.5
+    probabilities = jax.nn.softmax(jnp.where(allowed, scores, jnp.finfo(jnp.float32).min))
+    keep = jax.random.bernoulli(dropout_key, 1 - dropout_rate, probabilities.shape)
+    probabilities = jnp.where(keep, probabilities / (1 - dropout_rate), 0.0).astype(values.dtype)
+    return jnp.einsum("bhqk,bkhe->bqhe", probabilities, values)
+
+
+def splash(queries, keys, values, span: Span, interpret: bool = False) -> jax.Array:
+    """Attention whose memory grows with L, not L^2 (a Pallas kernel for TPUs).
+
+    The kernel takes one pattern for all trials, so the full and the causal pattern are both computed where a
+    batch mixes schemes, and each trial takes its own. `interpret` runs it on any device, slowly.
+    """
+    from jax.experimental.pallas.ops.tpu import splash_attention as pallas
+
+    length, num_heads, width = queries.shape[1:]
+    missing = -length % SPLASH_BLOCK
+    arranged = [
+        jnp.pad(jnp.swapaxes(array, 1, 2), [(0, 0), (0, 0), (0, missing), (0, 0)])  # [B, H, L', E]
+        for array in (queries / width**0.5, keys, values)
+    ]
+    # Tokens see tokens of their own kind: valid ones each other, those that are not each other.
+    kind = jnp.pad(span.key_valid, [(0, 0), (0, missing)]).astype(jnp.int32)
+    segments = pallas.SegmentIds(kind, kind)
+
+    def mixed_by(pattern: np.ndarray) -> jax.Array:
+        heads = pallas.MultiHeadMask([pallas.NumpyMask(pattern)] * num_heads)
+        kernel = pallas.make_splash_mha_single_device(heads, interpret=interpret)
+        return jax.vmap(kernel)(*arranged, segments)
+
+    full = np.ones((length + missing,) * 2, bool)
+    both = jnp.where(span.causal[:, None, None, None], mixed_by(_not_later(length + missing)), mixed_by(full))
+    return jnp.swapaxes(both, 1, 2)[:, :length].astype(queries.dtype)

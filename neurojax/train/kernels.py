@@ -1,0 +1,82 @@
+"""Which attention kernel a config's `model.attention` becomes on the devices at hand."""
+
+import functools
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from neurojax.errors import InputError
+from neurojax.models.attention import Span, attention
+
+ASKED = ("xla", "flash")
+TOLERANCE = 0.05  # of bfloat16 products of standard normals, summed over 32 tokens
+
+
+class Choice(NamedTuple):
+    kernel: str  # see models.attention
+    reason: str
+
+
+def choose(model: Mapping[str, Any], platform: str, num_devices: int) -> Choice:
+    """The kernel for a config's model block; `flash` falls back to plain attention where no flash kernel works.
+
+    Args:
+        model: the block; attention, width, num_heads, compute_dtype and dropout_attention are read.
+        platform: jax.default_backend().
+        num_devices: of the mesh.
+
+    Raises:
+        InputError: model.attention is neither xla nor flash.
+    """
+    asked = model.get("attention", "xla")
+    if asked not in ASKED:
+        raise InputError(f"model.attention={asked!r}; choose from {', '.join(ASKED)}")
+    if asked == "xla":
+        return Choice("xla", "attention: plain, as asked")
+    plain = "attention: plain, memory grows with the square of the trial's length, since "
+    head_width = model["width"] // model["num_heads"]
+    if model.get("dropout_attention", 0.0):
+        return Choice("xla", plain + "flash kernels know no model.dropout_attention")
+    if platform == "gpu":
+        if model["compute_dtype"] != "bfloat16":
+            return Choice("xla", plain + "cuDNN needs model.compute_dtype=bfloat16")
+        if head_width % 8 or head_width > 128:
+            return Choice("xla", plain + f"cuDNN needs a head width of 8, 16, .. 128, got {head_width}")
+        failure = _failure("cudnn", head_width)
+        return Choice("xla", plain + failure) if failure else Choice("cudnn", "attention: cuDNN flash attention")
+    if platform == "tpu":
+        if num_devices > 1:
+            return Choice("xla", plain + f"the TPU kernel runs on one device, the mesh has {num_devices}")
+        failure = _failure("splash", head_width)
+        return Choice("xla", plain + failure) if failure else Choice("splash", "attention: splash attention")
+    return Choice("xla", plain + f"there is no flash kernel for {platform}")
+
+
+@functools.cache
+def _failure(kernel: str, head_width: int) -> str:
+    """Why a kernel does not do on this device what plain attention does, on a small example; empty when it does."""
+    shape = (3, 2, 32, 2, head_width)
+    inputs = jnp.asarray(np.random.default_rng(0).standard_normal(shape), jnp.bfloat16)
+    valid = jnp.ones((2, 30), bool).at[1, 20:].set(False)
+    span = Span.of(valid, jnp.asarray([True, False]), jnp.asarray([True, False]))
+
+    @functools.partial(jax.jit, static_argnums=1)
+    def result(inputs, kernel):
+        def total(inputs):
+            mixed = attention(*inputs, span, kernel).astype(jnp.float32)
+            mixed = jnp.where(span.key_valid[..., None, None], mixed, 0.0)
+            return jnp.sum(mixed**2), mixed
+
+        gradients, mixed = jax.grad(total, has_aux=True)(inputs)
+        return mixed, gradients.astype(jnp.float32)
+
+    try:
+        found = jax.device_get(result(inputs, kernel))
+    except Exception as error:  # whatever a driver or a compiler says
+        return f"{kernel} failed: {' '.join(str(error).split())[:200]}"
+    wanted = jax.device_get(result(inputs, "xla"))
+    worst = max(np.max(np.abs(f - w)) / np.max(np.abs(w)) for f, w in zip(found, wanted, strict=True))
+    return "" if worst < TOLERANCE else f"{kernel} differs from plain attention by {worst:.2g} on this device"
