@@ -50,6 +50,20 @@ def whole_counts(counts: Any, where: str) -> np.ndarray:
         raise InputError(f"{where}: {error}") from None
 
 
+def trial_bins(starts: np.ndarray, stops: np.ndarray, bin_size_s: float, where: str) -> np.ndarray:
+    """Whole bins of each trial, int64 [trials]; a last bin that does not fit its trial is dropped."""
+    if starts.shape != stops.shape or len(starts) == 0:
+        raise InputError(f"{where}: {len(starts)} trial starts and {len(stops)} stops, expected one of each a trial")
+    num_bins = np.floor((stops - starts) / bin_size_s + 1e-6)  # 0.3 / 0.1 < 3, yet three bins fit
+    if num_bins.min() < 1 or num_bins.max() > MAX_COUNTS:
+        lengths_s = stops - starts
+        raise InputError(
+            f"{where}: trials last {lengths_s.min():g} to {lengths_s.max():g} s, expected at least one bin"
+            f" of {bin_size_s:g} s and no more than memory holds; check the stops and the time unit"
+        )
+    return num_bins.astype(np.int64)
+
+
 def spike_counts(
     spike_times_s: Any,
     spike_units: Any,
@@ -65,15 +79,7 @@ def spike_counts(
         counts, uint8 or uint16 [total_bins, N], and bins of each trial, int64 [trials]. Without
         `num_units`, N is the largest unit seen plus one.
     """
-    if starts.shape != stops.shape or len(starts) == 0:
-        raise InputError(f"{where}: {len(starts)} trial starts and {len(stops)} stops, expected one of each a trial")
-    num_bins = np.floor((stops - starts) / bin_size_s + 1e-6)  # 0.3 / 0.1 < 3, yet three bins fit
-    if num_bins.min() < 1 or num_bins.max() > MAX_COUNTS:
-        lengths_s = stops - starts
-        raise InputError(
-            f"{where}: trials last {lengths_s.min():g} to {lengths_s.max():g} s, expected at least one bin"
-            f" of {bin_size_s:g} s and no more than memory holds; check the stops and the time unit"
-        )
+    lengths = trial_bins(starts, stops, bin_size_s, where)
     times, units = (
         plain_array(spike_times_s, "spike_times_s", where),
         plain_array(spike_units, "spike_units", where),
@@ -85,7 +91,6 @@ def spike_counts(
         num_units = int(units.max()) + 1 if units.size else 0
     if num_units < 1:
         raise InputError(f"{where}: {len(times)} spikes of {num_units} units, expected spikes of at least one unit")
-    lengths = num_bins.astype(np.int64)
     try:
         return bin_spike_times(times, units, num_units, starts, lengths, bin_size_s), lengths
     except InputError as error:

@@ -13,15 +13,21 @@ from neurojax.errors import InputError
 
 
 @contextlib.contextmanager
-def open_hdf5(path: Path) -> Iterator[Any]:
-    """Opens a file for reading; what goes wrong inside, with the library or the file, becomes an InputError."""
+def open_hdf5(path: Path | str, stream: Any = None) -> Iterator[Any]:
+    """Opens a file for reading; what goes wrong inside, with the library or the file, becomes an InputError.
+
+    Args:
+        path: the file; with a stream its name for messages.
+        stream: an open file-like object to read instead.
+    """
     try:
         import h5py
     except ImportError:
         raise InputError(f'{path} is HDF5, which needs h5py; install it with `pip install "neurojax[nwb]"`') from None
-    open_input(path).close()  # says what is wrong with it
+    if stream is None:
+        open_input(Path(path)).close()  # says what is wrong with it
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(path if stream is None else stream, "r") as file:
             yield file
     except InputError:
         raise

@@ -17,7 +17,7 @@ from neurojax.errors import InputError
 from neurojax.types import Session
 
 # kind -> module of this package, imported when it is first asked for.
-MODULES = {"arrays": "arrays", "brainwide": "brainwide", "ibl": "ibl", "mat": "mat", "phy": "phy"}
+MODULES = {"arrays": "arrays", "brainwide": "brainwide", "ibl": "ibl", "mat": "mat", "nwb": "nwb", "phy": "phy"}
 
 
 class Reader(Protocol):

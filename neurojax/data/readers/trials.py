@@ -160,7 +160,13 @@ def _kept(session: Session, keep: np.ndarray) -> Session:
         conditions={name: values[keep] for name, values in session.conditions.items()},
         behaviour={name: values[rows] for name, values in session.behaviour.items()},
         behaviour_valid={name: values[rows] for name, values in session.behaviour_valid.items()},
-        info={**session.info, "trials_dropped": {"reach into another split": int((~keep).sum())}},
+        info={
+            **session.info,
+            "trials_dropped": {
+                **session.info.get("trials_dropped", {}),
+                "reach into another split": int((~keep).sum()),
+            },
+        },
     )
     return validate_session(kept)
 

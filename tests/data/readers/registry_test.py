@@ -27,7 +27,7 @@ def test_readers_keep_the_contract(kind):
         check_options(kind, ReadSpec(options=(("no_such_option", "1"),)))
 
 
-@pytest.mark.parametrize("kind", sorted({*MODULES} - {"nwb", "nlb"}))
+@pytest.mark.parametrize("kind", sorted(MODULES))
 def test_paths_that_are_not_there(kind, tmp_path):
     with pytest.raises(InputError, match="nowhere"):
         convert(kind, [tmp_path / "nowhere"], tmp_path / "out")

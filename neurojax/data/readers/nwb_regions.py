@@ -1,0 +1,119 @@
+"""Where each unit of an NWB file lies: a column of its own, else most of its electrodes, else its electrode group."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from neurojax.data.readers import hdf5, nwb_file
+from neurojax.data.readers.nwb_tables import not_among, num_rows, plain_columns, ragged_ends
+from neurojax.errors import InputError
+from neurojax.types import names_a_region
+
+_NAMES = ("region", "brain_region", "brain_area", "area", "location", "anatomical_location", "structure_acronym")
+_NAMES += ("acronym", "structure", "ecephys_structure_acronym", "beryl_location", "cosmos_location", "allen_location")
+_SAYS_NOTHING = frozenset({"none", "n/a", "na", "null", "unk", "?", "-", "other"})
+_PEAK = ("peak_channel_id", "max_channel", "peak_channel")
+
+
+def unit_regions(
+    file: Any, table: Any, columns: dict[str, np.ndarray], rows: int, asked: str | None, where: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Region and its source, str [rows]: "file" from a column of regions, "target" from a name of an electrode group.
+
+    Raises:
+        InputError: the option `regions` names a column that neither the units nor the electrodes have.
+    """
+    electrodes = nwb_file.entry(file, "general/extracellular_ephys/electrodes")
+    sites: dict[str, np.ndarray] = {}
+    members: list[np.ndarray] = []
+    if electrodes is not None and hasattr(electrodes, "keys"):
+        num_sites = num_rows(electrodes, f"{where}, electrodes")
+        sites, _ = plain_columns(electrodes, num_sites, f"{where}, electrodes")
+        members = _members(table, columns, sites, rows, num_sites, where)
+    of_units = {name: values for name, values in columns.items() if values.dtype.kind == "U"}
+    of_sites = {name: values for name, values in sites.items() if values.dtype.kind == "U"} if members else {}
+    if asked is not None:
+        if asked not in of_units and asked not in of_sites:
+            names = sorted({*of_units, *of_sites})
+            raise InputError(f"{where}: regions={asked!r} is no column of text; {not_among(asked, names)}")
+        of_units = {asked: of_units[asked]} if asked in of_units else {}
+        of_sites = {asked: of_sites[asked]} if asked in of_sites and not of_units else {}
+    names = (asked,) if asked else _NAMES
+    region, source = np.full(rows, "unknown", dtype=object), np.full(rows, "unknown", dtype=object)
+    candidates = [(_cleaned(of_units[name]), "file") for name in names if name in of_units]
+    candidates += [(_majority(of_sites[name], members), "file") for name in names if name in of_sites]
+    if asked is None:
+        locations, group_names = _groups(table, rows)
+        candidates += [(locations, "file"), (group_names, "target")]
+        if "group_name" in of_sites:
+            candidates.append((_majority(of_sites["group_name"], members), "target"))
+    for labels, kind in candidates:
+        if (region != "unknown").any():
+            break  # one column for all units: labels of two kinds are not mixed
+        region = np.array(labels, dtype=object)
+        source = np.where(region == "unknown", "unknown", kind)
+    return region.astype(str), source.astype(str)
+
+
+def _cleaned(labels: np.ndarray) -> list[str]:
+    """Labels, "unknown" where they name nothing."""
+    stripped = [label.strip() for label in labels.tolist()]
+    return [label if names_a_region(label) and label.lower() not in _SAYS_NOTHING else "unknown" for label in stripped]
+
+
+def _majority(labels: np.ndarray, members: list[np.ndarray]) -> list[str]:
+    """The label of most of each unit's electrodes that have one; of equals the first."""
+    cleaned = _cleaned(labels)
+    made = []
+    for rows in members:
+        named = Counter(cleaned[row] for row in rows.tolist() if cleaned[row] != "unknown")
+        made.append(named.most_common(1)[0][0] if named else "unknown")
+    return made
+
+
+def _members(
+    table: Any, columns: dict[str, np.ndarray], sites: dict[str, np.ndarray], rows: int, num_sites: int, where: str
+) -> list[np.ndarray]:
+    """Rows of the electrodes table of each unit; empty when nothing tells."""
+    ends = ragged_ends(table, "electrodes", rows, where)
+    dataset = nwb_file.entry(table, "electrodes")
+    if dataset is not None:
+        named = nwb_file.values(dataset, f"{where}/electrodes")
+        if named.ndim != 1 or named.dtype.kind not in "iu" or (ends is None and len(named) != rows):
+            raise InputError(f"{where}/electrodes is {named.dtype} {list(named.shape)}, expected rows of electrodes")
+        bounds = np.arange(rows + 1) if ends is None else ends
+        used = named[: bounds[-1]]
+        if len(used) and (used.min() < 0 or used.max() >= num_sites):
+            raise InputError(f"{where}/electrodes names row {used.max()} of {num_sites} electrodes; it is damaged")
+        return [named[first:last].astype(np.int64) for first, last in zip(bounds[:-1], bounds[1:], strict=True)]
+    peak = next((columns[name] for name in _PEAK if name in columns and columns[name].dtype.kind in "iuf"), None)
+    if peak is None:
+        return []
+    row_of = {float(site): row for row, site in enumerate(sites["id"].tolist())} if "id" in sites else {}
+    return [np.array([row_of[site]] if site in row_of else [], np.int64) for site in peak.astype(float).tolist()]
+
+
+def _groups(table: Any, rows: int) -> tuple[list[str], list[str]]:
+    """`location` and name of each unit's electrode group, which the table refers to; "unknown" where it does not."""
+    import h5py
+
+    references = nwb_file.entry(table, "electrode_group")
+    unknown = ["unknown"] * rows
+    if (
+        not isinstance(references, h5py.Dataset)
+        or references.shape != (rows,)
+        or h5py.check_ref_dtype(references.dtype) is not h5py.Reference
+    ):
+        return unknown, unknown
+    groups = [_group(table.file, reference) for reference in references[()].tolist()]
+    return _cleaned(np.array([location for location, _ in groups])), _cleaned(np.array([name for _, name in groups]))
+
+
+def _group(file: Any, reference: Any) -> tuple[str, str]:
+    try:
+        found = file[reference]
+    except (ValueError, KeyError, OSError, RuntimeError):
+        return "unknown", "unknown"  # it refers to nothing
+    name = (found.name or "").rpartition("/")[2]
+    return hdf5.text_attribute(found, "location") or "unknown", name[: nwb_file.MAX_TEXT] or "unknown"

@@ -1,0 +1,117 @@
+"""Time series of an NWB file as behaviour: found by path or last name, scaled to their unit, brought into bins."""
+
+from typing import Any
+
+import numpy as np
+
+from neurojax.data.readers import nwb_file
+from neurojax.data.readers.nwb_tables import not_among
+from neurojax.data.readers.signals import clean_signal, mean_in_bins
+from neurojax.data.readers.spec import ReadSpec
+from neurojax.errors import InputError
+
+_ROOMS = ("processing", "acquisition", "stimulus", "analysis")
+_MAX_DIMS = 64
+_MAX_VALUES = 2**28  # of one series, all dimensions
+_BLOCK_SAMPLES = 2**20
+
+
+def series_of(file: Any) -> dict[str, Any]:
+    """Time series of numbers by path, raw signals and pictures left out."""
+    found = {}
+    for room in _ROOMS:
+        parent = nwb_file.entry(file, room)
+        for path, group in nwb_file.walk(parent) if hasattr(parent, "keys") else ():
+            names = set(group) if hasattr(group, "keys") else set()
+            if "data" in names and names & {"timestamps", "starting_time"} and _fits(group):
+                found[f"{room}/{path}"] = group
+    return found
+
+
+def _fits(group: Any) -> bool:
+    try:
+        data = nwb_file.check_dataset(nwb_file.entry(group, "data"), "data")
+    except InputError:
+        return False
+    return data.dtype.kind in "biuf" and (data.ndim == 1 or (data.ndim == 2 and data.shape[1] <= _MAX_DIMS))
+
+
+def read_behaviour(
+    series: dict[str, Any], spec: ReadSpec, starts: np.ndarray, bin_size_s: float, where: str
+) -> dict[str, np.ndarray]:
+    """Last name of each series that was asked for -> float32 [bins, dims], NaN where it is not known.
+
+    Args:
+        series: from `series_of`.
+        spec: its `behavior` holds paths, ends of paths or last names.
+        starts: float64 [bins], start of every bin, seconds.
+        bin_size_s: seconds.
+        where: for messages.
+
+    Raises:
+        InputError: a name fits no series or several, or the series is damaged.
+    """
+    made: dict[str, np.ndarray] = {}
+    for asked in spec.behavior:
+        path = _path_of(asked, series, where)
+        short = _name(path)
+        name = short if short not in made else _name(path.replace("/", "_"))
+        made[name] = _binned(series[path], f"{where}, {path}", starts, bin_size_s)
+    return made
+
+
+def _path_of(asked: str, series: dict[str, Any], where: str) -> str:
+    wanted = asked.strip("/")
+    fitting = [path for path in series if path == wanted] or [path for path in series if path.endswith(f"/{wanted}")]
+    if len(fitting) > 1:
+        raise InputError(f"{where}: behavior {asked!r} fits {', '.join(fitting)}; give the whole path of one")
+    if not fitting:
+        raise InputError(f"{where}: no time series {asked!r}; {not_among(asked, series)}")
+    return fitting[0]
+
+
+def _name(path: str) -> str:
+    """A name that a session folder takes."""
+    letters = "".join(c if c.isascii() and (c.isalnum() or c in "_.-") else "_" for c in path.rpartition("/")[2])
+    name = letters.lstrip(".-") or "series"
+    return f"{name}_series"[:100] if name.endswith("_valid") else name[:100]
+
+
+def _binned(group: Any, where: str, starts: np.ndarray, bin_size_s: float) -> np.ndarray:
+    data = nwb_file.check_dataset(nwb_file.entry(group, "data"), where)
+    if data.size > _MAX_VALUES:
+        raise InputError(f"{where} claims {data.size} values, expected at most {_MAX_VALUES}; thin it out")
+    scale, offset = (_number(data, name, default) for name, default in (("conversion", 1.0), ("offset", 0.0)))
+    times = _sample_times(group, len(data), where)
+    blocks = [data[first : first + _BLOCK_SAMPLES] for first in range(0, len(data), _BLOCK_SAMPLES)]
+    values = np.concatenate(blocks).astype(np.float64) if blocks else np.empty(data.shape)
+    with np.errstate(over="ignore", invalid="ignore"):
+        times, values = clean_signal(times, values * scale + offset, where)
+    return mean_in_bins(times, values, starts, bin_size_s)
+
+
+def _sample_times(group: Any, num_samples: int, where: str) -> np.ndarray:
+    stamps = nwb_file.entry(group, "timestamps")
+    if stamps is not None:
+        nwb_file.check_dataset(stamps, f"{where}/timestamps")
+        if stamps.shape != (num_samples,) or stamps.dtype.kind not in "iuf":
+            raise InputError(
+                f"{where} has {num_samples} samples, but timestamps {stamps.dtype} {list(stamps.shape)}; it is damaged"
+            )
+        return stamps[()].astype(np.float64)
+    begin = nwb_file.entry(group, "starting_time")
+    rate_hz = np.nan if begin is None else _number(begin, "rate", np.nan)
+    start = np.ravel(nwb_file.values(begin, f"{where}/starting_time")) if begin is not None else np.empty(0)
+    if not 0 < rate_hz < 1e9 or start.size != 1 or start.dtype.kind not in "iuf" or not np.isfinite(start[0]):
+        raise InputError(f"{where} has neither timestamps nor a starting_time with its rate in Hz")
+    return float(start[0]) + np.arange(num_samples) / rate_hz
+
+
+def _number(dataset: Any, name: str, default: float) -> float:
+    """A finite number among the attributes."""
+    value = dataset.attrs.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, int | float | np.number) or not np.isfinite(float(value)):
+        raise InputError(f"{dataset.name}: its {name} is {str(value)[:40]!r}, expected a number; it is damaged")
+    return float(value)
