@@ -17,12 +17,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from neurojax.commands import config as config_command
+from neurojax.commands import doctor, runs
 from neurojax.commands.compare import compare
+from neurojax.data import roster
 from neurojax.data.checksums import combined_sha256
 from neurojax.data.sessions import from_counts, open_dataset, write_dataset_index, write_session
 from neurojax.errors import InputError
-from neurojax.train import checkpoint, manifest
+from neurojax.train import checkpoint, manifest, workdir
 from neurojax.train import settings as config_settings
+from neurojax.transfer import weights
 
 EXAMPLES = int(os.environ.get("NEUROJAX_FUZZ_EXAMPLES", 60))
 fuzzed = settings(
@@ -181,6 +184,37 @@ def test_evaluation_json(tmp_path, data):
         (tmp_path / name).write_bytes(as_json(content))
     order = data.draw(st.permutations(["one.json", "two.json"]))
     accepted_or_named(lambda: compare([tmp_path / name for name in order]))
+
+
+@fuzzed
+@given(data=st.data())
+def test_sessions_json(dataset_root, tmp_path, data):
+    path = tmp_path / roster.ROSTER_NAME
+    roster.write(path, roster.entries_of(open_dataset(dataset_root).sessions))
+    honest = path.read_bytes()
+    path.write_bytes(data.draw(st.one_of(damaged(honest), changed(json.loads(honest)).map(as_json))))
+
+    def read():
+        for entry in roster.read(path):
+            assert len(entry["region"]) == entry["num_units"] and "/" not in entry["session_id"]
+
+    accepted_or_named(read)
+
+
+@fuzzed
+@given(data=st.data())
+def test_config_of_a_run(dataset_root, tmp_path, data):
+    config = config_command.load([f"--config={CHECKOUT}/configs/mtm.py:size=tiny"])
+    dataset = open_dataset(dataset_root)
+    path = tmp_path / workdir.CONFIG_NAME
+    path.unlink(missing_ok=True)
+    workdir.write_config(tmp_path, config, dataset.fingerprint, {})
+    honest = path.read_bytes()
+    path.write_bytes(data.draw(st.one_of(damaged(honest), changed(json.loads(honest)).map(as_json))))
+    accepted_or_named(lambda: config_settings.recipe(runs.read_run(tmp_path), dataset))
+    accepted_or_named(lambda: workdir.require_same_run(tmp_path, config, dataset.fingerprint, {}, False))
+    accepted_or_named(lambda: weights.read_config(tmp_path))
+    accepted_or_named(lambda: doctor.doctor(tmp_path, log=lambda line: None))
 
 
 @pytest.fixture(scope="module")

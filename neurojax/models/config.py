@@ -72,6 +72,9 @@ class ModelConfig:
     unroll: int = 1
 
     def __post_init__(self):
+        for name in ("read_in_width", "width", "num_layers", "num_heads", "mlp_width", "unroll"):
+            if getattr(self, name) < 1:
+                raise InputError(f"model.{name}={getattr(self, name)}; expected at least 1")
         if self.width % self.num_heads:
             raise InputError(f"model.width={self.width} is not a multiple of model.num_heads={self.num_heads}")
         if self.positions == "rotary" and (self.width // self.num_heads) % 2:
@@ -101,9 +104,6 @@ class ModelConfig:
         if self.read_out_init == "linear" and any(getattr(self, name) != value for name, value in needed.items()):
             wanted = ", ".join(f"model.{name}={value}" for name, value in needed.items())
             raise InputError(f"model.read_out_init=linear needs {wanted}")
-        for name in ("read_in_width", "width", "num_layers", "num_heads", "mlp_width", "unroll"):
-            if getattr(self, name) < 1:
-                raise InputError(f"model.{name}={getattr(self, name)}; expected at least 1")
         for name in ("embed_width", "num_positions", "num_session_rows"):
             if getattr(self, name) < 0:
                 raise InputError(f"model.{name}={getattr(self, name)}; expected 0 or more")

@@ -37,7 +37,7 @@ def choose(model: Mapping[str, Any], platform: str, num_devices: int) -> Choice:
     if asked == "xla":
         return Choice("xla", "attention: plain, as asked")
     plain = "attention: plain, memory grows with the square of the trial's length, since "
-    head_width = model["width"] // model["num_heads"]
+    head_width = model["width"] // max(model["num_heads"], 1)
     if model.get("dropout_attention", 0.0):
         return Choice("xla", plain + "flash kernels know no model.dropout_attention")
     if platform == "gpu":

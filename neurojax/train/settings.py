@@ -20,20 +20,30 @@ from neurojax.train.step import Recipe
 
 def _build(kind, block: str, values: Mapping[str, Any]):
     """kind(**values), where a wrong key or type is the config's fault."""
-    names = kind._fields if hasattr(kind, "_fields") else [field.name for field in dataclasses.fields(kind)]
-    unknown = sorted(set(values) - set(names))
-    if unknown:
-        raise InputError(f"config.{block}.{unknown[0]} is not known; choose from {', '.join(sorted(names))}")
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise InputError(f"config.{block}: {error}") from None
+    named = kind._field_defaults if hasattr(kind, "_field_defaults") else None
+    defaults = named or {field.name: field.default for field in dataclasses.fields(kind)}
+    if unknown := sorted(set(values) - set(defaults), key=str):
+        raise InputError(f"config.{block}.{unknown[0]} is not known; choose from {', '.join(sorted(defaults))}")
+    return kind(**{name: _entry(values, block, name, type(defaults[name])) for name in values})
+
+
+def _entry(values: Any, block: str, name: str, kind: type) -> Any:
+    """values[name], which must be there and of one type; a whole number will do for a float."""
+    where = f"{block}.{name}" if block else name
+    if not isinstance(values, Mapping) or name not in values:
+        raise InputError(f"the config has no {where}; take configs/mtm.py as an example")
+    value = values[name]
+    fits = isinstance(value, (int, float) if kind is float else kind) and (kind is bool or not isinstance(value, bool))
+    if not fits:
+        raise InputError(f"{where}={value!r}; expected a {kind.__name__}, got a {type(value).__name__}")
+    return value
 
 
 def model_config(config: Mapping[str, Any], dataset: Dataset) -> ModelConfig:
     """The model block; an unset num_positions becomes the dataset's longest trial."""
     longest = int(max(session.trial_num_bins.max() for session in dataset.sessions))
-    model = _build(ModelConfig, "model", dict(config["model"]) | {"attention": attention_kernel(config).kernel})
+    kernel = attention_kernel(config).kernel
+    model = _build(ModelConfig, "model", dict(config["model"]) | {"attention": kernel})
     if not model.num_positions:
         return dataclasses.replace(model, num_positions=longest)
     if model.positions == "learned" and model.num_positions < longest:
@@ -46,14 +56,19 @@ def model_config(config: Mapping[str, Any], dataset: Dataset) -> ModelConfig:
 
 def attention_kernel(config: Mapping[str, Any]) -> kernels.Choice:
     """What model.attention becomes on the devices of this run."""
-    return kernels.choose(config["model"], jax.default_backend(), jax.device_count())
+    model = _entry(config, "", "model", dict)
+    for name, kind in (("width", int), ("num_heads", int), ("compute_dtype", str)):
+        _entry(model, "model", name, kind)
+    return kernels.choose(model, jax.default_backend(), jax.device_count())
 
 
 def masking_config(config: Mapping[str, Any]) -> masking.MaskingConfig:
     """The masking block; schemes may be a comma-separated string (the command line's spelling)."""
-    values = dict(config["masking"])
-    schemes = values["schemes"]
-    values["schemes"] = tuple(schemes.split(",") if isinstance(schemes, str) else schemes)
+    values = dict(_entry(config, "", "masking", dict))
+    schemes = values.get("schemes")
+    values["schemes"] = tuple(schemes.split(",")) if isinstance(schemes, str) else schemes
+    if isinstance(schemes, list):  # a config read from a file
+        values["schemes"] = tuple(schemes)
     result = _build(masking.MaskingConfig, "masking", values)
     unknown = [name for name in result.schemes if name not in masking.SCHEMES]
     if unknown or not result.schemes:
@@ -70,23 +85,25 @@ def masking_config(config: Mapping[str, Any]) -> masking.MaskingConfig:
 
 def recipe(config: Mapping[str, Any], dataset: Dataset) -> Recipe:
     """What is learned."""
-    loss = config["losses"]
-    if loss["reduction"] not in ("sum", "mean"):
-        raise InputError(f"losses.reduction={loss['reduction']!r}; choose 'sum' or 'mean'")
-    if not 0 <= loss["size_power"] <= 1:
-        raise InputError(f"losses.size_power={loss['size_power']}; expected from 0 (entries) to 1 (trials)")
-    if config["train"]["num_steps"] < 1:
-        raise InputError(f"train.num_steps={config['train']['num_steps']}; expected at least 1")
-    if not 0 <= config["seed"] < 2**32:
-        raise InputError(f"seed={config['seed']}; expected a number from 0 to 2**32 - 1")
+    loss, train = _entry(config, "", "losses", dict), _entry(config, "", "train", dict)
+    reduction, size_power = _entry(loss, "losses", "reduction", str), _entry(loss, "losses", "size_power", float)
+    num_steps, seed = _entry(train, "train", "num_steps", int), _entry(config, "", "seed", int)
+    if reduction not in ("sum", "mean"):
+        raise InputError(f"losses.reduction={reduction!r}; choose 'sum' or 'mean'")
+    if not 0 <= size_power <= 1:
+        raise InputError(f"losses.size_power={size_power}; expected from 0 (entries) to 1 (trials)")
+    if num_steps < 1:
+        raise InputError(f"train.num_steps={num_steps}; expected at least 1")
+    if not 0 <= seed < 2**32:
+        raise InputError(f"seed={seed}; expected a number from 0 to 2**32 - 1")
     return Recipe(
-        seed=config["seed"],
-        num_steps=config["train"]["num_steps"],
+        seed=seed,
+        num_steps=num_steps,
         model=model_config(config, dataset),
         masking=masking_config(config),
-        optimizer=_build(OptimizerConfig, "optimizer", config["optimizer"]),
-        loss_reduction=loss["reduction"],
-        loss_size_power=loss["size_power"],
+        optimizer=_build(OptimizerConfig, "optimizer", _entry(config, "", "optimizer", dict)),
+        loss_reduction=reduction,
+        loss_size_power=size_power,
     )
 
 

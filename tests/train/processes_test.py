@@ -175,6 +175,12 @@ def test_the_command_trains_on_two_processes_and_is_refused_alike(tmp_path):
     assert f"in use by process {os.getpid()}" in output(folder)
     assert finish([*COMMAND, "--config.seed=1"], folder, 2, timeout_s=120) == [2, 2]
     assert "seed: 0 in the run, 1 now" in output(folder) and "process 0 refused" in output(folder)
+    for num_processes, num_steps in ((1, 6), (2, 8)):  # a larger num_steps extends the run, on any number of processes
+        longer = [*COMMAND, f"--config.train.num_steps={num_steps}"]
+        assert finish(longer, folder, num_processes) == [0] * num_processes, output(folder)
+        assert f"resuming from step {num_steps - 2} of {num_steps}" in output(folder)
+    assert whole_steps(folder)[-1] == 8
+    assert json.loads((folder / "evaluation.json").read_text())["step"] == 6  # that of the single process
 
 
 @pytest.mark.parametrize(
