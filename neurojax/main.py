@@ -104,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--data", type=Path, metavar="ROOT", help="default: the data of the run")
     predict.add_argument("--out", type=Path, required=True, metavar="DIR")
     predict.add_argument("--task", type=_names, metavar="NAME,...", help="default: all four")
+    predict.add_argument("--format", dest="file_format", default="npz", metavar="npz|nwb", help="default: npz")
 
     doctor = verb("doctor", "Verify a run's checkpoints, files and versions.")
     doctor.add_argument("--workdir", type=Path, required=True, metavar="DIR")

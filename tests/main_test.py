@@ -16,7 +16,7 @@ import pytest
 
 from neurojax import main
 from neurojax.data import synthetic
-from neurojax.data.sessions import from_counts, write_dataset_index, write_session
+from neurojax.data.sessions import from_counts, open_dataset, write_dataset_index, write_session
 from neurojax.evals import protocols
 from neurojax.train import checkpoint
 from neurojax.train.writer import read_metrics
@@ -187,6 +187,20 @@ def test_predictions_are_arrays_with_nan_where_nothing_is_scored(area, tmp_path)
             for task in ("forward", "intra_region"):
                 scored = protocols.scored_entries(session, task, trials)
                 np.testing.assert_array_equal(np.isfinite(arrays[task]), scored)
+
+
+def test_predictions_as_nwb_are_the_arrays_in_hz(area, tmp_path):
+    pynwb = pytest.importorskip("pynwb")
+    arguments = ["predict", f"--workdir={area / 'run'}", f"--out={tmp_path}", "--task=forward"]
+    assert main.main(arguments) == 0 and main.main([*arguments, "--format=nwb"]) == 0
+    session = open_dataset(area / "root").sessions[0]
+    path = tmp_path / f"{session.session_id}.nwb"
+    assert not pynwb.validate(path=str(path))
+    with np.load(path.with_suffix(".npz")) as arrays, pynwb.NWBHDF5IO(path, "r") as reader:
+        nwb = reader.read()
+        rates_hz = nwb.processing["predicted_rates"]["forward_rates_hz"].data[:].reshape(arrays["forward"].shape)
+        assert nwb.trials["trial_id"][:].tolist() == arrays["trial_id"].tolist()
+        np.testing.assert_allclose(rates_hz * session.bin_size_s, arrays["forward"], rtol=1e-6)
 
 
 def test_a_dry_run_of_the_built_in_animals_writes_nothing(tmp_path, capsys):
@@ -371,6 +385,7 @@ BAD_INPUT = {
     "evaluate into a file's folder": (of_run("evaluate", "--out={area}/a_file/scores.json"), "a_file"),
     "predict unknown task": (of_run("predict", "--out={area}/out", "--task=smoothing"), "smoothing"),
     "predict other bins": (of_run("predict", "--out={area}/out", "--data={area}/other_bins"), "50 ms"),
+    "predict unknown format": (of_run("predict", "--out={area}/out", "--format=mat"), "npz or nwb"),
     "predict into a file": (of_run("predict", "--out={area}/a_file", "--task=forward"), "a_file"),
     "predict no run": (of_run("predict", "--out={area}/out", run="empty"), "holds no run"),
     "baselines unknown name": (words("baselines", "--data={area}/root", "--names=magic"), "magic"),

@@ -1,28 +1,44 @@
 """`neurojax predict`: a run's predicted rates of the test trials, as arrays for other tools."""
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from neurojax.commands import runs
+from neurojax.commands.predicted_nwb import predictions_as_nwb, require_pynwb
 from neurojax.data.sessions import open_dataset
 from neurojax.errors import InputError
 from neurojax.evals import activity, protocols
 from neurojax.files import require_writable, write_bytes
 from neurojax.train.progress import Progress
-from neurojax.types import TEST
+from neurojax.types import TEST, Session
+
+FORMATS = ("npz", "nwb")
 
 
-def predict(folder: Path, *, data: Path | None = None, out: Path, task: tuple[str, ...] | None = None) -> None:
-    """Writes <out>/<session_id>.npz for every session.
+def predict(
+    folder: Path,
+    *,
+    data: Path | None = None,
+    out: Path,
+    task: tuple[str, ...] | None = None,
+    file_format: str = "npz",
+) -> None:
+    """Writes <out>/<session_id>.npz for every session, or <out>/<session_id>.nwb.
 
-    Each file holds, per task, the predicted spikes per bin float32 [test trials, bins, units], NaN
-    where not evaluated, plus trial_id, unit_id, split, bin_size_s and config_hash.
+    An .npz file holds, per task, the predicted spikes per bin float32 [test trials, bins, units], NaN
+    where not evaluated, plus trial_id, unit_id, split, bin_size_s and config_hash. An .nwb file holds rates in Hz;
+    see `predicted_nwb.predictions_as_nwb`.
 
     Raises:
-        InputError: no run, unknown task, unknown sessions or units, no test trials.
+        InputError: no run, unknown task or format, unknown sessions or units, no test trials.
     """
+    if file_format not in FORMATS:
+        raise InputError(f"format={file_format!r}; expected {' or '.join(FORMATS)}")
+    if file_format == "nwb":
+        require_pynwb()
     tasks = task or protocols.TASKS
     for name in tasks:
         if name not in protocols.TASKS:
@@ -34,16 +50,23 @@ def predict(folder: Path, *, data: Path | None = None, out: Path, task: tuple[st
     with Progress(len(dataset.sessions), "predicting", unit="sessions") as progress:
         for number, session in enumerate(dataset.sessions):
             arrays = activity.predict_session(model, session, tasks, trials_per_pass=config["eval"]["trials_per_pass"])
-            content = io.BytesIO()
-            np.savez_compressed(
-                content,
-                **arrays,
-                trial_id=session.trials_of(TEST),
-                unit_id=session.unit_id,
-                split=np.asarray("test"),
-                bin_size_s=np.asarray(session.bin_size_s),
-                config_hash=np.asarray(manifest["config_hash"]),
-            )
-            write_bytes(Path(out) / f"{session.session_id}.npz", content.getvalue())
+            write = predictions_as_npz if file_format == "npz" else predictions_as_nwb
+            content = write(session, arrays, session.trials_of(TEST), manifest["config_hash"])
+            write_bytes(Path(out) / f"{session.session_id}.{file_format}", content)
             progress.update(number + 1)
     print(f"wrote {len(dataset.sessions)} files to {out}")
+
+
+def predictions_as_npz(session: Session, predictions: Mapping, trial_ids: np.ndarray, config_hash: str) -> bytes:
+    """Bytes of an .npz file; see `predict`."""
+    content = io.BytesIO()
+    np.savez_compressed(
+        content,
+        **predictions,
+        trial_id=trial_ids,
+        unit_id=session.unit_id,
+        split=np.asarray("test"),
+        bin_size_s=np.asarray(session.bin_size_s),
+        config_hash=np.asarray(config_hash),
+    )
+    return content.getvalue()
