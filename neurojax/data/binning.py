@@ -7,7 +7,8 @@ from neurojax.errors import InputError
 MAX_COUNTS = 2**34  # entries of one recording; beyond this a wrong time unit is the likelier reading
 UNIT_ROWS = "whole numbers: the row of the unit of each spike"
 MAX_WHOLE_FLOAT = 2.0**53  # beyond it a float64 skips whole numbers
-_CHUNK_COUNTS = 2**24  # int64 entries of scratch per bincount call
+_CHUNK_COUNTS = 2**18  # int64 entries of scratch per bincount call: they stay in a core's cache
+_CHUNK_SPIKES = 2**20  # looked at together when spikes are checked
 
 
 def count_dtype(max_count: int) -> np.dtype:
@@ -65,33 +66,31 @@ def bin_spike_times(
     """
     times = np.asarray(spike_times_s, dtype=np.float64)
     units = whole_numbers(np.asarray(spike_units), "spike_units", UNIT_ROWS)
-    _check_spikes(times, units, num_units)
+    rising = _check_spikes(times, units, num_units)
     starts, num_bins = np.asarray(trial_start_s, np.float64), np.asarray(trial_num_bins, np.int64)
     total_bins = sum(num_bins.tolist())
     if total_bins * num_units > MAX_COUNTS:
         raise InputError(
             f"{total_bins} bins x {num_units} units exceed {MAX_COUNTS} counts; check the bin size and the time unit"
         )
-    if np.any(np.diff(times) < 0):
+    if not rising:
         order = np.argsort(times, kind="stable")
         times, units = times[order], units[order]
-    first = np.searchsorted(times, starts, side="left")
-    last = np.searchsorted(times, starts + num_bins * bin_size_s, side="left")
+    first_row = np.cumsum(num_bins) - num_bins
     counts = np.zeros((total_bins, num_units), np.uint8)
-    row = trial = 0
-    while trial < len(starts):
-        stop, rows = trial + 1, int(num_bins[trial])
-        while stop < len(starts) and (rows + num_bins[stop]) * num_units <= _CHUNK_COUNTS:
-            rows += int(num_bins[stop])
-            stop += 1
-        chunk = slice(trial, stop)
-        flat = _flat_index(
-            times, units, num_units, starts[chunk], num_bins[chunk], first[chunk], last[chunk], bin_size_s
-        )
-        binned = np.bincount(flat, minlength=rows * num_units).reshape(rows, num_units)
+    chunk = max(1, _CHUNK_COUNTS // max(num_units, 1))
+    for row in range(0, total_bins, chunk):
+        rows = np.arange(row, min(row + chunk, total_bins))
+        trial = np.searchsorted(first_row, rows, side="right") - 1
+        bin_of_trial = rows - first_row[trial]
+        # The edges start + k * bin decide, as np.histogram would; dividing instead rounds: 0.3 / 0.1 < 3.
+        left = np.searchsorted(times, starts[trial] + bin_of_trial * bin_size_s)
+        right = np.searchsorted(times, starts[trial] + (bin_of_trial + 1) * bin_size_s)
+        flat = np.repeat((rows - row) * num_units, right - left)
+        np.add(flat, _slices(units, left, right), out=flat, casting="unsafe")  # unsigned 64 bits fit too
+        binned = np.bincount(flat, minlength=len(rows) * num_units).reshape(-1, num_units)
         counts = counts.astype(np.promote_types(counts.dtype, count_dtype(int(binned.max(initial=0)))), copy=False)
-        counts[row : row + rows] = binned
-        row, trial = row + rows, stop
+        counts[row : row + len(rows)] = binned
     return counts
 
 
@@ -142,33 +141,33 @@ def _rows_kept(trial_num_bins: np.ndarray, factor: int) -> tuple[np.ndarray, np.
     return np.flatnonzero(within < np.repeat(merged * factor, lengths)), merged
 
 
-def _check_spikes(times: np.ndarray, units: np.ndarray, num_units: int) -> None:
+def _check_spikes(times: np.ndarray, units: np.ndarray, num_units: int) -> bool:
+    """Raises InputError on what cannot be binned; returns whether times never fall. Looks at a block at a time."""
     if times.ndim != 1 or units.shape != times.shape:
         raise InputError(
             f"spike_times_s has shape {times.shape} and spike_units {units.shape}; expected one time and one"
             " unit a spike"
         )
-    if not np.isfinite(times).all():
-        raise InputError(
-            f"spike_times_s holds {int((~np.isfinite(times)).sum())} non-finite times; remove those spikes"
-        )
-    if len(units) and (units.min() < 0 or units.max() >= num_units):
+    num_bad, lowest, highest, rising = 0, 0, 0, True
+    for first in range(0, len(times), _CHUNK_SPIKES):
+        some = times[first : first + _CHUNK_SPIKES + 1]  # one more: pairs across blocks
+        rising = rising and not (some[1:] < some[:-1]).any()
+        num_bad += int((~np.isfinite(some[:_CHUNK_SPIKES])).sum())
+        named = units[first : first + _CHUNK_SPIKES]
+        lowest, highest = min(lowest, int(named.min())), max(highest, int(named.max()))
+    if num_bad:
+        raise InputError(f"spike_times_s holds {num_bad} non-finite times; remove those spikes")
+    if len(units) and (lowest < 0 or highest >= num_units):
         raise InputError(
             f"spike_units runs from {units.min()} to {units.max()}, expected rows 0 to {num_units - 1};"
             " count units from 0"
         )
+    return rising
 
 
-def _flat_index(times, units, num_units, starts, num_bins, first, last, bin_size_s) -> np.ndarray:
-    """Row-major index into [rows of these trials, N] of every spike of these trials, int64 [spikes]."""
-    sizes = last - first
-    trial = np.repeat(np.arange(len(starts)), sizes)
-    spike = np.arange(int(sizes.sum())) + np.repeat(first - (np.cumsum(sizes) - sizes), sizes)
-    time, start = times[spike], starts[trial]
-    offset = np.floor((time - start) / bin_size_s).astype(np.int64)
-    # Division rounds: 0.3 / 0.1 < 3. The edges start + k * bin decide, as np.histogram would.
-    offset -= time < start + offset * bin_size_s
-    offset += time >= start + (offset + 1) * bin_size_s
-    offset = np.clip(offset, 0, num_bins[trial] - 1)
-    first_row = np.cumsum(num_bins) - num_bins
-    return (first_row[trial] + offset) * num_units + units[spike].astype(np.int64)
+def _slices(values: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """values[left[0]:right[0]], values[left[1]:right[1]], ... end to end; neighbours that touch are one slice."""
+    begins = np.flatnonzero(np.append(True, left[1:] != right[:-1]))
+    ends = np.append(begins[1:], len(left)) - 1
+    pieces = [values[i:j] for i, j in zip(left[begins].tolist(), right[ends].tolist(), strict=True)]
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
