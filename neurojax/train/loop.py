@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from neurojax.data import batching, pipeline
+from neurojax.data.buffers import Buffers
 from neurojax.data.sessions import Dataset
 from neurojax.errors import InputError, Interrupted
 from neurojax.train import checkpoint, linear_init, placement, principal_init, processes, sharding, validation
@@ -144,12 +145,12 @@ def _batch_source(dataset: Dataset, layout, planner, loop: LoopConfig, mesh) -> 
 
     Batch i is the same for any number of processes; each gathers the trials of its own devices.
     """
-    sessions = dataset.sessions
+    sessions, memory = dataset.sessions, Buffers()
 
     def gather(index):
         plan = planner.plan(index)
         mine = plan._replace(trial=plan.trial[:, sharding.rows_here(mesh, plan.trial.shape[1])])
-        return batching.gather(sessions, layout, mine)._replace(trial_id=plan.trial), None
+        return batching.gather(sessions, layout, mine, memory.empty)._replace(trial_id=plan.trial), None
 
     if loop.placement == "host":
         return gather, lambda made, chunks: made[0], ()

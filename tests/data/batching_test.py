@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from neurojax.data import pipeline
+from neurojax.data import batching, pipeline
 from neurojax.data.batching import BatchingConfig, Layout, Plan, Planner, gather, padded_width, session_table
 from neurojax.data.sessions import from_counts
 from neurojax.errors import InputError
@@ -181,3 +181,17 @@ def test_what_a_stream_cannot_make_surfaces_where_it_is_read(num_threads):
     assert [next(batches) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(InputError, match="session a is gone"):
         next(batches)
+
+
+def test_the_draws_of_a_plan_are_those_of_numpy():
+    """A stored seed must give the same batches for ever; the short cuts of `plan` draw what numpy's `choice` would."""
+    for index in range(200):
+        ours = np.random.Generator(np.random.Philox(batching._Key(3, index)))
+        numpys = np.random.Generator(np.random.Philox(key=[3, index]))
+        weight = np.random.default_rng(index).random(1 + index % 7)
+        weight /= weight.sum()
+        assert batching._draw(ours, batching._summed_up(weight)) == numpys.choice(len(weight), p=weight)
+        for number in range(1, len(weight) + 1):
+            expected = numpys.choice(len(weight), number, replace=False, p=weight)
+            assert batching._draw_distinct(ours, weight, number) == expected.tolist()
+        assert ours.random() == numpys.random()
