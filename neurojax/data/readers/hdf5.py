@@ -78,8 +78,24 @@ def array(parent: Any, name: str) -> np.ndarray:
     return plain_array(dataset[()], name, where)
 
 
+def scalar_attribute(parent: Any, name: str) -> Any | None:
+    """An attribute that is one number or one text; None where there is none, or it is anything else.
+
+    Its type is looked at first: the library crashes on damaged attributes of other types.
+    """
+    import h5py
+
+    if name not in parent.attrs:
+        return None
+    attribute = parent.attrs.get_id(name)
+    is_text = h5py.check_string_dtype(attribute.dtype) is not None
+    if attribute.shape not in ((), (1,)) or not (is_text or attribute.dtype.kind in "biuf"):
+        return None
+    return np.ravel(parent.attrs[name])[0]
+
+
 def text_attribute(parent: Any | None, name: str) -> str | None:
     """An attribute of a group as text; None where there is none, or it is no single word or number."""
-    value = None if parent is None else parent.attrs.get(name)
+    value = None if parent is None else scalar_attribute(parent, name)
     value = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-    return str(value)[:256] if isinstance(value, str | int | float | np.generic) else None
+    return None if value is None else str(value)[:256]

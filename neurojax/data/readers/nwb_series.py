@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data.readers import nwb_file
+from neurojax.data.readers import hdf5, nwb_file
 from neurojax.data.readers.nwb_tables import not_among
 from neurojax.data.readers.signals import clean_signal, mean_in_bins
 from neurojax.data.readers.spec import ReadSpec
@@ -108,10 +108,10 @@ def _sample_times(group: Any, num_samples: int, where: str) -> np.ndarray:
 
 
 def _number(dataset: Any, name: str, default: float) -> float:
-    """A finite number among the attributes."""
-    value = dataset.attrs.get(name)
-    if value is None:
+    """A finite number among the attributes, `default` without it."""
+    if name not in dataset.attrs:
         return default
+    value = hdf5.scalar_attribute(dataset, name)
     if not isinstance(value, int | float | np.number) or not np.isfinite(float(value)):
         raise InputError(f"{dataset.name}: its {name} is {str(value)[:40]!r}, expected a number; it is damaged")
     return float(value)

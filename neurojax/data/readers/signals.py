@@ -59,7 +59,8 @@ def mean_in_bins(times_s: np.ndarray, values: np.ndarray, starts: np.ndarray, bi
     known = (centre >= times_s[0]) & (centre <= times_s[-1]) & (gap <= MAX_GAP_S)
     between = np.stack([np.interp(centre, times_s, column) for column in values.T], axis=1)
     filled = np.where(known[:, None], between, np.nan)
-    return np.where((number > 0)[:, None], means, filled).astype(np.float32)
+    with np.errstate(over="ignore"):  # beyond float32 becomes infinite, which is not valid
+        return np.where((number > 0)[:, None], means, filled).astype(np.float32)
 
 
 def slope_in_bins(times_s: np.ndarray, values: np.ndarray, starts: np.ndarray, bin_size_s: float) -> np.ndarray:

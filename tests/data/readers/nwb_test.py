@@ -101,6 +101,7 @@ def test_windows_without_observed_time_span_the_spikes(changed_nwb, nwb_path):
     assert made.num_trials == int((last - made.trial_start_s[0]) / 2)
 
 
+@pytest.mark.slow  # pynapple takes seconds to import
 def test_counts_are_those_of_pynapple(nwb_path):
     nap = pytest.importorskip("pynapple")
     trains = {unit: nap.Ts(np.sort(train)) for unit, train in enumerate(spikes_of(nwb_path)) if len(train)}
