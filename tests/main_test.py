@@ -102,7 +102,7 @@ def test_a_run_leaves_what_the_documentation_says(area):
     evaluation = strict_json(run / "evaluation.json")
     assert set(evaluation) == {
         *("schema", "protocol", "protocol_hash", "eval", "seed", "step", "dataset_fingerprint", "config_hash"),
-        *("sessions", "mean"),
+        *("sessions", "mean", "protocol_record"),
     }
     assert (evaluation["schema"], evaluation["protocol"], evaluation["step"]) == (1, "mtm", 24)
     assert evaluation["dataset_fingerprint"] == strict_json(area / "root" / "dataset.json")["fingerprint"]
@@ -159,7 +159,7 @@ def test_sessions_without_a_test_trial_are_left_out_and_counted(area, tmp_path, 
     write_root(tmp_path / "mixed", [first, untested])
     out = tmp_path / "mixed.json"
     assert main.main(["evaluate", f"--workdir={area / 'run'}", f"--data={tmp_path / 'mixed'}", f"--out={out}"]) == 0
-    assert "left out 1 of 2 sessions without a test trial: synthetic-1" in capsys.readouterr().out
+    assert "left out 1 of 2 sessions: synthetic-1 has no test trial" in capsys.readouterr().out
     assert list(strict_json(out)["sessions"]) == ["synthetic-0"]
 
 

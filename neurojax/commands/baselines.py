@@ -11,16 +11,17 @@ import numpy as np
 
 from neurojax.commands import baselines_cache
 from neurojax.commands.baselines_cache import SessionBaselines
+from neurojax.commands.scorable import scorable
 from neurojax.data.sessions import Dataset, content_sha256, open_dataset
 from neurojax.errors import InputError
-from neurojax.evals import examples, protocols, report, scoring
+from neurojax.evals import examples, protocol_record, protocols, report, scoring
 from neurojax.evals.baselines import NAMES, fit_and_predict, reason_against
 from neurojax.files import require_writable, write_json
 from neurojax.train.progress import Progress
 from neurojax.types import TEST, Session
 
 DEFAULT_NAMES = ("train_mean", "psth", "population_coupling", "ridge", "poisson_glm", "average")
-CACHE_VERSION = 3  # raise it when a baseline or a score changes
+CACHE_VERSION = 4  # raise it when a baseline or a score changes
 
 
 def baselines(root: Path, *, protocol: str = "mtm", names: tuple[str, ...] = (), out: Path | None = None) -> None:
@@ -32,20 +33,19 @@ def baselines(root: Path, *, protocol: str = "mtm", names: tuple[str, ...] = (),
         names: of evals.baselines.NAMES; none means DEFAULT_NAMES.
         out: JSON file for the scores, laid out as evaluation.json without a model.
     """
-    protocols.get_protocol(protocol)
-    names = names or DEFAULT_NAMES
+    chosen = protocols.get_protocol(protocol)
+    names = names or (DEFAULT_NAMES if chosen.activity_tasks else ())
     for name in names:
         if name not in NAMES:
             raise InputError(f"unknown baseline {name!r}; choose from {', '.join(NAMES)}")
     if out is not None:
         require_writable(Path(out))
-    dataset = open_dataset(Path(root))
+    dataset = scorable(open_dataset(Path(root)), chosen, with_baselines=True)
     settings = {"protocol": protocol, "num_boot": 500, "baselines": ",".join(names)}
     scored = cached_scores(dataset, str(root), None, settings, seed=0)
     evaluation = {
         "schema": 1,
-        "protocol": protocol,
-        "protocol_hash": protocols.protocol_hash(protocol),
+        **protocol_fields(chosen),
         "seed": 0,
         "dataset_fingerprint": dataset.fingerprint,
         "sessions": {
@@ -53,13 +53,31 @@ def baselines(root: Path, *, protocol: str = "mtm", names: tuple[str, ...] = (),
                 "num_units": session.num_units,
                 "num_test_trials": len(session.trials_of(TEST)),
                 "baselines": scored[session.session_id].scores,
+                "notes": protocols.notes(session, chosen),
             }
             for session in dataset.sessions
         },
     }
     print(report.terminal_table(evaluation))
+    print_notes(evaluation["sessions"])
     if out is not None:
         write_json(Path(out), evaluation)
+
+
+def protocol_fields(protocol: protocols.Protocol) -> dict[str, Any]:
+    """What an evaluation record says of its protocol."""
+    return {
+        "protocol": protocol.name,
+        "protocol_hash": protocols.protocol_hash(protocol),
+        "protocol_record": protocol_record.as_json(protocol),
+    }
+
+
+def print_notes(sessions: Mapping[str, Mapping[str, Any]]) -> None:
+    """Each note once, with the number of sessions it goes for."""
+    notes = [note for session in sessions.values() for note in session.get("notes", ())]
+    for note in dict.fromkeys(notes):
+        print(f"note, {notes.count(note)} of {len(sessions)} sessions: {note}")
 
 
 def cached_scores(
@@ -69,21 +87,22 @@ def cached_scores(
 
     An entry of the cache is named by the session's content, the protocol and the settings.
     """
+    protocol = protocols.get_protocol(settings["protocol"])
     names = tuple(name for name in settings["baselines"].split(",") if name)
     cache = baselines_cache.folder_of(root, folder)
     start, fitted, results = time.monotonic(), 0, {}
     with Progress(len(dataset.sessions), "baselines", unit="sessions") as progress:
         for number, session in enumerate(dataset.sessions):
-            key = [CACHE_VERSION, content_sha256(session), settings["protocol"], settings["num_boot"], seed, names]
-            key.append(protocols.protocol_hash(settings["protocol"]))
+            key = [CACHE_VERSION, content_sha256(session), settings["num_boot"], seed, names]
+            key.append(protocols.protocol_hash(protocol))
             digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:24]
             path = cache / digest if cache else None
-            found = baselines_cache.read(path, session, names) if path else None
+            found = baselines_cache.read(path, session, tuple(protocol.tasks), names) if path else None
             if found is None:
                 fitted += 1
-                found = _fit(session, names, settings, seed)
+                found = _fit(session, names, protocol, settings["num_boot"], seed)
                 if path is not None:
-                    baselines_cache.write(path, session, found)
+                    baselines_cache.write(path, session, tuple(protocol.tasks), found)
             results[session.session_id] = found
             progress.update(number + 1)
     if fitted:
@@ -91,18 +110,38 @@ def cached_scores(
     return results
 
 
-def _fit(session: Session, names: tuple[str, ...], settings: Mapping[str, Any], seed: int) -> SessionBaselines:
-    predictions = fit_and_predict(session, names) if names else {}
-    scores, units = {}, {}
-    for name, rates in predictions.items():
-        found = scoring.score_session(session, rates, seed=seed, num_boot=settings["num_boot"])
-        missing = {task: f"{name} cannot do it: {reason_against(name, task)}" for task in protocols.TASKS}
-        scores[name] = {task: found.get(task) or scoring.unscored(missing[task]) for task in protocols.TASKS}
+def _fit(
+    session: Session, names: tuple[str, ...], protocol: protocols.Protocol, num_boot: int, seed: int
+) -> SessionBaselines:
+    options = {"seed": seed, "num_boot": num_boot, "protocol": protocol}
+    able = names if protocol.activity_tasks else ()
+    predictions = fit_and_predict(session, able, protocol=protocol) if able else {}
+    look = examples.first_look_task(protocol)
+    scores: dict[str, dict[str, Any]] = {}
+    units, excess = {}, {}
+    for name in names:
+        rates = predictions.get(name, {})
+        scores[name] = scoring.score_session(session, rates, **options)
         units[name] = np.full(session.num_units, np.nan)
-        if "co_smoothing" in rates:
-            units[name] = examples.unit_scores(session, rates["co_smoothing"])
-    excess = {
-        name: {task: scoring.excess_nll(session, task, rates) for task, rates in tasks.items()}
-        for name, tasks in predictions.items()
-    }
+        if look in rates:
+            units[name] = examples.unit_scores(session, rates[look], look, protocol)
+        excess[name] = {
+            task: scoring.excess_nll(session, task, tasks_rates, protocol) for task, tasks_rates in rates.items()
+        }
+    for name in names:
+        found = scores[name]
+        missing = {task: f"{name} cannot do it: {_reason(name, task, protocol)}" for task in protocol.tasks}
+        scores[name] = {
+            task: found.get(task) or scoring.with_headline(scoring.unscored(missing[task]), task, protocol)
+            for task in protocol.tasks
+        }
     return SessionBaselines(scores, units, excess)
+
+
+def _reason(name: str, task: str, protocol: protocols.Protocol) -> str | None:
+    asked = protocol.tasks[task]
+    if asked.reads:
+        return "it predicts spikes, and the task reads behaviour"
+    if asked.read_out_trials:
+        return "it is fitted on all train trials, and the task gives few of them"
+    return reason_against(name, asked.kind)

@@ -8,13 +8,13 @@ import io
 import math
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from neurojax.errors import InputError
-from neurojax.evals.protocols import TASKS
 from neurojax.files import read_json, write_bytes, write_json
 from neurojax.types import TEST, Session
 
@@ -25,7 +25,7 @@ class SessionBaselines(NamedTuple):
     """Attributes:
     scores: baseline -> task -> block.
     unit_scores: baseline -> float64 [N], co-smoothing bits/spike, NaN where not scored.
-    excess: baseline -> task -> float32 [K, N], see scoring.excess_nll.
+    excess: baseline -> task -> float32 [K, N], see scoring.excess_nll; NaN where a task has none.
     """
 
     scores: dict[str, Any]
@@ -45,16 +45,16 @@ def folder_of(root: str, folder: Path | None) -> Path | None:
     return None
 
 
-def write(path: Path, session: Session, found: SessionBaselines) -> None:
+def write(path: Path, session: Session, tasks: Sequence[str], found: SessionBaselines) -> None:
     """Writes <path>.npz, then <path>.json, each atomically; says so where they cannot be written."""
     names = tuple(found.scores)
-    shape = _shape(session, names)
+    shape = _shape(session, tasks, names)
     if math.prod(shape) * 4 > MAX_EXCESS_BYTES:
         print(f"baselines of {session.session_id} are not kept: over {MAX_EXCESS_BYTES >> 20} MiB; fit fewer at once")
         return
     excess = np.full(shape, np.nan, "<f4")
     for row, name in enumerate(names):
-        for column, task in enumerate(TASKS):
+        for column, task in enumerate(tasks):
             if task in found.excess[name]:
                 excess[row, column] = found.excess[name][task]
     content = io.BytesIO()
@@ -70,7 +70,7 @@ def write(path: Path, session: Session, found: SessionBaselines) -> None:
         print(f"the baselines' cache {path} was not written ({error.strerror}); they will be fitted again next time")
 
 
-def read(path: Path, session: Session, names: tuple[str, ...]) -> SessionBaselines | None:
+def read(path: Path, session: Session, tasks: Sequence[str], names: Sequence[str]) -> SessionBaselines | None:
     """A cached entry, or None when it is absent or not whole."""
     if not path.with_suffix(".json").is_file():
         return None
@@ -82,15 +82,15 @@ def read(path: Path, session: Session, names: tuple[str, ...]) -> SessionBaselin
         return None
     if set(units) != set(names) or any(values.shape != (session.num_units,) for values in units.values()):
         return None
-    array = _read_excess(path.with_suffix(".npz"), _shape(session, names))
+    array = _read_excess(path.with_suffix(".npz"), _shape(session, tasks, names))
     if array is None:
         return None
-    excess = {name: dict(zip(TASKS, array[row], strict=True)) for row, name in enumerate(names)}
+    excess = {name: dict(zip(tasks, array[row], strict=True)) for row, name in enumerate(names)}
     return SessionBaselines(scores, units, excess)
 
 
-def _shape(session: Session, names: tuple[str, ...]) -> tuple[int, ...]:
-    return len(names), len(TASKS), len(session.trials_of(TEST)), session.num_units
+def _shape(session: Session, tasks: Sequence[str], names: Sequence[str]) -> tuple[int, ...]:
+    return len(names), len(tasks), len(session.trials_of(TEST)), session.num_units
 
 
 def _read_excess(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:

@@ -1,4 +1,4 @@
-"""`neurojax evaluate`: scores a run on the four activity tasks, beside baselines and oracle, and draws it."""
+"""`neurojax evaluate`: scores a run under a protocol, beside baselines and oracle, and draws it."""
 
 import functools
 import time
@@ -10,7 +10,8 @@ import numpy as np
 
 from neurojax.commands import baselines as baseline_scores
 from neurojax.commands import runs
-from neurojax.data.sessions import Dataset, dataset_of, open_dataset
+from neurojax.commands.scorable import known_to_run, scorable
+from neurojax.data.sessions import Dataset, open_dataset
 from neurojax.errors import InputError
 from neurojax.evals import activity, examples, leaks, oracle, protocols, reliability, report, scoring, tables
 from neurojax.evals.baselines import NAMES
@@ -43,53 +44,60 @@ def evaluate(folder: Path, *, data: Path | None = None, protocol: str | None = N
 
     Args:
         folder: the workdir of a run.
-        data: sessions to score (must be ones the run has rows for); default: those of the config.
-        protocol: default: that of the config.
-        out: where to write the scores; default <workdir>/evaluation.json with figures and report.html.
+        data: sessions to score; default: those of the config. Those the run has no rows for, or that the protocol
+            cannot score, are counted and left out.
+        protocol: a name or the path of a protocol file; default: that of the config.
+        out: where to write the scores; default <workdir>/evaluation.json with figures and report.html, or
+            <workdir>/evaluation_<protocol>.json under another protocol than the config's.
 
     Raises:
-        InputError: no run, no checkpoint, unknown sessions or units, no test trials.
+        InputError: no run, no checkpoint, or no session that can be scored.
     """
     config = runs.read_run(Path(folder))
     if out is not None:
         require_writable(Path(out))
     if protocol is not None:
+        chosen = protocols.get_protocol(protocol)
+        if out is None and protocols.protocol_hash(chosen) != _own_protocol_hash(config):
+            out = Path(folder) / f"evaluation_{chosen.name}.json"
         config = {**config, "eval": {**config["eval"], "protocol": protocol}}
     check_settings(config["eval"])
+    chosen = protocols.get_protocol(config["eval"]["protocol"])
     if data is None:
         dataset = runs.load_data(config)
     else:  # what is fitted to these sessions is kept with them, not with the data of the run
-        dataset = _with_test_trials(open_dataset(Path(data)))
+        dataset = open_dataset(Path(data))
         config = {**config, "data": {**config["data"], "root": str(data)}}
+    dataset = known_to_run(Path(folder), dataset, chosen)
+    dataset = scorable(dataset, chosen, with_baselines=bool(config["eval"]["baselines"]))
     evaluate_run(Path(folder), config, dataset, out)
 
 
-def _with_test_trials(dataset: Dataset) -> Dataset:
-    """The sessions that can be scored; the others are counted and named, and refused where none is left."""
-    kept = [session for session in dataset.sessions if len(session.trials_of(TEST))]
-    left_out = [session.session_id for session in dataset.sessions if not len(session.trials_of(TEST))]
-    if not kept:
-        raise InputError(f"session {left_out[0]} has no test trial, nor has another; convert them with a split")
-    if not left_out:
-        return dataset
-    print(f"left out {len(left_out)} of {len(dataset.sessions)} sessions without a test trial: {', '.join(left_out)}")
-    return dataset_of(kept)
+def _own_protocol_hash(config: Mapping[str, Any]) -> str | None:
+    try:
+        return protocols.protocol_hash(config["eval"]["protocol"])
+    except InputError:  # a file that is gone
+        return None
 
 
 def evaluate_run(folder: Path, config: Mapping[str, Any], dataset: Dataset, out: Path | None = None) -> dict[str, Any]:
     """Predicts, scores, prints the table, writes evaluation.json (or `out`), figures and report.html."""
     settings, seed = config["eval"], config["seed"]
+    protocol = protocols.get_protocol(settings["protocol"])
     model, manifest = runs.load_predictor(folder, config, dataset)
     baselines = baseline_scores.cached_scores(dataset, config["data"]["root"], folder, settings, seed)
     start = time.monotonic()
     leak_checks = leaks.check_evaluation(
-        model, dataset.sessions, seed=seed, trials_per_pass=settings["trials_per_pass"]
+        model, dataset.sessions, seed=seed, trials_per_pass=settings["trials_per_pass"], protocol=protocol
     )
     sessions, example = {}, None
     with Progress(len(dataset.sessions), "evaluating", unit="sessions") as progress:
         for number, session in enumerate(dataset.sessions):
-            predictions = activity.predict_session(model, session, trials_per_pass=settings["trials_per_pass"])
-            score = functools.partial(scoring.score_session, session, seed=seed, num_boot=settings["num_boot"])
+            predictions = activity.predict_session(
+                model, session, protocol=protocol, trials_per_pass=settings["trials_per_pass"]
+            )
+            options = {"seed": seed, "num_boot": settings["num_boot"], "protocol": protocol}
+            score = functools.partial(scoring.score_session, session, **options)
             sessions[session.session_id] = {
                 "num_units": session.num_units,
                 "num_test_trials": len(session.trials_of(TEST)),
@@ -97,23 +105,23 @@ def evaluate_run(folder: Path, config: Mapping[str, Any], dataset: Dataset, out:
                 "baselines": baselines[session.session_id].scores,
                 "leak_checks": leak_checks[session.session_id],
                 **reliability.psth_reliability(session, seed=seed),
-                **_ceilings(session, score),
+                **_ceilings(session, score, protocol),
+                "notes": protocols.notes(session, protocol),
             }
             if example is None:
                 source_only = activity.predict_from_single_regions(model, session, settings["trials_per_pass"])
                 unit_scores = baselines[session.session_id].unit_scores
                 known = {name: values for name, values in unit_scores.items() if np.isfinite(values).any()}
-                example = examples.of_session(session, predictions, source_only, known)
+                example = examples.of_session(session, predictions, source_only, known, protocol)
             sessions[session.session_id]["paired"] = _paired(
-                session, predictions, sessions[session.session_id], baselines[session.session_id].excess, settings, seed
+                session, predictions, sessions[session.session_id], baselines[session.session_id].excess, options
             )
             progress.update(number + 1)
     paired = scoring.paired_mean({name: entry["paired"] for name, entry in sessions.items()})
     mean = scoring.mean_over_sessions({name: entry["tasks"] for name, entry in sessions.items()})
     evaluation = {
         "schema": 1,
-        "protocol": settings["protocol"],
-        "protocol_hash": protocols.protocol_hash(settings["protocol"]),
+        **baseline_scores.protocol_fields(protocol),
         "eval": dict(settings),
         "seed": seed,
         "step": manifest["step"],
@@ -124,26 +132,30 @@ def evaluate_run(folder: Path, config: Mapping[str, Any], dataset: Dataset, out:
     }
     write_json(Path(out) if out else folder / "evaluation.json", evaluation)
     print(report.terminal_table(evaluation))
-    print(f"evaluated {len(sessions)} sessions in {time.monotonic() - start:.1f} s")
+    baseline_scores.print_notes(sessions)
+    where = Path(out) if out else folder / "evaluation.json"
+    taken_s = time.monotonic() - start
+    print(f"evaluated {len(sessions)} sessions under protocol {protocol.name} in {taken_s:.1f} s: {where}")
     if out is None:
         _draw(folder, evaluation, example)
     return evaluation
 
 
-def _paired(session: Session, predictions, entry, excess, settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
+def _paired(session: Session, predictions, entry, excess, options: Mapping[str, Any]) -> dict[str, Any]:
     """The model minus the strongest baseline of each task in this session."""
     strongest = {task: tables.best_baseline(entry, task) for task in predictions}
     names = {task: found[0] for task, found in strongest.items() if found}
-    return scoring.compare_with_best(session, predictions, names, excess, seed=seed, num_boot=settings["num_boot"])
+    return scoring.compare_with_best(session, predictions, names, excess, **options)
 
 
-def _ceilings(session: Session, score: Callable) -> dict[str, Any]:
+def _ceilings(session: Session, score: Callable, protocol: protocols.Protocol) -> dict[str, Any]:
     """Scores of what knows the truth, for synthetic sessions."""
-    if session.true_rates is None:
+    if session.true_rates is None or not protocol.activity_tasks:
         return {}
-    found = {"oracle": score(oracle.oracle_predictions(session))}
+    found = {"oracle": score(oracle.oracle_predictions(session, protocol))}
     try:
-        found["known_dynamics_smoother"] = score(oracle.known_dynamics_smoother(session, num_groups=SMOOTHER_GROUPS))
+        smoothed = oracle.known_dynamics_smoother(session, num_groups=SMOOTHER_GROUPS, protocol=protocol)
+        found["known_dynamics_smoother"] = score(smoothed)
     except InputError:  # its dynamics have no smoother, or the session came without its truth
         pass
     return found

@@ -12,10 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from neurojax.commands import evaluate, runs
+from neurojax.commands.scorable import scorable
 from neurojax.data import batching, roster
 from neurojax.data.sessions import Dataset, content_sha256
 from neurojax.errors import InputError
-from neurojax.evals import ready
+from neurojax.evals import protocols, ready
 from neurojax.files import read_json
 from neurojax.train import checkpoint, flops, loop, processes, settings, sharding, state_io, workdir
 from neurojax.transfer import finetune, inherit
@@ -48,7 +49,9 @@ def train(
         table = start.table
     batches, loop_config = settings.batching_config(config), settings.loop_config(config)
     evaluate.check_settings(config["eval"])
-    ready.require_scorable(dataset.sessions, needs_validation=bool(config["eval"]["baselines"]))
+    protocol, has_baselines = protocols.get_protocol(config["eval"]["protocol"]), bool(config["eval"]["baselines"])
+    scored = scorable(dataset, protocol, with_baselines=has_baselines)
+    ready.require_scorable(dataset.sessions, needs_validation=has_baselines)
     mesh = sharding.make_mesh(loop_config.mesh_data, loop_config.mesh_model)
     loop.abstract_state(recipe, [row["num_units"] for row in table], mesh, loop_config.rules)
     if processes.is_first():
@@ -77,10 +80,10 @@ def train(
             if processes.is_first():
                 print(f"trained; score it in one process: neurojax evaluate --workdir={folder}")
             return
-        if _is_evaluated(folder, config, dataset, int(state.step)):
+        if _is_evaluated(folder, config, scored, int(state.step)):
             print(f"{folder} is finished and evaluated: see {folder / 'report.html'}")
             return
-        evaluate.evaluate_run(folder, config, dataset)
+        evaluate.evaluate_run(folder, config, scored)
 
 
 def _sessions_of(config: Mapping[str, Any]) -> Sequence[Session]:
@@ -139,6 +142,7 @@ def _is_evaluated(folder: Path, config: Mapping[str, Any], dataset: Dataset, ste
         "config_hash": workdir.config_hash(config),
         "dataset_fingerprint": dataset.fingerprint,
         "eval": config["eval"],
+        "protocol_hash": protocols.protocol_hash(config["eval"]["protocol"]),
     }
     same = all(evaluation.get(name) == value for name, value in expected.items())
     return same and (folder / "report.html").is_file()

@@ -1,9 +1,10 @@
-"""The four activity tasks, predicted by a model under test-time masking.
+"""The activity tasks of a protocol, predicted by a model under test-time masking.
 
     co_smoothing   one unit hidden, all bins; that unit predicted; every unit in turn
     forward        the last bins of every unit hidden and predicted
     inter_region   one region hidden and predicted; every region in turn
     intra_region   one region visible less one unit; that unit predicted; every unit in turn
+    held_out       the held-out units hidden and predicted, all at once
 
 Leave-one-out is batched: a pass takes (trial, unit) pairs from anywhere. Where hiding a unit only
 zeroes its counts, a unit silent in a trial is predicted by the pass that hides nothing (exact).
@@ -35,6 +36,8 @@ class Model(Protocol):
 
     def log_rates_of_unit(self, batch: Batch, masks: Masks, scheme: np.ndarray, unit: np.ndarray) -> Any: ...
 
+    def latents(self, batch: Batch, masks: Masks, scheme: np.ndarray) -> Any: ...
+
 
 class _Group(NamedTuple):
     """A population whose units are left out one at a time."""
@@ -46,8 +49,9 @@ class _Group(NamedTuple):
 def predict_session(
     model: Model,
     session: Session,
-    tasks: Sequence[str] = protocols.TASKS,
+    tasks: Sequence[str] | None = None,
     *,
+    protocol: protocols.Protocol = protocols.MTM,
     split: int = TEST,
     trials_per_pass: int = 256,
     progress: Callable[[int], None] = lambda passes: None,
@@ -59,13 +63,14 @@ def predict_session(
     Args:
         model: with rows for the session.
         session: the recording.
-        tasks: of protocols.TASKS.
+        tasks: of the protocol's `activity_tasks`; default all of them.
+        protocol: what they hide.
         split: TEST, or VALIDATION for choices.
         trials_per_pass: trials in a forward pass; bounds memory.
         progress: called with the number of trial passes done.
         trial_ids: int64 [trials], instead of those of the split.
         only: bool [trials, N], the units to leave out and those whose regions to hide; default all. Units left
-            out elsewhere are NaN; the regions of these units and the forward task are predicted whole.
+            out elsewhere are NaN; the regions of these units, `forward` and `held_out` are predicted whole.
 
     Returns:
         task -> float32 [trials, T, N], expected spikes per bin, NaN where the protocol does not score.
@@ -73,26 +78,22 @@ def predict_session(
     Raises:
         InputError: the model has no rows for the session, or the split has no trial.
     """
-    if session.session_id not in model.layout.session_ids:
-        raise InputError(
-            f"session {session.session_id} is not one the model was trained on "
-            f"({len(model.layout.session_ids)} sessions); fine-tune on it first"
-        )
+    tasks = protocol.activity_tasks if tasks is None else tasks
     trial_ids = session.trials_of(split) if trial_ids is None else trial_ids
-    if not len(trial_ids):
-        raise InputError(f"session {session.session_id} has no trial to evaluate; convert it with a split")
     passes = _Passes(model, session, trial_ids, trials_per_pass, progress)
-    visible = protocols.scored_units(session)
-    regions = {name: members for name, members in protocols.region_members(session).items()}
+    regions = protocols.region_members(session, protocol)
     only = np.ones((len(trial_ids), session.num_units), bool) if only is None else only
     predictions = {}
     for task in tasks:
-        scored = protocols.scored_entries(session, task, trial_ids)
-        if task == "co_smoothing":
+        kind, visible = protocol.task(task).kind, protocols.visible_units(session, task, protocol)
+        scored = protocols.scored_entries(session, task, trial_ids, protocol)
+        if kind == "co_smoothing":
             log_rates = passes.leave_one_out([_Group(visible, _scheme(model, NEURON))], only)
-        elif task == "forward":
-            log_rates = passes.forward(visible, protocols.forward_bins(session, trial_ids))
-        elif task == "inter_region":
+        elif kind == "forward":
+            log_rates = passes.whole(visible, CAUSAL, protocols.forward_bins(session, trial_ids, protocol))
+        elif kind == "held_out":
+            log_rates = passes.whole(visible, NEURON)
+        elif kind == "inter_region":
             log_rates = passes.hide_regions(visible, list(regions.values()), only)
         else:
             log_rates = passes.leave_one_out(
@@ -115,6 +116,13 @@ class _Passes:
     """Forward passes over one session's trials in chunks of one static shape."""
 
     def __init__(self, model: Model, session: Session, trial_ids, trials_per_pass: int, progress):
+        if session.session_id not in model.layout.session_ids:
+            raise InputError(
+                f"session {session.session_id} is not one the model was trained on "
+                f"({len(model.layout.session_ids)} sessions); fine-tune on it first"
+            )
+        if not len(trial_ids):
+            raise InputError(f"session {session.session_id} has no trial to evaluate; convert it with a split")
         self._model, self._size, self._progress = model, trials_per_pass, progress
         number = model.layout.session_ids.index(session.session_id)
         width = batching.padded_width(session.num_units, model.bucket_units)
@@ -127,15 +135,21 @@ class _Passes:
         plan = batching.Plan(np.asarray([number], np.int32), np.zeros((1, trials_per_pass), np.int32), width)
         self._fields = batching.static_fields(model.layout, plan)
 
-    def forward(self, visible: np.ndarray, hidden_bins: np.ndarray) -> np.ndarray:
-        """Log-rates [K, T, N] with bins hidden in all units, causal prompt."""
-        trials = np.arange(len(self._counts))
-        log_rates = np.empty((len(trials), self._num_bins, self._num_units), np.float32)
-        for chunk in self._chunks(len(trials)):
+    def whole(
+        self, visible: np.ndarray, scheme: int, hidden_bins: np.ndarray | None = None, latents: bool = False
+    ) -> np.ndarray:
+        """Log-rates [K, T, N] of all units, or latents [K, T, D], from one pass a trial.
+
+        Units that are not `visible` are hidden, and all units in `hidden_bins`, bool [K, T].
+        """
+        found = []
+        for chunk in self._chunks(len(self._counts)):
             bins = np.zeros((len(chunk), self._counts.shape[1]), bool)
-            bins[:, : self._num_bins] = hidden_bins[chunk]
-            log_rates[chunk] = self._pass(chunk, np.tile(~visible, (len(chunk), 1)), _scheme(self._model, CAUSAL), bins)
-        return log_rates
+            if hidden_bins is not None:
+                bins[:, : self._num_bins] = hidden_bins[chunk]
+            hidden = np.tile(~visible, (len(chunk), 1))
+            found.append(self._pass(chunk, hidden, _scheme(self._model, scheme), bins, latents=latents))
+        return np.concatenate(found)
 
     def hide_regions(self, visible: np.ndarray, regions: Sequence[np.ndarray], only: np.ndarray) -> np.ndarray:
         """Log-rates [K, T, N], each region's units from a pass that hides the whole region.
@@ -186,8 +200,8 @@ class _Passes:
         for start in range(0, total, self._size):
             yield np.arange(start, min(start + self._size, total))
 
-    def _pass(self, trial, hidden_units, scheme, hidden_bins=None, unit=None) -> np.ndarray:
-        """One padded forward pass: log-rates [n, T, N], or [n, T] of one unit per trial."""
+    def _pass(self, trial, hidden_units, scheme, hidden_bins=None, unit=None, latents=False) -> np.ndarray:
+        """One padded forward pass: log-rates [n, T, N], or [n, T] of one unit per trial, or latents [n, T, D]."""
         num, missing = len(trial), self._size - len(trial)
         trial = np.pad(trial, (0, missing))
         hidden = np.ones((self._size, self._counts.shape[2]), bool)
@@ -199,7 +213,9 @@ class _Passes:
         schemes[:num] = scheme
         batch = self._fields._replace(counts=self._counts[trial][None], bin_valid=self._bin_valid[trial][None])
         masks = Masks(hidden[None], bins[None], hidden[None], bins[None])
-        if unit is None:
+        if latents:
+            result = np.asarray(self._model.latents(batch, masks, schemes[None]))[0, :num, : self._num_bins]
+        elif unit is None:
             result = np.asarray(self._model.log_rates(batch, masks, schemes[None]))[0, :num, : self._num_bins]
             result = result[..., : self._num_units]
         else:
@@ -208,6 +224,27 @@ class _Passes:
             result = result[:num, : self._num_bins]
         self._progress(num)
         return result
+
+
+def beside_held_out(
+    model: Model,
+    session: Session,
+    protocol: protocols.Protocol,
+    trial_ids: np.ndarray,
+    *,
+    latents: bool = False,
+    trials_per_pass: int = 256,
+) -> np.ndarray:
+    """What the model makes of the held-in units alone, every other unit hidden: rates of all units, or latents.
+
+    Returns:
+        float32 [K, T, N], expected spikes per bin (of held-in units too, which see their own counts), or
+        float32 [K, T, D]; undefined in bins past a trial's end.
+    """
+    visible = protocols.scored_units(session, protocol) & ~protocols.held_out_units(session, protocol)
+    passes = _Passes(model, session, trial_ids, trials_per_pass, lambda passes: None)
+    found = passes.whole(visible, NEURON, latents=latents)
+    return found if latents else np.exp(found)
 
 
 def predict_from_single_regions(model: Model, session: Session, trials_per_pass: int = 256) -> dict[str, np.ndarray]:

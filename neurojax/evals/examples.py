@@ -13,11 +13,19 @@ MAX_CONDITIONS, MIN_TRIALS = 4, 8  # conditions drawn; trials in the rarest of t
 _CONDITION_NAMES = ("choice", "contrast_left", "feedback", "target", "stimulus")
 
 
-def unit_scores(session: Session, rates: np.ndarray, task: str = "co_smoothing") -> np.ndarray:
+def first_look_task(protocol: protocols.Protocol) -> str | None:
+    """The task drawn for single units: one that scores whole trials, if the protocol has one."""
+    tasks = {protocol.tasks[name].kind: name for name in protocol.activity_tasks}
+    return tasks.get("co_smoothing") or tasks.get("held_out")
+
+
+def unit_scores(
+    session: Session, rates: np.ndarray, task: str = "co_smoothing", protocol: protocols.Protocol = protocols.MTM
+) -> np.ndarray:
     """Bits per spike of every unit on a task: rates [test trials, T, N] -> float64 [N], NaN where not scored."""
     trial_ids = session.trials_of(TEST)
     counts, _ = session.gather_trials(trial_ids)
-    return metrics.bits_per_spike(rates, counts, protocols.scored_entries(session, task, trial_ids))
+    return metrics.bits_per_spike(rates, counts, protocols.scored_entries(session, task, trial_ids, protocol))
 
 
 def of_session(
@@ -25,6 +33,7 @@ def of_session(
     predictions: Mapping[str, np.ndarray],
     from_single_regions: Mapping[str, np.ndarray],
     baseline_unit_scores: Mapping[str, np.ndarray],
+    protocol: protocols.Protocol = protocols.MTM,
 ) -> dict[str, Any]:
     """The `examples` record of viz.report_figures.draw_figures.
 
@@ -33,10 +42,14 @@ def of_session(
         predictions: task -> [test trials, T, N] of the model.
         from_single_regions: source region -> [test trials, T, N].
         baseline_unit_scores: baseline -> [N]; the last one listed is drawn.
+        protocol: of the predictions; empty where it has no task to draw (`first_look_task`).
     """
+    task = first_look_task(protocol)
+    if task is None:
+        return {}
     trial_ids = session.trials_of(TEST)
     counts, bin_valid = session.gather_trials(trial_ids)
-    rates = predictions["co_smoothing"]
+    rates = predictions[task]
     length = session.trial_num_bins[trial_ids]
     spikes = np.where(length == length.max(), counts.sum((1, 2), dtype=np.int64), -1)
     shown = int(np.argsort(spikes)[-max(1, np.sum(spikes >= 0) // 2)])  # a typical one: median spikes, full length
@@ -47,7 +60,7 @@ def of_session(
         "predicted": rates[shown],
         "true": _true_rates(session, trial_ids[shown]),
         "region": session.region,
-        "bps_unit_model": unit_scores(session, rates),
+        "bps_unit_model": unit_scores(session, rates, task, protocol),
         "rates_reliability": _reliability(rates, counts),
     }
     if baseline_unit_scores:
@@ -106,7 +119,8 @@ def _region_matrix(session: Session, predictions, from_single_regions, counts) -
     matrix = np.full((len(from_single_regions),) * 2, np.nan)
     for row, source in enumerate(from_single_regions):
         for column, target in enumerate(from_single_regions):
-            rates = predictions["intra_region"] if source == target else from_single_regions[source]
+            own = predictions.get("intra_region", from_single_regions[source])
+            rates = own if source == target else from_single_regions[source]
             units = members[target]
             if np.isfinite(rates[:, :, units]).any():
                 sums = metrics.poisson_sums(rates[:, :, units], counts[:, :, units])

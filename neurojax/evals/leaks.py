@@ -25,7 +25,12 @@ class LeakError(RuntimeError):
 
 
 def check_evaluation(
-    model: activity.Model, sessions: Sequence[Session], *, seed: int, trials_per_pass: int = 256
+    model: activity.Model,
+    sessions: Sequence[Session],
+    *,
+    seed: int,
+    trials_per_pass: int = 256,
+    protocol: protocols.Protocol = protocols.MTM,
 ) -> dict[str, dict[str, Any]]:
     """Runs every check on the sessions of an evaluation.
 
@@ -34,6 +39,7 @@ def check_evaluation(
         sessions: what it is evaluated on.
         seed: which cases are drawn.
         trials_per_pass: as in the evaluation, whose compiled programs are used.
+        protocol: what is hidden.
 
     Returns:
         session id -> {"influence": "passed" or "not probed", "influence_cases": {task: cases}, "copies":
@@ -47,7 +53,8 @@ def check_evaluation(
     found = {}
     for number, session in enumerate(sessions):
         probed = number < MAX_PROBED_SESSIONS
-        cases = require_no_influence(model, session, seed=seed, trials_per_pass=trials_per_pass) if probed else {}
+        options = {"seed": seed, "trials_per_pass": trials_per_pass, "protocol": protocol}
+        cases = require_no_influence(model, session, **options) if probed else {}
         found[session.session_id] = {
             "influence": "passed" if probed else f"not probed: only the first {MAX_PROBED_SESSIONS} sessions are",
             "influence_cases": cases,
@@ -127,7 +134,12 @@ class Case:
 
 
 def require_no_influence(
-    model: activity.Model, session: Session, *, seed: int, trials_per_pass: int = 256
+    model: activity.Model,
+    session: Session,
+    *,
+    seed: int,
+    trials_per_pass: int = 256,
+    protocol: protocols.Protocol = protocols.MTM,
 ) -> dict[str, int]:
     """Other counts in what a task hides must leave the rates it is scored on equal to the last bit.
 
@@ -142,7 +154,7 @@ def require_no_influence(
     generator = np.random.default_rng([seed, len(session.counts), session.num_units])
     test = session.trials_of(TEST)
     trial_ids = np.sort(generator.permutation(test)[:CASES])
-    drawn = draw_cases(session, trial_ids, generator)
+    drawn = draw_cases(session, trial_ids, generator, protocol)
     for task, cases in drawn.items():
         only = np.zeros((len(trial_ids), session.num_units), bool)
         for case in cases:
@@ -150,13 +162,13 @@ def require_no_influence(
         if not cases:
             continue
         rates = [
-            activity.predict_session(
-                model, content, (task,), trial_ids=trial_ids, only=only, trials_per_pass=trials_per_pass
-            )[task]
+            _asked(model, content, task, protocol, trial_ids=trial_ids, only=only, trials_per_pass=trials_per_pass)
             for content in (session, _with_other_counts(session, trial_ids, cases))
         ]
         for case in cases:
-            before, after = (found[case.place][case.scored] for found in rates)
+            # What a read-out starts from is compared whole: every unit or latent in the scored bins.
+            entries = case.scored if task in protocol.activity_tasks else case.scored.any(1)
+            before, after = (found[case.place][entries] for found in rates)
             if not (np.isfinite(before).all() and np.array_equal(before, after)):
                 raise LeakError(
                     f"{task} of session {session.session_id}, trial {trial_ids[case.place]}: the rates of "
@@ -166,17 +178,31 @@ def require_no_influence(
     return {task: len(cases) for task, cases in drawn.items()}
 
 
-def draw_cases(session: Session, trial_ids: np.ndarray, generator: np.random.Generator) -> dict[str, list[Case]]:
+def _asked(model, session, task, protocol, *, trial_ids, only, trials_per_pass) -> np.ndarray:
+    """Rates [K, T, N]; for a task with a read-out, the rates or latents [K, T, D] that it starts from."""
+    if task in protocol.activity_tasks:
+        options = {"trial_ids": trial_ids, "only": only, "trials_per_pass": trials_per_pass, "protocol": protocol}
+        return activity.predict_session(model, session, (task,), **options)[task]
+    options = {"latents": task in protocol.read_out_tasks, "trials_per_pass": trials_per_pass}
+    return activity.beside_held_out(model, session, protocol, trial_ids, **options)
+
+
+def draw_cases(
+    session: Session,
+    trial_ids: np.ndarray,
+    generator: np.random.Generator,
+    protocol: protocols.Protocol = protocols.MTM,
+) -> dict[str, list[Case]]:
     """At most one case of each task in each of the trials.
 
     A unit left out fires in its trial: one that is silent there may share a pass with others.
     """
     counts, _ = session.gather_trials(trial_ids)
-    visible = protocols.scored_units(session)
-    regions = protocols.region_members(session)
+    regions = protocols.region_members(session, protocol)
     drawn: dict[str, list[Case]] = {}
-    for task in protocols.TASKS:
-        scored = protocols.scored_entries(session, task, trial_ids)
+    for task, asked in protocol.tasks.items():
+        visible = protocols.visible_units(session, task, protocol)
+        scored = protocols.scored_entries(session, task, trial_ids, protocol)
         cases: list[Case] = []
         for place in range(len(trial_ids)):
             units = np.flatnonzero(scored[place].any(0) & counts[place].any(0))
@@ -189,11 +215,13 @@ def draw_cases(session: Session, trial_ids: np.ndarray, generator: np.random.Gen
                 "forward": ~visible,
                 "inter_region": ~visible | members,
                 "intra_region": ~members | unit,
-            }[task]
-            wanted = {"forward": visible, "inter_region": members}.get(task, unit)
+                "held_out": ~visible,
+            }[asked.kind]
+            every = scored[place].any(0)
+            wanted = {"forward": every, "held_out": every, "inter_region": members}.get(asked.kind, unit)
             hidden = np.broadcast_to(hidden_units, scored[place].shape)
-            if task == "forward":
-                hidden = hidden | protocols.forward_bins(session, trial_ids)[place][:, None]
+            if asked.kind == "forward":
+                hidden = hidden | protocols.forward_bins(session, trial_ids, protocol)[place][:, None]
             cases.append(Case(place, hidden, scored[place] & wanted))
         drawn[task] = cases
     return drawn

@@ -20,7 +20,7 @@ TASKS = protocols.TASKS
 _CHUNK = 256  # trajectories smoothed at once; bounds memory
 
 
-def oracle_predictions(session: Session) -> dict[str, np.ndarray]:
+def oracle_predictions(session: Session, protocol: protocols.Protocol = protocols.MTM) -> dict[str, np.ndarray]:
     """The true rates wherever a task scores.
 
     Returns:
@@ -39,7 +39,8 @@ def oracle_predictions(session: Session) -> dict[str, np.ndarray]:
     rows = np.minimum(rows, len(session.true_rates) - 1)  # a row past a short trial's end is never scored
     rates = session.true_rates[rows]  # [trials, T, N]
     return {
-        task: np.where(protocols.scored_entries(session, task, trial_ids), rates, np.float32(np.nan)) for task in TASKS
+        task: np.where(protocols.scored_entries(session, task, trial_ids, protocol), rates, np.float32(np.nan))
+        for task in protocol.activity_tasks
     }
 
 
@@ -47,7 +48,8 @@ def known_dynamics_smoother(
     session: Session,
     truth: synthetic.SyntheticTruth | None = None,
     *,
-    tasks: tuple[str, ...] = TASKS,
+    tasks: tuple[str, ...] | None = None,
+    protocol: protocols.Protocol = protocols.MTM,
     num_groups: int = 16,
     max_trials: int | None = None,
     seed: int = 0,
@@ -61,7 +63,8 @@ def known_dynamics_smoother(
     Args:
         session: a synthetic session with Lorenz dynamics.
         truth: what made it; by default drawn again from `session.info`.
-        tasks: which tasks to predict.
+        tasks: which tasks to predict; default the protocol's `activity_tasks`.
+        protocol: what they hide.
         num_groups: hidden groups; a number at or above the units of a region is leave-one-out.
         max_trials: predict the first test trials only; the others stay NaN.
         seed: of the random groups.
@@ -83,13 +86,15 @@ def known_dynamics_smoother(
         raise InputError(
             f"session {session.session_id} has {found} trials, bins, units, its truth {made}; give it as made"
         )
-    trial_ids, silent = session.trials_of(TEST), ~protocols.scored_units(session)
+    trial_ids = session.trials_of(TEST)
     counts, _ = session.gather_trials(trial_ids[:max_trials])
     predictions = {}
-    for task in tasks:
-        scored = protocols.scored_entries(session, task, trial_ids)
+    for task in protocol.activity_tasks if tasks is None else tasks:
+        kind, silent = protocol.task(task).kind, ~protocols.visible_units(session, task, protocol)
+        last = protocols.forward_bins(session, trial_ids, protocol)[0]  # all trials of a synthetic session are as long
+        scored = protocols.scored_entries(session, task, trial_ids, protocol)
         predicted = np.full(scored.shape, np.nan, np.float32)
-        for part, units, hidden in _cases(truth, task, num_groups, np.random.default_rng(seed)):
+        for part, units, hidden in _cases(truth, kind, num_groups, np.random.default_rng(seed), silent, last):
             rates = _predict_hidden(part, counts[..., units], hidden | silent[units])
             predicted[: len(counts), :, units] = rates
         predictions[task] = np.where(scored, predicted, np.float32(np.nan))
@@ -97,13 +102,23 @@ def known_dynamics_smoother(
 
 
 def _cases(
-    truth: synthetic.SyntheticTruth, task: str, num_groups: int, rng: np.random.Generator
+    truth: synthetic.SyntheticTruth,
+    task: str,
+    num_groups: int,
+    rng: np.random.Generator,
+    silent: np.ndarray,
+    last: np.ndarray,
 ) -> Iterator[tuple[synthetic.SyntheticTruth, np.ndarray, np.ndarray]]:
-    """What a task hides: (truth, units [n] seen or predicted, hidden bool [cases, T or 1, n or 1])."""
-    num_bins, num_units = truth.spec.num_bins, len(truth.region)
+    """What a kind of task hides: (truth, units [n] seen or predicted, hidden bool [cases, T or 1, n or 1]).
+
+    `silent`, bool [N], is never shown; `last`, bool [T], are the bins that forward hides.
+    """
+    num_units = len(truth.region)
     everyone = np.arange(num_units)
     if task == "forward":
-        yield truth, everyone, np.arange(num_bins)[None, :, None] >= num_bins - max(1, num_bins // 10)
+        yield truth, everyone, last[None, :, None]
+    elif task == "held_out":
+        yield truth, everyone, silent[None, None]
     elif task == "inter_region":
         yield truth, everyone, np.stack([truth.region == name for name in truth.spec.regions])[:, None]
     elif task == "co_smoothing":

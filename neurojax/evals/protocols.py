@@ -1,130 +1,184 @@
-"""What a protocol hides and scores, as data: the same answer for models, baselines and oracle.
+"""What a protocol hides and scores in a session: the same answer for models, baselines and oracle.
 
 Every function takes trials in the padded layout of `Session.gather_trials`: K trials, T bins of the
-longest one, N units of the session in file order.
+longest one, N units of the session in file order. The record itself is in `protocol_record`, the
+protocols of the package in `protocol_files/`.
 """
 
-import dataclasses
 import hashlib
-import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from neurojax.errors import InputError
-from neurojax.types import TRAIN, UNKNOWN_REGIONS, Session, names_a_region
+from neurojax.evals import protocol_record
+from neurojax.evals.protocol_record import Protocol, Task
+from neurojax.types import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session
 
-TASKS = ("co_smoothing", "forward", "inter_region", "intra_region")
+__all__ = ["MTM", "PROTOCOLS", "REGION_TASKS", "TASKS", "Protocol", "Task", "get_protocol", "protocol_hash"]
+
+PROTOCOLS = {name: protocol_record.built_in(name) for name in protocol_record.BUILT_IN}
+MTM = PROTOCOLS["mtm"]
+TASKS = MTM.activity_tasks
 REGION_TASKS = ("inter_region", "intra_region")
+BLOCK_TRIALS = 3  # test trials in a row, on average, from which a split counts as one in time blocks
 
 
-@dataclasses.dataclass(frozen=True)
-class Protocol:
-    """One way to score activity prediction.
-
-    Attributes:
-        name: what `--protocol` takes.
-        tasks: task -> what is hidden and scored, in words.
-        split: split whose trials are scored.
-        min_train_spikes: units below it are neither scored nor ever shown as inputs.
-        forward_fraction: 1 / this part of a trial's bins, at least one, is hidden at its end.
-        unknown_regions: labels that mean "no region": shown as inputs, never scored in region tasks.
-        min_intra_region_units: regions with fewer scored units have no intra-region score.
-        null: what bits per spike are measured against.
-        train_null: the null of `bps_pooled_train_null`.
-        rate_floor_hz: train rate from which a unit enters `bps_unit_mean_ge1hz`.
-    """
-
-    name: str
-    tasks: dict[str, str]
-    split: str
-    min_train_spikes: int
-    forward_fraction: int
-    unknown_regions: tuple[str, ...]
-    min_intra_region_units: int
-    null: str
-    train_null: str
-    rate_floor_hz: float
+def get_protocol(name: str | Protocol) -> Protocol:
+    """A protocol by its name, or from the file at a path; raises InputError with the nearest known name."""
+    if isinstance(name, Protocol):
+        return name
+    if name in PROTOCOLS:
+        return PROTOCOLS[name]
+    looks_like_a_path = "/" in name or name.endswith(".json")
+    if looks_like_a_path and Path(name).is_file():
+        return protocol_record.read(Path(name))
+    if looks_like_a_path:
+        raise InputError(f"no protocol file {name}; give one of {', '.join(PROTOCOLS)}, or the path of a JSON file")
+    hint = protocol_record.nearest(name, tuple(PROTOCOLS))
+    raise InputError(f"unknown protocol {name!r}{hint}; expected one of: {', '.join(PROTOCOLS)}, or a file's path")
 
 
-PROTOCOLS = {
-    "mtm": Protocol(
-        name="mtm",
-        tasks={
-            "co_smoothing": "one unit hidden over the whole trial and scored; every scored unit in turn",
-            "forward": "the last bins of every unit hidden and scored",
-            "inter_region": "all units of one region hidden and scored; every known region in turn",
-            "intra_region": "all but one region hidden, plus one unit of it, which is scored",
-        },
-        split="test",
-        min_train_spikes=1,
-        forward_fraction=10,
-        unknown_regions=tuple(sorted(UNKNOWN_REGIONS)),
-        min_intra_region_units=2,
-        null="mean of the unit over its evaluated entries",
-        train_null="mean of the unit over the train split",
-        rate_floor_hz=1.0,
-    )
-}
-_MTM = PROTOCOLS["mtm"]
+def protocol_hash(name: str | Protocol) -> str:
+    """First 16 hex digits of the SHA-256 of the protocol's content."""
+    return protocol_record.content_hash(get_protocol(name))
 
 
-def get_protocol(name: str) -> Protocol:
-    """Raises InputError that lists the known names."""
-    if name not in PROTOCOLS:
-        raise InputError(f"unknown protocol {name!r}, expected one of: {', '.join(sorted(PROTOCOLS))}")
-    return PROTOCOLS[name]
+def of_evaluation(evaluation: Mapping[str, Any]) -> Protocol | None:
+    """The protocol that an evaluation record was made under: as it says itself, or by its name; else None."""
+    try:
+        return protocol_record.parse(evaluation["protocol_record"], "the evaluation's protocol_record")
+    except (InputError, KeyError, TypeError):
+        return PROTOCOLS.get(str(evaluation.get("protocol")))
 
 
-def protocol_hash(name: str) -> str:
-    """First 16 hex digits of the SHA-256 of the protocol as canonical JSON."""
-    content = json.dumps(dataclasses.asdict(get_protocol(name)), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
+def reason_against(session: Session, protocol: Protocol, *, with_baselines: bool = False) -> str | None:
+    """Why a session cannot be scored under a protocol, for `session ID ...`; None where it can."""
+    needed = (TRAIN, VALIDATION, TEST) if with_baselines else (TRAIN, TEST)
+    if protocol.read_out_tasks or protocol.behaviour_tasks:
+        needed = (TRAIN, VALIDATION, TEST)
+    for split in sorted(needed, reverse=True):
+        if not len(session.trials_of(split)):
+            return f"has no {SPLIT_NAMES[split]} trial; convert it with another --split"
+    scored = scored_units(session, protocol)
+    if not scored.any():
+        return "has no unit with a spike in its train trials; check its counts"
+    if protocol.holds_units_out:
+        held_out = held_out_units(session, protocol)
+        column = protocol.held_out_column if protocol.held_out_column in session.unit_metadata else ""
+        where = f" in its column {column!r}" if column else ""
+        if not held_out.any():
+            return f"has no held-out unit with a train spike{where}, which protocol {protocol.name} needs"
+        if held_out.sum() == scored.sum():
+            return f"has no held-in unit with a train spike{where}, which protocol {protocol.name} needs"
+    return None
 
 
-def scored_units(session: Session) -> np.ndarray:
-    """Units with a spike in the train split, bool [N]; all others stay hidden in every task."""
+def scored_units(session: Session, protocol: Protocol = MTM) -> np.ndarray:
+    """Units with enough spikes in the train split, bool [N]; all others stay hidden in every task."""
     rows = np.zeros(len(session.counts), bool)
     for trial in session.trials_of(TRAIN):
         start = session.trial_start_bin[trial]
         rows[start : start + session.trial_num_bins[trial]] = True
-    return session.counts[rows].sum(0, dtype=np.int64) >= _MTM.min_train_spikes
+    return session.counts[rows].sum(0, dtype=np.int64) >= protocol.min_train_spikes
 
 
-def known_region(session: Session) -> np.ndarray:
+def held_out_units(session: Session, protocol: Protocol) -> np.ndarray:
+    """Scored units that the protocol holds out, bool [N]; all False where it holds none out.
+
+    They are those of the session's own column, or else the fixed share of its scored units whose names come
+    first under a hash of (seed, session, unit): the same whatever the order of units or the other sessions.
+    """
+    scored = scored_units(session, protocol)
+    if protocol.held_out_column and protocol.held_out_column in session.unit_metadata:
+        return scored & (np.asarray(session.unit_metadata[protocol.held_out_column]) == 1)
+    if not protocol.held_out_fraction:
+        return np.zeros(session.num_units, bool)
+    number = max(1, round(protocol.held_out_fraction * int(scored.sum())))
+    drawn = sorted(
+        np.flatnonzero(scored),
+        key=lambda unit: hashlib.sha256(
+            f"{protocol.seed}:{session.session_id}:{session.unit_id[unit]}".encode()
+        ).digest(),
+    )
+    held_out = np.zeros(session.num_units, bool)
+    held_out[drawn[:number]] = True
+    return held_out
+
+
+def visible_units(session: Session, task: str, protocol: Protocol = MTM) -> np.ndarray:
+    """Units that a task may ever show, bool [N]."""
+    asked = protocol.task(task)
+    visible = scored_units(session, protocol)
+    if asked.kind == "held_out" or asked.shows == "held_in":
+        visible &= ~held_out_units(session, protocol)
+    return visible
+
+
+def known_region(session: Session, protocol: Protocol = MTM) -> np.ndarray:
     """Units whose label names a region, bool [N] (case and surrounding blanks do not matter)."""
-    return np.array([names_a_region(label) for label in session.region], bool)
+    return np.array([str(label).strip().lower() not in protocol.unknown_regions for label in session.region], bool)
 
 
-def region_members(session: Session) -> dict[str, np.ndarray]:
+def region_members(session: Session, protocol: Protocol = MTM) -> dict[str, np.ndarray]:
     """Region label -> bool [N], its scored units; known regions with at least one, sorted by label."""
-    eligible = scored_units(session) & known_region(session)
+    eligible = scored_units(session, protocol) & known_region(session, protocol)
     labels = np.asarray(session.region).astype(str)
     return {str(label): eligible & (labels == label) for label in np.unique(labels[eligible])}
 
 
-def forward_bins(session: Session, trial_ids: np.ndarray) -> np.ndarray:
-    """The last max(1, num_bins // 10) valid bins of each trial, bool [K, T]."""
+def forward_bins(session: Session, trial_ids: np.ndarray, protocol: Protocol = MTM) -> np.ndarray:
+    """The last bins of each trial that `forward` hides, at least one, bool [K, T]."""
     lengths = np.asarray(session.trial_num_bins)[trial_ids]
     bins = np.arange(int(lengths.max(initial=0)))
-    first_hidden = lengths - np.maximum(1, lengths // _MTM.forward_fraction)
+    if protocol.last_fraction:
+        hidden = np.floor(lengths * protocol.last_fraction + 1e-9).astype(np.int64)
+    else:
+        hidden = np.full(len(lengths), int(protocol.last_seconds / session.bin_size_s + 1e-6))
+    first_hidden = lengths - np.minimum(np.maximum(1, hidden), np.maximum(lengths // 2, 1))
     return (bins >= first_hidden[:, None]) & (bins < lengths[:, None])
 
 
-def scored_entries(session: Session, task: str, trial_ids: np.ndarray) -> np.ndarray:
+def scored_entries(session: Session, task: str, trial_ids: np.ndarray, protocol: Protocol = MTM) -> np.ndarray:
     """Entries a task scores, bool [K, T, N]: always within the valid bins of scored units.
 
     Raises:
         InputError: the protocol has no such task.
     """
-    if task not in TASKS:
-        raise InputError(f"unknown task {task!r}, expected one of: {', '.join(TASKS)}")
+    kind = protocol.task(task).kind
     lengths = np.asarray(session.trial_num_bins)[trial_ids]
     bins = np.arange(int(lengths.max(initial=0))) < lengths[:, None]  # [K, T]
-    units = scored_units(session)
-    if task == "forward":
-        bins = forward_bins(session, trial_ids)
-    elif task in REGION_TASKS:
-        smallest = _MTM.min_intra_region_units if task == "intra_region" else 1
-        groups = [group for group in region_members(session).values() if group.sum() >= smallest]
+    units = scored_units(session, protocol)
+    if kind == "forward":
+        bins = forward_bins(session, trial_ids, protocol)
+    elif kind == "held_out":
+        units = held_out_units(session, protocol)
+    elif kind in REGION_TASKS:
+        smallest = protocol.min_intra_region_units if kind == "intra_region" else 1
+        groups = [group for group in region_members(session, protocol).values() if group.sum() >= smallest]
         units = np.any([np.zeros(session.num_units, bool), *groups], axis=0)
     return bins[:, :, None] & units
+
+
+def is_split_in_time_blocks(session: Session) -> bool:
+    """Whether test trials lie side by side in time: in runs of BLOCK_TRIALS or more on average."""
+    order = np.lexsort((np.arange(session.num_trials), session.trial_start_s))
+    test = session.split[order] == TEST
+    runs = int((test & ~np.concatenate([[False], test[:-1]])).sum())
+    return bool(runs) and test.sum() / runs >= BLOCK_TRIALS
+
+
+def notes(session: Session, protocol: Protocol) -> list[str]:
+    """What a reader of this session's scores must know: where it cannot be as the protocol says."""
+    found = []
+    if protocol.split_rule == "time_blocks" and not is_split_in_time_blocks(session):
+        found.append(
+            "the split is not in time blocks, as the protocol wants it: test trials lie between train trials, so "
+            "slow changes help; convert with --split=blocks:300s"
+        )
+    if protocol.held_out_column and protocol.held_out_column not in session.unit_metadata:
+        share = f"{100 * protocol.held_out_fraction:g} % of the units are held out, drawn by seed {protocol.seed}"
+        found.append(f"units have no column {protocol.held_out_column!r}: {share}")
+    return found

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from neurojax.evals import page, protocols, tables
+from neurojax.evals import page, protocol_record, protocols, tables
 
 _OTHER_METRICS = {
     "bps_unit_mean": "bits/spike, mean of units",
@@ -72,7 +72,7 @@ def mean_tables(evaluation: Mapping[str, Any]) -> list[str]:
 
 def explanation(evaluation: Mapping[str, Any]) -> list[str]:
     """What the numbers are: the measure, its null, what each task hides, in the protocol's own words."""
-    protocol = protocols.PROTOCOLS.get(evaluation.get("protocol"))
+    protocol = protocols.of_evaluation(evaluation)
     blocks = [
         page.paragraph(
             "Bits/spike = (null negative log-likelihood − model negative log-likelihood) / (spikes × ln 2), "
@@ -82,9 +82,10 @@ def explanation(evaluation: Mapping[str, Any]) -> list[str]:
         )
     ]
     if protocol is not None:
+        null, train_null = (protocol_record.NULL_WORDS[name] for name in (protocol.null, protocol.train_null))
         blocks.append(
             page.paragraph(
-                f"Null: {protocol.null}; it knows the test mean. Train-mean null: {protocol.train_null}, "
+                f"Null: {null}; it knows the test mean. Train-mean null: {train_null}, "
                 "which a predictor could know. Baselines are fitted on the train split, tuned on the "
                 "validation split and scored on the same entries as the model."
             )
@@ -98,7 +99,7 @@ def explanation(evaluation: Mapping[str, Any]) -> list[str]:
         )
     if line := _reliability(evaluation):
         blocks.append(page.paragraph(line))
-    hidden = {} if protocol is None else protocol.tasks
+    hidden = {} if protocol is None else {name: task.words for name, task in protocol.tasks.items()}
     rows = [[tables.label(task), hidden[task]] for task in tables.tasks_of(evaluation) if task in hidden]
     return [*blocks, page.table(["task", "what is hidden and scored"], rows, wrap=True)] if rows else blocks
 

@@ -9,7 +9,10 @@ import numpy as np
 
 from neurojax import metrics
 from neurojax.errors import InputError
-from neurojax.evals.protocols import TASKS, scored_entries
+from neurojax.evals import r2_scores
+from neurojax.evals.protocol_record import BEHAVIOUR_SCORE, EXTRA_SCORES
+from neurojax.evals.protocols import MTM, Protocol, scored_entries
+from neurojax.evals.r2_scores import entry
 from neurojax.types import TEST, Session
 
 _SCORES = (
@@ -24,31 +27,50 @@ _SCORES = (
     "d2_unit_mean",
     "d2_pooled",
 )
+_R2_SCORES = (*EXTRA_SCORES, BEHAVIOUR_SCORE)
 _COUNTS = ("num_units_scored", "num_units_ge1hz", "num_spikes")
 
 
 def score_session(
-    session: Session, predictions: Mapping[str, np.ndarray], *, seed: int, num_boot: int = 500
+    session: Session,
+    predictions: Mapping[str, np.ndarray],
+    *,
+    seed: int,
+    num_boot: int = 500,
+    protocol: Protocol = MTM,
 ) -> dict[str, dict[str, Any]]:
-    """Scores one session's predictions under protocol `mtm` on the test split.
+    """Scores one session's predictions under a protocol on the test split.
 
     Args:
         predictions: task -> float [K, T, N], expected spikes per bin, K test trials in file order, T bins of
             the longest, N units in file order. Values outside the scored entries are ignored.
         seed: of the bootstrap over trials; the same seed draws the same trials for every prediction.
         num_boot: draws; 0 for no intervals.
+        protocol: what the tasks score.
 
     Returns:
         task -> block: the scores of `metrics.poisson_scores` with `<name>_se` and `<name>_ci95` (bootstrap,
-        nulls recomputed in every draw, see `metrics.bootstrap_interval`) and the counts behind them. A score
-        that cannot be computed is None, with `<name>_reason` beside it.
+        nulls recomputed in every draw, see `metrics.bootstrap_interval`) and the counts behind them; the
+        protocol's R2 scores without an interval; `headline`, the score to show, where it is not `bps_pooled`.
+        A score that cannot be computed is None, with `<name>_reason` beside it.
 
     Raises:
         InputError: an unknown task, a wrong shape, or no test trial.
     """
-    return {
-        task: _score_task(session, task, rates, seed=seed, num_boot=num_boot) for task, rates in predictions.items()
-    }
+    blocks = {}
+    for task, rates in predictions.items():
+        sums, reason = task_sums(session, task, rates, protocol)
+        block = unscored(reason) if sums is None else score_sums(session, sums, seed=seed, num_boot=num_boot)
+        if sums is not None and protocol.scores:
+            block |= r2_scores.r2_block(session, task, rates, protocol)
+        blocks[task] = with_headline(block, task, protocol)
+    return blocks
+
+
+def with_headline(block: dict[str, Any], task: str, protocol: Protocol) -> dict[str, Any]:
+    """The block with the name of the score to show, where that is not `bps_pooled`."""
+    headline = protocol.task(task).headline
+    return block if headline == "bps_pooled" else {"headline": headline, **block}
 
 
 def compare_session(
@@ -58,6 +80,7 @@ def compare_session(
     *,
     seed: int,
     num_boot: int = 500,
+    protocol: Protocol = MTM,
 ) -> dict[str, dict[str, Any]]:
     """Paired differences, predictions minus reference, for the tasks both hold.
 
@@ -67,8 +90,8 @@ def compare_session(
     """
     blocks = {}
     for task in (task for task in predictions if task in reference):
-        ours, reason = _task_sums(session, task, predictions[task])
-        theirs, other_reason = _task_sums(session, task, reference[task])
+        ours, reason = task_sums(session, task, predictions[task], protocol)
+        theirs, other_reason = task_sums(session, task, reference[task], protocol)
         if ours is None or theirs is None:
             blocks[task] = {"bps_pooled": None, "bps_pooled_reason": reason or f"reference: {other_reason}"}
             continue
@@ -81,17 +104,19 @@ def _difference(session, ours, theirs, *, seed, num_boot):
     floor = metrics.RATE_FLOOR_HZ * session.bin_size_s
     block = {}
     for name, (value, se, ci95) in metrics.paired_difference(ours, theirs, weights, floor).items():
-        block.update(_entry(name, value, "no unit is left to score"), **_interval(name, se, ci95))
+        block.update(entry(name, value, "no unit is left to score"), **_interval(name, se, ci95))
     return block
 
 
-def excess_nll(session: Session, task: str, rates: np.ndarray) -> np.ndarray:
+def excess_nll(
+    session: Session, task: str, rates: np.ndarray | metrics.PoissonSums, protocol: Protocol = MTM
+) -> np.ndarray:
     """What a later comparison needs of predictions: NLL minus that of the unit's evaluated mean, in nats.
 
     Returns:
         float32 [K, N], summed over the scored bins of each test trial; NaN where the task cannot be scored.
     """
-    sums, _ = _task_sums(session, task, rates)
+    sums, _ = task_sums(session, task, rates, protocol)
     if sums is None:
         return np.full((len(session.trials_of(TEST)), session.num_units), np.nan, np.float32)
     return sums.model_excess.astype(np.float32)
@@ -99,19 +124,20 @@ def excess_nll(session: Session, task: str, rates: np.ndarray) -> np.ndarray:
 
 def compare_with_best(
     session: Session,
-    predictions: Mapping[str, np.ndarray],
+    predictions: Mapping[str, np.ndarray | metrics.PoissonSums],
     best: Mapping[str, str],
     excess: Mapping[str, Mapping[str, np.ndarray]],
     *,
     seed: int,
     num_boot: int = 500,
+    protocol: Protocol = MTM,
 ) -> dict[str, dict[str, Any]]:
     """Predictions minus the best baseline of each task, paired over the same draws of trials.
 
     The best is the one with the highest test score, which favours the baselines.
 
     Args:
-        predictions: task -> rates, as in `score_session`.
+        predictions: task -> rates, as in `score_session`, or their sums.
         best: task -> name of a baseline; a task without one is None with a reason.
         excess: baseline -> task -> float32 [K, N] of `excess_nll`.
 
@@ -121,7 +147,7 @@ def compare_with_best(
     blocks = {}
     for task, rates in predictions.items():
         name = best.get(task)
-        ours, reason = _task_sums(session, task, rates)
+        ours, reason = task_sums(session, task, rates, protocol)
         if ours is None or name is None:
             reason = reason or "no listed baseline has a score"
             blocks[task] = {"baseline": name, "bps_pooled": None, "bps_pooled_reason": reason}
@@ -146,13 +172,11 @@ def paired_mean(sessions: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict
         "num_sessions", "num_above", "signs": session id -> 1, 0 or -1}.
     """
     result = {}
-    for task in TASKS:
+    for task in _tasks_of(sessions):
         blocks = {name: tasks[task] for name, tasks in sessions.items() if task in tasks}
         known = {name: block for name, block in blocks.items() if block["bps_pooled"] is not None}
-        if not blocks:
-            continue
         mean = sum(block["bps_pooled"] for block in known.values()) / len(known) if known else math.nan
-        result[task] = _entry("bps_pooled", mean, "no session has a model and a baseline to compare")
+        result[task] = entry("bps_pooled", mean, "no session has a model and a baseline to compare")
         errors = [block["bps_pooled_se"] for block in known.values()]
         if known and None not in errors:
             se = math.sqrt(sum(error**2 for error in errors)) / len(known)
@@ -180,30 +204,30 @@ def mean_over_sessions(sessions: Mapping[str, Mapping[str, Mapping[str, Any]]]) 
         ci95 = mean +- 1.96 se; they cover the draw of trials, not of sessions or animals.
     """
     result: dict[str, dict[str, Any]] = {}
-    for task in TASKS:
+    for task in _tasks_of(sessions):
         blocks = [tasks[task] for tasks in sessions.values() if task in tasks]
-        if not blocks:
-            continue
-        block: dict[str, Any] = {}
-        for name in _SCORES:
+        block: dict[str, Any] = {key: blocks[0][key] for key in ("headline",) if key in blocks[0]}
+        for name in (name for name in (*_SCORES, *_R2_SCORES) if any(name in b for b in blocks)):
             usable = [b for b in blocks if b.get(name) is not None]
             mean = sum(b[name] for b in usable) / len(usable) if usable else math.nan
-            block.update(_entry(name, mean, "no session has this score"))
+            block.update(entry(name, mean, "no session has this score"))
             errors = [b.get(f"{name}_se") for b in usable]
             if usable and all(error is not None for error in errors):
                 se = math.sqrt(sum(error**2 for error in errors)) / len(usable)
                 block.update(_interval(name, se, (mean - 1.96 * se, mean + 1.96 * se)))
-        for name in _COUNTS:
+        for name in (name for name in _COUNTS if any(name in b for b in blocks)):
             block[name] = sum(b[name] for b in blocks if b.get(name) is not None)
-        block["num_sessions"] = sum(b.get("bps_pooled") is not None for b in blocks)
+        block["num_sessions"] = sum(b.get(block.get("headline", "bps_pooled")) is not None for b in blocks)
         result[task] = block
     return result
 
 
-def _score_task(session, task, rates, *, seed, num_boot):
-    sums, reason = _task_sums(session, task, rates)
-    if sums is None:
-        return unscored(reason)
+def _tasks_of(sessions: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(task for tasks in sessions.values() for task in tasks))
+
+
+def score_sums(session: Session, sums: metrics.PoissonSums, *, seed: int, num_boot: int = 500) -> dict[str, Any]:
+    """The Poisson scores of a block, with intervals."""
     floor = metrics.RATE_FLOOR_HZ * session.bin_size_s
     point = metrics.poisson_scores(sums, None, floor)
     draws = {}
@@ -212,7 +236,7 @@ def _score_task(session, task, rates, *, seed, num_boot):
         draws = metrics.poisson_scores(sums, weights, floor)
     block = {}
     for name in _SCORES:
-        block.update(_entry(name, float(point[name]), _why_missing(name, point)))
+        block.update(entry(name, float(point[name]), _why_missing(name, point)))
         if block[name] is not None and name in draws:
             block.update(_interval(name, *metrics.bootstrap_interval(draws[name], block[name])))
     return block | {name: int(point[name]) for name in _COUNTS}
@@ -226,8 +250,10 @@ def unscored(reason: str) -> dict[str, Any]:
     return block | dict.fromkeys(_COUNTS, 0)
 
 
-def _task_sums(session: Session, task: str, rates: np.ndarray):
-    """(PoissonSums, None), or (None, reason) where the task cannot be scored."""
+def task_sums(session: Session, task: str, rates: np.ndarray | metrics.PoissonSums, protocol: Protocol = MTM):
+    """(PoissonSums, None), or (None, reason) where the task cannot be scored; sums are handed through."""
+    if isinstance(rates, metrics.PoissonSums):
+        return rates, None
     trial_ids = session.trials_of(TEST)
     if len(trial_ids) == 0:
         raise InputError(f"session {session.session_id} has no test trial, expected at least one; split it again")
@@ -237,10 +263,10 @@ def _task_sums(session: Session, task: str, rates: np.ndarray):
             f"session {session.session_id}, {task}: predictions have shape {np.shape(rates)}, expected "
             f"{counts.shape} (test trials, bins of the longest, units)"
         )
-    scored = scored_entries(session, task, trial_ids)
+    scored = scored_entries(session, task, trial_ids, protocol)
     if not scored.any():
         region = "no known region has enough units with a train spike"
-        return None, region if task.endswith("region") else "no unit has a train spike"
+        return None, region if protocol.task(task).kind.endswith("region") else "no unit has a train spike"
     missing = int((~np.isfinite(rates[scored])).sum())
     if missing:
         return None, f"{missing} of {int(scored.sum())} scored entries have no finite prediction"
@@ -253,10 +279,6 @@ def _why_missing(name: str, point: Mapping[str, np.ndarray]) -> str:
     if name.endswith("_ge1hz"):
         return f"no scored unit has a train rate of {metrics.RATE_FLOOR_HZ:g} Hz or more"
     return "every scored unit has constant counts, so the null deviance is zero"
-
-
-def _entry(name: str, value: float, reason: str) -> dict[str, Any]:
-    return {name: value} if math.isfinite(value) else {name: None, f"{name}_reason": reason}
 
 
 def _interval(name: str, se: float, ci95: tuple[float, float]) -> dict[str, Any]:

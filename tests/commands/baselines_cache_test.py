@@ -10,6 +10,7 @@ import pytest
 from neurojax.commands import baselines, baselines_cache
 from neurojax.data.sessions import dataset_of, from_counts
 from neurojax.evals import scoring
+from neurojax.evals.protocols import TASKS
 
 SETTINGS = {"protocol": "mtm", "num_boot": 20, "baselines": "train_mean,psth"}
 NAMES = ("train_mean", "psth")
@@ -32,7 +33,7 @@ def kept(tmp_path):
 
 def test_what_was_kept_comes_back_to_the_bit(kept, capsys):
     session, path, found = kept
-    again = baselines_cache.read(path, session, NAMES)
+    again = baselines_cache.read(path, session, TASKS, NAMES)
     assert again.scores == json.loads(json.dumps(found.scores))
     for name in NAMES:
         np.testing.assert_array_equal(again.unit_scores[name], found.unit_scores[name])
@@ -51,7 +52,7 @@ def test_paired_differences_from_the_cache_are_those_of_the_fit(kept):
     rates = {"co_smoothing": np.full(counts.shape, 0.45)}
     options = dict(seed=0, num_boot=20)
     from_fit = scoring.compare_with_best(session, rates, {"co_smoothing": "psth"}, found.excess, **options)
-    excess = baselines_cache.read(path, session, NAMES).excess
+    excess = baselines_cache.read(path, session, TASKS, NAMES).excess
     assert scoring.compare_with_best(session, rates, {"co_smoothing": "psth"}, excess, **options) == from_fit
     assert np.isfinite(from_fit["co_smoothing"]["bps_pooled"])
 
@@ -97,11 +98,11 @@ def test_a_damaged_entry_is_fitted_again(kept, damage, capsys):
     file.unlink()
     if content is not None:
         file.write_bytes(content)
-    assert baselines_cache.read(path, session, NAMES) is None
+    assert baselines_cache.read(path, session, TASKS, NAMES) is None
     again = baselines.cached_scores(dataset_of([session]), str(path.parent.parent), None, SETTINGS, 0)["rat"]
     assert "fitted 2 baselines to 1 sessions" in capsys.readouterr().out
     np.testing.assert_array_equal(again.excess["psth"]["forward"], found.excess["psth"]["forward"])
-    assert baselines_cache.read(path, session, NAMES) is not None
+    assert baselines_cache.read(path, session, TASKS, NAMES) is not None
 
 
 def test_entries_that_are_too_large_are_not_kept(tmp_path, monkeypatch, capsys):

@@ -92,11 +92,16 @@ def test_smoothing_with_everything_visible_recovers_rates_and_latents(session, c
     assert log_ratio.std() < 0.5 * np.log(true_rates).std()
 
 
+def cases(session, task, num_groups):
+    last = protocols.forward_bins(session, session.trials_of(TEST))[0]
+    never_shown = np.zeros(session.num_units, bool)
+    return oracle._cases(synthetic.truth_of(session), task, num_groups, np.random.default_rng(0), never_shown, last)
+
+
 @pytest.mark.parametrize("task", protocols.TASKS)
 def test_hidden_counts_are_never_read(session, counts, task):
-    truth = synthetic.truth_of(session)
     rng = np.random.default_rng(0)
-    for part, units, hidden in oracle._cases(truth, task, 4, rng):
+    for part, units, hidden in cases(session, task, 4):
         seen = counts[:3, :, units]
         hidden = np.broadcast_to(hidden[-1], seen.shape)
         altered = np.where(hidden, rng.integers(0, 50, seen.shape), seen)
@@ -109,17 +114,16 @@ def test_hidden_counts_are_never_read(session, counts, task):
 
 def test_cases_hide_every_unit_once_and_intra_region_sees_its_region_alone(session):
     truth = synthetic.truth_of(session)
-    rng = np.random.default_rng(0)
-    ((_, units, hidden),) = oracle._cases(truth, "co_smoothing", 7, rng)
+    ((_, units, hidden),) = cases(session, "co_smoothing", 7)
     np.testing.assert_array_equal(hidden.sum((0, 1)), np.ones(len(units)))
-    ((_, units, hidden),) = oracle._cases(truth, "inter_region", 7, rng)
+    ((_, units, hidden),) = cases(session, "inter_region", 7)
     for case in hidden[:, 0]:
         assert len(set(truth.region[case])) == 1 and not set(truth.region[case]) & set(truth.region[~case])
-    covered = np.concatenate([units for _, units, _ in oracle._cases(truth, "intra_region", 7, rng)])
+    covered = np.concatenate([units for _, units, _ in cases(session, "intra_region", 7)])
     np.testing.assert_array_equal(np.sort(covered), np.arange(session.num_units))
-    for _, units, _ in oracle._cases(truth, "intra_region", 7, rng):
+    for _, units, _ in cases(session, "intra_region", 7):
         assert len(set(truth.region[units])) == 1
-    ((_, _, hidden),) = oracle._cases(truth, "forward", 7, rng)
+    ((_, _, hidden),) = cases(session, "forward", 7)
     np.testing.assert_array_equal(np.flatnonzero(hidden[0, :, 0]), [36, 37, 38, 39])
 
 

@@ -86,6 +86,6 @@ def test_unknown_names_are_refused_with_the_known_ones(session):
 def test_the_hash_follows_the_content(monkeypatch):
     before = protocols.protocol_hash("mtm")
     assert before == protocols.protocol_hash("mtm") and len(before) == 16
-    changed = dataclasses.replace(protocols.PROTOCOLS["mtm"], forward_fraction=5)
+    changed = dataclasses.replace(protocols.PROTOCOLS["mtm"], last_fraction=0.2)
     monkeypatch.setitem(protocols.PROTOCOLS, "mtm", changed)
     assert protocols.protocol_hash("mtm") != before

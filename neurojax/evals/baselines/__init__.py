@@ -22,7 +22,8 @@ from neurojax.evals.baselines import (
     smoothed_spikes,
 )
 from neurojax.evals.baselines.folds import Fitted, make_folds
-from neurojax.evals.protocols import TASKS
+from neurojax.evals.protocol_record import KINDS
+from neurojax.evals.protocols import MTM, Protocol
 from neurojax.types import TEST, Session
 
 NAMES = (
@@ -32,9 +33,9 @@ NAMES = (
 _OWN_PAST = "it knows a unit's own past alone, and the task hides the whole unit"
 _NO_DYNAMICS = "its factors have no dynamics to look ahead with"
 _CANNOT = {
-    "smoothed_spikes": dict.fromkeys((task for task in TASKS if task not in smoothed_spikes.TASKS), _OWN_PAST),
-    "autoregression": dict.fromkeys((task for task in TASKS if task not in autoregression.TASKS), _OWN_PAST),
-    "factor_analysis": dict.fromkeys((task for task in TASKS if task not in factor_analysis.TASKS), _NO_DYNAMICS),
+    "smoothed_spikes": dict.fromkeys((task for task in KINDS if task not in smoothed_spikes.TASKS), _OWN_PAST),
+    "autoregression": dict.fromkeys((task for task in KINDS if task not in autoregression.TASKS), _OWN_PAST),
+    "factor_analysis": dict.fromkeys((task for task in KINDS if task not in factor_analysis.TASKS), _NO_DYNAMICS),
 }
 _ON_PSTH = {
     "ridge": ridge.fit,
@@ -45,23 +46,25 @@ _ON_PSTH = {
 }
 
 
-def reason_against(name: str, task: str) -> str | None:
-    """Why a baseline cannot do a task; None where it can."""
-    return _CANNOT.get(name, {}).get(task)
+def reason_against(name: str, kind: str) -> str | None:
+    """Why a baseline cannot do tasks of a kind; None where it can."""
+    return _CANNOT.get(name, {}).get(kind)
 
 
 def fit_and_predict(
     session: Session,
     names: Sequence[str] = NAMES,
-    tasks: Sequence[str] = TASKS,
+    tasks: Sequence[str] | None = None,
     progress: Callable[[str], None] | None = None,
+    protocol: Protocol = MTM,
 ) -> dict[str, dict[str, np.ndarray]]:
     """Fits the named baselines to one session and predicts its test split.
 
     Args:
         names: of NAMES, any order.
-        tasks: of the protocol's TASKS.
+        tasks: of the protocol's `activity_tasks`; default all.
         progress: called with a line before each fit.
+        protocol: what is hidden and scored.
 
     Returns:
         name -> task -> float [K, T, N], expected spikes per bin of the test trials in file order, NaN where
@@ -70,12 +73,15 @@ def fit_and_predict(
     Raises:
         InputError: an unknown name or task, a split without trials, no unit with a train spike.
     """
-    for kind, given, known in (("baseline", names, NAMES), ("task", tasks, TASKS)):
+    every = protocol.activity_tasks
+    for what, given, known in (("baseline", names, NAMES), ("task", tasks or (), every)):
         for name in given:
             if name not in known:
-                raise InputError(f"unknown {kind} {name!r}, expected one of: {', '.join(known)}")
-    tasks = tuple(tasks)
-    folds = make_folds(session, tasks)
+                raise InputError(f"unknown {what} {name!r}, expected one of: {', '.join(known)}")
+    # Inside, a task is known by its kind, of which a protocol has one.
+    name_of = {protocol.tasks[task].kind: task for task in (every if tasks is None else tasks)}
+    tasks = tuple(name_of)
+    folds = make_folds(session, tasks, protocol)
     offset = psth.tuned_psth(folds)
     needed = {*names, *(average.PARTS if "average" in names else ())}
     fitted: dict[str, Fitted] = {}
@@ -96,13 +102,13 @@ def fit_and_predict(
         else:
             fitted[name] = _ON_PSTH[name](folds, able, offset)
     return {
-        name: {task: _expand(folds, task, fitted[name][task][TEST]) for task in tasks if task in fitted[name]}
+        name: {name_of[kind]: _expand(folds, kind, fitted[name][kind][TEST]) for kind in tasks if kind in fitted[name]}
         for name in names
     }
 
 
-def _expand(folds, task, rates):
+def _expand(folds, kind, rates):
     """Rates [K, T, n] of the scored units -> [K, T, N] of all, NaN outside the task's scored entries."""
     expanded = np.full((*rates.shape[:2], folds.session.num_units), np.nan, rates.dtype)
-    expanded[:, :, folds.units] = np.where(folds.parts[TEST].scored[task], rates, np.nan)
+    expanded[:, :, folds.units] = np.where(folds.parts[TEST].scored[kind], rates, np.nan)
     return expanded

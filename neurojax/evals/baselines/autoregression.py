@@ -20,11 +20,11 @@ def fit(folds: Folds, psth: np.ndarray) -> Fitted:
     """Fits the forward task, given the PSTH [T of train, n] to improve on."""
     train = folds.parts[TRAIN]
     orders = [order for order in ORDERS_BINS if order < train.counts.shape[1]] or [1]
-    origins, target = forward.train_origins(train), surplus(train, psth)
+    origins, target, past = forward.train_origins(train), surplus(train, psth), _past(folds, psth, TRAIN)
     moments = []
     for first in range(0, len(folds.units), UNITS_AT_ONCE):
-        own = target[:, :, first : first + UNITS_AT_ONCE]
-        later = [own[origins.trial, origins.bin + h + 1] for h in range(origins.num_horizons)]
+        own, after = (values[:, :, first : first + UNITS_AT_ONCE] for values in (past, target))
+        later = [after[origins.trial, origins.bin + h + 1] for h in range(origins.num_horizons)]
         moments.append(own_moments(last_bins(own, origins.trial, origins.bin, max(orders)), np.stack(later, -1)))
     gram, cross = (np.concatenate(parts) for parts in zip(*moments, strict=True))
     scale = np.maximum((target[train.bin_valid].astype(np.float64) ** 2).mean(0), 1e-9)
@@ -41,9 +41,14 @@ def _predicted(folds: Folds, psth: np.ndarray, part: int, weights: np.ndarray) -
     """Surplus at the hidden bins, float [K, T, n]."""
     fold = folds.parts[part]
     trials, last = np.arange(len(fold.counts)), forward.last_visible(fold)
-    seen = last_bins(surplus(fold, psth), trials, last, weights.shape[1])
+    seen = last_bins(_past(folds, psth, part), trials, last, weights.shape[1])
     by_horizon = (seen @ weights.astype(np.float32)).transpose(1, 2, 0)  # [K, horizons, n]
     return forward.place(by_horizon, np.zeros(fold.counts.shape[1:]), fold)
+
+
+def _past(folds: Folds, psth: np.ndarray, part: int) -> np.ndarray:
+    """Surplus, float32 [K, T, n], zero in units whose past is not shown."""
+    return np.where(folds.past_unseen, np.float32(0), surplus(folds.parts[part], psth))
 
 
 def last_bins(values: np.ndarray, trial: np.ndarray, origin: np.ndarray, order: int) -> np.ndarray:

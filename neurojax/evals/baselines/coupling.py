@@ -23,6 +23,7 @@ from neurojax.evals.baselines.gain_ahead import (
     log_ratio,
     observed_expected,
     own_design,
+    past_observed_expected,
 )
 from neurojax.evals.baselines.poisson_fit import MAX_LOG_GAIN, fit_poisson, log_gain
 from neurojax.types import TEST, TRAIN, VALIDATION
@@ -91,7 +92,7 @@ def _gains(fold, visible, scored, smoothed, summed, expected):
 def _fit_forward(folds, psth):
     gains = {}
     for part in (TRAIN, VALIDATION, TEST):
-        observed, expected = observed_expected(folds, psth, part)
+        observed, expected = past_observed_expected(folds, psth, part)
         population = log_gains_so_far(observed.sum(-1, keepdims=True), expected.sum(-1, keepdims=True))
         own = log_gains_so_far(observed, expected)
         gains[part] = own + [np.broadcast_to(p, own[0].shape) for p in population]

@@ -16,7 +16,7 @@ from neurojax.evals.baselines.folds import Fitted, Folds, padded_psth, smooth, s
 from neurojax.evals.baselines.own_taken_out import readout_weights
 from neurojax.types import TEST, TRAIN, VALIDATION
 
-TASKS = ("co_smoothing", "inter_region", "intra_region")
+TASKS = ("co_smoothing", "inter_region", "intra_region", "held_out")
 NUM_FACTORS = (4, 8, 16, 32)
 NUM_ITERATIONS = 40
 LEAST_NOISE = 0.01  # of a unit's variance

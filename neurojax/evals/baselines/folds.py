@@ -8,7 +8,15 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.signal import lfilter
 
 from neurojax.errors import InputError
-from neurojax.evals.protocols import forward_bins, region_members, scored_entries, scored_units
+from neurojax.evals.protocols import (
+    MTM,
+    Protocol,
+    forward_bins,
+    held_out_units,
+    region_members,
+    scored_entries,
+    scored_units,
+)
 from neurojax.types import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session
 
 SMOOTHING_BINS = 2.0  # sigma of the features' Gaussian
@@ -26,7 +34,7 @@ class Fold:
         counts: float32 [K, T, n], zero where padded.
         bin_valid: bool [K, T].
         hidden_bins: bool [K, T], what the forward task hides.
-        scored: task -> bool [K, T, n].
+        scored: kind of task -> bool [K, T, n].
     """
 
     counts: np.ndarray
@@ -37,12 +45,14 @@ class Fold:
 
 @dataclasses.dataclass(frozen=True)
 class Folds:
-    """The three splits of a session over its n scored units.
+    """The three splits of a session over its n scored units; tasks go by their kind.
 
     Attributes:
         session: the recording.
         units: int64 [n], positions of the scored units in the session.
         regions: label -> int64 positions in `units`, for the known regions.
+        held_out: bool [n], units the protocol holds out.
+        past_unseen: bool [n], units whose past the forward task does not show.
         mean: float64 [n], spikes per bin in train.
         parts: TRAIN, VALIDATION, TEST -> Fold.
     """
@@ -50,30 +60,46 @@ class Folds:
     session: Session
     units: np.ndarray
     regions: Mapping[str, np.ndarray]
+    held_out: np.ndarray
+    past_unseen: np.ndarray
     mean: np.ndarray
     parts: Mapping[int, Fold]
 
 
-def make_folds(session: Session, tasks: tuple[str, ...]) -> Folds:
-    """Raises InputError when a split is empty or no unit has a train spike."""
+def make_folds(session: Session, tasks: tuple[str, ...], protocol: Protocol = MTM) -> Folds:
+    """The folds of one session.
+
+    Args:
+        tasks: kinds of task, of which the protocol has one each.
+        protocol: what is hidden.
+
+    Raises:
+        InputError: a split is empty or no unit has a train spike.
+    """
     for split, name in enumerate(SPLIT_NAMES):
         if len(session.trials_of(split)) == 0:
             raise InputError(
                 f"session {session.session_id} has no {name} trial; baselines are fitted on train, tuned on "
                 "validation and scored on test, so convert it with a split that has all three"
             )
-    units = np.flatnonzero(scored_units(session))
+    name_of = {protocol.tasks[name].kind: name for name in protocol.activity_tasks}
+    units = np.flatnonzero(scored_units(session, protocol))
     if len(units) == 0:
         raise InputError(f"session {session.session_id} has no unit with a spike in its train trials; check its counts")
     parts = {}
     for split in (TRAIN, VALIDATION, TEST):
         trial_ids = session.trials_of(split)
         counts, bin_valid = session.gather_trials(trial_ids)
-        scored = {} if split == TRAIN else {t: scored_entries(session, t, trial_ids)[:, :, units] for t in tasks}
-        hidden = forward_bins(session, trial_ids)
+        scored = {}
+        if split != TRAIN:
+            scored = {k: scored_entries(session, name_of[k], trial_ids, protocol)[:, :, units] for k in tasks}
+        hidden = forward_bins(session, trial_ids, protocol)
         parts[split] = Fold(counts[:, :, units].astype(np.float32), bin_valid, hidden, scored)
-    regions = {label: np.flatnonzero(member[units]) for label, member in region_members(session).items()}
-    return Folds(session, units, regions, session.mean_counts()[units], parts)
+    regions = {label: np.flatnonzero(member[units]) for label, member in region_members(session, protocol).items()}
+    held_out = held_out_units(session, protocol)[units]
+    shows_all = "forward" not in tasks or protocol.tasks[name_of["forward"]].shows == "all"
+    unseen = np.zeros_like(held_out) if shows_all else held_out
+    return Folds(session, units, regions, held_out, unseen, session.mean_counts()[units], parts)
 
 
 def padded_psth(psth: np.ndarray, num_bins: int) -> np.ndarray:
@@ -115,8 +141,12 @@ def activity_features(folds: Folds, psth: np.ndarray, part: int) -> tuple[np.nda
 
 
 def filtered_surplus(folds: Folds, psth: np.ndarray, part: int) -> list[np.ndarray]:
-    """Surplus over sqrt(mean) under each causal filter, float32 [K, T, n] per entry of MEMORIES_BINS."""
-    scaled = surplus(folds.parts[part], psth) / np.sqrt(folds.mean).astype(np.float32)
+    """Surplus over sqrt(mean) under each causal filter, float32 [K, T, n] per entry of MEMORIES_BINS.
+
+    Zero in units whose past the forward task does not show.
+    """
+    scaled = np.where(folds.past_unseen, np.float32(0), surplus(folds.parts[part], psth))
+    scaled = scaled / np.sqrt(folds.mean).astype(np.float32)
     return [exponential_filter(scaled, memory) for memory in MEMORIES_BINS]
 
 
@@ -139,11 +169,13 @@ def visible_after(folds: Folds, task: str) -> list[tuple[np.ndarray, np.ndarray]
     """Groups of (visible, scored) unit positions of a leave-out task; a scored unit never sees itself.
 
     co_smoothing is one group of all units; inter_region one group per region with the others visible;
-    intra_region one group per region of two units or more, with itself visible.
+    intra_region one group per region of two units or more, with itself visible; held_out is one group.
     """
     everyone = np.arange(len(folds.units))
     if task == "co_smoothing":
         return [(everyone, everyone)]
+    if task == "held_out":
+        return [(np.flatnonzero(~folds.held_out), np.flatnonzero(folds.held_out))]
     if task == "inter_region":
         return [(np.setdiff1d(everyone, members), members) for members in folds.regions.values()]
     return [(members, members) for members in folds.regions.values() if len(members) > 1]

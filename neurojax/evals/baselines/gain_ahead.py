@@ -17,7 +17,7 @@ PSEUDO_SPIKES = 0.5  # added above and below in a gain
 
 def own_log_gains(folds: Folds, psth: np.ndarray, part: int) -> list[np.ndarray]:
     """Log (spikes so far / expected so far) of each unit, float32 [K, T, n] per forward memory."""
-    return log_gains_so_far(*observed_expected(folds, psth, part))
+    return log_gains_so_far(*past_observed_expected(folds, psth, part))
 
 
 def observed_expected(folds: Folds, psth: np.ndarray, part: int) -> tuple[np.ndarray, np.ndarray]:
@@ -25,6 +25,11 @@ def observed_expected(folds: Folds, psth: np.ndarray, part: int) -> tuple[np.nda
     fold = folds.parts[part]
     expected = padded_psth(psth, fold.counts.shape[1]).astype(np.float32)
     return fold.counts, np.where(fold.bin_valid[:, :, None], expected, np.float32(0))
+
+
+def past_observed_expected(folds: Folds, psth: np.ndarray, part: int) -> tuple[np.ndarray, np.ndarray]:
+    """The same for the forward task: zero too in units whose past it does not show, so that their gain is 1."""
+    return tuple(np.where(folds.past_unseen, np.float32(0), x) for x in observed_expected(folds, psth, part))
 
 
 def log_ratio(observed: np.ndarray, expected: np.ndarray) -> np.ndarray:

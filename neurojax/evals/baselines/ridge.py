@@ -77,7 +77,7 @@ def _all_weights(folds, tasks, gram, cross, penalty):
     """task -> float32 [2n, n], column i the fit of unit i; zero in the rows of units hidden from it."""
     n = cross.shape[1]
     weights = {task: np.zeros((2 * n, n), np.float32) for task in tasks}
-    if set(tasks) & {"co_smoothing", "inter_region"}:
+    if set(tasks) & {"co_smoothing", "inter_region", "held_out"}:
         inverse = _inverse(gram + penalty * np.eye(2 * n))
         full = inverse @ cross
     for task in tasks:

@@ -27,7 +27,7 @@ def fit(folds: Folds) -> Fitted:
 def _rates(folds: Folds, part: int, memory: float, pseudo: float) -> np.ndarray:
     """float64 [K, T, n], the train mean at the bins that are not hidden."""
     fold = folds.parts[part]
-    seen = (fold.bin_valid & ~fold.hidden_bins)[..., None].astype(np.float64)
+    seen = ((fold.bin_valid & ~fold.hidden_bins)[..., None] & ~folds.past_unseen).astype(np.float64)
     sums = [_sum(values, memory) for values in (fold.counts * seen, seen)]
     trials, last = np.arange(len(seen)), forward.last_visible(fold)
     spikes, weight = (forward.at_origins(values, trials, last) for values in sums)

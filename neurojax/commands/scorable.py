@@ -1,0 +1,81 @@
+"""Which sessions of a dataset can be scored: the others are counted aloud, and refused where none is left."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from neurojax.data import roster
+from neurojax.data.batching import units_digest
+from neurojax.data.sessions import Dataset, dataset_of
+from neurojax.errors import InputError
+from neurojax.evals import protocols
+from neurojax.types import names_a_region
+
+
+def scorable(dataset: Dataset, protocol: protocols.Protocol, *, with_baselines: bool) -> Dataset:
+    """The sessions that a protocol can score; the others are counted with their reasons.
+
+    Raises:
+        InputError: none is left.
+    """
+    reasons = {
+        session.session_id: protocols.reason_against(session, protocol, with_baselines=with_baselines)
+        for session in dataset.sessions
+    }
+    return keep_sound(dataset, {name: reason for name, reason in reasons.items() if reason})
+
+
+def keep_sound(dataset: Dataset, faults: Mapping[str, str]) -> Dataset:
+    """A dataset without the sessions in `faults` (session id -> what follows `session ID`), which are counted aloud.
+
+    Raises:
+        InputError: no session is left.
+    """
+    if not faults:
+        return dataset
+    first = next(iter(faults))
+    if len(faults) == len(dataset.sessions):
+        others = f" (and {len(faults) - 1} more sessions)" if len(faults) > 1 else ""
+        raise InputError(f"session {first} {faults[first]}{others}")
+    named: dict[str, list[str]] = {}
+    for name, reason in faults.items():
+        named.setdefault(reason, []).append(name)
+    for reason, names in named.items():
+        listed = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+        print(f"left out {len(names)} of {len(dataset.sessions)} sessions: {listed} {reason}")
+    return dataset_of([session for session in dataset.sessions if session.session_id not in faults])
+
+
+def known_to_run(folder: Path, dataset: Dataset, protocol: protocols.Protocol) -> Dataset:
+    """The sessions a run has rows for, with regions it was trained on where the protocol asks for regions.
+
+    A run without `sessions.json` is left to the checkpoint, which refuses what it does not know.
+
+    Raises:
+        InputError: none is left.
+    """
+    path = folder / roster.ROSTER_NAME
+    if not path.is_file():
+        return dataset
+    entries = {entry["session_id"]: entry for entry in roster.read(path)}
+    trained = {label for entry in entries.values() for label in entry["region"]}
+    by_region = any(task.kind in protocols.REGION_TASKS for task in protocol.tasks.values())
+    faults = {}
+    for session in dataset.sessions:
+        labels = {str(label) for label in session.region if names_a_region(label)}
+        strange = sorted(labels - trained) if by_region else []
+        if session.session_id not in entries:
+            faults[session.session_id] = (
+                f"is not among the {len(entries)} sessions the run was trained on; evaluate those, or fine-tune on it "
+                "first"
+            )
+        elif entries[session.session_id]["units_sha256"] != units_digest(session):
+            faults[session.session_id] = (
+                "has other units than the one of that name in the run; convert it as it was, or fine-tune on it under "
+                "another name"
+            )
+        elif strange:
+            faults[session.session_id] = (
+                f"has regions absent from training ({', '.join(strange[:4])}{', ...' if len(strange) > 4 else ''}); "
+                "convert it with the labels of the run, or score it under a protocol without region tasks"
+            )
+    return keep_sound(dataset, faults)

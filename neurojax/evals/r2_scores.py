@@ -1,0 +1,48 @@
+"""R2 scores of a task's block: what the rates say of PSTHs, and of how trials of a condition differ."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from neurojax import metrics
+from neurojax.evals import reliability
+from neurojax.evals.protocols import Protocol, scored_entries
+from neurojax.types import TEST, Session
+
+
+def entry(name: str, value: float, reason: str) -> dict[str, Any]:
+    """The score under its name, or None with `<name>_reason` where it is not finite."""
+    return {name: value} if math.isfinite(value) else {name: None, f"{name}_reason": reason}
+
+
+def r2_block(session: Session, task: str, rates: np.ndarray, protocol: Protocol) -> dict[str, Any]:
+    """The R2 scores a protocol asks for, over the entries a task scores on the test split.
+
+    `psth_r2_unit_mean`: mean over units of R2 between the condition averages of rates and of counts.
+    `single_trial_r2_unit_mean`: the same of single trials once the condition averages are taken out of both.
+    `psth_condition`: the trial column averaged over (the first usable one of `reliability.CONDITIONS`), or "none",
+    one average over all trials; trials of rare conditions are left out.
+
+    Args:
+        rates: float [K, T, N], expected spikes per bin of the test trials.
+
+    Source: Pei et al. 2021 (PSTH R2); Zhang et al. 2024 (both).
+    """
+    trial_ids = session.trials_of(TEST)
+    name, codes = reliability.condition_codes(session) or ("none", np.zeros(session.num_trials, int))
+    codes = codes[trial_ids]
+    counts, _ = session.gather_trials(trial_ids)
+    evaluated = scored_entries(session, task, trial_ids, protocol) & (codes >= 0)[:, None, None]
+    rates = np.where(evaluated, rates, np.nan)
+    block: dict[str, Any] = {}
+    for score, of_units in (
+        ("psth_r2_unit_mean", metrics.psth_r2),
+        ("single_trial_r2_unit_mean", metrics.single_trial_r2),
+    ):
+        if score in protocol.scores:
+            values = of_units(rates, counts, codes)
+            known = values[np.isfinite(values)]
+            mean = float(known.mean()) if len(known) else math.nan
+            block |= entry(score, mean, "the counts of no scored unit vary in what this compares")
+    return block | {"psth_condition": name}
