@@ -4,7 +4,9 @@ Exit codes: 0 done, 1 a defect, 2 bad input (one line), 3 stopped by a signal af
 """
 
 import argparse
+import difflib
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +22,17 @@ config options:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str):
-        raise InputError(f"{message}; see `{self.prog} --help`")
+        raise InputError(f"{message}; {self._meant(message)}see `{self.prog} --help`")
+
+    def _meant(self, message: str) -> str:
+        """The option that a mistyped one comes close to, of any verb."""
+        mistyped = re.match(r"unrecognized arguments: (--[a-z_]+)", message)
+        verbs = [
+            verb for action in self._actions if isinstance(action.choices, dict) for verb in action.choices.values()
+        ]
+        known = {option for parser in [self, *verbs] for option in parser._option_string_actions}
+        close = difflib.get_close_matches(mistyped[1], sorted(known), 1) if mistyped else []
+        return f"did you mean {close[0]}? " if close else ""
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -58,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("--align", metavar="COLUMN", help="trial column with the event to align to, in s")
     convert.add_argument("--window", type=_numbers, metavar="FROM,TO", help="seconds around the event, e.g. -0.5,1.5")
     convert.add_argument("--window_s", type=float, help="cut a recording without trials into windows")
-    convert.add_argument("--behavior", type=_names, default=(), metavar="NAME,...")
+    convert.add_argument("--behavior", "--behaviour", type=_names, default=(), metavar="NAME,...")
     convert.add_argument("--trial_columns", type=_names, default=(), metavar="NAME,...")
     convert.add_argument("--split", default="file", metavar="file|random|blocks:300s")
     convert.add_argument("--options", type=_pairs, default=(), metavar="NAME=VALUE,...", help="of this kind alone")

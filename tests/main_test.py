@@ -385,6 +385,7 @@ BAD_INPUT = {
     "evaluate into a file's folder": (of_run("evaluate", "--out={area}/a_file/scores.json"), "a_file"),
     "predict unknown task": (of_run("predict", "--out={area}/out", "--task=smoothing"), "smoothing"),
     "predict other bins": (of_run("predict", "--out={area}/out", "--data={area}/other_bins"), "50 ms"),
+    "predict a mistyped option": (of_run("predict", "--out={area}/out", "--fromat=nwb"), "did you mean --format?"),
     "predict unknown format": (of_run("predict", "--out={area}/out", "--format=mat"), "npz or nwb"),
     "predict into a file": (of_run("predict", "--out={area}/a_file", "--task=forward"), "a_file"),
     "predict no run": (of_run("predict", "--out={area}/out", run="empty"), "holds no run"),

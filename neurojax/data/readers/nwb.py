@@ -48,6 +48,8 @@ _MAX_LISTED = 64
 def find(path: str) -> list[str]:
     """A file or an address stands for itself, a folder for the .nwb files below it."""
     root = Path(path)
+    if re.match("dandi:", path, re.IGNORECASE) and not root.exists():
+        raise InputError(f"{path} is a dandiset; `dandi download {path}` first, or give the https address of one asset")
     if nwb_remote.is_url(path) or not root.is_dir() or nwb_file.is_zarr(root):
         return [path]
     # Links to nothing stay, so that data which was never fetched is reported.

@@ -49,6 +49,7 @@ def read_windows(file: Any, units: Units, spec: ReadSpec, bin_size_s: float, whe
     Raises:
         InputError: no trials and no `window_s`, an unknown name, or nothing is left.
     """
+    smallest = _share(spec)
     name, table = _table(file, spec, where)
     place = f"{where}, {name}"
     columns: dict[str, np.ndarray] = {}
@@ -67,7 +68,7 @@ def read_windows(file: Any, units: Units, spec: ReadSpec, bin_size_s: float, whe
         faults = {"shorter than one bin": stops - starts < bin_size_s * (1 - 1e-6)}
     if codes is not None:
         faults["its split is neither train, val nor test"] = codes[row] == _UNUSED
-    units, observed = _observed(units, starts, stops, spec, bin_size_s, where)
+    units, observed = _observed(units, starts, stops, smallest, bin_size_s, where)
     faults |= observed
     hidden = faults.pop("held-out units were not observed", np.zeros(len(starts), bool))
     if spec.option("hidden") != "keep":
@@ -105,7 +106,8 @@ def _table(file: Any, spec: ReadSpec, where: str) -> tuple[str, Any | None]:
     if "trials" in tables and spec.window_s is None:
         return "trials", tables["trials"]
     if spec.window_s is None:
-        others = f"; its tables of intervals are {listed(tables)}, take one with --options=table=NAME" if tables else ""
+        others = f"; its tables of intervals are {listed(tables)}, take one" if tables else ""
+        others += f" with --options=table={next(iter(tables))}" if tables else ""
         raise InputError(f"{where} has no trials{others}; or cut it into windows with --window_s=2")
     return "windows", None
 
@@ -138,8 +140,8 @@ def _laid(
     number = np.maximum(number, 0)
     if not 1 <= number.sum() <= _MAX_WINDOWS:
         raise InputError(
-            f"{place}: {number.sum():.0f} windows of {spec.window_s:g} s fit {len(pieces)} stretches of"
-            f" {(pieces[:, 1] - pieces[:, 0]).sum():g} s; change window_s, or check the time unit"
+            f"{place}: {number.sum():.0f} windows of {spec.window_s:g} s fit the {len(pieces)} pieces of it,"
+            f" {(pieces[:, 1] - pieces[:, 0]).sum():g} s together; change window_s, or check the time unit"
         )
     rows = np.repeat(np.arange(len(pieces)), number.astype(np.int64))
     within_row = np.arange(len(rows)) - np.repeat(np.cumsum(number) - number, number.astype(np.int64))
@@ -171,12 +173,11 @@ def _different(units: Units, which: np.ndarray) -> list[tuple[np.ndarray, np.nda
 
 
 def _observed(
-    units: Units, starts: np.ndarray, stops: np.ndarray, spec: ReadSpec, bin_size_s: float, where: str
+    units: Units, starts: np.ndarray, stops: np.ndarray, smallest: float, bin_size_s: float, where: str
 ) -> tuple[Units, dict[str, np.ndarray]]:
     """The units observed in enough of the windows, and windows in which others were not: reason -> bool [windows]."""
     if units.observed is None:
         return units, {}
-    smallest = _share(spec)
     held_in, held_out = np.zeros(len(starts), bool), np.zeros(len(starts), bool)
     known = np.isfinite(starts) & np.isfinite(stops)
     keep = np.ones(len(units.first), bool)

@@ -41,7 +41,7 @@ class ReadSpec:
             if value is not None and not (isinstance(value, int | float) and 0 < value < math.inf):
                 raise InputError(f"{name}={value!r}; expected a number above 0")
         if (self.align is None) != (self.window is None):
-            raise InputError(f"align={self.align!r} came with window={self.window!r}; give both, or neither")
+            raise InputError(f"align={self.align!r} came with window={self.window!r}; give both, or window_s alone")
         if self.window is not None and not (
             len(self.window) == 2 and -math.inf < self.window[0] < self.window[1] < math.inf
         ):
