@@ -15,7 +15,7 @@ from neurojax.data.readers.windows import counted_drops
 from neurojax.data.session_rules import UNIT_COLUMNS
 from neurojax.errors import InputError
 
-_BLOCK_SPIKES = 2**22  # read at a time, or one unit
+_BLOCK_SPIKES = 2**20  # read at a time, or one unit
 _MAX_UNIT_SPIKES = 2**28
 _TOUCHING_S = 1e-6  # observed intervals this close are one
 _QUALITY = ("quality", "group", "KSLabel", "ks_label", "label")
@@ -220,6 +220,7 @@ def count_spikes(
     odd |= {"units without spikes": 0, "spikes outside of the observed time": 0}
     low, high, not_finite = np.inf, -np.inf, 0
     for first, trains in spike_blocks(units, where):
+        cleaned = []
         for unit, train in enumerate(trains, start=first):
             times = train[np.isfinite(train)]
             not_finite += len(train) - len(times)
@@ -236,12 +237,15 @@ def count_spikes(
                 odd["spikes outside of the observed time"] += int((~inside).sum())
             if len(times):
                 low, high = min(low, times[0]), max(high, times[-1])
-            try:
-                column = bin_spike_times(times, np.zeros(len(times), np.uint8), 1, starts, num_bins, bin_size_s)
-            except InputError as error:
-                raise InputError(f"{where}, unit {units.unit_id[unit]}: {error}") from None
-            counts = counts.astype(np.promote_types(counts.dtype, column.dtype), copy=False)
-            counts[:, unit] = column[:, 0]
+            cleaned.append(times)
+        rows = np.repeat(np.arange(len(cleaned)), [len(times) for times in cleaned])
+        try:
+            block = bin_spike_times(np.concatenate(cleaned), rows, len(cleaned), starts, num_bins, bin_size_s)
+        except InputError as error:
+            last = first + len(cleaned) - 1
+            raise InputError(f"{where}, units {units.unit_id[first]} to {units.unit_id[last]}: {error}") from None
+        counts = counts.astype(np.promote_types(counts.dtype, block.dtype), copy=False)
+        counts[:, first : first + len(cleaned)] = block
     if low > high:
         raise InputError(f"{where}: no spike time is finite; check the file")
     odd["trials that reach outside of the spikes"] = int(
