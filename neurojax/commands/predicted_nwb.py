@@ -2,6 +2,7 @@
 
 import datetime
 import io
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -76,8 +77,10 @@ def predictions_as_nwb(
         )
         module.add(series)
     content = io.BytesIO()
-    with h5py.File(content, "w") as file, pynwb.NWBHDF5IO(file=file, mode="w") as writer:
-        writer.write(nwb)
+    with h5py.File(content, "w") as file, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The file path provided", UserWarning)  # pynwb 3: bytes have no name
+        with pynwb.NWBHDF5IO(file=file, mode="w") as writer:
+            writer.write(nwb)
     return content.getvalue()
 
 

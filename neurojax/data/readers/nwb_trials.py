@@ -18,6 +18,7 @@ _SPLITS = {"train": TRAIN, "training": TRAIN, "val": VALIDATION, "valid": VALIDA
 _SPLITS |= {"test": TEST, "testing": TEST}
 _UNUSED = -1
 _MAX_WINDOWS = 10**7
+_FEWER_UNITS = "leave out those observed in few of the trials with --options=min_observed=0.5"
 _OWN = ("start_time", "stop_time")  # kept as trial_start_s
 
 
@@ -58,7 +59,7 @@ def read_windows(file: Any, units: Units, spec: ReadSpec, bin_size_s: float, whe
         columns, skipped = plain_columns(table, num_rows(table, place), place)
         if wrong := [edge for edge in _OWN if edge not in columns or columns[edge].dtype.kind not in "iuf"]:
             raise InputError(f"{place} has no {wrong[0]} in seconds, one each a row; the table is damaged")
-    row, starts, stops = _laid(columns, units, spec, bin_size_s, place, table, where)
+    row, starts, stops = _laid(columns, units, spec, bin_size_s, place, table, smallest)
     for column in spec.trial_columns:
         if column not in columns:
             reason = f"is {skipped[column]}" if column in skipped else f"is not there: {not_among(column, columns)}"
@@ -113,7 +114,13 @@ def _table(file: Any, spec: ReadSpec, where: str) -> tuple[str, Any | None]:
 
 
 def _laid(
-    columns: dict[str, np.ndarray], units: Units, spec: ReadSpec, bin_size_s: float, place: str, table: Any, where: str
+    columns: dict[str, np.ndarray],
+    units: Units,
+    spec: ReadSpec,
+    bin_size_s: float,
+    place: str,
+    table: Any,
+    smallest: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Row of the table, start and stop of each window, seconds; NaN where the event is missing."""
     if spec.window_s is None:
@@ -126,14 +133,15 @@ def _laid(
             raise InputError(f"{place}: align names {spec.align!r}, no column of times; {not_among(event, times)}")
         times_s = times[event].astype(np.float64)
         return rows, times_s + spec.window[0], times_s + spec.window[1]
-    whole_times(spec.window_s, bin_size_s, f"{where}: window_s={spec.window_s:g}")
+    whole_times(spec.window_s, bin_size_s, f"{place}: window_s={spec.window_s:g}")
     if table is not None:
         pieces = np.stack([columns["start_time"], columns["stop_time"]], axis=1).astype(np.float64)
         pieces = np.where(np.isfinite(pieces).all(axis=1, keepdims=True), pieces, 0.0)
     elif units.observed is not None:
-        pieces = _shared(units)
+        # With `smallest` some units may go: then time counts in which any was observed.
+        pieces = merged(np.concatenate(units.observed)) if smallest else _shared(units, place)
     else:
-        first, last = spike_span(units, where)
+        first, last = spike_span(units, place)
         pieces = np.array([[min(np.floor(first / bin_size_s) * bin_size_s, first), last]])
     with np.errstate(over="ignore"):
         number = np.floor((pieces[:, 1] - pieces[:, 0]) / spec.window_s + 1e-9)
@@ -149,17 +157,17 @@ def _laid(
     return (rows if table is not None else np.arange(len(rows))), starts, starts + spec.window_s
 
 
-def _shared(units: Units) -> np.ndarray:
+def _shared(units: Units, where: str) -> np.ndarray:
     """Time in which every unit that is not held out was observed, float64 [intervals, 2]."""
     sets = _different(units, ~units.heldout if not units.heldout.all() else np.ones(len(units.first), bool))
     shared = sets[0][0]
     for intervals, _ in sets[1:]:
-        if not (len(shared) and len(intervals)):
-            return np.empty((0, 2))
         edges = np.unique(np.concatenate([shared.ravel(), intervals.ravel()]))
         parts = np.stack([edges[:-1], edges[1:]], axis=1)
         inside = within(shared, *parts.T, 0.0) & within(intervals, *parts.T, 0.0)
         shared = merged(parts[inside])
+    if not len(shared):
+        raise InputError(f"{where}: there is no time in which all units were observed; {_FEWER_UNITS}")
     return shared
 
 
@@ -189,6 +197,8 @@ def _observed(
             continue
         held_in |= missed & (members & ~units.heldout).any()
         held_out |= missed & (members & units.heldout).any()
+    if known.any() and held_in[known].all():
+        raise InputError(f"{where}: no trial lies in the time in which all units were observed; {_FEWER_UNITS}")
     if not keep.all():
         reason = f"observed in less than {smallest:g} of the trials"
         units = select(units, *counted_drops({reason: ~keep}, "unit", where))

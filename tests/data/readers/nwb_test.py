@@ -193,6 +193,15 @@ def test_trials_outside_of_the_observed_time_are_left_out(changed_nwb):
     made = read(changed_nwb(half), window_s=2.0, split="random")
     assert made.trial_start_s[-1] == 38.0  # windows lie where all units were observed
 
+    def apart(file):  # one was never observed together with the others
+        replace(file[UNITS], "obs_intervals", [[0.0, 40.0], [40.0, 95.0]] * 6 + [[95.0, 96.0], [96.0, 99.0]])
+
+    for cut in ({}, {"window_s": 2.0, "split": "random"}):
+        with pytest.raises(InputError, match="all units were observed; .*min_observed"):
+            read(changed_nwb(apart), **cut)
+        made = read(changed_nwb(apart), {"min_observed": "0.5"}, **cut)
+        assert made.num_units == 6 and made.trial_start_s[-1] > 85
+
 
 def test_held_out_units_hidden_in_test_trials(changed_nwb):
     """As in a benchmark file whose test trials were recorded without them."""
