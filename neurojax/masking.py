@@ -30,6 +30,8 @@ class MaskingConfig(NamedTuple):
         causal_ratio: share of bins hidden by `causal`.
         causal_span_share: `causal` hides runs of this share of the padded trial, at least one bin;
             0 hides bins independently. 0.1 trains the horizons that forward prediction asks for.
+        causal_first_share: this first share of the padded trial `causal` never hides: predicting ahead starts once
+            something has been seen.
         intra_ratio: share of the region's own units hidden by `intra_region`.
         temporal_ratio: share of bins hidden by `temporal`.
         region_size_power: a region is drawn with probability ~ (its units) ** power;
@@ -41,6 +43,7 @@ class MaskingConfig(NamedTuple):
     neuron_ratio: float = 0.3
     causal_ratio: float = 0.6
     causal_span_share: float = 0.0
+    causal_first_share: float = 0.0
     intra_ratio: float = 0.3
     temporal_ratio: float = 0.3
     region_size_power: float = 0.0
@@ -141,7 +144,10 @@ def draw_masks(key: jax.Array, batch: Batch, scheme: jax.Array, config: MaskingC
 
     bin_draws = jax.random.uniform(bin_key, batch.bin_valid.shape)
     span_bins = max(1, int(config.causal_span_share * batch.bin_valid.shape[-1]))
-    causal_bins = _hide_runs(bin_draws, batch.bin_valid, config.causal_ratio, span_bins)
+    late = jnp.arange(batch.bin_valid.shape[-1]) >= int(config.causal_first_share * batch.bin_valid.shape[-1])
+    late = batch.bin_valid & late[None, None]
+    late = jnp.where(late.any(-1, keepdims=True), late, batch.bin_valid)  # all bins of a trial that is shorter
+    causal_bins = _hide_runs(bin_draws, late, config.causal_ratio, span_bins)
     temporal_bins = _hide_share(bin_draws, batch.bin_valid, config.temporal_ratio)
     drawn_bins = jnp.where((scheme == CAUSAL)[..., None], causal_bins, temporal_bins)
     target_bins = jnp.where(is_unit_scheme, batch.bin_valid, drawn_bins)

@@ -21,6 +21,7 @@ class ModelConfig:
         dropout_embed: on all tokens before the first layer.
         dropout: on attention output and after the MLP.
         dropout_attention: on attention probabilities.
+        dropout_states: on the states the read-out weighs, the linear path included.
         init: "released" (the reference's initialisation) or "scaled" (read-in scaled by each unit's
             expected variability, read-out at zero around each unit's log mean rate: training starts
             at the null model).
@@ -32,6 +33,8 @@ class ModelConfig:
         smoothed_tokens: tokens also see the latents smoothed over bins and averaged over the trial.
         linear_path: the same smoothed latents reach the read-out beside the transformer.
         own_history: each unit's own recent log gains reach its log-rate (they are zero where it is hidden).
+        own_alone_share: in training, this share of the units of a causal trial is predicted from own history alone,
+            so that its weights are learned before the population explains the training trials by heart.
         read_in_init: "random", or "principal": each session's principal components (train split).
         read_out_init: "zero" (the null model), or "linear": a closed-form linear predictor on the linear path, beside
             which the transformer starts at zero (needs the linear path, principal components, hidden_counts="mean").
@@ -57,12 +60,14 @@ class ModelConfig:
     dropout_embed: float = 0.1
     dropout: float = 0.1
     dropout_attention: float = 0.0
+    dropout_states: float = 0.0
     init: str = "scaled"
     hidden_counts: str = "silent"
     posterior_noise: float = 0.0
     smoothed_tokens: bool = False
     linear_path: bool = False
     own_history: bool = False
+    own_alone_share: float = 0.0
     read_in_init: str = "random"
     read_out_init: str = "zero"
     link: str = "exp"
@@ -100,6 +105,8 @@ class ModelConfig:
             raise InputError(f"model.posterior_noise needs model.hidden_counts=mean, got {self.hidden_counts}")
         if self.attention != "xla" and self.dropout_attention:
             raise InputError(f"model.attention={self.attention} knows no model.dropout_attention; set that to 0")
+        if self.own_alone_share and not self.own_history:
+            raise InputError(f"model.own_alone_share={self.own_alone_share} needs model.own_history=True")
         needed = dict(linear_path=True, read_in_init="principal", hidden_counts="mean", init="scaled")
         if self.read_out_init == "linear" and any(getattr(self, name) != value for name, value in needed.items()):
             wanted = ", ".join(f"model.{name}={value}" for name, value in needed.items())
@@ -107,6 +114,6 @@ class ModelConfig:
         for name in ("embed_width", "num_positions", "num_session_rows"):
             if getattr(self, name) < 0:
                 raise InputError(f"model.{name}={getattr(self, name)}; expected 0 or more")
-        for name in ("dropout_embed", "dropout", "dropout_attention"):
+        for name in ("dropout_embed", "dropout", "dropout_attention", "dropout_states", "own_alone_share"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"model.{name}={getattr(self, name)}; expected a share in [0, 1)")

@@ -76,7 +76,7 @@ class NDT(nn.Module):
         states = tokens[:, NUM_CONTEXT:].astype(dtype)  # [B, T, D]
         if config.linear_path:
             states = states + dense(config, config.width, name="linear_path")(smooth)
-        return states
+        return nn.Dropout(config.dropout_states, deterministic=not train)(states)
 
 
 def init_params(key: jax.Array, config: ModelConfig) -> Any:
@@ -142,4 +142,9 @@ def log_rates(params, rows, batch: Batch, masks: Masks, scheme, config: ModelCon
         gains = smoothing.own_log_gains(jnp.where(visible, batch.counts, 0), visible, base_rates(rows))
         weights = rows["own_history"] + params["own_history"][None, None]  # [G, N, 3]
         own_drive = jnp.einsum("mgbtn,gnm->gbtn", gains, weights)
-    return stitcher.read_out(rows, hidden, config.link, own_drive)
+    kept = None
+    if config.own_alone_share and dropout_key is not None:
+        key = jax.random.fold_in(dropout_key, 1)
+        alone = jax.random.bernoulli(key, config.own_alone_share, masks.hidden_units.shape)  # [G, b, N]
+        kept = ~(alone & (scheme == CAUSAL)[..., None])
+    return stitcher.read_out(rows, hidden, config.link, own_drive, kept)

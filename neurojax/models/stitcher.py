@@ -125,12 +125,17 @@ def log_gain(drive: jax.Array, link: str) -> jax.Array:
     return jnp.log(jax.nn.softplus(lifted)) - math.log(math.log1p(math.exp(steepness)))
 
 
-def read_out(rows: dict[str, jax.Array], hidden: jax.Array, link: str = "exp", own_drive=0.0) -> jax.Array:
+def read_out(
+    rows: dict[str, jax.Array], hidden: jax.Array, link: str = "exp", own_drive=0.0, reads_states=None
+) -> jax.Array:
     """Hidden states [G, b, T, D] -> log-rates float32 [G, b, T, N], log spikes per bin.
 
-    `own_drive` float32 [G, b, T, N] is added to what the states give each unit.
+    `own_drive` float32 [G, b, T, N] is added to what the states give each unit; units that `reads_states`
+    bool [G, b, N] does not name get nothing from the states.
     """
     drive = jnp.einsum("gbtd,gnd->gbtn", hidden, rows["read_out"].astype(hidden.dtype))
+    if reads_states is not None:
+        drive = jnp.where(reads_states[..., None, :], drive, 0)
     return log_gain(drive.astype(jnp.float32) + own_drive, link) + rows["read_out_bias"][:, None, None]
 
 

@@ -26,6 +26,10 @@ class OptimizerConfig:
     weight_decay: decoupled, times the learning rate.
     decay_everything: also decay biases, norms and embeddings (the released recipe).
     row_weight_decay: for the stitcher's weight rows.
+    row_decay_rate_power: rows that predict a unit decay by row_weight_decay / (its mean spikes per bin) ** this.
+        0 treats all units alike; 0.5 is what an L2 penalty is to Adam, whose steps are as large for a unit
+        of few spikes as for one of many.
+    own_history_decay: for the rows of each unit's own history, in the same way.
     row_learning_rate_scale: times learning_rate for the stitcher tables.
     b1, b2, epsilon: Adam.
     clip_norm: global norm over shared parameters and touched rows; 0 is off.
@@ -38,6 +42,8 @@ class OptimizerConfig:
     weight_decay: float = 0.01
     decay_everything: bool = False
     row_weight_decay: float = 0.01
+    row_decay_rate_power: float = 0.0
+    own_history_decay: float = 0.0
     row_learning_rate_scale: float = 1.0
     b1: float = 0.9
     b2: float = 0.999
@@ -48,7 +54,7 @@ class OptimizerConfig:
         for name in ("learning_rate", "initial_divisor", "final_divisor", "row_learning_rate_scale", "epsilon"):
             if not 0 < getattr(self, name) < math.inf:
                 raise InputError(f"optimizer.{name}={getattr(self, name)}; expected a positive number")
-        for name in ("weight_decay", "row_weight_decay"):
+        for name in ("weight_decay", "row_weight_decay", "row_decay_rate_power", "own_history_decay"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise InputError(f"optimizer.{name}={getattr(self, name)}; expected 0 (off) or a positive number")
         for name in ("b1", "b2"):
@@ -143,13 +149,26 @@ def update_rows(
         direction = (new_mean / (1 - config.b1**steps)) / (
             jnp.sqrt(new_second / (1 - config.b2**steps)) + config.epsilon
         )
-        if config.decay_everything or name in ("read_in", "read_out"):
-            direction = direction + config.row_weight_decay * old
+        direction = direction + _row_decay(name, tables, index, config) * old
         tables[name] = write(tables[name], old, old - learning_rate * direction)
         mean[name] = write(mean[name], old_mean, new_mean)
         second[name] = write(second[name], old_second, new_second)
         count[name] = write(count[name], old_count, new_count)
     return tables, RowMoments(mean, second, count)
+
+
+def _row_decay(name: str, tables, index, config: OptimizerConfig) -> jax.Array | float:
+    """Decay of the touched rows of a table: a number, or one a unit, [G, N, 1]."""
+    if name == "own_history":
+        decay = config.own_history_decay
+    elif config.decay_everything or name in ("read_in", "read_out"):
+        decay = config.row_weight_decay
+    else:
+        decay = 0.0
+    if not (decay and config.row_decay_rate_power and name in ("read_out", "own_history")):
+        return decay
+    log_rates = tables["read_out_bias"].at[index["read_out_bias"]].get(mode="fill", fill_value=0)
+    return decay * jnp.exp(-config.row_decay_rate_power * log_rates)[..., None]
 
 
 def clip_scale(gradients: Any, max_norm: float) -> tuple[jax.Array, jax.Array]:

@@ -73,8 +73,9 @@ def masking_config(config: Mapping[str, Any]) -> masking.MaskingConfig:
     unknown = [name for name in result.schemes if name not in masking.SCHEMES]
     if unknown or not result.schemes:
         raise InputError(f"masking.schemes={result.schemes}; choose from {', '.join(masking.SCHEMES)}")
-    if not 0 <= result.causal_span_share <= 1:
-        raise InputError(f"masking.causal_span_share={result.causal_span_share}; expected a share in [0, 1]")
+    for name in ("causal_span_share", "causal_first_share"):
+        if not 0 <= getattr(result, name) <= 1:
+            raise InputError(f"masking.{name}={getattr(result, name)}; expected a share in [0, 1]")
     if not math.isfinite(result.region_size_power):
         raise InputError(f"masking.region_size_power={result.region_size_power}; expected a finite number")
     for name in ("neuron_ratio", "causal_ratio", "intra_ratio", "temporal_ratio"):

@@ -15,8 +15,8 @@ NEW_ROWS = ("random", "pca", "region_mean")
 INHERITED = ("model", "masking", "losses", "optimizer")
 # Of the model, what may differ from the run it starts from: nothing here is the shape or the meaning of a weight.
 FREE = frozenset(
-    ("num_positions", "num_session_rows", "dropout_embed", "dropout", "dropout_attention", "init", "read_in_init")
-    + ("read_out_init", "compute_dtype", "attention", "remat", "unroll")
+    ("num_positions", "num_session_rows", "dropout_embed", "dropout", "dropout_attention", "dropout_states")
+    + ("own_alone_share", "init", "read_in_init", "read_out_init", "compute_dtype", "attention", "remat", "unroll")
 )
 
 
