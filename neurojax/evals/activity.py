@@ -174,8 +174,7 @@ class _Passes:
         num_trials = len(self._counts)
         log_rates = np.full((num_trials, self._num_bins, self._num_units), np.nan, np.float32)
         active = self._counts[:, :, : self._num_units].any(1)  # [K, N]
-        pairs = []  # group, trial, unit
-        for number, group in enumerate(groups):
+        for group in groups:
             needed = group.members & only
             if self._model.hides_by_zeroing and (needed & ~active).any():
                 for chunk in self._chunks(num_trials):
@@ -186,14 +185,12 @@ class _Passes:
                     ]
                 needed &= active
             trial, unit = np.nonzero(needed)
-            pairs.append(np.stack([np.full(len(trial), number), trial, unit], axis=1))
-        pairs = np.concatenate(pairs) if pairs else np.zeros((0, 3), int)
-        for chunk in self._chunks(len(pairs)):
-            number, trial, unit = pairs[chunk].T
-            hidden = np.stack([~groups[n].members for n in number])
-            hidden[np.arange(len(chunk)), unit] = True
-            schemes = np.asarray([groups[n].scheme for n in number])
-            log_rates[trial, :, unit] = self._pass(trial, hidden, schemes, unit=unit)
+            for chunk in self._chunks(len(trial)):  # of one group: a pass then makes its posterior once
+                hidden = np.tile(~group.members, (len(chunk), 1))
+                hidden[np.arange(len(chunk)), unit[chunk]] = True
+                log_rates[trial[chunk], :, unit[chunk]] = self._pass(
+                    trial[chunk], hidden, group.scheme, unit=unit[chunk]
+                )
         return np.where(only[:, None, :], log_rates, np.float32(np.nan))  # no rate of a unit that was not hidden
 
     def _chunks(self, total: int) -> Iterator[np.ndarray]:

@@ -90,8 +90,13 @@ def init_params(key: jax.Array, config: ModelConfig) -> Any:
     return params
 
 
-def hidden_states(params, rows, batch: Batch, masks: Masks, scheme, config: ModelConfig, dropout_key=None):
-    """States of all bins, [G, b, T, D], reading visible counts only; see `log_rates`."""
+def hidden_states(
+    params, rows, batch: Batch, masks: Masks, scheme, config: ModelConfig, dropout_key=None, left_out=None
+):
+    """States of all bins, [G, b, T, D], reading visible counts only; see `log_rates`.
+
+    `left_out` int32 [G, b]: trials that see the same units but for this one each, see `stitcher.posterior`.
+    """
     dtype = jnp.dtype(config.compute_dtype)
     counts = batch.counts.astype(dtype)
     if config.hidden_counts == "mean":
@@ -99,7 +104,9 @@ def hidden_states(params, rows, batch: Batch, masks: Masks, scheme, config: Mode
     visible_counts = jnp.where(masks.visible(), counts, 0)
     latents = stitcher.read_in(rows, visible_counts)  # [G, b, T, K]
     if config.posterior_noise:
-        latents = stitcher.posterior(rows, latents, ~masks.hidden_units, base_rates(rows), config.posterior_noise)
+        latents = stitcher.posterior(
+            rows, latents, ~masks.hidden_units, base_rates(rows), config.posterior_noise, left_out
+        )
     groups, trials, num_bins, _ = latents.shape
     flat = lambda array: array.reshape((groups * trials,) + array.shape[2:])  # noqa: E731  [G, b, ...] -> [B, ...]
     hidden = NDT(config).apply(

@@ -86,7 +86,9 @@ def read_in(rows: dict[str, jax.Array], visible_counts: jax.Array) -> jax.Array:
     return jnp.einsum("gbtn,gnk->gbtk", visible_counts, weights) + bias[:, None, None]
 
 
-def posterior(rows, latents: jax.Array, visible_units: jax.Array, base_rates: jax.Array, noise: float) -> jax.Array:
+def posterior(
+    rows, latents: jax.Array, visible_units: jax.Array, base_rates: jax.Array, noise: float, left_out=None
+) -> jax.Array:
     """Latents as the posterior mean given the visible units, instead of a sum that shrinks as units are hidden.
 
     Counts over the root of their mean are read as W z + noise of variance one, W the read-in rows over that root,
@@ -98,15 +100,22 @@ def posterior(rows, latents: jax.Array, visible_units: jax.Array, base_rates: ja
         visible_units: bool [G, b, N].
         base_rates: float32 [G, N], spikes per bin; padding units have zero rows.
         noise: noise over signal, positive.
+        left_out: int32 [G, b] where all trials of a group see the same units but for one each, this one: the matrix
+            is then made once.
     """
     chex.assert_rank([latents, visible_units, base_rates], [4, 3, 2])
     loadings = jax.lax.stop_gradient(rows["read_in"] * jnp.sqrt(base_rates)[..., None])  # [G, N, K]
     width = loadings.shape[-1]
     energy = jnp.sum(jnp.square(loadings), axis=(1, 2), keepdims=True) / width
     loadings = loadings / jnp.sqrt(jnp.maximum(energy, 1e-12))
-    shown = jnp.where(visible_units[..., None], loadings[:, None], 0.0)  # [G, b, N, K]
-    gram = jnp.einsum("gbnk,gnl->gbkl", shown, loadings) + noise * jnp.eye(width)[None, None]
-    factor = jax.scipy.linalg.cho_factor(gram, lower=True)
+    if left_out is None:
+        shown = jnp.where(visible_units[..., None], loadings[:, None], 0.0)  # [G, b, N, K]
+        gram = jnp.einsum("gbnk,gnl->gbkl", shown, loadings)
+    else:
+        shown = jnp.where(visible_units.any(1)[..., None], loadings, 0.0)  # [G, N, K], seen by any trial
+        own = jnp.take_along_axis(shown, left_out[..., None], axis=1)  # [G, b, K]
+        gram = jnp.einsum("gnk,gnl->gkl", shown, shown)[:, None] - own[..., :, None] * own[..., None, :]
+    factor = jax.scipy.linalg.cho_factor(gram + noise * jnp.eye(width)[None, None], lower=True)
     bias = rows["read_in_bias"][:, None, None]
     solved = jax.scipy.linalg.cho_solve(factor, jnp.swapaxes(latents.astype(jnp.float32) - bias, -1, -2))
     return (bias + (1 + noise) * jnp.swapaxes(solved, -1, -2)).astype(latents.dtype)  # [G, b, T, K]

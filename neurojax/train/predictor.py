@@ -53,7 +53,10 @@ class Predictor:
         return self._log_rates(self._params, self._tables, *self._place((batch, masks, scheme)))
 
     def log_rates_of_unit(self, batch: Batch, masks: Masks, scheme: np.ndarray, unit: np.ndarray) -> jax.Array:
-        """One unit per trial, G = 1: unit int32 [b] -> float32 [b, T]."""
+        """One unit per trial, G = 1: unit int32 [b] -> float32 [b, T].
+
+        All trials see the same units, each but its own `unit`.
+        """
         return self._log_rates_of_unit(self._params, self._tables, *self._place((batch, masks, scheme)), unit)
 
     def latents(self, batch: Batch, masks: Masks, scheme: np.ndarray) -> jax.Array:
@@ -75,5 +78,5 @@ def _latents(params, tables, batch, masks, scheme, config):
 
 def _log_rates_of_unit(params, tables, batch, masks, scheme, unit, config):
     rows = stitcher.gather_rows(tables, batch)
-    hidden = ndt.hidden_states(params, rows, batch, masks, scheme, config)
+    hidden = ndt.hidden_states(params, rows, batch, masks, scheme, config, left_out=unit[None])
     return stitcher.read_out_one_unit(rows, hidden, unit, config.link)
