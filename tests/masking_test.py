@@ -71,6 +71,14 @@ def test_causal_runs_have_the_length_asked_for_and_the_same_share():
     assert np.all(length[stops[:, 1] < T] >= 4)  # shorter only where the trial ends
 
 
+def test_causal_shows_the_first_bins_but_hides_some_of_a_trial_that_is_shorter():
+    _, masks = draw("causal", causal_ratio=0.5, causal_first_share=0.4)  # 8 of 20 bins
+    hidden = masks.hidden_bins[:, 1:]
+    assert not hidden[..., :8].any() and abs(hidden[..., 8:].mean() - 0.5) < 0.06
+    _, masks = draw("causal", causal_ratio=0.5, causal_first_share=1.0)
+    assert masks.hidden_bins.any(-1).all()
+
+
 def test_inter_region_hides_exactly_one_region():
     batch, masks = draw("inter_region")
     region = np.asarray(batch.region_id)[:, None, :]

@@ -234,6 +234,46 @@ def test_a_hidden_unit_that_reads_as_its_mean_leaves_the_latents_where_they_are(
     assert np.allclose(hidden, shown, rtol=1e-4, atol=1e-5) == bool(fields)
 
 
+def test_a_unit_predicted_from_its_own_history_alone_gets_nothing_from_the_states():
+    """In training and under the causal scheme only; an evaluation knows no such units."""
+    config = dataclasses.replace(MODEL, **{**PATHS, "link": "exp"}, own_alone_share=0.5)
+    params, tables = make_weights(config)
+    batch = make_batch()
+
+    @jax.jit
+    def log_rates(params, tables, batch, key, schemes, masks):
+        rows = stitcher.gather_rows(tables, batch)
+        return ndt.log_rates(params, rows, batch, masks, schemes, config, key)
+
+    for scheme, share in (("causal", 0.5), ("neuron", 0.0)):
+        schemes, masks = masks_for(batch, scheme)
+        key = jax.random.key(3)
+        blind = {**tables, "read_out": 0 * tables["read_out"]}
+        with_states, without = (log_rates(params, t, batch, key, schemes, masks) for t in (tables, blind))
+        alone = np.asarray((with_states == without).all(2))  # [G, B, N]
+        assert alone.any() == (share > 0) and abs(alone.mean() - share) < 0.2
+    schemes, masks = masks_for(batch, "causal")
+    plain = dataclasses.replace(config, own_alone_share=0.0)
+    args = (params, tables, batch, masks, schemes)
+    np.testing.assert_array_equal(log_rates_of(*args, config), log_rates_of(*args, plain))
+
+
+def test_dropout_of_states_reaches_the_read_out_in_training_only():
+    config = dataclasses.replace(MODEL, dropout_embed=0.0, dropout=0.0, dropout_states=0.5)
+    params, tables = make_weights(config)
+    batch = make_batch()
+    schemes, masks = masks_for(batch, "neuron")
+
+    @jax.jit
+    def both(params, tables, batch, masks, key):
+        rows = stitcher.gather_rows(tables, batch)
+        return [ndt.hidden_states(params, rows, batch, masks, schemes, config, k) for k in (key, None)]
+
+    kept, whole = map(np.asarray, both(params, tables, batch, masks, jax.random.key(0)))
+    assert abs((kept == 0).mean() - 0.5) < 0.05
+    np.testing.assert_allclose(kept[kept != 0], 2 * whole[kept != 0], rtol=1e-5)
+
+
 @pytest.mark.parametrize("link", ["exp", "softplus"])
 def test_one_unit_read_out_equals_its_column_of_the_full_read_out(link):
     _, tables = make_weights()

@@ -80,6 +80,23 @@ def test_rows_touched_at_every_step_follow_optax_adamw():
         np.testing.assert_allclose(tables[name], expected, rtol=2e-5, atol=2e-6, err_msg=name)
 
 
+@pytest.mark.parametrize("power", [0.0, 0.5])
+def test_rows_that_predict_quiet_units_decay_more_by_a_power_of_their_rate(power):
+    tables = {name: np.ones((ROWS, WIDTH), np.float32) for name in ("read_in", "read_out", "own_history")}
+    rates = np.asarray([0.01, 0.04, 0.25, 1.0, 1.0, 1.0, 1.0], np.float32)
+    tables["read_out_bias"] = np.log(rates)
+    index = {name: np.asarray([[0, 1, 2, 3, PAD]], np.int32) for name in tables}
+    gradients = jax.tree.map(lambda rows: np.zeros((1, 5, *rows.shape[1:]), np.float32), tables)
+    config = OptimizerConfig(row_weight_decay=0.2, own_history_decay=0.4, row_decay_rate_power=power)
+    moved, _ = step(gradients, optimizer.init_rows(tables), tables, index, np.float32(0.1), True, config)
+    for name, decay in (("read_in", 0.2), ("read_out", 0.2), ("own_history", 0.4), ("read_out_bias", 0.0)):
+        by_rate = rates[:4] ** -power if name in ("read_out", "own_history") else np.ones(4)
+        before = tables[name].reshape(ROWS, -1)[:4, 0]
+        after = np.asarray(moved[name]).reshape(ROWS, -1)
+        np.testing.assert_allclose(after[:4, 0], before * (1 - 0.1 * decay * by_rate), rtol=1e-5, err_msg=name)
+        np.testing.assert_array_equal(after[4:], tables[name].reshape(ROWS, -1)[4:])
+
+
 def test_rows_that_a_batch_does_not_touch_stay_bit_equal():
     history = run([index_of([[0, 1, 2]], [0]), index_of([[4, 5, PAD]], [3]), index_of([[1, PAD, 6]], [0])])
     for before, after, touched, sessions in zip(

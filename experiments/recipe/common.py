@@ -1,0 +1,106 @@
+"""What both phases do: read arms, convert recordings, train a run that resumes, keep results line by line."""
+
+import datetime
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from neurojax.commands import config as declarations
+from neurojax.commands import runs as run_folders
+from neurojax.data import batching
+from neurojax.data.sessions import Dataset
+from neurojax.files import write_bytes
+from neurojax.main import main
+from neurojax.train import loop, settings, sharding, workdir
+from neurojax.train.predictor import Predictor
+
+HERE = Path(__file__).parent
+REPOSITORY = HERE.parents[1]
+RECORDINGS = Path(os.environ.get("NEUROJAX_DATA", REPOSITORY.parent / "shared" / "data")) / "steinmetz2019_sessions"
+BUDGET_H = 12.0  # hours of two cores, both phases together
+
+
+def read_results(path: Path) -> list[dict]:
+    """One dict a finished arm or run."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def append(path: Path, entry: Mapping) -> None:
+    """Adds a line; the file is the old one or the new one, whatever happens."""
+    before = path.read_bytes() if path.exists() else b""
+    write_bytes(path, before + (json.dumps(entry, allow_nan=False) + "\n").encode())
+
+
+def spent_h(*results: Path) -> float:
+    """Hours of two cores behind all lines of these files."""
+    entries = [entry for path in results for entry in read_results(path)]
+    return sum((entry["train_s"] + entry["score_s"]) * entry["threads"] / 2 for entry in entries) / 3600
+
+
+def require_budget(*results: Path) -> float:
+    """`spent_h`; ends the command when nothing is left."""
+    hours = spent_h(*results)
+    if hours > BUDGET_H:
+        raise SystemExit(f"{hours:.1f} h of two cores are spent, the budget is {BUDGET_H:g} h")
+    return hours
+
+
+def converted(names: tuple[str, ...], root: Path) -> Path:
+    """Session folders of these recordings."""
+    files = [str(RECORDINGS / f"{name}.npz") for name in names]
+    if not (root / "dataset.json").exists() and main(["convert", "arrays", *files, f"--out={root}", "--bin_ms=20"]):
+        raise SystemExit(f"no recordings in {RECORDINGS}; set NEUROJAX_DATA to the folder of steinmetz2019_sessions")
+    return root
+
+
+def trained(argument: str, fields: Mapping[str, str], folder: Path) -> tuple[Predictor, Dataset, dict]:
+    """Trains configs/mtm.py:ARGUMENT with these fields in a folder of their own below `folder`, resuming.
+
+    Returns:
+        the predictor, its dataset, and what is known of the run, ready for a line of results.
+    """
+    start = time.monotonic()
+    arguments = [f"--config.{field}={value}" for field, value in fields.items()]
+    config = declarations.load([f"--config={REPOSITORY / 'configs/mtm.py'}:{argument}", *arguments])
+    dataset = run_folders.load_data(config)
+    recipe, batches = settings.recipe(config, dataset), settings.batching_config(config)
+    hashed = workdir.config_hash(config)
+    folder = folder / hashed[:16]  # an arm whose fields or defaults changed starts over
+    folder.mkdir(parents=True, exist_ok=True)
+    record = {
+        "config_hash": hashed,
+        "dataset_fingerprint": dataset.fingerprint,
+        "bin_size_s": dataset.bin_size_s,
+        "sessions": batching.session_table(dataset.sessions),
+        "num_bins": recipe.model.num_positions,
+    }
+    state = loop.train(recipe, batches, settings.loop_config(config), dataset, folder, record)
+    model = Predictor(
+        state.params,
+        state.tables,
+        recipe.model,
+        batching.Layout.of(dataset.sessions),
+        batches.bucket_units,
+        sharding.make_mesh(0, 1),
+        recipe.masking.schemes,
+    )
+    about = {
+        "steps": recipe.num_steps,
+        "train_s": round(time.monotonic() - start, 1),
+        "threads": int(os.environ.get("OMP_NUM_THREADS", os.cpu_count())),
+        "commit": commit(),
+        "date": datetime.date.today().isoformat(),
+        "hardware": f"{os.cpu_count()} CPU cores, {platform.machine()}",
+        "config_hash": hashed,
+    }
+    return model, dataset, about
+
+
+def commit() -> str:
+    """What `git describe` says of the code that ran."""
+    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True).stdout.strip()

@@ -1,0 +1,137 @@
+"""The final phase: two presets, three seeds each, single-task arms and every baseline, on test trials scored once.
+
+A run is a line of RUNS: trained on all nine sessions, scored session by session. Each session's scores are a
+file below the runs folder, so that an interrupted run goes on with the next session; when all nine are there
+they become final/NAME.npz and a line of final.jsonl.
+"""
+
+import io
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import common
+import numpy as np
+from common import HERE
+
+from neurojax import metrics
+from neurojax.data.sessions import open_dataset
+from neurojax.evals import activity, protocols
+from neurojax.evals.baselines import fit_and_predict
+from neurojax.files import write_bytes
+from neurojax.types import TEST, Session
+
+RESULTS = HERE / "final.jsonl"
+SUMS = HERE / "final"
+SESSIONS = tuple(f"session{number}" for number in (1, 2, 4, 5, 6, 8, 9, 10, 11))
+REPORT = ("session2", "session6", "session9", "session11")  # no choice has seen them
+BASELINES = ("train_mean", "psth", "population_coupling", "ridge", "poisson_glm", "average", "autoregression")
+IMPROVED_STEPS, FAITHFUL_STEPS = 4000, 8000  # equal computing: see README
+# name -> (argument of configs/mtm.py, fields)
+RUNS: dict[str, tuple[str, dict[str, str]]] = {
+    f"{preset}-seed{seed}": (f"size=small,preset={preset}", {"seed": str(seed), "train.num_steps": str(steps)})
+    for seed in range(3)
+    for preset, steps in (("improved", IMPROVED_STEPS), ("faithful", FAITHFUL_STEPS))
+} | {
+    f"only_{scheme}-seed0": (
+        "size=small",
+        {"masking.schemes": scheme, "seed": "0", "train.num_steps": str(IMPROVED_STEPS // 3)},
+    )
+    for scheme in ("neuron", "causal", "inter_region", "intra_region")
+}
+
+
+def test_sums(session: Session, rates: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What tables and figures need of predicted test trials: "TASK/NAME" -> float32 array.
+
+    Names: trial_model, trial_train [K], nats over the test mean of the model and of the train mean, summed over
+    units; trial_spikes [K]; unit_model, unit_train, unit_spikes [N], the same summed over trials.
+    Beside them units/rate_hz in the train split and units/region.
+    """
+    trials = session.trials_of(TEST)
+    counts, _ = session.gather_trials(trials)
+    found = {"units/rate_hz": session.mean_counts() / session.bin_size_s}
+    for task, predicted in rates.items():
+        scored = protocols.scored_entries(session, task, trials)
+        sums = metrics.poisson_sums(predicted, counts, session.mean_counts(), scored)
+        for axis, name in ((1, "trial"), (0, "unit")):
+            found[f"{task}/{name}_model"] = sums.model_excess.sum(axis)
+            found[f"{task}/{name}_train"] = sums.train_excess.sum(axis)
+            found[f"{task}/{name}_spikes"] = sums.spikes.sum(axis)
+    found = {name: values.astype(np.float32) for name, values in found.items()}
+    return found | {"units/region": np.asarray(session.region, np.str_)}
+
+
+def bps_pooled(sums: dict[str, np.ndarray], task: str) -> float:
+    """Pooled bits/spike of one session over the test mean."""
+    return float(-sums[f"{task}/trial_model"].sum() / sums[f"{task}/trial_spikes"].sum() / np.log(2))
+
+
+def save(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Writes an .npz under a temporary name, then renames it."""
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, content.getvalue())
+
+
+def by_session(name: str, sessions, folder: Path, scores: Callable[[Session], dict]) -> dict[str, dict]:
+    """scores(session) -> {"NAME": arrays}, of every session, those on disk not again; sums of all go to SUMS."""
+    found: dict[str, dict] = {}
+    for session in sessions:
+        path = folder / f"{session.session_id}.npz"
+        if not path.exists():
+            print(f"{name}: scoring {session.session_id}", flush=True)
+            save(path, scores(session))
+        with np.load(path) as stored:
+            found[session.session_id] = dict(stored)
+    whole = {f"{session_id}/{key}": array for session_id, arrays in found.items() for key, array in arrays.items()}
+    save(SUMS / f"{name}.npz", whole)
+    return found
+
+
+def run(runs: Path, search_results: Path, only: tuple[str, ...]) -> None:
+    """Every run that final.jsonl does not hold, in the order of RUNS, then the baselines."""
+    root = common.converted(SESSIONS, runs / "final_data")
+    for name, (argument, fields) in RUNS.items():
+        if any(entry["run"] == name for entry in common.read_results(RESULTS)) or (only and name not in only):
+            continue
+        print(f"run {name} ({common.require_budget(search_results, RESULTS):.2f} h spent)", flush=True)
+        always = {"data.root": str(root), "train.validate_every_steps": "0"}
+        model, dataset, about = common.trained(argument, {**always, **fields}, runs / "final" / name)
+        start = time.monotonic()
+
+        def scores(session, model=model):
+            return test_sums(session, activity.predict_session(model, session))
+
+        folder = runs / "final" / name / about["config_hash"][:16] / "scores"
+        found = by_session(name, dataset.sessions, folder, scores)
+        about["score_s"] = round(time.monotonic() - start, 1)
+        entry = {"run": name, "argument": argument, "fields": fields, **about, "bps_pooled": _means(found)}
+        common.append(RESULTS, entry)
+        print(name, entry["bps_pooled"], f"{entry['train_s']} + {entry['score_s']} s", flush=True)
+    if not only or "baselines" in only:
+        baselines(root, runs / "final" / "baselines")
+
+
+def baselines(root: Path, folder: Path) -> None:
+    """Fitted on train, tuned on validation; one file for each."""
+
+    def scores(session):
+        fitted = fit_and_predict(session, BASELINES)
+        return {
+            f"{name}/{key}": value for name, rates in fitted.items() for key, value in test_sums(session, rates).items()
+        }
+
+    by_session("baselines", open_dataset(root).sessions, folder, scores)
+
+
+def _means(found: dict[str, dict]) -> dict[str, dict[str, float]]:
+    """ "all" and "report" -> task -> mean over sessions, pooled bits/spike."""
+    return {
+        which: {
+            task: round(float(np.mean([bps_pooled(found[session], task) for session in sessions])), 4)
+            for task in protocols.TASKS
+        }
+        for which, sessions in (("all", SESSIONS), ("report", REPORT))
+    }
