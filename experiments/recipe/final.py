@@ -9,12 +9,14 @@ import io
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import common
 import numpy as np
 from common import HERE
 
 from neurojax import metrics
+from neurojax.data import splits
 from neurojax.data.sessions import open_dataset
 from neurojax.evals import activity, protocols
 from neurojax.evals.baselines import fit_and_predict
@@ -26,19 +28,41 @@ SUMS = HERE / "final"
 SESSIONS = tuple(f"session{number}" for number in (1, 2, 4, 5, 6, 8, 9, 10, 11))
 REPORT = ("session2", "session6", "session9", "session11")  # no choice has seen them
 BASELINES = ("train_mean", "psth", "population_coupling", "ridge", "poisson_glm", "average", "autoregression")
-IMPROVED_STEPS, FAITHFUL_STEPS = 4000, 8000  # equal computing: see README
-# name -> (argument of configs/mtm.py, fields)
-RUNS: dict[str, tuple[str, dict[str, str]]] = {
-    f"{preset}-seed{seed}": (f"size=small,preset={preset}", {"seed": str(seed), "train.num_steps": str(steps)})
+FRACTIONS = (0.25, 0.5)  # of the training trials, nested
+STEPS, FAITHFUL_STEPS = 4000, 10_000  # as long on one core
+
+
+class Run(NamedTuple):
+    """Attributes:
+    fields: of configs/mtm.py.
+    preset: its argument.
+    sessions: what the run is trained on and scored on.
+    """
+
+    fields: dict[str, str]
+    preset: str = "improved"
+    sessions: tuple[str, ...] = SESSIONS
+
+
+def _third(seed: int = 0, **fields: str) -> Run:
+    return Run({"seed": str(seed), "train.num_steps": str(STEPS // 3)} | fields)
+
+
+RUNS: dict[str, Run] = {
+    f"{preset}-seed{seed}": Run({"seed": str(seed), "train.num_steps": str(steps)}, preset)
     for seed in range(3)
-    for preset, steps in (("improved", IMPROVED_STEPS), ("faithful", FAITHFUL_STEPS))
-} | {
-    f"only_{scheme}-seed0": (
-        "size=small",
-        {"masking.schemes": scheme, "seed": "0", "train.num_steps": str(IMPROVED_STEPS // 3)},
-    )
-    for scheme in ("neuron", "causal", "inter_region", "intra_region")
+    for preset, steps in (("improved", STEPS), ("faithful", FAITHFUL_STEPS))
 }
+# A third of the budget: one scheme alone beside all four, fewer trials, fewer sessions.
+RUNS["third-seed0"] = _third()
+for _scheme in ("neuron", "causal", "inter_region", "intra_region"):
+    RUNS[f"only_{_scheme}-seed0"] = _third(**{"masking.schemes": _scheme})
+for _fraction in FRACTIONS:
+    RUNS[f"trials{_fraction:g}-seed0"] = _third(**{"data.train_fraction": str(_fraction)})
+RUNS["sessions4-seed0"] = _third()._replace(sessions=REPORT)
+for _session in REPORT:  # as many steps for this session as it has among nine
+    _alone = {"seed": "0", "train.num_steps": str(STEPS // 3 // len(SESSIONS) * 2)}
+    RUNS[f"alone_{_session}-seed0"] = Run(_alone, sessions=(_session,))
 
 
 def test_sums(session: Session, rates: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -92,13 +116,14 @@ def by_session(name: str, sessions, folder: Path, scores: Callable[[Session], di
 
 def run(runs: Path, search_results: Path, only: tuple[str, ...]) -> None:
     """Every run that final.jsonl does not hold, in the order of RUNS, then the baselines."""
-    root = common.converted(SESSIONS, runs / "final_data")
-    for name, (argument, fields) in RUNS.items():
+    for name, wanted in RUNS.items():
         if any(entry["run"] == name for entry in common.read_results(RESULTS)) or (only and name not in only):
             continue
         print(f"run {name} ({common.require_budget(search_results, RESULTS):.2f} h spent)", flush=True)
+        root = _data(wanted.sessions, runs)
         always = {"data.root": str(root), "train.validate_every_steps": "0"}
-        model, dataset, about = common.trained(argument, {**always, **fields}, runs / "final" / name)
+        fields = {**always, **wanted.fields}
+        model, dataset, about = common.trained(f"size=small,preset={wanted.preset}", fields, runs / "final" / name)
         start = time.monotonic()
 
         def scores(session, model=model):
@@ -107,31 +132,41 @@ def run(runs: Path, search_results: Path, only: tuple[str, ...]) -> None:
         folder = runs / "final" / name / about["config_hash"][:16] / "scores"
         found = by_session(name, dataset.sessions, folder, scores)
         about["score_s"] = round(time.monotonic() - start, 1)
-        entry = {"run": name, "argument": argument, "fields": fields, **about, "bps_pooled": _means(found)}
+        entry = {"run": name, **wanted._asdict(), **about, "bps_pooled": _means(found)}
         common.append(RESULTS, entry)
         print(name, entry["bps_pooled"], f"{entry['train_s']} + {entry['score_s']} s", flush=True)
-    if not only or "baselines" in only:
-        baselines(root, runs / "final" / "baselines")
+    for fraction in (1.0, *FRACTIONS):
+        name = "baselines" if fraction == 1 else f"baselines_trials{fraction:g}"
+        if not (SUMS / f"{name}.npz").exists() and (not only or name in only):
+            _baselines(name, fraction, _data(SESSIONS, runs), runs / "final" / name)
 
 
-def baselines(root: Path, folder: Path) -> None:
-    """Fitted on train, tuned on validation; one file for each."""
+def _data(sessions: tuple[str, ...], runs: Path) -> Path:
+    name = "final_data" if sessions == SESSIONS else "final_data_" + "_".join(sessions)
+    return common.converted(sessions, runs / name)
+
+
+def _baselines(name: str, fraction: float, root: Path, folder: Path) -> None:
+    """Fitted on this share of the train split, tuned on validation."""
 
     def scores(session):
-        fitted = fit_and_predict(session, BASELINES)
+        fitted = fit_and_predict(splits.with_train_fraction(session, fraction, seed=0), BASELINES)
         return {
-            f"{name}/{key}": value for name, rates in fitted.items() for key, value in test_sums(session, rates).items()
+            f"{baseline}/{key}": value
+            for baseline, rates in fitted.items()
+            for key, value in test_sums(session, rates).items()
         }
 
-    by_session("baselines", open_dataset(root).sessions, folder, scores)
+    by_session(name, open_dataset(root).sessions, folder, scores)
 
 
 def _means(found: dict[str, dict]) -> dict[str, dict[str, float]]:
-    """ "all" and "report" -> task -> mean over sessions, pooled bits/spike."""
+    """ "all" and "report" -> task -> mean over the sessions of the run, pooled bits/spike."""
+    which = {"all": tuple(found), "report": tuple(session for session in REPORT if session in found)}
     return {
-        which: {
+        name: {
             task: round(float(np.mean([bps_pooled(found[session], task) for session in sessions])), 4)
             for task in protocols.TASKS
         }
-        for which, sessions in (("all", SESSIONS), ("report", REPORT))
+        for name, sessions in which.items()
     }

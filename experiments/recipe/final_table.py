@@ -1,4 +1,4 @@
-"""Prints the final table from final.jsonl and final/*.npz, and draws units.png.
+"""Prints the final table from final.jsonl and final/*.npz, and draws units.png and curves.png.
 
     python experiments/recipe/final_table.py
 
@@ -14,7 +14,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
-from final import BASELINES, REPORT, SESSIONS, SUMS
+from final import BASELINES, FRACTIONS, REPORT, SESSIONS, SUMS
 
 HERE = Path(__file__).parent
 TASKS = ("co_smoothing", "forward", "inter_region", "intra_region")
@@ -22,21 +22,26 @@ SINGLE = dict(co_smoothing="only_neuron", forward="only_causal")
 SINGLE |= dict(inter_region="only_inter_region", intra_region="only_intra_region")
 DRAWS = 4000
 RATE_EDGES_HZ = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, np.inf)
+CURVES = (("third", "MtM", "#0072B2"), ("average", "ridge + GLM", "#D55E00"), ("ridge", "ridge", "#E69F00"))
 Sums = dict[str, np.ndarray]
 
 
 def load() -> dict[str, list[Sums]]:
-    """Method -> one dict a seed, "SESSION/TASK/NAME" -> array; see final.test_sums."""
+    """Method -> one dict a seed, "SESSION/TASK/NAME" -> array; see final.test_sums.
+
+    Baselines fitted on a share of the trials are named "average trials0.25".
+    """
     methods: dict[str, list[Sums]] = {}
     for path in sorted(SUMS.glob("*.npz")):
         with np.load(path) as stored:
             arrays = dict(stored)
-        if path.stem != "baselines":
+        if not path.stem.startswith("baselines"):
             methods.setdefault(path.stem.rpartition("-seed")[0], []).append(arrays)
             continue
         for name in BASELINES:
             keys = [key for key in arrays if key.split("/")[1] == name]
-            methods[name] = [{key.replace(f"/{name}/", "/", 1): arrays[key] for key in keys}]
+            own_name = name + path.stem.removeprefix("baselines").replace("_", " ")
+            methods[own_name] = [{key.replace(f"/{name}/", "/", 1): arrays[key] for key in keys}]
     return methods
 
 
@@ -88,22 +93,26 @@ def markdown(methods: dict[str, list[Sums]]) -> list[str]:
             f"| mean of {title} | seeds | co-smoothing | forward | inter-region | intra-region |",
             "|---" * 6 + "|",
         ]
-        for name, seeds in methods.items():
+        whole = {n: s for n, s in methods.items() if all(f"{session}/units/rate_hz" in s[0] for session in sessions)}
+        for name, seeds in whole.items():
             values = " | ".join("-" if np.isnan(v := score(seeds, task, sessions)) else f"{v:.3f}" for task in TASKS)
             lines.append(f"| {name} | {len(seeds)} | {values} |")
         lines.append("")
     if "improved" not in methods:
         return [*lines, "no run of `improved` yet"]
-    lines += ["| improved minus | task | difference | 95 % interval | sessions above |", "|---" * 5 + "|"]
+    lines += ["| difference | task | bits/spike | 95 % interval | sessions above |", "|---" * 5 + "|"]
     for task in TASKS:
-        others = ["faithful", SINGLE[task], "average"]
+        others = ["faithful", "average"]
         if "average" in methods and (best := best_baseline(methods, task)) not in others:
             others.append(best)
-        for other in (name for name in others if name in methods):
-            mean, (low, high), single = difference(methods["improved"], methods[other], task)
+        pairs = [("improved", other) for other in others] + [("third", SINGLE[task])]
+        for ours, other in (pair for pair in pairs if set(pair) <= set(methods)):
+            mean, (low, high), single = difference(methods[ours], methods[other], task)
             signs = ", ".join(f"{session.removeprefix('session')}: {value:+.3f}" for session, value in single.items())
             above = sum(value > 0 for value in single.values())
-            lines.append(f"| {other} | {task} | {mean:+.3f} | {low:+.3f} to {high:+.3f} | {above} of 4 ({signs}) |")
+            lines.append(
+                f"| {ours} - {other} | {task} | {mean:+.3f} | {low:+.3f} to {high:+.3f} | {above} of 4 ({signs}) |"
+            )
     missing = [name for name in ("faithful", *SINGLE.values(), "average") if name not in methods]
     return [*lines, *([f"\nnot run yet: {', '.join(missing)}"] if missing else [])]
 
@@ -131,6 +140,34 @@ def draw_units(methods: dict[str, list[Sums]], path: Path) -> None:
     figure.savefig(path, dpi=130)
 
 
+def draw_curves(methods: dict[str, list[Sums]], path: Path) -> None:
+    """Score against the share of training trials and the number of sessions, report sessions."""
+    figure, axes = plt.subplots(2, 4, figsize=(11, 5), layout="constrained", sharex="row", sharey="col")
+    merged = {key: array for session in REPORT for key, array in methods[f"alone_{session}"][0].items()}
+    by_sessions = {1: [merged], len(REPORT): methods["sessions4"], len(SESSIONS): methods["third"]}
+    for column, task in enumerate(TASKS):
+        top, bottom = axes[:, column]
+        for name, label, colour in CURVES:
+            seeds = [methods[name if f == 1 else _at_fraction(name, f)] for f in (*FRACTIONS, 1)]
+            top.plot(
+                [100 * f for f in (*FRACTIONS, 1)], [score(s, task) for s in seeds], "o-", label=label, color=colour
+            )
+        bottom.plot(list(by_sessions), [score(seeds, task) for seeds in by_sessions.values()], "o-", color=CURVES[0][2])
+        for name, _, colour in CURVES[1:]:
+            bottom.axhline(score(methods[name], task), color=colour, linestyle="--")
+        top.set_title(task.replace("_", "-"), fontsize=9)
+        top.set_xlabel("training trials used, %")
+        bottom.set_xlabel("sessions trained on")
+    for axis in axes[:, 0]:
+        axis.set_ylabel("bits/spike, pooled")
+    axes[0, 0].legend(fontsize=8)
+    figure.savefig(path, dpi=130)
+
+
+def _at_fraction(name: str, fraction: float) -> str:
+    return f"trials{fraction:g}" if name == "third" else f"{name} trials{fraction:g}"
+
+
 def _intervals(axis, names, groups, gain, weight) -> None:
     """Pooled gain of each group of units with a 95 % bootstrap interval over units."""
     for place, members in enumerate(groups):
@@ -150,3 +187,9 @@ if __name__ == "__main__":
     print("\n".join(markdown(found)))
     if {"improved", "average"} <= set(found):
         draw_units(found, HERE / "units.png")
+    names = {f"alone_{session}" for session in REPORT} | {"sessions4", *(name for name, _, _ in CURVES)}
+    names |= {_at_fraction(name, fraction) for name, _, _ in CURVES for fraction in FRACTIONS}
+    if names <= set(found):
+        draw_curves(found, HERE / "curves.png")
+    else:
+        print(f"\nno curves yet: {', '.join(sorted(names - set(found)))}")
