@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from neurojax.data.array_files import MAX_FILE_BYTES, check_array_name, open_input, read_npz
+from neurojax.data.readers.hdf5 import check_heaps
 from neurojax.data.readers.mat5_check import check_mat5
 from neurojax.data.session_fields import plain_array
 from neurojax.errors import InputError
@@ -111,6 +112,7 @@ def _read_hdf5(path: Path) -> dict[str, np.ndarray]:
             f"{path} is a .mat v7.3 (HDF5) file, which needs h5py; install it with `pip install"
             ' "neurojax[nwb]"`, or save the file with -v7'
         ) from None
+    check_heaps(path)
     try:
         with h5py.File(path, "r") as file:
             names = [name for name in file if not name.startswith("#")]

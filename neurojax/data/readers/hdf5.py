@@ -1,6 +1,7 @@
 """HDF5 files read with distrust: no links to elsewhere, no data outside the file, sizes bounded before reading."""
 
 import contextlib
+import mmap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ import numpy as np
 from neurojax.data.array_files import MAX_FILE_BYTES, open_input
 from neurojax.data.session_fields import plain_array
 from neurojax.errors import InputError
+
+_HEAP = b"GCOL\x01\0\0\0"  # signature and version of a global heap
+_MAX_SEARCHED_BYTES = 2**30
 
 
 @contextlib.contextmanager
@@ -25,7 +29,7 @@ def open_hdf5(path: Path | str, stream: Any = None) -> Iterator[Any]:
     except ImportError:
         raise InputError(f'{path} is HDF5, which needs h5py; install it with `pip install "neurojax[nwb]"`') from None
     if stream is None:
-        open_input(Path(path)).close()  # says what is wrong with it
+        check_heaps(Path(path))
     try:
         with h5py.File(path if stream is None else stream, "r") as file:
             yield file
@@ -36,6 +40,43 @@ def open_hdf5(path: Path | str, stream: Any = None) -> Iterator[Any]:
         raise InputError(
             f"{path} cannot be read as HDF5 ({reason}); it is damaged or incomplete, fetch it again"
         ) from None
+
+
+def check_heaps(path: Path) -> None:
+    """Refuses a file with a text heap that would keep the HDF5 library in a loop for ever.
+
+    A heap ("GCOL") is a chain of objects: id (2 bytes), references (2), nothing (4), size (8), content. The library
+    follows it by sizes and stays where free space, id 0, has none. Files above 1 GiB are not searched.
+
+    Raises:
+        InputError: there is such a heap; or the file is missing or not a file.
+    """
+    with open_input(path) as file:
+        num_bytes = path.stat().st_size
+        if not 0 < num_bytes <= _MAX_SEARCHED_BYTES:
+            return
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            place = content.find(_HEAP)
+            while place >= 0:
+                if _stands_still(content, place):
+                    raise InputError(
+                        f"{path}: a heap of texts at byte {place} is damaged; fetch the file again, or write it anew"
+                        " with h5repack"
+                    )
+                place = content.find(_HEAP, place + len(_HEAP))
+
+
+def _stands_still(content: Any, start: int) -> bool:
+    """Whether the chain of objects of the heap at `start` comes to free space without a size."""
+    end = min(start + int.from_bytes(content[start + 8 : start + 16], "little"), len(content))
+    place = start + 16
+    while place + 16 <= end:
+        number = int.from_bytes(content[place : place + 2], "little")
+        size = int.from_bytes(content[place + 8 : place + 16], "little")
+        if number == 0 and size == 0:
+            return True
+        place += 16 + -(-size // 8) * 8 if number else size
+    return False
 
 
 def group(parent: Any, name: str) -> Any | None:

@@ -182,6 +182,20 @@ def test_any_length(nwb_path, tmp_path):
         assert isinstance(outcome(path, SPECS[0]), str)
 
 
+def test_a_heap_that_would_never_end(nwb_path, tmp_path):
+    """Free space of no size, id 0: the HDF5 library would look at it for ever."""
+    content = bytearray(nwb_path.read_bytes())
+    heap = content.index(b"GCOL\x01\0\0\0")
+    size = int.from_bytes(content[heap + 24 : heap + 32], "little")  # of its first object
+    second = heap + 16 + 16 + -(-size // 8) * 8
+    content[second : second + 16] = bytes(16)
+    path = tmp_path / "m.nwb"
+    path.write_bytes(content)
+    for read in (nwb.source_sha256, lambda path: nwb.read_session(path, SPECS[0])):
+        with pytest.raises(InputError, match=f"byte {heap} is damaged.*h5repack"):
+            read(str(path))
+
+
 def read_changed_bytes(nwb_path, path, seeds):
     """In a process of its own: the HDF5 library may crash on bytes, which a test cannot catch."""
     content = nwb_path.read_bytes()
