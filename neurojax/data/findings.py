@@ -44,6 +44,17 @@ _KNOWN = {
         f"their bins outside count as silence; {_CLOCK}, or leave them out",
     ),
     "units without spikes": ("note", "nothing to do: they are kept and score nothing"),
+    "spikes outside of the observed time": ("note", "nothing to do: trials there are left out"),
+    "spikes that belong to no unit": ("warning", "the table of units ends before its spikes; export the file again"),
+    "unit ids used twice, rows taken instead": ("note", "nothing to do: units are named by their row"),
+    "trials in which held-out units were not observed": (
+        "warning",
+        "their zeros are not silence: predict on these trials, but do not score them",
+    ),
+    "columns of the trials that are not one value each": (
+        "note",
+        "nothing to do: meta.json names them under trial_columns_skipped",
+    ),
 }
 _DROPS = {
     "units_dropped": ("note", "units", "options of the converter choose which units stay"),
