@@ -13,7 +13,7 @@ from neurojax.commands import runs
 from neurojax.commands.scorable import known_to_run, scorable
 from neurojax.data.sessions import Dataset, open_dataset
 from neurojax.errors import InputError
-from neurojax.evals import activity, examples, leaks, oracle, protocols, reliability, report, scoring, tables
+from neurojax.evals import activity, examples, leaks, oracle, protocols, reliability, report, scoring, tables, trust
 from neurojax.evals.baselines import NAMES
 from neurojax.files import require_writable, write_json
 from neurojax.train.progress import Progress
@@ -107,12 +107,12 @@ def evaluate_run(folder: Path, config: Mapping[str, Any], dataset: Dataset, out:
                 **reliability.psth_reliability(session, seed=seed),
                 **_ceilings(session, score, protocol),
                 "notes": protocols.notes(session, protocol),
+                **trust.of_session(model, session, predictions, settings, seed, protocol),
             }
             if example is None:
-                source_only = activity.predict_from_single_regions(model, session, settings["trials_per_pass"])
                 unit_scores = baselines[session.session_id].unit_scores
                 known = {name: values for name, values in unit_scores.items() if np.isfinite(values).any()}
-                example = examples.of_session(session, predictions, source_only, known, protocol)
+                example = examples.of_session(session, predictions, known, protocol)
             sessions[session.session_id]["paired"] = _paired(
                 session, predictions, sessions[session.session_id], baselines[session.session_id].excess, options
             )

@@ -166,6 +166,20 @@ class _Passes:
                 log_rates[k][:, regions[r]] = result[place][:, regions[r]]
         return log_rates
 
+    def hidden_of_sets(self, visible_sets: np.ndarray) -> Iterator[np.ndarray]:
+        """Rates [K, T, N] of the hidden units for each set [M, N] of visible ones, NaN for these."""
+        num_trials = len(self._counts)
+        scheme = _scheme(self._model, INTER_REGION)
+        rates = np.empty((num_trials, self._num_bins, self._num_units), np.float32)
+        for chunk in self._chunks(len(visible_sets) * num_trials):
+            number, trial = np.divmod(chunk, num_trials)
+            result = self._pass(trial, ~visible_sets[number], scheme)
+            for place, (m, k) in enumerate(zip(number, trial, strict=True)):
+                rates[k] = np.where(visible_sets[m], np.nan, np.exp(result[place]))
+                if k == num_trials - 1:
+                    yield rates
+                    rates = np.empty_like(rates)
+
     def leave_one_out(self, groups: Sequence[_Group], only: np.ndarray) -> np.ndarray:
         """Log-rates [K, T, N]: each group's units, each hidden in turn from the rest of its group.
 
@@ -244,22 +258,22 @@ def beside_held_out(
     return found if latents else np.exp(found)
 
 
-def predict_from_single_regions(model: Model, session: Session, trials_per_pass: int = 256) -> dict[str, np.ndarray]:
-    """What each region alone says of all others: its units visible, everything else hidden.
+def predict_hidden(
+    model: Model, session: Session, visible_sets: np.ndarray, trials_per_pass: int = 256
+) -> Iterator[np.ndarray]:
+    """Rates of everything that is hidden, for one set of visible units after another; prompt of inter-region.
 
-    No scheme trains this pattern exactly (inter-region hides one region, not all but one), so it is
-    a probe of the model, not a protocol task.
+    Few such patterns are trained (inter-region hides one region, not all but one), so most are probes of the
+    model and no tasks of a protocol.
 
-    Returns:
-        source region -> float32 [test trials, T, N], expected spikes per bin of every unit; NaN for
-        units of the source itself, unknown regions and units without a train spike.
+    Args:
+        model: with rows for the session.
+        session: the recording.
+        visible_sets: bool [M, N], units that are visible in all bins.
+        trials_per_pass: trials in a forward pass; sets share passes.
+
+    Yields:
+        M times float32 [test trials, T, N], expected spikes per bin; NaN for the visible units.
     """
     passes = _Passes(model, session, session.trials_of(TEST), trials_per_pass, lambda passes: None)
-    every = np.ones((len(session.trials_of(TEST)), session.num_units), bool)
-    regions = protocols.region_members(session)
-    known = np.any([np.zeros(session.num_units, bool), *regions.values()], axis=0)
-    predictions = {}
-    for name, members in regions.items():
-        log_rates = passes.hide_regions(members, [known & ~members], every)
-        predictions[name] = np.exp(log_rates)
-    return predictions
+    yield from passes.hidden_of_sets(np.asarray(visible_sets, bool))

@@ -1,4 +1,4 @@
-"""What the figures show of one session: a trial, PSTHs, per-unit scores, who predicts whom."""
+"""What the figures show of one session: a trial, PSTHs, per-unit scores."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -31,7 +31,6 @@ def unit_scores(
 def of_session(
     session: Session,
     predictions: Mapping[str, np.ndarray],
-    from_single_regions: Mapping[str, np.ndarray],
     baseline_unit_scores: Mapping[str, np.ndarray],
     protocol: protocols.Protocol = protocols.MTM,
 ) -> dict[str, Any]:
@@ -40,7 +39,6 @@ def of_session(
     Args:
         session: the recording.
         predictions: task -> [test trials, T, N] of the model.
-        from_single_regions: source region -> [test trials, T, N].
         baseline_unit_scores: baseline -> [N]; the last one listed is drawn.
         protocol: of the predictions; empty where it has no task to draw (`first_look_task`).
     """
@@ -61,17 +59,11 @@ def of_session(
         "true": _true_rates(session, trial_ids[shown]),
         "region": session.region,
         "bps_unit_model": unit_scores(session, rates, task, protocol),
-        "rates_reliability": _reliability(rates, counts),
     }
     if baseline_unit_scores:
         name = list(baseline_unit_scores)[-1]
         record |= {"baseline": name, "bps_unit_baseline": baseline_unit_scores[name]}
     record |= _psth(session, trial_ids, counts, bin_valid, rates)
-    if len(from_single_regions) > 1:
-        record |= {
-            "regions": list(from_single_regions),
-            "region_matrix": _region_matrix(session, predictions, from_single_regions, counts),
-        }
     return record
 
 
@@ -98,31 +90,3 @@ def _psth(session: Session, trial_ids, counts, bin_valid, rates) -> dict[str, An
         observed.append((counts * weight).sum(0) / total)
         predicted.append(np.where(weight, np.nan_to_num(rates), 0).sum(0) / total)
     return {"conditions": names, "psth_observed": np.stack(observed), "psth_predicted": np.stack(predicted)}
-
-
-def _reliability(rates: np.ndarray, counts: np.ndarray, num_groups: int = 20):
-    """Entries in groups of equal size by predicted count: (mean predicted, mean observed, entries) each [groups]."""
-    evaluated = np.isfinite(rates)
-    predicted, observed = rates[evaluated], counts[evaluated]
-    groups = np.array_split(np.argsort(predicted, kind="stable"), num_groups)
-    groups = [group for group in groups if len(group)]
-    return (
-        np.asarray([predicted[group].mean(dtype=np.float64) for group in groups]),
-        np.asarray([observed[group].mean(dtype=np.float64) for group in groups]),
-        np.asarray([len(group) for group in groups]),
-    )
-
-
-def _region_matrix(session: Session, predictions, from_single_regions, counts) -> np.ndarray:
-    """Pooled bits/spike [seen, predicted]; the diagonal is the intra-region task."""
-    members = protocols.region_members(session)
-    matrix = np.full((len(from_single_regions),) * 2, np.nan)
-    for row, source in enumerate(from_single_regions):
-        for column, target in enumerate(from_single_regions):
-            own = predictions.get("intra_region", from_single_regions[source])
-            rates = own if source == target else from_single_regions[source]
-            units = members[target]
-            if np.isfinite(rates[:, :, units]).any():
-                sums = metrics.poisson_sums(rates[:, :, units], counts[:, :, units])
-                matrix[row, column] = metrics.poisson_scores(sums)["bps_pooled"]
-    return matrix

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neurojax import files
-from neurojax.evals import page, report_blocks, tables
+from neurojax.evals import page, report_blocks, tables, trust_blocks
 from neurojax.evals.tables import terminal_table
 from neurojax.viz import style
 from neurojax.viz.report_figures import draw_figures
@@ -35,10 +35,17 @@ _CAPTIONS = {
     "psth": "Observed PSTH on test trials (pale) and mean inferred rate over the same trials (dark), a "
     "colour a condition; units at fixed ranks of the mean rate, not picked.",
     "units": "Co-smoothing bits/spike of each unit, model against baseline; above the dashed line the model is better.",
-    "regions": "Bits/spike in one region (columns) predicted from another alone (rows); on the diagonal, "
-    "where there is one, from the other units of the region itself. Hatched: not scored.",
+    "regions": "Bits/spike in one region (columns) predicted from another alone (rows): a probe, since no scheme "
+    "trains the model to see so little; on the diagonal, where there is one, from the other units of the region "
+    "itself. Star: above permuted trials of the region seen, false discovery rate under 5 %. Hatched: not scored.",
+    "region_drop": "Bits/spike that the prediction of one region (columns) loses when another (rows) is hidden too. "
+    "Star: above zero by sign flips of trials, false discovery rate under 5 %.",
     "loss": "Training loss (left) and bits/spike on validation trials (right).",
-    "calibration": "Entries grouped by predicted count; on the dashed line predictions mean what they say.",
+    "calibration": "Hidden entries of test trials in octaves of their predicted rate, with 95 % intervals over "
+    "trials; on the dashed line predictions mean what they say. Grey: each session.",
+    "dispersion": "Units by the variance of their counts around the predicted rates, 1 for Poisson counts around the "
+    "truth: in single bins (sum of squared errors over sum of rates) and in whole trials (Pearson chi2 / df of "
+    "trial totals), where a missed slow gain shows.",
 }
 _PACKAGES = ("neurojax", "jax", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "scipy", "matplotlib")
 
@@ -95,6 +102,9 @@ def _report(workdir: Path, evaluation: Mapping[str, Any], pictures: Mapping[str,
         page.paragraph(_subtitle(evaluation), soft=True),
         page.heading("Scores"),
         *report_blocks.mean_tables(evaluation),
+        *trust_blocks.signs(evaluation),
+        *trust_blocks.calibration_table(evaluation),
+        *trust_blocks.region_table(evaluation),
         *([shown["first_look"]] if "first_look" in shown else [shown[name] for name in _WIDE if name in shown]),
         page.heading("How to read this"),
         *report_blocks.explanation(evaluation),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neurojax.evals import tables
-from neurojax.viz import activity, scores, style, training
+from neurojax.viz import activity, calibration, scores, style, training
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 # Names in metrics.jsonl; the first present is drawn: nats per entry compare between runs, a weighted
 # loss does not.
 _LOSSES = {"train/nats_per_entry": "nats per hidden entry", "train/loss": "Poisson"}
+
+MAX_Q = 0.05  # false discovery rate below which a pair of regions gets its star
 
 
 def draw_figures(
@@ -29,13 +31,11 @@ def draw_figures(
         examples: of one session, any item may be missing or None: session_id; bin_size_s; of one test trial
             counts [T, N], predicted [T, N] and true [T, N] expected spikes per bin (predicted by
             co-smoothing); region str [N]; psth_observed, psth_predicted [conditions, T, N] spikes per bin,
-            conditions (names); bps_unit_model, bps_unit_baseline [N] bits/spike, baseline (name);
-            region_matrix [R, R] bits/spike, [seen, predicted], regions (names); rates_reliability
-            (predicted, observed, entries), each [groups].
+            conditions (names); bps_unit_model, bps_unit_baseline [N] bits/spike, baseline (name).
         metrics: lines of metrics.jsonl.
     Returns:
-        name -> Figure: first_look, tasks, raster, rate_maps, rates, psth, units, regions, loss, calibration,
-        those that can be drawn.
+        name -> Figure: first_look, tasks, raster, rate_maps, rates, psth, units, regions, region_drop, loss,
+        calibration, dispersion, those that can be drawn.
     """
     present = {key: value for key, value in (examples or {}).items() if value is not None}
     panels = {
@@ -45,8 +45,10 @@ def draw_figures(
         "psth": _psth,
         "units": _units,
         "regions": _regions,
+        "region_drop": _region_drop,
         "loss": _loss,
         "calibration": _calibration,
+        "dispersion": _dispersion,
     }
     figures: dict[str, Figure] = {}
     with style.context():
@@ -171,10 +173,24 @@ def _units(axes, evaluation, examples, metrics) -> bool:
 
 
 def _regions(axes, evaluation, examples, metrics) -> bool:
-    if not _has(examples, "region_matrix", "regions") or len(examples["regions"]) < 2:
-        return False
-    scores.region_matrix(axes, examples["region_matrix"], [str(name) for name in examples["regions"]])
-    return True
+    return _region_matrix(axes, evaluation, "alone", "One region seen", "region seen")
+
+
+def _region_drop(axes, evaluation, examples, metrics) -> bool:
+    return _region_matrix(axes, evaluation, "drop", "One region less", "region taken away")
+
+
+def _region_matrix(axes, evaluation, kind: str, words: str, row_label: str) -> bool:
+    """The matrix of the first session that has one."""
+    for key, session in evaluation["sessions"].items():
+        regions = session.get("regions") or {}
+        if kind in regions:
+            matrix, q = (np.array(regions[kind][name], np.float64) for name in ("bps_pooled", "q_value"))
+            told = np.nan_to_num(q, nan=1.0) < MAX_Q
+            title = f"{words}, {tables.shorten(key, 18)}"
+            scores.region_matrix(axes, matrix, regions["names"], told=told, title=title, row_label=row_label)
+            return True
+    return False
 
 
 def _tasks(axes, evaluation, examples, metrics) -> bool:
@@ -222,7 +238,13 @@ def _loss(axes, evaluation, examples, metrics) -> bool:
 
 
 def _calibration(axes, evaluation, examples, metrics) -> bool:
-    if not _has(examples, "rates_reliability"):
+    found = calibration.first_task(evaluation)
+    if found is None:
         return False
-    scores.reliability_curve(axes, *examples["rates_reliability"])
+    calibration.reliability_curve(axes, *found)
     return True
+
+
+def _dispersion(axes, evaluation, examples, metrics) -> bool:
+    found = calibration.first_task(evaluation)
+    return found is not None and calibration.dispersion(axes, *found)

@@ -1,4 +1,4 @@
-"""Scores: per-unit scatters, region matrices, tasks beside baselines, calibration, runs side by side."""
+"""Scores: per-unit scatters, region matrices, tasks beside baselines, runs side by side."""
 
 from __future__ import annotations
 
@@ -56,18 +56,29 @@ def unit_scores(axes: Axes, model: np.ndarray, baseline: np.ndarray, *, baseline
     return axes
 
 
-def region_matrix(axes: Axes, matrix: np.ndarray, regions: Sequence[str]) -> Axes:
-    """Inter-region bits/spike: row = the region seen, column = the region predicted; hatched = not scored.
+def region_matrix(
+    axes: Axes,
+    matrix: np.ndarray,
+    regions: Sequence[str],
+    *,
+    told: np.ndarray | None = None,
+    title: str = "Between regions",
+    row_label: str = "region seen",
+) -> Axes:
+    """Inter-region bits/spike: row = the source, column = the region predicted; hatched = not scored.
 
     Args:
         axes: where to draw.
         matrix: [R, R] bits/spike, entry [source, target]; NaN where there is no score.
         regions: R names.
+        told: bool [R, R], entries that a test tells from its null; they get a star.
+        title: heading.
+        row_label: what a row is.
     """
     matrix, num_regions = np.asarray(matrix, np.float64), len(regions)
     scored = np.isfinite(matrix)
     regions = [style.plain(name) for name in regions]
-    style.finish(axes, "region predicted", "region seen", f"Between regions ({BITS})")
+    style.finish(axes, "region predicted", row_label, title)
     axes.patch.set(facecolor="white", edgecolor=style.PALE, hatch="////", linewidth=0)
     top = float(matrix[scored].max(initial=1e-3))
     bottom = min(float(np.percentile(matrix[scored], 5)), 0.0) if scored.any() else 0.0
@@ -83,11 +94,13 @@ def region_matrix(axes: Axes, matrix: np.ndarray, regions: Sequence[str]) -> Axe
     bar = axes.figure.colorbar(shown, ax=axes, pad=0.02, aspect=30, extend=extend)
     bar.set_label(BITS)
     bar.outline.set_visible(False)
-    if num_regions <= 8:
-        for row, column in np.argwhere(scored):
-            value = matrix[row, column]
-            ink = "black" if value > (bottom + top) / 2 else "white"
-            axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=min(fontsize, 7.5), color=ink)
+    stars = np.zeros(matrix.shape, bool) if told is None else np.asarray(told, bool)
+    for row, column in np.argwhere(scored):
+        value = matrix[row, column]
+        words = (f"{value:.2f}" if num_regions <= 8 else "") + "*" * bool(stars[row, column])
+        ink = "black" if value > (bottom + top) / 2 else "white"
+        if words:
+            axes.text(column, row, words, ha="center", va="center", fontsize=min(fontsize, 7.5), color=ink)
     return axes
 
 
@@ -151,53 +164,6 @@ def task_bars(
     axes.set_ylim(floor - 0.06 * (top - floor if floor < 0 else 0), top * 1.06)
     style.legend_below(axes, 3, handles)
     return style.finish(axes, "", f"{BITS}, pooled", title)
-
-
-def reliability_curve(axes: Axes, predicted: np.ndarray, observed: np.ndarray, counts: np.ndarray) -> Axes:
-    """Observed against predicted counts: entries grouped by their prediction, a calibrated model on the line.
-
-    Args:
-        axes: where to draw.
-        predicted: [groups] mean predicted spikes per bin of each group.
-        observed: [groups] mean observed spikes per bin.
-        counts: [groups] entries in each group; bars are 1.96 Poisson standard errors of the observed mean.
-    """
-    predicted, observed = np.asarray(predicted, np.float64), np.asarray(observed, np.float64)
-    counts = np.asarray(counts, np.float64)
-    style.finish(axes, "predicted (spikes per bin)", "observed (spikes per bin)", "Calibration")
-    drawn = np.isfinite(predicted) & np.isfinite(observed) & (predicted > 0) & (observed > 0) & (counts > 0)
-    if not drawn.any():
-        return style.say(axes, "no entries with spikes")
-    predicted, observed, counts = predicted[drawn], observed[drawn], counts[drawn]
-    half = 1.96 * np.sqrt(observed / counts)
-    ends = np.concatenate([predicted, observed])
-    low, high = ends.min() / 1.5, ends.max() * 1.5
-    axes.plot([low, high], [low, high], color=style.GREY, linewidth=0.9, linestyle=(0, (4, 3)), label="calibrated")
-    down = np.minimum(half, observed - low)
-    axes.errorbar(
-        predicted,
-        observed,
-        np.stack([np.maximum(down, 0), half]),
-        fmt="o-",
-        markersize=4,
-        color=style.MODEL,
-        elinewidth=0.9,
-        linewidth=1.0,
-        label="model",
-    )
-    axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high))
-    axes.legend(loc="lower right")
-    empty = int((~drawn).sum())
-    if empty:
-        axes.text(
-            0.03,
-            0.97,
-            f"{empty} group{'s' if empty > 1 else ''} without spikes not drawn",
-            va="top",
-            transform=axes.transAxes,
-            fontsize="small",
-        )
-    return axes
 
 
 def paired_runs(

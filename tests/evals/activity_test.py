@@ -194,20 +194,17 @@ def test_sessions_without_regions_or_with_regions_of_one_unit(regions):
         np.testing.assert_array_equal(np.isfinite(found[task]), scored, err_msg=task)
     assert not np.isfinite(found["intra_region"]).any()
     assert np.isfinite(found["inter_region"]).any() == (regions[0] == "CA1")
-    alone = activity.predict_from_single_regions(model, session, trials_per_pass=8)
-    assert list(alone) == list(protocols.region_members(session))
 
 
-def test_one_region_alone_predicts_all_others(model):
-    found = activity.predict_from_single_regions(model, SESSION, trials_per_pass=8)
-    members = protocols.region_members(SESSION)
-    known = np.any(list(members.values()), axis=0)
-    for name, rates in found.items():
-        np.testing.assert_array_equal(np.isfinite(rates).all((0, 1)), known & ~members[name])
-        expected = forward_pass(model, SESSION, ~members[name], masking.INTER_REGION)
-        others = known & ~members[name]
-        valid = np.arange(rates.shape[1]) < SESSION.trial_num_bins[TRIALS][:, None]
-        np.testing.assert_allclose(rates[..., others][valid], expected[..., others][valid], rtol=2e-6)
+def test_hidden_units_are_predicted_from_each_set_of_visible_ones(model):
+    visible = protocols.scored_units(SESSION)
+    sets = np.stack([*protocols.region_members(SESSION).values(), visible & (np.arange(len(visible)) % 3 > 0)])
+    found = list(activity.predict_hidden(model, SESSION, sets, trials_per_pass=8))  # 24 trials: sets share passes
+    valid = np.arange(found[0].shape[1]) < SESSION.trial_num_bins[TRIALS][:, None]
+    for shown, rates in zip(sets, found, strict=True):
+        assert np.isnan(rates[..., shown]).all()
+        expected = forward_pass(model, SESSION, ~shown, masking.INTER_REGION)
+        np.testing.assert_allclose(rates[..., ~shown][valid], expected[..., ~shown][valid], rtol=2e-6)
 
 
 def test_units_that_were_not_asked_for_have_no_prediction(model, predictions):

@@ -15,10 +15,10 @@ def make(conditions, num_trials=60, **fields):
     return from_counts(counts, bin_size_s=0.02, session_id="rat", split=split, conditions=conditions, **fields)
 
 
-def record(session, matrix=None):
+def record(session):
     trial_ids = session.trials_of(TEST)
     rates = np.where(protocols.scored_entries(session, "co_smoothing", trial_ids), 0.5, np.nan)
-    return examples.of_session(session, {"co_smoothing": rates, "intra_region": rates}, matrix or {}, {})
+    return examples.of_session(session, {"co_smoothing": rates, "intra_region": rates}, {})
 
 
 @pytest.mark.parametrize(
@@ -35,24 +35,3 @@ def test_psths_are_drawn_per_condition_where_trials_suffice(values, names):
     assert shown["conditions"] == names
     assert shown["psth_observed"].shape == (len(names), 10, 6)
     np.testing.assert_allclose(shown["psth_predicted"], 0.5)
-
-
-def test_reliability_groups_hold_every_entry_once_and_mean_what_they_say():
-    session = make({})
-    predicted, observed, entries = record(session)["rates_reliability"]
-    counts, _ = session.gather_trials(session.trials_of(TEST))
-    assert entries.sum() == counts.size
-    np.testing.assert_allclose((observed * entries).sum(), counts.sum())
-    np.testing.assert_allclose(predicted, 0.5)
-
-
-def test_region_matrix_is_seen_by_predicted_with_intra_region_on_the_diagonal():
-    session = make({}, region=np.asarray(["CA1"] * 3 + ["LP"] * 3))
-    trial_ids = session.trials_of(TEST)
-    counts, _ = session.gather_trials(trial_ids)
-    truth = counts + 1e-3
-    shown = record(session, {"CA1": truth, "LP": np.full(counts.shape, 0.5)})
-    matrix = shown["region_matrix"]
-    assert shown["regions"] == ["CA1", "LP"]
-    assert matrix[0, 1] > 1.0  # CA1 seen, LP predicted by the counts themselves
-    assert abs(matrix[1, 0]) < 0.1 and abs(matrix[0, 0]) < 0.1

@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("matplotlib")
 from neurojax.evals import report, tables
+from neurojax.evals.calibration import calibration
 from neurojax.viz import style
 
 HOSTILE = "<script>alert(1)</script>"
@@ -48,13 +49,18 @@ def record(num_sessions=2, oracle=True, session_name="animal{}", **changes):
     return {"schema": 1, "protocol": "mtm", "sessions": sessions, "mean": {}, **identity, **changes}
 
 
+def calibrated():
+    """A session's calibration on a task, as evals.calibration computes it."""
+    rates = np.random.default_rng(0).gamma(1.0, 0.1, (12, 30, 20))
+    counts = np.random.default_rng(1).poisson(rates)
+    return calibration({"held": rates}, counts, 0.02, seed=0, num_boot=50)["held"]
+
+
 def example(num_regions=3, num_bins=10, num_units=12, **changes):
     """One session's example, as the caller of draw_figures prepares it."""
     rng = np.random.default_rng(0)
     rates = rng.gamma(1.0, 0.1, (num_bins, num_units))
     names = [HOSTILE, "A$1$", "B"][:num_regions]
-    matrix = np.full((num_regions, num_regions), 0.1)
-    np.fill_diagonal(matrix, np.nan)
     return {
         "session_id": "animal0",
         "bin_size_s": 0.02,
@@ -67,9 +73,6 @@ def example(num_regions=3, num_bins=10, num_units=12, **changes):
         "bps_unit_model": rng.normal(0.1, 0.1, num_units),
         "bps_unit_baseline": rng.normal(0.0, 0.1, num_units),
         "baseline": "psth",
-        "region_matrix": matrix,
-        "regions": names,
-        "rates_reliability": (np.array([0.1, 0.2]), np.array([0.1, 0.2]), np.array([50, 50])),
     } | changes
 
 
@@ -87,8 +90,10 @@ ALL = {
     "psth",
     "units",
     "regions",
+    "region_drop",
     "loss",
     "calibration",
+    "dispersion",
 }
 
 
@@ -125,6 +130,16 @@ def written(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("run")
     (workdir / "config.json").write_text('{"note": "' + HOSTILE + '"}')
     evaluation = record()
+    matrix = [[None, 0.1], [0.2, None]]
+    q_value = [[None, 0.01], [0.7, None]]
+    block_of_regions = {"bps_pooled": matrix, "null_bps_pooled": matrix, "p_value": q_value, "q_value": q_value}
+    evaluation["sessions"]["animal0"]["regions"] = {
+        "names": [HOSTILE, "A$1$"],
+        "num_permutations": 99,
+        "alone": block_of_regions | {"note": "a probe"},
+        "drop": block_of_regions,
+    }
+    evaluation["sessions"]["animal0"]["calibration"] = {"co_smoothing": calibrated()}
     evaluation["sessions"]["animal1"]["tasks"]["intra_region"] = block(None, f"region {HOSTILE} has one unit")
     figures = report.draw_figures(evaluation, example(), METRICS)
     lines = []
@@ -184,6 +199,7 @@ def test_the_page_says_what_the_numbers_are(written):
     assert "0.305 ±\xa00.007" in words  # mean of 0.30 and 0.31, se 0.01 * sqrt(2) / 2
     assert "0.300 [0.280,\xa00.320]" in words and "+0.200" in words
     assert "2 of 2" in words and "1 of 1" in words  # the null of one session leaves one to compare
+    assert "seen / predicted" in words
     assert "61 %" in words  # 0.305 of the oracle's 0.5
     assert "None" not in words and "nan" not in words.split()
 
@@ -197,11 +213,11 @@ def test_the_page_says_what_the_numbers_are(written):
         (
             record(1),
             example(1, true=None, psth_observed=None, bps_unit_model=None),
-            {"first_look", "tasks", "raster", "rate_maps", "calibration"},
+            {"first_look", "tasks", "raster", "rate_maps"},
         ),
         (
             record(1, oracle=False),
-            example(true=None, region=None, region_matrix=None, rates_reliability=None),
+            example(true=None, region=None),
             {"first_look", "tasks", "raster", "rate_maps", "psth", "units"},
         ),
     ],

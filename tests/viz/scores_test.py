@@ -78,16 +78,6 @@ def test_no_two_bars_look_the_same():
     assert len(axes.patches) == len(looks) == 11
 
 
-def test_calibration_leaves_empty_groups_out_and_says_so():
-    axes = scores.reliability_curve(new_axes(), [0.01, 0.1, 1.0], [0.0, 0.1, 0.9], [100, 100, 10])
-    assert "1 group without spikes" in texts(axes)
-    drawn = axes.get_legend_handles_labels()[0][-1].lines[0]
-    np.testing.assert_allclose(drawn.get_xydata(), [[0.1, 0.1], [1.0, 0.9]])
-    assert axes.get_xscale() == axes.get_yscale() == "log" and axes.get_xlim() == axes.get_ylim()
-    axes.figure.canvas.draw()
-    assert "no entries" in texts(scores.reliability_curve(new_axes(), [0.1], [0.0], [5]))
-
-
 def test_paired_runs_draw_a_line_a_session():
     values = np.array([[0.1, 0.2], [0.3, np.nan], [0.2, 0.1]])
     axes = scores.paired_runs(new_axes(), ["a", "b"], values, [0.2, 0.15], [0.01, np.nan], title="forward")

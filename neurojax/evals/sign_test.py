@@ -1,0 +1,32 @@
+"""What the number of sessions supports: an exact test of their signs, which assumes no distribution."""
+
+from collections.abc import Sequence
+
+from scipy.stats import binomtest
+
+
+def p_value(signs: Sequence[float]) -> float | None:
+    """Two-sided exact p-value that differences of either sign are equally likely; zeros count for neither.
+
+    Args:
+        signs: differences, or their signs; None of them known or all zero gives None.
+    """
+    above, below = sum(sign > 0 for sign in signs), sum(sign < 0 for sign in signs)
+    return float(binomtest(above, above + below).pvalue) if above + below else None
+
+
+def sentence(num_sessions: int) -> str:
+    """In words, the least p-value that so many sessions can give."""
+    least = min(1.0, 2.0 ** (1 - num_sessions))
+    several = f"{num_sessions} session{'' if num_sessions == 1 else 's'}"
+    if least > 0.05:
+        return (
+            f"{several}: even if all agree in sign, an exact two-sided sign test gives p = {least:.2g}, so they "
+            "support no claim about other sessions. Intervals are over the trials of these sessions."
+        )
+    needed = next(k for k in range(num_sessions, 0, -1) if binomtest(k - 1, num_sessions).pvalue > 0.05)
+    return (
+        f"{several}: if all agree in sign, an exact two-sided sign test gives p = {least:.2g}; p below 0.05 needs "
+        f"{needed} of {num_sessions}. Sessions of one animal are not independent. Intervals are over the trials of "
+        "these sessions, not over animals."
+    )

@@ -1,0 +1,85 @@
+"""What lets a reader judge a session's scores: calibration, and sums that let two runs be compared trial by trial."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from neurojax import metrics
+from neurojax.evals import activity, protocols
+from neurojax.evals.calibration import calibration
+from neurojax.evals.region_matrix import region_matrix
+from neurojax.types import TEST, Session
+
+NUM_PERMUTATIONS = 999  # of each null of the region matrix; configs written before it was a setting
+
+
+def of_session(
+    model: activity.Model,
+    session: Session,
+    predictions: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    seed: int,
+    protocol: protocols.Protocol,
+) -> dict[str, Any]:
+    """Blocks of a session in evaluation.json, beside its scores.
+
+    Args:
+        model: what is evaluated.
+        session: the recording.
+        predictions: task -> float [K, T, N], expected spikes per bin of the test trials, NaN where not scored, or
+            metrics.PoissonSums.
+        settings: the `eval` block of a config.
+        seed: of every draw.
+        protocol: of the predictions.
+
+    Returns:
+        {"calibration": see `calibration.calibration`, "regions": see `region_matrix.region_matrix`, "trial_sums":
+        see `trial_sums`}.
+    """
+    counts, bin_valid = session.gather_trials(session.trials_of(TEST))
+    region_tasks = {protocol.tasks[name].kind: name for name in protocol.activity_tasks}
+    options = {"seed": seed, "num_boot": settings["num_boot"]}
+    return {
+        "calibration": calibration(predictions, counts, session.bin_size_s, **options),
+        "regions": region_matrix(
+            protocols.region_members(session, protocol),
+            protocols.scored_units(session, protocol),
+            counts,
+            bin_valid,
+            lambda sets: activity.predict_hidden(model, session, sets, settings["trials_per_pass"]),
+            {kind: predictions[task] for kind, task in region_tasks.items() if task in predictions},
+            seed=seed,
+            num_permutations=settings.get("num_permutations", NUM_PERMUTATIONS),
+            schemes=model.schemes,
+        ),
+        "trial_sums": trial_sums(session, predictions, counts),
+    }
+
+
+def trial_sums(session: Session, predictions: Mapping[str, Any], counts: np.ndarray) -> dict[str, Any]:
+    """What a paired comparison of two runs needs, small enough to keep.
+
+    The pooled score is sum(gain_nats) / (ln 2 sum(spikes)); of two runs on the same trials the null cancels.
+
+    Args:
+        session: the recording.
+        predictions: as in `of_session`.
+        counts: [K, T, N] of its test trials.
+
+    Returns:
+        {"trial_id": [K], "tasks": {task: {"spikes": [K], "gain_nats": [K]}}}, sums over the scored units that fire.
+    """
+    tasks = {}
+    for task, rates in predictions.items():
+        is_array = isinstance(rates, np.ndarray)
+        if is_array and (rates.shape != counts.shape or not np.isfinite(rates).any()):
+            continue
+        sums = metrics.poisson_sums(rates, counts) if is_array else rates
+        fires = sums.spikes.sum(0) > 0
+        gain = -sums.model_excess[:, fires].sum(1)
+        tasks[task] = {
+            "spikes": [int(number) for number in sums.spikes.sum(1)],
+            "gain_nats": [float(f"{value:.8g}") for value in gain],
+        }
+    return {"trial_id": [int(trial) for trial in session.trials_of(TEST)], "tasks": tasks}
