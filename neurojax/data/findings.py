@@ -43,6 +43,12 @@ _KNOWN = {
         "warning",
         f"their bins outside count as silence; {_CLOCK}, or leave them out",
     ),
+    "trials of different splits that share time": (
+        "warning",
+        "the same spikes are trained on and tested: convert with --split=blocks:300s, or correct the split",
+    ),
+    "samples of behaviour out of order": ("warning", f"they were put in order; {_CLOCK}"),
+    "samples of behaviour without a time or a value": ("note", "nothing to do: bins without one are marked invalid"),
     "units without spikes": ("note", "nothing to do: they are kept and score nothing"),
     "spikes outside of the observed time": ("note", "nothing to do: trials there are left out"),
     "spikes that belong to no unit": ("warning", "the table of units ends before its spikes; export the file again"),

@@ -33,6 +33,7 @@ OPTIONS = {
     "as_test": "val: a file without test domain tests on its validation windows",
     "regions": "allen, beryl (default) or cosmos: which region column becomes `region`",
 }
+UNUSED = ("trial_columns",)  # every column of the trials becomes a condition
 DEFAULT_WINDOW_S = 1.0
 _SPLITS = {"train": TRAIN, "val": VALIDATION, "valid": VALIDATION, "test": TEST}
 _SCOPES = ("ts2_", "", "ts1_", "pretrain_")
@@ -90,8 +91,8 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         domains, scope = _domains(file, spec, (float(spikes.times_s[0]), float(spikes.times_s[-1])), where)
         starts, stops, split, conditions, dropped = _windows(file, domains, spec, bin_size_s, where)
         counts, lengths = spike_counts(spikes.times_s, spikes.rows, num_units, starts, stops, bin_size_s, where)
-        behaviour = _behaviour(file, spec, bin_starts(starts, lengths, bin_size_s), bin_size_s, where)
-        info = _info(file, source, spikes.dropped, spikes.findings, dropped)
+        behaviour, odd = _behaviour(file, spec, bin_starts(starts, lengths, bin_size_s), bin_size_s, where)
+        info = _info(file, source, spikes.dropped, spikes.findings | odd, dropped)
     drawn, split_source = choose_split(split, starts, spec, where)
     region, region_group = _regions(units, spec.option("regions", "beryl"), num_units)
     session = from_counts(
@@ -143,8 +144,10 @@ def _domains(file: Any, spec: ReadSpec, recorded_s: tuple[float, float], where: 
             f"{where} has no split domains {scopes[0]}train_domain ... (it has {', '.join(named) or 'none'}); name its"
             " set with --options=scope=NAME, or draw a split with --split=blocks:300s"
         )
+    if spec.option("as_test", "val") != "val":
+        raise InputError(f"as_test={spec.option('as_test')!r}; expected val")
     if TEST not in found:
-        if spec.option("as_test") != "val" or VALIDATION not in found:
+        if spec.option("as_test") is None or VALIDATION not in found:
             raise InputError(
                 f"{where}: its {scope or 'plain '}domains have no test time; give --options=as_test=val to test on its"
                 " validation windows, or draw a split with --split=blocks:300s"
@@ -205,8 +208,10 @@ def _windows(
     return starts[keep], stops[keep], split[keep], conditions, dropped
 
 
-def _behaviour(file: Any, spec: ReadSpec, starts: np.ndarray, bin_size_s: float, where: str) -> dict[str, np.ndarray]:
-    """Series by their last name: those asked for as group.name, else every one of few columns."""
+def _behaviour(
+    file: Any, spec: ReadSpec, starts: np.ndarray, bin_size_s: float, where: str
+) -> tuple[dict[str, np.ndarray], dict[str, int]]:
+    """Series by their last name: those asked for as group.name, else every one of few columns; and what is odd."""
     series = {}
     for name in file:
         parent = hdf5.group(file, name)
@@ -216,6 +221,7 @@ def _behaviour(file: Any, spec: ReadSpec, starts: np.ndarray, bin_size_s: float,
     if missing := [name for name in spec.behavior if name not in series]:
         raise InputError(f"{where}: behavior names {missing[0]!r}, but the series are {', '.join(sorted(series))}")
     made: dict[str, np.ndarray] = {}
+    odd: dict[str, int] = {}
     for name, (parent, field) in series.items():
         dataset = parent[field]
         fits = (
@@ -226,10 +232,10 @@ def _behaviour(file: Any, spec: ReadSpec, starts: np.ndarray, bin_size_s: float,
         if name not in spec.behavior and (spec.behavior or not fits):
             continue
         values = hdf5.array(parent, field)
-        times, values = clean_signal(_sample_times(parent, len(values), where), values, f"{where}: {name}")
+        times, values = clean_signal(_sample_times(parent, len(values), where), values, f"{where}: {name}", odd)
         short = name.rpartition(".")[2]
         made[name if short in made else short] = mean_in_bins(times, values, starts, bin_size_s)
-    return made
+    return made, odd
 
 
 def _sample_times(parent: Any, num_samples: int, where: str) -> np.ndarray:
@@ -239,7 +245,10 @@ def _sample_times(parent: Any, num_samples: int, where: str) -> np.ndarray:
     domain = hdf5.group(parent, "domain")
     if not isinstance(rate_hz, float | int | np.number) or not 0 < float(rate_hz) < 1e9 or domain is None:
         raise InputError(f"{where}, {parent.name} has neither timestamps nor a sampling_rate and a domain")
-    return float(np.ravel(hdf5.array(domain, "start"))[0]) + np.arange(num_samples) / float(rate_hz)
+    start = np.ravel(hdf5.array(domain, "start"))
+    if not len(start) or start.dtype.kind not in "iuf":
+        raise InputError(f"{where}, {parent.name}/domain/start is {start.dtype} [{len(start)}], expected seconds")
+    return float(start[0]) + np.arange(num_samples) / float(rate_hz)
 
 
 def _regions(units: dict[str, np.ndarray], level: str, num_units: int) -> tuple[np.ndarray, np.ndarray]:

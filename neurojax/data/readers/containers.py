@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from neurojax.data.array_files import MAX_FILE_BYTES, check_array_name, open_input, read_npz
-from neurojax.data.readers.hdf5 import check_heaps
+from neurojax.data.readers.hdf5 import MATLAB_NUMBERS, check_heaps, matlab_class
 from neurojax.data.readers.mat5_check import check_mat5
 from neurojax.data.session_fields import plain_array
 from neurojax.errors import InputError
@@ -120,8 +120,11 @@ def _read_hdf5(path: Path) -> dict[str, np.ndarray]:
                 _check_hdf5(h5py, file, name, path)
             _check_size(path, sum(file[name].size * file[name].dtype.itemsize for name in names))
             return {name: _squeezed(name, _hdf5_value(file, name, path)) for name in names}
-    except (OSError, RuntimeError, KeyError, TypeError) as error:
-        raise InputError(f"{path} cannot be read as .mat v7.3 ({str(error)[:150]}); save it again") from None
+    except InputError:
+        raise
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:150]
+        raise InputError(f"{path} cannot be read as .mat v7.3 ({reason}); save it again") from None
 
 
 def _check_hdf5(h5py: Any, file: Any, name: str, path: Path) -> None:
@@ -134,13 +137,14 @@ def _check_hdf5(h5py: Any, file: Any, name: str, path: Path) -> None:
 
 def _hdf5_value(file: Any, name: str, path: Path) -> np.ndarray:
     """MATLAB writes columns first: axes come reversed."""
-    dataset = file[name]
-    kind = dataset.attrs.get("MATLAB_class", b"double")
+    dataset, kind = file[name], matlab_class(file[name])
+    if kind not in MATLAB_NUMBERS | {"char", "cell"}:
+        raise InputError(f"{path}, {name!r} {_REFUSED.format(f'{kind} of MATLAB')}")
     if "MATLAB_empty" in dataset.attrs:
         return np.empty(tuple(int(size) for size in dataset[()])[:32], np.float64)
-    if kind == b"char":
+    if kind == "char":
         return _hdf5_text(dataset[()])
-    if kind == b"cell":
+    if kind == "cell":
         cells = [file[reference] for reference in dataset[()].ravel()]
         if any(cell.attrs.get("MATLAB_class") != b"char" for cell in cells):
             raise InputError(f"{path}, {name!r} {_REFUSED.format('cell array of other things than text')}")

@@ -135,6 +135,18 @@ def scalar_attribute(parent: Any, name: str) -> Any | None:
     return np.ravel(parent.attrs[name])[0]
 
 
+MATLAB_NUMBERS = frozenset(
+    ("double", "single", "logical", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
+)
+
+
+def matlab_class(dataset: Any) -> str:
+    """What MATLAB says a dataset of a v7.3 file is: "double" where it says nothing, "" where it says it badly."""
+    value = dataset.attrs.get("MATLAB_class", b"double")
+    value = value if isinstance(value, bytes) else value.encode() if isinstance(value, str) else b""
+    return value.decode("ascii", "replace")
+
+
 def text_attribute(parent: Any | None, name: str) -> str | None:
     """An attribute of a group as text; None where there is none, or it is no single word or number."""
     value = None if parent is None else scalar_attribute(parent, name)

@@ -110,11 +110,12 @@ def read_session(source: str, spec: ReadSpec) -> Session:
     starts, stops, keep, trials_dropped = _windows(trials, times, probes, spec, bin_size_s, where)
     starts, stops = starts[keep], stops[keep]
     counts, lengths = spike_counts(times, rows, sum(len(p.unit_id) for p in probes), starts, stops, bin_size_s, where)
-    behaviour = _behaviour(files, bin_starts(starts, lengths, bin_size_s), bin_size_s, where)
+    behaviour, odd = _behaviour(files, bin_starts(starts, lengths, bin_size_s), bin_size_s, where)
     split, split_source = choose_split(None, starts, spec, where)
     region, region_group, num_unknown = regions(_joined(probes, "atlas_id"), spec.option("regions", "beryl"))
     columns = {} if spec.window_s else {name: values[keep] for name, values in conditions(trials, where).items()}
     info = _info(source, folder, files, probes, spec)
+    info["findings"] |= odd
     info |= {"split_source": split_source, "trials_dropped": trials_dropped, "units_with_unknown_atlas_id": num_unknown}
     session = from_counts(
         counts,
@@ -209,21 +210,23 @@ def _windows(
     return starts, stops, *kept_windows(starts, stops, span_s, faults, spec, bin_size_s, where)
 
 
-def _behaviour(files: list[AlfFile], starts: np.ndarray, bin_size_s: float, where: str) -> dict[str, np.ndarray]:
-    """Wheel velocity and speed (rad/s) and whisker motion energy (left camera, else right), where they are there."""
-    made = {}
+def _behaviour(
+    files: list[AlfFile], starts: np.ndarray, bin_size_s: float, where: str
+) -> tuple[dict[str, np.ndarray], dict[str, int]]:
+    """Wheel velocity and speed (rad/s) and whisker motion energy (left camera, else right), and what is odd there."""
+    made, odd = {}, {}
     wheel = read_objects(_of_session(files, "wheel"), "wheel", ("timestamps", "position"))
     if {"timestamps", "position"} <= wheel.keys():
-        times, position = clean_signal(wheel["timestamps"], wheel["position"], f"{where}: the wheel")
+        times, position = clean_signal(wheel["timestamps"], wheel["position"], f"{where}: the wheel", odd)
         velocity = slope_in_bins(times, position, starts, bin_size_s)
         made |= {"wheel_velocity": velocity, "wheel_speed": np.abs(velocity)}
     for camera in ("leftCamera", "rightCamera"):
         video = read_objects(_of_session(files, camera), camera, ("times", "ROIMotionEnergy"))
         if {"times", "ROIMotionEnergy"} <= video.keys():
-            times, energy = clean_signal(video["times"], video["ROIMotionEnergy"], f"{where}: {camera}")
+            times, energy = clean_signal(video["times"], video["ROIMotionEnergy"], f"{where}: {camera}", odd)
             made["whisker_motion_energy"] = mean_in_bins(times, energy, starts, bin_size_s)
             break
-    return made
+    return made, odd
 
 
 def _info(source: str, folder: Path, files: list[AlfFile], probes: list[Probe], spec: ReadSpec) -> dict[str, Any]:

@@ -130,16 +130,19 @@ def _of_hdf5(parent: Any, name: str, depth: int, budget: list[int]) -> Any:
     if (found := hdf5.group(parent, name)) is not None:
         return _struct({field: _of_hdf5(found, field, depth + 1, budget) for field in found})
     dataset = parent[name]
+    kind = hdf5.matlab_class(dataset)
     if h5py.check_ref_dtype(dataset.dtype) is h5py.Reference:
         parts = []
         for reference in dataset[()].T.ravel(order="F"):
             target = dataset.file[reference]
             parts.append(_of_hdf5(target.parent, target.name.rpartition("/")[2], depth + 1, budget))
-        return Cell(parts) if dataset.attrs.get("MATLAB_class") == b"cell" else _Field(parts)
+        return Cell(parts) if kind == "cell" else _Field(parts)
+    if kind not in hdf5.MATLAB_NUMBERS | {"char"}:
+        return None  # an object of MATLAB's own
     values = hdf5.array(parent, name)
     if "MATLAB_empty" in dataset.attrs:
-        return "" if dataset.attrs.get("MATLAB_class") == b"char" else np.zeros(0)
-    if dataset.attrs.get("MATLAB_class") == b"char" and values.dtype.kind == "u":
+        return "" if kind == "char" else np.zeros(0)
+    if kind == "char" and values.dtype.kind == "u":
         return bytes(values.T.ravel().astype("<u2")).decode("utf-16-le", "replace").rstrip()
     return values.T
 

@@ -31,6 +31,7 @@ OPTIONS = {
     "trials": "table of trials in the folder; default: trials.csv or trials.tsv",
     "segment": "segment of a SpikeInterface sorting; default: 0",
 }
+UNUSED = ("behavior", "trial_columns")  # every column of trials.csv becomes a condition
 _GENERIC = {"phy", "sorting", "sorter_output", "output", "kilosort", "kilosort2", "kilosort2.5", "kilosort3"}
 _GENERIC |= {"kilosort4", "in_container_sorting", "curated"}
 _GROUPS = ("group", "KSLabel", "quality")  # the curator's word before the sorter's

@@ -26,6 +26,7 @@ class Reader(Protocol):
     Attributes:
         VERSION: name and number, "arrays/1"; raised when the same recording gives another session.
         OPTIONS: option name -> one line of help: what `--options=NAME=VALUE,...` may hold for this kind.
+        UNUSED: fields of `ReadSpec` that mean nothing for this kind and are refused; need not be there.
     """
 
     VERSION: str
@@ -58,3 +59,6 @@ def check_options(kind: str, spec: ReadSpec) -> None:
         if name not in known:
             listed = f"expected {', '.join(sorted(known))}" if known else "it takes none"
             raise InputError(f"options names {name!r}, which {kind} recordings do not have; {listed}")
+    for field in getattr(reader_of(kind), "UNUSED", ()):
+        if value := getattr(spec, field):
+            raise InputError(f"{field} names {value[0]!r}, but {kind} recordings have no use for it; leave it out")

@@ -15,8 +15,12 @@ def bin_starts(trial_start_s: np.ndarray, trial_num_bins: np.ndarray, bin_size_s
     return np.repeat(trial_start_s, trial_num_bins) + within * bin_size_s
 
 
-def clean_signal(times_s: np.ndarray, values: np.ndarray, where: str) -> tuple[np.ndarray, np.ndarray]:
+def clean_signal(
+    times_s: np.ndarray, values: np.ndarray, where: str, findings: dict[str, int] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Finite samples in order of time: times float64 [samples], values float64 [samples, dims].
+
+    What had to be left out or put in order is added to `findings`, for `info["findings"]`.
 
     Raises:
         InputError: lengths differ, or the axes are not [samples] and [samples, dims].
@@ -31,6 +35,12 @@ def clean_signal(times_s: np.ndarray, values: np.ndarray, where: str) -> tuple[n
     keep = np.isfinite(times) & np.isfinite(values).all(axis=1)
     times, values = times[keep], values[keep]
     order = np.argsort(times, kind="stable")
+    odd = {
+        "samples of behaviour without a time or a value": int((~keep).sum()),
+        "samples of behaviour out of order": int((np.diff(times) < 0).sum()),
+    }
+    if findings is not None:
+        findings |= {name: findings.get(name, 0) + number for name, number in odd.items() if number}
     return times[order], values[order]
 
 

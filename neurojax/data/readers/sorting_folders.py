@@ -10,6 +10,7 @@ import ast
 import csv
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -108,9 +109,12 @@ def _read_cluster_table(path: Path) -> dict[str, dict[int, str]]:
     table: dict[str, dict[int, str]] = {}
     for number, row in enumerate(rows, 2):
         try:
-            cluster = int(float(row[key]))
-        except (TypeError, ValueError, OverflowError):
-            raise InputError(f"{path}, line {number}: cluster_id is {row[key]!r}, expected a number") from None
+            named = float(row[key])
+        except ValueError:
+            named = math.nan
+        if not abs(named) < 2**53 or named % 1:
+            raise InputError(f"{path}, line {number}: cluster_id is {row[key][:60]!r}, expected a whole number")
+        cluster = int(named)
         for column, value in row.items():
             if column != key and value not in _EMPTY:
                 table.setdefault(column, {})[cluster] = value
@@ -124,7 +128,9 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         InputError: not text, too large, or rows with more or fewer cells than the header.
     """
     try:
-        lines = list(csv.reader(_text(path).splitlines(), delimiter="\t" if path.suffix == ".tsv" else ","))
+        lines = list(
+            csv.reader(_text(path).splitlines(), delimiter="\t" if path.suffix == ".tsv" else ",", strict=True)
+        )
     except csv.Error as error:
         raise InputError(f"{path} cannot be read as a table ({error}); write it again") from None
     rows = [[cell.strip() for cell in line] for line in lines if line]
@@ -146,8 +152,8 @@ def _read_numpy_folder(folder: Path, segment: int) -> Sorting:
     chosen = spikes["segment_index"] == segment
     index = np.asarray(spikes["unit_index"])[chosen]
     unit_ids = info.get("unit_ids")
-    if not isinstance(unit_ids, list) or not unit_ids:
-        raise InputError(f"{folder}/numpysorting_info.json has no list unit_ids; save the sorting again")
+    if not isinstance(unit_ids, list) or not unit_ids or not all(isinstance(unit, str | int) for unit in unit_ids):
+        raise InputError(f"{folder}/numpysorting_info.json has no list unit_ids of names; save the sorting again")
     if len(index) and (index.min() < 0 or index.max() >= len(unit_ids)):
         raise InputError(f"{folder}: spikes name unit {index.max()}, but there are {len(unit_ids)}; save it again")
     table = _properties(folder / "properties", len(unit_ids))

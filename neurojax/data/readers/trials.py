@@ -135,8 +135,11 @@ def without_shared_time(session: Session, spec: ReadSpec, where: str) -> Session
                 f" put the same spikes in train and test; take --split=blocks:300s, or {remedy}"
             )
         return session
-    if source == "file":
-        return session  # the user's own split is kept; `check` reports it
+    if source == "file":  # the user's own split is kept, and what is odd about it told
+        number = int((later_trials_within(*times, session.split) > 0).sum())
+        told = {"trials of different splits that share time": number} if number else {}
+        findings = {**session.info.get("findings", {}), **told}
+        return dataclasses.replace(session, info={**session.info, "findings": findings}) if told else session
     keep = later_trials_within(*times, session.split) == 0
     if missing := [name for code, name in enumerate(SPLIT_NAMES) if code not in session.split[keep]]:
         raise InputError(
