@@ -81,6 +81,19 @@ class Session:
 
         return from_spike_times(times, unit_ids, bin_ms, **fields)
 
+    @classmethod
+    def from_pynapple(cls, group: Any, bin_ms: float = 20.0, **fields: Any) -> "Session":
+        """Builds a session from a `pynapple.TsGroup`; see `neurojax.data.session_pynapple.from_pynapple`."""
+        from neurojax.data.session_pynapple import from_pynapple
+
+        return from_pynapple(group, bin_ms, **fields)
+
+    def to_pynapple(self) -> dict[str, Any]:
+        """A `pynapple.TsGroup` and its company; see `neurojax.data.session_pynapple.to_pynapple`."""
+        from neurojax.data.session_pynapple import to_pynapple
+
+        return to_pynapple(self)
+
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Plain arrays as `neurojax convert arrays` reads them; see `neurojax.data.session_export.to_arrays`."""
         from neurojax.data.session_export import to_arrays

@@ -1,4 +1,4 @@
-"""A sample of the bad recordings of experiments/hostile_files: each ends in a sentence or a count, and hurts nothing."""
+"""Some bad recordings of experiments/hostile_files: each ends in a sentence or a count, and hurts nothing."""
 
 import importlib
 import random

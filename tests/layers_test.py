@@ -65,11 +65,12 @@ FUNCTION_LOCAL = {
     ("types", "data.sessions"): "Session.from_counts and its like are doors to the constructors",
     ("types", "data.spike_trains"): "Session.from_spike_times",
     ("types", "data.session_export"): "Session.to_arrays and to_xarray",
+    ("types", "data.session_pynapple"): "Session.from_pynapple and to_pynapple",
 }
 
 ARRAY_STACK = {"jax", "jaxlib", "flax", "optax", "orbax", "chex"}  # not for data: it runs in worker processes
 DATA_PACKAGES = {"numpy", "scipy", "grain"}
-OPTIONAL = {"matplotlib", "sklearn", "h5py", "pynwb", "remfile", "one", "iblatlas", "pandas", "xarray"}
+OPTIONAL = {"matplotlib", "sklearn", "h5py", "pynwb", "remfile", "one", "iblatlas", "pandas", "xarray", "pynapple"}
 
 
 class Import(NamedTuple):

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from neurojax.data.check import session_findings
 from neurojax.data.conversion import converted_session
-from neurojax.data.findings import recorded_findings
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.errors import InputError
 from neurojax.types import Session, names_a_region
@@ -113,9 +113,9 @@ def convert_one(job: Job) -> Outcome:
 
 
 def described(session: Session) -> str:
-    """`describe`, and what was odd enough in the recording to warn of."""
-    warnings = [finding.sentence for finding in recorded_findings(session.info) if finding.level == "warning"]
-    return "; warning: ".join([describe(session), *warnings])
+    """`describe`, and what `neurojax check` will call an error or a warning."""
+    found = [finding for finding in session_findings(session) if finding.level != "note"]
+    return "; ".join([describe(session), *(f"{finding.level}: {finding.sentence}" for finding in found)])
 
 
 def describe(session: Session) -> str:

@@ -45,6 +45,11 @@ def check_dataset(dataset: Dataset) -> dict[str, Any]:
     }
 
 
+def session_findings(session: Session) -> list[Finding]:
+    """What `check_dataset` finds in one session alone, errors first."""
+    return sorted(_survey(session).findings, key=lambda finding: LEVELS.index(finding.level))
+
+
 def compare_datasets(datasets: Mapping[str, Dataset]) -> list[Finding]:
     """Warnings about recordings that are in more than one dataset, also under other names and bins."""
     outlines = [(root, Outline.of(session)) for root, dataset in datasets.items() for session in dataset.sessions]

@@ -226,3 +226,14 @@ def test_synthetic_animals_are_written_once(tmp_path, capsys):
     capsys.readouterr()
     convert("synthetic", [], tmp_path / "out", shard="0/4")
     assert "unchanged" in capsys.readouterr().out
+
+
+def test_convert_says_what_check_would(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    arrays = {"counts": rng.poisson(1.0, (20, 5, 6)).astype(np.uint8), "bin_size_s": 0.02}
+    arrays |= {"trial_start_s": np.arange(20) * 0.05, "split": np.arange(20) % 3}  # a trial lasts 0.1 s
+    np.savez(tmp_path / "day1.npz", **arrays)
+    convert("arrays", [tmp_path / "day1.npz"], tmp_path / "out")
+    line = capsys.readouterr().out
+    assert "error: pairs of trials of different splits that share time: 19" in line
+    assert "warning: no unit has a region" in line
