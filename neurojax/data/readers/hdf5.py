@@ -92,10 +92,11 @@ def group(parent: Any, name: str) -> Any | None:
 
 
 def columns(parent: Any) -> list[str]:
-    """Names of the datasets of a group."""
+    """Names of the datasets of a group that are its own, not links; a link elsewhere is not followed."""
     import h5py
 
-    return [name for name in parent if parent.get(name, getclass=True) is h5py.Dataset]
+    own = [name for name in parent if isinstance(parent.get(name, getlink=True), h5py.HardLink)]
+    return [name for name in own if parent.get(name, getclass=True) is h5py.Dataset]
 
 
 def array(parent: Any, name: str) -> np.ndarray:

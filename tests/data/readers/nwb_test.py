@@ -373,6 +373,22 @@ def test_raw_signals_are_not_read(changed_nwb, nwb_path):
     nwb.source_sha256(path)
 
 
+def test_links_to_other_files_are_left_where_they_are(changed_nwb, nwb_path, tmp_path):
+    def change(file):
+        for place in ("acquisition", "processing/behavior", TRIALS, UNITS, "general"):
+            file[place]["elsewhere"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "/values")
+
+    path = changed_nwb(change)
+    for is_there in (False, True):
+        if is_there:
+            with h5py.File(tmp_path / "other.h5", "w") as other:
+                other["values"] = np.arange(30.0)
+        made = read(path, behavior=("hand",))
+        np.testing.assert_array_equal(made.counts, read(nwb_path).counts)
+        assert "elsewhere" not in {*made.conditions, *made.unit_metadata}
+        nwb.source_sha256(path)
+
+
 def test_the_digest_covers_what_is_read(changed_nwb, nwb_path):
     before = nwb.source_sha256(str(nwb_path))
     assert nwb.source_sha256(changed_nwb(lambda file: None)) == before
