@@ -16,7 +16,7 @@ class SortedSpikes:
 
     Attributes:
         times_s: float64 [spikes], seconds, finite, rising.
-        rows: int64 [spikes], row of each spike's unit.
+        rows: int32 [spikes], row of each spike's unit.
         cluster_id: int64 [N], the sorter's own number of each unit, rising.
         dropped: reason -> number of spikes left out.
         findings: name -> number; what was odd and kept.
@@ -54,11 +54,13 @@ def sorted_spikes(
         )
     if times.dtype.kind not in "iuf":
         raise InputError(f"{where}: spike times are {times.dtype}, expected seconds")
-    times = times.astype(np.float64)
-    ids = whole_numbers(ids, f"{where}: the spikes' clusters", _EXPECTED_IDS).astype(np.int64)
+    times = times.astype(np.float64, copy=False)
+    ids = whole_numbers(ids, f"{where}: the spikes' clusters", _EXPECTED_IDS).astype(np.int64, copy=False)
     finite, assigned = np.isfinite(times), ids >= 0
     reasons = {"time is not finite": ~finite, "cluster id below 0": finite & ~assigned}
-    times, ids = times[finite & assigned], ids[finite & assigned]
+    dropped = {reason: int(which.sum()) for reason, which in reasons.items() if which.any()}
+    if dropped:  # copies of tens of millions of spikes only where they are needed
+        times, ids = times[finite & assigned], ids[finite & assigned]
     if not len(times):
         raise InputError(f"{where} holds no spikes; check that the sorting finished")
     if num_clusters is not None and ids.max() >= num_clusters:
@@ -66,20 +68,34 @@ def sorted_spikes(
             f"{where}: spikes name cluster {ids.max()}, but there are {num_clusters} clusters; they belong to different"
             " revisions or are damaged"
         )
-    findings = {"unsorted spike times": int((np.diff(times) < 0).sum()), "negative spike times": int((times < 0).sum())}
-    order = np.lexsort((ids, times)) if findings["unsorted spike times"] else np.arange(len(times))
-    times, ids = times[order], ids[order]
-    repeated = (np.diff(times) == 0) & (np.diff(ids) == 0)
-    findings["repeated spike times"] = int(repeated.sum())
-    cluster_id = np.unique(ids) if num_clusters is None else np.arange(num_clusters)
-    dropped = {reason: int(which.sum()) for reason, which in reasons.items() if which.any()}
-    odd = {name: number for name, number in findings.items() if number}
-    return SortedSpikes(times, np.searchsorted(cluster_id, ids), cluster_id, dropped, odd)
+    findings = {
+        "unsorted spike times": int((times[1:] < times[:-1]).sum()),
+        "negative spike times": int((times < 0).sum()),
+    }
+    if findings["unsorted spike times"]:
+        order = np.lexsort((ids, times))
+        times, ids = times[order], ids[order]
+    findings["repeated spike times"] = int(((times[1:] == times[:-1]) & (ids[1:] == ids[:-1])).sum())
+    cluster_id, rows = _rows(ids, num_clusters)
+    return SortedSpikes(times, rows, cluster_id, dropped, {name: number for name, number in findings.items() if number})
+
+
+def _rows(ids: np.ndarray, num_clusters: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Clusters, int64 [N] rising, and each spike's place among them, int32 [spikes]."""
+    if num_clusters is not None:
+        return np.arange(num_clusters), ids.astype(np.int32, copy=False)
+    if ids.max() > 10 * len(ids) + 2**16:  # ids far apart: a table of them would be large
+        cluster_id, rows = np.unique(ids, return_inverse=True)
+        return cluster_id, rows.astype(np.int32)
+    seen = np.bincount(ids) > 0
+    return np.flatnonzero(seen), (np.cumsum(seen, dtype=np.int32) - 1)[ids]
 
 
 def keep_units(spikes: SortedSpikes, keep: np.ndarray) -> SortedSpikes:
     """The units where `keep`, bool [N], is True, and their spikes."""
-    row = np.cumsum(keep) - 1
+    if keep.all():
+        return spikes
+    row = np.cumsum(keep, dtype=np.int32) - 1
     of_kept = keep[spikes.rows]
     return dataclasses.replace(
         spikes,
