@@ -41,8 +41,8 @@ def unit_regions(
         of_sites = {asked: of_sites[asked]} if asked in of_sites and not of_units else {}
     names = (asked,) if asked else _NAMES
     region, source = np.full(rows, "unknown", dtype=object), np.full(rows, "unknown", dtype=object)
-    candidates = [(_cleaned(of_units[name]), "file") for name in names if name in of_units]
-    candidates += [(_majority(of_sites[name], members), "file") for name in names if name in of_sites]
+    candidates = [(_cleaned(labels), "file") for labels in _named(names, of_units)]
+    candidates += [(_majority(labels, members), "file") for labels in _named(names, of_sites)]
     if asked is None:
         locations, group_names = _groups(table, rows)
         candidates += [(locations, "file"), (group_names, "target")]
@@ -54,6 +54,13 @@ def unit_regions(
         region = np.array(labels, dtype=object)
         source = np.where(region == "unknown", "unknown", kind)
     return region.astype(str), source.astype(str)
+
+
+def _named(names: tuple[str, ...], columns: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """The columns of these names, in the order of the names; `BrainArea` is `brain_area`."""
+    plain = {name.lower().replace("_", ""): values for name, values in columns.items()}
+    wanted = [name.lower().replace("_", "") for name in names]
+    return [plain[name] for name in wanted if name in plain]
 
 
 def _cleaned(labels: np.ndarray) -> list[str]:

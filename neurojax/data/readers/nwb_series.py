@@ -66,7 +66,10 @@ def _path_of(asked: str, series: dict[str, Any], where: str) -> str:
     if len(fitting) > 1:
         raise InputError(f"{where}: behavior {asked!r} fits {', '.join(fitting)}; give the whole path of one")
     if not fitting:
-        raise InputError(f"{where}: no time series {asked!r}; {not_among(asked, series)}")
+        raise InputError(
+            f"{where}: no time series {asked!r}; {not_among(asked, series)} (raw signals, and series with more than"
+            f" {_MAX_DIMS} numbers a sample, are not read)"
+        )
     return fitting[0]
 
 

@@ -152,6 +152,7 @@ def test_behaviour(nwb_path):
 def test_wrong_names_are_answered_with_what_there_is(nwb_path):
     for fields, meant in [
         ({"behavior": ("hnad",)}, "did you mean 'processing/behavior/Position/hand'"),
+        ({"behavior": ("raw",)}, "raw signals.*are not read"),
         ({"align": "gotime", "window": (0, 1)}, "did you mean 'go_time'"),
         ({"align": "epochz.start_time", "window": (0, 1)}, "did you mean 'epochs'"),
         ({"options": {"table": "trial"}}, "did you mean 'trials'"),
@@ -301,7 +302,7 @@ def test_dtypes_of_other_writers(changed_nwb, nwb_path):
 
 def test_regions_from_other_places(changed_nwb):
     def own(file):
-        file["units"]["brain_area"] = np.array(["VISp", "", "VISl", "none", "VISp", "LGd", "root"], "S8")
+        file["units"]["BrainArea"] = np.array(["VISp", "", "VISl", "none", "VISp", "LGd", "root"], "S8")
 
     made = read(changed_nwb(own))
     assert made.region.tolist() == ["VISp", "unknown", "VISl", "unknown", "VISp", "LGd", "unknown"]
