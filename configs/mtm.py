@@ -121,7 +121,15 @@ def get_config(arg: str | None = None) -> ConfigDict:
             max_skipped_in_a_row=10,
         )
     )
-    config.eval = ConfigDict(dict(protocol="mtm", trials_per_pass=256, num_boot=500, baselines="train_mean,psth,ridge"))
+    config.eval = ConfigDict(
+        dict(
+            protocol="mtm",
+            trials_per_pass=256,
+            num_boot=500,  # resamples of trials behind every interval
+            num_permutations=999,  # of trials, behind every p-value of the region matrix
+            baselines="train_mean,psth,ridge",
+        )
+    )
     if preset == "faithful":
         make_faithful(config)
     return config

@@ -91,6 +91,9 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--workdir", type=Path, required=True, metavar="DIR")
     train.add_argument("--dry_run", action="store_true", help="print shapes and estimates, train nothing")
     train.add_argument("--allow_dataset_change", action="store_true")
+    train.add_argument(
+        "--seeds", type=int, metavar="N", help="N runs from config.seed on, in DIR/seed_0, ..., and their mean"
+    )
     train.add_argument("--coordinator", metavar="HOST:PORT", help="several processes: where process 0 listens, or auto")
     train.add_argument("--num_processes", type=int, metavar="N")
     train.add_argument("--process_id", type=int, metavar="I", help="0 to N-1")
@@ -145,12 +148,16 @@ def _run(argv: Sequence[str]) -> None:
         raise InputError(f"{config_arguments[0]} goes with `neurojax train`, not with {verb}")
     # Each verb imports what it needs, so that --help and converters start fast.
     if verb == "train":
-        from neurojax.commands import config, train
+        from neurojax.commands import config, seeds, train
         from neurojax.train import processes
 
         loaded = config.load(config_arguments)
         with processes.joined(*(arguments.pop(name) for name in ("coordinator", "num_processes", "process_id"))):
-            train.train(loaded, arguments.pop("workdir"), **arguments)
+            folder, num_seeds = arguments.pop("workdir"), arguments.pop("seeds")
+            if num_seeds is None:
+                train.train(loaded, folder, **arguments)
+            else:
+                seeds.train_seeds(loaded, folder, num_seeds, **arguments)
     elif verb == "convert":
         from neurojax.commands import convert
 

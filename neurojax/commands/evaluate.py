@@ -29,8 +29,8 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     for name in names_of(settings["baselines"]):
         if name not in NAMES:
             raise InputError(f"eval.baselines names {name!r}; choose from {', '.join(NAMES)}")
-    for name, least in (("trials_per_pass", 1), ("num_boot", 0)):
-        if settings[name] < least:
+    for name, least in (("trials_per_pass", 1), ("num_boot", 0), ("num_permutations", 0)):
+        if settings.get(name, least) < least:
             raise InputError(f"eval.{name}={settings[name]}; expected at least {least}")
 
 
@@ -82,7 +82,7 @@ def _own_protocol_hash(config: Mapping[str, Any]) -> str | None:
 
 def evaluate_run(folder: Path, config: Mapping[str, Any], dataset: Dataset, out: Path | None = None) -> dict[str, Any]:
     """Predicts, scores, prints the table, writes evaluation.json (or `out`), figures and report.html."""
-    settings, seed = config["eval"], config["seed"]
+    settings, seed = config["eval"], runs.data_seed(config)
     protocol = protocols.get_protocol(settings["protocol"])
     model, manifest = runs.load_predictor(folder, config, dataset)
     baselines = baseline_scores.cached_scores(dataset, config["data"]["root"], folder, settings, seed)
@@ -123,7 +123,7 @@ def evaluate_run(folder: Path, config: Mapping[str, Any], dataset: Dataset, out:
         "schema": 1,
         **baseline_scores.protocol_fields(protocol),
         "eval": dict(settings),
-        "seed": seed,
+        "seed": config["seed"],
         "step": manifest["step"],
         "dataset_fingerprint": dataset.fingerprint,
         "config_hash": manifest["config_hash"],

@@ -25,7 +25,12 @@ def load_data(config: Mapping[str, Any]) -> Dataset:
     fraction = config["data"].get("train_fraction", 1.0)
     if fraction == 1:
         return dataset
-    return dataset_of(splits.with_train_fraction(session, fraction, config["seed"]) for session in dataset.sessions)
+    return dataset_of(splits.with_train_fraction(session, fraction, data_seed(config)) for session in dataset.sessions)
+
+
+def data_seed(config: Mapping[str, Any]) -> int:
+    """The seed of the data and of evaluation's draws: that of the run, unless several seeds share their data."""
+    return config["data"].get("seed", config["seed"])
 
 
 def _all_trials(config: Mapping[str, Any]) -> Dataset:
@@ -37,13 +42,19 @@ def _all_trials(config: Mapping[str, Any]) -> Dataset:
     if unknown:
         raise InputError(f"config.data.synthetic.{unknown[0]} is not known; choose from {', '.join(sorted(known))}")
     spec = {name: tuple(value) if isinstance(value, list) else value for name, value in spec.items()}
-    return dataset_of(synthetic.make_sessions(synthetic.SyntheticSpec(**spec), seed=config["seed"]))
+    return dataset_of(synthetic.make_sessions(synthetic.SyntheticSpec(**spec), seed=data_seed(config)))
 
 
 def read_run(folder: Path) -> dict[str, Any]:
     """config.json of a run; raises InputError when the folder is no run."""
     if not (folder / workdir.CONFIG_NAME).is_file():
-        raise InputError(f"{folder} holds no run (no config.json); give the --workdir of a `neurojax train`")
+        several = sorted(place.parent.name for place in folder.glob(f"seed_*/{workdir.CONFIG_NAME}"))
+        hint = (
+            f"name one of its seeds, such as {folder / several[0]}"
+            if several
+            else "give the --workdir of a `neurojax train`"
+        )
+        raise InputError(f"{folder} holds no run (no config.json); {hint}")
     return require_blocks(workdir.read_config(folder), str(folder / workdir.CONFIG_NAME))
 
 

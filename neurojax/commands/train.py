@@ -38,6 +38,8 @@ def train(
         InputError: config, data or workdir cannot be used.
         Interrupted: a signal stopped the run after saving.
     """
+    if (folder / f"seed_{config['seed']}" / workdir.CONFIG_NAME).exists():
+        raise InputError(f"{folder} holds runs of several seeds; go on with --seeds, or choose another --workdir")
     begun_elsewhere = bool(config["init_from"]) or "finetune" in config
     if begun_elsewhere:
         config = inherit.resolved(config, folder)

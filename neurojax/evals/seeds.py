@@ -1,0 +1,130 @@
+"""Several runs of one recipe that differ in their seed -> one evaluation record: means, and how far seeds differ.
+
+The sessions' blocks hold means over seeds, with intervals over trials that are averaged too: the seeds are scored on
+the same trials, so these do not shrink with more seeds. How seeds differ is said apart, of the mean over sessions.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from neurojax.errors import InputError
+from neurojax.evals import scoring, tables
+
+_SHARED = ("schema", "protocol", "protocol_hash", "protocol_record", "eval", "dataset_fingerprint", "step")
+_OF_SESSION = ("num_units", "num_test_trials", "baselines", "notes")
+
+
+def combined(evaluations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The evaluation record of several seeds; `compare` and the report read it as that of one run.
+
+    Args:
+        evaluations: one record a seed, of the same recipe, data and protocol.
+
+    Returns:
+        a record of schema 1 with `seeds` and, in each task's mean, `bps_pooled_seeds` (a value a seed),
+        `bps_pooled_seed_sd` and `bps_pooled_seed_ci95` (Student's t with seeds - 1 degrees of freedom).
+
+    Raises:
+        InputError: the records differ in protocol, data, steps or sessions.
+    """
+    first = evaluations[0]
+    for evaluation in evaluations[1:]:
+        for name in ("protocol_hash", "dataset_fingerprint", "step"):
+            if evaluation.get(name) != first.get(name):
+                raise InputError(f"seeds {first['seed']} and {evaluation['seed']} differ in {name}; use a new workdir")
+        if list(evaluation["sessions"]) != list(first["sessions"]):
+            raise InputError(f"seeds {first['seed']} and {evaluation['seed']} were scored on different sessions")
+    sessions = {key: _session([e["sessions"][key] for e in evaluations]) for key in first["sessions"]}
+    mean = scoring.mean_over_sessions({key: session["tasks"] for key, session in sessions.items()})
+    paired = scoring.paired_mean({key: session["paired"] for key, session in sessions.items()})
+    for task, block in mean.items():
+        block |= _over_seeds([tables.number(e["mean"][task].get("bps_pooled")) for e in evaluations])
+        if task in paired:
+            block["paired_mean"] = paired[task]
+    return {
+        **{name: first[name] for name in _SHARED if name in first},
+        "seed": first["seed"],
+        "seeds": [evaluation["seed"] for evaluation in evaluations],
+        "config_hash": ", ".join(str(evaluation["config_hash"])[:12] for evaluation in evaluations),
+        "sessions": sessions,
+        "mean": mean,
+    }
+
+
+def _session(sessions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    first = sessions[0]
+    oracles = {name: block for name, block in first.items() if tables.is_oracle(name)}
+    reliability = {name: value for name, value in first.items() if name.startswith("psth_reliability")}
+    return {
+        **{name: first[name] for name in _OF_SESSION if name in first},
+        "tasks": {task: _mean([session["tasks"][task] for session in sessions]) for task in first["tasks"]},
+        **oracles,
+        **reliability,
+        "paired": {task: _mean([session["paired"][task] for session in sessions]) for task in first["paired"]},
+        "trial_sums": _trial_sums([session["trial_sums"] for session in sessions]),
+    }
+
+
+def _mean(blocks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Numbers and pairs of numbers averaged; what is no number in one of the blocks stays as it is there."""
+    result: dict[str, Any] = {}
+    for name in blocks[0]:
+        values = [block.get(name) for block in blocks]
+        if all(isinstance(value, int) and value == values[0] for value in values):
+            result[name] = values[0]  # counts
+        elif all(isinstance(value, int | float) for value in values):
+            result[name] = float(np.mean(values))
+        elif all(isinstance(value, list) and len(value) == 2 for value in values):
+            result[name] = np.mean(values, axis=0).tolist()
+        else:
+            result[name] = next((value for value in values if not isinstance(value, int | float | list)), values[0])
+            if result[name] is None:
+                result[f"{name}_reason"] = "not known for every seed"
+    return result
+
+
+def _trial_sums(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Gains averaged: the pooled score of the result is the mean of the seeds' pooled scores."""
+    tasks = {}
+    for task, block in parts[0]["tasks"].items():
+        same = all(part["tasks"].get(task, {}).get("spikes") == block["spikes"] for part in parts)
+        if same:
+            gains = np.mean([part["tasks"][task]["gain_nats"] for part in parts], axis=0)
+            tasks[task] = {"spikes": block["spikes"], "gain_nats": gains.tolist()}
+    return {"trial_id": parts[0]["trial_id"], "tasks": tasks}
+
+
+def _over_seeds(values: Sequence[float | None]) -> dict[str, Any]:
+    known = [value for value in values if value is not None]
+    if len(known) < len(values) or len(known) < 2:
+        reason = "fewer than two seeds have a score"
+        return {"bps_pooled_seeds": list(values), "bps_pooled_seed_sd": None, "bps_pooled_seed_sd_reason": reason}
+    mean, sd = float(np.mean(known)), float(np.std(known, ddof=1))
+    half = float(stats.t.ppf(0.975, len(known) - 1)) * sd / math.sqrt(len(known))
+    return {
+        "bps_pooled_seeds": known,
+        "bps_pooled_seed_sd": sd,
+        "bps_pooled_seed_ci95": [mean - half, mean + half],
+    }
+
+
+def table(evaluation: Mapping[str, Any]) -> str:
+    """The seeds as aligned plain text."""
+    rows = [["mean of sessions", *map(tables.label, evaluation["mean"])]]
+    blocks = list(evaluation["mean"].values())
+    for number, seed in enumerate(evaluation["seeds"]):
+        rows.append([f"seed {seed}", *(tables.show(block["bps_pooled_seeds"][number]) for block in blocks)])
+    rows.append(["mean of seeds", *(tables.show(block["bps_pooled"]) for block in blocks)])
+    rows.append(["95 %, Student's t", *map(interval, blocks)])
+    lines = tables.align(rows)
+    return "\n".join([*lines, "bits/spike, pooled; the interval is over seeds alone, on the same sessions and trials"])
+
+
+def interval(block: Mapping[str, Any]) -> str:
+    """The interval over seeds of a task's mean, or a dash."""
+    ends = block.get("bps_pooled_seed_ci95")
+    return "-" if ends is None else f"[{tables.show(ends[0])}, {tables.show(ends[1])}]"
