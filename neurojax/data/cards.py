@@ -13,13 +13,15 @@ _PROVENANCE = (
     ("revision", "Revision"),
     ("consent", "Consent"),
 )
-_HUMAN = frozenset({"human", "homo sapiens", "h. sapiens", "ncbitaxon_9606", "human (homo sapiens)"})
+_HUMAN = frozenset({"human", "humans", "h. sapiens", "person", "patient"})
+_HUMAN_WITHIN = ("homo sapiens", "homo_sapiens", "ncbitaxon_9606", "ncbitaxon:9606")  # the last two of NWB's addresses
 _CITE = "unknown: ask the people who recorded the data, and write it into `citation`"
 
 
 def is_human(meta: Mapping[str, Any]) -> bool:
     """Whether the recording says that its subject is a person."""
-    return str(meta.get("species") or "").strip().lower() in _HUMAN
+    species = str(meta.get("species") or "").strip().lower()
+    return species in _HUMAN or any(name in species for name in _HUMAN_WITHIN)
 
 
 def session_card(meta: Mapping[str, Any]) -> str:

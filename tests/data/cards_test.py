@@ -71,7 +71,14 @@ def test_the_dataset_has_one_too_and_neither_is_part_of_the_data(tmp_path):
     assert open_session(tmp_path / "a").info["licence"] == "CC0-1.0"
 
 
-@pytest.mark.parametrize("species", [None, 5, "mouse", ["human"]])
+@pytest.mark.parametrize("species", [None, 5, "mouse", ["human"], "humanized mouse"])
 def test_other_species_are_no_people_and_forged_records_are_text(species):
     meta = {"session_id": "a", "bin_size_s": 0.02, "species": species, "num_units": "|x", "num_trials": {}}
     assert "Consent" not in dataset_card([meta], "f")
+
+
+@pytest.mark.parametrize("species", ["Human", "Homo sapiens (human)", "http://purl.obolibrary.org/obo/NCBITaxon_9606"])
+def test_people_under_any_of_their_names_need_a_licence_and_consent(tmp_path, species):
+    lines = card(tmp_path, make(species=species)).splitlines()
+    for label in ("Licence", "Consent"):
+        assert f"| {label} | unknown; ask before sharing |" in lines
