@@ -279,9 +279,18 @@ def gather(
         recorded, size = np.asarray(recording.counts), recording.num_units  # slices of a plain view are cheaper
         starts, lengths = recording.trial_start_bin[trials], recording.trial_num_bins[trials]
         bin_valid[group] = np.arange(layout.num_bins) < lengths[:, None]
-        for trial, start, length in zip(counts[group], starts.tolist(), lengths.tolist(), strict=True):
-            trial[:length, :size] = recorded[start : start + length]
+        source, target = recorded, counts[group, :, :, :size]
+        if recorded.dtype == counts.dtype and recorded.flags.c_contiguous:
+            source, target = _as_entries(recorded, size), _as_entries(counts[group], size)
+        for place, (start, length) in enumerate(zip(starts.tolist(), lengths.tolist(), strict=True)):
+            target[place, :length] = source[start : start + length]
             if length < layout.num_bins:
-                trial[length:] = 0
+                counts[group, place, length:] = 0
         counts[group, :, :, size:] = 0
     return static_fields(layout, plan)._replace(counts=counts, bin_valid=bin_valid)
+
+
+def _as_entries(counts: np.ndarray, num_units: int) -> np.ndarray:
+    """The first units of each bin as one entry, [..., N] -> [...]: numpy copies these faster than a row of bytes."""
+    entry = np.dtype((np.void, num_units * counts.itemsize))
+    return np.ndarray(counts.shape[:-1], entry, counts, 0, counts.strides[:-1])
