@@ -30,8 +30,8 @@ def predictions_as_nwb(
     """Bytes of an NWB file with a series of rates for each task, the units and the trials.
 
     `processing/predicted_rates/<task>_rates_hz` holds float32 [time, N] in Hz, NaN where the task does not score, with
-    the start of each bin as timestamps; column k is row k of the units table. Trials come in order of time on the
-    session's clock. Where they share time, as trials without a clock do, they are laid end to end.
+    the start of each bin as timestamps; column k is row k of the table `units` beside it. Trials come in order of time
+    on the session's clock. Where they share time, as trials without a clock do, they are laid end to end.
 
     Args:
         session: the recording.
@@ -57,14 +57,12 @@ def predictions_as_nwb(
         session_id=session.session_id,
     )
     if session.info.get("subject_id"):
-        species = session.info.get("species")
-        about = {"species": str(species)} if species else {}
-        nwb.subject = pynwb.file.Subject(subject_id=str(session.info["subject_id"]), **about)
-    nwb.units = _units(pynwb, session)
+        nwb.subject = pynwb.file.Subject(**_subject(session.info))
     stops_s = starts_s[order] + lengths * session.bin_size_s
     nwb.trials = _trials(pynwb, session, trial_ids[order], starts_s[order], stops_s)
     bin_starts_s = (starts_s[order][:, None] + np.arange(valid.shape[1]) * session.bin_size_s)[valid]  # [time]
     module = nwb.create_processing_module(name=_MODULE, description=f"predictions of neurojax, config {config_hash}")
+    module.add(_units(session))
     for task, expected in predictions.items():
         rates_hz = expected[order][valid] / np.float32(session.bin_size_s)  # [time, N]
         series = pynwb.TimeSeries(
@@ -73,7 +71,7 @@ def predictions_as_nwb(
             timestamps=bin_starts_s,
             unit="Hz",
             description=f"task {task}, bins of {session.bin_size_s * 1000:g} ms; NaN where it does not score",
-            comments="column k is row k of the units table; timestamps are the starts of bins",
+            comments="column k is row k of units beside it; timestamps are the starts of bins",
         )
         module.add(series)
     content = io.BytesIO()
@@ -107,9 +105,21 @@ def _start_of(session: Session) -> tuple[datetime.datetime, bool]:
     return (began if began.tzinfo else began.replace(tzinfo=datetime.UTC)), True
 
 
-def _units(pynwb: Any, session: Session) -> Any:
+def _subject(info: Mapping[str, Any]) -> dict[str, str]:
+    """What the recording says of its subject, as far as NWB has a field for it."""
+    about = {name: info.get(name) for name in ("subject_id", "species")}
+    more = info.get("subject")
+    if isinstance(more, Mapping):
+        about |= {name: more.get(name) for name in ("sex", "age", "genotype", "strain")}
+    return {name: str(value) for name, value in about.items() if value}
+
+
+def _units(session: Session) -> Any:
+    """A table of its own: NWB's Units are for spike times, which predictions are not."""
+    from hdmf.common import DynamicTable
+
     columns = {"unit_id": session.unit_id, "region": session.region, "region_group": session.region_group}
-    return pynwb.misc.Units(
+    return DynamicTable(
         name="units",
         description="units of the session, in the order of the columns of the rates",
         columns=[_column(name, values) for name, values in columns.items()],

@@ -27,7 +27,12 @@ def make_session(**fields):
         **{
             "trial_start_s": np.array([1.0, 9.0, 5.0, 7.0, 11.0]),
             "conditions": {"choice": np.array(["l", "r", "l", "r", "l"]), "name": np.arange(5), "ok": LENGTHS > 4},
-            "info": {"subject_id": "M1", "species": "Mus musculus", "date": "2021-05-06T07:08:00+02:00"},
+            "info": {
+                "subject_id": "M1",
+                "species": "Mus musculus",
+                "date": "2021-05-06T07:08:00+02:00",
+                "subject": {"sex": "F", "lab": "x"},
+            },
             **fields,
         },
     )
@@ -54,8 +59,12 @@ def test_pynwb_reads_the_rates_back(tmp_path):
     with pynwb.NWBHDF5IO(written(session, predictions, tmp_path), "r") as reader:
         nwb = reader.read()
         assert nwb.session_start_time == datetime.datetime.fromisoformat("2021-05-06T07:08:00+02:00")
-        assert (nwb.subject.subject_id, nwb.session_id) == ("M1", "day1") and "c0ffee" in nwb.identifier
-        trials, units = nwb.trials.to_dataframe(), nwb.units.to_dataframe()
+        assert (nwb.subject.subject_id, nwb.subject.sex, nwb.session_id) == (
+            "M1",
+            "F",
+            "day1",
+        ) and "c0ffee" in nwb.identifier
+        trials, units = nwb.trials.to_dataframe(), nwb.processing["predicted_rates"]["units"].to_dataframe()
         assert trials["trial_id"].tolist() == [3, 1, 4]  # in order of time
         assert trials["start_time"].tolist() == [7.0, 9.0, 11.0] and set(trials["split"]) == {"test"}
         np.testing.assert_allclose(trials["stop_time"], [7.12, 9.12, 11.06])
