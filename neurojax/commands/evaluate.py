@@ -11,6 +11,7 @@ import numpy as np
 from neurojax.commands import baselines as baseline_scores
 from neurojax.commands import runs
 from neurojax.commands.scorable import known_to_run, scorable
+from neurojax.data import trained_trials
 from neurojax.data.sessions import Dataset, open_dataset
 from neurojax.errors import InputError
 from neurojax.evals import activity, examples, leaks, oracle, protocols, reliability, report, scoring, tables, trust
@@ -88,7 +89,12 @@ def evaluate_run(folder: Path, config: Mapping[str, Any], dataset: Dataset, out:
     baselines = baseline_scores.cached_scores(dataset, config["data"]["root"], folder, settings, seed)
     start = time.monotonic()
     leak_checks = leaks.check_evaluation(
-        model, dataset.sessions, seed=seed, trials_per_pass=settings["trials_per_pass"], protocol=protocol
+        model,
+        dataset.sessions,
+        seed=seed,
+        trials_per_pass=settings["trials_per_pass"],
+        protocol=protocol,
+        trained=trained_trials.read(folder),
     )
     sessions, example = {}, None
     with Progress(len(dataset.sessions), "evaluating", unit="sessions") as progress:

@@ -13,7 +13,7 @@ import numpy as np
 
 from neurojax.commands import evaluate, runs
 from neurojax.commands.scorable import scorable
-from neurojax.data import batching, roster
+from neurojax.data import batching, roster, trained_trials
 from neurojax.data.sessions import Dataset, content_sha256
 from neurojax.errors import InputError
 from neurojax.evals import protocols, ready
@@ -97,6 +97,12 @@ def _say(line: str) -> None:
         print(line, flush=True)
 
 
+def _trained_before(folder: Path, config: Mapping[str, Any], begun: bool) -> set[bytes]:
+    """Digests of the trials that this run, or the one it starts from, was trained on."""
+    places = [folder] * begun + [Path(config["init_from"])] * bool(config["init_from"])
+    return set().union(*(trained_trials.read(place) or () for place in places))
+
+
 @contextlib.contextmanager
 def _held(
     folder: Path,
@@ -124,6 +130,7 @@ def _held(
                 workdir.write_config(*known, notes)
                 if not (trained and (folder / roster.ROSTER_NAME).is_file() and not allow_dataset_change):
                     roster.write(folder / roster.ROSTER_NAME, entries)
+                trained_trials.write(folder, dataset.sessions, _trained_before(folder, config, bool(trained)))
             except InputError as error:
                 refusal = error
         if state_io.from_process_0(int(refusal is not None)):

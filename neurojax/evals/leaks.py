@@ -1,17 +1,19 @@
 """What would make every score a lie, looked for in every evaluation.
 
 influence   the counts an entry is scored on move its own prediction, by as little as a bit
+trained     a test trial is one the run was trained on, whatever the split says now
 copies      a test trial repeats a train trial, of its own session or of another
 overlap     trials of different splits share bins of the recording
+normalised  what is known of a unit beforehand (its mean rate, whether it is scored) moves with test counts
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 
-from neurojax.data import check
+from neurojax.data.trained_trials import telling_digests
 from neurojax.errors import InputError
 from neurojax.evals import activity, protocols
 from neurojax.types import SPLIT_NAMES, TEST, TRAIN, Session
@@ -31,6 +33,7 @@ def check_evaluation(
     seed: int,
     trials_per_pass: int = 256,
     protocol: protocols.Protocol = protocols.MTM,
+    trained: Collection[bytes] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Runs every check on the sessions of an evaluation.
 
@@ -40,22 +43,29 @@ def check_evaluation(
         seed: which cases are drawn.
         trials_per_pass: as in the evaluation, whose compiled programs are used.
         protocol: what is hidden.
+        trained: digests of the trials the run was trained on; None where it keeps none.
 
     Returns:
-        session id -> {"influence": "passed" or "not probed", "influence_cases": {task: cases}, "copies":
-        "passed", "copies_cases": test trials compared, "overlap": "passed", "overlap_cases": trials}.
+        session id -> {"trained": "passed" or "not known ...", "normalised": "passed", "influence": "passed" or "not
+        probed ...", "influence_cases": {task: cases}, "copies": "passed", "copies_cases": test trials compared,
+        "overlap": "passed", "overlap_cases": trials}.
 
     Raises:
-        LeakError: a scored entry moved its own prediction.
-        InputError: copies or overlaps in the data.
+        LeakError: a scored entry moved its own prediction, or test counts what is known beforehand.
+        InputError: trials that were trained on, copies or overlaps in the data.
     """
+    if trained is not None:
+        require_unseen(sessions, trained)
     compared = require_no_copies(sessions)
     found = {}
     for number, session in enumerate(sessions):
         probed = number < MAX_PROBED_SESSIONS
         options = {"seed": seed, "trials_per_pass": trials_per_pass, "protocol": protocol}
         cases = require_no_influence(model, session, **options) if probed else {}
+        require_train_normalisation(session, protocol)
         found[session.session_id] = {
+            "trained": "not known: the run keeps no digests of its trials" if trained is None else "passed",
+            "normalised": "passed",
             "influence": "passed" if probed else f"not probed: only the first {MAX_PROBED_SESSIONS} sessions are",
             "influence_cases": cases,
             "copies": "passed",
@@ -75,13 +85,17 @@ def require_no_copies(sessions: Sequence[Session]) -> dict[str, int]:
     Raises:
         InputError: a test trial's counts are those of a train trial.
     """
-    trained = {digest: place for session in sessions for digest, place in _telling(session, TRAIN).items()}
+    known = {
+        digest: (session.session_id, trial)
+        for session in sessions
+        for digest, trial in telling_digests(session, TRAIN).items()
+    }
     compared = {}
     for session in sessions:
-        tested = _telling(session, TEST)
-        for digest, (_, trial) in tested.items():
-            if digest in trained:
-                other, seen = trained[digest]
+        tested = telling_digests(session, TEST)
+        for digest, trial in tested.items():
+            if digest in known:
+                other, seen = known[digest]
                 raise InputError(
                     f"test trial {trial} of session {session.session_id} repeats train trial {seen} of session "
                     f"{other}, so it was seen in training; convert the recording again without the copies"
@@ -90,10 +104,43 @@ def require_no_copies(sessions: Sequence[Session]) -> dict[str, int]:
     return compared
 
 
-def _telling(session: Session, split: int) -> dict[bytes, tuple[str, int]]:
-    """Digest -> (session, trial) of the trials of a split that are not equal by chance."""
-    trials = [int(k) for k in session.trials_of(split) if check.trial_spikes(session, k).sum() >= check.TELLING_SPIKES]
-    return {check.trial_digest(session, trial): (session.session_id, trial) for trial in trials}
+def require_unseen(sessions: Sequence[Session], trained: Collection[bytes]) -> None:
+    """No test trial is one of those a run was trained on.
+
+    Raises:
+        InputError: one is.
+    """
+    for session in sessions:
+        seen = sorted(trial for digest, trial in telling_digests(session, TEST).items() if digest in trained)
+        if seen:
+            listed = ", ".join(map(str, seen[:5])) + (f" and {len(seen) - 5} more" if len(seen) > 5 else "")
+            raise InputError(
+                f"the run was trained on {len(seen)} test trial{'s' * (len(seen) > 1)} of session "
+                f"{session.session_id} ({listed}), so their scores would mean nothing; evaluate it on the split it was "
+                "trained with, or train it again with this one"
+            )
+
+
+def require_train_normalisation(session: Session, protocol: protocols.Protocol = protocols.MTM) -> None:
+    """Each unit's mean rate and whether it is scored come from the train split alone.
+
+    Raises:
+        LeakError: they moved when counts of other splits changed.
+    """
+    counts = np.array(session.counts)
+    rows = np.ones(len(counts), bool)
+    for trial in session.trials_of(TRAIN):
+        rows[session.trial_start_bin[trial] : session.trial_start_bin[trial] + session.trial_num_bins[trial]] = False
+    counts[rows] = np.where(counts[rows] == 0, 3, 0)
+    changed = dataclasses.replace(session, counts=counts)
+    same = np.array_equal(session.mean_counts(), changed.mean_counts()) and np.array_equal(
+        protocols.scored_units(session, protocol), protocols.scored_units(changed, protocol)
+    )
+    if not same:
+        raise LeakError(
+            f"session {session.session_id}: train means or the scored units moved when counts outside the train split "
+            "changed; report this as a defect"
+        )
 
 
 def require_no_overlap(session: Session) -> int:

@@ -6,6 +6,24 @@ from typing import Any
 from neurojax.evals import page, sign_test, tables
 
 
+def leak_checks(evaluation: Mapping[str, Any]) -> list[str]:
+    """A sentence on what was looked for and in how many sessions; an evaluation in which one fails does not exist."""
+    found = [session["leak_checks"] for session in evaluation["sessions"].values() if session.get("leak_checks")]
+    if not found:
+        return []
+    parts = [
+        f"{words} ({sum(checks.get(name) == 'passed' for checks in found)} of {len(found)} sessions)"
+        for name, words in (
+            ("trained", "no test trial is one the run was trained on"),
+            ("copies", "none repeats a training trial"),
+            ("overlap", "no trial shares bins with another split"),
+            ("normalised", "mean rates come from the train split alone"),
+            ("influence", "changing hidden counts moves no rate by as little as a bit"),
+        )
+    ]
+    return [page.paragraph(f"Leak checks passed: {'; '.join(parts)}. An evaluation in which one fails stops.")]
+
+
 def calibration_table(evaluation: Mapping[str, Any]) -> list[str]:
     """Folded: a row a session and task with spikes seen for each predicted, and dispersion; [] without any."""
     rows = []

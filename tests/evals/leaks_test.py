@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from neurojax.data import batching
+from neurojax.data import batching, check, trained_trials
 from neurojax.data.sessions import from_counts
 from neurojax.errors import InputError
 from neurojax.evals import activity, leaks, protocols
@@ -62,7 +62,9 @@ def test_a_sound_evaluation_passes_in_few_passes_and_says_what_was_tried():
     sessions = [make_session("rat"), make_session("cat", seed=1), make_session("owl", seed=2)]
     model = SumModel(sessions)
     found = leaks.check_evaluation(model, sessions, seed=0, trials_per_pass=8)
-    assert model.passes == leaks.MAX_PROBED_SESSIONS * len(protocols.TASKS) * 2
+    # Intra-region takes a pass a region, the other tasks one for all cases.
+    most = len(protocols.TASKS) - 1 + leaks.CASES
+    assert model.passes <= leaks.MAX_PROBED_SESSIONS * most * 2
     assert list(found) == ["rat", "cat", "owl"]
     for name, block in found.items():
         assert block["copies"] == block["overlap"] == "passed"
@@ -146,7 +148,7 @@ def test_copies_of_train_trials_are_found_within_and_across_sessions():
         with pytest.raises(InputError, match=told):
             leaks.require_no_copies([shortened, *sessions[1:]])
     quiet = np.zeros_like(rows[:8])
-    quiet[0, : leaks.check.TELLING_SPIKES - 1] = 1  # too few to tell a copy from chance
+    quiet[0, : check.TELLING_SPIKES - 1] = 1  # too few to tell a copy from chance
     by_chance = with_trial(with_trial(session, test, quiet), train, quiet)
     assert leaks.require_no_copies([by_chance]) == {"rat": 3}
 
@@ -160,3 +162,30 @@ def test_bins_shared_by_two_splits_are_found_and_those_within_a_split_are_not():
     start[2] -= 2
     with pytest.raises(InputError, match="trials 1 and 2 of session rat share 1 bins .* train and test"):
         leaks.require_no_overlap(dataclasses.replace(session, trial_start_bin=start))
+
+
+def test_trials_that_were_trained_on_are_refused_whatever_their_split_says_now(tmp_path):
+    sessions = [make_session("rat"), make_session("mouse", seed=1)]
+    trained_trials.write(tmp_path, sessions, known={b"\x01" * 16})
+    trained = trained_trials.read(tmp_path)
+    assert b"\x01" * 16 in trained and len(trained) == 1 + sum(len(s.trials_of(TRAIN)) for s in sessions)
+    leaks.require_unseen(sessions, trained)
+    swapped = dataclasses.replace(sessions[1], split=np.where(np.arange(16) == 5, TEST, sessions[1].split))
+    with pytest.raises(InputError, match=r"trained on 1 test trial of session mouse \(5\)"):
+        leaks.require_unseen([sessions[0], swapped], trained)
+    assert trained_trials.read(tmp_path / "older") is None
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"schema": 1, "digests": ["zz"]}', '{"schema": 1, "digests": [3]}'])
+def test_damaged_digests_are_named(tmp_path, text):
+    (tmp_path / trained_trials.NAME).write_text(text)
+    with pytest.raises(InputError, match=trained_trials.NAME):
+        trained_trials.read(tmp_path)
+
+
+def test_means_that_see_test_counts_are_a_defect(monkeypatch):
+    session = make_session()
+    leaks.require_train_normalisation(session)
+    monkeypatch.setattr(type(session), "mean_counts", lambda self: np.asarray(self.counts).mean(0))
+    with pytest.raises(leaks.LeakError, match="train means"):
+        leaks.require_train_normalisation(session)

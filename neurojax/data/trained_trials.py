@@ -1,0 +1,53 @@
+"""Which trials a run was trained on: digests kept with the run, so that any later evaluation can tell.
+
+    trained_trials.json   {"schema": 1, "digests": [32 hex digits, ...]}
+
+A digest is of a trial's counts and shape (`check.trial_digest`): a trial with other bins or units has another one.
+Trials of few spikes, which may be equal by chance, are left out.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from neurojax.data import check
+from neurojax.errors import InputError
+from neurojax.files import read_json, write_json
+from neurojax.types import TRAIN, Session
+
+NAME = "trained_trials.json"
+SCHEMA = 1
+MAX_BYTES = 1 << 30
+
+
+def telling_digests(session: Session, split: int) -> dict[bytes, int]:
+    """Digest -> trial, of the trials of a split with enough spikes not to be equal by chance."""
+    trials = [int(k) for k in session.trials_of(split) if check.trial_spikes(session, k).sum() >= check.TELLING_SPIKES]
+    return {check.trial_digest(session, trial): trial for trial in trials}
+
+
+def write(folder: Path, sessions: Sequence[Session], known: Iterable[bytes] = ()) -> None:
+    """Writes the digests of the sessions' training trials, and of those `known` before, atomically."""
+    digests = set(known).union(*(telling_digests(session, TRAIN) for session in sessions))
+    write_json(folder / NAME, {"schema": SCHEMA, "digests": sorted(digest.hex() for digest in digests)})
+
+
+def read(folder: Path) -> frozenset[bytes] | None:
+    """The digests of a run; None where it keeps none, as runs of older versions do.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        return None
+    if path.stat().st_size > MAX_BYTES:
+        raise InputError(f"{path} has {path.stat().st_size:,} bytes, expected at most {MAX_BYTES:,}; use another copy")
+    content = read_json(path)
+    digests = content.get("digests")
+    if content.get("schema") != SCHEMA or not isinstance(digests, list):
+        raise InputError(f"{path} is no list of digests of schema {SCHEMA}; restore it, or train the run again")
+    try:
+        found = frozenset(bytes.fromhex(digest) for digest in digests)
+    except (TypeError, ValueError):
+        raise InputError(f"{path} holds an entry that is no digest; restore it, or train the run again") from None
+    return found
