@@ -305,3 +305,13 @@ def test_segments(tmp_path):
     for segment in ("1", "-1", "x", "9" * 30):
         with pytest.raises(InputError, match="segment"):
             read(folder, window_s=2.0, segment=segment)
+
+
+def test_clusters_far_apart_are_units_like_others():
+    from neurojax.data.readers.sorted_spikes import sorted_spikes
+
+    names = np.array([3, 7, 2**50])
+    near, far = (sorted_spikes(SAMPLES / RATE_HZ, ids[ROWS % 3], "here") for ids in (np.array([3, 7, 9]), names))
+    assert near.cluster_id.tolist() == [3, 7, 9] and far.cluster_id.tolist() == names.tolist()
+    np.testing.assert_array_equal(near.rows, ROWS % 3)
+    np.testing.assert_array_equal(far.rows, ROWS % 3)
