@@ -232,31 +232,47 @@ def single_trial_r2(rates: np.ndarray, counts: np.ndarray, condition: np.ndarray
     return r2(predicted.reshape(-1, rates.shape[-1]), target.reshape(-1, rates.shape[-1]))
 
 
-def velocity_r2(
-    rates: np.ndarray,
-    velocity: np.ndarray,
-    rates_test: np.ndarray,
-    velocity_test: np.ndarray,
+def velocity_r2(rates: np.ndarray, velocity: np.ndarray, rates_test: np.ndarray, velocity_test: np.ndarray) -> float:
+    """R2 of a behaviour read linearly from rates: mean over its dimensions of R2 on test.
+
+    Args:
+        rates, velocity, rates_test: as in `linear_read_out`.
+        velocity_test: float [test rows, dims]; rows with a NaN are left out.
+
+    Returns:
+        NaN with fewer than ten train rows, or where no dimension of the test velocity varies.
+
+    Source: Pei et al. 2021 (NLB), without its lag.
+    """
+    values = r2(linear_read_out(rates, velocity, rates_test), velocity_test)
+    return float(values[np.isfinite(values)].mean()) if np.isfinite(values).any() else float("nan")
+
+
+def linear_read_out(
+    features: np.ndarray,
+    target: np.ndarray,
+    features_test: np.ndarray,
     penalties: tuple[float, ...] = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0),
-) -> float:
-    """R2 of a behaviour read linearly from rates: ridge fitted on train rows, mean over its dimensions of R2 on test.
+) -> np.ndarray:
+    """Ridge regression: what it predicts for the test rows, float64 [test rows, dims].
 
     Features are centred and scaled by train; the penalty, in units of the number of train rows, is the one with the
     lowest error on the middle fifth of train, fitted on the others, and the fit is then repeated on all of train.
 
     Args:
-        rates: float [rows, N] of train bins, in time order; velocity: float [rows, dims].
-        rates_test, velocity_test: the same of test bins. Rows with a NaN on either side are left out.
+        features: float [rows, N] of train, in time order.
+        target: float [rows, dims]. Rows with a NaN in either are left out.
+        features_test: float [test rows, N].
 
     Returns:
-        NaN with fewer than ten train rows, or where no dimension of the test velocity varies.
+        NaN with fewer than ten train rows, and in test rows with a NaN.
     """
-    kept = np.isfinite(rates).all(1) & np.isfinite(velocity).all(1)
-    x, y = rates[kept].astype(np.float64), velocity[kept].astype(np.float64)
+    kept = np.isfinite(features).all(1) & np.isfinite(target).all(1)
+    x, y = features[kept].astype(np.float64), target[kept].astype(np.float64)
     if len(x) < 10:
-        return float("nan")
+        return np.full((len(features_test), target.shape[1]), np.nan)
     centre, scale = x.mean(0), np.maximum(x.std(0), 1e-9)
-    x, tested = (x - centre) / scale, (rates_test - centre) / scale
+    x, tested = (x - centre) / scale, (features_test - centre) / scale
     inner = np.arange(len(x)) * 5 // len(x) != 2  # the middle fifth is left out to choose the penalty
 
     def fitted(rows, penalty):
@@ -269,8 +285,7 @@ def velocity_r2(
         return ((x[~inner] @ weights + mean - y[~inner]) ** 2).sum()
 
     weights, mean = fitted(np.ones(len(x), bool), min(penalties, key=error))
-    values = r2(tested @ weights + mean, velocity_test)
-    return float(values[np.isfinite(values)].mean()) if np.isfinite(values).any() else float("nan")
+    return tested @ weights + mean
 
 
 def _condition_means(rates, counts, condition):

@@ -14,7 +14,7 @@ from neurojax.commands.baselines_cache import SessionBaselines
 from neurojax.commands.scorable import scorable
 from neurojax.data.sessions import Dataset, content_sha256, open_dataset
 from neurojax.errors import InputError
-from neurojax.evals import examples, protocol_record, protocols, report, scoring
+from neurojax.evals import behaviour_read_out, examples, few_shot, protocol_record, protocols, report, scoring
 from neurojax.evals.baselines import NAMES, fit_and_predict, reason_against
 from neurojax.files import require_writable, write_json
 from neurojax.train.progress import Progress
@@ -34,7 +34,7 @@ def baselines(root: Path, *, protocol: str = "mtm", names: tuple[str, ...] = (),
         out: JSON file for the scores, laid out as evaluation.json without a model.
     """
     chosen = protocols.get_protocol(protocol)
-    names = names or (DEFAULT_NAMES if chosen.activity_tasks else ())
+    names = names or DEFAULT_NAMES
     for name in names:
         if name not in NAMES:
             raise InputError(f"unknown baseline {name!r}; choose from {', '.join(NAMES)}")
@@ -88,7 +88,7 @@ def cached_scores(
     An entry of the cache is named by the session's content, the protocol and the settings.
     """
     protocol = protocols.get_protocol(settings["protocol"])
-    names = tuple(name for name in settings["baselines"].split(",") if name)
+    names = names_under(protocol, tuple(name for name in settings["baselines"].split(",") if name))
     cache = baselines_cache.folder_of(root, folder)
     start, fitted, results = time.monotonic(), 0, {}
     with Progress(len(dataset.sessions), "baselines", unit="sessions") as progress:
@@ -114,7 +114,7 @@ def _fit(
     session: Session, names: tuple[str, ...], protocol: protocols.Protocol, num_boot: int, seed: int
 ) -> SessionBaselines:
     options = {"seed": seed, "num_boot": num_boot, "protocol": protocol}
-    able = names if protocol.activity_tasks else ()
+    able = tuple(name for name in names if name in NAMES) if protocol.activity_tasks else ()
     predictions = fit_and_predict(session, able, protocol=protocol) if able else {}
     look = examples.first_look_task(protocol)
     scores: dict[str, dict[str, Any]] = {}
@@ -128,14 +128,41 @@ def _fit(
         excess[name] = {
             task: scoring.excess_nll(session, task, tasks_rates, protocol) for task, tasks_rates in rates.items()
         }
-    for name in names:
-        found = scores[name]
-        missing = {task: f"{name} cannot do it: {_reason(name, task, protocol)}" for task in protocol.tasks}
-        scores[name] = {
-            task: found.get(task) or scoring.with_headline(scoring.unscored(missing[task]), task, protocol)
-            for task in protocol.tasks
-        }
+    if protocol.read_out_tasks:
+        _fit_few_shot(session, protocol, options, scores, excess)
+    for task in protocol.behaviour_tasks:
+        block = behaviour_read_out.of_smoothed_spikes(session, protocol, protocol.tasks[task], **_boot(options))
+        scores.setdefault("smoothed_spikes", {})[task] = scoring.with_headline(block, task, protocol)
+    for name, found in scores.items():
+        units.setdefault(name, np.full(session.num_units, np.nan))
+        excess.setdefault(name, {})
+        for task in protocol.tasks:
+            if task not in found:
+                reason = f"{name} cannot do it: {_reason(name, task, protocol)}"
+                found[task] = scoring.with_headline(scoring.unscored(reason), task, protocol)
+        scores[name] = {task: found[task] for task in protocol.tasks}
     return SessionBaselines(scores, units, excess)
+
+
+def _boot(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: options[name] for name in ("seed", "num_boot")}
+
+
+def _fit_few_shot(session, protocol, options, scores, excess) -> None:
+    """Adds the read-outs from spikes, and from nothing but the mean, to `scores` and `excess`."""
+    for name in few_shot.BASELINES:
+        features = few_shot.smoothed_spikes(session, protocol) if name == "smoothed_spikes" else []
+        blocks, means = few_shot.score(session, protocol, features, **_boot(options))
+        scores.setdefault(name, {}).update(blocks)
+        of_task = {task: scoring.excess_nll(session, task, sums, protocol) for task, sums in means.items()}
+        excess.setdefault(name, {}).update(of_task)
+
+
+def names_under(protocol: protocols.Protocol, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The baselines a protocol has: those asked for where it hides spikes, and those of its read-outs."""
+    added = few_shot.BASELINES if protocol.read_out_tasks else ()
+    added += ("smoothed_spikes",) if protocol.behaviour_tasks else ()
+    return tuple(dict.fromkeys((*(names if protocol.activity_tasks else ()), *added)))
 
 
 def _reason(name: str, task: str, protocol: protocols.Protocol) -> str | None:

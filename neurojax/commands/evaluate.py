@@ -14,12 +14,25 @@ from neurojax.commands.scorable import known_to_run, scorable
 from neurojax.data import trained_trials
 from neurojax.data.sessions import Dataset, open_dataset
 from neurojax.errors import InputError
-from neurojax.evals import activity, examples, leaks, oracle, protocols, reliability, report, scoring, tables, trust
+from neurojax.evals import (
+    activity,
+    behaviour_read_out,
+    examples,
+    few_shot,
+    leaks,
+    oracle,
+    protocols,
+    reliability,
+    report,
+    scoring,
+    tables,
+    trust,
+)
 from neurojax.evals.baselines import NAMES
 from neurojax.files import require_writable, write_json
 from neurojax.train.progress import Progress
 from neurojax.train.writer import read_metrics
-from neurojax.types import TEST, Session
+from neurojax.types import TEST, TRAIN, Session
 
 SMOOTHER_GROUPS = 8  # units hidden together by the observer who knows the dynamics: speed against a little harder
 
@@ -104,10 +117,12 @@ def evaluate_run(folder: Path, config: Mapping[str, Any], dataset: Dataset, out:
             )
             options = {"seed": seed, "num_boot": settings["num_boot"], "protocol": protocol}
             score = functools.partial(scoring.score_session, session, **options)
+            tasks, comparable = score(predictions), dict(predictions)
+            _add_read_outs(model, session, protocol, settings, options, tasks, comparable)
             sessions[session.session_id] = {
                 "num_units": session.num_units,
                 "num_test_trials": len(session.trials_of(TEST)),
-                "tasks": score(predictions),
+                "tasks": {task: tasks[task] for task in protocol.tasks},
                 "baselines": baselines[session.session_id].scores,
                 "leak_checks": leak_checks[session.session_id],
                 **reliability.psth_reliability(session, seed=seed),
@@ -120,7 +135,7 @@ def evaluate_run(folder: Path, config: Mapping[str, Any], dataset: Dataset, out:
                 known = {name: values for name, values in unit_scores.items() if np.isfinite(values).any()}
                 example = examples.of_session(session, predictions, known, protocol)
             sessions[session.session_id]["paired"] = _paired(
-                session, predictions, sessions[session.session_id], baselines[session.session_id].excess, options
+                session, comparable, sessions[session.session_id], baselines[session.session_id].excess, options
             )
             progress.update(number + 1)
     paired = scoring.paired_mean({name: entry["paired"] for name, entry in sessions.items()})
@@ -145,6 +160,28 @@ def evaluate_run(folder: Path, config: Mapping[str, Any], dataset: Dataset, out:
     if out is None:
         _draw(folder, evaluation, example)
     return evaluation
+
+
+def _add_read_outs(model, session, protocol, settings, options, tasks, comparable) -> None:
+    """Adds what is read from latents or rates beside the held-out units: to `tasks`, and to what can be paired."""
+    boot = {name: options[name] for name in ("seed", "num_boot")}
+    beside = functools.partial(
+        activity.beside_held_out, model, session, protocol, trials_per_pass=settings["trials_per_pass"]
+    )
+    parts = [session.trials_of(split) for split in (TRAIN, TEST)]
+    if protocol.read_out_tasks:
+        _, bin_valid = session.gather_trials(parts[0])
+        latents = few_shot.principal(*(beside(trial_ids, latents=True) for trial_ids in parts), bin_valid)
+        blocks, sums = few_shot.score(session, protocol, [latents], **boot)
+        tasks.update(blocks)
+        comparable.update(sums)
+    for task in protocol.behaviour_tasks:
+        asked = protocol.tasks[task]
+        scored = protocols.scored_units(session, protocol)
+        has_it = behaviour_read_out.behaviour_of(session, asked) is not None
+        rates = [beside(trial_ids)[:, :, scored] for trial_ids in parts] if has_it else [np.zeros((0, 0, 0))] * 2
+        block = behaviour_read_out.score(session, asked, *rates, **boot)
+        tasks[task] = scoring.with_headline(block, task, protocol)
 
 
 def _paired(session: Session, predictions, entry, excess, options: Mapping[str, Any]) -> dict[str, Any]:

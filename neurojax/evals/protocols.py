@@ -167,7 +167,7 @@ def is_split_in_time_blocks(session: Session) -> bool:
     order = np.lexsort((np.arange(session.num_trials), session.trial_start_s))
     test = session.split[order] == TEST
     runs = int((test & ~np.concatenate([[False], test[:-1]])).sum())
-    return bool(runs) and test.sum() / runs >= BLOCK_TRIALS
+    return runs > 0 and int(test.sum()) >= BLOCK_TRIALS * runs
 
 
 def notes(session: Session, protocol: Protocol) -> list[str]:

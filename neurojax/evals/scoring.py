@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -226,20 +226,37 @@ def _tasks_of(sessions: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(task for tasks in sessions.values() for task in tasks))
 
 
-def score_sums(session: Session, sums: metrics.PoissonSums, *, seed: int, num_boot: int = 500) -> dict[str, Any]:
-    """The Poisson scores of a block, with intervals."""
+def score_sums(
+    session: Session, sums: metrics.PoissonSums | Sequence[metrics.PoissonSums], *, seed: int, num_boot: int = 500
+) -> dict[str, Any]:
+    """The Poisson scores of a block, with intervals.
+
+    Args:
+        sums: of one prediction, or of several draws of it on the same entries. Of several, scores are means over
+            them, each resample of trials takes as many of the draws with replacement, and the block has
+            `num_draws` and each draw's pooled score, `bps_pooled_draws`.
+    """
+    every = [sums] if isinstance(sums, metrics.PoissonSums) else list(sums)
     floor = metrics.RATE_FLOOR_HZ * session.bin_size_s
-    point = metrics.poisson_scores(sums, None, floor)
-    draws = {}
+    points = [metrics.poisson_scores(one, None, floor) for one in every]
+    point = {name: np.mean([of_draw[name] for of_draw in points], axis=0) for name in (*_SCORES, *_COUNTS)}
+    drawn = {}
     if num_boot:
-        weights = metrics.bootstrap_weights(len(sums.spikes), num_boot, seed=seed)
-        draws = metrics.poisson_scores(sums, weights, floor)
+        weights = metrics.bootstrap_weights(len(every[0].spikes), num_boot, seed=seed)
+        resampled = [metrics.poisson_scores(one, weights, floor) for one in every]
+        taken = np.random.default_rng([seed, len(every)]).integers(len(every), size=(len(every), num_boot))
+        for name in _SCORES:
+            values = np.stack([of_draw[name] for of_draw in resampled])  # [draws, resamples]
+            drawn[name] = np.take_along_axis(values, taken, 0).mean(0)
     block = {}
     for name in _SCORES:
         block.update(entry(name, float(point[name]), _why_missing(name, point)))
-        if block[name] is not None and name in draws:
-            block.update(_interval(name, *metrics.bootstrap_interval(draws[name], block[name])))
-    return block | {name: int(point[name]) for name in _COUNTS}
+        if block[name] is not None and name in drawn:
+            block.update(_interval(name, *metrics.bootstrap_interval(drawn[name], block[name])))
+    block |= {name: int(point[name]) for name in _COUNTS}
+    if len(every) > 1:
+        block |= {"num_draws": len(every), "bps_pooled_draws": [float(of_draw["bps_pooled"]) for of_draw in points]}
+    return block
 
 
 def unscored(reason: str) -> dict[str, Any]:

@@ -8,17 +8,19 @@ import os.path
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from neurojax.evals import headlines
+
 TASK_LABELS = {
     "co_smoothing": "co-smoothing",
     "forward": "forward",
     "inter_region": "inter-region",
     "intra_region": "intra-region",
 }
-_ACRONYMS = ("psth", "glm", "pc", "gpfa", "ar")
+_ACRONYMS = ("psth", "glm", "pc", "gpfa", "ar", "nlb")
 
 
 class Score(NamedTuple):
-    """A score of one predictor, in bits/spike; a part that is not known is None."""
+    """A score of one predictor, in the unit of its metric; a part that is not known is None."""
 
     value: float | None
     se: float | None = None
@@ -45,8 +47,10 @@ def label(name: str) -> str:
 
 
 def tasks_of(evaluation: Mapping[str, Any]) -> list[str]:
-    """Tasks that any session scores: the four of MtM first, then others as they come."""
-    found = [task for session in evaluation["sessions"].values() for task in session.get("tasks") or {}]
+    """Tasks that any session scores, by the model or else by baselines: the four of MtM first, then others."""
+    sessions = evaluation["sessions"].values()
+    found = [task for session in sessions for task in session.get("tasks") or {}]
+    found = found or [task for s in sessions for blocks in (s.get("baselines") or {}).values() for task in blocks]
     return [task for task in TASK_LABELS if task in found] + list(
         dict.fromkeys(task for task in found if task not in TASK_LABELS)
     )
@@ -72,9 +76,17 @@ def task_block(session: Mapping[str, Any], predictor: str, task: str) -> Mapping
     return (blocks or {}).get(task) or {}
 
 
-def session_score(session: Mapping[str, Any], predictor: str, task: str, metric: str = "bps_pooled") -> Score:
-    """One predictor's score on one task of one session."""
+def headline(evaluation: Mapping[str, Any], task: str) -> str:
+    """The metric that tables show of a task: what its blocks name, else `bps_pooled`."""
+    sessions = evaluation["sessions"].values()
+    blocks = (task_block(session, name, task) for session in sessions for name in predictors_of(evaluation))
+    return next((str(block["headline"]) for block in blocks if "headline" in block), "bps_pooled")
+
+
+def session_score(session: Mapping[str, Any], predictor: str, task: str, metric: str | None = None) -> Score:
+    """One predictor's score on one task of one session; default the task's headline."""
     block = task_block(session, predictor, task)
+    metric = metric or str(block.get("headline", "bps_pooled"))
     ends = [number(end) for end in block.get(f"{metric}_ci95") or ()]
     interval = (ends[0], ends[1]) if len(ends) == 2 and None not in ends else None
     return Score(number(block.get(metric)), number(block.get(f"{metric}_se")), interval)
@@ -84,7 +96,7 @@ def mean_score(
     evaluation: Mapping[str, Any],
     predictor: str,
     task: str,
-    metric: str = "bps_pooled",
+    metric: str | None = None,
     session_ids: Iterable[str] | None = None,
 ) -> Score:
     """Mean of a score over the sessions where it is known.
@@ -96,7 +108,7 @@ def mean_score(
         evaluation: the record.
         predictor: "model", a baseline or an oracle.
         task: name of the task.
-        metric: name of the metric; its standard error is looked up as `<metric>_se`.
+        metric: name of the metric, default the task's headline; its standard error is `<metric>_se`.
         session_ids: only these sessions; default all.
     """
     ids = evaluation["sessions"] if session_ids is None else session_ids
@@ -113,7 +125,7 @@ def mean_score(
     return Score(value, se, interval, len(known))
 
 
-def mean_scores(evaluation: Mapping[str, Any], task: str, metric: str = "bps_pooled") -> dict[str, Score]:
+def mean_scores(evaluation: Mapping[str, Any], task: str, metric: str | None = None) -> dict[str, Score]:
     """Means of all predictors on one task, over the sessions where the model has a score, else all."""
     sessions = evaluation["sessions"]
     scored = [key for key in sessions if session_score(sessions[key], "model", task, metric).value is not None]
@@ -131,7 +143,7 @@ def mean_text(score: Score, most: int, sign: str = "+-") -> str:
 
 
 def wins(evaluation: Mapping[str, Any], baseline: str, task: str) -> tuple[int, int]:
-    """(sessions where the model is above the baseline in pooled bits/spike, sessions that score both)."""
+    """(sessions where the model is above the baseline in the headline, sessions that score both)."""
     pairs = [
         (session_score(session, "model", task).value, session_score(session, baseline, task).value)
         for session in evaluation["sessions"].values()
@@ -158,7 +170,7 @@ def difference_text(score: Score, sign: str = "+-") -> str:
 
 
 def best_baseline(session: Mapping[str, Any], task: str) -> tuple[str, float] | None:
-    """Name and pooled bits/spike of the strongest baseline of a session on a task; oracles do not count."""
+    """Name and headline score of the strongest baseline of a session on a task; oracles do not count."""
     scores = {
         name: session_score(session, name, task).value for name in session.get("baselines") or {} if not is_oracle(name)
     }
@@ -220,11 +232,12 @@ def _session_cell(session: Mapping[str, Any], task: str) -> str:
 def terminal_table(evaluation: Mapping[str, Any]) -> str:
     """Model beside baselines and oracle in the mean over sessions, a line a session; at most 100 columns.
 
-    All numbers are bits/spike, pooled over units and bins, with bootstrap standard errors over trials in the
-    means; "-" where there is no score.
+    All numbers are the tasks' headlines, for most of them bits/spike pooled over units and bins, with bootstrap
+    standard errors over trials in the means; "-" where there is no score.
     """
     sessions = evaluation["sessions"]
     predictors, tasks = predictors_of(evaluation), tasks_of(evaluation)
+    has_model = any(session.get("tasks") for session in sessions.values())
     word = "session" if len(sessions) == 1 else f"{len(sessions)} sessions"
     lines = []
     for first in range(0, len(tasks), len(TASK_LABELS)):
@@ -233,7 +246,7 @@ def terminal_table(evaluation: Mapping[str, Any]) -> str:
         means = {task: mean_scores(evaluation, task) for task in part}
         most = {task: max(score.num_sessions for score in means[task].values()) for task in part}
         rows = [[f"mean of {word}" if len(sessions) != 1 else "one session", *heads]]
-        for name in predictors:
+        for name in (name for name in predictors if name != "model" or has_model):
             cells = [_starred(means[task][name], most[task]) for task in part]
             rows.append([shorten(label(name), 24), *cells])
         for name in predictors:
@@ -251,7 +264,7 @@ def terminal_table(evaluation: Mapping[str, Any]) -> str:
         lines += [*align(rows), ""]
     if any(line.startswith("model - best") for line in lines):
         lines.append("model - best baseline: of each session, paired over the same draws of trials")
-    lines.append("bits/spike, pooled; +- bootstrap se over trials; per session: model (best baseline)")
+    lines += headlines.legend({label(task): headline(evaluation, task) for task in tasks})
     if any("*" in line for line in lines):
         lines.append("* mean over fewer sessions than the model")
     return "\n".join(lines)

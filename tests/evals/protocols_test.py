@@ -89,3 +89,78 @@ def test_the_hash_follows_the_content(monkeypatch):
     changed = dataclasses.replace(protocols.PROTOCOLS["mtm"], last_fraction=0.2)
     monkeypatch.setitem(protocols.PROTOCOLS, "mtm", changed)
     assert protocols.protocol_hash("mtm") != before
+
+
+def test_the_hidden_tenth_of_mtm_is_whole_numbers_for_every_length(session):
+    lengths = np.arange(1, 3000)
+    many = dataclasses.replace(session, trial_num_bins=lengths, split=np.full(len(lengths), 2))
+    hidden = protocols.forward_bins(many, np.arange(len(lengths))).sum(1)
+    np.testing.assert_array_equal(hidden, np.maximum(1, lengths // 10))
+
+
+def test_the_last_200_ms_of_nlb_and_at_most_half_of_a_trial(session):
+    hidden = protocols.forward_bins(session, np.array([0, 1, 2]), protocols.get_protocol("nlb")).sum(1)
+    np.testing.assert_array_equal(hidden, [2, 10, 1])  # of 4, 25 and 2 bins of 20 ms
+
+
+def test_held_out_units_are_fixed_whatever_the_order_and_taken_from_the_column_where_there_is_one(session):
+    few = protocols.get_protocol("nlb")
+    many = dataclasses.replace(
+        session,
+        counts=np.ones((31, 40), np.uint8),
+        unit_id=np.array([f"u{i}" for i in range(40)]),
+        region=np.full(40, "CA1"),
+    )
+    held_out = protocols.held_out_units(many, few)
+    assert held_out.sum() == 10
+    order = np.random.default_rng(0).permutation(40)
+    shuffled = dataclasses.replace(many, unit_id=many.unit_id[order])
+    np.testing.assert_array_equal(protocols.held_out_units(shuffled, few), held_out[order])
+    assert not np.array_equal(protocols.held_out_units(dataclasses.replace(many, session_id="other"), few), held_out)
+    assert not np.array_equal(protocols.held_out_units(many, dataclasses.replace(few, seed=1)), held_out)
+    column = np.zeros(6, bool)
+    column[[1, 5]] = True  # unit 5 is silent in train
+    marked = dataclasses.replace(session, unit_metadata={"heldout": column})
+    np.testing.assert_array_equal(protocols.held_out_units(marked, few), [0, 1, 0, 0, 0, 0])
+    np.testing.assert_array_equal(protocols.visible_units(marked, "nlb_co_smoothing", few), [1, 0, 1, 1, 1, 0])
+    np.testing.assert_array_equal(protocols.visible_units(marked, "nlb_forward", few), [1, 0, 1, 1, 1, 0])
+    trials = np.array([1, 2])
+    assert protocols.scored_entries(marked, "nlb_co_smoothing", trials, few).any((0, 1)).tolist() == [
+        *(False, True, False, False, False, False)
+    ]
+    assert protocols.scored_entries(marked, "nlb_forward", trials, few).any((0, 1)).sum() == 5
+    assert protocols.notes(marked, few) == [] and "drawn by seed 0" in protocols.notes(session, few)[0]
+    wide = protocols.get_protocol("brainwide")
+    assert protocols.visible_units(marked, "brainwide_forward", wide).sum() == 5
+
+
+def test_a_session_that_cannot_be_scored_says_why(session):
+    nlb, mtm = protocols.get_protocol("nlb"), protocols.MTM
+    assert protocols.reason_against(session, mtm) is None
+    assert "no validation trial" in protocols.reason_against(session, mtm, with_baselines=True)
+    assert "no validation trial" in protocols.reason_against(session, nlb)
+    tested = dataclasses.replace(session, split=np.array([0, 1, 2], np.int8))
+    assert protocols.reason_against(tested, nlb) is None
+    for column, told in ((np.zeros(6, bool), "no held-out unit"), (np.ones(6, bool), "no held-in unit")):
+        marked = dataclasses.replace(tested, unit_metadata={"heldout": column})
+        reason = protocols.reason_against(marked, nlb)
+        assert told in reason and "column 'heldout'" in reason
+    untested = dataclasses.replace(session, split=np.zeros(3, np.int8))
+    assert "no test trial" in protocols.reason_against(untested, mtm)
+
+
+@pytest.mark.parametrize("split, blocks", [([0, 2, 0, 2, 1, 2], False), ([0, 0, 1, 2, 2, 2], True), ([0] * 6, False)])
+def test_a_split_in_time_blocks_is_told_from_one_trial_by_trial(session, split, blocks):
+    many = dataclasses.replace(
+        session,
+        trial_start_bin=np.arange(6) * 5,
+        trial_num_bins=np.full(6, 5),
+        trial_start_s=np.arange(6.0),
+        split=np.array(split),
+    )
+    assert protocols.is_split_in_time_blocks(many) is blocks
+    order = [3, 0, 5, 1, 2, 4]  # files need not list trials in time
+    shuffled = dataclasses.replace(many, split=many.split[order], trial_start_s=many.trial_start_s[order])
+    assert protocols.is_split_in_time_blocks(shuffled) is blocks
+    found = protocols.notes(many, protocols.get_protocol("brainwide"))
+    assert bool(found) is not blocks

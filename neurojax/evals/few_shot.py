@@ -1,0 +1,173 @@
+"""Few-shot co-smoothing: how few trials a new neuron needs before the latents of the others predict it.
+
+The latents come from the held-in units alone, with frozen weights. A Poisson regression from them to each held-out
+unit is fitted on k train trials, drawn several times, and scored on all test trials. The null hypothesis is the
+same read-out of the held-in spikes themselves, smoothed; and the mean of the k trials. Nothing else of a held-out
+unit is used: the penalty is chosen by cross-validation within the k trials, and the axes and scale of the features
+come from the train trials of the held-in units.
+
+Source: Dabholkar & Barak 2025, PLOS Computational Biology (arXiv 2405.14425).
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from neurojax import metrics
+from neurojax.evals import protocols, scoring
+from neurojax.evals.baselines.folds import smooth
+from neurojax.evals.baselines.poisson_fit import MAX_LOG_GAIN, Design, fit_poisson
+from neurojax.types import TEST, TRAIN, Session
+
+BASELINES = ("few_trial_mean", "smoothed_spikes")
+SIGMAS_BINS = (2.0, 5.0)  # of the smoothed spikes; chosen together with the penalty
+MAX_COMPONENTS = 64
+PENALTIES = (100.0, 10.0, 1.0, 0.1, 0.01)  # on features of mean square 1, in nats; from strong to weak
+MAX_FOLDS = 3
+PSEUDO_SPIKES = 0.5  # at the population's mean rate, in a unit's mean
+
+
+@dataclasses.dataclass(frozen=True)
+class Features:
+    """What a read-out sees; float32 [train trials, T, p] and [test trials, T', p]."""
+
+    train: np.ndarray
+    test: np.ndarray
+
+
+def principal(train: np.ndarray, test: np.ndarray, train_bin_valid: np.ndarray) -> Features:
+    """Leading principal components of [K, T, D] features over the valid train bins, scaled to mean square 1."""
+    rows = train[train_bin_valid].astype(np.float64)
+    centre = rows.mean(0)
+    _, vectors = np.linalg.eigh(np.cov(rows, rowvar=False, bias=True).reshape(rows.shape[1], -1))
+    axes = vectors[:, ::-1][:, :MAX_COMPONENTS]
+    scale = np.sqrt(max(((rows - centre) @ axes).var(0).sum(), 1e-12))
+    return Features(*(((values - centre) @ axes / scale).astype(np.float32) for values in (train, test)))
+
+
+def smoothed_spikes(session: Session, protocol: protocols.Protocol) -> list[Features]:
+    """Square roots of the held-in units' counts, smoothed, for each of SIGMAS_BINS."""
+    held_in = protocols.scored_units(session, protocol) & ~protocols.held_out_units(session, protocol)
+    parts = [session.gather_trials(session.trials_of(split)) for split in (TRAIN, TEST)]
+    roots = [np.sqrt(counts[:, :, held_in].astype(np.float32)) for counts, _ in parts]
+    return [
+        principal(*(smooth(x, valid, sigma) for x, (_, valid) in zip(roots, parts, strict=True)), parts[0][1])
+        for sigma in SIGMAS_BINS
+    ]
+
+
+def draw_trials(session: Session, protocol: protocols.Protocol, task: str) -> list[np.ndarray]:
+    """Positions among the train trials, int64 [k] for each draw; the same for whatever is read out.
+
+    A draw of few trials is the start of the same draw of more, in this task and in others.
+    """
+    asked, number = protocol.tasks[task], len(session.trials_of(TRAIN))
+    digest = int.from_bytes(hashlib.sha256(session.session_id.encode()).digest()[:8], "little")
+    generators = (np.random.default_rng([protocol.seed, digest, draw]) for draw in range(asked.num_draws))
+    return [generator.permutation(number)[: asked.read_out_trials] for generator in generators]
+
+
+def read_out(features: Sequence[Features], counts: np.ndarray, bin_valid: np.ndarray, trials: np.ndarray) -> np.ndarray:
+    """Rates float64 [test trials, T', n] of units from a Poisson regression on few train trials.
+
+    Args:
+        features: alternatives, of which cross-validation chooses; none for the mean alone.
+        counts: [train trials, T, n], of the units to predict; read at `trials` only.
+        bin_valid: bool [train trials, T].
+        trials: int64 [k], the train trials to fit on.
+    """
+    chosen, valid = counts[trials].astype(np.float32), bin_valid[trials]
+    fold = _folds(valid)
+    choices = [(which, penalty) for which in range(len(features)) for penalty in PENALTIES]
+    losses = dict.fromkeys(choices, 0.0)
+    for held in range(fold.max() + 1) if choices else ():
+        fitted_on, tested_on = valid & (fold != held), valid & (fold == held)
+        y, offset = chosen[tested_on], unit_means(chosen[fitted_on])
+        for which, penalty, weights in _path(features, chosen, trials, fitted_on, offset):
+            rate = _rates(features[which].train[trials][tested_on], weights, offset)
+            losses[which, penalty] += float((rate - y * np.log(rate)).sum())
+    offset = unit_means(chosen[valid])
+    if not choices:
+        return offset
+    best, least = min(choices, key=losses.__getitem__)
+    path = _path(features[best : best + 1], chosen, trials, valid, offset)
+    weights = next(found for _, penalty, found in path if penalty == least)
+    return _rates(features[best].test, weights, offset)
+
+
+def unit_means(rows: np.ndarray) -> np.ndarray:
+    """Spikes per bin of each unit, float64 [n] from [rows, n], drawn to the mean of all units by PSEUDO_SPIKES."""
+    spikes = rows.sum(0, dtype=np.float64)
+    common = max(spikes.mean() / max(len(rows), 1), 1e-4)
+    return (spikes + PSEUDO_SPIKES) / (len(rows) + PSEUDO_SPIKES / common)
+
+
+def _folds(valid: np.ndarray) -> np.ndarray:
+    """Which fold tests each bin, int64 [k, T]: whole trials, or the halves of a single one."""
+    if len(valid) == 1:
+        return (np.cumsum(valid, 1) * 2 > valid.sum()).astype(int)
+    return np.broadcast_to(np.arange(len(valid))[:, None] % min(len(valid), MAX_FOLDS), valid.shape)
+
+
+def _path(features, counts, trials, rows, offset):
+    """Weights [1 + p, n] of every alternative at every penalty, each started from the stronger one."""
+    for which, alternative in enumerate(features):
+        x = alternative.train[trials][rows]
+        shared = np.concatenate([np.ones((len(x), 1), np.float32), x], 1)
+        design = Design(shared, (), (), np.broadcast_to(offset, (len(x), len(offset))).astype(np.float32))
+        weights = None
+        for penalty in PENALTIES:
+            penalties = np.full(shared.shape[1], penalty, np.float32)
+            weights = fit_poisson(design, counts[rows], penalties, weights)
+            yield which, penalty, weights
+
+
+def _rates(features, weights, offset):
+    gain = np.minimum(features @ weights[1:] + weights[0], MAX_LOG_GAIN).astype(np.float64)
+    return np.maximum(offset * np.exp(gain), metrics.MIN_RATE)
+
+
+def score(
+    session: Session,
+    protocol: protocols.Protocol,
+    features: Sequence[Features],
+    *,
+    seed: int,
+    num_boot: int = 500,
+) -> tuple[dict[str, dict[str, Any]], dict[str, metrics.PoissonSums]]:
+    """Scores a read-out on every task with few trials.
+
+    Args:
+        features: of the held-in units, see `read_out`.
+        seed: of the bootstrap.
+        num_boot: draws of it; 0 for no intervals.
+
+    Returns:
+        task -> block of `scoring.score_sums`, every score the mean over draws of trials, its interval from a
+        bootstrap over test trials and draws together; `read_out_trials` and what `score_sums` says of draws;
+        and task -> sums whose pooled score is that mean, for paired comparisons.
+    """
+    held_out = protocols.held_out_units(session, protocol)
+    counts, bin_valid = session.gather_trials(session.trials_of(TRAIN))
+    counts, test_counts = counts[:, :, held_out], session.gather_trials(session.trials_of(TEST))[0]
+    blocks, means = {}, {}
+    for task in protocol.read_out_tasks:
+        trials = draw_trials(session, protocol, task)
+        wanted = protocol.tasks[task].read_out_trials
+        if len(counts) < wanted:
+            reason = f"the session has {len(counts)} train trials, the read-out wants {wanted}"
+            blocks[task] = scoring.with_headline(scoring.unscored(reason), task, protocol)
+            continue
+        sums = []
+        for drawn in trials:
+            rates = np.full(test_counts.shape, np.nan)
+            rates[:, :, held_out] = read_out(features, counts, bin_valid, drawn)
+            sums.append(scoring.task_sums(session, task, rates, protocol)[0])
+        block = scoring.score_sums(session, sums, seed=seed, num_boot=num_boot)
+        blocks[task] = scoring.with_headline(block | {"read_out_trials": wanted}, task, protocol)
+        mean_excess = np.mean([found.model_excess for found in sums], axis=0)
+        means[task] = dataclasses.replace(sums[0], model_excess=mean_excess)
+    return blocks, means
