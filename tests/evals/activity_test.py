@@ -252,3 +252,54 @@ def test_a_model_is_asked_with_the_schemes_it_was_trained_with():
         activity.predict_session(recorder, SESSION, trials_per_pass=1)  # no padding trials
     assert temporal.asked == {masking.TEMPORAL}
     assert mtm.asked == {masking.NEURON, masking.CAUSAL, masking.INTRA_REGION, masking.INTER_REGION}
+
+
+HELD_OUT = np.isin(np.arange(len(REGIONS)), [1, 4])
+
+
+def held_out_protocol(name):
+    """A protocol, and the session with units 1 and 4 held out by its column."""
+    protocol = dataclasses.replace(protocols.get_protocol(name), held_out_column="heldout")
+    return protocol, dataclasses.replace(SESSION, unit_metadata={"heldout": HELD_OUT})
+
+
+@pytest.mark.parametrize("name", ["nlb", "brainwide"])
+def test_held_out_units_come_from_one_pass_that_hides_them_all(model, name):
+    protocol, session = held_out_protocol(name)
+    found = activity.predict_session(model, session, protocol=protocol, trials_per_pass=8)
+    assert tuple(found) == protocol.activity_tasks
+    hidden = ~protocols.scored_units(session) | HELD_OUT
+    co_smoothing = forward_pass(model, session, hidden, masking.NEURON)
+    task = f"{name}_co_smoothing"
+    scored = protocols.scored_entries(session, task, TRIALS, protocol)
+    np.testing.assert_allclose(found[task][scored], co_smoothing[scored], rtol=1e-5)
+    np.testing.assert_array_equal(np.isfinite(found[task]), scored)
+    assert set(np.flatnonzero(scored.any((0, 1)))) == {1, 4}
+    bins = protocols.forward_bins(session, TRIALS, protocol)
+    hidden = hidden if name == "nlb" else ~protocols.scored_units(session)
+    forward = forward_pass(model, session, hidden, masking.CAUSAL, bins)
+    task = f"{name}_forward"
+    scored = protocols.scored_entries(session, task, TRIALS, protocol)
+    np.testing.assert_allclose(found[task][scored], forward[scored], rtol=1e-5)
+    assert scored.any((0, 1)).sum() == 8  # held-in and held-out
+
+
+@pytest.mark.parametrize("name", ["nlb", "brainwide", "few_shot"])
+def test_held_out_counts_have_no_influence_under_any_protocol(model, name):
+    protocol, session = held_out_protocol(name)
+    counts = np.array(session.counts)
+    for trial in TRIALS:
+        rows = slice(session.trial_start_bin[trial], session.trial_start_bin[trial] + session.trial_num_bins[trial])
+        counts[rows, HELD_OUT] = 3 - np.minimum(counts[rows, HELD_OUT], 2)
+    other = dataclasses.replace(session, counts=counts)
+    for task in protocol.activity_tasks:
+        if task == "brainwide_forward":  # shows all units before the last bins
+            continue
+        pair = [activity.predict_session(model, s, (task,), protocol=protocol)[task] for s in (session, other)]
+        np.testing.assert_array_equal(*pair)
+    for latents in (False, True):
+        pair = [activity.beside_held_out(model, s, protocol, TRIALS, latents=latents) for s in (session, other)]
+        np.testing.assert_array_equal(*pair)
+        assert np.isfinite(pair[0]).all() and pair[0].shape[2] == (8 if latents else 9)
+    seen = changed(session, TRIALS[0], slice(None), [0])  # a held-in unit does reach the latents
+    assert not np.array_equal(pair[0], activity.beside_held_out(model, seen, protocol, TRIALS, latents=True))
