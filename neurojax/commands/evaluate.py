@@ -149,7 +149,9 @@ def evaluate_run(folder: Path, config: Mapping[str, Any], dataset: Dataset, out:
         "dataset_fingerprint": dataset.fingerprint,
         "config_hash": manifest["config_hash"],
         "sessions": sessions,
-        "mean": {task: block | {"paired_mean": paired[task]} for task, block in mean.items()},
+        "mean": {
+            task: block | ({"paired_mean": paired[task]} if task in paired else {}) for task, block in mean.items()
+        },
     }
     write_json(Path(out) if out else folder / "evaluation.json", evaluation)
     print(report.terminal_table(evaluation))
