@@ -128,7 +128,7 @@ def evaluate_run(folder: Path, config: Mapping[str, Any], dataset: Dataset, out:
                 **reliability.psth_reliability(session, seed=seed),
                 **_ceilings(session, score, protocol),
                 "notes": protocols.notes(session, protocol),
-                **trust.of_session(model, session, predictions, settings, seed, protocol),
+                **trust.of_session(model, session, comparable, settings, seed, protocol),
             }
             if example is None:
                 unit_scores = baselines[session.session_id].unit_scores

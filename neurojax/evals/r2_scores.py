@@ -1,4 +1,4 @@
-"""R2 scores of a task's block: what the rates say of PSTHs, and of how trials of a condition differ."""
+"""Entries of a task's block, and its R2 scores: what rates say of PSTHs, and of how trials of a condition differ."""
 
 import math
 from typing import Any
@@ -14,6 +14,16 @@ from neurojax.types import TEST, Session
 def entry(name: str, value: float, reason: str) -> dict[str, Any]:
     """The score under its name, or None with `<name>_reason` where it is not finite."""
     return {name: value} if math.isfinite(value) else {name: None, f"{name}_reason": reason}
+
+
+def interval(name: str, se: float, ci95: tuple[float, float]) -> dict[str, Any]:
+    """Standard error and interval of a score, or None with reasons where they do not exist."""
+    if not math.isfinite(se):
+        reason = "fewer than two bootstrap draws can be scored"
+        return {f"{name}_{part}": None for part in ("se", "ci95")} | {
+            f"{name}_{p}_reason": reason for p in ("se", "ci95")
+        }
+    return {f"{name}_se": se, f"{name}_ci95": list(ci95)}
 
 
 def r2_block(session: Session, task: str, rates: np.ndarray, protocol: Protocol) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from neurojax.errors import InputError
 from neurojax.evals import r2_scores
 from neurojax.evals.protocol_record import BEHAVIOUR_SCORE, EXTRA_SCORES
 from neurojax.evals.protocols import MTM, Protocol, scored_entries
-from neurojax.evals.r2_scores import entry
+from neurojax.evals.r2_scores import entry, interval
 from neurojax.types import TEST, Session
 
 _SCORES = (
@@ -104,7 +104,7 @@ def _difference(session, ours, theirs, *, seed, num_boot):
     floor = metrics.RATE_FLOOR_HZ * session.bin_size_s
     block = {}
     for name, (value, se, ci95) in metrics.paired_difference(ours, theirs, weights, floor).items():
-        block.update(entry(name, value, "no unit is left to score"), **_interval(name, se, ci95))
+        block.update(entry(name, value, "no unit is left to score"), **interval(name, se, ci95))
     return block
 
 
@@ -214,7 +214,7 @@ def mean_over_sessions(sessions: Mapping[str, Mapping[str, Mapping[str, Any]]]) 
             errors = [b.get(f"{name}_se") for b in usable]
             if usable and all(error is not None for error in errors):
                 se = math.sqrt(sum(error**2 for error in errors)) / len(usable)
-                block.update(_interval(name, se, (mean - 1.96 * se, mean + 1.96 * se)))
+                block.update(interval(name, se, (mean - 1.96 * se, mean + 1.96 * se)))
         for name in (name for name in _COUNTS if any(name in b for b in blocks)):
             block[name] = sum(b[name] for b in blocks if b.get(name) is not None)
         block["num_sessions"] = sum(b.get(block.get("headline", "bps_pooled")) is not None for b in blocks)
@@ -252,7 +252,7 @@ def score_sums(
     for name in _SCORES:
         block.update(entry(name, float(point[name]), _why_missing(name, point)))
         if block[name] is not None and name in drawn:
-            block.update(_interval(name, *metrics.bootstrap_interval(drawn[name], block[name])))
+            block.update(interval(name, *metrics.bootstrap_interval(drawn[name], block[name])))
     block |= {name: int(point[name]) for name in _COUNTS}
     if len(every) > 1:
         block |= {"num_draws": len(every), "bps_pooled_draws": [float(of_draw["bps_pooled"]) for of_draw in points]}
@@ -296,12 +296,3 @@ def _why_missing(name: str, point: Mapping[str, np.ndarray]) -> str:
     if name.endswith("_ge1hz"):
         return f"no scored unit has a train rate of {metrics.RATE_FLOOR_HZ:g} Hz or more"
     return "every scored unit has constant counts, so the null deviance is zero"
-
-
-def _interval(name: str, se: float, ci95: tuple[float, float]) -> dict[str, Any]:
-    if not math.isfinite(se):
-        reason = "fewer than two bootstrap draws can be scored"
-        return {f"{name}_{part}": None for part in ("se", "ci95")} | {
-            f"{name}_{p}_reason": reason for p in ("se", "ci95")
-        }
-    return {f"{name}_se": se, f"{name}_ci95": list(ci95)}

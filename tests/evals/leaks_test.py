@@ -42,6 +42,9 @@ class SumModel:
         total = seen.sum(-1, keepdims=True) + 0.1 * seen.sum((2, 3), keepdims=True)
         return np.broadcast_to(0.01 * total - 1, seen.shape).astype(np.float32)
 
+    def latents(self, batch, masks, scheme):
+        return np.log1p(np.exp(self.log_rates(batch, masks, scheme)[..., :2]))
+
     def log_rates_of_unit(self, batch, masks, scheme, unit):
         rates = self.log_rates(batch, masks, scheme)[0]
         return rates[np.arange(len(unit)), :, unit]
@@ -189,3 +192,16 @@ def test_means_that_see_test_counts_are_a_defect(monkeypatch):
     monkeypatch.setattr(type(session), "mean_counts", lambda self: np.asarray(self.counts).mean(0))
     with pytest.raises(leaks.LeakError, match="train means"):
         leaks.require_train_normalisation(session)
+
+
+@pytest.mark.parametrize("name", ["nlb", "brainwide", "few_shot"])
+def test_every_task_of_every_protocol_is_probed(name):
+    protocol, session = protocols.get_protocol(name), make_session(rate=2.0)
+    cases = leaks.require_no_influence(SumModel([session]), session, seed=0, trials_per_pass=8, protocol=protocol)
+    assert cases == dict.fromkeys(protocol.tasks, leaks.CASES)
+    for task, drawn in leaks.draw_cases(session, session.trials_of(TEST), np.random.default_rng(0), protocol).items():
+        for case in drawn:
+            assert case.hidden[case.scored].all() and case.scored.any(), task
+    blind = SumModel([session], np.zeros_like)  # sees everything
+    with pytest.raises(leaks.LeakError, match=f"^{next(iter(protocol.tasks))} of session rat"):
+        leaks.require_no_influence(blind, session, seed=0, trials_per_pass=8, protocol=protocol)

@@ -6,6 +6,8 @@ import json
 import numpy as np
 import pytest
 
+from neurojax import metrics
+from neurojax.data.sessions import from_counts
 from neurojax.errors import InputError
 from neurojax.evals import protocols, scoring
 from neurojax.types import TEST, Session
@@ -214,3 +216,53 @@ def test_agrees_with_the_independent_scorer(data_root):
     for task in protocols.TASKS:
         for name, value in theirs[task].items():
             np.testing.assert_allclose(ours[task][name], value, atol=1e-10, err_msg=f"{task} {name}")
+
+
+# Scores under protocol mtm before protocols were files: they stay what they were.
+MTM_GOLDEN = {
+    "co_smoothing": [
+        *(-0.20631185643690053, -0.20072954691063258, -0.19229557998492702, -0.20633711626897552, 0.014561679096390114)
+    ],
+    "forward": [
+        *(-0.5159902756897641, -0.5260649046253695, -0.35871934482501733, -0.9540321502575346, 0.14775225941573308)
+    ],
+    "inter_region": [
+        *(-0.20631185643690053, -0.20072954691063258, -0.19229557998492702, -0.20633711626897552, 0.014561679096390114)
+    ],
+    "intra_region": [
+        *(-0.20401121296661995, -0.19684160576959497, -0.1868912855450596, -0.20500263071681654, 0.009584290378415896)
+    ],
+}
+
+
+def test_mtm_scores_are_those_of_before():
+    k, t, n = np.meshgrid(np.arange(12), np.arange(23), np.arange(7), indexing="ij")
+    counts = (k * 7 + t * 3 + n * 5 + k * t * n) % 4 % 3
+    rates = 0.2 + ((k * 3 + t * 5 + n * 2) % 11) / 10
+    split, region = np.resize([0, 2, 0, 1], 12), np.array(["A", "A", "B", "B", "B", "root", "C"])
+    session = from_counts(counts, bin_size_s=0.02, session_id="golden", split=split, region=region)
+    predictions = dict.fromkeys(protocols.TASKS, rates[split == 2])
+    blocks = scoring.score_session(session, predictions, seed=3, num_boot=30)
+    names = ("bps_pooled", "bps_unit_mean", "bps_pooled_train_null", "d2_pooled", "bps_pooled_se")
+    for task, expected in MTM_GOLDEN.items():
+        np.testing.assert_allclose([blocks[task][name] for name in names], expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("conditions, name", [({}, "none"), ({"choice": np.resize([0, 1], 40)}, "choice")])
+def test_psth_and_single_trial_r2_are_means_over_the_scored_units(conditions, name):
+    rng = np.random.default_rng(0)
+    rates = rng.gamma(2.0, 0.5, (2, 1, 8, 5)).repeat(20, 1).swapaxes(0, 1).reshape(40, 8, 5)  # by choice
+    counts = rng.poisson(rates)
+    split = np.resize([0, 2, 2, 0, 1], 40)
+    session = from_counts(counts, bin_size_s=0.02, session_id="rat", split=split, conditions=conditions)
+    test = split == 2
+    block = scoring.score_session(session, {"co_smoothing": rates[test]}, seed=0, num_boot=0)["co_smoothing"]
+    assert block["psth_condition"] == name
+    codes = conditions.get("choice", np.zeros(40))[test]
+    expected = metrics.psth_r2(rates[test], counts[test], codes).mean()
+    np.testing.assert_allclose(block["psth_r2_unit_mean"], expected, rtol=1e-12)
+    within = metrics.single_trial_r2(rates[test], counts[test], codes).mean()
+    np.testing.assert_allclose(block["single_trial_r2_unit_mean"], within, rtol=1e-12, atol=1e-12)
+    assert (abs(within) < 1e-9) == (name == "choice") and expected > 0.3
+    mean = scoring.mean_over_sessions({"rat": {"co_smoothing": block}})["co_smoothing"]
+    assert mean["psth_r2_unit_mean"] == block["psth_r2_unit_mean"]

@@ -295,3 +295,31 @@ def test_ridge_reaches_its_reference_score_on_a_recording(data_root, monkeypatch
     for task, value in reference.items():
         assert scores["ridge"][task] > value - 0.02, task
         assert scores["ridge"][task] > scores["psth"][task]
+
+
+@pytest.mark.parametrize("name", ["nlb", "brainwide"])
+def test_every_baseline_runs_under_every_protocol_blind_to_held_out_units(name):
+    protocol = protocols.get_protocol(name)
+    session = _low_rank_session(ragged=True)
+    held_out = protocols.held_out_units(session, protocol)
+    names = [*baselines.NAMES]
+    before = baselines.fit_and_predict(session, names, protocol=protocol)
+    changed = _changed_in_test(session, held_out, np.ones(20, bool))
+    after = baselines.fit_and_predict(changed, names, protocol=protocol)
+    trial_ids = session.trials_of(TEST)
+    for baseline in names:
+        kinds = {task: protocol.tasks[task].kind for task in protocol.activity_tasks}
+        able = [task for task, kind in kinds.items() if not baselines.reason_against(baseline, kind)]
+        assert list(before[baseline]) == able
+        for task in able:
+            scored = protocols.scored_entries(session, task, trial_ids, protocol)
+            np.testing.assert_array_equal(np.isfinite(before[baseline][task]), scored)
+            if task != "brainwide_forward":  # which shows held-out units before the last bins
+                np.testing.assert_array_equal(after[baseline][task], before[baseline][task], err_msg=baseline)
+    scores = {
+        baseline: scoring.score_session(session, tasks, seed=0, num_boot=0, protocol=protocol)
+        for baseline, tasks in before.items()
+    }
+    for baseline in ("ridge", "reduced_rank", "poisson_glm", "factor_analysis"):
+        task = f"{name}_co_smoothing"
+        assert scores[baseline][task]["bps_pooled"] > scores["train_mean"][task]["bps_pooled"] + 0.02, baseline
