@@ -265,6 +265,18 @@ def test_trials_that_cannot_be_used(changed_nwb):
     assert read(path).info["trials_dropped"] == {"shorter than one bin": 1}
 
 
+def test_every_reason_for_a_drop_is_kept(changed_nwb):
+    def change(file):
+        go = STARTS + 0.5
+        go[3] = np.nan
+        replace(file[TRIALS], "go_time", go)
+
+    made = read(changed_nwb(change), align="go_time", window=(-0.5, 3.0), split="blocks:12s")  # 3.5 s, one every 3 s
+    dropped = made.info["trials_dropped"]
+    assert dropped["no event"] == 1 and dropped["reach into another split"] >= 3
+    assert made.num_trials + sum(dropped.values()) == 30
+
+
 STORED = {
     "gzip": {"compression": "gzip", "chunks": (64,)},
     "shuffled": {"compression": "lzf", "shuffle": True, "fletcher32": True, "chunks": (1000,)},
