@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from neurojax import files
 from neurojax.errors import InputError
-from neurojax.evals import tables
+from neurojax.evals import paired_runs, seeds, sign_test, tables
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,7 +43,11 @@ def compare(runs: Sequence[str | Path], out: str | Path | None = None) -> None:
 
         files.write_bytes(target, style.png_bytes(figure))
     else:
-        files.write_bytes(target, _page(evaluations, session_ids, warnings, figure).encode())
+        from neurojax.commands import compare_page
+
+        rows, notes = comparison_rows(evaluations, session_ids, "±\u00a0"), notes_on(evaluations, session_ids)
+        content = compare_page.page_of(evaluations, session_ids, rows, notes, warnings, figure)
+        files.write_bytes(target, content.encode())
     print(f"comparison: {target}")
 
 
@@ -152,13 +156,17 @@ def comparison_rows(
         )
         if evaluation is first:
             continue
-        row = [name]
-        for task in tasks:
-            ahead = [_value(evaluation, key, task) - _value(first, key, task) for key in scored[task]]
-            above = sum(gain > 0 for gain in ahead)
-            row.append(f"{sum(ahead) / len(ahead):+.3f}, {above} of {len(ahead)}" if ahead else "-")
-        wins.append(row)
+        found = [paired_runs.difference(evaluation, first, scored[task], task) for task in tasks]
+        wins.append([name, *map(_difference_text, found)])
     return head, means, wins
+
+
+def _difference_text(found: paired_runs.Difference | None) -> str:
+    """`+0.040 [+0.010, +0.070], 8 of 9`: the mean difference, its interval where there is one, sessions above."""
+    if found is None:
+        return "-"
+    ends = "" if found.ci95 is None else f" [{found.ci95[0]:+.3f}, {found.ci95[1]:+.3f}]"
+    return f"{found.mean:+.3f}{ends}, {found.above} of {len(found.sessions)}"
 
 
 def comparison_table(evaluations: Mapping[str, Mapping[str, Any]], session_ids: Sequence[str]) -> str:
@@ -171,9 +179,27 @@ def comparison_table(evaluations: Mapping[str, Mapping[str, Any]], session_ids: 
     notes = [
         "",
         "bits/spike, pooled, +- bootstrap se over trials; n sessions that all runs score",
-        "over: mean difference of a session, and in how many sessions it is positive",
+        "over: mean difference of a session [95 %, paired over draws of trials], and in how many it is positive",
+        *notes_on(evaluations, session_ids),
+        sign_test.sentence(len(session_ids)),
     ]
     return "\n".join([*lines, *notes])
+
+
+def notes_on(evaluations: Mapping[str, Mapping[str, Any]], session_ids: Sequence[str]) -> list[str]:
+    """A line a run of several seeds with their interval, and one a run whose differences have no interval, and why."""
+    first = next(iter(evaluations.values()))
+    lines = [
+        f"{name}: mean of {len(evaluation['seeds'])} seeds, 95 % over seeds: {seeds.intervals(evaluation)}"
+        for name, evaluation in evaluations.items()
+        if isinstance(evaluation.get("seeds"), list)
+    ]
+    for name, evaluation in list(evaluations.items())[1:]:
+        found = [paired_runs.difference(evaluation, first, session_ids, task) for task in tables.tasks_of(evaluation)]
+        reasons = sorted({one.reason for one in found if one is not None and one.reason})
+        if reasons:
+            lines.append(f"no interval for {name}: {'; '.join(reasons)}")
+    return lines
 
 
 def draw_comparison(evaluations: Mapping[str, Mapping[str, Any]], session_ids: Sequence[str]) -> Figure:
@@ -200,44 +226,6 @@ def draw_comparison(evaluations: Mapping[str, Mapping[str, Any]], session_ids: S
         for place in axes.flat[len(tasks) :]:
             place.set_axis_off()
     return figure
-
-
-def _page(evaluations, session_ids, warnings, figure) -> str:
-    from neurojax.evals import page
-    from neurojax.viz import style
-
-    head, means, wins = comparison_rows(evaluations, session_ids, "±\u00a0")
-    reference = next(iter(evaluations))
-    protocol = next(iter(evaluations.values()))["protocol"]
-    identity = [
-        [
-            name,
-            *(str(evaluation.get(field, "-")) for field in ("step", "seed", "config_hash", "dataset_fingerprint")),
-        ]
-        for name, evaluation in evaluations.items()
-    ]
-    title = f"neurojax: {len(evaluations)} runs compared"
-    over = f"mean difference of a session from {reference}, bits/spike, and sessions where it is positive"
-    with style.context():
-        png = style.png_bytes(figure)
-    return page.page(
-        title,
-        page.heading(title, 1),
-        page.paragraph(f"protocol {protocol} · {len(session_ids)} shared sessions", soft=True),
-        *(page.paragraph(f"Warning: {warning}.") for warning in warnings),
-        page.table(
-            ["", *head],
-            means,
-            caption="bits/spike, pooled; mean over shared sessions ± bootstrap standard error",
-        ),
-        page.table(["", *head], wins, caption=over),
-        page.picture(
-            png,
-            "A grey line a session; diamonds: mean over sessions with its 95 % interval over trials.",
-            wide=len(evaluations) > 3,
-        ),
-        page.table(["run", "step", "seed", "config hash", "data"], identity),
-    )
 
 
 def _scored_by_all(evaluations, session_ids: Sequence[str], task: str) -> list[str]:

@@ -102,6 +102,7 @@ def _report(workdir: Path, evaluation: Mapping[str, Any], pictures: Mapping[str,
         page.paragraph(_subtitle(evaluation), soft=True),
         page.heading("Scores"),
         *report_blocks.mean_tables(evaluation),
+        *trust_blocks.seed_table(evaluation),
         *trust_blocks.signs(evaluation),
         *trust_blocks.calibration_table(evaluation),
         *trust_blocks.region_table(evaluation),
@@ -128,7 +129,7 @@ def _subtitle(evaluation: Mapping[str, Any]) -> str:
         f"{units:,} units",
         f"{trials:,} test trials",
         f"step {evaluation.get('step', '?')}",
-        f"seed {evaluation.get('seed', '?')}",
+        f"{len(evaluation['seeds'])} seeds" if "seeds" in evaluation else f"seed {evaluation.get('seed', '?')}",
         f"written {datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC",
     ]
     return " · ".join(parts)

@@ -126,5 +126,11 @@ def table(evaluation: Mapping[str, Any]) -> str:
 
 def interval(block: Mapping[str, Any]) -> str:
     """The interval over seeds of a task's mean, or a dash."""
-    ends = block.get("bps_pooled_seed_ci95")
-    return "-" if ends is None else f"[{tables.show(ends[0])}, {tables.show(ends[1])}]"
+    ends = [tables.number(end) for end in block.get("bps_pooled_seed_ci95") or ()]
+    return "-" if len(ends) != 2 or None in ends else f"[{tables.show(ends[0])}, {tables.show(ends[1])}]"
+
+
+def intervals(evaluation: Mapping[str, Any]) -> str:
+    """`co-smoothing [0.31, 0.41], ...`: the interval over seeds of every task's mean over sessions."""
+    blocks = {task: block for task, block in (evaluation.get("mean") or {}).items() if isinstance(block, dict)}
+    return ", ".join(f"{tables.label(task)} {interval(block)}" for task, block in blocks.items())

@@ -3,7 +3,22 @@
 from collections.abc import Mapping
 from typing import Any
 
-from neurojax.evals import page, sign_test, tables
+from neurojax.evals import page, seeds, sign_test, tables
+
+
+def seed_table(evaluation: Mapping[str, Any]) -> list[str]:
+    """For an evaluation of several seeds: a row a seed, and the interval over seeds; else []."""
+    if "seeds" not in evaluation:
+        return []
+    blocks = evaluation["mean"]
+    rows = [
+        [f"seed {seed}", *(tables.show(block["bps_pooled_seeds"][number]) for block in blocks.values())]
+        for number, seed in enumerate(evaluation["seeds"])
+    ]
+    rows.append(["mean", *(tables.show(block["bps_pooled"]) for block in blocks.values())])
+    rows.append(["95 % over seeds", *(seeds.interval(block) for block in blocks.values())])
+    caption = "bits/spike, pooled, mean of sessions; Student's t over seeds, on the same sessions and trials"
+    return [page.table(["", *map(tables.label, blocks)], rows, caption=caption)]
 
 
 def leak_checks(evaluation: Mapping[str, Any]) -> list[str]:

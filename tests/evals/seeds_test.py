@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from neurojax.errors import InputError
-from neurojax.evals import scoring, seeds, tables
+from neurojax.evals import scoring, seeds, tables, trust_blocks
 
 
 def record(seed, gain, **changes):
@@ -43,6 +43,8 @@ def test_scores_are_averaged_and_seeds_spread_by_students_t():
     assert found["sessions"]["b"]["trial_sums"]["tasks"]["held"]["gain_nats"] == pytest.approx([1.0, 0.12])
     assert block["paired_mean"]["signs"] == {"a": 1, "b": 1}
     assert tables.predictors_of(found) == ["model", "oracle"]
+    assert "seed 2" in trust_blocks.seed_table(found)[0] and trust_blocks.seed_table(record(0, 0.0)) == []
+    assert seeds.intervals(found).startswith("held [0.1")
     assert "seed 2" in seeds.table(found) and "0.450" in seeds.table(found)
 
 
