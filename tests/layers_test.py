@@ -29,7 +29,6 @@ MAY_IMPORT = {
     "masking": RECORD,
     "losses": RECORD,
     "metrics": RECORD,
-    "unit_sums": (*RECORD, "metrics"),
     "models": (*RECORD, "masking", "losses", "metrics", "models"),
     "data": (*RECORD, "data"),
     "train": STEP,

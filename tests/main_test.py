@@ -17,7 +17,7 @@ import pytest
 from neurojax import main
 from neurojax.data import synthetic
 from neurojax.data.sessions import from_counts, open_dataset, write_dataset_index, write_session
-from neurojax.evals import protocols
+from neurojax.evals import protocols, report
 from neurojax.train import checkpoint
 from neurojax.train.writer import read_metrics
 from neurojax.types import TEST
@@ -42,6 +42,14 @@ def overrides(*entries):
 
 def train_arguments(workdir, root, *entries):
     return ["train", f"--config={CONFIG}", f"--workdir={workdir}", *overrides(*TINY, f"data.root={root}", *entries)]
+
+
+def relabelled(session):
+    return dataclasses.replace(session, region=np.where(session.region == "LP", "thalamus", session.region))
+
+
+def with_held_out(session, held_out):
+    return dataclasses.replace(session, unit_metadata={"heldout": np.full(session.num_units, held_out)})
 
 
 def write_root(root, sessions):
@@ -74,6 +82,10 @@ def area(tmp_path_factory, quick_compile):
         for s in sessions
     ]  # fmt: skip
     write_root(area / "longer", longer)
+    write_root(area / "relabelled", [relabelled(s) for s in sessions])
+    write_root(area / "all_held_in", [with_held_out(s, False) for s in sessions])
+    (area / "broken_protocol.json").write_text("{")
+    (area / "misspelt_protocol.json").write_text('{"schema": 1, "nmae": "mine"}')
     damaged = shutil.copytree(area / "root", area / "damaged") / "synthetic-1" / "counts.npy"
     damaged.write_bytes(damaged.read_bytes()[:-7])
     (area / "empty").mkdir()
@@ -161,6 +173,54 @@ def test_sessions_without_a_test_trial_are_left_out_and_counted(area, tmp_path, 
     assert main.main(["evaluate", f"--workdir={area / 'run'}", f"--data={tmp_path / 'mixed'}", f"--out={out}"]) == 0
     assert "left out 1 of 2 sessions: synthetic-1 has no test trial" in capsys.readouterr().out
     assert list(strict_json(out)["sessions"]) == ["synthetic-0"]
+
+
+def test_sessions_that_a_run_or_a_protocol_cannot_take_are_left_out_and_counted(area, tmp_path, capsys):
+    first, second = synthetic.make_sessions(SPEC, seed=0)
+    stranger = dataclasses.replace(second, session_id="stranger")
+    other_units = dataclasses.replace(second, unit_id=np.char.add(second.unit_id, "x"))
+    for name, odd, told in (
+        ("stranger", stranger, "stranger is not among the 2 sessions"),
+        ("units", other_units, "synthetic-1 has other units"),
+        ("regions", relabelled(second), "synthetic-1 has regions absent from training (thalamus)"),
+    ):
+        root, out = write_root(tmp_path / name, [first, odd]), tmp_path / f"{name}.json"
+        assert main.main(["evaluate", f"--workdir={area / 'run'}", f"--data={root}", f"--out={out}"]) == 0
+        assert f"left out 1 of 2 sessions: {told}" in capsys.readouterr().out
+        assert list(strict_json(out)["sessions"]) == ["synthetic-0"]
+    root = write_root(tmp_path / "held_in", [first, with_held_out(second, False)])
+    assert main.main(["baselines", f"--data={root}", "--protocol=nlb", "--names=train_mean"]) == 0
+    assert "left out 1 of 2 sessions: synthetic-1 has no held-out unit" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["nlb", "brainwide", "few_shot"])
+def test_another_protocol_writes_its_own_file_and_keeps_the_evaluation(area, tmp_path, capsys, name):
+    run = shutil.copytree(area / "run", tmp_path / "run")
+    assert main.main(["evaluate", f"--workdir={run}", f"--protocol={name}"]) == 0
+    out = capsys.readouterr().out
+    path = run / f"evaluation_{name}.json"
+    assert str(path) in out
+    for kept in ("evaluation.json", "report.html"):
+        assert (run / kept).read_bytes() == (area / "run" / kept).read_bytes()
+    evaluation, protocol = strict_json(path), protocols.get_protocol(name)
+    assert (evaluation["protocol"], evaluation["protocol_hash"]) == (name, protocols.protocol_hash(name))
+    assert evaluation["protocol_record"]["name"] == name
+    assert list(evaluation["mean"]) == list(protocol.tasks)
+    for session in evaluation["sessions"].values():
+        assert list(session["tasks"]) == list(protocol.tasks)
+        for tasks in session["baselines"].values():
+            assert list(tasks) == list(protocol.tasks)
+        assert set(session["leak_checks"]["influence_cases"]) == set(protocol.tasks)
+    for task, asked in protocol.tasks.items():
+        headline = evaluation["mean"][task].get("headline", "bps_pooled")
+        assert headline == asked.headline
+        if not asked.reads and asked.read_out_trials <= 12:  # of 14 train trials; the animals have no velocity
+            assert evaluation["mean"][task][headline] is not None, task
+    page = "".join(report.report_blocks.explanation(evaluation))
+    assert next(iter(protocol.tasks.values())).words in page
+    other = tmp_path / "other.json"
+    other.write_text(path.read_text())
+    assert main.main(["compare", str(path), str(other)]) == 0
 
 
 def test_a_lost_report_is_drawn_again_without_training(area, tmp_path, capsys):
@@ -381,6 +441,19 @@ BAD_INPUT = {
     "evaluate longer trials": (of_run("evaluate", "--data={area}/longer"), "20 bins"),
     "evaluate untested sessions": (of_run("evaluate", "--data={area}/untested"), "synthetic-0"),
     "evaluate unknown protocol": (of_run("evaluate", "--protocol=ntm"), "ntm"),
+    "evaluate misspelt protocol": (of_run("evaluate", "--protocol=fewshot"), "did you mean 'few_shot'"),
+    "evaluate no protocol file": (of_run("evaluate", "--protocol={area}/none.json"), "no protocol file"),
+    "evaluate broken protocol file": (of_run("evaluate", "--protocol={area}/broken_protocol.json"), "broken_protocol"),
+    "evaluate misspelt protocol file": (
+        of_run("evaluate", "--protocol={area}/misspelt_protocol.json"),
+        "has no 'name'",
+    ),
+    "evaluate a folder as protocol": (of_run("evaluate", "--protocol={area}/empty"), "no protocol file"),
+    "evaluate other regions": (of_run("evaluate", "--data={area}/relabelled"), "absent from training (thalamus)"),
+    "evaluate nothing held out": (
+        of_run("evaluate", "--data={area}/all_held_in", "--protocol=nlb"),
+        "no held-out unit with a train spike in its column 'heldout'",
+    ),
     "evaluate into a folder": (of_run("evaluate", "--out={area}/empty"), "empty"),
     "evaluate into a file's folder": (of_run("evaluate", "--out={area}/a_file/scores.json"), "a_file"),
     "predict unknown task": (of_run("predict", "--out={area}/out", "--task=smoothing"), "smoothing"),
@@ -390,6 +463,16 @@ BAD_INPUT = {
     "predict into a file": (of_run("predict", "--out={area}/a_file", "--task=forward"), "a_file"),
     "predict no run": (of_run("predict", "--out={area}/out", run="empty"), "holds no run"),
     "baselines unknown name": (words("baselines", "--data={area}/root", "--names=magic"), "magic"),
+    "baselines misspelt protocol": (words("baselines", "--data={area}/root", "--protocol=nbl"), "did you mean 'nlb'"),
+    "baselines broken protocol file": (
+        words("baselines", "--data={area}/root", "--protocol={area}/broken_protocol.json"),
+        "broken_protocol.json",
+    ),
+    "baselines nothing held out": (
+        words("baselines", "--data={area}/all_held_in", "--protocol=few_shot"),
+        "no held-out unit",
+    ),
+    "baselines untested sessions": (words("baselines", "--data={area}/untested"), "no test trial"),
     "baselines no data": (words("baselines", "--data={area}/none"), "none"),
     "baselines into a file's folder": (
         words("baselines", "--data={area}/root", "--names=train_mean", "--out={area}/a_file/scores.json"),
