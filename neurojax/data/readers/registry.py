@@ -17,7 +17,8 @@ from neurojax.errors import InputError
 from neurojax.types import Session
 
 # kind -> module of this package, imported when it is first asked for.
-MODULES = {"arrays": "arrays", "brainwide": "brainwide", "ibl": "ibl", "mat": "mat", "nwb": "nwb", "phy": "phy"}
+MODULES = {name: name for name in ("arrays", "brainwide", "ibl", "mat", "nwb", "phy")}
+MODULES["nlb"] = "nwb"  # the Neural Latents Benchmark's files are NWB
 
 
 class Reader(Protocol):
