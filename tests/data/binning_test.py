@@ -104,3 +104,24 @@ def test_merging_does_not_wrap_around():
 def test_merging_more_bins_than_a_trial_has_is_refused():
     with pytest.raises(InputError, match="trial 1 has 2 bins, fewer than the 3"):
         binning.merge_bins(np.zeros((5, 1), np.uint8), np.array([3, 2]), 3)
+
+
+@pytest.mark.parametrize("start_s", [0.0, 0.02, 0.1, 1.7])
+def test_any_order_of_the_spikes_gives_the_same_counts(start_s, monkeypatch):
+    """Windows end to end, whose edges differ by roundings, and spikes on them: sorted and scattered alike."""
+    rng = np.random.default_rng(3)
+    starts, num_bins = start_s + np.arange(40) * 0.7, np.full(40, 35)
+    times = np.concatenate([starts, starts + 35 * 0.02, starts + 0.02 * 7, rng.uniform(-1, 30, 4000), [1e300, -1e300]])
+    units = rng.integers(0, 5, len(times)).astype(np.uint64)
+    order = np.argsort(times, kind="stable")
+    expected = binning.bin_spike_times(times[order], units[order], 5, starts, num_bins, 0.02)
+    monkeypatch.setattr(binning, "_CHUNK_SPIKES", 100)
+    np.testing.assert_array_equal(binning._scattered_counts(times, units, 5, starts, num_bins, 0.02), expected)
+    np.testing.assert_array_equal(binning.bin_spike_times(times, units, 5, starts, num_bins, 0.02), expected)
+
+
+def test_bins_over_255_of_spikes_in_any_order():
+    times = np.append(np.full(300, 0.5), 0.1)
+    counts = binning.bin_spike_times(times, np.zeros(301, int), 1, [0.0, 1.0], [1, 1], 1.0)
+    assert counts.dtype == np.uint16 and counts[:, 0].tolist() == [301, 0]
+    assert binning._scattered_counts(times, np.zeros(301, int), 1, np.array([0.0]), np.array([1]), 1.0) is None
