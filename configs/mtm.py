@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 SIZES = {
     "tiny": dict(read_in_width=64, embed_width=0, width=64, num_layers=2, num_heads=4, mlp_width=128),
-    "small": dict(read_in_width=96, embed_width=0, width=192, num_layers=4, num_heads=6, mlp_width=384),
+    "small": dict(read_in_width=96, embed_width=0, width=192, num_layers=2, num_heads=6, mlp_width=384),
     "base": dict(read_in_width=256, embed_width=512, width=384, num_layers=5, num_heads=6, mlp_width=768),
     "paper": dict(read_in_width=668, embed_width=1336, width=512, num_layers=5, num_heads=8, mlp_width=1024),
 }
@@ -68,7 +68,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
             smoothed_tokens=False,
             linear_path=size != "tiny",
             own_history=size != "tiny",
-            own_alone_share=0.0,
+            own_alone_share=0.0 if size == "tiny" else 0.3,
             read_in_init="principal",
             read_out_init="zero",
             link="exp",
@@ -146,6 +146,7 @@ def make_faithful(config: ConfigDict) -> None:
         posterior_noise=0.0,
         linear_path=False,
         own_history=False,
+        own_alone_share=0.0,
         dropout_embed=0.2,
         dropout=0.4,
         dropout_attention=0.4,

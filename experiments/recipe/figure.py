@@ -41,6 +41,19 @@ def difference(arm: dict, other: dict, task: str) -> tuple[float, float]:
     return float(np.mean(means)), float(draws.std())
 
 
+def against_average(results: dict[str, dict]) -> list[str]:
+    """Arms of the longest training beside the average of ridge and GLM, on the same validation trials."""
+    longest = max(entry["steps"] for entry in results.values())
+    average = {"arm": "average", "sessions": json.loads((HERE / "validation_baselines.json").read_text())["average"]}
+    lines = [f"\n| {longest} steps, minus ridge + GLM | co-smoothing | forward | inter-region | intra-region |"]
+    lines.append("|---|---|---|---|---|")
+    for name, entry in results.items():
+        if entry["steps"] == longest:
+            found = (difference(entry, average, task) for task in TASKS)
+            lines.append(f"| {name} | " + " | ".join(f"{value:+.3f} ±{se:.3f}" for value, se in found) + " |")
+    return lines
+
+
 def main() -> None:
     """Prints a Markdown table, draws the effects."""
     results = {entry["arm"]: entry for entry in map(json.loads, (HERE / "results.jsonl").read_text().splitlines())}
@@ -57,6 +70,7 @@ def main() -> None:
         against = f"{parent}: " + ", ".join(f"{value:+.3f} ±{se:.3f}" for value, se in found) if found else ""
         scores = " | ".join(f"{entry['mean'][task]:.3f}" for task in TASKS)
         print(f"| {name} | {entry['steps']} | {scores} | {against} |")
+    print("\n".join(against_average(results)))
     if not effects:
         return
     figure, axes = plt.subplots(1, 4, figsize=(10, 0.6 + 0.45 * len(effects)), sharey=True, layout="constrained")

@@ -26,6 +26,7 @@ from neurojax.types import VALIDATION, Session
 
 SEARCH = ("session1", "session4", "session5", "session8", "session10")
 SEARCH_STEPS = 1500
+LEAVE_ONE_OUT = ("co_smoothing", "intra_region")
 SCORED_SHARE = 0.1  # of (trial, unit) pairs are left out one at a time in the search, the same in every arm
 
 
@@ -44,22 +45,23 @@ def read_arms(path: Path = HERE / "arms.txt") -> dict[str, dict[str, str]]:
     return arms
 
 
-def validation_scores(model: Predictor, session: Session, share: float) -> dict[str, dict]:
+def scored_pairs(session: Session, share: float) -> np.ndarray:
+    """(trial, unit) pairs of the validation split that leave-one-out tasks score, drawn once: bool [K, N]."""
+    rng = np.random.Generator(np.random.Philox(key=[11, int(session.session_id.removeprefix("session"))]))
+    return rng.random((len(session.trials_of(VALIDATION)), session.num_units)) < share
+
+
+def score(session: Session, rates: Mapping[str, np.ndarray], share: float) -> dict[str, dict]:
     """Task -> gain over the train mean, nats of each validation trial, its spikes, and pooled bits/spike.
 
-    Leave-one-out tasks are scored on a share of (trial, unit) pairs, drawn once per session.
+    Leave-one-out tasks are scored on `scored_pairs`; the others hide a region or bins at once and are scored whole.
     """
-    trials = session.trials_of(VALIDATION)
-    rng = np.random.Generator(np.random.Philox(key=[11, int(session.session_id.removeprefix("session"))]))
-    only = rng.random((len(trials), session.num_units)) < share
-    counts, _ = session.gather_trials(trials)
+    counts, _ = session.gather_trials(session.trials_of(VALIDATION))
     blocks = {}
-    for task in protocols.TASKS:
-        # A pass that hides a region predicts all of it: nothing is saved by scoring a share.
-        chosen = only if task in ("co_smoothing", "intra_region") else np.ones_like(only)
-        rates = activity.predict_session(model, session, [task], split=VALIDATION, only=chosen)[task]
-        rates = np.where(chosen[:, None], rates, np.nan)
-        sums = metrics.poisson_sums(rates, counts, session.mean_counts())
+    for task, predicted in rates.items():
+        if task in LEAVE_ONE_OUT:
+            predicted = np.where(scored_pairs(session, share)[:, None], predicted, np.nan)
+        sums = metrics.poisson_sums(predicted, counts, session.mean_counts())
         gain, spikes = (sums.train_excess - sums.model_excess).sum(1), sums.spikes.sum(1)
         blocks[task] = {
             "bps_pooled_train_null": round(float(gain.sum() / spikes.sum() / np.log(2)), 5),
@@ -67,6 +69,15 @@ def validation_scores(model: Predictor, session: Session, share: float) -> dict[
             "spikes": [int(value) for value in spikes],
         }
     return blocks
+
+
+def validation_scores(model: Predictor, session: Session, share: float) -> dict[str, dict]:
+    """`score` of a model, which leaves out no more than is scored."""
+    rates = {}
+    for task in protocols.TASKS:
+        only = scored_pairs(session, share) if task in LEAVE_ONE_OUT else None
+        rates |= activity.predict_session(model, session, [task], split=VALIDATION, only=only)
+    return score(session, rates, share)
 
 
 def run_arm(name: str, fields: Mapping[str, str], root: Path, folder: Path, share: float) -> dict:

@@ -106,7 +106,7 @@ class ModelConfig:
         if self.attention != "xla" and self.dropout_attention:
             raise InputError(f"model.attention={self.attention} knows no model.dropout_attention; set that to 0")
         if self.own_alone_share and not self.own_history:
-            raise InputError(f"model.own_alone_share={self.own_alone_share} needs model.own_history=True")
+            raise InputError(f"model.own_alone_share={self.own_alone_share} needs model.own_history=True; set it to 0")
         needed = dict(linear_path=True, read_in_init="principal", hidden_counts="mean", init="scaled")
         if self.read_out_init == "linear" and any(getattr(self, name) != value for name, value in needed.items()):
             wanted = ", ".join(f"model.{name}={value}" for name, value in needed.items())
