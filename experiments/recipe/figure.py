@@ -81,6 +81,7 @@ def main() -> None:
         axis.axvline(0, color="0.6", linewidth=0.8)
         axis.set_title(task.replace("_", "-"), fontsize=9)
         axis.set_xlabel("bits/spike, pooled", fontsize=8)
+        axis.locator_params(axis="x", nbins=4)
         axis.tick_params(labelsize=8)
     axes[0].set_yticks(places, effects, fontsize=8)
     figure.savefig(HERE / "effects.png", dpi=130)
