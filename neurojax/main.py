@@ -13,6 +13,7 @@ from pathlib import Path
 
 from neurojax.errors import InputError, report
 
+PROTOCOL_HELP = "mtm, nlb, brainwide, few_shot, or the path of a protocol file (docs/protocols.md)"
 CONFIG_HELP = """
 config options:
   --config=FILE:ARG        a declaration, e.g. configs/mtm.py:size=tiny,preset=improved
@@ -98,15 +99,17 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--num_processes", type=int, metavar="N")
     train.add_argument("--process_id", type=int, metavar="I", help="0 to N-1")
 
-    evaluate = verb("evaluate", "Score a run on the four activity tasks.")
+    evaluate = verb("evaluate", "Score a run under a protocol.")
     evaluate.add_argument("--workdir", type=Path, required=True, metavar="DIR")
     evaluate.add_argument("--data", type=Path, metavar="ROOT", help="default: the data of the run")
-    evaluate.add_argument("--protocol", help="default: that of the config")
-    evaluate.add_argument("--out", type=Path, metavar="FILE", help="default: DIR/evaluation.json and a report")
+    evaluate.add_argument("--protocol", metavar="NAME", help=f"{PROTOCOL_HELP}; default: that of the config")
+    evaluate.add_argument(
+        "--out", type=Path, metavar="FILE", help="default: evaluation.json and a report in DIR, or evaluation_NAME.json"
+    )
 
     baselines = verb("baselines", "Score simple methods on converted sessions, without a model.")
     baselines.add_argument("--data", type=Path, required=True, metavar="ROOT")
-    baselines.add_argument("--protocol", default="mtm")
+    baselines.add_argument("--protocol", default="mtm", metavar="NAME", help=f"{PROTOCOL_HELP}; default: mtm")
     baselines.add_argument("--names", type=_names, metavar="NAME,...", help="default: six, see README")
     baselines.add_argument("--out", type=Path, metavar="FILE")
 

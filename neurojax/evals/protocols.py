@@ -56,10 +56,8 @@ def of_evaluation(evaluation: Mapping[str, Any]) -> Protocol | None:
 
 def reason_against(session: Session, protocol: Protocol, *, with_baselines: bool = False) -> str | None:
     """Why a session cannot be scored under a protocol, for `session ID ...`; None where it can."""
-    needed = (TRAIN, VALIDATION, TEST) if with_baselines else (TRAIN, TEST)
-    if protocol.read_out_tasks or protocol.behaviour_tasks:
-        needed = (TRAIN, VALIDATION, TEST)
-    for split in sorted(needed, reverse=True):
+    is_tuned = protocol.behaviour_tasks or (with_baselines and protocol.activity_tasks)
+    for split in (TEST, VALIDATION, TRAIN) if is_tuned else (TEST, TRAIN):
         if not len(session.trials_of(split)):
             return f"has no {SPLIT_NAMES[split]} trial; convert it with another --split"
     scored = scored_units(session, protocol)

@@ -138,7 +138,8 @@ def test_a_session_that_cannot_be_scored_says_why(session):
     nlb, mtm = protocols.get_protocol("nlb"), protocols.MTM
     assert protocols.reason_against(session, mtm) is None
     assert "no validation trial" in protocols.reason_against(session, mtm, with_baselines=True)
-    assert "no validation trial" in protocols.reason_against(session, nlb)
+    assert "no validation trial" in protocols.reason_against(session, nlb)  # smoothed velocity is tuned there
+    assert protocols.reason_against(session, protocols.get_protocol("few_shot"), with_baselines=True) is None
     tested = dataclasses.replace(session, split=np.array([0, 1, 2], np.int8))
     assert protocols.reason_against(tested, nlb) is None
     for column, told in ((np.zeros(6, bool), "no held-out unit"), (np.ones(6, bool), "no held-in unit")):
