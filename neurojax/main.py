@@ -110,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     baselines = verb("baselines", "Score simple methods on converted sessions, without a model.")
     baselines.add_argument("--data", type=Path, required=True, metavar="ROOT")
     baselines.add_argument("--protocol", default="mtm", metavar="NAME", help=f"{PROTOCOL_HELP}; default: mtm")
-    baselines.add_argument("--names", type=_names, metavar="NAME,...", help="default: six, see README")
+    baselines.add_argument("--names", type=_names, metavar="NAME,...", help="default: all")
     baselines.add_argument("--out", type=Path, metavar="FILE")
 
     compare = verb("compare", "Compare the evaluations of runs.")

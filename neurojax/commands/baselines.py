@@ -20,7 +20,6 @@ from neurojax.files import require_writable, write_json
 from neurojax.train.progress import Progress
 from neurojax.types import TEST, Session
 
-DEFAULT_NAMES = ("train_mean", "psth", "population_coupling", "ridge", "poisson_glm", "average")
 CACHE_VERSION = 4  # raise it when a baseline or a score changes
 
 
@@ -30,11 +29,11 @@ def baselines(root: Path, *, protocol: str = "mtm", names: tuple[str, ...] = (),
     Args:
         root: folder of converted sessions.
         protocol: see evals.protocols.
-        names: of evals.baselines.NAMES; none means DEFAULT_NAMES.
+        names: of evals.baselines.NAMES; none means all; those of a read-out are always there.
         out: JSON file for the scores, laid out as evaluation.json without a model.
     """
     chosen = protocols.get_protocol(protocol)
-    names = names or DEFAULT_NAMES
+    names = names or NAMES
     for name in names:
         if name not in NAMES:
             raise InputError(f"unknown baseline {name!r}; choose from {', '.join(NAMES)}")

@@ -7,7 +7,7 @@ import numpy as np
 
 from neurojax import main as main_module
 from neurojax.data.sessions import from_counts, write_dataset_index, write_session
-from neurojax.evals import protocol_record, protocols
+from neurojax.evals import baselines, few_shot, protocol_record, protocols
 from neurojax.files import read_json
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/protocols.md").read_text()
@@ -24,6 +24,8 @@ def test_every_task_score_and_entry_of_the_package_is_on_the_page():
         assert f"`{score}`" in PAGE
     for score in protocol_record.EXTRA_SCORES:
         assert f"`{score}`" in PAGE
+    for name in (*baselines.NAMES, *few_shot.BASELINES):
+        assert f"`{name}`" in PAGE
     entries = set(protocol_record.as_json(protocols.MTM)) - {
         *("schema", "name", "version", "source", "unknown_regions", "min_intra_region_units")
     }
