@@ -9,6 +9,7 @@ import argparse
 import collections
 import datetime
 import importlib
+import importlib.util
 import os
 import platform
 import subprocess
@@ -23,6 +24,8 @@ from neurojax.train.workdir import package_versions
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 MODULES = ("npz_cases", "mat_cases", "hdf5_cases", "folder_cases")
+if importlib.util.find_spec("pynwb"):
+    MODULES += ("nwb_cases",)
 
 from harness import OUTCOMES, judge  # noqa: E402
 
