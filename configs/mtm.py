@@ -124,7 +124,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.eval = ConfigDict(
         dict(
             protocol="mtm",
-            trials_per_pass=256,
+            trials_per_pass=256,  # at most; fewer where memory_mb holds fewer
+            memory_mb=4096,  # of each device, for the activations of forward passes
             num_boot=500,  # resamples of trials behind every interval
             num_permutations=999,  # of trials, behind every p-value of the region matrix
             baselines="train_mean,psth,ridge",

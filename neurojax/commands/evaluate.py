@@ -30,6 +30,8 @@ from neurojax.evals import (
 )
 from neurojax.evals.baselines import NAMES
 from neurojax.files import require_writable, write_json
+from neurojax.train import pass_memory
+from neurojax.train.predictor import Predictor
 from neurojax.train.progress import Progress
 from neurojax.train.writer import read_metrics
 from neurojax.types import TEST, TRAIN, Session
@@ -43,7 +45,7 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     for name in names_of(settings["baselines"]):
         if name not in NAMES:
             raise InputError(f"eval.baselines names {name!r}; choose from {', '.join(NAMES)}")
-    for name, least in (("trials_per_pass", 1), ("num_boot", 0), ("num_permutations", 0)):
+    for name, least in (("trials_per_pass", 1), ("num_boot", 0), ("num_permutations", 0), ("memory_mb", 1)):
         if settings.get(name, least) < least:
             raise InputError(f"eval.{name}={settings[name]}; expected at least {least}")
 
@@ -101,24 +103,24 @@ def evaluate_run(folder: Path, config: Mapping[str, Any], dataset: Dataset, out:
     model, manifest = runs.load_predictor(folder, config, dataset)
     baselines = baseline_scores.cached_scores(dataset, config["data"]["root"], folder, settings, seed)
     start = time.monotonic()
+    trials_per_pass = _trials_per_pass(model, dataset, settings)
+    in_use = {**settings, "trials_per_pass": trials_per_pass}
     leak_checks = leaks.check_evaluation(
         model,
         dataset.sessions,
         seed=seed,
-        trials_per_pass=settings["trials_per_pass"],
+        trials_per_pass=trials_per_pass,
         protocol=protocol,
         trained=trained_trials.read(folder),
     )
     sessions, example = {}, None
     with Progress(len(dataset.sessions), "evaluating", unit="sessions") as progress:
         for number, session in enumerate(dataset.sessions):
-            predictions = activity.predict_session(
-                model, session, protocol=protocol, trials_per_pass=settings["trials_per_pass"]
-            )
+            predictions = activity.predict_session(model, session, protocol=protocol, trials_per_pass=trials_per_pass)
             options = {"seed": seed, "num_boot": settings["num_boot"], "protocol": protocol}
             score = functools.partial(scoring.score_session, session, **options)
             tasks, comparable = score(predictions), dict(predictions)
-            _add_read_outs(model, session, protocol, settings, options, tasks, comparable)
+            _add_read_outs(model, session, protocol, in_use, options, tasks, comparable)
             sessions[session.session_id] = {
                 "num_units": session.num_units,
                 "num_test_trials": len(session.trials_of(TEST)),
@@ -128,7 +130,7 @@ def evaluate_run(folder: Path, config: Mapping[str, Any], dataset: Dataset, out:
                 **reliability.psth_reliability(session, seed=seed),
                 **_ceilings(session, score, protocol),
                 "notes": protocols.notes(session, protocol),
-                **trust.of_session(model, session, comparable, settings, seed, protocol),
+                **trust.of_session(model, session, comparable, in_use, seed, protocol),
             }
             if example is None:
                 unit_scores = baselines[session.session_id].unit_scores
@@ -184,6 +186,19 @@ def _add_read_outs(model, session, protocol, settings, options, tasks, comparabl
         rates = [beside(trial_ids)[:, :, scored] for trial_ids in parts] if has_it else [np.zeros((0, 0, 0))] * 2
         block = behaviour_read_out.score(session, asked, *rates, **boot)
         tasks[task] = scoring.with_headline(block, task, protocol)
+
+
+def _trials_per_pass(model: Predictor, dataset: Dataset, settings: Mapping[str, Any]) -> int:
+    """Trials of a forward pass: as many as the settings' memory holds, at most `trials_per_pass`; says so."""
+    largest = max(session.num_units for session in dataset.sessions)
+    memory_mb = settings.get("memory_mb", pass_memory.MEMORY_MB)
+    size = model.pass_size(largest, memory_mb=memory_mb, at_most=settings["trials_per_pass"])
+    print(
+        f"evaluation: {size.trials} trials a forward pass, up to {size.memory_mb:,.0f} MB on each device "
+        f"(eval.memory_mb={memory_mb})",
+        flush=True,
+    )
+    return size.trials
 
 
 def _paired(session: Session, predictions, entry, excess, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -199,20 +199,26 @@ class _Passes:
                     ]
                 needed &= active
             trial, unit = np.nonzero(needed)
-            for chunk in self._chunks(len(trial)):  # of one group: a pass then makes its posterior once
-                hidden = np.tile(~group.members, (len(chunk), 1))
-                hidden[np.arange(len(chunk)), unit[chunk]] = True
-                log_rates[trial[chunk], :, unit[chunk]] = self._pass(
-                    trial[chunk], hidden, group.scheme, unit=unit[chunk]
-                )
+            # A pass is of one group and then makes its posterior once.
+            asked = (
+                (chunk, self._ask(trial[chunk], _less(group.members, unit[chunk]), group.scheme, unit=unit[chunk]))
+                for chunk in self._chunks(len(trial))
+            )
+            for chunk, fetch in _one_behind(asked):
+                log_rates[trial[chunk], :, unit[chunk]] = fetch()
         return np.where(only[:, None, :], log_rates, np.float32(np.nan))  # no rate of a unit that was not hidden
 
     def _chunks(self, total: int) -> Iterator[np.ndarray]:
         for start in range(0, total, self._size):
             yield np.arange(start, min(start + self._size, total))
 
-    def _pass(self, trial, hidden_units, scheme, hidden_bins=None, unit=None, latents=False) -> np.ndarray:
-        """One padded forward pass: log-rates [n, T, N], or [n, T] of one unit per trial, or latents [n, T, D]."""
+    def _pass(self, trial, hidden_units, scheme, hidden_bins=None, latents=False) -> np.ndarray:
+        """One padded forward pass: log-rates [n, T, N], or latents [n, T, D]."""
+        return self._ask(trial, hidden_units, scheme, hidden_bins, latents=latents)()
+
+    def _ask(self, trial, hidden_units, scheme, hidden_bins=None, unit=None, latents=False) -> Callable[[], np.ndarray]:
+        """Starts a padded forward pass; the call of what it returns waits for log-rates [n, T, N], for [n, T] of one
+        unit per trial, or for latents [n, T, D]."""
         num, missing = len(trial), self._size - len(trial)
         trial = np.pad(trial, (0, missing))
         hidden = np.ones((self._size, self._counts.shape[2]), bool)
@@ -225,16 +231,38 @@ class _Passes:
         batch = self._fields._replace(counts=self._counts[trial][None], bin_valid=self._bin_valid[trial][None])
         masks = Masks(hidden[None], bins[None], hidden[None], bins[None])
         if latents:
-            result = np.asarray(self._model.latents(batch, masks, schemes[None]))[0, :num, : self._num_bins]
+            result = self._model.latents(batch, masks, schemes[None])
         elif unit is None:
-            result = np.asarray(self._model.log_rates(batch, masks, schemes[None]))[0, :num, : self._num_bins]
-            result = result[..., : self._num_units]
+            result = self._model.log_rates(batch, masks, schemes[None])
         else:
             padded = np.pad(unit, (0, missing)).astype(np.int32)
-            result = np.asarray(self._model.log_rates_of_unit(batch, masks, schemes[None], padded))
-            result = result[:num, : self._num_bins]
-        self._progress(num)
-        return result
+            result = self._model.log_rates_of_unit(batch, masks, schemes[None], padded)
+
+        def fetch() -> np.ndarray:
+            found = np.asarray(result) if unit is not None else np.asarray(result)[0]
+            self._progress(num)
+            found = found[:num, : self._num_bins]
+            return found if latents or unit is not None else found[..., : self._num_units]
+
+        return fetch
+
+
+def _less(members: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """What each of n trials hides, bool [n, N]: all but the members, and its own unit."""
+    hidden = np.tile(~members, (len(unit), 1))
+    hidden[np.arange(len(unit)), unit] = True
+    return hidden
+
+
+def _one_behind(asked: Iterator) -> Iterator:
+    """Hands on each entry after the next one was made: the device has its next pass while the host takes the last."""
+    waiting = None
+    for entry in asked:
+        if waiting is not None:
+            yield waiting
+        waiting = entry
+    if waiting is not None:
+        yield waiting
 
 
 def beside_held_out(

@@ -42,7 +42,7 @@ pre { background: var(--card); border: 1px solid var(--line); border-radius: 6px
   overflow-x: auto;
   font: .85rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 details { margin: .5rem 0 1rem; } summary { cursor: pointer; font-weight: 600; padding: .3rem 0; }
-@media (max-width: 600px) { td, th { white-space: normal; padding-right: .5rem; } table { font-size: .84rem; }
+@media (max-width: 600px) { td, th { white-space: normal; padding-right: .5rem; } table { font-size: .8rem; }
   .nums td, .nums th { overflow-wrap: normal; } }
 @media print { details > * { display: block; } body { max-width: none; } }
 """

@@ -8,11 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from neurojax.data import batching
 from neurojax.data.batching import Layout
 from neurojax.masking import PROMPTS, Masks
 from neurojax.models import ndt, stitcher
 from neurojax.models.config import ModelConfig
-from neurojax.train import sharding
+from neurojax.train import pass_memory, sharding
 from neurojax.types import Batch
 
 
@@ -40,6 +41,7 @@ class Predictor:
         self.layout = layout
         self.schemes = tuple(schemes)
         self.bucket_units = bucket_units
+        self._config = config
         self.hides_by_zeroing = config.hidden_counts == "silent"
         self._mesh = sharding.make_mesh(0, 1) if mesh is None else mesh
         self._params = jax.device_put(params, sharding.replicated(self._mesh))
@@ -47,6 +49,17 @@ class Predictor:
         self._log_rates = jax.jit(functools.partial(_log_rates, config=config))
         self._log_rates_of_unit = jax.jit(functools.partial(_log_rates_of_unit, config=config))
         self._latents = jax.jit(functools.partial(_latents, config=config))
+
+    def pass_size(self, num_units: int, *, memory_mb: int, at_most: int) -> pass_memory.PassSize:
+        """Trials of a forward pass over sessions of up to `num_units` units, see `pass_memory.trials_that_fit`."""
+        return pass_memory.trials_that_fit(
+            self._config,
+            self.layout.num_bins,
+            batching.padded_width(num_units, self.bucket_units),
+            memory_mb=memory_mb,
+            at_most=at_most,
+            num_devices=self._mesh.shape["data"],
+        )
 
     def log_rates(self, batch: Batch, masks: Masks, scheme: np.ndarray) -> jax.Array:
         """All units: float32 [G, b, T, N], see models.ndt.log_rates."""

@@ -64,29 +64,28 @@ def reliability_curve(axes: Axes, task: str, blocks: Sequence[Mapping[str, Any]]
 
 def dispersion(axes: Axes, task: str, blocks: Sequence[Mapping[str, Any]]) -> bool:
     """Units by their dispersion around the predicted rates, in bins and in whole trials; False without any."""
-    drawn, outside = [], 0
-    edges = np.linspace(0, MOST_DISPERSION, 41)
-    for name, words, colour in (
-        ("dispersion_bins", "single bins", style.MODEL),
-        ("dispersion_trials", "whole trials", style.VERMILION),
-    ):
+    found = {}
+    for name in ("dispersion_bins", "dispersion_trials"):
         listed = [value for block in blocks for value in (block.get(name) or {}).get("units") or ()]
-        values = np.asarray([value for value in listed if value is not None], np.float64)
-        if not len(values):
-            continue
-        drawn.append(len(values))
-        outside += int((values > MOST_DISPERSION).sum())
-        kept = values[values <= MOST_DISPERSION]
-        label = f"{words}, median {np.median(values):.2f}"
-        axes.hist(kept, edges, histtype="stepfilled", alpha=0.3, color=colour)
-        axes.hist(kept, edges, histtype="step", linewidth=1.3, color=colour, label=label)
-    if not drawn:
+        found[name] = np.asarray([value for value in listed if value is not None], np.float64)
+    every = np.concatenate(list(found.values()))
+    if not len(every):
         return False
+    top = float(np.clip(1.15 * np.percentile(every, 99), 2.0, MOST_DISPERSION))
+    looks = (("single bins", style.MODEL), ("whole trials", style.VERMILION))
+    for values, (words, colour) in zip(found.values(), looks, strict=True):
+        if len(values):
+            label = f"{words}, median {np.median(values):.2f}"
+            edges = np.linspace(0, top, 41)
+            axes.hist(values, edges, histtype="stepfilled", alpha=0.3, color=colour)
+            axes.hist(values, edges, histtype="step", linewidth=1.3, color=colour, label=label)
     axes.axvline(1, color=style.BLACK, linewidth=0.9, linestyle=(0, (4, 3)), label="Poisson")
-    axes.set_xlim(0, MOST_DISPERSION)
+    axes.set_xlim(0, top)
     axes.legend(loc="upper right")
+    outside = int((every > top).sum())
     if outside:
-        axes.text(0.98, 0.6, f"{outside} above {MOST_DISPERSION:g}", ha="right", transform=axes.transAxes)
+        axes.text(0.98, 0.6, f"{outside} above {top:.3g}", ha="right", transform=axes.transAxes, fontsize="small")
+    drawn = [len(values) for values in found.values()]
     title = f"Dispersion, {tables.label(task)}"
     style.finish(axes, "squared error / expected variance (no unit)", f"units (of {max(drawn)})", title)
     return True

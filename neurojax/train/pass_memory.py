@@ -1,0 +1,60 @@
+"""How much memory a forward pass of evaluation takes, and so how many trials fit into a bound."""
+
+from typing import NamedTuple
+
+from neurojax.errors import InputError
+from neurojax.models.config import ModelConfig
+
+MEMORY_MB = 4096  # where a config does not say; 1 MB = 2^20 bytes
+
+
+class PassSize(NamedTuple):
+    """Attributes:
+    trials: in a forward pass, over all devices.
+    memory_mb: about what they take on each device, without weights.
+    """
+
+    trials: int
+    memory_mb: float
+
+
+def bytes_per_trial(model: ModelConfig, num_bins: int, num_units: int) -> int:
+    """An upper estimate for one trial of `num_bins` bins and `num_units` padded units, in bytes.
+
+    Counts and results of two passes, since the next is under way while one is fetched; arrays over units that the
+    compiler keeps at once (more with smoothing or own history); one layer's tokens; attention scores.
+    """
+    whole_arrays = 10 if model.own_history or model.smoothed_tokens or model.linear_path else 4
+    per_entry = 2 * (1 + 4) + 4 * whole_arrays
+    per_bin = 4 * (model.read_in_width + model.embed_width + 4 * model.width + 2 * model.mlp_width)
+    scores = 2 * 4 * model.num_heads * num_bins**2
+    posterior = 3 * 4 * model.read_in_width**2 if model.posterior_noise else 0
+    return num_bins * (num_units * per_entry + per_bin) + scores + posterior
+
+
+def trials_that_fit(
+    model: ModelConfig, num_bins: int, num_units: int, *, memory_mb: int, at_most: int, num_devices: int = 1
+) -> PassSize:
+    """Trials of a forward pass: `at_most`, fewer where memory bounds it, a whole number on every device.
+
+    Args:
+        model: whose activations are held.
+        num_bins: of the longest trial.
+        num_units: of the largest session, padded.
+        memory_mb: for each device.
+        at_most: `eval.trials_per_pass`.
+        num_devices: that share the trials.
+
+    Raises:
+        InputError: not one trial fits.
+    """
+    size = bytes_per_trial(model, num_bins, num_units)
+    on_each = int(memory_mb * 2**20 // size)
+    if on_each < 1:
+        raise InputError(
+            f"eval.memory_mb={memory_mb} does not hold one trial of {num_bins} bins and {num_units} units, which takes "
+            f"about {size / 2**20:,.0f} MB; raise it"
+        )
+    trials = min(at_most, on_each * num_devices)
+    trials = max(trials // num_devices, 1) * num_devices
+    return PassSize(trials, trials // num_devices * size / 2**20)
