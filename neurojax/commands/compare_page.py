@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from neurojax.evals import page, paired_runs, sign_test, tables
-from neurojax.viz import style
+from neurojax.viz import differences, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,7 +27,7 @@ def page_of(
     identity = [
         [
             name,
-            *(str(evaluation.get(field, "-")) for field in ("step", "seed", "config_hash", "dataset_fingerprint")),
+            *(str(evaluation.get(field, "-"))[:12] for field in ("step", "seed", "config_hash", "dataset_fingerprint")),
         ]
         for name, evaluation in evaluations.items()
     ]
@@ -56,9 +56,31 @@ def page_of(
             "A grey line a session; diamonds: mean over sessions with its 95 % interval over trials.",
             wide=len(evaluations) > 3,
         ),
+        page.picture(
+            _differences_png(evaluations, session_ids),
+            f"Difference from {reference} on the same trials: a grey dot a session, diamonds the mean over sessions, "
+            "bars 95 % intervals paired over draws of trials. Above zero is better than it.",
+            wide=len(evaluations) > 4,
+        ),
         *_session_differences(evaluations, session_ids),
         page.table(["run", "step", "seed", "config hash", "data"], identity),
     )
+
+
+def _differences_png(evaluations, session_ids) -> bytes:
+    first, *later = evaluations.values()
+    names = [tables.shorten(name, 18) for name in list(evaluations)[1:]]
+    tasks = list(dict.fromkeys(task for one in evaluations.values() for task in tables.tasks_of(one)))
+    columns = 2 if len(tasks) > 1 else 1
+    rows = -(-len(tasks) // columns)
+    with style.context():
+        figure, axes = style.new_figure(max(3.6, 1.2 + 0.9 * len(names)) * columns, 2.9 * rows, rows, columns)
+        for place, task in zip(axes.flat, tasks, strict=False):
+            found = [paired_runs.difference(one, first, session_ids, task) for one in later]
+            differences.differences(place, names, found, title=tables.label(task))
+        for place in axes.flat[len(tasks) :]:
+            place.set_axis_off()
+        return style.png_bytes(figure)
 
 
 def _session_differences(evaluations, session_ids) -> list[str]:
