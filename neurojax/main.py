@@ -117,6 +117,23 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("runs", nargs="+", type=Path, metavar="RUN")
     compare.add_argument("--out", type=Path, metavar="FILE")
 
+    decode = verb("decode", "Decode behaviour from a frozen model, beside read-outs of raw spikes.")
+    decode.add_argument("--workdir", type=Path, required=True, metavar="DIR")
+    decode.add_argument("--data", type=Path, metavar="ROOT", help="default: the data of the run")
+    decode.add_argument("--target", required=True, metavar="NAME", help="a condition, a behaviour, or contrast_side")
+    decode.add_argument("--method", default="probe", metavar="probe|finetune")
+    decode.add_argument("--protocol", default="cv", metavar="cv|split|mtm", help="cv: nested folds of trials")
+    decode.add_argument("--features", metavar="latents|rates", help="default: latents (rates for mtm)")
+    decode.add_argument("--kind", metavar="categorical|per_trial|per_bin", help="default: from the values")
+    decode.add_argument("--lags", default="-4:4", metavar="FROM:TO", help="bins around each bin, e.g. --lags=-4:0")
+    decode.add_argument("--num_folds", type=int, default=5, metavar="N")
+    decode.add_argument("--fold_by", default="trial", metavar="trial|block", help="block: stretches of time")
+    decode.add_argument("--baselines", type=_names, default=("raw", "smoothed", "wiener", "gru"), metavar="NAME,...")
+    decode.add_argument("--regions", action="store_true", help="also from each region alone")
+    decode.add_argument("--num_permutations", type=int, default=20, metavar="N", help="shuffled labels for chance")
+    decode.add_argument("--seed", type=int, default=0, metavar="N")
+    decode.add_argument("--out", type=Path, metavar="DIR", help="default: the workdir")
+
     predict = verb("predict", "Write predicted rates of the test trials.")
     predict.add_argument("--workdir", type=Path, required=True, metavar="DIR")
     predict.add_argument("--data", type=Path, metavar="ROOT", help="default: the data of the run")
@@ -182,6 +199,10 @@ def _run(argv: Sequence[str]) -> None:
         from neurojax.commands import compare
 
         compare.compare(arguments["runs"], out=arguments["out"])
+    elif verb == "decode":
+        from neurojax.commands import decode
+
+        decode.decode(arguments.pop("workdir"), **arguments)
     elif verb == "predict":
         from neurojax.commands import predict
 

@@ -44,6 +44,7 @@ MAY_IMPORT = {
         "-evals.report",
         "masking",
     ),  # names the masks it asks for
+    "evals.decoding.signals": (*RECORD, "data", "metrics", "evals", "-evals.report", "masking"),
     "viz": (*RECORD, "data", "metrics", "evals", "-evals.report", "viz"),
     "evals.report": (*RECORD, "data", "metrics", "evals", "viz"),
     "transfer": (*STEP, "train.loop", "evals", "viz", "transfer"),

@@ -21,6 +21,8 @@ class Predictor:
     """Predicts log-rates with fixed weights, jitted once per padded width.
 
     Attributes:
+        params, tables: on the devices, float32.
+        config: shapes.
         layout: where sessions live in the tables.
         bucket_units: padding of the unit axis.
         schemes: names of the masking schemes the weights were trained with.
@@ -38,14 +40,13 @@ class Predictor:
         mesh=None,
         schemes: Sequence[str] = PROMPTS,
     ):
-        self.layout = layout
+        self.config, self.layout = config, layout
         self.schemes = tuple(schemes)
         self.bucket_units = bucket_units
-        self._config = config
         self.hides_by_zeroing = config.hidden_counts == "silent"
         self._mesh = sharding.make_mesh(0, 1) if mesh is None else mesh
-        self._params = jax.device_put(params, sharding.replicated(self._mesh))
-        self._tables = jax.device_put(tables, sharding.replicated(self._mesh))
+        self.params = jax.device_put(params, sharding.replicated(self._mesh))
+        self.tables = jax.device_put(tables, sharding.replicated(self._mesh))
         self._log_rates = jax.jit(functools.partial(_log_rates, config=config))
         self._log_rates_of_unit = jax.jit(functools.partial(_log_rates_of_unit, config=config))
         self._latents = jax.jit(functools.partial(_latents, config=config))
@@ -53,7 +54,7 @@ class Predictor:
     def pass_size(self, num_units: int, *, memory_mb: int, at_most: int) -> pass_memory.PassSize:
         """Trials of a forward pass over sessions of up to `num_units` units, see `pass_memory.trials_that_fit`."""
         return pass_memory.trials_that_fit(
-            self._config,
+            self.config,
             self.layout.num_bins,
             batching.padded_width(num_units, self.bucket_units),
             memory_mb=memory_mb,
@@ -63,18 +64,18 @@ class Predictor:
 
     def log_rates(self, batch: Batch, masks: Masks, scheme: np.ndarray) -> jax.Array:
         """All units: float32 [G, b, T, N], see models.ndt.log_rates."""
-        return self._log_rates(self._params, self._tables, *self._place((batch, masks, scheme)))
+        return self._log_rates(self.params, self.tables, *self._place((batch, masks, scheme)))
 
     def log_rates_of_unit(self, batch: Batch, masks: Masks, scheme: np.ndarray, unit: np.ndarray) -> jax.Array:
         """One unit per trial, G = 1: unit int32 [b] -> float32 [b, T].
 
         All trials see the same units, each but its own `unit`.
         """
-        return self._log_rates_of_unit(self._params, self._tables, *self._place((batch, masks, scheme)), unit)
+        return self._log_rates_of_unit(self.params, self.tables, *self._place((batch, masks, scheme)), unit)
 
     def latents(self, batch: Batch, masks: Masks, scheme: np.ndarray) -> jax.Array:
         """Hidden states of all bins, float32 [G, b, T, D]: after the final norm, before the read-out."""
-        return self._latents(self._params, self._tables, *self._place((batch, masks, scheme)))
+        return self._latents(self.params, self.tables, *self._place((batch, masks, scheme)))
 
     def _place(self, tree):
         return jax.tree.map(lambda leaf: jax.device_put(leaf, sharding.batch_sharding(self._mesh, leaf)), tree)

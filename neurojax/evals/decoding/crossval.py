@@ -37,16 +37,18 @@ class Decoded:
     temperatures: list[float]
 
 
-def linear(rows: np.ndarray, target_kind: str, num_classes: int, settings: Sequence[float]) -> FitPredict:
+def linear(
+    rows: np.ndarray, target_kind: str, num_classes: int, settings: Sequence[float], *, unit_variance: bool = True
+) -> FitPredict:
     """Ridge, or logistic regression of a categorical target, on `rows` from `features.design`.
 
-    `settings` are penalties (ridge) or inverse penalties (logistic).
+    `settings` are penalties (ridge) or inverse penalties (logistic); without `unit_variance` rows are only centred.
     """
 
     def fit(target: Target, fitting: np.ndarray, asked: np.ndarray) -> np.ndarray:
         if target_kind == PER_BIN:
             return _ridge_of_bins(rows, target.values, fitting, asked, settings)
-        known, wanted = probes.standardise(rows[fitting], [rows[asked]])
+        known, wanted = probes.standardise(rows[fitting], [rows[asked]], unit_variance)
         if target_kind == CATEGORICAL:
             return probes.logistic(known, target.values[fitting], wanted, settings, num_classes)
         return probes.ridge(known, target.values[fitting], wanted, settings)
@@ -62,7 +64,14 @@ def _ridge_of_bins(rows, values, fitting, asked, settings):
 
 
 def cross_validate(
-    fit: FitPredict, settings: Sequence[float], target: Target, folds: Sequence[Fold], seed: int, where: str
+    fit: FitPredict,
+    settings: Sequence[float],
+    target: Target,
+    folds: Sequence[Fold],
+    seed: int,
+    where: str,
+    *,
+    one_setting: bool = False,
 ) -> Decoded:
     """Predicts every tested trial by a read-out whose setting was chosen on the fold's own fitting trials.
 
@@ -73,6 +82,7 @@ def cross_validate(
         folds: outer folds.
         seed: of the inner folds.
         where: named in errors.
+        one_setting: all dimensions share the best setting instead of having one each.
 
     Raises:
         InputError: a class has no trial to fit in some fold.
@@ -85,8 +95,8 @@ def cross_validate(
     for number, (fitting, asked) in enumerate(folds):
         check_fold(target, (fitting, asked), where)
         inner = _inner_predictions(fit, len(settings), target, fitting, seed + number, where)
-        best = _best_settings(inner, target, fitting)
-        chosen.append([settings[place] for place in best] if len(best) > 1 else settings[best[0]])
+        best = _best_settings(inner, target, fitting, one_setting)
+        chosen.append([settings[place] for place in best] if len(set(best)) > 1 else settings[best[0]])
         held_out = _take(inner, best, categorical)  # fitting trials, each predicted without itself
         predicted[asked] = _take(fit(target, fitting, asked), best, categorical)
         tested[asked] = True
@@ -104,6 +114,25 @@ def cross_validate(
     return Decoded(predicted, calibrated, conformal, tested, chosen, temperatures)
 
 
+def predict_permuted(
+    fits: Sequence[FitPredict], target: Target, folds: Sequence[Fold], rng: np.random.Generator
+) -> tuple[np.ndarray, Target]:
+    """Held-out log-probabilities [K, C] of shuffled labels, and the shuffled target; NaN where no fold tests.
+
+    Args:
+        fits: of each fold, with the one setting chosen for the real labels.
+        target: CATEGORICAL.
+        folds: outer folds.
+        rng: of the shuffle.
+    """
+    shuffled = dataclasses.replace(target, values=target.values[rng.permutation(len(target.values))])
+    predicted = np.full((len(target.values), len(target.classes)), np.nan)
+    for fit, (fitting, asked) in zip(fits, folds, strict=True):
+        if len(np.unique(shuffled.values[fitting])) == len(target.classes):
+            predicted[asked] = fit(shuffled, fitting, asked)[0]
+    return predicted, shuffled
+
+
 def _inner_predictions(fit, num_settings, target, fitting, seed, where):
     """[settings, fitting trials, ...]: each trial predicted by a fit without it."""
     width = (len(target.classes),) if target.kind == CATEGORICAL else target.values.shape[1:]
@@ -116,14 +145,15 @@ def _inner_predictions(fit, num_settings, target, fitting, seed, where):
     return inner
 
 
-def _best_settings(inner, target, fitting) -> list[int]:
+def _best_settings(inner, target, fitting, one_setting) -> list[int]:
     """The setting of lowest held-out loss: one for classes, one of each dimension for numbers."""
     values = target.values[fitting]
     if target.kind == CATEGORICAL:
         likelihood = inner[:, np.arange(len(fitting)), values].mean(1)
         return [int(likelihood.argmax())]
     errors = ((inner - values) ** 2).reshape(len(inner), -1, values.shape[-1])
-    return np.nanmean(errors, axis=1).argmin(0).tolist()
+    mean = np.nanmean(errors, axis=1)  # [settings, dims]
+    return [int(mean.mean(1).argmin())] * mean.shape[1] if one_setting else mean.argmin(0).tolist()
 
 
 def _take(settings_first, best, categorical):

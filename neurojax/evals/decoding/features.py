@@ -1,7 +1,7 @@
 """What a read-out sees: raw spikes, smoothed spikes, or a model's log-rates and latents, trial by trial."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -42,15 +42,6 @@ def smoothed(raw: Features, sigma_bins: float = SMOOTHING_BINS) -> Features:
     signals = gaussian_filter1d(raw.signals, sigma_bins, axis=1, mode="constant")
     signals = np.where(raw.bin_valid[..., None], signals / np.maximum(weight, 1e-6)[..., None], 0.0)
     return Features("smoothed", signals.astype(np.float32), raw.bin_valid)
-
-
-def of_model(
-    name: str, predict: Callable[[Session, np.ndarray], np.ndarray], session: Session, trial_ids: np.ndarray
-) -> Features:
-    """A model's signals: `predict(session, trial_ids)` gives [K, T, C]."""
-    _, bin_valid = session.gather_trials(trial_ids)
-    signals = np.asarray(predict(session, trial_ids), np.float32)
-    return Features(name, np.where(bin_valid[..., None], signals, 0.0), bin_valid)
 
 
 def design(features: Features, kind: str, lags_bins: Sequence[int]) -> np.ndarray:

@@ -17,18 +17,19 @@ PENALTIES = tuple(float(10.0**power) for power in range(-1, 7))
 INVERSE_PENALTIES = tuple(float(10.0**power) for power in range(-4, 5))  # C of logistic regression
 
 
-def standardise(fitted: np.ndarray, others: Sequence[np.ndarray]) -> list[np.ndarray]:
+def standardise(fitted: np.ndarray, others: Sequence[np.ndarray], unit_variance: bool = True) -> list[np.ndarray]:
     """Columns to mean 0 and variance 1 over the fitted rows, the same change for the others; constants become 0.
 
     Args:
         fitted: [rows, P], what the read-out is fitted on.
         others: arrays [any, P].
+        unit_variance: False only centres.
 
     Returns:
         float32 arrays, the fitted one first.
     """
     mean, spread = fitted.mean(0, dtype=np.float64), fitted.std(0, dtype=np.float64)
-    scale = np.where(spread > 1e-8, 1 / np.where(spread > 1e-8, spread, 1.0), 0.0)
+    scale = np.where(spread > 1e-8, 1 / np.where(spread > 1e-8, spread, 1.0), 0.0) if unit_variance else 1.0
     return [((rows - mean) * scale).astype(np.float32) for rows in (fitted, *others)]
 
 
@@ -98,8 +99,8 @@ def logistic(
     for place, inverse_penalty in enumerate(inverse_penalties):
         # Large C on separable classes converges slowly; such fits lose the choice, they need not be exact.
         model = linear_model.LogisticRegression(C=inverse_penalty, max_iter=500, tol=1e-5)
-        result[place] = _quiet_fit(model, features, codes).predict_log_proba(asked)
-    return np.maximum(result, np.log(1e-12))
+        result[place] = _quiet_fit(model, features, codes).predict_proba(asked)
+    return np.log(np.maximum(result, 1e-12))
 
 
 def row_space(features: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -4,8 +4,8 @@ import dataclasses
 from typing import Any
 
 import numpy as np
+from scipy.stats import rankdata
 
-from neurojax.evals.decoding import probes
 from neurojax.evals.decoding.targets import CATEGORICAL, PER_BIN, Target
 from neurojax.metrics import bootstrap_weights, r2
 
@@ -29,21 +29,51 @@ def score(predicted: np.ndarray, target: Target, tested: np.ndarray) -> dict[str
     return _score(predicted[tested], target.values[tested], target)
 
 
-def intervals(predicted: np.ndarray, target: Target, tested: np.ndarray, seed: int) -> dict[str, list[float] | None]:
-    """Central 95 % of each score over resampled trials; None with under two trials or no finite draw."""
+def draws(predicted: np.ndarray, target: Target, tested: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    """Each score over resampled trials, [NUM_BOOT]; the same trials for every read-out of the same seed.
+
+    A draw in which a score does not exist is NaN; with under two trials there is none.
+    """
     places = np.flatnonzero(tested)
-    draws: dict[str, list[float]] = {}
-    for weights in bootstrap_weights(len(places), NUM_BOOT, seed=seed).astype(int):
+    if len(places) < 2:
+        return {}
+    found: dict[str, np.ndarray] = {}
+    for number, weights in enumerate(bootstrap_weights(len(places), NUM_BOOT, seed=seed).astype(int)):
         chosen = np.repeat(places, weights)
         for name, value in _score(predicted[chosen], target.values[chosen], target).items():
             if isinstance(value, float):
-                draws.setdefault(name, []).append(value)
-    return {f"{name}_ci95": np.percentile(values, [2.5, 97.5]).tolist() for name, values in draws.items()}
+                found.setdefault(name, np.full(NUM_BOOT, np.nan))[number] = value
+    return found
 
 
-def permuted(target: Target, rng: np.random.Generator) -> Target:
-    """The target with the values of its trials exchanged: what a read-out reaches without any relation."""
-    return dataclasses.replace(target, values=target.values[rng.permutation(len(target.values))])
+def interval(values: np.ndarray) -> list[float] | None:
+    """Central 95 % of draws; None where there is no finite one."""
+    finite = values[np.isfinite(values)]
+    return np.percentile(finite, [2.5, 97.5]).tolist() if len(finite) else None
+
+
+def permuted_numbers(target: Target, num_permutations: int, seed: int) -> Target:
+    """The target followed by copies whose trials are exchanged, side by side along the last axis.
+
+    One decomposition then serves all of them. A trial that gets the signal of a shorter one keeps its last value.
+    """
+    rng, values = np.random.default_rng(seed), target.values
+    copies = [values]
+    for _ in range(num_permutations):
+        shuffled = values[rng.permutation(len(values))]
+        copies.append(_carried(shuffled) if target.kind == PER_BIN else shuffled)
+    if target.kind == PER_BIN:  # each bin that had a value has one still
+        present = np.isfinite(values).all(-1, keepdims=True)
+        copies[1:] = [np.where(present, copy, np.nan) for copy in copies[1:]]
+    return dataclasses.replace(target, values=np.concatenate(copies, axis=-1))
+
+
+def _carried(values: np.ndarray) -> np.ndarray:
+    """[K, T, dims] with NaN bins holding the last finite value before them, or the first after where none is."""
+    present, bins = np.isfinite(values).all(-1), np.arange(values.shape[1])
+    last = np.maximum.accumulate(np.where(present, bins, -1), axis=1)
+    place = np.where(last >= 0, last, present.argmax(1)[:, None])
+    return np.take_along_axis(values, place[..., None], axis=1)
 
 
 def chance(main: float, null: list[float]) -> dict[str, Any]:
@@ -86,8 +116,10 @@ def _auroc(probs: np.ndarray, codes: np.ndarray, sizes: np.ndarray) -> float | N
     """Area under the receiver operating curve; None where a class has no trial."""
     if not (sizes > 0).all():
         return None
-    roc_auc_score = probes.require_sklearn("metrics").roc_auc_score
-    if len(sizes) == 2:
-        return float(roc_auc_score(codes, probs[:, 1]))
     probs = probs / probs.sum(1, keepdims=True)
-    return float(roc_auc_score(codes, probs, multi_class="ovr", labels=np.arange(len(sizes))))
+    ranks = rankdata(probs, axis=0)
+    areas = [
+        (ranks[codes == label, label].sum() - size * (size + 1) / 2) / (size * (len(codes) - size))
+        for label, size in enumerate(sizes)
+    ]
+    return float(areas[1] if len(sizes) == 2 else np.mean(areas))

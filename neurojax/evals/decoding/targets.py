@@ -5,6 +5,7 @@ function of what the features or the split hold by construction.
 """
 
 import dataclasses
+import difflib
 
 import numpy as np
 
@@ -17,6 +18,10 @@ CONTRAST_SIDE = "contrast_side"
 MAX_CLASSES = 20  # a column of whole numbers with more distinct values is a number, not a label
 _CLOSE = 1e-6  # relative residual under which a target is a function of something else
 _TELLING_ROWS = 30  # with fewer, one of many units may agree with a label by chance
+
+
+class LeakError(InputError):
+    """The recording holds the target by construction."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +70,9 @@ def read_target(session: Session, name: str, kind: str | None = None) -> Target:
     if kind is not None and kind not in KINDS:
         raise InputError(f"kind={kind!r}; choose from {', '.join(KINDS)}")
     if name not in available(session):
-        raise InputError(f"{where} is not there; choose from {', '.join(available(session)) or '(it has none)'}")
+        close = difflib.get_close_matches(name, available(session), 1)
+        listed = f"choose from {', '.join(available(session)) or '(it has none)'}"
+        raise InputError(f"{where} is not there; " + (f"did you mean {close[0]}? " if close else "") + listed)
     if name in session.behaviour:
         if kind not in (None, PER_BIN):
             raise InputError(f"{where} has one value a bin; kind={kind} needs one a trial")
@@ -130,7 +137,7 @@ def _signal(session: Session, name: str, where: str) -> Target:
     present = np.isfinite(values).all(-1).any(1)
     if not present.any():
         raise InputError(f"{where} has no valid bin in any trial; nothing to decode")
-    kept = values[present]
+    kept = values[present][:, : int(session.trial_num_bins[present].max())]
     spread = np.nanmax(kept, axis=(0, 1)) - np.nanmin(kept, axis=(0, 1))
     if not (spread > 0).all():
         raise InputError(f"{where} is constant in dimension {int(spread.argmin())}; a constant cannot be decoded")
@@ -172,7 +179,7 @@ def _refuse_leaks(session: Session, target: Target, where: str) -> None:
         if what == "the order of the trials" and target.kind == CATEGORICAL:
             continue  # blocks of trials are a fair target
         if _is_linear_in(wanted, columns):
-            raise InputError(f"{where} is {what} in other words; it cannot be decoded from this recording honestly")
+            raise LeakError(f"{where} is {what} in other words; it cannot be decoded from this recording honestly")
 
 
 def _is_linear_in(wanted: np.ndarray, columns: np.ndarray) -> bool:

@@ -1,0 +1,248 @@
+"""`neurojax decode`: what the animal chose and how it moved, from a frozen model, beside read-outs of raw spikes."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neurojax.commands import decode_report, runs
+from neurojax.data.sessions import Dataset, open_dataset
+from neurojax.errors import InputError
+from neurojax.evals import protocols
+from neurojax.evals.decoding import advice, decoder, folds, scores, signals, summary, targets
+from neurojax.evals.decoding.features import parse_lags
+from neurojax.evals.decoding.targets import CATEGORICAL, PER_BIN, Target
+from neurojax.files import require_writable
+from neurojax.masking import CAUSAL, NEURON
+from neurojax.train.predictor import Predictor
+from neurojax.train.progress import Progress
+from neurojax.types import TEST, TRAIN, Session
+
+METHODS, PROTOCOLS = ("probe", "finetune"), ("cv", "split", "mtm")
+LEAST_REGION_UNITS = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Options of the command; see `neurojax decode --help`."""
+
+    target: str
+    method: str = "probe"
+    protocol: str = "cv"
+    features: str | None = None
+    kind: str | None = None
+    lags: str = "-4:4"
+    num_folds: int = 5
+    fold_by: str = folds.TRIAL
+    baselines: tuple[str, ...] = decoder.BASELINES
+    regions: bool = False
+    num_permutations: int = 20
+    seed: int = 0
+
+    def __post_init__(self):
+        lists = {"method": METHODS, "protocol": PROTOCOLS, "fold_by": (folds.TRIAL, folds.BLOCK)}
+        lists |= {"features": (None, *signals.NAMES), "kind": (None, *targets.KINDS)}
+        for name, allowed in lists.items():
+            if getattr(self, name) not in allowed:
+                listed = ", ".join(word for word in allowed if word)
+                raise InputError(f"--{name}={getattr(self, name)}; choose from {listed}")
+        for name in self.baselines:
+            if name not in decoder.BASELINES:
+                raise InputError(f"--baselines names {name!r}; choose from {', '.join(decoder.BASELINES)}")
+        for name, low, high in (("num_folds", 2, 1000), ("num_permutations", 0, 10_000), ("seed", 0, 2**31)):
+            if not low <= getattr(self, name) <= high:
+                raise InputError(f"--{name}={getattr(self, name)}; expected {low} to {high}")
+        if self.method == "finetune" and (self.protocol == "mtm" or self.features or self.regions):
+            raise InputError("--method=finetune trains a head on latents; leave out mtm, --features and --regions")
+        parse_lags(self.lags)
+
+
+def decode(folder: Path, *, data: Path | None = None, out: Path | None = None, **options: Any) -> dict[str, Any]:
+    """Decodes one target in every session that has it; writes decoding.json, decoding.html and a figure.
+
+    Args:
+        folder: the workdir of a run.
+        data: sessions to decode (must be ones the run has rows for); default: those of the config.
+        out: folder to write to; default: the workdir.
+        **options: fields of `Settings`.
+
+    Raises:
+        InputError: no run, no session with a usable target (unknown, constant, leaking, too few trials), wrong option.
+    """
+    settings, folder = Settings(**options), Path(folder)
+    config = runs.read_run(folder)
+    require_writable(Path(out or folder), folder=True)
+    dataset = runs.load_data(config) if data is None else open_dataset(Path(data))
+    found, left_out = _targets(dataset, settings)  # before the model is read: a wrong name costs nothing
+    model, manifest = runs.load_predictor(folder, config, dataset)
+    seen, reason = _seen(config, dataset)
+    results, entries, draws = {}, {}, {}
+    with Progress(len(found), "decoding", unit="sessions") as progress:
+        for number, (session, target) in enumerate(found):
+            name = session.session_id
+            unseen = ~np.isin(target.trial_ids, seen[name])
+            results[name] = _decode_session(model, session, target, unseen, settings)
+            blocks, draws[name] = decoder.record(results[name], settings.seed)
+            entries[name] = _facts(session, results[name]) | {"read_outs": blocks}
+            if settings.regions:
+                entries[name]["regions"] = _regions(model, session, target, unseen, settings)
+            progress.update(number + 1)
+    head = dataclasses.asdict(settings) | {
+        "schema": 1,
+        "kind": results[next(iter(results))].target.kind,
+        "features": _features(settings),
+        "step": manifest["step"],
+        "dataset_fingerprint": dataset.fingerprint,
+        "config_hash": manifest["config_hash"],
+        "num_boot": scores.NUM_BOOT,
+        "trials": "all" if reason else "unseen",
+        "trials_reason": reason,
+        "left_out": left_out,
+    }
+    if not reason and any(not entry["scored_on_unseen"] for entry in entries.values()):
+        head |= {"trials": "all", "trials_reason": f"a session has under {decoder.LEAST_TRIALS} unseen trials."}
+    report = head | _together(entries, results, draws, settings) | {"sessions": entries}
+    report["when_not_to_trust"] = advice.sentences(report)
+    decode_report.write(Path(out or folder), report)
+    return report
+
+
+def _targets(dataset: Dataset, settings: Settings) -> tuple[list[tuple[Session, Target]], dict[str, str]]:
+    """Sessions with their target, and why others are left out; raises InputError when none is left."""
+    found, left_out, first = [], {}, None
+    for session in dataset.sessions:
+        where = f"session {session.session_id}, target {settings.target!r}"
+        try:
+            target = targets.read_target(session, settings.target, settings.kind)
+            if settings.protocol == "cv":
+                targets.require_folds(target, settings.num_folds, where)
+            for fold in _outer_folds(session, target, settings):
+                folds.check_fold(target, fold, where)
+            if settings.protocol == "mtm":
+                decoder.as_trial_vectors(target)
+            found.append((session, target))
+        except targets.LeakError:
+            raise
+        except InputError as error:
+            first = first or error
+            left_out[session.session_id] = str(error)
+    if not found:
+        raise first
+    for reason in left_out.values():
+        print(f"left out: {reason}")
+    if len({target.kind for _, target in found}) > 1:
+        raise InputError(f"target {settings.target!r} is of several kinds; choose --kind={'|'.join(targets.KINDS)}")
+    return found, left_out
+
+
+def _outer_folds(session: Session, target: Target, settings: Settings) -> list[folds.Fold]:
+    if settings.protocol == "cv":
+        return folds.outer_folds(session, target, settings.num_folds, settings.fold_by, settings.seed)
+    return folds.split_fold(session, target)
+
+
+def _seen(config: Mapping[str, Any], dataset: Dataset) -> tuple[dict[str, np.ndarray], str]:
+    """Trials of each session that the model's training read, and why that is not known ("" when it is).
+
+    The split is that of the data the run was trained on; where they are gone, that of the data given.
+    """
+    seen = {session.session_id: session.trials_of(TRAIN) for session in dataset.sessions}
+    try:
+        trained = {session.session_id: session for session in runs.load_data(config).sessions}
+    except InputError:
+        return seen, "the data of the run are gone, so its training trials cannot be told from the others."
+    for session in dataset.sessions:
+        known = trained.get(session.session_id)
+        if known is None:  # a row from an earlier run of a fine-tuned one
+            return seen, f"the run's own data no longer hold session {session.session_id}."
+        same = np.array_equal(known.trial_start_bin, session.trial_start_bin) and np.array_equal(
+            known.trial_num_bins, session.trial_num_bins
+        )
+        if not same:
+            return seen, f"session {session.session_id} has other trials than when the model was trained."
+        seen[session.session_id] = known.trials_of(TRAIN)
+    return seen, ""
+
+
+def _features(settings: Settings) -> str:
+    return settings.features or (signals.RATES if settings.protocol == "mtm" else signals.LATENTS)
+
+
+def _decode_session(model: Predictor, session, target, unseen, settings: Settings) -> decoder.Result:
+    lags, mtm = parse_lags(settings.lags), settings.protocol == "mtm"
+    asked = decoder.as_trial_vectors(target) if mtm else target
+    read_outs = {decoder.MODEL: _read_out_of_model(model, session, target, settings, None)}
+    read_outs |= decoder.baselines(session, asked, settings.baselines, lags, settings.seed)
+    result = decoder.decode(
+        session,
+        asked,
+        read_outs,
+        _outer_folds(session, target, settings),
+        unseen,
+        seed=settings.seed,
+        num_permutations=settings.num_permutations,
+        one_setting=mtm,
+    )
+    return decoder.shaped_like(result, target) if asked is not target else result
+
+
+def _read_out_of_model(model, session, target, settings: Settings, region: str | None) -> decoder.ReadOut:
+    if settings.method == "finetune":
+        from neurojax.transfer import heads
+
+        return decoder.ReadOut(heads.end_to_end(model, session, target, seed=settings.seed), heads.STEPS)
+    mtm = settings.protocol == "mtm"
+    scheme = CAUSAL if mtm and target.kind == PER_BIN else NEURON
+    found = signals.of_model(model, session, target.trial_ids, _features(settings), region=region, scheme=scheme)
+    asked = decoder.as_trial_vectors(target) if mtm else target
+    return decoder.linear(found, asked, parse_lags(settings.lags), unit_variance=not mtm)
+
+
+def _regions(model, session, target, unseen, settings: Settings) -> dict[str, Any]:
+    """The main block of each region of enough units, all other regions hidden."""
+    blocks = {}
+    for region, members in protocols.region_members(session).items():
+        if members.sum() < LEAST_REGION_UNITS:
+            continue
+        read_outs = {decoder.MODEL: _read_out_of_model(model, session, target, settings, region)}
+        asked = decoder.as_trial_vectors(target) if settings.protocol == "mtm" else target
+        outer = _outer_folds(session, target, settings)
+        keep = {"seed": settings.seed, "num_permutations": 0, "one_setting": settings.protocol == "mtm"}
+        result = decoder.decode(session, asked, read_outs, outer, unseen, **keep)
+        result = decoder.shaped_like(result, target) if asked is not target else result
+        block, _ = decoder.record(result, settings.seed)
+        blocks[region] = {"num_units": int(members.sum()), **block[decoder.MODEL]}
+    return blocks
+
+
+def _facts(session: Session, result: decoder.Result) -> dict[str, Any]:
+    target, unseen = result.target, result.unseen
+    tested = result.decoded[decoder.MODEL].tested
+    facts = {
+        "subject_id": str(session.info.get("subject_id") or ""),
+        "num_units": session.num_units,
+        "num_trials": len(target.trial_ids),
+        "num_trials_without_value": target.num_missing,
+        "num_trials_unseen_by_model": int(unseen.sum()),
+        "num_test_trials": int((session.split[target.trial_ids] == TEST).sum()),
+        "scored_on_unseen": bool((tested & unseen).sum() >= decoder.LEAST_TRIALS),
+    }
+    if target.kind == CATEGORICAL:
+        sizes = np.bincount(target.values, minlength=len(target.classes)).tolist()
+        facts["classes"] = dict(zip(target.classes, sizes, strict=True))
+    return facts
+
+
+def _together(entries, results, draws, settings: Settings) -> dict[str, Any]:
+    kind = next(iter(results.values())).target.kind
+    blocks = {name: entry["read_outs"] for name, entry in entries.items()}
+    by_subject: dict[str, list] = {}
+    for name, entry in entries.items():
+        by_subject.setdefault(entry["subject_id"] or "unknown", []).append(results[name])
+    return {
+        "mean": summary.mean_over_sessions(blocks, draws, scores.MAIN[kind]),
+        "subjects": {name: summary.together(group, settings.seed) for name, group in by_subject.items()},
+        "pooled": summary.together(list(results.values()), settings.seed),
+    }

@@ -1,0 +1,202 @@
+"""One session, one target, several read-outs on the same folds: predictions of trials that no fit has seen."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from neurojax.errors import InputError
+from neurojax.evals.decoding import calibration, crossval, features, probes, recurrent, scores
+from neurojax.evals.decoding.crossval import Decoded, FitPredict
+from neurojax.evals.decoding.features import Features
+from neurojax.evals.decoding.folds import Fold
+from neurojax.evals.decoding.targets import CATEGORICAL, PER_BIN, PER_TRIAL, Target
+from neurojax.types import Session
+
+MODEL = "model"
+BASELINES = ("raw", "smoothed", "wiener", "gru")
+SAME_BIN = (0,)
+LEAST_TRIALS = 10  # of a score that stands alone
+
+
+class ReadOut(NamedTuple):
+    """A way from spikes to the target.
+
+    Attributes:
+        fit: with every setting.
+        settings: the grid of its one hyper-parameter.
+        with_setting: fits one setting alone, for shuffled labels; None where a fit is too long to be repeated.
+    """
+
+    fit: FitPredict
+    settings: Sequence[float]
+    with_setting: Callable[[float], FitPredict] | None = None
+
+
+class Result(NamedTuple):
+    """Attributes:
+    target: what was decoded.
+    unseen: bool [K], trials that the model's training did not see.
+    decoded: read-out -> held-out predictions.
+    chance: read-out -> the main score of shuffled labels, where it was computed.
+    """
+
+    target: Target
+    unseen: np.ndarray
+    decoded: dict[str, Decoded]
+    chance: dict[str, list[float]]
+
+
+def linear(signals: Features, target: Target, lags_bins: Sequence[int], *, unit_variance: bool = True) -> ReadOut:
+    """Ridge or logistic regression on the signals of each trial, or of the bins around each bin."""
+    rows = features.design(signals, target.kind, lags_bins)
+    categorical, num_classes = target.kind == CATEGORICAL, len(target.classes)
+
+    def fit(settings):
+        return crossval.linear(rows, target.kind, num_classes, settings, unit_variance=unit_variance)
+
+    settings = probes.INVERSE_PENALTIES if categorical else probes.PENALTIES
+    return ReadOut(fit(settings), settings, lambda setting: fit((setting,)))
+
+
+def baselines(
+    session: Session, target: Target, names: Sequence[str], lags_bins: Sequence[int], seed: int
+) -> dict[str, ReadOut]:
+    """Read-outs that no model is needed for.
+
+    raw       spikes of the same bin, or of all bins of a trial: ridge or logistic regression
+    smoothed  the same of Gaussian-smoothed spikes
+    wiener    spikes at all lags (signals of each bin only)
+    gru       a small recurrent network
+    """
+    raw = features.spikes(session, target.trial_ids)
+    made = {
+        "raw": lambda: linear(raw, target, SAME_BIN),
+        "smoothed": lambda: linear(features.smoothed(raw), target, SAME_BIN),
+        "wiener": lambda: linear(raw, target, lags_bins),
+        "gru": lambda: ReadOut(recurrent.gru(raw, len(target.classes), seed), recurrent.STEPS),
+    }
+    return {name: made[name]() for name in names if name != "wiener" or target.kind == PER_BIN}
+
+
+def decode(
+    session: Session,
+    target: Target,
+    read_outs: Mapping[str, ReadOut],
+    outer: Sequence[Fold],
+    unseen: np.ndarray,
+    *,
+    seed: int,
+    num_permutations: int,
+    one_setting: bool = False,
+    progress: Callable[[], None] = lambda: None,
+) -> Result:
+    """Held-out predictions of every read-out, and of the model's on shuffled labels."""
+    where = f"session {session.session_id}, target {target.name!r}"
+    decoded, chance = {}, {}
+    for name, read_out in read_outs.items():
+        permute = name == MODEL and num_permutations > 0 and read_out.with_setting is not None
+        numbers = permute and target.kind != CATEGORICAL and not one_setting
+        asked = scores.permuted_numbers(target, num_permutations, seed) if numbers else target
+        found = crossval.cross_validate(
+            read_out.fit, read_out.settings, asked, outer, seed, where, one_setting=one_setting
+        )
+        if numbers:
+            chance[name] = _chance_of_numbers(found, asked, target, unseen)
+            found = _first_dimensions(found, target.values.shape[-1])
+        elif permute and target.kind == CATEGORICAL:
+            chance[name] = _chance_of_classes(found, read_out, target, outer, unseen, num_permutations, seed)
+        decoded[name] = found
+        progress()
+    return Result(target, unseen, decoded, chance)
+
+
+def scored_trials(result: Result, tested: np.ndarray) -> np.ndarray:
+    """Trials of the headline score: tested ones the model has not seen, or all tested ones where these are few."""
+    chosen = tested & result.unseen
+    return chosen if chosen.sum() >= LEAST_TRIALS else tested
+
+
+def record(result: Result, seed: int) -> tuple[dict[str, Any], dict[str, dict[str, np.ndarray]]]:
+    """JSON-ready scores of a session's read-outs, and the draws behind their intervals."""
+    target, entry, draws = result.target, {}, {}
+    for name, found in result.decoded.items():
+        chosen = scored_trials(result, found.tested)
+        draws[name] = scores.draws(found.predicted, target, chosen, seed)
+        block = block_of(found, target, chosen, draws[name])
+        if chosen is not found.tested:
+            block["all_trials"] = scores.score(found.predicted, target, found.tested)
+        if name in result.chance:
+            block["chance"] = scores.chance(block[scores.MAIN[target.kind]], result.chance[name])
+        entry[name] = block | {"chosen": found.chosen, "temperatures": found.temperatures}
+    return entry, draws
+
+
+def block_of(found: Decoded, target: Target, chosen: np.ndarray, draws: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Scores with intervals and calibration of the chosen trials."""
+    block = {"num_trials": int(chosen.sum()), **scores.score(found.predicted, target, chosen)}
+    block |= {f"{name}_ci95": scores.interval(values) for name, values in draws.items()}
+    if target.kind == CATEGORICAL:
+        sure = calibration.calibration_of_classes(
+            found.calibrated[chosen], found.conformal[chosen], target.values[chosen]
+        )
+    else:
+        width = target.values.shape[-1]
+        flat = [array[chosen].reshape(-1, width) for array in (found.predicted, found.conformal, target.values)]
+        sure = calibration.calibration_of_numbers(*flat)
+    return block | {"calibration": sure}
+
+
+def as_trial_vectors(target: Target) -> Target:
+    """A signal of each bin as one vector a trial, one output a bin; raises InputError where trials differ in length."""
+    if target.kind != PER_BIN:
+        return target
+    values = target.values.reshape(len(target.values), -1)
+    if not np.isfinite(values).all():
+        raise InputError(
+            f"target {target.name!r} has no value in some bins (trials differ in length?); the mtm protocol reads whole"
+            " trials of one length, take --protocol=cv"
+        )
+    return dataclasses.replace(target, kind=PER_TRIAL, values=values)
+
+
+def shaped_like(result: Result, target: Target) -> Result:
+    """The result for `as_trial_vectors(target)` as one for `target`: bins are a dimension of time again."""
+    shape = target.values.shape
+    fields = ("predicted", "calibrated", "conformal")
+    decoded = {
+        name: dataclasses.replace(found, **{field: getattr(found, field).reshape(shape) for field in fields})
+        for name, found in result.decoded.items()
+    }
+    return result._replace(target=target, decoded=decoded)
+
+
+def _chance_of_numbers(found: Decoded, asked: Target, target: Target, unseen: np.ndarray) -> list[float]:
+    width, null = target.values.shape[-1], []
+    chosen = scored_trials(Result(target, unseen, {}, {}), found.tested)
+    for first in range(width, asked.values.shape[-1], width):
+        part = slice(first, first + width)
+        one = dataclasses.replace(target, values=asked.values[..., part])
+        value = scores.score(found.predicted[..., part], one, chosen)["r2"]
+        if value is not None:
+            null.append(value)
+    return null
+
+
+def _chance_of_classes(found, read_out, target, outer, unseen, num_permutations, seed) -> list[float]:
+    fits = [read_out.with_setting(setting) for setting in found.chosen]
+    rng, null = np.random.default_rng(seed), []
+    for _ in range(num_permutations):
+        predicted, shuffled = crossval.predict_permuted(fits, target, outer, rng)
+        chosen = scored_trials(Result(target, unseen, {}, {}), found.tested) & np.isfinite(predicted).all(1)
+        if chosen.any():
+            null.append(scores.score(predicted, shuffled, chosen)["balanced_accuracy"])
+    return null
+
+
+def _first_dimensions(found: Decoded, width: int) -> Decoded:
+    chosen = [setting[:width] if isinstance(setting, list) else setting for setting in found.chosen]
+    chosen = [setting[0] if isinstance(setting, list) and len(set(setting)) == 1 else setting for setting in chosen]
+    cut = {name: getattr(found, name)[..., :width] for name in ("predicted", "calibrated", "conformal")}
+    return dataclasses.replace(found, **cut, chosen=chosen)

@@ -1,0 +1,79 @@
+"""A frozen model's latents or log-rates as features of a read-out: every trial of one recording, one static shape."""
+
+import numpy as np
+
+from neurojax.data import batching
+from neurojax.errors import InputError
+from neurojax.evals import protocols
+from neurojax.evals.activity import Model
+from neurojax.evals.decoding.features import Features
+from neurojax.masking import INTRA_REGION, NEURON, SCHEMES, Masks, scheme_id
+from neurojax.types import Session
+
+LATENTS, RATES = "latents", "rates"
+NAMES = (LATENTS, RATES)
+
+
+def of_model(
+    model: Model,
+    session: Session,
+    trial_ids: np.ndarray,
+    name: str,
+    *,
+    region: str | None = None,
+    scheme: int = NEURON,
+    trials_per_pass: int = 64,
+) -> Features:
+    """What a model with fixed weights makes of trials; no count is hidden but those outside `region`.
+
+    Args:
+        model: with rows for the session.
+        session: the recording.
+        trial_ids: int64 [K].
+        name: "latents", the hidden states of bins, or "rates", log-rates of units.
+        region: all units of other regions are hidden, the prompt is the intra-region one, and the rates are those of
+            the region's units; default: the whole population.
+        scheme: id whose prompt and attention span the population is read with, see masking.SCHEMES.
+        trials_per_pass: bounds memory.
+
+    Returns:
+        signals float32 [K, T, D] or [K, T, units].
+
+    Raises:
+        InputError: unknown name, or the model has no rows for the session.
+    """
+    if name not in NAMES:
+        raise InputError(f"features={name!r}; choose from {', '.join(NAMES)}")
+    if session.session_id not in model.layout.session_ids:
+        raise InputError(f"session {session.session_id} is not one the model was trained on; fine-tune on it first")
+    members = protocols.scored_units(session)
+    if region is not None:
+        members, scheme = members & protocols.region_members(session)[region], INTRA_REGION
+    asked = scheme if SCHEMES[scheme] in model.schemes else scheme_id(model.schemes[0])
+    place = model.layout.session_ids.index(session.session_id)
+    width, size = batching.padded_width(session.num_units, model.bucket_units), trials_per_pass
+    plan = batching.Plan(np.asarray([place], np.int32), np.zeros((1, size), np.int32), width)
+    fields = batching.static_fields(model.layout, plan)
+    counts, bin_valid = session.gather_trials(trial_ids, model.layout.num_bins)
+    hidden = np.ones((1, size, width), bool)
+    hidden[..., : session.num_units] = ~members
+    no_bins = np.zeros((1, size, model.layout.num_bins), bool)
+    masks, schemes = Masks(hidden, no_bins, hidden, no_bins), np.full((1, size), asked, np.int32)
+    found = []
+    for start in range(0, len(trial_ids), size):
+        num = min(size, len(trial_ids) - start)
+        padded = np.zeros((size, model.layout.num_bins, width), counts.dtype)
+        padded[:num, :, : session.num_units] = counts[start : start + num]
+        valid = np.zeros((size, model.layout.num_bins), bool)
+        valid[:num] = bin_valid[start : start + num]
+        batch = fields._replace(counts=padded[None], bin_valid=valid[None])
+        if name == LATENTS:
+            signals = np.asarray(model.latents(batch, masks, schemes))[0, :num]
+        else:
+            log_rates = np.asarray(model.log_rates(batch, masks, schemes))[0, :num]
+            signals = log_rates[..., : session.num_units][..., members]
+        found.append(signals)
+    longest = int(bin_valid.sum(1).max(initial=0))
+    signals, bin_valid = np.concatenate(found)[:, :longest], bin_valid[:, :longest]
+    label = name if region is None else f"{name} of {region}"
+    return Features(label, np.where(bin_valid[..., None], signals, np.float32(0)), bin_valid)

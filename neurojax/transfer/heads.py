@@ -1,0 +1,146 @@
+"""End-to-end decoding: a linear head on a pretrained model's hidden states, everything trained on the labels.
+
+Source: Zhang et al. 2024 (the released end-to-end option): a head on the flattened states, AdamW at 5e-4.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from neurojax import masking
+from neurojax.data import batching
+from neurojax.evals import protocols
+from neurojax.evals.decoding.targets import CATEGORICAL, PER_BIN, Target
+from neurojax.masking import Masks
+from neurojax.models import ndt, stitcher
+from neurojax.models.config import ModelConfig
+from neurojax.train.predictor import Predictor
+from neurojax.types import Batch, Session
+
+STEPS = (10, 25, 50, 100)  # the grid: where training stops
+TRIALS_PER_STEP, TRIALS_PER_PASS = 32, 64
+LEARNING_RATE, HEAD_LEARNING_RATE_SCALE, HEAD_DECAY = 5e-4, 4.0, 0.1
+
+
+class _Trials(NamedTuple):
+    """All trials of the target, on the device."""
+
+    fields: Batch  # of the session, without counts
+    counts: Any  # [K, T, N padded]
+    bin_valid: Any  # bool [K, T]
+    hidden_units: Any  # bool [N padded]: padding and units without a training spike
+
+
+class _Task(NamedTuple):
+    """What a jitted training is specialised to."""
+
+    config: ModelConfig
+    scheme: int
+    categorical: bool
+    per_bin: bool
+    steps: tuple[int, ...]
+
+
+def end_to_end(
+    model: Predictor, session: Session, target: Target, *, seed: int = 0, steps: Sequence[int] = STEPS
+) -> Callable:
+    """A `crossval.FitPredict` whose setting is the number of training steps; every fit starts at the same weights.
+
+    Args:
+        model: with rows for the session; it stays as it is.
+        session: the recording.
+        target: what is decoded; its trials are all that a fit can see.
+        seed: of batches and dropout.
+        steps: ascending.
+    """
+    place = model.layout.session_ids.index(session.session_id)
+    width = batching.padded_width(session.num_units, model.bucket_units)
+    plan = batching.Plan(np.asarray([place], np.int32), target.trial_ids[None].astype(np.int32), width)
+    fields = batching.static_fields(model.layout, plan)
+    counts, bin_valid = session.gather_trials(target.trial_ids)
+    padded = np.zeros((*counts.shape[:2], width), counts.dtype)
+    padded[..., : session.num_units] = counts
+    hidden = np.ones(width, bool)
+    hidden[: session.num_units] = ~protocols.scored_units(session)
+    trials = _Trials(fields, padded, bin_valid, hidden)
+    weights = {"params": model.params, "rows": stitcher.gather_rows(model.tables, fields)}
+    scheme = masking.scheme_id("neuron" if "neuron" in model.schemes else model.schemes[0])
+    task = _Task(model.config, scheme, target.kind == CATEGORICAL, target.kind == PER_BIN, tuple(steps))
+
+    def fit(target: Target, fitting: np.ndarray, asked: np.ndarray) -> np.ndarray:
+        used = np.full(len(counts), -np.inf, np.float32)
+        used[fitting] = 0
+        if task.categorical:
+            wanted, centre, scale = np.eye(len(target.classes), dtype=np.float32)[target.values], 0.0, 1.0
+            bias = np.log(wanted[fitting].mean(0))
+        else:
+            rows = target.values[fitting].reshape(-1, target.values.shape[-1])
+            centre, scale = np.nanmean(rows, axis=0), np.nanstd(rows, axis=0) + 1e-9
+            wanted = ((target.values - centre) / scale).astype(np.float32)
+            bias = np.zeros(wanted.shape[-1], np.float32)
+        num_inputs = task.config.width * (1 if task.per_bin else bin_valid.shape[1])
+        head = {"kernel": np.zeros((num_inputs, len(bias)), np.float32), "bias": bias.astype(np.float32)}
+        found = _trained(weights | {"head": head}, trials, wanted, used, jax.random.key(seed), task)
+        return np.asarray(found, np.float64)[:, asked] * scale + centre
+
+    return fit
+
+
+@functools.partial(jax.jit, static_argnums=5)
+def _trained(weights, trials: _Trials, wanted, used, key, task: _Task):
+    """Predictions of all trials after each number of steps, [settings, K, ...]; batches are drawn where `used` is 0."""
+    num_trials = len(trials.counts)
+
+    def loss(weights, places, key):
+        predicted, known = _read_out(weights, trials, places, task, key), wanted[places]
+        if task.categorical:
+            return optax.softmax_cross_entropy(predicted, known).mean()
+        present = jnp.isfinite(known)
+        errors = jnp.where(present, jnp.square(predicted - jnp.where(present, known, 0)), 0)
+        return errors.sum() / jnp.maximum(present.sum(), 1)
+
+    labels = {name: "head" if name == "head" else "rest" for name in weights}
+    optimizer = optax.multi_transform(
+        {
+            "head": optax.adamw(LEARNING_RATE * HEAD_LEARNING_RATE_SCALE, weight_decay=HEAD_DECAY),
+            "rest": optax.adam(LEARNING_RATE),
+        },
+        labels,
+    )
+
+    def step(number, carry):
+        weights, moments = carry
+        draw, dropout = jax.random.split(jax.random.fold_in(key, number))
+        places = jax.random.categorical(draw, used, shape=(TRIALS_PER_STEP,))
+        updates, moments = optimizer.update(jax.grad(loss)(weights, places, dropout), moments, weights)
+        return optax.apply_updates(weights, updates), moments
+
+    carry, found = (weights, optimizer.init(weights)), []
+    passes = jnp.arange(-(-num_trials // TRIALS_PER_PASS) * TRIALS_PER_PASS).reshape(-1, TRIALS_PER_PASS)
+    passes = jnp.minimum(passes, num_trials - 1)
+    for first, last in zip((0, *task.steps[:-1]), task.steps, strict=True):
+        carry = jax.lax.fori_loop(first, last, step, carry)
+        now = carry[0]
+        predicted = jax.lax.map(lambda places: _read_out(now, trials, places, task, None), passes)  # noqa: B023
+        predicted = predicted.reshape(-1, *predicted.shape[2:])[:num_trials]
+        found.append(jax.nn.log_softmax(predicted) if task.categorical else predicted)
+    return jnp.stack(found)
+
+
+def _read_out(weights, trials: _Trials, places, task: _Task, dropout_key):
+    """The head on the states of some trials: [b, outputs], or [b, T, outputs] for a signal of each bin."""
+    counts, bin_valid = trials.counts[places], trials.bin_valid[places]
+    batch = trials.fields._replace(counts=counts[None], bin_valid=bin_valid[None])
+    hidden_units = jnp.broadcast_to(trials.hidden_units, (1, len(places), len(trials.hidden_units)))
+    no_bins = jnp.zeros((1, *bin_valid.shape), bool)
+    masks = Masks(hidden_units, no_bins, hidden_units, no_bins)
+    scheme = jnp.full((1, len(places)), task.scheme, jnp.int32)
+    states = ndt.hidden_states(weights["params"], weights["rows"], batch, masks, scheme, task.config, dropout_key)[0]
+    states = jnp.where(bin_valid[..., None], states, 0).astype(jnp.float32)  # [b, T, D]
+    states = states if task.per_bin else states.reshape(len(places), -1)
+    return states @ weights["head"]["kernel"] + weights["head"]["bias"]

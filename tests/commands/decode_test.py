@@ -1,0 +1,126 @@
+"""`neurojax decode` from end to end on a small run: what it leaves, which trials it scores, what bad input is told."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from neurojax import main
+from neurojax.commands import train
+from neurojax.data import synthetic
+from neurojax.data.sessions import write_dataset_index, write_session
+from neurojax.files import read_json
+from neurojax.types import TRAIN
+from tests.main_test import CONFIG, SPEC, TINY
+
+FAST = ("--baselines=raw", "--num_permutations=4", "--lags=-1:1")
+
+
+def with_behaviour(session, seed):
+    """A session whose velocity and choice are linear in its rates, with noise."""
+    rng = np.random.default_rng(seed)
+    rates = session.true_rates / session.true_rates.mean(0)
+    velocity = rates @ rng.normal(size=(rates.shape[1], 2))
+    velocity = (velocity - velocity.mean(0)) / velocity.std(0) + 0.3 * rng.normal(size=velocity.shape)
+    means = [velocity[start : start + n, 0].mean() for start, n in _trials(session)]
+    choice = np.where(np.asarray(means) > np.median(means), 1, -1)
+    return dataclasses.replace(
+        session,
+        conditions={"choice": choice, "same": np.ones(len(choice)), "rare": np.arange(len(choice)) < 2},
+        behaviour={"velocity": velocity.astype(np.float32)},
+        behaviour_valid={"velocity": np.ones(len(velocity), bool)},
+    )
+
+
+def _trials(session):
+    return list(zip(session.trial_start_bin, session.trial_num_bins, strict=True))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    area = tmp_path_factory.mktemp("decode")
+    spec = dataclasses.replace(SPEC, num_trials=60)
+    for number, session in enumerate(synthetic.make_sessions(spec, seed=0)):
+        write_session(with_behaviour(session, number), area / "data")
+    write_dataset_index(area / "data")
+    words = [f"--config.{entry}" for entry in (*TINY, f"data.root={area / 'data'}")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train.evaluate, "evaluate_run", lambda *run: None)
+        assert main.main(["train", f"--config={CONFIG}", f"--workdir={area / 'run'}", *words]) == 0
+    return area
+
+
+def decode(run, *options):
+    return main.main(["decode", f"--workdir={run / 'run'}", *FAST, *options])
+
+
+def test_choice_is_scored_on_trials_the_model_never_saw(run, tmp_path, capsys):
+    assert decode(run, "--target=choice", "--regions", f"--out={tmp_path}") == 0
+    report = read_json(tmp_path / "decoding.json")
+    assert report["trials"] == "unseen" and len(report["sessions"]) == 2
+    for entry in report["sessions"].values():
+        block = entry["read_outs"]["model"]
+        assert block["num_trials"] == entry["num_trials_unseen_by_model"] < entry["num_trials"] == 60
+        assert block["chance"]["num_permutations"] == 4
+        assert entry["read_outs"]["raw"]["balanced_accuracy"] > 0.6
+        assert set(entry["regions"]) == {"CA1", "LP"}
+    assert report["pooled"]["model"]["num_trials"] == sum(
+        e["num_trials_unseen_by_model"] for e in report["sessions"].values()
+    )
+    assert (tmp_path / "figures" / "decoding.png").stat().st_size > 10_000
+    assert "When not to trust" in (tmp_path / "decoding.html").read_text() and "never saw" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", ["--protocol=split", "--protocol=mtm"])
+def test_a_signal_of_each_bin(run, tmp_path, option):
+    assert decode(run, "--target=velocity", option, f"--out={tmp_path}") == 0
+    report = read_json(tmp_path / "decoding.json")
+    for entry in report["sessions"].values():
+        assert entry["read_outs"]["raw"]["num_trials"] == entry["num_test_trials"]
+        assert len(entry["read_outs"]["model"]["r2_per_dimension"]) == 2
+
+
+@pytest.mark.parametrize(
+    "options, sentence",
+    [
+        (["--target=chioce"], "did you mean choice"),
+        (["--target=same"], "constant"),
+        (["--target=rare"], "fewer than the 5 folds"),
+        (["--target=choice", "--num_folds=31"], "trials"),
+        (["--target=choice", "--method=probes"], "choose from probe, finetune"),
+        (["--target=choice", "--lags=x"], "expected FIRST:LAST"),
+        (["--target=choice", "--baselines=ridge"], "choose from raw, smoothed, wiener, gru"),
+        (["--target=choice", "--features=states"], "choose from latents, rates"),
+        (["--target=velocity", "--kind=categorical"], "has one value a bin"),
+    ],
+)
+def test_bad_input_is_one_line(run, tmp_path, capsys, options, sentence):
+    assert decode(run, *options, f"--out={tmp_path}") == 2
+    error = capsys.readouterr().err.strip()
+    assert sentence in error and "\n" not in error
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["choice", "velocity"])
+def test_end_to_end_heads_and_a_recurrent_baseline(run, tmp_path, target):
+    options = ("--method=finetune", "--protocol=split", "--baselines=raw,gru", f"--out={tmp_path}")
+    assert decode(run, f"--target={target}", *options) == 0
+    for entry in read_json(tmp_path / "decoding.json")["sessions"].values():
+        assert set(entry["read_outs"]) == {"model", "raw", "gru"}
+        main_score = "balanced_accuracy" if target == "choice" else "r2"
+        assert np.isfinite(entry["read_outs"]["model"][main_score])
+
+
+def test_training_trials_are_those_of_the_run(run):
+    from neurojax.commands import decode as command
+    from neurojax.commands import runs
+
+    config = runs.read_run(run / "run")
+    dataset = runs.load_data(config)
+    seen, reason = command._seen(config, dataset)
+    assert not reason
+    for session in dataset.sessions:
+        assert np.array_equal(seen[session.session_id], session.trials_of(TRAIN))
+    _, reason = command._seen({**config, "data": {**config["data"], "root": str(run / "gone")}}, dataset)
+    assert "gone" in reason
