@@ -101,7 +101,6 @@ def evaluate_run(folder: Path, config: Mapping[str, Any], dataset: Dataset, out:
     settings, seed = config["eval"], runs.data_seed(config)
     protocol = protocols.get_protocol(settings["protocol"])
     model, manifest = runs.load_predictor(folder, config, dataset)
-    baselines = baseline_scores.cached_scores(dataset, config["data"]["root"], folder, settings, seed)
     start = time.monotonic()
     trials_per_pass = _trials_per_pass(model, dataset, settings)
     in_use = {**settings, "trials_per_pass": trials_per_pass}
@@ -113,6 +112,7 @@ def evaluate_run(folder: Path, config: Mapping[str, Any], dataset: Dataset, out:
         protocol=protocol,
         trained=trained_trials.read(folder),
     )
+    baselines = baseline_scores.cached_scores(dataset, config["data"]["root"], folder, settings, seed)
     sessions, example = {}, None
     with Progress(len(dataset.sessions), "evaluating", unit="sessions") as progress:
         for number, session in enumerate(dataset.sessions):

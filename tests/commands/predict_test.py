@@ -45,5 +45,7 @@ def test_predictions_of_a_recording_score_the_same_under_the_independent_scorer(
         for name, value in scores.items():
             np.testing.assert_allclose(entry["tasks"][task][name], value, rtol=0, atol=1e-6, err_msg=f"{task} {name}")
     assert entry["leak_checks"]["influence_cases"] == dict.fromkeys(protocols.TASKS, 3)
+    assert entry["leak_checks"]["trained"] == "passed"  # train left digests of its trials
+    assert set(entry["calibration"]) == set(protocols.TASKS) == set(entry["trial_sums"]["tasks"])
     assert 0 < entry["psth_reliability"] < 1
     assert {block["baseline"] for block in entry["paired"].values()} == {"train_mean"}
