@@ -129,7 +129,7 @@ def evaluate_run(folder: Path, config: Mapping[str, Any], dataset: Dataset, out:
                 "leak_checks": leak_checks[session.session_id],
                 **reliability.psth_reliability(session, seed=seed),
                 **_ceilings(session, score, protocol),
-                "notes": protocols.notes(session, protocol),
+                "notes": protocols.notes(session, protocol) + [few_shot.NOTE] * bool(protocol.read_out_tasks),
                 **trust.of_session(model, session, comparable, in_use, seed, protocol),
             }
             if example is None:

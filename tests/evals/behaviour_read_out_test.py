@@ -54,6 +54,17 @@ def test_velocity_is_found_in_rates_that_hold_it_and_not_in_noise(session):
     np.testing.assert_allclose(noise["behaviour_r2"], expected, rtol=1e-9)
 
 
+def test_a_resample_of_trials_scores_as_those_trials_do():
+    rng = np.random.default_rng(3)
+    target = rng.normal(size=(6, 5, 2)) + rng.normal(size=(6, 1, 1)) * 4
+    predicted = target + rng.normal(size=target.shape)
+    weights = np.array([[1.0] * 6, [2, 0, 0, 1, 0, 3]])
+    found = behaviour_read_out._r2_of_draws(predicted, target, weights)
+    for value, times in zip(found, weights.astype(int), strict=True):
+        rows = [np.repeat(values, times, 0).reshape(-1, 2) for values in (predicted, target)]
+        np.testing.assert_allclose(value, metrics.r2(*rows).mean(), rtol=1e-10)
+
+
 def test_smoothed_spikes_hold_the_velocity(session):
     block = behaviour_read_out.of_smoothed_spikes(session, protocols.get_protocol("nlb"), TASK, seed=0, num_boot=20)
     assert block["behaviour_r2"] > 0.6
