@@ -17,7 +17,7 @@ def test_every_task_score_and_entry_of_the_package_is_on_the_page():
     rows = [line for line in PAGE.splitlines() if line.startswith("|")]
     for protocol in protocols.PROTOCOLS.values():
         for name, task in protocol.tasks.items():
-            shown = name if not task.read_out_trials else f"_{task.read_out_trials}`"
+            shown = f"`{name}`" if not task.read_out_trials else f"_{task.read_out_trials}`"
             row = next(line for line in rows if shown in line)
             assert f"`{task.headline}`" in row
     for score in ("bps_pooled", "bps_unit_mean", "bps_unit_median", "d2_pooled", "behaviour_r2"):
