@@ -11,6 +11,10 @@ _OTHER_METRICS = {
     "bps_pooled": "bits/spike, pooled",
     "bps_pooled_train_null": "bits/spike, pooled, train-mean null",
     "d2_pooled": "Poisson D2, pooled",
+    "d2_unit_mean": "Poisson D2, mean of units",
+    "psth_r2_unit_mean": "R2 of PSTHs, mean of units",
+    "single_trial_r2_unit_mean": "R2 of single trials less PSTHs, mean of units",
+    "behaviour_r2": "R2 of the behaviour",
 }
 
 

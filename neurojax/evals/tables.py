@@ -83,8 +83,8 @@ def headline(evaluation: Mapping[str, Any], task: str) -> str:
     return next((str(block["headline"]) for block in blocks if "headline" in block), "bps_pooled")
 
 
-def session_score(session: Mapping[str, Any], predictor: str, task: str, metric: str | None = None) -> Score:
-    """One predictor's score on one task of one session; default the task's headline."""
+def session_score(session: Mapping[str, Any], predictor: str, task: str, metric: str | None = "bps_pooled") -> Score:
+    """One predictor's score on one task of one session; metric None means the task's headline."""
     block = task_block(session, predictor, task)
     metric = metric or str(block.get("headline", "bps_pooled"))
     ends = [number(end) for end in block.get(f"{metric}_ci95") or ()]
@@ -96,7 +96,7 @@ def mean_score(
     evaluation: Mapping[str, Any],
     predictor: str,
     task: str,
-    metric: str | None = None,
+    metric: str | None = "bps_pooled",
     session_ids: Iterable[str] | None = None,
 ) -> Score:
     """Mean of a score over the sessions where it is known.
@@ -108,7 +108,7 @@ def mean_score(
         evaluation: the record.
         predictor: "model", a baseline or an oracle.
         task: name of the task.
-        metric: name of the metric, default the task's headline; its standard error is `<metric>_se`.
+        metric: name of the metric, None for the task's headline; its standard error is `<metric>_se`.
         session_ids: only these sessions; default all.
     """
     ids = evaluation["sessions"] if session_ids is None else session_ids
@@ -125,7 +125,7 @@ def mean_score(
     return Score(value, se, interval, len(known))
 
 
-def mean_scores(evaluation: Mapping[str, Any], task: str, metric: str | None = None) -> dict[str, Score]:
+def mean_scores(evaluation: Mapping[str, Any], task: str, metric: str | None = "bps_pooled") -> dict[str, Score]:
     """Means of all predictors on one task, over the sessions where the model has a score, else all."""
     sessions = evaluation["sessions"]
     scored = [key for key in sessions if session_score(sessions[key], "model", task, metric).value is not None]
@@ -143,7 +143,7 @@ def mean_text(score: Score, most: int, sign: str = "+-") -> str:
 
 
 def wins(evaluation: Mapping[str, Any], baseline: str, task: str) -> tuple[int, int]:
-    """(sessions where the model is above the baseline in the headline, sessions that score both)."""
+    """(sessions where the model is above the baseline in pooled bits/spike, sessions that score both)."""
     pairs = [
         (session_score(session, "model", task).value, session_score(session, baseline, task).value)
         for session in evaluation["sessions"].values()
@@ -169,10 +169,12 @@ def difference_text(score: Score, sign: str = "+-") -> str:
     return f"{score.value:+.3f}" + ("" if score.se is None else f" {sign}{show(score.se)}")
 
 
-def best_baseline(session: Mapping[str, Any], task: str) -> tuple[str, float] | None:
-    """Name and headline score of the strongest baseline of a session on a task; oracles do not count."""
+def best_baseline(session: Mapping[str, Any], task: str, metric: str | None = "bps_pooled") -> tuple[str, float] | None:
+    """Name and score of the strongest baseline of a session on a task; oracles do not count."""
     scores = {
-        name: session_score(session, name, task).value for name in session.get("baselines") or {} if not is_oracle(name)
+        name: session_score(session, name, task, metric).value
+        for name in session.get("baselines") or {}
+        if not is_oracle(name)
     }
     known = {name: value for name, value in scores.items() if value is not None}
     best = max(known, key=known.__getitem__, default=None)
@@ -225,8 +227,8 @@ def align(rows: Iterable[Iterable[str]], gap: int = 2) -> list[str]:
 
 
 def _session_cell(session: Mapping[str, Any], task: str) -> str:
-    best = best_baseline(session, task)
-    return f"{show(session_score(session, 'model', task).value)} ({show(best[1]) if best else '-'})"
+    best = best_baseline(session, task, None)
+    return f"{show(session_score(session, 'model', task, None).value)} ({show(best[1]) if best else '-'})"
 
 
 def terminal_table(evaluation: Mapping[str, Any]) -> str:
@@ -243,7 +245,7 @@ def terminal_table(evaluation: Mapping[str, Any]) -> str:
     for first in range(0, len(tasks), len(TASK_LABELS)):
         part = tasks[first : first + len(TASK_LABELS)]
         heads = [label(task) for task in part]
-        means = {task: mean_scores(evaluation, task) for task in part}
+        means = {task: mean_scores(evaluation, task, None) for task in part}
         most = {task: max(score.num_sessions for score in means[task].values()) for task in part}
         rows = [[f"mean of {word}" if len(sessions) != 1 else "one session", *heads]]
         for name in (name for name in predictors if name != "model" or has_model):
@@ -251,7 +253,9 @@ def terminal_table(evaluation: Mapping[str, Any]) -> str:
             rows.append([shorten(label(name), 24), *cells])
         for name in predictors:
             if is_oracle(name):
-                rows.append([f"model / {shorten(label(name), 16)}", *(share(evaluation, name, task) for task in part)])
+                rows.append(
+                    [f"model / {shorten(label(name), 16)}", *(share(evaluation, name, task, None) for task in part)]
+                )
         pairs = [paired(evaluation, task) for task in part]
         if any(score.value is not None for score, _ in pairs):
             rows.append(["model - best baseline", *(difference_text(score) for score, _ in pairs)])
@@ -275,13 +279,13 @@ def _starred(score: Score, most: int) -> str:
     return mean_text(score, score.num_sessions) + "*" * (0 < score.num_sessions < most)
 
 
-def share(evaluation: Mapping[str, Any], oracle: str, task: str) -> str:
+def share(evaluation: Mapping[str, Any], oracle: str, task: str, metric: str | None = "bps_pooled") -> str:
     """Mean of the model as a percentage of an oracle's, over sessions that have both; "-" if undefined."""
     both = [
         key
         for key, session in evaluation["sessions"].items()
-        if None not in (session_score(session, "model", task).value, session_score(session, oracle, task).value)
+        if None not in (session_score(session, name, task, metric).value for name in ("model", oracle))
     ]
-    model = mean_score(evaluation, "model", task, session_ids=both).value
-    reached = mean_score(evaluation, oracle, task, session_ids=both).value
+    model = mean_score(evaluation, "model", task, metric, both).value
+    reached = mean_score(evaluation, oracle, task, metric, both).value
     return f"{100 * model / reached:.0f} %" if both and reached > 0 else "-"

@@ -150,3 +150,18 @@ def test_the_paired_difference_has_a_line_with_its_error_and_wins():
     many = {f"session{i}": {"model": dict.fromkeys(tables.TASK_LABELS, -0.2)} for i in range(12)}
     evaluation = record(many, mean={task: {"paired_mean": block} for task in tables.TASK_LABELS})
     assert max(map(len, tables.terminal_table(evaluation).splitlines())) <= 100
+
+
+def test_the_terminal_shows_each_tasks_headline_and_says_which_pages_show_pooled_bits():
+    block = {"headline": "d2_unit_mean", "d2_unit_mean": 0.25, "bps_pooled": 0.5}
+    other = {"headline": "d2_unit_mean", "d2_unit_mean": 0.125, "bps_pooled": 0.75}
+    session = {"num_units": 3, "num_test_trials": 4, "tasks": {"wide": block}, "baselines": {"ridge": {"wide": other}}}
+    evaluation = {"sessions": {"rat": session}}
+    text = tables.terminal_table(evaluation)
+    assert "0.250" in text and "0.125" in text and "0.500" not in text
+    assert "wide: Poisson D2, mean of units" in text and "\nbits/spike" not in text
+    assert tables.mean_score(evaluation, "model", "wide").value == 0.5
+    assert tables.best_baseline(session, "wide") == ("ridge", 0.75)
+    without_model = {"sessions": {"rat": {"baselines": {"ridge": {"co_smoothing": {"bps_pooled": 0.5}}}}}}
+    lines = tables.terminal_table(without_model).splitlines()
+    assert any(line.startswith("ridge") for line in lines) and not any(line.startswith("model") for line in lines)
