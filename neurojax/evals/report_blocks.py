@@ -162,7 +162,7 @@ def session_tables(evaluation: Mapping[str, Any]) -> list[str]:
 
 
 def _ends(score: tables.Score) -> str:
-    return "-" if score.ci95 is None else f"[{score.ci95[0]:+.3f}, {score.ci95[1]:+.3f}]"
+    return "-" if score.ci95 is None else f"[{score.ci95[0]:+.3f},\u00a0{score.ci95[1]:+.3f}]"
 
 
 def _interval(score: tables.Score) -> str:
