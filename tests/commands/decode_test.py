@@ -13,6 +13,8 @@ from neurojax.files import read_json
 from neurojax.types import TRAIN
 from tests.main_test import CONFIG, SPEC, TINY
 
+pytestmark = pytest.mark.slow  # it trains a run and decodes with every protocol
+
 FAST = ("--baselines=raw", "--num_permutations=4", "--lags=-1:1")
 
 
@@ -101,7 +103,6 @@ def test_bad_input_is_one_line(run, tmp_path, capsys, options, sentence):
     assert not any(tmp_path.iterdir())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("target", ["choice", "velocity"])
 def test_end_to_end_heads_and_a_recurrent_baseline(run, tmp_path, target):
     options = ("--method=finetune", "--protocol=split", "--baselines=raw,gru", f"--out={tmp_path}")
