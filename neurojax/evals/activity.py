@@ -204,7 +204,8 @@ class _Passes:
                 (chunk, self._ask(trial[chunk], _less(group.members, unit[chunk]), group.scheme, unit=unit[chunk]))
                 for chunk in self._chunks(len(trial))
             )
-            for chunk, fetch in _one_behind(asked):
+            # On a CPU two passes at once would only take cores from each other.
+            for chunk, fetch in _one_behind(asked) if getattr(self._model, "on_accelerator", False) else asked:
                 log_rates[trial[chunk], :, unit[chunk]] = fetch()
         return np.where(only[:, None, :], log_rates, np.float32(np.nan))  # no rate of a unit that was not hidden
 

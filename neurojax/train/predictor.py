@@ -26,6 +26,7 @@ class Predictor:
         layout: where sessions live in the tables.
         bucket_units: padding of the unit axis.
         schemes: names of the masking schemes the weights were trained with.
+        on_accelerator: computed on something else than a CPU.
         hides_by_zeroing: hiding a unit changes the input by zeroing its counts and in no other way,
             so hiding a unit that is silent in a trial changes nothing.
     """
@@ -45,6 +46,7 @@ class Predictor:
         self.bucket_units = bucket_units
         self.hides_by_zeroing = config.hidden_counts == "silent"
         self._mesh = sharding.make_mesh(0, 1) if mesh is None else mesh
+        self.on_accelerator = self._mesh.devices.flat[0].platform != "cpu"
         self.params = jax.device_put(params, sharding.replicated(self._mesh))
         self.tables = jax.device_put(tables, sharding.replicated(self._mesh))
         self._log_rates = jax.jit(functools.partial(_log_rates, config=config))
