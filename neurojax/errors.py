@@ -1,6 +1,9 @@
 """The errors that are not defects: bad input, and a stop that was asked for."""
 
+import errno
 import sys
+
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # what a disk may say to any write, at any moment
 
 
 class InputError(ValueError):
@@ -23,6 +26,11 @@ def report(error: BaseException) -> int | None:
     if isinstance(error, Interrupted):
         print(f"neurojax: {error}", file=sys.stderr)
         return 3
+    if isinstance(error, OSError) and error.errno in _DISK:
+        place = f" ({error.filename})" if error.filename else ""
+        remedy = "make it writable" if error.errno == errno.EROFS else "make room"
+        print(f"neurojax: the disk cannot be written: {error.strerror}{place}; {remedy} and repeat", file=sys.stderr)
+        return 2
     if isinstance(error, KeyboardInterrupt):
         print("neurojax: interrupted", file=sys.stderr)
         return 130

@@ -1,5 +1,6 @@
 """metrics.jsonl: one JSON object a line, appended and flushed, cut back when a run resumes."""
 
+import contextlib
 import json
 import math
 from collections.abc import Mapping
@@ -37,7 +38,8 @@ class MetricsWriter:
         self._file = self._open()
 
     def close(self) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):  # tries again what `write` already reported; the rest is flushed
+            self._file.close()
 
     def __enter__(self) -> "MetricsWriter":
         return self

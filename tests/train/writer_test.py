@@ -1,6 +1,7 @@
 """metrics.jsonl survives kills and resumes."""
 
 import json
+from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
@@ -61,3 +62,10 @@ def test_no_file_and_damaged_lines(tmp_path):
     (tmp_path / "folder/metrics.jsonl").mkdir(parents=True)
     with pytest.raises(InputError, match="cannot be written"):
         MetricsWriter(tmp_path / "folder")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full")
+def test_a_full_disk_is_one_sentence_and_closing_does_not_hide_it(tmp_path):
+    (tmp_path / "metrics.jsonl").symlink_to("/dev/full")
+    with pytest.raises(InputError, match="No space left on device.*check the disk"), MetricsWriter(tmp_path) as writer:
+        writer.write(1, {"loss": 0.5})
