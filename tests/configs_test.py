@@ -9,7 +9,7 @@ import pytest
 
 from neurojax.commands import config, runs
 from neurojax.data import batching
-from neurojax.train import loop, settings
+from neurojax.train import first_rows, loop, settings
 from neurojax.train.step import train_step
 
 CONFIGS = [
@@ -42,7 +42,7 @@ def test_two_steps_of_every_config(path, preset):
     settings.loop_config(declared)
     layout, planner = batching.Layout.of(dataset.sessions), batching.Planner(dataset.sessions, batches, recipe.seed)
     init = functools.partial(loop._initial_state, recipe, layout.num_units)
-    before = state = jax.jit(init)(loop.train_means(dataset))
+    before = state = jax.jit(init)(first_rows.train_means(dataset))
     step = jax.jit(train_step, static_argnames="recipe")
     for index in range(2):
         state, sums = step(state, batching.gather(dataset.sessions, layout, planner.plan(index)), recipe)

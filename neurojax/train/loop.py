@@ -14,7 +14,7 @@ from neurojax.data import batching, pipeline
 from neurojax.data.buffers import Buffers
 from neurojax.data.sessions import Dataset
 from neurojax.errors import InputError, Interrupted
-from neurojax.train import checkpoint, linear_init, placement, principal_init, processes, sharding, validation
+from neurojax.train import checkpoint, first_rows, placement, processes, sharding, validation
 from neurojax.train.interval import Diverged, Interval
 from neurojax.train.progress import Progress
 from neurojax.train.signals import StopRequest
@@ -22,7 +22,7 @@ from neurojax.train.state import TrainState, init_state
 from neurojax.train.step import Recipe, train_step
 from neurojax.train.writer import MetricsWriter, SilentWriter
 
-__all__ = ["Diverged", "LoopConfig", "abstract_state", "train", "train_means"]
+__all__ = ["Diverged", "LoopConfig", "abstract_state", "train"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,47 +99,6 @@ def _initial_state(recipe: Recipe, units_per_session, mean_counts) -> TrainState
     return init_state(recipe.seed, recipe.model, recipe.optimizer, sizes, means)
 
 
-def _with_fitted_rows(state: TrainState, recipe: Recipe, dataset: Dataset, mean_counts) -> TrainState:
-    """Starts read-in rows at each session's principal components and, where asked, read-out rows at a linear fit."""
-    model = recipe.model
-    means = np.split(mean_counts, np.cumsum([session.num_units for session in dataset.sessions])[:-1])
-    pairs = list(zip(dataset.sessions, means, strict=True))
-    starts = [principal_init.principal_read_in(session, model.read_in_width, mean) for session, mean in pairs]
-    bias = np.stack([start[1] for start in starts])
-    if model.hidden_counts == "mean":  # counts arrive centred
-        bias = np.zeros_like(bias)
-    values = {"tables": {"read_in": np.concatenate([start[0] for start in starts]), "read_in_bias": bias}, "params": {}}
-    if model.read_out_init == "linear":
-        features = linear_init.selected_features(model.read_in_width, model.width)
-        fits = [
-            linear_init.linear_read_out(session, start[0], mean, features)
-            for (session, mean), start in zip(pairs, starts, strict=True)
-        ]
-        values["tables"]["read_out"] = np.pad(np.concatenate(fits), [(0, 0), (0, model.width - len(features))])
-        kernel = np.array(state.params["linear_path"]["kernel"])
-        kernel[:, : len(features)] = np.eye(len(kernel), dtype=kernel.dtype)[:, features]
-        norm = state.params["transformer"]["norm"]
-        values["params"] = {
-            "linear_path": state.params["linear_path"] | {"kernel": kernel},
-            "transformer": state.params["transformer"] | {"norm": norm | {"scale": np.zeros(model.width, np.float32)}},
-        }
-    tables, params = dict(state.tables) | values["tables"], dict(state.params) | values["params"]
-    placed = lambda new, old: jax.tree.map(lambda n, o: jax.device_put(n, o.sharding), new, old)  # noqa: E731
-    return state._replace(tables=placed(tables, state.tables), params=placed(params, state.params))
-
-
-def train_means(dataset: Dataset) -> np.ndarray:
-    """Mean spikes per bin of every unit in the train split, float32 [U].
-
-    One pseudo-spike a unit keeps logarithms finite for units that never fire in the train split.
-    """
-    means = []
-    for session in dataset.sessions:
-        num_bins = session.trial_num_bins[session.trials_of(batching.TRAIN)].sum()
-        means.append((session.mean_counts() * num_bins + 1) / (num_bins + 1))
-    return np.concatenate(means).astype(np.float32)
-
-
 def _batch_source(dataset: Dataset, layout, planner, loop: LoopConfig, mesh) -> tuple[Callable, Callable, tuple]:
     """(make, unpack, chunks): make(i) on the host; unpack(make(i), chunks) inside jit gives the Batch.
 
@@ -198,7 +157,7 @@ def train(
     mesh = sharding.make_mesh(loop.mesh_data, loop.mesh_model)
     abstract = abstract_state(recipe, [entry["num_units"] for entry in table], mesh, loop.rules)
     places = jax.tree.map(lambda leaf: leaf.sharding, abstract)
-    checkpoints, mean_counts = Path(workdir) / "checkpoints", _means_by_row(dataset, layout)
+    checkpoints, mean_counts = Path(workdir) / "checkpoints", first_rows.means_by_row(dataset, layout)
     log = log if processes.is_first() else lambda line: None
     state = _first_state(recipe, dataset, table, abstract, mean_counts, checkpoints, log, start)
     first, several = int(state.step), jax.process_count() > 1
@@ -271,14 +230,6 @@ def _planner(recipe: Recipe, batches, dataset: Dataset, layout: batching.Layout)
     return batching.StagedPlanner(first, recipe.freeze.until_step, everything)
 
 
-def _means_by_row(dataset: Dataset, layout: batching.Layout) -> np.ndarray:
-    """`train_means` in row order, float32 [U]; one spike per bin for units whose session is not in the dataset."""
-    means, rows = train_means(dataset), np.ones(layout.total_units, np.float32)
-    for first, size in zip(layout.first_row, layout.num_units, strict=True):
-        rows[first : first + size], means = means[:size], means[size:]
-    return rows
-
-
 def _first_state(
     recipe: Recipe,
     dataset: Dataset,
@@ -306,5 +257,5 @@ def _first_state(
     if start is not None:
         return jax.tree.map(jax.device_put, start.state(jax.device_get(state)), places)
     if recipe.model.read_in_init == "principal":
-        state = _with_fitted_rows(state, recipe, dataset, mean_counts)
+        state = first_rows.with_fitted_rows(state, recipe, dataset, mean_counts)
     return state

@@ -18,7 +18,7 @@ from neurojax.commands import train as train_command
 from neurojax.data import pipeline, roster
 from neurojax.data.sessions import Dataset, content_sha256, dataset_of, open_session, write_session
 from neurojax.errors import InputError, Interrupted
-from neurojax.train import checkpoint, loop, manifest, sharding, state_io, workdir
+from neurojax.train import checkpoint, first_rows, loop, manifest, sharding, state_io, workdir
 from neurojax.train.loop import Diverged, LoopConfig
 from neurojax.train.writer import read_metrics
 
@@ -264,7 +264,7 @@ def test_a_state_saved_on_any_mesh_has_one_digest_on_all(recipe, dataset, tmp_pa
     sizes, digests = [session.num_units for session in dataset.sessions], set()
     for number, mesh in enumerate(MESHES[:3]):
         folder, devices = tmp_path / str(number), sharding.make_mesh(*mesh)
-        means, nowhere = loop.train_means(dataset), tmp_path / "none"
+        means, nowhere = first_rows.train_means(dataset), tmp_path / "none"
         wanted = loop.abstract_state(recipe, sizes, devices, RULES)
         table = loop.batching.session_table(dataset.sessions)
         state = loop._first_state(recipe, dataset, table, wanted, means, nowhere, lambda line: None, None)

@@ -9,7 +9,7 @@ from jax.sharding import PartitionSpec
 
 from neurojax.data.batching import BatchingConfig, Layout, Planner, gather
 from neurojax.errors import InputError
-from neurojax.train import loop, sharding
+from neurojax.train import first_rows, loop, sharding
 from neurojax.train.step import train_step
 
 RULES = (
@@ -83,7 +83,7 @@ def test_three_mesh_shapes_give_one_loss(recipe, dataset):
     config = BatchingConfig(sessions_per_batch=2, trials_per_batch=16, bucket_units=32)
     planner = Planner(dataset.sessions, config, 0)
     init = jax.jit(functools.partial(loop._initial_state, recipe, layout.num_units))
-    initial = jax.device_get(init(loop.train_means(dataset)))
+    initial = jax.device_get(init(first_rows.train_means(dataset)))
     losses, rows_of_a_device = {}, {}
     for shape in ((1, 1), (8, 1), (2, 4)):
         mesh = sharding.make_mesh(*shape)

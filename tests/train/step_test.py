@@ -8,7 +8,7 @@ import pytest
 
 from neurojax import masking
 from neurojax.data.batching import Layout, Planner, gather
-from neurojax.train import loop
+from neurojax.train import first_rows, loop
 from neurojax.train.step import train_step, validation_sums
 from neurojax.types import VALIDATION
 
@@ -17,7 +17,7 @@ step = jax.jit(train_step, static_argnames="recipe")  # not donated: states are 
 
 def start(recipe, dataset):
     layout = Layout.of(dataset.sessions)
-    state = jax.jit(functools.partial(loop._initial_state, recipe, layout.num_units))(loop.train_means(dataset))
+    state = jax.jit(functools.partial(loop._initial_state, recipe, layout.num_units))(first_rows.train_means(dataset))
     return state, layout
 
 
@@ -38,7 +38,7 @@ def test_a_hundred_steps_beat_the_mean_rate_on_validation_trials_and_repeat_bit_
     state, history, _ = run(recipe, dataset, batches, recipe.num_steps)
     layout = Layout.of(dataset.sessions)
     planner = Planner(dataset.sessions, batches, 0, split=VALIDATION)
-    null = np.log(loop.train_means(dataset))
+    null = np.log(first_rows.train_means(dataset))
     score = jax.jit(functools.partial(validation_sums, recipe=recipe))
     untrained, _ = start(recipe, dataset)
 
