@@ -1,6 +1,7 @@
 """The command line from end to end: what a run leaves, what a kill costs, what bad input is told."""
 
 import dataclasses
+import errno
 import json
 import os
 import shutil
@@ -221,6 +222,26 @@ def test_another_protocol_writes_its_own_file_and_keeps_the_evaluation(area, tmp
     other = tmp_path / "other.json"
     other.write_text(path.read_text())
     assert main.main(["compare", str(path), str(other)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "words"), [(errno.ENOSPC, "No space left on device"), (errno.EROFS, "Read-only file system")]
+)
+def test_a_disk_that_fails_while_scores_are_written_is_one_line_and_keeps_the_old_ones(
+    area, capsys, monkeypatch, code, words
+):
+    workdir = area / "run"
+    before = (workdir / "evaluation.json").read_bytes()
+
+    def fails(descriptor):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", fails)
+    assert main.main(["evaluate", f"--workdir={workdir}"]) == 2
+    told = [line for line in capsys.readouterr().err.splitlines() if not line.startswith(("baselines ", "evaluating "))]
+    assert len(told) == 1 and words in told[0]  # beside the progress lines
+    assert (workdir / "evaluation.json").read_bytes() == before
+    assert not list(workdir.glob(".*.tmp"))
 
 
 def test_a_lost_report_is_drawn_again_without_training(area, tmp_path, capsys):
