@@ -20,7 +20,7 @@ TOOLS = (
     *("sharding", "optimizer", "checkpoint", "manifest", "restore", "state_io"),
     *("workdir", "writer", "progress", "signals"),
 )
-STEP = (*RECORD, "masking", "losses", "metrics", "models", "data", "train", "-train.loop")
+STEP = (*RECORD, "masking", "losses", "metrics", "unit_sums", "models", "data", "train", "-train.loop")
 MAY_IMPORT = {
     "errors": (),
     "files": ("errors",),
@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "masking": RECORD,
     "losses": RECORD,
     "metrics": RECORD,
+    "unit_sums": (*RECORD, "metrics"),
     "models": (*RECORD, "masking", "losses", "metrics", "models"),
     "data": (*RECORD, "data"),
     "train": STEP,

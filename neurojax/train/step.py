@@ -7,12 +7,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from neurojax import losses, masking
+from neurojax import losses, masking, unit_sums
 from neurojax.models import ndt, stitcher
 from neurojax.models.config import ModelConfig
 from neurojax.train import optimizer
 from neurojax.train.state import TrainState
 from neurojax.types import Batch
+from neurojax.unit_sums import UnitSums
 
 
 class Freeze(NamedTuple):
@@ -140,20 +141,21 @@ def validation_sums(
     scheme: int,
     recipe: Recipe,
     asked_as: int | None = None,
-) -> dict[str, jax.Array]:
-    """Likelihood of one scheme on one validation batch, under masks fixed by `index`.
+) -> tuple[UnitSums, jax.Array]:
+    """Likelihood of each unit under one scheme on one validation batch, under masks fixed by `index`.
 
     Args:
         params, tables: of the state.
         null_log_rates: float32 [U], log of each unit's mean count in the train split.
-        batch: validation trials.
+        batch: validation trials, [G, b, T, N].
         index: int32, number of the batch: the same masks at every call.
         scheme: id of masking.SCHEMES, decides what is hidden.
         asked_as: id of the scheme whose prompt and attention the model uses; default `scheme`.
         recipe: static.
 
     Returns:
-        float32 scalars: nll_sum and null_nll_sum (nats) and spikes over the target entries.
+        Sums over the target entries of the units of all groups, [G * N], and the null's rate of each, spikes per bin
+        (1 for padding, which has no target).
     """
     schemes = jnp.full(batch.trial_id.shape, scheme, jnp.int32)
     key = jax.random.fold_in(jax.random.key(recipe.seed + 1), index)
@@ -161,9 +163,10 @@ def validation_sums(
     rows = stitcher.gather_rows(tables, batch)
     asked = schemes if asked_as is None else jnp.full_like(schemes, asked_as)
     log_rates = ndt.log_rates(params, rows, batch, masks, asked, recipe.model)
-    null = null_log_rates.at[batch.unit_row].get(mode="fill", fill_value=0)[:, None, None]  # [G, 1, 1, N]
-    target = masks.target()
-    nll_sum, _ = losses.masked_sums(losses.poisson_nll(log_rates, batch.counts), target)
-    null_sum, _ = losses.masked_sums(losses.poisson_nll(jnp.broadcast_to(null, log_rates.shape), batch.counts), target)
-    spikes = jnp.sum(jnp.where(target, batch.counts, 0), dtype=jnp.float32)
-    return {"nll_sum": nll_sum.sum(), "null_nll_sum": null_sum.sum(), "spikes": spikes}
+    null_rates = jnp.exp(null_log_rates.at[batch.unit_row].get(mode="fill", fill_value=0)).ravel()  # [G * N]
+
+    def side_by_side(entries: jax.Array) -> jax.Array:
+        return jnp.moveaxis(entries, 0, 2).reshape(*entries.shape[1:3], -1)  # [G, b, T, N] -> [b, T, G * N]
+
+    entries = map(side_by_side, (log_rates, batch.counts, masks.target()))
+    return unit_sums.add(unit_sums.empty(len(null_rates)), *entries, null_rates), null_rates

@@ -1,4 +1,4 @@
-"""Validation during training: bits per spike of each scheme under masks that never change."""
+"""Validation during training: bits per spike of each scheme, summed on the device, under masks that never change."""
 
 import functools
 
@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax import masking
+from neurojax import masking, unit_sums
 from neurojax.data import batching
 from neurojax.data.sessions import Dataset
 from neurojax.train.state import TrainState
@@ -30,20 +30,22 @@ class Validator:
         self._sums = jax.jit(functools.partial(validation_sums, recipe=recipe))
 
     def __call__(self, state: TrainState) -> dict[str, float]:
-        """`validation/<scheme>_bps_pooled` against the train-mean rate; empty without validation trials."""
+        """`validation/<scheme>_bps_pooled` and `_bps_unit_mean` against the train-mean rate; empty without trials."""
         scores = {}
         for scheme in masking.PROMPTS:
-            totals = np.zeros(3)
+            parts = []
             hidden_as = masking.scheme_id(scheme)
             asked_as = masking.scheme_id(scheme if scheme in self._trained else self._trained[0])
             for index, batch in enumerate(self._batches):
                 if hidden_as in (masking.INTRA_REGION, masking.INTER_REGION) and batch.region_id.max() < 0:
                     continue
                 weights = (state.params, state.tables, self._null_log_rates)
-                sums = self._sums(*weights, batch, index, hidden_as, asked_as=asked_as)
-                totals += [float(sums[name]) for name in ("null_nll_sum", "nll_sum", "spikes")]
-            if totals[2] > 0:
-                scores[f"validation/{scheme}_bps_pooled"] = (totals[0] - totals[1]) / totals[2] / np.log(2)
+                parts.append(jax.device_get(self._sums(*weights, batch, index, hidden_as, asked_as=asked_as)))
+            if any(sums.spikes.any() for sums, _ in parts):
+                null_rates = np.concatenate([rates for _, rates in parts])
+                found = unit_sums.host_scores(unit_sums.joined([sums for sums, _ in parts]), null_rates, null_rates)
+                for name in ("bps_pooled", "bps_unit_mean"):
+                    scores[f"validation/{scheme}_{name}"] = float(found[f"{name}_train_null"])
         return scores
 
 

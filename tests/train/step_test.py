@@ -6,8 +6,9 @@ import jax
 import numpy as np
 import pytest
 
-from neurojax import masking
+from neurojax import masking, metrics, unit_sums
 from neurojax.data.batching import Layout, Planner, gather
+from neurojax.models import ndt, stitcher
 from neurojax.train import first_rows, loop
 from neurojax.train.step import train_step, validation_sums
 from neurojax.types import VALIDATION
@@ -43,12 +44,15 @@ def test_a_hundred_steps_beat_the_mean_rate_on_validation_trials_and_repeat_bit_
     untrained, _ = start(recipe, dataset)
 
     def bits_per_spike(state, scheme):
-        sums = [
-            score(state.params, state.tables, null, gather(dataset.sessions, layout, planner.plan(i)), i, scheme)
-            for i in range(4)
-        ]
-        nll, null_nll, spikes = (sum(float(s[name]) for s in sums) for name in ("nll_sum", "null_nll_sum", "spikes"))
-        return (null_nll - nll) / spikes / np.log(2)
+        sums, null_rates = zip(
+            *(
+                score(state.params, state.tables, null, gather(dataset.sessions, layout, planner.plan(i)), i, scheme)
+                for i in range(4)
+            ),
+            strict=True,
+        )
+        null_rates = np.concatenate(null_rates)
+        return unit_sums.host_scores(unit_sums.joined(sums), null_rates, null_rates)["bps_pooled_train_null"]
 
     assert bits_per_spike(state, masking.NEURON) > 0.3
     assert bits_per_spike(state, masking.INTER_REGION) > 0.25
@@ -59,6 +63,32 @@ def test_a_hundred_steps_beat_the_mean_rate_on_validation_trials_and_repeat_bit_
     equal_trees(repeated, history[:10])
     loss = np.asarray([sums["loss"] for sums in history])
     assert loss[-20:].mean() < loss[:20].mean() - 0.02
+
+
+def test_validation_sums_on_the_device_score_as_the_host_does(recipe, dataset, batches):
+    """Rates of the same masks fetched and scored in float64: the scores agree to 1e-5."""
+    state, layout = start(recipe, dataset)
+    batch = gather(dataset.sessions, layout, Planner(dataset.sessions, batches, 0, split=VALIDATION).plan(1))
+    tables = state.tables | {"read_out_bias": state.tables["read_out_bias"] + 0.2}  # not the null itself
+    null = np.log(first_rows.train_means(dataset))
+    sums, null_rates = jax.jit(functools.partial(validation_sums, recipe=recipe))(
+        state.params, tables, null, batch, 1, masking.INTRA_REGION
+    )
+    ours = unit_sums.host_scores(sums, null_rates, null_rates)
+
+    schemes = np.full(batch.trial_id.shape, masking.INTRA_REGION, np.int32)
+    key = jax.random.fold_in(jax.random.key(recipe.seed + 1), 1)
+    masks = masking.draw_masks(key, batch, schemes, recipe.masking)
+    log_rates = ndt.log_rates(state.params, stitcher.gather_rows(tables, batch), batch, masks, schemes, recipe.model)
+    groups = len(batch.session_id)
+    flat = [
+        np.concatenate([np.asarray(entries)[group] for group in range(groups)], axis=-1)
+        for entries in (np.exp(np.asarray(log_rates, np.float64)), batch.counts, masks.target())
+    ]
+    theirs = metrics.poisson_scores(metrics.poisson_sums(*flat[:2], np.asarray(null_rates), flat[2]))
+    for name in ("bps_pooled_train_null", "bps_unit_mean_train_null", "bps_pooled", "d2_pooled"):
+        np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-5, atol=1e-5, err_msg=name)
+    assert abs(ours["bps_pooled_train_null"]) > 0.01
 
 
 def test_sums_are_the_losses_parts(recipe, dataset, batches):
