@@ -23,9 +23,11 @@ from neurojax.data import roster
 from neurojax.data.checksums import combined_sha256
 from neurojax.data.sessions import from_counts, open_dataset, write_dataset_index, write_session
 from neurojax.errors import InputError
+from neurojax.evals import protocol_record, protocols
 from neurojax.train import checkpoint, manifest, workdir
 from neurojax.train import settings as config_settings
 from neurojax.transfer import weights
+from neurojax.types import TEST
 
 EXAMPLES = int(os.environ.get("NEUROJAX_FUZZ_EXAMPLES", 60))
 fuzzed = settings(
@@ -199,6 +201,23 @@ def test_sessions_json(dataset_root, tmp_path, data):
             assert len(entry["region"]) == entry["num_units"] and "/" not in entry["session_id"]
 
     accepted_or_named(read)
+
+
+@fuzzed
+@given(data=st.data(), name=st.sampled_from(protocol_record.BUILT_IN))
+def test_protocol_files(dataset_root, tmp_path, data, name):
+    honest = protocol_record.as_json(protocol_record.built_in(name))
+    path = tmp_path / "own.json"
+    path.write_bytes(data.draw(st.one_of(damaged(as_json(honest)), changed(honest).map(as_json))))
+
+    def read_and_ask():
+        protocol = protocols.get_protocol(str(path))
+        for session in open_dataset(dataset_root).sessions:
+            if protocols.reason_against(session, protocol) is None:
+                for task in protocol.activity_tasks:
+                    protocols.scored_entries(session, task, session.trials_of(TEST), protocol)
+
+    accepted_or_named(read_and_ask)
 
 
 @fuzzed
