@@ -128,7 +128,9 @@ def _parser() -> argparse.ArgumentParser:
     decode.add_argument("--lags", default="-4:4", metavar="FROM:TO", help="bins around each bin, e.g. --lags=-4:0")
     decode.add_argument("--num_folds", type=int, default=5, metavar="N")
     decode.add_argument("--fold_by", default="trial", metavar="trial|block", help="block: stretches of time")
-    decode.add_argument("--baselines", type=_names, default=("raw", "smoothed", "wiener", "gru"), metavar="NAME,...")
+    decode.add_argument(
+        "--baselines", type=_names, default=("raw", "smoothed", "wiener"), metavar="NAME,...", help="also: gru"
+    )
     decode.add_argument("--regions", action="store_true", help="also from each region alone")
     decode.add_argument("--num_permutations", type=int, default=20, metavar="N", help="shuffled labels for chance")
     decode.add_argument("--seed", type=int, default=0, metavar="N")

@@ -36,7 +36,7 @@ class Settings:
     lags: str = "-4:4"
     num_folds: int = 5
     fold_by: str = folds.TRIAL
-    baselines: tuple[str, ...] = decoder.BASELINES
+    baselines: tuple[str, ...] = decoder.QUICK_BASELINES
     regions: bool = False
     num_permutations: int = 20
     seed: int = 0

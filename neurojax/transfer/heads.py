@@ -120,16 +120,17 @@ def _trained(weights, trials: _Trials, wanted, used, key, task: _Task):
         updates, moments = optimizer.update(jax.grad(loss)(weights, places, dropout), moments, weights)
         return optax.apply_updates(weights, updates), moments
 
-    carry, found = (weights, optimizer.init(weights)), []
     passes = jnp.arange(-(-num_trials // TRIALS_PER_PASS) * TRIALS_PER_PASS).reshape(-1, TRIALS_PER_PASS)
     passes = jnp.minimum(passes, num_trials - 1)
-    for first, last in zip((0, *task.steps[:-1]), task.steps, strict=True):
-        carry = jax.lax.fori_loop(first, last, step, carry)
-        now = carry[0]
-        predicted = jax.lax.map(lambda places: _read_out(now, trials, places, task, None), passes)  # noqa: B023
+
+    def advance(carry, bounds):
+        carry = jax.lax.fori_loop(*bounds, step, carry)
+        predicted = jax.lax.map(lambda places: _read_out(carry[0], trials, places, task, None), passes)
         predicted = predicted.reshape(-1, *predicted.shape[2:])[:num_trials]
-        found.append(jax.nn.log_softmax(predicted) if task.categorical else predicted)
-    return jnp.stack(found)
+        return carry, jax.nn.log_softmax(predicted) if task.categorical else predicted
+
+    stops = jnp.asarray((0, *task.steps))
+    return jax.lax.scan(advance, (weights, optimizer.init(weights)), (stops[:-1], stops[1:]))[1]
 
 
 def _read_out(weights, trials: _Trials, places, task: _Task, dropout_key):

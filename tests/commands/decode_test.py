@@ -13,8 +13,6 @@ from neurojax.files import read_json
 from neurojax.types import TRAIN
 from tests.main_test import CONFIG, SPEC, TINY
 
-pytestmark = pytest.mark.slow  # it trains a run and decodes with every protocol
-
 FAST = ("--baselines=raw", "--num_permutations=4", "--lags=-1:1")
 
 
@@ -45,7 +43,7 @@ def run(tmp_path_factory):
     for number, session in enumerate(synthetic.make_sessions(spec, seed=0)):
         write_session(with_behaviour(session, number), area / "data")
     write_dataset_index(area / "data")
-    words = [f"--config.{entry}" for entry in (*TINY, f"data.root={area / 'data'}")]
+    words = [f"--config.{entry}" for entry in (*TINY, "train.num_steps=4", f"data.root={area / 'data'}")]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train.evaluate, "evaluate_run", lambda *run: None)
         assert main.main(["train", f"--config={CONFIG}", f"--workdir={area / 'run'}", *words]) == 0
@@ -56,7 +54,21 @@ def decode(run, *options):
     return main.main(["decode", f"--workdir={run / 'run'}", *FAST, *options])
 
 
-def test_choice_is_scored_on_trials_the_model_never_saw(run, tmp_path, capsys):
+def test_the_test_split_is_scored_beside_raw_spikes(run, tmp_path, capsys):
+    assert decode(run, "--target=choice", "--protocol=split", f"--out={tmp_path}") == 0
+    report = read_json(tmp_path / "decoding.json")
+    assert report["trials"] == "unseen" and len(report["sessions"]) == 2 and not report["left_out"]
+    for entry in report["sessions"].values():
+        assert set(entry["read_outs"]) == {"model", "raw"} and entry["classes"] == {"-1": 30, "1": 30}
+        assert entry["read_outs"]["model"]["num_trials"] == entry["num_test_trials"] < 60
+        assert entry["read_outs"]["model"]["chance"]["num_permutations"] == 4
+        assert entry["read_outs"]["raw"]["balanced_accuracy"] > 0.6
+    assert (tmp_path / "figures" / "decoding.png").stat().st_size > 10_000
+    assert "When not to trust" in (tmp_path / "decoding.html").read_text() and "never saw" in capsys.readouterr().out
+
+
+@pytest.mark.slow  # nested folds of two sessions, and of each region
+def test_choice_is_scored_on_trials_the_model_never_saw(run, tmp_path):
     assert decode(run, "--target=choice", "--regions", f"--out={tmp_path}") == 0
     report = read_json(tmp_path / "decoding.json")
     assert report["trials"] == "unseen" and len(report["sessions"]) == 2
@@ -69,10 +81,9 @@ def test_choice_is_scored_on_trials_the_model_never_saw(run, tmp_path, capsys):
     assert report["pooled"]["model"]["num_trials"] == sum(
         e["num_trials_unseen_by_model"] for e in report["sessions"].values()
     )
-    assert (tmp_path / "figures" / "decoding.png").stat().st_size > 10_000
-    assert "When not to trust" in (tmp_path / "decoding.html").read_text() and "never saw" in capsys.readouterr().out
 
 
+@pytest.mark.slow  # chance is nested for numbers
 @pytest.mark.parametrize("option", ["--protocol=split", "--protocol=mtm"])
 def test_a_signal_of_each_bin(run, tmp_path, option):
     assert decode(run, "--target=velocity", option, f"--out={tmp_path}") == 0
@@ -103,6 +114,7 @@ def test_bad_input_is_one_line(run, tmp_path, capsys, options, sentence):
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.slow  # both networks are compiled for each session
 @pytest.mark.parametrize("target", ["choice", "velocity"])
 def test_end_to_end_heads_and_a_recurrent_baseline(run, tmp_path, target):
     options = ("--method=finetune", "--protocol=split", "--baselines=raw,gru", f"--out={tmp_path}")

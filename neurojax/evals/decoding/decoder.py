@@ -16,6 +16,7 @@ from neurojax.types import Session
 
 MODEL = "model"
 BASELINES = ("raw", "smoothed", "wiener", "gru")
+QUICK_BASELINES = BASELINES[:3]  # a GRU compiles and trains for minutes; it is fitted when named
 SAME_BIN = (0,)
 LEAST_TRIALS = 10  # of a score that stands alone
 

@@ -100,9 +100,10 @@ def _trained(signals, bin_valid, wanted, used, key, steps, num_outputs, kind):
         updates, moments = optimizer.update(gradient, moments, params)
         return optax.apply_updates(params, updates), moments
 
-    carry, found = (params, optimizer.init(params)), []
-    for first, last in zip((0, *steps[:-1]), steps, strict=True):
-        carry = jax.lax.fori_loop(first, last, step, carry)
+    def advance(carry, bounds):
+        carry = jax.lax.fori_loop(*bounds, step, carry)
         predicted = model.apply(carry[0], signals, bin_valid, False)
-        found.append(jax.nn.log_softmax(predicted) if kind == CATEGORICAL else predicted)
-    return jnp.stack(found)
+        return carry, jax.nn.log_softmax(predicted) if kind == CATEGORICAL else predicted
+
+    stops = jnp.asarray((0, *steps))
+    return jax.lax.scan(advance, (params, optimizer.init(params)), (stops[:-1], stops[1:]))[1]
