@@ -83,6 +83,15 @@ def test_choice_is_scored_on_trials_the_model_never_saw(run, tmp_path):
     )
 
 
+@pytest.mark.slow  # nested folds
+def test_rates_are_decoded_over_stretches_of_time(run, tmp_path):
+    assert decode(run, "--target=choice", "--features=rates", "--fold_by=block", f"--out={tmp_path}") == 0
+    report = read_json(tmp_path / "decoding.json")
+    assert report["features"] == "rates" and report["fold_by"] == "block"
+    for entry in report["sessions"].values():
+        assert entry["read_outs"]["raw"]["all_trials"]["balanced_accuracy"] > 0.6
+
+
 @pytest.mark.slow  # chance is nested for numbers
 @pytest.mark.parametrize("option", ["--protocol=split", "--protocol=mtm"])
 def test_a_signal_of_each_bin(run, tmp_path, option):
