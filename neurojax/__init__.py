@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from neurojax.data.conversion import convert_session
     from neurojax.data.sessions import Dataset, open_dataset, open_session, write_dataset_index, write_session
     from neurojax.errors import InputError
+    from neurojax.transfer.pretrained import load
     from neurojax.types import Batch, Session
 
 __version__ = "0.1.0"
@@ -21,6 +22,7 @@ __all__ = [
     "Session",
     "__version__",
     "convert_session",
+    "load",
     "open_dataset",
     "open_session",
     "write_dataset_index",
@@ -33,6 +35,7 @@ _HOME = {
     "InputError": "neurojax.errors",
     "Session": "neurojax.types",
     "convert_session": "neurojax.data.conversion",
+    "load": "neurojax.transfer.pretrained",
     "open_dataset": "neurojax.data.sessions",
     "open_session": "neurojax.data.sessions",
     "write_dataset_index": "neurojax.data.sessions",

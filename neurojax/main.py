@@ -143,6 +143,11 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--task", type=_names, metavar="NAME,...", help="default: all four")
     predict.add_argument("--format", dest="file_format", default="npz", metavar="npz|nwb", help="default: npz")
 
+    export = verb("export", "Write a run's weights and model card as a folder to share.")
+    export.add_argument("--workdir", type=Path, required=True, metavar="DIR")
+    export.add_argument("--out", type=Path, required=True, metavar="DIR")
+    export.add_argument("--licence", metavar="TEXT", help="of the weights, e.g. CC-BY-4.0")
+
     doctor = verb("doctor", "Verify a run's checkpoints, files and versions.")
     doctor.add_argument("--workdir", type=Path, required=True, metavar="DIR")
     return parser
@@ -209,6 +214,10 @@ def _run(argv: Sequence[str]) -> None:
         from neurojax.commands import predict
 
         predict.predict(arguments.pop("workdir"), **arguments)
+    elif verb == "export":
+        from neurojax.commands import export
+
+        export.export(arguments.pop("workdir"), **arguments)
     else:
         from neurojax.commands import doctor
 

@@ -58,6 +58,7 @@ MAY_IMPORT = {
         "types",
         "data.sessions",
         "data.conversion",
+        "transfer.pretrained",
     ),  # the package root: lazy names, spelled out for type checkers
 }
 
@@ -72,6 +73,7 @@ FUNCTION_LOCAL = {
 ARRAY_STACK = {"jax", "jaxlib", "flax", "optax", "orbax", "chex"}  # not for data: it runs in worker processes
 DATA_PACKAGES = {"numpy", "scipy", "grain"}
 OPTIONAL = {"matplotlib", "sklearn", "h5py", "pynwb", "remfile", "one", "iblatlas", "pandas", "xarray", "pynapple"}
+OPTIONAL |= {"safetensors"}
 
 
 class Import(NamedTuple):

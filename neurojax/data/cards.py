@@ -27,11 +27,11 @@ def is_human(meta: Mapping[str, Any]) -> bool:
 def session_card(meta: Mapping[str, Any]) -> str:
     """CARD.md of a session: Markdown from its meta.json and nothing else."""
     unknown = "unknown; ask before sharing" if is_human(meta) else "not stated"
-    lines = [f"# Session {_text(meta['session_id'])}", "", *_source(meta), ""]
+    lines = [f"# Session {text(meta['session_id'])}", "", *_source(meta), ""]
     lines += ["| | |", "|---|---|"]
     for key, label in _PROVENANCE:
         if key != "consent" or is_human(meta) or meta.get(key):
-            lines.append(f"| {label} | {_text(meta.get(key)) or unknown} |")
+            lines.append(f"| {label} | {text(meta.get(key)) or unknown} |")
     lines += [
         f"| Units kept | {meta['num_units']} |",
         f"| Trials | {meta['num_trials']}, split {_split(meta)} |",
@@ -40,11 +40,11 @@ def session_card(meta: Mapping[str, Any]) -> str:
     for key, what in (("units_dropped", "Units"), ("trials_dropped", "Trials"), ("spikes_dropped", "Spikes")):
         lines += _numbers(meta.get(key), f"{what} left out")
     lines += _numbers(meta.get("findings"), "Odd in the recording")
-    lines += ["", "## How to cite", "", _text(meta.get("citation")) or _CITE, "", "## Hashes", ""]
+    lines += ["", "## How to cite", "", text(meta.get("citation")) or _CITE, "", "## Hashes", ""]
     source = meta.get("source")
     if isinstance(source, Mapping) and source.get("sha256"):
-        lines.append(f"- recording: sha256 `{_text(source['sha256'])}`")
-        lines.append(f"- read by {_text(source.get('reader'))}, options sha256 `{_text(source.get('spec_sha256'))}`")
+        lines.append(f"- recording: sha256 `{text(source['sha256'])}`")
+        lines.append(f"- read by {text(source.get('reader'))}, options sha256 `{text(source.get('spec_sha256'))}`")
     lines.append(f"- content of this folder: sha256 `{meta['content_sha256']}`; of each array: meta.json")
     return "\n".join(lines) + "\n"
 
@@ -53,7 +53,7 @@ def dataset_card(metas: Sequence[Mapping[str, Any]], fingerprint: str) -> str:
     """CARD.md of a dataset: its sessions, and each licence, source of citation and species once."""
     counts = {key: [meta.get(key) for meta in metas] for key in ("num_units", "num_trials")}
     totals = {key: sum(number for number in numbers if isinstance(number, int)) for key, numbers in counts.items()}
-    subjects = {_text(meta.get("subject_id")) for meta in metas} - {""}
+    subjects = {text(meta.get("subject_id")) for meta in metas} - {""}
     lines = [
         "# Dataset",
         "",
@@ -68,7 +68,7 @@ def dataset_card(metas: Sequence[Mapping[str, Any]], fingerprint: str) -> str:
     if any(map(is_human, metas)):
         lines.append(f"- Consent: {_each([meta for meta in metas if is_human(meta)], 'consent')}")
     lines += ["", "## How to cite", ""]
-    lines += [f"- {text}" for text in sorted({_text(meta.get("citation")) for meta in metas} - {""})] or [_CITE]
+    lines += [f"- {citation}" for citation in sorted({text(meta.get("citation")) for meta in metas} - {""})] or [_CITE]
     lines += [
         "",
         "## Sessions",
@@ -77,47 +77,47 @@ def dataset_card(metas: Sequence[Mapping[str, Any]], fingerprint: str) -> str:
         "|---|---|---|---|---|---|",
     ]
     for meta in metas:
-        name = _text(meta["session_id"])
-        cells = [f"[{name}]({name}/{CARD_NAME})", _text(meta.get("subject_id")) or "not stated"]
-        cells += [_text(meta.get("num_units")), _text(meta.get("num_trials")), _split(meta)]
-        lines.append(f"| {' | '.join([*cells, _text(meta.get('licence')) or 'not stated'])} |")
+        name = text(meta["session_id"])
+        cells = [f"[{name}]({name}/{CARD_NAME})", text(meta.get("subject_id")) or "not stated"]
+        cells += [text(meta.get("num_units")), text(meta.get("num_trials")), _split(meta)]
+        lines.append(f"| {' | '.join([*cells, text(meta.get('licence')) or 'not stated'])} |")
     return "\n".join(lines) + "\n"
 
 
 def _source(meta: Mapping[str, Any]) -> list[str]:
     source = meta.get("source")
     if not isinstance(source, Mapping):
-        return [f"Source: {_text(source) or 'not stated'}"]
+        return [f"Source: {text(source) or 'not stated'}"]
     hidden = ("sha256", "spec_sha256", "reader")
-    told = [f"{_text(key)} {_text(value)}" for key, value in source.items() if key not in hidden and value]
+    told = [f"{text(key)} {text(value)}" for key, value in source.items() if key not in hidden and value]
     return [f"Source: {', '.join(told) or 'not stated'}"]
 
 
 def _split(meta: Mapping[str, Any]) -> str:
-    rule = _text(meta.get("split_source")) or "not stated"
+    rule = text(meta.get("split_source")) or "not stated"
     seed = meta.get("split_seed")
-    return f"{rule}, seed {_text(seed)}" if rule == "random" and seed is not None else rule
+    return f"{rule}, seed {text(seed)}" if rule == "random" and seed is not None else rule
 
 
 def _numbers(record: Any, label: str) -> list[str]:
     if not isinstance(record, Mapping) or not record:
         return []
-    return [f"| {label} | {'; '.join(f'{_text(name)}: {_text(number)}' for name, number in record.items())} |"]
+    return [f"| {label} | {'; '.join(f'{text(name)}: {text(number)}' for name, number in record.items())} |"]
 
 
 def _each(metas: Sequence[Mapping[str, Any]], key: str) -> str:
     """Different values of a field, with the number of sessions when there are several."""
-    values = [_text(meta.get(key)) or "unknown" for meta in metas]
+    values = [text(meta.get(key)) or "unknown" for meta in metas]
     different = sorted(set(values))
     return ", ".join(f"{value} ({values.count(value)})" if len(different) > 1 else value for value in different)
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
     """Text from a recording on one line, without what Markdown or a browser would act on."""
     if value is None or isinstance(value, Mapping) and not value:
         return ""
     if isinstance(value, list | tuple):
-        return ", ".join(map(_text, value))[:_MAX_TEXT]
+        return ", ".join(map(text, value))[:_MAX_TEXT]
     line = "".join(c if c.isprintable() else " " for c in " ".join(str(value).split()))[:_MAX_TEXT]
     for sign in "\\`|<[]*":
         line = line.replace(sign, f"\\{sign}")

@@ -1,0 +1,146 @@
+"""A trained model in Python: `nj.load(PATH)`, then embed and rates. NumPy out."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from neurojax import masking
+from neurojax.data import batching
+from neurojax.data.sessions import dataset_of
+from neurojax.errors import InputError
+from neurojax.masking import Masks
+from neurojax.train import settings, state_io
+from neurojax.train.predictor import Predictor
+from neurojax.transfer import release, weights
+from neurojax.types import Session
+
+TRIALS_PER_PASS = 64
+
+
+def load(path: str | Path) -> "Pretrained":
+    """Loads a model: the workdir of a `neurojax train`, or a folder of `neurojax export`.
+
+    Raises:
+        InputError: nothing there, or nothing that can be used.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder; expected the workdir of a run or a folder of `neurojax export`")
+    return Pretrained(release.read(folder) if release.is_release(folder) else weights.read_run(folder))
+
+
+class Pretrained:
+    """A trained model with rows for the sessions it knows.
+
+    Attributes:
+        weights: arrays, config and provenance.
+        session_ids: names of the sessions it has rows for.
+        bin_size_s: seconds; sessions must have bins of this width.
+        num_dims: width D of an embedding.
+    """
+
+    def __init__(self, found: weights.Weights):
+        self.weights = found
+        self.session_ids = tuple(entry["session_id"] for entry in found.table)
+        self.bin_size_s = found.bin_size_s
+        self.num_dims = found.config["model"]["width"]
+        self._schemes = settings.masking_config(found.config).schemes
+        self._bucket_units = found.config["data"]["bucket_units"]
+
+    def __repr__(self) -> str:
+        names = ", ".join(self.session_ids[:3]) + (", ..." if len(self.session_ids) > 3 else "")
+        return f"Pretrained({len(self.session_ids)} sessions: {names}; {self.num_dims} dims; step {self.weights.step})"
+
+    def embed(self, session: Session) -> np.ndarray:
+        """States of all bins with every unit visible.
+
+        Args:
+            session: one the model knows by name and units.
+
+        Returns:
+            float32 [total_bins, D], row k belongs to row k of `session.counts`; NaN for bins outside all trials.
+
+        Raises:
+            InputError: an unknown session, other units, other bins, or longer trials than the model can place.
+        """
+        model = self._predictor(session)
+        states = np.full((len(session.counts), self.num_dims), np.nan, np.float32)
+        for trials, batch, masks, scheme in self._passes(model, session, np.zeros(session.num_units, bool)):
+            _scatter(states, np.asarray(model.latents(batch, masks, scheme))[0], session, trials)
+        return states
+
+    def rates(self, session: Session, *, num_groups: int = 8) -> np.ndarray:
+        """Expected rates of all units in Hz, each unit inferred from others, never from its own spikes.
+
+        Units are hidden in `num_groups` groups drawn once, one pass a group, and read where they are hidden: what the
+        model was trained to do.
+
+        Args:
+            session: as in `embed`.
+            num_groups: 2 or more; more groups leave more units visible to each and take as many more passes.
+
+        Returns:
+            float32 [total_bins, N], spikes per second; NaN for bins outside all trials.
+
+        Raises:
+            InputError: as in `embed`; fewer than two units or groups.
+        """
+        if type(num_groups) is not int or min(num_groups, session.num_units) < 2:
+            raise InputError(
+                f"num_groups={num_groups!r} for {session.num_units} units; expected 2 or more of both, as whole numbers"
+            )
+        model = self._predictor(session)
+        rates_hz = np.full(session.counts.shape, np.nan, np.float32)
+        group = np.random.default_rng(0).permutation(session.num_units) % num_groups
+        for number in np.unique(group):
+            hidden = group == number
+            log_counts = np.full(session.counts.shape, np.nan, np.float32)
+            for trials, batch, masks, scheme in self._passes(model, session, hidden):
+                predicted = np.asarray(model.log_rates(batch, masks, scheme))[0]
+                _scatter(log_counts, predicted[..., : session.num_units], session, trials)
+            rates_hz[:, hidden] = np.exp(log_counts[:, hidden]) / np.float32(session.bin_size_s)
+        return rates_hz
+
+    def _passes(self, model: Predictor, session: Session, hidden_units: np.ndarray) -> Iterator[tuple]:
+        """Batches of one static shape over all trials of a session: (trials, batch, masks, scheme)."""
+        width = batching.padded_width(session.num_units, self._bucket_units)
+        size = min(TRIALS_PER_PASS, session.num_trials)
+        hidden = np.ones((1, size, width), bool)
+        hidden[..., : session.num_units] = hidden_units
+        no_bins = np.zeros((1, size, model.layout.num_bins), bool)
+        masks = Masks(hidden, no_bins, hidden, no_bins)
+        asked = "neuron" if "neuron" in self._schemes else self._schemes[0]
+        scheme = np.full((1, size), masking.scheme_id(asked), np.int32)
+        for start in range(0, session.num_trials, size):
+            trials = np.arange(start, min(start + size, session.num_trials), dtype=np.int32)
+            padded = np.pad(trials, (0, size - len(trials)))
+            plan = batching.Plan(np.zeros(1, np.int32), padded[None], width)
+            yield trials, batching.gather([session], model.layout, plan), masks, scheme
+
+    def _predictor(self, session: Session) -> Predictor:
+        """The weights laid out for one session; raises InputError where it does not fit them."""
+        layout = batching.Layout.of([session], self.weights.table)
+        if abs(session.bin_size_s - self.bin_size_s) > 1e-9:
+            raise InputError(
+                f"session {session.session_id} has bins of {session.bin_size_s * 1000:g} ms, the model "
+                f"{self.bin_size_s * 1000:g} ms; bin it again"
+            )
+        config = settings.model_config(self.weights.config, dataset_of([session]))
+        config = dataclasses.replace(config, num_positions=self.weights.num_bins)
+        if config.positions == "learned" and layout.num_bins > self.weights.num_bins:
+            raise InputError(
+                f"session {session.session_id} has trials of {layout.num_bins} bins, the model learned "
+                f"{self.weights.num_bins} positions; cut shorter trials"
+            )
+        tree = state_io.nested({n: a for n, a in self.weights.arrays.items() if n.startswith(("params/", "tables/"))})
+        parts = (tree["params"], tree["tables"], config, layout, self._bucket_units)
+        return Predictor(*parts, schemes=self._schemes)
+
+
+def _scatter(target: np.ndarray, values: np.ndarray, session: Session, trials: np.ndarray) -> None:
+    """Values [>= trials, T, ...] into the rows of `target` that the trials own."""
+    for place, trial in enumerate(trials):
+        start, length = session.trial_start_bin[trial], session.trial_num_bins[trial]
+        target[start : start + length] = values[place, :length]

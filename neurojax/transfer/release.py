@@ -1,0 +1,245 @@
+"""The exported folder: weights without a pickle, and all that is needed to use them. Opened with distrust.
+
+model.safetensors   params/..., tables/..., float32
+config.json         schema, config of the run, step, bins, digests, licence of the weights
+sessions.json       see data.roster; with the first row of each session
+README.md           the model card
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neurojax import __version__
+from neurojax.data import roster
+from neurojax.data.session_rules import check_bin_size
+from neurojax.errors import InputError
+from neurojax.files import read_json, sha256_file, write_bytes, write_json
+from neurojax.models.config import ModelConfig
+from neurojax.train import loop, settings, sharding, state_io
+from neurojax.train.optimizer import OptimizerConfig
+from neurojax.train.step import Recipe
+from neurojax.transfer.weights import NEEDED, Weights, rows_of
+
+WEIGHTS_NAME, CONFIG_NAME, CARD_NAME = "model.safetensors", "config.json", "README.md"
+FILES = (WEIGHTS_NAME, CONFIG_NAME, roster.ROSTER_NAME, CARD_NAME)
+FORMAT, SCHEMA = "neurojax", 1
+MAX_CONFIG_BYTES, MAX_HEADER_BYTES, MAX_SIZE = 16 << 20, 16 << 20, 1 << 20
+MAX_LAYERS, MAX_BUCKET = 1024, 4096
+_HEX = re.compile(r"[0-9a-f]{64}")
+
+
+def is_release(folder: Path) -> bool:
+    """Whether a folder looks like an exported model."""
+    return (folder / WEIGHTS_NAME).is_file()
+
+
+def write(folder: Path, weights: Weights, card: str, weights_licence: str | None) -> None:
+    """Writes the four files; of the config only what the model needs, and no path of where it was trained.
+
+    Args:
+        folder: exists and is empty; the caller publishes it.
+        weights: of a run; moments are left out.
+        card: text of README.md.
+        weights_licence: of the weights, None when none is stated.
+
+    Raises:
+        InputError: weights that are not finite float32, or safetensors is missing.
+    """
+    save = _safetensors().save
+    released = {n: np.ascontiguousarray(a) for n, a in weights.arrays.items() if n.startswith(("params/", "tables/"))}
+    for name, array in released.items():
+        if array.dtype != np.float32 or not np.isfinite(array).all():
+            raise InputError(f"{name} is {array.dtype} or not finite, expected finite float32; export another run")
+    content = save(released, metadata={"format": FORMAT})
+    write_bytes(folder / WEIGHTS_NAME, content)
+    starts = np.cumsum([0, *(entry["num_units"] for entry in weights.entries)])
+    entries = [dict(e) | {"first_row": int(row)} for e, row in zip(weights.entries, starts, strict=False)]
+    roster.write(folder / roster.ROSTER_NAME, entries)
+    config = {name: weights.config[name] for name in NEEDED}
+    config["data"] = dict(config["data"]) | {"root": ""}
+    write_json(
+        folder / CONFIG_NAME,
+        {
+            "format": FORMAT,
+            "schema": SCHEMA,
+            "neurojax": __version__,
+            "config": config,
+            "step": weights.step,
+            "bin_size_s": weights.bin_size_s,
+            "num_bins": weights.num_bins,
+            "dataset_fingerprint": weights.dataset_fingerprint,
+            "run_manifest_sha256": weights.digest,
+            "weights_sha256": hashlib.sha256(content).hexdigest(),
+            "weights_licence": weights_licence,
+        },
+    )
+    write_bytes(folder / CARD_NAME, card.encode())
+
+
+def read(folder: Path) -> Weights:
+    """Reads an exported folder from anywhere.
+
+    Nothing is executed; sizes are compared with the file before memory is taken; only the names above are opened.
+
+    Raises:
+        InputError: missing, damaged, forged, of another schema, or weights that do not fit their config.
+    """
+    facts = read_facts(folder)
+    if not (folder / roster.ROSTER_NAME).is_file():
+        raise InputError(f"{folder / roster.ROSTER_NAME} does not exist; use another copy")
+    entries = roster.read(folder / roster.ROSTER_NAME)
+    path = folder / WEIGHTS_NAME
+    stored = _header(path)
+    recipe = _recipe(facts["config"], facts["num_bins"], folder)
+    sizes = [entry["num_units"] for entry in entries]
+    if sum(sizes) * 4 > path.stat().st_size:
+        raise InputError(f"{folder}: {sum(sizes):,} units cannot fit {WEIGHTS_NAME}; use another copy")
+    try:
+        abstract = loop.abstract_state(recipe, sizes, sharding.make_mesh(1, 1, _one_device()))
+    except (TypeError, ValueError, OverflowError, ArithmeticError) as error:
+        raise InputError(f"{folder / CONFIG_NAME}: no model has this config ({_short(error)})") from None
+    leaves = state_io.named_leaves({"params": abstract.params, "tables": abstract.tables})
+    wanted = {name: tuple(leaf.shape) for name, leaf in leaves.items()}
+    differing = sorted(name for name in wanted.keys() | stored.keys() if wanted.get(name) != stored.get(name))
+    if differing:
+        name = differing[0]
+        raise InputError(
+            f"{path} holds {name[:80]!r} as {stored.get(name, 'nothing')}, its config wants "
+            f"{wanted.get(name, 'nothing')}; use another copy"
+        )
+    if sha256_file(path) != facts["weights_sha256"]:
+        raise InputError(f"{path} differs from what was exported (sha256); use another copy")
+    try:
+        arrays = _safetensors().load_file(path)
+    except Exception as error:  # whatever the library says of a file that is not one of its own
+        raise InputError(f"{path} cannot be read ({_short(error)}); use another copy") from None
+    if unsound := sorted(name for name, array in arrays.items() if not np.isfinite(array).all()):
+        raise InputError(f"{path}: {unsound[0]} has values that are not finite; use another copy")
+    return Weights(
+        arrays=arrays,
+        config=facts["config"],
+        table=rows_of(entries),
+        entries=entries,
+        bin_size_s=facts["bin_size_s"],
+        num_bins=facts["num_bins"],
+        step=facts["step"],
+        digest=facts["weights_sha256"],
+        origin=None,
+        dataset_fingerprint=facts["dataset_fingerprint"],
+    )
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    """config.json of an exported folder, checked; raises InputError."""
+    path = folder / CONFIG_NAME
+    if not path.is_file():
+        raise InputError(f"{path} does not exist; expected a folder of `neurojax export`")
+    if path.stat().st_size > MAX_CONFIG_BYTES:
+        raise InputError(f"{path} has {path.stat().st_size:,} bytes, expected at most {MAX_CONFIG_BYTES:,}")
+    facts = read_json(path)
+    if facts.get("format") != FORMAT or facts.get("schema") != SCHEMA:
+        found = f"format {str(facts.get('format'))[:40]!r}, schema {str(facts.get('schema'))[:40]}"
+        raise InputError(f"{path} has {found}; expected a folder of `neurojax export` of this version")
+    check_bin_size(facts.get("bin_size_s"), str(path))
+    whole = all(type(facts.get(name)) is int and 0 <= facts[name] < 2**31 for name in ("step", "num_bins"))
+    digests = isinstance(facts.get("weights_sha256"), str) and _HEX.fullmatch(facts["weights_sha256"])
+    config = facts.get("config")
+    blocks = isinstance(config, dict) and all(isinstance(config.get(name), dict) for name in NEEDED[1:])
+    if not (whole and digests and blocks and 0 < facts["num_bins"] <= MAX_SIZE):
+        raise InputError(f"{path} lacks step, num_bins, weights_sha256 or a block of the config; use another copy")
+    bucket, seed = config["data"].get("bucket_units"), config.get("seed")
+    if type(bucket) is not int or not 0 < bucket <= MAX_BUCKET or type(seed) is not int or not 0 <= seed < 2**32:
+        raise InputError(f"{path}: data.bucket_units={str(bucket)[:40]} or seed={str(seed)[:40]} is no size or seed")
+    facts["dataset_fingerprint"] = str(facts.get("dataset_fingerprint"))[:64]
+    _recipe(config, facts["num_bins"], folder)
+    return facts
+
+
+def _recipe(config: Mapping[str, Any], num_bins: int, folder: Path) -> Recipe:
+    """The shapes that a config of unknown origin asks for; values are of the right type and bounded."""
+    where = folder / CONFIG_NAME
+    for name, value in config["model"].items():
+        field = ModelConfig.__dataclass_fields__.get(name)
+        kinds = {float: (int, float), int: (int,), bool: (bool,), str: (str,)}.get(field.type if field else None, ())
+        wrong_bool = isinstance(value, bool) and bool not in kinds
+        large = isinstance(value, int | float) and not (math.isfinite(value) and abs(value) <= MAX_SIZE)
+        if not isinstance(value, kinds) or wrong_bool or large:
+            raise InputError(
+                f"{where}: model.{str(name)[:40]}={str(value)[:40]} is no entry of a model; update neurojax"
+            )
+    try:
+        schemes = settings.masking_config(config)
+    except InputError:
+        raise
+    except (TypeError, ValueError, AttributeError, KeyError) as error:
+        raise InputError(f"{where}: the block masking cannot be used ({_short(error)}); use another copy") from None
+    if max(config["model"].get(name, 1) for name in ("num_layers", "unroll")) > MAX_LAYERS:
+        raise InputError(f"{where}: model.num_layers or model.unroll is above {MAX_LAYERS:,}; use another copy")
+    model = dataclasses.replace(ModelConfig(**config["model"]), num_positions=num_bins)
+    return Recipe(0, 1, model, schemes, OptimizerConfig())
+
+
+def _header(path: Path) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of every array of a safetensors file; the header's sizes must be those of the file.
+
+    Raises:
+        InputError: no such file, a header longer than the file, an array that is not float32, sizes that do not add up.
+    """
+    damaged = InputError(f"{path} is no sound safetensors file of float32 arrays; use another copy")
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if size < 8 or length > min(size - 8, MAX_HEADER_BYTES):
+                raise damaged
+            header = json.loads(file.read(length))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; expected a folder of `neurojax export`") from None
+    except (OSError, ValueError, RecursionError):
+        raise damaged from None
+    if not isinstance(header, dict):
+        raise damaged
+    shapes, spans = {}, []
+    for name, entry in header.items():
+        if name == "__metadata__":
+            continue
+        if not isinstance(entry, dict) or entry.get("dtype") != "F32":
+            raise damaged
+        shape, span = entry.get("shape"), entry.get("data_offsets")
+        for numbers in (shape, span):
+            if not isinstance(numbers, list) or len(numbers) > 8 or not all(type(n) is int and n >= 0 for n in numbers):
+                raise damaged
+        if len(span) != 2 or span[1] - span[0] != 4 * math.prod(shape):
+            raise damaged
+        shapes[name] = tuple(shape)
+        spans.append(span)
+    ends = [0, *(span[1] for span in sorted(spans))]
+    if [span[0] for span in sorted(spans)] != ends[:-1] or ends[-1] != size - 8 - length:
+        raise damaged
+    return shapes
+
+
+def _safetensors():
+    try:
+        import safetensors.numpy
+    except ImportError:
+        raise InputError('released weights need the package safetensors: pip install "neurojax[hub]"') from None
+    return safetensors.numpy
+
+
+def _one_device():
+    import jax
+
+    return jax.devices()[:1]
+
+
+def _short(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
