@@ -1,15 +1,18 @@
 """`neurojax decode` from end to end on a small run: what it leaves, which trials it scores, what bad input is told."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
 
 from neurojax import main
-from neurojax.commands import train
+from neurojax.commands import decode as command
+from neurojax.commands import runs, train
 from neurojax.data import synthetic
 from neurojax.data.sessions import write_dataset_index, write_session
-from neurojax.files import read_json
+from neurojax.evals.decoding import decoder, features
+from neurojax.files import read_json, write_json
 from neurojax.types import TRAIN
 from tests.main_test import CONFIG, SPEC, TINY
 
@@ -36,17 +39,33 @@ def _trials(session):
     return list(zip(session.trial_start_bin, session.trial_num_bins, strict=True))
 
 
+def _train(area):
+    words = [f"--config.{entry}" for entry in (*TINY, f"data.root={area / 'data'}")]
+    assert main.main(["train", f"--config={CONFIG}", f"--workdir={area / 'run'}", *words]) == 0
+
+
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def untrained(tmp_path_factory):
+    """Recordings, and the config of a run that has no weights."""
     area = tmp_path_factory.mktemp("decode")
     spec = dataclasses.replace(SPEC, num_trials=60)
     for number, session in enumerate(synthetic.make_sessions(spec, seed=0)):
         write_session(with_behaviour(session, number), area / "data")
     write_dataset_index(area / "data")
-    words = [f"--config.{entry}" for entry in (*TINY, "train.num_steps=4", f"data.root={area / 'data'}")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "train", lambda config, folder, **options: write_json(folder / "config.json", config))
+        (area / "run").mkdir()
+        _train(area)
+    return area
+
+
+@pytest.fixture(scope="module")
+def run(untrained, tmp_path_factory):
+    area = tmp_path_factory.mktemp("trained")
+    shutil.copytree(untrained / "data", area / "data")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train.evaluate, "evaluate_run", lambda *run: None)
-        assert main.main(["train", f"--config={CONFIG}", f"--workdir={area / 'run'}", *words]) == 0
+        _train(area)
     return area
 
 
@@ -54,15 +73,23 @@ def decode(run, *options):
     return main.main(["decode", f"--workdir={run / 'run'}", *FAST, *options])
 
 
-def test_the_test_split_is_scored_beside_raw_spikes(run, tmp_path, capsys):
-    assert decode(run, "--target=choice", "--protocol=split", f"--out={tmp_path}") == 0
+def test_the_test_split_is_scored_beside_raw_spikes(untrained, tmp_path, capsys, monkeypatch):
+    """Spikes stand in for the model's states, so that nothing is trained."""
+
+    def stand_in(model, session, target, settings, region):
+        return decoder.linear(features.spikes(session, target.trial_ids), target, (0,))
+
+    monkeypatch.setattr(runs, "load_predictor", lambda *run: (None, {"step": 0, "config_hash": ""}))
+    monkeypatch.setattr(command, "_read_out_of_model", stand_in)
+    assert decode(untrained, "--target=choice", "--protocol=split", f"--out={tmp_path}") == 0
     report = read_json(tmp_path / "decoding.json")
     assert report["trials"] == "unseen" and len(report["sessions"]) == 2 and not report["left_out"]
     for entry in report["sessions"].values():
         assert set(entry["read_outs"]) == {"model", "raw"} and entry["classes"] == {"-1": 30, "1": 30}
         assert entry["read_outs"]["model"]["num_trials"] == entry["num_test_trials"] < 60
         assert entry["read_outs"]["model"]["chance"]["num_permutations"] == 4
-        assert entry["read_outs"]["raw"]["balanced_accuracy"] > 0.6
+        same = [entry["read_outs"][name]["balanced_accuracy"] for name in ("model", "raw")]
+        assert same[0] == same[1] > 0.6
     assert (tmp_path / "figures" / "decoding.png").stat().st_size > 10_000
     assert "When not to trust" in (tmp_path / "decoding.html").read_text() and "never saw" in capsys.readouterr().out
 
@@ -116,8 +143,8 @@ def test_a_signal_of_each_bin(run, tmp_path, option):
         (["--target=velocity", "--kind=categorical"], "has one value a bin"),
     ],
 )
-def test_bad_input_is_one_line(run, tmp_path, capsys, options, sentence):
-    assert decode(run, *options, f"--out={tmp_path}") == 2
+def test_bad_input_is_one_line(untrained, tmp_path, capsys, options, sentence):
+    assert decode(untrained, *options, f"--out={tmp_path}") == 2
     error = capsys.readouterr().err.strip()
     assert sentence in error and "\n" not in error
     assert not any(tmp_path.iterdir())
@@ -134,15 +161,12 @@ def test_end_to_end_heads_and_a_recurrent_baseline(run, tmp_path, target):
         assert np.isfinite(entry["read_outs"]["model"][main_score])
 
 
-def test_training_trials_are_those_of_the_run(run):
-    from neurojax.commands import decode as command
-    from neurojax.commands import runs
-
-    config = runs.read_run(run / "run")
+def test_training_trials_are_those_of_the_run(untrained):
+    config = runs.read_run(untrained / "run")
     dataset = runs.load_data(config)
     seen, reason = command._seen(config, dataset)
     assert not reason
     for session in dataset.sessions:
         assert np.array_equal(seen[session.session_id], session.trials_of(TRAIN))
-    _, reason = command._seen({**config, "data": {**config["data"], "root": str(run / "gone")}}, dataset)
+    _, reason = command._seen({**config, "data": {**config["data"], "root": str(untrained / "gone")}}, dataset)
     assert "gone" in reason
