@@ -94,12 +94,15 @@ def logistic(
         float64 [penalties, asked rows, num_classes], log-probabilities.
     """
     linear_model = require_sklearn("linear_model")
+    import threadpoolctl  # scikit-learn depends on it
+
     features, asked = row_space(np.asarray(features, np.float64), np.asarray(asked, np.float64))
     result = np.empty((len(inverse_penalties), len(asked), num_classes))
     for place, inverse_penalty in enumerate(inverse_penalties):
         # Large C on separable classes converges slowly; such fits lose the choice, they need not be exact.
         model = linear_model.LogisticRegression(C=inverse_penalty, max_iter=500, tol=1e-5)
-        result[place] = _quiet_fit(model, features, codes).predict_proba(asked)
+        with threadpoolctl.threadpool_limits(1, "blas"):  # such small products lose more to threads than they gain
+            result[place] = _quiet_fit(model, features, codes).predict_proba(asked)
     return np.log(np.maximum(result, 1e-12))
 
 
