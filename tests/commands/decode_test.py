@@ -26,10 +26,11 @@ def with_behaviour(session, seed):
     velocity = rates @ rng.normal(size=(rates.shape[1], 2))
     velocity = (velocity - velocity.mean(0)) / velocity.std(0) + 0.3 * rng.normal(size=velocity.shape)
     means = [velocity[start : start + n, 0].mean() for start, n in _trials(session)]
+    spikes = np.asarray([session.counts[start : start + n].sum() for start, n in _trials(session)], float)
     choice = np.where(np.asarray(means) > np.median(means), 1, -1)
     return dataclasses.replace(
         session,
-        conditions={"choice": choice, "same": np.ones(len(choice)), "rare": np.arange(len(choice)) < 2},
+        conditions={"choice": choice, "same": np.ones(len(choice)), "rare": np.arange(len(choice)) < 2, "leak": spikes},
         behaviour={"velocity": velocity.astype(np.float32)},
         behaviour_valid={"velocity": np.ones(len(velocity), bool)},
     )
@@ -134,6 +135,7 @@ def test_a_signal_of_each_bin(run, tmp_path, option):
     [
         (["--target=chioce"], "did you mean choice"),
         (["--target=same"], "constant"),
+        (["--target=leak"], "in other words"),
         (["--target=rare"], "fewer than the 5 folds"),
         (["--target=choice", "--num_folds=31"], "trials"),
         (["--target=choice", "--method=probes"], "choose from probe, finetune"),
