@@ -300,7 +300,7 @@ def changed(dataset: Dataset) -> Dataset:
     return dataset_of(sessions)
 
 
-CONFIG = {"seed": 0, "model": {}, "data": {}, "train": {"num_steps": 5}, "sharding": {}, "eval": {}}
+CONFIG = {"seed": 0, "init_from": "", "model": {}, "data": {}, "train": {"num_steps": 5}, "sharding": {}, "eval": {}}
 
 
 def test_data_changed_under_a_run_are_refused_by_name_or_recorded(dataset, tmp_path):

@@ -83,7 +83,8 @@ def test_a_run_leaves_checkpoints_and_metrics(uninterrupted):
     assert [row["step"] for row in rows if "validation/neuron_bps_pooled" in row] == [3, 6]
     for row in rows:
         trained = {"trials_per_s", "time_s", "train/gradient_norm", "train/learning_rate"}
-        validated = {f"validation/{scheme}_bps_pooled" for scheme in masking.PROMPTS}
+        names = ("bps_pooled", "bps_unit_mean")
+        validated = {f"validation/{scheme}_{name}" for scheme in masking.PROMPTS for name in names}
         assert trained <= set(row) or validated | {"step", "time_s"} == set(row)
         assert all(isinstance(value, int | float) and np.isfinite(value) for value in row.values())
     entries = [row["train/nats_per_entry"] for row in rows if "train/loss" in row]
