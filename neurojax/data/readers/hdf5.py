@@ -2,6 +2,7 @@
 
 import contextlib
 import mmap
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,13 +34,22 @@ def open_hdf5(path: Path | str, stream: Any = None) -> Iterator[Any]:
     try:
         with h5py.File(path if stream is None else stream, "r") as file:
             yield file
-    except InputError:
+    except InputError as error:
+        _let_go(error)
         raise
     except (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError, MemoryError) as error:
+        _let_go(error)
         reason = " ".join(str(error).split())[:150]
         raise InputError(
             f"{path} cannot be read as HDF5 ({reason}); it is damaged or incomplete, fetch it again"
         ) from None
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Frees what the frames of an error hold: a stream's settings that live on crash the library when Python ends."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__context__
 
 
 def check_heaps(path: Path) -> None:
