@@ -44,7 +44,8 @@ MAY_IMPORT = {
         "evals",
         "-evals.report",
         "masking",
-    ),  # names the masks it asks for
+    ),  # names the schemes it asks for
+    "evals.passes": (*RECORD, "data", "evals.protocols", "masking"),
     "evals.decoding.signals": (*RECORD, "data", "metrics", "evals", "-evals.report", "masking"),
     "viz": (*RECORD, "data", "metrics", "evals", "-evals.report", "viz"),
     "evals.report": (*RECORD, "data", "metrics", "evals", "viz"),

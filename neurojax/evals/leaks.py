@@ -15,7 +15,7 @@ import numpy as np
 
 from neurojax.data.trained_trials import telling_digests
 from neurojax.errors import InputError
-from neurojax.evals import activity, protocols
+from neurojax.evals import activity, passes, protocols
 from neurojax.types import SPLIT_NAMES, TEST, TRAIN, Session
 
 CASES = 3  # of each task and session
@@ -27,7 +27,7 @@ class LeakError(RuntimeError):
 
 
 def check_evaluation(
-    model: activity.Model,
+    model: passes.Model,
     sessions: Sequence[Session],
     *,
     seed: int,
@@ -181,7 +181,7 @@ class Case:
 
 
 def require_no_influence(
-    model: activity.Model,
+    model: passes.Model,
     session: Session,
     *,
     seed: int,

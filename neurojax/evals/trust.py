@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from neurojax import metrics
-from neurojax.evals import activity, protocols
+from neurojax.evals import activity, passes, protocols
 from neurojax.evals.calibration import calibration
 from neurojax.evals.region_matrix import region_matrix
 from neurojax.types import TEST, Session
@@ -15,7 +15,7 @@ NUM_PERMUTATIONS = 999  # of each null of the region matrix; configs written bef
 
 
 def of_session(
-    model: activity.Model,
+    model: passes.Model,
     session: Session,
     predictions: Mapping[str, Any],
     settings: Mapping[str, Any],

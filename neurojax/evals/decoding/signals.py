@@ -5,8 +5,8 @@ import numpy as np
 from neurojax.data import batching
 from neurojax.errors import InputError
 from neurojax.evals import protocols
-from neurojax.evals.activity import Model
 from neurojax.evals.decoding.features import Features
+from neurojax.evals.passes import Model
 from neurojax.masking import INTRA_REGION, NEURON, SCHEMES, Masks, scheme_id
 from neurojax.types import Session
 
