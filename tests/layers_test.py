@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "masking": RECORD,
     "losses": RECORD,
     "metrics": RECORD,
+    "bootstrap": (*RECORD, "metrics"),
     "unit_sums": (*RECORD, "metrics"),
     "models": (*RECORD, "masking", "losses", "metrics", "models"),
     "data": (*RECORD, "data"),
@@ -36,7 +37,7 @@ MAY_IMPORT = {
     **{f"train.{tool}": (*BASE, *(f"train.{other}" for other in TOOLS)) for tool in TOOLS},
     "train.settings": (*STEP, "train.loop"),  # turns a config into the loop's arguments
     "train.loop": (*STEP, "train.loop"),
-    "evals": (*RECORD, "data", "metrics", "evals", "-evals.report"),
+    "evals": (*RECORD, "data", "metrics", "bootstrap", "evals", "-evals.report"),
     "evals.activity": (
         *RECORD,
         "data",

@@ -143,53 +143,6 @@ def test_pooled_agrees_with_nlb(seed):
         np.testing.assert_allclose(ours, bits_per_spike(rates, spikes), rtol=1e-10)
 
 
-def test_bootstrap_equals_scoring_the_resampled_trials():
-    rates, counts = _example(6)
-    train_mean = np.full(counts.shape[-1], 0.6)
-    weights = metrics.bootstrap_weights(len(counts), 5, seed=3)
-    assert (weights.sum(1) == len(counts)).all()
-    drawn = metrics.poisson_scores(metrics.poisson_sums(rates, counts, train_mean), weights, 0.1)
-    for draw, weight in enumerate(weights.astype(int)):
-        again = metrics.poisson_sums(np.repeat(rates, weight, 0), np.repeat(counts, weight, 0), train_mean)
-        expected = metrics.poisson_scores(again, None, 0.1)
-        for name in expected:
-            np.testing.assert_allclose(drawn[name][draw], expected[name], rtol=1e-10, atol=1e-12, err_msg=name)
-
-
-def test_bootstrap_error_matches_the_spread_over_data_sets():
-    rng = np.random.default_rng(0)
-    truth = rng.gamma(2.0, 0.4, (1, 6, 10))
-
-    def pooled(counts, weights=None):
-        sums = metrics.poisson_sums(np.broadcast_to(truth, counts.shape), counts)
-        return metrics.poisson_scores(sums, weights)["bps_pooled"]
-
-    data_sets = [rng.poisson(np.broadcast_to(truth, (60, 6, 10))) for _ in range(200)]
-    spread = np.std([pooled(counts) for counts in data_sets])
-    counts = data_sets[0]
-    se, (low, high) = metrics.bootstrap_interval(
-        pooled(counts, metrics.bootstrap_weights(60, 400, seed=0)), pooled(counts)
-    )
-    assert 0.7 < se / spread < 1.4
-    assert low < pooled(counts) < high and 3 < (high - low) / se < 5
-
-
-def test_paired_difference_has_the_smaller_error_and_refuses_other_entries():
-    rng = np.random.default_rng(1)
-    gain = rng.gamma(4.0, 0.25, (50, 1, 1))  # trials differ, and with them both scores
-    counts = rng.poisson(0.5 * gain * np.ones((1, 8, 6)))
-    rates = 0.5 * gain * np.ones((1, 8, 6))
-    worse = rates * 1.1
-    ours, theirs = metrics.poisson_sums(rates, counts), metrics.poisson_sums(worse, counts)
-    weights = metrics.bootstrap_weights(50, 300, seed=0)
-    difference, se, (low, high) = metrics.paired_difference(ours, theirs, weights)["bps_pooled"]
-    single, _ = metrics.bootstrap_interval(metrics.poisson_scores(ours, weights)["bps_pooled"], 0.0)
-    expected = metrics.poisson_scores(ours)["bps_pooled"] - metrics.poisson_scores(theirs)["bps_pooled"]
-    assert difference == expected and low < difference < high and se < 0.5 * single
-    with pytest.raises(InputError, match="different entries"):
-        metrics.paired_difference(ours, metrics.poisson_sums(worse[:, :4], counts[:, :4]), weights)
-
-
 def test_r2_skips_nan_and_constant_targets():
     target = np.array([[1.0, 5.0], [2.0, 5.0], [3.0, 5.0], [np.nan, 5.0]])
     predicted = np.array([[1.0, 1.0], [2.0, 2.0], [4.0, 3.0], [9.0, 4.0]])
@@ -220,12 +173,6 @@ def test_single_trial_r2_does_not_exist_without_repeats():
         metrics.single_trial_r2(rates, counts, one_more),
         metrics.single_trial_r2(rates[:11], counts[:11], one_more[:11]),
     )
-
-
-def test_the_interval_is_centred_on_the_estimate():
-    se, (low, high) = metrics.bootstrap_interval(np.arange(101.0), 500.0)
-    np.testing.assert_allclose([low, high, se], [452.5, 547.5, np.arange(101.0).std(ddof=1)])
-    assert all(np.isnan(metrics.bootstrap_interval(np.array([1.0, np.nan]), 1.0)[1]))
 
 
 def test_velocity_is_read_from_rates_and_not_from_noise():

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from neurojax import metrics
+from neurojax import bootstrap, metrics
 from neurojax.evals import protocols
 from neurojax.evals.baselines.folds import smooth
 from neurojax.evals.r2_scores import entry
@@ -59,11 +59,11 @@ def score(
     target, _ = gather(session, name, session.trials_of(TEST))
     predicted = metrics.linear_read_out(train[bin_valid], observed[bin_valid], test.reshape(-1, test.shape[-1]))
     predicted = predicted.reshape(target.shape)
-    weights = metrics.bootstrap_weights(len(target), num_boot, seed=seed) if num_boot else np.zeros((0, len(target)))
+    weights = bootstrap.trial_weights(len(target), num_boot, seed=seed) if num_boot else np.zeros((0, len(target)))
     point, *drawn = _r2_of_draws(predicted, target, np.concatenate([np.ones((1, len(target))), weights]))
     block = entry("behaviour_r2", float(point), f"{name} has under ten train bins, or does not vary on test trials")
     if num_boot and np.isfinite(point):
-        se, ci95 = metrics.bootstrap_interval(np.asarray(drawn), float(point))
+        se, ci95 = bootstrap.interval(np.asarray(drawn), float(point))
         if np.isfinite(se):
             block |= {"behaviour_r2_se": se, "behaviour_r2_ci95": list(ci95)}
     return block | {"behaviour": name}

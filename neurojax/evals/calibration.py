@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from neurojax import metrics
+from neurojax import bootstrap
 
 EDGES_HZ = tuple(0.25 * 2.0**octave for octave in range(10))  # 0.25 to 128 Hz; the same for every session and run
 MIN_SPIKES = 20  # predicted spikes of a unit from which its dispersion is told
@@ -35,7 +35,7 @@ def calibration(
     """
     arrays = {task: rates for task, rates in predictions.items() if isinstance(rates, np.ndarray)}
     usable = {task: rates for task, rates in arrays.items() if rates.shape == counts.shape and np.isfinite(rates).any()}
-    weights = metrics.bootstrap_weights(len(counts), num_boot, seed=seed)
+    weights = bootstrap.trial_weights(len(counts), num_boot, seed=seed)
     blocks = {task: calibration_of_task(rates, counts, bin_size_s, weights) for task, rates in usable.items()}
     for task in list(blocks)[1:]:
         for dispersion in ("dispersion_bins", "dispersion_trials"):
@@ -52,7 +52,7 @@ def calibration_of_task(
         rates: float [K, T, N], expected spikes per bin, NaN where not evaluated.
         counts: [K, T, N], spikes per bin.
         bin_size_s: width of a bin.
-        weights: float [D, K] of `metrics.bootstrap_weights`, D of 0 for no intervals.
+        weights: float [D, K] of `bootstrap.trial_weights`, D of 0 for no intervals.
 
     Returns:
         `bin_size_s`; `observed_over_predicted`, all spikes over all expected ones, with `_ci95`; `groups`, entries
@@ -127,7 +127,7 @@ def _entry(name: str, value: float, draws: np.ndarray) -> dict[str, Any]:
     """A value with its 95 % interval; None with a reason where either cannot be told."""
     if not np.isfinite(value):
         return {name: None, f"{name}_reason": "no spike is expected in the evaluated entries"}
-    _, ends = metrics.bootstrap_interval(np.atleast_1d(draws), float(value))
+    _, ends = bootstrap.interval(np.atleast_1d(draws), float(value))
     if not np.isfinite(ends).all():
         return {name: float(value), f"{name}_ci95": None, f"{name}_ci95_reason": "fewer than two draws"}
     return {name: float(value), f"{name}_ci95": [max(ends[0], 0.0), ends[1]]}

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from neurojax import metrics
+from neurojax import bootstrap
 from neurojax.evals import sign_test, tables
 
 NUM_BOOT = 2000
@@ -63,11 +63,11 @@ def difference(
         if reason:
             reasons.add(reason)
         else:
-            weights = metrics.bootstrap_weights(len(pair[0][1]), NUM_BOOT, seed=seed + number)
+            weights = bootstrap.trial_weights(len(pair[0][1]), NUM_BOOT, seed=seed + number)
             spikes = weights @ pair[0][1]
             gain = weights @ (pair[0][2] - pair[1][2])
             drawn = np.divide(gain, _LN2 * spikes, out=np.full(NUM_BOOT, np.nan), where=spikes > 0)
-            _, interval = metrics.bootstrap_interval(drawn, values[0] - values[1])
+            _, interval = bootstrap.interval(drawn, values[0] - values[1])
             draws.append(drawn)
             interval = interval if np.isfinite(interval).all() else None
         found[key] = (values[0] - values[1], interval)
@@ -76,7 +76,7 @@ def difference(
     mean = float(np.mean([value for value, _ in found.values()]))
     ci95 = None
     if len(draws) == len(found):
-        _, ends = metrics.bootstrap_interval(np.mean(draws, axis=0), mean)
+        _, ends = bootstrap.interval(np.mean(draws, axis=0), mean)
         ci95 = ends if np.isfinite(ends).all() else None
     p_value = sign_test.p_value([value for value, _ in found.values()])
     return Difference(mean, ci95, found, p_value, "; ".join(sorted(reasons)))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from neurojax import metrics
+from neurojax import bootstrap, metrics
 from neurojax.errors import InputError
 from neurojax.evals import r2_scores
 from neurojax.evals.protocol_record import BEHAVIOUR_SCORE, EXTRA_SCORES
@@ -50,7 +50,7 @@ def score_session(
 
     Returns:
         task -> block: the scores of `metrics.poisson_scores` with `<name>_se` and `<name>_ci95` (bootstrap,
-        nulls recomputed in every draw, see `metrics.bootstrap_interval`) and the counts behind them; the
+        nulls recomputed in every draw, see `bootstrap.interval`) and the counts behind them; the
         protocol's R2 scores without an interval; `headline`, the score to show, where it is not `bps_pooled`.
         A score that cannot be computed is None, with `<name>_reason` beside it.
 
@@ -100,10 +100,10 @@ def compare_session(
 
 
 def _difference(session, ours, theirs, *, seed, num_boot):
-    weights = metrics.bootstrap_weights(len(ours.spikes), max(num_boot, 2), seed=seed)
+    weights = bootstrap.trial_weights(len(ours.spikes), max(num_boot, 2), seed=seed)
     floor = metrics.RATE_FLOOR_HZ * session.bin_size_s
     block = {}
-    for name, (value, se, ci95) in metrics.paired_difference(ours, theirs, weights, floor).items():
+    for name, (value, se, ci95) in bootstrap.paired_difference(ours, theirs, weights, floor).items():
         block.update(entry(name, value, "no unit is left to score"), **interval(name, se, ci95))
     return block
 
@@ -242,7 +242,7 @@ def score_sums(
     point = {name: np.mean([of_draw[name] for of_draw in points], axis=0) for name in (*_SCORES, *_COUNTS)}
     drawn = {}
     if num_boot:
-        weights = metrics.bootstrap_weights(len(every[0].spikes), num_boot, seed=seed)
+        weights = bootstrap.trial_weights(len(every[0].spikes), num_boot, seed=seed)
         resampled = [metrics.poisson_scores(one, weights, floor) for one in every]
         taken = np.random.default_rng([seed, len(every)]).integers(len(every), size=(len(every), num_boot))
         for name in _SCORES:
@@ -252,7 +252,7 @@ def score_sums(
     for name in _SCORES:
         block.update(entry(name, float(point[name]), _why_missing(name, point)))
         if block[name] is not None and name in drawn:
-            block.update(interval(name, *metrics.bootstrap_interval(drawn[name], block[name])))
+            block.update(interval(name, *bootstrap.interval(drawn[name], block[name])))
     block |= {name: int(point[name]) for name in _COUNTS}
     if len(every) > 1:
         block |= {"num_draws": len(every), "bps_pooled_draws": [float(of_draw["bps_pooled"]) for of_draw in points]}

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from scipy.stats import rankdata
 
+from neurojax.bootstrap import trial_weights
 from neurojax.evals.decoding.targets import CATEGORICAL, PER_BIN, Target
-from neurojax.metrics import bootstrap_weights, r2
+from neurojax.metrics import r2
 
 NUM_BOOT = 500
 MAIN = {CATEGORICAL: "balanced_accuracy", PER_BIN: "r2", "per_trial": "r2"}  # the score that is permuted and drawn
@@ -38,7 +39,7 @@ def draws(predicted: np.ndarray, target: Target, tested: np.ndarray, seed: int) 
     if len(places) < 2:
         return {}
     found: dict[str, np.ndarray] = {}
-    for number, weights in enumerate(bootstrap_weights(len(places), NUM_BOOT, seed=seed).astype(int)):
+    for number, weights in enumerate(trial_weights(len(places), NUM_BOOT, seed=seed).astype(int)):
         chosen = np.repeat(places, weights)
         for name, value in _score(predicted[chosen], target.values[chosen], target).items():
             if isinstance(value, float):
