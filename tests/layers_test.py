@@ -75,7 +75,7 @@ FUNCTION_LOCAL = {
 ARRAY_STACK = {"jax", "jaxlib", "flax", "optax", "orbax", "chex"}  # not for data: it runs in worker processes
 DATA_PACKAGES = {"numpy", "scipy", "grain"}
 OPTIONAL = {"matplotlib", "sklearn", "h5py", "pynwb", "remfile", "one", "iblatlas", "pandas", "xarray", "pynapple"}
-OPTIONAL |= {"safetensors"}
+OPTIONAL |= {"safetensors", "huggingface_hub"}
 
 
 class Import(NamedTuple):

@@ -144,4 +144,5 @@ def _read_out(weights, trials: _Trials, places, task: _Task, dropout_key):
     states = ndt.hidden_states(weights["params"], weights["rows"], batch, masks, scheme, task.config, dropout_key)[0]
     states = jnp.where(bin_valid[..., None], states, 0).astype(jnp.float32)  # [b, T, D]
     states = states if task.per_bin else states.reshape(len(places), -1)
-    return states @ weights["head"]["kernel"] + weights["head"]["bias"]
+    predicted = states @ weights["head"]["kernel"]
+    return predicted + jnp.broadcast_to(weights["head"]["bias"], predicted.shape)

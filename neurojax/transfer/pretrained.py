@@ -1,7 +1,7 @@
-"""A trained model in Python: `nj.load(PATH)`, then embed and rates. NumPy out."""
+"""A trained model in Python: `nj.load(PATH)`, then embed, rates and adapt. NumPy out."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,21 +13,34 @@ from neurojax.errors import InputError
 from neurojax.masking import Masks
 from neurojax.train import settings, state_io
 from neurojax.train.predictor import Predictor
-from neurojax.transfer import release, weights
+from neurojax.transfer import adaptation, hub, release, weights
 from neurojax.types import Session
 
 TRIALS_PER_PASS = 64
 
 
-def load(path: str | Path) -> "Pretrained":
-    """Loads a model: the workdir of a `neurojax train`, or a folder of `neurojax export`.
+def load(path: str | Path, *, revision: str | None = None) -> "Pretrained":
+    """Loads a model: the workdir of a `neurojax train`, a folder of `neurojax export`, or one shared on the hub.
+
+    Args:
+        path: a folder, or "owner/name" of the Hugging Face hub where no such folder exists; of the hub only the four
+            files of an export are taken.
+        revision: branch, tag or commit on the hub.
 
     Raises:
-        InputError: nothing there, or nothing that can be used.
+        InputError: nothing there, or nothing that can be used; a hub id without the extra `hub`.
     """
     folder = Path(path)
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder; expected the workdir of a run or a folder of `neurojax export`")
+        if not (isinstance(path, str) and hub.is_id(path)):
+            raise InputError(
+                f"{folder} is no folder; expected the workdir of a run, a folder of `neurojax export`, or owner/name "
+                "of the hub"
+            )
+        folder = hub.fetched(path, revision)
+        return Pretrained(release.read(folder))
+    if revision is not None:
+        raise InputError(f"revision={revision!r} is of the hub, but {folder} is a folder; leave it out")
     return Pretrained(release.read(folder) if release.is_release(folder) else weights.read_run(folder))
 
 
@@ -102,6 +115,36 @@ class Pretrained:
                 _scatter(log_counts, predicted[..., : session.num_units], session, trials)
             rates_hz[:, hidden] = np.exp(log_counts[:, hidden]) / np.float32(session.bin_size_s)
         return rates_hz
+
+    def adapt(
+        self,
+        session: Session,
+        *,
+        steps: int = 200,
+        strategy: str = "stitcher_only",
+        new_rows: str = "pca",
+        learning_rate: float | None = None,
+        known_sessions: Sequence[Session] = (),
+        seed: int = 0,
+    ) -> "Pretrained":
+        """A model that also knows `session`, fine-tuned on its train split; this one stays as it is.
+
+        Args:
+            session: one the model does not know, or, with `strategy="full"`, any.
+            steps: training steps.
+            strategy: "stitcher_only" trains the rows of the new session alone; "gradual_unfreeze" trains everything
+                after a quarter of the steps; "full" everything from the start.
+            new_rows: where its rows start: "pca", "region_mean" or "random", see `transfer.new_rows`.
+            learning_rate: peak; default: that of the run.
+            known_sessions: recordings the model was trained on, where at hand: "pca" aligns the new rows to them.
+            seed: of batches, masks and dropout.
+
+        Raises:
+            InputError: a session the model cannot take (other bins, longer trials, the spikes of a known session), a
+                known one under "stitcher_only", no train split, or an option that is none.
+        """
+        options = adaptation.Options(steps, strategy, new_rows, learning_rate, seed)
+        return Pretrained(adaptation.adapted(self.weights, session, options, known_sessions))
 
     def _passes(self, model: Predictor, session: Session, hidden_units: np.ndarray) -> Iterator[tuple]:
         """Batches of one static shape over all trials of a session: (trials, batch, masks, scheme)."""

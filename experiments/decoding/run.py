@@ -1,0 +1,151 @@
+"""Behaviour read out of one model's latents, beside read-outs of the spikes: a macaque's hand, nine mouse sessions.
+
+    python experiments/decoding/run.py [--runs=runs/decoding] [--only=chewie|mice]
+
+Chewie   five folds by trial; each fold trains a model of both days on the other trials, so that neither the model nor
+         a read-out has seen a tested trial
+mice     one model of nine sessions; nested folds by trial, scored on the trials the model has not seen
+
+Every stage resumes: run the same command again after an interruption. `results.json` is written after each part.
+"""
+
+import argparse
+import datetime
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+import numpy as np
+
+from neurojax.files import read_json, write_json
+from neurojax.main import main
+from neurojax.train.workdir import package_versions
+from neurojax.types import TEST, TRAIN, VALIDATION
+
+HERE = Path(__file__).parent
+REPOSITORY = HERE.parents[1]
+RECORDINGS = Path(os.environ.get("NEUROJAX_DATA", REPOSITORY.parent / "shared" / "data"))
+DAYS = ("chewie_2013-10-03_100ms", "chewie_2013-12-19_100ms")
+NUM_FOLDS, VALIDATION_SHARE, SEED = 5, 0.1, 0
+CHEWIE_STEPS, MICE_STEPS = 400, 1500
+CHEWIE_TARGETS = {
+    "velocity": ("--lags=-2:2", "--baselines=raw,smoothed,wiener,gru"),
+    "target": ("--baselines=raw,smoothed",),
+}
+MICE_TARGETS = {  # name of the result -> options
+    "contrast_side": ("--target=contrast_side",),
+    "feedback": ("--target=feedback",),
+    "contrast_side, rates": ("--target=contrast_side", "--features=rates"),
+    "feedback, rates": ("--target=feedback", "--features=rates"),
+    "contrast_side, mtm": ("--target=contrast_side", "--protocol=mtm"),
+    "feedback, mtm": ("--target=feedback", "--protocol=mtm"),
+}
+LEFT_OUT = ("chosen", "temperatures", "all_trials")  # of a block in decoding.json
+
+
+def step(*arguments: str) -> None:
+    """Runs a neurojax command; stops at the first that fails."""
+    print("$ neurojax", *arguments, flush=True)
+    if code := main(arguments):
+        raise SystemExit(code)
+
+
+def train(argument: str, root: Path, folder: Path, num_steps: int) -> None:
+    """A finished run says so and is left as it is."""
+    options = (f"--config.train.num_steps={num_steps}", "--config.eval.baselines=", "--config.eval.num_boot=100")
+    step("train", f"--config={REPOSITORY / 'configs/mtm.py'}:{argument}", f"--config.data.root={root}", *options,
+         f"--workdir={folder}")  # fmt: skip
+
+
+def decode(folder: Path, out: Path, *options: str) -> dict:
+    """The report of `neurojax decode`; a finished one is read again."""
+    if not (out / "decoding.json").exists():
+        step("decode", f"--workdir={folder}", f"--out={out}", *options)
+    return read_json(out / "decoding.json")
+
+
+def splits(num_trials: int, seed: int) -> list[np.ndarray]:
+    """Of each fold: a fifth tests, a tenth of the others validates. int8 [trials] each."""
+    rng = np.random.default_rng([seed, num_trials])
+    found = []
+    for tested in np.array_split(rng.permutation(num_trials), NUM_FOLDS):
+        split = np.full(num_trials, TRAIN, np.int8)
+        split[tested] = TEST
+        others = rng.permutation(np.flatnonzero(split == TRAIN))
+        split[others[: round(VALIDATION_SHARE * len(others))]] = VALIDATION
+        found.append(split)
+    return found
+
+
+def chewie(runs: Path) -> dict:
+    """Target -> [report of each fold]."""
+    reports: dict[str, list] = {name: [] for name in CHEWIE_TARGETS}
+    for fold in range(NUM_FOLDS):
+        folder = runs / "chewie" / f"fold_{fold}"
+        files = []
+        for day in DAYS:
+            with np.load(RECORDINGS / "macaque_reach_chewie" / f"{day}.npz") as source:
+                arrays = {name: source[name] for name in source.files}
+            arrays["split"] = splits(len(arrays["target"]), SEED)[fold]
+            files.append(folder / f"{day}.npz")
+            if not files[-1].exists():
+                folder.mkdir(parents=True, exist_ok=True)
+                np.savez(files[-1], **arrays)
+        step("convert", "arrays", *map(str, files), f"--out={folder / 'data'}")
+        train("size=tiny", folder / "data", folder / "run", CHEWIE_STEPS)
+        for target, options in CHEWIE_TARGETS.items():
+            options = (f"--target={target}", "--protocol=split", *options)
+            reports[target].append(decode(folder / "run", folder / target, *options))
+    return {target: [kept(report) for report in found] for target, found in reports.items()}
+
+
+def mice(runs: Path) -> dict:
+    """Name -> report."""
+    files = sorted((RECORDINGS / "steinmetz2019_sessions").glob("session*.npz"))
+    root, folder = runs / "mice" / "data", runs / "mice" / "run"
+    step("convert", "arrays", *map(str, files), f"--out={root}", "--bin_ms=20")
+    train("size=small", root, folder, MICE_STEPS)
+    places = {name: runs / "mice" / name.replace(", ", "_") for name in MICE_TARGETS}
+    return {name: kept(decode(folder, places[name], *options)) for name, options in MICE_TARGETS.items()}
+
+
+def kept(report: dict) -> dict:
+    """What figure.py and README quote of decoding.json."""
+    sessions = {}
+    for name, entry in report["sessions"].items():
+        sessions[name] = {key: entry[key] for key in ("num_units", "num_trials", "num_trials_unseen_by_model")}
+        sessions[name]["read_outs"] = {
+            read_out: {
+                key: value for key, value in block.items() if key not in ("chosen", "temperatures", "all_trials")
+            }
+            for read_out, block in entry["read_outs"].items()
+        }
+    names = ("target", "kind", "method", "protocol", "features", "lags", "step", "trials", "seed", "mean", "pooled")
+    return {name: report[name] for name in names} | {"sessions": sessions}
+
+
+def about() -> dict:
+    """Where the numbers come from."""
+    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    return {
+        "commit": subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True).stdout.strip(),
+        "date": datetime.date.today().isoformat(),
+        "hardware": f"{os.cpu_count()} CPU cores, {platform.machine()}",
+        "versions": package_versions(),
+    }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=Path, default=Path("runs/decoding"))
+    parser.add_argument("--only", choices=("chewie", "mice"))
+    arguments = parser.parse_args()
+    if not (RECORDINGS / "macaque_reach_chewie").is_dir():
+        raise SystemExit(f"no recordings in {RECORDINGS}; set NEUROJAX_DATA to the folder of macaque_reach_chewie")
+    path = HERE / "results.json"
+    for name, part in {"chewie": chewie, "mice": mice}.items():
+        if arguments.only in (None, name):
+            found = part(arguments.runs)
+            results = read_json(path) if path.exists() else {"command": "python experiments/decoding/run.py"}
+            write_json(path, results | {name: about() | {"reports": found}})

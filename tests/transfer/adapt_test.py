@@ -1,0 +1,90 @@
+"""`model.adapt`: a model that also knows a new session, as the command trains it; the old one stays as it was."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import neurojax as nj
+from neurojax import main
+from neurojax.commands import train
+from neurojax.data.sessions import open_dataset
+from neurojax.train import checkpoint
+from tests.transfer.conftest import fine_tune, write_root
+
+pytestmark = pytest.mark.usefixtures("quick_compile")
+STEPS = 4
+
+
+def in_bytes(model):
+    return {name: array.tobytes() for name, array in model.weights.arrays.items()}
+
+
+@pytest.fixture(scope="module")
+def stranger(area):
+    return open_dataset(area / "new").sessions[0]
+
+
+@pytest.fixture(scope="module")
+def models(area, stranger):
+    """(model as loaded, its bytes before adapting, the adapted model)."""
+    model = nj.load(area / "run")
+    before = in_bytes(model)
+    return model, before, model.adapt(stranger, steps=STEPS, known_sessions=open_dataset(area / "known").sessions)
+
+
+def test_the_model_that_is_adapted_stays_as_it_is(area, models, stranger):
+    model, before, adapted = models
+    assert in_bytes(model) == before and stranger.session_id not in model.session_ids
+    assert adapted.session_ids == (*model.session_ids, stranger.session_id)
+    known = open_dataset(area / "known").sessions[0]
+    assert adapted.embed(known).tobytes() == model.embed(known).tobytes()  # its own rows alone were trained
+
+
+def test_the_new_session_can_be_asked(models, stranger):
+    _, _, adapted = models
+    states, rates_hz = adapted.embed(stranger), adapted.rates(stranger, num_groups=2)
+    assert states.shape == (len(stranger.counts), adapted.num_dims) and np.isfinite(states).all()
+    measured_hz = stranger.counts.mean() / stranger.bin_size_s
+    assert 0.5 * measured_hz < rates_hz.mean() < 2 * measured_hz
+
+
+def test_it_is_what_the_command_trains(area, models, stranger, tmp_path, monkeypatch):
+    monkeypatch.setattr(train.evaluate, "evaluate_run", lambda *run: None)
+    write_root(tmp_path / "one", [stranger])
+    options = ("finetune.strategy=stitcher_only", f"train.num_steps={STEPS}", f"data.root={tmp_path / 'one'}")
+    assert main.main(fine_tune(area, tmp_path / "run", *options)) == 0
+    arrays, _ = checkpoint.load_arrays(tmp_path / "run" / "checkpoints")
+    found = models[2].weights.arrays
+    assert arrays.keys() == found.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"steps": 0}, "steps=0"),
+        ({"steps": 2.5}, "steps=2.5"),
+        ({"strategy": "stitcher"}, "choose from full"),
+        ({"new_rows": "zeros"}, "choose from random"),
+        ({"learning_rate": -1}, "learning_rate=-1"),
+    ],
+)
+def test_options_that_are_none_are_refused(models, stranger, options, words):
+    with pytest.raises(nj.InputError, match=words) as caught:
+        models[0].adapt(stranger, **{"steps": STEPS} | options)
+    assert "\n" not in str(caught.value)
+
+
+def test_sessions_that_cannot_be_taken_are_refused(area, models, stranger):
+    known = open_dataset(area / "known").sessions[0]
+    cases = {
+        "knows all 1": known,
+        "repeats": dataclasses.replace(known, session_id="renamed"),
+        "bins of": dataclasses.replace(stranger, bin_size_s=2 * stranger.bin_size_s),
+        "no training trial": dataclasses.replace(stranger, split=np.full_like(stranger.split, 2)),
+    }
+    for words, session in cases.items():
+        with pytest.raises(nj.InputError, match=words):
+            models[0].adapt(session, steps=STEPS)
