@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from neurojax import main
+from neurojax.commands import evaluate, runs
 from neurojax.data import synthetic
 from neurojax.data.sessions import from_counts, open_dataset, write_dataset_index, write_session
 from neurojax.evals import protocols, report
@@ -164,6 +165,32 @@ def test_evaluating_again_gives_the_same_scores(area, tmp_path, capsys):
     before = contents(area)
     assert main.main(["evaluate", f"--workdir={area / 'run'}", f"--data={elsewhere}", f"--out={out}"]) == 0
     assert list((elsewhere / ".baselines").iterdir()) and contents(area) == before
+
+
+def numbers_in(content, path=""):
+    """(path, number) of every leaf of a JSON record that is a number."""
+    if isinstance(content, dict | list):
+        entries = content.items() if isinstance(content, dict) else enumerate(content)
+        for key, value in entries:
+            yield from numbers_in(value, f"{path}/{key}")
+    elif isinstance(content, int | float) and not isinstance(content, bool):
+        yield path, content
+
+
+def test_scores_on_one_device_are_those_on_eight(area, tmp_path):
+    folder, out = area / "run", tmp_path / "one.json"
+    config = runs.read_run(folder)
+    assert jax.device_count() == 8 and config["sharding"]["data"] == 0  # the run was evaluated on all of them
+    config["sharding"]["data"] = 1
+    evaluate.evaluate_run(folder, config, runs.load_data(config), out)
+    one, eight = strict_json(out), strict_json(folder / "evaluation.json")
+    assert one["mean"].keys() == eight["mean"].keys()
+    for key, session in eight["sessions"].items():
+        for part in ("tasks", "paired", "calibration", "trial_sums", "baselines", "oracle"):
+            found, expected = dict(numbers_in(one["sessions"][key][part])), dict(numbers_in(session[part]))
+            assert found.keys() == expected.keys() and len(found) > 4
+            for path, value in expected.items():
+                assert found[path] == pytest.approx(value, rel=1e-5, abs=2e-6), (key, part, path)
 
 
 def test_sessions_without_a_test_trial_are_left_out_and_counted(area, tmp_path, capsys):
