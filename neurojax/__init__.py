@@ -11,13 +11,17 @@ if TYPE_CHECKING:
     from neurojax.data.conversion import convert_session
     from neurojax.data.sessions import Dataset, open_dataset, open_session, write_dataset_index, write_session
     from neurojax.errors import InputError
+    from neurojax.transfer.behavior_decoder import BehaviorDecoder
+    from neurojax.transfer.embedder import Embedder
     from neurojax.transfer.pretrained import load
     from neurojax.types import Batch, Session
 
 __version__ = "0.1.0"
 __all__ = [
     "Batch",
+    "BehaviorDecoder",
     "Dataset",
+    "Embedder",
     "InputError",
     "Session",
     "__version__",
@@ -31,7 +35,9 @@ __all__ = [
 
 _HOME = {
     "Batch": "neurojax.types",
+    "BehaviorDecoder": "neurojax.transfer.behavior_decoder",
     "Dataset": "neurojax.data.sessions",
+    "Embedder": "neurojax.transfer.embedder",
     "InputError": "neurojax.errors",
     "Session": "neurojax.types",
     "convert_session": "neurojax.data.conversion",

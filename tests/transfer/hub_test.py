@@ -1,7 +1,9 @@
 """Models of the hub: only the files of an export are asked for, and what comes is read as any other folder."""
 
+import inspect
 import shutil
 import sys
+import types
 
 import pytest
 
@@ -10,7 +12,6 @@ from neurojax import main
 from neurojax.transfer import hub, release
 
 pytest.importorskip("safetensors")
-huggingface_hub = pytest.importorskip("huggingface_hub")
 pytestmark = pytest.mark.usefixtures("quick_compile")
 
 
@@ -21,11 +22,25 @@ def shared(area, tmp_path_factory):
     return out
 
 
-def test_a_hub_id_gives_the_exported_model(area, shared, monkeypatch):
+@pytest.fixture
+def hub_gives(monkeypatch):
+    """hub_gives(function): what stands in for `huggingface_hub.snapshot_download`."""
+
+    def replace(function):
+        stand_in = types.SimpleNamespace(snapshot_download=function)
+        monkeypatch.setitem(sys.modules, "huggingface_hub", stand_in)
+
+    return replace
+
+
+def test_the_stand_in_is_called_as_the_library_is():
+    library = pytest.importorskip("huggingface_hub")
+    inspect.signature(library.snapshot_download).bind("lab/model", revision=None, allow_patterns=[])
+
+
+def test_a_hub_id_gives_the_exported_model(shared, hub_gives):
     asked = []
-    monkeypatch.setattr(
-        huggingface_hub, "snapshot_download", lambda name, **options: asked.append((name, options)) or str(shared)
-    )
+    hub_gives(lambda name, **options: asked.append((name, options)) or str(shared))
     found, local = nj.load("lab/mouse-model", revision="v1"), nj.load(shared)
     assert asked == [("lab/mouse-model", {"revision": "v1", "allow_patterns": list(release.FILES)})]
     assert {n: a.tobytes() for n, a in found.weights.arrays.items()} == {
@@ -33,9 +48,9 @@ def test_a_hub_id_gives_the_exported_model(area, shared, monkeypatch):
     }
 
 
-def test_what_comes_is_not_trusted(shared, tmp_path, monkeypatch):
+def test_what_comes_is_not_trusted(shared, tmp_path, hub_gives):
     forged = shutil.copytree(shared, tmp_path / "forged")
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, **options: str(forged))
+    hub_gives(lambda name, **options: str(forged))
     raw = (forged / release.WEIGHTS_NAME).read_bytes()
     (forged / release.WEIGHTS_NAME).write_bytes(raw[:-1] + bytes([raw[-1] ^ 1]))
     with pytest.raises(nj.InputError, match="sha256"):
@@ -45,11 +60,11 @@ def test_what_comes_is_not_trusted(shared, tmp_path, monkeypatch):
         nj.load("lab/model")
 
 
-def test_a_missing_package_and_a_failed_download_are_one_line(tmp_path, monkeypatch):
+def test_a_missing_package_and_a_failed_download_are_one_line(hub_gives, monkeypatch):
     def fail(name, **options):
         raise OSError("404 Client Error\n\nRepository Not Found")
 
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
+    hub_gives(fail)
     with pytest.raises(nj.InputError, match="404 Client Error Repository Not Found") as caught:
         nj.load("lab/model")
     assert "\n" not in str(caught.value)
@@ -59,9 +74,9 @@ def test_a_missing_package_and_a_failed_download_are_one_line(tmp_path, monkeypa
 
 
 @pytest.mark.parametrize("name", ["model", "a/b/c", "../b", "a/..", "a/b c", "/a", "a/", "a/-b", "a/b--c", "a\n/b"])
-def test_what_is_no_id_is_a_folder_that_is_not_there(name, monkeypatch):
+def test_what_is_no_id_is_a_folder_that_is_not_there(name, hub_gives):
     assert not hub.is_id(name)
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *a, **k: pytest.fail("the hub was asked"))
+    hub_gives(lambda *a, **k: pytest.fail("the hub was asked"))
     with pytest.raises(nj.InputError, match="is no folder"):
         nj.load(name)
 
