@@ -197,7 +197,7 @@ def _read_out_of_model(model, session, target, settings: Settings, region: str |
     scheme = CAUSAL if mtm and target.kind == PER_BIN else NEURON
     found = signals.of_model(model, session, target.trial_ids, _features(settings), region=region, scheme=scheme)
     asked = decoder.as_trial_vectors(target) if mtm else target
-    return decoder.linear(found, asked, parse_lags(settings.lags), unit_variance=not mtm)
+    return decoder.linear(found, asked, parse_lags(settings.lags), as_in_mtm=mtm)
 
 
 def _regions(model, session, target, unseen, settings: Settings) -> dict[str, Any]:

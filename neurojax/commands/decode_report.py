@@ -5,7 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from neurojax.evals import page, tables
+from neurojax.evals.decoding.calibration import NOMINAL
+from neurojax.evals.decoding.decoder import MODEL
 from neurojax.evals.decoding.scores import MAIN
+from neurojax.evals.decoding.targets import CATEGORICAL
 from neurojax.files import write_bytes, write_json
 
 _UNITS = {"balanced_accuracy": "balanced accuracy (1 is perfect)", "r2": "R2 (1 is perfect)"}
@@ -62,6 +65,30 @@ def _cell(block: Mapping[str, Any], main: str, sign: str = "") -> str:
     return f"{block[main]:{sign}.3f}" + (f" [{ends[0]:{sign}.2f}, {ends[1]:{sign}.2f}]" if ends else "")
 
 
+def _confidence(report) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: each session, each subject of several sessions, all together."""
+    classes = report["kind"] == CATEGORICAL
+    blocks = {name: entry["read_outs"][MODEL] for name, entry in report["sessions"].items()}
+    several = {f"subject {name}": entry.get(MODEL) for name, entry in report["subjects"].items()}
+    several["all together"] = report["pooled"].get(MODEL)
+    if len(blocks) > 1:
+        blocks |= {name: block for name, block in several.items() if block is not None}
+    rows = []
+    for name, block in blocks.items():
+        sure = block["calibration"]
+        if classes:
+            half, everything = sure["selective"]["accuracy"][4], sure["selective"]["accuracy"][-1]
+            told = [f"{sure['mean_set_size']:.2f}", f"{sure['expected_calibration_error']:.3f}"]
+            told += [f"{half:.3f}", f"{everything:.3f}"]
+        else:
+            widths = sure["mean_width_per_dimension"]
+            told = [", ".join("-" if width is None else f"{width:.3g}" for width in widths)]
+        coverage = "-" if sure["coverage"] is None else f"{sure['coverage']:.3f}"
+        rows.append([name, str(block["num_trials"]), coverage, *told])
+    head = ["mean set size", "calibration error", "accuracy, surest half", "accuracy, all"]
+    return ["", "trials", "coverage", *(head if classes else ["mean width, by dimension"])], rows
+
+
 def _page(report, pictures: list[str]) -> str:
     names = _names(report)
     words = [page.paragraph(f"• {sentence}") for sentence in report["when_not_to_trust"]]
@@ -80,6 +107,7 @@ def _page(report, pictures: list[str]) -> str:
         if regions
         else []
     )
+    sure_caption = f"{NOMINAL:.0%} sets (classes) or intervals (numbers); coverage is the share that holds the truth"
     caption = _UNITS[MAIN[report["kind"]]] + ", with 95 % intervals over trials"
     return page.page(
         f"Decoding {report['target']}",
@@ -87,6 +115,8 @@ def _page(report, pictures: list[str]) -> str:
         page.heading("When not to trust this decoder"),
         *words,
         *pictures,
+        page.heading("Confidence"),
+        page.table(*_confidence(report), caption=sure_caption),
         *tail,
         page.paragraph(protocol, soft=True),
     )

@@ -2,10 +2,14 @@
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
+from neurojax.commands import runs
 from neurojax.errors import InputError
 from neurojax.files import held, publish_folder, read_json, remove_leftovers, require_writable
-from neurojax.transfer import model_card, release, weights
+from neurojax.train.progress import Progress
+from neurojax.transfer import membership, model_card, release, weights
+from neurojax.transfer.pretrained import Pretrained
 
 
 def export(folder: Path, *, out: Path, licence: str | None = None) -> None:
@@ -30,7 +34,9 @@ def export(folder: Path, *, out: Path, licence: str | None = None) -> None:
         raise InputError(f"{folder} has no sessions.json, so the licences of its data are not known; train it again")
     model_card.require_licences(found.entries)
     evaluation = read_json(folder / "evaluation.json") if (folder / "evaluation.json").is_file() else None
-    card = model_card.write(found, evaluation, licence)
+    model_card.write(found, evaluation, licence)  # a damaged evaluation is told before anything is computed
+    told_apart = _told_apart(found)
+    card = model_card.write(found, evaluation, licence, told_apart)
     out.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(out.parent, out.name)
     temporary = tempfile.TemporaryDirectory(
@@ -38,7 +44,20 @@ def export(folder: Path, *, out: Path, licence: str | None = None) -> None:
     )
     with temporary as name, held(Path(name)):
         Path(name).chmod(0o755)
-        release.write(Path(name), found, card, licence)
+        release.write(Path(name), found, card, licence, told_apart)
         publish_folder(Path(name), out)
     total = sum(path.stat().st_size for path in out.iterdir())
     print(f"wrote {len(found.entries)} sessions' model of step {found.step:,} ({total / 1e6:.1f} MB) to {out}")
+
+
+def _told_apart(found: weights.Weights) -> dict[str, Any]:
+    """The membership check, on the recordings the run was trained on where they can still be read."""
+    try:
+        sessions = runs.load_data(found.config).sessions
+    except InputError as error:
+        print(f"whether training trials can be told from test trials is not measured: {error}")
+        return {"auc": None, "reason": "the recordings of the run could not be read", "sessions": {}}
+    with Progress(len(found.entries), "membership", unit="sessions") as progress:
+        measured = membership.measure(Pretrained(found), sessions, progress.update)
+    print(" ".join(membership.lines(measured)[:1]))
+    return measured

@@ -8,6 +8,7 @@ from neurojax import __version__
 from neurojax.data import cards, roster
 from neurojax.errors import InputError
 from neurojax.evals.headlines import score_words
+from neurojax.transfer import membership
 from neurojax.transfer.weights import Weights
 
 _NOT_STATED = frozenset({"", "unknown", "none", "n/a", "na", "null", "not stated", "unspecified"})
@@ -27,7 +28,6 @@ these sessions as features for analyses. A session that is not listed has no row
 - Other units, bin widths, or trials longer than those trained on are refused, not approximated.
 - Recordings that drift, or are sorted or filtered in another way, score lower without a warning.
 - Embeddings see every unit, so they carry the units' own noise; rates of a unit never see its own spikes.
-- Whether training trials can be told from test trials by their likelihood has not been measured.
 """
 
 
@@ -42,13 +42,19 @@ def require_licences(entries: Sequence[Mapping[str, Any]]) -> None:
             )
 
 
-def write(weights: Weights, evaluation: Mapping[str, Any] | None, weights_licence: str | None) -> str:
+def write(
+    weights: Weights,
+    evaluation: Mapping[str, Any] | None,
+    weights_licence: str | None,
+    told_apart: Mapping[str, Any] | None = None,
+) -> str:
     """Markdown of the card.
 
     Args:
         weights: with entries.
         evaluation: content of the run's evaluation.json; None when there is none, and the card says so.
         weights_licence: as the user states it.
+        told_apart: see `membership.measure`; None when it was not measured.
     """
     entries = weights.entries
     units = sum(entry["num_units"] for entry in entries)
@@ -79,7 +85,8 @@ def write(weights: Weights, evaluation: Mapping[str, Any] | None, weights_licenc
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "## Regions", "", "| region | units |", "|---|---|"]
     lines += [f"| {cards.text(label) or 'not stated'} | {number:,} |" for label, number in sorted(regions.items())]
-    return "\n".join([*lines, "", "## Scores", "", *_scores(evaluation, weights.step), "", _USE])
+    lines += ["", "## Scores", "", *_scores(evaluation, weights.step)]
+    return "\n".join([*lines, "", "## Membership", "", *membership.lines(told_apart), "", _USE])
 
 
 def _scores(evaluation: Mapping[str, Any] | None, step: int) -> list[str]:

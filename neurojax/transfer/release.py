@@ -1,7 +1,7 @@
 """The exported folder: weights without a pickle, and all that is needed to use them. Opened with distrust.
 
 model.safetensors   params/..., tables/..., float32
-config.json         schema, config of the run, step, bins, digests, licence of the weights
+config.json         schema, config of the run, step, bins, digests, licence of the weights, membership
 sessions.json       see data.roster; with the first row of each session
 README.md           the model card
 """
@@ -41,7 +41,13 @@ def is_release(folder: Path) -> bool:
     return (folder / WEIGHTS_NAME).is_file()
 
 
-def write(folder: Path, weights: Weights, card: str, weights_licence: str | None) -> None:
+def write(
+    folder: Path,
+    weights: Weights,
+    card: str,
+    weights_licence: str | None,
+    told_apart: Mapping[str, Any] | None = None,
+) -> None:
     """Writes the four files; of the config only what the model needs, and no path of where it was trained.
 
     Args:
@@ -49,6 +55,7 @@ def write(folder: Path, weights: Weights, card: str, weights_licence: str | None
         weights: of a run; moments are left out.
         card: text of README.md.
         weights_licence: of the weights, None when none is stated.
+        told_apart: see `membership.measure`; None when it was not measured.
 
     Raises:
         InputError: weights that are not finite float32, or safetensors is missing.
@@ -79,6 +86,7 @@ def write(folder: Path, weights: Weights, card: str, weights_licence: str | None
             "run_manifest_sha256": weights.digest,
             "weights_sha256": hashlib.sha256(content).hexdigest(),
             "weights_licence": weights_licence,
+            "membership": told_apart,
         },
     )
     write_bytes(folder / CARD_NAME, card.encode())

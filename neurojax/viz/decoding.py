@@ -70,8 +70,11 @@ def reliability(axes: Axes, report: Mapping[str, Any]) -> Axes:
 
 
 def abstention(axes: Axes, report: Mapping[str, Any]) -> Axes:
-    """Accuracy on the surest trials, against the share of trials kept."""
+    """Accuracy on the surest trials, against the share of trials kept; single sessions are thin lines."""
     style.finish(axes, "share of trials decoded", "accuracy", "when it may abstain")
+    for block in _single(report):
+        curve = block["calibration"]["selective"]
+        axes.plot(curve["share_kept"], curve["accuracy"], color=style.GREY, lw=0.6)
     for label, block in _curves(report):
         curve = block["calibration"]["selective"]
         axes.plot(curve["share_kept"], curve["accuracy"], "o-", ms=3, label=style.plain(label))
@@ -112,3 +115,10 @@ def _curves(report: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     if pooled is not None:
         return [("all sessions" if len(report["sessions"]) > 1 else next(iter(report["sessions"])), pooled)]
     return [(name, entry["read_outs"]["model"]) for name, entry in list(report["sessions"].items())[:8]]
+
+
+def _single(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The model's blocks of single sessions, where a curve of all of them is drawn too."""
+    if len(report["sessions"]) == 1 or report["pooled"].get("model") is None:
+        return []
+    return [entry["read_outs"]["model"] for entry in list(report["sessions"].values())[:MAX_SESSIONS]]

@@ -13,7 +13,7 @@ from neurojax import main
 from neurojax.data import roster
 from neurojax.data.sessions import open_dataset
 from neurojax.files import read_json, sha256_file, write_json
-from neurojax.transfer import model_card, release
+from neurojax.transfer import membership, model_card, release
 
 pytest.importorskip("safetensors")
 pytestmark = pytest.mark.usefixtures("quick_compile")
@@ -183,6 +183,9 @@ def test_the_card_tells_data_regions_licences_and_scores(area, exported):
     for words in ("CC-BY-4.0", "CA1", "Not scored", "## Misuse", "## Known failures", "## Intended use"):
         assert words in card
     assert all(session.session_id in card for session in open_dataset(area / "known").sessions)
+    told_apart = read_json(exported / release.CONFIG_NAME)["membership"]
+    assert f"AUC {told_apart['auc']:.3f}" in card and 0.2 < told_apart["auc"] < 0.8
+    assert set(told_apart["sessions"]) == {session.session_id for session in open_dataset(area / "known").sessions}
     assert str(area) not in "".join((exported / name).read_text() for name in release.FILES[1:])
     block = {"bps_pooled": 0.25, "bps_pooled_ci95": [0.125, 0.375]}
     scored = {"protocol": "mtm", "protocol_hash": "ab", "step": 4, "sessions": {"one": {"tasks": {"forward": block}}}}
@@ -213,6 +216,8 @@ def test_the_command_refuses_a_human_without_a_licence_and_writes_nothing(area, 
 
 
 def test_an_export_replaces_an_export_and_nothing_else(area, exported, tmp_path, capsys, monkeypatch):
+    measured = []
+    monkeypatch.setattr(membership, "measure", lambda *given: measured.append(given) or {"auc": None, "reason": "no"})
     out = shutil.copytree(exported, tmp_path / "out")
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     with monkeypatch.context() as patch:
@@ -221,7 +226,8 @@ def test_an_export_replaces_an_export_and_nothing_else(area, exported, tmp_path,
             export(area / "run", out)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
     assert export(area / "run", out) == 0
-    assert "not stated; ask" in (out / release.CARD_NAME).read_text()
+    assert "not stated; ask" in (out / release.CARD_NAME).read_text() and "not measured: no" in capsys.readouterr().out
+    assert len(measured) == 2
     (out / "notes.txt").write_text("mine")
     assert export(area / "run", out) == 2
     assert "holds other files" in capsys.readouterr().err and (out / "notes.txt").read_text() == "mine"

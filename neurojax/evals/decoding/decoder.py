@@ -49,15 +49,19 @@ class Result(NamedTuple):
     chance: dict[str, list[float]]
 
 
-def linear(signals: Features, target: Target, lags_bins: Sequence[int], *, unit_variance: bool = True) -> ReadOut:
-    """Ridge or logistic regression on the signals of each trial, or of the bins around each bin."""
+def linear(signals: Features, target: Target, lags_bins: Sequence[int], *, as_in_mtm: bool = False) -> ReadOut:
+    """Ridge or logistic regression on the signals of each trial, or of the bins around each bin.
+
+    `as_in_mtm` takes the penalties of Zhang et al. 2024 and only centres the signals.
+    """
     rows = features.design(signals, target.kind, lags_bins)
     categorical, num_classes = target.kind == CATEGORICAL, len(target.classes)
 
     def fit(settings):
-        return crossval.linear(rows, target.kind, num_classes, settings, unit_variance=unit_variance)
+        return crossval.linear(rows, target.kind, num_classes, settings, unit_variance=not as_in_mtm)
 
-    settings = probes.INVERSE_PENALTIES if categorical else probes.PENALTIES
+    penalties = probes.PENALTIES_OF_MTM if as_in_mtm else probes.PENALTIES
+    settings = probes.INVERSE_PENALTIES if categorical else penalties
     return ReadOut(fit(settings), settings, lambda setting: fit((setting,)))
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from neurojax.errors import InputError
 
 PENALTIES = tuple(float(10.0**power) for power in range(-1, 7))
+PENALTIES_OF_MTM = (0.0, 10.0, 100.0, 1e3, 1e4)  # Zhang et al. 2024
 INVERSE_PENALTIES = tuple(float(10.0**power) for power in range(-4, 5))  # C of logistic regression
 
 
@@ -46,7 +47,13 @@ def _ridge(features, targets, asked, penalties):
         inner = vectors.T @ targets  # [rows, dims]
         left = (asked @ features.T) @ vectors
     values = jnp.maximum(values, 0.0)
-    return jax.lax.map(lambda penalty: (left / (values + penalty)[None]) @ inner, penalties)
+    sound = values > 1e-6 * values.max()  # without a penalty: the solution of least norm
+
+    def predict(penalty):
+        inverse = jnp.where(sound | (penalty > 0), 1 / jnp.where(values + penalty > 0, values + penalty, 1.0), 0.0)
+        return (left * inverse[None]) @ inner
+
+    return jax.lax.map(predict, penalties)
 
 
 def ridge(features: np.ndarray, targets: np.ndarray, asked: np.ndarray, penalties: Sequence[float]) -> np.ndarray:
@@ -58,7 +65,7 @@ def ridge(features: np.ndarray, targets: np.ndarray, asked: np.ndarray, penaltie
         features: [rows, P], standardised (or at least centred).
         targets: float [rows, dims].
         asked: [asked rows, P], where predictions are wanted.
-        penalties: positive.
+        penalties: positive, or 0 for least squares (of least norm where that is not unique).
 
     Returns:
         float64 [penalties, asked rows, dims].

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 
 from neurojax.data.sessions import from_counts
 from neurojax.errors import InputError
@@ -22,9 +22,11 @@ def test_ridge_agrees_with_sklearn(shape):
     rng = np.random.default_rng(1)
     rows, asked = rng.normal(size=shape), rng.normal(size=(7, shape[1]))
     wanted = rng.normal(size=(shape[0], 2)) + 3
-    ours = probes.ridge(rows, wanted, asked, (1.0, 100.0))
+    ours = probes.ridge(rows, wanted, asked, (1.0, 100.0, 0.0))
     for place, penalty in enumerate((1.0, 100.0)):
         np.testing.assert_allclose(ours[place], Ridge(alpha=penalty).fit(rows, wanted).predict(asked), atol=2e-4)
+    theirs = LinearRegression().fit(rows, wanted).predict(asked)  # of least norm where rows are fewer than columns
+    np.testing.assert_allclose(ours[2], theirs, atol=2e-3)
 
 
 def test_logistic_in_the_row_space_is_logistic_regression():
@@ -148,3 +150,30 @@ def test_contrast_side_takes_trials_of_unequal_contrast_only():
     target = targets.read_target(session, "contrast_side")
     assert target.num_missing == 20 and target.classes == ("left", "right")
     assert np.array_equal(target.values[:2], [1, 0])
+
+
+@pytest.mark.parametrize("kind", [targets.CATEGORICAL, targets.PER_TRIAL])
+def test_held_out_sets_and_intervals_cover_what_they_say_over_and_within_subjects(kind):
+    """2,000 tested trials of two subjects, one of them noisier, each with a read-out of its own."""
+    covered = []
+    for seed, noise in ((0, 0.5), (1, 2.0)):
+        rng = np.random.default_rng(seed)
+        rows = rng.normal(size=(1000, 6)).astype(np.float32)
+        numbers = rows @ rng.normal(size=(6, 3)) + noise * rng.standard_t(3, (1000, 3))
+        if kind == targets.CATEGORICAL:
+            target = targets.Target("made", kind, np.arange(1000), numbers.argmax(1), ("a", "b", "c"))
+            settings = (0.01, 1.0)
+        else:
+            target, settings = targets.Target("made", kind, np.arange(1000), numbers), (1.0, 100.0)
+        session = _session(num_trials=1000, num_bins=1, num_units=2)
+        outer = folds.outer_folds(session, target, 3, "trial", 0)
+        fit = crossval.linear(rows, kind, len(target.classes), settings)
+        found = crossval.cross_validate(fit, settings, target, outer, 0, "made")
+        assert found.tested.all()
+        if kind == targets.CATEGORICAL:
+            covered.append(found.conformal[np.arange(1000), target.values])
+            assert found.conformal.mean() < 0.9  # not by naming everything
+        else:
+            covered.append(np.abs(found.predicted - numbers) <= found.conformal)
+        assert covered[-1].mean() == pytest.approx(0.9, abs=0.02)
+    assert np.concatenate(covered).mean() == pytest.approx(0.9, abs=0.02)
