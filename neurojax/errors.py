@@ -31,7 +31,14 @@ def report(error: BaseException) -> int | None:
         remedy = "make it writable" if error.errno == errno.EROFS else "make room"
         print(f"neurojax: the disk cannot be written: {error.strerror}{place}; {remedy} and repeat", file=sys.stderr)
         return 2
-    if isinstance(error, KeyboardInterrupt):
+    if _is_interrupt(error):
         print("neurojax: interrupted", file=sys.stderr)
         return 130
     return 141 if isinstance(error, BrokenPipeError) else None
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    """Whether Ctrl-C is behind an error: a compiled module that was loading raises ImportError from it."""
+    if isinstance(error, ImportError) and error.__cause__ is not None:
+        error = error.__cause__
+    return isinstance(error, KeyboardInterrupt)

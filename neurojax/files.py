@@ -54,8 +54,10 @@ def write_bytes(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:  # a write does not say where
+            error.filename = str(path)
         raise
     fsync_folder(path.parent)
 
@@ -123,9 +125,12 @@ def held(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def remove_leftovers(folder: Path, name: str) -> None:
-    """Removes what killed writers of `folder/name` left: temporary files and folders that no process holds."""
-    pattern = re.compile(rf"\.{re.escape(name)}\.[a-z0-9_]{{8}}\.tmp")
+def remove_leftovers(folder: Path, name: str | None = None) -> None:
+    """Removes what killed writers of `folder/name` left: temporary files and folders that no process holds.
+
+    Without a name, those of every writer in this folder.
+    """
+    pattern = re.compile(rf"\.{re.escape(name) if name else '.+'}\.[a-z0-9_]{{8}}\.tmp")
     for path in [path for path in folder.iterdir() if pattern.fullmatch(path.name)] if folder.is_dir() else []:
         with contextlib.suppress(OSError):  # in use, or gone already
             descriptor = os.open(path, os.O_RDONLY)

@@ -1,10 +1,13 @@
 """The ground every test stands on: eight virtual CPU devices, strict shapes, no network."""
 
+import argparse
 import os
+import random
 import shutil
 import socket
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -19,6 +22,7 @@ import jax  # noqa: E402  (the environment above is read at import)
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
+_STARTED_S = time.monotonic()
 _CHECKOUT = Path(__file__).resolve().parent.parent
 _COMPILATION_CACHE = pytest.StashKey[str]()
 
@@ -34,6 +38,30 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_COMPILATION_CACHE] = folder
     jax.config.update("jax_compilation_cache_dir", folder)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    text = "tests in an order drawn from SEED, of which none starts after SECONDS, e.g. 7:60"
+    parser.addoption("--sample", metavar="SEED:SECONDS", type=_sample, help=text)
+
+
+def _sample(text: str) -> tuple[str, float]:
+    seed, colon, seconds = text.rpartition(":")
+    if not colon:
+        raise argparse.ArgumentTypeError(f"{text!r}; expected SEED:SECONDS")
+    return seed, float(seconds)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.option.sample:
+        random.Random(config.option.sample[0]).shuffle(items)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    sample = item.config.option.sample
+    if sample and time.monotonic() - _STARTED_S > sample[1]:
+        pytest.skip("the time of the sample is over")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

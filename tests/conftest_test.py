@@ -67,3 +67,24 @@ def test_missing_recordings_are_a_skip_that_names_the_variable(tmp_path):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 skipped" in done.stdout and "NEUROJAX_DATA" in done.stdout
+
+
+def run_sample(tmp_path, sample):
+    """Runs five numbered tests, the second of which to run sleeps, under --sample; (order, skipped)."""
+    (tmp_path / "conftest.py").write_text((CHECKOUT / "tests" / "conftest.py").read_text())
+    (tmp_path / "numbered_test.py").write_text(
+        "import time, pathlib, pytest\n@pytest.mark.parametrize('number', range(5))\ndef test_it(number):\n"
+        "    with pathlib.Path('order').open('a') as file:\n        file.write(str(number))\n"
+    )
+    (tmp_path / "order").write_text("")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--sample={sample}", str(tmp_path)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    return done, (tmp_path / "order").read_text()
+
+
+def test_a_sample_has_the_order_of_its_seed_and_ends_in_time(tmp_path):
+    orders = [run_sample(tmp_path, f"{seed}:600")[1] for seed in ("a", "a", "b")]
+    assert orders[0] == orders[1] != orders[2] and sorted(orders[0]) == sorted(orders[2]) == list("01234")
+    done, order = run_sample(tmp_path, "a:0")
+    assert order == "" and "5 skipped" in done.stdout
+    assert "expected SEED:SECONDS" in run_sample(tmp_path, "7")[0].stderr

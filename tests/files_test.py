@@ -51,3 +51,5 @@ def test_leftovers_go_unless_somebody_holds_them(tmp_path):
     files.remove_leftovers(tmp_path, "s1")
     assert not live.exists()
     files.remove_leftovers(tmp_path / "none", "s1")
+    files.remove_leftovers(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [".s1.aaaaaaaa.bak"]

@@ -47,6 +47,8 @@ def require_blocks(config: dict[str, Any], where: str) -> dict[str, Any]:
     missing = [block for block in BLOCKS if block not in config]
     if missing:
         raise InputError(f"{where} has no {', '.join(missing)}; expected the blocks of configs/mtm.py")
+    if plain := [block for block in BLOCKS[2:] if not isinstance(config[block], dict)]:
+        raise InputError(f"{where}: {plain[0]} is {str(config[plain[0]])[:40]}, expected a block as in configs/mtm.py")
     return config
 
 

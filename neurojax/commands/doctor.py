@@ -4,24 +4,35 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from neurojax.commands import evaluate, runs
+from neurojax.data import roster, trained_trials
 from neurojax.data.dataset import open_dataset
 from neurojax.errors import InputError
 from neurojax.files import read_json
-from neurojax.train import manifest, workdir, writer
+from neurojax.train import manifest, settings, workdir, writer
 
 OK, NOTE, BAD = "ok  ", "note", "BAD "
+Findings = list[tuple[str, str]]  # verdict, line
+WRITTEN_AGAIN = "or remove it and repeat the train command, which writes it again"
 
 
 def doctor(folder: Path | str, log: Callable[[str], Any] = print) -> None:
-    """Checks every byte of every checkpoint, config.json, metrics.jsonl, evaluation.json, data and versions.
+    """Checks every byte of every checkpoint, the run's own files, its data and its versions.
 
-    Changes nothing. Raises InputError when something is damaged, after all findings were logged.
+    Changes nothing; a run may be going on meanwhile. Raises InputError when something is damaged, after all
+    findings were logged.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; give the --workdir of a run")
+    if not any((folder / name).exists() for name in (workdir.CONFIG_NAME, "checkpoints")):
+        runs.read_run(folder)  # says what is there instead
     damaged = 0
-    for check in (_check_config, _check_checkpoints, _check_metrics, _check_evaluation, _check_data):
+    checks = (
+        *(_check_lock, _check_config, _check_checkpoints, _check_metrics, _check_evaluation),
+        *(_check_roster, _check_trained_trials, _check_data),
+    )
+    for check in checks:
         for verdict, line in check(folder):
             damaged += verdict == BAD
             log(f"{verdict} {line}")
@@ -29,35 +40,59 @@ def doctor(folder: Path | str, log: Callable[[str], Any] = print) -> None:
         raise InputError(f"{damaged} finding(s) in {folder} need attention; each BAD line says what to do")
 
 
-def _check_config(folder: Path) -> list[tuple[str, str]]:
+def _check_lock(folder: Path) -> Findings:
+    path = folder / workdir.LOCK_NAME
+    if path.is_symlink() or path.exists() and not path.is_file():
+        return [(BAD, f"{path} is not a plain file, so that no run can hold the folder; remove it")]
+    return []
+
+
+def _check_config(folder: Path) -> Findings:
     try:
         run = workdir.read_run(folder)
         config = workdir.read_config(folder)
     except InputError as error:
-        return [(BAD, f"{error}; or copy it from a run with the same config")]
-    if run.get("config_hash") not in (None, workdir.config_hash(config)):
-        return [(BAD, "config.json was edited after the run wrote it; undo the edit, or use a new workdir")]
+        return [(BAD, f"{error}; without it, repeat the train command, which writes it again")]
+    if run.get("config_hash") != workdir.config_hash(config):
+        remedy = f"undo the edit, {WRITTEN_AGAIN}"
+        return [(BAD, f"config.json is not as the run wrote it (config_hash); {remedy}")]
+    try:
+        _require_sense(folder, config)
+    except InputError as error:
+        return [(BAD, f"config.json was edited into something that cannot be used: {error}")]
     notes = [(NOTE, f"config.json records: {note}") for note in run.get("notes", [])]
     return [(OK, "config.json"), *notes]
 
 
-def _check_checkpoints(folder: Path) -> list[tuple[str, str]]:
+def _require_sense(folder: Path, config: dict[str, Any]) -> None:
+    """What config_hash leaves out because it may change: how the run is driven, scored, and where its data lie."""
+    runs.read_run(folder)
+    settings.entry(config["data"], "data", "root", str)
+    settings.entry(config["train"], "train", "num_steps", int)
+    settings.loop_config(config)
+    evaluate.check_settings(config["eval"])
+
+
+def _check_checkpoints(folder: Path) -> Findings:
     directory = folder / "checkpoints"
-    found, whole = [], []
+    if directory.exists() and not directory.is_dir():
+        return [(BAD, f"{directory} is not a folder; restore it from a copy, or use a new workdir")]
+    found, problems_of = [], {}
     for step in manifest.steps_on_disk(directory):
         try:
-            problems = manifest.verify_step(directory / str(step))
+            problems_of[step] = manifest.verify_step(directory / str(step))
         except InputError as error:
-            problems = [str(error)]
-        if problems:
-            shown = "; ".join(problems[:3]) + (f"; and {len(problems) - 3} more" if len(problems) > 3 else "")
-            remedy = "restore this folder from a copy, or run train again: it goes on from an older step"
-            found.append((BAD, f"checkpoint {step}: {shown}; {remedy}"))
-        else:
-            whole.append(step)
+            problems_of[step] = [str(error)]
+    whole = [step for step, problems in problems_of.items() if not problems]
+    for step, problems in problems_of.items():
+        if not problems:
             files = manifest.read_manifest(directory / str(step))["files"]
             size = sum(entry["size"] for entry in files.values())
             found.append((OK, f"checkpoint {step}: {len(files)} files, {size / 1e6:.1f} MB"))
+        elif step not in manifest.steps_on_disk(directory):
+            found.append((NOTE, f"checkpoint {step} was removed meanwhile, by a run that goes on"))
+        else:
+            found.append((BAD, f"checkpoint {step}: {_remedied(problems, has_other=any(w != step for w in whole))}"))
     for step in manifest.unfinished_steps(directory):
         found.append((NOTE, f"checkpoint {step} was not finished; the run writes it again or removes it"))
     for name in manifest.quarantined(directory):
@@ -69,7 +104,16 @@ def _check_checkpoints(folder: Path) -> list[tuple[str, str]]:
     return found
 
 
-def _compare_with_manifest(folder: Path, step_dir: Path) -> list[tuple[str, str]]:
+def _remedied(problems: list[str], has_other: bool) -> str:
+    shown = "; ".join(problems[:3]) + (f"; and {len(problems) - 3} more" if len(problems) > 3 else "")
+    if all(problem.endswith(manifest.FOREIGN) for problem in problems):
+        return f"{shown}; remove what is foreign, the rest is whole"
+    if has_other:
+        return f"{shown}; restore this folder from a copy, or train again: it goes on from a step that is whole"
+    return f"{shown}; no step is whole: restore this folder from a copy, or start again in a new workdir"
+
+
+def _compare_with_manifest(folder: Path, step_dir: Path) -> Findings:
     saved = manifest.read_manifest(step_dir)
     found = []
     installed, at_save = workdir.package_versions(), saved.get("versions")
@@ -87,15 +131,18 @@ def _compare_with_manifest(folder: Path, step_dir: Path) -> list[tuple[str, str]
     return found
 
 
-def _check_metrics(folder: Path) -> list[tuple[str, str]]:
+def _check_metrics(folder: Path) -> Findings:
     try:
         rows = writer.read_metrics(folder)
     except InputError as error:
         return [(BAD, str(error))]
-    return [(OK, f"metrics.jsonl: {len(rows)} lines")] if rows else [(NOTE, "no metrics yet")]
+    torn = []
+    if rows and not (folder / writer.METRICS_NAME).read_bytes().endswith(b"\n"):
+        torn = [(NOTE, "the last line of metrics.jsonl is cut; the next run drops it and writes it again")]
+    return [(OK, f"metrics.jsonl: {len(rows)} lines"), *torn] if rows else [(NOTE, "no metrics yet")]
 
 
-def _check_evaluation(folder: Path) -> list[tuple[str, str]]:
+def _check_evaluation(folder: Path) -> Findings:
     if not (folder / "evaluation.json").exists():
         return [(NOTE, "no evaluation yet; run neurojax evaluate")]
     try:
@@ -104,16 +151,46 @@ def _check_evaluation(folder: Path) -> list[tuple[str, str]]:
         return [(BAD, f"{error}, then run neurojax evaluate")]
     if not isinstance(evaluation.get("sessions"), dict) or "schema" not in evaluation:
         return [(BAD, "evaluation.json lacks its schema or sessions; run neurojax evaluate again")]
-    return [(OK, f"evaluation.json: {len(evaluation['sessions'])} sessions at step {evaluation.get('step')}")]
+    step, directory = evaluation.get("step"), folder / "checkpoints"
+    steps = manifest.steps_on_disk(directory)
+    if not (steps or manifest.quarantined(directory) or directory.is_file()):
+        remedy = "restore checkpoints/ from a copy; train would start again from step 0"
+        return [(BAD, f"evaluation.json is of step {step}, but no checkpoint is there; {remedy}")]
+    if steps and step != steps[-1]:
+        remedy = "run neurojax evaluate for the newest"
+        return [(NOTE, f"evaluation.json is of step {step}, the newest checkpoint is {steps[-1]}; {remedy}")]
+    return [(OK, f"evaluation.json: {len(evaluation['sessions'])} sessions at step {step}")]
 
 
-def _check_data(folder: Path) -> list[tuple[str, str]]:
+def _check_roster(folder: Path) -> Findings:
+    path = folder / roster.ROSTER_NAME
+    if not path.exists():
+        return [(NOTE, f"no {path.name}; the next train command writes it")]
+    try:
+        return [(OK, f"{path.name}: {len(roster.read(path))} sessions have rows")]
+    except InputError as error:
+        return [(BAD, f"{error}, {WRITTEN_AGAIN}")]
+
+
+def _check_trained_trials(folder: Path) -> Findings:
+    try:
+        digests = trained_trials.read(folder)
+    except InputError as error:
+        return [(BAD, str(error))]
+    if digests is None:
+        return [(NOTE, f"no {trained_trials.NAME}; the next train command writes it")]
+    return [(OK, f"{trained_trials.NAME}: {len(digests)} digests")]
+
+
+def _check_data(folder: Path) -> Findings:
     try:
         config, run = workdir.read_config(folder), workdir.read_run(folder)
     except InputError:
         return []  # said before
     data = config.get("data")
     root = data.get("root") if isinstance(data, dict) else None
+    if not isinstance(root, str):
+        return []  # said before
     if not root:
         return [(OK, "data: the built-in synthetic animals")]
     if not Path(root).is_dir():

@@ -33,6 +33,7 @@ from neurojax.files import require_writable, write_json
 from neurojax.train import pass_memory
 from neurojax.train.predictor import Predictor
 from neurojax.train.progress import Progress
+from neurojax.train.settings import entry
 from neurojax.train.writer import read_metrics
 from neurojax.types import TEST, TRAIN, Session
 
@@ -40,14 +41,15 @@ SMOOTHER_GROUPS = 8  # units hidden together by the observer who knows the dynam
 
 
 def check_settings(settings: Mapping[str, Any]) -> None:
-    """Raises InputError for an unknown protocol or baseline, or sizes that make no sense."""
-    protocols.get_protocol(settings["protocol"])
-    for name in names_of(settings["baselines"]):
+    """Raises InputError for an unknown protocol or baseline, a wrong type, or sizes that make no sense."""
+    protocols.get_protocol(entry(settings, "eval", "protocol", str))
+    for name in names_of(entry(settings, "eval", "baselines", str)):
         if name not in NAMES:
             raise InputError(f"eval.baselines names {name!r}; choose from {', '.join(NAMES)}")
+    present = {"num_permutations": 0, "memory_mb": 1} | dict(settings)  # absent from configs of older versions
     for name, least in (("trials_per_pass", 1), ("num_boot", 0), ("num_permutations", 0), ("memory_mb", 1)):
-        if settings.get(name, least) < least:
-            raise InputError(f"eval.{name}={settings[name]}; expected at least {least}")
+        if entry(present, "eval", name, int) < least:
+            raise InputError(f"eval.{name}={present[name]}; expected at least {least}")
 
 
 def names_of(listed: str) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ def load_data(config: Mapping[str, Any]) -> Dataset:
     With data.train_fraction below 1 the other training trials belong to no split.
     """
     dataset = _all_trials(config)
-    fraction = config["data"].get("train_fraction", 1.0)
+    fraction = settings.entry({"train_fraction": 1.0} | config["data"], "data", "train_fraction", float)
     if fraction == 1:
         return dataset
     return dataset_of(splits.with_train_fraction(session, fraction, data_seed(config)) for session in dataset.sessions)
@@ -34,9 +34,9 @@ def data_seed(config: Mapping[str, Any]) -> int:
 
 
 def _all_trials(config: Mapping[str, Any]) -> Dataset:
-    if config["data"]["root"]:
-        return open_dataset(Path(config["data"]["root"]))
-    spec = dict(config["data"]["synthetic"])
+    if root := settings.entry(config["data"], "data", "root", str):
+        return open_dataset(Path(root))
+    spec = dict(settings.entry(config["data"], "data", "synthetic", dict))
     known = synthetic.SyntheticSpec.__dataclass_fields__
     unknown = sorted(set(spec) - set(known))
     if unknown:
@@ -69,7 +69,7 @@ def load_predictor(
     arrays, manifest = checkpoint.load_arrays(folder / "checkpoints", log=log)
     weights = state_io.nested(arrays)
     model = dataclasses.replace(settings.model_config(config, dataset), num_positions=manifest["num_bins"])
-    mesh = sharding.make_mesh(config["sharding"]["data"], config["sharding"]["model"])
+    mesh = sharding.make_mesh(*settings.mesh_sizes(config))
     layout = Layout.of(dataset.sessions, manifest["sessions"])
     if abs(dataset.bin_size_s - manifest["bin_size_s"]) > 1e-9:
         raise InputError(
@@ -81,7 +81,7 @@ def load_predictor(
             f"the data have trials of up to {layout.num_bins} bins, the run learned {model.num_positions} positions; "
             "convert them with a shorter window"
         )
-    bucket_units = config["data"]["bucket_units"]
+    bucket_units = settings.batching_config(config).bucket_units
     schemes = settings.masking_config(config).schemes
     return Predictor(weights["params"], weights["tables"], model, layout, bucket_units, mesh, schemes), manifest
 

@@ -45,9 +45,9 @@ def read(folder: Path) -> frozenset[bytes] | None:
     content = read_json(path)
     digests = content.get("digests")
     if content.get("schema") != SCHEMA or not isinstance(digests, list):
-        raise InputError(f"{path} is no list of digests of schema {SCHEMA}; restore it, or train the run again")
+        raise InputError(f"{path} is no list of digests of schema {SCHEMA}; restore it, or remove it and train on")
     try:
         found = frozenset(bytes.fromhex(digest) for digest in digests)
     except (TypeError, ValueError):
-        raise InputError(f"{path} holds an entry that is no digest; restore it, or train the run again") from None
+        raise InputError(f"{path} holds an entry that is no digest; restore it, or remove it and train on") from None
     return found

@@ -66,7 +66,8 @@ class Checkpointer:
         self.close_timeout_s = close_timeout_s
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
-            self._identity = _identity(self.directory)
+            # Held open: the number of a deleted folder is given to the next one that is made.
+            self._folder: int | None = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise InputError(f"{directory} cannot be made ({error.strerror}); use another workdir") from None
         self._writer: Any = None  # see state_io.new_writer
@@ -124,6 +125,14 @@ class Checkpointer:
 
     def close(self) -> None:
         """Waits for the save under way, at most `close_timeout_s`; after that the process can still exit."""
+        try:
+            self._close_writer()
+        finally:
+            if self._folder is not None:
+                os.close(self._folder)
+                self._folder = None
+
+    def _close_writer(self) -> None:
         if self._pending is not None:
             pending = self._pending
             pending.thread.join(self.close_timeout_s)
@@ -152,8 +161,8 @@ class Checkpointer:
 
     def _prepare(self, step_dir: Path, state_bytes: int) -> tuple[int, str]:
         """Process 0: whether to save, and room made for it (a save cut short under this step is removed)."""
-        # Orbax makes missing folders: one renamed away during a save would come back, without its run.
-        if _identity(self.directory) != self._identity:
+        # Orbax makes missing folders: one moved or deleted during a save would come back, without its run.
+        if not self._stands():
             return _REFUSED, f"{self.directory} is gone; restore the folder or start again in a new workdir"
         if (step_dir / MANIFEST_NAME).exists():
             return _ALREADY_THERE, ""
@@ -173,26 +182,25 @@ class Checkpointer:
     def _finish(self, writer: Any, step: int, arrays: Mapping[str, Any], record: Mapping[str, Any]) -> None:
         """Runs in the thread of one save: wait for orbax, publish the manifest, delete what is too old."""
         writer.wait_until_finished()
-        if _identity(self.directory) != self._identity:
+        if not self._stands():
             raise FileNotFoundError(f"{self.directory} is gone")
         if jax.process_index() == 0:
             manifests.write_manifest(self.directory / str(step), step, arrays, record)
             manifests.retire_old_steps(self.directory, self.keep)
+
+    def _stands(self) -> bool:
+        """Whether the folder is still the one that was opened, under its name."""
+        try:
+            found = self.directory.stat()
+            return self._folder is not None and os.path.samestat(found, os.fstat(self._folder))
+        except OSError:
+            return False
 
     def _collect(self) -> None:
         pending, self._pending = self._pending, None
         if pending.error is not None:
             self._writer = None  # orbax keeps state of a failed save: begin the next one afresh
             raise CheckpointError(_save_failed(pending.step, pending.error)) from pending.error
-
-
-def _identity(folder: Path) -> tuple[int, int] | None:
-    """Which folder this is, whatever its name; None when it is gone."""
-    try:
-        found = folder.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 class _Pending:

@@ -27,6 +27,7 @@ MANIFEST_NAME = "neurojax_manifest.json"
 STATE_NAME = "state"
 SCHEMA = 1
 MAX_MANIFEST_BYTES = 64 << 20
+FOREIGN = "is not in the manifest"  # how the problem of an extra file ends
 RESERVED_KEYS = frozenset({"schema", "step", "saved_utc", "arrays", "files", "manifest_sha256"})
 
 _NO_DIGEST = "0" * 64
@@ -136,7 +137,7 @@ def verify_step(step_dir: Path | str) -> list[str]:
         # Only paths met on the walk are opened: a hostile manifest cannot name one outside the folder.
         expected = manifest["files"].get(name)
         if expected is None:
-            problems.append(f"{name} is not in the manifest")
+            problems.append(f"{name} {FOREIGN}")
         elif path.is_symlink():
             problems.append(f"{name} is a link, expected a file")
         else:

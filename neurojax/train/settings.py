@@ -24,11 +24,14 @@ def _build(kind, block: str, values: Mapping[str, Any]):
     defaults = named or {field.name: field.default for field in dataclasses.fields(kind)}
     if unknown := sorted(set(values) - set(defaults), key=str):
         raise InputError(f"config.{block}.{unknown[0]} is not known; choose from {', '.join(sorted(defaults))}")
-    return kind(**{name: _entry(values, block, name, type(defaults[name])) for name in values})
+    return kind(**{name: entry(values, block, name, type(defaults[name])) for name in values})
 
 
-def _entry(values: Any, block: str, name: str, kind: type) -> Any:
-    """values[name], which must be there and of one type; a whole number will do for a float."""
+def entry(values: Any, block: str, name: str, kind: type) -> Any:
+    """values[name], which must be there and of one type; a whole number will do for a float.
+
+    Raises InputError that names the entry.
+    """
     where = f"{block}.{name}" if block else name
     if not isinstance(values, Mapping) or name not in values:
         raise InputError(f"the config has no {where}; take configs/mtm.py as an example")
@@ -56,15 +59,15 @@ def model_config(config: Mapping[str, Any], dataset: Dataset) -> ModelConfig:
 
 def attention_kernel(config: Mapping[str, Any]) -> kernels.Choice:
     """What model.attention becomes on the devices of this run."""
-    model = _entry(config, "", "model", dict)
+    model = entry(config, "", "model", dict)
     for name, kind in (("width", int), ("num_heads", int), ("compute_dtype", str)):
-        _entry(model, "model", name, kind)
+        entry(model, "model", name, kind)
     return kernels.choose(model, jax.default_backend(), jax.device_count())
 
 
 def masking_config(config: Mapping[str, Any]) -> masking.MaskingConfig:
     """The masking block; schemes may be a comma-separated string (the command line's spelling)."""
-    values = dict(_entry(config, "", "masking", dict))
+    values = dict(entry(config, "", "masking", dict))
     schemes = values.get("schemes")
     values["schemes"] = tuple(schemes.split(",")) if isinstance(schemes, str) else schemes
     if isinstance(schemes, list):  # a config read from a file
@@ -86,9 +89,9 @@ def masking_config(config: Mapping[str, Any]) -> masking.MaskingConfig:
 
 def recipe(config: Mapping[str, Any], dataset: Dataset) -> Recipe:
     """What is learned."""
-    loss, train = _entry(config, "", "losses", dict), _entry(config, "", "train", dict)
-    reduction, size_power = _entry(loss, "losses", "reduction", str), _entry(loss, "losses", "size_power", float)
-    num_steps, seed = _entry(train, "train", "num_steps", int), _entry(config, "", "seed", int)
+    loss, train = entry(config, "", "losses", dict), entry(config, "", "train", dict)
+    reduction, size_power = entry(loss, "losses", "reduction", str), entry(loss, "losses", "size_power", float)
+    num_steps, seed = entry(train, "train", "num_steps", int), entry(config, "", "seed", int)
     if reduction not in ("sum", "mean"):
         raise InputError(f"losses.reduction={reduction!r}; choose 'sum' or 'mean'")
     if not 0 <= size_power <= 1:
@@ -102,7 +105,7 @@ def recipe(config: Mapping[str, Any], dataset: Dataset) -> Recipe:
         num_steps=num_steps,
         model=model_config(config, dataset),
         masking=masking_config(config),
-        optimizer=_build(OptimizerConfig, "optimizer", _entry(config, "", "optimizer", dict)),
+        optimizer=_build(OptimizerConfig, "optimizer", entry(config, "", "optimizer", dict)),
         loss_reduction=reduction,
         loss_size_power=size_power,
     )
@@ -110,17 +113,30 @@ def recipe(config: Mapping[str, Any], dataset: Dataset) -> Recipe:
 
 def batching_config(config: Mapping[str, Any]) -> BatchingConfig:
     """What a batch is."""
-    names = [field.name for field in dataclasses.fields(BatchingConfig)]
-    return _build(BatchingConfig, "data", {name: config["data"][name] for name in names})
+    data = entry(config, "", "data", dict)
+    values = {
+        field.name: entry(data, "data", field.name, type(field.default)) for field in dataclasses.fields(BatchingConfig)
+    }
+    return _build(BatchingConfig, "data", values)
 
 
 def loop_config(config: Mapping[str, Any]) -> LoopConfig:
     """How a run is driven."""
-    values = {name: value for name, value in config["train"].items() if name != "num_steps"}
-    values |= {name: config["data"][name] for name in ("placement", "num_threads")}
-    values |= {"mesh_data": config["sharding"]["data"], "mesh_model": config["sharding"]["model"]}
-    rules = tuple(_rule(rule) for rule in config["sharding"]["rules"])
-    return _build(LoopConfig, "train", values | {"rules": rules})
+    train, data = entry(config, "", "train", dict), entry(config, "", "data", dict)
+    values = {name: value for name, value in train.items() if name != "num_steps"}
+    values |= {name: entry(data, "data", name, kind) for name, kind in (("placement", str), ("num_threads", int))}
+    mesh_data, mesh_model = mesh_sizes(config)
+    rules = config["sharding"].get("rules", ())
+    if not isinstance(rules, list | tuple):
+        raise InputError(f"sharding.rules={rules!r}; expected pairs like ('tables/read_in', ('model',))")
+    values |= {"mesh_data": mesh_data, "mesh_model": mesh_model, "rules": tuple(_rule(rule) for rule in rules)}
+    return _build(LoopConfig, "train", values)
+
+
+def mesh_sizes(config: Mapping[str, Any]) -> tuple[int, int]:
+    """Devices along the mesh axes `data` and `model`."""
+    block = entry(config, "", "sharding", dict)
+    return entry(block, "sharding", "data", int), entry(block, "sharding", "model", int)
 
 
 def _rule(rule: Any) -> tuple[str, tuple[str | None, ...]]:

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from neurojax.errors import InputError
-from neurojax.files import read_json, write_json
-from neurojax.train.manifest import steps_on_disk
+from neurojax.files import read_json, remove_leftovers, write_json
+from neurojax.train.manifest import DamagedManifestError, read_manifest, steps_on_disk
 
 LOCK_NAME = ".lock"
 CONFIG_NAME = "config.json"
@@ -38,7 +38,7 @@ PACKAGES = ("neurojax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "g
 
 @contextlib.contextmanager
 def hold(workdir: Path | str, log: Callable[[str], Any] = print) -> Iterator[Path]:
-    """Creates `workdir` and holds it for this process until the context ends.
+    """Creates `workdir` and holds it for this process until the context ends; sweeps up what killed writers left.
 
     With several processes on one workdir, the first alone holds it.
 
@@ -68,8 +68,12 @@ def hold(workdir: Path | str, log: Callable[[str], Any] = print) -> Iterator[Pat
             log(f"workdir {workdir} cannot be locked ({error.strerror}); see that no second run uses it")
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         holder = {"pid": os.getpid(), "host": socket.gethostname(), "started_utc": now}
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, (json.dumps(holder) + "\n").encode(), 0)
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, (json.dumps(holder) + "\n").encode(), 0)
+        except OSError as error:
+            raise InputError(f"workdir {workdir} cannot be written ({error.strerror}); make room on its disk") from None
+        remove_leftovers(workdir)
         yield workdir
     finally:
         os.close(descriptor)  # drops the lock; the file stays, removing it would race with the next run
@@ -152,10 +156,11 @@ def read_config(workdir: Path | str) -> dict[str, Any]:
 
 def read_run(workdir: Path | str) -> dict[str, Any]:
     """What the run rests on: config_hash, dataset_fingerprint, sessions, notes, versions."""
-    run = read_json(Path(workdir) / CONFIG_NAME).get(RUN_KEY, {})
-    if not isinstance(run, dict) or not isinstance(run.get("sessions", {}), dict):
-        path = Path(workdir) / CONFIG_NAME
-        raise InputError(f"{path} has a damaged entry {RUN_KEY!r}; restore it or use a new workdir")
+    path = Path(workdir) / CONFIG_NAME
+    run = read_json(path).get(RUN_KEY, {})
+    parts = (("sessions", dict), ("notes", list)) if isinstance(run, dict) else ()
+    if not parts or not all(isinstance(run.get(name, kind()), kind) for name, kind in parts):
+        raise InputError(f"{path} has a damaged entry {RUN_KEY!r}; restore it, or remove the file and train again")
     return run
 
 
@@ -177,9 +182,7 @@ def require_same_run(
     """
     workdir = Path(workdir)
     if not (workdir / CONFIG_NAME).exists():
-        if steps_on_disk(workdir / "checkpoints"):
-            raise InputError(f"{workdir} has checkpoints but no {CONFIG_NAME}; restore it or use a new workdir")
-        return []
+        return _recovered(workdir, config_hash(config), dataset_fingerprint)
     old, run = read_config(workdir), read_run(workdir)
     if differences := config_diff(config_content(old), config_content(config)):
         raise InputError(
@@ -195,6 +198,25 @@ def require_same_run(
     if not allow_dataset_change:
         raise InputError(f"{change}; restore the data, use a new workdir, or continue with --allow_dataset_change")
     return [*notes, change]
+
+
+def _recovered(workdir: Path, hash_now: str, dataset_fingerprint: str) -> list[str]:
+    """A lost config.json is written again where a checkpoint says that config and data are those of the run."""
+    steps = steps_on_disk(workdir / "checkpoints")
+    if not steps:
+        return []
+    for step in reversed(steps):
+        try:
+            saved = read_manifest(workdir / "checkpoints" / str(step))
+        except DamagedManifestError:
+            continue
+        if (saved.get("config_hash"), saved.get("dataset_fingerprint")) == (hash_now, dataset_fingerprint):
+            return [f"{CONFIG_NAME} was lost and written again; checkpoint {step} has the same config and data"]
+        break
+    raise InputError(
+        f"{workdir} has checkpoints but no {CONFIG_NAME}, and they were not made with this config on these data; "
+        "restore the file, repeat the command that started the run, or use a new workdir"
+    )
 
 
 def _session_changes(old: Mapping[str, str], new: Mapping[str, str]) -> str:

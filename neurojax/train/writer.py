@@ -3,6 +3,7 @@
 import contextlib
 import json
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ class MetricsWriter:
     def write(self, step: int, values: Mapping[str, Any]) -> None:
         """Writes one line; numbers may be numpy or jax scalars, NaN and infinities become null."""
         line = json.dumps({"step": int(step), **_plain(values)}, allow_nan=False)
+        if os.fstat(self._file.fileno()).st_nlink == 0:  # deleted under the run, perhaps with its folder
+            self._file.close()
+            self._file = self._open()
         try:
             self._file.write(line + "\n")
             self._file.flush()

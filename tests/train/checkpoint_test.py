@@ -393,6 +393,10 @@ def test_no_room_a_vanished_folder_and_a_file_in_the_way_are_refused(tmp_path, m
     with pytest.raises(CheckpointError, match="is gone"):
         checkpointer.save(1, make_state(), RECORD)
     assert not directory.exists(), "a vanished folder is not made again without its config and metrics"
+    directory.mkdir()  # on many disks with the number of the deleted one
+    with pytest.raises(CheckpointError, match="is gone"):
+        checkpointer.save(1, make_state(), RECORD)
+    directory.rmdir()
     directory.write_text("a file")
     with pytest.raises(InputError, match="cannot be made"):
         Checkpointer(directory)

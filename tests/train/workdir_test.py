@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from neurojax.errors import InputError
-from neurojax.train import workdir
+from neurojax.train import manifest, workdir
 
 CONFIG = {
     "seed": 0,
@@ -128,9 +128,25 @@ def test_a_new_or_broken_workdir(tmp_path):
     (tmp_path / "checkpoints/5/neurojax_manifest.json").write_text("{}")
     with pytest.raises(InputError, match="checkpoints but no config.json"):
         workdir.require_same_run(tmp_path, CONFIG, "d0", SESSIONS)
-    (tmp_path / "config.json").write_text('{"seed": 0, "run": []}')
-    with pytest.raises(InputError, match="damaged"):
-        workdir.require_same_run(tmp_path, CONFIG, "d0", SESSIONS)
+    for run in ("[]", '{"notes": 3}', '{"sessions": []}'):
+        (tmp_path / "config.json").write_text(f'{{"seed": 0, "run": {run}}}')
+        with pytest.raises(InputError, match="damaged"):
+            workdir.require_same_run(tmp_path, CONFIG, "d0", SESSIONS)
+
+
+def test_a_lost_config_is_known_again_by_its_checkpoints(tmp_path):
+    record = {"config_hash": workdir.config_hash(CONFIG), "dataset_fingerprint": "d0"}
+    for step in (5, 6):
+        (tmp_path / f"checkpoints/{step}").mkdir(parents=True)
+        manifest.write_manifest(tmp_path / f"checkpoints/{step}", step, {}, record)
+    (note,) = workdir.require_same_run(tmp_path, CONFIG, "d0", SESSIONS)
+    assert "checkpoint 6 has the same config and data" in note
+    (tmp_path / "checkpoints/6/neurojax_manifest.json").write_text("{}")  # the damaged one says nothing
+    (note,) = workdir.require_same_run(tmp_path, CONFIG, "d0", SESSIONS)
+    assert "checkpoint 5 has the same" in note
+    for config, fingerprint in (({**CONFIG, "seed": 9}, "d0"), (CONFIG, "d1")):
+        with pytest.raises(InputError, match="not made with this config on these data"):
+            workdir.require_same_run(tmp_path, config, fingerprint, SESSIONS)
 
 
 HOLDER = """
@@ -160,6 +176,13 @@ def test_a_second_run_is_refused_until_the_first_is_killed(tmp_path):
             pass
     with workdir.hold(folder):  # released by the end of the context
         pass
+
+
+def test_holding_sweeps_up_what_a_killed_writer_left(tmp_path):
+    (tmp_path / ".config.json.a1b2c3d4.tmp").write_text("{")
+    (tmp_path / ".mine").write_text("stays")
+    with workdir.hold(tmp_path):
+        assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", ".mine"]
 
 
 def test_a_folder_that_cannot_be_used_is_refused(tmp_path):

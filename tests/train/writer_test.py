@@ -1,6 +1,7 @@
 """metrics.jsonl survives kills and resumes."""
 
 import json
+import shutil
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -62,6 +63,18 @@ def test_no_file_and_damaged_lines(tmp_path):
     (tmp_path / "folder/metrics.jsonl").mkdir(parents=True)
     with pytest.raises(InputError, match="cannot be written"):
         MetricsWriter(tmp_path / "folder")
+
+
+def test_a_deleted_file_is_begun_again_and_a_deleted_folder_told(tmp_path):
+    (tmp_path / "run").mkdir()
+    with MetricsWriter(tmp_path / "run") as metrics:
+        metrics.write(1, {"loss": 1.0})
+        (tmp_path / "run" / "metrics.jsonl").unlink()
+        metrics.write(2, {"loss": 2.0})
+        assert [row["step"] for row in read_metrics(tmp_path / "run")] == [2]
+        shutil.rmtree(tmp_path / "run")
+        with pytest.raises(InputError, match="cannot be written .No such file or directory.; check the workdir"):
+            metrics.write(3, {"loss": 3.0})
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full")
