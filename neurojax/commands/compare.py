@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neurojax import files
+from neurojax.commands import compare_rows
 from neurojax.errors import InputError
-from neurojax.evals import paired_runs, seeds, sign_test, tables
+from neurojax.evals import tables
+from neurojax.evals.headlines import short_words
+from neurojax.evals.score_groups import drawn_groups
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 def compare(runs: Sequence[str | Path], out: str | Path | None = None) -> None:
-    """Prints pooled bits/spike of each run per task, mean over the sessions all runs share.
+    """Prints each run's scores per task, those that the protocol shows, mean over the sessions all runs share.
 
     Args:
         runs: two or more workdirs, or paths of evaluation.json files; the first is the reference for "above".
@@ -34,7 +37,7 @@ def compare(runs: Sequence[str | Path], out: str | Path | None = None) -> None:
     warnings = differences(evaluations)
     for warning in warnings:
         print(f"warning: {warning}")
-    print(comparison_table(evaluations, session_ids))
+    print(compare_rows.comparison_table(evaluations, session_ids))
     if target is None:
         return
     figure = draw_comparison(evaluations, session_ids)
@@ -45,8 +48,7 @@ def compare(runs: Sequence[str | Path], out: str | Path | None = None) -> None:
     else:
         from neurojax.commands import compare_page
 
-        rows, notes = comparison_rows(evaluations, session_ids, "±\u00a0"), notes_on(evaluations, session_ids)
-        content = compare_page.page_of(evaluations, session_ids, rows, notes, warnings, figure)
+        content = compare_page.page_of(evaluations, session_ids, warnings, figure)
         files.write_bytes(target, content.encode())
     print(f"comparison: {target}")
 
@@ -134,112 +136,36 @@ def differences(evaluations: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return found
 
 
-def comparison_rows(
-    evaluations: Mapping[str, Mapping[str, Any]], session_ids: Sequence[str], sign: str = "+-"
-) -> tuple[list[str], list[list[str]], list[list[str]]]:
-    """Head of a table (tasks), a row a run with means, and a row a later run with wins over the first.
-
-    A task's mean takes the sessions where every run has a score, so that runs are compared on equal terms.
-    """
-    first = next(iter(evaluations.values()))
-    tasks = list(dict.fromkeys(task for evaluation in evaluations.values() for task in tables.tasks_of(evaluation)))
-    scored = {task: _scored_by_all(evaluations, session_ids, task) for task in tasks}
-    head = [f"{tables.label(task)} (n={len(scored[task])})" for task in tasks]
-    means, wins = [], []
-    for name, evaluation in evaluations.items():
-        scores = [tables.mean_score(evaluation, "model", task, session_ids=scored[task]) for task in tasks]
-        means.append(
-            [
-                name,
-                *(tables.mean_text(score, len(scored[task]), sign) for score, task in zip(scores, tasks, strict=True)),
-            ]
-        )
-        if evaluation is first:
-            continue
-        found = [paired_runs.difference(evaluation, first, scored[task], task) for task in tasks]
-        wins.append([name, *map(_difference_text, found)])
-    return head, means, wins
-
-
-def _difference_text(found: paired_runs.Difference | None) -> str:
-    """`+0.040 [+0.010, +0.070], 8 of 9`: the mean difference, its interval where there is one, sessions above."""
-    if found is None:
-        return "-"
-    ends = "" if found.ci95 is None else f" [{found.ci95[0]:+.3f}, {found.ci95[1]:+.3f}]"
-    return f"{found.mean:+.3f}{ends}, {found.above} of {len(found.sessions)}"
-
-
-def comparison_table(evaluations: Mapping[str, Mapping[str, Any]], session_ids: Sequence[str]) -> str:
-    """The comparison as aligned plain text."""
-    head, means, wins = comparison_rows(evaluations, session_ids)
-    reference = next(iter(evaluations))
-    blank = [""] * (len(head) + 1)
-    rows = [["model", *head], *means, blank, [f"over {tables.shorten(reference, 22)}", *head], *wins]
-    lines = tables.align([[tables.shorten(row[0], 28), *row[1:]] for row in rows])
-    notes = [
-        "",
-        "bits/spike, pooled, +- bootstrap se over trials; n sessions that all runs score",
-        "over: mean difference of a session [95 %, paired over draws of trials], and in how many it is positive",
-        *notes_on(evaluations, session_ids),
-        sign_test.sentence(len(session_ids)),
-    ]
-    return "\n".join([*lines, *notes])
-
-
-def notes_on(evaluations: Mapping[str, Mapping[str, Any]], session_ids: Sequence[str]) -> list[str]:
-    """A line a run of several seeds with their interval, and one a run whose differences have no interval, and why."""
-    first = next(iter(evaluations.values()))
-    lines = [
-        f"{name}: mean of {len(evaluation['seeds'])} seeds, 95 % over seeds: {seeds.intervals(evaluation)}"
-        for name, evaluation in evaluations.items()
-        if isinstance(evaluation.get("seeds"), list)
-    ]
-    for name, evaluation in list(evaluations.items())[1:]:
-        found = [paired_runs.difference(evaluation, first, session_ids, task) for task in tables.tasks_of(evaluation)]
-        reasons = sorted({one.reason for one in found if one is not None and one.reason})
-        if reasons:
-            lines.append(f"no interval for {name}: {'; '.join(reasons)}")
-    return lines
-
-
 def draw_comparison(evaluations: Mapping[str, Mapping[str, Any]], session_ids: Sequence[str]) -> Figure:
-    """One panel a task: a line a session across the runs, means with 95 % intervals on top."""
+    """One panel a metric and task: a line a session across the runs, means with 95 % intervals on top."""
     import numpy as np
 
     from neurojax.viz import scores, style
 
-    tasks = list(dict.fromkeys(task for evaluation in evaluations.values() for task in tables.tasks_of(evaluation)))
-    columns = 2 if len(tasks) > 1 else 1
-    rows = max(1, math.ceil(len(tasks) / columns))
+    panels = [(metric, task) for metric, tasks in drawn_groups(*evaluations.values()).items() for task in tasks]
+    columns = 2 if len(panels) > 1 else 1
+    rows = max(1, math.ceil(len(panels) / columns))
     names = [tables.shorten(name, 18) for name in evaluations]
     with style.context():
         width_in = max(3.6, 1.0 + 0.8 * len(names)) * columns
         figure, axes = style.new_figure(width_in, 2.9 * rows, rows, columns)
-        for place, task in zip(axes.flat, tasks, strict=False):
-            keys = _scored_by_all(evaluations, session_ids, task)
-            values = np.array([[_value(e, key, task) for e in evaluations.values()] for key in keys])
-            means = [tables.mean_score(e, "model", task, session_ids=keys) for e in evaluations.values()]
+        for place, (metric, task) in zip(axes.flat, panels, strict=False):
+            keys = compare_rows.scored_by_all(evaluations, session_ids, task, metric)
+            values = [[compare_rows.value(e, key, task, metric) for e in evaluations.values()] for key in keys]
+            means = [tables.mean_score(e, "model", task, metric, keys) for e in evaluations.values()]
             heights = [np.nan if score.value is None else score.value for score in means]
             halves = [np.nan if score.se is None else 1.96 * score.se for score in means]
-            title = f"{tables.label(task)} (n = {len(keys)})"
-            scores.paired_runs(place, names, values.reshape(len(keys), len(names)), heights, halves, title=title)
-        for place in axes.flat[len(tasks) :]:
+            look = {"title": f"{tables.label(task)} (n = {len(keys)})", "ylabel": short_words(metric)}
+            scores.paired_runs(place, names, np.array(values).reshape(len(keys), len(names)), heights, halves, **look)
+        for place in axes.flat[len(panels) :]:
             place.set_axis_off()
     return figure
-
-
-def _scored_by_all(evaluations, session_ids: Sequence[str], task: str) -> list[str]:
-    return [key for key in session_ids if all(_value(e, key, task) is not None for e in evaluations.values())]
-
-
-def _value(evaluation: Mapping[str, Any], session_id: str, task: str) -> float | None:
-    return tables.session_score(evaluation["sessions"][session_id], "model", task).value
 
 
 def _names(runs: Sequence[str | Path]) -> list[str]:
     """A short name for each run: the folder's, or the whole path where that is not unique."""
     folders = [Path(run).resolve() for run in runs]
-    short = [folder.parent.name if folder.name == "evaluation.json" else folder.name for folder in folders]
+    short = [folder.parent.name if folder.is_file() else folder.name for folder in folders]
     names = [name if short.count(name) == 1 else str(run) for name, run in zip(short, runs, strict=True)]
     if len(set(names)) < len(names):
         raise InputError(f"compare got the same run twice ({', '.join(names)}), expected different ones")

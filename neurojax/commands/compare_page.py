@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from neurojax.commands.compare_rows import Part, notes_on, parts_of
 from neurojax.evals import page, paired_runs, sign_test, tables
+from neurojax.evals.headlines import score_words, short_words
+from neurojax.evals.score_groups import drawn_groups, score_groups
 from neurojax.viz import differences, style
 
 if TYPE_CHECKING:
@@ -15,13 +18,10 @@ if TYPE_CHECKING:
 def page_of(
     evaluations: Mapping[str, Mapping[str, Any]],
     session_ids: Sequence[str],
-    rows: tuple[list[str], list[list[str]], list[list[str]]],
-    notes: Sequence[str],
     warnings: Sequence[str],
     figure: Figure,
 ) -> str:
-    """The page of runs (name -> record) on `session_ids`, with the rows, notes and warnings that `compare` prints."""
-    head, means, wins = rows
+    """The page of runs (name -> record) on `session_ids`, with the numbers and warnings that `compare` prints."""
     reference = next(iter(evaluations))
     protocol = next(iter(evaluations.values()))["protocol"]
     identity = [
@@ -32,10 +32,6 @@ def page_of(
         for name, evaluation in evaluations.items()
     ]
     title = f"neurojax: {len(evaluations)} runs compared"
-    over = (
-        f"mean difference of a session from {reference}, bits/spike [95 %, paired over draws of the same trials], and "
-        "sessions where it is positive"
-    )
     with style.context():
         png = style.png_bytes(figure)
     return page.page(
@@ -43,23 +39,19 @@ def page_of(
         page.heading(title, 1),
         page.paragraph(f"protocol {protocol} · {len(session_ids)} shared sessions", soft=True),
         *(page.paragraph(f"Warning: {warning}.") for warning in warnings),
-        page.table(
-            ["", *head],
-            means,
-            caption="bits/spike, pooled; mean over shared sessions ± bootstrap standard error",
-        ),
-        page.table(["", *head], wins, caption=over),
+        *(_table(part, reference) for part in parts_of(evaluations, session_ids, "±\u00a0")),
         page.paragraph(sign_test.sentence(len(session_ids)), soft=True),
-        *(page.paragraph(line, soft=True) for line in notes),
+        *(page.paragraph(line, soft=True) for line in notes_on(evaluations, session_ids)),
         page.picture(
             png,
-            "A grey line a session; diamonds: mean over sessions with its 95 % interval over trials.",
+            "A grey line a session; diamonds: mean over sessions, with its 95 % interval over trials "
+            "where there is one.",
             wide=len(evaluations) > 3,
         ),
         page.picture(
             _differences_png(evaluations, session_ids),
             f"Difference from {reference} on the same trials: a grey dot a session, diamonds the mean over sessions, "
-            "bars 95 % intervals paired over draws of trials. Above zero is better than it.",
+            "bars 95 % intervals paired over draws of trials (of pooled bits/spike). Above zero is better than it.",
             wide=len(evaluations) > 4,
         ),
         *_session_differences(evaluations, session_ids),
@@ -67,36 +59,47 @@ def page_of(
     )
 
 
+def _table(part: Part, reference: str) -> str:
+    """Means of all runs, and below them what later runs are above the first."""
+    over = [[f"{row[0]} over {reference}", *row[1:]] for row in part.over]
+    caption = (
+        f"{score_words(part.metric)}; mean over shared sessions ± bootstrap standard error; over {reference}: mean "
+        "difference of a session [95 %, paired over draws of the same trials], sessions where it is positive"
+    )
+    return page.table(["", *part.head], [*part.means, *over], caption=caption)
+
+
 def _differences_png(evaluations, session_ids) -> bytes:
     first, *later = evaluations.values()
     names = [tables.shorten(name, 18) for name in list(evaluations)[1:]]
-    tasks = list(dict.fromkeys(task for one in evaluations.values() for task in tables.tasks_of(one)))
-    columns = 2 if len(tasks) > 1 else 1
-    rows = -(-len(tasks) // columns)
+    panels = [(metric, task) for metric, tasks in drawn_groups(*evaluations.values()).items() for task in tasks]
+    columns = 2 if len(panels) > 1 else 1
+    rows = -(-len(panels) // columns)
     with style.context():
         figure, axes = style.new_figure(max(3.6, 1.2 + 0.9 * len(names)) * columns, 2.9 * rows, rows, columns)
-        for place, task in zip(axes.flat, tasks, strict=False):
-            found = [paired_runs.difference(one, first, session_ids, task) for one in later]
-            differences.differences(place, names, found, title=tables.label(task))
-        for place in axes.flat[len(tasks) :]:
+        for place, (metric, task) in zip(axes.flat, panels, strict=False):
+            found = [paired_runs.difference(one, first, session_ids, task, metric) for one in later]
+            look = {"title": tables.label(task), "score": short_words(metric)}
+            differences.differences(place, names, found, **look)
+        for place in axes.flat[len(panels) :]:
             place.set_axis_off()
         return style.png_bytes(figure)
 
 
 def _session_differences(evaluations, session_ids) -> list[str]:
-    """Folded: a row a later run, task and session, with the paired interval."""
+    """Folded: a row a later run, score, task and session, with the paired interval."""
     reference, first = next(iter(evaluations.items()))
     rows = []
+    panels = [(metric, task) for metric, tasks in score_groups(*evaluations.values()).items() for task in tasks]
     for name, evaluation in list(evaluations.items())[1:]:
-        for task in tables.tasks_of(evaluation):
-            found = paired_runs.difference(evaluation, first, session_ids, task)
+        for metric, task in panels:
+            found = paired_runs.difference(evaluation, first, session_ids, task, metric)
+            which = [name, tables.label(task), score_words(metric)]
             for key, (value, ends) in found.sessions.items() if found else ():
                 interval = "-" if ends is None else f"[{ends[0]:+.3f}, {ends[1]:+.3f}]"
-                rows.append([name, tables.label(task), key, f"{value:+.3f}", interval])
+                rows.append([*which, key, f"{value:+.3f}", interval])
             if found:
                 p_value = "-" if found.p_value is None else f"p = {found.p_value:.2g}"
-                rows.append(
-                    [name, tables.label(task), "signs, exact test", f"{found.above} of {len(found.sessions)}", p_value]
-                )
-    table = page.table(["run", "task", "session", f"over {reference}", "95 %"], rows, caption="bits/spike, pooled")
+                rows.append([*which, "signs, exact test", f"{found.above} of {len(found.sessions)}", p_value])
+    table = page.table(["run", "task", "score", "session", f"over {reference}", "95 %"], rows)
     return [page.folded("Session by session", table)]

@@ -65,8 +65,9 @@ def evaluate(folder: Path, *, data: Path | None = None, protocol: str | None = N
         data: sessions to score; default: those of the config. Those the run has no rows for, or that the protocol
             cannot score, are counted and left out.
         protocol: a name or the path of a protocol file; default: that of the config.
-        out: where to write the scores; default <workdir>/evaluation.json with figures and report.html, or
-            <workdir>/evaluation_<protocol>.json under another protocol than the config's.
+        out: where to write the scores, alone; default <workdir>/evaluation.json with figures and report.html, under
+            another protocol than the config's evaluation_<protocol>.json, figures_<protocol> and
+            report_<protocol>.html.
 
     Raises:
         InputError: no run, no checkpoint, or no session that can be scored.
@@ -74,10 +75,11 @@ def evaluate(folder: Path, *, data: Path | None = None, protocol: str | None = N
     config = runs.read_run(Path(folder))
     if out is not None:
         require_writable(Path(out))
+    suffix = ""
     if protocol is not None:
         chosen = protocols.get_protocol(protocol)
-        if out is None and protocols.protocol_hash(chosen) != _own_protocol_hash(config):
-            out = Path(folder) / f"evaluation_{chosen.name}.json"
+        if protocols.protocol_hash(chosen) != _own_protocol_hash(config):
+            suffix = f"_{chosen.name}"
         config = {**config, "eval": {**config["eval"], "protocol": protocol}}
     check_settings(config["eval"])
     chosen = protocols.get_protocol(config["eval"]["protocol"])
@@ -88,7 +90,7 @@ def evaluate(folder: Path, *, data: Path | None = None, protocol: str | None = N
         config = {**config, "data": {**config["data"], "root": str(data)}}
     dataset = known_to_run(Path(folder), dataset, chosen)
     dataset = scorable(dataset, chosen, with_baselines=bool(config["eval"]["baselines"]))
-    evaluate_run(Path(folder), config, dataset, out)
+    evaluate_run(Path(folder), config, dataset, out, suffix)
 
 
 def _own_protocol_hash(config: Mapping[str, Any]) -> str | None:
@@ -98,8 +100,10 @@ def _own_protocol_hash(config: Mapping[str, Any]) -> str | None:
         return None
 
 
-def evaluate_run(folder: Path, config: Mapping[str, Any], dataset: Dataset, out: Path | None = None) -> dict[str, Any]:
-    """Predicts, scores, prints the table, writes evaluation.json (or `out`), figures and report.html."""
+def evaluate_run(
+    folder: Path, config: Mapping[str, Any], dataset: Dataset, out: Path | None = None, suffix: str = ""
+) -> dict[str, Any]:
+    """Predicts, scores, prints the table, writes evaluation<suffix>.json (or `out` alone), figures and the report."""
     settings, seed = config["eval"], runs.data_seed(config)
     protocol = protocols.get_protocol(settings["protocol"])
     model, manifest = runs.load_predictor(folder, config, dataset)
@@ -157,14 +161,14 @@ def evaluate_run(folder: Path, config: Mapping[str, Any], dataset: Dataset, out:
             task: block | ({"paired_mean": paired[task]} if task in paired else {}) for task, block in mean.items()
         },
     }
-    write_json(Path(out) if out else folder / "evaluation.json", evaluation)
+    where = Path(out) if out else folder / f"evaluation{suffix}.json"
+    write_json(where, evaluation)
     print(report.terminal_table(evaluation))
     baseline_scores.print_notes(sessions)
-    where = Path(out) if out else folder / "evaluation.json"
     taken_s = time.monotonic() - start
     print(f"evaluated {len(sessions)} sessions under protocol {protocol.name} in {taken_s:.1f} s: {where}")
     if out is None:
-        _draw(folder, evaluation, example)
+        _draw(folder, evaluation, example, suffix)
     return evaluation
 
 
@@ -223,11 +227,11 @@ def _ceilings(session: Session, score: Callable, protocol: protocols.Protocol) -
     return found
 
 
-def _draw(folder: Path, evaluation: Mapping[str, Any], example: Mapping[str, Any]) -> None:
+def _draw(folder: Path, evaluation: Mapping[str, Any], example: Mapping[str, Any], suffix: str) -> None:
     metrics = read_metrics(folder)
     try:
         figures = report.draw_figures(evaluation, example, metrics)
     except ImportError:
         print('figures need matplotlib: pip install "neurojax[viz]", then run `neurojax evaluate` again')
         figures = {}
-    report.write_report(folder, evaluation, figures, metrics, log=print)
+    report.write_report(folder, evaluation, figures, metrics, log=print, suffix=suffix)

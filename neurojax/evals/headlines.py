@@ -12,6 +12,8 @@ SCORE_WORDS = {
     "bps_unit_mean_ge1hz": "bits/spike, mean of units of 1 Hz or more",
     "d2_unit_mean": "Poisson D2, mean of units",
     "d2_pooled": "Poisson D2, pooled",
+    "psth_r2_unit_mean": "R2 of PSTHs, mean of units",
+    "single_trial_r2_unit_mean": "R2 of single trials less PSTHs, mean of units",
     "behaviour_r2": "R2 of the behaviour, mean of its dimensions",
 }
 
@@ -19,6 +21,11 @@ SCORE_WORDS = {
 def score_words(metric: str) -> str:
     """A metric for people, with its unit."""
     return SCORE_WORDS.get(metric, metric.replace("_", " "))
+
+
+def short_words(metric: str) -> str:
+    """The same for an axis."""
+    return score_words(metric).replace(", mean of its dimensions", "").replace(" less PSTHs", "")
 
 
 def legend(shown: Mapping[str, str]) -> list[str]:

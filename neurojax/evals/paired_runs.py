@@ -1,4 +1,4 @@
-"""Two runs on the same trials: the difference of their pooled scores with an interval over trials.
+"""Two runs on the same trials: the difference of their scores, of pooled ones with an interval over trials.
 
 From the `trial_sums` of their evaluations: in a difference the null cancels, and what is left, the sum of gains over
 ln 2 times the spikes, is drawn again with trials drawn with replacement, the same trials for both runs.
@@ -17,7 +17,7 @@ _LN2 = float(np.log(2.0))
 
 
 class Difference(NamedTuple):
-    """A later run minus the first, pooled bits/spike.
+    """A later run minus the first, in the unit of the score.
 
     Attributes:
         mean: over `sessions`, with equal weight.
@@ -40,7 +40,13 @@ class Difference(NamedTuple):
 
 
 def difference(
-    run: Mapping[str, Any], first: Mapping[str, Any], session_ids: Sequence[str], task: str, *, seed: int = 0
+    run: Mapping[str, Any],
+    first: Mapping[str, Any],
+    session_ids: Sequence[str],
+    task: str,
+    metric: str = "bps_pooled",
+    *,
+    seed: int = 0,
 ) -> Difference | None:
     """The run minus the first on sessions that both score; None without one.
 
@@ -49,16 +55,20 @@ def difference(
         first: the record it is held against.
         session_ids: sessions of both.
         task: whose scores.
+        metric: which of them; an interval has `bps_pooled` alone, whose sums are kept trial by trial.
         seed: of the draws of trials.
     """
     found, draws, reasons = {}, [], set()
     same = run.get("protocol_hash") == first.get("protocol_hash")
     for number, key in enumerate(session_ids):
-        values = [tables.session_score(e["sessions"][key], "model", task).value for e in (run, first)]
+        values = [tables.session_score(e["sessions"][key], "model", task, metric).value for e in (run, first)]
         if None in values:
             continue
         pair = [_sums(evaluation["sessions"][key], task) for evaluation in (run, first)]
-        reason = "the protocols differ" if not same else _mismatch(*pair)
+        reason = "" if same else "the protocols differ"
+        if metric != "bps_pooled":
+            reason = reason or "only pooled bits/spike is kept trial by trial"
+        reason = reason or _mismatch(*pair)
         interval = None
         if reason:
             reasons.add(reason)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neurojax import files
-from neurojax.evals import page, report_blocks, tables, trust_blocks
+from neurojax.evals import page, protocols, report_blocks, tables, trust_blocks
 from neurojax.evals.tables import terminal_table
 from neurojax.viz import style
 from neurojax.viz.report_figures import draw_figures
@@ -27,8 +27,11 @@ _CAPTIONS = {
     "first_look": "One test trial and the scores at a glance. Top: spikes, the true rates (or the PSTH where "
     "the truth is not known) and the rates inferred for each unit from all the others, in one order of units "
     "and on one colour scale. Bottom: units, pairs of regions, tasks.",
-    "tasks": "Pooled bits/spike on held-out trials, mean over sessions. Bars: 95 % intervals from a "
-    "bootstrap over trials. Black lines, where drawn: predictors that know the truth.",
+    "few_shots": "Held-out units read out from what the frozen model makes of the others, against the number of train "
+    "trials that the read-out was fitted on. Bars: 95 % intervals from a bootstrap over test trials and draws of train "
+    "trials. Smoothed spikes: the same read-out from the spikes themselves.",
+    "tasks": "Test trials, mean over sessions. Bars: 95 % intervals from a bootstrap over trials, where the score has "
+    "one. Black lines, where drawn: predictors that know the truth.",
     "rate_maps": "Spikes of one test trial, the true rates (or PSTH), and the inferred rates.",
     "raster": "Spikes of one test trial.",
     "rates": "True and inferred rates of one test trial; units at fixed ranks of the mean rate, not picked.",
@@ -56,8 +59,9 @@ def write_report(
     figures: Mapping[str, Figure | Path | str | bytes],
     metrics: Sequence[Mapping[str, Any]] = (),
     log: Callable[[str], None] | None = None,
+    suffix: str = "",
 ) -> Path:
-    """Writes figures/<name>.png and report.html, one page with the figures inside.
+    """Writes figures<suffix>/<name>.png and report<suffix>.html, one page with the figures inside.
 
     Args:
         workdir: folder of the run.
@@ -65,14 +69,15 @@ def write_report(
         figures: name -> Figure, PNG bytes or the path of a PNG, in reading order.
         metrics: lines of metrics.jsonl, for the summary of training.
         log: called with one line that says where the page is.
+        suffix: tells the page of another protocol from the run's own.
     Returns:
-        path of report.html.
+        path of the page.
     """
     workdir = Path(workdir)
     pictures = {name: _png(figure) for name, figure in figures.items()}
     for name, content in pictures.items():
-        files.write_bytes(workdir / "figures" / f"{name}.png", content)
-    target = workdir / "report.html"
+        files.write_bytes(workdir / f"figures{suffix}" / f"{name}.png", content)
+    target = workdir / f"report{suffix}.html"
     files.write_bytes(target, _report(workdir, evaluation, pictures, metrics).encode())
     if log is not None:
         log(f"report: {target}")
@@ -89,10 +94,7 @@ def _png(figure: Figure | Path | str | bytes) -> bytes:
 
 
 def _report(workdir: Path, evaluation: Mapping[str, Any], pictures: Mapping[str, bytes], metrics) -> str:
-    shown = {
-        name: page.picture(content, _CAPTIONS.get(name, name.replace("_", " ")), wide=name in _WIDE)
-        for name, content in pictures.items()
-    }
+    shown = {name: page.picture(content, _caption(name), wide=name in _WIDE) for name, content in pictures.items()}
     # The overview repeats the maps and the raster.
     narrow = [name for name in shown if name not in _WIDE and not (name == "raster" and "first_look" in shown)]
     title = f"neurojax: {workdir.resolve().name}"
@@ -117,6 +119,10 @@ def _report(workdir: Path, evaluation: Mapping[str, Any], pictures: Mapping[str,
         page.heading("Run"),
         *_provenance(workdir, evaluation, metrics),
     )
+
+
+def _caption(name: str) -> str:
+    return _CAPTIONS.get("tasks" if name.startswith("tasks_") else name, name.replace("_", " "))
 
 
 def _subtitle(evaluation: Mapping[str, Any]) -> str:
@@ -160,7 +166,7 @@ def _provenance(workdir: Path, evaluation: Mapping[str, Any], metrics: Sequence[
         blocks.append(page.folded("Configuration", page.code(config.read_text(errors="replace"))))
     commands = [
         "# score again, for instance on other sessions",
-        f"neurojax evaluate --workdir={folder} [--data=ROOT]",
+        f"neurojax evaluate --workdir={folder} [--data=ROOT] [--protocol={'|'.join(protocols.PROTOCOLS)}]",
         "# beside another run",
         f"neurojax compare {folder} OTHER_RUN --out=comparison.html",
         "# train further: the configuration of this run with a larger config.train.num_steps",

@@ -1,81 +1,105 @@
 """The parts of a report that hold scores, as HTML: means, sessions, what is missing and how to read it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from neurojax.evals import page, protocol_record, protocols, tables
+from neurojax.evals.headlines import score_words
+from neurojax.evals.score_groups import score_groups
 
-_OTHER_METRICS = {
-    "bps_unit_mean": "bits/spike, mean of units",
-    "bps_unit_median": "bits/spike, median of units",
-    "bps_pooled": "bits/spike, pooled",
-    "bps_pooled_train_null": "bits/spike, pooled, train-mean null",
-    "d2_pooled": "Poisson D2, pooled",
-    "d2_unit_mean": "Poisson D2, mean of units",
-    "psth_r2_unit_mean": "R2 of PSTHs, mean of units",
-    "single_trial_r2_unit_mean": "R2 of single trials less PSTHs, mean of units",
-    "behaviour_r2": "R2 of the behaviour",
-}
+_OTHER_METRICS = (
+    *("bps_unit_mean", "bps_unit_median", "bps_pooled", "bps_pooled_train_null", "d2_pooled", "d2_unit_mean"),
+    *("psth_r2_unit_mean", "single_trial_r2_unit_mean", "behaviour_r2"),
+)
 
 
 def mean_tables(evaluation: Mapping[str, Any]) -> list[str]:
-    """Model, baselines and oracles in the mean over sessions; wins per session; the model's other metrics."""
-    tasks, predictors = tables.tasks_of(evaluation), tables.predictors_of(evaluation)
-    if not tasks:
+    """Model, baselines and oracles in the mean over sessions, a table a metric; wins; the model's other metrics."""
+    groups = score_groups(evaluation)
+    if not groups:
         return [page.paragraph("No session was scored.")]
-    heads = [tables.label(task) for task in tasks]
-    columns = [tables.mean_scores(evaluation, task) for task in tasks]
-    means = {name: [column[name] for column in columns] for name in predictors}
-    most = [max(score.num_sessions for score in column.values()) for column in columns]
-    rows = [
-        [
-            tables.label(name),
-            *(tables.mean_text(score, count, "±\u00a0") for score, count in zip(row, most, strict=True)),
-        ]
-        for name, row in means.items()
-    ]
-    contest = [name for name in predictors if not tables.is_oracle(name)]
-    strong = set()
-    for column in range(len(tasks)):
-        known = [(means[name][column].value, name) for name in contest if means[name][column].value is not None]
-        if known:
-            strong.add((predictors.index(max(known)[1]), column + 1))
-    for oracle in (name for name in predictors if tables.is_oracle(name)):
-        shares = [tables.share(evaluation, oracle, task) for task in tasks]
-        rows.append([f"model as share of {tables.label(oracle)}", *shares])
     num_sessions = len(evaluation["sessions"])
     where = "one session" if num_sessions == 1 else f"mean over {num_sessions} sessions"
-    caption = f"bits/spike, pooled; {where} ± bootstrap standard error; underlined: best without the truth"
-    blocks = [page.table(["", *heads], rows, caption=caption, marked={0}, strong=strong)]
+    blocks = [_means(evaluation, metric, tasks, where) for metric, tasks in groups.items()]
+    tasks = tables.tasks_of(evaluation)
+    heads = [tables.label(task) for task in tasks]
+    contest = [name for name in tables.predictors_of(evaluation) if not tables.is_oracle(name)]
     if num_sessions > 1 and len(contest) > 1:
-        counts = [[tables.wins(evaluation, name, task) for task in tasks] for name in contest[1:]]
+        counts = [[tables.wins(evaluation, name, task, None) for task in tasks] for name in contest[1:]]
         rows = [
             [tables.label(name), *(f"{above} of {both}" if both else "-" for above, both in row)]
             for name, row in zip(contest[1:], counts, strict=True)
+            if any(both for _, both in row)
         ]
         blocks.append(page.table(["model above", *heads], rows, caption="sessions in which the model is above"))
-    pairs = [tables.paired(evaluation, task) for task in tasks]
-    if any(score.value is not None for score, _ in pairs):
+    pairs = {task: tables.paired(evaluation, task) for task in tasks}
+    pairs = {task: pair for task, pair in pairs.items() if pair[0].value is not None}
+    if pairs:
         rows = [
-            ["model − best baseline", *(tables.difference_text(score, "±\u00a0") for score, _ in pairs)],
-            ["95 %", *(_ends(score) for score, _ in pairs)],
-            ["sessions above", *(f"{above} of {score.num_sessions}" for score, above in pairs)],
+            ["model − best baseline", *(tables.difference_text(score, "±\u00a0") for score, _ in pairs.values())],
+            ["95 %", *(_ends(score) for score, _ in pairs.values())],
+            ["sessions above", *(f"{above} of {score.num_sessions}" for score, above in pairs.values())],
         ]
         caption = (
             "bits/spike, pooled; the difference to the best baseline of each session, paired over the same draws of "
             "trials; the interval is for these sessions, not for other animals"
         )
-        blocks.append(page.table(["paired", *heads], rows, caption=caption))
+        blocks.append(page.table(["paired", *map(tables.label, pairs)], rows, caption=caption))
+    scores = {name: [tables.mean_score(evaluation, "model", task, name) for task in tasks] for name in _OTHER_METRICS}
     rows = [
-        [name, *(tables.show(tables.mean_score(evaluation, "model", task, metric).value) for task in tasks)]
-        for metric, name in _OTHER_METRICS.items()
+        [score_words(name), *(tables.mean_text(score, score.num_sessions, "±\u00a0") for score in row)]
+        for name, row in scores.items()
+        if any(score.value is not None for score in row)
     ]
-    blocks.append(page.folded("Other metrics of the model", page.table(["", *heads], rows, caption=where)))
-    return blocks
+    caption = f"{where} ± bootstrap standard error, where there is one"
+    return [*blocks, page.folded("Other metrics of the model", page.table(["", *heads], rows, caption=caption))]
+
+
+def _means(evaluation: Mapping[str, Any], metric: str, tasks: Sequence[str], where: str) -> str:
+    """One metric of its tasks: a row a predictor that has it, the best without the truth underlined."""
+    columns = [tables.mean_scores(evaluation, task, metric) for task in tasks]
+    names = [name for name in columns[0] if any(column[name].value is not None for column in columns)]
+    if not names:
+        sentence = f"{', '.join(map(tables.label, tasks))} ({score_words(metric)}): no session has a score."
+        return page.paragraph(f"{sentence} The reasons are below.", soft=True)
+    most = [max(score.num_sessions for score in column.values()) for column in columns]
+    rows = [
+        [
+            tables.label(name),
+            *(tables.mean_text(column[name], count, "±\u00a0") for column, count in zip(columns, most, strict=True)),
+        ]
+        for name in names
+    ]
+    strong = set()
+    for number, column in enumerate(columns):
+        known = [(column[n].value, n) for n in names if not tables.is_oracle(n) and column[n].value is not None]
+        if known:
+            strong.add((names.index(max(known)[1]), number + 1))
+    if metric.startswith(("bps_", "d2_")):
+        for oracle in (name for name in names if tables.is_oracle(name)):
+            shares = [tables.share(evaluation, oracle, task, metric) for task in tasks]
+            rows.append([f"model as share of {tables.label(oracle)}", *shares])
+    has_errors = any(score.se is not None for column in columns for score in column.values())
+    error = " ± bootstrap standard error" if has_errors else ""
+    caption = f"{score_words(metric)}; {where}{error}; underlined: best without the truth"
+    heads = ["", *map(tables.label, tasks)]
+    return page.table(heads, rows, caption=caption, marked={0} if names[0] == "model" else (), strong=strong)
+
+
+_MEANINGS = {
+    "d2_unit_mean": "Poisson D2 of a unit = 1 − deviance of the prediction / deviance of the null: 1 is perfect, 0 is "
+    "the null. In the mean over units a quiet unit weighs as much as a busy one.",
+    "psth_r2_unit_mean": "R2 of PSTHs: between the condition averages of predicted rates and of counts over test "
+    "trials, unit by unit. R2 of single trials: the same once these averages are taken out of both sides, low wherever "
+    "counts are mostly Poisson noise. Neither has an interval.",
+    "behaviour_r2": "R2 of the behaviour: read by ridge regression from the predicted rates of all units, bin by bin; "
+    "fitted on train trials, scored on test trials; intervals over test trials.",
+}
 
 
 def explanation(evaluation: Mapping[str, Any]) -> list[str]:
-    """What the numbers are: the measure, its null, what each task hides, in the protocol's own words."""
+    """What the numbers are: the measures, their null, what each task hides, in the protocol's own words, and notes."""
+    groups = score_groups(evaluation)
     protocol = protocols.of_evaluation(evaluation)
     blocks = [
         page.paragraph(
@@ -94,6 +118,7 @@ def explanation(evaluation: Mapping[str, Any]) -> list[str]:
                 "validation split and scored on the same entries as the model."
             )
         )
+    blocks += [page.paragraph(words) for metric, words in _MEANINGS.items() if metric in groups]
     if any(tables.is_oracle(name) for name in tables.predictors_of(evaluation)):
         blocks.append(
             page.paragraph(
@@ -103,6 +128,9 @@ def explanation(evaluation: Mapping[str, Any]) -> list[str]:
         )
     if line := _reliability(evaluation):
         blocks.append(page.paragraph(line))
+    notes = [note for session in evaluation["sessions"].values() for note in session.get("notes") or ()]
+    for note in dict.fromkeys(notes):
+        blocks.append(page.paragraph(f"Note, {notes.count(note)} of {len(evaluation['sessions'])} sessions: {note}."))
     hidden = {} if protocol is None else {name: task.words for name, task in protocol.tasks.items()}
     rows = [[tables.label(task), hidden[task]] for task in tables.tasks_of(evaluation) if task in hidden]
     return [*blocks, page.table(["task", "what is hidden and scored"], rows, wrap=True)] if rows else blocks
@@ -128,37 +156,41 @@ def _reliability(evaluation: Mapping[str, Any]) -> str:
 
 
 def session_tables(evaluation: Mapping[str, Any]) -> list[str]:
-    """For each task a row a session: model with interval, every baseline, oracles."""
-    others = tables.predictors_of(evaluation)[1:]
+    """For each metric and task a row a session: model with interval, every baseline that has it, oracles."""
     blocks = []
-    for index, task in enumerate(tables.tasks_of(evaluation)):
-        rows = []
-        for key, session in evaluation["sessions"].items():
-            model = tables.session_score(session, "model", task)
-            block = tables.task_block(session, "model", task)
-            best = tables.best_baseline(session, task)
-            ahead = None if model.value is None or best is None else model.value - best[1]
-            rows.append(
-                [
-                    key,
-                    block.get("num_units_scored", "-"),
-                    session.get("num_test_trials", "-"),
-                    _interval(model),
-                    "-" if ahead is None else f"{ahead:+.3f}",
-                    *(tables.show(tables.session_score(session, name, task).value) for name in others),
-                ]
-            )
-        heads = [
-            "session",
-            "units",
-            "trials",
-            "model [95 %]",
-            "over best baseline",
-            *map(tables.label, others),
-        ]
-        table = page.table(heads, rows, caption="bits/spike, pooled; units scored; test trials")
-        blocks.append(page.folded(tables.label(task), table, is_open=index == 0))
+    for metric, tasks in score_groups(evaluation).items():
+        for task in tasks:
+            table = _session_table(evaluation, metric, task)
+            is_headline = metric == tables.headline(evaluation, task)
+            name = tables.label(task) if is_headline else f"{tables.label(task)}: {score_words(metric)}"
+            blocks.append(page.folded(name, table, is_open=not blocks))
     return blocks
+
+
+def _session_table(evaluation: Mapping[str, Any], metric: str, task: str) -> str:
+    sessions = evaluation["sessions"]
+    others = [
+        name
+        for name in tables.predictors_of(evaluation)[1:]
+        if any(tables.session_score(session, name, task, metric).value is not None for session in sessions.values())
+    ]
+    rows = []
+    for key, session in sessions.items():
+        model = tables.session_score(session, "model", task, metric)
+        best = tables.best_baseline(session, task, metric)
+        ahead = None if model.value is None or best is None else model.value - best[1]
+        rows.append(
+            [
+                key,
+                tables.task_block(session, "model", task).get("num_units_scored", "-"),
+                session.get("num_test_trials", "-"),
+                _interval(model),
+                "-" if ahead is None else f"{ahead:+.3f}",
+                *(tables.show(tables.session_score(session, name, task, metric).value) for name in others),
+            ]
+        )
+    heads = ["session", "units", "trials", "model [95 %]", "over best baseline", *map(tables.label, others)]
+    return page.table(heads, rows, caption=f"{score_words(metric)}; units scored; test trials")
 
 
 def _ends(score: tables.Score) -> str:

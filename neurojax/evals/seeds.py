@@ -12,7 +12,7 @@ import numpy as np
 from scipy import stats
 
 from neurojax.errors import InputError
-from neurojax.evals import scoring, tables
+from neurojax.evals import headlines, scoring, tables
 
 _SHARED = ("schema", "protocol", "protocol_hash", "protocol_record", "eval", "dataset_fingerprint", "step")
 _OF_SESSION = ("num_units", "num_test_trials", "baselines", "notes")
@@ -25,8 +25,9 @@ def combined(evaluations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         evaluations: one record a seed, of the same recipe, data and protocol.
 
     Returns:
-        a record of schema 1 with `seeds` and, in each task's mean, `bps_pooled_seeds` (a value a seed),
-        `bps_pooled_seed_sd` and `bps_pooled_seed_ci95` (Student's t with seeds - 1 degrees of freedom).
+        a record of schema 1 with `seeds` and, in each task's mean, of its headline H (`bps_pooled` where the protocol
+        names no other): `H_seeds` (a value a seed), `H_seed_sd` and `H_seed_ci95` (Student's t with seeds - 1 degrees
+        of freedom).
 
     Raises:
         InputError: the records differ in protocol, data, steps or sessions.
@@ -42,7 +43,8 @@ def combined(evaluations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     mean = scoring.mean_over_sessions({key: session["tasks"] for key, session in sessions.items()})
     paired = scoring.paired_mean({key: session["paired"] for key, session in sessions.items()})
     for task, block in mean.items():
-        block |= _over_seeds([tables.number(e["mean"][task].get("bps_pooled")) for e in evaluations])
+        metric = headline(block)
+        block |= _over_seeds(metric, [tables.number(e["mean"][task].get(metric)) for e in evaluations])
         if task in paired:
             block["paired_mean"] = paired[task]
     return {
@@ -98,35 +100,49 @@ def _trial_sums(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"trial_id": parts[0]["trial_id"], "tasks": tasks}
 
 
-def _over_seeds(values: Sequence[float | None]) -> dict[str, Any]:
+def _over_seeds(metric: str, values: Sequence[float | None]) -> dict[str, Any]:
     known = [value for value in values if value is not None]
     if len(known) < len(values) or len(known) < 2:
         reason = "fewer than two seeds have a score"
-        return {"bps_pooled_seeds": list(values), "bps_pooled_seed_sd": None, "bps_pooled_seed_sd_reason": reason}
+        return {f"{metric}_seeds": list(values), f"{metric}_seed_sd": None, f"{metric}_seed_sd_reason": reason}
     mean, sd = float(np.mean(known)), float(np.std(known, ddof=1))
     half = float(stats.t.ppf(0.975, len(known) - 1)) * sd / math.sqrt(len(known))
-    return {
-        "bps_pooled_seeds": known,
-        "bps_pooled_seed_sd": sd,
-        "bps_pooled_seed_ci95": [mean - half, mean + half],
-    }
+    return {f"{metric}_seeds": known, f"{metric}_seed_sd": sd, f"{metric}_seed_ci95": [mean - half, mean + half]}
+
+
+def headline(block: Mapping[str, Any]) -> str:
+    """The score that tables show of a task's block."""
+    return str(block.get("headline", "bps_pooled"))
+
+
+def rows_of(evaluation: Mapping[str, Any]) -> list[list[str]]:
+    """A row a seed, their mean and its interval; a column a task, with its headline."""
+    blocks = [(block, headline(block)) for block in evaluation["mean"].values()]
+    rows = [
+        [f"seed {seed}", *(tables.show(tables.number(block[f"{metric}_seeds"][number])) for block, metric in blocks)]
+        for number, seed in enumerate(evaluation["seeds"])
+    ]
+    rows.append(["mean of seeds", *(tables.show(tables.number(block.get(metric))) for block, metric in blocks)])
+    rows.append(["95 %, Student's t", *(interval(block) for block, _ in blocks)])
+    return rows
+
+
+def words(evaluation: Mapping[str, Any]) -> str:
+    """What the numbers of `rows_of` are."""
+    metrics = dict.fromkeys(headline(block) for block in evaluation["mean"].values())
+    named = "; ".join(map(headlines.score_words, metrics))
+    return f"{named}; the interval is over seeds alone, on the same sessions and trials"
 
 
 def table(evaluation: Mapping[str, Any]) -> str:
     """The seeds as aligned plain text."""
-    rows = [["mean of sessions", *map(tables.label, evaluation["mean"])]]
-    blocks = list(evaluation["mean"].values())
-    for number, seed in enumerate(evaluation["seeds"]):
-        rows.append([f"seed {seed}", *(tables.show(block["bps_pooled_seeds"][number]) for block in blocks)])
-    rows.append(["mean of seeds", *(tables.show(block["bps_pooled"]) for block in blocks)])
-    rows.append(["95 %, Student's t", *map(interval, blocks)])
-    lines = tables.align(rows)
-    return "\n".join([*lines, "bits/spike, pooled; the interval is over seeds alone, on the same sessions and trials"])
+    head = ["mean of sessions", *map(tables.label, evaluation["mean"])]
+    return "\n".join([*tables.align([head, *rows_of(evaluation)]), words(evaluation)])
 
 
 def interval(block: Mapping[str, Any]) -> str:
     """The interval over seeds of a task's mean, or a dash."""
-    ends = [tables.number(end) for end in block.get("bps_pooled_seed_ci95") or ()]
+    ends = [tables.number(end) for end in block.get(f"{headline(block)}_seed_ci95") or ()]
     return "-" if len(ends) != 2 or None in ends else f"[{tables.show(ends[0])}, {tables.show(ends[1])}]"
 
 

@@ -43,7 +43,7 @@ def number(value: Any) -> float | None:
 def label(name: str) -> str:
     """A predictor's or a task's name for people."""
     words = (word.upper() if word in _ACRONYMS else word for word in name.split("_"))
-    return TASK_LABELS.get(name, " ".join(words))
+    return TASK_LABELS.get(name, " ".join(words)).replace("co smoothing", "co-smoothing")
 
 
 def tasks_of(evaluation: Mapping[str, Any]) -> list[str]:
@@ -142,10 +142,10 @@ def mean_text(score: Score, most: int, sign: str = "+-") -> str:
     return show(score.value) + error + fewer
 
 
-def wins(evaluation: Mapping[str, Any], baseline: str, task: str) -> tuple[int, int]:
-    """(sessions where the model is above the baseline in pooled bits/spike, sessions that score both)."""
+def wins(evaluation: Mapping[str, Any], baseline: str, task: str, metric: str | None = "bps_pooled") -> tuple[int, int]:
+    """(sessions where the model is above the baseline, sessions that score both); metric None: the headline."""
     pairs = [
-        (session_score(session, "model", task).value, session_score(session, baseline, task).value)
+        tuple(session_score(session, name, task, metric).value for name in ("model", baseline))
         for session in evaluation["sessions"].values()
     ]
     known = [(model, other) for model, other in pairs if model is not None and other is not None]

@@ -10,15 +10,8 @@ def seed_table(evaluation: Mapping[str, Any]) -> list[str]:
     """For an evaluation of several seeds: a row a seed, and the interval over seeds; else []."""
     if "seeds" not in evaluation:
         return []
-    blocks = evaluation["mean"]
-    rows = [
-        [f"seed {seed}", *(tables.show(block["bps_pooled_seeds"][number]) for block in blocks.values())]
-        for number, seed in enumerate(evaluation["seeds"])
-    ]
-    rows.append(["mean", *(tables.show(block["bps_pooled"]) for block in blocks.values())])
-    rows.append(["95 % over seeds", *(seeds.interval(block) for block in blocks.values())])
-    caption = "bits/spike, pooled, mean of sessions; Student's t over seeds, on the same sessions and trials"
-    return [page.table(["", *map(tables.label, blocks)], rows, caption=caption)]
+    heads = ["", *map(tables.label, evaluation["mean"])]
+    return [page.table(heads, seeds.rows_of(evaluation), caption=f"mean of sessions; {seeds.words(evaluation)}")]
 
 
 def leak_checks(evaluation: Mapping[str, Any]) -> list[str]:

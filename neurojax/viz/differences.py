@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 Ends = tuple[float, float] | None
 
 
-def differences(axes: Axes, runs: Sequence[str], found: Sequence[Difference | None], *, title: str = "") -> Axes:
+def differences(
+    axes: Axes,
+    runs: Sequence[str],
+    found: Sequence[Difference | None],
+    *,
+    title: str = "",
+    score: str = "bits/spike, pooled",
+) -> Axes:
     """One task: a grey dot a session with its interval, a diamond the mean with its own, above zero is better.
 
     Args:
@@ -24,6 +31,7 @@ def differences(axes: Axes, runs: Sequence[str], found: Sequence[Difference | No
         runs: names of the later runs, along x.
         found: of each, None where it shares no scored session with the first.
         title: heading.
+        score: what differs, with its unit.
     """
     axes.axhline(0, color=style.BLACK, linewidth=0.8)
     for place, one in enumerate(found):
@@ -40,10 +48,12 @@ def differences(axes: Axes, runs: Sequence[str], found: Sequence[Difference | No
         axes.errorbar([place], [one.mean], _half_widths(one.mean, one.ci95), color=colour, **look)
     axes.set_xticks(range(len(runs)), [style.plain(name) for name in runs])
     axes.set_xlim(-0.6, len(runs) - 0.4)
-    return style.finish(axes, "", "difference (bits/spike, pooled)", title)
+    return style.finish(axes, "", f"difference ({score})", title)
 
 
-def _half_widths(value: float, ends: Ends) -> np.ndarray:
-    """[2, 1] below and above the value; nothing where there is no interval."""
-    low, high = (value, value) if ends is None else ends
+def _half_widths(value: float, ends: Ends) -> np.ndarray | None:
+    """[2, 1] below and above the value; None where there is no interval."""
+    if ends is None:
+        return None
+    low, high = ends
     return np.maximum([[value - low], [high - value]], 0.0)

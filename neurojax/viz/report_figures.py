@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neurojax.evals import tables
+from neurojax.evals import protocols, tables
+from neurojax.evals.headlines import score_words
+from neurojax.evals.score_groups import drawn_groups
 from neurojax.viz import activity, calibration, scores, style, training
 
 if TYPE_CHECKING:
@@ -34,11 +36,12 @@ def draw_figures(
             conditions (names); bps_unit_model, bps_unit_baseline [N] bits/spike, baseline (name).
         metrics: lines of metrics.jsonl.
     Returns:
-        name -> Figure: first_look, tasks, raster, rate_maps, rates, psth, units, regions, region_drop, loss,
-        calibration, dispersion, those that can be drawn.
+        name -> Figure: first_look, few_shots, tasks, tasks_<metric> of each further metric, raster, rate_maps, rates,
+        psth, units, regions, region_drop, loss, calibration, dispersion, those that can be drawn.
     """
     present = {key: value for key, value in (examples or {}).items() if value is not None}
     panels = {
+        "few_shots": _few_shots,
         "tasks": _tasks,
         "raster": _raster,
         "rates": _rates,
@@ -61,6 +64,8 @@ def draw_figures(
             figure, axes = style.new_figure(5.2, 4.2)
             if draw(axes[0, 0], evaluation, present, metrics):
                 figures[name] = figure
+            if name == "tasks":
+                figures |= _other_bars(evaluation)
     return figures
 
 
@@ -194,23 +199,61 @@ def _region_matrix(axes, evaluation, kind: str, words: str, row_label: str) -> b
 
 
 def _tasks(axes, evaluation, examples, metrics) -> bool:
-    tasks = tables.tasks_of(evaluation)
-    columns = [tables.mean_scores(evaluation, task) for task in tasks]
-    means = {name: [column[name] for column in columns] for name in tables.predictors_of(evaluation)}
-    if not any(score.value is not None for row in means.values() for score in row):
+    """Bars of the first metric that the protocol shows."""
+    metric, tasks = next(iter(drawn_groups(evaluation).items()), (None, ()))
+    return metric is not None and _bars(axes, evaluation, metric, tasks)
+
+
+def _bars(axes, evaluation, metric: str, tasks: Sequence[str]) -> bool:
+    pairs, oracles = _means(evaluation, metric, tasks)
+    if not pairs:
         return False
-    pairs = {
-        tables.label(name): [
-            (np.nan if score.value is None else score.value, np.nan if score.se is None else 1.96 * score.se)
-            for score in row
-        ]
-        for name, row in means.items()
-    }
     num_sessions = len(evaluation["sessions"])
     title = "Tasks, one session" if num_sessions == 1 else f"Tasks, mean of {num_sessions} sessions"
-    oracles = [tables.label(name) for name in means if tables.is_oracle(name)]
-    scores.task_bars(axes, [tables.label(task) for task in tasks], pairs, oracles=oracles, title=title)
+    look = {"oracles": oracles, "title": title, "ylabel": score_words(metric)}
+    scores.task_bars(axes, [tables.label(task) for task in tasks], pairs, **look)
     return True
+
+
+def _means(evaluation, metric: str, tasks: Sequence[str]) -> tuple[dict[str, list[tuple[float, float]]], list[str]]:
+    """(predictor's label -> (mean, half-width of its 95 % interval) a task, labels of oracles); who has no score is
+    left out."""
+    columns = [tables.mean_scores(evaluation, task, metric) for task in tasks]
+    pairs, oracles = {}, []
+    for name in tables.predictors_of(evaluation):
+        row = [column[name] for column in columns]
+        if any(score.value is not None for score in row):
+            pairs[tables.label(name)] = [
+                (np.nan if score.value is None else score.value, np.nan if score.se is None else 1.96 * score.se)
+                for score in row
+            ]
+            oracles += [tables.label(name)] * tables.is_oracle(name)
+    return pairs, oracles
+
+
+def _other_bars(evaluation) -> dict[str, Figure]:
+    """A figure for each further metric of the protocol, tasks_<metric>."""
+    figures = {}
+    for metric, tasks in list(drawn_groups(evaluation).items())[1:]:
+        figure, axes = style.new_figure(5.2, 4.2)
+        if _bars(axes[0, 0], evaluation, metric, tasks):
+            figures[f"tasks_{metric}"] = figure
+    return figures
+
+
+def _few_shots(axes, evaluation, examples, metrics) -> bool:
+    """The score of a read-out against the trials it was fitted on, where the protocol has such tasks."""
+    protocol = protocols.of_evaluation(evaluation)
+    asked = {} if protocol is None else {task: protocol.tasks[task].read_out_trials for task in protocol.read_out_tasks}
+    tasks = sorted((task for task in tables.tasks_of(evaluation) if task in asked), key=asked.get)
+    if len(tasks) < 2:
+        return False
+    metric = tables.headline(evaluation, tasks[0])
+    pairs, _ = _means(evaluation, metric, tasks)
+    num_sessions = len(evaluation["sessions"])
+    title = "Few shots, one session" if num_sessions == 1 else f"Few shots, mean of {num_sessions} sessions"
+    scores.shot_curve(axes, [asked[task] for task in tasks], pairs, title=title, ylabel=score_words(metric))
+    return bool(pairs)
 
 
 def _loss(axes, evaluation, examples, metrics) -> bool:

@@ -111,6 +111,7 @@ def task_bars(
     *,
     oracles: Sequence[str] = (),
     title: str = "Four tasks",
+    ylabel: str = f"{BITS}, pooled",
 ) -> Axes:
     """Model, baselines and oracle side by side for each task, with error bars; oracles are lines to reach.
 
@@ -120,9 +121,10 @@ def task_bars(
     Args:
         axes: where to draw.
         tasks: labels along x.
-        scores: predictor -> per task (bits/spike, half-width of its interval), NaN where unknown.
+        scores: predictor -> per task (score, half-width of its interval), NaN where unknown.
         oracles: which of the predictors know the truth.
         title: heading.
+        ylabel: the score, with its unit.
     """
     colours = style.predictor_colours(list(scores), oracles)
     bars = [name for name in scores if name not in oracles]
@@ -163,7 +165,47 @@ def task_bars(
     axes.tick_params(axis="x", length=0)
     axes.set_ylim(floor - 0.06 * (top - floor if floor < 0 else 0), top * 1.06)
     style.legend_below(axes, 3, handles)
-    return style.finish(axes, "", f"{BITS}, pooled", title)
+    return style.finish(axes, "", ylabel, title)
+
+
+def shot_curve(
+    axes: Axes,
+    num_trials: Sequence[int],
+    scores: Mapping[str, Sequence[tuple[float, float]]],
+    *,
+    title: str = "Few shots",
+    ylabel: str = f"{BITS}, pooled",
+) -> Axes:
+    """A score against the number of trials that a read-out was fitted on, a line a predictor, with intervals.
+
+    A predictor far below zero would flatten the others: the axis stops at half the highest value below zero,
+    lower only for the model.
+
+    Args:
+        axes: where to draw.
+        num_trials: along x, on a logarithmic axis.
+        scores: predictor -> per number of trials (score, half-width of its interval), NaN where unknown.
+        title: heading.
+        ylabel: the score, with its unit.
+    """
+    colours, markers = style.predictor_colours(list(scores)), "osD^v"
+    values = {name: np.asarray(pairs, np.float64).reshape(-1, 2) for name, pairs in scores.items()}
+    axes.axhline(0, color=style.BLACK, linewidth=0.8)
+    for number, (name, pairs) in enumerate(values.items()):
+        known = np.isfinite(pairs[:, 0])
+        look = {"color": colours[name], "marker": markers[number % len(markers)], "markersize": 5, "capsize": 3}
+        x = np.asarray(num_trials, np.float64)[known] * 1.03 ** (number - (len(values) - 1) / 2)  # bars side by side
+        half = np.where(np.isfinite(pairs[known, 1]), pairs[known, 1], 0.0)
+        axes.errorbar(x, pairs[known, 0], half, label=style.plain(name), **look)
+    highest = max((float(np.nanmax(pairs[:, 0], initial=0.0)) for pairs in values.values()), default=0.0)
+    model, half = values.get("model", np.zeros((1, 2))).T
+    lowest_model = float(np.nanmin(model - np.nan_to_num(half), initial=0.0))
+    axes.set_ylim(bottom=max(axes.get_ylim()[0], min(-0.5 * highest, 1.1 * lowest_model, -1e-3)))
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(list(num_trials), [str(number) for number in num_trials])
+    axes.minorticks_off()
+    style.legend_below(axes, 3)
+    return style.finish(axes, "train trials for the read-out", ylabel, title)
 
 
 def paired_runs(
@@ -174,16 +216,18 @@ def paired_runs(
     half_widths: np.ndarray,
     *,
     title: str = "",
+    ylabel: str = f"{BITS}, pooled",
 ) -> Axes:
     """One task over several runs: a grey line a session, the mean with its interval on top.
 
     Args:
         axes: where to draw.
         runs: names along x.
-        values: [sessions, runs] bits/spike, NaN where unknown.
+        values: [sessions, runs] scores, NaN where unknown.
         means: [runs] mean over the sessions every run scored.
         half_widths: [runs] half-width of the interval of the mean, NaN where unknown.
         title: heading.
+        ylabel: the score, with its unit.
     """
     places, runs = np.arange(len(runs)), [style.plain(name) for name in runs]
     for row in np.asarray(values, np.float64):
@@ -193,7 +237,7 @@ def paired_runs(
         axes.errorbar(
             [place],
             [mean],
-            [half if np.isfinite(half) else 0.0],
+            [half] if np.isfinite(half) else None,
             fmt="D",
             markersize=4.5,
             color=colour,
@@ -207,4 +251,4 @@ def paired_runs(
         axes.axhline(0, color=style.PALE, linewidth=0.8, zorder=0)
     axes.set_xticks(places, runs, rotation=0 if len(runs) < 4 else 30, ha="center" if len(runs) < 4 else "right")
     axes.set_xlim(-0.5, len(runs) - 0.5)
-    return style.finish(axes, "", f"{BITS}, pooled", title)
+    return style.finish(axes, "", ylabel, title)

@@ -80,6 +80,33 @@ def test_a_page_and_a_picture_can_be_written(run, tmp_path, capsys):
     assert f"comparison: {tmp_path / 'out.png'}" in capsys.readouterr().out
 
 
+def test_another_protocol_shows_its_own_scores_and_says_which_have_no_interval(run, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+
+    def under_nlb(gain):
+        block = {"bps_pooled": 0.3 + gain, "bps_pooled_se": 0.01, "psth_r2_unit_mean": 0.5 + gain}
+        velocity = {"headline": "behaviour_r2", "behaviour_r2": 0.6 + 2 * gain, "behaviour_r2_se": 0.02}
+        sums = {"trial_id": [0, 1], "tasks": {"held": {"spikes": [40, 60], "gain_nats": [10 + gain, 20 + gain]}}}
+        session = {"tasks": {"held": block, "velocity": velocity}, "baselines": {}, "trial_sums": sums}
+        return {"sessions": {"a": session}, "protocol": "nlb"}
+
+    runs = [run(name, {}, **under_nlb(gain)) for name, gain in (("first", 0.0), ("second", 0.1))]
+    compare(runs, out=tmp_path / "out.html")
+    printed = capsys.readouterr().out.split("\n\n")
+    found = {part.splitlines()[0]: [line.split()[:2] for line in part.splitlines()[1:]] for part in printed[:-1:2]}
+    assert list(found) == [
+        "bits/spike, pooled:",
+        "R2 of the behaviour, mean of its dimensions:",
+        "R2 of PSTHs, mean of units:",
+    ]
+    assert [rows[0][1] for rows in found.values()] == ["held", "velocity", "held"]
+    assert [rows[2] for rows in found.values()] == [["second", "0.400"], ["second", "0.800"], ["second", "0.600"]]
+    page = (tmp_path / "out.html").read_text()
+    for text in ("0.400 ±\xa00.010", "0.800 ±\xa00.020", "+0.200, 1 of 1", "0.600", "+0.100, 1 of 1"):
+        assert text in page
+    assert "only pooled bits/spike is kept trial by trial" in page and "no interval for second in R2 of the" in page
+
+
 @pytest.mark.parametrize(
     ("second", "words"),
     [

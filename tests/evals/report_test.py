@@ -3,6 +3,7 @@
 import html.parser
 import io
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 pytest.importorskip("matplotlib")
 from neurojax.evals import report, tables
 from neurojax.evals.calibration import calibration
+from neurojax.evals.score_groups import score_groups
 from neurojax.viz import style
 
 HOSTILE = "<script>alert(1)</script>"
@@ -278,3 +280,38 @@ def test_the_reliability_of_psths_has_a_line(tmp_path):
     assert "PSTHs: 0.400 (mean of 2 sessions, 0.200 to 0.600)" in source
     assert "Not known for 1 of 3 sessions: no condition &lt;column&gt;." in source
     assert "Split-half" not in report.write_report(tmp_path, record(), {}).read_text()
+
+
+def test_another_protocol_shows_each_of_its_metrics():
+    """Few shots as a curve, D2 and R2 in tables and figures of their own, what has no interval without one."""
+    evaluation = record(protocol="few_shot")
+    for session in evaluation["sessions"].values():
+        for blocks in (session["tasks"], *session["baselines"].values(), session["oracle"]):
+            value = blocks["forward"]["bps_pooled"]
+            held = {"headline": "d2_unit_mean", "d2_unit_mean": value / 2, "d2_unit_mean_se": 0.003, **block(value)}
+            velocity = {"headline": "behaviour_r2", "behaviour_r2": value + 0.4, "behaviour_r2_se": 0.02}
+            shots = {f"few_shot_{k}": block(value + 0.01 * k) for k in (16, 1, 4)}
+            blocks.clear()
+            blocks.update(held=held | {"psth_r2_unit_mean": value + 0.2}, velocity=velocity, **shots)
+        session["notes"] = ["the split is odd"]
+    assert score_groups(evaluation) == {
+        "d2_unit_mean": ["held"],
+        "behaviour_r2": ["velocity"],
+        "bps_pooled": ["few_shot_16", "few_shot_1", "few_shot_4", "held"],
+        "psth_r2_unit_mean": ["held"],
+    }
+    figures = report.draw_figures(evaluation, None, ())
+    assert set(figures) == {"few_shots", "tasks", "tasks_behaviour_r2", "tasks_bps_pooled"}
+    (curve,) = figures["few_shots"].axes
+    assert [tick.get_text() for tick in curve.get_xticklabels()] == ["1", "4", "16"]
+    np.testing.assert_allclose(curve.containers[0].lines[0].get_ydata(), [0.315, 0.345, 0.465])
+    assert figures["tasks"].axes[0].get_ylabel() == "Poisson D2, mean of units"
+    words = " ".join(Page(report._report(Path("run"), evaluation, {}, [])).words)
+    for text in (
+        "Poisson D2, mean of units; mean over 2 sessions",
+        "R2 of the behaviour, mean of its dimensions; mean",
+    ):
+        assert text in words
+    for cell in ("0.152 ±\xa00.002", "0.705 ±\xa00.014", "few shot 4", "61 %"):
+        assert cell in words
+    assert "Note, 2 of 2 sessions: the split is odd." in words and "None" not in words

@@ -48,6 +48,22 @@ def test_scores_are_averaged_and_seeds_spread_by_students_t():
     assert "seed 2" in seeds.table(found) and "0.450" in seeds.table(found)
 
 
+def test_seeds_of_another_protocol_spread_in_its_own_score():
+    records = []
+    for seed, value in enumerate((0.2, 0.3, 0.4)):
+        block = {"headline": "behaviour_r2", "behaviour_r2": value}
+        one = record(seed, 0.0)
+        for session in one["sessions"].values():
+            session["tasks"]["velocity"] = block
+        records.append(one | {"mean": one["mean"] | {"velocity": block}})
+    found = seeds.combined(records)
+    block = found["mean"]["velocity"]
+    assert block["behaviour_r2_seeds"] == [0.2, 0.3, 0.4] and block["behaviour_r2_seed_sd"] == pytest.approx(0.1)
+    assert "bps_pooled_seeds" not in block and "bps_pooled_seeds" in found["mean"]["held"]
+    assert "R2 of the behaviour" in seeds.table(found) and "0.400" in trust_blocks.seed_table(found)[0]
+    assert "velocity [0.052, 0.548]" in seeds.intervals(found)
+
+
 def test_a_score_that_one_seed_lacks_has_no_mean():
     without = copy.deepcopy(record(1, 0.1))
     without["sessions"]["b"]["tasks"]["held"].update(bps_pooled=None, bps_pooled_reason="why")

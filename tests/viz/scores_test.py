@@ -83,3 +83,18 @@ def test_paired_runs_draw_a_line_a_session():
     axes = scores.paired_runs(new_axes(), ["a", "b"], values, [0.2, 0.15], [0.01, np.nan], title="forward")
     assert sum(len(line.get_xdata()) == 2 for line in axes.lines) == 3
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["a", "b"]
+    assert len([container for container in axes.containers if container.lines[2]]) == 1  # one mean has an interval
+
+
+def test_few_shots_are_a_line_a_predictor_over_trials_with_its_intervals():
+    pairs = {"model": [(0.2, 0.05), (0.8, 0.02)], "mean": [(-9.0, 0.1), (np.nan, np.nan)]}
+    axes = scores.shot_curve(new_axes(), [1, 64], pairs)
+    model, mean = (container.lines[0] for container in axes.containers)
+    np.testing.assert_allclose(model.get_ydata(), [0.2, 0.8])
+    assert len(mean.get_xdata()) == 1
+    bars = axes.containers[0].lines[2][0].get_segments()
+    np.testing.assert_allclose([bar[:, 1] for bar in bars], [[0.15, 0.25], [0.78, 0.82]])
+    np.testing.assert_allclose(model.get_xdata(), [1, 64], rtol=0.05)
+    assert axes.get_xscale() == "log" and [tick.get_text() for tick in axes.get_xticklabels()] == ["1", "64"]
+    low, high = axes.get_ylim()
+    assert -1 < low < 0 and high > 0.8  # a hopeless baseline does not flatten the model
