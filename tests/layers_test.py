@@ -50,7 +50,7 @@ MAY_IMPORT = {
     "evals.decoding.signals": (*RECORD, "data", "metrics", "evals", "-evals.report", "masking"),
     "viz": (*RECORD, "data", "metrics", "evals", "-evals.report", "viz"),
     "evals.report": (*RECORD, "data", "metrics", "evals", "viz"),
-    "transfer": (*STEP, "train.loop", "evals", "viz", "transfer"),
+    "transfer": (*STEP, "bootstrap", "train.loop", "evals", "viz", "transfer"),
     "scaling": (*RECORD, "data", "metrics", "train", "evals", "viz", "scaling"),
     "commands": ("*", "-main", "-__main__"),
     "main": ("*", "-__main__"),
