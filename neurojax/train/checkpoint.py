@@ -33,6 +33,7 @@ from neurojax.train.manifest import (
     verify_step,
 )
 from neurojax.train.restore import load_arrays, restore_latest
+from neurojax.train.workdir import LOCK_NAME
 
 __all__ = [
     "MANIFEST_NAME",
@@ -70,6 +71,8 @@ class Checkpointer:
             self._folder: int | None = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise InputError(f"{directory} cannot be made ({error.strerror}); use another workdir") from None
+        self._lock = self.directory.parent / LOCK_NAME  # see workdir.hold; a folder without one is not watched
+        self._lock_stat = _stat(self._lock)
         self._writer: Any = None  # see state_io.new_writer
         self._pending: _Pending | None = None
 
@@ -164,6 +167,11 @@ class Checkpointer:
         # Orbax makes missing folders: one moved or deleted during a save would come back, without its run.
         if not self._stands():
             return _REFUSED, f"{self.directory} is gone; restore the folder or start again in a new workdir"
+        if self._lock_stat and not _same(_stat(self._lock), self._lock_stat):
+            return _REFUSED, (
+                f"{self._lock} was deleted under the run, perhaps with the rest of the folder, and a second run may "
+                "have started there; see that none has, then run again to resume"
+            )
         if (step_dir / MANIFEST_NAME).exists():
             return _ALREADY_THERE, ""
         try:
@@ -190,17 +198,25 @@ class Checkpointer:
 
     def _stands(self) -> bool:
         """Whether the folder is still the one that was opened, under its name."""
-        try:
-            found = self.directory.stat()
-            return self._folder is not None and os.path.samestat(found, os.fstat(self._folder))
-        except OSError:
-            return False
+        return self._folder is not None and _same(_stat(self.directory), _stat(self._folder))
 
     def _collect(self) -> None:
         pending, self._pending = self._pending, None
         if pending.error is not None:
             self._writer = None  # orbax keeps state of a failed save: begin the next one afresh
             raise CheckpointError(_save_failed(pending.step, pending.error)) from pending.error
+
+
+def _stat(place: Path | int) -> os.stat_result | None:
+    try:
+        return os.stat(place)
+    except OSError:
+        return None
+
+
+def _same(one: os.stat_result | None, other: os.stat_result | None) -> bool:
+    """Whether two are of one file; a file that is gone is no other's equal."""
+    return one is not None and other is not None and os.path.samestat(one, other)
 
 
 class _Pending:

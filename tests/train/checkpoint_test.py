@@ -22,7 +22,7 @@ import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from neurojax.errors import InputError
-from neurojax.train import checkpoint, manifest, state_io
+from neurojax.train import checkpoint, manifest, state_io, workdir
 from neurojax.train.checkpoint import (
     Checkpointer,
     CheckpointError,
@@ -400,6 +400,19 @@ def test_no_room_a_vanished_folder_and_a_file_in_the_way_are_refused(tmp_path, m
     directory.write_text("a file")
     with pytest.raises(InputError, match="cannot be made"):
         Checkpointer(directory)
+
+
+def test_a_lock_deleted_under_the_run_stops_it_at_the_next_save(tmp_path):
+    with workdir.hold(tmp_path), Checkpointer(tmp_path / "checkpoints") as checkpointer:
+        checkpointer.save(1, make_state(), RECORD)
+        checkpointer.wait()
+        (tmp_path / workdir.LOCK_NAME).unlink()
+        for again in (False, True):
+            if again:  # a second run took the folder
+                (tmp_path / workdir.LOCK_NAME).write_text("")
+            with pytest.raises(CheckpointError, match="step 2 was not saved: .*lock was deleted under the run"):
+                checkpointer.save(2, make_state(), RECORD)
+    assert steps_on_disk(tmp_path / "checkpoints") == [1]
 
 
 def test_close_gives_up_on_a_save_that_never_ends(tmp_path, monkeypatch):
