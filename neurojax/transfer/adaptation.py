@@ -10,9 +10,11 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from neurojax.data.sessions import dataset_of
+from neurojax.data.batching import BatchingConfig
+from neurojax.data.sessions import Dataset, dataset_of
 from neurojax.errors import InputError, Interrupted
 from neurojax.train import loop, settings, state_io
+from neurojax.train.step import Recipe
 from neurojax.transfer import finetune, inherit
 from neurojax.transfer.weights import Weights
 from neurojax.types import TRAIN, Session
@@ -67,14 +69,10 @@ def adapted(source: Weights, session: Session, options: Options, known_sessions:
         config["optimizer"]["learning_rate"] = float(options.learning_rate)
     dataset = dataset_of([session])
     tuning = finetune.begin_from(source, config, dataset, lambda config: known_sessions, log=_silent)
-    driven = loop.LoopConfig(save_every_steps=0, log_every_steps=options.steps)
-    batches = settings.batching_config(config)
-    with tempfile.TemporaryDirectory(prefix="neurojax-") as folder:  # the loop saves; here nothing is gone on from
-        try:
-            state = loop.train(tuning.recipe, batches, driven, dataset, Path(folder), {}, _silent, tuning.start)
-        except Interrupted:
-            raise Interrupted(f"adapting to {session.session_id} was stopped by a signal; nothing is kept") from None
-    arrays = {name: np.asarray(leaf) for name, leaf in state_io.named_leaves(jax.device_get(state)).items()}
+    try:
+        arrays = trained(tuning.recipe, settings.batching_config(config), dataset, tuning.start)
+    except Interrupted:
+        raise Interrupted(f"adapting to {session.session_id} was stopped by a signal; nothing is kept") from None
     return source._replace(
         arrays=arrays,
         config=config,
@@ -86,6 +84,20 @@ def adapted(source: Weights, session: Session, options: Options, known_sessions:
         origin=tuning.origin,
         dataset_fingerprint=dataset.fingerprint,
     )
+
+
+def trained(
+    recipe: Recipe, batches: BatchingConfig, dataset: Dataset, start: loop.Start | None = None
+) -> dict[str, np.ndarray]:
+    """Arrays of the state after `recipe.num_steps`, by path; nothing stays on disk.
+
+    Args:
+        recipe, batches, dataset, start: see `loop.train`.
+    """
+    driven = loop.LoopConfig(save_every_steps=0, log_every_steps=recipe.num_steps)
+    with tempfile.TemporaryDirectory(prefix="neurojax-") as folder:  # the loop saves; here nothing is gone on from
+        state = loop.train(recipe, batches, driven, dataset, Path(folder), {}, _silent, start)
+    return {name: np.asarray(leaf) for name, leaf in state_io.named_leaves(jax.device_get(state)).items()}
 
 
 def _digest(arrays: Mapping[str, np.ndarray]) -> str:

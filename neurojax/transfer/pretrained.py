@@ -78,7 +78,7 @@ class Pretrained:
         Raises:
             InputError: an unknown session, other units, other bins, or longer trials than the model can place.
         """
-        model = self._predictor(session)
+        model = self.predictor(session)
         states = np.full((len(session.counts), self.num_dims), np.nan, np.float32)
         for trials, batch, masks, scheme in self._passes(model, session, np.zeros(session.num_units, bool)):
             _scatter(states, np.asarray(model.latents(batch, masks, scheme))[0], session, trials)
@@ -104,7 +104,7 @@ class Pretrained:
             raise InputError(
                 f"num_groups={num_groups!r} for {session.num_units} units; expected 2 or more of both, as whole numbers"
             )
-        model = self._predictor(session)
+        model = self.predictor(session)
         rates_hz = np.full(session.counts.shape, np.nan, np.float32)
         group = np.random.default_rng(0).permutation(session.num_units) % num_groups
         for number in np.unique(group):
@@ -162,8 +162,8 @@ class Pretrained:
             plan = batching.Plan(np.zeros(1, np.int32), padded[None], width)
             yield trials, batching.gather([session], model.layout, plan), masks, scheme
 
-    def _predictor(self, session: Session) -> Predictor:
-        """The weights laid out for one session; raises InputError where it does not fit them."""
+    def predictor(self, session: Session) -> Predictor:
+        """The weights laid out for one session, as the functions of `evals` take them; raises InputError as `embed`."""
         layout = batching.Layout.of([session], self.weights.table)
         if abs(session.bin_size_s - self.bin_size_s) > 1e-9:
             raise InputError(

@@ -1,0 +1,137 @@
+"""The two arms, and how both are scored: four tasks, and behaviour read out of frozen latents."""
+
+import copy
+import datetime
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from neurojax.commands import config as declarations
+from neurojax.data import batching, roster
+from neurojax.data.sessions import Dataset, dataset_of
+from neurojax.errors import InputError
+from neurojax.evals import activity, protocols, scoring
+from neurojax.evals.decoding import decoder, features, scores, signals, targets
+from neurojax.files import write_bytes
+from neurojax.train import checkpoint, loop, settings, workdir
+from neurojax.transfer import adaptation
+from neurojax.transfer.pretrained import Pretrained
+from neurojax.transfer.weights import Weights
+from neurojax.types import TEST, TRAIN, Session
+
+HERE = Path(__file__).parent
+REPOSITORY = HERE.parents[1]
+RECORDINGS = Path(os.environ.get("NEUROJAX_DATA", REPOSITORY.parent / "shared" / "data"))
+ARMS = ("single", "fine-tuned")
+
+
+def config_of(size: str, fields: Sequence[str]) -> dict:
+    """configs/mtm.py of a size with these entries changed."""
+    always = ("train.validate_every_steps=0", *fields)
+    file = f"--config={REPOSITORY / 'configs/mtm.py'}:size={size}"
+    return declarations.load([file, *(f"--config.{field}" for field in always)])
+
+
+def pretrained(config: Mapping, dataset: Dataset, folder: Path, num_steps: int) -> Pretrained:
+    """Trains on all sessions of a dataset, from the newest checkpoint in `folder`."""
+    config, recipe = _recipe(config, dataset, num_steps)
+    loop_config = settings.loop_config(config)
+    table = batching.session_table(dataset.sessions)
+    record = {"dataset_fingerprint": dataset.fingerprint, "config_hash": workdir.config_hash(config), "sessions": table}
+    folder.mkdir(parents=True, exist_ok=True)
+    loop.train(recipe, settings.batching_config(config), loop_config, dataset, folder, record)
+    arrays, manifest = checkpoint.load_arrays(folder / "checkpoints")
+    same = [manifest[name] == record[name] for name in ("dataset_fingerprint", "config_hash")]
+    if not all(same) or manifest["step"] != num_steps:
+        raise SystemExit(f"{folder} holds a pretraining of other data, another config or other steps; remove it")
+    return _model(arrays, config, recipe, dataset, manifest["step"])
+
+
+def from_scratch(config: Mapping, session: Session, num_steps: int) -> Pretrained:
+    """Trains on one session alone."""
+    dataset = dataset_of([session])
+    config, recipe = _recipe(config, dataset, num_steps)
+    arrays = adaptation.trained(recipe, settings.batching_config(config), dataset)
+    return _model(arrays, config, recipe, dataset, num_steps)
+
+
+def fine_tuned(base: Pretrained, session: Session, num_steps: int, known_sessions: Sequence[Session]) -> Pretrained:
+    """The pretrained model adapted to one session: its rows alone for a quarter of the steps, then everything."""
+    return base.adapt(session, steps=num_steps, strategy="gradual_unfreeze", known_sessions=known_sessions)
+
+
+def four_tasks(model: Pretrained, session: Session) -> dict[str, float | None]:
+    """Pooled bits/spike of each task on the test split, against the test mean; the same units at every fraction."""
+    predictions = activity.predict_session(model.predictor(session), session, protocol=protocols.MTM)
+    blocks = scoring.score_session(session, predictions, seed=0, num_boot=0)
+    return {task: block["bps_pooled"] for task, block in blocks.items()}
+
+
+def decoding(model: Pretrained, session: Session, name: str, *, with_spikes: bool) -> dict[str, float | None]:
+    """Score on the test split of a read-out fitted on the training trials at hand: from latents, and from spikes.
+
+    Balanced accuracy of classes, R2 of numbers; None where too few trials or classes are there.
+    """
+    try:
+        target = targets.read_target(session, name)
+        split = session.split[target.trial_ids]
+        fold = (np.flatnonzero(split == TRAIN), np.flatnonzero(split == TEST))
+        latents = signals.of_model(model.predictor(session), session, target.trial_ids, signals.LATENTS)
+        read_outs = {"latents": decoder.linear(latents, target, decoder.SAME_BIN)}
+        if with_spikes:
+            read_outs["spikes"] = decoder.linear(features.spikes(session, target.trial_ids), target, decoder.SAME_BIN)
+        unseen = split == TEST
+        result = decoder.decode(session, target, read_outs, [fold], unseen, seed=0, num_permutations=0)
+    except InputError as error:
+        return {"latents": None, "reason": str(error)}
+    main = scores.MAIN[target.kind]
+    return {read_out: scores.score(found.predicted, target, unseen)[main] for read_out, found in result.decoded.items()}
+
+
+def read_results(path: Path) -> list[dict]:
+    """One dict a finished run."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def append(path: Path, entry: Mapping) -> None:
+    """Adds a line; the file is the old one or the new one, whatever happens."""
+    before = path.read_bytes() if path.exists() else b""
+    write_bytes(path, before + (json.dumps(entry, allow_nan=False) + "\n").encode())
+
+
+def about() -> dict[str, str]:
+    """Where a line comes from."""
+    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    return {
+        "commit": subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True).stdout.strip(),
+        "date": datetime.date.today().isoformat(),
+        "hardware": f"{os.cpu_count()} CPU cores, {platform.machine()}",
+    }
+
+
+def _recipe(config: Mapping, dataset: Dataset, num_steps: int):
+    config = copy.deepcopy(dict(config))
+    config["train"]["num_steps"] = num_steps
+    return config, settings.recipe(config, dataset)
+
+
+def _model(arrays, config, recipe, dataset: Dataset, step: int) -> Pretrained:
+    return Pretrained(
+        Weights(
+            arrays=arrays,
+            config=config,
+            table=batching.session_table(dataset.sessions),
+            entries=roster.entries_of(dataset.sessions),
+            bin_size_s=dataset.bin_size_s,
+            num_bins=recipe.model.num_positions,
+            step=step,
+            digest="",
+            origin=None,
+            dataset_fingerprint=dataset.fingerprint,
+        )
+    )

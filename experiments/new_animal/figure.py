@@ -1,0 +1,114 @@
+"""Draws curves.png from results.jsonl and prints the tables of README.
+
+python experiments/new_animal/figure.py
+"""
+
+from collections import defaultdict
+
+import numpy as np
+from common import ARMS, HERE, read_results
+from scipy import stats
+
+from neurojax.files import write_bytes
+from neurojax.viz import style
+
+TASKS = {
+    "co_smoothing": "co-smoothing",
+    "forward": "forward",
+    "inter_region": "inter-region",
+    "intra_region": "intra-region",
+}
+TARGETS = {
+    "choice": "choice, balanced accuracy",
+    "wheel_speed": "wheel speed, R$^2$",
+    "contrast_side": "contrast side, balanced accuracy",
+    "feedback": "feedback, balanced accuracy",
+}
+COLOURS = {"single": "#D55E00", "fine-tuned": "#0072B2"}
+
+
+def values(entries: list[dict]) -> dict:
+    """(part, score, fraction) -> session -> arm -> value; a read-out's value is that from latents."""
+    found: dict = defaultdict(lambda: defaultdict(dict))
+    for entry in entries:
+        for name, value in entry["scores"].items():
+            value = value["latents"] if isinstance(value, dict) else value
+            if value is not None:
+                found[entry["part"], name, entry["fraction"]][entry["session"]][entry["arm"]] = value
+    return found
+
+
+def mean_and_half_width(numbers: list[float]) -> tuple[float, float]:
+    """Mean and half of its 95 % interval (t over sessions); NaN half width of a single number."""
+    if len(numbers) < 2:
+        return float(np.mean(numbers)) if numbers else np.nan, np.nan
+    half = stats.t.ppf(0.975, len(numbers) - 1) * np.std(numbers, ddof=1) / np.sqrt(len(numbers))
+    return float(np.mean(numbers)), float(half)
+
+
+def paired(sessions: dict, arm: str) -> list[float]:
+    """Values of an arm in the sessions that have both."""
+    return [arms[arm] for arms in sessions.values() if len(arms) == len(ARMS)]
+
+
+def markdown(found: dict, part: str) -> str:
+    """One row a score and fraction: both arms and their paired difference, each with its 95 % interval."""
+    rows = [
+        f"| {part} | trials | sessions | single | fine-tuned | difference | better in |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name in [*TASKS, *TARGETS]:
+        for fraction in sorted({key[2] for key in found if key[:2] == (part, name)}):
+            single, tuned = (paired(found[part, name, fraction], arm) for arm in ARMS)
+            if not single:
+                continue
+            gains = [ours - theirs for ours, theirs in zip(tuned, single, strict=True)]
+            cells = ["{:.3f} +- {:.3f}".format(*mean_and_half_width(numbers)) for numbers in (single, tuned, gains)]
+            better = sum(gain > 0 for gain in gains)
+            rows.append(
+                f"| {name.replace('_', ' ')} | {fraction:.0%} | {len(gains)} | {' | '.join(cells)} | "
+                f"{better} of {len(gains)} |"
+            )
+    return "\n".join(rows)
+
+
+def draw(found: dict) -> bytes:
+    """One row a part, one panel a score: both arms against the share of training trials, 95 % intervals."""
+    parts = list(dict.fromkeys(key[0] for key in found))
+    names = {part: [n for n in [*TASKS, *TARGETS] if any(key[:2] == (part, n) for key in found)] for part in parts}
+    figure, axes = style.new_figure(13.0, 2.9 * len(parts), len(parts), max(map(len, names.values())))
+    for row, part in enumerate(parts):
+        for column, name in enumerate(names[part]):
+            axis = axes[row, column]
+            fractions = sorted({key[2] for key in found if key[:2] == (part, name)})
+            for arm in ARMS:
+                points = [mean_and_half_width(paired(found[part, name, f], arm)) for f in fractions]
+                centre, half = (np.asarray(numbers) for numbers in zip(*points, strict=True))
+                places = [100 * f for f in fractions]
+                axis.errorbar(places, centre, half, fmt="o-", ms=4, capsize=2, color=COLOURS[arm], label=arm)
+            axis.set_xscale("log")
+            axis.set_xticks([100 * f for f in fractions], [f"{f:.0%}" for f in fractions])
+            axis.minorticks_off()
+            axis.set_title(f"{part}: {TASKS.get(name, name.replace('_', ' '))}")
+            axis.set_xlabel("training trials of the new animal")
+            axis.set_ylabel("bits/spike, pooled" if name in TASKS else TARGETS[name])
+        axes[row, 0].legend(frameon=False)
+        for axis in axes[row, len(names[part]) :]:
+            axis.axis("off")
+    return style.png_bytes(figure)
+
+
+if __name__ == "__main__":
+    entries = read_results(HERE / "results.jsonl")
+    if not entries:
+        raise SystemExit("no results yet; run experiments/new_animal/run.py first")
+    table = values(entries)
+    for part in dict.fromkeys(entry["part"] for entry in entries):
+        print(markdown(table, part), end="\n\n")
+        at_20 = {name: [mean_and_half_width(paired(table[part, name, 0.2], arm)) for arm in ARMS] for name in TASKS}
+        apart = [
+            name for name, (single, tuned) in at_20.items() if tuned[0] - tuned[1] > single[0] + single[1]
+        ]  # NaN half widths compare as not apart
+        print(f"{part}: at 20 % of the trials the intervals lie apart on {len(apart)} of {len(TASKS)} tasks {apart}\n")
+    with style.context():
+        write_bytes(HERE / "curves.png", draw(table))
