@@ -6,6 +6,7 @@ Letters: B trajectories, T bins, N units, L latents.
 import dataclasses
 import functools
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -44,19 +45,21 @@ def smooth_visible(truth: synthetic.SyntheticTruth, counts: np.ndarray, visible:
     """
     num_seen = 1 + int(np.flatnonzero(visible.any((0, 2))).max(initial=0))
     visible, num_blind = visible[:, :num_seen], counts.shape[1] - num_seen
-    counts = np.where(visible, counts[:, :num_seen], 0).astype(np.float64)
-    states = np.broadcast_to(truth.start_mean, (*counts.shape[:2], len(truth.start_mean)))
+    spikes = _Spikes.of(truth, counts[:, :num_seen], visible)
+    states = np.broadcast_to(truth.start_mean, (*visible.shape[:2], len(truth.start_mean)))
     noise_std = np.full(states.shape[-1], max(truth.spec.lorenz_noise_std, _MIN_NOISE_STD))
     noise_std[truth.num_shared :] = max(truth.region_noise_std, _MIN_NOISE_STD)
     walk_std = np.full_like(noise_std, np.sqrt(1 - _WALK_DECAY**2))
     mean, jacobians = functools.partial(_true_mean, truth), functools.partial(_true_jacobians, truth)
     stages = [(_walk_mean, _walk_jacobians, walk_std)]
     stages += [(mean, jacobians, factor * noise_std) for factor in _NOISE_FACTORS]
+    point = spikes.seen_from(states)
     for stage_mean, stage_jacobians, stage_std in stages:
-        posterior = _Posterior(truth, counts, visible, stage_mean, stage_jacobians, stage_std**-2)
+        posterior = _Posterior(truth, spikes, stage_mean, stage_jacobians, stage_std**-2)
         for _ in range(_STEPS_PER_STAGE):
-            states = posterior.newton_step(states)
-    covariance = posterior.covariance(states)  # [B, T, L, L]
+            point = posterior.newton_step(point)
+    states = point.states
+    covariance = posterior.covariance(point)  # [B, T, L, L]
     variance = covariance.reshape(*states.shape[:2], -1) @ _outer_squares(truth.loadings).T
     rates = np.exp(np.minimum(states @ truth.loadings.T + truth.log_offset + variance / 2, _MAX_LOG_RATE))
     if num_blind == 0:
@@ -83,45 +86,76 @@ def _forecast(
     return np.stack(rates, 1)
 
 
+class _Point(NamedTuple):
+    """B trajectories and what the visible spikes say of them."""
+
+    states: np.ndarray  # [B, T, L]
+    likelihood: np.ndarray  # [B], log p(visible counts | states) up to a constant
+    rates: np.ndarray  # float32 [B, T, N], expected spikes per bin, zero where hidden
+
+
+class _Spikes(NamedTuple):
+    """The visible spikes. Work on [B, T, N] is in float32 (most of the time goes there), on [B, T, L] in float64."""
+
+    counts: np.ndarray  # float32 [B, T, N], zero where hidden
+    visible: np.ndarray  # float32 [B, T, N], 0 or 1
+    loadings: np.ndarray  # float32 [N, L]
+    log_offset: np.ndarray  # float32 [N]
+
+    @classmethod
+    def of(cls, truth: synthetic.SyntheticTruth, counts: np.ndarray, visible: np.ndarray, dtype=np.float32):
+        arrays = (np.where(visible, counts, 0), visible, truth.loadings, truth.log_offset)
+        return cls(*(np.asarray(array, dtype) for array in arrays))
+
+    def seen_from(self, states: np.ndarray, which: np.ndarray | slice = slice(None)) -> _Point:
+        """The trajectories `which` at these states [b, T, L]."""
+        log_rates = states.astype(self.loadings.dtype) @ self.loadings.T
+        log_rates += self.log_offset
+        np.minimum(log_rates, _MAX_LOG_RATE, out=log_rates)
+        likelihood = np.einsum("btn,btn->b", self.counts[which], log_rates, dtype=np.float64)
+        rates = np.exp(log_rates, out=log_rates)
+        rates *= self.visible[which]
+        return _Point(states, likelihood - rates.sum((1, 2), dtype=np.float64), rates)
+
+
 @dataclasses.dataclass(frozen=True)
 class _Posterior:
     """log p(visible counts, latents) of B trajectories, its gradient and Gauss-Newton Hessian."""
 
     truth: synthetic.SyntheticTruth
-    counts: np.ndarray  # [B, T, N], zero where hidden
-    visible: np.ndarray  # bool [B, T, N]
+    spikes: _Spikes
     dynamics: Callable[[np.ndarray], np.ndarray]  # states [..., L] -> mean next states [..., L]
     jacobians: Callable[[np.ndarray], np.ndarray]  # states [..., L] -> [..., L, L]
     noise_precision: np.ndarray  # [L]
 
-    def newton_step(self, states: np.ndarray) -> np.ndarray:
-        """Moves each trajectory of [B, T, L] by the largest tried fraction of the Newton step that climbs."""
-        step = _solve_tridiagonal(*self.quadratic(states))
-        start, moved, waiting = self.value(states), states.copy(), np.arange(len(states))
+    def newton_step(self, point: _Point) -> _Point:
+        """Moves each trajectory by the largest tried fraction of the Newton step that climbs."""
+        step = _solve_tridiagonal(*self.quadratic(point))
+        start, waiting = self.value(point), np.arange(len(step))
+        moved = _Point(*(array.copy() for array in point))
         for size in _STEP_SIZES:
-            candidate = states[waiting] + size * step[waiting]
-            climbs = self.value(candidate, waiting) > start[waiting]
-            moved[waiting[climbs]] = candidate[climbs]
+            candidate = self.spikes.seen_from(point.states[waiting] + size * step[waiting], waiting)
+            climbs = self.value(candidate) > start[waiting]
+            for target, found in zip(moved, candidate, strict=True):
+                target[waiting[climbs]] = found[climbs]
             waiting = waiting[~climbs]
             if not len(waiting):
                 break
         return moved
 
-    def value(self, states: np.ndarray, which: np.ndarray | slice = slice(None)) -> np.ndarray:
-        """Log density up to a constant of the trajectories `which`: their states [b, T, L] -> [b]."""
-        log_rates = np.minimum(states @ self.truth.loadings.T + self.truth.log_offset, _MAX_LOG_RATE)
-        likelihood = (self.counts[which] * log_rates - self.visible[which] * np.exp(log_rates)).sum((1, 2))
-        start = states[:, 0] - self.truth.start_mean
-        noise = states[:, 1:] - self.dynamics(states[:, :-1])
+    def value(self, point: _Point) -> np.ndarray:
+        """Log density [B] up to a constant."""
+        start = point.states[:, 0] - self.truth.start_mean
+        noise = point.states[:, 1:] - self.dynamics(point.states[:, :-1])
         prior = np.einsum("bi,ij,bj->b", start, np.linalg.inv(self.truth.start_cov), start)
-        return likelihood - 0.5 * (prior + (noise**2 @ self.noise_precision).sum(1))
+        return point.likelihood - 0.5 * (prior + (noise**2 @ self.noise_precision).sum(1))
 
-    def quadratic(self, states: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def quadratic(self, point: _Point) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Negative Hessian, diagonal [B, T, L, L] and lower blocks [B, T - 1, L, L]; gradient [B, T, L]."""
-        num_latents, loadings, precision = states.shape[-1], self.truth.loadings, self.noise_precision
-        rates = self.visible * np.exp(np.minimum(states @ loadings.T + self.truth.log_offset, _MAX_LOG_RATE))
-        gradient = (self.counts - rates) @ loadings
-        diagonal = (rates @ _outer_squares(loadings)).reshape(*states.shape, num_latents)
+        states, loadings, precision = point.states, self.spikes.loadings, self.noise_precision
+        gradient = ((self.spikes.counts - point.rates) @ loadings).astype(np.float64)
+        diagonal = (point.rates @ _outer_squares(loadings)).astype(np.float64)
+        diagonal = diagonal.reshape(*states.shape, states.shape[-1])
         start_precision = np.linalg.inv(self.truth.start_cov)
         gradient[:, 0] -= (states[:, 0] - self.truth.start_mean) @ start_precision
         diagonal[:, 0] += start_precision
@@ -135,9 +169,9 @@ class _Posterior:
         diagonal[:, :-1] += np.swapaxes(jacobians, -1, -2) @ weighted
         return diagonal, -weighted, gradient
 
-    def covariance(self, states: np.ndarray) -> np.ndarray:
+    def covariance(self, point: _Point) -> np.ndarray:
         """Covariance of every bin's latents, [B, T, L, L]: the diagonal blocks of the inverse Hessian."""
-        diagonal, lower, gradient = self.quadratic(states)
+        diagonal, lower, gradient = self.quadratic(point)
         inverses, gains, _ = _eliminate(diagonal, lower, gradient)
         covariances = [inverses[-1]]
         for inverse, gain in zip(inverses[-2::-1], gains[::-1], strict=True):

@@ -154,18 +154,18 @@ def test_the_gradient_is_that_of_the_log_density(session, counts):
     truth = synthetic.truth_of(session)
     noise_std = np.full(len(truth.start_mean), 0.3)
     visible = np.ones(counts[:1].shape, bool)
+    spikes = latent_smoother._Spikes.of(truth, counts[:1], visible, np.float64)
     posterior = latent_smoother._Posterior(
         truth,
-        counts[:1].astype(np.float64),
-        visible,
+        spikes,
         lambda states: latent_smoother._true_mean(truth, states),
         lambda states: latent_smoother._true_jacobians(truth, states),
         noise_std**-2,
     )
     states = truth.latents[session.trials_of(TEST)[:1]]
-    gradient = posterior.quadratic(states)[2]
+    gradient = posterior.quadratic(spikes.seen_from(states))[2]
     direction = np.random.default_rng(0).standard_normal(states.shape)
-    ahead, behind = posterior.value(states + 1e-5 * direction), posterior.value(states - 1e-5 * direction)
+    ahead, behind = (posterior.value(spikes.seen_from(states + step * direction)) for step in (1e-5, -1e-5))
     assert (gradient * direction).sum() == pytest.approx(float((ahead - behind)[0]) / 2e-5, rel=1e-5)
 
 
