@@ -9,6 +9,7 @@ of the same names and shapes, on any mesh. Random keys are not saved: they follo
 step. Every process calls save and restore; process 0 alone writes manifests, deletes and renames.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -46,6 +47,9 @@ __all__ = [
     "verify_step",
 ]
 
+_SAID_OF_A_DISK = [
+    os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EIO)
+]
 FREE_SPACE_FACTOR = 3  # the older step, the one being written and room for the metrics
 _GO, _ALREADY_THERE, _REFUSED = 0, 1, 2
 
@@ -110,7 +114,7 @@ class Checkpointer:
             state_io.start_writing(writer, step_dir / STATE_NAME, leaves)
         except Exception as error:
             self._writer = None
-            raise CheckpointError(_save_failed(step, error)) from error
+            raise CheckpointError(self._save_failed(step, error)) from error
         arrays = state_io.describe(leaves)
         self._pending = _Pending(step, lambda: self._finish(writer, step, arrays, record))
         return True
@@ -204,7 +208,15 @@ class Checkpointer:
         pending, self._pending = self._pending, None
         if pending.error is not None:
             self._writer = None  # orbax keeps state of a failed save: begin the next one afresh
-            raise CheckpointError(_save_failed(pending.step, pending.error)) from pending.error
+            raise CheckpointError(self._save_failed(pending.step, pending.error)) from pending.error
+
+    def _save_failed(self, step: int, error: BaseException) -> str:
+        """One sentence; of what the storage says of a disk, the reason alone."""
+        reason = next((said for said in _SAID_OF_A_DISK if said in str(error)), state_io.one_line(error))
+        return (
+            f"the checkpoint of step {step} could not be written to {self.directory} ({reason}); "
+            "older checkpoints stand; check the disk, then run again to resume"
+        )
 
 
 def _stat(place: Path | int) -> os.stat_result | None:
@@ -233,13 +245,6 @@ class _Pending:
             work()
         except BaseException as error:  # reported by poll(), wait() or close() in the training thread
             self.error = error
-
-
-def _save_failed(step: int, error: BaseException) -> str:
-    return (
-        f"the checkpoint of step {step} could not be written ({state_io.one_line(error)}); "
-        "older checkpoints stand; check the disk, then run again to resume"
-    )
 
 
 def _exit_even_if_stuck(grace_s: float) -> None:

@@ -7,6 +7,7 @@ and nothing of the classes of the tree. No other module knows orbax.
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,13 @@ WRITE_TIMEOUT_S = 365 * 24 * 3600
 
 
 def _not_from_orbax(record: logging.LogRecord) -> bool:
-    folder = f"{os.sep}orbax{os.sep}"
-    return folder not in record.pathname and not (record.name == "asyncio" and folder in record.getMessage())
+    """False for what orbax logs and for what asyncio logs of a task or an error of orbax."""
+    places = [record.pathname]
+    if record.name == "asyncio":
+        places.append(record.getMessage())
+        if record.exc_info and record.exc_info[2]:
+            places += [frame.f_code.co_filename for frame, _ in traceback.walk_tb(record.exc_info[2])]
+    return not any(f"{os.sep}orbax{os.sep}" in place for place in places)
 
 
 # Orbax logs pages of tracebacks through absl and asyncio for one failed write; the error itself is raised too.

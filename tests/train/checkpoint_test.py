@@ -1,6 +1,8 @@
 """Checkpoints: nothing damaged is restored, nothing committed is lost, whatever the moment of the fault."""
 
+import asyncio
 import dataclasses
+import gc
 import os
 import random
 import resource
@@ -349,12 +351,30 @@ def test_a_write_that_fails_in_the_background_is_reported_by_poll(tmp_path, capf
             error = poll_until_error(checkpointer)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
-        assert "step 2" in str(error) and "File too large" in str(error) and "\n" not in str(error)
+        told = (
+            f"the checkpoint of step 2 could not be written to {tmp_path} (File too large); older checkpoints stand; "
+        )
+        assert str(error) == told + "check the disk, then run again to resume"
         assert capfd.readouterr() == ("", ""), "orbax must not write to the user's terminal"
         checkpointer.poll()  # reported once
         assert restore_latest(tmp_path, abstract(noise), log=lambda line: None)[1]["step"] == 1
         assert checkpointer.save(2, noise, RECORD)  # and the same object goes on
     assert steps_on_disk(tmp_path) == [1, 2]
+
+
+@pytest.mark.parametrize("package, heard", [("orbax", False), ("mine", True)])
+def test_errors_nobody_waits_for_are_heard_unless_they_are_of_orbax(package, heard, caplog):
+    code = compile("def work():\n    raise OSError(28, 'No space left on device')", f"/lib/{package}/files.py", "exec")
+    space = {}
+    exec(code, space)
+
+    async def forget():
+        asyncio.get_running_loop().run_in_executor(None, space["work"])
+        await asyncio.sleep(0.05)
+
+    asyncio.run(forget())
+    gc.collect()
+    assert ("never retrieved" in caplog.text) == heard
 
 
 def test_a_manifest_that_cannot_be_written_is_reported(tmp_path, monkeypatch):
