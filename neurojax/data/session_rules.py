@@ -38,8 +38,9 @@ def check_bin_size(bin_size_s: Any, where: str) -> float:
     value = np.asarray(bin_size_s)
     size = float(value.reshape(())) if value.size == 1 and value.dtype.kind in "iuf" else math.nan
     if not 0 < size <= MAX_BIN_SIZE_S:
+        shown = " ".join(str(bin_size_s).split())[:60]
         raise InputError(
-            f"{where}: bin_size_s is {str(bin_size_s)[:60]}, expected seconds above 0 and at most"
+            f"{where}: bin_size_s is {shown}, expected seconds above 0 and at most"
             f" {MAX_BIN_SIZE_S:g} (milliseconds / 1000)"
         )
     return size
