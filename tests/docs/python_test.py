@@ -1,0 +1,30 @@
+"""The page on Python names what there is: public names, options, exceptions to the checks of scikit-learn."""
+
+import inspect
+import re
+from pathlib import Path
+
+import neurojax as nj
+from neurojax.transfer import inherit
+from neurojax.transfer.pretrained import Pretrained, load
+from tests.transfer.estimators_test import NOT_FOR_AN_EMBEDDER
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs/python.md").read_text()
+
+
+def test_every_public_name_on_the_page_exists():
+    assert set(re.findall(r"nj\.(\w+)", PAGE)) <= set(nj.__all__)
+    assert set(re.findall(r"model\.(\w+)\(", PAGE)) <= set(dir(Pretrained))
+
+
+def test_options_and_defaults_are_as_the_page_says():
+    adapt = inspect.signature(Pretrained.adapt).parameters
+    assert adapt["strategy"].default == "stitcher_only" and {"steps", "known_sessions"} <= set(adapt)
+    assert all(f'"{strategy}"' in PAGE for strategy in inherit.STRATEGIES)
+    assert "revision" in inspect.signature(load).parameters
+    assert {"steps", "trial_bins", "round_counts"} <= set(nj.Embedder().get_params())
+    assert {"kind", "lags"} <= set(nj.BehaviorDecoder().get_params())
+
+
+def test_the_exceptions_to_the_checks_are_on_the_page():
+    assert set(re.findall(r"`(check_\w+)`", PAGE)) - {"check_estimator"} == set(NOT_FOR_AN_EMBEDDER)
