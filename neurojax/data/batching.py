@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from neurojax.data import draws
 from neurojax.errors import InputError
 from neurojax.types import TRAIN, Batch, Session, names_a_region
 
@@ -61,6 +62,18 @@ class Layout:
     regions: tuple[str, ...]
     region_id: tuple[np.ndarray, ...]
     counts_dtype: np.dtype
+    _padded: dict[tuple[int, int], np.ndarray] = dataclasses.field(default_factory=dict, repr=False, compare=False)
+
+    def padded_units(self, session: int, width: int) -> np.ndarray:
+        """Row in the unit tables and region id of a session's units, padded: int32 [2, width]; to be read only."""
+        found = self._padded.get((session, width))
+        if found is None:
+            size = self.num_units[session]
+            found = np.repeat(np.int32([[self.total_units], [-1]]), width, axis=1)
+            found[0, :size] = self.first_row[session] + np.arange(size)
+            found[1, :size] = self.region_id[session]
+            self._padded[session, width] = found
+        return found
 
     @classmethod
     def of(cls, sessions: Sequence[Session], table: Sequence[Mapping[str, Any]] | None = None) -> "Layout":
@@ -147,22 +160,21 @@ class Planner:
         if not weight.sum():
             raise InputError("no session has a training trial; expected split 0 somewhere; convert with a split")
         widths = np.asarray([padded_width(session.num_units, config.bucket_units) for session in sessions])
-        self._buckets = []  # (width, session indices, their probabilities)
+        self._buckets = []
         total = []
         for width in np.unique(widths[weight > 0]):
             members = np.flatnonzero((widths == width) & (weight > 0))
             total.append(weight[members].sum())
+            groups = self._groups(len(members))
+            share = config.trials_per_batch // groups
             probability = weight[members] / total[-1]
-            self._buckets.append((int(width), members, probability))
-        self._bucket_summed_up = _summed_up(np.asarray(total) / np.sum(total))
+            summed_up = draws.summed_up(probability)
+            self._buckets.append(_Bucket(int(width), members.tolist(), probability, summed_up, groups, share))
+        self._bucket_summed_up = draws.summed_up(np.asarray(total) / np.sum(total))
 
     def shapes(self) -> list[tuple[int, int, int]]:
         """(G, b, N) of every bucket: what a run compiles."""
-        shapes = []
-        for width, members, _ in self._buckets:
-            groups = self._groups(len(members))
-            shapes.append((groups, self._config.trials_per_batch // groups, width))
-        return shapes
+        return [(bucket.groups, bucket.share, bucket.width) for bucket in self._buckets]
 
     def _groups(self, num_members: int) -> int:
         limit = min(self._config.sessions_per_batch, num_members)
@@ -174,48 +186,27 @@ class Planner:
         Distinct sessions within a batch; trials are drawn without replacement within a session's
         share (with replacement only when the session has fewer trials than the share).
         """
-        rng = np.random.Generator(np.random.Philox(_Key(self._seed, index)))
-        width, members, probability = self._buckets[_draw(rng, self._bucket_summed_up)]
-        groups = self._groups(len(members))
-        chosen = members[_draw_distinct(rng, probability, groups)]
-        share = self._config.trials_per_batch // groups
-        trials = [
-            rng.choice(self._trials[session], share, replace=len(self._trials[session]) < share) for session in chosen
+        rng = draws.generator(self._seed, index)
+        bucket = self._buckets[draws.one(rng, self._bucket_summed_up)]
+        chosen = [
+            bucket.members[place] for place in draws.distinct(rng, bucket.probability, bucket.summed_up, bucket.groups)
         ]
-        return Plan(chosen.astype(np.int32), np.stack(trials).astype(np.int32), width)
+        trial = np.empty((bucket.groups, bucket.share), np.int32)
+        for group, session in enumerate(chosen):
+            trials = self._trials[session]
+            trial[group] = trials[rng.choice(len(trials), bucket.share, replace=len(trials) < bucket.share)]
+        return Plan(np.array(chosen, np.int32), trial, bucket.width)
 
 
-class _Key(np.random.bit_generator.ISeedSequence):
-    """Makes Philox(_Key(seed, index)) what Philox(key=[seed, index]) is, without a call for the system's entropy."""
+class _Bucket(NamedTuple):
+    """The sessions of one padded size, and how a batch of them is divided."""
 
-    def __init__(self, seed: int, index: int):
-        self._words = np.array([seed, index]).astype(np.uint64)
-
-    def generate_state(self, n_words: int, dtype: type = np.uint64) -> np.ndarray:
-        return self._words
-
-
-def _summed_up(probability: np.ndarray) -> np.ndarray:
-    summed = probability.cumsum()
-    return summed / summed[-1]
-
-
-def _draw(rng: np.random.Generator, summed_up: np.ndarray) -> int:
-    """What `rng.choice(len(summed_up), p=...)` draws, to the bit, in a tenth of its time."""
-    return int(summed_up.searchsorted(rng.random(), side="right"))
-
-
-def _draw_distinct(rng: np.random.Generator, probability: np.ndarray, number: int) -> list[int]:
-    """What `rng.choice(len(probability), number, replace=False, p=probability)` draws, likewise."""
-    found: list[int] = []
-    while len(found) < number:
-        draws = rng.random(number - len(found))
-        left = probability.copy()
-        left[found] = 0
-        for index in _summed_up(left).searchsorted(draws, side="right").tolist():
-            if index not in found:
-                found.append(index)
-    return found
+    width: int
+    members: list[int]  # indices in the dataset
+    probability: np.ndarray  # float64 [members]
+    summed_up: np.ndarray  # float64 [members], of the probabilities
+    groups: int
+    share: int  # trials of each group
 
 
 class StagedPlanner:
@@ -240,13 +231,10 @@ def padded_width(num_units: int, bucket_units: int) -> int:
 
 def static_fields(layout: Layout, plan: Plan) -> Batch:
     """A batch without counts and bin_valid (None): everything that needs no trial data."""
-    groups = len(plan.session)
-    unit_row = np.full((groups, plan.width), layout.total_units, np.int32)
-    region_id = np.full((groups, plan.width), -1, np.int32)
-    for group, session in enumerate(plan.session):
-        size = layout.num_units[session]
-        unit_row[group, :size] = layout.first_row[session] + np.arange(size)
-        region_id[group, :size] = layout.region_id[session]
+    fields = np.empty((2, len(plan.session), plan.width), np.int32)
+    for group, session in enumerate(plan.session.tolist()):
+        fields[:, group] = layout.padded_units(session, plan.width)
+    unit_row, region_id = fields
     return Batch(
         counts=None,
         bin_valid=None,
@@ -273,24 +261,28 @@ def gather(
     """
     shape = (*plan.trial.shape, layout.num_bins, plan.width)
     counts = empty(shape, layout.counts_dtype)  # every entry is written once: half the traffic of zeros first
-    bin_valid = np.zeros(shape[:3], bool)
+    bin_valid = np.ones(shape[:3], bool)
     for group, (session, trials) in enumerate(zip(plan.session, plan.trial, strict=True)):
         recording = sessions[session]
         recorded, size = np.asarray(recording.counts), recording.num_units  # slices of a plain view are cheaper
-        starts, lengths = recording.trial_start_bin[trials], recording.trial_num_bins[trials]
-        bin_valid[group] = np.arange(layout.num_bins) < lengths[:, None]
+        starts, lengths = recording.trial_start_bin[trials].tolist(), recording.trial_num_bins[trials].tolist()
         source, target = recorded, counts[group, :, :, :size]
         if recorded.dtype == counts.dtype and recorded.flags.c_contiguous:
-            source, target = _as_entries(recorded, size), _as_entries(counts[group], size)
-        for place, (start, length) in enumerate(zip(starts.tolist(), lengths.tolist(), strict=True)):
-            target[place, :length] = source[start : start + length]
-            if length < layout.num_bins:
+            source, target = _as_entries(recorded, 0, size), _as_entries(counts[group], 0, size)
+        for place, (trial, start, length) in enumerate(zip(target, starts, lengths, strict=True)):
+            if length == layout.num_bins:
+                trial[...] = source[start : start + length]
+            else:
+                trial[:length] = source[start : start + length]
                 counts[group, place, length:] = 0
-        counts[group, :, :, size:] = 0
+                bin_valid[group, place, length:] = False
+        if size < plan.width:
+            padding = _as_entries(counts[group], size, plan.width)
+            padding[...] = np.zeros((), padding.dtype)
     return static_fields(layout, plan)._replace(counts=counts, bin_valid=bin_valid)
 
 
-def _as_entries(counts: np.ndarray, num_units: int) -> np.ndarray:
-    """The first units of each bin as one entry, [..., N] -> [...]: numpy copies these faster than a row of bytes."""
-    entry = np.dtype((np.void, num_units * counts.itemsize))
-    return np.ndarray(counts.shape[:-1], entry, counts, 0, counts.strides[:-1])
+def _as_entries(counts: np.ndarray, first: int, stop: int) -> np.ndarray:
+    """Units first..stop of each bin as one entry, [..., N] -> [...]: numpy copies these faster than a row of bytes."""
+    entry = np.dtype((np.void, (stop - first) * counts.itemsize))
+    return np.ndarray(counts.shape[:-1], entry, counts, first * counts.itemsize, counts.strides[:-1])

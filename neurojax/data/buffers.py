@@ -15,7 +15,7 @@ _UNHELD = 3  # references to a buffer in `Buffers.empty`: the list's, the variab
 class Buffers:
     """Arrays in memory that is used again once no array (nor a device's alias of one) refers to it."""
 
-    def __init__(self, limit: int = 8):
+    def __init__(self, limit: int = 12):
         """`limit`: buffers kept; more may be handed out, and are then left to the garbage collector."""
         self._limit = limit
         self._buffers: list[np.ndarray] = []
