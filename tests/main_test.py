@@ -201,6 +201,10 @@ def test_sessions_without_a_test_trial_are_left_out_and_counted(area, tmp_path, 
     assert main.main(["evaluate", f"--workdir={area / 'run'}", f"--data={tmp_path / 'mixed'}", f"--out={out}"]) == 0
     assert "left out 1 of 2 sessions: synthetic-1 has no test trial" in capsys.readouterr().out
     assert list(strict_json(out)["sessions"]) == ["synthetic-0"]
+    predict = ["predict", f"--data={tmp_path / 'mixed'}", f"--out={tmp_path / 'rates'}", "--task=forward"]
+    assert main.main([*predict, f"--workdir={area / 'run'}"]) == 0
+    assert "left out 1 of 2 sessions: synthetic-1 has no test trial" in capsys.readouterr().out
+    assert os.listdir(tmp_path / "rates") == ["synthetic-0.npz"]
 
 
 def test_sessions_that_a_run_or_a_protocol_cannot_take_are_left_out_and_counted(area, tmp_path, capsys):
@@ -508,6 +512,8 @@ BAD_INPUT = {
     "evaluate into a file's folder": (of_run("evaluate", "--out={area}/a_file/scores.json"), "a_file"),
     "predict unknown task": (of_run("predict", "--out={area}/out", "--task=smoothing"), "smoothing"),
     "predict other bins": (of_run("predict", "--out={area}/out", "--data={area}/other_bins"), "50 ms"),
+    "predict unknown sessions": (of_run("predict", "--out={area}/out", "--data={area}/strangers"), "session stranger"),
+    "predict untested sessions": (of_run("predict", "--out={area}/out", "--data={area}/untested"), "no test trial"),
     "predict a mistyped option": (of_run("predict", "--out={area}/out", "--fromat=nwb"), "did you mean --format?"),
     "predict unknown format": (of_run("predict", "--out={area}/out", "--format=mat"), "npz or nwb"),
     "predict into a file": (of_run("predict", "--out={area}/a_file", "--task=forward"), "a_file"),

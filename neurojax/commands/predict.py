@@ -8,6 +8,7 @@ import numpy as np
 
 from neurojax.commands import runs
 from neurojax.commands.predicted_nwb import predictions_as_nwb, require_pynwb
+from neurojax.commands.scorable import known_to_run, scorable
 from neurojax.data.sessions import open_dataset
 from neurojax.errors import InputError
 from neurojax.evals import activity, protocols
@@ -28,12 +29,14 @@ def predict(
 ) -> None:
     """Writes <out>/<session_id>.npz for every session, or <out>/<session_id>.nwb.
 
+    Sessions that the run has no rows for, or without a test trial, are counted and left out.
+
     An .npz file holds, per task, the predicted spikes per bin float32 [test trials, bins, units], NaN
     where not evaluated, plus trial_id, unit_id, split, bin_size_s and config_hash. An .nwb file holds rates in Hz;
     see `predicted_nwb.predictions_as_nwb`.
 
     Raises:
-        InputError: no run, unknown task or format, unknown sessions or units, no test trials.
+        InputError: no run, unknown task or format, other bins, or no session that can be predicted.
     """
     if file_format not in FORMATS:
         raise InputError(f"format={file_format!r}; expected {' or '.join(FORMATS)}")
@@ -46,6 +49,8 @@ def predict(
     config = runs.read_run(Path(folder))
     require_writable(Path(out), folder=True)
     dataset = runs.load_data(config) if data is None else open_dataset(Path(data))
+    dataset = known_to_run(Path(folder), dataset, protocols.MTM)
+    dataset = scorable(dataset, protocols.MTM, with_baselines=False)
     model, manifest = runs.load_predictor(Path(folder), config, dataset)
     with Progress(len(dataset.sessions), "predicting", unit="sessions") as progress:
         for number, session in enumerate(dataset.sessions):
