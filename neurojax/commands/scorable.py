@@ -34,7 +34,7 @@ def keep_sound(dataset: Dataset, faults: Mapping[str, str]) -> Dataset:
         return dataset
     first = next(iter(faults))
     if len(faults) == len(dataset.sessions):
-        others = f" (and {len(faults) - 1} more sessions)" if len(faults) > 1 else ""
+        others = f" (and {len(faults) - 1} more session{'s' * (len(faults) > 2)})" if len(faults) > 1 else ""
         raise InputError(f"session {first} {faults[first]}{others}")
     named: dict[str, list[str]] = {}
     for name, reason in faults.items():
