@@ -7,10 +7,8 @@ Prints a line and writes results.json. Exit code 1 when a folder differed.
 
 import argparse
 import collections
-import datetime
 import hashlib
 import os
-import platform
 import random
 import shutil
 import signal
@@ -23,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from neurojax.files import write_json
-from neurojax.train.workdir import package_versions
+from neurojax.train.workdir import provenance
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
@@ -115,14 +113,10 @@ def main() -> int:
     )
     for row in bad:
         print(f"NOT equal: {row}")
-    commit = subprocess.run(["git", "rev-parse", "--short=10", "HEAD"], cwd=HERE, capture_output=True, text=True)
     write_json(
         HERE / "results.json",
         {
-            "commit": commit.stdout.strip(),
-            "date": datetime.date.today().isoformat(),
-            "hardware": f"{os.cpu_count()} {platform.machine()} CPU cores",
-            "versions": package_versions(),
+            **provenance(HERE),
             "sessions": SESSIONS,
             "undisturbed_s": round(taken_s, 2),
             "rows": rows,

@@ -7,10 +7,8 @@ processes of their own, one a scale: 1x, 10x and 100x the recording. Each part r
 """
 
 import argparse
-import datetime
 import json
 import os
-import platform
 import random
 import subprocess
 import sys
@@ -30,7 +28,7 @@ from neurojax.data.buffers import Buffers  # noqa: E402
 from neurojax.data.pipeline import stream  # noqa: E402
 from neurojax.data.sessions import from_counts, open_dataset, write_dataset_index, write_session  # noqa: E402
 from neurojax.files import read_json, write_json  # noqa: E402
-from neurojax.train.workdir import package_versions  # noqa: E402
+from neurojax.train.workdir import provenance  # noqa: E402
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
@@ -246,17 +244,6 @@ def in_own_process(name: str, scale: int, scratch: Path, rounds: int = 0) -> dic
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def provenance() -> dict:
-    commit = subprocess.run(["git", "rev-parse", "--short=10", "HEAD"], cwd=HERE, capture_output=True, text=True)
-    return {
-        "commit": commit.stdout.strip(),
-        "date": datetime.date.today().isoformat(),
-        "hardware": f"{os.cpu_count()} {platform.machine()} CPU cores",
-        "python": platform.python_version(),
-        "versions": package_versions() | {"numpy": np.__version__},
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="binning,convert,pipeline")
@@ -273,7 +260,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=words.scratch) as scratch:
         for name in words.only.split(","):
             found = {"binning": binning, "convert": convert, "pipeline": pipeline}[name](words.rounds, Path(scratch))
-            results[name] = {**provenance(), "rounds": words.rounds, "result": found}
+            results[name] = {**provenance(HERE), "rounds": words.rounds, "result": found}
             write_json(RESULTS, results)
             print(f"{name}: done")
 

@@ -7,19 +7,15 @@ Writes results.json; exit code 1 when an input left more than a sentence.
 
 import argparse
 import collections
-import datetime
 import importlib
 import importlib.util
-import os
-import platform
-import subprocess
 import sys
 import tempfile
 import warnings
 from pathlib import Path
 
 from neurojax.files import write_json
-from neurojax.train.workdir import package_versions
+from neurojax.train.workdir import provenance
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
@@ -61,14 +57,10 @@ def main() -> int:
     for format, numbers in [*table.items(), ("all", sum(table.values(), collections.Counter()))]:
         print(f"{format:16}" + "".join(f"{numbers[outcome]:>10}" for outcome in OUTCOMES))
     if not wanted:
-        commit = subprocess.run(["git", "rev-parse", "--short=10", "HEAD"], cwd=HERE, capture_output=True, text=True)
         write_json(
             HERE / "results.json",
             {
-                "commit": commit.stdout.strip(),
-                "date": datetime.date.today().isoformat(),
-                "hardware": f"{os.cpu_count()} {platform.machine()} CPU cores",
-                "versions": package_versions(),
+                **provenance(HERE),
                 "inputs": len(found),
                 "by_format": {format: dict(sorted(numbers.items())) for format, numbers in table.items()},
                 "cases": {

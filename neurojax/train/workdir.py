@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import socket
+import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -240,3 +241,15 @@ def package_versions() -> dict[str, str]:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
     return versions
+
+
+def provenance(folder: Path) -> dict[str, Any]:
+    """Where a number comes from: the commit of the checkout that `folder` lies in, date, hardware, versions."""
+    words = ["git", "describe", "--always", "--dirty", "--exclude=*", "--abbrev=10"]
+    described = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+    return {
+        "commit": described.stdout.strip(),
+        "date": datetime.date.today().isoformat(),
+        "hardware": f"{os.cpu_count()} {platform.machine()} CPU cores",
+        "versions": package_versions(),
+    }
