@@ -56,9 +56,11 @@ def block_split(trial_start_s: np.ndarray, block_s: float, where: str) -> np.nda
         split[members] = chosen
         assigned[chosen] += int(members.sum())
     if missing := [SPLIT_NAMES[i] for i in range(len(FRACTIONS)) if assigned[i] == 0]:
+        span_s = float(np.ptp(trial_start_s))
+        shorter = f"take shorter blocks, such as --split=blocks:{float(f'{span_s / 20:.1g}'):g}s, or " if span_s else ""
         raise InputError(
-            f"{where}: {len(np.unique(block))} blocks of {block_s:g} s leave no trial for"
-            f" {' and '.join(missing)}; take shorter blocks or split at random"
+            f"{where}: the trials lie in {len(np.unique(block))} of the blocks of {block_s:g} s, which leaves none for"
+            f" {' and '.join(missing)}; {shorter}split at random"
         )
     return split
 

@@ -62,6 +62,7 @@ def draw_raster(axes: Axes, session: Session) -> Axes:
     counts = np.asarray(session.counts[start : start + length])[:, order]  # [bins, units]
     extent = (0, length * session.bin_size_s, -0.5, len(order) - 0.5)
     axes.imshow(counts.T > 0, cmap="Greys", aspect="auto", origin="lower", interpolation="nearest", extent=extent)
+    axes.yaxis.get_major_locator().set_params(integer=True)
     labels = session.region[order]
     edges = np.flatnonzero(labels[1:] != labels[:-1]) + 0.5
     if len(edges) < _MAX_BARS:
@@ -108,6 +109,8 @@ def _time_axis(session: Session) -> tuple[np.ndarray, np.ndarray, str]:
 
 def draw_rates(axes: Axes, rates_hz: np.ndarray) -> Axes:
     """Histogram of mean rates on a logarithmic axis; silent units are counted in the title."""
+    from matplotlib.ticker import LogFormatter
+
     silent = int((rates_hz == 0).sum())
     title = f"Mean rate of {len(rates_hz)} units, {silent} silent"
     if silent < len(rates_hz):
@@ -115,6 +118,8 @@ def draw_rates(axes: Axes, rates_hz: np.ndarray) -> Axes:
         low, high = np.log10(active.min()), np.log10(active.max())
         axes.hist(active, np.logspace(low - 0.05, high + 0.05, 40), color=style.BLUE)
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(LogFormatter())  # 2, not 2 x 10^0
+        axes.xaxis.set_minor_formatter(LogFormatter())
     return style.finish(axes, "mean rate (Hz)", "units", title)
 
 
@@ -133,7 +138,7 @@ def draw_regions(axes: Axes, report: dict[str, Any]) -> Axes:
         bars.append(("none", unknown))
     axes.bar(range(len(bars)), [count for _, count in bars], color=style.GREEN)
     axes.set_xticks(range(len(bars)), [style.plain(region) for region, _ in bars], rotation=90)
-    return style.finish(axes, "", "units", f"Units in {len(ranked)} regions")
+    return style.finish(axes, "", "units", f"Units in {len(ranked)} region{'s' * (len(ranked) != 1)}")
 
 
 def draw_lengths(axes: Axes, lengths_s: np.ndarray, bin_size_s: float) -> Axes:

@@ -141,7 +141,9 @@ def _bin_counts(arrays: Arrays, spec: ReadSpec, num_units: int | None, where: st
     if spec.align is not None:
         raise InputError(f"{where}: align={spec.align!r} needs spike_times_s, but the file holds binned counts")
     if "bin_size_s" not in arrays:
-        raise InputError(f"{where} holds counts without bin_size_s; add the bin size in seconds")
+        raise InputError(
+            f"{where} holds counts without bin_size_s; add to the file what a bin is, in seconds (--bin_ms merges bins)"
+        )
     bin_size_s = check_bin_size(arrays.pop("bin_size_s"), where)
     final_bin_s = bin_size_s if spec.bin_ms is None else spec.bin_ms / 1000
     factor = whole_times(final_bin_s, bin_size_s, f"{where}: bin_ms={final_bin_s * 1000:g}")

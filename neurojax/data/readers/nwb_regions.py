@@ -31,12 +31,14 @@ def unit_regions(
         num_sites = num_rows(electrodes, f"{where}, electrodes")
         sites, _ = plain_columns(electrodes, num_sites, f"{where}, electrodes")
         members = _members(table, columns, sites, rows, num_sites, where)
-    of_units = {name: values for name, values in columns.items() if values.dtype.kind == "U"}
-    of_sites = {name: values for name, values in sites.items() if values.dtype.kind == "U"} if members else {}
+    of_units = _labels(columns, asked)
+    of_sites = _labels(sites, asked) if members else {}
     if asked is not None:
         if asked not in of_units and asked not in of_sites:
             names = sorted({*of_units, *of_sites})
-            raise InputError(f"{where}: regions={asked!r} is no column of text; {not_among(asked, names)}")
+            raise InputError(
+                f"{where}: regions={asked!r} is no column of text or whole numbers; {not_among(asked, names)}"
+            )
         of_units = {asked: of_units[asked]} if asked in of_units else {}
         of_sites = {asked: of_sites[asked]} if asked in of_sites and not of_units else {}
     names = (asked,) if asked else _NAMES
@@ -54,6 +56,15 @@ def unit_regions(
         region = np.array(labels, dtype=object)
         source = np.where(region == "unknown", "unknown", kind)
     return region.astype(str), source.astype(str)
+
+
+def _labels(columns: dict[str, np.ndarray], asked: str | None) -> dict[str, np.ndarray]:
+    """Columns of text; whole numbers are regions where that column is asked for by name."""
+    return {
+        name: values.astype(str)
+        for name, values in columns.items()
+        if values.dtype.kind == "U" or (values.dtype.kind in "iu" and name == asked)
+    }
 
 
 def _named(names: tuple[str, ...], columns: dict[str, np.ndarray]) -> list[np.ndarray]:

@@ -107,9 +107,9 @@ def _table(file: Any, spec: ReadSpec, where: str) -> tuple[str, Any | None]:
     if "trials" in tables and spec.window_s is None:
         return "trials", tables["trials"]
     if spec.window_s is None:
-        others = f"; its tables of intervals are {listed(tables)}, take one" if tables else ""
-        others += f" with --options=table={next(iter(tables))}" if tables else ""
-        raise InputError(f"{where} has no trials{others}; or cut it into windows with --window_s=2")
+        others = f"its tables of intervals are {listed(tables)}: take one with --options=table=" if tables else ""
+        others += f"{next(iter(tables))}, or " if tables else ""
+        raise InputError(f"{where} has no trials; {others}cut it into windows with --window_s=2")
     return "windows", None
 
 

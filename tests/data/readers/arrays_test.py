@@ -321,7 +321,7 @@ BAD = {
     "times_shape": (GOOD | {"bin_times_s": np.arange(8) * 0.01}, {}, r"bin_times_s has shape \[8\]"),
     "times_nan": (GOOD | {"bin_times_s": np.full((30, 8), np.nan)}, {}, "no NaN"),
     "starts_length": (GOOD | {"trial_start_s": np.zeros(7)}, {}, r"trial_start_s is float64 \[7\]"),
-    "id": (GOOD, {"split": "blocks:1s"}, "leave no trial for"),
+    "id": (GOOD, {"split": "blocks:1s"}, "leaves none for .*; take shorter blocks, such as --split=blocks:"),
     "spikes_alone": (without(SPIKES, "spike_units"), {}, "lacks spike_units"),
     "spikes_lengths": (SPIKES | {"spike_units": [1, 2]}, {}, r"\(2000,\) and spike_units \(2,\)"),
     "spikes_part": (SPIKES | {"spike_units": np.full(2000, 1.5)}, {}, "spike_units holds 1.5, expected whole"),

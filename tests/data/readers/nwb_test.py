@@ -320,6 +320,12 @@ def test_regions_from_other_places(changed_nwb):
     assert made.region.tolist() == ["VISp", "unknown", "VISl", "unknown", "VISp", "LGd", "unknown"]
     assert read(changed_nwb(own), {"regions": "location"}).region[0] == "CA1"
 
+    def numbered(file):
+        file["units"]["area"] = np.array([0, 0, 1, 1, 2, 2, 2], "i2")
+
+    assert read(changed_nwb(numbered)).region[0] == "CA1"  # numbers may be anything
+    assert read(changed_nwb(numbered), {"regions": "area"}).region.tolist() == ["0", "0", "1", "1", "2", "2", "2"]
+
     def peak(file):  # of Allen files: the id of the electrode, not its row
         del file["units/electrodes"], file["units/electrodes_index"]
         replace(file["general/extracellular_ephys/electrodes"], "id", [100, 101, 102, 103, 104, 105])
