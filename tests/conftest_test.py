@@ -1,10 +1,12 @@
 """What conftest.py promises to every other test."""
 
+import argparse
 import os
 import socket
 import subprocess
 import sys
 import textwrap
+import types
 import warnings
 from pathlib import Path
 
@@ -69,22 +71,22 @@ def test_missing_recordings_are_a_skip_that_names_the_variable(tmp_path):
     assert "1 skipped" in done.stdout and "NEUROJAX_DATA" in done.stdout
 
 
-def run_sample(tmp_path, sample):
-    """Runs five numbered tests, the second of which to run sleeps, under --sample; (order, skipped)."""
-    (tmp_path / "conftest.py").write_text((CHECKOUT / "tests" / "conftest.py").read_text())
-    (tmp_path / "numbered_test.py").write_text(
-        "import time, pathlib, pytest\n@pytest.mark.parametrize('number', range(5))\ndef test_it(number):\n"
-        "    with pathlib.Path('order').open('a') as file:\n        file.write(str(number))\n"
-    )
-    (tmp_path / "order").write_text("")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--sample={sample}", str(tmp_path)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    return done, (tmp_path / "order").read_text()
+def test_a_sample_has_the_order_of_its_seed_and_ends_in_time(request):
+    plugin = request.config.pluginmanager.get_plugin(str(CHECKOUT / "tests" / "conftest.py"))
 
+    def asked(sample):
+        return types.SimpleNamespace(config=types.SimpleNamespace(option=types.SimpleNamespace(sample=sample)))
 
-def test_a_sample_has_the_order_of_its_seed_and_ends_in_time(tmp_path):
-    orders = [run_sample(tmp_path, f"{seed}:600")[1] for seed in ("a", "a", "b")]
-    assert orders[0] == orders[1] != orders[2] and sorted(orders[0]) == sorted(orders[2]) == list("01234")
-    done, order = run_sample(tmp_path, "a:0")
-    assert order == "" and "5 skipped" in done.stdout
-    assert "expected SEED:SECONDS" in run_sample(tmp_path, "7")[0].stderr
+    def order(seed):
+        items = list(range(20))
+        plugin.pytest_collection_modifyitems(asked((seed, 60.0)).config, items)
+        return items
+
+    assert order("a") == order("a") != order("b") and sorted(order("b")) == list(range(20))
+    for sample in (None, ("a", 1e9)):
+        plugin.pytest_runtest_setup(asked(sample))
+    with pytest.raises(pytest.skip.Exception, match="time of the sample is over"):
+        plugin.pytest_runtest_setup(asked(("a", 0.0)))
+    assert plugin._sample("a:b:60") == ("a:b", 60.0)
+    with pytest.raises(argparse.ArgumentTypeError, match="expected SEED:SECONDS"):
+        plugin._sample("7")
