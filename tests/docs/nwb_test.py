@@ -33,7 +33,7 @@ def test_the_command_line_takes_the_commands():
 
 def test_predictions_are_read_as_shown(tmp_path, monkeypatch):
     pytest.importorskip("pynwb")
-    (block,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    block, _ = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     session = from_counts(np.ones((5, 4, 3), int), bin_size_s=0.02, session_id="day1")
     expected = np.ones((1, 4, 3), np.float32)
     content = predictions_as_nwb(session, {"co_smoothing": expected}, session.trials_of(2), "c0ffee")

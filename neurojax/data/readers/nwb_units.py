@@ -61,7 +61,10 @@ def read_units(file: Any, spec: ReadSpec, where: str) -> Units:
     """
     table = nwb_file.entry(file, "units")
     if table is None or not hasattr(table, "keys"):
-        raise InputError(f"{where} has no units table, so no sorted spikes; expected one, sort the recording first")
+        raise InputError(
+            f"{where} has no units table, so no sorted spikes; sort the recording first, or where another file of this"
+            " session holds them, copy what you need into that one (docs/nwb.md)"
+        )
     place = f"{where}, units"
     spike_times = nwb_file.entry(table, "spike_times")
     rows = num_rows(table, place)

@@ -1,8 +1,10 @@
 """NWB files that pynwb wrote become sessions: counts against NumPy's histogram, regions, splits, odd files."""
 
 import json
+import re
 import shutil
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -476,3 +478,22 @@ def test_what_is_no_nwb_2_file(tmp_path, changed_nwb):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no .nwb file"):
         nwb.find(str(tmp_path / "empty"))
+
+
+def test_behaviour_and_trials_come_from_another_file_as_the_page_shows(nwb_path, tmp_path, monkeypatch):
+    for name in ("ses1_behavior.nwb", "ses1_ecephys.nwb"):
+        shutil.copy(nwb_path, tmp_path / name)
+    with h5py.File(tmp_path / "ses1_behavior.nwb", "r+") as file:
+        del file["units"]
+    with h5py.File(tmp_path / "ses1_ecephys.nwb", "r+") as file:
+        del file["processing"], file["intervals"]
+    with pytest.raises(InputError, match="no units table, so no sorted spikes; .*another file of this session"):
+        read(str(tmp_path / "ses1_behavior.nwb"))
+    page = Path(__file__).resolve().parents[3] / "docs/nwb.md"
+    block = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)[1]
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, "docs/nwb.md", "exec"), {})
+    merged, whole = (read(path, behavior=("hand",)) for path in ("ses1_ecephys.nwb", nwb_path))
+    np.testing.assert_array_equal(merged.counts, whole.counts)
+    np.testing.assert_array_equal(merged.behaviour["hand"], whole.behaviour["hand"])
+    assert merged.split.tolist() == whole.split.tolist()
