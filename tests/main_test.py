@@ -335,6 +335,7 @@ def wait_for_step(process, workdir, least):
     raise AssertionError(f"the run ended with {process.returncode}: {process.stderr.read()}")
 
 
+@pytest.mark.slow
 def test_a_run_that_was_terminated_and_then_killed_ends_with_the_same_bits(area, tmp_path, capsys):
     workdir = tmp_path / "run"
     arguments = train_arguments(workdir, area / "root", "train.save_every_steps=2")
