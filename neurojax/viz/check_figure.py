@@ -120,6 +120,7 @@ def draw_rates(axes: Axes, rates_hz: np.ndarray) -> Axes:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(LogFormatter())  # 2, not 2 x 10^0
         axes.xaxis.set_minor_formatter(LogFormatter())
+        axes.yaxis.get_major_locator().set_params(integer=True)
     return style.finish(axes, "mean rate (Hz)", "units", title)
 
 
