@@ -53,7 +53,7 @@ def write_bytes(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+            os.replace(temporary, path)  # while it is held: let go of, it would be a leftover
     except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename is None:  # a write does not say where
@@ -133,7 +133,7 @@ def remove_leftovers(folder: Path, name: str | None = None) -> None:
     pattern = re.compile(rf"\.{re.escape(name) if name else '.+'}\.[a-z0-9_]{{8}}\.tmp")
     for path in [path for path in folder.iterdir() if pattern.fullmatch(path.name)] if folder.is_dir() else []:
         with contextlib.suppress(OSError):  # in use, or gone already
-            descriptor = os.open(path, os.O_RDONLY)
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a named pipe would wait for a writer
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if path.is_dir():

@@ -1,3 +1,4 @@
+import os
 import threading
 
 import pytest
@@ -53,3 +54,21 @@ def test_leftovers_go_unless_somebody_holds_them(tmp_path):
     files.remove_leftovers(tmp_path / "none", "s1")
     files.remove_leftovers(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [".s1.aaaaaaaa.bak"]
+
+
+def test_a_file_is_no_leftover_until_it_has_its_name(tmp_path, monkeypatch):
+    replace = os.replace
+
+    def sweep_first(*names):
+        files.remove_leftovers(tmp_path)
+        replace(*names)
+
+    monkeypatch.setattr(os, "replace", sweep_first)
+    files.write_bytes(tmp_path / "s1", b"whole")
+    assert (tmp_path / "s1").read_bytes() == b"whole"
+
+
+def test_a_named_pipe_holds_nobody_up(tmp_path):
+    os.mkfifo(tmp_path / ".s1.aaaaaaaa.tmp")
+    files.remove_leftovers(tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -59,7 +59,7 @@ def _check_config(folder: Path) -> Findings:
     try:
         _require_sense(folder, config)
     except InputError as error:
-        return [(BAD, f"config.json was edited into something that cannot be used: {error}")]
+        return [(BAD, f"config.json holds something that cannot be used: {error}")]
     notes = [(NOTE, f"config.json records: {note}") for note in run.get("notes", [])]
     return [(OK, "config.json"), *notes]
 
@@ -77,28 +77,29 @@ def _check_checkpoints(folder: Path) -> Findings:
     directory = folder / "checkpoints"
     if directory.exists() and not directory.is_dir():
         return [(BAD, f"{directory} is not a folder; restore it from a copy, or use a new workdir")]
-    found, problems_of = [], {}
+    found, problems_of, saved = [], {}, {}
     for step in manifest.steps_on_disk(directory):
+        step_dir = directory / str(step)
         try:
-            problems_of[step] = manifest.verify_step(directory / str(step))
+            problems_of[step] = manifest.verify_step(step_dir)
+            if not problems_of[step]:  # read now: a run that goes on may remove the step any time
+                saved[step] = manifest.read_manifest(step_dir)
         except InputError as error:
             problems_of[step] = [str(error)]
-    whole = [step for step, problems in problems_of.items() if not problems]
     for step, problems in problems_of.items():
         if not problems:
-            files = manifest.read_manifest(directory / str(step))["files"]
-            size = sum(entry["size"] for entry in files.values())
-            found.append((OK, f"checkpoint {step}: {len(files)} files, {size / 1e6:.1f} MB"))
+            sizes = [entry["size"] for entry in saved[step]["files"].values()]
+            found.append((OK, f"checkpoint {step}: {len(sizes)} files, {sum(sizes) / 1e6:.1f} MB"))
         elif step not in manifest.steps_on_disk(directory):
             found.append((NOTE, f"checkpoint {step} was removed meanwhile, by a run that goes on"))
         else:
-            found.append((BAD, f"checkpoint {step}: {_remedied(problems, has_other=any(w != step for w in whole))}"))
+            found.append((BAD, f"checkpoint {step}: {_remedied(problems, has_other=any(s != step for s in saved))}"))
     for step in manifest.unfinished_steps(directory):
         found.append((NOTE, f"checkpoint {step} was not finished; the run writes it again or removes it"))
     for name in manifest.quarantined(directory):
         found.append((NOTE, f"checkpoints/{name} was set aside as damaged; delete it when you need the room"))
-    if whole:
-        found += _compare_with_manifest(folder, directory / str(whole[-1]))
+    if saved:
+        found += _compare_with_manifest(folder, max(saved), saved[max(saved)])
     elif not found:
         found.append((NOTE, "no checkpoint yet"))
     return found
@@ -113,21 +114,20 @@ def _remedied(problems: list[str], has_other: bool) -> str:
     return f"{shown}; no step is whole: restore this folder from a copy, or start again in a new workdir"
 
 
-def _compare_with_manifest(folder: Path, step_dir: Path) -> Findings:
-    saved = manifest.read_manifest(step_dir)
+def _compare_with_manifest(folder: Path, step: int, saved: dict[str, Any]) -> Findings:
     found = []
     installed, at_save = workdir.package_versions(), saved.get("versions")
     for name, version in sorted(at_save.items()) if isinstance(at_save, dict) else []:
         if installed.get(name) != version:
             here = installed.get(name, "not installed")
-            found.append((NOTE, f"{name} was {version} at step {step_dir.name}, is {here}; the last digits may differ"))
+            found.append((NOTE, f"{name} was {version} at step {step}, is {here}; the last digits may differ"))
     try:
         run = workdir.read_run(folder)
     except InputError:
         return found  # said before
     for key in ("config_hash", "dataset_fingerprint"):
         if None not in (saved.get(key), run.get(key)) and saved[key] != run[key]:
-            found.append((NOTE, f"{key} of checkpoint {step_dir.name} is not that of config.json: see its notes"))
+            found.append((NOTE, f"{key} of checkpoint {step} is not that of config.json: see its notes"))
     return found
 
 

@@ -25,8 +25,8 @@ class MetricsWriter:
     def write(self, step: int, values: Mapping[str, Any]) -> None:
         """Writes one line; numbers may be numpy or jax scalars, NaN and infinities become null."""
         line = json.dumps({"step": int(step), **_plain(values)}, allow_nan=False)
-        if os.fstat(self._file.fileno()).st_nlink == 0:  # deleted under the run, perhaps with its folder
-            self._file.close()
+        if self._is_deleted():
+            self.close()
             self._file = self._open()
         try:
             self._file.write(line + "\n")
@@ -50,6 +50,13 @@ class MetricsWriter:
 
     def __exit__(self, *error) -> None:
         self.close()
+
+    def _is_deleted(self) -> bool:
+        """Whether the file was deleted under the run, perhaps with its folder."""
+        try:
+            return os.fstat(self._file.fileno()).st_nlink == 0
+        except OSError:  # a network disk: another machine deleted it
+            return True
 
     def _open(self):
         try:

@@ -1,6 +1,8 @@
 """metrics.jsonl survives kills and resumes."""
 
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -75,6 +77,18 @@ def test_a_deleted_file_is_begun_again_and_a_deleted_folder_told(tmp_path):
         shutil.rmtree(tmp_path / "run")
         with pytest.raises(InputError, match="cannot be written .No such file or directory.; check the workdir"):
             metrics.write(3, {"loss": 3.0})
+
+
+def test_a_file_that_another_machine_deleted_is_begun_again(tmp_path, monkeypatch):
+    def stale(descriptor):
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    with MetricsWriter(tmp_path) as metrics:
+        metrics.write(1, {})
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fstat", stale)
+            metrics.write(2, {})
+    assert [row["step"] for row in read_metrics(tmp_path)] == [1, 2]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full")
