@@ -1,13 +1,14 @@
 """`neurojax decode`: what the animal chose and how it moved, from a frozen model, beside read-outs of raw spikes."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from neurojax.commands import decode_report, runs
+from neurojax.data import trained_trials
 from neurojax.data.sessions import Dataset, open_dataset
 from neurojax.errors import InputError
 from neurojax.evals import protocols
@@ -77,7 +78,7 @@ def decode(folder: Path, *, data: Path | None = None, out: Path | None = None, *
     dataset = runs.load_data(config) if data is None else open_dataset(Path(data))
     found, left_out = _targets(dataset, settings)  # before the model is read: a wrong name costs nothing
     model, manifest = runs.load_predictor(folder, config, dataset)
-    seen, reason = _seen(config, dataset)
+    seen, reason = _seen(config, dataset, trained_trials.read(folder) or ())
     results, entries, draws = {}, {}, {}
     with Progress(len(found), "decoding", unit="sessions") as progress:
         for number, (session, target) in enumerate(found):
@@ -143,12 +144,16 @@ def _outer_folds(session: Session, target: Target, settings: Settings) -> list[f
     return folds.split_fold(session, target)
 
 
-def _seen(config: Mapping[str, Any], dataset: Dataset) -> tuple[dict[str, np.ndarray], str]:
+def _seen(
+    config: Mapping[str, Any], dataset: Dataset, digests: Collection[bytes] = ()
+) -> tuple[dict[str, np.ndarray], str]:
     """Trials of each session that the model's training read, and why that is not known ("" when it is).
 
-    The split is that of the data the run was trained on; where they are gone, that of the data given.
+    The split is that of the data the run was trained on; where they are gone, that of the data given. Trials whose
+    digest the run keeps were trained on, too: by the run it was started from, or before the split changed.
     """
-    seen = {session.session_id: session.trials_of(TRAIN) for session in dataset.sessions}
+    told = {session.session_id: trained_trials.among(session, digests) for session in dataset.sessions}
+    seen = {s.session_id: np.union1d(s.trials_of(TRAIN), told[s.session_id]) for s in dataset.sessions}
     try:
         trained = {session.session_id: session for session in runs.load_data(config).sessions}
     except InputError:
@@ -162,7 +167,7 @@ def _seen(config: Mapping[str, Any], dataset: Dataset) -> tuple[dict[str, np.nda
         )
         if not same:
             return seen, f"session {session.session_id} has other trials than when the model was trained."
-        seen[session.session_id] = known.trials_of(TRAIN)
+        seen[session.session_id] = np.union1d(known.trials_of(TRAIN), told[session.session_id])
     return seen, ""
 
 

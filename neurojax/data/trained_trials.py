@@ -6,8 +6,10 @@ A digest is of a trial's counts and shape (`check.trial_digest`): a trial with o
 Trials of few spikes, which may be equal by chance, are left out.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from neurojax.data import check
 from neurojax.errors import InputError
@@ -21,8 +23,19 @@ MAX_BYTES = 1 << 30
 
 def telling_digests(session: Session, split: int) -> dict[bytes, int]:
     """Digest -> trial, of the trials of a split with enough spikes not to be equal by chance."""
-    trials = [int(k) for k in session.trials_of(split) if check.trial_spikes(session, k).sum() >= check.TELLING_SPIKES]
-    return {check.trial_digest(session, trial): trial for trial in trials}
+    return {digest: trial for trial, digest in _telling(session, session.trials_of(split))}
+
+
+def among(session: Session, digests: Collection[bytes]) -> np.ndarray:
+    """Trials, of whatever split, whose digest is one of these, ascending."""
+    everything = range(session.num_trials) if digests else ()
+    return np.asarray([trial for trial, digest in _telling(session, everything) if digest in digests], int)
+
+
+def _telling(session: Session, trials: Iterable[int]) -> Iterator[tuple[int, bytes]]:
+    for trial in map(int, trials):
+        if check.trial_spikes(session, trial).sum() >= check.TELLING_SPIKES:
+            yield trial, check.trial_digest(session, trial)
 
 
 def write(folder: Path, sessions: Sequence[Session], known: Iterable[bytes] = ()) -> None:

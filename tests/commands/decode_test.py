@@ -9,11 +9,11 @@ import pytest
 from neurojax import main
 from neurojax.commands import decode as command
 from neurojax.commands import runs, train
-from neurojax.data import synthetic
+from neurojax.data import check, synthetic
 from neurojax.data.sessions import write_dataset_index, write_session
 from neurojax.evals.decoding import decoder, features
 from neurojax.files import read_json, write_json
-from neurojax.types import TRAIN
+from neurojax.types import TEST, TRAIN
 from tests.main_test import CONFIG, SPEC, TINY
 
 FAST = ("--baselines=raw", "--num_permutations=4", "--lags=-1:1")
@@ -170,5 +170,11 @@ def test_training_trials_are_those_of_the_run(untrained):
     assert not reason
     for session in dataset.sessions:
         assert np.array_equal(seen[session.session_id], session.trials_of(TRAIN))
-    _, reason = command._seen({**config, "data": {**config["data"], "root": str(untrained / "gone")}}, dataset)
-    assert "gone" in reason
+    before = [check.trial_digest(session, session.trials_of(TEST)[0]) for session in dataset.sessions]
+    gone = {**config, "data": {**config["data"], "root": str(untrained / "gone")}}
+    for data_of_run in (config, gone):  # the run it was started from has trained on a trial of another split
+        seen, reason = command._seen(data_of_run, dataset, before)
+        assert ("gone" in reason) == (data_of_run is gone)
+        for session in dataset.sessions:
+            expected = sorted([*session.trials_of(TRAIN), session.trials_of(TEST)[0]])
+            assert np.array_equal(seen[session.session_id], expected)
