@@ -106,9 +106,11 @@ def append(path: Path, entry: Mapping) -> None:
 
 def about() -> dict[str, str]:
     """Where a line comes from."""
-    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    command = ["git", "describe", "--always", "--exclude=*"]  # results.jsonl itself changes line by line
+    changed = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", ":(glob)**/*.py"], cwd=REPOSITORY).returncode
+    commit = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True).stdout.strip()
     return {
-        "commit": subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True).stdout.strip(),
+        "commit": commit + "-dirty" * bool(changed),
         "date": datetime.date.today().isoformat(),
         "hardware": f"{os.cpu_count()} CPU cores, {platform.machine()}",
     }
