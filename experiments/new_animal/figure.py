@@ -76,7 +76,7 @@ def draw(found: dict) -> bytes:
     """One row a part, one panel a score: both arms against the share of training trials, 95 % intervals."""
     parts = list(dict.fromkeys(key[0] for key in found))
     names = {part: [n for n in [*TASKS, *TARGETS] if any(key[:2] == (part, n) for key in found)] for part in parts}
-    figure, axes = style.new_figure(13.0, 2.9 * len(parts), len(parts), max(map(len, names.values())))
+    figure, axes = style.new_figure(17.0, 2.9 * len(parts), len(parts), max(map(len, names.values())))
     for row, part in enumerate(parts):
         for column, name in enumerate(names[part]):
             axis = axes[row, column]
@@ -84,13 +84,13 @@ def draw(found: dict) -> bytes:
             for arm in ARMS:
                 points = [mean_and_half_width(paired(found[part, name, f], arm)) for f in fractions]
                 centre, half = (np.asarray(numbers) for numbers in zip(*points, strict=True))
-                places = [100 * f for f in fractions]
+                places = [100 * f * (0.97 if arm == "single" else 1.03) for f in fractions]
                 axis.errorbar(places, centre, half, fmt="o-", ms=4, capsize=2, color=COLOURS[arm], label=arm)
             axis.set_xscale("log")
             axis.set_xticks([100 * f for f in fractions], [f"{f:.0%}" for f in fractions])
             axis.minorticks_off()
-            axis.set_title(f"{part}: {TASKS.get(name, name.replace('_', ' '))}")
-            axis.set_xlabel("training trials of the new animal")
+            axis.set_title(TASKS.get(name, name.replace("_", " ")) + (f", {part}" if not column else ""))
+            axis.set_xlabel("training trials used")
             axis.set_ylabel("bits/spike, pooled" if name in TASKS else TARGETS[name])
         axes[row, 0].legend(frameon=False)
         for axis in axes[row, len(names[part]) :]:
