@@ -220,6 +220,8 @@ def test_sessions_that_a_run_or_a_protocol_cannot_take_are_left_out_and_counted(
         assert main.main(["evaluate", f"--workdir={area / 'run'}", f"--data={root}", f"--out={out}"]) == 0
         assert f"left out 1 of 2 sessions: {told}" in capsys.readouterr().out
         assert list(strict_json(out)["sessions"]) == ["synthetic-0"]
+    predict = ["predict", f"--workdir={area / 'run'}", f"--data={root}", f"--out={tmp_path / 'rates'}"]
+    assert main.main([*predict, "--task=co_smoothing"]) == 0 and len(os.listdir(tmp_path / "rates")) == 2
     root = write_root(tmp_path / "held_in", [first, with_held_out(second, False)])
     assert main.main(["baselines", f"--data={root}", "--protocol=nlb", "--names=train_mean"]) == 0
     assert "left out 1 of 2 sessions: synthetic-1 has no held-out unit" in capsys.readouterr().out

@@ -167,7 +167,8 @@ def _names(runs: Sequence[str | Path]) -> list[str]:
     folders = [Path(run).resolve() for run in runs]
     short = [folder.parent.name if folder.is_file() else folder.name for folder in folders]
     names = [name if short.count(name) == 1 else str(run) for name, run in zip(short, runs, strict=True)]
-    if len(set(names)) < len(names):
+    scores = {folder if folder.is_file() else folder / "evaluation.json" for folder in folders}
+    if len(scores) < len(names):
         raise InputError(f"compare got the same run twice ({', '.join(names)}), expected different ones")
     return names
 

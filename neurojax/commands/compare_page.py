@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from neurojax.commands.compare_rows import Part, notes_on, parts_of
+from neurojax.commands.compare_rows import Part, notes_on, parts_of, scored_by_all
 from neurojax.evals import page, paired_runs, sign_test, tables
 from neurojax.evals.headlines import score_words, short_words
 from neurojax.evals.score_groups import drawn_groups, score_groups
@@ -78,7 +78,8 @@ def _differences_png(evaluations, session_ids) -> bytes:
     with style.context():
         figure, axes = style.new_figure(max(3.6, 1.2 + 0.9 * len(names)) * columns, 2.9 * rows, rows, columns)
         for place, (metric, task) in zip(axes.flat, panels, strict=False):
-            found = [paired_runs.difference(one, first, session_ids, task, metric) for one in later]
+            keys = scored_by_all(evaluations, session_ids, task, metric)
+            found = [paired_runs.difference(one, first, keys, task, metric) for one in later]
             look = {"title": tables.label(task), "score": short_words(metric)}
             differences.differences(place, names, found, **look)
         for place in axes.flat[len(panels) :]:
@@ -93,7 +94,8 @@ def _session_differences(evaluations, session_ids) -> list[str]:
     panels = [(metric, task) for metric, tasks in score_groups(*evaluations.values()).items() for task in tasks]
     for name, evaluation in list(evaluations.items())[1:]:
         for metric, task in panels:
-            found = paired_runs.difference(evaluation, first, session_ids, task, metric)
+            keys = scored_by_all(evaluations, session_ids, task, metric)  # the sessions of the tables
+            found = paired_runs.difference(evaluation, first, keys, task, metric)
             which = [name, tables.label(task), score_words(metric)]
             for key, (value, ends) in found.sessions.items() if found else ():
                 interval = "-" if ends is None else f"[{ends[0]:+.3f}, {ends[1]:+.3f}]"

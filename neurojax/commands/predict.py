@@ -1,5 +1,6 @@
 """`neurojax predict`: a run's predicted rates of the test trials, as arrays for other tools."""
 
+import dataclasses
 import io
 from collections.abc import Mapping
 from pathlib import Path
@@ -49,8 +50,9 @@ def predict(
     config = runs.read_run(Path(folder))
     require_writable(Path(out), folder=True)
     dataset = runs.load_data(config) if data is None else open_dataset(Path(data))
-    dataset = known_to_run(Path(folder), dataset, protocols.MTM)
-    dataset = scorable(dataset, protocols.MTM, with_baselines=False)
+    asked = dataclasses.replace(protocols.MTM, tasks={name: protocols.MTM.tasks[name] for name in tasks})
+    dataset = known_to_run(Path(folder), dataset, asked)
+    dataset = scorable(dataset, asked, with_baselines=False)
     model, manifest = runs.load_predictor(Path(folder), config, dataset)
     with Progress(len(dataset.sessions), "predicting", unit="sessions") as progress:
         for number, session in enumerate(dataset.sessions):

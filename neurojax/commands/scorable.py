@@ -76,6 +76,6 @@ def known_to_run(folder: Path, dataset: Dataset, protocol: protocols.Protocol) -
         elif strange:
             faults[session.session_id] = (
                 f"has regions absent from training ({', '.join(strange[:4])}{', ...' if len(strange) > 4 else ''}); "
-                "convert it with the labels of the run, or score it under a protocol without region tasks"
+                "convert it with the labels of the run, or leave the region tasks out"
             )
     return keep_sound(dataset, faults)

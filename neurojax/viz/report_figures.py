@@ -250,10 +250,12 @@ def _few_shots(axes, evaluation, examples, metrics) -> bool:
         return False
     metric = tables.headline(evaluation, tasks[0])
     pairs, _ = _means(evaluation, metric, tasks)
+    if not pairs:
+        return False
     num_sessions = len(evaluation["sessions"])
     title = "Few shots, one session" if num_sessions == 1 else f"Few shots, mean of {num_sessions} sessions"
     scores.shot_curve(axes, [asked[task] for task in tasks], pairs, title=title, ylabel=score_words(metric))
-    return bool(pairs)
+    return True
 
 
 def _loss(axes, evaluation, examples, metrics) -> bool:

@@ -80,6 +80,14 @@ def test_a_page_and_a_picture_can_be_written(run, tmp_path, capsys):
     assert f"comparison: {tmp_path / 'out.png'}" in capsys.readouterr().out
 
 
+def test_a_page_counts_the_sessions_of_its_tables(run, tmp_path):
+    pytest.importorskip("matplotlib")
+    scores = {"first": (0.1, 0.1), "second": (0.2, 0.2), "third": (0.2, None)}
+    compare([run(name, dict(zip("ab", two, strict=True))) for name, two in scores.items()], out=tmp_path / "out.html")
+    page = (tmp_path / "out.html").read_text()
+    assert "1 of 1" in page and "2 of 2" not in page
+
+
 def test_another_protocol_shows_its_own_scores_and_says_which_have_no_interval(run, tmp_path, capsys):
     pytest.importorskip("matplotlib")
 
@@ -157,3 +165,5 @@ def test_one_run_and_the_same_run_twice_are_refused(run):
         compare([first])
     with pytest.raises(InputError, match="same run twice"):
         compare([first, first])
+    with pytest.raises(InputError, match="same run twice"):
+        compare([first, first / "evaluation.json"])
