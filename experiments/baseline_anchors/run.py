@@ -9,16 +9,13 @@ results.json and fits nothing.
 """
 
 import argparse
-import datetime
 import os
-import platform
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from neurojax.files import read_json, write_json
 from neurojax.main import main
-from neurojax.train.workdir import package_versions
+from neurojax.train.workdir import provenance
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
@@ -40,12 +37,8 @@ def measure(session: str, names: Sequence[str], runs: Path) -> dict:
     step("convert", "arrays", str(recording), f"--out={root}", "--bin_ms=20")
     step("baselines", f"--data={root}", f"--names={','.join(names)}", f"--out={scores}")
     evaluation = read_json(scores)
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=REPOSITORY, capture_output=True, text=True)
     return {
-        "commit": commit.stdout.strip(),
-        "date": datetime.date.today().isoformat(),
-        "hardware": f"{os.cpu_count()} {platform.machine()} CPU cores",
-        "versions": package_versions(),
+        **provenance(HERE),
         "dataset_fingerprint": evaluation["dataset_fingerprint"],
         "protocol_hash": evaluation["protocol_hash"],
         "baselines": {

@@ -10,17 +10,14 @@ Every stage resumes: run the same command again after an interruption. `results.
 """
 
 import argparse
-import datetime
 import os
-import platform
-import subprocess
 from pathlib import Path
 
 import numpy as np
 
 from neurojax.files import read_json, write_json
 from neurojax.main import main
-from neurojax.train.workdir import package_versions
+from neurojax.train.workdir import provenance
 from neurojax.types import TEST, TRAIN, VALIDATION
 
 HERE = Path(__file__).parent
@@ -116,24 +113,11 @@ def kept(report: dict) -> dict:
     for name, entry in report["sessions"].items():
         sessions[name] = {key: entry[key] for key in ("num_units", "num_trials", "num_trials_unseen_by_model")}
         sessions[name]["read_outs"] = {
-            read_out: {
-                key: value for key, value in block.items() if key not in ("chosen", "temperatures", "all_trials")
-            }
+            read_out: {key: value for key, value in block.items() if key not in LEFT_OUT}
             for read_out, block in entry["read_outs"].items()
         }
     names = ("target", "kind", "method", "protocol", "features", "lags", "step", "trials", "seed", "mean", "pooled")
     return {name: report[name] for name in names} | {"sessions": sessions}
-
-
-def about() -> dict:
-    """Where the numbers come from."""
-    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
-    return {
-        "commit": subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True).stdout.strip(),
-        "date": datetime.date.today().isoformat(),
-        "hardware": f"{os.cpu_count()} CPU cores, {platform.machine()}",
-        "versions": package_versions(),
-    }
 
 
 if __name__ == "__main__":
@@ -148,4 +132,4 @@ if __name__ == "__main__":
         if arguments.only in (None, name):
             found = part(arguments.runs)
             results = read_json(path) if path.exists() else {"command": "python experiments/decoding/run.py"}
-            write_json(path, results | {name: about() | {"reports": found}})
+            write_json(path, results | {name: provenance(HERE) | {"reports": found}})

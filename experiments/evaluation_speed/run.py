@@ -118,7 +118,9 @@ def main() -> None:
     target = HERE / "results.json"
     device = f"{jax.device_count()} x {jax.devices()[0].device_kind}, {os.cpu_count()} {platform.machine()} CPU cores"
     setting = {name: value for name, value in vars(options).items() if name != "rounds"}
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True, check=True
+    )
     described = setting | {"config": CONFIG, "device": device, "commit": commit.stdout.strip()}
     content = read_json(target) if target.is_file() else {"runs": []}
     run = next((r for r in content["runs"] if all(r[k] == v for k, v in described.items())), None)

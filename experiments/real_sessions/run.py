@@ -7,17 +7,14 @@ resumes: run the same command again after an interruption.
 """
 
 import argparse
-import datetime
 import json
 import os
-import platform
-import subprocess
 import time
 from pathlib import Path
 
 from neurojax.files import read_json, write_json
 from neurojax.main import main
-from neurojax.train.workdir import package_versions
+from neurojax.train.workdir import provenance
 from neurojax.train.writer import read_metrics
 
 HERE = Path(__file__).parent
@@ -47,12 +44,7 @@ def collect(runs: Path) -> dict:
     """Everything figure.py and README quote."""
     results = {
         "command": "python experiments/real_sessions/run.py",
-        "commit": subprocess.run(
-            ["git", "describe", "--always", "--dirty"], cwd=REPOSITORY, capture_output=True, text=True
-        ).stdout.strip(),
-        "date": datetime.date.today().isoformat(),
-        "hardware": f"{os.cpu_count()} CPU cores, {platform.machine()}",
-        "versions": package_versions(),
+        **provenance(HERE),
         "chosen_on": list(CHOSEN_ON),
         "models": {},
     }
