@@ -88,7 +88,8 @@ def chewie(runs: Path) -> dict:
             files.append(folder / f"{day}.npz")
             if not files[-1].exists():
                 folder.mkdir(parents=True, exist_ok=True)
-                np.savez(files[-1], **arrays)
+                np.savez(half := files[-1].with_suffix(".half.npz"), **arrays)
+                half.replace(files[-1])  # a killed run leaves no half file under the name
         step("convert", "arrays", *map(str, files), f"--out={folder / 'data'}")
         train("size=tiny", folder / "data", folder / "run", CHEWIE_STEPS)
         for target, options in CHEWIE_TARGETS.items():

@@ -3,6 +3,7 @@
 As in `embedder`, scikit-learn is imported at the top, and this module when `neurojax.BehaviorDecoder` is asked for.
 """
 
+import numbers
 from typing import Any
 
 import numpy as np
@@ -162,14 +163,14 @@ class BehaviorDecoder(BaseEstimator):
 
     def _grid(self, default) -> tuple[float, ...]:
         grid = tuple(default if self.grid is None else self.grid)
-        if not grid or not all(isinstance(value, int | float) and 0 < value < np.inf for value in grid):
+        if not grid or not all(isinstance(value, numbers.Real) and 0 < value < np.inf for value in grid):
             raise InputError(f"grid={self.grid!r}; expected positive numbers")
         return grid
 
     def _check_options(self) -> str:
         if self.kind not in KINDS:
             raise InputError(f"kind={self.kind!r}; choose from {', '.join(KINDS)}")
-        if type(self.num_folds) is not int or self.num_folds < 2:
+        if not isinstance(self.num_folds, numbers.Integral) or self.num_folds < 2:
             raise InputError(f"num_folds={self.num_folds!r}; expected a whole number, at least 2")
         return self.kind
 

@@ -61,7 +61,7 @@ def begin(
     if begun is None:
         return begin_from(weights.read_run(Path(config["init_from"]), log), config, dataset, sessions_of_run, log)
     origin = begun["init_from"]
-    entries = roster.read(folder / roster.ROSTER_NAME)[: len(origin["sessions"])]
+    entries = _entries_of_begun(folder, config, origin, sessions_of_run, log)
 
     def begun_already(fresh: TrainState) -> TrainState:
         raise InputError(f"{folder} has begun but holds no sound checkpoint to go on from; use a new workdir")
@@ -138,6 +138,20 @@ def _known_entries(source: Weights, sessions_of_run) -> list[dict[str, Any]]:
             "put the data back, or train the run again"
         ) from None
     return entries
+
+
+def _entries_of_begun(folder: Path, config, origin: Mapping[str, Any], sessions_of_run, log) -> list[dict[str, Any]]:
+    """Roster of the known sessions; one that was lost is made again from the run this one was started from."""
+    path = folder / roster.ROSTER_NAME
+    if path.is_file():
+        return roster.read(path)[: len(origin["sessions"])]
+    try:
+        source = weights.read_run(Path(config["init_from"]), log)
+    except InputError as error:
+        raise InputError(f"{path} is gone; restore it, or the run that init_from names ({error})") from None
+    if source.table != origin["sessions"]:
+        raise InputError(f"{path} is gone, and {config['init_from']} now has other sessions; restore the file")
+    return _known_entries(source, sessions_of_run)
 
 
 def _origin_of(source: Weights) -> dict[str, Any]:

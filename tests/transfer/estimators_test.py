@@ -137,6 +137,7 @@ def test_decoders_work_inside_a_search():
     X = rng.normal(size=(60, 4))
     search = GridSearchCV(nj.BehaviorDecoder(grid=GRID), {"lags": ["0:0", "-1:0"]}, cv=3).fit(X, X[:, 0])
     assert search.best_params_ == {"lags": "0:0"}
+    nj.BehaviorDecoder(num_folds=np.int64(3), grid=np.array([1, 10])).fit(X, X[:, 0])  # as a search over an array sets
 
 
 def test_without_scikit_learn_the_extra_is_named():

@@ -14,6 +14,7 @@ from neurojax.commands import config as config_command
 from neurojax.commands import runs, train
 from neurojax.data import roster, synthetic
 from neurojax.data.sessions import open_dataset, write_dataset_index, write_session
+from neurojax.errors import InputError
 from neurojax.files import read_json
 from neurojax.train import checkpoint, loop, sharding, state_io
 from neurojax.train.writer import read_metrics
@@ -77,11 +78,15 @@ def test_stitcher_only_leaves_the_run_bit_for_bit_and_trains_the_new_rows(area, 
 def gradual(area, tmp_path_factory):
     """A run over known and new sessions that trains everything from step 3 of 6 on."""
     folder = tmp_path_factory.mktemp("gradual")
-    options = ("train.save_every_steps=3", "train.keep_checkpoints=9", f"data.root={area / 'both'}")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train, "evaluate", NO_SCORES)
-        assert main.main(fine_tune(area, folder, "finetune.strategy=gradual_unfreeze", *options)) == 0
+        assert main.main(gradually(area, folder)) == 0
     return folder
+
+
+def gradually(area, folder):
+    options = ("train.save_every_steps=3", "train.keep_checkpoints=9", f"data.root={area / 'both'}")
+    return fine_tune(area, folder, "finetune.strategy=gradual_unfreeze", *options)
 
 
 def test_gradual_unfreezing_begins_to_train_everything_at_its_step(known, gradual):
@@ -106,6 +111,18 @@ def test_what_a_run_came_from_is_on_record(area, gradual):
     assert [entry["session_id"] for entry in entries] == [f"synthetic-{k}" for k in range(4)]
     assert weights.rows_of(entries) == manifest["sessions"]
     assert entries[:2] == roster.read(area / "run" / "sessions.json")
+
+
+def test_a_lost_roster_is_made_again_while_the_first_run_is_there(area, gradual, tmp_path):
+    folder = shutil.copytree(gradual, tmp_path / "run")
+    there = (folder / "sessions.json").read_bytes()
+    (folder / "sessions.json").unlink()
+    assert main.main(gradually(area, folder)) == 0
+    assert (folder / "sessions.json").read_bytes() == there
+    (folder / "sessions.json").unlink()
+    gone = read_json(folder / "config.json") | {"init_from": str(tmp_path / "gone")}
+    with pytest.raises(InputError, match="sessions.json is gone; restore it, or the run"):
+        finetune.begin(gone, folder, open_dataset(area / "both"))
 
 
 def test_a_run_once_begun_needs_the_first_run_no_more_and_resumes_bit_for_bit(area, tmp_path, monkeypatch, capsys):
