@@ -26,13 +26,14 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(f"{message}; {self._meant(message)}see `{self.prog} --help`")
 
     def _meant(self, message: str) -> str:
-        """The option that a mistyped one comes close to, of any verb."""
-        mistyped = re.match(r"unrecognized arguments: (--[a-z_]+)", message)
-        verbs = [
-            verb for action in self._actions if isinstance(action.choices, dict) for verb in action.choices.values()
-        ]
-        known = {option for parser in [self, *verbs] for option in parser._option_string_actions}
-        close = difflib.get_close_matches(mistyped[1], sorted(known), 1) if mistyped else []
+        """The option, of any verb, or the verb that a mistyped one comes close to."""
+        mistyped = re.match(r"(?:unrecognized arguments: |argument VERB: invalid choice: ')((?:--)?\w+)", message)
+        verbs = {}
+        for action in self._actions:
+            verbs |= action.choices if isinstance(action.choices, dict) else {}
+        options = {option for parser in [self, *verbs.values()] for option in parser._option_string_actions}
+        known = sorted(options if mistyped and mistyped[1].startswith("--") else verbs)
+        close = difflib.get_close_matches(mistyped[1], known, 1) if mistyped else []
         return f"did you mean {close[0]}? " if close else ""
 
 

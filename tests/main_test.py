@@ -517,6 +517,7 @@ BAD_INPUT = {
     "predict other bins": (of_run("predict", "--out={area}/out", "--data={area}/other_bins"), "50 ms"),
     "predict unknown sessions": (of_run("predict", "--out={area}/out", "--data={area}/strangers"), "session stranger"),
     "predict untested sessions": (of_run("predict", "--out={area}/out", "--data={area}/untested"), "no test trial"),
+    "a mistyped verb": (words("trian"), "did you mean train?"),
     "predict a mistyped option": (of_run("predict", "--out={area}/out", "--fromat=nwb"), "did you mean --format?"),
     "predict unknown format": (of_run("predict", "--out={area}/out", "--format=mat"), "npz or nwb"),
     "predict into a file": (of_run("predict", "--out={area}/a_file", "--task=forward"), "a_file"),

@@ -93,10 +93,10 @@ def _params_sample_rate(path: Path) -> float | None:
         return float(found["sample_rate"])
     except KeyError:
         return None
-    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError) as error:
+    except (SyntaxError, ValueError, TypeError, OverflowError, MemoryError, RecursionError) as error:
+        told = " ".join(str(error).split()).partition(": <ast")[0][:80]
         raise InputError(
-            f"{path} does not say sample_rate = NUMBER ({' '.join(str(error).split())[:80]}); correct it, or give"
-            " --options=sample_rate_hz=30000"
+            f"{path} does not say sample_rate = NUMBER ({told}); correct it, or give --options=sample_rate_hz=30000"
         ) from None
 
 

@@ -227,6 +227,7 @@ PHY_DAMAGE = [
     overwrite("params.py", b"sample_rate = -1"),
     overwrite("params.py", b"sample_rate = 'fast'"),
     overwrite("params.py", b"sample_rate = 1e400"),
+    overwrite("params.py", b"sample_rate = 1" + b"0" * 400),
     overwrite("params.py", b"\xff\xfe\x00"),
     overwrite("params.py", b"(" * 500 + b"\nsample_rate = 30000."),
     overwrite("cluster_info.tsv", b"cluster_id\tgroup\n0\tgood\textra\n"),
