@@ -92,7 +92,7 @@ def test_one_bad_recording_does_not_stop_the_rest(tmp_path, capsys):
         ({"bin_size_s": 10}, {}, "bin_size_s is 10"),
         ({}, {"bin_ms": 15}, "bin_ms=15"),
         ({}, {"behavior": ["wheel"]}, "'wheel'"),
-        ({}, {"split": "blocks:9000s"}, "1 blocks of 9000 s"),
+        ({}, {"split": "blocks:9000s"}, "in 1 of the blocks of 9000 s, which leaves none"),
     ],
 )
 def test_a_failed_recording_leaves_nothing_behind(tmp_path, changes, options, message):

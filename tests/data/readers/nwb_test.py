@@ -471,7 +471,7 @@ def test_what_is_no_nwb_2_file(tmp_path, changed_nwb):
         (lambda: changed_nwb(lambda file: file.attrs.pop("nwb_version")), "nwb_version"),
         (lambda: changed_nwb(lambda file: file.pop("units")), "no units table"),
         (lambda: changed_nwb(lambda file: file.pop("intervals/trials")), "epochs.*--window_s=2"),
-        (lambda: changed_nwb(lambda file: file.pop("intervals")), "no trials; or cut"),
+        (lambda: changed_nwb(lambda file: file.pop("intervals")), "has no trials; cut it into windows with --window_s"),
     ]:
         with pytest.raises(InputError, match=message):
             read(make())
