@@ -51,4 +51,4 @@ def test_ones_own_protocol_is_made_as_the_page_says_and_scores(tmp_path, monkeyp
     tasks = found["sessions"]["rat"]["baselines"]["ridge"]
     assert list(tasks) == ["nlb_co_smoothing", "nlb_forward"]
     assert (tasks["nlb_co_smoothing"]["num_units_scored"], tasks["nlb_forward"]["num_units_scored"]) == (4, 8)
-    assert "NLB co smoothing" in printed and "train mean" in printed
+    assert "NLB co-smoothing" in printed and "train mean" in printed
