@@ -170,6 +170,7 @@ def test_a_vanished_workdir_stops_the_run_and_is_not_made_again(train, before_ba
     assert complete and manifest.verify_step(tmp_path / "away" / "checkpoints" / str(complete[-1])) == []
 
 
+@pytest.mark.slow
 def test_a_jumping_clock_changes_nothing(undisturbed, train, tmp_path, monkeypatch, equal_trees):
     rng, start = np.random.default_rng(0), time.time()
 

@@ -125,6 +125,7 @@ def test_a_lost_roster_is_made_again_while_the_first_run_is_there(area, gradual,
         finetune.begin(gone, folder, open_dataset(area / "both"))
 
 
+@pytest.mark.slow
 def test_a_run_once_begun_needs_the_first_run_no_more_and_resumes_bit_for_bit(area, tmp_path, monkeypatch, capsys):
     whole, stopped, first = tmp_path / "whole", tmp_path / "stopped", tmp_path / "first"
     assert main.main(fine_tune(area, whole)) == 0
