@@ -78,6 +78,7 @@ def test_trials_are_split_over_data_where_they_divide():
 
 
 @pytest.mark.usefixtures("quick_compile")
+@pytest.mark.slow
 def test_three_mesh_shapes_give_one_loss(recipe, dataset):
     layout = Layout.of(dataset.sessions)
     config = BatchingConfig(sessions_per_batch=2, trials_per_batch=16, bucket_units=32)
