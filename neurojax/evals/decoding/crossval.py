@@ -46,14 +46,30 @@ def linear(
     """
 
     def fit(target: Target, fitting: np.ndarray, asked: np.ndarray) -> np.ndarray:
-        if target_kind == PER_BIN:
-            return _ridge_of_bins(rows, target.values, fitting, asked, settings)
-        known, wanted = probes.standardise(rows[fitting], [rows[asked]], unit_variance)
-        if target_kind == CATEGORICAL:
-            return probes.logistic(known, target.values[fitting], wanted, settings, num_classes)
-        return probes.ridge(known, target.values[fitting], wanted, settings)
+        fold = fitting, asked
+        return linear_on_fold(rows, target_kind, num_classes, settings, fold, unit_variance=unit_variance)(target)
 
     return fit
+
+
+def linear_on_fold(
+    rows: np.ndarray,
+    target_kind: str,
+    num_classes: int,
+    settings: Sequence[float],
+    fold: Fold,
+    *,
+    unit_variance: bool = True,
+) -> Callable[[Target], np.ndarray]:
+    """`linear` with the rows of one fold made ready, for several targets that differ in their values alone."""
+    fitting, asked = fold
+    if target_kind == PER_BIN:
+        return lambda target: _ridge_of_bins(rows, target.values, fitting, asked, settings)
+    if target_kind == CATEGORICAL:
+        known, wanted = probes.row_space(rows[fitting], rows[asked], standard=True, unit_variance=unit_variance)
+        return lambda target: probes.logistic(known, target.values[fitting], wanted, settings, num_classes)
+    known, wanted = probes.standardise(rows[fitting], [rows[asked]], unit_variance)
+    return lambda target: probes.ridge(known, target.values[fitting], wanted, settings)
 
 
 def _ridge_of_bins(rows, values, fitting, asked, settings):
@@ -115,21 +131,31 @@ def cross_validate(
 
 
 def predict_permuted(
-    fits: Sequence[FitPredict], target: Target, folds: Sequence[Fold], rng: np.random.Generator
-) -> tuple[np.ndarray, Target]:
-    """Held-out log-probabilities [K, C] of shuffled labels, and the shuffled target; NaN where no fold tests.
+    on_folds: Sequence[Callable[[Fold], Callable[[Target], np.ndarray]]],
+    target: Target,
+    folds: Sequence[Fold],
+    num_permutations: int,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, list[Target]]:
+    """Held-out log-probabilities [permutations, K, C] of shuffled labels, and the shuffled targets.
 
     Args:
-        fits: of each fold, with the one setting chosen for the real labels.
+        on_folds: of each fold, what makes its fit, with the one setting chosen for the real labels.
         target: CATEGORICAL.
-        folds: outer folds.
-        rng: of the shuffle.
+        folds: outer folds; NaN where none tests.
+        num_permutations: shuffles.
+        rng: of the shuffles.
     """
-    shuffled = dataclasses.replace(target, values=target.values[rng.permutation(len(target.values))])
-    predicted = np.full((len(target.values), len(target.classes)), np.nan)
-    for fit, (fitting, asked) in zip(fits, folds, strict=True):
-        if len(np.unique(shuffled.values[fitting])) == len(target.classes):
-            predicted[asked] = fit(shuffled, fitting, asked)[0]
+    count = len(target.values)
+    shuffled = [
+        dataclasses.replace(target, values=target.values[rng.permutation(count)]) for _ in range(num_permutations)
+    ]
+    predicted = np.full((num_permutations, count, len(target.classes)), np.nan)
+    for on_fold, (fitting, asked) in zip(on_folds, folds, strict=True):
+        fit = on_fold((fitting, asked))
+        for place, one in enumerate(shuffled):
+            if len(np.unique(one.values[fitting])) == len(target.classes):
+                predicted[place, asked] = fit(one)[0]
     return predicted, shuffled
 
 

@@ -1,6 +1,7 @@
 """One session, one target, several read-outs on the same folds: predictions of trials that no fit has seen."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -27,12 +28,13 @@ class ReadOut(NamedTuple):
     Attributes:
         fit: with every setting.
         settings: the grid of its one hyper-parameter.
-        with_setting: fits one setting alone, for shuffled labels; None where a fit is too long to be repeated.
+        on_fold: makes the fit of one setting on one fold, for shuffled labels; None where a fit is too long to be
+            repeated.
     """
 
     fit: FitPredict
     settings: Sequence[float]
-    with_setting: Callable[[float], FitPredict] | None = None
+    on_fold: Callable[[float, Fold], Callable[[Target], np.ndarray]] | None = None
 
 
 class Result(NamedTuple):
@@ -55,14 +57,14 @@ def linear(signals: Features, target: Target, lags_bins: Sequence[int], *, as_in
     `as_in_mtm` takes the penalties of Zhang et al. 2024 and only centres the signals.
     """
     rows = features.design(signals, target.kind, lags_bins)
-    categorical, num_classes = target.kind == CATEGORICAL, len(target.classes)
-
-    def fit(settings):
-        return crossval.linear(rows, target.kind, num_classes, settings, unit_variance=not as_in_mtm)
-
+    facts, options = (rows, target.kind, len(target.classes)), {"unit_variance": not as_in_mtm}
     penalties = probes.PENALTIES_OF_MTM if as_in_mtm else probes.PENALTIES
-    settings = probes.INVERSE_PENALTIES if categorical else penalties
-    return ReadOut(fit(settings), settings, lambda setting: fit((setting,)))
+    settings = probes.INVERSE_PENALTIES if target.kind == CATEGORICAL else penalties
+
+    def on_fold(setting: float, fold: Fold) -> Callable[[Target], np.ndarray]:
+        return crossval.linear_on_fold(*facts, (setting,), fold, **options)
+
+    return ReadOut(crossval.linear(*facts, settings, **options), settings, on_fold)
 
 
 def baselines(
@@ -101,7 +103,7 @@ def decode(
     where = f"session {session.session_id}, target {target.name!r}"
     decoded, chance = {}, {}
     for name, read_out in read_outs.items():
-        permute = name == MODEL and num_permutations > 0 and read_out.with_setting is not None
+        permute = name == MODEL and num_permutations > 0 and read_out.on_fold is not None
         numbers = permute and target.kind != CATEGORICAL and not one_setting
         asked = scores.permuted_numbers(target, num_permutations, seed) if numbers else target
         found = crossval.cross_validate(
@@ -190,10 +192,11 @@ def _chance_of_numbers(found: Decoded, asked: Target, target: Target, unseen: np
 
 
 def _chance_of_classes(found, read_out, target, outer, unseen, num_permutations, seed) -> list[float]:
-    fits = [read_out.with_setting(setting) for setting in found.chosen]
+    on_folds = [functools.partial(read_out.on_fold, setting) for setting in found.chosen]
     rng, null = np.random.default_rng(seed), []
-    for _ in range(num_permutations):
-        predicted, shuffled = crossval.predict_permuted(fits, target, outer, rng)
+    for predicted, shuffled in zip(
+        *crossval.predict_permuted(on_folds, target, outer, num_permutations, rng), strict=True
+    ):
         chosen = scored_trials(Result(target, unseen, {}, {}), found.tested) & np.isfinite(predicted).all(1)
         if chosen.any():
             null.append(scores.score(predicted, shuffled, chosen)["balanced_accuracy"])

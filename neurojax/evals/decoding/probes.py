@@ -3,6 +3,7 @@
 Both take standardised features and a whole grid of penalties, so that a choice costs one decomposition.
 """
 
+import functools
 import importlib
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +17,7 @@ from neurojax.errors import InputError
 PENALTIES = tuple(float(10.0**power) for power in range(-1, 7))
 PENALTIES_OF_MTM = (0.0, 10.0, 100.0, 1e3, 1e4)  # Zhang et al. 2024
 INVERSE_PENALTIES = tuple(float(10.0**power) for power in range(-4, 5))  # C of logistic regression
+_BLOCK = 1024  # columns
 
 
 def standardise(fitted: np.ndarray, others: Sequence[np.ndarray], unit_variance: bool = True) -> list[np.ndarray]:
@@ -100,27 +102,52 @@ def logistic(
     Returns:
         float64 [penalties, asked rows, num_classes], log-probabilities.
     """
-    linear_model = require_sklearn("linear_model")
-    import threadpoolctl  # scikit-learn depends on it
+    linear_model, sklearn = require_sklearn("linear_model"), importlib.import_module("sklearn")
 
-    features, asked = row_space(np.asarray(features, np.float64), np.asarray(asked, np.float64))
+    features, asked = row_space(features, asked)
     result = np.empty((len(inverse_penalties), len(asked), num_classes))
-    for place, inverse_penalty in enumerate(inverse_penalties):
-        # Large C on separable classes converges slowly; such fits lose the choice, they need not be exact.
-        model = linear_model.LogisticRegression(C=inverse_penalty, max_iter=500, tol=1e-5)
-        with threadpoolctl.threadpool_limits(1, "blas"):  # such small products lose more to threads than they gain
+    # Such small products lose more to threads than they gain.
+    with _thread_pools().limit(limits=1, user_api="blas"), sklearn.config_context(assume_finite=True):
+        for place, inverse_penalty in enumerate(inverse_penalties):
+            # Large C on separable classes converges slowly; such fits lose the choice, they need not be exact.
+            model = linear_model.LogisticRegression(C=inverse_penalty, max_iter=500, tol=1e-5)
             result[place] = _quiet_fit(model, features, codes).predict_proba(asked)
     return np.log(np.maximum(result, 1e-12))
 
 
-def row_space(features: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The same inner products in at most `rows` dimensions: [rows, P], [asked, P] -> [rows, r], [asked, r]."""
-    if features.shape[1] <= features.shape[0]:
-        return features, asked
-    values, vectors = np.linalg.eigh(features @ features.T)
+def row_space(
+    fitted: np.ndarray, asked: np.ndarray, *, standard: bool = False, unit_variance: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of the same inner products in at most as many dimensions as there are fitted ones.
+
+    Args:
+        fitted: [rows, P].
+        asked: [asked rows, P].
+        standard: standardises the columns first. Wide rows are taken a block of columns at a time: there is no second
+            copy of them, and each block stays in the processor's cache.
+        unit_variance: of `standardise`.
+
+    Returns:
+        float64 [rows, r] and [asked rows, r], r <= min(rows, P).
+    """
+
+    def columns(part):
+        pair = fitted[:, part], asked[:, part]
+        pair = standardise(pair[0], pair[1:], unit_variance) if standard else pair
+        return [np.asarray(rows, np.float64) for rows in pair]
+
+    width = fitted.shape[1]
+    if width <= len(fitted):
+        return tuple(columns(slice(None)))
+    gram, cross = np.zeros((len(fitted), len(fitted))), np.zeros((len(asked), len(fitted)))
+    for start in range(0, width, _BLOCK):
+        known, wanted = columns(slice(start, start + _BLOCK))
+        gram += known @ known.T
+        cross += wanted @ known.T
+    values, vectors = np.linalg.eigh(gram)
     kept = values > 1e-10 * values.max(initial=0.0)
     basis = vectors[:, kept] / np.sqrt(values[kept])  # [rows, r]
-    return (features @ features.T) @ basis, (asked @ features.T) @ basis
+    return gram @ basis, cross @ basis
 
 
 def require_sklearn(module: str) -> Any:
@@ -129,6 +156,14 @@ def require_sklearn(module: str) -> Any:
         return importlib.import_module(f"sklearn.{module}")
     except ImportError:
         raise InputError("decoding needs scikit-learn; pip install 'neurojax[probes]'") from None
+
+
+@functools.cache
+def _thread_pools() -> Any:
+    """Looked up once: it reads the process's whole memory map."""
+    import threadpoolctl  # scikit-learn depends on it
+
+    return threadpoolctl.ThreadpoolController()
 
 
 def _quiet_fit(model: Any, features: np.ndarray, codes: np.ndarray) -> Any:

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.preprocessing import StandardScaler
 
 from neurojax.data.sessions import from_counts
 from neurojax.errors import InputError
@@ -35,6 +36,35 @@ def test_logistic_in_the_row_space_is_logistic_regression():
     ours = probes.logistic(rows, codes, asked, (0.1,), 3)[0]
     theirs = LogisticRegression(C=0.1, max_iter=2000, tol=1e-8).fit(rows, codes).predict_log_proba(asked)
     np.testing.assert_allclose(ours, theirs, atol=2e-3)
+
+
+@pytest.mark.parametrize("unit_variance", [True, False])
+def test_standardised_row_space_has_the_inner_products_of_standardised_rows(unit_variance, monkeypatch):
+    monkeypatch.setattr(probes, "_BLOCK", 32)  # of 100 columns: three whole blocks and a rest
+    rng = np.random.default_rng(9)
+    rows, asked = (rng.normal(2, np.arange(1, 101) / 20, (count, 100)).astype(np.float32) for count in (30, 9))
+    rows[:, 40] = 3.0  # never moves while fitting: says nothing
+    known, wanted = probes.row_space(rows, asked, standard=True, unit_variance=unit_variance)
+    scaler = StandardScaler(with_std=unit_variance).fit(rows.astype(np.float64))
+    theirs, theirs_asked = scaler.transform(rows), scaler.transform(asked)
+    assert known.shape[1] == wanted.shape[1] == 29  # centred rows are one dimension short
+    np.testing.assert_allclose(known @ known.T, theirs @ theirs.T, rtol=0, atol=2e-4)
+    np.testing.assert_allclose(wanted @ known.T, theirs_asked @ theirs.T, rtol=0, atol=2e-4)
+
+
+def test_shuffled_labels_are_fitted_as_any_labels():
+    """Rows made ready once for all shuffles give what one fit after the other gives."""
+    rng = np.random.default_rng(10)
+    rows, codes = rng.normal(size=(40, 60)).astype(np.float32), np.arange(40) % 2
+    target = targets.Target("made", targets.CATEGORICAL, np.arange(40), codes, ("a", "b"))
+    outer = folds.outer_folds(_session(num_trials=40), target, 4, "trial", 0)
+    on_folds = [lambda fold, c=c: crossval.linear_on_fold(rows, target.kind, 2, (c,), fold) for c in (0.01, 0.1, 1, 10)]
+    predicted, shuffled = crossval.predict_permuted(on_folds, target, outer, 3, np.random.default_rng(0))
+    for one, guess in zip(shuffled, predicted, strict=True):
+        assert (one.values != codes).any() and sorted(one.values) == sorted(codes)
+        for setting, (fitting, asked) in zip((0.01, 0.1, 1, 10), outer, strict=True):
+            alone = crossval.linear(rows, target.kind, 2, (setting,))(one, fitting, asked)[0]
+            np.testing.assert_allclose(guess[asked], alone, rtol=0, atol=1e-12)
 
 
 def test_every_trial_is_tested_once_and_never_fitted_on():
