@@ -3,7 +3,7 @@
 Letters: K trials, D bootstrap draws.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from neurojax import metrics
 from neurojax.errors import InputError
 
 
-def trial_weights(num_trials: int, num_boot: int, *, seed: int) -> np.ndarray:
+def trial_weights(num_trials: int, num_boot: int, *, seed: int | Sequence[int]) -> np.ndarray:
     """How often each trial is drawn in each of `num_boot` resamples with replacement, float64 [D, K]."""
     generator = np.random.default_rng(seed)
     return generator.multinomial(num_trials, np.full(num_trials, 1 / num_trials), size=num_boot).astype(np.float64)

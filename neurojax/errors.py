@@ -1,7 +1,9 @@
 """The errors that are not defects: bad input, and a stop that was asked for."""
 
 import errno
+import operator
 import sys
+from typing import Any
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # what a disk may say to any write, at any moment
 
@@ -16,6 +18,27 @@ class InputError(ValueError):
 
 class Interrupted(Exception):
     """A signal asked a run to stop; its state was saved. The command line exits with code 3."""
+
+
+def whole_number(value: Any, name: str, least: int, expected: str = "a whole number") -> int:
+    """An integer of any library as an int; a truth value or a fraction is none.
+
+    Args:
+        value: what came in.
+        name: of the argument, for the message.
+        least: smallest that is taken.
+        expected: what it should be, for the message.
+
+    Raises:
+        InputError: no integer, or one under `least`.
+    """
+    try:
+        found = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        found = None
+    if found is None or found < least:
+        raise InputError(f"{name}={value!r}; expected {expected}, at least {least}")
+    return found
 
 
 def report(error: BaseException) -> int | None:

@@ -85,7 +85,8 @@ def decode(folder: Path, *, data: Path | None = None, out: Path | None = None, *
             name = session.session_id
             unseen = ~np.isin(target.trial_ids, seen[name])
             results[name] = _decode_session(model, session, target, unseen, settings)
-            blocks, draws[name] = decoder.record(results[name], settings.seed)
+            own_stream = [settings.seed, number]  # draws that sessions share would widen the mean's interval
+            blocks, draws[name] = decoder.record(results[name], own_stream)
             entries[name] = _facts(session, results[name]) | {"read_outs": blocks}
             if settings.regions:
                 entries[name]["regions"] = _regions(model, session, target, unseen, settings)

@@ -12,7 +12,7 @@ import numpy as np
 
 from neurojax.data.batching import BatchingConfig
 from neurojax.data.sessions import Dataset, dataset_of
-from neurojax.errors import InputError, Interrupted
+from neurojax.errors import InputError, Interrupted, whole_number
 from neurojax.train import loop, settings, state_io
 from neurojax.train.step import Recipe
 from neurojax.transfer import finetune, inherit
@@ -33,8 +33,9 @@ class Options:
     seed: int
 
     def __post_init__(self):
-        if type(self.steps) is not int or self.steps < 1:
-            raise InputError(f"steps={self.steps!r}; expected a whole number of training steps, at least 1")
+        steps = whole_number(self.steps, "steps", 1, "a whole number of training steps")
+        object.__setattr__(self, "steps", steps)  # whole numbers of NumPy would not be written to JSON
+        object.__setattr__(self, "seed", whole_number(self.seed, "seed", 0))
         rate = self.learning_rate
         if rate is not None and not (isinstance(rate, int | float) and 0 < rate < float("inf")):
             raise InputError(f"learning_rate={rate!r}; expected a positive number")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.errors import InputError
+from neurojax.errors import InputError, whole_number
 from neurojax.evals.decoding import calibration, probes
 from neurojax.evals.decoding.features import parse_lags
 from neurojax.transfer.embedder import trial_starts
@@ -170,8 +170,7 @@ class BehaviorDecoder(BaseEstimator):
     def _check_options(self) -> str:
         if self.kind not in KINDS:
             raise InputError(f"kind={self.kind!r}; choose from {', '.join(KINDS)}")
-        if not isinstance(self.num_folds, numbers.Integral) or self.num_folds < 2:
-            raise InputError(f"num_folds={self.num_folds!r}; expected a whole number, at least 2")
+        whole_number(self.num_folds, "num_folds", 2)
         return self.kind
 
     def __sklearn_tags__(self):

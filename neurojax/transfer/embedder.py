@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from neurojax.data.sessions import from_counts
-from neurojax.errors import InputError
+from neurojax.errors import InputError, whole_number
 from neurojax.transfer.pretrained import Pretrained, load
 from neurojax.types import TRAIN, Session
 
@@ -87,9 +87,8 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     def _session(self, X: np.ndarray, trials: Any, bin_size_s: float) -> Session:
         counts = np.rint(X) if self.round_counts else X
         if trials is None:
-            if type(self._trial_bins) is not int or self._trial_bins < 1:
-                raise InputError(f"trial_bins={self._trial_bins!r}; expected a whole number of bins, at least 1")
-            starts = np.arange(0, len(counts), self._trial_bins)
+            length = whole_number(self._trial_bins, "trial_bins", 1, "a whole number of bins")
+            starts = np.arange(0, len(counts), length)
         else:
             starts = trial_starts(trials, len(counts))
         return from_counts(

@@ -45,7 +45,7 @@ def measure(
         if reason:
             found[name] = {"auc": None, "reason": reason}
         else:
-            found[name], drawn = _of_session(model, given[name])
+            found[name], drawn = _of_session(model, given[name], number)
             draws.append(drawn)
         progress(number + 1)
     values = [block["auc"] for block in found.values() if block["auc"] is not None]
@@ -98,8 +98,9 @@ def _why_not(session: Session | None, entry: Mapping[str, Any]) -> str:
     return "" if least >= LEAST_TRIALS and session.num_units > 1 else "too few trials or units"
 
 
-def _of_session(model: Pretrained, session: Session) -> tuple[dict[str, Any], np.ndarray]:
-    rng = np.random.default_rng(0)
+def _of_session(model: Pretrained, session: Session, number: int) -> tuple[dict[str, Any], np.ndarray]:
+    """Draws are of the session's own stream: shared ones would rise and fall together in the mean over sessions."""
+    rng = np.random.default_rng([number, 2])
     parts = [rng.permutation(session.trials_of(split))[:MAX_TRIALS] for split in (TRAIN, TEST)]
     gains = _gain_of_trials(model, session, np.concatenate(parts))
     members, others = gains[: len(parts[0])], gains[len(parts[0]) :]
@@ -107,8 +108,8 @@ def _of_session(model: Pretrained, session: Session) -> tuple[dict[str, Any], np
         [
             auc(np.repeat(members, mine), np.repeat(others, theirs))
             for mine, theirs in zip(
-                trial_weights(len(members), NUM_BOOT, seed=0).astype(int),
-                trial_weights(len(others), NUM_BOOT, seed=1).astype(int),
+                trial_weights(len(members), NUM_BOOT, seed=[number, 0]).astype(int),
+                trial_weights(len(others), NUM_BOOT, seed=[number, 1]).astype(int),
                 strict=True,
             )
         ]

@@ -9,7 +9,7 @@ import numpy as np
 from neurojax import masking
 from neurojax.data import batching
 from neurojax.data.sessions import dataset_of
-from neurojax.errors import InputError
+from neurojax.errors import InputError, whole_number
 from neurojax.masking import Masks
 from neurojax.train import settings, state_io
 from neurojax.train.predictor import Predictor
@@ -100,10 +100,9 @@ class Pretrained:
         Raises:
             InputError: as in `embed`; fewer than two units or groups.
         """
-        if type(num_groups) is not int or min(num_groups, session.num_units) < 2:
-            raise InputError(
-                f"num_groups={num_groups!r} for {session.num_units} units; expected 2 or more of both, as whole numbers"
-            )
+        num_groups = whole_number(num_groups, "num_groups", 2)
+        if session.num_units < 2:
+            raise InputError(f"session {session.session_id} has 1 unit; one is inferred from others, so two are needed")
         model = self.predictor(session)
         rates_hz = np.full(session.counts.shape, np.nan, np.float32)
         group = np.random.default_rng(0).permutation(session.num_units) % num_groups

@@ -10,10 +10,17 @@ from neurojax import main
 from neurojax.commands import train
 from neurojax.data.sessions import open_dataset
 from neurojax.train import checkpoint
+from neurojax.transfer import adaptation
 from tests.transfer.conftest import fine_tune, write_root
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
 STEPS = 4
+
+
+def test_whole_numbers_of_any_library_are_taken_and_kept_as_ints():
+    for steps in (3, np.int64(3), np.uint8(3), np.array(3)):
+        options = adaptation.Options(steps, "stitcher_only", "pca", None, np.int32(1))
+        assert type(options.steps) is int and type(options.seed) is int and options.steps == 3
 
 
 def in_bytes(model):
@@ -66,6 +73,10 @@ def test_it_is_what_the_command_trains(area, models, stranger, tmp_path, monkeyp
     [
         ({"steps": 0}, "steps=0"),
         ({"steps": 2.5}, "steps=2.5"),
+        ({"steps": np.float64(2)}, "steps="),
+        ({"steps": True}, "steps=True"),
+        ({"steps": np.True_}, "steps="),
+        ({"seed": -1}, "seed=-1"),
         ({"strategy": "stitcher"}, "choose from full"),
         ({"new_rows": "zeros"}, "choose from random"),
         ({"learning_rate": -1}, "learning_rate=-1"),

@@ -52,7 +52,8 @@ def recording(area):
 @pytest.mark.usefixtures("quick_compile")
 def test_a_pipeline_reads_behaviour_out_of_embeddings(area, recording):
     counts, trials = recording
-    embedder = nj.Embedder(nj.load(area / "run"), steps=1, trial_bins=10)  # the length of its trials
+    trial_bins = np.int64(10)  # the length of its trials
+    embedder = nj.Embedder(nj.load(area / "run"), steps=np.int64(1), trial_bins=trial_bins)
     pipeline = make_pipeline(embedder, nj.BehaviorDecoder(grid=GRID))
     pipeline.fit(counts, counts.sum(1, dtype=float))
     assert pipeline.score(counts, counts.sum(1)) > 0.3
@@ -63,6 +64,10 @@ def test_a_pipeline_reads_behaviour_out_of_embeddings(area, recording):
     session = embedder._session(counts, trials, embedder.model_.bin_size_s)
     assert np.array_equal(states, embedder.model_.embed(session))
     assert clone(pipeline).get_params()["embedder__trial_bins"] == 10
+    for trial_bins in (0, True, 10.0):
+        with pytest.raises(nj.InputError, match=f"trial_bins={trial_bins}"):
+            embedder.set_params(trial_bins=trial_bins).fit(counts)
+    embedder.set_params(trial_bins=np.int64(10))
     for wrong, words in ((counts - 1.0, "Negative"), (counts + 0.5, "whole"), (counts[:, :-1], "features")):
         with pytest.raises(ValueError, match=words):
             embedder.transform(wrong, trials=trials)

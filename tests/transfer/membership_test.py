@@ -52,6 +52,16 @@ def test_a_model_that_knows_all_trials_alike_is_not(session):
     assert f"AUC {found['auc']:.3f}" in " ".join(membership.lines(found))
 
 
+def test_sessions_are_drawn_apart(session):
+    """The mean of two sessions is known better than either, which draws shared by them would hide."""
+    twin = dataclasses.replace(session, session_id="twin")
+    model = model_of(session, lambda asked: 0.5 * asked.counts + 0.25)
+    model.weights.entries = roster.entries_of([session, twin])
+    found = membership.measure(model, [session, twin])
+    widths = [np.ptp(block["auc_ci95"]) for block in (found, *found["sessions"].values())]
+    assert widths[0] < 0.85 * min(widths[1:])
+
+
 def test_the_area_counts_pairs_and_halves_ties():
     assert membership.auc(np.array([3.0, 1.0]), np.array([2.0, 1.0])) == pytest.approx(2.5 / 4)
 

@@ -125,7 +125,7 @@ def scored_trials(result: Result, tested: np.ndarray) -> np.ndarray:
     return chosen if chosen.sum() >= LEAST_TRIALS else tested
 
 
-def record(result: Result, seed: int) -> tuple[dict[str, Any], dict[str, dict[str, np.ndarray]]]:
+def record(result: Result, seed: int | Sequence[int]) -> tuple[dict[str, Any], dict[str, dict[str, np.ndarray]]]:
     """JSON-ready scores of a session's read-outs, and the draws behind their intervals."""
     target, entry, draws = result.target, {}, {}
     for name, found in result.decoded.items():

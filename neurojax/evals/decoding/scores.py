@@ -1,6 +1,7 @@
 """Scores of held-out predictions, with bootstrap intervals over trials and chance from permuted labels."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,9 @@ def score(predicted: np.ndarray, target: Target, tested: np.ndarray) -> dict[str
     return _score(predicted[tested], target.values[tested], target)
 
 
-def draws(predicted: np.ndarray, target: Target, tested: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+def draws(
+    predicted: np.ndarray, target: Target, tested: np.ndarray, seed: int | Sequence[int]
+) -> dict[str, np.ndarray]:
     """Each score over resampled trials, [NUM_BOOT]; the same trials for every read-out of the same seed.
 
     A draw in which a score does not exist is NaN; with under two trials there is none.
