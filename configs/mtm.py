@@ -114,6 +114,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.train = ConfigDict(
         dict(
             num_steps=NUM_STEPS[size],
+            microbatches=1,  # parts a batch is computed in, one after another, where memory is short
+            steps_per_dispatch=1,  # steps sent to the devices at once, with data.placement=device
             log_every_steps=20,
             save_every_steps=500,
             validate_every_steps=100 if size == "tiny" else 250,

@@ -34,7 +34,30 @@ def masked_sums(nll: jax.Array, target_mask: jax.Array) -> tuple[jax.Array, jax.
     )
 
 
-def reduce_loss(nll_sum: jax.Array, entries: jax.Array, reduction: str, size_power: float = 0.0) -> jax.Array:
+def trial_weights(entries: jax.Array, reduction: str, size_power: float = 0.0) -> tuple[jax.Array, jax.Array]:
+    """What each trial's nats weigh in the loss, and what their weighted sum is divided by.
+
+    A weight depends on its own trial alone: parts of a batch that are divided by the total of all add up to its loss.
+    Arguments and errors are those of `reduce_loss`.
+
+    Returns:
+        (weight, total): float32 [...] and float32 [].
+    """
+    if reduction == "sum":
+        return jnp.ones_like(entries), jnp.ones((), jnp.float32)
+    if reduction != "mean":
+        raise ValueError(f"unknown loss reduction {reduction!r}; choose 'sum' or 'mean'")
+    weight = jnp.where(entries > 0, jnp.maximum(entries, 1.0) ** -size_power, 0.0)
+    return weight, jnp.maximum((weight * entries).sum(), 1e-9)
+
+
+def reduce_loss(
+    nll_sum: jax.Array,
+    entries: jax.Array,
+    reduction: str,
+    size_power: float = 0.0,
+    total: jax.Array | None = None,
+) -> jax.Array:
     """Turns per-trial sums into one number.
 
     Args:
@@ -43,13 +66,10 @@ def reduce_loss(nll_sum: jax.Array, entries: jax.Array, reduction: str, size_pow
         reduction: "sum" (the reference: the step then depends on how much was masked) or "mean":
             nats per entry, where a trial with n entries weighs n ** (1 - size_power).
         size_power: 0 weighs entries equally, 1 weighs trials equally.
+        total: where these trials are a part of a batch, `trial_weights` of the whole one; default: of these trials.
 
     Raises:
         ValueError: unknown reduction.
     """
-    if reduction == "sum":
-        return nll_sum.sum()
-    if reduction != "mean":
-        raise ValueError(f"unknown loss reduction {reduction!r}; choose 'sum' or 'mean'")
-    weight = jnp.where(entries > 0, jnp.maximum(entries, 1.0) ** -size_power, 0.0)
-    return (weight * nll_sum).sum() / jnp.maximum((weight * entries).sum(), 1e-9)
+    weight, own_total = trial_weights(entries, reduction, size_power)
+    return (weight * nll_sum).sum() / (own_total if total is None else total)

@@ -175,6 +175,10 @@ def _run(argv: Sequence[str]) -> None:
     if config_arguments and verb != "train":
         raise InputError(f"{config_arguments[0]} goes with `neurojax train`, not with {verb}")
     # Each verb imports what it needs, so that --help and converters start fast.
+    if verb in ("train", "evaluate", "baselines", "decode", "predict"):
+        from neurojax.commands import compilations
+
+        compilations.keep_compiled()
     if verb == "train":
         from neurojax.commands import config, seeds, train
         from neurojax.train import processes

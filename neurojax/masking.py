@@ -65,6 +65,11 @@ class Masks(NamedTuple):
         """Entries that enter the loss, bool [G, b, T, N]."""
         return self.target_bins[..., :, None] & self.target_units[..., None, :]
 
+    def num_targets(self) -> jax.Array:
+        """Entries of each trial that enter the loss, float32 [G, b]."""
+        bins, units = self.target_bins.sum(-1), self.target_units.sum(-1)
+        return (bins * units).astype(jnp.float32)
+
 
 def scheme_id(name: str) -> int:
     """Id of a scheme; raises ValueError with the known names."""

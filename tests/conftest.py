@@ -20,6 +20,8 @@ for _flag, _value in (("xla_force_host_platform_device_count", 8), ("xla_backend
     if _flag not in os.environ.get("XLA_FLAGS", ""):
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --{_flag}={_value}".strip()
 
+os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"  # for child processes, whose home is the user's
+
 import jax  # noqa: E402  (the environment above is read at import)
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -38,6 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
     parent = config.cache.mkdir("compiled") if hasattr(config, "cache") else None
     folder = tempfile.mkdtemp(dir=parent)
     config.stash[_COMPILATION_CACHE] = folder
+    jax.config.update("jax_enable_compilation_cache", True)
     jax.config.update("jax_compilation_cache_dir", folder)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 

@@ -343,6 +343,7 @@ def test_a_run_that_was_terminated_and_then_killed_ends_with_the_same_bits(area,
     arguments = train_arguments(workdir, area / "root", "train.save_every_steps=2")
     environment = os.environ | {
         "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # as here, for the same bits
+        "JAX_ENABLE_COMPILATION_CACHE": "true",
         "JAX_COMPILATION_CACHE_DIR": str(  # a copy, because what a killed process writes there is not whole
             shutil.copytree(jax.config.jax_compilation_cache_dir, tmp_path / "compiled")
         ),

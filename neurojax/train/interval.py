@@ -1,6 +1,7 @@
 """What a run tells about itself: sums of steps become lines of metrics.jsonl, and a run that diverged stops."""
 
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -33,6 +34,13 @@ class Interval:
     def elapsed_s(self) -> float:
         """Seconds since this process began to train."""
         return time.monotonic() - self._start
+
+    def finish(self, steps: Sequence[dict], writer: MetricsWriter, progress: Progress) -> None:
+        """Takes the last steps of the run; writes a line for what is left."""
+        *before, last = steps
+        for sums in before:
+            self.add(sums, writer, progress)
+        self.add(last, writer, progress, last=True)
 
     def add(self, sums: dict, writer: MetricsWriter, progress: Progress, last: bool = False) -> None:
         """Takes one step's fetched sums; writes a line when the interval is full."""

@@ -11,15 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from neurojax.data import batching, pipeline
-from neurojax.data.buffers import Buffers
 from neurojax.data.sessions import Dataset
 from neurojax.errors import InputError, Interrupted
-from neurojax.train import checkpoint, first_rows, placement, processes, sharding, validation
+from neurojax.train import checkpoint, dispatch, first_rows, microbatches, processes, sharding, validation
 from neurojax.train.interval import Diverged, Interval
 from neurojax.train.progress import Progress
 from neurojax.train.signals import StopRequest
 from neurojax.train.state import TrainState, init_state
-from neurojax.train.step import Recipe, train_step
+from neurojax.train.step import Recipe
 from neurojax.train.writer import MetricsWriter, SilentWriter
 
 __all__ = ["Diverged", "LoopConfig", "abstract_state", "train"]
@@ -30,6 +29,8 @@ class LoopConfig:
     """How a run is driven; none of this changes what is learned.
 
     Attributes:
+        microbatches: parts a batch is computed in, one after another: less memory, see train.microbatches.
+        steps_per_dispatch: steps sent to the devices at once, see train.dispatch; needs placement="device".
         log_every_steps: a line of metrics.jsonl.
         save_every_steps: a checkpoint; 0 saves only at the end.
         validate_every_steps: validation bits per spike; 0 never.
@@ -41,6 +42,8 @@ class LoopConfig:
         rules: see train.sharding.
     """
 
+    microbatches: int = 1
+    steps_per_dispatch: int = 1
     log_every_steps: int = 20
     save_every_steps: int = 500
     validate_every_steps: int = 0
@@ -55,9 +58,15 @@ class LoopConfig:
     def __post_init__(self):
         if self.placement not in ("host", "device"):
             raise InputError(f"data.placement={self.placement!r}; choose 'host' or 'device'")
-        for name in ("log_every_steps", "keep_checkpoints", "max_skipped_in_a_row"):
+        positive = ("microbatches", "steps_per_dispatch", "log_every_steps", "keep_checkpoints", "max_skipped_in_a_row")
+        for name in positive:
             if getattr(self, name) < 1:
                 raise InputError(f"train.{name}={getattr(self, name)}; expected at least 1")
+        if self.steps_per_dispatch > 1 and self.placement != "device":
+            raise InputError(
+                f"train.steps_per_dispatch={self.steps_per_dispatch} needs the counts on the device; set "
+                "data.placement=device, or train.steps_per_dispatch=1"
+            )
         if self.num_threads < 0:
             raise InputError(f"data.num_threads={self.num_threads}; expected 0 (no thread) or more")
         for name in ("save_every_steps", "validate_every_steps"):
@@ -99,31 +108,6 @@ def _initial_state(recipe: Recipe, units_per_session, mean_counts) -> TrainState
     return init_state(recipe.seed, recipe.model, recipe.optimizer, sizes, means)
 
 
-def _batch_source(dataset: Dataset, layout, planner, loop: LoopConfig, mesh) -> tuple[Callable, Callable, tuple]:
-    """(make, unpack, chunks): make(i) on the host; unpack(make(i), chunks) inside jit gives the Batch.
-
-    Batch i is the same for any number of processes; each gathers the trials of its own devices.
-    """
-    sessions, memory = dataset.sessions, Buffers()
-
-    def gather(index):
-        plan = planner.plan(index)
-        mine = plan._replace(trial=plan.trial[:, sharding.rows_here(mesh, plan.trial.shape[1])])
-        return batching.gather(sessions, layout, mine, memory.empty)._replace(trial_id=plan.trial), None
-
-    if loop.placement == "host":
-        return gather, lambda made, chunks: made[0], ()
-    resident = placement.place(sessions, layout, sharding=sharding.replicated(mesh))
-
-    def indices(index):
-        return placement.gather_indices(sessions, layout, resident, planner.plan(index))
-
-    def gather_on_device(plan, chunks):
-        return placement.gather_on_device(chunks, layout.num_bins, *plan)
-
-    return indices, gather_on_device, resident.chunks
-
-
 def train(
     recipe: Recipe,
     batches: batching.BatchingConfig,
@@ -155,6 +139,7 @@ def train(
     layout = batching.Layout.of(dataset.sessions, table)
     planner = _planner(recipe, batches, dataset, layout)
     mesh = sharding.make_mesh(loop.mesh_data, loop.mesh_model)
+    microbatches.require_even(loop.microbatches, planner.shapes(), mesh.shape["data"])
     abstract = abstract_state(recipe, [entry["num_units"] for entry in table], mesh, loop.rules)
     places = jax.tree.map(lambda leaf: leaf.sharding, abstract)
     checkpoints, mean_counts = Path(workdir) / "checkpoints", first_rows.means_by_row(dataset, layout)
@@ -164,13 +149,8 @@ def train(
     if first >= recipe.num_steps:
         log(f"already finished: {first} steps")
         return state
-    make, unpack, chunks = _batch_source(dataset, layout, planner, loop, mesh)
-
-    def step_of(state, made, chunks, votes):
-        state, sums = train_step(state, unpack(made, chunks), recipe)
-        return state, sums if votes is None else sums | {"stop": votes.max()}
-
-    step_fn = jax.jit(step_of, donate_argnums=0, out_shardings=(places, None))
+    source = dispatch.source_of(dataset, layout, planner, loop, mesh)
+    advance = dispatch.program(recipe, loop, source, places)
     validate = validation.Validator(recipe, batches, layout, dataset, mean_counts)
     interval = Interval(recipe, loop, layout, batches, planner)
     vote = processes.stop_votes(mesh)
@@ -186,15 +166,14 @@ def train(
         if start is not None and first == 0:
             saver.save(0, state, record)
         pending, fetched = None, {}
-        for made in pipeline.stream(make, first, recipe.num_steps, num_threads=loop.num_threads):
-            step = first + interval.steps_seen + (pending is not None)
-            made = sharding.place_batch(mesh, made, made[0].trial_id.shape[1])
-            state, sums = step_fn(state, made, chunks, vote(stop.requested))
+        stream = pipeline.stream(source.make, first, recipe.num_steps, num_threads=loop.num_threads)
+        for run in dispatch.runs(stream, first, loop):
+            state, sums = advance(state, run, vote(stop.requested))
             if pending is not None:
-                fetched = jax.device_get(pending)
-                interval.add(fetched, writer, progress)
-            pending = sums
-            done = step + 1
+                for fetched in dispatch.sums_of_steps(*pending):
+                    interval.add(fetched, writer, progress)
+            pending = (run, sums)
+            done = run.first + run.length
             saver.poll()
             if loop.validate_every_steps and done % loop.validate_every_steps == 0 and done < recipe.num_steps:
                 writer.write(done, {"time_s": interval.elapsed_s(), **validate(state)})
@@ -203,10 +182,10 @@ def train(
             if stopping or (loop.save_every_steps and done % loop.save_every_steps == 0):
                 saver.save(done, state, record)
             if stopping:
-                interval.add(jax.device_get(pending), writer, progress, last=True)
+                interval.finish(dispatch.sums_of_steps(*pending), writer, progress)
                 saver.wait()
                 raise Interrupted(f"stopped by a signal after step {done} of {recipe.num_steps}; state saved")
-        interval.add(jax.device_get(pending), writer, progress, last=True)
+        interval.finish(dispatch.sums_of_steps(*pending), writer, progress)
         if loop.validate_every_steps:
             writer.write(recipe.num_steps, {"time_s": interval.elapsed_s(), **validate(state)})
         if not (loop.save_every_steps and recipe.num_steps % loop.save_every_steps == 0):

@@ -105,6 +105,14 @@ def place_batch(mesh: Mesh, batch, num_trials: int):
     return jax.tree.map(place, batch)
 
 
+def replicate(mesh: Mesh, tree):
+    """Puts a tree of numpy arrays, the same on every process, whole on every device."""
+    everywhere = replicated(mesh)
+    if jax.process_count() == 1:
+        return jax.device_put(tree, everywhere)
+    return jax.tree.map(lambda leaf: jax.make_array_from_process_local_data(everywhere, leaf, leaf.shape), tree)
+
+
 def replicated(mesh: Mesh) -> NamedSharding:
     """The same array on every device."""
     return NamedSharding(mesh, PartitionSpec())

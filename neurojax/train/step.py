@@ -10,7 +10,7 @@ import optax
 from neurojax import losses, masking, unit_sums
 from neurojax.models import ndt, stitcher
 from neurojax.models.config import ModelConfig
-from neurojax.train import optimizer
+from neurojax.train import microbatches, optimizer
 from neurojax.train.state import TrainState
 from neurojax.types import Batch
 from neurojax.unit_sums import UnitSums
@@ -55,13 +55,17 @@ class Recipe:
     freeze: Freeze | None = None
 
 
-def train_step(state: TrainState, batch: Batch, recipe: Recipe) -> tuple[TrainState, dict[str, jax.Array]]:
+def train_step(
+    state: TrainState, batch: Batch, recipe: Recipe, parts: int = 1
+) -> tuple[TrainState, dict[str, jax.Array]]:
     """One gradient step; a step whose loss or gradient is not finite changes nothing but counters.
 
     Args:
         state: donated by the caller.
         batch: counts [G, b, T, N].
         recipe: static.
+        parts: static; the trials of each group are computed in so many parts, see train.microbatches. Masks are drawn
+            for the whole batch; without dropout the result is that of one part to rounding.
 
     Returns:
         (state, sums): sums are float32 scalars: nll_sum (nats), entries, loss, gradient_norm,
@@ -73,14 +77,21 @@ def train_step(state: TrainState, batch: Batch, recipe: Recipe) -> tuple[TrainSt
     masks = masking.draw_masks(mask_key, batch, scheme, recipe.masking)
     rows = stitcher.gather_rows(state.tables, batch)
 
-    def loss_fn(trainable):
-        params, rows = trainable
-        log_rates = ndt.log_rates(params, rows, batch, masks, scheme, recipe.model, dropout_key)
-        nll_sum, entries = losses.masked_sums(losses.poisson_nll(log_rates, batch.counts), masks.target())
-        loss = losses.reduce_loss(nll_sum, entries, recipe.loss_reduction, recipe.loss_size_power)
-        return loss, (nll_sum.sum(), entries.sum())
+    reduction = (recipe.loss_reduction, recipe.loss_size_power)
+    total = None if parts == 1 else losses.trial_weights(masks.num_targets(), *reduction)[1]
 
-    (loss, (nll_sum, entries)), gradients = jax.value_and_grad(loss_fn, has_aux=True)((state.params, rows))
+    def loss_of(trainable, trials, dropout_key):
+        params, rows = trainable
+        fields, masks, scheme = trials
+        part = batch._replace(**fields)
+        log_rates = ndt.log_rates(params, rows, part, masks, scheme, recipe.model, dropout_key)
+        nll_sum, entries = losses.masked_sums(losses.poisson_nll(log_rates, part.counts), masks.target())
+        return losses.reduce_loss(nll_sum, entries, *reduction, total), (nll_sum.sum(), entries.sum())
+
+    fields = {name: getattr(batch, name) for name in ("counts", "bin_valid", "trial_id", "targets")}
+    (loss, (nll_sum, entries)), gradients = microbatches.value_and_grad(
+        loss_of, (state.params, rows), (fields, masks, scheme), dropout_key, parts
+    )
     index = {name: stitcher.row_index(name, batch) for name in state.tables}
     frozen = jnp.zeros((), bool)
     if recipe.freeze is not None:

@@ -18,7 +18,7 @@ from neurojax.commands import train as train_command
 from neurojax.data import pipeline, roster
 from neurojax.data.sessions import Dataset, content_sha256, dataset_of, open_session, write_session
 from neurojax.errors import InputError, Interrupted
-from neurojax.train import checkpoint, first_rows, loop, manifest, sharding, state_io, workdir
+from neurojax.train import checkpoint, dispatch, first_rows, loop, manifest, sharding, state_io, workdir
 from neurojax.train.loop import Diverged, LoopConfig
 from neurojax.train.writer import read_metrics
 
@@ -194,15 +194,15 @@ def test_a_jumping_clock_changes_nothing(undisturbed, train, tmp_path, monkeypat
 def test_batches_that_are_not_finite_are_skipped_counted_and_in_a_row_abort(
     train, tmp_path, recipe, batches, dataset, monkeypatch
 ):
-    real, bad = loop.train_step, {2: np.nan, 4: np.inf, 7: np.nan, 8: np.inf, 9: np.nan}
+    real, bad = dispatch.train_step, {2: np.nan, 4: np.inf, 7: np.nan, 8: np.inf, 9: np.nan}
 
-    def step(state, batch, recipe):
+    def step(state, batch, recipe, parts):
         found = jnp.isin(state.step, jnp.asarray(list(bad)))
         value = jnp.asarray([bad.get(index, 0.0) for index in range(STEPS)])[state.step]
         counts = jnp.where(found, value, batch.counts.astype(jnp.float32))
-        return real(state, batch._replace(counts=counts), recipe)
+        return real(state, batch._replace(counts=counts), recipe, parts)
 
-    monkeypatch.setattr(loop, "train_step", step)
+    monkeypatch.setattr(dispatch, "train_step", step)
     with pytest.raises(Diverged, match="for 3 steps in a row, up to batch 9; lower") as caught:
         train(tmp_path, max_skipped_in_a_row=3, keep_checkpoints=12)
     planner = loop.batching.Planner(dataset.sessions, batches, recipe.seed)

@@ -1,0 +1,158 @@
+"""What goes to the devices at once: one step, or a run of steps on batches that they can make themselves.
+
+A small step ends before the host has asked for the next one. With `data.placement=device` a batch is a few kilobytes
+of indices, so that the host can send those of `train.steps_per_dispatch` batches together. A run of fewer than that,
+before a line of metrics, a validation, a save or a batch of another shape, takes the same program: the number of its
+steps is an argument.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from neurojax.data import batching
+from neurojax.data.buffers import Buffers
+from neurojax.data.sessions import Dataset
+from neurojax.train import placement, sharding
+from neurojax.train.state import TrainState
+from neurojax.train.step import Recipe, train_step
+from neurojax.types import Batch
+
+
+class Source(NamedTuple):
+    """Where batches come from; batch i is the same for any number of processes and for either placement.
+
+    Attributes:
+        make: batch index -> tree of numpy arrays, a Batch first: a whole one, or what a device needs to gather it.
+        place: such a tree, or a stack of them, -> the same on the devices.
+        unpack: (placed tree, resident) -> Batch; runs inside jit.
+        resident: counts held on the devices.
+    """
+
+    make: Callable[[int], Any]
+    place: Callable[[Any], Any]
+    unpack: Callable[[Any, tuple], Batch]
+    resident: tuple = ()
+
+
+def source_of(dataset: Dataset, layout: batching.Layout, planner, loop, mesh: Mesh) -> Source:
+    """Batches of a dataset under `data.placement`; each process gathers the trials of its own devices."""
+    sessions, memory = dataset.sessions, Buffers()
+
+    def gather(index):
+        plan = planner.plan(index)
+        mine = plan._replace(trial=plan.trial[:, sharding.rows_here(mesh, plan.trial.shape[1])])
+        return batching.gather(sessions, layout, mine, memory.empty)._replace(trial_id=plan.trial), None
+
+    def place(made):
+        return sharding.place_batch(mesh, made, made[0].trial_id.shape[1])
+
+    if loop.placement == "host":
+        return Source(gather, place, lambda made, resident: made[0])
+    resident = placement.place(sessions, layout, sharding=sharding.replicated(mesh))
+
+    def indices(index):
+        return placement.gather_indices(sessions, layout, resident, planner.plan(index))
+
+    def gather_on_device(made, chunks):
+        batch = placement.gather_on_device(chunks, layout.num_bins, *made)
+        places = jax.tree.map(lambda leaf: sharding.batch_sharding(mesh, leaf), batch)
+        return jax.lax.with_sharding_constraint(batch, places)  # each device gathers its own trials
+
+    return Source(indices, lambda made: sharding.replicate(mesh, made), gather_on_device, resident.chunks)
+
+
+class Run(NamedTuple):
+    """Batches that go to the devices together.
+
+    Attributes:
+        first: index of the first batch.
+        length: number of batches.
+        made: what `Source.make` gave for it; with several steps a dispatch a stack of as many, of which
+            the first `length` count.
+    """
+
+    first: int
+    length: int
+    made: Any
+
+
+def runs(stream: Iterable[Any], first: int, loop) -> Iterator[Run]:
+    """Groups a stream of batches that starts at batch `first` into runs of one shape.
+
+    A run ends where the host has something to do: a line of metrics, a validation or a save.
+    """
+    pauses = [every for every in (loop.log_every_steps, loop.validate_every_steps, loop.save_every_steps) if every]
+    waiting: list[Any] = []
+
+    def run(stop: int) -> Run:
+        length = len(waiting)
+        if loop.steps_per_dispatch == 1:
+            return Run(stop - length, length, waiting.pop())
+        filled = waiting + [waiting[-1]] * (loop.steps_per_dispatch - length)
+        waiting.clear()
+        return Run(stop - length, length, jax.tree.map(lambda *leaves: np.stack(leaves), *filled))
+
+    index = first
+    for index, made in enumerate(stream, start=first):
+        if waiting and _shapes(made) != _shapes(waiting[0]):
+            yield run(index)
+        waiting.append(made)
+        if len(waiting) == loop.steps_per_dispatch or any((index + 1) % every == 0 for every in pauses):
+            yield run(index + 1)
+    if waiting:
+        yield run(index + 1)
+
+
+def _shapes(made: Any) -> list[tuple[int, ...]]:
+    return [leaf.shape for leaf in jax.tree.leaves(made)]
+
+
+def program(recipe: Recipe, loop, source: Source, places: Any) -> Callable[..., tuple[TrainState, dict]]:
+    """The compiled steps of a run.
+
+    Args:
+        recipe, loop, source: what a step is and where its batch comes from.
+        places: shardings of the state.
+
+    Returns:
+        (state, run, votes) -> (state, sums). The state is donated. `sums` are those of `train_step`, to be
+        told apart by `sums_of_steps`, with `stop`, the largest of the votes, where there are any.
+    """
+
+    def step_of(state, made, resident, votes):
+        state, sums = train_step(state, source.unpack(made, resident), recipe, loop.microbatches)
+        return state, sums if votes is None else sums | {"stop": votes.max()}
+
+    def steps_of(state, made, length, resident, votes):
+        def step(number, carried):
+            state, kept = carried
+            batch = jax.tree.map(lambda stack: stack[number], made)
+            state, sums = step_of(state, batch, resident, votes)
+            return state, {name: kept[name].at[number].set(value) for name, value in sums.items()}
+
+        one = jax.tree.map(lambda stack: stack[0], made)
+        _, shapes = jax.eval_shape(step_of, state, one, resident, votes)
+        kept = {name: jnp.zeros((loop.steps_per_dispatch, *leaf.shape), leaf.dtype) for name, leaf in shapes.items()}
+        return jax.lax.fori_loop(0, length, step, (state, kept))
+
+    options = {"donate_argnums": 0, "out_shardings": (places, None)}
+    if loop.steps_per_dispatch == 1:
+        single = jax.jit(step_of, **options)
+        return lambda state, run, votes: single(state, source.place(run.made), source.resident, votes)
+    several = jax.jit(steps_of, **options)
+    return lambda state, run, votes: several(
+        state, source.place(run.made), np.int32(run.length), source.resident, votes
+    )
+
+
+def sums_of_steps(run: Run, sums: dict[str, jax.Array]) -> list[dict[str, np.ndarray]]:
+    """Fetches what `program` returned for a run: the sums of each of its steps."""
+    fetched = jax.device_get(sums)
+    if np.ndim(fetched["loss"]) == 0:
+        return [fetched]
+    return [{name: values[number] for name, values in fetched.items()} for number in range(run.length)]
