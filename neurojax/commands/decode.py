@@ -12,7 +12,7 @@ from neurojax.data import trained_trials
 from neurojax.data.sessions import Dataset, open_dataset
 from neurojax.errors import InputError
 from neurojax.evals import protocols
-from neurojax.evals.decoding import advice, decoder, folds, scores, signals, summary, targets
+from neurojax.evals.decoding import advice, crossval, decoder, folds, scores, signals, summary, targets
 from neurojax.evals.decoding.features import parse_lags
 from neurojax.evals.decoding.targets import CATEGORICAL, PER_BIN, Target
 from neurojax.files import require_writable
@@ -120,8 +120,7 @@ def _targets(dataset: Dataset, settings: Settings) -> tuple[list[tuple[Session, 
             target = targets.read_target(session, settings.target, settings.kind)
             if settings.protocol == "cv":
                 targets.require_folds(target, settings.num_folds, where)
-            for fold in _outer_folds(session, target, settings):
-                folds.check_fold(target, fold, where)
+            crossval.check_folds(target, _outer_folds(session, target, settings), settings.seed, where)
             if settings.protocol == "mtm":
                 decoder.as_trial_vectors(target)
             found.append((session, target))
@@ -132,6 +131,11 @@ def _targets(dataset: Dataset, settings: Settings) -> tuple[list[tuple[Session, 
             left_out[session.session_id] = str(error)
     if not found:
         raise first
+    if settings.regions and not any(_regions_to_ask(session) for session, _ in found):
+        raise InputError(
+            f"--regions: no session has a region with {LEAST_REGION_UNITS} or more units that fire in training trials;"
+            " leave it out"
+        )
     for reason in left_out.values():
         print(f"left out: {reason}")
     if len({target.kind for _, target in found}) > 1:
@@ -209,9 +213,7 @@ def _read_out_of_model(model, session, target, settings: Settings, region: str |
 def _regions(model, session, target, unseen, settings: Settings) -> dict[str, Any]:
     """The main block of each region of enough units, all other regions hidden."""
     blocks = {}
-    for region, members in protocols.region_members(session).items():
-        if members.sum() < LEAST_REGION_UNITS:
-            continue
+    for region, num_units in _regions_to_ask(session).items():
         read_outs = {decoder.MODEL: _read_out_of_model(model, session, target, settings, region)}
         asked = decoder.as_trial_vectors(target) if settings.protocol == "mtm" else target
         outer = _outer_folds(session, target, settings)
@@ -219,8 +221,14 @@ def _regions(model, session, target, unseen, settings: Settings) -> dict[str, An
         result = decoder.decode(session, asked, read_outs, outer, unseen, **keep)
         result = decoder.shaped_like(result, target) if asked is not target else result
         block, _ = decoder.record(result, settings.seed)
-        blocks[region] = {"num_units": int(members.sum()), **block[decoder.MODEL]}
+        blocks[region] = {"num_units": num_units, **block[decoder.MODEL]}
     return blocks
+
+
+def _regions_to_ask(session: Session) -> dict[str, int]:
+    """Region -> its units that fire in training trials, where these are enough."""
+    sizes = {region: int(members.sum()) for region, members in protocols.region_members(session).items()}
+    return {region: size for region, size in sizes.items() if size >= LEAST_REGION_UNITS}
 
 
 def _facts(session: Session, result: decoder.Result) -> dict[str, Any]:

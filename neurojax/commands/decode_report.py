@@ -31,6 +31,8 @@ def write(folder: Path, report: Mapping[str, Any]) -> None:
     except ImportError:
         print('the figure needs matplotlib: pip install "neurojax[viz]"')
     write_bytes(folder / "decoding.html", _page(report, pictures).encode())
+    if any("regions" in entry for entry in report["sessions"].values()):
+        print("what each region alone tells is a table of the page")
     print(f"decoding: {folder / 'decoding.json'}, {folder / 'decoding.html'}")
 
 

@@ -10,7 +10,7 @@ from neurojax import main
 from neurojax.commands import decode as command
 from neurojax.commands import runs, train
 from neurojax.data import check, synthetic
-from neurojax.data.sessions import write_dataset_index, write_session
+from neurojax.data.sessions import open_dataset, write_dataset_index, write_session
 from neurojax.evals.decoding import decoder, features
 from neurojax.files import read_json, write_json
 from neurojax.types import TEST, TRAIN
@@ -30,7 +30,13 @@ def with_behaviour(session, seed):
     choice = np.where(np.asarray(means) > np.median(means), 1, -1)
     return dataclasses.replace(
         session,
-        conditions={"choice": choice, "same": np.ones(len(choice)), "rare": np.arange(len(choice)) < 2, "leak": spikes},
+        conditions={
+            "choice": choice,
+            "same": np.ones(len(choice)),
+            "rare": np.arange(len(choice)) < 2,
+            "ends": np.isin(np.arange(len(choice)), (0, 1, 2, 3, len(choice) - 1)),
+            "leak": spikes,
+        },
         behaviour={"velocity": velocity.astype(np.float32)},
         behaviour_valid={"velocity": np.ones(len(velocity), bool)},
     )
@@ -137,6 +143,7 @@ def test_a_signal_of_each_bin(run, tmp_path, option):
         (["--target=same"], "constant"),
         (["--target=leak"], "in other words"),
         (["--target=rare"], "fewer than the 5 folds"),
+        (["--target=ends", "--fold_by=block"], "no trial of class 'True' is left to fit"),
         (["--target=choice", "--num_folds=31"], "trials"),
         (["--target=choice", "--method=probes"], "choose from probe, finetune"),
         (["--target=choice", "--lags=x"], "expected FIRST:LAST"),
@@ -150,6 +157,14 @@ def test_bad_input_is_one_line(untrained, tmp_path, capsys, options, sentence):
     error = capsys.readouterr().err.strip()
     assert sentence in error and "\n" not in error
     assert not any(tmp_path.iterdir())
+
+
+def test_regions_are_asked_where_there_are_some(untrained, tmp_path, capsys):
+    for session in open_dataset(untrained / "data").sessions:
+        write_session(dataclasses.replace(session, region=np.full(session.num_units, "")), tmp_path / "data")
+    write_dataset_index(tmp_path / "data")
+    assert decode(untrained, "--target=choice", "--regions", f"--data={tmp_path / 'data'}") == 2
+    assert "no session has a region with 5 or more units" in capsys.readouterr().err
 
 
 @pytest.mark.slow  # both networks are compiled for each session

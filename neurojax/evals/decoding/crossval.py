@@ -130,6 +130,13 @@ def cross_validate(
     return Decoded(predicted, calibrated, conformal, tested, chosen, temperatures)
 
 
+def check_folds(target: Target, folds: Sequence[Fold], seed: int, where: str) -> None:
+    """Raises the InputError of `cross_validate` before anything is fitted; same arguments."""
+    for number, fold in enumerate(folds):
+        for one in (fold, *inner_folds(target, fold[0], NUM_INNER, seed + number)):
+            check_fold(target, one, where)
+
+
 def predict_permuted(
     on_folds: Sequence[Callable[[Fold], Callable[[Target], np.ndarray]]],
     target: Target,
