@@ -49,6 +49,7 @@ def train(
     if begun_elsewhere:
         recipe, start, origin, entries = finetune.begin(config, folder, dataset, _sessions_of, log=_say)
         table = start.table
+        _refuse_trained_trials(dataset, config, origin)
     batches, loop_config = settings.batching_config(config), settings.loop_config(config)
     evaluate.check_settings(config["eval"])
     protocol, has_baselines = protocols.get_protocol(config["eval"]["protocol"]), bool(config["eval"]["baselines"])
@@ -90,6 +91,18 @@ def train(
 
 def _sessions_of(config: Mapping[str, Any]) -> Sequence[Session]:
     return runs.load_data(config).sessions
+
+
+def _refuse_trained_trials(dataset: Dataset, config: Mapping[str, Any], origin: Mapping[str, Any]) -> None:
+    """A new session that holds trials of an old one is no new animal; whole copies are refused by `finetune`."""
+    digests = trained_trials.read(Path(config["init_from"])) or ()
+    known = {entry["session_id"] for entry in origin["sessions"]}
+    for session in dataset.sessions:
+        if session.session_id not in known and (number := len(trained_trials.among(session, digests))):
+            raise InputError(
+                f"session {session.session_id} repeats an old one: {number} of its {session.num_trials} trials are some"
+                " that the run of init_from was trained on; leave the session out"
+            )
 
 
 def _say(line: str) -> None:

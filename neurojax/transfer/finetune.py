@@ -1,4 +1,4 @@
-"""Fine-tuning: from the weights of one run to the state before the first step of another.
+"""Fine-tuning: from the weights of one run, or of an export, to the state before the first step of another.
 
 Rows of the sessions the run knows keep their place and their optimiser moments; new sessions append theirs. The state
 is saved as step 0, so that the new run never needs the old one again.
@@ -15,7 +15,7 @@ from neurojax.errors import InputError
 from neurojax.train import checkpoint, loop, settings
 from neurojax.train.state import TrainState
 from neurojax.train.step import Freeze, Recipe
-from neurojax.transfer import first_state, weights
+from neurojax.transfer import first_state, release
 from neurojax.transfer.weights import Weights
 from neurojax.types import Session
 
@@ -59,7 +59,7 @@ def begin(
     """
     begun = _begun(folder)
     if begun is None:
-        return begin_from(weights.read_run(Path(config["init_from"]), log), config, dataset, sessions_of_run, log)
+        return begin_from(release.read_any(Path(config["init_from"]), log), config, dataset, sessions_of_run, log)
     origin = begun["init_from"]
     entries = _entries_of_begun(folder, config, origin, sessions_of_run, log)
 
@@ -146,7 +146,7 @@ def _entries_of_begun(folder: Path, config, origin: Mapping[str, Any], sessions_
     if path.is_file():
         return roster.read(path)[: len(origin["sessions"])]
     try:
-        source = weights.read_run(Path(config["init_from"]), log)
+        source = release.read_any(Path(config["init_from"]), log)
     except InputError as error:
         raise InputError(f"{path} is gone; restore it, or the run that init_from names ({error})") from None
     if source.table != origin["sessions"]:

@@ -8,7 +8,7 @@ from typing import Any
 from neurojax.errors import InputError
 from neurojax.models.config import ModelConfig
 from neurojax.train import checkpoint, workdir
-from neurojax.transfer import weights
+from neurojax.transfer import release, weights
 
 STRATEGIES = ("full", "stitcher_only", "gradual_unfreeze")
 NEW_ROWS = ("random", "pca", "region_mean")
@@ -39,10 +39,9 @@ def resolved(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     begun = _begun(folder)
     if begun is None or config["init_from"] != begun["init_from"]:
         source = Path(config["init_from"])
-        base, manifest = weights.read_config(source), _newest_manifest(source)
-        digest = manifest["manifest_sha256"]
+        base, digest, num_bins = _source(source)
         if base["model"].get("positions") == "learned":  # its table has as many rows as the run's longest trial bins
-            base["model"] |= {"num_positions": manifest["num_bins"]}
+            base["model"] |= {"num_positions": num_bins}
     if begun is not None:
         digest = begun["finetune"]["source_sha256"] if config["init_from"] == begun["init_from"] else digest
         base = begun
@@ -73,12 +72,16 @@ def check_choices(finetune: Mapping[str, Any]) -> None:
         raise InputError(f"finetune.unfreeze_step={finetune['unfreeze_step']}; expected at least 1 frozen step")
 
 
-def _newest_manifest(run: Path) -> dict[str, Any]:
-    """Of the newest checkpoint of a run; whether its files are whole is checked when they are read."""
-    steps = checkpoint.steps_on_disk(run / "checkpoints")
+def _source(run: Path) -> tuple[dict[str, Any], str, int]:
+    """Config, digest and bins of a run or an export; whether its files are whole is checked when they are read."""
+    if release.is_release(run):
+        facts = release.read_facts(run)
+        return facts["config"], facts["weights_sha256"], facts["num_bins"]
+    config, steps = weights.read_config(run), checkpoint.steps_on_disk(run / "checkpoints")
     if not steps:
         raise InputError(f"init_from={str(run)!r} has no checkpoint; train it first")
-    return checkpoint.read_manifest(run / "checkpoints" / str(steps[-1]))
+    manifest = checkpoint.read_manifest(run / "checkpoints" / str(steps[-1]))
+    return config, manifest["manifest_sha256"], manifest["num_bins"]
 
 
 def _begun(folder: Path) -> dict[str, Any] | None:

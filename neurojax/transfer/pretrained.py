@@ -41,7 +41,7 @@ def load(path: str | Path, *, revision: str | None = None) -> "Pretrained":
         return Pretrained(release.read(folder))
     if revision is not None:
         raise InputError(f"revision={revision!r} is of the hub, but {folder} is a folder; leave it out")
-    return Pretrained(release.read(folder) if release.is_release(folder) else weights.read_run(folder))
+    return Pretrained(release.read_any(folder))
 
 
 class Pretrained:

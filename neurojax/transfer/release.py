@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from neurojax.models.config import ModelConfig
 from neurojax.train import loop, settings, sharding, state_io
 from neurojax.train.optimizer import OptimizerConfig
 from neurojax.train.step import Recipe
-from neurojax.transfer.weights import NEEDED, Weights, rows_of
+from neurojax.transfer.weights import NEEDED, Weights, read_run, rows_of
 
 WEIGHTS_NAME, CONFIG_NAME, CARD_NAME = "model.safetensors", "config.json", "README.md"
 FILES = (WEIGHTS_NAME, CONFIG_NAME, roster.ROSTER_NAME, CARD_NAME)
@@ -143,6 +143,11 @@ def read(folder: Path) -> Weights:
         origin=None,
         dataset_fingerprint=facts["dataset_fingerprint"],
     )
+
+
+def read_any(folder: Path, log: Callable[[str], Any] = print) -> Weights:
+    """Weights of an exported folder, or of a run: see `read` and `weights.read_run`."""
+    return read(folder) if is_release(folder) else read_run(folder, log)
 
 
 def read_facts(folder: Path) -> dict[str, Any]:

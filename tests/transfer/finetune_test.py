@@ -13,12 +13,12 @@ from neurojax import main
 from neurojax.commands import config as config_command
 from neurojax.commands import runs, train
 from neurojax.data import roster, synthetic
-from neurojax.data.sessions import open_dataset, write_dataset_index, write_session
+from neurojax.data.sessions import from_counts, open_dataset, write_dataset_index, write_session
 from neurojax.errors import InputError
 from neurojax.files import read_json
 from neurojax.train import checkpoint, loop, sharding, state_io
 from neurojax.train.writer import read_metrics
-from neurojax.transfer import finetune, inherit, new_rows, weights
+from neurojax.transfer import finetune, inherit, new_rows, release, weights
 from tests.transfer.conftest import SPEC, fine_tune, pretrain, write_root
 
 pytestmark = pytest.mark.usefixtures("quick_compile")
@@ -162,9 +162,9 @@ def test_a_run_once_begun_needs_the_first_run_no_more_and_resumes_bit_for_bit(ar
     assert "already finished: 6 steps" in capsys.readouterr().out
 
 
-def first_state(area, tmp_path, how):
+def first_state(area, tmp_path, how, *entries):
     """Arrays of the state before the first step, and nothing trained."""
-    words = fine_tune(area, tmp_path, f"finetune.new_rows={how}")
+    words = fine_tune(area, tmp_path, f"finetune.new_rows={how}", *entries)
     config = inherit.resolved(config_command.load([word for word in words if word.startswith("--config")]), tmp_path)
     dataset = runs.load_data(config)
     tuning = finetune.begin(config, tmp_path, dataset, lambda config: runs.load_data(config).sessions)
@@ -201,6 +201,17 @@ def test_new_rows_start_as_asked(area, known, tmp_path):
     np.testing.assert_allclose(latents["pca"].std(0).mean(), known_latents.std(0).mean(), rtol=0.35)
     assert np.isfinite(states["pca"]["tables/read_out"]).all() and states["pca"]["tables/read_out"][units:].any()
     assert not states["random"]["tables/read_out"][units:].any()
+
+
+def test_an_export_is_a_start_as_its_run_is(area, tmp_path):
+    """The same weights; moments, which are not released, start at zero."""
+    pytest.importorskip("safetensors")
+    release.write(tmp_path, weights.read_run(area / "run"), card="", weights_licence=None)
+    ours, theirs = (first_state(area, tmp_path / "out", "random", f"init_from={it}") for it in (tmp_path, area / "run"))
+    assert ours.keys() == theirs.keys()
+    for name, array in ours.items():
+        moments = "moments" in name.split("/")[0]
+        np.testing.assert_array_equal(array, np.zeros_like(array) if moments else theirs[name], err_msg=name)
 
 
 def test_alignment_finds_the_map_that_made_the_rows():
@@ -249,6 +260,13 @@ def renamed(area, tmp_path):
     return f"data.root={tmp_path / 'renamed'}"
 
 
+def ten_trials_of_an_old_one(area, tmp_path):
+    old = open_dataset(area / "known").sessions[0]
+    counts, split = old.gather_trials(np.arange(10))[0], np.repeat([0, 1, 2], [6, 2, 2])
+    part = from_counts(counts, bin_size_s=old.bin_size_s, session_id="part", split=split)
+    return f"data.root={write_root(tmp_path / 'part', [part])}"
+
+
 def other_units(area, tmp_path):
     session = open_dataset(area / "known").sessions[0]
     write_session(dataclasses.replace(session, unit_id=np.char.add(session.unit_id, "x")), tmp_path / "units")
@@ -280,6 +298,7 @@ def no_region(area, tmp_path):
         (["data.train_fraction=0.0"], "data.train_fraction=0.0"),
         (["data.train_fraction=nan"], "data.train_fraction=nan"),
         ([renamed], "session stranger repeats synthetic-0"),
+        ([ten_trials_of_an_old_one], "session part repeats an old one"),
         ([other_units], "session synthetic-0 has other units"),
         ([other_bins], "bins of 50 ms"),
         ([no_region, "finetune.new_rows=region_mean"], "the run has none of them"),
