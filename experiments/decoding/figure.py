@@ -1,4 +1,4 @@
-"""Draws scores.png from results.json and prints the tables of README beside what is expected.
+"""Draws scores.png and mice.png from results.json and prints the tables of README beside what is expected.
 
 python experiments/decoding/figure.py
 """
@@ -74,14 +74,24 @@ def mice_table(reports: dict[str, dict]) -> str:
     return "\n".join(lines)
 
 
-def draw(results: dict) -> bytes:
-    """Chewie: every fold a point, the mean a bar. Mice: sessions, latents against raw spikes."""
-    panels = [("chewie", target, reports) for target, reports in results.get("chewie", {}).get("reports", {}).items()]
-    panels += [("mice", name, report) for name, report in results.get("mice", {}).get("reports", {}).items()]
-    figure, axes = style.new_figure(3.3 * len(panels), 3.4, 1, len(panels))
-    for axis, (part, name, found) in zip(axes[0], panels, strict=True):
-        (_draw_folds if part == "chewie" else _draw_sessions)(axis, found)
-        axis.set_title(f"{'Chewie' if part == 'chewie' else 'mice'}: {name.replace('_', ' ')}")
+def draw_chewie(targets: dict[str, list[dict]]) -> bytes:
+    """Every fold a point, the mean with its interval."""
+    figure, axes = style.new_figure(3.3 * len(targets), 3.4, 1, len(targets))
+    for axis, (name, reports) in zip(axes[0], targets.items(), strict=True):
+        _draw_folds(axis, reports)
+        axis.set_title(name)
+    return style.png_bytes(figure)
+
+
+def draw_mice(reports: dict[str, dict]) -> bytes:
+    """Of each target: latents against raw spikes, session by session; read-outs in the mean over sessions."""
+    targets = [name for name in reports if "," not in name]
+    figure, axes = style.new_figure(7.4, 3.1 * len(targets), len(targets), 2, width_ratios=(1, 1.25))
+    for (left, right), name in zip(axes, targets, strict=True):
+        _draw_sessions(left, reports[name])
+        _draw_means(right, [report for report in reports.values() if report["target"] == name])
+        left.set_title(name.replace("_", " "))
+        right.set_title("mean over sessions")
     return style.png_bytes(figure)
 
 
@@ -112,8 +122,24 @@ def _draw_sessions(axis, report: dict) -> None:
         axis.annotate(session.removeprefix("session"), (x, y), fontsize=6, xytext=(3, 3), textcoords="offset points")
     ends = axis.get_xlim() + axis.get_ylim()
     axis.plot([min(ends), max(ends)], [min(ends), max(ends)], color=style.GREY, lw=0.8)
-    axis.set_xlabel("raw spikes, balanced accuracy")
-    axis.set_ylabel("model, balanced accuracy")
+    style.finish(axis, "raw spikes, balanced accuracy", "latents, balanced accuracy")
+
+
+def _draw_means(axis, reports: list[dict]) -> None:
+    rows = {}  # the baselines of reports that differ in the model's features alone are the same
+    for report in reports:
+        after = ", mtm" if report["protocol"] == "mtm" else ""
+        for name, block in report["mean"].items():
+            rows.setdefault((report["features"] if name == "model" else name) + after, block)
+    for place, (label, block) in enumerate(sorted(rows.items(), key=lambda row: row[0].endswith("mtm"))):
+        score, (low, high) = block["balanced_accuracy"], block["balanced_accuracy_ci95"]
+        colour = style.MODEL if label.startswith(("latents", "rates")) else style.VERMILION
+        fill = "white" if label.endswith("mtm") else colour
+        spread = [[score - low], [high - score]]
+        axis.errorbar([score], [-place], xerr=spread, fmt="o", ms=5, capsize=2, color=colour, mfc=fill)
+    axis.axvline(0.5, color=style.GREY, lw=0.8)
+    axis.set_yticks(-np.arange(len(rows)), sorted(rows, key=lambda label: label.endswith("mtm")))
+    style.finish(axis, "balanced accuracy (0.5: chance), 95 % interval over trials")
 
 
 if __name__ == "__main__":
@@ -123,7 +149,10 @@ if __name__ == "__main__":
     if "mice" in results:
         print(mice_table(results["mice"]["reports"]), end="\n\n")
     with style.context():
-        write_bytes(HERE / "scores.png", draw(results))
+        if "chewie" in results:
+            write_bytes(HERE / "scores.png", draw_chewie(results["chewie"]["reports"]))
+        if "mice" in results:
+            write_bytes(HERE / "mice.png", draw_mice(results["mice"]["reports"]))
     for name, entry in read_json(HERE / "expected.json").items() if "chewie" in results else ():
         session, read_out = entry["of"]
         values = over_folds(results["chewie"]["reports"]["velocity"])[session][read_out]

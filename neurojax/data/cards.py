@@ -27,7 +27,7 @@ def is_human(meta: Mapping[str, Any]) -> bool:
 def session_card(meta: Mapping[str, Any]) -> str:
     """CARD.md of a session: Markdown from its meta.json and nothing else."""
     unknown = "unknown; ask before sharing" if is_human(meta) else "not stated"
-    lines = [f"# Session {text(meta['session_id'])}", "", *_source(meta), ""]
+    lines = [f"# Session {text(meta['session_id'])}", "", f"Source: {source(meta)}", ""]
     lines += ["| | |", "|---|---|"]
     for key, label in _PROVENANCE:
         if key != "consent" or is_human(meta) or meta.get(key):
@@ -41,10 +41,10 @@ def session_card(meta: Mapping[str, Any]) -> str:
         lines += _numbers(meta.get(key), f"{what} left out")
     lines += _numbers(meta.get("findings"), "Odd in the recording")
     lines += ["", "## How to cite", "", text(meta.get("citation")) or _CITE, "", "## Hashes", ""]
-    source = meta.get("source")
-    if isinstance(source, Mapping) and source.get("sha256"):
-        lines.append(f"- recording: sha256 `{text(source['sha256'])}`")
-        lines.append(f"- read by {text(source.get('reader'))}, options sha256 `{text(source.get('spec_sha256'))}`")
+    read = meta.get("source")
+    if isinstance(read, Mapping) and read.get("sha256"):
+        lines.append(f"- recording: sha256 `{text(read['sha256'])}`")
+        lines.append(f"- read by {text(read.get('reader'))}, options sha256 `{text(read.get('spec_sha256'))}`")
     lines.append(f"- content of this folder: sha256 `{meta['content_sha256']}`; of each array: meta.json")
     return "\n".join(lines) + "\n"
 
@@ -84,13 +84,14 @@ def dataset_card(metas: Sequence[Mapping[str, Any]], fingerprint: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _source(meta: Mapping[str, Any]) -> list[str]:
-    source = meta.get("source")
-    if not isinstance(source, Mapping):
-        return [f"Source: {text(source) or 'not stated'}"]
+def source(meta: Mapping[str, Any]) -> str:
+    """Where a recording comes from, without digests, which have a place of their own."""
+    found = meta.get("source")
+    if not isinstance(found, Mapping):
+        return text(found) or "not stated"
     hidden = ("sha256", "spec_sha256", "reader")
-    told = [f"{text(key)} {text(value)}" for key, value in source.items() if key not in hidden and value]
-    return [f"Source: {', '.join(told) or 'not stated'}"]
+    told = [f"{text(key)} {text(value)}" for key, value in found.items() if key not in hidden and value]
+    return ", ".join(told) or "not stated"
 
 
 def _split(meta: Mapping[str, Any]) -> str:

@@ -15,7 +15,8 @@ _NOT_STATED = frozenset({"", "unknown", "none", "n/a", "na", "null", "not stated
 _USE = """## Intended use
 
 Research on neural population activity: predicting hidden units, bins and regions of the sessions above, and states of
-these sessions as features for analyses. A session that is not listed has no rows in the model and needs fine-tuning.
+these sessions as features for analyses. A session that is not listed has no rows in the model and needs fine-tuning:
+`model.adapt(session)`, or `neurojax train --config=configs/finetune.py --config.init_from=FOLDER`.
 
 ## Misuse
 
@@ -79,10 +80,10 @@ def write(
         "|---|---|---|---|---|---|---|",
     ]
     for entry in entries:
-        texts = [cards.text(entry.get(name)) or "not stated" for name in ("subject_id", "species", "licence", "source")]
+        texts = [cards.text(entry.get(name)) or "not stated" for name in ("subject_id", "species", "licence")]
         trials = ", ".join(f"{number:,}" for number in entry["num_trials"].values())
-        cells = [cards.text(entry["session_id"]), *texts[:2], f"{entry['num_units']:,}", trials, *texts[2:]]
-        lines.append(f"| {' | '.join(cells)} |")
+        cells = [cards.text(entry["session_id"]), *texts[:2], f"{entry['num_units']:,}", trials, texts[2]]
+        lines.append(f"| {' | '.join([*cells, cards.source(entry)])} |")
     lines += ["", "## Regions", "", "| region | units |", "|---|---|"]
     lines += [f"| {cards.text(label) or 'not stated'} | {number:,} |" for label, number in sorted(regions.items())]
     lines += ["", "## Scores", "", *_scores(evaluation, weights.step)]

@@ -191,6 +191,9 @@ def test_the_card_tells_data_regions_licences_and_scores(area, exported):
     scored = {"protocol": "mtm", "protocol_hash": "ab", "step": 4, "sessions": {"one": {"tasks": {"forward": block}}}}
     lines = model_card.write(nj.load(exported).weights, scored, None)
     assert "| one | forward | bits/spike, pooled | 0.250 | 0.125 to 0.375 |" in lines
+    entry = nj.load(exported).weights.entries[0] | {"source": {"kind": "arrays", "file": "a.npz", "sha256": "ab" * 32}}
+    lines += model_card.write(nj.load(exported).weights._replace(entries=[entry]), None, None)
+    assert "| kind arrays, file a.npz |" in lines and "ab" * 32 not in lines
     assert "the scores are of others" in lines and "Licence of the weights: not stated" in lines
 
 
