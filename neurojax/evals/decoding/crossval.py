@@ -38,16 +38,17 @@ class Decoded:
 
 
 def linear(
-    rows: np.ndarray, target_kind: str, num_classes: int, settings: Sequence[float], *, unit_variance: bool = True
+    rows: np.ndarray, target_kind: str, num_classes: int, settings: Sequence[float], *, scaled: bool = True
 ) -> FitPredict:
     """Ridge, or logistic regression of a categorical target, on `rows` from `features.design`.
 
-    `settings` are penalties (ridge) or inverse penalties (logistic); without `unit_variance` rows are only centred.
+    `settings` are penalties (ridge) or inverse penalties (logistic). Columns of bins get unit variance; rows of
+    whole trials keep the spread of their columns, see `probes.centred_row_space`, which `scaled` is of.
     """
 
     def fit(target: Target, fitting: np.ndarray, asked: np.ndarray) -> np.ndarray:
         fold = fitting, asked
-        return linear_on_fold(rows, target_kind, num_classes, settings, fold, unit_variance=unit_variance)(target)
+        return linear_on_fold(rows, target_kind, num_classes, settings, fold, scaled=scaled)(target)
 
     return fit
 
@@ -59,16 +60,15 @@ def linear_on_fold(
     settings: Sequence[float],
     fold: Fold,
     *,
-    unit_variance: bool = True,
+    scaled: bool = True,
 ) -> Callable[[Target], np.ndarray]:
     """`linear` with the rows of one fold made ready, for several targets that differ in their values alone."""
     fitting, asked = fold
     if target_kind == PER_BIN:
         return lambda target: _ridge_of_bins(rows, target.values, fitting, asked, settings)
+    known, wanted = probes.centred_row_space(rows[fitting], rows[asked], scaled=scaled)
     if target_kind == CATEGORICAL:
-        known, wanted = probes.row_space(rows[fitting], rows[asked], standard=True, unit_variance=unit_variance)
         return lambda target: probes.logistic(known, target.values[fitting], wanted, settings, num_classes)
-    known, wanted = probes.standardise(rows[fitting], [rows[asked]], unit_variance)
     return lambda target: probes.ridge(known, target.values[fitting], wanted, settings)
 
 

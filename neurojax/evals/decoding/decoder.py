@@ -57,9 +57,11 @@ def linear(signals: Features, target: Target, lags_bins: Sequence[int], *, as_in
     `as_in_mtm` takes the penalties of Zhang et al. 2024 and only centres the signals.
     """
     rows = features.design(signals, target.kind, lags_bins)
-    facts, options = (rows, target.kind, len(target.classes)), {"unit_variance": not as_in_mtm}
-    penalties = probes.PENALTIES_OF_MTM if as_in_mtm else probes.PENALTIES
-    settings = probes.INVERSE_PENALTIES if target.kind == CATEGORICAL else penalties
+    facts, options = (rows, target.kind, len(target.classes)), {"scaled": not as_in_mtm}
+    if target.kind == CATEGORICAL:
+        settings = probes.INVERSE_PENALTIES if as_in_mtm else probes.SCALED_INVERSE_PENALTIES
+    else:
+        settings = probes.PENALTIES_OF_MTM if as_in_mtm else probes.PENALTIES
 
     def on_fold(setting: float, fold: Fold) -> Callable[[Target], np.ndarray]:
         return crossval.linear_on_fold(*facts, (setting,), fold, **options)

@@ -17,23 +17,45 @@ from neurojax.errors import InputError
 PENALTIES = tuple(float(10.0**power) for power in range(-1, 7))
 PENALTIES_OF_MTM = (0.0, 10.0, 100.0, 1e3, 1e4)  # Zhang et al. 2024
 INVERSE_PENALTIES = tuple(float(10.0**power) for power in range(-4, 5))  # C of logistic regression
+SCALED_INVERSE_PENALTIES = INVERSE_PENALTIES[:7]  # of rows of ROW_SQUARE: from nearly constant to nearly separable
+ROW_SQUARE = 1000.0
 _BLOCK = 1024  # columns
 
 
-def standardise(fitted: np.ndarray, others: Sequence[np.ndarray], unit_variance: bool = True) -> list[np.ndarray]:
+def standardise(fitted: np.ndarray, others: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Columns to mean 0 and variance 1 over the fitted rows, the same change for the others; constants become 0.
 
     Args:
         fitted: [rows, P], what the read-out is fitted on.
         others: arrays [any, P].
-        unit_variance: False only centres.
 
     Returns:
         float32 arrays, the fitted one first.
     """
     mean, spread = fitted.mean(0, dtype=np.float64), fitted.std(0, dtype=np.float64)
-    scale = np.where(spread > 1e-8, 1 / np.where(spread > 1e-8, spread, 1.0), 0.0) if unit_variance else 1.0
+    scale = np.where(spread > 1e-8, 1 / np.where(spread > 1e-8, spread, 1.0), 0.0)
     return [((rows - mean) * scale).astype(np.float32) for rows in (fitted, *others)]
+
+
+def centred_row_space(fitted: np.ndarray, asked: np.ndarray, *, scaled: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of whole trials as a penalised read-out needs them: `row_space` of centred columns.
+
+    Columns keep their relative spread. At unit variance, a unit that fired once in that bin while fitting, or whose
+    smoothed tail barely reached it, would weigh as much as one that fires in every trial.
+
+    Args:
+        fitted: [rows, P].
+        asked: [asked rows, P].
+        scaled: divides all by one number, so that fitted rows have a mean square length of ROW_SQUARE and the same
+            penalties fit spikes, rates and latents of any width.
+
+    Returns:
+        float64 [rows, r] and [asked rows, r].
+    """
+    known, wanted = row_space(fitted, asked, centred=True)
+    square = np.square(known).sum(1).mean()
+    scale = np.sqrt(ROW_SQUARE / square) if scaled and square > 0 else 1.0
+    return known * scale, wanted * scale
 
 
 @jax.jit
@@ -115,30 +137,27 @@ def logistic(
     return np.log(np.maximum(result, 1e-12))
 
 
-def row_space(
-    fitted: np.ndarray, asked: np.ndarray, *, standard: bool = False, unit_variance: bool = True
-) -> tuple[np.ndarray, np.ndarray]:
+def row_space(fitted: np.ndarray, asked: np.ndarray, *, centred: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Rows of the same inner products in at most as many dimensions as there are fitted ones.
 
     Args:
         fitted: [rows, P].
         asked: [asked rows, P].
-        standard: standardises the columns first. Wide rows are taken a block of columns at a time: there is no second
-            copy of them, and each block stays in the processor's cache.
-        unit_variance: of `standardise`.
+        centred: takes the fitted mean out of each column first. Wide rows are taken a block of columns at a time: there
+            is no second copy of them, and each block stays in the processor's cache.
 
     Returns:
         float64 [rows, r] and [asked rows, r], r <= min(rows, P).
     """
 
     def columns(part):
-        pair = fitted[:, part], asked[:, part]
-        pair = standardise(pair[0], pair[1:], unit_variance) if standard else pair
-        return [np.asarray(rows, np.float64) for rows in pair]
+        known, wanted = fitted[:, part].astype(np.float64), asked[:, part].astype(np.float64)
+        mean = known.mean(0) if centred else 0.0
+        return known - mean, wanted - mean
 
     width = fitted.shape[1]
     if width <= len(fitted):
-        return tuple(columns(slice(None)))
+        return columns(slice(None))
     gram, cross = np.zeros((len(fitted), len(fitted))), np.zeros((len(asked), len(fitted)))
     for start in range(0, width, _BLOCK):
         known, wanted = columns(slice(start, start + _BLOCK))

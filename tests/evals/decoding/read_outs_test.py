@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
-from sklearn.preprocessing import StandardScaler
 
 from neurojax.data.sessions import from_counts
 from neurojax.errors import InputError
@@ -38,18 +37,31 @@ def test_logistic_in_the_row_space_is_logistic_regression():
     np.testing.assert_allclose(ours, theirs, atol=2e-3)
 
 
-@pytest.mark.parametrize("unit_variance", [True, False])
-def test_standardised_row_space_has_the_inner_products_of_standardised_rows(unit_variance, monkeypatch):
+@pytest.mark.parametrize("width", [100, 20])
+@pytest.mark.parametrize("scaled", [True, False])
+def test_rows_of_trials_keep_the_spread_of_their_columns(width, scaled, monkeypatch):
     monkeypatch.setattr(probes, "_BLOCK", 32)  # of 100 columns: three whole blocks and a rest
     rng = np.random.default_rng(9)
-    rows, asked = (rng.normal(2, np.arange(1, 101) / 20, (count, 100)).astype(np.float32) for count in (30, 9))
-    rows[:, 40] = 3.0  # never moves while fitting: says nothing
-    known, wanted = probes.row_space(rows, asked, standard=True, unit_variance=unit_variance)
-    scaler = StandardScaler(with_std=unit_variance).fit(rows.astype(np.float64))
-    theirs, theirs_asked = scaler.transform(rows), scaler.transform(asked)
-    assert known.shape[1] == wanted.shape[1] == 29  # centred rows are one dimension short
-    np.testing.assert_allclose(known @ known.T, theirs @ theirs.T, rtol=0, atol=2e-4)
-    np.testing.assert_allclose(wanted @ known.T, theirs_asked @ theirs.T, rtol=0, atol=2e-4)
+    rows, asked = (rng.normal(2, np.arange(1, width + 1) / 20, (count, width)).astype(np.float32) for count in (30, 9))
+    known, wanted = probes.centred_row_space(rows, asked, scaled=scaled)
+    assert known.shape[1] == wanted.shape[1] == min(29, width)  # centred rows are one dimension short
+    theirs, theirs_asked = (part - rows.mean(0, dtype=np.float64) for part in (rows, asked))
+    scale = probes.ROW_SQUARE / np.square(theirs).sum(1).mean() if scaled else 1.0
+    np.testing.assert_allclose(known @ known.T, scale * theirs @ theirs.T, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(wanted @ known.T, scale * theirs_asked @ theirs.T, rtol=0, atol=1e-8)
+
+
+def test_a_unit_that_hardly_fired_while_fitting_does_not_shout_later():
+    """At unit variance its first real burst would outweigh everything that the read-out knows."""
+    rng = np.random.default_rng(11)
+    codes = np.arange(80) % 2
+    rows = np.concatenate([rng.normal(codes[:, None], 1, (80, 10)), np.zeros((80, 30))], axis=1).astype(np.float32)
+    rows[:40, 10:] = 1e-4 * rng.normal(size=(40, 30))  # the tail of a kernel
+    rows[40:, 10:] = rng.normal(size=(40, 30))
+    target = targets.Target("made", targets.CATEGORICAL, np.arange(80), codes, ("a", "b"))
+    fit = crossval.linear(rows, target.kind, 2, (1e-2,))
+    predicted = fit(target, np.arange(40), np.arange(40, 80))[0].argmax(1)
+    assert np.mean(predicted == codes[40:]) > 0.85
 
 
 def test_shuffled_labels_are_fitted_as_any_labels():
