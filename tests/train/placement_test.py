@@ -1,13 +1,17 @@
 """Batches gathered on the device are the host's, bit for bit."""
 
+import re
+
 import jax
 import numpy as np
 import pytest
 
-from neurojax.data.batching import BatchingConfig, Layout, Planner, gather
-from neurojax.data.sessions import from_counts
+from neurojax.data import batching
+from neurojax.data.batching import BatchingConfig, Layout, Planner
+from neurojax.data.sessions import dataset_of, from_counts
 from neurojax.errors import InputError
-from neurojax.train import placement
+from neurojax.train import dispatch, placement, sharding
+from neurojax.train.loop import LoopConfig
 from neurojax.types import TRAIN
 
 SIZES = (5, 7, 12, 6)
@@ -42,13 +46,28 @@ def test_device_batches_are_the_hosts_bit_for_bit(largest_count, dtype, max_chun
     for index in range(8):
         plan = planner.plan(index)
         seen |= set(plan.session.tolist())
-        expected = gather(sessions, layout, plan)
+        expected = batching.gather(sessions, layout, plan)
         found = on_device(placement.gather_indices(sessions, layout, resident, plan), resident.chunks)
         for name in expected._fields[:-1]:
             mine, theirs = np.asarray(getattr(found, name)), np.asarray(getattr(expected, name))
             assert mine.dtype == theirs.dtype, name
             np.testing.assert_array_equal(mine, theirs, err_msg=name)
     assert seen == {0, 1, 2, 3}
+
+
+def test_each_device_gathers_its_own_trials():
+    """Of eight devices, without a word between them; what they hold together is the host's batch."""
+    sessions = make_sessions(9)
+    layout, mesh = Layout.of(sessions), sharding.make_mesh(8, 1)
+    planner = Planner(sessions, BatchingConfig(sessions_per_batch=2, trials_per_batch=16, bucket_units=8), 0)
+    source = dispatch.source_of(dataset_of(sessions), layout, planner, LoopConfig(placement="device"), mesh)
+    placed = source.place(source.make(0))
+    gather = jax.jit(source.unpack).lower(placed, source.resident).compile()
+    counts = gather(placed, source.resident).counts
+    assert {shard.data.shape[1] for shard in counts.addressable_shards} == {1}
+    np.testing.assert_array_equal(counts, batching.gather(sessions, layout, planner.plan(0)).counts)
+    text = gather.as_text()
+    assert "gather(" in text and not re.search(r"all-gather|all-reduce|all-to-all|collective-permute", text)
 
 
 def test_a_session_larger_than_a_chunk_is_refused():

@@ -1,0 +1,224 @@
+"""What devices tell each other in a step, what a step of long trials holds in memory, and how long a start takes.
+
+    python experiments/scaling/run.py [--only=collectives,memory,startup]
+
+The first two compile programs for virtual CPU devices and run none of them. Each part replaces its entry of
+results.json.
+"""
+
+import argparse
+import dataclasses
+import functools
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+DEVICES = 8
+os.environ["JAX_PLATFORMS"] = "cpu"
+# Who holds what and which buffers live when is decided before code is generated: that may be done in haste.
+os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={DEVICES} --xla_backend_optimization_level=0"
+
+import jax  # noqa: E402  (the environment above is read at import)
+import numpy as np  # noqa: E402
+
+sys.path.insert(0, str(Path(__file__).parent))
+from collectives import KINDS, collectives  # noqa: E402
+
+from neurojax.files import read_json, write_json  # noqa: E402
+from neurojax.masking import MaskingConfig  # noqa: E402
+from neurojax.models.config import ModelConfig  # noqa: E402
+from neurojax.train import flops, loop, sharding  # noqa: E402
+from neurojax.train.optimizer import OptimizerConfig  # noqa: E402
+from neurojax.train.step import Recipe, train_step  # noqa: E402
+from neurojax.train.workdir import provenance  # noqa: E402
+from neurojax.types import Batch  # noqa: E402
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results.json"
+
+# The transformer of bench_ndt1 for 39 sessions of 672 units (a number that eight devices divide).
+WIDE = ModelConfig(
+    read_in_width=512, width=512, num_layers=5, num_heads=8, mlp_width=1024, num_positions=100, positions="rotary",
+)  # fmt: skip
+SESSIONS, UNITS, BINS, TRIALS_A_DEVICE = 39, 672, 100, 16
+
+# Rules as `sharding.rules` of a config takes them.
+STATE = r"(params|dense_moments).*"
+SHARED = (
+    (r"(tables|row_moments).*read_(in|out)$", ("data",)),
+    (STATE + r"layers/.*kernel$", (None, "data")),
+    (STATE + r"kernel$", ("data",)),
+)
+SPLIT = (
+    (r"(tables|row_moments).*read_(in|out)$", ("model",)),
+    (STATE + r"layers/(query|key|value|expand)/kernel$", (None, None, "model")),
+    (STATE + r"layers/(query|key|value|expand)/bias$", (None, "model")),
+    (STATE + r"layers/(output|contract)/kernel$", (None, "model")),
+)
+MESHES = {
+    "data parallel": lambda devices: ((devices, 1), ()),
+    "fully sharded": lambda devices: ((devices, 1), SHARED),
+    "data x model": lambda devices: ((devices // 2, 2), SPLIT),
+}
+
+
+def recipe_of(model: ModelConfig) -> Recipe:
+    return Recipe(seed=0, num_steps=1000, model=model, masking=MaskingConfig(), optimizer=OptimizerConfig())
+
+
+def batch_of(groups: int, trials: int, bins: int, units: int) -> Batch:
+    """Shapes of a batch, no data."""
+    shape = jax.ShapeDtypeStruct
+    return Batch(
+        counts=shape((groups, trials, bins, units), np.uint8),
+        bin_valid=shape((groups, trials, bins), bool),
+        unit_valid=shape((groups, units), bool),
+        region_id=shape((groups, units), np.int32),
+        unit_row=shape((groups, units), np.int32),
+        session_id=shape((groups,), np.int32),
+        trial_id=shape((groups, trials), np.int32),
+    )
+
+
+def compiled_step(model: ModelConfig, sessions: int, batch: Batch, mesh, rules=(), parts: int = 1):
+    """(compiled step, shapes of its state) on a mesh."""
+    recipe = recipe_of(model)
+    state = loop.abstract_state(recipe, [batch.counts.shape[-1]] * sessions, mesh, rules)
+    places = jax.tree.map(lambda leaf: leaf.sharding, state)
+    placed = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding.batch_sharding(mesh, leaf)), batch
+    )
+    step = jax.jit(
+        functools.partial(train_step, recipe=recipe, parts=parts), donate_argnums=0, out_shardings=(places, None)
+    )
+    return step.lower(state, placed).compile(), state
+
+
+def state_bytes(state) -> int:
+    """Of one device."""
+    return sum(
+        np.dtype(leaf.dtype).itemsize * int(np.prod(leaf.sharding.shard_shape(leaf.shape)))
+        for leaf in jax.tree.leaves(state)
+    )
+
+
+def communication() -> Iterator[tuple[str, dict]]:
+    """Collectives a step of each mesh at 1, 2, 4, 8 devices, 16 trials a device; then a batch in four parts."""
+    cases = [(name, devices, 1) for name in MESHES for devices in (1, 2, 4, 8) if devices > 1 or "data p" in name]
+    for name, devices, parts in [*cases, ("data parallel", 8, 4), ("fully sharded", 8, 4)]:
+        (data, model), rules = MESHES[name](devices)
+        mesh = sharding.make_mesh(data, model)
+        batch = batch_of(1, TRIALS_A_DEVICE * devices, BINS, UNITS)
+        program, state = compiled_step(WIDE, SESSIONS, batch, mesh, rules, parts)
+        text = program.as_text()
+        found = collectives(text)
+        dumped = os.environ.get("NEUROJAX_HLO")
+        if dumped:
+            Path(dumped, f"{name}_{devices}_{parts}.txt".replace(" ", "_")).write_text(text)
+        largest = sorted(found, key=lambda collective: -collective.sent_bytes())[:5]
+        yield (
+            f"{name}, {devices} devices" + (f", {parts} parts" if parts > 1 else ""),
+            {
+                "mesh": name,
+                "devices": devices,
+                "parts": parts,
+                "trials": TRIALS_A_DEVICE * devices,
+                "sent_bytes": {kind: sum(c.sent_bytes() for c in found if c.kind == kind) for kind in KINDS},
+                "number": {kind: sum(c.times for c in found if c.kind == kind) for kind in KINDS},
+                "largest": [{**c._asdict(), "origin": c.origin[-120:], "sent_bytes": c.sent_bytes()} for c in largest],
+                "state_bytes": state_bytes(state),
+                "temporary_bytes": program.memory_analysis().temp_size_in_bytes,
+                "flops_a_device": flops.train_step_flops(WIDE, TRIALS_A_DEVICE, BINS, UNITS),
+                "gradient_bytes": 4
+                * (
+                    sum(leaf.size for leaf in jax.tree.leaves(state.params))
+                    + UNITS * (WIDE.read_in_width + WIDE.width + 1)
+                ),
+            },
+        )
+
+
+LONG = ModelConfig(
+    read_in_width=128, width=256, num_layers=4, num_heads=4, mlp_width=512, positions="rotary", num_positions=128,
+)  # fmt: skip
+LONG_TRIALS, LONG_UNITS, LENGTHS = 2, 128, (128, 256, 512, 1024, 2048, 4096, 8192)
+
+
+def memory() -> Iterator[tuple[str, dict]]:
+    """Temporary memory of a compiled step of two trials against their length, plain attention, one device."""
+    mesh = sharding.make_mesh(1, 1)
+    for remat in ("none", "dots", "block"):
+        for bins in LENGTHS:
+            model = dataclasses.replace(LONG, remat=remat, num_positions=bins)
+            program, _ = compiled_step(model, 1, batch_of(1, LONG_TRIALS, bins, LONG_UNITS), mesh)
+            facts = program.memory_analysis()
+            yield (
+                f"{remat}, {bins} bins",
+                {
+                    "remat": remat,
+                    "bins": bins,
+                    "temporary_bytes": facts.temp_size_in_bytes,
+                    "code_bytes": facts.generated_code_size_in_bytes,
+                    "scores_bytes": LONG_TRIALS * LONG.num_heads * (bins + 2) ** 2 * 4,  # of one layer
+                },
+            )
+
+
+def startup() -> Iterator[tuple[str, dict]]:
+    """Seconds from the start of a command, with no compiled programs kept and with those of the run before."""
+    environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+    command = [sys.executable, "-m", "neurojax"]
+    with tempfile.TemporaryDirectory() as folder:
+        environment |= {"XDG_CACHE_HOME": folder}
+
+        def seconds(words: list[str], until: str | None = None) -> dict:
+            begun, spent = time.monotonic(), os.times()
+            process = subprocess.Popen(
+                [*command, *words], env=environment, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            )
+            taken = None
+            for line in process.stderr:
+                if until and line.startswith(until) and taken is None:
+                    taken = time.monotonic() - begun
+            if process.wait():
+                raise RuntimeError(f"{words} ended with {process.returncode}")
+            now = os.times()
+            cpu_s = now.children_user + now.children_system - spent.children_user - spent.children_system
+            return {"wall_s": time.monotonic() - begun if taken is None else taken, "cpu_s_to_the_end": cpu_s}
+
+        load = os.getloadavg()[0]
+        yield "--help", {"runs": [seconds(["--help"]) for _ in range(3)], "load": load}
+        first = ["train", "--config=configs/mtm.py:size=tiny", "--config.train.num_steps=1"]
+        first += ["--config.train.log_every_steps=1", "--config.train.validate_every_steps=0"]
+        first += ["--config.eval.baselines=train_mean", "--config.eval.num_boot=10"]
+        for label in ("first step, nothing compiled before", "first step, compiled before"):
+            runs = []
+            for number in range(1 if "nothing" in label else 2):
+                workdir = Path(folder) / f"run_{label[12]}_{number}"
+                runs.append(seconds([*first, f"--workdir={workdir}"], "training 1/1"))
+            yield label, {"runs": runs, "load": os.getloadavg()[0]}
+
+
+PARTS = {"collectives": communication, "memory": memory, "startup": startup}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default=",".join(PARTS))
+    words = parser.parse_args()
+    results = read_json(RESULTS) if RESULTS.exists() else {}
+    for name in words.only.split(","):
+        found = {}
+        for label, row in PARTS[name]():
+            print(f"{name}: {label}", flush=True)
+            found[label] = row
+        results[name] = {**provenance(HERE), "result": found}
+        write_json(RESULTS, results)
+
+
+if __name__ == "__main__":
+    main()
