@@ -10,6 +10,7 @@ import argparse
 import dataclasses
 import functools
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -44,7 +45,7 @@ RESULTS = HERE / "results.json"
 WIDE = ModelConfig(
     read_in_width=512, width=512, num_layers=5, num_heads=8, mlp_width=1024, num_positions=100, positions="rotary",
 )  # fmt: skip
-SESSIONS, UNITS, BINS, TRIALS_A_DEVICE = 39, 672, 100, 16
+SESSIONS, UNITS, BINS, TRIALS_A_DEVICE, GROUPS = 39, 672, 100, 16, 2
 
 # Rules as `sharding.rules` of a config takes them.
 STATE = r"(params|dense_moments).*"
@@ -112,7 +113,7 @@ def communication() -> Iterator[tuple[str, dict]]:
     for name, devices, parts in [*cases, ("data parallel", 8, 4), ("fully sharded", 8, 4)]:
         (data, model), rules = MESHES[name](devices)
         mesh = sharding.make_mesh(data, model)
-        batch = batch_of(1, TRIALS_A_DEVICE * devices, BINS, UNITS)
+        batch = batch_of(GROUPS, TRIALS_A_DEVICE * devices // GROUPS, BINS, UNITS)
         program, state = compiled_step(WIDE, SESSIONS, batch, mesh, rules, parts)
         text = program.as_text()
         found = collectives(text)
@@ -136,7 +137,7 @@ def communication() -> Iterator[tuple[str, dict]]:
                 "gradient_bytes": 4
                 * (
                     sum(leaf.size for leaf in jax.tree.leaves(state.params))
-                    + UNITS * (WIDE.read_in_width + WIDE.width + 1)
+                    + GROUPS * UNITS * (WIDE.read_in_width + WIDE.width + 1)
                 ),
             },
         )
@@ -168,39 +169,41 @@ def memory() -> Iterator[tuple[str, dict]]:
             )
 
 
+def seconds_until(words: list[str], line: str | None, environment: dict[str, str]) -> dict[str, float]:
+    """Wall and CPU seconds of a command until it says `line`, after which it is killed; to its end without one."""
+    begun = time.monotonic()
+    command = [sys.executable, "-m", "neurojax", *words]
+    process = subprocess.Popen(
+        command, env=environment, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=HERE.parents[1]
+    )
+    said = next((text for text in process.stderr if line and text.startswith(line)), None)
+    wall_s = time.monotonic() - begun
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    if line is not None:
+        process.kill()
+        if said is None:
+            raise RuntimeError(f"{words} never said {line!r}")
+    process.wait()
+    return {"wall_s": wall_s, "cpu_s": (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")}
+
+
 def startup() -> Iterator[tuple[str, dict]]:
-    """Seconds from the start of a command, with no compiled programs kept and with those of the run before."""
+    """Seconds of a start: help, and the first step of the first run with no programs kept and with those kept."""
     environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
-    command = [sys.executable, "-m", "neurojax"]
+    train = ["train", "--config=configs/mtm.py:size=tiny", "--config.train.num_steps=1"]
     with tempfile.TemporaryDirectory() as folder:
-        environment |= {"XDG_CACHE_HOME": folder}
-
-        def seconds(words: list[str], until: str | None = None) -> dict:
-            begun, spent = time.monotonic(), os.times()
-            process = subprocess.Popen(
-                [*command, *words], env=environment, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-            )
-            taken = None
-            for line in process.stderr:
-                if until and line.startswith(until) and taken is None:
-                    taken = time.monotonic() - begun
-            if process.wait():
-                raise RuntimeError(f"{words} ended with {process.returncode}")
-            now = os.times()
-            cpu_s = now.children_user + now.children_system - spent.children_user - spent.children_system
-            return {"wall_s": time.monotonic() - begun if taken is None else taken, "cpu_s_to_the_end": cpu_s}
-
-        load = os.getloadavg()[0]
-        yield "--help", {"runs": [seconds(["--help"]) for _ in range(3)], "load": load}
-        first = ["train", "--config=configs/mtm.py:size=tiny", "--config.train.num_steps=1"]
-        first += ["--config.train.log_every_steps=1", "--config.train.validate_every_steps=0"]
-        first += ["--config.eval.baselines=train_mean", "--config.eval.num_boot=10"]
-        for label in ("first step, nothing compiled before", "first step, compiled before"):
+        environment |= {"XDG_CACHE_HOME": folder, "PYTHONPATH": str(HERE.parents[1])}
+        for label, repeats in (("help", 5), ("first step, no programs kept", 3), ("first step, programs kept", 3)):
             runs = []
-            for number in range(1 if "nothing" in label else 2):
-                workdir = Path(folder) / f"run_{label[12]}_{number}"
-                runs.append(seconds([*first, f"--workdir={workdir}"], "training 1/1"))
-            yield label, {"runs": runs, "load": os.getloadavg()[0]}
+            for number in range(repeats):
+                workdir = Path(folder) / f"{label} {number}"
+                if label == "help":
+                    runs.append(seconds_until(["--help"], None, environment))
+                    continue
+                if "no programs" in label:
+                    shutil.rmtree(Path(folder) / "neurojax", ignore_errors=True)
+                runs.append(seconds_until([*train, f"--workdir={workdir}"], "training 1/1", environment))
+            yield label, {"runs": runs, "load": os.getloadavg()[0], "cores_allowed": len(os.sched_getaffinity(0))}
 
 
 PARTS = {"collectives": communication, "memory": memory, "startup": startup}

@@ -108,18 +108,22 @@ def hidden_states(
             rows, latents, ~masks.hidden_units, base_rates(rows), config.posterior_noise, left_out
         )
     groups, trials, num_bins, _ = latents.shape
-    flat = lambda array: array.reshape((groups * trials,) + array.shape[2:])  # noqa: E731  [G, b, ...] -> [B, ...]
+
+    def flat(array: jax.Array) -> jax.Array:
+        """[G, b, ...] -> [B, ...], trial by trial: devices that share the trials of every group share B as well."""
+        return jnp.swapaxes(array, 0, 1).reshape((trials * groups,) + array.shape[2:])
+
     hidden = NDT(config).apply(
         {"params": params},
         flat(latents),
-        jnp.repeat(rows["session_token"], trials, axis=0),
+        jnp.tile(rows["session_token"], (trials, 1)),
         flat(scheme),
         flat(masks.hidden_bins),
         flat(batch.bin_valid),
         train=dropout_key is not None,
         rngs=None if dropout_key is None else {"dropout": dropout_key},
     )
-    return hidden.reshape(groups, trials, num_bins, -1)
+    return jnp.swapaxes(hidden.reshape(trials, groups, num_bins, -1), 0, 1)
 
 
 def base_rates(rows) -> jax.Array:
