@@ -1,6 +1,6 @@
 """What devices tell each other in a step, what a step of long trials holds in memory, and how long a start takes.
 
-    python experiments/scaling/run.py [--only=collectives,memory,startup]
+    python experiments/scaling/run.py [--only=collectives,memory,startup,calculation]
 
 The first two compile programs for virtual CPU devices and run none of them. Each part replaces its entry of
 results.json.
@@ -28,6 +28,7 @@ import numpy as np  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).parent))
 from collectives import KINDS, collectives  # noqa: E402
+from estimate import estimates  # noqa: E402
 
 from neurojax.files import read_json, write_json  # noqa: E402
 from neurojax.masking import MaskingConfig  # noqa: E402
@@ -206,7 +207,13 @@ def startup() -> Iterator[tuple[str, dict]]:
             yield label, {"runs": runs, "load": os.getloadavg()[0], "cores_allowed": len(os.sched_getaffinity(0))}
 
 
-PARTS = {"collectives": communication, "memory": memory, "startup": startup}
+def calculation() -> Iterator[tuple[str, dict]]:
+    """See estimate.py; from the collectives in results.json."""
+    row = read_json(RESULTS)["collectives"]["result"]["data parallel, 8 devices"]
+    yield from estimates(row, TRIALS_A_DEVICE).items()
+
+
+PARTS = {"collectives": communication, "memory": memory, "startup": startup, "calculation": calculation}
 
 
 def main() -> None:
