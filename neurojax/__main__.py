@@ -2,7 +2,7 @@
 
 import sys
 
-from neurojax.main import main
+from neurojax.start import start
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(start())

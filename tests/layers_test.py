@@ -53,8 +53,9 @@ MAY_IMPORT = {
     "transfer": (*STEP, "bootstrap", "train.loop", "evals", "viz", "transfer"),
     "scaling": (*RECORD, "data", "metrics", "train", "evals", "viz", "scaling"),
     "commands": ("*", "-main", "-__main__"),
-    "main": ("*", "-__main__"),
-    "__main__": ("main",),
+    "main": ("*", "-start", "-__main__"),
+    "start": ("main",),
+    "__main__": ("start",),
     "": (
         "errors",
         "types",

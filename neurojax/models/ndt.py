@@ -19,7 +19,7 @@ from neurojax.masking import CAUSAL, PROMPTS, Masks
 from neurojax.models import smoothing, stitcher
 from neurojax.models.attention import NUM_CONTEXT, Span, places
 from neurojax.models.config import ModelConfig
-from neurojax.models.initializers import dense
+from neurojax.models.dense import dense
 from neurojax.models.tokenizer import TimeBinTokenizer
 from neurojax.models.transformer import Transformer
 from neurojax.types import Batch

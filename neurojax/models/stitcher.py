@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from neurojax.models.config import ModelConfig
+from neurojax.models.products import product
 from neurojax.models.smoothing import OWN_MEMORIES_BINS
 from neurojax.types import Batch
 
@@ -83,7 +84,13 @@ def read_in(rows: dict[str, jax.Array], visible_counts: jax.Array) -> jax.Array:
     chex.assert_rank([visible_counts, rows["read_in"]], [4, 3])
     weights = rows["read_in"].astype(visible_counts.dtype)
     bias = rows["read_in_bias"].astype(visible_counts.dtype)
-    return jnp.einsum("gbtn,gnk->gbtk", visible_counts, weights) + bias[:, None, None]
+    return _per_group(visible_counts, weights) + bias[:, None, None]
+
+
+def _per_group(entries: jax.Array, weights: jax.Array) -> jax.Array:
+    """[G, b, T, I] times the weights of its group [G, I, O] -> [G, b, T, O]."""
+    groups, trials, num_bins, width = entries.shape
+    return product(entries.reshape(groups, -1, width), weights).reshape(groups, trials, num_bins, -1)
 
 
 def posterior(
@@ -142,7 +149,7 @@ def read_out(
     `own_drive` float32 [G, b, T, N] is added to what the states give each unit; units that `reads_states`
     bool [G, b, N] does not name get nothing from the states.
     """
-    drive = jnp.einsum("gbtd,gnd->gbtn", hidden, rows["read_out"].astype(hidden.dtype))
+    drive = _per_group(hidden, jnp.swapaxes(rows["read_out"].astype(hidden.dtype), 1, 2))
     if reads_states is not None:
         drive = jnp.where(reads_states[..., None, :], drive, 0)
     return log_gain(drive.astype(jnp.float32) + own_drive, link) + rows["read_out_bias"][:, None, None]

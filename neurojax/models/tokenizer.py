@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 
 from neurojax.models.config import ModelConfig
-from neurojax.models.initializers import dense
+from neurojax.models.dense import dense
 
 
 class TimeBinTokenizer(nn.Module):

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from neurojax.models.attention import Span, attention
 from neurojax.models.config import ModelConfig
-from neurojax.models.initializers import dense
+from neurojax.models.dense import dense, side_by_side
 from neurojax.models.tokenizer import rotate
 
 
@@ -26,9 +26,9 @@ class Block(nn.Module):
         heads = (batch, length, config.num_heads, width // config.num_heads)
 
         normed = nn.LayerNorm(epsilon=1e-5, dtype=jnp.float32, name="norm_attention")(tokens).astype(dtype)
-        queries = dense(config, width, name="query")(normed).reshape(heads)
-        keys = dense(config, width, name="key")(normed).reshape(heads)
-        values = dense(config, width, name="value", role="value")(normed).reshape(heads)
+        layers = [dense(config, width, name="query"), dense(config, width, name="key")]
+        layers.append(dense(config, width, name="value", role="value"))
+        queries, keys, values = (made.reshape(heads) for made in side_by_side(layers, normed))
         if config.positions == "rotary":
             queries, keys = rotate(queries, positions), rotate(keys, positions)
         key = self.make_rng("dropout") if self.train and config.dropout_attention else None
