@@ -59,7 +59,7 @@ class Part:
 
 PARTS = {
     "synthetic": Part("tiny", 1500, 300, ("data.bucket_units=64",), ("choice", "wheel_speed")),
-    "mice": Part("small", 3000, 600, (), ("contrast_side", "feedback")),
+    "mice": Part("small", 1000, 200, (), ("contrast_side", "feedback")),
 }
 
 
