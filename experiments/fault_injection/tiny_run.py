@@ -93,8 +93,10 @@ def run(arguments: argparse.Namespace) -> None:
     trace = folder / f"trace_{jax.process_index()}.jsonl"
     pipeline.stream = traced(pipeline.stream, trace, arguments.pause_s)
     settings = loop.LoopConfig(
-        log_every_steps=1, save_every_steps=arguments.save_every, num_threads=0, mesh_data=0, mesh_model=arguments.model
-    )
+        log_every_steps=arguments.log_every, save_every_steps=arguments.save_every, num_threads=0, mesh_data=0,
+        mesh_model=arguments.model, steps_per_dispatch=arguments.at_once,
+        placement="host" if arguments.at_once == 1 else "device",
+    )  # fmt: skip
     dataset = dataset_of(synthetic.make_sessions(SPEC, seed=3))
     restored = []
     checkpoint.restore_latest = noted(checkpoint.restore_latest, restored)
@@ -114,6 +116,8 @@ def parse(words=None) -> argparse.Namespace:
     parser.add_argument("--workdir", type=Path, required=True)
     parser.add_argument("--num_steps", type=int, default=20)
     parser.add_argument("--save_every", type=int, default=1)
+    parser.add_argument("--log_every", type=int, default=1)
+    parser.add_argument("--at_once", type=int, default=1, help="steps a dispatch; above 1 the counts are on the device")
     parser.add_argument("--pause_s", type=float, default=0.0, help="before each batch")
     parser.add_argument("--model", type=int, default=1, help="devices along the model axis")
     parser.add_argument("--coordinator")

@@ -30,10 +30,10 @@ def observed(results: dict) -> dict[str, float]:
         "data parallel, 8 devices: gathers": parallel["number"]["all-gather"] + parallel["number"]["all-to-all"],
         "fully sharded: state of one of 8 devices / of one": meshes["fully sharded, 8 devices"]["state_bytes"]
         / meshes["data parallel, 1 devices"]["state_bytes"],
-        "memory, 8192 / 4096 bins, nothing recomputed": memory["none, 8192 bins"]["temporary_bytes"]
-        / memory["none, 4096 bins"]["temporary_bytes"],
-        "memory, 4096 bins, block / nothing recomputed": memory["block, 4096 bins"]["temporary_bytes"]
-        / memory["none, 4096 bins"]["temporary_bytes"],
+        "memory, 8192 / 2048 bins, nothing recomputed": memory["none, 8192 bins"]["temporary_bytes"]
+        / memory["none, 2048 bins"]["temporary_bytes"],
+        "memory, 2048 bins, block / nothing recomputed": memory["block, 2048 bins"]["temporary_bytes"]
+        / memory["none, 2048 bins"]["temporary_bytes"],
         "help, s": median(start["help"]["runs"], "wall_s"),
         "first step, kept / none kept (CPU)": median(start["first step, programs kept"]["runs"], "cpu_s")
         / median(start["first step, no programs kept"]["runs"], "cpu_s"),
@@ -45,7 +45,7 @@ def draw(results: dict) -> bytes:
     figure, axes = style.new_figure(10.5, 6.6, 2, 2)
     meshes = [row for row in results["collectives"]["result"].values() if row["parts"] == 1]
     for name, colour in MESHES.items():
-        rows = [row for row in meshes if row["mesh"] == name]
+        rows = sorted((row for row in meshes if row["mesh"] == name), key=lambda row: row["devices"])
         sent = [sum(row["sent_bytes"].values()) / 1e6 for row in rows]
         axes[0][0].plot([row["devices"] for row in rows], sent, "o-", color=colour, label=name)
     axes[0][0].set(

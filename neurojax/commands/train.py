@@ -18,7 +18,7 @@ from neurojax.data.sessions import Dataset, content_sha256
 from neurojax.errors import InputError
 from neurojax.evals import protocols, ready
 from neurojax.files import read_json
-from neurojax.train import checkpoint, flops, loop, processes, settings, sharding, state_io, workdir
+from neurojax.train import checkpoint, flops, loop, microbatches, processes, settings, sharding, state_io, workdir
 from neurojax.transfer import finetune, inherit
 from neurojax.types import TRAIN, Session
 
@@ -56,6 +56,8 @@ def train(
     scored = scorable(dataset, protocol, with_baselines=has_baselines)
     ready.require_scorable(dataset.sessions, needs_validation=has_baselines)
     mesh = sharding.make_mesh(loop_config.mesh_data, loop_config.mesh_model)
+    shapes = batching.Planner(dataset.sessions, batches, recipe.seed).shapes()
+    microbatches.require_even(loop_config.microbatches, shapes, mesh.shape["data"])
     loop.abstract_state(recipe, [row["num_units"] for row in table], mesh, loop_config.rules)
     if processes.is_first():
         print(describe(dataset, recipe, batches, [row["num_units"] for row in table]), flush=True)

@@ -140,6 +140,22 @@ def test_two_processes_learn_what_one_learns(tmp_path):
 
 
 @pytest.mark.slow
+def test_two_processes_take_several_steps_at_once(tmp_path):
+    """Runs of three and one, batches gathered by each device, against one step at a time from the host."""
+    rows = {}
+    for num_processes, at_once in ((1, 1), (2, 3)):
+        folder = tmp_path / str(num_processes)
+        command = [*SCRIPT, "--num_steps=8", "--save_every=0", "--log_every=4", f"--at_once={at_once}"]
+        assert finish(command, folder, num_processes) == [0] * num_processes, output(folder)
+        rows[num_processes] = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        assert [line["trials"] for line in trace(folder)] == planned(8)
+    assert [row["step"] for row in rows[1]] == [row["step"] for row in rows[2]] == [4, 8]
+    np.testing.assert_allclose(
+        [row["train/loss"] for row in rows[1]], [row["train/loss"] for row in rows[2]], rtol=1e-5
+    )
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("victim", [0, 1])
 def test_the_survivor_of_a_killed_process_leaves_in_time(tmp_path, victim):
     folder = tmp_path / "run"
