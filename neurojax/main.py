@@ -124,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     decode.add_argument("--target", required=True, metavar="NAME", help="a condition, a behaviour, or contrast_side")
     decode.add_argument("--method", default="probe", metavar="probe|finetune")
     decode.add_argument("--protocol", default="cv", metavar="cv|split|mtm", help="cv: nested folds of trials")
-    decode.add_argument("--features", metavar="latents|rates", help="default: latents (rates for mtm)")
+    decode.add_argument("--features", metavar="latents|rates|latents+spikes", help="default: latents (rates for mtm)")
     decode.add_argument("--kind", metavar="categorical|per_trial|per_bin", help="default: from the values")
     decode.add_argument("--lags", default="-4:4", metavar="FROM:TO", help="bins around each bin, e.g. --lags=-4:0")
     decode.add_argument("--num_folds", type=int, default=5, metavar="N")

@@ -33,8 +33,8 @@ CHEWIE_TARGETS = {
 MICE_TARGETS = {  # name of the result -> options
     "contrast_side": ("--target=contrast_side",),
     "feedback": ("--target=feedback",),
-    "contrast_side, rates": ("--target=contrast_side", "--features=rates", "--baselines=raw"),
-    "feedback, rates": ("--target=feedback", "--features=rates", "--baselines=raw"),
+    "contrast_side, both": ("--target=contrast_side", "--features=latents+spikes", "--baselines=raw"),
+    "feedback, both": ("--target=feedback", "--features=latents+spikes", "--baselines=raw"),
     "contrast_side, mtm": ("--target=contrast_side", "--protocol=mtm"),
     "feedback, mtm": ("--target=feedback", "--protocol=mtm"),
 }

@@ -12,7 +12,7 @@ from neurojax.data import trained_trials
 from neurojax.data.sessions import Dataset, open_dataset
 from neurojax.errors import InputError
 from neurojax.evals import protocols
-from neurojax.evals.decoding import advice, crossval, decoder, folds, scores, signals, summary, targets
+from neurojax.evals.decoding import advice, crossval, decoder, features, folds, scores, signals, summary, targets
 from neurojax.evals.decoding.features import parse_lags
 from neurojax.evals.decoding.targets import CATEGORICAL, PER_BIN, Target
 from neurojax.files import require_writable
@@ -44,7 +44,7 @@ class Settings:
 
     def __post_init__(self):
         lists = {"method": METHODS, "protocol": PROTOCOLS, "fold_by": (folds.TRIAL, folds.BLOCK)}
-        lists |= {"features": (None, *signals.NAMES), "kind": (None, *targets.KINDS)}
+        lists |= {"features": (None, *signals.NAMES, signals.BOTH), "kind": (None, *targets.KINDS)}
         for name, allowed in lists.items():
             if getattr(self, name) not in allowed:
                 listed = ", ".join(word for word in allowed if word)
@@ -205,9 +205,13 @@ def _read_out_of_model(model, session, target, settings: Settings, region: str |
         return decoder.ReadOut(heads.end_to_end(model, session, target, seed=settings.seed), heads.STEPS)
     mtm = settings.protocol == "mtm"
     scheme = CAUSAL if mtm and target.kind == PER_BIN else NEURON
-    found = signals.of_model(model, session, target.trial_ids, _features(settings), region=region, scheme=scheme)
+    name, beside = _features(settings), None
+    if name == signals.BOTH:
+        name, units = signals.LATENTS, None if region is None else protocols.region_members(session)[region]
+        beside = features.spikes(session, target.trial_ids, units)
+    found = signals.of_model(model, session, target.trial_ids, name, region=region, scheme=scheme)
     asked = decoder.as_trial_vectors(target) if mtm else target
-    return decoder.linear(found, asked, parse_lags(settings.lags), as_in_mtm=mtm)
+    return decoder.linear(found, asked, parse_lags(settings.lags), beside=beside, as_in_mtm=mtm)
 
 
 def _regions(model, session, target, unseen, settings: Settings) -> dict[str, Any]:

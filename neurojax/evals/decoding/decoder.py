@@ -51,12 +51,23 @@ class Result(NamedTuple):
     chance: dict[str, list[float]]
 
 
-def linear(signals: Features, target: Target, lags_bins: Sequence[int], *, as_in_mtm: bool = False) -> ReadOut:
+def linear(
+    signals: Features,
+    target: Target,
+    lags_bins: Sequence[int],
+    *,
+    beside: Features | None = None,
+    as_in_mtm: bool = False,
+) -> ReadOut:
     """Ridge or logistic regression on the signals of each trial, or of the bins around each bin.
 
+    `beside`, further signals of the same trials, weigh as much as the first ones in rows of whole trials.
     `as_in_mtm` takes the penalties of Zhang et al. 2024 and only centres the signals.
     """
-    rows = features.design(signals, target.kind, lags_bins)
+    parts = [features.design(part, target.kind, lags_bins) for part in (signals, beside) if part is not None]
+    if beside is not None and target.kind != PER_BIN:
+        parts = [part / np.float32(np.sqrt(part.var(0).sum()) or 1.0) for part in parts]
+    rows = np.concatenate(parts, axis=-1) if beside is not None else parts[0]
     facts, options = (rows, target.kind, len(target.classes)), {"scaled": not as_in_mtm}
     if target.kind == CATEGORICAL:
         settings = probes.INVERSE_PENALTIES if as_in_mtm else probes.SCALED_INVERSE_PENALTIES

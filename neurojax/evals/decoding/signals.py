@@ -12,6 +12,7 @@ from neurojax.types import Session
 
 LATENTS, RATES = "latents", "rates"
 NAMES = (LATENTS, RATES)
+BOTH = "latents+spikes"  # latents beside the counts they were inferred from
 
 
 def of_model(

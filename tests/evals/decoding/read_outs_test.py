@@ -8,7 +8,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 
 from neurojax.data.sessions import from_counts
 from neurojax.errors import InputError
-from neurojax.evals.decoding import calibration, crossval, features, folds, probes, scores, targets
+from neurojax.evals.decoding import calibration, crossval, decoder, features, folds, probes, scores, targets
 
 
 def _session(num_trials=60, num_bins=8, num_units=12, seed=0, **fields):
@@ -77,6 +77,26 @@ def test_shuffled_labels_are_fitted_as_any_labels():
         for setting, (fitting, asked) in zip((0.01, 0.1, 1, 10), outer, strict=True):
             alone = crossval.linear(rows, target.kind, 2, (setting,))(one, fitting, asked)[0]
             np.testing.assert_allclose(guess[asked], alone, rtol=0, atol=1e-12)
+
+
+def test_signals_side_by_side_weigh_the_same_in_any_unit():
+    rng = np.random.default_rng(12)
+    codes = np.arange(40) % 2
+    target = targets.Target("made", targets.CATEGORICAL, np.arange(40), codes, ("a", "b"))
+    told = [rng.normal(codes[:, None, None] * side, 1, (40, 3, width)) for side, width in ((0, 30), (1, 5))]
+
+    def predicted(*scales, alone=False):
+        parts = [
+            features.Features("made", (scale * part).astype(np.float32), np.ones((40, 3), bool))
+            for scale, part in zip(scales, told, strict=True)
+        ]
+        read_out = decoder.linear(parts[0], target, (0,), beside=None if alone else parts[1])
+        return read_out.fit(target, np.arange(30), np.arange(30, 40))
+
+    np.testing.assert_allclose(predicted(1, 1), predicted(1, 100), atol=1e-3)
+    np.testing.assert_allclose(predicted(1, 1), predicted(0.01, 1), atol=1e-3)
+    right = [(found[2].argmax(1) == codes[30:]).mean() for found in (predicted(1, 1), predicted(1, 1, alone=True))]
+    assert right[0] > right[1]  # what the first signals do not tell, the second do
 
 
 def test_every_trial_is_tested_once_and_never_fitted_on():
