@@ -1,0 +1,80 @@
+"""The benchmark of training steps on its CPU path: what it counts, what it times, what it reports."""
+
+import importlib
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).resolve().parents[1] / "experiments" / "throughput"
+NAMES = ("rows", "made_data", "worker", "jax_side", "run", "pretraining")
+
+
+@pytest.fixture(scope="module")
+def bench():
+    """Modules of the experiment, which is no package, by name."""
+    sys.path.insert(0, str(FOLDER))
+    before = {name: sys.modules.pop(name, None) for name in NAMES}
+    try:
+        yield {name: importlib.import_module(name) for name in NAMES}
+    finally:
+        sys.path.remove(str(FOLDER))
+        for name, module in before.items():
+            sys.modules.pop(name, None)
+            if module is not None:
+                sys.modules[name] = module
+
+
+def test_operations_are_those_of_the_named_models(bench):
+    def giga(shape):
+        return bench["jax_side"].flops.train_step_flops(recipe(shape).model, shape.trials, 100, shape.num_units) / 1e9
+
+    recipe, rows = bench["jax_side"].recipe_of, bench["rows"]
+    # 111.1 by performance notes, and the 512 x 512 map from channels to tokens; the released shapes.
+    assert giga(rows.BENCH) == pytest.approx(111.1 + 6 * 512**2 * 1600 / 1e9, abs=0.1)
+    assert giga(rows.PAPER) == pytest.approx(131, abs=0.5)
+
+
+def test_a_timed_process_answers_each_turn_and_compiles_nothing_new(bench, monkeypatch, capsys):
+    shape = bench["rows"].ndt1(8).replaced(num_units=6, num_layers=1, num_heads=2, num_sessions=5, trials=4)
+    shape = shape.replaced(sessions_per_batch=2)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("1\n2\n\n"))
+    bench["jax_side"].serve(shape)
+    ready, first, second, end = map(json.loads, capsys.readouterr().out.splitlines())
+    assert ready["parameters"] > 0 and ready["compile_s"] > 0
+    assert 0 < first["cpu_s"] and 0 < second["wall_s"] and first["loss"] != second["loss"]
+    assert end["recompiles"] == 0
+
+
+def test_ratios_are_within_a_round(bench):
+    run, comparison = bench["run"], "bench_ndt1_1024"
+
+    class Known:
+        ready = {"flops_per_step": 10.0, "peak_flops": 100.0}
+
+        def __init__(self, name):
+            self.name = name
+
+    names = [name for name, _, _ in bench["rows"].COMPARISONS[comparison]]
+    slow_machine = [1.0, 10.0, 100.0]  # twice the time in every round, however slow the round was
+    times = {
+        name: [{"cpu_s": factor * seconds, "wall_s": factor * seconds} for seconds in slow_machine]
+        for name, factor in zip(names, (1.0, 2.0), strict=True)
+    }
+    found = run.summary(comparison, [Known(name) for name in names], "cpu", times)
+    assert found[names[1]]["cpu_ratio_quartiles"] == [2.0, 2.0, 2.0]
+    assert found[names[0]]["trials_per_s"] == 1.6 and found[names[0]]["mfu"] == 0.01
+
+
+@pytest.mark.slow
+def test_a_pretraining_is_timed_and_learns(bench):
+    pretraining = bench["pretraining"]
+    dataset = pretraining.made_dataset(2, 12, 24, num_bins=10)
+    fields = ("optimizer.learning_rate=0.003", "train.log_every_steps=10")
+    config = pretraining.config_of("tiny", 8, 5, fields)
+    found = pretraining.timed_part(config, dataset, 5.0, 20)
+    losses = [json.loads(line)["loss"] for line in found["lines"] if "loss" in json.loads(line)]
+    assert found["steps"] % 20 == 0 and found["took_s"] > 0
+    assert losses[-1] < losses[0]
