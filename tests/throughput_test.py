@@ -32,9 +32,10 @@ def test_operations_are_those_of_the_named_models(bench):
         return bench["jax_side"].flops.train_step_flops(recipe(shape).model, shape.trials, 100, shape.num_units) / 1e9
 
     recipe, rows = bench["jax_side"].recipe_of, bench["rows"]
-    # 111.1 by performance notes, and the 512 x 512 map from channels to tokens; the released shapes.
+    # 111.1 without the 512 x 512 map from channels to tokens. The released shapes, term by term, M a token:
+    # read-in 1.81, embedder 9.46, layers 65.99, read-out 2.08.
     assert giga(rows.BENCH) == pytest.approx(111.1 + 6 * 512**2 * 1600 / 1e9, abs=0.1)
-    assert giga(rows.PAPER) == pytest.approx(131, abs=0.5)
+    assert giga(rows.PAPER) == pytest.approx(1600 * (1.81 + 9.46 + 65.99 + 2.08) / 1000, abs=0.1)
 
 
 def test_a_timed_process_answers_each_turn_and_compiles_nothing_new(bench, monkeypatch, capsys):
@@ -75,6 +76,6 @@ def test_a_pretraining_is_timed_and_learns(bench):
     fields = ("optimizer.learning_rate=0.003", "train.log_every_steps=10")
     config = pretraining.config_of("tiny", 8, 5, fields)
     found = pretraining.timed_part(config, dataset, 5.0, 20)
-    losses = [json.loads(line)["loss"] for line in found["lines"] if "loss" in json.loads(line)]
+    losses = found["nats_per_entry"]
     assert found["steps"] % 20 == 0 and found["took_s"] > 0
     assert losses[-1] < losses[0]

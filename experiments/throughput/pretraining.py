@@ -79,7 +79,9 @@ def timed_part(config: dict, dataset: Dataset, seconds: float, first_steps: int)
         more = max(first_steps, int(seconds * rate) // first_steps * first_steps)
         took_s = until(2 * first_steps + more)
         lines = (Path(folder) / "metrics.jsonl").read_text().splitlines()
-    return {"steps": more, "took_s": took_s, "lines": lines}
+    entries = [json.loads(line) for line in lines]
+    nats = [entry["train/nats_per_entry"] for entry in entries if "train/nats_per_entry" in entry]
+    return {"steps": more, "took_s": took_s, "nats_per_entry": nats}
 
 
 def main() -> None:
@@ -94,12 +96,12 @@ def main() -> None:
     config = config_of(given.config, given.batch, given.steps_per_dispatch, tuple(given.set))
     found = timed_part(config, dataset, 60 * given.minutes, 5 * given.steps_per_dispatch)
     trials_per_s = found["steps"] * given.batch / found["took_s"]
-    losses = [entry["loss"] for entry in map(json.loads, found.pop("lines")) if "loss" in entry]
+    losses = found["nats_per_entry"]
     result = provenance(HERE) | vars(given) | {
         "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
         "steps": found["steps"],
         "trials_per_s": round(trials_per_s, 1),
-        "loss_first_last": [losses[0], losses[-1]],
+        "nats_per_entry_first_last": [round(losses[0], 5), round(losses[-1], 5)],
         "hours_for_14_million_trial_passes": round(TRIAL_PASSES / trials_per_s / 3600, 3),
     }  # fmt: skip
     path = HERE / "pretraining.json"
