@@ -38,7 +38,7 @@ def test_operations_are_those_of_the_named_models(bench):
     assert giga(rows.PAPER) == pytest.approx(1600 * (1.81 + 9.46 + 65.99 + 2.08) / 1000, abs=0.1)
 
 
-def test_a_timed_process_answers_each_turn_and_compiles_nothing_new(bench, monkeypatch, capsys):
+def test_a_timed_process_answers_each_turn_and_compiles_nothing_new(bench, quick_compile, monkeypatch, capsys):
     shape = bench["rows"].ndt1(8).replaced(num_units=6, num_layers=1, num_heads=2, num_sessions=5, trials=4)
     shape = shape.replaced(sessions_per_batch=2)
     monkeypatch.setattr(sys, "stdin", io.StringIO("1\n2\n\n"))
@@ -75,7 +75,7 @@ def test_a_pretraining_is_timed_and_learns(bench):
     dataset = pretraining.made_dataset(2, 12, 24, num_bins=10)
     fields = ("optimizer.learning_rate=0.003", "train.log_every_steps=10")
     config = pretraining.config_of("tiny", 8, 5, fields)
-    found = pretraining.timed_part(config, dataset, 5.0, 20)
+    found = pretraining.timed_part(config, dataset, 0.5, 20)
     losses = found["nats_per_entry"]
     assert found["steps"] % 20 == 0 and found["took_s"] > 0
     assert losses[-1] < losses[0]
