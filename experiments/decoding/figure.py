@@ -139,7 +139,7 @@ def _draw_means(axis, reports: list[dict]) -> None:
         axis.errorbar([score], [-place], xerr=spread, fmt="o", ms=5, capsize=2, color=colour, mfc=fill)
     axis.axvline(0.5, color=style.GREY, lw=0.8)
     axis.set_yticks(-np.arange(len(rows)), sorted(rows, key=lambda label: label.endswith("mtm")))
-    style.finish(axis, "balanced accuracy (0.5: chance), 95 % interval over trials")
+    style.finish(axis, "balanced accuracy, 95 % over trials")
 
 
 if __name__ == "__main__":
