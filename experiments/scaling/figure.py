@@ -23,6 +23,8 @@ def observed(results: dict) -> dict[str, float]:
     """The values that expected.json names."""
     meshes, memory = results["collectives"]["result"], results["memory"]["result"]
     start = results["startup"]["result"]
+    plain = sorted((row for row in memory.values() if row["remat"] == "none"), key=lambda row: row["bins"])
+    shortest, longest = plain[0], plain[-1]
     parallel = meshes["data parallel, 8 devices"]
     sent = sum(parallel["sent_bytes"].values())
     return {
@@ -30,10 +32,9 @@ def observed(results: dict) -> dict[str, float]:
         "data parallel, 8 devices: gathers": parallel["number"]["all-gather"] + parallel["number"]["all-to-all"],
         "fully sharded: state of one of 8 devices / of one": meshes["fully sharded, 8 devices"]["state_bytes"]
         / parallel["state_bytes"],
-        "memory, 8192 / 2048 bins, nothing recomputed": memory["none, 8192 bins"]["temporary_bytes"]
-        / memory["none, 2048 bins"]["temporary_bytes"],
-        "memory, 2048 bins, block / nothing recomputed": memory["block, 2048 bins"]["temporary_bytes"]
-        / memory["none, 2048 bins"]["temporary_bytes"],
+        "memory, longest / shortest trial over the square of their lengths": longest["temporary_bytes"]
+        / shortest["temporary_bytes"]
+        / (longest["bins"] / shortest["bins"]) ** 2,
         "help, s": median(start["help"]["runs"], "wall_s"),
         "first step, kept / none kept (CPU)": median(start["first step, programs kept"]["runs"], "cpu_s")
         / median(start["first step, no programs kept"]["runs"], "cpu_s"),
