@@ -71,7 +71,8 @@ def draw(results: dict) -> bytes:
         rows = [row for row in results["memory"]["result"].values() if row["remat"] == remat]
         bins, held = [row["bins"] for row in rows], [row["temporary_bytes"] / 2**20 for row in rows]
         axes[1][0].plot(bins, held, f"{marker}-", color=colour, label=f"model.remat={remat}")
-    scores = [row["scores_bytes"] / 2**20 for row in rows]
+    rows = [row for row in results["memory"]["result"].values() if row["remat"] == "none"]
+    bins, scores = [row["bins"] for row in rows], [row["scores_bytes"] / 2**20 for row in rows]
     axes[1][0].plot(bins, scores, ":", color=style.BLACK, label="scores of one layer")
     axes[1][0].set(
         xlabel="bins of a trial", ylabel="temporary memory (MiB)", xscale="log", yscale="log", xticks=bins,

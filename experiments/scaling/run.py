@@ -164,7 +164,6 @@ def memory() -> Iterator[tuple[str, dict]]:
                     "remat": remat,
                     "bins": bins,
                     "temporary_bytes": facts.temp_size_in_bytes,
-                    "code_bytes": facts.generated_code_size_in_bytes,
                     "scores_bytes": LONG_TRIALS * LONG.num_heads * (bins + 2) ** 2 * 4,  # of one layer
                 },
             )
