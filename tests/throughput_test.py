@@ -38,7 +38,8 @@ def test_operations_are_those_of_the_named_models(bench):
     assert giga(rows.PAPER) == pytest.approx(1600 * (1.81 + 9.46 + 65.99 + 2.08) / 1000, abs=0.1)
 
 
-def test_a_timed_process_answers_each_turn_and_compiles_nothing_new(bench, quick_compile, monkeypatch, capsys):
+@pytest.mark.slow
+def test_a_timed_process_answers_each_turn_and_compiles_nothing_new(bench, monkeypatch, capsys):
     shape = bench["rows"].ndt1(8).replaced(num_units=6, num_layers=1, num_heads=2, num_sessions=5, trials=4)
     shape = shape.replaced(sessions_per_batch=2)
     monkeypatch.setattr(sys, "stdin", io.StringIO("1\n2\n\n"))
