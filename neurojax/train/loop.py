@@ -232,7 +232,10 @@ def _first_state(
         return state
     places = jax.tree.map(lambda leaf: leaf.sharding, abstract)
     sizes = np.asarray([entry["num_units"] for entry in table])
-    state = jax.jit(functools.partial(_initial_state, recipe, sizes), out_shardings=places)(mean_counts)
+    # It runs once; on CPUs, to optimise it takes longer than to compile and run it as it is.
+    options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
+    initial = functools.partial(_initial_state, recipe, sizes)
+    state = jax.jit(initial, out_shardings=places, compiler_options=options)(mean_counts)
     if start is not None:
         return jax.tree.map(jax.device_put, start.state(jax.device_get(state)), places)
     if recipe.model.read_in_init == "principal":
