@@ -51,7 +51,7 @@ def test_a_timed_process_answers_each_turn_and_compiles_nothing_new(bench, monke
 
 
 def test_ratios_are_within_a_round(bench):
-    run, comparison = bench["run"], "bench_ndt1_1024"
+    run, comparison = bench["run"], "mtm_paper"
 
     class Known:
         ready = {"flops_per_step": 10.0, "peak_flops": 100.0}

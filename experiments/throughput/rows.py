@@ -45,8 +45,17 @@ WIDE_HALF = ndt1(1024).replaced(compute_dtype="bfloat16")
 
 # comparison -> [(variant, side, shape)]; the first is what the others are divided by.
 COMPARISONS: dict[str, list[tuple[str, str, Shape]]] = {
-    "bench_ndt1": [("torch", "torch", BENCH), ("neurojax", "neurojax", BENCH), ("torch.compile", "compile", BENCH)],
-    "bench_ndt1_1024": [("torch", "torch", ndt1(1024)), ("neurojax", "neurojax", ndt1(1024))],
+    "bench_ndt1": [
+        ("torch", "torch", BENCH),
+        ("neurojax", "neurojax", BENCH),
+        ("neurojax, unrolled", "neurojax", BENCH.replaced(unroll=5)),
+        ("torch.compile", "compile", BENCH),
+    ],
+    "bench_ndt1_1024": [
+        ("torch", "torch", ndt1(1024)),
+        ("neurojax", "neurojax", ndt1(1024)),
+        ("neurojax, unrolled", "neurojax", ndt1(1024).replaced(unroll=5)),
+    ],
     "mtm_paper": [("torch", "torch", PAPER), ("neurojax", "neurojax", PAPER)],
     "bench_ndt1_batch_256": [
         ("torch", "torch", BENCH.replaced(trials=256)),
