@@ -17,7 +17,8 @@ def needs_asking(arguments: Sequence[str], environment: Mapping[str, str], pages
     """Whether this process would get huge pages for asking, and has use for them.
 
     A training step writes hundreds of megabytes that are fresh at every step; in pages of 4 KiB that is a fault each
-    and a miss of the address cache at every few entries. Steps take a fifth less time with pages of 2 MiB.
+    and a miss of the address cache at every few entries. Steps take up to a fifth less time with pages of 2 MiB
+    (experiments/throughput).
 
     Args:
         arguments: of the command line, without the program.
