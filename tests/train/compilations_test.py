@@ -57,4 +57,5 @@ def test_nothing_compiles_once_every_shape_was_seen(num_steps, how, recipe, data
     loop.train(recipe, BATCHES, often, dataset, tmp_path, {})
     steps = [name for name in compiled if name in ("jit(step_of)", "jit(steps_of)")]
     assert len(steps) == compiled.count("jit(validation_sums)") == len(planner.shapes())
-    assert compiled[compiled_before[3] :] == []  # the first validation follows step 3; saves come later
+    ours = {"jit(step_of)", "jit(steps_of)", "jit(validation_sums)"}  # jax makes small helpers of its own
+    assert not ours & set(compiled[compiled_before[3] :])
