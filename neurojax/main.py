@@ -20,6 +20,8 @@ config options:
   --config.BLOCK.KEY=VALUE overrides one entry, e.g. --config.optimizer.learning_rate=3e-4
 """
 
+COMPUTES = ("train", "evaluate", "baselines", "decode", "predict")  # verbs that run compiled programs
+
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str):
@@ -175,7 +177,7 @@ def _run(argv: Sequence[str]) -> None:
     if config_arguments and verb != "train":
         raise InputError(f"{config_arguments[0]} goes with `neurojax train`, not with {verb}")
     # Each verb imports what it needs, so that --help and converters start fast.
-    if verb in ("train", "evaluate", "baselines", "decode", "predict"):
+    if verb in COMPUTES:
         from neurojax.commands import compilations
 
         compilations.keep_compiled()

@@ -5,9 +5,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from neurojax.main import main
+from neurojax.main import COMPUTES, main
 
-COMPUTES = ("train", "evaluate", "decode", "predict")  # verbs that run the model
 PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 TUNABLES, HUGE_PAGES = "GLIBC_TUNABLES", "glibc.malloc.hugetlb=1"
 OLDEST_GLIBC = (2, 35)
@@ -28,7 +27,8 @@ def needs_asking(arguments: Sequence[str], environment: Mapping[str, str], pages
     """
     name, _, version = libc.partition(" ")
     recent = name == "glibc" and tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) >= OLDEST_GLIBC
-    return "[madvise]" in pages and recent and TUNABLES not in environment and any(a in COMPUTES for a in arguments[:1])
+    computes = bool(arguments) and arguments[0] in COMPUTES
+    return computes and recent and "[madvise]" in pages and TUNABLES not in environment
 
 
 def start() -> int:

@@ -9,6 +9,7 @@ import numpy as np
 
 from neurojax.files import read_json, write_bytes
 from neurojax.viz import style
+from neurojax.viz.expected import beside
 
 HERE = Path(__file__).parent
 SCALES = ("1x", "10x", "100x")
@@ -73,10 +74,7 @@ def draw(results: dict) -> bytes:
 
 def main() -> None:
     results, expected = read_json(HERE / "results.json"), read_json(HERE / "expected.json")
-    for name, value in observed(results).items():
-        entry = expected[name]
-        met = value >= entry["value"] if entry["tolerance"] == "at least" else value <= entry["value"]
-        print(f"{name:58} {value:>14,.2f}   {entry['tolerance']} {entry['value']:,}   {'met' if met else 'NOT met'}")
+    print("\n".join(beside(observed(results), expected)))
     with style.context():
         write_bytes(HERE / "throughput.png", draw(results))
 

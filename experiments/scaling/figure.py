@@ -9,6 +9,7 @@ import numpy as np
 
 from neurojax.files import read_json, write_bytes
 from neurojax.viz import style
+from neurojax.viz.expected import beside
 
 HERE = Path(__file__).parent
 MESHES = {"data parallel": style.BLUE, "fully sharded": style.VERMILION, "data x model": style.GREEN}
@@ -94,10 +95,7 @@ def draw(results: dict) -> bytes:
 
 def main() -> None:
     results, expected = read_json(HERE / "results.json"), read_json(HERE / "expected.json")
-    for name, value in observed(results).items():
-        entry = expected[name]
-        met = value >= entry["value"] if entry["tolerance"] == "at least" else value <= entry["value"]
-        print(f"{name:66} {value:>9.3g}   {entry['tolerance']} {entry['value']:g}   {'met' if met else 'NOT met'}")
+    print("\n".join(beside(observed(results), expected)))
     with style.context():
         write_bytes(HERE / "scaling.png", draw(results))
 

@@ -116,11 +116,7 @@ def communication() -> Iterator[tuple[str, dict]]:
         mesh = sharding.make_mesh(data, model)
         batch = batch_of(GROUPS, TRIALS_A_DEVICE * devices // GROUPS, BINS, UNITS)
         program, state = compiled_step(WIDE, SESSIONS, batch, mesh, rules, parts)
-        text = program.as_text()
-        found = collectives(text)
-        dumped = os.environ.get("NEUROJAX_HLO")
-        if dumped:
-            Path(dumped, f"{name}_{devices}_{parts}.txt".replace(" ", "_")).write_text(text)
+        found = collectives(program.as_text())
         largest = sorted(found, key=lambda collective: -collective.sent_bytes())[:5]
         yield (
             f"{name}, {devices} devices" + (f", {parts} parts" if parts > 1 else ""),

@@ -1,13 +1,11 @@
 """The neurojax step in a timed process: `train.step.train_step` as the loop compiles it, on batches made beforehand."""
 
-import argparse
-
 import jax
 import jax.numpy as jnp
 import made_data
 import numpy as np
 import worker
-from rows import COMPARISONS, NUM_BINS, Shape
+from rows import NUM_BINS, Shape
 
 from neurojax.masking import MaskingConfig
 from neurojax.models.config import ModelConfig
@@ -103,11 +101,7 @@ def serve(shape: Shape) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("comparison", choices=tuple(COMPARISONS))
-    parser.add_argument("variant", type=int)
-    parser.add_argument("device", choices=("cpu", "gpu"))
-    given = parser.parse_args()
-    if jax.default_backend() != given.device:
-        raise SystemExit(f"jax runs on {jax.default_backend()}, not on {given.device}")
-    serve(COMPARISONS[given.comparison][given.variant][2])
+    _, shape, device = worker.asked(__doc__)
+    if jax.default_backend() != device:
+        raise SystemExit(f"jax runs on {jax.default_backend()}, not on {device}")
+    serve(shape)

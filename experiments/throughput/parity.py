@@ -15,14 +15,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax_side import batch_of, recipe_of, state_of
-from rows import BENCH, PAPER, Shape
+from rows import PARITY, Shape
 
 from neurojax import losses, masking
 from neurojax.models import ndt, stitcher
 
 HERE = Path(__file__).parent
 TOLERANCE = 1e-4  # relative: of the loss, and of each gradient's largest entry
-SHAPES = {"bench_ndt1": BENCH, "mtm_paper": PAPER}
 SCHEMES = {"neuron": masking.NEURON, "causal": masking.CAUSAL}
 
 
@@ -79,7 +78,7 @@ def loss_and_gradients(shape: Shape, scheme_id: int):
 
 def differences(peer: str, shape_name: str, scheme: str) -> dict[str, float]:
     """Relative differences of the loss and of the worst gradient."""
-    loss, gradients, given = loss_and_gradients(SHAPES[shape_name], SCHEMES[scheme])
+    loss, gradients, given = loss_and_gradients(PARITY[shape_name], SCHEMES[scheme])
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "given.npz", Path(folder) / "found.npz"
         np.savez(source, **given)
@@ -96,7 +95,7 @@ def differences(peer: str, shape_name: str, scheme: str) -> dict[str, float]:
 
 def check(peer: str) -> dict[str, dict[str, float]]:
     """Differences of every model and scheme; stops where they are above TOLERANCE."""
-    found = {f"{shape}, {scheme}": differences(peer, shape, scheme) for shape in SHAPES for scheme in SCHEMES}
+    found = {f"{shape}, {scheme}": differences(peer, shape, scheme) for shape in PARITY for scheme in SCHEMES}
     for name, values in found.items():
         print(name, values, file=sys.stderr, flush=True)
         if max(values.values()) > TOLERANCE:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from rows import MEAN_COUNT, NUM_BINS
 
 from neurojax.commands import config as declarations
 from neurojax.data import batching
@@ -29,10 +30,10 @@ from neurojax.types import TRAIN
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
 TRIAL_PASSES = 14e6  # 34 sessions x about 420 trials x 1000 epochs
-NUM_LATENTS, MEAN_COUNT = 8, 0.25
+NUM_LATENTS = 8
 
 
-def made_dataset(num_sessions: int, num_units: int, num_trials: int, num_bins: int = 100) -> Dataset:
+def made_dataset(num_sessions: int, num_units: int, num_trials: int, num_bins: int = NUM_BINS) -> Dataset:
     """Poisson counts whose log-rates are smooth latents, weighed by each unit."""
     rng = np.random.default_rng(0)
     sessions = []

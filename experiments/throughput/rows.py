@@ -39,6 +39,7 @@ def ndt1(width: int) -> Shape:
 
 BENCH = ndt1(512)
 PAPER = BENCH.replaced(read_in_width=668, embed_width=1336, num_units=676)
+PARITY = {"bench_ndt1": BENCH, "mtm_paper": PAPER}  # what both sides are shown to compute alike
 NARROW = ndt1(128).replaced(num_units=128, num_layers=2, num_heads=4)
 
 WIDE_HALF = ndt1(1024).replaced(compute_dtype="bfloat16")

@@ -4,11 +4,10 @@ import sys
 
 import numpy as np
 import torch
-from rows import BENCH, PAPER
+from rows import PARITY
 from torch_model import NDT1Stitch, poisson_loss
 from torch_side import widths_of
 
-SHAPES = {"bench_ndt1": BENCH, "mtm_paper": PAPER}
 INPUTS = ("counts", "visible", "target", "scheme", "causal")
 
 
@@ -16,7 +15,7 @@ def main(shape_name: str, source: str, target: str) -> None:
     with np.load(source) as arrays:
         given = {name: torch.from_numpy(np.asarray(value)) for name, value in arrays.items()}
     counts, visible, target_mask, scheme, causal = (given.pop(name) for name in INPUTS)
-    shape = SHAPES[shape_name]
+    shape = PARITY[shape_name]
     model = NDT1Stitch(widths_of(shape), [shape.num_units])
     model.load_state_dict(given, strict=True)
     log_rates = model(torch.where(visible, counts.float(), 0.0), 0, int(scheme), bool(causal))

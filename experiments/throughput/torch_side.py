@@ -1,12 +1,11 @@
 """The PyTorch peer in a timed process: the same step, with PyTorch's own means (SDPA, fused AdamW, torch.compile)."""
 
-import argparse
 import time
 
 import made_data
 import torch
 import worker
-from rows import COMPARISONS, NUM_BINS, Shape
+from rows import NUM_BINS, Shape
 from torch_model import NDT1Stitch, Widths, poisson_loss
 
 NUM_BATCHES = 8
@@ -67,10 +66,5 @@ def serve(shape: Shape, compiled: bool, device: str) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("comparison", choices=tuple(COMPARISONS))
-    parser.add_argument("variant", type=int)
-    parser.add_argument("device", choices=("cpu", "gpu"))
-    given = parser.parse_args()
-    _, side, shape = COMPARISONS[given.comparison][given.variant]
-    serve(shape, side == "compile", {"cpu": "cpu", "gpu": "cuda"}[given.device])
+    side, shape, device = worker.asked(__doc__)
+    serve(shape, side == "compile", {"cpu": "cpu", "gpu": "cuda"}[device])

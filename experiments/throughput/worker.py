@@ -1,10 +1,24 @@
 """The end of the pipe in a timed process: gets ready, then runs steps when told to. Knows neither jax nor torch."""
 
+import argparse
 import json
 import resource
 import sys
 import time
 from collections.abc import Callable
+
+from rows import COMPARISONS, Shape
+
+
+def asked(description: str) -> tuple[str, Shape, str]:
+    """(side, shape, "cpu" or "gpu") that the command line of a timed process names."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("comparison", choices=tuple(COMPARISONS))
+    parser.add_argument("variant", type=int)
+    parser.add_argument("device", choices=("cpu", "gpu"))
+    given = parser.parse_args()
+    _, side, shape = COMPARISONS[given.comparison][given.variant]
+    return side, shape, given.device
 
 
 def serve(ready: dict, run_steps: Callable[[int], float], at_end: Callable[[], dict] = dict) -> None:
