@@ -33,8 +33,8 @@ AT_ONCE = dict(placement="device", steps_per_dispatch=3)
 
 @pytest.mark.parametrize(
     "num_steps, how",
-    [  # the first shares a program with loop_test.py
-        (6, {}),
+    [
+        pytest.param(6, {}, marks=pytest.mark.slow),
         pytest.param(24, {"mesh_data": 1}, marks=pytest.mark.slow),
         pytest.param(24, {"mesh_data": 1, **AT_ONCE}, marks=pytest.mark.slow),
     ],

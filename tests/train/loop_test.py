@@ -121,6 +121,7 @@ def test_counts_held_on_the_device_train_the_same_bits(uninterrupted, train, tmp
     equal_trees(train(tmp_path, placement="device"), uninterrupted["state"])
 
 
+@pytest.mark.slow
 def test_several_steps_at_once_are_the_same_steps(uninterrupted, train, tmp_path, monkeypatch, equal_trees):
     """Runs of two, one, one and two steps, stopped after the first and resumed; the state to the bit, lines too."""
     with monkeypatch.context() as patch:
