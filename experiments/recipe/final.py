@@ -1,13 +1,13 @@
 """The final phase: two presets, three seeds each, single-task arms and every baseline, on test trials scored once.
 
-A run is a line of RUNS: trained on all nine sessions, scored session by session. Each session's scores are a
-file below the runs folder, so that an interrupted run goes on with the next session; when all nine are there
-they become final/NAME.npz and a line of final.jsonl.
+A run is a line of RUNS: trained on all nine sessions, scored session by session on the four report sessions and on
+the two of which a table of another model exists. Each session's scores are a file below the runs folder, so that an
+interrupted run goes on with the next session; when all are there they become final/NAME.npz and a line of final.jsonl.
 """
 
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from common import HERE
 
 from neurojax import metrics
 from neurojax.data import splits
-from neurojax.data.sessions import open_dataset
+from neurojax.data.sessions import Dataset, open_dataset
 from neurojax.evals import activity, protocols
 from neurojax.evals.baselines import fit_and_predict
 from neurojax.files import write_bytes
@@ -27,8 +27,10 @@ RESULTS = HERE / "final.jsonl"
 SUMS = HERE / "final"
 SESSIONS = tuple(f"session{number}" for number in (1, 2, 4, 5, 6, 8, 9, 10, 11))
 REPORT = ("session2", "session6", "session9", "session11")  # no choice has seen them
+SCORED = (*REPORT, "session10", "session1")  # the last two took part in choices with their validation trials
 BASELINES = ("train_mean", "psth", "population_coupling", "ridge", "poisson_glm", "average", "autoregression")
 FRACTIONS = (0.25, 0.5)  # of the training trials, nested
+SEEDS = 3
 STEPS, FAITHFUL_STEPS = 4000, 16_500  # as much CPU time: 0.39 and 0.095 s a step on one core, see README.md
 
 
@@ -36,27 +38,32 @@ class Run(NamedTuple):
     """Attributes:
     fields: of configs/mtm.py.
     preset: its argument.
-    sessions: what the run is trained on and scored on.
+    sessions: what the run is trained on; those of SCORED are scored.
+    tasks: what it is scored on.
     """
 
     fields: dict[str, str]
     preset: str = "improved"
     sessions: tuple[str, ...] = SESSIONS
+    tasks: tuple[str, ...] = protocols.TASKS
 
 
-def _third(seed: int = 0, **fields: str) -> Run:
-    return Run({"seed": str(seed), "train.num_steps": str(STEPS // 3)} | fields)
+def _third(**fields: str) -> Run:
+    return Run({"seed": "0", "train.num_steps": str(STEPS // 3)} | fields)
 
 
-RUNS: dict[str, Run] = {
-    f"{preset}-seed{seed}": Run({"seed": str(seed), "train.num_steps": str(steps)}, preset)
-    for seed in range(3)
-    for preset, steps in (("improved", STEPS), ("faithful", FAITHFUL_STEPS))
-}
+def _seed(preset: str, seed: int) -> Run:
+    steps = STEPS if preset == "improved" else FAITHFUL_STEPS
+    return Run({"seed": str(seed), "train.num_steps": str(steps)}, preset)
+
+
+RUNS: dict[str, Run] = {"improved-seed0": _seed("improved", 0), "faithful-seed0": _seed("faithful", 0)}
+RUNS |= {f"improved-seed{seed}": _seed("improved", seed) for seed in range(1, SEEDS)}
 # A third of the budget: one scheme alone beside all four, fewer trials, fewer sessions.
 RUNS["third-seed0"] = _third()
-for _scheme in ("neuron", "causal", "inter_region", "intra_region"):
-    RUNS[f"only_{_scheme}-seed0"] = _third(**{"masking.schemes": _scheme})
+for _scheme, _task in zip(("neuron", "causal", "inter_region", "intra_region"), protocols.TASKS, strict=True):
+    RUNS[f"only_{_scheme}-seed0"] = _third(**{"masking.schemes": _scheme})._replace(tasks=(_task,))
+RUNS |= {f"faithful-seed{seed}": _seed("faithful", seed) for seed in range(1, SEEDS)}
 for _fraction in FRACTIONS:
     RUNS[f"trials{_fraction:g}-seed0"] = _third(**{"data.train_fraction": str(_fraction)})
 RUNS["sessions4-seed0"] = _third()._replace(sessions=REPORT)
@@ -99,10 +106,10 @@ def save(path: Path, arrays: dict[str, np.ndarray]) -> None:
     write_bytes(path, content.getvalue())
 
 
-def by_session(name: str, sessions, folder: Path, scores: Callable[[Session], dict]) -> dict[str, dict]:
-    """scores(session) -> {"NAME": arrays}, of every session, those on disk not again; sums of all go to SUMS."""
+def by_session(name: str, dataset: Dataset, folder: Path, scores: Callable[[Session], dict]) -> dict[str, dict]:
+    """scores(session) -> {"NAME": arrays}, of sessions of SCORED, those on disk not again; sums of all go to SUMS."""
     found: dict[str, dict] = {}
-    for session in sessions:
+    for session in (session for session in dataset.sessions if session.session_id in SCORED):
         path = folder / f"{session.session_id}.npz"
         if not path.exists():
             print(f"{name}: scoring {session.session_id}", flush=True)
@@ -125,12 +132,14 @@ def run(runs: Path, search_results: Path, only: tuple[str, ...]) -> None:
         fields = {**always, **wanted.fields}
         model, dataset, about = common.trained(f"size=small,preset={wanted.preset}", fields, runs / "final" / name)
         start = time.monotonic()
+        folder = _folder(runs, name, about)
 
-        def scores(session, model=model):
-            return test_sums(session, activity.predict_session(model, session))
+        def scores(session, model=model, tasks=wanted.tasks, folder=folder):
+            rates = activity.predict_session(model, session, tasks)
+            save(folder / "rates" / f"{session.session_id}.npz", rates)  # an ensemble wants them
+            return test_sums(session, rates)
 
-        folder = runs / "final" / name / about["config_hash"][:16] / "scores"
-        found = by_session(name, dataset.sessions, folder, scores)
+        found = by_session(name, dataset, folder / "scores", scores)
         about["score_s"] = round(time.monotonic() - start, 1)
         entry = {"run": name, **wanted._asdict(), **about, "bps_pooled": _means(found)}
         common.append(RESULTS, entry)
@@ -139,6 +148,29 @@ def run(runs: Path, search_results: Path, only: tuple[str, ...]) -> None:
         name = "baselines" if fraction == 1 else f"baselines_trials{fraction:g}"
         if not (SUMS / f"{name}.npz").exists() and (not only or name in only):
             _baselines(name, fraction, _data(SESSIONS, runs), runs / "final" / name)
+    for preset in ("improved", "faithful"):
+        _ensemble(preset, runs)
+
+
+def _folder(runs: Path, name: str, entry: Mapping) -> Path:
+    return runs / "final" / name / entry["config_hash"][:16]
+
+
+def _ensemble(preset: str, runs: Path) -> None:
+    """The mean of the rates that the seeds of a preset predict, as one more method; nothing until all are there."""
+    entries = [entry for entry in common.read_results(RESULTS) if entry["run"].startswith(f"{preset}-seed")]
+    folders = [_folder(runs, entry["run"], entry) / "rates" for entry in entries]
+
+    def scores(session):
+        seeds = []
+        for folder in folders:
+            with np.load(folder / f"{session.session_id}.npz") as stored:
+                seeds.append(dict(stored))
+        return test_sums(session, {task: np.mean([rates[task] for rates in seeds], 0) for task in protocols.TASKS})
+
+    if len(entries) == SEEDS:
+        name = f"{preset}_ensemble"
+        by_session(name, open_dataset(_data(SESSIONS, runs)), runs / "final" / name, scores)
 
 
 def _data(sessions: tuple[str, ...], runs: Path) -> Path:
@@ -157,16 +189,19 @@ def _baselines(name: str, fraction: float, root: Path, folder: Path) -> None:
             for key, value in test_sums(session, rates).items()
         }
 
-    by_session(name, open_dataset(root).sessions, folder, scores)
+    by_session(name, open_dataset(root), folder, scores)
 
 
 def _means(found: dict[str, dict]) -> dict[str, dict[str, float]]:
-    """ "all" and "report" -> task -> mean over the sessions of the run, pooled bits/spike."""
-    which = {"all": tuple(found), "report": tuple(session for session in REPORT if session in found)}
+    """ "report", session10 and session1 -> task -> mean over the sessions of the run, pooled bits/spike."""
+    which = {"report": tuple(session for session in REPORT if session in found)}
+    which |= {name: (name,) for name in SCORED if name in found and name not in REPORT}
     return {
         name: {
             task: round(float(np.mean([bps_pooled(found[session], task) for session in sessions])), 4)
             for task in protocols.TASKS
+            if all(f"{task}/trial_model" in found[session] for session in sessions)
         }
         for name, sessions in which.items()
+        if sessions
     }

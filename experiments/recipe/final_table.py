@@ -14,7 +14,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
-from final import BASELINES, FRACTIONS, REPORT, SESSIONS, SUMS
+from final import BASELINES, FRACTIONS, REPORT, SCORED, SESSIONS, SUMS
 
 HERE = Path(__file__).parent
 TASKS = ("co_smoothing", "forward", "inter_region", "intra_region")
@@ -36,7 +36,7 @@ def load() -> dict[str, list[Sums]]:
         with np.load(path) as stored:
             arrays = dict(stored)
         if not path.stem.startswith("baselines"):
-            methods.setdefault(path.stem.rpartition("-seed")[0], []).append(arrays)
+            methods.setdefault(path.stem.partition("-seed")[0], []).append(arrays)
             continue
         for name in BASELINES:
             keys = [key for key in arrays if key.split("/")[1] == name]
@@ -88,9 +88,12 @@ def best_baseline(methods: dict[str, list[Sums]], task: str) -> str:
 def markdown(methods: dict[str, list[Sums]]) -> list[str]:
     """Scores, then differences of `improved` with intervals and signs."""
     lines = []
-    for title, sessions in (("4 report sessions", REPORT), ("9 sessions", SESSIONS)):
+    for title, sessions in (
+        ("mean of 4 report sessions", REPORT),
+        *((name, (name,)) for name in SCORED[len(REPORT) :]),
+    ):
         lines += [
-            f"| mean of {title} | seeds | co-smoothing | forward | inter-region | intra-region |",
+            f"| {title} | seeds | co-smoothing | forward | inter-region | intra-region |",
             "|---" * 6 + "|",
         ]
         whole = {n: s for n, s in methods.items() if all(f"{session}/units/rate_hz" in s[0] for session in sessions)}
