@@ -31,7 +31,7 @@ SCORED = (*REPORT, "session10", "session1")  # the last two took part in choices
 BASELINES = ("train_mean", "psth", "population_coupling", "ridge", "poisson_glm", "average", "autoregression")
 FRACTIONS = (0.25, 0.5)  # of the training trials, nested
 SEEDS = 3
-STEPS, FAITHFUL_STEPS = 4000, 16_500  # as much CPU time: 0.39 and 0.095 s a step on one core, see README.md
+STEPS, FAITHFUL_STEPS = 4000, 11_600  # as much CPU time: 5.12 and 14.9 steps a second on one core, see README.md
 
 
 class Run(NamedTuple):
