@@ -30,6 +30,7 @@ REPORT = ("session2", "session6", "session9", "session11")  # no choice has seen
 SCORED = (*REPORT, "session10", "session1")  # the last two took part in choices with their validation trials
 BASELINES = ("train_mean", "psth", "population_coupling", "ridge", "poisson_glm", "average", "autoregression")
 FRACTIONS = (0.25, 0.5)  # of the training trials, nested
+CURVE_TASKS = ("co_smoothing", "forward")  # learning curves are drawn of these; intra-region costs as much again
 SEEDS = 3
 STEPS, FAITHFUL_STEPS = 4000, 11_600  # as much CPU time: 5.12 and 14.9 steps a second on one core, see README.md
 
@@ -65,11 +66,11 @@ for _scheme, _task in zip(("neuron", "causal", "inter_region", "intra_region"), 
     RUNS[f"only_{_scheme}-seed0"] = _third(**{"masking.schemes": _scheme})._replace(tasks=(_task,))
 RUNS |= {f"faithful-seed{seed}": _seed("faithful", seed) for seed in range(1, SEEDS)}
 for _fraction in FRACTIONS:
-    RUNS[f"trials{_fraction:g}-seed0"] = _third(**{"data.train_fraction": str(_fraction)})
-RUNS["sessions4-seed0"] = _third()._replace(sessions=REPORT)
+    RUNS[f"trials{_fraction:g}-seed0"] = _third(**{"data.train_fraction": str(_fraction)})._replace(tasks=CURVE_TASKS)
+RUNS["sessions4-seed0"] = _third()._replace(sessions=REPORT, tasks=CURVE_TASKS)
 for _session in REPORT:  # as many steps for this session as it has among nine
     _alone = {"seed": "0", "train.num_steps": str(STEPS // 3 // len(SESSIONS) * 2)}
-    RUNS[f"alone_{_session}-seed0"] = Run(_alone, sessions=(_session,))
+    RUNS[f"alone_{_session}-seed0"] = Run(_alone, sessions=(_session,), tasks=CURVE_TASKS)
 
 
 def test_sums(session: Session, rates: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

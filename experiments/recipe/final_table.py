@@ -14,7 +14,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
-from final import BASELINES, FRACTIONS, REPORT, SCORED, SESSIONS, SUMS
+from final import BASELINES, CURVE_TASKS, FRACTIONS, REPORT, SCORED, SESSIONS, SUMS
 
 HERE = Path(__file__).parent
 TASKS = ("co_smoothing", "forward", "inter_region", "intra_region")
@@ -145,10 +145,10 @@ def draw_units(methods: dict[str, list[Sums]], path: Path) -> None:
 
 def draw_curves(methods: dict[str, list[Sums]], path: Path) -> None:
     """Score against the share of training trials and the number of sessions, report sessions."""
-    figure, axes = plt.subplots(2, 4, figsize=(11, 5), layout="constrained", sharex="row", sharey="col")
+    figure, axes = plt.subplots(2, len(CURVE_TASKS), figsize=(7, 5), layout="constrained", sharex="row", sharey="col")
     merged = {key: array for session in REPORT for key, array in methods[f"alone_{session}"][0].items()}
     by_sessions = {1: [merged], len(REPORT): methods["sessions4"], len(SESSIONS): methods["third"]}
-    for column, task in enumerate(TASKS):
+    for column, task in enumerate(CURVE_TASKS):
         top, bottom = axes[:, column]
         for name, label, colour in CURVES:
             seeds = [methods[name if f == 1 else _at_fraction(name, f)] for f in (*FRACTIONS, 1)]
