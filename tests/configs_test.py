@@ -28,7 +28,6 @@ def load(path, arg):
     return config.load([f"--config={path}:{arg}", *(f"--config.{override}" for override in TINY)])
 
 
-@pytest.mark.usefixtures("quick_compile")
 @pytest.mark.parametrize(
     ("path", "preset"),
     [(path, "improved") for path in CONFIGS] + [(CONFIGS[0], "faithful")],

@@ -121,11 +121,3 @@ def data_root() -> Path:
     if not root.is_dir():
         pytest.skip(f"no recordings at {root}; set NEUROJAX_DATA to the folder that holds them")
     return root
-
-
-@pytest.fixture(scope="module")
-def quick_compile():
-    """Programs compile in half the time and run slower: for tests of what is computed, not how."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)

@@ -62,7 +62,7 @@ def write_root(root, sessions):
 
 
 @pytest.fixture(scope="module")
-def area(tmp_path_factory, quick_compile):
+def area(tmp_path_factory):
     """root: two synthetic sessions; run: a finished run on them; and what is wrong in one way each."""
     area = tmp_path_factory.mktemp("area")
     sessions = synthetic.make_sessions(SPEC, seed=0)

@@ -20,9 +20,7 @@ TINY = [
 
 
 @pytest.mark.data
-def test_predictions_of_a_recording_score_the_same_under_the_independent_scorer(
-    data_root, tmp_path, quick_compile, monkeypatch
-):
+def test_predictions_of_a_recording_score_the_same_under_the_independent_scorer(data_root, tmp_path, monkeypatch):
     tool = data_root.parent / "tools" / "score_npz.py"
     recording = data_root / "steinmetz2019_sessions" / "session1.npz"
     if not (tool.is_file() and recording.is_file()):

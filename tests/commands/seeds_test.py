@@ -27,7 +27,6 @@ def arguments(config, workdir, *more):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("quick_compile")
 def test_seeds_share_their_animals_and_are_summed_up(tmp_path, capsys, request, monkeypatch):
     monkeypatch.setattr(report, "draw_figures", lambda *record: {})
     monkeypatch.setattr(evaluate, "_ceilings", lambda *arguments: {})

@@ -20,7 +20,7 @@ SMALL = [f"--config.{entry}" for entry in SMALL]
 
 
 @pytest.mark.parametrize("extra", [["--dry_run"], pytest.param(SMALL, marks=pytest.mark.slow)], ids=["dry", "trained"])
-def test_the_code_of_the_page_runs(tmp_path, monkeypatch, quick_compile, extra):
+def test_the_code_of_the_page_runs(tmp_path, monkeypatch, extra):
     blocks = re.findall(r"```python\n(.*?)```", (CHECKOUT / "docs/your_data.md").read_text(), re.DOTALL)
     door = blocks[1].replace("configs/mtm.py", str(CHECKOUT / "configs/mtm.py"))
     assert len(blocks) == 3 and door != blocks[1]

@@ -17,7 +17,6 @@ from neurojax.train import sharding
 from neurojax.train.predictor import Predictor
 from neurojax.types import TEST, TRAIN, VALIDATION
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
 REGIONS = ["CA1", "LP", "CA1", "root", "CA1", "VISp", "VISp", "CA1", "void"]  # LP has one unit
 SILENT_IN_TRAIN = 7
 MODEL = ModelConfig(
@@ -59,7 +58,7 @@ TRIALS = SESSION.trials_of(TEST)
 
 
 @pytest.fixture(scope="module")
-def model(quick_compile):
+def model():
     """One model for two sessions, of which the second is the one asked about in most tests."""
     return make_model([make_session("other", seed=5, longest=14), SESSION])
 

@@ -59,7 +59,7 @@ def test_patterns_written_out():
     np.testing.assert_array_equal(np.asarray(allowed[:, 0], int), [causal, no_prompt])
 
 
-def test_the_tpu_kernel_is_plain_attention_for_valid_tokens(quick_compile):
+def test_the_tpu_kernel_is_plain_attention_for_valid_tokens():
     """Values and gradients; 2 + 130 tokens are padded to two blocks."""
     inputs = draws((3, 2, 132, 1, 8))
     span = Span.of(jnp.ones((2, 130), bool).at[0, 100:].set(False), *CAUSAL_AND_NO_PROMPT)
@@ -101,7 +101,7 @@ def test_flash_falls_back_with_its_reason(change, platform, devices, reason):
     assert re.search(reason, choice.reason)
 
 
-def test_what_is_recomputed_changes_no_gradient(quick_compile):
+def test_what_is_recomputed_changes_no_gradient():
     config = ModelConfig(
         width=8, num_heads=2, num_layers=2, mlp_width=8, read_in_width=8, num_positions=5, positions="rotary"
     )

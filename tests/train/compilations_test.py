@@ -9,7 +9,6 @@ from neurojax.data import batching, pipeline
 from neurojax.train import loop
 from neurojax.train.loop import LoopConfig
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
 COMPILED = "/jax/core/compile/backend_compile_duration"  # also where a program comes from the persistent cache
 BATCHES = batching.BatchingConfig(sessions_per_batch=2, trials_per_batch=8, bucket_units=8)
 

@@ -22,7 +22,6 @@ from neurojax.train import checkpoint, dispatch, first_rows, loop, manifest, sha
 from neurojax.train.loop import Diverged, LoopConfig
 from neurojax.train.writer import read_metrics
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
 STEPS = 24  # of every run here, so that all share one compiled program
 LOOP = LoopConfig(log_every_steps=1, save_every_steps=1, num_threads=0)
 

@@ -16,7 +16,6 @@ from neurojax.train import checkpoint, loop
 from neurojax.train.loop import Diverged, LoopConfig
 from neurojax.train.writer import read_metrics
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
 STEPS = 6
 LOOP = LoopConfig(log_every_steps=2, save_every_steps=4, validate_every_steps=3, num_threads=0)
 RECORD = {"config_hash": "c", "dataset_fingerprint": "d"}

@@ -15,7 +15,6 @@ from neurojax.errors import InputError
 from neurojax.train import first_rows, loop, microbatches, sharding
 from neurojax.train.step import train_step
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
 BATCHES = BatchingConfig(sessions_per_batch=2, trials_per_batch=32, bucket_units=32)
 RULES = ((r"(tables|row_moments).*(read_in|read_out)$", ("model",)), (r"kernel$", (None, "data")))
 

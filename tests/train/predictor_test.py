@@ -14,7 +14,6 @@ from neurojax.models.config import ModelConfig
 from neurojax.train import sharding
 from neurojax.train.predictor import Predictor
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
 MODEL = ModelConfig(read_in_width=6, width=8, num_layers=1, num_heads=2, mlp_width=8, num_positions=6)
 
 

@@ -77,7 +77,6 @@ def test_trials_are_split_over_data_where_they_divide():
     assert specs == [PartitionSpec(None, "data"), PartitionSpec(), PartitionSpec()]
 
 
-@pytest.mark.usefixtures("quick_compile")
 @pytest.mark.slow
 def test_three_mesh_shapes_give_one_loss(recipe, dataset):
     layout = Layout.of(dataset.sessions)

@@ -13,7 +13,6 @@ from neurojax.train import first_rows, loop
 from neurojax.train.step import train_step, validation_sums
 from neurojax.types import VALIDATION
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
 step = jax.jit(train_step, static_argnames="recipe")  # not donated: states are compared
 
 

@@ -13,7 +13,6 @@ from neurojax.train import checkpoint
 from neurojax.transfer import adaptation
 from tests.transfer.conftest import fine_tune, write_root
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
 STEPS = 4
 
 

@@ -31,7 +31,6 @@ def test_a_decoder_is_an_estimator(estimator, check):
 
 
 @pytest.mark.slow  # fits about eighty models
-@pytest.mark.usefixtures("quick_compile")
 def test_an_embedder_is_an_estimator(area):
     estimator = nj.Embedder(str(area / "run"), steps=1, round_counts=True)
     found = check_estimator(estimator, expected_failed_checks=NOT_FOR_AN_EMBEDDER, on_fail=None, on_skip=None)
@@ -49,7 +48,6 @@ def recording(area):
     return np.asarray(session.counts), np.repeat(np.arange(session.num_trials), session.trial_num_bins)
 
 
-@pytest.mark.usefixtures("quick_compile")
 def test_a_pipeline_reads_behaviour_out_of_embeddings(area, recording):
     counts, trials = recording
     trial_bins = np.int64(10)  # the length of its trials

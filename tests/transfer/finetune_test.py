@@ -21,8 +21,6 @@ from neurojax.train.writer import read_metrics
 from neurojax.transfer import finetune, inherit, new_rows, release, weights
 from tests.transfer.conftest import SPEC, fine_tune, pretrain, write_root
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
-
 
 @pytest.fixture(autouse=True)
 def without_scores(area, monkeypatch):

@@ -8,8 +8,6 @@ from neurojax.data.sessions import open_dataset
 from neurojax.evals.decoding import features, recurrent, targets
 from neurojax.transfer import heads
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
-
 
 @pytest.fixture(scope="module")
 def asked(area):

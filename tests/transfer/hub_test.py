@@ -12,7 +12,6 @@ from neurojax import main
 from neurojax.transfer import hub, release
 
 pytest.importorskip("safetensors")
-pytestmark = pytest.mark.usefixtures("quick_compile")
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,6 @@ from neurojax.files import read_json, sha256_file, write_json
 from neurojax.transfer import membership, model_card, release
 
 pytest.importorskip("safetensors")
-pytestmark = pytest.mark.usefixtures("quick_compile")
 
 
 def export(workdir, out, *more):
