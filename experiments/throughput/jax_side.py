@@ -89,7 +89,7 @@ def serve(shape: Shape) -> None:
         "compile_s": sum(compilations[before:]),
         "parameters": sum(leaf.size for leaf in jax.tree.leaves((state.params, state.tables))),
         "flops_per_step": flops.train_step_flops(recipe.model, shape.trials, NUM_BINS, shape.num_units),
-        "peak_flops": flops.peak_flops(),
+        "peak_flops": flops.peak_flops(1),
         "device": device.device_kind,
     }
 

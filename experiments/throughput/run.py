@@ -160,7 +160,10 @@ def main() -> None:
     given.peer = given.peer or peer_python(given.runs)
     path = HERE / "results.json"
     parity = subprocess.run(
-        [sys.executable, str(HERE / "parity.py"), f"--peer={given.peer}", "--json"], stdout=subprocess.PIPE, check=True
+        [sys.executable, str(HERE / "parity.py"), f"--peer={given.peer}", "--json"],
+        env=os.environ | {"JAX_PLATFORMS": "cpu"},  # accelerators round products of float32
+        stdout=subprocess.PIPE,
+        check=True,
     )
     about = provenance(HERE) | {"peer": peer_versions(given.peer), "device": given.device}
     for name in names:

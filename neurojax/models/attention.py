@@ -15,7 +15,7 @@ SPLASH_BLOCK = 128  # tokens; what a TPU's vector lanes hold
 
 
 class Span(NamedTuple):
-    """What attention may see, without the [L, L] matrix that long trials cannot afford."""
+    """What attention may see; plain attention and cuDNN make it a matrix [L, L] of each trial, splash does not."""
 
     key_valid: jax.Array  # bool [B, L], tokens that may be attended to
     causal: jax.Array  # bool [B]
@@ -64,6 +64,8 @@ def attention(queries, keys, values, span: Span, kernel="xla", dropout_rate=0.0,
     """
     if kernel == "splash":
         return splash(queries, keys, values, span)
+    if kernel == "cudnn" and queries.shape[1] % 2:
+        return of_even_length(queries, keys, values, span, kernel)
     allowed = span.allowed()
     if dropout_key is None or not dropout_rate:
         return jax.nn.dot_product_attention(queries, keys, values, mask=allowed, implementation=kernel)
@@ -72,6 +74,13 @@ def attention(queries, keys, values, span: Span, kernel="xla", dropout_rate=0.0,
     keep = jax.random.bernoulli(dropout_key, 1 - dropout_rate, probabilities.shape)
     probabilities = jnp.where(keep, probabilities / (1 - dropout_rate), 0.0).astype(values.dtype)
     return jnp.einsum("bhqk,bkhe->bqhe", probabilities, values)
+
+
+def of_even_length(queries, keys, values, span: Span, kernel: str) -> jax.Array:
+    """Attention of an odd number of tokens with one more that nobody sees: cuDNN has no gradient at odd lengths."""
+    longer = [jnp.pad(array, [(0, 0), (0, 1), (0, 0), (0, 0)]) for array in (queries, keys, values)]
+    valid = jnp.pad(span.key_valid, [(0, 0), (0, 1)])
+    return attention(*longer, Span(valid, span.causal), kernel)[:, :-1]
 
 
 def splash(queries, keys, values, span: Span, interpret: bool = False) -> jax.Array:

@@ -40,8 +40,8 @@ class ModelConfig:
             which the transformer starts at zero (needs the linear path, principal components, hidden_counts="mean").
         link: from the read-out's weighted sum to the gain on the base rate: "exp" or "softplus", see stitcher.log_gain.
         compute_dtype: "float32" or "bfloat16"; parameters, norms, softmax and loss stay float32.
-        attention: "xla", or a flash kernel whose memory grows with trial length, not its square: "cudnn" (NVIDIA),
-            "splash" (TPU); see train.kernels for what a config's "flash" becomes.
+        attention: "xla", or a flash kernel, which keeps no scores of heads and layers: "cudnn" (NVIDIA; it takes the
+            pattern as a bias of 2 bytes a pair of tokens), "splash" (TPU); train.kernels makes a config's "flash" one.
         remat: what the backward pass keeps of each layer: "none" recomputes nothing, "dots" keeps products with
             weights, "block" only the layer's input. Only memory and speed change.
         unroll: layers unrolled per iteration of the scan; only speed changes.

@@ -20,7 +20,8 @@ def product(inputs: jax.Array, weights: jax.Array) -> jax.Array:
 
 
 def _forward(inputs, weights):
-    return products(inputs, weights), (inputs, weights)
+    # Written out: a policy of rematerialisation does not see products inside the function that has the rule.
+    return tuple(inputs @ matrix for matrix in weights), (inputs, weights)
 
 
 def _backward(kept, gradients):

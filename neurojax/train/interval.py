@@ -1,7 +1,8 @@
 """What a run tells about itself: sums of steps become lines of metrics.jsonl, and a run that diverged stops."""
 
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -20,10 +21,10 @@ class Diverged(InputError):
 class Interval:
     """Sums of the steps since the last line of metrics.jsonl."""
 
-    def __init__(self, recipe: Recipe, loop, layout: batching.Layout, batches, planner: batching.Planner):
+    def __init__(self, recipe: Recipe, loop, layout: batching.Layout, batches, planner: batching.Planner, devices: int):
         self._loop, self._layout, self._planner = loop, layout, planner
         self._trials = batches.trials_per_batch
-        self._peak = flops.peak_flops()
+        self._peak = flops.peak_flops(devices)
         units = float(layout.num_units.mean())
         self._flops = flops.train_step_flops(recipe.model, self._trials, layout.num_bins, units)
         self._start = time.monotonic()
@@ -34,6 +35,13 @@ class Interval:
     def elapsed_s(self) -> float:
         """Seconds since this process began to train."""
         return time.monotonic() - self._start
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """What happens inside (validation) counts as no time of a step in trials_per_s and mfu."""
+        begun = time.monotonic()
+        yield
+        self._interval_start += time.monotonic() - begun
 
     def finish(self, steps: Sequence[dict], writer: MetricsWriter, progress: Progress) -> None:
         """Takes the last steps of the run; writes a line for what is left."""

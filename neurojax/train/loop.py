@@ -152,7 +152,7 @@ def train(
     source = dispatch.source_of(dataset, layout, planner, loop, mesh)
     advance = dispatch.program(recipe, loop, source, places)
     validate = validation.Validator(recipe, batches, layout, dataset, mean_counts)
-    interval = Interval(recipe, loop, layout, batches, planner)
+    interval = Interval(recipe, loop, layout, batches, planner, mesh.size)
     vote = processes.stop_votes(mesh)
     patience = {"close_timeout_s": processes.CLOSE_TIMEOUT_S} if several else {}
 
@@ -176,7 +176,8 @@ def train(
             done = run.first + run.length
             saver.poll()
             if loop.validate_every_steps and done % loop.validate_every_steps == 0 and done < recipe.num_steps:
-                writer.write(done, {"time_s": interval.elapsed_s(), **validate(state)})
+                with interval.paused():
+                    writer.write(done, {"time_s": interval.elapsed_s(), **validate(state)})
             # Read once: the signal may come between two lines. Several processes go by the vote one step back.
             stopping = bool(fetched.get("stop")) if several else stop.requested
             if stopping or (loop.save_every_steps and done % loop.save_every_steps == 0):

@@ -45,7 +45,7 @@ def state_shardings(abstract_state, mesh: Mesh, rules: Sequence[Rule]):
     that dimension is replicated. A leaf without a matching rule is replicated.
 
     Raises:
-        InputError: an axis name the mesh does not have, or a regex that does not compile.
+        InputError: an axis name the mesh does not have or that a rule repeats, or a regex that does not compile.
     """
     for pattern, axes in rules:
         try:
@@ -55,6 +55,8 @@ def state_shardings(abstract_state, mesh: Mesh, rules: Sequence[Rule]):
         for axis in axes:
             if axis is not None and axis not in mesh.axis_names:
                 raise InputError(f"sharding.rules: {pattern!r} names axis {axis!r}, the mesh has {AXES}")
+            if axis is not None and tuple(axes).count(axis) > 1:
+                raise InputError(f"sharding.rules: {pattern!r} names axis {axis!r} twice; a dimension each")
 
     def shard(path, leaf):
         name = path_name(path)

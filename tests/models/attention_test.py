@@ -117,10 +117,28 @@ def test_what_is_recomputed_changes_no_gradient():
             states = module.apply({"params": params}, *inputs, train=True, rngs={"dropout": jax.random.key(1)})
             return jnp.sum(states**2)
 
+        programs[remat] = str(jax.make_jaxpr(jax.grad(total))(params))
         return jax.jit(jax.grad(total))(params)
 
+    programs: dict[str, str] = {}
     plain = gradient("none")
     largest = max(float(jnp.max(jnp.abs(leaf))) for leaf in jax.tree.leaves(plain))
     for remat in ("dots", "block"):  # entries that cancel round differently: 1e-6 of the largest
         compare = functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6 * largest)
         jax.tree.map(compare, gradient(remat), plain)
+    computed = {remat: text.count("dot_general") for remat, text in programs.items()}
+    assert computed["none"] < computed["dots"] < computed["block"]  # attention again; products with weights too
+
+
+def test_one_more_token_changes_nothing_of_an_odd_number():
+    inputs = draws((3, 2, 7, 2, 4))
+    span = Span.of(jnp.ones((2, 5), bool).at[1, 3:].set(False), *CAUSAL_AND_NO_PROMPT)
+    weights = draws((2, 7, 2, 4), seed=1) * np.asarray(span.key_valid)[..., None, None]
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def gradients(attend):
+        return jax.grad(lambda inputs: jnp.sum(attend(*inputs, span, "xla") * weights))(inputs)
+
+    np.testing.assert_allclose(
+        gradients(attention.of_even_length), gradients(attention.attention), rtol=1e-5, atol=1e-6
+    )

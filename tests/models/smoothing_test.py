@@ -1,11 +1,20 @@
 """Smoothed latents and own gains against loops over bins."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from neurojax.models import smoothing
 
 B, T, K, N = 3, 7, 2, 4
+
+
+@pytest.fixture(params=["short trials", "long trials"], autouse=True)
+def both_ways_to_mix(request, monkeypatch):
+    """Every test here runs with weight matrices and without."""
+    if request.param == "long trials":
+        monkeypatch.setattr(smoothing, "DENSE_BINS", 0)
 
 
 def test_smoothed_latents_are_weighted_means_over_readable_bins():
@@ -25,7 +34,7 @@ def test_smoothed_latents_are_weighted_means_over_readable_bins():
                     weight = np.exp([-((t - s) ** 2) / 8 if m == 0 else 0.0 for s in bins])
                 if bins:
                     expected[trial, t, m] = (weight / weight.sum()) @ latents[trial, bins]
-    found = jax.jit(smoothing.smoothed)(latents, readable, causal)
+    found = jax.jit(lambda *given: smoothing.smoothed(*given))(latents, readable, causal)
     np.testing.assert_allclose(found, expected.reshape(B, T, 2 * K), rtol=1e-4, atol=1e-6)
     assert np.all(np.asarray(found)[1, :3] == 0)  # nothing readable so far
 
@@ -36,7 +45,9 @@ def test_own_log_gains_compare_visible_spikes_with_what_was_expected_of_them():
     visible = rng.random((1, B, T, N)) < 0.7
     visible[:, 0, :, 2] = False
     base = rng.uniform(0.1, 1.0, (1, N)).astype(np.float32)
-    found = np.asarray(jax.jit(smoothing.own_log_gains)(np.where(visible, counts, 0), visible, base))
+    found = np.asarray(
+        jax.jit(lambda *given: smoothing.own_log_gains(*given))(np.where(visible, counts, 0), visible, base)
+    )
     for m, memory in enumerate((2.0, 6.0, 20.0)):
         for t in range(T):
             weight = np.exp(-(t - np.arange(t + 1)) / memory)[:, None]
@@ -47,3 +58,24 @@ def test_own_log_gains_compare_visible_spikes_with_what_was_expected_of_them():
                 found[m, 0, :, t], np.log((observed + 0.5) / (expected + 0.5)), rtol=1e-4, atol=1e-5
             )
     assert np.all(found[:, 0, 0, :, 2] == 0)  # a unit hidden throughout
+
+
+def test_a_long_trial_is_mixed_as_by_a_matrix_and_needs_none(monkeypatch):
+    bins = 70
+    rng = np.random.default_rng(2)
+    latents, counts = rng.standard_normal((B, bins, K)), rng.poisson(0.5, (1, B, bins, N))
+    readable, causal = rng.random((B, bins)) < 0.3, np.asarray([False, True, False])
+    readable[2, 10:50] = False  # farther than the Gaussian reaches from the nearest readable bin
+
+    def mixed(latents):
+        smooth = smoothing.smoothed(latents, readable, causal)
+        gains = smoothing.own_log_gains(counts * 1.0, counts < 2, jnp.full((1, N), 0.4))
+        return jnp.sum(jnp.sin(smooth)), (smooth, gains)
+
+    found = {}
+    for dense_bins in (bins, bins - 1):
+        monkeypatch.setattr(smoothing, "DENSE_BINS", dense_bins)
+        program = jax.jit(lambda latents: jax.grad(mixed, has_aux=True)(latents))
+        found[dense_bins] = program(latents)
+        assert (f"{bins}x{bins}x" in program.lower(latents).as_text()) == (dense_bins == bins)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), *found.values())
