@@ -74,9 +74,10 @@ def test_ratios_are_within_a_round(bench):
 def test_a_pretraining_is_timed_and_learns(bench):
     pretraining = bench["pretraining"]
     dataset = pretraining.made_dataset(2, 12, 24, num_bins=10)
-    fields = ("optimizer.learning_rate=0.003", "train.log_every_steps=10")
+    fields = "optimizer.learning_rate=0.003"
     config = pretraining.config_of("tiny", 8, 5, fields)
     found = pretraining.timed_part(config, dataset, 0.5, 20)
     losses = found["nats_per_entry"]
-    assert found["steps"] % 20 == 0 and found["took_s"] > 0
+    assert found["steps"] % 20 == 0 and found["steps"] > 20
+    assert 0 < found["took_s"] < 5  # of half a second of steps; compilation takes more and does not count
     assert losses[-1] < losses[0]

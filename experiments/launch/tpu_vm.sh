@@ -11,6 +11,7 @@ on_all_hosts() {
 }
 
 on_all_hosts "test -d neurojax || git clone --quiet --depth=1 $REPOSITORY neurojax
-    cd neurojax && python3 -m venv .venv && .venv/bin/pip install --quiet -e '.[viz,tpu]'"
+    cd neurojax && pip install --quiet --user uv && python3 -m uv venv --quiet --seed --allow-existing --python 3.12 .venv
+    .venv/bin/pip install --quiet -e '.[viz,tpu]'"
 on_all_hosts "cd neurojax && .venv/bin/neurojax train --config=configs/mtm.py:size=base \
     --config.data.root=$ROOT --workdir=$WORKDIR --coordinator=auto"

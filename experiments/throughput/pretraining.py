@@ -12,7 +12,6 @@ import argparse
 import copy
 import json
 import tempfile
-import time
 from pathlib import Path
 
 import jax
@@ -64,25 +63,32 @@ def config_of(size: str, batch: int, steps_per_dispatch: int, fields: tuple[str,
 
 
 def timed_part(config: dict, dataset: Dataset, seconds: float, first_steps: int) -> dict:
-    """Trains for about so many seconds: first a few steps to compile and find the rate, then the rest in one go."""
+    """Trains for about so many seconds: first a few steps to find the rate, then the rest in one go.
+
+    Rates are those of the loop's own lines, of which the first of each go, which holds compilation, is left out.
+    """
+    config["train"]["log_every_steps"] = first_steps
     loop_config, batches = settings.loop_config(config), settings.batching_config(config)
     record = {"sessions": batching.session_table(dataset.sessions)}
     with tempfile.TemporaryDirectory() as folder:
 
-        def until(num_steps: int) -> float:
+        def until(num_steps: int) -> list[dict]:
             config["train"]["num_steps"] = num_steps
-            recipe, begun = settings.recipe(config, dataset), time.perf_counter()
+            recipe = settings.recipe(config, dataset)
             loop.train(recipe, batches, loop_config, dataset, Path(folder), record, log=lambda line: None)
-            return time.perf_counter() - begun
+            return [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
 
-        until(first_steps)
-        rate = first_steps / until(2 * first_steps)
-        more = max(first_steps, int(seconds * rate) // first_steps * first_steps)
-        took_s = until(2 * first_steps + more)
-        lines = (Path(folder) / "metrics.jsonl").read_text().splitlines()
-    entries = [json.loads(line) for line in lines]
-    nats = [entry["train/nats_per_entry"] for entry in entries if "train/nats_per_entry" in entry]
-    return {"steps": more, "took_s": took_s, "nats_per_entry": nats}
+        known = until(3 * first_steps)
+        steps, took_s = _after_compilation(known)
+        more = max(2 * first_steps, int(seconds * steps / took_s) // first_steps * first_steps)
+        lines = until(3 * first_steps + more)
+    steps, took_s = _after_compilation(lines[len(known) :])
+    return {"steps": steps, "took_s": took_s, "nats_per_entry": [line["train/nats_per_entry"] for line in lines]}
+
+
+def _after_compilation(lines: list[dict]) -> tuple[int, float]:
+    """Steps and seconds from the first of these lines to the last."""
+    return lines[-1]["step"] - lines[0]["step"], lines[-1]["time_s"] - lines[0]["time_s"]
 
 
 def main() -> None:

@@ -7,9 +7,12 @@ after HEARTBEAT_TIMEOUT_S without a sign of life, and leave as well: the newest 
 
 import contextlib
 import os
+import re
+import socket
 import sys
+import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import jax
 import numpy as np
@@ -69,13 +72,15 @@ def _connect(coordinator: str, num_processes: int | None, process_id: int | None
         arguments = {}
         if num_processes is not None or process_id is not None:
             raise InputError("--coordinator=auto asks the cluster; leave out --num_processes and --process_id")
-    elif not coordinator.rpartition(":")[2].isdecimal() or not coordinator.rpartition(":")[0]:
+    elif not (found := re.fullmatch(r"(.+):(\d{1,5})", coordinator)) or not 0 < int(found[2]) < 65536:
         raise InputError(f"--coordinator={coordinator}; expected HOST:PORT of process 0, or auto")
     elif num_processes is None or process_id is None or not 0 <= process_id < num_processes:
         raise InputError(
             f"--num_processes={num_processes} --process_id={process_id}; expected both, with "
             "0 <= process_id < num_processes"
         )
+    else:
+        _require_reachable(found[1].strip("[]"), int(found[2]), num_processes, process_id)
     try:
         jax.distributed.initialize(
             **arguments,
@@ -84,10 +89,53 @@ def _connect(coordinator: str, num_processes: int | None, process_id: int | None
             shutdown_timeout_seconds=SHUTDOWN_TIMEOUT_S,
         )
     except (RuntimeError, ValueError) as error:
+        remedy = (
+            "no cluster was found that says who takes part; give --coordinator=HOST:PORT --num_processes --process_id"
+            if coordinator == "auto"
+            else "start all of them within two minutes, each with its own --process_id"
+        )
+        said = " ".join(str(error).split())[:300]
         raise InputError(
-            f"the processes of --coordinator={coordinator} could not be joined ({' '.join(str(error).split())[:300]}); "
-            "start all of them within two minutes, each with its own --process_id"
+            f"the processes of --coordinator={coordinator} could not be joined ({said}); {remedy}"
         ) from None
+    if _alone_on_its_host(os.environ):  # jax takes one GPU a process on clusters that tell it a local rank
+        jax.config.update("jax_cuda_visible_devices", "all")
+        jax.config.update("jax_rocm_visible_devices", "all")
+
+
+def _require_reachable(host: str, port: int, num_processes: int, process_id: int) -> None:
+    """Raises InputError where jax would end the process with a signal: it cannot listen, or nobody does."""
+    where = f"--coordinator={host}:{port}"
+    if process_id == 0:
+        try:
+            socket.create_server(("", port)).close()
+        except OSError as error:
+            raise InputError(f"{where}: process 0 cannot listen there ({error.strerror}); choose a free port") from None
+        print(f"waiting for {num_processes - 1} more processes at {where}, {START_TIMEOUT_S} s", file=sys.stderr)
+        return
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while True:
+        try:
+            socket.create_connection((host, port), timeout=5.0).close()
+            return
+        except socket.gaierror as error:
+            raise InputError(
+                f"{where}: the host is not known ({error.strerror}); give the name of process 0's"
+            ) from None
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise InputError(
+                    f"{where}: nobody answered for {START_TIMEOUT_S} s ({error}); start all processes within that time"
+                ) from None
+        time.sleep(0.2)
+
+
+def _alone_on_its_host(environment: Mapping[str, str]) -> bool:
+    """Whether Slurm or Open MPI says that every host of the run holds one process: it then holds all accelerators."""
+    tasks = environment.get("SLURM_STEP_TASKS_PER_NODE") or environment.get("SLURM_TASKS_PER_NODE")
+    if "SLURM_LOCALID" in environment and tasks:
+        return re.fullmatch(r"1(\(x\d+\))?", tasks) is not None
+    return environment.get("OMPI_COMM_WORLD_LOCAL_SIZE") == "1"
 
 
 def is_first() -> bool:

@@ -210,11 +210,63 @@ def test_the_command_trains_on_two_processes_and_is_refused_alike(tmp_path):
         (("host:123", 2, 2), "0 <= process_id < num_processes"),
         (("host:123", 2, -1), "0 <= process_id < num_processes"),
         (("auto", 2, None), "leave out --num_processes"),
+        (("auto", None, None), "no cluster was found"),
+        (("localhost:0", 2, 0), "expected HOST:PORT"),
+        (("localhost:65536", 2, 0), "expected HOST:PORT"),
     ],
 )
 def test_arguments_that_name_no_run_are_refused(arguments, message):
     with pytest.raises(InputError, match=message), processes.joined(*arguments):
         pass
+
+
+def test_a_port_in_use_and_one_where_nobody_listens_are_one_sentence(monkeypatch, capfd):
+    monkeypatch.setattr(processes, "START_TIMEOUT_S", 0.1)
+    with socket.create_server(("", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(InputError, match=f"localhost:{port}: process 0 cannot listen there .*choose a free port"):
+            processes._connect(f"localhost:{port}", 2, 0)
+        processes._require_reachable("localhost", port, 2, 1)
+    with pytest.raises(InputError, match=f"localhost:{port}: nobody answered for 0.1 s"):
+        processes._connect(f"localhost:{port}", 2, 1)
+    processes._require_reachable("localhost", port, 3, 0)
+    assert f"waiting for 2 more processes at --coordinator=localhost:{port}" in capfd.readouterr().err
+
+    def unknown(*args, **kwargs):
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "create_connection", unknown)
+    with pytest.raises(InputError, match="no.such.host:99: the host is not known"):
+        processes._connect("no.such.host:99", 2, 1)
+
+
+@pytest.mark.parametrize(
+    "environment, alone",
+    [
+        ({"SLURM_LOCALID": "0", "SLURM_STEP_TASKS_PER_NODE": "1(x2)"}, True),
+        ({"SLURM_LOCALID": "0", "SLURM_STEP_TASKS_PER_NODE": "1"}, True),
+        ({"SLURM_LOCALID": "0", "SLURM_STEP_TASKS_PER_NODE": "4(x2)", "SLURM_TASKS_PER_NODE": "1"}, False),
+        ({"SLURM_LOCALID": "0", "SLURM_TASKS_PER_NODE": "1,2"}, False),
+        ({"SLURM_TASKS_PER_NODE": "1"}, False),  # a batch script, not a task
+        ({"OMPI_COMM_WORLD_LOCAL_SIZE": "1"}, True),
+        ({"OMPI_COMM_WORLD_LOCAL_SIZE": "4"}, False),
+        ({}, False),
+    ],
+)
+def test_a_process_alone_on_its_host_takes_all_its_accelerators(environment, alone):
+    assert processes._alone_on_its_host(environment) is alone
+
+
+def test_on_slurm_jax_is_told_so_after_it_has_joined(monkeypatch):
+    slurm = {"SLURM_LOCALID": "0", "SLURM_STEP_TASKS_PER_NODE": "1(x2)"}
+    for name, value in slurm.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(jax.distributed, "initialize", lambda **_: jax.config.update("jax_cuda_visible_devices", "0"))
+    try:
+        processes._connect("auto", None, None)
+        assert jax.config.values["jax_cuda_visible_devices"] == "all"
+    finally:
+        jax.config.update("jax_cuda_visible_devices", "all")
 
 
 def test_one_process_holds_every_trial_and_votes_for_nobody():
