@@ -74,7 +74,7 @@ def test_ratios_are_within_a_round(bench):
 def test_a_pretraining_is_timed_and_learns(bench):
     pretraining = bench["pretraining"]
     dataset = pretraining.made_dataset(2, 12, 24, num_bins=10)
-    fields = "optimizer.learning_rate=0.003"
+    fields = ("optimizer.learning_rate=0.003",)
     config = pretraining.config_of("tiny", 8, 5, fields)
     found = pretraining.timed_part(config, dataset, 0.5, 20)
     losses = found["nats_per_entry"]
