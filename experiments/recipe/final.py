@@ -1,8 +1,9 @@
 """The final phase: two presets, three seeds each, single-task arms and every baseline, on test trials scored once.
 
 A run is a line of RUNS: trained on all nine sessions, scored session by session on the four report sessions and on
-the two of which a table of another model exists. Each session's scores are a file below the runs folder, so that an
-interrupted run goes on with the next session; when all are there they become final/NAME.npz and a line of final.jsonl.
+the two of which a table of another model exists. Each session's rates are a file below the runs folder, so that an
+interrupted run goes on with the next session; when all are there their sums become final/NAME.npz and what is known of
+the run a line of final.jsonl.
 """
 
 import io
@@ -73,22 +74,23 @@ for _session in REPORT:  # as many steps for this session as it has among nine
     RUNS[f"alone_{_session}-seed0"] = Run(_alone, sessions=(_session,), tasks=CURVE_TASKS)
 
 
-def test_sums(session: Session, rates: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def test_sums(session: Session, rates: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """What tables and figures need of predicted test trials: "TASK/NAME" -> float32 array.
 
     Names: trial_model, trial_train [K], nats over the test mean of the model and of the train mean, summed over
-    units; trial_spikes [K]; unit_model, unit_train, unit_spikes [N], the same summed over trials.
-    Beside them units/rate_hz in the train split and units/region.
+    units that spike in the scored entries; trial_spikes [K]; unit_model, unit_train, unit_spikes [N], summed over
+    trials (units without a spike: zero). Beside them units/rate_hz in the train split and units/region.
     """
     trials = session.trials_of(TEST)
     counts, _ = session.gather_trials(trials)
     found = {"units/rate_hz": session.mean_counts() / session.bin_size_s}
     for task, predicted in rates.items():
-        scored = protocols.scored_entries(session, task, trials)
-        sums = metrics.poisson_sums(predicted, counts, session.mean_counts(), scored)
+        evaluated = protocols.scored_entries(session, task, trials)
+        sums = metrics.poisson_sums(predicted, counts, session.mean_counts(), evaluated)
+        scored = sums.spikes.sum(0) > 0  # the others have no bits per spike, see metrics.poisson_scores
         for axis, name in ((1, "trial"), (0, "unit")):
-            found[f"{task}/{name}_model"] = sums.model_excess.sum(axis)
-            found[f"{task}/{name}_train"] = sums.train_excess.sum(axis)
+            found[f"{task}/{name}_model"] = np.where(scored, sums.model_excess, 0.0).sum(axis)
+            found[f"{task}/{name}_train"] = np.where(scored, sums.train_excess, 0.0).sum(axis)
             found[f"{task}/{name}_spikes"] = sums.spikes.sum(axis)
     found = {name: values.astype(np.float32) for name, values in found.items()}
     return found | {"units/region": np.asarray(session.region, np.str_)}
@@ -107,50 +109,62 @@ def save(path: Path, arrays: dict[str, np.ndarray]) -> None:
     write_bytes(path, content.getvalue())
 
 
-def by_session(name: str, dataset: Dataset, folder: Path, scores: Callable[[Session], dict]) -> dict[str, dict]:
-    """scores(session) -> {"NAME": arrays}, of sessions of SCORED, those on disk not again; sums of all go to SUMS."""
+Rates = dict[str, np.ndarray]
+
+
+def by_session(name: str, dataset: Dataset, folder: Path, predict: Callable[[Session], Rates], sums=test_sums) -> dict:
+    """Sums of the sessions of SCORED, also written to SUMS; predict(session) where its rates are not in the folder."""
     found: dict[str, dict] = {}
     for session in (session for session in dataset.sessions if session.session_id in SCORED):
-        path = folder / f"{session.session_id}.npz"
+        path = folder / "rates" / f"{session.session_id}.npz"
         if not path.exists():
-            print(f"{name}: scoring {session.session_id}", flush=True)
-            save(path, scores(session))
+            print(f"{name}: predicting {session.session_id}", flush=True)
+            save(path, predict(session))
         with np.load(path) as stored:
-            found[session.session_id] = dict(stored)
+            found[session.session_id] = sums(session, dict(stored))
     whole = {f"{session_id}/{key}": array for session_id, arrays in found.items() for key, array in arrays.items()}
     save(SUMS / f"{name}.npz", whole)
     return found
 
 
 def run(runs: Path, search_results: Path, only: tuple[str, ...]) -> None:
-    """Every run that final.jsonl does not hold, in the order of RUNS, then the baselines."""
+    """Every run without a line in final.jsonl, in the order of RUNS, then the baselines; sums that are missing."""
     for name, wanted in RUNS.items():
-        if any(entry["run"] == name for entry in common.read_results(RESULTS)) or (only and name not in only):
+        if only and name not in only:
             continue
-        print(f"run {name} ({common.require_budget(search_results, RESULTS):.2f} h spent)", flush=True)
-        root = _data(wanted.sessions, runs)
-        always = {"data.root": str(root), "train.validate_every_steps": "0"}
-        fields = {**always, **wanted.fields}
-        model, dataset, about = common.trained(f"size=small,preset={wanted.preset}", fields, runs / "final" / name)
-        start = time.monotonic()
-        folder = _folder(runs, name, about)
-
-        def scores(session, model=model, tasks=wanted.tasks, folder=folder):
-            rates = activity.predict_session(model, session, tasks)
-            save(folder / "rates" / f"{session.session_id}.npz", rates)  # an ensemble wants them
-            return test_sums(session, rates)
-
-        found = by_session(name, dataset, folder / "scores", scores)
-        about["score_s"] = round(time.monotonic() - start, 1)
-        entry = {"run": name, **wanted._asdict(), **about, "bps_pooled": _means(found)}
-        common.append(RESULTS, entry)
-        print(name, entry["bps_pooled"], f"{entry['train_s']} + {entry['score_s']} s", flush=True)
+        known = next((entry for entry in common.read_results(RESULTS) if entry["run"] == name), None)
+        if known is None:
+            print(f"run {name} ({common.require_budget(search_results, RESULTS):.2f} h spent)", flush=True)
+            known = _run(name, wanted, runs)
+            common.append(RESULTS, known)
+        elif not (SUMS / f"{name}.npz").exists():
+            _scores(name, open_dataset(_data(wanted.sessions, runs)), _folder(runs, name, known), _must_be_there)
     for fraction in (1.0, *FRACTIONS):
         name = "baselines" if fraction == 1 else f"baselines_trials{fraction:g}"
         if not (SUMS / f"{name}.npz").exists() and (not only or name in only):
             _baselines(name, fraction, _data(SESSIONS, runs), runs / "final" / name)
     for preset in ("improved", "faithful"):
         _ensemble(preset, runs)
+
+
+def _run(name: str, wanted: Run, runs: Path) -> dict:
+    """Trains and scores one run; its line for final.jsonl."""
+    always = {"data.root": str(_data(wanted.sessions, runs)), "train.validate_every_steps": "0"}
+    argument = f"size=small,preset={wanted.preset}"
+    model, dataset, about = common.trained(argument, {**always, **wanted.fields}, runs / "final" / name)
+    start = time.monotonic()
+    folder = _folder(runs, name, about)
+    _scores(name, dataset, folder, lambda session: activity.predict_session(model, session, wanted.tasks))
+    return {"run": name, **wanted._asdict(), **about, "score_s": round(time.monotonic() - start, 1)}
+
+
+def _scores(name: str, dataset: Dataset, folder: Path, predict: Callable[[Session], Rates]) -> None:
+    for title, of_tasks in _means(by_session(name, dataset, folder, predict)).items():
+        print(name, title, of_tasks, flush=True)
+
+
+def _must_be_there(session: Session) -> Rates:
+    raise SystemExit(f"the rates of {session.session_id} are gone: delete the run's line from final.jsonl")
 
 
 def _folder(runs: Path, name: str, entry: Mapping) -> Path:
@@ -162,16 +176,16 @@ def _ensemble(preset: str, runs: Path) -> None:
     entries = [entry for entry in common.read_results(RESULTS) if entry["run"].startswith(f"{preset}-seed")]
     folders = [_folder(runs, entry["run"], entry) / "rates" for entry in entries]
 
-    def scores(session):
+    def mean_rates(session):
         seeds = []
         for folder in folders:
             with np.load(folder / f"{session.session_id}.npz") as stored:
                 seeds.append(dict(stored))
-        return test_sums(session, {task: np.mean([rates[task] for rates in seeds], 0) for task in protocols.TASKS})
+        return {task: np.mean([rates[task] for rates in seeds], 0) for task in protocols.TASKS}
 
     if len(entries) == SEEDS:
         name = f"{preset}_ensemble"
-        by_session(name, open_dataset(_data(SESSIONS, runs)), runs / "final" / name, scores)
+        by_session(name, open_dataset(_data(SESSIONS, runs)), runs / "final" / name, mean_rates)
 
 
 def _data(sessions: tuple[str, ...], runs: Path) -> Path:
@@ -182,15 +196,18 @@ def _data(sessions: tuple[str, ...], runs: Path) -> Path:
 def _baselines(name: str, fraction: float, root: Path, folder: Path) -> None:
     """Fitted on this share of the train split, tuned on validation."""
 
-    def scores(session):
+    def rates(session):
         fitted = fit_and_predict(splits.with_train_fraction(session, fraction, seed=0), BASELINES)
-        return {
-            f"{baseline}/{key}": value
-            for baseline, rates in fitted.items()
-            for key, value in test_sums(session, rates).items()
-        }
+        return {f"{baseline}/{task}": found for baseline, tasks in fitted.items() for task, found in tasks.items()}
 
-    by_session(name, open_dataset(root), folder, scores)
+    def sums(session, rates):
+        found = {}
+        for baseline in BASELINES:
+            own = {key.partition("/")[2]: array for key, array in rates.items() if key.startswith(f"{baseline}/")}
+            found |= {f"{baseline}/{key}": array for key, array in test_sums(session, own).items()}
+        return found
+
+    by_session(name, open_dataset(root), folder, rates, sums)
 
 
 def _means(found: dict[str, dict]) -> dict[str, dict[str, float]]:
