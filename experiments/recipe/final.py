@@ -183,7 +183,7 @@ def _ensemble(preset: str, runs: Path) -> None:
                 seeds.append(dict(stored))
         return {task: np.mean([rates[task] for rates in seeds], 0) for task in protocols.TASKS}
 
-    if len(entries) == SEEDS:
+    if len(entries) == SEEDS and all(folder.exists() for folder in folders):
         name = f"{preset}_ensemble"
         by_session(name, open_dataset(_data(SESSIONS, runs)), runs / "final" / name, mean_rates)
 
