@@ -9,7 +9,7 @@ at eight devices, carried to N devices by the ring's (N - 1) / N: gradients of t
 the batch's sessions, float32. Latency and the input pipeline are left out.
 """
 
-SHARE_OF_PEAK = 0.45  # the goal of one device, see issue and README; unmeasured
+SHARE_OF_PEAK = 0.45  # the goal of one device; unmeasured
 TRIALS = (16, 64, 256)
 
 # Peak operations/s (bfloat16, dense) and bytes/s that one device can send, as their makers publish them.

@@ -142,6 +142,7 @@ def communication() -> Iterator[tuple[str, dict]]:
 
 LONG = ModelConfig(
     read_in_width=128, width=256, num_layers=4, num_heads=4, mlp_width=512, positions="rotary", num_positions=128,
+    linear_path=True,
 )  # fmt: skip
 LONG_TRIALS, LONG_UNITS, LENGTHS = 2, 128, (512, 2048, 8192)
 
