@@ -41,6 +41,7 @@ def scores_of_sessions(axes: Axes, report: Mapping[str, Any]) -> Axes:
     names = list(dict.fromkeys(name for entry in report["sessions"].values() for name in entry["read_outs"]))
     colours = style.predictor_colours(names)
     shown = list(report["sessions"].items())[:MAX_SESSIONS]
+    named: set[str] = set()  # the first session may lack a score
     for place, (_, entry) in enumerate(shown):
         for number, name in enumerate(names):
             block = entry["read_outs"].get(name, {})
@@ -49,12 +50,14 @@ def scores_of_sessions(axes: Axes, report: Mapping[str, Any]) -> Axes:
             left = place + 0.7 * ((number + 0.5) / len(names) - 0.5)
             low, high = block.get(f"{main}_ci95") or (value, value)
             axes.plot([left, left], [low, high], color=colours[name], lw=1)
-            axes.plot([left], [value], "o", ms=4, color=colours[name], label=name if place == 0 else None)
+            axes.plot([left], [value], "o", ms=4, color=colours[name], label=None if name in named else name)
+            named.add(name)
         chance = entry["read_outs"].get("model", {}).get("chance", {}).get("chance_95th_percentile")
         if chance is not None:
             axes.plot([place - 0.4, place + 0.4], [chance, chance], color=style.GREY, lw=1, ls=":")
     axes.set_xticks(range(len(shown)), [style.plain(name) for name, _ in shown], rotation=30, ha="right")
-    axes.legend(ncols=2, loc="best")
+    if named:
+        axes.legend(ncols=2, loc="best")
     return style.finish(axes, "session", _LABELS[main], "held-out trials; dotted: 95 % of shuffled labels")
 
 

@@ -36,6 +36,7 @@ def with_behaviour(session, seed):
             "rare": np.arange(len(choice)) < 2,
             "ends": np.isin(np.arange(len(choice)), (0, 1, 2, 3, len(choice) - 1)),
             "leak": spikes,
+            "late": np.where(session.split == TEST, spikes % 7, np.where(_first_of(session, TRAIN), 1.5, np.nan)),
         },
         behaviour={"velocity": velocity.astype(np.float32)},
         behaviour_valid={"velocity": np.ones(len(velocity), bool)},
@@ -44,6 +45,10 @@ def with_behaviour(session, seed):
 
 def _trials(session):
     return list(zip(session.trial_start_bin, session.trial_num_bins, strict=True))
+
+
+def _first_of(session, split):
+    return np.arange(session.num_trials) == session.trials_of(split)[0]
 
 
 def _train(area):
@@ -80,7 +85,8 @@ def decode(run, *options):
     return main.main(["decode", f"--workdir={run / 'run'}", *FAST, *options])
 
 
-def test_the_test_split_is_scored_beside_raw_spikes(untrained, tmp_path, capsys, monkeypatch):
+@pytest.fixture
+def spikes_as_states(monkeypatch):
     """Spikes stand in for the model's states, so that nothing is trained."""
 
     def stand_in(model, session, target, settings, region):
@@ -88,6 +94,9 @@ def test_the_test_split_is_scored_beside_raw_spikes(untrained, tmp_path, capsys,
 
     monkeypatch.setattr(runs, "load_predictor", lambda *run: (None, {"step": 0, "config_hash": ""}))
     monkeypatch.setattr(command, "_read_out_of_model", stand_in)
+
+
+def test_the_test_split_is_scored_beside_raw_spikes(untrained, tmp_path, capsys, spikes_as_states):
     assert decode(untrained, "--target=choice", "--protocol=split", f"--out={tmp_path}") == 0
     report = read_json(tmp_path / "decoding.json")
     assert report["trials"] == "unseen" and len(report["sessions"]) == 2 and not report["left_out"]
@@ -99,6 +108,25 @@ def test_the_test_split_is_scored_beside_raw_spikes(untrained, tmp_path, capsys,
         assert same[0] == same[1] > 0.6
     assert (tmp_path / "figures" / "decoding.png").stat().st_size > 10_000
     assert "When not to trust" in (tmp_path / "decoding.html").read_text() and "never saw" in capsys.readouterr().out
+
+
+def test_a_session_without_a_score_does_not_lose_the_others(untrained, tmp_path, spikes_as_states):
+    """The second dimension of one session's velocity is silent in its test trials."""
+    silent, other = open_dataset(untrained / "data").sessions
+    velocity = np.array(silent.behaviour["velocity"])
+    for trial in silent.trials_of(TEST):
+        velocity[silent.trial_start_bin[trial] :][: silent.trial_num_bins[trial], 1] = 0
+    for session in (dataclasses.replace(silent, behaviour={"velocity": velocity}), other):
+        write_session(session, tmp_path / "data")
+    write_dataset_index(tmp_path / "data")
+    options = ("--target=velocity", "--protocol=split", f"--data={tmp_path / 'data'}", f"--out={tmp_path}")
+    assert decode(untrained, *options) == 0
+    report = read_json(tmp_path / "decoding.json")
+    found, whole = (report["sessions"][s.session_id]["read_outs"]["model"] for s in (silent, other))
+    assert found["r2"] is None and found["r2_per_dimension"][0] > 0 and found["r2_per_dimension"][1] is None
+    assert found["chance"] == {"num_permutations": 0}
+    assert whole["r2"] > 0 and whole["chance"]["num_permutations"] == 4
+    assert any(text.startswith(f"{silent.session_id}: the score does not") for text in report["when_not_to_trust"])
 
 
 @pytest.mark.slow  # nested folds of two sessions, and of each region
@@ -145,6 +173,8 @@ def test_a_signal_of_each_bin(run, tmp_path, option):
         (["--target=rare"], "fewer than the 5 folds"),
         (["--target=ends", "--fold_by=block"], "no trial of class 'True' is left to fit"),
         (["--target=choice", "--num_folds=31"], "trials"),
+        (["--target=late", "--protocol=split"], "1 trial with a value is outside the test split"),
+        (["--target=late", "--protocol=mtm"], "1 trial with a value is outside the test split"),
         (["--target=choice", "--method=probes"], "choose from probe, finetune"),
         (["--target=choice", "--lags=x"], "expected FIRST:LAST"),
         (["--target=choice", "--baselines=ridge"], "choose from raw, smoothed, wiener, gru"),

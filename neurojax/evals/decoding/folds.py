@@ -42,6 +42,11 @@ def split_fold(session: Session, target: Target) -> list[Fold]:
             f"session {session.session_id}, target {target.name!r}: {int(tested.sum())} of {len(tested)} trials with a"
             " value are in the test split; expected some on both sides, or take --protocol=cv"
         )
+    if (num_fitting := int((~tested).sum())) < 2:
+        raise InputError(
+            f"session {session.session_id}, target {target.name!r}: {num_fitting} trial with a value is outside the"
+            " test split; at least two are needed to fit and to choose a penalty, take --protocol=cv or another split"
+        )
     return [(np.flatnonzero(~tested), np.flatnonzero(tested))]
 
 

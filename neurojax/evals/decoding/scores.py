@@ -80,9 +80,12 @@ def _carried(values: np.ndarray) -> np.ndarray:
     return np.take_along_axis(values, place[..., None], axis=1)
 
 
-def chance(main: float, null: list[float]) -> dict[str, Any]:
-    """Mean and 95th percentile of the permuted scores, and the share that reaches the real one (p-value)."""
-    if not null:
+def chance(main: float | None, null: list[float]) -> dict[str, Any]:
+    """Mean and 95th percentile of the permuted scores, and the share that reaches the real one (p-value).
+
+    No permutation counts where the real score does not exist.
+    """
+    if main is None or not null:
         return {"num_permutations": 0}
     reached = sum(value >= main for value in null)
     return {
