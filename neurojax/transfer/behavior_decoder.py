@@ -38,7 +38,8 @@ class BehaviorDecoder(BaseEstimator):
             probabilities are tempered (Guo et al. 2017).
         lags: bins around each row that it is read from, such as "-4:4"; they stay within a trial. With other lags than
             "0:0" rows are successive bins, and their order matters.
-        num_folds: of the choice; fewer where there are fewer trials, or rows of a class.
+        num_folds: of the choice; fewer where there are fewer trials, or fewer that hold some class. Where no two can be
+            made (one trial, or a class that one trial alone holds), the middle of the grid and temperature 1 are taken.
         grid: penalties (regression) or inverse penalties C (classification) to choose from; default: those of
             `neurojax decode`.
 
@@ -104,11 +105,11 @@ class BehaviorDecoder(BaseEstimator):
         self._one_output = y.ndim == 1
         wanted = y.reshape(len(y), -1).astype(np.float64)
         grid = self._grid(probes.PENALTIES)
-        errors = np.zeros((len(grid), wanted.shape[1]))
-        for fitting, asked in self._folds(trials, np.zeros(len(y), int)):
+        errors, folds = np.zeros((len(grid), wanted.shape[1])), self._folds(trials, np.zeros(len(y), int))
+        for fitting, asked in folds:
             weights, intercept = ridge_path(known[fitting], wanted[fitting], grid)
             errors += np.square(known[asked] @ weights + intercept[:, None] - wanted[asked]).sum(1)
-        best = errors.argmin(0)
+        best = errors.argmin(0) if folds else np.full(wanted.shape[1], len(grid) // 2)
         weights, intercept = ridge_path(known, wanted, grid)
         outputs = np.arange(wanted.shape[1])
         self.chosen_ = np.asarray(grid)[best]
@@ -118,23 +119,19 @@ class BehaviorDecoder(BaseEstimator):
 
     def _fit_logistic(self, known, codes, trials, mean, scale) -> "BehaviorDecoder":
         grid = self._grid(probes.INVERSE_PENALTIES)
-        held_out, tested = np.zeros((len(grid), len(codes), len(self.classes_))), np.zeros(len(codes), bool)
-        for fitting, asked in self._folds(trials, codes):
-            if len(np.unique(codes[fitting])) == len(self.classes_):
-                held_out[:, asked] = probes.logistic(
-                    known[fitting], codes[fitting], known[asked], grid, len(self.classes_)
-                )
-                tested[asked] = True
-        self.temperature_, best = 1.0, len(grid) // 2  # where no fold can be made
-        if tested.any():
-            best = int(held_out[:, tested, codes[tested]].mean(1).argmax())
-            self.temperature_ = calibration.fit_temperature(held_out[best, tested], codes[tested])
+        held_out, folds = np.zeros((len(grid), len(codes), len(self.classes_))), self._folds(trials, codes)
+        for fitting, asked in folds:
+            held_out[:, asked] = probes.logistic(known[fitting], codes[fitting], known[asked], grid, len(self.classes_))
+        self.temperature_, best = 1.0, len(grid) // 2
+        if folds:
+            best = int(held_out[:, np.arange(len(codes)), codes].mean(1).argmax())
+            self.temperature_ = calibration.fit_temperature(held_out[best], codes)
         self.chosen_, self._mean, self._scale = grid[best], mean, scale
         self._logistic = LogisticRegression(C=self.chosen_, max_iter=2000).fit(known, codes)
         return self
 
     def _folds(self, trials, codes: np.ndarray) -> list:
-        """(fitting rows, asked rows): whole trials, classes spread evenly."""
+        """(fitting rows, asked rows): whole trials, classes spread evenly; none where a class is not in every fit."""
         classes = self.kind == "classification"
         if trials is None:
             groups, splitter = None, model_selection.StratifiedKFold if classes else model_selection.KFold
@@ -142,10 +139,11 @@ class BehaviorDecoder(BaseEstimator):
         else:
             groups = np.asarray(trials)
             splitter = model_selection.StratifiedGroupKFold if classes else model_selection.GroupKFold
-            most = min(len(np.unique(groups)), np.bincount(codes).min())
+            most = min(len(np.unique(groups[codes == code])) for code in np.unique(codes))
         if (num_folds := int(min(self.num_folds, most))) < 2:
             return []
-        return list(splitter(num_folds).split(codes, codes, groups))
+        folds = list(splitter(num_folds).split(codes, codes, groups))
+        return folds if all(len(np.unique(codes[fitting])) == codes.max() + 1 for fitting, _ in folds) else []
 
     def _rows(self, X, trials) -> np.ndarray:
         return self._with_lags(validate_data(self, X, reset=False, dtype=np.float64), trials)

@@ -127,6 +127,27 @@ def test_classes_are_scored_by_balanced_accuracy_with_tempered_probabilities():
     assert decoder.temperature_ > 1 and loss[0] < loss[1]  # an overconfident read-out is made less sure
 
 
+def test_a_class_of_one_trial_is_no_reason_for_certainty():
+    """Folds without that trial hold the other class alone; temperature and C chosen there would be extreme."""
+    rng = np.random.default_rng(5)
+    trials = np.repeat(np.arange(20), 10)
+    labels = (trials == 7).astype(int)
+    X = rng.normal(size=(200, 5)) + 0.5 * labels[:, None]
+    found = nj.BehaviorDecoder("classification").fit(X, labels, trials=trials)
+    assert found.temperature_ == 1 and found.chosen_ == 1.0  # the middle of the grid
+    assert nj.BehaviorDecoder("classification").fit(X, labels).temperature_ != 1  # rows can be folded
+    twice = np.isin(trials, (7, 13)).astype(int)
+    assert nj.BehaviorDecoder("classification").fit(X, twice, trials=trials).temperature_ != 1
+
+
+def test_one_trial_leaves_the_middle_of_the_grid():
+    X = np.random.default_rng(6).normal(size=(30, 4))
+    grid = (1e-3, 1.0, 1e3)
+    for y in (X[:, 0], X[:, :2]):
+        found = nj.BehaviorDecoder(grid=grid).fit(X, y, trials=np.zeros(30))
+        assert set(found.chosen_) == {1.0}
+
+
 @pytest.mark.parametrize(
     "options, words",
     [({"kind": "ridge"}, "choose from"), ({"num_folds": 1}, "num_folds=1"), ({"grid": (-1,)}, "positive"),
