@@ -120,7 +120,7 @@ def _column(session: Session, name: str, kind: str | None, where: str) -> Target
     trial_ids, num_missing = np.flatnonzero(present), int((~present).sum())
     if kind == CATEGORICAL:
         classes, codes = np.unique(values, return_inverse=True)
-        return Target(name, kind, trial_ids, codes.ravel(), tuple(str(label) for label in classes), num_missing)
+        return Target(name, kind, trial_ids, codes.ravel(), tuple(map(_written, classes)), num_missing)
     if values.dtype.kind not in "biuf":
         raise InputError(f"{where} holds text such as {values[0]!r}; a number a trial is needed for kind={kind}")
     return Target(name, kind, trial_ids, values.astype(np.float64)[:, None], num_missing=num_missing)
@@ -150,6 +150,11 @@ def _present(column: np.ndarray) -> np.ndarray:
     if column.dtype.kind in "US":
         return ~np.isin(np.char.strip(column.astype(str)), ("", "nan", "None"))
     return np.ones(len(column), bool)
+
+
+def _written(label: np.generic) -> str:
+    """1.0 as "1": a missing value makes a column of whole numbers one of floats."""
+    return str(int(label)) if label.dtype.kind == "f" and label == np.round(label) else str(label)
 
 
 def _is_label(values: np.ndarray) -> bool:

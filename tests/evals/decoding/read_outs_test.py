@@ -199,6 +199,17 @@ def test_targets_that_the_recording_holds_by_construction_are_refused():
         targets.read_target(plain, "chioce")
 
 
+def test_labels_are_the_same_with_and_without_a_missing_value():
+    whole = np.tile([-1, 1, 0], 20)
+    missing = np.where(np.arange(60) == 4, np.nan, whole)
+    for column in (whole, missing, missing.astype(np.float32)):
+        session = _session(conditions={"choice": column})
+        assert targets.read_target(session, "choice").classes == ("-1", "0", "1")
+    for column, classes in ((whole / 2, ("-0.5", "0", "0.5")), (whole > 0, ("False", "True"))):
+        session = _session(conditions={"choice": column})
+        assert targets.read_target(session, "choice", targets.CATEGORICAL).classes == classes
+
+
 def test_classes_too_rare_for_the_folds_are_refused():
     session = _session(conditions={"choice": np.r_[np.zeros(57, int), np.ones(3, int)]})
     target = targets.read_target(session, "choice")
