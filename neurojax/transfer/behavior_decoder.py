@@ -160,9 +160,10 @@ class BehaviorDecoder(BaseEstimator):
         return np.concatenate(parts, axis=1)
 
     def _grid(self, default) -> tuple[float, ...]:
-        grid = tuple(default if self.grid is None else self.grid)
+        given = default if self.grid is None else self.grid
+        grid = tuple(given) if np.iterable(given) else ()
         if not grid or not all(isinstance(value, numbers.Real) and 0 < value < np.inf for value in grid):
-            raise InputError(f"grid={self.grid!r}; expected positive numbers")
+            raise InputError(f"grid={self.grid!r}; expected a sequence of positive numbers, such as (0.1, 1, 10)")
         return grid
 
     def _check_options(self) -> str:

@@ -1,6 +1,7 @@
 """A trained model in Python: `nj.load(PATH)`, then embed, rates and adapt. NumPy out."""
 
 import dataclasses
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -30,6 +31,10 @@ def load(path: str | Path, *, revision: str | None = None) -> "Pretrained":
     Raises:
         InputError: nothing there, or nothing that can be used; a hub id without the extra `hub`.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(
+            f"path is of type {type(path).__name__}; expected the path of a folder, or owner/name of the hub"
+        )
     folder = Path(path)
     if not folder.is_dir():
         if not (isinstance(path, str) and hub.is_id(path)):
@@ -101,6 +106,7 @@ class Pretrained:
             InputError: as in `embed`; fewer than two units or groups.
         """
         num_groups = whole_number(num_groups, "num_groups", 2)
+        _require_session(session)
         if session.num_units < 2:
             raise InputError(f"session {session.session_id} has 1 unit; one is inferred from others, so two are needed")
         model = self.predictor(session)
@@ -142,6 +148,10 @@ class Pretrained:
             InputError: a session the model cannot take (other bins, longer trials, the spikes of a known session), a
                 known one under "stitcher_only", no train split, or an option that is none.
         """
+        if not np.iterable(known_sessions):
+            raise InputError(f"known_sessions is of type {type(known_sessions).__name__}; expected a list of Sessions")
+        for one in (session, *known_sessions):
+            _require_session(one)
         options = adaptation.Options(steps, strategy, new_rows, learning_rate, seed)
         return Pretrained(adaptation.adapted(self.weights, session, options, known_sessions))
 
@@ -163,6 +173,7 @@ class Pretrained:
 
     def predictor(self, session: Session) -> Predictor:
         """The weights laid out for one session, as the functions of `evals` take them; raises InputError as `embed`."""
+        _require_session(session)
         layout = batching.Layout.of([session], self.weights.table)
         if abs(session.bin_size_s - self.bin_size_s) > 1e-9:
             raise InputError(
@@ -179,6 +190,14 @@ class Pretrained:
         tree = state_io.nested({n: a for n, a in self.weights.arrays.items() if n.startswith(("params/", "tables/"))})
         parts = (tree["params"], tree["tables"], config, layout, self._bucket_units)
         return Predictor(*parts, schemes=self._schemes)
+
+
+def _require_session(given: object) -> None:
+    if not isinstance(given, Session):
+        told = repr(given) if isinstance(given, str | os.PathLike) else f"an object of type {type(given).__name__}"
+        raise InputError(
+            f"{told} is no Session; expected one recording, such as neurojax.open_session gives of a folder"
+        )
 
 
 def _scatter(target: np.ndarray, values: np.ndarray, session: Session, trials: np.ndarray) -> None:

@@ -87,6 +87,21 @@ def test_options_that_are_none_are_refused(models, stranger, options, words):
     assert "\n" not in str(caught.value)
 
 
+def test_what_is_no_session_and_no_path_is_refused(area, models, stranger):
+    whole = open_dataset(area / "new")
+    for given, words in (("data/day1", "'data/day1' is no Session"), (area, "is no Session"), (whole, "type Dataset")):
+        for ask in (models[2].embed, models[2].rates, models[2].adapt):
+            with pytest.raises(nj.InputError, match=f"{words}.*open_session"):
+                ask(given)
+    with pytest.raises(nj.InputError, match="Session"):
+        models[0].adapt(stranger, known_sessions=["data/day1"])
+    with pytest.raises(nj.InputError, match="known_sessions is of type Session"):
+        models[0].adapt(stranger, known_sessions=stranger)
+    for path in (5, None, b"run", models[0]):
+        with pytest.raises(nj.InputError, match=f"type {type(path).__name__}; expected the path"):
+            nj.load(path)
+
+
 def test_sessions_that_cannot_be_taken_are_refused(area, models, stranger):
     known = open_dataset(area / "known").sessions[0]
     cases = {

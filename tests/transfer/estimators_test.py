@@ -151,7 +151,8 @@ def test_one_trial_leaves_the_middle_of_the_grid():
 @pytest.mark.parametrize(
     "options, words",
     [({"kind": "ridge"}, "choose from"), ({"num_folds": 1}, "num_folds=1"), ({"grid": (-1,)}, "positive"),
-     ({"lags": "a"}, "FIRST:LAST"), ({"grid": ()}, "positive")],
+     ({"lags": "a"}, "FIRST:LAST"), ({"lags": 3}, "lags=3; expected FIRST:LAST"), ({"grid": ()}, "positive"),
+     ({"grid": 1.0}, "grid=1.0; expected a sequence"), ({"grid": "1"}, "positive"), ({"grid": [[1, 2]]}, "positive")],
 )  # fmt: skip
 def test_options_that_are_none_are_refused(options, words):
     with pytest.raises(nj.InputError, match=words):

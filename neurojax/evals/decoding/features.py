@@ -79,7 +79,7 @@ def design(features: Features, kind: str, lags_bins: Sequence[int]) -> np.ndarra
 
 def parse_lags(text: str) -> tuple[int, ...]:
     """ "-4:4" -> (-4, ..., 4); raises InputError."""
-    first, _, last = text.partition(":")
+    first, _, last = text.partition(":") if isinstance(text, str) else ("", "", "")
     try:
         lags = tuple(range(int(first), int(last or first) + 1))
     except ValueError:
