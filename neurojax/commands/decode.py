@@ -78,7 +78,7 @@ def decode(folder: Path, *, data: Path | None = None, out: Path | None = None, *
     dataset = runs.load_data(config) if data is None else open_dataset(Path(data))
     found, left_out = _targets(dataset, settings)  # before the model is read: a wrong name costs nothing
     model, manifest = runs.load_predictor(folder, config, dataset)
-    seen, reason = _seen(config, dataset, trained_trials.read(folder) or ())
+    seen, reason = _seen(config, dataset, trained_trials.read(folder))
     results, entries, draws = {}, {}, {}
     with Progress(len(found), "decoding", unit="sessions") as progress:
         for number, (session, target) in enumerate(found):
@@ -150,14 +150,14 @@ def _outer_folds(session: Session, target: Target, settings: Settings) -> list[f
 
 
 def _seen(
-    config: Mapping[str, Any], dataset: Dataset, digests: Collection[bytes] = ()
+    config: Mapping[str, Any], dataset: Dataset, digests: Collection[bytes] | None = None
 ) -> tuple[dict[str, np.ndarray], str]:
     """Trials of each session that the model's training read, and why that is not known ("" when it is).
 
     The split is that of the data the run was trained on; where they are gone, that of the data given. Trials whose
     digest the run keeps were trained on, too: by the run it was started from, or before the split changed.
     """
-    told = {session.session_id: trained_trials.among(session, digests) for session in dataset.sessions}
+    told = {session.session_id: trained_trials.among(session, digests or ()) for session in dataset.sessions}
     seen = {s.session_id: np.union1d(s.trials_of(TRAIN), told[s.session_id]) for s in dataset.sessions}
     try:
         trained = {session.session_id: session for session in runs.load_data(config).sessions}
@@ -173,6 +173,8 @@ def _seen(
         if not same:
             return seen, f"session {session.session_id} has other trials than when the model was trained."
         seen[session.session_id] = np.union1d(known.trials_of(TRAIN), told[session.session_id])
+    if digests is None and config["init_from"]:
+        return seen, "the trials that the run it was started from was trained on are not known."
     return seen, ""
 
 

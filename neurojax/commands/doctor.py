@@ -178,7 +178,7 @@ def _check_trained_trials(folder: Path) -> Findings:
     except InputError as error:
         return [(BAD, str(error))]
     if digests is None:
-        return [(NOTE, f"no {trained_trials.NAME}; the next train command writes it")]
+        return [(NOTE, f"no {trained_trials.NAME}; the next train command writes it, where its start knows its own")]
     return [(OK, f"{trained_trials.NAME}: {len(digests)} digests")]
 
 

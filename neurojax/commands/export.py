@@ -13,7 +13,7 @@ from neurojax.transfer.pretrained import Pretrained
 
 
 def export(folder: Path, *, out: Path, licence: str | None = None) -> None:
-    """Writes model.safetensors, config.json, sessions.json and README.md into `out`, all at once.
+    """Writes the files of `transfer.release` into `out`, all at once.
 
     Args:
         folder: workdir of a run.

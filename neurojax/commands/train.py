@@ -16,10 +16,10 @@ from neurojax.commands.scorable import scorable
 from neurojax.data import batching, roster, trained_trials
 from neurojax.data.sessions import Dataset, content_sha256
 from neurojax.errors import InputError
-from neurojax.evals import protocols, ready
+from neurojax.evals import leaks, protocols, ready
 from neurojax.files import read_json
 from neurojax.train import checkpoint, flops, loop, microbatches, processes, settings, sharding, state_io, workdir
-from neurojax.transfer import finetune, inherit
+from neurojax.transfer import finetune, inherit, release
 from neurojax.types import TRAIN, Session
 
 
@@ -49,7 +49,8 @@ def train(
     if begun_elsewhere:
         recipe, start, origin, entries = finetune.begin(config, folder, dataset, _sessions_of, log=_say)
         table = start.table
-        _refuse_trained_trials(dataset, config, origin)
+        trained = release.read_trained(Path(config["init_from"]))
+        finetune.require_not_trained(dataset.sessions, origin["sessions"], trained)
     batches, loop_config = settings.batching_config(config), settings.loop_config(config)
     evaluate.check_settings(config["eval"])
     protocol, has_baselines = protocols.get_protocol(config["eval"]["protocol"]), bool(config["eval"]["baselines"])
@@ -95,27 +96,20 @@ def _sessions_of(config: Mapping[str, Any]) -> Sequence[Session]:
     return runs.load_data(config).sessions
 
 
-def _refuse_trained_trials(dataset: Dataset, config: Mapping[str, Any], origin: Mapping[str, Any]) -> None:
-    """A new session that holds trials of an old one is no new animal; whole copies are refused by `finetune`."""
-    digests = trained_trials.read(Path(config["init_from"])) or ()
-    known = {entry["session_id"] for entry in origin["sessions"]}
-    for session in dataset.sessions:
-        if session.session_id not in known and (number := len(trained_trials.among(session, digests))):
-            raise InputError(
-                f"session {session.session_id} repeats an old one: {number} of its {session.num_trials} trials are some"
-                " that the run of init_from was trained on; leave the session out"
-            )
-
-
 def _say(line: str) -> None:
     if processes.is_first():
         print(line, flush=True)
 
 
-def _trained_before(folder: Path, config: Mapping[str, Any], begun: bool) -> set[bytes]:
-    """Digests of the trials that this run, or the one it starts from, was trained on."""
-    places = [folder] * begun + [Path(config["init_from"])] * bool(config["init_from"])
-    return set().union(*(trained_trials.read(place) or () for place in places))
+def _trained_before(folder: Path, config: Mapping[str, Any], begun: bool) -> frozenset[bytes] | None:
+    """Digests of the trials that this run and the one it starts from were trained on; None where not known.
+
+    A run from scratch that keeps none is an older one: its list begins with the trials it trains on now.
+    """
+    own = trained_trials.read(folder) if begun else None
+    if own is not None or not config["init_from"]:
+        return own or frozenset()
+    return release.read_trained(Path(config["init_from"]))
 
 
 @contextlib.contextmanager
@@ -142,10 +136,12 @@ def _held(
                     )
                 # Until something is trained, a workdir may still change its config.
                 notes = workdir.require_same_run(*known, allow_dataset_change) if trained else ()
+                before = _trained_before(folder, config, bool(trained))
+                leaks.require_unseen(dataset.sessions, before or ())  # as evaluation asks, but before training
                 workdir.write_config(*known, notes)
                 if not (trained and (folder / roster.ROSTER_NAME).is_file() and not allow_dataset_change):
                     roster.write(folder / roster.ROSTER_NAME, entries)
-                trained_trials.write(folder, dataset.sessions, _trained_before(folder, config, bool(trained)))
+                trained_trials.write(folder, dataset.sessions, before)
             except InputError as error:
                 refusal = error
         if state_io.from_process_0(int(refusal is not None)):

@@ -38,14 +38,20 @@ def _telling(session: Session, trials: Iterable[int]) -> Iterator[tuple[int, byt
             yield trial, check.trial_digest(session, trial)
 
 
-def write(folder: Path, sessions: Sequence[Session], known: Iterable[bytes] = ()) -> None:
-    """Writes the digests of the sessions' training trials, and of those `known` before, atomically."""
+def write(folder: Path, sessions: Sequence[Session], known: Iterable[bytes] | None = ()) -> None:
+    """Writes the digests of the sessions' training trials, and of those `known` before, atomically.
+
+    Where those before are not known (None), no list would be whole, so none is kept.
+    """
+    if known is None:
+        (folder / NAME).unlink(missing_ok=True)
+        return
     digests = set(known).union(*(telling_digests(session, TRAIN) for session in sessions))
     write_json(folder / NAME, {"schema": SCHEMA, "digests": sorted(digest.hex() for digest in digests)})
 
 
 def read(folder: Path) -> frozenset[bytes] | None:
-    """The digests of a run; None where it keeps none, as runs of older versions do.
+    """The digests of a run; None where it keeps none: one of an older version, or started from such a one.
 
     Raises:
         InputError: the file is damaged.

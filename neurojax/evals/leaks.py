@@ -108,7 +108,7 @@ def require_unseen(sessions: Sequence[Session], trained: Collection[bytes]) -> N
     Raises:
         InputError: one is.
     """
-    for session in sessions:
+    for session in sessions if trained else ():
         seen = sorted(trial for digest, trial in telling_digests(session, TEST).items() if digest in trained)
         if seen:
             listed = ", ".join(map(str, seen[:5])) + (f" and {len(seen) - 5} more" if len(seen) > 5 else "")

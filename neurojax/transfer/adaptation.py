@@ -12,6 +12,7 @@ import numpy as np
 
 from neurojax.data.batching import BatchingConfig
 from neurojax.data.sessions import Dataset, dataset_of
+from neurojax.data.trained_trials import telling_digests
 from neurojax.errors import InputError, Interrupted, whole_number
 from neurojax.train import loop, settings, state_io
 from neurojax.train.step import Recipe
@@ -57,7 +58,7 @@ def adapted(source: Weights, session: Session, options: Options, known_sessions:
         known_sessions: of the source, for the alignment of new rows; may be empty.
 
     Raises:
-        InputError: see `finetune.begin`; no training trial.
+        InputError: see `finetune.begin` and `finetune.require_not_trained`; no training trial.
         Interrupted: after a signal; nothing is kept.
     """
     if not len(session.trials_of(TRAIN)):
@@ -70,6 +71,7 @@ def adapted(source: Weights, session: Session, options: Options, known_sessions:
         config["optimizer"]["learning_rate"] = float(options.learning_rate)
     dataset = dataset_of([session])
     tuning = finetune.begin_from(source, config, dataset, lambda config: known_sessions, log=_silent)
+    finetune.require_not_trained([session], source.table, source.trained)
     try:
         arrays = trained(tuning.recipe, settings.batching_config(config), dataset, tuning.start)
     except Interrupted:
@@ -84,6 +86,7 @@ def adapted(source: Weights, session: Session, options: Options, known_sessions:
         digest=_digest(arrays),
         origin=tuning.origin,
         dataset_fingerprint=dataset.fingerprint,
+        trained=None if source.trained is None else source.trained | telling_digests(session, TRAIN).keys(),
     )
 
 

@@ -5,13 +5,14 @@ is saved as step 0, so that the new run never needs the old one again.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from neurojax.data import batching, roster
+from neurojax.data import batching, roster, trained_trials
 from neurojax.data.sessions import Dataset
 from neurojax.errors import InputError
+from neurojax.evals import leaks
 from neurojax.train import checkpoint, loop, settings
 from neurojax.train.state import TrainState
 from neurojax.train.step import Freeze, Recipe
@@ -85,6 +86,29 @@ def begin_from(
 
     tuning = _tuning(config, dataset, entries, _origin_of(source), state, log)
     return tuning
+
+
+def require_not_trained(
+    sessions: Sequence[Session], table: Sequence[Mapping[str, Any]], trained: Collection[bytes] | None
+) -> None:
+    """A new session that holds trials of an old one is no new animal; a tested trial was not trained on.
+
+    Args:
+        sessions: to train on and to test.
+        table: rows of the weights they start from.
+        trained: digests of the trials those weights were trained on; None where not known, and nothing is checked.
+
+    Raises:
+        InputError: a session is not as said above.
+    """
+    known = {entry["session_id"] for entry in table}
+    for session in sessions:
+        if session.session_id not in known and (number := len(trained_trials.among(session, trained or ()))):
+            raise InputError(
+                f"session {session.session_id} repeats an old one: {number} of its {session.num_trials} trials are some"
+                " that the run it starts from was trained on; leave the session out"
+            )
+    leaks.require_unseen(sessions, trained or ())
 
 
 def _tuning(config, dataset: Dataset, entries, origin: dict[str, Any], state: Callable, log: Callable) -> FineTuning:

@@ -24,7 +24,7 @@ def load(path: str | Path, *, revision: str | None = None) -> "Pretrained":
     """Loads a model: the workdir of a `neurojax train`, a folder of `neurojax export`, or one shared on the hub.
 
     Args:
-        path: a folder, or "owner/name" of the Hugging Face hub where no such folder exists; of the hub only the four
+        path: a folder, or "owner/name" of the Hugging Face hub where no such folder exists; of the hub only the
             files of an export are taken.
         revision: branch, tag or commit on the hub.
 
@@ -145,8 +145,9 @@ class Pretrained:
             seed: of batches, masks and dropout.
 
         Raises:
-            InputError: a session the model cannot take (other bins, longer trials, the spikes of a known session), a
-                known one under "stitcher_only", no train split, or an option that is none.
+            InputError: a session the model cannot take (other bins, longer trials, the spikes or trained trials of a
+                known session), a known one under "stitcher_only", test trials that were trained on, no train split, or
+                an option that is none.
         """
         if not np.iterable(known_sessions):
             raise InputError(f"known_sessions is of type {type(known_sessions).__name__}; expected a list of Sessions")

@@ -1,9 +1,10 @@
 """The exported folder: weights without a pickle, and all that is needed to use them. Opened with distrust.
 
-model.safetensors   params/..., tables/..., float32
-config.json         schema, config of the run, step, bins, digests, licence of the weights, membership
-sessions.json       see data.roster; with the first row of each session
-README.md           the model card
+model.safetensors     params/..., tables/..., float32
+config.json           schema, config of the run, step, bins, digests, licence of the weights, membership
+sessions.json         see data.roster; with the first row of each session
+README.md             the model card
+trained_trials.json   see data.trained_trials; absent where the run does not know, and from older exports
 """
 
 import dataclasses
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from neurojax import __version__
-from neurojax.data import roster
+from neurojax.data import roster, trained_trials
 from neurojax.data.session_rules import check_bin_size
 from neurojax.errors import InputError
 from neurojax.files import read_json, sha256_file, write_bytes, write_json
@@ -29,7 +30,7 @@ from neurojax.train.step import Recipe
 from neurojax.transfer.weights import NEEDED, Weights, read_run, rows_of
 
 WEIGHTS_NAME, CONFIG_NAME, CARD_NAME = "model.safetensors", "config.json", "README.md"
-FILES = (WEIGHTS_NAME, CONFIG_NAME, roster.ROSTER_NAME, CARD_NAME)
+FILES = (WEIGHTS_NAME, CONFIG_NAME, roster.ROSTER_NAME, CARD_NAME, trained_trials.NAME)
 FORMAT, SCHEMA = "neurojax", 1
 MAX_CONFIG_BYTES, MAX_HEADER_BYTES, MAX_SIZE = 16 << 20, 16 << 20, 1 << 20
 MAX_LAYERS, MAX_BUCKET = 1024, 4096
@@ -48,7 +49,7 @@ def write(
     weights_licence: str | None,
     told_apart: Mapping[str, Any] | None = None,
 ) -> None:
-    """Writes the four files; of the config only what the model needs, and no path of where it was trained.
+    """Writes the files above; of the config only what the model needs, and no path of where it was trained.
 
     Args:
         folder: exists and is empty; the caller publishes it.
@@ -85,6 +86,7 @@ def write(
             "dataset_fingerprint": weights.dataset_fingerprint,
             "run_manifest_sha256": weights.digest,
             "weights_sha256": hashlib.sha256(content).hexdigest(),
+            "trained_trials_sha256": _write_trained(folder, weights.trained),
             "weights_licence": weights_licence,
             "membership": told_apart,
         },
@@ -142,7 +144,31 @@ def read(folder: Path) -> Weights:
         digest=facts["weights_sha256"],
         origin=None,
         dataset_fingerprint=facts["dataset_fingerprint"],
+        trained=_trained(folder, facts),
     )
+
+
+def read_trained(folder: Path) -> frozenset[bytes] | None:
+    """Digests of the trials that a run or an export was trained on, None where not known; raises InputError."""
+    return _trained(folder, read_facts(folder)) if is_release(folder) else trained_trials.read(folder)
+
+
+def _write_trained(folder: Path, digests: frozenset[bytes] | None) -> str | None:
+    """Writes the digests of the trained trials, where they are known; the file's sha256."""
+    if digests is None:
+        return None
+    trained_trials.write(folder, (), digests)
+    return sha256_file(folder / trained_trials.NAME)
+
+
+def _trained(folder: Path, facts: Mapping[str, Any]) -> frozenset[bytes] | None:
+    """Digests of the trained trials, None where the export does not know; the file is the one that was exported."""
+    path, expected = folder / trained_trials.NAME, facts.get("trained_trials_sha256")
+    if expected is None and not path.exists():
+        return None
+    if not path.is_file() or path.stat().st_size > trained_trials.MAX_BYTES or sha256_file(path) != expected:
+        raise InputError(f"{path} is missing or differs from what was exported (sha256); use another copy")
+    return trained_trials.read(folder)
 
 
 def read_any(folder: Path, log: Callable[[str], Any] = print) -> Weights:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from neurojax.data import roster
+from neurojax.data import roster, trained_trials
 from neurojax.errors import InputError
 from neurojax.train import checkpoint, workdir
 
@@ -25,6 +25,7 @@ class Weights(NamedTuple):
     digest: hex digest of the weights: of the checkpoint's manifest, or of the exported file.
     origin: what these weights were themselves started from, None when from scratch.
     dataset_fingerprint: of the data the run was trained on.
+    trained: digests of the trials they were trained on, see `data.trained_trials`; None where not known.
     """
 
     arrays: dict[str, np.ndarray]
@@ -37,6 +38,7 @@ class Weights(NamedTuple):
     digest: str
     origin: dict[str, Any] | None
     dataset_fingerprint: str
+    trained: frozenset[bytes] | None = None
 
 
 def read_run(folder: Path, log: Callable[[str], Any] = print) -> Weights:
@@ -61,6 +63,7 @@ def read_run(folder: Path, log: Callable[[str], Any] = print) -> Weights:
         digest=manifest["manifest_sha256"],
         origin=manifest.get("init_from"),
         dataset_fingerprint=manifest["dataset_fingerprint"],
+        trained=trained_trials.read(folder),
     )
 
 

@@ -9,9 +9,11 @@ import neurojax as nj
 from neurojax import main
 from neurojax.commands import train
 from neurojax.data.sessions import open_dataset
+from neurojax.data.trained_trials import telling_digests
 from neurojax.train import checkpoint
 from neurojax.transfer import adaptation
-from tests.transfer.conftest import fine_tune, write_root
+from neurojax.types import TRAIN
+from tests.transfer.conftest import fine_tune, part_of, write_root
 
 STEPS = 4
 
@@ -113,3 +115,15 @@ def test_sessions_that_cannot_be_taken_are_refused(area, models, stranger):
     for words, session in cases.items():
         with pytest.raises(nj.InputError, match=words):
             models[0].adapt(session, steps=STEPS)
+
+
+def test_trials_that_were_trained_on_are_neither_new_nor_tested(area, models, stranger):
+    model, _, adapted = models
+    known = open_dataset(area / "known").sessions[0]
+    with pytest.raises(nj.InputError, match="session part repeats an old one: 8 of its 10 trials"):
+        model.adapt(part_of(known), steps=STEPS)
+    with pytest.raises(nj.InputError, match="was trained on .* test trials of session synthetic-0"):
+        model.adapt(dataclasses.replace(known, split=(known.split + 2) % 3), steps=STEPS, strategy="full")
+    assert adapted.weights.trained == model.weights.trained | telling_digests(stranger, TRAIN).keys()
+    unknown = nj.Pretrained(model.weights._replace(trained=None))
+    assert unknown.adapt(part_of(known), steps=1).weights.trained is None

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from neurojax import main
 from neurojax.commands import train
 from neurojax.data import synthetic
-from neurojax.data.sessions import write_dataset_index, write_session
+from neurojax.data.sessions import from_counts, write_dataset_index, write_session
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SPEC = synthetic.SyntheticSpec(
@@ -29,6 +30,12 @@ def write_root(root: Path, sessions) -> Path:
         write_session(session, root)
     write_dataset_index(root)
     return root
+
+
+def part_of(old):
+    """A session with another name and the first ten trials of an old one."""
+    counts, split = old.gather_trials(np.arange(10))[0], np.repeat([0, 1, 2], [6, 2, 2])
+    return from_counts(counts, bin_size_s=old.bin_size_s, session_id="part", split=split)
 
 
 def pretrain(area: Path, *entries: str) -> list[str]:

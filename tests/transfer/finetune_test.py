@@ -11,15 +11,15 @@ import pytest
 
 from neurojax import main
 from neurojax.commands import config as config_command
-from neurojax.commands import runs, train
-from neurojax.data import roster, synthetic
-from neurojax.data.sessions import from_counts, open_dataset, write_dataset_index, write_session
+from neurojax.commands import decode, runs, train
+from neurojax.data import roster, synthetic, trained_trials
+from neurojax.data.sessions import open_dataset, write_dataset_index, write_session
 from neurojax.errors import InputError
 from neurojax.files import read_json
 from neurojax.train import checkpoint, loop, sharding, state_io
 from neurojax.train.writer import read_metrics
 from neurojax.transfer import finetune, inherit, new_rows, release, weights
-from tests.transfer.conftest import SPEC, fine_tune, pretrain, write_root
+from tests.transfer.conftest import SPEC, fine_tune, part_of, pretrain, write_root
 
 
 @pytest.fixture(autouse=True)
@@ -260,9 +260,13 @@ def renamed(area, tmp_path):
 
 def ten_trials_of_an_old_one(area, tmp_path):
     old = open_dataset(area / "known").sessions[0]
-    counts, split = old.gather_trials(np.arange(10))[0], np.repeat([0, 1, 2], [6, 2, 2])
-    part = from_counts(counts, bin_size_s=old.bin_size_s, session_id="part", split=split)
-    return f"data.root={write_root(tmp_path / 'part', [part])}"
+    return f"data.root={write_root(tmp_path / 'part', [part_of(old)])}"
+
+
+def other_split(area, tmp_path):
+    old = open_dataset(area / "known").sessions[0]
+    root = write_root(tmp_path / "split", [dataclasses.replace(old, split=(old.split + 2) % 3)])
+    return f"data.root={root}"
 
 
 def other_units(area, tmp_path):
@@ -297,6 +301,7 @@ def no_region(area, tmp_path):
         (["data.train_fraction=nan"], "data.train_fraction=nan"),
         ([renamed], "session stranger repeats synthetic-0"),
         ([ten_trials_of_an_old_one], "session part repeats an old one"),
+        ([other_split, "finetune.strategy=full"], "was trained on 2"),
         ([other_units], "session synthetic-0 has other units"),
         ([other_bins], "bins of 50 ms"),
         ([no_region, "finetune.new_rows=region_mean"], "the run has none of them"),
@@ -310,6 +315,42 @@ def test_bad_input_is_one_line_and_code_2(area, tmp_path, entries, message, caps
     error = capsys.readouterr().err.strip()
     assert message in error and len(error.splitlines()) == 1
     assert not list((tmp_path / "out").glob("checkpoints/*"))
+
+
+@pytest.mark.parametrize("made", [ten_trials_of_an_old_one, other_split])
+def test_an_export_knows_what_it_was_trained_on(area, tmp_path, made, capsys):
+    pytest.importorskip("safetensors")
+    (tmp_path / "export").mkdir()
+    release.write(tmp_path / "export", weights.read_run(area / "run"), card="", weights_licence=None)
+    options = (made(area, tmp_path), "finetune.strategy=full", f"init_from={tmp_path / 'export'}")
+    assert main.main(fine_tune(area, tmp_path / "out", *options)) == 2
+    assert "trained on" in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+def test_from_an_export_that_does_not_know_its_trials_nothing_is_known(area, tmp_path):
+    pytest.importorskip("safetensors")
+    (tmp_path / "export").mkdir()
+    release.write(tmp_path / "export", weights.read_run(area / "run")._replace(trained=None), "", None)
+    out, command = tmp_path / "out", fine_tune(area, tmp_path / "out", f"init_from={tmp_path / 'export'}")
+    for _ in range(2):  # resumed, too
+        assert main.main(command) == 0
+        assert trained_trials.read(out) is None
+    config = runs.read_run(out)
+    assert "not known" in decode._seen(config, runs.load_data(config), trained_trials.read(out))[1]
+
+
+def test_the_trials_of_both_runs_are_kept(area, gradual):
+    sessions = open_dataset(area / "both").sessions
+    digests = {d for s in sessions for d in trained_trials.telling_digests(s, 0)}
+    assert trained_trials.read(gradual) == digests and len(digests) > 60
+
+
+def test_a_split_that_tests_trained_trials_is_refused_before_training_goes_on(area, tmp_path, capsys):
+    run = shutil.copytree(area / "run", tmp_path / "run")
+    command = [*pretrain(area, "train.num_steps=22", other_split(area, tmp_path)), f"--workdir={run}"]
+    assert main.main([*command, "--allow_dataset_change"]) == 2
+    assert "the run was trained on 2" in capsys.readouterr().err
+    assert checkpoint.steps_on_disk(run / "checkpoints")[-1] == 20
 
 
 def test_a_run_from_another_schema_is_refused(area, tmp_path, capsys):

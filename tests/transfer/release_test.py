@@ -10,7 +10,7 @@ import pytest
 
 import neurojax as nj
 from neurojax import main
-from neurojax.data import roster
+from neurojax.data import roster, trained_trials
 from neurojax.data.sessions import open_dataset
 from neurojax.files import read_json, sha256_file, write_json
 from neurojax.transfer import membership, model_card, release
@@ -62,6 +62,7 @@ def test_the_round_trip_is_equal_to_the_bit(area, exported, session):
     kept = {name for name in of_run.weights.arrays if name.startswith(("params/", "tables/"))}
     assert set(of_export.weights.arrays) == kept
     assert all(of_export.weights.arrays[n].tobytes() == of_run.weights.arrays[n].tobytes() for n in kept)
+    assert of_export.weights.trained == of_run.weights.trained and len(of_run.weights.trained) > 20
     states, rates_hz = of_export.embed(session), of_export.rates(session, num_groups=2)
     assert states.tobytes() == of_run.embed(session).tobytes()
     assert rates_hz.tobytes() == of_run.rates(session, num_groups=2).tobytes()
@@ -168,13 +169,31 @@ def test_forged_sessions_are_refused(forged, change):
     refused(forged, ".")
 
 
-@pytest.mark.parametrize("name", [release.CONFIG_NAME, roster.ROSTER_NAME, release.WEIGHTS_NAME])
+@pytest.mark.parametrize("name", [n for n in release.FILES if n != release.CARD_NAME])
 def test_missing_and_cut_files_are_refused(forged, name):
     raw = (forged / name).read_bytes()
     (forged / name).write_bytes(raw[: len(raw) // 2])
     refused(forged, ".")
     (forged / name).unlink()
     refused(forged, ".")
+
+
+def test_digests_of_trained_trials_that_were_changed_are_refused(forged):
+    path = forged / trained_trials.NAME
+    digests = trained_trials.read(forged)
+    trained_trials.write(forged, (), sorted(digests)[1:])
+    refused(forged, "trained_trials.json is missing or differs")
+    path.write_bytes(b"")
+    refused(forged, "trained_trials.json is missing or differs")
+
+
+def test_an_export_without_digests_loads_and_does_not_know(forged):
+    facts = read_json(forged / release.CONFIG_NAME)
+    del facts["trained_trials_sha256"]
+    write_json(forged / release.CONFIG_NAME, facts)
+    refused(forged, "differs from what was exported")  # a list that the export did not make
+    (forged / trained_trials.NAME).unlink()
+    assert nj.load(forged).weights.trained is None and release.read_trained(forged) is None
 
 
 def test_the_card_tells_data_regions_licences_and_scores(area, exported):
