@@ -17,17 +17,13 @@ def export(folder: Path, *, out: Path, licence: str | None = None) -> None:
 
     Args:
         folder: workdir of a run.
-        out: a new folder, or an earlier export, which is replaced.
+        out: a new folder, or an earlier export, which is replaced; or a link to such a folder.
         licence: of the weights.
 
     Raises:
         InputError: no run, no sound checkpoint, human data without a stated licence, or `out` holds other files.
     """
-    folder, out = Path(folder), Path(out).absolute()
-    if out.exists() and (not out.is_dir() or {path.name for path in out.iterdir()} - set(release.FILES)):
-        raise InputError(f"{out} holds other files than an export; choose a new folder for --out")
-    if out.is_dir() and any(out.iterdir()) and not release.is_release(out):
-        raise InputError(f"{out} is not empty and no export; choose a new folder for --out")
+    folder, out = Path(folder), _replaceable(Path(out).absolute())
     require_writable(out.parent, folder=True)
     found = weights.read_run(folder)
     if found.entries is None:
@@ -48,6 +44,19 @@ def export(folder: Path, *, out: Path, licence: str | None = None) -> None:
         publish_folder(Path(name), out)
     total = sum(path.stat().st_size for path in out.iterdir())
     print(f"wrote {len(found.entries)} sessions' model of step {found.step:,} ({total / 1e6:.1f} MB) to {out}")
+
+
+def _replaceable(out: Path) -> Path:
+    """`out`, or what it links to; raises InputError unless that is new, empty, or an earlier export and no more."""
+    if out.is_symlink():
+        if not out.exists():
+            raise InputError(f"{out} is a link to nothing; name the folder itself with --out")
+        out = out.resolve()
+    if out.exists() and (not out.is_dir() or {path.name for path in out.iterdir()} - set(release.FILES)):
+        raise InputError(f"{out} holds other files than an export; choose a new folder for --out")
+    if out.is_dir() and any(out.iterdir()) and not release.was_exported(out):
+        raise InputError(f"{out} is not empty and no export of neurojax; choose a new folder for --out")
+    return out
 
 
 def _told_apart(found: weights.Weights) -> dict[str, Any]:

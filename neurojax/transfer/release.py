@@ -38,8 +38,16 @@ _HEX = re.compile(r"[0-9a-f]{64}")
 
 
 def is_release(folder: Path) -> bool:
-    """Whether a folder looks like an exported model."""
+    """Whether a folder looks like an exported model, from wherever."""
     return (folder / WEIGHTS_NAME).is_file()
+
+
+def was_exported(folder: Path) -> bool:
+    """Whether a folder's config.json says that it was written here, so that it may be replaced."""
+    try:
+        return read_json(folder / CONFIG_NAME).get("format") == FORMAT
+    except InputError:
+        return False
 
 
 def write(

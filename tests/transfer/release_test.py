@@ -253,3 +253,29 @@ def test_an_export_replaces_an_export_and_nothing_else(area, exported, tmp_path,
     assert export(area / "run", out) == 2
     assert "holds other files" in capsys.readouterr().err and (out / "notes.txt").read_text() == "mine"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+
+
+@pytest.mark.parametrize("config", [{"model_type": "bert"}, {"format": "pt"}, None])
+def test_a_model_of_another_kind_is_not_replaced(area, tmp_path, config, capsys):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / release.WEIGHTS_NAME).write_bytes(b"theirs")
+    if config is not None:
+        write_json(out / release.CONFIG_NAME, config)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert export(area / "run", out) == 2
+    assert "no export of neurojax" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_a_link_is_followed_and_one_to_nothing_is_refused(area, exported, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(membership, "measure", lambda *given: {"auc": None, "reason": "no"})
+    (tmp_path / "there").mkdir()
+    target, link = shutil.copytree(exported, tmp_path / "there" / "target"), tmp_path / "link"
+    link.symlink_to(target)
+    assert export(area / "run", link) == 0
+    assert link.is_symlink() and "not stated; ask" in (target / release.CARD_NAME).read_text()
+    shutil.rmtree(target)
+    assert export(area / "run", link) == 2
+    assert "is a link to nothing" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["link", "there"]
