@@ -64,12 +64,14 @@ def load_predictor(
     """The newest sound checkpoint of a run, as a predictor for a dataset's sessions, and its manifest.
 
     Raises:
-        InputError: no checkpoint, a session the run has no rows for, other bins, or longer trials than it can place.
+        InputError: no checkpoint, another config than its own, a session the run has no rows for, other bins, or longer
+            trials than it can place.
     """
     arrays, manifest = checkpoint.load_arrays(folder / "checkpoints", log=log)
+    workdir.require_own_config(folder, config, manifest)
     weights = state_io.nested(arrays)
     model = dataclasses.replace(settings.model_config(config, dataset), num_positions=manifest["num_bins"])
-    mesh = sharding.make_mesh(*settings.mesh_sizes(config))
+    mesh = sharding.make_mesh(0, 1)  # whatever devices are here, not those it was trained on
     layout = Layout.of(dataset.sessions, manifest["sessions"])
     if abs(dataset.bin_size_s - manifest["bin_size_s"]) > 1e-9:
         raise InputError(

@@ -105,6 +105,17 @@ def config_hash(config: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(config_content(config), sort_keys=True).encode()).hexdigest()
 
 
+def require_own_config(folder: Path, config: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
+    """Raises InputError for a config that is not the one a checkpoint was trained with, in what decides its weights."""
+    trained = manifest.get("config_hash")
+    if trained not in (None, config_hash(config)):
+        raise InputError(
+            f"{folder / CONFIG_NAME} has config_hash {config_hash(config)[:12]}, its checkpoint of step "
+            f"{manifest.get('step')} was trained with {str(trained)[:12]}; undo the edit, or remove the file and "
+            "repeat the train command, which writes it again"
+        )
+
+
 def config_diff(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """`masking.ratio: 0.3 in the run, 0.1 now`, one line for each entry that differs."""
     before, now = _flat(old), _flat(new)

@@ -45,10 +45,11 @@ def read_run(folder: Path, log: Callable[[str], Any] = print) -> Weights:
     """The newest sound checkpoint of a workdir.
 
     Raises:
-        InputError: the folder is no run, or has no checkpoint that is whole.
+        InputError: the folder is no run, has no checkpoint that is whole, or a config that is not the checkpoint's.
     """
     config = read_config(folder)
     arrays, manifest = checkpoint.load_arrays(folder / "checkpoints", log=log)
+    workdir.require_own_config(folder, config, manifest)
     entries = roster.read(folder / roster.ROSTER_NAME) if (folder / roster.ROSTER_NAME).is_file() else None
     if entries is not None and rows_of(entries) != manifest["sessions"]:
         raise InputError(f"{folder / roster.ROSTER_NAME} lists other sessions than the checkpoint; restore it")
