@@ -79,6 +79,7 @@ def write(
     starts = np.cumsum([0, *(entry["num_units"] for entry in weights.entries)])
     entries = [dict(e) | {"first_row": int(row)} for e, row in zip(weights.entries, starts, strict=False)]
     roster.write(folder / roster.ROSTER_NAME, entries)
+    sessions_sha256 = sha256_file(folder / roster.ROSTER_NAME)
     config = {name: weights.config[name] for name in NEEDED}
     config["data"] = dict(config["data"]) | {"root": ""}
     write_json(
@@ -94,6 +95,7 @@ def write(
             "dataset_fingerprint": weights.dataset_fingerprint,
             "run_manifest_sha256": weights.digest,
             "weights_sha256": hashlib.sha256(content).hexdigest(),
+            "sessions_sha256": sessions_sha256,
             "trained_trials_sha256": _write_trained(folder, weights.trained),
             "weights_licence": weights_licence,
             "membership": told_apart,
@@ -111,9 +113,7 @@ def read(folder: Path) -> Weights:
         InputError: missing, damaged, forged, of another schema, or weights that do not fit their config.
     """
     facts = read_facts(folder)
-    if not (folder / roster.ROSTER_NAME).is_file():
-        raise InputError(f"{folder / roster.ROSTER_NAME} does not exist; use another copy")
-    entries = roster.read(folder / roster.ROSTER_NAME)
+    entries = _entries(folder, facts)
     path = folder / WEIGHTS_NAME
     stored = _header(path)
     recipe = _recipe(facts["config"], facts["num_bins"], folder)
@@ -232,6 +232,24 @@ def _recipe(config: Mapping[str, Any], num_bins: int, folder: Path) -> Recipe:
         raise InputError(f"{where}: model.num_layers or model.unroll is above {MAX_LAYERS:,}; use another copy")
     model = dataclasses.replace(ModelConfig(**config["model"]), num_positions=num_bins)
     return Recipe(0, 1, model, schemes, OptimizerConfig())
+
+
+def _entries(folder: Path, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """sessions.json, in the order of the rows; older exports keep no digest of it, but each entry's first row."""
+    path = folder / roster.ROSTER_NAME
+    if not path.is_file():
+        raise InputError(f"{path} does not exist; use another copy")
+    entries = roster.read(path)
+    starts = np.cumsum([0, *(entry["num_units"] for entry in entries)])
+    for entry, start in zip(entries, starts, strict=False):
+        if entry.get("first_row") != start:
+            found = str(entry.get("first_row"))[:40]
+            raise InputError(
+                f"{path}: rows of {entry['session_id']} start at {found}, expected {start}; use another copy"
+            )
+    if "sessions_sha256" in facts and sha256_file(path) != facts["sessions_sha256"]:
+        raise InputError(f"{path} differs from what was exported (sha256); use another copy")
+    return entries
 
 
 def _header(path: Path) -> dict[str, tuple[int, ...]]:

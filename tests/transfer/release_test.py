@@ -169,6 +169,18 @@ def test_forged_sessions_are_refused(forged, change):
     refused(forged, ".")
 
 
+def test_sessions_in_another_order_are_refused_and_so_is_any_other_change(forged):
+    content, facts = read_json(forged / roster.ROSTER_NAME), read_json(forged / release.CONFIG_NAME)
+    write_json(forged / roster.ROSTER_NAME, content | {"sessions": content["sessions"][::-1]})
+    refused(forged, "rows of synthetic-1 start at")
+    content["sessions"][0]["licence"] = "MIT"
+    write_json(forged / roster.ROSTER_NAME, content)
+    refused(forged, "differs from what was exported")
+    del facts["sessions_sha256"]  # as an older export
+    write_json(forged / release.CONFIG_NAME, facts)
+    assert nj.load(forged).weights.entries == content["sessions"]
+
+
 @pytest.mark.parametrize("name", [n for n in release.FILES if n != release.CARD_NAME])
 def test_missing_and_cut_files_are_refused(forged, name):
     raw = (forged / name).read_bytes()
