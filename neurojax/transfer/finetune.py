@@ -126,6 +126,11 @@ def _tuning(config, dataset: Dataset, entries, origin: dict[str, Any], state: Ca
             f"{len(dataset.sessions)} of the data; use strategy=full or data with a new session"
         )
     recipe = settings.recipe(config, dataset)
+    if chosen["strategy"] == "gradual_unfreeze" and recipe.num_steps <= chosen["unfreeze_step"]:
+        raise InputError(
+            f"train.num_steps={recipe.num_steps} ends before finetune.unfreeze_step={chosen['unfreeze_step']}, so "
+            "nothing unfreezes; train longer, unfreeze earlier, or use strategy=stitcher_only"
+        )
     until = {"full": 0, "stitcher_only": NEVER, "gradual_unfreeze": chosen["unfreeze_step"]}[chosen["strategy"]]
     if until:
         recipe = dataclasses.replace(recipe, freeze=Freeze(until, sum(e["num_units"] for e in known), len(known)))

@@ -297,6 +297,7 @@ def no_region(area, tmp_path):
         (["finetune.strategy=half"], "choose from full, stitcher_only, gradual_unfreeze"),
         (["finetune.new_rows=magic"], "choose from random, pca, region_mean"),
         (["finetune.unfreeze_step=0"], "finetune.unfreeze_step=0"),
+        (["finetune.unfreeze_step=6"], "train.num_steps=6 ends before finetune.unfreeze_step=6, so nothing unfreezes"),
         (["data.train_fraction=0.0"], "data.train_fraction=0.0"),
         (["data.train_fraction=nan"], "data.train_fraction=nan"),
         ([renamed], "session stranger repeats synthetic-0"),
