@@ -85,13 +85,18 @@ def dataset_card(metas: Sequence[Mapping[str, Any]], fingerprint: str) -> str:
 
 
 def source(meta: Mapping[str, Any]) -> str:
-    """Where a recording comes from, without digests, which have a place of their own."""
+    """Where a recording comes from, for Markdown."""
+    return _escaped(source_words(meta) or "not stated")
+
+
+def source_words(meta: Mapping[str, Any]) -> str | None:
+    """Where a recording comes from, without digests, which have a place of their own; None where nothing says."""
     found = meta.get("source")
     if not isinstance(found, Mapping):
-        return text(found) or "not stated"
+        return _line(found) or None
     hidden = ("sha256", "spec_sha256", "reader")
-    told = [f"{text(key)} {text(value)}" for key, value in found.items() if key not in hidden and value]
-    return ", ".join(told) or "not stated"
+    told = [f"{_line(key)} {_line(value)}" for key, value in found.items() if key not in hidden and value]
+    return ", ".join(told) or None
 
 
 def _split(meta: Mapping[str, Any]) -> str:
@@ -115,11 +120,19 @@ def _each(metas: Sequence[Mapping[str, Any]], key: str) -> str:
 
 def text(value: Any) -> str:
     """Text from a recording on one line, without what Markdown or a browser would act on."""
+    return _escaped(_line(value))
+
+
+def _line(value: Any) -> str:
+    """As one line of printable text, "" for nothing; a list with commas."""
     if value is None or isinstance(value, Mapping) and not value:
         return ""
     if isinstance(value, list | tuple):
-        return ", ".join(map(text, value))[:_MAX_TEXT]
-    line = "".join(c if c.isprintable() else " " for c in " ".join(str(value).split()))[:_MAX_TEXT]
+        return ", ".join(map(_line, value))[:_MAX_TEXT]
+    return "".join(c if c.isprintable() else " " for c in " ".join(str(value).split()))[:_MAX_TEXT]
+
+
+def _escaped(line: str) -> str:
     for sign in "\\`|<[]*":
         line = line.replace(sign, f"\\{sign}")
     return line

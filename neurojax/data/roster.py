@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from neurojax.data import cards
 from neurojax.data.batching import session_table
 from neurojax.data.checksums import array_record
 from neurojax.data.session_format import content_sha256
@@ -30,7 +31,7 @@ def entries_of(sessions: Sequence[Session]) -> list[dict[str, Any]]:
     """One entry a session: the rows' owner as in `batching.session_table`, regions of its units, where it is from."""
     found = []
     for session, row in zip(sessions, session_table(sessions), strict=True):
-        origin = {name: session.info.get(name) for name in _TEXTS}
+        origin = {name: session.info.get(name) for name in _TEXTS} | {"source": cards.source_words(session.info)}
         found.append(
             row
             | {"region": [str(label) for label in session.region], "bin_size_s": float(session.bin_size_s)}

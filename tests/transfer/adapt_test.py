@@ -11,7 +11,7 @@ from neurojax.commands import train
 from neurojax.data.sessions import open_dataset
 from neurojax.data.trained_trials import telling_digests
 from neurojax.train import checkpoint
-from neurojax.transfer import adaptation
+from neurojax.transfer import adaptation, pretrained
 from neurojax.types import TRAIN
 from tests.transfer.conftest import fine_tune, part_of, write_root
 
@@ -125,5 +125,5 @@ def test_trials_that_were_trained_on_are_neither_new_nor_tested(area, models, st
     with pytest.raises(nj.InputError, match="was trained on .* test trials of session synthetic-0"):
         model.adapt(dataclasses.replace(known, split=(known.split + 2) % 3), steps=STEPS, strategy="full")
     assert adapted.weights.trained == model.weights.trained | telling_digests(stranger, TRAIN).keys()
-    unknown = nj.Pretrained(model.weights._replace(trained=None))
+    unknown = pretrained.Pretrained(model.weights._replace(trained=None))
     assert unknown.adapt(part_of(known), steps=1).weights.trained is None

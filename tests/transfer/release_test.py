@@ -208,7 +208,7 @@ def test_an_export_without_digests_loads_and_does_not_know(forged):
     assert nj.load(forged).weights.trained is None and release.read_trained(forged) is None
 
 
-def test_the_card_tells_data_regions_licences_and_scores(area, exported):
+def test_the_card_tells_data_regions_licences_and_scores(area, exported, session):
     card = (exported / release.CARD_NAME).read_text()
     for words in ("CC-BY-4.0", "CA1", "Not scored", "## Misuse", "## Known failures", "## Intended use"):
         assert words in card
@@ -221,9 +221,10 @@ def test_the_card_tells_data_regions_licences_and_scores(area, exported):
     scored = {"protocol": "mtm", "protocol_hash": "ab", "step": 4, "sessions": {"one": {"tasks": {"forward": block}}}}
     lines = model_card.write(nj.load(exported).weights, scored, None)
     assert "| one | forward | bits/spike, pooled | 0.250 | 0.125 to 0.375 |" in lines
-    entry = nj.load(exported).weights.entries[0] | {"source": {"kind": "arrays", "file": "a.npz", "sha256": "ab" * 32}}
-    lines += model_card.write(nj.load(exported).weights._replace(entries=[entry]), None, None)
-    assert "| kind arrays, file a.npz |" in lines and "ab" * 32 not in lines
+    recorded = {"kind": "arrays", "file": "a[1].npz", "sha256": "ab" * 32}
+    entries = roster.entries_of([dataclasses.replace(session, info={**session.info, "source": recorded})])
+    lines += model_card.write(nj.load(exported).weights._replace(entries=entries), None, None)
+    assert "| kind arrays, file a\\[1\\].npz |" in lines and "ab" * 32 not in lines
     assert "the scores are of others" in lines and "Licence of the weights: not stated" in lines
 
 
