@@ -340,10 +340,20 @@ def test_from_an_export_that_does_not_know_its_trials_nothing_is_known(area, tmp
     assert "not known" in decode._seen(config, runs.load_data(config), trained_trials.read(out))[1]
 
 
-def test_the_trials_of_both_runs_are_kept(area, gradual):
+@pytest.mark.parametrize("exported", [False, True])
+def test_the_trials_of_both_runs_are_kept(area, tmp_path, exported):
+    source, new = area / "run", open_dataset(area / "new")
+    if exported:
+        pytest.importorskip("safetensors")
+        source = tmp_path / "export"
+        source.mkdir()
+        release.write(source, weights.read_run(area / "run"), card="", weights_licence=None)
+    config = runs.read_run(area / "run") | {"init_from": str(source)}
+    with train._held(tmp_path / "out", config, new, roster.entries_of(new.sessions), False):
+        pass
     sessions = open_dataset(area / "both").sessions
     digests = {d for s in sessions for d in trained_trials.telling_digests(s, 0)}
-    assert trained_trials.read(gradual) == digests and len(digests) > 60
+    assert trained_trials.read(tmp_path / "out") == digests and len(digests) > 60
 
 
 def test_a_split_that_tests_trained_trials_is_refused_before_training_goes_on(area, tmp_path, capsys):
