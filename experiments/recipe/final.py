@@ -40,7 +40,7 @@ class Run(NamedTuple):
     """Attributes:
     fields: of configs/mtm.py.
     preset: its argument.
-    sessions: what the run is trained on; those of SCORED are scored.
+    sessions: what the run is trained on; those of `scored` are scored.
     tasks: what it is scored on.
     """
 
@@ -48,10 +48,11 @@ class Run(NamedTuple):
     preset: str = "improved"
     sessions: tuple[str, ...] = SESSIONS
     tasks: tuple[str, ...] = protocols.TASKS
+    scored: tuple[str, ...] = SCORED
 
 
 def _third(**fields: str) -> Run:
-    return Run({"seed": "0", "train.num_steps": str(STEPS // 3)} | fields)
+    return Run({"seed": "0", "train.num_steps": str(STEPS // 3)} | fields, scored=REPORT)
 
 
 def _seed(preset: str, seed: int) -> Run:
@@ -71,7 +72,7 @@ for _fraction in FRACTIONS:
 RUNS["sessions4-seed0"] = _third()._replace(sessions=REPORT, tasks=CURVE_TASKS)
 for _session in REPORT:  # as many steps for this session as it has among nine
     _alone = {"seed": "0", "train.num_steps": str(STEPS // 3 // len(SESSIONS) * 2)}
-    RUNS[f"alone_{_session}-seed0"] = Run(_alone, sessions=(_session,), tasks=CURVE_TASKS)
+    RUNS[f"alone_{_session}-seed0"] = Run(_alone, sessions=(_session,), tasks=CURVE_TASKS, scored=REPORT)
 
 
 def test_sums(session: Session, rates: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -112,10 +113,12 @@ def save(path: Path, arrays: dict[str, np.ndarray]) -> None:
 Rates = dict[str, np.ndarray]
 
 
-def by_session(name: str, dataset: Dataset, folder: Path, predict: Callable[[Session], Rates], sums=test_sums) -> dict:
-    """Sums of the sessions of SCORED, also written to SUMS; predict(session) where its rates are not in the folder."""
+def by_session(
+    name: str, dataset: Dataset, folder: Path, predict: Callable[[Session], Rates], sums=test_sums, scored=SCORED
+) -> dict[str, dict]:
+    """Sums of these sessions, also written to SUMS; predict(session) where its rates are not in the folder."""
     found: dict[str, dict] = {}
-    for session in (session for session in dataset.sessions if session.session_id in SCORED):
+    for session in (session for session in dataset.sessions if session.session_id in scored):
         path = folder / "rates" / f"{session.session_id}.npz"
         if not path.exists():
             print(f"{name}: predicting {session.session_id}", flush=True)
@@ -138,7 +141,8 @@ def run(runs: Path, search_results: Path, only: tuple[str, ...]) -> None:
             known = _run(name, wanted, runs)
             common.append(RESULTS, known)
         elif not (SUMS / f"{name}.npz").exists():
-            _scores(name, open_dataset(_data(wanted.sessions, runs)), _folder(runs, name, known), _must_be_there)
+            dataset, folder = open_dataset(_data(wanted.sessions, runs)), _folder(runs, name, known)
+            _scores(name, dataset, folder, _must_be_there, wanted.scored)
     for fraction in (1.0, *FRACTIONS):
         name = "baselines" if fraction == 1 else f"baselines_trials{fraction:g}"
         if not (SUMS / f"{name}.npz").exists() and (not only or name in only):
@@ -154,12 +158,14 @@ def _run(name: str, wanted: Run, runs: Path) -> dict:
     model, dataset, about = common.trained(argument, {**always, **wanted.fields}, runs / "final" / name)
     start = time.monotonic()
     folder = _folder(runs, name, about)
-    _scores(name, dataset, folder, lambda session: activity.predict_session(model, session, wanted.tasks))
+    _scores(
+        name, dataset, folder, lambda session: activity.predict_session(model, session, wanted.tasks), wanted.scored
+    )
     return {"run": name, **wanted._asdict(), **about, "score_s": round(time.monotonic() - start, 1)}
 
 
-def _scores(name: str, dataset: Dataset, folder: Path, predict: Callable[[Session], Rates]) -> None:
-    for title, of_tasks in _means(by_session(name, dataset, folder, predict)).items():
+def _scores(name: str, dataset: Dataset, folder: Path, predict: Callable[[Session], Rates], scored) -> None:
+    for title, of_tasks in _means(by_session(name, dataset, folder, predict, scored=scored)).items():
         print(name, title, of_tasks, flush=True)
 
 
@@ -207,7 +213,7 @@ def _baselines(name: str, fraction: float, root: Path, folder: Path) -> None:
             found |= {f"{baseline}/{key}": array for key, array in test_sums(session, own).items()}
         return found
 
-    by_session(name, open_dataset(root), folder, rates, sums)
+    by_session(name, open_dataset(root), folder, rates, sums, SCORED if fraction == 1 else REPORT)
 
 
 def _means(found: dict[str, dict]) -> dict[str, dict[str, float]]:
