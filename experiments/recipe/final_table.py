@@ -108,7 +108,8 @@ def markdown(methods: dict[str, list[Sums]]) -> list[str]:
         others = ["faithful", "average"]
         if "average" in methods and (best := best_baseline(methods, task)) not in others:
             others.append(best)
-        pairs = [("improved", other) for other in others] + [("third", SINGLE[task])]
+        pairs = [("improved", other) for other in others]
+        pairs += [("improved_ensemble", "improved"), ("improved_ensemble", "average"), ("third", SINGLE[task])]
         for ours, other in (pair for pair in pairs if set(pair) <= set(methods)):
             mean, (low, high), single = difference(methods[ours], methods[other], task)
             signs = ", ".join(f"{session.removeprefix('session')}: {value:+.3f}" for session, value in single.items())
