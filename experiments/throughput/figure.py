@@ -66,7 +66,9 @@ def main() -> None:
             f"{entry['tokens_per_s']:.0f} tokens/s",
         ]
         words += [f"compiled in {entry['compile_s']:.1f} s", f"{entry.get('recompiles', 0)} recompiles"]
-        words += [f"{entry.get('peak_host_bytes', 0) / 2**30:.2f} GiB", f"{entry['parameters'] / 1e6:.2f} M parameters"]
+        if "peak_host_bytes" in entry:  # said at the end of a process, so not of one that was stopped
+            words.append(f"{entry['peak_host_bytes'] / 2**30:.2f} GiB")
+        words.append(f"{entry['parameters'] / 1e6:.2f} M parameters")
         if "flops_per_step" in entry:
             words.append(
                 f"{entry['flops_per_step'] / step_s / 1e9:.1f} Gop/s of {entry['flops_per_step'] / 1e9:.1f} a step"
