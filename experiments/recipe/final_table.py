@@ -14,7 +14,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
-from final import BASELINES, CURVE_TASKS, FRACTIONS, REPORT, SCORED, SESSIONS, SUMS
+from final import BASELINES, CURVE_TASKS, FRACTIONS, REPORT, SCORED, SESSIONS, STEPS, SUMS
 
 HERE = Path(__file__).parent
 TASKS = ("co_smoothing", "forward", "inter_region", "intra_region")
@@ -146,9 +146,15 @@ def draw_units(methods: dict[str, list[Sums]], path: Path) -> None:
 
 def draw_curves(methods: dict[str, list[Sums]], path: Path) -> None:
     """Score against the share of training trials and the number of sessions, report sessions."""
-    figure, axes = plt.subplots(2, len(CURVE_TASKS), figsize=(7, 5), layout="constrained", sharex="row", sharey="col")
+    figure, axes = plt.subplots(2, len(CURVE_TASKS), figsize=(8, 5), layout="constrained", sharex="row", sharey="col")
     merged = {key: array for session in REPORT for key, array in methods[f"alone_{session}"][0].items()}
-    by_sessions = {1: [merged], len(REPORT): methods["sessions4"], len(SESSIONS): methods["third"]}
+    batch, third = 32, STEPS // 3  # trials of a step
+    by_sessions = [
+        (1, [merged], third // len(SESSIONS) * 2 * batch),
+        (len(REPORT), methods["sessions4"], third * batch / len(REPORT)),
+        (len(SESSIONS), methods["third"], third * batch / len(SESSIONS)),
+        (len(SESSIONS), methods["improved"], STEPS * batch / len(SESSIONS)),
+    ]
     for column, task in enumerate(CURVE_TASKS):
         top, bottom = axes[:, column]
         for name, label, colour in CURVES:
@@ -156,12 +162,17 @@ def draw_curves(methods: dict[str, list[Sums]], path: Path) -> None:
             top.plot(
                 [100 * f for f in (*FRACTIONS, 1)], [score(s, task) for s in seeds], "o-", label=label, color=colour
             )
-        bottom.plot(list(by_sessions), [score(seeds, task) for seeds in by_sessions.values()], "o-", color=CURVES[0][2])
+        for number, seeds, passes in by_sessions:
+            value = score(seeds, task)
+            bottom.plot(number, value, "o", color=CURVES[0][2])
+            right = {"xytext": (6, -3), "textcoords": "offset points", "fontsize": 7}
+            bottom.annotate(f"{passes / 1000:.0f}k", (number, value), **right)
+        bottom.set_xlim(0, len(SESSIONS) + 1.5)
         for name, _, colour in CURVES[1:]:
             bottom.axhline(score(methods[name], task), color=colour, linestyle="--")
         top.set_title(task.replace("_", "-"), fontsize=9)
         top.set_xlabel("training trials used, %")
-        bottom.set_xlabel("sessions trained on")
+        bottom.set_xlabel("sessions trained on (beside: passes over a session's trials)")
     for axis in axes[:, 0]:
         axis.set_ylabel("bits/spike, pooled")
     axes[0, 0].legend(fontsize=8)
