@@ -146,7 +146,7 @@ def draw_units(methods: dict[str, list[Sums]], path: Path) -> None:
 
 def draw_curves(methods: dict[str, list[Sums]], path: Path) -> None:
     """Score against the share of training trials and the number of sessions, report sessions."""
-    figure, axes = plt.subplots(2, len(CURVE_TASKS), figsize=(8, 5), layout="constrained", sharex="row", sharey="col")
+    figure, axes = plt.subplots(2, len(CURVE_TASKS), figsize=(8, 5), layout="constrained", sharex="row")
     merged = {key: array for session in REPORT for key, array in methods[f"alone_{session}"][0].items()}
     batch, third = 32, STEPS // 3  # trials of a step
     by_sessions = [
@@ -172,7 +172,7 @@ def draw_curves(methods: dict[str, list[Sums]], path: Path) -> None:
             bottom.axhline(score(methods[name], task), color=colour, linestyle="--")
         top.set_title(task.replace("_", "-"), fontsize=9)
         top.set_xlabel("training trials used, %")
-        bottom.set_xlabel("sessions trained on (beside: passes over a session's trials)")
+        bottom.set_xlabel("sessions trained on;\nnumbers: passes over a session's trials")
     for axis in axes[:, 0]:
         axis.set_ylabel("bits/spike, pooled")
     axes[0, 0].legend(fontsize=8)
