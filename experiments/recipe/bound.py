@@ -12,6 +12,7 @@ from pathlib import Path
 
 import common
 import final
+import final_table
 import numpy as np
 from run import SEARCH
 
@@ -39,6 +40,8 @@ def main(runs: Path) -> None:
     entries = {entry["run"]: entry for entry in common.read_results(final.RESULTS)}
     scores = {factor: [] for factor in FACTORS}
     tests = {factor: {} for factor in FACTORS}
+    kept: dict[str, list[np.ndarray]] = {}
+    sessions: dict[str, Session] = {}
     for seed in range(final.SEEDS):
         name = f"improved-seed{seed}"
         always = {"data.root": str(final._data(final.SESSIONS, runs)), "train.validate_every_steps": "0"}
@@ -54,6 +57,8 @@ def main(runs: Path) -> None:
                 folder = final._folder(runs, name, entries[name]) / "rates"
                 with np.load(folder / f"{session.session_id}.npz") as stored:
                     rates = stored["forward"]
+                kept.setdefault(session.session_id, []).append(rates)
+                sessions[session.session_id] = session
                 for factor in FACTORS:
                     sums = final.test_sums(session, {"forward": bounded(session, rates, factor)})
                     tests[factor].setdefault(session.session_id, []).append(final.bps_pooled(sums, "forward"))
@@ -62,6 +67,26 @@ def main(runs: Path) -> None:
         by_session = {session: round(float(np.mean(found)), 4) for session, found in tests[factor].items()}
         mean = np.mean(list(by_session.values()))
         print(f"{factor:5g}  {np.mean(scores[factor]):.4f}  {mean:.4f}  {by_session}", flush=True)
+    chosen = max(FACTORS, key=lambda factor: np.mean(scores[factor]))
+
+    def sums(predicted) -> dict[str, np.ndarray]:
+        return {
+            f"{name}/{key}": array
+            for name, session in sessions.items()
+            for key, array in final.test_sums(
+                session, {"forward": bounded(session, predicted(kept[name]), chosen)}
+            ).items()
+        }
+
+    average = final_table.load()["average"]
+    together = [sums(lambda seeds: np.mean(seeds, 0))]
+    each = [sums(lambda seeds, number=number: seeds[number]) for number in range(final.SEEDS)]
+    for name, methods in (("improved", each), ("three seeds together", together)):
+        mean, (low, high), single = final_table.difference(methods, average, "forward")
+        value = final_table.score(methods, "forward")
+        print(
+            f"{name}, factor {chosen:g}: {value:.3f}, minus the average {mean:+.3f} [{low:+.3f}, {high:+.3f}], {single}"
+        )
 
 
 if __name__ == "__main__":
