@@ -60,5 +60,5 @@ def loss_curve(
     right.set_ylabel(f"validation (bits/spike{', colours' if len(validation) > 1 else ', blue'})")
     right.spines["top"].set_visible(False)
     if len(validation) > 1:
-        right.legend(loc="center right")
+        style.legend_below(right, 4)
     return axes
