@@ -44,6 +44,11 @@ class PoissonSums:
     y_log_y: np.ndarray
     train_mean: np.ndarray
 
+    @property
+    def fires(self) -> np.ndarray:
+        """bool [N], units with a spike; the others have no bits per spike and count in no sum over units."""
+        return self.spikes.sum(0) > 0
+
 
 def poisson_sums(
     rates: np.ndarray,

@@ -22,6 +22,7 @@ from neurojax.data.sessions import Dataset, open_dataset
 from neurojax.evals import activity, protocols
 from neurojax.evals.baselines import fit_and_predict
 from neurojax.files import write_bytes
+from neurojax.train.predictor import Predictor
 from neurojax.types import TEST, Session
 
 RESULTS = HERE / "final.jsonl"
@@ -88,10 +89,9 @@ def test_sums(session: Session, rates: Mapping[str, np.ndarray]) -> dict[str, np
     for task, predicted in rates.items():
         evaluated = protocols.scored_entries(session, task, trials)
         sums = metrics.poisson_sums(predicted, counts, session.mean_counts(), evaluated)
-        scored = sums.spikes.sum(0) > 0  # the others have no bits per spike, see metrics.poisson_scores
         for axis, name in ((1, "trial"), (0, "unit")):
-            found[f"{task}/{name}_model"] = np.where(scored, sums.model_excess, 0.0).sum(axis)
-            found[f"{task}/{name}_train"] = np.where(scored, sums.train_excess, 0.0).sum(axis)
+            found[f"{task}/{name}_model"] = np.where(sums.fires, sums.model_excess, 0.0).sum(axis)
+            found[f"{task}/{name}_train"] = np.where(sums.fires, sums.train_excess, 0.0).sum(axis)
             found[f"{task}/{name}_spikes"] = sums.spikes.sum(axis)
     found = {name: values.astype(np.float32) for name, values in found.items()}
     return found | {"units/region": np.asarray(session.region, np.str_)}
@@ -141,7 +141,7 @@ def run(runs: Path, search_results: Path, only: tuple[str, ...]) -> None:
             known = _run(name, wanted, runs)
             common.append(RESULTS, known)
         elif not (SUMS / f"{name}.npz").exists():
-            dataset, folder = open_dataset(_data(wanted.sessions, runs)), _folder(runs, name, known)
+            dataset, folder = open_dataset(_data(wanted.sessions, runs)), folder_of(runs, name, known)
             _scores(name, dataset, folder, _must_be_there, wanted.scored)
     for fraction in (1.0, *FRACTIONS):
         name = "baselines" if fraction == 1 else f"baselines_trials{fraction:g}"
@@ -151,13 +151,19 @@ def run(runs: Path, search_results: Path, only: tuple[str, ...]) -> None:
         _ensemble(preset, runs)
 
 
-def _run(name: str, wanted: Run, runs: Path) -> dict:
-    """Trains and scores one run; its line for final.jsonl."""
+def trained(name: str, runs: Path) -> tuple[Predictor, Dataset, dict]:
+    """A run of RUNS, trained where it is not yet; see `common.trained`."""
+    wanted = RUNS[name]
     always = {"data.root": str(_data(wanted.sessions, runs)), "train.validate_every_steps": "0"}
     argument = f"size=small,preset={wanted.preset}"
-    model, dataset, about = common.trained(argument, {**always, **wanted.fields}, runs / "final" / name)
+    return common.trained(argument, {**always, **wanted.fields}, runs / "final" / name)
+
+
+def _run(name: str, wanted: Run, runs: Path) -> dict:
+    """Trains and scores one run; its line for final.jsonl."""
+    model, dataset, about = trained(name, runs)
     start = time.monotonic()
-    folder = _folder(runs, name, about)
+    folder = folder_of(runs, name, about)
     _scores(
         name, dataset, folder, lambda session: activity.predict_session(model, session, wanted.tasks), wanted.scored
     )
@@ -173,14 +179,16 @@ def _must_be_there(session: Session) -> Rates:
     raise SystemExit(f"the rates of {session.session_id} are gone: delete the run's line from final.jsonl")
 
 
-def _folder(runs: Path, name: str, entry: Mapping) -> Path:
+def folder_of(runs: Path, name: str, entry: Mapping) -> Path:
+    """Where a run keeps its rates; `entry` is its line, or what `trained` says of it."""
     return runs / "final" / name / entry["config_hash"][:16]
 
 
 def _ensemble(preset: str, runs: Path) -> None:
     """The mean of the rates that the seeds of a preset predict, as one more method; nothing until all are there."""
+    name = f"{preset}_ensemble"
     entries = [entry for entry in common.read_results(RESULTS) if entry["run"].startswith(f"{preset}-seed")]
-    folders = [_folder(runs, entry["run"], entry) / "rates" for entry in entries]
+    folders = [folder_of(runs, entry["run"], entry) / "rates" for entry in entries]
 
     def mean_rates(session):
         seeds = []
@@ -189,8 +197,7 @@ def _ensemble(preset: str, runs: Path) -> None:
                 seeds.append(dict(stored))
         return {task: np.mean([rates[task] for rates in seeds], 0) for task in protocols.TASKS}
 
-    if len(entries) == SEEDS and all(folder.exists() for folder in folders):
-        name = f"{preset}_ensemble"
+    if len(entries) == SEEDS and all(map(Path.exists, folders)) and not (SUMS / f"{name}.npz").exists():
         by_session(name, open_dataset(_data(SESSIONS, runs)), runs / "final" / name, mean_rates)
 
 

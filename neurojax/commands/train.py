@@ -49,8 +49,6 @@ def train(
     if begun_elsewhere:
         recipe, start, origin, entries = finetune.begin(config, folder, dataset, _sessions_of, log=_say)
         table = start.table
-        trained = release.read_trained(Path(config["init_from"]))
-        finetune.require_not_trained(dataset.sessions, origin["sessions"], trained)
     batches, loop_config = settings.batching_config(config), settings.loop_config(config)
     evaluate.check_settings(config["eval"])
     protocol, has_baselines = protocols.get_protocol(config["eval"]["protocol"]), bool(config["eval"]["baselines"])

@@ -76,8 +76,7 @@ def trial_sums(session: Session, predictions: Mapping[str, Any], counts: np.ndar
         if is_array and (rates.shape != counts.shape or not np.isfinite(rates).any()):
             continue
         sums = metrics.poisson_sums(rates, counts) if is_array else rates
-        fires = sums.spikes.sum(0) > 0
-        gain = -sums.model_excess[:, fires].sum(1)
+        gain = -sums.model_excess[:, sums.fires].sum(1)
         tasks[task] = {
             "spikes": [int(number) for number in sums.spikes.sum(1)],
             "gain_nats": [float(f"{value:.8g}") for value in gain],

@@ -58,7 +58,7 @@ def adapted(source: Weights, session: Session, options: Options, known_sessions:
         known_sessions: of the source, for the alignment of new rows; may be empty.
 
     Raises:
-        InputError: see `finetune.begin` and `finetune.require_not_trained`; no training trial.
+        InputError: see `finetune.begin`; no training trial.
         Interrupted: after a signal; nothing is kept.
     """
     if not len(session.trials_of(TRAIN)):
@@ -71,7 +71,6 @@ def adapted(source: Weights, session: Session, options: Options, known_sessions:
         config["optimizer"]["learning_rate"] = float(options.learning_rate)
     dataset = dataset_of([session])
     tuning = finetune.begin_from(source, config, dataset, lambda config: known_sessions, log=_silent)
-    finetune.require_not_trained([session], source.table, source.trained)
     try:
         arrays = trained(tuning.recipe, settings.batching_config(config), dataset, tuning.start)
     except Interrupted:

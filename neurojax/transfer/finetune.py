@@ -56,7 +56,8 @@ def begin(
 
     Raises:
         InputError: no sound checkpoint; other bins; trials longer than the run can place; a known session with other
-            units; a new session that repeats a known one; nothing new under stitcher_only; no region in common.
+            units; a new session that repeats a known one, or trials of one; test trials that were trained on; nothing
+            new under stitcher_only; no region in common.
     """
     begun = _begun(folder)
     if begun is None:
@@ -85,10 +86,11 @@ def begin_from(
         return first_state.first_state(fresh, source, dataset, config, tuning.recipe, entries, reference)
 
     tuning = _tuning(config, dataset, entries, _origin_of(source), state, log)
+    _require_not_trained(dataset.sessions, source.table, source.trained)
     return tuning
 
 
-def require_not_trained(
+def _require_not_trained(
     sessions: Sequence[Session], table: Sequence[Mapping[str, Any]], trained: Collection[bytes] | None
 ) -> None:
     """A new session that holds trials of an old one is no new animal; a tested trial was not trained on.
