@@ -152,10 +152,11 @@ def draw_comparison(evaluations: Mapping[str, Mapping[str, Any]], session_ids: S
         for place, (metric, task) in zip(axes.flat, panels, strict=False):
             keys = compare_rows.scored_by_all(evaluations, session_ids, task, metric)
             values = [[compare_rows.value(e, key, task, metric) for e in evaluations.values()] for key in keys]
-            means = [tables.mean_score(e, "model", task, metric, keys) for e in evaluations.values()]
+            means = [tables.mean_score(compare_rows.only(e, keys), "model", task, metric) for e in evaluations.values()]
             heights = [np.nan if score.value is None else score.value for score in means]
-            halves = [np.nan if score.se is None else 1.96 * score.se for score in means]
+            halves = [np.nan if score.half is None else score.half for score in means]
             look = {"title": f"{tables.label(task)} (n = {len(keys)})", "ylabel": short_words(metric)}
+            look["bars"] = scores.bar_words(len(keys))
             scores.paired_runs(place, names, np.array(values).reshape(len(keys), len(names)), heights, halves, **look)
         for place in axes.flat[len(panels) :]:
             place.set_axis_off()

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from neurojax.commands.compare_rows import Part, notes_on, parts_of, scored_by_all
+from neurojax.commands.compare_rows import Part, difference_words, holm, notes_on, parts_of, scored_by_all
 from neurojax.evals import page, paired_runs, sign_test, tables
 from neurojax.evals.headlines import score_words, short_words
 from neurojax.evals.score_groups import drawn_groups, score_groups
 from neurojax.viz import differences, style
+from neurojax.viz.scores import bar_words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,19 +40,18 @@ def page_of(
         page.heading(title, 1),
         page.paragraph(f"protocol {protocol} · {len(session_ids)} shared sessions", soft=True),
         *(page.paragraph(f"Warning: {warning}.") for warning in warnings),
-        *(_table(part, reference) for part in parts_of(evaluations, session_ids, "±\u00a0")),
+        *(_table(part, reference, len(session_ids)) for part in parts_of(evaluations, session_ids, "±\u00a0")),
         page.paragraph(sign_test.sentence(len(session_ids)), soft=True),
         *(page.paragraph(line, soft=True) for line in notes_on(evaluations, session_ids)),
         page.picture(
             png,
-            "A grey line a session; diamonds: mean over sessions, with its 95 % interval over trials "
-            "where there is one.",
+            f"A grey line a session; diamonds: mean over sessions, bars: {_bars(session_ids)}.",
             wide=len(evaluations) > 3,
         ),
         page.picture(
             _differences_png(evaluations, session_ids),
-            f"Difference from {reference} on the same trials: a grey dot a session, diamonds the mean over sessions, "
-            "bars 95 % intervals paired over draws of trials (of pooled bits/spike). Above zero is better than it.",
+            f"Difference from {reference}: a grey dot a session with its 95 % interval over trials, where it has one; "
+            f"diamonds the mean, bars: {_bars(session_ids)}, paired within sessions. Above zero is better than it.",
             wide=len(evaluations) > 4,
         ),
         *_session_differences(evaluations, session_ids),
@@ -59,12 +59,17 @@ def page_of(
     )
 
 
-def _table(part: Part, reference: str) -> str:
+def _bars(session_ids: Sequence[str]) -> str:
+    return "95 % intervals over sessions (t)" if len(session_ids) > 1 else "95 % intervals over its test trials"
+
+
+def _table(part: Part, reference: str, num_sessions: int) -> str:
     """Means of all runs, and below them what later runs are above the first."""
     over = [[f"{row[0]} over {reference}", *row[1:]] for row in part.over]
+    error = f" ± {part.words}" if part.words else ""
     caption = (
-        f"{score_words(part.metric)}; mean over shared sessions ± bootstrap standard error; over {reference}: mean "
-        "difference of a session [95 %, paired over draws of the same trials], sessions where it is positive"
+        f"{score_words(part.metric)}; mean over shared sessions{error}; over {reference}: "
+        f"{difference_words(num_sessions)}"
     )
     return page.table(["", *part.head], [*part.means, *over], caption=caption)
 
@@ -80,7 +85,7 @@ def _differences_png(evaluations, session_ids) -> bytes:
         for place, (metric, task) in zip(axes.flat, panels, strict=False):
             keys = scored_by_all(evaluations, session_ids, task, metric)
             found = [paired_runs.difference(one, first, keys, task, metric) for one in later]
-            look = {"title": tables.label(task), "score": short_words(metric)}
+            look = {"title": tables.label(task), "score": short_words(metric), "bars": bar_words(len(keys))}
             differences.differences(place, names, found, **look)
         for place in axes.flat[len(panels) :]:
             place.set_axis_off()
@@ -93,15 +98,28 @@ def _session_differences(evaluations, session_ids) -> list[str]:
     rows = []
     panels = [(metric, task) for metric, tasks in score_groups(*evaluations.values()).items() for task in tasks]
     for name, evaluation in list(evaluations.items())[1:]:
+        every = {}
         for metric, task in panels:
             keys = scored_by_all(evaluations, session_ids, task, metric)  # the sessions of the tables
-            found = paired_runs.difference(evaluation, first, keys, task, metric)
+            every[metric, task] = paired_runs.difference(evaluation, first, keys, task, metric)
+        for (metric, task), found in every.items():
+            if found is None:
+                continue
             which = [name, tables.label(task), score_words(metric)]
-            for key, (value, ends) in found.sessions.items() if found else ():
-                interval = "-" if ends is None else f"[{ends[0]:+.3f}, {ends[1]:+.3f}]"
-                rows.append([*which, key, f"{value:+.3f}", interval])
-            if found:
-                p_value = "-" if found.p_value is None else f"p = {found.p_value:.2g}"
-                rows.append([*which, "signs, exact test", f"{found.above} of {len(found.sessions)}", p_value])
-    table = page.table(["run", "task", "score", "session", f"over {reference}", "95 %"], rows)
+            rows += [[*which, key, f"{value:+.3f}", _ends(ends)] for key, (value, ends) in found.sessions.items()]
+            rows.append([*which, "mean, over trials of these sessions", f"{found.mean:+.3f}", _ends(found.trials_ci95)])
+            if len(found.sessions) > 1:
+                adjusted = holm({other: every[metric, other] for at, other in every if at == metric})[task]
+                rows.append([*which, "mean, over sessions (t)", f"{found.mean:+.3f}", _ends(found.ci95)])
+                rows.append([*which, "paired t over sessions", "", f"{_p(found.p_value)}, Holm {_p(adjusted)}"])
+            rows.append([*which, "signs, exact test", f"{found.above} of {len(found.sessions)}", _p(found.sign_p)])
+    table = page.table(["run", "task", "score", "session", f"over {reference}", "95 % (sessions: over trials)"], rows)
     return [page.folded("Session by session", table)]
+
+
+def _ends(ends: tuple[float, float] | None) -> str:
+    return "-" if ends is None else f"[{ends[0]:+.3f}, {ends[1]:+.3f}]"
+
+
+def _p(value: float | None) -> str:
+    return "-" if value is None else f"p = {value:.2g}"

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from neurojax.evals import paired_runs, seeds, sign_test, tables
+from neurojax.evals import intervals, paired_runs, seeds, sign_test, tables
 from neurojax.evals.headlines import score_words
+from neurojax.evals.paired_runs import Difference
 from neurojax.evals.score_groups import score_groups
 
 Records = Mapping[str, Mapping[str, Any]]  # name of a run -> its evaluation
@@ -18,12 +19,14 @@ class Part(NamedTuple):
         head: the tasks, each with the number of sessions that every run scores.
         means: a row a run.
         over: a row a later run, what it is above the first.
+        words: what stands after +-; empty where nothing does.
     """
 
     metric: str
     head: list[str]
     means: list[list[str]]
     over: list[list[str]]
+    words: str
 
 
 def parts_of(evaluations: Records, session_ids: Sequence[str], sign: str = "+-") -> list[Part]:
@@ -34,32 +37,47 @@ def parts_of(evaluations: Records, session_ids: Sequence[str], sign: str = "+-")
     Args:
         evaluations: name of a run -> its evaluation; the first is the one the others are held against.
         session_ids: sessions of all.
-        sign: before a standard error.
+        sign: before half of an interval.
     """
     groups = score_groups(*evaluations.values())
-    return [_part(evaluations, session_ids, sign, metric, tasks) for metric, tasks in groups.items()]
+    shared = {name: only(evaluation, session_ids) for name, evaluation in evaluations.items()}
+    return [_part(shared, sign, metric, tasks) for metric, tasks in groups.items()]
 
 
-def _part(evaluations: Records, session_ids: Sequence[str], sign: str, metric: str, tasks: Sequence[str]) -> Part:
+def only(evaluation: Mapping[str, Any], session_ids: Sequence[str]) -> dict[str, Any]:
+    """The record with these sessions alone."""
+    return {**evaluation, "sessions": {key: evaluation["sessions"][key] for key in session_ids}}
+
+
+def _part(evaluations: Records, sign: str, metric: str, tasks: Sequence[str]) -> Part:
     first = next(iter(evaluations.values()))
-    scored = {task: scored_by_all(evaluations, session_ids, task, metric) for task in tasks}
+    scored = {task: scored_by_all(evaluations, list(first["sessions"]), task, metric) for task in tasks}
     head = [f"{tables.label(task)} (n={len(scored[task])})" for task in tasks]
-    means, over = [], []
+    means, over, every = [], [], []
     for name, evaluation in evaluations.items():
         scores = {task: tables.mean_score(evaluation, "model", task, metric, scored[task]) for task in tasks}
+        every += scores.values()
         means.append([name, *(tables.mean_text(scores[task], len(scored[task]), sign) for task in tasks)])
         if evaluation is not first:
-            found = [paired_runs.difference(evaluation, first, scored[task], task, metric) for task in tasks]
-            over.append([name, *map(_difference_text, found)])
-    return Part(metric, head, means, over)
+            found = {task: paired_runs.difference(evaluation, first, scored[task], task, metric) for task in tasks}
+            adjusted = holm(found)
+            over.append([name, *(_difference_text(found[task], adjusted[task]) for task in tasks)])
+    return Part(metric, head, means, over, tables.interval_words(every, first))
 
 
-def _difference_text(found: paired_runs.Difference | None) -> str:
-    """`+0.040 [+0.010, +0.070], 8 of 9`: the mean difference, its interval where there is one, sessions above."""
+def holm(found: Mapping[str, Difference | None]) -> dict[str, float | None]:
+    """p over sessions of each task's difference, adjusted for all tasks of the metric."""
+    return intervals.holm({task: one and one.p_value for task, one in found.items()})
+
+
+def _difference_text(found: Difference | None, p_holm: float | None) -> str:
+    """`+0.040* [+0.010, +0.070], 8 of 9`: mean difference, star, interval over sessions, sessions above."""
     if found is None:
         return "-"
-    ends = "" if found.ci95 is None else f" [{found.ci95[0]:+.3f}, {found.ci95[1]:+.3f}]"
-    return f"{found.mean:+.3f}{ends}, {found.above} of {len(found.sessions)}"
+    ends = found.trials_ci95 if len(found.sessions) == 1 else found.ci95
+    words = "" if ends is None else f" [{ends[0]:+.3f}, {ends[1]:+.3f}]"
+    star = "*" * (intervals.verdict(found.ci95, p_holm) != "not resolved")
+    return f"{found.mean:+.3f}{star}{words}, {found.above} of {len(found.sessions)}"
 
 
 def comparison_table(evaluations: Records, session_ids: Sequence[str]) -> str:
@@ -73,21 +91,32 @@ def comparison_table(evaluations: Records, session_ids: Sequence[str]) -> str:
         rows += [[f"over {tables.shorten(reference, 22)}", *part.head], *part.over]
         lines += [f"{score_words(part.metric)}:"] * (len(parts) > 1)
         lines += [*tables.align([[tables.shorten(row[0], 28), *row[1:]] for row in rows]), ""]
-    unit = f"{score_words(parts[0].metric)}, " if len(parts) == 1 else ""
+    unit = f"{score_words(parts[0].metric)}; " if len(parts) == 1 else ""
+    words = next((f"+- {part.words}; " for part in parts if part.words), "")
     notes = [
-        f"{unit}+- bootstrap se over trials; n sessions that all runs score",
-        "over: mean difference of a session [95 %, paired over draws of trials], and in how many it is positive",
+        f"{unit}{words}n sessions that all runs score",
+        f"over: {difference_words(len(session_ids))}",
         *notes_on(evaluations, session_ids),
         sign_test.sentence(len(session_ids)),
     ]
     return "\n".join([*lines, *notes])
 
 
+def difference_words(num_sessions: int) -> str:
+    """What a cell of a later run over the first is."""
+    if num_sessions == 1:
+        return "difference [95 % over the trials of this one session, paired]; it says nothing of other sessions"
+    return (
+        "mean difference of a session [95 % over sessions (t), paired within them], in how many it is positive; "
+        f"*: the interval excludes zero and p < {intervals.MAX_P:g} (paired t over sessions, Holm over tasks)"
+    )
+
+
 def notes_on(evaluations: Records, session_ids: Sequence[str]) -> list[str]:
-    """A line a run of several seeds with their interval, and one a run whose differences have no interval, and why."""
+    """A line a run of several seeds with their interval, and for later runs what holds over animals and trials."""
     first = next(iter(evaluations.values()))
     lines = [
-        f"{name}: mean of {len(evaluation['seeds'])} seeds, 95 % over seeds: {seeds.intervals(evaluation)}"
+        f"{name}: mean of {len(evaluation['seeds'])} seeds, 95 % over seeds (t): {seeds.intervals(evaluation)}"
         for name, evaluation in evaluations.items()
         if isinstance(evaluation.get("seeds"), list)
     ]
@@ -95,13 +124,35 @@ def notes_on(evaluations: Records, session_ids: Sequence[str]) -> list[str]:
     for name, evaluation in list(evaluations.items())[1:]:
         reasons: dict[str, list[str]] = {}
         for metric, tasks in groups.items():
-            found = [paired_runs.difference(evaluation, first, session_ids, task, metric) for task in tasks]
-            for reason in {one.reason for one in found if one is not None and one.reason}:
+            keys = {task: scored_by_all(evaluations, session_ids, task, metric) for task in tasks}
+            found = {task: paired_runs.difference(evaluation, first, keys[task], task, metric) for task in tasks}
+            known = {task: one for task, one in found.items() if one is not None}
+            lines += _over_animals(name, metric, known) + _over_trials(name, known)
+            for reason in {one.reason for one in known.values() if one.reason}:
                 reasons.setdefault(reason, []).append(score_words(metric))
         for reason, metrics in sorted(reasons.items()):
             of = "" if set(metrics) == {score_words("bps_pooled")} else f" in {'; '.join(metrics)}"
-            lines.append(f"no interval for {name}{of}: {reason}")
+            lines.append(f"no interval over trials for {name}{of}: {reason}")
     return lines
+
+
+def _over_animals(name: str, metric: str, found: Mapping[str, Difference]) -> list[str]:
+    parts = [f"{tables.label(task)} {_signed(*one.animals)}" for task, one in found.items() if one.animals]
+    return [f"{name}, {score_words(metric)}, mean over animals [95 % over them (t)]: {', '.join(parts)}"] * bool(parts)
+
+
+def _over_trials(name: str, found: Mapping[str, Difference]) -> list[str]:
+    """For these sessions alone, named as such; a single session has it in the table."""
+    parts = [
+        f"{tables.label(task)} [{one.trials_ci95[0]:+.3f}, {one.trials_ci95[1]:+.3f}]"
+        for task, one in found.items()
+        if one.trials_ci95 and len(one.sessions) > 1
+    ]
+    return [f"{name}, 95 % over trials of these sessions alone: {', '.join(parts)}"] * bool(parts)
+
+
+def _signed(value: float, ends: tuple[float, float]) -> str:
+    return f"{value:+.3f} [{ends[0]:+.3f}, {ends[1]:+.3f}]"
 
 
 def scored_by_all(evaluations: Records, session_ids: Sequence[str], task: str, metric: str) -> list[str]:

@@ -17,6 +17,8 @@ from neurojax.errors import InputError
 from neurojax.evals import (
     activity,
     behaviour_read_out,
+    best_baseline,
+    drift_note,
     examples,
     few_shot,
     leaks,
@@ -25,7 +27,6 @@ from neurojax.evals import (
     reliability,
     report,
     scoring,
-    tables,
     trust,
 )
 from neurojax.evals.baselines import NAMES
@@ -119,6 +120,9 @@ def evaluate_run(
         trained=trained_trials.read(folder),
     )
     baselines = baseline_scores.cached_scores(dataset, config["data"]["root"], folder, settings, seed)
+    best = best_baseline.best_baselines(
+        {key: {"baselines": one.scores} for key, one in baselines.items()}, protocol.tasks
+    )
     sessions, example = {}, None
     with Progress(len(dataset.sessions), "evaluating", unit="sessions") as progress:
         for number, session in enumerate(dataset.sessions):
@@ -130,10 +134,12 @@ def evaluate_run(
             sessions[session.session_id] = {
                 "num_units": session.num_units,
                 "num_test_trials": len(session.trials_of(TEST)),
+                "subject": str(session.info.get("subject_id") or "") or None,
                 "tasks": {task: tasks[task] for task in protocol.tasks},
                 "baselines": baselines[session.session_id].scores,
                 "leak_checks": leak_checks[session.session_id],
                 **reliability.psth_reliability(session, seed=seed),
+                **drift_note.of_session(session),
                 **_ceilings(session, score, protocol),
                 "notes": protocols.notes(session, protocol) + [few_shot.NOTE] * bool(protocol.read_out_tasks),
                 **trust.of_session(model, session, comparable, in_use, seed, protocol),
@@ -141,13 +147,16 @@ def evaluate_run(
             if example is None:
                 unit_scores = baselines[session.session_id].unit_scores
                 known = {name: values for name, values in unit_scores.items() if np.isfinite(values).any()}
-                example = examples.of_session(session, predictions, known, protocol)
-            sessions[session.session_id]["paired"] = _paired(
-                session, comparable, sessions[session.session_id], baselines[session.session_id].excess, options
+                against = best[look].name if (look := examples.first_look_task(protocol)) in best else None
+                example = examples.of_session(session, predictions, known, protocol, against)
+            excess = baselines[session.session_id].excess
+            sessions[session.session_id]["paired"] = scoring.compare_with_best(
+                session, comparable, best, excess, **options
             )
             progress.update(number + 1)
-    paired = scoring.paired_mean({name: entry["paired"] for name, entry in sessions.items()})
-    mean = scoring.mean_over_sessions({name: entry["tasks"] for name, entry in sessions.items()})
+    subjects = {name: entry["subject"] for name, entry in sessions.items()}
+    paired = scoring.paired_mean({name: entry["paired"] for name, entry in sessions.items()}, subjects)
+    mean = scoring.mean_over_sessions({name: entry["tasks"] for name, entry in sessions.items()}, subjects)
     evaluation = {
         "schema": 1,
         **baseline_scores.protocol_fields(protocol),
@@ -165,6 +174,8 @@ def evaluate_run(
     write_json(where, evaluation)
     print(report.terminal_table(evaluation))
     baseline_scores.print_notes(sessions)
+    if leak := drift_note.line(evaluation):
+        print(f"warning: {leak}")
     taken_s = time.monotonic() - start
     print(f"evaluated {len(sessions)} sessions under protocol {protocol.name} in {taken_s:.1f} s: {where}")
     if out is None:
@@ -205,13 +216,6 @@ def _trials_per_pass(model: Predictor, dataset: Dataset, settings: Mapping[str, 
         flush=True,
     )
     return size.trials
-
-
-def _paired(session: Session, predictions, entry, excess, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The model minus the strongest baseline of each task in this session."""
-    strongest = {task: tables.best_baseline(entry, task) for task in predictions}
-    names = {task: found[0] for task, found in strongest.items() if found}
-    return scoring.compare_with_best(session, predictions, names, excess, **options)
 
 
 def _ceilings(session: Session, score: Callable, protocol: protocols.Protocol) -> dict[str, Any]:

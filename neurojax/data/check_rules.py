@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from neurojax.data.cards import is_human
-from neurojax.data.drift import Drift
+from neurojax.data.drift import REMEDY, Drift
 from neurojax.data.findings import Finding
 from neurojax.types import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session
 
@@ -15,7 +15,6 @@ MAX_PLAUSIBLE_HZ = 200.0  # of the mean unit
 _MAX_UNIT_HZ = 2000.0  # no neuron fires faster, bursts included
 _MAX_SILENT_FRACTION = 0.5
 _SPLIT_AGAIN = "convert with --split=random or --split=blocks:300s"
-_BLOCKS = "convert with --split=blocks:300s, which keeps neighbours in time together"
 
 
 def split_findings(
@@ -59,11 +58,7 @@ def split_findings(
     if facts["trials_per_split"][SPLIT_NAMES[VALIDATION]] == 0:
         yield Finding("warning", "no_validation_trial", "no validation trial", _SPLIT_AGAIN)
     if change is not None and change.leaks:
-        sentence = (
-            f"test trials lie among train trials, and in the activity that drifts most those near in time are"
-            f" {100 * change.gain:.0f} % closer than distant ones ({change.z_score:.0f} standard errors): drift leaks"
-        )
-        yield Finding("warning", "drift_leaks", sentence, _BLOCKS)
+        yield Finding("warning", "drift_leaks", change.sentence, REMEDY)
 
 
 def value_findings(facts: dict[str, Any], session: Session) -> Iterator[Finding]:

@@ -13,6 +13,9 @@ _NUM_SHUFFLES = 200
 _NUM_COMPONENTS = 10
 
 
+REMEDY = "convert with --split=blocks:300s, which keeps neighbours in time together"
+
+
 @dataclasses.dataclass(frozen=True)
 class Drift:
     """How much better train trials that are near in time resemble a test trial, in the component that drifts most.
@@ -31,6 +34,14 @@ class Drift:
     def leaks(self) -> bool:
         """Most test trials lie among train trials, which resemble them more than distant ones."""
         return self.interleaved > 0.5 and self.gain > 0.05 and self.z_score > 6.0
+
+    @property
+    def sentence(self) -> str:
+        """What leaks, for where it does."""
+        return (
+            f"test trials lie among train trials, and in the activity that drifts most those near in time are"
+            f" {100 * self.gain:.0f} % closer than distant ones ({self.z_score:.0f} standard errors): drift leaks"
+        )
 
 
 def drift(

@@ -33,14 +33,16 @@ def of_session(
     predictions: Mapping[str, np.ndarray],
     baseline_unit_scores: Mapping[str, np.ndarray],
     protocol: protocols.Protocol = protocols.MTM,
+    baseline: str | None = None,
 ) -> dict[str, Any]:
     """The `examples` record of viz.report_figures.draw_figures.
 
     Args:
         session: the recording.
         predictions: task -> [test trials, T, N] of the model.
-        baseline_unit_scores: baseline -> [N]; the last one listed is drawn.
+        baseline_unit_scores: baseline -> [N] bits/spike.
         protocol: of the predictions; empty where it has no task to draw (`first_look_task`).
+        baseline: which of them units are drawn against; the last one listed where it has no scores of units.
     """
     task = first_look_task(protocol)
     if task is None:
@@ -61,7 +63,7 @@ def of_session(
         "bps_unit_model": unit_scores(session, rates, task, protocol),
     }
     if baseline_unit_scores:
-        name = list(baseline_unit_scores)[-1]
+        name = baseline if baseline in baseline_unit_scores else list(baseline_unit_scores)[-1]
         record |= {"baseline": name, "bps_unit_baseline": baseline_unit_scores[name]}
     record |= _psth(session, trial_ids, counts, bin_valid, rates)
     return record

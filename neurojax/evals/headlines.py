@@ -29,14 +29,14 @@ def short_words(metric: str) -> str:
 
 
 def legend(shown: Mapping[str, str]) -> list[str]:
-    """The lines below a table that say what its numbers are.
+    """The lines below a table that say which scores it shows.
 
     Args:
         shown: task, in words -> the metric shown of it.
     """
     if set(shown.values()) <= {"bps_pooled"}:
-        return ["bits/spike, pooled; +- bootstrap se over trials; per session: model (best baseline)"]
+        return ["bits/spike, pooled"]
     lines = []
     for metric in dict.fromkeys(shown.values()):
         lines.append(f"{', '.join(task for task in shown if shown[task] == metric)}: {score_words(metric)}")
-    return [*lines, "+- bootstrap se over trials; per session: model (best baseline); differences: bits/spike, pooled"]
+    return [*lines, "differences: bits/spike, pooled"]

@@ -1,7 +1,8 @@
-"""Two runs on the same trials: the difference of their scores, of pooled ones with an interval over trials.
+"""Two runs on the same sessions: the difference of their scores, over sessions and over the trials of these sessions.
 
-From the `trial_sums` of their evaluations: in a difference the null cancels, and what is left, the sum of gains over
-ln 2 times the spikes, is drawn again with trials drawn with replacement, the same trials for both runs.
+Sessions are paired: Student's t over the differences within them. Pooled scores have an interval over trials too, from
+the `trial_sums` of their evaluations: in a difference the null cancels, and what is left, the sum of gains over ln 2
+times the spikes, is drawn again with trials drawn with replacement, the same trials for both runs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from neurojax import bootstrap
-from neurojax.evals import sign_test, tables
+from neurojax.evals import intervals, sign_test, tables
 
 NUM_BOOT = 2000
 _LN2 = float(np.log(2.0))
@@ -21,16 +22,22 @@ class Difference(NamedTuple):
 
     Attributes:
         mean: over `sessions`, with equal weight.
-        ci95: over draws of trials within every session, for these sessions; None without sums of trials.
-        sessions: session id -> (difference, its interval or None).
-        p_value: of an exact two-sided test of the sessions' signs; None with no sign.
-        reason: why there is no interval; empty where there is one.
+        ci95: Student's t over sessions; None with one session, or where the protocols differ.
+        trials_ci95: over draws of trials within every session, for these sessions; None without sums of trials.
+        animals: (mean over animals, its t interval) where they are known, two or more, and fewer than sessions.
+        sessions: session id -> (difference, its interval over trials or None).
+        p_value: of the paired t test over sessions, two-sided; None with fewer than three.
+        sign_p: of an exact two-sided test of the sessions' signs; None with no sign.
+        reason: why there is no interval over trials; empty where there is one.
     """
 
     mean: float
     ci95: tuple[float, float] | None
+    trials_ci95: tuple[float, float] | None
+    animals: tuple[float, tuple[float, float]] | None
     sessions: dict[str, tuple[float, tuple[float, float] | None]]
     p_value: float | None
+    sign_p: float | None
     reason: str
 
     @property
@@ -55,7 +62,7 @@ def difference(
         first: the record it is held against.
         session_ids: sessions of both.
         task: whose scores.
-        metric: which of them; an interval has `bps_pooled` alone, whose sums are kept trial by trial.
+        metric: which of them; over trials `bps_pooled` alone has an interval, whose sums are kept trial by trial.
         seed: of the draws of trials.
     """
     found, draws, reasons = {}, [], set()
@@ -83,13 +90,26 @@ def difference(
         found[key] = (values[0] - values[1], interval)
     if not found:
         return None
-    mean = float(np.mean([value for value, _ in found.values()]))
-    ci95 = None
+    gains = {key: value for key, (value, _) in found.items()}
+    mean, trials_ci95 = float(np.mean(list(gains.values()))), None
     if len(draws) == len(found):
         _, ends = bootstrap.interval(np.mean(draws, axis=0), mean)
-        ci95 = ends if np.isfinite(ends).all() else None
-    p_value = sign_test.p_value([value for value, _ in found.values()])
-    return Difference(mean, ci95, found, p_value, "; ".join(sorted(reasons)))
+        trials_ci95 = ends if np.isfinite(ends).all() else None
+    over, p_value, animals = None, None, None
+    if same:
+        over, p_value = intervals.t_interval(list(gains.values())), intervals.p_value(list(gains.values()))
+        animals = _over_animals(gains, tables.subjects_of({key: first["sessions"][key] for key in gains}))
+    sign_p = sign_test.p_value(list(gains.values()))
+    reason = "; ".join(sorted(reasons))
+    return Difference(mean, over and over.ci95, trials_ci95, animals, found, p_value, sign_p, reason)
+
+
+def _over_animals(
+    gains: Mapping[str, float], subjects: Mapping[str, str | None]
+) -> tuple[float, tuple[float, float]] | None:
+    means, _ = intervals.means_of_animals(gains, subjects)
+    over = intervals.t_interval(list(means.values())) if means and len(means) < len(gains) else None
+    return over and (over.mean, over.ci95)
 
 
 def _sums(session: Mapping[str, Any], task: str) -> tuple[list, np.ndarray, np.ndarray] | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from neurojax import files
 from neurojax.evals import page, protocols, report_blocks, tables, trust_blocks
-from neurojax.evals.tables import terminal_table
+from neurojax.evals.terminal import terminal_table
 from neurojax.viz import style
 from neurojax.viz.report_figures import draw_figures
 
@@ -28,16 +28,17 @@ _CAPTIONS = {
     "the truth is not known) and the rates inferred for each unit from all the others, in one order of units "
     "and on one colour scale. Bottom: units, pairs of regions, tasks.",
     "few_shots": "Held-out units read out from what the frozen model makes of the others, against the number of train "
-    "trials that the read-out was fitted on. Bars: 95 % intervals from a bootstrap over test trials and draws of train "
-    "trials. Smoothed spikes: the same read-out from the spikes themselves.",
-    "tasks": "Test trials, mean over sessions. Bars: 95 % intervals from a bootstrap over trials, where the score has "
-    "one. Black lines, where drawn: predictors that know the truth.",
+    "trials that the read-out was fitted on. Bars: 95 % intervals over sessions (t); of a single session over test "
+    "trials and draws of train trials (bootstrap). Smoothed spikes: the same read-out from the spikes themselves.",
+    "tasks": "Test trials, mean over sessions. Bars: 95 % intervals over sessions (t); of a single session over its "
+    "test trials (bootstrap), where the score has one. Black lines, where drawn: predictors that know the truth.",
     "rate_maps": "Spikes of one test trial, the true rates (or PSTH), and the inferred rates.",
     "raster": "Spikes of one test trial.",
     "rates": "True and inferred rates of one test trial; units at fixed ranks of the mean rate, not picked.",
     "psth": "Observed PSTH on test trials (pale) and mean inferred rate over the same trials (dark), a "
     "colour a condition; units at fixed ranks of the mean rate, not picked.",
-    "units": "Co-smoothing bits/spike of each unit, model against baseline; above the dashed line the model is better.",
+    "units": "Co-smoothing bits/spike of each unit, the model against the baseline that the tables hold it against; "
+    "above the dashed line the model is better.",
     "regions": "Bits/spike in one region (columns) predicted from another alone (rows): a probe, since no scheme "
     "trains the model to see so little; on the diagonal, where there is one, from the other units of the region "
     "itself. Star: above permuted trials of the region seen, false discovery rate under 5 %. Hatched: not scored.",
@@ -106,6 +107,7 @@ def _report(workdir: Path, evaluation: Mapping[str, Any], pictures: Mapping[str,
         *report_blocks.mean_tables(evaluation),
         *trust_blocks.seed_table(evaluation),
         *trust_blocks.signs(evaluation),
+        *trust_blocks.drift_warning(evaluation),
         *trust_blocks.calibration_table(evaluation),
         *trust_blocks.region_table(evaluation),
         *([shown["first_look"]] if "first_look" in shown else [shown[name] for name in _WIDE if name in shown]),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from neurojax.evals import page, protocol_record, protocols, tables
+from neurojax.evals import best_baseline, page, paired_blocks, protocol_record, protocols, tables
 from neurojax.evals.headlines import score_words
 from neurojax.evals.score_groups import score_groups
 
@@ -32,26 +32,15 @@ def mean_tables(evaluation: Mapping[str, Any]) -> list[str]:
             if any(both for _, both in row)
         ]
         blocks.append(page.table(["model above", *heads], rows, caption="sessions in which the model is above"))
-    pairs = {task: tables.paired(evaluation, task) for task in tasks}
-    pairs = {task: pair for task, pair in pairs.items() if pair[0].value is not None}
-    if pairs:
-        rows = [
-            ["model − best baseline", *(tables.difference_text(score, "±\u00a0") for score, _ in pairs.values())],
-            ["95 %", *(_ends(score) for score, _ in pairs.values())],
-            ["sessions above", *(f"{above} of {score.num_sessions}" for score, above in pairs.values())],
-        ]
-        caption = (
-            "bits/spike, pooled; the difference to the best baseline of each session, paired over the same draws of "
-            "trials; the interval is for these sessions, not for other animals"
-        )
-        blocks.append(page.table(["paired", *map(tables.label, pairs)], rows, caption=caption))
+    blocks += paired_blocks.paired_table(evaluation)
     scores = {name: [tables.mean_score(evaluation, "model", task, name) for task in tasks] for name in _OTHER_METRICS}
     rows = [
         [score_words(name), *(tables.mean_text(score, score.num_sessions, "±\u00a0") for score in row)]
         for name, row in scores.items()
         if any(score.value is not None for score in row)
     ]
-    caption = f"{where} ± bootstrap standard error, where there is one"
+    words = tables.interval_words([score for row in scores.values() for score in row], evaluation)
+    caption = f"{where}; ± {words}" if words else where
     return [*blocks, page.folded("Other metrics of the model", page.table(["", *heads], rows, caption=caption))]
 
 
@@ -79,8 +68,8 @@ def _means(evaluation: Mapping[str, Any], metric: str, tasks: Sequence[str], whe
         for oracle in (name for name in names if tables.is_oracle(name)):
             shares = [tables.share(evaluation, oracle, task, metric) for task in tasks]
             rows.append([f"model as share of {tables.label(oracle)}", *shares])
-    has_errors = any(score.se is not None for column in columns for score in column.values())
-    error = " ± bootstrap standard error" if has_errors else ""
+    words = tables.interval_words([score for column in columns for score in column.values()], evaluation)
+    error = f"; ± {words}" if words else ""
     caption = f"{score_words(metric)}; {where}{error}; underlined: best without the truth"
     heads = ["", *map(tables.label, tasks)]
     return page.table(heads, rows, caption=caption, marked={0} if names[0] == "model" else (), strong=strong)
@@ -91,7 +80,7 @@ _MEANINGS = {
     "the null. In the mean over units a quiet unit weighs as much as a busy one.",
     "psth_r2_unit_mean": "R2 of PSTHs: between the condition averages of predicted rates and of counts over test "
     "trials, unit by unit. R2 of single trials: the same once these averages are taken out of both sides, low wherever "
-    "counts are mostly Poisson noise. Neither has an interval.",
+    "counts are mostly Poisson noise. Neither has an interval over trials.",
     "behaviour_r2": "R2 of the behaviour: read by ridge regression from the predicted rates of all units, bin by bin; "
     "fitted on train trials, scored on test trials; intervals over test trials.",
 }
@@ -106,7 +95,9 @@ def explanation(evaluation: Mapping[str, Any]) -> list[str]:
             "Bits/spike = (null negative log-likelihood − model negative log-likelihood) / (spikes × ln 2), "
             "Poisson, on entries of test trials that were hidden from the predictor. Pooled: sums over all "
             "scored units and bins before the division, so busy units weigh more. Zero is the null, higher "
-            "is better. Intervals: bootstrap over the test trials of each session."
+            "is better. Intervals of a mean are over sessions (Student's t: wide where sessions are few, since so few "
+            "say little of others), those of one session over its test trials (bootstrap), for that session alone. "
+            "Units without a spike in the scored entries count in no score, so what is predicted of them costs nothing."
         )
     ]
     if protocol is not None:
@@ -169,6 +160,7 @@ def session_tables(evaluation: Mapping[str, Any]) -> list[str]:
 
 def _session_table(evaluation: Mapping[str, Any], metric: str, task: str) -> str:
     sessions = evaluation["sessions"]
+    chosen = best_baseline.best_baselines(sessions, [task]).get(task)
     others = [
         name
         for name in tables.predictors_of(evaluation)[1:]
@@ -177,8 +169,8 @@ def _session_table(evaluation: Mapping[str, Any], metric: str, task: str) -> str
     rows = []
     for key, session in sessions.items():
         model = tables.session_score(session, "model", task, metric)
-        best = tables.best_baseline(session, task, metric)
-        ahead = None if model.value is None or best is None else model.value - best[1]
+        other = None if chosen is None else tables.session_score(session, chosen.name, task, metric).value
+        ahead = None if model.value is None or other is None else model.value - other
         rows.append(
             [
                 key,
@@ -189,12 +181,10 @@ def _session_table(evaluation: Mapping[str, Any], metric: str, task: str) -> str
                 *(tables.show(tables.session_score(session, name, task, metric).value) for name in others),
             ]
         )
-    heads = ["session", "units", "trials", "model [95 %]", "over best baseline", *map(tables.label, others)]
-    return page.table(heads, rows, caption=f"{score_words(metric)}; units scored; test trials")
-
-
-def _ends(score: tables.Score) -> str:
-    return "-" if score.ci95 is None else f"[{score.ci95[0]:+.3f},\u00a0{score.ci95[1]:+.3f}]"
+    over = "baseline" if chosen is None else best_baseline.common_name([chosen])
+    heads = ["session", "units", "trials", "model [95 %]", f"over {over}", *map(tables.label, others)]
+    caption = f"{score_words(metric)}; units scored; test trials; 95 % over the session's trials"
+    return page.table(heads, rows, caption=caption)
 
 
 def _interval(score: tables.Score) -> str:

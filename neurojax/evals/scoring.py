@@ -9,7 +9,8 @@ import numpy as np
 
 from neurojax import bootstrap, metrics
 from neurojax.errors import InputError
-from neurojax.evals import r2_scores
+from neurojax.evals import intervals, r2_scores
+from neurojax.evals.best_baseline import Best
 from neurojax.evals.protocol_record import BEHAVIOUR_SCORE, EXTRA_SCORES
 from neurojax.evals.protocols import MTM, Protocol, scored_entries
 from neurojax.evals.r2_scores import entry, interval
@@ -27,8 +28,10 @@ _SCORES = (
     "d2_unit_mean",
     "d2_pooled",
 )
+_LN2 = math.log(2.0)
 _R2_SCORES = (*EXTRA_SCORES, BEHAVIOUR_SCORE)
 _COUNTS = ("num_units_scored", "num_units_ge1hz", "num_spikes")
+_NO_TEST = f"fewer than {intervals.MIN_SESSIONS_OF_A_TEST} sessions, or differences without any spread"
 
 
 def score_session(
@@ -125,101 +128,148 @@ def excess_nll(
 def compare_with_best(
     session: Session,
     predictions: Mapping[str, np.ndarray | metrics.PoissonSums],
-    best: Mapping[str, str],
+    best: Mapping[str, Best],
     excess: Mapping[str, Mapping[str, np.ndarray]],
     *,
     seed: int,
     num_boot: int = 500,
     protocol: Protocol = MTM,
 ) -> dict[str, dict[str, Any]]:
-    """Predictions minus the best baseline of each task, paired over the same draws of trials.
-
-    The best is the one with the highest test score, which favours the baselines.
+    """Predictions minus the baseline chosen for each task, paired over the same draws of trials.
 
     Args:
         predictions: task -> rates, as in `score_session`, or their sums.
-        best: task -> name of a baseline; a task without one is None with a reason.
+        best: task -> the baseline, see `best_baseline.best_baselines`; a task without one is None with a reason.
         excess: baseline -> task -> float32 [K, N] of `excess_nll`.
 
     Returns:
-        task -> {"baseline", "bps_pooled" (difference, bits/spike), "bps_pooled_se", "ci95"}.
+        task -> {"baseline", "chosen_on", "bps_pooled" (difference, bits/spike), "bps_pooled_se", "ci95"}; standard
+        error and interval are over this session's trials.
     """
     blocks = {}
     for task, rates in predictions.items():
-        name = best.get(task)
+        name, chosen_on = best.get(task, Best(None, None))
+        blocks[task] = {"baseline": name, "chosen_on": chosen_on}
         ours, reason = task_sums(session, task, rates, protocol)
-        if ours is None or name is None:
+        reference = excess.get(name, {}).get(task)
+        if name is None:
             reason = reason or "no listed baseline has a score"
-            blocks[task] = {"baseline": name, "bps_pooled": None, "bps_pooled_reason": reason}
+        elif reference is None or not np.isfinite(reference).any():
+            reason = reason or f"{name}, chosen for all sessions, has no score in this one"
+        if reason:
+            blocks[task] |= {"bps_pooled": None, "bps_pooled_reason": reason}
             continue
-        theirs = dataclasses.replace(ours, model_excess=excess[name][task].astype(np.float64))
+        theirs = dataclasses.replace(ours, model_excess=reference.astype(np.float64))
         block = _difference(session, ours, theirs, seed=seed, num_boot=num_boot)
-        blocks[task] = {"baseline": name}
         for key, value in block.items():
             if key.startswith("bps_pooled"):
                 blocks[task][key.replace("bps_pooled_ci95", "ci95")] = value
     return blocks
 
 
-def paired_mean(sessions: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:
-    """Averages the differences of `compare_with_best` with equal weight per session, and shows each sign.
+def paired_mean(
+    sessions: Mapping[str, Mapping[str, Mapping[str, Any]]], subjects: Mapping[str, str | None] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Averages the differences of `compare_with_best` with equal weight per session; tests them over sessions.
 
     Args:
         sessions: session id -> task -> block.
+        subjects: session id -> its animal, None where it is not known.
 
     Returns:
-        task -> {"bps_pooled", "bps_pooled_se" (of these sessions, as in `mean_over_sessions`), "ci95",
-        "num_sessions", "num_above", "signs": session id -> 1, 0 or -1}.
+        task -> {"baseline", "chosen_on", "bps_pooled", "bps_pooled_se" and "ci95" (Student's t over sessions),
+        "trials_se" and "trials_ci95" (over the trials of these sessions), "p_value" (paired t over sessions,
+        two-sided; None below three), "p_holm" (adjusted for the tasks), "animals_ci95" (t over means of animals, with
+        two of them), "num_animals", "num_sessions", "num_above", "signs": session id -> 1, 0 or -1}.
     """
     result = {}
     for task in _tasks_of(sessions):
         blocks = {name: tasks[task] for name, tasks in sessions.items() if task in tasks}
         known = {name: block for name, block in blocks.items() if block["bps_pooled"] is not None}
-        mean = sum(block["bps_pooled"] for block in known.values()) / len(known) if known else math.nan
-        result[task] = entry("bps_pooled", mean, "no session has a model and a baseline to compare")
-        errors = [block["bps_pooled_se"] for block in known.values()]
-        if known and None not in errors:
-            se = math.sqrt(sum(error**2 for error in errors)) / len(known)
-            result[task] |= {"bps_pooled_se": se, "ci95": [mean - 1.96 * se, mean + 1.96 * se]}
-            if len(known) == 1:
-                result[task]["ci95"] = next(iter(known.values()))["ci95"]
-        signs = {name: int(np.sign(block["bps_pooled"])) for name, block in known.items()}
-        result[task] |= {
-            "num_sessions": len(known),
-            "num_above": sum(sign > 0 for sign in signs.values()),
-            "signs": signs,
-        }
+        gains = {name: block["bps_pooled"] for name, block in known.items()}
+        found = {key: next((b[key] for b in blocks.values() if b.get(key)), None) for key in ("baseline", "chosen_on")}
+        mean = float(np.mean(list(gains.values()))) if known else math.nan
+        found |= entry("bps_pooled", mean, "no session has a model and a baseline to compare")
+        found |= _over_sessions("", gains, subjects or {}, se="bps_pooled_se")
+        found |= _over_trials("", list(known.values()), mean, se="bps_pooled_se")
+        found |= entry("p_value", _or_nan(intervals.p_value(list(gains.values()))), _NO_TEST)
+        signs = {name: int(np.sign(gain)) for name, gain in gains.items()}
+        above = sum(sign > 0 for sign in signs.values())
+        result[task] = found | {"num_sessions": len(known), "num_above": above, "signs": signs}
+    for task, p in intervals.holm({task: block["p_value"] for task, block in result.items()}).items():
+        result[task] |= entry("p_holm", _or_nan(p), _NO_TEST)
     return result
 
 
-def mean_over_sessions(sessions: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:
+def mean_over_sessions(
+    sessions: Mapping[str, Mapping[str, Mapping[str, Any]]], subjects: Mapping[str, str | None] | None = None
+) -> dict[str, dict[str, Any]]:
     """Averages score blocks with equal weight per session.
 
     Args:
         sessions: session id -> task -> block of `score_session`.
+        subjects: session id -> its animal, None where it is not known.
 
     Returns:
-        task -> block: each score averaged over the sessions that have it, `num_sessions` = how many have a
-        pooled score, counts summed. Errors of sessions are independent: se = sqrt(sum of squares) / n,
-        ci95 = mean +- 1.96 se; they cover the draw of trials, not of sessions or animals.
+        task -> block: each score S averaged over the sessions that have it, counts summed, `num_sessions` = how many
+        have the headline, `num_animals` = of how many animals. `S_se` and `S_ci95` are Student's t over sessions,
+        None with a reason where one session alone has the score. `S_animals_ci95` is the same over the means of
+        animals (their mean: `S_animals`), where there are two. `S_trials_se` and `S_trials_ci95` cover the draw of
+        trials of these sessions alone: sqrt(sum of squares) / n and mean +- 1.96 of it.
     """
     result: dict[str, dict[str, Any]] = {}
     for task in _tasks_of(sessions):
-        blocks = [tasks[task] for tasks in sessions.values() if task in tasks]
-        block: dict[str, Any] = {key: blocks[0][key] for key in ("headline",) if key in blocks[0]}
-        for name in (name for name in (*_SCORES, *_R2_SCORES) if any(name in b for b in blocks)):
-            usable = [b for b in blocks if b.get(name) is not None]
-            mean = sum(b[name] for b in usable) / len(usable) if usable else math.nan
-            block.update(entry(name, mean, "no session has this score"))
-            errors = [b.get(f"{name}_se") for b in usable]
-            if usable and all(error is not None for error in errors):
-                se = math.sqrt(sum(error**2 for error in errors)) / len(usable)
-                block.update(interval(name, se, (mean - 1.96 * se, mean + 1.96 * se)))
-        for name in (name for name in _COUNTS if any(name in b for b in blocks)):
-            block[name] = sum(b[name] for b in blocks if b.get(name) is not None)
-        block["num_sessions"] = sum(b.get(block.get("headline", "bps_pooled")) is not None for b in blocks)
+        blocks = {key: tasks[task] for key, tasks in sessions.items() if task in tasks}
+        first = next(iter(blocks.values()))
+        block: dict[str, Any] = {key: first[key] for key in ("headline",) if key in first}
+        shown = block.get("headline", "bps_pooled")
+        for name in (name for name in (*_SCORES, *_R2_SCORES) if any(name in b for b in blocks.values())):
+            usable = {key: b for key, b in blocks.items() if b.get(name) is not None}
+            values = {key: b[name] for key, b in usable.items()}
+            mean = sum(values.values()) / len(values) if values else math.nan
+            block |= entry(name, mean, "no session has this score")
+            over = _over_sessions(f"{name}_", values, subjects or {})
+            animals = {key: over.pop(key) for key in ("num_animals", "num_animals_reason") if key in over}
+            block |= over | _over_trials(f"{name}_", list(usable.values()), mean) | (animals if name == shown else {})
+        for name in (name for name in (*_COUNTS, "num_units_silent") if any(name in b for b in blocks.values())):
+            block[name] = sum(b[name] for b in blocks.values() if b.get(name) is not None)
+        block["num_sessions"] = sum(b.get(shown) is not None for b in blocks.values())
         result[task] = block
     return result
+
+
+def _over_sessions(
+    prefix: str, values: Mapping[str, float], subjects: Mapping[str, str | None], se: str = ""
+) -> dict[str, Any]:
+    """Entries of a mean over sessions: its standard error and intervals over sessions and over animals."""
+    if not values:
+        return {}
+    over = intervals.t_interval(list(values.values()))
+    block: dict[str, Any] = {se or f"{prefix}se": over and over.se, f"{prefix}ci95": over and list(over.ci95)}
+    if over is None:
+        block |= {f"{name}_reason": "one session; over its trials see trials_ci95" for name in list(block)}
+    animals, reason = intervals.means_of_animals(values, subjects)
+    of_animals = intervals.t_interval(list(animals.values())) if animals else None
+    if of_animals:
+        block |= {f"{prefix}animals": of_animals.mean, f"{prefix}animals_ci95": list(of_animals.ci95)}
+    return block | ({"num_animals": len(animals)} if animals else {"num_animals": None, "num_animals_reason": reason})
+
+
+def _over_trials(prefix: str, blocks: Sequence[Mapping[str, Any]], mean: float, se: str = "") -> dict[str, Any]:
+    """Entries of a mean over sessions: its error over the trials of these sessions; {} where one has none."""
+    se = se or f"{prefix}se"
+    errors = [block.get(se) for block in blocks]
+    if not blocks or None in errors:
+        return {}
+    together = math.sqrt(sum(error**2 for error in errors)) / len(errors)
+    ends = [mean - 1.96 * together, mean + 1.96 * together]
+    if len(blocks) == 1:
+        ends = blocks[0].get(f"{prefix}ci95") or ends
+    return {f"{prefix}trials_se": together, f"{prefix}trials_ci95": ends}
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _tasks_of(sessions: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -253,10 +303,22 @@ def score_sums(
         block.update(entry(name, float(point[name]), _why_missing(name, point)))
         if block[name] is not None and name in drawn:
             block.update(interval(name, *bootstrap.interval(drawn[name], block[name])))
-    block |= {name: int(point[name]) for name in _COUNTS}
+    block |= {name: int(point[name]) for name in _COUNTS} | _silent_units(every)
     if len(every) > 1:
         block |= {"num_draws": len(every), "bps_pooled_draws": [float(of_draw["bps_pooled"]) for of_draw in points]}
     return block
+
+
+def _silent_units(every: Sequence[metrics.PoissonSums]) -> dict[str, Any]:
+    """How many units no score counts, for want of a spike in the scored entries, and what counting them would cost.
+
+    The cost, in bits/spike of the pooled score, is that of the spikes predicted of them; mean over draws.
+    """
+    silent = ~every[0].fires & (every[0].num_entries.sum(0) > 0)
+    predicted = np.mean([(one.model_excess + one.num_entries * one.null_mean)[:, silent].sum() for one in every])
+    spikes = every[0].spikes.sum()
+    cost = float(predicted / (_LN2 * spikes)) if spikes else math.nan
+    return {"num_units_silent": int(silent.sum()), **entry("silent_units_cost_bps", cost, "no spike to share it")}
 
 
 def unscored(reason: str) -> dict[str, Any]:

@@ -4,18 +4,17 @@ The sessions' blocks hold means over seeds, with intervals over trials that are 
 the same trials, so these do not shrink with more seeds. How seeds differ is said apart, of the mean over sessions.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from neurojax.errors import InputError
 from neurojax.evals import headlines, scoring, tables
+from neurojax.evals.intervals import t_interval
 
 _SHARED = ("schema", "protocol", "protocol_hash", "protocol_record", "eval", "dataset_fingerprint", "step")
-_OF_SESSION = ("num_units", "num_test_trials", "baselines", "notes")
+_OF_SESSION = ("num_units", "num_test_trials", "subject", "baselines", "notes", "drift", "drift_warning")
 
 
 def combined(evaluations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -40,8 +39,9 @@ def combined(evaluations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         if list(evaluation["sessions"]) != list(first["sessions"]):
             raise InputError(f"seeds {first['seed']} and {evaluation['seed']} were scored on different sessions")
     sessions = {key: _session([e["sessions"][key] for e in evaluations]) for key in first["sessions"]}
-    mean = scoring.mean_over_sessions({key: session["tasks"] for key, session in sessions.items()})
-    paired = scoring.paired_mean({key: session["paired"] for key, session in sessions.items()})
+    subjects = tables.subjects_of(sessions)
+    mean = scoring.mean_over_sessions({key: session["tasks"] for key, session in sessions.items()}, subjects)
+    paired = scoring.paired_mean({key: session["paired"] for key, session in sessions.items()}, subjects)
     for task, block in mean.items():
         metric = headline(block)
         block |= _over_seeds(metric, [tables.number(e["mean"][task].get(metric)) for e in evaluations])
@@ -105,9 +105,8 @@ def _over_seeds(metric: str, values: Sequence[float | None]) -> dict[str, Any]:
     if len(known) < len(values) or len(known) < 2:
         reason = "fewer than two seeds have a score"
         return {f"{metric}_seeds": list(values), f"{metric}_seed_sd": None, f"{metric}_seed_sd_reason": reason}
-    mean, sd = float(np.mean(known)), float(np.std(known, ddof=1))
-    half = float(stats.t.ppf(0.975, len(known) - 1)) * sd / math.sqrt(len(known))
-    return {f"{metric}_seeds": known, f"{metric}_seed_sd": sd, f"{metric}_seed_ci95": [mean - half, mean + half]}
+    ends, sd = t_interval(known).ci95, float(np.std(known, ddof=1))
+    return {f"{metric}_seeds": known, f"{metric}_seed_sd": sd, f"{metric}_seed_ci95": list(ends)}
 
 
 def headline(block: Mapping[str, Any]) -> str:
@@ -115,35 +114,41 @@ def headline(block: Mapping[str, Any]) -> str:
     return str(block.get("headline", "bps_pooled"))
 
 
-def rows_of(evaluation: Mapping[str, Any]) -> list[list[str]]:
-    """A row a seed, their mean and its interval; a column a task, with its headline."""
+def rows_of(evaluation: Mapping[str, Any], sign: str = "+-") -> list[list[str]]:
+    """A row a seed and their mean with half of its interval over seeds; a column a task, with its headline."""
     blocks = [(block, headline(block)) for block in evaluation["mean"].values()]
     rows = [
         [f"seed {seed}", *(tables.show(tables.number(block[f"{metric}_seeds"][number])) for block, metric in blocks)]
         for number, seed in enumerate(evaluation["seeds"])
     ]
-    rows.append(["mean of seeds", *(tables.show(tables.number(block.get(metric))) for block, metric in blocks)])
-    rows.append(["95 %, Student's t", *(interval(block) for block, _ in blocks)])
-    return rows
+    over = (tables.interval_of(block, f"{metric}_seed_ci95") for block, metric in blocks)
+    scores = [
+        tables.Score(tables.number(block.get(metric)), ends, "seeds")
+        for (block, metric), ends in zip(blocks, over, strict=True)
+    ]
+    return [*rows, ["mean of seeds", *(tables.mean_text(score, 1, sign) for score in scores)]]
 
 
 def words(evaluation: Mapping[str, Any]) -> str:
-    """What the numbers of `rows_of` are."""
+    """What the numbers of `rows_of` are, +- included."""
     metrics = dict.fromkeys(headline(block) for block in evaluation["mean"].values())
     named = "; ".join(map(headlines.score_words, metrics))
-    return f"{named}; the interval is over seeds alone, on the same sessions and trials"
+    return (
+        f"half of the 95 % interval over {len(evaluation['seeds'])} seeds (Student's t), all scored on the "
+        f"same sessions and trials; {named}"
+    )
 
 
 def table(evaluation: Mapping[str, Any]) -> str:
     """The seeds as aligned plain text."""
     head = ["mean of sessions", *map(tables.label, evaluation["mean"])]
-    return "\n".join([*tables.align([head, *rows_of(evaluation)]), words(evaluation)])
+    return "\n".join([*tables.align([head, *rows_of(evaluation)]), f"+- {words(evaluation)}"])
 
 
 def interval(block: Mapping[str, Any]) -> str:
     """The interval over seeds of a task's mean, or a dash."""
-    ends = [tables.number(end) for end in block.get(f"{headline(block)}_seed_ci95") or ()]
-    return "-" if len(ends) != 2 or None in ends else f"[{tables.show(ends[0])}, {tables.show(ends[1])}]"
+    ends = tables.interval_of(block, f"{headline(block)}_seed_ci95")
+    return "-" if ends is None else f"[{tables.show(ends[0])}, {tables.show(ends[1])}]"
 
 
 def intervals(evaluation: Mapping[str, Any]) -> str:

@@ -22,11 +22,10 @@ def sentence(num_sessions: int) -> str:
     if least > 0.05:
         return (
             f"{several}: even if all agree in sign, an exact two-sided sign test gives p = {least:.2g}, so they "
-            "support no claim about other sessions. Intervals are over the trials of these sessions."
+            "support no claim about other sessions."
         )
     needed = next(k for k in range(num_sessions, 0, -1) if binomtest(k - 1, num_sessions).pvalue > 0.05)
     return (
         f"{several}: if all agree in sign, an exact two-sided sign test gives p = {least:.2g}; p below 0.05 needs "
-        f"{needed} of {num_sessions}. Sessions of one animal are not independent. Intervals are over the trials of "
-        "these sessions, not over animals."
+        f"{needed} of {num_sessions}. Sessions of one animal are not independent."
     )

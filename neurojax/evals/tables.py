@@ -1,4 +1,4 @@
-"""Scores out of an evaluation record: who was scored, means over sessions, the table for a terminal.
+"""Scores out of an evaluation record: who was scored, means over sessions and their intervals, numbers as text.
 
 An evaluation record is the content of a run's `evaluation.json` (schema 1).
 """
@@ -8,7 +8,7 @@ import os.path
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from neurojax.evals import headlines
+from neurojax.evals import intervals
 
 TASK_LABELS = {
     "co_smoothing": "co-smoothing",
@@ -20,12 +20,24 @@ _ACRONYMS = ("psth", "glm", "pc", "gpfa", "ar", "nlb")
 
 
 class Score(NamedTuple):
-    """A score of one predictor, in the unit of its metric; a part that is not known is None."""
+    """A score of one predictor, in the unit of its metric; a part that is not known is None.
+
+    Attributes:
+        value: the score, or its mean over sessions.
+        ci95: its 95 % interval.
+        over: what the interval is over, "sessions" (Student's t) or "trials" (bootstrap).
+        num_sessions: how many are in the mean.
+    """
 
     value: float | None
-    se: float | None = None
     ci95: tuple[float, float] | None = None
+    over: str = ""
     num_sessions: int = 1
+
+    @property
+    def half(self) -> float | None:
+        """Half of the 95 % interval: what stands after +- in every table and is drawn in every figure."""
+        return None if self.ci95 is None else (self.ci95[1] - self.ci95[0]) / 2
 
 
 def is_oracle(name: str) -> bool:
@@ -87,9 +99,14 @@ def session_score(session: Mapping[str, Any], predictor: str, task: str, metric:
     """One predictor's score on one task of one session; metric None means the task's headline."""
     block = task_block(session, predictor, task)
     metric = metric or str(block.get("headline", "bps_pooled"))
-    ends = [number(end) for end in block.get(f"{metric}_ci95") or ()]
-    interval = (ends[0], ends[1]) if len(ends) == 2 and None not in ends else None
-    return Score(number(block.get(metric)), number(block.get(f"{metric}_se")), interval)
+    ends = interval_of(block, f"{metric}_ci95")
+    return Score(number(block.get(metric)), ends, "trials" if ends else "")
+
+
+def interval_of(block: Mapping[str, Any], name: str) -> tuple[float, float] | None:
+    """A pair of finite numbers of a block; None where there is no such pair."""
+    ends = [number(end) for end in block.get(name) or ()]
+    return (ends[0], ends[1]) if len(ends) == 2 and None not in ends else None
 
 
 def mean_score(
@@ -99,16 +116,16 @@ def mean_score(
     metric: str | None = "bps_pooled",
     session_ids: Iterable[str] | None = None,
 ) -> Score:
-    """Mean of a score over the sessions where it is known.
+    """Mean of a score over the sessions where it is known, with Student's t interval over them.
 
-    The standard error is that of the mean given these sessions, sqrt(sum of se^2) / n with each session's own
-    bootstrap over trials; it says nothing of other animals. None when a session has no standard error.
+    The record of a single session gives that session's own interval, over its trials; in one of several sessions a
+    score that only one of them has gets none, so that an interval means the same in a whole table.
 
     Args:
         evaluation: the record.
         predictor: "model", a baseline or an oracle.
         task: name of the task.
-        metric: name of the metric, None for the task's headline; its standard error is `<metric>_se`.
+        metric: name of the metric, None for the task's headline.
         session_ids: only these sessions; default all.
     """
     ids = evaluation["sessions"] if session_ids is None else session_ids
@@ -116,13 +133,12 @@ def mean_score(
     known = [score for score in scores if score.value is not None]
     if not known:
         return Score(None, num_sessions=0)
-    value = sum(score.value for score in known) / len(known)
-    errors = [score.se for score in known]
-    se = None if None in errors else math.sqrt(sum(error**2 for error in errors)) / len(known)
-    interval = known[0].ci95 if len(known) == 1 else None
-    if interval is None and se is not None:
-        interval = (value - 1.96 * se, value + 1.96 * se)
-    return Score(value, se, interval, len(known))
+    if len(evaluation["sessions"]) == 1:
+        return known[0]
+    over = intervals.t_interval([score.value for score in known])
+    if over is None:
+        return Score(known[0].value)
+    return Score(over.mean, over.ci95, "sessions", len(known))
 
 
 def mean_scores(evaluation: Mapping[str, Any], task: str, metric: str | None = "bps_pooled") -> dict[str, Score]:
@@ -133,11 +149,31 @@ def mean_scores(evaluation: Mapping[str, Any], task: str, metric: str | None = "
     return {name: mean_score(evaluation, name, task, metric, keys) for name in predictors_of(evaluation)}
 
 
+def subjects_of(sessions: Mapping[str, Mapping[str, Any]]) -> dict[str, str | None]:
+    """Session id -> the animal it is of, None where its record does not say."""
+    return {key: str(session["subject"]) if session.get("subject") else None for key, session in sessions.items()}
+
+
+def num_animals(evaluation: Mapping[str, Any]) -> int | None:
+    """Of how many animals the sessions are; None where one does not say."""
+    subjects = subjects_of(evaluation["sessions"]).values()
+    return len(set(subjects)) if subjects and None not in subjects else None
+
+
+def interval_words(scores: Iterable[Score], evaluation: Mapping[str, Any]) -> str:
+    """What +- is in a table of these scores: the same for all of them; empty where none has an interval."""
+    over = {score.over for score in scores if score.ci95 is not None}
+    if "sessions" in over:
+        sessions = intervals.sessions_and_animals(len(evaluation["sessions"]), num_animals(evaluation))
+        return f"half of the 95 % interval over {sessions} (t)"
+    return "half of the 95 % interval over the test trials of this one session (bootstrap)" if over else ""
+
+
 def mean_text(score: Score, most: int, sign: str = "+-") -> str:
-    """A mean with its standard error, and with its number of sessions where that is below `most`."""
+    """A mean with half of its 95 % interval, and with its number of sessions where that is below `most`."""
     if score.value is None:
         return "-"
-    error = "" if score.se is None else f" {sign}{show(score.se)}"
+    error = "" if score.half is None else f" {sign}{show(score.half)}"
     fewer = "" if score.num_sessions == most else f" (n={score.num_sessions})"
     return show(score.value) + error + fewer
 
@@ -152,33 +188,11 @@ def wins(evaluation: Mapping[str, Any], baseline: str, task: str, metric: str | 
     return sum(model > other for model, other in known), len(known)
 
 
-def paired(evaluation: Mapping[str, Any], task: str) -> tuple[Score, int]:
-    """(mean over sessions of the model minus each session's best baseline, sessions where it is above)."""
-    block = ((evaluation.get("mean") or {}).get(task) or {}).get("paired_mean") or {}
-    ends = [number(end) for end in block.get("ci95") or ()]
-    interval = (ends[0], ends[1]) if len(ends) == 2 and None not in ends else None
-    num_sessions = int(number(block.get("num_sessions")) or 0)
-    score = Score(number(block.get("bps_pooled")), number(block.get("bps_pooled_se")), interval, num_sessions)
-    return score, int(number(block.get("num_above")) or 0)
-
-
 def difference_text(score: Score, sign: str = "+-") -> str:
-    """A difference with its own sign and standard error."""
+    """A difference with its own sign and half of its 95 % interval."""
     if score.value is None:
         return "-"
-    return f"{score.value:+.3f}" + ("" if score.se is None else f" {sign}{show(score.se)}")
-
-
-def best_baseline(session: Mapping[str, Any], task: str, metric: str | None = "bps_pooled") -> tuple[str, float] | None:
-    """Name and score of the strongest baseline of a session on a task; oracles do not count."""
-    scores = {
-        name: session_score(session, name, task, metric).value
-        for name in session.get("baselines") or {}
-        if not is_oracle(name)
-    }
-    known = {name: value for name, value in scores.items() if value is not None}
-    best = max(known, key=known.__getitem__, default=None)
-    return None if best is None else (best, known[best])
+    return f"{score.value:+.3f}" + ("" if score.half is None else f" {sign}{show(score.half)}")
 
 
 def show(value: float | None, digits: int = 3) -> str:
@@ -224,59 +238,6 @@ def align(rows: Iterable[Iterable[str]], gap: int = 2) -> list[str]:
         ]
         lines.append((" " * gap).join(parts).rstrip())
     return lines
-
-
-def _session_cell(session: Mapping[str, Any], task: str) -> str:
-    best = best_baseline(session, task, None)
-    return f"{show(session_score(session, 'model', task, None).value)} ({show(best[1]) if best else '-'})"
-
-
-def terminal_table(evaluation: Mapping[str, Any]) -> str:
-    """Model beside baselines and oracle in the mean over sessions, a line a session; at most 100 columns.
-
-    All numbers are the tasks' headlines, for most of them bits/spike pooled over units and bins, with bootstrap
-    standard errors over trials in the means; "-" where there is no score.
-    """
-    sessions = evaluation["sessions"]
-    predictors, tasks = predictors_of(evaluation), tasks_of(evaluation)
-    has_model = any(session.get("tasks") for session in sessions.values())
-    word = "session" if len(sessions) == 1 else f"{len(sessions)} sessions"
-    lines = []
-    for first in range(0, len(tasks), len(TASK_LABELS)):
-        part = tasks[first : first + len(TASK_LABELS)]
-        heads = [label(task) for task in part]
-        means = {task: mean_scores(evaluation, task, None) for task in part}
-        most = {task: max(score.num_sessions for score in means[task].values()) for task in part}
-        rows = [[f"mean of {word}" if len(sessions) != 1 else "one session", *heads]]
-        for name in (name for name in predictors if name != "model" or has_model):
-            cells = [_starred(means[task][name], most[task]) for task in part]
-            rows.append([shorten(label(name), 24), *cells])
-        for name in predictors:
-            if is_oracle(name):
-                rows.append(
-                    [f"model / {shorten(label(name), 16)}", *(share(evaluation, name, task, None) for task in part)]
-                )
-        pairs = [paired(evaluation, task) for task in part]
-        if any(score.value is not None for score, _ in pairs):
-            rows.append(["model - best baseline", *(difference_text(score) for score, _ in pairs)])
-            rows.append(["  sessions above", *(f"{above} of {score.num_sessions}" for score, above in pairs)])
-        rows.append(["", *[""] * len(part)])
-        rows.append(["session, units, test trials", *heads])
-        for key, session in zip(short_names(sessions, 18), sessions.values(), strict=True):
-            size = f"{session.get('num_units', '-')}, {session.get('num_test_trials', '-')}"
-            rows.append([f"{key}, {size}", *(_session_cell(session, task) for task in part)])
-        lines += [*align(rows), ""]
-    if any(line.startswith("model - best") for line in lines):
-        lines.append("model - best baseline: of each session, paired over the same draws of trials")
-    lines += headlines.legend({label(task): headline(evaluation, task) for task in tasks})
-    if any("*" in line for line in lines):
-        lines.append("* mean over fewer sessions than the model")
-    return "\n".join(lines)
-
-
-def _starred(score: Score, most: int) -> str:
-    """A mean with its standard error in few columns: a star where sessions are missing."""
-    return mean_text(score, score.num_sessions) + "*" * (0 < score.num_sessions < most)
 
 
 def share(evaluation: Mapping[str, Any], oracle: str, task: str, metric: str | None = "bps_pooled") -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from neurojax.evals import page, seeds, sign_test, tables
+from neurojax.evals import best_baseline, drift_note, page, seeds, sign_test, tables
 
 
 def seed_table(evaluation: Mapping[str, Any]) -> list[str]:
@@ -11,7 +11,11 @@ def seed_table(evaluation: Mapping[str, Any]) -> list[str]:
     if "seeds" not in evaluation:
         return []
     heads = ["", *map(tables.label, evaluation["mean"])]
-    return [page.table(heads, seeds.rows_of(evaluation), caption=f"mean of sessions; {seeds.words(evaluation)}")]
+    return [
+        page.table(
+            heads, seeds.rows_of(evaluation, "±\u00a0"), caption=f"mean of sessions; ± {seeds.words(evaluation)}"
+        )
+    ]
 
 
 def leak_checks(evaluation: Mapping[str, Any]) -> list[str]:
@@ -30,6 +34,12 @@ def leak_checks(evaluation: Mapping[str, Any]) -> list[str]:
         )
     ]
     return [page.paragraph(f"Leak checks passed: {'; '.join(parts)}. An evaluation in which one fails stops.")]
+
+
+def drift_warning(evaluation: Mapping[str, Any]) -> list[str]:
+    """A paragraph where a split lets drift leak from train to test trials; else []."""
+    line = drift_note.line(evaluation)
+    return [page.paragraph(f"Warning: {line}.")] if line else []
 
 
 def calibration_table(evaluation: Mapping[str, Any]) -> list[str]:
@@ -88,7 +98,7 @@ def _pairs(key: str, block: Mapping[str, Any]) -> list[tuple]:
 
 
 def signs(evaluation: Mapping[str, Any]) -> list[str]:
-    """Each session's sign of model minus best baseline, and what their number supports."""
+    """Each session's sign of model minus its baseline, and what their number supports."""
     tasks = tables.tasks_of(evaluation)
     found = {task: ((evaluation.get("mean") or {}).get(task) or {}).get("paired_mean") or {} for task in tasks}
     found = {task: block for task, block in found.items() if block.get("signs")}
@@ -99,9 +109,13 @@ def signs(evaluation: Mapping[str, Any]) -> list[str]:
         for key in evaluation["sessions"]
     ]
     rows.append(
-        ["two-sided p", *(tables.show(sign_test.p_value(list(block["signs"].values()))) for block in found.values())]
+        [
+            "two-sided p of the signs",
+            *(tables.show(sign_test.p_value(list(block["signs"].values()))) for block in found.values()),
+        ]
     )
-    table = page.table(["session", *map(tables.label, found)], rows, caption="sign of model − best baseline")
+    name = best_baseline.common_name([best_baseline.paired(evaluation, task).best for task in found])
+    table = page.table(["session", *map(tables.label, found)], rows, caption=f"sign of model − {name}")
     most = max(len(block["signs"]) for block in found.values())
     return [page.paragraph(sign_test.sentence(most)), page.folded("Sign of each session", table)]
 

@@ -1,4 +1,4 @@
-"""Later runs minus the first, session by session, with intervals that are paired over trials."""
+"""Later runs minus the first: every session with its interval over trials, their mean with its own over sessions."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ def differences(
     *,
     title: str = "",
     score: str = "bits/spike, pooled",
+    bars: str = "",
 ) -> Axes:
     """One task: a grey dot a session with its interval, a diamond the mean with its own, above zero is better.
 
@@ -32,6 +33,7 @@ def differences(
         found: of each, None where it shares no scored session with the first.
         title: heading.
         score: what differs, with its unit.
+        bars: what the bars are, for the foot of the axes.
     """
     axes.axhline(0, color=style.BLACK, linewidth=0.8)
     for place, one in enumerate(found):
@@ -45,10 +47,11 @@ def differences(
         colour = style.CYCLE[
             (place + 1) % len(style.CYCLE)
         ]  # as in the figure of all runs, where the first has one too
-        axes.errorbar([place], [one.mean], _half_widths(one.mean, one.ci95), color=colour, **look)
+        ends = one.ci95 if len(one.sessions) > 1 else one.trials_ci95
+        axes.errorbar([place], [one.mean], _half_widths(one.mean, ends), color=colour, **look)
     axes.set_xticks(range(len(runs)), [style.plain(name) for name in runs])
     axes.set_xlim(-0.6, len(runs) - 0.4)
-    return style.finish(axes, "", f"difference ({score})", title)
+    return style.finish(axes, bars, f"difference ({score})", title)
 
 
 def _half_widths(value: float, ends: Ends) -> np.ndarray | None:

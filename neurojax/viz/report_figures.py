@@ -211,12 +211,14 @@ def _bars(axes, evaluation, metric: str, tasks: Sequence[str]) -> bool:
     num_sessions = len(evaluation["sessions"])
     title = "Tasks, one session" if num_sessions == 1 else f"Tasks, mean of {num_sessions} sessions"
     look = {"oracles": oracles, "title": title, "ylabel": score_words(metric)}
+    if any(np.isfinite(half) for row in pairs.values() for _, half in row):
+        look["bars"] = scores.bar_words(num_sessions)
     scores.task_bars(axes, [tables.label(task) for task in tasks], pairs, **look)
     return True
 
 
 def _means(evaluation, metric: str, tasks: Sequence[str]) -> tuple[dict[str, list[tuple[float, float]]], list[str]]:
-    """(predictor's label -> (mean, half-width of its 95 % interval) a task, labels of oracles); who has no score is
+    """(predictor's label -> (mean, half of its 95 % interval) a task, labels of oracles); who has no score is
     left out."""
     columns = [tables.mean_scores(evaluation, task, metric) for task in tasks]
     pairs, oracles = {}, []
@@ -224,7 +226,7 @@ def _means(evaluation, metric: str, tasks: Sequence[str]) -> tuple[dict[str, lis
         row = [column[name] for column in columns]
         if any(score.value is not None for score in row):
             pairs[tables.label(name)] = [
-                (np.nan if score.value is None else score.value, np.nan if score.se is None else 1.96 * score.se)
+                (np.nan if score.value is None else score.value, np.nan if score.half is None else score.half)
                 for score in row
             ]
             oracles += [tables.label(name)] * tables.is_oracle(name)

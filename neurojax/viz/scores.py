@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 BITS = "bits/spike"
 
 
+def bar_words(num_sessions: int) -> str:
+    """What the error bars of a figure of means are, short enough for an axis."""
+    return "bars: 95 % over its test trials" if num_sessions == 1 else f"bars: 95 % over {num_sessions} sessions (t)"
+
+
 def _limits(values: np.ndarray, low: float = 2.0, high: float = 99.0, margin: float = 0.08) -> tuple[float, float]:
     """Axis limits that hold the bulk of `values` [any], always with 0 inside."""
     bottom, top = np.percentile(values, [low, high]) if values.size else (0.0, 1.0)
@@ -112,6 +117,7 @@ def task_bars(
     oracles: Sequence[str] = (),
     title: str = "Four tasks",
     ylabel: str = f"{BITS}, pooled",
+    bars: str = "",
 ) -> Axes:
     """Model, baselines and oracle side by side for each task, with error bars; oracles are lines to reach.
 
@@ -121,13 +127,14 @@ def task_bars(
     Args:
         axes: where to draw.
         tasks: labels along x.
-        scores: predictor -> per task (score, half-width of its interval), NaN where unknown.
+        scores: predictor -> per task (score, half of its 95 % interval), NaN where unknown.
         oracles: which of the predictors know the truth.
         title: heading.
         ylabel: the score, with its unit.
+        bars: what the error bars are.
     """
     colours = style.predictor_colours(list(scores), oracles)
-    bars = [name for name in scores if name not in oracles]
+    competitors = [name for name in scores if name not in oracles]
     values = {name: np.asarray(pairs, np.float64).reshape(len(tasks), 2) for name, pairs in scores.items()}
     reach = [array[:, 0] + sign * np.nan_to_num(array[:, 1]) for array in values.values() for sign in (-1, 1)]
     reach = np.concatenate([np.zeros(1), *reach])
@@ -135,9 +142,9 @@ def task_bars(
     lowest_model = float(np.nanmin(values.get("model", np.zeros((1, 2)))[:, 0], initial=0.0))
     floor = max(float(np.nanmin(reach)), min(-0.5 * top, 1.1 * lowest_model))
     handles = []
-    width = 0.8 / max(len(bars), 1)
+    width = 0.8 / max(len(competitors), 1)
     places = np.arange(len(tasks))
-    for index, name in enumerate(bars):
+    for index, name in enumerate(competitors):
         height, half = values[name].T
         x = places - 0.4 + (index + 0.5) * width
         error = np.where(np.isfinite(half), half, 0.0)
@@ -165,6 +172,8 @@ def task_bars(
     axes.tick_params(axis="x", length=0)
     axes.set_ylim(floor - 0.06 * (top - floor if floor < 0 else 0), top * 1.06)
     style.legend_below(axes, 3, handles)
+    if bars:
+        axes.get_legend().set(title=bars, alignment="left")
     return style.finish(axes, "", ylabel, title)
 
 
@@ -184,7 +193,7 @@ def shot_curve(
     Args:
         axes: where to draw.
         num_trials: along x, on a logarithmic axis.
-        scores: predictor -> per number of trials (score, half-width of its interval), NaN where unknown.
+        scores: predictor -> per number of trials (score, half of its 95 % interval), NaN where unknown.
         title: heading.
         ylabel: the score, with its unit.
     """
@@ -217,6 +226,7 @@ def paired_runs(
     *,
     title: str = "",
     ylabel: str = f"{BITS}, pooled",
+    bars: str = "",
 ) -> Axes:
     """One task over several runs: a grey line a session, the mean with its interval on top.
 
@@ -228,6 +238,7 @@ def paired_runs(
         half_widths: [runs] half-width of the interval of the mean, NaN where unknown.
         title: heading.
         ylabel: the score, with its unit.
+        bars: what the error bars are.
     """
     places, runs = np.arange(len(runs)), [style.plain(name) for name in runs]
     for row in np.asarray(values, np.float64):
@@ -251,4 +262,4 @@ def paired_runs(
         axes.axhline(0, color=style.PALE, linewidth=0.8, zorder=0)
     axes.set_xticks(places, runs, rotation=0 if len(runs) < 4 else 30, ha="center" if len(runs) < 4 else "right")
     axes.set_xlim(-0.5, len(runs) - 0.5)
-    return style.finish(axes, "", ylabel, title)
+    return style.finish(axes, bars, ylabel, title)

@@ -14,7 +14,10 @@ def record(scores, **changes):
     for key, value in scores.items():
         half = None if value is None else value / 2
         blocks = {"co_smoothing": value, "forward": half}
-        tasks = {task: {"bps_pooled": score, "bps_pooled_se": 0.01} for task, score in blocks.items()}
+        tasks = {
+            task: {"bps_pooled": score, "bps_pooled_ci95": None if score is None else [score - 0.01, score + 0.01]}
+            for task, score in blocks.items()
+        }
         sessions[key] = {"num_units": 5, "num_test_trials": 3, "tasks": tasks, "baselines": {}}
     fixed = {
         "schema": 1,
@@ -46,9 +49,54 @@ def test_means_take_the_shared_sessions_only(run, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "warning: 2 of up to 3 sessions are shared; the others are left out"
     assert lines[1].split() == ["model", "co-smoothing", "(n=2)", "forward", "(n=2)"]
-    assert lines[2].split() == ["first", "0.200", "+-0.007", "0.100", "+-0.007"]
-    assert lines[3].split() == ["second", "0.240", "+-0.007", "0.120", "+-0.007"]
-    assert lines[6].split() == ["second", "+0.040,", "1", "of", "2", "+0.020,", "1", "of", "2"]
+    assert lines[2].split() == ["first", "0.200", "+-1.271", "0.100", "+-0.635"]  # t(0.975, 1 df) = 12.706
+    assert lines[3].split() == ["second", "0.240", "+-2.033", "0.120", "+-1.016"]
+    over = [
+        "second",
+        "+0.040",
+        "[-0.722,",
+        "+0.802],",
+        "1",
+        "of",
+        "2",
+        "+0.020",
+        "[-0.361,",
+        "+0.401],",
+        "1",
+        "of",
+        "2",
+    ]
+    assert lines[6].split() == over
+    assert "+- half of the 95 % interval over 2 sessions (t)" in lines[8]
+
+
+def test_a_star_is_what_holds_over_sessions_after_holm(run, capsys):
+    first = {key: 0.1 * place for place, key in enumerate("abcdef")}
+    steady = {key: value + 0.02 + 0.002 * place for place, (key, value) in enumerate(first.items())}
+    mixed = {key: value + 0.2 * (-1) ** place for place, (key, value) in enumerate(first.items())}
+    compare([run("first", first), run("steady", steady), run("mixed", mixed)])
+    lines = capsys.readouterr().out.splitlines()
+    over = {line.split()[0]: line.split()[1] for line in lines[lines.index("") + 2 :][:2]}
+    assert over == {"steady": "+0.025*", "mixed": "+0.000"}
+    assert any("Holm over tasks" in line for line in lines)
+
+
+def test_intervals_over_trials_and_animals_are_named_as_such(run, capsys):
+    def sums(gain):
+        sessions = {}
+        for place, key in enumerate("abc"):
+            gains = [10 + gain * number * (1 + place) for number in range(4)]
+            spikes = [40, 60, 50, 70]
+            kept = {"trial_id": [0, 1, 2, 3], "tasks": {"forward": {"spikes": spikes, "gain_nats": gains}}}
+            block = {"bps_pooled": sum(gains) / sum(spikes)}
+            sessions[key] = {"tasks": {"forward": block}, "subject": "xxy"[place], "trial_sums": kept}
+        return {"sessions": sessions}
+
+    compare([run("first", {}, **sums(0.0)), run("second", {}, **sums(1.0))])
+    text = capsys.readouterr().out
+    assert "second, 95 % over trials of these sessions alone: forward [+0." in text
+    assert "mean over animals [95 % over them (t)]: forward +0." in text
+    assert "+- half of the 95 % interval over 3 sessions of 2 animals (t)" in text
 
 
 def test_a_session_without_a_score_in_one_run_counts_in_none(run, capsys):
@@ -92,8 +140,16 @@ def test_another_protocol_shows_its_own_scores_and_says_which_have_no_interval(r
     pytest.importorskip("matplotlib")
 
     def under_nlb(gain):
-        block = {"bps_pooled": 0.3 + gain, "bps_pooled_se": 0.01, "psth_r2_unit_mean": 0.5 + gain}
-        velocity = {"headline": "behaviour_r2", "behaviour_r2": 0.6 + 2 * gain, "behaviour_r2_se": 0.02}
+        block = {
+            "bps_pooled": 0.3 + gain,
+            "bps_pooled_ci95": [0.29 + gain, 0.31 + gain],
+            "psth_r2_unit_mean": 0.5 + gain,
+        }
+        score = 0.6 + 2 * gain
+        velocity = {
+            **{"headline": "behaviour_r2", "behaviour_r2": score},
+            **{"behaviour_r2_ci95": [score - 0.02, score + 0.02]},
+        }
         sums = {"trial_id": [0, 1], "tasks": {"held": {"spikes": [40, 60], "gain_nats": [10 + gain, 20 + gain]}}}
         session = {"tasks": {"held": block, "velocity": velocity}, "baselines": {}, "trial_sums": sums}
         return {"sessions": {"a": session}, "protocol": "nlb"}
@@ -112,7 +168,8 @@ def test_another_protocol_shows_its_own_scores_and_says_which_have_no_interval(r
     page = (tmp_path / "out.html").read_text()
     for text in ("0.400 ±\xa00.010", "0.800 ±\xa00.020", "+0.200, 1 of 1", "0.600", "+0.100, 1 of 1"):
         assert text in page
-    assert "only pooled bits/spike is kept trial by trial" in page and "no interval for second in R2 of the" in page
+    assert "only pooled bits/spike is kept trial by trial" in page
+    assert "no interval over trials for second in R2 of the" in page
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,16 @@ def record(session):
     return examples.of_session(session, {"co_smoothing": rates, "intra_region": rates}, {})
 
 
+def test_units_are_drawn_against_the_baseline_that_is_asked_for():
+    session = make({})
+    trial_ids = session.trials_of(TEST)
+    rates = np.where(protocols.scored_entries(session, "co_smoothing", trial_ids), 0.5, np.nan)
+    scores = {"stack": np.arange(6.0), "drift": np.zeros(6)}
+    for asked, drawn in (("stack", "stack"), (None, "drift"), ("absent", "drift")):
+        shown = examples.of_session(session, {"co_smoothing": rates}, scores, baseline=asked)
+        assert shown["baseline"] == drawn and shown["bps_unit_baseline"] is scores[drawn]
+
+
 @pytest.mark.parametrize(
     ("values", "names"),
     [

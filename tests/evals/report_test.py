@@ -198,7 +198,8 @@ def test_the_page_says_what_the_numbers_are(written):
     for fact in ("a1b2", "d3e4", "c5f6", "animal0", "animal1", "jax ", "numpy "):
         assert fact in words
     assert f"neurojax evaluate --workdir={workdir}" in words and "neurojax compare" in words
-    assert "0.305 ±\xa00.007" in words  # mean of 0.30 and 0.31, se 0.01 * sqrt(2) / 2
+    assert "0.305 ±\xa00.064" in words  # mean of 0.30 and 0.31, t(0.975, 1 df) = 12.706 times 0.01 / 2
+    assert "± half of the 95 % interval over 2 sessions (t)" in words and "standard error" not in words
     assert "0.300 [0.280,\xa00.320]" in words and "+0.200" in words
     assert "2 of 2" in words and "1 of 1" in words  # the null of one session leaves one to compare
     assert "seen / predicted" in words
@@ -263,12 +264,29 @@ def test_figures_may_come_as_paths(tmp_path):
 
 
 def test_the_paired_difference_is_shown(tmp_path):
-    paired = {"bps_pooled": 0.2, "bps_pooled_se": 0.03, "ci95": [0.14, 0.26], "num_sessions": 2, "num_above": 2}
-    evaluation = record(mean={task: {"paired_mean": paired} for task in tables.TASK_LABELS})
+    paired = {
+        **{"baseline": "stack", "chosen_on": "validation", "bps_pooled": 0.2, "ci95": [0.14, 0.26]},
+        **{"trials_ci95": [0.19, 0.21], "p_value": 0.01, "p_holm": 0.02, "num_sessions": 4, "num_above": 3},
+        **{"signs": {"animal0": 1, "animal1": -1}, "num_animals": 2, "animals": 0.2, "animals_ci95": [-0.1, 0.5]},
+    }
+    open_one = {**paired, "ci95": [-0.04, 0.44], "p_value": 0.08, "p_holm": 0.08}
+    blocks = dict.fromkeys(tables.TASK_LABELS, paired) | {"forward": open_one}
+    evaluation = record(mean={task: {"paired_mean": block} for task, block in blocks.items()})
     source = report.write_report(tmp_path, evaluation, {}).read_text()
-    assert "model − best baseline" in source and "+0.200 ±\u00a00.030" in source
-    assert "[+0.140,\u00a0+0.260]" in source and "2 of 2" in source
-    assert "model − best baseline" not in report.write_report(tmp_path, record(), {}).read_text()
+    assert "model − stack" in source and "+0.200 ±\u00a00.060" in source and "best on validation trials" in source
+    assert "[+0.140,\u00a0+0.260]" in source and "3 of 4" in source and "[+0.190,\u00a0+0.210]" in source
+    assert "[-0.100,\u00a0+0.500] around +0.200 (n=2)" in source and "sign test" in source
+    assert source.count("<td>above stack</td>") == 3 and source.count("<td>not resolved</td>") == 1
+    assert "model − " not in report.write_report(tmp_path, record(), {}).read_text()
+
+
+def test_a_split_that_lets_drift_leak_is_said_on_the_page(tmp_path):
+    evaluation = record()
+    found = {"gain": 0.3, "z_score": 36.0, "interleaved": 0.9}
+    evaluation["sessions"]["animal0"] |= {"drift": found, "drift_warning": "drift leaks"}
+    source = report.write_report(tmp_path, evaluation, {}).read_text()
+    assert "Warning: drift leaks in 1 of 2 sessions" in source and "--split=blocks:" in source
+    assert "Warning" not in report.write_report(tmp_path, record(), {}).read_text()
 
 
 def test_the_reliability_of_psths_has_a_line(tmp_path):
@@ -312,6 +330,6 @@ def test_another_protocol_shows_each_of_its_metrics():
         "R2 of the behaviour, mean of its dimensions; mean",
     ):
         assert text in words
-    for cell in ("0.152 ±\xa00.002", "0.705 ±\xa00.014", "few shot 4", "61 %"):
+    for cell in ("0.152 ±\xa00.032", "0.705 ±\xa00.064", "few shot 4", "61 %"):
         assert cell in words
     assert "Note, 2 of 2 sessions: the split is odd." in words and "None" not in words

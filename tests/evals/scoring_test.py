@@ -5,11 +5,13 @@ import json
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from neurojax import metrics
 from neurojax.data.sessions import from_counts
 from neurojax.errors import InputError
-from neurojax.evals import protocols, scoring
+from neurojax.evals import best_baseline, protocols, scoring
+from neurojax.evals.best_baseline import Best
 from neurojax.types import TEST, Session
 
 _NAMES = {"bps_unit_mean", "bps_unit_median", "bps_pooled", "bps_pooled_train_null", "d2_pooled"}
@@ -117,10 +119,52 @@ def test_mean_over_sessions_skips_what_is_missing():
     mean = scoring.mean_over_sessions(blocks)
     scores = [blocks[name]["forward"] for name in ("first", "second")]
     np.testing.assert_allclose(mean["forward"]["bps_pooled"], sum(s["bps_pooled"] for s in scores) / 2)
-    np.testing.assert_allclose(mean["forward"]["bps_pooled_se"], np.hypot(*(s["bps_pooled_se"] for s in scores)) / 2)
+    trials_se = np.hypot(*(s["bps_pooled_se"] for s in scores)) / 2
+    np.testing.assert_allclose(mean["forward"]["bps_pooled_trials_se"], trials_se)
+    ends = mean["forward"]["bps_pooled"] + 1.96 * trials_se * np.array([-1, 1])
+    np.testing.assert_allclose(mean["forward"]["bps_pooled_trials_ci95"], ends)
+    expected = stats.ttest_1samp([s["bps_pooled"] for s in scores], 0).confidence_interval(0.95)
+    np.testing.assert_allclose(mean["forward"]["bps_pooled_ci95"], expected)
+    np.testing.assert_allclose(mean["forward"]["bps_pooled_se"], stats.sem([s["bps_pooled"] for s in scores]))
+    assert mean["forward"]["num_animals"] is None and "do not name" in mean["forward"]["num_animals_reason"]
     assert mean["inter_region"]["bps_pooled"] == blocks["first"]["inter_region"]["bps_pooled"]
-    assert mean["inter_region"]["num_sessions"] == 1
+    only = mean["inter_region"]
+    assert (
+        only["num_sessions"] == 1 and only["bps_pooled_ci95"] is None and "one session" in only["bps_pooled_se_reason"]
+    )
+    assert only["bps_pooled_trials_ci95"] == blocks["first"]["inter_region"]["bps_pooled_ci95"]
     json.dumps(mean, allow_nan=False)
+
+
+def test_animals_weigh_alike_in_their_interval():
+    scores = {"a1": 0.1, "a2": 0.2, "a3": 0.3, "b1": 0.5, "c1": 0.6}
+    blocks = {key: {"forward": {"bps_pooled": value}} for key, value in scores.items()}
+    block = scoring.mean_over_sessions(blocks, {key: key[0] for key in scores})["forward"]
+    expected = stats.ttest_1samp([0.2, 0.5, 0.6], 0).confidence_interval(0.95)
+    np.testing.assert_allclose(block["bps_pooled_animals_ci95"], expected)
+    np.testing.assert_allclose([block["bps_pooled"], block["bps_pooled_animals"]], [0.34, 1.3 / 3])
+    assert block["num_animals"] == 3
+    one = scoring.mean_over_sessions(blocks, dict.fromkeys(scores, "a"))["forward"]
+    assert one["num_animals"] == 1 and "bps_pooled_animals_ci95" not in one
+
+
+def test_units_silent_in_the_scored_entries_cost_nothing_and_the_record_says_what_they_would():
+    session = _session()
+    trial_ids = session.trials_of(TEST)
+    for start in session.trial_start_bin[trial_ids]:
+        session.counts[start : start + 10, 2] = 0
+    predictions = _predictions(session)
+    more = {task: rates.copy() for task, rates in predictions.items()}
+    for rates in more.values():
+        rates[..., 2] += 3.0
+    before, after = (
+        scoring.score_session(session, rates, seed=0, num_boot=0)["co_smoothing"] for rates in (predictions, more)
+    )
+    assert before["bps_pooled"] == after["bps_pooled"] and before["num_units_scored"] == 5
+    assert before["num_units_silent"] == after["num_units_silent"] == 1
+    for block, rates in ((before, predictions), (after, more)):
+        cost = rates["co_smoothing"][..., 2].sum() / (np.log(2) * block["num_spikes"])
+        np.testing.assert_allclose(block["silent_units_cost_bps"], cost)
 
 
 def test_comparison_with_itself_is_zero_and_with_the_mean_has_a_sign():
@@ -138,12 +182,16 @@ def test_what_is_kept_of_a_baseline_gives_the_same_paired_difference():
     session = _session()
     predictions, reference = _predictions(session), _predictions(session, seed=2)
     excess = {"other": {task: scoring.excess_nll(session, task, rates) for task, rates in reference.items()}}
-    best = dict.fromkeys(("co_smoothing", "forward", "inter_region"), "other")
+    best = dict.fromkeys(("co_smoothing", "forward", "inter_region"), Best("other", "validation"))
     found = scoring.compare_with_best(session, predictions, best, excess, seed=0, num_boot=50)
     whole = scoring.compare_session(session, predictions, reference, seed=0, num_boot=50)
     for task in best:
-        assert set(found[task]) == {"baseline", "bps_pooled", "bps_pooled_se", "ci95"}
-        assert found[task]["baseline"] == "other" and excess["other"][task].dtype == np.float32
+        assert set(found[task]) == {"baseline", "chosen_on", "bps_pooled", "bps_pooled_se", "ci95"}
+        assert (
+            found[task]["baseline"] == "other"
+            and found[task]["chosen_on"] == "validation"
+            and excess["other"][task].dtype == np.float32
+        )
         np.testing.assert_allclose(found[task]["bps_pooled"], whole[task]["bps_pooled"], atol=1e-6)
         np.testing.assert_allclose(found[task]["bps_pooled_se"], whole[task]["bps_pooled_se"], rtol=1e-4)
         np.testing.assert_allclose(found[task]["ci95"], whole[task]["bps_pooled_ci95"], atol=1e-5)
@@ -159,8 +207,13 @@ def test_a_task_without_a_score_has_nothing_to_pair():
     predictions = _predictions(session)
     excess = {"other": {task: scoring.excess_nll(session, task, rates) for task, rates in predictions.items()}}
     assert np.isnan(excess["other"]["inter_region"]).all() and excess["other"]["inter_region"].shape == (4, 6)
-    found = scoring.compare_with_best(session, predictions, {"inter_region": "other"}, excess, seed=0)
+    best = dict.fromkeys(("inter_region", "forward", "co_smoothing"), Best("other", "test"))
+    del excess["other"]["co_smoothing"]
+    excess["other"]["forward"][:] = np.nan
+    found = scoring.compare_with_best(session, predictions, best, excess, seed=0)
     assert found["inter_region"]["bps_pooled"] is None and "region" in found["inter_region"]["bps_pooled_reason"]
+    for task in ("forward", "co_smoothing"):  # chosen for all sessions, and without a score in this one
+        assert found[task]["bps_pooled"] is None and "has no score in this one" in found[task]["bps_pooled_reason"]
 
 
 def test_the_mean_of_differences_shows_each_sign():
@@ -177,11 +230,46 @@ def test_the_mean_of_differences_shows_each_sign():
     assert mean["forward"]["signs"] == {"a": 1, "b": -1}
     assert (mean["forward"]["num_sessions"], mean["forward"]["num_above"]) == (2, 1)
     np.testing.assert_allclose(mean["forward"]["bps_pooled"], 0.1)
-    np.testing.assert_allclose(mean["forward"]["bps_pooled_se"], np.hypot(0.03, 0.03) / 2)
-    assert mean["co_smoothing"]["ci95"] == [0.1 - 0.05, 0.1 + 0.05]  # one session keeps its own
+    np.testing.assert_allclose(mean["forward"]["trials_se"], np.hypot(0.03, 0.03) / 2)
+    np.testing.assert_allclose(mean["forward"]["ci95"], stats.ttest_1samp([0.3, -0.1], 0).confidence_interval(0.95))
+    assert mean["forward"]["p_value"] is None and "fewer than 3" in mean["forward"]["p_value_reason"]
+    only = mean["co_smoothing"]
+    assert only["ci95"] is None and "one session" in only["ci95_reason"]
+    assert only["trials_ci95"] == [0.1 - 0.05, 0.1 + 0.05]  # one session keeps its own
     nothing = scoring.paired_mean({"a": {"forward": missing}})["forward"]
     assert nothing["bps_pooled"] is None and nothing["bps_pooled_reason"] and nothing["signs"] == {}
     json.dumps(mean, allow_nan=False)
+
+
+def test_trials_of_fixed_sessions_do_not_make_a_claim_of_sessions():
+    """Effects of four sessions that differ in sign, each told from zero by its own trials."""
+    effects = {
+        "above": dict(zip("abcd", (0.10, 0.09, 0.11, 0.10), strict=True)),
+        "both": dict(zip("abcd", (0.20, -0.06, 0.17, -0.01), strict=True)),
+    }
+    sessions = {
+        key: {
+            task: {
+                **{"baseline": "stack", "chosen_on": "validation", "bps_pooled": values[key]},
+                **{"bps_pooled_se": 0.002, "ci95": [values[key] - 0.004, values[key] + 0.004]},
+            }
+            for task, values in effects.items()
+        }
+        for key in "abcd"
+    }
+    mean = scoring.paired_mean(sessions, {"a": "x", "b": "x", "c": "y", "d": "y"})
+    p_values = {task: stats.ttest_1samp(list(values.values()), 0).pvalue for task, values in effects.items()}
+    for task, block in mean.items():
+        assert block["trials_ci95"][0] > 0 and block["baseline"] == "stack" and block["num_animals"] == 2
+        np.testing.assert_allclose(block["p_value"], p_values[task])
+        values = effects[task]
+        animals = [(values["a"] + values["b"]) / 2, (values["c"] + values["d"]) / 2]
+        np.testing.assert_allclose(block["animals_ci95"], stats.ttest_1samp(animals, 0).confidence_interval(0.95))
+    assert mean["both"]["ci95"][0] < 0 < mean["both"]["ci95"][1] and mean["above"]["ci95"][0] > 0
+    np.testing.assert_allclose(mean["above"]["p_holm"], 2 * p_values["above"])
+    np.testing.assert_allclose(mean["both"]["p_holm"], p_values["both"])
+    found = {task: best_baseline.paired({"mean": {task: {"paired_mean": block}}}, task) for task, block in mean.items()}
+    assert {task: pair.verdict for task, pair in found.items()} == {"above": "above", "both": "not resolved"}
 
 
 @pytest.mark.data

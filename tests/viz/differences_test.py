@@ -11,7 +11,7 @@ from neurojax.viz.differences import differences
 
 def test_sessions_and_mean_are_drawn_with_their_own_intervals():
     sessions = {"a": (0.1, (0.0, 0.3)), "b": (-0.1, None)}
-    found = [Difference(0.0, (-0.05, 0.1), sessions, 1.0, ""), None]
+    found = [Difference(0.0, (-0.05, 0.1), (-0.01, 0.01), None, sessions, None, 1.0, ""), None]
     axes = differences(style.new_figure(4, 3)[1][0, 0], ["A$1$", "other"], found, title="forward")
     dots = [container.lines[0].get_xydata()[0] for container in axes.containers]
     np.testing.assert_allclose(dots, [[-0.32, 0.1], [0.32, -0.1], [0.0, 0.0]])

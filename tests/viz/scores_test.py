@@ -66,6 +66,14 @@ def test_a_hopeless_baseline_is_written_down_and_the_model_stays_visible():
     assert labels == ["model", "train mean", "oracle"]
 
 
+def test_the_figure_says_what_its_bars_are():
+    pairs = {"model": [(0.3, 0.02)]}
+    axes = scores.task_bars(new_axes(), ["forward"], pairs, bars=scores.bar_words(4))
+    assert axes.get_legend().get_title().get_text() == "bars: 95 % over 4 sessions (t)"
+    axes = scores.paired_runs(new_axes(), ["a"], np.ones((1, 1)), [0.1], [0.1], bars=scores.bar_words(1))
+    assert axes.get_xlabel() == "bars: 95 % over its test trials"
+
+
 def test_a_model_below_zero_is_inside_the_axes():
     axes = scores.task_bars(new_axes(), ["a", "b"], {"model": [(-0.2, 0.01), (np.nan, np.nan)]})
     assert axes.get_ylim()[0] < -0.2 and not axes.texts
