@@ -29,8 +29,14 @@ def paired_table(evaluation: Mapping[str, Any]) -> list[str]:
     rows.append(["sessions above", *(f"{pair.above} of {pair.score.num_sessions}" for pair in pairs.values())])
     if in_general:
         rows.append(["p over sessions (paired t)", *(_p(pair.p_value) for pair in pairs.values())])
-        rows.append([f"p, Holm over {len(pairs)} tasks", *(_p(pair.p_holm) for pair in pairs.values())])
-        rows.append(["in sum", *(_in_sum(pair) for pair in pairs.values())])
+        num_tests = sum(pair.p_value is not None for pair in pairs.values())
+        rows.append(
+            [
+                f"p, Holm over {num_tests} tasks" if num_tests else "p, Holm",
+                *(_p(pair.p_holm) for pair in pairs.values()),
+            ]
+        )
+        rows.append(["so, over sessions", *(_so(pair) for pair in pairs.values())])
     words = tables.interval_words([pair.score for pair in pairs.values()], evaluation)
     caption = (
         f"bits/spike, pooled; paired within sessions{f'; ± {words}' if words else ''}; "
@@ -44,10 +50,10 @@ def paired_table(evaluation: Mapping[str, Any]) -> list[str]:
     return [page.table(["paired", *map(tables.label, pairs)], rows, caption=caption)]
 
 
-def _in_sum(pair: Paired) -> str:
+def _so(pair: Paired) -> str:
     if pair.verdict == "not resolved":
         return pair.verdict
-    return f"{pair.verdict} {best_baseline.common_name([pair.best])}"
+    return f"{pair.verdict} {'it' if pair.best.name is None else tables.label(pair.best.name)}"
 
 
 def _animals(pair: Paired) -> str:

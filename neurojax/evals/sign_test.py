@@ -21,8 +21,8 @@ def sentence(num_sessions: int) -> str:
     several = f"{num_sessions} session{'' if num_sessions == 1 else 's'}"
     if least > 0.05:
         return (
-            f"{several}: even if all agree in sign, an exact two-sided sign test gives p = {least:.2g}, so they "
-            "support no claim about other sessions."
+            f"{several}: even if all agree in sign, an exact two-sided sign test gives p = {least:.2g}, so signs "
+            "alone support no claim about other sessions; Student's t can tell more, if differences are about normal."
         )
     needed = next(k for k in range(num_sessions, 0, -1) if binomtest(k - 1, num_sessions).pvalue > 0.05)
     return (

@@ -105,7 +105,8 @@ def session_score(session: Mapping[str, Any], predictor: str, task: str, metric:
 
 def interval_of(block: Mapping[str, Any], name: str) -> tuple[float, float] | None:
     """A pair of finite numbers of a block; None where there is no such pair."""
-    ends = [number(end) for end in block.get(name) or ()]
+    found = block.get(name)
+    ends = [number(end) for end in found] if isinstance(found, list | tuple) else []
     return (ends[0], ends[1]) if len(ends) == 2 and None not in ends else None
 
 

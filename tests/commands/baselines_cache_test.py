@@ -10,6 +10,7 @@ import pytest
 from neurojax.commands import baselines, baselines_cache
 from neurojax.data.sessions import dataset_of, from_counts
 from neurojax.evals import scoring
+from neurojax.evals.best_baseline import Best
 from neurojax.evals.protocols import TASKS
 
 SETTINGS = {"protocol": "mtm", "num_boot": 20, "baselines": "train_mean,psth"}
@@ -50,10 +51,10 @@ def test_paired_differences_from_the_cache_are_those_of_the_fit(kept):
     session, path, found = kept
     counts = session.gather_trials(session.trials_of(2))[0]
     rates = {"co_smoothing": np.full(counts.shape, 0.45)}
-    options = dict(seed=0, num_boot=20)
-    from_fit = scoring.compare_with_best(session, rates, {"co_smoothing": "psth"}, found.excess, **options)
+    options, best = dict(seed=0, num_boot=20), {"co_smoothing": Best("psth", "validation")}
+    from_fit = scoring.compare_with_best(session, rates, best, found.excess, **options)
     excess = baselines_cache.read(path, session, TASKS, NAMES).excess
-    assert scoring.compare_with_best(session, rates, {"co_smoothing": "psth"}, excess, **options) == from_fit
+    assert scoring.compare_with_best(session, rates, best, excess, **options) == from_fit
     assert np.isfinite(from_fit["co_smoothing"]["bps_pooled"])
 
 
