@@ -68,5 +68,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
             max_skipped_in_a_row=10,
         )
     )
-    config.eval = ConfigDict(dict(protocol="mtm", trials_per_pass=256, num_boot=500, baselines="train_mean,psth,ridge"))
+    config.eval = ConfigDict(
+        dict(protocol="mtm", trials_per_pass=256, num_boot=500, baselines="train_mean,psth,drift,stack")
+    )
     return config

@@ -130,7 +130,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
             memory_mb=4096,  # of each device, for the activations of forward passes
             num_boot=500,  # resamples of trials behind every interval
             num_permutations=999,  # of trials, behind every p-value of the region matrix
-            baselines="train_mean,psth,ridge",
+            baselines="train_mean,psth,drift,stack",
         )
     )
     if preset == "faithful":

@@ -9,18 +9,19 @@ from typing import Any
 
 import numpy as np
 
+from neurojax import metrics
 from neurojax.commands import baselines_cache
 from neurojax.commands.baselines_cache import SessionBaselines
 from neurojax.commands.scorable import scorable
 from neurojax.data.sessions import Dataset, content_sha256, open_dataset
 from neurojax.errors import InputError
 from neurojax.evals import behaviour_read_out, examples, few_shot, protocol_record, protocols, report, scoring
-from neurojax.evals.baselines import NAMES, fit_and_predict, reason_against
+from neurojax.evals.baselines import NAMES, fit_baselines, reason_against
 from neurojax.files import require_writable, write_json
 from neurojax.train.progress import Progress
-from neurojax.types import TEST, Session
+from neurojax.types import TEST, VALIDATION, Session
 
-CACHE_VERSION = 4  # raise it when a baseline or a score changes
+CACHE_VERSION = 5  # raise it when a baseline or a score changes
 
 
 def baselines(root: Path, *, protocol: str = "mtm", names: tuple[str, ...] = (), out: Path | None = None) -> None:
@@ -114,13 +115,15 @@ def _fit(
 ) -> SessionBaselines:
     options = {"seed": seed, "num_boot": num_boot, "protocol": protocol}
     able = tuple(name for name in names if name in NAMES) if protocol.activity_tasks else ()
-    predictions = fit_and_predict(session, able, protocol=protocol) if able else {}
+    fitted = fit_baselines(session, able, protocol=protocol) if able else {}
     look = examples.first_look_task(protocol)
     scores: dict[str, dict[str, Any]] = {}
     units, excess = {}, {}
     for name in names:
-        rates = predictions.get(name, {})
+        rates = {task: fit.rates[TEST] for task, fit in fitted.get(name, {}).items()}
         scores[name] = scoring.score_session(session, rates, **options)
+        for task, fit in fitted.get(name, {}).items():
+            scores[name][task] |= _of_validation(session, fit.rates[VALIDATION]) | {"chosen": dict(fit.chosen)}
         units[name] = np.full(session.num_units, np.nan)
         if look in rates:
             units[name] = examples.unit_scores(session, rates[look], look, protocol)
@@ -141,6 +144,13 @@ def _fit(
                 found[task] = scoring.with_headline(scoring.unscored(reason), task, protocol)
         scores[name] = {task: found[task] for task in protocol.tasks}
     return SessionBaselines(scores, units, excess)
+
+
+def _of_validation(session: Session, rates: np.ndarray) -> dict[str, float | None]:
+    """Pooled bits/spike on the trials that choices were made on, over their own mean; the best is chosen by it."""
+    counts, _ = session.gather_trials(session.trials_of(VALIDATION))
+    value = float(metrics.poisson_scores(metrics.poisson_sums(rates, counts))["bps_pooled"])
+    return {"validation_bps_pooled": value if np.isfinite(value) else None}
 
 
 def _boot(options: Mapping[str, Any]) -> dict[str, Any]:

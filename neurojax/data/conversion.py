@@ -66,7 +66,8 @@ def converted_session(
     session = reader.read_session(source, spec)
     described = session.info.get("source")
     described = described if isinstance(described, dict) else {"name": described} if described else {}
-    session = dataclasses.replace(session, info={**session.info, "source": {**described, **record}})
+    windows = {} if spec.window_s is None else {"window_s": spec.window_s}  # no bin of them has a meaning of its own
+    session = dataclasses.replace(session, info={**session.info, **windows, "source": {**described, **record}})
     check_bin_size(session, bin_size_s, out)
     write_session(session, out)
     return session

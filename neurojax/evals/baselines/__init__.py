@@ -10,45 +10,47 @@ import numpy as np
 
 from neurojax.errors import InputError
 from neurojax.evals.baselines import (
+    ahead,
     autoregression,
     average,
     coupling,
-    factor_analysis,
+    drift,
+    features,
+    leave_out,
     mean_rate,
     poisson_glm,
     psth,
-    reduced_rank,
-    ridge,
     smoothed_spikes,
+    stack,
 )
-from neurojax.evals.baselines.folds import Fitted, make_folds
+from neurojax.evals.baselines.folds import Fit, Fitted, Folds, make_folds
 from neurojax.evals.protocol_record import KINDS
 from neurojax.evals.protocols import MTM, Protocol
 from neurojax.types import TEST, Session
 
+DEFAULT = ("train_mean", "psth", "drift", "stack")  # what an evaluation shows beside a model
 NAMES = (
-    *("train_mean", "psth", "ridge", "population_coupling", "poisson_glm", "average"),
-    *("smoothed_spikes", "autoregression", "reduced_rank", "factor_analysis"),
+    *("train_mean", "psth", "drift", "smoothed_spikes", "history", "autoregression", "population_coupling"),
+    *("ridge", "factor_analysis", "reduced_rank", "poisson_glm", "average", "stack"),
 )
+_OF_FORWARD = ("smoothed_spikes", "history", "autoregression")
 _OWN_PAST = "it knows a unit's own past alone, and the task hides the whole unit"
 _NO_DYNAMICS = "its factors have no dynamics to look ahead with"
-_CANNOT = {
-    "smoothed_spikes": dict.fromkeys((task for task in KINDS if task not in smoothed_spikes.TASKS), _OWN_PAST),
-    "autoregression": dict.fromkeys((task for task in KINDS if task not in autoregression.TASKS), _OWN_PAST),
-    "factor_analysis": dict.fromkeys((task for task in KINDS if task not in factor_analysis.TASKS), _NO_DYNAMICS),
+_NEEDS = {
+    "reduced_rank": ("ridge",),
+    "average": average.PARTS,
+    "stack": (*leave_out.NAMES, "population_coupling", "autoregression"),
 }
-_ON_PSTH = {
-    "ridge": ridge.fit,
-    "population_coupling": coupling.fit,
-    "poisson_glm": poisson_glm.fit,
-    "reduced_rank": reduced_rank.fit,
-    "factor_analysis": factor_analysis.fit,
-}
+_MEMORIES_IN_STACK = 2  # of ridge and of the GLM, in the forward task
 
 
 def reason_against(name: str, kind: str) -> str | None:
     """Why a baseline cannot do tasks of a kind; None where it can."""
-    return _CANNOT.get(name, {}).get(kind)
+    if kind not in KINDS:
+        return None
+    if name in _OF_FORWARD and kind != "forward":
+        return _OWN_PAST
+    return _NO_DYNAMICS if name == "factor_analysis" and kind == "forward" else None
 
 
 def fit_and_predict(
@@ -58,7 +60,24 @@ def fit_and_predict(
     progress: Callable[[str], None] | None = None,
     protocol: Protocol = MTM,
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Fits the named baselines to one session and predicts its test split.
+    """Fits the named baselines to one session and predicts its test split; see `fit_baselines`.
+
+    Returns:
+        name -> task -> float [K, T, N], expected spikes per bin of the test trials in file order, NaN where
+        the task scores nothing. Tasks that a baseline cannot do (`reason_against`) are left out.
+    """
+    fitted = fit_baselines(session, names, tasks, progress, protocol)
+    return {name: {task: fit.rates[TEST] for task, fit in fits.items()} for name, fits in fitted.items()}
+
+
+def fit_baselines(
+    session: Session,
+    names: Sequence[str] = DEFAULT,
+    tasks: Sequence[str] | None = None,
+    progress: Callable[[str], None] | None = None,
+    protocol: Protocol = MTM,
+) -> dict[str, dict[str, Fit]]:
+    """Fits the named baselines to one session: on train, every choice on validation.
 
     Args:
         names: of NAMES, any order.
@@ -67,8 +86,8 @@ def fit_and_predict(
         protocol: what is hidden and scored.
 
     Returns:
-        name -> task -> float [K, T, N], expected spikes per bin of the test trials in file order, NaN where
-        the task scores nothing. Tasks that a baseline cannot do (`reason_against`) are left out.
+        name -> task -> rates of VALIDATION and TEST, float [K, T, N], spikes per bin of the trials in file order,
+        NaN where the task scores nothing; and what was chosen, times in seconds.
 
     Raises:
         InputError: an unknown name or task, a split without trials, no unit with a train spike.
@@ -80,35 +99,87 @@ def fit_and_predict(
                 raise InputError(f"unknown {what} {name!r}, expected one of: {', '.join(known)}")
     # Inside, a task is known by its kind, of which a protocol has one.
     name_of = {protocol.tasks[task].kind: task for task in (every if tasks is None else tasks)}
-    tasks = tuple(name_of)
-    folds = make_folds(session, tasks, protocol)
-    offset = psth.tuned_psth(folds)
-    needed = {*names, *(average.PARTS if "average" in names else ())}
-    fitted: dict[str, Fitted] = {}
-    for name in (name for name in NAMES if name in needed):
-        if progress:
-            progress(f"session {session.session_id}: fitting {name}")
-        able = tuple(task for task in tasks if reason_against(name, task) is None)
-        if name == "train_mean":
-            fitted[name] = mean_rate.fit(folds, tasks)
-        elif name == "psth":
-            fitted[name] = psth.fit(folds, tasks)
-        elif name == "average":
-            fitted[name] = average.fit(folds, tasks, fitted)
-        elif name == "smoothed_spikes":
-            fitted[name] = smoothed_spikes.fit(folds) if able else {}
-        elif name == "autoregression":
-            fitted[name] = autoregression.fit(folds, offset) if able else {}
-        else:
-            fitted[name] = _ON_PSTH[name](folds, able, offset)
+    folds = make_folds(session, tuple(name_of), protocol)
+    fitted = _fit_all(folds, names, tuple(name_of), progress)
     return {
-        name: {name_of[kind]: _expand(folds, kind, fitted[name][kind][TEST]) for kind in tasks if kind in fitted[name]}
+        name: {
+            name_of[kind]: Fit(
+                {part: _expand(folds, kind, part, rates) for part, rates in fitted[name][kind].rates.items()},
+                fitted[name][kind].chosen,
+            )
+            for kind in name_of
+            if kind in fitted.get(name, {})
+        }
         for name in names
     }
 
 
-def _expand(folds, kind, rates):
+def _fit_all(folds: Folds, names, kinds, progress) -> dict[str, Fitted]:
+    """name -> kind of task -> fit, over the scored units."""
+    needed = {*names, *(part for name in names for part in _NEEDS.get(name, ()))}
+    leave = tuple(kind for kind in kinds if kind != "forward")
+    smoothing = psth.tuned_smoothing(folds)
+    offset = psth.shrunk_psth(folds, smoothing)
+
+    def say(what):
+        if progress:
+            progress(f"session {folds.session.session_id}: fitting {what}")
+
+    fitted: dict[str, Fitted] = {"train_mean": mean_rate.fit(folds, kinds)}
+    if "psth" in needed:
+        fitted["psth"] = psth.fit(folds, kinds)
+    if "drift" in needed:
+        fitted["drift"] = drift.fit(folds, kinds, offset)
+    if "population_coupling" in needed:
+        say("population_coupling")
+        wanted = kinds if "population_coupling" in names else tuple(kind for kind in kinds if kind == "forward")
+        fitted["population_coupling"] = coupling.fit(folds, wanted, offset)
+    together = [name for name in leave_out.NAMES if name in needed]
+    several = {}
+    if together:
+        say(", ".join(together))
+        several = leave_out.fit(folds, leave, smoothing, offset, together)
+    if "forward" in kinds:
+        for name in (*_OF_FORWARD, *leave_out.NAMES):
+            if name in needed:
+                say(f"{name}, forward")
+                _fit_forward(folds, smoothing, offset, name, fitted, several)
+    for name, fits_of in several.items():
+        fitted[name] = {kind: fits[0] for kind, fits in fits_of.items()}
+    if "average" in needed:
+        fitted["average"] = average.fit(folds, kinds, fitted)
+    if "stack" in needed:
+        say("stack")
+        parts = {kind: {name: several[name][kind] for name in together if kind in several[name]} for kind in kinds}
+        if "forward" in parts:
+            parts["forward"] = {name: fits[:_MEMORIES_IN_STACK] for name, fits in parts["forward"].items()}
+            for name in ("population_coupling", "autoregression"):
+                parts["forward"][name] = [fitted[name]["forward"]]
+        fitted["stack"] = {kind: stack.fit(folds, kind, parts[kind]) for kind in kinds}
+    return fitted
+
+
+def _fit_forward(folds, smoothing, offset, name, fitted, several) -> None:
+    """Adds the forward task of one method to `fitted`, or to `several` where more than one memory is kept."""
+    if name == "smoothed_spikes":
+        fitted[name] = {"forward": smoothed_spikes.fit(folds)}
+    elif name == "history":
+        fitted[name] = {"forward": coupling.fit_forward(folds, offset, with_population=False)}
+    elif name == "autoregression":
+        fitted[name] = {"forward": autoregression.fit(folds, offset)}
+    elif name == "ridge":
+        several[name]["forward"] = ahead.fit_ridge(folds, offset)
+    elif name == "reduced_rank":
+        bank = ahead.bank_of(several["ridge"]["forward"][0])
+        several[name]["forward"] = [ahead.fit_reduced_rank(folds, offset, bank)]
+    elif name == "poisson_glm":
+        family = features.Family(folds.session.bin_size_s, False, False)
+        gram = features.make_activity(folds, smoothing, family).gram
+        several[name]["forward"] = poisson_glm.fit_forward(folds, offset, gram)
+
+
+def _expand(folds, kind, part, rates):
     """Rates [K, T, n] of the scored units -> [K, T, N] of all, NaN outside the task's scored entries."""
     expanded = np.full((*rates.shape[:2], folds.session.num_units), np.nan, rates.dtype)
-    expanded[:, :, folds.units] = np.where(folds.parts[TEST].scored[kind], rates, np.nan)
+    expanded[:, :, folds.units] = np.where(folds.parts[part].scored[kind], rates, np.nan)
     return expanded

@@ -1,40 +1,43 @@
 """Linear autoregression of each unit's surplus over its PSTH on its own last bins. Forward task only.
 
-One ridge regression per unit and horizon, straight to the horizon (no iteration); the number of bins and the
+One ridge regression per unit and horizon, straight to the horizon (no iteration); how far it looks back and the
 penalty from validation, amplitude and floor as in ridge.
 """
 
 import numpy as np
 
-from neurojax.evals.baselines import forward, ridge
-from neurojax.evals.baselines.folds import Fitted, Folds, surplus
-from neurojax.types import TEST, TRAIN, VALIDATION
+from neurojax.evals.baselines import forward, grids, ridge
+from neurojax.evals.baselines.folds import PARTS, Fit, Folds, surplus
+from neurojax.types import TRAIN, VALIDATION
 
 TASKS = ("forward",)
-ORDERS_BINS = (2, 4, 8, 16)
+MAX_ORDER_BINS = 64
 PENALTIES = (30.0, 300.0, 3000.0)  # in units of the unit's mean squared surplus: rows that say "zero"
 UNITS_AT_ONCE = 64
 
 
-def fit(folds: Folds, psth: np.ndarray) -> Fitted:
+def fit(folds: Folds, psth: np.ndarray) -> Fit:
     """Fits the forward task, given the PSTH [T of train, n] to improve on."""
     train = folds.parts[TRAIN]
-    orders = [order for order in ORDERS_BINS if order < train.counts.shape[1]] or [1]
+    spans = grids.spans_bins(folds.session.bin_size_s, train.counts.shape[1])
+    spans = [span for span in spans if span <= MAX_ORDER_BINS]
     origins, target, past = forward.train_origins(train), surplus(train, psth), _past(folds, psth, TRAIN)
     moments = []
     for first in range(0, len(folds.units), UNITS_AT_ONCE):
         own, after = (values[:, :, first : first + UNITS_AT_ONCE] for values in (past, target))
         later = [after[origins.trial, origins.bin + h + 1] for h in range(origins.num_horizons)]
-        moments.append(own_moments(last_bins(own, origins.trial, origins.bin, max(orders)), np.stack(later, -1)))
+        moments.append(own_moments(last_bins(own, origins.trial, origins.bin, max(spans)), np.stack(later, -1)))
     gram, cross = (np.concatenate(parts) for parts in zip(*moments, strict=True))
     scale = np.maximum((target[train.bin_valid].astype(np.float64) ** 2).mean(0), 1e-9)
-    candidates = {}
-    for order in orders:
+    best = None
+    for order in spans:
         for penalty in PENALTIES:
             weights = own_weights(gram[:, :order, :order], cross[:, :order], penalty * scale)
-            candidates[order, penalty] = {p: _predicted(folds, psth, p, weights) for p in (VALIDATION, TEST)}
-            ridge.drop_worse(folds, "forward", psth, candidates)
-    return {"forward": ridge.tuned(folds, "forward", psth, candidates)}
+            loss = ridge.loss_of(folds, "forward", psth, _predicted(folds, psth, VALIDATION, weights))
+            if best is None or loss < best[0]:
+                best = loss, weights, {"past_s": order * folds.session.bin_size_s, "penalty": penalty}
+    predicted = {part: _predicted(folds, psth, part, best[1]) for part in PARTS}
+    return ridge.tuned(folds, "forward", psth, predicted, best[2])
 
 
 def _predicted(folds: Folds, psth: np.ndarray, part: int, weights: np.ndarray) -> np.ndarray:

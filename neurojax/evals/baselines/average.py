@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from neurojax.evals.baselines.folds import Fitted, Folds, choose, poisson_loss
+from neurojax.evals.baselines.folds import Fit, Fitted, Folds, choose, poisson_loss
 from neurojax.types import VALIDATION
 
 PARTS = ("ridge", "poisson_glm")
@@ -15,7 +15,7 @@ def fit(folds: Folds, tasks: tuple[str, ...], fitted: Mapping[str, Fitted]) -> F
     """Mixes what the two parts predict."""
     result = {}
     for task in tasks:
-        first, second = (fitted[name][task] for name in PARTS)
+        first, second = (fitted[name][task].rates for name in PARTS)
 
         def mix(weight, part, first=first, second=second):
             return np.float32(weight) * first[part] + np.float32(1 - weight) * second[part]
@@ -24,5 +24,5 @@ def fit(folds: Folds, tasks: tuple[str, ...], fitted: Mapping[str, Fitted]) -> F
             return poisson_loss(mix(weight, VALIDATION), folds.parts[VALIDATION], task)
 
         best = choose(list(WEIGHTS), loss)
-        result[task] = {part: mix(best, part) for part in first}
+        result[task] = Fit({part: mix(best, part) for part in first}, {"weight_of_ridge": float(best)})
     return result

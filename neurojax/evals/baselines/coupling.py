@@ -2,47 +2,53 @@
 
 log rate = log PSTH + intercept + b1 x log gain of the summed visible activity now + b2 x its log gain over
 the trial; gain = observed / expected. Forward: log gains of the unit itself and of the population so far,
-under three memories. One Poisson regression per unit, L2 chosen on validation.
+under three memories. One Poisson regression per unit; the width of "now", the memories and L2 chosen on validation.
 
 Source: Okun et al. 2015, "Diverse coupling of neurons to populations in sensory cortex", as a baseline.
 """
 
 import numpy as np
 
-from neurojax.evals.baselines.folds import (
-    Fitted,
-    Folds,
-    choose,
-    poisson_loss,
-    smooth,
-    visible_after,
-)
+from neurojax.evals.baselines import grids
+from neurojax.evals.baselines.folds import PARTS, Fit, Fitted, Folds, choose, poisson_loss, smooth, visible_after
 from neurojax.evals.baselines.gain_ahead import (
-    fit_gain_ahead,
+    gain_ahead,
     log_gains_so_far,
     log_ratio,
     observed_expected,
     own_design,
     past_observed_expected,
+    tuned_ahead,
 )
 from neurojax.evals.baselines.poisson_fit import MAX_LOG_GAIN, fit_poisson, log_gain
-from neurojax.types import TEST, TRAIN, VALIDATION
+from neurojax.types import TRAIN, VALIDATION
 
-PENALTIES = (1.0, 10.0, 100.0)
+PENALTIES = (10.0, 1.0, 100.0)  # the first with every width or memory, the others with the best
 
 
 def fit(folds: Folds, tasks: tuple[str, ...], psth: np.ndarray) -> Fitted:
     """Fits every task, given the PSTH [T of train, n] to scale."""
     return {
-        task: _fit_forward(folds, psth) if task == "forward" else _fit_leave_out(folds, task, psth) for task in tasks
+        task: fit_forward(folds, psth) if task == "forward" else _fit_leave_out(folds, task, psth) for task in tasks
     }
 
 
-def _tuned(folds, task, fit_one):
-    """fit_one(penalty) -> {part: rates}; the best on validation."""
-    fits = {penalty: fit_one(penalty) for penalty in PENALTIES}
-    best = choose(list(fits), lambda p: poisson_loss(fits[p][VALIDATION], folds.parts[VALIDATION], task))
-    return fits[best]
+def fit_forward(folds: Folds, psth: np.ndarray, *, with_population: bool = True) -> Fit:
+    """The forward task; without the population a unit's own history alone."""
+    bin_size_s = folds.session.bin_size_s
+
+    def with_memories(memories_s):
+        gains = {}
+        for part in (TRAIN, *PARTS):
+            observed, expected = past_observed_expected(folds, psth, part)
+            gains[part] = own = log_gains_so_far(observed, expected, memories_s, bin_size_s)
+            if with_population:
+                summed = observed.sum(-1, keepdims=True), expected.sum(-1, keepdims=True)
+                population = log_gains_so_far(*summed, memories_s, bin_size_s)
+                gains[part] = own + [np.broadcast_to(p, own[0].shape) for p in population]
+        return gain_ahead(folds, psth, gains, None)
+
+    return tuned_ahead(folds, PENALTIES, with_memories)[0]
 
 
 def _penalty(value, num_covariates):
@@ -50,31 +56,52 @@ def _penalty(value, num_covariates):
 
 
 def _fit_leave_out(folds, task, psth):
+    train = folds.parts[TRAIN]
+    spikes = train.counts[train.bin_valid]
+    widths = grids.widths_s(folds.session.bin_size_s, train.counts.shape[1])
+    designs, fits = {}, {}
+
+    def loss_of(place, penalty):
+        if place not in designs:
+            designs[place] = _designs(folds, task, psth, widths[place])
+        rates = _rates(folds, psth, designs[place], spikes, penalty)
+        fits[place, penalty] = Fit(rates, {"width_s": widths[place], "penalty": penalty})
+        return poisson_loss(rates[VALIDATION], folds.parts[VALIDATION], task)
+
+    start = grids.start_of(widths, folds.session.bin_size_s)
+    visited = grids.climb(len(widths), start, lambda place: {task: loss_of(place, PENALTIES[0])})
+    best = grids.best_place(visited, task)
+    losses = {PENALTIES[0]: visited[best][task]} | {p: loss_of(best, p) for p in PENALTIES[1:]}
+    return fits[best, choose(list(losses), losses.__getitem__)]
+
+
+def _designs(folds, task, psth, width_s):
+    """part -> (scored units, design over the valid bins) of each group of the task."""
     designs = {}
-    for part in (TRAIN, VALIDATION, TEST):
+    for part in (TRAIN, *PARTS):
         fold = folds.parts[part]
         observed, expected = observed_expected(folds, psth, part)
-        smoothed = [smooth(x, fold.bin_valid) for x in (observed, expected)]
+        sigma_bins = width_s / folds.session.bin_size_s
+        smoothed = [smooth(x, fold.bin_valid, sigma_bins) for x in (observed, expected)]
         summed = [x.sum(1, keepdims=True) for x in (observed, expected)]  # [K, 1, n]
         designs[part] = [
             (scored, _gains(fold, visible, scored, smoothed, summed, expected))
             for visible, scored in visible_after(folds, task)
         ]
-    spikes = folds.parts[TRAIN].counts[folds.parts[TRAIN].bin_valid]
+    return designs
 
-    def fit_one(penalty):
-        rates = {part: observed_expected(folds, psth, part)[1].copy() for part in (VALIDATION, TEST)}
-        for group, (scored, design) in enumerate(designs[TRAIN]):
-            weights = fit_poisson(design, spikes[:, scored], _penalty(penalty, 2))
-            for part, out in rates.items():
-                other = designs[part][group][1]
-                gained = other.offset * np.exp(np.minimum(log_gain(other, weights), MAX_LOG_GAIN))
-                target = np.zeros((*out.shape[:2], len(scored)), np.float32)
-                target[folds.parts[part].bin_valid] = gained
-                out[:, :, scored] = target
-        return rates
 
-    return _tuned(folds, task, fit_one)
+def _rates(folds, psth, designs, spikes, penalty):
+    rates = {part: observed_expected(folds, psth, part)[1].copy() for part in PARTS}
+    for group, (scored, design) in enumerate(designs[TRAIN]):
+        weights = fit_poisson(design, spikes[:, scored], _penalty(penalty, 2))
+        for part, out in rates.items():
+            other = designs[part][group][1]
+            gained = other.offset * np.exp(np.minimum(log_gain(other, weights), MAX_LOG_GAIN))
+            target = np.zeros((*out.shape[:2], len(scored)), np.float32)
+            target[folds.parts[part].bin_valid] = gained
+            out[:, :, scored] = target
+    return rates
 
 
 def _gains(fold, visible, scored, smoothed, summed, expected):
@@ -87,13 +114,3 @@ def _gains(fold, visible, scored, smoothed, summed, expected):
         now = log_ratio(*(np.maximum(x, 0) for x in rest))
         covariates.append(np.broadcast_to(now, (*fold.bin_valid.shape, len(scored)))[fold.bin_valid])
     return own_design(covariates, expected[fold.bin_valid][:, scored])
-
-
-def _fit_forward(folds, psth):
-    gains = {}
-    for part in (TRAIN, VALIDATION, TEST):
-        observed, expected = past_observed_expected(folds, psth, part)
-        population = log_gains_so_far(observed.sum(-1, keepdims=True), expected.sum(-1, keepdims=True))
-        own = log_gains_so_far(observed, expected)
-        gains[part] = own + [np.broadcast_to(p, own[0].shape) for p in population]
-    return _tuned(folds, "forward", lambda penalty: fit_gain_ahead(folds, psth, gains, None, penalty, penalty))

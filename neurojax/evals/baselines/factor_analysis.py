@@ -1,9 +1,8 @@
 """Factor analysis of the population, as in GPFA with the smoothing done beforehand; leave-out tasks only.
 
-Features are square roots of counts (their noise hardly grows with the rate), smoothed over time, less their
-train average per bin. Factors x = L z + noise, z ~ N(0, I), are fitted on train by EM; the posterior mean of z
-given the visible units is read out by ridge, without the unit's own part. Number of factors from validation,
-amplitude and floor as in ridge.
+Factors x = L z + noise, z ~ N(0, I), of the features now (ridge's, so their inner products are shared) are fitted on
+train by EM; the posterior mean of z given the visible units is read out by ridge, without the unit's own part. Number
+of factors from validation, amplitude and floor as in ridge.
 
 Source: Yu et al. 2009; Rubin & Thayer 1982 for the EM.
 """
@@ -11,54 +10,48 @@ Source: Yu et al. 2009; Rubin & Thayer 1982 for the EM.
 import numpy as np
 from scipy.linalg import eigh
 
-from neurojax.evals.baselines import ridge
-from neurojax.evals.baselines.folds import Fitted, Folds, padded_psth, smooth, surplus, visible_after
+from neurojax.evals.baselines import grids, ridge
+from neurojax.evals.baselines.features import Activity
+from neurojax.evals.baselines.folds import PARTS, Fit, Folds, visible_after
 from neurojax.evals.baselines.own_taken_out import readout_weights
-from neurojax.types import TEST, TRAIN, VALIDATION
+from neurojax.types import TRAIN, VALIDATION
 
 TASKS = ("co_smoothing", "inter_region", "intra_region", "held_out")
-NUM_FACTORS = (4, 8, 16, 32)
+NUM_FACTORS = (2, 4, 8, 16, 32, 64)
+FIRST = 16
 NUM_ITERATIONS = 40
 LEAST_NOISE = 0.01  # of a unit's variance
 SHRINK = 0.01  # of a unit's read-out of the factors
 
 
-def fit(folds: Folds, tasks: tuple[str, ...], psth: np.ndarray) -> Fitted:
-    """Fits the leave-out tasks, given the PSTH [T of train, n] to improve on."""
-    features = _features(folds)
-    train = folds.parts[TRAIN]
-    rows, target = features[TRAIN][train.bin_valid], surplus(train, psth)[train.bin_valid]
-    gram, cross = (rows.T @ rows).astype(np.float64), (rows.T @ target).astype(np.float64)
-    models = [fit_factors(gram / len(rows), number) for number in NUM_FACTORS]
-    fitted = {}
-    for task in tasks:
-        candidates = {}
-        for number, model in zip(NUM_FACTORS, models, strict=True):
+def fit_activity(folds: Folds, tasks: tuple[str, ...], psth: np.ndarray, activity: Activity) -> dict[str, Fit]:
+    """The leave-out tasks from given features; trial means among them are left aside."""
+    n = activity.cross.shape[1]
+    gram, cross = activity.gram[:n, :n], activity.cross[:n]
+    num_rows = int(folds.parts[TRAIN].bin_valid.sum())
+    best: dict[str, tuple[float, np.ndarray]] = {}
+
+    def losses_at(place):
+        model, found = fit_factors(gram / num_rows, NUM_FACTORS[place]), {}
+        for task in tasks:
             weights = np.zeros(gram.shape, np.float32)
             for visible, scored in visible_after(folds, task):
                 if len(visible) and len(scored):
-                    found = _weights(model, gram, cross, visible, scored)
-                    weights[np.ix_(visible, scored)] = found
-            candidates[number] = {part: features[part] @ weights for part in (VALIDATION, TEST)}
-            ridge.drop_worse(folds, task, psth, candidates)
-        fitted[task] = ridge.tuned(folds, task, psth, candidates)
-    return fitted
+                    weights[np.ix_(visible, scored)] = _weights(model, gram, cross, visible, scored)
+            found[task] = ridge.loss_of(folds, task, psth, activity.now[VALIDATION] @ weights)
+            if task not in best or found[task] < best[task][0]:
+                best[task] = found[task], weights
+        return found
 
-
-def _features(folds: Folds) -> dict[int, np.ndarray]:
-    """Smoothed square roots less their train average per bin, float32 [K, T, n], zero where padded."""
-    smoothed = {}
-    for part, fold in folds.parts.items():
-        stable = np.sqrt(fold.counts + np.float32(0.375)) * fold.bin_valid[..., None]
-        smoothed[part] = smooth(stable, fold.bin_valid)
-    valid = folds.parts[TRAIN].bin_valid
-    average = smoothed[TRAIN].sum(0) / np.maximum(valid.sum(0), 1)[:, None]  # [T, n]
-    return {
-        part: np.where(
-            folds.parts[part].bin_valid[..., None], x - padded_psth(average, x.shape[1]), np.float32(0)
-        ).astype(np.float32)
-        for part, x in smoothed.items()
-    }
+    most = sum(number < n for number in NUM_FACTORS) or 1
+    visited = grids.climb(most, min(NUM_FACTORS.index(FIRST), most - 1), losses_at)
+    fits = {}
+    for task in tasks:
+        predicted = {part: activity.now[part] @ best[task][1] for part in PARTS}
+        chosen = {"num_factors": NUM_FACTORS[grids.best_place(visited, task)]}
+        chosen |= {name: getattr(activity.family, name) for name in ("width_s", "square_root")}
+        fits[task] = ridge.tuned(folds, task, psth, predicted, chosen)
+    return fits
 
 
 def fit_factors(

@@ -1,7 +1,8 @@
 """What every baseline starts from: one session's splits as dense arrays over its scored units."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -19,11 +20,23 @@ from neurojax.evals.protocols import (
 )
 from neurojax.types import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session
 
-SMOOTHING_BINS = 2.0  # sigma of the features' Gaussian
-MEMORIES_BINS = (2.5, 12.0)  # time constants of the causal filters
+PARTS = (VALIDATION, TEST)  # what is predicted
+_END_TO_END = 0.9  # of the gaps between trials, for them to be windows of a continuous recording
 
-# task -> {VALIDATION: rates, TEST: rates}, float [K, T, n] over the scored units
-Fitted = Mapping[str, Mapping[int, np.ndarray]]
+
+class Fit(NamedTuple):
+    """What one baseline makes of one task.
+
+    Attributes:
+        rates: VALIDATION and TEST -> float [K, T, n], spikes per bin of the scored units.
+        chosen: what validation chose, JSON-ready, times in seconds.
+    """
+
+    rates: Mapping[int, np.ndarray]
+    chosen: Mapping[str, Any]
+
+
+Fitted = Mapping[str, Fit]  # task -> its fit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +67,7 @@ class Folds:
         held_out: bool [n], units the protocol holds out.
         past_unseen: bool [n], units whose past the forward task does not show.
         mean: float64 [n], spikes per bin in train.
+        aligned: whether trials are windows around an event, so that a PSTH means something.
         parts: TRAIN, VALIDATION, TEST -> Fold.
     """
 
@@ -63,6 +77,7 @@ class Folds:
     held_out: np.ndarray
     past_unseen: np.ndarray
     mean: np.ndarray
+    aligned: bool
     parts: Mapping[int, Fold]
 
 
@@ -99,7 +114,26 @@ def make_folds(session: Session, tasks: tuple[str, ...], protocol: Protocol = MT
     held_out = held_out_units(session, protocol)[units]
     shows_all = "forward" not in tasks or protocol.tasks[name_of["forward"]].shows == "all"
     unseen = np.zeros_like(held_out) if shows_all else held_out
-    return Folds(session, units, regions, held_out, unseen, session.mean_counts()[units], parts)
+    mean, aligned = session.mean_counts()[units], windows_are_aligned(session)
+    return Folds(session, units, regions, held_out, unseen, mean, aligned, parts)
+
+
+def windows_are_aligned(session: Session) -> bool:
+    """False where trials are windows cut end to end from a continuous recording, so that no bin has a meaning.
+
+    `convert --window_s` says so in `info`; else trials of one length that follow on the session's own clock without
+    a gap are taken for windows. Starts that were made up (from 0, without gaps) tell nothing: aligned.
+    """
+    if session.info.get("window_s"):
+        return False
+    starts, lengths = np.sort(session.trial_start_s), session.trial_num_bins
+    if len(starts) < 3 or np.ptp(lengths) or np.ptp(starts) == 0:
+        return True
+    length_s = float(lengths[0]) * session.bin_size_s
+    if np.allclose(starts, np.arange(len(starts)) * length_s, rtol=0, atol=1e-6 * length_s):
+        return True
+    follows = np.abs(np.diff(starts) - length_s) < session.bin_size_s / 2
+    return bool(follows.mean() < _END_TO_END)
 
 
 def padded_psth(psth: np.ndarray, num_bins: int) -> np.ndarray:
@@ -114,8 +148,10 @@ def surplus(fold: Fold, psth: np.ndarray) -> np.ndarray:
     return np.where(fold.bin_valid[:, :, None], fold.counts - expected, np.float32(0))
 
 
-def smooth(values: np.ndarray, bin_valid: np.ndarray, sigma_bins: float = SMOOTHING_BINS) -> np.ndarray:
-    """Gaussian average over the valid bins of each trial: [K, T, n] (zero where padded) -> same shape."""
+def smooth(values: np.ndarray, bin_valid: np.ndarray, sigma_bins: float) -> np.ndarray:
+    """Gaussian average over the valid bins of each trial: [K, T, n] (zero where padded) -> same shape; 0: as it is."""
+    if not sigma_bins:
+        return values
     weight = gaussian_filter1d(bin_valid.astype(np.float32), sigma_bins, axis=1, mode="constant")
     total = gaussian_filter1d(values, sigma_bins, axis=1, mode="constant")
     return np.where(bin_valid[:, :, None], total / np.maximum(weight, 1e-6)[:, :, None], np.float32(0))
@@ -127,27 +163,20 @@ def trial_mean(values: np.ndarray, bin_valid: np.ndarray) -> np.ndarray:
 
 
 def exponential_filter(values: np.ndarray, memory_bins: float) -> np.ndarray:
-    """Causal running average of [K, T, n] along bins; the weight of a bin decays by 1/e per `memory_bins`."""
-    decay = np.exp(-1.0 / memory_bins)
+    """Causal running average of [K, T, n] along bins; the weight of a bin decays by 1/e per `memory_bins` (0: none)."""
+    decay = np.exp(-1.0 / memory_bins) if memory_bins else 0.0
     coefficients = np.array([1 - decay], values.dtype), np.array([1, -decay], values.dtype)
     return lfilter(*coefficients, values, axis=1)
 
 
-def activity_features(folds: Folds, psth: np.ndarray, part: int) -> tuple[np.ndarray, np.ndarray]:
-    """Surplus over sqrt(mean), smoothed [K, T, n] and averaged over the trial [K, n]; float32."""
-    fold = folds.parts[part]
-    scaled = surplus(fold, psth) / np.sqrt(folds.mean).astype(np.float32)
-    return smooth(scaled, fold.bin_valid), trial_mean(scaled, fold.bin_valid)
-
-
-def filtered_surplus(folds: Folds, psth: np.ndarray, part: int) -> list[np.ndarray]:
-    """Surplus over sqrt(mean) under each causal filter, float32 [K, T, n] per entry of MEMORIES_BINS.
+def filtered_surplus(folds: Folds, psth: np.ndarray, part: int, memories_s: Sequence[float]) -> list[np.ndarray]:
+    """Surplus over sqrt(mean) under each causal filter, float32 [K, T, n] per memory.
 
     Zero in units whose past the forward task does not show.
     """
     scaled = np.where(folds.past_unseen, np.float32(0), surplus(folds.parts[part], psth))
     scaled = scaled / np.sqrt(folds.mean).astype(np.float32)
-    return [exponential_filter(scaled, memory) for memory in MEMORIES_BINS]
+    return [exponential_filter(scaled, memory / folds.session.bin_size_s) for memory in memories_s]
 
 
 def poisson_loss(rates: np.ndarray, fold: Fold, task: str) -> float:

@@ -4,20 +4,28 @@ A gain is observed over expected spikes. All horizons of a group share one gain,
 needs only the spikes summed over the group and the PSTH summed over it.
 """
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
-from neurojax.evals.baselines import forward
-from neurojax.evals.baselines.folds import Folds, exponential_filter, padded_psth
+from neurojax.evals.baselines import forward, grids
+from neurojax.evals.baselines.folds import PARTS, Fit, Folds, choose, exponential_filter, padded_psth, poisson_loss
 from neurojax.evals.baselines.poisson_fit import MAX_LOG_GAIN, Design, fit_poisson, log_gain
-from neurojax.types import TEST, TRAIN, VALIDATION
+from neurojax.types import TRAIN, VALIDATION
 
-GAIN_MEMORIES_BINS = (2.0, 6.0, 20.0)
+SLOWER = (1.0, 3.0, 10.0)  # the memories of a unit's past, in the first
+START_BINS = 2.0  # where the walk over the first begins
 PSEUDO_SPIKES = 0.5  # added above and below in a gain
 
 
-def own_log_gains(folds: Folds, psth: np.ndarray, part: int) -> list[np.ndarray]:
-    """Log (spikes so far / expected so far) of each unit, float32 [K, T, n] per forward memory."""
-    return log_gains_so_far(*past_observed_expected(folds, psth, part))
+def memories_of(memory_s: float, bin_size_s: float) -> tuple[float, ...]:
+    """The memories that go with a first one; with 0, the last bin alone, they begin at one bin."""
+    return tuple(slower * (memory_s or bin_size_s) for slower in SLOWER)
+
+
+def own_log_gains(folds: Folds, psth: np.ndarray, part: int, memories_s: Sequence[float]) -> list[np.ndarray]:
+    """Log (spikes so far / expected so far) of each unit, float32 [K, T, n] per memory."""
+    return log_gains_so_far(*past_observed_expected(folds, psth, part), memories_s, folds.session.bin_size_s)
 
 
 def observed_expected(folds: Folds, psth: np.ndarray, part: int) -> tuple[np.ndarray, np.ndarray]:
@@ -37,12 +45,50 @@ def log_ratio(observed: np.ndarray, expected: np.ndarray) -> np.ndarray:
     return np.log((observed + PSEUDO_SPIKES) / (expected + PSEUDO_SPIKES)).astype(np.float32)
 
 
-def log_gains_so_far(observed: np.ndarray, expected: np.ndarray) -> list[np.ndarray]:
+def log_gains_so_far(
+    observed: np.ndarray, expected: np.ndarray, memories_s: Sequence[float], bin_size_s: float
+) -> list[np.ndarray]:
     """Log gains [K, T, n] of exponentially weighted sums, one per memory."""
-    return [
-        log_ratio(*(memory * exponential_filter(x, memory) for x in (observed, expected)))
-        for memory in GAIN_MEMORIES_BINS
-    ]
+    found = []
+    for memory in (memory_s / bin_size_s for memory_s in memories_s):
+        found.append(log_ratio(*(max(memory, 1.0) * exponential_filter(x, memory) for x in (observed, expected))))
+    return found
+
+
+def tuned_ahead(
+    folds: Folds,
+    penalties: Sequence[float],
+    with_memories: Callable[[tuple[float, ...]], Callable[[float], dict[int, np.ndarray]]],
+) -> list[Fit]:
+    """Fits with the memories a walk on validation visits, the best first, with its best penalty.
+
+    Args:
+        penalties: the first is the walk's.
+        with_memories: memories in seconds -> penalty -> part -> rates [K, T, n].
+    """
+    bin_size_s = folds.session.bin_size_s
+    grid = grids.memories_s(bin_size_s, folds.parts[TRAIN].counts.shape[1])[1:] or [bin_size_s]
+
+    def fit_at(place, tried):
+        """[(loss, fit)] of some penalties."""
+        memories = memories_of(grid[place], bin_size_s)
+        fit_one, found = with_memories(memories), []
+        for penalty in tried:
+            fit = Fit(fit_one(penalty), {"memories_s": list(memories), "penalty": penalty})
+            found.append((poisson_loss(fit.rates[VALIDATION], folds.parts[VALIDATION], "forward"), fit))
+        return found
+
+    fits: dict[int, tuple[float, Fit]] = {}
+
+    def losses_at(place):
+        (fits[place],) = fit_at(place, penalties[:1])
+        return {"forward": fits[place][0]}
+
+    visited = grids.climb(len(grid), grids.start_of(grid, START_BINS * bin_size_s), losses_at)
+    best = grids.best_place(visited, "forward")
+    tuned = [fits.pop(best), *fit_at(best, penalties[1:])]
+    others = sorted(fits.values(), key=lambda pair: pair[0])
+    return [choose(tuned, lambda pair: pair[0])[1], *(fit for _, fit in others)]
 
 
 def own_design(covariates: list[np.ndarray], offset: np.ndarray) -> Design:
@@ -55,7 +101,7 @@ def own_design(covariates: list[np.ndarray], offset: np.ndarray) -> Design:
     return Design(shared, tuple(covariates), ties, offset)
 
 
-def fit_gain_ahead(folds, psth, own, shared, own_penalty, shared_penalty):
+def gain_ahead(folds, psth, own, shared) -> Callable[[float], dict[int, np.ndarray]]:
     """Forward prediction: one gain per unit and group of horizons, from covariates at the origin.
 
     Args:
@@ -64,23 +110,28 @@ def fit_gain_ahead(folds, psth, own, shared, own_penalty, shared_penalty):
         shared: part -> covariates [K, T, p] that every unit may use, or None.
 
     Returns:
-        {VALIDATION, TEST: rates float32 [K, T, n]}.
+        penalty -> {VALIDATION, TEST: rates float32 [K, T, n]}; a fit starts where the one before ended.
     """
+    warm: dict[int, np.ndarray] = {}
+    return lambda penalty: _fit_gain_ahead(folds, psth, own, shared, penalty, warm)
+
+
+def _fit_gain_ahead(folds, psth, own, shared, penalty_of_weights, warm):
     train = folds.parts[TRAIN]
     origins = forward.train_origins(train)
     expected = padded_psth(psth, train.counts.shape[1]).astype(np.float32)
-    penalty = np.concatenate([[0.0], np.full(len(own[TRAIN]), own_penalty)])
+    penalty = np.concatenate([[0.0], np.full(len(own[TRAIN]), penalty_of_weights)])
     if shared is not None:
-        penalty = np.concatenate([penalty, np.full(shared[TRAIN].shape[-1], shared_penalty)])
+        penalty = np.concatenate([penalty, np.full(shared[TRAIN].shape[-1], penalty_of_weights)])
     predicted = {
         part: np.zeros((len(folds.parts[part].counts), origins.num_horizons, len(folds.units)), np.float32)
-        for part in (VALIDATION, TEST)
+        for part in PARTS
     }
-    for group in forward.horizon_groups(origins.num_horizons):
+    for number, group in enumerate(forward.horizon_groups(origins.num_horizons)):
         later = origins.bin[:, None] + group + 1  # [rows, horizons of the group]
         counts, offset = train.counts[origins.trial[:, None], later].sum(1), expected[later].sum(1)
         design = _origin_design(own[TRAIN], shared and shared[TRAIN], origins.trial, origins.bin, offset)
-        weights = fit_poisson(design, counts, penalty)
+        weights = warm[number] = fit_poisson(design, counts, penalty, warm.get(number))
         for part, out in predicted.items():
             fold = folds.parts[part]
             trials, last = np.arange(len(fold.counts)), forward.last_visible(fold)

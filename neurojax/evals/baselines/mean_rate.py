@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from neurojax.evals.baselines.folds import Fitted, Folds
-from neurojax.types import TEST, VALIDATION
+from neurojax.evals.baselines.folds import PARTS, Fit, Fitted, Folds
 
 
 def fit(folds: Folds, tasks: tuple[str, ...]) -> Fitted:
     """The same float64 rates for every task."""
-    rates = {part: np.broadcast_to(folds.mean, folds.parts[part].counts.shape) for part in (VALIDATION, TEST)}
-    return dict.fromkeys(tasks, rates)
+    rates = {part: np.broadcast_to(folds.mean, folds.parts[part].counts.shape) for part in PARTS}
+    return dict.fromkeys(tasks, Fit(rates, {}))

@@ -1,48 +1,41 @@
 """Poisson regression of each unit on principal components of the visible population.
 
 log rate = log PSTH + intercept + w . (scores now, scores averaged over the trial), the scores being the
-leading components of the smoothed surplus over sqrt(mean) in train, not whitened, so that the L2 penalty
-acts as ridge on the units' surplus. A unit's own contribution is taken out of the scores, in the fit and
-in the prediction, where its weight on itself is exactly zero. Region tasks have components of the units
-they may see. Forward: scores of two causal exponential averages, plus the unit's own log gains so far.
-Number of components and penalty from validation.
+leading components of ridge's features in train, not whitened, so that the L2 penalty acts as ridge on
+them. A unit's own contribution is taken out of the scores, in the fit and in the prediction, where its
+weight on itself is exactly zero. Region tasks have components of the units they may see. Forward: scores
+of two causal exponential averages, plus the unit's own log gains so far. Number of components, penalty and
+memories from validation.
 """
 
 import numpy as np
 from scipy.linalg import eigh
 
+from neurojax.evals.baselines.ahead import SLOWER
+from neurojax.evals.baselines.features import Activity
 from neurojax.evals.baselines.folds import (
-    Fitted,
+    PARTS,
+    Fit,
     Folds,
-    activity_features,
     choose,
     filtered_surplus,
     padded_psth,
     poisson_loss,
     visible_after,
 )
-from neurojax.evals.baselines.gain_ahead import fit_gain_ahead, own_log_gains
+from neurojax.evals.baselines.gain_ahead import gain_ahead, own_log_gains, tuned_ahead
 from neurojax.evals.baselines.poisson_fit import MAX_LOG_GAIN, Design, fit_poisson
-from neurojax.types import TEST, TRAIN, VALIDATION
+from neurojax.types import TRAIN, VALIDATION
 
 COMPONENTS = (64, 32)
 PENALTIES = (200.0, 60.0, 20.0, 600.0)  # the first with every number of components, the others with the best
-FORWARD_COMPONENTS = (16, 4)
-FORWARD_PENALTIES = (30.0, 10.0, 100.0, 300.0)
+FORWARD_COMPONENTS = 16
+FORWARD_PENALTIES = (30.0, 10.0, 100.0, 300.0)  # the first with every memory, the others with the best
 
 
-def fit(folds: Folds, tasks: tuple[str, ...], psth: np.ndarray) -> Fitted:
-    """Fits every task, given the PSTH [T of train, n] to improve on."""
-    features = {part: activity_features(folds, psth, part) for part in (TRAIN, VALIDATION, TEST)}
-    rows = features[TRAIN][0][folds.parts[TRAIN].bin_valid]
-    gram = (rows.T @ rows).astype(np.float64)  # [n, n]
-    fitted = {}
-    for task in tasks:
-        if task == "forward":
-            fitted[task] = _fit_forward(folds, psth, leading_components(gram, max(FORWARD_COMPONENTS)))
-        else:
-            fitted[task] = _fit_leave_out(folds, task, psth, features, gram)
-    return fitted
+def fit_activity(folds: Folds, tasks: tuple[str, ...], psth: np.ndarray, activity: Activity) -> dict[str, Fit]:
+    """The leave-out tasks from given features."""
+    return {task: _fit_leave_out(folds, task, psth, activity) for task in tasks}
 
 
 def leading_components(gram: np.ndarray, num_components: int) -> np.ndarray:
@@ -54,56 +47,57 @@ def leading_components(gram: np.ndarray, num_components: int) -> np.ndarray:
     return vectors[:, ::-1].astype(np.float32)
 
 
-def _search(folds, task, components, penalties, fit_one):
-    """fit_one(components, penalty) -> {part: rates}; best components at the first penalty, then penalty."""
-    fits = {}
-
-    def loss(setting):
-        fits[setting] = fits.get(setting) or fit_one(*setting)
-        return poisson_loss(fits[setting][VALIDATION], folds.parts[VALIDATION], task)
-
-    most = choose([(k, penalties[0]) for k in components], loss)[0]
-    return fits[choose([(most, penalty) for penalty in penalties], loss)]
-
-
-def _fit_leave_out(folds, task, psth, features, gram):
+def _fit_leave_out(folds, task, psth, activity):
+    n = activity.cross.shape[1]
     groups = visible_after(folds, task)
     spikes = folds.parts[TRAIN].counts[folds.parts[TRAIN].bin_valid]  # [rows, n]
-    components = [leading_components(gram[np.ix_(v, v)], max(COMPONENTS)) for v, _ in groups]
-    parts = (VALIDATION, TEST)
-    found: dict[tuple[int, int], np.ndarray] = {}  # where the fit at another penalty may start
+    vectors = [leading_components(activity.gram[np.ix_(v, v)], max(COMPONENTS)) for v, _ in groups]
+    warm: dict[tuple[int, int], np.ndarray] = {}  # where the fit at another penalty may start
+    fits: dict[tuple[int, float], tuple[float, np.ndarray, np.ndarray]] = {}
 
-    def fit_one(num_components, penalty):
-        gain = {part: np.zeros_like(features[part][0]) for part in parts}
+    def loss(setting):
+        number, penalty = setting
+        weights, intercept = np.zeros((len(activity.gram), n), np.float32), np.zeros(n, np.float32)
         for group, (visible, scored) in enumerate(groups):
-            vectors = components[group][:, :num_components]
-            design, rotation = _leave_out_design(folds, psth, features[TRAIN], visible, scored, vectors)
+            basis = vectors[group][:, :number]
+            design, rotation = _leave_out_design(folds, psth, activity, visible, scored, basis)
             penalties = np.concatenate([[0.0], np.full(len(rotation), penalty)])
-            weights = fit_poisson(design, spikes[:, scored], penalties, found.get((num_components, group)))
-            found[num_components, group] = weights.copy()
-            weights[1:] = rotation @ weights[1:]
-            for part in parts:
-                now, average = features[part]
-                k = vectors.shape[1]
-                onto = [vectors @ weights[1 : k + 1], vectors @ weights[k + 1 :]]  # [visible, scored]
-                for matrix in onto:
-                    matrix[visible[:, None] == scored] = 0  # no unit sees itself
-                predicted = now[:, :, visible] @ onto[0] + (average[:, visible] @ onto[1])[:, None]
-                gain[part][:, :, scored] = predicted + weights[0]
-        return {
-            part: padded_psth(psth, gain[part].shape[1]) * np.exp(np.minimum(gain[part], MAX_LOG_GAIN))
-            for part in parts
-        }
+            found = fit_poisson(design, spikes[:, scored], penalties, warm.get((number, group)))
+            warm[number, group] = found
+            intercept[scored] = found[0]
+            onto = np.split(rotation @ found[1:], len(rotation) // basis.shape[1]) if basis.size else []
+            for block, part in enumerate(onto):  # now, and averaged over the trial
+                matrix = basis @ part  # [visible, scored]
+                matrix[visible[:, None] == scored] = 0  # no unit sees itself
+                weights[np.ix_(block * n + visible, scored)] = matrix
+        value = poisson_loss(
+            _rates(folds, psth, activity, weights, intercept, VALIDATION), folds.parts[VALIDATION], task
+        )
+        fits[setting] = value, weights, intercept
+        return value
 
-    return _search(folds, task, COMPONENTS, PENALTIES, fit_one)
+    choose([(number, PENALTIES[0]) for number in COMPONENTS if number == min(COMPONENTS) or number < 2 * n], loss)
+    number = min(fits, key=lambda setting: fits[setting][0])[0]
+    best = choose(
+        [*fits, *((number, penalty) for penalty in PENALTIES[1:])], lambda s: fits[s][0] if s in fits else loss(s)
+    )
+    rates = {part: _rates(folds, psth, activity, *fits[best][1:], part) for part in PARTS}
+    return Fit(rates, {"num_components": best[0], "penalty": best[1], **activity.family._asdict()})
 
 
-def _leave_out_design(folds, psth, features, visible, scored, vectors):
-    """Design with columns 1, then scores now and over the trial [2k], rotated; and the rotation [2k, 2k]."""
+def _rates(folds, psth, activity, weights, intercept, part):
+    gain = activity.apply(weights, part) + intercept
+    return padded_psth(psth, gain.shape[1]) * np.exp(np.minimum(gain, MAX_LOG_GAIN))
+
+
+def _leave_out_design(folds, psth, activity, visible, scored, vectors):
+    """Design with columns 1, then scores of each block of features [k each], rotated; and the rotation."""
     train = folds.parts[TRAIN]
-    valid = train.bin_valid
-    now, average = features[0], np.broadcast_to(features[1][:, None], features[0].shape)
-    scores = [f[valid][:, visible] @ vectors for f in (now, average)]  # [rows, k] each
+    valid, now = train.bin_valid, activity.now[TRAIN]
+    blocks = [now]
+    if activity.average:
+        blocks.append(np.broadcast_to(activity.average[TRAIN][:, None], now.shape))
+    scores = [block[valid][:, visible] @ vectors for block in blocks]  # [rows, k] each
     k = vectors.shape[1]
     shared = np.concatenate([np.ones((len(scores[0]), 1), np.float32), *scores], 1)
     rotation = _decorrelated(shared[:, 1:])
@@ -112,12 +106,12 @@ def _leave_out_design(folds, psth, features, visible, scored, vectors):
     position = {unit: row for row, unit in enumerate(visible)}
     inside = [i for i, unit in enumerate(scored) if unit in position]
     own_rows[inside] = vectors[[position[scored[i]] for i in inside]]
-    ties = [np.zeros((len(scored), 1 + 2 * k), np.float32) for _ in range(2)]
-    ties[0][:, 1:] = -own_rows @ rotation[:k]
-    ties[1][:, 1:] = -own_rows @ rotation[k:]
+    ties = [np.zeros((len(scored), shared.shape[1]), np.float32) for _ in blocks]
+    for place, tie in enumerate(ties):
+        tie[:, 1:] = -own_rows @ rotation[place * k : (place + 1) * k]
     expected = np.broadcast_to(padded_psth(psth, valid.shape[1]).astype(np.float32), now.shape)
-    design = Design(shared, tuple(f[valid][:, scored] for f in (now, average)), tuple(ties), expected[valid][:, scored])
-    return design, rotation
+    own = tuple(block[valid][:, scored] for block in blocks)
+    return Design(shared, own, tuple(ties), expected[valid][:, scored]), rotation
 
 
 def _decorrelated(scores):
@@ -126,12 +120,20 @@ def _decorrelated(scores):
     return rotation.astype(np.float32)
 
 
-def _fit_forward(folds, psth, vectors):
-    own = {part: own_log_gains(folds, psth, part) for part in (TRAIN, VALIDATION, TEST)}
-    scores = {part: [f @ vectors for f in filtered_surplus(folds, psth, part)] for part in own}
+def fit_forward(folds: Folds, psth: np.ndarray, gram: np.ndarray) -> list[Fit]:
+    """The forward task: one fit for each memory that was tried, the best on validation first.
 
-    def fit_one(num_components, penalty):
-        shared = {part: np.concatenate([s[..., :num_components] for s in scores[part]], -1) for part in scores}
-        return fit_gain_ahead(folds, psth, own, shared, penalty, penalty)
+    Args:
+        gram: [n, n], inner products of the units' activity in train, of which the components are.
+    """
+    vectors = leading_components(gram, FORWARD_COMPONENTS)
 
-    return _search(folds, "forward", FORWARD_COMPONENTS, FORWARD_PENALTIES, fit_one)
+    def with_memories(memories_s):
+        banks = memories_s[0], SLOWER * memories_s[0]
+        own = {part: own_log_gains(folds, psth, part, memories_s) for part in (TRAIN, *PARTS)}
+        shared = {
+            part: np.concatenate([f @ vectors for f in filtered_surplus(folds, psth, part, banks)], -1) for part in own
+        }
+        return gain_ahead(folds, psth, own, shared)
+
+    return tuned_ahead(folds, FORWARD_PENALTIES, with_memories)

@@ -1,61 +1,98 @@
 """Peri-stimulus time histogram: each unit's train average by bin, smoothed and shrunk to its mean.
 
-Smoothing and shrinkage are chosen on validation. It is also the offset of the other baselines.
+Smoothing (in seconds, none included) and shrinkage are chosen on validation. It is also the offset of the other
+baselines. Where windows are not aligned to an event it is the mean, since their bins have no meaning.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from neurojax.evals.baselines.folds import Fitted, Folds, choose, padded_psth
-from neurojax.types import TEST, TRAIN, VALIDATION
+from neurojax.evals.baselines import grids
+from neurojax.evals.baselines.folds import PARTS, Fit, Fitted, Fold, Folds, choose, padded_psth
+from neurojax.types import TRAIN, VALIDATION
 
-SIGMAS_BINS = (1.0, 2.0, 4.0, np.inf)
 PSEUDO_COUNTS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 FLOOR = 0.05  # of the unit's mean
 
 
+class Smoothing(NamedTuple):
+    """How a PSTH is made of few trials.
+
+    Attributes:
+        width_s: sigma of the Gaussian, 0 = none; None = flat, the mean itself.
+        pseudo_count: weight of the mean, in `kind`.
+        kind: "trials" (per bin) or "spikes" (per unit).
+    """
+
+    width_s: float | None
+    pseudo_count: float = 1.0
+    kind: str = "trials"
+
+
+FLAT = Smoothing(None)
+
+
 def fit(folds: Folds, tasks: tuple[str, ...]) -> Fitted:
     """The tuned PSTH for every task."""
-    psth = tuned_psth(folds)
+    chosen = tuned_smoothing(folds)
+    psth = shrunk_psth(folds, chosen)
     rates = {}
-    for part in (VALIDATION, TEST):
+    for part in PARTS:
         shape = folds.parts[part].counts.shape
         rates[part] = np.broadcast_to(padded_psth(psth, shape[1]), shape)
-    return dict.fromkeys(tasks, rates)
+    return dict.fromkeys(tasks, Fit(rates, {"aligned": folds.aligned, **chosen._asdict()}))
 
 
 def tuned_psth(folds: Folds) -> np.ndarray:
     """Spikes per bin, float64 [T of train, n], with the smoothing and shrinkage that suit validation best."""
+    return shrunk_psth(folds, tuned_smoothing(folds))
+
+
+def tuned_smoothing(folds: Folds) -> Smoothing:
+    """The smoothing and shrinkage that suit validation best; FLAT where windows are not aligned to an event."""
+    if not folds.aligned:
+        return FLAT
     validation = folds.parts[VALIDATION]
     num_trials = validation.bin_valid.sum(0).astype(np.float64)  # [T]
     total = validation.counts.sum(0, dtype=np.float64)  # [T, n]
 
-    def loss(setting):
-        rates = padded_psth(shrunk_psth(folds, *setting), len(total))
+    def loss(smoothing):
+        rates = padded_psth(shrunk_psth(folds, smoothing), len(total))
         return (num_trials[:, None] * rates - total * np.log(rates)).sum()
 
-    settings = [(s, p, kind) for s in SIGMAS_BINS[:-1] for p in PSEUDO_COUNTS for kind in ("trials", "spikes")]
-    return shrunk_psth(folds, *choose([(np.inf, 1.0, "trials"), *settings], loss))
+    widths = grids.widths_s(folds.session.bin_size_s, folds.parts[TRAIN].counts.shape[1])
+    settings = [Smoothing(w, p, kind) for w in widths for p in PSEUDO_COUNTS for kind in ("trials", "spikes")]
+    return choose([FLAT, *settings], loss)
 
 
-def shrunk_psth(folds: Folds, sigma_bins: float, pseudo_count: float, kind: str) -> np.ndarray:
-    """Gaussian average of the train PSTH, pulled to the unit's mean; float64 [T of train, n].
+def shrunk_psth(folds: Folds, smoothing: Smoothing) -> np.ndarray:
+    """Gaussian average of the train PSTH, pulled to the unit's mean; float64 [T of train, n]."""
+    mean = np.broadcast_to(folds.mean, folds.parts[TRAIN].counts.shape[1:])
+    spikes = folds.parts[TRAIN].counts.sum((0, 1), dtype=np.float64)
+    psth = shrunk_average(folds.parts[TRAIN].counts, folds, smoothing, mean, spikes)
+    return np.maximum(psth, FLOOR * mean)
+
+
+def shrunk_average(
+    values: np.ndarray, folds: Folds, smoothing: Smoothing, mean: np.ndarray, spikes: np.ndarray
+) -> np.ndarray:
+    """The same of any signal of the train split: [K, T, n], zero where padded -> float64 [T, n].
 
     Args:
-        sigma_bins: infinite = flat, the mean itself.
-        pseudo_count: weight of the mean, in `kind`: "trials" (per bin) or "spikes" (per unit).
+        mean: [T, n], what it is pulled to.
+        spikes: [n], of each unit in train, what a pseudo-count in spikes is weighed against.
     """
-    train = folds.parts[TRAIN]
+    train: Fold = folds.parts[TRAIN]
+    if smoothing.width_s is None:
+        return np.array(mean, np.float64)
     num_trials = train.bin_valid.sum(0).astype(np.float64)[:, None]  # [T, 1]
-    mean = np.broadcast_to(folds.mean, train.counts.shape[1:])
-    if np.isinf(sigma_bins):
-        return mean.copy()
-    total = gaussian_filter1d(train.counts.sum(0, dtype=np.float64), sigma_bins, axis=0, mode="constant")
-    num_trials = gaussian_filter1d(num_trials, sigma_bins, axis=0, mode="constant")
-    if kind == "trials":
-        psth = (total + pseudo_count * mean) / (num_trials + pseudo_count)
-    else:
-        spikes = train.counts.sum((0, 1), dtype=np.float64)
-        weight = spikes / (spikes + pseudo_count)
-        psth = weight * total / np.maximum(num_trials, 1e-9) + (1 - weight) * mean
-    return np.maximum(psth, FLOOR * mean)
+    total = values.sum(0, dtype=np.float64)
+    if sigma_bins := smoothing.width_s / folds.session.bin_size_s:
+        total = gaussian_filter1d(total, sigma_bins, axis=0, mode="constant")
+        num_trials = gaussian_filter1d(num_trials, sigma_bins, axis=0, mode="constant")
+    if smoothing.kind == "trials":
+        return (total + smoothing.pseudo_count * mean) / (num_trials + smoothing.pseudo_count)
+    weight = spikes / (spikes + smoothing.pseudo_count)
+    return weight * total / np.maximum(num_trials, 1e-9) + (1 - weight) * mean

@@ -6,36 +6,37 @@ bin falling by 1/e per memory; one memory and one pseudo-count for all units, fr
 
 import numpy as np
 
-from neurojax.evals.baselines import forward
-from neurojax.evals.baselines.folds import Fitted, Folds, choose, exponential_filter, poisson_loss
-from neurojax.types import TEST, VALIDATION
+from neurojax.evals.baselines import forward, grids
+from neurojax.evals.baselines.folds import PARTS, Fit, Folds, choose, exponential_filter, poisson_loss
+from neurojax.types import TRAIN, VALIDATION
 
 TASKS = ("forward",)
-MEMORIES_BINS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, np.inf)
 PSEUDO_BINS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 
 
-def fit(folds: Folds) -> Fitted:
+def fit(folds: Folds) -> Fit:
     """The smoothed past of every unit at the hidden bins."""
-    memory, pseudo = choose(
-        [(memory, pseudo) for memory in MEMORIES_BINS for pseudo in PSEUDO_BINS],
+    memories = grids.memories_s(folds.session.bin_size_s, folds.parts[TRAIN].counts.shape[1])
+    memory_s, pseudo = choose(
+        [(memory_s, pseudo) for memory_s in (*memories[1:], np.inf) for pseudo in PSEUDO_BINS],
         lambda setting: poisson_loss(_rates(folds, VALIDATION, *setting), folds.parts[VALIDATION], "forward"),
     )
-    return {"forward": {part: _rates(folds, part, memory, pseudo) for part in (VALIDATION, TEST)}}
+    told = {"memory_s": memory_s if np.isfinite(memory_s) else None, "pseudo_bins": pseudo}
+    return Fit({part: _rates(folds, part, memory_s, pseudo) for part in PARTS}, told)
 
 
-def _rates(folds: Folds, part: int, memory: float, pseudo: float) -> np.ndarray:
+def _rates(folds: Folds, part: int, memory_s: float, pseudo: float) -> np.ndarray:
     """float64 [K, T, n], the train mean at the bins that are not hidden."""
     fold = folds.parts[part]
     seen = ((fold.bin_valid & ~fold.hidden_bins)[..., None] & ~folds.past_unseen).astype(np.float64)
-    sums = [_sum(values, memory) for values in (fold.counts * seen, seen)]
+    sums = [_sum(values, memory_s / folds.session.bin_size_s) for values in (fold.counts * seen, seen)]
     trials, last = np.arange(len(seen)), forward.last_visible(fold)
     spikes, weight = (forward.at_origins(values, trials, last) for values in sums)
     rate = (spikes + pseudo * folds.mean) / (weight + pseudo)
     return forward.place(rate[:, None], np.broadcast_to(folds.mean, fold.counts.shape[1:]), fold)
 
 
-def _sum(values: np.ndarray, memory: float) -> np.ndarray:
-    if np.isinf(memory):
+def _sum(values: np.ndarray, memory_bins: float) -> np.ndarray:
+    if np.isinf(memory_bins):
         return np.cumsum(values, 1)
-    return exponential_filter(values, memory) / (1 - np.exp(-1.0 / memory))
+    return exponential_filter(values, memory_bins) / (1 - np.exp(-1.0 / memory_bins))

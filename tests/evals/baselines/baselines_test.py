@@ -7,8 +7,8 @@ import pytest
 
 from neurojax.errors import InputError
 from neurojax.evals import baselines, protocols, scoring
+from neurojax.evals.baselines import features, poisson_fit, psth, ridge
 from neurojax.evals.baselines import folds as folds_module
-from neurojax.evals.baselines import poisson_fit, psth, ridge
 from neurojax.types import TEST, TRAIN, VALIDATION, Session
 
 
@@ -56,14 +56,16 @@ def test_baselines_beat_the_mean_on_every_task(ragged):
     session = _low_rank_session(ragged)
     lines = []
     predictions = baselines.fit_and_predict(session, progress=lines.append)
-    assert list(predictions) == list(baselines.NAMES) and len(lines) == len(baselines.NAMES)
+    assert list(predictions) == list(baselines.NAMES)
+    assert any("stack" in line for line in lines) and all("low_rank" in line for line in lines)
     scores = _pooled(session, predictions)
     for task in protocols.TASKS:
         assert abs(scores["psth"][task] - scores["train_mean"][task]) < 0.05
-        for name in ("ridge", "poisson_glm", "average"):
+        for name in ("ridge", "poisson_glm", "average", "stack"):
             assert scores[name][task] > scores["train_mean"][task] + 0.1, (name, task)
         assert scores["average"][task] > max(scores["ridge"][task], scores["poisson_glm"][task]) - 0.02
-    for name in ("population_coupling", "smoothed_spikes", "autoregression", "reduced_rank"):
+        assert scores["stack"][task] > scores["average"][task] - 0.02
+    for name in ("population_coupling", "smoothed_spikes", "history", "autoregression", "reduced_rank"):
         assert scores[name]["forward"] > scores["train_mean"]["forward"] + 0.1, name
     for name in ("reduced_rank", "factor_analysis"):
         for task in ("co_smoothing", "inter_region", "intra_region"):
@@ -130,7 +132,7 @@ def test_hidden_test_counts_never_enter_a_prediction(task):
     for name in names:
         first, second = before[name][task][..., unit], after[name][task][..., unit]
         np.testing.assert_allclose(second, first, rtol=1e-9, err_msg=name)
-        if name != "psth":  # the visible counts do enter
+        if name not in ("psth", "drift"):  # the visible counts do enter
             assert np.nanmax(np.abs(other[name][task][..., unit] - first)) > 1e-3, name
 
 
@@ -154,7 +156,7 @@ def test_leave_one_out_ridge_equals_refitting_without_the_unit():
     x, y = rng.normal(size=(40, 2 * num_units)), rng.normal(size=(40, num_units))
     inverse = np.linalg.inv(x.T @ x + penalty * np.eye(2 * num_units))
     full = inverse @ x.T @ y
-    ours = ridge.leave_one_out(inverse, full)
+    ours = ridge.leave_one_out(inverse, full, np.arange(2 * num_units).reshape(2, num_units).T)
     block = ridge.leave_block_out(inverse, full[:, [1, 3]], np.array([1, 3, 6, 8]))
 
     def refit(kept, target):
@@ -170,28 +172,41 @@ def test_leave_one_out_ridge_equals_refitting_without_the_unit():
         np.testing.assert_allclose(block[:, column], refit(np.array([0, 2, 4, 5, 7, 9]), y[:, unit]), atol=1e-12)
 
 
+@pytest.mark.parametrize("with_means", [False, True])
 @pytest.mark.parametrize("task", ["co_smoothing", "inter_region", "intra_region"])
-def test_ridge_predictions_equal_brute_force(task):
+def test_ridge_predictions_equal_brute_force(task, with_means):
     session = _low_rank_session(ragged=True, num_units=8, num_trials=40)
     folds = folds_module.make_folds(session, (task,))
-    offset = psth.tuned_psth(folds)
+    smoothing = psth.tuned_smoothing(folds)
+    offset = psth.shrunk_psth(folds, smoothing)
     train, test = folds.parts[TRAIN], folds.parts[TEST]
-    now, average = folds_module.activity_features(folds, offset, TRAIN)
-    gram, cross = ridge.normal_equations(now, average, folds_module.surplus(train, offset), train.bin_valid)
-    weights = ridge._all_weights(folds, [task], gram, cross, 30.0)[task]
+    activity = features.make_activity(folds, smoothing, features.Family(0.04, True, with_means))
+    weights = ridge.all_weights(folds, (task,), activity, 30.0)[task]
 
     def design(part):
-        now, average = folds_module.activity_features(folds, offset, part)
-        repeated = np.broadcast_to(average[:, None], now.shape)
-        return np.concatenate([now, repeated], -1)[folds.parts[part].bin_valid].astype(np.float64)
+        """Features made again from the counts: smoothed root surplus over its spread, then trial means."""
+        roots = {p: np.sqrt(folds.parts[p].counts.astype(float)) for p in (TRAIN, part)}
+        mean = roots[TRAIN][train.bin_valid].mean(0)
+        spikes = folds.parts[TRAIN].counts.sum((0, 1), dtype=float)
+        expected = psth.shrunk_average(
+            roots[TRAIN], folds, smoothing, np.broadcast_to(mean, roots[TRAIN].shape[1:]), spikes
+        )
+        surplus = {p: (roots[p] - folds_module.padded_psth(expected, roots[p].shape[1])) for p in roots}
+        scale = np.sqrt((surplus[TRAIN][train.bin_valid] ** 2).mean(0))
+        fold, rows = folds.parts[part], []
+        for trial, valid in enumerate(fold.bin_valid):
+            own = surplus[part][trial, valid] / scale
+            kernel = np.exp(-0.5 * ((np.arange(len(own))[:, None] - np.arange(len(own))) / 2.0) ** 2)
+            kernel[np.abs(np.arange(len(own))[:, None] - np.arange(len(own))) > 8] = 0
+            smooth = kernel @ own / kernel.sum(1, keepdims=True)
+            rows.append(np.concatenate([smooth, np.broadcast_to(own.mean(0), own.shape)], 1) if with_means else smooth)
+        return np.concatenate(rows)
 
     x, y = design(TRAIN), folds_module.surplus(train, offset)[train.bin_valid].astype(np.float64)
-    predicted = ridge.apply(weights, *folds_module.activity_features(folds, offset, TEST))[test.bin_valid]
-    n = len(folds.units)
+    predicted = activity.apply(weights, TEST)[test.bin_valid]
     for visible, scored in folds_module.visible_after(folds, task):
         for unit in scored:
-            kept = np.setdiff1d(visible, [unit])
-            kept = np.concatenate([kept, n + kept])
+            kept = activity.columns(np.setdiff1d(visible, [unit]))
             refit = np.linalg.solve(x[:, kept].T @ x[:, kept] + 30 * np.eye(len(kept)), x[:, kept].T @ y[:, unit])
             np.testing.assert_allclose(predicted[:, unit], design(TEST)[:, kept] @ refit, atol=1e-4)
 
@@ -207,7 +222,8 @@ def test_visible_groups_follow_the_regions():
 def test_smoothing_averages_valid_bins_only():
     bin_valid = np.array([[True] * 6, [True] * 3 + [False] * 3])
     values = np.where(bin_valid, 2.0, 0.0)[..., None].astype(np.float32)
-    np.testing.assert_allclose(folds_module.smooth(values, bin_valid), values, rtol=1e-6)
+    np.testing.assert_allclose(folds_module.smooth(values, bin_valid, 2.0), values, rtol=1e-6)
+    assert folds_module.smooth(values, bin_valid, 0.0) is values
     np.testing.assert_allclose(folds_module.trial_mean(values, bin_valid), 2.0, rtol=1e-6)
 
 
@@ -268,8 +284,7 @@ def test_one_bin_trials_and_a_single_region_do_not_break():
 
 
 @pytest.mark.data
-def test_ridge_reaches_its_reference_score_on_a_recording(data_root, monkeypatch):
-    monkeypatch.setattr(ridge, "PENALTIES", (1000.0, 3000.0))  # the two that win; the others cost time alone
+def test_ridge_reaches_its_reference_score_on_a_recording(data_root):
     path = data_root / "steinmetz2019_sessions" / "session1.npz"
     if not path.is_file():
         pytest.skip("no session1.npz among the recordings")

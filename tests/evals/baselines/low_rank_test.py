@@ -106,8 +106,8 @@ def test_smoothed_spikes_are_the_mean_of_the_visible_past():
     np.testing.assert_allclose(found[:, 19], expected)
     weights = np.exp(-np.arange(18)[::-1] / 4.0)
     recent = (np.einsum("ktn,t->kn", test.counts[:, :18], weights) + folds.mean) / (weights.sum() + 1)
-    np.testing.assert_allclose(smoothed_spikes._rates(folds, TEST, 4.0, 1.0)[:, 18], recent, rtol=1e-5)
-    tuned = smoothed_spikes.fit(folds)["forward"][TEST][:, 18]
+    np.testing.assert_allclose(smoothed_spikes._rates(folds, TEST, 0.08, 1.0)[:, 18], recent, rtol=1e-5)
+    tuned = smoothed_spikes.fit(folds).rates[TEST][:, 18]
     truth = rates[session.split == TEST][:, 0]
     assert np.corrcoef(tuned.ravel(), truth.ravel())[0, 1] > 0.9
 
@@ -135,9 +135,9 @@ def test_more_units_than_one_chunk_give_the_same_rates(monkeypatch):
     counts = np.random.default_rng(6).poisson(0.5, (40, 20, 7))
     folds = folds_module.make_folds(make_session(counts), ("forward",))
     psth = np.tile(folds.mean, (20, 1))
-    whole = autoregression.fit(folds, psth)["forward"][TEST]
+    whole = autoregression.fit(folds, psth).rates[TEST]
     monkeypatch.setattr(autoregression, "UNITS_AT_ONCE", 3)
-    np.testing.assert_allclose(autoregression.fit(folds, psth)["forward"][TEST], whole, rtol=1e-6)
+    np.testing.assert_allclose(autoregression.fit(folds, psth).rates[TEST], whole, rtol=1e-6)
     assert forward.last_visible(folds.parts[TEST]).tolist() == [17] * 8
 
 

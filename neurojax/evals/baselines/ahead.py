@@ -1,0 +1,155 @@
+"""Linear forward prediction: every unit's hidden bins from what all units did so far, one fit a horizon.
+
+What was done so far is a bank of causal filters, a fast one and one five times slower, or plainly the last bins. The
+memory of the fast one is walked along a grid in seconds, the penalty with it, both on validation. Ridge, and its
+reduced-rank form on ridge's own bank.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg import solve
+
+from neurojax.evals.baselines import forward, grids, reduced_rank, ridge
+from neurojax.evals.baselines.folds import PARTS, Fit, Folds, filtered_surplus, surplus
+from neurojax.types import TRAIN, VALIDATION
+
+SLOWER = 5.0  # the second memory, in firsts
+LAGS = (2, 4, 8)
+MOST_FEATURES = 3000  # of plain lags: 8 of them for 375 units, none for more than 1,500
+START_BINS = 2.0  # where the walk begins
+
+
+class Bank(NamedTuple):
+    """What of the past is a feature: filters of these memories, or the last `num_lags` bins as they are."""
+
+    memories_s: tuple[float, ...]
+    num_lags: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Past:
+    """Features at the origins, and their inner products.
+
+    Attributes:
+        bank: what they are.
+        last: part -> float32 [K, p], at the last visible bin of each trial.
+        gram: float64 [p, p] over the origins of train.
+        cross: float64 [p, horizons * n].
+        num_horizons: bins ahead that are fitted.
+    """
+
+    bank: Bank
+    last: dict[int, np.ndarray]
+    gram: np.ndarray
+    cross: np.ndarray
+    num_horizons: int
+
+
+def banks(folds: Folds) -> list[Bank]:
+    """Filter banks in the order of the walk."""
+    train = folds.parts[TRAIN]
+    memories = grids.memories_s(folds.session.bin_size_s, train.counts.shape[1])
+    return [Bank((memory, SLOWER * max(memory, folds.session.bin_size_s))) for memory in memories]
+
+
+def fit_ridge(folds: Folds, psth: np.ndarray) -> list[Fit]:
+    """The forward task by ridge: one fit a bank that was tried, the best on validation first."""
+    every, near, fits = banks(folds), ridge.FIRST_PENALTY, {}
+
+    def losses_at(place):
+        nonlocal near
+        loss, fits[place] = _fit_bank(folds, psth, _past(folds, psth, every[place]), near)
+        near = fits[place].chosen["penalty"]
+        return {"forward": loss}
+
+    start = grids.start_of([bank.memories_s[0] for bank in every], START_BINS * folds.session.bin_size_s)
+    visited = grids.climb(len(every), start, losses_at)
+    found = [(losses["forward"], fits[place]) for place, losses in visited.items()]
+    num_bins, num_units = folds.parts[TRAIN].counts.shape[1:]
+    for lags in (lags for lags in LAGS if lags < num_bins and lags * num_units <= MOST_FEATURES):
+        found.append(_fit_bank(folds, psth, _past(folds, psth, Bank((), lags)), near))
+    return [fit for _, fit in sorted(found, key=lambda pair: pair[0])]
+
+
+def fit_reduced_rank(folds: Folds, psth: np.ndarray, bank: Bank) -> Fit:
+    """The forward task by reduced-rank regression on the features of one bank."""
+    past = _past(folds, psth, bank)
+    best = None
+    for penalty in reduced_rank.PENALTIES:
+        most = max(reduced_rank.RANKS)
+        loadings, readout = reduced_rank.reduced_rank_loadings(past.gram, past.cross, penalty, most)
+        for rank in reduced_rank.RANKS:
+            predicted = _placed(folds, past, loadings[:, :rank] @ readout[:rank])
+            loss = ridge.loss_of(folds, "forward", psth, predicted[VALIDATION])
+            if best is None or loss < best[0]:
+                best = loss, predicted, {"rank": rank, "penalty": penalty}
+    return ridge.tuned(folds, "forward", psth, best[1], {**best[2], **_told(folds, bank)})
+
+
+def bank_of(fit: Fit) -> Bank:
+    """The bank that a fit chose."""
+    return Bank(tuple(fit.chosen["memories_s"]), fit.chosen["num_lags"])
+
+
+def _fit_bank(folds, psth, past, near):
+    best = None
+
+    def losses_at(place):
+        nonlocal best
+        penalised = past.gram + ridge.PENALTIES[place] * np.eye(len(past.gram))
+        weights = solve(penalised, past.cross, assume_a="pos", check_finite=False)
+        predicted = _placed(folds, past, weights)
+        loss = ridge.loss_of(folds, "forward", psth, predicted[VALIDATION])
+        if best is None or loss < best[0]:
+            best = loss, predicted, ridge.PENALTIES[place]
+        return {"forward": loss}
+
+    grids.climb(len(ridge.PENALTIES), ridge.PENALTIES.index(near), losses_at)
+    loss, predicted, penalty = best
+    return loss, ridge.tuned(folds, "forward", psth, predicted, {"penalty": penalty, **_told(folds, past.bank)})
+
+
+def _told(folds, bank):
+    lags_s = bank.num_lags * folds.session.bin_size_s
+    return {"memories_s": list(bank.memories_s), "num_lags": bank.num_lags, "lags_s": lags_s}
+
+
+def _past(folds, psth, bank):
+    train = folds.parts[TRAIN]
+    origins = forward.train_origins(train)
+    signals = {part: _signals(folds, psth, part, bank) for part in (TRAIN, *PARTS)}
+
+    def at(part, trial, origin):
+        found = [forward.at_origins(values, trial, origin - lag) for values, lag in signals[part]]
+        return np.concatenate(found, 1)
+
+    rows = at(TRAIN, origins.trial, origins.bin)
+    target = surplus(train, psth)
+    later = [target[origins.trial, origins.bin + h + 1] for h in range(origins.num_horizons)]
+    last = {}
+    for part in PARTS:
+        fold = folds.parts[part]
+        last[part] = at(part, np.arange(len(fold.counts)), forward.last_visible(fold))
+    gram = (rows.T @ rows).astype(np.float64)
+    cross = np.concatenate([rows.T @ y for y in later], 1).astype(np.float64)
+    return Past(bank, last, gram, cross, origins.num_horizons)
+
+
+def _signals(folds, psth, part, bank):
+    """(signal [K, T, n], how many bins before the origin it is read) of each block of features."""
+    if bank.num_lags:
+        (plain,) = filtered_surplus(folds, psth, part, (0.0,))
+        return [(plain, lag) for lag in range(bank.num_lags)]
+    return [(values, 0) for values in filtered_surplus(folds, psth, part, bank.memories_s)]
+
+
+def _placed(folds, past, weights):
+    """part -> predicted surplus at the hidden bins, float32 [K, T, n]."""
+    weights, predicted = weights.astype(np.float32), {}
+    for part in PARTS:
+        fold = folds.parts[part]
+        by_horizon = (past.last[part] @ weights).reshape(len(fold.counts), past.num_horizons, -1)
+        predicted[part] = forward.place(by_horizon, np.zeros(fold.counts.shape[1:]), fold)
+    return predicted

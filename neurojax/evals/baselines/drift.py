@@ -1,0 +1,59 @@
+"""Drift: each unit fires as in the training trials around; it sees no spike of the trial it predicts.
+
+rate = PSTH x (spikes of the train trials near in time + pseudo) / (what the PSTH expects of them + pseudo), a
+trial's weight a Gaussian of its distance on the session's clock. What it gains over the train mean is what a split of
+single trials gives away to slow change; a split in blocks of time takes most of it back. Width (none = the PSTH
+itself) and pseudo-count from validation.
+"""
+
+import numpy as np
+
+from neurojax.evals.baselines.folds import PARTS, Fit, Fitted, Folds, choose, padded_psth
+from neurojax.types import TRAIN, VALIDATION
+
+WIDTHS_S = tuple(2.0**step for step in range(0, 13))  # 1 s to 68 min
+PSEUDO_SPIKES = (0.3, 1.0, 3.0, 10.0, 30.0)
+
+
+def fit(folds: Folds, tasks: tuple[str, ...], psth: np.ndarray) -> Fitted:
+    """The same rates for every task, given the PSTH [T of train, n] to scale."""
+    clock_s = trial_times_s(folds)
+    span_s = max(float(np.ptp(np.concatenate(list(clock_s.values())))), 1e-9)
+    train = folds.parts[TRAIN]
+    spikes = train.counts.sum(1, dtype=np.float64)  # [K, n]
+    lengths = train.bin_valid.sum(1)
+    whole = np.concatenate([np.zeros((1, psth.shape[1])), np.cumsum(psth, 0)])
+    expected = whole[lengths]  # [K, n]
+    validation = folds.parts[VALIDATION]
+    asked = validation.counts.sum(1, dtype=np.float64)
+    due = np.concatenate([np.zeros((1, psth.shape[1])), np.cumsum(padded_psth(psth, validation.counts.shape[1]), 0)])
+    due = due[validation.bin_valid.sum(1)]
+
+    def gains(part, width_s, pseudo):
+        """[K, n] of a part."""
+        weight = np.exp(-0.5 * ((clock_s[part][:, None] - clock_s[TRAIN]) / width_s) ** 2)  # [K, K of train]
+        return (weight @ spikes + pseudo) / (weight @ expected + pseudo)
+
+    def loss(setting):
+        gain = 1.0 if setting is None else gains(VALIDATION, *setting)
+        return (due * gain - asked * np.log(gain)).sum()
+
+    settings = [(w, p) for w in WIDTHS_S if w < span_s for p in PSEUDO_SPIKES]
+    best = choose([None, *settings], loss)
+    rates = {}
+    for part in PARTS:
+        shape = folds.parts[part].counts.shape
+        rates[part] = np.broadcast_to(padded_psth(psth, shape[1]), shape)
+        if best is not None:
+            rates[part] = rates[part] * gains(part, *best)[:, None]
+    width_s, pseudo = best or (None, None)
+    return dict.fromkeys(tasks, Fit(rates, {"width_s": width_s, "pseudo_spikes": pseudo}))
+
+
+def trial_times_s(folds: Folds) -> dict[int, np.ndarray]:
+    """part -> start of each trial, float64 [K]; without a clock trials follow in file order without gaps."""
+    session = folds.session
+    starts = session.trial_start_s
+    if session.num_trials > 1 and np.ptp(starts) == 0:
+        starts = (np.cumsum(session.trial_num_bins) - session.trial_num_bins) * session.bin_size_s
+    return {part: starts[session.trials_of(part)] for part in folds.parts}

@@ -1,0 +1,122 @@
+"""The leave-out tasks by ridge, factor analysis, reduced rank and Poisson GLM, on features chosen together.
+
+Ridge chooses, on validation, whether features are of counts or of their square roots and whether they hold trial
+means; ridge and factor analysis each walk the grid of widths, task by task; reduced rank and GLM take ridge's width.
+The inner products of a width are made once for all.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from neurojax.evals.baselines import factor_analysis, grids, poisson_glm, reduced_rank, ridge
+from neurojax.evals.baselines.features import Activity, Family, families_allowed, make_activity
+from neurojax.evals.baselines.folds import Fit, Folds, poisson_loss
+from neurojax.evals.baselines.psth import Smoothing
+from neurojax.types import TRAIN, VALIDATION
+
+NAMES = ("ridge", "factor_analysis", "reduced_rank", "poisson_glm")
+START_BINS = 1.0  # where the walk over widths begins
+_KEPT_BYTES = 2**30  # of inner products kept for a second use
+
+
+def fit(
+    folds: Folds, tasks: Sequence[str], smoothing: Smoothing, psth: np.ndarray, names: Sequence[str] = NAMES
+) -> dict[str, dict[str, list[Fit]]]:
+    """Fits the named methods.
+
+    Args:
+        tasks: leave-out tasks.
+        smoothing: of the PSTH.
+        psth: [T of train, n], what `smoothing` makes.
+
+    Returns:
+        name -> task -> fits, the best on validation first; ridge and factor analysis have one for each width near the
+        best, the others one.
+    """
+    if not tasks:
+        return {name: {} for name in names}
+    search = _Search(folds, tuple(tasks), smoothing, psth)
+    found = {"ridge": search.walk("ridge")}
+    if "factor_analysis" in names:
+        found["factor_analysis"] = search.walk("factor_analysis")
+    for name, module in (("reduced_rank", reduced_rank), ("poisson_glm", poisson_glm)):
+        if name in names:
+            found[name] = {
+                task: [module.fit_activity(folds, (task,), psth, search.activity(fits[0].chosen["width_s"]))[task]]
+                for task, fits in found["ridge"].items()
+            }
+    return {name: found[name] for name in names}
+
+
+class _Search:
+    """One session's features by width, the last few kept, and the two walks over them."""
+
+    def __init__(self, folds: Folds, tasks: tuple[str, ...], smoothing: Smoothing, psth: np.ndarray):
+        self.folds, self.tasks, self.smoothing, self.psth = folds, tasks, smoothing, psth
+        self.widths_s = grids.widths_s(folds.session.bin_size_s, folds.parts[TRAIN].counts.shape[1])
+        self.start = grids.start_of(self.widths_s, START_BINS * folds.session.bin_size_s)
+        self.near = ridge.FIRST_PENALTY
+        self.kept: dict[Family, Activity] = {}
+        self.square_root, self.trial_mean = True, False
+        self._choose_family()
+
+    def activity(self, width_s: float, square_root: bool | None = None, trial_mean: bool | None = None) -> Activity:
+        """The features of a width, of the chosen kind where none is given."""
+        square_root = self.square_root if square_root is None else square_root
+        family = Family(width_s, square_root, self.trial_mean if trial_mean is None else trial_mean)
+        if family not in self.kept:
+            made = make_activity(self.folds, self.smoothing, family)
+            size = made.gram.nbytes + sum(values.nbytes for values in made.now.values())
+            while self.kept and (len(self.kept) + 1) * size > _KEPT_BYTES:
+                self.kept.pop(next(iter(self.kept)))
+            self.kept[family] = made
+        return self.kept[family]
+
+    def walk(self, method: str) -> dict[str, list[Fit]]:
+        """task -> fits of the widths visited around the best, that one first."""
+        fits: dict[int, Mapping[str, Fit]] = {}
+
+        def losses_at(place):
+            activity = self.activity(self.widths_s[place])
+            if method == "ridge":
+                fits[place] = ridge.fit_activity(self.folds, self.tasks, self.psth, activity, self.near)
+                self.near = fits[place][self.tasks[0]].chosen["penalty"]
+            else:
+                fits[place] = factor_analysis.fit_activity(self.folds, self.tasks, self.psth, activity)
+            return {task: self._loss(task, fit) for task, fit in fits[place].items()}
+
+        visited = grids.climb(len(self.widths_s), self.start, losses_at)
+        found = {}
+        for task in self.tasks:
+            best = grids.best_place(visited, task)
+            near = [place for place in (best - 1, best + 1) if place in visited]
+            near.sort(key=lambda place, task=task: visited[place][task])
+            found[task] = [fits[place][task] for place in (best, *near)]
+        return found
+
+    def _choose_family(self):
+        """Square roots or counts first, then trial means or none, by ridge on one task at the walk's first width."""
+        width_s, losses = self.widths_s[self.start], {}
+        allowed = families_allowed(len(self.folds.units))
+
+        def loss(square_root, trial_mean):
+            key = square_root, trial_mean
+            if key not in losses:
+                activity = self.activity(width_s, *key)
+                fits = ridge.fit_activity(self.folds, self.tasks[:1], self.psth, activity, self.near)
+                self.near = fits[self.tasks[0]].chosen["penalty"]
+                losses[key] = self._loss(self.tasks[0], fits[self.tasks[0]])
+            return losses[key]
+
+        means = allowed[0]
+        self.square_root = bool(loss(True, means) < loss(False, means))
+        self.trial_mean = min(allowed, key=lambda with_means: loss(self.square_root, with_means))
+        self.kept = {
+            family: made
+            for family, made in self.kept.items()
+            if family == Family(width_s, self.square_root, self.trial_mean)
+        }
+
+    def _loss(self, task, fit):
+        return poisson_loss(fit.rates[VALIDATION], self.folds.parts[VALIDATION], task)
