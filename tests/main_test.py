@@ -123,12 +123,19 @@ def test_a_run_leaves_what_the_documentation_says(area):
     assert evaluation["config_hash"] == strict_json(run / "config.json")["run"]["config_hash"]
     assert set(evaluation["mean"]) == set(protocols.TASKS)
     assert set(evaluation["sessions"]) == {"synthetic-0", "synthetic-1"}
+    subjects = [block["subject"] for block in evaluation["sessions"].values()]
+    assert subjects == ["synthetic-animal-0", "synthetic-animal-1"]
+    for block in evaluation["mean"].values():
+        assert block["num_animals"] == block["paired_mean"]["num_animals"] == 2
+        assert block["paired_mean"]["baseline"] == "train_mean"
+        low, high = block["bps_pooled_ci95"]
+        assert low < block["bps_pooled"] < high and block["bps_pooled_trials_se"] > 0
     fixed = {
         *("bps_unit_mean", "bps_unit_median", "bps_pooled", "bps_pooled_se", "bps_pooled_ci95"),
         *("bps_pooled_train_null", "d2_pooled", "num_units_scored"),
     }
     for block in evaluation["sessions"].values():
-        assert {"num_units", "num_test_trials", "tasks", "baselines", "oracle"} <= set(block)
+        assert {"num_units", "num_test_trials", "tasks", "baselines", "oracle", "drift", "drift_warning"} <= set(block)
         assert block["num_test_trials"] == 4
         assert set(block["baselines"]) == {"train_mean"}
         for scores in (block["tasks"], block["oracle"], block["baselines"]["train_mean"]):

@@ -46,6 +46,11 @@ def test_scores_are_averaged_and_seeds_spread_by_students_t():
     assert "seed 2" in trust_blocks.seed_table(found)[0] and trust_blocks.seed_table(record(0, 0.0)) == []
     assert seeds.intervals(found).startswith("held [0.1")
     assert "seed 2" in seeds.table(found) and "0.450" in seeds.table(found)
+    half = (expected.high - expected.low) / 2
+    assert f"0.360 +-{half:.3f}" in seeds.table(found) and f"0.360 ±\xa0{half:.3f}" in trust_blocks.seed_table(found)[0]
+    assert "+- half of the 95 % interval over 3 seeds (Student's t)" in seeds.table(found)
+    over_sessions = stats.ttest_1samp([0.2, 0.52], 0).confidence_interval(0.95)  # of the means over seeds
+    assert block["bps_pooled_ci95"] == pytest.approx([over_sessions.low, over_sessions.high])
 
 
 def test_seeds_of_another_protocol_spread_in_its_own_score():
