@@ -128,11 +128,16 @@ def _parser() -> argparse.ArgumentParser:
     decode.add_argument("--protocol", default="cv", metavar="cv|split|mtm", help="cv: nested folds of trials")
     decode.add_argument("--features", metavar="latents|rates|latents+spikes", help="default: latents (rates for mtm)")
     decode.add_argument("--kind", metavar="categorical|per_trial|per_bin", help="default: from the values")
-    decode.add_argument("--lags", default="-4:4", metavar="FROM:TO", help="bins around each bin, e.g. --lags=-4:0")
+    decode.add_argument(
+        "--lags", metavar="FROM:TO", help="bins that latents are read from; default: chosen in the folds"
+    )
     decode.add_argument("--num_folds", type=int, default=5, metavar="N")
     decode.add_argument("--fold_by", default="trial", metavar="trial|block", help="block: stretches of time")
     decode.add_argument(
-        "--baselines", type=_names, default=("raw", "smoothed", "wiener"), metavar="NAME,...", help="also: gru"
+        "--baselines",
+        type=_names,
+        metavar="NAME,...",
+        help="of raw, lagged_ridge, whole_trial, gru; default: by target",
     )
     decode.add_argument("--regions", action="store_true", help="also from each region alone")
     decode.add_argument("--num_permutations", type=int, default=20, metavar="N", help="shuffled labels for chance")

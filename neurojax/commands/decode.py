@@ -34,10 +34,10 @@ class Settings:
     protocol: str = "cv"
     features: str | None = None
     kind: str | None = None
-    lags: str = "-4:4"
+    lags: str | None = None
     num_folds: int = 5
     fold_by: str = folds.TRIAL
-    baselines: tuple[str, ...] = decoder.QUICK_BASELINES
+    baselines: tuple[str, ...] | None = None
     regions: bool = False
     num_permutations: int = 20
     seed: int = 0
@@ -49,15 +49,16 @@ class Settings:
             if getattr(self, name) not in allowed:
                 listed = ", ".join(word for word in allowed if word)
                 raise InputError(f"--{name}={getattr(self, name)}; choose from {listed}")
-        for name in self.baselines:
-            if name not in decoder.BASELINES:
-                raise InputError(f"--baselines names {name!r}; choose from {', '.join(decoder.BASELINES)}")
+        for name in self.baselines or ():
+            if name not in decoder.ALL_BASELINES:
+                raise InputError(f"--baselines names {name!r}; choose from {', '.join(decoder.ALL_BASELINES)}")
         for name, low, high in (("num_folds", 2, 1000), ("num_permutations", 0, 10_000), ("seed", 0, 2**31)):
             if not low <= getattr(self, name) <= high:
                 raise InputError(f"--{name}={getattr(self, name)}; expected {low} to {high}")
         if self.method == "finetune" and (self.protocol == "mtm" or self.features or self.regions):
             raise InputError("--method=finetune trains a head on latents; leave out mtm, --features and --regions")
-        parse_lags(self.lags)
+        if self.lags is not None:
+            parse_lags(self.lags)
 
 
 def decode(folder: Path, *, data: Path | None = None, out: Path | None = None, **options: Any) -> dict[str, Any]:
@@ -121,8 +122,8 @@ def _targets(dataset: Dataset, settings: Settings) -> tuple[list[tuple[Session, 
             if settings.protocol == "cv":
                 targets.require_folds(target, settings.num_folds, where)
             crossval.check_folds(target, _outer_folds(session, target, settings), settings.seed, where)
-            if settings.protocol == "mtm":
-                decoder.as_trial_vectors(target)
+            asked = decoder.as_trial_vectors(target) if settings.protocol == "mtm" else target
+            decoder.require_baselines(settings.baselines or (), asked.kind)
             found.append((session, target))
         except targets.LeakError:
             raise
@@ -183,10 +184,11 @@ def _features(settings: Settings) -> str:
 
 
 def _decode_session(model: Predictor, session, target, unseen, settings: Settings) -> decoder.Result:
-    lags, mtm = parse_lags(settings.lags), settings.protocol == "mtm"
+    mtm = settings.protocol == "mtm"
     asked = decoder.as_trial_vectors(target) if mtm else target
+    names = decoder.DEFAULTS[asked.kind] if settings.baselines is None else settings.baselines
     read_outs = {decoder.MODEL: _read_out_of_model(model, session, target, settings, None)}
-    read_outs |= decoder.baselines(session, asked, settings.baselines, lags, settings.seed)
+    read_outs |= decoder.baselines(session, asked, names, settings.seed)
     result = decoder.decode(
         session,
         asked,
@@ -204,7 +206,8 @@ def _read_out_of_model(model, session, target, settings: Settings, region: str |
     if settings.method == "finetune":
         from neurojax.transfer import heads
 
-        return decoder.ReadOut(heads.end_to_end(model, session, target, seed=settings.seed), heads.STEPS)
+        fit = heads.end_to_end(model, session, target, seed=settings.seed)
+        return crossval.ReadOut(fit, heads.STEPS, setting="steps")
     mtm = settings.protocol == "mtm"
     scheme = CAUSAL if mtm and target.kind == PER_BIN else NEURON
     name, beside = _features(settings), None
@@ -213,7 +216,10 @@ def _read_out_of_model(model, session, target, settings: Settings, region: str |
         beside = features.spikes(session, target.trial_ids, units)
     found = signals.of_model(model, session, target.trial_ids, name, region=region, scheme=scheme)
     asked = decoder.as_trial_vectors(target) if mtm else target
-    return decoder.linear(found, asked, parse_lags(settings.lags), beside=beside, as_in_mtm=mtm)
+    if not mtm and settings.lags is None:
+        return decoder.nested(found, target, session.bin_size_s, beside=beside)
+    lags = decoder.SAME_BIN if settings.lags is None else parse_lags(settings.lags)
+    return decoder.linear(found, asked, lags, beside=beside, as_in_mtm=mtm)
 
 
 def _regions(model, session, target, unseen, settings: Settings) -> dict[str, Any]:

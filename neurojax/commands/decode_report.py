@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from neurojax.evals import page, tables
+from neurojax.evals.decoding import chosen
 from neurojax.evals.decoding.calibration import NOMINAL
 from neurojax.evals.decoding.decoder import MODEL
 from neurojax.evals.decoding.scores import MAIN
@@ -18,6 +19,9 @@ def write(folder: Path, report: Mapping[str, Any]) -> None:
     """Writes decoding.json first, then the figure and the page; prints the table and when not to trust it."""
     write_json(folder / "decoding.json", report)
     print(table(report))
+    print("\nChosen within the fitting trials (middle of all folds, range)")
+    for name, words in choices(report).items():
+        print(f"- {name}: {words}")
     print("\nWhen not to trust this decoder")
     for sentence in report["when_not_to_trust"]:
         print(f"- {sentence}")
@@ -40,7 +44,22 @@ def table(report: Mapping[str, Any]) -> str:
     """Sessions by read-out, the mean, and what the model has over each baseline."""
     rows = [[f"{report['target']}", *_names(report)], *_rows(report)]
     trials = "trials the model never saw" if report["trials"] == "unseen" else "all held-out trials"
-    return "\n".join([*tables.align(rows), f"{_UNITS[MAIN[report['kind']]]}, {trials}, 95 % intervals over trials"])
+    return "\n".join([*tables.align(rows), f"{_UNITS[MAIN[report['kind']]]}, {trials}, {_intervals(report)}"])
+
+
+def choices(report: Mapping[str, Any]) -> dict[str, str]:
+    """Read-out -> what the folds of all sessions chose, in words."""
+    found = {}
+    for name in _names(report):
+        blocks = [entry["read_outs"].get(name, {}) for entry in report["sessions"].values()]
+        found[name] = chosen.in_words([fold for block in blocks for fold in block.get("chosen", [])])
+    return found
+
+
+def _intervals(report: Mapping[str, Any]) -> str:
+    over_sessions = any(f"{MAIN[report['kind']]}_ci95_sessions" in block for block in report["mean"].values())
+    tail = "; of means and differences over sessions (t, paired)" if over_sessions else ""
+    return f"95 % intervals over trials{tail}"
 
 
 def _names(report) -> list[str]:
@@ -63,7 +82,7 @@ def _rows(report) -> list[list[str]]:
 def _cell(block: Mapping[str, Any], main: str, sign: str = "") -> str:
     if block.get(main) is None:
         return "-"
-    ends = block.get(f"{main}_ci95")
+    ends = block.get(f"{main}_ci95_sessions") or block.get(f"{main}_ci95")
     return f"{block[main]:{sign}.3f}" + (f" [{ends[0]:{sign}.2f}, {ends[1]:{sign}.2f}]" if ends else "")
 
 
@@ -110,13 +129,22 @@ def _page(report, pictures: list[str]) -> str:
         else []
     )
     sure_caption = f"{NOMINAL:.0%} sets (classes) or intervals (numbers); coverage is the share that holds the truth"
-    caption = _UNITS[MAIN[report["kind"]]] + ", with 95 % intervals over trials"
+    caption = f"{_UNITS[MAIN[report['kind']]]}, {_intervals(report)}"
+    chosen_rows = [
+        [name, key, chosen.in_words(entry["read_outs"][name]["chosen"])]
+        for name in names
+        for key, entry in report["sessions"].items()
+        if name in entry["read_outs"]
+    ]
+    chosen_caption = "middle of the folds, and the range where they differ"
     return page.page(
         f"Decoding {report['target']}",
         page.table(["session", *names], _rows(report), caption=caption),
         page.heading("When not to trust this decoder"),
         *words,
         *pictures,
+        page.heading("Chosen within the fitting trials"),
+        page.table(["read-out", "session", "chosen"], chosen_rows, caption=chosen_caption, wrap=True),
         page.heading("Confidence"),
         page.table(*_confidence(report), caption=sure_caption),
         *tail,

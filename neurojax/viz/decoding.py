@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from neurojax.evals.decoding import chosen
 from neurojax.evals.decoding.calibration import NOMINAL
 from neurojax.evals.decoding.scores import MAIN
 from neurojax.evals.decoding.targets import CATEGORICAL
@@ -36,10 +37,13 @@ def figure(report: Mapping[str, Any]) -> Figure:
 
 
 def scores_of_sessions(axes: Axes, report: Mapping[str, Any]) -> Axes:
-    """The main score of every read-out in every session, with 95 % intervals over trials; chance as a grey line."""
+    """The main score of every read-out in every session, with 95 % intervals over trials; chance as a grey line.
+
+    The legend stands above the data and says which smoothing and lags the folds chose.
+    """
     main = MAIN[report["kind"]]
     names = list(dict.fromkeys(name for entry in report["sessions"].values() for name in entry["read_outs"]))
-    colours = style.predictor_colours(names)
+    colours, labels = style.predictor_colours(names), _labels(report, names)
     shown = list(report["sessions"].items())[:MAX_SESSIONS]
     named: set[str] = set()  # the first session may lack a score
     for place, (_, entry) in enumerate(shown):
@@ -50,15 +54,29 @@ def scores_of_sessions(axes: Axes, report: Mapping[str, Any]) -> Axes:
             left = place + 0.7 * ((number + 0.5) / len(names) - 0.5)
             low, high = block.get(f"{main}_ci95") or (value, value)
             axes.plot([left, left], [low, high], color=colours[name], lw=1)
-            axes.plot([left], [value], "o", ms=4, color=colours[name], label=None if name in named else name)
+            axes.plot([left], [value], "o", ms=4, color=colours[name], label=None if name in named else labels[name])
             named.add(name)
         chance = entry["read_outs"].get("model", {}).get("chance", {}).get("chance_95th_percentile")
         if chance is not None:
             axes.plot([place - 0.4, place + 0.4], [chance, chance], color=style.GREY, lw=1, ls=":")
     axes.set_xticks(range(len(shown)), [style.plain(name) for name, _ in shown], rotation=30, ha="right")
+    style.finish(axes, "session", _LABELS[main], "held-out trials; dotted: 95 % of shuffled labels")
     if named:
-        axes.legend(ncols=2, loc="best")
-    return style.finish(axes, "session", _LABELS[main], "held-out trials; dotted: 95 % of shuffled labels")
+        low, high = axes.get_ylim()
+        lines = -(-len(named) // 2)
+        axes.set_ylim(low, high + 0.09 * (lines + 0.5) * (high - low))  # room of its own, above every interval
+        axes.legend(ncols=2, loc="upper left", borderaxespad=0.2, columnspacing=1.2)
+    return axes
+
+
+def _labels(report: Mapping[str, Any], names: list[str]) -> dict[str, str]:
+    """Read-out -> its name, with what its folds chose in seconds."""
+    labels = {}
+    for name in names:
+        folds = [f for entry in report["sessions"].values() for f in entry["read_outs"].get(name, {}).get("chosen", [])]
+        seconds = chosen.in_short(folds)
+        labels[name] = f"{name}: {seconds}" if seconds else name
+    return labels
 
 
 def reliability(axes: Axes, report: Mapping[str, Any]) -> Axes:

@@ -84,7 +84,7 @@ def _of_confidence(sure: Mapping[str, Any]) -> list[str]:
             "not as frequencies."
         )
     half, everything = sure["selective"]["accuracy"][4], sure["selective"]["accuracy"][-1]
-    if half < everything + _ABSTAIN_GAIN:
+    if half < min(everything + _ABSTAIN_GAIN, 1.0):  # who is always right has nothing to gain
         found.append(
             f"it is not more often right where it is surer (accuracy {half:.2f} on the surest half, {everything:.2f} "
             "on all); letting it abstain does not help."

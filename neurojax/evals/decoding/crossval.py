@@ -1,7 +1,9 @@
 """Nested cross-validation of one read-out: every choice within the fitting trials, every score outside them."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +18,28 @@ NUM_INNER = 4
 FitPredict = Callable[[Target, np.ndarray, np.ndarray], np.ndarray]
 
 
+class ReadOut(NamedTuple):
+    """A way from spikes to the target.
+
+    Attributes:
+        fit: with every setting; None where `choose` makes it.
+        settings: the grid of its one hyper-parameter.
+        on_fold: makes the fit of one setting on one fold, for shuffled labels; None where a fit is too long to be
+            repeated.
+        setting: what the hyper-parameter is called in reports.
+        choose: (target, fitting places, inner folds) -> the read-out of an outer fold, other choices made on its
+            fitting trials.
+        told: what `choose` chose, as JSON.
+    """
+
+    fit: FitPredict | None
+    settings: Sequence[float]
+    on_fold: Callable[[float, Fold], Callable[[Target], np.ndarray]] | None = None
+    setting: str = "penalty"
+    choose: Callable[[Target, np.ndarray, Sequence[Fold]], "ReadOut"] | None = None
+    told: Mapping[str, Any] = {}
+
+
 @dataclasses.dataclass(frozen=True)
 class Decoded:
     """Held-out predictions of one read-out; places that no fold tests are NaN.
@@ -25,16 +49,19 @@ class Decoded:
         calibrated: CATEGORICAL [K, C] after temperature scaling; else `predicted`.
         conformal: CATEGORICAL bool [K, C] sets; else half widths of intervals, like target.values.
         tested: bool [K].
-        chosen: setting of each outer fold (of each dimension where there are several).
+        chosen: of each outer fold, name -> what was chosen; the last is the setting of the grid (of each dimension
+            where they differ).
         temperatures: of each outer fold; empty unless CATEGORICAL.
+        on_folds: of each outer fold, what fits other labels at the chosen settings; empty where nothing does.
     """
 
     predicted: np.ndarray
     calibrated: np.ndarray
     conformal: np.ndarray
     tested: np.ndarray
-    chosen: list
+    chosen: list[dict[str, Any]]
     temperatures: list[float]
+    on_folds: list[Callable[[Fold], Callable[[Target], np.ndarray]]]
 
 
 def linear(
@@ -80,25 +107,25 @@ def _ridge_of_bins(rows, values, fitting, asked, settings):
 
 
 def cross_validate(
-    fit: FitPredict,
-    settings: Sequence[float],
+    read_out: ReadOut,
     target: Target,
     folds: Sequence[Fold],
     seed: int,
     where: str,
     *,
     one_setting: bool = False,
+    choose_on: Target | None = None,
 ) -> Decoded:
-    """Predicts every tested trial by a read-out whose setting was chosen on the fold's own fitting trials.
+    """Predicts every tested trial by a read-out whose settings were chosen on the fold's own fitting trials.
 
     Args:
-        fit: the read-out.
-        settings: what `fit` tries; the first axis of its result.
+        read_out: how; the settings of its grid are the first axis of what its `fit` gives.
         target: what is decoded.
         folds: outer folds.
         seed: of the inner folds.
         where: named in errors.
         one_setting: all dimensions share the best setting instead of having one each.
+        choose_on: the target that `read_out.choose` sees, where `target` has shuffled copies beside it.
 
     Raises:
         InputError: a class has no trial to fit in some fold.
@@ -107,14 +134,23 @@ def cross_validate(
     shape = (num_trials, len(target.classes)) if categorical else target.values.shape
     predicted, calibrated = np.full(shape, np.nan), np.full(shape, np.nan)
     conformal = np.zeros(shape, bool) if categorical else np.full(shape, np.nan)
-    tested, chosen, temperatures = np.zeros(num_trials, bool), [], []
+    tested, chosen, temperatures, on_folds = np.zeros(num_trials, bool), [], [], []
     for number, (fitting, asked) in enumerate(folds):
         check_fold(target, (fitting, asked), where)
-        inner = _inner_predictions(fit, len(settings), target, fitting, seed + number, where)
+        within = inner_folds(target, fitting, NUM_INNER, seed + number)
+        for one in within:
+            check_fold(target, one, where)
+        used = read_out
+        if read_out.choose is not None:
+            used = read_out.choose(target if choose_on is None else choose_on, fitting, within)
+        inner = _inner_predictions(used, target, fitting, within)
         best = _best_settings(inner, target, fitting, one_setting)
-        chosen.append([settings[place] for place in best] if len(set(best)) > 1 else settings[best[0]])
+        settings = [used.settings[place] for place in best]
+        chosen.append({**used.told, used.setting: settings if len(set(best)) > 1 else settings[0]})
+        if used.on_fold is not None:
+            on_folds.append(functools.partial(used.on_fold, settings[0]))
         held_out = _take(inner, best, categorical)  # fitting trials, each predicted without itself
-        predicted[asked] = _take(fit(target, fitting, asked), best, categorical)
+        predicted[asked] = _take(used.fit(target, fitting, asked), best, categorical)
         tested[asked] = True
         if categorical:
             temperatures.append(calibration.fit_temperature(held_out, target.values[fitting]))
@@ -127,7 +163,7 @@ def cross_validate(
             residuals = residuals[np.isfinite(residuals).all(1)]
             calibrated[asked] = predicted[asked]
             conformal[asked] = calibration.conformal_threshold(residuals)
-    return Decoded(predicted, calibrated, conformal, tested, chosen, temperatures)
+    return Decoded(predicted, calibrated, conformal, tested, chosen, temperatures, on_folds)
 
 
 def check_folds(target: Target, folds: Sequence[Fold], seed: int, where: str) -> None:
@@ -166,15 +202,14 @@ def predict_permuted(
     return predicted, shuffled
 
 
-def _inner_predictions(fit, num_settings, target, fitting, seed, where):
+def _inner_predictions(read_out: ReadOut, target: Target, fitting: np.ndarray, within: Sequence[Fold]) -> np.ndarray:
     """[settings, fitting trials, ...]: each trial predicted by a fit without it."""
     width = (len(target.classes),) if target.kind == CATEGORICAL else target.values.shape[1:]
-    inner = np.full((num_settings, len(fitting), *width), np.nan)
+    inner = np.full((len(read_out.settings), len(fitting), *width), np.nan)
     place = np.full(len(target.trial_ids), -1)
     place[fitting] = np.arange(len(fitting))
-    for fold in inner_folds(target, fitting, NUM_INNER, seed):
-        check_fold(target, fold, where)
-        inner[:, place[fold[1]]] = fit(target, *fold)
+    for fold in within:
+        inner[:, place[fold[1]]] = read_out.fit(target, *fold)
     return inner
 
 

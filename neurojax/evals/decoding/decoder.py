@@ -1,40 +1,35 @@
 """One session, one target, several read-outs on the same folds: predictions of trials that no fit has seen."""
 
 import dataclasses
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from neurojax.errors import InputError
-from neurojax.evals.decoding import calibration, crossval, features, probes, recurrent, scores
-from neurojax.evals.decoding.crossval import Decoded, FitPredict
+from neurojax.evals.decoding import (
+    calibration,
+    crossval,
+    features,
+    lagged_ridge,
+    probes,
+    recurrent,
+    scores,
+    whole_trial,
+)
+from neurojax.evals.decoding.crossval import Decoded, ReadOut
 from neurojax.evals.decoding.features import Features
 from neurojax.evals.decoding.folds import Fold
 from neurojax.evals.decoding.targets import CATEGORICAL, PER_BIN, PER_TRIAL, Target
 from neurojax.types import Session
 
 MODEL = "model"
-BASELINES = ("raw", "smoothed", "wiener", "gru")
-QUICK_BASELINES = BASELINES[:3]  # a GRU compiles and trains for minutes; it is fitted when named
+RAW, LAGGED, WHOLE, GRU = "raw", "lagged_ridge", "whole_trial", "gru"
+ALL_BASELINES = (RAW, LAGGED, WHOLE, GRU)
+BASELINES = {PER_BIN: (RAW, LAGGED, GRU), CATEGORICAL: (RAW, WHOLE, GRU), PER_TRIAL: (RAW, WHOLE, GRU)}
+DEFAULTS = {PER_BIN: (LAGGED, GRU, RAW), CATEGORICAL: (WHOLE, RAW), PER_TRIAL: (WHOLE, RAW)}
 SAME_BIN = (0,)
 LEAST_TRIALS = 10  # of a score that stands alone
-
-
-class ReadOut(NamedTuple):
-    """A way from spikes to the target.
-
-    Attributes:
-        fit: with every setting.
-        settings: the grid of its one hyper-parameter.
-        on_fold: makes the fit of one setting on one fold, for shuffled labels; None where a fit is too long to be
-            repeated.
-    """
-
-    fit: FitPredict
-    settings: Sequence[float]
-    on_fold: Callable[[float, Fold], Callable[[Target], np.ndarray]] | None = None
 
 
 class Result(NamedTuple):
@@ -77,27 +72,55 @@ def linear(
     def on_fold(setting: float, fold: Fold) -> Callable[[Target], np.ndarray]:
         return crossval.linear_on_fold(*facts, (setting,), fold, **options)
 
-    return ReadOut(crossval.linear(*facts, settings, **options), settings, on_fold)
+    setting = "inverse_penalty" if target.kind == CATEGORICAL else "penalty"
+    return ReadOut(crossval.linear(*facts, settings, **options), settings, on_fold, setting)
 
 
-def baselines(
-    session: Session, target: Target, names: Sequence[str], lags_bins: Sequence[int], seed: int
-) -> dict[str, ReadOut]:
-    """Read-outs that no model is needed for.
+def nested(
+    signals: Features, target: Target, bin_size_s: float, *, beside: Features | None = None, roots: bool = False
+) -> ReadOut:
+    """The linear read-out whose smoothing, lags or windows, and penalty are chosen within the fitting trials.
 
-    raw       spikes of the same bin, or of all bins of a trial: ridge or logistic regression
-    smoothed  the same of Gaussian-smoothed spikes
-    wiener    spikes at all lags (signals of each bin only)
-    gru       a small recurrent network
+    What the model's signals and the baselines `lagged_ridge` and `whole_trial` go through alike.
+
+    Args:
+        signals: of each bin.
+        target: what is decoded.
+        bin_size_s: width of a bin, seconds.
+        beside: further signals of the same trials.
+        roots: whether square roots are tried, too; for counts.
+    """
+    if target.kind == PER_BIN:
+        both = signals if beside is None else features.side_by_side(signals, beside)
+        return lagged_ridge.read_out(both, bin_size_s, roots=roots)
+    parts = [part for part in (signals, beside) if part is not None]
+    return whole_trial.read_out(parts, bin_size_s, roots=roots)
+
+
+def baselines(session: Session, target: Target, names: Sequence[str], seed: int) -> dict[str, ReadOut]:
+    """Read-outs that no model is needed for, see BASELINES for those of each kind of target.
+
+    raw           spikes of the same bin, or of all bins of a trial: ridge or logistic regression
+    lagged_ridge  of a signal of bins: smoothed spikes at lags, see `lagged_ridge`
+    whole_trial   of a class or number of trials: spikes smoothed or averaged in windows, see `whole_trial`
+    gru           a small recurrent network
     """
     raw = features.spikes(session, target.trial_ids)
     made = {
-        "raw": lambda: linear(raw, target, SAME_BIN),
-        "smoothed": lambda: linear(features.smoothed(raw), target, SAME_BIN),
-        "wiener": lambda: linear(raw, target, lags_bins),
-        "gru": lambda: ReadOut(recurrent.gru(raw, len(target.classes), seed), recurrent.STEPS),
+        RAW: lambda: linear(raw, target, SAME_BIN),
+        LAGGED: lambda: nested(raw, target, session.bin_size_s, roots=True),
+        WHOLE: lambda: nested(raw, target, session.bin_size_s, roots=True),
+        GRU: lambda: ReadOut(recurrent.gru(raw, len(target.classes), seed), recurrent.STEPS, setting="steps"),
     }
-    return {name: made[name]() for name in names if name != "wiener" or target.kind == PER_BIN}
+    return {name: made[name]() for name in names}
+
+
+def require_baselines(names: Sequence[str], kind: str) -> None:
+    """Raises InputError for a name that is no baseline of this kind of target."""
+    for name in names:
+        if name not in BASELINES[kind]:
+            what = {PER_BIN: "a signal of each bin", CATEGORICAL: "classes", PER_TRIAL: "numbers of trials"}[kind]
+            raise InputError(f"--baselines names {name!r}; of {what}, choose from {', '.join(BASELINES[kind])}")
 
 
 def decode(
@@ -116,17 +139,16 @@ def decode(
     where = f"session {session.session_id}, target {target.name!r}"
     decoded, chance = {}, {}
     for name, read_out in read_outs.items():
-        permute = name == MODEL and num_permutations > 0 and read_out.on_fold is not None
+        repeatable = read_out.on_fold is not None or read_out.choose is not None
+        permute = name == MODEL and num_permutations > 0 and repeatable
         numbers = permute and target.kind != CATEGORICAL and not one_setting
         asked = scores.permuted_numbers(target, num_permutations, seed) if numbers else target
-        found = crossval.cross_validate(
-            read_out.fit, read_out.settings, asked, outer, seed, where, one_setting=one_setting
-        )
+        found = crossval.cross_validate(read_out, asked, outer, seed, where, one_setting=one_setting, choose_on=target)
         if numbers:
             chance[name] = _chance_of_numbers(found, asked, target, unseen)
             found = _first_dimensions(found, target.values.shape[-1])
         elif permute and target.kind == CATEGORICAL:
-            chance[name] = _chance_of_classes(found, read_out, target, outer, unseen, num_permutations, seed)
+            chance[name] = _chance_of_classes(found, target, outer, unseen, num_permutations, seed)
         decoded[name] = found
         progress()
     return Result(target, unseen, decoded, chance)
@@ -204,11 +226,10 @@ def _chance_of_numbers(found: Decoded, asked: Target, target: Target, unseen: np
     return null
 
 
-def _chance_of_classes(found, read_out, target, outer, unseen, num_permutations, seed) -> list[float]:
-    on_folds = [functools.partial(read_out.on_fold, setting) for setting in found.chosen]
+def _chance_of_classes(found, target, outer, unseen, num_permutations, seed) -> list[float]:
     rng, null = np.random.default_rng(seed), []
     for predicted, shuffled in zip(
-        *crossval.predict_permuted(on_folds, target, outer, num_permutations, rng), strict=True
+        *crossval.predict_permuted(found.on_folds, target, outer, num_permutations, rng), strict=True
     ):
         chosen = scored_trials(Result(target, unseen, {}, {}), found.tested) & np.isfinite(predicted).all(1)
         if chosen.any():
@@ -217,7 +238,12 @@ def _chance_of_classes(found, read_out, target, outer, unseen, num_permutations,
 
 
 def _first_dimensions(found: Decoded, width: int) -> Decoded:
-    chosen = [setting[:width] if isinstance(setting, list) else setting for setting in found.chosen]
-    chosen = [setting[0] if isinstance(setting, list) and len(set(setting)) == 1 else setting for setting in chosen]
+    chosen = [{name: _first(value, width) for name, value in setting.items()} for setting in found.chosen]
     cut = {name: getattr(found, name)[..., :width] for name in ("predicted", "calibrated", "conformal")}
     return dataclasses.replace(found, **cut, chosen=chosen)
+
+
+def _first(value: Any, width: int) -> Any:
+    if not isinstance(value, list):
+        return value
+    return value[0] if len(set(value[:width])) == 1 else value[:width]

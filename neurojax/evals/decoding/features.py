@@ -1,4 +1,4 @@
-"""What a read-out sees: raw spikes, smoothed spikes, or a model's log-rates and latents, trial by trial."""
+"""What a read-out sees: raw spikes, smoothed or averaged spikes, or a model's log-rates and latents, trial by trial."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -10,8 +10,10 @@ from neurojax.errors import InputError
 from neurojax.evals.decoding.targets import PER_BIN
 from neurojax.types import Session
 
-SMOOTHING_BINS = 2.0
 MAX_DESIGN_BYTES = 2**32
+LEAST_SIGMA_BINS = 0.5  # a narrower Gaussian leaves the bins as they are
+MAX_BINS_OF_A_MATRIX = 256
+EACH_BIN, WHOLE_TRIAL = 0.0, float("inf")  # windows and lags without a length in seconds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,12 +38,46 @@ def spikes(session: Session, trial_ids: np.ndarray, units: np.ndarray | None = N
     return Features("counts", counts.astype(np.float32), bin_valid)
 
 
-def smoothed(raw: Features, sigma_bins: float = SMOOTHING_BINS) -> Features:
+def side_by_side(first: Features, second: Features) -> Features:
+    """Signals of the same trials beside one another."""
+    return dataclasses.replace(first, signals=np.concatenate([first.signals, second.signals], axis=-1))
+
+
+def smoothed(raw: Features, sigma_bins: float) -> Features:
     """Gaussian-smoothed signals within each trial; the kernel is renormalised at the trial's ends."""
-    weight = gaussian_filter1d(raw.bin_valid.astype(np.float32), sigma_bins, axis=1, mode="constant")
-    signals = gaussian_filter1d(raw.signals, sigma_bins, axis=1, mode="constant")
-    signals = np.where(raw.bin_valid[..., None], signals / np.maximum(weight, 1e-6)[..., None], 0.0)
+    if sigma_bins < LEAST_SIGMA_BINS:
+        return raw
+    weight = _filtered(raw.bin_valid.astype(np.float32)[..., None], sigma_bins)
+    signals = _filtered(raw.signals, sigma_bins)
+    signals = np.where(raw.bin_valid[..., None], signals / np.maximum(weight, 1e-6), 0.0)
     return Features("smoothed", signals.astype(np.float32), raw.bin_valid)
+
+
+def _filtered(signals: np.ndarray, sigma_bins: float) -> np.ndarray:
+    """[K, T, C] under a Gaussian; short trials by one matrix product, which is many times faster."""
+    num_bins = signals.shape[1]
+    if num_bins > MAX_BINS_OF_A_MATRIX:
+        return gaussian_filter1d(signals, sigma_bins, axis=1, mode="constant")
+    return gaussian_filter1d(np.eye(num_bins, dtype=np.float32), sigma_bins, axis=0, mode="constant") @ signals
+
+
+def square_root(raw: Features) -> Features:
+    """Square roots of signals that are not negative."""
+    return dataclasses.replace(raw, signals=np.sqrt(np.maximum(raw.signals, 0)))
+
+
+def averaged(raw: Features, window_bins: int) -> Features:
+    """Means over successive windows of the bins that all trials have (the last may be shorter), [K, windows, C]."""
+    common = common_bins(raw)
+    starts = np.arange(0, common, window_bins)
+    lengths = np.diff(np.append(starts, common)).astype(np.float32)
+    means = np.add.reduceat(raw.signals[:, :common], starts, axis=1) / lengths[:, None]
+    return Features("averaged", means, np.ones(means.shape[:2], bool))
+
+
+def common_bins(raw: Features) -> int:
+    """Bins of the shortest trial."""
+    return int(raw.bin_valid.sum(1).min())
 
 
 def design(features: Features, kind: str, lags_bins: Sequence[int]) -> np.ndarray:
@@ -68,8 +104,8 @@ def design(features: Features, kind: str, lags_bins: Sequence[int]) -> np.ndarra
                 f" {num_bytes / 2**30:.1f} GiB, expected at most {MAX_DESIGN_BYTES / 2**30:.0f};"
                 " take fewer lags, such as -2:0"
             )
-        return np.concatenate([_shifted(signals, lag) for lag in lags_bins], axis=-1)
-    common = int(bin_valid.sum(1).min())
+        return np.concatenate([shifted(signals, lag) for lag in lags_bins], axis=-1)
+    common = common_bins(features)
     flat = signals[:, :common].reshape(len(signals), -1)
     if common == signals.shape[1]:
         return flat
@@ -89,8 +125,8 @@ def parse_lags(text: str) -> tuple[int, ...]:
     return lags
 
 
-def _shifted(signals: np.ndarray, lag: int) -> np.ndarray:
-    """signals[:, t + lag], zero beyond the ends."""
+def shifted(signals: np.ndarray, lag: int) -> np.ndarray:
+    """signals[:, t + lag] of [K, T, ...], zero beyond the ends."""
     result = np.zeros_like(signals)
     if abs(lag) < signals.shape[1]:
         source = signals[:, lag:] if lag >= 0 else signals[:, :lag]

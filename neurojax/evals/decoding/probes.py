@@ -53,8 +53,13 @@ def centred_row_space(fitted: np.ndarray, asked: np.ndarray, *, scaled: bool) ->
         float64 [rows, r] and [asked rows, r].
     """
     known, wanted = row_space(fitted, asked, centred=True)
+    return scaled_rows(known, wanted) if scaled else (known, wanted)
+
+
+def scaled_rows(known: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both divided by one number, so that the first have a mean square length of ROW_SQUARE."""
     square = np.square(known).sum(1).mean()
-    scale = np.sqrt(ROW_SQUARE / square) if scaled and square > 0 else 1.0
+    scale = np.sqrt(ROW_SQUARE / square) if square > 0 else 1.0
     return known * scale, wanted * scale
 
 
@@ -163,10 +168,22 @@ def row_space(fitted: np.ndarray, asked: np.ndarray, *, centred: bool = False) -
         known, wanted = columns(slice(start, start + _BLOCK))
         gram += known @ known.T
         cross += wanted @ known.T
+    return rows_of_products(gram, cross)
+
+
+def rows_of_products(gram: np.ndarray, cross: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows [n, r] and [asked, r], on axes at right angles, with these inner products: [n, n] and [asked, n]."""
     values, vectors = np.linalg.eigh(gram)
     kept = values > 1e-10 * values.max(initial=0.0)
-    basis = vectors[:, kept] / np.sqrt(values[kept])  # [rows, r]
+    basis = vectors[:, kept] / np.sqrt(values[kept])  # [n, r]
     return gram @ basis, cross @ basis
+
+
+def centred_products(gram: np.ndarray, cross: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same products [n, n] and [asked, n] after the mean of the n rows is taken from all of them."""
+    mean = gram.mean(0)
+    middle = mean - mean.mean()
+    return gram - mean - middle[:, None], cross - cross.mean(1, keepdims=True) - middle
 
 
 def require_sklearn(module: str) -> Any:

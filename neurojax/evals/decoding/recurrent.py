@@ -15,7 +15,7 @@ from flax import linen as nn
 from neurojax.evals.decoding.features import Features
 from neurojax.evals.decoding.targets import CATEGORICAL, PER_BIN, Target
 
-STEPS = (20, 40, 80, 160)  # the grid: where training stops
+STEPS = (20, 40, 80, 160, 320)  # the grid: where training stops
 WIDTH, MAX_COMPONENTS = 32, 64
 LEARNING_RATE, WEIGHT_DECAY, DROPOUT = 1e-2, 1e-2, 0.3
 

@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from neurojax.evals import intervals
 from neurojax.evals.decoding import scores
 from neurojax.evals.decoding.crossval import Decoded
 from neurojax.evals.decoding.decoder import MODEL, Result, block_of, scored_trials
 from neurojax.evals.decoding.targets import PER_BIN, Target
+
+LEAST_SESSIONS = 3  # of an interval over sessions
 
 
 def mean_over_sessions(
@@ -24,7 +27,8 @@ def mean_over_sessions(
 
     Returns:
         read-out -> `main`, its interval, "num_sessions"; but for the model also "model_minus_it": mean difference,
-        interval and "sessions_above". Intervals are for these sessions, not for other animals.
+        interval and "sessions_above". Intervals called `_ci95` are over trials of these very sessions; `_ci95_sessions`
+        (Student's t, from LEAST_SESSIONS on) says what other sessions may do.
     """
     names = list(dict.fromkeys(name for entry in sessions.values() for name in entry))
     found = {}
@@ -34,6 +38,7 @@ def mean_over_sessions(
             continue
         block = {main: float(np.mean([sessions[key][name][main] for key in known])), "num_sessions": len(known)}
         block[f"{main}_ci95"] = _interval([draws[key][name] for key in known], main)
+        block |= _over_sessions([sessions[key][name][main] for key in known], main)
         both = [key for key in known if sessions[key].get(MODEL, {}).get(main) is not None]
         if name != MODEL and both:
             gains = [sessions[key][MODEL][main] - sessions[key][name][main] for key in both]
@@ -45,6 +50,7 @@ def mean_over_sessions(
                 f"{main}_ci95": _interval(pairs, main),
                 "sessions_above": int(np.sum(np.asarray(gains) > 0)),
                 "num_sessions": len(both),
+                **_over_sessions(gains, main),
             }
         found[name] = block
     return found
@@ -80,7 +86,7 @@ def _joined(parts: Sequence[Decoded], longest: int | None) -> Decoded:
         for field in ("predicted", "calibrated", "conformal")
     }
     tested = np.concatenate([part.tested for part in parts])
-    return dataclasses.replace(parts[0], **arrays, tested=tested, chosen=[], temperatures=[])
+    return dataclasses.replace(parts[0], **arrays, tested=tested, chosen=[], temperatures=[], on_folds=[])
 
 
 def _padded(array: np.ndarray, longest: int | None) -> np.ndarray:
@@ -92,6 +98,12 @@ def _padded(array: np.ndarray, longest: int | None) -> np.ndarray:
 
 def _drawn(draws, key: str, main: str) -> bool:
     return all(main in blocks for blocks in draws[key].values())
+
+
+def _over_sessions(values: Sequence[float], main: str) -> dict[str, list[float]]:
+    """Student's t interval, where there are enough sessions."""
+    found = intervals.t_interval(values) if len(values) >= LEAST_SESSIONS else None
+    return {} if found is None else {f"{main}_ci95_sessions": list(found.ci95)}
 
 
 def _interval(sessions: Sequence[Mapping[str, np.ndarray]], main: str) -> list[float] | None:

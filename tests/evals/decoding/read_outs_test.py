@@ -123,7 +123,7 @@ def test_a_signal_is_decoded_and_its_permutation_is_not():
 
     asked = scores.permuted_numbers(target, 1, seed=4)
     found = crossval.cross_validate(
-        fit, probes.PENALTIES, asked, folds.outer_folds(session, target, 4, "trial", 0), 0, "made"
+        crossval.ReadOut(fit, probes.PENALTIES), asked, folds.outer_folds(session, target, 4, "trial", 0), 0, "made"
     )
     assert found.tested.all()
     for part, reached in ((slice(0, 2), True), (slice(2, 4), False)):
@@ -241,7 +241,7 @@ def test_held_out_sets_and_intervals_cover_what_they_say_over_and_within_subject
         session = _session(num_trials=1000, num_bins=1, num_units=2)
         outer = folds.outer_folds(session, target, 3, "trial", 0)
         fit = crossval.linear(rows, kind, len(target.classes), settings)
-        found = crossval.cross_validate(fit, settings, target, outer, 0, "made")
+        found = crossval.cross_validate(crossval.ReadOut(fit, settings), target, outer, 0, "made")
         assert found.tested.all()
         if kind == targets.CATEGORICAL:
             covered.append(found.conformal[np.arange(1000), target.values])

@@ -1,0 +1,64 @@
+"""A search over a few settings, one at a time: width, then lags or windows, then roots, and all once more."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from neurojax.evals.decoding.features import LEAST_SIGMA_BINS
+
+WIDTHS_S = (0.0, 0.02, 0.04, 0.08, 0.16, 0.32)  # sigma of the Gaussian; the first is none
+NO_ROOTS, OF_COUNTS, OF_RATES = None, "counts", "rates"  # square roots: before or after smoothing and averaging
+ROOTS = (NO_ROOTS, OF_COUNTS, OF_RATES)
+ROUNDS = 2
+
+Settings = Mapping[str, Any]
+
+
+def widths(bin_size_s: float) -> list[float]:
+    """Those of WIDTHS_S that do something in such bins, and none."""
+    return [width for width in WIDTHS_S if width == 0 or width >= LEAST_SIGMA_BINS * bin_size_s]
+
+
+def by_coordinate(axes: Mapping[str, Sequence], start: Settings, loss: Callable[[Settings], float]) -> dict[str, Any]:
+    """The settings of lowest loss that changing one at a time finds.
+
+    Args:
+        axes: name -> values, from simple to elaborate; the first of equals wins.
+        start: a value of each axis; one that the axis lacks is its first.
+        loss: of settings; not finite where they cannot be tried.
+    """
+    tried: dict[tuple, float] = {}
+
+    def cost(settings: Settings) -> float:
+        key = tuple(settings[name] for name in axes)
+        if key not in tried:
+            found = loss(settings)
+            tried[key] = found if math.isfinite(found) else math.inf
+        return tried[key]
+
+    best = {name: start[name] if start[name] in values else values[0] for name, values in axes.items()}
+    for _ in range(ROUNDS):
+        before = dict(best)
+        for name, values in axes.items():
+            best = min(({**best, name: value} for value in values), key=cost)
+        if best == before:
+            break
+    return best
+
+
+def hollow(error: Callable[[int], float], num_places: int, start: int) -> tuple[int, float]:
+    """The place whose neighbours have no lower error, walked to from `start`, and its error."""
+    errors: dict[int, float] = {}
+
+    def cost(place: int) -> float:
+        if place not in errors:
+            errors[place] = error(place)
+        return errors[place]
+
+    place = start
+    while True:
+        around = (place, place - 1, place + 1)
+        best = min((other for other in around if 0 <= other < num_places), key=cost)
+        if best == place:
+            return place, cost(place)
+        place = best
