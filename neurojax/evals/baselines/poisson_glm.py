@@ -4,20 +4,19 @@ log rate = log PSTH + intercept + w . (scores now, scores averaged over the tria
 leading components of ridge's features in train, not whitened, so that the L2 penalty acts as ridge on
 them. A unit's own contribution is taken out of the scores, in the fit and in the prediction, where its
 weight on itself is exactly zero. Region tasks have components of the units they may see. Forward: scores
-of two causal exponential averages, plus the unit's own log gains so far. Number of components, penalty and
-memories from validation.
+of two causal exponential averages, plus the unit's own log gains so far. Penalty and memories from validation.
 """
 
 import numpy as np
 from scipy.linalg import eigh
 
+from neurojax.evals.baselines import grids
 from neurojax.evals.baselines.ahead import SLOWER
 from neurojax.evals.baselines.features import Activity
 from neurojax.evals.baselines.folds import (
     PARTS,
     Fit,
     Folds,
-    choose,
     filtered_surplus,
     padded_psth,
     poisson_loss,
@@ -27,8 +26,9 @@ from neurojax.evals.baselines.gain_ahead import gain_ahead, own_log_gains, tuned
 from neurojax.evals.baselines.poisson_fit import MAX_LOG_GAIN, Design, fit_poisson
 from neurojax.types import TRAIN, VALIDATION
 
-COMPONENTS = (64, 32)
-PENALTIES = (200.0, 60.0, 20.0, 600.0)  # the first with every number of components, the others with the best
+NUM_COMPONENTS = 64
+PENALTIES = (6.0, 20.0, 60.0, 200.0, 600.0, 2000.0)
+FIRST_PENALTY = 200.0
 FORWARD_COMPONENTS = 16
 FORWARD_PENALTIES = (30.0, 10.0, 100.0, 300.0)  # the first with every memory, the others with the best
 
@@ -51,38 +51,35 @@ def _fit_leave_out(folds, task, psth, activity):
     n = activity.cross.shape[1]
     groups = visible_after(folds, task)
     spikes = folds.parts[TRAIN].counts[folds.parts[TRAIN].bin_valid]  # [rows, n]
-    vectors = [leading_components(activity.gram[np.ix_(v, v)], max(COMPONENTS)) for v, _ in groups]
-    warm: dict[tuple[int, int], np.ndarray] = {}  # where the fit at another penalty may start
-    fits: dict[tuple[int, float], tuple[float, np.ndarray, np.ndarray]] = {}
+    designs = []
+    for visible, scored in groups:
+        basis = leading_components(activity.gram[np.ix_(visible, visible)], NUM_COMPONENTS)
+        designs.append((basis, *_leave_out_design(folds, psth, activity, visible, scored, basis)))
+    warm: dict[int, np.ndarray] = {}  # where the fit at another penalty starts
+    best: tuple[float, np.ndarray, np.ndarray] | None = None
 
-    def loss(setting):
-        number, penalty = setting
+    def losses_at(place):
+        nonlocal best
         weights, intercept = np.zeros((len(activity.gram), n), np.float32), np.zeros(n, np.float32)
-        for group, (visible, scored) in enumerate(groups):
-            basis = vectors[group][:, :number]
-            design, rotation = _leave_out_design(folds, psth, activity, visible, scored, basis)
-            penalties = np.concatenate([[0.0], np.full(len(rotation), penalty)])
-            found = fit_poisson(design, spikes[:, scored], penalties, warm.get((number, group)))
-            warm[number, group] = found
+        for group, ((visible, scored), (basis, design, rotation)) in enumerate(zip(groups, designs, strict=True)):
+            penalties = np.concatenate([[0.0], np.full(len(rotation), PENALTIES[place])])
+            found = warm[group] = fit_poisson(design, spikes[:, scored], penalties, warm.get(group))
             intercept[scored] = found[0]
             onto = np.split(rotation @ found[1:], len(rotation) // basis.shape[1]) if basis.size else []
             for block, part in enumerate(onto):  # now, and averaged over the trial
                 matrix = basis @ part  # [visible, scored]
                 matrix[visible[:, None] == scored] = 0  # no unit sees itself
                 weights[np.ix_(block * n + visible, scored)] = matrix
-        value = poisson_loss(
-            _rates(folds, psth, activity, weights, intercept, VALIDATION), folds.parts[VALIDATION], task
-        )
-        fits[setting] = value, weights, intercept
-        return value
+        rates = _rates(folds, psth, activity, weights, intercept, VALIDATION)
+        loss = poisson_loss(rates, folds.parts[VALIDATION], task)
+        if best is None or loss < best[0]:
+            best = loss, weights, intercept
+        return {task: loss}
 
-    choose([(number, PENALTIES[0]) for number in COMPONENTS if number == min(COMPONENTS) or number < 2 * n], loss)
-    number = min(fits, key=lambda setting: fits[setting][0])[0]
-    best = choose(
-        [*fits, *((number, penalty) for penalty in PENALTIES[1:])], lambda s: fits[s][0] if s in fits else loss(s)
-    )
-    rates = {part: _rates(folds, psth, activity, *fits[best][1:], part) for part in PARTS}
-    return Fit(rates, {"num_components": best[0], "penalty": best[1], **activity.family._asdict()})
+    visited = grids.climb(len(PENALTIES), PENALTIES.index(FIRST_PENALTY), losses_at)
+    rates = {part: _rates(folds, psth, activity, *best[1:], part) for part in PARTS}
+    penalty = PENALTIES[grids.best_place(visited, task)]
+    return Fit(rates, {"num_components": NUM_COMPONENTS, "penalty": penalty, **activity.family._asdict()})
 
 
 def _rates(folds, psth, activity, weights, intercept, part):
