@@ -93,12 +93,12 @@ def done() -> set[tuple[str, str]]:
     return {(line["set"], line["session"]) for line in map(json.loads, RESULTS.read_text().splitlines())}
 
 
-def run(part: str, runs: Path) -> None:
+def run(part: str, runs: Path, about: dict) -> None:
     for name, (root, only) in roots(part, runs).items():
         for session in open_dataset(root).sessions:
             if (only and session.session_id not in only) or (name, session.session_id) in done():
                 continue
-            line = {"set": name, "session": session.session_id} | fit(session) | provenance(HERE)
+            line = {"set": name, "session": session.session_id} | fit(session) | about
             with RESULTS.open("a") as file:
                 file.write(json.dumps(line) + "\n")
             stack = line["methods"]["stack"]
@@ -110,5 +110,6 @@ if __name__ == "__main__":
     parser.add_argument("--runs", type=Path, default=Path("runs/yardstick"))
     parser.add_argument("--part", default="synthetic,mice,blocks,allen,chewie,bins")
     arguments = parser.parse_args()
+    about = provenance(HERE)  # before results.jsonl grows
     for part in arguments.part.split(","):
-        run(part, arguments.runs)
+        run(part, arguments.runs, about)
