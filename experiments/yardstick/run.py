@@ -71,9 +71,9 @@ def fit(session, names=NAMES) -> dict:
         if name not in ("train_mean", "stack", "average")
     }
     line["stack"] = {
-        task: {f"{part['name']} {part.get('width_s', part.get('memories_s'))}": part["weight"] for part in found.chosen["parts"]}
-        for task, found in fitted["stack"].items()
-    }  # fmt: skip
+        task: [{key: part.get(key) for key in ("name", "weight", "width_s", "memories_s")} for part in told]
+        for task, told in ((task, found.chosen["parts"]) for task, found in fitted["stack"].items())
+    }
     rates, _ = same_bin_ridge(session)
     line["methods"]["same_bin_ridge"] = scores(session, {"co_smoothing": rates})
     return line
