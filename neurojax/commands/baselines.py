@@ -50,6 +50,7 @@ def baselines(root: Path, *, protocol: str = "mtm", names: tuple[str, ...] = (),
         "dataset_fingerprint": dataset.fingerprint,
         "sessions": {
             session.session_id: {
+                "subject": str(session.info.get("subject_id") or "") or None,
                 "num_units": session.num_units,
                 "num_test_trials": len(session.trials_of(TEST)),
                 "baselines": scored[session.session_id].scores,
