@@ -15,7 +15,7 @@ from neurojax.commands.baselines_cache import SessionBaselines
 from neurojax.commands.scorable import scorable
 from neurojax.data.sessions import Dataset, content_sha256, open_dataset
 from neurojax.errors import InputError
-from neurojax.evals import behaviour_read_out, examples, few_shot, protocol_record, protocols, report, scoring
+from neurojax.evals import behaviour_read_out, examples, few_shot, protocol_record, protocols, report, scoring, tables
 from neurojax.evals.baselines import NAMES, fit_baselines, reason_against
 from neurojax.files import require_writable, write_json
 from neurojax.train.progress import Progress
@@ -61,8 +61,27 @@ def baselines(root: Path, *, protocol: str = "mtm", names: tuple[str, ...] = (),
     }
     print(report.terminal_table(evaluation))
     print_notes(evaluation["sessions"])
+    for line in chosen_widths(evaluation["sessions"]):
+        print(line)
     if out is not None:
         write_json(Path(out), evaluation)
+
+
+def chosen_widths(sessions: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A line for each baseline that smooths: the width, in seconds, that validation chose in the sessions."""
+    found: dict[str, list[float]] = {}
+    for session in sessions.values():
+        for name, tasks in session["baselines"].items():
+            widths = (block.get("chosen", {}).get("width_s") for block in tasks.values())
+            if (width := next((width for width in widths if width is not None), None)) is not None:
+                found.setdefault(name, []).append(width)
+    lines = []
+    for name, widths in found.items():
+        span = f"{min(widths):g} to {max(widths):g}"
+        lines.append(
+            f"{tables.label(name)}: smoothed over {np.median(widths):g} s (median; {span} s, chosen on validation)"
+        )
+    return lines
 
 
 def protocol_fields(protocol: protocols.Protocol) -> dict[str, Any]:

@@ -5,11 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from neurojax.data.sessions import from_counts
+from neurojax.commands import baselines as command
+from neurojax.data.sessions import from_counts, write_dataset_index, write_session
 from neurojax.errors import InputError
 from neurojax.evals import baselines, scoring
 from neurojax.evals.baselines import drift, features, grids, leave_out, psth, stack
 from neurojax.evals.baselines import folds as folds_module
+from neurojax.files import read_json
 from neurojax.types import TEST, TRAIN, VALIDATION
 
 
@@ -244,3 +246,14 @@ def test_default_baselines_exist_and_an_unknown_one_is_named():
     assert set(baselines.DEFAULT) <= set(baselines.NAMES)
     with pytest.raises(InputError, match="'stak'.*stack"):
         baselines.fit_and_predict(session_of(latent_counts(num_trials=10)), ["stak"])
+
+
+def test_the_command_says_what_widths_were_chosen(tmp_path, capsys):
+    session = session_of(latent_counts(num_trials=30, num_units=8))
+    write_session(session, tmp_path)
+    write_dataset_index(tmp_path)
+    command.baselines(tmp_path, names=("train_mean", "ridge"), out=tmp_path / "scores.json")
+    block = read_json(tmp_path / "scores.json")["sessions"]["mouse"]["baselines"]["ridge"]["co_smoothing"]
+    width_s = block["chosen"]["width_s"]
+    assert f"ridge: smoothed over {width_s:g} s (median; {width_s:g} to" in capsys.readouterr().out
+    assert np.isfinite(block["validation_bps_pooled"]) and block["validation_bps_pooled"] != block["bps_pooled"]
