@@ -30,9 +30,9 @@ def read_results(path: Path) -> list[dict]:
 
 
 def append(path: Path, entry: Mapping) -> None:
-    """Adds a line; the file is the old one or the new one, whatever happens."""
-    before = path.read_bytes() if path.exists() else b""
-    write_bytes(path, before + (json.dumps(entry, allow_nan=False) + "\n").encode())
+    """Adds a line, in place of one of the same run; the file is the old one or the new one, whatever happens."""
+    lines = [line for line in read_results(path) if "run" not in entry or line.get("run") != entry["run"]]
+    write_bytes(path, "".join(json.dumps(line, allow_nan=False) + "\n" for line in [*lines, entry]).encode())
 
 
 def spent_h(*results: Path) -> float:
@@ -91,13 +91,20 @@ def trained(argument: str, fields: Mapping[str, str], folder: Path) -> tuple[Pre
     about = {
         "steps": recipe.num_steps,
         "train_s": round(time.monotonic() - start, 1),
+        **provenance(),
+        "config_hash": hashed,
+    }
+    return model, dataset, about
+
+
+def provenance() -> dict:
+    """Threads, commit, date and hardware of what is being computed."""
+    return {
         "threads": int(os.environ.get("OMP_NUM_THREADS", os.cpu_count())),
         "commit": commit(),
         "date": datetime.date.today().isoformat(),
         "hardware": f"{os.cpu_count()} CPU cores, {platform.machine()}",
-        "config_hash": hashed,
     }
-    return model, dataset, about
 
 
 def commit() -> str:
