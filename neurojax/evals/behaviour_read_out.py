@@ -13,10 +13,9 @@ import numpy as np
 from neurojax import bootstrap, metrics
 from neurojax.evals import protocols
 from neurojax.evals.baselines.folds import smooth
+from neurojax.evals.decoding.search import widths
 from neurojax.evals.r2_scores import entry
 from neurojax.types import TEST, TRAIN, VALIDATION, Session
-
-SIGMAS_BINS = (1.0, 2.0, 4.0, 8.0)  # of the smoothed spikes; chosen on validation
 
 
 def behaviour_of(session: Session, task: protocols.Task) -> str | None:
@@ -87,22 +86,28 @@ def _r2_of_draws(predicted: np.ndarray, target: np.ndarray, weights: np.ndarray)
 def of_smoothed_spikes(
     session: Session, protocol: protocols.Protocol, task: protocols.Task, *, seed: int, num_boot: int = 500
 ) -> dict[str, Any]:
-    """The block of the held-in units' smoothed spikes; the width is the best on validation trials."""
+    """The block of the held-in units' smoothed spikes, and "width_s": of those in seconds the best on validation."""
     name = behaviour_of(session, task)
     if name is None:
         return score(session, task, np.zeros((0, 0, 0)), np.zeros((0, 0, 0)), seed=seed)
     held_in = protocols.scored_units(session, protocol) & ~protocols.held_out_units(session, protocol)
-    best = (-np.inf, SIGMAS_BINS[0])
     parts = {}
     for split in (TRAIN, VALIDATION, TEST):
         counts, bin_valid = session.gather_trials(session.trials_of(split))
         parts[split] = counts[:, :, held_in].astype(np.float32), bin_valid
     observed, train_valid = gather(session, name, session.trials_of(TRAIN))
     tuned, tuned_valid = gather(session, name, session.trials_of(VALIDATION))
-    smoothed = {sigma: {split: smooth(*part, sigma) for split, part in parts.items()} for sigma in SIGMAS_BINS}
-    for sigma, features in smoothed.items():
+    smoothed = {
+        width: {split: smooth(*part, width / session.bin_size_s) for split, part in parts.items()}
+        for width in widths(session.bin_size_s)
+    }
+
+    def on_validation(width: float) -> float:
+        features = smoothed[width]
         rows = features[TRAIN][train_valid], observed[train_valid], features[VALIDATION][tuned_valid]
         found = metrics.velocity_r2(*rows, tuned[tuned_valid])
-        best = max(best, (found if np.isfinite(found) else -np.inf, sigma))
-    features = smoothed[best[1]]
-    return score(session, task, features[TRAIN], features[TEST], seed=seed, num_boot=num_boot)
+        return found if np.isfinite(found) else -np.inf
+
+    best = max(smoothed, key=on_validation)
+    features = smoothed[best]
+    return score(session, task, features[TRAIN], features[TEST], seed=seed, num_boot=num_boot) | {"width_s": best}

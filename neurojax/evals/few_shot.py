@@ -21,6 +21,7 @@ from neurojax import metrics
 from neurojax.evals import protocols, scoring
 from neurojax.evals.baselines.folds import smooth
 from neurojax.evals.baselines.poisson_fit import MAX_LOG_GAIN, Design, fit_poisson
+from neurojax.evals.decoding.search import widths
 from neurojax.types import TEST, TRAIN, Session
 
 NOTE = (
@@ -28,7 +29,7 @@ NOTE = (
     "recording without them for the strict test"
 )
 BASELINES = ("few_trial_mean", "smoothed_spikes")
-SIGMAS_BINS = (2.0, 5.0)  # of the smoothed spikes; chosen together with the penalty
+WIDTHS_S = (0.0, 0.04, 0.12)  # sigma of the smoothed spikes, none first; chosen together with the penalty
 MAX_COMPONENTS = 64
 PENALTIES = (100.0, 10.0, 1.0, 0.1, 0.01)  # on features of mean square 1, in nats; from strong to weak
 MAX_FOLDS = 3
@@ -54,13 +55,14 @@ def principal(train: np.ndarray, test: np.ndarray, train_bin_valid: np.ndarray) 
 
 
 def smoothed_spikes(session: Session, protocol: protocols.Protocol) -> list[Features]:
-    """Square roots of the held-in units' counts, smoothed, for each of SIGMAS_BINS."""
+    """Square roots of the held-in units' counts, smoothed, for each of WIDTHS_S that half a bin does not hide."""
     held_in = protocols.scored_units(session, protocol) & ~protocols.held_out_units(session, protocol)
     parts = [session.gather_trials(session.trials_of(split)) for split in (TRAIN, TEST)]
     roots = [np.sqrt(counts[:, :, held_in].astype(np.float32)) for counts, _ in parts]
+    sigmas_bins = [width / session.bin_size_s for width in widths(session.bin_size_s, WIDTHS_S)]
     return [
         principal(*(smooth(x, valid, sigma) for x, (_, valid) in zip(roots, parts, strict=True)), parts[0][1])
-        for sigma in SIGMAS_BINS
+        for sigma in sigmas_bins
     ]
 
 

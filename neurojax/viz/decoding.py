@@ -62,11 +62,17 @@ def scores_of_sessions(axes: Axes, report: Mapping[str, Any]) -> Axes:
     axes.set_xticks(range(len(shown)), [style.plain(name) for name, _ in shown], rotation=30, ha="right")
     style.finish(axes, "session", _LABELS[main], "held-out trials; dotted: 95 % of shuffled labels")
     if named:
-        low, high = axes.get_ylim()
-        lines = -(-len(named) // 2)
-        axes.set_ylim(low, high + 0.09 * (lines + 0.5) * (high - low))  # room of its own, above every interval
-        axes.legend(ncols=2, loc="upper left", borderaxespad=0.2, columnspacing=1.2)
+        _legend_above(axes, len(named))
     return axes
+
+
+def _legend_above(axes: Axes, count: int) -> None:
+    """A legend in room of its own above the data, so that it covers no line."""
+    columns = min(count, 2)
+    low, high = axes.get_ylim()
+    axes.set_yticks([tick for tick in axes.get_yticks() if low <= tick <= high])
+    axes.set_ylim(low, high + (high - low) * (0.1 + 0.12 * -(-count // columns)))
+    axes.legend(ncols=columns, loc="upper left", borderaxespad=0.2, columnspacing=1.2)
 
 
 def _labels(report: Mapping[str, Any], names: list[str]) -> dict[str, str]:
@@ -86,7 +92,7 @@ def reliability(axes: Axes, report: Mapping[str, Any]) -> Axes:
     for label, block in _curves(report):
         curve = block["calibration"]["reliability"]
         axes.plot(curve["confidence"], curve["accuracy"], "o-", ms=3, label=style.plain(label))
-    axes.legend()
+    _legend_above(axes, len(_curves(report)))
     return axes
 
 

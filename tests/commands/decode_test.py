@@ -110,6 +110,49 @@ def test_the_test_split_is_scored_beside_raw_spikes(untrained, tmp_path, capsys,
     assert "When not to trust" in (tmp_path / "decoding.html").read_text() and "never saw" in capsys.readouterr().out
 
 
+@pytest.fixture
+def spikes_as_latents(monkeypatch):
+    """Spikes stand in for the model's latents; what is made of them is as ever."""
+    monkeypatch.setattr(runs, "load_predictor", lambda *run: (None, {"step": 0, "config_hash": ""}))
+    monkeypatch.setattr(
+        command.signals, "of_model", lambda model, session, trial_ids, name, **how: features.spikes(session, trial_ids)
+    )
+
+
+def test_latents_and_spikes_have_the_same_choices_and_the_reports_say_them(
+    untrained, tmp_path, capsys, spikes_as_latents
+):
+    words = ["decode", f"--workdir={untrained / 'run'}", "--protocol=split", "--num_permutations=3"]
+    assert main.main([*words, "--target=choice", f"--out={tmp_path}"]) == 0
+    told = capsys.readouterr().out
+    report = read_json(tmp_path / "decoding.json")
+    for entry in report["sessions"].values():
+        assert list(entry["read_outs"]) == ["model", "whole_trial", "raw"]  # without being named
+        (model,), (spikes,) = (entry["read_outs"][name]["chosen"] for name in ("model", "whole_trial"))
+        settings = {"width_s", "window_s", "equalised", "square_root", "inverse_penalty"}
+        assert set(model) - {"whole_trial"} == set(spikes) - {"whole_trial"} == settings
+        assert model["square_root"] is None  # of latents there are none
+        assert entry["read_outs"]["model"]["chance"]["num_permutations"] == 3
+    assert "- whole_trial: " in told.split("Chosen within the fitting trials")[1]
+    page = (tmp_path / "decoding.html").read_text().split("Chosen within the fitting trials")[1]
+    assert page.index("whole_trial") < page.index("Confidence")
+
+
+def test_lags_that_are_given_bind_the_latents_alone(untrained, tmp_path, spikes_as_latents):
+    words = ["decode", f"--workdir={untrained / 'run'}", "--protocol=split", "--num_permutations=3"]
+    words += ["--target=velocity", "--baselines=lagged_ridge"]
+    for lags in ((), ("--lags=-1:1",)):
+        assert main.main([*words, *lags, f"--out={tmp_path}"]) == 0
+        report = read_json(tmp_path / "decoding.json")
+        for entry in report["sessions"].values():
+            (model,), (spikes,) = (entry["read_outs"][name]["chosen"] for name in ("model", "lagged_ridge"))
+            assert {"width_s", "reach_s", "equalised"} <= set(spikes)
+            spikes.pop("whole_trial", None)
+            assert set(model) - {"whole_trial"} == ({"penalty"} if lags else set(spikes))
+            assert entry["read_outs"]["model"]["chance"]["chance_95th_percentile"] < 0.2
+    assert report["lags"] == "-1:1"
+
+
 def test_a_session_without_a_score_does_not_lose_the_others(untrained, tmp_path, spikes_as_states):
     """The second dimension of one session's velocity is silent in its test trials."""
     silent, other = open_dataset(untrained / "data").sessions

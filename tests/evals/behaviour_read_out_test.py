@@ -1,5 +1,7 @@
 """Velocity from rates: the R2, its interval, and what is missing."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -68,6 +70,18 @@ def test_a_resample_of_trials_scores_as_those_trials_do():
 def test_smoothed_spikes_hold_the_velocity(session):
     block = behaviour_read_out.of_smoothed_spikes(session, protocols.get_protocol("nlb"), TASK, seed=0, num_boot=20)
     assert block["behaviour_r2"] > 0.6
+
+
+def test_the_width_is_chosen_in_seconds_and_may_be_none(session):
+    """Few spikes of a slow velocity want smoothing; so many that they tell it within a bin want none."""
+    protocol = protocols.get_protocol("nlb")
+    found = behaviour_read_out.of_smoothed_spikes(session, protocol, TASK, seed=0, num_boot=0)
+    assert found["width_s"] in (0.08, 0.16, 0.32)  # bins of 50 ms, and a velocity slower than that
+    values, valid = session.behaviour["velocity"], session.behaviour_valid["velocity"]
+    gains = np.random.default_rng(1).normal(0, 20, (2, session.num_units))
+    counts = np.clip(np.where(valid[:, None], values, 0) @ gains + 120, 0, 255)
+    crisp = dataclasses.replace(session, counts=np.round(counts).astype(np.uint8))
+    assert behaviour_read_out.of_smoothed_spikes(crisp, protocol, TASK, seed=0, num_boot=0)["width_s"] == 0
 
 
 def test_bins_that_are_not_valid_count_nowhere(session):

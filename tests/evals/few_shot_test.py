@@ -8,6 +8,7 @@ import pytest
 from neurojax.commands import baselines as command
 from neurojax.data.sessions import dataset_of, from_counts
 from neurojax.evals import few_shot, protocols, scoring
+from neurojax.evals.baselines.folds import smooth
 from neurojax.types import TEST, TRAIN, VALIDATION
 
 NUM_HELD_OUT = 6
@@ -123,3 +124,17 @@ def test_the_baselines_of_the_protocol_are_scored_and_kept(tmp_path):
     assert again.scores == found.scores
     excess = again.excess["smoothed_spikes"]
     assert np.isfinite(excess["few_shot_4"][:, :NUM_HELD_OUT]).all() and np.isnan(excess["few_shot_64"]).all()
+
+
+def test_spikes_are_smoothed_by_the_same_seconds_in_any_bins():
+    wide = dataclasses.replace(SESSION, bin_size_s=0.05)
+    for session, sigmas in ((SESSION, (0.0, 2.0, 6.0)), (wide, (0.0, 0.8, 2.4))):
+        found = few_shot.smoothed_spikes(session, PROTOCOL)
+        assert len(found) == len(sigmas)
+        parts = [session.gather_trials(session.trials_of(split)) for split in (TRAIN, TEST)]
+        roots = [np.sqrt(counts[:, :, NUM_HELD_OUT:].astype(np.float32)) for counts, _ in parts]
+        for features, sigma in zip(found, sigmas, strict=True):
+            smoothed = [smooth(x, valid, sigma) for x, (_, valid) in zip(roots, parts, strict=True)]
+            expected = few_shot.principal(*smoothed, parts[0][1])
+            np.testing.assert_allclose(np.abs(features.test), np.abs(expected.test), atol=1e-4)
+    assert len(few_shot.smoothed_spikes(dataclasses.replace(SESSION, bin_size_s=0.5), PROTOCOL)) == 1

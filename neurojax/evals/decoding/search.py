@@ -14,9 +14,9 @@ ROUNDS = 2
 Settings = Mapping[str, Any]
 
 
-def widths(bin_size_s: float) -> list[float]:
-    """Those of WIDTHS_S that do something in such bins, and none."""
-    return [width for width in WIDTHS_S if width == 0 or width >= LEAST_SIGMA_BINS * bin_size_s]
+def widths(bin_size_s: float, grid_s: Sequence[float] = WIDTHS_S) -> list[float]:
+    """Those of a grid of widths, seconds, that do something in such bins, and none."""
+    return [width for width in grid_s if width == 0 or width >= LEAST_SIGMA_BINS * bin_size_s]
 
 
 def by_coordinate(axes: Mapping[str, Sequence], start: Settings, loss: Callable[[Settings], float]) -> dict[str, Any]:

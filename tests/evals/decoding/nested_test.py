@@ -136,7 +136,34 @@ def test_nothing_of_a_tested_trial_enters_a_choice(name, kind, read_outs, ragged
         )
         spiked = decoded(loud, target, read_out)
         assert spiked.chosen == before.chosen and spiked.temperatures == before.temperatures
+        if kind != CATEGORICAL:  # half widths come from the fitting trials, each predicted without itself
+            np.testing.assert_array_equal(spiked.conformal[tested], before.conformal[tested])
         assert not np.array_equal(spiked.predicted[tested], before.predicted[tested])
+
+
+@pytest.mark.parametrize("name", ["velocity", "speed", "side"])
+def test_shuffled_labels_take_no_part_in_a_choice(name):
+    made = moving(num_bins=30, num_units=20)
+    session = with_conditions(session_of(*made), *made[1:])
+    target = targets.read_target(session, name)
+    read_out = decoder.nested(features.spikes(session, target.trial_ids), target, session.bin_size_s)
+    found = []
+    for num_permutations in (0, 20):
+        result = decoder.decode(
+            session,
+            target,
+            {decoder.MODEL: read_out},
+            [split(60)],
+            np.ones(60, bool),
+            seed=0,
+            num_permutations=num_permutations,
+        )
+        found.append(result)
+    plain, beside = (result.decoded[decoder.MODEL] for result in found)
+    assert plain.chosen == beside.chosen
+    np.testing.assert_allclose(plain.predicted, beside.predicted, atol=1e-5)
+    null, main = found[1].chance[decoder.MODEL], scores.MAIN[target.kind]
+    assert len(null) == 20 and scores.score(beside.predicted, target, beside.tested)[main] > max(null)
 
 
 def steps_apart(chosen, other, name, grid):
