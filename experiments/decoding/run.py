@@ -2,9 +2,9 @@
 
     python experiments/decoding/run.py [--runs=runs/decoding] [--only=chewie|mice]
 
-Chewie   five folds by trial; each fold trains a model of both days on the other trials, so that neither the model nor
-         a read-out has seen a tested trial
-mice     one model of nine sessions; nested folds by trial, scored on the trials the model has not seen
+Chewie   five folds by trial, and five by blocks of time; each fold trains a model of both days on the other trials, so
+         that neither the model nor a read-out has seen a tested trial
+mice     one model of nine sessions; nested folds by trial and by block, scored on the trials the model has not seen
 
 Every stage resumes: run the same command again after an interruption. `results.json` is written after each part.
 """
@@ -26,19 +26,18 @@ RECORDINGS = Path(os.environ.get("NEUROJAX_DATA", REPOSITORY.parent / "shared" /
 DAYS = ("chewie_2013-10-03_100ms", "chewie_2013-12-19_100ms")
 NUM_FOLDS, VALIDATION_SHARE, SEED = 5, 0.1, 0
 CHEWIE_STEPS, MICE_STEPS = 400, 1500
-CHEWIE_TARGETS = {
-    "velocity": ("--lags=-2:2", "--baselines=raw,smoothed,wiener,gru"),
-    "target": ("--baselines=raw,smoothed",),
-}
+TARGETS = ("velocity", "target")  # of Chewie
 MICE_TARGETS = {  # name of the result -> options
     "contrast_side": ("--target=contrast_side",),
     "feedback": ("--target=feedback",),
+    "contrast_side, blocks": ("--target=contrast_side", "--fold_by=block"),
+    "feedback, blocks": ("--target=feedback", "--fold_by=block"),
     "contrast_side, both": ("--target=contrast_side", "--features=latents+spikes", "--baselines=raw"),
     "feedback, both": ("--target=feedback", "--features=latents+spikes", "--baselines=raw"),
-    "contrast_side, mtm": ("--target=contrast_side", "--protocol=mtm"),
-    "feedback, mtm": ("--target=feedback", "--protocol=mtm"),
+    "contrast_side, mtm": ("--target=contrast_side", "--protocol=mtm", "--baselines=raw"),
+    "feedback, mtm": ("--target=feedback", "--protocol=mtm", "--baselines=raw"),
 }
-LEFT_OUT = ("chosen", "temperatures", "all_trials")  # of a block in decoding.json
+LEFT_OUT = ("temperatures", "all_trials")  # of a block in decoding.json
 
 
 def step(*arguments: str) -> None:
@@ -63,11 +62,11 @@ def decode(folder: Path, out: Path, *options: str) -> dict:
     return read_json(out / "decoding.json")
 
 
-def splits(num_trials: int, seed: int) -> list[np.ndarray]:
-    """Of each fold: a fifth tests, a tenth of the others validates. int8 [trials] each."""
+def splits(num_trials: int, seed: int, by: str) -> list[np.ndarray]:
+    """Of each fold: a fifth tests (at random, or successive trials), a tenth of the others validates. int8 [trials]."""
     rng = np.random.default_rng([seed, num_trials])
-    found = []
-    for tested in np.array_split(rng.permutation(num_trials), NUM_FOLDS):
+    found, shuffled = [], rng.permutation(num_trials)
+    for tested in np.array_split(shuffled if by == "trial" else np.arange(num_trials), NUM_FOLDS):
         split = np.full(num_trials, TRAIN, np.int8)
         split[tested] = TEST
         others = rng.permutation(np.flatnonzero(split == TRAIN))
@@ -77,15 +76,20 @@ def splits(num_trials: int, seed: int) -> list[np.ndarray]:
 
 
 def chewie(runs: Path) -> dict:
-    """Target -> [report of each fold]."""
-    reports: dict[str, list] = {name: [] for name in CHEWIE_TARGETS}
+    """Target, or "target, blocks" -> [report of each fold]."""
+    by_trial, by_block = (of_folds(runs, by) for by in ("trial", "block"))
+    return by_trial | {f"{name}, blocks": reports for name, reports in by_block.items()}
+
+
+def of_folds(runs: Path, by: str) -> dict:
+    reports: dict[str, list] = {name: [] for name in TARGETS}
     for fold in range(NUM_FOLDS):
-        folder = runs / "chewie" / f"fold_{fold}"
+        folder = runs / ("chewie" if by == "trial" else "chewie_blocks") / f"fold_{fold}"
         files = []
         for day in DAYS:
             with np.load(RECORDINGS / "macaque_reach_chewie" / f"{day}.npz") as source:
                 arrays = {name: source[name] for name in source.files}
-            arrays["split"] = splits(len(arrays["target"]), SEED)[fold]
+            arrays["split"] = splits(len(arrays["target"]), SEED, by)[fold]
             files.append(folder / f"{day}.npz")
             if not files[-1].exists():
                 folder.mkdir(parents=True, exist_ok=True)
@@ -93,9 +97,8 @@ def chewie(runs: Path) -> dict:
                 half.replace(files[-1])  # a killed run leaves no half file under the name
         step("convert", "arrays", *map(str, files), f"--out={folder / 'data'}")
         train("size=tiny", folder / "data", folder / "run", CHEWIE_STEPS)
-        for target, options in CHEWIE_TARGETS.items():
-            options = (f"--target={target}", "--protocol=split", *options)
-            reports[target].append(decode(folder / "run", folder / target, *options))
+        for target in TARGETS:
+            reports[target].append(decode(folder / "run", folder / target, f"--target={target}", "--protocol=split"))
     return {target: [kept(report) for report in found] for target, found in reports.items()}
 
 
@@ -118,7 +121,8 @@ def kept(report: dict) -> dict:
             read_out: {key: value for key, value in block.items() if key not in LEFT_OUT}
             for read_out, block in entry["read_outs"].items()
         }
-    names = ("target", "kind", "method", "protocol", "features", "lags", "step", "trials", "seed", "mean", "pooled")
+    names = ("target", "kind", "method", "protocol", "fold_by", "features", "lags", "step", "trials", "seed", "mean")
+    names += ("left_out",)
     return {name: report[name] for name in names} | {"sessions": sessions}
 
 
