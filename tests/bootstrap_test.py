@@ -1,10 +1,13 @@
 """Intervals against scoring the resampled trials again, and against the spread over data sets."""
 
+import types
+
 import numpy as np
 import pytest
 
 from neurojax import bootstrap, metrics
 from neurojax.errors import InputError
+from neurojax.evals import scoring
 
 
 def test_bootstrap_equals_scoring_the_resampled_trials():
@@ -58,3 +61,19 @@ def test_the_interval_is_centred_on_the_estimate():
     se, (low, high) = bootstrap.interval(np.arange(101.0), 500.0)
     np.testing.assert_allclose([low, high, se], [452.5, 547.5, np.arange(101.0).std(ddof=1)])
     assert all(np.isnan(bootstrap.interval(np.array([1.0, np.nan]), 1.0)[1]))
+
+
+def test_a_seed_draws_the_same_trials_for_ever_and_for_every_prediction():
+    """Intervals already published are found again, and those of two predictions are of the same resamples."""
+    weights = bootstrap.trial_weights(9, 40, seed=3)
+    assert weights[:2].tolist() == [[0, 0, 2, 1, 0, 1, 2, 2, 1], [1, 0, 1, 1, 1, 1, 2, 0, 2]]
+    assert not np.array_equal(weights, bootstrap.trial_weights(9, 40, seed=4))
+    assert not np.array_equal(weights, bootstrap.trial_weights(9, 40, seed=[3, 1]))
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(0.6, (9, 7, 5))
+    session, floor = types.SimpleNamespace(bin_size_s=0.02), metrics.RATE_FLOOR_HZ * 0.02
+    for rates in rng.gamma(2.0, 0.3, (2, *counts.shape)):
+        sums = metrics.poisson_sums(rates, counts)
+        block = scoring.score_sums(session, sums, seed=3, num_boot=40)
+        drawn = metrics.poisson_scores(sums, weights, floor)["bps_pooled"]
+        assert block["bps_pooled_se"] == bootstrap.interval(drawn, block["bps_pooled"])[0]

@@ -138,3 +138,17 @@ def test_without_any_known_region_region_schemes_become_neuron():
 def test_unknown_scheme_is_named():
     with pytest.raises(ValueError, match="spatial"):
         masking.scheme_id("spatial")
+
+
+def test_every_trial_of_every_session_draws_for_itself():
+    config, several = masking.MaskingConfig(), B // 2
+    for name, field in (("neuron", "hidden_units"), ("causal", "hidden_bins"), ("temporal", "hidden_bins")):
+        _, masks = draw(name)
+        first, second = getattr(masks, field)[:, 1:, :15]  # [trials, units or bins]: what both sessions have
+        assert all(len(np.unique(trials, axis=0)) > several for trials in (first, second)), name
+        assert (first != second).any(-1).mean() > 0.9, name
+    alike = make_batch(np.stack([REGIONS[0], REGIONS[0]]))
+    for sample in (masking.sample_schemes, masking.sample_regions):
+        first, second = np.asarray(sample(jax.random.key(0), alike, config))
+        assert len(np.unique(first)) > 2 and len(np.unique(second)) > 1
+        assert np.mean(first == second) < 0.5, sample.__name__  # no more than by chance

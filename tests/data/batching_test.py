@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 
 from neurojax.data import draws, pipeline
-from neurojax.data.batching import BatchingConfig, Layout, Plan, Planner, gather, padded_width, session_table
+from neurojax.data.batching import (
+    BatchingConfig,
+    Layout,
+    Plan,
+    Planner,
+    StagedPlanner,
+    gather,
+    padded_width,
+    session_table,
+)
 from neurojax.data.sessions import from_counts
 from neurojax.errors import InputError
 from neurojax.types import TEST, TRAIN, VALIDATION
@@ -214,3 +223,21 @@ def test_a_seed_stored_long_ago_gives_the_batches_it_gave():
             for array in (*plan[:2], *batch[:-1]):
                 digest.update(np.ascontiguousarray(array).tobytes())
     assert digest.hexdigest() == "ece50bb1d04cfc9853a90d6699ed6983a484df9d55b3d85b94c0ad88251be6e9"
+
+
+def test_as_many_trials_as_a_share_are_each_drawn_once():
+    session = make("a", 4, num_trials=6, split=np.full(6, TRAIN))
+    planner = Planner([session], BatchingConfig(trials_per_batch=6, bucket_units=8), 0)
+    plans = [planner.plan(index).trial[0] for index in range(10)]
+    assert all(sorted(trials) == list(range(6)) for trials in plans)
+    assert len({trials.tobytes() for trials in plans}) > 5
+
+
+def test_a_staged_planner_changes_over_at_its_batch():
+    new = Planner(SESSIONS, CONFIG, 0, only=np.arange(5) == 4)
+    every = Planner(SESSIONS, CONFIG, 0)
+    staged = StagedPlanner(new, 7, every)
+    assert all(equal(staged.plan(index), (new if index < 7 else every).plan(index)) for index in range(14))
+    assert all(staged.plan(index).session.tolist() == [4] for index in range(7))
+    assert not equal(new.plan(6), every.plan(6)) and not equal(new.plan(7), every.plan(7))
+    assert staged.shapes() == sorted({*new.shapes(), *every.shapes()})

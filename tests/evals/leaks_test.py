@@ -202,3 +202,22 @@ def test_every_task_of_every_protocol_is_probed(name):
     blind = SumModel([session], np.zeros_like)  # sees everything
     with pytest.raises(leaks.LeakError, match=f"^{next(iter(protocol.tasks))} of session rat"):
         leaks.require_no_influence(blind, session, seed=0, trials_per_pass=8, protocol=protocol)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("where", ["everywhere", "one bin"])
+def test_rates_that_are_no_numbers_do_not_pass_as_unmoved(value, where):
+    """Equal they may be, but nothing is known of what they depend on."""
+    session = make_session(rate=2.0)
+    model = SumModel([session])
+    honest = model.log_rates
+
+    def log_rates(batch, masks, scheme):
+        rates = honest(batch, masks, scheme).copy()
+        rates[:, :, slice(None) if where == "everywhere" else 3] = value
+        return rates
+
+    leaks.require_no_influence(model, session, seed=0, trials_per_pass=8)
+    model.log_rates = log_rates
+    with pytest.raises(leaks.LeakError, match="co_smoothing of session rat"):
+        leaks.require_no_influence(model, session, seed=0, trials_per_pass=8)

@@ -252,6 +252,7 @@ def test_a_unit_predicted_from_its_own_history_alone_gets_nothing_from_the_state
         with_states, without = (log_rates(params, t, batch, key, schemes, masks) for t in (tables, blind))
         alone = np.asarray((with_states == without).all(2))  # [G, B, N]
         assert alone.any() == (share > 0) and abs(alone.mean() - share) < 0.2
+        assert len(np.unique(alone.reshape(G * B, N), axis=0)) == (G * B if share else 1)  # each trial draws for itself
     schemes, masks = masks_for(batch, "causal")
     plain = dataclasses.replace(config, own_alone_share=0.0)
     args = (params, tables, batch, masks, schemes)
@@ -272,6 +273,7 @@ def test_dropout_of_states_reaches_the_read_out_in_training_only():
     kept, whole = map(np.asarray, both(params, tables, batch, masks, jax.random.key(0)))
     assert abs((kept == 0).mean() - 0.5) < 0.05
     np.testing.assert_allclose(kept[kept != 0], 2 * whole[kept != 0], rtol=1e-5)
+    assert len(np.unique((kept == 0).reshape(G * B, -1), axis=0)) == G * B
 
 
 @pytest.mark.parametrize("link", ["exp", "softplus"])
@@ -288,3 +290,55 @@ def test_one_unit_read_out_equals_its_column_of_the_full_read_out(link):
 
     full, one = map(np.asarray, both(tables, hidden, unit))
     np.testing.assert_allclose(one, full[np.arange(B), :, unit], rtol=1e-5)
+
+
+def test_what_a_unit_is_expected_to_do_is_trained_as_the_bias_of_its_log_rate_alone():
+    """Base rates enter as constants where counts are centred, weighed and compared: only the bias itself is left."""
+    config = dataclasses.replace(MODEL, **PATHS)
+    params, tables = make_weights(config)
+    batch, weights = make_batch(), random_weights()
+    schemes, masks = masks_for(batch, "neuron")
+
+    def weighted_sum(bias, tables, params):
+        rates = log_rates_of(params, tables | {"read_out_bias": bias}, batch, masks, schemes, config)
+        return jnp.sum(weights * rates)
+
+    found = jax.jit(jax.grad(weighted_sum))(tables["read_out_bias"], tables, params)
+    np.testing.assert_allclose(found, weights.sum((1, 2)).ravel(), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("scheme", ["temporal", "causal"])
+def test_a_hidden_bin_is_left_out_of_what_is_smoothed(scheme):
+    """Counts that stay the same from bin to bin have the same means over any of the bins, unless a hidden one counts.
+
+    The transformer is silenced, so that the linear path is all that reaches the read-out.
+    """
+    config = dataclasses.replace(MODEL, linear_path=True)
+    params, tables = make_weights(config)
+    norm = {name: np.zeros_like(leaf) for name, leaf in params["transformer"]["norm"].items()}
+    params = params | {"transformer": params["transformer"] | {"norm": norm}}
+    batch = make_batch()
+    batch = batch._replace(counts=np.repeat(batch.counts[:, :, :1], T, axis=2))
+    schemes, masks = masks_for(batch, scheme)
+    nothing = masking.Masks(*(np.zeros_like(mask) for mask in masks))
+    hidden, shown = (np.asarray(log_rates_of(params, tables, batch, m, schemes, config)) for m in (masks, nothing))
+    seen = ~np.asarray(masks.hidden_bins)
+    told = np.logical_or.accumulate(seen, axis=2) if scheme == "causal" else seen.any(2, keepdims=True) | seen
+    assert (told & ~seen).any() and np.ptp(shown[told], axis=0).max() > 0.1
+    np.testing.assert_allclose(hidden[told], shown[told], rtol=1e-4, atol=1e-5)
+
+
+def test_dropout_of_tokens_is_drawn_for_each_of_two_equal_trials():
+    config = dataclasses.replace(MODEL, num_layers=1, dropout=0.0, dropout_embed=0.5)
+    params, tables = make_weights(config)
+    batch = make_batch()
+    batch = batch._replace(counts=np.repeat(batch.counts[:, :1], B, axis=1))
+    masks = masking.Masks(*(np.zeros((G, B, size), bool) for size in (N, T, N, T)))
+    schemes = np.full((G, B), masking.NEURON, np.int32)
+
+    @jax.jit
+    def states(params, tables, key):
+        return ndt.hidden_states(params, stitcher.gather_rows(tables, batch), batch, masks, schemes, config, key)
+
+    found = np.asarray(states(params, tables, jax.random.key(0)))
+    assert (found[:, 1:] != found[:, :-1]).any((2, 3)).all()

@@ -1,6 +1,7 @@
 """The read-in as a posterior mean, and the links."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from neurojax.models import stitcher
@@ -41,3 +42,22 @@ def test_softplus_link_is_nearly_linear_in_the_rate_and_stays_finite():
     np.testing.assert_allclose(rate[2], 1.0, rtol=1e-6)
     np.testing.assert_allclose(rate[3:5], [1.94, 9.7], rtol=0.02)
     np.testing.assert_array_equal(stitcher.log_gain(drive, "exp"), drive)
+
+
+def test_the_posterior_is_not_trained_through_its_matrix():
+    """With given latents nothing depends on the read-in rows but the matrix, of trials alike or each its own."""
+    rng = np.random.default_rng(0)
+    rows = {"read_in": rng.standard_normal((G, N, K)), "read_in_bias": np.zeros((G, K))}
+    latents, base = rng.standard_normal((G, B, T, K)), rng.uniform(0.1, 2.0, (G, N))
+    visible = np.ones((G, B, N), bool)
+    visible[0, np.arange(B), np.arange(B)] = False
+
+    @jax.jit
+    def gradients(rows, latents):
+        def squares(rows, latents, left_out):
+            return jnp.sum(jnp.square(stitcher.posterior(rows, latents, visible, base, 0.4, left_out)))
+
+        return [jax.grad(squares, (0, 1))(rows, latents, out) for out in (None, jnp.arange(B)[None])]
+
+    for by_rows, by_latents in gradients(*jax.tree.map(np.float32, (rows, latents))):
+        assert not np.any(by_rows["read_in"]) and np.all(by_latents != 0)

@@ -136,3 +136,17 @@ def test_parts_that_are_not_equal_are_refused(parts, shapes, devices, message):
 def test_parts_that_are_equal_pass():
     microbatches.require_even(2, [(2, 16, 8), (1, 32, 24)], 8)
     microbatches.require_even(3, [(2, 6, 8)], 4)  # six trials on four devices: every device holds them all
+
+
+def test_every_part_draws_its_own_dropout():
+    """The parts' draws are summed; where all are the same, the sum's square is four times that of the squares."""
+
+    def loss_of(weight, trials, key):
+        drawn = jax.random.uniform(key, (50,))
+        return weight * drawn.sum(), (drawn, jnp.square(drawn))
+
+    trials = np.zeros((2, 8))
+    (_, (once, squares)), _ = jax.jit(lambda key: microbatches.value_and_grad(loss_of, jnp.float32(1), trials, key, 4))(
+        jax.random.key(0)
+    )
+    assert np.all(np.square(once) < 3.999 * squares)

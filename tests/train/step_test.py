@@ -1,8 +1,10 @@
 """A step learns, repeats bit for bit, and leaves the state alone when its numbers are not finite."""
 
+import dataclasses
 import functools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from neurojax import masking, metrics, unit_sums
 from neurojax.data.batching import Layout, Planner, gather
 from neurojax.models import ndt, stitcher
 from neurojax.train import first_rows, loop
-from neurojax.train.step import train_step, validation_sums
+from neurojax.train.step import Freeze, train_step, validation_sums
 from neurojax.types import VALIDATION
 
 step = jax.jit(train_step, static_argnames="recipe")  # not donated: states are compared
@@ -123,3 +125,59 @@ def test_a_step_that_is_not_finite_changes_counters_only(poisoned, recipe, datas
     assert (again.step, again.skipped, again.skipped_in_a_row) == (2, 2, 2)
     recovered, _ = jax.device_get(step(after._replace(params=healthy.params, tables=healthy.tables), batch, recipe))
     assert (recovered.step, recovered.skipped, recovered.skipped_in_a_row) == (2, 1, 0)
+
+
+def with_read_out(state):
+    """The state, whose log-rates depend on what the model sees: a read-out starts at zero."""
+    table = np.asarray(state.tables["read_out"])
+    return state._replace(
+        tables=state.tables | {"read_out": np.random.default_rng(0).normal(0, 0.3, table.shape).astype(np.float32)}
+    )
+
+
+EVERYTHING = {"neuron_ratio": 1.0, "temporal_ratio": 1.0}  # hidden, whatever is drawn
+
+
+@pytest.mark.parametrize(
+    "drawn, hidden, dropout",
+    [
+        ("masks", masking.MaskingConfig(("neuron",)), 0.0),
+        ("dropout", masking.MaskingConfig(("neuron",), **EVERYTHING), 0.3),
+        ("schemes", masking.MaskingConfig(("neuron", "temporal"), **EVERYTHING), 0.0),  # told apart by their prompts
+    ],
+)
+def test_every_step_and_every_seed_draws_anew(drawn, hidden, dropout, recipe, dataset, batches):
+    """One state and one batch: losses of different steps and seeds differ by the one thing that is drawn here."""
+    model = dataclasses.replace(recipe.model, dropout=dropout, dropout_embed=dropout)
+    state, layout = start(recipe, dataset)
+    batch = gather(dataset.sessions, layout, Planner(dataset.sessions, batches, 0).plan(0))
+
+    @jax.jit
+    def losses(state, batch):
+        def loss_at(step, seed):
+            drawn_here = dataclasses.replace(recipe, seed=seed, model=model, masking=hidden)
+            return train_step(state._replace(step=step), batch, drawn_here)[1]["loss"]
+
+        return [jax.vmap(functools.partial(loss_at, seed=seed))(jnp.arange(5)) for seed in (0, 1)]
+
+    found = np.concatenate(losses(with_read_out(state), batch))
+    assert len(np.unique(found)) == len(found) == 10, drawn
+
+
+def test_a_run_frozen_until_a_step_trains_everything_at_that_step(recipe, dataset, batches):
+    """Sessions 0 and 1 are known: before the step their rows and the shared parameters rest, at it all move."""
+    layout = Layout.of(dataset.sessions)
+    known_units = int(layout.num_units[:2].sum())
+    recipe = dataclasses.replace(recipe, freeze=Freeze(until_step=2, unit_rows=known_units, session_rows=2))
+    state = jax.device_get(with_read_out(start(recipe, dataset)[0]))
+    planner = Planner(dataset.sessions, batches, 0)
+    plan = next(plan for plan in map(planner.plan, range(20)) if 2 in plan.session)  # a known session and the new one
+    batch = gather(dataset.sessions, layout, plan)
+    for number in (1, 2):
+        after, sums = jax.device_get(step(state._replace(step=np.int32(number)), batch, recipe))
+        assert sums["skipped"] == 0
+        pairs = zip(jax.tree.leaves(after.params), jax.tree.leaves(state.params), strict=True)
+        assert all(np.array_equal(*pair) != (number == 2) for pair in pairs)
+        for name, known in (("read_out", known_units), ("session_token", 2)):
+            moved = (after.tables[name] != state.tables[name]).any(-1)
+            assert moved[:known].any() == (number == 2) and moved[known:].any(), (number, name)
