@@ -1,4 +1,4 @@
-"""The two arms, and how both are scored: four tasks, and behaviour read out of frozen latents."""
+"""The arms and the linear models, and how they are scored: four tasks, and behaviour read out of frozen latents."""
 
 import copy
 import datetime
@@ -15,10 +15,10 @@ from neurojax.commands import config as declarations
 from neurojax.data import batching, roster
 from neurojax.data.sessions import Dataset, dataset_of
 from neurojax.errors import InputError
-from neurojax.evals import activity, protocols, scoring
+from neurojax.evals import activity, baselines, protocols, scoring
 from neurojax.evals.decoding import decoder, features, scores, signals, targets
 from neurojax.files import write_bytes
-from neurojax.train import checkpoint, loop, settings, workdir
+from neurojax.train import checkpoint, first_rows, loop, settings, workdir
 from neurojax.transfer import adaptation
 from neurojax.transfer.pretrained import Pretrained
 from neurojax.transfer.weights import Weights
@@ -28,6 +28,7 @@ HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
 RECORDINGS = Path(os.environ.get("NEUROJAX_DATA", REPOSITORY.parent / "shared" / "data"))
 ARMS = ("single", "fine-tuned")
+LINEAR = ("ridge", "stack")  # of neurojax.evals.baselines.NAMES
 
 
 def config_of(size: str, fields: Sequence[str]) -> dict:
@@ -67,7 +68,28 @@ def fine_tuned(base: Pretrained, session: Session, num_steps: int, known_session
 
 def four_tasks(model: Pretrained, session: Session) -> dict[str, float | None]:
     """Pooled bits/spike of each task on the test split, against the test mean; the same units at every fraction."""
-    predictions = activity.predict_session(model.predictor(session), session, protocol=protocols.MTM)
+    return _pooled(session, activity.predict_session(model.predictor(session), session, protocol=protocols.MTM))
+
+
+def linear_models(names: Sequence[str], fewer: Session, session: Session) -> dict[str, dict[str, float | None]]:
+    """Pooled bits/spike of each linear model and task on the test split, scored as `four_tasks` scores the arms.
+
+    Args:
+        names: of LINEAR; those that share a part are fitted together.
+        fewer: the session with a share of its training trials, on which they are fitted; all that they choose is chosen
+            on its validation trials, which the arms do not use.
+        session: the whole one, whose scored units are those of every share. Units without a spike in the share are
+            predicted at their mean with one spike more, where the arms start.
+    """
+    means = first_rows.train_means(dataset_of([fewer]))  # [N]
+    predicted = baselines.fit_and_predict(fewer, names)
+    return {
+        name: _pooled(session, {task: np.where(np.isfinite(rates), rates, means) for task, rates in of_task.items()})
+        for name, of_task in predicted.items()
+    }
+
+
+def _pooled(session: Session, predictions: Mapping[str, np.ndarray]) -> dict[str, float | None]:
     blocks = scoring.score_session(session, predictions, seed=0, num_boot=0)
     return {task: block["bps_pooled"] for task, block in blocks.items()}
 

@@ -6,7 +6,7 @@ python experiments/new_animal/figure.py
 from collections import defaultdict
 
 import numpy as np
-from common import ARMS, HERE, read_results
+from common import ARMS, HERE, LINEAR, read_results
 from scipy import stats
 
 from neurojax.files import write_bytes
@@ -24,7 +24,7 @@ TARGETS = {
     "contrast_side": "contrast side, balanced accuracy",
     "feedback": "feedback, balanced accuracy",
 }
-COLOURS = {"single": "#D55E00", "fine-tuned": "#0072B2"}
+COLOURS = {"single": "#D55E00", "fine-tuned": "#0072B2", "ridge": "#999999", "stack": "#000000"}
 
 
 def values(entries: list[dict]) -> dict:
@@ -46,34 +46,50 @@ def mean_and_half_width(numbers: list[float]) -> tuple[float, float]:
     return float(np.mean(numbers)), float(half)
 
 
-def paired(sessions: dict, arm: str) -> list[float]:
-    """Values of an arm in the sessions that have both."""
-    return [arms[arm] for arms in sessions.values() if len(arms) == len(ARMS)]
+def paired(sessions: dict, *names: str) -> list[list[float]]:
+    """Values of each arm or linear model, in the sessions that have both arms and all that are named."""
+    needed = {*ARMS, *names}
+    return [[arms[name] for arms in sessions.values() if needed <= set(arms)] for name in names]
+
+
+def linear_of(found: dict, part: str) -> list[str]:
+    """The linear models that a part has values of."""
+    return [
+        name for name in LINEAR if any(name in arms for key in found if key[0] == part for arms in found[key].values())
+    ]
+
+
+def cell(numbers: list[float]) -> str:
+    return "{:.3f} +- {:.3f}".format(*mean_and_half_width(numbers)) if numbers else "-"
+
+
+def difference(sessions: dict, ours: str, theirs: str) -> tuple[str, str]:
+    """Cells of a paired difference, with its 95 % interval, and of how many sessions it is above zero in."""
+    gains = [one - other for one, other in zip(*paired(sessions, ours, theirs), strict=True)]
+    return cell(gains), f"{sum(gain > 0 for gain in gains)} of {len(gains)}" if gains else "-"
 
 
 def markdown(found: dict, part: str) -> str:
-    """One row a score and fraction: both arms and their paired difference, each with its 95 % interval."""
-    rows = [
-        f"| {part} | trials | sessions | single | fine-tuned | difference | better in |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    """One row a score and fraction: both arms and their difference, linear models and what fine-tuned is above them."""
+    linear = linear_of(found, part)
+    titles = [part, "trials", "sessions", *ARMS, "difference", "better in", *linear]
+    titles += [title for name in linear for title in (f"fine-tuned - {name}", "better in")]
+    rows = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
     for name in [*TASKS, *TARGETS]:
         for fraction in sorted({key[2] for key in found if key[:2] == (part, name)}):
-            single, tuned = (paired(found[part, name, fraction], arm) for arm in ARMS)
-            if not single:
+            sessions = found[part, name, fraction]
+            arms = paired(sessions, *ARMS)
+            if not arms[0]:
                 continue
-            gains = [ours - theirs for ours, theirs in zip(tuned, single, strict=True)]
-            cells = ["{:.3f} +- {:.3f}".format(*mean_and_half_width(numbers)) for numbers in (single, tuned, gains)]
-            better = sum(gain > 0 for gain in gains)
-            rows.append(
-                f"| {name.replace('_', ' ')} | {fraction:.0%} | {len(gains)} | {' | '.join(cells)} | "
-                f"{better} of {len(gains)} |"
-            )
+            cells = [*map(cell, arms), *difference(sessions, "fine-tuned", "single")]
+            cells += [cell(paired(sessions, other)[0]) for other in linear]
+            cells += [text for other in linear for text in difference(sessions, "fine-tuned", other)]
+            rows.append(f"| {name.replace('_', ' ')} | {fraction:.0%} | {len(arms[0])} | {' | '.join(cells)} |")
     return "\n".join(rows)
 
 
 def draw(found: dict) -> bytes:
-    """One row a part, one panel a score: both arms against the share of training trials, 95 % intervals."""
+    """One row a part, one panel a score: arms and linear models against the share of trials, 95 % intervals."""
     parts = list(dict.fromkeys(key[0] for key in found))
     names = {part: [n for n in [*TASKS, *TARGETS] if any(key[:2] == (part, n) for key in found)] for part in parts}
     figure, axes = style.new_figure(17.0, 2.9 * len(parts), len(parts), max(map(len, names.values())))
@@ -81,11 +97,15 @@ def draw(found: dict) -> bytes:
         for column, name in enumerate(names[part]):
             axis = axes[row, column]
             fractions = sorted({key[2] for key in found if key[:2] == (part, name)})
-            for arm in ARMS:
-                points = [mean_and_half_width(paired(found[part, name, f], arm)) for f in fractions]
-                centre, half = (np.asarray(numbers) for numbers in zip(*points, strict=True))
-                places = [100 * f * (0.97 if arm == "single" else 1.03) for f in fractions]
-                axis.errorbar(places, centre, half, fmt="o-", ms=4, capsize=2, color=COLOURS[arm], label=arm)
+            for place, arm in enumerate(COLOURS):
+                values_at = {f: paired(found[part, name, f], arm)[0] for f in fractions}
+                known = [f for f in fractions if values_at[f]]
+                if not known:
+                    continue
+                centre, half = np.asarray([mean_and_half_width(values_at[f]) for f in known]).T
+                places = [100 * f * 1.03 ** (2 * place - 3) for f in known]
+                style_of_line = "s--" if arm in LINEAR else "o-"
+                axis.errorbar(places, centre, half, fmt=style_of_line, ms=4, capsize=2, color=COLOURS[arm], label=arm)
             axis.set_xscale("log")
             axis.set_xticks([100 * f for f in fractions], [f"{f:.0%}" for f in fractions])
             axis.minorticks_off()
@@ -105,7 +125,7 @@ if __name__ == "__main__":
     table = values(entries)
     for part in dict.fromkeys(entry["part"] for entry in entries):
         print(markdown(table, part), end="\n\n")
-        at_20 = {name: [mean_and_half_width(paired(table[part, name, 0.2], arm)) for arm in ARMS] for name in TASKS}
+        at_20 = {name: list(map(mean_and_half_width, paired(table[part, name, 0.2], *ARMS))) for name in TASKS}
         apart = [
             name for name, (single, tuned) in at_20.items() if tuned[0] - tuned[1] > single[0] + single[1]
         ]  # NaN half widths compare as not apart

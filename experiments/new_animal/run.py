@@ -1,9 +1,11 @@
 """A new animal: trained alone, or pretrained on others and fine-tuned, at the same number of steps on its own trials.
 
     python experiments/new_animal/run.py --part=synthetic|mice [--cpu_minutes=N] [--fractions=0.2,1] [--folds=0,1]
+    python experiments/new_animal/run.py --part=linear [--animals=mice,synthetic] [--cpu_minutes=N] [--fractions=0.2,1]
 
 synthetic  40 animals in five folds of eight; the 32 others of a fold share one pretraining
 mice       three mice, nine sessions; each mouse is left out of one pretraining
+linear     ridge and the stack of linear models on the same animals, shares and test trials; nothing is pretrained
 
 Every finished run is one line of results.jsonl; what is there is not run again. Pretraining resumes.
 With --cpu_minutes no run starts after so many minutes of CPU time.
@@ -19,6 +21,7 @@ import jax
 from common import (
     ARMS,
     HERE,
+    LINEAR,
     RECORDINGS,
     REPOSITORY,
     about,
@@ -28,6 +31,7 @@ from common import (
     fine_tuned,
     four_tasks,
     from_scratch,
+    linear_models,
     pretrained,
     read_results,
 )
@@ -121,19 +125,56 @@ def run(part: str, runs: Path, results: Path, fractions: tuple[float, ...], only
             print(name, session.session_id, fraction, arm, scores, f"{entry['cpu_s']} s", flush=True)
 
 
+def run_linear(
+    animals: list[str], runs: Path, results: Path, fractions: tuple[float, ...], only: set[int], cpu_minutes: float
+) -> None:
+    """Every (fraction, animals, session, linear model) that has no line yet, in this order."""
+    folds = {part: folds_of(part, runs) for part in animals}
+    known = {(e["part"], e["fraction"], e["session"], e["arm"]) for e in read_results(results)}
+    asked = [
+        (fraction, part, name, session)
+        for fraction in fractions
+        for part in animals
+        for number, (name, left_out, _) in enumerate(folds[part])
+        if not only or number in only
+        for session in left_out
+    ]
+    for fraction, part, name, session in asked:
+        missing = [arm for arm in LINEAR if (part, fraction, session.session_id, arm) not in known]
+        if not missing:
+            continue
+        if time.process_time() > 60 * cpu_minutes:
+            print(f"{cpu_minutes:g} minutes of CPU time are over; the same command goes on", flush=True)
+            return
+        begun = time.process_time()
+        found = linear_models(missing, splits.with_train_fraction(session, fraction, SEED), session)
+        cpu_s = round(time.process_time() - begun, 1)
+        for arm in missing:
+            entry = {"part": part, "fold": name, "session": session.session_id, "fraction": fraction, "arm": arm}
+            append(results, entry | {"cpu_s": cpu_s, "fitted_with": missing, "scores": found[arm], **about()})
+            print(name, session.session_id, fraction, arm, found[arm], f"{cpu_s} s", flush=True)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--part", choices=tuple(PARTS), required=True)
+    parser.add_argument("--part", choices=(*PARTS, "linear"), required=True)
+    parser.add_argument("--animals", type=lambda text: text.split(","), default=["mice", "synthetic"])
     parser.add_argument("--runs", type=Path, default=REPOSITORY / "runs" / "new_animal")
     parser.add_argument("--results", type=Path, default=HERE / "results.jsonl")
     parser.add_argument("--fractions", type=lambda text: tuple(map(float, text.split(","))), default=FRACTIONS)
     parser.add_argument("--folds", type=lambda text: set(map(int, text.split(","))), default=set())
     parser.add_argument("--cpu_minutes", type=float, default=float("inf"))
     given = parser.parse_args()
+    if unknown := set(given.animals) - set(PARTS):
+        parser.error(f"--animals: {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}")
     os.makedirs(given.runs, exist_ok=True)
     jax.config.update("jax_compilation_cache_dir", str(given.runs / "compiled"))  # animals of one size compile once
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     try:
-        run(given.part, given.runs, given.results, given.fractions, given.folds, given.cpu_minutes)
+        rest = (given.runs, given.results, given.fractions, given.folds, given.cpu_minutes)
+        if given.part == "linear":
+            run_linear(given.animals, *rest)
+        else:
+            run(given.part, *rest)
     except (InputError, Interrupted) as stopped:
         raise SystemExit(f"{stopped}; the same command goes on") from None
