@@ -37,6 +37,7 @@ MICE_TARGETS = {  # name of the result -> options
     "contrast_side, mtm": ("--target=contrast_side", "--protocol=mtm", "--baselines=raw"),
     "feedback, mtm": ("--target=feedback", "--protocol=mtm", "--baselines=raw"),
 }
+FACTS = ("subject_id", "num_units", "num_trials", "num_trials_unseen_by_model")
 LEFT_OUT = ("temperatures", "all_trials")  # of a block in decoding.json
 
 
@@ -116,7 +117,7 @@ def kept(report: dict) -> dict:
     """What figure.py and README quote of decoding.json."""
     sessions = {}
     for name, entry in report["sessions"].items():
-        sessions[name] = {key: entry[key] for key in ("num_units", "num_trials", "num_trials_unseen_by_model")}
+        sessions[name] = {key: entry[key] for key in FACTS}
         sessions[name]["read_outs"] = {
             read_out: {key: value for key, value in block.items() if key not in LEFT_OUT}
             for read_out, block in entry["read_outs"].items()
