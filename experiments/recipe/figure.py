@@ -42,11 +42,11 @@ def difference(arm: dict, other: dict, task: str) -> tuple[float, float]:
 
 
 def against_average(results: dict[str, dict]) -> list[str]:
-    """Arms of the longest training beside the average of ridge and GLM, on the same validation trials."""
+    """Arms of the longest training beside the average of ridge and GLM in validation_baselines.json, same trials."""
     longest = max(entry["steps"] for entry in results.values())
     average = {"arm": "average", "sessions": json.loads((HERE / "validation_baselines.json").read_text())["average"]}
-    lines = [f"\n| {longest} steps, minus ridge + GLM | co-smoothing | forward | inter-region | intra-region |"]
-    lines.append("|---|---|---|---|---|")
+    title = f"{longest} steps, minus the average of ridge and GLM"
+    lines = [f"\n| {title} | co-smoothing | forward | inter-region | intra-region |", "|---|---|---|---|---|"]
     for name, entry in results.items():
         if entry["steps"] == longest:
             found = (difference(entry, average, task) for task in TASKS)
