@@ -1,4 +1,4 @@
-"""`BehaviorDecoder`: the linear read-outs of `neurojax decode` as an estimator of scikit-learn.
+"""`BehaviorDecoder`: ridge or logistic regression at given lags, as an estimator of scikit-learn.
 
 As in `embedder`, scikit-learn is imported at the top, and this module when `neurojax.BehaviorDecoder` is asked for.
 """
@@ -40,8 +40,8 @@ class BehaviorDecoder(BaseEstimator):
             "0:0" rows are successive bins, and their order matters.
         num_folds: of the choice; fewer where there are fewer trials, or fewer that hold some class. Where no two can be
             made (one trial, or a class that one trial alone holds), the middle of the grid and temperature 1 are taken.
-        grid: penalties (regression) or inverse penalties C (classification) to choose from; default: those of
-            `neurojax decode`.
+        grid: penalties (regression) or inverse penalties C (classification) to choose from; default: decades, 0.1 to
+            1e6 or 1e-4 to 1e4.
 
     Attributes:
         chosen_: penalty of each output, or the C.
