@@ -4,7 +4,8 @@ log rate = log PSTH + intercept + w . (scores now, scores averaged over the tria
 leading components of ridge's features in train, not whitened, so that the L2 penalty acts as ridge on
 them. A unit's own contribution is taken out of the scores, in the fit and in the prediction, where its
 weight on itself is exactly zero. Region tasks have components of the units they may see. Forward: scores
-of two causal exponential averages, plus the unit's own log gains so far. Penalty and memories from validation.
+of two causal exponential averages, plus the unit's own log gains so far. Number of components, penalty and
+memories from validation.
 """
 
 import numpy as np
@@ -26,7 +27,7 @@ from neurojax.evals.baselines.gain_ahead import gain_ahead, own_log_gains, tuned
 from neurojax.evals.baselines.poisson_fit import MAX_LOG_GAIN, Design, fit_poisson
 from neurojax.types import TRAIN, VALIDATION
 
-NUM_COMPONENTS = 64
+COMPONENTS = (64, 32, 16, 8)  # walked from the first at FIRST_PENALTY; then the penalty with the best
 PENALTIES = (6.0, 20.0, 60.0, 200.0, 600.0, 2000.0)
 FIRST_PENALTY = 200.0
 FORWARD_COMPONENTS = 16
@@ -48,38 +49,67 @@ def leading_components(gram: np.ndarray, num_components: int) -> np.ndarray:
 
 
 def _fit_leave_out(folds, task, psth, activity):
-    n = activity.cross.shape[1]
     groups = visible_after(folds, task)
     spikes = folds.parts[TRAIN].counts[folds.parts[TRAIN].bin_valid]  # [rows, n]
-    designs = []
-    for visible, scored in groups:
-        basis = leading_components(activity.gram[np.ix_(visible, visible)], NUM_COMPONENTS)
-        designs.append((basis, *_leave_out_design(folds, psth, activity, visible, scored, basis)))
-    warm: dict[int, np.ndarray] = {}  # where the fit at another penalty starts
-    best: tuple[float, np.ndarray, np.ndarray] | None = None
+    bases = [leading_components(activity.gram[np.ix_(v, v)], max(COMPONENTS)) for v, _ in groups]
+    best: tuple[float, np.ndarray, np.ndarray, dict[str, float]] | None = None
 
-    def losses_at(place):
-        nonlocal best
-        weights, intercept = np.zeros((len(activity.gram), n), np.float32), np.zeros(n, np.float32)
-        for group, ((visible, scored), (basis, design, rotation)) in enumerate(zip(groups, designs, strict=True)):
-            penalties = np.concatenate([[0.0], np.full(len(rotation), PENALTIES[place])])
-            found = warm[group] = fit_poisson(design, spikes[:, scored], penalties, warm.get(group))
-            intercept[scored] = found[0]
-            onto = np.split(rotation @ found[1:], len(rotation) // basis.shape[1]) if basis.size else []
-            for block, part in enumerate(onto):  # now, and averaged over the trial
-                matrix = basis @ part  # [visible, scored]
-                matrix[visible[:, None] == scored] = 0  # no unit sees itself
-                weights[np.ix_(block * n + visible, scored)] = matrix
-        rates = _rates(folds, psth, activity, weights, intercept, VALIDATION)
-        loss = poisson_loss(rates, folds.parts[VALIDATION], task)
-        if best is None or loss < best[0]:
-            best = loss, weights, intercept
-        return {task: loss}
+    def losses_of(number):
+        """penalty's place -> {task: loss}; a fit starts where the one before ended."""
+        cut = [basis[:, :number] for basis in bases]
+        designs = [
+            _leave_out_design(folds, psth, activity, visible, scored, basis)
+            for (visible, scored), basis in zip(groups, cut, strict=True)
+        ]
+        warm: dict[int, np.ndarray] = {}
 
-    visited = grids.climb(len(PENALTIES), PENALTIES.index(FIRST_PENALTY), losses_at)
-    rates = {part: _rates(folds, psth, activity, *best[1:], part) for part in PARTS}
-    penalty = PENALTIES[grids.best_place(visited, task)]
-    return Fit(rates, {"num_components": NUM_COMPONENTS, "penalty": penalty, **activity.family._asdict()})
+        def losses_at(place):
+            nonlocal best
+            found = []
+            for group, ((_, scored), (design, rotation)) in enumerate(zip(groups, designs, strict=True)):
+                penalties = np.concatenate([[0.0], np.full(len(rotation), PENALTIES[place])])
+                warm[group] = fit_poisson(design, spikes[:, scored], penalties, warm.get(group))
+                found.append((rotation @ warm[group][1:], warm[group][0]))
+            weights, intercept = _on_units(activity, groups, cut, found)
+            rates = _rates(folds, psth, activity, weights, intercept, VALIDATION)
+            loss = poisson_loss(rates, folds.parts[VALIDATION], task)
+            if best is None or loss < best[0]:
+                best = loss, weights, intercept, {"num_components": number, "penalty": PENALTIES[place]}
+            return {task: loss}
+
+        return losses_at
+
+    first = PENALTIES.index(FIRST_PENALTY)
+    kept = None  # losses of the best number so far; the designs of the others are let go
+
+    def at_first_penalty(place):
+        nonlocal kept
+        losses_at = losses_of(COMPONENTS[place])
+        losses = losses_at(first)
+        if kept is None or losses[task] < kept[0][task]:
+            kept = losses, losses_at
+        return losses
+
+    grids.climb(len(COMPONENTS), 0, at_first_penalty)
+    losses, losses_at = kept
+    grids.climb(len(PENALTIES), first, lambda place: losses if place == first else losses_at(place))
+    rates = {part: _rates(folds, psth, activity, *best[1:3], part) for part in PARTS}
+    return Fit(rates, {**best[3], **activity.family._asdict()})
+
+
+def _on_units(activity, groups, bases, found):
+    """Weights on features [p, n] and intercepts [n] from those on components, a group of units at a time."""
+    n = activity.cross.shape[1]
+    weights, intercept = np.zeros((len(activity.gram), n), np.float32), np.zeros(n, np.float32)
+    for (visible, scored), basis, (of_components, constant) in zip(groups, bases, found, strict=True):
+        intercept[scored] = constant
+        if not basis.size:
+            continue
+        for block, part in enumerate(np.split(of_components, len(of_components) // basis.shape[1])):
+            matrix = basis @ part  # [visible, scored]; now, then averaged over the trial
+            matrix[visible[:, None] == scored] = 0  # no unit sees itself
+            weights[np.ix_(block * n + visible, scored)] = matrix
+    return weights, intercept
 
 
 def _rates(folds, psth, activity, weights, intercept, part):
