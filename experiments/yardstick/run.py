@@ -22,6 +22,7 @@ from neurojax.types import TEST, VALIDATION
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.jsonl"
+IN_OTHER_BINS = ("co_smoothing", "forward")
 NAMES = tuple(name for name in baselines.NAMES if name != "smoothed_spikes")
 
 
@@ -53,10 +54,10 @@ def roots(part: str, runs: Path) -> dict[str, tuple[Path, tuple[str, ...]]]:
     raise SystemExit(f"unknown part {part!r}; choose from synthetic, mice, blocks, allen, chewie, bins, held_back")
 
 
-def fit(session, names=NAMES) -> dict:
-    """Test scores, validation scores and choices of each method, and CPU seconds of the stack with its parts."""
+def fit(session, tasks) -> dict:
+    """Test scores and choices of each method, and CPU seconds of all together."""
     start = time.process_time()
-    fitted = baselines.fit_baselines(session, names)
+    fitted = baselines.fit_baselines(session, NAMES, tasks)
     seconds = time.process_time() - start
     line = {"units": session.num_units, "test_trials": len(session.trials_of(TEST)), "cpu_s": round(seconds, 1)}
     line |= {"validation_trials": len(session.trials_of(VALIDATION)), "bin_size_s": session.bin_size_s}
@@ -98,7 +99,11 @@ def run(part: str, runs: Path, about: dict) -> None:
         for session in open_dataset(root).sessions:
             if (only and session.session_id not in only) or (name, session.session_id) in done():
                 continue
-            line = {"set": name, "session": session.session_id} | fit(session) | about
+            line = (
+                {"set": name, "session": session.session_id}
+                | fit(session, IN_OTHER_BINS if part == "bins" else None)
+                | about
+            )
             with RESULTS.open("a") as file:
                 file.write(json.dumps(line) + "\n")
             stack = line["methods"]["stack"]
