@@ -18,7 +18,11 @@ from final_table import DRAWS, Sums, ends_text, excess, load, score, spikes
 
 HERE = Path(__file__).parent
 RATE_EDGES_HZ = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, np.inf)
-CURVES = (("third", "MtM", "#0072B2"), ("stack", "linear stack", "#D55E00"), ("ridge", "ridge", "#E69F00"))
+CURVES = (
+    ("third", "MtM, third of the budget", "#0072B2"),
+    ("stack", "linear stack", "#D55E00"),
+    ("ridge", "ridge", "#E69F00"),
+)
 
 
 def draw_units(methods: dict[str, list[Sums]], path: Path) -> None:
@@ -39,7 +43,7 @@ def draw_units(methods: dict[str, list[Sums]], path: Path) -> None:
     for name, told in zip(names, _intervals(axes[0], names, members, gain, weight), strict=True):
         print(f"{name}: {told}")
     axes[0].set_xlabel("train rate, Hz")
-    axes[0].set_ylabel("`improved` - linear stack,\nbits/spike, co-smoothing")
+    axes[0].set_ylabel("improved - linear stack,\nbits/spike, co-smoothing")
     labels = [name for name in np.unique(region) if weight[region == name].sum() > 500]
     _intervals(axes[1], labels, [region == name for name in labels], gain, weight)
     axes[1].tick_params(axis="x", rotation=90, labelsize=7)
@@ -50,10 +54,9 @@ def draw_units(methods: dict[str, list[Sums]], path: Path) -> None:
 def draw_curves(methods: dict[str, list[Sums]], path: Path) -> None:
     """Score against the share of training trials and the number of sessions, report sessions."""
     figure, axes = plt.subplots(2, len(CURVE_TASKS), figsize=(8, 5), layout="constrained", sharex="row")
-    merged = {key: array for session in REPORT for key, array in methods[f"alone_{session}"][0].items()}
     batch, third = 32, STEPS // 3  # trials of a step
     by_sessions = [
-        (1, [merged], third // len(SESSIONS) * 2 * batch),
+        (1, methods["alone"], third // len(SESSIONS) * 2 * batch),
         (len(REPORT), methods["sessions4"], third * batch / len(REPORT)),
         (len(SESSIONS), methods["third"], third * batch / len(SESSIONS)),
         (len(SESSIONS), methods["improved"], STEPS * batch / len(SESSIONS)),
@@ -108,7 +111,7 @@ if __name__ == "__main__":
     found = load()
     if {"improved", "stack"} <= set(found):
         draw_units(found, HERE / "units.png")
-    names = {f"alone_{session}" for session in REPORT} | {"sessions4", "improved", *(name for name, _, _ in CURVES)}
+    names = {"alone", "sessions4", "improved", *(name for name, _, _ in CURVES)}
     names |= {_at_fraction(name, fraction) for name, _, _ in CURVES for fraction in FRACTIONS}
     if names <= set(found):
         draw_curves(found, HERE / "curves.png")

@@ -3,15 +3,15 @@
     python experiments/recipe/final_table.py
 
 Differences are paired within sessions, seeds of a preset averaged. What they say of other sessions is Student's t over
-the four report sessions (3 degrees of freedom), Holm over the four tasks. The interval over trials, for which trials
-are drawn with replacement within each session, is for the test trials of these four sessions alone. A row whose runs
-are not there yet is left out and named.
+the four report sessions (3 degrees of freedom), Holm over the tasks of a comparison. The interval over trials, for
+which trials are drawn with replacement within each session, is for the test trials of these four sessions alone. A row
+whose runs are not there yet is left out and named.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from final import BASELINES, REPORT, SCORED, SUMS
+from final import BASELINES, CURVE_TASKS, FRACTIONS, REPORT, SCORED, SUMS
 
 from neurojax.evals import intervals
 from neurojax.evals.best_baseline import VALIDATION_SCORE, best_baselines
@@ -26,7 +26,7 @@ Sums = dict[str, np.ndarray]
 def load() -> dict[str, list[Sums]]:
     """Method -> one dict a seed, "SESSION/TASK/NAME" -> array; see final.test_sums and final.baseline_sums.
 
-    Baselines fitted on a share of the trials are named "stack trials0.25".
+    Baselines fitted on a share of the trials are named "stack trials0.25"; "alone" is each report session's own model.
     """
     methods: dict[str, list[Sums]] = {}
     for path in sorted(SUMS.glob("*.npz")):
@@ -40,6 +40,9 @@ def load() -> dict[str, list[Sums]]:
             keys = [key for key in arrays if key.split("/")[1] == name]
             own_name = name + path.stem.removeprefix("baselines").replace("_", " ")
             methods[own_name] = [shared | {key.replace(f"/{name}/", "/", 1): arrays[key] for key in keys}]
+    alone = [methods.pop(name) for name in [f"alone_{session}" for session in REPORT] if name in methods]
+    if len(alone) == len(REPORT):
+        methods["alone"] = [{key: array for (seed,) in alone for key, array in seed.items()}]
     return methods
 
 
@@ -133,7 +136,7 @@ def scores(methods: dict[str, list[Sums]]) -> list[str]:
     for title, sessions in groups:
         lines += [f"| {title} | seeds | co-smoothing | forward | inter-region | intra-region |", "|---" * 6 + "|"]
         whole = {n: s for n, s in methods.items() if all(f"{session}/units/rate_hz" in s[0] for session in sessions)}
-        rows = [(name, seeds) for name, seeds in whole.items() if " trials" not in name]
+        rows = [(name, seeds) for name, seeds in whole.items() if " trials" not in name or len(sessions) > 1]
         rows += [(f"improved, seed {number}", [seed]) for number, seed in enumerate(whole.get("improved", []))]
         for name, seeds in rows:
             values = " | ".join("-" if np.isnan(v := score(seeds, task, sessions)) else f"{v:.3f}" for task in TASKS)
@@ -146,7 +149,9 @@ def differences(methods: dict[str, list[Sums]]) -> list[str]:
     """Markdown: what is above what, over sessions and over trials of these sessions."""
     best = {task: best_baseline(methods, task) for task in TASKS}
     lines = ["best baseline on validation trials: " + ", ".join(f"{task} {name}" for task, name in best.items()), ""]
-    lines += ["| difference | task | bits/spike | 95 % over sessions (t) | p, Holm over 4 tasks | so, over sessions |"]
+    lines += [
+        "| difference | task | bits/spike | 95 % over sessions (t) | p, Holm over its tasks | so, over sessions |"
+    ]
     lines[-1] += " 95 % over trials of these four sessions | sessions above |"
     lines.append("|---" * 8 + "|")
     pairs = [
@@ -156,6 +161,10 @@ def differences(methods: dict[str, list[Sums]]) -> list[str]:
     ]
     pairs += [dict.fromkeys(TASKS, ("improved", "faithful")), dict.fromkeys(TASKS, ("improved_ensemble", "improved"))]
     pairs.append({task: ("third", single) for task, single in SINGLE.items()})
+    for fraction in FRACTIONS:
+        names = [(f"trials{fraction:g}", f"{name} trials{fraction:g}") for name in ("stack", "ridge")]
+        pairs += [dict.fromkeys(CURVE_TASKS, pair) for pair in names]
+    pairs += [dict.fromkeys(CURVE_TASKS, ("third", name)) for name in ("stack", "ridge")]
     for pair_of in pairs:
         if not {name for pair in pair_of.values() for name in pair} <= set(methods):
             continue
