@@ -9,7 +9,6 @@ import dataclasses
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import solve
 
 from neurojax.evals.baselines import forward, grids, reduced_rank, ridge
 from neurojax.evals.baselines.folds import PARTS, Fit, Folds, filtered_surplus, surplus
@@ -98,8 +97,7 @@ def _fit_bank(folds, psth, past, near):
 
     def losses_at(place):
         nonlocal best
-        penalised = past.gram + ridge.PENALTIES[place] * np.eye(len(past.gram))
-        weights = solve(penalised, past.cross, assume_a="pos", check_finite=False)
+        weights = ridge.solved(past.gram, past.cross, ridge.PENALTIES[place])
         predicted = _placed(folds, past, weights)
         loss = ridge.loss_of(folds, "forward", psth, predicted[VALIDATION])
         if best is None or loss < best[0]:

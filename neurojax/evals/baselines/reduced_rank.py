@@ -33,7 +33,7 @@ def reduced_rank_loadings(gram: np.ndarray, cross: np.ndarray, penalty: float, r
         penalty: on the squared weights.
         rank: at most; r = min(rank, p, m).
     """
-    full = np.linalg.solve(gram + penalty * np.eye(len(gram)), cross)
+    full = ridge.solved(gram, cross, penalty)
     rank = min(rank, *cross.shape)
     fitted = cross.T @ full
     vectors = _leading((fitted + fitted.T) / 2, rank)
