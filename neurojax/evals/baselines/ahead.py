@@ -17,6 +17,7 @@ from neurojax.types import TRAIN, VALIDATION
 SLOWER = 5.0  # the second memory, in firsts
 LAGS = (2, 4, 8)
 MOST_FEATURES = 3000  # of plain lags: 8 of them for 375 units, none for more than 1,500
+MOST_ROWS = 4000  # of train where there are more features than that; inner products are of rows then
 START_BINS = 2.0  # where the walk begins
 
 
@@ -29,14 +30,15 @@ class Bank(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Past:
-    """Features at the origins, and their inner products.
+    """Features at the origins, and their inner products; those of rows (p = rows) where these are fewer.
 
     Attributes:
         bank: what they are.
-        last: part -> float32 [K, p], at the last visible bin of each trial.
+        last: part -> float32 [K, p], at the last visible bin of each trial; its products with the rows.
         gram: float64 [p, p] over the origins of train.
-        cross: float64 [p, horizons * n].
+        cross: float64 [p, horizons * n]; the targets.
         num_horizons: bins ahead that are fitted.
+        of_rows: which of the two.
     """
 
     bank: Bank
@@ -44,6 +46,7 @@ class Past:
     gram: np.ndarray
     cross: np.ndarray
     num_horizons: int
+    of_rows: bool
 
 
 def banks(folds: Folds) -> list[Bank]:
@@ -78,7 +81,9 @@ def fit_reduced_rank(folds: Folds, psth: np.ndarray, bank: Bank) -> Fit:
     best = None
     for penalty in reduced_rank.PENALTIES:
         most = max(reduced_rank.RANKS)
-        loadings, readout = reduced_rank.reduced_rank_loadings(past.gram, past.cross, penalty, most)
+        loadings, readout = reduced_rank.reduced_rank_loadings(
+            past.gram, past.cross, penalty, most, of_rows=past.of_rows
+        )
         for rank in reduced_rank.RANKS:
             predicted = _placed(folds, past, loadings[:, :rank] @ readout[:rank])
             loss = ridge.loss_of(folds, "forward", psth, predicted[VALIDATION])
@@ -126,13 +131,18 @@ def _past(folds, psth, bank):
     rows = at(TRAIN, origins.trial, origins.bin)
     target = surplus(train, psth)
     later = [target[origins.trial, origins.bin + h + 1] for h in range(origins.num_horizons)]
+    ahead = np.concatenate(later, 1) if later else np.zeros((len(rows), 0), np.float32)  # [rows, horizons * n]
+    if rows.shape[1] > MOST_ROWS:
+        stride = -(-len(rows) // MOST_ROWS) or 1
+        rows, ahead = rows[::stride], ahead[::stride]
     last = {}
     for part in PARTS:
         fold = folds.parts[part]
         last[part] = at(part, np.arange(len(fold.counts)), forward.last_visible(fold))
-    gram = (rows.T @ rows).astype(np.float64)
-    cross = np.concatenate([rows.T @ y for y in later], 1).astype(np.float64)
-    return Past(bank, last, gram, cross, origins.num_horizons)
+    if of_rows := 0 < len(rows) < rows.shape[1]:
+        last = {part: features @ rows.T for part, features in last.items()}
+    gram, cross = (rows @ rows.T, ahead) if of_rows else (rows.T @ rows, rows.T @ ahead)
+    return Past(bank, last, gram.astype(np.float64), cross.astype(np.float64), origins.num_horizons, of_rows)
 
 
 def _signals(folds, psth, part, bank):

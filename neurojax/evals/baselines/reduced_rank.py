@@ -10,7 +10,7 @@ Source: Izenman 1975; Mukherjee & Zhu 2011 for the ridge form.
 
 import numpy as np
 from scipy.linalg import eigh
-from scipy.sparse.linalg import eigsh
+from scipy.sparse.linalg import LinearOperator, eigsh
 
 from neurojax.evals.baselines import ridge
 from neurojax.evals.baselines.features import Activity
@@ -24,7 +24,9 @@ PENALTIES = (300.0, 3000.0)
 SHRINK = 0.01  # of a unit's read-out of the latents
 
 
-def reduced_rank_loadings(gram: np.ndarray, cross: np.ndarray, penalty: float, rank: int) -> tuple[np.ndarray, ...]:
+def reduced_rank_loadings(
+    gram: np.ndarray, cross: np.ndarray, penalty: float, rank: int, *, of_rows: bool = False
+) -> tuple[np.ndarray, ...]:
     """Loadings [p, r] and read-out [r, m] of the rank-r ridge solution; their product are its weights.
 
     Args:
@@ -32,22 +34,30 @@ def reduced_rank_loadings(gram: np.ndarray, cross: np.ndarray, penalty: float, r
         cross: X'Y, [p, m].
         penalty: on the squared weights.
         rank: at most; r = min(rank, p, m).
+        of_rows: gram is XX', cross is Y, and the loadings are of the rows: multiplied by X' they are those of features.
     """
     full = ridge.solved(gram, cross, penalty)
-    rank = min(rank, *cross.shape)
-    fitted = cross.T @ full
-    vectors = _leading((fitted + fitted.T) / 2, rank)
+    vectors = _leading(cross, gram @ full if of_rows else full, min(rank, *cross.shape))
     return full @ vectors, vectors.T
 
 
-def _leading(matrix: np.ndarray, number: int) -> np.ndarray:
-    """Eigenvectors of the largest eigenvalues, largest first; by Lanczos where they are few of many."""
-    size = len(matrix)
+def _leading(cross: np.ndarray, full: np.ndarray, number: int) -> np.ndarray:
+    """Eigenvectors of the largest eigenvalues of cross' full [m, m] (symmetric but for rounding), largest first.
+
+    By Lanczos, without that matrix, where they are few of many.
+    """
+    size = cross.shape[1]
     if size >= 8 * number:
+
+        def times(vector):
+            return (cross.T @ (full @ vector) + full.T @ (cross @ vector)) / 2
+
         start = np.random.default_rng(0).normal(size=size)
-        values, vectors = eigsh(matrix, number, which="LA", v0=start)
+        operator = LinearOperator((size, size), matvec=times, dtype=np.float64)
+        values, vectors = eigsh(operator, number, which="LA", v0=start)
         return vectors[:, np.argsort(values)[::-1]]
-    return eigh(matrix, subset_by_index=[size - number, size - 1])[1][:, ::-1]
+    fitted = cross.T @ full
+    return eigh((fitted + fitted.T) / 2, subset_by_index=[size - number, size - 1])[1][:, ::-1]
 
 
 def fit_activity(folds: Folds, tasks: tuple[str, ...], psth: np.ndarray, activity: Activity) -> dict[str, Fit]:

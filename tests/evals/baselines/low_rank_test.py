@@ -6,7 +6,15 @@ import pytest
 from neurojax.commands import baselines as command
 from neurojax.data.sessions import dataset_of, from_counts
 from neurojax.evals import baselines
-from neurojax.evals.baselines import autoregression, factor_analysis, forward, reduced_rank, smoothed_spikes
+from neurojax.evals.baselines import (
+    ahead,
+    autoregression,
+    factor_analysis,
+    forward,
+    reduced_rank,
+    ridge,
+    smoothed_spikes,
+)
 from neurojax.evals.baselines import folds as folds_module
 from neurojax.evals.baselines.own_taken_out import readout_weights
 from neurojax.types import TEST
@@ -40,10 +48,35 @@ def test_reduced_rank_weights_are_those_of_an_svd_of_the_fit(rank):
 def test_leading_eigenvectors_are_the_same_either_way():
     rng = np.random.default_rng(0)
     factor = rng.normal(size=(60, 80))
-    matrix = factor @ factor.T
-    few, many = reduced_rank._leading(matrix, 7), reduced_rank._leading(matrix, 8)
+    few, many = reduced_rank._leading(factor.T, factor.T, 7), reduced_rank._leading(factor.T, factor.T, 8)
     np.testing.assert_allclose(np.abs(few.T @ many), np.eye(7, 8), atol=1e-8)
-    np.testing.assert_array_equal(few, reduced_rank._leading(matrix, 7))
+    np.testing.assert_array_equal(few, reduced_rank._leading(factor.T, factor.T, 7))
+    assert np.all(np.diff(np.square(factor.T @ few).sum(0)) < 0), "largest first"
+
+
+def test_ridge_and_reduced_rank_are_the_same_by_features_and_by_rows():
+    rng = np.random.default_rng(4)
+    x, y, asked = rng.normal(size=(12, 30)), rng.normal(size=(12, 6)), rng.normal(size=(5, 30))
+    by_features = asked @ ridge.solved(x.T @ x, x.T @ y, 3.0)
+    np.testing.assert_allclose((asked @ x.T) @ ridge.solved(x @ x.T, y, 3.0), by_features, atol=1e-10)
+    loadings, readout = reduced_rank.reduced_rank_loadings(x.T @ x, x.T @ y, 3.0, 2)
+    rows, its_readout = reduced_rank.reduced_rank_loadings(x @ x.T, y, 3.0, 2, of_rows=True)
+    np.testing.assert_allclose((asked @ x.T) @ rows @ its_readout, asked @ loadings @ readout, atol=1e-10)
+
+
+def test_many_units_are_fitted_by_rows_of_which_there_are_few(monkeypatch):
+    counts = np.random.default_rng(8).poisson(0.5, (40, 20, 30))
+    folds = folds_module.make_folds(make_session(counts), ("forward",))
+    psth, bank = np.tile(folds.mean, (20, 1)), ahead.Bank((0.04, 0.2))
+    monkeypatch.setattr(ahead, "MOST_ROWS", 50)
+    by_rows = ahead._past(folds, psth, bank)
+    assert by_rows.of_rows and by_rows.gram.shape == (45, 45), "every seventh of 312 origins"
+    assert by_rows.last[TEST].shape == (8, 45) and by_rows.cross.shape == (45, 60)
+    monkeypatch.setattr(ahead, "MOST_ROWS", 10**6)
+    whole = ahead._past(folds, psth, bank)
+    assert not whole.of_rows and whole.gram.shape == (60, 60)
+    losses = [ahead._fit_bank(folds, psth, past, 1000.0)[0] for past in (by_rows, whole)]
+    assert abs(losses[0] - losses[1]) < 0.05 * abs(losses[1]), "a seventh of the rows, the same regression"
 
 
 @pytest.mark.parametrize("num_own", [0, 1, 2])
