@@ -6,14 +6,16 @@ python experiments/decoding/figure.py
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
 
+from neurojax.evals import intervals
+from neurojax.evals.decoding import chosen
 from neurojax.evals.decoding.scores import MAIN
 from neurojax.files import read_json, write_bytes
 from neurojax.viz import style
 
 HERE = Path(__file__).parent
 LABELS = {"r2": "R$^2$, mean of x and y", "balanced_accuracy": "balanced accuracy"}
+NAMES = {"model": "latents", "lagged_ridge": "lagged ridge", "whole_trial": "whole trial", "gru": "GRU", "raw": "raw"}
 
 
 def over_folds(reports: list[dict]) -> dict[str, dict[str, list[float]]]:
@@ -26,70 +28,108 @@ def over_folds(reports: list[dict]) -> dict[str, dict[str, list[float]]]:
     return found
 
 
-def mean_and_half_width(values: list[float]) -> tuple[float, float]:
-    """Mean over folds and half of its 95 % interval (t over folds, which share fitting trials)."""
-    half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
-    return float(np.mean(values)), float(half)
+def plus_minus(values: list[float], sign: str = "") -> str:
+    """Mean and half of its 95 % interval (Student's t over the values)."""
+    found = intervals.t_interval(values)
+    return f"{found.mean:{sign}.3f} +- {found.ci95[1] - found.mean:.3f}"
 
 
-def chewie_table(reports: list[dict]) -> str:
-    """Read-outs by day: mean over folds, and folds in which the latents are above."""
+def between(values: list[float], sign: str = "") -> str:
+    """Mean and 95 % interval (Student's t over the values)."""
+    found = intervals.t_interval(values)
+    return f"{found.mean:{sign}.3f} [{found.ci95[0]:{sign}.3f}, {found.ci95[1]:{sign}.3f}]"
+
+
+def chewie_table(title: str, reports: list[dict]) -> str:
+    """Read-outs by day: mean over folds, and what the latents have over each other read-out, paired over folds."""
     found = over_folds(reports)
     names = list(next(iter(found.values())))
-    lines = [f"| {reports[0]['target']} | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    lines = [f"| {title} | " + " | ".join(NAMES[name] for name in names) + " |", "|---" * (len(names) + 1) + "|"]
     for session, read_outs in found.items():
-        cells = ["{:.3f} +- {:.3f}".format(*mean_and_half_width(read_outs[name])) for name in names]
-        lines.append(f"| {session} | " + " | ".join(cells) + " |")
-        above = [sum(m > o for m, o in zip(read_outs["model"], read_outs[name], strict=True)) for name in names[1:]]
-        lines.append("| latents above in | | " + " | ".join(f"{n} of {len(read_outs['model'])}" for n in above) + " |")
+        day, model = session.split("_")[1], read_outs["model"]
+        lines.append(f"| {day} | " + " | ".join(plus_minus(read_outs[name]) for name in names) + " |")
+        gains = [np.subtract(model, read_outs[name]) for name in names[1:]]
+        cells = [f"{plus_minus(gain, '+')}, above in {int((gain > 0).sum())} of {len(gain)}" for gain in gains]
+        lines.append("| latents minus it | | " + " | ".join(cells) + " |")
     if reports[0]["kind"] == "per_bin":
         lines += ["", *_by_dimension(reports, names)]
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *_choices([report["sessions"] for report in reports])])
 
 
 def _by_dimension(reports: list[dict], names: list[str]) -> list[str]:
-    lines = ["| by dimension (x / y) | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    lines = ["| x / y | " + " | ".join(NAMES[name] for name in names) + " |", "|---" * (len(names) + 1) + "|"]
     for session in reports[0]["sessions"]:
         blocks = [report["sessions"][session]["read_outs"] for report in reports]
         means = [np.mean([block[name]["r2_per_dimension"] for block in blocks], axis=0) for name in names]
-        lines.append(f"| {session} | " + " | ".join(f"{x:.2f} / {y:.2f}" for x, y in means) + " |")
+        lines.append(f"| {session.split('_')[1]} | " + " | ".join(f"{x:.2f} / {y:.2f}" for x, y in means) + " |")
     covered = np.mean(
         [e["read_outs"]["model"]["calibration"]["coverage"] for r in reports for e in r["sessions"].values()]
     )
     return [*lines, "", f"90 % intervals of the latents' read-out hold {covered:.3f} of the values."]
 
 
+def _choices(sessions: list[dict]) -> list[str]:
+    """What all folds chose, read-out by read-out."""
+    found: dict[str, list] = {}
+    for entries in sessions:
+        for entry in entries.values():
+            for name, block in entry["read_outs"].items():
+                found.setdefault(name, []).extend(block["chosen"])
+    return [f"- {NAMES[name]}: {chosen.in_words(folds)}" for name, folds in found.items()]
+
+
+def by_session(report: dict, name: str) -> dict[str, float]:
+    """Session -> main score of a read-out."""
+    main = MAIN[report["kind"]]
+    return {
+        key: entry["read_outs"][name][main] for key, entry in report["sessions"].items() if name in entry["read_outs"]
+    }
+
+
 def mice_table(reports: dict[str, dict]) -> str:
-    """Mean over sessions of each read-out, and what the model has over it."""
-    lines = ["| target | read-out | mean over sessions | model minus it | sessions above |", "|---|---|---|---|---|"]
-    for name, report in reports.items():
-        main = MAIN[report["kind"]]
-        for read_out, block in report["mean"].items():
-            low, high = block[f"{main}_ci95"]
-            gain = block.get("model_minus_it")
-            ends = gain[f"{main}_ci95"] if gain else None
-            told = f"{gain[main]:+.3f} [{ends[0]:+.3f}, {ends[1]:+.3f}]" if gain else ""
-            above = f"{gain['sessions_above']} of {gain['num_sessions']}" if gain else ""
-            lines.append(f"| {name} | {read_out} | {block[main]:.3f} [{low:.3f}, {high:.3f}] | {told} | {above} |")
+    """Mean over sessions of each read-out, what the latents have over it (t over sessions, paired), and each mouse."""
+    mice = {key: entry["subject_id"] for key, entry in reports["contrast_side"]["sessions"].items()}
+    lines = [f"| target | read-out | mean over sessions | model minus it | above in | {' / '.join(_unique(mice))} |"]
+    lines.append("|---" * 6 + "|")
+    for title, report in reports.items():
+        model = by_session(report, "model")
+        others = {NAMES[name]: by_session(report, name) for name in report["mean"] if name != "model"}
+        if report["features"] == "latents+spikes":  # the same folds of the same trials
+            others["whole trial"] = by_session(reports[report["target"]], "whole_trial")
+        lines.append(f"| {title} | {report['features']} | {between(list(model.values()))} | | | |")
+        for name, scores in others.items():
+            gains = {key: model[key] - scores[key] for key in model}
+            means = {mouse: np.mean([gains[key] for key in gains if mice[key] == mouse]) for mouse in _unique(mice)}
+            cells = [between(list(scores.values())), between(list(gains.values()), "+")]
+            cells += [f"{sum(gain > 0 for gain in gains.values())} of {len(gains)}"]
+            cells += [" / ".join(f"{mean:+.3f}" for mean in means.values())]
+            lines.append(f"| | {name} | " + " | ".join(cells) + " |")
+    for title in ("contrast_side", "feedback"):
+        lines += ["", f"{title}:", *_choices([reports[title]["sessions"]])]
     return "\n".join(lines)
 
 
+def _unique(mice: dict[str, str]) -> list[str]:
+    return sorted(set(mice.values()))
+
+
 def draw_chewie(targets: dict[str, list[dict]]) -> bytes:
-    """Every fold a point, the mean with its interval."""
-    figure, axes = style.new_figure(3.3 * len(targets), 3.4, 1, len(targets))
-    for axis, (name, reports) in zip(axes[0], targets.items(), strict=True):
+    """Every fold a point, the mean with its interval; folds by trial above, blocks of time below."""
+    figure, axes = style.new_figure(7.4, 6.2, 2, len(targets) // 2)
+    for axis, (name, reports) in zip(axes.ravel(), targets.items(), strict=True):
         _draw_folds(axis, reports)
-        axis.set_title(name)
+        target, _, blocks = name.partition(", ")
+        axis.set_title(f"{target}, {'blocks of time' if blocks else 'folds by trial'}")
     return style.png_bytes(figure)
 
 
 def draw_mice(reports: dict[str, dict]) -> bytes:
-    """Of each target: latents against raw spikes, session by session; read-outs in the mean over sessions."""
+    """Of each target: latents against the spikes' best read-out, session by session; means over sessions."""
     targets = [name for name in reports if "," not in name]
-    figure, axes = style.new_figure(7.4, 3.1 * len(targets), len(targets), 2, width_ratios=(1, 1.25))
+    figure, axes = style.new_figure(7.6, 3.3 * len(targets), len(targets), 2, width_ratios=(1, 1.2))
     for (left, right), name in zip(axes, targets, strict=True):
         _draw_sessions(left, reports[name])
-        _draw_means(right, [report for report in reports.values() if report["target"] == name])
+        _draw_means(right, {title: report for title, report in reports.items() if report["target"] == name})
         left.set_title(name.replace("_", " "))
         right.set_title("mean over sessions")
     return style.png_bytes(figure)
@@ -102,60 +142,74 @@ def _draw_folds(axis, reports: list[dict]) -> None:
     for place, read_outs in enumerate(found.values()):
         for number, name in enumerate(names):
             left = place + 0.75 * ((number + 0.5) / len(names) - 0.5)
-            centre, half = mean_and_half_width(read_outs[name])
-            label = ("latents" if name == "model" else name) if place == 0 else None
-            axis.errorbar([left], [centre], [half], fmt="o", ms=5, capsize=2, color=colours[name], label=label)
+            mean = intervals.t_interval(read_outs[name])
+            half = mean.ci95[1] - mean.mean
+            axis.errorbar([left], [mean.mean], [half], fmt="o", ms=5, capsize=2, color=colours[name],
+                          label=NAMES[name] if place == 0 else None)  # fmt: skip
             axis.plot([left] * len(read_outs[name]), read_outs[name], ".", ms=3, color=colours[name], alpha=0.5)
     axis.set_xticks(range(len(found)), [session.split("_")[1] for session in found])
-    axis.set_xlabel("day; points are folds, bars 95 % over folds")
+    axis.set_xlabel("day; points are folds, bars 95 % (t over folds)")
     axis.set_ylabel(LABELS[MAIN[reports[0]["kind"]]])
-    axis.legend(frameon=False, fontsize=7)
+    axis.set_xlim(-0.55, len(found) - 0.45)
+    low, high = axis.get_ylim()
+    axis.set_yticks([tick for tick in axis.get_yticks() if low <= tick <= min(high, 1.0)])
+    axis.set_ylim(low, high + 0.16 * (high - low))  # room for the legend above every point
+    axis.legend(frameon=False, fontsize=7, ncols=len(names), loc="upper left", columnspacing=1.0, handletextpad=0.3)
+    axis.spines[["top", "right"]].set_visible(False)
 
 
 def _draw_sessions(axis, report: dict) -> None:
-    main = MAIN[report["kind"]]
+    main, shapes = MAIN[report["kind"]], {}
     for session, entry in report["sessions"].items():
-        blocks = [entry["read_outs"][name] for name in ("raw", "model")]
-        x, y = (block[main] for block in blocks)
-        spread = [np.abs(np.asarray(block[f"{main}_ci95"])[:, None] - block[main]) for block in blocks]
-        axis.errorbar([x], [y], spread[1], spread[0], fmt="o", ms=4, lw=0.6, color=style.MODEL)
-        axis.annotate(session.removeprefix("session"), (x, y), fontsize=6, xytext=(3, 3), textcoords="offset points")
+        mouse = entry["subject_id"]
+        shape = shapes.setdefault(mouse, ("o", "s", "^")[len(shapes) % 3])
+        x, y = (entry["read_outs"][name][main] for name in ("whole_trial", "model"))
+        first = mouse not in axis.get_legend_handles_labels()[1]
+        axis.plot([x], [y], shape, ms=5, color=style.MODEL, label=mouse if first else None)
+        axis.annotate(session.removeprefix("session"), (x, y), fontsize=6, xytext=(4, 3), textcoords="offset points")
     ends = axis.get_xlim() + axis.get_ylim()
     axis.plot([min(ends), max(ends)], [min(ends), max(ends)], color=style.GREY, lw=0.8)
-    style.finish(axis, "raw spikes, balanced accuracy", "latents, balanced accuracy")
+    axis.legend(fontsize=7, loc="upper left")
+    style.finish(axis, "spikes of the whole trial, balanced accuracy", "latents, balanced accuracy")
 
 
-def _draw_means(axis, reports: list[dict]) -> None:
-    rows = {}  # the baselines of reports that differ in the model's features alone are the same
-    for report in reports:
-        after = ", mtm" if report["protocol"] == "mtm" else ""
-        for name, block in report["mean"].items():
-            rows.setdefault((report["features"] if name == "model" else name) + after, block)
-    for place, (label, block) in enumerate(sorted(rows.items(), key=lambda row: row[0].endswith("mtm"))):
-        score, (low, high) = block["balanced_accuracy"], block["balanced_accuracy_ci95"]
+def _draw_means(axis, reports: dict[str, dict]) -> None:
+    rows = {}  # raw spikes beside the model's other features are the same
+    for title, report in reports.items():
+        after = "" if "," not in title or title.endswith("both") else f", {title.partition(', ')[2]}"
+        for name in report["mean"]:
+            label = (
+                report["features"]
+                if name == "model"
+                else f"{NAMES[name]} spikes".replace("whole trial spikes", "whole trial")
+            )
+            rows.setdefault(label + after, list(by_session(report, name).values()))
+    for place, (label, values) in enumerate(rows.items()):
+        found = intervals.t_interval(values)
         colour = style.MODEL if label.startswith(("latents", "rates")) else style.VERMILION
-        fill = "white" if label.endswith("mtm") else colour
-        spread = [[score - low], [high - score]]
-        axis.errorbar([score], [-place], xerr=spread, fmt="o", ms=5, capsize=2, color=colour, mfc=fill)
+        fill = "white" if "," in label else colour
+        half = found.ci95[1] - found.mean
+        axis.errorbar([found.mean], [-place], xerr=[half], fmt="o", ms=5, capsize=2, color=colour, mfc=fill)
     axis.axvline(0.5, color=style.GREY, lw=0.8)
-    axis.set_yticks(-np.arange(len(rows)), sorted(rows, key=lambda label: label.endswith("mtm")))
-    style.finish(axis, "balanced accuracy, 95 % over trials")
+    axis.set_yticks(-np.arange(len(rows)), list(rows))
+    style.finish(axis, "balanced accuracy, 95 % (t over nine sessions)")
 
 
 if __name__ == "__main__":
     results = read_json(HERE / "results.json")
-    for reports in results.get("chewie", {}).get("reports", {}).values():
-        print(chewie_table(reports), end="\n\n")
+    chewie = results.get("chewie", {}).get("reports", {})
+    for title, reports in chewie.items():
+        print(chewie_table(title, reports), end="\n\n")
     if "mice" in results:
         print(mice_table(results["mice"]["reports"]), end="\n\n")
     with style.context():
-        if "chewie" in results:
-            write_bytes(HERE / "scores.png", draw_chewie(results["chewie"]["reports"]))
+        if chewie:
+            write_bytes(HERE / "scores.png", draw_chewie(chewie))
         if "mice" in results:
             write_bytes(HERE / "mice.png", draw_mice(results["mice"]["reports"]))
-    for name, entry in read_json(HERE / "expected.json").items() if "chewie" in results else ():
+    for name, entry in read_json(HERE / "expected.json").items() if chewie else ():
         session, read_out = entry["of"]
-        values = over_folds(results["chewie"]["reports"]["velocity"])[session][read_out]
+        values = over_folds(chewie["velocity"])[session][read_out]
         off = np.mean(values) - entry["value"]
         told = "as expected" if abs(off) <= entry["tolerance"] else f"off by {off:+.3f}"
         print(f"{name}: {np.mean(values):.3f}, expected {entry['value']} +- {entry['tolerance']}: {told}")
