@@ -40,7 +40,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _names(text: str) -> tuple[str, ...]:
-    return tuple(part for part in text.split(",") if part)
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _numbers(text: str) -> tuple[float, ...]:
@@ -120,7 +120,26 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("runs", nargs="+", type=Path, metavar="RUN")
     compare.add_argument("--out", type=Path, metavar="FILE")
 
-    decode = verb("decode", "Decode behaviour from a frozen model, beside read-outs of raw spikes.")
+    _add_decode(verb("decode", "Decode behaviour from a frozen model, beside read-outs of spikes tuned alike."))
+
+    predict = verb("predict", "Write predicted rates of the test trials.")
+    predict.add_argument("--workdir", type=Path, required=True, metavar="DIR")
+    predict.add_argument("--data", type=Path, metavar="ROOT", help="default: the data of the run")
+    predict.add_argument("--out", type=Path, required=True, metavar="DIR")
+    predict.add_argument("--task", type=_names, metavar="NAME,...", help="default: all four")
+    predict.add_argument("--format", dest="file_format", default="npz", metavar="npz|nwb", help="default: npz")
+
+    export = verb("export", "Write a run's weights and model card as a folder to share.")
+    export.add_argument("--workdir", type=Path, required=True, metavar="DIR")
+    export.add_argument("--out", type=Path, required=True, metavar="DIR")
+    export.add_argument("--licence", metavar="TEXT", help="of the weights, e.g. CC-BY-4.0")
+
+    doctor = verb("doctor", "Verify a run's checkpoints, files and versions.")
+    doctor.add_argument("--workdir", type=Path, required=True, metavar="DIR")
+    return parser
+
+
+def _add_decode(decode: argparse.ArgumentParser) -> None:
     decode.add_argument("--workdir", type=Path, required=True, metavar="DIR")
     decode.add_argument("--data", type=Path, metavar="ROOT", help="default: the data of the run")
     decode.add_argument("--target", required=True, metavar="NAME", help="a condition, a behaviour, or contrast_side")
@@ -143,22 +162,6 @@ def _parser() -> argparse.ArgumentParser:
     decode.add_argument("--num_permutations", type=int, default=20, metavar="N", help="shuffled labels for chance")
     decode.add_argument("--seed", type=int, default=0, metavar="N")
     decode.add_argument("--out", type=Path, metavar="DIR", help="default: the workdir")
-
-    predict = verb("predict", "Write predicted rates of the test trials.")
-    predict.add_argument("--workdir", type=Path, required=True, metavar="DIR")
-    predict.add_argument("--data", type=Path, metavar="ROOT", help="default: the data of the run")
-    predict.add_argument("--out", type=Path, required=True, metavar="DIR")
-    predict.add_argument("--task", type=_names, metavar="NAME,...", help="default: all four")
-    predict.add_argument("--format", dest="file_format", default="npz", metavar="npz|nwb", help="default: npz")
-
-    export = verb("export", "Write a run's weights and model card as a folder to share.")
-    export.add_argument("--workdir", type=Path, required=True, metavar="DIR")
-    export.add_argument("--out", type=Path, required=True, metavar="DIR")
-    export.add_argument("--licence", metavar="TEXT", help="of the weights, e.g. CC-BY-4.0")
-
-    doctor = verb("doctor", "Verify a run's checkpoints, files and versions.")
-    doctor.add_argument("--workdir", type=Path, required=True, metavar="DIR")
-    return parser
 
 
 def _split_config(argv: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -212,7 +215,6 @@ def _run(argv: Sequence[str]) -> None:
     elif verb == "baselines":
         from neurojax.commands import baselines
 
-        arguments["names"] = arguments["names"] or ()
         baselines.baselines(arguments.pop("data"), **arguments)
     elif verb == "compare":
         from neurojax.commands import compare

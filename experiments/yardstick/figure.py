@@ -20,7 +20,7 @@ TASKS = {
     "intra_region": "intra-region",
 }
 SHOWN = ("train_mean", "psth", "drift", "history", "population_coupling", "autoregression", "ridge")
-SHOWN += ("factor_analysis", "reduced_rank", "poisson_glm", "average", "stack", "same_bin_ridge")
+SHOWN += ("factor_analysis", "reduced_rank", "poisson_glm", "average", "stack", "stack_and_drift", "same_bin_ridge")
 DRAWN = {"drift": "#999999", "same_bin_ridge": "#009E73", "ridge": "#E69F00", "stack": "#0072B2"}
 REPORT = ("session2", "session6", "session9", "session11")
 SAME_RECORDING = {  # sets that hold one recording in several bins, the finest first

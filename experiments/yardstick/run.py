@@ -12,11 +12,14 @@ import json
 import time
 from pathlib import Path
 
+import numpy as np
 import recordings
 from same_bin_ridge import same_bin_ridge
 
 from neurojax.data.sessions import open_dataset
 from neurojax.evals import baselines, scoring
+from neurojax.evals.baselines import stack
+from neurojax.evals.baselines.folds import Fit, make_folds
 from neurojax.train.workdir import provenance
 from neurojax.types import TEST, VALIDATION
 
@@ -75,9 +78,25 @@ def fit(session, tasks) -> dict:
         task: [{key: part.get(key) for key in ("name", "weight", "width_s", "memories_s")} for part in told]
         for task, told in ((task, found.chosen["parts"]) for task, found in fitted["stack"].items())
     }
+    line["methods"]["stack_and_drift"] = scores(session, stack_and_drift(session, fitted))
     rates, _ = same_bin_ridge(session)
     line["methods"]["same_bin_ridge"] = scores(session, {"co_smoothing": rates})
     return line
+
+
+def stack_and_drift(session, fitted) -> dict[str, np.ndarray]:
+    """Task -> rates of a mixture of the two: what the training trials around add to the visible spikes."""
+    tasks, found = tuple(fitted["stack"]), {}
+    folds = make_folds(session, tasks)
+    for task in tasks:
+        parts = {
+            name: [Fit({part: rates[:, :, folds.units] for part, rates in fitted[name][task].rates.items()}, {})]
+            for name in ("stack", "drift")
+        }
+        mixed = stack.fit(folds, task, parts).rates[TEST]
+        found[task] = np.full((*mixed.shape[:2], session.num_units), np.nan, mixed.dtype)
+        found[task][:, :, folds.units] = mixed
+    return found
 
 
 def scores(session, rates) -> dict[str, float | None]:

@@ -24,17 +24,21 @@ from neurojax.types import TEST, VALIDATION, Session
 CACHE_VERSION = 5  # raise it when a baseline or a score changes
 
 
-def baselines(root: Path, *, protocol: str = "mtm", names: tuple[str, ...] = (), out: Path | None = None) -> None:
+def baselines(
+    root: Path, *, protocol: str = "mtm", names: tuple[str, ...] | None = None, out: Path | None = None
+) -> None:
     """Fits the baselines on every session's train split and prints their test scores.
 
     Args:
         root: folder of converted sessions.
         protocol: see evals.protocols.
-        names: of evals.baselines.NAMES; none means all; those of a read-out are always there.
+        names: of evals.baselines.NAMES; None means all; those of a read-out are always there.
         out: JSON file for the scores, laid out as evaluation.json without a model.
     """
     chosen = protocols.get_protocol(protocol)
-    names = names or NAMES
+    names = NAMES if names is None else tuple(dict.fromkeys(names))
+    if not names:
+        raise InputError(f"--names names no baseline; choose from {', '.join(NAMES)}, or leave it out for all")
     for name in names:
         if name not in NAMES:
             raise InputError(f"unknown baseline {name!r}; choose from {', '.join(NAMES)}")
@@ -68,7 +72,7 @@ def baselines(root: Path, *, protocol: str = "mtm", names: tuple[str, ...] = (),
 
 
 def chosen_widths(sessions: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """A line for each baseline that smooths: the width, in seconds, that validation chose in the sessions."""
+    """A line for each baseline that smooths: the width, in seconds, that validation chose for its first task."""
     found: dict[str, list[float]] = {}
     for session in sessions.values():
         for name, tasks in session["baselines"].items():

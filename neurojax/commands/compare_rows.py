@@ -76,7 +76,8 @@ def _difference_text(found: Difference | None, p_holm: float | None) -> str:
         return "-"
     ends = found.trials_ci95 if len(found.sessions) == 1 else found.ci95
     words = "" if ends is None else f" [{ends[0]:+.3f}, {ends[1]:+.3f}]"
-    star = "*" * (intervals.verdict(found.ci95, p_holm) != "not resolved")
+    over_animals = found.animals and found.animals[1]
+    star = "*" * (intervals.verdict(found.ci95, p_holm, over_animals) != "not resolved")
     return f"{found.mean:+.3f}{star}{words}, {found.above} of {len(found.sessions)}"
 
 
@@ -108,7 +109,8 @@ def difference_words(num_sessions: int) -> str:
         return "difference [95 % over the trials of this one session, paired]; it says nothing of other sessions"
     return (
         "mean difference of a session [95 % over sessions (t), paired within them], in how many it is positive; "
-        f"*: the interval excludes zero and p < {intervals.MAX_P:g} (paired t over sessions, Holm over tasks)"
+        f"*: it and the interval over animals exclude zero, p < {intervals.MAX_P:g} (paired t over sessions; Holm over"
+        " tasks, not over runs)"
     )
 
 

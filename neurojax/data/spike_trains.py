@@ -67,7 +67,7 @@ def from_spike_times(
         unit_id=np.array([str(label) for label in named]),
         region=_regions(regions, named, where),
         split=codes,
-        info={"split_source": source} | info,
+        info={"split_source": source} | ({} if window_s is None else {"window_s": window_s}) | info,
         **fields,
     )
     return without_shared_time(session, spec, where)

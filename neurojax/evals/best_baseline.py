@@ -44,8 +44,9 @@ class Paired(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """ "above", "below" or "not resolved": over sessions, after Holm; of trials of fixed sessions never."""
-        return intervals.verdict(self.score.ci95 if self.score.over == "sessions" else None, self.p_holm)
+        """ "above", "below" or "not resolved": over sessions after Holm, and over animals; of trials alone never."""
+        over_sessions = self.score.ci95 if self.score.over == "sessions" else None
+        return intervals.verdict(over_sessions, self.p_holm, self.animals and self.animals.ci95)
 
 
 def best_baselines(sessions: Mapping[str, Mapping[str, Any]], tasks: Sequence[str]) -> dict[str, Best]:

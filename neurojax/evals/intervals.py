@@ -57,9 +57,17 @@ def holm(p_values: Mapping[str, float | None]) -> dict[str, float | None]:
     return adjusted
 
 
-def verdict(ci95: Sequence[float] | None, p_holm: float | None) -> str:
-    """What may be said of a mean difference with its interval over sessions: "above", "below" or "not resolved"."""
+def verdict(ci95: Sequence[float] | None, p_holm: float | None, animals_ci95: Sequence[float] | None = None) -> str:
+    """What may be said of a mean difference: "above", "below" or "not resolved".
+
+    Args:
+        ci95: over sessions.
+        p_holm: of the test over sessions.
+        animals_ci95: over animals, where there are fewer of them than sessions; one that holds zero says no.
+    """
     if ci95 is None or p_holm is None or p_holm >= MAX_P or ci95[0] <= 0 <= ci95[1]:
+        return "not resolved"
+    if animals_ci95 is not None and animals_ci95[0] <= 0 <= animals_ci95[1]:
         return "not resolved"
     return "above" if ci95[0] > 0 else "below"
 

@@ -44,8 +44,8 @@ def paired_table(evaluation: Mapping[str, Any]) -> list[str]:
     )
     if in_general:
         caption += (
-            f"; above or below where the interval over sessions excludes zero and p < {intervals.MAX_P:g} after Holm; "
-            "an interval over trials says nothing of other sessions"
+            "; above or below where the intervals over sessions and over animals exclude zero and "
+            f"p < {intervals.MAX_P:g} after Holm; an interval over trials says nothing of other sessions"
         )
     return [page.table(["paired", *map(tables.label, pairs)], rows, caption=caption)]
 

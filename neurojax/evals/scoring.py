@@ -76,32 +76,6 @@ def with_headline(block: dict[str, Any], task: str, protocol: Protocol) -> dict[
     return block if headline == "bps_pooled" else {"headline": headline, **block}
 
 
-def compare_session(
-    session: Session,
-    predictions: Mapping[str, np.ndarray],
-    reference: Mapping[str, np.ndarray],
-    *,
-    seed: int,
-    num_boot: int = 500,
-    protocol: Protocol = MTM,
-) -> dict[str, dict[str, Any]]:
-    """Paired differences, predictions minus reference, for the tasks both hold.
-
-    Returns:
-        task -> {score: difference, score + "_se": .., score + "_ci95": [.., ..]} for `bps_pooled`,
-        `bps_unit_mean`, `bps_unit_median`, `bps_unit_mean_ge1hz`, `d2_pooled`; None with a reason if missing.
-    """
-    blocks = {}
-    for task in (task for task in predictions if task in reference):
-        ours, reason = task_sums(session, task, predictions[task], protocol)
-        theirs, other_reason = task_sums(session, task, reference[task], protocol)
-        if ours is None or theirs is None:
-            blocks[task] = {"bps_pooled": None, "bps_pooled_reason": reason or f"reference: {other_reason}"}
-            continue
-        blocks[task] = _difference(session, ours, theirs, seed=seed, num_boot=num_boot)
-    return blocks
-
-
 def _difference(session, ours, theirs, *, seed, num_boot):
     weights = bootstrap.trial_weights(len(ours.spikes), max(num_boot, 2), seed=seed)
     floor = metrics.RATE_FLOOR_HZ * session.bin_size_s

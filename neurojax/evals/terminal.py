@@ -95,7 +95,9 @@ def _legend_of_paired(evaluation: Mapping[str, Any], tasks: Sequence[str], chose
         name = best_baseline.common_name(bests)
         lines.append(f"model - {name}: paired within sessions; {best_baseline.how_chosen(bests)}")
     if any(pair.score.over == "sessions" for pair in pairs):
-        lines.append("above, below: the interval over sessions excludes zero and p < 0.05 (paired t, Holm over tasks)")
+        lines.append(
+            "above, below: intervals over sessions, animals exclude zero; p < 0.05 (paired t, Holm over tasks)"
+        )
     if chosen:
         lines.append(f"per session: model, in brackets {best_baseline.common_name(chosen)}")
     return lines

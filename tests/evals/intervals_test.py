@@ -73,3 +73,10 @@ def test_animals_weigh_alike_whatever_their_number_of_sessions():
     means, reason = intervals.means_of_animals({"a1": 0.1, "c": 0.2}, subjects)
     assert means is None and reason == "1 of 2 sessions do not name their animal"
     assert not math.isnan(intervals.t_interval([0.2, 1.0]).se)
+
+
+def test_animals_may_take_back_what_sessions_say():
+    assert intervals.verdict((0.01, 0.05), 0.01) == "above"
+    assert intervals.verdict((0.01, 0.05), 0.01, (0.005, 0.06)) == "above"
+    assert intervals.verdict((0.01, 0.05), 0.01, (-0.02, 0.08)) == "not resolved"
+    assert intervals.verdict((-0.05, -0.01), 0.01, (-0.06, -0.01)) == "below"

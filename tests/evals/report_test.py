@@ -267,7 +267,7 @@ def test_the_paired_difference_is_shown(tmp_path):
     paired = {
         **{"baseline": "stack", "chosen_on": "validation", "bps_pooled": 0.2, "ci95": [0.14, 0.26]},
         **{"trials_ci95": [0.19, 0.21], "p_value": 0.01, "p_holm": 0.02, "num_sessions": 4, "num_above": 3},
-        **{"signs": {"animal0": 1, "animal1": -1}, "num_animals": 2, "animals": 0.2, "animals_ci95": [-0.1, 0.5]},
+        **{"signs": {"animal0": 1, "animal1": -1}, "num_animals": 2, "animals": 0.2, "animals_ci95": [0.01, 0.39]},
     }
     open_one = {**paired, "ci95": [-0.04, 0.44], "p_value": 0.08, "p_holm": 0.08}
     blocks = dict.fromkeys(tables.TASK_LABELS, paired) | {"forward": open_one}
@@ -275,7 +275,7 @@ def test_the_paired_difference_is_shown(tmp_path):
     source = report.write_report(tmp_path, evaluation, {}).read_text()
     assert "model − stack" in source and "+0.200 ±\u00a00.060" in source and "best on validation trials" in source
     assert "[+0.140,\u00a0+0.260]" in source and "3 of 4" in source and "[+0.190,\u00a0+0.210]" in source
-    assert "[-0.100,\u00a0+0.500] around +0.200 (n=2)" in source and "sign test" in source
+    assert "[+0.010,\u00a0+0.390] around +0.200 (n=2)" in source and "sign test" in source
     assert source.count("<td>above stack</td>") == 3 and source.count("<td>not resolved</td>") == 1
     assert "model − " not in report.write_report(tmp_path, record(), {}).read_text()
 

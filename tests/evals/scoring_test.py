@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from neurojax import metrics
+from neurojax import bootstrap, metrics
 from neurojax.data.sessions import from_counts
 from neurojax.errors import InputError
 from neurojax.evals import best_baseline, protocols, scoring
@@ -172,10 +172,12 @@ def test_comparison_with_itself_is_zero_and_with_the_mean_has_a_sign():
     predictions = _predictions(session)
     trial_ids = session.trials_of(TEST)
     mean = np.broadcast_to(session.mean_counts(), session.gather_trials(trial_ids)[0].shape)
-    same = scoring.compare_session(session, predictions, predictions, seed=0, num_boot=50)
-    assert same["forward"]["bps_pooled"] == 0 and same["forward"]["bps_pooled_se"] == 0
-    block = scoring.compare_session(session, {"forward": mean}, predictions, seed=0, num_boot=50)["forward"]
-    assert block["bps_pooled"] > 0 and block["bps_pooled_ci95"][0] < block["bps_pooled"]
+    excess = {"other": {task: scoring.excess_nll(session, task, rates) for task, rates in predictions.items()}}
+    best = {"forward": Best("other", "validation")}
+    same = scoring.compare_with_best(session, predictions, best, excess, seed=0, num_boot=50)["forward"]
+    assert abs(same["bps_pooled"]) < 1e-6 and same["bps_pooled_se"] < 1e-6
+    block = scoring.compare_with_best(session, {"forward": mean}, best, excess, seed=0, num_boot=50)["forward"]
+    assert block["bps_pooled"] > 0 and block["ci95"][0] < block["bps_pooled"]
 
 
 def test_what_is_kept_of_a_baseline_gives_the_same_paired_difference():
@@ -184,7 +186,6 @@ def test_what_is_kept_of_a_baseline_gives_the_same_paired_difference():
     excess = {"other": {task: scoring.excess_nll(session, task, rates) for task, rates in reference.items()}}
     best = dict.fromkeys(("co_smoothing", "forward", "inter_region"), Best("other", "validation"))
     found = scoring.compare_with_best(session, predictions, best, excess, seed=0, num_boot=50)
-    whole = scoring.compare_session(session, predictions, reference, seed=0, num_boot=50)
     for task in best:
         assert set(found[task]) == {"baseline", "chosen_on", "bps_pooled", "bps_pooled_se", "ci95"}
         assert (
@@ -192,9 +193,12 @@ def test_what_is_kept_of_a_baseline_gives_the_same_paired_difference():
             and found[task]["chosen_on"] == "validation"
             and excess["other"][task].dtype == np.float32
         )
-        np.testing.assert_allclose(found[task]["bps_pooled"], whole[task]["bps_pooled"], atol=1e-6)
-        np.testing.assert_allclose(found[task]["bps_pooled_se"], whole[task]["bps_pooled_se"], rtol=1e-4)
-        np.testing.assert_allclose(found[task]["ci95"], whole[task]["bps_pooled_ci95"], atol=1e-5)
+        ours, theirs = (scoring.task_sums(session, task, rates[task])[0] for rates in (predictions, reference))
+        whole = bootstrap.paired_difference(ours, theirs, bootstrap.trial_weights(len(ours.spikes), 50, seed=0), 0.02)
+        value, se, ci95 = whole["bps_pooled"]
+        np.testing.assert_allclose(found[task]["bps_pooled"], value, atol=1e-6)
+        np.testing.assert_allclose(found[task]["bps_pooled_se"], se, rtol=1e-4)
+        np.testing.assert_allclose(found[task]["ci95"], ci95, atol=1e-5)
     assert found["intra_region"]["bps_pooled"] is None and "baseline" in found["intra_region"]["bps_pooled_reason"]
     alone = scoring.score_session(session, predictions, seed=0, num_boot=0)["forward"]["bps_pooled"]
     other = scoring.score_session(session, reference, seed=0, num_boot=0)["forward"]["bps_pooled"]

@@ -93,6 +93,8 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         counts, lengths = spike_counts(spikes.times_s, spikes.rows, num_units, starts, stops, bin_size_s, where)
         behaviour, odd = _behaviour(file, spec, bin_starts(starts, lengths, bin_size_s), bin_size_s, where)
         info = _info(file, source, spikes.dropped, spikes.findings | odd, dropped)
+        if spec.align is None:
+            info["window_s"] = DEFAULT_WINDOW_S if spec.window_s is None else spec.window_s
     drawn, split_source = choose_split(split, starts, spec, where)
     region, region_group = _regions(units, spec.option("regions", "beryl"), num_units)
     session = from_counts(

@@ -21,7 +21,6 @@ from neurojax.evals.protocols import (
 from neurojax.types import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session
 
 PARTS = (VALIDATION, TEST)  # what is predicted
-_END_TO_END = 0.9  # of the gaps between trials, for them to be windows of a continuous recording
 
 
 class Fit(NamedTuple):
@@ -119,21 +118,8 @@ def make_folds(session: Session, tasks: tuple[str, ...], protocol: Protocol = MT
 
 
 def windows_are_aligned(session: Session) -> bool:
-    """False where trials are windows cut end to end from a continuous recording, so that no bin has a meaning.
-
-    `convert --window_s` says so in `info`; else trials of one length that follow on the session's own clock without
-    a gap are taken for windows. Starts that were made up (from 0, without gaps) tell nothing: aligned.
-    """
-    if session.info.get("window_s"):
-        return False
-    starts, lengths = np.sort(session.trial_start_s), session.trial_num_bins
-    if len(starts) < 3 or np.ptp(lengths) or np.ptp(starts) == 0:
-        return True
-    length_s = float(lengths[0]) * session.bin_size_s
-    if np.allclose(starts, np.arange(len(starts)) * length_s, rtol=0, atol=1e-6 * length_s):
-        return True
-    follows = np.abs(np.diff(starts) - length_s) < session.bin_size_s / 2
-    return bool(follows.mean() < _END_TO_END)
+    """False where trials are windows cut from a continuous recording (`window_s` in `info`): no bin has a meaning."""
+    return not session.info.get("window_s")
 
 
 def padded_psth(psth: np.ndarray, num_bins: int) -> np.ndarray:

@@ -12,6 +12,7 @@ from neurojax.evals.baselines.folds import Fold
 
 FIRST_ORIGIN = 5  # earlier origins have seen too little
 MAX_ROWS = 12_000  # origins are thinned beyond this
+MAX_TARGETS = 2**26  # as they are beyond so many origins x horizons x units: 256 MB
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,13 +25,14 @@ class Origins:
 
 
 def train_origins(fold: Fold) -> Origins:
-    """Evenly thinned to MAX_ROWS; without rows where all trials are too short."""
+    """Evenly thinned to MAX_ROWS and MAX_TARGETS; without rows where all trials are too short."""
     num_horizons = int(fold.hidden_bins.sum(1).max())
     lengths = fold.bin_valid.sum(1)
     bins = np.arange(fold.counts.shape[1])
     first = min(FIRST_ORIGIN, int(lengths.max()) - 1 - num_horizons)
     trial, origin = np.nonzero((bins >= first) & (bins + num_horizons < lengths[:, None]))
-    stride = -(-len(trial) // MAX_ROWS) or 1
+    most = min(MAX_ROWS, max(MAX_TARGETS // max(num_horizons * fold.counts.shape[2], 1), 1))
+    stride = -(-len(trial) // most) or 1
     return Origins(trial[::stride], origin[::stride], num_horizons)
 
 

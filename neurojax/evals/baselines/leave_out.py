@@ -96,7 +96,11 @@ class _Search:
         return found
 
     def _choose_family(self):
-        """Square roots or counts first, then trial means or none, by ridge on one task at the walk's first width."""
+        """Square roots or counts first, then trial means or none, by ridge on one task at the walk's first width.
+
+        The task is co-smoothing where it is asked for: the features are then the same whatever else is.
+        """
+        task = "co_smoothing" if "co_smoothing" in self.tasks else self.tasks[0]
         width_s, losses = self.widths_s[self.start], {}
         allowed = families_allowed(len(self.folds.units))
 
@@ -104,9 +108,9 @@ class _Search:
             key = square_root, trial_mean
             if key not in losses:
                 activity = self.activity(width_s, *key)
-                fits = ridge.fit_activity(self.folds, self.tasks[:1], self.psth, activity, self.near)
-                self.near = fits[self.tasks[0]].chosen["penalty"]
-                losses[key] = self._loss(self.tasks[0], fits[self.tasks[0]])
+                fit = ridge.fit_activity(self.folds, (task,), self.psth, activity, self.near)[task]
+                self.near = fit.chosen["penalty"]
+                losses[key] = self._loss(task, fit)
             return losses[key]
 
         means = allowed[0]

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from neurojax.evals.baselines import grids
-from neurojax.evals.baselines.folds import PARTS, Fit, Fitted, Fold, Folds, choose, padded_psth
+from neurojax.evals.baselines.folds import PARTS, Fit, Fitted, Folds, choose, padded_psth
 from neurojax.types import TRAIN, VALIDATION
 
 PSEUDO_COUNTS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
@@ -58,13 +58,20 @@ def tuned_smoothing(folds: Folds) -> Smoothing:
     num_trials = validation.bin_valid.sum(0).astype(np.float64)  # [T]
     total = validation.counts.sum(0, dtype=np.float64)  # [T, n]
 
-    def loss(smoothing):
-        rates = padded_psth(shrunk_psth(folds, smoothing), len(total))
+    train = folds.parts[TRAIN].counts
+    mean = np.broadcast_to(folds.mean, train.shape[1:])
+    spikes = train.sum((0, 1), dtype=np.float64)
+
+    def loss(psth):
+        rates = padded_psth(np.maximum(psth, FLOOR * mean), len(total))
         return (num_trials[:, None] * rates - total * np.log(rates)).sum()
 
-    widths = grids.widths_s(folds.session.bin_size_s, folds.parts[TRAIN].counts.shape[1])
-    settings = [Smoothing(w, p, kind) for w in widths for p in PSEUDO_COUNTS for kind in ("trials", "spikes")]
-    return choose([FLAT, *settings], loss)
+    losses = {FLAT: loss(mean)}
+    for width_s in grids.widths_s(folds.session.bin_size_s, train.shape[1]):
+        smoothed = _smoothed(train, folds, width_s)  # once a width
+        for smoothing in (Smoothing(width_s, p, kind) for p in PSEUDO_COUNTS for kind in ("trials", "spikes")):
+            losses[smoothing] = loss(_shrunk(*smoothed, smoothing, mean, spikes))
+    return choose(list(losses), losses.__getitem__)
 
 
 def shrunk_psth(folds: Folds, smoothing: Smoothing) -> np.ndarray:
@@ -84,14 +91,23 @@ def shrunk_average(
         mean: [T, n], what it is pulled to.
         spikes: [n], of each unit in train, what a pseudo-count in spikes is weighed against.
     """
-    train: Fold = folds.parts[TRAIN]
     if smoothing.width_s is None:
         return np.array(mean, np.float64)
-    num_trials = train.bin_valid.sum(0).astype(np.float64)[:, None]  # [T, 1]
+    return _shrunk(*_smoothed(values, folds, smoothing.width_s), smoothing, mean, spikes)
+
+
+def _smoothed(values, folds, width_s):
+    """Sum over train trials [T, n] and number of trials [T, 1], both smoothed over time."""
+    num_trials = folds.parts[TRAIN].bin_valid.sum(0).astype(np.float64)[:, None]
     total = values.sum(0, dtype=np.float64)
-    if sigma_bins := smoothing.width_s / folds.session.bin_size_s:
+    if sigma_bins := width_s / folds.session.bin_size_s:
         total = gaussian_filter1d(total, sigma_bins, axis=0, mode="constant")
         num_trials = gaussian_filter1d(num_trials, sigma_bins, axis=0, mode="constant")
+    return total, num_trials
+
+
+def _shrunk(total, num_trials, smoothing, mean, spikes):
+    """What `shrunk_average` says, of smoothed sums."""
     if smoothing.kind == "trials":
         return (total + smoothing.pseudo_count * mean) / (num_trials + smoothing.pseudo_count)
     weight = spikes / (spikes + smoothing.pseudo_count)

@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 
 from neurojax.commands import baselines as command
-from neurojax.data.sessions import from_counts, write_dataset_index, write_session
+from neurojax.data.conversion import convert_session
+from neurojax.data.readers.spec import ReadSpec
+from neurojax.data.sessions import from_counts, open_dataset, write_dataset_index, write_session
 from neurojax.errors import InputError
 from neurojax.evals import baselines, scoring
-from neurojax.evals.baselines import drift, features, grids, leave_out, psth, stack
+from neurojax.evals.baselines import drift, features, forward, grids, leave_out, psth, ridge, stack
 from neurojax.evals.baselines import folds as folds_module
 from neurojax.files import read_json
-from neurojax.types import TEST, TRAIN, VALIDATION
+from neurojax.main import main
+from neurojax.types import TEST, TRAIN, VALIDATION, Session
 
 
 def session_of(counts, bin_size_s=0.02, **fields):
@@ -86,14 +89,16 @@ def test_nor_are_they_on_recordings(data_root, name):
 
 def test_the_same_recording_in_other_bins_picks_the_same_seconds():
     fine = latent_counts(num_trials=80, num_bins=96, num_units=16, slow_bins=16.0, mean=0.08, seed=3)
-    chosen = {}
+    widths, memories = {}, {}
     for factor in (1, 2, 4):
         counts = fine.reshape(80, 96 // factor, factor, 16).sum(2)
-        found = baselines.fit_baselines(session_of(counts, 0.01 * factor), ["ridge"], ["co_smoothing", "forward"])
-        chosen[factor] = found["ridge"]["co_smoothing"].chosen["width_s"]
-    places = [grids.TIMES_S.index(width) for width in chosen.values()]
-    assert max(places) - min(places) <= 1, chosen
-    assert min(places) > 0, "the latents are slow, so that some smoothing is right"
+        found = baselines.fit_baselines(session_of(counts, 0.01 * factor), ["ridge", "history"])
+        widths[factor] = found["ridge"]["co_smoothing"].chosen["width_s"]
+        memories[factor] = found["history"]["forward"].chosen["memories_s"][0]
+    for chosen in (widths, memories):
+        places = [grids.TIMES_S.index(width) for width in chosen.values()]
+        assert max(places) - min(places) <= 1, chosen
+    assert min(widths.values()) > 0, "the latents are slow, so that some smoothing is right"
 
 
 def test_grids_are_of_seconds_and_hold_none():
@@ -131,20 +136,23 @@ def test_square_roots_are_chosen_where_counts_come_in_bursts(bursts):
     assert chosen["square_root"] is bursts
 
 
-def test_windows_of_a_continuous_recording_have_no_psth():
+def test_windows_of_a_continuous_recording_have_no_psth(tmp_path):
     counts = latent_counts()
     course = np.random.default_rng(0).poisson(2 + 2 * np.sin(np.arange(40) / 6)[:, None], counts.shape)
-    aligned = session_of(counts + course)
-    starts = 7.3 + np.arange(60) * 0.8
-    windows = session_of(counts + course, trial_start_s=starts)
-    stamped = dataclasses.replace(aligned, info={"window_s": 0.8})
-    assert folds_module.windows_are_aligned(aligned), "starts that were made up say nothing"
-    assert folds_module.windows_are_aligned(session_of(counts, trial_start_s=starts + np.arange(60) * 0.5))
-    for session in (windows, stamped):
-        assert not folds_module.windows_are_aligned(session)
-        flat = psth.tuned_psth(folds_module.make_folds(session, ("co_smoothing",)))
-        np.testing.assert_array_equal(flat, np.broadcast_to(flat[0], flat.shape))
-    assert np.ptp(psth.tuned_psth(folds_module.make_folds(aligned, ("co_smoothing",))), axis=0).min() > 1
+    back_to_back = session_of(counts + course, trial_start_s=7.3 + np.arange(60) * 0.8)
+    times = {unit: np.sort(np.random.default_rng(unit).uniform(0, 40, 400)) for unit in range(4)}
+    windows = Session.from_spike_times(times, session_id="mouse", window_s=1.0)
+    events = Session.from_spike_times(times, session_id="mouse", trials=np.arange(1, 39)[:, None] + [0.0, 0.8])
+    np.savez(tmp_path / "mouse.npz", counts=(counts + course).reshape(-1, 20), bin_size_s=0.02)
+    convert_session(tmp_path / "mouse.npz", ReadSpec(window_s=0.8), out=tmp_path / "root")
+    write_dataset_index(tmp_path / "root")
+    converted = open_dataset(tmp_path / "root").sessions[0]
+    for session, aligned in ((back_to_back, True), (events, True), (windows, False), (converted, False)):
+        assert folds_module.windows_are_aligned(session) is aligned, session.info
+        found = psth.tuned_psth(folds_module.make_folds(session, ("co_smoothing",)))
+        if not aligned:
+            np.testing.assert_array_equal(found, np.broadcast_to(found[0], found.shape))
+    assert np.ptp(psth.tuned_psth(folds_module.make_folds(back_to_back, ("co_smoothing",))), axis=0).min() > 1
 
 
 def test_drift_takes_the_mean_of_neighbouring_training_trials_and_no_test_spike():
@@ -198,22 +206,87 @@ def test_the_mixture_is_the_best_of_all_on_its_own_entries():
     np.testing.assert_allclose([offset, weights[0]], [0.2, 0.8], atol=0.1)
 
 
-def test_the_stack_is_chosen_on_validation_alone_and_told():
-    session = session_of(latent_counts())
-    found = baselines.fit_baselines(session, ["stack", "ridge", "poisson_glm"])
-    folds = folds_module.make_folds(session, ("co_smoothing", "forward"))
+def test_a_pull_draws_the_mixture_to_equal_weights():
+    rng = np.random.default_rng(4)
+    gains = rng.normal(0, 0.5, (2, 300)).astype(np.float32)
+    mean, counts = np.full(300, 0.7, np.float32), rng.poisson(0.7 * np.exp(gains[0])).astype(float)
+    free, pulled = (stack.mixture(gains, mean, counts, pull) for pull in (0.0, 100.0))
+    assert stack.mixture(gains, mean, counts, np.inf)[1].tolist() == [0.5, 0.5]
+    assert 0 < np.abs(pulled[1] - 0.5).max() < np.abs(free[1] - 0.5).max()
+    extreme = np.array([[4.0, -6.0, 0.0], [3.0, -5.0, 0.0]], np.float32)
+    mixed = stack.mixed(1.5, np.array([2.0, 2.0]), extreme)
+    np.testing.assert_allclose(mixed, [4 + np.log(2), -6 - np.log(2), np.log(2)], rtol=1e-6)
+
+
+def test_what_the_stack_says_of_a_validation_trial_does_not_depend_on_it():
+    session = session_of(latent_counts(num_trials=40))
+    trial = session.trials_of(VALIDATION)[1]
+    rows = slice(session.trial_start_bin[trial], session.trial_start_bin[trial] + 40)
+    unit = np.arange(20) == 4
+    changed = session.counts.copy()
+    changed[rows, unit] = 7
+    folds = [
+        folds_module.make_folds(dataclasses.replace(session, counts=c), ("co_smoothing",))
+        for c in (session.counts, changed)
+    ]
+    rng = np.random.default_rng(0)
+    parts = {
+        name: [
+            folds_module.Fit({p: rng.gamma(4.0, 0.1, folds[0].parts[p].counts.shape) for p in (VALIDATION, TEST)}, {})
+        ]
+        for name in ("ridge", "poisson_glm")
+    }
+    before, after = (stack.fit(one, "co_smoothing", parts) for one in folds)
+    np.testing.assert_array_equal(after.rates[VALIDATION][1], before.rates[VALIDATION][1])
+    assert np.abs(after.rates[VALIDATION][0] / before.rates[VALIDATION][0] - 1).max() > 1e-6, "others saw it"
+    assert np.abs(after.rates[TEST] / before.rates[TEST] - 1).max() > 1e-6
+
+
+@pytest.mark.parametrize("num_validation, silent", [(1, False), (2, False), (3, True)])
+def test_with_hardly_anything_to_choose_on_the_stack_is_near_its_parts(num_validation, silent):
+    for seed in range(3):
+        counts = latent_counts(num_trials=40, num_units=10, mean=0.15, seed=seed)
+        split = np.resize([0, 0, 2], 40)
+        split[:num_validation] = 1
+        if silent:
+            counts[split == 1] = 0
+        session = session_of(counts, split=split)
+        found = baselines.fit_and_predict(session, ["stack", "average", "ridge", "train_mean"])
+        scores = {name: pooled(session, rates) for name, rates in found.items()}
+        for task in ("co_smoothing", "forward"):
+            least = min(scores["average"][task], scores["ridge"][task], scores["train_mean"][task])
+            assert scores["stack"][task] > least - 0.1, (task, scores)
+
+
+def test_the_stack_tells_its_parts_and_is_above_them():
+    session = session_of(latent_counts(num_trials=120))
+    names = ["stack", "ridge", "factor_analysis", "reduced_rank", "poisson_glm"]
+    found = baselines.fit_baselines(session, names)
+    scores = {name: pooled(session, {t: fit.rates[TEST] for t, fit in fits.items()}) for name, fits in found.items()}
+    assert all(scores["stack"]["co_smoothing"] > scores[name]["co_smoothing"] - 0.003 for name in names[1:]), scores
     for task in ("co_smoothing", "forward"):
-        scored = folds.parts[VALIDATION].scored[task]
-        losses = {}
-        for name in ("stack", "ridge", "poisson_glm"):
-            rates = found[name][task].rates[VALIDATION][:, :, folds.units]
-            losses[name] = (rates - folds.parts[VALIDATION].counts * np.log(rates))[scored].sum()
-        assert losses["stack"] <= min(losses.values()) + 1e-3, task
         parts = found["stack"][task].chosen["parts"]
         assert {"ridge", "reduced_rank", "poisson_glm"} <= {part["name"] for part in parts}
         assert all(part["weight"] >= 0 for part in parts)
     names = [part["name"] for part in found["stack"]["co_smoothing"].chosen["parts"]]
     assert names.count("ridge") >= 2 and names.count("factor_analysis") >= 2, "several widths"
+
+
+def test_the_features_of_a_task_do_not_depend_on_the_other_tasks():
+    session = session_of(latent_counts(seed=5))
+    alone = baselines.fit_and_predict(session, ["ridge"], ["co_smoothing"])["ridge"]["co_smoothing"]
+    among = baselines.fit_and_predict(session, ["ridge"], ["intra_region", "inter_region", "co_smoothing"])["ridge"]
+    np.testing.assert_array_equal(among["co_smoothing"], alone)
+
+
+def test_single_precision_moves_nothing_that_matters(monkeypatch):
+    session = session_of(latent_counts())
+    double = baselines.fit_and_predict(session, ["ridge"])["ridge"]
+    monkeypatch.setattr(ridge, "MOST_IN_DOUBLE", 1)
+    single = baselines.fit_and_predict(session, ["ridge"])["ridge"]
+    assert any((single[task] != double[task])[np.isfinite(double[task])].any() for task in double)
+    for task, rates in double.items():
+        np.testing.assert_allclose(single[task], rates, rtol=2e-3)
 
 
 def test_features_of_many_units_are_not_doubled(monkeypatch):
@@ -264,3 +337,19 @@ def test_the_command_says_what_widths_were_chosen(tmp_path, capsys):
     width_s = block["chosen"]["width_s"]
     assert f"ridge: smoothed over {width_s:g} s (median; {width_s:g} to" in capsys.readouterr().out
     assert np.isfinite(block["validation_bps_pooled"]) and block["validation_bps_pooled"] != block["bps_pooled"]
+
+
+def test_origins_are_thinned_where_there_are_many_targets(monkeypatch):
+    folds = folds_module.make_folds(session_of(latent_counts()), ("forward",))
+    whole = forward.train_origins(folds.parts[TRAIN])
+    monkeypatch.setattr(forward, "MAX_TARGETS", 20 * 4 * 100)  # units x horizons x rows
+    few = forward.train_origins(folds.parts[TRAIN])
+    assert len(few.trial) <= 100 < len(whole.trial) and few.num_horizons == whole.num_horizons == 4
+
+
+def test_the_command_refuses_no_names_and_takes_blanks(tmp_path, capsys):
+    write_session(session_of(latent_counts(num_trials=10, num_units=4)), tmp_path)
+    write_dataset_index(tmp_path)
+    assert main(["baselines", f"--data={tmp_path}", "--names="]) == 2
+    assert "names no baseline; choose from train_mean" in capsys.readouterr().err
+    assert main(["baselines", f"--data={tmp_path}", "--names=train_mean, psth,psth"]) == 0
