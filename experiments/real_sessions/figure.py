@@ -74,14 +74,16 @@ def against(methods: dict, other: str, subject_of: dict[str, str]) -> list[str]:
     }
     over = {task: intervals.t_interval(list(found.values())) for task, found in gains.items()}
     p_holm = intervals.holm({task: intervals.p_value(list(found.values())) for task, found in gains.items()})
-    animals = {task: intervals.means_of_animals(found, subject_of)[0] or {} for task, found in gains.items()}
+    animals = {task: intervals.means_of_animals(found, subject_of)[0] for task, found in gains.items()}
+    over_animals = {task: intervals.t_interval(list(found.values())).ci95 for task, found in animals.items()}
     rows = {
         f"MtM - {other}": [f"{over[task].mean:+.3f}" for task in TASKS],
         "95 % over sessions (t)": ["[{:+.3f}, {:+.3f}]".format(*over[task].ci95) for task in TASKS],
         "p, Holm over tasks": [f"{p_holm[task]:.2g}" for task in TASKS],
-        "so, over sessions": [intervals.verdict(over[task].ci95, p_holm[task]) for task in TASKS],
+        "95 % over animals (t)": ["[{:+.3f}, {:+.3f}]".format(*over_animals[task]) for task in TASKS],
+        "so": [intervals.verdict(over[task].ci95, p_holm[task], over_animals[task]) for task in TASKS],
         "sessions above": [f"{sum(v > 0 for v in gains[task].values())} of {len(gains[task])}" for task in TASKS],
-        "animals": [", ".join(f"{v:+.3f}" for v in animals[task].values()) for task in TASKS],
+        "mean of each animal": [", ".join(f"{v:+.3f}" for v in animals[task].values()) for task in TASKS],
     }
     title = f"{intervals.sessions_and_animals(len(methods['mtm']), len(set(subject_of.values())))}, one seed"
     head = [f"| {title} | " + " | ".join(TASKS.values()) + " |", "|---" * 5 + "|"]

@@ -63,12 +63,14 @@ def markdown(model: Scores, methods: Mapping[str, Scores], mouse_of: Mapping[str
         }
         over = {task: intervals.t_interval(list(found.values())) for task, found in gains.items()}
         p_holm = intervals.holm({task: intervals.p_value(list(found.values())) for task, found in gains.items()})
-        mice = {task: intervals.means_of_animals(found, mouse_of)[0] or {} for task, found in gains.items()}
+        mice = {task: intervals.means_of_animals(found, mouse_of)[0] for task, found in gains.items()}
+        over_mice = {task: intervals.t_interval(list(found.values())).ci95 for task, found in mice.items()}
         lines += [
             _row(f"improved minus {name}", [f"{over[task].mean:+.3f}" for task in TASKS]),
             _row("95 % over sessions (t)", [ends_text(over[task].ci95) for task in TASKS]),
             _row("p, Holm over four tasks", [f"{p_holm[task]:.2g}" for task in TASKS]),
-            _row("so, over sessions", [intervals.verdict(over[task].ci95, p_holm[task]) for task in TASKS]),
+            _row("95 % over mice (t)", [ends_text(over_mice[task]) for task in TASKS]),
+            _row("so", [intervals.verdict(over[task].ci95, p_holm[task], over_mice[task]) for task in TASKS]),
             _row("sessions above", [f"{sum(v > 0 for v in gains[task].values())} of {len(model)}" for task in TASKS]),
             _row("mean of each mouse", [", ".join(f"{v:+.3f}" for v in mice[task].values()) for task in TASKS]),
         ]

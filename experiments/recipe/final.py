@@ -32,6 +32,7 @@ SESSIONS = tuple(f"session{number}" for number in (1, 2, 4, 5, 6, 8, 9, 10, 11))
 # Report sessions: the search did not use them, but their test trials have been looked at since (the bound on rates,
 # this table and the yardstick were made with them in sight). They confirm nothing any more.
 REPORT = ("session2", "session6", "session9", "session11")
+MOUSE_OF = {"session2": "Cori", "session6": "Forssmann", "session9": "Hench", "session11": "Hench"}  # `subject` there
 SCORED = (*REPORT, "session10", "session1")  # the last two took part in choices with their validation trials
 BASELINES = (
     *("train_mean", "psth", "drift", "population_coupling", "autoregression", "ridge", "factor_analysis"),

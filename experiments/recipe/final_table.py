@@ -3,15 +3,16 @@
     python experiments/recipe/final_table.py
 
 Differences are paired within sessions, seeds of a preset averaged. What they say of other sessions is Student's t over
-the four report sessions (3 degrees of freedom), Holm over the tasks of a comparison. The interval over trials, for
-which trials are drawn with replacement within each session, is for the test trials of these four sessions alone. A row
-whose runs are not there yet is left out and named.
+the four report sessions (3 degrees of freedom), Holm over the tasks of a comparison; "above" and "below" ask the same
+of the means of their three mice (2 degrees of freedom). The interval over trials, for which trials are drawn with
+replacement within each session, is for the test trials of these four sessions alone. A row whose runs are not there yet
+is left out and named.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from final import BASELINES, CURVE_TASKS, FRACTIONS, REPORT, SCORED, SUMS
+from final import BASELINES, CURVE_TASKS, FRACTIONS, MOUSE_OF, REPORT, SCORED, SUMS
 
 from neurojax.evals import intervals
 from neurojax.evals.best_baseline import VALIDATION_SCORE, best_baselines
@@ -85,20 +86,22 @@ class Compared(NamedTuple):
 
     Attributes:
         over: mean over the report sessions with its t interval over them.
+        over_mice: the same of the means of mice.
         p_holm: paired t over sessions, Holm over the tasks.
         trials_ci95: over the test trials of these sessions alone.
         single: session -> difference.
     """
 
     over: intervals.OverSessions
+    over_mice: intervals.OverSessions
     p_holm: float
     trials_ci95: tuple[float, float]
     single: dict[str, float]
 
     @property
     def verdict(self) -> str:
-        """ "above", "below" or "not resolved", over sessions."""
-        return intervals.verdict(self.over.ci95, self.p_holm)
+        """ "above", "below" or "not resolved", over sessions after Holm and over mice."""
+        return intervals.verdict(self.over.ci95, self.p_holm, self.over_mice.ci95)
 
 
 def compared(methods: dict[str, list[Sums]], pair_of: dict[str, tuple[str, str]]) -> dict[str, Compared]:
@@ -109,10 +112,12 @@ def compared(methods: dict[str, list[Sums]], pair_of: dict[str, tuple[str, str]]
     """
     found = {task: difference(methods[ours], methods[theirs], task) for task, (ours, theirs) in pair_of.items()}
     p_holm = intervals.holm({task: intervals.p_value(list(single.values())) for task, (_, _, single) in found.items()})
-    return {
-        task: Compared(intervals.t_interval(list(single.values())), p_holm[task], trials, single)
-        for task, (_, trials, single) in found.items()
-    }
+    told = {}
+    for task, (_, trials, single) in found.items():
+        mice, _ = intervals.means_of_animals(single, MOUSE_OF)
+        over, over_mice = (intervals.t_interval(list(values.values())) for values in (single, mice))
+        told[task] = Compared(over, over_mice, p_holm[task], trials, single)
+    return told
 
 
 def best_baseline(methods: dict[str, list[Sums]], task: str) -> str:
@@ -150,10 +155,10 @@ def differences(methods: dict[str, list[Sums]]) -> list[str]:
     best = {task: best_baseline(methods, task) for task in TASKS}
     lines = ["best baseline on validation trials: " + ", ".join(f"{task} {name}" for task, name in best.items()), ""]
     lines += [
-        "| difference | task | bits/spike | 95 % over sessions (t) | p, Holm over its tasks | so, over sessions |"
+        "| difference | task | bits/spike | 95 % over sessions (t) | 95 % over mice (t) | p, Holm over its tasks |"
     ]
-    lines[-1] += " 95 % over trials of these four sessions | sessions above |"
-    lines.append("|---" * 8 + "|")
+    lines[-1] += " so | 95 % over trials of these four sessions | sessions above |"
+    lines.append("|---" * 9 + "|")
     pairs = [
         {task: (ours, theirs[task]) for task in TASKS}
         for ours in ("improved", "improved_ensemble")
@@ -168,11 +173,12 @@ def differences(methods: dict[str, list[Sums]]) -> list[str]:
     for pair_of in pairs:
         if not {name for pair in pair_of.values() for name in pair} <= set(methods):
             continue
-        for task, (mean, p_holm, trials, single) in (found := compared(methods, pair_of)).items():
-            signs = ", ".join(f"{session.removeprefix('session')}: {value:+.3f}" for session, value in single.items())
-            above = f"{sum(value > 0 for value in single.values())} of {len(single)} ({signs})"
-            row = [" - ".join(pair_of[task]), task, f"{mean.mean:+.3f}", ends_text(mean.ci95), f"{p_holm:.2g}"]
-            lines.append("| " + " | ".join([*row, found[task].verdict, ends_text(trials), above]) + " |")
+        for task, found in compared(methods, pair_of).items():
+            signs = ", ".join(f"{name.removeprefix('session')}: {value:+.3f}" for name, value in found.single.items())
+            above = f"{sum(value > 0 for value in found.single.values())} of {len(found.single)} ({signs})"
+            row = [" - ".join(pair_of[task]), task, f"{found.over.mean:+.3f}", ends_text(found.over.ci95)]
+            row += [ends_text(found.over_mice.ci95), f"{found.p_holm:.2g}", found.verdict]
+            lines.append("| " + " | ".join([*row, ends_text(found.trials_ci95), above]) + " |")
     missing = [name for name in ("faithful", *SINGLE.values()) if name not in methods]
     return [*lines, *([f"\nnot run yet: {', '.join(missing)}"] if missing else [])]
 
