@@ -22,6 +22,7 @@ TASKS = ("co_smoothing", "inter_region", "intra_region", "held_out")
 RANKS = (2, 4, 8, 16, 32, 64)
 PENALTIES = (300.0, 3000.0)
 SHRINK = 0.01  # of a unit's read-out of the latents
+LARGEST = 4000  # targets; beyond, a matrix of targets by targets is not made
 
 
 def reduced_rank_loadings(
@@ -44,20 +45,22 @@ def reduced_rank_loadings(
 def _leading(cross: np.ndarray, full: np.ndarray, number: int) -> np.ndarray:
     """Eigenvectors of the largest eigenvalues of cross' full [m, m] (symmetric but for rounding), largest first.
 
-    By Lanczos, without that matrix, where they are few of many.
+    By Lanczos where they are few of many, without that matrix where it would be large.
     """
     size = cross.shape[1]
+    if size < 8 * number or size <= LARGEST:
+        fitted = cross.T @ full
+        fitted = (fitted + fitted.T) / 2
     if size >= 8 * number:
 
         def times(vector):
             return (cross.T @ (full @ vector) + full.T @ (cross @ vector)) / 2
 
         start = np.random.default_rng(0).normal(size=size)
-        operator = LinearOperator((size, size), matvec=times, dtype=np.float64)
+        operator = LinearOperator((size, size), matvec=times, dtype=np.float64) if size > LARGEST else fitted
         values, vectors = eigsh(operator, number, which="LA", v0=start)
         return vectors[:, np.argsort(values)[::-1]]
-    fitted = cross.T @ full
-    return eigh((fitted + fitted.T) / 2, subset_by_index=[size - number, size - 1])[1][:, ::-1]
+    return eigh(fitted, subset_by_index=[size - number, size - 1])[1][:, ::-1]
 
 
 def fit_activity(folds: Folds, tasks: tuple[str, ...], psth: np.ndarray, activity: Activity) -> dict[str, Fit]:

@@ -19,7 +19,7 @@ from neurojax.evals.baselines.folds import Fit, Folds
 from neurojax.types import TEST, VALIDATION
 
 LEAST_RATE = 1e-6  # spikes per bin, of a part
-PULLS = (0.1, 10.0, 1000.0, np.inf)  # nats a squared step away from equal weights; the last: equal weights
+PULLS = (np.inf, 1000.0, 10.0)  # nats a squared step away from equal weights; the first: equal weights
 NUM_FOLDS = 5
 _BEYOND = np.log(2.0)  # the rate is at most twice the largest of its parts, at least half the smallest
 
@@ -80,11 +80,12 @@ def _choose_pull(trials):
     if num_folds < 2 or not any(counts.any() for _, _, counts in trials):
         return np.inf, [equal] * len(trials)
     fold_of = np.arange(len(trials)) % num_folds
-    losses, points = {}, {}
-    for pull in PULLS:
-        points[pull], losses[pull] = [None] * len(trials), 0.0
-        for held in range(num_folds):
-            point = mixture(*_joined([t for t, f in zip(trials, fold_of, strict=True) if f != held]), pull)
+    losses, points = dict.fromkeys(PULLS, 0.0), {pull: [equal] * len(trials) for pull in PULLS}
+    for held in range(num_folds):
+        others = _joined([t for t, f in zip(trials, fold_of, strict=True) if f != held])
+        point = equal
+        for pull in PULLS:  # each from where the stronger one ended, of the same trials
+            point = mixture(*others, pull, point)
             for trial in np.flatnonzero(fold_of == held):
                 gains, mean, counts = trials[trial]
                 log_rate = mixed(*point, gains)
@@ -94,7 +95,13 @@ def _choose_pull(trials):
     return best, points[best]
 
 
-def mixture(gains: np.ndarray, mean: np.ndarray, counts: np.ndarray, pull: float = 0.0) -> tuple[float, np.ndarray]:
+def mixture(
+    gains: np.ndarray,
+    mean: np.ndarray,
+    counts: np.ndarray,
+    pull: float = 0.0,
+    near: tuple[float, np.ndarray] | None = None,
+) -> tuple[float, np.ndarray]:
     """c and a >= 0 that minimise sum(rate - counts log rate) + pull / 2 (c^2 + sum (a - 1 / parts)^2).
 
     Args:
@@ -102,6 +109,7 @@ def mixture(gains: np.ndarray, mean: np.ndarray, counts: np.ndarray, pull: float
         mean: [entries], spikes per bin.
         counts: [entries].
         pull: to no offset and equal weights; infinite: these.
+        near: c and a to start from; default: these too.
     """
     equal = np.concatenate([[0.0], np.full(len(gains), 1 / len(gains))])
     if np.isinf(pull) or not counts.size:
@@ -119,5 +127,6 @@ def mixture(gains: np.ndarray, mean: np.ndarray, counts: np.ndarray, pull: float
         return value / len(counts), slope / len(counts)
 
     bounds = [(None, None)] + [(0.0, None)] * len(gains)
-    found = minimize(loss, equal, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-10, "gtol": 1e-8})
+    start = equal if near is None else np.concatenate([[near[0]], near[1]])
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-9, "gtol": 1e-7})
     return float(found.x[0]), found.x[1:]
