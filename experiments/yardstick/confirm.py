@@ -2,7 +2,7 @@
 
 python experiments/yardstick/run.py --part=held_back --runs=runs/yardstick
 neurojax train --config=configs/mtm.py:size=small --config.data.root=runs/yardstick/held_back --workdir=runs/held_back
-python experiments/yardstick/confirm.py --evaluation=runs/held_back/evaluation.json    # keeps its scores
+python experiments/yardstick/confirm.py --evaluation=runs/held_back/evaluation.json --commit=COMMIT   # keeps its scores
 python experiments/yardstick/confirm.py                                               # the table, in seconds
 """
 
@@ -21,14 +21,16 @@ SET = "allen, held back"
 LINEAR = ("train_mean", "drift", "same_bin_ridge", "ridge", "average", "stack", "stack_and_drift")
 
 
-def keep(evaluation: dict) -> dict:
-    """What the table needs of an evaluation, and where it comes from."""
+def keep(evaluation: dict, commit: str) -> dict:
+    """What the table needs of an evaluation, and where it comes from: the commit that trained and scored the model."""
     sessions = {
         key: {task: round(entry["tasks"][task]["bps_pooled"], 4) for task in TASKS}
         for key, entry in evaluation["sessions"].items()
     }
     return (
-        {name: evaluation[name] for name in ("step", "seed", "config_hash")} | provenance(HERE) | {"sessions": sessions}
+        {name: evaluation[name] for name in ("step", "seed", "config_hash")}
+        | provenance(HERE)
+        | {"commit": commit, "sessions": sessions}
     )
 
 
@@ -66,7 +68,8 @@ def table(model: dict[str, dict[str, float]]) -> list[str]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--evaluation", type=Path)
+    parser.add_argument("--commit", help="of the code that trained and scored the model")
     arguments = parser.parse_args()
     if arguments.evaluation:
-        write_json(KEPT, keep(read_json(arguments.evaluation)))
+        write_json(KEPT, keep(read_json(arguments.evaluation), arguments.commit))
     print("\n".join(table(read_json(KEPT)["sessions"])))
