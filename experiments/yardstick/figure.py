@@ -1,4 +1,4 @@
-"""Draws bar.png and seconds.png from results.jsonl, prints the tables of README and checks expected.json.
+"""Draws bar.png from results.jsonl, prints the tables of README and checks expected.json.
 
 python experiments/yardstick/figure.py            # exit code 1 where a number of expected.json is not met
 """
@@ -110,23 +110,6 @@ def draw_bar(sets: dict[str, dict[str, dict]]) -> bytes:
     return style.png_bytes(figure)
 
 
-def draw_seconds(sets: dict[str, dict[str, dict]]) -> bytes:
-    """The width that ridge chooses in seconds against the bin, a line a session."""
-    titles = [title for title, names in SAME_RECORDING.items() if set(names) <= set(sets)]
-    figure, axes = style.new_figure(10.5, 2.8, 1, len(titles))
-    for axis, title in zip(axes[0], titles, strict=True):
-        names = SAME_RECORDING[title]
-        for number, session in enumerate(sets[names[-1]]):
-            known = [sets[name][key] for name in names for key in sets[name] if _same(key, session)]
-            bins = [1000 * line["bin_size_s"] for line in known]
-            widths = [1000 * line["chosen"]["ridge"]["co_smoothing"]["width_s"] for line in known]
-            axis.plot(bins, np.asarray(widths) * 1.02**number, "o-", ms=4, lw=1)
-        style.finish(axis, xlabel="bin, ms", title=title)
-        axis.set_yscale("symlog", linthresh=5)
-    axes[0][0].set_ylabel("width that ridge chooses, ms\n(0: none; lines set apart)")
-    return style.png_bytes(figure)
-
-
 def check(sets: dict[str, dict[str, dict]]) -> list[str]:
     """What expected.json asks for and the results do not give."""
     failed = []
@@ -150,7 +133,5 @@ if __name__ == "__main__":
     found = load()
     print(markdown(found))
     write_bytes(HERE / "bar.png", draw_bar(found))
-    if all(name in found for names in SAME_RECORDING.values() for name in names):
-        write_bytes(HERE / "seconds.png", draw_seconds(found))
     if failed := check(found):
         raise SystemExit("\n".join(failed))
