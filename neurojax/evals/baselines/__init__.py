@@ -127,7 +127,7 @@ def _fit_all(folds: Folds, names, kinds, progress) -> dict[str, Fitted]:
 
     fitted: dict[str, Fitted] = {"train_mean": mean_rate.fit(folds, kinds)}
     if "psth" in needed:
-        fitted["psth"] = psth.fit(folds, kinds)
+        fitted["psth"] = psth.fit(folds, kinds, smoothing)
     if "drift" in needed:
         fitted["drift"] = drift.fit(folds, kinds, offset)
     if "population_coupling" in needed:

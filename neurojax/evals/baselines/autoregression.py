@@ -10,7 +10,6 @@ from neurojax.evals.baselines import forward, grids, ridge
 from neurojax.evals.baselines.folds import PARTS, Fit, Folds, surplus
 from neurojax.types import TRAIN, VALIDATION
 
-TASKS = ("forward",)
 MAX_ORDER_BINS = 64
 PENALTIES = (30.0, 300.0, 3000.0)  # in units of the unit's mean squared surplus: rows that say "zero"
 UNITS_AT_ONCE = 64

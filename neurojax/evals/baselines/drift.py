@@ -19,15 +19,8 @@ def fit(folds: Folds, tasks: tuple[str, ...], psth: np.ndarray) -> Fitted:
     """The same rates for every task, given the PSTH [T of train, n] to scale."""
     clock_s = trial_times_s(folds)
     span_s = max(float(np.ptp(np.concatenate(list(clock_s.values())))), 1e-9)
-    train = folds.parts[TRAIN]
-    spikes = train.counts.sum(1, dtype=np.float64)  # [K, n]
-    lengths = train.bin_valid.sum(1)
-    whole = np.concatenate([np.zeros((1, psth.shape[1])), np.cumsum(psth, 0)])
-    expected = whole[lengths]  # [K, n]
-    validation = folds.parts[VALIDATION]
-    asked = validation.counts.sum(1, dtype=np.float64)
-    due = np.concatenate([np.zeros((1, psth.shape[1])), np.cumsum(padded_psth(psth, validation.counts.shape[1]), 0)])
-    due = due[validation.bin_valid.sum(1)]
+    spikes, expected = _totals(folds, psth, TRAIN)
+    asked, due = _totals(folds, psth, VALIDATION)
 
     def gains(part, width_s, pseudo):
         """[K, n] of a part."""
@@ -48,6 +41,13 @@ def fit(folds: Folds, tasks: tuple[str, ...], psth: np.ndarray) -> Fitted:
             rates[part] = rates[part] * gains(part, *best)[:, None]
     width_s, pseudo = best or (None, None)
     return dict.fromkeys(tasks, Fit(rates, {"width_s": width_s, "pseudo_spikes": pseudo}))
+
+
+def _totals(folds, psth, part):
+    """Spikes of each trial, and what the PSTH expects of it, float64 [K, n] each."""
+    fold = folds.parts[part]
+    expected = fold.bin_valid.astype(np.float64) @ padded_psth(psth, fold.counts.shape[1])
+    return fold.counts.sum(1, dtype=np.float64), expected
 
 
 def trial_times_s(folds: Folds) -> dict[int, np.ndarray]:

@@ -16,7 +16,6 @@ from neurojax.evals.baselines.folds import PARTS, Fit, Folds, visible_after
 from neurojax.evals.baselines.own_taken_out import readout_weights
 from neurojax.types import TRAIN, VALIDATION
 
-TASKS = ("co_smoothing", "inter_region", "intra_region", "held_out")
 NUM_FACTORS = (2, 4, 8, 16, 32, 64)
 FIRST = 16
 NUM_ITERATIONS = 40

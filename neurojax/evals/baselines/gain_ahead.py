@@ -18,11 +18,6 @@ START_BINS = 2.0  # where the walk over the first begins
 PSEUDO_SPIKES = 0.5  # added above and below in a gain
 
 
-def memories_of(memory_s: float, bin_size_s: float) -> tuple[float, ...]:
-    """The memories that go with a first one; with 0, the last bin alone, they begin at one bin."""
-    return tuple(slower * (memory_s or bin_size_s) for slower in SLOWER)
-
-
 def own_log_gains(folds: Folds, psth: np.ndarray, part: int, memories_s: Sequence[float]) -> list[np.ndarray]:
     """Log (spikes so far / expected so far) of each unit, float32 [K, T, n] per memory."""
     return log_gains_so_far(*past_observed_expected(folds, psth, part), memories_s, folds.session.bin_size_s)
@@ -71,7 +66,7 @@ def tuned_ahead(
 
     def fit_at(place, tried):
         """[(loss, fit)] of some penalties."""
-        memories = memories_of(grid[place], bin_size_s)
+        memories = tuple(slower * grid[place] for slower in SLOWER)
         fit_one, found = with_memories(memories), []
         for penalty in tried:
             fit = Fit(fit_one(penalty), {"memories_s": list(memories), "penalty": penalty})

@@ -34,9 +34,8 @@ class Smoothing(NamedTuple):
 FLAT = Smoothing(None)
 
 
-def fit(folds: Folds, tasks: tuple[str, ...]) -> Fitted:
-    """The tuned PSTH for every task."""
-    chosen = tuned_smoothing(folds)
+def fit(folds: Folds, tasks: tuple[str, ...], chosen: Smoothing) -> Fitted:
+    """The PSTH for every task, with the smoothing that `tuned_smoothing` chose."""
     psth = shrunk_psth(folds, chosen)
     rates = {}
     for part in PARTS:

@@ -18,7 +18,6 @@ from neurojax.evals.baselines.folds import PARTS, Fit, Folds, visible_after
 from neurojax.evals.baselines.own_taken_out import readout_weights
 from neurojax.types import VALIDATION
 
-TASKS = ("co_smoothing", "inter_region", "intra_region", "held_out")
 RANKS = (2, 4, 8, 16, 32, 64)
 PENALTIES = (300.0, 3000.0)
 SHRINK = 0.01  # of a unit's read-out of the latents

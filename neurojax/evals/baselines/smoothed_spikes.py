@@ -10,7 +10,6 @@ from neurojax.evals.baselines import forward, grids
 from neurojax.evals.baselines.folds import PARTS, Fit, Folds, choose, exponential_filter, poisson_loss
 from neurojax.types import TRAIN, VALIDATION
 
-TASKS = ("forward",)
 PSEUDO_BINS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 
 
