@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from neurojax.errors import InputError
+
 TRAIN, VALIDATION, TEST = 0, 1, 2
 SPLIT_NAMES = ("train", "validation", "test")
 UNKNOWN_REGIONS = frozenset({"", "root", "void", "unknown", "nan"})
@@ -22,14 +24,66 @@ def names_a_region(label: str) -> bool:
     return str(label).strip().lower() not in UNKNOWN_REGIONS
 
 
-@dataclasses.dataclass(frozen=True)
+class SpikeTimes(NamedTuple):
+    """Spikes kept beside the counts, for models that read events; sorted by time.
+
+    Attributes:
+        time_s: float64 [spikes], seconds on the session clock.
+        unit_index: int32 [spikes], row of each spike's unit, 0 to N - 1.
+    """
+
+    time_s: np.ndarray
+    unit_index: np.ndarray
+
+
+class ObservedIntervals(NamedTuple):
+    """When each unit (or channel) was observed; outside of its intervals a zero is not silence.
+
+    Intervals are sorted by unit, then by bin, and do not overlap within a unit.
+
+    Attributes:
+        unit_index: int32 [intervals], row of the unit.
+        start_bin: int64 [intervals], first bin, a row of the recording.
+        stop_bin: int64 [intervals], the bin after the last.
+    """
+
+    unit_index: np.ndarray
+    start_bin: np.ndarray
+    stop_bin: np.ndarray
+
+
+class _Counts:
+    """`Session.counts`: the array of a session of counts, a sentence for one of real values."""
+
+    def __get__(self, session: "Session | None", owner: type) -> np.ndarray:
+        if session is None:
+            raise AttributeError("counts")  # so that the dataclass sees no default
+        counts = vars(session)["counts"]
+        if counts is None:
+            raise InputError(
+                f"session {session.session_id} holds real values, not counts of spikes;"
+                " read session.values, or train with data.source=signals"
+            )
+        return counts
+
+    def __set__(self, session: "Session", counts: np.ndarray | None) -> None:
+        vars(session)["counts"] = counts
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
 class Session:
-    """One recording with one fixed set of units; trials lie end to end along the bin axis.
+    """One recording with one fixed set of units (or channels); a trial is a stretch of its bins.
+
+    A session holds counts of spikes, or real values (EMG, EEG, fMRI): `observation` says which. A
+    recording of real values has channels instead of units, C for N, and samples instead of bins:
+    `unit_id` names its channels, `region` says where each of them lies. Trials of counts lie end
+    to end; trials of real values may be windows that overlap, of one split each.
 
     Attributes:
         session_id: name, unique in a dataset; letters, digits, `.`, `_`, `-`.
         counts: uint8 or uint16 [total_bins, N], spikes per bin (may be a read-only memory map).
-        bin_size_s: width of a bin in seconds.
+            Raises InputError for a recording of real values, which is built with None.
+        bin_size_s: width of a bin in seconds; 1 / sampling_hz of real values.
         unit_id: str [N].
         region: str [N], finest label known; see UNKNOWN_REGIONS for labels that mean "none".
         region_group: str [N], coarser label (Beryl or the user's own); equals `region` when none is known.
@@ -44,10 +98,15 @@ class Session:
         unit_metadata: name -> numeric [N] (depth_um, x_um, ...).
         true_rates: float32 [total_bins, N], expected spikes per bin; synthetic sessions only.
         info: JSON-ready record: subject_id, species, source, licence, revision, split_seed, units_dropped, ...
+        values: float32 or float16 [total_bins, C], finite; None for counts.
+        sampling_hz: samples per second of real values; None for counts.
+        unit_of_values: what the values are measured in, "uV", "a.u."; None for counts.
+        spikes: spike times beside the counts, or None.
+        validity: when each unit was observed; None where all were, always.
     """
 
     session_id: str
-    counts: np.ndarray
+    counts: np.ndarray | None = _Counts()
     bin_size_s: float
     unit_id: np.ndarray
     region: np.ndarray
@@ -63,6 +122,11 @@ class Session:
     unit_metadata: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     true_rates: np.ndarray | None = None
     info: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    values: np.ndarray | None = None
+    sampling_hz: float | None = None
+    unit_of_values: str | None = None
+    spikes: SpikeTimes | None = None
+    validity: ObservedIntervals | None = None
 
     # The constructors live in neurojax.data, which imports this module: hence the local imports.
     @classmethod
@@ -71,6 +135,13 @@ class Session:
         from neurojax.data.sessions import from_counts
 
         return from_counts(counts, **fields)
+
+    @classmethod
+    def from_values(cls, values: np.ndarray, **fields: Any) -> "Session":
+        """Builds a session from real values; see `neurojax.data.real_values.from_values`."""
+        from neurojax.data.real_values import from_values
+
+        return from_values(values, **fields)
 
     @classmethod
     def from_spike_times(
@@ -106,9 +177,28 @@ class Session:
 
         return to_xarray(self)
 
+    def __repr__(self) -> str:
+        shape = "x".join(map(str, self.recorded.shape))
+        return f"Session({self.session_id!r}, {self.observation} {shape}, {self.num_trials} trials)"
+
+    def with_fields(self, **changes: Any) -> "Session":
+        """A copy with other fields; unlike `dataclasses.replace` it also takes real values."""
+        return type(self)(**(vars(self) | changes))
+
+    @property
+    def observation(self) -> str:
+        """What was recorded: "counts" of spikes, or "real" values."""
+        return "counts" if self.values is None else "real"
+
+    @property
+    def recorded(self) -> np.ndarray:
+        """The recording itself, counts [total_bins, N] or values [total_bins, C]."""
+        return self.counts if self.values is None else self.values
+
     @property
     def num_units(self) -> int:
-        return self.counts.shape[1]
+        """N, or the channels C of real values."""
+        return self.recorded.shape[1]
 
     @property
     def num_trials(self) -> int:
@@ -122,14 +212,16 @@ class Session:
         """Stacks trials, right-padded with zeros to `num_bins` (default: the longest trial asked for).
 
         Returns:
-            counts, the dtype of the recording [trials, T, N], and bin_valid, bool [trials, T].
+            counts or values, the dtype of the recording [trials, T, N], and bin_valid, bool
+            [trials, T].
         """
         lengths = self.trial_num_bins[trial_ids]
         num_bins = int(lengths.max(initial=0)) if num_bins is None else num_bins
         bins = np.arange(num_bins)
         bin_valid = bins < lengths[:, None]  # [trials, T]
         rows = np.where(bin_valid, self.trial_start_bin[trial_ids][:, None] + bins, 0)
-        return np.where(bin_valid[..., None], self.counts[rows], 0).astype(self.counts.dtype), bin_valid
+        stacked = np.where(bin_valid[..., None], self.recorded[rows], 0)  # [trials, T, N]
+        return stacked.astype(self.recorded.dtype), bin_valid
 
     def mean_counts(self, split: int = TRAIN) -> np.ndarray:
         """Mean spikes per bin over all bins of a split, float64 [N]."""

@@ -71,6 +71,7 @@ MAY_IMPORT = {
 FUNCTION_LOCAL = {
     ("types", "data.sessions"): "Session.from_counts and its like are doors to the constructors",
     ("types", "data.spike_trains"): "Session.from_spike_times",
+    ("types", "data.real_values"): "Session.from_values",
     ("types", "data.session_export"): "Session.to_arrays and to_xarray",
     ("types", "data.session_pynapple"): "Session.from_pynapple and to_pynapple",
 }

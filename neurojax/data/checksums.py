@@ -10,9 +10,19 @@ import numpy as np
 _SAMPLED_BLOCKS, _BLOCK_BYTES = 64, 4096
 
 
-def combined_sha256(session_id: str, bin_size_s: float, records: Mapping[str, dict[str, Any]]) -> str:
-    """Digest of a session: its name, its bin size and the records of all its arrays."""
+def combined_sha256(
+    session_id: str,
+    bin_size_s: float,
+    records: Mapping[str, dict[str, Any]],
+    unit_of_values: str | None = None,
+) -> str:
+    """Digest of a session: its name, its bin size, the records of all its arrays, its unit.
+
+    Counts have no unit of values: their digest is the one they had in schema 1.
+    """
     content = {"session_id": session_id, "bin_size_s": float(bin_size_s), "arrays": records}
+    if unit_of_values is not None:
+        content["unit"] = unit_of_values
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

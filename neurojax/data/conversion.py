@@ -1,6 +1,5 @@
 """One recording to one session folder: a function of the source and the options, repeated at no cost."""
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +66,7 @@ def converted_session(
     described = session.info.get("source")
     described = described if isinstance(described, dict) else {"name": described} if described else {}
     windows = {} if spec.window_s is None else {"window_s": spec.window_s}  # no bin of them has a meaning of its own
-    session = dataclasses.replace(session, info={**session.info, **windows, "source": {**described, **record}})
+    session = session.with_fields(info={**session.info, **windows, "source": {**described, **record}})
     check_bin_size(session, bin_size_s, out)
     write_session(session, out)
     return session

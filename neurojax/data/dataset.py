@@ -1,4 +1,4 @@
-"""A dataset: sessions of one bin size, in the order of their names, with one fingerprint."""
+"""A dataset: sessions of one kind and one bin size, in the order of their names, one fingerprint."""
 
 import dataclasses
 import hashlib
@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from neurojax.data.cards import CARD_NAME, dataset_card
-from neurojax.data.session_format import SCHEMA, content_sha256, open_recorded, read_meta
+from neurojax.data.session_format import (
+    READS,
+    SCHEMA,
+    content_sha256,
+    observation_of,
+    open_recorded,
+    read_meta,
+)
 from neurojax.data.session_rules import check_session_id
 from neurojax.errors import InputError
 from neurojax.files import read_json, remove_leftovers, write_bytes, write_json
@@ -27,15 +34,20 @@ class Dataset:
     def bin_size_s(self) -> float:
         return self.sessions[0].bin_size_s
 
+    @property
+    def observation(self) -> str:
+        """What all sessions hold, "counts" or "real"; see `Session.observation`."""
+        return self.sessions[0].observation
+
 
 def dataset_of(sessions: Iterable[Session]) -> Dataset:
     """Collects sessions in memory; written and opened again they have the same fingerprint.
 
     Raises:
-        InputError: no session, a name twice, or different bin sizes.
+        InputError: no session, a name twice, counts beside real values, or different bin sizes.
     """
     ordered = tuple(sorted(sessions, key=lambda session: session.session_id))
-    _check_collection([(session.session_id, session.bin_size_s) for session in ordered], "dataset")
+    _check_collection(list(map(_told_of, ordered)), "dataset")
     return Dataset(ordered, _fingerprint({session.session_id: content_sha256(session) for session in ordered}))
 
 
@@ -65,7 +77,7 @@ def open_dataset(root: str | Path, verify: str = "sampled") -> Dataset:
                 " again to refresh it"
             )
     sessions = tuple(session for session, _ in opened)
-    _check_collection([(session.session_id, session.bin_size_s) for session in sessions], str(root))
+    _check_collection(list(map(_told_of, sessions)), str(root))
     fingerprint = _fingerprint(listed)
     if index.get("fingerprint") != fingerprint:
         raise InputError(
@@ -101,7 +113,8 @@ def write_dataset_index(root: str | Path) -> str:
 
 def _metas(root: Path) -> list[dict[str, Any]]:
     metas = [read_meta(root / name) for name in session_folders(root)]
-    _check_collection([(meta["session_id"], meta["bin_size_s"]) for meta in metas], str(root))
+    told = [(meta["session_id"], meta["bin_size_s"], observation_of(meta)) for meta in metas]
+    _check_collection(told, str(root))
     return metas
 
 
@@ -109,6 +122,7 @@ def _index(metas: list[dict[str, Any]]) -> dict[str, Any]:
     shown = ("session_id", "content_sha256", "num_trials", "num_units", "num_bins")
     return {
         "schema": SCHEMA,
+        "observation": observation_of(metas[0]),
         "bin_size_s": metas[0]["bin_size_s"],
         "fingerprint": _fingerprint({meta["session_id"]: meta["content_sha256"] for meta in metas}),
         "sessions": [{key: meta.get(key) for key in shown} for meta in metas],
@@ -124,21 +138,33 @@ def session_folders(root: Path) -> list[str]:
 
 def _listed(index: dict[str, Any], path: Path) -> dict[str, str]:
     """Session name -> content hash, as the index says; names are checked before any becomes a path."""
-    if index.get("schema") != SCHEMA:
-        raise InputError(f"{path} has schema {index.get('schema')!r}, expected {SCHEMA}; run neurojax convert again")
+    if not any(type(index.get("schema")) is int and index["schema"] == known for known in READS):
+        shown = str(index.get("schema"))[:60]
+        raise InputError(f"{path} has schema {shown!r}, expected 1 or {SCHEMA}; run neurojax convert again")
     entries = index.get("sessions")
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise InputError(f"{path} holds no list of sessions; run neurojax convert again")
     return {check_session_id(entry.get("session_id")): str(entry.get("content_sha256")) for entry in entries}
 
 
-def _check_collection(named_bins: list[tuple[str, float]], where: str) -> None:
-    if not named_bins:
+def _told_of(session: Session) -> tuple[str, float, str]:
+    return session.session_id, session.bin_size_s, session.observation
+
+
+def _check_collection(told: list[tuple[str, float, str]], where: str) -> None:
+    """Raises InputError unless (name, bin_size_s, observation) of the sessions belong together."""
+    if not told:
         raise InputError(f"{where} holds no session; convert a recording first")
-    names = [name for name, _ in named_bins]
+    names = [name for name, _, _ in told]
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise InputError(f"{where} holds the session {repeated[0]!r} twice; give each recording its own name")
-    sizes = {size: name for name, size in reversed(named_bins)}
+    kinds = {kind: name for name, _, kind in reversed(told)}
+    if len(kinds) > 1:
+        raise InputError(
+            f"{where} mixes counts ({kinds['counts']}) and real values ({kinds['real']}); give each"
+            " kind of recording its own --out"
+        )
+    sizes = {size: name for name, size, _ in reversed(told)}
     if max(sizes) - min(sizes) > 1e-9 * max(sizes):
         listed = ", ".join(f"{size:g} s ({name})" for size, name in sorted(sizes.items()))
         raise InputError(f"{where} mixes bin sizes {listed}; expected one: convert with one --bin_ms")

@@ -43,8 +43,8 @@ def entries_of(sessions: Sequence[Session]) -> list[dict[str, Any]]:
 
 
 def counts_digest(session: Session) -> str:
-    """Hex digest of the spikes alone: a recording under another name has the same."""
-    return array_record(session.counts)["sha256"]
+    """Hex digest of the counts (or values) alone: a recording under another name has the same."""
+    return array_record(session.recorded)["sha256"]
 
 
 def joined(known: Sequence[Mapping[str, Any]], sessions: Sequence[Session]) -> list[dict[str, Any]]:

@@ -8,6 +8,12 @@ from typing import Any
 import numpy as np
 
 from neurojax.data.array_files import check_array_name
+from neurojax.data.observation_rules import (
+    check_recorded,
+    check_spikes,
+    check_validity,
+    check_windows,
+)
 from neurojax.errors import InputError
 from neurojax.types import SPLIT_NAMES, Session
 
@@ -15,10 +21,12 @@ MAX_BIN_SIZE_S = 5.0  # a larger number is milliseconds
 UNIT_COLUMNS = ("unit_id", "region", "region_group", "region_source")
 TRIAL_COLUMNS = ("start_bin", "num_bins", "split", "start_s")
 # Keys of meta.json that the format writes itself.
-RESERVED_INFO = frozenset(
-    ("schema", "session_id", "bin_size_s", "num_units", "num_trials", "num_bins")
-    + ("arrays", "sampled_sha256", "content_sha256")
+_RESERVED_SINCE_1 = (
+    *("schema", "session_id", "bin_size_s", "num_units", "num_trials", "num_bins"),
+    *("arrays", "sampled_sha256", "content_sha256"),
 )
+RESERVED_SINCE_2 = frozenset(("observation", "sampling_hz", "unit"))
+RESERVED_INFO = RESERVED_SINCE_2.union(_RESERVED_SINCE_1)
 _SESSION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _MAX_TEXT = 256
 
@@ -65,14 +73,11 @@ def validate_session(session: Session) -> Session:
     """
     where = f"session {check_session_id(session.session_id)}"
     check_bin_size(session.bin_size_s, where)
-    counts = session.counts
-    if counts.ndim != 2 or counts.dtype not in (np.uint8, np.uint16) or 0 in counts.shape:
-        raise InputError(
-            f"{where}: counts is {counts.dtype} {list(counts.shape)}, expected uint8 or uint16 [total_bins,"
-            " units] with at least one of each"
-        )
+    check_recorded(session, where)
     _check_units(session, where)
     _check_trials(session, where)
+    check_spikes(session, where)
+    check_validity(session, where)
     _check_behaviour(session, where)
     check_info(session.info, where)
     return session
@@ -92,7 +97,7 @@ def _check_units(session: Session, where: str) -> None:
 
 
 def _check_trials(session: Session, where: str) -> None:
-    num_trials, total_bins = session.num_trials, len(session.counts)
+    num_trials, total_bins = session.num_trials, len(session.recorded)
     if num_trials == 0:
         raise InputError(f"{where}: no trials; expected at least one")
     for name in ("trial_start_bin", "trial_num_bins"):
@@ -103,23 +108,20 @@ def _check_trials(session: Session, where: str) -> None:
         raise InputError(
             f"{where}: a trial is empty or leaves the {total_bins} bins of the recording; check the trial offsets"
         )
-    if np.any(start[1:] < start[:-1] + length[:-1]):
-        raise InputError(
-            f"{where}: trials share bins or are out of order; expected trials end to end, check the trial offsets"
-        )
     _expect_array(session.trial_start_s, "trial_start_s", "f", (num_trials,), "seconds, one a trial", where)
     if not np.isfinite(session.trial_start_s).all():
         raise InputError(f"{where}: trial_start_s holds NaN or infinity; give every trial a start in seconds")
     _expect_array(session.split, "split", "i", (num_trials,), "0, 1 or 2 for every trial", where)
     if unknown := sorted(set(session.split.tolist()) - set(range(len(SPLIT_NAMES)))):
         raise InputError(f"{where}: split holds {unknown[:5]}, expected 0 train, 1 validation, 2 test")
+    check_windows(session, where)
     for name, values in session.conditions.items():
         _check_column_name(name, TRIAL_COLUMNS, where)
         _expect_array(values, name, "biufU", (num_trials,), "one value a trial", where)
 
 
 def _check_behaviour(session: Session, where: str) -> None:
-    total_bins = len(session.counts)
+    total_bins = len(session.recorded)
     if session.behaviour.keys() != session.behaviour_valid.keys():
         raise InputError(
             f"{where}: behaviour has {sorted(session.behaviour)} but behaviour_valid"
@@ -143,9 +145,9 @@ def _check_behaviour(session: Session, where: str) -> None:
             where,
         )
     rates = session.true_rates
-    if rates is not None and (rates.dtype != np.float32 or rates.shape != session.counts.shape):
+    if rates is not None and (rates.dtype != np.float32 or rates.shape != session.recorded.shape):
         raise InputError(
-            f"{where}: true_rates is {rates.dtype} {list(rates.shape)}, expected float32 {list(session.counts.shape)}"
+            f"{where}: true_rates is {rates.dtype} {list(rates.shape)}, expected float32 {list(session.recorded.shape)}"
         )
 
 

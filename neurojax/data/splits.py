@@ -1,6 +1,5 @@
 """Which trials train, validate and test: at random, or in interleaved blocks of time; which of them share time."""
 
-import dataclasses
 import hashlib
 
 import numpy as np
@@ -116,4 +115,4 @@ def with_train_fraction(session: Session, fraction: float, seed: int) -> Session
     trials = rng.permutation(session.trials_of(TRAIN))
     split = session.split.copy()
     split[trials[max(1, round(fraction * len(trials))) :]] = UNUSED
-    return dataclasses.replace(session, split=split)
+    return session.with_fields(split=split)

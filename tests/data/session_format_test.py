@@ -67,7 +67,8 @@ def test_files_are_as_documented(tmp_path):
     with np.load(folder / "behaviour.npz", allow_pickle=False) as behaviour:
         assert behaviour["pupil"].dtype == np.float32 and behaviour["pupil_valid"].dtype == bool
     meta = json.loads((folder / "meta.json").read_text())
-    assert meta["schema"] == 1 and meta["session_id"] == "rat_1" and meta["subject_id"] == "r"
+    assert meta["schema"] == 2 and meta["observation"] == "counts"
+    assert meta["session_id"] == "rat_1" and meta["subject_id"] == "r"
 
 
 def test_writing_again_replaces_and_equal_sessions_give_equal_bytes(tmp_path):
@@ -156,7 +157,13 @@ DAMAGE = {
     "no_meta": (lambda f: (f / "meta.json").unlink(), "meta.json does not exist"),
     "meta_cut": (lambda f: (f / "meta.json").write_text('{"schema": 1'), "cannot be read as JSON"),
     "meta_list": (lambda f: (f / "meta.json").write_text("[]"), "expected an object"),
-    "schema": (lambda f: _edit_meta(f, schema=2), "schema 2, expected 1"),
+    "schema": (lambda f: _edit_meta(f, schema=3), "schema '3', expected 1 or 2"),
+    "schema_true": (lambda f: _edit_meta(f, schema=True), "schema 'True', expected 1 or 2"),
+    "no_observation": (lambda f: _edit_meta(f, observation=["real"]), "expected counts or real"),
+    "said_to_be_real": (
+        lambda f: _edit_meta(f, observation="real", unit="uV", sampling_hz=50.0),
+        "do not add up",
+    ),
     "other_name": (lambda f: _edit_meta(f, session_id="b"), "names session 'b'"),
     "path_name": (lambda f: _edit_meta(f, session_id="../rat_1"), r"'\.\./rat_1'"),
     "bin_size": (lambda f: _edit_meta(f, bin_size_s=0.04), "do not add up"),
