@@ -62,27 +62,41 @@ def report_lines(report: dict[str, Any]) -> list[str]:
     """The report of `check_dataset` as a table, with its findings below: level, session, sentence, remedy."""
     sessions = report["sessions"]
     width = max(len("session"), *map(len, sessions))
+    is_real = report["observation"] == "real"
+    columns = "channels" if is_real else "units"
+    kind = "channels        Hz  mean sd  clipped" if is_real else "units  silent (train)      Hz  regions"
     lines = [
         f"{report['num_sessions']} session{'s' * (report['num_sessions'] != 1)}, {report['num_units']}"
-        f" units, {report['num_trials']} trials, bins of {report['bin_size_s'] * 1000:g} ms, fingerprint"
+        f" {columns}, {report['num_trials']} trials, bins of {report['bin_size_s'] * 1000:g} ms, fingerprint"
         f" {report['fingerprint'][:12]}",
-        f"{'session':{width}}  trials (train/val/test)     bins  units  silent (train)      Hz  regions",
+        f"{'session':{width}}  trials (train/val/test)     bins  {kind}",
     ]
     for name, facts in sessions.items():
         split = "/".join(str(count) for count in facts["trials_per_split"].values())
         shortest, longest = facts["trial_bins"]["min"], facts["trial_bins"]["max"]
         bins = f"{shortest}" if shortest == longest else f"{shortest}-{longest}"
-        silent = f"{facts['silent_units']} ({facts['silent_units_train']})"
-        lines.append(
-            f"{name:{width}}  {facts['num_trials']:6} {f'({split})':16} {bins:>8} {facts['num_units']:6} "
-            f" {silent:>14} {facts['mean_rate_hz']:7.2f} {len(facts['regions']):8}"
-        )
+        cells = _cells_of_real(facts) if is_real else _cells_of_counts(facts)
+        lines.append(f"{name:{width}}  {facts['num_trials']:6} {f'({split})':16} {bins:>8} {cells}")
     for level in LEVELS:
         for name, facts in sessions.items():
             found = [finding for finding in facts["findings"] if finding["level"] == level]
             lines += [f"{level}: {name}: {finding['sentence']}; {finding['remedy']}" for finding in found]
     lines.append("usable" if report["usable"] else "NOT usable: see the errors above")
     return lines
+
+
+def _cells_of_counts(facts: dict[str, Any]) -> str:
+    silent = f"{facts['silent_units']} ({facts['silent_units_train']})"
+    rate = f"{facts['mean_rate_hz']:7.2f} {len(facts['regions']):8}"
+    return f"{facts['num_units']:6}  {silent:>14} {rate}"
+
+
+def _cells_of_real(facts: dict[str, Any]) -> str:
+    """Channels, sampling rate, mean standard deviation in the values' unit, clipped share."""
+    sd = facts["channel_sd"]
+    shown = "none" if sd is None else f"{sum(sd) / len(sd):.3g} {facts['unit']}"
+    clipped = "none" if sd is None else f"{100 * facts['clipped_share']:.2f} %"
+    return f"{facts['num_units']:9} {facts['sampling_hz']:9g} {shown:>8} {clipped:>8}"
 
 
 def _draw(dataset: Dataset, report: dict[str, Any], path: Path) -> str:

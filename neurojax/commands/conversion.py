@@ -122,6 +122,11 @@ def describe(session: Session) -> str:
     """114 trials x 20 bins x 734 units, 3.85 Hz, 7 regions"""
     shortest, longest = session.trial_num_bins.min(), session.trial_num_bins.max()
     bins = f"{shortest}" if shortest == longest else f"{shortest}-{longest}"
+    if session.observation == "real":
+        return (
+            f"{session.num_trials} trials x {bins} samples x {session.num_units} channels,"
+            f" {session.sampling_hz:g} Hz, {session.unit_of_values}"
+        )
     spikes = session.counts.sum(dtype=np.int64)
     rate_hz = spikes / (session.counts.size * session.bin_size_s)
     regions = {region for region in session.region.tolist() if names_a_region(region)}

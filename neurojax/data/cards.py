@@ -33,9 +33,9 @@ def session_card(meta: Mapping[str, Any]) -> str:
         if key != "consent" or is_human(meta) or meta.get(key):
             lines.append(f"| {label} | {text(meta.get(key)) or unknown} |")
     lines += [
-        f"| Units kept | {meta['num_units']} |",
+        f"| {'Channels' if _is_real(meta) else 'Units kept'} | {meta['num_units']} |",
         f"| Trials | {meta['num_trials']}, split {_split(meta)} |",
-        f"| Bins | {meta['num_bins']} of {1000 * meta['bin_size_s']:g} ms |",
+        f"| {_bins(meta)} |",
     ]
     for key, what in (("units_dropped", "Units"), ("trials_dropped", "Trials"), ("spikes_dropped", "Spikes")):
         lines += _numbers(meta.get(key), f"{what} left out")
@@ -57,8 +57,9 @@ def dataset_card(metas: Sequence[Mapping[str, Any]], fingerprint: str) -> str:
     lines = [
         "# Dataset",
         "",
-        f"Sessions: {len(metas)}, subjects: {len(subjects) or 'not stated'}, {totals['num_units']} units,"
-        f" {totals['num_trials']} trials, bins of {1000 * metas[0]['bin_size_s']:g} ms.",
+        f"Sessions: {len(metas)}, subjects: {len(subjects) or 'not stated'}, {totals['num_units']}"
+        f" {_columns(metas)}, {totals['num_trials']} trials,"
+        f" bins of {1000 * metas[0]['bin_size_s']:g} ms.",
         "",
         f"Fingerprint over the content of all sessions: `{fingerprint}`",
         "",
@@ -73,7 +74,7 @@ def dataset_card(metas: Sequence[Mapping[str, Any]], fingerprint: str) -> str:
         "",
         "## Sessions",
         "",
-        "| session | subject | units | trials | split | licence |",
+        f"| session | subject | {_columns(metas)} | trials | split | licence |",
         "|---|---|---|---|---|---|",
     ]
     for meta in metas:
@@ -82,6 +83,23 @@ def dataset_card(metas: Sequence[Mapping[str, Any]], fingerprint: str) -> str:
         cells += [text(meta.get("num_units")), text(meta.get("num_trials")), _split(meta)]
         lines.append(f"| {' | '.join([*cells, text(meta.get('licence')) or 'not stated'])} |")
     return "\n".join(lines) + "\n"
+
+
+def _is_real(meta: Mapping[str, Any]) -> bool:
+    return meta.get("observation") == "real"
+
+
+def _columns(metas: Sequence[Mapping[str, Any]]) -> str:
+    """What the columns of the recordings are; a dataset holds one kind."""
+    return "channels" if _is_real(metas[0]) else "units"
+
+
+def _bins(meta: Mapping[str, Any]) -> str:
+    """Two cells: how long the recording is, in bins of counts or in samples of real values."""
+    if not _is_real(meta):
+        return f"Bins | {meta['num_bins']} of {1000 * meta['bin_size_s']:g} ms"
+    rate_hz, unit = text(meta.get("sampling_hz")), text(meta.get("unit"))
+    return f"Samples | {meta['num_bins']} at {rate_hz} Hz, in {unit}"
 
 
 def source(meta: Mapping[str, Any]) -> str:

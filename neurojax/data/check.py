@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from neurojax.data.check_rules import TELLING_SPIKES, split_findings, value_findings
+from neurojax.data.check_signals import signal_facts, signal_findings, split_over_sessions
+from neurojax.data.checksums import array_record
 from neurojax.data.dataset import Dataset
 from neurojax.data.drift import drift
 from neurojax.data.findings import LEVELS, Finding, recorded_findings
@@ -25,17 +27,22 @@ def check_dataset(dataset: Dataset) -> dict[str, Any]:
     """Looks for what would make scores wrong or impossible.
 
     Returns:
-        {"schema", "fingerprint", "bin_size_s", "num_sessions", "num_units", "num_trials", "usable",
+        {"schema", "fingerprint", "observation", "bin_size_s", "num_sessions", "num_units" (channels
+        of real values), "num_trials", "usable",
         "sessions": {id: facts}}; the facts of a session hold "findings", a list of {"level", "code",
         "sentence", "remedy"}, and the sentences of two levels again as "errors" (it is unusable) and
         "warnings". No value is NaN: what cannot be computed is None.
     """
     surveys = [_survey(session) for session in dataset.sessions]
     _compare_sessions(dataset.sessions, surveys)
+    if dataset.observation == "real":
+        splits = [survey.facts["trials_per_split"] for survey in surveys]
+        surveys[0].findings.extend(split_over_sessions(splits))
     sessions = {session.session_id: survey.report() for session, survey in zip(dataset.sessions, surveys, strict=True)}
     return {
         "schema": 2,
         "fingerprint": dataset.fingerprint,
+        "observation": dataset.observation,
         "bin_size_s": dataset.bin_size_s,
         "num_sessions": len(sessions),
         "num_units": sum(facts["num_units"] for facts in sessions.values()),
@@ -52,14 +59,24 @@ def session_findings(session: Session) -> list[Finding]:
 
 def compare_datasets(datasets: Mapping[str, Dataset]) -> list[Finding]:
     """Warnings about recordings that are in more than one dataset, also under other names and bins."""
-    outlines = [(root, Outline.of(session)) for root, dataset in datasets.items() for session in dataset.sessions]
+    remedy = "never train on one and score on the other"
+    outlines, recordings = [], []
+    for root, dataset in datasets.items():
+        for session in dataset.sessions:
+            name = f"{root}/{session.session_id}"
+            if session.observation == "real":
+                recordings.append((root, name, array_record(session.values)["sha256"]))
+            else:
+                outlines.append((root, name, Outline.of(session)))
     found = []
-    for (root, outline), (other_root, other) in itertools.combinations(outlines, 2):
-        if root != other_root and (number := repeated_units(outline, other)):
-            names = f"{root}/{outline.session.session_id} and {other_root}/{other.session.session_id}"
-            sentence = f"{names} hold the same {number} units"
-            remedy = "never train on one and score on the other"
+    for (root, name, outline), (other_root, other, other_outline) in itertools.combinations(outlines, 2):
+        if root != other_root and (number := repeated_units(outline, other_outline)):
+            sentence = f"{name} and {other} hold the same {number} units"
             found.append(Finding("warning", "same_units_in_two_roots", sentence, remedy))
+    for (root, name, digest), (other_root, other, other_digest) in itertools.combinations(recordings, 2):
+        if root != other_root and digest == other_digest:
+            sentence = f"{name} and {other} hold the same samples"
+            found.append(Finding("warning", "same_samples_in_two_roots", sentence, remedy))
     return found
 
 
@@ -75,14 +92,14 @@ class _Survey:
 
     Attributes:
         facts: numbers about the session, JSON-ready.
-        digests: trial -> (digest, spikes) of each trial that has spikes.
-        outline: for the comparison with other sessions.
+        digests: trial -> (digest, evidence) of each trial that is not silent.
+        outline: for the comparison with other sessions of counts; None of real values.
         findings: what there is to say.
     """
 
     facts: dict[str, Any]
     digests: dict[int, tuple[bytes, int]]
-    outline: Outline
+    outline: Outline | None
     findings: list[Finding]
 
     def report(self) -> dict[str, Any]:
@@ -92,26 +109,28 @@ class _Survey:
 
 
 def _survey(session: Session) -> _Survey:
-    per_trial = np.zeros((session.num_trials, session.num_units), np.int64)
+    return _survey_of_counts(session) if session.observation == "counts" else _survey_of_real(session)
+
+
+def _survey_of_real(session: Session) -> _Survey:
     digests = {}
     for trial in range(session.num_trials):
-        per_trial[trial] = trial_spikes(session, trial)
-        if total := int(per_trial[trial].sum()):  # silent trials are equal without being copies
-            digests[trial] = (trial_digest(session, trial), total)
-    spikes = np.stack([per_trial[session.split == split].sum(0) for split in range(len(SPLIT_NAMES))])
-    outline = Outline.of(session)
-    num_bins, per_split = session.trial_num_bins, np.bincount(session.split, minlength=len(SPLIT_NAMES))
+        if changes := trial_evidence(session, trial):
+            digests[trial] = (trial_digest(session, trial), changes)
+    facts = {**_shared_facts(session, digests), **signal_facts(session)}
+    findings = [*signal_findings(facts, session), *recorded_findings(session.info)]
+    return _Survey(facts, digests, None, findings)
+
+
+def _shared_facts(session: Session, digests: dict[int, tuple[bytes, int]]) -> dict[str, Any]:
+    """Facts about the trials and columns of either kind of recording."""
+    num_bins = session.trial_num_bins
+    per_split = np.bincount(session.split, minlength=len(SPLIT_NAMES))
     labels = collections.Counter(label for label in session.region.tolist() if names_a_region(label))
-    change = drift(per_trial, num_bins, session.trial_start_s, session.split)
-    facts = {
+    return {
         "num_trials": session.num_trials,
         "num_units": session.num_units,
         "num_bins": int(num_bins.sum()),
-        "num_spikes": int(spikes.sum()),
-        "mean_rate_hz": float(spikes.sum() / (num_bins.sum() * session.bin_size_s) / session.num_units),
-        "max_count": max(int(session.counts[row : row + 65536].max()) for row in range(0, len(session.counts), 65536)),
-        "silent_units": int((spikes.sum(0) == 0).sum()),
-        "silent_units_train": int((spikes[TRAIN] == 0).sum()),
         "regions": dict(sorted(labels.items())),
         "units_without_region": session.num_units - sum(labels.values()),
         "trial_bins": {
@@ -123,9 +142,31 @@ def _survey(session: Session) -> _Survey:
         "duplicate_trials": _duplicates(session, digests),
         "overlapping_trials": _overlaps(session, None),
         "overlapping_trials_across_splits": _overlaps(session, session.split),
+        "non_finite_behaviour": _non_finite(session),
+    }
+
+
+def _survey_of_counts(session: Session) -> _Survey:
+    per_trial = np.zeros((session.num_trials, session.num_units), np.int64)
+    digests = {}
+    for trial in range(session.num_trials):
+        per_trial[trial] = trial_spikes(session, trial)
+        if total := int(per_trial[trial].sum()):  # silent trials are equal without being copies
+            digests[trial] = (trial_digest(session, trial), total)
+    spikes = np.stack([per_trial[session.split == split].sum(0) for split in range(len(SPLIT_NAMES))])
+    outline = Outline.of(session)
+    num_bins = session.trial_num_bins
+    change = drift(per_trial, num_bins, session.trial_start_s, session.split)
+    facts = {
+        **_shared_facts(session, digests),
+        "observation": "counts",
+        "num_spikes": int(spikes.sum()),
+        "mean_rate_hz": float(spikes.sum() / (num_bins.sum() * session.bin_size_s) / session.num_units),
+        "max_count": max(int(session.counts[row : row + 65536].max()) for row in range(0, len(session.counts), 65536)),
+        "silent_units": int((spikes.sum(0) == 0).sum()),
+        "silent_units_train": int((spikes[TRAIN] == 0).sum()),
         "silent_stretches": _silent_stretches(session, outline),
         "drift": None if change is None else dataclasses.asdict(change),
-        "non_finite_behaviour": _non_finite(session),
     }
     findings = [*split_findings(facts, spikes, change, session), *value_findings(facts, session)]
     return _Survey(facts, digests, outline, findings + recorded_findings(session.info))
@@ -135,12 +176,12 @@ def _compare_sessions(sessions: tuple[Session, ...], surveys: list[_Survey]) -> 
     """Adds an error to each session that repeats an earlier one: scores would count its units twice."""
     seen: dict[bytes, str] = {}
     for index, (session, survey) in enumerate(zip(sessions, surveys, strict=True)):
-        telling = {digest for digest, spikes in survey.digests.values() if spikes >= TELLING_SPIKES}
+        telling = {digest for digest, evidence in survey.digests.values() if evidence >= TELLING_SPIKES}
         repeated = collections.Counter(seen[digest] for digest in telling if digest in seen)
         for other, num_trials in sorted(repeated.items()):
             sentence = f"trials that repeat one of session {other}: {num_trials}"
             survey.findings.append(Finding("error", "repeats_a_session", sentence, "leave one of the two out"))
-        for earlier in surveys[:index]:
+        for earlier in surveys[:index] if survey.outline is not None else ():
             name = earlier.outline.session.session_id
             if name not in repeated and (number := repeated_units(earlier.outline, survey.outline)):
                 sentence = f"units that are those of session {name}, binned or cut in another way: {number}"
@@ -189,7 +230,7 @@ def _non_finite(session: Session) -> dict[str, int]:
 
 def _trial_rows(session: Session, trial: int) -> np.ndarray:
     start = session.trial_start_bin[trial]
-    return session.counts[start : start + session.trial_num_bins[trial]]  # [bins, N]
+    return session.recorded[start : start + session.trial_num_bins[trial]]  # [bins, N]
 
 
 def trial_spikes(session: Session, trial: int) -> np.ndarray:
@@ -197,7 +238,16 @@ def trial_spikes(session: Session, trial: int) -> np.ndarray:
     return _trial_rows(session, trial).sum(0, dtype=np.int64)
 
 
+def trial_evidence(session: Session, trial: int) -> int:
+    """How much there is in a trial to tell it from another: its spikes, or changes of its values."""
+    if session.observation == "counts":
+        return int(trial_spikes(session, trial).sum())
+    rows = _trial_rows(session, trial)
+    return int(np.count_nonzero(rows[1:] != rows[:-1]))
+
+
 def trial_digest(session: Session, trial: int) -> bytes:
-    """Digest of a trial's counts and shape, alike for uint8 and uint16."""
-    rows = np.ascontiguousarray(_trial_rows(session, trial), dtype="<u2")
+    """Digest of a trial's counts or values and its shape, alike for every dtype of a kind."""
+    dtype = "<u2" if session.observation == "counts" else "<f4"
+    rows = np.ascontiguousarray(_trial_rows(session, trial), dtype=dtype)
     return hashlib.blake2b(rows.tobytes(), digest_size=16, salt=rows.shape[1].to_bytes(8, "little")).digest()

@@ -32,15 +32,8 @@ def split_findings(
         yield Finding("error", "no_spikes_train", "no spikes in the train trials", silent)
     elif spikes[TEST].sum() == 0:
         yield Finding("error", "no_spikes_test", "no spikes in the test trials", silent)
-    duplicates = facts["duplicate_trials"]
-    copies = "remove the copies from the recording"
-    if number := duplicates["across_splits"]:
-        sentence = f"trials that repeat one of another split: {number}"
-        yield Finding("error", "trials_repeat_across_splits", sentence, copies)
-    if number := duplicates["within_split"]:
-        sentence = f"trials that repeat one of their own split: {number}"
-        yield Finding("warning", "trials_repeat_within_split", sentence, copies)
-    if number := duplicates["by_chance"]:
+    yield from copy_findings(facts)
+    if number := facts["duplicate_trials"]["by_chance"]:
         sentence = f"{number} trials of under {TELLING_SPIKES} spikes equal another one"
         yield Finding("warning", "sparse_trials_repeat", sentence, "longer trials or more units tell them apart")
     if number := facts["overlapping_trials_across_splits"]:
@@ -61,11 +54,29 @@ def split_findings(
         yield Finding("warning", "drift_leaks", change.sentence, REMEDY)
 
 
-def value_findings(facts: dict[str, Any], session: Session) -> Iterator[Finding]:
-    """About units, rates, gaps and behaviour."""
+def copy_findings(facts: dict[str, Any]) -> Iterator[Finding]:
+    """About trials that repeat one another, of any kind of recording."""
+    duplicates = facts["duplicate_trials"]
+    copies = "remove the copies from the recording"
+    if number := duplicates["across_splits"]:
+        sentence = f"trials that repeat one of another split: {number}"
+        yield Finding("error", "trials_repeat_across_splits", sentence, copies)
+    if number := duplicates["within_split"]:
+        sentence = f"trials that repeat one of their own split: {number}"
+        yield Finding("warning", "trials_repeat_within_split", sentence, copies)
+
+
+def consent_findings(session: Session) -> Iterator[Finding]:
+    """About a person's recording that does not say what may be done with it."""
     if is_human(session.info) and not session.info.get("consent"):
         sentence = "a person's recording without a statement of consent or terms of use"
-        yield Finding("warning", "no_consent", sentence, "ask who recorded it, and state it as `consent`")
+        remedy = "ask who recorded it, and state it as `consent`"
+        yield Finding("warning", "no_consent", sentence, remedy)
+
+
+def value_findings(facts: dict[str, Any], session: Session) -> Iterator[Finding]:
+    """About units, rates, gaps and behaviour."""
+    yield from consent_findings(session)
     if session.num_units < 2:
         yield Finding("warning", "one_unit", "one unit: nothing to predict it from", "record more, or use it alone")
     name_them = "give unit_region, or the converter's option for regions"
@@ -94,6 +105,11 @@ def value_findings(facts: dict[str, Any], session: Session) -> Iterator[Finding]
         sentence = f"stretches in which all units are silent: {gaps['number']}, {gaps['total_s']:.1f} s in all"
         remedy = "gaps of the recording look like silence; leave these trials out, or correct the trials' starts"
         yield Finding("warning", "gaps", sentence, remedy)
+    yield from behaviour_findings(facts, session)
+
+
+def behaviour_findings(facts: dict[str, Any], session: Session) -> Iterator[Finding]:
+    """About behaviour that is not finite, of any kind of recording."""
     for name, num_bad in facts["non_finite_behaviour"].items():
         if num_bad:
             sentence = f"behaviour {name!r} has {num_bad} bins with NaN or infinity"

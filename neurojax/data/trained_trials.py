@@ -2,8 +2,8 @@
 
     trained_trials.json   {"schema": 1, "digests": [32 hex digits, ...]}
 
-A digest is of a trial's counts and shape (`check.trial_digest`): a trial with other bins or units has another one.
-Trials of few spikes, which may be equal by chance, are left out.
+A digest is of a trial's counts (or values) and shape (`check.trial_digest`): a trial with other bins or units has
+another one. Trials of few spikes (or changes of a value), which may be equal by chance, are left out.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -34,7 +34,7 @@ def among(session: Session, digests: Collection[bytes]) -> np.ndarray:
 
 def _telling(session: Session, trials: Iterable[int]) -> Iterator[tuple[int, bytes]]:
     for trial in map(int, trials):
-        if check.trial_spikes(session, trial).sum() >= check.TELLING_SPIKES:
+        if check.trial_evidence(session, trial) >= check.TELLING_SPIKES:
             yield trial, check.trial_digest(session, trial)
 
 
