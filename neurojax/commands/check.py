@@ -101,10 +101,13 @@ def _cells_of_real(facts: dict[str, Any]) -> str:
 
 def _draw(dataset: Dataset, report: dict[str, Any], path: Path) -> str:
     """Writes the figure; returns the line that says so, or why there is none."""
-    from neurojax.viz import check_figure, style  # only a check that draws needs them
+    # Only a check that draws needs them.
+    from neurojax.viz import check_figure, check_signals_figure, style
 
+    is_real = dataset.observation == "real"
+    draw = check_signals_figure.draw_signals_check if is_real else check_figure.draw_check
     try:
-        content = style.png_bytes(check_figure.draw_check(dataset, report))
+        content = style.png_bytes(draw(dataset, report))
     except ImportError:
         return 'no figure: matplotlib is missing; pip install "neurojax[viz]"'
     try:

@@ -146,15 +146,14 @@ def check_validity(session: Session, where: str) -> None:
 
 def _check_columns(columns: dict[str, Any], expected: dict[str, np.dtype], name: str, where: str) -> None:
     """Raises InputError unless all columns [n] have their dtype and one length."""
-    lengths = {np.shape(column) for column in columns.values()}
     for key, column in columns.items():
-        wrong = not isinstance(column, np.ndarray) or column.dtype != expected[key]
-        if wrong or column.ndim != 1 or len(lengths) != 1:
-            came = f"{getattr(column, 'dtype', type(column).__name__)} {list(np.shape(column))}"
-            raise InputError(
-                f"{where}: {name}/{key} is {came}, expected {expected[key]} [n], equally long"
-                f" columns {', '.join(expected)}"
-            )
+        is_array = isinstance(column, np.ndarray)
+        if not is_array or column.dtype != expected[key] or column.ndim != 1:
+            came = f"{column.dtype} {list(column.shape)}" if is_array else type(column).__name__
+            raise InputError(f"{where}: {name}/{key} is {came}, expected {expected[key]} [n]")
+    lengths = {key: len(column) for key, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise InputError(f"{where}: {name} has columns of {lengths} entries, expected equally long ones")
 
 
 def _check_units_exist(unit_index: np.ndarray, num_units: int, name: str, where: str) -> None:

@@ -120,15 +120,13 @@ def open_recorded(folder: Path, verify: str) -> tuple[Session, str]:
         groups[group] = read_npz(path, max_bytes=path.stat().st_size if path.is_file() else 0)
     _check_arrays(_named(mapped, groups), meta, folder, verify)
     try:
-        session = _assemble(meta, mapped, groups)
-    except KeyError as error:
-        raise InputError(f"{folder} lacks the array {error}; convert the recording again") from None
-    try:
-        validate_session(session)
+        session = validate_session(_assemble(meta, mapped, groups))
         if verify == "full" or (verify == "sampled" and session.recorded.nbytes <= _SMALL_BYTES):
             if session.values is not None:
                 check_finite(session.values, f"session {session.session_id}")
         return session, meta["content_sha256"]
+    except KeyError as error:
+        raise InputError(f"{folder} lacks the array {error}; convert the recording again") from None
     except InputError as error:
         raise InputError(f"{folder}: {error}") from None
 
@@ -327,4 +325,8 @@ def _assemble(
 
 def _columns(arrays: Mapping[str, np.ndarray] | None, kind: type) -> Any:
     """The arrays of an optional file as its record; None without the file."""
-    return None if arrays is None else kind(*(arrays[name] for name in kind._fields))
+    if arrays is None:
+        return None
+    if extra := sorted(arrays.keys() - set(kind._fields)):
+        raise InputError(f"the array {extra[0]!r} is unknown beside {', '.join(kind._fields)}; convert again")
+    return kind(*(arrays[name] for name in kind._fields))
