@@ -2,7 +2,7 @@
 
     neurojax train --config=configs/finetune.py --config.init_from=RUN --config.data.root=ROOT --workdir=DIR
 
-Model, masking, loss and optimiser are those of RUN; entries named below or on the command line differ. Once begun, DIR
+Model, objective, head and optimiser are those of RUN; entries named below or on the command line differ. Once begun, DIR
 holds all it needs: RUN may go.
 
 finetune.strategy   full              everything trains
@@ -19,14 +19,14 @@ import typing
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
-from neurojax.masking import MaskingConfig
-from neurojax.models.config import ModelConfig
+from neurojax.models import ndt_linear
+from neurojax.objectives import mtm
 from neurojax.train.optimizer import OptimizerConfig
 
 
 def as_in_the_run(kind, **types) -> ConfigDict:
     """Every field of a record, open: None is the value of the run it starts from."""
-    types = typing.get_type_hints(kind) | types
+    types = {"name": str} | typing.get_type_hints(kind) | types
     return ConfigDict({name: placeholder(type_) for name, type_ in types.items()})
 
 
@@ -40,6 +40,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.finetune = ConfigDict(dict(strategy="gradual_unfreeze", unfreeze_step=100, new_rows="pca"))
     config.data = ConfigDict(
         dict(
+            source="spikes",
             root="",
             train_fraction=1.0,
             placement="host",
@@ -51,10 +52,11 @@ def get_config(arg: str | None = None) -> ConfigDict:
             synthetic=dict(num_sessions=4, num_trials=240, dynamics="lorenz"),
         )
     )
-    config.model = as_in_the_run(ModelConfig)
-    config.masking = as_in_the_run(MaskingConfig, schemes=str)
-    config.losses = ConfigDict(dict(reduction=placeholder(str), size_power=placeholder(float)))
+    config.model = as_in_the_run(ndt_linear.Config)
+    config.objective = as_in_the_run(mtm.Config, schemes=str)
+    config.head = ConfigDict(dict(name=placeholder(str)))
     config.optimizer = as_in_the_run(OptimizerConfig)
+    del config.optimizer.name
     config.sharding = ConfigDict(dict(data=0, model=1, rules=()))
     config.train = ConfigDict(
         dict(
@@ -69,6 +71,6 @@ def get_config(arg: str | None = None) -> ConfigDict:
         )
     )
     config.eval = ConfigDict(
-        dict(protocol="mtm", trials_per_pass=256, num_boot=500, baselines="train_mean,psth,drift,stack")
+        dict(evaluator="spikes", protocol="mtm", trials_per_pass=256, num_boot=500, baselines="train_mean,psth,drift,stack")
     )
     return config

@@ -40,6 +40,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
 
     config.data = ConfigDict(
         dict(
+            source="spikes",
             root="",  # converted sessions; empty trains on the built-in synthetic animals
             train_fraction=1.0,  # share of the training trials used; the shares of one seed are nested
             placement="host",
@@ -54,6 +55,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.model = ConfigDict(
         SIZES[size]
         | dict(
+            name="ndt" if size == "tiny" else "ndt_linear",
             num_positions=0,
             num_session_rows=0,
             positions="rotary",
@@ -61,37 +63,31 @@ def get_config(arg: str | None = None) -> ConfigDict:
             dropout_embed=0.1 if size == "tiny" else 0.3,
             dropout=0.1 if size == "tiny" else 0.3,
             dropout_attention=0.0,
-            dropout_states=0.0,
             init="scaled",
-            hidden_counts="silent" if size == "tiny" else "mean",
-            posterior_noise=0.0 if size == "tiny" else 0.5,
-            smoothed_tokens=False,
-            linear_path=size != "tiny",
-            own_history=size != "tiny",
-            own_alone_share=0.0 if size == "tiny" else 0.3,
             read_in_init="principal",
-            read_out_init="zero",
-            link="exp",
             compute_dtype="float32",
             attention="xla",  # "flash" for trials of thousands of bins
             remat="none",
             unroll=1,
         )
+        | ({} if size == "tiny" else dict(posterior_noise=0.5, own_alone_share=0.3))
     )
-    config.masking = ConfigDict(
+    config.objective = ConfigDict(
         dict(
+            name="mtm",
             schemes="neuron,causal,intra_region,inter_region",
             per_trial=True,
             neuron_ratio=0.3,
             causal_ratio=0.3,
             causal_span_share=0.1,
-            causal_first_share=0.0,
             intra_ratio=0.3,
             temporal_ratio=0.3,
             region_size_power=1.0,
+            reduction="mean",
+            size_power=0.5,
         )
     )
-    config.losses = ConfigDict(dict(reduction="mean", size_power=0.5))
+    config.head = ConfigDict(dict(name="poisson"))
     config.optimizer = ConfigDict(
         dict(
             learning_rate=5e-3 if size == "tiny" else 2e-3,
@@ -101,9 +97,6 @@ def get_config(arg: str | None = None) -> ConfigDict:
             weight_decay=0.01,
             decay_everything=False,
             row_weight_decay=1.0,
-            row_decay_rate_power=0.0,
-            own_history_decay=0.0,
-            row_learning_rate_scale=1.0,
             b1=0.9,
             b2=0.999,
             epsilon=1e-8,
@@ -125,6 +118,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     )
     config.eval = ConfigDict(
         dict(
+            evaluator="spikes",
             protocol="mtm",
             trials_per_pass=256,  # at most; fewer where memory_mb holds fewer
             memory_mb=4096,  # of each device, for the activations of forward passes
@@ -139,23 +133,21 @@ def get_config(arg: str | None = None) -> ConfigDict:
 
 
 def make_faithful(config: ConfigDict) -> None:
-    """The released hyper-parameters, loss, schedule and initialisation."""
+    """The released model, hyper-parameters, loss, schedule and initialisation."""
     config.data.update(sessions_per_batch=1, trials_per_batch=16)
+    for name in ("posterior_noise", "own_alone_share"):
+        config.model.pop(name, None)
     config.model.update(
+        name="ndt",
         num_session_rows=40,
         positions="learned",
         bin_mask_token=False,
-        hidden_counts="silent",
-        posterior_noise=0.0,
-        linear_path=False,
-        own_history=False,
-        own_alone_share=0.0,
         dropout_embed=0.2,
         dropout=0.4,
         dropout_attention=0.4,
         init="released",
         read_in_init="random",
     )
-    config.masking.update(per_trial=False, causal_ratio=0.6, causal_span_share=0.0, region_size_power=0.0)
-    config.losses.update(reduction="sum", size_power=0.0)
+    config.objective.update(per_trial=False, causal_ratio=0.6, causal_span_share=0.0, region_size_power=0.0)
+    config.objective.update(reduction="sum", size_power=0.0)
     config.optimizer.update(learning_rate=1e-4, decay_everything=True, row_weight_decay=0.01, clip_norm=0.0)

@@ -15,5 +15,5 @@ def get_config(arg: str | None = None) -> ConfigDict:
     mtm = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(mtm)
     config = mtm.get_config(arg)
-    config.masking.schemes = "temporal"
+    config.objective.schemes = "temporal"
     return config

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from neurojax.transfer.behavior_decoder import BehaviorDecoder
     from neurojax.transfer.embedder import Embedder
     from neurojax.transfer.pretrained import load
-    from neurojax.types import Batch, Session
+    from neurojax.batch import Batch
+    from neurojax.types import Session
 
 __version__ = "0.1.0"
 __all__ = [
@@ -34,7 +35,7 @@ __all__ = [
 ]
 
 _HOME = {
-    "Batch": "neurojax.types",
+    "Batch": "neurojax.batch",
     "BehaviorDecoder": "neurojax.transfer.behavior_decoder",
     "Dataset": "neurojax.data.sessions",
     "Embedder": "neurojax.transfer.embedder",

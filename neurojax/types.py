@@ -1,4 +1,4 @@
-"""What the rooms hand to each other: a recording on the host, a batch on the device.
+"""Session: one recording on the host.
 
 Axis letters, the same everywhere:
     G session groups in a batch   b trials per group   B = G * b trials
@@ -231,20 +231,3 @@ class Session:
             total += self.counts[start : start + length].sum(0, dtype=np.int64)
             num_bins += int(length)
         return total / max(num_bins, 1)
-
-
-class Batch(NamedTuple):
-    """G sessions of similar size x b trials, padded to static shapes; a pytree.
-
-    Padding: `unit_row` holds an index past the end of the unit tables (read with fill, written
-    with drop; -1 would wrap to the last row), `region_id` holds -1 (also for unknown regions).
-    """
-
-    counts: Any  # uint8 or uint16 [G, b, T, N]
-    bin_valid: Any  # bool [G, b, T]
-    unit_valid: Any  # bool [G, N]
-    region_id: Any  # int32 [G, N]
-    unit_row: Any  # int32 [G, N]
-    session_id: Any  # int32 [G], index of the session in the dataset
-    trial_id: Any  # int32 [G, b], index of the trial in its session
-    targets: Any = {}  # name -> [G, b, ...], for decoding heads

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.commands import decode_report, runs
+from neurojax.commands import decode_report
 from neurojax.data import trained_trials
 from neurojax.data.sessions import Dataset, open_dataset
 from neurojax.errors import InputError
@@ -16,7 +16,8 @@ from neurojax.evals.decoding import advice, crossval, decoder, features, folds, 
 from neurojax.evals.decoding.features import parse_lags
 from neurojax.evals.decoding.targets import CATEGORICAL, PER_BIN, Target
 from neurojax.files import require_writable
-from neurojax.masking import CAUSAL, NEURON
+from neurojax.schemes import CAUSAL, NEURON
+from neurojax.train import run_folder
 from neurojax.train.predictor import Predictor
 from neurojax.train.progress import Progress
 from neurojax.types import TEST, TRAIN, Session
@@ -74,11 +75,11 @@ def decode(folder: Path, *, data: Path | None = None, out: Path | None = None, *
         InputError: no run, no session with a usable target (unknown, constant, leaking, too few trials), wrong option.
     """
     settings, folder = Settings(**options), Path(folder)
-    config = runs.read_run(folder)
+    config = run_folder.read_run(folder)
     require_writable(Path(out or folder), folder=True)
-    dataset = runs.load_data(config) if data is None else open_dataset(Path(data))
+    dataset = run_folder.load_data(config) if data is None else open_dataset(Path(data))
     found, left_out = _targets(dataset, settings)  # before the model is read: a wrong name costs nothing
-    model, manifest = runs.load_predictor(folder, config, dataset)
+    model, manifest = run_folder.load_predictor(folder, config, dataset)
     seen, reason = _seen(config, dataset, trained_trials.read(folder))
     results, entries, draws = {}, {}, {}
     with Progress(len(found), "decoding", unit="sessions") as progress:
@@ -161,7 +162,7 @@ def _seen(
     told = {session.session_id: trained_trials.among(session, digests or ()) for session in dataset.sessions}
     seen = {s.session_id: np.union1d(s.trials_of(TRAIN), told[s.session_id]) for s in dataset.sessions}
     try:
-        trained = {session.session_id: session for session in runs.load_data(config).sessions}
+        trained = {session.session_id: session for session in run_folder.load_data(config).sessions}
     except InputError:
         return seen, "the data of the run are gone, so its training trials cannot be told from the others."
     for session in dataset.sessions:

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from neurojax.batch import Batch
 from neurojax.data import draws
 from neurojax.errors import InputError
-from neurojax.types import TRAIN, Batch, Session, names_a_region
+from neurojax.types import TRAIN, Session, names_a_region
 
 
 @dataclasses.dataclass(frozen=True)
@@ -230,24 +231,22 @@ def padded_width(num_units: int, bucket_units: int) -> int:
 
 
 def static_fields(layout: Layout, plan: Plan) -> Batch:
-    """A batch without counts and bin_valid (None): everything that needs no trial data."""
+    """A batch without counts and bin_valid: everything that needs no trial data."""
     fields = np.empty((2, len(plan.session), plan.width), np.int32)
     for group, session in enumerate(plan.session.tolist()):
         fields[:, group] = layout.padded_units(session, plan.width)
     unit_row, region_id = fields
-    return Batch(
-        counts=None,
-        bin_valid=None,
-        unit_valid=unit_row < layout.total_units,
-        region_id=region_id,
-        unit_row=unit_row,
-        session_id=layout.session_row[plan.session],
-        trial_id=plan.trial,
-    )
+    groups = {
+        "unit_valid": unit_row < layout.total_units,
+        "region_id": region_id,
+        "unit_row": unit_row,
+        "session_row": layout.session_row[plan.session],
+    }
+    return Batch({"trial_id": plan.trial}, groups)
 
 
 def gather(
-    sessions: Sequence[Session], layout: Layout, plan: Plan, empty: Callable[..., np.ndarray] = np.empty
+    sessions: Sequence[Session] | Mapping[int, Session], layout: Layout, plan: Plan, empty: Callable[..., np.ndarray] = np.empty
 ) -> Batch:
     """The batch of a plan, gathered from the (memory-mapped) sessions.
 
@@ -279,7 +278,28 @@ def gather(
         if size < plan.width:
             padding = _as_entries(counts[group], size, plan.width)
             padding[...] = np.zeros((), padding.dtype)
-    return static_fields(layout, plan)._replace(counts=counts, bin_valid=bin_valid)
+    return static_fields(layout, plan).with_trials(counts=counts, bin_valid=bin_valid)
+
+
+def session_batch(
+    session: Session, layout: Layout, trials: np.ndarray, bucket_units: int, size: int | None = None
+) -> Batch:
+    """Trials of one session as a batch of one group.
+
+    Args:
+        session: one of the layout.
+        layout: where its rows are.
+        trials: int [K], indices in the session.
+        bucket_units: padding of the unit axis.
+        size: b, at least K; the trials beyond repeat the last one and have no valid bin. Default K.
+    """
+    number = layout.session_ids.index(session.session_id)
+    size = len(trials) if size is None else size
+    padded = np.pad(np.asarray(trials, np.int32), (0, size - len(trials)), mode="edge")
+    plan = Plan(np.asarray([number], np.int32), padded[None], padded_width(session.num_units, bucket_units))
+    batch = gather({number: session}, layout, plan)
+    batch.trials["bin_valid"][:, len(trials) :] = False
+    return batch
 
 
 def _as_entries(counts: np.ndarray, first: int, stop: int) -> np.ndarray:

@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from neurojax.evals import protocols
-from neurojax.evals.passes import Group, Model, Passes, scheme_for
-from neurojax.masking import CAUSAL, INTRA_REGION, NEURON
+from neurojax.evals.passes import Group, Model, Passes
+from neurojax.schemes import CAUSAL, INTRA_REGION, NEURON
 from neurojax.types import TEST, Session
 
 
@@ -64,7 +64,7 @@ def predict_session(
         kind, visible = protocol.task(task).kind, protocols.visible_units(session, task, protocol)
         scored = protocols.scored_entries(session, task, trial_ids, protocol)
         if kind == "co_smoothing":
-            log_rates = passes.leave_one_out([Group(visible, scheme_for(model, NEURON))], only)
+            log_rates = passes.leave_one_out([Group(visible, NEURON)], only)
         elif kind == "forward":
             log_rates = passes.whole(visible, CAUSAL, protocols.forward_bins(session, trial_ids, protocol))
         elif kind == "held_out":
@@ -73,7 +73,7 @@ def predict_session(
             log_rates = passes.hide_regions(visible, list(regions.values()), only)
         else:
             log_rates = passes.leave_one_out(
-                [Group(members, scheme_for(model, INTRA_REGION)) for members in regions.values()], only
+                [Group(members, INTRA_REGION) for members in regions.values()], only
             )
         predictions[task] = np.where(scored, np.exp(log_rates), np.float32(np.nan))
     return predictions

@@ -9,10 +9,12 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from neurojax.batch import Batch
 from neurojax.data import batching
 from neurojax.errors import InputError
-from neurojax.masking import INTER_REGION, SCHEMES, Masks, scheme_id
-from neurojax.types import Batch, Session
+from neurojax.objectives.interface import Query
+from neurojax.schemes import INTER_REGION
+from neurojax.types import Session
 
 
 class Model(Protocol):
@@ -21,13 +23,15 @@ class Model(Protocol):
     layout: batching.Layout
     bucket_units: int
     hides_by_zeroing: bool
-    schemes: tuple[str, ...]  # names of masking.SCHEMES it was trained with
+    on_accelerator: bool
 
-    def log_rates(self, batch: Batch, masks: Masks, scheme: np.ndarray) -> Any: ...
+    def asked_as(self, scheme: int) -> int: ...
 
-    def log_rates_of_unit(self, batch: Batch, masks: Masks, scheme: np.ndarray, unit: np.ndarray) -> Any: ...
+    def log_rates(self, batch: Batch, query: Query) -> Any: ...
 
-    def latents(self, batch: Batch, masks: Masks, scheme: np.ndarray) -> Any: ...
+    def log_rates_of_unit(self, batch: Batch, query: Query, unit: np.ndarray) -> Any: ...
+
+    def latents(self, batch: Batch, query: Query) -> Any: ...
 
 
 class Group(NamedTuple):
@@ -35,15 +39,6 @@ class Group(NamedTuple):
 
     members: np.ndarray  # bool [N], visible units; all others are hidden
     scheme: int
-
-
-def scheme_for(model: Model, wanted: int) -> int:
-    """The scheme whose prompt and attention a task uses: its own if the model was trained with it.
-
-    Otherwise the model's first scheme: the temporal baseline predicts every task without a prompt
-    and with full attention, as its authors do.
-    """
-    return wanted if SCHEMES[wanted] in model.schemes else scheme_id(model.schemes[0])
 
 
 class Passes:
@@ -58,16 +53,10 @@ class Passes:
         if not len(trial_ids):
             raise InputError(f"session {session.session_id} has no trial to evaluate; convert it with a split")
         self._model, self._size, self._progress = model, trials_per_pass, progress
-        number = model.layout.session_ids.index(session.session_id)
-        width = batching.padded_width(session.num_units, model.bucket_units)
-        counts, bin_valid = session.gather_trials(trial_ids)
-        num_trials, self._num_bins, self._num_units = counts.shape
-        self._counts = np.zeros((num_trials, model.layout.num_bins, width), counts.dtype)
-        self._counts[:, : self._num_bins, : self._num_units] = counts
-        self._bin_valid = np.zeros(self._counts.shape[:2], bool)
-        self._bin_valid[:, : self._num_bins] = bin_valid
-        plan = batching.Plan(np.asarray([number], np.int32), np.zeros((1, trials_per_pass), np.int32), width)
-        self._fields = batching.static_fields(model.layout, plan)
+        batch = batching.session_batch(session, model.layout, trial_ids, model.bucket_units)
+        self._counts, self._bin_valid = batch.trials["counts"][0], batch.trials["bin_valid"][0]
+        self._num_bins, self._num_units = int(session.trial_num_bins[trial_ids].max()), session.num_units
+        self._fields = batch._replace(trials={"trial_id": np.zeros((1, trials_per_pass), np.int32)})
 
     def whole(
         self, visible: np.ndarray, scheme: int, hidden_bins: np.ndarray | None = None, latents: bool = False
@@ -82,7 +71,7 @@ class Passes:
             if hidden_bins is not None:
                 bins[:, : self._num_bins] = hidden_bins[chunk]
             hidden = np.tile(~visible, (len(chunk), 1))
-            found.append(self._pass(chunk, hidden, scheme_for(self._model, scheme), bins, latents=latents))
+            found.append(self._pass(chunk, hidden, scheme, bins, latents=latents))
         return np.concatenate(found)
 
     def hide_regions(self, visible: np.ndarray, regions: Sequence[np.ndarray], only: np.ndarray) -> np.ndarray:
@@ -95,7 +84,7 @@ class Passes:
         for chunk in self._chunks(len(pairs)):
             region, trial = pairs[chunk].T
             hidden = np.stack([~visible | regions[r] for r in region])
-            result = self._pass(trial, hidden, scheme_for(self._model, INTER_REGION))
+            result = self._pass(trial, hidden, INTER_REGION)
             for place, (r, k) in enumerate(zip(region, trial, strict=True)):
                 log_rates[k][:, regions[r]] = result[place][:, regions[r]]
         return log_rates
@@ -103,7 +92,7 @@ class Passes:
     def hidden_of_sets(self, visible_sets: np.ndarray) -> Iterator[np.ndarray]:
         """Rates [K, T, N] of the hidden units for each set [M, N] of visible ones, NaN for these."""
         num_trials = len(self._counts)
-        scheme = scheme_for(self._model, INTER_REGION)
+        scheme = INTER_REGION
         rates = np.empty((num_trials, self._num_bins, self._num_units), np.float32)
         for chunk in self._chunks(len(visible_sets) * num_trials):
             number, trial = np.divmod(chunk, num_trials)
@@ -139,7 +128,7 @@ class Passes:
                 for chunk in self._chunks(len(trial))
             )
             # On a CPU two passes at once would only take cores from each other.
-            for chunk, fetch in _one_behind(asked) if getattr(self._model, "on_accelerator", False) else asked:
+            for chunk, fetch in _one_behind(asked) if self._model.on_accelerator else asked:
                 log_rates[trial[chunk], :, unit[chunk]] = fetch()
         return np.where(only[:, None, :], log_rates, np.float32(np.nan))  # no rate of a unit that was not hidden
 
@@ -162,16 +151,16 @@ class Passes:
         if hidden_bins is not None:
             bins[:num] = hidden_bins
         schemes = np.zeros(self._size, np.int32)
-        schemes[:num] = scheme
-        batch = self._fields._replace(counts=self._counts[trial][None], bin_valid=self._bin_valid[trial][None])
-        masks = Masks(hidden[None], bins[None], hidden[None], bins[None])
+        schemes[:num] = self._model.asked_as(scheme)
+        batch = self._fields.with_trials(counts=self._counts[trial][None], bin_valid=self._bin_valid[trial][None])
+        query = Query(hidden[None], bins[None], schemes[None])
         if latents:
-            result = self._model.latents(batch, masks, schemes[None])
+            result = self._model.latents(batch, query)
         elif unit is None:
-            result = self._model.log_rates(batch, masks, schemes[None])
+            result = self._model.log_rates(batch, query)
         else:
             padded = np.pad(unit, (0, missing)).astype(np.int32)
-            result = self._model.log_rates_of_unit(batch, masks, schemes[None], padded)
+            result = self._model.log_rates_of_unit(batch, query, padded)
 
         def fetch() -> np.ndarray:
             found = np.asarray(result) if unit is not None else np.asarray(result)[0]

@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 
 from neurojax.models import initializers
-from neurojax.models.config import ModelConfig
+from neurojax.models.config import TransformerConfig
 from neurojax.models.products import products
 
 
-def dense(config: ModelConfig, features: int, name: str, role: str = "") -> "Dense":
+def dense(config: TransformerConfig, features: int, name: str, role: str = "") -> "Dense":
     """A Dense layer initialised as the config says.
 
     Args:

@@ -1,161 +1,142 @@
-"""NDT1-stitch assembled: read-in, tokens, context tokens, transformer, read-out.
+"""NDT1-stitch, the model of MtM: units to latents by session, a token a bin, a transformer, and back.
 
     visible counts [G, b, T, N] -> read-in [G, b, T, K] -> tokens [B, T, D]
     [session, prompt, bin 0 .. bin T-1] -> transformer -> the T bin tokens -> log-rates [G, b, T, N]
 
-Hidden counts are zeroed before anything reads them. Under the causal scheme a bin attends to the
-context tokens and to bins up to itself, and context tokens attend to context tokens only, so
-that later counts cannot reach earlier bins through them.
+Under the causal scheme a bin attends to the context tokens and to bins up to itself, and context
+tokens attend to context tokens only, so that later counts cannot reach earlier bins through them.
+
+Source: Zhang et al. 2024, section 3 and figure 1; NDT1: Ye and Pandarinath 2021.
 """
 
-from typing import Any
+import dataclasses
 
-import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from neurojax.masking import CAUSAL, PROMPTS, Masks
-from neurojax.models import smoothing, stitcher
+from neurojax.facts import Facts
+from neurojax.models import first_rows, stitcher
 from neurojax.models.attention import NUM_CONTEXT, Span, places
-from neurojax.models.config import ModelConfig
-from neurojax.models.dense import dense
+from neurojax.models.config import TransformerConfig, require_at_least, require_choice, require_share
+from neurojax.models.interface import Outputs, SpikeInputs, TableSpec, Weights
 from neurojax.models.tokenizer import TimeBinTokenizer
 from neurojax.models.transformer import Transformer
-from neurojax.types import Batch
+from neurojax.schemes import CAUSAL, PROMPTS
+
+HIDES_BY_ZEROING = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(TransformerConfig):
+    """Attributes, beside those of the transformer:
+    read_in_width: K, channels after the per-session read-in.
+    embed_width: hidden width of the shared embedder; 0 goes straight from K to `width`.
+    num_positions: rows of the learned position table; at least the longest trial's bins.
+    num_session_rows: rows of the session-token table; at least the number of sessions.
+    bin_mask_token: add a learned vector to the tokens of hidden bins, so that a hidden bin does not
+        look like a silent one.
+    dropout_embed: on all tokens before the first layer.
+    read_in_init: "random", or "principal": each session's principal components (train split).
+    """
+
+    read_in_width: int
+    embed_width: int
+    num_positions: int
+    num_session_rows: int
+    bin_mask_token: bool
+    dropout_embed: float
+    read_in_init: str
+
+    def __post_init__(self):
+        super().__post_init__()
+        require_at_least(self, 1, "read_in_width")
+        require_at_least(self, 0, "embed_width", "num_positions", "num_session_rows")
+        require_share(self, "dropout_embed")
+        require_choice(self, "read_in_init", "random", "principal")
+
+
+def tables(config: Config) -> dict[str, TableSpec]:
+    """The stitcher's rows of units and sessions."""
+    return stitcher.tables(config)
+
+
+def fitted_rows(config: Config, sessions, facts: Facts):
+    """Read-in rows at each session's principal components, where asked."""
+    return {} if config.read_in_init == "random" else first_rows.principal(sessions, facts, config.read_in_width)
+
+
+def init(key: jax.Array, config: Config, facts: Facts):
+    """(parameters of the shared part, no buffers)."""
+    num_positions = max(config.num_positions, facts.num_bins)
+    latents = jnp.zeros((1, num_positions, config.read_in_width))
+    flags = jnp.zeros(latents.shape[:2], bool)
+    arguments = (latents, jnp.zeros((1, config.width)), jnp.zeros(1, int), flags, ~flags)
+    return NDT(config, num_positions).init(key, *arguments)["params"], {}
+
+
+def apply(weights: Weights, inputs: SpikeInputs, config: Config, *, train: bool, key=None) -> Outputs:
+    """Log-rates and states of all bins; see `models.interface`."""
+    latents = stitcher.read_in(weights.rows, inputs.counts.astype(config.compute_dtype))
+    states = bin_states(weights, latents, inputs, config, train, key)
+    return Outputs(stitcher.log_rates(weights.rows, states, inputs.left_out), states)
+
+
+def bin_states(weights: Weights, latents: jax.Array, inputs: SpikeInputs, config: Config, train: bool, key):
+    """What the shared part makes of read-in latents [G, b, T, K]: states [G, b, T, D]."""
+    groups, trials = latents.shape[:2]
+    positions = weights.params.get("positions", ())
+    states = NDT(config, len(positions)).apply(
+        {"params": weights.params},
+        by_trial(latents),
+        jnp.tile(weights.rows["session_token"], (trials, 1)),
+        by_trial(inputs.scheme),
+        by_trial(inputs.hidden_bins),
+        by_trial(inputs.bin_valid),
+        train,
+        rngs={"dropout": key} if train else None,
+    )
+    return by_group(states, groups)
+
+
+def by_trial(array: jax.Array) -> jax.Array:
+    """[G, b, ...] -> [B, ...]; devices that share the trials of every group share B as well."""
+    return jnp.swapaxes(array, 0, 1).reshape((-1,) + array.shape[2:])
+
+
+def by_group(array: jax.Array, groups: int) -> jax.Array:
+    """[B, ...] -> [G, b, ...], the way back."""
+    return jnp.swapaxes(array.reshape((-1, groups) + array.shape[1:]), 0, 1)
 
 
 class NDT(nn.Module):
     """The shared part: everything between read-in and read-out."""
 
-    config: ModelConfig
+    config: Config
+    num_positions: int
 
     @nn.compact
-    def __call__(self, latents, session_token, scheme, hidden_bins, bin_valid, train: bool = False) -> jax.Array:
-        """Contextual states of all bins.
-
-        Args:
-            latents: [B, T, K] read-in latents.
-            session_token: float32 [B, D].
-            scheme: int32 [B], ids of masking.SCHEMES.
-            hidden_bins: bool [B, T].
-            bin_valid: bool [B, T].
-            train: applies dropout (rng "dropout").
-
-        Returns:
-            float [B, T, D] in the compute dtype.
-        """
-        chex.assert_rank([latents, session_token, scheme, hidden_bins, bin_valid], [3, 2, 1, 2, 2])
+    def __call__(self, latents, session_token, scheme, hidden_bins, bin_valid, train: bool = False):
+        """latents [B, T, K], session_token [B, D], scheme [B], hidden_bins and bin_valid [B, T] -> [B, T, D]."""
         config = self.config
         dtype = jnp.dtype(config.compute_dtype)
-        batch, num_bins, _ = latents.shape
-        scale = 1.0 if config.init == "released" else 0.1
-        table = nn.initializers.normal(scale)
+        table = nn.initializers.normal(1.0 if config.init == "released" else 0.1)
 
-        smooth = None
-        if config.smoothed_tokens or config.linear_path:
-            smooth = smoothing.smoothed(latents, bin_valid & ~hidden_bins, scheme == CAUSAL)  # [B, T, 2K]
-        seen = jnp.concatenate([latents, smooth], axis=-1) if config.smoothed_tokens else latents
-        tokens = TimeBinTokenizer(config, name="tokenizer")(seen)  # [B, T, D]
+        tokens = TimeBinTokenizer(config, name="tokenizer")(latents)  # [B, T, D]
         if config.bin_mask_token:
             mask_token = self.param("bin_mask_token", table, (config.width,))
             tokens = tokens + hidden_bins[..., None] * mask_token.astype(dtype)[None, None]
         if config.positions == "learned":
-            positions = self.param("positions", table, (config.num_positions, config.width))
-            tokens = tokens + positions[:num_bins].astype(dtype)[None]
+            positions = self.param("positions", table, (self.num_positions, config.width))
+            tokens = tokens + positions[: latents.shape[1]].astype(dtype)[None]
         prompts = self.param("prompts", table, (len(PROMPTS), config.width))
-        has_prompt = scheme < len(PROMPTS)
+        has_prompt = scheme < len(PROMPTS)  # temporal masking has none
         prompt = prompts[jnp.minimum(scheme, len(PROMPTS) - 1)] * has_prompt[:, None]  # [B, D]
         context = jnp.stack([session_token, prompt], axis=1).astype(dtype)  # [B, 2, D]
         tokens = jnp.concatenate([context, tokens], axis=1)  # [B, L, D]
 
         tokens = nn.Dropout(config.dropout_embed, deterministic=not train)(tokens)
         span = Span.of(bin_valid, scheme == CAUSAL, has_prompt)
-        positions = jnp.asarray(places(tokens.shape[1]), jnp.float32)
-        tokens = Transformer(config, name="transformer")(tokens, span, positions, train)
-        states = tokens[:, NUM_CONTEXT:].astype(dtype)  # [B, T, D]
-        if config.linear_path:
-            states = states + dense(config, config.width, name="linear_path")(smooth)
-        return nn.Dropout(config.dropout_states, deterministic=not train)(states)
-
-
-def init_params(key: jax.Array, config: ModelConfig) -> Any:
-    """Parameters of the shared part, float32."""
-    latents = jnp.zeros((1, config.num_positions or 2, config.read_in_width))
-    flags = jnp.zeros(latents.shape[:2], bool)
-    variables = NDT(config).init(key, latents, jnp.zeros((1, config.width)), jnp.zeros(1, int), flags, ~flags)
-    params = variables["params"]
-    if config.own_history:
-        params = params | {"own_history": jnp.zeros(len(smoothing.OWN_MEMORIES_BINS))}
-    return params
-
-
-def hidden_states(
-    params, rows, batch: Batch, masks: Masks, scheme, config: ModelConfig, dropout_key=None, left_out=None
-):
-    """States of all bins, [G, b, T, D], reading visible counts only; see `log_rates`.
-
-    `left_out` int32 [G, b]: trials that see the same units but for this one each, see `stitcher.posterior`.
-    """
-    dtype = jnp.dtype(config.compute_dtype)
-    counts = batch.counts.astype(dtype)
-    if config.hidden_counts == "mean":
-        counts = counts - base_rates(rows)[:, None, None].astype(dtype)
-    visible_counts = jnp.where(masks.visible(), counts, 0)
-    latents = stitcher.read_in(rows, visible_counts)  # [G, b, T, K]
-    if config.posterior_noise:
-        latents = stitcher.posterior(
-            rows, latents, ~masks.hidden_units, base_rates(rows), config.posterior_noise, left_out
-        )
-    groups, trials, num_bins, _ = latents.shape
-
-    def flat(array: jax.Array) -> jax.Array:
-        """[G, b, ...] -> [B, ...], trial by trial: devices that share the trials of every group share B as well."""
-        return jnp.swapaxes(array, 0, 1).reshape((trials * groups,) + array.shape[2:])
-
-    hidden = NDT(config).apply(
-        {"params": params},
-        flat(latents),
-        jnp.tile(rows["session_token"], (trials, 1)),
-        flat(scheme),
-        flat(masks.hidden_bins),
-        flat(batch.bin_valid),
-        train=dropout_key is not None,
-        rngs=None if dropout_key is None else {"dropout": dropout_key},
-    )
-    return jnp.swapaxes(hidden.reshape(trials, groups, num_bins, -1), 0, 1)
-
-
-def base_rates(rows) -> jax.Array:
-    """What the read-out expects of each unit before it knows anything: spikes per bin [G, N], not trained through."""
-    return jax.lax.stop_gradient(jnp.exp(rows["read_out_bias"]))
-
-
-def log_rates(params, rows, batch: Batch, masks: Masks, scheme, config: ModelConfig, dropout_key=None) -> jax.Array:
-    """Log-rates of all entries.
-
-    Args:
-        params: from `init_params`.
-        rows: from `stitcher.gather_rows`.
-        batch: counts [G, b, T, N] and validity.
-        masks: what is hidden.
-        scheme: int32 [G, b], selects prompt token and attention span.
-        config: shapes.
-        dropout_key: PRNG key; None means evaluation.
-
-    Returns:
-        float32 [G, b, T, N], log of the expected spikes per bin.
-    """
-    hidden = hidden_states(params, rows, batch, masks, scheme, config, dropout_key)
-    own_drive = 0.0
-    if config.own_history:
-        visible = masks.visible()
-        gains = smoothing.own_log_gains(jnp.where(visible, batch.counts, 0), visible, base_rates(rows))
-        weights = rows["own_history"] + params["own_history"][None, None]  # [G, N, 3]
-        own_drive = jnp.einsum("mgbtn,gnm->gbtn", gains, weights)
-    kept = None
-    if config.own_alone_share and dropout_key is not None:
-        key = jax.random.fold_in(dropout_key, 1)
-        alone = jax.random.bernoulli(key, config.own_alone_share, masks.hidden_units.shape)  # [G, b, N]
-        kept = ~(alone & (scheme == CAUSAL)[..., None])
-    return stitcher.read_out(rows, hidden, config.link, own_drive, kept)
+        in_time = jnp.asarray(places(tokens.shape[1]), jnp.float32)
+        tokens = Transformer(config, name="transformer")(tokens, span, in_time, train)
+        return tokens[:, NUM_CONTEXT:].astype(dtype)

@@ -11,72 +11,58 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from neurojax.models.config import ModelConfig
+from neurojax.facts import Facts
+from neurojax.models.interface import TableSpec
 from neurojax.models.products import product
-from neurojax.models.smoothing import OWN_MEMORIES_BINS
-from neurojax.types import Batch
-
-# name -> which of a batch's row indices addresses the table
-TABLE_ROWS = {
-    "read_in": "unit",  # [U, K]
-    "read_out": "unit",  # [U, D]
-    "read_out_bias": "unit",  # [U]
-    "read_in_bias": "session",  # [S, K]
-    "own_history": "unit",  # [U, 3], where config.own_history is on
-    "session_token": "session",  # [S', D], S' = max(S, num_session_rows)
-}
 
 
-def init_tables(
-    key: jax.Array, config: ModelConfig, units_per_session: jax.Array, mean_counts: jax.Array
-) -> dict[str, jax.Array]:
-    """Initial tables, float32.
+def tables(config) -> dict[str, TableSpec]:
+    """The rows of units and sessions, and what they start from.
 
     Args:
-        key: PRNG key.
-        config: widths and `init`.
-        units_per_session: int [S].
-        mean_counts: float [U], each unit's mean spikes per bin in the train split, positive.
-
-    Returns:
-        the tables of TABLE_ROWS.
+        config: `read_in_width` K, `width` D, `num_session_rows`, and `init`: "released" is uniform in
+            +-1/sqrt(fan in), weights and biases; "scaled" starts at each unit's mean rate.
     """
-    num_units, num_sessions = len(mean_counts), len(units_per_session)
-    keys = jax.random.split(key, 5)
-    shape_in, shape_out = (num_units, config.read_in_width), (num_units, config.width)
-    fan_in = jnp.repeat(units_per_session, units_per_session, total_repeat_length=num_units)[:, None]
-    token_rows = max(num_sessions, config.num_session_rows)
-    tokens = jax.random.normal(keys[4], (token_rows, config.width))
-    extra = {"own_history": jnp.zeros((num_units, len(OWN_MEMORIES_BINS)))} if config.own_history else {}
-    if config.init == "released":  # uniform in +-1/sqrt(fan in), weights and biases
-        bound_out = 1 / math.sqrt(config.width)
-        bound_bias = (1 / jnp.sqrt(units_per_session))[:, None]
-        return {
-            "read_in": jax.random.uniform(keys[0], shape_in, minval=-1) / jnp.sqrt(fan_in),
-            "read_out": jax.random.uniform(keys[1], shape_out, minval=-bound_out, maxval=bound_out),
-            "read_out_bias": jax.random.uniform(keys[2], (num_units,), minval=-bound_out, maxval=bound_out),
-            "read_in_bias": bound_bias * jax.random.uniform(keys[3], (num_sessions, config.read_in_width), minval=-1),
-            "session_token": tokens,
-            **extra,
-        }
+    released = config.init == "released"
+    bound = 1 / math.sqrt(config.width)
+
+    def read_in_rows(key: jax.Array, facts: Facts) -> jax.Array:  # [U, K]
+        sizes = jnp.asarray(facts.units_per_session)
+        fan_in = jnp.repeat(sizes, sizes, total_repeat_length=len(facts.mean_counts))[:, None]
+        shape = (len(fan_in), config.read_in_width)
+        if released:
+            return jax.random.uniform(key, shape, minval=-1) / jnp.sqrt(fan_in)
+        return jax.random.normal(key, shape) / jnp.sqrt(fan_in * facts.mean_counts[:, None])
+
+    def read_out_rows(key: jax.Array, facts: Facts) -> jax.Array:  # [U, D]
+        shape = (len(facts.mean_counts), config.width)
+        return jax.random.uniform(key, shape, minval=-bound, maxval=bound) if released else jnp.zeros(shape)
+
+    def read_out_bias(key: jax.Array, facts: Facts) -> jax.Array:  # [U]
+        shape = (len(facts.mean_counts),)
+        if released:
+            return jax.random.uniform(key, shape, minval=-bound, maxval=bound)
+        return jnp.log(facts.mean_counts)
+
+    def read_in_bias(key: jax.Array, facts: Facts) -> jax.Array:  # [S, K]
+        sizes = jnp.asarray(facts.units_per_session)
+        shape = (len(sizes), config.read_in_width)
+        if released:
+            return (1 / jnp.sqrt(sizes))[:, None] * jax.random.uniform(key, shape, minval=-1)
+        return jnp.zeros(shape)
+
+    def session_token(key: jax.Array, facts: Facts) -> jax.Array:  # [max(S, num_session_rows), D]
+        rows = max(len(facts.units_per_session), config.num_session_rows)
+        tokens = jax.random.normal(key, (rows, config.width))
+        return tokens if released else 0.1 * tokens
+
     return {
-        "read_in": jax.random.normal(keys[0], shape_in) / jnp.sqrt(fan_in * mean_counts[:, None]),
-        "read_out": jnp.zeros(shape_out),
-        "read_out_bias": jnp.log(mean_counts),
-        "read_in_bias": jnp.zeros((num_sessions, config.read_in_width)),
-        "session_token": 0.1 * tokens,
-        **extra,
+        "read_in": TableSpec("unit", True, read_in_rows),
+        "read_out": TableSpec("unit", True, read_out_rows),
+        "read_out_bias": TableSpec("unit", False, read_out_bias),
+        "read_in_bias": TableSpec("session", False, read_in_bias),
+        "session_token": TableSpec("session", False, session_token),
     }
-
-
-def row_index(name: str, batch: Batch) -> jax.Array:
-    """Rows of table `name` that a batch touches: int32 [G, N] for units, [G] for sessions."""
-    return batch.unit_row if TABLE_ROWS[name] == "unit" else batch.session_id
-
-
-def gather_rows(tables: dict[str, jax.Array], batch: Batch) -> dict[str, jax.Array]:
-    """The rows of a batch's sessions, [G, N, ...] and [G, ...]; padding reads zeros."""
-    return {name: table.at[row_index(name, batch)].get(mode="fill", fill_value=0) for name, table in tables.items()}
 
 
 def read_in(rows: dict[str, jax.Array], visible_counts: jax.Array) -> jax.Array:
@@ -128,45 +114,28 @@ def posterior(
     return (bias + (1 + noise) * jnp.swapaxes(solved, -1, -2)).astype(latents.dtype)  # [G, b, T, K]
 
 
-def log_gain(drive: jax.Array, link: str) -> jax.Array:
-    """Log of the rate over the base rate, for the weighted sum of states `drive`; 0 at 0.
-
-    "exp": the drive itself. "softplus": log of softplus(2.5 (1 + drive)) over its value at 0, so that rates are
-    nearly linear in the drive, never negative, and a large drive cannot explode.
-    """
-    if link == "exp":
-        return drive
-    steepness = 2.5
-    lifted = jnp.maximum(steepness * (1 + drive), -30.0)
-    return jnp.log(jax.nn.softplus(lifted)) - math.log(math.log1p(math.exp(steepness)))
+def base_rates(rows: dict[str, jax.Array]) -> jax.Array:
+    """What the read-out expects of each unit before it knows anything: spikes per bin [G, N], not trained through."""
+    return jax.lax.stop_gradient(jnp.exp(rows["read_out_bias"]))
 
 
-def read_out(
-    rows: dict[str, jax.Array], hidden: jax.Array, link: str = "exp", own_drive=0.0, reads_states=None
-) -> jax.Array:
-    """Hidden states [G, b, T, D] -> log-rates float32 [G, b, T, N], log spikes per bin.
-
-    `own_drive` float32 [G, b, T, N] is added to what the states give each unit; units that `reads_states`
-    bool [G, b, N] does not name get nothing from the states.
-    """
-    drive = _per_group(hidden, jnp.swapaxes(rows["read_out"].astype(hidden.dtype), 1, 2))
-    if reads_states is not None:
-        drive = jnp.where(reads_states[..., None, :], drive, 0)
-    return log_gain(drive.astype(jnp.float32) + own_drive, link) + rows["read_out_bias"][:, None, None]
-
-
-def read_out_one_unit(rows: dict[str, jax.Array], hidden: jax.Array, unit: jax.Array, link: str = "exp") -> jax.Array:
-    """Log-rates of one unit per trial, a unit that is hidden in it: it has no history of its own.
+def log_rates(rows: dict[str, jax.Array], states: jax.Array, left_out=None, own_drive=0.0, reads_states=None):
+    """States [G, b, T, D] -> log-rates float32 [G, b, T, N], log spikes per bin.
 
     Args:
-        rows: gathered rows of one group (G = 1).
-        hidden: [1, b, T, D].
-        unit: int32 [b], column of each trial's unit.
-        link: see `log_gain`.
-
-    Returns:
-        float32 [b, T].
+        rows: of the batch.
+        states: in the compute dtype.
+        left_out: int32 [G, b] asks for this one unit of each trial: [G, b, T, 1].
+        own_drive: float32 [G, b, T, N], added to what the states give each unit.
+        reads_states: bool [G, b, N], False for units that get nothing from the states.
     """
-    weights = rows["read_out"][0, unit].astype(hidden.dtype)  # [b, D]
-    drive = jnp.einsum("btd,bd->bt", hidden[0], weights).astype(jnp.float32)
-    return log_gain(drive, link) + rows["read_out_bias"][0, unit][:, None]
+    weights = rows["read_out"].astype(states.dtype)
+    if left_out is not None:
+        own = jnp.take_along_axis(weights, left_out[..., None], axis=1)  # [G, b, D]
+        bias = jnp.take_along_axis(rows["read_out_bias"], left_out, axis=1)  # [G, b]
+        drive = jnp.einsum("gbtd,gbd->gbt", states, own).astype(jnp.float32)
+        return (drive + bias[..., None])[..., None]
+    drive = _per_group(states, jnp.swapaxes(weights, 1, 2))
+    if reads_states is not None:
+        drive = jnp.where(reads_states[..., None, :], drive, 0)
+    return drive.astype(jnp.float32) + own_drive + rows["read_out_bias"][:, None, None]

@@ -4,14 +4,14 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from neurojax.models.config import ModelConfig
+from neurojax.models.config import TransformerConfig
 from neurojax.models.dense import dense
 
 
 class TimeBinTokenizer(nn.Module):
     """One token per bin: a shared map of the read-in latents, bin by bin, hence causal."""
 
-    config: ModelConfig
+    config: TransformerConfig
 
     @nn.compact
     def __call__(self, latents: jax.Array) -> jax.Array:

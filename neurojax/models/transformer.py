@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 
 from neurojax.models.attention import Span, attention
-from neurojax.models.config import ModelConfig
+from neurojax.models.config import TransformerConfig
 from neurojax.models.dense import dense, side_by_side
 from neurojax.models.tokenizer import rotate
 
@@ -13,7 +13,7 @@ from neurojax.models.tokenizer import rotate
 class Block(nn.Module):
     """Norm, attention, residual; norm, MLP, residual."""
 
-    config: ModelConfig
+    config: TransformerConfig
     train: bool
 
     @nn.compact
@@ -53,7 +53,7 @@ def _rematerialised(block, remat: str):
 class Transformer(nn.Module):
     """`num_layers` blocks, one compiled body, and a final norm."""
 
-    config: ModelConfig
+    config: TransformerConfig
 
     @nn.compact
     def __call__(self, tokens, span: Span, positions, train: bool) -> jax.Array:

@@ -14,20 +14,19 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from neurojax.data import batching
-from neurojax.data.buffers import Buffers
-from neurojax.data.sessions import Dataset
+from neurojax.batch import Batch
+from neurojax.errors import InputError
 from neurojax.train import placement, sharding
+from neurojax.train.config import LoopConfig
 from neurojax.train.state import TrainState
 from neurojax.train.step import Recipe, train_step
-from neurojax.types import Batch
 
 
-class Source(NamedTuple):
-    """Where batches come from; batch i is the same for any number of processes and for either placement.
+class Feed(NamedTuple):
+    """How batches reach the devices; batch i is the same for any number of processes and for either placement.
 
     Attributes:
-        make: batch index -> tree of numpy arrays, a Batch first: a whole one, or what a device needs to gather it.
+        make: batch index -> tree of numpy arrays: a batch, or what a device needs to gather it.
         place: such a tree, or a stack of them, -> the same on the devices.
         unpack: (placed tree, resident) -> Batch; runs inside jit.
         resident: counts held on the devices.
@@ -39,31 +38,35 @@ class Source(NamedTuple):
     resident: tuple = ()
 
 
-def source_of(dataset: Dataset, layout: batching.Layout, planner, loop, mesh: Mesh) -> Source:
-    """Batches of a dataset under `data.placement`; each process gathers the trials of its own devices."""
-    sessions, memory = dataset.sessions, Buffers()
+def feed_of(source, config: LoopConfig, mesh: Mesh) -> Feed:
+    """Batches of a source under `data.placement`; each process gathers the trials of its own devices.
 
-    def gather(index):
-        plan = planner.plan(index)
-        mine = plan._replace(trial=plan.trial[:, sharding.rows_here(mesh, plan.trial.shape[1])])
-        return batching.gather(sessions, layout, mine, memory.empty)._replace(trial_id=plan.trial), None
+    Raises:
+        InputError: `data.placement=device` of a source that cannot be held there.
+    """
+    if config.placement == "host":
 
-    def place(made):
-        return sharding.place_batch(mesh, made, made[0].trial_id.shape[1])
+        def gather(index):
+            return source.batch(index, lambda num_trials: sharding.rows_here(mesh, num_trials))
 
-    if loop.placement == "host":
-        return Source(gather, place, lambda made, resident: made[0])
+        def place(batch):
+            groups = len(jax.tree.leaves(batch.trials)[0])
+            return sharding.place_batch(mesh, batch, source.trials_per_batch // groups)
+
+        return Feed(gather, place, lambda batch, resident: batch)
+    if not hasattr(source, "layout"):
+        raise InputError("data.placement=device holds spike counts only; set data.placement=host")
+    sessions, layout = source.sessions, source.layout
     resident = placement.place(sessions, layout, sharding=sharding.replicated(mesh))
 
     def indices(index):
-        return placement.gather_indices(sessions, layout, resident, planner.plan(index))
+        return placement.gather_indices(sessions, layout, resident, source.plan(index))
 
     def gather_on_device(made, chunks):
         batch = placement.gather_on_device(chunks, layout.num_bins, *made)
-        places = jax.tree.map(lambda leaf: sharding.batch_sharding(mesh, leaf), batch)
-        return jax.lax.with_sharding_constraint(batch, places)  # each device gathers its own trials
+        return jax.lax.with_sharding_constraint(batch, sharding.batch_shardings(mesh, batch))
 
-    return Source(indices, lambda made: sharding.replicate(mesh, made), gather_on_device, resident.chunks)
+    return Feed(indices, lambda made: sharding.replicate(mesh, made), gather_on_device, resident.chunks)
 
 
 class Run(NamedTuple):
@@ -72,7 +75,7 @@ class Run(NamedTuple):
     Attributes:
         first: index of the first batch.
         length: number of batches.
-        made: what `Source.make` gave for it; with several steps a dispatch a stack of as many, of which
+        made: what `Feed.make` gave for it; with several steps a dispatch a stack of as many, of which
             the first `length` count.
     """
 
@@ -81,19 +84,19 @@ class Run(NamedTuple):
     made: Any
 
 
-def runs(stream: Iterable[Any], first: int, loop) -> Iterator[Run]:
+def runs(stream: Iterable[Any], first: int, config: LoopConfig) -> Iterator[Run]:
     """Groups a stream of batches that starts at batch `first` into runs of one shape.
 
     A run ends where the host has something to do: a line of metrics, a validation or a save.
     """
-    pauses = [every for every in (loop.log_every_steps, loop.validate_every_steps, loop.save_every_steps) if every]
+    pauses = [every for every in (config.log_every_steps, config.validate_every_steps, config.save_every_steps) if every]
     waiting: list[Any] = []
 
     def run(stop: int) -> Run:
         length = len(waiting)
-        if loop.steps_per_dispatch == 1:
+        if config.steps_per_dispatch == 1:
             return Run(stop - length, length, waiting.pop())
-        filled = waiting + [waiting[-1]] * (loop.steps_per_dispatch - length)
+        filled = waiting + [waiting[-1]] * (config.steps_per_dispatch - length)
         waiting.clear()
         return Run(stop - length, length, jax.tree.map(lambda *leaves: np.stack(leaves), *filled))
 
@@ -102,7 +105,7 @@ def runs(stream: Iterable[Any], first: int, loop) -> Iterator[Run]:
         if waiting and _shapes(made) != _shapes(waiting[0]):
             yield run(index)
         waiting.append(made)
-        if len(waiting) == loop.steps_per_dispatch or any((index + 1) % every == 0 for every in pauses):
+        if len(waiting) == config.steps_per_dispatch or any((index + 1) % every == 0 for every in pauses):
             yield run(index + 1)
     if waiting:
         yield run(index + 1)
@@ -112,11 +115,11 @@ def _shapes(made: Any) -> list[tuple[int, ...]]:
     return [leaf.shape for leaf in jax.tree.leaves(made)]
 
 
-def program(recipe: Recipe, loop, source: Source, places: Any) -> Callable[..., tuple[TrainState, dict]]:
+def program(recipe: Recipe, config: LoopConfig, feed: Feed, places: Any) -> Callable[..., tuple[TrainState, dict]]:
     """The compiled steps of a run.
 
     Args:
-        recipe, loop, source: what a step is and where its batch comes from.
+        recipe, config, feed: what a step is and where its batch comes from.
         places: shardings of the state.
 
     Returns:
@@ -125,7 +128,7 @@ def program(recipe: Recipe, loop, source: Source, places: Any) -> Callable[..., 
     """
 
     def step_of(state, made, resident, votes):
-        state, sums = train_step(state, source.unpack(made, resident), recipe, loop.microbatches)
+        state, sums = train_step(state, feed.unpack(made, resident), recipe, config.microbatches)
         return state, sums if votes is None else sums | {"stop": votes.max()}
 
     def steps_of(state, made, length, resident, votes):
@@ -137,16 +140,16 @@ def program(recipe: Recipe, loop, source: Source, places: Any) -> Callable[..., 
 
         one = jax.tree.map(lambda stack: stack[0], made)
         _, shapes = jax.eval_shape(step_of, state, one, resident, votes)
-        kept = {name: jnp.zeros((loop.steps_per_dispatch, *leaf.shape), leaf.dtype) for name, leaf in shapes.items()}
+        kept = {name: jnp.zeros((config.steps_per_dispatch, *leaf.shape), leaf.dtype) for name, leaf in shapes.items()}
         return jax.lax.fori_loop(0, length, step, (state, kept))
 
     options = {"donate_argnums": 0, "out_shardings": (places, None)}
-    if loop.steps_per_dispatch == 1:
+    if config.steps_per_dispatch == 1:
         single = jax.jit(step_of, **options)
-        return lambda state, run, votes: single(state, source.place(run.made), source.resident, votes)
+        return lambda state, run, votes: single(state, feed.place(run.made), feed.resident, votes)
     several = jax.jit(steps_of, **options)
     return lambda state, run, votes: several(
-        state, source.place(run.made), np.int32(run.length), source.resident, votes
+        state, feed.place(run.made), np.int32(run.length), feed.resident, votes
     )
 
 

@@ -3,9 +3,12 @@
 XLA's own count sees a scanned body once, so it is never used.
 """
 
+from typing import Any
+
 import jax
 
-from neurojax.models.config import ModelConfig
+from neurojax.facts import Facts
+from neurojax.models import ndt
 
 # Datasheet peaks for dense bfloat16 products, operations per second.
 PEAK_FLOPS = {
@@ -21,18 +24,28 @@ PEAK_FLOPS = {
 }
 
 
-def train_step_flops(config: ModelConfig, trials: int, num_bins: int, num_units: float) -> float:
+def train_step_flops(config: Any, trials: int, facts: Facts) -> float | None:
     """Operations of forward and backward: 2 a multiply-add, 3 passes, no input gradient at the read-in.
 
-    Products of the stitcher and the transformer; the linear path, smoothing, posterior and own history are left out.
+    Products of the stitcher and the transformer; what a model adds to them is left out.
+
+    Args:
+        config: of the model.
+        trials: of a batch.
+        facts: sizes of the data.
+
+    Returns:
+        None for a model that is not one of the NDT family: there is no formula.
     """
-    tokens = trials * num_bins
+    if not isinstance(config, ndt.Config):
+        return None
     width, channels = config.width, config.read_in_width
+    num_units = sum(facts.units_per_session) / len(facts.units_per_session)
     read_in = 2 * 2 * num_units * channels
     embed = 6 * (channels * config.embed_width + config.embed_width * width if config.embed_width else channels * width)
-    layer = 3 * (8 * width**2 + 4 * width * config.mlp_width + 4 * num_bins * width)
+    layer = 3 * (8 * width**2 + 4 * width * config.mlp_width + 4 * facts.num_bins * width)
     read_out = 3 * 2 * width * num_units
-    return float(tokens) * (read_in + embed + config.num_layers * layer + read_out)
+    return float(trials * facts.num_bins) * (read_in + embed + config.num_layers * layer + read_out)
 
 
 def peak_flops(num_devices: int) -> float | None:

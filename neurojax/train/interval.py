@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from neurojax.data import batching
 from neurojax.errors import InputError
 from neurojax.train import flops
+from neurojax.train.config import LoopConfig
 from neurojax.train.progress import Progress
 from neurojax.train.step import Recipe
 from neurojax.train.writer import MetricsWriter
@@ -21,12 +21,11 @@ class Diverged(InputError):
 class Interval:
     """Sums of the steps since the last line of metrics.jsonl."""
 
-    def __init__(self, recipe: Recipe, loop, layout: batching.Layout, batches, planner: batching.Planner, devices: int):
-        self._loop, self._layout, self._planner = loop, layout, planner
-        self._trials = batches.trials_per_batch
+    def __init__(self, recipe: Recipe, config: LoopConfig, source, devices: int):
+        self._config, self._source = config, source
+        self._trials = source.trials_per_batch
         self._peak = flops.peak_flops(devices)
-        units = float(layout.num_units.mean())
-        self._flops = flops.train_step_flops(recipe.model, self._trials, layout.num_bins, units)
+        self._flops = flops.train_step_flops(recipe.model.config, self._trials, source.facts)
         self._start = time.monotonic()
         self._lines: list[dict] = []
         self._interval_start = self._start
@@ -54,15 +53,15 @@ class Interval:
         """Takes one step's fetched sums; writes a line when the interval is full."""
         self.steps_seen += 1
         self._lines.append(sums)
-        if sums["skipped_in_a_row"] >= self._loop.max_skipped_in_a_row:
+        if sums["skipped_in_a_row"] >= self._config.max_skipped_in_a_row:
             batch = progress.first + self.steps_seen - 1
-            names = ", ".join(self._layout.session_ids[row] for row in self._planner.plan(batch).session[:5])
+            names = ", ".join(self._source.session_names(batch)[:5])
             raise Diverged(
                 f"loss or gradient was not finite for {int(sums['skipped_in_a_row'])} steps in a row, up to batch "
                 f"{batch}; lower optimizer.learning_rate or check the data (that batch holds {names})"
             )
         step = progress.first + self.steps_seen
-        if not last and step % self._loop.log_every_steps:
+        if not last and step % self._config.log_every_steps:
             return
         now = time.monotonic()
         trials_per_s = len(self._lines) * self._trials / max(now - self._interval_start, 1e-9)
@@ -76,7 +75,7 @@ class Interval:
             "train/skipped_steps": sum(int(line["skipped"]) for line in self._lines),
             "trials_per_s": trials_per_s,
         }
-        if self._peak:
+        if self._peak and self._flops:
             values["mfu"] = self._flops * trials_per_s / self._trials / self._peak
         writer.write(step, values)
         progress.update(step, loss=values["train/nats_per_entry"])

@@ -7,17 +7,23 @@ import jax
 import jax.numpy as jnp
 
 from neurojax.errors import InputError
+from neurojax.objectives.interface import LossSums
 
 
-def require_even(parts: int, shapes: Sequence[tuple[int, int, int]], data_devices: int) -> None:
+def require_even(parts: int, shapes: Sequence[tuple[int, ...]], data_devices: int, objective=None) -> None:
     """Raises InputError unless every batch falls into `parts` equal parts, each on all devices that share the batch.
 
     Args:
         parts: train.microbatches.
-        shapes: (G, b, N) of the batches, see `data.batching.Planner.shapes`.
+        shapes: (G, b, ...) of the batches, as a source's `shapes` gives them.
         data_devices: along the mesh axis `data`.
+        objective: of the recipe; one whose trials are coupled is not computed in parts.
     """
-    for groups, trials, _ in shapes:
+    if parts > 1 and objective is not None and not objective.module.SPLITS_INTO_PARTS:
+        raise InputError(
+            f"train.microbatches={parts}, but objective {objective.name} compares the trials of a batch; set it to 1"
+        )
+    for groups, trials, *_ in shapes:
         shared = data_devices if trials % data_devices == 0 else 1  # a batch that does not divide is on every device
         if parts < 1 or trials % (parts * shared):
             each = f", of which each of {shared} devices holds {trials // shared}" if shared > 1 else ""
@@ -40,36 +46,54 @@ def split(trials: Any, parts: int) -> Any:
     return jax.tree.map(divided, trials)
 
 
-def value_and_grad(
-    loss_of: Callable[[Any, Any, jax.Array], tuple[jax.Array, Any]],
+def gradients_of_parts(
+    sums_of: Callable[..., LossSums],
     trainable: Any,
     trials: Any,
+    buffers: Any,
     key: jax.Array,
     parts: int,
-) -> tuple[tuple[jax.Array, Any], Any]:
-    """What `jax.value_and_grad(loss_of, has_aux=True)` gives for the whole batch, summed over its parts.
+) -> tuple[jax.Array, dict[str, jax.Array], Any, Any]:
+    """Loss and gradients of a whole batch, computed in parts whose sums are added and divided once.
 
     Args:
-        loss_of: (trainable, trials, key) -> (loss, sums); both add up over trials.
+        sums_of: (trainable, trials, buffers, key) -> LossSums.
         trainable: what is differentiated.
         trials: tree of arrays [G, b, ...].
+        buffers: passed from each part to the next.
         key: for dropout; each part has its own, so that with dropout the number of parts changes the draws.
         parts: 1 adds nothing to the program.
 
     Returns:
-        ((loss, sums), gradients).
+        (loss, metrics, buffers, gradients).
     """
-    whole = jax.value_and_grad(loss_of, has_aux=True)
     if parts == 1:
-        return whole(trainable, trials, key)
 
-    def add(added, part):
-        number, trials = part
-        new = whole(trainable, trials, jax.random.fold_in(key, number))
-        return jax.tree.map(jnp.add, added, new), None
+        def loss_of(trainable):
+            sums = sums_of(trainable, trials, buffers, key)
+            return sums.loss(), sums
+
+        (loss, sums), gradients = jax.value_and_grad(loss_of, has_aux=True)(trainable)
+        return loss, sums.metrics, sums.buffers, gradients
+
+    def numerator_of(trainable, part, buffers, key):
+        sums = sums_of(trainable, part, buffers, key)
+        return sums.numerator, sums
+
+    differentiated = jax.grad(numerator_of, has_aux=True)
+
+    def add(carried, numbered):
+        (added, buffers), (number, part) = carried, numbered
+        gradients, sums = differentiated(trainable, part, buffers, jax.random.fold_in(key, number))
+        new = jax.tree.map(jnp.add, added, (gradients, sums._replace(buffers={})))
+        return (new, sums.buffers), None
 
     pieces = (jnp.arange(parts), split(trials, parts))
-    one = jax.tree.map(lambda array: array[0], pieces)
-    shapes = jax.eval_shape(lambda piece: whole(trainable, piece[1], key), one)
+    first = jax.tree.map(lambda array: array[0], pieces[1])
+    shapes = jax.eval_shape(lambda part: differentiated(trainable, part, buffers, key), first)
+    shapes = (shapes[0], shapes[1]._replace(buffers={}))
     nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-    return jax.lax.scan(add, nothing, pieces)[0]
+    ((gradients, sums), buffers), _ = jax.lax.scan(add, (nothing, buffers), pieces)
+    if sums.weight is not None:
+        gradients = jax.tree.map(lambda gradient: gradient / jnp.maximum(sums.weight, 1e-9), gradients)
+    return sums.loss(), sums.metrics, buffers, gradients

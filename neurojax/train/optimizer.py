@@ -1,4 +1,4 @@
-"""AdamW: optax for the shared parameters, touched rows only for the stitcher tables.
+"""AdamW: optax for the shared parameters, touched rows only for tables of units and sessions.
 
 A dense optimiser would decay the weights and moments of sessions that are absent from a batch; a
 model with one module per session would not. So each row keeps its own step count (bias
@@ -7,6 +7,7 @@ correction), and a row that a batch does not touch stays bit-equal.
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -25,36 +26,28 @@ class OptimizerConfig:
         to learning_rate / (initial_divisor * final_divisor).
     weight_decay: decoupled, times the learning rate.
     decay_everything: also decay biases, norms and embeddings (the released recipe).
-    row_weight_decay: for the stitcher's weight rows.
-    row_decay_rate_power: rows that predict a unit decay by row_weight_decay / (its mean spikes per bin) ** this.
-        0 treats all units alike; 0.5 is what an L2 penalty is to Adam, whose steps are as large for a unit
-        of few spikes as for one of many.
-    own_history_decay: for the rows of each unit's own history, in the same way.
-    row_learning_rate_scale: times learning_rate for the stitcher tables.
+    row_weight_decay: for rows of units and sessions that the model says decay.
     b1, b2, epsilon: Adam.
     clip_norm: global norm over shared parameters and touched rows; 0 is off.
     """
 
-    learning_rate: float = 1e-3
-    warmup_share: float = 0.15
-    initial_divisor: float = 10.0
-    final_divisor: float = 1e4
-    weight_decay: float = 0.01
-    decay_everything: bool = False
-    row_weight_decay: float = 0.01
-    row_decay_rate_power: float = 0.0
-    own_history_decay: float = 0.0
-    row_learning_rate_scale: float = 1.0
-    b1: float = 0.9
-    b2: float = 0.999
-    epsilon: float = 1e-8
-    clip_norm: float = 1.0
+    learning_rate: float
+    warmup_share: float
+    initial_divisor: float
+    final_divisor: float
+    weight_decay: float
+    decay_everything: bool
+    row_weight_decay: float
+    b1: float
+    b2: float
+    epsilon: float
+    clip_norm: float
 
     def __post_init__(self):
-        for name in ("learning_rate", "initial_divisor", "final_divisor", "row_learning_rate_scale", "epsilon"):
+        for name in ("learning_rate", "initial_divisor", "final_divisor", "epsilon"):
             if not 0 < getattr(self, name) < math.inf:
                 raise InputError(f"optimizer.{name}={getattr(self, name)}; expected a positive number")
-        for name in ("weight_decay", "row_weight_decay", "row_decay_rate_power", "own_history_decay"):
+        for name in ("weight_decay", "row_weight_decay"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise InputError(f"optimizer.{name}={getattr(self, name)}; expected 0 (off) or a positive number")
         for name in ("b1", "b2"):
@@ -111,6 +104,7 @@ def update_rows(
     learning_rate: jax.Array,
     apply: jax.Array,
     config: OptimizerConfig,
+    decays: Mapping[str, bool],
 ) -> tuple[dict[str, jax.Array], RowMoments]:
     """One AdamW step on the rows a batch touched.
 
@@ -121,12 +115,12 @@ def update_rows(
         learning_rate: float32, already at this step.
         apply: bool; False leaves everything as it was (non-finite guard).
         config: betas, decay.
+        decays: per table, whether its rows decay.
 
     Returns:
         (tables, moments), rows outside `index` bit-equal.
     """
     tables, mean, second, count = dict(tables), dict(moments.mean), dict(moments.second), dict(moments.count)
-    learning_rate = learning_rate * config.row_learning_rate_scale
     for name, gradient in gradients.items():
         rows = index[name]
 
@@ -149,26 +143,13 @@ def update_rows(
         direction = (new_mean / (1 - config.b1**steps)) / (
             jnp.sqrt(new_second / (1 - config.b2**steps)) + config.epsilon
         )
-        direction = direction + _row_decay(name, tables, index, config) * old
+        decay = config.row_weight_decay if config.decay_everything or decays[name] else 0.0
+        direction = direction + decay * old
         tables[name] = write(tables[name], old, old - learning_rate * direction)
         mean[name] = write(mean[name], old_mean, new_mean)
         second[name] = write(second[name], old_second, new_second)
         count[name] = write(count[name], old_count, new_count)
     return tables, RowMoments(mean, second, count)
-
-
-def _row_decay(name: str, tables, index, config: OptimizerConfig) -> jax.Array | float:
-    """Decay of the touched rows of a table: a number, or one a unit, [G, N, 1]."""
-    if name == "own_history":
-        decay = config.own_history_decay
-    elif config.decay_everything or name in ("read_in", "read_out"):
-        decay = config.row_weight_decay
-    else:
-        decay = 0.0
-    if not (decay and config.row_decay_rate_power and name in ("read_out", "own_history")):
-        return decay
-    log_rates = tables["read_out_bias"].at[index["read_out_bias"]].get(mode="fill", fill_value=0)
-    return decay * jnp.exp(-config.row_decay_rate_power * log_rates)[..., None]
 
 
 def clip_scale(gradients: Any, max_norm: float) -> tuple[jax.Array, jax.Array]:

@@ -1,9 +1,9 @@
 """How much memory a forward pass of evaluation takes, and so how many trials fit into a bound."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from neurojax.errors import InputError
-from neurojax.models.config import ModelConfig
+from neurojax.models import ndt, ndt_linear
 
 MEMORY_MB = 4096  # where a config does not say; 1 MB = 2^20 bytes
 
@@ -18,22 +18,29 @@ class PassSize(NamedTuple):
     memory_mb: float
 
 
-def bytes_per_trial(model: ModelConfig, num_bins: int, num_units: int) -> int:
+def bytes_per_trial(model: Any, num_bins: int, num_units: int) -> int:
     """An upper estimate for one trial of `num_bins` bins and `num_units` padded units, in bytes.
 
     Counts and results of two passes, since the next is under way while one is fetched; arrays over units that the
-    compiler keeps at once (more with smoothing or own history); one layer's tokens; attention scores.
+    compiler keeps at once (more with smoothing and own history); one layer's tokens; attention scores.
+
+    Args:
+        model: config of a model.
+        num_bins, num_units: T, N.
     """
-    whole_arrays = 10 if model.own_history or model.smoothed_tokens or model.linear_path else 4
+    whole_arrays = 4 if type(model) is ndt.Config else 10
     per_entry = 2 * (1 + 4) + 4 * whole_arrays
-    per_bin = 4 * (model.read_in_width + model.embed_width + 4 * model.width + 2 * model.mlp_width)
-    scores = 2 * 4 * model.num_heads * num_bins**2
-    posterior = 3 * 4 * model.read_in_width**2 if model.posterior_noise else 0
-    return num_bins * (num_units * per_entry + per_bin) + scores + posterior
+    size = num_bins * num_units * per_entry
+    if isinstance(model, ndt.Config):
+        per_bin = 4 * (model.read_in_width + model.embed_width + 4 * model.width + 2 * model.mlp_width)
+        size += num_bins * per_bin + 2 * 4 * model.num_heads * num_bins**2
+    if isinstance(model, ndt_linear.Config):
+        size += 3 * 4 * model.read_in_width**2  # of the posterior
+    return size
 
 
 def trials_that_fit(
-    model: ModelConfig, num_bins: int, num_units: int, *, memory_mb: int, at_most: int, num_devices: int = 1
+    model: Any, num_bins: int, num_units: int, *, memory_mb: int, at_most: int, num_devices: int = 1
 ) -> PassSize:
     """Trials of a forward pass: `at_most`, fewer where memory bounds it, a whole number on every device.
 

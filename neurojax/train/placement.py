@@ -11,9 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from neurojax.batch import Batch
 from neurojax.data.batching import Layout, Plan, static_fields
 from neurojax.errors import InputError
-from neurojax.types import Batch, Session
+from neurojax.types import Session
 
 MAX_CHUNK = 2**31 - 1
 
@@ -85,16 +86,16 @@ def gather_on_device(chunks: tuple[jax.Array, ...], num_bins: int, batch: Batch,
         batch: from `gather_indices`.
         indices: from `gather_indices`.
     """
-    bins, units = jnp.arange(num_bins), jnp.arange(batch.unit_valid.shape[-1])
+    bins, units = jnp.arange(num_bins), jnp.arange(batch.groups["unit_valid"].shape[-1])
     bin_valid = bins[None, None] < indices.num_bins[..., None]  # [G, b, T]
     entry = (
         indices.first_entry[..., None, None]
         + bins[None, None, :, None] * indices.num_units[:, None, None, None]
         + units[None, None, None, :]
     )  # [G, b, T, N]
-    valid = bin_valid[..., None] & batch.unit_valid[:, None, None, :]
+    valid = bin_valid[..., None] & batch.groups["unit_valid"][:, None, None, :]
     counts = jnp.zeros(entry.shape, chunks[0].dtype)
     for number, chunk in enumerate(chunks):
         here = valid & (indices.chunk == number)[:, None, None, None]
         counts = jnp.where(here, chunk.at[jnp.where(here, entry, 0)].get(mode="clip"), counts)
-    return batch._replace(counts=counts, bin_valid=bin_valid)
+    return batch.with_trials(counts=counts, bin_valid=bin_valid)

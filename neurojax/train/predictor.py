@@ -1,31 +1,31 @@
-"""A trained state as two functions of (batch, masks): what evaluation receives instead of a model."""
+"""A trained state as a function of (batch, query): what evaluation receives instead of a model."""
 
 import functools
-from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from neurojax.batch import Batch
 from neurojax.data import batching
 from neurojax.data.batching import Layout
-from neurojax.masking import PROMPTS, Masks
-from neurojax.models import ndt, stitcher
-from neurojax.models.config import ModelConfig
+from neurojax.models.interface import Outputs, Weights, gather_rows
+from neurojax.objectives.interface import Query
+from neurojax.schemes import SCHEMES, scheme_id
 from neurojax.train import pass_memory, sharding
-from neurojax.types import Batch
+from neurojax.train.step import Model, Objective
 
 
 class Predictor:
-    """Predicts log-rates with fixed weights, jitted once per padded width.
+    """Predicts with fixed weights, jitted once per padded width.
 
     Attributes:
         params, tables: on the devices, float32.
-        config: shapes.
+        model, objective: module names and configs.
         layout: where sessions live in the tables.
         bucket_units: padding of the unit axis.
-        schemes: names of the masking schemes the weights were trained with.
+        schemes: names of those the weights were trained with; all, of a model without schemes.
         on_accelerator: computed on something else than a CPU.
         hides_by_zeroing: hiding a unit changes the input by zeroing its counts and in no other way,
             so hiding a unit that is silent in a trial changes nothing.
@@ -35,28 +35,35 @@ class Predictor:
         self,
         params: Any,
         tables: dict,
-        config: ModelConfig,
+        model: Model,
+        objective: Objective,
         layout: Layout,
         bucket_units: int,
         mesh=None,
-        schemes: Sequence[str] = PROMPTS,
     ):
-        self.config, self.layout = config, layout
-        self.schemes = tuple(schemes)
+        self.model, self.objective, self.layout = model, objective, layout
         self.bucket_units = bucket_units
-        self.hides_by_zeroing = config.hidden_counts == "silent"
+        self.schemes = tuple(getattr(objective.config, "schemes", SCHEMES))
+        self.hides_by_zeroing = getattr(model.module, "HIDES_BY_ZEROING", False)
         self._mesh = sharding.make_mesh(0, 1) if mesh is None else mesh
         self.on_accelerator = self._mesh.devices.flat[0].platform != "cpu"
         self.params = jax.device_put(params, sharding.replicated(self._mesh))
         self.tables = jax.device_put(tables, sharding.replicated(self._mesh))
-        self._log_rates = jax.jit(functools.partial(_log_rates, config=config))
-        self._log_rates_of_unit = jax.jit(functools.partial(_log_rates_of_unit, config=config))
-        self._latents = jax.jit(functools.partial(_latents, config=config))
+        outputs = functools.partial(_outputs, model=model, objective=objective)
+        self._outputs = jax.jit(outputs, static_argnames="wanted")
+
+    def asked_as(self, scheme: int) -> int:
+        """The scheme whose prompt and attention a task uses: its own if the model was trained with it.
+
+        Otherwise the model's first scheme: the temporal baseline predicts every task without a prompt
+        and with full attention, as its authors do. Models without schemes take any.
+        """
+        return scheme if SCHEMES[scheme] in self.schemes else scheme_id(self.schemes[0])
 
     def pass_size(self, num_units: int, *, memory_mb: int, at_most: int) -> pass_memory.PassSize:
         """Trials of a forward pass over sessions of up to `num_units` units, see `pass_memory.trials_that_fit`."""
         return pass_memory.trials_that_fit(
-            self.config,
+            self.model.config,
             self.layout.num_bins,
             batching.padded_width(num_units, self.bucket_units),
             memory_mb=memory_mb,
@@ -64,35 +71,43 @@ class Predictor:
             num_devices=self._mesh.shape["data"],
         )
 
-    def log_rates(self, batch: Batch, masks: Masks, scheme: np.ndarray) -> jax.Array:
-        """All units: float32 [G, b, T, N], see models.ndt.log_rates."""
-        return self._log_rates(self.params, self.tables, *self._place((batch, masks, scheme)))
+    def __call__(self, batch: Batch, query: Query) -> Outputs:
+        """Natural parameters and states of a batch under a query."""
+        return self._compute(batch, query, "natural and states")
 
-    def log_rates_of_unit(self, batch: Batch, masks: Masks, scheme: np.ndarray, unit: np.ndarray) -> jax.Array:
+    def log_rates(self, batch: Batch, query: Query) -> jax.Array:
+        """All units: float32 [G, b, T, N], log of the expected spikes per bin."""
+        return self._compute(batch, query, "natural").natural
+
+    def log_rates_of_unit(self, batch: Batch, query: Query, unit: np.ndarray) -> jax.Array:
         """One unit per trial, G = 1: unit int32 [b] -> float32 [b, T].
 
         All trials see the same units, each but its own `unit`.
         """
-        return self._log_rates_of_unit(self.params, self.tables, *self._place((batch, masks, scheme)), unit)
+        natural = self.log_rates(batch, query._replace(left_out=np.asarray(unit)[None]))[0]  # [b, T, 1 or N]
+        if natural.shape[-1] == 1:
+            return natural[..., 0]
+        return jnp.take_along_axis(natural, jnp.asarray(unit)[:, None, None], axis=-1)[..., 0]
 
-    def latents(self, batch: Batch, masks: Masks, scheme: np.ndarray) -> jax.Array:
-        """Hidden states of all bins, float32 [G, b, T, D]: after the final norm, before the read-out."""
-        return self._latents(self.params, self.tables, *self._place((batch, masks, scheme)))
+    def latents(self, batch: Batch, query: Query) -> jax.Array:
+        """States of all bins, float32 [G, b, T, D]: after the final norm, before the read-out."""
+        return self._compute(batch, query, "states").states
 
-    def _place(self, tree):
-        return jax.tree.map(lambda leaf: jax.device_put(leaf, sharding.batch_sharding(self._mesh, leaf)), tree)
+    def _compute(self, batch: Batch, query: Query, wanted: str) -> Outputs:
+        def place(leaf):
+            return jax.device_put(leaf, sharding.trial_sharding(self._mesh, leaf))
 
-
-def _log_rates(params, tables, batch, masks, scheme, config):
-    return ndt.log_rates(params, stitcher.gather_rows(tables, batch), batch, masks, scheme, config)
-
-
-def _latents(params, tables, batch, masks, scheme, config):
-    rows = stitcher.gather_rows(tables, batch)
-    return ndt.hidden_states(params, rows, batch, masks, scheme, config).astype(jnp.float32)
+        batch = jax.device_put(batch, sharding.batch_shardings(self._mesh, batch))
+        return self._outputs(self.params, self.tables, batch, jax.tree.map(place, query), wanted=wanted)
 
 
-def _log_rates_of_unit(params, tables, batch, masks, scheme, unit, config):
-    rows = stitcher.gather_rows(tables, batch)
-    hidden = ndt.hidden_states(params, rows, batch, masks, scheme, config, left_out=unit[None])
-    return stitcher.read_out_one_unit(rows, hidden, unit, config.link)
+def _outputs(
+    params, tables, batch: Batch, query: Query, model: Model, objective: Objective, wanted: str
+) -> Outputs:
+    rows = gather_rows(tables, model.module.tables(model.config), batch)
+    inputs = objective.module.inputs(batch, query, objective.config)
+    outputs = model.module.apply(Weights(params, rows), inputs, model.config, train=False, key=None)
+    # What is not returned is not computed.
+    natural = outputs.natural if "natural" in wanted else None
+    states = outputs.states.astype(jnp.float32) if "states" in wanted and outputs.states is not None else None
+    return Outputs(natural, states)

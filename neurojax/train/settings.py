@@ -1,30 +1,48 @@
-"""From a plain config to the typed records that the rooms take."""
+"""From a plain config to the typed records that training takes."""
 
 import dataclasses
-import math
-from collections.abc import Mapping
+import typing
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 
-from neurojax import masking
-from neurojax.data.batching import BatchingConfig
-from neurojax.data.sessions import Dataset
+from neurojax import heads
+from neurojax.by_name import module_named
 from neurojax.errors import InputError
-from neurojax.models.config import ModelConfig
+from neurojax.models import interface as models
+from neurojax.objectives import interface as objectives
 from neurojax.train import kernels
-from neurojax.train.loop import LoopConfig
+from neurojax.train.config import LoopConfig
 from neurojax.train.optimizer import OptimizerConfig
-from neurojax.train.step import Recipe
+from neurojax.train.step import Model, Objective, Recipe
+from neurojax.types import Session
 
 
-def _build(kind, block: str, values: Mapping[str, Any]):
-    """kind(**values), where a wrong key or type is the config's fault."""
-    named = kind._field_defaults if hasattr(kind, "_field_defaults") else None
-    defaults = named or {field.name: field.default for field in dataclasses.fields(kind)}
-    if unknown := sorted(set(values) - set(defaults), key=str):
-        raise InputError(f"config.{block}.{unknown[0]} is not known; choose from {', '.join(sorted(defaults))}")
-    return kind(**{name: entry(values, block, name, type(defaults[name])) for name in values})
+def build(kind, block: str, values: Mapping[str, Any]):
+    """kind(**values), where a missing or unknown entry or a wrong type is the config's fault.
+
+    Args:
+        kind: a dataclass.
+        block: of the config, for messages.
+        values: its entries; a tuple of words may be one string with commas (the command line's spelling).
+    """
+    types = typing.get_type_hints(kind)
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    if unknown := sorted(set(values) - set(fields), key=str):
+        raise InputError(f"config.{block}.{unknown[0]} is not known; choose from {', '.join(sorted(fields))}")
+    given = {}
+    for name, field in fields.items():
+        if name not in values and field.default is not dataclasses.MISSING:
+            continue
+        words = typing.get_origin(types[name]) is tuple
+        if words and isinstance(values.get(name), str):
+            given[name] = tuple(values[name].split(","))
+        elif words and isinstance(values.get(name), list | tuple):
+            given[name] = tuple(values[name])
+        else:
+            given[name] = entry(values, block, name, tuple if words else types[name])
+    return kind(**given)
 
 
 def entry(values: Any, block: str, name: str, kind: type) -> Any:
@@ -42,19 +60,20 @@ def entry(values: Any, block: str, name: str, kind: type) -> Any:
     return value
 
 
-def model_config(config: Mapping[str, Any], dataset: Dataset) -> ModelConfig:
-    """The model block; an unset num_positions becomes the dataset's longest trial."""
-    longest = int(max(session.trial_num_bins.max() for session in dataset.sessions))
-    kernel = attention_kernel(config).kernel
-    model = _build(ModelConfig, "model", dict(config["model"]) | {"attention": kernel})
-    if not model.num_positions:
-        return dataclasses.replace(model, num_positions=longest)
-    if model.positions == "learned" and model.num_positions < longest:
-        raise InputError(
-            f"model.num_positions={model.num_positions}, but the longest trial has {longest} bins; "
-            "set it to 0 (as many as needed) or convert with a shorter window"
-        )
-    return model
+def _named(config: Mapping[str, Any], block: str) -> tuple[str, dict[str, Any]]:
+    """(name, the other entries) of a block that names a module."""
+    values = dict(entry(config, "", block, dict))
+    name = entry(values, block, "name", str)
+    return name, {key: value for key, value in values.items() if key != "name"}
+
+
+def model_of(config: Mapping[str, Any]) -> Model:
+    """The model block; `attention=flash` becomes what the devices at hand have."""
+    name, values = _named(config, "model")
+    kind = models.named(name).Config
+    if "attention" in values:
+        values["attention"] = attention_kernel(config).kernel
+    return Model(name, build(kind, "model", values))
 
 
 def attention_kernel(config: Mapping[str, Any]) -> kernels.Choice:
@@ -65,59 +84,44 @@ def attention_kernel(config: Mapping[str, Any]) -> kernels.Choice:
     return kernels.choose(model, jax.default_backend(), jax.device_count())
 
 
-def masking_config(config: Mapping[str, Any]) -> masking.MaskingConfig:
-    """The masking block; schemes may be a comma-separated string (the command line's spelling)."""
-    values = dict(entry(config, "", "masking", dict))
-    schemes = values.get("schemes")
-    values["schemes"] = tuple(schemes.split(",")) if isinstance(schemes, str) else schemes
-    if isinstance(schemes, list):  # a config read from a file
-        values["schemes"] = tuple(schemes)
-    result = _build(masking.MaskingConfig, "masking", values)
-    unknown = [name for name in result.schemes if name not in masking.SCHEMES]
-    if unknown or not result.schemes:
-        raise InputError(f"masking.schemes={result.schemes}; choose from {', '.join(masking.SCHEMES)}")
-    for name in ("causal_span_share", "causal_first_share"):
-        if not 0 <= getattr(result, name) <= 1:
-            raise InputError(f"masking.{name}={getattr(result, name)}; expected a share in [0, 1]")
-    if not math.isfinite(result.region_size_power):
-        raise InputError(f"masking.region_size_power={result.region_size_power}; expected a finite number")
-    for name in ("neuron_ratio", "causal_ratio", "intra_ratio", "temporal_ratio"):
-        if not 0 < getattr(result, name) <= 1:
-            raise InputError(f"masking.{name}={getattr(result, name)}; expected a share in (0, 1]")
-    return result
+def objective_of(config: Mapping[str, Any]) -> Objective:
+    """The objective block."""
+    name, values = _named(config, "objective")
+    return Objective(name, build(objectives.named(name).Config, "objective", values))
 
 
-def recipe(config: Mapping[str, Any], dataset: Dataset) -> Recipe:
+def recipe(config: Mapping[str, Any]) -> Recipe:
     """What is learned."""
-    loss, train = entry(config, "", "losses", dict), entry(config, "", "train", dict)
-    reduction, size_power = entry(loss, "losses", "reduction", str), entry(loss, "losses", "size_power", float)
+    train = entry(config, "", "train", dict)
     num_steps, seed = entry(train, "train", "num_steps", int), entry(config, "", "seed", int)
-    if reduction not in ("sum", "mean"):
-        raise InputError(f"losses.reduction={reduction!r}; choose 'sum' or 'mean'")
-    if not 0 <= size_power <= 1:
-        raise InputError(f"losses.size_power={size_power}; expected from 0 (entries) to 1 (trials)")
     if num_steps < 1:
         raise InputError(f"train.num_steps={num_steps}; expected at least 1")
     if not 0 <= seed < 2**32:
         raise InputError(f"seed={seed}; expected a number from 0 to 2**32 - 1")
+    head = entry(entry(config, "", "head", dict), "head", "name", str)
+    heads.named(head)
     return Recipe(
         seed=seed,
         num_steps=num_steps,
-        model=model_config(config, dataset),
-        masking=masking_config(config),
-        optimizer=_build(OptimizerConfig, "optimizer", entry(config, "", "optimizer", dict)),
-        loss_reduction=reduction,
-        loss_size_power=size_power,
+        model=model_of(config),
+        objective=objective_of(config),
+        head=head,
+        optimizer=build(OptimizerConfig, "optimizer", entry(config, "", "optimizer", dict)),
     )
 
 
-def batching_config(config: Mapping[str, Any]) -> BatchingConfig:
-    """What a batch is."""
+def source_settings(config: Mapping[str, Any]) -> tuple[Any, Any]:
+    """(module of data/sources, its config): what a batch is."""
     data = entry(config, "", "data", dict)
-    values = {
-        field.name: entry(data, "data", field.name, type(field.default)) for field in dataclasses.fields(BatchingConfig)
-    }
-    return _build(BatchingConfig, "data", values)
+    module = module_named("data.sources", entry(data, "data", "source", str), ("Config", "open_source"))
+    names = [field.name for field in dataclasses.fields(module.Config)]
+    return module, build(module.Config, "data", {name: data[name] for name in names if name in data})
+
+
+def open_source(config: Mapping[str, Any], sessions: Sequence[Session], **more: Any):
+    """The source of a config over sessions; `more` as `data.sources.<name>.open_source` takes it."""
+    module, values = source_settings(config)
+    return module.open_source(sessions, values, entry(config, "", "seed", int), **more)
 
 
 def loop_config(config: Mapping[str, Any]) -> LoopConfig:
@@ -130,7 +134,7 @@ def loop_config(config: Mapping[str, Any]) -> LoopConfig:
     if not isinstance(rules, list | tuple):
         raise InputError(f"sharding.rules={rules!r}; expected pairs like ('tables/read_in', ('model',))")
     values |= {"mesh_data": mesh_data, "mesh_model": mesh_model, "rules": tuple(_rule(rule) for rule in rules)}
-    return _build(LoopConfig, "train", values)
+    return build(LoopConfig, "train", values)
 
 
 def mesh_sizes(config: Mapping[str, Any]) -> tuple[int, int]:

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from neurojax.batch import Batch
 from neurojax.errors import InputError
 
 AXES = ("data", "model")
@@ -72,11 +73,17 @@ def state_shardings(abstract_state, mesh: Mesh, rules: Sequence[Rule]):
     return jax.tree_util.tree_map_with_path(shard, abstract_state)
 
 
-def batch_sharding(mesh: Mesh, leaf) -> NamedSharding:
-    """Trials of a group are split over the data axis; per-group fields are replicated."""
-    if np.ndim(leaf) > 2 and leaf.shape[1] % mesh.shape["data"] == 0:
+def trial_sharding(mesh: Mesh, leaf) -> NamedSharding:
+    """Of an array [G, b, ...]: trials of a group are split over the data axis where it divides them."""
+    if leaf.shape[1] % mesh.shape["data"] == 0:
         return NamedSharding(mesh, PartitionSpec(None, "data"))
     return NamedSharding(mesh, PartitionSpec())
+
+
+def batch_shardings(mesh: Mesh, batch: Batch) -> Batch:
+    """A NamedSharding for every array: of trials they are shared, of groups every device has them whole."""
+    trials = jax.tree.map(lambda leaf: trial_sharding(mesh, leaf), batch.trials)
+    return Batch(trials, jax.tree.map(lambda leaf: replicated(mesh), batch.groups))
 
 
 def rows_here(mesh: Mesh, num_trials: int) -> slice:
@@ -88,23 +95,23 @@ def rows_here(mesh: Mesh, num_trials: int) -> slice:
     return slice(min(start for start, _, _ in bounds), max(stop for _, stop, _ in bounds))
 
 
-def place_batch(mesh: Mesh, batch, num_trials: int):
+def place_batch(mesh: Mesh, batch: Batch, num_trials: int) -> Batch:
     """Puts a batch on the mesh.
 
     Args:
         mesh: of `make_mesh`.
-        batch: tree of numpy arrays; those with more than two axes hold the trials `rows_here` of each group.
+        batch: numpy arrays; of each group's trials those that `rows_here` names.
         num_trials: trials of a group, over all processes.
     """
+    if jax.process_count() == 1:
+        return jax.device_put(batch, batch_shardings(mesh, batch))
 
     def place(leaf):
-        if jax.process_count() == 1:
-            return jax.device_put(leaf, batch_sharding(mesh, leaf))
-        shape = (leaf.shape[0], num_trials, *leaf.shape[2:]) if leaf.ndim > 2 else leaf.shape
-        where = batch_sharding(mesh, jax.ShapeDtypeStruct(shape, leaf.dtype))
+        shape = (leaf.shape[0], num_trials, *leaf.shape[2:])
+        where = trial_sharding(mesh, jax.ShapeDtypeStruct(shape, leaf.dtype))
         return jax.make_array_from_process_local_data(where, leaf, shape)
 
-    return jax.tree.map(place, batch)
+    return Batch(jax.tree.map(place, batch.trials), replicate(mesh, batch.groups))
 
 
 def replicate(mesh: Mesh, tree):

@@ -1,59 +1,92 @@
 """Everything a run is, besides its config and data: one pytree that the checkpoint holds whole."""
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from neurojax.models import ndt, stitcher
-from neurojax.models.config import ModelConfig
+from neurojax.facts import Facts
+from neurojax.models import interface
 from neurojax.train import optimizer
 
 
 class TrainState(NamedTuple):
     """Attributes:
-    step: int32, batches consumed; batch i, its masks and its dropout are functions of (seed, i).
+    step: int32, batches consumed.
+    seed: uint32; weights at first, masks and dropout are functions of (seed, step).
     params: shared parameters, float32.
-    tables: stitcher tables, float32, see models.stitcher.TABLE_ROWS.
+    tables: rows of units and sessions, float32, see models.interface.TableSpec.
+    buffers: the model's state without a gradient.
     dense_moments: optax state of the shared parameters.
     row_moments: Adam's state of the tables.
     skipped: int32, steps skipped so far because loss or gradient was not finite.
     skipped_in_a_row: int32.
+
+    Of an ensemble every leaf has the members as its first axis.
     """
 
     step: jax.Array
+    seed: jax.Array
     params: Any
     tables: dict[str, jax.Array]
+    buffers: Any
     dense_moments: Any
     row_moments: optimizer.RowMoments
     skipped: jax.Array
     skipped_in_a_row: jax.Array
 
 
-def init_state(
-    seed: int,
-    model: ModelConfig,
-    optimizer_config: optimizer.OptimizerConfig,
-    units_per_session: jax.Array,
-    mean_counts: jax.Array,
-) -> TrainState:
-    """The state before the first step; pure, so it may run under jit and eval_shape.
+def init_state(seed: jax.Array, recipe, facts: Facts) -> TrainState:
+    """The state before the first step; pure, so it may run under jit, vmap and eval_shape.
 
     Args:
-        seed: config.seed.
-        model, optimizer_config: recipes.
-        units_per_session: int [S].
-        mean_counts: float [U], mean spikes per bin in the train split, positive.
+        seed: uint32 [].
+        recipe: of train.step.
+        facts: of the source.
     """
+    model, config = recipe.model.module, recipe.model.config
     params_key, tables_key = jax.random.split(jax.random.key(seed))
-    params = ndt.init_params(params_key, model)
-    tables = stitcher.init_tables(tables_key, model, units_per_session, mean_counts)
+    params, buffers = model.init(params_key, config, facts)
+    tables = init_tables(tables_key, model.tables(config), facts)
     return TrainState(
         step=jnp.zeros((), jnp.int32),
+        seed=jnp.asarray(seed, jnp.uint32),
         params=params,
         tables=tables,
-        dense_moments=optimizer.dense_transform(optimizer_config).init(params),
+        buffers=buffers,
+        dense_moments=optimizer.dense_transform(recipe.optimizer).init(params),
         row_moments=optimizer.init_rows(tables),
         skipped=jnp.zeros((), jnp.int32),
         skipped_in_a_row=jnp.zeros((), jnp.int32),
     )
+
+
+def init_run(recipe, facts: Facts, mean_counts: Any) -> TrainState:
+    """`init_state` of a run; `mean_counts` float32 [U] apart from the other facts, so that it may be traced."""
+    return init_state(recipe.seed, recipe, dataclasses.replace(facts, mean_counts=mean_counts))
+
+
+def with_fitted_rows(state: TrainState, recipe, source) -> TrainState:
+    """The state with the tables that the model starts at a fit to the training trials, if it has such."""
+    fit = getattr(recipe.model.module, "fitted_rows", None)
+    fitted = fit(recipe.model.config, source.sessions, source.facts) if fit else {}
+    placed = {name: jax.device_put(rows, state.tables[name].sharding) for name, rows in fitted.items()}
+    return state._replace(tables=state.tables | placed)
+
+
+def abstract_weights(model, facts: Facts) -> tuple[Any, dict[str, jax.ShapeDtypeStruct]]:
+    """Shapes and dtypes of (params, tables) of a model, a `train.step.Model`."""
+
+    def weights(mean_counts):
+        known, key = dataclasses.replace(facts, mean_counts=mean_counts), jax.random.key(0)
+        params, _ = model.module.init(key, model.config, known)
+        return params, init_tables(key, model.module.tables(model.config), known)
+
+    return jax.eval_shape(weights, facts.mean_counts)
+
+
+def init_tables(key: jax.Array, specs: dict[str, interface.TableSpec], facts: Facts) -> dict[str, jax.Array]:
+    """First values of a model's tables, each from a key of its own."""
+    keys = jax.random.split(key, len(specs)) if specs else ()
+    return {name: spec.init(own, facts) for own, (name, spec) in zip(keys, specs.items(), strict=True)}

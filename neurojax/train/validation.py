@@ -1,4 +1,4 @@
-"""Validation during training: bits per spike of each scheme, summed on the device, under masks that never change."""
+"""Validation during training: each question of the objective, summed on the device, under masks that never change."""
 
 import functools
 
@@ -6,60 +6,59 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax import masking, unit_sums
-from neurojax.data import batching
-from neurojax.data.sessions import Dataset
+from neurojax import heads
+from neurojax.batch import Batch
+from neurojax.models.interface import Weights, gather_rows
 from neurojax.train.state import TrainState
-from neurojax.train.step import Recipe, validation_sums
-from neurojax.types import VALIDATION, Batch
+from neurojax.train.step import Recipe
 
 
 class Validator:
     """Scores a state on the validation split.
 
-    Every session gives one batch of up to `trials_per_batch` trials, hidden by each of the four
-    MtM schemes in turn (the region schemes where regions are known); the masks depend on the
-    batch's number only, so that scores of different steps differ by the model alone. A model is
-    asked with its own prompts: under a scheme it was not trained with, as its first scheme.
+    Every batch of the source's `validation_batches` is asked every question that the objective
+    names in VALIDATED. What is hidden depends on the batch's number only, so that scores of
+    different steps differ by the model alone.
     """
 
-    def __init__(self, recipe: Recipe, batches, layout: batching.Layout, dataset: Dataset, mean_counts: np.ndarray):
-        self._batches = list(_validation_batches(dataset, layout, batches))
-        self._null_log_rates = np.asarray(jnp.log(jnp.asarray(mean_counts)))  # the host's: any mesh may take it
-        self._trained = recipe.masking.schemes
-        self._sums = jax.jit(functools.partial(validation_sums, recipe=recipe))
+    def __init__(self, recipe: Recipe, source):
+        self._recipe, self._batches = recipe, source.validation_batches()
+        means = source.facts.mean_counts
+        # The host's: any mesh may take it.
+        self._null = None if means is None else np.asarray(jnp.log(jnp.asarray(means)))
+        self._sums = jax.jit(functools.partial(_sums, recipe=recipe))
 
     def __call__(self, state: TrainState) -> dict[str, float]:
-        """`validation/<scheme>_bps_pooled` and `_bps_unit_mean` against the train-mean rate; empty without trials."""
+        """`validation/<question>_<score>`, the scores of the head; empty without validation trials."""
         scores = {}
-        for scheme in masking.PROMPTS:
-            parts = []
-            hidden_as = masking.scheme_id(scheme)
-            asked_as = masking.scheme_id(scheme if scheme in self._trained else self._trained[0])
-            for index, batch in enumerate(self._batches):
-                if hidden_as in (masking.INTRA_REGION, masking.INTER_REGION) and batch.region_id.max() < 0:
-                    continue
-                weights = (state.params, state.tables, self._null_log_rates)
-                parts.append(jax.device_get(self._sums(*weights, batch, index, hidden_as, asked_as=asked_as)))
-            if any(sums.spikes.any() for sums, _ in parts):
-                null_rates = np.concatenate([rates for _, rates in parts])
-                found = unit_sums.host_scores(unit_sums.joined([sums for sums, _ in parts]), null_rates, null_rates)
-                for name in ("bps_pooled", "bps_unit_mean"):
-                    scores[f"validation/{scheme}_{name}"] = float(found[f"{name}_train_null"])
+        for number, name in enumerate(self._recipe.objective.module.VALIDATED):
+            parts = [
+                jax.device_get(self._sums(state.params, state.tables, state.buffers, self._null, batch, index, number))
+                for index, batch in enumerate(self._batches)
+            ]
+            found = heads.named(self._recipe.head).scores(parts) if parts else {}
+            scores |= {f"validation/{name}_{score}": value for score, value in found.items()}
         return scores
 
 
-def _validation_batches(dataset: Dataset, layout: batching.Layout, config: batching.BatchingConfig) -> list[Batch]:
-    """One batch a session, padded to equal shapes by repeating a trial with no valid bin."""
-    batches = []
-    for number, session in enumerate(dataset.sessions):
-        trials = session.trials_of(VALIDATION)[: config.trials_per_batch]
-        if not len(trials):
-            continue
-        padded = np.resize(trials, config.trials_per_batch).astype(np.int32)
-        width = batching.padded_width(session.num_units, config.bucket_units)
-        plan = batching.Plan(np.asarray([number], np.int32), padded[None], width)
-        batch = batching.gather(dataset.sessions, layout, plan)
-        batch.bin_valid[:, len(trials) :] = False
-        batches.append(batch)
-    return batches
+def _sums(params, tables, buffers, null_log_means, batch: Batch, index, number, recipe: Recipe):
+    """What the head sums of one batch under one question.
+
+    Args:
+        params, tables, buffers: of the state.
+        null_log_means: float32 [U], log of each unit's mean count in the train split; None without units.
+        batch: validation trials.
+        index: int32, number of the batch: the same masks at every call.
+        number: int32, of the question.
+        recipe: static.
+    """
+    model, objective, head = recipe.model, recipe.objective, heads.named(recipe.head)
+    key = jax.random.fold_in(jax.random.key(recipe.seed + 1), index)
+    query = objective.module.validation_query(key, batch, number, objective.config)
+    weights = Weights(params, gather_rows(tables, model.module.tables(model.config), batch), buffers)
+    inputs = objective.module.inputs(batch, query, objective.config)
+    natural = model.module.apply(weights, inputs, model.config, train=False, key=None).natural
+    null = None
+    if null_log_means is not None:
+        null = jnp.exp(null_log_means.at[batch.groups["unit_row"]].get(mode="fill", fill_value=0))  # [G, N]
+    return head.sums(natural, objective.module.target(batch), objective.module.asked(query, batch), null)

@@ -10,11 +10,12 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from neurojax.data.batching import BatchingConfig
 from neurojax.data.sessions import Dataset, dataset_of
+from neurojax.data.sources import spikes
 from neurojax.data.trained_trials import telling_digests
 from neurojax.errors import InputError, Interrupted, whole_number
 from neurojax.train import loop, settings, state_io
+from neurojax.train.config import LoopConfig
 from neurojax.train.step import Recipe
 from neurojax.transfer import finetune, inherit
 from neurojax.transfer.weights import Weights
@@ -72,7 +73,7 @@ def adapted(source: Weights, session: Session, options: Options, known_sessions:
     dataset = dataset_of([session])
     tuning = finetune.begin_from(source, config, dataset, lambda config: known_sessions, log=_silent)
     try:
-        arrays = trained(tuning.recipe, settings.batching_config(config), dataset, tuning.start)
+        arrays = trained(tuning.recipe, settings.source_settings(config)[1], dataset, tuning.start)
     except Interrupted:
         raise Interrupted(f"adapting to {session.session_id} was stopped by a signal; nothing is kept") from None
     return source._replace(
@@ -80,7 +81,7 @@ def adapted(source: Weights, session: Session, options: Options, known_sessions:
         config=config,
         table=tuning.start.table,
         entries=tuning.entries,
-        num_bins=max(source.num_bins, tuning.recipe.model.num_positions),
+        num_bins=max(source.num_bins, int(session.trial_num_bins.max())),
         step=options.steps,
         digest=_digest(arrays),
         origin=tuning.origin,
@@ -90,16 +91,19 @@ def adapted(source: Weights, session: Session, options: Options, known_sessions:
 
 
 def trained(
-    recipe: Recipe, batches: BatchingConfig, dataset: Dataset, start: loop.Start | None = None
+    recipe: Recipe, batches: spikes.Config, dataset: Dataset, start: loop.Start | None = None
 ) -> dict[str, np.ndarray]:
     """Arrays of the state after `recipe.num_steps`, by path; nothing stays on disk.
 
     Args:
         recipe, batches, dataset, start: see `loop.train`.
     """
-    driven = loop.LoopConfig(save_every_steps=0, log_every_steps=recipe.num_steps)
+    driven = LoopConfig(save_every_steps=0, log_every_steps=recipe.num_steps)
+    table, freeze = (None, None) if start is None else (start.table, recipe.freeze)
+    new_until = freeze and (freeze.session_rows, freeze.until_step)
+    source = spikes.open_source(dataset.sessions, batches, recipe.seed, table, new_until)
     with tempfile.TemporaryDirectory(prefix="neurojax-") as folder:  # the loop saves; here nothing is gone on from
-        state = loop.train(recipe, batches, driven, dataset, Path(folder), {}, _silent, start)
+        state = loop.train(recipe, source, driven, Path(folder), {}, _silent, start)
     return {name: np.asarray(leaf) for name, leaf in state_io.named_leaves(jax.device_get(state)).items()}
 
 

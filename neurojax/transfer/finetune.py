@@ -127,7 +127,7 @@ def _tuning(config, dataset: Dataset, entries, origin: dict[str, Any], state: Ca
             f"finetune.strategy={chosen['strategy']} trains the rows of new sessions, but the run knows all "
             f"{len(dataset.sessions)} of the data; use strategy=full or data with a new session"
         )
-    recipe = settings.recipe(config, dataset)
+    recipe = settings.recipe(config)
     if chosen["strategy"] == "gradual_unfreeze" and recipe.num_steps <= chosen["unfreeze_step"]:
         raise InputError(
             f"train.num_steps={recipe.num_steps} ends before finetune.unfreeze_step={chosen['unfreeze_step']}, so "

@@ -6,10 +6,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from neurojax import masking
 from neurojax.data import batching
 from neurojax.data.sessions import Dataset
 from neurojax.errors import InputError
+from neurojax.schemes import PROMPTS
 from neurojax.train import state_io
 from neurojax.train.predictor import Predictor
 from neurojax.train.state import TrainState
@@ -55,12 +55,14 @@ def first_state(
         session, row = dataset.sessions[place], layout.first_row[place]
         tables["read_out_bias"][row : row + session.num_units] = np.log(new_rows.positive_means(session))
     how = config["finetune"]["new_rows"]
+    specs = recipe.model.module.tables(recipe.model.config)
+    unit_tables = [name for name, spec in specs.items() if spec.rows == "unit"]
     if how == "region_mean":
         labels = [label for entry in entries for label in entry["region"]]
         for place in new:
-            new_rows.region_mean(tables, labels, dataset.sessions[place], layout.first_row[place])
+            new_rows.region_mean(tables, unit_tables, labels, dataset.sessions[place], layout.first_row[place])
     if how == "pca":
-        aligned = new_rows.alignment(tables, source.table, reference, recipe.model.read_in_width)
+        aligned = new_rows.alignment(tables, source.table, reference, recipe.model.config.read_in_width)
         components = {
             place: new_rows.read_in_components(tables, dataset.sessions[place], layout.first_row[place], aligned)
             for place in new
@@ -69,13 +71,13 @@ def first_state(
         _centre(tables, source, dataset, layout, new, recipe)
     params = _with_known_prompts(state.params, source)
     if how == "pca":
-        bucket, schemes = config["data"]["bucket_units"], recipe.masking.schemes
-        model = Predictor(params, tables, recipe.model, layout, bucket, schemes=schemes)
-        asked = masking.scheme_id("neuron" if "neuron" in schemes else schemes[0])
+        model = Predictor(
+            params, tables, recipe.model, recipe.objective, layout, config["data"]["bucket_units"]
+        )
         for place in new:
             session, row = dataset.sessions[place], layout.first_row[place]
             tables["read_out"][row : row + session.num_units] = new_rows.read_out_pseudo_inverse(
-                model, session, components[place], layout, asked, recipe.seed
+                model, session, components[place], layout, recipe.seed
             )
     return state._replace(params=params, tables=tables)
 
@@ -120,9 +122,9 @@ def _start_tokens(tables: dict[str, np.ndarray], source: Weights) -> None:
 
 def _with_known_prompts(params: Any, source: Weights) -> Any:
     """Prompts of schemes the source never trained start at the mean of those it did; without any, at zero."""
-    schemes = source.config["masking"]["schemes"]
+    schemes = source.config["objective"]["schemes"]
     schemes = schemes.split(",") if isinstance(schemes, str) else list(schemes)
-    trained = np.asarray([name in schemes for name in masking.PROMPTS])
+    trained = np.asarray([name in schemes for name in PROMPTS])
     prompts = np.array(params["prompts"])
     prompts[~trained] = prompts[trained].mean(0) if trained.any() else 0.0
     return dict(params) | {"prompts": prompts}
@@ -132,7 +134,7 @@ def _centre(tables, source: Weights, dataset: Dataset, layout, new: Sequence[int
     """Read-in biases of new sessions such that their mean latent is that of the known sessions, on average."""
     known = len(source.table)
     starts = np.concatenate([[0], np.cumsum([entry["num_units"] for entry in source.table])])
-    centred = recipe.model.hidden_counts == "mean"
+    centred = not recipe.model.module.HIDES_BY_ZEROING  # the model subtracts the means itself
     means = np.zeros(starts[-1], np.float32) if centred else np.exp(tables["read_out_bias"][: starts[-1]])
     sums = np.add.reduceat(means[:, None] * tables["read_in"][: starts[-1]], starts[:-1], axis=0)  # [S, K]
     average = (tables["read_in_bias"][:known] + sums).mean(0)

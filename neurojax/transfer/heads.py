@@ -12,15 +12,16 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from neurojax import masking
+from neurojax.batch import Batch
 from neurojax.data import batching
 from neurojax.evals import protocols
 from neurojax.evals.decoding.targets import CATEGORICAL, PER_BIN, Target
-from neurojax.masking import Masks
-from neurojax.models import ndt, stitcher
-from neurojax.models.config import ModelConfig
+from neurojax.models.interface import Weights, gather_rows
+from neurojax.objectives.interface import Query
+from neurojax.schemes import NEURON
 from neurojax.train.predictor import Predictor
-from neurojax.types import Batch, Session
+from neurojax.train.step import Model, Objective
+from neurojax.types import Session
 
 STEPS = (10, 25, 50, 100)  # the grid: where training stops
 TRIALS_PER_STEP, TRIALS_PER_PASS = 32, 64
@@ -39,7 +40,8 @@ class _Trials(NamedTuple):
 class _Task(NamedTuple):
     """What a jitted training is specialised to."""
 
-    config: ModelConfig
+    model: Model
+    objective: Objective
     scheme: int
     categorical: bool
     per_bin: bool
@@ -58,19 +60,16 @@ def end_to_end(
         seed: of batches and dropout.
         steps: ascending.
     """
-    place = model.layout.session_ids.index(session.session_id)
-    width = batching.padded_width(session.num_units, model.bucket_units)
-    plan = batching.Plan(np.asarray([place], np.int32), target.trial_ids[None].astype(np.int32), width)
-    fields = batching.static_fields(model.layout, plan)
-    counts, bin_valid = session.gather_trials(target.trial_ids)
-    padded = np.zeros((*counts.shape[:2], width), counts.dtype)
-    padded[..., : session.num_units] = counts
-    hidden = np.ones(width, bool)
+    batch = batching.session_batch(session, model.layout, target.trial_ids, model.bucket_units)
+    longest = int(session.trial_num_bins[target.trial_ids].max())
+    counts, bin_valid = batch.trials["counts"][0, :, :longest], batch.trials["bin_valid"][0, :, :longest]
+    hidden = np.ones(counts.shape[-1], bool)
     hidden[: session.num_units] = ~protocols.scored_units(session)
-    trials = _Trials(fields, padded, bin_valid, hidden)
-    weights = {"params": model.params, "rows": stitcher.gather_rows(model.tables, fields)}
-    scheme = masking.scheme_id("neuron" if "neuron" in model.schemes else model.schemes[0])
-    task = _Task(model.config, scheme, target.kind == CATEGORICAL, target.kind == PER_BIN, tuple(steps))
+    trials = _Trials(batch._replace(trials={}), counts, bin_valid, hidden)
+    specs = model.model.module.tables(model.model.config)
+    weights = {"params": model.params, "rows": gather_rows(model.tables, specs, batch)}
+    asked_of = (model.model, model.objective, model.asked_as(NEURON))
+    task = _Task(*asked_of, target.kind == CATEGORICAL, target.kind == PER_BIN, tuple(steps))
 
     def fit(target: Target, fitting: np.ndarray, asked: np.ndarray) -> np.ndarray:
         used = np.full(len(counts), -np.inf, np.float32)
@@ -83,7 +82,7 @@ def end_to_end(
             centre, scale = np.nanmean(rows, axis=0), np.nanstd(rows, axis=0) + 1e-9
             wanted = ((target.values - centre) / scale).astype(np.float32)
             bias = np.zeros(wanted.shape[-1], np.float32)
-        num_inputs = task.config.width * (1 if task.per_bin else bin_valid.shape[1])
+        num_inputs = task.model.config.width * (1 if task.per_bin else bin_valid.shape[1])
         head = {"kernel": np.zeros((num_inputs, len(bias)), np.float32), "bias": bias.astype(np.float32)}
         found = _trained(weights | {"head": head}, trials, wanted, used, jax.random.key(seed), task)
         return np.asarray(found, np.float64)[:, asked] * scale + centre
@@ -136,12 +135,15 @@ def _trained(weights, trials: _Trials, wanted, used, key, task: _Task):
 def _read_out(weights, trials: _Trials, places, task: _Task, dropout_key):
     """The head on the states of some trials: [b, outputs], or [b, T, outputs] for a signal of each bin."""
     counts, bin_valid = trials.counts[places], trials.bin_valid[places]
-    batch = trials.fields._replace(counts=counts[None], bin_valid=bin_valid[None])
+    batch = trials.fields.with_trials(counts=counts[None], bin_valid=bin_valid[None])
     hidden_units = jnp.broadcast_to(trials.hidden_units, (1, len(places), len(trials.hidden_units)))
     no_bins = jnp.zeros((1, *bin_valid.shape), bool)
-    masks = Masks(hidden_units, no_bins, hidden_units, no_bins)
-    scheme = jnp.full((1, len(places)), task.scheme, jnp.int32)
-    states = ndt.hidden_states(weights["params"], weights["rows"], batch, masks, scheme, task.config, dropout_key)[0]
+    query = Query(hidden_units, no_bins, jnp.full((1, len(places)), task.scheme, jnp.int32))
+    inputs = task.objective.module.inputs(batch, query, task.objective.config)
+    trained = Weights(weights["params"], weights["rows"])
+    apply = task.model.module.apply
+    train = dropout_key is not None
+    states = apply(trained, inputs, task.model.config, train=train, key=dropout_key).states[0]
     states = jnp.where(bin_valid[..., None], states, 0).astype(jnp.float32)  # [b, T, D]
     states = states if task.per_bin else states.reshape(len(places), -1)
     predicted = states @ weights["head"]["kernel"]

@@ -1,22 +1,19 @@
 """The config of a fine-tuning run: what it leaves open is as in the run it starts from."""
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from neurojax.errors import InputError
-from neurojax.models.config import ModelConfig
 from neurojax.train import checkpoint, workdir
 from neurojax.transfer import release, weights
 
 STRATEGIES = ("full", "stitcher_only", "gradual_unfreeze")
 NEW_ROWS = ("random", "pca", "region_mean")
-INHERITED = ("model", "masking", "losses", "optimizer")
 # Of the model, what may differ from the run it starts from: nothing here is the shape or the meaning of a weight.
 FREE = frozenset(
-    ("num_positions", "num_session_rows", "dropout_embed", "dropout", "dropout_attention", "dropout_states")
-    + ("own_alone_share", "init", "read_in_init", "read_out_init", "compute_dtype", "attention", "remat", "unroll")
+    ("num_positions", "num_session_rows", "dropout_embed", "dropout", "dropout_attention", "own_alone_share")
+    + ("init", "read_in_init", "compute_dtype", "attention", "remat", "unroll")
 )
 
 
@@ -45,16 +42,14 @@ def resolved(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     if begun is not None:
         digest = begun["finetune"]["source_sha256"] if config["init_from"] == begun["init_from"] else digest
         base = begun
-    known = {field.name for field in dataclasses.fields(ModelConfig)}
     for name, value in config["model"].items():
-        # A field that is younger than the run has the value it had then: its default.
-        there = base["model"].get(name, ModelConfig.__dataclass_fields__[name].default if name in known else None)
+        there = base["model"].get(name)
         if value is not None and name not in FREE and value != there:
             raise InputError(
                 f"model.{name}={value!r}, but the run it starts from has {there!r}; leave it out: "
                 "the architecture is that of init_from"
             )
-    for block in INHERITED:
+    for block in workdir.LEARNED:
         chosen = {name: value for name, value in config[block].items() if value is not None}
         config[block] = {**base[block], **chosen}
     if config["data"]["bucket_units"] is None:

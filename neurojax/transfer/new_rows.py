@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data.batching import Layout, Plan, padded_width, static_fields
+from neurojax.data.batching import Layout, session_batch
 from neurojax.errors import InputError
-from neurojax.masking import Masks
-from neurojax.models.stitcher import TABLE_ROWS
+from neurojax.models.first_rows import principal_read_in
+from neurojax.objectives.interface import Query
+from neurojax.schemes import NEURON
 from neurojax.train.predictor import Predictor
-from neurojax.train.principal_init import principal_read_in
 from neurojax.types import TRAIN, Session, names_a_region
 
 MAX_TRIALS = 96  # training trials that a fit reads; more move it little
@@ -27,11 +27,12 @@ PENALTY = 0.02  # of the mean variance of a state, in the ridge from states to c
 Tables = dict[str, np.ndarray]
 
 
-def region_mean(tables: Tables, known_regions: Sequence[str], session: Session, first_row: int) -> None:
+def region_mean(tables: Tables, unit_tables: Sequence[str], known_regions: Sequence[str], session: Session, first_row: int) -> None:
     """Sets the unit rows of a session (in place) to the mean over known units of the same region.
 
     Args:
         tables: of the whole run; known units own the first rows.
+        unit_tables: names of those that have a row for each unit.
         known_regions: label of every known unit, in row order.
         session: the new session.
         first_row: its first unit row.
@@ -46,7 +47,7 @@ def region_mean(tables: Tables, known_regions: Sequence[str], session: Session, 
             f"finetune.new_rows=region_mean: session {session.session_id} has regions "
             f"{', '.join(sorted(set(session.region.tolist()))[:5])}, the run has none of them; use pca or random"
         )
-    for name in (name for name, kind in TABLE_ROWS.items() if kind == "unit" and name in tables):
+    for name in unit_tables:
         if name == "read_out_bias":
             continue
         rows = tables[name]
@@ -96,7 +97,7 @@ def positive_means(session: Session) -> np.ndarray:
 
 
 def read_out_pseudo_inverse(
-    model: Predictor, session: Session, components: np.ndarray, layout: Layout, scheme: int, seed: int
+    model: Predictor, session: Session, components: np.ndarray, layout: Layout, seed: int
 ) -> np.ndarray:
     """Read-out rows of a session from what the frozen shared part already knows of it, float32 [N, D].
 
@@ -109,23 +110,17 @@ def read_out_pseudo_inverse(
         session: the recording; only training trials are read.
         components: float32 [N, K], from `read_in_components`.
         layout: of the model; the session is one of it.
-        scheme: id of the masking scheme the model is asked with.
         seed: of the units hidden.
     """
     trials = session.trials_of(TRAIN)[:MAX_TRIALS]
     rng = np.random.default_rng([seed, 1])
-    counts, bin_valid = session.gather_trials(trials, layout.num_bins)
-    width = padded_width(session.num_units, model.bucket_units)
-    padded = np.zeros((*counts.shape[:2], width), counts.dtype)
-    padded[..., : session.num_units] = counts
-    hidden = np.ones((len(trials), width), bool)
+    batch = session_batch(session, layout, trials, model.bucket_units)
+    counts = batch.trials["counts"][0, :, :, : session.num_units]
+    bin_valid = batch.trials["bin_valid"][0]
+    hidden = np.ones((len(trials), batch.groups["unit_valid"].shape[1]), bool)
     hidden[:, : session.num_units] = rng.random((len(trials), session.num_units)) < HIDDEN_SHARE
-    place = layout.session_ids.index(session.session_id)
-    fields = static_fields(layout, Plan(np.asarray([place], np.int32), trials[None].astype(np.int32), width))
-    batch = fields._replace(counts=padded[None], bin_valid=bin_valid[None])
-    no_bins = np.zeros((1, *counts.shape[:2]), bool)
-    masks = Masks(hidden[None], no_bins, hidden[None], no_bins)
-    states = np.asarray(model.latents(batch, masks, np.full((1, len(trials)), scheme, np.int32)))[0]
+    no_bins, schemes = np.zeros((1, *bin_valid.shape), bool), np.full((1, len(trials)), model.asked_as(NEURON), np.int32)
+    states = np.asarray(model.latents(batch, Query(hidden[None], no_bins, schemes)))[0]
     means = positive_means(session)
     target = (counts - means) * hidden[:, None, : session.num_units] @ components / HIDDEN_SHARE  # [k, T, K]
     to_components = _predictable(states, target, bin_valid)  # [D, K]

@@ -1,17 +1,15 @@
 """A trained model in Python: `nj.load(PATH)`, then embed, rates and adapt. NumPy out."""
 
-import dataclasses
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from neurojax import masking
 from neurojax.data import batching
-from neurojax.data.sessions import dataset_of
 from neurojax.errors import InputError, whole_number
-from neurojax.masking import Masks
+from neurojax.objectives.interface import Query
+from neurojax.schemes import NEURON
 from neurojax.train import settings, state_io
 from neurojax.train.predictor import Predictor
 from neurojax.transfer import adaptation, hub, release, weights
@@ -64,7 +62,6 @@ class Pretrained:
         self.session_ids = tuple(entry["session_id"] for entry in found.table)
         self.bin_size_s = found.bin_size_s
         self.num_dims = found.config["model"]["width"]
-        self._schemes = settings.masking_config(found.config).schemes
         self._bucket_units = found.config["data"]["bucket_units"]
 
     def __repr__(self) -> str:
@@ -85,8 +82,8 @@ class Pretrained:
         """
         model = self.predictor(session)
         states = np.full((len(session.counts), self.num_dims), np.nan, np.float32)
-        for trials, batch, masks, scheme in self._passes(model, session, np.zeros(session.num_units, bool)):
-            _scatter(states, np.asarray(model.latents(batch, masks, scheme))[0], session, trials)
+        for trials, batch, query in self._passes(model, session, np.zeros(session.num_units, bool)):
+            _scatter(states, np.asarray(model.latents(batch, query))[0], session, trials)
         return states
 
     def rates(self, session: Session, *, num_groups: int = 8) -> np.ndarray:
@@ -115,8 +112,8 @@ class Pretrained:
         for number in np.unique(group):
             hidden = group == number
             log_counts = np.full(session.counts.shape, np.nan, np.float32)
-            for trials, batch, masks, scheme in self._passes(model, session, hidden):
-                predicted = np.asarray(model.log_rates(batch, masks, scheme))[0]
+            for trials, batch, query in self._passes(model, session, hidden):
+                predicted = np.asarray(model.log_rates(batch, query))[0]
                 _scatter(log_counts, predicted[..., : session.num_units], session, trials)
             rates_hz[:, hidden] = np.exp(log_counts[:, hidden]) / np.float32(session.bin_size_s)
         return rates_hz
@@ -157,20 +154,15 @@ class Pretrained:
         return Pretrained(adaptation.adapted(self.weights, session, options, known_sessions))
 
     def _passes(self, model: Predictor, session: Session, hidden_units: np.ndarray) -> Iterator[tuple]:
-        """Batches of one static shape over all trials of a session: (trials, batch, masks, scheme)."""
-        width = batching.padded_width(session.num_units, self._bucket_units)
+        """Batches of one static shape over all trials of a session: (trials, batch, query)."""
         size = min(TRIALS_PER_PASS, session.num_trials)
-        hidden = np.ones((1, size, width), bool)
+        hidden = np.ones((1, size, batching.padded_width(session.num_units, self._bucket_units)), bool)
         hidden[..., : session.num_units] = hidden_units
         no_bins = np.zeros((1, size, model.layout.num_bins), bool)
-        masks = Masks(hidden, no_bins, hidden, no_bins)
-        asked = "neuron" if "neuron" in self._schemes else self._schemes[0]
-        scheme = np.full((1, size), masking.scheme_id(asked), np.int32)
+        query = Query(hidden, no_bins, np.full((1, size), model.asked_as(NEURON), np.int32))
         for start in range(0, session.num_trials, size):
             trials = np.arange(start, min(start + size, session.num_trials), dtype=np.int32)
-            padded = np.pad(trials, (0, size - len(trials)))
-            plan = batching.Plan(np.zeros(1, np.int32), padded[None], width)
-            yield trials, batching.gather([session], model.layout, plan), masks, scheme
+            yield trials, batching.session_batch(session, model.layout, trials, self._bucket_units, size), query
 
     def predictor(self, session: Session) -> Predictor:
         """The weights laid out for one session, as the functions of `evals` take them; raises InputError as `embed`."""
@@ -181,16 +173,14 @@ class Pretrained:
                 f"session {session.session_id} has bins of {session.bin_size_s * 1000:g} ms, the model "
                 f"{self.bin_size_s * 1000:g} ms; bin it again"
             )
-        config = settings.model_config(self.weights.config, dataset_of([session]))
-        config = dataclasses.replace(config, num_positions=self.weights.num_bins)
-        if config.positions == "learned" and layout.num_bins > self.weights.num_bins:
+        model, objective = settings.model_of(self.weights.config), settings.objective_of(self.weights.config)
+        if getattr(model.config, "positions", "") == "learned" and layout.num_bins > self.weights.num_bins:
             raise InputError(
                 f"session {session.session_id} has trials of {layout.num_bins} bins, the model learned "
                 f"{self.weights.num_bins} positions; cut shorter trials"
             )
         tree = state_io.nested({n: a for n, a in self.weights.arrays.items() if n.startswith(("params/", "tables/"))})
-        parts = (tree["params"], tree["tables"], config, layout, self._bucket_units)
-        return Predictor(*parts, schemes=self._schemes)
+        return Predictor(tree["params"], tree["tables"], model, objective, layout, self._bucket_units)
 
 
 def _require_session(given: object) -> None:

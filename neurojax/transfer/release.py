@@ -7,7 +7,6 @@ README.md             the model card
 trained_trials.json   see data.trained_trials; absent where the run does not know, and from older exports
 """
 
-import dataclasses
 import hashlib
 import json
 import math
@@ -23,11 +22,9 @@ from neurojax.data import roster, trained_trials
 from neurojax.data.session_rules import check_bin_size
 from neurojax.errors import InputError
 from neurojax.files import read_json, sha256_file, write_bytes, write_json
-from neurojax.models.config import ModelConfig
-from neurojax.train import loop, settings, sharding, state_io
-from neurojax.train.optimizer import OptimizerConfig
-from neurojax.train.step import Recipe
-from neurojax.transfer.weights import NEEDED, Weights, read_run, rows_of
+from neurojax.facts import of_table
+from neurojax.train import settings, state, state_io, workdir
+from neurojax.transfer.weights import Weights, read_run, rows_of
 
 WEIGHTS_NAME, CONFIG_NAME, CARD_NAME = "model.safetensors", "config.json", "README.md"
 FILES = (WEIGHTS_NAME, CONFIG_NAME, roster.ROSTER_NAME, CARD_NAME, trained_trials.NAME)
@@ -80,7 +77,7 @@ def write(
     entries = [dict(e) | {"first_row": int(row)} for e, row in zip(weights.entries, starts, strict=False)]
     roster.write(folder / roster.ROSTER_NAME, entries)
     sessions_sha256 = sha256_file(folder / roster.ROSTER_NAME)
-    config = {name: weights.config[name] for name in NEEDED}
+    config = {name: weights.config[name] for name in workdir.OF_WEIGHTS}
     config["data"] = dict(config["data"]) | {"root": ""}
     write_json(
         folder / CONFIG_NAME,
@@ -116,15 +113,15 @@ def read(folder: Path) -> Weights:
     entries = _entries(folder, facts)
     path = folder / WEIGHTS_NAME
     stored = _header(path)
-    recipe = _recipe(facts["config"], facts["num_bins"], folder)
     sizes = [entry["num_units"] for entry in entries]
     if sum(sizes) * 4 > path.stat().st_size:
         raise InputError(f"{folder}: {sum(sizes):,} units cannot fit {WEIGHTS_NAME}; use another copy")
+    known = of_table(rows_of(entries), facts["num_bins"], facts["bin_size_s"], facts.get("facts"))
     try:
-        abstract = loop.abstract_state(recipe, sizes, sharding.make_mesh(1, 1, _one_device()))
+        params, tables = state.abstract_weights(settings.model_of(facts["config"]), known)
     except (TypeError, ValueError, OverflowError, ArithmeticError) as error:
         raise InputError(f"{folder / CONFIG_NAME}: no model has this config ({_short(error)})") from None
-    leaves = state_io.named_leaves({"params": abstract.params, "tables": abstract.tables})
+    leaves = state_io.named_leaves({"params": params, "tables": tables})
     wanted = {name: tuple(leaf.shape) for name, leaf in leaves.items()}
     differing = sorted(name for name in wanted.keys() | stored.keys() if wanted.get(name) != stored.get(name))
     if differing:
@@ -199,39 +196,35 @@ def read_facts(folder: Path) -> dict[str, Any]:
     whole = all(type(facts.get(name)) is int and 0 <= facts[name] < 2**31 for name in ("step", "num_bins"))
     digests = isinstance(facts.get("weights_sha256"), str) and _HEX.fullmatch(facts["weights_sha256"])
     config = facts.get("config")
-    blocks = isinstance(config, dict) and all(isinstance(config.get(name), dict) for name in NEEDED[1:])
+    nested = [name for name in workdir.OF_WEIGHTS if name not in workdir.PLAIN]
+    blocks = isinstance(config, dict) and all(isinstance(config.get(name), dict) for name in nested)
     if not (whole and digests and blocks and 0 < facts["num_bins"] <= MAX_SIZE):
         raise InputError(f"{path} lacks step, num_bins, weights_sha256 or a block of the config; use another copy")
     bucket, seed = config["data"].get("bucket_units"), config.get("seed")
     if type(bucket) is not int or not 0 < bucket <= MAX_BUCKET or type(seed) is not int or not 0 <= seed < 2**32:
         raise InputError(f"{path}: data.bucket_units={str(bucket)[:40]} or seed={str(seed)[:40]} is no size or seed")
     facts["dataset_fingerprint"] = str(facts.get("dataset_fingerprint"))[:64]
-    _recipe(config, facts["num_bins"], folder)
+    _check_parts(config, folder)
     return facts
 
 
-def _recipe(config: Mapping[str, Any], num_bins: int, folder: Path) -> Recipe:
-    """The shapes that a config of unknown origin asks for; values are of the right type and bounded."""
+def _check_parts(config: Mapping[str, Any], folder: Path) -> None:
+    """Refuses a model or objective of unknown origin whose entries are of wrong type or too large to be sizes."""
     where = folder / CONFIG_NAME
     for name, value in config["model"].items():
-        field = ModelConfig.__dataclass_fields__.get(name)
-        kinds = {float: (int, float), int: (int,), bool: (bool,), str: (str,)}.get(field.type if field else None, ())
-        wrong_bool = isinstance(value, bool) and bool not in kinds
         large = isinstance(value, int | float) and not (math.isfinite(value) and abs(value) <= MAX_SIZE)
-        if not isinstance(value, kinds) or wrong_bool or large:
-            raise InputError(
-                f"{where}: model.{str(name)[:40]}={str(value)[:40]} is no entry of a model; update neurojax"
-            )
+        if not isinstance(value, int | float | str) or large:
+            raise InputError(f"{where}: model.{str(name)[:40]}={str(value)[:40]} is no entry of a model")
     try:
-        schemes = settings.masking_config(config)
-    except InputError:
-        raise
+        settings.model_of(config)
+        settings.objective_of(config)
+    except InputError as error:
+        raise InputError(f"{where}: {error}; update neurojax, or use another copy") from None
     except (TypeError, ValueError, AttributeError, KeyError) as error:
-        raise InputError(f"{where}: the block masking cannot be used ({_short(error)}); use another copy") from None
-    if max(config["model"].get(name, 1) for name in ("num_layers", "unroll")) > MAX_LAYERS:
+        raise InputError(f"{where}: a block of the config cannot be used ({_short(error)}); use another copy") from None
+    deep = [value for name in ("num_layers", "unroll") if isinstance(value := config["model"].get(name, 1), int)]
+    if max(deep, default=1) > MAX_LAYERS:
         raise InputError(f"{where}: model.num_layers or model.unroll is above {MAX_LAYERS:,}; use another copy")
-    model = dataclasses.replace(ModelConfig(**config["model"]), num_positions=num_bins)
-    return Recipe(0, 1, model, schemes, OptimizerConfig())
 
 
 def _entries(folder: Path, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -298,12 +291,6 @@ def _safetensors():
     except ImportError:
         raise InputError('released weights need the package safetensors: pip install "neurojax[hub]"') from None
     return safetensors.numpy
-
-
-def _one_device():
-    import jax
-
-    return jax.devices()[:1]
 
 
 def _short(error: BaseException) -> str:

@@ -10,8 +10,6 @@ from neurojax.data import roster, trained_trials
 from neurojax.errors import InputError
 from neurojax.train import checkpoint, workdir
 
-NEEDED = ("seed", "data", "model", "masking", "losses", "optimizer")
-
 
 class Weights(NamedTuple):
     """Attributes:
@@ -73,10 +71,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not (folder / workdir.CONFIG_NAME).is_file():
         raise InputError(f"{folder} holds no run (no {workdir.CONFIG_NAME}); give the workdir of a `neurojax train`")
     config = workdir.read_config(folder)
-    blocks = (*NEEDED[1:],)
-    wrong = [name for name in NEEDED if name not in config or (name in blocks and not isinstance(config[name], dict))]
-    if wrong:
-        raise InputError(f"{folder / workdir.CONFIG_NAME} has no block {wrong[0]!r}; restore it or use another run")
+    workdir.require_blocks(config, str(folder / workdir.CONFIG_NAME), workdir.OF_WEIGHTS)
     return config
 
 

@@ -7,7 +7,8 @@ from neurojax.errors import InputError
 from neurojax.evals import protocols
 from neurojax.evals.decoding.features import Features
 from neurojax.evals.passes import Model
-from neurojax.masking import INTRA_REGION, NEURON, SCHEMES, Masks, scheme_id
+from neurojax.objectives.interface import Query
+from neurojax.schemes import INTRA_REGION, NEURON
 from neurojax.types import Session
 
 LATENTS, RATES = "latents", "rates"
@@ -34,7 +35,7 @@ def of_model(
         name: "latents", the hidden states of bins, or "rates", log-rates of units.
         region: all units of other regions are hidden, the prompt is the intra-region one, and the rates are those of
             the region's units; default: the whole population.
-        scheme: id whose prompt and attention span the population is read with, see masking.SCHEMES.
+        scheme: id whose prompt and attention span the population is read with, see schemes.SCHEMES.
         trials_per_pass: bounds memory.
 
     Returns:
@@ -50,30 +51,22 @@ def of_model(
     members = protocols.scored_units(session)
     if region is not None:
         members, scheme = members & protocols.region_members(session)[region], INTRA_REGION
-    asked = scheme if SCHEMES[scheme] in model.schemes else scheme_id(model.schemes[0])
-    place = model.layout.session_ids.index(session.session_id)
-    width, size = batching.padded_width(session.num_units, model.bucket_units), trials_per_pass
-    plan = batching.Plan(np.asarray([place], np.int32), np.zeros((1, size), np.int32), width)
-    fields = batching.static_fields(model.layout, plan)
-    counts, bin_valid = session.gather_trials(trial_ids, model.layout.num_bins)
-    hidden = np.ones((1, size, width), bool)
+    size = trials_per_pass
+    hidden = np.ones((1, size, batching.padded_width(session.num_units, model.bucket_units)), bool)
     hidden[..., : session.num_units] = ~members
     no_bins = np.zeros((1, size, model.layout.num_bins), bool)
-    masks, schemes = Masks(hidden, no_bins, hidden, no_bins), np.full((1, size), asked, np.int32)
+    query = Query(hidden, no_bins, np.full((1, size), model.asked_as(scheme), np.int32))
     found = []
     for start in range(0, len(trial_ids), size):
-        num = min(size, len(trial_ids) - start)
-        padded = np.zeros((size, model.layout.num_bins, width), counts.dtype)
-        padded[:num, :, : session.num_units] = counts[start : start + num]
-        valid = np.zeros((size, model.layout.num_bins), bool)
-        valid[:num] = bin_valid[start : start + num]
-        batch = fields._replace(counts=padded[None], bin_valid=valid[None])
+        some = trial_ids[start : start + size]
+        batch = batching.session_batch(session, model.layout, some, model.bucket_units, size)
         if name == LATENTS:
-            signals = np.asarray(model.latents(batch, masks, schemes))[0, :num]
+            signals = np.asarray(model.latents(batch, query))[0, : len(some)]
         else:
-            log_rates = np.asarray(model.log_rates(batch, masks, schemes))[0, :num]
+            log_rates = np.asarray(model.log_rates(batch, query))[0, : len(some)]
             signals = log_rates[..., : session.num_units][..., members]
         found.append(signals)
+    _, bin_valid = session.gather_trials(trial_ids, model.layout.num_bins)
     longest = int(bin_valid.sum(1).max(initial=0))
     signals, bin_valid = np.concatenate(found)[:, :longest], bin_valid[:, :longest]
     label = name if region is None else f"{name} of {region}"

@@ -1,9 +1,12 @@
-"""Read-in rows that start at the principal components of each session's training trials."""
+"""First values of read-in rows: the principal components of each session's training trials."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import scipy.linalg
 import scipy.ndimage
 
+from neurojax.facts import Facts
 from neurojax.types import TRAIN, Session
 
 SMOOTHING_BINS = 2.0
@@ -43,3 +46,19 @@ def principal_read_in(session: Session, width: int, mean_counts: np.ndarray) -> 
     read_in = np.zeros((num_units, width), np.float32)
     read_in[:, :rank] = scale[:, None] * vectors
     return read_in, (-mean_counts @ read_in).astype(np.float32)
+
+
+def principal(sessions: Sequence[Session], facts: Facts, width: int) -> dict[str, np.ndarray]:
+    """Read-in rows and biases of all sessions at their principal components; the read-in tables whole.
+
+    Args:
+        sessions: all that the run has rows for, in row order.
+        facts: their mean counts.
+        width: K.
+    """
+    means = np.split(facts.mean_counts, np.cumsum(facts.units_per_session)[:-1])
+    starts = [principal_read_in(session, width, mean) for session, mean in zip(sessions, means, strict=True)]
+    return {
+        "read_in": np.concatenate([rows for rows, _ in starts]),
+        "read_in_bias": np.stack([bias for _, bias in starts]),
+    }

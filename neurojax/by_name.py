@@ -1,0 +1,43 @@
+"""Finds the module that a config names: a source, model, head, objective or evaluator is a file of its room."""
+
+import importlib
+import pkgutil
+import re
+from types import ModuleType
+
+from neurojax.errors import InputError
+
+
+def module_named(room: str, name: str, needs: tuple[str, ...]) -> ModuleType:
+    """The module `neurojax.<room>.<name>`.
+
+    Args:
+        room: a package below neurojax, such as "models".
+        name: of a file there, as a config spells it.
+        needs: what a module must define to be chosen; other files of the room are none of them.
+
+    Raises:
+        InputError: there is no such module; the message lists those there are.
+    """
+    if isinstance(name, str) and re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        found = _import(room, name)
+        if found is not None and all(hasattr(found, entry) for entry in needs):
+            return found
+    raise InputError(f"{room} has no {name!r}; choose from {', '.join(names(room, needs))}")
+
+
+def names(room: str, needs: tuple[str, ...]) -> list[str]:
+    """Names of all modules of a room that define what is needed, sorted."""
+    package = importlib.import_module(f"neurojax.{room}")
+    listed = [entry.name for entry in pkgutil.iter_modules(package.__path__)]
+    return sorted(n for n in listed if all(hasattr(_import(room, n), entry) for entry in needs))
+
+
+def _import(room: str, name: str) -> ModuleType | None:
+    full = f"neurojax.{room}.{name}"
+    try:
+        return importlib.import_module(full)
+    except ModuleNotFoundError as error:
+        if error.name == full:
+            return None
+        raise

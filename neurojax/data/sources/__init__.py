@@ -1,0 +1,1 @@
+"""Sources: batch i is a pure function of (seed, i)."""

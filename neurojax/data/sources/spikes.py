@@ -1,0 +1,128 @@
+"""Batches of spike counts: sessions of similar size side by side, some trials of each."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from neurojax.batch import Batch
+from neurojax.data import batching
+from neurojax.data.batching import BatchingConfig as Config
+from neurojax.data.batching import Layout, Plan, Planner, StagedPlanner
+from neurojax.data.buffers import Buffers
+from neurojax.facts import Facts
+from neurojax.types import TRAIN, VALIDATION, Session
+
+__all__ = ["Config", "SpikeSource", "mean_counts_by_row", "open_source"]
+
+
+class SpikeSource:
+    """Batches of the train split.
+
+    Attributes:
+        facts: sizes and mean counts of all rows.
+        table: `batching.session_table`, who owns which rows.
+        sessions, layout: the recordings, and where they live in the tables.
+        trials_per_batch: B.
+    """
+
+    axes = "sessions x trials x bins x units"
+
+    def __init__(
+        self, sessions: Sequence[Session], config: Config, seed: int, table: list[dict[str, Any]] | None, new_until=None
+    ):
+        self.sessions = sessions
+        self.table = batching.session_table(sessions) if table is None else table
+        self.layout = Layout.of(sessions, self.table)
+        self.trials_per_batch = config.trials_per_batch
+        self.facts = Facts(
+            num_bins=self.layout.num_bins,
+            bin_size_s=sessions[0].bin_size_s,
+            units_per_session=tuple(entry["num_units"] for entry in self.table),
+            mean_counts=mean_counts_by_row(sessions, self.layout),
+        )
+        self._config, self._memory = config, Buffers()
+        self._planner = Planner(sessions, config, seed)
+        if new_until is not None:
+            known_sessions, until = new_until
+            first = Planner(sessions, config, seed, only=self.layout.session_row >= known_sessions)
+            self._planner = StagedPlanner(first, until, self._planner)
+
+    def shapes(self) -> list[tuple[int, int, int, int]]:
+        """(G, b, T, N) of every kind of batch: what a run compiles."""
+        return [(groups, trials, self.facts.num_bins, units) for groups, trials, units in self._planner.shapes()]
+
+    def plan(self, index: int) -> Plan:
+        """Which trials of which sessions batch `index` holds."""
+        return self._planner.plan(index)
+
+    def batch(self, index: int, rows: Callable[[int], slice] = slice) -> Batch:
+        """Batch `index`; `rows` says which of the b trials of a group to gather, default all."""
+        plan = self.plan(index)
+        plan = plan._replace(trial=plan.trial[:, rows(plan.trial.shape[1])])
+        return batching.gather(self.sessions, self.layout, plan, self._memory.empty)
+
+    def session_names(self, index: int) -> list[str]:
+        """Names of the sessions in batch `index`."""
+        return [self.layout.session_ids[number] for number in self.plan(index).session]
+
+    def largest_batch(self) -> Batch:
+        """A batch of the shape with the most entries; of the smallest session's first trial, again and again."""
+        groups, trials, _, width = max(self.shapes(), key=np.prod)
+        smallest = np.full(groups, np.argmin(self.layout.num_units), np.int32)
+        plan = Plan(smallest, np.zeros((groups, trials), np.int32), width)
+        return batching.gather(self.sessions, self.layout, plan)
+
+    def contents(self) -> str:
+        """`812 units, 9 regions`."""
+        return f"{sum(session.num_units for session in self.sessions):,} units, {len(self.layout.regions)} regions"
+
+    def num_bytes(self, session: Session) -> int:
+        """Bytes of a session's counts as batches hold them."""
+        return session.counts.size * self.layout.counts_dtype.itemsize
+
+    def validation_batches(self) -> list[Batch]:
+        """One batch of a session's validation trials, padded to equal shapes by trials with no valid bin."""
+        batches = []
+        for session in self.sessions:
+            trials = session.trials_of(VALIDATION)[: self.trials_per_batch]
+            if len(trials):
+                size = self.trials_per_batch
+                batches.append(batching.session_batch(session, self.layout, trials, self._config.bucket_units, size))
+        return batches
+
+
+def open_source(
+    sessions: Sequence[Session],
+    config: Config,
+    seed: int,
+    table: list[dict[str, Any]] | None = None,
+    new_until: tuple[int, int] | None = None,
+) -> SpikeSource:
+    """The source of a run.
+
+    Args:
+        sessions: with a train split.
+        config: what a batch is.
+        seed: of the draws.
+        table: rows of all sessions, where a run has more than these; default: of these.
+        new_until: (known sessions, step): before that step only later sessions are drawn.
+    """
+    return SpikeSource(sessions, config, seed, table, new_until)
+
+
+def mean_counts(session: Session) -> np.ndarray:
+    """Mean spikes per bin of every unit in the train split, float32 [N].
+
+    One pseudo-spike a unit keeps logarithms finite for units that never fire in the train split.
+    """
+    num_bins = session.trial_num_bins[session.trials_of(TRAIN)].sum()
+    return ((session.mean_counts() * num_bins + 1) / (num_bins + 1)).astype(np.float32)
+
+
+def mean_counts_by_row(sessions: Sequence[Session], layout: Layout) -> np.ndarray:
+    """`mean_counts` in row order, float32 [U]; one spike per bin for units whose session is not at hand."""
+    rows = np.ones(layout.total_units, np.float32)
+    for session, first in zip(sessions, layout.first_row, strict=True):
+        rows[first : first + session.num_units] = mean_counts(session)
+    return rows

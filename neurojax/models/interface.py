@@ -1,0 +1,107 @@
+"""What a model is to the rest of the code: a module of this folder with four names.
+
+    Config                                   frozen dataclass without defaults (values are in configs/)
+    tables(config) -> {name: TableSpec}      arrays with a row for each unit or session; {} for none
+    init(key, config, facts) -> (params, buffers)
+    apply(weights, inputs, config, *, train, key) -> Outputs
+
+A model turns arrays into states and natural parameters; it knows no loss and no file. It may also define
+fitted_rows(config, sessions, facts) -> {table: array}   rows that start at a fit to the training trials
+HIDES_BY_ZEROING = True   hiding a unit changes nothing but its counts, so hiding a silent one changes nothing
+"""
+
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import jax
+
+from neurojax.batch import Batch
+from neurojax.by_name import module_named
+from neurojax.facts import Facts
+
+NEEDS = ("Config", "tables", "init", "apply")
+
+
+class TableSpec(NamedTuple):
+    """Attributes:
+    rows: "unit" or "session", what a row belongs to.
+    decays: whether weight decay applies to its rows.
+    init: (key, facts) -> float32 [U, ...] or [S, ...].
+    """
+
+    rows: str
+    decays: bool
+    init: Callable[[jax.Array, Facts], jax.Array]
+
+
+class Weights(NamedTuple):
+    """Attributes:
+    params: what all sessions share, float32.
+    rows: table -> the rows of this batch's sessions, [G, N, ...] or [G, ...].
+    buffers: state without a gradient (running averages, codebooks).
+    """
+
+    params: Any
+    rows: dict[str, jax.Array]
+    buffers: Any = {}  # noqa: RUF012  an empty pytree, never written to
+
+
+class SpikeInputs(NamedTuple):
+    """What a model of spikes reads; a hidden count is zero here already.
+
+    Attributes:
+        counts: [G, b, T, N], zero where hidden.
+        bin_valid: bool [G, b, T], False in bins past a trial's end.
+        hidden_units: bool [G, b, N].
+        hidden_bins: bool [G, b, T].
+        scheme: int32 [G, b], ids of `schemes.SCHEMES`.
+        left_out: int32 [G, b] where the trials of a group see the same units but for one each, and
+            are asked about that one alone; None otherwise.
+    """
+
+    counts: jax.Array
+    bin_valid: jax.Array
+    hidden_units: jax.Array
+    hidden_bins: jax.Array
+    scheme: jax.Array
+    left_out: jax.Array | None = None
+
+    def visible(self) -> jax.Array:
+        """Entries the model may read, bool [G, b, T, N]."""
+        return ~self.hidden_bins[..., :, None] & ~self.hidden_units[..., None, :]
+
+
+class Outputs(NamedTuple):
+    """Attributes:
+    natural: natural parameters of the head; of spikes log-rates, float32 [G, b, T, N], log of the
+        expected spikes per bin ([G, b, T, 1] where one unit a trial was asked for).
+    states: [G, b, T, D], what decoding and embedding read.
+    extras: what an objective of its own needs (KL divergences, latents).
+    buffers: the buffers after this batch.
+    """
+
+    natural: jax.Array
+    states: jax.Array | None = None
+    extras: Mapping[str, jax.Array] = {}  # noqa: RUF012
+    buffers: Any = {}  # noqa: RUF012
+
+
+def named(name: str) -> ModuleType:
+    """The model of a name, `config.model.name`; raises InputError with the known ones."""
+    return module_named("models", name, NEEDS)
+
+
+def row_index(spec: TableSpec, batch: Batch) -> jax.Array:
+    """Rows of a table that a batch touches: int32 [G, N] for units, [G] for sessions."""
+    return batch.groups[f"{spec.rows}_row"]
+
+
+def gather_rows(
+    tables: Mapping[str, jax.Array], specs: Mapping[str, TableSpec], batch: Batch
+) -> dict[str, jax.Array]:
+    """The rows of a batch's sessions, [G, N, ...] and [G, ...]; padding reads zeros."""
+    return {
+        name: table.at[row_index(specs[name], batch)].get(mode="fill", fill_value=0)
+        for name, table in tables.items()
+    }

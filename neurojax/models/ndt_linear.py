@@ -1,0 +1,109 @@
+"""NDT1-stitch with a linear model beside it: what `preset=improved` trains on recordings.
+
+What it adds to `ndt`:
+    latents   the posterior mean of a factor model given the visible units, instead of a sum that
+              shrinks as units are hidden; a hidden count reads as the unit's mean, not as silence
+    states    smoothed latents reach the read-out beside the transformer, through one linear map
+    log-rates each unit's own recent log gains are added (they are zero where it is hidden)
+"""
+
+import dataclasses
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from neurojax.errors import InputError
+from neurojax.facts import Facts
+from neurojax.models import ndt, smoothing, stitcher
+from neurojax.models.config import require_share
+from neurojax.models.dense import dense
+from neurojax.models.interface import Outputs, SpikeInputs, TableSpec, Weights
+from neurojax.schemes import CAUSAL
+
+HIDES_BY_ZEROING = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(ndt.Config):
+    """Attributes, beside those of `ndt`:
+    posterior_noise: noise over signal of a latent when all units are visible, positive.
+    own_alone_share: in training, this share of the units of a causal trial is predicted from own
+        history alone, so that its weights are learned before the population explains the training
+        trials by heart.
+    """
+
+    posterior_noise: float
+    own_alone_share: float
+
+    def __post_init__(self):
+        super().__post_init__()
+        require_share(self, "own_alone_share")
+        if not 0 < self.posterior_noise < float("inf"):
+            raise InputError(f"model.posterior_noise={self.posterior_noise}; expected a positive ratio")
+
+
+class LinearPath(nn.Module):
+    """Smoothed latents [..., 2K] -> states [..., D]."""
+
+    config: Config
+
+    @nn.compact
+    def __call__(self, smooth: jax.Array) -> jax.Array:
+        return dense(self.config, self.config.width, name="linear_path")(smooth)
+
+
+def tables(config: Config) -> dict[str, TableSpec]:
+    """The stitcher's, and each unit's weights on its own history."""
+    own = TableSpec("unit", False, lambda key, facts: jnp.zeros((len(facts.mean_counts), _NUM_MEMORIES)))
+    return stitcher.tables(config) | {"own_history": own}
+
+
+def fitted_rows(config: Config, sessions, facts: Facts):
+    """Those of `ndt`; counts arrive centred, so that the bias is zero."""
+    rows = ndt.fitted_rows(config, sessions, facts)
+    return rows | {"read_in_bias": np.zeros_like(rows["read_in_bias"])} if rows else {}
+
+
+def init(key: jax.Array, config: Config, facts: Facts):
+    """(parameters of the shared part, no buffers)."""
+    shared, buffers = ndt.init(key, config, facts)
+    smooth = jnp.zeros((1, smoothing.NUM_SMOOTHED * config.read_in_width))
+    path = LinearPath(config).init(key, smooth)["params"]
+    return shared | path | {"own_history": jnp.zeros(_NUM_MEMORIES)}, buffers
+
+
+def apply(weights: Weights, inputs: SpikeInputs, config: Config, *, train: bool, key=None) -> Outputs:
+    """Log-rates and states of all bins; see `models.interface`."""
+    rows, params, visible = weights.rows, weights.params, inputs.visible()
+    dtype = jnp.dtype(config.compute_dtype)
+    base_rates = stitcher.base_rates(rows)
+    centred = inputs.counts.astype(dtype) - base_rates[:, None, None].astype(dtype)
+    latents = stitcher.read_in(rows, jnp.where(visible, centred, 0))
+    latents = stitcher.posterior(
+        rows, latents, ~inputs.hidden_units, base_rates, config.posterior_noise, inputs.left_out
+    )
+    states = ndt.bin_states(weights, latents, inputs, config, train, key)
+    states = states + _linear_path(params, latents, inputs, config)
+    if inputs.left_out is not None:  # a unit that is hidden has no history of its own
+        return Outputs(stitcher.log_rates(rows, states, inputs.left_out), states)
+
+    gains = smoothing.own_log_gains(inputs.counts, visible, base_rates)
+    own_drive = jnp.einsum("mgbtn,gnm->gbtn", gains, rows["own_history"] + params["own_history"][None, None])
+    reads_states = None
+    if train and config.own_alone_share:
+        shape = inputs.hidden_units.shape  # [G, b, N]
+        alone = jax.random.bernoulli(jax.random.fold_in(key, 1), config.own_alone_share, shape)
+        reads_states = ~(alone & (inputs.scheme == CAUSAL)[..., None])
+    return Outputs(stitcher.log_rates(rows, states, None, own_drive, reads_states), states)
+
+
+def _linear_path(params, latents: jax.Array, inputs: SpikeInputs, config: Config) -> jax.Array:
+    """States [G, b, T, D] that are linear in the latents of readable bins."""
+    flat, flags = map(ndt.by_trial, (latents, inputs.bin_valid & ~inputs.hidden_bins))
+    smooth = smoothing.smoothed(flat, flags, ndt.by_trial(inputs.scheme) == CAUSAL)  # [B, T, 2K]
+    return ndt.by_group(LinearPath(config).apply({"params": params}, smooth), len(latents))
+
+
+_NUM_MEMORIES = len(smoothing.OWN_MEMORIES_BINS)

@@ -1,0 +1,1 @@
+"""Objectives: what is hidden, what is asked, and the loss."""

@@ -1,0 +1,79 @@
+"""What an objective is to the rest of the code: a module of this folder with a few names.
+
+    Config                                     frozen dataclass without defaults
+    draw(key, batch, step, config) -> query    once for the whole batch, leaves [G, b, ...]
+    inputs(batch, query, config) -> inputs     the only place where something is hidden
+    loss(apply, head, weights, batch, query, step, key, config) -> LossSums
+    target(batch) -> array                     what the head's natural parameters predict
+    asked(query, batch) -> bool array          entries of the target that a query asks about
+    VALIDATED = ("neuron", ...)                names of the questions a validation asks
+    validation_query(key, batch, number, config) -> query       number: of the name in VALIDATED, traced
+    SPLITS_INTO_PARTS                          False where trials of a batch are coupled: no microbatches
+
+`apply(weights, inputs, key=key)` is a model with its config, in training.
+"""
+
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from neurojax.by_name import module_named
+
+NEEDS = ("Config", "draw", "inputs", "loss", "target", "asked", "VALIDATED", "validation_query", "SPLITS_INTO_PARTS")
+
+
+class LossSums(NamedTuple):
+    """A loss before its division; sums over the parts of a batch give the sums of the batch.
+
+    Attributes:
+        numerator: float32 [], nats.
+        weight: float32 [], what the numerator is divided by, once; None leaves it a sum.
+        metrics: name -> float32 [], sums over trials; `nll_sum` (nats) and `entries` are always there.
+        buffers: of the model, after this batch.
+    """
+
+    numerator: jax.Array
+    weight: jax.Array | None
+    metrics: dict[str, jax.Array]
+    buffers: Any = {}  # noqa: RUF012  an empty pytree, never written to
+
+    def loss(self) -> jax.Array:
+        """float32 []."""
+        if self.weight is None:
+            return self.numerator
+        return self.numerator / jnp.maximum(self.weight, 1e-9)
+
+
+class Query(NamedTuple):
+    """What a batch of spikes hides, and what is asked of it.
+
+    Attributes:
+        hidden_units: bool [G, b, N]. An entry is hidden if its unit or its bin is.
+        hidden_bins: bool [G, b, T].
+        scheme: int32 [G, b], selects the prompt token and the attention span.
+        target_units: bool [G, b, N]. An entry enters the loss if its unit and its bin do.
+        target_bins: bool [G, b, T]; None, both, where nothing but a prediction is wanted.
+        left_out: int32 [G, b], see `models.interface.SpikeInputs`.
+    """
+
+    hidden_units: jax.Array
+    hidden_bins: jax.Array
+    scheme: jax.Array
+    target_units: jax.Array | None = None
+    target_bins: jax.Array | None = None
+    left_out: jax.Array | None = None
+
+    def visible(self) -> jax.Array:
+        """Entries the model may read, bool [G, b, T, N]."""
+        return ~self.hidden_bins[..., :, None] & ~self.hidden_units[..., None, :]
+
+    def target(self) -> jax.Array:
+        """Entries that enter the loss, bool [G, b, T, N]."""
+        return self.target_bins[..., :, None] & self.target_units[..., None, :]
+
+
+def named(name: str) -> ModuleType:
+    """The objective of a name, `config.objective.name`; raises InputError with the known ones."""
+    return module_named("objectives", name, NEEDS)

@@ -1,0 +1,205 @@
+"""Multi-task masking (MtM): what is hidden from the model, what it must predict, and the loss.
+
+A scheme decides which entries of a trial are hidden and which of them enter the loss. Every scheme
+factorises over units and bins, so a draw is four small boolean arrays, not two of [G, b, T, N].
+
+Source: Zhang et al. 2024, "Towards a universal translator for neural dynamics", section 3.
+"""
+
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+
+from neurojax.batch import Batch
+from neurojax.errors import InputError
+from neurojax.models.interface import SpikeInputs
+from neurojax.objectives.interface import LossSums, Query
+from neurojax.schemes import CAUSAL, INTER_REGION, INTRA_REGION, NEURON, PROMPTS, SCHEMES, scheme_id
+
+SPLITS_INTO_PARTS = True
+VALIDATED = PROMPTS
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Which schemes are drawn, how much they hide, and how nats become a loss.
+
+    Attributes:
+        schemes: names drawn with equal probability.
+        per_trial: draw scheme and region for every trial; otherwise one for the whole batch.
+        neuron_ratio: share of units hidden by `neuron`.
+        causal_ratio: share of bins hidden by `causal`.
+        causal_span_share: `causal` hides runs of this share of the padded trial, at least one bin;
+            0 hides bins independently. 0.1 trains the horizons that forward prediction asks for.
+        intra_ratio: share of the region's own units hidden by `intra_region`.
+        temporal_ratio: share of bins hidden by `temporal`.
+        region_size_power: a region is drawn with probability ~ (its units) ** power;
+            0 draws labels uniformly, 1 draws units uniformly.
+        reduction: "sum" (the reference: the step then depends on how much was hidden) or "mean":
+            nats per entry, where a trial with n entries weighs n ** (1 - size_power).
+        size_power: 0 weighs entries equally, 1 weighs trials equally.
+    """
+
+    schemes: tuple[str, ...]
+    per_trial: bool
+    neuron_ratio: float
+    causal_ratio: float
+    causal_span_share: float
+    intra_ratio: float
+    temporal_ratio: float
+    region_size_power: float
+    reduction: str
+    size_power: float
+
+    def __post_init__(self):
+        unknown = [name for name in self.schemes if name not in SCHEMES]
+        if unknown or not self.schemes:
+            came = unknown[0] if unknown else ""
+            raise InputError(f"objective.schemes names {came!r}; choose from {', '.join(SCHEMES)}")
+        for name in ("neuron_ratio", "causal_ratio", "intra_ratio", "temporal_ratio"):
+            if not 0 < getattr(self, name) <= 1:
+                raise InputError(f"objective.{name}={getattr(self, name)}; expected a share in (0, 1]")
+        for name in ("causal_span_share",):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"objective.{name}={getattr(self, name)}; expected a share in [0, 1]")
+        if not math.isfinite(self.region_size_power):
+            raise InputError(f"objective.region_size_power={self.region_size_power}; expected a finite number")
+        if self.reduction not in ("sum", "mean"):
+            raise InputError(f"objective.reduction={self.reduction!r}; choose 'sum' or 'mean'")
+        if not 0 <= self.size_power <= 1:
+            raise InputError(f"objective.size_power={self.size_power}; expected from 0 (entries) to 1 (trials)")
+
+
+def draw(key: jax.Array, batch: Batch, step: jax.Array, config: Config) -> Query:
+    """Scheme, hidden entries and targets of every trial of a training batch.
+
+    The key is split in three and the last one not used: it is what the step gives to dropout.
+    """
+    scheme_key, mask_key, _ = jax.random.split(key, 3)
+    return draw_query(mask_key, batch, sample_schemes(scheme_key, batch, config), config)
+
+
+def inputs(batch: Batch, query: Query, config: Config) -> SpikeInputs:
+    """What the model reads: counts [G, b, T, N] with zeros where the query hides them."""
+    counts = jnp.where(query.visible(), batch.trials["counts"], 0)
+    hidden = (query.hidden_units, query.hidden_bins, query.scheme, query.left_out)
+    return SpikeInputs(counts, batch.trials["bin_valid"], *hidden)
+
+
+def loss(apply, head, weights, batch: Batch, query: Query, step, key, config: Config) -> LossSums:
+    """Nats of the hidden entries that are asked for; see `Config.reduction`."""
+    outputs = apply(weights, inputs(batch, query, config), key=key)
+    asked_entries = query.target()
+    nll = jnp.where(asked_entries, head.nll(outputs.natural, target(batch)), 0.0)
+    nll_sum = jnp.sum(nll, axis=(-2, -1))  # [G, b]
+    entries = jnp.sum(asked_entries, axis=(-2, -1), dtype=jnp.float32)
+    sums = {"nll_sum": nll_sum.sum(), "entries": entries.sum()}
+    if config.reduction == "sum":
+        return LossSums(nll_sum.sum(), None, sums, outputs.buffers)
+    # A trial's weight depends on itself alone, so that parts of a batch add up to its loss.
+    weight = jnp.where(entries > 0, jnp.maximum(entries, 1.0) ** -config.size_power, 0.0)
+    return LossSums((weight * nll_sum).sum(), (weight * entries).sum(), sums, outputs.buffers)
+
+
+def target(batch: Batch) -> jax.Array:
+    """Spikes per bin, [G, b, T, N]."""
+    return batch.trials["counts"]
+
+
+def asked(query: Query, batch: Batch) -> jax.Array:
+    """Entries that a query asks about, bool [G, b, T, N]."""
+    return query.target()
+
+
+def validation_query(key: jax.Array, batch: Batch, number: jax.Array, config: Config) -> Query:
+    """Each scheme of MtM in turn; a model is asked with its own prompts, else as its first scheme."""
+    scheme = jnp.full(batch.trials["trial_id"].shape, number, jnp.int32)
+    own = [name if name in config.schemes else config.schemes[0] for name in VALIDATED]
+    asked_as = jnp.asarray([scheme_id(name) for name in own], jnp.int32)[number]
+    return draw_query(key, batch, scheme, config)._replace(scheme=jnp.full_like(scheme, asked_as))
+
+
+def sample_schemes(key: jax.Array, batch: Batch, config: Config) -> jax.Array:
+    """Draws a scheme id for every trial, int32 [G, b].
+
+    A region scheme drawn for a session without a single known region becomes `neuron`.
+    """
+    num_groups, trials_per_group = batch.trials["trial_id"].shape
+    shape = (num_groups, trials_per_group) if config.per_trial else (1, 1)
+    allowed = jnp.asarray([scheme_id(name) for name in config.schemes], jnp.int32)
+    schemes = allowed[jax.random.randint(key, shape, 0, len(config.schemes))]
+    schemes = jnp.broadcast_to(schemes, (num_groups, trials_per_group))
+    has_regions = jnp.any(batch.groups["unit_valid"] & (batch.groups["region_id"] >= 0), axis=-1)[:, None]  # [G, 1]
+    needs_regions = (schemes == INTRA_REGION) | (schemes == INTER_REGION)
+    return jnp.where(needs_regions & ~has_regions, NEURON, schemes)
+
+
+def sample_regions(key: jax.Array, batch: Batch, config: Config) -> jax.Array:
+    """Draws a region id for every trial among the group's known regions, int32 [G, b]."""
+    num_groups, trials_per_group = batch.trials["trial_id"].shape
+    known = batch.groups["unit_valid"] & (batch.groups["region_id"] >= 0)  # [G, N]
+    labels = jnp.where(known, batch.groups["region_id"], -1)
+    size = jnp.maximum(jax.vmap(_times_listed)(labels), 1)  # [G, N], units of each unit's region
+    logits = jnp.where(known, (config.region_size_power - 1.0) * jnp.log(size), -jnp.inf)
+    shape = (num_groups, trials_per_group if config.per_trial else 1, logits.shape[-1])
+    unit = jnp.argmax(logits[:, None, :] + jax.random.gumbel(key, shape), axis=-1)  # [G, b or 1]
+    region = jnp.take_along_axis(batch.groups["region_id"], unit, axis=1)
+    return jnp.broadcast_to(region, (num_groups, trials_per_group))
+
+
+def _times_listed(labels: jax.Array) -> jax.Array:
+    """How often each label of a list [N] is in it, int32 [N]; sorted, since [N, N] is a gigabyte for 15,000."""
+    ordered = jnp.sort(labels)
+    return jnp.searchsorted(ordered, labels, side="right") - jnp.searchsorted(ordered, labels, side="left")
+
+
+def _hide_share(uniform: jax.Array, candidates: jax.Array, ratio: jax.Array) -> jax.Array:
+    """Hides each candidate with probability `ratio`, and always the one with the smallest draw."""
+    uniform = jnp.where(candidates, uniform, jnp.inf)
+    smallest = uniform == jnp.min(uniform, axis=-1, keepdims=True)
+    return candidates & ((uniform < ratio) | smallest)
+
+
+def _hide_runs(uniform: jax.Array, candidates: jax.Array, ratio: float, run_bins: int) -> jax.Array:
+    """Hides runs of `run_bins` bins that cover a share `ratio` in the mean; runs may touch."""
+    start_ratio = 1 - (1 - ratio) ** (1 / run_bins)
+    starts = jnp.cumsum(_hide_share(uniform, candidates, start_ratio), axis=-1)
+    before = jnp.pad(starts, [(0, 0)] * (starts.ndim - 1) + [(run_bins, 0)])[..., : starts.shape[-1]]
+    return candidates & (starts > before)
+
+
+def draw_query(key: jax.Array, batch: Batch, scheme: jax.Array, config: Config) -> Query:
+    """Draws what is hidden and what is predicted, given each trial's scheme.
+
+    At least one entry of every trial is a target, so that no trial has an empty loss.
+
+    Args:
+        key: PRNG key.
+        batch: only `unit_valid`, `bin_valid` and `region_id` are read.
+        scheme: int32 [G, b], from `sample_schemes` or fixed by the caller.
+        config: ratios and region weights.
+    """
+    region_key, unit_key, bin_key = jax.random.split(key, 3)
+    unit_valid = batch.groups["unit_valid"][:, None, :]  # [G, 1, N]
+    region = sample_regions(region_key, batch, config)
+    in_region = (batch.groups["region_id"][:, None, :] == region[..., None]) & unit_valid  # [G, b, N]
+
+    is_inter = (scheme == INTER_REGION)[..., None]
+    is_intra = (scheme == INTRA_REGION)[..., None]
+    is_unit_scheme = (scheme == NEURON)[..., None] | is_inter | is_intra
+    candidates = jnp.where(is_inter | is_intra, in_region, unit_valid)
+    ratio = jnp.where(is_inter, 1.0, jnp.where(is_intra, config.intra_ratio, config.neuron_ratio))
+    drawn_units = _hide_share(jax.random.uniform(unit_key, in_region.shape), candidates, ratio)
+    target_units = jnp.where(is_unit_scheme, drawn_units, unit_valid)
+    hidden_units = is_unit_scheme & (drawn_units | (is_intra & ~in_region))
+
+    bin_draws = jax.random.uniform(bin_key, batch.trials["bin_valid"].shape)
+    span_bins = max(1, int(config.causal_span_share * batch.trials["bin_valid"].shape[-1]))
+    causal_bins = _hide_runs(bin_draws, batch.trials["bin_valid"], config.causal_ratio, span_bins)
+    temporal_bins = _hide_share(bin_draws, batch.trials["bin_valid"], config.temporal_ratio)
+    drawn_bins = jnp.where((scheme == CAUSAL)[..., None], causal_bins, temporal_bins)
+    target_bins = jnp.where(is_unit_scheme, batch.trials["bin_valid"], drawn_bins)
+    hidden_bins = ~is_unit_scheme & drawn_bins
+    return Query(hidden_units, hidden_bins, scheme, target_units, target_bins)
