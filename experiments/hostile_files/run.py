@@ -19,7 +19,7 @@ from neurojax.train.workdir import provenance
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
-MODULES = ("npz_cases", "mat_cases", "hdf5_cases", "folder_cases")
+MODULES = ("npz_cases", "emg_cases", "mat_cases", "hdf5_cases", "folder_cases")
 if importlib.util.find_spec("pynwb"):
     MODULES += ("nwb_cases",)
 

@@ -78,10 +78,24 @@ def report_lines(report: dict[str, Any]) -> list[str]:
         cells = _cells_of_real(facts) if is_real else _cells_of_counts(facts)
         lines.append(f"{name:{width}}  {facts['num_trials']:6} {f'({split})':16} {bins:>8} {cells}")
     for level in LEVELS:
-        for name, facts in sessions.items():
-            found = [finding for finding in facts["findings"] if finding["level"] == level]
-            lines += [f"{level}: {name}: {finding['sentence']}; {finding['remedy']}" for finding in found]
+        lines += _finding_lines(level, sessions)
     lines.append("usable" if report["usable"] else "NOT usable: see the errors above")
+    return lines
+
+
+def _finding_lines(level: str, sessions: dict[str, dict[str, Any]]) -> list[str]:
+    """A line a finding and session; one that most of many sessions share is one line for them all."""
+    said: dict[str, list[str]] = {}
+    for name, facts in sessions.items():
+        for finding in facts["findings"]:
+            if finding["level"] == level:
+                said.setdefault(f"{finding['sentence']}; {finding['remedy']}", []).append(name)
+    lines = []
+    for words, names in said.items():
+        if len(names) > max(3, len(sessions) / 2):
+            lines.append(f"{level}: {len(names)} of {len(sessions)} sessions: {words}")
+        else:
+            lines += [f"{level}: {name}: {words}" for name in names]
     return lines
 
 

@@ -71,8 +71,8 @@ def signal_findings(facts: dict[str, Any], session: Session) -> Iterator[Finding
         sentence = f"pairs of windows of different splits that share time: {number}"
         remedy = "split whole segments or whole people"
         yield Finding("error", "trials_share_time_across_splits", sentence, remedy)
-    elif number := facts["overlapping_trials"]:
-        sentence = f"pairs of windows of one split that share samples: {number}"
+    elif facts["overlapping_trials"]:
+        sentence = "neighbouring windows share samples"
         remedy = "nothing to do: scores are of people, never of windows as if they were independent"
         yield Finding("note", "windows_share_samples", sentence, remedy)
     yield from consent_findings(session)

@@ -17,7 +17,7 @@ from neurojax.errors import InputError
 from neurojax.types import Session
 
 # kind -> module of this package, imported when it is first asked for.
-MODULES = {name: name for name in ("arrays", "brainwide", "ibl", "mat", "nwb", "phy")}
+MODULES = {name: name for name in ("arrays", "brainwide", "emg", "ibl", "mat", "nwb", "phy")}
 MODULES["nlb"] = "nwb"  # the Neural Latents Benchmark's files are NWB
 
 
@@ -62,4 +62,5 @@ def check_options(kind: str, spec: ReadSpec) -> None:
             raise InputError(f"options names {name!r}, which {kind} recordings do not have; {listed}")
     for field in getattr(reader_of(kind), "UNUSED", ()):
         if value := getattr(spec, field):
-            raise InputError(f"{field} names {value[0]!r}, but {kind} recordings have no use for it; leave it out")
+            said = f"names {value[0]!r}" if field in ("behavior", "trial_columns") else f"is {value!r}"
+            raise InputError(f"{field} {said}, but {kind} recordings have no use for it; leave it out")
