@@ -1,0 +1,108 @@
+"""LFADS: a sequential variational autoencoder, one network for several sessions.
+
+    neurojax train --config=configs/lfads.py --workdir=runs/lfads
+    neurojax train --config=configs/lfads.py --config.data.root=ROOT --workdir=runs/lfads_mine
+
+source    Sussillo et al. 2016; Pandarinath et al. 2018; coordinated dropout: Keshtkaran &
+          Pandarinath 2019. Beyond these, trials are also hidden in the shape of the tasks.
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config(arg: str | None = None) -> ConfigDict:
+    """The whole config of a run on the built-in synthetic animals; it takes no argument."""
+    if arg:
+        raise ValueError(f"config argument {arg!r}; configs/lfads.py takes none")
+    config = ConfigDict()
+    config.seed = 0
+    config.init_from = ""
+
+    config.data = ConfigDict(
+        dict(
+            source="spikes",
+            root="",  # converted sessions; empty trains on the built-in synthetic animals
+            train_fraction=1.0,
+            placement="host",
+            num_threads=1,
+            sessions_per_batch=2,
+            trials_per_batch=32,
+            bucket_units=128,
+            session_temperature=1.0,
+            synthetic=dict(num_sessions=4, num_trials=240, dynamics="lorenz"),
+        )
+    )
+    config.model = ConfigDict(
+        dict(
+            name="lfads",
+            read_in_width=32,
+            read_in_init="principal",
+            encoder_width=64,
+            initial_state_width=32,
+            controller_width=64,
+            generator_width=96,
+            num_inputs=4,
+            num_factors=16,
+            dropout=0.05,
+            initial_state_variance=0.1,
+            input_time_constant_s=0.2,
+            input_noise_variance=0.1,
+            variance_floor=1e-4,
+        )
+    )
+    config.objective = ConfigDict(
+        dict(
+            name="elbo",
+            kl_start_step=0,
+            kl_stop_step=500,
+            kl_weight=1.0,
+            recurrent_l2=0.0,
+            coordinated_dropout=0.2,
+            units_share=0.3,  # shares of the trials; what is left hides single entries only
+            regions_share=0.3,
+            last_bins_share=0.2,
+            units_ratio=0.2,
+            last_bins_ratio=0.1,
+        )
+    )
+    config.head = ConfigDict(dict(name="poisson"))
+    config.optimizer = ConfigDict(
+        dict(
+            learning_rate=5e-3,
+            warmup_share=0.15,
+            initial_divisor=10.0,
+            final_divisor=1e4,
+            weight_decay=0.01,
+            decay_everything=False,
+            row_weight_decay=1.0,
+            b1=0.9,
+            b2=0.999,
+            epsilon=1e-8,
+            clip_norm=10.0,
+        )
+    )
+    config.sharding = ConfigDict(dict(data=0, model=1, rules=()))
+    config.train = ConfigDict(
+        dict(
+            num_steps=1000,
+            microbatches=1,
+            steps_per_dispatch=1,
+            log_every_steps=20,
+            save_every_steps=500,
+            validate_every_steps=100,
+            keep_checkpoints=2,
+            max_skipped_in_a_row=10,
+        )
+    )
+    config.eval = ConfigDict(
+        dict(
+            evaluator="spikes",
+            protocol="mtm",
+            trials_per_pass=256,
+            memory_mb=4096,
+            num_boot=500,
+            num_permutations=999,
+            baselines="train_mean,psth,drift,stack",
+        )
+    )
+    return config
