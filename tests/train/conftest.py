@@ -8,10 +8,9 @@ import pytest
 
 from neurojax.data import batching, synthetic
 from neurojax.data.sessions import Dataset, dataset_of
-from neurojax.masking import MaskingConfig
-from neurojax.models.config import ModelConfig
-from neurojax.train.optimizer import OptimizerConfig
+from neurojax.data.sources import spikes
 from neurojax.train.step import Recipe
+from tests import configs_for_tests
 
 SPEC = synthetic.SyntheticSpec(
     num_sessions=3, min_units=20, max_units=30, num_trials=30, num_bins=12, regions=("CA1", "LP"), min_region_units=6,
@@ -36,15 +35,26 @@ def batches() -> batching.BatchingConfig:
 
 
 @pytest.fixture
+def source(dataset, batches, recipe) -> spikes.SpikeSource:
+    """Batches of the dataset."""
+    return spikes.open_source(dataset.sessions, batches, recipe.seed)
+
+
+@pytest.fixture
 def recipe() -> Recipe:
+    model = configs_for_tests.ndt_config(
+        read_in_width=8, width=8, num_layers=1, num_heads=2, mlp_width=8, num_positions=12, positions="rotary"
+    )
+    objective = configs_for_tests.mtm_config(
+        causal_ratio=0.6, causal_span_share=0.0, region_size_power=0.0, size_power=0.0
+    )
     return Recipe(
         seed=0,
         num_steps=100,
-        model=ModelConfig(
-            read_in_width=8, width=8, num_layers=1, num_heads=2, mlp_width=8, num_positions=12, positions="rotary"
-        ),
-        masking=MaskingConfig(),
-        optimizer=OptimizerConfig(learning_rate=2e-2, warmup_share=0.1),
+        model=configs_for_tests.model_of(model),
+        objective=configs_for_tests.objective_of(objective),
+        head="poisson",
+        optimizer=configs_for_tests.optimizer_config(learning_rate=2e-2, warmup_share=0.1, row_weight_decay=0.01),
     )
 
 

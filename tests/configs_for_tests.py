@@ -1,0 +1,72 @@
+"""Configs of tests: those of configs/mtm.py with changes, since the classes have no defaults."""
+
+import functools
+import runpy
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from neurojax.models import ndt, ndt_linear
+from neurojax.objectives import mtm
+from neurojax.train import settings, state
+from neurojax.train.optimizer import OptimizerConfig
+from neurojax.train.step import Model, Objective
+
+MTM = Path(__file__).parents[1] / "configs" / "mtm.py"
+
+
+@functools.cache
+def _declared(argument: str) -> dict[str, Any]:
+    return runpy.run_path(str(MTM))["get_config"](argument).to_dict()
+
+
+def _built(kind, block: str, argument: str, changes: dict[str, Any]):
+    values = {name: value for name, value in _declared(argument)[block].items() if name != "name"}
+    return settings.build(kind, block, values | changes)
+
+
+def ndt_config(**changes: Any) -> ndt.Config:
+    """The model of `size=tiny` with changes; read-in rows start at random."""
+    return _built(ndt.Config, "model", "size=tiny", {"read_in_init": "random"} | changes)
+
+
+def linear_config(**changes: Any) -> ndt_linear.Config:
+    """`ndt_config` with the linear path of `size=small` beside it; all units read the states in training."""
+    small = _declared("size=small")["model"]
+    fields = {"posterior_noise": small["posterior_noise"], "own_alone_share": 0.0, "read_in_init": "random"}
+    return _built(ndt_linear.Config, "model", "size=tiny", fields | changes)
+
+
+def mtm_config(**changes: Any) -> mtm.Config:
+    """The objective of `size=tiny` with changes."""
+    return _built(mtm.Config, "objective", "size=tiny", changes)
+
+
+def optimizer_config(**changes: Any) -> OptimizerConfig:
+    """The optimiser of `size=tiny` with changes."""
+    return _built(OptimizerConfig, "optimizer", "size=tiny", changes)
+
+
+def model_of(config: ndt.Config) -> Model:
+    """A config and the module it is of."""
+    return Model("ndt_linear" if isinstance(config, ndt_linear.Config) else "ndt", config)
+
+
+def objective_of(config: mtm.Config) -> Objective:
+    """A config of MtM and its module."""
+    return Objective("mtm", config)
+
+
+def first_state(recipe, source) -> state.TrainState:
+    """The state of a run before its first step, on the devices; no row is fitted."""
+    init = jax.jit(functools.partial(state.init_run, recipe, source.facts))
+    return init(source.facts.mean_counts)
+
+
+def random_weights(config: ndt.Config, facts, seed: int = 0):
+    """(params, tables) of the right shapes and away from their initial zeros, so that a leak would show."""
+    rng = np.random.default_rng(seed)
+    shapes = state.abstract_weights(model_of(config), facts)
+    return jax.tree.map(lambda leaf: (0.4 * rng.standard_normal(leaf.shape)).astype(np.float32), shapes)
