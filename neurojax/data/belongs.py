@@ -1,0 +1,53 @@
+"""Whether recordings and trained weights belong together: units, width of bins, length of trials."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from neurojax.data.batching import Layout
+from neurojax.errors import InputError
+from neurojax.types import Session
+
+
+def longest_trial(model: Mapping[str, Any], num_bins: int) -> int | None:
+    """Bins of the longest trial that weights can place in time; None where any length will do.
+
+    Args:
+        model: the block `model` of the config they were trained with.
+        num_bins: of the longest trial they were trained on, or rows of their position table.
+    """
+    return num_bins if model.get("positions") == "learned" else None
+
+
+def layout(
+    sessions: Sequence[Session], table: Sequence[Mapping[str, Any]], bin_size_s: float, longest: int | None
+) -> Layout:
+    """Where sessions live in the tables of trained weights.
+
+    Args:
+        sessions: recordings to use the weights on.
+        table: `batching.session_table` of the weights.
+        bin_size_s: of their training data, seconds.
+        longest: from `longest_trial`.
+
+    Raises:
+        InputError: a session without rows, with other units, other bins or longer trials.
+    """
+    require_same_bins(sessions, bin_size_s, longest)
+    return Layout.of(sessions, table)
+
+
+def require_same_bins(sessions: Sequence[Session], bin_size_s: float, longest: int | None) -> None:
+    """Raises InputError for bins or trials that weights cannot take, of sessions known or new; see `layout`."""
+    for session in sessions:
+        # Widths are compared as floats: 0.02 s may have been written as 20 / 1000 elsewhere.
+        if abs(session.bin_size_s - bin_size_s) > 1e-9:
+            raise InputError(
+                f"session {session.session_id} has bins of {session.bin_size_s * 1000:g} ms, the weights were "
+                f"trained on {bin_size_s * 1000:g} ms; convert it with --bin_ms={bin_size_s * 1000:g}"
+            )
+        most = int(session.trial_num_bins.max())
+        if longest is not None and most > longest:
+            raise InputError(
+                f"session {session.session_id} has trials of up to {most} bins, the weights learned {longest} "
+                "positions; convert it with a shorter window"
+            )
