@@ -36,6 +36,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
         raise ValueError(f"config argument {arg!r}; expected none: size and preset are those of init_from")
     config = ConfigDict()
     config.seed = 0
+    config.members = 1
     config.init_from = ""
     config.finetune = ConfigDict(dict(strategy="gradual_unfreeze", unfreeze_step=100, new_rows="pca"))
     config.data = ConfigDict(
@@ -71,6 +72,14 @@ def get_config(arg: str | None = None) -> ConfigDict:
         )
     )
     config.eval = ConfigDict(
-        dict(evaluator="spikes", protocol="mtm", trials_per_pass=256, num_boot=500, baselines="train_mean,psth,drift,stack")
+        dict(
+            evaluator="spikes",
+            protocol="mtm",
+            trials_per_pass=256,
+            memory_mb=4096,
+            num_boot=500,
+            num_permutations=999,
+            baselines="train_mean,psth,drift,stack",
+        )
     )
     return config

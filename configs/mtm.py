@@ -36,6 +36,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     size, preset = parse(arg)
     config = ConfigDict()
     config.seed = 0
+    config.members = 1  # models trained side by side and averaged; `--ensemble=K` sets it
     config.init_from = ""
 
     config.data = ConfigDict(

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from neurojax.batch import Batch
-from neurojax.data import draws
 from neurojax.errors import InputError
 from neurojax.types import TRAIN, Session, names_a_region
 
@@ -168,10 +167,8 @@ class Planner:
             total.append(weight[members].sum())
             groups = self._groups(len(members))
             share = config.trials_per_batch // groups
-            probability = weight[members] / total[-1]
-            summed_up = draws.summed_up(probability)
-            self._buckets.append(_Bucket(int(width), members.tolist(), probability, summed_up, groups, share))
-        self._bucket_summed_up = draws.summed_up(np.asarray(total) / np.sum(total))
+            self._buckets.append(_Bucket(int(width), members, weight[members] / total[-1], groups, share))
+        self._bucket_probability = np.asarray(total) / np.sum(total)
 
     def shapes(self) -> list[tuple[int, int, int]]:
         """(G, b, N) of every bucket: what a run compiles."""
@@ -187,25 +184,22 @@ class Planner:
         Distinct sessions within a batch; trials are drawn without replacement within a session's
         share (with replacement only when the session has fewer trials than the share).
         """
-        rng = draws.generator(self._seed, index)
-        bucket = self._buckets[draws.one(rng, self._bucket_summed_up)]
-        chosen = [
-            bucket.members[place] for place in draws.distinct(rng, bucket.probability, bucket.summed_up, bucket.groups)
-        ]
+        rng = np.random.Generator(np.random.Philox(key=[self._seed, index]))
+        bucket = self._buckets[rng.choice(len(self._buckets), p=self._bucket_probability)]
+        chosen = rng.choice(bucket.members, bucket.groups, replace=False, p=bucket.probability)
         trial = np.empty((bucket.groups, bucket.share), np.int32)
         for group, session in enumerate(chosen):
             trials = self._trials[session]
             trial[group] = trials[rng.choice(len(trials), bucket.share, replace=len(trials) < bucket.share)]
-        return Plan(np.array(chosen, np.int32), trial, bucket.width)
+        return Plan(chosen.astype(np.int32), trial, bucket.width)
 
 
 class _Bucket(NamedTuple):
     """The sessions of one padded size, and how a batch of them is divided."""
 
     width: int
-    members: list[int]  # indices in the dataset
+    members: np.ndarray  # indices in the dataset
     probability: np.ndarray  # float64 [members]
-    summed_up: np.ndarray  # float64 [members], of the probabilities
     groups: int
     share: int  # trials of each group
 
@@ -246,7 +240,10 @@ def static_fields(layout: Layout, plan: Plan) -> Batch:
 
 
 def gather(
-    sessions: Sequence[Session] | Mapping[int, Session], layout: Layout, plan: Plan, empty: Callable[..., np.ndarray] = np.empty
+    sessions: Sequence[Session] | Mapping[int, Session],
+    layout: Layout,
+    plan: Plan,
+    empty: Callable[..., np.ndarray] = np.empty,
 ) -> Batch:
     """The batch of a plan, gathered from the (memory-mapped) sessions.
 

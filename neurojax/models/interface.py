@@ -97,11 +97,8 @@ def row_index(spec: TableSpec, batch: Batch) -> jax.Array:
     return batch.groups[f"{spec.rows}_row"]
 
 
-def gather_rows(
-    tables: Mapping[str, jax.Array], specs: Mapping[str, TableSpec], batch: Batch
-) -> dict[str, jax.Array]:
+def gather_rows(tables: Mapping[str, jax.Array], specs: Mapping[str, TableSpec], batch: Batch) -> dict[str, jax.Array]:
     """The rows of a batch's sessions, [G, N, ...] and [G, ...]; padding reads zeros."""
     return {
-        name: table.at[row_index(specs[name], batch)].get(mode="fill", fill_value=0)
-        for name, table in tables.items()
+        name: table.at[row_index(specs[name], batch)].get(mode="fill", fill_value=0) for name, table in tables.items()
     }

@@ -19,7 +19,7 @@ from neurojax.errors import InputError
 from neurojax.train import placement, sharding
 from neurojax.train.config import LoopConfig
 from neurojax.train.state import TrainState
-from neurojax.train.step import Recipe, train_step
+from neurojax.train.step import Recipe, run_step
 
 
 class Feed(NamedTuple):
@@ -89,7 +89,9 @@ def runs(stream: Iterable[Any], first: int, config: LoopConfig) -> Iterator[Run]
 
     A run ends where the host has something to do: a line of metrics, a validation or a save.
     """
-    pauses = [every for every in (config.log_every_steps, config.validate_every_steps, config.save_every_steps) if every]
+    pauses = [
+        every for every in (config.log_every_steps, config.validate_every_steps, config.save_every_steps) if every
+    ]
     waiting: list[Any] = []
 
     def run(stop: int) -> Run:
@@ -128,7 +130,7 @@ def program(recipe: Recipe, config: LoopConfig, feed: Feed, places: Any) -> Call
     """
 
     def step_of(state, made, resident, votes):
-        state, sums = train_step(state, feed.unpack(made, resident), recipe, config.microbatches)
+        state, sums = run_step(state, feed.unpack(made, resident), recipe, config.microbatches)
         return state, sums if votes is None else sums | {"stop": votes.max()}
 
     def steps_of(state, made, length, resident, votes):
@@ -148,9 +150,7 @@ def program(recipe: Recipe, config: LoopConfig, feed: Feed, places: Any) -> Call
         single = jax.jit(step_of, **options)
         return lambda state, run, votes: single(state, feed.place(run.made), feed.resident, votes)
     several = jax.jit(steps_of, **options)
-    return lambda state, run, votes: several(
-        state, feed.place(run.made), np.int32(run.length), feed.resident, votes
-    )
+    return lambda state, run, votes: several(state, feed.place(run.made), np.int32(run.length), feed.resident, votes)
 
 
 def sums_of_steps(run: Run, sums: dict[str, jax.Array]) -> list[dict[str, np.ndarray]]:

@@ -45,7 +45,7 @@ def abstract_state(recipe: Recipe, facts: Facts, mesh: jax.sharding.Mesh, rules=
     return jax.tree.map(
         lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),
         shapes,
-        sharding.state_shardings(shapes, mesh, rules),
+        sharding.state_shardings(shapes, mesh, rules, member_axes=recipe.members > 1),
     )
 
 

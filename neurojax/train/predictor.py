@@ -1,7 +1,7 @@
 """A trained state as a function of (batch, query): what evaluation receives instead of a model."""
 
 import functools
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,19 +10,28 @@ import numpy as np
 from neurojax.batch import Batch
 from neurojax.data import batching
 from neurojax.data.batching import Layout
-from neurojax.models.interface import Outputs, Weights, gather_rows
+from neurojax.models.interface import Outputs
 from neurojax.objectives.interface import Query
 from neurojax.schemes import SCHEMES, scheme_id
-from neurojax.train import pass_memory, sharding
+from neurojax.train import forward, pass_memory, sharding
 from neurojax.train.step import Model, Objective
+
+
+class Recipe(NamedTuple):
+    """What a prediction needs of a run's recipe; see `train.step.Recipe`."""
+
+    model: Model
+    objective: Objective
+    head: str = "poisson"
+    members: int = 1
 
 
 class Predictor:
     """Predicts with fixed weights, jitted once per padded width.
 
     Attributes:
-        params, tables: on the devices, float32.
-        model, objective: module names and configs.
+        params, tables, buffers: on the devices, float32; of an ensemble with the members as first axis.
+        recipe: model, objective, head and members.
         layout: where sessions live in the tables.
         bucket_units: padding of the unit axis.
         schemes: names of those the weights were trained with; all, of a model without schemes.
@@ -32,25 +41,17 @@ class Predictor:
     """
 
     def __init__(
-        self,
-        params: Any,
-        tables: dict,
-        model: Model,
-        objective: Objective,
-        layout: Layout,
-        bucket_units: int,
-        mesh=None,
+        self, params: Any, tables: dict, recipe: Recipe, layout: Layout, bucket_units: int, mesh=None, buffers=None
     ):
-        self.model, self.objective, self.layout = model, objective, layout
+        self.recipe, self.layout = recipe, layout
         self.bucket_units = bucket_units
-        self.schemes = tuple(getattr(objective.config, "schemes", SCHEMES))
-        self.hides_by_zeroing = getattr(model.module, "HIDES_BY_ZEROING", False)
+        self.schemes = tuple(getattr(recipe.objective.config, "schemes", SCHEMES))
+        self.hides_by_zeroing = getattr(recipe.model.module, "HIDES_BY_ZEROING", False)
         self._mesh = sharding.make_mesh(0, 1) if mesh is None else mesh
         self.on_accelerator = self._mesh.devices.flat[0].platform != "cpu"
-        self.params = jax.device_put(params, sharding.replicated(self._mesh))
-        self.tables = jax.device_put(tables, sharding.replicated(self._mesh))
-        outputs = functools.partial(_outputs, model=model, objective=objective)
-        self._outputs = jax.jit(outputs, static_argnames="wanted")
+        placed = jax.device_put((params, tables, buffers or {}), sharding.replicated(self._mesh))
+        self.params, self.tables, self.buffers = placed
+        self._outputs = jax.jit(functools.partial(_outputs, recipe=recipe), static_argnames="wanted")
 
     def asked_as(self, scheme: int) -> int:
         """The scheme whose prompt and attention a task uses: its own if the model was trained with it.
@@ -63,7 +64,7 @@ class Predictor:
     def pass_size(self, num_units: int, *, memory_mb: int, at_most: int) -> pass_memory.PassSize:
         """Trials of a forward pass over sessions of up to `num_units` units, see `pass_memory.trials_that_fit`."""
         return pass_memory.trials_that_fit(
-            self.model.config,
+            self.recipe.model.config,
             self.layout.num_bins,
             batching.padded_width(num_units, self.bucket_units),
             memory_mb=memory_mb,
@@ -98,15 +99,12 @@ class Predictor:
             return jax.device_put(leaf, sharding.trial_sharding(self._mesh, leaf))
 
         batch = jax.device_put(batch, sharding.batch_shardings(self._mesh, batch))
-        return self._outputs(self.params, self.tables, batch, jax.tree.map(place, query), wanted=wanted)
+        trained = (self.params, self.tables, self.buffers)
+        return self._outputs(trained, batch, jax.tree.map(place, query), wanted=wanted)
 
 
-def _outputs(
-    params, tables, batch: Batch, query: Query, model: Model, objective: Objective, wanted: str
-) -> Outputs:
-    rows = gather_rows(tables, model.module.tables(model.config), batch)
-    inputs = objective.module.inputs(batch, query, objective.config)
-    outputs = model.module.apply(Weights(params, rows), inputs, model.config, train=False, key=None)
+def _outputs(trained, batch: Batch, query: Query, recipe: Recipe, wanted: str) -> Outputs:
+    outputs = forward.outputs(trained, batch, query, recipe)
     # What is not returned is not computed.
     natural = outputs.natural if "natural" in wanted else None
     states = outputs.states.astype(jnp.float32) if "states" in wanted and outputs.states is not None else None

@@ -12,11 +12,14 @@ from neurojax.by_name import module_named
 from neurojax.errors import InputError
 from neurojax.models import interface as models
 from neurojax.objectives import interface as objectives
-from neurojax.train import kernels
+from neurojax.train import kernels, predictor
 from neurojax.train.config import LoopConfig
 from neurojax.train.optimizer import OptimizerConfig
 from neurojax.train.step import Model, Objective, Recipe
 from neurojax.types import Session
+
+
+MAX_MEMBERS = 100
 
 
 def build(kind, block: str, values: Mapping[str, Any]):
@@ -107,7 +110,23 @@ def recipe(config: Mapping[str, Any]) -> Recipe:
         objective=objective_of(config),
         head=head,
         optimizer=build(OptimizerConfig, "optimizer", entry(config, "", "optimizer", dict)),
+        members=members_of(config),
     )
+
+
+def members_of(config: Mapping[str, Any]) -> int:
+    """Models that are trained side by side; 1 is no ensemble."""
+    members = entry(config, "", "members", int)
+    if not 1 <= members <= MAX_MEMBERS:
+        raise InputError(f"members={members}; expected 1 (no ensemble) to {MAX_MEMBERS}")
+    return members
+
+
+def predicting(config: Mapping[str, Any]) -> predictor.Recipe:
+    """What a prediction with trained weights needs of a config."""
+    head = entry(entry(config, "", "head", dict), "head", "name", str)
+    heads.named(head)
+    return predictor.Recipe(model_of(config), objective_of(config), head, members_of(config))
 
 
 def source_settings(config: Mapping[str, Any]) -> tuple[Any, Any]:

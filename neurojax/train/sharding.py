@@ -39,11 +39,12 @@ def path_name(path) -> str:
     return "/".join(str(getattr(key, "key", getattr(key, "name", getattr(key, "idx", key)))) for key in path)
 
 
-def state_shardings(abstract_state, mesh: Mesh, rules: Sequence[Rule]):
+def state_shardings(abstract_state, mesh: Mesh, rules: Sequence[Rule], member_axes: bool = False):
     """A NamedSharding for every leaf: the first rule whose regex is found in the leaf's path.
 
     An axis name applies to its dimension only when the mesh divides that dimension; otherwise
-    that dimension is replicated. A leaf without a matching rule is replicated.
+    that dimension is replicated. A leaf without a matching rule is replicated. With `member_axes`
+    (an ensemble) the first axis of every leaf is that of the members, and rules speak of the others.
 
     Raises:
         InputError: an axis name the mesh does not have or that a rule repeats, or a regex that does not compile.
@@ -63,6 +64,7 @@ def state_shardings(abstract_state, mesh: Mesh, rules: Sequence[Rule]):
         name = path_name(path)
         for pattern, axes in rules:
             if re.search(pattern, name):
+                axes = (None, *axes) if member_axes else axes
                 spec = [
                     axis if axis is not None and size % mesh.shape[axis] == 0 else None
                     for axis, size in zip(axes, leaf.shape, strict=False)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from neurojax.facts import Facts
 from neurojax.models import interface
@@ -64,26 +65,36 @@ def init_state(seed: jax.Array, recipe, facts: Facts) -> TrainState:
 
 def init_run(recipe, facts: Facts, mean_counts: Any) -> TrainState:
     """`init_state` of a run; `mean_counts` float32 [U] apart from the other facts, so that it may be traced."""
-    return init_state(recipe.seed, recipe, dataclasses.replace(facts, mean_counts=mean_counts))
+    known = dataclasses.replace(facts, mean_counts=mean_counts)
+    if recipe.members == 1:
+        return init_state(recipe.seed, recipe, known)
+    seeds = jnp.uint32(recipe.seed) + jnp.arange(recipe.members, dtype=jnp.uint32)
+    return jax.vmap(lambda seed: init_state(seed, recipe, known))(seeds)
 
 
 def with_fitted_rows(state: TrainState, recipe, source) -> TrainState:
     """The state with the tables that the model starts at a fit to the training trials, if it has such."""
     fit = getattr(recipe.model.module, "fitted_rows", None)
     fitted = fit(recipe.model.config, source.sessions, source.facts) if fit else {}
-    placed = {name: jax.device_put(rows, state.tables[name].sharding) for name, rows in fitted.items()}
+    placed = {}
+    for name, rows in fitted.items():
+        table = state.tables[name]  # of an ensemble every member starts at the same fit
+        placed[name] = jax.device_put(np.broadcast_to(rows, table.shape), table.sharding)
     return state._replace(tables=state.tables | placed)
 
 
-def abstract_weights(model, facts: Facts) -> tuple[Any, dict[str, jax.ShapeDtypeStruct]]:
-    """Shapes and dtypes of (params, tables) of a model, a `train.step.Model`."""
+def abstract_weights(model, facts: Facts, members: int = 1) -> tuple[Any, dict[str, jax.ShapeDtypeStruct]]:
+    """Shapes and dtypes of (params, tables) of a model, a `train.step.Model`, or of several."""
 
     def weights(mean_counts):
         known, key = dataclasses.replace(facts, mean_counts=mean_counts), jax.random.key(0)
         params, _ = model.module.init(key, model.config, known)
         return params, init_tables(key, model.module.tables(model.config), known)
 
-    return jax.eval_shape(weights, facts.mean_counts)
+    shapes = jax.eval_shape(weights, facts.mean_counts)
+    if members == 1:
+        return shapes
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((members, *leaf.shape), leaf.dtype), shapes)
 
 
 def init_tables(key: jax.Array, specs: dict[str, interface.TableSpec], facts: Facts) -> dict[str, jax.Array]:

@@ -67,6 +67,7 @@ class Recipe:
         model, objective: module and config of each.
         head: name of the head.
         optimizer: its config.
+        members: models trained side by side on the same batches, see `run_step`.
         freeze: what stays as it was, in fine-tuning; None trains everything.
     """
 
@@ -76,6 +77,7 @@ class Recipe:
     objective: Objective
     head: str
     optimizer: optimizer.OptimizerConfig
+    members: int = 1
     freeze: Freeze | None = None
 
 
@@ -137,6 +139,20 @@ def train_step(
         "skipped": (~finite).astype(jnp.int32),
         "skipped_in_a_row": new_state.skipped_in_a_row,
     }
+
+
+def run_step(
+    state: TrainState, batch: Batch, recipe: Recipe, parts: int = 1
+) -> tuple[TrainState, dict[str, jax.Array]]:
+    """`train_step` of a run: of its one model, or of every member of an ensemble in one program.
+
+    Members see the same batch; each has its own seed (weights at first, masks, dropout), its own
+    finite check and its own clipping. The sums are means over them, of `skipped` the largest.
+    """
+    if recipe.members == 1:
+        return train_step(state, batch, recipe, parts)
+    state, sums = jax.vmap(lambda state: train_step(state, batch, recipe, parts))(state)
+    return state, {name: values.max() if "skipped" in name else values.mean() for name, values in sums.items()}
 
 
 def _gradients(state: TrainState, batch: Batch, recipe: Recipe, specs, parts: int):

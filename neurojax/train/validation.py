@@ -8,7 +8,7 @@ import numpy as np
 
 from neurojax import heads
 from neurojax.batch import Batch
-from neurojax.models.interface import Weights, gather_rows
+from neurojax.train import forward
 from neurojax.train.state import TrainState
 from neurojax.train.step import Recipe
 
@@ -52,12 +52,10 @@ def _sums(params, tables, buffers, null_log_means, batch: Batch, index, number, 
         number: int32, of the question.
         recipe: static.
     """
-    model, objective, head = recipe.model, recipe.objective, heads.named(recipe.head)
+    objective, head = recipe.objective, heads.named(recipe.head)
     key = jax.random.fold_in(jax.random.key(recipe.seed + 1), index)
     query = objective.module.validation_query(key, batch, number, objective.config)
-    weights = Weights(params, gather_rows(tables, model.module.tables(model.config), batch), buffers)
-    inputs = objective.module.inputs(batch, query, objective.config)
-    natural = model.module.apply(weights, inputs, model.config, train=False, key=None).natural
+    natural = forward.outputs((params, tables, buffers), batch, query, recipe).natural
     null = None
     if null_log_means is not None:
         null = jnp.exp(null_log_means.at[batch.groups["unit_row"]].get(mode="fill", fill_value=0))  # [G, N]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from neurojax.data import batching, roster, trained_trials
+from neurojax.data import batching, belongs, roster, trained_trials
 from neurojax.data.sessions import Dataset
 from neurojax.errors import InputError
 from neurojax.evals import leaks
@@ -115,7 +115,7 @@ def _require_not_trained(
 
 def _tuning(config, dataset: Dataset, entries, origin: dict[str, Any], state: Callable, log: Callable) -> FineTuning:
     """Entries and origin are those of the known sessions; `state` makes the first state of a fresh one."""
-    _require_fitting(dataset, origin, entries, config)
+    _require_fitting(dataset, origin, entries)
     known = origin["sessions"]
     names = {entry["session_id"] for entry in known}
     added = [session for session in dataset.sessions if session.session_id not in names]
@@ -193,7 +193,7 @@ def _origin_of(source: Weights) -> dict[str, Any]:
         "dataset_fingerprint": source.dataset_fingerprint,
         "bin_size_s": source.bin_size_s,
         "num_bins": source.num_bins,
-        "positions": source.config["model"].get("positions", "learned"),
+        "positions": source.config["model"].get("positions"),
         "sessions": source.table,
         "init_from": {k: v for k, v in source.origin.items() if k != "sessions"} if source.origin else None,
     }
@@ -212,19 +212,10 @@ def _begun(folder: Path) -> dict[str, Any] | None:
     return None
 
 
-def _require_fitting(dataset: Dataset, origin: Mapping[str, Any], entries, config: Mapping[str, Any]) -> None:
+def _require_fitting(dataset: Dataset, origin: Mapping[str, Any], entries) -> None:
     """Raises InputError for data that the weights cannot take, or that repeat a known session."""
-    if abs(dataset.bin_size_s - origin["bin_size_s"]) > 1e-9:
-        raise InputError(
-            f"the data have bins of {dataset.bin_size_s * 1000:g} ms, the run it starts from "
-            f"{origin['bin_size_s'] * 1000:g} ms; convert them with --bin_ms={origin['bin_size_s'] * 1000:g}"
-        )
-    longest = int(max(session.trial_num_bins.max() for session in dataset.sessions))
-    if origin["positions"] == "learned" and longest > origin["num_bins"]:
-        raise InputError(
-            f"the data have trials of up to {longest} bins, the run it starts from learned {origin['num_bins']} "
-            "positions; convert them with a shorter window"
-        )
+    longest = belongs.longest_trial(origin, origin["num_bins"])
+    belongs.require_same_bins(dataset.sessions, origin["bin_size_s"], longest)
     owners = {entry["counts_sha256"]: entry["session_id"] for entry in entries}
     for session in dataset.sessions:
         digest = roster.counts_digest(session)

@@ -10,8 +10,7 @@ from neurojax.data import batching
 from neurojax.data.sessions import Dataset
 from neurojax.errors import InputError
 from neurojax.schemes import PROMPTS
-from neurojax.train import state_io
-from neurojax.train.predictor import Predictor
+from neurojax.train import predictor, state_io
 from neurojax.train.state import TrainState
 from neurojax.train.step import Recipe
 from neurojax.transfer import new_rows
@@ -71,9 +70,8 @@ def first_state(
         _centre(tables, source, dataset, layout, new, recipe)
     params = _with_known_prompts(state.params, source)
     if how == "pca":
-        model = Predictor(
-            params, tables, recipe.model, recipe.objective, layout, config["data"]["bucket_units"]
-        )
+        asked = predictor.Recipe(recipe.model, recipe.objective, recipe.head)
+        model = predictor.Predictor(params, tables, asked, layout, config["data"]["bucket_units"])
         for place in new:
             session, row = dataset.sessions[place], layout.first_row[place]
             tables["read_out"][row : row + session.num_units] = new_rows.read_out_pseudo_inverse(

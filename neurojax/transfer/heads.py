@@ -14,6 +14,7 @@ import optax
 
 from neurojax.batch import Batch
 from neurojax.data import batching
+from neurojax.errors import InputError
 from neurojax.evals import protocols
 from neurojax.evals.decoding.targets import CATEGORICAL, PER_BIN, Target
 from neurojax.models.interface import Weights, gather_rows
@@ -66,9 +67,11 @@ def end_to_end(
     hidden = np.ones(counts.shape[-1], bool)
     hidden[: session.num_units] = ~protocols.scored_units(session)
     trials = _Trials(batch._replace(trials={}), counts, bin_valid, hidden)
-    specs = model.model.module.tables(model.model.config)
+    if model.recipe.members > 1:
+        raise InputError("decode --method=finetune trains one model, this is an ensemble; use --method=probe")
+    specs = model.recipe.model.module.tables(model.recipe.model.config)
     weights = {"params": model.params, "rows": gather_rows(model.tables, specs, batch)}
-    asked_of = (model.model, model.objective, model.asked_as(NEURON))
+    asked_of = (model.recipe.model, model.recipe.objective, model.asked_as(NEURON))
     task = _Task(*asked_of, target.kind == CATEGORICAL, target.kind == PER_BIN, tuple(steps))
 
     def fit(target: Target, fitting: np.ndarray, asked: np.ndarray) -> np.ndarray:

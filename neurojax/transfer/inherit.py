@@ -42,6 +42,8 @@ def resolved(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     if begun is not None:
         digest = begun["finetune"]["source_sha256"] if config["init_from"] == begun["init_from"] else digest
         base = begun
+    if base.get("members", 1) > 1 or config["members"] > 1:
+        raise InputError("fine-tuning starts from one model, not from an ensemble; train from a run with members=1")
     for name, value in config["model"].items():
         there = base["model"].get(name)
         if value is not None and name not in FREE and value != there:

@@ -27,7 +27,9 @@ PENALTY = 0.02  # of the mean variance of a state, in the ridge from states to c
 Tables = dict[str, np.ndarray]
 
 
-def region_mean(tables: Tables, unit_tables: Sequence[str], known_regions: Sequence[str], session: Session, first_row: int) -> None:
+def region_mean(
+    tables: Tables, unit_tables: Sequence[str], known_regions: Sequence[str], session: Session, first_row: int
+) -> None:
     """Sets the unit rows of a session (in place) to the mean over known units of the same region.
 
     Args:
@@ -119,7 +121,10 @@ def read_out_pseudo_inverse(
     bin_valid = batch.trials["bin_valid"][0]
     hidden = np.ones((len(trials), batch.groups["unit_valid"].shape[1]), bool)
     hidden[:, : session.num_units] = rng.random((len(trials), session.num_units)) < HIDDEN_SHARE
-    no_bins, schemes = np.zeros((1, *bin_valid.shape), bool), np.full((1, len(trials)), model.asked_as(NEURON), np.int32)
+    no_bins, schemes = (
+        np.zeros((1, *bin_valid.shape), bool),
+        np.full((1, len(trials)), model.asked_as(NEURON), np.int32),
+    )
     states = np.asarray(model.latents(batch, Query(hidden[None], no_bins, schemes)))[0]
     means = positive_means(session)
     target = (counts - means) * hidden[:, None, : session.num_units] @ components / HIDDEN_SHARE  # [k, T, K]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neurojax.data import batching
+from neurojax.data import batching, belongs
 from neurojax.errors import InputError, whole_number
 from neurojax.objectives.interface import Query
 from neurojax.schemes import NEURON
@@ -61,7 +61,7 @@ class Pretrained:
         self.weights = found
         self.session_ids = tuple(entry["session_id"] for entry in found.table)
         self.bin_size_s = found.bin_size_s
-        self.num_dims = found.config["model"]["width"]
+        self.num_dims = found.config["model"]["width"] * found.config["members"]
         self._bucket_units = found.config["data"]["bucket_units"]
 
     def __repr__(self) -> str:
@@ -167,20 +167,13 @@ class Pretrained:
     def predictor(self, session: Session) -> Predictor:
         """The weights laid out for one session, as the functions of `evals` take them; raises InputError as `embed`."""
         _require_session(session)
-        layout = batching.Layout.of([session], self.weights.table)
-        if abs(session.bin_size_s - self.bin_size_s) > 1e-9:
-            raise InputError(
-                f"session {session.session_id} has bins of {session.bin_size_s * 1000:g} ms, the model "
-                f"{self.bin_size_s * 1000:g} ms; bin it again"
-            )
-        model, objective = settings.model_of(self.weights.config), settings.objective_of(self.weights.config)
-        if getattr(model.config, "positions", "") == "learned" and layout.num_bins > self.weights.num_bins:
-            raise InputError(
-                f"session {session.session_id} has trials of {layout.num_bins} bins, the model learned "
-                f"{self.weights.num_bins} positions; cut shorter trials"
-            )
-        tree = state_io.nested({n: a for n, a in self.weights.arrays.items() if n.startswith(("params/", "tables/"))})
-        return Predictor(tree["params"], tree["tables"], model, objective, layout, self._bucket_units)
+        config = self.weights.config
+        longest = belongs.longest_trial(config["model"], self.weights.num_bins)
+        layout = belongs.layout([session], self.weights.table, self.bin_size_s, longest)
+        kept = ("params/", "tables/", "buffers/")
+        tree = state_io.nested({name: array for name, array in self.weights.arrays.items() if name.startswith(kept)})
+        parts = (tree["params"], tree["tables"], settings.predicting(config), layout, self._bucket_units)
+        return Predictor(*parts, buffers=tree.get("buffers"))
 
 
 def _require_session(given: object) -> None:

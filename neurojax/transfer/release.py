@@ -118,7 +118,9 @@ def read(folder: Path) -> Weights:
         raise InputError(f"{folder}: {sum(sizes):,} units cannot fit {WEIGHTS_NAME}; use another copy")
     known = of_table(rows_of(entries), facts["num_bins"], facts["bin_size_s"], facts.get("facts"))
     try:
-        params, tables = state.abstract_weights(settings.model_of(facts["config"]), known)
+        params, tables = state.abstract_weights(
+            settings.model_of(facts["config"]), known, settings.members_of(facts["config"])
+        )
     except (TypeError, ValueError, OverflowError, ArithmeticError) as error:
         raise InputError(f"{folder / CONFIG_NAME}: no model has this config ({_short(error)})") from None
     leaves = state_io.named_leaves({"params": params, "tables": tables})

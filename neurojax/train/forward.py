@@ -1,0 +1,39 @@
+"""A forward pass with the weights of a state: of one model, or of all members of an ensemble."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from neurojax import heads
+from neurojax.batch import Batch
+from neurojax.models.interface import Outputs, Weights, gather_rows
+
+
+def outputs(trained: tuple[Any, Any, Any], batch: Batch, query, recipe) -> Outputs:
+    """What a model makes of a batch under a query, without dropout.
+
+    Args:
+        trained: (params, tables, buffers); of an ensemble with the members as first axis.
+        batch: of trials.
+        query: of the objective.
+        recipe: its `model`, `objective`, `head` and `members` are read.
+
+    Returns:
+        Of an ensemble: the natural parameters of the members' mean prediction, and the states of
+        all members side by side, [G, b, T, members * D].
+    """
+    model, objective = recipe.model, recipe.objective
+    inputs = objective.module.inputs(batch, query, objective.config)
+    specs = model.module.tables(model.config)
+
+    def of_one(trained):
+        params, tables, buffers = trained
+        weights = Weights(params, gather_rows(tables, specs, batch), buffers)
+        return model.module.apply(weights, inputs, model.config, train=False, key=None)
+
+    if recipe.members == 1:
+        return of_one(trained)
+    found = jax.vmap(of_one)(trained)
+    states = None if found.states is None else jnp.concatenate(list(found.states), axis=-1)
+    return Outputs(heads.named(recipe.head).joined(found.natural), states)
