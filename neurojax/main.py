@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 a defect, 2 bad input (one line), 3 stopped by a signal af
 
 import argparse
 import difflib
+import importlib
 import os
 import re
 import sys
@@ -61,9 +62,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="neurojax", description="Foundation models of neural population activity.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
 
-    def verb(name: str, text: str, **options) -> argparse.ArgumentParser:
+    def verb(name: str, text: str, workdir: bool = False, **options) -> argparse.ArgumentParser:
         added = verbs.add_parser(name, help=text, description=text, **options)
         added.allow_abbrev = False
+        if workdir:
+            added.add_argument("--workdir", dest="folder", type=Path, required=True, metavar="DIR")
         return added
 
     convert = verb("convert", "Convert recordings to session folders.")
@@ -86,24 +89,26 @@ def _parser() -> argparse.ArgumentParser:
 
     check = verb("check", "Report on converted sessions; exit 2 when they cannot be used.")
     check.add_argument("roots", nargs="+", type=Path, metavar="ROOT")
-    check.add_argument("--json", action="store_true")
+    check.add_argument("--json", dest="json_output", action="store_true")
 
     train = verb(
-        "train", "Train, evaluate and draw a run; the same command resumes it.", epilog=CONFIG_HELP,
+        "train", "Train, evaluate and draw a run; the same command resumes it.", workdir=True, epilog=CONFIG_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    train.add_argument("--workdir", type=Path, required=True, metavar="DIR")
     train.add_argument("--dry_run", action="store_true", help="print shapes and estimates, train nothing")
     train.add_argument("--allow_dataset_change", action="store_true")
     train.add_argument(
-        "--seeds", type=int, metavar="N", help="N runs from config.seed on, in DIR/seed_0, ..., and their mean"
+        "--seeds",
+        dest="num_seeds",
+        type=int,
+        metavar="N",
+        help="N runs from config.seed on, in DIR/seed_0, ..., and their mean",
     )
     train.add_argument("--coordinator", metavar="HOST:PORT", help="several processes: where process 0 listens, or auto")
     train.add_argument("--num_processes", type=int, metavar="N")
     train.add_argument("--process_id", type=int, metavar="I", help="0 to N-1")
 
-    evaluate = verb("evaluate", "Score a run under a protocol.")
-    evaluate.add_argument("--workdir", type=Path, required=True, metavar="DIR")
+    evaluate = verb("evaluate", "Score a run under a protocol.", workdir=True)
     evaluate.add_argument("--data", type=Path, metavar="ROOT", help="default: the data of the run")
     evaluate.add_argument("--protocol", metavar="NAME", help=f"{PROTOCOL_HELP}; default: that of the config")
     evaluate.add_argument(
@@ -111,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     baselines = verb("baselines", "Score simple methods on converted sessions, without a model.")
-    baselines.add_argument("--data", type=Path, required=True, metavar="ROOT")
+    baselines.add_argument("--data", dest="root", type=Path, required=True, metavar="ROOT")
     baselines.add_argument("--protocol", default="mtm", metavar="NAME", help=f"{PROTOCOL_HELP}; default: mtm")
     baselines.add_argument("--names", type=_names, metavar="NAME,...", help="default: all")
     baselines.add_argument("--out", type=Path, metavar="FILE")
@@ -120,27 +125,23 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("runs", nargs="+", type=Path, metavar="RUN")
     compare.add_argument("--out", type=Path, metavar="FILE")
 
-    _add_decode(verb("decode", "Decode behaviour from a frozen model, beside read-outs of spikes tuned alike."))
+    _add_decode(verb("decode", "Decode behaviour from a frozen model, beside read-outs of spikes tuned alike.", True))
 
-    predict = verb("predict", "Write predicted rates of the test trials.")
-    predict.add_argument("--workdir", type=Path, required=True, metavar="DIR")
+    predict = verb("predict", "Write predicted rates of the test trials.", workdir=True)
     predict.add_argument("--data", type=Path, metavar="ROOT", help="default: the data of the run")
     predict.add_argument("--out", type=Path, required=True, metavar="DIR")
     predict.add_argument("--task", type=_names, metavar="NAME,...", help="default: all four")
     predict.add_argument("--format", dest="file_format", default="npz", metavar="npz|nwb", help="default: npz")
 
-    export = verb("export", "Write a run's weights and model card as a folder to share.")
-    export.add_argument("--workdir", type=Path, required=True, metavar="DIR")
+    export = verb("export", "Write a run's weights and model card as a folder to share.", workdir=True)
     export.add_argument("--out", type=Path, required=True, metavar="DIR")
     export.add_argument("--licence", metavar="TEXT", help="of the weights, e.g. CC-BY-4.0")
 
-    doctor = verb("doctor", "Verify a run's checkpoints, files and versions.")
-    doctor.add_argument("--workdir", type=Path, required=True, metavar="DIR")
+    verb("doctor", "Verify a run's checkpoints, files and versions.", workdir=True)
     return parser
 
 
 def _add_decode(decode: argparse.ArgumentParser) -> None:
-    decode.add_argument("--workdir", type=Path, required=True, metavar="DIR")
     decode.add_argument("--data", type=Path, metavar="ROOT", help="default: the data of the run")
     decode.add_argument("--target", required=True, metavar="NAME", help="a condition, a behaviour, or contrast_side")
     decode.add_argument("--method", default="probe", metavar="probe|finetune")
@@ -184,58 +185,22 @@ def _run(argv: Sequence[str]) -> None:
     verb = arguments.pop("verb")
     if config_arguments and verb != "train":
         raise InputError(f"{config_arguments[0]} goes with `neurojax train`, not with {verb}")
-    # Each verb imports what it needs, so that --help and converters start fast.
+    # A verb is the function of that name in the module of that name; its parameters are the options.
+    # Each imports what it needs, so that --help and converters start fast.
     if verb in COMPUTES:
         from neurojax.commands import compilations
 
         compilations.keep_compiled()
-    if verb == "train":
-        from neurojax.commands import config, seeds, train
-        from neurojax.train import processes
+    run = getattr(importlib.import_module(f"neurojax.commands.{verb}"), verb)
+    if verb != "train":
+        run(*arguments.pop("roots", ()), **arguments)
+        return
+    from neurojax.commands import config
+    from neurojax.train import processes
 
-        loaded = config.load(config_arguments)
-        with processes.joined(*(arguments.pop(name) for name in ("coordinator", "num_processes", "process_id"))):
-            folder, num_seeds = arguments.pop("workdir"), arguments.pop("seeds")
-            if num_seeds is None:
-                train.train(loaded, folder, **arguments)
-            else:
-                seeds.train_seeds(loaded, folder, num_seeds, **arguments)
-    elif verb == "convert":
-        from neurojax.commands import convert
-
-        convert.convert(arguments.pop("kind"), arguments.pop("paths"), **arguments)
-    elif verb == "check":
-        from neurojax.commands import check
-
-        check.check(*arguments["roots"], json_output=arguments["json"])
-    elif verb == "evaluate":
-        from neurojax.commands import evaluate
-
-        evaluate.evaluate(arguments.pop("workdir"), **arguments)
-    elif verb == "baselines":
-        from neurojax.commands import baselines
-
-        baselines.baselines(arguments.pop("data"), **arguments)
-    elif verb == "compare":
-        from neurojax.commands import compare
-
-        compare.compare(arguments["runs"], out=arguments["out"])
-    elif verb == "decode":
-        from neurojax.commands import decode
-
-        decode.decode(arguments.pop("workdir"), **arguments)
-    elif verb == "predict":
-        from neurojax.commands import predict
-
-        predict.predict(arguments.pop("workdir"), **arguments)
-    elif verb == "export":
-        from neurojax.commands import export
-
-        export.export(arguments.pop("workdir"), **arguments)
-    else:
-        from neurojax.commands import doctor
-
-        doctor.doctor(arguments["workdir"])
+    loaded = config.load(config_arguments)
+    with processes.joined(*(arguments.pop(name) for name in ("coordinator", "num_processes", "process_id"))):
+        run(loaded, **arguments)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

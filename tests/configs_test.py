@@ -7,9 +7,9 @@ import jax
 import numpy as np
 import pytest
 
-from neurojax.commands import config, runs
+from neurojax.commands import config
 from neurojax.data import batching
-from neurojax.train import first_rows, loop, settings
+from neurojax.train import first_rows, loop, run_folder, settings
 from neurojax.train.step import train_step
 
 CONFIGS = [
@@ -36,7 +36,7 @@ def load(path, arg):
 def test_two_steps_of_every_config(path, preset):
     declared = load(path, f"size=paper,preset={preset}")  # the embedder is on
     declared["model"]["embed_width"] = 8
-    dataset = runs.load_data(declared)
+    dataset = run_folder.load_data(declared)
     recipe, batches = settings.recipe(declared, dataset), settings.batching_config(declared)
     settings.loop_config(declared)
     layout, planner = batching.Layout.of(dataset.sessions), batching.Planner(dataset.sessions, batches, recipe.seed)

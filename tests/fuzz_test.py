@@ -17,14 +17,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from neurojax.commands import config as config_command
-from neurojax.commands import doctor, runs
+from neurojax.commands import doctor
 from neurojax.commands.compare import compare
 from neurojax.data import roster
 from neurojax.data.checksums import combined_sha256
 from neurojax.data.sessions import from_counts, open_dataset, write_dataset_index, write_session
 from neurojax.errors import InputError
 from neurojax.evals import protocol_record, protocols
-from neurojax.train import checkpoint, manifest, workdir
+from neurojax.train import checkpoint, manifest, run_folder, workdir
 from neurojax.train import settings as config_settings
 from neurojax.transfer import weights
 from neurojax.types import TEST
@@ -230,7 +230,7 @@ def test_config_of_a_run(dataset_root, tmp_path, data):
     workdir.write_config(tmp_path, config, dataset.fingerprint, {})
     honest = path.read_bytes()
     path.write_bytes(data.draw(st.one_of(damaged(honest), changed(json.loads(honest)).map(as_json))))
-    accepted_or_named(lambda: config_settings.recipe(runs.read_run(tmp_path), dataset))
+    accepted_or_named(lambda: config_settings.recipe(run_folder.read_run(tmp_path)))
     accepted_or_named(lambda: workdir.require_same_run(tmp_path, config, dataset.fingerprint, {}, False))
     accepted_or_named(lambda: weights.read_config(tmp_path))
     accepted_or_named(lambda: doctor.doctor(tmp_path, log=lambda line: None))
@@ -265,8 +265,9 @@ def test_manifest(saved, data):
 
 KEYS = [
     "seed", "data.root", "data.trials_per_batch", "data.sessions_per_batch", "data.synthetic.num_trials", "model.width",
-    "model.num_heads", "model.positions", "model.dropout", "masking.schemes", "masking.neuron_ratio",
-    "losses.reduction", "losses.size_power", "optimizer.learning_rate", "optimizer.b2", "sharding.rules",
+    "model.num_heads", "model.positions", "model.dropout", "model.name", "objective.schemes",
+    "objective.neuron_ratio", "objective.reduction", "objective.size_power", "objective.name", "head.name",
+    "data.source", "optimizer.learning_rate", "optimizer.b2", "sharding.rules",
     "sharding.data", "train.num_steps", "train.save_every_steps", "eval.protocol", "model", "data.new", "",
 ]  # fmt: skip
 texts = st.one_of(st.text(max_size=12), scalars.map(str), values.map(lambda value: json.dumps(value)))
@@ -285,8 +286,8 @@ def test_config_arguments(dataset_root, data, argument):
     def parse():
         dataset = open_dataset(dataset_root)
         config = config_command.load(words)
-        config_settings.recipe(config, dataset)
-        config_settings.batching_config(config)
+        config_settings.recipe(config)
+        config_settings.open_source(config, dataset.sessions)
         config_settings.loop_config(config)
 
     accepted_or_named(parse)

@@ -20,7 +20,7 @@ TOOLS = (
     *("sharding", "optimizer", "checkpoint", "manifest", "restore", "state_io"),
     *("workdir", "writer", "progress", "signals"),
 )
-STEP = (*RECORD, "masking", "losses", "metrics", "unit_sums", "models", "data", "train", "-train.loop")
+STEP = (*RECORD, "masking", "losses", "metrics", "unit_sums", "models", "data", "train", "-train.loop", "-train.run")
 MAY_IMPORT = {
     "errors": (),
     "files": ("errors",),
@@ -37,6 +37,10 @@ MAY_IMPORT = {
     **{f"train.{tool}": (*BASE, *(f"train.{other}" for other in TOOLS)) for tool in TOOLS},
     "train.settings": (*STEP, "train.loop"),  # turns a config into the loop's arguments
     "train.loop": (*STEP, "train.loop"),
+    "train.run_folder": (*STEP, "train.loop"),
+    "train.description": (*STEP, "train.loop"),
+    # From config to record: above everything but the commands.
+    "train.run": (*STEP, "train.loop", "evals", "transfer"),
     "evals": (*RECORD, "data", "metrics", "bootstrap", "evals", "-evals.report"),
     "evals.activity": (
         *RECORD,
@@ -47,6 +51,8 @@ MAY_IMPORT = {
         "masking",
     ),  # names the schemes it asks for
     "evals.passes": (*RECORD, "data", "evals.protocols", "masking"),
+    "evals.baseline_scores": (*RECORD, "data", "metrics", "evals", "-evals.report", "train.progress"),
+    "evals.spikes": (*RECORD, "data", "metrics", "evals", "train.progress"),
     "evals.decoding.signals": (*RECORD, "data", "metrics", "evals", "-evals.report", "masking"),
     "viz": (*RECORD, "data", "metrics", "evals", "-evals.report", "viz"),
     "evals.report": (*RECORD, "data", "metrics", "evals", "viz"),

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 
 from neurojax import main
-from neurojax.commands import evaluate, runs
 from neurojax.data import synthetic
 from neurojax.data.sessions import from_counts, open_dataset, write_dataset_index, write_session
 from neurojax.evals import protocols, report
-from neurojax.train import checkpoint
+from neurojax.train import checkpoint, run_folder
+from neurojax.train import run as train_run
 from neurojax.train.writer import read_metrics
 from neurojax.types import TEST
 
@@ -186,11 +186,11 @@ def numbers_in(content, path=""):
 
 def test_scores_on_one_device_are_those_on_eight(area, tmp_path, monkeypatch):
     folder, out = area / "run", tmp_path / "one.json"
-    config = runs.read_run(folder)
+    config = run_folder.read_run(folder)
     assert jax.device_count() == 8 and config["sharding"]["data"] == 0  # the run was evaluated on all of them
     devices = jax.devices()
     monkeypatch.setattr(jax, "devices", lambda *backend: devices[:1])
-    evaluate.evaluate_run(folder, config, runs.load_data(config), out)
+    train_run.evaluate_run(folder, config, run_folder.load_data(config), out)
     one, eight = strict_json(out), strict_json(folder / "evaluation.json")
     assert one["mean"].keys() == eight["mean"].keys()
     for key, session in eight["sessions"].items():
@@ -457,14 +457,14 @@ BAD_INPUT = {
     "dropout of one": (on("model.dropout=1.0"), "model.dropout=1.0"),
     "unknown positions": (on("model.positions=sine"), "sine"),
     "too few positions": (on("model.num_positions=4"), "model.num_positions=4"),
-    "unknown scheme": (on("masking.schemes=neuron,random"), "random"),
-    "no scheme": (on("masking.schemes="), "masking.schemes"),
-    "ratio above one": (on("masking.neuron_ratio=1.5"), "masking.neuron_ratio=1.5"),
+    "unknown scheme": (on("objective.schemes=neuron,random"), "random"),
+    "no scheme": (on("objective.schemes="), "objective.schemes"),
+    "ratio above one": (on("objective.neuron_ratio=1.5"), "objective.neuron_ratio=1.5"),
     "no steps": (on("train.num_steps=0"), "train.num_steps=0"),
     "negative seed": (on("seed=-1"), "seed=-1"),
     "no trials in a batch": (on("data.trials_per_batch=0"), "data.trials_per_batch=0"),
     "unknown placement": (on("data.placement=moon"), "moon"),
-    "unknown reduction": (on("losses.reduction=max"), "max"),
+    "unknown reduction": (on("objective.reduction=max"), "max"),
     "mesh does not fit": (on("sharding.model=3"), "sharding.mesh=0x3"),
     "rule is no regex": (on("sharding.rules=(('tables(',('model',)),)"), "tables("),
     "rules are a number": (on("sharding.rules=5"), "sharding.rules holds 5"),
@@ -477,7 +477,7 @@ BAD_INPUT = {
     "no decay of moments": (on("optimizer.b1=1.0"), "optimizer.b1=1.0"),
     "negative embedder": (on("model.embed_width=-1"), "model.embed_width=-1"),
     "negative positions": (on("model.num_positions=-2"), "model.num_positions=-2"),
-    "size power nan": (on("losses.size_power=nan"), "losses.size_power=nan"),
+    "size power nan": (on("objective.size_power=nan"), "objective.size_power=nan"),
     "negative decay": (on("optimizer.weight_decay=-1.0"), "optimizer.weight_decay=-1.0"),
     "learning rate infinite": (on("optimizer.learning_rate=inf"), "optimizer.learning_rate=inf"),
     "temperature nan": (on("data.session_temperature=nan"), "data.session_temperature=nan"),

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from neurojax.commands import config as config_command
-from neurojax.commands import doctor, runs
+from neurojax.commands import doctor
 from neurojax.data import roster
 from neurojax.data.sessions import from_counts
 from neurojax.errors import InputError
 from neurojax.evals import protocol_record, protocols
-from neurojax.train import workdir
+from neurojax.train import run_folder, workdir
 
 ODD = [None, True, -1, 10**30, 1.5, float("nan"), "", "odd", "../x\0", [], [1], [None], {}, {"odd": 1}]
 CONFIG = Path(__file__).parents[1] / "configs" / "mtm.py"
@@ -110,7 +110,7 @@ def test_config_of_a_run(tmp_path, block):
     def read():
         workdir.read_run(tmp_path)
         found, actions = [], (
-            lambda: runs.read_run(tmp_path),
+            lambda: run_folder.read_run(tmp_path),
             lambda: workdir.require_same_run(tmp_path, config, "d0", {"a": "0"}),
             lambda: doctor.doctor(tmp_path, log=found.append),
         )  # fmt: skip

@@ -13,8 +13,7 @@ from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from neurojax.errors import InputError
-
-BLOCKS = ("seed", "init_from", "data", "model", "masking", "losses", "optimizer", "sharding", "train", "eval")
+from neurojax.train import workdir
 
 
 def load(arguments: Sequence[str]) -> dict[str, Any]:
@@ -39,17 +38,9 @@ def load(arguments: Sequence[str]) -> dict[str, Any]:
     for override in arguments:
         if override != named[0]:
             config = _override(config, override)
-    return require_blocks(config.to_dict(), f"config {name}")
-
-
-def require_blocks(config: dict[str, Any], where: str) -> dict[str, Any]:
-    """The config, if it has every block a run reads; raises InputError otherwise."""
-    missing = [block for block in BLOCKS if block not in config]
-    if missing:
-        raise InputError(f"{where} has no {', '.join(missing)}; expected the blocks of configs/mtm.py")
-    if plain := [block for block in BLOCKS[2:] if not isinstance(config[block], dict)]:
-        raise InputError(f"{where}: {plain[0]} is {str(config[plain[0]])[:40]}, expected a block as in configs/mtm.py")
-    return config
+    plain = config.to_dict()
+    workdir.require_blocks(plain, f"config {name}")
+    return plain
 
 
 def _declared(path: Path, argument: Sequence[str]) -> ConfigDict:

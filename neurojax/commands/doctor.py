@@ -4,12 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from neurojax.commands import evaluate, runs
 from neurojax.data import roster, trained_trials
 from neurojax.data.dataset import open_dataset
 from neurojax.errors import InputError
+from neurojax.evals import evaluators
 from neurojax.files import read_json
-from neurojax.train import manifest, settings, workdir, writer
+from neurojax.train import manifest, run_folder, settings, workdir, writer
 
 OK, NOTE, BAD = "ok  ", "note", "BAD "
 Findings = list[tuple[str, str]]  # verdict, line
@@ -26,7 +26,7 @@ def doctor(folder: Path | str, log: Callable[[str], Any] = print) -> None:
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; give the --workdir of a run")
     if not any((folder / name).exists() for name in (workdir.CONFIG_NAME, "checkpoints")):
-        runs.read_run(folder)  # says what is there instead
+        run_folder.read_run(folder)  # says what is there instead
     damaged = 0
     checks = (
         *(_check_lock, _check_config, _check_checkpoints, _check_metrics, _check_evaluation),
@@ -66,11 +66,11 @@ def _check_config(folder: Path) -> Findings:
 
 def _require_sense(folder: Path, config: dict[str, Any]) -> None:
     """What config_hash leaves out because it may change: how the run is driven, scored, and where its data lie."""
-    runs.read_run(folder)
+    run_folder.read_run(folder)
     settings.entry(config["data"], "data", "root", str)
     settings.entry(config["train"], "train", "num_steps", int)
     settings.loop_config(config)
-    evaluate.check_settings(config["eval"])
+    evaluators.named(config["eval"]).about(config["eval"])
 
 
 def _check_checkpoints(folder: Path) -> Findings:

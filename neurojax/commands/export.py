@@ -4,9 +4,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from neurojax.commands import runs
 from neurojax.errors import InputError
 from neurojax.files import held, publish_folder, read_json, remove_leftovers, require_writable
+from neurojax.train import run_folder
 from neurojax.train.progress import Progress
 from neurojax.transfer import membership, model_card, release, weights
 from neurojax.transfer.pretrained import Pretrained
@@ -62,7 +62,7 @@ def _replaceable(out: Path) -> Path:
 def _told_apart(found: weights.Weights) -> dict[str, Any]:
     """The membership check, on the recordings the run was trained on where they can still be read."""
     try:
-        sessions = runs.load_data(found.config).sessions
+        sessions = run_folder.load_data(found.config).sessions
     except InputError as error:
         print(f"whether training trials can be told from test trials is not measured: {error}")
         return {"auc": None, "reason": "the recordings of the run could not be read", "sessions": {}}

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from neurojax.commands import runs
 from neurojax.commands.predicted_nwb import predictions_as_nwb, require_pynwb
-from neurojax.commands.scorable import known_to_run, scorable
 from neurojax.data.sessions import open_dataset
 from neurojax.errors import InputError
-from neurojax.evals import activity, protocols
+from neurojax.evals import activity, protocols, spikes
+from neurojax.evals.scorable import known_to_run, scorable
 from neurojax.files import require_writable, write_bytes
+from neurojax.train import run_folder
 from neurojax.train.progress import Progress
 from neurojax.types import TEST, Session
 
@@ -47,16 +47,17 @@ def predict(
     for name in tasks:
         if name not in protocols.TASKS:
             raise InputError(f"task {name!r} is not known; choose from {', '.join(protocols.TASKS)}")
-    config = runs.read_run(Path(folder))
+    config = run_folder.read_run(Path(folder))
     require_writable(Path(out), folder=True)
-    dataset = runs.load_data(config) if data is None else open_dataset(Path(data))
+    dataset = run_folder.load_data(config) if data is None else open_dataset(Path(data))
     asked = dataclasses.replace(protocols.MTM, tasks={name: protocols.MTM.tasks[name] for name in tasks})
     dataset = known_to_run(Path(folder), dataset, asked)
     dataset = scorable(dataset, asked, with_baselines=False)
-    model, manifest = runs.load_predictor(Path(folder), config, dataset)
+    model, manifest = run_folder.load_predictor(Path(folder), config, dataset)
+    size = spikes.trials_per_pass(model, dataset, config["eval"], what="prediction")
     with Progress(len(dataset.sessions), "predicting", unit="sessions") as progress:
         for number, session in enumerate(dataset.sessions):
-            arrays = activity.predict_session(model, session, tasks, trials_per_pass=config["eval"]["trials_per_pass"])
+            arrays = activity.predict_session(model, session, tasks, trials_per_pass=size)
             write = predictions_as_npz if file_format == "npz" else predictions_as_nwb
             content = write(session, arrays, session.trials_of(TEST), manifest["config_hash"])
             write_bytes(Path(out) / f"{session.session_id}.{file_format}", content)

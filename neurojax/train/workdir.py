@@ -14,7 +14,7 @@ import os
 import platform
 import socket
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,22 @@ CONFIG_NAME = "config.json"
 RUN_KEY = "run"
 SCHEMA = 1
 
-# Sections that decide what is learned. The others (sharding, train, eval) may change under a checkpoint.
-# train.num_steps is left out so that a run can be made longer; a learning-rate schedule spread over
+# The blocks of a config stand here and nowhere else. LEARNED says what is trained, and on what task;
+# with seed and data it says what a set of weights is.
+LEARNED = ("model", "objective", "head", "optimizer")
+OF_WEIGHTS = ("seed", "members", "data", *LEARNED)
+BLOCKS = (*OF_WEIGHTS, "init_from", "sharding", "train", "eval")
+PLAIN = ("seed", "members", "init_from")  # single values, where the others hold entries
+
+# What may change under a checkpoint, entry by entry; all else decides what is learned, new blocks too.
+# train.num_steps is among them so that a run can be made longer: a learning-rate schedule spread over
 # num_steps then continues on the longer schedule from the step reached.
-CONTENT_SECTIONS = ("model", "masking", "losses", "optimizer", "data", "seed", "init_from", "finetune")
-# Entries of `data` that say where the bytes lie and how they travel, not what they are.
-DATA_TRANSPORT_KEYS = frozenset({"root", "placement", "num_threads", "num_workers", "prefetch"})
+MAY_CHANGE = (
+    *("sharding", "eval"),
+    *("data.root", "data.placement", "data.num_threads"),  # where the bytes lie and how they travel
+    *("train.num_steps", "train.log_every_steps", "train.save_every_steps"),
+    *("train.validate_every_steps", "train.keep_checkpoints"),
+)
 
 PACKAGES = ("neurojax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "scipy")
 
@@ -88,13 +98,28 @@ def _holder(descriptor: int) -> str:
         return "another run"
 
 
+def require_blocks(config: Mapping[str, Any], where: str, blocks: Sequence[str] = BLOCKS) -> None:
+    """Raises InputError for a config without one of these blocks, or with a plain value in place of one.
+
+    Args:
+        config: nested dict.
+        where: names the config in the error.
+        blocks: of BLOCKS.
+    """
+    missing = [block for block in blocks if block not in config]
+    if missing:
+        raise InputError(f"{where} has no {', '.join(missing)}; expected the blocks of configs/mtm.py")
+    for block in blocks:
+        if block not in PLAIN and not isinstance(config[block], dict):
+            raise InputError(f"{where}: {block} is {str(config[block])[:40]}, expected a block as in configs/mtm.py")
+
+
 def config_content(config: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a config that decides what is learned, in the types JSON has."""
-    content = {section: config[section] for section in CONTENT_SECTIONS if section in config}
-    if isinstance(content.get("data"), Mapping):
-        content["data"] = {k: v for k, v in content["data"].items() if k not in DATA_TRANSPORT_KEYS}
-        if content["data"].get("train_fraction") == 1:  # all trials, as before there was a choice
-            del content["data"]["train_fraction"]
+    content = {name: value for name, value in config.items() if name not in MAY_CHANGE}
+    for block, entry in (name.split(".") for name in MAY_CHANGE if "." in name):
+        if isinstance(content.get(block), Mapping):
+            content[block] = {name: value for name, value in content[block].items() if name != entry}
     if "finetune" in content:  # the weights it started from are known by their digest, wherever they lay
         content.pop("init_from", None)
     return json.loads(json.dumps(content))

@@ -8,11 +8,13 @@ import pytest
 
 from neurojax import main
 from neurojax.commands import decode as command
-from neurojax.commands import runs, train
+from neurojax.commands import train
 from neurojax.data import check, synthetic
 from neurojax.data.sessions import open_dataset, write_dataset_index, write_session
 from neurojax.evals.decoding import decoder, features
 from neurojax.files import read_json, write_json
+from neurojax.train import run as train_run
+from neurojax.train import run_folder
 from neurojax.types import TEST, TRAIN
 from tests.main_test import CONFIG, SPEC, TINY
 
@@ -76,7 +78,7 @@ def run(untrained, tmp_path_factory):
     area = tmp_path_factory.mktemp("trained")
     shutil.copytree(untrained / "data", area / "data")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train.evaluate, "evaluate_run", lambda *run: None)
+        patch.setattr(train_run, "evaluate_run", lambda *run, log: None)
         _train(area)
     return area
 
@@ -92,7 +94,7 @@ def spikes_as_states(monkeypatch):
     def stand_in(model, session, target, settings, region):
         return decoder.linear(features.spikes(session, target.trial_ids), target, (0,))
 
-    monkeypatch.setattr(runs, "load_predictor", lambda *run: (None, {"step": 0, "config_hash": ""}))
+    monkeypatch.setattr(run_folder, "load_predictor", lambda *run: (None, {"step": 0, "config_hash": ""}))
     monkeypatch.setattr(command, "_read_out_of_model", stand_in)
 
 
@@ -113,7 +115,7 @@ def test_the_test_split_is_scored_beside_raw_spikes(untrained, tmp_path, capsys,
 @pytest.fixture
 def spikes_as_latents(monkeypatch):
     """Spikes stand in for the model's latents; what is made of them is as ever."""
-    monkeypatch.setattr(runs, "load_predictor", lambda *run: (None, {"step": 0, "config_hash": ""}))
+    monkeypatch.setattr(run_folder, "load_predictor", lambda *run: (None, {"step": 0, "config_hash": ""}))
     monkeypatch.setattr(
         command.signals, "of_model", lambda model, session, trial_ids, name, **how: features.spikes(session, trial_ids)
     )
@@ -254,8 +256,8 @@ def test_end_to_end_heads_and_a_recurrent_baseline(run, tmp_path, target):
 
 
 def test_training_trials_are_those_of_the_run(untrained):
-    config = runs.read_run(untrained / "run")
-    dataset = runs.load_data(config)
+    config = run_folder.read_run(untrained / "run")
+    dataset = run_folder.load_data(config)
     seen, reason = command._seen(config, dataset)
     assert not reason
     for session in dataset.sessions:

@@ -104,7 +104,8 @@ def edited(block, name, value):
         ("config.json", edited("sharding", "rules", 5), "sharding.rules=5"),
         ("config.json", edited("eval", "num_boot", "many"), "eval.num_boot='many'"),
         ("config.json", edited("eval", "protocol", 7), "eval.protocol=7"),
-        ("config.json", edited(None, "train", None), "train is None, expected a block"),
+        ("config.json", edited(None, "train", None), "is not as the run wrote it"),
+        ("config.json", edited(None, "sharding", None), "sharding is None, expected a block"),
         ("checkpoints/2/.DS_Store", lambda path: path.write_text("x"), ".DS_Store is not in the manifest; remove what"),
         (".lock", lambda path: path.symlink_to("elsewhere"), "not a plain file"),
         (

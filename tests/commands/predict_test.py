@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from neurojax import main
-from neurojax.commands import evaluate
-from neurojax.evals import protocols
+from neurojax.evals import protocols, spikes
 
 CONFIG = Path(__file__).resolve().parent.parent.parent / "configs" / "mtm.py"
 TINY = [
@@ -25,7 +24,7 @@ def test_predictions_of_a_recording_score_the_same_under_the_independent_scorer(
     recording = data_root / "steinmetz2019_sessions" / "session1.npz"
     if not (tool.is_file() and recording.is_file()):
         pytest.skip("no independent scorer or no session1.npz beside the recordings")
-    monkeypatch.setattr(evaluate, "_draw", lambda *arguments: None)  # the scores are enough
+    monkeypatch.setattr(spikes, "draw", lambda *arguments, **options: None)  # the scores are enough
     root, run, out = tmp_path / "root", tmp_path / "run", tmp_path / "predictions"
     assert main.main(["convert", "arrays", str(recording), f"--out={root}", "--bin_ms=20"]) == 0
     settings = [f"--config.{entry}" for entry in [*TINY, f"data.root={root}"]]

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from neurojax import main
-from neurojax.commands import evaluate, runs
 from neurojax.commands.compare import read_evaluation
-from neurojax.evals import report
+from neurojax.evals import report, spikes
+from neurojax.train import run_folder
 
 ENTRIES = [
     *("model.width=8", "model.num_heads=2", "model.num_layers=1", "model.read_in_width=8", "model.mlp_width=8"),
@@ -29,7 +29,7 @@ def arguments(config, workdir, *more):
 @pytest.mark.slow
 def test_seeds_share_their_animals_and_are_summed_up(tmp_path, capsys, request, monkeypatch):
     monkeypatch.setattr(report, "draw_figures", lambda *record: {})
-    monkeypatch.setattr(evaluate, "_ceilings", lambda *arguments: {})
+    monkeypatch.setattr(spikes, "ceilings", lambda *arguments: {})
     config = request.config.rootpath / "configs" / "mtm.py"
     folder = tmp_path / "several"
     assert main.main(arguments(config, folder, "--seeds=2")) == 0
@@ -54,4 +54,4 @@ def test_seeds_share_their_animals_and_are_summed_up(tmp_path, capsys, request, 
         assert main.main(wrong) == 2
         assert words in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
-    assert runs.data_seed(json.loads((folder / "seed_4" / "config.json").read_text())) == 3
+    assert run_folder.data_seed(json.loads((folder / "seed_4" / "config.json").read_text())) == 3

@@ -5,9 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from neurojax.commands import baselines as command
 from neurojax.data.sessions import dataset_of, from_counts
-from neurojax.evals import few_shot, protocols, scoring
+from neurojax.evals import baseline_scores, few_shot, protocols, scoring
 from neurojax.evals.baselines.folds import smooth
 from neurojax.types import TEST, TRAIN, VALIDATION
 
@@ -116,11 +115,11 @@ def test_axes_and_scale_of_the_features_come_from_valid_train_bins():
 
 def test_the_baselines_of_the_protocol_are_scored_and_kept(tmp_path):
     settings = {"protocol": "few_shot", "num_boot": 20, "baselines": "ridge,psth"}
-    found = command.cached_scores(dataset_of([SESSION]), str(tmp_path), None, settings, 0)["rat"]
+    found = baseline_scores.cached_scores(dataset_of([SESSION]), str(tmp_path), None, settings, 0)["rat"]
     assert set(found.scores) == set(few_shot.BASELINES)
     for tasks in found.scores.values():
         assert list(tasks) == list(PROTOCOL.tasks)
-    again = command.cached_scores(dataset_of([SESSION]), str(tmp_path), None, settings, 0)["rat"]
+    again = baseline_scores.cached_scores(dataset_of([SESSION]), str(tmp_path), None, settings, 0)["rat"]
     assert again.scores == found.scores
     excess = again.excess["smoothed_spikes"]
     assert np.isfinite(excess["few_shot_4"][:, :NUM_HELD_OUT]).all() and np.isnan(excess["few_shot_64"]).all()

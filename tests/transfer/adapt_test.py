@@ -7,10 +7,10 @@ import pytest
 
 import neurojax as nj
 from neurojax import main
-from neurojax.commands import train
 from neurojax.data.sessions import open_dataset
 from neurojax.data.trained_trials import telling_digests
 from neurojax.train import checkpoint
+from neurojax.train import run as train_run
 from neurojax.transfer import adaptation, pretrained
 from neurojax.types import TRAIN
 from tests.transfer.conftest import fine_tune, part_of, write_root
@@ -58,7 +58,7 @@ def test_the_new_session_can_be_asked(models, stranger):
 
 
 def test_it_is_what_the_command_trains(area, models, stranger, tmp_path, monkeypatch):
-    monkeypatch.setattr(train.evaluate, "evaluate_run", lambda *run: None)
+    monkeypatch.setattr(train_run, "evaluate_run", lambda *run, log: None)
     write_root(tmp_path / "one", [stranger])
     options = ("finetune.strategy=stitcher_only", f"train.num_steps={STEPS}", f"data.root={tmp_path / 'one'}")
     assert main.main(fine_tune(area, tmp_path / "run", *options)) == 0

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from neurojax import main
-from neurojax.commands import train
 from neurojax.data import synthetic
 from neurojax.data.sessions import from_counts, write_dataset_index, write_session
+from neurojax.train import run as train_run
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SPEC = synthetic.SyntheticSpec(
@@ -59,6 +59,6 @@ def area(tmp_path_factory) -> Path:
     write_root(area / "new", sessions[2:])
     write_root(area / "both", sessions)
     with pytest.MonkeyPatch.context() as patch:  # scored where a test needs it
-        patch.setattr(train.evaluate, "evaluate_run", lambda *run: None)
+        patch.setattr(train_run, "evaluate_run", lambda *run, log: None)
         assert main.main([*pretrain(area), f"--workdir={area / 'run'}"]) == 0
     return area

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import shutil
-import types
 
 import jax
 import numpy as np
@@ -11,12 +10,13 @@ import pytest
 
 from neurojax import main
 from neurojax.commands import config as config_command
-from neurojax.commands import decode, runs, train
+from neurojax.commands import decode
 from neurojax.data import roster, synthetic, trained_trials
 from neurojax.data.sessions import open_dataset, write_dataset_index, write_session
 from neurojax.errors import InputError
 from neurojax.files import read_json
-from neurojax.train import checkpoint, loop, sharding, state_io
+from neurojax.train import checkpoint, loop, run_folder, sharding, state_io
+from neurojax.train import run as train_run
 from neurojax.train.writer import read_metrics
 from neurojax.transfer import finetune, inherit, new_rows, release, weights
 from tests.transfer.conftest import SPEC, fine_tune, part_of, pretrain, write_root
@@ -25,10 +25,13 @@ from tests.transfer.conftest import SPEC, fine_tune, part_of, pretrain, write_ro
 @pytest.fixture(autouse=True)
 def without_scores(area, monkeypatch):
     """These tests are of what is trained; the last one scores it."""
-    monkeypatch.setattr(train, "evaluate", NO_SCORES)
+    monkeypatch.setattr(train_run, "evaluate_run", no_scores)
 
 
-NO_SCORES = types.SimpleNamespace(check_settings=lambda settings: None, evaluate_run=lambda *run: None)
+def no_scores(*run, log):
+    return None
+
+
 UNIT, SESSION = ("read_in", "read_out", "read_out_bias"), ("read_in_bias", "session_token")
 
 
@@ -77,7 +80,7 @@ def gradual(area, tmp_path_factory):
     """A run over known and new sessions that trains everything from step 3 of 6 on."""
     folder = tmp_path_factory.mktemp("gradual")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "evaluate", NO_SCORES)
+        patch.setattr(train_run, "evaluate_run", no_scores)
         assert main.main(gradually(area, folder)) == 0
     return folder
 
@@ -104,7 +107,7 @@ def test_what_a_run_came_from_is_on_record(area, gradual):
     assert manifest["init_from"]["sessions"] == source["sessions"]
     config = read_json(tmp_path / "config.json")
     assert config["finetune"]["source_sha256"] == source["manifest_sha256"]
-    assert config["model"]["width"] == 8 and config["masking"] == read_json(area / "run" / "config.json")["masking"]
+    assert config["model"]["width"] == 8 and config["objective"] == read_json(area / "run" / "config.json")["objective"]
     entries = roster.read(tmp_path / "sessions.json")
     assert [entry["session_id"] for entry in entries] == [f"synthetic-{k}" for k in range(4)]
     assert weights.rows_of(entries) == manifest["sessions"]
@@ -164,8 +167,8 @@ def first_state(area, tmp_path, how, *entries):
     """Arrays of the state before the first step, and nothing trained."""
     words = fine_tune(area, tmp_path, f"finetune.new_rows={how}", *entries)
     config = inherit.resolved(config_command.load([word for word in words if word.startswith("--config")]), tmp_path)
-    dataset = runs.load_data(config)
-    tuning = finetune.begin(config, tmp_path, dataset, lambda config: runs.load_data(config).sessions)
+    dataset = run_folder.load_data(config)
+    tuning = finetune.begin(config, tmp_path, dataset, lambda config: run_folder.load_data(config).sessions)
     sizes = [entry["num_units"] for entry in tuning.start.table]
     fresh = loop._initial_state(tuning.recipe, sizes, np.ones(sum(sizes), np.float32))
     state = tuning.start.state(jax.tree.map(np.asarray, fresh))
@@ -336,8 +339,8 @@ def test_from_an_export_that_does_not_know_its_trials_nothing_is_known(area, tmp
     for _ in range(2):  # resumed, too
         assert main.main(command) == 0
         assert trained_trials.read(out) is None
-    config = runs.read_run(out)
-    assert "not known" in decode._seen(config, runs.load_data(config), trained_trials.read(out))[1]
+    config = run_folder.read_run(out)
+    assert "not known" in decode._seen(config, run_folder.load_data(config), trained_trials.read(out))[1]
 
 
 @pytest.mark.parametrize("exported", [False, True])
@@ -348,8 +351,8 @@ def test_the_trials_of_both_runs_are_kept(area, tmp_path, exported):
         source = tmp_path / "export"
         source.mkdir()
         release.write(source, weights.read_run(area / "run"), card="", weights_licence=None)
-    config = runs.read_run(area / "run") | {"init_from": str(source)}
-    with train._held(tmp_path / "out", config, new, roster.entries_of(new.sessions), False):
+    config = run_folder.read_run(area / "run") | {"init_from": str(source)}
+    with train_run._held(tmp_path / "out", config, new, roster.entries_of(new.sessions), False):
         pass
     sessions = open_dataset(area / "both").sessions
     digests = {d for s in sessions for d in trained_trials.telling_digests(s, 0)}

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from neurojax.commands import runs
 from neurojax.data.sessions import open_dataset
 from neurojax.evals.decoding import features, recurrent, targets
+from neurojax.train import run_folder
 from neurojax.transfer import heads
 
 
@@ -13,7 +13,7 @@ from neurojax.transfer import heads
 def asked(area):
     """(model, session, its target: whether a trial has more spikes than most, fitting and asked trials)."""
     dataset = open_dataset(area / "known")
-    model, _ = runs.load_predictor(area / "run", runs.read_run(area / "run"), dataset)
+    model, _ = run_folder.load_predictor(area / "run", run_folder.read_run(area / "run"), dataset)
     session = dataset.sessions[0]
     spikes = session.gather_trials(np.arange(session.num_trials))[0].sum((1, 2))
     codes = (spikes > np.median(spikes)).astype(int)

@@ -8,9 +8,10 @@ import pytest
 
 import neurojax as nj
 from neurojax import main
-from neurojax.commands import runs, train
 from neurojax.data.sessions import open_dataset
 from neurojax.files import read_json, write_json
+from neurojax.train import run as train_run
+from neurojax.train import run_folder
 from tests.transfer.conftest import fine_tune, pretrain
 
 
@@ -26,7 +27,7 @@ def edit(run, block, name, value):
 
 
 def predictor(area, run):
-    return runs.load_predictor(run, runs.read_run(run), open_dataset(area / "known"))[0]
+    return run_folder.load_predictor(run, run_folder.read_run(run), open_dataset(area / "known"))[0]
 
 
 @pytest.mark.parametrize("name, value", [("num_heads", 4), ("width", 16)])
@@ -42,7 +43,7 @@ def test_a_config_that_was_edited_is_refused(area, run, tmp_path, name, value, c
 
 
 def test_a_run_that_was_moved_and_made_longer_on_other_devices_is_used(area, run, monkeypatch):
-    monkeypatch.setattr(train.evaluate, "evaluate_run", lambda *run: None)
+    monkeypatch.setattr(train_run, "evaluate_run", lambda *run, log: None)
     session = open_dataset(area / "known").sessions[0]
     other = ("train.num_steps=22", "sharding.data=2", "data.num_threads=2", "eval.num_boot=10")
     assert main.main([*pretrain(area, *other), f"--workdir={run}"]) == 0

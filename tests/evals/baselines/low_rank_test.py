@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from neurojax.commands import baselines as command
 from neurojax.data.sessions import dataset_of, from_counts
-from neurojax.evals import baselines
+from neurojax.evals import baseline_scores, baselines
 from neurojax.evals.baselines import (
     ahead,
     autoregression,
@@ -181,7 +180,7 @@ def test_what_a_baseline_cannot_do_is_null_with_a_reason():
     session = make_session(counts, region=np.resize(["A", "B"], 6))
     names = ("psth", "smoothed_spikes", "factor_analysis")
     settings = {"protocol": "mtm", "num_boot": 0, "baselines": ",".join(names)}
-    found = command.cached_scores(dataset_of([session]), "", None, settings, 0)["rat"]
+    found = baseline_scores.cached_scores(dataset_of([session]), "", None, settings, 0)["rat"]
     block = found.scores["smoothed_spikes"]["co_smoothing"]
     assert block["bps_pooled"] is None and "smoothed_spikes cannot do it" in block["bps_pooled_reason"]
     assert "dynamics" in found.scores["factor_analysis"]["forward"]["bps_pooled_reason"]

@@ -1,15 +1,10 @@
 """A run on disk: its config, its data, its trained weights."""
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
-
-from neurojax.commands.config import require_blocks
-from neurojax.data import splits, synthetic
-from neurojax.data.batching import Layout
+from neurojax.data import belongs, splits, synthetic
 from neurojax.data.sessions import Dataset, dataset_of, open_dataset
 from neurojax.errors import InputError
 from neurojax.train import checkpoint, settings, sharding, state_io, workdir
@@ -22,7 +17,7 @@ def load_data(config: Mapping[str, Any]) -> Dataset:
     With data.train_fraction below 1 the other training trials belong to no split.
     """
     dataset = _all_trials(config)
-    fraction = settings.entry({"train_fraction": 1.0} | config["data"], "data", "train_fraction", float)
+    fraction = settings.entry(config["data"], "data", "train_fraction", float)
     if fraction == 1:
         return dataset
     return dataset_of(splits.with_train_fraction(session, fraction, data_seed(config)) for session in dataset.sessions)
@@ -55,7 +50,9 @@ def read_run(folder: Path) -> dict[str, Any]:
             else "give the --workdir of a `neurojax train`"
         )
         raise InputError(f"{folder} holds no run (no config.json); {hint}")
-    return require_blocks(workdir.read_config(folder), str(folder / workdir.CONFIG_NAME))
+    config = workdir.read_config(folder)
+    workdir.require_blocks(config, str(folder / workdir.CONFIG_NAME))
+    return config
 
 
 def load_predictor(
@@ -70,25 +67,10 @@ def load_predictor(
     arrays, manifest = checkpoint.load_arrays(folder / "checkpoints", log=log)
     workdir.require_own_config(folder, config, manifest)
     weights = state_io.nested(arrays)
-    model = dataclasses.replace(settings.model_config(config, dataset), num_positions=manifest["num_bins"])
+    recipe = settings.predicting(config)
     mesh = sharding.make_mesh(0, 1)  # whatever devices are here, not those it was trained on
-    layout = Layout.of(dataset.sessions, manifest["sessions"])
-    if abs(dataset.bin_size_s - manifest["bin_size_s"]) > 1e-9:
-        raise InputError(
-            f"the data have bins of {dataset.bin_size_s * 1000:g} ms, the run was trained on "
-            f"{manifest['bin_size_s'] * 1000:g} ms; convert them with --bin_ms={manifest['bin_size_s'] * 1000:g}"
-        )
-    if model.positions == "learned" and layout.num_bins > model.num_positions:
-        raise InputError(
-            f"the data have trials of up to {layout.num_bins} bins, the run learned {model.num_positions} positions; "
-            "convert them with a shorter window"
-        )
-    bucket_units = settings.batching_config(config).bucket_units
-    schemes = settings.masking_config(config).schemes
-    return Predictor(weights["params"], weights["tables"], model, layout, bucket_units, mesh, schemes), manifest
-
-
-def devices() -> str:
-    """`2 x cpu` for the log."""
-    found = jax.devices()
-    return f"{len(found)} x {found[0].device_kind.lower()}"
+    longest = belongs.longest_trial(config["model"], manifest["num_bins"])
+    layout = belongs.layout(dataset.sessions, manifest["sessions"], manifest["bin_size_s"], longest)
+    bucket_units = settings.source_settings(config)[1].bucket_units
+    parts = (weights["params"], weights["tables"], recipe, layout, bucket_units, mesh, weights.get("buffers"))
+    return Predictor(*parts), manifest

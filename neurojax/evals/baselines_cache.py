@@ -8,7 +8,7 @@ import io
 import math
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,12 +45,18 @@ def folder_of(root: str, folder: Path | None) -> Path | None:
     return None
 
 
-def write(path: Path, session: Session, tasks: Sequence[str], found: SessionBaselines) -> None:
+def write(
+    path: Path,
+    session: Session,
+    tasks: Sequence[str],
+    found: SessionBaselines,
+    log: Callable[[str], Any] = print,
+) -> None:
     """Writes <path>.npz, then <path>.json, each atomically; says so where they cannot be written."""
     names = tuple(found.scores)
     shape = _shape(session, tasks, names)
     if math.prod(shape) * 4 > MAX_EXCESS_BYTES:
-        print(f"baselines of {session.session_id} are not kept: over {MAX_EXCESS_BYTES >> 20} MiB; fit fewer at once")
+        log(f"baselines of {session.session_id} are not kept: over {MAX_EXCESS_BYTES >> 20} MiB; fit fewer at once")
         return
     excess = np.full(shape, np.nan, "<f4")
     for row, name in enumerate(names):
@@ -67,7 +73,7 @@ def write(path: Path, session: Session, tasks: Sequence[str], found: SessionBase
         write_bytes(path.with_suffix(".npz"), content.getvalue())
         write_json(path.with_suffix(".json"), {"scores": found.scores, "unit_scores": units})
     except OSError as error:
-        print(f"the baselines' cache {path} was not written ({error.strerror}); they will be fitted again next time")
+        log(f"the baselines' cache {path} was not written ({error.strerror}); they will be fitted again next time")
 
 
 def read(path: Path, session: Session, tasks: Sequence[str], names: Sequence[str]) -> SessionBaselines | None:

@@ -1,7 +1,8 @@
-"""Which sessions of a dataset can be scored: the others are counted aloud, and refused where none is left."""
+"""Which sessions of a dataset can be scored: the others are counted aloud, and none left is an error."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from neurojax.data import roster
 from neurojax.data.batching import units_digest
@@ -11,7 +12,13 @@ from neurojax.evals import protocols
 from neurojax.types import names_a_region
 
 
-def scorable(dataset: Dataset, protocol: protocols.Protocol, *, with_baselines: bool) -> Dataset:
+def scorable(
+    dataset: Dataset,
+    protocol: protocols.Protocol,
+    *,
+    with_baselines: bool,
+    log: Callable[[str], Any] = print,
+) -> Dataset:
     """The sessions that a protocol can score; the others are counted with their reasons.
 
     Raises:
@@ -21,10 +28,10 @@ def scorable(dataset: Dataset, protocol: protocols.Protocol, *, with_baselines: 
         session.session_id: protocols.reason_against(session, protocol, with_baselines=with_baselines)
         for session in dataset.sessions
     }
-    return keep_sound(dataset, {name: reason for name, reason in reasons.items() if reason})
+    return keep_sound(dataset, {name: reason for name, reason in reasons.items() if reason}, log)
 
 
-def keep_sound(dataset: Dataset, faults: Mapping[str, str]) -> Dataset:
+def keep_sound(dataset: Dataset, faults: Mapping[str, str], log: Callable[[str], Any] = print) -> Dataset:
     """A dataset without the sessions in `faults` (session id -> what follows `session ID`), which are counted aloud.
 
     Raises:
@@ -41,11 +48,13 @@ def keep_sound(dataset: Dataset, faults: Mapping[str, str]) -> Dataset:
         named.setdefault(reason, []).append(name)
     for reason, names in named.items():
         listed = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-        print(f"left out {len(names)} of {len(dataset.sessions)} sessions: {listed} {reason}")
+        log(f"left out {len(names)} of {len(dataset.sessions)} sessions: {listed} {reason}")
     return dataset_of([session for session in dataset.sessions if session.session_id not in faults])
 
 
-def known_to_run(folder: Path, dataset: Dataset, protocol: protocols.Protocol) -> Dataset:
+def known_to_run(
+    folder: Path, dataset: Dataset, protocol: protocols.Protocol, log: Callable[[str], Any] = print
+) -> Dataset:
     """The sessions a run has rows for, with regions it was trained on where the protocol asks for regions.
 
     A run without `sessions.json` is left to the checkpoint, which refuses what it does not know.
@@ -78,4 +87,4 @@ def known_to_run(folder: Path, dataset: Dataset, protocol: protocols.Protocol) -
                 f"has regions absent from training ({', '.join(strange[:4])}{', ...' if len(strange) > 4 else ''}); "
                 "convert it with the labels of the run, or leave the region tasks out"
             )
-    return keep_sound(dataset, faults)
+    return keep_sound(dataset, faults, log)

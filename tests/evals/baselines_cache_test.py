@@ -7,9 +7,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from neurojax.commands import baselines, baselines_cache
 from neurojax.data.sessions import dataset_of, from_counts
-from neurojax.evals import scoring
+from neurojax.evals import baseline_scores, baselines_cache, scoring
 from neurojax.evals.best_baseline import Best
 from neurojax.evals.protocols import TASKS
 
@@ -27,7 +26,7 @@ def make_session(name="rat"):
 def kept(tmp_path):
     """(session, path without a suffix, what was fitted)."""
     session = make_session()
-    found = baselines.cached_scores(dataset_of([session]), str(tmp_path), None, SETTINGS, 0)["rat"]
+    found = baseline_scores.cached_scores(dataset_of([session]), str(tmp_path), None, SETTINGS, 0)["rat"]
     (path,) = (tmp_path / ".baselines").glob("*.json")
     return session, path.with_suffix(""), found
 
@@ -43,7 +42,7 @@ def test_what_was_kept_comes_back_to_the_bit(kept, capsys):
             assert expected.dtype == np.float32 and expected.shape == (5, 6)
             np.testing.assert_array_equal(again.excess[name][task], expected)
     capsys.readouterr()
-    second = baselines.cached_scores(dataset_of([session]), str(path.parent.parent), None, SETTINGS, 0)["rat"]
+    second = baseline_scores.cached_scores(dataset_of([session]), str(path.parent.parent), None, SETTINGS, 0)["rat"]
     assert second.scores == found.scores and "fitted" not in capsys.readouterr().out
 
 
@@ -100,7 +99,7 @@ def test_a_damaged_entry_is_fitted_again(kept, damage, capsys):
     if content is not None:
         file.write_bytes(content)
     assert baselines_cache.read(path, session, TASKS, NAMES) is None
-    again = baselines.cached_scores(dataset_of([session]), str(path.parent.parent), None, SETTINGS, 0)["rat"]
+    again = baseline_scores.cached_scores(dataset_of([session]), str(path.parent.parent), None, SETTINGS, 0)["rat"]
     assert "fitted 2 baselines to 1 sessions" in capsys.readouterr().out
     np.testing.assert_array_equal(again.excess["psth"]["forward"], found.excess["psth"]["forward"])
     assert baselines_cache.read(path, session, TASKS, NAMES) is not None
@@ -108,6 +107,6 @@ def test_a_damaged_entry_is_fitted_again(kept, damage, capsys):
 
 def test_entries_that_are_too_large_are_not_kept(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(baselines_cache, "MAX_EXCESS_BYTES", 100)
-    found = baselines.cached_scores(dataset_of([make_session()]), str(tmp_path), None, SETTINGS, 0)
+    found = baseline_scores.cached_scores(dataset_of([make_session()]), str(tmp_path), None, SETTINGS, 0)
     assert np.isfinite(found["rat"].excess["psth"]["co_smoothing"]).all()
     assert not list((tmp_path / ".baselines").iterdir()) and "not kept" in capsys.readouterr().out

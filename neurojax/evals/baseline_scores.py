@@ -1,0 +1,146 @@
+"""Scores of the baselines on a dataset's test trials, session by session, from the cache where it has them."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neurojax import metrics
+from neurojax.data.sessions import Dataset, content_sha256
+from neurojax.evals import baselines_cache, behaviour_read_out, examples, few_shot, protocols, scoring
+from neurojax.evals.baselines import NAMES, fit_baselines, reason_against
+from neurojax.evals.baselines_cache import SessionBaselines
+from neurojax.train.progress import Progress
+from neurojax.types import TEST, VALIDATION, Session
+
+CACHE_VERSION = 5  # raise it when a baseline or a score changes
+
+
+def names_of(listed: str) -> tuple[str, ...]:
+    """`a,b` -> ("a", "b"), as `eval.baselines` of a config lists them."""
+    return tuple(name for name in listed.split(",") if name)
+
+
+def cached_scores(
+    dataset: Dataset,
+    root: str,
+    folder: Path | None,
+    settings: Mapping[str, Any],
+    seed: int,
+    log: Callable[[str], Any] = print,
+) -> dict[str, SessionBaselines]:
+    """Scores of the baselines a config lists.
+
+    An entry of the cache is named by the session's content, the protocol and the settings.
+
+    Args:
+        dataset: the sessions, which the protocol can score.
+        root: folder of the sessions, which keeps the cache; "" where they have none.
+        folder: keeps the cache where `root` cannot; None keeps nothing.
+        settings: `protocol`, `baselines` and `num_boot` of an `eval` block.
+        seed: of the bootstrap.
+        log: takes one line.
+
+    Returns:
+        session id -> scores.
+    """
+    protocol = protocols.get_protocol(settings["protocol"])
+    names = names_under(protocol, names_of(settings["baselines"]))
+    cache = baselines_cache.folder_of(root, folder)
+    start, fitted, results = time.monotonic(), 0, {}
+    with Progress(len(dataset.sessions), "baselines", unit="sessions") as progress:
+        for number, session in enumerate(dataset.sessions):
+            key = [CACHE_VERSION, content_sha256(session), settings["num_boot"], seed, names]
+            key.append(protocols.protocol_hash(protocol))
+            digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:24]
+            path = cache / digest if cache else None
+            tasks = tuple(protocol.tasks)
+            found = baselines_cache.read(path, session, tasks, names) if path else None
+            if found is None:
+                fitted += 1
+                found = _fit(session, names, protocol, settings["num_boot"], seed)
+                if path is not None:
+                    baselines_cache.write(path, session, tasks, found, log)
+            results[session.session_id] = found
+            progress.update(number + 1)
+    if fitted:
+        took_s = time.monotonic() - start
+        log(f"fitted {len(names)} baselines to {fitted} sessions in {took_s:.1f} s")
+    return results
+
+
+def _fit(
+    session: Session, names: tuple[str, ...], protocol: protocols.Protocol, num_boot: int, seed: int
+) -> SessionBaselines:
+    options = {"seed": seed, "num_boot": num_boot, "protocol": protocol}
+    able = tuple(name for name in names if name in NAMES) if protocol.activity_tasks else ()
+    fitted = fit_baselines(session, able, protocol=protocol) if able else {}
+    look = examples.first_look_task(protocol)
+    scores: dict[str, dict[str, Any]] = {}
+    units, excess = {}, {}
+    for name in names:
+        rates = {task: fit.rates[TEST] for task, fit in fitted.get(name, {}).items()}
+        scores[name] = scoring.score_session(session, rates, **options)
+        for task, fit in fitted.get(name, {}).items():
+            scores[name][task] |= _of_validation(session, fit.rates[VALIDATION]) | {"chosen": dict(fit.chosen)}
+        units[name] = np.full(session.num_units, np.nan)
+        if look in rates:
+            units[name] = examples.unit_scores(session, rates[look], look, protocol)
+        excess[name] = {
+            task: scoring.excess_nll(session, task, tasks_rates, protocol) for task, tasks_rates in rates.items()
+        }
+    if protocol.read_out_tasks:
+        _fit_few_shot(session, protocol, options, scores, excess)
+    for task in protocol.behaviour_tasks:
+        block = behaviour_read_out.of_smoothed_spikes(session, protocol, protocol.tasks[task], **_boot(options))
+        scores.setdefault("smoothed_spikes", {})[task] = scoring.with_headline(block, task, protocol)
+    for name, found in scores.items():
+        units.setdefault(name, np.full(session.num_units, np.nan))
+        excess.setdefault(name, {})
+        for task in protocol.tasks:
+            if task not in found:
+                reason = f"{name} cannot do it: {_reason(name, task, protocol)}"
+                found[task] = scoring.with_headline(scoring.unscored(reason), task, protocol)
+        scores[name] = {task: found[task] for task in protocol.tasks}
+    return SessionBaselines(scores, units, excess)
+
+
+def _of_validation(session: Session, rates: np.ndarray) -> dict[str, float | None]:
+    """Pooled bits/spike on the trials that choices were made on, over their own mean; the best is chosen by it."""
+    counts, _ = session.gather_trials(session.trials_of(VALIDATION))
+    value = float(metrics.poisson_scores(metrics.poisson_sums(rates, counts))["bps_pooled"])
+    return {"validation_bps_pooled": value if np.isfinite(value) else None}
+
+
+def _boot(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: options[name] for name in ("seed", "num_boot")}
+
+
+def _fit_few_shot(session, protocol, options, scores, excess) -> None:
+    """Adds the read-outs from spikes, and from nothing but the mean, to `scores` and `excess`."""
+    for name in few_shot.BASELINES:
+        features = few_shot.smoothed_spikes(session, protocol) if name == "smoothed_spikes" else []
+        blocks, means = few_shot.score(session, protocol, features, **_boot(options))
+        scores.setdefault(name, {}).update(blocks)
+        of_task = {task: scoring.excess_nll(session, task, sums, protocol) for task, sums in means.items()}
+        excess.setdefault(name, {}).update(of_task)
+
+
+def names_under(protocol: protocols.Protocol, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The baselines a protocol has: those asked for where it hides spikes, and those of its read-outs."""
+    added = few_shot.BASELINES if protocol.read_out_tasks else ()
+    added += ("smoothed_spikes",) if protocol.behaviour_tasks else ()
+    return tuple(dict.fromkeys((*(names if protocol.activity_tasks else ()), *added)))
+
+
+def _reason(name: str, task: str, protocol: protocols.Protocol) -> str | None:
+    asked = protocol.tasks[task]
+    if asked.reads:
+        return "it predicts spikes, and the task reads behaviour"
+    if asked.read_out_trials:
+        return "it is fitted on all train trials, and the task gives few of them"
+    return reason_against(name, asked.kind)

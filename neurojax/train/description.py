@@ -1,0 +1,89 @@
+"""What is about to be trained, in words: data, shapes, parameters, operations, time and memory."""
+
+import hashlib
+import time
+
+import jax
+import jax.numpy as jnp
+
+from neurojax.data.sessions import Dataset
+from neurojax.train import flops, loop, sharding, step_memory
+from neurojax.train.config import LoopConfig
+from neurojax.types import TRAIN
+
+MIB = 2**20
+
+
+def described(dataset: Dataset, recipe, source) -> str:
+    """Data, model, state, batches and steps, a line each.
+
+    Args:
+        dataset: sessions to train on.
+        recipe: see `train.step.Recipe`.
+        source: of data.sources.
+    """
+    sessions, facts = dataset.sessions, source.facts
+    state = loop.abstract_state(recipe, facts, sharding.make_mesh(1, 1, jax.devices()[:1]))
+    count = sum(leaf.size for leaf in jax.tree.leaves((state.params, state.tables)))
+    shared = sum(leaf.size for leaf in jax.tree.leaves(state.params))
+    trials = sum(len(session.trials_of(TRAIN)) for session in sessions)
+    digest = hashlib.sha256(repr(recipe).encode()).hexdigest()[:8]
+    devices = f"{len(jax.devices())} x {jax.devices()[0].device_kind.lower()}"
+    operations = flops.train_step_flops(recipe.model.config, source.trials_per_batch, facts)
+    each = f" of {operations / 1e9:.2f} GFLOP" if operations else ""
+    return "\n".join(
+        [
+            f"data: {len(sessions)} sessions, {source.contents()}, {trials:,} training trials of up to "
+            f"{facts.num_bins} bins of {dataset.bin_size_s * 1000:g} ms",
+            f"model: {recipe.model.name}, {count:,} parameters ({shared:,} shared, {count - shared:,} in rows of "
+            f"units and sessions), recipe {digest}",
+            f"state: {3 * count * 4 / MIB:.1f} MiB with optimiser moments; recordings: "
+            f"{sum(source.num_bytes(session) for session in sessions) / MIB:.1f} MiB",
+            f"batches: {source.axes} = {', '.join(' x '.join(map(str, shape)) for shape in source.shapes())}",
+            f"training: {recipe.num_steps:,} steps{each} on {devices}",
+        ]
+    )
+
+
+def estimated(recipe, source, config: LoopConfig) -> str:
+    """Peak memory of training on each device, and a lower bound on its time, a line each.
+
+    Args:
+        recipe, source: as in `described`.
+        config: mesh, microbatches, and where the counts lie.
+    """
+    size = memory(recipe, source, config)
+    counts = sum(source.num_bytes(session) for session in source.sessions) if config.placement == "device" else 0
+    return "\n".join(
+        [
+            f"memory: about {(size.total() + counts) / MIB:,.0f} MiB on each device at the peak of a step "
+            f"(state {size.state / MIB:,.1f}, batch {size.batch / MIB:,.1f}, activations and gradients "
+            f"{size.temporary / MIB:,.1f}{f', counts {counts / MIB:,.1f}' if counts else ''}; within a factor of "
+            f"{step_memory.FACTOR:g})",
+            *_time(recipe, source),
+        ]
+    )
+
+
+def memory(recipe, source, config: LoopConfig) -> step_memory.StepMemory:
+    """Bytes that a step on the largest batch takes on each device; arguments as in `estimated`."""
+    mesh = sharding.make_mesh(config.mesh_data, config.mesh_model)
+    state = loop.abstract_state(recipe, source.facts, mesh, config.rules)
+    return step_memory.of_step(recipe, state, source.largest_batch(), config.microbatches, mesh.shape["data"])
+
+
+def _time(recipe, source) -> list[str]:
+    """A lower bound on the training time, from the rate of a large matrix product; [] where no formula counts."""
+    operations = flops.train_step_flops(recipe.model.config, source.trials_per_batch, source.facts)
+    if operations is None:
+        return []
+    size, repeats = 2048, 3
+    square = jnp.ones((size, size), recipe.model.config.compute_dtype)
+    product = jax.jit(lambda matrix: matrix @ matrix)
+    product(square).block_until_ready()
+    start = time.monotonic()
+    for _ in range(repeats):
+        product(square).block_until_ready()
+    rate = repeats * 2 * size**3 / (time.monotonic() - start)
+    seconds = recipe.num_steps * operations / rate
+    return [f"time: at least {seconds:,.0f} s at the {rate / 1e9:,.0f} GFLOP/s of a large matrix product on one device"]

@@ -1,0 +1,342 @@
+"""A run from config to record: data, training, evaluation, report. Commands, experiments and notebooks call this.
+
+train_and_evaluate(config, workdir) -> record      what `neurojax train` does
+train(config, workdir)                             without a look at the test trials
+evaluate(workdir) -> record                        what `neurojax evaluate` does
+"""
+
+import contextlib
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+from neurojax.data import roster, trained_trials
+from neurojax.data.sessions import Dataset, content_sha256, open_dataset
+from neurojax.errors import InputError
+from neurojax.evals import evaluators, leaks
+from neurojax.files import read_json, require_writable, write_json
+from neurojax.train import (
+    checkpoint,
+    description,
+    loop,
+    microbatches,
+    processes,
+    run_folder,
+    settings,
+    sharding,
+    state_io,
+    workdir,
+)
+from neurojax.train.config import LoopConfig
+from neurojax.train.state import TrainState
+from neurojax.train.writer import read_metrics
+from neurojax.transfer import finetune, inherit, release
+from neurojax.types import Session
+
+Log = Callable[[str], Any]
+RECORD_NAME = "evaluation.json"
+
+
+class Plan(NamedTuple):
+    """A config made ready: what is known of a run before its first step.
+
+    Attributes:
+        config: with what a fine-tuning run inherits filled in.
+        dataset: sessions to train on.
+        recipe, source, loop: what is learned, what from, how the run is driven.
+        entries: the roster of these rows.
+        start, origin: of fine-tuning: where it begins, and what is kept of that; else None.
+    """
+
+    config: Mapping[str, Any]
+    dataset: Dataset
+    recipe: Any
+    source: Any
+    loop: LoopConfig
+    entries: list[dict[str, Any]]
+    start: loop.Start | None = None
+    origin: dict[str, Any] | None = None
+
+
+def train_and_evaluate(
+    config: Mapping[str, Any],
+    folder: Path | str,
+    *,
+    dataset: Dataset | None = None,
+    log: Log = print,
+    dry_run: bool = False,
+    allow_dataset_change: bool = False,
+) -> dict[str, Any] | None:
+    """Trains a run in `folder` from where it stands, then evaluates and draws it.
+
+    Args:
+        config: plain nested dict, see configs/mtm.py.
+        folder: the workdir.
+        dataset: sessions in memory; default: those that the config names.
+        log: takes one line, or several with newlines between; only process 0 calls it.
+        dry_run: tell shapes, parameters, memory and time; train and write nothing.
+        allow_dataset_change: go on although the data changed under the checkpoint.
+
+    Returns:
+        the content of evaluation.json; None after a dry run, and with several processes, which do not evaluate.
+
+    Raises:
+        InputError: config, data or workdir cannot be used.
+        Interrupted: a signal stopped the run after saving.
+    """
+    folder, log = Path(folder), _of_process_0(log)
+    plan = _plan(config, folder, dataset, log)
+    evaluator, asked = evaluators.named(plan.config["eval"]), plan.config["eval"]
+    evaluator.about(asked)
+    scored = evaluator.prepare(plan.dataset, asked, log=log)
+    _tell(plan, log)
+    if dry_run:
+        log(description.estimated(plan.recipe, plan.source, plan.loop))
+        return None
+    with _held(folder, plan.config, plan.dataset, plan.entries, allow_dataset_change):
+        state = _train(plan, folder, log)
+        if jax.process_count() > 1:  # reading a checkpoint would wait for the other processes
+            log(f"trained; score it in one process: neurojax evaluate --workdir={folder}")
+            return None
+        record = _finished(folder, plan.config, scored, int(state.step))
+        if record is not None:
+            log(f"{folder} is finished and evaluated: see {folder / 'report.html'}")
+            return record
+        return evaluate_run(folder, plan.config, scored, log=log)
+
+
+def train(
+    config: Mapping[str, Any],
+    folder: Path | str,
+    *,
+    dataset: Dataset | None = None,
+    log: Log = print,
+    allow_dataset_change: bool = False,
+) -> TrainState:
+    """Trains a run and does not look at its test trials; arguments and errors as of `train_and_evaluate`.
+
+    Returns:
+        the final state.
+    """
+    folder, log = Path(folder), _of_process_0(log)
+    plan = _plan(config, folder, dataset, log)
+    _tell(plan, log)
+    with _held(folder, plan.config, plan.dataset, plan.entries, allow_dataset_change):
+        return _train(plan, folder, log)
+
+
+def evaluate(
+    folder: Path | str,
+    *,
+    data: Path | None = None,
+    protocol: str | None = None,
+    out: Path | None = None,
+    log: Log = print,
+) -> dict[str, Any]:
+    """Evaluates a run's newest checkpoint.
+
+    Args:
+        folder: the workdir of a run.
+        data: sessions to score; default: those of the config. Those the run has no rows for, or that the protocol
+            cannot score, are counted and left out.
+        protocol: a name or the path of a protocol file; default: that of the config.
+        out: where to write the scores, alone; default <workdir>/evaluation.json with figures and report.html, under
+            another protocol than the config's evaluation_<protocol>.json, figures_<protocol> and
+            report_<protocol>.html.
+        log: takes one line, or several with newlines between.
+
+    Returns:
+        the record that was written.
+
+    Raises:
+        InputError: no run, no checkpoint, or no session that can be scored.
+    """
+    folder = Path(folder)
+    config = run_folder.read_run(folder)
+    if out is not None:
+        require_writable(Path(out))
+    evaluator, suffix = evaluators.named(config["eval"]), ""
+    if protocol is not None:
+        config, suffix = _under(config, protocol, evaluator)
+    evaluator.about(config["eval"])
+    if data is None:
+        dataset = run_folder.load_data(config)
+    else:  # what is fitted to these sessions is kept with them, not with the data of the run
+        dataset = open_dataset(Path(data))
+        config = {**config, "data": {**config["data"], "root": str(data)}}
+    dataset = evaluator.prepare(dataset, config["eval"], run=folder, log=log)
+    return evaluate_run(folder, config, dataset, out, suffix, log)
+
+
+def _under(config: Mapping[str, Any], protocol: str, evaluator) -> tuple[dict[str, Any], str]:
+    """(config with another protocol, what its files are told apart by: nothing where it is the config's own)."""
+    own = config["eval"]
+    if "protocol" not in own:
+        raise InputError(f"--protocol={protocol}, but this run is evaluated without a protocol; leave it out")
+    config = {**config, "eval": {**own, "protocol": protocol}}
+    about = evaluator.about(config["eval"])
+    with contextlib.suppress(InputError):  # its own protocol may be a file that is gone
+        if evaluator.about(own) == about:
+            return config, ""
+    return config, f"_{about['protocol']}"
+
+
+def evaluate_run(
+    folder: Path,
+    config: Mapping[str, Any],
+    dataset: Dataset,
+    out: Path | None = None,
+    suffix: str = "",
+    log: Log = print,
+) -> dict[str, Any]:
+    """Scores sessions that are known to be fit for it; arguments as of `evaluate`.
+
+    Writes evaluation<suffix>.json, figures<suffix>/ and report<suffix>.html, or `out` alone.
+    """
+    asked, evaluator = config["eval"], evaluators.named(config["eval"])
+    model, manifest = run_folder.load_predictor(folder, config, dataset, log)
+    start = time.monotonic()
+    seed, root = run_folder.data_seed(config), config["data"]["root"]
+    found = evaluator.evaluate(model, dataset, asked, seed, folder=folder, root=root, log=log)
+    example = found.pop("example", None)
+    record = {
+        "schema": 1,
+        **evaluator.about(asked),
+        "eval": dict(asked),
+        "seed": config["seed"],
+        "step": manifest["step"],
+        "dataset_fingerprint": dataset.fingerprint,
+        "config_hash": manifest["config_hash"],
+        **found,
+    }
+    where = Path(out) if out else folder / f"evaluation{suffix}.json"
+    write_json(where, record)
+    evaluator.show(record, log)
+    took_s = time.monotonic() - start
+    named = f" under protocol {record['protocol']}" if "protocol" in record else ""
+    log(f"evaluated {len(dataset.sessions)} sessions{named} in {took_s:.1f} s: {where}")
+    if out is None:
+        evaluator.draw(folder, record, example, read_metrics(folder), suffix=suffix, log=log)
+    return read_json(where)
+
+
+def _of_process_0(log: Log) -> Log:
+    return log if processes.is_first() else lambda line: None
+
+
+def _plan(config: Mapping[str, Any], folder: Path, dataset: Dataset | None, log: Log) -> Plan:
+    if (folder / f"seed_{config['seed']}" / workdir.CONFIG_NAME).exists():
+        raise InputError(f"{folder} holds runs of several seeds; go on with --seeds, or choose another --workdir")
+    begun_elsewhere = bool(config["init_from"]) or "finetune" in config
+    if begun_elsewhere:
+        config = inherit.resolved(config, folder)
+    dataset = run_folder.load_data(config) if dataset is None else dataset
+    driven = settings.loop_config(config)
+    if begun_elsewhere:
+        recipe, start, origin, entries = finetune.begin(config, folder, dataset, _sessions_of, log=log)
+        freeze = recipe.freeze and (recipe.freeze.session_rows, recipe.freeze.until_step)
+        source = settings.open_source(config, dataset.sessions, table=start.table, new_until=freeze)
+        plan = Plan(config, dataset, recipe, source, driven, entries, start, origin)
+    else:
+        recipe, entries = settings.recipe(config), roster.entries_of(dataset.sessions)
+        plan = Plan(config, dataset, recipe, settings.open_source(config, dataset.sessions), driven, entries)
+    mesh = sharding.make_mesh(driven.mesh_data, driven.mesh_model)
+    microbatches.require_even(driven.microbatches, plan.source.shapes(), mesh.shape["data"], recipe.objective)
+    loop.abstract_state(recipe, plan.source.facts, mesh, driven.rules)  # a rule that fits nothing is told now
+    return plan
+
+
+def _sessions_of(config: Mapping[str, Any]) -> Sequence[Session]:
+    return run_folder.load_data(config).sessions
+
+
+def _tell(plan: Plan, log: Log) -> None:
+    if processes.is_first():
+        log(description.described(plan.dataset, plan.recipe, plan.source))
+        if plan.config["model"].get("attention", "xla") != "xla":
+            log(settings.attention_kernel(plan.config).reason)
+
+
+def _train(plan: Plan, folder: Path, log: Log) -> TrainState:
+    """Trains a plan in a folder that is held; what every manifest says of the run stands here."""
+    record = {
+        "config_hash": workdir.config_hash(plan.config),
+        "dataset_fingerprint": plan.dataset.fingerprint,
+        "bin_size_s": plan.dataset.bin_size_s,
+        "seed": plan.config["seed"],
+        "sessions": plan.source.table,
+        "num_bins": max(plan.source.facts.num_bins, getattr(plan.recipe.model.config, "num_positions", 0)),
+        "facts": plan.source.facts.to_record(),
+        "mesh": [plan.config["sharding"]["data"], plan.config["sharding"]["model"]],
+        "versions": workdir.package_versions(),
+        **({"init_from": plan.origin} if plan.origin else {}),
+    }
+    return loop.train(plan.recipe, plan.source, plan.loop, folder, record, log, start=plan.start)
+
+
+def _trained_before(folder: Path, config: Mapping[str, Any], begun: bool) -> frozenset[bytes] | None:
+    """Digests of the trials that this run and the one it starts from were trained on; None where not known."""
+    own = trained_trials.read(folder) if begun else None
+    if own is not None or not config["init_from"]:
+        return own or frozenset()
+    return release.read_trained(Path(config["init_from"]))
+
+
+@contextlib.contextmanager
+def _held(
+    folder: Path,
+    config: Mapping[str, Any],
+    dataset: Dataset,
+    entries: Sequence[Mapping[str, Any]],
+    allow_dataset_change: bool,
+) -> Iterator[None]:
+    """Process 0 locks the workdir and writes config.json and sessions.json; what it refuses, all processes refuse."""
+    fingerprints = {session.session_id: content_sha256(session) for session in dataset.sessions}
+    with contextlib.ExitStack() as stack:
+        refusal = None
+        if processes.is_first():
+            try:
+                stack.enter_context(workdir.hold(folder))
+                known = (folder, config, dataset.fingerprint, fingerprints)
+                trained = checkpoint.steps_on_disk(folder / "checkpoints")
+                if trained and trained[-1] > config["train"]["num_steps"]:
+                    raise InputError(
+                        f"train.num_steps={config['train']['num_steps']}, but {folder} has trained {trained[-1]}; "
+                        "set it to that or more, or use a new workdir"
+                    )
+                # Until something is trained, a workdir may still change its config.
+                notes = workdir.require_same_run(*known, allow_dataset_change) if trained else ()
+                before = _trained_before(folder, config, bool(trained))
+                leaks.require_unseen(dataset.sessions, before or ())  # as evaluation asks, but before training
+                workdir.write_config(*known, notes)
+                if not (trained and (folder / roster.ROSTER_NAME).is_file() and not allow_dataset_change):
+                    roster.write(folder / roster.ROSTER_NAME, entries)
+                trained_trials.write(folder, dataset.sessions, before)
+            except InputError as error:
+                refusal = error
+        if state_io.from_process_0(int(refusal is not None)):
+            raise refusal or InputError(f"process 0 refused {folder}; its message says why")
+        same = {"config": workdir.config_hash(config), "num_steps": config["train"], "data": dataset.fingerprint}
+        processes.require_agreement("config or data", hashlib.sha256(repr(same).encode()).hexdigest())
+        yield
+
+
+def _finished(folder: Path, config: Mapping[str, Any], dataset: Dataset, step: int) -> dict[str, Any] | None:
+    """The record of a run that is evaluated and drawn, if it is of this config, these data and this step."""
+    try:
+        record = read_json(folder / RECORD_NAME)
+    except InputError:
+        return None
+    expected = {
+        "step": step,
+        "config_hash": workdir.config_hash(config),
+        "dataset_fingerprint": dataset.fingerprint,
+        "eval": config["eval"],
+        **evaluators.named(config["eval"]).about(config["eval"]),
+    }
+    same = all(record.get(name) == value for name, value in expected.items())
+    return record if same and (folder / "report.html").is_file() else None

@@ -1,0 +1,113 @@
+"""Memory of a training step, estimated from its program before anything is compiled.
+
+Every array of the traced step lives from where it is made to where it is last used; the estimate is the largest sum.
+A compiler fuses what it can: chains of elementwise operations never reach memory, so only arrays that something else
+than the next elementwise operation reads are counted. tests/train/step_memory_test.py compares with XLA's own figure.
+"""
+
+import functools
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.extend import core
+
+from neurojax.train.step import train_step
+
+FACTOR = 1.5  # by which the estimate and XLA's own figure may differ, either way
+
+# Each entry of the result needs but that entry of the operands, or no operand at all.
+_FUSED = frozenset(
+    """abs add and broadcast_in_dim ceil clamp convert_element_type copy cos div eq erf exp exp2 expm1 floor ge gt
+    integer_pow iota is_finite le log log1p logistic lt max min mul ne neg nextafter not or pow random_bits
+    random_unwrap random_wrap rem reshape rsqrt select_n shift_left shift_right_arithmetic shift_right_logical sign
+    sin sqrt square squeeze sub tanh threefry2x32 transpose xor""".split()
+)
+
+
+class StepMemory(NamedTuple):
+    """Bytes on each device.
+
+    Attributes:
+        state: parameters, tables and moments, held all the time (the step overwrites them).
+        batch: its arrays.
+        temporary: activations, gradients and updates that live at once at the worst moment.
+    """
+
+    state: int
+    batch: int
+    temporary: int
+
+    def total(self) -> int:
+        return self.state + self.batch + self.temporary
+
+
+def of_step(recipe, state, batch, parts: int, data_devices: int = 1) -> StepMemory:
+    """What one step takes on each device; traces it, computes nothing.
+
+    Args:
+        recipe: see `train.step.Recipe`.
+        state: from `loop.abstract_state`, with its places on the devices.
+        batch: arrays or shapes of the largest batch.
+        parts: train.microbatches.
+        data_devices: that share the trials of a batch.
+    """
+    program = jax.make_jaxpr(functools.partial(train_step, recipe=recipe, parts=parts))(state, batch)
+    held = sum(_num_bytes(leaf.sharding.shard_shape(leaf.shape), leaf.dtype) for leaf in jax.tree.leaves(state))
+    whole_batch = sum(_num_bytes(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(batch))
+    temporary = peak_bytes(program.jaxpr)
+    return StepMemory(held, whole_batch // data_devices, temporary // data_devices)
+
+
+def peak_bytes(program) -> int:
+    """Bytes of the arrays that a program makes, at the moment when most of them live; its inputs are not counted.
+
+    Args:
+        program: a jaxpr.
+    """
+    last_use, uses = {}, {}
+    for place, step in enumerate(program.eqns):
+        for operand in step.invars:
+            if isinstance(operand, core.Var):
+                last_use[operand] = place
+                uses.setdefault(operand, []).append(step.primitive.name)
+    last_use |= {result: len(program.eqns) for result in program.outvars if isinstance(result, core.Var)}
+    ends: dict[int, list] = {}
+    living = peak = 0
+    for place, step in enumerate(program.eqns):
+        inside = max((peak_bytes(inner) for inner in _inner(step.params)), default=0)
+        made = {result: 0 if _is_fused(step, result, uses) else _size(result) for result in step.outvars}
+        peak = max(peak, living + max(inside, sum(made.values())))
+        for result, size in made.items():
+            if result in last_use:
+                living += size
+                ends.setdefault(last_use[result], []).append(size)
+        living -= sum(ends.pop(place, ()))
+    return max(peak, living)
+
+
+def _is_fused(step, result, uses: dict[Any, list[str]]) -> bool:
+    """Whether a result goes straight into the one operation that reads it."""
+    readers = uses.get(result, [])
+    return step.primitive.name in _FUSED and len(readers) == 1 and (readers[0] in _FUSED or "reduce" in readers[0])
+
+
+def _inner(parameters: dict[str, Any]) -> Iterator[Any]:
+    """Programs inside an operation: of a scan, a branch, a jitted function."""
+    for value in parameters.values():
+        for one in value if isinstance(value, tuple | list) else (value,):
+            if hasattr(one, "eqns"):
+                yield one
+            elif hasattr(one, "jaxpr"):
+                yield one.jaxpr
+
+
+def _size(variable) -> int:
+    return _num_bytes(getattr(variable.aval, "shape", ()), getattr(variable.aval, "dtype", np.float32))
+
+
+def _num_bytes(shape: tuple[int, ...], dtype) -> int:
+    # A key of jax.random is two 32-bit words.
+    itemsize = 8 if jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key) else np.dtype(dtype).itemsize
+    return int(np.prod(shape, dtype=np.int64)) * itemsize
