@@ -1,6 +1,5 @@
 """The arms and the linear models, and how they are scored: four tasks, and behaviour read out of frozen latents."""
 
-import copy
 import datetime
 import json
 import os
@@ -18,9 +17,9 @@ from neurojax.errors import InputError
 from neurojax.evals import activity, baselines, protocols, scoring
 from neurojax.evals.decoding import decoder, features, scores, signals, targets
 from neurojax.files import write_bytes
-from neurojax.train import checkpoint, first_rows, loop, settings, workdir
+from neurojax.train import first_rows, run, settings
 from neurojax.transfer import adaptation
-from neurojax.transfer.pretrained import Pretrained
+from neurojax.transfer.pretrained import Pretrained, load
 from neurojax.transfer.weights import Weights
 from neurojax.types import TEST, TRAIN, Session
 
@@ -40,25 +39,30 @@ def config_of(size: str, fields: Sequence[str]) -> dict:
 
 def pretrained(config: Mapping, dataset: Dataset, folder: Path, num_steps: int) -> Pretrained:
     """Trains on all sessions of a dataset, from the newest checkpoint in `folder`."""
-    config, recipe = _recipe(config, dataset, num_steps)
-    loop_config = settings.loop_config(config)
-    table = batching.session_table(dataset.sessions)
-    record = {"dataset_fingerprint": dataset.fingerprint, "config_hash": workdir.config_hash(config), "sessions": table}
-    folder.mkdir(parents=True, exist_ok=True)
-    loop.train(recipe, settings.batching_config(config), loop_config, dataset, folder, record)
-    arrays, manifest = checkpoint.load_arrays(folder / "checkpoints")
-    same = [manifest[name] == record[name] for name in ("dataset_fingerprint", "config_hash")]
-    if not all(same) or manifest["step"] != num_steps:
-        raise SystemExit(f"{folder} holds a pretraining of other data, another config or other steps; remove it")
-    return _model(arrays, config, recipe, dataset, manifest["step"])
+    run.train(_with_steps(config, num_steps), folder, dataset=dataset)
+    return load(folder)
 
 
 def from_scratch(config: Mapping, session: Session, num_steps: int) -> Pretrained:
     """Trains on one session alone."""
     dataset = dataset_of([session])
-    config, recipe = _recipe(config, dataset, num_steps)
+    config = _with_steps(config, num_steps)
+    recipe = settings.recipe(config, dataset)
     arrays = adaptation.trained(recipe, settings.batching_config(config), dataset)
-    return _model(arrays, config, recipe, dataset, num_steps)
+    return Pretrained(
+        Weights(
+            arrays=arrays,
+            config=config,
+            table=batching.session_table(dataset.sessions),
+            entries=roster.entries_of(dataset.sessions),
+            bin_size_s=dataset.bin_size_s,
+            num_bins=recipe.model.num_positions,
+            step=num_steps,
+            digest="",
+            origin=None,
+            dataset_fingerprint=dataset.fingerprint,
+        )
+    )
 
 
 def fine_tuned(base: Pretrained, session: Session, num_steps: int, known_sessions: Sequence[Session]) -> Pretrained:
@@ -138,24 +142,5 @@ def about() -> dict[str, str]:
     }
 
 
-def _recipe(config: Mapping, dataset: Dataset, num_steps: int):
-    config = copy.deepcopy(dict(config))
-    config["train"]["num_steps"] = num_steps
-    return config, settings.recipe(config, dataset)
-
-
-def _model(arrays, config, recipe, dataset: Dataset, step: int) -> Pretrained:
-    return Pretrained(
-        Weights(
-            arrays=arrays,
-            config=config,
-            table=batching.session_table(dataset.sessions),
-            entries=roster.entries_of(dataset.sessions),
-            bin_size_s=dataset.bin_size_s,
-            num_bins=recipe.model.num_positions,
-            step=step,
-            digest="",
-            origin=None,
-            dataset_fingerprint=dataset.fingerprint,
-        )
-    )
+def _with_steps(config: Mapping, num_steps: int) -> dict:
+    return {**config, "train": {**config["train"], "num_steps": num_steps}}

@@ -10,12 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from neurojax.commands import config as declarations
-from neurojax.commands import runs as run_folders
-from neurojax.data import batching
 from neurojax.data.sessions import Dataset
 from neurojax.files import write_bytes
 from neurojax.main import main
-from neurojax.train import loop, settings, sharding, workdir
+from neurojax.train import run, run_folder, workdir
 from neurojax.train.predictor import Predictor
 
 HERE = Path(__file__).parent
@@ -66,30 +64,13 @@ def trained(argument: str, fields: Mapping[str, str], folder: Path) -> tuple[Pre
     start = time.monotonic()
     arguments = [f"--config.{field}={value}" for field, value in fields.items()]
     config = declarations.load([f"--config={REPOSITORY / 'configs/mtm.py'}:{argument}", *arguments])
-    dataset = run_folders.load_data(config)
-    recipe, batches = settings.recipe(config, dataset), settings.batching_config(config)
     hashed = workdir.config_hash(config)
     folder = folder / hashed[:16]  # an arm whose fields or defaults changed starts over
-    folder.mkdir(parents=True, exist_ok=True)
-    record = {
-        "config_hash": hashed,
-        "dataset_fingerprint": dataset.fingerprint,
-        "bin_size_s": dataset.bin_size_s,
-        "sessions": batching.session_table(dataset.sessions),
-        "num_bins": recipe.model.num_positions,
-    }
-    state = loop.train(recipe, batches, settings.loop_config(config), dataset, folder, record)
-    model = Predictor(
-        state.params,
-        state.tables,
-        recipe.model,
-        batching.Layout.of(dataset.sessions),
-        batches.bucket_units,
-        sharding.make_mesh(0, 1),
-        recipe.masking.schemes,
-    )
+    dataset = run_folder.load_data(config)
+    run.train(config, folder, dataset=dataset)
+    model, manifest = run_folder.load_predictor(folder, config, dataset)
     about = {
-        "steps": recipe.num_steps,
+        "steps": manifest["step"],
         "train_s": round(time.monotonic() - start, 1),
         **provenance(),
         "config_hash": hashed,

@@ -10,7 +10,6 @@ does, and prints trials/s, the loss at both ends, and the hours that the whole w
 
 import argparse
 import copy
-import json
 import tempfile
 from pathlib import Path
 
@@ -19,11 +18,11 @@ import numpy as np
 from rows import MEAN_COUNT, NUM_BINS
 
 from neurojax.commands import config as declarations
-from neurojax.data import batching
 from neurojax.data.sessions import Dataset, dataset_of, from_counts
 from neurojax.files import read_json, write_json
-from neurojax.train import loop, settings
+from neurojax.train import run
 from neurojax.train.workdir import provenance
+from neurojax.train.writer import read_metrics
 from neurojax.types import TRAIN
 
 HERE = Path(__file__).parent
@@ -68,15 +67,12 @@ def timed_part(config: dict, dataset: Dataset, seconds: float, first_steps: int)
     Rates are those of the loop's own lines, of which the first of each go, which holds compilation, is left out.
     """
     config["train"]["log_every_steps"] = first_steps
-    loop_config, batches = settings.loop_config(config), settings.batching_config(config)
-    record = {"sessions": batching.session_table(dataset.sessions)}
     with tempfile.TemporaryDirectory() as folder:
 
         def until(num_steps: int) -> list[dict]:
             config["train"]["num_steps"] = num_steps
-            recipe = settings.recipe(config, dataset)
-            loop.train(recipe, batches, loop_config, dataset, Path(folder), record, log=lambda line: None)
-            return [json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()]
+            run.train(config, folder, dataset=dataset, log=lambda line: None)
+            return read_metrics(folder)
 
         known = until(3 * first_steps)
         steps, took_s = _after_compilation(known)
