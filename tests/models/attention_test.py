@@ -9,10 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from neurojax.facts import Facts
 from neurojax.models import attention, ndt
 from neurojax.models.attention import Span
-from neurojax.models.config import ModelConfig
 from neurojax.train import kernels
+from tests.configs_for_tests import ndt_config
 
 CAUSAL_AND_NO_PROMPT = jnp.asarray([True, False]), jnp.asarray([True, False])
 
@@ -102,15 +103,16 @@ def test_flash_falls_back_with_its_reason(change, platform, devices, reason):
 
 
 def test_what_is_recomputed_changes_no_gradient():
-    config = ModelConfig(
+    config = ndt_config(
         width=8, num_heads=2, num_layers=2, mlp_width=8, read_in_width=8, num_positions=5, positions="rotary"
     )
-    params = jax.jit(ndt.init_params, static_argnums=1)(jax.random.key(0), config)
+    facts = Facts(num_bins=5, bin_size_s=0.02)
+    params, _ = jax.jit(lambda key: ndt.init(key, config, facts))(jax.random.key(0))
     latents, bins = draws((3, 5, 8)), jnp.ones((3, 5), bool)
     scheme = jnp.asarray([0, 1, 3])
 
     def gradient(remat):
-        module = ndt.NDT(dataclasses.replace(config, remat=remat))
+        module = ndt.NDT(dataclasses.replace(config, remat=remat), facts.num_bins)
 
         def total(params):
             inputs = latents, jnp.zeros((3, 8)), scheme, ~bins, bins

@@ -5,15 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from neurojax.models.attention import Span
-from neurojax.models.config import ModelConfig
 from neurojax.models.transformer import Transformer
+from tests.configs_for_tests import ndt_config
 
 LAYERS, B, L, D = 4, 3, 7, 32
 
 
 def test_dropout_is_drawn_for_each_layer_trial_and_token():
     """Each layer adds one to every entry that it keeps: what comes out counts the layers that kept it."""
-    config = ModelConfig(width=D, num_layers=LAYERS, num_heads=2, mlp_width=8, dropout=0.5, positions="rotary")
+    config = ndt_config(width=D, num_layers=LAYERS, num_heads=2, mlp_width=8, dropout=0.5)
     span = Span.of(jnp.ones((B, L - 2), bool), jnp.zeros(B, bool), jnp.ones(B, bool))
     given = (jnp.zeros((B, L, D)), span, jnp.arange(L, dtype=jnp.float32))
 
