@@ -89,6 +89,7 @@ def _spike_scores(parts) -> dict[str, float]:
 
 
 def _class_sums(logits, label, asked, null):
+    label = jnp.maximum(label, 0)  # padding has -1, and is not asked
     right = jnp.argmax(logits, axis=-1) == label
     return asked.sum(), (asked & right).sum(), jnp.where(asked, categorical_nll(logits, label), 0.0).sum()
 

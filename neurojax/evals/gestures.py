@@ -1,141 +1,114 @@
-"""The block `gestures` of an evaluation: how well windows of people are told apart, person by person.
+"""The evaluation of gestures: windows of people that training never saw, person by person, beside floors.
 
-A score is the balanced accuracy of a person, the mean over gestures of the share of its windows
-that are recognised; the mean of it over people has an interval over people, for the windows of one
-person overlap and are no independent trials. Chance is one over the number of gestures.
+An evaluator; see evals.spikes for what its five functions are for.
 """
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from neurojax.data.sessions import Dataset
+from neurojax.data.sources import signals
 from neurojax.errors import InputError
-from neurojax.evals.intervals import t_interval
+from neurojax.evals import emg_floors, gesture_report
+from neurojax.evals.gesture_scores import gestures_block
+from neurojax.types import TEST, TRAIN
 
-_ONE_PERSON = "one person: nothing to say how others would do"
+FLOORS = {"lda": emg_floors.lda_floor, "perceptron": emg_floors.perceptron_floor}
+Log = Callable[[str], Any]
 
 
-def gestures_block(
-    probabilities: Mapping[str, np.ndarray],
-    labels: Mapping[str, np.ndarray],
-    num_classes: int,
-    floors: Mapping[str, Mapping[str, np.ndarray]] | None = None,
-) -> dict[str, Any]:
-    """Scores predictions of people that training never saw, and of simple methods beside them.
-
-    Args:
-        probabilities: person -> float [windows, K], predicted probability of each gesture.
-        labels: person -> int [windows], the gesture that was made, 0 to K - 1.
-        num_classes: K.
-        floors: method -> what `probabilities` is, of the same people.
-
-    Returns:
-        {"balanced_accuracy", "balanced_accuracy_se", "balanced_accuracy_ci95" (t over people),
-        "num_people", "num_windows", "chance",
-        "people": {ID: {"balanced_accuracy", "accuracy", "num_windows", "num_classes"}},
-        "floors": {NAME: {"balanced_accuracy", ..., "people": {ID: {"balanced_accuracy"}},
-        "difference", "difference_se", "difference_ci95" (model minus floor, paired over people)}}}.
-        What cannot be computed is None, with `<name>_reason` beside it.
+def about(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Checks the `eval` block; nothing more than the block itself tells evaluations apart.
 
     Raises:
-        InputError: no person, a person with no window, shapes that differ, labels outside of K.
+        InputError: an unknown floor.
     """
-    if not labels:
-        raise InputError("no person to score; expected a split with at least one, convert with more")
-    people = _people(probabilities, labels, num_classes, "the model")
-    block = {
-        **_over_people("balanced_accuracy", _scores(people)),
-        "num_people": len(people),
-        "num_windows": sum(person["num_windows"] for person in people.values()),
-        "chance": 1 / num_classes,
-        "people": people,
-        "floors": {},
-    }
-    for name, predicted in (floors or {}).items():
-        floor = _people(predicted, labels, num_classes, f"floor {name}")
-        own, other = _scores(people), _scores(floor)
-        paired = {
-            person: None if own[person] is None or other[person] is None else own[person] - other[person]
-            for person in own
-        }
-        block["floors"][name] = {
-            **_over_people("balanced_accuracy", other),
-            **_over_people("difference", paired),
-            "people": {person: _score_alone(found) for person, found in floor.items()},
-        }
-    return block
+    for name in _floors_of(settings):
+        if name not in FLOORS:
+            raise InputError(f"eval.floors names {name!r}; choose from {', '.join(FLOORS)}")
+    return {}
 
 
-def balanced_accuracy(predicted: np.ndarray, label: np.ndarray, num_classes: int) -> float:
-    """Mean over the gestures that occur of the share of their windows that are recognised.
+def _floors_of(settings: Mapping[str, Any]) -> list[str]:
+    listed = settings.get("floors")
+    if not isinstance(listed, str):
+        raise InputError(f"eval.floors={listed!r}; expected names with commas between, of {', '.join(FLOORS)}")
+    return [name for name in listed.split(",") if name]
+
+
+def prepare(dataset: Dataset, settings: Mapping[str, Any], *, run: Path | None = None, log: Log = print) -> Dataset:
+    """All sessions; raises InputError where no person is there to be tested."""
+    if not any(len(session.trials_of(TEST)) for session in dataset.sessions):
+        raise InputError("no session has a test trial; expected people of split 2, convert with more people")
+    return dataset
+
+
+def evaluate(
+    model, dataset: Dataset, settings: Mapping[str, Any], seed: int, *, folder: Path, root: str, log: Log = print
+) -> dict[str, Any]:
+    """Predicts the test windows of every person.
 
     Args:
-        predicted, label: integers [windows], 0 to num_classes - 1.
-        num_classes: K.
+        model: a predictor of class logits that knows what its batches are (`source_config`).
+        dataset: people, those trained on among them for the floors.
+        settings: the `eval` block.
+        seed: of a floor's draws.
+        folder, root, log: as of `evals.spikes.evaluate`; `log` takes one line.
+
+    Returns:
+        {"gestures": see `gesture_scores.gestures_block`}; a floor that cannot be fitted has a reason.
     """
-    made = np.bincount(label, minlength=num_classes)
-    right = np.bincount(label[predicted == label], minlength=num_classes)
-    return float(np.mean(right[made > 0] / made[made > 0]))
-
-
-def _people(
-    probabilities: Mapping[str, np.ndarray],
-    labels: Mapping[str, np.ndarray],
-    num_classes: int,
-    where: str,
-) -> dict[str, dict[str, Any]]:
-    if probabilities.keys() != labels.keys():
-        differing = sorted(probabilities.keys() ^ labels.keys())
-        raise InputError(f"{where}: predictions and labels are not of the same people: {differing[:5]}")
-    return {
-        person: _person(np.asarray(probabilities[person]), np.asarray(label), num_classes, person, where)
-        for person, label in labels.items()
-    }
-
-
-def _person(probability: np.ndarray, label: np.ndarray, num_classes: int, person: str, where: str) -> dict[str, Any]:
-    """The scores of one person; ties go to the first of the most probable gestures."""
-    if len(label) == 0 or probability.shape != (len(label), num_classes):
+    source = signals.SignalSource(dataset.sessions, model.source_config, seed)
+    if len(source.class_names) != model.facts["num_classes"]:
         raise InputError(
-            f"{where}: person {person} has predictions {list(probability.shape)} for {len(label)}"
-            f" windows, expected [windows, {num_classes}] of at least one"
+            f"the data have {len(source.class_names)} classes of {model.source_config.label!r}, the run was trained "
+            f"on {model.facts['num_classes']}; convert them with the same gestures"
         )
-    if label.min() < 0 or label.max() >= num_classes:
-        raise InputError(
-            f"person {person} has gestures {label.min()} to {label.max()}, expected 0 to {num_classes - 1}"
-        )
-    counted = {"num_windows": len(label), "num_classes": len(np.unique(label))}
-    if not np.isfinite(probability).all():
-        reason = "a predicted probability is not finite"
-        return {"balanced_accuracy": None, "balanced_accuracy_reason": reason, "accuracy": None,
-                "accuracy_reason": reason, **counted}  # fmt: skip
-    predicted = probability.argmax(1)
-    return {
-        "balanced_accuracy": balanced_accuracy(predicted, label, num_classes),
-        "accuracy": float(np.mean(predicted == label)),
-        **counted,
-    }
+    probabilities, labels = predicted(model, source)
+    floors, reasons = {}, {}
+    for name in _floors_of(settings):
+        if not any(len(session.trials_of(TRAIN)) for session in dataset.sessions):
+            reasons[name] = "these data hold no person to train on"
+            continue
+        per_session = signals.classes_of(dataset.sessions, model.source_config.label)[1]
+        more = {"seed": seed} if name == "perceptron" else {}
+        floors[name] = FLOORS[name](dataset.sessions, per_session, len(source.class_names), TEST, **more)
+    block = gestures_block(probabilities, labels, len(source.class_names), floors)
+    for name, reason in reasons.items():
+        block["floors"][name] = {"balanced_accuracy": None, "balanced_accuracy_reason": reason}
+    return {"gestures": block | {"class_names": list(source.class_names)}}
 
 
-def _scores(people: Mapping[str, Mapping[str, Any]]) -> dict[str, float | None]:
-    return {person: found["balanced_accuracy"] for person, found in people.items()}
+def predicted(model, source: signals.SignalSource) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """(session id -> float [windows, K] probabilities, session id -> int [windows] labels) of the test windows."""
+    probabilities, labels = {}, {}
+    for step in source.passes(TEST):
+        query = np.zeros(step.batch.trials["label"].shape, np.int32)  # nothing is changed
+        found = np.asarray(model.mean(step.batch, query))[0]
+        for number in np.unique(step.session[step.session >= 0]):
+            own, name = step.session == number, source.sessions[number].session_id
+            probabilities.setdefault(name, []).append(found[own])
+            labels.setdefault(name, []).append(step.label[own])
+    joined = [{name: np.concatenate(parts) for name, parts in made.items()} for made in (probabilities, labels)]
+    return joined[0], joined[1]
 
 
-def _score_alone(found: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in found.items() if name.startswith("balanced_accuracy")}
+def show(evaluation: Mapping[str, Any], log: Log = print) -> None:
+    """Tells the scores of a record."""
+    log(gesture_report.terminal_table(evaluation["gestures"]))
 
 
-def _over_people(name: str, values: Mapping[str, float | None]) -> dict[str, Any]:
-    """Mean, standard error and 95 % interval over people; None with a reason where there is none."""
-    missing = [person for person, value in values.items() if value is None]
-    if missing:
-        reason = f"{len(missing)} of {len(values)} people have no score: {', '.join(missing[:5])}"
-        return {f"{name}{part}": None for part in ("", "_se", "_ci95")} | {f"{name}_reason": reason}
-    found = t_interval(list(values.values()))
-    if found is None:
-        parts = {f"{name}{part}": None for part in ("_se", "_ci95")}
-        reasons = {f"{name}{part}_reason": _ONE_PERSON for part in ("_se", "_ci95")}
-        return {name: math.fsum(values.values()), **parts, **reasons}
-    return {name: found.mean, f"{name}_se": found.se, f"{name}_ci95": list(found.ci95)}
+def draw(
+    folder: Path,
+    evaluation: Mapping[str, Any],
+    example: Any,
+    metrics: Sequence[Mapping[str, Any]],
+    *,
+    suffix: str = "",
+    log: Log = print,
+) -> None:
+    """Writes figures<suffix>/ and report<suffix>.html of a record into a workdir."""
+    gesture_report.write(Path(folder), evaluation, metrics, suffix=suffix, log=log)

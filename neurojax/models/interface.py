@@ -72,6 +72,18 @@ class SpikeInputs(NamedTuple):
         return ~self.hidden_bins[..., :, None] & ~self.hidden_units[..., None, :]
 
 
+class SignalInputs(NamedTuple):
+    """What a model of signals reads.
+
+    Attributes:
+        values: float32 [G, b, T, C].
+        bin_valid: bool [G, b, T], False in bins past a window's end.
+    """
+
+    values: jax.Array
+    bin_valid: jax.Array
+
+
 class Outputs(NamedTuple):
     """Attributes:
     natural: natural parameters of the head; of spikes log-rates, float32 [G, b, T, N], log of the

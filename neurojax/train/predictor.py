@@ -1,12 +1,14 @@
 """A trained state as a function of (batch, query): what evaluation receives instead of a model."""
 
 import functools
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from neurojax import heads
 from neurojax.batch import Batch
 from neurojax.data import batching
 from neurojax.data.batching import Layout
@@ -32,8 +34,10 @@ class Predictor:
     Attributes:
         params, tables, buffers: on the devices, float32; of an ensemble with the members as first axis.
         recipe: model, objective, head and members.
-        layout: where sessions live in the tables.
+        layout: where sessions live in the tables; None of a source without such rows.
         bucket_units: padding of the unit axis.
+        source_config: what a batch is, see data.sources.
+        facts: what the manifest keeps of the data trained on, `Facts.to_record`.
         schemes: names of those the weights were trained with; all, of a model without schemes.
         on_accelerator: computed on something else than a CPU.
         hides_by_zeroing: hiding a unit changes the input by zeroing its counts and in no other way,
@@ -41,10 +45,19 @@ class Predictor:
     """
 
     def __init__(
-        self, params: Any, tables: dict, recipe: Recipe, layout: Layout, bucket_units: int, mesh=None, buffers=None
+        self,
+        params: Any,
+        tables: dict,
+        recipe: Recipe,
+        layout: Layout | None,
+        bucket_units: int = 1,
+        mesh=None,
+        buffers=None,
+        source_config: Any = None,
+        facts: Mapping[str, int] | None = None,
     ):
-        self.recipe, self.layout = recipe, layout
-        self.bucket_units = bucket_units
+        self.recipe, self.layout, self.bucket_units = recipe, layout, bucket_units
+        self.source_config, self.facts = source_config, dict(facts or {})
         self.schemes = tuple(getattr(recipe.objective.config, "schemes", SCHEMES))
         self.hides_by_zeroing = getattr(recipe.model.module, "HIDES_BY_ZEROING", False)
         self._mesh = sharding.make_mesh(0, 1) if mesh is None else mesh
@@ -75,6 +88,10 @@ class Predictor:
     def __call__(self, batch: Batch, query: Query) -> Outputs:
         """Natural parameters and states of a batch under a query."""
         return self._compute(batch, query, "natural and states")
+
+    def mean(self, batch: Batch, query) -> jax.Array:
+        """The expected target: spikes per bin, or the probability of each class."""
+        return heads.named(self.recipe.head).mean(self._compute(batch, query, "natural").natural)
 
     def log_rates(self, batch: Batch, query: Query) -> jax.Array:
         """All units: float32 [G, b, T, N], log of the expected spikes per bin."""

@@ -69,8 +69,10 @@ def load_predictor(
     weights = state_io.nested(arrays)
     recipe = settings.predicting(config)
     mesh = sharding.make_mesh(0, 1)  # whatever devices are here, not those it was trained on
+    source, values = settings.source_settings(config)
     longest = belongs.longest_trial(config["model"], manifest["num_bins"])
-    layout = belongs.layout(dataset.sessions, manifest["sessions"], manifest["bin_size_s"], longest)
-    bucket_units = settings.source_settings(config)[1].bucket_units
-    parts = (weights["params"], weights["tables"], recipe, layout, bucket_units, mesh, weights.get("buffers"))
-    return Predictor(*parts), manifest
+    belongs.require_same_bins(dataset.sessions, manifest["bin_size_s"], longest)
+    layout = source.rows_of(dataset.sessions, manifest["sessions"])
+    parts = (weights.get("params"), weights.get("tables", {}), recipe, layout, getattr(values, "bucket_units", 1), mesh)
+    facts = manifest.get("facts")
+    return Predictor(*parts, weights.get("buffers"), source_config=values, facts=facts), manifest

@@ -12,8 +12,8 @@ import optax
 from neurojax import heads
 from neurojax.batch import Batch
 from neurojax.models import interface
-from neurojax.objectives import interface as objective_interface
 from neurojax.models.interface import Weights, gather_rows, row_index
+from neurojax.objectives import interface as objective_interface
 from neurojax.train import microbatches, optimizer
 from neurojax.train.state import TrainState
 

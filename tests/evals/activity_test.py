@@ -1,27 +1,28 @@
 """What is scored was hidden: every prediction equals a forward pass of its own, and no shortcut shows."""
 
 import dataclasses
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 
-from neurojax import masking
+from neurojax import facts, schemes
+from neurojax.commands import config as declarations
 from neurojax.data import batching
 from neurojax.data.sessions import from_counts
 from neurojax.errors import InputError
 from neurojax.evals import activity, protocols
-from neurojax.models import ndt, stitcher
-from neurojax.models.config import ModelConfig
-from neurojax.train import sharding
+from neurojax.objectives.interface import Query
+from neurojax.train import settings, sharding, state
 from neurojax.train.predictor import Predictor
 from neurojax.types import TEST, TRAIN, VALIDATION
 
 REGIONS = ["CA1", "LP", "CA1", "root", "CA1", "VISp", "VISp", "CA1", "void"]  # LP has one unit
 SILENT_IN_TRAIN = 7
-MODEL = ModelConfig(
-    read_in_width=6, width=8, num_layers=1, num_heads=2, mlp_width=8, num_positions=16, positions="rotary"
-)
+CONFIG = f"--config={Path(__file__).parents[2]}/configs/mtm.py"
+SIZES = dict(read_in_width=6, width=8, num_layers=1, num_heads=2, mlp_width=8)
+RECIPE = settings.predicting(declarations.load([CONFIG, *(f"--config.model.{name}={size}" for name, size in SIZES.items())]))
 
 
 def make_session(name="rat", regions=REGIONS, seed=0, longest=12):
@@ -39,18 +40,13 @@ def make_session(name="rat", regions=REGIONS, seed=0, longest=12):
     )
 
 
-def make_model(sessions, mesh=None):
+def make_model(sessions, mesh=None, recipe=RECIPE):
     layout = batching.Layout.of(sessions)
     rng = np.random.default_rng(1)
-
-    def init(key):
-        return ndt.init_params(key, MODEL), stitcher.init_tables(
-            key, MODEL, layout.num_units, np.full(layout.total_units, 0.3)
-        )
-
-    shapes = jax.eval_shape(init, jax.random.key(0))
+    known = facts.of_table(batching.session_table(sessions), layout.num_bins, 0.02)
+    shapes = state.abstract_weights(recipe.model, known)
     params, tables = jax.tree.map(lambda leaf: (0.4 * rng.standard_normal(leaf.shape)).astype(np.float32), shapes)
-    return Predictor(params, tables, MODEL, layout, 16, mesh or sharding.make_mesh(1, 1))
+    return Predictor(params, tables, recipe, layout, 16, mesh or sharding.make_mesh(1, 1))
 
 
 SESSION = make_session()
@@ -80,8 +76,7 @@ def forward_pass(model, session, hidden_units, scheme, hidden_bins=None):
     bins = np.zeros((1, 8, model.layout.num_bins), bool)
     if hidden_bins is not None:
         bins[0, : len(trials), : hidden_bins.shape[1]] = hidden_bins
-    masks = masking.Masks(hidden, bins, hidden, bins)
-    rates = np.exp(model.log_rates(batch, masks, np.full((1, 8), scheme, np.int32)))
+    rates = np.exp(model.log_rates(batch, Query(hidden, bins, np.full((1, 8), scheme, np.int32))))
     return rates[0, : len(trials), : session.trial_num_bins[trials].max(), : session.num_units]
 
 
@@ -91,7 +86,7 @@ def test_co_smoothing_is_one_pass_for_every_hidden_unit(model, predictions):
     scored = protocols.scored_entries(SESSION, "co_smoothing", TRIALS)
     for unit in np.flatnonzero(visible):
         hidden = ~visible | (np.arange(len(visible)) == unit)
-        expected = forward_pass(model, SESSION, hidden, masking.NEURON)[..., unit]
+        expected = forward_pass(model, SESSION, hidden, schemes.NEURON)[..., unit]
         found = predictions["co_smoothing"][..., unit]
         np.testing.assert_allclose(found[scored[..., unit]], expected[scored[..., unit]], rtol=2e-6)
 
@@ -102,7 +97,7 @@ def test_intra_region_sees_the_units_region_and_nothing_else(model, predictions)
     for members in protocols.region_members(SESSION).values():
         for unit in np.flatnonzero(members) if members.sum() > 1 else ():
             hidden = ~members | (np.arange(len(members)) == unit)
-            expected = forward_pass(model, SESSION, hidden, masking.INTRA_REGION)[..., unit]
+            expected = forward_pass(model, SESSION, hidden, schemes.INTRA_REGION)[..., unit]
             found = predictions["intra_region"][..., unit]
             np.testing.assert_allclose(found[scored[..., unit]], expected[scored[..., unit]], rtol=2e-6)
             checked += 1
@@ -112,13 +107,13 @@ def test_intra_region_sees_the_units_region_and_nothing_else(model, predictions)
 def test_inter_region_and_forward_are_one_pass_for_each_hidden_part(model, predictions):
     visible = protocols.scored_units(SESSION)
     for members in protocols.region_members(SESSION).values():
-        expected = forward_pass(model, SESSION, ~visible | members, masking.INTER_REGION)[..., members]
+        expected = forward_pass(model, SESSION, ~visible | members, schemes.INTER_REGION)[..., members]
         found = predictions["inter_region"][..., members]
         valid = np.isfinite(found)
         assert valid.any(axis=1).all()
         np.testing.assert_allclose(found[valid], expected[valid], rtol=2e-6)
     bins = protocols.forward_bins(SESSION, TRIALS)
-    expected = forward_pass(model, SESSION, ~visible, masking.CAUSAL, bins)
+    expected = forward_pass(model, SESSION, ~visible, schemes.CAUSAL, bins)
     scored = protocols.scored_entries(SESSION, "forward", TRIALS)
     np.testing.assert_allclose(predictions["forward"][scored], expected[scored], rtol=2e-6)
 
@@ -202,7 +197,7 @@ def test_hidden_units_are_predicted_from_each_set_of_visible_ones(model):
     valid = np.arange(found[0].shape[1]) < SESSION.trial_num_bins[TRIALS][:, None]
     for shown, rates in zip(sets, found, strict=True):
         assert np.isnan(rates[..., shown]).all()
-        expected = forward_pass(model, SESSION, ~shown, masking.INTER_REGION)
+        expected = forward_pass(model, SESSION, ~shown, schemes.INTER_REGION)
         np.testing.assert_allclose(rates[..., ~shown][valid], expected[..., ~shown][valid], rtol=2e-6)
 
 
@@ -234,23 +229,25 @@ def test_sessions_that_cannot_be_predicted_are_refused(model):
 
 def test_a_model_is_asked_with_the_schemes_it_was_trained_with():
     class Recorder:
-        def __init__(self, schemes):
-            self.model, self.schemes, self.asked = make_model([SESSION]), schemes, set()
+        def __init__(self, trained):
+            objective = RECIPE.objective._replace(config=dataclasses.replace(RECIPE.objective.config, schemes=trained))
+            self.model, self.asked = make_model([SESSION], recipe=RECIPE._replace(objective=objective)), set()
             self.layout, self.bucket_units, self.hides_by_zeroing = self.model.layout, 16, True
+            self.asked_as, self.on_accelerator = self.model.asked_as, False
 
-        def log_rates(self, batch, masks, scheme):
-            self.asked |= set(np.unique(scheme).tolist())
-            return self.model.log_rates(batch, masks, scheme)
+        def log_rates(self, batch, query):
+            self.asked |= set(np.unique(query.scheme).tolist())
+            return self.model.log_rates(batch, query)
 
-        def log_rates_of_unit(self, batch, masks, scheme, unit):
-            self.asked |= set(np.unique(scheme).tolist())
-            return self.model.log_rates_of_unit(batch, masks, scheme, unit)
+        def log_rates_of_unit(self, batch, query, unit):
+            self.asked |= set(np.unique(query.scheme).tolist())
+            return self.model.log_rates_of_unit(batch, query, unit)
 
-    temporal, mtm = Recorder(("temporal",)), Recorder(masking.PROMPTS)
+    temporal, mtm = Recorder(("temporal",)), Recorder(schemes.PROMPTS)
     for recorder in (temporal, mtm):
         activity.predict_session(recorder, SESSION, trials_per_pass=1)  # no padding trials
-    assert temporal.asked == {masking.TEMPORAL}
-    assert mtm.asked == {masking.NEURON, masking.CAUSAL, masking.INTRA_REGION, masking.INTER_REGION}
+    assert temporal.asked == {schemes.TEMPORAL}
+    assert mtm.asked == {schemes.NEURON, schemes.CAUSAL, schemes.INTRA_REGION, schemes.INTER_REGION}
 
 
 HELD_OUT = np.isin(np.arange(len(REGIONS)), [1, 4])
@@ -268,7 +265,7 @@ def test_held_out_units_come_from_one_pass_that_hides_them_all(model, name):
     found = activity.predict_session(model, session, protocol=protocol, trials_per_pass=8)
     assert tuple(found) == protocol.activity_tasks
     hidden = ~protocols.scored_units(session) | HELD_OUT
-    co_smoothing = forward_pass(model, session, hidden, masking.NEURON)
+    co_smoothing = forward_pass(model, session, hidden, schemes.NEURON)
     task = f"{name}_co_smoothing"
     scored = protocols.scored_entries(session, task, TRIALS, protocol)
     np.testing.assert_allclose(found[task][scored], co_smoothing[scored], rtol=1e-5)
@@ -276,7 +273,7 @@ def test_held_out_units_come_from_one_pass_that_hides_them_all(model, name):
     assert set(np.flatnonzero(scored.any((0, 1)))) == {1, 4}
     bins = protocols.forward_bins(session, TRIALS, protocol)
     hidden = hidden if name == "nlb" else ~protocols.scored_units(session)
-    forward = forward_pass(model, session, hidden, masking.CAUSAL, bins)
+    forward = forward_pass(model, session, hidden, schemes.CAUSAL, bins)
     task = f"{name}_forward"
     scored = protocols.scored_entries(session, task, TRIALS, protocol)
     np.testing.assert_allclose(found[task][scored], forward[scored], rtol=1e-5)

@@ -9,7 +9,7 @@ from neurojax.data.sessions import from_counts, open_dataset
 from neurojax.data.sources.signals import classes_of
 from neurojax.errors import InputError
 from neurojax.evals import emg_floors
-from neurojax.evals.gestures import balanced_accuracy, gestures_block
+from neurojax.evals.gesture_scores import balanced_accuracy, gestures_block
 from neurojax.types import TEST, TRAIN
 
 CLASSES, CHANNELS = 3, 4

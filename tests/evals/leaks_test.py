@@ -38,7 +38,7 @@ class SumModel:
     def log_rates(self, batch, masks, scheme):
         self.passes += 1
         hidden = masks.hidden_units[:, :, None, :] | masks.hidden_bins[..., None]
-        seen = np.where(self._sees(hidden), 0, batch.counts).astype(np.float64)
+        seen = np.where(self._sees(hidden), 0, batch.trials["counts"]).astype(np.float64)
         total = seen.sum(-1, keepdims=True) + 0.1 * seen.sum((2, 3), keepdims=True)
         return np.broadcast_to(0.01 * total - 1, seen.shape).astype(np.float32)
 

@@ -72,7 +72,7 @@ class SignalSource:
         _check_alike(sessions)
         self.sessions = tuple(sessions)
         self.table = batching.session_table(sessions)
-        self.trials_per_batch = config.trials_per_batch
+        self.trials_per_batch, self._label_name = config.trials_per_batch, config.label
         self.class_names, labels = classes_of(sessions, config.label)
         self._label = np.concatenate(labels)
         self._split = np.concatenate([session.split for session in sessions])
@@ -84,8 +84,6 @@ class SignalSource:
         self._mean, self._sd = (np.stack(part) for part in zip(*scales, strict=True))  # [S, C]
         self._train = np.flatnonzero(self._split == TRAIN)
         self._seed = seed
-        if not len(self._train):
-            raise InputError("no session has a training trial; expected split 0; convert again")
         self.facts = Facts(
             num_bins=int(self._length.max()),
             bin_size_s=sessions[0].bin_size_s,
@@ -93,9 +91,25 @@ class SignalSource:
             num_classes=len(self.class_names),
         )
 
-    def shapes(self) -> list[tuple[int, int, int]]:
-        """(G, b, C) of every kind of batch: what a run compiles."""
-        return [(1, self.trials_per_batch, self.facts.num_channels)]
+    axes = "groups x windows x bins x channels"
+
+    def shapes(self) -> list[tuple[int, int, int, int]]:
+        """(G, b, T, C) of every kind of batch: what a run compiles; InputError where nothing is to train on."""
+        if not len(self._train):
+            raise InputError("no session has a training trial; expected split 0; convert again")
+        return [(1, self.trials_per_batch, self.facts.num_bins, self.facts.num_channels)]
+
+    def largest_batch(self) -> Batch:
+        """A batch of the shape with the most entries: they all have one."""
+        return self.batch(0)
+
+    def contents(self) -> str:
+        """`8 channels, 7 classes of gesture`."""
+        return f"{self.facts.num_channels} channels, {self.facts.num_classes} classes of {self._label_name}"
+
+    def num_bytes(self, session: Session) -> int:
+        """Bytes of a session's values."""
+        return session.values.nbytes
 
     def plan(self, index: int) -> np.ndarray:
         """The trials of batch `index`, int64 [b], as `trial_id` counts them; each is drawn alike.
@@ -194,6 +208,11 @@ def open_source(sessions: Sequence[Session], config: Config, seed: int) -> Signa
         InputError: counts, recordings that differ, no such condition, or no training trial.
     """
     return SignalSource(sessions, config, seed)
+
+
+def rows_of(sessions: Sequence[Session], table: list[dict[str, Any]]) -> None:
+    """No row belongs to a person; raises InputError for recordings of counts, or that differ among themselves."""
+    _check_alike(sessions)
 
 
 def classes_of(sessions: Sequence[Session], label: str) -> tuple[tuple[str, ...], list[np.ndarray]]:

@@ -111,6 +111,11 @@ def open_source(
     return SpikeSource(sessions, config, seed, table, new_until)
 
 
+def rows_of(sessions: Sequence[Session], table: list[dict[str, Any]]) -> Layout:
+    """Where sessions live in the tables of trained weights; raises InputError for one that has no rows."""
+    return Layout.of(sessions, table)
+
+
 def mean_counts(session: Session) -> np.ndarray:
     """Mean spikes per bin of every unit in the train split, float32 [N].
 

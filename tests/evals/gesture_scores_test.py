@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from neurojax.errors import InputError
-from neurojax.evals.gestures import balanced_accuracy, gestures_block
+from neurojax.evals.gesture_scores import balanced_accuracy, gestures_block
 
 
 def sure_of(predicted, num_classes=3):

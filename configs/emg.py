@@ -1,0 +1,65 @@
+"""Gestures from surface EMG, people never seen: the power of learned filters, a small network.
+
+    neurojax convert emg PATH --out=ROOT
+    neurojax train --config=configs/emg.py --config.data.root=ROOT --workdir=runs/emg
+
+Source: data and task of Cote-Allard et al. 2019, IEEE TNSRE 27:760-771 (7 gestures, 8 channels, 200 Hz),
+windows of 260 ms; network after Schirrmeister et al. 2017.
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config(arg: str | None = None) -> ConfigDict:
+    """The whole config of a run; it takes no argument."""
+    if arg:
+        raise ValueError(f"config argument {arg!r}; expected none")
+    config = ConfigDict()
+    config.seed = 0
+    config.members = 1
+    config.init_from = ""
+    config.data = ConfigDict(
+        dict(
+            source="signals",
+            root="",  # of `neurojax convert emg`
+            train_fraction=1.0,
+            placement="host",
+            num_threads=1,
+            trials_per_batch=256,
+            label="gesture",
+            normalise="person",
+        )
+    )
+    config.model = ConfigDict(dict(name="signals", num_filters=64, filter_bins=9, width=128, dropout=0.3))
+    config.objective = ConfigDict(dict(name="supervised", channel_shift=1))
+    config.head = ConfigDict(dict(name="categorical"))
+    config.optimizer = ConfigDict(
+        dict(
+            learning_rate=2e-3,
+            warmup_share=0.15,
+            initial_divisor=10.0,
+            final_divisor=1e3,
+            weight_decay=0.05,
+            decay_everything=False,
+            row_weight_decay=0.0,
+            b1=0.9,
+            b2=0.999,
+            epsilon=1e-8,
+            clip_norm=1.0,
+        )
+    )
+    config.sharding = ConfigDict(dict(data=0, model=1, rules=()))
+    config.train = ConfigDict(
+        dict(
+            num_steps=3000,
+            microbatches=1,
+            steps_per_dispatch=1,
+            log_every_steps=50,
+            save_every_steps=500,
+            validate_every_steps=250,
+            keep_checkpoints=2,
+            max_skipped_in_a_row=10,
+        )
+    )
+    config.eval = ConfigDict(dict(evaluator="gestures", floors="lda"))
+    return config
