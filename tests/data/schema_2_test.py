@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from neurojax.commands.check import check
 from neurojax.data import trained_trials
 from neurojax.data.check import check_dataset, compare_datasets, trial_digest
 from neurojax.data.real_values import from_values
@@ -309,3 +310,20 @@ def test_rosters_and_trained_trials_know_real_values(tmp_path):
     single = session.with_fields(values=session.values.astype(np.float32))
     assert trial_digest(single, 0) == trial_digest(session, 0)
     assert not len(trained_trials.among(other, digests))
+
+
+def test_the_report_of_real_values_is_a_table_with_shared_findings_said_once(tmp_path, capsys):
+    for code in range(3):
+        for name in "ab":
+            session = person(f"{name}{code}", seed=code + 10 * (name == "b"), split=code)
+            write_session(session, tmp_path)
+    write_dataset_index(tmp_path)
+    check(tmp_path)
+    out = capsys.readouterr().out
+    assert "6 sessions, 24 channels, 60 trials, bins of 5 ms" in out
+    sd = check_dataset(open_dataset(tmp_path))["sessions"]["a2"]["channel_sd"]
+    (line,) = [line for line in out.splitlines() if line.startswith("a2")]
+    assert line.split()[1:6] == ["10", "(0/0/10)", "20", "4", "200"]
+    assert line.split()[6] == f"{np.mean(sd):.3g}"
+    assert out.count("neighbouring windows share samples") == 1
+    assert "note: 6 of 6 sessions: neighbouring" in out and out.count("\nusable") == 1
