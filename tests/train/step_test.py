@@ -2,102 +2,99 @@
 
 import dataclasses
 import functools
+import types
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from neurojax import masking, metrics, unit_sums
-from neurojax.data.batching import Layout, Planner, gather
-from neurojax.models import ndt, stitcher
-from neurojax.train import first_rows, loop
-from neurojax.train.step import Freeze, train_step, validation_sums
+from neurojax import heads, metrics, schemes
+from neurojax.data.batching import Planner, gather
+from neurojax.models import interface, ndt, stitcher
+from neurojax.models.interface import Outputs, Weights, gather_rows
+from neurojax.objectives import mtm
+from neurojax.train.step import Freeze, train_step
+from neurojax.train.validation import _sums
 from neurojax.types import VALIDATION
+from tests.configs_for_tests import first_state, mtm_config, objective_of
 
 step = jax.jit(train_step, static_argnames="recipe")  # not donated: states are compared
 
 
-def start(recipe, dataset):
-    layout = Layout.of(dataset.sessions)
-    state = jax.jit(functools.partial(loop._initial_state, recipe, layout.num_units))(first_rows.train_means(dataset))
-    return state, layout
-
-
-def run(recipe, dataset, batches, num_steps, first=None):
-    state, layout = start(recipe, dataset)
-    planner = Planner(dataset.sessions, batches, recipe.seed)
-    history = []
+def run(recipe, source, num_steps):
+    state, history = first_state(recipe, source), []
     for index in range(num_steps):
-        batch = gather(dataset.sessions, layout, planner.plan(index))
+        batch = source.batch(index)
         state, sums = step(state, batch, recipe)
         history.append(sums)
     return state, jax.device_get(history), batch
 
 
+def scorer(recipe, source):
+    """(state, batch, number of the batch, question) -> the head's sums."""
+    null = np.log(source.facts.mean_counts)
+    sums = jax.jit(functools.partial(_sums, recipe=recipe))
+    return lambda state, *asked: sums(state.params, state.tables, state.buffers, null, *asked)
+
+
+def validation_batch(source, batches, index):
+    plan = Planner(source.sessions, batches, 0, split=VALIDATION).plan(index)
+    return gather(source.sessions, source.layout, plan)
+
+
 def test_a_hundred_steps_beat_the_mean_rate_on_validation_trials_and_repeat_bit_for_bit(
-    recipe, dataset, batches, equal_trees
+    recipe, source, batches, equal_trees
 ):
-    state, history, _ = run(recipe, dataset, batches, recipe.num_steps)
-    layout = Layout.of(dataset.sessions)
-    planner = Planner(dataset.sessions, batches, 0, split=VALIDATION)
-    null = np.log(first_rows.train_means(dataset))
-    score = jax.jit(functools.partial(validation_sums, recipe=recipe))
-    untrained, _ = start(recipe, dataset)
+    state, history, _ = run(recipe, source, recipe.num_steps)
+    score, untrained = scorer(recipe, source), first_state(recipe, source)
 
     def bits_per_spike(state, scheme):
-        sums, null_rates = zip(
-            *(
-                score(state.params, state.tables, null, gather(dataset.sessions, layout, planner.plan(i)), i, scheme)
-                for i in range(4)
-            ),
-            strict=True,
-        )
-        null_rates = np.concatenate(null_rates)
-        return unit_sums.host_scores(unit_sums.joined(sums), null_rates, null_rates)["bps_pooled_train_null"]
+        parts = [score(state, validation_batch(source, batches, i), i, scheme) for i in range(4)]
+        return heads.named("poisson").scores(parts)["bps_pooled"]
 
-    assert bits_per_spike(state, masking.NEURON) > 0.3
-    assert bits_per_spike(state, masking.INTER_REGION) > 0.25
-    assert abs(bits_per_spike(untrained, masking.NEURON)) < 1e-5  # it starts at the null
+    assert bits_per_spike(state, schemes.NEURON) > 0.3
+    assert bits_per_spike(state, schemes.INTER_REGION) > 0.25
+    assert abs(bits_per_spike(untrained, schemes.NEURON)) < 1e-5  # it starts at the null
 
     assert int(state.step) == recipe.num_steps and int(state.skipped) == 0
-    again, repeated, _ = run(recipe, dataset, batches, 10)
+    _, repeated, _ = run(recipe, source, 10)
     equal_trees(repeated, history[:10])
     loss = np.asarray([sums["loss"] for sums in history])
     assert loss[-20:].mean() < loss[:20].mean() - 0.02
 
 
-def test_validation_sums_on_the_device_score_as_the_host_does(recipe, dataset, batches):
-    """Rates of the same masks fetched and scored in float64: the scores agree to 1e-5."""
-    state, layout = start(recipe, dataset)
-    batch = gather(dataset.sessions, layout, Planner(dataset.sessions, batches, 0, split=VALIDATION).plan(1))
+def test_validation_sums_on_the_device_score_as_the_host_does(recipe, source, batches):
+    """Rates of the same query fetched and scored in float64: the scores agree to 1e-5."""
+    state, batch = first_state(recipe, source), validation_batch(source, batches, 1)
     tables = state.tables | {"read_out_bias": state.tables["read_out_bias"] + 0.2}  # not the null itself
-    null = np.log(first_rows.train_means(dataset))
-    sums, null_rates = jax.jit(functools.partial(validation_sums, recipe=recipe))(
-        state.params, tables, null, batch, 1, masking.INTRA_REGION
-    )
-    ours = unit_sums.host_scores(sums, null_rates, null_rates)
+    score = scorer(recipe, source)
+    sums, null_rates = score(state._replace(tables=tables), batch, 1, schemes.INTRA_REGION)
+    ours = heads.named("poisson").scores([jax.device_get((sums, null_rates))])
 
-    schemes = np.full(batch.trial_id.shape, masking.INTRA_REGION, np.int32)
+    scheme = np.full(batch.trials["trial_id"].shape, schemes.INTRA_REGION, np.int32)
     key = jax.random.fold_in(jax.random.key(recipe.seed + 1), 1)
-    masks = masking.draw_masks(key, batch, schemes, recipe.masking)
-    log_rates = ndt.log_rates(state.params, stitcher.gather_rows(tables, batch), batch, masks, schemes, recipe.model)
-    groups = len(batch.session_id)
+    config = recipe.objective.config
+    query = mtm.draw_query(key, batch, scheme, config)
+    weights = Weights(state.params, gather_rows(tables, stitcher.tables(recipe.model.config), batch))
+    inputs = mtm.inputs(batch, query, config)
+    log_rates = ndt.apply(weights, inputs, recipe.model.config, train=False).natural
+    groups = len(batch.groups["session_row"])
     flat = [
         np.concatenate([np.asarray(entries)[group] for group in range(groups)], axis=-1)
-        for entries in (np.exp(np.asarray(log_rates, np.float64)), batch.counts, masks.target())
+        for entries in (np.exp(np.asarray(log_rates, np.float64)), batch.trials["counts"], query.target())
     ]
     theirs = metrics.poisson_scores(metrics.poisson_sums(*flat[:2], np.asarray(null_rates), flat[2]))
-    for name in ("bps_pooled_train_null", "bps_unit_mean_train_null", "bps_pooled", "d2_pooled"):
-        np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-5, atol=1e-5, err_msg=name)
-    assert abs(ours["bps_pooled_train_null"]) > 0.01
+    for name in ("bps_pooled", "bps_unit_mean"):
+        np.testing.assert_allclose(ours[name], theirs[f"{name}_train_null"], rtol=1e-5, atol=1e-5, err_msg=name)
+    assert abs(ours["bps_pooled"]) > 0.01
 
 
-def test_sums_are_the_losses_parts(recipe, dataset, batches):
-    _, history, batch = run(recipe, dataset, batches, 1)
+def test_sums_are_the_losses_parts(recipe, source):
+    _, history, batch = run(recipe, source, 1)
     sums = history[0]
     np.testing.assert_allclose(sums["loss"], sums["nll_sum"] / sums["entries"], rtol=1e-5)
-    valid = batch.unit_valid.sum(1) * batch.bin_valid.sum((1, 2))
+    valid = batch.groups["unit_valid"].sum(1) * batch.trials["bin_valid"].sum((1, 2))
     assert 0 < sums["entries"] < valid.sum()
     assert sums["gradient_norm"] > 0 and sums["skipped"] == 0
     expected = recipe.optimizer.learning_rate / recipe.optimizer.initial_divisor
@@ -105,9 +102,8 @@ def test_sums_are_the_losses_parts(recipe, dataset, batches):
 
 
 @pytest.mark.parametrize("poisoned", ["loss", "gradient"])
-def test_a_step_that_is_not_finite_changes_counters_only(poisoned, recipe, dataset, batches, equal_trees):
-    healthy, layout = start(recipe, dataset)
-    batch = gather(dataset.sessions, layout, Planner(dataset.sessions, batches, 0).plan(0))
+def test_a_step_that_is_not_finite_changes_counters_only(poisoned, recipe, source, equal_trees):
+    healthy, batch = first_state(recipe, source), source.batch(0)
     if poisoned == "loss":
         params = healthy.params | {"prompts": np.full_like(healthy.params["prompts"], np.nan)}
         state = healthy._replace(params=params)
@@ -141,38 +137,54 @@ EVERYTHING = {"neuron_ratio": 1.0, "temporal_ratio": 1.0}  # hidden, whatever is
 @pytest.mark.parametrize(
     "drawn, hidden, dropout, seeds",
     [
-        ("masks", masking.MaskingConfig(("neuron",)), 0.0, (0, 1)),
-        ("dropout", masking.MaskingConfig(("neuron",), **EVERYTHING), 0.3, (0,)),
-        ("schemes", masking.MaskingConfig(("neuron", "temporal"), **EVERYTHING), 0.0, (0,)),  # told apart by prompts
+        ("masks", {"schemes": "neuron"}, 0.0, (0, 1)),
+        ("dropout", {"schemes": "neuron"} | EVERYTHING, 0.3, (0,)),
+        ("schemes", {"schemes": "neuron,temporal"} | EVERYTHING, 0.0, (0,)),  # told apart by prompts
     ],
 )
-def test_every_step_and_every_seed_draws_anew(drawn, hidden, dropout, seeds, recipe, dataset, batches):
+def test_every_step_and_every_seed_draws_anew(drawn, hidden, dropout, seeds, recipe, source):
     """One state and one batch: losses of different steps and seeds differ by the one thing that is drawn here."""
-    model = dataclasses.replace(recipe.model, dropout=dropout, dropout_embed=dropout)
-    state, layout = start(recipe, dataset)
-    batch = gather(dataset.sessions, layout, Planner(dataset.sessions, batches, 0).plan(0))
+    model = dataclasses.replace(recipe.model.config, dropout=dropout, dropout_embed=dropout)
+    objective = objective_of(mtm_config(**hidden))
+    drawn_here = dataclasses.replace(recipe, model=recipe.model._replace(config=model), objective=objective)
 
     @jax.jit
     def losses(state, batch):
         def loss_at(step, seed):
-            drawn_here = dataclasses.replace(recipe, seed=seed, model=model, masking=hidden)
-            return train_step(state._replace(step=step), batch, drawn_here)[1]["loss"]
+            return train_step(state._replace(step=step, seed=seed), batch, drawn_here)[1]["loss"]
 
-        return [jax.vmap(functools.partial(loss_at, seed=seed))(jnp.arange(5)) for seed in seeds]
+        return [jax.vmap(functools.partial(loss_at, seed=jnp.uint32(seed)))(jnp.arange(5)) for seed in seeds]
 
-    found = np.concatenate(losses(with_read_out(state), batch))
+    found = np.concatenate(losses(with_read_out(first_state(recipe, source)), source.batch(0)))
     assert len(np.unique(found)) == len(found) == 5 * len(seeds), drawn
 
 
-def test_a_run_frozen_until_a_step_trains_everything_at_that_step(recipe, dataset, batches):
+def test_buffers_are_handed_on_and_stay_where_a_step_is_not_finite(recipe, source, monkeypatch):
+    """A model that counts its batches: once for every part, and not in a step that is skipped."""
+
+    def apply(weights, inputs, config, *, train, key=None):
+        bias = weights.rows["read_out_bias"][:, None, None] + weights.params["prompts"].sum()
+        log_rates = jnp.broadcast_to(bias, inputs.counts.shape)
+        return Outputs(log_rates, buffers={"batches": weights.buffers["batches"] + 1})
+
+    counting = types.SimpleNamespace(tables=ndt.tables, init=ndt.init, apply=apply)
+    monkeypatch.setattr(interface, "named", lambda name: counting)
+    batch = source.batch(0)
+    state = first_state(recipe, source)._replace(buffers={"batches": jnp.zeros(())})
+    poisoned = state.params | {"prompts": np.full_like(state.params["prompts"], np.nan)}
+    for parts in (1, 2):
+        counted = jax.jit(functools.partial(train_step, recipe=recipe, parts=parts))
+        assert counted(state, batch)[0].buffers["batches"] == parts
+        assert counted(state._replace(params=poisoned), batch)[0].buffers["batches"] == 0
+
+
+def test_a_run_frozen_until_a_step_trains_everything_at_that_step(recipe, source):
     """Sessions 0 and 1 are known: before the step their rows and the shared parameters rest, at it all move."""
-    layout = Layout.of(dataset.sessions)
-    known_units = int(layout.num_units[:2].sum())
+    known_units = int(source.layout.num_units[:2].sum())
     recipe = dataclasses.replace(recipe, freeze=Freeze(until_step=2, unit_rows=known_units, session_rows=2))
-    state = jax.device_get(with_read_out(start(recipe, dataset)[0]))
-    planner = Planner(dataset.sessions, batches, 0)
-    plan = next(plan for plan in map(planner.plan, range(20)) if 2 in plan.session)  # a known session and the new one
-    batch = gather(dataset.sessions, layout, plan)
+    state = jax.device_get(with_read_out(first_state(recipe, source)))
+    index = next(i for i in range(20) if 2 in source.plan(i).session)  # a known session and the new one
+    batch = source.batch(index)
     for number in (1, 2):
         after, sums = jax.device_get(step(state._replace(step=np.int32(number)), batch, recipe))
         assert sums["skipped"] == 0
