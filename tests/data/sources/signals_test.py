@@ -68,7 +68,7 @@ def test_shapes_and_dtypes_are_those_of_the_interface():
         "trial_id": (np.int32, (1, 16)),
         "label": (np.int32, (1, 16)),
     }
-    assert source.shapes() == [(1, 16, 3)] and source.class_names == ("rest", "fist", "open")
+    assert source.shapes() == [(1, 16, 20, 3)] and source.class_names == ("rest", "fist", "open")
     facts = source.facts
     assert (facts.num_bins, facts.bin_size_s, facts.units_per_session) == (20, 0.01, ())
     assert (facts.num_channels, facts.num_classes) == (3, 3)
@@ -223,7 +223,6 @@ BAD = {
     "other names": (_with({"info": {}}), {}, "names the values of 'gesture' otherwise than p0"),
     "no name": (_with({"conditions": {"gesture": np.full(WINDOWS, 3)}}), {}, "whole numbers below 3"),
     "halves": (_with({"conditions": {"gesture": np.full(WINDOWS, 0.5)}}), {}, "float64"),
-    "all tested": (lambda sessions: sessions[3:], {}, "no session has a training trial"),
     "no batch": (lambda sessions: sessions, {"trials_per_batch": 0}, "expected 1 or more"),
     "normalise": (lambda sessions: sessions, {"normalise": "all"}, "expected person or none"),
 }
@@ -235,6 +234,13 @@ def test_what_does_not_fit_is_one_line(case):
     with pytest.raises(InputError, match=message) as raised:
         opened(sessions=change(people()), **fields)
     assert "\n" not in str(raised.value)
+
+
+def test_people_who_are_all_tested_can_be_read_but_not_trained_on():
+    source = opened(sessions=people()[3:])
+    assert len(list(source.passes(2))) == 4
+    with pytest.raises(InputError, match="no session has a training trial"):
+        source.shapes()
 
 
 def test_a_split_without_trials_is_named():
