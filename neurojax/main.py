@@ -104,6 +104,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="N runs from config.seed on, in DIR/seed_0, ..., and their mean",
     )
+    train.add_argument(
+        "--ensemble", type=int, metavar="K", help="K models side by side, of seeds config.seed on, predicting as one"
+    )
     train.add_argument("--coordinator", metavar="HOST:PORT", help="several processes: where process 0 listens, or auto")
     train.add_argument("--num_processes", type=int, metavar="N")
     train.add_argument("--process_id", type=int, metavar="I", help="0 to N-1")

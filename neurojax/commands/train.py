@@ -22,18 +22,28 @@ from neurojax.train import run, workdir
 MAX_SEEDS = 100
 
 
-def train(config: Mapping[str, Any], folder: Path, *, num_seeds: int | None = None, **options: Any) -> None:
+def train(
+    config: Mapping[str, Any],
+    folder: Path,
+    *,
+    num_seeds: int | None = None,
+    ensemble: int | None = None,
+    **options: Any,
+) -> None:
     """Trains a run and evaluates it, or one of each seed.
 
     Args:
         config: plain nested dict, see configs/mtm.py.
         folder: the workdir.
         num_seeds: None for one run of config.seed.
+        ensemble: models trained side by side, `config.members`; None leaves that as it is.
         **options: `dry_run` and `allow_dataset_change` of `train.run.train_and_evaluate`.
 
     Raises:
         InputError, Interrupted: as `train.run.train_and_evaluate`; see `train_seeds`.
     """
+    if ensemble is not None:
+        config = {**config, "members": ensemble}
     if num_seeds is None:
         run.train_and_evaluate(config, folder, log=_say, **options)
     else:

@@ -6,17 +6,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 
 from neurojax.data import pipeline
 from neurojax.errors import InputError, Interrupted
 from neurojax.facts import Facts
-from neurojax.train import checkpoint, dispatch, microbatches, processes, sharding, state, validation
+from neurojax.train import checkpoint, dispatch, microbatches, processes, sharding, validation
 from neurojax.train.config import LoopConfig
 from neurojax.train.interval import Interval
 from neurojax.train.progress import Progress
 from neurojax.train.signals import StopRequest
-from neurojax.train.state import TrainState
+from neurojax.train.state import TrainState, init_run, steps_taken, with_fitted_rows
 from neurojax.train.step import Recipe
 from neurojax.train.writer import MetricsWriter, SilentWriter
 
@@ -41,7 +40,7 @@ def abstract_state(recipe: Recipe, facts: Facts, mesh: jax.sharding.Mesh, rules=
         facts: of the source; of its means only the number is used.
         mesh, rules: see train.sharding.
     """
-    shapes = jax.eval_shape(functools.partial(state.init_run, recipe, facts), facts.mean_counts)
+    shapes = jax.eval_shape(functools.partial(init_run, recipe, facts), facts.mean_counts)
     return jax.tree.map(
         lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),
         shapes,
@@ -80,7 +79,7 @@ def train(
     checkpoints = Path(workdir) / "checkpoints"
     log = log if processes.is_first() else lambda line: None
     state = _first_state(recipe, source, abstract, checkpoints, log, start)
-    first, several = int(np.max(jax.device_get(state.step))), jax.process_count() > 1
+    first, several = steps_taken(state), jax.process_count() > 1
     if first >= recipe.num_steps:
         log(f"already finished: {first} steps")
         return state
@@ -152,8 +151,8 @@ def _first_state(
     places = jax.tree.map(lambda leaf: leaf.sharding, abstract)
     # It runs once; on CPUs, to optimise it takes longer than to compile and run it as it is.
     options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
-    initial = functools.partial(state.init_run, recipe, source.facts)
+    initial = functools.partial(init_run, recipe, source.facts)
     fresh = jax.jit(initial, out_shardings=places, compiler_options=options)(source.facts.mean_counts)
     if start is not None:
         return jax.tree.map(jax.device_put, start.state(jax.device_get(fresh)), places)
-    return state.with_fitted_rows(fresh, recipe, source)
+    return with_fitted_rows(fresh, recipe, source)

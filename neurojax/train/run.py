@@ -32,7 +32,7 @@ from neurojax.train import (
     workdir,
 )
 from neurojax.train.config import LoopConfig
-from neurojax.train.state import TrainState
+from neurojax.train.state import TrainState, steps_taken
 from neurojax.train.writer import read_metrics
 from neurojax.transfer import finetune, inherit, release
 from neurojax.types import Session
@@ -102,7 +102,7 @@ def train_and_evaluate(
         if jax.process_count() > 1:  # reading a checkpoint would wait for the other processes
             log(f"trained; score it in one process: neurojax evaluate --workdir={folder}")
             return None
-        record = _finished(folder, plan.config, scored, int(state.step))
+        record = _finished(folder, plan.config, scored, steps_taken(state))
         if record is not None:
             log(f"{folder} is finished and evaluated: see {folder / 'report.html'}")
             return record

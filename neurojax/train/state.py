@@ -38,6 +38,11 @@ class TrainState(NamedTuple):
     skipped_in_a_row: jax.Array
 
 
+def steps_taken(state: TrainState) -> int:
+    """Batches consumed; members of an ensemble have consumed the same."""
+    return int(np.max(jax.device_get(state.step)))
+
+
 def init_state(seed: jax.Array, recipe, facts: Facts) -> TrainState:
     """The state before the first step; pure, so it may run under jit, vmap and eval_shape.
 
