@@ -3,17 +3,24 @@
 import dataclasses
 import functools
 import re
+import types
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from neurojax import losses, masking
-from neurojax.data.batching import BatchingConfig, Layout, Planner, gather
+from neurojax import heads, schemes
+from neurojax.batch import Batch
+from neurojax.data.batching import BatchingConfig
+from neurojax.data.sources import spikes
 from neurojax.errors import InputError
-from neurojax.train import first_rows, loop, microbatches, sharding
+from neurojax.models.interface import Outputs, Weights
+from neurojax.objectives import interface, mtm
+from neurojax.objectives.interface import LossSums, Query
+from neurojax.train import loop, microbatches, sharding
 from neurojax.train.step import train_step
+from tests.configs_for_tests import first_state, mtm_config
 
 BATCHES = BatchingConfig(sessions_per_batch=2, trials_per_batch=32, bucket_units=32)
 RULES = ((r"(tables|row_moments).*(read_in|read_out)$", ("model",)), (r"kernel$", (None, "data")))
@@ -22,23 +29,27 @@ RULES = ((r"(tables|row_moments).*(read_in|read_out)$", ("model",)), (r"kernel$"
 @pytest.fixture
 def without_dropout(recipe):
     """Adam's first step follows a gradient's sign; an epsilon of the gradient's size keeps rounding what it is."""
-    model = dataclasses.replace(recipe.model, dropout=0.0, dropout_embed=0.0)
-    return dataclasses.replace(recipe, model=model, optimizer=dataclasses.replace(recipe.optimizer, epsilon=1e-2))
+    config = dataclasses.replace(recipe.model.config, dropout=0.0, dropout_embed=0.0)
+    optimizer = dataclasses.replace(recipe.optimizer, epsilon=1e-2)
+    return dataclasses.replace(recipe, model=recipe.model._replace(config=config), optimizer=optimizer)
 
 
 @pytest.fixture
-def batch(dataset):
-    return gather(dataset.sessions, Layout.of(dataset.sessions), Planner(dataset.sessions, BATCHES, 0).plan(0))
+def source(dataset):
+    return spikes.open_source(dataset.sessions, BATCHES, 0)
 
 
-def compiled_step(recipe, dataset, batch, parts, mesh, rules=()):
+@pytest.fixture
+def batch(source):
+    return source.batch(0)
+
+
+def compiled_step(recipe, source, batch, parts, mesh, rules=()):
     """(compiled step, state, batch), the latter two placed on a mesh."""
-    layout = Layout.of(dataset.sessions)
-    abstract = loop.abstract_state(recipe, layout.num_units, mesh, rules)
+    abstract = loop.abstract_state(recipe, source.facts, mesh, rules)
     places = jax.tree.map(lambda leaf: leaf.sharding, abstract)
-    init = functools.partial(loop._initial_state, recipe, layout.num_units)
-    state = jax.device_put(jax.device_get(jax.jit(init)(first_rows.train_means(dataset))), places)
-    batch = sharding.place_batch(mesh, batch, batch.trial_id.shape[1])
+    state = jax.device_put(jax.device_get(first_state(recipe, source)), places)
+    batch = sharding.place_batch(mesh, batch, batch.trials["trial_id"].shape[1])
     step = jax.jit(functools.partial(train_step, recipe=recipe, parts=parts), out_shardings=(places, None))
     return step.lower(state, batch).compile(), state, batch
 
@@ -54,57 +65,69 @@ def assert_same_step(found, expected):
         np.testing.assert_allclose(leaf, other, rtol=0, atol=2e-6 * scale, err_msg=jax.tree_util.keystr(path))
 
 
-def test_losses_and_gradients_of_parts_add_up():
-    """The reductions of the step on a small Poisson regression of 2 x 8 trials."""
+@pytest.mark.parametrize("options", [("mean", 0.5), ("mean", 0.0), ("sum", 0.0)])
+def test_losses_and_gradients_of_parts_add_up(options):
+    """The objective of the step on a small Poisson regression of 2 x 8 trials: one, two and four parts."""
     rng = np.random.default_rng(0)
-    counts, target_mask = rng.poisson(1.0, (2, 8, 5, 3)).astype(np.float32), rng.random((2, 8, 5, 3)) < 0.5
+    counts, asked = rng.poisson(1.0, (2, 8, 5, 3)).astype(np.uint8), rng.random((2, 8, 5)) < 0.5
+    asked[0, 0] = False  # a trial without a target
+    asked[:, ::2, 3:] = False  # parts of unequal numbers of entries
+    config, head = mtm_config(reduction=options[0], size_power=options[1]), heads.named("poisson")
+    query = Query(
+        hidden_units=np.zeros((2, 8, 3), bool),
+        hidden_bins=asked,
+        scheme=np.full((2, 8), schemes.TEMPORAL, np.int32),
+        target_units=np.ones((2, 8, 3), bool),
+        target_bins=asked,
+    )
+    trials = ({"counts": counts, "bin_valid": np.ones((2, 8, 5), bool)}, query)
+
+    def apply(weights, inputs, key):
+        return Outputs(jnp.broadcast_to(weights.params[None, None, None], inputs.counts.shape))
+
+    def sums_of(log_rates, part, buffers, key):
+        return mtm.loss(apply, head, Weights(log_rates, {}), Batch(part[0], {}), part[1], 0, key, config)
+
+    def added_up(log_rates, parts):
+        key = jax.random.key(0)
+        loss, sums, _, gradients = microbatches.gradients_of_parts(sums_of, log_rates, trials, {}, key, parts)
+        return loss, sums, gradients
+
     log_rates = rng.standard_normal(3).astype(np.float32)
-    for reduction in (("mean", 0.5), ("mean", 0.0), ("sum", 0.0)):
-        total = losses.trial_weights(target_mask.sum((-2, -1)).astype(np.float32), *reduction)[1]
-
-        def loss_of(log_rates, trials, key, reduction=reduction, total=total):
-            counts, target_mask = trials
-            nll = losses.poisson_nll(jnp.broadcast_to(log_rates[None, None, None], counts.shape), counts)
-            nll_sum, entries = losses.masked_sums(nll, target_mask)
-            return losses.reduce_loss(nll_sum, entries, *reduction, total), entries.sum()
-
-        def added_up(log_rates, parts, loss_of=loss_of):
-            return microbatches.value_and_grad(loss_of, log_rates, (counts, target_mask), jax.random.key(0), parts)
-
-        one, four = jax.jit(lambda log_rates: (added_up(log_rates, 1), added_up(log_rates, 4)))(log_rates)
-        jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-6), four, one)
-        assert one[0][1] == target_mask.sum() and np.all(np.abs(one[1]) > 1e-3)
-
-
-def test_targets_of_a_trial_are_counted_without_writing_them_out(recipe, batch):
-    key, scheme = jax.random.key(1), jnp.arange(32).reshape(2, 16) % 5
-
-    @jax.jit
-    def counted(key):
-        masks = masking.draw_masks(key, batch, scheme, recipe.masking)
-        return masks.num_targets(), masks.target().sum((-2, -1))
-
-    np.testing.assert_array_equal(*counted(key))
+    program = jax.jit(lambda log_rates: [added_up(log_rates, parts) for parts in (1, 2, 4)])
+    one, *several = program(log_rates)
+    for parts in several:
+        jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-6), parts, one)
+        if options[0] == "mean":  # nats per entry and their gradient, all of about one
+            for found, expected in ((parts[0], one[0]), (parts[2], one[2])):
+                np.testing.assert_allclose(found, expected, rtol=0, atol=3e-7)
+    assert one[1]["entries"] == 3 * asked.sum() and np.all(np.abs(one[2]) > 1e-3)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("loss", [("mean", 0.5), ("sum", 0.0)])
-def test_parts_add_up_to_the_step_of_the_whole_batch(loss, without_dropout, dataset, batch):
-    recipe = dataclasses.replace(without_dropout, loss_reduction=loss[0], loss_size_power=loss[1])
+def test_parts_add_up_to_the_step_of_the_whole_batch(loss, without_dropout, source, batch):
+    """One, two and four parts: the state to 2e-6, a loss in nats per entry to 3e-7."""
+    config = dataclasses.replace(without_dropout.objective.config, reduction=loss[0], size_power=loss[1])
+    objective = without_dropout.objective._replace(config=config)
+    recipe = dataclasses.replace(without_dropout, objective=objective)
     mesh, results = sharding.make_mesh(1, 1), []
-    for parts in (1, 4):
-        step, state, placed = compiled_step(recipe, dataset, batch, parts, mesh)
+    for parts in (1, 2, 4):
+        step, state, placed = compiled_step(recipe, source, batch, parts, mesh)
         results.append(step(state, placed))
     assert results[0][1]["gradient_norm"] > 0.01
-    assert_same_step(results[1], results[0])
+    for result in results[1:]:
+        assert_same_step(result, results[0])
+        if loss[0] == "mean":
+            np.testing.assert_allclose(result[1]["loss"], results[0][1]["loss"], rtol=0, atol=3e-7)
 
 
 @pytest.mark.slow
-def test_parts_add_up_on_every_mesh_and_stay_on_their_devices(without_dropout, dataset, batch):
-    step, state, placed = compiled_step(without_dropout, dataset, batch, 1, sharding.make_mesh(1, 1))
+def test_parts_add_up_on_every_mesh_and_stay_on_their_devices(without_dropout, source, batch):
+    step, state, placed = compiled_step(without_dropout, source, batch, 1, sharding.make_mesh(1, 1))
     whole = step(state, placed)
     for shape, rules in (((8, 1), ()), ((4, 2), RULES), ((2, 4), RULES)):
-        step, state, placed = compiled_step(without_dropout, dataset, batch, 2, sharding.make_mesh(*shape), rules)
+        step, state, placed = compiled_step(without_dropout, source, batch, 2, sharding.make_mesh(*shape), rules)
         assert_same_step(step(state, placed), whole)
         if not rules:  # the state is on every device and trials stay where they are: only sums travel
             moving = r"\b(all-gather|all-to-all|collective-permute|reduce-scatter)(?:-start)?\("
@@ -138,15 +161,38 @@ def test_parts_that_are_equal_pass():
     microbatches.require_even(3, [(2, 6, 8)], 4)  # six trials on four devices: every device holds them all
 
 
+def test_an_objective_whose_trials_are_coupled_is_not_computed_in_parts(monkeypatch, recipe):
+    microbatches.require_even(2, [(2, 16, 8)], 8, recipe.objective)
+    coupled = types.SimpleNamespace(SPLITS_INTO_PARTS=False)
+    monkeypatch.setattr(interface, "named", lambda name: coupled)
+    with pytest.raises(InputError, match="train.microbatches=2, but objective mtm compares the trials of a batch"):
+        microbatches.require_even(2, [(2, 16, 8)], 8, recipe.objective)
+    microbatches.require_even(1, [(2, 16, 8)], 8, recipe.objective)
+
+
 def test_every_part_draws_its_own_dropout():
     """The parts' draws are summed; where all are the same, the sum's square is four times that of the squares."""
 
-    def loss_of(weight, trials, key):
+    def sums_of(weight, trials, buffers, key):
         drawn = jax.random.uniform(key, (50,))
-        return weight * drawn.sum(), (drawn, jnp.square(drawn))
+        return LossSums(weight * drawn.sum(), None, {"drawn": drawn, "squares": jnp.square(drawn)}, buffers)
 
     trials = np.zeros((2, 8))
-    (_, (once, squares)), _ = jax.jit(lambda key: microbatches.value_and_grad(loss_of, jnp.float32(1), trials, key, 4))(
-        jax.random.key(0)
+    drawn = jax.jit(lambda key: microbatches.gradients_of_parts(sums_of, jnp.float32(1), trials, {}, key, 4)[1])
+    found = drawn(jax.random.key(0))
+    assert np.all(np.square(found["drawn"]) < 3.999 * found["squares"])
+
+
+def test_buffers_go_from_each_part_to_the_next():
+    """In the order of the parts, and not added up as sums are."""
+
+    def sums_of(weight, trials, buffers, key):
+        last = 10 * buffers["last"] + trials.max()
+        return LossSums(weight * trials.sum(), jnp.float32(trials.size), {}, {"last": last})
+
+    trials = jnp.asarray([[1.0, 2.0, 3.0, 4.0]])
+    parts = jax.jit(
+        lambda buffers: microbatches.gradients_of_parts(sums_of, jnp.float32(1), trials, buffers, jax.random.key(0), 4)
     )
-    assert np.all(np.square(once) < 3.999 * squares)
+    loss, _, buffers, gradient = parts({"last": jnp.float32(7)})
+    assert buffers["last"] == 71234 and loss == gradient == 2.5
