@@ -21,13 +21,14 @@ from neurojax.commands import doctor
 from neurojax.commands.compare import compare
 from neurojax.data import roster
 from neurojax.data.checksums import combined_sha256
+from neurojax.data.real_values import from_values
 from neurojax.data.sessions import from_counts, open_dataset, write_dataset_index, write_session
 from neurojax.errors import InputError
 from neurojax.evals import protocol_record, protocols
 from neurojax.train import checkpoint, manifest, run_folder, workdir
 from neurojax.train import settings as config_settings
 from neurojax.transfer import weights
-from neurojax.types import TEST
+from neurojax.types import TEST, ObservedIntervals, SpikeTimes
 
 EXAMPLES = int(os.environ.get("NEUROJAX_FUZZ_EXAMPLES", 60))
 fuzzed = settings(
@@ -115,13 +116,32 @@ def dataset_root(tmp_path_factory) -> Path:
     return root
 
 
-@pytest.fixture
-def session_copy(dataset_root, tmp_path):
+@pytest.fixture(scope="module")
+def roots(dataset_root, tmp_path_factory) -> dict[str, Path]:
+    """Datasets of both kinds of session folder: counts with everything that may be kept, and real values."""
+    kept, real = tmp_path_factory.mktemp("kept"), tmp_path_factory.mktemp("real")
+    index = np.arange(3, dtype=np.int32)
+    for session in open_dataset(dataset_root).sessions:
+        spikes = SpikeTimes(np.array([0.1, 0.2, 0.5]), index)
+        validity = ObservedIntervals(index, np.zeros(3, np.int64), np.full(3, 30))
+        write_session(session.with_fields(spikes=spikes, validity=validity), kept)
+        windows = {"trial_start_bin": np.arange(0, 25, 5), "trial_num_bins": 10, "split": 0}
+        values = np.asarray(session.counts, float) - 1
+        write_session(
+            from_values(values[:30], sampling_hz=50, unit="uV", session_id=session.session_id, **windows), real
+        )
+    for root in (kept, real):
+        write_dataset_index(root)
+    return {"kept": kept, "real": real}
+
+
+@pytest.fixture(params=["kept", "real"])
+def session_copy(request, roots, tmp_path):
     """restore() -> a fresh copy of the dataset."""
 
     def restore() -> Path:
         shutil.rmtree(tmp_path / "copy", ignore_errors=True)
-        return shutil.copytree(dataset_root, tmp_path / "copy")
+        return shutil.copytree(roots[request.param], tmp_path / "copy")
 
     return restore
 
@@ -134,7 +154,8 @@ def test_meta_json(session_copy, data):
     meta = data.draw(changed(json.loads(path.read_text())))
     if data.draw(st.booleans()):  # a forger makes the digest fit
         try:
-            meta["content_sha256"] = combined_sha256(meta["session_id"], meta["bin_size_s"], meta["arrays"])
+            named = meta["session_id"], meta["bin_size_s"], meta["arrays"], meta.get("unit")
+            meta["content_sha256"] = combined_sha256(*named)
         except (KeyError, TypeError, ValueError, OverflowError):
             pass
     path.write_bytes(as_json(meta))

@@ -157,6 +157,9 @@ def read_meta(folder: Path) -> dict[str, Any]:
     if not isinstance(meta["bin_size_s"], float):
         raise InputError(f"{path}: bin_size_s is {str(meta['bin_size_s'])[:60]}, expected seconds; convert again")
     check_bin_size(meta["bin_size_s"], str(path))
+    for key in ("num_units", "num_trials", "num_bins"):  # for people; nothing is sized by them
+        if type(meta.get(key, 0)) is not int:
+            raise InputError(f"{path}: {key} is {str(meta[key])[:60]}, expected a whole number; convert again")
     records, sampled = meta["arrays"], meta["sampled_sha256"]
     if not (isinstance(records, dict) and all(map(_is_record, records.values())) and isinstance(sampled, dict)):
         raise InputError(f"{path} has damaged checksums; convert the recording again")
@@ -186,9 +189,9 @@ def _check_observation(meta: Mapping[str, Any], path: Path) -> None:
         raise InputError(f"{path}: observation is {str(found)[:60]!r}, expected counts or real; convert again")
     if found == "real":
         check_unit_of_values(meta.get("unit"), str(path))
-        if not isinstance(meta.get("sampling_hz"), float):
-            shown = str(meta.get("sampling_hz"))[:60]
-            raise InputError(f"{path}: sampling_hz is {shown}, expected hertz; convert again")
+        rate_hz = meta.get("sampling_hz")
+        if not isinstance(rate_hz, float) or not 0 < rate_hz < np.inf:
+            raise InputError(f"{path}: sampling_hz is {str(rate_hz)[:60]}, expected hertz; convert again")
 
 
 def _is_record(record: Any) -> bool:

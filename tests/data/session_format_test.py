@@ -168,6 +168,8 @@ DAMAGE = {
     "path_name": (lambda f: _edit_meta(f, session_id="../rat_1"), r"'\.\./rat_1'"),
     "bin_size": (lambda f: _edit_meta(f, bin_size_s=0.04), "do not add up"),
     "bin_list": (lambda f: _edit_meta(f, bin_size_s=[0.02]), "bin_size_s is"),
+    "units_nan": (lambda f: _edit_meta(f, num_units=float("nan")), "num_units is nan"),
+    "trials_text": (lambda f: _edit_meta(f, num_trials="12"), "num_trials is 12"),
     "arrays": (lambda f: _edit_meta(f, arrays=[]), "damaged checksums"),
     "deep": (lambda f: _edit_meta(f, arrays={"counts": [[[]]]}), "damaged checksums"),
     "no_counts": (lambda f: (f / "counts.npy").unlink(), "counts.npy does not exist"),
