@@ -1,4 +1,4 @@
-"""Rules for what was recorded: counts or real values, kept spike times, when units were observed."""
+"""Rules for what was recorded: counts or real values, kept spike times, observed intervals."""
 
 from typing import Any
 

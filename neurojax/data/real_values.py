@@ -36,7 +36,8 @@ def from_values(
         sampling_hz: samples per second.
         unit: of the values, "uV", or "a.u." where it is not known.
         session_id: letters, digits, `.`, `_`, `-`.
-        trial_start_bin: whole numbers [trials], first sample of each window, rising; they may overlap.
+        trial_start_bin: whole numbers [trials], first sample of each window, rising; windows may
+            overlap.
         trial_num_bins: samples of each window, [trials] or one number for all.
         split: 0 train, 1 validation, 2 test; one for the recording (a person), or [trials]. It is
             never drawn: windows that overlap must not be divided at random.

@@ -1,4 +1,4 @@
-"""What a network for EMG has to beat: linear discriminants and a small perceptron on hand-made features.
+"""What a network for EMG has to beat: discriminants and a perceptron on hand-made features.
 
 Features of a window, of each channel: the mean absolute value and the waveform length (both as
 log(1 + value)), zero crossings, slope sign changes, and the channel's share of the mean absolute
@@ -115,7 +115,7 @@ def lda_floor(
 
     Args:
         sessions: people, with a train split among them.
-        labels: of all trials of each session, integers [trials], as `signals.classes_of` gives them.
+        labels: of all trials of each session, integers [trials], as of `signals.classes_of`.
         num_classes: K.
         split: which trials are predicted.
 

@@ -1,4 +1,4 @@
-"""The block `gestures` of an evaluation: how well windows of people are told apart, person by person.
+"""The block `gestures` of an evaluation: how well the gestures of people are told apart.
 
 A score is the balanced accuracy of a person, the mean over gestures of the share of its windows
 that are recognised; the mean of it over people has an interval over people, for the windows of one
@@ -128,7 +128,7 @@ def _score_alone(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _over_people(name: str, values: Mapping[str, float | None]) -> dict[str, Any]:
-    """Mean, standard error and 95 % interval over people; None with a reason where there is none."""
+    """Mean, standard error and 95 % interval over people; None with a reason without one."""
     missing = [person for person, value in values.items() if value is None]
     if missing:
         reason = f"{len(missing)} of {len(values)} people have no score: {', '.join(missing[:5])}"

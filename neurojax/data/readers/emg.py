@@ -226,7 +226,7 @@ def _samples(spec: ReadSpec, name: str, default_ms: float, sampling_hz: float, w
 
 
 def _split(source: str, spec: ReadSpec) -> tuple[int, str]:
-    """The split of a person and the rule behind it: the fold in people.csv, else the name's hash."""
+    """The split of a person and the rule behind it: the fold in people.csv, or the name's hash."""
     if spec.split_block_s() is not None:
         raise InputError(f"split={spec.split!r}; EMG is split by person, expected file or random")
     content = _beside(source, _PEOPLE)
