@@ -31,7 +31,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
         )
     )
     config.model = ConfigDict(dict(name="signals", num_filters=64, filter_bins=9, width=128, dropout=0.3))
-    config.objective = ConfigDict(dict(name="supervised", channel_shift=1))
+    config.objective = ConfigDict(dict(name="supervised"))
     config.head = ConfigDict(dict(name="categorical"))
     config.optimizer = ConfigDict(
         dict(

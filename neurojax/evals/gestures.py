@@ -86,8 +86,7 @@ def predicted(model, source: signals.SignalSource) -> tuple[dict[str, np.ndarray
     """(session id -> float [windows, K] probabilities, session id -> int [windows] labels) of the test windows."""
     probabilities, labels = {}, {}
     for step in source.passes(TEST):
-        query = np.zeros(step.batch.trials["label"].shape, np.int32)  # nothing is changed
-        found = np.asarray(model.mean(step.batch, query))[0]
+        found = np.asarray(model.mean(step.batch, ()))[0]
         for number in np.unique(step.session[step.session >= 0]):
             own, name = step.session == number, source.sessions[number].session_id
             probabilities.setdefault(name, []).append(found[own])

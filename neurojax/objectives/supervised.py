@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 
 from neurojax.batch import Batch
-from neurojax.errors import InputError
 from neurojax.models.interface import SignalInputs
 from neurojax.objectives.interface import LossSums
 
@@ -16,32 +15,20 @@ VALIDATED = ("label",)
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Attributes:
-    channel_shift: in training, the channels of each window are turned by up to so many places, as
-        an armband is on another arm; 0 leaves them.
-    """
-
-    channel_shift: int
-
-    def __post_init__(self):
-        if self.channel_shift < 0:
-            raise InputError(f"objective.channel_shift={self.channel_shift}; expected 0 (off) or more")
+    """It has no settings."""
 
 
-def draw(key: jax.Array, batch: Batch, step: jax.Array, config: Config) -> jax.Array:
-    """Places that the channels of each window are turned by, int32 [G, b]."""
-    shape = batch.trials["label"].shape
-    return jax.random.randint(key, shape, -config.channel_shift, config.channel_shift + 1)
+def draw(key: jax.Array, batch: Batch, step: jax.Array, config: Config) -> tuple:
+    """Nothing is drawn."""
+    return ()
 
 
-def inputs(batch: Batch, query: jax.Array, config: Config) -> SignalInputs:
-    """Values with their channels turned as the query says."""
-    values = batch.trials["values"]
-    source = (jnp.arange(values.shape[-1]) - query[..., None]) % values.shape[-1]  # [G, b, C]
-    return SignalInputs(jnp.take_along_axis(values, source[:, :, None], axis=-1), batch.trials["bin_valid"])
+def inputs(batch: Batch, query: tuple, config: Config) -> SignalInputs:
+    """The signal as it is; the label is no part of it."""
+    return SignalInputs(batch.trials["values"], batch.trials["bin_valid"])
 
 
-def loss(apply, head, weights, batch: Batch, query, step, key, config: Config) -> LossSums:
+def loss(apply, head, weights, batch: Batch, query: tuple, step, key, config: Config) -> LossSums:
     """Mean nats of the labels."""
     outputs = apply(weights, inputs(batch, query, config), key=key)
     known = asked(query, batch)
@@ -55,11 +42,11 @@ def target(batch: Batch) -> jax.Array:
     return batch.trials["label"]
 
 
-def asked(query, batch: Batch) -> jax.Array:
+def asked(query: tuple, batch: Batch) -> jax.Array:
     """Windows that have a label, bool [G, b]."""
     return batch.trials["label"] >= 0
 
 
-def validation_query(key: jax.Array, batch: Batch, number: jax.Array, config: Config) -> jax.Array:
-    """No channel is turned, int32 [G, b] of zeros."""
-    return jnp.zeros(batch.trials["label"].shape, jnp.int32)
+def validation_query(key: jax.Array, batch: Batch, number: jax.Array, config: Config) -> tuple:
+    """Nothing is drawn."""
+    return ()
