@@ -38,8 +38,8 @@ def described(dataset: Dataset, recipe, source) -> str:
             f"model: {recipe.model.name}, {count:,} parameters ({shared:,} shared, {count - shared:,} in rows of "
             f"units and sessions), recipe {digest}",
             f"state: {3 * count * 4 / MIB:.1f} MiB with optimiser moments; recordings: "
-            f"{sum(source.num_bytes(session) for session in sessions) / MIB:.1f} MiB",
-            f"batches: {source.axes} = {', '.join(' x '.join(map(str, shape)) for shape in source.shapes())}",
+            f"{sum(session.recorded.nbytes for session in sessions) / MIB:.1f} MiB",
+            f"batches: groups x trials x bins x units (or channels) = {', '.join(' x '.join(map(str, shape)) for shape in source.shapes())}",
             f"training: {recipe.num_steps:,} steps{each} on {devices}",
         ]
     )
@@ -53,7 +53,7 @@ def estimated(recipe, source, config: LoopConfig) -> str:
         config: mesh, microbatches, and where the counts lie.
     """
     size = memory(recipe, source, config)
-    counts = sum(source.num_bytes(session) for session in source.sessions) if config.placement == "device" else 0
+    counts = sum(session.recorded.nbytes for session in source.sessions) if config.placement == "device" else 0
     return "\n".join(
         [
             f"memory: about {(size.total() + counts) / MIB:,.0f} MiB on each device at the peak of a step "

@@ -91,8 +91,6 @@ class SignalSource:
             num_classes=len(self.class_names),
         )
 
-    axes = "groups x windows x bins x channels"
-
     def shapes(self) -> list[tuple[int, int, int, int]]:
         """(G, b, T, C) of every kind of batch: what a run compiles; InputError where nothing is to train on."""
         if not len(self._train):
@@ -106,10 +104,6 @@ class SignalSource:
     def contents(self) -> str:
         """`8 channels, 7 classes of gesture`."""
         return f"{self.facts.num_channels} channels, {self.facts.num_classes} classes of {self._label_name}"
-
-    def num_bytes(self, session: Session) -> int:
-        """Bytes of a session's values."""
-        return session.values.nbytes
 
     def plan(self, index: int) -> np.ndarray:
         """The trials of batch `index`, int64 [b], as `trial_id` counts them; each is drawn alike.

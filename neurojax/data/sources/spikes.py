@@ -26,8 +26,6 @@ class SpikeSource:
         trials_per_batch: B.
     """
 
-    axes = "sessions x trials x bins x units"
-
     def __init__(
         self, sessions: Sequence[Session], config: Config, seed: int, table: list[dict[str, Any]] | None, new_until=None
     ):
@@ -76,10 +74,6 @@ class SpikeSource:
     def contents(self) -> str:
         """`812 units, 9 regions`."""
         return f"{sum(session.num_units for session in self.sessions):,} units, {len(self.layout.regions)} regions"
-
-    def num_bytes(self, session: Session) -> int:
-        """Bytes of a session's counts as batches hold them."""
-        return session.counts.size * self.layout.counts_dtype.itemsize
 
     def validation_batches(self) -> list[Batch]:
         """One batch of a session's validation trials, padded to equal shapes by trials with no valid bin."""
