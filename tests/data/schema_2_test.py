@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,14 @@ def test_counts_have_one_fingerprint_in_both_schemas(tmp_path):
         assert json.loads((folder / "meta.json").read_text())["schema"] == 2
     assert write_dataset_index(tmp_path) == SCHEMA_1_FINGERPRINT
     assert open_dataset(tmp_path, verify="full").fingerprint == SCHEMA_1_FINGERPRINT
+
+
+def test_old_and_new_folders_make_one_dataset(tmp_path):
+    root = shutil.copytree(FROZEN / "schema_1", tmp_path / "root")
+    write_session(open_session(root / "rat_2"), root)
+    schemas = [json.loads((root / name / "meta.json").read_text())["schema"] for name in ("rat_1", "rat_2")]
+    assert schemas == [1, 2] and write_dataset_index(root) == SCHEMA_1_FINGERPRINT
+    assert open_dataset(root, verify="full").observation == "counts"
 
 
 # Real values
