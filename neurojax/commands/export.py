@@ -26,8 +26,6 @@ def export(folder: Path, *, out: Path, licence: str | None = None) -> None:
     folder, out = Path(folder), _replaceable(Path(out).absolute())
     require_writable(out.parent, folder=True)
     found = weights.read_run(folder)
-    if found.entries is None:
-        raise InputError(f"{folder} has no sessions.json, so the licences of its data are not known; train it again")
     model_card.require_licences(found.entries)
     evaluation = read_json(folder / "evaluation.json") if (folder / "evaluation.json").is_file() else None
     model_card.write(found, evaluation, licence)  # a damaged evaluation is told before anything is computed

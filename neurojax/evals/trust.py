@@ -11,8 +11,6 @@ from neurojax.evals.calibration import calibration
 from neurojax.evals.region_matrix import region_matrix
 from neurojax.types import TEST, Session
 
-NUM_PERMUTATIONS = 999  # of each null of the region matrix; configs written before it was a setting
-
 
 def of_session(
     model: passes.Model,
@@ -50,7 +48,7 @@ def of_session(
             lambda sets: activity.predict_hidden(model, session, sets, settings["trials_per_pass"]),
             {kind: predictions[task] for kind, task in region_tasks.items() if task in predictions},
             seed=seed,
-            num_permutations=settings.get("num_permutations", NUM_PERMUTATIONS),
+            num_permutations=settings["num_permutations"],
             schemes=model.schemes,
         ),
         "trial_sums": trial_sums(session, predictions, counts),

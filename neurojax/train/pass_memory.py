@@ -5,8 +5,6 @@ from typing import Any, NamedTuple
 from neurojax.errors import InputError
 from neurojax.models import ndt, ndt_linear
 
-MEMORY_MB = 4096  # where a config does not say; 1 MB = 2^20 bytes
-
 
 class PassSize(NamedTuple):
     """Attributes:

@@ -63,7 +63,7 @@ def begin(
     if begun is None:
         return begin_from(release.read_any(Path(config["init_from"]), log), config, dataset, sessions_of_run, log)
     origin = begun["init_from"]
-    entries = _entries_of_begun(folder, config, origin, sessions_of_run, log)
+    entries = _entries_of_begun(folder, config, origin, log)
 
     def begun_already(fresh: TrainState) -> TrainState:
         raise InputError(f"{folder} has begun but holds no sound checkpoint to go on from; use a new workdir")
@@ -79,13 +79,12 @@ def begin_from(
     log: Callable[[str], Any] = print,
 ) -> FineTuning:
     """As `begin`, from weights in memory, which stay as they are."""
-    entries = _known_entries(source, sessions_of_run)
 
     def state(fresh: TrainState) -> TrainState:
         reference = _reference(source, dataset, sessions_of_run) if config["finetune"]["new_rows"] == "pca" else ()
-        return first_state.first_state(fresh, source, dataset, config, tuning.recipe, entries, reference)
+        return first_state.first_state(fresh, source, dataset, config, tuning.recipe, source.entries, reference)
 
-    tuning = _tuning(config, dataset, entries, _origin_of(source), state, log)
+    tuning = _tuning(config, dataset, source.entries, _origin_of(source), state, log)
     _require_not_trained(dataset.sessions, source.table, source.trained)
     return tuning
 
@@ -156,22 +155,7 @@ def _reference(source: Weights, dataset: Dataset, sessions_of_run) -> list[Sessi
     return []
 
 
-def _known_entries(source: Weights, sessions_of_run) -> list[dict[str, Any]]:
-    """The roster of the source; for a run from before there was one, made from its data."""
-    if source.entries is not None:
-        return source.entries
-    try:
-        by_name = {entry["session_id"]: entry for entry in roster.entries_of(sessions_of_run(source.config))}
-        entries = [by_name[row["session_id"]] for row in source.table]
-    except (InputError, KeyError) as error:
-        raise InputError(
-            f"the run has no {roster.ROSTER_NAME} and its data cannot be read to make one ({error}); "
-            "put the data back, or train the run again"
-        ) from None
-    return entries
-
-
-def _entries_of_begun(folder: Path, config, origin: Mapping[str, Any], sessions_of_run, log) -> list[dict[str, Any]]:
+def _entries_of_begun(folder: Path, config, origin: Mapping[str, Any], log) -> list[dict[str, Any]]:
     """Roster of the known sessions; one that was lost is made again from the run this one was started from."""
     path = folder / roster.ROSTER_NAME
     if path.is_file():
@@ -182,7 +166,7 @@ def _entries_of_begun(folder: Path, config, origin: Mapping[str, Any], sessions_
         raise InputError(f"{path} is gone; restore it, or the run that init_from names ({error})") from None
     if source.table != origin["sessions"]:
         raise InputError(f"{path} is gone, and {config['init_from']} now has other sessions; restore the file")
-    return _known_entries(source, sessions_of_run)
+    return source.entries
 
 
 def _origin_of(source: Weights) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def measure(
         "sessions": name -> "auc", "auc_ci95", "num_train_trials", "num_test_trials", or "reason" where there is none;
         "auc" and "auc_ci95": mean over sessions, None and a "reason" without any. Intervals are over trials.
     """
-    entries = {entry["session_id"]: entry for entry in model.weights.entries or ()}
+    entries = {entry["session_id"]: entry for entry in model.weights.entries}
     given, found, draws = {session.session_id: session for session in sessions}, {}, []
     for number, name in enumerate(entries):
         reason = _why_not(given.get(name), entries[name])

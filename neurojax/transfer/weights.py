@@ -16,7 +16,7 @@ class Weights(NamedTuple):
     arrays: path in the train state -> array ("params/...", "tables/...", and, from a run, moments).
     config: the config of the run.
     table: see `batching.session_table`.
-    entries: see `data.roster`; None for a run from before there was one.
+    entries: see `data.roster`.
     bin_size_s: seconds.
     num_bins: rows of the position table, or the longest trial of the run.
     step: steps trained.
@@ -29,7 +29,7 @@ class Weights(NamedTuple):
     arrays: dict[str, np.ndarray]
     config: dict[str, Any]
     table: list[dict[str, Any]]
-    entries: list[dict[str, Any]] | None
+    entries: list[dict[str, Any]]
     bin_size_s: float
     num_bins: int
     step: int
@@ -48,9 +48,12 @@ def read_run(folder: Path, log: Callable[[str], Any] = print) -> Weights:
     config = read_config(folder)
     arrays, manifest = checkpoint.load_arrays(folder / "checkpoints", log=log)
     workdir.require_own_config(folder, config, manifest)
-    entries = roster.read(folder / roster.ROSTER_NAME) if (folder / roster.ROSTER_NAME).is_file() else None
-    if entries is not None and rows_of(entries) != manifest["sessions"]:
-        raise InputError(f"{folder / roster.ROSTER_NAME} lists other sessions than the checkpoint; restore it")
+    path = folder / roster.ROSTER_NAME
+    if not path.is_file():
+        raise InputError(f"{path} is gone; repeat the train command, which writes it again")
+    entries = roster.read(path)
+    if rows_of(entries) != manifest["sessions"]:
+        raise InputError(f"{path} lists other sessions than the checkpoint; restore it")
     return Weights(
         arrays=arrays,
         config=config,

@@ -88,6 +88,8 @@ def test_a_record_comes_back_as_it_was_written_and_a_finished_run_is_not_scored_
 
     changed = run.train_and_evaluate(with_evaluator(config, limit=2), folder, dataset=dataset, log=said.append)
     assert changed["limit"] == 2 and changed["config_hash"] == record["config_hash"] and len(evaluator) == 4
+    run.train_and_evaluate(with_evaluator(config, limit=2, draws=9), folder, dataset=dataset, log=said.append)
+    assert len(evaluator) == 6  # a setting that `about` does not tell counts too
 
 
 def test_training_alone_leaves_the_same_weights_and_no_score(dataset, finished, tmp_path):

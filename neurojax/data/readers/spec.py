@@ -75,7 +75,5 @@ class ReadSpec:
     def digest(self, reader: str) -> str:
         """Hex digest of these options and of the reader's name and version."""
         fields = dataclasses.asdict(self)
-        if not self.options:  # as before there were any: older sessions stay up to date
-            del fields["options"]
         content = json.dumps([reader, fields], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
