@@ -16,6 +16,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
         raise ValueError(f"config argument {arg!r}; configs/lfads.py takes none")
     config = ConfigDict()
     config.seed = 0
+    config.members = 1
     config.init_from = ""
 
     config.data = ConfigDict(

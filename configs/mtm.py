@@ -137,7 +137,8 @@ def make_faithful(config: ConfigDict) -> None:
     """The released model, hyper-parameters, loss, schedule and initialisation."""
     config.data.update(sessions_per_batch=1, trials_per_batch=16)
     for name in ("posterior_noise", "own_alone_share"):
-        config.model.pop(name, None)
+        if name in config.model:
+            del config.model[name]
     config.model.update(
         name="ndt",
         num_session_rows=40,
