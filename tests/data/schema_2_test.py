@@ -28,6 +28,10 @@ from neurojax.types import ObservedIntervals, Session, SpikeTimes
 
 FROZEN = Path(__file__).parent / "frozen_sessions"
 SCHEMA_1_FINGERPRINT = "2f9471fad4eac6d519fd810da609d24cd6aaf4c1ee8094195f8f620a6f5c5383"
+SCHEMA_2_FINGERPRINTS = {
+    "counts": "96c776f825b83cbf7c784c9177b27913a492af67c7881c16467ce113e1c2a199",
+    "real": "7ea4ccf64f5708c1ce54bc3e26a9058f360f20629342952a47fbcf206f0883b5",
+}
 
 
 def person(session_id="p", seed=0, split=0, **fields):
@@ -73,6 +77,21 @@ def test_counts_have_one_fingerprint_in_both_schemas(tmp_path):
         assert json.loads((folder / "meta.json").read_text())["schema"] == 2
     assert write_dataset_index(tmp_path) == SCHEMA_1_FINGERPRINT
     assert open_dataset(tmp_path, verify="full").fingerprint == SCHEMA_1_FINGERPRINT
+
+
+@pytest.mark.parametrize(("name", "fingerprint"), SCHEMA_2_FINGERPRINTS.items())
+def test_folders_of_schema_2_stay_readable(name, fingerprint, tmp_path):
+    dataset = open_dataset(FROZEN / f"schema_2_{name}", verify="full")
+    assert dataset.fingerprint == fingerprint == dataset_of(dataset.sessions).fingerprint
+    first, rng = dataset.sessions[0], np.random.default_rng(2)
+    if name == "counts":
+        np.testing.assert_array_equal(first.counts, rng.integers(0, 3, (6, 4, 3)).reshape(24, 3))
+        assert first.spikes.unit_index.tolist() == [2, 0, 1]
+        assert first.validity.stop_bin.tolist() == [10, 24, 6]
+    else:
+        np.testing.assert_array_equal(first.values, rng.integers(-128, 128, (60, 4)))
+        assert (first.sampling_hz, first.unit_of_values) == (200.0, "a.u.")
+        assert [session.split[0] for session in dataset.sessions] == [0, 1, 2]
 
 
 def test_old_and_new_folders_make_one_dataset(tmp_path):
