@@ -5,7 +5,7 @@ import pytest
 
 from neurojax.errors import InputError
 from neurojax.train import dispatch
-from neurojax.train.loop import LoopConfig
+from neurojax.train.config import LoopConfig
 
 
 def grouped(widths, first=0, **changes):

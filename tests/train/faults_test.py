@@ -14,12 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from neurojax.commands import train as train_command
 from neurojax.data import pipeline, roster
 from neurojax.data.sessions import Dataset, content_sha256, dataset_of, open_session, write_session
 from neurojax.errors import InputError, Interrupted
-from neurojax.train import checkpoint, dispatch, first_rows, loop, manifest, sharding, state_io, workdir
-from neurojax.train.loop import Diverged, LoopConfig
+from neurojax.train import checkpoint, dispatch, loop, manifest, sharding, state_io, workdir
+from neurojax.train import run as train_run
+from neurojax.train.config import LoopConfig
+from neurojax.train.interval import Diverged
 from neurojax.train.writer import read_metrics
 
 STEPS = 24  # of every run here, so that all share one compiled program
@@ -27,14 +28,14 @@ LOOP = LoopConfig(log_every_steps=1, save_every_steps=1, num_threads=0)
 
 
 @pytest.fixture
-def train(recipe, batches, dataset):
+def train(recipe, source):
     """train(folder, loop settings) -> final state on the host."""
     recipe = dataclasses.replace(recipe, num_steps=STEPS)
 
     def run(folder, log=lambda line: None, **changes):
         folder.mkdir(exist_ok=True)
         settings = dataclasses.replace(LOOP, **changes)
-        return jax.device_get(loop.train(recipe, batches, settings, dataset, folder, {"config_hash": "c"}, log=log))
+        return jax.device_get(loop.train(recipe, source, settings, folder, {"config_hash": "c"}, log=log))
 
     return run
 
@@ -190,22 +191,19 @@ def test_a_jumping_clock_changes_nothing(undisturbed, train, tmp_path, monkeypat
     assert checkpoint.steps_on_disk(tmp_path / "jumping" / "checkpoints") == [22, 24]  # by step, not by date
 
 
-def test_batches_that_are_not_finite_are_skipped_counted_and_in_a_row_abort(
-    train, tmp_path, recipe, batches, dataset, monkeypatch
-):
-    real, bad = dispatch.train_step, {2: np.nan, 4: np.inf, 7: np.nan, 8: np.inf, 9: np.nan}
+def test_batches_that_are_not_finite_are_skipped_counted_and_in_a_row_abort(train, tmp_path, source, monkeypatch):
+    real, bad = dispatch.run_step, {2: np.nan, 4: np.inf, 7: np.nan, 8: np.inf, 9: np.nan}
 
     def step(state, batch, recipe, parts):
         found = jnp.isin(state.step, jnp.asarray(list(bad)))
         value = jnp.asarray([bad.get(index, 0.0) for index in range(STEPS)])[state.step]
-        counts = jnp.where(found, value, batch.counts.astype(jnp.float32))
-        return real(state, batch._replace(counts=counts), recipe, parts)
+        counts = jnp.where(found, value, batch.trials["counts"].astype(jnp.float32))
+        return real(state, batch.with_trials(counts=counts), recipe, parts)
 
-    monkeypatch.setattr(dispatch, "train_step", step)
+    monkeypatch.setattr(dispatch, "run_step", step)
     with pytest.raises(Diverged, match="for 3 steps in a row, up to batch 9; lower") as caught:
         train(tmp_path, max_skipped_in_a_row=3, keep_checkpoints=12)
-    planner = loop.batching.Planner(dataset.sessions, batches, recipe.seed)
-    names = ", ".join(dataset.sessions[row].session_id for row in planner.plan(9).session)
+    names = ", ".join(source.sessions[row].session_id for row in source.plan(9).session)
     assert f"that batch holds {names})" in str(caught.value)
     assert [row["train/skipped_steps"] for row in read_metrics(tmp_path)] == [0, 0, 1, 0, 1, 0, 0, 1, 1]
     for step, skipped in ((6, 2), (9, 4)):
@@ -247,10 +245,9 @@ def stop_after(train, before_batch):
     return run
 
 
-def digest_on(recipe, dataset, folder, data, model) -> str:
+def digest_on(recipe, source, folder, data, model) -> str:
     """Restores onto a mesh; digest of the values wherever they lie."""
-    sizes = [session.num_units for session in dataset.sessions]
-    abstract = loop.abstract_state(recipe, sizes, sharding.make_mesh(data, model), RULES)
+    abstract = loop.abstract_state(recipe, source.facts, sharding.make_mesh(data, model), RULES)
     state, _ = checkpoint.restore_latest(folder / "checkpoints", abstract)
     found = b"".join(np.asarray(leaf).tobytes() for leaf in state_io.named_leaves(state).values())
     return hashlib.sha256(found).hexdigest()
@@ -260,32 +257,30 @@ MESHES = [(8, 1), (1, 1), (2, 1), (4, 1), (4, 2)]
 
 
 @pytest.mark.slow
-def test_a_state_saved_on_any_mesh_has_one_digest_on_all(recipe, dataset, tmp_path):
-    sizes, digests = [session.num_units for session in dataset.sessions], set()
+def test_a_state_saved_on_any_mesh_has_one_digest_on_all(recipe, source, tmp_path):
+    digests = set()
     for number, mesh in enumerate(MESHES[:3]):
         folder, devices = tmp_path / str(number), sharding.make_mesh(*mesh)
-        means, nowhere = first_rows.train_means(dataset), tmp_path / "none"
-        wanted = loop.abstract_state(recipe, sizes, devices, RULES)
-        table = loop.batching.session_table(dataset.sessions)
-        state = loop._first_state(recipe, dataset, table, wanted, means, nowhere, lambda line: None, None)
+        wanted = loop.abstract_state(recipe, source.facts, devices, RULES)
+        state = loop._first_state(recipe, source, wanted, tmp_path / "none", lambda line: None, None)
         assert all(
             a.sharding == b.sharding for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(wanted), strict=True)
         )
         with checkpoint.Checkpointer(folder / "checkpoints") as saver:
             saver.save(0, state, {})
-        digests |= {digest_on(recipe, dataset, folder, *other) for other in MESHES}
+        digests |= {digest_on(recipe, source, folder, *other) for other in MESHES}
     assert len(digests) == 1
 
 
 @pytest.mark.slow
-def test_a_run_saved_on_eight_devices_goes_on_with_fewer_and_back(stop_after, recipe, dataset, tmp_path):
+def test_a_run_saved_on_eight_devices_goes_on_with_fewer_and_back(stop_after, recipe, source, tmp_path):
     stop_after(2, tmp_path / "saved", 8, 1)
     losses = {}
     for mesh in MESHES:
         folder = shutil.copytree(tmp_path / "saved", tmp_path / "x".join(map(str, mesh)))
         stop_after(7, folder, *mesh)
         losses[mesh] = [float.fromhex(loss) for loss in losses_of(folder).values()]
-        assert digest_on(recipe, dataset, folder, 8, 1) == digest_on(recipe, dataset, folder, *mesh)
+        assert digest_on(recipe, source, folder, 8, 1) == digest_on(recipe, source, folder, *mesh)
     for mesh, values in losses.items():
         assert len(values) == 7
         np.testing.assert_allclose(values, losses[8, 1], rtol=1e-5, err_msg=str(mesh))
@@ -305,7 +300,7 @@ CONFIG = {"seed": 0, "init_from": "", "model": {}, "data": {}, "train": {"num_st
 
 def test_data_changed_under_a_run_are_refused_by_name_or_recorded(dataset, tmp_path):
     def held(config, data, allow_dataset_change=False):
-        return train_command._held(tmp_path, config, data, roster.entries_of(data.sessions), allow_dataset_change)
+        return train_run._held(tmp_path, config, data, roster.entries_of(data.sessions), allow_dataset_change)
 
     other = changed(dataset)
     with held(CONFIG, dataset):

@@ -9,11 +9,12 @@ import jax
 import numpy as np
 import pytest
 
-from neurojax import masking
 from neurojax.data import pipeline
 from neurojax.errors import InputError, Interrupted
+from neurojax.schemes import PROMPTS
 from neurojax.train import checkpoint, loop
-from neurojax.train.loop import Diverged, LoopConfig
+from neurojax.train.config import LoopConfig
+from neurojax.train.interval import Diverged
 from neurojax.train.writer import read_metrics
 
 STEPS = 6
@@ -27,12 +28,12 @@ def six_steps(recipe):
 
 
 @pytest.fixture
-def train(six_steps, batches, dataset):
+def train(six_steps, source):
     """Trains in a folder; keyword arguments change the recipe or the loop."""
 
     def run(folder, log=lambda line: None, **changes):
         recipe = dataclasses.replace(six_steps, num_steps=changes.pop("num_steps", STEPS))
-        state = loop.train(recipe, batches, dataclasses.replace(LOOP, **changes), dataset, folder, RECORD, log=log)
+        state = loop.train(recipe, source, dataclasses.replace(LOOP, **changes), folder, RECORD, log=log)
         return jax.device_get(state)
 
     return run
@@ -83,7 +84,7 @@ def test_a_run_leaves_checkpoints_and_metrics(uninterrupted):
     for row in rows:
         trained = {"trials_per_s", "time_s", "train/gradient_norm", "train/learning_rate"}
         names = ("bps_pooled", "bps_unit_mean")
-        validated = {f"validation/{scheme}_{name}" for scheme in masking.PROMPTS for name in names}
+        validated = {f"validation/{scheme}_{name}" for scheme in PROMPTS for name in names}
         assert trained <= set(row) or validated | {"step", "time_s"} == set(row)
         assert all(isinstance(value, int | float) and np.isfinite(value) for value in row.values())
     entries = [row["train/nats_per_entry"] for row in rows if "train/loss" in row]
@@ -161,13 +162,13 @@ def test_more_steps_extend_a_finished_run(uninterrupted, train, tmp_path, equal_
 
 
 def test_a_run_that_is_never_finite_stops_and_saves_nothing(train, tmp_path, monkeypatch):
-    real = loop._initial_state
+    real = loop.init_run
 
     def broken(*args):
         state = real(*args)
         return state._replace(params=state.params | {"prompts": np.nan * state.params["prompts"]})
 
-    monkeypatch.setattr(loop, "_initial_state", broken)
+    monkeypatch.setattr(loop, "init_run", broken)
     with pytest.raises(Diverged, match="3 steps in a row, up to batch 2; lower optimizer.learning_rate"):
         train(tmp_path, max_skipped_in_a_row=3, validate_every_steps=0)
     assert checkpoint.steps_on_disk(tmp_path / "checkpoints") == []

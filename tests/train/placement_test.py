@@ -1,6 +1,7 @@
 """Batches gathered on the device are the host's, bit for bit."""
 
 import re
+import types
 
 import jax
 import numpy as np
@@ -8,10 +9,11 @@ import pytest
 
 from neurojax.data import batching
 from neurojax.data.batching import BatchingConfig, Layout, Planner
-from neurojax.data.sessions import dataset_of, from_counts
+from neurojax.data.sessions import from_counts
+from neurojax.data.sources import spikes
 from neurojax.errors import InputError
 from neurojax.train import dispatch, placement, sharding
-from neurojax.train.loop import LoopConfig
+from neurojax.train.config import LoopConfig
 from neurojax.types import TRAIN
 
 SIZES = (5, 7, 12, 6)
@@ -48,24 +50,25 @@ def test_device_batches_are_the_hosts_bit_for_bit(largest_count, dtype, max_chun
         seen |= set(plan.session.tolist())
         expected = batching.gather(sessions, layout, plan)
         found = on_device(placement.gather_indices(sessions, layout, resident, plan), resident.chunks)
-        for name in expected._fields[:-1]:
-            mine, theirs = np.asarray(getattr(found, name)), np.asarray(getattr(expected, name))
-            assert mine.dtype == theirs.dtype, name
-            np.testing.assert_array_equal(mine, theirs, err_msg=name)
+        for ours, theirs in ((found.trials, expected.trials), (found.groups, expected.groups)):
+            assert set(ours) == set(theirs)
+            for name, array in theirs.items():
+                assert ours[name].dtype == array.dtype, name
+                np.testing.assert_array_equal(ours[name], array, err_msg=name)
     assert seen == {0, 1, 2, 3}
 
 
 def test_each_device_gathers_its_own_trials():
     """Of eight devices, without a word between them; what they hold together is the host's batch."""
     sessions = make_sessions(9)
-    layout, mesh = Layout.of(sessions), sharding.make_mesh(8, 1)
-    planner = Planner(sessions, BatchingConfig(sessions_per_batch=2, trials_per_batch=16, bucket_units=8), 0)
-    source = dispatch.source_of(dataset_of(sessions), layout, planner, LoopConfig(placement="device"), mesh)
-    placed = source.place(source.make(0))
-    gather = jax.jit(source.unpack).lower(placed, source.resident).compile()
-    counts = gather(placed, source.resident).counts
+    config = BatchingConfig(sessions_per_batch=2, trials_per_batch=16, bucket_units=8)
+    source = spikes.open_source(sessions, config, 0)
+    feed = dispatch.feed_of(source, LoopConfig(placement="device"), sharding.make_mesh(8, 1))
+    placed = feed.place(feed.make(0))
+    gather = jax.jit(feed.unpack).lower(placed, feed.resident).compile()
+    counts = gather(placed, feed.resident).trials["counts"]
     assert {shard.data.shape[1] for shard in counts.addressable_shards} == {1}
-    np.testing.assert_array_equal(counts, batching.gather(sessions, layout, planner.plan(0)).counts)
+    np.testing.assert_array_equal(counts, source.batch(0).trials["counts"])
     text = gather.as_text()
     assert "gather(" in text and not re.search(r"all-gather|all-reduce|all-to-all|collective-permute", text)
 
@@ -74,3 +77,9 @@ def test_a_session_larger_than_a_chunk_is_refused():
     sessions = make_sessions(9)
     with pytest.raises(InputError, match=r"session s2 has \d+ entries, at most 400 fit .*data.placement=host"):
         placement.place(sessions, Layout.of(sessions), max_chunk=400)
+
+
+def test_only_spike_counts_are_held_on_the_device():
+    source = types.SimpleNamespace(trials_per_batch=8)  # of another kind of data: no layout of units
+    with pytest.raises(InputError, match="holds spike counts only; set data.placement=host"):
+        dispatch.feed_of(source, LoopConfig(placement="device"), sharding.make_mesh(8, 1))

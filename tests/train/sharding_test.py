@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 from jax.sharding import PartitionSpec
 
-from neurojax.data.batching import BatchingConfig, Layout, Planner, gather
+from neurojax.batch import Batch
+from neurojax.data.batching import BatchingConfig
+from neurojax.data.sources import spikes
 from neurojax.errors import InputError
-from neurojax.train import first_rows, loop, sharding
+from neurojax.train import loop, sharding
 from neurojax.train.step import train_step
+from tests.configs_for_tests import first_state
 
 RULES = (
     (r"(tables|row_moments).*(read_in|read_out)$", ("model",)),
@@ -42,8 +45,8 @@ def test_the_first_rule_found_in_a_path_wins_and_the_rest_is_replicated():
     assert {place.spec for place in jax.tree.leaves(nowhere)} == {PartitionSpec()}
 
 
-def test_paths_are_named_as_rules_spell_them(recipe, dataset):
-    abstract = loop.abstract_state(recipe, Layout.of(dataset.sessions).num_units, sharding.make_mesh(8, 1))
+def test_paths_are_named_as_rules_spell_them(recipe, source):
+    abstract = loop.abstract_state(recipe, source.facts, sharding.make_mesh(8, 1))
     names = {sharding.path_name(path) for path, _ in jax.tree.leaves_with_path(abstract)}
     assert {"params/transformer/layers/query/kernel", "tables/read_in", "row_moments/count/read_out", "step"} <= names
 
@@ -73,17 +76,27 @@ def test_a_mesh_takes_what_is_left_or_fewer_devices_than_there_are():
 
 def test_trials_are_split_over_data_where_they_divide():
     mesh = sharding.make_mesh(4, 2)
-    specs = [sharding.batch_sharding(mesh, np.zeros(shape)).spec for shape in ((2, 8, 3, 5), (2, 6, 3, 5), (2, 8))]
-    assert specs == [PartitionSpec(None, "data"), PartitionSpec(), PartitionSpec()]
+    specs = [sharding.trial_sharding(mesh, np.zeros(shape)).spec for shape in ((2, 8, 3, 5), (2, 6, 3, 5), (2, 8))]
+    assert specs == [PartitionSpec(None, "data"), PartitionSpec(), PartitionSpec(None, "data")]
+
+
+def test_arrays_of_trials_are_shared_and_those_of_groups_are_on_every_device():
+    """Also where groups have as many units as a batch has trials."""
+    mesh = sharding.make_mesh(4, 2)
+    batch = Batch({"counts": np.zeros((2, 8, 3, 5)), "trial_id": np.zeros((2, 8))}, {"unit_row": np.zeros((2, 8))})
+    specs = jax.tree.map(lambda place: place.spec, sharding.batch_shardings(mesh, batch))
+    shared = PartitionSpec(None, "data")
+    assert specs == Batch({"counts": shared, "trial_id": shared}, {"unit_row": PartitionSpec()})
+    placed = sharding.place_batch(mesh, batch, 8)
+    assert {shard.data.shape for shard in placed.trials["trial_id"].addressable_shards} == {(2, 2)}
+    assert {shard.data.shape for shard in placed.groups["unit_row"].addressable_shards} == {(2, 8)}
 
 
 @pytest.mark.slow
 def test_three_mesh_shapes_give_one_loss(recipe, dataset):
-    layout = Layout.of(dataset.sessions)
     config = BatchingConfig(sessions_per_batch=2, trials_per_batch=16, bucket_units=32)
-    planner = Planner(dataset.sessions, config, 0)
-    init = jax.jit(functools.partial(loop._initial_state, recipe, layout.num_units))
-    initial = jax.device_get(init(first_rows.train_means(dataset)))
+    source = spikes.open_source(dataset.sessions, config, 0)
+    initial = jax.device_get(first_state(recipe, source))
     losses, rows_of_a_device = {}, {}
     for shape in ((1, 1), (8, 1), (2, 4)):
         mesh = sharding.make_mesh(*shape)
@@ -91,12 +104,11 @@ def test_three_mesh_shapes_give_one_loss(recipe, dataset):
         state = jax.device_put(initial, places)
         step = jax.jit(functools.partial(train_step, recipe=recipe), donate_argnums=0, out_shardings=(places, None))
         for index in range(3):
-            batch = gather(dataset.sessions, layout, planner.plan(index))
-            where = jax.tree.map(functools.partial(sharding.batch_sharding, mesh), batch)
-            state, sums = step(state, jax.device_put(batch, where))
+            batch = source.batch(index)
+            state, sums = step(state, sharding.place_batch(mesh, batch, batch.trials["counts"].shape[1]))
             losses.setdefault(index, []).append(float(sums["loss"]))
         rows_of_a_device[shape] = state.tables["read_out"].addressable_shards[0].data.shape[0]
-    total = layout.total_units
+    total = source.layout.total_units
     assert total % 4 == 0 and rows_of_a_device == {(1, 1): total, (8, 1): total, (2, 4): total // 4}
     for index, values in losses.items():
         np.testing.assert_allclose(values, values[0], rtol=2e-6, err_msg=f"step {index}")
