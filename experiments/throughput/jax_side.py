@@ -1,43 +1,39 @@
 """The neurojax step in a timed process: `train.step.train_step` as the loop compiles it, on batches made beforehand."""
 
+from pathlib import Path
+
 import jax
-import jax.numpy as jnp
 import made_data
 import numpy as np
 import worker
-from rows import NUM_BINS, Shape
+from rows import MEAN_COUNT, NUM_BINS, Shape
 
-from neurojax.masking import MaskingConfig
-from neurojax.models.config import ModelConfig
-from neurojax.train import flops
-from neurojax.train.optimizer import OptimizerConfig
-from neurojax.train.state import init_state
+from neurojax.batch import Batch
+from neurojax.commands import config as declarations
+from neurojax.facts import Facts
+from neurojax.train import flops, settings
+from neurojax.train.state import init_run
 from neurojax.train.step import Recipe, train_step
-from neurojax.types import Batch
 
 NUM_BATCHES = 8  # prepared; steps go round them
+CONFIG = f"--config={Path(__file__).parents[2]}/configs/mtm.py:size=paper,preset=faithful"
 COMPILED = "/jax/core/compile/backend_compile_duration"
 
 
 def recipe_of(shape: Shape) -> Recipe:
     """The released recipe without dropout, and one scheme, so that both sides do the same."""
-    model = ModelConfig(
-        **dict(shape.model),
-        num_positions=NUM_BINS,
-        num_session_rows=40,
-        bin_mask_token=False,
-        dropout_embed=0.0,
-        dropout=0.0,
-        init="released",
-    )
-    return Recipe(
-        seed=0,
-        num_steps=10_000,
-        model=model,
-        masking=MaskingConfig(schemes=("neuron",), per_trial=False),
-        optimizer=OptimizerConfig(learning_rate=1e-4, decay_everything=True, row_weight_decay=0.01, clip_norm=0.0),
-        loss_reduction="sum",
-    )
+    config = declarations.load([CONFIG])
+    without_dropout = {"dropout_embed": 0.0, "dropout": 0.0, "dropout_attention": 0.0}
+    config["model"] |= dict(shape.model) | without_dropout | {"num_positions": NUM_BINS}
+    config["objective"] |= {"schemes": "neuron"}
+    config["train"] |= {"num_steps": 10_000}
+    return settings.recipe(config)
+
+
+def facts_of(shape: Shape) -> Facts:
+    """Sizes of the made sessions, every unit of one rate."""
+    sizes = (shape.num_units,) * shape.num_sessions
+    return Facts(NUM_BINS, 0.02, sizes, np.full(sum(sizes), MEAN_COUNT, np.float32))
 
 
 def batch_of(shape: Shape, index: int) -> Batch:
@@ -45,23 +41,24 @@ def batch_of(shape: Shape, index: int) -> Batch:
     groups, units = shape.sessions_per_batch, shape.num_units
     chosen = made_data.sessions(shape.num_sessions, groups, index)
     counts = made_data.batch(units, shape.trials, index).reshape(groups, -1, NUM_BINS, units)
-    made = Batch(
-        counts=counts,
-        bin_valid=np.ones(counts.shape[:3], bool),
-        unit_valid=np.ones((groups, units), bool),
-        region_id=np.zeros((groups, units), np.int32),
-        unit_row=(chosen[:, None] * units + np.arange(units)).astype(np.int32),
-        session_id=chosen.astype(np.int32),
-        trial_id=np.arange(shape.trials, dtype=np.int32).reshape(groups, -1),
-    )
-    return jax.device_put(made)
+    trials = {
+        "counts": counts,
+        "bin_valid": np.ones(counts.shape[:3], bool),
+        "trial_id": np.arange(shape.trials, dtype=np.int32).reshape(groups, -1),
+    }
+    owners = {
+        "unit_valid": np.ones((groups, units), bool),
+        "region_id": np.zeros((groups, units), np.int32),
+        "unit_row": (chosen[:, None] * units + np.arange(units)).astype(np.int32),
+        "session_row": chosen.astype(np.int32),
+    }
+    return jax.device_put(Batch(trials, owners))
 
 
 def state_of(shape: Shape, recipe: Recipe):
     """The state before the first step."""
-    sizes = jnp.full(shape.num_sessions, shape.num_units)
-    means = jnp.full(shape.num_sessions * shape.num_units, 0.25)
-    return jax.jit(lambda: init_state(0, recipe.model, recipe.optimizer, sizes, means))()
+    facts = facts_of(shape)
+    return jax.jit(lambda means: init_run(recipe, facts, means))(facts.mean_counts)
 
 
 def serve(shape: Shape) -> None:
@@ -88,7 +85,7 @@ def serve(shape: Shape) -> None:
     ready = {
         "compile_s": sum(compilations[before:]),
         "parameters": sum(leaf.size for leaf in jax.tree.leaves((state.params, state.tables))),
-        "flops_per_step": flops.train_step_flops(recipe.model, shape.trials, NUM_BINS, shape.num_units),
+        "flops_per_step": flops.train_step_flops(recipe.model.config, shape.trials, facts_of(shape)),
         "peak_flops": flops.peak_flops(1),
         "device": device.device_kind,
     }

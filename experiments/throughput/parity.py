@@ -17,12 +17,12 @@ import numpy as np
 from jax_side import batch_of, recipe_of, state_of
 from rows import PARITY, Shape
 
-from neurojax import losses, masking
-from neurojax.models import ndt, stitcher
+from neurojax import heads, schemes
+from neurojax.models.interface import Weights, gather_rows
 
 HERE = Path(__file__).parent
 TOLERANCE = 1e-4  # relative: of the loss, and of each gradient's largest entry
-SCHEMES = {"neuron": masking.NEURON, "causal": masking.CAUSAL}
+SCHEMES = {"neuron": schemes.NEURON, "causal": schemes.CAUSAL}
 
 
 def named(params, tables) -> dict[str, np.ndarray]:
@@ -56,22 +56,24 @@ def loss_and_gradients(shape: Shape, scheme_id: int):
     """(loss in nats, gradients by the peer's names, what the peer needs to compute them)."""
     recipe = recipe_of(shape)
     state, batch = state_of(shape, recipe), batch_of(shape, 0)
-    scheme = jnp.full(batch.trial_id.shape, scheme_id, jnp.int32)
-    masks = masking.draw_masks(jax.random.key(0), batch, scheme, recipe.masking)
+    scheme = jnp.full(batch.trials["trial_id"].shape, scheme_id, jnp.int32)
+    objective, config = recipe.objective.module, recipe.objective.config
+    model, head = recipe.model.module, heads.named(recipe.head)
+    query = objective.draw_query(jax.random.key(0), batch, scheme, config)
+    apply = functools.partial(model.apply, config=recipe.model.config, train=False)
 
     @functools.partial(jax.value_and_grad, argnums=(0, 1))
     def loss_of(params, tables):
-        log_rates = ndt.log_rates(params, stitcher.gather_rows(tables, batch), batch, masks, scheme, recipe.model)
-        nll_sum, entries = losses.masked_sums(losses.poisson_nll(log_rates, batch.counts), masks.target())
-        return losses.reduce_loss(nll_sum, entries, recipe.loss_reduction)
+        weights = Weights(params, gather_rows(tables, model.tables(recipe.model.config), batch))
+        return objective.loss(apply, head, weights, batch, query, state.step, None, config).loss()
 
     loss, gradients = jax.jit(loss_of)(state.params, state.tables)
     given = named(state.params, state.tables) | {
-        "counts": np.asarray(batch.counts[0]),
-        "visible": np.asarray(masks.visible()[0]),
-        "target": np.asarray(masks.target()[0]),
+        "counts": np.asarray(batch.trials["counts"][0]),
+        "visible": np.asarray(query.visible()[0]),
+        "target": np.asarray(query.target()[0]),
         "scheme": np.int64(scheme_id),
-        "causal": np.bool_(scheme_id == masking.CAUSAL),
+        "causal": np.bool_(scheme_id == schemes.CAUSAL),
     }
     return float(loss), named(*gradients), given
 

@@ -15,7 +15,7 @@ NUM_CONTEXT, NUM_PROMPTS = 2, 4  # session token, prompt token
 
 @dataclass(frozen=True)
 class Widths:
-    """As in neurojax's ModelConfig."""
+    """As in neurojax's `models.ndt.Config`."""
 
     read_in_width: int
     embed_width: int

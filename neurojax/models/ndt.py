@@ -15,6 +15,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from neurojax.errors import InputError
 from neurojax.facts import Facts
 from neurojax.models import first_rows, stitcher
 from neurojax.models.attention import NUM_CONTEXT, Span, places
@@ -69,6 +70,11 @@ def fitted_rows(config: Config, sessions, facts: Facts):
 def init(key: jax.Array, config: Config, facts: Facts):
     """(parameters of the shared part, no buffers)."""
     num_positions = max(config.num_positions, facts.num_bins)
+    if config.positions == "learned" and 0 < config.num_positions < num_positions:
+        raise InputError(
+            f"model.num_positions={config.num_positions}, but the longest trial has {facts.num_bins} bins; "
+            "set it to 0 (as many as needed) or convert with a shorter window"
+        )
     latents = jnp.zeros((1, num_positions, config.read_in_width))
     flags = jnp.zeros(latents.shape[:2], bool)
     arguments = (latents, jnp.zeros((1, config.width)), jnp.zeros(1, int), flags, ~flags)

@@ -1,28 +1,25 @@
 """What is scored was hidden: every prediction equals a forward pass of its own, and no shortcut shows."""
 
 import dataclasses
-from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
 
 from neurojax import facts, schemes
-from neurojax.commands import config as declarations
 from neurojax.data import batching
 from neurojax.data.sessions import from_counts
 from neurojax.errors import InputError
 from neurojax.evals import activity, protocols
 from neurojax.objectives.interface import Query
-from neurojax.train import settings, sharding, state
-from neurojax.train.predictor import Predictor
+from neurojax.train import sharding
+from neurojax.train.predictor import Predictor, Recipe
 from neurojax.types import TEST, TRAIN, VALIDATION
+from tests.configs_for_tests import model_of, mtm_config, ndt_config, objective_of, random_weights
 
 REGIONS = ["CA1", "LP", "CA1", "root", "CA1", "VISp", "VISp", "CA1", "void"]  # LP has one unit
 SILENT_IN_TRAIN = 7
-CONFIG = f"--config={Path(__file__).parents[2]}/configs/mtm.py"
-SIZES = dict(read_in_width=6, width=8, num_layers=1, num_heads=2, mlp_width=8)
-RECIPE = settings.predicting(declarations.load([CONFIG, *(f"--config.model.{name}={size}" for name, size in SIZES.items())]))
+MODEL = ndt_config(read_in_width=6, width=8, num_layers=1, num_heads=2, mlp_width=8, num_positions=16)
+RECIPE = Recipe(model_of(MODEL), objective_of(mtm_config()))
 
 
 def make_session(name="rat", regions=REGIONS, seed=0, longest=12):
@@ -42,10 +39,7 @@ def make_session(name="rat", regions=REGIONS, seed=0, longest=12):
 
 def make_model(sessions, mesh=None, recipe=RECIPE):
     layout = batching.Layout.of(sessions)
-    rng = np.random.default_rng(1)
-    known = facts.of_table(batching.session_table(sessions), layout.num_bins, 0.02)
-    shapes = state.abstract_weights(recipe.model, known)
-    params, tables = jax.tree.map(lambda leaf: (0.4 * rng.standard_normal(leaf.shape)).astype(np.float32), shapes)
+    params, tables = random_weights(MODEL, facts.of_table(batching.session_table(sessions), 16, 0.02), seed=1)
     return Predictor(params, tables, recipe, layout, 16, mesh or sharding.make_mesh(1, 1))
 
 

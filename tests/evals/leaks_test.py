@@ -29,24 +29,26 @@ def make_session(name="rat", seed=0, num_trials=16, rate=0.6):
 class SumModel:
     """Rates that grow with what is visible of the population, bin by bin; `sees` lets it see more."""
 
-    bucket_units, hides_by_zeroing = 4, True
-    schemes = ("neuron", "causal", "intra_region", "inter_region")
+    bucket_units, hides_by_zeroing, on_accelerator = 4, True, False
 
     def __init__(self, sessions, sees=lambda hidden: hidden):
         self.layout, self._sees, self.passes = batching.Layout.of(sessions), sees, 0
 
-    def log_rates(self, batch, masks, scheme):
+    def asked_as(self, scheme):
+        return scheme
+
+    def log_rates(self, batch, query):
         self.passes += 1
-        hidden = masks.hidden_units[:, :, None, :] | masks.hidden_bins[..., None]
+        hidden = query.hidden_units[:, :, None, :] | query.hidden_bins[..., None]
         seen = np.where(self._sees(hidden), 0, batch.trials["counts"]).astype(np.float64)
         total = seen.sum(-1, keepdims=True) + 0.1 * seen.sum((2, 3), keepdims=True)
         return np.broadcast_to(0.01 * total - 1, seen.shape).astype(np.float32)
 
-    def latents(self, batch, masks, scheme):
-        return np.log1p(np.exp(self.log_rates(batch, masks, scheme)[..., :2]))
+    def latents(self, batch, query):
+        return np.log1p(np.exp(self.log_rates(batch, query)[..., :2]))
 
-    def log_rates_of_unit(self, batch, masks, scheme, unit):
-        rates = self.log_rates(batch, masks, scheme)[0]
+    def log_rates_of_unit(self, batch, query, unit):
+        rates = self.log_rates(batch, query)[0]
         return rates[np.arange(len(unit)), :, unit]
 
 
@@ -212,8 +214,8 @@ def test_rates_that_are_no_numbers_do_not_pass_as_unmoved(value, where):
     model = SumModel([session])
     honest = model.log_rates
 
-    def log_rates(batch, masks, scheme):
-        rates = honest(batch, masks, scheme).copy()
+    def log_rates(batch, query):
+        rates = honest(batch, query).copy()
         rates[:, :, slice(None) if where == "everywhere" else 3] = value
         return rates
 

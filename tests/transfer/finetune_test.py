@@ -15,10 +15,11 @@ from neurojax.data import roster, synthetic, trained_trials
 from neurojax.data.sessions import open_dataset, write_dataset_index, write_session
 from neurojax.errors import InputError
 from neurojax.files import read_json
-from neurojax.train import checkpoint, loop, run_folder, sharding, state_io
+from neurojax.train import checkpoint, run_folder, settings, sharding, state_io
 from neurojax.train import run as train_run
 from neurojax.train.writer import read_metrics
 from neurojax.transfer import finetune, inherit, new_rows, release, weights
+from tests import configs_for_tests
 from tests.transfer.conftest import SPEC, fine_tune, part_of, pretrain, write_root
 
 
@@ -169,8 +170,8 @@ def first_state(area, tmp_path, how, *entries):
     config = inherit.resolved(config_command.load([word for word in words if word.startswith("--config")]), tmp_path)
     dataset = run_folder.load_data(config)
     tuning = finetune.begin(config, tmp_path, dataset, lambda config: run_folder.load_data(config).sessions)
-    sizes = [entry["num_units"] for entry in tuning.start.table]
-    fresh = loop._initial_state(tuning.recipe, sizes, np.ones(sum(sizes), np.float32))
+    source = settings.open_source(config, dataset.sessions, table=tuning.start.table)
+    fresh = configs_for_tests.first_state(tuning.recipe, source)
     state = tuning.start.state(jax.tree.map(np.asarray, fresh))
     return {name: np.asarray(leaf) for name, leaf in state_io.named_leaves(state).items()}
 
@@ -296,7 +297,8 @@ def no_region(area, tmp_path):
         (["init_from="], "needs --config.init_from=RUN"),
         (["init_from=/nowhere"], "/nowhere holds no run"),
         (["model.width=16"], "model.width=16, but the run it starts from has 8"),
-        (["model.hidden_counts=mean"], "the architecture is that of init_from"),
+        (["model.name=ndt_linear"], "model.name='ndt_linear', but the run it starts from has 'ndt'"),
+        (["model.posterior_noise=0.1"], "the architecture is that of init_from"),
         (["finetune.strategy=half"], "choose from full, stitcher_only, gradual_unfreeze"),
         (["finetune.new_rows=magic"], "choose from random, pca, region_mean"),
         (["finetune.unfreeze_step=0"], "finetune.unfreeze_step=0"),
