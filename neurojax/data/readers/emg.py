@@ -6,8 +6,9 @@ A file holds, without pickles:
     gesture [segments], whole numbers: index into gesture_names; gesture_names text [gestures]
     repetition, round [segments], whole numbers; optional
     sampling_rate_hz; optional sex, half, unit, licence, citation, consent, text
-Beside it may lie people.csv (columns person and fold: fold 4 tests, fold 3 validates, the others
-train) and LICENSE.source.txt. A person is of one split; windows never reach over a segment.
+Beside it may lie people.csv (columns person and fold: fold 4 tests, or that of the option
+test_fold; the one before it validates, the others train) and LICENSE.source.txt. A person is of
+one split; windows never reach over a segment.
 
 Source of the layout: 27 people of the Myo armband data set, Cote-Allard et al. 2019, IEEE TNSRE
 27:760-771, in windows of 260 ms every 50 ms.
@@ -34,11 +35,12 @@ VERSION = "emg/1"
 OPTIONS = {
     "window_ms": "length of a window in ms, default 260",
     "step_ms": "from the start of a window to that of the next in ms, default 50",
+    "test_fold": "the fold of people.csv whose people test, default 4; the one before it validates",
     "consent": "what the people agreed to, where the file does not say",
 }
 UNUSED = ("bin_ms", "align", "window", "window_s", "behavior", "trial_columns")
 _WINDOW_MS, _STEP_MS = 260.0, 50.0
-_TEST_FOLD, _VALIDATION_FOLD = 4, 3
+_TEST_FOLD = 4
 _SHARES = (0.6, 0.2, 0.2)  # of people: train, validation, test
 _PEOPLE, _LICENCE = "people.csv", "LICENSE.source.txt"
 _MAX_TEXT_BYTES, _MAX_NAME = 2**20, 256
@@ -229,34 +231,45 @@ def _split(source: str, spec: ReadSpec) -> tuple[int, str]:
     """The split of a person and the rule behind it: the fold in people.csv, or the name's hash."""
     if spec.split_block_s() is not None:
         raise InputError(f"split={spec.split!r}; EMG is split by person, expected file or random")
-    content = _beside(source, _PEOPLE)
+    content, typed = _beside(source, _PEOPLE), spec.option("test_fold")
     if spec.split == "file" and content is not None:
-        fold = _fold(content, session_name(source), Path(source).with_name(_PEOPLE))
-        split = {_TEST_FOLD: TEST, _VALIDATION_FOLD: VALIDATION}.get(fold, TRAIN)
-        return split, f"person: {_PEOPLE}, fold {_TEST_FOLD} test, {_VALIDATION_FOLD} validation"
+        path = Path(source).with_name(_PEOPLE)
+        fold, folds = _folds(content, session_name(source), path)
+        tested = str(_TEST_FOLD) if typed is None else typed
+        if tested not in map(str, folds) or len(folds) < 3:
+            raise InputError(
+                f"{path} has the folds {folds[:20]}, expected three or more and {tested[:60]!r} among"
+                " them; give another --options=test_fold=..., or --split=random"
+            )
+        validated = folds[folds.index(int(tested)) - 1]  # of the first fold, the last
+        split = {int(tested): TEST, validated: VALIDATION}.get(fold, TRAIN)
+        return split, f"person: {_PEOPLE}, fold {tested} test, {validated} validation"
+    if typed is not None:
+        raise InputError(f"test_fold={typed[:60]} came without a {_PEOPLE} that is read; leave it out")
     digest = hashlib.sha256(session_name(source).encode()).digest()
     share = int.from_bytes(digest[:8], "big") / 2**64
     split = int(np.searchsorted(np.cumsum(_SHARES)[: len(SPLIT_NAMES) - 1], share, side="right"))
     return split, "person: hash of the name, 60/20/20"
 
 
-def _fold(content: bytes, person: str, path: Path) -> int:
+def _folds(content: bytes, person: str, path: Path) -> tuple[int, list[int]]:
+    """The fold of a person, and all folds of the table, rising."""
     try:
         rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig")), strict=True))
-        folds = [row["fold"] for row in rows if row["person"] == person]
-        fold = int(folds[0]) if len(folds) == 1 else None
+        folds = [int(row["fold"]) for row in rows]
+        own = [fold for row, fold in zip(rows, folds, strict=True) if row["person"] == person]
     except (UnicodeDecodeError, csv.Error, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:80]
         raise InputError(
             f"{path} cannot be read as a table with the columns person and fold ({reason}); correct"
             " it, or draw the split with --split=random"
         ) from None
-    if fold is None or not 0 <= fold < 1000:
+    if len(own) != 1:
         raise InputError(
-            f"{path} has {len(folds)} rows for {person!r}, expected one with a fold of 0 or more;"
-            " correct it, or draw the split with --split=random"
+            f"{path} has {len(own)} rows for {person!r}, expected one; correct it, or draw the split"
+            " with --split=random"
         )
-    return fold
+    return own[0], sorted(set(folds))
 
 
 def _licence(source: str) -> str | None:

@@ -88,6 +88,17 @@ def test_people_are_split_by_their_fold(tmp_path):
     assert check_dataset(dataset)["usable"]
 
 
+@pytest.mark.parametrize(("fold", "expected"), [("0", [2, 0, 0, 0, 1]), ("2", [0, 1, 2, 0, 0])])
+def test_any_fold_can_be_tested_and_the_one_before_it_validates(tmp_path, fold, expected):
+    write_people(tmp_path)
+    spec = ReadSpec(options=(("test_fold", fold),))
+    paths = sorted(tmp_path.glob("*.npz"))
+    assert [int(read_session(str(path), spec).split[0]) for path in paths] == expected
+    for split in ("random", "file"):
+        with pytest.raises(InputError, match="test_fold=" if split == "random" else "'7' among them"):
+            read_session(str(paths[0]), ReadSpec(split=split, options=(("test_fold", "7"),)))
+
+
 def test_without_folds_the_name_alone_decides(tmp_path):
     for number in range(60):
         np.savez(tmp_path / f"person{number}.npz", **arrays())
@@ -168,7 +179,8 @@ def test_a_bad_file_is_one_line(case, tmp_path):
         ("person,fold\np,1\np,4\n", "has 2 rows for 'p'"),
         ("person,fold\np,many\n", "columns person and fold"),
         ("person,fold\np\n", "columns person and fold"),
-        ("person,fold\np,-1\n", "expected one with a fold of 0 or more"),
+        ("person,fold\np,4\nq,3\n", "expected three or more and '4' among them"),
+        ("person,fold\np,0\nq,1\nr,2\n", r"has the folds \[0, 1, 2\]"),
         ('person,fold\n"p,1\n', "columns person and fold"),
         ("", "has 0 rows for 'p'"),
     ],
@@ -189,6 +201,7 @@ def test_a_bad_table_of_people_is_one_line(table, message, tmp_path):
         ({"options": [("step_ms", "nan")]}, "step_ms=nan"),
         ({"options": [("window_ms", "1e300")]}, "window_ms=1e300"),
         ({"split": "blocks:3s"}, "EMG is split by person"),
+        ({"options": [("test_fold", "2")]}, "test_fold=2 came without a people.csv"),
         ({"bin_ms": 20.0}, "bin_ms is 20.0, but emg recordings have no use for it"),
         ({"window_s": 1.0}, "window_s is 1.0"),
         ({"behavior": ["emg"]}, "behavior names 'emg'"),
