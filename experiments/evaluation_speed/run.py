@@ -19,15 +19,13 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from ml_collections import ConfigDict
 
 from neurojax.commands import config as configs
 from neurojax.data import batching
-from neurojax.data.sessions import dataset_of, from_counts
+from neurojax.data.sessions import from_counts
 from neurojax.evals import activity
 from neurojax.files import read_json, write_json
-from neurojax.models import ndt, stitcher
-from neurojax.train import settings, sharding, workdir
+from neurojax.train import settings, sharding, state, workdir
 from neurojax.train.predictor import Predictor
 from neurojax.types import TEST
 
@@ -49,15 +47,18 @@ class Recorded:
     def log_rates(self, *arguments):
         raise AssertionError("no unit is silent in a trial, so every pass leaves a unit out")
 
-    def log_rates_of_unit(self, batch, masks, scheme, unit):
-        self.calls.append((*self._predictor._place((batch, masks, scheme)), unit))
-        return self._predictor.log_rates_of_unit(batch, masks, scheme, unit)
+    def log_rates_of_unit(self, batch, query, unit):
+        mesh, asked = self._predictor._mesh, query._replace(left_out=np.asarray(unit)[None])
+        placed = jax.tree.map(lambda leaf: jax.device_put(leaf, sharding.trial_sharding(mesh, leaf)), asked)
+        self.calls.append((jax.device_put(batch, sharding.batch_shardings(mesh, batch)), placed))
+        return self._predictor.log_rates_of_unit(batch, query, unit)
 
     def bare(self) -> None:
         """The recorded passes again, one after the other, nothing but the jitted program."""
         model = self._predictor
+        trained = (model.params, model.tables, model.buffers)
         for arguments in self.calls:
-            jax.block_until_ready(model._log_rates_of_unit(model.params, model.tables, *arguments))
+            jax.block_until_ready(model._outputs(trained, *arguments, wanted="natural"))
 
 
 def made_session(seed: int = 0):
@@ -71,13 +72,11 @@ def made_session(seed: int = 0):
 
 
 def made_model(session) -> Predictor:
-    config = ConfigDict(configs.load([f"--config={CONFIG}"])).to_dict()
-    dataset = dataset_of([session])
-    model, layout = settings.model_config(config, dataset), batching.Layout.of(dataset.sessions)
-    keys = jax.random.split(jax.random.key(0))
-    params = ndt.init_params(keys[0], model)
-    tables = stitcher.init_tables(keys[1], model, layout.num_units, np.full(layout.total_units, 0.3))
-    return Predictor(params, tables, model, layout, config["data"]["bucket_units"], sharding.make_mesh(0, 1))
+    config = configs.load([f"--config={CONFIG}"])
+    source = settings.open_source(config, [session])
+    first = state.init_state(0, settings.recipe(config), source.facts)
+    parts = (settings.predicting(config), batching.Layout.of([session]), config["data"]["bucket_units"])
+    return Predictor(first.params, first.tables, *parts, sharding.make_mesh(0, 1))
 
 
 def timed(call) -> tuple[float, float]:

@@ -101,6 +101,7 @@ def test_training_alone_leaves_the_same_weights_and_no_score(dataset, finished, 
         np.testing.assert_array_equal(array, scored[0][name], err_msg=name)
     same = ("config_hash", "dataset_fingerprint", "sessions", "num_bins", "bin_size_s", "seed", "mesh")
     assert {name: alone[1][name] for name in same} == {name: scored[1][name] for name in same}
+    assert (alone[1]["seed"], alone[1]["dataset_fingerprint"]) == (5, dataset.fingerprint)
 
 
 def test_a_dry_run_returns_nothing_and_writes_nothing(dataset, evaluator, tmp_path):
