@@ -20,29 +20,34 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 import jax
 import numpy as np
 
-from neurojax.data import batching, pipeline, synthetic
-from neurojax.data.sessions import dataset_of
+from neurojax.batch import Batch
+from neurojax.commands import config as declarations
+from neurojax.data import pipeline, synthetic
+from neurojax.data.sources import spikes
 from neurojax.errors import report
 from neurojax.files import write_json
-from neurojax.masking import MaskingConfig
-from neurojax.models.config import ModelConfig
-from neurojax.train import checkpoint, loop, processes, sharding, state_io
-from neurojax.train.optimizer import OptimizerConfig
+from neurojax.train import checkpoint, loop, processes, settings, sharding, state_io
+from neurojax.train.config import LoopConfig
 from neurojax.train.step import Recipe
 
 SPEC = synthetic.SyntheticSpec(
     num_sessions=2, min_units=20, max_units=30, num_trials=30, num_bins=12, regions=("CA1", "LP"), min_region_units=6,
     mean_rate_hz=25.0, region_std=0.1,
 )  # fmt: skip
-BATCHES = batching.BatchingConfig(sessions_per_batch=2, trials_per_batch=16, bucket_units=32)
-MODEL = ModelConfig(read_in_width=8, width=8, num_layers=1, num_heads=2, mlp_width=8, num_positions=12)
+BATCHES = spikes.Config(sessions_per_batch=2, trials_per_batch=16, bucket_units=32, session_temperature=1.0)
+DECLARATION = f"--config={Path(__file__).parents[2]}/configs/mtm.py:size=tiny,preset=faithful"
+TINY = dict(read_in_width=8, embed_width=0, width=8, num_layers=1, num_heads=2, mlp_width=8, num_session_rows=0)
 RECORD = {"config_hash": "tiny", "dataset_fingerprint": "tiny"}
 
 
 def recipe(num_steps: int, schedule_steps: int = 100) -> Recipe:
     """What is learned: the schedule is that of `schedule_steps`, so that runs of any length share their steps."""
-    settings = OptimizerConfig(learning_rate=1e-2, warmup_share=10 / max(num_steps, schedule_steps))
-    return Recipe(seed=0, num_steps=num_steps, model=MODEL, masking=MaskingConfig(), optimizer=settings)
+    config = declarations.load([DECLARATION])
+    config["model"] |= TINY
+    config["objective"] |= {"per_trial": True, "reduction": "mean"}
+    config["optimizer"] |= {"learning_rate": 1e-2, "warmup_share": 10 / max(num_steps, schedule_steps)}
+    config["train"] |= {"num_steps": num_steps}
+    return settings.recipe(config)
 
 
 def digest(tree) -> str:
@@ -55,14 +60,17 @@ def digest(tree) -> str:
     return found.hexdigest()
 
 
-def traced(stream, path: Path, pause_s: float):
+def traced(stream, path: Path, pause_s: float, source):
     """`pipeline.stream` that writes what the loop consumed."""
 
     def wrapped(make, first, stop, **options):
         print(f"first step {first}", flush=True)
         for step, made in enumerate(stream(make, first, stop, **options), start=first):
-            batch = made[0]
-            trials = hashlib.sha256(batch.session_id.tobytes() + batch.trial_id.tobytes())
+            batch, plan = made if isinstance(made, Batch) else made[0], source.plan(step)
+            # A process gathers the trials of its own devices: they must be among those of the plan.
+            if not np.isin(batch.trials["trial_id"], plan.trial).all():
+                raise RuntimeError(f"step {step} consumed trials that its plan does not name")
+            trials = hashlib.sha256(batch.groups["session_row"].tobytes() + plan.trial.tobytes())
             arrays = hashlib.sha256(b"".join(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(made)))
             line = {"step": step, "trials": trials.hexdigest()[:16], "arrays": arrays.hexdigest()[:16]}
             line["time_s"] = time.monotonic()
@@ -91,16 +99,16 @@ def run(arguments: argparse.Namespace) -> None:
     folder = arguments.workdir
     folder.mkdir(parents=True, exist_ok=True)
     trace = folder / f"trace_{jax.process_index()}.jsonl"
-    pipeline.stream = traced(pipeline.stream, trace, arguments.pause_s)
-    settings = loop.LoopConfig(
+    source = spikes.open_source(synthetic.make_sessions(SPEC, seed=3), BATCHES, seed=0)
+    pipeline.stream = traced(pipeline.stream, trace, arguments.pause_s, source)
+    driven = LoopConfig(
         log_every_steps=arguments.log_every, save_every_steps=arguments.save_every, num_threads=0, mesh_data=0,
         mesh_model=arguments.model, steps_per_dispatch=arguments.at_once,
         placement="host" if arguments.at_once == 1 else "device",
     )  # fmt: skip
-    dataset = dataset_of(synthetic.make_sessions(SPEC, seed=3))
     restored = []
     checkpoint.restore_latest = noted(checkpoint.restore_latest, restored)
-    state = loop.train(recipe(arguments.num_steps), BATCHES, settings, dataset, folder, RECORD)
+    state = loop.train(recipe(arguments.num_steps), source, driven, folder, RECORD)
     result = {
         "step": int(state.step),
         "digest": digest(state),

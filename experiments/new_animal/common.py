@@ -13,11 +13,12 @@ import numpy as np
 from neurojax.commands import config as declarations
 from neurojax.data import batching, roster
 from neurojax.data.sessions import Dataset, dataset_of
+from neurojax.data.sources import spikes
 from neurojax.errors import InputError
 from neurojax.evals import activity, baselines, protocols, scoring
 from neurojax.evals.decoding import decoder, features, scores, signals, targets
 from neurojax.files import write_bytes
-from neurojax.train import first_rows, run, settings
+from neurojax.train import run, settings
 from neurojax.transfer import adaptation
 from neurojax.transfer.pretrained import Pretrained, load
 from neurojax.transfer.weights import Weights
@@ -47,8 +48,7 @@ def from_scratch(config: Mapping, session: Session, num_steps: int) -> Pretraine
     """Trains on one session alone."""
     dataset = dataset_of([session])
     config = _with_steps(config, num_steps)
-    recipe = settings.recipe(config, dataset)
-    arrays = adaptation.trained(recipe, settings.batching_config(config), dataset)
+    arrays = adaptation.trained(settings.recipe(config), settings.source_settings(config)[1], dataset)
     return Pretrained(
         Weights(
             arrays=arrays,
@@ -56,7 +56,7 @@ def from_scratch(config: Mapping, session: Session, num_steps: int) -> Pretraine
             table=batching.session_table(dataset.sessions),
             entries=roster.entries_of(dataset.sessions),
             bin_size_s=dataset.bin_size_s,
-            num_bins=recipe.model.num_positions,
+            num_bins=int(session.trial_num_bins.max()),
             step=num_steps,
             digest="",
             origin=None,
@@ -85,7 +85,7 @@ def linear_models(names: Sequence[str], fewer: Session, session: Session) -> dic
         session: the whole one, whose scored units are those of every share. Units without a spike in the share are
             predicted at their mean with one spike more, where the arms start.
     """
-    means = first_rows.train_means(dataset_of([fewer]))  # [N]
+    means = spikes.mean_counts(fewer)  # [N]
     predicted = baselines.fit_and_predict(fewer, names)
     return {
         name: _pooled(session, {task: np.where(np.isfinite(rates), rates, means) for task, rates in of_task.items()})

@@ -73,7 +73,7 @@ RUNS |= {f"improved-seed{seed}": _seed("improved", seed) for seed in range(1, SE
 # A third of the budget: one scheme alone beside all four, fewer trials, fewer sessions.
 RUNS["third-seed0"] = _third()
 for _scheme, _task in zip(("neuron", "causal", "inter_region", "intra_region"), protocols.TASKS, strict=True):
-    RUNS[f"only_{_scheme}-seed0"] = _third(**{"masking.schemes": _scheme})._replace(tasks=(_task,))
+    RUNS[f"only_{_scheme}-seed0"] = _third(**{"objective.schemes": _scheme})._replace(tasks=(_task,))
 RUNS |= {f"faithful-seed{seed}": _seed("faithful", seed) for seed in range(1, SEEDS)}
 for _fraction in FRACTIONS:
     RUNS[f"trials{_fraction:g}-seed0"] = _third(**{"data.train_fraction": str(_fraction)})._replace(tasks=CURVE_TASKS)

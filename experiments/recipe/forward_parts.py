@@ -1,6 +1,6 @@
 """Where forward prediction comes from: the population's drive and a unit's own history, and what weights they deserve.
 
-    python experiments/recipe/forward_parts.py --arms=shallow,own_alone [--runs=runs/recipe]
+    python experiments/recipe/forward_parts.py [--arms=shallow,own_alone] [--runs=runs/recipe]
 
 A log-rate is base + a x drive of the states + b x drive of the own history + c, with a = b = 1 and c = 0 in the model.
 Prints, for each arm that has been trained: the a, b, c that fit the training trials best, those that fit validation
@@ -18,13 +18,18 @@ import run
 from scipy.optimize import minimize
 
 from neurojax.commands import config as declarations
-from neurojax.commands import runs as run_folders
 from neurojax.data import batching
 from neurojax.evals import protocols
-from neurojax.masking import CAUSAL, Masks
-from neurojax.models import ndt, smoothing, stitcher
-from neurojax.train import checkpoint, settings, state_io
+from neurojax.models import ndt_linear, smoothing, stitcher
+from neurojax.models.interface import Weights, gather_rows
+from neurojax.objectives import mtm
+from neurojax.objectives.interface import Query
+from neurojax.schemes import CAUSAL
+from neurojax.train import checkpoint, run_folder, settings, state_io
 from neurojax.types import TRAIN, VALIDATION
+
+# The two arms of arms.txt as configs spell them now; train them with configs/mtm.py:size=small and these fields.
+ARMS = {"shallow": {"model.own_alone_share": "0.0"}, "own_alone": {"model.own_alone_share": "0.3"}}
 
 
 def parts(weights, dataset, number: int, config, split: int) -> tuple[np.ndarray, ...]:
@@ -36,15 +41,15 @@ def parts(weights, dataset, number: int, config, split: int) -> tuple[np.ndarray
     hidden_units = np.ones((1, len(trials), width), bool)
     hidden_units[..., : session.num_units] = ~protocols.scored_units(session)
     bins = jnp.asarray(protocols.forward_bins(session, trials))[None]
-    masks = Masks(jnp.asarray(hidden_units), bins, jnp.asarray(hidden_units), bins)
+    query = Query(jnp.asarray(hidden_units), bins, jnp.full((1, len(trials)), CAUSAL))
 
     @jax.jit
     def drives(params, tables, batch):
-        rows = stitcher.gather_rows(tables, batch)
-        scheme = jnp.full((1, len(trials)), CAUSAL)
-        states = ndt.hidden_states(params, rows, batch, masks, scheme, config)
-        visible, base = masks.visible(), ndt.base_rates(rows)
-        gains = smoothing.own_log_gains(jnp.where(visible, batch.counts, 0), visible, base)
+        rows = gather_rows(tables, ndt_linear.tables(config), batch)
+        inputs = mtm.inputs(batch, query, None)
+        states = ndt_linear.apply(Weights(params, rows), inputs, config, train=False).states
+        base = stitcher.base_rates(rows)
+        gains = smoothing.own_log_gains(inputs.counts, inputs.visible(), base)
         own = rows["own_history"] + params["own_history"][None, None]
         population = jnp.einsum("gbtd,gnd->gbtn", states, rows["read_out"])
         return jnp.log(base)[:, None, None], population, jnp.einsum("mgbtn,gnm->gbtn", gains, own)
@@ -80,13 +85,14 @@ def bps(abc, entries) -> float:
 
 def report(name: str, folder: Path, root: Path) -> None:
     """Prints what an arm's newest checkpoint says."""
-    fields = {"data.root": str(root), **run.read_arms()[name]}
+    fields = {"data.root": str(root), **ARMS[name]}
     arguments = [f"--config.{field}={value}" for field, value in fields.items()]
     config = declarations.load([f"--config={common.REPOSITORY / 'configs/mtm.py'}:size=small", *arguments])
-    dataset = run_folders.load_data(config)
+    dataset = run_folder.load_data(config)
+    # Fields of an arm changed over the months; the newest folder is of those above.
     newest = max(folder.glob("*/checkpoints"), key=lambda path: path.stat().st_mtime)
     weights = state_io.nested(checkpoint.load_arrays(newest)[0])
-    model = settings.model_config(config, dataset)
+    model = settings.model_of(config).config
     rounded = lambda values: np.round(values, 2).tolist()  # noqa: E731
     held_out = []
     for number, session in enumerate(dataset.sessions):
@@ -101,7 +107,7 @@ def report(name: str, folder: Path, root: Path) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--arms", type=lambda text: text.split(","), required=True)
+    parser.add_argument("--arms", type=lambda text: text.split(","), default=list(ARMS))
     parser.add_argument("--runs", type=Path, default=Path("runs/recipe"))
     arguments = parser.parse_args()
     for arm in arguments.arms:

@@ -7,7 +7,6 @@ results.json.
 """
 
 import argparse
-import dataclasses
 import functools
 import os
 import shutil
@@ -15,8 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 DEVICES = 8
 os.environ["JAX_PLATFORMS"] = "cpu"
@@ -30,22 +30,23 @@ sys.path.insert(0, str(Path(__file__).parent))
 from collectives import KINDS, collectives  # noqa: E402
 from estimate import estimates  # noqa: E402
 
+from neurojax.batch import Batch  # noqa: E402
+from neurojax.commands import config as declarations  # noqa: E402
+from neurojax.facts import Facts  # noqa: E402
 from neurojax.files import read_json, write_json  # noqa: E402
-from neurojax.masking import MaskingConfig  # noqa: E402
-from neurojax.models.config import ModelConfig  # noqa: E402
-from neurojax.train import flops, loop, sharding  # noqa: E402
-from neurojax.train.optimizer import OptimizerConfig  # noqa: E402
+from neurojax.train import flops, loop, settings, sharding  # noqa: E402
 from neurojax.train.step import Recipe, train_step  # noqa: E402
 from neurojax.train.workdir import provenance  # noqa: E402
-from neurojax.types import Batch  # noqa: E402
 
 HERE = Path(__file__).parent
+CONFIG = f"--config={HERE.parents[1]}/configs/mtm.py"
 RESULTS = HERE / "results.json"
 
 # The transformer of bench_ndt1 for 39 sessions of 672 units (a number that eight devices divide).
-WIDE = ModelConfig(
-    read_in_width=512, width=512, num_layers=5, num_heads=8, mlp_width=1024, num_positions=100, positions="rotary",
-)  # fmt: skip
+WIDE = {
+    "name": "ndt", "read_in_width": 512, "width": 512, "num_layers": 5, "num_heads": 8, "mlp_width": 1024,
+    "num_positions": 100,
+}  # fmt: skip
 SESSIONS, UNITS, BINS, TRIALS_A_DEVICE, GROUPS = 39, 672, 100, 16, 2
 
 # Rules as `sharding.rules` of a config takes them.
@@ -68,31 +69,45 @@ MESHES = {
 }
 
 
-def recipe_of(model: ModelConfig) -> Recipe:
-    return Recipe(seed=0, num_steps=1000, model=model, masking=MaskingConfig(), optimizer=OptimizerConfig())
+def recipe_of(model: Mapping[str, Any]) -> Recipe:
+    """configs/mtm.py with these entries of the model; `name` says which."""
+    config = declarations.load([f"{CONFIG}:size={'tiny' if model['name'] == 'ndt' else 'small'}"])
+    config["model"] |= model
+    return settings.recipe(config)
+
+
+def facts_of(sessions: int, bins: int, units: int) -> Facts:
+    """Sizes of sessions of equally many units."""
+    return Facts(bins, 0.02, (units,) * sessions, np.ones(sessions * units, np.float32))
 
 
 def batch_of(groups: int, trials: int, bins: int, units: int) -> Batch:
     """Shapes of a batch, no data."""
     shape = jax.ShapeDtypeStruct
     return Batch(
-        counts=shape((groups, trials, bins, units), np.uint8),
-        bin_valid=shape((groups, trials, bins), bool),
-        unit_valid=shape((groups, units), bool),
-        region_id=shape((groups, units), np.int32),
-        unit_row=shape((groups, units), np.int32),
-        session_id=shape((groups,), np.int32),
-        trial_id=shape((groups, trials), np.int32),
+        {
+            "counts": shape((groups, trials, bins, units), np.uint8),
+            "bin_valid": shape((groups, trials, bins), bool),
+            "trial_id": shape((groups, trials), np.int32),
+        },
+        {
+            "unit_valid": shape((groups, units), bool),
+            "region_id": shape((groups, units), np.int32),
+            "unit_row": shape((groups, units), np.int32),
+            "session_row": shape((groups,), np.int32),
+        },
     )
 
 
-def compiled_step(model: ModelConfig, sessions: int, batch: Batch, mesh, rules=(), parts: int = 1):
+def compiled_step(model: Mapping[str, Any], sessions: int, batch: Batch, mesh, rules=(), parts: int = 1):
     """(compiled step, shapes of its state) on a mesh."""
     recipe = recipe_of(model)
-    state = loop.abstract_state(recipe, [batch.counts.shape[-1]] * sessions, mesh, rules)
+    state = loop.abstract_state(recipe, facts_of(sessions, *batch.trials["counts"].shape[2:]), mesh, rules)
     places = jax.tree.map(lambda leaf: leaf.sharding, state)
     placed = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding.batch_sharding(mesh, leaf)), batch
+        lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),
+        batch,
+        sharding.batch_shardings(mesh, batch),
     )
     step = jax.jit(
         functools.partial(train_step, recipe=recipe, parts=parts), donate_argnums=0, out_shardings=(places, None)
@@ -130,20 +145,21 @@ def communication() -> Iterator[tuple[str, dict]]:
                 "largest": [{**c._asdict(), "origin": c.origin[-120:], "sent_bytes": c.sent_bytes()} for c in largest],
                 "state_bytes": state_bytes(state),
                 "temporary_bytes": program.memory_analysis().temp_size_in_bytes,
-                "flops_a_device": flops.train_step_flops(WIDE, TRIALS_A_DEVICE, BINS, UNITS),
+                "flops_a_device": flops.train_step_flops(
+                    recipe_of(WIDE).model.config, TRIALS_A_DEVICE, facts_of(SESSIONS, BINS, UNITS)
+                ),
                 "gradient_bytes": 4
                 * (
                     sum(leaf.size for leaf in jax.tree.leaves(state.params))
-                    + GROUPS * UNITS * (WIDE.read_in_width + WIDE.width + 1)
+                    + GROUPS * UNITS * (WIDE["read_in_width"] + WIDE["width"] + 1)
                 ),
             },
         )
 
 
-LONG = ModelConfig(
-    read_in_width=128, width=256, num_layers=4, num_heads=4, mlp_width=512, positions="rotary", num_positions=128,
-    linear_path=True,
-)  # fmt: skip
+LONG = {
+    "name": "ndt_linear", "read_in_width": 128, "width": 256, "num_layers": 4, "num_heads": 4, "mlp_width": 512,
+}  # fmt: skip
 LONG_TRIALS, LONG_UNITS, LENGTHS = 2, 128, (512, 2048, 8192)
 
 
@@ -152,7 +168,7 @@ def memory() -> Iterator[tuple[str, dict]]:
     mesh = sharding.make_mesh(1, 1)
     for bins in LENGTHS:
         for remat in ("none", "block"):
-            model = dataclasses.replace(LONG, remat=remat, num_positions=bins)
+            model = LONG | {"remat": remat, "num_positions": bins}
             program, _ = compiled_step(model, 1, batch_of(1, LONG_TRIALS, bins, LONG_UNITS), mesh)
             facts = program.memory_analysis()
             yield (
@@ -161,7 +177,7 @@ def memory() -> Iterator[tuple[str, dict]]:
                     "remat": remat,
                     "bins": bins,
                     "temporary_bytes": facts.temp_size_in_bytes,
-                    "scores_bytes": LONG_TRIALS * LONG.num_heads * (bins + 2) ** 2 * 4,  # of one layer
+                    "scores_bytes": LONG_TRIALS * LONG["num_heads"] * (bins + 2) ** 2 * 4,  # of one layer
                 },
             )
 
