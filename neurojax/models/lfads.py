@@ -247,14 +247,12 @@ def visible_latents(rows: dict[str, jax.Array], inputs: SpikeInputs) -> jax.Arra
     power = jax.lax.stop_gradient(jnp.square(rows["read_in"]).sum(-1)) * rates
     shown = jnp.where(inputs.hidden_units, 0.0, power[:, None, :]).sum(-1)  # [G, b]
     share = shown / jnp.maximum(power.sum(-1), 1e-12)[:, None]
-    read = ~inputs.hidden_bins & inputs.bin_valid  # [G, b, T]
-    visible = read[..., None] & ~inputs.hidden_units[..., None, :]
     counts = inputs.counts.astype(jnp.float32) - rates[:, None, None, :]
     bias = rows["read_in_bias"][:, None, None]
-    latents = stitcher.read_in(rows, jnp.where(visible, counts, 0.0)) - bias
+    latents = stitcher.read_in(rows, jnp.where(inputs.visible(), counts, 0.0)) - bias
     latents = latents / jnp.maximum(share, 0.02)[..., None, None] + bias
-    how_much = jnp.where(read, share[..., None], 0.0)[..., None]
-    return jnp.concatenate([latents, how_much], axis=-1)
+    share_of_bins = jnp.where(inputs.hidden_bins, 0.0, share[..., None])
+    return jnp.concatenate([latents, share_of_bins[..., None]], axis=-1)
 
 
 def generate(
