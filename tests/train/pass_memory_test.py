@@ -1,6 +1,5 @@
 """The estimate is above what XLA allots, and bounds the trials of a pass."""
 
-import dataclasses
 import functools
 
 import jax
@@ -9,44 +8,34 @@ import pytest
 
 from neurojax.data import batching
 from neurojax.data.sessions import from_counts
+from neurojax.data.sources import spikes
 from neurojax.errors import InputError
-from neurojax.masking import Masks
-from neurojax.models import ndt, stitcher
-from neurojax.models.config import ModelConfig
-from neurojax.train import predictor
+from neurojax.objectives.interface import Query
+from neurojax.train import predictor, state
 from neurojax.train.pass_memory import bytes_per_trial, trials_that_fit
+from tests.configs_for_tests import linear_config, model_of, mtm_config, ndt_config, objective_of
 
-PLAIN = ModelConfig(read_in_width=16, width=32, num_layers=2, num_heads=2, mlp_width=64, num_positions=40)
-RICH = dataclasses.replace(
-    PLAIN, hidden_counts="mean", posterior_noise=1.0, smoothed_tokens=True, linear_path=True, own_history=True
-)
+SIZES = dict(read_in_width=16, width=32, num_layers=2, num_heads=2, mlp_width=64, num_positions=40)
+PLAIN, RICH = ndt_config(**SIZES, positions="learned"), linear_config(**SIZES, positions="learned")
 
 
-@pytest.mark.parametrize("model", [PLAIN, RICH], ids=["plain", "rich"])
-def test_the_estimate_bounds_what_a_compiled_pass_allots(model):
+@pytest.mark.parametrize("config", [PLAIN, RICH], ids=["ndt", "ndt_linear"])
+def test_the_estimate_bounds_what_a_compiled_pass_allots(config):
     num_bins, num_units, num_trials = 40, 128, 32
-    session = from_counts(
-        np.ones((3, num_bins, num_units), np.uint8), bin_size_s=0.02, session_id="rat", split=[0, 1, 2]
-    )
-    layout = batching.Layout.of([session])
+    counts = np.ones((3, num_bins, num_units), np.uint8)
+    session = from_counts(counts, bin_size_s=0.02, session_id="rat", split=[0, 1, 2])
+    source = spikes.open_source([session], batching.BatchingConfig(trials_per_batch=1), 0)
     plan = batching.Plan(np.asarray([0], np.int32), np.zeros((1, num_trials), np.int32), num_units)
-    batch = batching.static_fields(layout, plan)._replace(
-        counts=np.zeros((1, num_trials, num_bins, num_units), np.uint8),
-        bin_valid=np.ones((1, num_trials, num_bins), bool),
-    )
+    batch = batching.gather([session], source.layout, plan)
     units, bins = np.zeros((1, num_trials, num_units), bool), np.zeros((1, num_trials, num_bins), bool)
-    asked = (batch, Masks(units, bins, units, bins), np.zeros((1, num_trials), np.int32))
-    shapes = jax.eval_shape(
-        lambda key: (
-            ndt.init_params(key, model),
-            stitcher.init_tables(key, model, layout.num_units, np.ones(layout.total_units)),
-        ),
-        jax.random.key(0),
-    )
-    compiled = jax.jit(functools.partial(predictor._log_rates, config=model)).lower(*shapes, *asked).compile()
+    query = Query(units, bins, np.zeros((1, num_trials), np.int32))
+    recipe = predictor.Recipe(model_of(config), objective_of(mtm_config()))
+    trained = (*state.abstract_weights(recipe.model, source.facts), {})
+    outputs = functools.partial(predictor._outputs, recipe=recipe, wanted="natural")
+    compiled = jax.jit(outputs).lower(trained, batch, query).compile()
     found = compiled.memory_analysis()
-    allotted = found.temp_size_in_bytes + found.output_size_in_bytes + asked[0].counts.nbytes
-    estimate = num_trials * bytes_per_trial(model, num_bins, num_units)
+    allotted = found.temp_size_in_bytes + found.output_size_in_bytes + batch.trials["counts"].nbytes
+    estimate = num_trials * bytes_per_trial(config, num_bins, num_units)
     assert allotted <= estimate <= 8 * allotted
 
 
