@@ -38,6 +38,8 @@ def measure(
         "sessions": name -> "auc", "auc_ci95", "num_train_trials", "num_test_trials", or "reason" where there is none;
         "auc" and "auc_ci95": mean over sessions, None and a "reason" without any. Intervals are over trials.
     """
+    if not model.weights.of_spikes():
+        return {"auc": None, "reason": "it is measured for models of spikes alone", "sessions": {}}
     entries = {entry["session_id"]: entry for entry in model.weights.entries}
     given, found, draws = {session.session_id: session for session in sessions}, {}, []
     for number, name in enumerate(entries):

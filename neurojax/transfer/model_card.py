@@ -32,6 +32,28 @@ these sessions as features for analyses. A session that is not listed has no row
 """
 
 
+_USE_OF_SIGNALS = """## Intended use
+
+Research on recordings of real values of the kind above: what the objective asks of a window, from people or animals the
+model never saw.
+
+## Misuse
+
+- No clinical or other decision about a person or an animal rests on this model.
+- Not to identify a subject, and not to infer of a person what the consent does not cover.
+
+## Known failures
+
+- Other channels, sampling rates, or windows longer than those trained on are refused or meaningless.
+- Electrodes that sit elsewhere, or signals filtered in another way, score lower without a warning.
+"""
+
+_SNIPPET = (
+    *("```python", "import neurojax as nj", 'model = nj.load("FOLDER")'),
+    *("states = model.embed(session)  # [bins, dims]", "rates_hz = model.rates(session)  # [bins, units]", "```", ""),
+)
+
+
 def require_licences(entries: Sequence[Mapping[str, Any]]) -> None:
     """Raises InputError where a recording of a person states no licence."""
     for entry in entries:
@@ -57,26 +79,26 @@ def write(
         weights_licence: as the user states it.
         told_apart: see `membership.measure`; None when it was not measured.
     """
-    entries = weights.entries
+    entries, of_spikes = weights.entries, weights.of_spikes()
+    columns = "units" if of_spikes else "channels"
     units = sum(entry["num_units"] for entry in entries)
     parameters = sum(array.size for name, array in weights.arrays.items() if name.startswith(("params/", "tables/")))
     regions = Counter(label for entry in entries for label in entry["region"])
     lines = [
-        "# Model of neural population activity",
+        "# Model of neural population activity" if of_spikes else "# Model of recordings of real values",
         "",
-        f"Weights of a masked model of spike counts, exported by neurojax {__version__} after {weights.step:,} steps: "
-        f"{parameters:,} float32 values, bins of {1000 * weights.bin_size_s:g} ms.",
+        f"Weights of the model {_name(weights, 'model')} of {'spike counts' if of_spikes else 'real values'}, trained "
+        f"with the objective {_name(weights, 'objective')}, exported by neurojax {__version__} after "
+        f"{weights.step:,} steps: {parameters:,} float32 values, bins of {1000 * weights.bin_size_s:g} ms.",
         "",
-        *("```python", "import neurojax as nj", 'model = nj.load("FOLDER")'),
-        *("states = model.embed(session)  # [bins, dims]", "rates_hz = model.rates(session)  # [bins, units]", "```"),
-        "",
+        *(_SNIPPET if of_spikes else ()),
         f"Licence of the weights: {cards.text(weights_licence) or 'not stated; ask before sharing'}",
         "",
         "## Data",
         "",
-        f"{len(entries)} sessions, {units:,} units. Fingerprint: `{cards.text(weights.dataset_fingerprint)}`",
+        f"{len(entries)} sessions, {units:,} {columns}. Fingerprint: `{cards.text(weights.dataset_fingerprint)}`",
         "",
-        "| session | subject | species | units | trials (train, validation, test) | licence | source |",
+        f"| session | subject | species | {columns} | trials (train, validation, test) | licence | source |",
         "|---|---|---|---|---|---|---|",
     ]
     for entry in entries:
@@ -84,16 +106,24 @@ def write(
         trials = ", ".join(f"{number:,}" for number in entry["num_trials"].values())
         cells = [cards.text(entry["session_id"]), *texts[:2], f"{entry['num_units']:,}", trials, texts[2]]
         lines.append(f"| {' | '.join([*cells, cards.source(entry)])} |")
-    lines += ["", "## Regions", "", "| region | units |", "|---|---|"]
+    lines += ["", "## Regions", "", f"| region | {columns} |", "|---|---|"]
     lines += [f"| {cards.text(label) or 'not stated'} | {number:,} |" for label, number in sorted(regions.items())]
     lines += ["", "## Scores", "", *_scores(evaluation, weights.step)]
-    return "\n".join([*lines, "", "## Membership", "", *membership.lines(told_apart), "", _USE])
+    use = _USE if of_spikes else _USE_OF_SIGNALS
+    return "\n".join([*lines, "", "## Membership", "", *membership.lines(told_apart), "", use])
+
+
+def _name(weights: Weights, block: str) -> str:
+    """Name of the module that a block of the config chose, as a card may show it."""
+    return cards.text(weights.config[block].get("name")) or "not stated"
 
 
 def _scores(evaluation: Mapping[str, Any] | None, step: int) -> list[str]:
     """Per session and task the headline score with its interval; raises InputError for a damaged evaluation."""
     if evaluation is None:
         return ["Not scored: the run had no evaluation.json."]
+    if "protocol" not in evaluation:
+        return _scores_of_blocks(evaluation, step)
     try:
         found = [f"Protocol {cards.text(evaluation['protocol'])}, hash `{cards.text(evaluation['protocol_hash'])}`;"]
         found[0] += f" scored at step {int(evaluation['step']):,}; 95 % intervals by bootstrap over test trials."
@@ -110,4 +140,22 @@ def _scores(evaluation: Mapping[str, Any] | None, step: int) -> list[str]:
                 found.append(f"| {' | '.join(cells)} |")
         return found
     except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+        raise InputError("evaluation.json of the run is damaged; run `neurojax evaluate` again") from None
+
+
+def _scores_of_blocks(evaluation: Mapping[str, Any], step: int) -> list[str]:
+    """Every score with an interval, of evaluators without a protocol."""
+    try:
+        told = f"Scored at step {int(evaluation['step']):,}."
+        if evaluation["step"] != step:
+            told += f" The exported weights are those of step {step:,}: the scores are of others."
+        found = [told, "", "| scores | score | value | 95 % interval |", "|---|---|---|---|"]
+        for name, block in evaluation.items():
+            for metric in block if isinstance(block, dict) else ():
+                if f"{metric}_ci95" in block and block[metric] is not None:
+                    low, high = block[f"{metric}_ci95"]
+                    words = [cards.text(word.replace("_", " ")) for word in (name, metric)]
+                    found.append(f"| {words[0]} | {words[1]} | {block[metric]:.3f} | {low:.3f} to {high:.3f} |")
+        return found
+    except (KeyError, TypeError, ValueError, AttributeError):
         raise InputError("evaluation.json of the run is damaged; run `neurojax evaluate` again") from None

@@ -54,15 +54,16 @@ class Pretrained:
         weights: arrays, config and provenance.
         session_ids: names of the sessions it has rows for.
         bin_size_s: seconds; sessions must have bins of this width.
-        num_dims: width D of an embedding.
+        num_dims: width D of an embedding, 0 of a model that has none for spikes.
     """
 
     def __init__(self, found: weights.Weights):
         self.weights = found
         self.session_ids = tuple(entry["session_id"] for entry in found.table)
         self.bin_size_s = found.bin_size_s
-        self.num_dims = found.config["model"]["width"] * found.config["members"]
-        self._bucket_units = found.config["data"]["bucket_units"]
+        read_out = found.arrays.get("tables/read_out", np.zeros(0))  # [U, D]
+        self.num_dims = read_out.shape[-1] * found.config["members"]
+        self._bucket_units = getattr(settings.source_settings(found.config)[1], "bucket_units", 1)
 
     def __repr__(self) -> str:
         names = ", ".join(self.session_ids[:3]) + (", ..." if len(self.session_ids) > 3 else "")
@@ -150,6 +151,7 @@ class Pretrained:
             raise InputError(f"known_sessions is of type {type(known_sessions).__name__}; expected a list of Sessions")
         for one in (session, *known_sessions):
             _require_session(one)
+        self._require_spikes()
         options = adaptation.Options(steps, strategy, new_rows, learning_rate, seed)
         return Pretrained(adaptation.adapted(self.weights, session, options, known_sessions))
 
@@ -164,9 +166,17 @@ class Pretrained:
             trials = np.arange(start, min(start + size, session.num_trials), dtype=np.int32)
             yield trials, batching.session_batch(session, model.layout, trials, self._bucket_units, size), query
 
+    def _require_spikes(self) -> None:
+        if not self.weights.of_spikes():
+            raise InputError(
+                f"the model reads {self.weights.config['data'].get('source')}, not spike counts, and has no rows for "
+                "units; score it with `neurojax evaluate`"
+            )
+
     def predictor(self, session: Session) -> Predictor:
         """The weights laid out for one session, as the functions of `evals` take them; raises InputError as `embed`."""
         _require_session(session)
+        self._require_spikes()
         config = self.weights.config
         longest = belongs.longest_trial(config["model"], self.weights.num_bins)
         layout = belongs.layout([session], self.weights.table, self.bin_size_s, longest)

@@ -21,8 +21,8 @@ from neurojax import __version__
 from neurojax.data import roster, trained_trials
 from neurojax.data.session_rules import check_bin_size
 from neurojax.errors import InputError
+from neurojax.facts import Facts, of_table
 from neurojax.files import read_json, sha256_file, write_bytes, write_json
-from neurojax.facts import of_table
 from neurojax.train import settings, state, state_io, workdir
 from neurojax.transfer.weights import Weights, read_run, rows_of
 
@@ -89,6 +89,7 @@ def write(
             "step": weights.step,
             "bin_size_s": weights.bin_size_s,
             "num_bins": weights.num_bins,
+            "facts": weights.facts,
             "dataset_fingerprint": weights.dataset_fingerprint,
             "run_manifest_sha256": weights.digest,
             "weights_sha256": hashlib.sha256(content).hexdigest(),
@@ -116,7 +117,7 @@ def read(folder: Path) -> Weights:
     sizes = [entry["num_units"] for entry in entries]
     if sum(sizes) * 4 > path.stat().st_size:
         raise InputError(f"{folder}: {sum(sizes):,} units cannot fit {WEIGHTS_NAME}; use another copy")
-    known = of_table(rows_of(entries), facts["num_bins"], facts["bin_size_s"], facts.get("facts"))
+    known = of_table(rows_of(entries), facts["num_bins"], facts["bin_size_s"], facts["facts"])
     try:
         params, tables = state.abstract_weights(
             settings.model_of(facts["config"]), known, settings.members_of(facts["config"])
@@ -152,6 +153,7 @@ def read(folder: Path) -> Weights:
         origin=None,
         dataset_fingerprint=facts["dataset_fingerprint"],
         trained=_trained(folder, facts),
+        facts=facts["facts"],
     )
 
 
@@ -202,12 +204,24 @@ def read_facts(folder: Path) -> dict[str, Any]:
     blocks = isinstance(config, dict) and all(isinstance(config.get(name), dict) for name in nested)
     if not (whole and digests and blocks and 0 < facts["num_bins"] <= MAX_SIZE):
         raise InputError(f"{path} lacks step, num_bins, weights_sha256 or a block of the config; use another copy")
-    bucket, seed = config["data"].get("bucket_units"), config.get("seed")
+    # Sources without units pad none; one of spikes that lacks the entry is refused where it is opened.
+    bucket, seed = config["data"].get("bucket_units", 1), config.get("seed")
     if type(bucket) is not int or not 0 < bucket <= MAX_BUCKET or type(seed) is not int or not 0 <= seed < 2**32:
         raise InputError(f"{path}: data.bucket_units={str(bucket)[:40]} or seed={str(seed)[:40]} is no size or seed")
     facts["dataset_fingerprint"] = str(facts.get("dataset_fingerprint"))[:64]
+    facts["facts"] = _sizes(facts.get("facts"), path)
     _check_parts(config, folder)
     return facts
+
+
+def _sizes(record: Any, path: Path) -> dict[str, int] | None:
+    """`Facts.to_record` of unknown origin: sizes and no more, or nothing."""
+    if record is None:
+        return None
+    sizes = isinstance(record, dict) and all(type(n) is int and 0 <= n <= MAX_SIZE for n in record.values())
+    if not sizes or set(record) - set(Facts(1, 1.0).to_record()):
+        raise InputError(f"{path}: facts={str(record)[:80]} are no sizes of data; use another copy")
+    return record
 
 
 def _check_parts(config: Mapping[str, Any], folder: Path) -> None:

@@ -24,6 +24,7 @@ class Weights(NamedTuple):
     origin: what these weights were themselves started from, None when from scratch.
     dataset_fingerprint: of the data the run was trained on.
     trained: digests of the trials they were trained on, see `data.trained_trials`; None where not known.
+    facts: see `facts.Facts.to_record`; None is that of spikes.
     """
 
     arrays: dict[str, np.ndarray]
@@ -37,6 +38,11 @@ class Weights(NamedTuple):
     origin: dict[str, Any] | None
     dataset_fingerprint: str
     trained: frozenset[bytes] | None = None
+    facts: dict[str, int] | None = None
+
+    def of_spikes(self) -> bool:
+        """Whether the model reads spike counts and has rows for units."""
+        return self.config["data"].get("source") == "spikes"
 
 
 def read_run(folder: Path, log: Callable[[str], Any] = print) -> Weights:
@@ -66,6 +72,7 @@ def read_run(folder: Path, log: Callable[[str], Any] = print) -> Weights:
         origin=manifest.get("init_from"),
         dataset_fingerprint=manifest["dataset_fingerprint"],
         trained=trained_trials.read(folder),
+        facts=manifest.get("facts"),
     )
 
 
