@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from neurojax import files
 from neurojax.commands import compare_rows
 from neurojax.errors import InputError
-from neurojax.evals import tables
+from neurojax.evals import evaluators, page, tables
 from neurojax.evals.headlines import short_words
 from neurojax.evals.score_groups import drawn_groups
 
@@ -33,6 +33,12 @@ def compare(runs: Sequence[str | Path], out: str | Path | None = None) -> None:
     if len(runs) < 2:
         raise InputError(f"compare got {len(runs)} run(s), expected two or more; name their workdirs")
     evaluations = dict(zip(_names(runs), map(read_evaluation, runs), strict=True))
+    kinds = sorted({evaluators.name_in(evaluation) for evaluation in evaluations.values()})
+    if len(kinds) > 1:
+        raise InputError(f"runs were evaluated as {' and '.join(kinds)}; compare those of one kind")
+    if kinds != [evaluators.SPIKES]:
+        _compare_others(evaluations, kinds[0], target)
+        return
     session_ids = shared_sessions(evaluations)
     warnings = differences(evaluations)
     for warning in warnings:
@@ -53,6 +59,23 @@ def compare(runs: Sequence[str | Path], out: str | Path | None = None) -> None:
     print(f"comparison: {target}")
 
 
+def _compare_others(evaluations: Mapping[str, Mapping[str, Any]], kind: str, target: Path | None) -> None:
+    """Tells, and writes to `target`, what an evaluator other than that of spikes makes of runs side by side."""
+    evaluator = evaluators.named({"evaluator": kind})
+    if not hasattr(evaluator, "compared"):
+        raise InputError(f"evaluations of kind {kind} have no comparison; read their reports side by side")
+    if target is not None and target.suffix != ".html":
+        raise InputError(f"--out={target}: a comparison of {kind} is a page; name it .html")
+    rows, notes = evaluator.compared(evaluations)
+    print("\n".join([*tables.align(rows), *notes]))
+    if target is not None:
+        title = f"neurojax: {len(evaluations)} runs compared"
+        words = [page.paragraph(note, soft=True) for note in notes]
+        content = page.page(title, page.heading(title, 1), page.table(rows[0], rows[1:]), *words)
+        files.write_bytes(target, content.encode())
+        print(f"comparison: {target}")
+
+
 def read_evaluation(run: str | Path) -> dict[str, Any]:
     """The evaluation record of a workdir or of an evaluation.json file, checked as far as tables need it."""
     path = Path(run)
@@ -64,6 +87,8 @@ def read_evaluation(run: str | Path) -> dict[str, Any]:
     evaluation = files.read_json(path)
     if evaluation.get("schema") != 1:
         raise InputError(f"{path} has schema {evaluation.get('schema')!r}, expected 1; evaluate the run again")
+    if evaluators.name_in(evaluation) != evaluators.SPIKES:
+        return evaluation
     sessions = evaluation.get("sessions")
     fault = None
     if not isinstance(evaluation.get("protocol"), str):

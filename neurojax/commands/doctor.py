@@ -149,7 +149,8 @@ def _check_evaluation(folder: Path) -> Findings:
         evaluation = read_json(folder / "evaluation.json")
     except InputError as error:
         return [(BAD, f"{error}, then run neurojax evaluate")]
-    if not isinstance(evaluation.get("sessions"), dict) or "schema" not in evaluation:
+    of_spikes = evaluators.name_in(evaluation) == evaluators.SPIKES
+    if "schema" not in evaluation or (of_spikes and not isinstance(evaluation.get("sessions"), dict)):
         return [(BAD, "evaluation.json lacks its schema or sessions; run neurojax evaluate again")]
     step, directory = evaluation.get("step"), folder / "checkpoints"
     steps = manifest.steps_on_disk(directory)
@@ -159,7 +160,8 @@ def _check_evaluation(folder: Path) -> Findings:
     if steps and step != steps[-1]:
         remedy = "run neurojax evaluate for the newest"
         return [(NOTE, f"evaluation.json is of step {step}, the newest checkpoint is {steps[-1]}; {remedy}")]
-    return [(OK, f"evaluation.json: {len(evaluation['sessions'])} sessions at step {step}")]
+    what = f"{len(evaluation['sessions'])} sessions" if of_spikes else evaluators.name_in(evaluation)
+    return [(OK, f"evaluation.json: {what} at step {step}")]
 
 
 def _check_roster(folder: Path) -> Findings:

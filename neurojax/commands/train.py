@@ -15,7 +15,7 @@ from typing import Any
 import jax
 
 from neurojax.errors import InputError
-from neurojax.evals import report, seeds
+from neurojax.evals import evaluators, seeds, spikes
 from neurojax.files import write_json
 from neurojax.train import run, workdir
 
@@ -70,6 +70,8 @@ def train_seeds(
         raise InputError(f"--seeds={num_seeds}; expected 2 to {MAX_SEEDS}, or leave it out for one run")
     if jax.process_count() > 1:
         raise InputError("--seeds trains one seed after another in one process; start one command a seed instead")
+    if (kind := config["eval"].get("evaluator", evaluators.SPIKES)) != evaluators.SPIKES:
+        raise InputError(f"--seeds sums up evaluations of spikes, not of {kind}; start one command a seed")
     if (folder / workdir.CONFIG_NAME).exists():
         raise InputError(f"{folder} holds a run of one seed; choose another --workdir for several")
     first = config["seed"]
@@ -85,11 +87,7 @@ def train_seeds(
     evaluation = seeds.combined(records)
     write_json(folder / run.RECORD_NAME, evaluation)
     _say(seeds.table(evaluation))
-    try:
-        figures = report.draw_figures(evaluation, None, ())
-    except ImportError:
-        figures = {}
-    report.write_report(folder, evaluation, figures, log=_say)
+    spikes.draw(folder, evaluation, None, (), log=_say)
 
 
 def _of_seed(config: Mapping[str, Any], seed: int) -> dict[str, Any]:

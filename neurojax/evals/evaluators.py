@@ -6,9 +6,16 @@ from typing import Any
 
 from neurojax import by_name
 
+SPIKES = "spikes"
 NEEDS = ("about", "prepare", "evaluate", "show", "draw")  # see evals.spikes, which says what each is for
 
 
 def named(settings: Mapping[str, Any]) -> ModuleType:
     """The evaluator of an `eval` block; raises InputError that lists them for a name that is none."""
-    return by_name.module_named("evals", settings.get("evaluator", "spikes"), NEEDS)
+    return by_name.module_named("evals", settings.get("evaluator", SPIKES), NEEDS)
+
+
+def name_in(record: Mapping[str, Any]) -> str:
+    """Which evaluator made a record, whatever state the record is in."""
+    settings = record.get("eval")
+    return str(settings.get("evaluator", SPIKES)) if isinstance(settings, Mapping) else SPIKES

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from neurojax import files
-from neurojax.evals import page
+from neurojax.evals import gesture_scores, page
 from neurojax.viz import people, style
 
 NAMES = {"lda": "linear discriminants on hand-made features", "perceptron": "perceptron on hand-made features"}
@@ -17,6 +17,20 @@ def rows(block: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     for name, floor in block["floors"].items():
         listed.append((NAMES.get(name, name), _value(floor, "balanced_accuracy"), _value(floor, "difference")))
     return [*listed, ("chance", f"{block['chance']:.3f}", "")]
+
+
+def compared(records: Mapping[str, Mapping[str, Any]]) -> tuple[list[list[str]], list[str]]:
+    """(rows of a table, the head first; notes) of runs side by side; the first is the reference."""
+    found = gesture_scores.compared({name: record.get("gestures", {}) for name, record in records.items()})
+    reference, *later = found
+    listed = [["run", "balanced accuracy", f"minus {reference}", "better in"]]
+    listed.append([reference, _value(found[reference], "balanced_accuracy"), "", ""])
+    for name in later:
+        block = found[name]
+        cells = [_value(block, part) for part in ("balanced_accuracy", "difference")]
+        listed.append([name, *cells, f"{block['above']} of {block['num_people']}"])
+    number = found[reference]["num_people"]
+    return listed, [f"{number} people that all runs scored; in brackets 95 % intervals over people (t), paired"]
 
 
 def _value(block: Mapping[str, Any], name: str) -> str:

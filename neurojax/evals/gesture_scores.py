@@ -68,6 +68,39 @@ def gestures_block(
     return block
 
 
+def compared(blocks: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Runs on the people that all of them scored, later ones minus the first, paired over people.
+
+    Args:
+        blocks: name of a run -> its `gestures` block; the first is what the others are held against.
+
+    Returns:
+        run -> {"balanced_accuracy", "difference", each with "_se" and "_ci95", "above" (in how many
+        people it is better), "num_people"}.
+
+    Raises:
+        InputError: nobody was scored by all, or a block is damaged.
+    """
+    try:
+        scores = {run: _scores(block["people"]) for run, block in blocks.items()}
+    except (KeyError, TypeError, AttributeError):
+        raise InputError("an evaluation of gestures has no scores of people; evaluate the run again") from None
+    first = next(iter(scores.values()))
+    known = [p for p in first if all(isinstance(own.get(p), int | float) for own in scores.values())]
+    if not known:
+        raise InputError("the runs share no person with a score; evaluate them on the same people")
+    found = {}
+    for run, own in scores.items():
+        gains = {person: own[person] - first[person] for person in known}
+        found[run] = {
+            **_over_people("balanced_accuracy", {person: own[person] for person in known}),
+            **_over_people("difference", gains),
+            "above": sum(gain > 0 for gain in gains.values()),
+            "num_people": len(known),
+        }
+    return found
+
+
 def balanced_accuracy(predicted: np.ndarray, label: np.ndarray, num_classes: int) -> float:
     """Mean over the gestures that occur of the share of their windows that are recognised.
 

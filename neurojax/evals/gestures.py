@@ -111,3 +111,8 @@ def draw(
 ) -> None:
     """Writes figures<suffix>/ and report<suffix>.html of a record into a workdir."""
     gesture_report.write(Path(folder), evaluation, metrics, suffix=suffix, log=log)
+
+
+def compared(records: Mapping[str, Mapping[str, Any]]) -> tuple[list[list[str]], list[str]]:
+    """Runs side by side, for `neurojax compare`: see `gesture_report.compared`."""
+    return gesture_report.compared(records)

@@ -7,6 +7,9 @@ An evaluator is a module of this folder, named by `eval.evaluator`, with five fu
     evaluate(...)       the blocks of evaluation.json
     show(...)           what the terminal is told of the record
     draw(...)           figures and report.html
+
+One whose runs `neurojax compare` takes also has compared(records) -> (rows of a table, the head
+first; notes). Spikes are compared by commands.compare itself.
 """
 
 import functools

@@ -224,3 +224,60 @@ def test_one_run_and_the_same_run_twice_are_refused(run):
         compare([first, first])
     with pytest.raises(InputError, match="same run twice"):
         compare([first, first / "evaluation.json"])
+
+
+@pytest.fixture
+def gestures(tmp_path):
+    """gestures(name, person -> balanced accuracy) -> workdir with that evaluation."""
+
+    def write(name, scores, **changes):
+        people = {person: {"balanced_accuracy": value} for person, value in scores.items()}
+        made = {"schema": 1, "eval": {"evaluator": "gestures", "floors": ""}, "gestures": {"people": people}}
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "evaluation.json").write_text(json.dumps(made | changes))
+        return tmp_path / name
+
+    return write
+
+
+def test_gestures_are_compared_over_the_people_of_all_runs(gestures, tmp_path, capsys):
+    first = gestures("first", {"ann": 0.5, "bob": 0.7, "cat": 0.6, "dan": None})
+    second = gestures("second", {"bob": 0.8, "ann": 0.5, "cat": 0.9, "dan": 0.1, "eve": 0.2})
+    compare([first, second], out=tmp_path / "page.html")
+    head, one, other, note, _ = capsys.readouterr().out.splitlines()
+    assert head.split()[-4:] == ["minus", "first", "better", "in"]
+    # Accuracies .5 .7 .6 and .5 .8 .9; differences 0, .1, .3 of mean .133, t(2) 95 % half-width .379.
+    assert "0.600 (0.352 to 0.848)" in one and "0.733 (" in other
+    assert "0.133 (-0.246 to 0.513)" in other and other.endswith("2 of 3")
+    assert note.startswith("3 people")
+    page = (tmp_path / "page.html").read_text()
+    assert "0.133 (-0.246 to 0.513)" in page and "3 people" in page
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ({"gestures": {"people": {"zoe": {"balanced_accuracy": 0.5}}}}, "share no person"),
+        ({"gestures": {}}, "no scores of people"),
+        ({"gestures": [1]}, "no scores of people"),
+        ({"eval": {"evaluator": "spikes"}}, "no protocol name"),
+        ({"eval": {"evaluator": "../nothing"}}, "nothing and gestures"),
+        ({"eval": 3}, "no protocol name"),
+    ],
+)
+def test_gestures_that_cannot_be_compared_are_refused(gestures, changes, words):
+    first, second = gestures("first", {"ann": 0.5}), gestures("second", {"ann": 0.5}, **changes)
+    with pytest.raises(InputError, match=words):
+        compare([first, second])
+
+
+def test_evaluations_of_two_kinds_or_of_one_without_a_comparison_are_refused(gestures, run, tmp_path):
+    first = gestures("first", {"ann": 0.5})
+    with pytest.raises(InputError, match="gestures and spikes"):
+        compare([first, run("second", {"a": 0.1})])
+    with pytest.raises(InputError, match="name it .html"):
+        compare([first, gestures("third", {"ann": 0.5})], out=tmp_path / "page.png")
+    for name in ("fourth", "fifth"):
+        gestures(name, {"ann": 0.5}, eval={"evaluator": "nothing"})
+    with pytest.raises(InputError, match="choose from .*gestures"):
+        compare([tmp_path / "fourth", tmp_path / "fifth"])

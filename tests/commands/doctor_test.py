@@ -1,5 +1,6 @@
 """The doctor sees what is broken, says what to do and touches nothing."""
 
+import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -54,6 +55,24 @@ def findings(folder) -> list[str]:
 
 def contents(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    "record, words",
+    [
+        ({"schema": 1, "step": 2, "eval": {"evaluator": "gestures"}, "gestures": {}}, "ok   evaluation.json: gestures"),
+        ({"step": 2, "eval": {"evaluator": "gestures"}, "gestures": {}}, "BAD  evaluation.json lacks its schema"),
+        ({"schema": 1, "step": 2, "eval": {"evaluator": "spikes"}}, "BAD  evaluation.json lacks its schema"),
+        ({"schema": 1, "step": 2, "eval": [3]}, "BAD  evaluation.json lacks its schema"),
+    ],
+)
+def test_evaluations_of_every_kind_are_known(run, record, words):
+    write_json(run / "evaluation.json", record)
+    lines = []
+    with contextlib.suppress(InputError):
+        doctor(run, log=lines.append)
+    (line,) = [line for line in lines if "evaluation.json" in line]
+    assert line.startswith(words)
 
 
 def test_a_healthy_run(run):

@@ -49,6 +49,7 @@ def test_seeds_share_their_animals_and_are_summed_up(tmp_path, capsys, request, 
         (arguments(config, folder), "--seeds"),
         (arguments(config, folder / "seed_3", "--seeds=2"), "one seed"),
         (arguments(config, tmp_path / "new", "--seeds=1"), "2 to 100"),
+        (arguments(config, tmp_path / "new", "--seeds=2", "--config.eval.evaluator=gestures"), "one command a seed"),
         (["evaluate", f"--workdir={folder}"], "seed_3"),
     ):
         assert main.main(wrong) == 2
