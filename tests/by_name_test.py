@@ -55,8 +55,12 @@ def test_a_name_with_a_dot_or_a_slash_is_never_imported(name, monkeypatch):
 def test_a_module_that_cannot_be_imported_says_why_itself(monkeypatch):
     """A package that is missing inside a model's file is not mistaken for a model that is missing."""
 
+    real = by_name.importlib.import_module
+
     def import_module(full):
-        raise ModuleNotFoundError("No module named 'absent'", name="absent")
+        if full == "neurojax.models.ndt":
+            raise ModuleNotFoundError("No module named 'absent'", name="absent")
+        return real(full)
 
     monkeypatch.setattr(by_name.importlib, "import_module", import_module)
     with pytest.raises(ModuleNotFoundError, match="absent"):

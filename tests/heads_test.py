@@ -82,11 +82,12 @@ def test_scores_of_spikes_are_bits_against_the_train_mean():
 
 def test_scores_of_labels_are_the_share_right_and_the_mean_nats():
     asked = np.asarray([[True, False, True], [True, True, False]])
-    found = scores("categorical", np.float32(LOGITS), LABELS, asked)
-    right = LOGITS.argmax(-1) == LABELS
-    np.testing.assert_allclose(found["accuracy"], right[asked].mean(), rtol=1e-6)
-    np.testing.assert_allclose(found["nats"], nll("categorical", LOGITS, LABELS)[asked].mean(), rtol=1e-5)
-    assert scores("categorical", np.float32(LOGITS), LABELS, np.zeros_like(asked)) == {}
+    right = np.asarray([[True, True, False], [True, False, True]])
+    labels = np.where(right, LOGITS.argmax(-1), LOGITS.argmin(-1))
+    found = scores("categorical", np.float32(LOGITS), labels, asked)
+    np.testing.assert_allclose(found["accuracy"], 0.5, rtol=1e-6)  # two of the four that are asked for
+    np.testing.assert_allclose(found["nats"], nll("categorical", LOGITS, labels)[asked].mean(), rtol=1e-5)
+    assert scores("categorical", np.float32(LOGITS), labels, np.zeros_like(asked)) == {}
 
 
 def test_scores_of_values_are_the_mean_squared_error_over_what_is_asked():
