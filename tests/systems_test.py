@@ -1,0 +1,156 @@
+"""Every system, found by its files: stopped and resumed to the bit, exported and read back, its parameters as they were.
+
+A config in configs/ and a module in models/ are held to these rules without a line here, except for
+what makes a config small (tests/configs_test.py).
+"""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from neurojax import by_name
+from neurojax.data.sessions import dataset_of
+from neurojax.errors import Interrupted
+from neurojax.models import interface as models
+from neurojax.objectives import interface as objectives
+from neurojax.train import checkpoint, forward, run, run_folder, settings, state, state_io
+from neurojax.transfer import release, weights
+from tests.configs_test import CONFIGS, load, people
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+FROZEN = Path(__file__).with_name("frozen_parameters.json")
+
+
+def dataset_for(path, declared):
+    return dataset_of(people()) if path.stem == "emg" else run_folder.load_data(declared)
+
+
+def leaves_of(folder):
+    return checkpoint.load_arrays(folder / "checkpoints", log=lambda line: None)[0]
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_a_run_that_is_stopped_goes_on_to_the_same_bits_and_is_exported(path, tmp_path, monkeypatch):
+    declared = load(path, "improved")
+    declared["train"] |= {"num_steps": 4, "save_every_steps": 3, "validate_every_steps": 2}
+    dataset, quiet = dataset_for(path, declared), {"log": lambda line: None}
+    run.train(declared, tmp_path / "whole", dataset=dataset, **quiet)
+
+    opened = settings.open_source
+
+    def stopping(*arguments, **more):
+        source = opened(*arguments, **more)
+        gather = source.batch
+
+        def batch(index, *rows):
+            if index == 2:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return gather(index, *rows)
+
+        source.batch = batch
+        return source
+
+    with monkeypatch.context() as patch:
+        patch.setattr(settings, "open_source", stopping)
+        with pytest.raises(Interrupted):
+            run.train(declared, tmp_path / "stopped", dataset=dataset, **quiet)
+    assert checkpoint.steps_on_disk(tmp_path / "stopped" / "checkpoints")[-1] < 4
+    run.train(declared, tmp_path / "stopped", dataset=dataset, **quiet)
+    whole, resumed = leaves_of(tmp_path / "whole"), leaves_of(tmp_path / "stopped")
+    assert whole.keys() == resumed.keys()
+    for name, leaf in whole.items():
+        np.testing.assert_array_equal(leaf, resumed[name], err_msg=name)
+
+    trained = weights.read_run(tmp_path / "whole", lambda line: None)
+    release.write(tmp_path / "shared", trained, "a card", None)
+    found = release.read(tmp_path / "shared")
+    kept = {name: leaf for name, leaf in whole.items() if name.startswith(("params/", "tables/"))}
+    assert found.arrays.keys() == kept.keys()
+    for name, leaf in kept.items():
+        np.testing.assert_array_equal(found.arrays[name], leaf, err_msg=name)
+    assert settings.predicting(found.config) == settings.predicting(declared)
+
+
+def shapes_of(path) -> tuple[str, dict[str, list[int]]]:
+    """(name of the model, name -> shape of its parameters and tables) of a config made small."""
+    declared = load(path, "improved")
+    source = settings.open_source(declared, dataset_for(path, declared).sessions)
+    params, tables = state.abstract_weights(settings.model_of(declared), source.facts)
+    leaves = state_io.named_leaves({"params": params, "tables": tables})
+    return declared["model"]["name"], {name: list(leaf.shape) for name, leaf in leaves.items()}
+
+
+def test_parameters_have_the_names_and_shapes_they_had():
+    """A weight that is renamed or reshaped cannot be loaded: say so in CHANGELOG and write the file again.
+
+    python -c "import tests.systems_test as t; t.write_frozen()"
+    """
+    found = {path.stem: shapes_of(path) for path in CONFIGS}
+    frozen = json.loads(FROZEN.read_text())
+    assert {name: shapes for _, (name, shapes) in sorted(found.items())} == frozen
+    assert {name for name, _ in found.values()} | {"ndt"} == set(by_name.names("models", models.NEEDS))
+
+
+def write_frozen() -> None:
+    """Writes what the test above expects, from the checkout as it is."""
+    found = {name: shapes for _, (name, shapes) in sorted((path.stem, shapes_of(path)) for path in CONFIGS)}
+    FROZEN.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+
+
+def spike_models():
+    return [path for path in CONFIGS if path.stem != "emg"]
+
+
+@pytest.mark.parametrize("path", spike_models(), ids=lambda path: path.stem)
+def test_nothing_hidden_and_nothing_later_reaches_a_prediction(path):
+    """Counts of hidden units never do; counts of later bins do not where an objective is causal."""
+    declared = load(path, "improved")
+    source = settings.open_source(declared, dataset_for(path, declared).sessions)
+    recipe, rng = settings.recipe(declared), np.random.default_rng(0)
+    params, tables = jax.tree.map(
+        lambda leaf: jnp.asarray(0.3 * rng.standard_normal(leaf.shape), jnp.float32),
+        state.abstract_weights(recipe.model, source.facts),
+    )
+    batch = source.batch(0)
+    counts = batch.trials["counts"].astype(np.float32)
+    shape, num_units, num_bins = counts.shape[:2], counts.shape[3], counts.shape[2]
+    hidden_units = np.zeros((*shape, num_units), bool)
+    hidden_units[..., :3] = True
+    causal = np.full(shape, 1, np.int32)
+    query = objectives.Query(hidden_units, np.zeros((*shape, num_bins), bool), causal)
+    weight = rng.standard_normal(counts.shape).astype(np.float32)
+
+    @jax.jit
+    def gradient(counts, weight):
+        def total(counts):
+            seen = batch.with_trials(counts=counts)
+            return (forward.outputs((params, tables, {}), seen, query, recipe).natural * weight).sum()
+
+        return jax.grad(total)(counts)
+
+    early = weight * (np.arange(num_bins) < 5)[:, None]
+    found = np.asarray(gradient(counts, early))
+    assert not found[..., :3].any() and found[..., 3:].any()
+    if recipe.model.name in ("ndt", "ndt_linear"):  # trained with the causal scheme or on the next bin
+        assert not found[:, :, 5:].any()
+
+
+def test_every_system_has_a_line_in_the_documents():
+    pages = (CHECKOUT / "README.md").read_text() + "".join(page.read_text() for page in CHECKOUT.glob("docs/*.md"))
+    rooms = {"models": models.NEEDS, "objectives": objectives.NEEDS, "data.sources": ("Config", "open_source")}
+    missing = [f"{room}: {n}" for room, needs in rooms.items() for n in by_name.names(room, needs) if f"`{n}`" not in pages]
+    missing += [path.name for path in CONFIGS if path.name not in pages]
+    assert not missing
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_a_config_says_where_it_is_from_and_what_to_expect(path):
+    words = path.read_text().split('"""')[1].lower()
+    for word in ("neurojax train", "source", "hardware", "time", "score"):
+        assert word in words, f"{path.name} does not say its {word}"
