@@ -6,10 +6,11 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 FOLDER = Path(__file__).resolve().parents[1] / "experiments" / "throughput"
-NAMES = ("rows", "made_data", "worker", "jax_side", "run", "pretraining")
+NAMES = ("rows", "made_data", "worker", "jax_side", "parity", "run", "pretraining")
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +38,24 @@ def test_operations_are_those_of_the_named_models(bench):
     # read-in 1.81, embedder 9.46, layers 65.99, read-out 2.08.
     assert giga(rows.BENCH) == pytest.approx(111.1 + 6 * 512**2 * 1600 / 1e9, abs=0.1)
     assert giga(rows.PAPER) == pytest.approx(1600 * (1.81 + 9.46 + 65.99 + 2.08) / 1000, abs=0.1)
+
+
+@pytest.mark.slow
+def test_parity_hands_the_peer_every_weight_and_its_gradient(bench):
+    """Under the names of torch_model.py: without torch, what would be compared is looked at."""
+    shape = bench["rows"].ndt1(8).replaced(num_units=6, embed_width=4, num_layers=2, num_heads=2, trials=4)
+    loss, gradients, given = bench["parity"].loss_and_gradients(shape, bench["parity"].SCHEMES["causal"])
+    extra = {"counts", "visible", "target", "scheme", "causal"}
+    assert set(given) - set(gradients) == extra and given["causal"]
+    assert {name for name in gradients if name.startswith("layers.1.query")} == {
+        "layers.1.query.weight",
+        "layers.1.query.bias",
+    }
+    assert gradients["read_in.0.weight"].shape == (8, 6) and gradients["layers.0.expand.weight"].shape == (16, 8)
+    assert all(np.isfinite(gradient).all() and gradient.any() for gradient in gradients.values())
+    # Nothing is asked of what is visible; the sum of exp(z) - y z over targets is the loss.
+    assert not (given["visible"] & given["target"]).any() and given["target"].any()
+    assert 0 < loss < 10 * given["target"].sum()
 
 
 @pytest.mark.slow
