@@ -34,6 +34,27 @@ class Model(Protocol):
     def latents(self, batch: Batch, query: Query) -> Any: ...
 
 
+def over(
+    model: Model, session: Session, trial_ids: np.ndarray, hidden_units: np.ndarray, scheme: int, size: int
+) -> Iterator[tuple[np.ndarray, Batch, Query]]:
+    """Batches of one static shape over trials of a session: (their trials, batch, query); no bin is hidden.
+
+    Args:
+        model: with rows for the session.
+        session, trial_ids: int [K], the trials in their order.
+        hidden_units: bool [N] of every trial, or [size, N] where one batch holds them all.
+        scheme: id of the task, see `Model.asked_as`.
+        size: trials of a batch; those beyond the last one have no valid bin.
+    """
+    hidden = np.ones((1, size, batching.padded_width(session.num_units, model.bucket_units)), bool)
+    hidden[..., : session.num_units] = hidden_units
+    no_bins = np.zeros((1, size, model.layout.num_bins), bool)
+    query = Query(hidden, no_bins, np.full((1, size), model.asked_as(scheme), np.int32))
+    for start in range(0, len(trial_ids), size):
+        some = trial_ids[start : start + size]
+        yield some, batching.session_batch(session, model.layout, some, model.bucket_units, size), query
+
+
 class Group(NamedTuple):
     """A population whose units are left out one at a time."""
 

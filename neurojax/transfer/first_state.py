@@ -8,6 +8,7 @@ import numpy as np
 
 from neurojax.data import batching
 from neurojax.data.sessions import Dataset
+from neurojax.data.sources.spikes import mean_counts
 from neurojax.errors import InputError
 from neurojax.schemes import PROMPTS
 from neurojax.train import predictor, state_io
@@ -52,7 +53,7 @@ def first_state(
     new = [place for place, row in enumerate(layout.session_row) if row >= known_sessions]
     for place in new:
         session, row = dataset.sessions[place], layout.first_row[place]
-        tables["read_out_bias"][row : row + session.num_units] = np.log(new_rows.positive_means(session))
+        tables["read_out_bias"][row : row + session.num_units] = np.log(mean_counts(session))
     how = config["finetune"]["new_rows"]
     specs = recipe.model.module.tables(recipe.model.config)
     unit_tables = [name for name, spec in specs.items() if spec.rows == "unit"]
@@ -75,7 +76,7 @@ def first_state(
         for place in new:
             session, row = dataset.sessions[place], layout.first_row[place]
             tables["read_out"][row : row + session.num_units] = new_rows.read_out_pseudo_inverse(
-                model, session, components[place], layout, recipe.seed
+                model, session, components[place], recipe.seed
             )
     return state._replace(params=params, tables=tables)
 
@@ -139,5 +140,5 @@ def _centre(tables, source: Weights, dataset: Dataset, layout, new: Sequence[int
     for place in new:
         session, row = dataset.sessions[place], layout.first_row[place]
         rows = tables["read_in"][row : row + session.num_units]
-        own = 0.0 if centred else new_rows.positive_means(session) @ rows
+        own = 0.0 if centred else mean_counts(session) @ rows
         tables["read_in_bias"][layout.session_row[place]] = average - own

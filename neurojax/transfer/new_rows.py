@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data.batching import Layout, session_batch
+from neurojax.data.sources.spikes import mean_counts
 from neurojax.errors import InputError
+from neurojax.evals import passes
 from neurojax.models.first_rows import principal_read_in
-from neurojax.objectives.interface import Query
 from neurojax.schemes import NEURON
 from neurojax.train.predictor import Predictor
 from neurojax.types import TRAIN, Session, names_a_region
@@ -72,7 +72,7 @@ def alignment(tables: Tables, table: Sequence[dict[str, Any]], sessions: Sequenc
     for session in sessions:
         rows = slice(place[session.session_id], place[session.session_id] + session.num_units)
         means = np.exp(tables["read_out_bias"][rows])
-        components, _ = principal_read_in(session, width, positive_means(session))
+        components, _ = principal_read_in(session, width, mean_counts(session))
         for trial in session.trials_of(TRAIN)[:MAX_TRIALS]:
             start, length = session.trial_start_bin[trial], session.trial_num_bins[trial]
             centred = np.asarray(session.counts[start : start + length], np.float32) - means
@@ -87,20 +87,12 @@ def alignment(tables: Tables, table: Sequence[dict[str, Any]], sessions: Sequenc
 
 def read_in_components(tables: Tables, session: Session, first_row: int, aligned: np.ndarray) -> np.ndarray:
     """Sets the read-in rows of a session (in place); returns the components themselves, float32 [N, K]."""
-    components, _ = principal_read_in(session, len(aligned), positive_means(session))
+    components, _ = principal_read_in(session, len(aligned), mean_counts(session))
     tables["read_in"][first_row : first_row + session.num_units] = components @ aligned
     return components
 
 
-def positive_means(session: Session) -> np.ndarray:
-    """Mean spikes per bin of every unit in the train split, float32 [N], with one pseudo-spike a unit."""
-    num_bins = session.trial_num_bins[session.trials_of(TRAIN)].sum()
-    return ((session.mean_counts() * num_bins + 1) / (num_bins + 1)).astype(np.float32)
-
-
-def read_out_pseudo_inverse(
-    model: Predictor, session: Session, components: np.ndarray, layout: Layout, seed: int
-) -> np.ndarray:
+def read_out_pseudo_inverse(model: Predictor, session: Session, components: np.ndarray, seed: int) -> np.ndarray:
     """Read-out rows of a session from what the frozen shared part already knows of it, float32 [N, D].
 
     A ridge maps the states of bins to the session's principal components; the pseudo-inverse of the components
@@ -111,23 +103,17 @@ def read_out_pseudo_inverse(
         model: with the read-in rows of the session set.
         session: the recording; only training trials are read.
         components: float32 [N, K], from `read_in_components`.
-        layout: of the model; the session is one of it.
         seed: of the units hidden.
     """
     trials = session.trials_of(TRAIN)[:MAX_TRIALS]
     rng = np.random.default_rng([seed, 1])
-    batch = session_batch(session, layout, trials, model.bucket_units)
+    hidden = rng.random((len(trials), session.num_units)) < HIDDEN_SHARE
+    ((_, batch, query),) = passes.over(model, session, trials, hidden, NEURON, len(trials))
     counts = batch.trials["counts"][0, :, :, : session.num_units]
     bin_valid = batch.trials["bin_valid"][0]
-    hidden = np.ones((len(trials), batch.groups["unit_valid"].shape[1]), bool)
-    hidden[:, : session.num_units] = rng.random((len(trials), session.num_units)) < HIDDEN_SHARE
-    no_bins, schemes = (
-        np.zeros((1, *bin_valid.shape), bool),
-        np.full((1, len(trials)), model.asked_as(NEURON), np.int32),
-    )
-    states = np.asarray(model.latents(batch, Query(hidden[None], no_bins, schemes)))[0]
-    means = positive_means(session)
-    target = (counts - means) * hidden[:, None, : session.num_units] @ components / HIDDEN_SHARE  # [k, T, K]
+    states = np.asarray(model.latents(batch, query))[0]
+    means = mean_counts(session)
+    target = (counts - means) * hidden[:, None] @ components / HIDDEN_SHARE  # [k, T, K]
     to_components = _predictable(states, target, bin_valid)  # [D, K]
     spikes = means * bin_valid.sum()
     trusted = spikes / (spikes + SPIKES_TO_TRUST)  # a component's weight on a silent unit is noise over almost nothing

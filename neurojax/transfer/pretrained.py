@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from neurojax.data import batching, belongs
+from neurojax.data import belongs
 from neurojax.errors import InputError, whole_number
-from neurojax.objectives.interface import Query
+from neurojax.evals import passes
 from neurojax.schemes import NEURON
 from neurojax.train import settings, state_io
 from neurojax.train.predictor import Predictor
@@ -83,7 +83,7 @@ class Pretrained:
         """
         model = self.predictor(session)
         states = np.full((len(session.counts), self.num_dims), np.nan, np.float32)
-        for trials, batch, query in self._passes(model, session, np.zeros(session.num_units, bool)):
+        for trials, batch, query in _passes(model, session, np.zeros(session.num_units, bool)):
             _scatter(states, np.asarray(model.latents(batch, query))[0], session, trials)
         return states
 
@@ -113,7 +113,7 @@ class Pretrained:
         for number in np.unique(group):
             hidden = group == number
             log_counts = np.full(session.counts.shape, np.nan, np.float32)
-            for trials, batch, query in self._passes(model, session, hidden):
+            for trials, batch, query in _passes(model, session, hidden):
                 predicted = np.asarray(model.log_rates(batch, query))[0]
                 _scatter(log_counts, predicted[..., : session.num_units], session, trials)
             rates_hz[:, hidden] = np.exp(log_counts[:, hidden]) / np.float32(session.bin_size_s)
@@ -155,17 +155,6 @@ class Pretrained:
         options = adaptation.Options(steps, strategy, new_rows, learning_rate, seed)
         return Pretrained(adaptation.adapted(self.weights, session, options, known_sessions))
 
-    def _passes(self, model: Predictor, session: Session, hidden_units: np.ndarray) -> Iterator[tuple]:
-        """Batches of one static shape over all trials of a session: (trials, batch, query)."""
-        size = min(TRIALS_PER_PASS, session.num_trials)
-        hidden = np.ones((1, size, batching.padded_width(session.num_units, self._bucket_units)), bool)
-        hidden[..., : session.num_units] = hidden_units
-        no_bins = np.zeros((1, size, model.layout.num_bins), bool)
-        query = Query(hidden, no_bins, np.full((1, size), model.asked_as(NEURON), np.int32))
-        for start in range(0, session.num_trials, size):
-            trials = np.arange(start, min(start + size, session.num_trials), dtype=np.int32)
-            yield trials, batching.session_batch(session, model.layout, trials, self._bucket_units, size), query
-
     def _require_spikes(self) -> None:
         if not self.weights.of_spikes():
             raise InputError(
@@ -184,6 +173,12 @@ class Pretrained:
         tree = state_io.nested({name: array for name, array in self.weights.arrays.items() if name.startswith(kept)})
         parts = (tree["params"], tree["tables"], settings.predicting(config), layout, self._bucket_units)
         return Predictor(*parts, buffers=tree.get("buffers"))
+
+
+def _passes(model: Predictor, session: Session, hidden_units: np.ndarray) -> Iterator[tuple]:
+    """Every trial of a session, see `passes.over`."""
+    trials = np.arange(session.num_trials, dtype=np.int32)
+    return passes.over(model, session, trials, hidden_units, NEURON, min(TRIALS_PER_PASS, len(trials)))
 
 
 def _require_session(given: object) -> None:

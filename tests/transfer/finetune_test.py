@@ -13,6 +13,7 @@ from neurojax.commands import config as config_command
 from neurojax.commands import decode
 from neurojax.data import roster, synthetic, trained_trials
 from neurojax.data.sessions import open_dataset, write_dataset_index, write_session
+from neurojax.data.sources.spikes import mean_counts
 from neurojax.errors import InputError
 from neurojax.files import read_json
 from neurojax.train import checkpoint, run_folder, settings, sharding, state_io
@@ -180,7 +181,7 @@ def test_new_rows_start_as_asked(area, known, tmp_path):
     arrays, units, sessions = known
     new = open_dataset(area / "new").sessions
     states = {how: first_state(area, tmp_path, how) for how in ("random", "pca", "region_mean")}
-    log_means = np.log(np.concatenate([new_rows.positive_means(session) for session in new]))
+    log_means = np.log(np.concatenate([mean_counts(session) for session in new]))
     tokens = arrays["tables/session_token"]
     for state in states.values():
         np.testing.assert_allclose(state["tables/read_out_bias"][units:], log_means, rtol=1e-6)
@@ -221,10 +222,10 @@ def test_alignment_finds_the_map_that_made_the_rows():
     rng = np.random.default_rng(0)
     sessions = synthetic.make_sessions(dataclasses.replace(SPEC, num_trials=60), seed=1)[:2]
     truth = rng.standard_normal((6, 6)).astype(np.float32)
-    parts = [new_rows.principal_read_in(s, 6, new_rows.positive_means(s))[0] @ truth for s in sessions]
+    parts = [new_rows.principal_read_in(s, 6, mean_counts(s))[0] @ truth for s in sessions]
     tables = {
         "read_in": np.concatenate(parts),
-        "read_out_bias": np.log(np.concatenate([new_rows.positive_means(s) for s in sessions])),
+        "read_out_bias": np.log(np.concatenate([mean_counts(s) for s in sessions])),
     }
     table = [{"session_id": s.session_id, "num_units": s.num_units} for s in sessions]
     np.testing.assert_allclose(new_rows.alignment(tables, table, sessions, 6), truth, atol=0.05)

@@ -26,7 +26,7 @@ def model_of(session, rates_of):
     def rates(asked, num_groups):
         return (rates_of(asked) / asked.bin_size_s).astype(np.float32)
 
-    weights = types.SimpleNamespace(entries=roster.entries_of([session]))
+    weights = types.SimpleNamespace(entries=roster.entries_of([session]), of_spikes=lambda: True)
     return types.SimpleNamespace(weights=weights, rates=rates)
 
 

@@ -2,12 +2,10 @@
 
 import numpy as np
 
-from neurojax.data import batching
 from neurojax.errors import InputError
-from neurojax.evals import protocols
+from neurojax.evals import passes, protocols
 from neurojax.evals.decoding.features import Features
 from neurojax.evals.passes import Model
-from neurojax.objectives.interface import Query
 from neurojax.schemes import INTRA_REGION, NEURON
 from neurojax.types import Session
 
@@ -51,15 +49,8 @@ def of_model(
     members = protocols.scored_units(session)
     if region is not None:
         members, scheme = members & protocols.region_members(session)[region], INTRA_REGION
-    size = trials_per_pass
-    hidden = np.ones((1, size, batching.padded_width(session.num_units, model.bucket_units)), bool)
-    hidden[..., : session.num_units] = ~members
-    no_bins = np.zeros((1, size, model.layout.num_bins), bool)
-    query = Query(hidden, no_bins, np.full((1, size), model.asked_as(scheme), np.int32))
     found = []
-    for start in range(0, len(trial_ids), size):
-        some = trial_ids[start : start + size]
-        batch = batching.session_batch(session, model.layout, some, model.bucket_units, size)
+    for some, batch, query in passes.over(model, session, trial_ids, ~members, scheme, trials_per_pass):
         if name == LATENTS:
             signals = np.asarray(model.latents(batch, query))[0, : len(some)]
         else:
