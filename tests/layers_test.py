@@ -56,7 +56,7 @@ MAY_IMPORT = {
     "evals.evaluators": ("errors", "by_name"),
     "evals.baseline_scores": (*SCORED, "evals", "-evals.report", "train.progress"),
     "evals.spikes": (*SCORED, "evals", "train.progress"),
-    "evals.gesture_report": ("files", "evals.page", "viz"),
+    "evals.gesture_report": ("files", "evals.page", "evals.gesture_scores", "viz"),
     "viz": (*SCORED, "evals", "-evals.report", "viz"),
     "evals.report": (*SCORED, "evals", "viz"),
     "transfer": (*STEP, "bootstrap", "train.loop", "evals", "viz", "transfer"),
