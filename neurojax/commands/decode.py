@@ -185,21 +185,19 @@ def _features(settings: Settings) -> str:
 
 
 def _decode_session(model: Predictor, session, target, unseen, settings: Settings) -> decoder.Result:
-    mtm = settings.protocol == "mtm"
-    asked = decoder.as_trial_vectors(target) if mtm else target
+    asked = decoder.as_trial_vectors(target) if settings.protocol == "mtm" else target
     names = decoder.DEFAULTS[asked.kind] if settings.baselines is None else settings.baselines
     read_outs = {decoder.MODEL: _read_out_of_model(model, session, target, settings, None)}
     read_outs |= decoder.baselines(session, asked, names, settings.seed)
-    result = decoder.decode(
-        session,
-        asked,
-        read_outs,
-        _outer_folds(session, target, settings),
-        unseen,
-        seed=settings.seed,
-        num_permutations=settings.num_permutations,
-        one_setting=mtm,
-    )
+    return _decoded(session, target, read_outs, unseen, settings, settings.num_permutations)
+
+
+def _decoded(session, target, read_outs, unseen, settings: Settings, num_permutations: int) -> decoder.Result:
+    mtm = settings.protocol == "mtm"
+    asked = decoder.as_trial_vectors(target) if mtm else target
+    outer = _outer_folds(session, target, settings)
+    how = {"seed": settings.seed, "num_permutations": num_permutations, "one_setting": mtm}
+    result = decoder.decode(session, asked, read_outs, outer, unseen, **how)
     return decoder.shaped_like(result, target) if asked is not target else result
 
 
@@ -228,11 +226,7 @@ def _regions(model, session, target, unseen, settings: Settings) -> dict[str, An
     blocks = {}
     for region, num_units in _regions_to_ask(session).items():
         read_outs = {decoder.MODEL: _read_out_of_model(model, session, target, settings, region)}
-        asked = decoder.as_trial_vectors(target) if settings.protocol == "mtm" else target
-        outer = _outer_folds(session, target, settings)
-        keep = {"seed": settings.seed, "num_permutations": 0, "one_setting": settings.protocol == "mtm"}
-        result = decoder.decode(session, asked, read_outs, outer, unseen, **keep)
-        result = decoder.shaped_like(result, target) if asked is not target else result
+        result = _decoded(session, target, read_outs, unseen, settings, num_permutations=0)
         block, _ = decoder.record(result, settings.seed)
         blocks[region] = {"num_units": num_units, **block[decoder.MODEL]}
     return blocks
