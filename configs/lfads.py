@@ -5,6 +5,18 @@
 
 source    Sussillo et al. 2016; Pandarinath et al. 2018; coordinated dropout: Keshtkaran &
           Pandarinath 2019. Beyond these, trials are also hidden in the shape of the tasks.
+hardware  two x86-64 CPU cores that other work shared, one thread; Python 3.11, jax 0.10.2
+time      160 s of CPU time for the first command, training, linear models and scores together;
+          training took 75 s by the clock where the cores were half free
+scores    test trials, pooled bits/spike, mean of the 4 sessions (half of the 95 % interval):
+          co-smoothing 1.029 (0.088)   forward 0.685 (0.149)
+          inter-region 1.024 (0.089)   intra-region 1.007 (0.091)
+          PSTH in the same run 0.060, -0.036, 0.060, 0.060; linear stack 0.940, 0.301, 0.813, 0.784
+          divergence on validation trials, nats a trial: 17.1 of the inputs, 0.6 of the start
+          seed 0, commit da4e7f3, 2026-11-29
+
+Sizes and weights were chosen on validation trials of these animals, in six runs; a larger network
+(128 units, 24 factors, 8 inputs) and twice the steps moved the scores by 0.012 at most.
 """
 
 from ml_collections import ConfigDict

@@ -182,8 +182,8 @@ def apply(
         Outputs: `natural` log-rates float32 [G, b, T, N], log spikes per bin ([G, b, T, 1] of the
         unit left out, where inputs name one); `states` factors [G, b, T, F]; `extras`
         kl_initial_state and kl_inputs [G, b], nats of each trial, and inferred_inputs
-        [G, b, T, U]. Along the posterior means kl_inputs leaves out the variance of the previous
-        input, so it is a little too small there.
+        [G, b, T, U]. Along the posterior means kl_inputs is too small: nothing drawn has to be
+        corrected by a later input. To know what a trial costs, give a key.
     """
     if train and key is None:
         raise ValueError("train=True needs a key: posteriors are sampled and entries dropped")
