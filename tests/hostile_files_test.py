@@ -14,7 +14,7 @@ import pytest
 from neurojax.data.array_files import read_npz, write_npy, write_npz
 from neurojax.data.checksums import array_record, combined_sha256, sampled_sha256
 from neurojax.data.real_values import from_values
-from neurojax.data.sessions import from_counts, open_session, write_session
+from neurojax.data.sessions import from_counts, open_session, write_dataset_index, write_session
 from neurojax.errors import InputError
 from neurojax.files import write_json
 from neurojax.types import ObservedIntervals, SpikeTimes
@@ -214,3 +214,13 @@ def test_a_folder_that_calls_its_recording_something_else_is_refused(observation
     meta = json.loads((folder / "meta.json").read_text()) | {"observation": observation}
     write_json(folder / "meta.json", meta)
     _opened_in_one_line(folder)
+
+
+@pytest.mark.parametrize("rate", [float("nan"), float("inf"), -200.0, 0.0, "200", None, [200.0], 200])
+def test_a_rate_that_is_none_never_reaches_the_index(rate, tmp_path):
+    folder = write_session(_real(), tmp_path)
+    meta = json.loads((folder / "meta.json").read_text()) | {"sampling_hz": rate}
+    (folder / "meta.json").write_text(json.dumps(meta))
+    assert "sampling_hz is" in _opened_in_one_line(folder)
+    with pytest.raises(InputError, match="sampling_hz is"):
+        write_dataset_index(tmp_path)
