@@ -208,9 +208,10 @@ def test_a_header_that_promises_more_than_is_there_takes_no_memory(shape, tmp_pa
     assert "bytes, but" in _opened_in_one_line(path.parent)
 
 
-@pytest.mark.parametrize("observation", ["counts", "both", None, 3, []])
+@pytest.mark.parametrize("observation", ["counts", "real", "both", None, 3, []])
 def test_a_folder_that_calls_its_recording_something_else_is_refused(observation, tmp_path):
-    folder = write_session(_real(), tmp_path)
+    # No unit is hashed of counts, so that nothing but the word itself can be what is wrong.
+    folder = write_session(_real() if observation == "counts" else _spiking(), tmp_path)
     meta = json.loads((folder / "meta.json").read_text()) | {"observation": observation}
     write_json(folder / "meta.json", meta)
     _opened_in_one_line(folder)
