@@ -19,6 +19,7 @@ class Head(NamedTuple):
     nll: (natural parameters, target) -> float32 nats of every target entry.
     mean: natural parameters -> expected target; of a class label, its probabilities.
     joined: natural parameters of several models [K, ...] -> those of their mean prediction [...].
+    averaged: natural parameters of several samples of one model [K, ...] -> those of the mean target.
     sums: (natural parameters, target, asked bool, mean of each unit [G, N] or None) -> a tree of
         sums over the entries asked for; runs on the device.
     scores: list of such sums of several batches, on the host -> score name -> value.
@@ -27,6 +28,7 @@ class Head(NamedTuple):
     nll: Callable[[jax.Array, jax.Array], jax.Array]
     mean: Callable[[jax.Array], jax.Array]
     joined: Callable[[jax.Array], jax.Array]
+    averaged: Callable[[jax.Array], jax.Array]
     sums: Callable[..., Any]
     scores: Callable[[Sequence[Any]], dict[str, float]]
 
@@ -112,10 +114,25 @@ def _mean_of_models(natural: jax.Array) -> jax.Array:
     return natural.mean(0)
 
 
+def _log_of_mean_rate(log_rates: jax.Array) -> jax.Array:
+    return jax.nn.logsumexp(log_rates, axis=0) - jnp.log(len(log_rates))
+
+
+def _identity(mean: jax.Array) -> jax.Array:
+    return mean
+
+
 HEADS = {
-    "poisson": Head(poisson_nll, jnp.exp, _mean_of_models, _spike_sums, _spike_scores),
-    "categorical": Head(categorical_nll, jax.nn.softmax, _log_of_mean_probability, _class_sums, _class_scores),
-    "gaussian": Head(gaussian_nll, lambda mean: mean, _mean_of_models, _value_sums, _value_scores),
+    "poisson": Head(poisson_nll, jnp.exp, _mean_of_models, _log_of_mean_rate, _spike_sums, _spike_scores),
+    "categorical": Head(
+        categorical_nll,
+        jax.nn.softmax,
+        _log_of_mean_probability,
+        _log_of_mean_probability,
+        _class_sums,
+        _class_scores,
+    ),
+    "gaussian": Head(gaussian_nll, _identity, _mean_of_models, _mean_of_models, _value_sums, _value_scores),
 }
 
 

@@ -10,7 +10,9 @@ from neurojax.batch import Batch
 from neurojax.models.interface import Outputs, Weights, gather_rows
 
 
-def outputs(trained: tuple[Any, Any, Any], batch: Batch, query, recipe) -> Outputs:
+def outputs(
+    trained: tuple[Any, Any, Any], batch: Batch, query, recipe, *, num_samples: int = 1, key=None
+) -> Outputs:
     """What a model makes of a batch under a query, without dropout.
 
     Args:
@@ -18,6 +20,8 @@ def outputs(trained: tuple[Any, Any, Any], batch: Batch, query, recipe) -> Outpu
         batch: of trials.
         query: of the objective.
         recipe: its `model`, `objective`, `head` and `members` are read.
+        num_samples, key: of a model with latent variables: so many samples drawn with this key, and
+            their mean rate; without a key the model's own mean path.
 
     Returns:
         Of an ensemble: the natural parameters of the members' mean prediction, and the states of
@@ -30,7 +34,12 @@ def outputs(trained: tuple[Any, Any, Any], batch: Batch, query, recipe) -> Outpu
     def of_one(trained):
         params, tables, buffers = trained
         weights = Weights(params, gather_rows(tables, specs, batch), buffers)
-        return model.module.apply(weights, inputs, model.config, train=False, key=None)
+        if key is None:
+            return model.module.apply(weights, inputs, model.config, train=False, key=None)
+        sample = lambda own: model.module.apply(weights, inputs, model.config, train=False, key=own)  # noqa: E731
+        drawn = jax.vmap(sample)(jax.random.split(key, num_samples))
+        states = None if drawn.states is None else drawn.states.mean(0)
+        return Outputs(heads.named(recipe.head).averaged(drawn.natural), states)
 
     if recipe.members == 1:
         return of_one(trained)

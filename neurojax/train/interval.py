@@ -31,6 +31,12 @@ class Interval:
         self._interval_start = self._start
         self.steps_seen = 0
 
+    def _per_trial(self) -> dict[str, float]:
+        """`train/<name>_per_trial` of what else an objective sums over trials (KL divergences, in nats)."""
+        trials = sum(float(line.get("trials", 0)) for line in self._lines)
+        names = [name for name in self._lines[-1] if name.startswith("kl_")] if trials else []
+        return {f"train/{n}_per_trial": sum(float(line[n]) for line in self._lines) / trials for n in names}
+
     def elapsed_s(self) -> float:
         """Seconds since this process began to train."""
         return time.monotonic() - self._start
@@ -68,6 +74,7 @@ class Interval:
         entries = sum(float(line["entries"]) for line in self._lines)
         values = {
             "time_s": now - self._start,
+            **self._per_trial(),
             "train/nats_per_entry": sum(float(line["nll_sum"]) for line in self._lines) / max(entries, 1.0),
             "train/loss": float(np.mean([line["loss"] for line in self._lines])),
             "train/gradient_norm": float(self._lines[-1]["gradient_norm"]),

@@ -38,7 +38,7 @@ def bytes_per_trial(model: Any, num_bins: int, num_units: int) -> int:
 
 
 def trials_that_fit(
-    model: Any, num_bins: int, num_units: int, *, memory_mb: int, at_most: int, num_devices: int = 1
+    model: Any, num_bins: int, num_units: int, *, memory_mb: int, at_most: int, num_devices: int = 1, members: int = 1
 ) -> PassSize:
     """Trials of a forward pass: `at_most`, fewer where memory bounds it, a whole number on every device.
 
@@ -49,11 +49,12 @@ def trials_that_fit(
         memory_mb: for each device.
         at_most: `eval.trials_per_pass`.
         num_devices: that share the trials.
+        members: of an ensemble, which predict at the same time.
 
     Raises:
         InputError: not one trial fits.
     """
-    size = bytes_per_trial(model, num_bins, num_units)
+    size = members * bytes_per_trial(model, num_bins, num_units)
     on_each = int(memory_mb * 2**20 // size)
     if on_each < 1:
         raise InputError(

@@ -64,7 +64,7 @@ class Predictor:
         self.on_accelerator = self._mesh.devices.flat[0].platform != "cpu"
         placed = jax.device_put((params, tables, buffers or {}), sharding.replicated(self._mesh))
         self.params, self.tables, self.buffers = placed
-        self._outputs = jax.jit(functools.partial(_outputs, recipe=recipe), static_argnames="wanted")
+        self._outputs = jax.jit(functools.partial(_outputs, recipe=recipe), static_argnames=("wanted", "num_samples"))
 
     def asked_as(self, scheme: int) -> int:
         """The scheme whose prompt and attention a task uses: its own if the model was trained with it.
@@ -83,11 +83,12 @@ class Predictor:
             memory_mb=memory_mb,
             at_most=at_most,
             num_devices=self._mesh.shape["data"],
+            members=self.recipe.members,
         )
 
-    def __call__(self, batch: Batch, query: Query) -> Outputs:
-        """Natural parameters and states of a batch under a query."""
-        return self._compute(batch, query, "natural and states")
+    def __call__(self, batch: Batch, query: Query, *, num_samples: int = 1, key=None) -> Outputs:
+        """Natural parameters and states of a batch under a query; see `forward.outputs` for samples."""
+        return self._compute(batch, query, "natural and states", num_samples, key)
 
     def mean(self, batch: Batch, query) -> jax.Array:
         """The expected target: spikes per bin, or the probability of each class."""
@@ -111,17 +112,18 @@ class Predictor:
         """States of all bins, float32 [G, b, T, D]: after the final norm, before the read-out."""
         return self._compute(batch, query, "states").states
 
-    def _compute(self, batch: Batch, query: Query, wanted: str) -> Outputs:
+    def _compute(self, batch: Batch, query: Query, wanted: str, num_samples: int = 1, key=None) -> Outputs:
         def place(leaf):
             return jax.device_put(leaf, sharding.trial_sharding(self._mesh, leaf))
 
         batch = jax.device_put(batch, sharding.batch_shardings(self._mesh, batch))
         trained = (self.params, self.tables, self.buffers)
-        return self._outputs(trained, batch, jax.tree.map(place, query), wanted=wanted)
+        placed = jax.tree.map(place, query)
+        return self._outputs(trained, batch, placed, key, wanted=wanted, num_samples=num_samples)
 
 
-def _outputs(trained, batch: Batch, query: Query, recipe: Recipe, wanted: str) -> Outputs:
-    outputs = forward.outputs(trained, batch, query, recipe)
+def _outputs(trained, batch: Batch, query: Query, key, recipe: Recipe, wanted: str, num_samples: int) -> Outputs:
+    outputs = forward.outputs(trained, batch, query, recipe, num_samples=num_samples, key=key)
     # What is not returned is not computed.
     natural = outputs.natural if "natural" in wanted else None
     states = outputs.states.astype(jnp.float32) if "states" in wanted and outputs.states is not None else None

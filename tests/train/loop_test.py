@@ -117,22 +117,29 @@ def test_a_run_killed_after_its_last_metrics_writes_them_once(uninterrupted, tra
 
 
 @pytest.mark.slow  # the fast part does it with several steps at once
-def test_counts_held_on_the_device_train_the_same_bits(uninterrupted, train, tmp_path, equal_trees):
-    equal_trees(train(tmp_path, placement="device"), uninterrupted["state"])
+def test_counts_held_on_the_device_train_the_same_to_rounding(uninterrupted, train, tmp_path):
+    """The batches are the same bits (placement_test); the program is another one, and sums in another order."""
+    state = jax.device_get(train(tmp_path, placement="device"))
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), state, jax.device_get(uninterrupted["state"])
+    )
 
 
 @pytest.mark.slow
 def test_several_steps_at_once_are_the_same_steps(uninterrupted, train, tmp_path, monkeypatch, equal_trees):
-    """Runs of two, one, one and two steps, stopped after the first and resumed; the state to the bit, lines too."""
+    """Runs of two, one, one and two steps, stopped after the first and resumed: the bits of a run that was not stopped."""
+    for name in ("whole", "stopped"):
+        (tmp_path / name).mkdir()
+    whole = train(tmp_path / "whole", placement="device", steps_per_dispatch=3)
     with monkeypatch.context() as patch:
         signal_before_batch(patch, 0)
         with pytest.raises(Interrupted, match="after step 2 of 6; state saved"):
-            train(tmp_path, placement="device", steps_per_dispatch=3)
-    equal_trees(train(tmp_path, placement="device", steps_per_dispatch=3), uninterrupted["state"])
-    told, expected = learned(tmp_path), learned(uninterrupted["folder"])
+            train(tmp_path / "stopped", placement="device", steps_per_dispatch=3)
+    equal_trees(train(tmp_path / "stopped", placement="device", steps_per_dispatch=3), whole)
+    told, expected = learned(tmp_path / "stopped"), learned(uninterrupted["folder"])
     assert [row["step"] for row in told] == [row["step"] for row in expected]
     for row, other in zip(told, expected, strict=True):  # sums that change nothing may be added in another order
-        assert row == pytest.approx(other, rel=1e-6)
+        assert row == pytest.approx(other, rel=1e-5)
 
 
 def test_a_reader_thread_changes_nothing(uninterrupted, train, tmp_path, equal_trees):
