@@ -18,7 +18,6 @@ from neurojax.train.optimizer import OptimizerConfig
 from neurojax.train.step import Model, Objective, Recipe
 from neurojax.types import Session
 
-
 MAX_MEMBERS = 100
 
 
