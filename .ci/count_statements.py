@@ -22,8 +22,8 @@ PACKAGE = "neurojax"
 GUESTS = (
     *("models/gru.py", "models/lfads.py", "models/divergences.py", "objectives/elbo.py"),  # LFADS
     *("models/signals.py", "data/sources/signals.py", "objectives/supervised.py", "evals/gestures.py"),  # EMG gestures
-    *("evals/gesture_scores.py", "evals/gesture_report.py", "evals/emg_floors.py", "data/readers/emg.py"),
-    *("data/check_signals.py", "viz/check_signals_figure.py", "viz/people.py"),
+    *("evals/gesture_scores.py", "report/gesture_report.py", "evals/emg_floors.py", "data/readers/emg.py"),
+    *("data/checks/check_signals.py", "report/figures/check_signals_figure.py", "report/figures/people.py"),
     "objectives/next_bin.py",
 )
 

@@ -8,14 +8,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from neurojax.data.conversion import convert_session
-    from neurojax.data.sessions import Dataset, open_dataset, open_session, write_dataset_index, write_session
-    from neurojax.errors import InputError
-    from neurojax.transfer.behavior_decoder import BehaviorDecoder
-    from neurojax.transfer.embedder import Embedder
-    from neurojax.transfer.pretrained import load
+    from neurojax.api.behavior_decoder import BehaviorDecoder
+    from neurojax.api.embedder import Embedder
+    from neurojax.api.pretrained import load
     from neurojax.batch import Batch
-    from neurojax.types import Session
+    from neurojax.data.conversion import convert_session
+    from neurojax.data.session import Session
+    from neurojax.data.store.sessions import (
+        Dataset,
+        open_dataset,
+        open_session,
+        write_dataset_index,
+        write_session,
+    )
+    from neurojax.errors import InputError
 
 __version__ = "0.1.0"
 __all__ = [
@@ -36,17 +42,17 @@ __all__ = [
 
 _HOME = {
     "Batch": "neurojax.batch",
-    "BehaviorDecoder": "neurojax.transfer.behavior_decoder",
-    "Dataset": "neurojax.data.sessions",
-    "Embedder": "neurojax.transfer.embedder",
+    "BehaviorDecoder": "neurojax.api.behavior_decoder",
+    "Dataset": "neurojax.data.store.sessions",
+    "Embedder": "neurojax.api.embedder",
     "InputError": "neurojax.errors",
-    "Session": "neurojax.types",
+    "Session": "neurojax.data.session",
     "convert_session": "neurojax.data.conversion",
-    "load": "neurojax.transfer.pretrained",
-    "open_dataset": "neurojax.data.sessions",
-    "open_session": "neurojax.data.sessions",
-    "write_dataset_index": "neurojax.data.sessions",
-    "write_session": "neurojax.data.sessions",
+    "load": "neurojax.api.pretrained",
+    "open_dataset": "neurojax.data.store.sessions",
+    "open_session": "neurojax.data.store.sessions",
+    "write_dataset_index": "neurojax.data.store.sessions",
+    "write_session": "neurojax.data.store.sessions",
 }
 
 

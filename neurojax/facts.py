@@ -28,7 +28,6 @@ class Facts:
     num_channels: int = 0
     num_classes: int = 0
 
-
     def to_record(self) -> dict[str, int]:
         """What a manifest keeps beside its session table, bins and bin size."""
         return {"num_channels": self.num_channels, "num_classes": self.num_classes}

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax import unit_sums
 from neurojax.errors import InputError
+from neurojax.scores import unit_sums
 
 
 class Head(NamedTuple):

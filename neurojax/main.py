@@ -199,7 +199,7 @@ def _run(argv: Sequence[str]) -> None:
         run(*arguments.pop("roots", ()), **arguments)
         return
     from neurojax.commands import config
-    from neurojax.train import processes
+    from neurojax.runs import processes
 
     loaded = config.load(config_arguments)
     with processes.joined(*(arguments.pop(name) for name in ("coordinator", "num_processes", "process_id"))):

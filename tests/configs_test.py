@@ -8,7 +8,7 @@ import pytest
 
 from neurojax.commands import config
 from neurojax.data.real_values import from_values
-from neurojax.data.sessions import dataset_of
+from neurojax.data.store.sessions import dataset_of
 from neurojax.train import run_folder, settings
 from neurojax.train.step import train_step
 from tests.configs_for_tests import first_state
@@ -16,9 +16,9 @@ from tests.configs_for_tests import first_state
 CONFIGS = [
     path
     for path in sorted((Path(__file__).parent.parent / "configs").glob("*.py"))
-    if path.stem != "finetune"  # needs a run to start from: tests/transfer
+    if path.stem != "finetune"  # needs a run to start from: tests/finetune
 ]
-ANIMALS = ("data.synthetic.num_sessions=2", "data.synthetic.num_trials=20", "data.trials_per_batch=4")
+ANIMALS = ("data.synthetic.animals.num_sessions=2", "data.synthetic.animals.num_trials=20", "data.trials_per_batch=4")
 TRANSFORMER = (
     *("model.width=8", "model.num_heads=2", "model.num_layers=1", "model.mlp_width=8"),
     *("model.read_in_width=8", "model.embed_width=8"),  # the embedder is on

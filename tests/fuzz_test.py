@@ -19,16 +19,17 @@ from hypothesis import strategies as st
 from neurojax.commands import config as config_command
 from neurojax.commands import doctor
 from neurojax.commands.compare import compare
-from neurojax.data import roster
-from neurojax.data.checksums import combined_sha256
 from neurojax.data.real_values import from_values
-from neurojax.data.sessions import from_counts, open_dataset, write_dataset_index, write_session
+from neurojax.data.session import TEST, ObservedIntervals, SpikeTimes
+from neurojax.data.store import roster
+from neurojax.data.store.checksums import combined_sha256
+from neurojax.data.store.sessions import from_counts, open_dataset, write_dataset_index, write_session
 from neurojax.errors import InputError
 from neurojax.evals import protocol_record, protocols
-from neurojax.train import checkpoint, manifest, run_folder, workdir
+from neurojax.finetune import weights
+from neurojax.runs import checkpoint, manifest, workdir
+from neurojax.train import run_folder
 from neurojax.train import settings as config_settings
-from neurojax.transfer import weights
-from neurojax.types import TEST, ObservedIntervals, SpikeTimes
 
 EXAMPLES = int(os.environ.get("NEUROJAX_FUZZ_EXAMPLES", 60))
 fuzzed = settings(
@@ -285,7 +286,7 @@ def test_manifest(saved, data):
 
 
 KEYS = [
-    "seed", "data.root", "data.trials_per_batch", "data.sessions_per_batch", "data.synthetic.num_trials", "model.width",
+    "seed", "data.root", "data.trials_per_batch", "data.sessions_per_batch", "data.synthetic.animals.num_trials", "model.width",
     "model.num_heads", "model.positions", "model.dropout", "model.name", "objective.schemes",
     "objective.neuron_ratio", "objective.reduction", "objective.size_power", "objective.name", "head.name",
     "data.source", "optimizer.learning_rate", "optimizer.b2", "sharding.rules",

@@ -6,7 +6,8 @@ import pytest
 import scipy.special
 import scipy.stats
 
-from neurojax import heads, metrics
+from neurojax import heads
+from neurojax.scores import metrics
 
 G, B, T, N, CLASSES = 2, 3, 5, 4, 6
 RNG = np.random.default_rng(0)

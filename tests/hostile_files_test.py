@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neurojax.data.array_files import read_npz, write_npy, write_npz
-from neurojax.data.checksums import array_record, combined_sha256, sampled_sha256
 from neurojax.data.real_values import from_values
-from neurojax.data.sessions import from_counts, open_session, write_dataset_index, write_session
+from neurojax.data.session import ObservedIntervals, SpikeTimes
+from neurojax.data.store.array_files import read_npz, write_npy, write_npz
+from neurojax.data.store.checksums import array_record, combined_sha256, sampled_sha256
+from neurojax.data.store.sessions import from_counts, open_session, write_dataset_index, write_session
 from neurojax.errors import InputError
 from neurojax.files import write_json
-from neurojax.types import ObservedIntervals, SpikeTimes
 
 pytest.importorskip("h5py")
 FOLDER = Path(__file__).resolve().parents[1] / "experiments" / "hostile_files"

@@ -15,75 +15,67 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 # The longest matching name decides, on both sides; a leading minus takes a part out again. A new
 # part needs a line here. The tools of train see paths and arrays, never models.
 BASE = ("errors", "files")
-RECORD = (*BASE, "types", "data.binning")
-TOOLS = (
-    *("sharding", "optimizer", "checkpoint", "manifest", "restore", "state_io"),
-    *("workdir", "writer", "progress", "signals"),
-)
+RECORD = (*BASE, "data.session", "data.binning")
 WORDS = ("batch", "facts", "schemes", "by_name")  # what data, models, objectives and training say to each other
 LEARNED = (*WORDS, "heads", "models", "objectives")
-STEP = (*RECORD, *LEARNED, "metrics", "unit_sums", "data", "train", "-train.loop", "-train.run")
-SCORED = (*RECORD, "data", "metrics")
+STEP = (*RECORD, *LEARNED, "scores", "data", "runs", "train", "-train.loop", "-train.run")
+SCORED = (*RECORD, "data", "scores")
 ASKED = ("batch", "schemes", "objectives.interface")  # how a predictor is asked
 MAY_IMPORT = {
     "errors": (),
     "files": ("errors",),
     "data.binning": BASE,
-    "types": (*BASE, "data.binning"),
+    "data.session": (*BASE, "data.binning"),
     "batch": (),
     "facts": (),
     "schemes": ("errors",),
     "by_name": ("errors",),
-    "metrics": RECORD,
-    "bootstrap": (*RECORD, "metrics"),
-    "unit_sums": (*RECORD, "metrics"),
-    "heads": ("errors", "unit_sums", "metrics"),
+    "scores": (*RECORD, "scores"),
+    "heads": ("errors", "scores"),
     "models": ("errors", *WORDS, "models"),  # no loss, no file
-    "models.first_rows": ("types", "facts"),  # reads training trials, on the host
-    "models.lfads": ("errors", *WORDS, "models", "types"),  # the same, for its own rows
+    "models.first_rows": ("data.session", "facts"),  # reads training trials, on the host
+    "models.lfads": ("errors", *WORDS, "models", "data.session"),  # the same, for its own rows
     "objectives": ("errors", *WORDS, "models.interface", "objectives"),  # no file, and no model but what all are
     "data": (*RECORD, "data", "-data.sources"),
     "data.batching": (*RECORD, "data", "-data.sources", "batch"),
     "data.sources": (*RECORD, "data", "batch", "facts"),
+    "runs": (*BASE, "runs"),  # paths and arrays, no model and no recording
     "train": STEP,
-    **{f"train.{tool}": (*BASE, *(f"train.{other}" for other in TOOLS)) for tool in TOOLS},
     "train.sharding": ("errors", "batch"),
+    "train.optimizer": ("errors",),
     "train.run_folder": (*STEP, "train.loop"),
     "train.description": (*STEP, "train.loop"),
     # From config to record: above everything but the commands.
-    "train.run": (*STEP, "train.loop", "evals", "transfer"),
-    "evals": (*SCORED, *ASKED, "bootstrap", "evals", "-evals.report"),
+    "train.run": (*STEP, "train.loop", "evals", "finetune"),
+    "evals": (*SCORED, *ASKED, "evals"),
     "evals.evaluators": ("errors", "by_name"),
-    "evals.baseline_scores": (*SCORED, "evals", "-evals.report", "train.progress"),
-    "evals.spikes": (*SCORED, "evals", "train.progress"),
-    "evals.gesture_report": ("files", "evals.page", "evals.gesture_scores", "viz"),
-    "viz": (*SCORED, "evals", "-evals.report", "viz"),
-    "evals.report": (*SCORED, "evals", "viz"),
-    "transfer": (*STEP, "bootstrap", "train.loop", "evals", "viz", "transfer"),
-    "scaling": (*SCORED, "train", "evals", "viz", "scaling"),
+    "evals.baseline_scores": (*SCORED, "evals", "runs.progress"),
+    "evals.spikes": (*SCORED, "evals", "runs.progress", "report"),  # an evaluator also shows its record
+    "evals.gestures": (*SCORED, "evals", "report"),
+    "report": (*SCORED, "evals", "report"),
+    "finetune": (*STEP, "train.loop", "evals", "finetune"),
+    "api": (*STEP, "train.loop", "evals", "report", "finetune", "api"),
     "commands": ("*", "-main", "-__main__"),
     "main": ("*", "-start", "-__main__"),
     "start": ("main",),
     "__main__": ("start",),
     "": (
-        "errors",
         "batch",
-        "types",
-        "data.sessions",
-        "data.conversion",
-        "transfer.pretrained",
-        "transfer.embedder",
-        "transfer.behavior_decoder",
+        "errors",
+        "data",
+        "api.pretrained",
+        "api.embedder",
+        "api.behavior_decoder",
     ),  # the package root: lazy names, spelled out for type checkers
 }
 
 # Imports inside a function that the table forbids, each with its reason.
 FUNCTION_LOCAL = {
-    ("types", "data.sessions"): "Session.from_counts and its like are doors to the constructors",
-    ("types", "data.spike_trains"): "Session.from_spike_times",
-    ("types", "data.real_values"): "Session.from_values",
-    ("types", "data.session_export"): "Session.to_arrays and to_xarray",
-    ("types", "data.session_pynapple"): "Session.from_pynapple and to_pynapple",
+    ("data.session", "data.store.sessions"): "Session.from_counts and its like are doors to the constructors",
+    ("data.session", "data.spike_trains"): "Session.from_spike_times",
+    ("data.session", "data.real_values"): "Session.from_values",
+    ("data.session", "data.session_export"): "Session.to_arrays and to_xarray",
+    ("data.session", "data.session_pynapple"): "Session.from_pynapple and to_pynapple",
 }
 
 ARRAY_STACK = {"jax", "jaxlib", "flax", "optax", "orbax", "chex"}  # not for data: it runs in worker processes
@@ -228,28 +220,28 @@ def test_nothing_imports_in_a_circle(sources):
     [
         ("evals.scoring", "from neurojax.models import ndt"),
         ("evals.scoring", "from neurojax.train.step import train_step"),
-        ("evals.scoring", "from neurojax.evals import report"),
-        ("evals.scoring", "from . import report"),
+        ("evals.scoring", "from neurojax.report import run_report"),
+        ("evals.scoring", "from ..report import run_report"),
         ("evals.scoring", "def f():\n    import neurojax.models.ndt"),
-        ("train.checkpoint", "import neurojax.models.ndt as ndt"),
-        ("train.checkpoint", "from neurojax.train import step"),
+        ("runs.checkpoint", "import neurojax.models.ndt as ndt"),
+        ("runs.checkpoint", "from neurojax.train import step"),
         ("train.step", "from neurojax.train.loop import run"),
-        ("types", "from neurojax.data import sessions"),
-        ("data.binning", "from neurojax.types import Session"),
-        ("data.sessions", "from neurojax import schemes"),
-        ("data.sessions", "from neurojax.data.sources import spikes"),
+        ("data.session", "from neurojax.data.store import sessions"),
+        ("data.binning", "from neurojax.data.session import Session"),
+        ("data.store.sessions", "from neurojax import schemes"),
+        ("data.store.sessions", "from neurojax.data.sources import spikes"),
         ("data.sources.spikes", "from neurojax.objectives import mtm"),
         ("models.ndt", "from neurojax.objectives import mtm"),
         ("models.ndt", "from neurojax import heads"),
-        ("models.ndt", "from neurojax.data import sessions"),
-        ("models.ndt", "from neurojax.types import Session"),
+        ("models.ndt", "from neurojax.data.store import sessions"),
+        ("models.ndt", "from neurojax.data.session import Session"),
         ("objectives.mtm", "from neurojax.models import ndt"),
-        ("objectives.mtm", "from neurojax.data import sessions"),
-        ("objectives.mtm", "from neurojax.types import Session"),
+        ("objectives.mtm", "from neurojax.data.store import sessions"),
+        ("objectives.mtm", "from neurojax.data.session import Session"),
         ("heads", "from neurojax.objectives import mtm"),
         ("evals.scoring", "from neurojax.train import run"),
         ("train.loop", "from neurojax.train import run"),
-        ("viz", "from neurojax.evals.report import write_report"),
+        ("evals.scoring", "from neurojax.report.run_report import write_report"),
         ("commands.train", "from neurojax import main"),
         ("models.ndt", "import neurojax"),
         ("surprise", ""),
@@ -259,10 +251,11 @@ def test_a_wrong_import_is_found(importer, source):
     known = dict.fromkeys(
         [
             "",
-            "types",
+            "data.session",
+            "data.store",
             "schemes",
             "heads",
-            "data.sessions",
+            "data.store.sessions",
             "data.sources",
             "data.sources.spikes",
             "models.ndt",
@@ -272,7 +265,7 @@ def test_a_wrong_import_is_found(importer, source):
             "train.loop",
             "train.run",
             "evals",
-            "evals.report",
+            "report.run_report",
         ],
         "",
     )
@@ -283,14 +276,14 @@ def test_a_wrong_import_is_found(importer, source):
 @pytest.mark.parametrize(
     "importer, source",
     [
-        ("types", "def from_counts():\n    from neurojax.data import sessions"),
-        ("evals.report", "from neurojax import viz\nfrom neurojax.evals import scoring"),
-        ("train.checkpoint", "from neurojax import __version__\nfrom neurojax.train.manifest import write"),
+        ("data.session", "def from_counts():\n    from neurojax.data.store import sessions"),
+        ("report.run_report", "from neurojax.report.figures import style\nfrom neurojax.evals import scoring"),
+        ("runs.checkpoint", "from neurojax import __version__\nfrom neurojax.runs.manifest import write"),
         ("train.loop", "from neurojax.train import step"),
         ("train.run", "from neurojax.evals import scoring\nfrom neurojax.train import step"),
         ("models.ndt", "from neurojax import schemes\nfrom neurojax.models import interface"),
         ("objectives.mtm", "from neurojax.batch import Batch\nfrom neurojax.models import interface"),
-        ("data.sources.spikes", "from neurojax.batch import Batch\nfrom neurojax.data import sessions"),
+        ("data.sources.spikes", "from neurojax.batch import Batch\nfrom neurojax.data.store import sessions"),
         ("commands.train", "from neurojax.models import ndt"),
         ("main", "from neurojax.commands import train"),
     ],
@@ -298,8 +291,10 @@ def test_a_wrong_import_is_found(importer, source):
 def test_a_right_import_passes(importer, source):
     known = {
         "": "",
-        "viz": "",
-        "data.sessions": "",
+        "report.figures.style": "",
+        "data.store": "",
+        "data.session": "",
+        "data.store.sessions": "",
         "evals.scoring": "",
         "train.step": "",
         "batch": "",
@@ -318,10 +313,10 @@ def test_data_stays_out_of_the_array_stack(sources):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"data.sessions": "import jax.numpy as jnp"},
-        {"data.sessions": "def f():\n    from flax import linen"},
-        {"data.sessions": "from neurojax.types import Session", "types": "import jax"},
-        {"data.sessions": "import h5py"},
+        {"data.store.sessions": "import jax.numpy as jnp"},
+        {"data.store.sessions": "def f():\n    from flax import linen"},
+        {"data.store.sessions": "from neurojax.data.session import Session", "data.session": "import jax"},
+        {"data.store.sessions": "import h5py"},
     ],
 )
 def test_a_heavy_import_in_data_is_found(changes):
@@ -334,7 +329,7 @@ def test_the_package_imports_no_configs_experiments_or_tests(sources):
 
 
 def test_optional_packages_are_imported_inside_functions(sources):
-    subclassed = {"transfer.embedder", "transfer.behavior_decoder"}  # what they import; the lazy root alone loads them
+    subclassed = {"api.embedder", "api.behavior_decoder"}  # what they import; the lazy root alone loads them
     checked = [i for i in all_imports(sources) if not i.deferred and i.importer not in subclassed]
     assert [i for i in checked if i.target.partition(".")[0] in OPTIONAL] == []
     loads_them = {i.importer for i in checked if i.target.removeprefix("neurojax.") in subclassed}

@@ -14,11 +14,12 @@ import pytest
 
 from neurojax.commands import config as config_command
 from neurojax.commands import doctor
-from neurojax.data import roster
-from neurojax.data.sessions import from_counts
+from neurojax.data.store import roster
+from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
 from neurojax.evals import protocol_record, protocols
-from neurojax.train import run_folder, workdir
+from neurojax.runs import workdir
+from neurojax.train import run_folder
 
 ODD = [None, True, -1, 10**30, 1.5, float("nan"), "", "odd", "../x\0", [], [1], [None], {}, {"odd": 1}]
 CONFIG = Path(__file__).parents[1] / "configs" / "mtm.py"

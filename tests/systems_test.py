@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 
 from neurojax import by_name
-from neurojax.data.sessions import dataset_of
+from neurojax.data.store.sessions import dataset_of
 from neurojax.errors import Interrupted
+from neurojax.finetune import release, weights
 from neurojax.models import interface as models
 from neurojax.objectives import interface as objectives
-from neurojax.train import checkpoint, forward, run, run_folder, settings, state, state_io
-from neurojax.transfer import release, weights
+from neurojax.runs import checkpoint, state_io
+from neurojax.train import forward, run, run_folder, settings, state
 from tests.configs_test import CONFIGS, load, people
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -144,7 +145,9 @@ def test_nothing_hidden_and_nothing_later_reaches_a_prediction(path):
 def test_every_system_has_a_line_in_the_documents():
     pages = (CHECKOUT / "README.md").read_text() + "".join(page.read_text() for page in CHECKOUT.glob("docs/*.md"))
     rooms = {"models": models.NEEDS, "objectives": objectives.NEEDS, "data.sources": ("Config", "open_source")}
-    missing = [f"{room}: {n}" for room, needs in rooms.items() for n in by_name.names(room, needs) if f"`{n}`" not in pages]
+    missing = [
+        f"{room}: {n}" for room, needs in rooms.items() for n in by_name.names(room, needs) if f"`{n}`" not in pages
+    ]
     missing += [path.name for path in CONFIGS if path.name not in pages]
     assert not missing
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from neurojax.files import read_json, write_json
 from neurojax.main import main
-from neurojax.train.workdir import provenance
+from neurojax.runs.workdir import provenance
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]

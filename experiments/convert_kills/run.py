@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from neurojax.files import write_json
-from neurojax.train.workdir import provenance
+from neurojax.runs.workdir import provenance
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]

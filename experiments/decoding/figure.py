@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from neurojax.evals import intervals
 from neurojax.evals.decoding import chosen
 from neurojax.evals.decoding.scores import MAIN
 from neurojax.files import read_json, write_bytes
-from neurojax.viz import style
+from neurojax.report.figures import style
+from neurojax.scores import intervals
 
 HERE = Path(__file__).parent
 LABELS = {"r2": "R$^2$, mean of x and y", "balanced_accuracy": "balanced accuracy"}

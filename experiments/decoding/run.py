@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from neurojax.data.session import TEST, TRAIN, VALIDATION
 from neurojax.files import read_json, write_json
 from neurojax.main import main
-from neurojax.train.workdir import provenance
-from neurojax.types import TEST, TRAIN, VALIDATION
+from neurojax.runs.workdir import provenance
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]

@@ -22,12 +22,13 @@ import numpy as np
 
 from neurojax.commands import config as configs
 from neurojax.data import batching
-from neurojax.data.sessions import from_counts
+from neurojax.data.session import TEST
+from neurojax.data.store.sessions import from_counts
 from neurojax.evals import activity
 from neurojax.files import read_json, write_json
-from neurojax.train import settings, sharding, state, workdir
+from neurojax.runs import workdir
+from neurojax.train import settings, sharding, state
 from neurojax.train.predictor import Predictor
-from neurojax.types import TEST
 
 HERE = Path(__file__).parent
 CONFIG = "configs/mtm.py:size=paper,preset=faithful"

@@ -25,8 +25,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from neurojax.files import read_json, write_json
-from neurojax.train import manifest
-from neurojax.train.workdir import package_versions
+from neurojax.runs import manifest
+from neurojax.runs.workdir import package_versions
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from neurojax.files import write_json
-from neurojax.train.checkpoint import Checkpointer
+from neurojax.runs.checkpoint import Checkpointer
 
 WARM_UP = 30  # saves left out of the slope: pools and caches fill
 

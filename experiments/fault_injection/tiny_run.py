@@ -22,11 +22,13 @@ import numpy as np
 
 from neurojax.batch import Batch
 from neurojax.commands import config as declarations
-from neurojax.data import pipeline, synthetic
+from neurojax.data import pipeline
 from neurojax.data.sources import spikes
+from neurojax.data.synthetic import animals as synthetic
 from neurojax.errors import report
 from neurojax.files import write_json
-from neurojax.train import checkpoint, loop, processes, settings, sharding, state_io
+from neurojax.runs import checkpoint, processes, state_io
+from neurojax.train import loop, settings, sharding
 from neurojax.train.config import LoopConfig
 from neurojax.train.step import Recipe
 

@@ -15,7 +15,7 @@ import warnings
 from pathlib import Path
 
 from neurojax.files import write_json
-from neurojax.train.workdir import provenance
+from neurojax.runs.workdir import provenance
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))

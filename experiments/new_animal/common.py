@@ -10,19 +10,20 @@ from pathlib import Path
 
 import numpy as np
 
+from neurojax.api.pretrained import Pretrained, load
 from neurojax.commands import config as declarations
-from neurojax.data import batching, roster
-from neurojax.data.sessions import Dataset, dataset_of
+from neurojax.data import batching
+from neurojax.data.session import TEST, TRAIN, Session
 from neurojax.data.sources import spikes
+from neurojax.data.store import roster
+from neurojax.data.store.sessions import Dataset, dataset_of
 from neurojax.errors import InputError
 from neurojax.evals import activity, baselines, protocols, scoring
 from neurojax.evals.decoding import decoder, features, scores, signals, targets
 from neurojax.files import write_bytes
+from neurojax.finetune import adaptation
+from neurojax.finetune.weights import Weights
 from neurojax.train import run, settings
-from neurojax.transfer import adaptation
-from neurojax.transfer.pretrained import Pretrained, load
-from neurojax.transfer.weights import Weights
-from neurojax.types import TEST, TRAIN, Session
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]

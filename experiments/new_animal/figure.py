@@ -10,7 +10,7 @@ from common import ARMS, HERE, LINEAR, read_results
 from scipy import stats
 
 from neurojax.files import write_bytes
-from neurojax.viz import style
+from neurojax.report.figures import style
 
 TASKS = {
     "co_smoothing": "co-smoothing",

@@ -36,11 +36,12 @@ from common import (
     read_results,
 )
 
-from neurojax.data import splits, synthetic
-from neurojax.data.sessions import Dataset, dataset_of, open_dataset
+from neurojax.data import splits
+from neurojax.data.session import Session
+from neurojax.data.store.sessions import Dataset, dataset_of, open_dataset
+from neurojax.data.synthetic import animals as synthetic
 from neurojax.errors import InputError, Interrupted
 from neurojax.main import main
-from neurojax.types import Session
 
 FRACTIONS = (0.2, 1.0, 0.05, 0.5, 0.1)  # of the training trials, in the order in which they are run
 NUM_ANIMALS, NUM_FOLDS, SEED = 40, 5, 0

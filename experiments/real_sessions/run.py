@@ -14,8 +14,8 @@ from pathlib import Path
 
 from neurojax.files import read_json, write_json
 from neurojax.main import main
-from neurojax.train.workdir import provenance
-from neurojax.train.writer import read_metrics
+from neurojax.runs.workdir import provenance
+from neurojax.runs.writer import read_metrics
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]

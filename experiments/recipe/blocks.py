@@ -17,8 +17,8 @@ import common
 import numpy as np
 from final_table import TASKS, ends_text
 
-from neurojax.evals import intervals
 from neurojax.files import read_json, write_json
+from neurojax.scores import intervals
 
 RESULTS = common.HERE / "blocks.json"
 YARDSTICK = common.HERE.parent / "yardstick" / "results.jsonl"

@@ -16,8 +16,9 @@ import final_table
 import numpy as np
 from run import SEARCH, score
 
-from neurojax.evals import activity, intervals
-from neurojax.types import TRAIN, VALIDATION, Session
+from neurojax.data.session import TRAIN, VALIDATION, Session
+from neurojax.evals import activity
+from neurojax.scores import intervals
 
 FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0, np.inf)
 TASK = "forward"

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from neurojax.commands import config as declarations
-from neurojax.data.sessions import Dataset
+from neurojax.data.store.sessions import Dataset
 from neurojax.files import write_bytes
 from neurojax.main import main
-from neurojax.train import run, run_folder, workdir
+from neurojax.runs import workdir
+from neurojax.train import run, run_folder
 from neurojax.train.predictor import Predictor
 
 HERE = Path(__file__).parent

@@ -16,15 +16,15 @@ import common
 import numpy as np
 from common import HERE
 
-from neurojax import metrics
 from neurojax.data import splits
-from neurojax.data.sessions import Dataset, open_dataset
+from neurojax.data.session import TEST, VALIDATION, Session
+from neurojax.data.store.sessions import Dataset, open_dataset
 from neurojax.evals import activity, protocols
 from neurojax.evals.baselines import fit_baselines
 from neurojax.evals.baselines.folds import Fit
 from neurojax.files import write_bytes
+from neurojax.scores import metrics
 from neurojax.train.predictor import Predictor
-from neurojax.types import TEST, VALIDATION, Session
 
 RESULTS = HERE / "final.jsonl"
 SUMS = HERE / "final"

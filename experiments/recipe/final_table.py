@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from final import BASELINES, CURVE_TASKS, FRACTIONS, MOUSE_OF, REPORT, SCORED, SUMS
 
-from neurojax.evals import intervals
 from neurojax.evals.best_baseline import VALIDATION_SCORE, best_baselines
+from neurojax.scores import intervals
 
 TASKS = ("co_smoothing", "forward", "inter_region", "intra_region")
 SINGLE = dict(co_smoothing="only_neuron", forward="only_causal")

@@ -19,14 +19,15 @@ from scipy.optimize import minimize
 
 from neurojax.commands import config as declarations
 from neurojax.data import batching
+from neurojax.data.session import TRAIN, VALIDATION
 from neurojax.evals import protocols
 from neurojax.models import ndt_linear, smoothing, stitcher
 from neurojax.models.interface import Weights, gather_rows
 from neurojax.objectives import mtm
 from neurojax.objectives.interface import Query
+from neurojax.runs import checkpoint, state_io
 from neurojax.schemes import CAUSAL
-from neurojax.train import checkpoint, run_folder, settings, state_io
-from neurojax.types import TRAIN, VALIDATION
+from neurojax.train import run_folder, settings
 
 # The two arms of arms.txt as configs spell them now; train them with configs/mtm.py:size=small and these fields.
 ARMS = {"shallow": {"model.own_alone_share": "0.0"}, "own_alone": {"model.own_alone_share": "0.3"}}

@@ -18,11 +18,11 @@ import final
 import numpy as np
 from common import HERE
 
-from neurojax import metrics
+from neurojax.data.session import VALIDATION, Session
 from neurojax.errors import Interrupted
 from neurojax.evals import activity, protocols
+from neurojax.scores import metrics
 from neurojax.train.predictor import Predictor
-from neurojax.types import VALIDATION, Session
 
 SEARCH = ("session1", "session4", "session5", "session8", "session10")
 SEARCH_STEPS = 1500

@@ -15,10 +15,10 @@ import final
 import numpy as np
 import run
 
-from neurojax.data.sessions import open_dataset
+from neurojax.data.session import VALIDATION, Session
+from neurojax.data.store.sessions import open_dataset
 from neurojax.evals.baselines import fit_baselines
 from neurojax.files import write_json
-from neurojax.types import VALIDATION, Session
 
 NAMES = tuple(name for name in final.BASELINES if name not in ("train_mean", "psth"))
 

@@ -34,9 +34,9 @@ from neurojax.batch import Batch  # noqa: E402
 from neurojax.commands import config as declarations  # noqa: E402
 from neurojax.facts import Facts  # noqa: E402
 from neurojax.files import read_json, write_json  # noqa: E402
+from neurojax.runs.workdir import provenance  # noqa: E402
 from neurojax.train import flops, loop, settings, sharding  # noqa: E402
 from neurojax.train.step import Recipe, train_step  # noqa: E402
-from neurojax.train.workdir import provenance  # noqa: E402
 
 HERE = Path(__file__).parent
 CONFIG = f"--config={HERE.parents[1]}/configs/mtm.py"

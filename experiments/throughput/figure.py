@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from neurojax.files import read_json, write_bytes
-from neurojax.viz import style
+from neurojax.report.figures import style
 
 HERE = Path(__file__).parent
 PEER, SCALING = (

@@ -18,12 +18,12 @@ import numpy as np
 from rows import MEAN_COUNT, NUM_BINS
 
 from neurojax.commands import config as declarations
-from neurojax.data.sessions import Dataset, dataset_of, from_counts
+from neurojax.data.session import TRAIN
+from neurojax.data.store.sessions import Dataset, dataset_of, from_counts
 from neurojax.files import read_json, write_json
+from neurojax.runs.workdir import provenance
+from neurojax.runs.writer import read_metrics
 from neurojax.train import run
-from neurojax.train.workdir import provenance
-from neurojax.train.writer import read_metrics
-from neurojax.types import TRAIN
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]

@@ -25,8 +25,8 @@ import numpy as np
 from rows import COMPARISONS, NUM_BINS
 
 from neurojax.files import read_json, write_json
+from neurojax.runs.workdir import provenance
 from neurojax.start import HUGE_PAGES, TUNABLES
-from neurojax.train.workdir import provenance
 
 HERE = Path(__file__).parent
 PEER_PACKAGES = ("torch==2.13.0", "numpy")

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from figure import HERE, TASKS, load
 
-from neurojax.evals import intervals
 from neurojax.files import read_json, write_json
-from neurojax.train.workdir import provenance
+from neurojax.runs.workdir import provenance
+from neurojax.scores import intervals
 
 KEPT = HERE / "confirmation.json"
 SET = "allen, held back"

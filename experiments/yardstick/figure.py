@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from neurojax.evals import intervals
 from neurojax.files import read_json, write_bytes
-from neurojax.viz import style
+from neurojax.report.figures import style
+from neurojax.scores import intervals
 
 HERE = Path(__file__).parent
 TASKS = {

@@ -16,12 +16,12 @@ import numpy as np
 import recordings
 from same_bin_ridge import same_bin_ridge
 
-from neurojax.data.sessions import open_dataset
+from neurojax.data.session import TEST, VALIDATION
+from neurojax.data.store.sessions import open_dataset
 from neurojax.evals import baselines, scoring
 from neurojax.evals.baselines import stack
 from neurojax.evals.baselines.folds import Fit, make_folds
-from neurojax.train.workdir import provenance
-from neurojax.types import TEST, VALIDATION
+from neurojax.runs.workdir import provenance
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.jsonl"

@@ -6,8 +6,8 @@ itself a strong linear baseline may not be below it.
 
 import numpy as np
 
-from neurojax import metrics
-from neurojax.types import TEST, TRAIN, VALIDATION, Session
+from neurojax.data.session import TEST, TRAIN, VALIDATION, Session
+from neurojax.scores import metrics
 
 PENALTIES = (30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0)
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data.sessions import open_dataset
+from neurojax.data.store.sessions import open_dataset
 from neurojax.errors import InputError
-from neurojax.evals import baseline_scores, protocols, report, scorable, spikes, tables
+from neurojax.evals import baseline_scores, protocols, scorable, spikes, tables
 from neurojax.evals.baselines import NAMES
 from neurojax.files import require_writable, write_json
+from neurojax.report import run_report as report
 
 
 def baselines(

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from neurojax.data.check import check_dataset, compare_datasets
-from neurojax.data.dataset import Dataset, open_dataset
-from neurojax.data.findings import LEVELS, Finding
+from neurojax.data.checks.check import check_dataset, compare_datasets
+from neurojax.data.checks.findings import LEVELS, Finding
+from neurojax.data.store.dataset import Dataset, open_dataset
 from neurojax.errors import InputError
 from neurojax.files import write_bytes
 
@@ -116,7 +116,7 @@ def _cells_of_real(facts: dict[str, Any]) -> str:
 def _draw(dataset: Dataset, report: dict[str, Any], path: Path) -> str:
     """Writes the figure; returns the line that says so, or why there is none."""
     # Only a check that draws needs them.
-    from neurojax.viz import check_figure, check_signals_figure, style
+    from neurojax.report.figures import check_figure, check_signals_figure, style
 
     is_real = dataset.observation == "real"
     draw = check_signals_figure.draw_signals_check if is_real else check_figure.draw_check

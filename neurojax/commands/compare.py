@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from neurojax import files
 from neurojax.commands import compare_rows
 from neurojax.errors import InputError
-from neurojax.evals import evaluators, page, tables
-from neurojax.evals.headlines import short_words
-from neurojax.evals.score_groups import drawn_groups
+from neurojax.evals import evaluators, tables
+from neurojax.report import page
+from neurojax.report.headlines import short_words
+from neurojax.report.score_groups import drawn_groups
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,7 +49,7 @@ def compare(runs: Sequence[str | Path], out: str | Path | None = None) -> None:
         return
     figure = draw_comparison(evaluations, session_ids)
     if target.suffix == ".png":
-        from neurojax.viz import style
+        from neurojax.report.figures import style
 
         files.write_bytes(target, style.png_bytes(figure))
     else:
@@ -165,7 +166,7 @@ def draw_comparison(evaluations: Mapping[str, Mapping[str, Any]], session_ids: S
     """One panel a metric and task: a line a session across the runs, means with 95 % intervals on top."""
     import numpy as np
 
-    from neurojax.viz import scores, style
+    from neurojax.report.figures import scores, style
 
     panels = [(metric, task) for metric, tasks in drawn_groups(*evaluations.values()).items() for task in tasks]
     columns = 2 if len(panels) > 1 else 1

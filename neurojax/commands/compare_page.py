@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from neurojax.commands.compare_rows import Part, difference_words, holm, notes_on, parts_of, scored_by_all
-from neurojax.evals import page, paired_runs, sign_test, tables
-from neurojax.evals.headlines import score_words, short_words
-from neurojax.evals.score_groups import drawn_groups, score_groups
-from neurojax.viz import differences, style
-from neurojax.viz.scores import bar_words
+from neurojax.evals import tables
+from neurojax.report import page, paired_runs
+from neurojax.report.figures import differences, style
+from neurojax.report.figures.scores import bar_words
+from neurojax.report.headlines import score_words, short_words
+from neurojax.report.score_groups import drawn_groups, score_groups
+from neurojax.scores import sign_test
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

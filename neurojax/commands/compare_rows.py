@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from neurojax.evals import intervals, paired_runs, seeds, sign_test, tables
-from neurojax.evals.headlines import score_words
-from neurojax.evals.paired_runs import Difference
-from neurojax.evals.score_groups import score_groups
+from neurojax.evals import tables
+from neurojax.report import paired_runs, seeds
+from neurojax.report.headlines import score_words
+from neurojax.report.paired_runs import Difference
+from neurojax.report.score_groups import score_groups
+from neurojax.scores import intervals, sign_test
 
 Records = Mapping[str, Mapping[str, Any]]  # name of a run -> its evaluation
 

@@ -13,7 +13,7 @@ from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from neurojax.errors import InputError
-from neurojax.train import workdir
+from neurojax.runs import workdir
 
 
 def load(arguments: Sequence[str]) -> dict[str, Any]:

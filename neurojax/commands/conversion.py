@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data.check import session_findings
+from neurojax.data.checks.check import session_findings
 from neurojax.data.conversion import converted_session
 from neurojax.data.readers.spec import ReadSpec
+from neurojax.data.session import Session, names_a_region
 from neurojax.errors import InputError
-from neurojax.types import Session, names_a_region
 
 POOL_START_S = 2.0  # about what workers take to start and to import numpy
 

@@ -19,12 +19,12 @@ from neurojax.commands.conversion import (
     shown,
 )
 from neurojax.data.conversion import check_bin_size, root_bin_size_s
-from neurojax.data.dataset import session_folders, write_dataset_index
 from neurojax.data.readers.registry import MODULES, Reader, check_options, reader_of
 from neurojax.data.readers.spec import ReadSpec
-from neurojax.data.session_format import content_sha256, read_meta, write_session
+from neurojax.data.session import Session
+from neurojax.data.store.dataset import session_folders, write_dataset_index
+from neurojax.data.store.session_format import content_sha256, read_meta, write_session
 from neurojax.errors import InputError
-from neurojax.types import Session
 
 KINDS = (*sorted(MODULES), "synthetic")
 
@@ -185,7 +185,7 @@ def _convert_jobs(jobs: list[Job], out: Path, num_workers: int | None) -> Iterat
 def _convert_synthetic(
     paths: Sequence[str | Path], spec: ReadSpec, out: Path, shard: str | None, overwrite: bool
 ) -> "_Sized":
-    from neurojax.data.synthetic import make_sessions
+    from neurojax.data.synthetic.animals import make_sessions
 
     if paths:
         raise InputError(f"synthetic takes no paths, but got {str(paths[0])!r}; leave them out")

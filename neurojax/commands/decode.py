@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 
 from neurojax.commands import decode_report
-from neurojax.data import trained_trials
-from neurojax.data.sessions import Dataset, open_dataset
+from neurojax.data.session import TEST, TRAIN, Session
+from neurojax.data.store import trained_trials
+from neurojax.data.store.sessions import Dataset, open_dataset
 from neurojax.errors import InputError
 from neurojax.evals import protocols
 from neurojax.evals.decoding import advice, crossval, decoder, features, folds, scores, signals, summary, targets
 from neurojax.evals.decoding.features import parse_lags
 from neurojax.evals.decoding.targets import CATEGORICAL, PER_BIN, Target
 from neurojax.files import require_writable
+from neurojax.runs.progress import Progress
 from neurojax.schemes import CAUSAL, NEURON
 from neurojax.train import run_folder
 from neurojax.train.predictor import Predictor
-from neurojax.train.progress import Progress
-from neurojax.types import TEST, TRAIN, Session
 
 METHODS, PROTOCOLS = ("probe", "finetune"), ("cv", "split", "mtm")
 LEAST_REGION_UNITS = 5
@@ -203,7 +203,7 @@ def _decoded(session, target, read_outs, unseen, settings: Settings, num_permuta
 
 def _read_out_of_model(model, session, target, settings: Settings, region: str | None) -> decoder.ReadOut:
     if settings.method == "finetune":
-        from neurojax.transfer import heads
+        from neurojax.finetune import heads
 
         fit = heads.end_to_end(model, session, target, seed=settings.seed)
         return crossval.ReadOut(fit, heads.STEPS, setting="steps")

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from neurojax.evals import page, tables
+from neurojax.evals import tables
 from neurojax.evals.decoding import chosen
 from neurojax.evals.decoding.calibration import NOMINAL
 from neurojax.evals.decoding.decoder import MODEL
 from neurojax.evals.decoding.scores import MAIN
 from neurojax.evals.decoding.targets import CATEGORICAL
 from neurojax.files import write_bytes, write_json
+from neurojax.report import page
 
 _UNITS = {"balanced_accuracy": "balanced accuracy (1 is perfect)", "r2": "R2 (1 is perfect)"}
 
@@ -27,7 +28,7 @@ def write(folder: Path, report: Mapping[str, Any]) -> None:
         print(f"- {sentence}")
     pictures = []
     try:
-        from neurojax.viz import decoding, style
+        from neurojax.report.figures import decoding, style
 
         png = style.png_bytes(decoding.figure(report))
         write_bytes(folder / "figures" / "decoding.png", png)

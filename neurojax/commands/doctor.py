@@ -4,12 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from neurojax.data import roster, trained_trials
-from neurojax.data.dataset import open_dataset
+from neurojax.data.store import roster, trained_trials
+from neurojax.data.store.dataset import open_dataset
 from neurojax.errors import InputError
 from neurojax.evals import evaluators
 from neurojax.files import read_json
-from neurojax.train import manifest, run_folder, settings, workdir, writer
+from neurojax.runs import manifest, workdir, writer
+from neurojax.train import run_folder, settings
 
 OK, NOTE, BAD = "ok  ", "note", "BAD "
 Findings = list[tuple[str, str]]  # verdict, line

@@ -4,16 +4,17 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from neurojax.api import membership, model_card
+from neurojax.api.pretrained import Pretrained
 from neurojax.errors import InputError
 from neurojax.files import held, publish_folder, read_json, remove_leftovers, require_writable
+from neurojax.finetune import release, weights
+from neurojax.runs.progress import Progress
 from neurojax.train import run_folder
-from neurojax.train.progress import Progress
-from neurojax.transfer import membership, model_card, release, weights
-from neurojax.transfer.pretrained import Pretrained
 
 
 def export(folder: Path, *, out: Path, licence: str | None = None) -> None:
-    """Writes the files of `transfer.release` into `out`, all at once.
+    """Writes the files of `finetune.release` into `out`, all at once.
 
     Args:
         folder: workdir of a run.

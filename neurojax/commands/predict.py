@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from neurojax.commands.predicted_nwb import predictions_as_nwb, require_pynwb
-from neurojax.data.sessions import open_dataset
+from neurojax.data.session import TEST, Session
+from neurojax.data.store.sessions import open_dataset
 from neurojax.errors import InputError
 from neurojax.evals import activity, protocols, spikes
 from neurojax.evals.scorable import known_to_run, scorable
 from neurojax.files import require_writable, write_bytes
+from neurojax.runs.progress import Progress
 from neurojax.train import run_folder
-from neurojax.train.progress import Progress
-from neurojax.types import TEST, Session
 
 FORMATS = ("npz", "nwb")
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from neurojax.data.session import SPLIT_NAMES, Session
 from neurojax.errors import InputError
-from neurojax.types import SPLIT_NAMES, Session
 
 _MODULE = "predicted_rates"
 _NO_CLOCK = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)

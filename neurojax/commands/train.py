@@ -15,9 +15,11 @@ from typing import Any
 import jax
 
 from neurojax.errors import InputError
-from neurojax.evals import evaluators, seeds, spikes
+from neurojax.evals import evaluators, spikes
 from neurojax.files import write_json
-from neurojax.train import run, workdir
+from neurojax.report import seeds
+from neurojax.runs import workdir
+from neurojax.train import run
 
 MAX_SEEDS = 100
 

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from neurojax.batch import Batch
+from neurojax.data.session import TRAIN, Session, names_a_region
 from neurojax.errors import InputError
-from neurojax.types import TRAIN, Session, names_a_region
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from neurojax.data.batching import Layout
+from neurojax.data.session import Session
 from neurojax.errors import InputError
-from neurojax.types import Session
 
 
 def longest_trial(model: Mapping[str, Any], num_bins: int) -> int | None:

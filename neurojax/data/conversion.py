@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
-from neurojax.data.dataset import session_folders
 from neurojax.data.readers.registry import check_options, reader_of
 from neurojax.data.readers.spec import ReadSpec
-from neurojax.data.session_format import open_recorded, read_meta, write_session
-from neurojax.data.session_rules import check_session_id
+from neurojax.data.session import Session
+from neurojax.data.store.dataset import session_folders
+from neurojax.data.store.session_format import open_recorded, read_meta, write_session
+from neurojax.data.store.session_rules import check_session_id
 from neurojax.errors import InputError
 from neurojax.files import remove_leftovers
-from neurojax.types import Session
 
 
 def convert_session(

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from neurojax.data.binning import whole_numbers
-from neurojax.data.observation_rules import check_finite
-from neurojax.data.session_fields import columns, labels, plain_array, seconds, split_codes
-from neurojax.data.session_rules import check_info, check_session_id, validate_session
+from neurojax.data.session import Session
+from neurojax.data.store.observation_rules import check_finite
+from neurojax.data.store.session_fields import columns, labels, plain_array, seconds, split_codes
+from neurojax.data.store.session_rules import check_info, check_session_id, validate_session
 from neurojax.errors import InputError
-from neurojax.types import Session
 
 
 def from_values(

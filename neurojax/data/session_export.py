@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from neurojax.data.session import Session
 from neurojax.errors import InputError
-from neurojax.types import Session
 
 _PROVENANCE = {"subject_id": "subject", "date": "date", "species": "species", "licence": "licence"}
 _PROVENANCE |= {"revision": "revision", "citation": "citation", "consent": "consent"}

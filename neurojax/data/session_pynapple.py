@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from neurojax.data.session import Session
 from neurojax.data.spike_trains import from_spike_times
 from neurojax.errors import InputError
-from neurojax.types import Session
 
 _REGIONS = ("region", "brain_region", "location", "area", "acronym")  # names of the metadata, the first that is there
 

@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data.findings import spike_findings
+from neurojax.data.checks.findings import spike_findings
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.readers.trials import choose_split, trials_in_seconds, without_shared_time
-from neurojax.data.session_fields import plain_array, seconds, spike_counts
-from neurojax.data.session_rules import check_bin_size, check_info, check_session_id
-from neurojax.data.sessions import from_counts
+from neurojax.data.session import Session
+from neurojax.data.store.session_fields import plain_array, seconds, spike_counts
+from neurojax.data.store.session_rules import check_bin_size, check_info, check_session_id
+from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
-from neurojax.types import Session
 
 
 def from_spike_times(

@@ -4,8 +4,8 @@ import hashlib
 
 import numpy as np
 
+from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session
 from neurojax.errors import InputError
-from neurojax.types import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session
 
 UNUSED = -1  # a trial that a run leaves out; only in memory, never in a session folder
 

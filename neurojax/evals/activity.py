@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from neurojax.data.session import TEST, Session
 from neurojax.evals import protocols
 from neurojax.evals.passes import Group, Model, Passes
 from neurojax.schemes import CAUSAL, INTRA_REGION, NEURON
-from neurojax.types import TEST, Session
 
 
 def predict_session(
@@ -72,9 +72,7 @@ def predict_session(
         elif kind == "inter_region":
             log_rates = passes.hide_regions(visible, list(regions.values()), only)
         else:
-            log_rates = passes.leave_one_out(
-                [Group(members, INTRA_REGION) for members in regions.values()], only
-            )
+            log_rates = passes.leave_one_out([Group(members, INTRA_REGION) for members in regions.values()], only)
         predictions[task] = np.where(scored, np.exp(log_rates), np.float32(np.nan))
     return predictions
 

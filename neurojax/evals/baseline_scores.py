@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from neurojax import metrics
-from neurojax.data.sessions import Dataset, content_sha256
+from neurojax.data.session import TEST, VALIDATION, Session
+from neurojax.data.store.sessions import Dataset, content_sha256
 from neurojax.evals import baselines_cache, behaviour_read_out, examples, few_shot, protocols, scoring
 from neurojax.evals.baselines import NAMES, fit_baselines, reason_against
 from neurojax.evals.baselines_cache import SessionBaselines
-from neurojax.train.progress import Progress
-from neurojax.types import TEST, VALIDATION, Session
+from neurojax.runs.progress import Progress
+from neurojax.scores import metrics
 
 CACHE_VERSION = 5  # raise it when a baseline or a score changes
 

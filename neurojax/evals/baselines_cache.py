@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from neurojax.data.session import TEST, Session
 from neurojax.errors import InputError
 from neurojax.files import read_json, write_bytes, write_json
-from neurojax.types import TEST, Session
 
 MAX_EXCESS_BYTES = 256 * 2**20  # uncompressed; larger ones are not kept
 

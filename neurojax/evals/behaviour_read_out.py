@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from neurojax import bootstrap, metrics
+from neurojax.data.session import TEST, TRAIN, VALIDATION, Session
 from neurojax.evals import protocols
 from neurojax.evals.baselines.folds import smooth
 from neurojax.evals.decoding.search import widths
 from neurojax.evals.r2_scores import entry
-from neurojax.types import TEST, TRAIN, VALIDATION, Session
+from neurojax.scores import bootstrap, metrics
 
 
 def behaviour_of(session: Session, task: protocols.Task) -> str | None:

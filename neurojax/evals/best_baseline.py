@@ -7,8 +7,9 @@ even more; "model - best" would be another thing in every session.
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from neurojax.evals import intervals, tables
+from neurojax.evals import tables
 from neurojax.evals.tables import Score, number
+from neurojax.scores import intervals
 
 VALIDATION_SCORE = "validation_bps_pooled"
 

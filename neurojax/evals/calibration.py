@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from neurojax import bootstrap
+from neurojax.scores import bootstrap
 
 EDGES_HZ = tuple(0.25 * 2.0**octave for octave in range(10))  # 0.25 to 128 Hz; the same for every session and run
 MIN_SPIKES = 20  # predicted spikes of a unit from which its dispersion is told

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data.check import trial_spikes
-from neurojax.data.drift import REMEDY, drift
+from neurojax.data.checks.check import trial_spikes
+from neurojax.data.checks.drift import REMEDY, drift
+from neurojax.data.session import Session
 from neurojax.evals import tables
-from neurojax.types import Session
 
 
 def of_session(session: Session) -> dict[str, Any]:
-    """`drift` (gain, z_score, interleaved, see `data.drift.Drift`) and `drift_warning`, None where nothing leaks."""
+    """`drift` (gain, z_score, interleaved, see `data.checks.drift.Drift`) and `drift_warning`, None where nothing leaks."""
     spikes = np.stack([trial_spikes(session, trial) for trial in range(session.num_trials)])  # [trials, N]
     found = drift(spikes, session.trial_num_bins, session.trial_start_s, session.split)
     if found is None:

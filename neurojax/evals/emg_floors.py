@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from neurojax.data.session import TEST, TRAIN, Session
 from neurojax.errors import InputError
-from neurojax.types import TEST, TRAIN, Session
 
 MIN_STEP = 2.0  # of a crossing or a slope sign change, in units of an 8-bit armband: less is noise
 _RIDGE = 1e-6  # of the mean variance, so that shares that sum to one can be inverted

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from neurojax import metrics
+from neurojax.data.session import TEST, Session
 from neurojax.evals import protocols
-from neurojax.types import TEST, Session
+from neurojax.scores import metrics
 
 MAX_CONDITIONS, MIN_TRIALS = 4, 8  # conditions drawn; trials in the rarest of them
 _CONDITION_NAMES = ("choice", "contrast_left", "feedback", "target", "stimulus")
@@ -35,7 +35,7 @@ def of_session(
     protocol: protocols.Protocol = protocols.MTM,
     baseline: str | None = None,
 ) -> dict[str, Any]:
-    """The `examples` record of viz.report_figures.draw_figures.
+    """The `examples` record of report.figures.report_figures.draw_figures.
 
     Args:
         session: the recording.

@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from neurojax import metrics
+from neurojax.data.session import TEST, TRAIN, Session
 from neurojax.evals import protocols, scoring
 from neurojax.evals.baselines.folds import smooth
 from neurojax.evals.baselines.poisson_fit import MAX_LOG_GAIN, Design, fit_poisson
 from neurojax.evals.decoding.search import widths
-from neurojax.types import TEST, TRAIN, Session
+from neurojax.scores import metrics
 
 NOTE = (
     "few-shot: if the held-out units were part of training, the latents may hold what was learnt of them; train on the "

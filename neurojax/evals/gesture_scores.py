@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from neurojax.errors import InputError
-from neurojax.evals.intervals import t_interval
+from neurojax.scores.intervals import t_interval
 
 _ONE_PERSON = "one person: nothing to say how others would do"
 

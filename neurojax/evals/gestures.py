@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data.sessions import Dataset
+from neurojax.data.session import TEST, TRAIN
 from neurojax.data.sources import signals
+from neurojax.data.store.sessions import Dataset
 from neurojax.errors import InputError
-from neurojax.evals import emg_floors, gesture_report
+from neurojax.evals import emg_floors
 from neurojax.evals.gesture_scores import gestures_block
-from neurojax.types import TEST, TRAIN
+from neurojax.report import gesture_report
 
 FLOORS = {"lda": emg_floors.lda_floor, "perceptron": emg_floors.perceptron_floor}
 Log = Callable[[str], Any]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neurojax.data import synthetic
+from neurojax.data.synthetic import animals as synthetic
 
 _MAX_LOG_RATE = 4.0  # cap on log expected spikes per bin, in the search and in the prediction
 _MIN_NOISE_STD = 0.01  # noise-free dynamics would make the precision infinite

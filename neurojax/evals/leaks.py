@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data.trained_trials import telling_digests
+from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, Session
+from neurojax.data.store.trained_trials import telling_digests
 from neurojax.errors import InputError
 from neurojax.evals import activity, passes, protocols
-from neurojax.types import SPLIT_NAMES, TEST, TRAIN, Session
 
 CASES = 3  # of each task and session; they share a forward pass
 

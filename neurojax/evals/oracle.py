@@ -10,11 +10,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from neurojax.data import synthetic
+from neurojax.data.session import TEST, Session
+from neurojax.data.synthetic import animals as synthetic
 from neurojax.errors import InputError
 from neurojax.evals import protocols
 from neurojax.evals.latent_smoother import smooth_visible
-from neurojax.types import TEST, Session
 
 TASKS = protocols.TASKS
 _CHUNK = 256  # trajectories smoothed at once; bounds memory

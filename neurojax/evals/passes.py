@@ -11,10 +11,10 @@ import numpy as np
 
 from neurojax.batch import Batch
 from neurojax.data import batching
+from neurojax.data.session import Session
 from neurojax.errors import InputError
 from neurojax.objectives.interface import Query
 from neurojax.schemes import INTER_REGION
-from neurojax.types import Session
 
 
 class Model(Protocol):

@@ -11,7 +11,7 @@ from typing import Any
 
 from neurojax.errors import InputError
 from neurojax.files import read_json
-from neurojax.metrics import RATE_FLOOR_HZ
+from neurojax.scores.metrics import RATE_FLOOR_HZ
 
 SCHEMA = 1
 MAX_BYTES = 1 << 20

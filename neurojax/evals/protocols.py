@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session
 from neurojax.errors import InputError
 from neurojax.evals import protocol_record
 from neurojax.evals.protocol_record import Protocol, Task
-from neurojax.types import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session
 
 __all__ = ["MTM", "PROTOCOLS", "REGION_TASKS", "TASKS", "Protocol", "Task", "get_protocol", "protocol_hash"]
 

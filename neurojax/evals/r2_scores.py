@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from neurojax import metrics
+from neurojax.data.session import TEST, Session
 from neurojax.evals import reliability
 from neurojax.evals.protocols import Protocol, scored_entries
-from neurojax.types import TEST, Session
+from neurojax.scores import metrics
 
 
 def entry(name: str, value: float, reason: str) -> dict[str, Any]:

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session
 from neurojax.data.splits import later_trials_within
 from neurojax.errors import InputError
 from neurojax.evals import leaks
-from neurojax.types import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session
 
 
 def require_scorable(sessions: Sequence[Session], *, needs_validation: bool) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import false_discovery_control
 
-from neurojax import metrics
+from neurojax.scores import metrics
 
 MAX_REGIONS = 24  # pairs grow with the square; the largest regions are kept
 _LN2 = np.log(2.0)

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.metrics import RATE_FLOOR_HZ
-from neurojax.types import Session
+from neurojax.data.session import Session
+from neurojax.scores.metrics import RATE_FLOOR_HZ
 
 CONDITIONS = ("choice", "contrast_left", "feedback", "target", "stimulus")  # the first usable one counts
 MAX_CONDITIONS = 16  # more are hardly repeated

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from neurojax.data import roster
 from neurojax.data.batching import units_digest
-from neurojax.data.sessions import Dataset, dataset_of
+from neurojax.data.session import names_a_region
+from neurojax.data.store import roster
+from neurojax.data.store.sessions import Dataset, dataset_of
 from neurojax.errors import InputError
 from neurojax.evals import protocols
-from neurojax.types import names_a_region
 
 
 def scorable(

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from neurojax import bootstrap, metrics
+from neurojax.data.session import TEST, Session
 from neurojax.errors import InputError
-from neurojax.evals import intervals, r2_scores
+from neurojax.evals import r2_scores
 from neurojax.evals.best_baseline import Best
 from neurojax.evals.protocol_record import BEHAVIOUR_SCORE, EXTRA_SCORES
 from neurojax.evals.protocols import MTM, Protocol, scored_entries
 from neurojax.evals.r2_scores import entry, interval
-from neurojax.types import TEST, Session
+from neurojax.scores import bootstrap, intervals, metrics
 
 _SCORES = (
     "bps_unit_mean",

@@ -19,8 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data import trained_trials
-from neurojax.data.sessions import Dataset
+from neurojax.data.session import TEST, TRAIN, Session
+from neurojax.data.store import trained_trials
+from neurojax.data.store.sessions import Dataset
 from neurojax.errors import InputError
 from neurojax.evals import (
     activity,
@@ -36,14 +37,13 @@ from neurojax.evals import (
     protocols,
     ready,
     reliability,
-    report,
     scorable,
     scoring,
     trust,
 )
 from neurojax.evals.baselines import NAMES
-from neurojax.train.progress import Progress
-from neurojax.types import TEST, TRAIN, Session
+from neurojax.report import run_report as report
+from neurojax.runs.progress import Progress
 
 # Units hidden together by the observer who knows the dynamics: faster, and a little harder for it.
 SMOOTHER_GROUPS = 8

@@ -8,7 +8,7 @@ import os.path
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from neurojax.evals import intervals
+from neurojax.scores import intervals
 
 TASK_LABELS = {
     "co_smoothing": "co-smoothing",

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from neurojax import metrics
+from neurojax.data.session import TEST, Session
 from neurojax.evals import activity, passes, protocols
 from neurojax.evals.calibration import calibration
 from neurojax.evals.region_matrix import region_matrix
-from neurojax.types import TEST, Session
+from neurojax.scores import metrics
 
 
 def of_session(

@@ -6,8 +6,8 @@ import numpy as np
 import scipy.linalg
 import scipy.ndimage
 
+from neurojax.data.session import TRAIN, Session
 from neurojax.facts import Facts
-from neurojax.types import TRAIN, Session
 
 SMOOTHING_BINS = 2.0
 

@@ -22,11 +22,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from neurojax.data.session import Session
 from neurojax.errors import InputError
 from neurojax.facts import Facts
 from neurojax.models import divergences, first_rows, gru, stitcher
 from neurojax.models.interface import Outputs, SpikeInputs, TableSpec, Weights
-from neurojax.types import Session
 
 CAUSAL = False  # the encoders read the whole trial
 

@@ -37,9 +37,7 @@ def inputs(batch: Batch, query: Query, config: Config) -> SpikeInputs:
     counts = jnp.pad(counts[:, :, :-1], [(0, 0), (0, 0), (1, 0), (0, 0)])
     hidden_bins = jnp.pad(query.hidden_bins[..., :-1], [(0, 0), (0, 0), (1, 0)], constant_values=True)
     scheme = jnp.full_like(query.scheme, CAUSAL)
-    return SpikeInputs(
-        counts, batch.trials["bin_valid"], query.hidden_units, hidden_bins, scheme, query.left_out
-    )
+    return SpikeInputs(counts, batch.trials["bin_valid"], query.hidden_units, hidden_bins, scheme, query.left_out)
 
 
 def loss(apply, head, weights, batch: Batch, query: Query, step, key, config: Config) -> LossSums:

@@ -6,10 +6,10 @@ import time
 import jax
 import jax.numpy as jnp
 
-from neurojax.data.sessions import Dataset
+from neurojax.data.session import TRAIN
+from neurojax.data.store.sessions import Dataset
 from neurojax.train import flops, loop, sharding, step_memory
 from neurojax.train.config import LoopConfig
-from neurojax.types import TRAIN
 
 MIB = 2**20
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from neurojax.errors import InputError
+from neurojax.runs.progress import Progress
+from neurojax.runs.writer import MetricsWriter
 from neurojax.train import flops
 from neurojax.train.config import LoopConfig
-from neurojax.train.progress import Progress
 from neurojax.train.step import Recipe
-from neurojax.train.writer import MetricsWriter
 
 
 class Diverged(InputError):

@@ -10,14 +10,15 @@ import jax
 from neurojax.data import pipeline
 from neurojax.errors import InputError, Interrupted
 from neurojax.facts import Facts
-from neurojax.train import checkpoint, dispatch, microbatches, processes, sharding, validation
+from neurojax.runs import checkpoint, processes
+from neurojax.runs.progress import Progress
+from neurojax.runs.signals import StopRequest
+from neurojax.runs.writer import MetricsWriter, SilentWriter
+from neurojax.train import dispatch, microbatches, sharding, validation
 from neurojax.train.config import LoopConfig
 from neurojax.train.interval import Interval
-from neurojax.train.progress import Progress
-from neurojax.train.signals import StopRequest
 from neurojax.train.state import TrainState, init_run, steps_taken, with_fitted_rows
 from neurojax.train.step import Recipe
-from neurojax.train.writer import MetricsWriter, SilentWriter
 
 
 class Start(NamedTuple):

@@ -13,8 +13,8 @@ import numpy as np
 
 from neurojax.batch import Batch
 from neurojax.data.batching import Layout, Plan, static_fields
+from neurojax.data.session import Session
 from neurojax.errors import InputError
-from neurojax.types import Session
 
 MAX_CHUNK = 2**31 - 1
 

@@ -14,28 +14,19 @@ from typing import Any, NamedTuple
 
 import jax
 
-from neurojax.data import roster, trained_trials
-from neurojax.data.sessions import Dataset, content_sha256, open_dataset
+from neurojax.data.session import Session
+from neurojax.data.store import roster, trained_trials
+from neurojax.data.store.sessions import Dataset, content_sha256, open_dataset
 from neurojax.errors import InputError
 from neurojax.evals import evaluators, leaks
 from neurojax.files import read_json, require_writable, write_json
-from neurojax.train import (
-    checkpoint,
-    description,
-    loop,
-    microbatches,
-    processes,
-    run_folder,
-    settings,
-    sharding,
-    state_io,
-    workdir,
-)
+from neurojax.finetune import begin as finetune
+from neurojax.finetune import inherit, release
+from neurojax.runs import checkpoint, processes, state_io, workdir
+from neurojax.runs.writer import read_metrics
+from neurojax.train import description, loop, microbatches, run_folder, settings, sharding
 from neurojax.train.config import LoopConfig
 from neurojax.train.state import TrainState, steps_taken
-from neurojax.train.writer import read_metrics
-from neurojax.transfer import finetune, inherit, release
-from neurojax.types import Session
 
 Log = Callable[[str], Any]
 RECORD_NAME = "evaluation.json"

@@ -4,10 +4,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from neurojax.data import belongs, splits, synthetic
-from neurojax.data.sessions import Dataset, dataset_of, open_dataset
+from neurojax.data import belongs, splits
+from neurojax.data.store.sessions import Dataset, dataset_of, open_dataset
+from neurojax.data.synthetic import animals as synthetic
 from neurojax.errors import InputError
-from neurojax.train import checkpoint, settings, sharding, state_io, workdir
+from neurojax.runs import checkpoint, state_io, workdir
+from neurojax.train import settings, sharding
 from neurojax.train.predictor import Predictor
 
 

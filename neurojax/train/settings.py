@@ -9,6 +9,7 @@ import jax
 
 from neurojax import heads
 from neurojax.by_name import module_named
+from neurojax.data.session import Session
 from neurojax.errors import InputError
 from neurojax.models import interface as models
 from neurojax.objectives import interface as objectives
@@ -16,7 +17,6 @@ from neurojax.train import kernels, predictor
 from neurojax.train.config import LoopConfig
 from neurojax.train.optimizer import OptimizerConfig
 from neurojax.train.step import Model, Objective, Recipe
-from neurojax.types import Session
 
 MAX_MEMBERS = 100
 

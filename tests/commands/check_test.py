@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from neurojax.commands.check import check
-from neurojax.data.sessions import from_counts, write_dataset_index, write_session
+from neurojax.data.store.sessions import from_counts, write_dataset_index, write_session
 from neurojax.errors import InputError
 
 

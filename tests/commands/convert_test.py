@@ -7,7 +7,7 @@ import pytest
 from neurojax.commands import convert as convert_module
 from neurojax.commands.convert import convert
 from neurojax.data.readers import arrays
-from neurojax.data.sessions import open_dataset
+from neurojax.data.store.sessions import open_dataset
 from neurojax.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -107,7 +107,7 @@ def test_a_failure_while_writing_leaves_nothing_behind(tmp_path, monkeypatch):
     def full_disk(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("neurojax.data.session_format.write_npz", full_disk)
+    monkeypatch.setattr("neurojax.data.store.session_format.write_npz", full_disk)
     with pytest.raises(InputError, match="No space left"):
         convert("arrays", [save(tmp_path / "in")], tmp_path / "out")
     assert tree(tmp_path / "out") == [] and os.listdir(tmp_path / "out") == []

@@ -9,13 +9,14 @@ import pytest
 from neurojax import main
 from neurojax.commands import decode as command
 from neurojax.commands import train
-from neurojax.data import check, synthetic
-from neurojax.data.sessions import open_dataset, write_dataset_index, write_session
+from neurojax.data.checks import check
+from neurojax.data.session import TEST, TRAIN
+from neurojax.data.store.sessions import open_dataset, write_dataset_index, write_session
+from neurojax.data.synthetic import animals as synthetic
 from neurojax.evals.decoding import decoder, features
 from neurojax.files import read_json, write_json
 from neurojax.train import run as train_run
 from neurojax.train import run_folder
-from neurojax.types import TEST, TRAIN
 from tests.main_test import CONFIG, SPEC, TINY
 
 FAST = ("--baselines=raw", "--num_permutations=4", "--lags=-1:1")

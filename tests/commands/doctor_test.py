@@ -11,11 +11,11 @@ import pytest
 
 from neurojax.commands import config
 from neurojax.commands.doctor import doctor
-from neurojax.data import roster, trained_trials
+from neurojax.data.session import SPLIT_NAMES
+from neurojax.data.store import roster, trained_trials
 from neurojax.errors import InputError
 from neurojax.files import write_json
-from neurojax.train import checkpoint, manifest, workdir, writer
-from neurojax.types import SPLIT_NAMES
+from neurojax.runs import checkpoint, manifest, workdir, writer
 
 CONFIG = config.load([f"--config={Path(__file__).parents[2] / 'configs' / 'mtm.py'}"])
 DIGESTS = ("units_sha256", "content_sha256", "counts_sha256")

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from neurojax.commands.predicted_nwb import predictions_as_nwb, trial_clock
-from neurojax.data.sessions import from_counts
-from neurojax.types import TEST
+from neurojax.data.session import TEST
+from neurojax.data.store.sessions import from_counts
 
 pynwb = pytest.importorskip("pynwb")
 RNG = np.random.default_rng(0)

@@ -3,8 +3,8 @@
 import numpy as np
 
 from neurojax.commands.conversion import describe
-from neurojax.data.check import check_dataset
-from neurojax.data.sessions import dataset_of, from_counts
+from neurojax.data.checks.check import check_dataset
+from neurojax.data.store.sessions import dataset_of, from_counts
 
 
 def test_a_label_of_blanks_around_nothing_known_names_no_region():

@@ -7,7 +7,8 @@ import pytest
 
 from neurojax import main
 from neurojax.commands.compare import read_evaluation
-from neurojax.evals import report, spikes
+from neurojax.evals import spikes
+from neurojax.report import run_report as report
 from neurojax.train import run_folder
 
 ENTRIES = [
@@ -16,8 +17,8 @@ ENTRIES = [
     *(
         "train.num_steps=4",
         "eval.baselines=train_mean",
-        "data.synthetic.num_sessions=1",
-        "data.synthetic.num_trials=16",
+        "data.synthetic.animals.num_sessions=1",
+        "data.synthetic.animals.num_trials=16",
     ),
 ]
 

@@ -18,9 +18,9 @@ from neurojax.data.batching import (
     padded_width,
     session_table,
 )
-from neurojax.data.sessions import from_counts
+from neurojax.data.session import TEST, TRAIN, VALIDATION
+from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
-from neurojax.types import TEST, TRAIN, VALIDATION
 
 CONFIG = BatchingConfig(sessions_per_batch=2, trials_per_batch=4, bucket_units=8)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from neurojax.data import batching, belongs
-from neurojax.data.sessions import from_counts
+from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from neurojax.commands.convert import convert
-from neurojax.data.check import check_dataset
-from neurojax.data.sessions import open_dataset
+from neurojax.data.checks.check import check_dataset
+from neurojax.data.store.sessions import open_dataset
 
 pytestmark = pytest.mark.data
 

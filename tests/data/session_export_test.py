@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from neurojax.data.conversion import convert_session
-from neurojax.data.sessions import content_sha256, from_counts, open_session
+from neurojax.data.store.sessions import content_sha256, from_counts, open_session
 from neurojax.errors import InputError
 
 

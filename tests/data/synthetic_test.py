@@ -6,10 +6,11 @@ import json
 import numpy as np
 import pytest
 
-from neurojax.data import latent_dynamics, synthetic
-from neurojax.data.synthetic import SyntheticSpec, make_session, make_sessions, make_truth, truth_of
+from neurojax.data.session import TEST, TRAIN, VALIDATION
+from neurojax.data.synthetic import animals as synthetic
+from neurojax.data.synthetic import latent_dynamics
+from neurojax.data.synthetic.animals import SyntheticSpec, make_session, make_sessions, make_truth, truth_of
 from neurojax.errors import InputError
-from neurojax.types import TEST, TRAIN, VALIDATION
 
 SMALL = SyntheticSpec(num_sessions=2, min_units=60, max_units=70, min_region_units=15, num_trials=60)
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from neurojax.commands import config as config_files
+from neurojax.data.session import TEST
 from neurojax.train import run
-from neurojax.types import TEST
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PAGE = CHECKOUT / "docs" / "new_system.md"
@@ -46,8 +46,13 @@ def test_each_module_of_the_page_is_short():
 
 
 def test_the_modules_of_the_page_train_evaluate_and_prefer_late_trials(rooms, tmp_path):
-    changes = ["train.num_steps=12", "train.validate_every_steps=12", "data.synthetic.num_sessions=2"]
-    changes += ["data.synthetic.num_trials=30", "data.trials_per_batch=8", "eval.num_boot=0", "eval.num_permutations=0"]
+    changes = ["train.num_steps=12", "train.validate_every_steps=12", "data.synthetic.animals.num_sessions=2"]
+    changes += [
+        "data.synthetic.animals.num_trials=30",
+        "data.trials_per_batch=8",
+        "eval.num_boot=0",
+        "eval.num_permutations=0",
+    ]
     plain = config_files.load(
         [f"--config={CHECKOUT / 'configs' / 'mtm.py'}", *(f"--config.{change}" for change in changes)]
         + ["--config.eval.baselines=train_mean"]

@@ -10,7 +10,7 @@ import pytest
 from neurojax.commands.predicted_nwb import predictions_as_nwb
 from neurojax.data.readers.registry import check_options
 from neurojax.data.readers.spec import ReadSpec
-from neurojax.data.sessions import from_counts
+from neurojax.data.store.sessions import from_counts
 from neurojax.main import _parser, _split_config
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/nwb.md").read_text()

@@ -5,9 +5,9 @@ import re
 from pathlib import Path
 
 import neurojax as nj
-from neurojax.transfer import inherit
-from neurojax.transfer.pretrained import Pretrained, load
-from tests.transfer.estimators_test import NOT_FOR_AN_EMBEDDER
+from neurojax.api.pretrained import Pretrained, load
+from neurojax.finetune import inherit
+from tests.finetune.estimators_test import NOT_FOR_AN_EMBEDDER
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/python.md").read_text()
 

@@ -7,13 +7,13 @@ import pytest
 
 from neurojax import facts, schemes
 from neurojax.data import batching
-from neurojax.data.sessions import from_counts
+from neurojax.data.session import TEST, TRAIN, VALIDATION
+from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
 from neurojax.evals import activity, protocols
 from neurojax.objectives.interface import Query
 from neurojax.train import sharding
 from neurojax.train.predictor import Predictor, Recipe
-from neurojax.types import TEST, TRAIN, VALIDATION
 from tests.configs_for_tests import model_of, mtm_config, ndt_config, objective_of, random_weights
 
 REGIONS = ["CA1", "LP", "CA1", "root", "CA1", "VISp", "VISp", "CA1", "void"]  # LP has one unit

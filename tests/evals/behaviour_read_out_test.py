@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from neurojax import metrics
-from neurojax.data.sessions import from_counts
+from neurojax.data.session import TEST, TRAIN, VALIDATION
+from neurojax.data.store.sessions import from_counts
 from neurojax.evals import behaviour_read_out, protocols
-from neurojax.types import TEST, TRAIN, VALIDATION
+from neurojax.scores import metrics
 
 TASK = protocols.get_protocol("nlb").tasks["nlb_velocity"]
 

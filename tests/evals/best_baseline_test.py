@@ -2,8 +2,9 @@
 
 import pytest
 
-from neurojax.evals import best_baseline, terminal
+from neurojax.evals import best_baseline
 from neurojax.evals.best_baseline import Best
+from neurojax.report import terminal
 
 
 def session(**baselines):

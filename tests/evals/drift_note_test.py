@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 
-from neurojax.data.sessions import from_counts
 from neurojax.data.splits import block_split, random_split
+from neurojax.data.store.sessions import from_counts
 from neurojax.evals import drift_note
 
 

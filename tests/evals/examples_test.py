@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from neurojax.data.sessions import from_counts
+from neurojax.data.session import TEST
+from neurojax.data.store.sessions import from_counts
 from neurojax.evals import examples, protocols
-from neurojax.types import TEST
 
 
 def make(conditions, num_trials=60, **fields):

@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from neurojax.data.sessions import dataset_of, from_counts
+from neurojax.data.session import TEST, TRAIN, VALIDATION
+from neurojax.data.store.sessions import dataset_of, from_counts
 from neurojax.evals import baseline_scores, few_shot, protocols, scoring
 from neurojax.evals.baselines.folds import smooth
-from neurojax.types import TEST, TRAIN, VALIDATION
 
 NUM_HELD_OUT = 6
 

@@ -5,11 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from neurojax.data import batching, check, trained_trials
-from neurojax.data.sessions import from_counts
+from neurojax.data import batching
+from neurojax.data.checks import check
+from neurojax.data.session import TEST, TRAIN, VALIDATION
+from neurojax.data.store import trained_trials
+from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
 from neurojax.evals import activity, leaks, protocols
-from neurojax.types import TEST, TRAIN, VALIDATION
 
 REGIONS = ["CA1", "LP", "CA1", "root", "CA1", "VISp", "VISp", "CA1", "LP"]
 

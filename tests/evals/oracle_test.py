@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from neurojax.data import synthetic
-from neurojax.data.synthetic import SyntheticSpec
+from neurojax.data.session import TEST
+from neurojax.data.synthetic import animals as synthetic
+from neurojax.data.synthetic.animals import SyntheticSpec
 from neurojax.errors import InputError
 from neurojax.evals import latent_smoother, oracle, protocols
-from neurojax.types import TEST
 
 SPEC = SyntheticSpec(num_sessions=1, min_units=84, max_units=90, min_region_units=24, num_trials=60, num_bins=40)
 

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from neurojax.data.session import Session
 from neurojax.errors import InputError
 from neurojax.evals import protocols
-from neurojax.types import Session
 
 
 @pytest.fixture

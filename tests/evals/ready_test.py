@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from neurojax.data.sessions import from_counts
+from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
 from neurojax.evals.ready import require_scorable
 

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from neurojax import metrics
 from neurojax.evals import region_matrix as regions
+from neurojax.scores import metrics
 
 K, T, BIN_VALID = 24, 10, np.ones((24, 10), bool)
 MEMBERS = {name: np.repeat(np.arange(3) == place, 4) for place, name in enumerate(("A", "B", "C"))}

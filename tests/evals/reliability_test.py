@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from neurojax.data.sessions import from_counts
+from neurojax.data.store.sessions import from_counts
 from neurojax.evals import reliability
 
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from neurojax import bootstrap, metrics
-from neurojax.data.sessions import from_counts
+from neurojax.data.session import TEST, Session
+from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
 from neurojax.evals import best_baseline, protocols, scoring
 from neurojax.evals.best_baseline import Best
-from neurojax.types import TEST, Session
+from neurojax.scores import bootstrap, metrics
 
 _NAMES = {"bps_unit_mean", "bps_unit_median", "bps_pooled", "bps_pooled_train_null", "d2_pooled"}
 

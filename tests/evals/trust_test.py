@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from neurojax import metrics
-from neurojax.data.sessions import from_counts
+from neurojax.data.session import TEST
+from neurojax.data.store.sessions import from_counts
 from neurojax.evals import trust
-from neurojax.types import TEST
+from neurojax.scores import metrics
 
 
 def test_trial_sums_give_the_pooled_score_and_leave_silent_units_out():

@@ -7,8 +7,8 @@ import pytest
 import scipy.ndimage
 
 from neurojax.data.batching import BatchingConfig
-from neurojax.data.sessions import from_counts
 from neurojax.data.sources import spikes
+from neurojax.data.store.sessions import from_counts
 from neurojax.models import first_rows, ndt, ndt_linear
 from neurojax.train import state
 from neurojax.train.step import Recipe

@@ -13,12 +13,12 @@ import scipy.stats
 
 from neurojax import heads
 from neurojax.batch import Batch
+from neurojax.data.session import Session
 from neurojax.errors import InputError
 from neurojax.facts import Facts
 from neurojax.models import divergences, interface, lfads
 from neurojax.models.interface import SpikeInputs, Weights
 from neurojax.objectives import elbo
-from neurojax.types import Session
 
 G, B, T, N = 2, 3, 6, 5
 CONFIG = lfads.Config(

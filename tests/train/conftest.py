@@ -6,9 +6,10 @@ import jax
 import numpy as np
 import pytest
 
-from neurojax.data import batching, synthetic
-from neurojax.data.sessions import Dataset, dataset_of
+from neurojax.data import batching
 from neurojax.data.sources import spikes
+from neurojax.data.store.sessions import Dataset, dataset_of
+from neurojax.data.synthetic import animals as synthetic
 from neurojax.train.step import Recipe
 from tests import configs_for_tests
 

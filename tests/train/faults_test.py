@@ -14,14 +14,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from neurojax.data import pipeline, roster
-from neurojax.data.sessions import Dataset, content_sha256, dataset_of, open_session, write_session
+from neurojax.data import pipeline
+from neurojax.data.store import roster
+from neurojax.data.store.sessions import Dataset, content_sha256, dataset_of, open_session, write_session
 from neurojax.errors import InputError, Interrupted
-from neurojax.train import checkpoint, dispatch, loop, manifest, sharding, state_io, workdir
+from neurojax.runs import checkpoint, manifest, state_io, workdir
+from neurojax.runs.writer import read_metrics
+from neurojax.train import dispatch, loop, sharding
 from neurojax.train import run as train_run
 from neurojax.train.config import LoopConfig
 from neurojax.train.interval import Diverged
-from neurojax.train.writer import read_metrics
 
 STEPS = 24  # of every run here, so that all share one compiled program
 LOOP = LoopConfig(log_every_steps=1, save_every_steps=1, num_threads=0)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from neurojax.data import batching
-from neurojax.data.sessions import from_counts
 from neurojax.data.sources import spikes
+from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
 from neurojax.objectives.interface import Query
 from neurojax.train import predictor, state

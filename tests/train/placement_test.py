@@ -9,12 +9,12 @@ import pytest
 
 from neurojax.data import batching
 from neurojax.data.batching import BatchingConfig, Layout, Planner
-from neurojax.data.sessions import from_counts
+from neurojax.data.session import TRAIN
 from neurojax.data.sources import spikes
+from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
 from neurojax.train import dispatch, placement, sharding
 from neurojax.train.config import LoopConfig
-from neurojax.types import TRAIN
 
 SIZES = (5, 7, 12, 6)
 

@@ -6,8 +6,8 @@ import pytest
 
 from neurojax import schemes
 from neurojax.data import batching
-from neurojax.data.sessions import from_counts
 from neurojax.data.sources import spikes
+from neurojax.data.store.sessions import from_counts
 from neurojax.objectives.interface import Query
 from neurojax.train import predictor, sharding
 from tests.configs_for_tests import linear_config, model_of, mtm_config, ndt_config, objective_of, random_weights

@@ -16,9 +16,11 @@ import jax
 import numpy as np
 import pytest
 
-from neurojax.data import batching, synthetic
+from neurojax.data import batching
+from neurojax.data.synthetic import animals as synthetic
 from neurojax.errors import InputError
-from neurojax.train import manifest, processes, sharding, workdir
+from neurojax.runs import manifest, processes, workdir
+from neurojax.train import sharding
 
 CHECKOUT = Path(__file__).parents[2]
 TINY_RUN = CHECKOUT / "experiments" / "fault_injection" / "tiny_run.py"

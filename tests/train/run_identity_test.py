@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from neurojax.commands import config as declarations
-from neurojax.train import workdir
+from neurojax.runs import workdir
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.py"))
 MAY_CHANGE = {

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from neurojax.commands import config as declarations
-from neurojax.data import synthetic
-from neurojax.data.sessions import dataset_of
+from neurojax.data.store.sessions import dataset_of
+from neurojax.data.synthetic import animals as synthetic
 from neurojax.errors import InputError
 from neurojax.evals import spikes
 from neurojax.files import read_json
-from neurojax.train import checkpoint, run
+from neurojax.runs import checkpoint
+from neurojax.train import run
 
 CHECKOUT = Path(__file__).parents[2]
 FIELDS = [

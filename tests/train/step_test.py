@@ -9,14 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from neurojax import heads, metrics, schemes
+from neurojax import heads, schemes
 from neurojax.data.batching import Planner, gather
+from neurojax.data.session import VALIDATION
 from neurojax.models import interface, ndt, stitcher
 from neurojax.models.interface import Outputs, Weights, gather_rows
 from neurojax.objectives import mtm
+from neurojax.scores import metrics
 from neurojax.train.step import Freeze, train_step
 from neurojax.train.validation import _sums
-from neurojax.types import VALIDATION
 from tests.configs_for_tests import first_state, mtm_config, objective_of
 
 step = jax.jit(train_step, static_argnames="recipe")  # not donated: states are compared

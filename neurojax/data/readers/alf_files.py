@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neurojax.data.array_files import MAX_FILE_BYTES, map_npy, open_input
+from neurojax.data.store.array_files import MAX_FILE_BYTES, map_npy, open_input
 from neurojax.errors import InputError
 from neurojax.files import sha256_file
 

@@ -16,9 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data.array_files import open_input
 from neurojax.data.binning import merge_bins, merge_means, merge_valid
-from neurojax.data.findings import spike_findings
+from neurojax.data.checks.findings import spike_findings
 from neurojax.data.readers.containers import SUFFIXES, load_arrays
 from neurojax.data.readers.roles import Axes, Roles, assign_roles
 from neurojax.data.readers.spec import DEFAULT_BIN_SIZE_S, ReadSpec
@@ -31,12 +30,13 @@ from neurojax.data.readers.trials import (
     whole_times,
     without_shared_time,
 )
-from neurojax.data.session_fields import signal, spike_counts, whole_counts
-from neurojax.data.session_rules import check_bin_size, check_session_id
-from neurojax.data.sessions import from_counts
+from neurojax.data.session import Session
+from neurojax.data.store.array_files import open_input
+from neurojax.data.store.session_fields import signal, spike_counts, whole_counts
+from neurojax.data.store.session_rules import check_bin_size, check_session_id
+from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
 from neurojax.files import sha256_file
-from neurojax.types import Session
 
 VERSION = "arrays/1"
 OPTIONS: dict[str, str] = {}

@@ -13,19 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data.array_files import open_input
 from neurojax.data.readers import hdf5
 from neurojax.data.readers.signals import bin_starts, clean_signal, mean_in_bins
 from neurojax.data.readers.sorted_spikes import sorted_spikes
 from neurojax.data.readers.spec import DEFAULT_BIN_SIZE_S, ReadSpec
 from neurojax.data.readers.trials import choose_split, whole_times, without_shared_time
 from neurojax.data.readers.windows import counted_drops, kept_windows
-from neurojax.data.session_fields import spike_counts
-from neurojax.data.session_rules import check_bin_size, check_session_id
-from neurojax.data.sessions import from_counts
+from neurojax.data.session import TEST, TRAIN, VALIDATION, Session
+from neurojax.data.store.array_files import open_input
+from neurojax.data.store.session_fields import spike_counts
+from neurojax.data.store.session_rules import check_bin_size, check_session_id
+from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
 from neurojax.files import sha256_file
-from neurojax.types import TEST, TRAIN, VALIDATION, Session
 
 VERSION = "brainwide/1"
 OPTIONS = {

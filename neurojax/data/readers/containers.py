@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data.array_files import MAX_FILE_BYTES, check_array_name, open_input, read_npz
 from neurojax.data.readers.hdf5 import MATLAB_NUMBERS, check_heaps, matlab_class
 from neurojax.data.readers.mat5_check import check_mat5
-from neurojax.data.session_fields import plain_array
+from neurojax.data.store.array_files import MAX_FILE_BYTES, check_array_name, open_input, read_npz
+from neurojax.data.store.session_fields import plain_array
 from neurojax.errors import InputError
 
 SUFFIXES = (".npz", ".mat")

@@ -22,14 +22,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neurojax.data.array_files import open_input, read_npz
 from neurojax.data.binning import whole_numbers
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.real_values import from_values
-from neurojax.data.session_rules import check_session_id
+from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session
+from neurojax.data.store.array_files import open_input, read_npz
+from neurojax.data.store.session_rules import check_session_id
 from neurojax.errors import InputError
 from neurojax.files import sha256_file
-from neurojax.types import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session
 
 VERSION = "emg/1"
 OPTIONS = {

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data.array_files import MAX_FILE_BYTES, open_input
-from neurojax.data.session_fields import plain_array
+from neurojax.data.store.array_files import MAX_FILE_BYTES, open_input
+from neurojax.data.store.session_fields import plain_array
 from neurojax.errors import InputError
 
 _HEAP = b"GCOL\x01\0\0\0"  # signature and version of a global heap

@@ -31,11 +31,11 @@ from neurojax.data.readers.sorted_spikes import add_counts
 from neurojax.data.readers.spec import DEFAULT_BIN_SIZE_S, ReadSpec
 from neurojax.data.readers.trials import choose_split, trials_in_seconds, without_shared_time
 from neurojax.data.readers.windows import kept_windows
-from neurojax.data.session_fields import spike_counts
-from neurojax.data.session_rules import check_bin_size, check_session_id
-from neurojax.data.sessions import from_counts
+from neurojax.data.session import Session
+from neurojax.data.store.session_fields import spike_counts
+from neurojax.data.store.session_rules import check_bin_size, check_session_id
+from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
-from neurojax.types import Session
 
 VERSION = "ibl/1"
 OPTIONS = {

@@ -11,7 +11,7 @@ import zlib
 
 import numpy as np
 
-from neurojax.data.array_files import MAX_FILE_BYTES
+from neurojax.data.store.array_files import MAX_FILE_BYTES
 from neurojax.errors import InputError
 
 _HEADER_BYTES = 128

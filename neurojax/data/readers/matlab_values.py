@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data.array_files import MAX_FILE_BYTES, open_input
 from neurojax.data.readers import hdf5
 from neurojax.data.readers.mat5_check import check_mat5
+from neurojax.data.store.array_files import MAX_FILE_BYTES, open_input
 from neurojax.errors import InputError
 
 _MAX_DEPTH = 16

@@ -22,11 +22,11 @@ from neurojax.data.readers.nwb_units import Units, count_spikes, read_units
 from neurojax.data.readers.signals import bin_starts
 from neurojax.data.readers.spec import DEFAULT_BIN_SIZE_S, ReadSpec
 from neurojax.data.readers.trials import choose_split, without_shared_time
-from neurojax.data.session_fields import trial_bins
-from neurojax.data.session_rules import check_bin_size, check_session_id
-from neurojax.data.sessions import from_counts
+from neurojax.data.session import Session
+from neurojax.data.store.session_fields import trial_bins
+from neurojax.data.store.session_rules import check_bin_size, check_session_id
+from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
-from neurojax.types import Session
 
 VERSION = "nwb/1"
 OPTIONS = {

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from neurojax.data.readers import hdf5, nwb_remote
-from neurojax.data.session_fields import plain_array
+from neurojax.data.store.session_fields import plain_array
 from neurojax.errors import InputError
 
 MAX_ROWS = 10**7  # of one table

@@ -7,8 +7,8 @@ import numpy as np
 
 from neurojax.data.readers import hdf5, nwb_file
 from neurojax.data.readers.nwb_tables import not_among, num_rows, plain_columns, ragged_ends
+from neurojax.data.session import names_a_region
 from neurojax.errors import InputError
-from neurojax.types import names_a_region
 
 _NAMES = ("region", "brain_region", "brain_area", "area", "location", "anatomical_location", "structure_acronym")
 _NAMES += ("acronym", "structure", "ecephys_structure_acronym", "beryl_location", "cosmos_location", "allen_location")

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data.array_files import check_array_name
 from neurojax.data.readers import hdf5, nwb_file
+from neurojax.data.store.array_files import check_array_name
 from neurojax.errors import InputError
 
 _MAX_LISTED = 30

@@ -10,9 +10,9 @@ from neurojax.data.readers.nwb_units import Units, merged, select, spike_span, w
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.readers.trials import whole_times
 from neurojax.data.readers.windows import counted_drops, kept_windows
-from neurojax.data.session_rules import TRIAL_COLUMNS
+from neurojax.data.session import TEST, TRAIN, VALIDATION
+from neurojax.data.store.session_rules import TRIAL_COLUMNS
 from neurojax.errors import InputError
-from neurojax.types import TEST, TRAIN, VALIDATION
 
 _SPLITS = {"train": TRAIN, "training": TRAIN, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION}
 _SPLITS |= {"test": TEST, "testing": TEST}

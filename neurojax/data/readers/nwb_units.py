@@ -12,7 +12,7 @@ from neurojax.data.readers.nwb_regions import unit_regions
 from neurojax.data.readers.nwb_tables import not_among, num_rows, plain_columns, ragged_ends
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.readers.windows import counted_drops
-from neurojax.data.session_rules import UNIT_COLUMNS
+from neurojax.data.store.session_rules import UNIT_COLUMNS
 from neurojax.errors import InputError
 
 _BLOCK_SPIKES = 2**20  # read at a time, or one unit

@@ -16,12 +16,12 @@ from neurojax.data.readers.sorting_folders import MARKERS, Sorting, files_of, re
 from neurojax.data.readers.spec import DEFAULT_BIN_SIZE_S, ReadSpec
 from neurojax.data.readers.trials import choose_split, trials_in_seconds, without_shared_time
 from neurojax.data.readers.windows import counted_drops, kept_windows
-from neurojax.data.session_fields import seconds, spike_counts
-from neurojax.data.session_rules import check_bin_size, check_session_id
-from neurojax.data.sessions import from_counts
+from neurojax.data.session import Session
+from neurojax.data.store.session_fields import seconds, spike_counts
+from neurojax.data.store.session_rules import check_bin_size, check_session_id
+from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
 from neurojax.files import sha256_file
-from neurojax.types import Session
 
 VERSION = "phy/1"
 OPTIONS = {

@@ -6,15 +6,15 @@ spec_sha256 beside what the reader put there). What a reader should leave in `in
     subject_id, species, licence, revision, citation, consent      text
     units_dropped, trials_dropped                                  reason -> number
     split_source     "file", "random", "blocks:<seconds>s" or the reader's own word
-    findings         name -> number, from `data.findings`: what was odd in the raw spike times and trials
+    findings         name -> number, from `data.checks.findings`: what was odd in the raw spike times and trials
 """
 
 import importlib
 from typing import Protocol
 
 from neurojax.data.readers.spec import ReadSpec
+from neurojax.data.session import Session
 from neurojax.errors import InputError
-from neurojax.types import Session
 
 # kind -> module of this package, imported when it is first asked for.
 MODULES = {name: name for name in ("arrays", "brainwide", "emg", "ibl", "mat", "nwb", "phy")}

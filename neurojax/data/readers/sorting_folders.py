@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data.array_files import MAX_FILE_BYTES, map_npy, map_records, open_input, read_npz
+from neurojax.data.store.array_files import MAX_FILE_BYTES, map_npy, map_records, open_input, read_npz
 from neurojax.errors import InputError
 
 MARKERS = ("spike_times.npy", "numpysorting_info.json", "sorting_cached.npz")

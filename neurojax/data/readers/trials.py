@@ -6,11 +6,11 @@ import numpy as np
 
 from neurojax.data.readers.roles import Axes
 from neurojax.data.readers.spec import ReadSpec
-from neurojax.data.session_fields import seconds, split_codes, trial_lengths
-from neurojax.data.session_rules import validate_session
+from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, Session
 from neurojax.data.splits import block_split, later_trials_within
+from neurojax.data.store.session_fields import seconds, split_codes, trial_lengths
+from neurojax.data.store.session_rules import validate_session
 from neurojax.errors import InputError
-from neurojax.types import SPLIT_NAMES, TEST, TRAIN, Session
 
 _WHOLE = 1e-6  # tolerance when one length must hold another a whole number of times
 

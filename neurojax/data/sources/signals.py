@@ -12,10 +12,10 @@ import numpy as np
 
 from neurojax.batch import Batch
 from neurojax.data import batching
-from neurojax.data.check_signals import channel_moments
+from neurojax.data.checks.check_signals import channel_moments
+from neurojax.data.session import SPLIT_NAMES, TRAIN, VALIDATION, Session
 from neurojax.errors import InputError
 from neurojax.facts import Facts
-from neurojax.types import SPLIT_NAMES, TRAIN, VALIDATION, Session
 
 NORMALISE = ("person", "none")
 

@@ -10,8 +10,8 @@ from neurojax.data import batching
 from neurojax.data.batching import BatchingConfig as Config
 from neurojax.data.batching import Layout, Plan, Planner, StagedPlanner
 from neurojax.data.buffers import Buffers
+from neurojax.data.session import TRAIN, VALIDATION, Session
 from neurojax.facts import Facts
-from neurojax.types import TRAIN, VALIDATION, Session
 
 __all__ = ["Config", "SpikeSource", "mean_counts_by_row", "open_source"]
 

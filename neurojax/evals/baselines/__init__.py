@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from neurojax.data.session import TEST, Session
 from neurojax.errors import InputError
 from neurojax.evals.baselines import (
     ahead,
@@ -26,7 +27,6 @@ from neurojax.evals.baselines import (
 from neurojax.evals.baselines.folds import Fit, Fitted, Folds, make_folds
 from neurojax.evals.protocol_record import KINDS
 from neurojax.evals.protocols import MTM, Protocol
-from neurojax.types import TEST, Session
 
 DEFAULT = ("train_mean", "psth", "drift", "stack")  # what an evaluation shows beside a model
 NAMES = (

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from neurojax.data.session import TRAIN, VALIDATION
 from neurojax.evals.baselines import forward, grids, reduced_rank, ridge
 from neurojax.evals.baselines.folds import PARTS, Fit, Folds, filtered_surplus, surplus
-from neurojax.types import TRAIN, VALIDATION
 
 SLOWER = 5.0  # the second memory, in firsts
 LAGS = (2, 4, 8)

@@ -6,9 +6,9 @@ penalty from validation, amplitude and floor as in ridge.
 
 import numpy as np
 
+from neurojax.data.session import TRAIN, VALIDATION
 from neurojax.evals.baselines import forward, grids, ridge
 from neurojax.evals.baselines.folds import PARTS, Fit, Folds, surplus
-from neurojax.types import TRAIN, VALIDATION
 
 MAX_ORDER_BINS = 64
 PENALTIES = (30.0, 300.0, 3000.0)  # in units of the unit's mean squared surplus: rows that say "zero"

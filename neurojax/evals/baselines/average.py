@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from neurojax.data.session import VALIDATION
 from neurojax.evals.baselines.folds import Fit, Fitted, Folds, choose, poisson_loss
-from neurojax.types import VALIDATION
 
 PARTS = ("ridge", "poisson_glm")
 WEIGHTS = np.linspace(0, 1, 11)  # of the first part

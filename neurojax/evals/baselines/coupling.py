@@ -9,6 +9,7 @@ Source: Okun et al. 2015, "Diverse coupling of neurons to populations in sensory
 
 import numpy as np
 
+from neurojax.data.session import TRAIN, VALIDATION
 from neurojax.evals.baselines import grids
 from neurojax.evals.baselines.folds import PARTS, Fit, Fitted, Folds, choose, poisson_loss, smooth, visible_after
 from neurojax.evals.baselines.gain_ahead import (
@@ -21,7 +22,6 @@ from neurojax.evals.baselines.gain_ahead import (
     tuned_ahead,
 )
 from neurojax.evals.baselines.poisson_fit import MAX_LOG_GAIN, fit_poisson, log_gain
-from neurojax.types import TRAIN, VALIDATION
 
 PENALTIES = (10.0, 1.0, 100.0)  # the first with every width or memory, the others with the best
 

@@ -8,8 +8,8 @@ itself) and pseudo-count from validation.
 
 import numpy as np
 
+from neurojax.data.session import TRAIN, VALIDATION
 from neurojax.evals.baselines.folds import PARTS, Fit, Fitted, Folds, choose, padded_psth
-from neurojax.types import TRAIN, VALIDATION
 
 WIDTHS_S = tuple(2.0**step for step in range(0, 13))  # 1 s to 68 min
 PSEUDO_SPIKES = (0.3, 1.0, 3.0, 10.0, 30.0)

@@ -10,11 +10,11 @@ Source: Yu et al. 2009; Rubin & Thayer 1982 for the EM.
 import numpy as np
 from scipy.linalg import eigh
 
+from neurojax.data.session import TRAIN, VALIDATION
 from neurojax.evals.baselines import grids, ridge
 from neurojax.evals.baselines.features import Activity
 from neurojax.evals.baselines.folds import PARTS, Fit, Folds, visible_after
 from neurojax.evals.baselines.own_taken_out import readout_weights
-from neurojax.types import TRAIN, VALIDATION
 
 NUM_FACTORS = (2, 4, 8, 16, 32, 64)
 FIRST = 16

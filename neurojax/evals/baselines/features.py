@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from neurojax.data.session import TRAIN
 from neurojax.evals.baselines.folds import PARTS, Folds, padded_psth, smooth, surplus, trial_mean
 from neurojax.evals.baselines.psth import Smoothing, shrunk_average, shrunk_psth
-from neurojax.types import TRAIN
 
 MOST_UNITS_WITH_MEANS = 2000  # beyond, features are not doubled: the inner products of 5,000 units take 0.2 GB
 _LEAST_VARIANCE = 1e-6

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import lfilter
 
+from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session
 from neurojax.errors import InputError
 from neurojax.evals.protocols import (
     MTM,
@@ -18,7 +19,6 @@ from neurojax.evals.protocols import (
     scored_entries,
     scored_units,
 )
-from neurojax.types import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session
 
 PARTS = (VALIDATION, TEST)  # what is predicted
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from neurojax.data.session import TRAIN, VALIDATION
 from neurojax.evals.baselines import forward, grids
 from neurojax.evals.baselines.folds import PARTS, Fit, Folds, choose, exponential_filter, padded_psth, poisson_loss
 from neurojax.evals.baselines.poisson_fit import MAX_LOG_GAIN, Design, fit_poisson, log_gain
-from neurojax.types import TRAIN, VALIDATION
 
 SLOWER = (1.0, 3.0, 10.0)  # the memories of a unit's past, in the first
 START_BINS = 2.0  # where the walk over the first begins

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from neurojax.data.session import TRAIN, VALIDATION
 from neurojax.evals.baselines import factor_analysis, grids, poisson_glm, reduced_rank, ridge
 from neurojax.evals.baselines.features import Activity, Family, families_allowed, make_activity
 from neurojax.evals.baselines.folds import Fit, Folds, poisson_loss
 from neurojax.evals.baselines.psth import Smoothing
-from neurojax.types import TRAIN, VALIDATION
 
 NAMES = ("ridge", "factor_analysis", "reduced_rank", "poisson_glm")
 START_BINS = 1.0  # where the walk over widths begins

@@ -11,6 +11,7 @@ memories from validation.
 import numpy as np
 from scipy.linalg import eigh
 
+from neurojax.data.session import TRAIN, VALIDATION
 from neurojax.evals.baselines import grids
 from neurojax.evals.baselines.ahead import SLOWER
 from neurojax.evals.baselines.features import Activity
@@ -25,7 +26,6 @@ from neurojax.evals.baselines.folds import (
 )
 from neurojax.evals.baselines.gain_ahead import gain_ahead, own_log_gains, tuned_ahead
 from neurojax.evals.baselines.poisson_fit import MAX_LOG_GAIN, Design, fit_poisson
-from neurojax.types import TRAIN, VALIDATION
 
 COMPONENTS = (64, 32, 16, 8)  # walked from the first at FIRST_PENALTY; then the penalty with the best
 PENALTIES = (6.0, 20.0, 60.0, 200.0, 600.0, 2000.0)

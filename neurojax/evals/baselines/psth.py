@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from neurojax.data.session import TRAIN, VALIDATION
 from neurojax.evals.baselines import grids
 from neurojax.evals.baselines.folds import PARTS, Fit, Fitted, Folds, choose, padded_psth
-from neurojax.types import TRAIN, VALIDATION
 
 PSEUDO_COUNTS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 FLOOR = 0.05  # of the unit's mean

@@ -12,11 +12,11 @@ import numpy as np
 from scipy.linalg import eigh
 from scipy.sparse.linalg import LinearOperator, eigsh
 
+from neurojax.data.session import VALIDATION
 from neurojax.evals.baselines import ridge
 from neurojax.evals.baselines.features import Activity
 from neurojax.evals.baselines.folds import PARTS, Fit, Folds, visible_after
 from neurojax.evals.baselines.own_taken_out import readout_weights
-from neurojax.types import VALIDATION
 
 RANKS = (2, 4, 8, 16, 32, 64)
 PENALTIES = (300.0, 3000.0)

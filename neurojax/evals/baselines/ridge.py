@@ -10,10 +10,10 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.linalg import lapack, solve
 
+from neurojax.data.session import VALIDATION
 from neurojax.evals.baselines import grids
 from neurojax.evals.baselines.features import Activity
 from neurojax.evals.baselines.folds import PARTS, Fit, Folds, choose, padded_psth, poisson_loss, visible_after
-from neurojax.types import VALIDATION
 
 PENALTIES = (10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0, 30000.0, 100000.0)
 FIRST_PENALTY = 1000.0

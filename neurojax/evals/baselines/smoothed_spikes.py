@@ -6,9 +6,9 @@ bin falling by 1/e per memory; one memory and one pseudo-count for all units, fr
 
 import numpy as np
 
+from neurojax.data.session import TRAIN, VALIDATION
 from neurojax.evals.baselines import forward, grids
 from neurojax.evals.baselines.folds import PARTS, Fit, Folds, choose, exponential_filter, poisson_loss
-from neurojax.types import TRAIN, VALIDATION
 
 PSEUDO_BINS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 

@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.optimize import minimize
 
+from neurojax.data.session import TEST, VALIDATION
 from neurojax.evals.baselines.folds import Fit, Folds
-from neurojax.types import TEST, VALIDATION
 
 LEAST_RATE = 1e-6  # spikes per bin, of a part
 PULLS = (1000.0, 100.0, 10.0)  # nats a squared step away from equal weights

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from neurojax.data.session import Session
 from neurojax.errors import InputError
 from neurojax.evals.decoding import (
     calibration,
@@ -21,7 +22,6 @@ from neurojax.evals.decoding.crossval import Decoded, ReadOut
 from neurojax.evals.decoding.features import Features
 from neurojax.evals.decoding.folds import Fold
 from neurojax.evals.decoding.targets import CATEGORICAL, PER_BIN, PER_TRIAL, Target
-from neurojax.types import Session
 
 MODEL = "model"
 RAW, LAGGED, WHOLE, GRU = "raw", "lagged_ridge", "whole_trial", "gru"

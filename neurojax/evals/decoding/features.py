@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from neurojax.data.session import Session
 from neurojax.errors import InputError
 from neurojax.evals.decoding.targets import PER_BIN
-from neurojax.types import Session
 
 MAX_DESIGN_BYTES = 2**32
 LEAST_SIGMA_BINS = 0.5  # a narrower Gaussian leaves the bins as they are

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from neurojax.data.session import TEST, Session
 from neurojax.errors import InputError
 from neurojax.evals.decoding.targets import CATEGORICAL, Target
-from neurojax.types import TEST, Session
 
 TRIAL, BLOCK = "trial", "block"
 

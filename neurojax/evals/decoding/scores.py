@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from scipy.stats import rankdata
 
-from neurojax.bootstrap import trial_weights
 from neurojax.evals.decoding.targets import CATEGORICAL, PER_BIN, Target
-from neurojax.metrics import r2
+from neurojax.scores.bootstrap import trial_weights
+from neurojax.scores.metrics import r2
 
 NUM_BOOT = 500
 MAIN = {CATEGORICAL: "balanced_accuracy", PER_BIN: "r2", "per_trial": "r2"}  # the score that is permuted and drawn

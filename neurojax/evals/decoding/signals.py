@@ -2,12 +2,12 @@
 
 import numpy as np
 
+from neurojax.data.session import Session
 from neurojax.errors import InputError
 from neurojax.evals import passes, protocols
 from neurojax.evals.decoding.features import Features
 from neurojax.evals.passes import Model
 from neurojax.schemes import INTRA_REGION, NEURON
-from neurojax.types import Session
 
 LATENTS, RATES = "latents", "rates"
 NAMES = (LATENTS, RATES)

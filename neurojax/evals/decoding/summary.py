@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.evals import intervals
 from neurojax.evals.decoding import scores
 from neurojax.evals.decoding.crossval import Decoded
 from neurojax.evals.decoding.decoder import MODEL, Result, block_of, scored_trials
 from neurojax.evals.decoding.targets import PER_BIN, Target
+from neurojax.scores import intervals
 
 LEAST_SESSIONS = 3  # of an interval over sessions
 

@@ -9,8 +9,8 @@ import difflib
 
 import numpy as np
 
+from neurojax.data.session import Session
 from neurojax.errors import InputError
-from neurojax.types import Session
 
 CATEGORICAL, PER_TRIAL, PER_BIN = "categorical", "per_trial", "per_bin"
 KINDS = (CATEGORICAL, PER_TRIAL, PER_BIN)

@@ -7,8 +7,8 @@ import pytest
 
 from neurojax.data.readers import brainwide
 from neurojax.data.readers.spec import ReadSpec
+from neurojax.data.session import TEST, TRAIN, VALIDATION
 from neurojax.errors import InputError
-from neurojax.types import TEST, TRAIN, VALIDATION
 
 h5py = pytest.importorskip("h5py")
 RNG = np.random.default_rng(0)

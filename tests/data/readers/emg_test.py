@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from neurojax.commands.convert import convert
-from neurojax.data.check import check_dataset
+from neurojax.data.checks.check import check_dataset
 from neurojax.data.readers.emg import read_session, segment_windows, source_sha256
 from neurojax.data.readers.spec import ReadSpec
-from neurojax.data.sessions import open_dataset
+from neurojax.data.session import TEST, TRAIN, VALIDATION
+from neurojax.data.store.sessions import open_dataset
 from neurojax.errors import InputError
-from neurojax.types import TEST, TRAIN, VALIDATION
 
 LENGTHS = (100, 51, 75, 52)  # of the segments, samples; one is shorter than a window of 52
 

@@ -5,10 +5,10 @@ import pytest
 
 from neurojax.data import batching
 from neurojax.data.batching import Planner, gather
-from neurojax.data.sessions import from_counts
+from neurojax.data.session import TEST, TRAIN, VALIDATION
 from neurojax.data.sources import spikes
+from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
-from neurojax.types import TEST, TRAIN, VALIDATION
 
 CONFIG = spikes.Config(sessions_per_batch=2, trials_per_batch=4, bucket_units=8)
 SPLIT = np.asarray([TRAIN, TRAIN, TRAIN, VALIDATION, VALIDATION, TEST, TRAIN])

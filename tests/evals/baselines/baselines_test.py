@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
+from neurojax.data.session import TEST, TRAIN, VALIDATION, Session
 from neurojax.errors import InputError
 from neurojax.evals import baselines, protocols, scoring
 from neurojax.evals.baselines import features, poisson_fit, psth, ridge
 from neurojax.evals.baselines import folds as folds_module
-from neurojax.types import TEST, TRAIN, VALIDATION, Session
 
 
 def _low_rank_session(ragged=False, num_units=24, num_trials=60, num_bins=20, seed=0):

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from neurojax.data.sessions import dataset_of, from_counts
+from neurojax.data.session import TEST
+from neurojax.data.store.sessions import dataset_of, from_counts
 from neurojax.evals import baseline_scores, baselines
 from neurojax.evals.baselines import (
     ahead,
@@ -16,7 +17,6 @@ from neurojax.evals.baselines import (
 )
 from neurojax.evals.baselines import folds as folds_module
 from neurojax.evals.baselines.own_taken_out import readout_weights
-from neurojax.types import TEST
 
 
 @pytest.mark.parametrize("rank", [1, 3, 7])

@@ -8,14 +8,14 @@ import pytest
 from neurojax.commands import baselines as command
 from neurojax.data.conversion import convert_session
 from neurojax.data.readers.spec import ReadSpec
-from neurojax.data.sessions import from_counts, open_dataset, write_dataset_index, write_session
+from neurojax.data.session import TEST, TRAIN, VALIDATION, Session
+from neurojax.data.store.sessions import from_counts, open_dataset, write_dataset_index, write_session
 from neurojax.errors import InputError
 from neurojax.evals import baselines, scoring
 from neurojax.evals.baselines import drift, features, forward, grids, leave_out, psth, ridge, stack
 from neurojax.evals.baselines import folds as folds_module
 from neurojax.files import read_json
 from neurojax.main import main
-from neurojax.types import TEST, TRAIN, VALIDATION, Session
 
 
 def session_of(counts, bin_size_s=0.02, **fields):

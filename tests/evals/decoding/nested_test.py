@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter1d
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold
 
-from neurojax.data.sessions import from_counts
+from neurojax.data.store.sessions import from_counts
 from neurojax.evals.decoding import crossval, decoder, features, lagged_ridge, scores, search, targets, whole_trial
 from neurojax.evals.decoding.targets import CATEGORICAL, PER_BIN, PER_TRIAL
 

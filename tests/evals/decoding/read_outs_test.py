@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 
-from neurojax.data.sessions import from_counts
+from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
 from neurojax.evals.decoding import calibration, crossval, decoder, features, folds, probes, scores, targets
 

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from neurojax.evals.decoding import advice, chosen, summary
-from neurojax.viz import decoding
+from neurojax.report.figures import decoding
 
 
 def block(score, **more):

@@ -1,0 +1,1 @@
+"""A trained model in Python, and what is shared with it: `nj.load`, estimators, model cards."""

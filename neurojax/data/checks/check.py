@@ -1,0 +1,253 @@
+"""Is a dataset fit to train and to evaluate on? A pure function that gives a JSON-ready report."""
+
+import collections
+import dataclasses
+import hashlib
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from neurojax.data.checks.check_rules import TELLING_SPIKES, split_findings, value_findings
+from neurojax.data.checks.check_signals import signal_facts, signal_findings, split_over_sessions
+from neurojax.data.checks.drift import drift
+from neurojax.data.checks.findings import LEVELS, Finding, recorded_findings
+from neurojax.data.checks.same_units import Outline, repeated_units
+from neurojax.data.session import SPLIT_NAMES, TRAIN, Session, names_a_region
+from neurojax.data.splits import later_trials_within
+from neurojax.data.store.checksums import array_record
+from neurojax.data.store.dataset import Dataset
+
+_DUE_SPIKES = 50  # in a stretch at the session's mean rate, for its silence to be a gap
+_SHORTEST_GAP_S = 0.5
+
+
+def check_dataset(dataset: Dataset) -> dict[str, Any]:
+    """Looks for what would make scores wrong or impossible.
+
+    Returns:
+        {"schema", "fingerprint", "observation", "bin_size_s", "num_sessions", "num_units" (channels
+        of real values), "num_trials", "usable",
+        "sessions": {id: facts}}; the facts of a session hold "findings", a list of {"level", "code",
+        "sentence", "remedy"}, and the sentences of two levels again as "errors" (it is unusable) and
+        "warnings". No value is NaN: what cannot be computed is None.
+    """
+    surveys = [_survey(session) for session in dataset.sessions]
+    _compare_sessions(dataset.sessions, surveys)
+    if dataset.observation == "real":
+        splits = [survey.facts["trials_per_split"] for survey in surveys]
+        surveys[0].findings.extend(split_over_sessions(splits))
+    sessions = {session.session_id: survey.report() for session, survey in zip(dataset.sessions, surveys, strict=True)}
+    return {
+        "schema": 2,
+        "fingerprint": dataset.fingerprint,
+        "observation": dataset.observation,
+        "bin_size_s": dataset.bin_size_s,
+        "num_sessions": len(sessions),
+        "num_units": sum(facts["num_units"] for facts in sessions.values()),
+        "num_trials": sum(facts["num_trials"] for facts in sessions.values()),
+        "usable": not any(facts["errors"] for facts in sessions.values()),
+        "sessions": sessions,
+    }
+
+
+def session_findings(session: Session) -> list[Finding]:
+    """What `check_dataset` finds in one session alone, errors first."""
+    return sorted(_survey(session).findings, key=lambda finding: LEVELS.index(finding.level))
+
+
+def compare_datasets(datasets: Mapping[str, Dataset]) -> list[Finding]:
+    """Warnings about recordings that are in more than one dataset, also under other names and bins."""
+    remedy = "never train on one and score on the other"
+    outlines, recordings = [], []
+    for root, dataset in datasets.items():
+        for session in dataset.sessions:
+            name = f"{root}/{session.session_id}"
+            if session.observation == "real":
+                recordings.append((root, name, array_record(session.values)["sha256"]))
+            else:
+                outlines.append((root, name, Outline.of(session)))
+    found = []
+    for (root, name, outline), (other_root, other, other_outline) in itertools.combinations(outlines, 2):
+        if root != other_root and (number := repeated_units(outline, other_outline)):
+            sentence = f"{name} and {other} hold the same {number} units"
+            found.append(Finding("warning", "same_units_in_two_roots", sentence, remedy))
+    for (root, name, digest), (other_root, other, other_digest) in itertools.combinations(recordings, 2):
+        if root != other_root and digest == other_digest:
+            sentence = f"{name} and {other} hold the same samples"
+            found.append(Finding("warning", "same_samples_in_two_roots", sentence, remedy))
+    return found
+
+
+def unit_rates_hz(session: Session) -> np.ndarray:
+    """Mean rate of each unit over all trials, float64 [N]."""
+    spikes = sum(trial_spikes(session, trial) for trial in range(session.num_trials))
+    return spikes / (session.trial_num_bins.sum() * session.bin_size_s)
+
+
+@dataclasses.dataclass
+class _Survey:
+    """One pass over a session.
+
+    Attributes:
+        facts: numbers about the session, JSON-ready.
+        digests: trial -> (digest, evidence) of each trial that is not silent.
+        outline: for the comparison with other sessions of counts; None of real values.
+        findings: what there is to say.
+    """
+
+    facts: dict[str, Any]
+    digests: dict[int, tuple[bytes, int]]
+    outline: Outline | None
+    findings: list[Finding]
+
+    def report(self) -> dict[str, Any]:
+        ranked = sorted(self.findings, key=lambda finding: LEVELS.index(finding.level))
+        levels = {f"{level}s": [f.sentence for f in ranked if f.level == level] for level in ("error", "warning")}
+        return {**self.facts, "findings": [finding.as_json() for finding in ranked], **levels}
+
+
+def _survey(session: Session) -> _Survey:
+    return _survey_of_counts(session) if session.observation == "counts" else _survey_of_real(session)
+
+
+def _survey_of_real(session: Session) -> _Survey:
+    digests = {}
+    for trial in range(session.num_trials):
+        if changes := trial_evidence(session, trial):
+            digests[trial] = (trial_digest(session, trial), changes)
+    facts = {**_shared_facts(session, digests), **signal_facts(session)}
+    findings = [*signal_findings(facts, session), *recorded_findings(session.info)]
+    return _Survey(facts, digests, None, findings)
+
+
+def _shared_facts(session: Session, digests: dict[int, tuple[bytes, int]]) -> dict[str, Any]:
+    """Facts about the trials and columns of either kind of recording."""
+    num_bins = session.trial_num_bins
+    per_split = np.bincount(session.split, minlength=len(SPLIT_NAMES))
+    labels = collections.Counter(label for label in session.region.tolist() if names_a_region(label))
+    return {
+        "num_trials": session.num_trials,
+        "num_units": session.num_units,
+        "num_bins": int(num_bins.sum()),
+        "regions": dict(sorted(labels.items())),
+        "units_without_region": session.num_units - sum(labels.values()),
+        "trial_bins": {
+            "min": int(num_bins.min()),
+            "median": float(np.median(num_bins)),
+            "max": int(num_bins.max()),
+        },
+        "trials_per_split": dict(zip(SPLIT_NAMES, per_split.tolist(), strict=True)),
+        "duplicate_trials": _duplicates(session, digests),
+        "overlapping_trials": _overlaps(session, None),
+        "overlapping_trials_across_splits": _overlaps(session, session.split),
+        "non_finite_behaviour": _non_finite(session),
+    }
+
+
+def _survey_of_counts(session: Session) -> _Survey:
+    per_trial = np.zeros((session.num_trials, session.num_units), np.int64)
+    digests = {}
+    for trial in range(session.num_trials):
+        per_trial[trial] = trial_spikes(session, trial)
+        if total := int(per_trial[trial].sum()):  # silent trials are equal without being copies
+            digests[trial] = (trial_digest(session, trial), total)
+    spikes = np.stack([per_trial[session.split == split].sum(0) for split in range(len(SPLIT_NAMES))])
+    outline = Outline.of(session)
+    num_bins = session.trial_num_bins
+    change = drift(per_trial, num_bins, session.trial_start_s, session.split)
+    facts = {
+        **_shared_facts(session, digests),
+        "observation": "counts",
+        "num_spikes": int(spikes.sum()),
+        "mean_rate_hz": float(spikes.sum() / (num_bins.sum() * session.bin_size_s) / session.num_units),
+        "max_count": max(int(session.counts[row : row + 65536].max()) for row in range(0, len(session.counts), 65536)),
+        "silent_units": int((spikes.sum(0) == 0).sum()),
+        "silent_units_train": int((spikes[TRAIN] == 0).sum()),
+        "silent_stretches": _silent_stretches(session, outline),
+        "drift": None if change is None else dataclasses.asdict(change),
+    }
+    findings = [*split_findings(facts, spikes, change, session), *value_findings(facts, session)]
+    return _Survey(facts, digests, outline, findings + recorded_findings(session.info))
+
+
+def _compare_sessions(sessions: tuple[Session, ...], surveys: list[_Survey]) -> None:
+    """Adds an error to each session that repeats an earlier one: scores would count its units twice."""
+    seen: dict[bytes, str] = {}
+    for index, (session, survey) in enumerate(zip(sessions, surveys, strict=True)):
+        telling = {digest for digest, evidence in survey.digests.values() if evidence >= TELLING_SPIKES}
+        repeated = collections.Counter(seen[digest] for digest in telling if digest in seen)
+        for other, num_trials in sorted(repeated.items()):
+            sentence = f"trials that repeat one of session {other}: {num_trials}"
+            survey.findings.append(Finding("error", "repeats_a_session", sentence, "leave one of the two out"))
+        for earlier in surveys[:index] if survey.outline is not None else ():
+            name = earlier.outline.session.session_id
+            if name not in repeated and (number := repeated_units(earlier.outline, survey.outline)):
+                sentence = f"units that are those of session {name}, binned or cut in another way: {number}"
+                remedy = "the two are one recording: leave one of them out"
+                survey.findings.append(Finding("error", "repeats_a_session", sentence, remedy))
+        seen |= {digest: session.session_id for digest in telling if digest not in seen}
+
+
+def _duplicates(session: Session, digests: dict[int, tuple[bytes, int]]) -> dict[str, int]:
+    """Trials that equal an earlier one, by where that one is; trials of few spikes may be equal by chance."""
+    groups = collections.defaultdict(list)
+    for trial, (digest, spikes) in digests.items():
+        groups[digest, spikes >= TELLING_SPIKES].append(int(session.split[trial]))
+    found = {"within_split": 0, "across_splits": 0, "by_chance": 0}
+    for (_, telling), splits in groups.items():
+        across = len(set(splits)) - 1
+        if telling:
+            found["across_splits"] += across
+            found["within_split"] += len(splits) - 1 - across
+        else:
+            found["by_chance"] += len(splits) - 1
+    return found
+
+
+def _overlaps(session: Session, split: np.ndarray | None) -> int:
+    """Pairs of trials whose times overlap, with `split` of different splits only: a bin counted in both leaks."""
+    return int(later_trials_within(session.trial_start_s, session.trial_num_bins, session.bin_size_s, split).sum())
+
+
+def _silent_stretches(session: Session, outline: Outline) -> dict[str, float]:
+    """Times within trials in which all units are silent although many spikes were due: gaps of the recording."""
+    due = outline.cumulative[-1] / len(session.counts)  # spikes of all units in a bin
+    number, silent_bins = 0, 0
+    for start, length in zip(session.trial_start_bin.tolist(), session.trial_num_bins.tolist(), strict=True):
+        quiet = np.diff(outline.cumulative[start : start + length + 1]) == 0
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], quiet, [False]])))
+        lengths = edges[1::2] - edges[::2]
+        lengths = lengths[(lengths * due >= _DUE_SPIKES) & (lengths * session.bin_size_s >= _SHORTEST_GAP_S)]
+        number, silent_bins = number + len(lengths), silent_bins + int(lengths.sum())
+    return {"number": number, "total_s": silent_bins * session.bin_size_s}
+
+
+def _non_finite(session: Session) -> dict[str, int]:
+    return {name: int((~np.isfinite(values).all(axis=1)).sum()) for name, values in session.behaviour.items()}
+
+
+def _trial_rows(session: Session, trial: int) -> np.ndarray:
+    start = session.trial_start_bin[trial]
+    return session.recorded[start : start + session.trial_num_bins[trial]]  # [bins, N]
+
+
+def trial_spikes(session: Session, trial: int) -> np.ndarray:
+    """Spikes of each unit in a trial, int64 [N]."""
+    return _trial_rows(session, trial).sum(0, dtype=np.int64)
+
+
+def trial_evidence(session: Session, trial: int) -> int:
+    """How much there is in a trial to tell it from another: its spikes, or changes of its values."""
+    if session.observation == "counts":
+        return int(trial_spikes(session, trial).sum())
+    rows = _trial_rows(session, trial)
+    return int(np.count_nonzero(rows[1:] != rows[:-1]))
+
+
+def trial_digest(session: Session, trial: int) -> bytes:
+    """Digest of a trial's counts or values and its shape, alike for every dtype of a kind."""
+    dtype = "<u2" if session.observation == "counts" else "<f4"
+    rows = np.ascontiguousarray(_trial_rows(session, trial), dtype=dtype)
+    return hashlib.blake2b(rows.tobytes(), digest_size=16, salt=rows.shape[1].to_bytes(8, "little")).digest()

@@ -1,0 +1,118 @@
+"""What there is to know and to warn of in a recording of real values (EMG, EEG, fMRI)."""
+
+import collections
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from neurojax.data.checks.check_rules import behaviour_findings, consent_findings, copy_findings
+from neurojax.data.checks.findings import Finding
+from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session
+
+_MAX_CLIPPED = 0.01  # share of the samples at either end of the range
+_MAX_CONDITION_VALUES = 50  # of a condition whose values are counted
+_CHUNK_ROWS = 2**16
+_SPLIT_AGAIN = "convert with --split=random, or give more people"
+
+
+def signal_facts(session: Session) -> dict[str, Any]:
+    """Numbers about the values of a session, JSON-ready; None where they are not finite.
+
+    Returns:
+        observation, unit, sampling_hz; channel_mean and channel_sd, lists [C] in the unit of the
+        values; constant_channels; clipped_share, of samples at the smallest or the largest value
+        of their recording; condition_counts, name -> value -> trials.
+    """
+    mean, sd = channel_moments(session.values)
+    finite = bool(np.isfinite(mean).all() and np.isfinite(sd).all())
+    return {
+        "observation": "real",
+        "unit": session.unit_of_values,
+        "sampling_hz": session.sampling_hz,
+        "num_bins": len(session.values),
+        "channel_mean": mean.tolist() if finite else None,
+        "channel_sd": sd.tolist() if finite else None,
+        "constant_channels": int((sd == 0).sum()),
+        "clipped_share": _clipped_share(session.values) if finite else None,
+        "condition_counts": _condition_counts(session),
+        "drift": None,
+    }
+
+
+def channel_moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each channel over all samples, float64 [C] twice.
+
+    Args:
+        values: real numbers [samples, C]; read in pieces, so a memory map stays on disk.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        pieces = range(0, len(values), _CHUNK_ROWS)
+        mean = sum(values[i : i + _CHUNK_ROWS].sum(0, dtype=np.float64) for i in pieces)
+        mean = mean / len(values)
+        # Around the mean in a second pass: the difference of two large sums would lose the digits.
+        squares = sum(((values[i : i + _CHUNK_ROWS] - mean) ** 2).sum(0) for i in pieces)
+    return mean, np.sqrt(squares / len(values))
+
+
+def signal_findings(facts: dict[str, Any], session: Session) -> Iterator[Finding]:
+    """About the splits, windows and channels of one session of real values."""
+    if facts["channel_mean"] is None:
+        sentence = "values hold NaN or infinity"
+        yield Finding("error", "values_not_finite", sentence, "leave these samples out, or fill them")
+    used = [code for code, name in enumerate(SPLIT_NAMES) if facts["trials_per_split"][name]]
+    if len(used) > 1:  # a session of one split is a person of one split: see `split_over_sessions`
+        for code in (TRAIN, TEST):
+            if code not in used:
+                name = SPLIT_NAMES[code]
+                yield Finding("error", f"no_{name}_trial", f"no {name} trial", _SPLIT_AGAIN)
+    yield from copy_findings(facts)
+    if number := facts["overlapping_trials_across_splits"]:
+        sentence = f"pairs of windows of different splits that share time: {number}"
+        remedy = "split whole segments or whole people"
+        yield Finding("error", "trials_share_time_across_splits", sentence, remedy)
+    elif facts["overlapping_trials"]:
+        sentence = "neighbouring windows share samples"
+        remedy = "nothing to do: scores are of people, never of windows as if they were independent"
+        yield Finding("note", "windows_share_samples", sentence, remedy)
+    yield from consent_findings(session)
+    if number := facts["constant_channels"]:
+        sentence = f"{number} of {session.num_units} channels never change"
+        yield Finding("warning", "constant_channels", sentence, "check the electrodes, or leave them out")
+    if (facts["clipped_share"] or 0) > _MAX_CLIPPED:
+        sentence = f"{100 * facts['clipped_share']:.1f} % of the samples lie at the ends of the range"
+        yield Finding("warning", "clipped", sentence, "nothing to do, or lower the gain next time")
+    yield from behaviour_findings(facts, session)
+
+
+def split_over_sessions(trials_per_split: Sequence[dict[str, int]]) -> Iterator[Finding]:
+    """About a dataset whose sessions are people of one split each: is there one of each split?
+
+    Args:
+        trials_per_split: split name -> trials, of every session.
+    """
+    for code in (TRAIN, TEST, VALIDATION):
+        name = SPLIT_NAMES[code]
+        if not any(trials[name] for trials in trials_per_split):
+            level = "warning" if code == VALIDATION else "error"
+            sentence = f"no session of the dataset has a {name} trial"
+            yield Finding(level, f"no_{name}_session", sentence, _SPLIT_AGAIN)
+
+
+def _clipped_share(values: np.ndarray) -> float:
+    low, high, number = values.min(), values.max(), 0
+    for first in range(0, len(values), _CHUNK_ROWS):
+        piece = values[first : first + _CHUNK_ROWS]
+        number += int(((piece == low) | (piece == high)).sum())
+    return number / values.size
+
+
+def _condition_counts(session: Session) -> dict[str, dict[str, int]]:
+    """Trials of each value of the conditions that are text or whole numbers and have few values."""
+    found = {}
+    for name, column in session.conditions.items():
+        if column.dtype.kind in "biuU":
+            counts = collections.Counter(map(str, column.tolist()))
+            if len(counts) <= _MAX_CONDITION_VALUES:
+                found[name] = dict(sorted(counts.items()))
+    return found

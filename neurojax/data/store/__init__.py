@@ -1,0 +1,1 @@
+"""Session folders and datasets on disk, opened with distrust."""

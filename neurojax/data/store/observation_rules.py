@@ -1,0 +1,164 @@
+"""Rules for what was recorded: counts or real values, kept spike times, observed intervals."""
+
+from typing import Any
+
+import numpy as np
+
+from neurojax.data.session import Session
+from neurojax.errors import InputError
+
+VALUE_DTYPES = (np.dtype(np.float32), np.dtype(np.float16))
+SPIKE_COLUMNS = {"time_s": np.dtype(np.float64), "unit_index": np.dtype(np.int32)}
+VALIDITY_COLUMNS = {
+    "unit_index": np.dtype(np.int32),
+    "start_bin": np.dtype(np.int64),
+    "stop_bin": np.dtype(np.int64),
+}
+_MAX_UNIT_TEXT = 32
+_CHUNK_ROWS = 2**16
+
+
+def check_recorded(session: Session, where: str) -> None:
+    """Raises InputError unless the session holds counts alone or real values with rate and unit."""
+    if session.values is None:
+        given = (session.sampling_hz, session.unit_of_values)
+        if any(field is not None for field in given):
+            raise InputError(
+                f"{where}: sampling_hz and unit_of_values belong to real values, but there are none;"
+                " give values, or leave them out"
+            )
+        counts = vars(session)["counts"]
+        if not isinstance(counts, np.ndarray):
+            raise InputError(f"{where} has neither counts nor values; give one of them")
+        if counts.ndim != 2 or counts.dtype not in (np.uint8, np.uint16) or 0 in counts.shape:
+            raise InputError(
+                f"{where}: counts is {counts.dtype} {list(counts.shape)}, expected uint8 or uint16"
+                " [total_bins, units] with at least one of each"
+            )
+        return
+    if vars(session)["counts"] is not None or session.true_rates is not None:
+        raise InputError(
+            f"{where} has counts or true rates beside real values; a session holds one kind, write two sessions"
+        )
+    values = session.values
+    if not isinstance(values, np.ndarray) or values.ndim != 2 or 0 in values.shape:
+        raise InputError(
+            f"{where}: values has shape {list(np.shape(values))}, expected [total_bins, channels]"
+            " with at least one of each"
+        )
+    if values.dtype not in VALUE_DTYPES:
+        raise InputError(f"{where}: values is {values.dtype}, expected float32 or float16; cast it")
+    _check_rate(session.sampling_hz, session.bin_size_s, where)
+    check_unit_of_values(session.unit_of_values, where)
+
+
+def check_finite(values: np.ndarray, where: str) -> None:
+    """Raises InputError when a value [total_bins, C] is NaN or infinite; reads all of them."""
+    for first in range(0, len(values), _CHUNK_ROWS):
+        finite = np.isfinite(values[first : first + _CHUNK_ROWS])
+        if not finite.all():
+            row, channel = np.argwhere(~finite)[0].tolist()
+            raise InputError(
+                f"{where}: values holds NaN or infinity, first in sample {first + row}, channel"
+                f" {channel}; leave these samples out or fill them before converting"
+            )
+
+
+def check_unit_of_values(unit: Any, where: str) -> str:
+    """Returns the unit; raises InputError unless it is a short printable text such as "uV"."""
+    if not isinstance(unit, str) or not unit.isprintable() or not 0 < len(unit) <= _MAX_UNIT_TEXT:
+        shown = " ".join(str(unit).split())[:60]
+        raise InputError(
+            f"{where}: the unit of the values is {shown!r}, expected 1 to {_MAX_UNIT_TEXT}"
+            ' characters, such as "uV", or "a.u." where it has none'
+        )
+    return unit
+
+
+def _check_rate(sampling_hz: Any, bin_size_s: float, where: str) -> None:
+    is_number = isinstance(sampling_hz, int | float) and not isinstance(sampling_hz, bool)
+    if not is_number or not np.isclose(sampling_hz * bin_size_s, 1, rtol=1e-9, atol=0):
+        raise InputError(
+            f"{where}: sampling_hz is {str(sampling_hz)[:60]} with bins of {bin_size_s:g} s;"
+            " real values have one sample a bin, so give bin_size_s = 1 / sampling_hz"
+        )
+
+
+def check_windows(session: Session, where: str) -> None:
+    """Raises InputError unless trials are in order and none shares bins with one it may not.
+
+    Trials of counts never share bins. Trials of real values may be windows that overlap, but a
+    sample that is trained on is never validated or tested on.
+    """
+    start, length, split = session.trial_start_bin, session.trial_num_bins, session.split
+    if session.observation == "counts":
+        if np.any(start[1:] < start[:-1] + length[:-1]):
+            raise InputError(
+                f"{where}: trials share bins or are out of order; expected trials end to end, check the trial offsets"
+            )
+        return
+    if np.any(start[1:] < start[:-1]):
+        raise InputError(f"{where}: windows are out of order; sort them by their first sample")
+    for code in np.unique(split):
+        # The furthest sample that any earlier window of another split reaches.
+        others = np.maximum.accumulate(np.where(split != code, start + length, 0))
+        if number := int(((split == code) & (start < others)).sum()):
+            raise InputError(
+                f"{where}: {number} windows share samples with one of another split; split whole"
+                " segments or whole people, never the windows of one stretch"
+            )
+
+
+def check_spikes(session: Session, where: str) -> None:
+    """Raises InputError unless kept spike times are finite, sorted, and of units that are there."""
+    if session.spikes is None:
+        return
+    if session.observation != "counts":
+        raise InputError(f"{where} has spike times beside real values; keep them with counts")
+    _check_columns(session.spikes._asdict(), SPIKE_COLUMNS, "spikes", where)
+    time_s, unit_index = session.spikes
+    if not np.isfinite(time_s).all():
+        raise InputError(f"{where}: spikes/time_s holds NaN or infinity; leave these spikes out")
+    if np.any(time_s[1:] < time_s[:-1]):
+        raise InputError(f"{where}: spikes are not sorted by time; sort time_s and unit_index")
+    _check_units_exist(unit_index, session.num_units, "spikes", where)
+
+
+def check_validity(session: Session, where: str) -> None:
+    """Raises InputError unless observed intervals are sorted, apart, and within the recording."""
+    if session.validity is None:
+        return
+    _check_columns(session.validity._asdict(), VALIDITY_COLUMNS, "validity", where)
+    unit, start, stop = session.validity
+    _check_units_exist(unit, session.num_units, "validity", where)
+    if np.any(start < 0) or np.any(stop <= start) or np.any(stop > len(session.recorded)):
+        raise InputError(
+            f"{where}: an observed interval is empty or leaves the {len(session.recorded)} bins of"
+            " the recording; expected 0 <= start_bin < stop_bin"
+        )
+    same = unit[1:] == unit[:-1]
+    if np.any(unit[1:] < unit[:-1]) or np.any(same & (start[1:] < stop[:-1])):
+        raise InputError(
+            f"{where}: observed intervals overlap or are out of order; sort them by unit, then by"
+            " bin, and join those of a unit that overlap"
+        )
+
+
+def _check_columns(columns: dict[str, Any], expected: dict[str, np.dtype], name: str, where: str) -> None:
+    """Raises InputError unless all columns [n] have their dtype and one length."""
+    for key, column in columns.items():
+        is_array = isinstance(column, np.ndarray)
+        if not is_array or column.dtype != expected[key] or column.ndim != 1:
+            came = f"{column.dtype} {list(column.shape)}" if is_array else type(column).__name__
+            raise InputError(f"{where}: {name}/{key} is {came}, expected {expected[key]} [n]")
+    lengths = {key: len(column) for key, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise InputError(f"{where}: {name} has columns of {lengths} entries, expected equally long ones")
+
+
+def _check_units_exist(unit_index: np.ndarray, num_units: int, name: str, where: str) -> None:
+    if unit_index.size and not 0 <= unit_index.min() <= unit_index.max() < num_units:
+        raise InputError(
+            f"{where}: {name}/unit_index runs from {unit_index.min()} to {unit_index.max()},"
+            f" expected rows of the {num_units} units, counted from 0"
+        )

@@ -1,0 +1,102 @@
+"""Who owns the rows of a model: what `sessions.json` says of every session, so that weights can be told apart
+from the recordings they came from, long after those are out of reach.
+
+    {"schema": 1, "sessions": [{"session_id", "num_units", "units_sha256", "region", "bin_size_s", "subject_id",
+                                "species", "licence", "source", "num_trials", "content_sha256", "counts_sha256"}, ..]}
+
+Entries are in row order.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from neurojax.data.batching import session_table
+from neurojax.data.session import SPLIT_NAMES, Session
+from neurojax.data.store import cards
+from neurojax.data.store.checksums import array_record
+from neurojax.data.store.session_format import content_sha256
+from neurojax.data.store.session_rules import check_session_id
+from neurojax.errors import InputError
+from neurojax.files import read_json, write_json
+
+ROSTER_NAME = "sessions.json"
+SCHEMA = 1
+MAX_BYTES = 256 << 20
+_TEXTS = ("subject_id", "species", "licence", "source")
+HUMAN = frozenset({"human", "homo sapiens", "h. sapiens", "h sapiens"})
+
+
+def entries_of(sessions: Sequence[Session]) -> list[dict[str, Any]]:
+    """One entry a session: the rows' owner as in `batching.session_table`, regions of its units, where it is from."""
+    found = []
+    for session, row in zip(sessions, session_table(sessions), strict=True):
+        origin = {name: session.info.get(name) for name in _TEXTS} | {"source": cards.source_words(session.info)}
+        found.append(
+            row
+            | {"region": [str(label) for label in session.region], "bin_size_s": float(session.bin_size_s)}
+            | {name: None if value is None else str(value)[:1000] for name, value in origin.items()}
+            | {"num_trials": {name: len(session.trials_of(code)) for code, name in enumerate(SPLIT_NAMES)}}
+            | {"content_sha256": content_sha256(session), "counts_sha256": counts_digest(session)}
+        )
+    return found
+
+
+def counts_digest(session: Session) -> str:
+    """Hex digest of the counts (or values) alone: a recording under another name has the same."""
+    return array_record(session.recorded)["sha256"]
+
+
+def joined(known: Sequence[Mapping[str, Any]], sessions: Sequence[Session]) -> list[dict[str, Any]]:
+    """`known` entries as they are, then one for each session that is not among them, in the order given."""
+    names = {entry["session_id"] for entry in known}
+    return [dict(entry) for entry in known] + entries_of([s for s in sessions if s.session_id not in names])
+
+
+def is_human(entry: Mapping[str, Any]) -> bool:
+    """Whether the recording is of a person."""
+    return " ".join(str(entry.get("species") or "").lower().replace("_", " ").split()) in HUMAN
+
+
+def write(path: Path, entries: Sequence[Mapping[str, Any]]) -> None:
+    """Writes `sessions.json` atomically."""
+    write_json(path, {"schema": SCHEMA, "sessions": [dict(entry) for entry in entries]})
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """Reads and checks `sessions.json`; what comes back is safe to index and to name files after.
+
+    Raises:
+        InputError: missing, too large, another schema, or entries that do not say who owns which rows.
+    """
+    if path.is_file() and path.stat().st_size > MAX_BYTES:
+        raise InputError(f"{path} has {path.stat().st_size:,} bytes, expected at most {MAX_BYTES:,}; use another copy")
+    content = read_json(path)
+    if content.get("schema") != SCHEMA:
+        raise InputError(f"{path} has schema {str(content.get('schema'))[:40]}, expected {SCHEMA}; update neurojax")
+    entries = content.get("sessions")
+    if not isinstance(entries, list) or not entries:
+        raise InputError(f"{path} lists no session; use another copy")
+    for number, entry in enumerate(entries):
+        _check(entry, f"{path} entry {number}")
+    names = [entry["session_id"] for entry in entries]
+    if len(set(names)) < len(names):
+        raise InputError(f"{path} lists a session twice; use another copy")
+    return entries
+
+
+def _check(entry: Any, where: str) -> None:
+    """Raises InputError unless an entry has the fields and types of `entries_of`."""
+    if not isinstance(entry, dict):
+        raise InputError(f"{where} is no object; use another copy")
+    check_session_id(entry.get("session_id"))
+    units, regions, trials = entry.get("num_units"), entry.get("region"), entry.get("num_trials")
+    whole = type(units) is int and 0 < units < 2**31
+    labels = isinstance(regions, list) and all(isinstance(label, str) for label in regions) and len(regions) == units
+    counted = isinstance(trials, dict) and all(
+        type(trials.get(name)) is int and trials[name] >= 0 for name in SPLIT_NAMES
+    )
+    digests = all(isinstance(entry.get(f"{name}_sha256"), str) for name in ("units", "content", "counts"))
+    texts = all(entry.get(name) is None or isinstance(entry[name], str) for name in _TEXTS)
+    if not (whole and labels and counted and digests and texts):
+        raise InputError(f"{where} does not say who owns its rows (units, regions, trials, digests); use another copy")

@@ -1,0 +1,335 @@
+"""The session folder, schema 2: written whole or not at all, opened with distrust.
+
+<root>/<session_id>/
+  counts.npy      uint8 or uint16 [total_bins, N], C order, memory-mapped; or, of real values,
+  values.npy      float32 or float16 [total_bins, C], finite, C order, memory-mapped
+  units.npz       unit_id, region, region_group, region_source and numeric metadata, [N]
+  trials.npz      start_bin, num_bins, split, start_s and condition columns, [trials]
+  behaviour.npz   name float32 [total_bins, dims], name + "_valid" bool [total_bins]
+  true_rates.npy  float32 [total_bins, N]; synthetic recordings only
+  spikes.npz      time_s float64, unit_index int32 [spikes], by time; where they were kept
+  validity.npz    unit_index int32, start_bin, stop_bin int64 [intervals] in which a unit was
+                  observed, by unit and bin, stop_bin the bin after the last; without it: always
+  meta.json       schema, session_id, bin_size_s, observation ("counts" or "real"; the latter with
+                  unit and sampling_hz), provenance, dtype, shape and sha256 of each array
+  CARD.md         meta.json for people; nothing reads it
+
+Schema 1 had counts alone, without `observation`, spikes.npz and validity.npz. Its folders are
+read as they are, and the content hash of equal counts is the same in both.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neurojax.data.session import ObservedIntervals, Session, SpikeTimes
+from neurojax.data.store.array_files import open_npy, read_npz, write_npy, write_npz
+from neurojax.data.store.cards import CARD_NAME, session_card
+from neurojax.data.store.checksums import array_record, combined_sha256, sampled_sha256
+from neurojax.data.store.observation_rules import VALUE_DTYPES, check_finite, check_unit_of_values
+from neurojax.data.store.session_rules import (
+    RESERVED_INFO,
+    RESERVED_SINCE_2,
+    TRIAL_COLUMNS,
+    UNIT_COLUMNS,
+    check_bin_size,
+    check_session_id,
+    validate_session,
+)
+from neurojax.errors import InputError
+from neurojax.files import held, publish_folder, read_json, write_bytes, write_json
+
+SCHEMA = 2
+READS = (1, SCHEMA)
+_RECORDED = {"counts": "counts", "real": "values"}  # observation -> file of the recording
+_SMALL_BYTES = 2**26  # of real values that are looked at for NaN whenever they are opened
+_MAX_META_BYTES = 2**24
+_MAPPED = {
+    "counts": (np.dtype(np.uint8), np.dtype(np.uint16)),
+    "values": VALUE_DTYPES,
+    "true_rates": (np.dtype(np.float32),),
+}
+_REQUIRED_META = ("schema", "session_id", "bin_size_s", "arrays", "content_sha256", "sampled_sha256")
+
+
+def write_session(session: Session, root: str | Path) -> Path:
+    """Writes `<root>/<session_id>`, replacing what was there; readers see the old folder or the new one.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: the session is not valid, or `root` cannot be written.
+    """
+    validate_session(session)
+    if session.values is not None:
+        check_finite(session.values, f"session {session.session_id}")
+    root = Path(root)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{session.session_id}.", suffix=".tmp", dir=root))
+    except OSError as error:
+        raise InputError(f"{root} cannot be written ({error.strerror}); choose another folder") from None
+    try:
+        with held(temporary):
+            temporary.chmod(0o755)
+            _write_files(session, temporary)
+            publish_folder(temporary, root / session.session_id)
+    except OSError as error:
+        raise InputError(
+            f"session {session.session_id} cannot be written to {root} ({error.strerror}); free space"
+        ) from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return root / session.session_id
+
+
+def open_session(folder: str | Path, verify: str = "sampled") -> Session:
+    """Opens a session folder; counts, values and true rates stay on disk as read-only memory maps.
+
+    Args:
+        folder: `<root>/<session_id>`.
+        verify: "full" compares every byte with the checksums of meta.json, "sampled" all bytes of the
+            small arrays and 64 blocks of each mapped one, "none" none. Sizes, shapes, dtypes and the
+            rules of a session are always checked. Real values are looked at for NaN by "full", and
+            below 64 MiB by "sampled" too.
+
+    Raises:
+        InputError: anything missing, damaged, or at odds with meta.json.
+    """
+    return open_recorded(Path(folder), verify)[0]
+
+
+def open_recorded(folder: Path, verify: str) -> tuple[Session, str]:
+    """`open_session`, and the content hash that meta.json records."""
+    if verify not in ("full", "sampled", "none"):
+        raise InputError(f"verify={verify!r}; expected full, sampled or none")
+    meta = read_meta(folder)
+    names = [_RECORDED[observation_of(meta)]]
+    names += [name for name in ("true_rates",) if name in meta["arrays"]]
+    mapped = {name: open_npy(folder / f"{name}.npy", _MAPPED[name], 2) for name in names}
+    kept = [group for group in ("spikes", "validity") if _is_kept(group, meta)]
+    groups = {}
+    for group in ("units", "trials", "behaviour", *kept):
+        path = folder / f"{group}.npz"
+        # Stored uncompressed: the members can never be larger than the file.
+        groups[group] = read_npz(path, max_bytes=path.stat().st_size if path.is_file() else 0)
+    _check_arrays(_named(mapped, groups), meta, folder, verify)
+    try:
+        session = validate_session(_assemble(meta, mapped, groups))
+        if verify == "full" or (verify == "sampled" and session.recorded.nbytes <= _SMALL_BYTES):
+            if session.values is not None:
+                check_finite(session.values, f"session {session.session_id}")
+        return session, meta["content_sha256"]
+    except KeyError as error:
+        raise InputError(f"{folder} lacks the array {error}; convert the recording again") from None
+    except InputError as error:
+        raise InputError(f"{folder}: {error}") from None
+
+
+def read_meta(folder: Path) -> dict[str, Any]:
+    """Reads and checks meta.json of a session folder, without its arrays.
+
+    Raises:
+        InputError: missing, damaged, another schema, or inconsistent in itself.
+    """
+    path = folder / "meta.json"
+    if path.is_file() and path.stat().st_size > _MAX_META_BYTES:
+        raise InputError(f"{path} has {path.stat().st_size} bytes, expected at most {_MAX_META_BYTES}; convert again")
+    meta = read_json(path)
+    if meta.get("schema") not in READS or isinstance(meta["schema"], bool | float):
+        raise InputError(
+            f"{path} has schema {str(meta.get('schema'))[:60]!r}, expected 1 or {SCHEMA}; convert the"
+            " recording again, or update neurojax"
+        )
+    if missing := [key for key in _REQUIRED_META if key not in meta]:
+        raise InputError(f"{path} lacks {', '.join(missing)}; convert the recording again")
+    if meta["session_id"] != folder.absolute().name:
+        raise InputError(
+            f"{path} names session {meta['session_id']!r}, but its folder is {folder.absolute().name!r};"
+            " rename the folder back"
+        )
+    check_session_id(meta["session_id"])
+    if not isinstance(meta["bin_size_s"], float):
+        raise InputError(f"{path}: bin_size_s is {str(meta['bin_size_s'])[:60]}, expected seconds; convert again")
+    check_bin_size(meta["bin_size_s"], str(path))
+    for key in ("num_units", "num_trials", "num_bins"):  # for people; nothing is sized by them
+        if type(meta.get(key, 0)) is not int:
+            raise InputError(f"{path}: {key} is {str(meta[key])[:60]}, expected a whole number; convert again")
+    records, sampled = meta["arrays"], meta["sampled_sha256"]
+    if not (isinstance(records, dict) and all(map(_is_record, records.values())) and isinstance(sampled, dict)):
+        raise InputError(f"{path} has damaged checksums; convert the recording again")
+    _check_observation(meta, path)
+    unit = meta["unit"] if observation_of(meta) == "real" else None
+    if combined_sha256(meta["session_id"], meta["bin_size_s"], records, unit) != meta["content_sha256"]:
+        raise InputError(f"{path}: the checksums do not add up to content_sha256; convert the recording again")
+    return meta
+
+
+def observation_of(meta: Mapping[str, Any]) -> str:
+    """What a meta.json that was checked is about: "counts" or "real"; schema 1 had counts alone."""
+    return "counts" if meta["schema"] == 1 else meta["observation"]
+
+
+def _is_kept(group: str, meta: Mapping[str, Any]) -> bool:
+    """Whether meta.json lists an array of a file that need not be there."""
+    return meta["schema"] != 1 and any(name.startswith(f"{group}/") for name in meta["arrays"])
+
+
+def _check_observation(meta: Mapping[str, Any], path: Path) -> None:
+    """Raises InputError unless meta.json says which kind of recording it is about."""
+    if meta["schema"] == 1:
+        return
+    found = meta.get("observation")
+    if not isinstance(found, str) or found not in _RECORDED:
+        raise InputError(f"{path}: observation is {str(found)[:60]!r}, expected counts or real; convert again")
+    if found == "real":
+        check_unit_of_values(meta.get("unit"), str(path))
+        rate_hz = meta.get("sampling_hz")
+        if not isinstance(rate_hz, float) or not 0 < rate_hz < np.inf:
+            raise InputError(f"{path}: sampling_hz is {str(rate_hz)[:60]}, expected hertz; convert again")
+
+
+def _is_record(record: Any) -> bool:
+    """Whether an entry of meta["arrays"] has the form of `array_record`."""
+    if not isinstance(record, dict) or record.keys() != {"dtype", "shape", "sha256"}:
+        return False
+    shape = record["shape"]
+    return isinstance(shape, list) and all(isinstance(size, int) for size in shape)
+
+
+def content_sha256(session: Session) -> str:
+    """Hex digest of the id, bin size and arrays: the same in memory and on disk, blind to `info`."""
+    records = {name: array_record(array) for name, array in _session_arrays(session).items()}
+    return combined_sha256(session.session_id, session.bin_size_s, records, session.unit_of_values)
+
+
+def _grouped_arrays(session: Session) -> dict[str, dict[str, np.ndarray]]:
+    trials = (session.trial_start_bin, session.trial_num_bins, session.split, session.trial_start_s)
+    masks = {f"{name}_valid": mask for name, mask in session.behaviour_valid.items()}
+    kept = {"spikes": session.spikes, "validity": session.validity}
+    return {
+        "units": {**{name: getattr(session, name) for name in UNIT_COLUMNS}, **session.unit_metadata},
+        "trials": {**dict(zip(TRIAL_COLUMNS, trials, strict=True)), **session.conditions},
+        "behaviour": {**session.behaviour, **masks},
+        **{name: columns._asdict() for name, columns in kept.items() if columns is not None},
+    }
+
+
+def _mapped_arrays(session: Session) -> dict[str, np.ndarray]:
+    rates = {} if session.true_rates is None else {"true_rates": session.true_rates}
+    return {_RECORDED[session.observation]: session.recorded, **rates}
+
+
+def _session_arrays(session: Session) -> dict[str, np.ndarray]:
+    return _named(_mapped_arrays(session), _grouped_arrays(session))
+
+
+def _named(mapped: Mapping[str, np.ndarray], groups: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """All arrays under the names of meta.json: "counts", "trials/split", ..."""
+    flat = {f"{group}/{name}": array for group, arrays in groups.items() for name, array in arrays.items()}
+    return {**mapped, **flat}
+
+
+def _write_files(session: Session, folder: Path) -> None:
+    mapped = _mapped_arrays(session)
+    for name, array in mapped.items():
+        write_npy(folder / f"{name}.npy", array)
+    groups = _grouped_arrays(session)
+    for group, arrays in groups.items():
+        write_npz(folder / f"{group}.npz", arrays)
+    records = {name: array_record(array) for name, array in _named(mapped, groups).items()}
+    meta = {
+        "schema": SCHEMA,
+        "session_id": session.session_id,
+        "bin_size_s": float(session.bin_size_s),
+        "num_units": session.num_units,
+        "num_trials": session.num_trials,
+        "num_bins": len(session.recorded),
+        "observation": session.observation,
+        **_meta_of_real(session),
+        **session.info,
+        "arrays": records,
+        "sampled_sha256": {name: sampled_sha256(array) for name, array in mapped.items()},
+        "content_sha256": combined_sha256(session.session_id, session.bin_size_s, records, session.unit_of_values),
+    }
+    write_json(folder / "meta.json", meta)
+    write_bytes(folder / CARD_NAME, session_card(meta).encode())
+
+
+def _meta_of_real(session: Session) -> dict[str, Any]:
+    if session.values is None:
+        return {}
+    return {"unit": session.unit_of_values, "sampling_hz": float(session.sampling_hz)}
+
+
+def _check_arrays(arrays: Mapping[str, np.ndarray], meta: dict[str, Any], folder: Path, verify: str) -> None:
+    if arrays.keys() != meta["arrays"].keys():
+        differing = sorted(arrays.keys() ^ meta["arrays"].keys())
+        raise InputError(f"{folder}: arrays {differing[:5]} are only in the files or only in meta.json; convert again")
+    for name, array in arrays.items():
+        expected = meta["arrays"][name]
+        dtype = "text" if array.dtype.kind == "U" else array.dtype.newbyteorder("<").str
+        came = {"dtype": dtype, "shape": list(array.shape)}
+        if any(expected[key] != value for key, value in came.items()):
+            raise InputError(
+                f"{folder}: {name} is {dtype} {came['shape']}, meta.json says {str(expected)[:100]}; convert again"
+            )
+        if verify == "none":
+            continue
+        if verify == "sampled" and name in _MAPPED:
+            intact = sampled_sha256(array) == meta["sampled_sha256"].get(name)
+        else:
+            intact = array_record(array)["sha256"] == expected["sha256"]
+        if not intact:
+            raise InputError(
+                f"{folder}: {name} does not match its checksum; the file is damaged, convert the recording again"
+            )
+
+
+def _assemble(
+    meta: dict[str, Any], mapped: Mapping[str, np.ndarray], groups: Mapping[str, dict[str, np.ndarray]]
+) -> Session:
+    units, trials, signals = groups["units"], groups["trials"], groups["behaviour"]
+    is_real = observation_of(meta) == "real"
+    reserved = RESERVED_INFO if meta["schema"] != 1 else RESERVED_INFO - RESERVED_SINCE_2
+    info = {key: value for key, value in meta.items() if key not in reserved}
+    # What a schema 1 folder happened to say under a name that is reserved since.
+    for key in RESERVED_SINCE_2 & info.keys():
+        info[f"{key}_of_schema_1"] = info.pop(key)
+    return Session(
+        session_id=meta["session_id"],
+        counts=mapped.get("counts"),
+        bin_size_s=meta["bin_size_s"],
+        **{name: units[name] for name in UNIT_COLUMNS},
+        trial_start_bin=trials["start_bin"],
+        trial_num_bins=trials["num_bins"],
+        split=trials["split"],
+        trial_start_s=trials["start_s"],
+        conditions={name: values for name, values in trials.items() if name not in TRIAL_COLUMNS},
+        behaviour={name: values for name, values in signals.items() if not name.endswith("_valid")},
+        behaviour_valid={
+            name.removesuffix("_valid"): mask for name, mask in signals.items() if name.endswith("_valid")
+        },
+        unit_metadata={name: values for name, values in units.items() if name not in UNIT_COLUMNS},
+        true_rates=mapped.get("true_rates"),
+        info=info,
+        values=mapped.get("values"),
+        sampling_hz=meta["sampling_hz"] if is_real else None,
+        unit_of_values=meta["unit"] if is_real else None,
+        spikes=_columns(groups.get("spikes"), SpikeTimes),
+        validity=_columns(groups.get("validity"), ObservedIntervals),
+    )
+
+
+def _columns(arrays: Mapping[str, np.ndarray] | None, kind: type) -> Any:
+    """The arrays of an optional file as its record; None without the file."""
+    if arrays is None:
+        return None
+    if extra := sorted(arrays.keys() - set(kind._fields)):
+        raise InputError(f"the array {extra[0]!r} is unknown beside {', '.join(kind._fields)}; convert again")
+    return kind(*(arrays[name] for name in kind._fields))

@@ -1,0 +1,1 @@
+"""Synthetic animals whose rates are known."""

@@ -1,0 +1,1 @@
+"""From the weights of one run to the start of another; weights that are shared."""

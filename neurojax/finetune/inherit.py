@@ -1,0 +1,90 @@
+"""The config of a fine-tuning run: what it leaves open is as in the run it starts from."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from neurojax.errors import InputError
+from neurojax.finetune import release, weights
+from neurojax.runs import checkpoint, workdir
+
+STRATEGIES = ("full", "stitcher_only", "gradual_unfreeze")
+NEW_ROWS = ("random", "pca", "region_mean")
+# Of the model, what may differ from the run it starts from: nothing here is the shape or the meaning of a weight.
+FREE = frozenset(
+    ("num_positions", "num_session_rows", "dropout_embed", "dropout", "dropout_attention", "own_alone_share")
+    + ("init", "read_in_init", "compute_dtype", "attention", "remat", "unroll")
+)
+
+
+def resolved(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Fills every entry that is None from the run `init_from` names; once begun, from the workdir itself.
+
+    Args:
+        config: of configs/finetune.py.
+        folder: the workdir; a run that has begun needs nothing of the run it started from.
+
+    Raises:
+        InputError: no run there, a width or another part of the architecture that differs, an unknown strategy.
+    """
+    config = {name: dict(value) if isinstance(value, Mapping) else value for name, value in config.items()}
+    if "finetune" not in config:
+        raise InputError(f"init_from={config['init_from']!r} goes with --config=configs/finetune.py")
+    if not config["init_from"]:
+        raise InputError("configs/finetune.py needs --config.init_from=RUN, the workdir of a finished `neurojax train`")
+    check_choices(config["finetune"])
+    begun = _begun(folder)
+    if begun is None or config["init_from"] != begun["init_from"]:
+        source = Path(config["init_from"])
+        base, digest, num_bins = _source(source)
+        if base["model"].get("positions") == "learned":  # its table has as many rows as the run's longest trial bins
+            base["model"] |= {"num_positions": num_bins}
+    if begun is not None:
+        digest = begun["finetune"]["source_sha256"] if config["init_from"] == begun["init_from"] else digest
+        base = begun
+    if base.get("members", 1) > 1 or config["members"] > 1:
+        raise InputError("fine-tuning starts from one model, not from an ensemble; train from a run with members=1")
+    for name, value in config["model"].items():
+        there = base["model"].get(name)
+        if value is not None and name not in FREE and value != there:
+            raise InputError(
+                f"model.{name}={value!r}, but the run it starts from has {there!r}; leave it out: "
+                "the architecture is that of init_from"
+            )
+    for block in workdir.LEARNED:
+        chosen = {name: value for name, value in config[block].items() if value is not None}
+        config[block] = {**base[block], **chosen}
+    if config["data"]["bucket_units"] is None:
+        config["data"]["bucket_units"] = base["data"]["bucket_units"]
+    config["finetune"]["source_sha256"] = digest
+    return config
+
+
+def check_choices(finetune: Mapping[str, Any]) -> None:
+    """Raises InputError for a strategy, an initialisation or a step that is not one."""
+    for name, allowed in (("strategy", STRATEGIES), ("new_rows", NEW_ROWS)):
+        if finetune[name] not in allowed:
+            raise InputError(f"finetune.{name}={finetune[name]!r}; choose from {', '.join(allowed)}")
+    if finetune["unfreeze_step"] < 1:
+        raise InputError(f"finetune.unfreeze_step={finetune['unfreeze_step']}; expected at least 1 frozen step")
+
+
+def _source(run: Path) -> tuple[dict[str, Any], str, int]:
+    """Config, digest and bins of a run or an export; whether its files are whole is checked when they are read."""
+    if release.is_release(run):
+        facts = release.read_facts(run)
+        return facts["config"], facts["weights_sha256"], facts["num_bins"]
+    config, steps = weights.read_config(run), checkpoint.steps_on_disk(run / "checkpoints")
+    if not steps:
+        raise InputError(f"init_from={str(run)!r} has no checkpoint; train it first")
+    manifest = checkpoint.read_manifest(run / "checkpoints" / str(steps[-1]))
+    return config, manifest["manifest_sha256"], manifest["num_bins"]
+
+
+def _begun(folder: Path) -> dict[str, Any] | None:
+    """The config of a fine-tuning run that has a checkpoint in `folder`, or None."""
+    if not checkpoint.steps_on_disk(folder / "checkpoints") or not (folder / workdir.CONFIG_NAME).is_file():
+        return None
+    config = weights.read_config(folder)
+    started = isinstance(config.get("finetune"), dict) and "source_sha256" in config["finetune"]
+    return config if started and "init_from" in config else None

@@ -1,0 +1,1 @@
+"""Reads records of scores and makes what people look at: tables, pages, figures."""

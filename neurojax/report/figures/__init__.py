@@ -1,0 +1,1 @@
+"""Figures; matplotlib is imported where one is made."""

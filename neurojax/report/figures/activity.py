@@ -1,0 +1,241 @@
+"""Spikes and rates over time: rasters, rate maps, true against inferred traces, PSTHs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from neurojax.report.figures import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def unit_order(rates: np.ndarray, region: np.ndarray | None = None) -> np.ndarray:
+    """Units sorted by region name, then by the time of their peak: rates [T, N] -> int64 [N]."""
+    filled = np.where(np.isfinite(rates), rates, -np.inf)
+    peak_bin = filled.argmax(0) if len(filled) else np.zeros(rates.shape[1], int)
+    labels = np.zeros(rates.shape[1], int) if region is None else np.unique(np.asarray(region), return_inverse=True)[1]
+    return np.lexsort((peak_bin, labels))
+
+
+def typical_units(rates: np.ndarray, num_units: int = 4) -> np.ndarray:
+    """Units at evenly spaced ranks of the mean rate, from the 95th percentile down to the median.
+
+    A rule and not a choice, so that a figure of a few units cannot be a picked one.
+
+    Args:
+        rates: [..., N], any unit; NaN is not counted.
+        num_units: how many to return, fewer when fewer have a finite mean.
+    Returns:
+        int64 [at most num_units], highest rate first.
+    """
+    flat = rates.reshape(-1, rates.shape[-1]).astype(np.float64)
+    known = np.isfinite(flat)
+    mean = np.where(known, flat, 0).sum(0) / np.maximum(known.sum(0), 1)
+    ranked = np.flatnonzero(known.any(0))
+    ranked = ranked[np.argsort(mean[ranked], kind="stable")]
+    if not len(ranked):
+        return ranked
+    places = np.round(np.linspace(0.95, 0.5, num_units) * (len(ranked) - 1)).astype(int)
+    return ranked[list(dict.fromkeys(places.tolist()))]
+
+
+def _units_down(axes: Axes, duration_s: float, num_units: int, order: np.ndarray, region) -> None:
+    """Time to the right, units downwards in `order`; names regions that the order keeps together."""
+    axes.set(xlim=(0.0, duration_s), ylim=(num_units, 0.0))
+    if region is None:
+        return
+    labels = np.asarray(region).astype(str)[order]
+    starts = np.flatnonzero(np.r_[True, labels[1:] != labels[:-1]])
+    edges = np.r_[starts, num_units]
+    for edge in starts[1:]:
+        axes.axhline(edge, color=style.ORANGE, linewidth=0.7)
+    tall = np.diff(edges) >= max(1.0, num_units / 14)  # a name needs about a fourteenth of the height
+    axes.set_yticks(((edges[:-1] + edges[1:]) / 2)[tall], [style.plain(name) for name in labels[starts][tall]])
+    axes.tick_params(axis="y", length=0)
+
+
+def raster(
+    axes: Axes,
+    counts: np.ndarray,
+    bin_size_s: float,
+    *,
+    order: np.ndarray | None = None,
+    region: np.ndarray | None = None,
+    title: str = "Observed spikes",
+) -> Axes:
+    """Spikes of one trial, a row a unit, a tick a bin with spikes: grey for one spike, black for more.
+
+    Args:
+        axes: where to draw.
+        counts: [T, N] spikes per bin.
+        bin_size_s: width of a bin in seconds.
+        order: int [N], units from top to bottom; default file order.
+        region: str [N] in file order; with an `order` that sorts by region, regions are named on the axis.
+        title: heading.
+    """
+    counts = np.asarray(counts)
+    num_bins, num_units = counts.shape
+    order = np.arange(num_units) if order is None else np.asarray(order)
+    bins, rows = np.nonzero(counts[:, order])
+    ink = np.where((counts[:, order][bins, rows] > 1)[:, None], (0.0, 0.0, 0.0, 1.0), (0.35, 0.35, 0.35, 1.0))
+    if num_bins < 60:  # a dash as wide as the bin, since the spike lies anywhere in it
+        axes.hlines(rows + 0.5, (bins + 0.1) * bin_size_s, (bins + 0.9) * bin_size_s, colors=ink, linewidth=0.9)
+    else:
+        half = max(0.45, num_units / 420)  # ticks stay visible where a row is thinner than a pixel
+        width = float(np.clip(120 / num_bins, 0.4, 1.2))
+        axes.vlines((bins + 0.5) * bin_size_s, rows + 0.5 - half, rows + 0.5 + half, colors=ink, linewidth=width)
+    _units_down(axes, num_bins * bin_size_s, num_units, order, region)
+    return style.finish(axes, "time (s)", f"units ({num_units})", title)
+
+
+def rate_heatmap(
+    axes: Axes,
+    rates_hz: np.ndarray,
+    bin_size_s: float,
+    *,
+    order: np.ndarray | None = None,
+    region: np.ndarray | None = None,
+    max_hz: float | None = None,
+    bar: bool = True,
+    title: str = "Inferred rates",
+) -> Axes:
+    """Rates of one trial as a map, a row a unit, on a square-root colour scale.
+
+    Args:
+        axes: where to draw.
+        rates_hz: [T, N] rates, Hz; NaN is left white.
+        bin_size_s: width of a bin in seconds.
+        order: int [N], units from top to bottom; default file order.
+        region: str [N] in file order, as in `raster`.
+        max_hz: top of the scale, so that two maps compare; default the 99.5th percentile.
+        bar: whether to draw the colour bar.
+        title: heading.
+    """
+    from matplotlib.colors import PowerNorm
+
+    rates_hz = np.asarray(rates_hz, np.float64)
+    top = rate_limit_hz(rates_hz) if max_hz is None else max_hz
+    num_bins, num_units = rates_hz.shape
+    order = np.arange(num_units) if order is None else np.asarray(order)
+    # Averaging shrinks many units to few pixels; repeated bins keep it from blurring time as well.
+    shown = np.repeat(rates_hz.T[order], -(-1200 // max(num_bins, 1)), axis=1)
+    extent = (0.0, num_bins * bin_size_s, num_units, 0.0)
+    image = axes.imshow(
+        shown,
+        aspect="auto",
+        extent=extent,
+        cmap=style.RATE_MAP,
+        norm=PowerNorm(0.5, vmin=0.0, vmax=top),
+        interpolation="antialiased" if num_units > 250 else "nearest",
+    )
+    _units_down(axes, num_bins * bin_size_s, num_units, order, region)
+    if bar:
+        scale = axes.figure.colorbar(image, ax=axes, extend="max", pad=0.02, aspect=30)
+        scale.set_label("rate (Hz)")
+        scale.outline.set_visible(False)
+    return style.finish(axes, "time (s)", f"units ({num_units})", title)
+
+
+def rate_limit_hz(*rates_hz: np.ndarray) -> float:
+    """Top of a colour scale for all these maps: the largest 99.5th percentile, at least 1 Hz."""
+    tops = [np.nanpercentile(rates, 99.5) for rates in rates_hz if np.isfinite(rates).any()]
+    return float(max([1.0, *tops]))
+
+
+def _unit_rows(axes: Axes, top_hz: Sequence[float], units: np.ndarray) -> None:
+    """Labels stacked traces: one row a unit, the row's full height in Hz."""
+    axes.set_yticks(
+        [-row + 0.4 for row in range(len(units))],
+        [f"unit {unit}\n0–{top:.3g} Hz" for unit, top in zip(units, top_hz, strict=True)],
+    )
+    axes.set_ylim(-len(units) + 0.9, 1.0)
+    axes.tick_params(axis="y", length=0)
+    for row in range(len(units)):
+        axes.axhline(-row, color=style.PALE, linewidth=0.6, zorder=0)
+
+
+def rates_vs_truth(
+    axes: Axes,
+    true_hz: np.ndarray,
+    inferred_hz: np.ndarray,
+    bin_size_s: float,
+    *,
+    units: np.ndarray | None = None,
+    title: str = "True and inferred rates",
+) -> Axes:
+    """Traces of a few units of one trial, true black and inferred blue, each row scaled to its own peak.
+
+    Args:
+        axes: where to draw.
+        true_hz: [T, N] rates that generated the spikes, Hz.
+        inferred_hz: [T, N] rates the model infers, Hz; NaN leaves a gap.
+        bin_size_s: width of a bin in seconds.
+        units: int [rows] units to draw; default `typical_units(true_hz)`.
+        title: heading.
+    """
+    true_hz, inferred_hz = np.asarray(true_hz, np.float64), np.asarray(inferred_hz, np.float64)
+    units = typical_units(true_hz) if units is None else np.asarray(units)
+    if not len(units):
+        return style.say(style.finish(axes, "time (s)", "", title), "no unit with a known rate")
+    time_s = (np.arange(len(true_hz)) + 0.5) * bin_size_s
+    tops = []
+    for row, unit in enumerate(units):
+        pair = np.stack([true_hz[:, unit], inferred_hz[:, unit]])
+        top = max(float(np.nanmax(pair, initial=0.0, where=np.isfinite(pair))), 1e-9)
+        tops.append(top)
+        axes.plot(time_s, pair[0] / top * 0.85 - row, color=style.TRUE, label="true" if row == 0 else None)
+        axes.plot(time_s, pair[1] / top * 0.85 - row, color=style.MODEL, label="inferred" if row == 0 else None)
+    _unit_rows(axes, tops, units)
+    style.legend_below(axes, ncols=2)
+    return style.finish(axes, "time (s)", "", title)
+
+
+def psth_vs_inferred(
+    axes: Axes,
+    observed: np.ndarray,
+    predicted: np.ndarray,
+    bin_size_s: float,
+    *,
+    units: np.ndarray | None = None,
+    conditions: Sequence[str] = (),
+    max_conditions: int = 4,
+    title: str = "PSTH and mean inferred rate",
+) -> Axes:
+    """Observed PSTH (pale, thick) and mean predicted rate (thin), a row a unit, a colour a condition.
+
+    Args:
+        axes: where to draw.
+        observed: [conditions, T, N] mean spikes per bin over the trials of a condition.
+        predicted: [conditions, T, N] mean expected spikes per bin over the same trials.
+        bin_size_s: width of a bin in seconds; rates are drawn in Hz.
+        units: int [rows] units to draw; default `typical_units(observed)`.
+        conditions: names, for the legend.
+        max_conditions: at most this many of the first conditions are drawn.
+        title: heading.
+    """
+    observed_hz = np.asarray(observed, np.float64)[:max_conditions] / bin_size_s
+    predicted_hz = np.asarray(predicted, np.float64)[:max_conditions] / bin_size_s
+    units = typical_units(observed_hz) if units is None else np.asarray(units)
+    if not len(units):
+        return style.say(style.finish(axes, "time (s)", "", title), "no unit with a known PSTH")
+    time_s = (np.arange(observed_hz.shape[1]) + 0.5) * bin_size_s
+    tops = []
+    for row, unit in enumerate(units):
+        both = np.concatenate([observed_hz[:, :, unit], predicted_hz[:, :, unit]])
+        top = max(float(np.nanmax(both, initial=0.0, where=np.isfinite(both))), 1e-9)
+        tops.append(top)
+        for index, (seen, inferred) in enumerate(zip(observed_hz[..., unit], predicted_hz[..., unit], strict=True)):
+            colour = style.CYCLE[index % len(style.CYCLE)]
+            axes.plot(time_s, seen / top * 0.85 - row, color=colour, alpha=0.35, linewidth=2.4)
+            axes.plot(time_s, inferred / top * 0.85 - row, color=colour, linewidth=1.3)
+    _unit_rows(axes, tops, units)
+    axes.plot([], [], color=style.GREY, alpha=0.35, linewidth=2.4, label="observed")
+    axes.plot([], [], color=style.GREY, linewidth=1.3, label="inferred")
+    for index, name in enumerate(conditions[: len(observed_hz)]):
+        axes.plot([], [], color=style.CYCLE[index % len(style.CYCLE)], label=style.plain(name))
+    style.legend_below(axes, ncols=3)
+    return style.finish(axes, "time (s)", "", title)

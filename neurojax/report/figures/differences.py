@@ -1,0 +1,62 @@
+"""Later runs minus the first: every session with its interval over trials, their mean with its own over sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from neurojax.report.figures import style
+from neurojax.report.paired_runs import Difference
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Ends = tuple[float, float] | None
+
+
+def differences(
+    axes: Axes,
+    runs: Sequence[str],
+    found: Sequence[Difference | None],
+    *,
+    title: str = "",
+    score: str = "bits/spike, pooled",
+    bars: str = "",
+) -> Axes:
+    """One task: a grey dot a session with its interval, a diamond the mean with its own, above zero is better.
+
+    Args:
+        axes: where to draw.
+        runs: names of the later runs, along x.
+        found: of each, None where it shares no scored session with the first.
+        title: heading.
+        score: what differs, with its unit.
+        bars: what the bars are, for the foot of the axes.
+    """
+    axes.axhline(0, color=style.BLACK, linewidth=0.8)
+    for place, one in enumerate(found):
+        if one is None:
+            continue
+        offsets = place + np.linspace(-0.32, 0.32, len(one.sessions)) if len(one.sessions) > 1 else [place - 0.2]
+        for x, (value, ends) in zip(offsets, one.sessions.values(), strict=True):
+            look = {"fmt": "o", "markersize": 3, "color": style.GREY, "elinewidth": 0.9, "alpha": 0.7}
+            axes.errorbar([x], [value], _half_widths(value, ends), **look)
+        look = {"fmt": "D", "markersize": 5.5, "elinewidth": 2.0, "capsize": 6, "capthick": 2.0, "zorder": 3}
+        colour = style.CYCLE[
+            (place + 1) % len(style.CYCLE)
+        ]  # as in the figure of all runs, where the first has one too
+        ends = one.ci95 if len(one.sessions) > 1 else one.trials_ci95
+        axes.errorbar([place], [one.mean], _half_widths(one.mean, ends), color=colour, **look)
+    axes.set_xticks(range(len(runs)), [style.plain(name) for name in runs])
+    axes.set_xlim(-0.6, len(runs) - 0.4)
+    return style.finish(axes, bars, f"difference ({score})", title)
+
+
+def _half_widths(value: float, ends: Ends) -> np.ndarray | None:
+    """[2, 1] below and above the value; None where there is no interval."""
+    if ends is None:
+        return None
+    low, high = ends
+    return np.maximum([[value - low], [high - value]], 0.0)

@@ -1,0 +1,130 @@
+"""The parts of a report that say how far its scores can be trusted, as HTML."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from neurojax.evals import best_baseline, drift_note, tables
+from neurojax.report import page, seeds
+from neurojax.scores import sign_test
+
+
+def seed_table(evaluation: Mapping[str, Any]) -> list[str]:
+    """For an evaluation of several seeds: a row a seed, and the interval over seeds; else []."""
+    if "seeds" not in evaluation:
+        return []
+    heads = ["", *map(tables.label, evaluation["mean"])]
+    return [
+        page.table(
+            heads, seeds.rows_of(evaluation, "±\u00a0"), caption=f"mean of sessions; ± {seeds.words(evaluation)}"
+        )
+    ]
+
+
+def leak_checks(evaluation: Mapping[str, Any]) -> list[str]:
+    """A sentence on what was looked for and in how many sessions; an evaluation in which one fails does not exist."""
+    found = [session["leak_checks"] for session in evaluation["sessions"].values() if session.get("leak_checks")]
+    if not found:
+        return []
+    parts = [
+        f"{words} ({sum(checks.get(name) == 'passed' for checks in found)} of {len(found)} sessions)"
+        for name, words in (
+            ("trained", "no test trial is one the run was trained on"),
+            ("copies", "none repeats a training trial"),
+            ("overlap", "no trial shares bins with another split"),
+            ("normalised", "mean rates come from the train split alone"),
+            ("influence", "changing hidden counts moves no rate by as little as a bit"),
+        )
+    ]
+    return [page.paragraph(f"Leak checks passed: {'; '.join(parts)}. An evaluation in which one fails stops.")]
+
+
+def drift_warning(evaluation: Mapping[str, Any]) -> list[str]:
+    """A paragraph where a split lets drift leak from train to test trials; else []."""
+    line = drift_note.line(evaluation)
+    return [page.paragraph(f"Warning: {line}.")] if line else []
+
+
+def calibration_table(evaluation: Mapping[str, Any]) -> list[str]:
+    """Folded: a row a session and task with spikes seen for each predicted, and dispersion; [] without any."""
+    rows = []
+    for task in tables.tasks_of(evaluation):
+        for key, session in evaluation["sessions"].items():
+            block = (session.get("calibration") or {}).get(task)
+            if not block:
+                continue
+            ratio = _with_ends(block, "observed_over_predicted")
+            spread = [block.get(f"dispersion_{name}") or {} for name in ("bins", "trials")]
+            rows.append([tables.label(task), key, ratio, *(_with_ends(found, "median") for found in spread)])
+    if not rows:
+        return []
+    heads = ["task", "session", "seen / predicted", "dispersion in bins", "in trials"]
+    caption = (
+        "spikes seen for each spike predicted, and the median over units of the dispersion around the predicted rates "
+        "(1: as variable as Poisson counts); 95 % intervals over trials in brackets"
+    )
+    return [page.folded("Calibration", page.table(heads, rows, caption=caption))]
+
+
+def region_table(evaluation: Mapping[str, Any], most: int = 200) -> list[str]:
+    """Folded: a row a session and pair of regions, the strongest first; [] without any."""
+    blocks = {key: session["regions"] for key, session in evaluation["sessions"].items() if session.get("regions")}
+    rows = [row for key, block in blocks.items() for row in _pairs(key, block)]
+    if not rows:
+        return []
+    rows.sort(key=lambda row: -row[3])
+    shown = [[*row[:3], *map(tables.show, row[3:])] for row in rows[:most]]
+    draws = max(block["num_permutations"] for block in blocks.values())
+    notes = sorted({block["alone"]["note"] for block in blocks.values()})
+    fewer = f"; the {most} strongest of {len(rows)} pairs" if len(rows) > most else ""
+    caption = (
+        f"bits/spike, pooled{fewer}. Alone: the target from the source alone ({'; '.join(notes)}); null: the mean of "
+        f"{draws} permutations of the source's trials within the test split. Loss: what the target loses when the "
+        "source is hidden too, p by sign flips of trials. p is of one pair; q is adjusted for all pairs of the session "
+        "(Benjamini-Hochberg): read q where several pairs are looked at."
+    )
+    heads = ["session", "source", "target", "alone", "null", "p", "q", "loss without", "p", "q"]
+    return [page.folded("Regions, pair by pair", page.table(heads, shown, caption=caption))]
+
+
+def _pairs(key: str, block: Mapping[str, Any]) -> list[tuple]:
+    names, alone, drop = block["names"], block["alone"], block.get("drop")
+    rows = []
+    for i, source in enumerate(names):
+        for j, target in enumerate(names):
+            if i == j or alone["bps_pooled"][i][j] is None:
+                continue
+            seen = [alone[name][i][j] for name in ("bps_pooled", "null_bps_pooled", "p_value", "q_value")]
+            lost = [drop[name][i][j] if drop else None for name in ("bps_pooled", "p_value", "q_value")]
+            rows.append((key, source, target, *seen, *lost))
+    return rows
+
+
+def signs(evaluation: Mapping[str, Any]) -> list[str]:
+    """Each session's sign of model minus its baseline, and what their number supports."""
+    tasks = tables.tasks_of(evaluation)
+    found = {task: ((evaluation.get("mean") or {}).get(task) or {}).get("paired_mean") or {} for task in tasks}
+    found = {task: block for task, block in found.items() if block.get("signs")}
+    if not found:
+        return []
+    rows = [
+        [key, *({1: "+", -1: "−", 0: "0"}.get(block["signs"].get(key), "") for block in found.values())]
+        for key in evaluation["sessions"]
+    ]
+    rows.append(
+        [
+            "two-sided p of the signs",
+            *(tables.show(sign_test.p_value(list(block["signs"].values()))) for block in found.values()),
+        ]
+    )
+    name = best_baseline.common_name([best_baseline.paired(evaluation, task).best for task in found])
+    table = page.table(["session", *map(tables.label, found)], rows, caption=f"sign of model − {name}")
+    most = max(len(block["signs"]) for block in found.values())
+    return [page.paragraph(sign_test.sentence(most)), page.folded("Sign of each session", table)]
+
+
+def _with_ends(block: Mapping[str, Any], name: str) -> str:
+    value = tables.number(block.get(name))
+    ends = [tables.number(end) for end in block.get(f"{name}_ci95") or ()]
+    if value is None or len(ends) != 2 or None in ends:
+        return tables.show(value, 2)
+    return f"{tables.show(value, 2)} [{tables.show(ends[0], 2)},\u00a0{tables.show(ends[1], 2)}]"

@@ -1,0 +1,291 @@
+"""One run, one folder: its lock, its config, and whether a second start is the same run.
+
+<workdir>/.lock          held with flock while a run lives; the kernel drops it with the process
+<workdir>/config.json    the config, plus under "run" what the checkpoints rest on
+"""
+
+import contextlib
+import datetime
+import fcntl
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import socket
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from neurojax.errors import InputError
+from neurojax.files import read_json, remove_leftovers, write_json
+from neurojax.runs.manifest import DamagedManifestError, read_manifest, steps_on_disk
+
+LOCK_NAME = ".lock"
+CONFIG_NAME = "config.json"
+RUN_KEY = "run"
+SCHEMA = 1
+
+# The blocks of a config stand here and nowhere else. LEARNED says what is trained, and on what task;
+# with seed and data it says what a set of weights is.
+LEARNED = ("model", "objective", "head", "optimizer")
+OF_WEIGHTS = ("seed", "members", "data", *LEARNED)
+BLOCKS = (*OF_WEIGHTS, "init_from", "sharding", "train", "eval")
+PLAIN = ("seed", "members", "init_from")  # single values, where the others hold entries
+
+# What may change under a checkpoint, entry by entry; all else decides what is learned, new blocks too.
+# train.num_steps is among them so that a run can be made longer: a learning-rate schedule spread over
+# num_steps then continues on the longer schedule from the step reached.
+MAY_CHANGE = (
+    *("sharding", "eval"),
+    *("data.root", "data.placement", "data.num_threads"),  # where the bytes lie and how they travel
+    *("train.num_steps", "train.log_every_steps", "train.save_every_steps"),
+    *("train.validate_every_steps", "train.keep_checkpoints"),
+)
+
+PACKAGES = ("neurojax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "scipy")
+
+
+@contextlib.contextmanager
+def hold(workdir: Path | str, log: Callable[[str], Any] = print) -> Iterator[Path]:
+    """Creates `workdir` and holds it for this process until the context ends; sweeps up what killed writers left.
+
+    With several processes on one workdir, the first alone holds it.
+
+    Raises:
+        InputError: the folder cannot be created or written, or another run holds it.
+    """
+    workdir = Path(workdir)
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        os.listdir(workdir)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(workdir / LOCK_NAME, flags, 0o644)
+    except OSError as error:
+        raise InputError(
+            f"workdir {workdir} is not a folder that can be read and written ({error.strerror}); "
+            "choose another --workdir or fix its permissions"
+        ) from None
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(
+                f"workdir {workdir} is in use by {_holder(descriptor)}; wait for that run, stop it, "
+                "or choose another --workdir"
+            ) from None
+        except OSError as error:  # some network disks have no locks
+            log(f"workdir {workdir} cannot be locked ({error.strerror}); see that no second run uses it")
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        holder = {"pid": os.getpid(), "host": socket.gethostname(), "started_utc": now}
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, (json.dumps(holder) + "\n").encode(), 0)
+        except OSError as error:
+            raise InputError(f"workdir {workdir} cannot be written ({error.strerror}); make room on its disk") from None
+        remove_leftovers(workdir)
+        yield workdir
+    finally:
+        os.close(descriptor)  # drops the lock; the file stays, removing it would race with the next run
+
+
+def _holder(descriptor: int) -> str:
+    try:
+        found = json.loads(os.pread(descriptor, 4096, 0))
+        return f"process {found['pid']} on {found['host']} since {found['started_utc']}"
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return "another run"
+
+
+def require_blocks(config: Mapping[str, Any], where: str, blocks: Sequence[str] = BLOCKS) -> None:
+    """Raises InputError for a config without one of these blocks, or with a plain value in place of one.
+
+    Args:
+        config: nested dict.
+        where: names the config in the error.
+        blocks: of BLOCKS.
+    """
+    missing = [block for block in blocks if block not in config]
+    if missing:
+        raise InputError(f"{where} has no {', '.join(missing)}; expected the blocks of configs/mtm.py")
+    for block in blocks:
+        if block not in PLAIN and not isinstance(config[block], dict):
+            raise InputError(f"{where}: {block} is {str(config[block])[:40]}, expected a block as in configs/mtm.py")
+
+
+def config_content(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a config that decides what is learned, in the types JSON has."""
+    content = {name: value for name, value in config.items() if name not in MAY_CHANGE}
+    for block, entry in (name.split(".") for name in MAY_CHANGE if "." in name):
+        if isinstance(content.get(block), Mapping):
+            content[block] = {name: value for name, value in content[block].items() if name != entry}
+    if "finetune" in content:  # the weights it started from are known by their digest, wherever they lay
+        content.pop("init_from", None)
+    return json.loads(json.dumps(content))
+
+
+def config_hash(config: Mapping[str, Any]) -> str:
+    """sha256 over `config_content`; equal for two runs that learn the same from the same data."""
+    return hashlib.sha256(json.dumps(config_content(config), sort_keys=True).encode()).hexdigest()
+
+
+def require_own_config(folder: Path, config: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
+    """Raises InputError for a config that is not the one a checkpoint was trained with, in what decides its weights."""
+    trained = manifest.get("config_hash")
+    if trained not in (None, config_hash(config)):
+        raise InputError(
+            f"{folder / CONFIG_NAME} has config_hash {config_hash(config)[:12]}, its checkpoint of step "
+            f"{manifest.get('step')} was trained with {str(trained)[:12]}; undo the edit, or remove the file and "
+            "repeat the train command, which writes it again"
+        )
+
+
+def config_diff(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """`masking.ratio: 0.3 in the run, 0.1 now`, one line for each entry that differs."""
+    before, now = _flat(old), _flat(new)
+    lines = []
+    for name in sorted(before.keys() | now.keys()):
+        if name not in before:
+            lines.append(f"{name}: not in the run, {json.dumps(now[name])} now")
+        elif name not in now:
+            lines.append(f"{name}: {json.dumps(before[name])} in the run, absent now")
+        elif json.dumps(before[name]) != json.dumps(now[name]):
+            lines.append(f"{name}: {json.dumps(before[name])} in the run, {json.dumps(now[name])} now")
+    return lines
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings -> dotted name: value; an empty mapping has no entry."""
+    flat = {}
+    for key, value in config.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat
+
+
+def write_config(
+    workdir: Path | str,
+    config: Mapping[str, Any],
+    dataset_fingerprint: str,
+    session_fingerprints: Mapping[str, str],
+    notes: tuple[str, ...] | list[str] = (),
+) -> None:
+    """Writes config.json atomically; `notes` (more steps, an allowed change of data) join earlier ones."""
+    if RUN_KEY in config:
+        raise ValueError(f"config.{RUN_KEY} is a name that config.json uses itself")
+    path = Path(workdir) / CONFIG_NAME
+    earlier = read_run(workdir).get("notes", []) if path.exists() else []
+    run = {
+        "schema": SCHEMA,
+        "config_hash": config_hash(config),
+        "dataset_fingerprint": dataset_fingerprint,
+        "sessions": dict(session_fingerprints),
+        "notes": [*earlier, *notes],
+        "versions": package_versions(),
+    }
+    write_json(path, {**config, RUN_KEY: run})
+
+
+def read_config(workdir: Path | str) -> dict[str, Any]:
+    """The config a run was started with; raises InputError when there is none."""
+    return {key: value for key, value in read_json(Path(workdir) / CONFIG_NAME).items() if key != RUN_KEY}
+
+
+def read_run(workdir: Path | str) -> dict[str, Any]:
+    """What the run rests on: config_hash, dataset_fingerprint, sessions, notes, versions."""
+    path = Path(workdir) / CONFIG_NAME
+    run = read_json(path).get(RUN_KEY, {})
+    parts = (("sessions", dict), ("notes", list)) if isinstance(run, dict) else ()
+    if not parts or not all(isinstance(run.get(name, kind()), kind) for name, kind in parts):
+        raise InputError(f"{path} has a damaged entry {RUN_KEY!r}; restore it, or remove the file and train again")
+    return run
+
+
+def require_same_run(
+    workdir: Path | str,
+    config: Mapping[str, Any],
+    dataset_fingerprint: str,
+    session_fingerprints: Mapping[str, str],
+    allow_dataset_change: bool = False,
+) -> list[str]:
+    """Checks that a workdir that was trained in before goes on with the same model and data.
+
+    Returns:
+        what changed and may (a line each: more steps, data with `allow_dataset_change`), to be
+        recorded with `write_config`; empty for a new workdir.
+
+    Raises:
+        InputError: what is learned differs (with the difference), or the data (naming the sessions).
+    """
+    workdir = Path(workdir)
+    if not (workdir / CONFIG_NAME).exists():
+        return _recovered(workdir, config_hash(config), dataset_fingerprint)
+    old, run = read_config(workdir), read_run(workdir)
+    if differences := config_diff(config_content(old), config_content(config)):
+        raise InputError(
+            f"the config differs from the one {workdir} was trained with: {'; '.join(differences)}; "
+            "set these back, or use a new workdir"
+        )
+    notes = [line for line in config_diff(old, config) if line.startswith("train.num_steps:")]
+    if run.get("dataset_fingerprint") in (None, dataset_fingerprint):
+        return notes
+    change = f"the data differ from those {workdir} was trained on: " + _session_changes(
+        run.get("sessions", {}), session_fingerprints
+    )
+    if not allow_dataset_change:
+        raise InputError(f"{change}; restore the data, use a new workdir, or continue with --allow_dataset_change")
+    return [*notes, change]
+
+
+def _recovered(workdir: Path, hash_now: str, dataset_fingerprint: str) -> list[str]:
+    """A lost config.json is written again where a checkpoint says that config and data are those of the run."""
+    steps = steps_on_disk(workdir / "checkpoints")
+    if not steps:
+        return []
+    for step in reversed(steps):
+        try:
+            saved = read_manifest(workdir / "checkpoints" / str(step))
+        except DamagedManifestError:
+            continue
+        if (saved.get("config_hash"), saved.get("dataset_fingerprint")) == (hash_now, dataset_fingerprint):
+            return [f"{CONFIG_NAME} was lost and written again; checkpoint {step} has the same config and data"]
+        break
+    raise InputError(
+        f"{workdir} has checkpoints but no {CONFIG_NAME}, and they were not made with this config on these data; "
+        "restore the file, repeat the command that started the run, or use a new workdir"
+    )
+
+
+def _session_changes(old: Mapping[str, str], new: Mapping[str, str]) -> str:
+    changed = sorted(name for name in old.keys() & new.keys() if old[name] != new[name])
+    parts = [
+        f"{what} {', '.join(names[:5])}{f' and {len(names) - 5} more' if len(names) > 5 else ''}"
+        for what, names in (
+            ("changed", changed),
+            ("missing", sorted(old.keys() - new.keys())),
+            ("new", sorted(new.keys() - old.keys())),
+        )
+        if names
+    ]
+    return "; ".join(parts) or "the same sessions with another fingerprint"
+
+
+def package_versions() -> dict[str, str]:
+    """Versions that matter to a run, of what is installed; needs no import of the packages."""
+    versions = {"python": platform.python_version()}
+    for name in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return versions
+
+
+def provenance(folder: Path) -> dict[str, Any]:
+    """Where a number comes from: the commit of the checkout that `folder` lies in, date, hardware, versions."""
+    words = ["git", "describe", "--always", "--dirty", "--exclude=*", "--abbrev=10"]
+    described = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+    return {
+        "commit": described.stdout.strip(),
+        "date": datetime.date.today().isoformat(),
+        "hardware": f"{os.cpu_count()} {platform.machine()} CPU cores",
+        "versions": package_versions(),
+    }

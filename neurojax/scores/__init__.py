@@ -1,0 +1,1 @@
+"""Scores in float64, with their intervals and tests."""

@@ -1,1 +1,0 @@
-"""One model on a new animal: fine-tuning, the Python API, release."""

@@ -1,0 +1,111 @@
+"""An export of any model comes back as it was, and says what it can be used for."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from neurojax import by_name
+from neurojax.api import membership, model_card
+from neurojax.api.pretrained import Pretrained
+from neurojax.commands import config as declarations
+from neurojax.data.real_values import from_values
+from neurojax.data.store import roster
+from neurojax.data.store.sessions import from_counts
+from neurojax.errors import InputError
+from neurojax.files import read_json, write_json
+from neurojax.finetune import release
+from neurojax.finetune.weights import Weights
+from neurojax.models import interface
+from neurojax.runs import state_io
+from neurojax.train import settings, state
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+DECLARED = {"ndt": "mtm.py:size=tiny", "ndt_linear": "mtm.py:size=small", "lfads": "lfads.py", "signals": "emg.py"}
+
+
+def sessions_of(source):
+    """Two small recordings of the kind that a source reads."""
+    rng = np.random.default_rng(0)
+    if source == "spikes":
+        return [
+            from_counts(rng.poisson(0.5, (8, 6, 5)), bin_size_s=0.02, session_id=name, split=np.zeros(8, int))
+            for name in ("one", "two")
+        ]
+    windows = {"trial_start_bin": np.arange(0, 40, 10), "trial_num_bins": 10, "split": 0}
+    labels = {"gesture": np.arange(4) % 2}
+    return [
+        from_values(rng.normal(size=(40, 3)), sampling_hz=200, unit="uV", session_id=name, conditions=labels, **windows)
+        for name in ("one", "two")
+    ]
+
+
+def weights_of(model):
+    """Random weights of a model, as a run would leave them; nothing is trained."""
+    config = declarations.load([f"--config={CONFIGS / DECLARED[model]}"])
+    sessions = sessions_of(config["data"]["source"])
+    source = settings.open_source(config, sessions)
+    shapes = state.abstract_weights(settings.model_of(config), source.facts)
+    leaves = state_io.named_leaves(dict(zip(("params", "tables"), shapes, strict=True)))
+    rng = np.random.default_rng(1)
+    return Weights(
+        arrays={name: rng.normal(size=leaf.shape).astype(np.float32) for name, leaf in leaves.items()},
+        config=config,
+        table=source.table,
+        entries=roster.entries_of(sessions),
+        bin_size_s=source.facts.bin_size_s,
+        num_bins=source.facts.num_bins,
+        step=3,
+        digest="0" * 64,
+        origin=None,
+        dataset_fingerprint="1" * 64,
+        facts=source.facts.to_record(),
+    )
+
+
+def exported(weights, folder):
+    release.write(folder, weights, model_card.write(weights, None, "MIT"), "MIT")
+    return release.read(folder)
+
+
+def test_every_model_is_tried():
+    assert sorted(DECLARED) == by_name.names("models", interface.NEEDS)
+
+
+@pytest.mark.parametrize("model", DECLARED)
+def test_an_export_comes_back_to_the_bit(model, tmp_path):
+    weights = weights_of(model)
+    found = exported(weights, tmp_path)
+    assert found.arrays.keys() == weights.arrays.keys() and len(weights.arrays) > 3
+    assert all(found.arrays[name].tobytes() == array.tobytes() for name, array in weights.arrays.items())
+    assert found.facts == weights.facts and found.table == weights.table and found.num_bins == weights.num_bins
+    assert f"the model {model} of" in (tmp_path / release.CARD_NAME).read_text()
+
+
+def test_a_model_that_reads_no_spikes_says_what_it_cannot_do(tmp_path):
+    model = Pretrained(exported(weights_of("signals"), tmp_path))
+    session = sessions_of("spikes")[0]
+    for asked in (model.embed, model.rates, model.adapt):
+        with pytest.raises(InputError, match="the model reads signals, not spike counts"):
+            asked(session)
+    assert membership.measure(model, [session])["reason"] == "it is measured for models of spikes alone"
+    card = (tmp_path / release.CARD_NAME).read_text()
+    assert "6 channels" in card and "nj.load" not in card and "## Misuse" in card
+
+
+@pytest.mark.parametrize("facts", [[1], {"num_channels": -1}, {"num_classes": 2**40}, {"mean_counts": 1}])
+def test_forged_sizes_are_refused(facts, tmp_path):
+    exported(weights_of("signals"), tmp_path)
+    content = read_json(tmp_path / release.CONFIG_NAME)
+    write_json(tmp_path / release.CONFIG_NAME, content | {"facts": facts})
+    with pytest.raises(InputError, match="are no sizes of data"):
+        release.read(tmp_path)
+
+
+def test_scores_without_a_protocol_stand_in_the_card():
+    block = {"accuracy": 0.75, "accuracy_ci95": [0.625, 0.875], "chance": 0.5, "people": {"a": {"accuracy": 1.0}}}
+    card = model_card.write(weights_of("signals"), {"step": 3, "gestures": block}, None)
+    assert "| gestures | accuracy | 0.750 | 0.625 to 0.875 |" in card and "chance" not in card
+    assert "the scores are of others" in model_card.write(weights_of("signals"), {"step": 2, "gestures": block}, None)
+    with pytest.raises(InputError, match="evaluation.json of the run is damaged"):
+        model_card.write(weights_of("signals"), {"step": 3, "gestures": block | {"accuracy_ci95": 1}}, None)

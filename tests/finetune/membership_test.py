@@ -1,0 +1,79 @@
+"""The membership check finds a model that knows its training trials by heart, and says nothing of one that does not."""
+
+import dataclasses
+import types
+
+import numpy as np
+import pytest
+
+from neurojax.api import membership
+from neurojax.data.session import TEST, TRAIN
+from neurojax.data.store import roster
+from neurojax.data.store.sessions import from_counts
+
+
+@pytest.fixture(scope="module")
+def session():
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(0.5, (90, 6, 8))
+    split = np.repeat([TRAIN, TEST], [60, 30])
+    return from_counts(counts, bin_size_s=0.05, session_id="made", split=split)
+
+
+def model_of(session, rates_of):
+    """A stand-in whose expected counts are `rates_of(counts)`."""
+
+    def rates(asked, num_groups):
+        return (rates_of(asked) / asked.bin_size_s).astype(np.float32)
+
+    weights = types.SimpleNamespace(entries=roster.entries_of([session]), of_spikes=lambda: True)
+    return types.SimpleNamespace(weights=weights, rates=rates)
+
+
+def test_a_model_that_knows_its_trials_by_heart_is_found(session):
+    trained = {trial.tobytes() for trial in session.gather_trials(session.trials_of(TRAIN))[0]}
+
+    def by_heart(asked):
+        trials = asked.gather_trials(np.arange(asked.num_trials))[0]
+        known = np.repeat([trial.tobytes() in trained for trial in trials], asked.trial_num_bins)
+        return np.where(known[:, None], 0.5 * asked.counts + 0.25, 0.5)
+
+    found = membership.measure(model_of(session, by_heart), [session])
+    block = found["sessions"]["made"]
+    assert found["auc"] == block["auc"] == 1.0
+    assert (block["num_train_trials"], block["num_test_trials"]) == (60, 30)
+
+
+def test_a_model_that_knows_all_trials_alike_is_not(session):
+    for rates_of in (lambda asked: np.full(asked.counts.shape, 0.45), lambda asked: 0.5 * asked.counts + 0.25):
+        found = membership.measure(model_of(session, rates_of), [session])
+        low, high = found["auc_ci95"]
+        assert low < 0.5 < high and high - low < 0.4
+    assert f"AUC {found['auc']:.3f}" in " ".join(membership.lines(found))
+
+
+def test_sessions_are_drawn_apart(session):
+    """The mean of two sessions is known better than either, which draws shared by them would hide."""
+    twin = dataclasses.replace(session, session_id="twin")
+    model = model_of(session, lambda asked: 0.5 * asked.counts + 0.25)
+    model.weights.entries = roster.entries_of([session, twin])
+    found = membership.measure(model, [session, twin])
+    widths = [np.ptp(block["auc_ci95"]) for block in (found, *found["sessions"].values())]
+    assert widths[0] < 0.85 * min(widths[1:])
+
+
+def test_the_area_counts_pairs_and_halves_ties():
+    assert membership.auc(np.array([3.0, 1.0]), np.array([2.0, 1.0])) == pytest.approx(2.5 / 4)
+
+
+@pytest.mark.parametrize("change", ["gone", "changed", "no test trial"])
+def test_what_cannot_be_measured_says_why(session, change):
+    given = {
+        "gone": [],
+        "changed": [dataclasses.replace(session, counts=session.counts[::-1].copy())],
+        "no test trial": [dataclasses.replace(session, split=np.zeros_like(session.split))],
+    }[change]
+    known = given[0] if change == "no test trial" else session
+    found = membership.measure(model_of(known, lambda asked: asked.counts + 1.0), given)
+    assert found["auc"] is None and found["sessions"]["made"]["reason"]
+    assert "not measured" in membership.lines(found)[0]
