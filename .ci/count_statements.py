@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Statements of neurojax/ by folder, as Python's parser counts them: no comments, docstrings or line breaks.
+"""Statements of neurojax/ by folder, as Python's parser counts them: no comments, docstrings or
+line breaks.
 
     .ci/count_statements.py                      the checkout as it lies on disk
     .ci/count_statements.py --against=COMMIT     beside a commit, with the difference
@@ -21,9 +22,24 @@ PACKAGE = "neurojax"
 # Modules of a guest, below neurojax/; a name that ends in / is a folder.
 GUESTS = (
     *("models/gru.py", "models/lfads.py", "models/divergences.py", "objectives/elbo.py"),  # LFADS
-    *("models/signals.py", "data/sources/signals.py", "objectives/supervised.py", "evals/gestures.py"),  # EMG gestures
-    *("evals/gesture_scores.py", "report/gesture_report.py", "evals/emg_floors.py", "data/readers/emg.py"),
-    *("data/checks/check_signals.py", "report/figures/check_signals_figure.py", "report/figures/people.py"),
+    # EMG gestures
+    *(
+        "models/signals.py",
+        "data/sources/signals.py",
+        "objectives/supervised.py",
+        "evals/gestures.py",
+    ),
+    *(
+        "evals/gesture_scores.py",
+        "report/gesture_report.py",
+        "evals/emg_floors.py",
+        "data/readers/emg.py",
+    ),
+    *(
+        "data/checks/check_signals.py",
+        "report/figures/check_signals_figure.py",
+        "report/figures/people.py",
+    ),
     "objectives/next_bin.py",
 )
 
@@ -31,29 +47,38 @@ GUESTS = (
 def count(source: str) -> int:
     """Statements of a module, nested ones included, without docstrings."""
     nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.stmt)]
-    return sum(not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) for node in nodes)
+    return sum(
+        not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) for node in nodes
+    )
 
 
 def on_disk(checkout: Path = CHECKOUT) -> dict[str, str]:
     """Path below the package -> source, of the files that lie there now."""
     root = checkout / PACKAGE
-    return {path.relative_to(root).as_posix(): path.read_text() for path in sorted(root.rglob("*.py"))}
+    return {
+        path.relative_to(root).as_posix(): path.read_text() for path in sorted(root.rglob("*.py"))
+    }
 
 
 def at_commit(commit: str, checkout: Path = CHECKOUT) -> dict[str, str]:
     """As `on_disk`, of a commit."""
     archive = subprocess.run(
-        ["git", "-C", str(checkout), "archive", "--format=tar", commit, PACKAGE], capture_output=True, check=True
+        ["git", "-C", str(checkout), "archive", "--format=tar", commit, PACKAGE],
+        capture_output=True,
+        check=True,
     ).stdout
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
         modules = [member for member in files.getmembers() if member.name.endswith(".py")]
         return {
-            member.name.removeprefix(f"{PACKAGE}/"): files.extractfile(member).read().decode() for member in modules
+            member.name.removeprefix(f"{PACKAGE}/"): files.extractfile(member).read().decode()
+            for member in modules
         }
 
 
 def is_guest(path: str) -> bool:
-    return any(path == guest or (guest.endswith("/") and path.startswith(guest)) for guest in GUESTS)
+    return any(
+        path == guest or (guest.endswith("/") and path.startswith(guest)) for guest in GUESTS
+    )
 
 
 def by_folder(sources: Mapping[str, str]) -> tuple[Counter, Counter]:
@@ -89,7 +114,9 @@ def table(now: tuple[Counter, Counter], before: tuple[Counter, Counter] | None) 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--against", metavar="COMMIT", help="a commit to compare with")
     against = parser.parse_args().against
     before = by_folder(at_commit(against)) if against else None

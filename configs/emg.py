@@ -3,7 +3,8 @@
     neurojax convert emg PATH --out=ROOT
     neurojax train --config=configs/emg.py --config.data.root=ROOT --workdir=runs/emg
 
-Source: data and task of Cote-Allard et al. 2019, IEEE TNSRE 27:760-771 (7 gestures, 8 channels, 200 Hz),
+Source: data and task of Cote-Allard et al. 2019, IEEE TNSRE 27:760-771 (7 gestures, 8 channels, 200
+    Hz),
 windows of 260 ms; network after Schirrmeister et al. 2017.
 """
 
@@ -30,7 +31,9 @@ def get_config(arg: str | None = None) -> ConfigDict:
             normalise="person",
         )
     )
-    config.model = ConfigDict(dict(name="signals", num_filters=64, filter_bins=9, width=128, dropout=0.3))
+    config.model = ConfigDict(
+        dict(name="signals", num_filters=64, filter_bins=9, width=128, dropout=0.3)
+    )
     config.objective = ConfigDict(dict(name="supervised"))
     config.head = ConfigDict(dict(name="categorical"))
     config.optimizer = ConfigDict(

@@ -1,8 +1,10 @@
 """A new animal: fine-tunes a pretrained run on sessions it never saw.
 
-    neurojax train --config=configs/finetune.py --config.init_from=RUN --config.data.root=ROOT --workdir=DIR
+    neurojax train --config=configs/finetune.py --config.init_from=RUN --config.data.root=ROOT
+    --workdir=DIR
 
-Model, objective, head and optimiser are those of RUN; entries named below or on the command line differ. Once begun, DIR
+Model, objective, head and optimiser are those of RUN; entries named below or on the command line
+differ. Once begun, DIR
 holds all it needs: RUN may go.
 
 finetune.strategy   full              everything trains
@@ -31,14 +33,19 @@ def as_in_the_run(kind, **types) -> ConfigDict:
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """The whole config of a run; it takes no argument, since size and preset are those of the run it starts from."""
+    """The whole config of a run; it takes no argument, since size and preset are those of the run
+    it starts from."""
     if arg:
-        raise ValueError(f"config argument {arg!r}; expected none: size and preset are those of init_from")
+        raise ValueError(
+            f"config argument {arg!r}; expected none: size and preset are those of init_from"
+        )
     config = ConfigDict()
     config.seed = 0
     config.members = 1
     config.init_from = ""
-    config.finetune = ConfigDict(dict(strategy="gradual_unfreeze", unfreeze_step=100, new_rows="pca"))
+    config.finetune = ConfigDict(
+        dict(strategy="gradual_unfreeze", unfreeze_step=100, new_rows="pca")
+    )
     config.data = ConfigDict(
         dict(
             source="spikes",
@@ -62,7 +69,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.train = ConfigDict(
         dict(
             num_steps=400,
-            microbatches=1,  # parts a batch is computed in, one after another, where memory is short
+            # parts a batch is computed in, one after another, where memory is short
+            microbatches=1,
             steps_per_dispatch=1,  # steps sent to the devices at once, with data.placement=device
             log_every_steps=20,
             save_every_steps=200,

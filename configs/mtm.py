@@ -4,16 +4,25 @@
     neurojax train --config=configs/mtm.py:size=small --config.data.root=ROOT --workdir=runs/small
 
 size    tiny (first run, CPU)  small (9 short sessions, CPU)  base  paper (the released shapes)
-preset  improved (what helped, see README)  faithful (the released recipe with the correctness fixes)
+preset  improved (what helped, see README)  faithful (the released recipe with the correctness
+fixes)
 """
 
 from ml_collections import ConfigDict
 
 SIZES = {
-    "tiny": dict(read_in_width=64, embed_width=0, width=64, num_layers=2, num_heads=4, mlp_width=128),
-    "small": dict(read_in_width=96, embed_width=0, width=192, num_layers=2, num_heads=6, mlp_width=384),
-    "base": dict(read_in_width=256, embed_width=512, width=384, num_layers=5, num_heads=6, mlp_width=768),
-    "paper": dict(read_in_width=668, embed_width=1336, width=512, num_layers=5, num_heads=8, mlp_width=1024),
+    "tiny": dict(
+        read_in_width=64, embed_width=0, width=64, num_layers=2, num_heads=4, mlp_width=128
+    ),
+    "small": dict(
+        read_in_width=96, embed_width=0, width=192, num_layers=2, num_heads=6, mlp_width=384
+    ),
+    "base": dict(
+        read_in_width=256, embed_width=512, width=384, num_layers=5, num_heads=6, mlp_width=768
+    ),
+    "paper": dict(
+        read_in_width=668, embed_width=1336, width=512, num_layers=5, num_heads=8, mlp_width=1024
+    ),
 }
 NUM_STEPS = {"tiny": 700, "small": 4000, "base": 20_000, "paper": 100_000}
 PRESETS = ("improved", "faithful")
@@ -26,7 +35,10 @@ def parse(arg: str | None) -> tuple[str, str]:
     for part in filter(None, (arg or "").split(",")):
         key, _, value = part.partition("=")
         if key not in chosen or value not in allowed[key]:
-            raise ValueError(f"config argument {part!r}; expected size={'|'.join(SIZES)} or preset={'|'.join(PRESETS)}")
+            raise ValueError(
+                f"config argument {part!r}; expected size={'|'.join(SIZES)} or "
+                f"preset={'|'.join(PRESETS)}"
+            )
         chosen[key] = value
     return chosen["size"], chosen["preset"]
 
@@ -43,7 +55,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
         dict(
             source="spikes",
             root="",  # converted sessions; empty trains on the built-in synthetic animals
-            train_fraction=1.0,  # share of the training trials used; the shares of one seed are nested
+            # share of the training trials used; the shares of one seed are nested
+            train_fraction=1.0,
             placement="host",
             num_threads=1,
             sessions_per_batch=2,
@@ -108,7 +121,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.train = ConfigDict(
         dict(
             num_steps=NUM_STEPS[size],
-            microbatches=1,  # parts a batch is computed in, one after another, where memory is short
+            # parts a batch is computed in, one after another, where memory is short
+            microbatches=1,
             steps_per_dispatch=1,  # steps sent to the devices at once, with data.placement=device
             log_every_steps=20,
             save_every_steps=500,
@@ -150,6 +164,10 @@ def make_faithful(config: ConfigDict) -> None:
         init="released",
         read_in_init="random",
     )
-    config.objective.update(per_trial=False, causal_ratio=0.6, causal_span_share=0.0, region_size_power=0.0)
+    config.objective.update(
+        per_trial=False, causal_ratio=0.6, causal_span_share=0.0, region_size_power=0.0
+    )
     config.objective.update(reduction="sum", size_power=0.0)
-    config.optimizer.update(learning_rate=1e-4, decay_everything=True, row_weight_decay=0.01, clip_norm=0.0)
+    config.optimizer.update(
+        learning_rate=1e-4, decay_everything=True, row_weight_decay=0.01, clip_norm=0.0
+    )

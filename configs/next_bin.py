@@ -1,4 +1,5 @@
-"""Next-bin prediction on the causal NDT1: the model and budget of configs/mtm.py, every bin from those before it.
+"""Next-bin prediction on the causal NDT1: the model and budget of configs/mtm.py, every bin from
+those before it.
 
 neurojax train --config=configs/next_bin.py:size=tiny --workdir=runs/next_bin
 """

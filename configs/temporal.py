@@ -1,6 +1,8 @@
-"""The temporal-masking baseline: the same model and budget as configs/mtm.py, bins hidden at random, no prompt.
+"""The temporal-masking baseline: the same model and budget as configs/mtm.py, bins hidden at
+random, no prompt.
 
-neurojax train --config=configs/temporal.py:size=small --config.data.root=ROOT --workdir=runs/temporal
+neurojax train --config=configs/temporal.py:size=small --config.data.root=ROOT
+--workdir=runs/temporal
 """
 
 import importlib.util

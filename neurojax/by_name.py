@@ -1,4 +1,5 @@
-"""Finds the module that a config names: a source, model, head, objective or evaluator is a file of its room."""
+"""Finds the module that a config names: a source, model, head, objective or evaluator is a file of
+its room."""
 
 import importlib
 import pkgutil

@@ -42,7 +42,8 @@ def whole_number(value: Any, name: str, least: int, expected: str = "a whole num
 
 
 def report(error: BaseException) -> int | None:
-    """Prints the line of an error that is no defect and returns its exit code; None for a defect."""
+    """Prints the line of an error that is no defect and returns its exit code; None for a
+    defect."""
     if isinstance(error, InputError):
         print(f"neurojax: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -52,7 +53,10 @@ def report(error: BaseException) -> int | None:
     if isinstance(error, OSError) and error.errno in _DISK:
         place = f" ({error.filename})" if error.filename else ""
         remedy = "make it writable" if error.errno == errno.EROFS else "make room"
-        print(f"neurojax: the disk cannot be written: {error.strerror}{place}; {remedy} and repeat", file=sys.stderr)
+        print(
+            f"neurojax: the disk cannot be written: {error.strerror}{place}; {remedy} and repeat",
+            file=sys.stderr,
+        )
         return 2
     if _is_interrupt(error):
         print("neurojax: interrupted", file=sys.stderr)
@@ -61,7 +65,8 @@ def report(error: BaseException) -> int | None:
 
 
 def _is_interrupt(error: BaseException) -> bool:
-    """Whether Ctrl-C is behind an error: a compiled module that was loading raises ImportError from it."""
+    """Whether Ctrl-C is behind an error: a compiled module that was loading raises ImportError from
+    it."""
     if isinstance(error, ImportError) and error.__cause__ is not None:
         error = error.__cause__
     return isinstance(error, KeyboardInterrupt)

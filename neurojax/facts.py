@@ -14,7 +14,8 @@ class Facts:
     Attributes:
         num_bins: T, bins of the longest trial.
         bin_size_s: seconds.
-        units_per_session: units of every session the run has rows for, in row order; () without units.
+        units_per_session: units of every session the run has rows for, in row order; () without
+            units.
         mean_counts: float32 [U], mean spikes per bin of each unit in the train split, positive;
             None without units.
         num_channels: C of a signal, 0 for spikes.
@@ -34,9 +35,13 @@ class Facts:
 
 
 def of_table(
-    table: Sequence[Mapping[str, Any]], num_bins: int, bin_size_s: float, record: Mapping[str, int] | None = None
+    table: Sequence[Mapping[str, Any]],
+    num_bins: int,
+    bin_size_s: float,
+    record: Mapping[str, int] | None = None,
 ) -> Facts:
-    """Facts of weights on disk, for the shapes of a model; the means, which weights do not keep, are one.
+    """Facts of weights on disk, for the shapes of a model; the means, which weights do not keep,
+    are one.
 
     Args:
         table: `batching.session_table`.

@@ -34,19 +34,29 @@ def require_writable(path: Path, *, folder: bool = False) -> None:
         path: a file to be written, or with `folder` a folder of files; missing parents are fine.
 
     Raises:
-        InputError: the nearest existing parent is no folder or is write-protected, or `path` is of the other kind.
+        InputError: the nearest existing parent is no folder or is write-protected, or `path` is of
+            the other kind.
     """
     if not folder and path.is_dir():
         raise InputError(f"{path} is a folder, expected the name of a file to write")
-    present = next(parent for parent in ([path] if folder else []) + [*path.absolute().parents] if parent.exists())
+    present = next(
+        parent
+        for parent in ([path] if folder else []) + [*path.absolute().parents]
+        if parent.exists()
+    )
     if not present.is_dir() or not os.access(present, os.W_OK):
-        raise InputError(f"{path} cannot be written: {present} is no folder or is write-protected; choose another")
+        raise InputError(
+            f"{path} cannot be written: {present} is no folder or is write-protected; choose "
+            "another"
+        )
 
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Writes `content` to a temporary name beside `path`, fsyncs it and renames it over `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    descriptor, temporary = tempfile.mkstemp(
+        prefix=f".{path.name}.", suffix=".tmp", dir=path.parent
+    )
     try:
         with os.fdopen(descriptor, "wb") as file, held(Path(temporary)):
             os.fchmod(file.fileno(), 0o644)
@@ -68,24 +78,32 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Reads one JSON object; raises InputError that names the file when it is missing or damaged."""
+    """Reads one JSON object; raises InputError that names the file when it is missing or
+    damaged."""
     try:
         content = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; check the path") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} cannot be read as JSON ({error}); restore it or remove it") from None
+        raise InputError(
+            f"{path} cannot be read as JSON ({error}); restore it or remove it"
+        ) from None
     if not isinstance(content, dict):
-        raise InputError(f"{path} holds a JSON {type(content).__name__}, expected an object; restore it or remove it")
+        raise InputError(
+            f"{path} holds a JSON {type(content).__name__}, expected an object; restore it or "
+            "remove it"
+        )
     return content
 
 
 def publish_folder(temporary: Path, final: Path) -> None:
-    """Fsyncs every file below `temporary`, then gives it the name `final`; what was there is removed.
+    """Fsyncs every file below `temporary`, then gives it the name `final`; what was there is
+    removed.
 
-    Both lie in one folder. On Linux the two names are exchanged in one call, so `final` is there at every
-    moment. Where the system cannot, the old folder is set aside first: a process killed between the two
-    renames leaves `final` missing, which readers report and the next conversion makes again.
+    Both lie in one folder. On Linux the two names are exchanged in one call, so `final` is there at
+    every moment. Where the system cannot, the old folder is set aside first: a process killed
+    between the two renames leaves `final` missing, which readers report and the next conversion
+    makes again.
     """
     for path in sorted(temporary.rglob("*")):
         if path.is_file():
@@ -110,12 +128,16 @@ def _exchange(first: Path, second: Path) -> bool:
         renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
     except (AttributeError, OSError):
         return False
-    return renameat2(_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second), _RENAME_EXCHANGE) == 0
+    return (
+        renameat2(_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second), _RENAME_EXCHANGE)
+        == 0
+    )
 
 
 @contextlib.contextmanager
 def held(path: Path) -> Iterator[None]:
-    """Marks a temporary file or folder as in use until the block or its process ends: `remove_leftovers` spares it."""
+    """Marks a temporary file or folder as in use until the block or its process ends:
+    `remove_leftovers` spares it."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         with contextlib.suppress(OSError):  # a file system without locks: its leftovers stay
@@ -126,14 +148,20 @@ def held(path: Path) -> Iterator[None]:
 
 
 def remove_leftovers(folder: Path, name: str | None = None) -> None:
-    """Removes what killed writers of `folder/name` left: temporary files and folders that no process holds.
+    """Removes what killed writers of `folder/name` left: temporary files and folders that no
+    process holds.
 
     Without a name, those of every writer in this folder.
     """
     pattern = re.compile(rf"\.{re.escape(name) if name else '.+'}\.[a-z0-9_]{{8}}\.tmp")
-    for path in [path for path in folder.iterdir() if pattern.fullmatch(path.name)] if folder.is_dir() else []:
+    for path in (
+        [path for path in folder.iterdir() if pattern.fullmatch(path.name)]
+        if folder.is_dir()
+        else []
+    ):
         with contextlib.suppress(OSError):  # in use, or gone already
-            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a named pipe would wait for a writer
+            # a named pipe would wait for a writer
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if path.is_dir():

@@ -19,7 +19,8 @@ class Head(NamedTuple):
     nll: (natural parameters, target) -> float32 nats of every target entry.
     mean: natural parameters -> expected target; of a class label, its probabilities.
     joined: natural parameters of several models [K, ...] -> those of their mean prediction [...].
-    averaged: natural parameters of several samples of one model [K, ...] -> those of the mean target.
+    averaged: natural parameters of several samples of one model [K, ...] -> those of the mean
+        target.
     sums: (natural parameters, target, asked bool, mean of each unit [G, N] or None) -> a tree of
         sums over the entries asked for; runs on the device.
     scores: list of such sums of several batches, on the host -> score name -> value.
@@ -62,7 +63,8 @@ def categorical_nll(logits: jax.Array, label: jax.Array) -> jax.Array:
 
 
 def gaussian_nll(mean: jax.Array, value: jax.Array) -> jax.Array:
-    """Half the squared error per entry: a Gaussian of variance one, without the constant; float32 nats."""
+    """Half the squared error per entry: a Gaussian of variance one, without the constant; float32
+    nats."""
     return 0.5 * jnp.square(mean.astype(jnp.float32) - value.astype(jnp.float32))
 
 
@@ -74,7 +76,8 @@ def _spike_sums(log_rates, counts, asked, null_rates):
     """Sums of each unit, [G * N], and its rate under the null, spikes per bin (1 for padding)."""
 
     def fused_units(entries: jax.Array) -> jax.Array:
-        return jnp.moveaxis(entries, 0, 2).reshape(*entries.shape[1:3], -1)  # [G, b, T, N] -> [b, T, G * N]
+        # [G, b, T, N] -> [b, T, G * N]
+        return jnp.moveaxis(entries, 0, 2).reshape(*entries.shape[1:3], -1)
 
     null_rates = null_rates.ravel()
     entries = map(fused_units, (log_rates, counts, asked))
@@ -86,14 +89,20 @@ def _spike_scores(parts) -> dict[str, float]:
     if not any(sums.spikes.any() for sums, _ in parts):
         return {}
     null_rates = np.concatenate([rates for _, rates in parts])
-    found = unit_sums.host_scores(unit_sums.joined([sums for sums, _ in parts]), null_rates, null_rates)
+    found = unit_sums.host_scores(
+        unit_sums.joined([sums for sums, _ in parts]), null_rates, null_rates
+    )
     return {name: float(found[f"{name}_train_null"]) for name in ("bps_pooled", "bps_unit_mean")}
 
 
 def _class_sums(logits, label, asked, null):
     label = jnp.maximum(label, 0)  # padding has -1, and is not asked
     right = jnp.argmax(logits, axis=-1) == label
-    return asked.sum(), (asked & right).sum(), jnp.where(asked, categorical_nll(logits, label), 0.0).sum()
+    return (
+        asked.sum(),
+        (asked & right).sum(),
+        jnp.where(asked, categorical_nll(logits, label), 0.0).sum(),
+    )
 
 
 def _class_scores(parts) -> dict[str, float]:
@@ -123,7 +132,9 @@ def _identity(mean: jax.Array) -> jax.Array:
 
 
 HEADS = {
-    "poisson": Head(poisson_nll, jnp.exp, _mean_of_models, _log_of_mean_rate, _spike_sums, _spike_scores),
+    "poisson": Head(
+        poisson_nll, jnp.exp, _mean_of_models, _log_of_mean_rate, _spike_sums, _spike_scores
+    ),
     "categorical": Head(
         categorical_nll,
         jax.nn.softmax,
@@ -132,7 +143,9 @@ HEADS = {
         _class_sums,
         _class_scores,
     ),
-    "gaussian": Head(gaussian_nll, _identity, _mean_of_models, _mean_of_models, _value_sums, _value_scores),
+    "gaussian": Head(
+        gaussian_nll, _identity, _mean_of_models, _mean_of_models, _value_sums, _value_scores
+    ),
 }
 
 

@@ -1,6 +1,7 @@
 """`BehaviorDecoder`: ridge or logistic regression at given lags, as an estimator of scikit-learn.
 
-As in `embedder`, scikit-learn is imported at the top, and this module when `neurojax.BehaviorDecoder` is asked for.
+As in `embedder`, scikit-learn is imported at the top, and this module when
+`neurojax.BehaviorDecoder` is asked for.
 """
 
 import numbers
@@ -31,25 +32,30 @@ KINDS = ("regression", "classification")
 
 
 class BehaviorDecoder(BaseEstimator):
-    """Ridge or logistic regression whose penalty is chosen by cross-validation over trials, never over bins.
+    """Ridge or logistic regression whose penalty is chosen by cross-validation over trials, never
+    over bins.
 
     Args:
-        kind: "regression" of one or several signals, each with a penalty of its own, or "classification", whose
-            probabilities are tempered (Guo et al. 2017).
-        lags: bins around each row that it is read from, such as "-4:4"; they stay within a trial. With other lags than
-            "0:0" rows are successive bins, and their order matters.
-        num_folds: of the choice; fewer where there are fewer trials, or fewer that hold some class. Where no two can be
-            made (one trial, or a class that one trial alone holds), the middle of the grid and temperature 1 are taken.
-        grid: penalties (regression) or inverse penalties C (classification) to choose from; default: decades, 0.1 to
-            1e6 or 1e-4 to 1e4.
+        kind: "regression" of one or several signals, each with a penalty of its own, or
+            "classification", whose probabilities are tempered (Guo et al. 2017).
+        lags: bins around each row that it is read from, such as "-4:4"; they stay within a trial.
+            With other lags than "0:0" rows are successive bins, and their order matters.
+        num_folds: of the choice; fewer where there are fewer trials, or fewer that hold some class.
+            Where no two can be made (one trial, or a class that one trial alone holds), the middle
+            of the grid and temperature 1 are taken.
+        grid: penalties (regression) or inverse penalties C (classification) to choose from;
+            default: decades, 0.1 to 1e6 or 1e-4 to 1e4.
 
     Attributes:
         chosen_: penalty of each output, or the C.
-        coef_, intercept_: regression: [features * lags, outputs] and [outputs], of X as it comes in.
+        coef_, intercept_: regression: [features * lags, outputs] and [outputs], of X as it comes
+            in.
         classes_, temperature_: classification.
     """
 
-    def __init__(self, kind: str = "regression", lags: str = "0:0", num_folds: int = 5, grid: Any = None):
+    def __init__(
+        self, kind: str = "regression", lags: str = "0:0", num_folds: int = 5, grid: Any = None
+    ):
         self.kind = kind
         self.lags = lags
         self.num_folds = num_folds
@@ -61,15 +67,21 @@ class BehaviorDecoder(BaseEstimator):
         Args:
             X: [rows, features], such as counts or embeddings of bins.
             y: numbers [rows] or [rows, outputs], or one label a row.
-            trials: [rows], a label for each row, the same within a trial; folds hold whole trials. Default: all rows
-                are of one trial, and folds are stretches of rows.
+            trials: [rows], a label for each row, the same within a trial; folds hold whole trials.
+                Default: all rows are of one trial, and folds are stretches of rows.
 
         Raises:
             InputError: an option that is none, one class alone.
         """
         regression = self._check_options() == "regression"
         X, y = validate_data(
-            self, X, y, dtype=np.float64, multi_output=regression, y_numeric=regression, ensure_min_samples=2
+            self,
+            X,
+            y,
+            dtype=np.float64,
+            multi_output=regression,
+            y_numeric=regression,
+            ensure_min_samples=2,
         )
         rows = self._with_lags(X, trials)
         known, mean, scale = _standardised(rows)
@@ -93,7 +105,9 @@ class BehaviorDecoder(BaseEstimator):
     def predict_proba(self, X, trials=None) -> np.ndarray:
         """Tempered probabilities [rows, classes]."""
         check_is_fitted(self)
-        log_probs = self._logistic.predict_log_proba((self._rows(X, trials) - self._mean) * self._scale)
+        log_probs = self._logistic.predict_log_proba(
+            (self._rows(X, trials) - self._mean) * self._scale
+        )
         return np.exp(calibration.tempered(np.maximum(log_probs, np.log(1e-12)), self.temperature_))
 
     def score(self, X, y, trials=None) -> float:
@@ -105,7 +119,10 @@ class BehaviorDecoder(BaseEstimator):
         self._one_output = y.ndim == 1
         wanted = y.reshape(len(y), -1).astype(np.float64)
         grid = self._grid(probes.PENALTIES)
-        errors, folds = np.zeros((len(grid), wanted.shape[1])), self._folds(trials, np.zeros(len(y), int))
+        errors, folds = (
+            np.zeros((len(grid), wanted.shape[1])),
+            self._folds(trials, np.zeros(len(y), int)),
+        )
         for fitting, asked in folds:
             weights, intercept = ridge_path(known[fitting], wanted[fitting], grid)
             errors += np.square(known[asked] @ weights + intercept[:, None] - wanted[asked]).sum(1)
@@ -119,9 +136,14 @@ class BehaviorDecoder(BaseEstimator):
 
     def _fit_logistic(self, known, codes, trials, mean, scale) -> "BehaviorDecoder":
         grid = self._grid(probes.INVERSE_PENALTIES)
-        held_out, folds = np.zeros((len(grid), len(codes), len(self.classes_))), self._folds(trials, codes)
+        held_out, folds = (
+            np.zeros((len(grid), len(codes), len(self.classes_))),
+            self._folds(trials, codes),
+        )
         for fitting, asked in folds:
-            held_out[:, asked] = probes.logistic(known[fitting], codes[fitting], known[asked], grid, len(self.classes_))
+            held_out[:, asked] = probes.logistic(
+                known[fitting], codes[fitting], known[asked], grid, len(self.classes_)
+            )
         self.temperature_, best = 1.0, len(grid) // 2
         if folds:
             best = int(held_out[:, np.arange(len(codes)), codes].mean(1).argmax())
@@ -131,19 +153,29 @@ class BehaviorDecoder(BaseEstimator):
         return self
 
     def _folds(self, trials, codes: np.ndarray) -> list:
-        """(fitting rows, asked rows): whole trials, classes spread evenly; none where a class is not in every fit."""
+        """(fitting rows, asked rows): whole trials, classes spread evenly; none where a class is
+        not in every fit."""
         classes = self.kind == "classification"
         if trials is None:
-            groups, splitter = None, model_selection.StratifiedKFold if classes else model_selection.KFold
+            groups, splitter = (
+                None,
+                model_selection.StratifiedKFold if classes else model_selection.KFold,
+            )
             most = np.bincount(codes).min()
         else:
             groups = np.asarray(trials)
-            splitter = model_selection.StratifiedGroupKFold if classes else model_selection.GroupKFold
+            splitter = (
+                model_selection.StratifiedGroupKFold if classes else model_selection.GroupKFold
+            )
             most = min(len(np.unique(groups[codes == code])) for code in np.unique(codes))
         if (num_folds := int(min(self.num_folds, most))) < 2:
             return []
         folds = list(splitter(num_folds).split(codes, codes, groups))
-        return folds if all(len(np.unique(codes[fitting])) == codes.max() + 1 for fitting, _ in folds) else []
+        return (
+            folds
+            if all(len(np.unique(codes[fitting])) == codes.max() + 1 for fitting, _ in folds)
+            else []
+        )
 
     def _rows(self, X, trials) -> np.ndarray:
         return self._with_lags(validate_data(self, X, reset=False, dtype=np.float64), trials)
@@ -162,8 +194,12 @@ class BehaviorDecoder(BaseEstimator):
     def _grid(self, default) -> tuple[float, ...]:
         given = default if self.grid is None else self.grid
         grid = tuple(given) if np.iterable(given) else ()
-        if not grid or not all(isinstance(value, numbers.Real) and 0 < value < np.inf for value in grid):
-            raise InputError(f"grid={self.grid!r}; expected a sequence of positive numbers, such as (0.1, 1, 10)")
+        if not grid or not all(
+            isinstance(value, numbers.Real) and 0 < value < np.inf for value in grid
+        ):
+            raise InputError(
+                f"grid={self.grid!r}; expected a sequence of positive numbers, such as (0.1, 1, 10)"
+            )
         return grid
 
     def _check_options(self) -> str:
@@ -184,7 +220,8 @@ class BehaviorDecoder(BaseEstimator):
 
 
 def ridge_path(rows: np.ndarray, targets: np.ndarray, penalties) -> tuple[np.ndarray, np.ndarray]:
-    """Ridge weights with an unpenalised intercept for every penalty: float64 [penalties, P, dims], [penalties, dims].
+    """Ridge weights with an unpenalised intercept for every penalty: float64 [penalties, P, dims],
+    [penalties, dims].
 
     Args:
         rows: float64 [n, P].

@@ -1,7 +1,8 @@
-"""`Embedder`: a pretrained model as a transformer of scikit-learn, spike counts in, states of bins out.
+"""`Embedder`: a pretrained model as a transformer of scikit-learn, spike counts in, states of bins
+out.
 
-The estimator of this module subclasses what scikit-learn defines, so that is imported at the top; the package loads
-the module when `neurojax.Embedder` is first asked for.
+The estimator of this module subclasses what scikit-learn defines, so that is imported at the top;
+the package loads the module when `neurojax.Embedder` is first asked for.
 """
 
 from typing import Any
@@ -17,22 +18,27 @@ try:
     from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
     from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError:
-    raise InputError("Embedder needs scikit-learn 1.6 or newer; pip install 'neurojax[probes]'") from None
+    raise InputError(
+        "Embedder needs scikit-learn 1.6 or newer; pip install 'neurojax[probes]'"
+    ) from None
 
 
 class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Fits rows for a recording's units to a pretrained model; transforms counts to the model's states.
+    """Fits rows for a recording's units to a pretrained model; transforms counts to the model's
+    states.
 
-    Rows of X are successive bins of the model's width, columns are units. A trial is read as a whole: the state of a
-    bin depends on the other bins of its trial, before and after it.
+    Rows of X are successive bins of the model's width, columns are units. A trial is read as a
+    whole: the state of a bin depends on the other bins of its trial, before and after it.
 
     Args:
         model: path of a run or of an export, id of the hub, or what `neurojax.load` gives.
         steps: training steps of the new rows.
-        strategy: see `Pretrained.adapt`; "stitcher_only" leaves the shared part of the model as it is.
-        trial_bins: length of the trials that X is cut into where `trials` is not given; default: what the model
-            was trained on.
-        round_counts: round X to whole counts; by default other numbers are refused, since they are no spike counts.
+        strategy: see `Pretrained.adapt`; "stitcher_only" leaves the shared part of the model as it
+            is.
+        trial_bins: length of the trials that X is cut into where `trials` is not given; default:
+            what the model was trained on.
+        round_counts: round X to whole counts; by default other numbers are refused, since they are
+            no spike counts.
         seed: of batches and masks.
 
     Attributes:
@@ -62,14 +68,19 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         Args:
             X: whole numbers [bins, units], at least two of both.
             y: not used.
-            trials: [bins], a label for each bin, the same within a trial; a trial's bins lie together.
+            trials: [bins], a label for each bin, the same within a trial; a trial's bins lie
+                together.
 
         Raises:
             InputError: no model, counts that are none, or a recording that the model cannot take.
         """
-        X = validate_data(self, X, ensure_min_samples=2, ensure_min_features=2, ensure_non_negative=True)
+        X = validate_data(
+            self, X, ensure_min_samples=2, ensure_min_features=2, ensure_non_negative=True
+        )
         if self.model is None:
-            raise InputError("Embedder(model=None); give a path, an id of the hub or what neurojax.load gives")
+            raise InputError(
+                "Embedder(model=None); give a path, an id of the hub or what neurojax.load gives"
+            )
         model = self.model if isinstance(self.model, Pretrained) else load(self.model)
         self._session_id = f"embedder-{len(model.session_ids)}"  # such a name is taken once
         self._trial_bins = model.weights.num_bins if self.trial_bins is None else self.trial_bins
@@ -79,7 +90,8 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         return self
 
     def transform(self, X, trials=None) -> np.ndarray:
-        """States float32 [bins, D] of counts [bins, units] of the same units; `trials` as in `fit`."""
+        """States float32 [bins, D] of counts [bins, units] of the same units; `trials` as in
+        `fit`."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, ensure_non_negative=True)
         return self.model_.embed(self._session(X, trials, self.model_.bin_size_s))
@@ -114,8 +126,12 @@ def trial_starts(trials: Any, num_rows: int) -> np.ndarray:
     """
     labels = np.asarray(trials)
     if labels.shape != (num_rows,):
-        raise InputError(f"trials has shape {labels.shape}; expected one label for each of {num_rows} rows")
+        raise InputError(
+            f"trials has shape {labels.shape}; expected one label for each of {num_rows} rows"
+        )
     starts = np.flatnonzero(np.append(True, labels[1:] != labels[:-1]))
     if len(np.unique(labels[starts])) < len(starts):
-        raise InputError("trials: a label comes back after another; the bins of a trial must lie together")
+        raise InputError(
+            "trials: a label comes back after another; the bins of a trial must lie together"
+        )
     return starts

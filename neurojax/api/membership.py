@@ -1,8 +1,10 @@
-"""Whether the trials a model was trained on can be told from others by the likelihood it gives them.
+"""Whether the trials a model was trained on can be told from others by the likelihood it gives
+them.
 
-The simplest attack on a trained model (Yeom et al. 2018): a trial that the model explains better than others of its
-kind was probably trained on. Every unit is predicted from others; what is compared is the log-likelihood of a trial's
-spikes above that of the units' mean rates, per bin. An AUC of 0.5 tells nothing, 1 tells every trial.
+The simplest attack on a trained model (Yeom et al. 2018): a trial that the model explains better
+than others of its kind was probably trained on. Every unit is predicted from others; what is
+compared is the log-likelihood of a trial's spikes above that of the units' mean rates, per bin. An
+AUC of 0.5 tells nothing, 1 tells every trial.
 """
 
 import dataclasses
@@ -25,7 +27,9 @@ LEAST_TRIALS = 2
 
 
 def measure(
-    model: Pretrained, sessions: Sequence[Session], progress: Callable[[int], Any] = lambda done: None
+    model: Pretrained,
+    sessions: Sequence[Session],
+    progress: Callable[[int], Any] = lambda done: None,
 ) -> dict[str, Any]:
     """The attack on every session that is as it was when the model was trained.
 
@@ -35,8 +39,9 @@ def measure(
         progress: receives the number of sessions done.
 
     Returns:
-        "sessions": name -> "auc", "auc_ci95", "num_train_trials", "num_test_trials", or "reason" where there is none;
-        "auc" and "auc_ci95": mean over sessions, None and a "reason" without any. Intervals are over trials.
+        "sessions": name -> "auc", "auc_ci95", "num_train_trials", "num_test_trials", or "reason"
+        where there is none; "auc" and "auc_ci95": mean over sessions, None and a "reason" without
+        any. Intervals are over trials.
     """
     if not model.weights.of_spikes():
         return {"auc": None, "reason": "it is measured for models of spikes alone", "sessions": {}}
@@ -61,21 +66,31 @@ def lines(membership: Mapping[str, Any] | None) -> list[str]:
     """The section of the model card."""
     if membership is None or membership["auc"] is None:
         why = "" if membership is None else f": {membership['reason']}"
-        return [f"Whether training trials can be told from test trials by their likelihood was not measured{why}."]
+        return [
+            "Whether training trials can be told from test trials by their likelihood was not "
+            f"measured{why}."
+        ]
     low, high = membership["auc_ci95"]
-    measured = {name: block for name, block in membership["sessions"].items() if block["auc"] is not None}
+    measured = {
+        name: block for name, block in membership["sessions"].items() if block["auc"] is not None
+    }
     many = f"mean of {len(measured)} sessions" if len(measured) > 1 else "1 session"
     rows = [
-        f"| {cards.text(name)} | {block['auc']:.3f} | {block['auc_ci95'][0]:.3f} to {block['auc_ci95'][1]:.3f} | "
+        f"| {cards.text(name)} | {block['auc']:.3f} | {block['auc_ci95'][0]:.3f} to "
+        f"{block['auc_ci95'][1]:.3f} | "
         f"{block['num_train_trials']}, {block['num_test_trials']} |"
         for name, block in measured.items()
     ]
     left_out = [
-        f"- {cards.text(name)}: {b['reason']}" for name, b in membership["sessions"].items() if b["auc"] is None
+        f"- {cards.text(name)}: {b['reason']}"
+        for name, b in membership["sessions"].items()
+        if b["auc"] is None
     ]
     return [
-        f"Training trials are told from test trials by the likelihood the model gives them with AUC "
-        f"{membership['auc']:.3f} [{low:.3f}, {high:.3f}] ({many}, 95 % interval over trials): 0.5 tells nothing, 1 "
+        "Training trials are told from test trials by the likelihood the model gives them with "
+        "AUC "
+        f"{membership['auc']:.3f} [{low:.3f}, {high:.3f}] ({many}, 95 % interval over trials): "
+        "0.5 tells nothing, 1 "
         "tells every trial. This is the simplest of such attacks; a stronger one may tell more.",
         "",
         "| session | AUC | 95 % interval | trials (train, test) |",
@@ -100,8 +115,11 @@ def _why_not(session: Session | None, entry: Mapping[str, Any]) -> str:
     return "" if least >= LEAST_TRIALS and session.num_units > 1 else "too few trials or units"
 
 
-def _of_session(model: Pretrained, session: Session, number: int) -> tuple[dict[str, Any], np.ndarray]:
-    """Draws are of the session's own stream: shared ones would rise and fall together in the mean over sessions."""
+def _of_session(
+    model: Pretrained, session: Session, number: int
+) -> tuple[dict[str, Any], np.ndarray]:
+    """Draws are of the session's own stream: shared ones would rise and fall together in the mean
+    over sessions."""
     rng = np.random.default_rng([number, 2])
     parts = [rng.permutation(session.trials_of(split))[:MAX_TRIALS] for split in (TRAIN, TEST)]
     gains = _gain_of_trials(model, session, np.concatenate(parts))
@@ -126,8 +144,13 @@ def _gain_of_trials(model: Pretrained, session: Session, trials: np.ndarray) -> 
     starts = np.cumsum(lengths) - lengths
     pairs = zip(session.trial_start_bin[trials], lengths, strict=True)
     counts = np.concatenate([session.counts[start : start + length] for start, length in pairs])
-    asked = dataclasses.replace(session, counts=counts, trial_start_bin=starts, trial_num_bins=lengths)
-    rates = model.rates(asked, num_groups=min(NUM_GROUPS, session.num_units)).astype(np.float64) * session.bin_size_s
+    asked = dataclasses.replace(
+        session, counts=counts, trial_start_bin=starts, trial_num_bins=lengths
+    )
+    rates = (
+        model.rates(asked, num_groups=min(NUM_GROUPS, session.num_units)).astype(np.float64)
+        * session.bin_size_s
+    )
     null = np.maximum(session.mean_counts(), 1e-6)
     gain = counts * (np.log(np.maximum(rates, 1e-12)) - np.log(null)) - rates + null
     return np.add.reduceat(gain.sum(1), starts) / lengths

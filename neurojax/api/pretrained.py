@@ -20,11 +20,12 @@ TRIALS_PER_PASS = 64
 
 
 def load(path: str | Path, *, revision: str | None = None) -> "Pretrained":
-    """Loads a model: the workdir of a `neurojax train`, a folder of `neurojax export`, or one shared on the hub.
+    """Loads a model: the workdir of a `neurojax train`, a folder of `neurojax export`, or one
+    shared on the hub.
 
     Args:
-        path: a folder, or "owner/name" of the Hugging Face hub where no such folder exists; of the hub only the
-            files of an export are taken.
+        path: a folder, or "owner/name" of the Hugging Face hub where no such folder exists; of the
+            hub only the files of an export are taken.
         revision: branch, tag or commit on the hub.
 
     Raises:
@@ -32,19 +33,23 @@ def load(path: str | Path, *, revision: str | None = None) -> "Pretrained":
     """
     if not isinstance(path, str | os.PathLike):
         raise InputError(
-            f"path is of type {type(path).__name__}; expected the path of a folder, or owner/name of the hub"
+            f"path is of type {type(path).__name__}; expected the path of a folder, or "
+            "owner/name of the hub"
         )
     folder = Path(path)
     if not folder.is_dir():
         if not (isinstance(path, str) and hub.is_id(path)):
             raise InputError(
-                f"{folder} is no folder; expected the workdir of a run, a folder of `neurojax export`, or owner/name "
+                f"{folder} is no folder; expected the workdir of a run, a folder of `neurojax "
+                "export`, or owner/name "
                 "of the hub"
             )
         folder = hub.fetched(path, revision)
         return Pretrained(release.read(folder))
     if revision is not None:
-        raise InputError(f"revision={revision!r} is of the hub, but {folder} is a folder; leave it out")
+        raise InputError(
+            f"revision={revision!r} is of the hub, but {folder} is a folder; leave it out"
+        )
     return Pretrained(release.read_any(folder))
 
 
@@ -77,10 +82,12 @@ class Pretrained:
             session: one the model knows by name and units.
 
         Returns:
-            float32 [total_bins, D], row k belongs to row k of `session.counts`; NaN for bins outside all trials.
+            float32 [total_bins, D], row k belongs to row k of `session.counts`; NaN for bins
+            outside all trials.
 
         Raises:
-            InputError: an unknown session, other units, other bins, or longer trials than the model can place.
+            InputError: an unknown session, other units, other bins, or longer trials than the model
+                can place.
         """
         model = self.predictor(session)
         states = np.full((len(session.counts), self.num_dims), np.nan, np.float32)
@@ -89,14 +96,16 @@ class Pretrained:
         return states
 
     def rates(self, session: Session, *, num_groups: int = 8) -> np.ndarray:
-        """Expected rates of all units in Hz, each unit inferred from others, never from its own spikes.
+        """Expected rates of all units in Hz, each unit inferred from others, never from its own
+        spikes.
 
-        Units are hidden in `num_groups` groups drawn once, one pass a group, and read where they are hidden: what the
-        model was trained to do.
+        Units are hidden in `num_groups` groups drawn once, one pass a group, and read where they
+        are hidden: what the model was trained to do.
 
         Args:
             session: as in `embed`.
-            num_groups: 2 or more; more groups leave more units visible to each and take as many more passes.
+            num_groups: 2 or more; more groups leave more units visible to each and take as many
+                more passes.
 
         Returns:
             float32 [total_bins, N], spikes per second; NaN for bins outside all trials.
@@ -107,7 +116,10 @@ class Pretrained:
         num_groups = whole_number(num_groups, "num_groups", 2)
         _require_session(session)
         if session.num_units < 2:
-            raise InputError(f"session {session.session_id} has 1 unit; one is inferred from others, so two are needed")
+            raise InputError(
+                f"session {session.session_id} has 1 unit; one is inferred from others, so two "
+                "are needed"
+            )
         model = self.predictor(session)
         rates_hz = np.full(session.counts.shape, np.nan, np.float32)
         group = np.random.default_rng(0).permutation(session.num_units) % num_groups
@@ -131,25 +143,31 @@ class Pretrained:
         known_sessions: Sequence[Session] = (),
         seed: int = 0,
     ) -> "Pretrained":
-        """A model that also knows `session`, fine-tuned on its train split; this one stays as it is.
+        """A model that also knows `session`, fine-tuned on its train split; this one stays as it
+        is.
 
         Args:
             session: one the model does not know, or, with `strategy="full"`, any.
             steps: training steps.
-            strategy: "stitcher_only" trains the rows of the new session alone; "gradual_unfreeze" trains everything
-                after a quarter of the steps; "full" everything from the start.
-            new_rows: where its rows start: "pca", "region_mean" or "random", see `finetune.new_rows`.
+            strategy: "stitcher_only" trains the rows of the new session alone; "gradual_unfreeze"
+                trains everything after a quarter of the steps; "full" everything from the start.
+            new_rows: where its rows start: "pca", "region_mean" or "random", see
+                `finetune.new_rows`.
             learning_rate: peak; default: that of the run.
-            known_sessions: recordings the model was trained on, where at hand: "pca" aligns the new rows to them.
+            known_sessions: recordings the model was trained on, where at hand: "pca" aligns the new
+                rows to them.
             seed: of batches, masks and dropout.
 
         Raises:
-            InputError: a session the model cannot take (other bins, longer trials, the spikes or trained trials of a
-                known session), a known one under "stitcher_only", test trials that were trained on, no train split, or
-                an option that is none.
+            InputError: a session the model cannot take (other bins, longer trials, the spikes or
+                trained trials of a known session), a known one under "stitcher_only", test trials
+                that were trained on, no train split, or an option that is none.
         """
         if not np.iterable(known_sessions):
-            raise InputError(f"known_sessions is of type {type(known_sessions).__name__}; expected a list of Sessions")
+            raise InputError(
+                f"known_sessions is of type {type(known_sessions).__name__}; expected a list of "
+                "Sessions"
+            )
         for one in (session, *known_sessions):
             _require_session(one)
         self._require_spikes()
@@ -159,34 +177,51 @@ class Pretrained:
     def _require_spikes(self) -> None:
         if not self.weights.of_spikes():
             raise InputError(
-                f"the model reads {self.weights.config['data'].get('source')}, not spike counts, and has no rows for "
+                f"the model reads {self.weights.config['data'].get('source')}, not spike counts, "
+                "and has no rows for "
                 "units; score it with `neurojax evaluate`"
             )
 
     def predictor(self, session: Session) -> Predictor:
-        """The weights laid out for one session, as the functions of `evals` take them; raises InputError as `embed`."""
+        """The weights laid out for one session, as the functions of `evals` take them; raises
+        InputError as `embed`."""
         _require_session(session)
         self._require_spikes()
         config = self.weights.config
         longest = belongs.longest_trial(config["model"], self.weights.num_bins)
         layout = belongs.layout([session], self.weights.table, self.bin_size_s, longest)
         kept = ("params/", "tables/", "buffers/")
-        tree = state_io.nested({name: array for name, array in self.weights.arrays.items() if name.startswith(kept)})
-        parts = (tree["params"], tree["tables"], settings.predicting(config), layout, self._bucket_units)
+        tree = state_io.nested(
+            {name: array for name, array in self.weights.arrays.items() if name.startswith(kept)}
+        )
+        parts = (
+            tree["params"],
+            tree["tables"],
+            settings.predicting(config),
+            layout,
+            self._bucket_units,
+        )
         return Predictor(*parts, buffers=tree.get("buffers"))
 
 
 def _passes(model: Predictor, session: Session, hidden_units: np.ndarray) -> Iterator[tuple]:
     """Every trial of a session, see `passes.over`."""
     trials = np.arange(session.num_trials, dtype=np.int32)
-    return passes.over(model, session, trials, hidden_units, NEURON, min(TRIALS_PER_PASS, len(trials)))
+    return passes.over(
+        model, session, trials, hidden_units, NEURON, min(TRIALS_PER_PASS, len(trials))
+    )
 
 
 def _require_session(given: object) -> None:
     if not isinstance(given, Session):
-        told = repr(given) if isinstance(given, str | os.PathLike) else f"an object of type {type(given).__name__}"
+        told = (
+            repr(given)
+            if isinstance(given, str | os.PathLike)
+            else f"an object of type {type(given).__name__}"
+        )
         raise InputError(
-            f"{told} is no Session; expected one recording, such as neurojax.open_session gives of a folder"
+            f"{told} is no Session; expected one recording, such as neurojax.open_session gives "
+            "of a folder"
         )
 
 

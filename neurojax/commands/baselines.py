@@ -15,7 +15,11 @@ from neurojax.report import run_report as report
 
 
 def baselines(
-    root: Path, *, protocol: str = "mtm", names: tuple[str, ...] | None = None, out: Path | None = None
+    root: Path,
+    *,
+    protocol: str = "mtm",
+    names: tuple[str, ...] | None = None,
+    out: Path | None = None,
 ) -> None:
     """Fits the baselines on every session's train split and prints their test scores.
 
@@ -28,7 +32,9 @@ def baselines(
     chosen = protocols.get_protocol(protocol)
     names = NAMES if names is None else tuple(dict.fromkeys(names))
     if not names:
-        raise InputError(f"--names names no baseline; choose from {', '.join(NAMES)}, or leave it out for all")
+        raise InputError(
+            f"--names names no baseline; choose from {', '.join(NAMES)}, or leave it out for all"
+        )
     for name in names:
         if name not in NAMES:
             raise InputError(f"unknown baseline {name!r}; choose from {', '.join(NAMES)}")
@@ -52,14 +58,18 @@ def baselines(
         },
     }
     print(report.terminal_table(evaluation))
-    for line in (*spikes.note_lines(evaluation["sessions"]), *chosen_widths(evaluation["sessions"])):
+    for line in (
+        *spikes.note_lines(evaluation["sessions"]),
+        *chosen_widths(evaluation["sessions"]),
+    ):
         print(line)
     if out is not None:
         write_json(Path(out), evaluation)
 
 
 def chosen_widths(sessions: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """A line for each baseline that smooths: the width, in seconds, that validation chose for its first task."""
+    """A line for each baseline that smooths: the width, in seconds, that validation chose for its
+    first task."""
     found: dict[str, list[float]] = {}
     for session in sessions.values():
         for name, tasks in session["baselines"].items():
@@ -70,6 +80,7 @@ def chosen_widths(sessions: Mapping[str, Mapping[str, Any]]) -> list[str]:
     for name, widths in found.items():
         span = f"{min(widths):g} to {max(widths):g}"
         lines.append(
-            f"{tables.label(name)}: smoothed over {np.median(widths):g} s (median; {span} s, chosen on validation)"
+            f"{tables.label(name)}: smoothed over {np.median(widths):g} s (median; {span} s, "
+            "chosen on validation)"
         )
     return lines

@@ -1,4 +1,5 @@
-"""`neurojax check`: a report and one figure about a converted dataset, before anything is trained."""
+"""`neurojax check`: a report and one figure about a converted dataset, before anything is
+trained."""
 
 import json
 from pathlib import Path
@@ -12,19 +13,23 @@ from neurojax.files import write_bytes
 
 
 def check(*roots: str | Path, json_output: bool = False, figure: str | Path | None = None) -> None:
-    """Verifies every byte under each root, prints what the sessions hold and draws `<root>/check.png`.
+    """Verifies every byte under each root, prints what the sessions hold and draws
+    `<root>/check.png`.
 
     Args:
-        *roots: folders that `neurojax convert` wrote; of several, recordings that are in two are named too.
-        json_output: prints the report as one JSON object instead, and draws only where `figure` says; of
-            several roots the object is {"usable", "roots": {root: report}, "findings"}.
+        *roots: folders that `neurojax convert` wrote; of several, recordings that are in two are
+            named too.
+        json_output: prints the report as one JSON object instead, and draws only where `figure`
+            says; of several roots the object is {"usable", "roots": {root: report}, "findings"}.
         figure: file of the figure; one root only.
 
     Raises:
         InputError: a dataset is damaged, or a session is unusable; the message says which and why.
     """
     if not roots or (figure is not None and len(roots) > 1):
-        raise InputError(f"{len(roots)} roots; expected one or more, and one when a figure is named")
+        raise InputError(
+            f"{len(roots)} roots; expected one or more, and one when a figure is named"
+        )
     datasets = {str(root): open_dataset(root, verify="full") for root in roots}
     reports = {root: check_dataset(dataset) for root, dataset in datasets.items()}
     shared = compare_datasets(datasets)
@@ -35,39 +40,60 @@ def check(*roots: str | Path, json_output: bool = False, figure: str | Path | No
         if not json_output:
             print("\n".join([f"{root}:"] * (len(reports) > 1) + report_lines(report)))
         if figure is not None or not json_output:
-            message = _draw(datasets[root], report, Path(root) / "check.png" if figure is None else Path(figure))
+            message = _draw(
+                datasets[root], report, Path(root) / "check.png" if figure is None else Path(figure)
+            )
             if not json_output:
                 print(message)
     if not json_output:
-        print(*(f"{finding.level}: {finding.sentence}; {finding.remedy}\n" for finding in shared), sep="", end="")
+        print(
+            *(f"{finding.level}: {finding.sentence}; {finding.remedy}\n" for finding in shared),
+            sep="",
+            end="",
+        )
     for root, report in reports.items():
         _require_usable(root, report)
 
 
 def _joined(reports: dict[str, dict[str, Any]], shared: list[Finding]) -> dict[str, Any]:
     usable = all(report["usable"] for report in reports.values())
-    return {"schema": 2, "usable": usable, "roots": reports, "findings": [finding.as_json() for finding in shared]}
+    return {
+        "schema": 2,
+        "usable": usable,
+        "roots": reports,
+        "findings": [finding.as_json() for finding in shared],
+    }
 
 
 def _require_usable(root: str, report: dict[str, Any]) -> None:
-    unusable = {name: facts["errors"] for name, facts in report["sessions"].items() if facts["errors"]}
+    unusable = {
+        name: facts["errors"] for name, facts in report["sessions"].items() if facts["errors"]
+    }
     if unusable:
         name, errors = next(iter(unusable.items()))
         raise InputError(
-            f"{root}: {len(unusable)} of {report['num_sessions']} sessions are unusable; {name}: {'; '.join(errors)}"
+            f"{root}: {len(unusable)} of {report['num_sessions']} sessions are unusable; {name}: "
+            f"{'; '.join(errors)}"
         )
 
 
 def report_lines(report: dict[str, Any]) -> list[str]:
-    """The report of `check_dataset` as a table, with its findings below: level, session, sentence, remedy."""
+    """The report of `check_dataset` as a table, with its findings below: level, session, sentence,
+    remedy."""
     sessions = report["sessions"]
     width = max(len("session"), *map(len, sessions))
     is_real = report["observation"] == "real"
     columns = "channels" if is_real else "units"
-    kind = "channels        Hz  mean sd  clipped" if is_real else "units  silent (train)      Hz  regions"
+    kind = (
+        "channels        Hz  mean sd  clipped"
+        if is_real
+        else "units  silent (train)      Hz  regions"
+    )
     lines = [
-        f"{report['num_sessions']} session{'s' * (report['num_sessions'] != 1)}, {report['num_units']}"
-        f" {columns}, {report['num_trials']} trials, bins of {report['bin_size_s'] * 1000:g} ms, fingerprint"
+        f"{report['num_sessions']} session{'s' * (report['num_sessions'] != 1)}, "
+        f"{report['num_units']}"
+        f" {columns}, {report['num_trials']} trials, bins of {report['bin_size_s'] * 1000:g} ms, "
+        "fingerprint"
         f" {report['fingerprint'][:12]}",
         f"{'session':{width}}  trials (train/val/test)     bins  {kind}",
     ]
@@ -84,7 +110,8 @@ def report_lines(report: dict[str, Any]) -> list[str]:
 
 
 def _finding_lines(level: str, sessions: dict[str, dict[str, Any]]) -> list[str]:
-    """A line a finding and session; one that most of many sessions share is one line for them all."""
+    """A line a finding and session; one that most of many sessions share is one line for them
+    all."""
     said: dict[str, list[str]] = {}
     for name, facts in sessions.items():
         for finding in facts["findings"]:

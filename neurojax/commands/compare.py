@@ -20,19 +20,24 @@ if TYPE_CHECKING:
 
 
 def compare(runs: Sequence[str | Path], out: str | Path | None = None) -> None:
-    """Prints each run's scores per task, those that the protocol shows, mean over the sessions all runs share.
+    """Prints each run's scores per task, those that the protocol shows, mean over the sessions all
+    runs share.
 
     Args:
-        runs: two or more workdirs, or paths of evaluation.json files; the first is the reference for "above".
+        runs: two or more workdirs, or paths of evaluation.json files; the first is the reference
+            for "above".
         out: .html for a page with tables and a plot, .png for the plot alone.
 
     Raises:
-        InputError: fewer than two runs, a missing or malformed evaluation.json, different protocols, no
-            shared session, an `out` that is neither .html nor .png or lies in no folder.
+        InputError: fewer than two runs, a missing or malformed evaluation.json, different
+            protocols, no shared session, an `out` that is neither .html nor .png or lies in no
+            folder.
     """
     target = None if out is None else _checked_target(Path(out))
     if len(runs) < 2:
-        raise InputError(f"compare got {len(runs)} run(s), expected two or more; name their workdirs")
+        raise InputError(
+            f"compare got {len(runs)} run(s), expected two or more; name their workdirs"
+        )
     evaluations = dict(zip(_names(runs), map(read_evaluation, runs), strict=True))
     kinds = sorted({evaluators.name_in(evaluation) for evaluation in evaluations.values()})
     if len(kinds) > 1:
@@ -60,11 +65,16 @@ def compare(runs: Sequence[str | Path], out: str | Path | None = None) -> None:
     print(f"comparison: {target}")
 
 
-def _compare_others(evaluations: Mapping[str, Mapping[str, Any]], kind: str, target: Path | None) -> None:
-    """Tells, and writes to `target`, what an evaluator other than that of spikes makes of runs side by side."""
+def _compare_others(
+    evaluations: Mapping[str, Mapping[str, Any]], kind: str, target: Path | None
+) -> None:
+    """Tells, and writes to `target`, what an evaluator other than that of spikes makes of runs side
+    by side."""
     evaluator = evaluators.named({"evaluator": kind})
     if not hasattr(evaluator, "compared"):
-        raise InputError(f"evaluations of kind {kind} have no comparison; read their reports side by side")
+        raise InputError(
+            f"evaluations of kind {kind} have no comparison; read their reports side by side"
+        )
     if target is not None and target.suffix != ".html":
         raise InputError(f"--out={target}: a comparison of {kind} is a page; name it .html")
     rows, notes = evaluator.compared(evaluations)
@@ -78,7 +88,8 @@ def _compare_others(evaluations: Mapping[str, Mapping[str, Any]], kind: str, tar
 
 
 def read_evaluation(run: str | Path) -> dict[str, Any]:
-    """The evaluation record of a workdir or of an evaluation.json file, checked as far as tables need it."""
+    """The evaluation record of a workdir or of an evaluation.json file, checked as far as tables
+    need it."""
     path = Path(run)
     path = path / "evaluation.json" if path.is_dir() else path
     if not path.exists() and path.suffix != ".json":
@@ -87,7 +98,9 @@ def read_evaluation(run: str | Path) -> dict[str, Any]:
         raise InputError(f"{path} does not exist; run `neurojax evaluate` on that workdir first")
     evaluation = files.read_json(path)
     if evaluation.get("schema") != 1:
-        raise InputError(f"{path} has schema {evaluation.get('schema')!r}, expected 1; evaluate the run again")
+        raise InputError(
+            f"{path} has schema {evaluation.get('schema')!r}, expected 1; evaluate the run again"
+        )
     if evaluators.name_in(evaluation) != evaluators.SPIKES:
         return evaluation
     sessions = evaluation.get("sessions")
@@ -100,7 +113,9 @@ def read_evaluation(run: str | Path) -> dict[str, Any]:
         for key, session in sessions.items():
             fault = fault or _session_fault(key, session)
     if fault:
-        raise InputError(f"{path} has {fault}, expected an evaluation of schema 1; evaluate the run again")
+        raise InputError(
+            f"{path} has {fault}, expected an evaluation of schema 1; evaluate the run again"
+        )
     return evaluation
 
 
@@ -120,7 +135,8 @@ def _session_fault(key: str, session: Any) -> str | None:
 
 
 def _is_block(block: Any) -> bool:
-    """Whether these are metrics of a task: numbers that can be squared, intervals that are lists of them."""
+    """Whether these are metrics of a task: numbers that can be squared, intervals that are lists of
+    them."""
     if not isinstance(block, dict):
         return False
     numbers = [value for name, value in block.items() if not name.endswith("_ci95")]
@@ -128,24 +144,32 @@ def _is_block(block: Any) -> bool:
     if not all(isinstance(interval, list) for interval in intervals):
         return False
     numbers += [end for interval in intervals for end in interval]
-    return not any(isinstance(value, int | float) and 1e100 < abs(value) < math.inf for value in numbers)
+    return not any(
+        isinstance(value, int | float) and 1e100 < abs(value) < math.inf for value in numbers
+    )
 
 
 def shared_sessions(evaluations: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Sessions every run scored, in the order of the first; refuses different protocols and no overlap."""
+    """Sessions every run scored, in the order of the first; refuses different protocols and no
+    overlap."""
     protocols = {name: evaluation["protocol"] for name, evaluation in evaluations.items()}
     if len(set(protocols.values())) > 1:
         listed = ", ".join(f"{name}: {protocol}" for name, protocol in protocols.items())
-        raise InputError(f"runs were scored under different protocols ({listed}); evaluate them under one")
+        raise InputError(
+            f"runs were scored under different protocols ({listed}); evaluate them under one"
+        )
     first, *others = evaluations.values()
     shared = [key for key in first["sessions"] if all(key in other["sessions"] for other in others)]
     if not shared:
-        raise InputError("the runs share no session, expected at least one; evaluate them on the same data")
+        raise InputError(
+            "the runs share no session, expected at least one; evaluate them on the same data"
+        )
     return shared
 
 
 def differences(evaluations: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """What makes the runs less comparable, in sentences: protocol hashes, data, sessions not shared."""
+    """What makes the runs less comparable, in sentences: protocol hashes, data, sessions not
+    shared."""
     found = []
     for field, meaning in (
         ("protocol_hash", "the protocol's settings differ, numbers may not be comparable"),
@@ -162,13 +186,20 @@ def differences(evaluations: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return found
 
 
-def draw_comparison(evaluations: Mapping[str, Mapping[str, Any]], session_ids: Sequence[str]) -> Figure:
-    """One panel a metric and task: a line a session across the runs, means with 95 % intervals on top."""
+def draw_comparison(
+    evaluations: Mapping[str, Mapping[str, Any]], session_ids: Sequence[str]
+) -> Figure:
+    """One panel a metric and task: a line a session across the runs, means with 95 % intervals on
+    top."""
     import numpy as np
 
     from neurojax.report.figures import scores, style
 
-    panels = [(metric, task) for metric, tasks in drawn_groups(*evaluations.values()).items() for task in tasks]
+    panels = [
+        (metric, task)
+        for metric, tasks in drawn_groups(*evaluations.values()).items()
+        for task in tasks
+    ]
     columns = 2 if len(panels) > 1 else 1
     rows = max(1, math.ceil(len(panels) / columns))
     names = [tables.shorten(name, 18) for name in evaluations]
@@ -177,13 +208,29 @@ def draw_comparison(evaluations: Mapping[str, Mapping[str, Any]], session_ids: S
         figure, axes = style.new_figure(width_in, 2.9 * rows, rows, columns)
         for place, (metric, task) in zip(axes.flat, panels, strict=False):
             keys = compare_rows.scored_by_all(evaluations, session_ids, task, metric)
-            values = [[compare_rows.value(e, key, task, metric) for e in evaluations.values()] for key in keys]
-            means = [tables.mean_score(compare_rows.only(e, keys), "model", task, metric) for e in evaluations.values()]
+            values = [
+                [compare_rows.value(e, key, task, metric) for e in evaluations.values()]
+                for key in keys
+            ]
+            means = [
+                tables.mean_score(compare_rows.only(e, keys), "model", task, metric)
+                for e in evaluations.values()
+            ]
             heights = [np.nan if score.value is None else score.value for score in means]
             halves = [np.nan if score.half is None else score.half for score in means]
-            look = {"title": f"{tables.label(task)} (n = {len(keys)})", "ylabel": short_words(metric)}
+            look = {
+                "title": f"{tables.label(task)} (n = {len(keys)})",
+                "ylabel": short_words(metric),
+            }
             look["bars"] = scores.bar_words(len(keys))
-            scores.paired_runs(place, names, np.array(values).reshape(len(keys), len(names)), heights, halves, **look)
+            scores.paired_runs(
+                place,
+                names,
+                np.array(values).reshape(len(keys), len(names)),
+                heights,
+                halves,
+                **look,
+            )
         for place in axes.flat[len(panels) :]:
             place.set_axis_off()
     return figure
@@ -193,10 +240,14 @@ def _names(runs: Sequence[str | Path]) -> list[str]:
     """A short name for each run: the folder's, or the whole path where that is not unique."""
     folders = [Path(run).resolve() for run in runs]
     short = [folder.parent.name if folder.is_file() else folder.name for folder in folders]
-    names = [name if short.count(name) == 1 else str(run) for name, run in zip(short, runs, strict=True)]
+    names = [
+        name if short.count(name) == 1 else str(run) for name, run in zip(short, runs, strict=True)
+    ]
     scores = {folder if folder.is_file() else folder / "evaluation.json" for folder in folders}
     if len(scores) < len(names):
-        raise InputError(f"compare got the same run twice ({', '.join(names)}), expected different ones")
+        raise InputError(
+            f"compare got the same run twice ({', '.join(names)}), expected different ones"
+        )
     return names
 
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from neurojax.commands.compare_rows import Part, difference_words, holm, notes_on, parts_of, scored_by_all
+from neurojax.commands.compare_rows import (
+    Part,
+    difference_words,
+    holm,
+    notes_on,
+    parts_of,
+    scored_by_all,
+)
 from neurojax.evals import tables
 from neurojax.report import page, paired_runs
 from neurojax.report.figures import differences, style
@@ -24,13 +31,17 @@ def page_of(
     warnings: Sequence[str],
     figure: Figure,
 ) -> str:
-    """The page of runs (name -> record) on `session_ids`, with the numbers and warnings that `compare` prints."""
+    """The page of runs (name -> record) on `session_ids`, with the numbers and warnings that
+    `compare` prints."""
     reference = next(iter(evaluations))
     protocol = next(iter(evaluations.values()))["protocol"]
     identity = [
         [
             name,
-            *(str(evaluation.get(field, "-"))[:12] for field in ("step", "seed", "config_hash", "dataset_fingerprint")),
+            *(
+                str(evaluation.get(field, "-"))[:12]
+                for field in ("step", "seed", "config_hash", "dataset_fingerprint")
+            ),
         ]
         for name, evaluation in evaluations.items()
     ]
@@ -42,7 +53,10 @@ def page_of(
         page.heading(title, 1),
         page.paragraph(f"protocol {protocol} · {len(session_ids)} shared sessions", soft=True),
         *(page.paragraph(f"Warning: {warning}.") for warning in warnings),
-        *(_table(part, reference, len(session_ids)) for part in parts_of(evaluations, session_ids, "±\u00a0")),
+        *(
+            _table(part, reference, len(session_ids))
+            for part in parts_of(evaluations, session_ids, "±\u00a0")
+        ),
         page.paragraph(sign_test.sentence(len(session_ids)), soft=True),
         *(page.paragraph(line, soft=True) for line in notes_on(evaluations, session_ids)),
         page.picture(
@@ -52,8 +66,10 @@ def page_of(
         ),
         page.picture(
             _differences_png(evaluations, session_ids),
-            f"Difference from {reference}: a grey dot a session with its 95 % interval over trials, where it has one; "
-            f"diamonds the mean, bars: {_bars(session_ids)}, paired within sessions. Above zero is better than it.",
+            f"Difference from {reference}: a grey dot a session with its 95 % interval over "
+            "trials, where it has one; "
+            f"diamonds the mean, bars: {_bars(session_ids)}, paired within sessions. Above zero "
+            "is better than it.",
             wide=len(evaluations) > 4,
         ),
         *_session_differences(evaluations, session_ids),
@@ -62,7 +78,11 @@ def page_of(
 
 
 def _bars(session_ids: Sequence[str]) -> str:
-    return "95 % intervals over sessions (t)" if len(session_ids) > 1 else "95 % intervals over its test trials"
+    return (
+        "95 % intervals over sessions (t)"
+        if len(session_ids) > 1
+        else "95 % intervals over its test trials"
+    )
 
 
 def _table(part: Part, reference: str, num_sessions: int) -> str:
@@ -79,15 +99,25 @@ def _table(part: Part, reference: str, num_sessions: int) -> str:
 def _differences_png(evaluations, session_ids) -> bytes:
     first, *later = evaluations.values()
     names = [tables.shorten(name, 18) for name in list(evaluations)[1:]]
-    panels = [(metric, task) for metric, tasks in drawn_groups(*evaluations.values()).items() for task in tasks]
+    panels = [
+        (metric, task)
+        for metric, tasks in drawn_groups(*evaluations.values()).items()
+        for task in tasks
+    ]
     columns = 2 if len(panels) > 1 else 1
     rows = -(-len(panels) // columns)
     with style.context():
-        figure, axes = style.new_figure(max(3.6, 1.2 + 0.9 * len(names)) * columns, 2.9 * rows, rows, columns)
+        figure, axes = style.new_figure(
+            max(3.6, 1.2 + 0.9 * len(names)) * columns, 2.9 * rows, rows, columns
+        )
         for place, (metric, task) in zip(axes.flat, panels, strict=False):
             keys = scored_by_all(evaluations, session_ids, task, metric)
             found = [paired_runs.difference(one, first, keys, task, metric) for one in later]
-            look = {"title": tables.label(task), "score": short_words(metric), "bars": bar_words(len(keys))}
+            look = {
+                "title": tables.label(task),
+                "score": short_words(metric),
+                "bars": bar_words(len(keys)),
+            }
             differences.differences(place, names, found, **look)
         for place in axes.flat[len(panels) :]:
             place.set_axis_off()
@@ -98,24 +128,60 @@ def _session_differences(evaluations, session_ids) -> list[str]:
     """Folded: a row a later run, score, task and session, with the paired interval."""
     reference, first = next(iter(evaluations.items()))
     rows = []
-    panels = [(metric, task) for metric, tasks in score_groups(*evaluations.values()).items() for task in tasks]
+    panels = [
+        (metric, task)
+        for metric, tasks in score_groups(*evaluations.values()).items()
+        for task in tasks
+    ]
     for name, evaluation in list(evaluations.items())[1:]:
         every = {}
         for metric, task in panels:
-            keys = scored_by_all(evaluations, session_ids, task, metric)  # the sessions of the tables
+            # the sessions of the tables
+            keys = scored_by_all(evaluations, session_ids, task, metric)
             every[metric, task] = paired_runs.difference(evaluation, first, keys, task, metric)
         for (metric, task), found in every.items():
             if found is None:
                 continue
             which = [name, tables.label(task), score_words(metric)]
-            rows += [[*which, key, f"{value:+.3f}", _ends(ends)] for key, (value, ends) in found.sessions.items()]
-            rows.append([*which, "mean, over trials of these sessions", f"{found.mean:+.3f}", _ends(found.trials_ci95)])
+            rows += [
+                [*which, key, f"{value:+.3f}", _ends(ends)]
+                for key, (value, ends) in found.sessions.items()
+            ]
+            rows.append(
+                [
+                    *which,
+                    "mean, over trials of these sessions",
+                    f"{found.mean:+.3f}",
+                    _ends(found.trials_ci95),
+                ]
+            )
             if len(found.sessions) > 1:
-                adjusted = holm({other: every[metric, other] for at, other in every if at == metric})[task]
-                rows.append([*which, "mean, over sessions (t)", f"{found.mean:+.3f}", _ends(found.ci95)])
-                rows.append([*which, "paired t over sessions", "", f"{_p(found.p_value)}, Holm {_p(adjusted)}"])
-            rows.append([*which, "signs, exact test", f"{found.above} of {len(found.sessions)}", _p(found.sign_p)])
-    table = page.table(["run", "task", "score", "session", f"over {reference}", "95 % (sessions: over trials)"], rows)
+                adjusted = holm(
+                    {other: every[metric, other] for at, other in every if at == metric}
+                )[task]
+                rows.append(
+                    [*which, "mean, over sessions (t)", f"{found.mean:+.3f}", _ends(found.ci95)]
+                )
+                rows.append(
+                    [
+                        *which,
+                        "paired t over sessions",
+                        "",
+                        f"{_p(found.p_value)}, Holm {_p(adjusted)}",
+                    ]
+                )
+            rows.append(
+                [
+                    *which,
+                    "signs, exact test",
+                    f"{found.above} of {len(found.sessions)}",
+                    _p(found.sign_p),
+                ]
+            )
+    table = page.table(
+        ["run", "task", "score", "session", f"over {reference}", "95 % (sessions: over trials)"],
+        rows,
+    )
     return [page.folded("Session by session", table)]
 
 

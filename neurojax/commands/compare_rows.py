@@ -34,10 +34,12 @@ class Part(NamedTuple):
 def parts_of(evaluations: Records, session_ids: Sequence[str], sign: str = "+-") -> list[Part]:
     """The comparison metric by metric, the headlines first.
 
-    A task's mean takes the sessions where every run has a score, so that runs are compared on equal terms.
+    A task's mean takes the sessions where every run has a score, so that runs are compared on equal
+    terms.
 
     Args:
-        evaluations: name of a run -> its evaluation; the first is the one the others are held against.
+        evaluations: name of a run -> its evaluation; the first is the one the others are held
+            against.
         session_ids: sessions of all.
         sign: before half of an interval.
     """
@@ -53,15 +55,25 @@ def only(evaluation: Mapping[str, Any], session_ids: Sequence[str]) -> dict[str,
 
 def _part(evaluations: Records, sign: str, metric: str, tasks: Sequence[str]) -> Part:
     first = next(iter(evaluations.values()))
-    scored = {task: scored_by_all(evaluations, list(first["sessions"]), task, metric) for task in tasks}
+    scored = {
+        task: scored_by_all(evaluations, list(first["sessions"]), task, metric) for task in tasks
+    }
     head = [f"{tables.label(task)} (n={len(scored[task])})" for task in tasks]
     means, over, every = [], [], []
     for name, evaluation in evaluations.items():
-        scores = {task: tables.mean_score(evaluation, "model", task, metric, scored[task]) for task in tasks}
+        scores = {
+            task: tables.mean_score(evaluation, "model", task, metric, scored[task])
+            for task in tasks
+        }
         every += scores.values()
-        means.append([name, *(tables.mean_text(scores[task], len(scored[task]), sign) for task in tasks)])
+        means.append(
+            [name, *(tables.mean_text(scores[task], len(scored[task]), sign) for task in tasks)]
+        )
         if evaluation is not first:
-            found = {task: paired_runs.difference(evaluation, first, scored[task], task, metric) for task in tasks}
+            found = {
+                task: paired_runs.difference(evaluation, first, scored[task], task, metric)
+                for task in tasks
+            }
             adjusted = holm(found)
             over.append([name, *(_difference_text(found[task], adjusted[task]) for task in tasks)])
     return Part(metric, head, means, over, tables.interval_words(every, first))
@@ -73,7 +85,8 @@ def holm(found: Mapping[str, Difference | None]) -> dict[str, float | None]:
 
 
 def _difference_text(found: Difference | None, p_holm: float | None) -> str:
-    """`+0.040* [+0.010, +0.070], 8 of 9`: mean difference, star, interval over sessions, sessions above."""
+    """`+0.040* [+0.010, +0.070], 8 of 9`: mean difference, star, interval over sessions, sessions
+    above."""
     if found is None:
         return "-"
     ends = found.trials_ci95 if len(found.sessions) == 1 else found.ci95
@@ -84,7 +97,8 @@ def _difference_text(found: Difference | None, p_holm: float | None) -> str:
 
 
 def comparison_table(evaluations: Records, session_ids: Sequence[str]) -> str:
-    """The comparison as aligned plain text; where it is of several metrics, each table says its own first."""
+    """The comparison as aligned plain text; where it is of several metrics, each table says its own
+    first."""
     reference = next(iter(evaluations))
     parts = parts_of(evaluations, session_ids)
     lines = []
@@ -110,17 +124,21 @@ def difference_words(num_sessions: int) -> str:
     if num_sessions == 1:
         return "difference [95 % over the trials of this one session, paired]; it says nothing of other sessions"
     return (
-        "mean difference of a session [95 % over sessions (t), paired within them], in how many it is positive; "
-        f"*: it and the interval over animals exclude zero, p < {intervals.MAX_P:g} (paired t over sessions; Holm over"
+        "mean difference of a session [95 % over sessions (t), paired within them], in how many "
+        "it is positive; "
+        f"*: it and the interval over animals exclude zero, p < {intervals.MAX_P:g} (paired t "
+        "over sessions; Holm over"
         " tasks, not over runs)"
     )
 
 
 def notes_on(evaluations: Records, session_ids: Sequence[str]) -> list[str]:
-    """A line a run of several seeds with their interval, and for later runs what holds over animals and trials."""
+    """A line a run of several seeds with their interval, and for later runs what holds over animals
+    and trials."""
     first = next(iter(evaluations.values()))
     lines = [
-        f"{name}: mean of {len(evaluation['seeds'])} seeds, 95 % over seeds (t): {seeds.intervals(evaluation)}"
+        f"{name}: mean of {len(evaluation['seeds'])} seeds, 95 % over seeds (t): "
+        f"{seeds.intervals(evaluation)}"
         for name, evaluation in evaluations.items()
         if isinstance(evaluation.get("seeds"), list)
     ]
@@ -129,7 +147,10 @@ def notes_on(evaluations: Records, session_ids: Sequence[str]) -> list[str]:
         reasons: dict[str, list[str]] = {}
         for metric, tasks in groups.items():
             keys = {task: scored_by_all(evaluations, session_ids, task, metric) for task in tasks}
-            found = {task: paired_runs.difference(evaluation, first, keys[task], task, metric) for task in tasks}
+            found = {
+                task: paired_runs.difference(evaluation, first, keys[task], task, metric)
+                for task in tasks
+            }
             known = {task: one for task, one in found.items() if one is not None}
             lines += _over_animals(name, metric, known) + _over_trials(name, known)
             for reason in {one.reason for one in known.values() if one.reason}:
@@ -141,8 +162,14 @@ def notes_on(evaluations: Records, session_ids: Sequence[str]) -> list[str]:
 
 
 def _over_animals(name: str, metric: str, found: Mapping[str, Difference]) -> list[str]:
-    parts = [f"{tables.label(task)} {_signed(*one.animals)}" for task, one in found.items() if one.animals]
-    return [f"{name}, {score_words(metric)}, mean over animals [95 % over them (t)]: {', '.join(parts)}"] * bool(parts)
+    parts = [
+        f"{tables.label(task)} {_signed(*one.animals)}"
+        for task, one in found.items()
+        if one.animals
+    ]
+    return [
+        f"{name}, {score_words(metric)}, mean over animals [95 % over them (t)]: {', '.join(parts)}"
+    ] * bool(parts)
 
 
 def _over_trials(name: str, found: Mapping[str, Difference]) -> list[str]:
@@ -159,9 +186,15 @@ def _signed(value: float, ends: tuple[float, float]) -> str:
     return f"{value:+.3f} [{ends[0]:+.3f}, {ends[1]:+.3f}]"
 
 
-def scored_by_all(evaluations: Records, session_ids: Sequence[str], task: str, metric: str) -> list[str]:
+def scored_by_all(
+    evaluations: Records, session_ids: Sequence[str], task: str, metric: str
+) -> list[str]:
     """The sessions where every run has a score."""
-    return [key for key in session_ids if all(value(e, key, task, metric) is not None for e in evaluations.values())]
+    return [
+        key
+        for key in session_ids
+        if all(value(e, key, task, metric) is not None for e in evaluations.values())
+    ]
 
 
 def value(evaluation: Mapping[str, Any], session_id: str, task: str, metric: str) -> float | None:

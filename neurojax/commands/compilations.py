@@ -1,7 +1,8 @@
 """Compiled programs kept between commands: the second start of a run does not compile again.
 
-jax keeps them in a folder, but a process that is killed while it writes one leaves a torn entry that is never
-replaced, and nothing is ever removed. Both are put right here, before a command begins.
+jax keeps them in a folder, but a process that is killed while it writes one leaves a torn entry
+that is never replaced, and nothing is ever removed. Both are put right here, before a command
+begins.
 """
 
 import contextlib
@@ -19,10 +20,11 @@ _ZSTD = b"\x28\xb5\x2f\xfd"  # what an entry begins with where Python has zstd
 
 
 def keep_compiled() -> None:
-    """Names the folder in the environment, before jax is imported; in what jax is told already, nothing changes.
+    """Names the folder in the environment, before jax is imported; in what jax is told already,
+    nothing changes.
 
-    `JAX_COMPILATION_CACHE_DIR=DIR` chooses another folder, `JAX_ENABLE_COMPILATION_CACHE=false` keeps nothing. A home
-    that cannot be written keeps nothing either.
+    `JAX_COMPILATION_CACHE_DIR=DIR` chooses another folder, `JAX_ENABLE_COMPILATION_CACHE=false`
+    keeps nothing. A home that cannot be written keeps nothing either.
     """
     if os.environ.get("JAX_ENABLE_COMPILATION_CACHE", "true").lower() in OFF:
         return
@@ -40,7 +42,8 @@ def keep_compiled() -> None:
 
 
 def tidy(folder: Path, max_bytes: int = MAX_BYTES) -> None:
-    """Removes torn entries among those written since the last call, and the oldest ones beyond `max_bytes`.
+    """Removes torn entries among those written since the last call, and the oldest ones beyond
+    `max_bytes`.
 
     Raises:
         OSError: the folder cannot be written.

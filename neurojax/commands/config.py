@@ -26,12 +26,14 @@ def load(arguments: Sequence[str]) -> dict[str, Any]:
         a plain nested dict.
 
     Raises:
-        InputError: no declaration, a file that is not one, an unknown key or a value of the wrong type.
+        InputError: no declaration, a file that is not one, an unknown key or a value of the wrong
+            type.
     """
     named = [argument for argument in arguments if argument.startswith("--config=")]
     if len(named) != 1:
         raise InputError(
-            f"{len(named)} declarations given with --config=FILE, expected one; try --config=configs/mtm.py:size=tiny"
+            f"{len(named)} declarations given with --config=FILE, expected one; try "
+            "--config=configs/mtm.py:size=tiny"
         )
     name, *argument = named[0].removeprefix("--config=").split(":", 1)
     config = _declared(Path(name), argument)
@@ -46,10 +48,14 @@ def load(arguments: Sequence[str]) -> dict[str, Any]:
 def _declared(path: Path, argument: Sequence[str]) -> ConfigDict:
     """What get_config of a file returns for the text after the colon, if any."""
     if not path.is_file():
-        raise InputError(f"config {path} does not exist; configs are in the repository's configs/ folder")
+        raise InputError(
+            f"config {path} does not exist; configs are in the repository's configs/ folder"
+        )
     spec = importlib.util.spec_from_file_location("declaration", path)
     if spec is None:
-        raise InputError(f"config {path} is not a Python file; it must end in .py and define get_config")
+        raise InputError(
+            f"config {path} is not a Python file; it must end in .py and define get_config"
+        )
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
@@ -57,7 +63,9 @@ def _declared(path: Path, argument: Sequence[str]) -> ConfigDict:
     except Exception as error:  # whatever a user's file raises is about that file
         raise InputError(f"config {path}: {type(error).__name__}: {_plain(error)}") from None
     if not isinstance(config, ConfigDict):
-        raise InputError(f"config {path}: get_config returned {type(config).__name__}, expected a ConfigDict")
+        raise InputError(
+            f"config {path}: get_config returned {type(config).__name__}, expected a ConfigDict"
+        )
     return config
 
 
@@ -69,7 +77,9 @@ def _override(config: ConfigDict, argument: str) -> ConfigDict:
         values(words)
         return values["config"].value
     except (flags.Error, AttributeError, KeyError, TypeError, ValueError, SyntaxError) as error:
-        raise InputError(f"{argument}: {_plain(error).removeprefix(f'flag {argument}: ')}") from None
+        raise InputError(
+            f"{argument}: {_plain(error).removeprefix(f'flag {argument}: ')}"
+        ) from None
 
 
 def _plain(error: Exception) -> str:

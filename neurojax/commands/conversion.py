@@ -1,4 +1,5 @@
-"""One recording to one session folder, in this process or in a pool; every way it can end is an `Outcome`."""
+"""One recording to one session folder, in this process or in a pool; every way it can end is an
+`Outcome`."""
 
 import concurrent.futures
 import contextlib
@@ -36,7 +37,8 @@ class Outcome:
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """One recording to convert; `bin_size_s` is what the other sessions of the root have, if known."""
+    """One recording to convert; `bin_size_s` is what the other sessions of the root have, if
+    known."""
 
     kind: str
     source: str
@@ -49,7 +51,9 @@ class Job:
 
 def default_num_workers() -> int:
     """Cores this process may use, at most eight: beyond it a disk is the limit."""
-    return min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    return min(
+        8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
 
 
 def shown(outcomes: Collection[Outcome]) -> Iterator[Outcome]:
@@ -70,15 +74,24 @@ def shown(outcomes: Collection[Outcome]) -> Iterator[Outcome]:
 def _bar() -> Any:
     from rich import progress  # only a terminal needs it
 
-    columns = (progress.MofNCompleteColumn(), progress.TextColumn("sessions"), progress.TimeRemainingColumn())
-    return progress.Progress(progress.TextColumn("{task.description}"), progress.BarColumn(), *columns)
+    columns = (
+        progress.MofNCompleteColumn(),
+        progress.TextColumn("sessions"),
+        progress.TimeRemainingColumn(),
+    )
+    return progress.Progress(
+        progress.TextColumn("{task.description}"), progress.BarColumn(), *columns
+    )
 
 
 def convert_in_pool(jobs: list[Job], num_workers: int) -> Iterator[Outcome]:
     """Converts in `num_workers` processes; outcomes come in the order of the jobs."""
-    context = multiprocessing.get_context("spawn")  # a fork would copy the threads of jax in a broken state
+    # a fork would copy the threads of jax in a broken state
+    context = multiprocessing.get_context("spawn")
     size = min(num_workers, len(jobs))
-    with concurrent.futures.ProcessPoolExecutor(size, mp_context=context, initializer=die_with_parent) as pool:
+    with concurrent.futures.ProcessPoolExecutor(
+        size, mp_context=context, initializer=die_with_parent
+    ) as pool:
         futures = [pool.submit(convert_one, job) for job in jobs]
         for job, future in zip(jobs, futures, strict=True):
             try:
@@ -89,7 +102,8 @@ def convert_in_pool(jobs: list[Job], num_workers: int) -> Iterator[Outcome]:
 
 
 def die_with_parent() -> None:
-    """Ends this worker when its parent is gone, even by kill -9; an idle worker would wait for work for ever."""
+    """Ends this worker when its parent is gone, even by kill -9; an idle worker would wait for work
+    for ever."""
 
     def watch() -> None:
         multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
@@ -102,20 +116,29 @@ def convert_one(job: Job) -> Outcome:
     """Reads and writes one session; whatever happens is an outcome."""
     name = job.name
     try:
-        session = converted_session(job.kind, job.source, job.spec, job.out, job.overwrite, job.bin_size_s)
+        session = converted_session(
+            job.kind, job.source, job.spec, job.out, job.overwrite, job.bin_size_s
+        )
         return Outcome(name, "unchanged, left alone" if session is None else described(session))
     except InputError as error:
         return Outcome(name, str(error), failed=True)
     except MemoryError:
-        return Outcome(name, f"{job.source} does not fit in memory; split the recording", failed=True)
-    except Exception as error:  # a defect of one session must not stop the rest; it is raised at the end
-        return Outcome(name, f"{type(error).__name__}: {error}", failed=True, defect=traceback.format_exc())
+        return Outcome(
+            name, f"{job.source} does not fit in memory; split the recording", failed=True
+        )
+    # a defect of one session must not stop the rest; it is raised at the end
+    except Exception as error:
+        return Outcome(
+            name, f"{type(error).__name__}: {error}", failed=True, defect=traceback.format_exc()
+        )
 
 
 def described(session: Session) -> str:
     """`describe`, and what `neurojax check` will call an error or a warning."""
     found = [finding for finding in session_findings(session) if finding.level != "note"]
-    return "; ".join([describe(session), *(f"{finding.level}: {finding.sentence}" for finding in found)])
+    return "; ".join(
+        [describe(session), *(f"{finding.level}: {finding.sentence}" for finding in found)]
+    )
 
 
 def describe(session: Session) -> str:

@@ -1,4 +1,5 @@
-"""`neurojax convert`: recordings of any kind become session folders, one pure function a session."""
+"""`neurojax convert`: recordings of any kind become session folders, one pure function a
+session."""
 
 import dataclasses
 import itertools
@@ -54,17 +55,19 @@ def convert(
     stops the others. Prints a line a session.
 
     Args:
-        kind: one of `readers.registry`, such as "arrays" (.npz and .mat files), or "synthetic" (no paths).
+        kind: one of `readers.registry`, such as "arrays" (.npz and .mat files), or "synthetic" (no
+            paths).
         paths: files, or folders that stand for the recordings in them; some kinds take addresses.
         out: the dataset's folder.
         bin_ms, align, window, window_s, behavior, trial_columns, split, options: see `ReadSpec`.
-        num_workers: processes; 0 converts in this one. By default as many as there are cores, started when the
-            rest of the sessions would take longer here than a pool takes to start.
+        num_workers: processes; 0 converts in this one. By default as many as there are cores,
+            started when the rest of the sessions would take longer here than a pool takes to start.
         shard: "i/n" takes every n-th recording from the i-th, counted from 0.
         overwrite: replaces sessions that were made from another file or with other options.
 
     Raises:
-        InputError: options or paths are wrong, or a recording failed; the message says which and why.
+        InputError: options or paths are wrong, or a recording failed; the message says which and
+            why.
     """
     spec = ReadSpec(
         bin_ms,
@@ -88,8 +91,12 @@ def convert(
     else:
         check_options(kind, spec)
         sources, lost = _recordings(reader_of(kind), paths)
-        jobs = [Job(kind, source, name, spec, out, overwrite) for name, source in _shard(sources, shard)]
-        outcomes = _Sized(itertools.chain(lost, _convert_jobs(jobs, out, num_workers)), len(lost) + len(jobs))
+        jobs = [
+            Job(kind, source, name, spec, out, overwrite) for name, source in _shard(sources, shard)
+        ]
+        outcomes = _Sized(
+            itertools.chain(lost, _convert_jobs(jobs, out, num_workers)), len(lost) + len(jobs)
+        )
     failures = [outcome for outcome in shown(outcomes) if outcome.failed]
     if session_folders(out):
         try:
@@ -115,7 +122,8 @@ class _Sized:
 
 
 def _report(failures: list[Outcome], num_sessions: int) -> None:
-    """Lists what failed and raises: InputError for bad input, RuntimeError when the program itself broke."""
+    """Lists what failed and raises: InputError for bad input, RuntimeError when the program itself
+    broke."""
     if len(failures) > 1:
         print("failed:")
         for failure in failures:
@@ -123,14 +131,19 @@ def _report(failures: list[Outcome], num_sessions: int) -> None:
     summary = failures[0].summary
     if num_sessions > 1:
         names = ", ".join(failure.name for failure in failures[:10])
-        summary = f"{len(failures)} of {num_sessions} sessions failed ({names}); the first: {summary}"
+        summary = (
+            f"{len(failures)} of {num_sessions} sessions failed ({names}); the first: {summary}"
+        )
     if defects := [failure.defect for failure in failures if failure.defect]:
         raise RuntimeError(f"{summary}\n{defects[0]}")
     raise InputError(summary)
 
 
-def _recordings(reader: Reader, paths: Sequence[str | Path]) -> tuple[list[tuple[str, str]], list[Outcome]]:
-    """(session id, source) in natural order of the names, and the paths that stand for no recording."""
+def _recordings(
+    reader: Reader, paths: Sequence[str | Path]
+) -> tuple[list[tuple[str, str]], list[Outcome]]:
+    """(session id, source) in natural order of the names, and the paths that stand for no
+    recording."""
     if not paths:
         raise InputError("no paths; expected recordings, or folders that hold them")
     sources: dict[str, str] = {}
@@ -163,7 +176,8 @@ def _shard(items: list[Item], shard: str | None) -> list[Item]:
 
 
 def _convert_jobs(jobs: list[Job], out: Path, num_workers: int | None) -> Iterator[Outcome]:
-    """Converts in order; the bin size is that of sessions that stay in `out`, else of the first success."""
+    """Converts in order; the bin size is that of sessions that stay in `out`, else of the first
+    success."""
     bin_size_s = root_bin_size_s(out, {job.name for job in jobs if job.overwrite})
     remaining = list(jobs)
     pool_size = default_num_workers() if num_workers is None else num_workers
@@ -179,7 +193,9 @@ def _convert_jobs(jobs: list[Job], out: Path, num_workers: int | None) -> Iterat
         if bin_size_s is None and not outcome.failed:
             bin_size_s = read_meta(out / job.name)["bin_size_s"]
     if remaining:
-        yield from convert_in_pool([dataclasses.replace(job, bin_size_s=bin_size_s) for job in remaining], pool_size)
+        yield from convert_in_pool(
+            [dataclasses.replace(job, bin_size_s=bin_size_s) for job in remaining], pool_size
+        )
 
 
 def _convert_synthetic(
@@ -190,20 +206,25 @@ def _convert_synthetic(
     if paths:
         raise InputError(f"synthetic takes no paths, but got {str(paths[0])!r}; leave them out")
     if spec != ReadSpec():
-        raise InputError("synthetic takes no options of recordings (bin_ms, split, ...); leave them out")
+        raise InputError(
+            "synthetic takes no options of recordings (bin_ms, split, ...); leave them out"
+        )
     sessions = _shard(make_sessions(), shard)
     return _Sized(_written(sessions, out, overwrite), len(sessions))
 
 
 def _written(sessions: list[Session], out: Path, overwrite: bool) -> Iterator[Outcome]:
-    bin_size_s = root_bin_size_s(out, {session.session_id for session in sessions} if overwrite else set())
+    bin_size_s = root_bin_size_s(
+        out, {session.session_id for session in sessions} if overwrite else set()
+    )
     for session in sessions:
         folder = out / session.session_id
         try:
             if folder.exists() and not overwrite:
                 if read_meta(folder)["content_sha256"] != content_sha256(session):
                     raise InputError(
-                        f"{folder} holds another session; replace it with --overwrite, or give another --out"
+                        f"{folder} holds another session; replace it with --overwrite, or give "
+                        "another --out"
                     )
                 yield Outcome(session.session_id, "unchanged, left alone")
                 continue

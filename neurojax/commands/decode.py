@@ -1,4 +1,5 @@
-"""`neurojax decode`: what the animal chose and how it moved, from a frozen model, beside read-outs of raw spikes."""
+"""`neurojax decode`: what the animal chose and how it moved, from a frozen model, beside read-outs
+of raw spikes."""
 
 import dataclasses
 from collections.abc import Collection, Mapping
@@ -13,7 +14,17 @@ from neurojax.data.store import trained_trials
 from neurojax.data.store.sessions import Dataset, open_dataset
 from neurojax.errors import InputError
 from neurojax.evals import protocols
-from neurojax.evals.decoding import advice, crossval, decoder, features, folds, scores, signals, summary, targets
+from neurojax.evals.decoding import (
+    advice,
+    crossval,
+    decoder,
+    features,
+    folds,
+    scores,
+    signals,
+    summary,
+    targets,
+)
 from neurojax.evals.decoding.features import parse_lags
 from neurojax.evals.decoding.targets import CATEGORICAL, PER_BIN, Target
 from neurojax.files import require_writable
@@ -52,18 +63,30 @@ class Settings:
                 raise InputError(f"--{name}={getattr(self, name)}; choose from {listed}")
         for name in self.baselines or ():
             if name not in decoder.ALL_BASELINES:
-                raise InputError(f"--baselines names {name!r}; choose from {', '.join(decoder.ALL_BASELINES)}")
-        for name, low, high in (("num_folds", 2, 1000), ("num_permutations", 0, 10_000), ("seed", 0, 2**31)):
+                raise InputError(
+                    f"--baselines names {name!r}; choose from {', '.join(decoder.ALL_BASELINES)}"
+                )
+        for name, low, high in (
+            ("num_folds", 2, 1000),
+            ("num_permutations", 0, 10_000),
+            ("seed", 0, 2**31),
+        ):
             if not low <= getattr(self, name) <= high:
                 raise InputError(f"--{name}={getattr(self, name)}; expected {low} to {high}")
         if self.method == "finetune" and (self.protocol == "mtm" or self.features or self.regions):
-            raise InputError("--method=finetune trains a head on latents; leave out mtm, --features and --regions")
+            raise InputError(
+                "--method=finetune trains a head on latents; leave out mtm, --features and "
+                "--regions"
+            )
         if self.lags is not None:
             parse_lags(self.lags)
 
 
-def decode(folder: Path, *, data: Path | None = None, out: Path | None = None, **options: Any) -> dict[str, Any]:
-    """Decodes one target in every session that has it; writes decoding.json, decoding.html and a figure.
+def decode(
+    folder: Path, *, data: Path | None = None, out: Path | None = None, **options: Any
+) -> dict[str, Any]:
+    """Decodes one target in every session that has it; writes decoding.json, decoding.html and a
+    figure.
 
     Args:
         folder: the workdir of a run.
@@ -72,13 +95,15 @@ def decode(folder: Path, *, data: Path | None = None, out: Path | None = None, *
         **options: fields of `Settings`.
 
     Raises:
-        InputError: no run, no session with a usable target (unknown, constant, leaking, too few trials), wrong option.
+        InputError: no run, no session with a usable target (unknown, constant, leaking, too few
+            trials), wrong option.
     """
     settings, folder = Settings(**options), Path(folder)
     config = run_folder.read_run(folder)
     require_writable(Path(out or folder), folder=True)
     dataset = run_folder.load_data(config) if data is None else open_dataset(Path(data))
-    found, left_out = _targets(dataset, settings)  # before the model is read: a wrong name costs nothing
+    # before the model is read: a wrong name costs nothing
+    found, left_out = _targets(dataset, settings)
     model, manifest = run_folder.load_predictor(folder, config, dataset)
     seen, reason = _seen(config, dataset, trained_trials.read(folder))
     results, entries, draws = {}, {}, {}
@@ -87,7 +112,8 @@ def decode(folder: Path, *, data: Path | None = None, out: Path | None = None, *
             name = session.session_id
             unseen = ~np.isin(target.trial_ids, seen[name])
             results[name] = _decode_session(model, session, target, unseen, settings)
-            own_stream = [settings.seed, number]  # draws that sessions share would widen the mean's interval
+            # draws that sessions share would widen the mean's interval
+            own_stream = [settings.seed, number]
             blocks, draws[name] = decoder.record(results[name], own_stream)
             entries[name] = _facts(session, results[name]) | {"read_outs": blocks}
             if settings.regions:
@@ -106,15 +132,21 @@ def decode(folder: Path, *, data: Path | None = None, out: Path | None = None, *
         "left_out": left_out,
     }
     if not reason and any(not entry["scored_on_unseen"] for entry in entries.values()):
-        head |= {"trials": "all", "trials_reason": f"a session has under {decoder.LEAST_TRIALS} unseen trials."}
+        head |= {
+            "trials": "all",
+            "trials_reason": f"a session has under {decoder.LEAST_TRIALS} unseen trials.",
+        }
     report = head | _together(entries, results, draws, settings) | {"sessions": entries}
     report["when_not_to_trust"] = advice.sentences(report)
     decode_report.write(Path(out or folder), report)
     return report
 
 
-def _targets(dataset: Dataset, settings: Settings) -> tuple[list[tuple[Session, Target]], dict[str, str]]:
-    """Sessions with their target, and why others are left out; raises InputError when none is left."""
+def _targets(
+    dataset: Dataset, settings: Settings
+) -> tuple[list[tuple[Session, Target]], dict[str, str]]:
+    """Sessions with their target, and why others are left out; raises InputError when none is
+    left."""
     found, left_out, first = [], {}, None
     for session in dataset.sessions:
         where = f"session {session.session_id}, target {settings.target!r}"
@@ -122,7 +154,9 @@ def _targets(dataset: Dataset, settings: Settings) -> tuple[list[tuple[Session, 
             target = targets.read_target(session, settings.target, settings.kind)
             if settings.protocol == "cv":
                 targets.require_folds(target, settings.num_folds, where)
-            crossval.check_folds(target, _outer_folds(session, target, settings), settings.seed, where)
+            crossval.check_folds(
+                target, _outer_folds(session, target, settings), settings.seed, where
+            )
             asked = decoder.as_trial_vectors(target) if settings.protocol == "mtm" else target
             decoder.require_baselines(settings.baselines or (), asked.kind)
             found.append((session, target))
@@ -135,36 +169,53 @@ def _targets(dataset: Dataset, settings: Settings) -> tuple[list[tuple[Session, 
         raise first
     if settings.regions and not any(_regions_to_ask(session) for session, _ in found):
         raise InputError(
-            f"--regions: no session has a region with {LEAST_REGION_UNITS} or more units that fire in training trials;"
+            f"--regions: no session has a region with {LEAST_REGION_UNITS} or more units that "
+            "fire in training trials;"
             " leave it out"
         )
     for reason in left_out.values():
         print(f"left out: {reason}")
     if len({target.kind for _, target in found}) > 1:
-        raise InputError(f"target {settings.target!r} is of several kinds; choose --kind={'|'.join(targets.KINDS)}")
+        raise InputError(
+            f"target {settings.target!r} is of several kinds; choose "
+            f"--kind={'|'.join(targets.KINDS)}"
+        )
     return found, left_out
 
 
 def _outer_folds(session: Session, target: Target, settings: Settings) -> list[folds.Fold]:
     if settings.protocol == "cv":
-        return folds.outer_folds(session, target, settings.num_folds, settings.fold_by, settings.seed)
+        return folds.outer_folds(
+            session, target, settings.num_folds, settings.fold_by, settings.seed
+        )
     return folds.split_fold(session, target)
 
 
 def _seen(
     config: Mapping[str, Any], dataset: Dataset, digests: Collection[bytes] | None = None
 ) -> tuple[dict[str, np.ndarray], str]:
-    """Trials of each session that the model's training read, and why that is not known ("" when it is).
+    """Trials of each session that the model's training read, and why that is not known ("" when it
+    is).
 
-    The split is that of the data the run was trained on; where they are gone, that of the data given. Trials whose
-    digest the run keeps were trained on, too: by the run it was started from, or before the split changed.
+    The split is that of the data the run was trained on; where they are gone, that of the data
+    given. Trials whose
+    digest the run keeps were trained on, too: by the run it was started from, or before the split
+        changed.
     """
-    told = {session.session_id: trained_trials.among(session, digests or ()) for session in dataset.sessions}
-    seen = {s.session_id: np.union1d(s.trials_of(TRAIN), told[s.session_id]) for s in dataset.sessions}
+    told = {
+        session.session_id: trained_trials.among(session, digests or ())
+        for session in dataset.sessions
+    }
+    seen = {
+        s.session_id: np.union1d(s.trials_of(TRAIN), told[s.session_id]) for s in dataset.sessions
+    }
     try:
         trained = {session.session_id: session for session in run_folder.load_data(config).sessions}
     except InputError:
-        return seen, "the data of the run are gone, so its training trials cannot be told from the others."
+        return (
+            seen,
+            "the data of the run are gone, so its training trials cannot be told from the others.",
+        )
     for session in dataset.sessions:
         known = trained.get(session.session_id)
         if known is None:  # a row from an earlier run of a fine-tuned one
@@ -173,7 +224,10 @@ def _seen(
             known.trial_num_bins, session.trial_num_bins
         )
         if not same:
-            return seen, f"session {session.session_id} has other trials than when the model was trained."
+            return (
+                seen,
+                f"session {session.session_id} has other trials than when the model was trained.",
+            )
         seen[session.session_id] = np.union1d(known.trials_of(TRAIN), told[session.session_id])
     if digests is None and config["init_from"]:
         return seen, "the trials that the run it was started from was trained on are not known."
@@ -184,7 +238,9 @@ def _features(settings: Settings) -> str:
     return settings.features or (signals.RATES if settings.protocol == "mtm" else signals.LATENTS)
 
 
-def _decode_session(model: Predictor, session, target, unseen, settings: Settings) -> decoder.Result:
+def _decode_session(
+    model: Predictor, session, target, unseen, settings: Settings
+) -> decoder.Result:
     asked = decoder.as_trial_vectors(target) if settings.protocol == "mtm" else target
     names = decoder.DEFAULTS[asked.kind] if settings.baselines is None else settings.baselines
     read_outs = {decoder.MODEL: _read_out_of_model(model, session, target, settings, None)}
@@ -192,7 +248,9 @@ def _decode_session(model: Predictor, session, target, unseen, settings: Setting
     return _decoded(session, target, read_outs, unseen, settings, settings.num_permutations)
 
 
-def _decoded(session, target, read_outs, unseen, settings: Settings, num_permutations: int) -> decoder.Result:
+def _decoded(
+    session, target, read_outs, unseen, settings: Settings, num_permutations: int
+) -> decoder.Result:
     mtm = settings.protocol == "mtm"
     asked = decoder.as_trial_vectors(target) if mtm else target
     outer = _outer_folds(session, target, settings)
@@ -201,7 +259,9 @@ def _decoded(session, target, read_outs, unseen, settings: Settings, num_permuta
     return decoder.shaped_like(result, target) if asked is not target else result
 
 
-def _read_out_of_model(model, session, target, settings: Settings, region: str | None) -> decoder.ReadOut:
+def _read_out_of_model(
+    model, session, target, settings: Settings, region: str | None
+) -> decoder.ReadOut:
     if settings.method == "finetune":
         from neurojax.finetune import heads
 
@@ -211,7 +271,10 @@ def _read_out_of_model(model, session, target, settings: Settings, region: str |
     scheme = CAUSAL if mtm and target.kind == PER_BIN else NEURON
     name, beside = _features(settings), None
     if name == signals.BOTH:
-        name, units = signals.LATENTS, None if region is None else protocols.region_members(session)[region]
+        name, units = (
+            signals.LATENTS,
+            None if region is None else protocols.region_members(session)[region],
+        )
         beside = features.spikes(session, target.trial_ids, units)
     found = signals.of_model(model, session, target.trial_ids, name, region=region, scheme=scheme)
     asked = decoder.as_trial_vectors(target) if mtm else target
@@ -234,7 +297,9 @@ def _regions(model, session, target, unseen, settings: Settings) -> dict[str, An
 
 def _regions_to_ask(session: Session) -> dict[str, int]:
     """Region -> its units that fire in training trials, where these are enough."""
-    sizes = {region: int(members.sum()) for region, members in protocols.region_members(session).items()}
+    sizes = {
+        region: int(members.sum()) for region, members in protocols.region_members(session).items()
+    }
     return {region: size for region, size in sizes.items() if size >= LEAST_REGION_UNITS}
 
 
@@ -264,6 +329,8 @@ def _together(entries, results, draws, settings: Settings) -> dict[str, Any]:
         by_subject.setdefault(entry["subject_id"] or "unknown", []).append(results[name])
     return {
         "mean": summary.mean_over_sessions(blocks, draws, scores.MAIN[kind]),
-        "subjects": {name: summary.together(group, settings.seed) for name, group in by_subject.items()},
+        "subjects": {
+            name: summary.together(group, settings.seed) for name, group in by_subject.items()
+        },
         "pooled": summary.together(list(results.values()), settings.seed),
     }

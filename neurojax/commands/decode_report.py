@@ -1,4 +1,5 @@
-"""What `neurojax decode` leaves and prints: decoding.json, decoding.html, a figure, a table and plain words."""
+"""What `neurojax decode` leaves and prints: decoding.json, decoding.html, a figure, a table and
+plain words."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +18,8 @@ _UNITS = {"balanced_accuracy": "balanced accuracy (1 is perfect)", "r2": "R2 (1 
 
 
 def write(folder: Path, report: Mapping[str, Any]) -> None:
-    """Writes decoding.json first, then the figure and the page; prints the table and when not to trust it."""
+    """Writes decoding.json first, then the figure and the page; prints the table and when not to
+    trust it."""
     write_json(folder / "decoding.json", report)
     print(table(report))
     print("\nChosen within the fitting trials (middle of all folds, range)")
@@ -32,7 +34,11 @@ def write(folder: Path, report: Mapping[str, Any]) -> None:
 
         png = style.png_bytes(decoding.figure(report))
         write_bytes(folder / "figures" / "decoding.png", png)
-        pictures = [page.picture(png, "Scores and confidence on held-out trials; bars are 95 % intervals.", wide=True)]
+        pictures = [
+            page.picture(
+                png, "Scores and confidence on held-out trials; bars are 95 % intervals.", wide=True
+            )
+        ]
     except ImportError:
         print('the figure needs matplotlib: pip install "neurojax[viz]"')
     write_bytes(folder / "decoding.html", _page(report, pictures).encode())
@@ -45,7 +51,9 @@ def table(report: Mapping[str, Any]) -> str:
     """Sessions by read-out, the mean, and what the model has over each baseline."""
     rows = [[f"{report['target']}", *_names(report)], *_rows(report)]
     trials = "trials the model never saw" if report["trials"] == "unseen" else "all held-out trials"
-    return "\n".join([*tables.align(rows), f"{_UNITS[MAIN[report['kind']]]}, {trials}, {_intervals(report)}"])
+    return "\n".join(
+        [*tables.align(rows), f"{_UNITS[MAIN[report['kind']]]}, {trials}, {_intervals(report)}"]
+    )
 
 
 def choices(report: Mapping[str, Any]) -> dict[str, str]:
@@ -53,28 +61,39 @@ def choices(report: Mapping[str, Any]) -> dict[str, str]:
     found = {}
     for name in _names(report):
         blocks = [entry["read_outs"].get(name, {}) for entry in report["sessions"].values()]
-        found[name] = chosen.in_words([fold for block in blocks for fold in block.get("chosen", [])])
+        found[name] = chosen.in_words(
+            [fold for block in blocks for fold in block.get("chosen", [])]
+        )
     return found
 
 
 def _intervals(report: Mapping[str, Any]) -> str:
-    over_sessions = any(f"{MAIN[report['kind']]}_ci95_sessions" in block for block in report["mean"].values())
+    over_sessions = any(
+        f"{MAIN[report['kind']]}_ci95_sessions" in block for block in report["mean"].values()
+    )
     tail = "; of means and differences over sessions (t, paired)" if over_sessions else ""
     return f"95 % intervals over trials{tail}"
 
 
 def _names(report) -> list[str]:
-    return list(dict.fromkeys(name for entry in report["sessions"].values() for name in entry["read_outs"]))
+    return list(
+        dict.fromkeys(name for entry in report["sessions"].values() for name in entry["read_outs"])
+    )
 
 
 def _rows(report) -> list[list[str]]:
     main, names = MAIN[report["kind"]], _names(report)
     rows = [
-        [tables.shorten(key, 24), *(_cell(entry["read_outs"].get(name, {}), main) for name in names)]
+        [
+            tables.shorten(key, 24),
+            *(_cell(entry["read_outs"].get(name, {}), main) for name in names),
+        ]
         for key, entry in report["sessions"].items()
     ]
     if len(rows) > 1:
-        rows.append([f"mean of {len(rows)}", *(_cell(report["mean"].get(name, {}), main) for name in names)])
+        rows.append(
+            [f"mean of {len(rows)}", *(_cell(report["mean"].get(name, {}), main) for name in names)]
+        )
     gains = [report["mean"].get(name, {}).get("model_minus_it", {}) for name in names]
     rows.append(["model minus it", *(_cell(gain, main, "+") for gain in gains)])
     return rows
@@ -84,7 +103,9 @@ def _cell(block: Mapping[str, Any], main: str, sign: str = "") -> str:
     if block.get(main) is None:
         return "-"
     ends = block.get(f"{main}_ci95_sessions") or block.get(f"{main}_ci95")
-    return f"{block[main]:{sign}.3f}" + (f" [{ends[0]:{sign}.2f}, {ends[1]:{sign}.2f}]" if ends else "")
+    return f"{block[main]:{sign}.3f}" + (
+        f" [{ends[0]:{sign}.2f}, {ends[1]:{sign}.2f}]" if ends else ""
+    )
 
 
 def _confidence(report) -> tuple[list[str], list[list[str]]]:
@@ -115,8 +136,10 @@ def _page(report, pictures: list[str]) -> str:
     names = _names(report)
     words = [page.paragraph(f"• {sentence}") for sentence in report["when_not_to_trust"]]
     protocol = (
-        f"Protocol {report['protocol']}, {report['method']} on {report['features']}; every choice of a read-out was "
-        "made on its fitting trials alone. Balanced accuracy is the mean share of right answers over classes; R2 the "
+        f"Protocol {report['protocol']}, {report['method']} on {report['features']}; every "
+        "choice of a read-out was "
+        "made on its fitting trials alone. Balanced accuracy is the mean share of right answers "
+        "over classes; R2 the "
         "mean over dimensions. Shuffled labels give chance."
     )
     regions = [
@@ -125,7 +148,10 @@ def _page(report, pictures: list[str]) -> str:
         for region, block in entry.get("regions", {}).items()
     ]
     tail = (
-        [page.heading("From single regions"), page.table(["session", "region", "units", "score"], regions)]
+        [
+            page.heading("From single regions"),
+            page.table(["session", "region", "units", "score"], regions),
+        ]
         if regions
         else []
     )
@@ -145,7 +171,9 @@ def _page(report, pictures: list[str]) -> str:
         *words,
         *pictures,
         page.heading("Chosen within the fitting trials"),
-        page.table(["read-out", "session", "chosen"], chosen_rows, caption=chosen_caption, wrap=True),
+        page.table(
+            ["read-out", "session", "chosen"], chosen_rows, caption=chosen_caption, wrap=True
+        ),
         page.heading("Confidence"),
         page.table(*_confidence(report), caption=sure_caption),
         *tail,

@@ -1,4 +1,5 @@
-"""`neurojax doctor`: is everything a run left still what was written, and what to do where it is not."""
+"""`neurojax doctor`: is everything a run left still what was written, and what to do where it is
+not."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,8 +21,8 @@ WRITTEN_AGAIN = "or remove it and repeat the train command, which writes it agai
 def doctor(folder: Path | str, log: Callable[[str], Any] = print) -> None:
     """Checks every byte of every checkpoint, the run's own files, its data and its versions.
 
-    Changes nothing; a run may be going on meanwhile. Raises InputError when something is damaged, after all
-    findings were logged.
+    Changes nothing; a run may be going on meanwhile. Raises InputError when something is damaged,
+    after all findings were logged.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -38,7 +39,9 @@ def doctor(folder: Path | str, log: Callable[[str], Any] = print) -> None:
             damaged += verdict == BAD
             log(f"{verdict} {line}")
     if damaged:
-        raise InputError(f"{damaged} finding(s) in {folder} need attention; each BAD line says what to do")
+        raise InputError(
+            f"{damaged} finding(s) in {folder} need attention; each BAD line says what to do"
+        )
 
 
 def _check_lock(folder: Path) -> Findings:
@@ -66,7 +69,8 @@ def _check_config(folder: Path) -> Findings:
 
 
 def _require_sense(folder: Path, config: dict[str, Any]) -> None:
-    """What config_hash leaves out because it may change: how the run is driven, scored, and where its data lie."""
+    """What config_hash leaves out because it may change: how the run is driven, scored, and where
+    its data lie."""
     run_folder.read_run(folder)
     settings.entry(config["data"], "data", "root", str)
     settings.entry(config["train"], "train", "num_steps", int)
@@ -94,11 +98,21 @@ def _check_checkpoints(folder: Path) -> Findings:
         elif step not in manifest.steps_on_disk(directory):
             found.append((NOTE, f"checkpoint {step} was removed meanwhile, by a run that goes on"))
         else:
-            found.append((BAD, f"checkpoint {step}: {_remedied(problems, has_other=any(s != step for s in saved))}"))
+            found.append(
+                (
+                    BAD,
+                    f"checkpoint {step}: "
+                    f"{_remedied(problems, has_other=any(s != step for s in saved))}",
+                )
+            )
     for step in manifest.unfinished_steps(directory):
-        found.append((NOTE, f"checkpoint {step} was not finished; the run writes it again or removes it"))
+        found.append(
+            (NOTE, f"checkpoint {step} was not finished; the run writes it again or removes it")
+        )
     for name in manifest.quarantined(directory):
-        found.append((NOTE, f"checkpoints/{name} was set aside as damaged; delete it when you need the room"))
+        found.append(
+            (NOTE, f"checkpoints/{name} was set aside as damaged; delete it when you need the room")
+        )
     if saved:
         found += _compare_with_manifest(folder, max(saved), saved[max(saved)])
     elif not found:
@@ -107,7 +121,9 @@ def _check_checkpoints(folder: Path) -> Findings:
 
 
 def _remedied(problems: list[str], has_other: bool) -> str:
-    shown = "; ".join(problems[:3]) + (f"; and {len(problems) - 3} more" if len(problems) > 3 else "")
+    shown = "; ".join(problems[:3]) + (
+        f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
+    )
     if all(problem.endswith(manifest.FOREIGN) for problem in problems):
         return f"{shown}; remove what is foreign, the rest is whole"
     if has_other:
@@ -121,14 +137,21 @@ def _compare_with_manifest(folder: Path, step: int, saved: dict[str, Any]) -> Fi
     for name, version in sorted(at_save.items()) if isinstance(at_save, dict) else []:
         if installed.get(name) != version:
             here = installed.get(name, "not installed")
-            found.append((NOTE, f"{name} was {version} at step {step}, is {here}; the last digits may differ"))
+            found.append(
+                (
+                    NOTE,
+                    f"{name} was {version} at step {step}, is {here}; the last digits may differ",
+                )
+            )
     try:
         run = workdir.read_run(folder)
     except InputError:
         return found  # said before
     for key in ("config_hash", "dataset_fingerprint"):
         if None not in (saved.get(key), run.get(key)) and saved[key] != run[key]:
-            found.append((NOTE, f"{key} of checkpoint {step} is not that of config.json: see its notes"))
+            found.append(
+                (NOTE, f"{key} of checkpoint {step} is not that of config.json: see its notes")
+            )
     return found
 
 
@@ -139,8 +162,15 @@ def _check_metrics(folder: Path) -> Findings:
         return [(BAD, str(error))]
     torn = []
     if rows and not (folder / writer.METRICS_NAME).read_bytes().endswith(b"\n"):
-        torn = [(NOTE, "the last line of metrics.jsonl is cut; the next run drops it and writes it again")]
-    return [(OK, f"metrics.jsonl: {len(rows)} lines"), *torn] if rows else [(NOTE, "no metrics yet")]
+        torn = [
+            (
+                NOTE,
+                "the last line of metrics.jsonl is cut; the next run drops it and writes it again",
+            )
+        ]
+    return (
+        [(OK, f"metrics.jsonl: {len(rows)} lines"), *torn] if rows else [(NOTE, "no metrics yet")]
+    )
 
 
 def _check_evaluation(folder: Path) -> Findings:
@@ -151,7 +181,9 @@ def _check_evaluation(folder: Path) -> Findings:
     except InputError as error:
         return [(BAD, f"{error}, then run neurojax evaluate")]
     of_spikes = evaluators.name_in(evaluation) == evaluators.SPIKES
-    if "schema" not in evaluation or (of_spikes and not isinstance(evaluation.get("sessions"), dict)):
+    if "schema" not in evaluation or (
+        of_spikes and not isinstance(evaluation.get("sessions"), dict)
+    ):
         return [(BAD, "evaluation.json lacks its schema or sessions; run neurojax evaluate again")]
     step, directory = evaluation.get("step"), folder / "checkpoints"
     steps = manifest.steps_on_disk(directory)
@@ -160,8 +192,16 @@ def _check_evaluation(folder: Path) -> Findings:
         return [(BAD, f"evaluation.json is of step {step}, but no checkpoint is there; {remedy}")]
     if steps and step != steps[-1]:
         remedy = "run neurojax evaluate for the newest"
-        return [(NOTE, f"evaluation.json is of step {step}, the newest checkpoint is {steps[-1]}; {remedy}")]
-    what = f"{len(evaluation['sessions'])} sessions" if of_spikes else evaluators.name_in(evaluation)
+        return [
+            (
+                NOTE,
+                f"evaluation.json is of step {step}, the newest checkpoint is {steps[-1]}; "
+                f"{remedy}",
+            )
+        ]
+    what = (
+        f"{len(evaluation['sessions'])} sessions" if of_spikes else evaluators.name_in(evaluation)
+    )
     return [(OK, f"evaluation.json: {what} at step {step}")]
 
 
@@ -181,7 +221,13 @@ def _check_trained_trials(folder: Path) -> Findings:
     except InputError as error:
         return [(BAD, str(error))]
     if digests is None:
-        return [(NOTE, f"no {trained_trials.NAME}; the next train command writes it, where its start knows its own")]
+        return [
+            (
+                NOTE,
+                f"no {trained_trials.NAME}; the next train command writes it, where its start "
+                "knows its own",
+            )
+        ]
     return [(OK, f"{trained_trials.NAME}: {len(digests)} digests")]
 
 

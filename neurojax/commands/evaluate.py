@@ -7,5 +7,6 @@ from neurojax.train import run
 
 
 def evaluate(folder: Path, **options: Any) -> None:
-    """Scores the newest checkpoint of a workdir; options and errors are those of `train.run.evaluate`."""
+    """Scores the newest checkpoint of a workdir; options and errors are those of
+    `train.run.evaluate`."""
     run.evaluate(folder, **options, log=lambda line: print(line, flush=True))

@@ -22,14 +22,18 @@ def export(folder: Path, *, out: Path, licence: str | None = None) -> None:
         licence: of the weights.
 
     Raises:
-        InputError: no run, no sound checkpoint, human data without a stated licence, or `out` holds other files.
+        InputError: no run, no sound checkpoint, human data without a stated licence, or `out` holds
+            other files.
     """
     folder, out = Path(folder), _replaceable(Path(out).absolute())
     require_writable(out.parent, folder=True)
     found = weights.read_run(folder)
     model_card.require_licences(found.entries)
-    evaluation = read_json(folder / "evaluation.json") if (folder / "evaluation.json").is_file() else None
-    model_card.write(found, evaluation, licence)  # a damaged evaluation is told before anything is computed
+    evaluation = (
+        read_json(folder / "evaluation.json") if (folder / "evaluation.json").is_file() else None
+    )
+    # a damaged evaluation is told before anything is computed
+    model_card.write(found, evaluation, licence)
     told_apart = _told_apart(found)
     card = model_card.write(found, evaluation, licence, told_apart)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -42,29 +46,42 @@ def export(folder: Path, *, out: Path, licence: str | None = None) -> None:
         release.write(Path(name), found, card, licence, told_apart)
         publish_folder(Path(name), out)
     total = sum(path.stat().st_size for path in out.iterdir())
-    print(f"wrote {len(found.entries)} sessions' model of step {found.step:,} ({total / 1e6:.1f} MB) to {out}")
+    print(
+        f"wrote {len(found.entries)} sessions' model of step {found.step:,} ({total / 1e6:.1f} "
+        f"MB) to {out}"
+    )
 
 
 def _replaceable(out: Path) -> Path:
-    """`out`, or what it links to; raises InputError unless that is new, empty, or an earlier export and no more."""
+    """`out`, or what it links to; raises InputError unless that is new, empty, or an earlier export
+    and no more."""
     if out.is_symlink():
         if not out.exists():
             raise InputError(f"{out} is a link to nothing; name the folder itself with --out")
         out = out.resolve()
-    if out.exists() and (not out.is_dir() or {path.name for path in out.iterdir()} - set(release.FILES)):
+    if out.exists() and (
+        not out.is_dir() or {path.name for path in out.iterdir()} - set(release.FILES)
+    ):
         raise InputError(f"{out} holds other files than an export; choose a new folder for --out")
     if out.is_dir() and any(out.iterdir()) and not release.was_exported(out):
-        raise InputError(f"{out} is not empty and no export of neurojax; choose a new folder for --out")
+        raise InputError(
+            f"{out} is not empty and no export of neurojax; choose a new folder for --out"
+        )
     return out
 
 
 def _told_apart(found: weights.Weights) -> dict[str, Any]:
-    """The membership check, on the recordings the run was trained on where they can still be read."""
+    """The membership check, on the recordings the run was trained on where they can still be
+    read."""
     try:
         sessions = run_folder.load_data(found.config).sessions
     except InputError as error:
         print(f"whether training trials can be told from test trials is not measured: {error}")
-        return {"auc": None, "reason": "the recordings of the run could not be read", "sessions": {}}
+        return {
+            "auc": None,
+            "reason": "the recordings of the run could not be read",
+            "sessions": {},
+        }
     with Progress(len(found.entries), "membership", unit="sessions") as progress:
         measured = membership.measure(Pretrained(found), sessions, progress.update)
     print(" ".join(membership.lines(measured)[:1]))

@@ -32,9 +32,9 @@ def predict(
 
     Sessions that the run has no rows for, or without a test trial, are counted and left out.
 
-    An .npz file holds, per task, the predicted spikes per bin float32 [test trials, bins, units], NaN
-    where not evaluated, plus trial_id, unit_id, split, bin_size_s and config_hash. An .nwb file holds rates in Hz;
-    see `predicted_nwb.predictions_as_nwb`.
+    An .npz file holds, per task, the predicted spikes per bin float32 [test trials, bins, units],
+    NaN where not evaluated, plus trial_id, unit_id, split, bin_size_s and config_hash. An .nwb file
+    holds rates in Hz; see `predicted_nwb.predictions_as_nwb`.
 
     Raises:
         InputError: no run, unknown task or format, other bins, or no session that can be predicted.
@@ -46,11 +46,15 @@ def predict(
     tasks = task or protocols.TASKS
     for name in tasks:
         if name not in protocols.TASKS:
-            raise InputError(f"task {name!r} is not known; choose from {', '.join(protocols.TASKS)}")
+            raise InputError(
+                f"task {name!r} is not known; choose from {', '.join(protocols.TASKS)}"
+            )
     config = run_folder.read_run(Path(folder))
     require_writable(Path(out), folder=True)
     dataset = run_folder.load_data(config) if data is None else open_dataset(Path(data))
-    asked = dataclasses.replace(protocols.MTM, tasks={name: protocols.MTM.tasks[name] for name in tasks})
+    asked = dataclasses.replace(
+        protocols.MTM, tasks={name: protocols.MTM.tasks[name] for name in tasks}
+    )
     dataset = known_to_run(Path(folder), dataset, asked)
     dataset = scorable(dataset, asked, with_baselines=False)
     model, manifest = run_folder.load_predictor(Path(folder), config, dataset)
@@ -65,7 +69,9 @@ def predict(
     print(f"wrote {len(dataset.sessions)} files to {out}")
 
 
-def predictions_as_npz(session: Session, predictions: Mapping, trial_ids: np.ndarray, config_hash: str) -> bytes:
+def predictions_as_npz(
+    session: Session, predictions: Mapping, trial_ids: np.ndarray, config_hash: str
+) -> bytes:
     """Bytes of an .npz file; see `predict`."""
     content = io.BytesIO()
     np.savez_compressed(

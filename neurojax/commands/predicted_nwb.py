@@ -21,7 +21,9 @@ def require_pynwb() -> None:
     try:
         import pynwb  # noqa: F401
     except ImportError:
-        raise InputError('format=nwb needs pynwb; install it with `pip install "neurojax[nwb]"`') from None
+        raise InputError(
+            'format=nwb needs pynwb; install it with `pip install "neurojax[nwb]"`'
+        ) from None
 
 
 def predictions_as_nwb(
@@ -29,9 +31,10 @@ def predictions_as_nwb(
 ) -> bytes:
     """Bytes of an NWB file with a series of rates for each task, the units and the trials.
 
-    `processing/predicted_rates/<task>_rates_hz` holds float32 [time, N] in Hz, NaN where the task does not score, with
-    the start of each bin as timestamps; column k is row k of the table `units` beside it. Trials come in order of time
-    on the session's clock. Where they share time, as trials without a clock do, they are laid end to end.
+    `processing/predicted_rates/<task>_rates_hz` holds float32 [time, N] in Hz, NaN where the task
+    does not score, with the start of each bin as timestamps; column k is row k of the table `units`
+    beside it. Trials come in order of time on the session's clock. Where they share time, as trials
+    without a clock do, they are laid end to end.
 
     Args:
         session: the recording.
@@ -49,7 +52,8 @@ def predictions_as_nwb(
     valid = np.arange(next(iter(predictions.values())).shape[1]) < lengths[:, None]  # [trials, T]
     began, dated = _start_of(session)
     nwb = pynwb.NWBFile(
-        session_description=f"rates predicted by neurojax for the test trials of session {session.session_id}"
+        session_description="rates predicted by neurojax for the test trials of session "
+        f"{session.session_id}"
         + ("" if dated else "; the start of the recording is not known and a stand-in")
         + ("" if has_clock else "; trials have no clock of the session and lie end to end"),
         identifier=f"{session.session_id} {config_hash}",
@@ -60,8 +64,13 @@ def predictions_as_nwb(
         nwb.subject = pynwb.file.Subject(**_subject(session.info))
     stops_s = starts_s[order] + lengths * session.bin_size_s
     nwb.trials = _trials(pynwb, session, trial_ids[order], starts_s[order], stops_s)
-    bin_starts_s = (starts_s[order][:, None] + np.arange(valid.shape[1]) * session.bin_size_s)[valid]  # [time]
-    module = nwb.create_processing_module(name=_MODULE, description=f"predictions of neurojax, config {config_hash}")
+    # [time]
+    bin_starts_s = (starts_s[order][:, None] + np.arange(valid.shape[1]) * session.bin_size_s)[
+        valid
+    ]
+    module = nwb.create_processing_module(
+        name=_MODULE, description=f"predictions of neurojax, config {config_hash}"
+    )
     module.add(_units(session))
     for task, expected in predictions.items():
         rates_hz = expected[order][valid] / np.float32(session.bin_size_s)  # [time, N]
@@ -70,13 +79,15 @@ def predictions_as_nwb(
             data=H5DataIO(rates_hz, compression="gzip", chunks=True),
             timestamps=bin_starts_s,
             unit="Hz",
-            description=f"task {task}, bins of {session.bin_size_s * 1000:g} ms; NaN where it does not score",
+            description=f"task {task}, bins of {session.bin_size_s * 1000:g} ms; NaN where it does not "
+            "score",
             comments="column k is row k of units beside it; timestamps are the starts of bins",
         )
         module.add(series)
     content = io.BytesIO()
     with h5py.File(content, "w") as file, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The file path provided", UserWarning)  # pynwb 3: bytes have no name
+        # pynwb 3: bytes have no name
+        warnings.filterwarnings("ignore", "The file path provided", UserWarning)
         with pynwb.NWBHDF5IO(file=file, mode="w") as writer:
             writer.write(nwb)
     return content.getvalue()
@@ -118,7 +129,11 @@ def _units(session: Session) -> Any:
     """A table of its own: NWB's Units are for spike times, which predictions are not."""
     from hdmf.common import DynamicTable
 
-    columns = {"unit_id": session.unit_id, "region": session.region, "region_group": session.region_group}
+    columns = {
+        "unit_id": session.unit_id,
+        "region": session.region,
+        "region_group": session.region_group,
+    }
     return DynamicTable(
         name="units",
         description="units of the session, in the order of the columns of the rates",
@@ -127,7 +142,9 @@ def _units(session: Session) -> Any:
     )
 
 
-def _trials(pynwb: Any, session: Session, trial_ids: np.ndarray, starts_s: np.ndarray, stops_s: np.ndarray) -> Any:
+def _trials(
+    pynwb: Any, session: Session, trial_ids: np.ndarray, starts_s: np.ndarray, stops_s: np.ndarray
+) -> Any:
     columns = {
         "start_time": starts_s,
         "stop_time": stops_s,
@@ -148,4 +165,6 @@ def _trials(pynwb: Any, session: Session, trial_ids: np.ndarray, starts_s: np.nd
 def _column(name: str, values: np.ndarray) -> Any:
     from hdmf.common import VectorData
 
-    return VectorData(name=name, description=name, data=values.tolist() if values.dtype.kind == "U" else values)
+    return VectorData(
+        name=name, description=name, data=values.tolist() if values.dtype.kind == "U" else values
+    )

@@ -1,10 +1,12 @@
-"""`neurojax train`: one run, or with --seeds one recipe from several seeds and what they reach together.
+"""`neurojax train`: one run, or with --seeds one recipe from several seeds and what they reach
+together.
 
     workdir/seed_0/ seed_1/ ...     complete runs: resumed, finished and evaluated each for itself
     workdir/evaluation.json         means over seeds, how far seeds differ; `neurojax compare` reads it
     workdir/report.html
 
-All seeds see the same data: synthetic animals, the choice of training trials (`data.train_fraction`) and the
+All seeds see the same data: synthetic animals, the choice of training trials
+    (`data.train_fraction`) and the
 draws of the evaluation come from the first seed, which every run keeps as `data.seed`.
 """
 
@@ -53,9 +55,15 @@ def train(
 
 
 def train_seeds(
-    config: Mapping[str, Any], folder: Path, num_seeds: int, *, dry_run: bool = False, **options: Any
+    config: Mapping[str, Any],
+    folder: Path,
+    num_seeds: int,
+    *,
+    dry_run: bool = False,
+    **options: Any,
 ) -> None:
-    """Trains and evaluates `num_seeds` runs, of seeds config.seed, config.seed + 1, ..., and sums them up.
+    """Trains and evaluates `num_seeds` runs, of seeds config.seed, config.seed + 1, ..., and sums
+    them up.
 
     Args:
         config: as for `train`.
@@ -65,15 +73,22 @@ def train_seeds(
         **options: as for `train`.
 
     Raises:
-        InputError: as `train`; too few seeds, several processes, or a folder that holds a run of its own.
+        InputError: as `train`; too few seeds, several processes, or a folder that holds a run of
+            its own.
         Interrupted: a signal stopped the run of a seed after saving.
     """
     if not 2 <= num_seeds <= MAX_SEEDS:
-        raise InputError(f"--seeds={num_seeds}; expected 2 to {MAX_SEEDS}, or leave it out for one run")
+        raise InputError(
+            f"--seeds={num_seeds}; expected 2 to {MAX_SEEDS}, or leave it out for one run"
+        )
     if jax.process_count() > 1:
-        raise InputError("--seeds trains one seed after another in one process; start one command a seed instead")
+        raise InputError(
+            "--seeds trains one seed after another in one process; start one command a seed instead"
+        )
     if (kind := config["eval"].get("evaluator", evaluators.SPIKES)) != evaluators.SPIKES:
-        raise InputError(f"--seeds sums up evaluations of spikes, not of {kind}; start one command a seed")
+        raise InputError(
+            f"--seeds sums up evaluations of spikes, not of {kind}; start one command a seed"
+        )
     if (folder / workdir.CONFIG_NAME).exists():
         raise InputError(f"{folder} holds a run of one seed; choose another --workdir for several")
     first = config["seed"]
@@ -94,7 +109,11 @@ def train_seeds(
 
 def _of_seed(config: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """The config of one seed: what is learned differs, what it is learned from does not."""
-    return {**config, "seed": seed, "data": {**config["data"], "seed": config["data"].get("seed", config["seed"])}}
+    return {
+        **config,
+        "seed": seed,
+        "data": {**config["data"], "seed": config["data"].get("seed", config["seed"])},
+    }
 
 
 def _say(line: str) -> None:

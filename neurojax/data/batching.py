@@ -20,7 +20,8 @@ from neurojax.errors import InputError
 @dataclasses.dataclass(frozen=True)
 class BatchingConfig:
     """Attributes:
-    sessions_per_batch: G; a bucket with fewer sessions uses the largest divisor of the batch it has.
+    sessions_per_batch: G; a bucket with fewer sessions uses the largest divisor of the batch it
+        has.
     trials_per_batch: B = G * b.
     bucket_units: sessions are padded to the next multiple; those of equal padded size mix.
     session_temperature: a session is drawn with probability ~ (its trials) ** (1 / temperature).
@@ -32,14 +33,20 @@ class BatchingConfig:
     session_temperature: float = 1.0
 
     def __post_init__(self):
-        for name in ("sessions_per_batch", "trials_per_batch", "bucket_units", "session_temperature"):
+        for name in (
+            "sessions_per_batch",
+            "trials_per_batch",
+            "bucket_units",
+            "session_temperature",
+        ):
             if not 0 < getattr(self, name) < float("inf"):
                 raise InputError(f"data.{name}={getattr(self, name)}; expected a positive number")
 
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """Where sessions live in the flat tables: units of session s own rows first_row[s] .. first_row[s] + num_units[s].
+    """Where sessions live in the flat tables: units of session s own rows first_row[s] ..
+    first_row[s] + num_units[s].
 
     Attributes:
         session_ids: names, in the order of the sessions laid out.
@@ -62,10 +69,13 @@ class Layout:
     regions: tuple[str, ...]
     region_id: tuple[np.ndarray, ...]
     counts_dtype: np.dtype
-    _padded: dict[tuple[int, int], np.ndarray] = dataclasses.field(default_factory=dict, repr=False, compare=False)
+    _padded: dict[tuple[int, int], np.ndarray] = dataclasses.field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def padded_units(self, session: int, width: int) -> np.ndarray:
-        """Row in the unit tables and region id of a session's units, padded: int32 [2, width]; to be read only."""
+        """Row in the unit tables and region id of a session's units, padded: int32 [2, width]; to
+        be read only."""
         found = self._padded.get((session, width))
         if found is None:
             size = self.num_units[session]
@@ -76,7 +86,9 @@ class Layout:
         return found
 
     @classmethod
-    def of(cls, sessions: Sequence[Session], table: Sequence[Mapping[str, Any]] | None = None) -> "Layout":
+    def of(
+        cls, sessions: Sequence[Session], table: Sequence[Mapping[str, Any]] | None = None
+    ) -> "Layout":
         """Lays out sessions: in the order given, or where a run's `session_table` has them.
 
         Raises:
@@ -88,15 +100,24 @@ class Layout:
         for session in sessions:
             if session.session_id not in rows:
                 raise InputError(
-                    f"session {session.session_id} is not among the {len(table)} the run was trained on; "
+                    f"session {session.session_id} is not among the {len(table)} the run was "
+                    "trained on; "
                     "evaluate those, or fine-tune on it first"
                 )
             if rows[session.session_id][1]["units_sha256"] != units_digest(session):
                 raise InputError(
-                    f"session {session.session_id} has other units than the one of that name in the run; "
+                    f"session {session.session_id} has other units than the one of that name in "
+                    "the run; "
                     "convert it as it was, or fine-tune on it under another name"
                 )
-        labels = sorted({str(label) for session in sessions for label in session.region if names_a_region(label)})
+        labels = sorted(
+            {
+                str(label)
+                for session in sessions
+                for label in session.region
+                if names_a_region(label)
+            }
+        )
         ids = {label: index for index, label in enumerate(labels)}
         places = np.asarray([rows[session.session_id][0] for session in sessions], np.int32)
         return cls(
@@ -108,7 +129,8 @@ class Layout:
             num_bins=int(max(session.trial_num_bins.max() for session in sessions)),
             regions=tuple(labels),
             region_id=tuple(
-                np.asarray([ids.get(str(label), -1) for label in session.region], np.int32) for session in sessions
+                np.asarray([ids.get(str(label), -1) for label in session.region], np.int32)
+                for session in sessions
             ),
             counts_dtype=np.result_type(*(session.counts.dtype for session in sessions)),
         )
@@ -116,11 +138,14 @@ class Layout:
 
 def units_digest(session: Session) -> str:
     """Hex digest of a session's unit names in order: who owns its rows."""
-    return hashlib.sha256("\n".join(str(name) for name in session.unit_id).encode()).hexdigest()[:16]
+    return hashlib.sha256("\n".join(str(name) for name in session.unit_id).encode()).hexdigest()[
+        :16
+    ]
 
 
 def session_table(sessions: Sequence[Session]) -> list[dict[str, Any]]:
-    """What a checkpoint keeps of who owns which rows: session_id, num_units, units_sha256 in row order."""
+    """What a checkpoint keeps of who owns which rows: session_id, num_units, units_sha256 in row
+    order."""
     return [
         {
             "session_id": session.session_id,
@@ -140,7 +165,8 @@ class Plan(NamedTuple):
 
 
 class Planner:
-    """Draws plans over one split. Stateless: `plan(i)` may be asked in any order, by any process."""
+    """Draws plans over one split. Stateless: `plan(i)` may be asked in any order, by any
+    process."""
 
     def __init__(
         self,
@@ -158,8 +184,12 @@ class Planner:
         weight = np.where(sizes > 0, np.maximum(sizes, 1) ** (1 / config.session_temperature), 0)
         weight = weight if only is None else np.where(only, weight, 0)
         if not weight.sum():
-            raise InputError("no session has a training trial; expected split 0 somewhere; convert with a split")
-        widths = np.asarray([padded_width(session.num_units, config.bucket_units) for session in sessions])
+            raise InputError(
+                "no session has a training trial; expected split 0 somewhere; convert with a split"
+            )
+        widths = np.asarray(
+            [padded_width(session.num_units, config.bucket_units) for session in sessions]
+        )
         self._buckets = []
         total = []
         for width in np.unique(widths[weight > 0]):
@@ -167,7 +197,9 @@ class Planner:
             total.append(weight[members].sum())
             groups = self._groups(len(members))
             share = config.trials_per_batch // groups
-            self._buckets.append(_Bucket(int(width), members, weight[members] / total[-1], groups, share))
+            self._buckets.append(
+                _Bucket(int(width), members, weight[members] / total[-1], groups, share)
+            )
         self._bucket_probability = np.asarray(total) / np.sum(total)
 
     def shapes(self) -> list[tuple[int, int, int]]:
@@ -190,7 +222,9 @@ class Planner:
         trial = np.empty((bucket.groups, bucket.share), np.int32)
         for group, session in enumerate(chosen):
             trials = self._trials[session]
-            trial[group] = trials[rng.choice(len(trials), bucket.share, replace=len(trials) < bucket.share)]
+            trial[group] = trials[
+                rng.choice(len(trials), bucket.share, replace=len(trials) < bucket.share)
+            ]
         return Plan(chosen.astype(np.int32), trial, bucket.width)
 
 
@@ -256,12 +290,17 @@ def gather(
         the bucket's width.
     """
     shape = (*plan.trial.shape, layout.num_bins, plan.width)
-    counts = empty(shape, layout.counts_dtype)  # every entry is written once: half the traffic of zeros first
+    # every entry is written once: half the traffic of zeros first
+    counts = empty(shape, layout.counts_dtype)
     bin_valid = np.ones(shape[:3], bool)
     for group, (session, trials) in enumerate(zip(plan.session, plan.trial, strict=True)):
         recording = sessions[session]
-        recorded, size = np.asarray(recording.counts), recording.num_units  # slices of a plain view are cheaper
-        starts, lengths = recording.trial_start_bin[trials].tolist(), recording.trial_num_bins[trials].tolist()
+        # slices of a plain view are cheaper
+        recorded, size = np.asarray(recording.counts), recording.num_units
+        starts, lengths = (
+            recording.trial_start_bin[trials].tolist(),
+            recording.trial_num_bins[trials].tolist(),
+        )
         source, target = recorded, counts[group, :, :, :size]
         if recorded.dtype == counts.dtype and recorded.flags.c_contiguous:
             source, target = _as_entries(recorded, 0, size), _as_entries(counts[group], 0, size)
@@ -293,13 +332,18 @@ def session_batch(
     number = layout.session_ids.index(session.session_id)
     size = len(trials) if size is None else size
     padded = np.pad(np.asarray(trials, np.int32), (0, size - len(trials)), mode="edge")
-    plan = Plan(np.asarray([number], np.int32), padded[None], padded_width(session.num_units, bucket_units))
+    plan = Plan(
+        np.asarray([number], np.int32), padded[None], padded_width(session.num_units, bucket_units)
+    )
     batch = gather({number: session}, layout, plan)
     batch.trials["bin_valid"][:, len(trials) :] = False
     return batch
 
 
 def _as_entries(counts: np.ndarray, first: int, stop: int) -> np.ndarray:
-    """Units first..stop of each bin as one entry, [..., N] -> [...]: numpy copies these faster than a row of bytes."""
+    """Units first..stop of each bin as one entry, [..., N] -> [...]: numpy copies these faster than
+    a row of bytes."""
     entry = np.dtype((np.void, (stop - first) * counts.itemsize))
-    return np.ndarray(counts.shape[:-1], entry, counts, first * counts.itemsize, counts.strides[:-1])
+    return np.ndarray(
+        counts.shape[:-1], entry, counts, first * counts.itemsize, counts.strides[:-1]
+    )

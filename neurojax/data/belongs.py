@@ -1,4 +1,5 @@
-"""Whether recordings and trained weights belong together: units, width of bins, length of trials."""
+"""Whether recordings and trained weights belong together: units, width of bins, length of
+trials."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,7 +20,10 @@ def longest_trial(model: Mapping[str, Any], num_bins: int) -> int | None:
 
 
 def layout(
-    sessions: Sequence[Session], table: Sequence[Mapping[str, Any]], bin_size_s: float, longest: int | None
+    sessions: Sequence[Session],
+    table: Sequence[Mapping[str, Any]],
+    bin_size_s: float,
+    longest: int | None,
 ) -> Layout:
     """Where sessions live in the tables of trained weights.
 
@@ -37,17 +41,21 @@ def layout(
 
 
 def require_same_bins(sessions: Sequence[Session], bin_size_s: float, longest: int | None) -> None:
-    """Raises InputError for bins or trials that weights cannot take, of sessions known or new; see `layout`."""
+    """Raises InputError for bins or trials that weights cannot take, of sessions known or new; see
+    `layout`."""
     for session in sessions:
         # Widths are compared as floats: 0.02 s may have been written as 20 / 1000 elsewhere.
         if abs(session.bin_size_s - bin_size_s) > 1e-9:
             raise InputError(
-                f"session {session.session_id} has bins of {session.bin_size_s * 1000:g} ms, the weights were "
-                f"trained on {bin_size_s * 1000:g} ms; convert it with --bin_ms={bin_size_s * 1000:g}"
+                f"session {session.session_id} has bins of {session.bin_size_s * 1000:g} ms, the "
+                "weights were "
+                f"trained on {bin_size_s * 1000:g} ms; convert it with "
+                f"--bin_ms={bin_size_s * 1000:g}"
             )
         most = int(session.trial_num_bins.max())
         if longest is not None and most > longest:
             raise InputError(
-                f"session {session.session_id} has trials of up to {most} bins, the weights learned {longest} "
+                f"session {session.session_id} has trials of up to {most} bins, the weights "
+                f"learned {longest} "
                 "positions; convert it with a shorter window"
             )

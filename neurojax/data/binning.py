@@ -4,7 +4,8 @@ import numpy as np
 
 from neurojax.errors import InputError
 
-MAX_COUNTS = 2**34  # entries of one recording; beyond this a wrong time unit is the likelier reading
+# entries of one recording; beyond this a wrong time unit is the likelier reading
+MAX_COUNTS = 2**34
 UNIT_ROWS = "whole numbers: the row of the unit of each spike"
 MAX_WHOLE_FLOAT = 2.0**53  # beyond it a float64 skips whole numbers
 _CHUNK_COUNTS = 2**18  # int64 entries of scratch per bincount call: they stay in a core's cache
@@ -18,7 +19,10 @@ def count_dtype(max_count: int) -> np.dtype:
         InputError: a bin holds more than 65535 spikes.
     """
     if max_count > np.iinfo(np.uint16).max:
-        raise InputError(f"a bin holds {max_count} spikes, expected at most 65535; check the counts and their bin size")
+        raise InputError(
+            f"a bin holds {max_count} spikes, expected at most 65535; check the counts and their "
+            "bin size"
+        )
     return np.dtype(np.uint8 if max_count <= np.iinfo(np.uint8).max else np.uint16)
 
 
@@ -26,7 +30,8 @@ def whole_numbers(values: np.ndarray, name: str, expected: str) -> np.ndarray:
     """Integers as they are; floats that are all whole (MATLAB's doubles) as int64.
 
     Raises:
-        InputError: text or booleans, or a value that is not whole, finite and within 2**53; it is named.
+        InputError: text or booleans, or a value that is not whole, finite and within 2**53; it is
+            named.
     """
     if values.dtype.kind in "iu":
         return values
@@ -62,7 +67,8 @@ def bin_spike_times(
         counts, uint8 or uint16 [total_bins, N], trials end to end.
 
     Raises:
-        InputError: lengths differ, a time is not finite, a unit is out of range, or a bin exceeds 65535.
+        InputError: lengths differ, a time is not finite, a unit is out of range, or a bin exceeds
+            65535.
     """
     times = np.asarray(spike_times_s, dtype=np.float64)
     units = whole_numbers(np.asarray(spike_units), "spike_units", UNIT_ROWS)
@@ -71,7 +77,8 @@ def bin_spike_times(
     total_bins = sum(num_bins.tolist())
     if total_bins * num_units > MAX_COUNTS:
         raise InputError(
-            f"{total_bins} bins x {num_units} units exceed {MAX_COUNTS} counts; check the bin size and the time unit"
+            f"{total_bins} bins x {num_units} units exceed {MAX_COUNTS} counts; check the bin "
+            "size and the time unit"
         )
     if not rising:
         scattered = _scattered_counts(times, units, num_units, starts, num_bins, bin_size_s)
@@ -86,19 +93,26 @@ def bin_spike_times(
         rows = np.arange(row, min(row + chunk, total_bins))
         trial = np.searchsorted(first_row, rows, side="right") - 1
         bin_of_trial = rows - first_row[trial]
-        # The edges start + k * bin decide, as np.histogram would; dividing instead rounds: 0.3 / 0.1 < 3.
+        # The edges start + k * bin decide, as np.histogram would; dividing instead rounds: 0.3 /
+        # 0.1 < 3.
         left = np.searchsorted(times, starts[trial] + bin_of_trial * bin_size_s)
         right = np.searchsorted(times, starts[trial] + (bin_of_trial + 1) * bin_size_s)
         flat = np.repeat((rows - row) * num_units, right - left)
-        np.add(flat, _slices(units, left, right), out=flat, casting="unsafe")  # unsigned 64 bits fit too
+        # unsigned 64 bits fit too
+        np.add(flat, _slices(units, left, right), out=flat, casting="unsafe")
         binned = np.bincount(flat, minlength=len(rows) * num_units).reshape(-1, num_units)
-        counts = counts.astype(np.promote_types(counts.dtype, count_dtype(int(binned.max(initial=0)))), copy=False)
+        counts = counts.astype(
+            np.promote_types(counts.dtype, count_dtype(int(binned.max(initial=0)))), copy=False
+        )
         counts[row : row + len(rows)] = binned
     return counts
 
 
-def merge_bins(counts: np.ndarray, trial_num_bins: np.ndarray, factor: int) -> tuple[np.ndarray, np.ndarray]:
-    """Sums each `factor` consecutive bins of a trial; bins at its end that fill no merged bin are dropped.
+def merge_bins(
+    counts: np.ndarray, trial_num_bins: np.ndarray, factor: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sums each `factor` consecutive bins of a trial; bins at its end that fill no merged bin are
+    dropped.
 
     Args:
         counts: uint8 or uint16 [total_bins, N], trials end to end.
@@ -113,16 +127,24 @@ def merge_bins(counts: np.ndarray, trial_num_bins: np.ndarray, factor: int) -> t
     """
     rows, merged_num_bins = _rows_kept(trial_num_bins, factor)
     bound = int(counts.max(initial=0)) * factor
-    merged = np.zeros((len(rows) // factor, counts.shape[1]), np.uint8 if bound <= 255 else np.int64)
+    merged = np.zeros(
+        (len(rows) // factor, counts.shape[1]), np.uint8 if bound <= 255 else np.int64
+    )
     for offset in range(factor):
         merged += counts[rows[offset::factor]]
     return merged.astype(count_dtype(int(merged.max(initial=0))), copy=False), merged_num_bins
 
 
 def merge_means(values: np.ndarray, trial_num_bins: np.ndarray, factor: int) -> np.ndarray:
-    """Averages a behaviour over the bins `merge_bins` sums, [total_bins, dims] -> [merged_bins, dims]."""
+    """Averages a behaviour over the bins `merge_bins` sums, [total_bins, dims] -> [merged_bins,
+    dims]."""
     rows, _ = _rows_kept(trial_num_bins, factor)
-    return values[rows].reshape(-1, factor, values.shape[1]).mean(axis=1, dtype=np.float64).astype(values.dtype)
+    return (
+        values[rows]
+        .reshape(-1, factor, values.shape[1])
+        .mean(axis=1, dtype=np.float64)
+        .astype(values.dtype)
+    )
 
 
 def merge_valid(valid: np.ndarray, trial_num_bins: np.ndarray, factor: int) -> np.ndarray:
@@ -132,23 +154,27 @@ def merge_valid(valid: np.ndarray, trial_num_bins: np.ndarray, factor: int) -> n
 
 
 def _rows_kept(trial_num_bins: np.ndarray, factor: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows that fill merged bins, int64 [merged_bins * factor], and merged bins a trial, int64 [trials]."""
+    """Rows that fill merged bins, int64 [merged_bins * factor], and merged bins a trial, int64
+    [trials]."""
     lengths = np.asarray(trial_num_bins, np.int64)
     merged = lengths // factor
     if len(merged) and merged.min() == 0:
         trial = int(np.argmin(merged))
         raise InputError(
-            f"trial {trial} has {lengths[trial]} bins, fewer than the {factor} of one merged bin; merge fewer bins"
+            f"trial {trial} has {lengths[trial]} bins, fewer than the {factor} of one merged "
+            "bin; merge fewer bins"
         )
     within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     return np.flatnonzero(within < np.repeat(merged * factor, lengths)), merged
 
 
 def _check_spikes(times: np.ndarray, units: np.ndarray, num_units: int) -> bool:
-    """Raises InputError on what cannot be binned; returns whether times never fall. Looks at a block at a time."""
+    """Raises InputError on what cannot be binned; returns whether times never fall. Looks at a
+    block at a time."""
     if times.ndim != 1 or units.shape != times.shape:
         raise InputError(
-            f"spike_times_s has shape {times.shape} and spike_units {units.shape}; expected one time and one"
+            f"spike_times_s has shape {times.shape} and spike_units {units.shape}; expected one "
+            "time and one"
             " unit a spike"
         )
     num_bad, lowest, highest, rising = 0, 0, 0, True
@@ -162,18 +188,25 @@ def _check_spikes(times: np.ndarray, units: np.ndarray, num_units: int) -> bool:
         raise InputError(f"spike_times_s holds {num_bad} non-finite times; remove those spikes")
     if len(units) and (lowest < 0 or highest >= num_units):
         raise InputError(
-            f"spike_units runs from {units.min()} to {units.max()}, expected rows 0 to {num_units - 1};"
+            f"spike_units runs from {units.min()} to {units.max()}, expected rows 0 to "
+            f"{num_units - 1};"
             " count units from 0"
         )
     return rising
 
 
 def _scattered_counts(
-    times: np.ndarray, units: np.ndarray, num_units: int, starts: np.ndarray, num_bins: np.ndarray, bin_size_s: float
+    times: np.ndarray,
+    units: np.ndarray,
+    num_units: int,
+    starts: np.ndarray,
+    num_bins: np.ndarray,
+    bin_size_s: float,
 ) -> np.ndarray | None:
     """The counts of spikes in any order, which cost less than sorting them; uint8 [total_bins, N].
 
-    None where that does not do: trials share more time than rounding explains, or a bin exceeds 255 spikes.
+    None where that does not do: trials share more time than rounding explains, or a bin exceeds 255
+        spikes.
     """
     stops = starts + num_bins * bin_size_s
     shared_s = (stops[:-1] - starts[1:]).max(initial=-np.inf)
@@ -191,7 +224,8 @@ def _scattered_counts(
     for first in range(0, len(times), _CHUNK_SPIKES):
         some, named = times[first : first + _CHUNK_SPIKES], units[first : first + _CHUNK_SPIKES]
         trial = np.searchsorted(starts, some, side="right") - 1
-        if shared_s > 0:  # the last bin of the trial before reaches past this one's start by a rounding
+        # the last bin of the trial before reaches past this one's start by a rounding
+        if shared_s > 0:
             twice = (trial > 0) & (some < stops[trial - 1])
             placed += add(first_row[trial[twice]] - 1, named[twice])
         inside = (trial >= 0) & (some < stops[trial])
@@ -199,14 +233,16 @@ def _scattered_counts(
             some, named, trial = some[inside], named[inside], trial[inside]
         start = starts[trial]
         offset = ((some - start) / bin_size_s).astype(np.int64)
-        offset -= some < start + offset * bin_size_s  # division rounds: the edges start + k * bin decide
+        # division rounds: the edges start + k * bin decide
+        offset -= some < start + offset * bin_size_s
         offset += some >= start + (offset + 1) * bin_size_s
         placed += add(first_row[trial] + offset, named)
     return counts.reshape(-1, num_units) if counts.sum(dtype=np.int64) == placed else None
 
 
 def _slices(values: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """values[left[0]:right[0]], values[left[1]:right[1]], ... end to end; neighbours that touch are one slice."""
+    """values[left[0]:right[0]], values[left[1]:right[1]], ... end to end; neighbours that touch are
+    one slice."""
     begins = np.flatnonzero(np.append(True, left[1:] != right[:-1]))
     ends = np.append(begins[1:], len(left)) - 1
     pieces = [values[i:j] for i, j in zip(left[begins].tolist(), right[ends].tolist(), strict=True)]

@@ -1,6 +1,7 @@
 """Memory of batches that nobody holds any more, handed out again.
 
-Fresh pages have to be cleared by the system, which costs more than the copy of the trials into them.
+Fresh pages have to be cleared by the system, which costs more than the copy of the trials into
+them.
 """
 
 import math
@@ -9,14 +10,17 @@ import threading
 
 import numpy as np
 
-_UNHELD = 3  # references to a buffer in `Buffers.empty`: the list's, the variable's, getrefcount's argument
+# references to a buffer in `Buffers.empty`: the list's, the variable's, getrefcount's argument
+_UNHELD = 3
 
 
 class Buffers:
-    """Arrays in memory that is used again once no array (nor a device's alias of one) refers to it."""
+    """Arrays in memory that is used again once no array (nor a device's alias of one) refers to
+    it."""
 
     def __init__(self, limit: int = 12):
-        """`limit`: buffers kept; more may be handed out, and are then left to the garbage collector."""
+        """`limit`: buffers kept; more may be handed out, and are then left to the garbage
+        collector."""
         self._limit = limit
         self._buffers: list[np.ndarray] = []
         self._lock = threading.Lock()

@@ -1,4 +1,5 @@
-"""One recording to one session folder: a function of the source and the options, repeated at no cost."""
+"""One recording to one session folder: a function of the source and the options, repeated at no
+cost."""
 
 from pathlib import Path
 
@@ -22,10 +23,11 @@ def convert_session(
     kind: str = "arrays",
     overwrite: bool = False,
 ) -> Path:
-    """Reads one recording and writes `<out>/<session_id>`; left alone when it is there, whole and from the same bytes.
+    """Reads one recording and writes `<out>/<session_id>`; left alone when it is there, whole and
+    from the same bytes.
 
-    The folder's content depends on the source's bytes and on `spec` alone, so any engine may map this
-    over sessions; `write_dataset_index(out)` then makes the folders a dataset.
+    The folder's content depends on the source's bytes and on `spec` alone, so any engine may map
+    this over sessions; `write_dataset_index(out)` then makes the folders a dataset.
 
     Args:
         source: a file, folder or address that `kind` reads; one of its `find(path)`.
@@ -47,7 +49,12 @@ def convert_session(
 
 
 def converted_session(
-    kind: str, source: str, spec: ReadSpec, out: Path, overwrite: bool, bin_size_s: float | None = None
+    kind: str,
+    source: str,
+    spec: ReadSpec,
+    out: Path,
+    overwrite: bool,
+    bin_size_s: float | None = None,
 ) -> Session | None:
     """`convert_session`; returns the session that was written, or None when it was up to date.
 
@@ -64,16 +71,22 @@ def converted_session(
         return None
     session = reader.read_session(source, spec)
     described = session.info.get("source")
-    described = described if isinstance(described, dict) else {"name": described} if described else {}
-    windows = {} if spec.window_s is None else {"window_s": spec.window_s}  # no bin of them has a meaning of its own
-    session = session.with_fields(info={**session.info, **windows, "source": {**described, **record}})
+    described = (
+        described if isinstance(described, dict) else {"name": described} if described else {}
+    )
+    # no bin of them has a meaning of its own
+    windows = {} if spec.window_s is None else {"window_s": spec.window_s}
+    session = session.with_fields(
+        info={**session.info, **windows, "source": {**described, **record}}
+    )
     check_bin_size(session, bin_size_s, out)
     write_session(session, out)
     return session
 
 
 def _is_up_to_date(folder: Path, record: dict[str, str], overwrite: bool) -> bool:
-    """Whether the session is there with the same source and options; raises when it is there with others."""
+    """Whether the session is there with the same source and options; raises when it is there with
+    others."""
     if not folder.exists():
         return False
     try:
@@ -86,7 +99,9 @@ def _is_up_to_date(folder: Path, record: dict[str, str], overwrite: bool) -> boo
         return True
     if not overwrite:
         change = "with other options" if same["sha256"] else "from another file"
-        raise InputError(f"{folder} was made {change}; replace it with --overwrite, or give another --out")
+        raise InputError(
+            f"{folder} was made {change}; replace it with --overwrite, or give another --out"
+        )
     return False
 
 
@@ -105,6 +120,8 @@ def check_bin_size(session: Session, bin_size_s: float | None, out: Path) -> Non
     """Raises InputError when a session's bins are not `bin_size_s`."""
     if bin_size_s is not None and not np.isclose(session.bin_size_s, bin_size_s, rtol=1e-9, atol=0):
         raise InputError(
-            f"session {session.session_id} has bins of {session.bin_size_s * 1000:g} ms, but {out} holds"
-            f" bins of {bin_size_s * 1000:g} ms; convert all with one --bin_ms, or give another --out"
+            f"session {session.session_id} has bins of {session.bin_size_s * 1000:g} ms, but "
+            f"{out} holds"
+            f" bins of {bin_size_s * 1000:g} ms; convert all with one --bin_ms, or give another "
+            "--out"
         )

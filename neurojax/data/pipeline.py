@@ -1,7 +1,9 @@
 """Streams batches in order, read ahead by a thread.
 
-A grain element is a run of whole batches: one vectorised gather each, no per-trial Python, one hand-over between
-threads for several batches, and a position that is one number. Nothing of grain's state is ever saved.
+A grain element is a run of whole batches: one vectorised gather each, no per-trial Python, one
+    hand-over between
+threads for several batches, and a position that is one number. Nothing of grain's state is ever
+saved.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,7 +21,8 @@ class _Failure(NamedTuple):
 
 
 class _Runs:
-    """Random-access source: element i is the list of make(first + i * length) and the batches after it."""
+    """Random-access source: element i is the list of make(first + i * length) and the batches after
+    it."""
 
     def __init__(self, make: Callable[[int], Any], first: int, stop: int, length: int):
         self._make, self._first, self._stop, self._length = make, first, stop, length
@@ -44,9 +47,11 @@ def stream(make: Callable[[int], Any], first: int, stop: int, *, num_threads: in
     """Yields make(first), ..., make(stop - 1) in order.
 
     Args:
-        make: pure function of the batch index; exceptions in it surface at the consumer, after the batches before.
+        make: pure function of the batch index; exceptions in it surface at the consumer, after the
+            batches before.
         first, stop: half-open range of batch indices.
-        num_threads: reader threads; each keeps up to `RUN` batches ready. 0 reads each batch when asked.
+        num_threads: reader threads; each keeps up to `RUN` batches ready. 0 reads each batch when
+            asked.
     """
     if first >= stop:
         return

@@ -69,7 +69,11 @@ def from_values(
         region_source=unknown if region is None else np.full(num_channels, "file"),
         trial_start_bin=starts,
         trial_num_bins=np.full(len(starts), lengths) if lengths.ndim == 0 else lengths,
-        trial_start_s=(starts / rate_hz if trial_start_s is None else seconds(trial_start_s, "trial_start_s", where)),
+        trial_start_s=(
+            starts / rate_hz
+            if trial_start_s is None
+            else seconds(trial_start_s, "trial_start_s", where)
+        ),
         split=np.full(len(starts), codes) if codes.ndim == 0 else codes,
         conditions=columns(conditions, where),
         info=check_info(info or {}, where),
@@ -113,5 +117,7 @@ def _whole(numbers: Any, name: str, where: str) -> np.ndarray:
     given = plain_array(numbers, name, where)
     expected = "whole numbers, one a window"
     if given.ndim > 1 or (name == "trial_start_bin" and given.ndim != 1):
-        raise InputError(f"{where}: {name} is {given.dtype} {list(given.shape)}, expected {expected}")
+        raise InputError(
+            f"{where}: {name} is {given.dtype} {list(given.shape)}, expected {expected}"
+        )
     return whole_numbers(given, f"{where}: {name}", expected).astype(np.int64)

@@ -86,7 +86,8 @@ class Session:
         bin_size_s: width of a bin in seconds; 1 / sampling_hz of real values.
         unit_id: str [N].
         region: str [N], finest label known; see UNKNOWN_REGIONS for labels that mean "none".
-        region_group: str [N], coarser label (Beryl or the user's own); equals `region` when none is known.
+        region_group: str [N], coarser label (Beryl or the user's own); equals `region` when none is
+            known.
         region_source: str [N], "histology", "target", "file", "synthetic" or "unknown".
         trial_start_bin: int64 [trials], first row of each trial in `counts`.
         trial_num_bins: int64 [trials].
@@ -97,7 +98,8 @@ class Session:
         behaviour_valid: name -> bool [total_bins].
         unit_metadata: name -> numeric [N] (depth_um, x_um, ...).
         true_rates: float32 [total_bins, N], expected spikes per bin; synthetic sessions only.
-        info: JSON-ready record: subject_id, species, source, licence, revision, split_seed, units_dropped, ...
+        info: JSON-ready record: subject_id, species, source, licence, revision, split_seed,
+            units_dropped, ...
         values: float32 or float16 [total_bins, C], finite; None for counts.
         sampling_hz: samples per second of real values; None for counts.
         unit_of_values: what the values are measured in, "uV", "a.u."; None for counts.
@@ -147,26 +149,30 @@ class Session:
     def from_spike_times(
         cls, times: Any, unit_ids: np.ndarray | None = None, bin_ms: float = 20.0, **fields: Any
     ) -> "Session":
-        """Builds a session from spike times of named units; see `neurojax.data.spike_trains.from_spike_times`."""
+        """Builds a session from spike times of named units; see
+        `neurojax.data.spike_trains.from_spike_times`."""
         from neurojax.data.spike_trains import from_spike_times
 
         return from_spike_times(times, unit_ids, bin_ms, **fields)
 
     @classmethod
     def from_pynapple(cls, group: Any, bin_ms: float = 20.0, **fields: Any) -> "Session":
-        """Builds a session from a `pynapple.TsGroup`; see `neurojax.data.session_pynapple.from_pynapple`."""
+        """Builds a session from a `pynapple.TsGroup`; see
+        `neurojax.data.session_pynapple.from_pynapple`."""
         from neurojax.data.session_pynapple import from_pynapple
 
         return from_pynapple(group, bin_ms, **fields)
 
     def to_pynapple(self) -> dict[str, Any]:
-        """A `pynapple.TsGroup` and its company; see `neurojax.data.session_pynapple.to_pynapple`."""
+        """A `pynapple.TsGroup` and its company; see
+        `neurojax.data.session_pynapple.to_pynapple`."""
         from neurojax.data.session_pynapple import to_pynapple
 
         return to_pynapple(self)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """Plain arrays as `neurojax convert arrays` reads them; see `neurojax.data.session_export.to_arrays`."""
+        """Plain arrays as `neurojax convert arrays` reads them; see
+        `neurojax.data.session_export.to_arrays`."""
         from neurojax.data.session_export import to_arrays
 
         return to_arrays(self)
@@ -208,8 +214,11 @@ class Session:
         """Indices of the trials of one split, int64 [trials of the split], in file order."""
         return np.flatnonzero(self.split == split)
 
-    def gather_trials(self, trial_ids: np.ndarray, num_bins: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Stacks trials, right-padded with zeros to `num_bins` (default: the longest trial asked for).
+    def gather_trials(
+        self, trial_ids: np.ndarray, num_bins: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Stacks trials, right-padded with zeros to `num_bins` (default: the longest trial asked
+        for).
 
         Returns:
             counts or values, the dtype of the recording [trials, T, N], and bin_valid, bool

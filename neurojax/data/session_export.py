@@ -12,11 +12,13 @@ _PROVENANCE |= {"revision": "revision", "citation": "citation", "consent": "cons
 
 
 def to_arrays(session: Session) -> dict[str, np.ndarray]:
-    """Named arrays as `neurojax convert arrays` reads them: `numpy.savez(file, **session.to_arrays())` and back.
+    """Named arrays as `neurojax convert arrays` reads them: `numpy.savez(file,
+    **session.to_arrays())` and back.
 
     Returns:
-        counts uint8 or uint16 [total_bins, N], trial_offsets [trials + 1], bin_size_s, trial_start_s, split [trials],
-        unit_id, unit_region, ... [N], a condition [trials] or behaviour [total_bins, dims] under its own name.
+        counts uint8 or uint16 [total_bins, N], trial_offsets [trials + 1], bin_size_s,
+        trial_start_s, split [trials], unit_id, unit_region, ... [N], a condition [trials] or
+        behaviour [total_bins, dims] under its own name.
     """
     order = _rows_end_to_end(session)
     arrays: dict[str, np.ndarray] = {
@@ -31,13 +33,18 @@ def to_arrays(session: Session) -> dict[str, np.ndarray]:
         "unit_region_source": session.region_source,
     }
     arrays |= {f"unit_{name}": values for name, values in session.unit_metadata.items()}
-    arrays |= {key: np.array(session.info[name]) for name, key in _PROVENANCE.items() if session.info.get(name)}
+    arrays |= {
+        key: np.array(session.info[name])
+        for name, key in _PROVENANCE.items()
+        if session.info.get(name)
+    }
     own = dict(session.conditions)
     own |= {name: values[order] for name, values in session.behaviour.items()}
     own |= {f"{name}_valid": valid[order] for name, valid in session.behaviour_valid.items()}
     if taken := sorted(arrays.keys() & own.keys()):
         raise InputError(
-            f"session {session.session_id}: {taken[0]!r} names two things; rename the condition or behaviour"
+            f"session {session.session_id}: {taken[0]!r} names two things; rename the condition "
+            "or behaviour"
         )
     return arrays | own
 
@@ -45,8 +52,9 @@ def to_arrays(session: Session) -> dict[str, np.ndarray]:
 def to_xarray(session: Session) -> Any:
     """The session as an `xarray.Dataset` with the dimensions bin, unit and trial.
 
-    `counts` [bin, unit]; `trial` and `time_s` (session clock) are coordinates of the bins, `region` and its like of
-    the units, `split` and conditions of the trials; behaviour has a dimension of its own. Needs xarray.
+    `counts` [bin, unit]; `trial` and `time_s` (session clock) are coordinates of the bins, `region`
+    and its like of the units, `split` and conditions of the trials; behaviour has a dimension of
+    its own. Needs xarray.
 
     Raises:
         InputError: xarray is not installed.
@@ -61,26 +69,39 @@ def to_xarray(session: Session) -> Any:
     within = np.arange(len(trial)) - first[trial]
     units = {name: getattr(session, name) for name in ("region", "region_group", "region_source")}
     trials = {"trial_start_s": session.trial_start_s, "split": session.split, **session.conditions}
-    variables = {"counts": (("bin", "unit"), np.asarray(session.counts)[order], {"units": "spikes per bin"})}
+    variables = {
+        "counts": (("bin", "unit"), np.asarray(session.counts)[order], {"units": "spikes per bin"})
+    }
     for name, values in session.behaviour.items():
         variables[name] = (("bin", f"{name}_dim"), values[order])
         variables[f"{name}_valid"] = ("bin", session.behaviour_valid[name][order])
     if session.true_rates is not None:
-        variables["true_rates"] = (("bin", "unit"), np.asarray(session.true_rates)[order], {"units": "spikes per bin"})
+        variables["true_rates"] = (
+            ("bin", "unit"),
+            np.asarray(session.true_rates)[order],
+            {"units": "spikes per bin"},
+        )
     coordinates = {
         "unit": session.unit_id,
         "trial_of_bin": ("bin", trial),
-        "time_s": ("bin", session.trial_start_s[trial] + within * session.bin_size_s, {"units": "s"}),
+        "time_s": (
+            "bin",
+            session.trial_start_s[trial] + within * session.bin_size_s,
+            {"units": "s"},
+        ),
         **{name: ("unit", values) for name, values in {**units, **session.unit_metadata}.items()},
         **{name: ("trial", values) for name, values in trials.items()},
     }
     attributes = {"session_id": session.session_id, "bin_size_s": session.bin_size_s}
-    attributes |= {key: value for key, value in session.info.items() if isinstance(value, str | int | float)}
+    attributes |= {
+        key: value for key, value in session.info.items() if isinstance(value, str | int | float)
+    }
     return xarray.Dataset(variables, coordinates, attributes)
 
 
 def _rows_end_to_end(session: Session) -> np.ndarray:
-    """Rows of all trials one after another, without bins that belong to none, int64 [bins of all trials]."""
+    """Rows of all trials one after another, without bins that belong to none, int64 [bins of all
+    trials]."""
     first = np.cumsum(session.trial_num_bins) - session.trial_num_bins
     rows = np.arange(int(session.trial_num_bins.sum()))
     return rows + np.repeat(session.trial_start_bin - first, session.trial_num_bins)

@@ -1,4 +1,5 @@
-"""pynapple's objects in and out: a TsGroup with its metadata becomes a session, a session a TsGroup and its company.
+"""pynapple's objects in and out: a TsGroup with its metadata becomes a session, a session a TsGroup
+and its company.
 
 Source: Viejo et al. 2023, eLife 12:RP85786 (pynapple).
 """
@@ -11,7 +12,8 @@ from neurojax.data.session import Session
 from neurojax.data.spike_trains import from_spike_times
 from neurojax.errors import InputError
 
-_REGIONS = ("region", "brain_region", "location", "area", "acronym")  # names of the metadata, the first that is there
+# names of the metadata, the first that is there
+_REGIONS = ("region", "brain_region", "location", "area", "acronym")
 
 
 def from_pynapple(
@@ -20,29 +22,43 @@ def from_pynapple(
     """Builds a session from a `pynapple.TsGroup`.
 
     Args:
-        group: spike times by unit; numeric metadata become `unit_metadata`, and the column `region` (or
-            brain_region, location, area, acronym) the regions.
+        group: spike times by unit; numeric metadata become `unit_metadata`, and the column `region`
+            (or brain_region, location, area, acronym) the regions.
         bin_ms: width of a bin in milliseconds.
         trials: `pynapple.IntervalSet`; its metadata become conditions. Without it give `window_s`.
         regions: name of another column, or what `from_spike_times` takes.
         **fields: as in `from_spike_times`: session_id, window_s, split, conditions, info, ...
 
     Raises:
-        InputError: pynapple is not installed, `group` is no TsGroup, or anything that `from_spike_times` refuses.
+        InputError: pynapple is not installed, `group` is no TsGroup, or anything that
+            `from_spike_times` refuses.
     """
     nap = _pynapple("from_pynapple")
-    if not isinstance(group, nap.TsGroup) or not (trials is None or isinstance(trials, nap.IntervalSet)):
+    if not isinstance(group, nap.TsGroup) or not (
+        trials is None or isinstance(trials, nap.IntervalSet)
+    ):
         raise InputError(
-            f"from_pynapple got {type(group).__name__} and trials {type(trials).__name__}, expected a TsGroup and an"
+            f"from_pynapple got {type(group).__name__} and trials {type(trials).__name__}, "
+            "expected a TsGroup and an"
             " IntervalSet or None"
         )
     units = [int(unit) for unit in group.keys()]  # noqa: SIM118 (a TsGroup iterates otherwise)
     columns = _metadata(group, {"rate"})
-    name = regions if isinstance(regions, str) else next((name for name in _REGIONS if name in columns), None)
+    name = (
+        regions
+        if isinstance(regions, str)
+        else next((name for name in _REGIONS if name in columns), None)
+    )
     if isinstance(regions, str) and regions not in columns:
-        raise InputError(f"from_pynapple: regions={regions!r}, but the group's metadata are {sorted(columns)}")
+        raise InputError(
+            f"from_pynapple: regions={regions!r}, but the group's metadata are {sorted(columns)}"
+        )
     if regions is None or isinstance(regions, str):
-        regions = None if name is None else dict(zip(units, columns[name].astype(str).tolist(), strict=True))
+        regions = (
+            None
+            if name is None
+            else dict(zip(units, columns[name].astype(str).tolist(), strict=True))
+        )
     numbers = {key: values for key, values in columns.items() if values.dtype.kind in "biuf"}
     fields["unit_metadata"] = numbers | (fields.get("unit_metadata") or {})
     if trials is not None:
@@ -59,12 +75,14 @@ def to_pynapple(session: Session) -> dict[str, Any]:
     """The session as pynapple's objects.
 
     Returns:
-        "units": TsGroup with region and unit metadata; a bin's spikes lie evenly within it, so that counting in the
-        same bins gives the same counts. "counts": TsdFrame at the bins' centres. "trials": IntervalSet with conditions
+        "units": TsGroup with region and unit metadata; a bin's spikes lie evenly within it, so that
+        counting in the same bins gives the same counts. "counts": TsdFrame at the bins' centres.
+        "trials": IntervalSet with conditions
         and `split_code`. Each behaviour: TsdFrame at the bins' centres.
 
     Raises:
-        InputError: pynapple is not installed, or trials share time, which an IntervalSet cannot say.
+        InputError: pynapple is not installed, or trials share time, which an IntervalSet cannot
+            say.
     """
     nap = _pynapple("to_pynapple")
     order = np.argsort(session.trial_start_s, kind="stable")
@@ -72,26 +90,44 @@ def to_pynapple(session: Session) -> dict[str, Any]:
     stops = starts + lengths * session.bin_size_s
     if num_sharing := int((starts[1:] < stops[:-1] - 1e-9).sum()):
         raise InputError(
-            f"session {session.session_id}: {num_sharing} trials share time with the one before, which pynapple's"
+            f"session {session.session_id}: {num_sharing} trials share time with the one before, "
+            "which pynapple's"
             " intervals cannot say; convert with shorter windows"
         )
     within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     rows = np.repeat(session.trial_start_bin[order], lengths) + within  # [bins], in order of time
     left_s = np.repeat(starts, lengths) + within * session.bin_size_s
     counts, centres_s = np.asarray(session.counts)[rows], left_s + session.bin_size_s / 2
-    trains = {unit: nap.Ts(_spread(counts[:, unit], left_s, session.bin_size_s)) for unit in range(session.num_units)}
+    trains = {
+        unit: nap.Ts(_spread(counts[:, unit], left_s, session.bin_size_s))
+        for unit in range(session.num_units)
+    }
     support = nap.IntervalSet(float(starts[0]), float(stops.max()))
-    columns = {"unit_id": session.unit_id, "region": session.region, "region_group": session.region_group}
+    columns = {
+        "unit_id": session.unit_id,
+        "region": session.region,
+        "region_group": session.region_group,
+    }
     units = nap.TsGroup(trains, time_support=support)
-    units.set_info(**{name: values.tolist() for name, values in {**columns, **session.unit_metadata}.items()})
-    trials = {"split_code": session.split, **session.conditions}  # an IntervalSet has a method `split`
+    units.set_info(
+        **{name: values.tolist() for name, values in {**columns, **session.unit_metadata}.items()}
+    )
+    # an IntervalSet has a method `split`
+    trials = {"split_code": session.split, **session.conditions}
     made = {
         "units": units,
-        "counts": nap.TsdFrame(t=centres_s, d=counts, columns=session.unit_id.tolist(), time_support=support),
-        "trials": nap.IntervalSet(starts, stops, metadata={key: value[order] for key, value in trials.items()}),
+        "counts": nap.TsdFrame(
+            t=centres_s, d=counts, columns=session.unit_id.tolist(), time_support=support
+        ),
+        "trials": nap.IntervalSet(
+            starts, stops, metadata={key: value[order] for key, value in trials.items()}
+        ),
     }
     if taken := sorted(made.keys() & session.behaviour.keys()):
-        raise InputError(f"session {session.session_id}: behaviour {taken[0]!r} has a name that is taken; rename it")
+        raise InputError(
+            f"session {session.session_id}: behaviour {taken[0]!r} has a name that is taken; "
+            "rename it"
+        )
     return made | {
         name: nap.TsdFrame(t=centres_s, d=values[rows], time_support=support)
         for name, values in session.behaviour.items()
@@ -99,7 +135,8 @@ def to_pynapple(session: Session) -> dict[str, Any]:
 
 
 def _spread(counts: np.ndarray, left_s: np.ndarray, bin_size_s: float) -> np.ndarray:
-    """Times of a unit's spikes, float64 [spikes]: n of a bin in the middles of its n equal parts."""
+    """Times of a unit's spikes, float64 [spikes]: n of a bin in the middles of its n equal
+    parts."""
     number = counts.astype(np.int64)
     bins = np.repeat(np.arange(len(number)), number)
     place = np.arange(len(bins)) - np.repeat(np.cumsum(number) - number, number)
@@ -108,9 +145,15 @@ def _spread(counts: np.ndarray, left_s: np.ndarray, bin_size_s: float) -> np.nda
 
 def _metadata(holder: Any, without: set[str]) -> dict[str, np.ndarray]:
     """Columns of numbers or text; others are left aside."""
-    columns = {name: np.asarray(holder.get_info(name)) for name in holder.metadata_columns if name not in without}
+    columns = {
+        name: np.asarray(holder.get_info(name))
+        for name in holder.metadata_columns
+        if name not in without
+    }
     texts = {name: values.astype(str) for name, values in columns.items() if values.dtype == object}
-    return {name: values for name, values in (columns | texts).items() if values.dtype.kind in "biufU"}
+    return {
+        name: values for name, values in (columns | texts).items() if values.dtype.kind in "biufU"
+    }
 
 
 def _pynapple(caller: str) -> Any:

@@ -35,15 +35,18 @@ def from_spike_times(
         unit_ids: [spikes], the unit of each spike: a number or text, a label and not a row.
         bin_ms: width of a bin in milliseconds.
         regions: unit -> region, or one label for each of `units`.
-        trials: float [trials, 2], start and stop in seconds; a last bin that does not fit is dropped.
+        trials: float [trials, 2], start and stop in seconds; a last bin that does not fit is
+            dropped.
         window_s: length of windows in seconds, for a recording without trials.
         units: all units in the order wanted, silent ones too; by default those that spike, sorted.
         session_id: letters, digits, `.`, `_`, `-`.
-        split: [trials], 0 train, 1 validation, 2 test; or "random" (70/10/20, the default), "blocks:300s".
+        split: [trials], 0 train, 1 validation, 2 test; or "random" (70/10/20, the default),
+            "blocks:300s".
         **fields: as in `from_counts`: conditions, behaviour over the bins, unit_metadata, info, ...
 
     Raises:
-        InputError: anything that does not fit, with what came in; also trials that share time and a random split.
+        InputError: anything that does not fit, with what came in; also trials that share time and a
+            random split.
     """
     where = f"session {check_session_id(session_id)}"
     bin_size_s = check_bin_size(bin_ms / 1000 if isinstance(bin_ms, int | float) else bin_ms, where)
@@ -52,9 +55,13 @@ def from_spike_times(
     rows = _rows(labels, named, where)
     rule = split if isinstance(split, str) else "random" if split is None else "file"
     spec = ReadSpec(window_s=window_s, split=rule)
-    starts, stops = trials_in_seconds(_trial_arrays(trials, where), times_s, spec, bin_size_s, where)
+    starts, stops = trials_in_seconds(
+        _trial_arrays(trials, where), times_s, spec, bin_size_s, where
+    )
     counts, lengths = spike_counts(times_s, rows, len(named), starts, stops, bin_size_s, where)
-    codes, source = choose_split(None if isinstance(split, str) else _optional(split), starts, spec, where)
+    codes, source = choose_split(
+        None if isinstance(split, str) else _optional(split), starts, spec, where
+    )
     info: dict[str, Any] = check_info(fields.pop("info", None) or {}, where)
     if odd := spike_findings(times_s, rows, len(named), starts, stops):
         info["findings"] = {**odd, **info.get("findings", {})}
@@ -84,34 +91,57 @@ def _flat(times: Any, unit_ids: Any, where: str) -> tuple[np.ndarray, np.ndarray
             raise InputError(f"{where}: unit_ids came with times by unit; give one of them")
         if not times:
             raise InputError(f"{where}: no units; expected unit -> spike times")
-        trains = {label: seconds(train, f"times of unit {label}", where) for label, train in times.items()}
+        trains = {
+            label: seconds(train, f"times of unit {label}", where) for label, train in times.items()
+        }
         labels = np.repeat(np.array(list(trains)), [len(train) for train in trains.values()])
         return np.concatenate(list(trains.values())), labels
     if unit_ids is None:
-        raise InputError(f"{where}: times without unit_ids; give one unit a spike, or times as unit -> spike times")
+        raise InputError(
+            f"{where}: times without unit_ids; give one unit a spike, or times as unit -> spike "
+            "times"
+        )
     times_s, labels = seconds(times, "times", where), plain_array(unit_ids, "unit_ids", where)
     if labels.shape != times_s.shape:
-        raise InputError(f"{where}: {len(times_s)} times and unit_ids {list(labels.shape)}, expected one each a spike")
+        raise InputError(
+            f"{where}: {len(times_s)} times and unit_ids {list(labels.shape)}, expected one each "
+            "a spike"
+        )
     if labels.dtype.kind == "f" and not np.all(labels == np.floor(labels)):
-        raise InputError(f"{where}: unit_ids holds {labels[labels != np.floor(labels)][0]:g}, expected labels of units")
+        raise InputError(
+            f"{where}: unit_ids holds {labels[labels != np.floor(labels)][0]:g}, expected labels "
+            "of units"
+        )
     return times_s, labels.astype(np.int64) if labels.dtype.kind == "f" else labels
 
 
 def _units(units: Any, regions: Any, times: Any, labels: np.ndarray, where: str) -> list[Any]:
     """Labels of all units in order."""
     if units is None:
-        listed = list(times) if isinstance(times, Mapping) else list(regions) if isinstance(regions, Mapping) else None
+        listed = (
+            list(times)
+            if isinstance(times, Mapping)
+            else list(regions)
+            if isinstance(regions, Mapping)
+            else None
+        )
         named = np.unique(labels).tolist() if listed is None else listed
-        if listed is None and isinstance(regions, Sequence | np.ndarray) and len(regions) != len(named):
+        if (
+            listed is None
+            and isinstance(regions, Sequence | np.ndarray)
+            and len(regions) != len(named)
+        ):
             raise InputError(
-                f"{where}: {len(regions)} regions for the {len(named)} units that spike; give unit -> region, or"
+                f"{where}: {len(regions)} regions for the {len(named)} units that spike; give "
+                "unit -> region, or"
                 " name all units in `units`"
             )
     else:
         named = list(units)
     if not named or len({str(label) for label in named}) != len(named):
         raise InputError(
-            f"{where}: {len(named)} units of different names {len({str(u) for u in named})}; expected one each"
+            f"{where}: {len(named)} units of different names {len({str(u) for u in named})}; "
+            "expected one each"
         )
     return named
 
@@ -122,7 +152,8 @@ def _rows(labels: np.ndarray, named: list[Any], where: str) -> np.ndarray:
     seen, inverse = np.unique(labels, return_inverse=True)
     if strange := [label for label in seen.tolist() if str(label) not in row]:
         raise InputError(
-            f"{where}: {len(strange)} units of the spikes are not among the {len(named)} named, such as {strange[0]!r}"
+            f"{where}: {len(strange)} units of the spikes are not among the {len(named)} named, "
+            f"such as {strange[0]!r}"
         )
     return np.array([row[str(label)] for label in seen.tolist()], np.int64)[inverse.ravel()]
 
@@ -134,7 +165,10 @@ def _regions(regions: Any, named: list[Any], where: str) -> np.ndarray | None:
         text = {str(label): region for label, region in regions.items()}
         return np.array([str(text.get(str(label), "unknown")) for label in named])
     if len(regions) != len(named):
-        raise InputError(f"{where}: {len(regions)} regions for {len(named)} units; expected one each, in their order")
+        raise InputError(
+            f"{where}: {len(regions)} regions for {len(named)} units; expected one each, in "
+            "their order"
+        )
     return np.asarray(regions).astype(str)
 
 
@@ -144,6 +178,7 @@ def _trial_arrays(trials: Any, where: str) -> dict[str, np.ndarray]:
     edges = plain_array(trials, "trials", where)
     if edges.ndim != 2 or edges.shape[1] != 2 or len(edges) == 0:
         raise InputError(
-            f"{where}: trials has shape {list(edges.shape)}, expected [trials, 2]: start and stop in seconds"
+            f"{where}: trials has shape {list(edges.shape)}, expected [trials, 2]: start and "
+            "stop in seconds"
         )
     return {"trial_start_s": edges[:, 0], "trial_stop_s": edges[:, 1]}

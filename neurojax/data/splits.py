@@ -1,4 +1,5 @@
-"""Which trials train, validate and test: at random, or in interleaved blocks of time; which of them share time."""
+"""Which trials train, validate and test: at random, or in interleaved blocks of time; which of them
+share time."""
 
 import hashlib
 
@@ -20,7 +21,8 @@ def random_split(num_trials: int, seed: int, where: str) -> np.ndarray:
     """
     if num_trials < len(SPLIT_NAMES):
         raise InputError(
-            f"{where}: {num_trials} trial{'s' * (num_trials != 1)}, expected at least 3: one each to train,"
+            f"{where}: {num_trials} trial{'s' * (num_trials != 1)}, expected at least 3: one "
+            "each to train,"
             " validate and test; cut shorter windows or give a split"
         )
     num_validation = max(1, round(FRACTIONS[VALIDATION] * num_trials))
@@ -33,7 +35,8 @@ def random_split(num_trials: int, seed: int, where: str) -> np.ndarray:
 
 
 def block_split(trial_start_s: np.ndarray, block_s: float, where: str) -> np.ndarray:
-    """Gives whole blocks of `block_s` seconds to one split each, interleaved, near 70/10/20 of the trials.
+    """Gives whole blocks of `block_s` seconds to one split each, interleaved, near 70/10/20 of the
+    trials.
 
     Neighbouring trials share slow drift, which a random split leaks from train to test;
     blocks keep them together. In time order each block goes to the split that is
@@ -56,18 +59,27 @@ def block_split(trial_start_s: np.ndarray, block_s: float, where: str) -> np.nda
         assigned[chosen] += int(members.sum())
     if missing := [SPLIT_NAMES[i] for i in range(len(FRACTIONS)) if assigned[i] == 0]:
         span_s = float(np.ptp(trial_start_s))
-        shorter = f"take shorter blocks, such as --split=blocks:{float(f'{span_s / 20:.1g}'):g}s, or " if span_s else ""
+        shorter = (
+            f"take shorter blocks, such as --split=blocks:{float(f'{span_s / 20:.1g}'):g}s, or "
+            if span_s
+            else ""
+        )
         raise InputError(
-            f"{where}: the trials lie in {len(np.unique(block))} of the blocks of {block_s:g} s, which leaves none for"
+            f"{where}: the trials lie in {len(np.unique(block))} of the blocks of {block_s:g} s, "
+            "which leaves none for"
             f" {' and '.join(missing)}; {shorter}split at random"
         )
     return split
 
 
 def later_trials_within(
-    trial_start_s: np.ndarray, trial_num_bins: np.ndarray, bin_size_s: float, split: np.ndarray | None = None
+    trial_start_s: np.ndarray,
+    trial_num_bins: np.ndarray,
+    bin_size_s: float,
+    split: np.ndarray | None = None,
 ) -> np.ndarray:
-    """How many later trials begin before a trial ends; with `split`, only those of another split count.
+    """How many later trials begin before a trial ends; with `split`, only those of another split
+    count.
 
     Half a bin is tolerated, since clocks and stops round. Trials that all start at one time have no
     session clock (each counts from its own event): nothing is known, and none is counted.
@@ -87,7 +99,8 @@ def later_trials_within(
     within[order] = last - first
     if split is not None:
         codes = split[order].astype(np.int64)
-        seen = np.zeros((num_trials + 1, len(SPLIT_NAMES)), np.int64)  # trials of each split before each one
+        # trials of each split before each one
+        seen = np.zeros((num_trials + 1, len(SPLIT_NAMES)), np.int64)
         np.cumsum(codes[:, None] == np.arange(len(SPLIT_NAMES)), axis=0, out=seen[1:])
         within[order] -= seen[last, codes] - seen[first, codes]
     return within
@@ -96,7 +109,8 @@ def later_trials_within(
 def with_train_fraction(session: Session, fraction: float, seed: int) -> Session:
     """The session with a share of its training trials; the others belong to no split.
 
-    For one seed the subsets are nested: what 5 % hold, 10 % hold too. Validation and test trials stay.
+    For one seed the subsets are nested: what 5 % hold, 10 % hold too. Validation and test trials
+        stay.
 
     Args:
         session: the recording.

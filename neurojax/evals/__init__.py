@@ -1,1 +1,2 @@
-"""Evaluation: tasks, baselines, scores and the report. Receives functions and parameters, never models."""
+"""Evaluation: tasks, baselines, scores and the report. Receives functions and parameters, never
+models."""

@@ -45,11 +45,13 @@ def predict_session(
         trials_per_pass: trials in a forward pass; bounds memory.
         progress: called with the number of trial passes done.
         trial_ids: int64 [trials], instead of those of the split.
-        only: bool [trials, N], the units to leave out and those whose regions to hide; default all. Units left
-            out elsewhere are NaN; the regions of these units, `forward` and `held_out` are predicted whole.
+        only: bool [trials, N], the units to leave out and those whose regions to hide; default all.
+            Units left out elsewhere are NaN; the regions of these units, `forward` and `held_out`
+            are predicted whole.
 
     Returns:
-        task -> float32 [trials, T, N], expected spikes per bin, NaN where the protocol does not score.
+        task -> float32 [trials, T, N], expected spikes per bin, NaN where the protocol does not
+        score.
 
     Raises:
         InputError: the model has no rows for the session, or the split has no trial.
@@ -66,13 +68,17 @@ def predict_session(
         if kind == "co_smoothing":
             log_rates = passes.leave_one_out([Group(visible, NEURON)], only)
         elif kind == "forward":
-            log_rates = passes.whole(visible, CAUSAL, protocols.forward_bins(session, trial_ids, protocol))
+            log_rates = passes.whole(
+                visible, CAUSAL, protocols.forward_bins(session, trial_ids, protocol)
+            )
         elif kind == "held_out":
             log_rates = passes.whole(visible, NEURON)
         elif kind == "inter_region":
             log_rates = passes.hide_regions(visible, list(regions.values()), only)
         else:
-            log_rates = passes.leave_one_out([Group(members, INTRA_REGION) for members in regions.values()], only)
+            log_rates = passes.leave_one_out(
+                [Group(members, INTRA_REGION) for members in regions.values()], only
+            )
         predictions[task] = np.where(scored, np.exp(log_rates), np.float32(np.nan))
     return predictions
 
@@ -86,13 +92,16 @@ def beside_held_out(
     latents: bool = False,
     trials_per_pass: int = 256,
 ) -> np.ndarray:
-    """What the model makes of the held-in units alone, every other unit hidden: rates of all units, or latents.
+    """What the model makes of the held-in units alone, every other unit hidden: rates of all units,
+    or latents.
 
     Returns:
-        float32 [K, T, N], expected spikes per bin (of held-in units too, which see their own counts), or
-        float32 [K, T, D]; undefined in bins past a trial's end.
+        float32 [K, T, N], expected spikes per bin (of held-in units too, which see their own
+        counts), or float32 [K, T, D]; undefined in bins past a trial's end.
     """
-    visible = protocols.scored_units(session, protocol) & ~protocols.held_out_units(session, protocol)
+    visible = protocols.scored_units(session, protocol) & ~protocols.held_out_units(
+        session, protocol
+    )
     passes = Passes(model, session, trial_ids, trials_per_pass, lambda passes: None)
     found = passes.whole(visible, NEURON, latents=latents)
     return found if latents else np.exp(found)
@@ -101,10 +110,11 @@ def beside_held_out(
 def predict_hidden(
     model: Model, session: Session, visible_sets: np.ndarray, trials_per_pass: int = 256
 ) -> Iterator[np.ndarray]:
-    """Rates of everything that is hidden, for one set of visible units after another; prompt of inter-region.
+    """Rates of everything that is hidden, for one set of visible units after another; prompt of
+    inter-region.
 
-    Few such patterns are trained (inter-region hides one region, not all but one), so most are probes of the
-    model and no tasks of a protocol.
+    Few such patterns are trained (inter-region hides one region, not all but one), so most are
+    probes of the model and no tasks of a protocol.
 
     Args:
         model: with rows for the session.

@@ -1,4 +1,5 @@
-"""Scores of the baselines on a dataset's test trials, session by session, from the cache where it has them."""
+"""Scores of the baselines on a dataset's test trials, session by session, from the cache where it
+has them."""
 
 import hashlib
 import json
@@ -11,7 +12,14 @@ import numpy as np
 
 from neurojax.data.session import TEST, VALIDATION, Session
 from neurojax.data.store.sessions import Dataset, content_sha256
-from neurojax.evals import baselines_cache, behaviour_read_out, examples, few_shot, protocols, scoring
+from neurojax.evals import (
+    baselines_cache,
+    behaviour_read_out,
+    examples,
+    few_shot,
+    protocols,
+    scoring,
+)
 from neurojax.evals.baselines import NAMES, fit_baselines, reason_against
 from neurojax.evals.baselines_cache import SessionBaselines
 from neurojax.runs.progress import Progress
@@ -86,18 +94,25 @@ def _fit(
         rates = {task: fit.rates[TEST] for task, fit in fitted.get(name, {}).items()}
         scores[name] = scoring.score_session(session, rates, **options)
         for task, fit in fitted.get(name, {}).items():
-            scores[name][task] |= _of_validation(session, fit.rates[VALIDATION]) | {"chosen": dict(fit.chosen)}
+            scores[name][task] |= _of_validation(session, fit.rates[VALIDATION]) | {
+                "chosen": dict(fit.chosen)
+            }
         units[name] = np.full(session.num_units, np.nan)
         if look in rates:
             units[name] = examples.unit_scores(session, rates[look], look, protocol)
         excess[name] = {
-            task: scoring.excess_nll(session, task, tasks_rates, protocol) for task, tasks_rates in rates.items()
+            task: scoring.excess_nll(session, task, tasks_rates, protocol)
+            for task, tasks_rates in rates.items()
         }
     if protocol.read_out_tasks:
         _fit_few_shot(session, protocol, options, scores, excess)
     for task in protocol.behaviour_tasks:
-        block = behaviour_read_out.of_smoothed_spikes(session, protocol, protocol.tasks[task], **_boot(options))
-        scores.setdefault("smoothed_spikes", {})[task] = scoring.with_headline(block, task, protocol)
+        block = behaviour_read_out.of_smoothed_spikes(
+            session, protocol, protocol.tasks[task], **_boot(options)
+        )
+        scores.setdefault("smoothed_spikes", {})[task] = scoring.with_headline(
+            block, task, protocol
+        )
     for name, found in scores.items():
         units.setdefault(name, np.full(session.num_units, np.nan))
         excess.setdefault(name, {})
@@ -110,7 +125,8 @@ def _fit(
 
 
 def _of_validation(session: Session, rates: np.ndarray) -> dict[str, float | None]:
-    """Pooled bits/spike on the trials that choices were made on, over their own mean; the best is chosen by it."""
+    """Pooled bits/spike on the trials that choices were made on, over their own mean; the best is
+    chosen by it."""
     counts, _ = session.gather_trials(session.trials_of(VALIDATION))
     value = float(metrics.poisson_scores(metrics.poisson_sums(rates, counts))["bps_pooled"])
     return {"validation_bps_pooled": value if np.isfinite(value) else None}
@@ -126,12 +142,15 @@ def _fit_few_shot(session, protocol, options, scores, excess) -> None:
         features = few_shot.smoothed_spikes(session, protocol) if name == "smoothed_spikes" else []
         blocks, means = few_shot.score(session, protocol, features, **_boot(options))
         scores.setdefault(name, {}).update(blocks)
-        of_task = {task: scoring.excess_nll(session, task, sums, protocol) for task, sums in means.items()}
+        of_task = {
+            task: scoring.excess_nll(session, task, sums, protocol) for task, sums in means.items()
+        }
         excess.setdefault(name, {}).update(of_task)
 
 
 def names_under(protocol: protocols.Protocol, names: tuple[str, ...]) -> tuple[str, ...]:
-    """The baselines a protocol has: those asked for where it hides spikes, and those of its read-outs."""
+    """The baselines a protocol has: those asked for where it hides spikes, and those of its
+    read-outs."""
     added = few_shot.BASELINES if protocol.read_out_tasks else ()
     added += ("smoothed_spikes",) if protocol.behaviour_tasks else ()
     return tuple(dict.fromkeys((*(names if protocol.activity_tasks else ()), *added)))

@@ -1,7 +1,8 @@
-"""Fitted baselines on disk: a JSON of scores and, beside it, what paired comparisons need of the predictions.
+"""Fitted baselines on disk: a JSON of scores and, beside it, what paired comparisons need of the
+predictions.
 
-The cache lies in <root>/.baselines (or <folder>/baselines for data without a root, or a root that cannot
-be written), two files a session. What is not whole is fitted again.
+The cache lies in <root>/.baselines (or <folder>/baselines for data without a root, or a root that
+cannot be written), two files a session. What is not whole is fitted again.
 """
 
 import io
@@ -35,7 +36,9 @@ class SessionBaselines(NamedTuple):
 
 def folder_of(root: str, folder: Path | None) -> Path | None:
     """The first of the two places that can be a folder; None where neither can."""
-    candidates = ([Path(root) / ".baselines"] if root else []) + ([Path(folder) / "baselines"] if folder else [])
+    candidates = ([Path(root) / ".baselines"] if root else []) + (
+        [Path(folder) / "baselines"] if folder else []
+    )
     for candidate in candidates:
         try:
             candidate.mkdir(parents=True, exist_ok=True)
@@ -52,11 +55,15 @@ def write(
     found: SessionBaselines,
     log: Callable[[str], Any] = print,
 ) -> None:
-    """Writes <path>.npz, then <path>.json, each atomically; says so where they cannot be written."""
+    """Writes <path>.npz, then <path>.json, each atomically; says so where they cannot be
+    written."""
     names = tuple(found.scores)
     shape = _shape(session, tasks, names)
     if math.prod(shape) * 4 > MAX_EXCESS_BYTES:
-        log(f"baselines of {session.session_id} are not kept: over {MAX_EXCESS_BYTES >> 20} MiB; fit fewer at once")
+        log(
+            f"baselines of {session.session_id} are not kept: over {MAX_EXCESS_BYTES >> 20} MiB; "
+            "fit fewer at once"
+        )
         return
     excess = np.full(shape, np.nan, "<f4")
     for row, name in enumerate(names):
@@ -73,10 +80,15 @@ def write(
         write_bytes(path.with_suffix(".npz"), content.getvalue())
         write_json(path.with_suffix(".json"), {"scores": found.scores, "unit_scores": units})
     except OSError as error:
-        log(f"the baselines' cache {path} was not written ({error.strerror}); they will be fitted again next time")
+        log(
+            f"the baselines' cache {path} was not written ({error.strerror}); they will be "
+            "fitted again next time"
+        )
 
 
-def read(path: Path, session: Session, tasks: Sequence[str], names: Sequence[str]) -> SessionBaselines | None:
+def read(
+    path: Path, session: Session, tasks: Sequence[str], names: Sequence[str]
+) -> SessionBaselines | None:
     """A cached entry, or None when it is absent or not whole."""
     if not path.with_suffix(".json").is_file():
         return None
@@ -86,7 +98,9 @@ def read(path: Path, session: Session, tasks: Sequence[str], names: Sequence[str
         scores = {name: dict(content["scores"][name]) for name in names}
     except (InputError, KeyError, TypeError, ValueError, AttributeError):
         return None
-    if set(units) != set(names) or any(values.shape != (session.num_units,) for values in units.values()):
+    if set(units) != set(names) or any(
+        values.shape != (session.num_units,) for values in units.values()
+    ):
         return None
     array = _read_excess(path.with_suffix(".npz"), _shape(session, tasks, names))
     if array is None:
@@ -100,7 +114,8 @@ def _shape(session: Session, tasks: Sequence[str], names: Sequence[str]) -> tupl
 
 
 def _read_excess(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
-    """The array of a file, if it has the shape expected: the header is read before memory is taken."""
+    """The array of a file, if it has the shape expected: the header is read before memory is
+    taken."""
     size = math.prod(shape) * 4
     try:
         with zipfile.ZipFile(path) as archive, archive.open("excess.npy") as file:
@@ -109,7 +124,16 @@ def _read_excess(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
             if np.lib.format.read_array_header_1_0(file) != (shape, False, np.dtype("<f4")):
                 return None
             content = file.read(size + 1)
-    except (OSError, EOFError, KeyError, ValueError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error):
+    except (
+        OSError,
+        EOFError,
+        KeyError,
+        ValueError,
+        RuntimeError,
+        NotImplementedError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ):
         return None
     if len(content) != size:
         return None

@@ -1,7 +1,8 @@
 """A behaviour read linearly from rates: how much of it the inferred activity of a population holds.
 
-The rates are what a predictor makes of the held-in units; ridge from them to the behaviour is fitted on train trials
-and scored on test trials, bin by bin, without a lag. The baseline reads the held-in spikes themselves, smoothed.
+The rates are what a predictor makes of the held-in units; ridge from them to the behaviour is
+fitted on train trials and scored on test trials, bin by bin, without a lag. The baseline reads the
+held-in spikes themselves, smoothed.
 
 Source: Pei et al. 2021 (NLB), velocity decoding.
 """
@@ -24,7 +25,8 @@ def behaviour_of(session: Session, task: protocols.Task) -> str | None:
 
 
 def gather(session: Session, name: str, trial_ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A behaviour over trials: float64 [K, T, dims], NaN where it is not valid or padded; and bin_valid bool [K, T]."""
+    """A behaviour over trials: float64 [K, T, dims], NaN where it is not valid or padded; and
+    bin_valid bool [K, T]."""
     _, bin_valid = session.gather_trials(trial_ids)
     starts, bins = session.trial_start_bin[trial_ids][:, None], np.arange(bin_valid.shape[1])
     rows = np.where(bin_valid, starts + bins, 0)
@@ -35,7 +37,13 @@ def gather(session: Session, name: str, trial_ids: np.ndarray) -> tuple[np.ndarr
 
 
 def score(
-    session: Session, task: protocols.Task, train: np.ndarray, test: np.ndarray, *, seed: int, num_boot: int = 500
+    session: Session,
+    task: protocols.Task,
+    train: np.ndarray,
+    test: np.ndarray,
+    *,
+    seed: int,
+    num_boot: int = 500,
 ) -> dict[str, Any]:
     """The block of a task that reads a behaviour.
 
@@ -46,8 +54,9 @@ def score(
         num_boot: draws; 0 for no interval.
 
     Returns:
-        {"behaviour_r2": mean over dimensions of R2 on test, "behaviour_r2_se", "behaviour_r2_ci95", "behaviour": its
-        name}; None with a reason where the session has no such behaviour or it does not vary.
+        {"behaviour_r2": mean over dimensions of R2 on test, "behaviour_r2_se", "behaviour_r2_ci95",
+        "behaviour": its name}; None with a reason where the session has no such behaviour or it
+        does not vary.
     """
     name = behaviour_of(session, task)
     if name is None:
@@ -56,11 +65,23 @@ def score(
         return entry("behaviour_r2", float("nan"), reason)
     observed, bin_valid = gather(session, name, session.trials_of(TRAIN))
     target, _ = gather(session, name, session.trials_of(TEST))
-    predicted = metrics.linear_read_out(train[bin_valid], observed[bin_valid], test.reshape(-1, test.shape[-1]))
+    predicted = metrics.linear_read_out(
+        train[bin_valid], observed[bin_valid], test.reshape(-1, test.shape[-1])
+    )
     predicted = predicted.reshape(target.shape)
-    weights = bootstrap.trial_weights(len(target), num_boot, seed=seed) if num_boot else np.zeros((0, len(target)))
-    point, *drawn = _r2_of_draws(predicted, target, np.concatenate([np.ones((1, len(target))), weights]))
-    block = entry("behaviour_r2", float(point), f"{name} has under ten train bins, or does not vary on test trials")
+    weights = (
+        bootstrap.trial_weights(len(target), num_boot, seed=seed)
+        if num_boot
+        else np.zeros((0, len(target)))
+    )
+    point, *drawn = _r2_of_draws(
+        predicted, target, np.concatenate([np.ones((1, len(target))), weights])
+    )
+    block = entry(
+        "behaviour_r2",
+        float(point),
+        f"{name} has under ten train bins, or does not vary on test trials",
+    )
     if num_boot and np.isfinite(point):
         se, ci95 = bootstrap.interval(np.asarray(drawn), float(point))
         if np.isfinite(se):
@@ -69,28 +90,40 @@ def score(
 
 
 def _r2_of_draws(predicted: np.ndarray, target: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Mean over dimensions of R2 [draws], each trial [K, T, dims] counting as often as `weights` [draws, K] say."""
+    """Mean over dimensions of R2 [draws], each trial [K, T, dims] counting as often as `weights`
+    [draws, K] say."""
     usable = np.isfinite(target) & np.isfinite(predicted)
     centre = np.where(usable, target, 0).sum((0, 1)) / np.maximum(usable.sum((0, 1)), 1)
     y = np.where(usable, target - centre, 0.0)
     number, total, square, residual = (
-        weights @ x.sum(1) for x in (usable.astype(float), y, y**2, np.where(usable, target - predicted, 0.0) ** 2)
+        weights @ x.sum(1)
+        for x in (usable.astype(float), y, y**2, np.where(usable, target - predicted, 0.0) ** 2)
     )  # [draws, dims]
     variation = square - total**2 / np.maximum(number, 1)
     varies = variation > 1e-12 * np.maximum(square, 1e-300)
     values = np.where(varies, 1 - residual / np.where(varies, variation, 1.0), np.nan)
     known = np.isfinite(values)
-    return np.where(known.any(1), np.where(known, values, 0).sum(1) / np.maximum(known.sum(1), 1), np.nan)
+    return np.where(
+        known.any(1), np.where(known, values, 0).sum(1) / np.maximum(known.sum(1), 1), np.nan
+    )
 
 
 def of_smoothed_spikes(
-    session: Session, protocol: protocols.Protocol, task: protocols.Task, *, seed: int, num_boot: int = 500
+    session: Session,
+    protocol: protocols.Protocol,
+    task: protocols.Task,
+    *,
+    seed: int,
+    num_boot: int = 500,
 ) -> dict[str, Any]:
-    """The block of the held-in units' smoothed spikes, and "width_s": of those in seconds the best on validation."""
+    """The block of the held-in units' smoothed spikes, and "width_s": of those in seconds the best
+    on validation."""
     name = behaviour_of(session, task)
     if name is None:
         return score(session, task, np.zeros((0, 0, 0)), np.zeros((0, 0, 0)), seed=seed)
-    held_in = protocols.scored_units(session, protocol) & ~protocols.held_out_units(session, protocol)
+    held_in = protocols.scored_units(session, protocol) & ~protocols.held_out_units(
+        session, protocol
+    )
     parts = {}
     for split in (TRAIN, VALIDATION, TEST):
         counts, bin_valid = session.gather_trials(session.trials_of(split))
@@ -104,10 +137,16 @@ def of_smoothed_spikes(
 
     def on_validation(width: float) -> float:
         features = smoothed[width]
-        rows = features[TRAIN][train_valid], observed[train_valid], features[VALIDATION][tuned_valid]
+        rows = (
+            features[TRAIN][train_valid],
+            observed[train_valid],
+            features[VALIDATION][tuned_valid],
+        )
         found = metrics.velocity_r2(*rows, tuned[tuned_valid])
         return found if np.isfinite(found) else -np.inf
 
     best = max(smoothed, key=on_validation)
     features = smoothed[best]
-    return score(session, task, features[TRAIN], features[TEST], seed=seed, num_boot=num_boot) | {"width_s": best}
+    return score(session, task, features[TRAIN], features[TEST], seed=seed, num_boot=num_boot) | {
+        "width_s": best
+    }

@@ -1,7 +1,8 @@
-"""Which baseline a model is held against: for each task one for all sessions, chosen on validation trials.
+"""Which baseline a model is held against: for each task one for all sessions, chosen on validation
+trials.
 
-Chosen on test trials the best of several baselines would be flattered by its own noise, and chosen session by session
-even more; "model - best" would be another thing in every session.
+Chosen on test trials the best of several baselines would be flattered by its own noise, and chosen
+session by session even more; "model - best" would be another thing in every session.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,11 +26,14 @@ class Paired(NamedTuple):
     """Model minus baseline on one task.
 
     Attributes:
-        score: mean difference in pooled bits/spike with its interval over sessions, over trials of a single one.
+        score: mean difference in pooled bits/spike with its interval over sessions, over trials of
+            a single one.
         above: sessions in which the model is above.
-        best: the baseline; without a name where every session has its own (records of older versions).
+        best: the baseline; without a name where every session has its own (records of older
+            versions).
         p_value, p_holm: of the paired t test over sessions, alone and adjusted for all tasks.
-        animals: mean over animals with its interval, where there are two and fewer than sessions; else None.
+        animals: mean over animals with its interval, where there are two and fewer than sessions;
+            else None.
         num_animals: how many.
         trials_ci95: over the trials of these sessions alone.
     """
@@ -45,16 +49,22 @@ class Paired(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """ "above", "below" or "not resolved": over sessions after Holm, and over animals; of trials alone never."""
+        """ "above", "below" or "not resolved": over sessions after Holm, and over animals; of
+        trials alone never."""
         over_sessions = self.score.ci95 if self.score.over == "sessions" else None
         return intervals.verdict(over_sessions, self.p_holm, self.animals and self.animals.ci95)
 
 
-def best_baselines(sessions: Mapping[str, Mapping[str, Any]], tasks: Sequence[str]) -> dict[str, Best]:
-    """The baseline with the highest mean over sessions of its pooled validation score, for each task.
+def best_baselines(
+    sessions: Mapping[str, Mapping[str, Any]], tasks: Sequence[str]
+) -> dict[str, Best]:
+    """The baseline with the highest mean over sessions of its pooled validation score, for each
+    task.
 
-    Where no baseline has a validation score (other protocols, older records), the highest test score decides, and the
-    answer says so. Baselines are compared on equal terms: those that fewer sessions score are no candidates. What knows
+    Where no baseline has a validation score (other protocols, older records), the highest test
+    score decides, and the
+    answer says so. Baselines are compared on equal terms: those that fewer sessions score are no
+        candidates. What knows
     the truth (`tables.is_oracle`) never is.
 
     Args:
@@ -72,16 +82,24 @@ def best_baselines(sessions: Mapping[str, Mapping[str, Any]], tasks: Sequence[st
                         known.setdefault(name, []).append(value)
             if known:
                 most = max(map(len, known.values()))
-                means = {name: sum(values) / most for name, values in known.items() if len(values) == most}
+                means = {
+                    name: sum(values) / most
+                    for name, values in known.items()
+                    if len(values) == most
+                }
                 chosen[task] = Best(max(means, key=means.__getitem__), chosen_on)
                 break
     return chosen
 
 
 def paired(evaluation: Mapping[str, Any], task: str) -> Paired:
-    """The model minus the baseline chosen for a task, as the record's mean has it; a score of None without one."""
+    """The model minus the baseline chosen for a task, as the record's mean has it; a score of None
+    without one."""
     block = ((evaluation.get("mean") or {}).get(task) or {}).get("paired_mean") or {}
-    num_sessions, trials = int(number(block.get("num_sessions")) or 0), tables.interval_of(block, "trials_ci95")
+    num_sessions, trials = (
+        int(number(block.get("num_sessions")) or 0),
+        tables.interval_of(block, "trials_ci95"),
+    )
     ends, over = tables.interval_of(block, "ci95"), "sessions"
     if "trials_ci95" not in block and "p_value" not in block:  # of an older version: over trials
         trials = ends
@@ -90,15 +108,20 @@ def paired(evaluation: Mapping[str, Any], task: str) -> Paired:
     score = Score(number(block.get("bps_pooled")), ends, over if ends else "", num_sessions)
     animals, num_animals = None, number(block.get("num_animals"))
     if num_animals is not None and 2 <= num_animals < num_sessions:
-        animals = Score(number(block.get("animals")), tables.interval_of(block, "animals_ci95"), "animals")
+        animals = Score(
+            number(block.get("animals")), tables.interval_of(block, "animals_ci95"), "animals"
+        )
     best = Best(block.get("baseline"), block.get("chosen_on") or "test")
     p_value, p_holm = (number(block.get(name)) for name in ("p_value", "p_holm"))
     above = int(number(block.get("num_above")) or 0)
-    return Paired(score, above, best, p_value, p_holm, animals, num_animals and int(num_animals), trials)
+    return Paired(
+        score, above, best, p_value, p_holm, animals, num_animals and int(num_animals), trials
+    )
 
 
 def common_name(bests: Sequence[Best]) -> str:
-    """What to call the baselines of several tasks: `stack`, `PSTH (best on test)`, `best on validation`, ..."""
+    """What to call the baselines of several tasks: `stack`, `PSTH (best on test)`, `best on
+    validation`, ..."""
     names, chosen_on = {best.name for best in bests}, {best.chosen_on for best in bests}
     where = f"best on {next(iter(chosen_on))}" if len(chosen_on) == 1 else "best baseline"
     if len(names) != 1 or None in names:
@@ -114,7 +137,8 @@ def names_of(bests: Sequence[Best]) -> list[str] | None:
     mixed = len({best.chosen_on for best in bests}) > 1
     on = [f" ({best.chosen_on})" * mixed for best in bests]
     return [
-        "-" if best.name is None else tables.label(best.name) + where for best, where in zip(bests, on, strict=True)
+        "-" if best.name is None else tables.label(best.name) + where
+        for best, where in zip(bests, on, strict=True)
     ]
 
 
@@ -124,6 +148,7 @@ def how_chosen(bests: Sequence[Best]) -> str:
         return "the baseline is each session's own best on test"
     parts = {
         "validation": "the listed baseline best on validation trials in the mean over sessions",
-        "test": "the listed baseline best on test trials (none has a validation score) in the mean over sessions",
+        "test": "the listed baseline best on test trials (none has a validation score) in the mean over "
+        "sessions",
     }
     return "; ".join(parts[where] for where in dict.fromkeys(best.chosen_on for best in bests))

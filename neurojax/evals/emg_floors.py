@@ -68,7 +68,9 @@ def person_features(session: Session, min_step: float = MIN_STEP) -> np.ndarray:
         )
     trials = np.arange(session.num_trials)
     pieces = [trials[i : i + _CHUNK_WINDOWS] for i in range(0, len(trials), _CHUNK_WINDOWS)]
-    features = np.concatenate([window_features(session.gather_trials(piece)[0], min_step) for piece in pieces])
+    features = np.concatenate(
+        [window_features(session.gather_trials(piece)[0], min_step) for piece in pieces]
+    )
     return (features - features.mean(0)) / (features.std(0) + 1e-9)
 
 
@@ -158,7 +160,11 @@ def perceptron_floor(
     if missing := set(range(num_classes)) - set(targets.tolist()):
         raise InputError(f"no training window is of class {min(missing)} of {num_classes}")
     network = MLPClassifier(
-        _HIDDEN, alpha=_ALPHA, batch_size=min(_BATCH, len(inputs)), max_iter=_EPOCHS, random_state=seed
+        _HIDDEN,
+        alpha=_ALPHA,
+        batch_size=min(_BATCH, len(inputs)),
+        max_iter=_EPOCHS,
+        random_state=seed,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it says that it has not converged: the epochs are fixed

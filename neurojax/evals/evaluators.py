@@ -1,4 +1,5 @@
-"""Which module evaluates a run: the one of this folder that `eval.evaluator` names, spikes where none is named."""
+"""Which module evaluates a run: the one of this folder that `eval.evaluator` names, spikes where
+none is named."""
 
 from collections.abc import Mapping
 from types import ModuleType
@@ -7,11 +8,13 @@ from typing import Any
 from neurojax import by_name
 
 SPIKES = "spikes"
-NEEDS = ("about", "prepare", "evaluate", "show", "draw")  # see evals.spikes, which says what each is for
+# see evals.spikes, which says what each is for
+NEEDS = ("about", "prepare", "evaluate", "show", "draw")
 
 
 def named(settings: Mapping[str, Any]) -> ModuleType:
-    """The evaluator of an `eval` block; raises InputError that lists them for a name that is none."""
+    """The evaluator of an `eval` block; raises InputError that lists them for a name that is
+    none."""
     return by_name.module_named("evals", settings.get("evaluator", SPIKES), NEEDS)
 
 

@@ -20,12 +20,18 @@ def first_look_task(protocol: protocols.Protocol) -> str | None:
 
 
 def unit_scores(
-    session: Session, rates: np.ndarray, task: str = "co_smoothing", protocol: protocols.Protocol = protocols.MTM
+    session: Session,
+    rates: np.ndarray,
+    task: str = "co_smoothing",
+    protocol: protocols.Protocol = protocols.MTM,
 ) -> np.ndarray:
-    """Bits per spike of every unit on a task: rates [test trials, T, N] -> float64 [N], NaN where not scored."""
+    """Bits per spike of every unit on a task: rates [test trials, T, N] -> float64 [N], NaN where
+    not scored."""
     trial_ids = session.trials_of(TEST)
     counts, _ = session.gather_trials(trial_ids)
-    return metrics.bits_per_spike(rates, counts, protocols.scored_entries(session, task, trial_ids, protocol))
+    return metrics.bits_per_spike(
+        rates, counts, protocols.scored_entries(session, task, trial_ids, protocol)
+    )
 
 
 def of_session(
@@ -42,7 +48,8 @@ def of_session(
         predictions: task -> [test trials, T, N] of the model.
         baseline_unit_scores: baseline -> [N] bits/spike.
         protocol: of the predictions; empty where it has no task to draw (`first_look_task`).
-        baseline: which of them units are drawn against; the last one listed where it has no scores of units.
+        baseline: which of them units are drawn against; the last one listed where it has no scores
+            of units.
     """
     task = first_look_task(protocol)
     if task is None:
@@ -52,7 +59,8 @@ def of_session(
     rates = predictions[task]
     length = session.trial_num_bins[trial_ids]
     spikes = np.where(length == length.max(), counts.sum((1, 2), dtype=np.int64), -1)
-    shown = int(np.argsort(spikes)[-max(1, np.sum(spikes >= 0) // 2)])  # a typical one: median spikes, full length
+    # a typical one: median spikes, full length
+    shown = int(np.argsort(spikes)[-max(1, np.sum(spikes >= 0) // 2)])
     record: dict[str, Any] = {
         "session_id": session.session_id,
         "bin_size_s": session.bin_size_s,
@@ -77,7 +85,8 @@ def _true_rates(session: Session, trial: int) -> np.ndarray | None:
 
 
 def _psth(session: Session, trial_ids, counts, bin_valid, rates) -> dict[str, Any]:
-    """Trial averages per condition (of the first column with few values and enough trials), or over all trials."""
+    """Trial averages per condition (of the first column with few values and enough trials), or over
+    all trials."""
     labels, names = np.zeros(len(trial_ids), int), ["all trials"]
     for column in _CONDITION_NAMES:
         if column in session.conditions:
@@ -91,4 +100,8 @@ def _psth(session: Session, trial_ids, counts, bin_valid, rates) -> dict[str, An
         total = np.maximum(weight.sum(0), 1)
         observed.append((counts * weight).sum(0) / total)
         predicted.append(np.where(weight, np.nan_to_num(rates), 0).sum(0) / total)
-    return {"conditions": names, "psth_observed": np.stack(observed), "psth_predicted": np.stack(predicted)}
+    return {
+        "conditions": names,
+        "psth_observed": np.stack(observed),
+        "psth_predicted": np.stack(predicted),
+    }

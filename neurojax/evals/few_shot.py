@@ -1,11 +1,15 @@
-"""Few-shot co-smoothing: how few trials a new neuron needs before the latents of the others predict it.
+"""Few-shot co-smoothing: how few trials a new neuron needs before the latents of the others predict
+it.
 
-The latents come from the held-in units alone, with frozen weights. A Poisson regression from them to each held-out
-unit is fitted on k train trials, drawn several times, and scored on all test trials. The null hypothesis is the
-same read-out of the held-in spikes themselves, smoothed; and the mean of the k trials. Nothing else of a held-out
-unit is used: the penalty is chosen by cross-validation within the k trials, and the axes and scale of the features
-come from the train trials of the held-in units. The paper's models never saw the new neurons; here a model that was
-trained on all units has had them among its targets, which `NOTE` says beside its scores.
+The latents come from the held-in units alone, with frozen weights. A Poisson regression from them
+to each held-out unit is fitted on k train trials, drawn several times, and scored on all test
+trials. The null hypothesis is the same read-out of the held-in spikes themselves, smoothed; and the
+mean of the k trials. Nothing else of a held-out
+unit is used: the penalty is chosen by cross-validation within the k trials, and the axes and scale
+    of the features
+come from the train trials of the held-in units. The paper's models never saw the new neurons; here
+a model that was trained on all units has had them among its targets, which `NOTE` says beside its
+scores.
 
 Source: Dabholkar & Barak 2025, PLOS Computational Biology (arXiv 2405.14425).
 """
@@ -25,13 +29,16 @@ from neurojax.evals.decoding.search import widths
 from neurojax.scores import metrics
 
 NOTE = (
-    "few-shot: if the held-out units were part of training, the latents may hold what was learnt of them; train on the "
+    "few-shot: if the held-out units were part of training, the latents may hold what was learnt "
+    "of them; train on the "
     "recording without them for the strict test"
 )
 BASELINES = ("few_trial_mean", "smoothed_spikes")
-WIDTHS_S = (0.0, 0.04, 0.12)  # sigma of the smoothed spikes, none first; chosen together with the penalty
+# sigma of the smoothed spikes, none first; chosen together with the penalty
+WIDTHS_S = (0.0, 0.04, 0.12)
 MAX_COMPONENTS = 64
-PENALTIES = (100.0, 10.0, 1.0, 0.1, 0.01)  # on features of mean square 1, in nats; from strong to weak
+# on features of mean square 1, in nats; from strong to weak
+PENALTIES = (100.0, 10.0, 1.0, 0.1, 0.01)
 MAX_FOLDS = 3
 PSEUDO_SPIKES = 0.5  # at the population's mean rate, in a unit's mean
 
@@ -45,23 +52,32 @@ class Features:
 
 
 def principal(train: np.ndarray, test: np.ndarray, train_bin_valid: np.ndarray) -> Features:
-    """Leading principal components of [K, T, D] features over the valid train bins, scaled to mean square 1."""
+    """Leading principal components of [K, T, D] features over the valid train bins, scaled to mean
+    square 1."""
     rows = train[train_bin_valid].astype(np.float64)
     centre = rows.mean(0)
     _, vectors = np.linalg.eigh(np.cov(rows, rowvar=False, bias=True).reshape(rows.shape[1], -1))
     axes = vectors[:, ::-1][:, :MAX_COMPONENTS]
     scale = np.sqrt(max(((rows - centre) @ axes).var(0).sum(), 1e-12))
-    return Features(*(((values - centre) @ axes / scale).astype(np.float32) for values in (train, test)))
+    return Features(
+        *(((values - centre) @ axes / scale).astype(np.float32) for values in (train, test))
+    )
 
 
 def smoothed_spikes(session: Session, protocol: protocols.Protocol) -> list[Features]:
-    """Square roots of the held-in units' counts, smoothed, for each of WIDTHS_S that half a bin does not hide."""
-    held_in = protocols.scored_units(session, protocol) & ~protocols.held_out_units(session, protocol)
+    """Square roots of the held-in units' counts, smoothed, for each of WIDTHS_S that half a bin
+    does not hide."""
+    held_in = protocols.scored_units(session, protocol) & ~protocols.held_out_units(
+        session, protocol
+    )
     parts = [session.gather_trials(session.trials_of(split)) for split in (TRAIN, TEST)]
     roots = [np.sqrt(counts[:, :, held_in].astype(np.float32)) for counts, _ in parts]
     sigmas_bins = [width / session.bin_size_s for width in widths(session.bin_size_s, WIDTHS_S)]
     return [
-        principal(*(smooth(x, valid, sigma) for x, (_, valid) in zip(roots, parts, strict=True)), parts[0][1])
+        principal(
+            *(smooth(x, valid, sigma) for x, (_, valid) in zip(roots, parts, strict=True)),
+            parts[0][1],
+        )
         for sigma in sigmas_bins
     ]
 
@@ -73,11 +89,15 @@ def draw_trials(session: Session, protocol: protocols.Protocol, task: str) -> li
     """
     asked, number = protocol.tasks[task], len(session.trials_of(TRAIN))
     digest = int.from_bytes(hashlib.sha256(session.session_id.encode()).digest()[:8], "little")
-    generators = (np.random.default_rng([protocol.seed, digest, draw]) for draw in range(asked.num_draws))
+    generators = (
+        np.random.default_rng([protocol.seed, digest, draw]) for draw in range(asked.num_draws)
+    )
     return [generator.permutation(number)[: asked.read_out_trials] for generator in generators]
 
 
-def read_out(features: Sequence[Features], counts: np.ndarray, bin_valid: np.ndarray, trials: np.ndarray) -> np.ndarray:
+def read_out(
+    features: Sequence[Features], counts: np.ndarray, bin_valid: np.ndarray, trials: np.ndarray
+) -> np.ndarray:
     """Rates float64 [test trials, T', n] of units from a Poisson regression on few train trials.
 
     Args:
@@ -106,7 +126,8 @@ def read_out(features: Sequence[Features], counts: np.ndarray, bin_valid: np.nda
 
 
 def unit_means(rows: np.ndarray) -> np.ndarray:
-    """Spikes per bin of each unit, float64 [n] from [rows, n], drawn to the mean of all units by PSEUDO_SPIKES."""
+    """Spikes per bin of each unit, float64 [n] from [rows, n], drawn to the mean of all units by
+    PSEUDO_SPIKES."""
     spikes = rows.sum(0, dtype=np.float64)
     common = max(spikes.mean() / max(len(rows), 1), 1e-4)
     return (spikes + PSEUDO_SPIKES) / (len(rows) + PSEUDO_SPIKES / common)
@@ -120,11 +141,14 @@ def _folds(valid: np.ndarray) -> np.ndarray:
 
 
 def _path(features, counts, trials, rows, offset):
-    """Weights [1 + p, n] of every alternative at every penalty, each started from the stronger one."""
+    """Weights [1 + p, n] of every alternative at every penalty, each started from the stronger
+    one."""
     for which, alternative in enumerate(features):
         x = alternative.train[trials][rows]
         shared = np.concatenate([np.ones((len(x), 1), np.float32), x], 1)
-        design = Design(shared, (), (), np.broadcast_to(offset, (len(x), len(offset))).astype(np.float32))
+        design = Design(
+            shared, (), (), np.broadcast_to(offset, (len(x), len(offset))).astype(np.float32)
+        )
         weights = None
         for penalty in PENALTIES:
             penalties = np.full(shared.shape[1], penalty, np.float32)
@@ -153,9 +177,10 @@ def score(
         num_boot: draws of it; 0 for no intervals.
 
     Returns:
-        task -> block of `scoring.score_sums`, every score the mean over draws of trials, its interval from a
-        bootstrap over test trials and draws together; `read_out_trials` and what `score_sums` says of draws;
-        and task -> sums whose pooled score is that mean, for paired comparisons.
+        task -> block of `scoring.score_sums`, every score the mean over draws of trials, its
+        interval from a bootstrap over test trials and draws together; `read_out_trials` and what
+        `score_sums` says of draws; and task -> sums whose pooled score is that mean, for paired
+        comparisons.
     """
     held_out = protocols.held_out_units(session, protocol)
     counts, bin_valid = session.gather_trials(session.trials_of(TRAIN))

@@ -43,7 +43,9 @@ def gestures_block(
         InputError: no person, a person with no window, shapes that differ, labels outside of K.
     """
     if not labels:
-        raise InputError("no person to score; expected a split with at least one, convert with more")
+        raise InputError(
+            "no person to score; expected a split with at least one, convert with more"
+        )
     people = _people(probabilities, labels, num_classes, "the model")
     block = {
         **_over_people("balanced_accuracy", _scores(people)),
@@ -57,7 +59,9 @@ def gestures_block(
         floor = _people(predicted, labels, num_classes, f"floor {name}")
         own, other = _scores(people), _scores(floor)
         paired = {
-            person: None if own[person] is None or other[person] is None else own[person] - other[person]
+            person: None
+            if own[person] is None or other[person] is None
+            else own[person] - other[person]
             for person in own
         }
         block["floors"][name] = {
@@ -72,7 +76,8 @@ def compared(blocks: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any
     """Runs on the people that all of them scored, later ones minus the first, paired over people.
 
     Args:
-        blocks: name of a run -> its `gestures` block; the first is what the others are held against.
+        blocks: name of a run -> its `gestures` block; the first is what the others are held
+            against.
 
     Returns:
         run -> {"balanced_accuracy", "difference", each with "_se" and "_ci95", "above" (in how many
@@ -84,9 +89,13 @@ def compared(blocks: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any
     try:
         scores = {run: _scores(block["people"]) for run, block in blocks.items()}
     except (KeyError, TypeError, AttributeError):
-        raise InputError("an evaluation of gestures has no scores of people; evaluate the run again") from None
+        raise InputError(
+            "an evaluation of gestures has no scores of people; evaluate the run again"
+        ) from None
     first = next(iter(scores.values()))
-    known = [p for p in first if all(isinstance(own.get(p), int | float) for own in scores.values())]
+    known = [
+        p for p in first if all(isinstance(own.get(p), int | float) for own in scores.values())
+    ]
     if not known:
         raise InputError("the runs share no person with a score; evaluate them on the same people")
     found = {}
@@ -121,14 +130,20 @@ def _people(
 ) -> dict[str, dict[str, Any]]:
     if probabilities.keys() != labels.keys():
         differing = sorted(probabilities.keys() ^ labels.keys())
-        raise InputError(f"{where}: predictions and labels are not of the same people: {differing[:5]}")
+        raise InputError(
+            f"{where}: predictions and labels are not of the same people: {differing[:5]}"
+        )
     return {
-        person: _person(np.asarray(probabilities[person]), np.asarray(label), num_classes, person, where)
+        person: _person(
+            np.asarray(probabilities[person]), np.asarray(label), num_classes, person, where
+        )
         for person, label in labels.items()
     }
 
 
-def _person(probability: np.ndarray, label: np.ndarray, num_classes: int, person: str, where: str) -> dict[str, Any]:
+def _person(
+    probability: np.ndarray, label: np.ndarray, num_classes: int, person: str, where: str
+) -> dict[str, Any]:
     """The scores of one person; ties go to the first of the most probable gestures."""
     if len(label) == 0 or probability.shape != (len(label), num_classes):
         raise InputError(
@@ -137,7 +152,8 @@ def _person(probability: np.ndarray, label: np.ndarray, num_classes: int, person
         )
     if label.min() < 0 or label.max() >= num_classes:
         raise InputError(
-            f"person {person} has gestures {label.min()} to {label.max()}, expected 0 to {num_classes - 1}"
+            f"person {person} has gestures {label.min()} to {label.max()}, expected 0 to "
+            f"{num_classes - 1}"
         )
     counted = {"num_windows": len(label), "num_classes": len(np.unique(label))}
     if not np.isfinite(probability).all():

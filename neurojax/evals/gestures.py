@@ -1,4 +1,5 @@
-"""The evaluation of gestures: windows of people that training never saw, person by person, beside floors.
+"""The evaluation of gestures: windows of people that training never saw, person by person, beside
+floors.
 
 An evaluator; see evals.spikes for what its five functions are for.
 """
@@ -36,19 +37,32 @@ def about(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _floors_of(settings: Mapping[str, Any]) -> list[str]:
     listed = settings.get("floors")
     if not isinstance(listed, str):
-        raise InputError(f"eval.floors={listed!r}; expected names with commas between, of {', '.join(FLOORS)}")
+        raise InputError(
+            f"eval.floors={listed!r}; expected names with commas between, of {', '.join(FLOORS)}"
+        )
     return [name for name in listed.split(",") if name]
 
 
-def prepare(dataset: Dataset, settings: Mapping[str, Any], *, run: Path | None = None, log: Log = print) -> Dataset:
+def prepare(
+    dataset: Dataset, settings: Mapping[str, Any], *, run: Path | None = None, log: Log = print
+) -> Dataset:
     """All sessions; raises InputError where no person is there to be tested."""
     if not any(len(session.trials_of(TEST)) for session in dataset.sessions):
-        raise InputError("no session has a test trial; expected people of split 2, convert with more people")
+        raise InputError(
+            "no session has a test trial; expected people of split 2, convert with more people"
+        )
     return dataset
 
 
 def evaluate(
-    model, dataset: Dataset, settings: Mapping[str, Any], seed: int, *, folder: Path, root: str, log: Log = print
+    model,
+    dataset: Dataset,
+    settings: Mapping[str, Any],
+    seed: int,
+    *,
+    folder: Path,
+    root: str,
+    log: Log = print,
 ) -> dict[str, Any]:
     """Predicts the test windows of every person.
 
@@ -60,12 +74,14 @@ def evaluate(
         folder, root, log: as of `evals.spikes.evaluate`; `log` takes one line.
 
     Returns:
-        {"gestures": see `gesture_scores.gestures_block`}; a floor that cannot be fitted has a reason.
+        {"gestures": see `gesture_scores.gestures_block`}; a floor that cannot be fitted has a
+        reason.
     """
     source = signals.SignalSource(dataset.sessions, model.source_config, seed)
     if len(source.class_names) != model.facts["num_classes"]:
         raise InputError(
-            f"the data have {len(source.class_names)} classes of {model.source_config.label!r}, the run was trained "
+            f"the data have {len(source.class_names)} classes of {model.source_config.label!r}, "
+            "the run was trained "
             f"on {model.facts['num_classes']}; convert them with the same gestures"
         )
     probabilities, labels = predicted(model, source)
@@ -76,15 +92,20 @@ def evaluate(
             continue
         per_session = signals.classes_of(dataset.sessions, model.source_config.label)[1]
         more = {"seed": seed} if name == "perceptron" else {}
-        floors[name] = FLOORS[name](dataset.sessions, per_session, len(source.class_names), TEST, **more)
+        floors[name] = FLOORS[name](
+            dataset.sessions, per_session, len(source.class_names), TEST, **more
+        )
     block = gestures_block(probabilities, labels, len(source.class_names), floors)
     for name, reason in reasons.items():
         block["floors"][name] = {"balanced_accuracy": None, "balanced_accuracy_reason": reason}
     return {"gestures": block | {"class_names": list(source.class_names)}}
 
 
-def predicted(model, source: signals.SignalSource) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """(session id -> float [windows, K] probabilities, session id -> int [windows] labels) of the test windows."""
+def predicted(
+    model, source: signals.SignalSource
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """(session id -> float [windows, K] probabilities, session id -> int [windows] labels) of the
+    test windows."""
     probabilities, labels = {}, {}
     for step in source.passes(TEST):
         found = np.asarray(model.mean(step.batch, ()))[0]
@@ -92,7 +113,10 @@ def predicted(model, source: signals.SignalSource) -> tuple[dict[str, np.ndarray
             own, name = step.session == number, source.sessions[number].session_id
             probabilities.setdefault(name, []).append(found[own])
             labels.setdefault(name, []).append(step.label[own])
-    joined = [{name: np.concatenate(parts) for name, parts in made.items()} for made in (probabilities, labels)]
+    joined = [
+        {name: np.concatenate(parts) for name, parts in made.items()}
+        for made in (probabilities, labels)
+    ]
     return joined[0], joined[1]
 
 

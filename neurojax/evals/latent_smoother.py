@@ -1,4 +1,5 @@
-"""Smoothing of Poisson counts under known, nonlinear latent dynamics; numpy, batched over trajectories.
+"""Smoothing of Poisson counts under known, nonlinear latent dynamics; numpy, batched over
+trajectories.
 
 Letters: B trajectories, T bins, N units, L latents.
 """
@@ -21,16 +22,20 @@ _STEPS_PER_STAGE = 2  # Newton steps; more change bits per spike by under 0.0005
 _NUM_SAMPLES = 200  # simulated continuations of a trajectory
 
 
-def smooth_visible(truth: synthetic.SyntheticTruth, counts: np.ndarray, visible: np.ndarray) -> np.ndarray:
+def smooth_visible(
+    truth: synthetic.SyntheticTruth, counts: np.ndarray, visible: np.ndarray
+) -> np.ndarray:
     """Posterior expected spikes per bin of all units given the visible spikes.
 
-    The posterior mode of the latents comes from Newton steps on log p(visible counts, latents) with the
-    dynamics linearised at the current trajectory (Gauss-Newton), so that the Hessian is block-tridiagonal;
-    at convergence this is iterated Kalman smoothing with Poisson observations. The exact posterior of a
-    chaotic system has many modes: the search starts with random walks in place of the Lorenz system, then
-    lowers the process noise step by step to its true level. The expected rate under the Gaussian around the
-    mode is exp(mean + variance / 2). Bins at the end in which no unit is visible are averages over simulated
-    continuations instead, because a few bins of chaos bend the Gaussian.
+    The posterior mode of the latents comes from Newton steps on log p(visible counts, latents) with
+    the dynamics linearised at the current trajectory (Gauss-Newton), so that the Hessian is
+    block-tridiagonal; at convergence this is iterated Kalman smoothing with Poisson observations.
+    The exact posterior of a
+    chaotic system has many modes: the search starts with random walks in place of the Lorenz
+        system, then
+    lowers the process noise step by step to its true level. The expected rate under the Gaussian
+    around the mode is exp(mean + variance / 2). Bins at the end in which no unit is visible are
+    averages over simulated continuations instead, because a few bins of chaos bend the Gaussian.
 
     Args:
         truth: the animal; dynamics must be "lorenz".
@@ -40,7 +45,8 @@ def smooth_visible(truth: synthetic.SyntheticTruth, counts: np.ndarray, visible:
     Returns:
         float64 [B, T, N].
 
-    Source: Bell 1994, "The iterated Kalman smoother as a Gauss-Newton method"; Paninski et al. 2010, "A new
+    Source: Bell 1994, "The iterated Kalman smoother as a Gauss-Newton method"; Paninski et al.
+        2010, "A new
     look at state-space models for neural data".
     """
     num_seen = 1 + int(np.flatnonzero(visible.any((0, 2))).max(initial=0))
@@ -50,7 +56,10 @@ def smooth_visible(truth: synthetic.SyntheticTruth, counts: np.ndarray, visible:
     noise_std = np.full(states.shape[-1], max(truth.spec.lorenz_noise_std, _MIN_NOISE_STD))
     noise_std[truth.num_shared :] = max(truth.region_noise_std, _MIN_NOISE_STD)
     walk_std = np.full_like(noise_std, np.sqrt(1 - _WALK_DECAY**2))
-    mean, jacobians = functools.partial(_true_mean, truth), functools.partial(_true_jacobians, truth)
+    mean, jacobians = (
+        functools.partial(_true_mean, truth),
+        functools.partial(_true_jacobians, truth),
+    )
     stages = [(_walk_mean, _walk_jacobians, walk_std)]
     stages += [(mean, jacobians, factor * noise_std) for factor in _NOISE_FACTORS]
     point = spikes.seen_from(states)
@@ -61,7 +70,9 @@ def smooth_visible(truth: synthetic.SyntheticTruth, counts: np.ndarray, visible:
     states = point.states
     covariance = posterior.covariance(point)  # [B, T, L, L]
     variance = covariance.reshape(*states.shape[:2], -1) @ _outer_squares(truth.loadings).T
-    rates = np.exp(np.minimum(states @ truth.loadings.T + truth.log_offset + variance / 2, _MAX_LOG_RATE))
+    rates = np.exp(
+        np.minimum(states @ truth.loadings.T + truth.log_offset + variance / 2, _MAX_LOG_RATE)
+    )
     if num_blind == 0:
         return rates
     later = _forecast(truth, states[:, -1], covariance[:, -1], noise_std, num_blind)
@@ -75,14 +86,17 @@ def _forecast(
     noise_std: np.ndarray,
     num_bins: int,
 ) -> np.ndarray:
-    """Mean rates of simulated continuations from N(mean [B, L], covariance [B, L, L]) -> [B, num_bins, N]."""
+    """Mean rates of simulated continuations from N(mean [B, L], covariance [B, L, L]) -> [B,
+    num_bins, N]."""
     rng = np.random.default_rng(0)
     draws = rng.standard_normal((len(mean), _NUM_SAMPLES, mean.shape[-1]))
     samples = mean[:, None] + draws @ np.swapaxes(np.linalg.cholesky(covariance), -1, -2)
     rates = []
     for _ in range(num_bins):
         samples = _true_mean(truth, samples) + noise_std * rng.standard_normal(samples.shape)
-        rates.append(np.exp(np.minimum(samples @ truth.loadings.T + truth.log_offset, _MAX_LOG_RATE)).mean(1))
+        rates.append(
+            np.exp(np.minimum(samples @ truth.loadings.T + truth.log_offset, _MAX_LOG_RATE)).mean(1)
+        )
     return np.stack(rates, 1)
 
 
@@ -95,7 +109,8 @@ class _Point(NamedTuple):
 
 
 class _Spikes(NamedTuple):
-    """The visible spikes. Work on [B, T, N] is in float32 (most of the time goes there), on [B, T, L] in float64."""
+    """The visible spikes. Work on [B, T, N] is in float32 (most of the time goes there), on [B, T,
+    L] in float64."""
 
     counts: np.ndarray  # float32 [B, T, N], zero where hidden
     visible: np.ndarray  # float32 [B, T, N], 0 or 1
@@ -103,7 +118,13 @@ class _Spikes(NamedTuple):
     log_offset: np.ndarray  # float32 [N]
 
     @classmethod
-    def of(cls, truth: synthetic.SyntheticTruth, counts: np.ndarray, visible: np.ndarray, dtype=np.float32):
+    def of(
+        cls,
+        truth: synthetic.SyntheticTruth,
+        counts: np.ndarray,
+        visible: np.ndarray,
+        dtype=np.float32,
+    ):
         arrays = (np.where(visible, counts, 0), visible, truth.loadings, truth.log_offset)
         return cls(*(np.asarray(array, dtype) for array in arrays))
 
@@ -151,7 +172,8 @@ class _Posterior:
         return point.likelihood - 0.5 * (prior + (noise**2 @ self.noise_precision).sum(1))
 
     def quadratic(self, point: _Point) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Negative Hessian, diagonal [B, T, L, L] and lower blocks [B, T - 1, L, L]; gradient [B, T, L]."""
+        """Negative Hessian, diagonal [B, T, L, L] and lower blocks [B, T - 1, L, L]; gradient [B,
+        T, L]."""
         states, loadings, precision = point.states, self.spikes.loadings, self.noise_precision
         gradient = ((self.spikes.counts - point.rates) @ loadings).astype(np.float64)
         diagonal = (point.rates @ _outer_squares(loadings)).astype(np.float64)
@@ -170,7 +192,8 @@ class _Posterior:
         return diagonal, -weighted, gradient
 
     def covariance(self, point: _Point) -> np.ndarray:
-        """Covariance of every bin's latents, [B, T, L, L]: the diagonal blocks of the inverse Hessian."""
+        """Covariance of every bin's latents, [B, T, L, L]: the diagonal blocks of the inverse
+        Hessian."""
         diagonal, lower, gradient = self.quadratic(point)
         inverses, gains, _ = _eliminate(diagonal, lower, gradient)
         covariances = [inverses[-1]]
@@ -191,7 +214,8 @@ def _solve_tridiagonal(diagonal: np.ndarray, lower: np.ndarray, right: np.ndarra
 def _eliminate(
     diagonal: np.ndarray, lower: np.ndarray, right: np.ndarray
 ) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
-    """Block elimination from the first bin: per bin inverse pivot, inverse @ lower^T, inverse @ right."""
+    """Block elimination from the first bin: per bin inverse pivot, inverse @ lower^T, inverse @
+    right."""
     pivot, reduced = diagonal[:, 0], right[:, 0]
     inverses, gains, partial = [], [], []
     for t in range(diagonal.shape[1]):
@@ -229,7 +253,9 @@ def _walk_mean(states: np.ndarray) -> np.ndarray:
 
 
 def _walk_jacobians(states: np.ndarray) -> np.ndarray:
-    return np.broadcast_to(_WALK_DECAY * np.eye(states.shape[-1]), (*states.shape, states.shape[-1]))
+    return np.broadcast_to(
+        _WALK_DECAY * np.eye(states.shape[-1]), (*states.shape, states.shape[-1])
+    )
 
 
 def _outer_squares(loadings: np.ndarray) -> np.ndarray:

@@ -4,7 +4,8 @@ influence   the counts an entry is scored on move its own prediction, by as litt
 trained     a test trial is one the run was trained on, whatever the split says now
 copies      a test trial repeats a train trial, of its own session or of another
 overlap     trials of different splits share bins of the recording
-normalised  what is known of a unit beforehand (its mean rate, whether it is scored) moves with test counts
+normalised  what is known of a unit beforehand (its mean rate, whether it is scored) moves with test
+counts
 """
 
 import dataclasses
@@ -45,9 +46,9 @@ def check_evaluation(
         trained: digests of the trials the run was trained on; None where it keeps none.
 
     Returns:
-        session id -> {"trained": "passed" or "not known ...", "normalised": "passed", "influence": "passed",
-        "influence_cases": {task: cases}, "copies": "passed", "copies_cases": test trials compared, "overlap": "passed",
-        "overlap_cases": trials}.
+        session id -> {"trained": "passed" or "not known ...", "normalised": "passed", "influence":
+        "passed", "influence_cases": {task: cases}, "copies": "passed", "copies_cases": test trials
+        compared, "overlap": "passed", "overlap_cases": trials}.
 
     Raises:
         LeakError: a scored entry moved its own prediction, or test counts what is known beforehand.
@@ -60,7 +61,9 @@ def check_evaluation(
     for session in sessions:
         require_train_normalisation(session, protocol)
         found[session.session_id] = {
-            "trained": "not known: the run keeps no digests of its trials" if trained is None else "passed",
+            "trained": "not known: the run keeps no digests of its trials"
+            if trained is None
+            else "passed",
             "normalised": "passed",
             "influence": "passed",
             "influence_cases": require_no_influence(
@@ -75,7 +78,8 @@ def check_evaluation(
 
 
 def require_no_copies(sessions: Sequence[Session]) -> dict[str, int]:
-    """No test trial of any session repeats a train trial of any; trials of few spikes may by chance.
+    """No test trial of any session repeats a train trial of any; trials of few spikes may by
+    chance.
 
     Returns:
         session id -> test trials with enough spikes to tell.
@@ -95,8 +99,10 @@ def require_no_copies(sessions: Sequence[Session]) -> dict[str, int]:
             if digest in known:
                 other, seen = known[digest]
                 raise InputError(
-                    f"test trial {trial} of session {session.session_id} repeats train trial {seen} of session "
-                    f"{other}, so it was seen in training; convert the recording again without the copies"
+                    f"test trial {trial} of session {session.session_id} repeats train trial "
+                    f"{seen} of session "
+                    f"{other}, so it was seen in training; convert the recording again without "
+                    "the copies"
                 )
         compared[session.session_id] = len(tested)
     return compared
@@ -109,17 +115,24 @@ def require_unseen(sessions: Sequence[Session], trained: Collection[bytes]) -> N
         InputError: one is.
     """
     for session in sessions if trained else ():
-        seen = sorted(trial for digest, trial in telling_digests(session, TEST).items() if digest in trained)
+        seen = sorted(
+            trial for digest, trial in telling_digests(session, TEST).items() if digest in trained
+        )
         if seen:
-            listed = ", ".join(map(str, seen[:5])) + (f" and {len(seen) - 5} more" if len(seen) > 5 else "")
+            listed = ", ".join(map(str, seen[:5])) + (
+                f" and {len(seen) - 5} more" if len(seen) > 5 else ""
+            )
             raise InputError(
                 f"the run was trained on {len(seen)} test trial{'s' * (len(seen) > 1)} of session "
-                f"{session.session_id} ({listed}), so their scores would mean nothing; evaluate it on the split it was "
+                f"{session.session_id} ({listed}), so their scores would mean nothing; evaluate "
+                "it on the split it was "
                 "trained with, or train it again with this one"
             )
 
 
-def require_train_normalisation(session: Session, protocol: protocols.Protocol = protocols.MTM) -> None:
+def require_train_normalisation(
+    session: Session, protocol: protocols.Protocol = protocols.MTM
+) -> None:
     """Each unit's mean rate and whether it is scored come from the train split alone.
 
     Raises:
@@ -128,7 +141,10 @@ def require_train_normalisation(session: Session, protocol: protocols.Protocol =
     counts = np.array(session.counts)
     rows = np.ones(len(counts), bool)
     for trial in session.trials_of(TRAIN):
-        rows[session.trial_start_bin[trial] : session.trial_start_bin[trial] + session.trial_num_bins[trial]] = False
+        rows[
+            session.trial_start_bin[trial] : session.trial_start_bin[trial]
+            + session.trial_num_bins[trial]
+        ] = False
     counts[rows] = np.where(counts[rows] == 0, 3, 0)
     changed = dataclasses.replace(session, counts=counts)
     same = np.array_equal(session.mean_counts(), changed.mean_counts()) and np.array_equal(
@@ -136,7 +152,8 @@ def require_train_normalisation(session: Session, protocol: protocols.Protocol =
     )
     if not same:
         raise LeakError(
-            f"session {session.session_id}: train means or the scored units moved when counts outside the train split "
+            f"session {session.session_id}: train means or the scored units moved when counts "
+            "outside the train split "
             "changed; report this as a defect"
         )
 
@@ -150,13 +167,18 @@ def require_no_overlap(session: Session) -> int:
     owner = np.full(len(session.counts), -1, np.int64)  # trial that came last over each bin
     for split in range(len(SPLIT_NAMES)):
         for trial in session.trials_of(split):
-            rows = slice(session.trial_start_bin[trial], session.trial_start_bin[trial] + session.trial_num_bins[trial])
+            rows = slice(
+                session.trial_start_bin[trial],
+                session.trial_start_bin[trial] + session.trial_num_bins[trial],
+            )
             before = owner[rows]
             strange = before[(before >= 0) & (session.split[before] != split)]
             if len(strange):
                 raise InputError(
-                    f"trials {strange[0]} and {trial} of session {session.session_id} share {len(strange)} bins but "
-                    f"are of the splits {SPLIT_NAMES[session.split[strange[0]]]} and {SPLIT_NAMES[split]}; split it "
+                    f"trials {strange[0]} and {trial} of session {session.session_id} share "
+                    f"{len(strange)} bins but "
+                    f"are of the splits {SPLIT_NAMES[session.split[strange[0]]]} and "
+                    f"{SPLIT_NAMES[split]}; split it "
                     "again"
                 )
             owner[rows] = trial
@@ -188,7 +210,8 @@ def require_no_influence(
 ) -> dict[str, int]:
     """Other counts in what a task hides must leave the rates it is scored on equal to the last bit.
 
-    The rates come from the code that makes the scored ones, twice, from the same program and the same rows.
+    The rates come from the code that makes the scored ones, twice, from the same program and the
+    same rows.
 
     Returns:
         task -> number of (trial, unit), (trial, bins) or (trial, region) cases.
@@ -207,26 +230,43 @@ def require_no_influence(
         if not cases:
             continue
         rates = [
-            _asked(model, content, task, protocol, trial_ids=trial_ids, only=only, trials_per_pass=trials_per_pass)
+            _asked(
+                model,
+                content,
+                task,
+                protocol,
+                trial_ids=trial_ids,
+                only=only,
+                trials_per_pass=trials_per_pass,
+            )
             for content in (session, _with_other_counts(session, trial_ids, cases))
         ]
         for case in cases:
-            # What a read-out starts from is compared whole: every unit or latent in the scored bins.
+            # What a read-out starts from is compared whole: every unit or latent in the scored
+            # bins.
             entries = case.scored if task in protocol.activity_tasks else case.scored.any(1)
             before, after = (found[case.place][entries] for found in rates)
             if not (np.isfinite(before).all() and np.array_equal(before, after)):
                 raise LeakError(
-                    f"{task} of session {session.session_id}, trial {trial_ids[case.place]}: the rates of "
-                    f"{np.sum(before != after)} of {len(before)} scored entries moved when counts that were hidden "
+                    f"{task} of session {session.session_id}, trial {trial_ids[case.place]}: the "
+                    "rates of "
+                    f"{np.sum(before != after)} of {len(before)} scored entries moved when "
+                    "counts that were hidden "
                     "from them changed, so the score sees what it scores; report this as a defect"
                 )
     return {task: len(cases) for task, cases in drawn.items()}
 
 
 def _asked(model, session, task, protocol, *, trial_ids, only, trials_per_pass) -> np.ndarray:
-    """Rates [K, T, N]; for a task with a read-out, the rates or latents [K, T, D] that it starts from."""
+    """Rates [K, T, N]; for a task with a read-out, the rates or latents [K, T, D] that it starts
+    from."""
     if task in protocol.activity_tasks:
-        options = {"trial_ids": trial_ids, "only": only, "trials_per_pass": trials_per_pass, "protocol": protocol}
+        options = {
+            "trial_ids": trial_ids,
+            "only": only,
+            "trials_per_pass": trials_per_pass,
+            "protocol": protocol,
+        }
         return activity.predict_session(model, session, (task,), **options)[task]
     options = {"latents": task in protocol.read_out_tasks, "trials_per_pass": trials_per_pass}
     return activity.beside_held_out(model, session, protocol, trial_ids, **options)
@@ -240,7 +280,8 @@ def draw_cases(
 ) -> dict[str, list[Case]]:
     """At most one case of each task in each of the trials.
 
-    A unit left out fires in its trial: one that is silent there may share a pass with others. The cases of
+    A unit left out fires in its trial: one that is silent there may share a pass with others. The
+        cases of
     `intra_region` are of one region, so that they too share a pass.
     """
     counts, _ = session.gather_trials(trial_ids)
@@ -267,20 +308,28 @@ def draw_cases(
                 "held_out": ~visible,
             }[asked.kind]
             every = scored[place].any(0)
-            wanted = {"forward": every, "held_out": every, "inter_region": members}.get(asked.kind, unit)
+            wanted = {"forward": every, "held_out": every, "inter_region": members}.get(
+                asked.kind, unit
+            )
             hidden = np.broadcast_to(hidden_units, scored[place].shape)
             if asked.kind == "forward":
-                hidden = hidden | protocols.forward_bins(session, trial_ids, protocol)[place][:, None]
+                hidden = (
+                    hidden | protocols.forward_bins(session, trial_ids, protocol)[place][:, None]
+                )
             cases.append(Case(place, hidden, scored[place] & wanted))
         drawn[task] = cases
     return drawn
 
 
 def _with_other_counts(session: Session, trial_ids: np.ndarray, cases: Sequence[Case]) -> Session:
-    """The session with other counts, none of them zero, in every hidden entry of the cases' trials."""
+    """The session with other counts, none of them zero, in every hidden entry of the cases'
+    trials."""
     counts = np.array(session.counts)
     for case in cases:
-        start, length = session.trial_start_bin[trial_ids[case.place]], session.trial_num_bins[trial_ids[case.place]]
+        start, length = (
+            session.trial_start_bin[trial_ids[case.place]],
+            session.trial_num_bins[trial_ids[case.place]],
+        )
         rows, hidden = counts[start : start + length], case.hidden[:length]
         rows[hidden] = np.where(rows[hidden] == 1, 3, 1)
     return dataclasses.replace(session, counts=counts)

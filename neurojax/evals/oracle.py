@@ -1,9 +1,10 @@
-"""Ceilings for synthetic sessions: the true rates, and an observer who knows the animal but sees only spikes.
+"""Ceilings for synthetic sessions: the true rates, and an observer who knows the animal but sees
+only spikes.
 
 `oracle_predictions` scores the true rates themselves: no prediction from spikes reaches it.
-`known_dynamics_smoother` is what an observer of the visible spikes reaches who knows dynamics, loadings and
-base rates; the distance between the two is what the spikes do not tell, and a learned model is to be
-measured against the second.
+`known_dynamics_smoother` is what an observer of the visible spikes reaches who knows dynamics,
+loadings and base rates; the distance between the two is what the spikes do not tell, and a learned
+model is to be measured against the second.
 """
 
 from collections.abc import Iterator
@@ -20,7 +21,9 @@ TASKS = protocols.TASKS
 _CHUNK = 256  # trajectories smoothed at once; bounds memory
 
 
-def oracle_predictions(session: Session, protocol: protocols.Protocol = protocols.MTM) -> dict[str, np.ndarray]:
+def oracle_predictions(
+    session: Session, protocol: protocols.Protocol = protocols.MTM
+) -> dict[str, np.ndarray]:
     """The true rates wherever a task scores.
 
     Returns:
@@ -31,15 +34,19 @@ def oracle_predictions(session: Session, protocol: protocols.Protocol = protocol
     """
     if session.true_rates is None:
         raise InputError(
-            f"session {session.session_id} has no true rates; the oracle exists for synthetic sessions only"
+            f"session {session.session_id} has no true rates; the oracle exists for synthetic "
+            "sessions only"
         )
     trial_ids = session.trials_of(TEST)
     bins = np.arange(session.trial_num_bins[trial_ids].max())
     rows = session.trial_start_bin[trial_ids][:, None] + bins
-    rows = np.minimum(rows, len(session.true_rates) - 1)  # a row past a short trial's end is never scored
+    # a row past a short trial's end is never scored
+    rows = np.minimum(rows, len(session.true_rates) - 1)
     rates = session.true_rates[rows]  # [trials, T, N]
     return {
-        task: np.where(protocols.scored_entries(session, task, trial_ids, protocol), rates, np.float32(np.nan))
+        task: np.where(
+            protocols.scored_entries(session, task, trial_ids, protocol), rates, np.float32(np.nan)
+        )
         for task in protocol.activity_tasks
     }
 
@@ -56,8 +63,10 @@ def known_dynamics_smoother(
 ) -> dict[str, np.ndarray]:
     """Predicts hidden spikes by Laplace smoothing under the true dynamics, loadings and base rates.
 
-    Co-smoothing and intra-region hide the units (of the region) in `num_groups` disjoint random groups,
-    each group once, instead of one unit at a time: a little harder than the protocol, at a fraction of its
+    Co-smoothing and intra-region hide the units (of the region) in `num_groups` disjoint random
+    groups,
+    each group once, instead of one unit at a time: a little harder than the protocol, at a fraction
+        of its
     cost. The observer is not told the trial's condition.
 
     Args:
@@ -73,28 +82,35 @@ def known_dynamics_smoother(
         task -> float32 [test trials, T, N], expected spikes per bin, NaN where not evaluated.
 
     Raises:
-        InputError: the session is not synthetic or not as it was made, or its dynamics are not "lorenz"
-            (the posterior of a switching system has a mode per switching history; one Gaussian is no
-            description of it).
+        InputError: the session is not synthetic or not as it was made, or its dynamics are not
+            "lorenz" (the posterior of a switching system has a mode per switching history; one
+            Gaussian is no description of it).
     """
     truth = synthetic.truth_of(session) if truth is None else truth
     if truth.spec.dynamics != "lorenz":
-        raise InputError(f"the smoother knows lorenz dynamics, not {truth.spec.dynamics!r}; make sessions with lorenz")
+        raise InputError(
+            f"the smoother knows lorenz dynamics, not {truth.spec.dynamics!r}; make sessions "
+            "with lorenz"
+        )
     made = (*truth.latents.shape[:2], len(truth.region))
     found = (session.num_trials, int(session.trial_num_bins.max()), session.num_units)
     if made != found:
         raise InputError(
-            f"session {session.session_id} has {found} trials, bins, units, its truth {made}; give it as made"
+            f"session {session.session_id} has {found} trials, bins, units, its truth {made}; "
+            "give it as made"
         )
     trial_ids = session.trials_of(TEST)
     counts, _ = session.gather_trials(trial_ids[:max_trials])
     predictions = {}
     for task in protocol.activity_tasks if tasks is None else tasks:
         kind, silent = protocol.task(task).kind, ~protocols.visible_units(session, task, protocol)
-        last = protocols.forward_bins(session, trial_ids, protocol)[0]  # all trials of a synthetic session are as long
+        # all trials of a synthetic session are as long
+        last = protocols.forward_bins(session, trial_ids, protocol)[0]
         scored = protocols.scored_entries(session, task, trial_ids, protocol)
         predicted = np.full(scored.shape, np.nan, np.float32)
-        for part, units, hidden in _cases(truth, kind, num_groups, np.random.default_rng(seed), silent, last):
+        for part, units, hidden in _cases(
+            truth, kind, num_groups, np.random.default_rng(seed), silent, last
+        ):
             rates = _predict_hidden(part, counts[..., units], hidden | silent[units])
             predicted[: len(counts), :, units] = rates
         predictions[task] = np.where(scored, predicted, np.float32(np.nan))
@@ -109,7 +125,8 @@ def _cases(
     silent: np.ndarray,
     last: np.ndarray,
 ) -> Iterator[tuple[synthetic.SyntheticTruth, np.ndarray, np.ndarray]]:
-    """What a kind of task hides: (truth, units [n] seen or predicted, hidden bool [cases, T or 1, n or 1]).
+    """What a kind of task hides: (truth, units [n] seen or predicted, hidden bool [cases, T or 1, n
+    or 1]).
 
     `silent`, bool [N], is never shown; `last`, bool [T], are the bins that forward hides.
     """
@@ -120,13 +137,21 @@ def _cases(
     elif task == "held_out":
         yield truth, everyone, silent[None, None]
     elif task == "inter_region":
-        yield truth, everyone, np.stack([truth.region == name for name in truth.spec.regions])[:, None]
+        yield (
+            truth,
+            everyone,
+            np.stack([truth.region == name for name in truth.spec.regions])[:, None],
+        )
     elif task == "co_smoothing":
         yield truth, everyone, _random_groups(num_units, num_groups, rng)[:, None]
     elif task == "intra_region":
         for name in truth.spec.regions:
             units = np.flatnonzero(truth.region == name)
-            yield truth.restricted_to(name), units, _random_groups(len(units), num_groups, rng)[:, None]
+            yield (
+                truth.restricted_to(name),
+                units,
+                _random_groups(len(units), num_groups, rng)[:, None],
+            )
     else:
         raise InputError(f"task {task!r} is not known; choose from {', '.join(TASKS)}")
 
@@ -137,11 +162,13 @@ def _random_groups(num_units: int, num_groups: int, rng: np.random.Generator) ->
     return rng.permutation(np.arange(num_units) % num_groups) == np.arange(num_groups)[:, None]
 
 
-def _predict_hidden(truth: synthetic.SyntheticTruth, counts: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+def _predict_hidden(
+    truth: synthetic.SyntheticTruth, counts: np.ndarray, hidden: np.ndarray
+) -> np.ndarray:
     """Smooths every (case, trial) pair, chunk by chunk; collects what each case hides.
 
-    counts [trials, T, n], hidden bool, broadcastable to [cases, T, n] -> float64 [trials, T, n], NaN where
-    never hidden.
+    counts [trials, T, n], hidden bool, broadcastable to [cases, T, n] -> float64 [trials, T, n],
+    NaN where never hidden.
     """
     hidden = np.broadcast_to(hidden, (len(hidden), *counts.shape[1:]))
     collected = np.full(counts.shape, np.nan)

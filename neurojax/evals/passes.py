@@ -1,7 +1,8 @@
 """Forward passes over one session's trials, in chunks of one static shape.
 
-A pass takes (trial, hidden units, hidden bins) from anywhere, so that leave-one-out is batched. Where hiding a
-unit only zeroes its counts, a unit silent in a trial is predicted by the pass that hides nothing (exact).
+A pass takes (trial, hidden units, hidden bins) from anywhere, so that leave-one-out is batched.
+Where hiding a unit only zeroes its counts, a unit silent in a trial is predicted by the pass that
+hides nothing (exact).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -35,9 +36,15 @@ class Model(Protocol):
 
 
 def over(
-    model: Model, session: Session, trial_ids: np.ndarray, hidden_units: np.ndarray, scheme: int, size: int
+    model: Model,
+    session: Session,
+    trial_ids: np.ndarray,
+    hidden_units: np.ndarray,
+    scheme: int,
+    size: int,
 ) -> Iterator[tuple[np.ndarray, Batch, Query]]:
-    """Batches of one static shape over trials of a session: (their trials, batch, query); no bin is hidden.
+    """Batches of one static shape over trials of a session: (their trials, batch, query); no bin is
+    hidden.
 
     Args:
         model: with rows for the session.
@@ -52,7 +59,11 @@ def over(
     query = Query(hidden, no_bins, np.full((1, size), model.asked_as(scheme), np.int32))
     for start in range(0, len(trial_ids), size):
         some = trial_ids[start : start + size]
-        yield some, batching.session_batch(session, model.layout, some, model.bucket_units, size), query
+        yield (
+            some,
+            batching.session_batch(session, model.layout, some, model.bucket_units, size),
+            query,
+        )
 
 
 class Group(NamedTuple):
@@ -72,15 +83,24 @@ class Passes:
                 f"({len(model.layout.session_ids)} sessions); fine-tune on it first"
             )
         if not len(trial_ids):
-            raise InputError(f"session {session.session_id} has no trial to evaluate; convert it with a split")
+            raise InputError(
+                f"session {session.session_id} has no trial to evaluate; convert it with a split"
+            )
         self._model, self._size, self._progress = model, trials_per_pass, progress
         batch = batching.session_batch(session, model.layout, trial_ids, model.bucket_units)
         self._counts, self._bin_valid = batch.trials["counts"][0], batch.trials["bin_valid"][0]
-        self._num_bins, self._num_units = int(session.trial_num_bins[trial_ids].max()), session.num_units
+        self._num_bins, self._num_units = (
+            int(session.trial_num_bins[trial_ids].max()),
+            session.num_units,
+        )
         self._fields = batch._replace(trials={"trial_id": np.zeros((1, trials_per_pass), np.int32)})
 
     def whole(
-        self, visible: np.ndarray, scheme: int, hidden_bins: np.ndarray | None = None, latents: bool = False
+        self,
+        visible: np.ndarray,
+        scheme: int,
+        hidden_bins: np.ndarray | None = None,
+        latents: bool = False,
     ) -> np.ndarray:
         """Log-rates [K, T, N] of all units, or latents [K, T, D], from one pass a trial.
 
@@ -95,13 +115,18 @@ class Passes:
             found.append(self._pass(chunk, hidden, scheme, bins, latents=latents))
         return np.concatenate(found)
 
-    def hide_regions(self, visible: np.ndarray, regions: Sequence[np.ndarray], only: np.ndarray) -> np.ndarray:
+    def hide_regions(
+        self, visible: np.ndarray, regions: Sequence[np.ndarray], only: np.ndarray
+    ) -> np.ndarray:
         """Log-rates [K, T, N], each region's units from a pass that hides the whole region.
 
         `only`, bool [K, N]: a pass hides a region in a trial where it holds one of these units.
         """
-        log_rates = np.full((len(self._counts), self._num_bins, self._num_units), np.nan, np.float32)
-        pairs = np.argwhere([only[:, members].any(1) for members in regions]).reshape(-1, 2)  # region, trial
+        log_rates = np.full(
+            (len(self._counts), self._num_bins, self._num_units), np.nan, np.float32
+        )
+        # region, trial
+        pairs = np.argwhere([only[:, members].any(1) for members in regions]).reshape(-1, 2)
         for chunk in self._chunks(len(pairs)):
             region, trial = pairs[chunk].T
             hidden = np.stack([~visible | regions[r] for r in region])
@@ -111,7 +136,8 @@ class Passes:
         return log_rates
 
     def hidden_of_sets(self, visible_sets: np.ndarray) -> Iterator[np.ndarray]:
-        """Rates [K, T, N] of the hidden units for each set [M, N] of visible ones, NaN for these."""
+        """Rates [K, T, N] of the hidden units for each set [M, N] of visible ones, NaN for
+        these."""
         num_trials = len(self._counts)
         scheme = INTER_REGION
         rates = np.empty((num_trials, self._num_bins, self._num_units), np.float32)
@@ -138,20 +164,29 @@ class Passes:
                 for chunk in self._chunks(num_trials):
                     hidden = np.tile(~group.members, (len(chunk), 1))
                     result = self._pass(chunk, hidden, group.scheme)
-                    log_rates[np.ix_(chunk, range(self._num_bins), np.flatnonzero(group.members))] = result[
-                        :, :, group.members
-                    ]
+                    log_rates[
+                        np.ix_(chunk, range(self._num_bins), np.flatnonzero(group.members))
+                    ] = result[:, :, group.members]
                 needed &= active
             trial, unit = np.nonzero(needed)
             # A pass is of one group and then makes its posterior once.
             asked = (
-                (chunk, self._ask(trial[chunk], _less(group.members, unit[chunk]), group.scheme, unit=unit[chunk]))
+                (
+                    chunk,
+                    self._ask(
+                        trial[chunk],
+                        _less(group.members, unit[chunk]),
+                        group.scheme,
+                        unit=unit[chunk],
+                    ),
+                )
                 for chunk in self._chunks(len(trial))
             )
             # On a CPU two passes at once would only take cores from each other.
             for chunk, fetch in _one_behind(asked) if self._model.on_accelerator else asked:
                 log_rates[trial[chunk], :, unit[chunk]] = fetch()
-        return np.where(only[:, None, :], log_rates, np.float32(np.nan))  # no rate of a unit that was not hidden
+        # no rate of a unit that was not hidden
+        return np.where(only[:, None, :], log_rates, np.float32(np.nan))
 
     def _chunks(self, total: int) -> Iterator[np.ndarray]:
         for start in range(0, total, self._size):
@@ -161,9 +196,11 @@ class Passes:
         """One padded forward pass: log-rates [n, T, N], or latents [n, T, D]."""
         return self._ask(trial, hidden_units, scheme, hidden_bins, latents=latents)()
 
-    def _ask(self, trial, hidden_units, scheme, hidden_bins=None, unit=None, latents=False) -> Callable[[], np.ndarray]:
-        """Starts a padded forward pass; the call of what it returns waits for log-rates [n, T, N], for [n, T] of one
-        unit per trial, or for latents [n, T, D]."""
+    def _ask(
+        self, trial, hidden_units, scheme, hidden_bins=None, unit=None, latents=False
+    ) -> Callable[[], np.ndarray]:
+        """Starts a padded forward pass; the call of what it returns waits for log-rates [n, T, N],
+        for [n, T] of one unit per trial, or for latents [n, T, D]."""
         num, missing = len(trial), self._size - len(trial)
         trial = np.pad(trial, (0, missing))
         hidden = np.ones((self._size, self._counts.shape[2]), bool)
@@ -173,7 +210,9 @@ class Passes:
             bins[:num] = hidden_bins
         schemes = np.zeros(self._size, np.int32)
         schemes[:num] = self._model.asked_as(scheme)
-        batch = self._fields.with_trials(counts=self._counts[trial][None], bin_valid=self._bin_valid[trial][None])
+        batch = self._fields.with_trials(
+            counts=self._counts[trial][None], bin_valid=self._bin_valid[trial][None]
+        )
         query = Query(hidden[None], bins[None], schemes[None])
         if latents:
             result = self._model.latents(batch, query)
@@ -200,7 +239,8 @@ def _less(members: np.ndarray, unit: np.ndarray) -> np.ndarray:
 
 
 def _one_behind(asked: Iterator) -> Iterator:
-    """Hands on each entry after the next one was made: the device has its next pass while the host takes the last."""
+    """Hands on each entry after the next one was made: the device has its next pass while the host
+    takes the last."""
     waiting = None
     for entry in asked:
         if waiting is not None:

@@ -1,4 +1,5 @@
-"""A protocol as data: the record, its JSON file, what makes a file wrong, and the hash of its content."""
+"""A protocol as data: the record, its JSON file, what makes a file wrong, and the hash of its
+content."""
 
 import dataclasses
 import difflib
@@ -17,12 +18,23 @@ SCHEMA = 1
 MAX_BYTES = 1 << 20
 BUILT_IN = ("mtm", "nlb", "brainwide", "few_shot")
 KINDS = ("co_smoothing", "forward", "inter_region", "intra_region", "held_out")
-HEADLINES = ("bps_pooled", "bps_unit_mean", "bps_unit_median", "bps_pooled_train_null", "bps_unit_mean_train_null")
+HEADLINES = (
+    "bps_pooled",
+    "bps_unit_mean",
+    "bps_unit_median",
+    "bps_pooled_train_null",
+    "bps_unit_mean_train_null",
+)
 HEADLINES += ("bps_unit_mean_ge1hz", "bps_pooled_ge1hz", "d2_unit_mean", "d2_pooled")
 EXTRA_SCORES = ("psth_r2_unit_mean", "single_trial_r2_unit_mean")
 BEHAVIOUR_SCORE = "behaviour_r2"
 # Computed always and in one way; a file names them so that its hash covers them.
-FIXED = {"split": "test", "null": "evaluated_mean", "train_null": "train_mean", "rate_floor_hz": RATE_FLOOR_HZ}
+FIXED = {
+    "split": "test",
+    "null": "evaluated_mean",
+    "train_null": "train_mean",
+    "rate_floor_hz": RATE_FLOOR_HZ,
+}
 NULL_WORDS = {
     "evaluated_mean": "mean of the unit over its evaluated entries",
     "train_mean": "mean of the unit over the train split",
@@ -35,13 +47,16 @@ class Task:
     """One question of a protocol.
 
     Attributes:
-        kind: what is hidden; of KINDS. `co_smoothing` one unit, every unit in turn; `forward` the last bins;
-            `inter_region` a region; `intra_region` all but a region and one unit of it; `held_out` the held-out units.
+        kind: what is hidden; of KINDS. `co_smoothing` one unit, every unit in turn; `forward` the
+            last bins; `inter_region` a region; `intra_region` all but a region and one unit of it;
+            `held_out` the held-out units.
         words: what is hidden and scored, for readers.
         headline: the score that tables show.
         shows: "all" units or the "held_in" ones are visible; `forward` only.
-        reads: behaviours, the first a session has is read linearly from the rates of all units; `held_out` only.
-        read_out_trials: train trials from which a read-out of the held-out units is fitted; `held_out` only.
+        reads: behaviours, the first a session has is read linearly from the rates of all units;
+            `held_out` only.
+        read_out_trials: train trials from which a read-out of the held-out units is fitted;
+            `held_out` only.
         num_draws: of those trials.
     """
 
@@ -64,11 +79,15 @@ class Protocol:
         source: where it comes from.
         tasks: name -> Task.
         held_out_column: of units.npz, which units are held out; "" for none.
-        held_out_fraction: of the scored units, drawn by seed where a session has no such column; 0 holds none out.
-        last_fraction, last_seconds: how much `forward` hides of a trial's end, from one bin to half of them; one is 0.
-        split_rule: "any", or "time_blocks": sessions whose test trials are spread singly are told apart.
+        held_out_fraction: of the scored units, drawn by seed where a session has no such column; 0
+            holds none out.
+        last_fraction, last_seconds: how much `forward` hides of a trial's end, from one bin to half
+            of them; one is 0.
+        split_rule: "any", or "time_blocks": sessions whose test trials are spread singly are told
+            apart.
         min_train_spikes: units below it are neither scored nor ever shown as inputs.
-        unknown_regions: labels that mean "no region": shown as inputs, never scored in region tasks.
+        unknown_regions: labels that mean "no region": shown as inputs, never scored in region
+            tasks.
         min_intra_region_units: regions with fewer scored units have no intra-region score.
         scores: of EXTRA_SCORES, beside the Poisson scores.
         split, null, train_null, rate_floor_hz: see FIXED.
@@ -96,7 +115,9 @@ class Protocol:
     @property
     def activity_tasks(self) -> tuple[str, ...]:
         """Tasks whose hidden counts are predicted by the model itself."""
-        return tuple(name for name, task in self.tasks.items() if not task.reads and not task.read_out_trials)
+        return tuple(
+            name for name, task in self.tasks.items() if not task.reads and not task.read_out_trials
+        )
 
     @property
     def read_out_tasks(self) -> tuple[str, ...]:
@@ -128,7 +149,10 @@ def built_in(name: str) -> Protocol:
 def read(path: Path) -> Protocol:
     """A protocol file; raises InputError that says what is wrong with it."""
     if path.stat().st_size > MAX_BYTES:
-        raise InputError(f"protocol file {path} has {path.stat().st_size:,} bytes, expected at most {MAX_BYTES:,}")
+        raise InputError(
+            f"protocol file {path} has {path.stat().st_size:,} bytes, expected at most "
+            f"{MAX_BYTES:,}"
+        )
     return parse(read_json(path), f"protocol file {path}")
 
 
@@ -141,7 +165,10 @@ def nearest(name: str, known: tuple[str, ...]) -> str:
 def as_json(protocol: Protocol) -> dict[str, Any]:
     """The content of a protocol file that `parse` reads back to the same protocol."""
     content = {"schema": SCHEMA, **json.loads(json.dumps(dataclasses.asdict(protocol)))}
-    given = {name: {key: value for key, value in task.items() if value} for name, task in content["tasks"].items()}
+    given = {
+        name: {key: value for key, value in task.items() if value}
+        for name, task in content["tasks"].items()
+    }
     return content | {"tasks": given}
 
 
@@ -155,20 +182,32 @@ def parse(content: Any, where: str) -> Protocol:
     """Checks the content of a protocol file; raises InputError naming the entry."""
     entry = _Entries(content, where)
     if entry.number("schema", 1, 1 << 31) != SCHEMA:
-        raise InputError(f"{where}: schema {content['schema']!r}, expected {SCHEMA}; update neurojax")
+        raise InputError(
+            f"{where}: schema {content['schema']!r}, expected {SCHEMA}; update neurojax"
+        )
     fields = {name: entry.text(name) for name in ("name", "source", "held_out_column")}
     if not fields["name"].replace("_", "").isalnum() or len(fields["name"]) > 40:
-        raise InputError(f"{where}: name {fields['name'][:60]!r}, expected letters, digits and _, at most 40")
-    fields |= {name: entry.number(name, 0, 2**31 - 1) for name in ("version", "seed", "min_train_spikes")}
+        raise InputError(
+            f"{where}: name {fields['name'][:60]!r}, expected letters, digits and _, at most 40"
+        )
+    fields |= {
+        name: entry.number(name, 0, 2**31 - 1) for name in ("version", "seed", "min_train_spikes")
+    }
     fields["min_intra_region_units"] = entry.number("min_intra_region_units", 2, 2**31 - 1)
-    for name, most in (("held_out_fraction", 0.9), ("last_fraction", 0.5), ("last_seconds", 3600.0)):
+    for name, most in (
+        ("held_out_fraction", 0.9),
+        ("last_fraction", 0.5),
+        ("last_seconds", 3600.0),
+    ):
         fields[name] = entry.real(name, 0.0, most)
     fields["unknown_regions"] = entry.texts("unknown_regions")
     fields["scores"] = entry.texts("scores", EXTRA_SCORES)
     fields["split_rule"] = entry.one_of("split_rule", ("any", "time_blocks"))
     for name, only in FIXED.items():
         if entry.take(name) != only:
-            raise InputError(f"{where}: {name} is {content[name]!r}, expected {only!r}: it is always that")
+            raise InputError(
+                f"{where}: {name} is {content[name]!r}, expected {only!r}: it is always that"
+            )
         fields[name] = only
     raw = entry.take("tasks")
     if not isinstance(raw, Mapping) or not raw:
@@ -196,29 +235,46 @@ def _task(name: str, content: Any, where: str) -> Task:
     )
     entry.refuse_others()
     if (task.reads or task.read_out_trials) and task.kind != "held_out":
-        raise InputError(f"{where}: reads and read_out_trials go with the kind held_out, not with {task.kind}")
+        raise InputError(
+            f"{where}: reads and read_out_trials go with the kind held_out, not with {task.kind}"
+        )
     if task.reads and task.read_out_trials:
         raise InputError(f"{where}: has both reads and read_out_trials; make two tasks of it")
     if bool(task.read_out_trials) != bool(task.num_draws):
         raise InputError(f"{where}: read_out_trials and num_draws go together")
     if task.shows == "held_in" and task.kind != "forward":
-        raise InputError(f"{where}: shows='held_in' goes with the kind forward, not with {task.kind}")
+        raise InputError(
+            f"{where}: shows='held_in' goes with the kind forward, not with {task.kind}"
+        )
     if bool(task.reads) != (task.headline == BEHAVIOUR_SCORE):
-        raise InputError(f"{where}: the headline {BEHAVIOUR_SCORE} goes with reads, and reads with no other")
+        raise InputError(
+            f"{where}: the headline {BEHAVIOUR_SCORE} goes with reads, and reads with no other"
+        )
     return task
 
 
 def _require_consistent(protocol: Protocol, where: str) -> None:
-    needs = [name for name, task in protocol.tasks.items() if task.kind == "held_out" or task.shows == "held_in"]
+    needs = [
+        name
+        for name, task in protocol.tasks.items()
+        if task.kind == "held_out" or task.shows == "held_in"
+    ]
     if needs and not protocol.holds_units_out:
-        raise InputError(f"{where}: task {needs[0]!r} needs held-out units; set held_out_fraction or held_out_column")
+        raise InputError(
+            f"{where}: task {needs[0]!r} needs held-out units; set held_out_fraction or "
+            "held_out_column"
+        )
     if (protocol.last_fraction > 0) == (protocol.last_seconds > 0) and any(
         task.kind == "forward" for task in protocol.tasks.values()
     ):
-        raise InputError(f"{where}: forward needs last_fraction or last_seconds above 0, and the other 0")
+        raise InputError(
+            f"{where}: forward needs last_fraction or last_seconds above 0, and the other 0"
+        )
     kinds = [protocol.tasks[name].kind for name in protocol.activity_tasks]
     if twice := sorted({kind for kind in kinds if kinds.count(kind) > 1}):
-        raise InputError(f"{where}: two tasks of the kind {twice[0]}, expected one; make two protocols")
+        raise InputError(
+            f"{where}: two tasks of the kind {twice[0]}, expected one; make two protocols"
+        )
 
 
 class _Entries:
@@ -239,28 +295,46 @@ class _Entries:
 
     def refuse_others(self) -> None:
         if others := sorted(set(self._content) - self._taken):
-            hint = nearest(others[0], tuple(sorted(self._taken))) or f"; known: {', '.join(sorted(self._taken))}"
+            hint = (
+                nearest(others[0], tuple(sorted(self._taken)))
+                or f"; known: {', '.join(sorted(self._taken))}"
+            )
             raise InputError(f"{self._where}: unknown entry {others[0][:60]!r}{hint}")
 
     def text(self, name: str) -> str:
         value = self.take(name)
         if not isinstance(value, str) or len(value) > 1000:
-            raise InputError(f"{self._where}: {name} is {str(value)[:60]!r}, expected text of at most 1,000 letters")
+            raise InputError(
+                f"{self._where}: {name} is {str(value)[:60]!r}, expected text of at most 1,000 "
+                "letters"
+            )
         return value
 
-    def texts(self, name: str, known: tuple[str, ...] | None = None, default: Any = _MISSING) -> tuple[str, ...]:
+    def texts(
+        self, name: str, known: tuple[str, ...] | None = None, default: Any = _MISSING
+    ) -> tuple[str, ...]:
         values = self.take(name, default)
-        if not isinstance(values, list | tuple) or not all(isinstance(value, str) for value in values):
-            raise InputError(f"{self._where}: {name} is {str(values)[:60]!r}, expected a list of texts")
+        if not isinstance(values, list | tuple) or not all(
+            isinstance(value, str) for value in values
+        ):
+            raise InputError(
+                f"{self._where}: {name} is {str(values)[:60]!r}, expected a list of texts"
+            )
         if known is not None and (strange := [value for value in values if value not in known]):
-            raise InputError(f"{self._where}: {name} has {strange[0][:60]!r}, expected some of: {', '.join(known)}")
+            raise InputError(
+                f"{self._where}: {name} has {strange[0][:60]!r}, expected some of: "
+                f"{', '.join(known)}"
+            )
         return tuple(values)
 
     def one_of(self, name: str, known: tuple[str, ...], default: Any = _MISSING) -> str:
         value = self.take(name, default)
         if value not in known:
             hint = nearest(str(value), known)
-            raise InputError(f"{self._where}: {name} is {str(value)[:60]!r}, expected one of: {', '.join(known)}{hint}")
+            raise InputError(
+                f"{self._where}: {name} is {str(value)[:60]!r}, expected one of: "
+                f"{', '.join(known)}{hint}"
+            )
         return value
 
     def number(self, name: str, least: int, most: int, default: Any = _MISSING) -> int:
@@ -268,11 +342,21 @@ class _Entries:
         if value is default:
             return value
         if type(value) is not int or not least <= value <= most:
-            raise InputError(f"{self._where}: {name} is {str(value)[:60]}, expected a whole number {least} to {most}")
+            raise InputError(
+                f"{self._where}: {name} is {str(value)[:60]}, expected a whole number {least} to "
+                f"{most}"
+            )
         return value
 
     def real(self, name: str, least: float, most: float) -> float:
         value = self.take(name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-            raise InputError(f"{self._where}: {name} is {str(value)[:60]}, expected a number {least:g} to {most:g}")
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not least <= value <= most
+        ):
+            raise InputError(
+                f"{self._where}: {name} is {str(value)[:60]}, expected a number {least:g} to "
+                f"{most:g}"
+            )
         return float(value)

@@ -17,17 +17,28 @@ from neurojax.errors import InputError
 from neurojax.evals import protocol_record
 from neurojax.evals.protocol_record import Protocol, Task
 
-__all__ = ["MTM", "PROTOCOLS", "REGION_TASKS", "TASKS", "Protocol", "Task", "get_protocol", "protocol_hash"]
+__all__ = [
+    "MTM",
+    "PROTOCOLS",
+    "REGION_TASKS",
+    "TASKS",
+    "Protocol",
+    "Task",
+    "get_protocol",
+    "protocol_hash",
+]
 
 PROTOCOLS = {name: protocol_record.built_in(name) for name in protocol_record.BUILT_IN}
 MTM = PROTOCOLS["mtm"]
 TASKS = MTM.activity_tasks
 REGION_TASKS = ("inter_region", "intra_region")
-BLOCK_TRIALS = 3  # test trials in a row, on average, from which a split counts as one in time blocks
+# test trials in a row, on average, from which a split counts as one in time blocks
+BLOCK_TRIALS = 3
 
 
 def get_protocol(name: str | Protocol) -> Protocol:
-    """A protocol by its name, or from the file at a path; raises InputError with the nearest known name."""
+    """A protocol by its name, or from the file at a path; raises InputError with the nearest known
+    name."""
     if isinstance(name, Protocol):
         return name
     if name in PROTOCOLS:
@@ -36,9 +47,15 @@ def get_protocol(name: str | Protocol) -> Protocol:
     if looks_like_a_path and Path(name).is_file():
         return protocol_record.read(Path(name))
     if looks_like_a_path:
-        raise InputError(f"no protocol file {name}; give one of {', '.join(PROTOCOLS)}, or the path of a JSON file")
+        raise InputError(
+            f"no protocol file {name}; give one of {', '.join(PROTOCOLS)}, or the path of a JSON "
+            "file"
+        )
     hint = protocol_record.nearest(name, tuple(PROTOCOLS))
-    raise InputError(f"unknown protocol {name!r}{hint}; expected one of: {', '.join(PROTOCOLS)}, or a file's path")
+    raise InputError(
+        f"unknown protocol {name!r}{hint}; expected one of: {', '.join(PROTOCOLS)}, or a file's "
+        "path"
+    )
 
 
 def protocol_hash(name: str | Protocol) -> str:
@@ -47,14 +64,19 @@ def protocol_hash(name: str | Protocol) -> str:
 
 
 def of_evaluation(evaluation: Mapping[str, Any]) -> Protocol | None:
-    """The protocol that an evaluation record was made under: as it says itself, or by its name; else None."""
+    """The protocol that an evaluation record was made under: as it says itself, or by its name;
+    else None."""
     try:
-        return protocol_record.parse(evaluation["protocol_record"], "the evaluation's protocol_record")
+        return protocol_record.parse(
+            evaluation["protocol_record"], "the evaluation's protocol_record"
+        )
     except (InputError, KeyError, TypeError):
         return PROTOCOLS.get(str(evaluation.get("protocol")))
 
 
-def reason_against(session: Session, protocol: Protocol, *, with_baselines: bool = False) -> str | None:
+def reason_against(
+    session: Session, protocol: Protocol, *, with_baselines: bool = False
+) -> str | None:
     """Why a session cannot be scored under a protocol, for `session ID ...`; None where it can."""
     is_tuned = protocol.behaviour_tasks or (with_baselines and protocol.activity_tasks)
     for split in (TEST, VALIDATION, TRAIN) if is_tuned else (TEST, TRAIN):
@@ -65,7 +87,9 @@ def reason_against(session: Session, protocol: Protocol, *, with_baselines: bool
         return "has no unit with a spike in its train trials; check its counts"
     if protocol.holds_units_out:
         held_out = held_out_units(session, protocol)
-        column = protocol.held_out_column if protocol.held_out_column in session.unit_metadata else ""
+        column = (
+            protocol.held_out_column if protocol.held_out_column in session.unit_metadata else ""
+        )
         where = f" in its column {column!r}" if column else ""
         if not held_out.any():
             return f"has no held-out unit with a train spike{where}, which protocol {protocol.name} needs"
@@ -75,7 +99,8 @@ def reason_against(session: Session, protocol: Protocol, *, with_baselines: bool
 
 
 def scored_units(session: Session, protocol: Protocol = MTM) -> np.ndarray:
-    """Units with enough spikes in the train split, bool [N]; all others stay hidden in every task."""
+    """Units with enough spikes in the train split, bool [N]; all others stay hidden in every
+    task."""
     rows = np.zeros(len(session.counts), bool)
     for trial in session.trials_of(TRAIN):
         start = session.trial_start_bin[trial]
@@ -86,8 +111,9 @@ def scored_units(session: Session, protocol: Protocol = MTM) -> np.ndarray:
 def held_out_units(session: Session, protocol: Protocol) -> np.ndarray:
     """Scored units that the protocol holds out, bool [N]; all False where it holds none out.
 
-    They are those of the session's own column, or else the fixed share of its scored units whose names come
-    first under a hash of (seed, session, unit): the same whatever the order of units or the other sessions.
+    They are those of the session's own column, or else the fixed share of its scored units whose
+    names come first under a hash of (seed, session, unit): the same whatever the order of units or
+    the other sessions.
     """
     scored = scored_units(session, protocol)
     if protocol.held_out_column and protocol.held_out_column in session.unit_metadata:
@@ -117,11 +143,15 @@ def visible_units(session: Session, task: str, protocol: Protocol = MTM) -> np.n
 
 def known_region(session: Session, protocol: Protocol = MTM) -> np.ndarray:
     """Units whose label names a region, bool [N] (case and surrounding blanks do not matter)."""
-    return np.array([str(label).strip().lower() not in protocol.unknown_regions for label in session.region], bool)
+    return np.array(
+        [str(label).strip().lower() not in protocol.unknown_regions for label in session.region],
+        bool,
+    )
 
 
 def region_members(session: Session, protocol: Protocol = MTM) -> dict[str, np.ndarray]:
-    """Region label -> bool [N], its scored units; known regions with at least one, sorted by label."""
+    """Region label -> bool [N], its scored units; known regions with at least one, sorted by
+    label."""
     eligible = scored_units(session, protocol) & known_region(session, protocol)
     labels = np.asarray(session.region).astype(str)
     return {str(label): eligible & (labels == label) for label in np.unique(labels[eligible])}
@@ -139,7 +169,9 @@ def forward_bins(session: Session, trial_ids: np.ndarray, protocol: Protocol = M
     return (bins >= first_hidden[:, None]) & (bins < lengths[:, None])
 
 
-def scored_entries(session: Session, task: str, trial_ids: np.ndarray, protocol: Protocol = MTM) -> np.ndarray:
+def scored_entries(
+    session: Session, task: str, trial_ids: np.ndarray, protocol: Protocol = MTM
+) -> np.ndarray:
     """Entries a task scores, bool [K, T, N]: always within the valid bins of scored units.
 
     Raises:
@@ -155,7 +187,9 @@ def scored_entries(session: Session, task: str, trial_ids: np.ndarray, protocol:
         units = held_out_units(session, protocol)
     elif kind in REGION_TASKS:
         smallest = protocol.min_intra_region_units if kind == "intra_region" else 1
-        groups = [group for group in region_members(session, protocol).values() if group.sum() >= smallest]
+        groups = [
+            group for group in region_members(session, protocol).values() if group.sum() >= smallest
+        ]
         units = np.any([np.zeros(session.num_units, bool), *groups], axis=0)
     return bins[:, :, None] & units
 
@@ -173,7 +207,8 @@ def notes(session: Session, protocol: Protocol) -> list[str]:
     found = []
     if protocol.split_rule == "time_blocks" and not is_split_in_time_blocks(session):
         found.append(
-            "the split is not in time blocks, as the protocol wants it: test trials lie between train trials, so "
+            "the split is not in time blocks, as the protocol wants it: test trials lie between "
+            "train trials, so "
             "slow changes help; convert with --split=blocks:300s"
         )
     if protocol.held_out_column and protocol.held_out_column not in session.unit_metadata:

@@ -1,4 +1,5 @@
-"""Entries of a task's block, and its R2 scores: what rates say of PSTHs, and of how trials of a condition differ."""
+"""Entries of a task's block, and its R2 scores: what rates say of PSTHs, and of how trials of a
+condition differ."""
 
 import math
 from typing import Any
@@ -29,9 +30,12 @@ def interval(name: str, se: float, ci95: tuple[float, float]) -> dict[str, Any]:
 def r2_block(session: Session, task: str, rates: np.ndarray, protocol: Protocol) -> dict[str, Any]:
     """The R2 scores a protocol asks for, over the entries a task scores on the test split.
 
-    `psth_r2_unit_mean`: mean over units of R2 between the condition averages of rates and of counts.
-    `single_trial_r2_unit_mean`: the same of single trials once the condition averages are taken out of both.
-    `psth_condition`: the trial column averaged over (the first usable one of `reliability.CONDITIONS`), or "none",
+    `psth_r2_unit_mean`: mean over units of R2 between the condition averages of rates and of
+        counts.
+    `single_trial_r2_unit_mean`: the same of single trials once the condition averages are taken out
+        of both.
+    `psth_condition`: the trial column averaged over (the first usable one of
+        `reliability.CONDITIONS`), or "none",
     one average over all trials; trials of rare conditions are left out.
 
     Args:
@@ -40,7 +44,10 @@ def r2_block(session: Session, task: str, rates: np.ndarray, protocol: Protocol)
     Source: Pei et al. 2021 (PSTH R2); Zhang et al. 2024 (both).
     """
     trial_ids = session.trials_of(TEST)
-    name, codes = reliability.condition_codes(session) or ("none", np.zeros(session.num_trials, int))
+    name, codes = reliability.condition_codes(session) or (
+        "none",
+        np.zeros(session.num_trials, int),
+    )
     codes = codes[trial_ids]
     counts, _ = session.gather_trials(trial_ids)
     evaluated = scored_entries(session, task, trial_ids, protocol) & (codes >= 0)[:, None, None]

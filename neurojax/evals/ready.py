@@ -16,8 +16,8 @@ def require_scorable(sessions: Sequence[Session], *, needs_validation: bool) -> 
         needs_validation: baselines are tuned on validation trials.
 
     Raises:
-        InputError: a session lacks trials of a split or train spikes, a test trial repeats a train trial,
-            or trials of different splits share bins or time.
+        InputError: a session lacks trials of a split or train spikes, a test trial repeats a train
+            trial, or trials of different splits share bins or time.
     """
     needed = (TRAIN, VALIDATION, TEST) if needs_validation else (TRAIN, TEST)
     for session in sessions:
@@ -26,14 +26,20 @@ def require_scorable(sessions: Sequence[Session], *, needs_validation: bool) -> 
                 remedy = "convert it with another --split"
                 if split == VALIDATION:
                     remedy += ", or evaluate without baselines: --config.eval.baselines="
-                raise InputError(f"session {session.session_id} has no {SPLIT_NAMES[split]} trial; {remedy}")
+                raise InputError(
+                    f"session {session.session_id} has no {SPLIT_NAMES[split]} trial; {remedy}"
+                )
         if not session.mean_counts(TRAIN).any():
-            raise InputError(f"session {session.session_id} has no spike in its train trials; leave it out")
+            raise InputError(
+                f"session {session.session_id} has no spike in its train trials; leave it out"
+            )
         leaks.require_no_overlap(session)
         times = (session.trial_start_s, session.trial_num_bins, session.bin_size_s, session.split)
         if shared := int(later_trials_within(*times).sum()):
             raise InputError(
-                f"session {session.session_id}: {shared} pairs of trials of different splits share time, so test "
-                "spikes were seen in training; convert it with --split=blocks:300s or a shorter --window"
+                f"session {session.session_id}: {shared} pairs of trials of different splits "
+                "share time, so test "
+                "spikes were seen in training; convert it with --split=blocks:300s or a shorter "
+                "--window"
             )
     leaks.require_no_copies(sessions)

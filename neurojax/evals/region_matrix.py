@@ -1,8 +1,10 @@
-"""Which region tells what of which: each source alone visible, and each source taken away, with nulls.
+"""Which region tells what of which: each source alone visible, and each source taken away, with
+nulls.
 
 alone   only the source's units are visible; every other region is predicted. Null: the source's trials are
-        permuted within the test split. What a model predicts from one region depends on that region's trial
-        alone, so permuting its trials is permuting predicted trials, and thousands of draws need no further pass.
+        permuted within the test split. What a model predicts from one region depends on that
+        region's trial alone, so permuting its trials is permuting predicted trials, and thousands
+        of draws need no further pass.
 drop    bits/spike of a target with all other regions visible, less those without the source. Null: the trials'
         differences change sign at random.
 
@@ -42,17 +44,19 @@ def region_matrix(
         visible: bool [N], units the inter-region task may show, those without a region included.
         counts: [K, T, N], spikes per bin of the test trials.
         bin_valid: bool [K, T].
-        predict: visible units bool [M, N] -> M times float [K, T, N], expected spikes per bin of the hidden units.
-        known: "inter_region" and "intra_region" -> float [K, T, N] of the protocol's tasks, NaN where not scored;
-            without the first there is no drop, without the second no diagonal.
+        predict: visible units bool [M, N] -> M times float [K, T, N], expected spikes per bin of
+            the hidden units.
+        known: "inter_region" and "intra_region" -> float [K, T, N] of the protocol's tasks, NaN
+            where not scored; without the first there is no drop, without the second no diagonal.
         seed: of the permutations.
         num_permutations: draws of each null; 0 for no p-values.
         schemes: masking schemes the model was trained with.
 
     Returns:
-        {"names", "num_units", "num_permutations", "alone": {"bps_pooled", "p_value", "q_value", "null_bps_pooled"
-        (the draws' mean), "off_distribution", "note"}, "drop": {"bps_pooled", "se", "p_value", "q_value"}}, each
-        matrix [source][target], None where there is no score; the diagonal of alone is the intra-region task.
+        {"names", "num_units", "num_permutations", "alone": {"bps_pooled", "p_value", "q_value",
+        "null_bps_pooled" (the draws' mean), "off_distribution", "note"}, "drop": {"bps_pooled",
+        "se", "p_value", "q_value"}}, each matrix [source][target], None where there is no score;
+        the diagonal of alone is the intra-region task.
     """
     names = sorted(sorted(members, key=lambda name: -members[name].sum())[:MAX_REGIONS])
     if len(names) < 2:
@@ -60,13 +64,21 @@ def region_matrix(
     generator = np.random.default_rng([seed, len(names)])
     orders = np.argsort(generator.random((num_permutations, len(counts))), axis=1)
     signs = generator.choice((-1.0, 1.0), (num_permutations, len(counts)))
-    alone = _alone([members[name] for name in names], counts, bin_valid, predict, known.get("intra_region"), orders)
+    alone = _alone(
+        [members[name] for name in names],
+        counts,
+        bin_valid,
+        predict,
+        known.get("intra_region"),
+        orders,
+    )
     labelled = np.any(list(members.values()), axis=0)
     exact = "inter_region" in schemes and len(members) == 2 and not (visible & ~labelled).any()
     note = (
         "the model was trained to see one region and predict the other"
         if exact
-        else "no scheme trained the model to see one region alone: a probe of what it learnt, not a score of the region"
+        else "no scheme trained the model to see one region alone: a probe of what it learnt, not a "
+        "score of the region"
     )
     result = {
         "names": names,
@@ -76,13 +88,19 @@ def region_matrix(
     }
     if "inter_region" in known and len(names) > 2:
         groups = [members[name] for name in names]
-        result["drop"] = _drop(groups, visible, counts, bin_valid, predict, known["inter_region"], signs)
+        result["drop"] = _drop(
+            groups, visible, counts, bin_valid, predict, known["inter_region"], signs
+        )
     return result
 
 
 def _alone(groups, counts, bin_valid, predict, intra_region, orders) -> dict[str, Any]:
-    """Matrices of every region predicted from each alone; the diagonal from the intra-region task."""
-    found = {name: np.full((len(groups),) * 2, np.nan) for name in ("bps_pooled", "p_value", "null_bps_pooled")}
+    """Matrices of every region predicted from each alone; the diagonal from the intra-region
+    task."""
+    found = {
+        name: np.full((len(groups),) * 2, np.nan)
+        for name in ("bps_pooled", "p_value", "null_bps_pooled")
+    }
     rectangle = _rectangle(bin_valid)
     for source, rates in enumerate(predict(np.stack(groups))):
         within = np.where(bin_valid[..., None], rates, np.nan)
@@ -90,7 +108,10 @@ def _alone(groups, counts, bin_valid, predict, intra_region, orders) -> dict[str
             if target != source:
                 found["bps_pooled"][source, target] = _pooled(within, counts, units)
                 p_value, null = _permuted(rates, counts, units, rectangle, orders)
-                found["p_value"][source, target], found["null_bps_pooled"][source, target] = p_value, null
+                found["p_value"][source, target], found["null_bps_pooled"][source, target] = (
+                    p_value,
+                    null,
+                )
             elif intra_region is not None:
                 found["bps_pooled"][source, source] = _pooled(intra_region, counts, units)
     return _block(found)
@@ -99,7 +120,8 @@ def _alone(groups, counts, bin_valid, predict, intra_region, orders) -> dict[str
 def _drop(groups, visible, counts, bin_valid, predict, inter_region, signs) -> dict[str, Any]:
     """Matrices of what each target loses without each source."""
     found = {name: np.full((len(groups),) * 2, np.nan) for name in ("bps_pooled", "se", "p_value")}
-    pairs = [(a, b) for b in range(len(groups)) for a in range(b)]  # one pass hides both and serves both directions
+    # one pass hides both and serves both directions
+    pairs = [(a, b) for b in range(len(groups)) for a in range(b)]
     for (first, second), rates in zip(
         pairs, predict(np.stack([visible & ~groups[a] & ~groups[b] for a, b in pairs])), strict=True
     ):
@@ -112,7 +134,8 @@ def _drop(groups, visible, counts, bin_valid, predict, inter_region, signs) -> d
 
 
 def _rectangle(bin_valid: np.ndarray) -> tuple[np.ndarray, int]:
-    """(trials, bins): the trials at least as long as the median one, and its length; valid throughout."""
+    """(trials, bins): the trials at least as long as the median one, and its length; valid
+    throughout."""
     lengths = bin_valid.sum(1)
     num_bins = int(np.median(lengths))
     return np.flatnonzero(lengths >= num_bins), num_bins
@@ -121,22 +144,29 @@ def _rectangle(bin_valid: np.ndarray) -> tuple[np.ndarray, int]:
 def _pooled(rates: np.ndarray, counts: np.ndarray, units: np.ndarray) -> float:
     if not np.isfinite(rates[:, :, units]).any():
         return np.nan
-    return float(metrics.poisson_scores(metrics.poisson_sums(rates[:, :, units], counts[:, :, units]))["bps_pooled"])
+    return float(
+        metrics.poisson_scores(metrics.poisson_sums(rates[:, :, units], counts[:, :, units]))[
+            "bps_pooled"
+        ]
+    )
 
 
 def _permuted(rates, counts, units, rectangle, orders: np.ndarray) -> tuple[float, float]:
     """(p-value, mean of the null in bits/spike) when predicted trials go with other trials' counts.
 
-    Over a rectangle of valid entries the sum of rates does not change, so of the likelihood only the sum of
-    y log r is left, which is one product [K, K] for all permutations.
+    Over a rectangle of valid entries the sum of rates does not change, so of the likelihood only
+    the sum of y log r is left, which is one product [K, K] for all permutations.
     """
     trials, num_bins = rectangle
-    predicted = np.maximum(rates[trials, :num_bins][:, :, units], metrics.MIN_RATE).astype(np.float64)
+    predicted = np.maximum(rates[trials, :num_bins][:, :, units], metrics.MIN_RATE).astype(
+        np.float64
+    )
     observed = counts[trials, :num_bins][:, :, units].astype(np.float64)
     if not len(orders) or len(trials) < 2 or not observed.any():
         return np.nan, np.nan
     flat = (len(trials), -1)
-    table = np.log(predicted).reshape(flat) @ observed.reshape(flat).T  # [predicted trial, counts of trial]
+    # [predicted trial, counts of trial]
+    table = np.log(predicted).reshape(flat) @ observed.reshape(flat).T
     real = np.trace(table)
     place = np.arange(len(trials))
     # An order of all trials is one of these when ranked.
@@ -161,7 +191,9 @@ def _dropped(with_source, without, counts, units, signs: np.ndarray) -> tuple[fl
     if not spikes:
         return np.nan, np.nan, np.nan
     total, se = gain.sum(), np.sqrt(len(gain)) * gain.std(ddof=1) if len(gain) > 1 else np.nan
-    p_value = (1 + np.sum(signs @ gain >= total - 1e-15)) / (1 + len(signs)) if len(signs) else np.nan
+    p_value = (
+        (1 + np.sum(signs @ gain >= total - 1e-15)) / (1 + len(signs)) if len(signs) else np.nan
+    )
     return float(total), float(se), float(p_value)
 
 
@@ -174,6 +206,9 @@ def _block(matrices: Mapping[str, np.ndarray]) -> dict[str, Any]:
         q_values[tested] = false_discovery_control(p_values[tested])
     every = {**matrices, "q_value": q_values}
     return {
-        name: [[float(f"{value:.5g}") if np.isfinite(value) else None for value in row] for row in matrix]
+        name: [
+            [float(f"{value:.5g}") if np.isfinite(value) else None for value in row]
+            for row in matrix
+        ]
         for name, matrix in every.items()
     }

@@ -1,8 +1,9 @@
-"""How well a recording's own PSTHs repeat: the ceiling of what their prediction can reach on real data.
+"""How well a recording's own PSTHs repeat: the ceiling of what their prediction can reach on real
+data.
 
-A unit's trials of each condition are halved at random; its PSTH over (condition, bin) in one half is
-correlated with that in the other, the correlation averaged over many halvings and corrected to the whole
-number of trials by Spearman and Brown, 2 r / (1 + r).
+A unit's trials of each condition are halved at random; its PSTH over (condition, bin) in one half
+is correlated with that in the other, the correlation averaged over many halvings and corrected to
+the whole number of trials by Spearman and Brown, 2 r / (1 + r).
 
 Source: Spearman 1910, Brown 1910; the use with neural data as in Hsu, Borst & Theunissen 2004.
 """
@@ -14,7 +15,8 @@ import numpy as np
 from neurojax.data.session import Session
 from neurojax.scores.metrics import RATE_FLOOR_HZ
 
-CONDITIONS = ("choice", "contrast_left", "feedback", "target", "stimulus")  # the first usable one counts
+# the first usable one counts
+CONDITIONS = ("choice", "contrast_left", "feedback", "target", "stimulus")
 MAX_CONDITIONS = 16  # more are hardly repeated
 MIN_TRIALS = 4  # of a condition, two a half
 NUM_HALVINGS = 20
@@ -24,13 +26,16 @@ def psth_reliability(session: Session, *, seed: int) -> dict[str, Any]:
     """The block of evaluation.json: JSON-ready, over all trials of the recording.
 
     Returns:
-        {"psth_reliability": mean over units with a train rate of RATE_FLOOR_HZ or more, in (-inf, 1], or None with
-        "psth_reliability_reason"; "psth_reliability_condition"; "psth_reliability_num_units"; .._num_trials}.
+        {"psth_reliability": mean over units with a train rate of RATE_FLOOR_HZ or more, in (-inf,
+        1], or None with "psth_reliability_reason"; "psth_reliability_condition";
+        "psth_reliability_num_units"; .._num_trials}.
     """
     found = condition_codes(session)
     if found is None:
         listed = ", ".join(CONDITIONS)
-        reason = f"no condition column with 2 to {MAX_CONDITIONS} repeated values (looked for {listed})"
+        reason = (
+            f"no condition column with 2 to {MAX_CONDITIONS} repeated values (looked for {listed})"
+        )
         return {"psth_reliability": None, "psth_reliability_reason": reason}
     name, codes = found
     fast = session.mean_counts() >= RATE_FLOOR_HZ * session.bin_size_s
@@ -42,7 +47,10 @@ def psth_reliability(session: Session, *, seed: int) -> dict[str, Any]:
     values = split_half_reliability(counts[:, :, fast], bin_valid, codes[trials], seed=seed)
     known = values[np.isfinite(values)]
     if not len(known):
-        return {"psth_reliability": None, "psth_reliability_reason": "every PSTH is constant in one of the halves"}
+        return {
+            "psth_reliability": None,
+            "psth_reliability_reason": "every PSTH is constant in one of the halves",
+        }
     return {
         "psth_reliability": float(known.mean()),
         "psth_reliability_condition": name,
@@ -52,7 +60,8 @@ def psth_reliability(session: Session, *, seed: int) -> dict[str, Any]:
 
 
 def condition_codes(session: Session) -> tuple[str, np.ndarray] | None:
-    """The first column of CONDITIONS with repeated values: (name, int64 [trials], -1 = value too rare or missing)."""
+    """The first column of CONDITIONS with repeated values: (name, int64 [trials], -1 = value too
+    rare or missing)."""
     for name in CONDITIONS:
         if name not in session.conditions:
             continue
@@ -67,7 +76,9 @@ def condition_codes(session: Session) -> tuple[str, np.ndarray] | None:
     return None
 
 
-def split_half_reliability(counts: np.ndarray, bin_valid: np.ndarray, codes: np.ndarray, *, seed: int) -> np.ndarray:
+def split_half_reliability(
+    counts: np.ndarray, bin_valid: np.ndarray, codes: np.ndarray, *, seed: int
+) -> np.ndarray:
     """Spearman-Brown corrected correlation of the PSTHs of two halves of the trials, float64 [N].
 
     Args:

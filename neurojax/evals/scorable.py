@@ -1,4 +1,5 @@
-"""Which sessions of a dataset can be scored: the others are counted aloud, and none left is an error."""
+"""Which sessions of a dataset can be scored: the others are counted aloud, and none left is an
+error."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -25,14 +26,19 @@ def scorable(
         InputError: none is left.
     """
     reasons = {
-        session.session_id: protocols.reason_against(session, protocol, with_baselines=with_baselines)
+        session.session_id: protocols.reason_against(
+            session, protocol, with_baselines=with_baselines
+        )
         for session in dataset.sessions
     }
     return keep_sound(dataset, {name: reason for name, reason in reasons.items() if reason}, log)
 
 
-def keep_sound(dataset: Dataset, faults: Mapping[str, str], log: Callable[[str], Any] = print) -> Dataset:
-    """A dataset without the sessions in `faults` (session id -> what follows `session ID`), which are counted aloud.
+def keep_sound(
+    dataset: Dataset, faults: Mapping[str, str], log: Callable[[str], Any] = print
+) -> Dataset:
+    """A dataset without the sessions in `faults` (session id -> what follows `session ID`), which
+    are counted aloud.
 
     Raises:
         InputError: no session is left.
@@ -41,7 +47,11 @@ def keep_sound(dataset: Dataset, faults: Mapping[str, str], log: Callable[[str],
         return dataset
     first = next(iter(faults))
     if len(faults) == len(dataset.sessions):
-        others = f" (and {len(faults) - 1} more session{'s' * (len(faults) > 2)})" if len(faults) > 1 else ""
+        others = (
+            f" (and {len(faults) - 1} more session{'s' * (len(faults) > 2)})"
+            if len(faults) > 1
+            else ""
+        )
         raise InputError(f"session {first} {faults[first]}{others}")
     named: dict[str, list[str]] = {}
     for name, reason in faults.items():
@@ -55,7 +65,8 @@ def keep_sound(dataset: Dataset, faults: Mapping[str, str], log: Callable[[str],
 def known_to_run(
     folder: Path, dataset: Dataset, protocol: protocols.Protocol, log: Callable[[str], Any] = print
 ) -> Dataset:
-    """The sessions a run has rows for, with regions it was trained on where the protocol asks for regions.
+    """The sessions a run has rows for, with regions it was trained on where the protocol asks for
+    regions.
 
     A run without `sessions.json` is left to the checkpoint, which refuses what it does not know.
 
@@ -74,17 +85,20 @@ def known_to_run(
         strange = sorted(labels - trained) if by_region else []
         if session.session_id not in entries:
             faults[session.session_id] = (
-                f"is not among the {len(entries)} sessions the run was trained on; evaluate those, or fine-tune on it "
+                f"is not among the {len(entries)} sessions the run was trained on; evaluate "
+                "those, or fine-tune on it "
                 "first"
             )
         elif entries[session.session_id]["units_sha256"] != units_digest(session):
             faults[session.session_id] = (
-                "has other units than the one of that name in the run; convert it as it was, or fine-tune on it under "
+                "has other units than the one of that name in the run; convert it as it was, or "
+                "fine-tune on it under "
                 "another name"
             )
         elif strange:
             faults[session.session_id] = (
-                f"has regions absent from training ({', '.join(strange[:4])}{', ...' if len(strange) > 4 else ''}); "
+                "has regions absent from training "
+                f"({', '.join(strange[:4])}{', ...' if len(strange) > 4 else ''}); "
                 "convert it with the labels of the run, or leave the region tasks out"
             )
     return keep_sound(dataset, faults, log)

@@ -31,7 +31,9 @@ _SCORES = (
 _LN2 = math.log(2.0)
 _R2_SCORES = (*EXTRA_SCORES, BEHAVIOUR_SCORE)
 _COUNTS = ("num_units_scored", "num_units_ge1hz", "num_spikes")
-_NO_TEST = f"fewer than {intervals.MIN_SESSIONS_OF_A_TEST} sessions, or differences without any spread"
+_NO_TEST = (
+    f"fewer than {intervals.MIN_SESSIONS_OF_A_TEST} sessions, or differences without any spread"
+)
 
 
 def score_session(
@@ -45,17 +47,20 @@ def score_session(
     """Scores one session's predictions under a protocol on the test split.
 
     Args:
-        predictions: task -> float [K, T, N], expected spikes per bin, K test trials in file order, T bins of
-            the longest, N units in file order. Values outside the scored entries are ignored.
-        seed: of the bootstrap over trials; the same seed draws the same trials for every prediction.
+        predictions: task -> float [K, T, N], expected spikes per bin, K test trials in file order,
+            T bins of the longest, N units in file order. Values outside the scored entries are
+            ignored.
+        seed: of the bootstrap over trials; the same seed draws the same trials for every
+            prediction.
         num_boot: draws; 0 for no intervals.
         protocol: what the tasks score.
 
     Returns:
-        task -> block: the scores of `metrics.poisson_scores` with `<name>_se` and `<name>_ci95` (bootstrap,
-        nulls recomputed in every draw, see `bootstrap.interval`) and the counts behind them; the
-        protocol's R2 scores without an interval; `headline`, the score to show, where it is not `bps_pooled`.
-        A score that cannot be computed is None, with `<name>_reason` beside it.
+        task -> block: the scores of `metrics.poisson_scores` with `<name>_se` and `<name>_ci95`
+        (bootstrap, nulls recomputed in every draw, see `bootstrap.interval`) and the counts behind
+        them; the protocol's R2 scores without an interval; `headline`, the score to show, where it
+        is not `bps_pooled`. A score that cannot be computed is None, with `<name>_reason` beside
+        it.
 
     Raises:
         InputError: an unknown task, a wrong shape, or no test trial.
@@ -63,7 +68,11 @@ def score_session(
     blocks = {}
     for task, rates in predictions.items():
         sums, reason = task_sums(session, task, rates, protocol)
-        block = unscored(reason) if sums is None else score_sums(session, sums, seed=seed, num_boot=num_boot)
+        block = (
+            unscored(reason)
+            if sums is None
+            else score_sums(session, sums, seed=seed, num_boot=num_boot)
+        )
         if sums is not None and protocol.scores:
             block |= r2_scores.r2_block(session, task, rates, protocol)
         blocks[task] = with_headline(block, task, protocol)
@@ -80,7 +89,9 @@ def _difference(session, ours, theirs, *, seed, num_boot):
     weights = bootstrap.trial_weights(len(ours.spikes), max(num_boot, 2), seed=seed)
     floor = metrics.RATE_FLOOR_HZ * session.bin_size_s
     block = {}
-    for name, (value, se, ci95) in bootstrap.paired_difference(ours, theirs, weights, floor).items():
+    for name, (value, se, ci95) in bootstrap.paired_difference(
+        ours, theirs, weights, floor
+    ).items():
         block.update(entry(name, value, "no unit is left to score"), **interval(name, se, ci95))
     return block
 
@@ -88,10 +99,12 @@ def _difference(session, ours, theirs, *, seed, num_boot):
 def excess_nll(
     session: Session, task: str, rates: np.ndarray | metrics.PoissonSums, protocol: Protocol = MTM
 ) -> np.ndarray:
-    """What a later comparison needs of predictions: NLL minus that of the unit's evaluated mean, in nats.
+    """What a later comparison needs of predictions: NLL minus that of the unit's evaluated mean, in
+    nats.
 
     Returns:
-        float32 [K, N], summed over the scored bins of each test trial; NaN where the task cannot be scored.
+        float32 [K, N], summed over the scored bins of each test trial; NaN where the task cannot be
+        scored.
     """
     sums, _ = task_sums(session, task, rates, protocol)
     if sums is None:
@@ -113,12 +126,13 @@ def compare_with_best(
 
     Args:
         predictions: task -> rates, as in `score_session`, or their sums.
-        best: task -> the baseline, see `best_baseline.best_baselines`; a task without one is None with a reason.
+        best: task -> the baseline, see `best_baseline.best_baselines`; a task without one is None
+            with a reason.
         excess: baseline -> task -> float32 [K, N] of `excess_nll`.
 
     Returns:
-        task -> {"baseline", "chosen_on", "bps_pooled" (difference, bits/spike), "bps_pooled_se", "ci95"}; standard
-        error and interval are over this session's trials.
+        task -> {"baseline", "chosen_on", "bps_pooled" (difference, bits/spike), "bps_pooled_se",
+        "ci95"}; standard error and interval are over this session's trials.
     """
     blocks = {}
     for task, rates in predictions.items():
@@ -142,26 +156,32 @@ def compare_with_best(
 
 
 def paired_mean(
-    sessions: Mapping[str, Mapping[str, Mapping[str, Any]]], subjects: Mapping[str, str | None] | None = None
+    sessions: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    subjects: Mapping[str, str | None] | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """Averages the differences of `compare_with_best` with equal weight per session; tests them over sessions.
+    """Averages the differences of `compare_with_best` with equal weight per session; tests them
+    over sessions.
 
     Args:
         sessions: session id -> task -> block.
         subjects: session id -> its animal, None where it is not known.
 
     Returns:
-        task -> {"baseline", "chosen_on", "bps_pooled", "bps_pooled_se" and "ci95" (Student's t over sessions),
-        "trials_se" and "trials_ci95" (over the trials of these sessions), "p_value" (paired t over sessions,
-        two-sided; None below three), "p_holm" (adjusted for the tasks), "animals_ci95" (t over means of animals, with
-        two of them), "num_animals", "num_sessions", "num_above", "signs": session id -> 1, 0 or -1}.
+        task -> {"baseline", "chosen_on", "bps_pooled", "bps_pooled_se" and "ci95" (Student's t over
+        sessions), "trials_se" and "trials_ci95" (over the trials of these sessions), "p_value"
+        (paired t over sessions, two-sided; None below three), "p_holm" (adjusted for the tasks),
+        "animals_ci95" (t over means of animals, with two of them), "num_animals", "num_sessions",
+        "num_above", "signs": session id -> 1, 0 or -1}.
     """
     result = {}
     for task in _tasks_of(sessions):
         blocks = {name: tasks[task] for name, tasks in sessions.items() if task in tasks}
         known = {name: block for name, block in blocks.items() if block["bps_pooled"] is not None}
         gains = {name: block["bps_pooled"] for name, block in known.items()}
-        found = {key: next((b[key] for b in blocks.values() if b.get(key)), None) for key in ("baseline", "chosen_on")}
+        found = {
+            key: next((b[key] for b in blocks.values() if b.get(key)), None)
+            for key in ("baseline", "chosen_on")
+        }
         mean = float(np.mean(list(gains.values()))) if known else math.nan
         found |= entry("bps_pooled", mean, "no session has a model and a baseline to compare")
         found |= _over_sessions("", gains, subjects or {}, se="bps_pooled_se")
@@ -170,13 +190,16 @@ def paired_mean(
         signs = {name: int(np.sign(gain)) for name, gain in gains.items()}
         above = sum(sign > 0 for sign in signs.values())
         result[task] = found | {"num_sessions": len(known), "num_above": above, "signs": signs}
-    for task, p in intervals.holm({task: block["p_value"] for task, block in result.items()}).items():
+    for task, p in intervals.holm(
+        {task: block["p_value"] for task, block in result.items()}
+    ).items():
         result[task] |= entry("p_holm", _or_nan(p), _NO_TEST)
     return result
 
 
 def mean_over_sessions(
-    sessions: Mapping[str, Mapping[str, Mapping[str, Any]]], subjects: Mapping[str, str | None] | None = None
+    sessions: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    subjects: Mapping[str, str | None] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Averages score blocks with equal weight per session.
 
@@ -185,10 +208,11 @@ def mean_over_sessions(
         subjects: session id -> its animal, None where it is not known.
 
     Returns:
-        task -> block: each score S averaged over the sessions that have it, counts summed, `num_sessions` = how many
-        have the headline, `num_animals` = of how many animals. `S_se` and `S_ci95` are Student's t over sessions,
-        None with a reason where one session alone has the score. `S_animals_ci95` is the same over the means of
-        animals (their mean: `S_animals`), where there are two. `S_trials_se` and `S_trials_ci95` cover the draw of
+        task -> block: each score S averaged over the sessions that have it, counts summed,
+        `num_sessions` = how many have the headline, `num_animals` = of how many animals. `S_se` and
+        `S_ci95` are Student's t over sessions, None with a reason where one session alone has the
+        score. `S_animals_ci95` is the same over the means of animals (their mean: `S_animals`),
+        where there are two. `S_trials_se` and `S_trials_ci95` cover the draw of
         trials of these sessions alone: sqrt(sum of squares) / n and mean +- 1.96 of it.
     """
     result: dict[str, dict[str, Any]] = {}
@@ -197,15 +221,27 @@ def mean_over_sessions(
         first = next(iter(blocks.values()))
         block: dict[str, Any] = {key: first[key] for key in ("headline",) if key in first}
         shown = block.get("headline", "bps_pooled")
-        for name in (name for name in (*_SCORES, *_R2_SCORES) if any(name in b for b in blocks.values())):
+        for name in (
+            name for name in (*_SCORES, *_R2_SCORES) if any(name in b for b in blocks.values())
+        ):
             usable = {key: b for key, b in blocks.items() if b.get(name) is not None}
             values = {key: b[name] for key, b in usable.items()}
             mean = sum(values.values()) / len(values) if values else math.nan
             block |= entry(name, mean, "no session has this score")
             over = _over_sessions(f"{name}_", values, subjects or {})
-            animals = {key: over.pop(key) for key in ("num_animals", "num_animals_reason") if key in over}
-            block |= over | _over_trials(f"{name}_", list(usable.values()), mean) | (animals if name == shown else {})
-        for name in (name for name in (*_COUNTS, "num_units_silent") if any(name in b for b in blocks.values())):
+            animals = {
+                key: over.pop(key) for key in ("num_animals", "num_animals_reason") if key in over
+            }
+            block |= (
+                over
+                | _over_trials(f"{name}_", list(usable.values()), mean)
+                | (animals if name == shown else {})
+            )
+        for name in (
+            name
+            for name in (*_COUNTS, "num_units_silent")
+            if any(name in b for b in blocks.values())
+        ):
             block[name] = sum(b[name] for b in blocks.values() if b.get(name) is not None)
         block["num_sessions"] = sum(b.get(shown) is not None for b in blocks.values())
         result[task] = block
@@ -215,22 +251,38 @@ def mean_over_sessions(
 def _over_sessions(
     prefix: str, values: Mapping[str, float], subjects: Mapping[str, str | None], se: str = ""
 ) -> dict[str, Any]:
-    """Entries of a mean over sessions: its standard error and intervals over sessions and over animals."""
+    """Entries of a mean over sessions: its standard error and intervals over sessions and over
+    animals."""
     if not values:
         return {}
     over = intervals.t_interval(list(values.values()))
-    block: dict[str, Any] = {se or f"{prefix}se": over and over.se, f"{prefix}ci95": over and list(over.ci95)}
+    block: dict[str, Any] = {
+        se or f"{prefix}se": over and over.se,
+        f"{prefix}ci95": over and list(over.ci95),
+    }
     if over is None:
-        block |= {f"{name}_reason": "one session; over its trials see trials_ci95" for name in list(block)}
+        block |= {
+            f"{name}_reason": "one session; over its trials see trials_ci95" for name in list(block)
+        }
     animals, reason = intervals.means_of_animals(values, subjects)
     of_animals = intervals.t_interval(list(animals.values())) if animals else None
     if of_animals:
-        block |= {f"{prefix}animals": of_animals.mean, f"{prefix}animals_ci95": list(of_animals.ci95)}
-    return block | ({"num_animals": len(animals)} if animals else {"num_animals": None, "num_animals_reason": reason})
+        block |= {
+            f"{prefix}animals": of_animals.mean,
+            f"{prefix}animals_ci95": list(of_animals.ci95),
+        }
+    return block | (
+        {"num_animals": len(animals)}
+        if animals
+        else {"num_animals": None, "num_animals_reason": reason}
+    )
 
 
-def _over_trials(prefix: str, blocks: Sequence[Mapping[str, Any]], mean: float, se: str = "") -> dict[str, Any]:
-    """Entries of a mean over sessions: its error over the trials of these sessions; {} where one has none."""
+def _over_trials(
+    prefix: str, blocks: Sequence[Mapping[str, Any]], mean: float, se: str = ""
+) -> dict[str, Any]:
+    """Entries of a mean over sessions: its error over the trials of these sessions; {} where one
+    has none."""
     se = se or f"{prefix}se"
     errors = [block.get(se) for block in blocks]
     if not blocks or None in errors:
@@ -251,24 +303,34 @@ def _tasks_of(sessions: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def score_sums(
-    session: Session, sums: metrics.PoissonSums | Sequence[metrics.PoissonSums], *, seed: int, num_boot: int = 500
+    session: Session,
+    sums: metrics.PoissonSums | Sequence[metrics.PoissonSums],
+    *,
+    seed: int,
+    num_boot: int = 500,
 ) -> dict[str, Any]:
     """The Poisson scores of a block, with intervals.
 
     Args:
-        sums: of one prediction, or of several draws of it on the same entries. Of several, scores are means over
-            them, each resample of trials takes as many of the draws with replacement, and the block has
-            `num_draws` and each draw's pooled score, `bps_pooled_draws`.
+        sums: of one prediction, or of several draws of it on the same entries. Of several, scores
+            are means over them, each resample of trials takes as many of the draws with
+            replacement, and the block has `num_draws` and each draw's pooled score,
+            `bps_pooled_draws`.
     """
     every = [sums] if isinstance(sums, metrics.PoissonSums) else list(sums)
     floor = metrics.RATE_FLOOR_HZ * session.bin_size_s
     points = [metrics.poisson_scores(one, None, floor) for one in every]
-    point = {name: np.mean([of_draw[name] for of_draw in points], axis=0) for name in (*_SCORES, *_COUNTS)}
+    point = {
+        name: np.mean([of_draw[name] for of_draw in points], axis=0)
+        for name in (*_SCORES, *_COUNTS)
+    }
     drawn = {}
     if num_boot:
         weights = bootstrap.trial_weights(len(every[0].spikes), num_boot, seed=seed)
         resampled = [metrics.poisson_scores(one, weights, floor) for one in every]
-        taken = np.random.default_rng([seed, len(every)]).integers(len(every), size=(len(every), num_boot))
+        taken = np.random.default_rng([seed, len(every)]).integers(
+            len(every), size=(len(every), num_boot)
+        )
         for name in _SCORES:
             values = np.stack([of_draw[name] for of_draw in resampled])  # [draws, resamples]
             drawn[name] = np.take_along_axis(values, taken, 0).mean(0)
@@ -279,20 +341,30 @@ def score_sums(
             block.update(interval(name, *bootstrap.interval(drawn[name], block[name])))
     block |= {name: int(point[name]) for name in _COUNTS} | _silent_units(every)
     if len(every) > 1:
-        block |= {"num_draws": len(every), "bps_pooled_draws": [float(of_draw["bps_pooled"]) for of_draw in points]}
+        block |= {
+            "num_draws": len(every),
+            "bps_pooled_draws": [float(of_draw["bps_pooled"]) for of_draw in points],
+        }
     return block
 
 
 def _silent_units(every: Sequence[metrics.PoissonSums]) -> dict[str, Any]:
-    """How many units no score counts, for want of a spike in the scored entries, and what counting them would cost.
+    """How many units no score counts, for want of a spike in the scored entries, and what counting
+    them would cost.
 
-    The cost, in bits/spike of the pooled score, is that of the spikes predicted of them; mean over draws.
+    The cost, in bits/spike of the pooled score, is that of the spikes predicted of them; mean over
+    draws.
     """
     silent = ~every[0].fires & (every[0].num_entries.sum(0) > 0)
-    predicted = np.mean([(one.model_excess + one.num_entries * one.null_mean)[:, silent].sum() for one in every])
+    predicted = np.mean(
+        [(one.model_excess + one.num_entries * one.null_mean)[:, silent].sum() for one in every]
+    )
     spikes = every[0].spikes.sum()
     cost = float(predicted / (_LN2 * spikes)) if spikes else math.nan
-    return {"num_units_silent": int(silent.sum()), **entry("silent_units_cost_bps", cost, "no spike to share it")}
+    return {
+        "num_units_silent": int(silent.sum()),
+        **entry("silent_units_cost_bps", cost, "no spike to share it"),
+    }
 
 
 def unscored(reason: str) -> dict[str, Any]:
@@ -303,23 +375,31 @@ def unscored(reason: str) -> dict[str, Any]:
     return block | dict.fromkeys(_COUNTS, 0)
 
 
-def task_sums(session: Session, task: str, rates: np.ndarray | metrics.PoissonSums, protocol: Protocol = MTM):
-    """(PoissonSums, None), or (None, reason) where the task cannot be scored; sums are handed through."""
+def task_sums(
+    session: Session, task: str, rates: np.ndarray | metrics.PoissonSums, protocol: Protocol = MTM
+):
+    """(PoissonSums, None), or (None, reason) where the task cannot be scored; sums are handed
+    through."""
     if isinstance(rates, metrics.PoissonSums):
         return rates, None
     trial_ids = session.trials_of(TEST)
     if len(trial_ids) == 0:
-        raise InputError(f"session {session.session_id} has no test trial, expected at least one; split it again")
+        raise InputError(
+            f"session {session.session_id} has no test trial, expected at least one; split it again"
+        )
     counts, _ = session.gather_trials(trial_ids)
     if np.shape(rates) != counts.shape:
         raise InputError(
-            f"session {session.session_id}, {task}: predictions have shape {np.shape(rates)}, expected "
+            f"session {session.session_id}, {task}: predictions have shape {np.shape(rates)}, "
+            "expected "
             f"{counts.shape} (test trials, bins of the longest, units)"
         )
     scored = scored_entries(session, task, trial_ids, protocol)
     if not scored.any():
         region = "no known region has enough units with a train spike"
-        return None, region if protocol.task(task).kind.endswith("region") else "no unit has a train spike"
+        return None, region if protocol.task(task).kind.endswith(
+            "region"
+        ) else "no unit has a train spike"
     missing = int((~np.isfinite(rates[scored])).sum())
     if missing:
         return None, f"{missing} of {int(scored.sum())} scored entries have no finite prediction"

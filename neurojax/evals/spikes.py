@@ -1,4 +1,5 @@
-"""The evaluation of spikes: every task of a protocol, beside baselines, ceilings and checks against leaks.
+"""The evaluation of spikes: every task of a protocol, beside baselines, ceilings and checks against
+leaks.
 
 An evaluator is a module of this folder, named by `eval.evaluator`, with five functions:
 
@@ -52,7 +53,8 @@ Log = Callable[[str], Any]
 
 
 def about(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What the record of an evaluation says of its protocol; two evaluations with the same are alike.
+    """What the record of an evaluation says of its protocol; two evaluations with the same are
+    alike.
 
     Args:
         settings: the `eval` block of a config.
@@ -61,7 +63,8 @@ def about(settings: Mapping[str, Any]) -> dict[str, Any]:
         see `protocol_fields`.
 
     Raises:
-        InputError: an entry is missing or of a wrong type, an unknown protocol or baseline, a size too small.
+        InputError: an entry is missing or of a wrong type, an unknown protocol or baseline, a size
+            too small.
     """
     for name in ("protocol", "baselines"):
         _require(settings, name, str)
@@ -85,7 +88,9 @@ def _require(settings: Mapping[str, Any], name: str, kind: type) -> None:
         raise InputError(f"the config has no eval.{name}; take configs/mtm.py as an example")
     value = settings[name]
     if not isinstance(value, kind) or isinstance(value, bool):
-        raise InputError(f"eval.{name}={value!r}; expected a {kind.__name__}, got a {type(value).__name__}")
+        raise InputError(
+            f"eval.{name}={value!r}; expected a {kind.__name__}, got a {type(value).__name__}"
+        )
 
 
 def protocol_fields(protocol: protocols.Protocol) -> dict[str, Any]:
@@ -97,7 +102,9 @@ def protocol_fields(protocol: protocols.Protocol) -> dict[str, Any]:
     }
 
 
-def prepare(dataset: Dataset, settings: Mapping[str, Any], *, run: Path | None = None, log: Log = print) -> Dataset:
+def prepare(
+    dataset: Dataset, settings: Mapping[str, Any], *, run: Path | None = None, log: Log = print
+) -> Dataset:
     """The sessions that the protocol can score; the others are counted with their reasons.
 
     Args:
@@ -142,8 +149,8 @@ def evaluate(
         log: takes one line.
 
     Returns:
-        {"sessions": session id -> scores, "mean": task -> scores, "example": arrays for the figures, which are not
-        part of the record}.
+        {"sessions": session id -> scores, "mean": task -> scores, "example": arrays for the
+        figures, which are not part of the record}.
 
     Raises:
         InputError: a test trial was trained on, or a forward pass does not fit into memory.
@@ -177,8 +184,12 @@ def evaluate(
                 example = examples.of_session(session, predictions, known, protocol, against)
             progress.update(number + 1)
     subjects = {name: entry["subject"] for name, entry in sessions.items()}
-    paired = scoring.paired_mean({name: entry["paired"] for name, entry in sessions.items()}, subjects)
-    mean = scoring.mean_over_sessions({name: entry["tasks"] for name, entry in sessions.items()}, subjects)
+    paired = scoring.paired_mean(
+        {name: entry["paired"] for name, entry in sessions.items()}, subjects
+    )
+    mean = scoring.mean_over_sessions(
+        {name: entry["tasks"] for name, entry in sessions.items()}, subjects
+    )
     for task in mean.keys() & paired.keys():
         mean[task] = mean[task] | {"paired_mean": paired[task]}
     return {"sessions": sessions, "mean": mean, "example": example}
@@ -202,7 +213,8 @@ def _session(
         **reliability.psth_reliability(session, seed=seed),
         **drift_note.of_session(session),
         **ceilings(session, score, protocol),
-        "notes": protocols.notes(session, protocol) + [few_shot.NOTE] * bool(protocol.read_out_tasks),
+        "notes": protocols.notes(session, protocol)
+        + [few_shot.NOTE] * bool(protocol.read_out_tasks),
         **trust.of_session(model, session, comparable, settings, seed, protocol),
         "paired": scoring.compare_with_best(session, comparable, best, baselines.excess, **options),
     }
@@ -219,15 +231,22 @@ def facts(session: Session) -> dict[str, Any]:
 
 
 def _add_read_outs(model, session, protocol, settings, options, tasks, comparable) -> None:
-    """Adds what is read from latents or rates beside the held-out units: to `tasks`, and to what can be paired."""
+    """Adds what is read from latents or rates beside the held-out units: to `tasks`, and to what
+    can be paired."""
     boot = {name: options[name] for name in ("seed", "num_boot")}
     beside = functools.partial(
-        activity.beside_held_out, model, session, protocol, trials_per_pass=settings["trials_per_pass"]
+        activity.beside_held_out,
+        model,
+        session,
+        protocol,
+        trials_per_pass=settings["trials_per_pass"],
     )
     parts = [session.trials_of(split) for split in (TRAIN, TEST)]
     if protocol.read_out_tasks:
         _, bin_valid = session.gather_trials(parts[0])
-        latents = few_shot.principal(*(beside(trial_ids, latents=True) for trial_ids in parts), bin_valid)
+        latents = few_shot.principal(
+            *(beside(trial_ids, latents=True) for trial_ids in parts), bin_valid
+        )
         blocks, sums = few_shot.score(session, protocol, [latents], **boot)
         tasks.update(blocks)
         comparable.update(sums)
@@ -235,7 +254,11 @@ def _add_read_outs(model, session, protocol, settings, options, tasks, comparabl
         asked = protocol.tasks[task]
         scored = protocols.scored_units(session, protocol)
         has_it = behaviour_read_out.behaviour_of(session, asked) is not None
-        rates = [beside(trial_ids)[:, :, scored] for trial_ids in parts] if has_it else [np.zeros((0, 0, 0))] * 2
+        rates = (
+            [beside(trial_ids)[:, :, scored] for trial_ids in parts]
+            if has_it
+            else [np.zeros((0, 0, 0))] * 2
+        )
         block = behaviour_read_out.score(session, asked, *rates, **boot)
         tasks[task] = scoring.with_headline(block, task, protocol)
 
@@ -243,12 +266,14 @@ def _add_read_outs(model, session, protocol, settings, options, tasks, comparabl
 def trials_per_pass(
     model, dataset: Dataset, settings: Mapping[str, Any], log: Log = print, what: str = "evaluation"
 ) -> int:
-    """Trials of a forward pass: as many as the settings' memory holds, at most `trials_per_pass`; says so.
+    """Trials of a forward pass: as many as the settings' memory holds, at most `trials_per_pass`;
+    says so.
 
     Args:
         model: see `passes.Model`.
         dataset: sessions to predict.
-        settings: `trials_per_pass` and `memory_mb` (of each device, 1 MB = 2^20 bytes) of an `eval` block.
+        settings: `trials_per_pass` and `memory_mb` (of each device, 1 MB = 2^20 bytes) of an `eval`
+            block.
         log: takes one line.
         what: begins the line.
 
@@ -260,7 +285,8 @@ def trials_per_pass(
     memory_mb = settings["memory_mb"]
     size = model.pass_size(largest, memory_mb=memory_mb, at_most=settings["trials_per_pass"])
     log(
-        f"{what}: {size.trials} trials a forward pass, up to {size.memory_mb:,.0f} MB on each device "
+        f"{what}: {size.trials} trials a forward pass, up to {size.memory_mb:,.0f} MB on each "
+        "device "
         f"(eval.memory_mb={memory_mb})"
     )
     return size.trials
@@ -272,7 +298,9 @@ def ceilings(session: Session, score: Callable, protocol: protocols.Protocol) ->
         return {}
     found = {"oracle": score(oracle.oracle_predictions(session, protocol))}
     try:
-        smoothed = oracle.known_dynamics_smoother(session, num_groups=SMOOTHER_GROUPS, protocol=protocol)
+        smoothed = oracle.known_dynamics_smoother(
+            session, num_groups=SMOOTHER_GROUPS, protocol=protocol
+        )
         found["known_dynamics_smoother"] = score(smoothed)
     except InputError:  # its dynamics have no smoother, or the session came without its truth
         pass
@@ -282,11 +310,15 @@ def ceilings(session: Session, score: Callable, protocol: protocols.Protocol) ->
 def note_lines(sessions: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Each note once, with the number of sessions it goes for."""
     notes = [note for session in sessions.values() for note in session.get("notes", ())]
-    return [f"note, {notes.count(note)} of {len(sessions)} sessions: {note}" for note in dict.fromkeys(notes)]
+    return [
+        f"note, {notes.count(note)} of {len(sessions)} sessions: {note}"
+        for note in dict.fromkeys(notes)
+    ]
 
 
 def show(evaluation: Mapping[str, Any], log: Log = print) -> None:
-    """Tells the scores of a record: the table of the terminal, notes, and a warning where drift helps."""
+    """Tells the scores of a record: the table of the terminal, notes, and a warning where drift
+    helps."""
     log(report.terminal_table(evaluation))
     for line in note_lines(evaluation["sessions"]):
         log(line)
@@ -316,6 +348,9 @@ def draw(
     try:
         figures = report.draw_figures(evaluation, example, metrics)
     except ImportError:
-        log('figures need matplotlib: pip install "neurojax[viz]", then run `neurojax evaluate` again')
+        log(
+            'figures need matplotlib: pip install "neurojax[viz]", then run `neurojax evaluate` '
+            "again"
+        )
         figures = {}
     report.write_report(folder, evaluation, figures, metrics, log=log, suffix=suffix)

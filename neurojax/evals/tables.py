@@ -1,4 +1,5 @@
-"""Scores out of an evaluation record: who was scored, means over sessions and their intervals, numbers as text.
+"""Scores out of an evaluation record: who was scored, means over sessions and their intervals,
+numbers as text.
 
 An evaluation record is the content of a run's `evaluation.json` (schema 1).
 """
@@ -36,7 +37,8 @@ class Score(NamedTuple):
 
     @property
     def half(self) -> float | None:
-        """Half of the 95 % interval: what stands after +- in every table and is drawn in every figure."""
+        """Half of the 95 % interval: what stands after +- in every table and is drawn in every
+        figure."""
         return None if self.ci95 is None else (self.ci95[1] - self.ci95[0]) / 2
 
 
@@ -59,17 +61,21 @@ def label(name: str) -> str:
 
 
 def tasks_of(evaluation: Mapping[str, Any]) -> list[str]:
-    """Tasks that any session scores, by the model or else by baselines: the four of MtM first, then others."""
+    """Tasks that any session scores, by the model or else by baselines: the four of MtM first, then
+    others."""
     sessions = evaluation["sessions"].values()
     found = [task for session in sessions for task in session.get("tasks") or {}]
-    found = found or [task for s in sessions for blocks in (s.get("baselines") or {}).values() for task in blocks]
+    found = found or [
+        task for s in sessions for blocks in (s.get("baselines") or {}).values() for task in blocks
+    ]
     return [task for task in TASK_LABELS if task in found] + list(
         dict.fromkeys(task for task in found if task not in TASK_LABELS)
     )
 
 
 def predictors_of(evaluation: Mapping[str, Any]) -> list[str]:
-    """The model, then the baselines in the order first met, then what knows the truth (see `is_oracle`)."""
+    """The model, then the baselines in the order first met, then what knows the truth (see
+    `is_oracle`)."""
     baselines: dict[str, None] = {}
     oracles: dict[str, None] = {}
     for session in evaluation["sessions"].values():
@@ -91,11 +97,17 @@ def task_block(session: Mapping[str, Any], predictor: str, task: str) -> Mapping
 def headline(evaluation: Mapping[str, Any], task: str) -> str:
     """The metric that tables show of a task: what its blocks name, else `bps_pooled`."""
     sessions = evaluation["sessions"].values()
-    blocks = (task_block(session, name, task) for session in sessions for name in predictors_of(evaluation))
+    blocks = (
+        task_block(session, name, task)
+        for session in sessions
+        for name in predictors_of(evaluation)
+    )
     return next((str(block["headline"]) for block in blocks if "headline" in block), "bps_pooled")
 
 
-def session_score(session: Mapping[str, Any], predictor: str, task: str, metric: str | None = "bps_pooled") -> Score:
+def session_score(
+    session: Mapping[str, Any], predictor: str, task: str, metric: str | None = "bps_pooled"
+) -> Score:
     """One predictor's score on one task of one session; metric None means the task's headline."""
     block = task_block(session, predictor, task)
     metric = metric or str(block.get("headline", "bps_pooled"))
@@ -119,8 +131,9 @@ def mean_score(
 ) -> Score:
     """Mean of a score over the sessions where it is known, with Student's t interval over them.
 
-    The record of a single session gives that session's own interval, over its trials; in one of several sessions a
-    score that only one of them has gets none, so that an interval means the same in a whole table.
+    The record of a single session gives that session's own interval, over its trials; in one of
+    several sessions a score that only one of them has gets none, so that an interval means the same
+    in a whole table.
 
     Args:
         evaluation: the record.
@@ -142,17 +155,29 @@ def mean_score(
     return Score(over.mean, over.ci95, "sessions", len(known))
 
 
-def mean_scores(evaluation: Mapping[str, Any], task: str, metric: str | None = "bps_pooled") -> dict[str, Score]:
-    """Means of all predictors on one task, over the sessions where the model has a score, else all."""
+def mean_scores(
+    evaluation: Mapping[str, Any], task: str, metric: str | None = "bps_pooled"
+) -> dict[str, Score]:
+    """Means of all predictors on one task, over the sessions where the model has a score, else
+    all."""
     sessions = evaluation["sessions"]
-    scored = [key for key in sessions if session_score(sessions[key], "model", task, metric).value is not None]
+    scored = [
+        key
+        for key in sessions
+        if session_score(sessions[key], "model", task, metric).value is not None
+    ]
     keys = scored or list(sessions)
-    return {name: mean_score(evaluation, name, task, metric, keys) for name in predictors_of(evaluation)}
+    return {
+        name: mean_score(evaluation, name, task, metric, keys) for name in predictors_of(evaluation)
+    }
 
 
 def subjects_of(sessions: Mapping[str, Mapping[str, Any]]) -> dict[str, str | None]:
     """Session id -> the animal it is of, None where its record does not say."""
-    return {key: str(session["subject"]) if session.get("subject") else None for key, session in sessions.items()}
+    return {
+        key: str(session["subject"]) if session.get("subject") else None
+        for key, session in sessions.items()
+    }
 
 
 def num_animals(evaluation: Mapping[str, Any]) -> int | None:
@@ -162,16 +187,24 @@ def num_animals(evaluation: Mapping[str, Any]) -> int | None:
 
 
 def interval_words(scores: Iterable[Score], evaluation: Mapping[str, Any]) -> str:
-    """What +- is in a table of these scores: the same for all of them; empty where none has an interval."""
+    """What +- is in a table of these scores: the same for all of them; empty where none has an
+    interval."""
     over = {score.over for score in scores if score.ci95 is not None}
     if "sessions" in over:
-        sessions = intervals.sessions_and_animals(len(evaluation["sessions"]), num_animals(evaluation))
+        sessions = intervals.sessions_and_animals(
+            len(evaluation["sessions"]), num_animals(evaluation)
+        )
         return f"half of the 95 % interval over {sessions} (t)"
-    return "half of the 95 % interval over the test trials of this one session (bootstrap)" if over else ""
+    return (
+        "half of the 95 % interval over the test trials of this one session (bootstrap)"
+        if over
+        else ""
+    )
 
 
 def mean_text(score: Score, most: int, sign: str = "+-") -> str:
-    """A mean with half of its 95 % interval, and with its number of sessions where that is below `most`."""
+    """A mean with half of its 95 % interval, and with its number of sessions where that is below
+    `most`."""
     if score.value is None:
         return "-"
     error = "" if score.half is None else f" {sign}{show(score.half)}"
@@ -179,8 +212,11 @@ def mean_text(score: Score, most: int, sign: str = "+-") -> str:
     return show(score.value) + error + fewer
 
 
-def wins(evaluation: Mapping[str, Any], baseline: str, task: str, metric: str | None = "bps_pooled") -> tuple[int, int]:
-    """(sessions where the model is above the baseline, sessions that score both); metric None: the headline."""
+def wins(
+    evaluation: Mapping[str, Any], baseline: str, task: str, metric: str | None = "bps_pooled"
+) -> tuple[int, int]:
+    """(sessions where the model is above the baseline, sessions that score both); metric None: the
+    headline."""
     pairs = [
         tuple(session_score(session, name, task, metric).value for name in ("model", baseline))
         for session in evaluation["sessions"].values()
@@ -205,7 +241,8 @@ def show(value: float | None, digits: int = 3) -> str:
 
 
 def short_names(names: Iterable[str], width: int) -> list[str]:
-    """Names cut to `width`, by what they share at their ends where that suffices, else in the middle."""
+    """Names cut to `width`, by what they share at their ends where that suffices, else in the
+    middle."""
     names = list(names)
     if all(len(name) <= width for name in names):
         return names
@@ -241,12 +278,16 @@ def align(rows: Iterable[Iterable[str]], gap: int = 2) -> list[str]:
     return lines
 
 
-def share(evaluation: Mapping[str, Any], oracle: str, task: str, metric: str | None = "bps_pooled") -> str:
-    """Mean of the model as a percentage of an oracle's, over sessions that have both; "-" if undefined."""
+def share(
+    evaluation: Mapping[str, Any], oracle: str, task: str, metric: str | None = "bps_pooled"
+) -> str:
+    """Mean of the model as a percentage of an oracle's, over sessions that have both; "-" if
+    undefined."""
     both = [
         key
         for key, session in evaluation["sessions"].items()
-        if None not in (session_score(session, name, task, metric).value for name in ("model", oracle))
+        if None
+        not in (session_score(session, name, task, metric).value for name in ("model", oracle))
     ]
     model = mean_score(evaluation, "model", task, metric, both).value
     reached = mean_score(evaluation, oracle, task, metric, both).value

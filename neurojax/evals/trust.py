@@ -1,4 +1,5 @@
-"""What lets a reader judge a session's scores: calibration, and sums that let two runs be compared trial by trial."""
+"""What lets a reader judge a session's scores: calibration, and sums that let two runs be compared
+trial by trial."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -25,15 +26,15 @@ def of_session(
     Args:
         model: what is evaluated.
         session: the recording.
-        predictions: task -> float [K, T, N], expected spikes per bin of the test trials, NaN where not scored, or
-            metrics.PoissonSums.
+        predictions: task -> float [K, T, N], expected spikes per bin of the test trials, NaN where
+            not scored, or metrics.PoissonSums.
         settings: the `eval` block of a config.
         seed: of every draw.
         protocol: of the predictions.
 
     Returns:
-        {"calibration": see `calibration.calibration`, "regions": see `region_matrix.region_matrix`, "trial_sums":
-        see `trial_sums`}.
+        {"calibration": see `calibration.calibration`, "regions": see `region_matrix.region_matrix`,
+        "trial_sums": see `trial_sums`}.
     """
     counts, bin_valid = session.gather_trials(session.trials_of(TEST))
     region_tasks = {protocol.tasks[name].kind: name for name in protocol.activity_tasks}
@@ -55,10 +56,13 @@ def of_session(
     }
 
 
-def trial_sums(session: Session, predictions: Mapping[str, Any], counts: np.ndarray) -> dict[str, Any]:
+def trial_sums(
+    session: Session, predictions: Mapping[str, Any], counts: np.ndarray
+) -> dict[str, Any]:
     """What a paired comparison of two runs needs, small enough to keep.
 
-    The pooled score is sum(gain_nats) / (ln 2 sum(spikes)); of two runs on the same trials the null cancels.
+    The pooled score is sum(gain_nats) / (ln 2 sum(spikes)); of two runs on the same trials the null
+    cancels.
 
     Args:
         session: the recording.
@@ -66,7 +70,8 @@ def trial_sums(session: Session, predictions: Mapping[str, Any], counts: np.ndar
         counts: [K, T, N] of its test trials.
 
     Returns:
-        {"trial_id": [K], "tasks": {task: {"spikes": [K], "gain_nats": [K]}}}, sums over the scored units that fire.
+        {"trial_id": [K], "tasks": {task: {"spikes": [K], "gain_nats": [K]}}}, sums over the scored
+        units that fire.
     """
     tasks = {}
     for task, rates in predictions.items():

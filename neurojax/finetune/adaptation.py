@@ -38,7 +38,8 @@ class Options:
 
     def __post_init__(self):
         steps = whole_number(self.steps, "steps", 1, "a whole number of training steps")
-        object.__setattr__(self, "steps", steps)  # whole numbers of NumPy would not be written to JSON
+        # whole numbers of NumPy would not be written to JSON
+        object.__setattr__(self, "steps", steps)
         object.__setattr__(self, "seed", whole_number(self.seed, "seed", 0))
         rate = self.learning_rate
         if rate is not None and not (isinstance(rate, int | float) and 0 < rate < float("inf")):
@@ -48,10 +49,16 @@ class Options:
     def block(self) -> dict[str, int | str]:
         """`config.finetune` of configs/finetune.py."""
         unfreeze_step = max(1, self.steps // UNFREEZE_SHARE)
-        return {"strategy": self.strategy, "unfreeze_step": unfreeze_step, "new_rows": self.new_rows}
+        return {
+            "strategy": self.strategy,
+            "unfreeze_step": unfreeze_step,
+            "new_rows": self.new_rows,
+        }
 
 
-def adapted(source: Weights, session: Session, options: Options, known_sessions: Sequence[Session] = ()) -> Weights:
+def adapted(
+    source: Weights, session: Session, options: Options, known_sessions: Sequence[Session] = ()
+) -> Weights:
     """What `neurojax train --config=configs/finetune.py` makes of one session, without a workdir.
 
     Args:
@@ -65,19 +72,28 @@ def adapted(source: Weights, session: Session, options: Options, known_sessions:
         Interrupted: after a signal; nothing is kept.
     """
     if not len(session.trials_of(TRAIN)):
-        raise InputError(f"session {session.session_id} has no training trial; give it a split with some")
-    config = copy.deepcopy(dict(source.config)) | {"seed": options.seed, "finetune": options.block()}
+        raise InputError(
+            f"session {session.session_id} has no training trial; give it a split with some"
+        )
+    config = copy.deepcopy(dict(source.config)) | {
+        "seed": options.seed,
+        "finetune": options.block(),
+    }
     config["train"] = {"num_steps": options.steps}
     if config["model"].get("positions", "learned") == "learned":
         config["model"]["num_positions"] = source.num_bins
     if options.learning_rate is not None:
         config["optimizer"]["learning_rate"] = float(options.learning_rate)
     dataset = dataset_of([session])
-    tuning = finetune.begin_from(source, config, dataset, lambda config: known_sessions, log=_silent)
+    tuning = finetune.begin_from(
+        source, config, dataset, lambda config: known_sessions, log=_silent
+    )
     try:
         arrays = trained(tuning.recipe, settings.source_settings(config)[1], dataset, tuning.start)
     except Interrupted:
-        raise Interrupted(f"adapting to {session.session_id} was stopped by a signal; nothing is kept") from None
+        raise Interrupted(
+            f"adapting to {session.session_id} was stopped by a signal; nothing is kept"
+        ) from None
     return source._replace(
         arrays=arrays,
         config=config,
@@ -88,7 +104,9 @@ def adapted(source: Weights, session: Session, options: Options, known_sessions:
         digest=_digest(arrays),
         origin=tuning.origin,
         dataset_fingerprint=dataset.fingerprint,
-        trained=None if source.trained is None else source.trained | telling_digests(session, TRAIN).keys(),
+        trained=None
+        if source.trained is None
+        else source.trained | telling_digests(session, TRAIN).keys(),
     )
 
 
@@ -104,9 +122,13 @@ def trained(
     table, freeze = (None, None) if start is None else (start.table, recipe.freeze)
     new_until = freeze and (freeze.session_rows, freeze.until_step)
     source = spikes.open_source(dataset.sessions, batches, recipe.seed, table, new_until)
-    with tempfile.TemporaryDirectory(prefix="neurojax-") as folder:  # the loop saves; here nothing is gone on from
+    # the loop saves; here nothing is gone on from
+    with tempfile.TemporaryDirectory(prefix="neurojax-") as folder:
         state = loop.train(recipe, source, driven, Path(folder), {}, _silent, start)
-    return {name: np.asarray(leaf) for name, leaf in state_io.named_leaves(jax.device_get(state)).items()}
+    return {
+        name: np.asarray(leaf)
+        for name, leaf in state_io.named_leaves(jax.device_get(state)).items()
+    }
 
 
 def _digest(arrays: Mapping[str, np.ndarray]) -> str:

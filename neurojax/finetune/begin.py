@@ -1,7 +1,8 @@
-"""Fine-tuning: from the weights of one run, or of an export, to the state before the first step of another.
+"""Fine-tuning: from the weights of one run, or of an export, to the state before the first step of
+another.
 
-Rows of the sessions the run knows keep their place and their optimiser moments; new sessions append theirs. The state
-is saved as step 0, so that the new run never needs the old one again.
+Rows of the sessions the run knows keep their place and their optimiser moments; new sessions append
+theirs. The state is saved as step 0, so that the new run never needs the old one again.
 """
 
 import dataclasses
@@ -52,23 +53,27 @@ def begin(
         config: from `inherit.resolved`.
         folder: the workdir; where it has a checkpoint, nothing else is read.
         dataset: sessions to train on, new and known.
-        sessions_of_run: config of the run -> its sessions, for `pca`, where they can still be read; may raise
-            InputError.
+        sessions_of_run: config of the run -> its sessions, for `pca`, where they can still be read;
+            may raise InputError.
         log: takes one line.
 
     Raises:
-        InputError: no sound checkpoint; other bins; trials longer than the run can place; a known session with other
-            units; a new session that repeats a known one, or trials of one; test trials that were trained on; nothing
-            new under stitcher_only; no region in common.
+        InputError: no sound checkpoint; other bins; trials longer than the run can place; a known
+            session with other units; a new session that repeats a known one, or trials of one; test
+            trials that were trained on; nothing new under stitcher_only; no region in common.
     """
     begun = _begun(folder)
     if begun is None:
-        return begin_from(release.read_any(Path(config["init_from"]), log), config, dataset, sessions_of_run, log)
+        return begin_from(
+            release.read_any(Path(config["init_from"]), log), config, dataset, sessions_of_run, log
+        )
     origin = begun["init_from"]
     entries = _entries_of_begun(folder, config, origin, log)
 
     def begun_already(fresh: TrainState) -> TrainState:
-        raise InputError(f"{folder} has begun but holds no sound checkpoint to go on from; use a new workdir")
+        raise InputError(
+            f"{folder} has begun but holds no sound checkpoint to go on from; use a new workdir"
+        )
 
     return _tuning(config, dataset, entries, origin, begun_already, log)
 
@@ -83,8 +88,14 @@ def begin_from(
     """As `begin`, from weights in memory, which stay as they are."""
 
     def state(fresh: TrainState) -> TrainState:
-        reference = _reference(source, dataset, sessions_of_run) if config["finetune"]["new_rows"] == "pca" else ()
-        return first_state.first_state(fresh, source, dataset, config, tuning.recipe, source.entries, reference)
+        reference = (
+            _reference(source, dataset, sessions_of_run)
+            if config["finetune"]["new_rows"] == "pca"
+            else ()
+        )
+        return first_state.first_state(
+            fresh, source, dataset, config, tuning.recipe, source.entries, reference
+        )
 
     tuning = _tuning(config, dataset, source.entries, _origin_of(source), state, log)
     _require_not_trained(dataset.sessions, source.table, source.trained)
@@ -92,30 +103,40 @@ def begin_from(
 
 
 def _require_not_trained(
-    sessions: Sequence[Session], table: Sequence[Mapping[str, Any]], trained: Collection[bytes] | None
+    sessions: Sequence[Session],
+    table: Sequence[Mapping[str, Any]],
+    trained: Collection[bytes] | None,
 ) -> None:
-    """A new session that holds trials of an old one is no new animal; a tested trial was not trained on.
+    """A new session that holds trials of an old one is no new animal; a tested trial was not
+    trained on.
 
     Args:
         sessions: to train on and to test.
         table: rows of the weights they start from.
-        trained: digests of the trials those weights were trained on; None where not known, and nothing is checked.
+        trained: digests of the trials those weights were trained on; None where not known, and
+            nothing is checked.
 
     Raises:
         InputError: a session is not as said above.
     """
     known = {entry["session_id"] for entry in table}
     for session in sessions:
-        if session.session_id not in known and (number := len(trained_trials.among(session, trained or ()))):
+        if session.session_id not in known and (
+            number := len(trained_trials.among(session, trained or ()))
+        ):
             raise InputError(
-                f"session {session.session_id} repeats an old one: {number} of its {session.num_trials} trials are some"
+                f"session {session.session_id} repeats an old one: {number} of its "
+                f"{session.num_trials} trials are some"
                 " that the run it starts from was trained on; leave the session out"
             )
     leaks.require_unseen(sessions, trained or ())
 
 
-def _tuning(config, dataset: Dataset, entries, origin: dict[str, Any], state: Callable, log: Callable) -> FineTuning:
-    """Entries and origin are those of the known sessions; `state` makes the first state of a fresh one."""
+def _tuning(
+    config, dataset: Dataset, entries, origin: dict[str, Any], state: Callable, log: Callable
+) -> FineTuning:
+    """Entries and origin are those of the known sessions; `state` makes the first state of a fresh
+    one."""
     _require_fitting(dataset, origin, entries)
     known = origin["sessions"]
     names = {entry["session_id"] for entry in known}
@@ -125,18 +146,24 @@ def _tuning(config, dataset: Dataset, entries, origin: dict[str, Any], state: Ca
     chosen = config["finetune"]
     if chosen["strategy"] != "full" and not added:
         raise InputError(
-            f"finetune.strategy={chosen['strategy']} trains the rows of new sessions, but the run knows all "
+            f"finetune.strategy={chosen['strategy']} trains the rows of new sessions, but the "
+            "run knows all "
             f"{len(dataset.sessions)} of the data; use strategy=full or data with a new session"
         )
     recipe = settings.recipe(config)
     if chosen["strategy"] == "gradual_unfreeze" and recipe.num_steps <= chosen["unfreeze_step"]:
         raise InputError(
-            f"train.num_steps={recipe.num_steps} ends before finetune.unfreeze_step={chosen['unfreeze_step']}, so "
+            f"train.num_steps={recipe.num_steps} ends before "
+            f"finetune.unfreeze_step={chosen['unfreeze_step']}, so "
             "nothing unfreezes; train longer, unfreeze earlier, or use strategy=stitcher_only"
         )
-    until = {"full": 0, "stitcher_only": NEVER, "gradual_unfreeze": chosen["unfreeze_step"]}[chosen["strategy"]]
+    until = {"full": 0, "stitcher_only": NEVER, "gradual_unfreeze": chosen["unfreeze_step"]}[
+        chosen["strategy"]
+    ]
     if until:
-        recipe = dataclasses.replace(recipe, freeze=Freeze(until, sum(e["num_units"] for e in known), len(known)))
+        recipe = dataclasses.replace(
+            recipe, freeze=Freeze(until, sum(e["num_units"] for e in known), len(known))
+        )
     log(
         f"fine-tuning {chosen['strategy']}: {len(known)} known sessions, {len(added)} new "
         f"({sum(session.num_units for session in added)} units), new rows {chosen['new_rows']}"
@@ -145,7 +172,8 @@ def _tuning(config, dataset: Dataset, entries, origin: dict[str, Any], state: Ca
 
 
 def _reference(source: Weights, dataset: Dataset, sessions_of_run) -> list[Session]:
-    """Known sessions that can be read: those of the new data, else those of the run; none where both are gone."""
+    """Known sessions that can be read: those of the new data, else those of the run; none where
+    both are gone."""
     known = {entry["session_id"]: entry["units_sha256"] for entry in source.table}
     for sessions in (lambda: dataset.sessions, lambda: sessions_of_run(source.config)):
         try:
@@ -158,21 +186,27 @@ def _reference(source: Weights, dataset: Dataset, sessions_of_run) -> list[Sessi
 
 
 def _entries_of_begun(folder: Path, config, origin: Mapping[str, Any], log) -> list[dict[str, Any]]:
-    """Roster of the known sessions; one that was lost is made again from the run this one was started from."""
+    """Roster of the known sessions; one that was lost is made again from the run this one was
+    started from."""
     path = folder / roster.ROSTER_NAME
     if path.is_file():
         return roster.read(path)[: len(origin["sessions"])]
     try:
         source = release.read_any(Path(config["init_from"]), log)
     except InputError as error:
-        raise InputError(f"{path} is gone; restore it, or the run that init_from names ({error})") from None
+        raise InputError(
+            f"{path} is gone; restore it, or the run that init_from names ({error})"
+        ) from None
     if source.table != origin["sessions"]:
-        raise InputError(f"{path} is gone, and {config['init_from']} now has other sessions; restore the file")
+        raise InputError(
+            f"{path} is gone, and {config['init_from']} now has other sessions; restore the file"
+        )
     return source.entries
 
 
 def _origin_of(source: Weights) -> dict[str, Any]:
-    """What the manifest keeps of the weights a run was started from, and of those they were started from."""
+    """What the manifest keeps of the weights a run was started from, and of those they were started
+    from."""
     return {
         "manifest_sha256": source.digest,
         "step": source.step,
@@ -181,7 +215,9 @@ def _origin_of(source: Weights) -> dict[str, Any]:
         "num_bins": source.num_bins,
         "positions": source.config["model"].get("positions"),
         "sessions": source.table,
-        "init_from": {k: v for k, v in source.origin.items() if k != "sessions"} if source.origin else None,
+        "init_from": {k: v for k, v in source.origin.items() if k != "sessions"}
+        if source.origin
+        else None,
     }
 
 
@@ -193,7 +229,9 @@ def _begun(folder: Path) -> dict[str, Any] | None:
         except InputError:
             continue
         if not isinstance(manifest.get("init_from"), dict):
-            raise InputError(f"{folder} holds a run that was not started from another; use a new workdir")
+            raise InputError(
+                f"{folder} holds a run that was not started from another; use a new workdir"
+            )
         return manifest
     return None
 
@@ -207,6 +245,7 @@ def _require_fitting(dataset: Dataset, origin: Mapping[str, Any], entries) -> No
         digest = roster.counts_digest(session)
         if owners.setdefault(digest, session.session_id) != session.session_id:
             raise InputError(
-                f"session {session.session_id} repeats {owners[digest]}: the spikes are the same under another name; "
+                f"session {session.session_id} repeats {owners[digest]}: the spikes are the same "
+                "under another name; "
                 "leave one of them out"
             )

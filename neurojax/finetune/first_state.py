@@ -1,4 +1,5 @@
-"""The state before the first step of fine-tuning: the source's weights and moments, and new rows beside them."""
+"""The state before the first step of fine-tuning: the source's weights and moments, and new rows
+beside them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -35,7 +36,8 @@ def first_state(
     entries: Sequence[Mapping[str, Any]],
     reference: Sequence[Session],
 ) -> TrainState:
-    """The state before the first step: the source's weights and moments, new rows as `config.finetune` says.
+    """The state before the first step: the source's weights and moments, new rows as
+    `config.finetune` says.
 
     Args:
         fresh: a state of the new run's shapes, as from scratch, host arrays.
@@ -61,11 +63,17 @@ def first_state(
     if how == "region_mean":
         labels = [label for entry in entries for label in entry["region"]]
         for place in new:
-            new_rows.region_mean(tables, unit_tables, labels, dataset.sessions[place], layout.first_row[place])
+            new_rows.region_mean(
+                tables, unit_tables, labels, dataset.sessions[place], layout.first_row[place]
+            )
     if how == "pca":
-        aligned = new_rows.alignment(tables, source.table, reference, recipe.model.config.read_in_width)
+        aligned = new_rows.alignment(
+            tables, source.table, reference, recipe.model.config.read_in_width
+        )
         components = {
-            place: new_rows.read_in_components(tables, dataset.sessions[place], layout.first_row[place], aligned)
+            place: new_rows.read_in_components(
+                tables, dataset.sessions[place], layout.first_row[place], aligned
+            )
             for place in new
         }
     if how != "random":
@@ -83,7 +91,8 @@ def first_state(
 
 
 def _with_arrays(fresh: TrainState, arrays: Mapping[str, np.ndarray]) -> TrainState:
-    """`fresh` with every array the source has: whole, or as the first rows of a longer table; counters start at 0.
+    """`fresh` with every array the source has: whole, or as the first rows of a longer table;
+    counters start at 0.
 
     Raises:
         InputError: an array of the source is missing or has another shape: another schema or width.
@@ -94,24 +103,33 @@ def _with_arrays(fresh: TrainState, arrays: Mapping[str, np.ndarray]) -> TrainSt
         if kept not in ("params", "tables", "dense_moments", "row_moments"):
             continue
         found = arrays.get(name)
-        if found is None and kept.endswith("moments"):  # released weights come without: the moments start at 0
+        # released weights come without: the moments start at 0
+        if found is None and kept.endswith("moments"):
             continue
         by_row = kept in ("tables", "row_moments")
-        fits = found is not None and found.dtype == leaf.dtype and found.shape[by_row:] == leaf.shape[by_row:]
+        fits = (
+            found is not None
+            and found.dtype == leaf.dtype
+            and found.shape[by_row:] == leaf.shape[by_row:]
+        )
         if not fits or (by_row and len(found) > len(leaf)):
             came = "nothing" if found is None else f"{found.dtype} {list(found.shape)}"
             raise InputError(
-                f"init_from: {name} is {came} there, {leaf.dtype} {list(leaf.shape)} here; the schema or a width "
-                "differs: leave the model's entries out of the command, or start from a run of this version"
+                f"init_from: {name} is {came} there, {leaf.dtype} {list(leaf.shape)} here; the "
+                "schema or a width "
+                "differs: leave the model's entries out of the command, or start from a run of "
+                "this version"
             )
         leaves[name] = np.concatenate([found, np.asarray(leaf)[len(found) :]]) if by_row else found
     return jax.tree.unflatten(jax.tree.structure(fresh), list(leaves.values()))
 
 
 def _start_tokens(tables: dict[str, np.ndarray], source: Weights) -> None:
-    """New sessions start with the mean token of the sessions trained on: what tokens share is known, the rest is 0.
+    """New sessions start with the mean token of the sessions trained on: what tokens share is
+    known, the rest is 0.
 
-    Rows that a released table has beyond its sessions were never trained; a new session takes one over.
+    Rows that a released table has beyond its sessions were never trained; a new session takes one
+    over.
     """
     known = len(source.table)
     counts = source.arrays.get("row_moments/count/session_token")
@@ -121,7 +139,8 @@ def _start_tokens(tables: dict[str, np.ndarray], source: Weights) -> None:
 
 
 def _with_known_prompts(params: Any, source: Weights) -> Any:
-    """Prompts of schemes the source never trained start at the mean of those it did; without any, at zero."""
+    """Prompts of schemes the source never trained start at the mean of those it did; without any,
+    at zero."""
     schemes = source.config["objective"]["schemes"]
     schemes = schemes.split(",") if isinstance(schemes, str) else list(schemes)
     trained = np.asarray([name in schemes for name in PROMPTS])
@@ -130,13 +149,21 @@ def _with_known_prompts(params: Any, source: Weights) -> Any:
     return dict(params) | {"prompts": prompts}
 
 
-def _centre(tables, source: Weights, dataset: Dataset, layout, new: Sequence[int], recipe: Recipe) -> None:
-    """Read-in biases of new sessions such that their mean latent is that of the known sessions, on average."""
+def _centre(
+    tables, source: Weights, dataset: Dataset, layout, new: Sequence[int], recipe: Recipe
+) -> None:
+    """Read-in biases of new sessions such that their mean latent is that of the known sessions, on
+    average."""
     known = len(source.table)
     starts = np.concatenate([[0], np.cumsum([entry["num_units"] for entry in source.table])])
     centred = not recipe.model.module.HIDES_BY_ZEROING  # the model subtracts the means itself
-    means = np.zeros(starts[-1], np.float32) if centred else np.exp(tables["read_out_bias"][: starts[-1]])
-    sums = np.add.reduceat(means[:, None] * tables["read_in"][: starts[-1]], starts[:-1], axis=0)  # [S, K]
+    means = (
+        np.zeros(starts[-1], np.float32)
+        if centred
+        else np.exp(tables["read_out_bias"][: starts[-1]])
+    )
+    # [S, K]
+    sums = np.add.reduceat(means[:, None] * tables["read_in"][: starts[-1]], starts[:-1], axis=0)
     average = (tables["read_in_bias"][:known] + sums).mean(0)
     for place in new:
         session, row = dataset.sessions[place], layout.first_row[place]

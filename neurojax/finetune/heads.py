@@ -1,6 +1,8 @@
-"""End-to-end decoding: a linear head on a pretrained model's hidden states, everything trained on the labels.
+"""End-to-end decoding: a linear head on a pretrained model's hidden states, everything trained on
+the labels.
 
-Source: Zhang et al. 2024 (the released end-to-end option): a head on the flattened states, AdamW at 5e-4.
+Source: Zhang et al. 2024 (the released end-to-end option): a head on the flattened states, AdamW at
+    5e-4.
 """
 
 import functools
@@ -50,9 +52,15 @@ class _Task(NamedTuple):
 
 
 def end_to_end(
-    model: Predictor, session: Session, target: Target, *, seed: int = 0, steps: Sequence[int] = STEPS
+    model: Predictor,
+    session: Session,
+    target: Target,
+    *,
+    seed: int = 0,
+    steps: Sequence[int] = STEPS,
 ) -> Callable:
-    """A `crossval.FitPredict` whose setting is the number of training steps; every fit starts at the same weights.
+    """A `crossval.FitPredict` whose setting is the number of training steps; every fit starts at
+    the same weights.
 
     Args:
         model: with rows for the session; it stays as it is.
@@ -63,12 +71,17 @@ def end_to_end(
     """
     batch = batching.session_batch(session, model.layout, target.trial_ids, model.bucket_units)
     longest = int(session.trial_num_bins[target.trial_ids].max())
-    counts, bin_valid = batch.trials["counts"][0, :, :longest], batch.trials["bin_valid"][0, :, :longest]
+    counts, bin_valid = (
+        batch.trials["counts"][0, :, :longest],
+        batch.trials["bin_valid"][0, :, :longest],
+    )
     hidden = np.ones(counts.shape[-1], bool)
     hidden[: session.num_units] = ~protocols.scored_units(session)
     trials = _Trials(batch._replace(trials={}), counts, bin_valid, hidden)
     if model.recipe.members > 1:
-        raise InputError("decode --method=finetune trains one model, this is an ensemble; use --method=probe")
+        raise InputError(
+            "decode --method=finetune trains one model, this is an ensemble; use --method=probe"
+        )
     specs = model.recipe.model.module.tables(model.recipe.model.config)
     weights = {"params": model.params, "rows": gather_rows(model.tables, specs, batch)}
     asked_of = (model.recipe.model, model.recipe.objective, model.asked_as(NEURON))
@@ -78,7 +91,11 @@ def end_to_end(
         used = np.full(len(counts), -np.inf, np.float32)
         used[fitting] = 0
         if task.categorical:
-            wanted, centre, scale = np.eye(len(target.classes), dtype=np.float32)[target.values], 0.0, 1.0
+            wanted, centre, scale = (
+                np.eye(len(target.classes), dtype=np.float32)[target.values],
+                0.0,
+                1.0,
+            )
             bias = np.log(wanted[fitting].mean(0))
         else:
             rows = target.values[fitting].reshape(-1, target.values.shape[-1])
@@ -86,7 +103,10 @@ def end_to_end(
             wanted = ((target.values - centre) / scale).astype(np.float32)
             bias = np.zeros(wanted.shape[-1], np.float32)
         num_inputs = task.model.config.width * (1 if task.per_bin else bin_valid.shape[1])
-        head = {"kernel": np.zeros((num_inputs, len(bias)), np.float32), "bias": bias.astype(np.float32)}
+        head = {
+            "kernel": np.zeros((num_inputs, len(bias)), np.float32),
+            "bias": bias.astype(np.float32),
+        }
         found = _trained(weights | {"head": head}, trials, wanted, used, jax.random.key(seed), task)
         return np.asarray(found, np.float64)[:, asked] * scale + centre
 
@@ -95,7 +115,8 @@ def end_to_end(
 
 @functools.partial(jax.jit, static_argnums=5)
 def _trained(weights, trials: _Trials, wanted, used, key, task: _Task):
-    """Predictions of all trials after each number of steps, [settings, K, ...]; batches are drawn where `used` is 0."""
+    """Predictions of all trials after each number of steps, [settings, K, ...]; batches are drawn
+    where `used` is 0."""
     num_trials = len(trials.counts)
 
     def loss(weights, places, key):
@@ -119,15 +140,21 @@ def _trained(weights, trials: _Trials, wanted, used, key, task: _Task):
         weights, moments = carry
         draw, dropout = jax.random.split(jax.random.fold_in(key, number))
         places = jax.random.categorical(draw, used, shape=(TRIALS_PER_STEP,))
-        updates, moments = optimizer.update(jax.grad(loss)(weights, places, dropout), moments, weights)
+        updates, moments = optimizer.update(
+            jax.grad(loss)(weights, places, dropout), moments, weights
+        )
         return optax.apply_updates(weights, updates), moments
 
-    passes = jnp.arange(-(-num_trials // TRIALS_PER_PASS) * TRIALS_PER_PASS).reshape(-1, TRIALS_PER_PASS)
+    passes = jnp.arange(-(-num_trials // TRIALS_PER_PASS) * TRIALS_PER_PASS).reshape(
+        -1, TRIALS_PER_PASS
+    )
     passes = jnp.minimum(passes, num_trials - 1)
 
     def advance(carry, bounds):
         carry = jax.lax.fori_loop(*bounds, step, carry)
-        predicted = jax.lax.map(lambda places: _read_out(carry[0], trials, places, task, None), passes)
+        predicted = jax.lax.map(
+            lambda places: _read_out(carry[0], trials, places, task, None), passes
+        )
         predicted = predicted.reshape(-1, *predicted.shape[2:])[:num_trials]
         return carry, jax.nn.log_softmax(predicted) if task.categorical else predicted
 
@@ -136,7 +163,8 @@ def _trained(weights, trials: _Trials, wanted, used, key, task: _Task):
 
 
 def _read_out(weights, trials: _Trials, places, task: _Task, dropout_key):
-    """The head on the states of some trials: [b, outputs], or [b, T, outputs] for a signal of each bin."""
+    """The head on the states of some trials: [b, outputs], or [b, T, outputs] for a signal of each
+    bin."""
     counts, bin_valid = trials.counts[places], trials.bin_valid[places]
     batch = trials.fields.with_trials(counts=counts[None], bin_valid=bin_valid[None])
     hidden_units = jnp.broadcast_to(trials.hidden_units, (1, len(places), len(trials.hidden_units)))

@@ -1,4 +1,5 @@
-"""Models of the Hugging Face hub: only the files of an export are fetched, and they are read with distrust."""
+"""Models of the Hugging Face hub: only the files of an export are fetched, and they are read with
+distrust."""
 
 import re
 from pathlib import Path
@@ -28,11 +29,16 @@ def fetched(name: str, revision: str | None = None) -> Path:
         import huggingface_hub
     except ImportError:
         raise InputError(
-            f'{name} is no folder here; a model of the hub needs huggingface_hub: pip install "neurojax[hub]"'
+            f"{name} is no folder here; a model of the hub needs huggingface_hub: pip install "
+            '"neurojax[hub]"'
         ) from None
     try:
-        found = huggingface_hub.snapshot_download(name, revision=revision, allow_patterns=list(release.FILES))
+        found = huggingface_hub.snapshot_download(
+            name, revision=revision, allow_patterns=list(release.FILES)
+        )
     except Exception as error:  # no such model, no permission, no network: the library says which
         said = " ".join(str(error).split())[:200] or type(error).__name__
-        raise InputError(f"{name} is no folder here, and the hub did not give it ({said}); check the name") from None
+        raise InputError(
+            f"{name} is no folder here, and the hub did not give it ({said}); check the name"
+        ) from None
     return Path(found)

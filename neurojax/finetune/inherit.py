@@ -10,40 +10,65 @@ from neurojax.runs import checkpoint, workdir
 
 STRATEGIES = ("full", "stitcher_only", "gradual_unfreeze")
 NEW_ROWS = ("random", "pca", "region_mean")
-# Of the model, what may differ from the run it starts from: nothing here is the shape or the meaning of a weight.
+# Of the model, what may differ from the run it starts from: nothing here is the shape or the
+# meaning of a weight.
 FREE = frozenset(
-    ("num_positions", "num_session_rows", "dropout_embed", "dropout", "dropout_attention", "own_alone_share")
+    (
+        "num_positions",
+        "num_session_rows",
+        "dropout_embed",
+        "dropout",
+        "dropout_attention",
+        "own_alone_share",
+    )
     + ("init", "read_in_init", "compute_dtype", "attention", "remat", "unroll")
 )
 
 
 def resolved(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Fills every entry that is None from the run `init_from` names; once begun, from the workdir itself.
+    """Fills every entry that is None from the run `init_from` names; once begun, from the workdir
+    itself.
 
     Args:
         config: of configs/finetune.py.
         folder: the workdir; a run that has begun needs nothing of the run it started from.
 
     Raises:
-        InputError: no run there, a width or another part of the architecture that differs, an unknown strategy.
+        InputError: no run there, a width or another part of the architecture that differs, an
+            unknown strategy.
     """
-    config = {name: dict(value) if isinstance(value, Mapping) else value for name, value in config.items()}
+    config = {
+        name: dict(value) if isinstance(value, Mapping) else value for name, value in config.items()
+    }
     if "finetune" not in config:
-        raise InputError(f"init_from={config['init_from']!r} goes with --config=configs/finetune.py")
+        raise InputError(
+            f"init_from={config['init_from']!r} goes with --config=configs/finetune.py"
+        )
     if not config["init_from"]:
-        raise InputError("configs/finetune.py needs --config.init_from=RUN, the workdir of a finished `neurojax train`")
+        raise InputError(
+            "configs/finetune.py needs --config.init_from=RUN, the workdir of a finished "
+            "`neurojax train`"
+        )
     check_choices(config["finetune"])
     begun = _begun(folder)
     if begun is None or config["init_from"] != begun["init_from"]:
         source = Path(config["init_from"])
         base, digest, num_bins = _source(source)
-        if base["model"].get("positions") == "learned":  # its table has as many rows as the run's longest trial bins
+        # its table has as many rows as the run's longest trial bins
+        if base["model"].get("positions") == "learned":
             base["model"] |= {"num_positions": num_bins}
     if begun is not None:
-        digest = begun["finetune"]["source_sha256"] if config["init_from"] == begun["init_from"] else digest
+        digest = (
+            begun["finetune"]["source_sha256"]
+            if config["init_from"] == begun["init_from"]
+            else digest
+        )
         base = begun
     if base.get("members", 1) > 1 or config["members"] > 1:
-        raise InputError("fine-tuning starts from one model, not from an ensemble; train from a run with members=1")
+        raise InputError(
+            "fine-tuning starts from one model, not from an ensemble; train from a run with "
+            "members=1"
+        )
     for name, value in config["model"].items():
         there = base["model"].get(name)
         if value is not None and name not in FREE and value != there:
@@ -64,13 +89,18 @@ def check_choices(finetune: Mapping[str, Any]) -> None:
     """Raises InputError for a strategy, an initialisation or a step that is not one."""
     for name, allowed in (("strategy", STRATEGIES), ("new_rows", NEW_ROWS)):
         if finetune[name] not in allowed:
-            raise InputError(f"finetune.{name}={finetune[name]!r}; choose from {', '.join(allowed)}")
+            raise InputError(
+                f"finetune.{name}={finetune[name]!r}; choose from {', '.join(allowed)}"
+            )
     if finetune["unfreeze_step"] < 1:
-        raise InputError(f"finetune.unfreeze_step={finetune['unfreeze_step']}; expected at least 1 frozen step")
+        raise InputError(
+            f"finetune.unfreeze_step={finetune['unfreeze_step']}; expected at least 1 frozen step"
+        )
 
 
 def _source(run: Path) -> tuple[dict[str, Any], str, int]:
-    """Config, digest and bins of a run or an export; whether its files are whole is checked when they are read."""
+    """Config, digest and bins of a run or an export; whether its files are whole is checked when
+    they are read."""
     if release.is_release(run):
         facts = release.read_facts(run)
         return facts["config"], facts["weights_sha256"], facts["num_bins"]
@@ -83,7 +113,10 @@ def _source(run: Path) -> tuple[dict[str, Any], str, int]:
 
 def _begun(folder: Path) -> dict[str, Any] | None:
     """The config of a fine-tuning run that has a checkpoint in `folder`, or None."""
-    if not checkpoint.steps_on_disk(folder / "checkpoints") or not (folder / workdir.CONFIG_NAME).is_file():
+    if (
+        not checkpoint.steps_on_disk(folder / "checkpoints")
+        or not (folder / workdir.CONFIG_NAME).is_file()
+    ):
         return None
     config = weights.read_config(folder)
     started = isinstance(config.get("finetune"), dict) and "source_sha256" in config["finetune"]

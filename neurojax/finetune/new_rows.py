@@ -1,9 +1,10 @@
 """First values of the rows of sessions a run never saw: where their training starts.
 
-A row belongs to one unit of one session, so a new session brings rows of its own. Its read-out biases are the log of
-the mean rates of its units, always. `random` leaves the rest as pretraining starts it; `region_mean` takes the mean of
-the pretrained rows of the same region; `pca` reads in the session's principal components, brought to the latent space
-the shared part was trained on, and reads out through their pseudo-inverse.
+A row belongs to one unit of one session, so a new session brings rows of its own. Its read-out
+biases are the log of the mean rates of its units, always. `random` leaves the rest as pretraining
+starts it; `region_mean` takes the mean of the pretrained rows of the same region; `pca` reads in
+the session's principal components, brought to the latent space the shared part was trained on, and
+reads out through their pseudo-inverse.
 """
 
 from collections.abc import Sequence
@@ -28,7 +29,11 @@ Tables = dict[str, np.ndarray]
 
 
 def region_mean(
-    tables: Tables, unit_tables: Sequence[str], known_regions: Sequence[str], session: Session, first_row: int
+    tables: Tables,
+    unit_tables: Sequence[str],
+    known_regions: Sequence[str],
+    session: Session,
+    first_row: int,
 ) -> None:
     """Sets the unit rows of a session (in place) to the mean over known units of the same region.
 
@@ -47,23 +52,31 @@ def region_mean(
     if not set(filter(None, regions)) & set(known_regions):
         raise InputError(
             f"finetune.new_rows=region_mean: session {session.session_id} has regions "
-            f"{', '.join(sorted(set(session.region.tolist()))[:5])}, the run has none of them; use pca or random"
+            f"{', '.join(sorted(set(session.region.tolist()))[:5])}, the run has none of them; "
+            "use pca or random"
         )
     for name in unit_tables:
         if name == "read_out_bias":
             continue
         rows = tables[name]
-        means = {label: rows[: len(known)][known == label].mean(0) for label in set(regions) & set(known_regions)}
+        means = {
+            label: rows[: len(known)][known == label].mean(0)
+            for label in set(regions) & set(known_regions)
+        }
         anywhere = rows[: len(known)].mean(0)  # units of a region the run does not know
         for unit, label in enumerate(regions):
             rows[first_row + unit] = means.get(label, anywhere)
 
 
-def alignment(tables: Tables, table: Sequence[dict[str, Any]], sessions: Sequence[Session], width: int) -> np.ndarray:
+def alignment(
+    tables: Tables, table: Sequence[dict[str, Any]], sessions: Sequence[Session], width: int
+) -> np.ndarray:
     """Maps principal components to the latents the shared part was trained on: [K, K].
 
-    Least squares, over known sessions that can be read, from each session's principal components to its trained
-    latents. Without any of them it is the identity: the components in the order and with the signs in which
+    Least squares, over known sessions that can be read, from each session's principal components to
+    its trained
+    latents. Without any of them it is the identity: the components in the order and with the signs
+        in which
     pretraining found them.
     """
     starts = np.concatenate([[0], np.cumsum([entry["num_units"] for entry in table])])
@@ -85,19 +98,26 @@ def alignment(tables: Tables, table: Sequence[dict[str, Any]], sessions: Sequenc
     return np.linalg.solve(gram + ridge, cross).astype(np.float32)
 
 
-def read_in_components(tables: Tables, session: Session, first_row: int, aligned: np.ndarray) -> np.ndarray:
-    """Sets the read-in rows of a session (in place); returns the components themselves, float32 [N, K]."""
+def read_in_components(
+    tables: Tables, session: Session, first_row: int, aligned: np.ndarray
+) -> np.ndarray:
+    """Sets the read-in rows of a session (in place); returns the components themselves, float32 [N,
+    K]."""
     components, _ = principal_read_in(session, len(aligned), mean_counts(session))
     tables["read_in"][first_row : first_row + session.num_units] = components @ aligned
     return components
 
 
-def read_out_pseudo_inverse(model: Predictor, session: Session, components: np.ndarray, seed: int) -> np.ndarray:
-    """Read-out rows of a session from what the frozen shared part already knows of it, float32 [N, D].
+def read_out_pseudo_inverse(
+    model: Predictor, session: Session, components: np.ndarray, seed: int
+) -> np.ndarray:
+    """Read-out rows of a session from what the frozen shared part already knows of it, float32 [N,
+    D].
 
-    A ridge maps the states of bins to the session's principal components; the pseudo-inverse of the components
-    takes these to units, and division by a unit's mean makes gains of them. The states see some units, the components
-    are those of the units hidden from them, so that no unit's own noise is copied.
+    A ridge maps the states of bins to the session's principal components; the pseudo-inverse of the
+    components takes these to units, and division by a unit's mean makes gains of them. The states
+    see some units, the components are those of the units hidden from them, so that no unit's own
+    noise is copied.
 
     Args:
         model: with the read-in rows of the session set.
@@ -116,15 +136,18 @@ def read_out_pseudo_inverse(model: Predictor, session: Session, components: np.n
     target = (counts - means) * hidden[:, None] @ components / HIDDEN_SHARE  # [k, T, K]
     to_components = _predictable(states, target, bin_valid)  # [D, K]
     spikes = means * bin_valid.sum()
-    trusted = spikes / (spikes + SPIKES_TO_TRUST)  # a component's weight on a silent unit is noise over almost nothing
+    # a component's weight on a silent unit is noise over almost nothing
+    trusted = spikes / (spikes + SPIKES_TO_TRUST)
     return ((to_components @ np.linalg.pinv(components)) / means * trusted).T.astype(np.float32)
 
 
 def _predictable(states: np.ndarray, target: np.ndarray, bin_valid: np.ndarray) -> np.ndarray:
-    """Ridge weights [D, K] without intercept (biases stay log means), each component scaled to what it predicts.
+    """Ridge weights [D, K] without intercept (biases stay log means), each component scaled to what
+    it predicts.
 
-    The scale is the slope of the target on its prediction in trials that were not fitted, from 0 to 1: a component
-    that the states say nothing of gets none. One trial gives no such trials, and so no weights.
+    The scale is the slope of the target on its prediction in trials that were not fitted, from 0 to
+    1: a component that the states say nothing of gets none. One trial gives no such trials, and so
+        no weights.
     """
     folds = np.arange(len(states)) % 2
     fits, covariance, variance = [], 0.0, 1e-12

@@ -23,7 +23,8 @@ class Weights(NamedTuple):
     digest: hex digest of the weights: of the checkpoint's manifest, or of the exported file.
     origin: what these weights were themselves started from, None when from scratch.
     dataset_fingerprint: of the data the run was trained on.
-    trained: digests of the trials they were trained on, see `data.store.trained_trials`; None where not known.
+    trained: digests of the trials they were trained on, see `data.store.trained_trials`; None where
+        not known.
     facts: see `facts.Facts.to_record`; None is that of spikes.
     """
 
@@ -49,7 +50,8 @@ def read_run(folder: Path, log: Callable[[str], Any] = print) -> Weights:
     """The newest sound checkpoint of a workdir.
 
     Raises:
-        InputError: the folder is no run, has no checkpoint that is whole, or a config that is not the checkpoint's.
+        InputError: the folder is no run, has no checkpoint that is whole, or a config that is not
+            the checkpoint's.
     """
     config = read_config(folder)
     arrays, manifest = checkpoint.load_arrays(folder / "checkpoints", log=log)
@@ -77,9 +79,13 @@ def read_run(folder: Path, log: Callable[[str], Any] = print) -> Weights:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """config.json of a run with the blocks that weights are read with; raises InputError when there is none."""
+    """config.json of a run with the blocks that weights are read with; raises InputError when there
+    is none."""
     if not (folder / workdir.CONFIG_NAME).is_file():
-        raise InputError(f"{folder} holds no run (no {workdir.CONFIG_NAME}); give the workdir of a `neurojax train`")
+        raise InputError(
+            f"{folder} holds no run (no {workdir.CONFIG_NAME}); give the workdir of a `neurojax "
+            "train`"
+        )
     config = workdir.read_config(folder)
     workdir.require_blocks(config, str(folder / workdir.CONFIG_NAME), workdir.OF_WEIGHTS)
     return config
@@ -87,4 +93,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 def rows_of(entries: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Entries of a roster -> the session table that a manifest keeps."""
-    return [{name: entry[name] for name in ("session_id", "num_units", "units_sha256")} for entry in entries]
+    return [
+        {name: entry[name] for name in ("session_id", "num_units", "units_sha256")}
+        for entry in entries
+    ]

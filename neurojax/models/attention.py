@@ -1,7 +1,7 @@
 """Which token may attend to which, and the kernel that computes it.
 
-The order of tokens is [session, prompt, bin 0 .. bin T-1]. Under the causal scheme a bin attends to the context
-tokens and to bins up to itself, and context tokens attend to context tokens only.
+The order of tokens is [session, prompt, bin 0 .. bin T-1]. Under the causal scheme a bin attends to
+the context tokens and to bins up to itself, and context tokens attend to context tokens only.
 """
 
 from typing import NamedTuple
@@ -15,7 +15,8 @@ SPLASH_BLOCK = 128  # tokens; what a TPU's vector lanes hold
 
 
 class Span(NamedTuple):
-    """What attention may see; plain attention and cuDNN make it a matrix [L, L] of each trial, splash does not."""
+    """What attention may see; plain attention and cuDNN make it a matrix [L, L] of each trial,
+    splash does not."""
 
     key_valid: jax.Array  # bool [B, L], tokens that may be attended to
     causal: jax.Array  # bool [B]
@@ -35,7 +36,9 @@ class Span(NamedTuple):
     def allowed(self) -> jax.Array:
         """bool [B, 1, L, L], query x key; every token may attend to itself."""
         length = self.key_valid.shape[1]
-        allowed = self.key_valid[:, None, :] & (~self.causal[:, None, None] | _not_later(length)[None])
+        allowed = self.key_valid[:, None, :] & (
+            ~self.causal[:, None, None] | _not_later(length)[None]
+        )
         return (allowed | np.eye(length, dtype=bool)[None])[:, None]
 
 
@@ -49,14 +52,18 @@ def _not_later(length: int) -> np.ndarray:
     return place[None, :] <= place[:, None]  # [L, L]
 
 
-def attention(queries, keys, values, span: Span, kernel="xla", dropout_rate=0.0, dropout_key=None) -> jax.Array:
+def attention(
+    queries, keys, values, span: Span, kernel="xla", dropout_rate=0.0, dropout_key=None
+) -> jax.Array:
     """Softmax attention.
 
     Args:
         queries, keys, values: [B, L, H, E].
         span: what may be seen.
-        kernel: "xla" (any device), "cudnn" (flash attention, NVIDIA), "splash" (flash attention, TPU).
-        dropout_rate: on the probabilities, computed in plain operations: the kernels do not offer it.
+        kernel: "xla" (any device), "cudnn" (flash attention, NVIDIA), "splash" (flash attention,
+            TPU).
+        dropout_rate: on the probabilities, computed in plain operations: the kernels do not offer
+            it.
         dropout_key: no dropout when it is None.
 
     Returns:
@@ -68,8 +75,12 @@ def attention(queries, keys, values, span: Span, kernel="xla", dropout_rate=0.0,
         return of_even_length(queries, keys, values, span, kernel)
     allowed = span.allowed()
     if dropout_key is None or not dropout_rate:
-        return jax.nn.dot_product_attention(queries, keys, values, mask=allowed, implementation=kernel)
-    scores = jnp.einsum("bqhe,bkhe->bhqk", queries, keys).astype(jnp.float32) / queries.shape[-1] ** 0.5
+        return jax.nn.dot_product_attention(
+            queries, keys, values, mask=allowed, implementation=kernel
+        )
+    scores = (
+        jnp.einsum("bqhe,bkhe->bhqk", queries, keys).astype(jnp.float32) / queries.shape[-1] ** 0.5
+    )
     probabilities = jax.nn.softmax(jnp.where(allowed, scores, jnp.finfo(jnp.float32).min))
     keep = jax.random.bernoulli(dropout_key, 1 - dropout_rate, probabilities.shape)
     probabilities = jnp.where(keep, probabilities / (1 - dropout_rate), 0.0).astype(values.dtype)
@@ -77,7 +88,8 @@ def attention(queries, keys, values, span: Span, kernel="xla", dropout_rate=0.0,
 
 
 def of_even_length(queries, keys, values, span: Span, kernel: str) -> jax.Array:
-    """Attention of an odd number of tokens with one more that nobody sees: cuDNN has no gradient at odd lengths."""
+    """Attention of an odd number of tokens with one more that nobody sees: cuDNN has no gradient at
+    odd lengths."""
     longer = [jnp.pad(array, [(0, 0), (0, 1), (0, 0), (0, 0)]) for array in (queries, keys, values)]
     valid = jnp.pad(span.key_valid, [(0, 0), (0, 1)])
     return attention(*longer, Span(valid, span.causal), kernel)[:, :-1]
@@ -86,8 +98,9 @@ def of_even_length(queries, keys, values, span: Span, kernel: str) -> jax.Array:
 def splash(queries, keys, values, span: Span, interpret: bool = False) -> jax.Array:
     """Attention whose memory grows with L, not L^2 (a Pallas kernel for TPUs).
 
-    The kernel takes one pattern for all trials, so the full and the causal pattern are both computed where a
-    batch mixes schemes, and each trial takes its own. `interpret` runs it on any device, slowly.
+    The kernel takes one pattern for all trials, so the full and the causal pattern are both
+    computed where a batch mixes schemes, and each trial takes its own. `interpret` runs it on any
+    device, slowly.
     """
     from jax.experimental.pallas.ops.tpu import splash_attention as pallas
 
@@ -107,5 +120,7 @@ def splash(queries, keys, values, span: Span, interpret: bool = False) -> jax.Ar
         return jax.vmap(kernel)(*arranged, segments)
 
     full = np.ones((length + missing,) * 2, bool)
-    both = jnp.where(span.causal[:, None, None, None], mixed_by(_not_later(length + missing)), mixed_by(full))
+    both = jnp.where(
+        span.causal[:, None, None, None], mixed_by(_not_later(length + missing)), mixed_by(full)
+    )
     return jnp.swapaxes(both, 1, 2)[:, :length].astype(queries.dtype)

@@ -48,13 +48,18 @@ class TransformerConfig:
         require_choice(self, "attention", "xla", "cudnn", "splash")
         require_choice(self, "remat", "none", "dots", "block")
         if self.width % self.num_heads:
-            raise InputError(f"model.width={self.width} is not a multiple of model.num_heads={self.num_heads}")
+            raise InputError(
+                f"model.width={self.width} is not a multiple of model.num_heads={self.num_heads}"
+            )
         if self.positions == "rotary" and (self.width // self.num_heads) % 2:
             raise InputError(
-                f"rotary positions need an even head width, got {self.width} / {self.num_heads}; change model.width"
+                f"rotary positions need an even head width, got {self.width} / {self.num_heads}; "
+                "change model.width"
             )
         if self.attention != "xla" and self.dropout_attention:
-            raise InputError(f"model.attention={self.attention} knows no model.dropout_attention; set that to 0")
+            raise InputError(
+                f"model.attention={self.attention} knows no model.dropout_attention; set that to 0"
+            )
 
 
 def require_at_least(config, least: int, *names: str) -> None:
@@ -75,4 +80,6 @@ def require_share(config, *names: str) -> None:
 def require_choice(config, name: str, *allowed: str) -> None:
     """Raises InputError for a field that is none of the allowed words."""
     if getattr(config, name) not in allowed:
-        raise InputError(f"model.{name}={getattr(config, name)!r}; choose from {', '.join(allowed)}")
+        raise InputError(
+            f"model.{name}={getattr(config, name)!r}; choose from {', '.join(allowed)}"
+        )

@@ -36,7 +36,8 @@ def dense(config: TransformerConfig, features: int, name: str, role: str = "") -
 
 
 class Dense(nn.Module):
-    """A linear layer whose bias may be drawn from the range that its fan-in gives (before any shrinking)."""
+    """A linear layer whose bias may be drawn from the range that its fan-in gives (before any
+    shrinking)."""
 
     features: int
     kernel_init: Callable
@@ -61,4 +62,7 @@ def side_by_side(layers: Sequence[Dense], inputs: jax.Array) -> list[jax.Array]:
     flat = inputs.astype(kernels[0].dtype).reshape(-1, inputs.shape[-1])
     shape = inputs.shape[:-1] + (-1,)
     weighed = [made.reshape(shape) for made in products(flat, kernels)]
-    return [made + bias.reshape((1,) * (made.ndim - 1) + (-1,)) for made, bias in zip(weighed, biases, strict=True)]
+    return [
+        made + bias.reshape((1,) * (made.ndim - 1) + (-1,))
+        for made, bias in zip(weighed, biases, strict=True)
+    ]

@@ -12,7 +12,9 @@ from neurojax.facts import Facts
 SMOOTHING_BINS = 2.0
 
 
-def principal_read_in(session: Session, width: int, mean_counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def principal_read_in(
+    session: Session, width: int, mean_counts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Projects counts on the leading components of smoothed, variance-stabilised training activity.
 
     Counts are centred and divided by the square root of their mean (equal Poisson variance for all
@@ -34,7 +36,9 @@ def principal_read_in(session: Session, width: int, mean_counts: np.ndarray) -> 
     ]
     scale = 1 / np.sqrt(mean_counts)
     raw = [(trials[trial] - mean_counts) * scale for trial in session.trials_of(TRAIN)]
-    smooth = np.concatenate([scipy.ndimage.gaussian_filter1d(trial, SMOOTHING_BINS, axis=0) for trial in raw])
+    smooth = np.concatenate(
+        [scipy.ndimage.gaussian_filter1d(trial, SMOOTHING_BINS, axis=0) for trial in raw]
+    )
     num_units = session.num_units
     rank = min(width, num_units)
     covariance = smooth.T @ smooth / len(smooth)
@@ -49,7 +53,8 @@ def principal_read_in(session: Session, width: int, mean_counts: np.ndarray) -> 
 
 
 def principal(sessions: Sequence[Session], facts: Facts, width: int) -> dict[str, np.ndarray]:
-    """Read-in rows and biases of all sessions at their principal components; the read-in tables whole.
+    """Read-in rows and biases of all sessions at their principal components; the read-in tables
+    whole.
 
     Args:
         sessions: all that the run has rows for, in row order.
@@ -57,7 +62,10 @@ def principal(sessions: Sequence[Session], facts: Facts, width: int) -> dict[str
         width: K.
     """
     means = np.split(facts.mean_counts, np.cumsum(facts.units_per_session)[:-1])
-    starts = [principal_read_in(session, width, mean) for session, mean in zip(sessions, means, strict=True)]
+    starts = [
+        principal_read_in(session, width, mean)
+        for session, mean in zip(sessions, means, strict=True)
+    ]
     return {
         "read_in": np.concatenate([rows for rows, _ in starts]),
         "read_in_bias": np.stack([bias for _, bias in starts]),

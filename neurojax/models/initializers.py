@@ -18,4 +18,6 @@ def uniform_fan_in(scale: float):
 
 def uniform_bound(bound: float):
     """Uniform in +-bound."""
-    return lambda key, shape, dtype=jnp.float32: jax.random.uniform(key, shape, dtype, -bound, bound)
+    return lambda key, shape, dtype=jnp.float32: jax.random.uniform(
+        key, shape, dtype, -bound, bound
+    )

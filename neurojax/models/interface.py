@@ -5,7 +5,8 @@
     init(key, config, facts) -> (params, buffers)
     apply(weights, inputs, config, *, train, key) -> Outputs
 
-A model turns arrays into states and natural parameters; it knows no loss and no file. It may also define
+A model turns arrays into states and natural parameters; it knows no loss and no file. It may also
+define
 fitted_rows(config, sessions, facts) -> {table: array}   rows that start at a fit to the training trials
 HIDES_BY_ZEROING = True   hiding a unit changes nothing but its counts, so hiding a silent one changes nothing
 """
@@ -109,8 +110,11 @@ def row_index(spec: TableSpec, batch: Batch) -> jax.Array:
     return batch.groups[f"{spec.rows}_row"]
 
 
-def gather_rows(tables: Mapping[str, jax.Array], specs: Mapping[str, TableSpec], batch: Batch) -> dict[str, jax.Array]:
+def gather_rows(
+    tables: Mapping[str, jax.Array], specs: Mapping[str, TableSpec], batch: Batch
+) -> dict[str, jax.Array]:
     """The rows of a batch's sessions, [G, N, ...] and [G, ...]; padding reads zeros."""
     return {
-        name: table.at[row_index(specs[name], batch)].get(mode="fill", fill_value=0) for name, table in tables.items()
+        name: table.at[row_index(specs[name], batch)].get(mode="fill", fill_value=0)
+        for name, table in tables.items()
     }

@@ -1,4 +1,5 @@
-"""NDT1-stitch, the model of MtM: units to latents by session, a token a bin, a transformer, and back.
+"""NDT1-stitch, the model of MtM: units to latents by session, a token a bin, a transformer, and
+back.
 
     visible counts [G, b, T, N] -> read-in [G, b, T, K] -> tokens [B, T, D]
     [session, prompt, bin 0 .. bin T-1] -> transformer -> the T bin tokens -> log-rates [G, b, T, N]
@@ -19,7 +20,12 @@ from neurojax.errors import InputError
 from neurojax.facts import Facts
 from neurojax.models import first_rows, stitcher
 from neurojax.models.attention import NUM_CONTEXT, Span, places
-from neurojax.models.config import TransformerConfig, require_at_least, require_choice, require_share
+from neurojax.models.config import (
+    TransformerConfig,
+    require_at_least,
+    require_choice,
+    require_share,
+)
 from neurojax.models.interface import Outputs, SpikeInputs, TableSpec, Weights
 from neurojax.models.tokenizer import TimeBinTokenizer
 from neurojax.models.transformer import Transformer
@@ -64,7 +70,11 @@ def tables(config: Config) -> dict[str, TableSpec]:
 
 def fitted_rows(config: Config, sessions, facts: Facts):
     """Read-in rows at each session's principal components, where asked."""
-    return {} if config.read_in_init == "random" else first_rows.principal(sessions, facts, config.read_in_width)
+    return (
+        {}
+        if config.read_in_init == "random"
+        else first_rows.principal(sessions, facts, config.read_in_width)
+    )
 
 
 def init(key: jax.Array, config: Config, facts: Facts):
@@ -72,7 +82,8 @@ def init(key: jax.Array, config: Config, facts: Facts):
     num_positions = max(config.num_positions, facts.num_bins)
     if config.positions == "learned" and 0 < config.num_positions < num_positions:
         raise InputError(
-            f"model.num_positions={config.num_positions}, but the longest trial has {facts.num_bins} bins; "
+            f"model.num_positions={config.num_positions}, but the longest trial has "
+            f"{facts.num_bins} bins; "
             "set it to 0 (as many as needed) or convert with a shorter window"
         )
     latents = jnp.zeros((1, num_positions, config.read_in_width))
@@ -81,14 +92,18 @@ def init(key: jax.Array, config: Config, facts: Facts):
     return NDT(config, num_positions).init(key, *arguments)["params"], {}
 
 
-def apply(weights: Weights, inputs: SpikeInputs, config: Config, *, train: bool, key=None) -> Outputs:
+def apply(
+    weights: Weights, inputs: SpikeInputs, config: Config, *, train: bool, key=None
+) -> Outputs:
     """Log-rates and states of all bins; see `models.interface`."""
     latents = stitcher.read_in(weights.rows, inputs.counts.astype(config.compute_dtype))
     states = bin_states(weights, latents, inputs, config, train, key)
     return Outputs(stitcher.log_rates(weights.rows, states, inputs.left_out), states)
 
 
-def bin_states(weights: Weights, latents: jax.Array, inputs: SpikeInputs, config: Config, train: bool, key):
+def bin_states(
+    weights: Weights, latents: jax.Array, inputs: SpikeInputs, config: Config, train: bool, key
+):
     """What the shared part makes of read-in latents [G, b, T, K]: states [G, b, T, D]."""
     groups, trials = latents.shape[:2]
     positions = weights.params.get("positions", ())
@@ -123,7 +138,8 @@ class NDT(nn.Module):
 
     @nn.compact
     def __call__(self, latents, session_token, scheme, hidden_bins, bin_valid, train: bool = False):
-        """latents [B, T, K], session_token [B, D], scheme [B], hidden_bins and bin_valid [B, T] -> [B, T, D]."""
+        """latents [B, T, K], session_token [B, D], scheme [B], hidden_bins and bin_valid [B, T] ->
+        [B, T, D]."""
         config = self.config
         dtype = jnp.dtype(config.compute_dtype)
         table = nn.initializers.normal(1.0 if config.init == "released" else 0.1)

@@ -41,7 +41,9 @@ class Config(ndt.Config):
         super().__post_init__()
         require_share(self, "own_alone_share")
         if not 0 < self.posterior_noise < float("inf"):
-            raise InputError(f"model.posterior_noise={self.posterior_noise}; expected a positive ratio")
+            raise InputError(
+                f"model.posterior_noise={self.posterior_noise}; expected a positive ratio"
+            )
 
 
 class LinearPath(nn.Module):
@@ -56,7 +58,9 @@ class LinearPath(nn.Module):
 
 def tables(config: Config) -> dict[str, TableSpec]:
     """The stitcher's, and each unit's weights on its own history."""
-    own = TableSpec("unit", False, lambda key, facts: jnp.zeros((len(facts.mean_counts), _NUM_MEMORIES)))
+    own = TableSpec(
+        "unit", False, lambda key, facts: jnp.zeros((len(facts.mean_counts), _NUM_MEMORIES))
+    )
     return stitcher.tables(config) | {"own_history": own}
 
 
@@ -74,7 +78,9 @@ def init(key: jax.Array, config: Config, facts: Facts):
     return shared | path | {"own_history": jnp.zeros(_NUM_MEMORIES)}, buffers
 
 
-def apply(weights: Weights, inputs: SpikeInputs, config: Config, *, train: bool, key=None) -> Outputs:
+def apply(
+    weights: Weights, inputs: SpikeInputs, config: Config, *, train: bool, key=None
+) -> Outputs:
     """Log-rates and states of all bins; see `models.interface`."""
     rows, params, visible = weights.rows, weights.params, inputs.visible()
     dtype = jnp.dtype(config.compute_dtype)
@@ -90,7 +96,9 @@ def apply(weights: Weights, inputs: SpikeInputs, config: Config, *, train: bool,
         return Outputs(stitcher.log_rates(rows, states, inputs.left_out), states)
 
     gains = smoothing.own_log_gains(inputs.counts, visible, base_rates)
-    own_drive = jnp.einsum("mgbtn,gnm->gbtn", gains, rows["own_history"] + params["own_history"][None, None])
+    own_drive = jnp.einsum(
+        "mgbtn,gnm->gbtn", gains, rows["own_history"] + params["own_history"][None, None]
+    )
     reads_states = None
     if train and config.own_alone_share:
         shape = inputs.hidden_units.shape  # [G, b, N]

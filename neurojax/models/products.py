@@ -6,10 +6,12 @@ import jax.numpy as jnp
 
 @jax.custom_vjp
 def products(inputs: jax.Array, weights: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-    """inputs [..., M, K] @ each of the weights [..., K, N] -> [..., M, N] each; all have the same leading axes.
+    """inputs [..., M, K] @ each of the weights [..., K, N] -> [..., M, N] each; all have the same
+    leading axes.
 
-    The gradient of weights is a product whose left side is transposed. XLA's CPU library knows no such product and
-    falls back to one of half the speed, so on CPUs the inputs are transposed first, and once for all weights.
+    The gradient of weights is a product whose left side is transposed. XLA's CPU library knows no
+    such product and falls back to one of half the speed, so on CPUs the inputs are transposed
+    first, and once for all weights.
     """
     return tuple(inputs @ matrix for matrix in weights)
 
@@ -20,7 +22,8 @@ def product(inputs: jax.Array, weights: jax.Array) -> jax.Array:
 
 
 def _forward(inputs, weights):
-    # Written out: a policy of rematerialisation does not see products inside the function that has the rule.
+    # Written out: a policy of rematerialisation does not see products inside the function that has
+    # the rule.
     return tuple(inputs @ matrix for matrix in weights), (inputs, weights)
 
 

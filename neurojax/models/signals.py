@@ -1,6 +1,8 @@
-"""A small convolutional network that tells windows of a signal apart by the power of learned filters.
+"""A small convolutional network that tells windows of a signal apart by the power of learned
+filters.
 
-    values [G, b, T, C] -> filters in time over all channels -> mean power -> log -> a small MLP -> logits
+    values [G, b, T, C] -> filters in time over all channels -> mean power -> log -> a small MLP ->
+    logits
 
 The log power of filters is what hand-made features of EMG and EEG measure (waveform length, band
 power), learned. Nothing in it belongs to one person: it reads people whom training never saw.
@@ -49,14 +51,20 @@ def tables(config: Config) -> dict[str, TableSpec]:
 def init(key: jax.Array, config: Config, facts: Facts):
     """(parameters, no buffers)."""
     if facts.num_channels < 1 or facts.num_classes < 2:
-        raise InputError("model.name=signals reads signals with labels of two classes or more; set data.source=signals")
+        raise InputError(
+            "model.name=signals reads signals with labels of two classes or more; set "
+            "data.source=signals"
+        )
     values = jnp.zeros((1, max(facts.num_bins, config.filter_bins), facts.num_channels))
     network = Network(config, facts.num_classes)
     return network.init(key, values, jnp.ones(values.shape[:2], bool))["params"], {}
 
 
-def apply(weights: Weights, inputs: SignalInputs, config: Config, *, train: bool, key=None) -> Outputs:
-    """Logits float32 [G, b, classes]; the state of a window, [G, b, 1, D], is its last hidden layer."""
+def apply(
+    weights: Weights, inputs: SignalInputs, config: Config, *, train: bool, key=None
+) -> Outputs:
+    """Logits float32 [G, b, classes]; the state of a window, [G, b, 1, D], is its last hidden
+    layer."""
     groups, trials = inputs.values.shape[:2]
     network = Network(config, weights.params["logits"]["bias"].shape[0])
     logits, states = network.apply(
@@ -70,7 +78,8 @@ def apply(weights: Weights, inputs: SignalInputs, config: Config, *, train: bool
 
 
 class Network(nn.Module):
-    """Windows [B, T, C] and which of their bins are valid [B, T] -> (logits [B, classes], states [B, D])."""
+    """Windows [B, T, C] and which of their bins are valid [B, T] -> (logits [B, classes], states
+    [B, D])."""
 
     config: Config
     num_classes: int
@@ -80,9 +89,12 @@ class Network(nn.Module):
         config = self.config
         drop = nn.Dropout(config.dropout, deterministic=not train)
         values = jnp.where(bin_valid[..., None], values, 0.0)
-        filtered = nn.Conv(config.num_filters, (config.filter_bins,), padding="SAME", name="filters")(values)
+        filtered = nn.Conv(
+            config.num_filters, (config.filter_bins,), padding="SAME", name="filters"
+        )(values)
         present = bin_valid[..., None].astype(jnp.float32)
-        power = (jnp.square(filtered) * present).sum(1) / jnp.maximum(present.sum(1), 1.0)  # [B, filters]
+        # [B, filters]
+        power = (jnp.square(filtered) * present).sum(1) / jnp.maximum(present.sum(1), 1.0)
         features = nn.LayerNorm(name="norm")(jnp.log(power + LEAST_POWER))
         states = nn.gelu(nn.Dense(config.width, name="hidden")(drop(features)))
         return nn.Dense(self.num_classes, name="logits")(drop(states)), states

@@ -1,8 +1,9 @@
-"""What linear predictors see of a trial: smoothed visible activity, and each unit's own recent gain.
+"""What linear predictors see of a trial: smoothed visible activity, and each unit's own recent
+gain.
 
-Only readable bins enter, and the weights of a bin sum to one over them. Under the causal scheme a bin reads itself
-and earlier bins, so that both paths stay exactly causal. Short trials are mixed by a weight matrix [T, T]; long ones
-by shifts and sums whose memory grows with T.
+Only readable bins enter, and the weights of a bin sum to one over them. Under the causal scheme a
+bin reads itself and earlier bins, so that both paths stay exactly causal. Short trials are mixed by
+a weight matrix [T, T]; long ones by shifts and sums whose memory grows with T.
 """
 
 import jax
@@ -13,7 +14,8 @@ CAUSAL_MEMORIES_BINS = (2.5, 12.0)
 OWN_MEMORIES_BINS = (2.0, 6.0, 20.0)
 PSEUDO_SPIKES = 0.5  # added above and below in a gain
 NUM_SMOOTHED = 2
-DENSE_BINS = 256  # of the longest trial that a matrix mixes, which up to there is about four times as fast on a CPU
+# of the longest trial that a matrix mixes, which up to there is about four times as fast on a CPU
+DENSE_BINS = 256
 GAUSSIAN_REACH_BINS = 16  # farther bins weigh less than 2e-14 of the nearest
 
 
@@ -25,14 +27,16 @@ def _exponential(num_bins: int, memories_bins: tuple[float, ...]) -> jax.Array:
 
 
 def _from_before(values: jax.Array, lag: int) -> jax.Array:
-    """Values [..., T, N] of `lag` bins before, zero where there is none; a negative lag looks ahead."""
+    """Values [..., T, N] of `lag` bins before, zero where there is none; a negative lag looks
+    ahead."""
     around = [(0, 0)] * (values.ndim - 2) + [(max(lag, 0), max(-lag, 0)), (0, 0)]
     kept = values[..., : values.shape[-2] - lag, :] if lag > 0 else values[..., -lag:, :]
     return jnp.pad(kept, around)
 
 
 def _decayed(values: jax.Array, memory_bins: float) -> jax.Array:
-    """Sum over each bin and those before it, weighed by exp(-lag / memory), by doubling the reach: [..., T, N]."""
+    """Sum over each bin and those before it, weighed by exp(-lag / memory), by doubling the reach:
+    [..., T, N]."""
     lag = 1
     while lag < values.shape[-2]:
         values = values + jnp.exp(-lag / memory_bins) * _from_before(values, lag)
@@ -44,7 +48,9 @@ def _near(values: jax.Array) -> jax.Array:
     """Sum weighed by the Gaussian: [..., T, N]."""
     reach = min(GAUSSIAN_REACH_BINS, values.shape[-2] - 1)
     lags = range(-reach, reach + 1)
-    return sum(jnp.exp(-0.5 * (lag / GAUSSIAN_BINS) ** 2) * _from_before(values, lag) for lag in lags)
+    return sum(
+        jnp.exp(-0.5 * (lag / GAUSSIAN_BINS) ** 2) * _from_before(values, lag) for lag in lags
+    )
 
 
 def _smoothed_long(latents: jax.Array, readable: jax.Array, causal: jax.Array) -> jax.Array:
@@ -61,7 +67,8 @@ def _smoothed_long(latents: jax.Array, readable: jax.Array, causal: jax.Array) -
 def smoothed(latents: jax.Array, readable: jax.Array, causal: jax.Array) -> jax.Array:
     """Weighted means of the latents over readable bins: a fast and a slow one.
 
-    Gaussian (2 bins) and mean over the trial; for causal trials exponential averages over 2.5 and 12 bins.
+    Gaussian (2 bins) and mean over the trial; for causal trials exponential averages over 2.5 and
+    12 bins.
 
     Args:
         latents: [B, T, K].
@@ -78,14 +85,20 @@ def smoothed(latents: jax.Array, readable: jax.Array, causal: jax.Array) -> jax.
     gaussian = jnp.exp(-0.5 * (lag / GAUSSIAN_BINS) ** 2)
     both_ways = jnp.stack([gaussian, jnp.ones_like(gaussian)])  # [2, T, T]
     past = _exponential(num_bins, CAUSAL_MEMORIES_BINS)
-    weights = jnp.where(causal[:, None, None, None], past[None], both_ways[None]) * readable[:, None, None, :]
+    weights = (
+        jnp.where(causal[:, None, None, None], past[None], both_ways[None])
+        * readable[:, None, None, :]
+    )
     weights = weights / jnp.maximum(weights.sum(-1, keepdims=True), 1e-6)
     mixed = jnp.einsum("bmts,bsk->btmk", weights.astype(latents.dtype), latents)  # [B, T, 2, K]
     return mixed.reshape(batch, num_bins, NUM_SMOOTHED * width)
 
 
-def own_log_gains(visible_counts: jax.Array, visible: jax.Array, base_rates: jax.Array) -> jax.Array:
-    """Log (spikes so far / expected so far) of each unit, over exponential memories of its visible bins.
+def own_log_gains(
+    visible_counts: jax.Array, visible: jax.Array, base_rates: jax.Array
+) -> jax.Array:
+    """Log (spikes so far / expected so far) of each unit, over exponential memories of its visible
+    bins.
 
     Args:
         visible_counts: float [G, b, T, N], zero where hidden.
@@ -101,5 +114,7 @@ def own_log_gains(visible_counts: jax.Array, visible: jax.Array, base_rates: jax
         observed, expected = map(jnp.stack, zip(*sums, strict=True))
     else:
         weights = _exponential(visible_counts.shape[2], OWN_MEMORIES_BINS)
-        observed, expected = (jnp.einsum("mts,gbsn->mgbtn", weights, each) for each in (counts, rates))
+        observed, expected = (
+            jnp.einsum("mts,gbsn->mgbtn", weights, each) for each in (counts, rates)
+        )
     return jnp.log((observed + PSEUDO_SPIKES) / (expected + PSEUDO_SPIKES))

@@ -20,8 +20,8 @@ def tables(config) -> dict[str, TableSpec]:
     """The rows of units and sessions, and what they start from.
 
     Args:
-        config: `read_in_width` K, `width` D, `num_session_rows`, and `init`: "released" is uniform in
-            +-1/sqrt(fan in), weights and biases; "scaled" starts at each unit's mean rate.
+        config: `read_in_width` K, `width` D, `num_session_rows`, and `init`: "released" is uniform
+            in +-1/sqrt(fan in), weights and biases; "scaled" starts at each unit's mean rate.
     """
     released = config.init == "released"
     bound = 1 / math.sqrt(config.width)
@@ -36,7 +36,11 @@ def tables(config) -> dict[str, TableSpec]:
 
     def read_out_rows(key: jax.Array, facts: Facts) -> jax.Array:  # [U, D]
         shape = (len(facts.mean_counts), config.width)
-        return jax.random.uniform(key, shape, minval=-bound, maxval=bound) if released else jnp.zeros(shape)
+        return (
+            jax.random.uniform(key, shape, minval=-bound, maxval=bound)
+            if released
+            else jnp.zeros(shape)
+        )
 
     def read_out_bias(key: jax.Array, facts: Facts) -> jax.Array:  # [U]
         shape = (len(facts.mean_counts),)
@@ -76,25 +80,36 @@ def read_in(rows: dict[str, jax.Array], visible_counts: jax.Array) -> jax.Array:
 def _per_group(entries: jax.Array, weights: jax.Array) -> jax.Array:
     """[G, b, T, I] times the weights of its group [G, I, O] -> [G, b, T, O]."""
     groups, trials, num_bins, width = entries.shape
-    return product(entries.reshape(groups, -1, width), weights).reshape(groups, trials, num_bins, -1)
+    return product(entries.reshape(groups, -1, width), weights).reshape(
+        groups, trials, num_bins, -1
+    )
 
 
 def posterior(
-    rows, latents: jax.Array, visible_units: jax.Array, base_rates: jax.Array, noise: float, left_out=None
+    rows,
+    latents: jax.Array,
+    visible_units: jax.Array,
+    base_rates: jax.Array,
+    noise: float,
+    left_out=None,
 ) -> jax.Array:
-    """Latents as the posterior mean given the visible units, instead of a sum that shrinks as units are hidden.
+    """Latents as the posterior mean given the visible units, instead of a sum that shrinks as units
+    are hidden.
 
-    Counts over the root of their mean are read as W z + noise of variance one, W the read-in rows over that root,
-    scaled to unit columns in the mean: z = (1 + noise) (W' W over visible units + noise I)^-1 W' counts. With all
-    units visible and orthonormal columns that is the plain sum. No gradient passes through the matrix.
+    Counts over the root of their mean are read as W z + noise of variance one, W the read-in rows
+    over that root,
+    scaled to unit columns in the mean: z = (1 + noise) (W' W over visible units + noise I)^-1 W'
+        counts. With all
+    units visible and orthonormal columns that is the plain sum. No gradient passes through the
+    matrix.
 
     Args:
         latents: [G, b, T, K], from `read_in` of centred visible counts.
         visible_units: bool [G, b, N].
         base_rates: float32 [G, N], spikes per bin; padding units have zero rows.
         noise: noise over signal, positive.
-        left_out: int32 [G, b] where all trials of a group see the same units but for one each, this one: the matrix
-            is then made once.
+        left_out: int32 [G, b] where all trials of a group see the same units but for one each, this
+            one: the matrix is then made once.
     """
     chex.assert_rank([latents, visible_units, base_rates], [4, 3, 2])
     loadings = jax.lax.stop_gradient(rows["read_in"] * jnp.sqrt(base_rates)[..., None])  # [G, N, K]
@@ -105,21 +120,30 @@ def posterior(
         shown = jnp.where(visible_units[..., None], loadings[:, None], 0.0)  # [G, b, N, K]
         gram = jnp.einsum("gbnk,gnl->gbkl", shown, loadings)
     else:
-        shown = jnp.where(visible_units.any(1)[..., None], loadings, 0.0)  # [G, N, K], seen by any trial
+        # [G, N, K], seen by any trial
+        shown = jnp.where(visible_units.any(1)[..., None], loadings, 0.0)
         own = jnp.take_along_axis(shown, left_out[..., None], axis=1)  # [G, b, K]
-        gram = jnp.einsum("gnk,gnl->gkl", shown, shown)[:, None] - own[..., :, None] * own[..., None, :]
+        gram = (
+            jnp.einsum("gnk,gnl->gkl", shown, shown)[:, None]
+            - own[..., :, None] * own[..., None, :]
+        )
     factor = jax.scipy.linalg.cho_factor(gram + noise * jnp.eye(width)[None, None], lower=True)
     bias = rows["read_in_bias"][:, None, None]
-    solved = jax.scipy.linalg.cho_solve(factor, jnp.swapaxes(latents.astype(jnp.float32) - bias, -1, -2))
+    solved = jax.scipy.linalg.cho_solve(
+        factor, jnp.swapaxes(latents.astype(jnp.float32) - bias, -1, -2)
+    )
     return (bias + (1 + noise) * jnp.swapaxes(solved, -1, -2)).astype(latents.dtype)  # [G, b, T, K]
 
 
 def base_rates(rows: dict[str, jax.Array]) -> jax.Array:
-    """What the read-out expects of each unit before it knows anything: spikes per bin [G, N], not trained through."""
+    """What the read-out expects of each unit before it knows anything: spikes per bin [G, N], not
+    trained through."""
     return jax.lax.stop_gradient(jnp.exp(rows["read_out_bias"]))
 
 
-def log_rates(rows: dict[str, jax.Array], states: jax.Array, left_out=None, own_drive=0.0, reads_states=None):
+def log_rates(
+    rows: dict[str, jax.Array], states: jax.Array, left_out=None, own_drive=0.0, reads_states=None
+):
     """States [G, b, T, D] -> log-rates float32 [G, b, T, N], log spikes per bin.
 
     Args:

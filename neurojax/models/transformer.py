@@ -17,7 +17,9 @@ class Block(nn.Module):
     train: bool
 
     @nn.compact
-    def __call__(self, tokens: jax.Array, span: Span, positions: jax.Array) -> tuple[jax.Array, None]:
+    def __call__(
+        self, tokens: jax.Array, span: Span, positions: jax.Array
+    ) -> tuple[jax.Array, None]:
         """tokens [B, L, D], span of its B trials, positions float32 [L] -> (tokens, None)."""
         config = self.config
         dtype = jnp.dtype(config.compute_dtype)
@@ -25,25 +27,34 @@ class Block(nn.Module):
         batch, length, width = tokens.shape
         heads = (batch, length, config.num_heads, width // config.num_heads)
 
-        normed = nn.LayerNorm(epsilon=1e-5, dtype=jnp.float32, name="norm_attention")(tokens).astype(dtype)
+        normed = nn.LayerNorm(epsilon=1e-5, dtype=jnp.float32, name="norm_attention")(
+            tokens
+        ).astype(dtype)
         layers = [dense(config, width, name="query"), dense(config, width, name="key")]
         layers.append(dense(config, width, name="value", role="value"))
         queries, keys, values = (made.reshape(heads) for made in side_by_side(layers, normed))
         if config.positions == "rotary":
             queries, keys = rotate(queries, positions), rotate(keys, positions)
         key = self.make_rng("dropout") if self.train and config.dropout_attention else None
-        mixed = attention(queries, keys, values, span, config.attention, config.dropout_attention, key)
+        mixed = attention(
+            queries, keys, values, span, config.attention, config.dropout_attention, key
+        )
         mixed = dropout(mixed.reshape(batch, length, width))
         tokens = tokens + dense(config, width, name="output", role="output")(mixed)
 
-        normed = nn.LayerNorm(epsilon=1e-5, dtype=jnp.float32, name="norm_mlp")(tokens).astype(dtype)
-        expanded = nn.gelu(dense(config, config.mlp_width, name="expand", role="mlp")(normed), approximate=False)
+        normed = nn.LayerNorm(epsilon=1e-5, dtype=jnp.float32, name="norm_mlp")(tokens).astype(
+            dtype
+        )
+        expanded = nn.gelu(
+            dense(config, config.mlp_width, name="expand", role="mlp")(normed), approximate=False
+        )
         contracted = dense(config, width, name="contract", role="output")(expanded)
         return tokens + dropout(contracted), None
 
 
 def _rematerialised(block, remat: str):
-    """The block whose backward pass computes again what `remat` does not keep; prevent_cse is for code outside scan."""
+    """The block whose backward pass computes again what `remat` does not keep; prevent_cse is for
+    code outside scan."""
     if remat == "none":
         return block
     policy = jax.checkpoint_policies.dots_with_no_batch_dims_saveable if remat == "dots" else None

@@ -21,7 +21,17 @@ import jax.numpy as jnp
 
 from neurojax.by_name import module_named
 
-NEEDS = ("Config", "draw", "inputs", "loss", "target", "asked", "VALIDATED", "validation_query", "SPLITS_INTO_PARTS")
+NEEDS = (
+    "Config",
+    "draw",
+    "inputs",
+    "loss",
+    "target",
+    "asked",
+    "VALIDATED",
+    "validation_query",
+    "SPLITS_INTO_PARTS",
+)
 
 
 class LossSums(NamedTuple):
@@ -30,7 +40,8 @@ class LossSums(NamedTuple):
     Attributes:
         numerator: float32 [], nats.
         weight: float32 [], what the numerator is divided by, once; None leaves it a sum.
-        metrics: name -> float32 [], sums over trials; `nll_sum` (nats) and `entries` are always there.
+        metrics: name -> float32 [], sums over trials; `nll_sum` (nats) and `entries` are always
+            there.
         buffers: of the model, after this batch.
     """
 

@@ -60,16 +60,24 @@ class Config:
             raise InputError(f"objective.schemes names {came!r}; choose from {', '.join(SCHEMES)}")
         for name in ("neuron_ratio", "causal_ratio", "intra_ratio", "temporal_ratio"):
             if not 0 < getattr(self, name) <= 1:
-                raise InputError(f"objective.{name}={getattr(self, name)}; expected a share in (0, 1]")
+                raise InputError(
+                    f"objective.{name}={getattr(self, name)}; expected a share in (0, 1]"
+                )
         for name in ("causal_span_share",):
             if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"objective.{name}={getattr(self, name)}; expected a share in [0, 1]")
+                raise InputError(
+                    f"objective.{name}={getattr(self, name)}; expected a share in [0, 1]"
+                )
         if not math.isfinite(self.region_size_power):
-            raise InputError(f"objective.region_size_power={self.region_size_power}; expected a finite number")
+            raise InputError(
+                f"objective.region_size_power={self.region_size_power}; expected a finite number"
+            )
         if self.reduction not in ("sum", "mean"):
             raise InputError(f"objective.reduction={self.reduction!r}; choose 'sum' or 'mean'")
         if not 0 <= self.size_power <= 1:
-            raise InputError(f"objective.size_power={self.size_power}; expected from 0 (entries) to 1 (trials)")
+            raise InputError(
+                f"objective.size_power={self.size_power}; expected from 0 (entries) to 1 (trials)"
+            )
 
 
 def draw(key: jax.Array, batch: Batch, step: jax.Array, config: Config) -> Query:
@@ -114,7 +122,8 @@ def asked(query: Query, batch: Batch) -> jax.Array:
 
 
 def validation_query(key: jax.Array, batch: Batch, number: jax.Array, config: Config) -> Query:
-    """Each scheme of MtM in turn; a model is asked with its own prompts, else as its first scheme."""
+    """Each scheme of MtM in turn; a model is asked with its own prompts, else as its first
+    scheme."""
     scheme = jnp.full(batch.trials["trial_id"].shape, number, jnp.int32)
     own = [name if name in config.schemes else config.schemes[0] for name in VALIDATED]
     asked_as = jnp.asarray([scheme_id(name) for name in own], jnp.int32)[number]
@@ -131,7 +140,10 @@ def sample_schemes(key: jax.Array, batch: Batch, config: Config) -> jax.Array:
     allowed = jnp.asarray([scheme_id(name) for name in config.schemes], jnp.int32)
     schemes = allowed[jax.random.randint(key, shape, 0, len(config.schemes))]
     schemes = jnp.broadcast_to(schemes, (num_groups, trials_per_group))
-    has_regions = jnp.any(batch.groups["unit_valid"] & (batch.groups["region_id"] >= 0), axis=-1)[:, None]  # [G, 1]
+    # [G, 1]
+    has_regions = jnp.any(batch.groups["unit_valid"] & (batch.groups["region_id"] >= 0), axis=-1)[
+        :, None
+    ]
     needs_regions = (schemes == INTRA_REGION) | (schemes == INTER_REGION)
     return jnp.where(needs_regions & ~has_regions, NEURON, schemes)
 
@@ -150,9 +162,12 @@ def sample_regions(key: jax.Array, batch: Batch, config: Config) -> jax.Array:
 
 
 def _times_listed(labels: jax.Array) -> jax.Array:
-    """How often each label of a list [N] is in it, int32 [N]; sorted, since [N, N] is a gigabyte for 15,000."""
+    """How often each label of a list [N] is in it, int32 [N]; sorted, since [N, N] is a gigabyte
+    for 15,000."""
     ordered = jnp.sort(labels)
-    return jnp.searchsorted(ordered, labels, side="right") - jnp.searchsorted(ordered, labels, side="left")
+    return jnp.searchsorted(ordered, labels, side="right") - jnp.searchsorted(
+        ordered, labels, side="left"
+    )
 
 
 def _hide_share(uniform: jax.Array, candidates: jax.Array, ratio: jax.Array) -> jax.Array:
@@ -166,7 +181,9 @@ def _hide_runs(uniform: jax.Array, candidates: jax.Array, ratio: float, run_bins
     """Hides runs of `run_bins` bins that cover a share `ratio` in the mean; runs may touch."""
     start_ratio = 1 - (1 - ratio) ** (1 / run_bins)
     starts = jnp.cumsum(_hide_share(uniform, candidates, start_ratio), axis=-1)
-    before = jnp.pad(starts, [(0, 0)] * (starts.ndim - 1) + [(run_bins, 0)])[..., : starts.shape[-1]]
+    before = jnp.pad(starts, [(0, 0)] * (starts.ndim - 1) + [(run_bins, 0)])[
+        ..., : starts.shape[-1]
+    ]
     return candidates & (starts > before)
 
 
@@ -184,7 +201,8 @@ def draw_query(key: jax.Array, batch: Batch, scheme: jax.Array, config: Config) 
     region_key, unit_key, bin_key = jax.random.split(key, 3)
     unit_valid = batch.groups["unit_valid"][:, None, :]  # [G, 1, N]
     region = sample_regions(region_key, batch, config)
-    in_region = (batch.groups["region_id"][:, None, :] == region[..., None]) & unit_valid  # [G, b, N]
+    # [G, b, N]
+    in_region = (batch.groups["region_id"][:, None, :] == region[..., None]) & unit_valid
 
     is_inter = (scheme == INTER_REGION)[..., None]
     is_intra = (scheme == INTRA_REGION)[..., None]

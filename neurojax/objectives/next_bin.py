@@ -1,7 +1,8 @@
-"""Next-bin prediction: every bin is predicted from the bins before it, as a language model does words.
+"""Next-bin prediction: every bin is predicted from the bins before it, as a language model does
+words.
 
-The model reads each bin one bin late and attends backwards only, so that its log-rates of bin t rest
-on counts up to t - 1. A hidden bin and the first one look like mask tokens.
+The model reads each bin one bin late and attends backwards only, so that its log-rates of bin t
+rest on counts up to t - 1. A hidden bin and the first one look like mask tokens.
 """
 
 import dataclasses
@@ -32,12 +33,17 @@ def draw(key: jax.Array, batch: Batch, step: jax.Array, config: Config) -> Query
 
 
 def inputs(batch: Batch, query: Query, config: Config) -> SpikeInputs:
-    """Counts of the bin before, zero where hidden; whatever a query's scheme, attention looks back only."""
+    """Counts of the bin before, zero where hidden; whatever a query's scheme, attention looks back
+    only."""
     counts = jnp.where(query.visible(), batch.trials["counts"], 0)
     counts = jnp.pad(counts[:, :, :-1], [(0, 0), (0, 0), (1, 0), (0, 0)])
-    hidden_bins = jnp.pad(query.hidden_bins[..., :-1], [(0, 0), (0, 0), (1, 0)], constant_values=True)
+    hidden_bins = jnp.pad(
+        query.hidden_bins[..., :-1], [(0, 0), (0, 0), (1, 0)], constant_values=True
+    )
     scheme = jnp.full_like(query.scheme, CAUSAL)
-    return SpikeInputs(counts, batch.trials["bin_valid"], query.hidden_units, hidden_bins, scheme, query.left_out)
+    return SpikeInputs(
+        counts, batch.trials["bin_valid"], query.hidden_units, hidden_bins, scheme, query.left_out
+    )
 
 
 def loss(apply, head, weights, batch: Batch, query: Query, step, key, config: Config) -> LossSums:

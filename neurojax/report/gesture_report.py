@@ -9,20 +9,27 @@ from neurojax.evals import gesture_scores
 from neurojax.report import page
 from neurojax.report.figures import people, style
 
-NAMES = {"lda": "linear discriminants on hand-made features", "perceptron": "perceptron on hand-made features"}
+NAMES = {
+    "lda": "linear discriminants on hand-made features",
+    "perceptron": "perceptron on hand-made features",
+}
 
 
 def rows(block: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """(method, balanced accuracy, model minus it) of the model and its floors, in words."""
     listed = [("model", _value(block, "balanced_accuracy"), "")]
     for name, floor in block["floors"].items():
-        listed.append((NAMES.get(name, name), _value(floor, "balanced_accuracy"), _value(floor, "difference")))
+        listed.append(
+            (NAMES.get(name, name), _value(floor, "balanced_accuracy"), _value(floor, "difference"))
+        )
     return [*listed, ("chance", f"{block['chance']:.3f}", "")]
 
 
 def compared(records: Mapping[str, Mapping[str, Any]]) -> tuple[list[list[str]], list[str]]:
     """(rows of a table, the head first; notes) of runs side by side; the first is the reference."""
-    found = gesture_scores.compared({name: record.get("gestures", {}) for name, record in records.items()})
+    found = gesture_scores.compared(
+        {name: record.get("gestures", {}) for name, record in records.items()}
+    )
     reference, *later = found
     listed = [["run", "balanced accuracy", f"minus {reference}", "better in"]]
     listed.append([reference, _value(found[reference], "balanced_accuracy"), "", ""])
@@ -31,7 +38,9 @@ def compared(records: Mapping[str, Mapping[str, Any]]) -> tuple[list[list[str]],
         cells = [_value(block, part) for part in ("balanced_accuracy", "difference")]
         listed.append([name, *cells, f"{block['above']} of {block['num_people']}"])
     number = found[reference]["num_people"]
-    return listed, [f"{number} people that all runs scored; in brackets 95 % intervals over people (t), paired"]
+    return listed, [
+        f"{number} people that all runs scored; in brackets 95 % intervals over people (t), paired"
+    ]
 
 
 def _value(block: Mapping[str, Any], name: str) -> str:
@@ -46,7 +55,9 @@ def terminal_table(block: Mapping[str, Any]) -> str:
     listed = rows(block)
     width = max(len(name) for name, _, _ in listed)
     head = f"{'':{width}}  {'balanced accuracy':24}  model minus it"
-    lines = [f"{name:{width}}  {score:24}  {difference}".rstrip() for name, score, difference in listed]
+    lines = [
+        f"{name:{width}}  {score:24}  {difference}".rstrip() for name, score, difference in listed
+    ]
     about = f"mean over {block['num_people']} people that training never saw, 95 % interval over people (t)"
     return "\n".join([head, *lines, about])
 
@@ -66,15 +77,21 @@ def write(
             drawn = style.png_bytes(people.accuracies(block, NAMES))
         files.write_bytes(folder / f"figures{suffix}" / "people.png", drawn)
         caption = (
-            "Balanced accuracy of each person, from the hardest to the easiest for the model; dashed: chance. "
+            "Balanced accuracy of each person, from the hardest to the easiest for the model; "
+            "dashed: chance. "
             "Training saw none of these people, and nobody's labels were used to normalise."
         )
         pictures.append(page.picture(drawn, caption, wide=True))
     except ImportError:
-        log('figures need matplotlib: pip install "neurojax[viz]", then run `neurojax evaluate` again')
+        log(
+            'figures need matplotlib: pip install "neurojax[viz]", then run `neurojax evaluate` '
+            "again"
+        )
     about = (
-        f"{block['num_people']} people, {block['num_windows']:,} windows, {len(block.get('class_names', ()))} gestures. "
-        "In brackets: 95 % interval over people (t). Windows overlap, so a person is one observation."
+        f"{block['num_people']} people, {block['num_windows']:,} windows, "
+        f"{len(block.get('class_names', ()))} gestures. "
+        "In brackets: 95 % interval over people (t). Windows overlap, so a person is one "
+        "observation."
     )
     title = f"neurojax: {folder.resolve().name}"
     scores = [(name, f"{one['balanced_accuracy']:.3f}" if one["balanced_accuracy"] is not None else "-",
@@ -84,13 +101,19 @@ def write(
         title,
         page.heading(title, 1),
         *pictures,
-        page.table(["", "balanced accuracy", "model minus it"], rows(block), caption="Mean over people"),
+        page.table(
+            ["", "balanced accuracy", "model minus it"], rows(block), caption="Mean over people"
+        ),
         page.paragraph(about, soft=True),
         page.heading("People"),
         page.table(["person", "balanced accuracy", "windows"], scores),
         page.heading("Run"),
         page.paragraph(f"seed {evaluation.get('seed')}, step {evaluation.get('step')}", soft=True),
-        *([page.folded("Configuration", page.code(config.read_text(errors="replace")))] if config.is_file() else []),
+        *(
+            [page.folded("Configuration", page.code(config.read_text(errors="replace")))]
+            if config.is_file()
+            else []
+        ),
     )
     target = folder / f"report{suffix}.html"
     files.write_bytes(target, content.encode())

@@ -38,5 +38,7 @@ def legend(shown: Mapping[str, str]) -> list[str]:
         return ["bits/spike, pooled"]
     lines = []
     for metric in dict.fromkeys(shown.values()):
-        lines.append(f"{', '.join(task for task in shown if shown[task] == metric)}: {score_words(metric)}")
+        lines.append(
+            f"{', '.join(task for task in shown if shown[task] == metric)}: {score_words(metric)}"
+        )
     return [*lines, "differences: bits/spike, pooled"]

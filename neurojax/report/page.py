@@ -1,6 +1,8 @@
-"""A self-contained HTML page out of headings, paragraphs, tables and PNGs; every text is escaped here.
+"""A self-contained HTML page out of headings, paragraphs, tables and PNGs; every text is escaped
+here.
 
-No scripts, no requests: inline CSS that follows the reader's light or dark setting, down to phone widths.
+No scripts, no requests: inline CSS that follows the reader's light or dark setting, down to phone
+    widths.
 """
 
 import base64
@@ -74,7 +76,8 @@ def table(
     strong: Collection[tuple[int, int]] = (),
     wrap: bool = False,
 ) -> str:
-    """A table that scrolls sideways where it is wider than the screen; its first column stays in view.
+    """A table that scrolls sideways where it is wider than the screen; its first column stays in
+    view.
 
     Args:
         headers: column heads.
@@ -86,10 +89,16 @@ def table(
     """
     parts = [f'<p class="soft caption">{text(caption)}</p>'] if caption else []
     parts.append(f"<div class=scroll><table class={'wrap' if wrap else 'nums'}>")
-    parts.append("<thead><tr>" + "".join(f"<th>{text(head)}</th>" for head in headers) + "</tr></thead><tbody>")
+    parts.append(
+        "<thead><tr>"
+        + "".join(f"<th>{text(head)}</th>" for head in headers)
+        + "</tr></thead><tbody>"
+    )
     for index, row in enumerate(rows):
         cells = [
-            f"<td><b>{text(cell)}</b></td>" if (index, column) in strong else f"<td>{text(cell)}</td>"
+            f"<td><b>{text(cell)}</b></td>"
+            if (index, column) in strong
+            else f"<td>{text(cell)}</td>"
             for column, cell in enumerate(row)
         ]
         parts.append(f"<tr{' class=mark' if index in marked else ''}>{''.join(cells)}</tr>")
@@ -99,7 +108,9 @@ def table(
 def picture(png: bytes, caption: str, *, wide: bool = False) -> str:
     """A PNG inside the page; a wide one keeps a readable size on a phone and scrolls sideways."""
     source = base64.b64encode(png).decode()
-    image = f'<div class=scroll><img alt="{text(caption)}" src="data:image/png;base64,{source}"></div>'
+    image = (
+        f'<div class=scroll><img alt="{text(caption)}" src="data:image/png;base64,{source}"></div>'
+    )
     return f"<figure{' class=wide' if wide else ''}>{image}<figcaption>{text(caption)}</figcaption></figure>"
 
 

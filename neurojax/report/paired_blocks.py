@@ -12,23 +12,41 @@ Ends = tuple[float, float] | None
 
 
 def paired_table(evaluation: Mapping[str, Any]) -> list[str]:
-    """Model minus the chosen baseline with intervals over sessions, animals and trials, and what holds; [] without."""
+    """Model minus the chosen baseline with intervals over sessions, animals and trials, and what
+    holds; [] without."""
     pairs = {task: best_baseline.paired(evaluation, task) for task in tables.tasks_of(evaluation)}
     pairs = {task: pair for task, pair in pairs.items() if pair.score.value is not None}
     if not pairs:
         return []
     bests = [pair.best for pair in pairs.values()]
     name = best_baseline.common_name(bests)
-    rows = [[f"model − {name}", *(tables.difference_text(pair.score, "±\u00a0") for pair in pairs.values())]]
+    rows = [
+        [
+            f"model − {name}",
+            *(tables.difference_text(pair.score, "±\u00a0") for pair in pairs.values()),
+        ]
+    ]
     if names := best_baseline.names_of(bests):
         rows.append(["which baseline", *names])
     in_general = any(pair.score.over == "sessions" for pair in pairs.values())
     if in_general:
-        rows.append(["95 % over sessions (t)", *(_ends(pair.score.ci95) for pair in pairs.values())])
+        rows.append(
+            ["95 % over sessions (t)", *(_ends(pair.score.ci95) for pair in pairs.values())]
+        )
     if any(pair.animals for pair in pairs.values()):
         rows.append(["95 % over animals (t)", *(_animals(pair) for pair in pairs.values())])
-    rows.append(["95 % over trials of these sessions alone", *(_ends(pair.trials_ci95) for pair in pairs.values())])
-    rows.append(["sessions above", *(f"{pair.above} of {pair.score.num_sessions}" for pair in pairs.values())])
+    rows.append(
+        [
+            "95 % over trials of these sessions alone",
+            *(_ends(pair.trials_ci95) for pair in pairs.values()),
+        ]
+    )
+    rows.append(
+        [
+            "sessions above",
+            *(f"{pair.above} of {pair.score.num_sessions}" for pair in pairs.values()),
+        ]
+    )
     if in_general:
         rows.append(["p over sessions (paired t)", *(_p(pair.p_value) for pair in pairs.values())])
         num_tests = sum(pair.p_value is not None for pair in pairs.values())
@@ -47,7 +65,8 @@ def paired_table(evaluation: Mapping[str, Any]) -> list[str]:
     if in_general:
         caption += (
             "; above or below where the intervals over sessions and over animals exclude zero and "
-            f"p < {intervals.MAX_P:g} after Holm; an interval over trials says nothing of other sessions"
+            f"p < {intervals.MAX_P:g} after Holm; an interval over trials says nothing of other "
+            "sessions"
         )
     return [page.table(["paired", *map(tables.label, pairs)], rows, caption=caption)]
 

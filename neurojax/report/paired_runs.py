@@ -1,7 +1,10 @@
-"""Two runs on the same sessions: the difference of their scores, over sessions and over the trials of these sessions.
+"""Two runs on the same sessions: the difference of their scores, over sessions and over the trials
+of these sessions.
 
-Sessions are paired: Student's t over the differences within them. Pooled scores have an interval over trials too, from
-the `trial_sums` of their evaluations: in a difference the null cancels, and what is left, the sum of gains over ln 2
+Sessions are paired: Student's t over the differences within them. Pooled scores have an interval
+    over trials too, from
+the `trial_sums` of their evaluations: in a difference the null cancels, and what is left, the sum
+    of gains over ln 2
 times the spikes, is drawn again with trials drawn with replacement, the same trials for both runs.
 """
 
@@ -23,8 +26,10 @@ class Difference(NamedTuple):
     Attributes:
         mean: over `sessions`, with equal weight.
         ci95: Student's t over sessions; None with one session, or where the protocols differ.
-        trials_ci95: over draws of trials within every session, for these sessions; None without sums of trials.
-        animals: (mean over animals, its t interval) where they are known, two or more, and fewer than sessions.
+        trials_ci95: over draws of trials within every session, for these sessions; None without
+            sums of trials.
+        animals: (mean over animals, its t interval) where they are known, two or more, and fewer
+            than sessions.
         sessions: session id -> (difference, its interval over trials or None).
         p_value: of the paired t test over sessions, two-sided; None with fewer than three.
         sign_p: of an exact two-sided test of the sessions' signs; None with no sign.
@@ -62,13 +67,17 @@ def difference(
         first: the record it is held against.
         session_ids: sessions of both.
         task: whose scores.
-        metric: which of them; over trials `bps_pooled` alone has an interval, whose sums are kept trial by trial.
+        metric: which of them; over trials `bps_pooled` alone has an interval, whose sums are kept
+            trial by trial.
         seed: of the draws of trials.
     """
     found, draws, reasons = {}, [], set()
     same = run.get("protocol_hash") == first.get("protocol_hash")
     for number, key in enumerate(session_ids):
-        values = [tables.session_score(e["sessions"][key], "model", task, metric).value for e in (run, first)]
+        values = [
+            tables.session_score(e["sessions"][key], "model", task, metric).value
+            for e in (run, first)
+        ]
         if None in values:
             continue
         pair = [_sums(evaluation["sessions"][key], task) for evaluation in (run, first)]
@@ -97,11 +106,18 @@ def difference(
         trials_ci95 = ends if np.isfinite(ends).all() else None
     over, p_value, animals = None, None, None
     if same:
-        over, p_value = intervals.t_interval(list(gains.values())), intervals.p_value(list(gains.values()))
-        animals = _over_animals(gains, tables.subjects_of({key: first["sessions"][key] for key in gains}))
+        over, p_value = (
+            intervals.t_interval(list(gains.values())),
+            intervals.p_value(list(gains.values())),
+        )
+        animals = _over_animals(
+            gains, tables.subjects_of({key: first["sessions"][key] for key in gains})
+        )
     sign_p = sign_test.p_value(list(gains.values()))
     reason = "; ".join(sorted(reasons))
-    return Difference(mean, over and over.ci95, trials_ci95, animals, found, p_value, sign_p, reason)
+    return Difference(
+        mean, over and over.ci95, trials_ci95, animals, found, p_value, sign_p, reason
+    )
 
 
 def _over_animals(
@@ -113,15 +129,24 @@ def _over_animals(
 
 
 def _sums(session: Mapping[str, Any], task: str) -> tuple[list, np.ndarray, np.ndarray] | None:
-    """(trial ids, spikes [K], gains [K] in nats) as a record keeps them; None where it keeps none that can be used."""
+    """(trial ids, spikes [K], gains [K] in nats) as a record keeps them; None where it keeps none
+    that can be used."""
     kept = session.get("trial_sums")
-    block = kept.get("tasks", {}).get(task) if isinstance(kept, dict) and isinstance(kept.get("tasks"), dict) else None
+    block = (
+        kept.get("tasks", {}).get(task)
+        if isinstance(kept, dict) and isinstance(kept.get("tasks"), dict)
+        else None
+    )
     try:
         trial_ids = [int(trial) for trial in kept["trial_id"]]
         spikes, gain = (np.asarray(block[name], np.float64) for name in ("spikes", "gain_nats"))
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
-    usable = spikes.shape == gain.shape == (len(trial_ids),) and np.isfinite([spikes, gain]).all() and len(trial_ids)
+    usable = (
+        spikes.shape == gain.shape == (len(trial_ids),)
+        and np.isfinite([spikes, gain]).all()
+        and len(trial_ids)
+    )
     return (trial_ids, spikes, gain) if usable else None
 
 

@@ -1,4 +1,5 @@
-"""The parts of a report that hold scores, as HTML: means, sessions, what is missing and how to read it."""
+"""The parts of a report that hold scores, as HTML: means, sessions, what is missing and how to read
+it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,13 +10,21 @@ from neurojax.report.headlines import score_words
 from neurojax.report.score_groups import score_groups
 
 _OTHER_METRICS = (
-    *("bps_unit_mean", "bps_unit_median", "bps_pooled", "bps_pooled_train_null", "d2_pooled", "d2_unit_mean"),
+    *(
+        "bps_unit_mean",
+        "bps_unit_median",
+        "bps_pooled",
+        "bps_pooled_train_null",
+        "d2_pooled",
+        "d2_unit_mean",
+    ),
     *("psth_r2_unit_mean", "single_trial_r2_unit_mean", "behaviour_r2"),
 )
 
 
 def mean_tables(evaluation: Mapping[str, Any]) -> list[str]:
-    """Model, baselines and oracles in the mean over sessions, a table a metric; wins; the model's other metrics."""
+    """Model, baselines and oracles in the mean over sessions, a table a metric; wins; the model's
+    other metrics."""
     groups = score_groups(evaluation)
     if not groups:
         return [page.paragraph("No session was scored.")]
@@ -26,29 +35,47 @@ def mean_tables(evaluation: Mapping[str, Any]) -> list[str]:
     heads = [tables.label(task) for task in tasks]
     contest = [name for name in tables.predictors_of(evaluation) if not tables.is_oracle(name)]
     if num_sessions > 1 and len(contest) > 1:
-        counts = [[tables.wins(evaluation, name, task, None) for task in tasks] for name in contest[1:]]
+        counts = [
+            [tables.wins(evaluation, name, task, None) for task in tasks] for name in contest[1:]
+        ]
         rows = [
             [tables.label(name), *(f"{above} of {both}" if both else "-" for above, both in row)]
             for name, row in zip(contest[1:], counts, strict=True)
             if any(both for _, both in row)
         ]
-        blocks.append(page.table(["model above", *heads], rows, caption="sessions in which the model is above"))
+        blocks.append(
+            page.table(
+                ["model above", *heads], rows, caption="sessions in which the model is above"
+            )
+        )
     blocks += paired_blocks.paired_table(evaluation)
-    scores = {name: [tables.mean_score(evaluation, "model", task, name) for task in tasks] for name in _OTHER_METRICS}
+    scores = {
+        name: [tables.mean_score(evaluation, "model", task, name) for task in tasks]
+        for name in _OTHER_METRICS
+    }
     rows = [
-        [score_words(name), *(tables.mean_text(score, score.num_sessions, "±\u00a0") for score in row)]
+        [
+            score_words(name),
+            *(tables.mean_text(score, score.num_sessions, "±\u00a0") for score in row),
+        ]
         for name, row in scores.items()
         if any(score.value is not None for score in row)
     ]
     words = tables.interval_words([score for row in scores.values() for score in row], evaluation)
     caption = f"{where}; ± {words}" if words else where
-    return [*blocks, page.folded("Other metrics of the model", page.table(["", *heads], rows, caption=caption))]
+    return [
+        *blocks,
+        page.folded("Other metrics of the model", page.table(["", *heads], rows, caption=caption)),
+    ]
 
 
 def _means(evaluation: Mapping[str, Any], metric: str, tasks: Sequence[str], where: str) -> str:
-    """One metric of its tasks: a row a predictor that has it, the best without the truth underlined."""
+    """One metric of its tasks: a row a predictor that has it, the best without the truth
+    underlined."""
     columns = [tables.mean_scores(evaluation, task, metric) for task in tasks]
-    names = [name for name in columns[0] if any(column[name].value is not None for column in columns)]
+    names = [
+        name for name in columns[0] if any(column[name].value is not None for column in columns)
+    ]
     if not names:
         sentence = f"{', '.join(map(tables.label, tasks))} ({score_words(metric)}): no session has a score."
         return page.paragraph(f"{sentence} The reasons are below.", soft=True)
@@ -56,57 +83,81 @@ def _means(evaluation: Mapping[str, Any], metric: str, tasks: Sequence[str], whe
     rows = [
         [
             tables.label(name),
-            *(tables.mean_text(column[name], count, "±\u00a0") for column, count in zip(columns, most, strict=True)),
+            *(
+                tables.mean_text(column[name], count, "±\u00a0")
+                for column, count in zip(columns, most, strict=True)
+            ),
         ]
         for name in names
     ]
     strong = set()
     for number, column in enumerate(columns):
-        known = [(column[n].value, n) for n in names if not tables.is_oracle(n) and column[n].value is not None]
+        known = [
+            (column[n].value, n)
+            for n in names
+            if not tables.is_oracle(n) and column[n].value is not None
+        ]
         if known:
             strong.add((names.index(max(known)[1]), number + 1))
     if metric.startswith(("bps_", "d2_")):
         for oracle in (name for name in names if tables.is_oracle(name)):
             shares = [tables.share(evaluation, oracle, task, metric) for task in tasks]
             rows.append([f"model as share of {tables.label(oracle)}", *shares])
-    words = tables.interval_words([score for column in columns for score in column.values()], evaluation)
+    words = tables.interval_words(
+        [score for column in columns for score in column.values()], evaluation
+    )
     error = f"; ± {words}" if words else ""
     caption = f"{score_words(metric)}; {where}{error}; underlined: best without the truth"
     heads = ["", *map(tables.label, tasks)]
-    return page.table(heads, rows, caption=caption, marked={0} if names[0] == "model" else (), strong=strong)
+    return page.table(
+        heads, rows, caption=caption, marked={0} if names[0] == "model" else (), strong=strong
+    )
 
 
 _MEANINGS = {
-    "d2_unit_mean": "Poisson D2 of a unit = 1 − deviance of the prediction / deviance of the null: 1 is perfect, 0 is "
+    "d2_unit_mean": "Poisson D2 of a unit = 1 − deviance of the prediction / deviance of the null: 1 is perfect, "
+    "0 is "
     "the null. In the mean over units a quiet unit weighs as much as a busy one.",
     "psth_r2_unit_mean": "R2 of PSTHs: between the condition averages of predicted rates and of counts over test "
-    "trials, unit by unit. R2 of single trials: the same once these averages are taken out of both sides, low wherever "
+    "trials, unit by unit. R2 of single trials: the same once these averages are taken out of "
+    "both sides, low wherever "
     "counts are mostly Poisson noise. Neither has an interval over trials.",
-    "behaviour_r2": "R2 of the behaviour: read by ridge regression from the predicted rates of all units, bin by bin; "
+    "behaviour_r2": "R2 of the behaviour: read by ridge regression from the predicted rates of all units, bin by "
+    "bin; "
     "fitted on train trials, scored on test trials; intervals over test trials.",
 }
 
 
 def explanation(evaluation: Mapping[str, Any]) -> list[str]:
-    """What the numbers are: the measures, their null, what each task hides, in the protocol's own words, and notes."""
+    """What the numbers are: the measures, their null, what each task hides, in the protocol's own
+    words, and notes."""
     groups = score_groups(evaluation)
     protocol = protocols.of_evaluation(evaluation)
     blocks = [
         page.paragraph(
-            "Bits/spike = (null negative log-likelihood − model negative log-likelihood) / (spikes × ln 2), "
-            "Poisson, on entries of test trials that were hidden from the predictor. Pooled: sums over all "
-            "scored units and bins before the division, so busy units weigh more. Zero is the null, higher "
-            "is better. Intervals of a mean are over sessions (Student's t: wide where sessions are few, since so few "
-            "say little of others), those of one session over its test trials (bootstrap), for that session alone. "
-            "Units without a spike in the scored entries count in no score, so what is predicted of them costs nothing."
+            "Bits/spike = (null negative log-likelihood − model negative log-likelihood) / "
+            "(spikes × ln 2), "
+            "Poisson, on entries of test trials that were hidden from the predictor. Pooled: "
+            "sums over all "
+            "scored units and bins before the division, so busy units weigh more. Zero is the "
+            "null, higher "
+            "is better. Intervals of a mean are over sessions (Student's t: wide where sessions "
+            "are few, since so few "
+            "say little of others), those of one session over its test trials (bootstrap), for "
+            "that session alone. "
+            "Units without a spike in the scored entries count in no score, so what is predicted "
+            "of them costs nothing."
         )
     ]
     if protocol is not None:
-        null, train_null = (protocol_record.NULL_WORDS[name] for name in (protocol.null, protocol.train_null))
+        null, train_null = (
+            protocol_record.NULL_WORDS[name] for name in (protocol.null, protocol.train_null)
+        )
         blocks.append(
             page.paragraph(
                 f"Null: {null}; it knows the test mean. Train-mean null: {train_null}, "
-                "which a predictor could know. Baselines are fitted on the train split, tuned on the "
+                "which a predictor could know. Baselines are fitted on the train split, tuned on "
+                "the "
                 "validation split and scored on the same entries as the model."
             )
         )
@@ -114,47 +165,78 @@ def explanation(evaluation: Mapping[str, Any]) -> list[str]:
     if any(tables.is_oracle(name) for name in tables.predictors_of(evaluation)):
         blocks.append(
             page.paragraph(
-                "The oracle is scored with the rates that generated the spikes, which nobody who sees only "
+                "The oracle is scored with the rates that generated the spikes, which nobody who "
+                "sees only "
                 "the spikes can know; other lines set apart with it know part of the truth."
             )
         )
     if line := _reliability(evaluation):
         blocks.append(page.paragraph(line))
-    notes = [note for session in evaluation["sessions"].values() for note in session.get("notes") or ()]
+    notes = [
+        note for session in evaluation["sessions"].values() for note in session.get("notes") or ()
+    ]
     for note in dict.fromkeys(notes):
-        blocks.append(page.paragraph(f"Note, {notes.count(note)} of {len(evaluation['sessions'])} sessions: {note}."))
+        blocks.append(
+            page.paragraph(
+                f"Note, {notes.count(note)} of {len(evaluation['sessions'])} sessions: {note}."
+            )
+        )
     hidden = {} if protocol is None else {name: task.words for name, task in protocol.tasks.items()}
-    rows = [[tables.label(task), hidden[task]] for task in tables.tasks_of(evaluation) if task in hidden]
-    return [*blocks, page.table(["task", "what is hidden and scored"], rows, wrap=True)] if rows else blocks
+    rows = [
+        [tables.label(task), hidden[task]] for task in tables.tasks_of(evaluation) if task in hidden
+    ]
+    return (
+        [*blocks, page.table(["task", "what is hidden and scored"], rows, wrap=True)]
+        if rows
+        else blocks
+    )
 
 
 def _reliability(evaluation: Mapping[str, Any]) -> str:
-    """A sentence on how well the recordings' own PSTHs repeat; empty where the record does not say."""
-    sessions = {key: session for key, session in evaluation["sessions"].items() if "psth_reliability" in session}
+    """A sentence on how well the recordings' own PSTHs repeat; empty where the record does not
+    say."""
+    sessions = {
+        key: session
+        for key, session in evaluation["sessions"].items()
+        if "psth_reliability" in session
+    }
     values = {key: tables.number(session["psth_reliability"]) for key, session in sessions.items()}
     known = {key: value for key, value in values.items() if value is not None}
-    reasons = {str(sessions[key].get("psth_reliability_reason")) for key in sessions if key not in known}
+    reasons = {
+        str(sessions[key].get("psth_reliability_reason")) for key in sessions if key not in known
+    }
     missing = f"Not known for {len(sessions) - len(known)} of {len(sessions)} sessions: {'; '.join(sorted(reasons))}."
     if not known:
         return f"Split-half reliability of the PSTHs. {missing}" if sessions else ""
     mean, low, high = sum(known.values()) / len(known), min(known.values()), max(known.values())
-    spread = "" if len(known) == 1 else f" (mean of {len(known)} sessions, {tables.show(low)} to {tables.show(high)})"
+    spread = (
+        ""
+        if len(known) == 1
+        else f" (mean of {len(known)} sessions, {tables.show(low)} to {tables.show(high)})"
+    )
     text = (
-        f"Split-half reliability of the PSTHs: {tables.show(mean)}{spread}, corrected to all trials (Spearman-Brown), "
-        "mean over units of 1 Hz or more. It is the share of the variance of measured PSTHs that repeats, a ceiling "
+        f"Split-half reliability of the PSTHs: {tables.show(mean)}{spread}, corrected to all "
+        "trials (Spearman-Brown), "
+        "mean over units of 1 Hz or more. It is the share of the variance of measured PSTHs that "
+        "repeats, a ceiling "
         "for their prediction."
     )
     return text if len(known) == len(sessions) else f"{text} {missing}"
 
 
 def session_tables(evaluation: Mapping[str, Any]) -> list[str]:
-    """For each metric and task a row a session: model with interval, every baseline that has it, oracles."""
+    """For each metric and task a row a session: model with interval, every baseline that has it,
+    oracles."""
     blocks = []
     for metric, tasks in score_groups(evaluation).items():
         for task in tasks:
             table = _session_table(evaluation, metric, task)
             is_headline = metric == tables.headline(evaluation, task)
-            name = tables.label(task) if is_headline else f"{tables.label(task)}: {score_words(metric)}"
+            name = (
+                tables.label(task)
+                if is_headline
+                else f"{tables.label(task)}: {score_words(metric)}"
+            )
             blocks.append(page.folded(name, table, is_open=not blocks))
     return blocks
 
@@ -165,12 +247,19 @@ def _session_table(evaluation: Mapping[str, Any], metric: str, task: str) -> str
     others = [
         name
         for name in tables.predictors_of(evaluation)[1:]
-        if any(tables.session_score(session, name, task, metric).value is not None for session in sessions.values())
+        if any(
+            tables.session_score(session, name, task, metric).value is not None
+            for session in sessions.values()
+        )
     ]
     rows = []
     for key, session in sessions.items():
         model = tables.session_score(session, "model", task, metric)
-        other = None if chosen is None else tables.session_score(session, chosen.name, task, metric).value
+        other = (
+            None
+            if chosen is None
+            else tables.session_score(session, chosen.name, task, metric).value
+        )
         ahead = None if model.value is None or other is None else model.value - other
         rows.append(
             [
@@ -179,11 +268,21 @@ def _session_table(evaluation: Mapping[str, Any], metric: str, task: str) -> str
                 session.get("num_test_trials", "-"),
                 _interval(model),
                 "-" if ahead is None else f"{ahead:+.3f}",
-                *(tables.show(tables.session_score(session, name, task, metric).value) for name in others),
+                *(
+                    tables.show(tables.session_score(session, name, task, metric).value)
+                    for name in others
+                ),
             ]
         )
     over = "baseline" if chosen is None else best_baseline.common_name([chosen])
-    heads = ["session", "units", "trials", "model [95 %]", f"over {over}", *map(tables.label, others)]
+    heads = [
+        "session",
+        "units",
+        "trials",
+        "model [95 %]",
+        f"over {over}",
+        *map(tables.label, others),
+    ]
     caption = f"{score_words(metric)}; units scored; test trials; 95 % over the session's trials"
     return page.table(heads, rows, caption=caption)
 
@@ -212,4 +311,9 @@ def reasons(evaluation: Mapping[str, Any], most: int = 40) -> list[str]:
         [reason, "; ".join(names[:4]) + (f"; and {len(names) - 4} more" if len(names) > 4 else "")]
         for reason, names in places.items()
     ]
-    return [page.folded("Scores that could not be computed", page.table(["reason", "where"], rows[:most], wrap=True))]
+    return [
+        page.folded(
+            "Scores that could not be computed",
+            page.table(["reason", "where"], rows[:most], wrap=True),
+        )
+    ]

@@ -26,33 +26,57 @@ __all__ = ["draw_figures", "terminal_table", "write_report"]
 _WIDE = ("first_look", "rate_maps")
 _CAPTIONS = {
     "first_look": "One test trial and the scores at a glance. Top: spikes, the true rates (or the PSTH where "
-    "the truth is not known) and the rates inferred for each unit from all the others, in one order of units "
+    "the truth is not known) and the rates inferred for each unit from all the others, in one "
+    "order of units "
     "and on one colour scale. Bottom: units, pairs of regions, tasks.",
-    "few_shots": "Held-out units read out from what the frozen model makes of the others, against the number of train "
-    "trials that the read-out was fitted on. Bars: 95 % intervals over sessions (t); of a single session over test "
-    "trials and draws of train trials (bootstrap). Smoothed spikes: the same read-out from the spikes themselves.",
-    "tasks": "Test trials, mean over sessions. Bars: 95 % intervals over sessions (t); of a single session over its "
-    "test trials (bootstrap), where the score has one. Black lines, where drawn: predictors that know the truth.",
+    "few_shots": "Held-out units read out from what the frozen model makes of the others, against the number "
+    "of train "
+    "trials that the read-out was fitted on. Bars: 95 % intervals over sessions (t); of a single "
+    "session over test "
+    "trials and draws of train trials (bootstrap). Smoothed spikes: the same read-out from the "
+    "spikes themselves.",
+    "tasks": "Test trials, mean over sessions. Bars: 95 % intervals over sessions (t); of a single "
+    "session over its "
+    "test trials (bootstrap), where the score has one. Black lines, where drawn: predictors that "
+    "know the truth.",
     "rate_maps": "Spikes of one test trial, the true rates (or PSTH), and the inferred rates.",
     "raster": "Spikes of one test trial.",
-    "rates": "True and inferred rates of one test trial; units at fixed ranks of the mean rate, not picked.",
+    "rates": "True and inferred rates of one test trial; units at fixed ranks of the mean rate, not "
+    "picked.",
     "psth": "Observed PSTH on test trials (pale) and mean inferred rate over the same trials (dark), a "
     "colour a condition; units at fixed ranks of the mean rate, not picked.",
-    "units": "Co-smoothing bits/spike of each unit, the model against the baseline that the tables hold it against; "
+    "units": "Co-smoothing bits/spike of each unit, the model against the baseline that the tables hold "
+    "it against; "
     "above the dashed line the model is better.",
-    "regions": "Bits/spike in one region (columns) predicted from another alone (rows): a probe, since no scheme "
-    "trains the model to see so little; on the diagonal, where there is one, from the other units of the region "
-    "itself. Star: above permuted trials of the region seen, false discovery rate under 5 %. Hatched: not scored.",
-    "region_drop": "Bits/spike that the prediction of one region (columns) loses when another (rows) is hidden too. "
+    "regions": "Bits/spike in one region (columns) predicted from another alone (rows): a probe, since no "
+    "scheme "
+    "trains the model to see so little; on the diagonal, where there is one, from the other "
+    "units of the region "
+    "itself. Star: above permuted trials of the region seen, false discovery rate under 5 %. "
+    "Hatched: not scored.",
+    "region_drop": "Bits/spike that the prediction of one region (columns) loses when another (rows) is hidden "
+    "too. "
     "Star: above zero by sign flips of trials, false discovery rate under 5 %.",
     "loss": "Training loss (left) and bits/spike on validation trials (right).",
     "calibration": "Hidden entries of test trials in octaves of their predicted rate, with 95 % intervals over "
     "trials; on the dashed line predictions mean what they say. Grey: each session.",
-    "dispersion": "Units by the variance of their counts around the predicted rates, 1 for Poisson counts around the "
-    "truth: in single bins (sum of squared errors over sum of rates) and in whole trials (Pearson chi2 / df of "
+    "dispersion": "Units by the variance of their counts around the predicted rates, 1 for Poisson counts "
+    "around the "
+    "truth: in single bins (sum of squared errors over sum of rates) and in whole trials "
+    "(Pearson chi2 / df of "
     "trial totals), where a missed slow gain shows.",
 }
-_PACKAGES = ("neurojax", "jax", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "scipy", "matplotlib")
+_PACKAGES = (
+    "neurojax",
+    "jax",
+    "flax",
+    "optax",
+    "orbax-checkpoint",
+    "grain",
+    "numpy",
+    "scipy",
+    "matplotlib",
+)
 
 
 def write_report(
@@ -95,10 +119,19 @@ def _png(figure: Figure | Path | str | bytes) -> bytes:
         return style.png_bytes(figure)
 
 
-def _report(workdir: Path, evaluation: Mapping[str, Any], pictures: Mapping[str, bytes], metrics) -> str:
-    shown = {name: page.picture(content, _caption(name), wide=name in _WIDE) for name, content in pictures.items()}
+def _report(
+    workdir: Path, evaluation: Mapping[str, Any], pictures: Mapping[str, bytes], metrics
+) -> str:
+    shown = {
+        name: page.picture(content, _caption(name), wide=name in _WIDE)
+        for name, content in pictures.items()
+    }
     # The overview repeats the maps and the raster.
-    narrow = [name for name in shown if name not in _WIDE and not (name == "raster" and "first_look" in shown)]
+    narrow = [
+        name
+        for name in shown
+        if name not in _WIDE and not (name == "raster" and "first_look" in shown)
+    ]
     title = f"neurojax: {workdir.resolve().name}"
     return page.page(
         title,
@@ -111,11 +144,19 @@ def _report(workdir: Path, evaluation: Mapping[str, Any], pictures: Mapping[str,
         *trust_blocks.drift_warning(evaluation),
         *trust_blocks.calibration_table(evaluation),
         *trust_blocks.region_table(evaluation),
-        *([shown["first_look"]] if "first_look" in shown else [shown[name] for name in _WIDE if name in shown]),
+        *(
+            [shown["first_look"]]
+            if "first_look" in shown
+            else [shown[name] for name in _WIDE if name in shown]
+        ),
         page.heading("How to read this"),
         *report_blocks.explanation(evaluation),
         *trust_blocks.leak_checks(evaluation),
-        *([page.heading("Figures"), page.grid(*(shown[name] for name in narrow))] if narrow else []),
+        *(
+            [page.heading("Figures"), page.grid(*(shown[name] for name in narrow))]
+            if narrow
+            else []
+        ),
         page.heading("Sessions"),
         *report_blocks.session_tables(evaluation),
         *report_blocks.reasons(evaluation),
@@ -131,23 +172,36 @@ def _caption(name: str) -> str:
 def _subtitle(evaluation: Mapping[str, Any]) -> str:
     sessions = evaluation["sessions"]
     units = sum(int(tables.number(session.get("num_units")) or 0) for session in sessions.values())
-    trials = sum(int(tables.number(session.get("num_test_trials")) or 0) for session in sessions.values())
+    trials = sum(
+        int(tables.number(session.get("num_test_trials")) or 0) for session in sessions.values()
+    )
     parts = [
         f"protocol {evaluation.get('protocol', '?')}",
         f"{len(sessions)} session{'' if len(sessions) == 1 else 's'}",
         f"{units:,} units",
         f"{trials:,} test trials",
         f"step {evaluation.get('step', '?')}",
-        f"{len(evaluation['seeds'])} seeds" if "seeds" in evaluation else f"seed {evaluation.get('seed', '?')}",
+        f"{len(evaluation['seeds'])} seeds"
+        if "seeds" in evaluation
+        else f"seed {evaluation.get('seed', '?')}",
         f"written {datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC",
     ]
     return " · ".join(parts)
 
 
-def _provenance(workdir: Path, evaluation: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]) -> list[str]:
+def _provenance(
+    workdir: Path, evaluation: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]
+) -> list[str]:
     facts = [
         [name.replace("_", " "), evaluation.get(name, "-")]
-        for name in ("protocol", "protocol_hash", "config_hash", "dataset_fingerprint", "seed", "step")
+        for name in (
+            "protocol",
+            "protocol_hash",
+            "config_hash",
+            "dataset_fingerprint",
+            "seed",
+            "step",
+        )
     ]
     last = metrics[-1] if metrics else {}
     if tables.number(last.get("time_s")) is not None:
@@ -169,7 +223,8 @@ def _provenance(workdir: Path, evaluation: Mapping[str, Any], metrics: Sequence[
         blocks.append(page.folded("Configuration", page.code(config.read_text(errors="replace"))))
     commands = [
         "# score again, for instance on other sessions",
-        f"neurojax evaluate --workdir={folder} [--data=ROOT] [--protocol={'|'.join(protocols.PROTOCOLS)}]",
+        f"neurojax evaluate --workdir={folder} [--data=ROOT] "
+        f"[--protocol={'|'.join(protocols.PROTOCOLS)}]",
         "# beside another run",
         f"neurojax compare {folder} OTHER_RUN --out=comparison.html",
         "# train further: the configuration of this run with a larger config.train.num_steps",

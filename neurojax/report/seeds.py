@@ -1,7 +1,9 @@
-"""Several runs of one recipe that differ in their seed -> one evaluation record: means, and how far seeds differ.
+"""Several runs of one recipe that differ in their seed -> one evaluation record: means, and how far
+seeds differ.
 
-The sessions' blocks hold means over seeds, with intervals over trials that are averaged too: the seeds are scored on
-the same trials, so these do not shrink with more seeds. How seeds differ is said apart, of the mean over sessions.
+The sessions' blocks hold means over seeds, with intervals over trials that are averaged too: the
+seeds are scored on the same trials, so these do not shrink with more seeds. How seeds differ is
+said apart, of the mean over sessions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,8 +16,24 @@ from neurojax.evals import scoring, tables
 from neurojax.report import headlines
 from neurojax.scores.intervals import t_interval
 
-_SHARED = ("schema", "protocol", "protocol_hash", "protocol_record", "eval", "dataset_fingerprint", "step")
-_OF_SESSION = ("num_units", "num_test_trials", "subject", "baselines", "notes", "drift", "drift_warning")
+_SHARED = (
+    "schema",
+    "protocol",
+    "protocol_hash",
+    "protocol_record",
+    "eval",
+    "dataset_fingerprint",
+    "step",
+)
+_OF_SESSION = (
+    "num_units",
+    "num_test_trials",
+    "subject",
+    "baselines",
+    "notes",
+    "drift",
+    "drift_warning",
+)
 
 
 def combined(evaluations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -25,9 +43,9 @@ def combined(evaluations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         evaluations: one record a seed, of the same recipe, data and protocol.
 
     Returns:
-        a record of schema 1 with `seeds` and, in each task's mean, of its headline H (`bps_pooled` where the protocol
-        names no other): `H_seeds` (a value a seed), `H_seed_sd` and `H_seed_ci95` (Student's t with seeds - 1 degrees
-        of freedom).
+        a record of schema 1 with `seeds` and, in each task's mean, of its headline H (`bps_pooled`
+        where the protocol names no other): `H_seeds` (a value a seed), `H_seed_sd` and
+        `H_seed_ci95` (Student's t with seeds - 1 degrees of freedom).
 
     Raises:
         InputError: the records differ in protocol, data, steps or sessions.
@@ -36,16 +54,29 @@ def combined(evaluations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for evaluation in evaluations[1:]:
         for name in ("protocol_hash", "dataset_fingerprint", "step"):
             if evaluation.get(name) != first.get(name):
-                raise InputError(f"seeds {first['seed']} and {evaluation['seed']} differ in {name}; use a new workdir")
+                raise InputError(
+                    f"seeds {first['seed']} and {evaluation['seed']} differ in {name}; use a new "
+                    "workdir"
+                )
         if list(evaluation["sessions"]) != list(first["sessions"]):
-            raise InputError(f"seeds {first['seed']} and {evaluation['seed']} were scored on different sessions")
-    sessions = {key: _session([e["sessions"][key] for e in evaluations]) for key in first["sessions"]}
+            raise InputError(
+                f"seeds {first['seed']} and {evaluation['seed']} were scored on different sessions"
+            )
+    sessions = {
+        key: _session([e["sessions"][key] for e in evaluations]) for key in first["sessions"]
+    }
     subjects = tables.subjects_of(sessions)
-    mean = scoring.mean_over_sessions({key: session["tasks"] for key, session in sessions.items()}, subjects)
-    paired = scoring.paired_mean({key: session["paired"] for key, session in sessions.items()}, subjects)
+    mean = scoring.mean_over_sessions(
+        {key: session["tasks"] for key, session in sessions.items()}, subjects
+    )
+    paired = scoring.paired_mean(
+        {key: session["paired"] for key, session in sessions.items()}, subjects
+    )
     for task, block in mean.items():
         metric = headline(block)
-        block |= _over_seeds(metric, [tables.number(e["mean"][task].get(metric)) for e in evaluations])
+        block |= _over_seeds(
+            metric, [tables.number(e["mean"][task].get(metric)) for e in evaluations]
+        )
         if task in paired:
             block["paired_mean"] = paired[task]
     return {
@@ -61,19 +92,27 @@ def combined(evaluations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _session(sessions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     first = sessions[0]
     oracles = {name: block for name, block in first.items() if tables.is_oracle(name)}
-    reliability = {name: value for name, value in first.items() if name.startswith("psth_reliability")}
+    reliability = {
+        name: value for name, value in first.items() if name.startswith("psth_reliability")
+    }
     return {
         **{name: first[name] for name in _OF_SESSION if name in first},
-        "tasks": {task: _mean([session["tasks"][task] for session in sessions]) for task in first["tasks"]},
+        "tasks": {
+            task: _mean([session["tasks"][task] for session in sessions]) for task in first["tasks"]
+        },
         **oracles,
         **reliability,
-        "paired": {task: _mean([session["paired"][task] for session in sessions]) for task in first["paired"]},
+        "paired": {
+            task: _mean([session["paired"][task] for session in sessions])
+            for task in first["paired"]
+        },
         "trial_sums": _trial_sums([session["trial_sums"] for session in sessions]),
     }
 
 
 def _mean(blocks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Numbers and pairs of numbers averaged; what is no number in one of the blocks stays as it is there."""
+    """Numbers and pairs of numbers averaged; what is no number in one of the blocks stays as it is
+    there."""
     result: dict[str, Any] = {}
     for name in blocks[0]:
         values = [block.get(name) for block in blocks]
@@ -84,7 +123,9 @@ def _mean(blocks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         elif all(isinstance(value, list) and len(value) == 2 for value in values):
             result[name] = np.mean(values, axis=0).tolist()
         else:
-            result[name] = next((value for value in values if not isinstance(value, int | float | list)), values[0])
+            result[name] = next(
+                (value for value in values if not isinstance(value, int | float | list)), values[0]
+            )
             if result[name] is None:
                 result[f"{name}_reason"] = "not known for every seed"
     return result
@@ -105,7 +146,11 @@ def _over_seeds(metric: str, values: Sequence[float | None]) -> dict[str, Any]:
     known = [value for value in values if value is not None]
     if len(known) < len(values) or len(known) < 2:
         reason = "fewer than two seeds have a score"
-        return {f"{metric}_seeds": list(values), f"{metric}_seed_sd": None, f"{metric}_seed_sd_reason": reason}
+        return {
+            f"{metric}_seeds": list(values),
+            f"{metric}_seed_sd": None,
+            f"{metric}_seed_sd_reason": reason,
+        }
     ends, sd = t_interval(known).ci95, float(np.std(known, ddof=1))
     return {f"{metric}_seeds": known, f"{metric}_seed_sd": sd, f"{metric}_seed_ci95": list(ends)}
 
@@ -116,10 +161,17 @@ def headline(block: Mapping[str, Any]) -> str:
 
 
 def rows_of(evaluation: Mapping[str, Any], sign: str = "+-") -> list[list[str]]:
-    """A row a seed and their mean with half of its interval over seeds; a column a task, with its headline."""
+    """A row a seed and their mean with half of its interval over seeds; a column a task, with its
+    headline."""
     blocks = [(block, headline(block)) for block in evaluation["mean"].values()]
     rows = [
-        [f"seed {seed}", *(tables.show(tables.number(block[f"{metric}_seeds"][number])) for block, metric in blocks)]
+        [
+            f"seed {seed}",
+            *(
+                tables.show(tables.number(block[f"{metric}_seeds"][number]))
+                for block, metric in blocks
+            ),
+        ]
         for number, seed in enumerate(evaluation["seeds"])
     ]
     over = (tables.interval_of(block, f"{metric}_seed_ci95") for block, metric in blocks)
@@ -135,7 +187,8 @@ def words(evaluation: Mapping[str, Any]) -> str:
     metrics = dict.fromkeys(headline(block) for block in evaluation["mean"].values())
     named = "; ".join(map(headlines.score_words, metrics))
     return (
-        f"half of the 95 % interval over {len(evaluation['seeds'])} seeds (Student's t), all scored on the "
+        f"half of the 95 % interval over {len(evaluation['seeds'])} seeds (Student's t), all "
+        "scored on the "
         f"same sessions and trials; {named}"
     )
 
@@ -153,6 +206,11 @@ def interval(block: Mapping[str, Any]) -> str:
 
 
 def intervals(evaluation: Mapping[str, Any]) -> str:
-    """`co-smoothing [0.31, 0.41], ...`: the interval over seeds of every task's mean over sessions."""
-    blocks = {task: block for task, block in (evaluation.get("mean") or {}).items() if isinstance(block, dict)}
+    """`co-smoothing [0.31, 0.41], ...`: the interval over seeds of every task's mean over
+    sessions."""
+    blocks = {
+        task: block
+        for task, block in (evaluation.get("mean") or {}).items()
+        if isinstance(block, dict)
+    }
     return ", ".join(f"{tables.label(task)} {interval(block)}" for task, block in blocks.items())

@@ -15,18 +15,26 @@ def seed_table(evaluation: Mapping[str, Any]) -> list[str]:
     heads = ["", *map(tables.label, evaluation["mean"])]
     return [
         page.table(
-            heads, seeds.rows_of(evaluation, "±\u00a0"), caption=f"mean of sessions; ± {seeds.words(evaluation)}"
+            heads,
+            seeds.rows_of(evaluation, "±\u00a0"),
+            caption=f"mean of sessions; ± {seeds.words(evaluation)}",
         )
     ]
 
 
 def leak_checks(evaluation: Mapping[str, Any]) -> list[str]:
-    """A sentence on what was looked for and in how many sessions; an evaluation in which one fails does not exist."""
-    found = [session["leak_checks"] for session in evaluation["sessions"].values() if session.get("leak_checks")]
+    """A sentence on what was looked for and in how many sessions; an evaluation in which one fails
+    does not exist."""
+    found = [
+        session["leak_checks"]
+        for session in evaluation["sessions"].values()
+        if session.get("leak_checks")
+    ]
     if not found:
         return []
     parts = [
-        f"{words} ({sum(checks.get(name) == 'passed' for checks in found)} of {len(found)} sessions)"
+        f"{words} ({sum(checks.get(name) == 'passed' for checks in found)} of {len(found)} "
+        "sessions)"
         for name, words in (
             ("trained", "no test trial is one the run was trained on"),
             ("copies", "none repeats a training trial"),
@@ -35,7 +43,11 @@ def leak_checks(evaluation: Mapping[str, Any]) -> list[str]:
             ("influence", "changing hidden counts moves no rate by as little as a bit"),
         )
     ]
-    return [page.paragraph(f"Leak checks passed: {'; '.join(parts)}. An evaluation in which one fails stops.")]
+    return [
+        page.paragraph(
+            f"Leak checks passed: {'; '.join(parts)}. An evaluation in which one fails stops."
+        )
+    ]
 
 
 def drift_warning(evaluation: Mapping[str, Any]) -> list[str]:
@@ -45,7 +57,8 @@ def drift_warning(evaluation: Mapping[str, Any]) -> list[str]:
 
 
 def calibration_table(evaluation: Mapping[str, Any]) -> list[str]:
-    """Folded: a row a session and task with spikes seen for each predicted, and dispersion; [] without any."""
+    """Folded: a row a session and task with spikes seen for each predicted, and dispersion; []
+    without any."""
     rows = []
     for task in tables.tasks_of(evaluation):
         for key, session in evaluation["sessions"].items():
@@ -54,12 +67,15 @@ def calibration_table(evaluation: Mapping[str, Any]) -> list[str]:
                 continue
             ratio = _with_ends(block, "observed_over_predicted")
             spread = [block.get(f"dispersion_{name}") or {} for name in ("bins", "trials")]
-            rows.append([tables.label(task), key, ratio, *(_with_ends(found, "median") for found in spread)])
+            rows.append(
+                [tables.label(task), key, ratio, *(_with_ends(found, "median") for found in spread)]
+            )
     if not rows:
         return []
     heads = ["task", "session", "seen / predicted", "dispersion in bins", "in trials"]
     caption = (
-        "spikes seen for each spike predicted, and the median over units of the dispersion around the predicted rates "
+        "spikes seen for each spike predicted, and the median over units of the dispersion "
+        "around the predicted rates "
         "(1: as variable as Poisson counts); 95 % intervals over trials in brackets"
     )
     return [page.folded("Calibration", page.table(heads, rows, caption=caption))]
@@ -67,7 +83,11 @@ def calibration_table(evaluation: Mapping[str, Any]) -> list[str]:
 
 def region_table(evaluation: Mapping[str, Any], most: int = 200) -> list[str]:
     """Folded: a row a session and pair of regions, the strongest first; [] without any."""
-    blocks = {key: session["regions"] for key, session in evaluation["sessions"].items() if session.get("regions")}
+    blocks = {
+        key: session["regions"]
+        for key, session in evaluation["sessions"].items()
+        if session.get("regions")
+    }
     rows = [row for key, block in blocks.items() for row in _pairs(key, block)]
     if not rows:
         return []
@@ -77,9 +97,12 @@ def region_table(evaluation: Mapping[str, Any], most: int = 200) -> list[str]:
     notes = sorted({block["alone"]["note"] for block in blocks.values()})
     fewer = f"; the {most} strongest of {len(rows)} pairs" if len(rows) > most else ""
     caption = (
-        f"bits/spike, pooled{fewer}. Alone: the target from the source alone ({'; '.join(notes)}); null: the mean of "
-        f"{draws} permutations of the source's trials within the test split. Loss: what the target loses when the "
-        "source is hidden too, p by sign flips of trials. p is of one pair; q is adjusted for all pairs of the session "
+        f"bits/spike, pooled{fewer}. Alone: the target from the source alone "
+        f"({'; '.join(notes)}); null: the mean of "
+        f"{draws} permutations of the source's trials within the test split. Loss: what the "
+        "target loses when the "
+        "source is hidden too, p by sign flips of trials. p is of one pair; q is adjusted for "
+        "all pairs of the session "
         "(Benjamini-Hochberg): read q where several pairs are looked at."
     )
     heads = ["session", "source", "target", "alone", "null", "p", "q", "loss without", "p", "q"]
@@ -93,8 +116,13 @@ def _pairs(key: str, block: Mapping[str, Any]) -> list[tuple]:
         for j, target in enumerate(names):
             if i == j or alone["bps_pooled"][i][j] is None:
                 continue
-            seen = [alone[name][i][j] for name in ("bps_pooled", "null_bps_pooled", "p_value", "q_value")]
-            lost = [drop[name][i][j] if drop else None for name in ("bps_pooled", "p_value", "q_value")]
+            seen = [
+                alone[name][i][j]
+                for name in ("bps_pooled", "null_bps_pooled", "p_value", "q_value")
+            ]
+            lost = [
+                drop[name][i][j] if drop else None for name in ("bps_pooled", "p_value", "q_value")
+            ]
             rows.append((key, source, target, *seen, *lost))
     return rows
 
@@ -102,22 +130,38 @@ def _pairs(key: str, block: Mapping[str, Any]) -> list[tuple]:
 def signs(evaluation: Mapping[str, Any]) -> list[str]:
     """Each session's sign of model minus its baseline, and what their number supports."""
     tasks = tables.tasks_of(evaluation)
-    found = {task: ((evaluation.get("mean") or {}).get(task) or {}).get("paired_mean") or {} for task in tasks}
+    found = {
+        task: ((evaluation.get("mean") or {}).get(task) or {}).get("paired_mean") or {}
+        for task in tasks
+    }
     found = {task: block for task, block in found.items() if block.get("signs")}
     if not found:
         return []
     rows = [
-        [key, *({1: "+", -1: "−", 0: "0"}.get(block["signs"].get(key), "") for block in found.values())]
+        [
+            key,
+            *(
+                {1: "+", -1: "−", 0: "0"}.get(block["signs"].get(key), "")
+                for block in found.values()
+            ),
+        ]
         for key in evaluation["sessions"]
     ]
     rows.append(
         [
             "two-sided p of the signs",
-            *(tables.show(sign_test.p_value(list(block["signs"].values()))) for block in found.values()),
+            *(
+                tables.show(sign_test.p_value(list(block["signs"].values())))
+                for block in found.values()
+            ),
         ]
     )
-    name = best_baseline.common_name([best_baseline.paired(evaluation, task).best for task in found])
-    table = page.table(["session", *map(tables.label, found)], rows, caption=f"sign of model − {name}")
+    name = best_baseline.common_name(
+        [best_baseline.paired(evaluation, task).best for task in found]
+    )
+    table = page.table(
+        ["session", *map(tables.label, found)], rows, caption=f"sign of model − {name}"
+    )
     most = max(len(block["signs"]) for block in found.values())
     return [page.paragraph(sign_test.sentence(most)), page.folded("Sign of each session", table)]
 

@@ -1,12 +1,16 @@
-"""Asynchronous, verified checkpoints: orbax writes the arrays, a manifest says that every byte is there.
+"""Asynchronous, verified checkpoints: orbax writes the arrays, a manifest says that every byte is
+there.
 
 A save has three moments: the arrays are copied to the host (inside `save`), orbax writes them and
-renames `<step>/state` into place (its own threads), then one thread hashes what lies on disk, writes
-the manifest and only then deletes older steps. Killed at any point, the run finds the older step whole.
+renames `<step>/state` into place (its own threads), then one thread hashes what lies on disk,
+writes the manifest and only then deletes older steps. Killed at any point, the run finds the older
+step whole.
 
-States are pytrees of arrays, known by their paths: what was saved from one tree restores into another
-of the same names and shapes, on any mesh. Random keys are not saved: they follow from the seed and the
-step. Every process calls save and restore; process 0 alone writes manifests, deletes and renames.
+States are pytrees of arrays, known by their paths: what was saved from one tree restores into
+    another
+of the same names and shapes, on any mesh. Random keys are not saved: they follow from the seed and
+the step. Every process calls save and restore; process 0 alone writes manifests, deletes and
+renames.
 """
 
 import errno
@@ -48,7 +52,8 @@ __all__ = [
 ]
 
 _SAID_OF_A_DISK = [
-    os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EIO)
+    os.strerror(code)
+    for code in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EIO)
 ]
 FREE_SPACE_FACTOR = 3  # the older step, the one being written and room for the metrics
 _GO, _ALREADY_THERE, _REFUSED = 0, 1, 2
@@ -65,32 +70,41 @@ class Checkpointer:
 
     def __init__(self, directory: Path | str, keep: int = 2, close_timeout_s: float = 600.0):
         if keep < 1:
-            raise InputError(f"keep is {keep}, expected at least 1; set it to 2 to survive a damaged step")
+            raise InputError(
+                f"keep is {keep}, expected at least 1; set it to 2 to survive a damaged step"
+            )
         self.directory = Path(directory).absolute()
         self.keep = keep
         self.close_timeout_s = close_timeout_s
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             # Held open: the number of a deleted folder is given to the next one that is made.
-            self._folder: int | None = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._folder: int | None = os.open(
+                self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+            )
         except OSError as error:
-            raise InputError(f"{directory} cannot be made ({error.strerror}); use another workdir") from None
-        self._lock = self.directory.parent / LOCK_NAME  # see workdir.hold; a folder without one is not watched
+            raise InputError(
+                f"{directory} cannot be made ({error.strerror}); use another workdir"
+            ) from None
+        # see workdir.hold; a folder without one is not watched
+        self._lock = self.directory.parent / LOCK_NAME
         self._lock_stat = _stat(self._lock)
         self._writer: Any = None  # see state_io.new_writer
         self._pending: _Pending | None = None
 
     def save(self, step: int, state: Any, record: Mapping[str, Any]) -> bool:
-        """Starts saving `state` after waiting for the save before; the arrays may be donated once it returns.
+        """Starts saving `state` after waiting for the save before; the arrays may be donated once
+        it returns.
 
         Args:
             step: training step, >= 0.
             state: pytree of jax or numpy arrays, without typed random keys.
-            record: JSON-ready facts for the manifest: config_hash, dataset_fingerprint, sessions, seed,
-                versions, mesh.
+            record: JSON-ready facts for the manifest: config_hash, dataset_fingerprint, sessions,
+                seed, versions, mesh.
 
         Returns:
-            True, or False when a complete checkpoint of this step is there already and nothing was written.
+            True, or False when a complete checkpoint of this step is there already and nothing was
+            written.
 
         Raises:
             CheckpointError: the save before failed, the disk lacks room or the folder vanished.
@@ -98,7 +112,9 @@ class Checkpointer:
         self.wait()
         record = json.loads(json.dumps(dict(record), allow_nan=False))
         if taken := manifests.RESERVED_KEYS & record.keys():
-            raise ValueError(f"the record uses {sorted(taken)}, names that the manifest fills itself")
+            raise ValueError(
+                f"the record uses {sorted(taken)}, names that the manifest fills itself"
+            )
         leaves = state_io.named_leaves(state)
         step_dir = self.directory / str(step)
         decision, reason = _GO, ""
@@ -120,18 +136,21 @@ class Checkpointer:
         return True
 
     def poll(self) -> None:
-        """Call every step: costs nothing while a save runs; raises CheckpointError when it failed."""
+        """Call every step: costs nothing while a save runs; raises CheckpointError when it
+        failed."""
         if self._pending is not None and not self._pending.thread.is_alive():
             self._collect()
 
     def wait(self) -> None:
-        """Blocks until the save under way is a checkpoint on disk; raises CheckpointError when it failed."""
+        """Blocks until the save under way is a checkpoint on disk; raises CheckpointError when it
+        failed."""
         if self._pending is not None:
             self._pending.thread.join()
             self._collect()
 
     def close(self) -> None:
-        """Waits for the save under way, at most `close_timeout_s`; after that the process can still exit."""
+        """Waits for the save under way, at most `close_timeout_s`; after that the process can still
+        exit."""
         try:
             self._close_writer()
         finally:
@@ -147,7 +166,8 @@ class Checkpointer:
                 self._pending = self._writer = None
                 _exit_even_if_stuck(grace_s=10.0)
                 raise CheckpointError(
-                    f"the save of step {pending.step} did not end within {self.close_timeout_s:g} s and was "
+                    f"the save of step {pending.step} did not end within "
+                    f"{self.close_timeout_s:g} s and was "
                     "given up; older checkpoints stand; check the disk, then run again to resume"
                 )
             self._collect()
@@ -167,13 +187,19 @@ class Checkpointer:
             error.add_note(str(close_error))  # the first error is the one to show
 
     def _prepare(self, step_dir: Path, state_bytes: int) -> tuple[int, str]:
-        """Process 0: whether to save, and room made for it (a save cut short under this step is removed)."""
-        # Orbax makes missing folders: one moved or deleted during a save would come back, without its run.
+        """Process 0: whether to save, and room made for it (a save cut short under this step is
+        removed)."""
+        # Orbax makes missing folders: one moved or deleted during a save would come back, without
+        # its run.
         if not self._stands():
-            return _REFUSED, f"{self.directory} is gone; restore the folder or start again in a new workdir"
+            return (
+                _REFUSED,
+                f"{self.directory} is gone; restore the folder or start again in a new workdir",
+            )
         if self._lock_stat and not _same(_stat(self._lock), self._lock_stat):
             return _REFUSED, (
-                f"{self._lock} was deleted under the run, perhaps with the rest of the folder, and a second run may "
+                f"{self._lock} was deleted under the run, perhaps with the rest of the folder, "
+                "and a second run may "
                 "have started there; see that none has, then run again to resume"
             )
         if (step_dir / MANIFEST_NAME).exists():
@@ -183,16 +209,23 @@ class Checkpointer:
                 manifests.delete_step(step_dir)
             free = shutil.disk_usage(self.directory).free
         except OSError as error:
-            return _REFUSED, f"{self.directory} cannot be written ({error.strerror}); check the disk"
+            return (
+                _REFUSED,
+                f"{self.directory} cannot be written ({error.strerror}); check the disk",
+            )
         if free < FREE_SPACE_FACTOR * state_bytes:
             return _REFUSED, (
-                f"{self.directory} has {free / 1e6:.1f} MB free, expected {FREE_SPACE_FACTOR} times the "
+                f"{self.directory} has {free / 1e6:.1f} MB free, expected {FREE_SPACE_FACTOR} "
+                "times the "
                 f"state's {state_bytes / 1e6:.1f} MB; free some space and run again to resume"
             )
         return _GO, ""
 
-    def _finish(self, writer: Any, step: int, arrays: Mapping[str, Any], record: Mapping[str, Any]) -> None:
-        """Runs in the thread of one save: wait for orbax, publish the manifest, delete what is too old."""
+    def _finish(
+        self, writer: Any, step: int, arrays: Mapping[str, Any], record: Mapping[str, Any]
+    ) -> None:
+        """Runs in the thread of one save: wait for orbax, publish the manifest, delete what is too
+        old."""
         writer.wait_until_finished()
         if not self._stands():
             raise FileNotFoundError(f"{self.directory} is gone")
@@ -212,7 +245,9 @@ class Checkpointer:
 
     def _save_failed(self, step: int, error: BaseException) -> str:
         """One sentence; of what the storage says of a disk, the reason alone."""
-        reason = next((said for said in _SAID_OF_A_DISK if said in str(error)), state_io.one_line(error))
+        reason = next(
+            (said for said in _SAID_OF_A_DISK if said in str(error)), state_io.one_line(error)
+        )
         return (
             f"the checkpoint of step {step} could not be written to {self.directory} ({reason}); "
             "older checkpoints stand; check the disk, then run again to resume"
@@ -237,18 +272,22 @@ class _Pending:
     def __init__(self, step: int, work: Callable[[], None]):
         self.step = step
         self.error: BaseException | None = None
-        self.thread = threading.Thread(target=self._run, args=(work,), name=f"checkpoint_{step}", daemon=True)
+        self.thread = threading.Thread(
+            target=self._run, args=(work,), name=f"checkpoint_{step}", daemon=True
+        )
         self.thread.start()
 
     def _run(self, work: Callable[[], None]) -> None:
         try:
             work()
-        except BaseException as error:  # reported by poll(), wait() or close() in the training thread
+        # reported by poll(), wait() or close() in the training thread
+        except BaseException as error:
             self.error = error
 
 
 def _exit_even_if_stuck(grace_s: float) -> None:
-    """The interpreter joins orbax's threads on its way out; one that never ends would hold the process."""
+    """The interpreter joins orbax's threads on its way out; one that never ends would hold the
+    process."""
 
     def watch() -> None:
         threading.main_thread().join()

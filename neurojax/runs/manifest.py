@@ -43,7 +43,9 @@ class DamagedManifestError(InputError):
     """A manifest that is missing or is not what was written."""
 
 
-def write_manifest(step_dir: Path, step: int, arrays: Mapping[str, Any], record: Mapping[str, Any]) -> None:
+def write_manifest(
+    step_dir: Path, step: int, arrays: Mapping[str, Any], record: Mapping[str, Any]
+) -> None:
     """Hashes and fsyncs every file below `step_dir`, then publishes the manifest in one rename.
 
     Args:
@@ -71,7 +73,9 @@ def write_manifest(step_dir: Path, step: int, arrays: Mapping[str, Any], record:
         "manifest_sha256": _NO_DIGEST,
     }
     blank = (json.dumps(content, indent=1, allow_nan=False) + "\n").encode()
-    write_bytes(step_dir / MANIFEST_NAME, _with_digest(blank, _NO_DIGEST, hashlib.sha256(blank).hexdigest()))
+    write_bytes(
+        step_dir / MANIFEST_NAME, _with_digest(blank, _NO_DIGEST, hashlib.sha256(blank).hexdigest())
+    )
 
 
 def read_manifest(step_dir: Path) -> dict[str, Any]:
@@ -88,11 +92,15 @@ def read_manifest(step_dir: Path) -> dict[str, Any]:
             raise damaged
         raw = path.read_bytes()
     except FileNotFoundError:
-        raise DamagedManifestError(f"{path} is missing, so this is no checkpoint; use another step") from None
+        raise DamagedManifestError(
+            f"{path} is missing, so this is no checkpoint; use another step"
+        ) from None
     except PermissionError:
         raise InputError(f"{path} may not be read; fix its permissions") from None
     except OSError as error:
-        raise DamagedManifestError(f"{path} cannot be read ({error.strerror}); use another step") from None
+        raise DamagedManifestError(
+            f"{path} cannot be read ({error.strerror}); use another step"
+        ) from None
     try:
         content = json.loads(raw)
         digest = content["manifest_sha256"]
@@ -103,7 +111,9 @@ def read_manifest(step_dir: Path) -> dict[str, Any]:
     if hashlib.sha256(_with_digest(raw, digest, _NO_DIGEST)).hexdigest() != digest:
         raise damaged
     if content.get("schema") != SCHEMA:
-        raise InputError(f"{path} has schema {content.get('schema')!r}, expected {SCHEMA}; update neurojax")
+        raise InputError(
+            f"{path} has schema {content.get('schema')!r}, expected {SCHEMA}; update neurojax"
+        )
     tables = (content.get("files"), content.get("arrays"))
     if not isinstance(content.get("step"), int) or not all(_is_table(table) for table in tables):
         raise damaged
@@ -118,7 +128,8 @@ def verify_step(step_dir: Path | str) -> list[str]:
         manifest. Empty when the checkpoint is what was saved.
 
     Raises:
-        InputError: a file may not be read, or the manifest's schema is unknown; neither means damage.
+        InputError: a file may not be read, or the manifest's schema is unknown; neither means
+            damage.
     """
     step_dir = Path(step_dir)
     if step_dir.is_symlink():
@@ -134,7 +145,8 @@ def verify_step(step_dir: Path | str) -> list[str]:
     for name in sorted(manifest["files"].keys() - found.keys()):
         problems.append(f"{name} is missing")
     for name, path in sorted(found.items()):
-        # Only paths met on the walk are opened: a hostile manifest cannot name one outside the folder.
+        # Only paths met on the walk are opened: a hostile manifest cannot name one outside the
+        # folder.
         expected = manifest["files"].get(name)
         if expected is None:
             problems.append(f"{name} {FOREIGN}")
@@ -147,12 +159,18 @@ def verify_step(step_dir: Path | str) -> list[str]:
 
 def steps_on_disk(directory: Path | str) -> list[int]:
     """Steps that have a manifest, ascending; whether they are whole is what `verify_step` says."""
-    return [step for step, path in _step_folders(Path(directory)) if (path / MANIFEST_NAME).is_file()]
+    return [
+        step for step, path in _step_folders(Path(directory)) if (path / MANIFEST_NAME).is_file()
+    ]
 
 
 def unfinished_steps(directory: Path | str) -> list[int]:
     """Steps whose save was cut short (a folder without a manifest), ascending."""
-    return [step for step, path in _step_folders(Path(directory)) if not (path / MANIFEST_NAME).is_file()]
+    return [
+        step
+        for step, path in _step_folders(Path(directory))
+        if not (path / MANIFEST_NAME).is_file()
+    ]
 
 
 def quarantined(directory: Path | str) -> list[str]:
@@ -172,7 +190,8 @@ def quarantine(step_dir: Path) -> Path:
 
 
 def delete_step(step_dir: Path) -> None:
-    """Renames, then deletes: killed half-way, no half-empty step is left that still has a manifest."""
+    """Renames, then deletes: killed half-way, no half-empty step is left that still has a
+    manifest."""
     doomed = step_dir.with_name(f".{step_dir.name}.deleting")
     shutil.rmtree(doomed, ignore_errors=True)
     os.rename(step_dir, doomed)
@@ -181,9 +200,11 @@ def delete_step(step_dir: Path) -> None:
 
 
 def retire_old_steps(directory: Path, keep: int) -> None:
-    """Deletes complete steps beyond the newest `keep`, leftovers older than the newest, half-deleted folders.
+    """Deletes complete steps beyond the newest `keep`, leftovers older than the newest,
+    half-deleted folders.
 
-    A folder that cannot be deleted now (a reader on a network disk holds it) is left for the next call.
+    A folder that cannot be deleted now (a reader on a network disk holds it) is left for the next
+    call.
     """
     complete = steps_on_disk(directory)
     leftovers = [step for step in unfinished_steps(directory) if complete and step < complete[-1]]
@@ -231,5 +252,7 @@ def _files_below(step_dir: Path) -> Iterator[Path]:
 def _step_folders(directory: Path) -> list[tuple[int, Path]]:
     if not directory.is_dir():
         return []
-    found = [path for path in directory.iterdir() if _STEP_NAME.fullmatch(path.name) and path.is_dir()]
+    found = [
+        path for path in directory.iterdir() if _STEP_NAME.fullmatch(path.name) and path.is_dir()
+    ]
     return sorted((int(path.name), path) for path in found)

@@ -1,8 +1,10 @@
-"""Several processes, one run: they start together, stop together, and none waits for one that is gone.
+"""Several processes, one run: they start together, stop together, and none waits for one that is
+gone.
 
 Every process runs the same program on the same data; process 0 alone writes the run's folder. A
-process that fails leaves at once. The others then notice it in a collective operation that breaks, or
-after HEARTBEAT_TIMEOUT_S without a sign of life, and leave as well: the newest checkpoint stands.
+process that fails leaves at once. The others then notice it in a collective operation that breaks,
+or after HEARTBEAT_TIMEOUT_S without a sign of life, and leave as well: the newest checkpoint
+stands.
 """
 
 import contextlib
@@ -27,14 +29,17 @@ CLOSE_TIMEOUT_S = 5.0  # a save that waits for a lost process never ends
 
 
 @contextlib.contextmanager
-def joined(coordinator: str | None, num_processes: int | None = None, process_id: int | None = None) -> Iterator[None]:
+def joined(
+    coordinator: str | None, num_processes: int | None = None, process_id: int | None = None
+) -> Iterator[None]:
     """Connects this process to the others of its run; to be entered before any other use of jax.
 
-    Inside, a failure ends the process at once: the interpreter's own way out would wait for the others.
+    Inside, a failure ends the process at once: the interpreter's own way out would wait for the
+        others.
 
     Args:
-        coordinator: HOST:PORT at which process 0 listens, "auto" to ask the cluster (Slurm, Kubernetes,
-            TPU pods, MPI), None for a run of one process.
+        coordinator: HOST:PORT at which process 0 listens, "auto" to ask the cluster (Slurm,
+            Kubernetes, TPU pods, MPI), None for a run of one process.
         num_processes, process_id: how many, and which one this is; not with "auto".
 
     Raises:
@@ -56,7 +61,8 @@ def joined(coordinator: str | None, num_processes: int | None = None, process_id
         if code is None:
             traceback.print_exception(error)
             print(
-                f"neurojax: process {jax.process_index()} leaves without waiting for the others; the newest "
+                f"neurojax: process {jax.process_index()} leaves without waiting for the others; "
+                "the newest "
                 "checkpoint stands: start all processes again to resume",
                 file=sys.stderr,
             )
@@ -67,12 +73,20 @@ def joined(coordinator: str | None, num_processes: int | None = None, process_id
 
 
 def _connect(coordinator: str, num_processes: int | None, process_id: int | None) -> None:
-    arguments = {"coordinator_address": coordinator, "num_processes": num_processes, "process_id": process_id}
+    arguments = {
+        "coordinator_address": coordinator,
+        "num_processes": num_processes,
+        "process_id": process_id,
+    }
     if coordinator == "auto":
         arguments = {}
         if num_processes is not None or process_id is not None:
-            raise InputError("--coordinator=auto asks the cluster; leave out --num_processes and --process_id")
-    elif not (found := re.fullmatch(r"(.+):(\d{1,5})", coordinator)) or not 0 < int(found[2]) < 65536:
+            raise InputError(
+                "--coordinator=auto asks the cluster; leave out --num_processes and --process_id"
+            )
+    elif (
+        not (found := re.fullmatch(r"(.+):(\d{1,5})", coordinator)) or not 0 < int(found[2]) < 65536
+    ):
         raise InputError(f"--coordinator={coordinator}; expected HOST:PORT of process 0, or auto")
     elif num_processes is None or process_id is None or not 0 <= process_id < num_processes:
         raise InputError(
@@ -90,7 +104,8 @@ def _connect(coordinator: str, num_processes: int | None, process_id: int | None
         )
     except (RuntimeError, ValueError) as error:
         remedy = (
-            "no cluster was found that says who takes part; give --coordinator=HOST:PORT --num_processes --process_id"
+            "no cluster was found that says who takes part; give --coordinator=HOST:PORT "
+            "--num_processes --process_id"
             if coordinator == "auto"
             else "start all of them within two minutes, each with its own --process_id"
         )
@@ -98,20 +113,27 @@ def _connect(coordinator: str, num_processes: int | None, process_id: int | None
         raise InputError(
             f"the processes of --coordinator={coordinator} could not be joined ({said}); {remedy}"
         ) from None
-    if _alone_on_its_host(os.environ):  # jax takes one GPU a process on clusters that tell it a local rank
+    # jax takes one GPU a process on clusters that tell it a local rank
+    if _alone_on_its_host(os.environ):
         jax.config.update("jax_cuda_visible_devices", "all")
         jax.config.update("jax_rocm_visible_devices", "all")
 
 
 def _require_reachable(host: str, port: int, num_processes: int, process_id: int) -> None:
-    """Raises InputError where jax would end the process with a signal: it cannot listen, or nobody does."""
+    """Raises InputError where jax would end the process with a signal: it cannot listen, or nobody
+    does."""
     where = f"--coordinator={host}:{port}"
     if process_id == 0:
         try:
             socket.create_server(("", port)).close()
         except OSError as error:
-            raise InputError(f"{where}: process 0 cannot listen there ({error.strerror}); choose a free port") from None
-        print(f"waiting for {num_processes - 1} more processes at {where}, {START_TIMEOUT_S} s", file=sys.stderr)
+            raise InputError(
+                f"{where}: process 0 cannot listen there ({error.strerror}); choose a free port"
+            ) from None
+        print(
+            f"waiting for {num_processes - 1} more processes at {where}, {START_TIMEOUT_S} s",
+            file=sys.stderr,
+        )
         return
     deadline = time.monotonic() + START_TIMEOUT_S
     while True:
@@ -125,13 +147,15 @@ def _require_reachable(host: str, port: int, num_processes: int, process_id: int
         except OSError as error:
             if time.monotonic() > deadline:
                 raise InputError(
-                    f"{where}: nobody answered for {START_TIMEOUT_S} s ({error}); start all processes within that time"
+                    f"{where}: nobody answered for {START_TIMEOUT_S} s ({error}); start all "
+                    "processes within that time"
                 ) from None
         time.sleep(0.2)
 
 
 def _alone_on_its_host(environment: Mapping[str, str]) -> bool:
-    """Whether Slurm or Open MPI says that every host of the run holds one process: it then holds all accelerators."""
+    """Whether Slurm or Open MPI says that every host of the run holds one process: it then holds
+    all accelerators."""
     tasks = environment.get("SLURM_STEP_TASKS_PER_NODE") or environment.get("SLURM_TASKS_PER_NODE")
     if "SLURM_LOCALID" in environment and tasks:
         return re.fullmatch(r"1(\(x\d+\))?", tasks) is not None
@@ -151,13 +175,18 @@ def require_agreement(what: str, digest_hex: str) -> None:
 
     mine = np.frombuffer(bytes.fromhex(digest_hex[:32]), np.uint32)
     if not np.array_equal(mine, multihost_utils.broadcast_one_to_all(mine)):
-        raise InputError(f"{what} of process {jax.process_index()} differ from those of process 0; start all alike")
+        raise InputError(
+            f"{what} of process {jax.process_index()} differ from those of process 0; start all "
+            "alike"
+        )
 
 
 def stop_votes(mesh: Mesh) -> Callable[[bool], jax.Array | None]:
-    """vote(asked) -> what a step adds up so that all processes stop after the same one; None for one process.
+    """vote(asked) -> what a step adds up so that all processes stop after the same one; None for
+    one process.
 
-    The array holds one flag a device; its maximum, computed inside the step, is the same everywhere.
+    The array holds one flag a device; its maximum, computed inside the step, is the same
+    everywhere.
     """
     if jax.process_count() == 1:
         return lambda asked: None
@@ -165,6 +194,8 @@ def stop_votes(mesh: Mesh) -> Callable[[bool], jax.Array | None]:
     shape = (mesh.size,)
 
     def vote(asked: bool) -> jax.Array:
-        return jax.make_array_from_callback(shape, everywhere, lambda index: np.full(shape, asked, np.int32)[index])
+        return jax.make_array_from_callback(
+            shape, everywhere, lambda index: np.full(shape, asked, np.int32)[index]
+        )
 
     return vote

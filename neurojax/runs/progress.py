@@ -33,14 +33,17 @@ class Progress:
         self._stream = stream or sys.stderr
         self._silent = (_process_index() if process_index is None else process_index) != 0
         self._bar = self._task = None
-        self._pace: tuple[float, int] | None = None  # time and step of the first update: compiling is not pace
+        # time and step of the first update: compiling is not pace
+        self._pace: tuple[float, int] | None = None
         self._last_line_s: float | None = None
         self._last_line = ""
 
     def __enter__(self) -> "Progress":
         if not self._silent and self._stream.isatty():
             self._bar = _new_bar(self._stream)
-            self._task = self._bar.add_task(self.what, total=self.total_steps, completed=self.first, values="")
+            self._task = self._bar.add_task(
+                self.what, total=self.total_steps, completed=self.first, values=""
+            )
             self._bar.start()
         return self
 
@@ -60,7 +63,11 @@ class Progress:
             self._bar.update(self._task, completed=step, values=text)
             return
         line = f"{self.what} {step}/{self.total_steps}" + (f"  {text}" if text else "")
-        if self._last_line_s is None or now - self._last_line_s >= self._every_s or step >= self.total_steps:
+        if (
+            self._last_line_s is None
+            or now - self._last_line_s >= self._every_s
+            or step >= self.total_steps
+        ):
             self._last_line_s = now
             self._print(line)
         else:
@@ -104,4 +111,10 @@ def _process_index() -> int:
 def _duration(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"
+    return (
+        f"{hours} h {minutes:02d} min"
+        if hours
+        else f"{minutes} min {seconds:02d} s"
+        if minutes
+        else f"{seconds} s"
+    )

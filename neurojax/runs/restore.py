@@ -33,7 +33,10 @@ _NUMBERS["bool"] = _NUMBERS.pop("bool_")
 
 
 def restore_latest(
-    directory: Path | str, abstract_state: Any, log: Callable[[str], Any] = print, quarantine: bool = True
+    directory: Path | str,
+    abstract_state: Any,
+    log: Callable[[str], Any] = print,
+    quarantine: bool = True,
 ) -> tuple[Any, dict[str, Any]] | None:
     """Restores the newest checkpoint that passes verification.
 
@@ -42,8 +45,8 @@ def restore_latest(
 
     Args:
         directory: the `checkpoints` folder of a run.
-        abstract_state: pytree of jax.ShapeDtypeStruct; each leaf lands on its `sharding` (without one, on
-            the first device).
+        abstract_state: pytree of jax.ShapeDtypeStruct; each leaf lands on its `sharding` (without
+            one, on the first device).
         log: takes one line.
         quarantine: rename what is damaged.
 
@@ -51,7 +54,8 @@ def restore_latest(
         (state, manifest), or None when the run has no checkpoint yet.
 
     Raises:
-        InputError: every checkpoint is damaged, or names, shapes or dtypes differ from `abstract_state`.
+        InputError: every checkpoint is damaged, or names, shapes or dtypes differ from
+            `abstract_state`.
     """
     directory = Path(directory).absolute()
     step = _newest_good_step(directory, log, quarantine)
@@ -66,7 +70,9 @@ def restore_latest(
         sharding = getattr(leaf, "sharding", None) or first_device
         targets[name] = jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
     restored = _read(directory / str(step), targets)
-    state = jax.tree.unflatten(jax.tree.structure(abstract_state), [restored[name] for name in wanted])
+    state = jax.tree.unflatten(
+        jax.tree.structure(abstract_state), [restored[name] for name in wanted]
+    )
     return state, manifest
 
 
@@ -84,7 +90,9 @@ def load_arrays(
         if step is None:
             raise InputError(f"{directory} holds no checkpoint; train first or check the path")
     elif problems := verify_step(directory / str(step)):
-        raise InputError(f"checkpoint {step} in {directory} is damaged: {problems[0]}; use another step")
+        raise InputError(
+            f"checkpoint {step} in {directory} is damaged: {problems[0]}; use another step"
+        )
     manifest = read_manifest(directory / str(step))
     step_dir = directory / str(step)
     targets = _credible_targets(step_dir, manifest)
@@ -104,15 +112,21 @@ def _credible_targets(step_dir: Path, manifest: Mapping[str, Any]) -> dict[str, 
     for name, entry in manifest["arrays"].items():
         shape, dtype = entry.get("shape"), _NUMBERS.get(str(entry.get("dtype")))
         is_path = all(part not in ("", ".", "..") for part in name.split("/")) and "\0" not in name
-        is_shape = isinstance(shape, list) and len(shape) <= 16 and all(type(n) is int and n >= 0 for n in shape)
+        is_shape = (
+            isinstance(shape, list)
+            and len(shape) <= 16
+            and all(type(n) is int and n >= 0 for n in shape)
+        )
         if not (is_path and is_shape and dtype):
             raise InputError(
-                f"{step_dir}: {str(name)[:80]!r} is {str(entry)[:80]}, no array of a state; use another step"
+                f"{step_dir}: {str(name)[:80]!r} is {str(entry)[:80]}, no array of a state; use "
+                "another step"
             )
         left -= math.prod(shape) * dtype.itemsize
         if left < 0:
             raise InputError(
-                f"{step_dir}: the arrays up to {name[:80]!r} would take far more than the {size_on_disk:,} bytes "
+                f"{step_dir}: the arrays up to {name[:80]!r} would take far more than the "
+                f"{size_on_disk:,} bytes "
                 "on disk can hold; use another step"
             )
         targets[name] = np.broadcast_to(np.zeros((), dtype), shape)
@@ -120,19 +134,27 @@ def _credible_targets(step_dir: Path, manifest: Mapping[str, Any]) -> dict[str, 
 
 
 def _require_stored(step_dir: Path, targets: Mapping[str, np.ndarray]) -> None:
-    """Raises InputError unless the files hold the arrays of the manifest: readers allocate what the files say."""
+    """Raises InputError unless the files hold the arrays of the manifest: readers allocate what the
+    files say."""
     try:
         stored = state_io.stored_arrays(step_dir / STATE_NAME)
     except Exception as error:
-        raise CheckpointError(f"{step_dir} cannot be read ({state_io.one_line(error)}); use another step") from error
+        raise CheckpointError(
+            f"{step_dir} cannot be read ({state_io.one_line(error)}); use another step"
+        ) from error
     wanted = {name: target for name, target in targets.items() if target.size}
     for name in sorted(wanted.keys() | stored.keys()):
-        expected = (wanted[name].shape, str(wanted[name].dtype)) if name in wanted else "no such array"
+        expected = (
+            (wanted[name].shape, str(wanted[name].dtype)) if name in wanted else "no such array"
+        )
         shape, dtype, chunk = stored.get(name, ((), "absent", ()))
-        chunk_fits = len(chunk) == len(shape) and all(part <= size for part, size in zip(chunk, shape, strict=True))
+        chunk_fits = len(chunk) == len(shape) and all(
+            part <= size for part, size in zip(chunk, shape, strict=True)
+        )
         if (shape, dtype) != expected or not chunk_fits:
             raise InputError(
-                f"{step_dir}: the files hold {name[:80]!r} as {dtype} {list(shape)}, the manifest says "
+                f"{step_dir}: the files hold {name[:80]!r} as {dtype} {list(shape)}, the "
+                "manifest says "
                 f"{expected}; use another step"
             )
 
@@ -144,7 +166,10 @@ def _newest_good_step(directory: Path, log: Callable[[str], Any], quarantine: bo
         complete = steps_on_disk(directory)
         for unfinished in manifests.unfinished_steps(directory):
             if not complete or unfinished > complete[-1]:
-                log(f"checkpoint {unfinished} was not finished (stopped while saving); it is not used")
+                log(
+                    f"checkpoint {unfinished} was not finished (stopped while saving); it is not "
+                    "used"
+                )
         for candidate in reversed(complete):
             problems = verify_step(directory / str(candidate))
             if not problems:
@@ -153,7 +178,10 @@ def _newest_good_step(directory: Path, log: Callable[[str], Any], quarantine: bo
             damaged.append(candidate)
             more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
             fate = _set_aside(directory / str(candidate)) if quarantine else "skipped"
-            log(f"checkpoint {candidate} is damaged: {problems[0]}{more}; {fate}, trying the next older one")
+            log(
+                f"checkpoint {candidate} is damaged: {problems[0]}{more}; {fate}, trying the "
+                "next older one"
+            )
         if step < 0 and (damaged or manifests.quarantined(directory)):
             step = -2
     step = state_io.from_process_0(step)
@@ -172,11 +200,17 @@ def _set_aside(step_dir: Path) -> str:
         return f"left in place ({error.strerror})"
 
 
-def _require_same_arrays(step_dir: Path, saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    differences = [f"{name} is only in the checkpoint" for name in sorted(saved.keys() - wanted.keys())]
+def _require_same_arrays(
+    step_dir: Path, saved: Mapping[str, Any], wanted: Mapping[str, Any]
+) -> None:
+    differences = [
+        f"{name} is only in the checkpoint" for name in sorted(saved.keys() - wanted.keys())
+    ]
     differences += [f"{name} is only in the model" for name in sorted(wanted.keys() - saved.keys())]
     for name in sorted(saved.keys() & wanted.keys()):
-        there, here = (f"{entry.get('dtype')} {entry.get('shape')}" for entry in (saved[name], wanted[name]))
+        there, here = (
+            f"{entry.get('dtype')} {entry.get('shape')}" for entry in (saved[name], wanted[name])
+        )
         if there != here:
             differences.append(f"{name} is {there} in the checkpoint, {here} in the model")
     if differences:

@@ -1,7 +1,7 @@
 """A state as a table of named arrays, and orbax's part in writing and reading that table.
 
-A leaf is known by its path ("params/read_in/kernel"); orbax sees plain nested dictionaries of arrays
-and nothing of the classes of the tree. No other module knows orbax.
+A leaf is known by its path ("params/read_in/kernel"); orbax sees plain nested dictionaries of
+arrays and nothing of the classes of the tree. No other module knows orbax.
 """
 
 import logging
@@ -26,17 +26,21 @@ def _not_from_orbax(record: logging.LogRecord) -> bool:
     if record.name == "asyncio":
         places.append(record.getMessage())
         if record.exc_info and record.exc_info[2]:
-            places += [frame.f_code.co_filename for frame, _ in traceback.walk_tb(record.exc_info[2])]
+            places += [
+                frame.f_code.co_filename for frame, _ in traceback.walk_tb(record.exc_info[2])
+            ]
     return not any(f"{os.sep}orbax{os.sep}" in place for place in places)
 
 
-# Orbax logs pages of tracebacks through absl and asyncio for one failed write; the error itself is raised too.
+# Orbax logs pages of tracebacks through absl and asyncio for one failed write; the error itself is
+# raised too.
 for _name in ("absl", "asyncio"):
     logging.getLogger(_name).addFilter(_not_from_orbax)
 
 
 def _quiet_after_failed_write(previous):
-    """The parts of a write still under way when another part failed report to a loop that is gone."""
+    """The parts of a write still under way when another part failed report to a loop that is
+    gone."""
 
     def hook(unraisable) -> None:
         if not (unraisable.object is None and str(unraisable.exc_value) == "Event loop is closed"):
@@ -49,7 +53,8 @@ sys.unraisablehook = _quiet_after_failed_write(sys.unraisablehook)
 
 
 def named_leaves(tree: Any) -> dict[str, Any]:
-    """Leaves of a pytree (arrays, numbers or jax.ShapeDtypeStruct) by path, in the order of the tree.
+    """Leaves of a pytree (arrays, numbers or jax.ShapeDtypeStruct) by path, in the order of the
+    tree.
 
     Raises ValueError on a typed random key and on paths that are empty or not unique.
     """
@@ -59,10 +64,14 @@ def named_leaves(tree: Any) -> dict[str, Any]:
         if isinstance(leaf, np.generic) or not hasattr(leaf, "dtype"):
             leaf = np.asarray(leaf)
         if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-            raise ValueError(f"{name} is a typed random key; derive keys from the seed and the step instead")
+            raise ValueError(
+                f"{name} is a typed random key; derive keys from the seed and the step instead"
+            )
         spelling = name.replace("/", ".")  # orbax's own name of the array
         if "" in name.split("/") or spelling in spellings:
-            raise ValueError(f"the path {name!r} is empty or not unique; rename that entry of the state")
+            raise ValueError(
+                f"the path {name!r} is empty or not unique; rename that entry of the state"
+            )
         spellings.add(spelling)
         named[name] = leaf
     return named
@@ -70,18 +79,24 @@ def named_leaves(tree: Any) -> dict[str, Any]:
 
 def describe(named: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """name -> {"shape": [...], "dtype": "float32"}, ready for JSON."""
-    return {name: {"shape": list(leaf.shape), "dtype": str(leaf.dtype)} for name, leaf in named.items()}
+    return {
+        name: {"shape": list(leaf.shape), "dtype": str(leaf.dtype)} for name, leaf in named.items()
+    }
 
 
 def new_writer() -> ocp.StandardCheckpointer:
     """A writer with `wait_until_finished` and `close`; one that failed is not used again."""
-    # Folders made in the background are waited for by the wall clock, too, and with a time-out of their own.
-    options = ocp.options.AsyncOptions(timeout_secs=WRITE_TIMEOUT_S, create_directories_asynchronously=False)
+    # Folders made in the background are waited for by the wall clock, too, and with a time-out of
+    # their own.
+    options = ocp.options.AsyncOptions(
+        timeout_secs=WRITE_TIMEOUT_S, create_directories_asynchronously=False
+    )
     return ocp.StandardCheckpointer(async_options=options)
 
 
 def start_writing(writer: ocp.StandardCheckpointer, folder: Path, named: Mapping[str, Any]) -> None:
-    """Copies the arrays to the host and writes on in the background; `folder` appears when all is written."""
+    """Copies the arrays to the host and writes on in the background; `folder` appears when all is
+    written."""
     writer.save(folder, nested(_without_empty(named)))
 
 
@@ -90,24 +105,31 @@ def read_arrays(folder: Path, targets: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         folder: what `start_writing` made.
-        targets: name -> jax.ShapeDtypeStruct with a sharding (gives a jax.Array on it) or a numpy array
-            (gives a numpy array; only its shape and dtype count, so a broadcast zero will do).
+        targets: name -> jax.ShapeDtypeStruct with a sharding (gives a jax.Array on it) or a numpy
+            array (gives a numpy array; only its shape and dtype count, so a broadcast zero will
+            do).
     """
     with ocp.StandardCheckpointer() as reader:
         found = named_leaves(reader.restore(folder, nested(_without_empty(targets))))
     for name, target in targets.items():
         if name not in found:
             zeros = np.zeros(target.shape, target.dtype)
-            found[name] = zeros if isinstance(target, np.ndarray) else jax.device_put(zeros, target.sharding)
+            found[name] = (
+                zeros if isinstance(target, np.ndarray) else jax.device_put(zeros, target.sharding)
+            )
     return found
 
 
 def stored_arrays(folder: Path) -> dict[str, tuple[tuple[int, ...], str, tuple[int, ...]]]:
-    """name -> (shape, dtype, shape of a chunk) as the files themselves say, without reading any array."""
+    """name -> (shape, dtype, shape of a chunk) as the files themselves say, without reading any
+    array."""
     with ocp.StandardCheckpointer() as reader:
         found = reader.metadata(folder)
-    tree = getattr(found, "item_metadata", found).tree  # without the step around it before orbax 0.12
-    leaves = jax.tree_util.tree_flatten_with_path(tree, is_leaf=lambda node: not isinstance(node, Mapping))[0]
+    # without the step around it before orbax 0.12
+    tree = getattr(found, "item_metadata", found).tree
+    leaves = jax.tree_util.tree_flatten_with_path(
+        tree, is_leaf=lambda node: not isinstance(node, Mapping)
+    )[0]
     return {
         jax.tree_util.keystr(path, simple=True, separator="/"): (
             tuple(leaf.shape),

@@ -27,16 +27,16 @@ CONFIG_NAME = "config.json"
 RUN_KEY = "run"
 SCHEMA = 1
 
-# The blocks of a config stand here and nowhere else. LEARNED says what is trained, and on what task;
-# with seed and data it says what a set of weights is.
+# The blocks of a config stand here and nowhere else. LEARNED says what is trained, and on what
+# task; with seed and data it says what a set of weights is.
 LEARNED = ("model", "objective", "head", "optimizer")
 OF_WEIGHTS = ("seed", "members", "data", *LEARNED)
 BLOCKS = (*OF_WEIGHTS, "init_from", "sharding", "train", "eval")
 PLAIN = ("seed", "members", "init_from")  # single values, where the others hold entries
 
-# What may change under a checkpoint, entry by entry; all else decides what is learned, new blocks too.
-# train.num_steps is among them so that a run can be made longer: a learning-rate schedule spread over
-# num_steps then continues on the longer schedule from the step reached.
+# What may change under a checkpoint, entry by entry; all else decides what is learned, new blocks
+# too. train.num_steps is among them so that a run can be made longer: a learning-rate schedule
+# spread over num_steps then continues on the longer schedule from the step reached.
 MAY_CHANGE = (
     *("sharding", "eval"),
     *("data.root", "data.placement", "data.num_threads"),  # where the bytes lie and how they travel
@@ -44,12 +44,23 @@ MAY_CHANGE = (
     *("train.validate_every_steps", "train.keep_checkpoints"),
 )
 
-PACKAGES = ("neurojax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "scipy")
+PACKAGES = (
+    "neurojax",
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+    "orbax-checkpoint",
+    "grain",
+    "numpy",
+    "scipy",
+)
 
 
 @contextlib.contextmanager
 def hold(workdir: Path | str, log: Callable[[str], Any] = print) -> Iterator[Path]:
-    """Creates `workdir` and holds it for this process until the context ends; sweeps up what killed writers left.
+    """Creates `workdir` and holds it for this process until the context ends; sweeps up what killed
+    writers left.
 
     With several processes on one workdir, the first alone holds it.
 
@@ -72,22 +83,29 @@ def hold(workdir: Path | str, log: Callable[[str], Any] = print) -> Iterator[Pat
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InputError(
-                f"workdir {workdir} is in use by {_holder(descriptor)}; wait for that run, stop it, "
+                f"workdir {workdir} is in use by {_holder(descriptor)}; wait for that run, stop "
+                "it, "
                 "or choose another --workdir"
             ) from None
         except OSError as error:  # some network disks have no locks
-            log(f"workdir {workdir} cannot be locked ({error.strerror}); see that no second run uses it")
+            log(
+                f"workdir {workdir} cannot be locked ({error.strerror}); see that no second run "
+                "uses it"
+            )
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         holder = {"pid": os.getpid(), "host": socket.gethostname(), "started_utc": now}
         try:
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, (json.dumps(holder) + "\n").encode(), 0)
         except OSError as error:
-            raise InputError(f"workdir {workdir} cannot be written ({error.strerror}); make room on its disk") from None
+            raise InputError(
+                f"workdir {workdir} cannot be written ({error.strerror}); make room on its disk"
+            ) from None
         remove_leftovers(workdir)
         yield workdir
     finally:
-        os.close(descriptor)  # drops the lock; the file stays, removing it would race with the next run
+        # drops the lock; the file stays, removing it would race with the next run
+        os.close(descriptor)
 
 
 def _holder(descriptor: int) -> str:
@@ -99,7 +117,8 @@ def _holder(descriptor: int) -> str:
 
 
 def require_blocks(config: Mapping[str, Any], where: str, blocks: Sequence[str] = BLOCKS) -> None:
-    """Raises InputError for a config without one of these blocks, or with a plain value in place of one.
+    """Raises InputError for a config without one of these blocks, or with a plain value in place of
+    one.
 
     Args:
         config: nested dict.
@@ -108,10 +127,15 @@ def require_blocks(config: Mapping[str, Any], where: str, blocks: Sequence[str] 
     """
     missing = [block for block in blocks if block not in config]
     if missing:
-        raise InputError(f"{where} has no {', '.join(missing)}; expected the blocks of configs/mtm.py")
+        raise InputError(
+            f"{where} has no {', '.join(missing)}; expected the blocks of configs/mtm.py"
+        )
     for block in blocks:
         if block not in PLAIN and not isinstance(config[block], dict):
-            raise InputError(f"{where}: {block} is {str(config[block])[:40]}, expected a block as in configs/mtm.py")
+            raise InputError(
+                f"{where}: {block} is {str(config[block])[:40]}, expected a block as in "
+                "configs/mtm.py"
+            )
 
 
 def config_content(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,8 +143,11 @@ def config_content(config: Mapping[str, Any]) -> dict[str, Any]:
     content = {name: value for name, value in config.items() if name not in MAY_CHANGE}
     for block, entry in (name.split(".") for name in MAY_CHANGE if "." in name):
         if isinstance(content.get(block), Mapping):
-            content[block] = {name: value for name, value in content[block].items() if name != entry}
-    if "finetune" in content:  # the weights it started from are known by their digest, wherever they lay
+            content[block] = {
+                name: value for name, value in content[block].items() if name != entry
+            }
+    # the weights it started from are known by their digest, wherever they lay
+    if "finetune" in content:
         content.pop("init_from", None)
     return json.loads(json.dumps(content))
 
@@ -130,13 +157,18 @@ def config_hash(config: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(config_content(config), sort_keys=True).encode()).hexdigest()
 
 
-def require_own_config(folder: Path, config: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
-    """Raises InputError for a config that is not the one a checkpoint was trained with, in what decides its weights."""
+def require_own_config(
+    folder: Path, config: Mapping[str, Any], manifest: Mapping[str, Any]
+) -> None:
+    """Raises InputError for a config that is not the one a checkpoint was trained with, in what
+    decides its weights."""
     trained = manifest.get("config_hash")
     if trained not in (None, config_hash(config)):
         raise InputError(
-            f"{folder / CONFIG_NAME} has config_hash {config_hash(config)[:12]}, its checkpoint of step "
-            f"{manifest.get('step')} was trained with {str(trained)[:12]}; undo the edit, or remove the file and "
+            f"{folder / CONFIG_NAME} has config_hash {config_hash(config)[:12]}, its checkpoint "
+            "of step "
+            f"{manifest.get('step')} was trained with {str(trained)[:12]}; undo the edit, or "
+            "remove the file and "
             "repeat the train command, which writes it again"
         )
 
@@ -151,7 +183,9 @@ def config_diff(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         elif name not in now:
             lines.append(f"{name}: {json.dumps(before[name])} in the run, absent now")
         elif json.dumps(before[name]) != json.dumps(now[name]):
-            lines.append(f"{name}: {json.dumps(before[name])} in the run, {json.dumps(now[name])} now")
+            lines.append(
+                f"{name}: {json.dumps(before[name])} in the run, {json.dumps(now[name])} now"
+            )
     return lines
 
 
@@ -159,7 +193,11 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested mappings -> dotted name: value; an empty mapping has no entry."""
     flat = {}
     for key, value in config.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+        flat |= (
+            _flat(value, f"{prefix}{key}.")
+            if isinstance(value, Mapping)
+            else {f"{prefix}{key}": value}
+        )
     return flat
 
 
@@ -170,7 +208,8 @@ def write_config(
     session_fingerprints: Mapping[str, str],
     notes: tuple[str, ...] | list[str] = (),
 ) -> None:
-    """Writes config.json atomically; `notes` (more steps, an allowed change of data) join earlier ones."""
+    """Writes config.json atomically; `notes` (more steps, an allowed change of data) join earlier
+    ones."""
     if RUN_KEY in config:
         raise ValueError(f"config.{RUN_KEY} is a name that config.json uses itself")
     path = Path(workdir) / CONFIG_NAME
@@ -188,7 +227,11 @@ def write_config(
 
 def read_config(workdir: Path | str) -> dict[str, Any]:
     """The config a run was started with; raises InputError when there is none."""
-    return {key: value for key, value in read_json(Path(workdir) / CONFIG_NAME).items() if key != RUN_KEY}
+    return {
+        key: value
+        for key, value in read_json(Path(workdir) / CONFIG_NAME).items()
+        if key != RUN_KEY
+    }
 
 
 def read_run(workdir: Path | str) -> dict[str, Any]:
@@ -197,7 +240,10 @@ def read_run(workdir: Path | str) -> dict[str, Any]:
     run = read_json(path).get(RUN_KEY, {})
     parts = (("sessions", dict), ("notes", list)) if isinstance(run, dict) else ()
     if not parts or not all(isinstance(run.get(name, kind()), kind) for name, kind in parts):
-        raise InputError(f"{path} has a damaged entry {RUN_KEY!r}; restore it, or remove the file and train again")
+        raise InputError(
+            f"{path} has a damaged entry {RUN_KEY!r}; restore it, or remove the file and train "
+            "again"
+        )
     return run
 
 
@@ -215,7 +261,8 @@ def require_same_run(
         recorded with `write_config`; empty for a new workdir.
 
     Raises:
-        InputError: what is learned differs (with the difference), or the data (naming the sessions).
+        InputError: what is learned differs (with the difference), or the data (naming the
+            sessions).
     """
     workdir = Path(workdir)
     if not (workdir / CONFIG_NAME).exists():
@@ -223,7 +270,8 @@ def require_same_run(
     old, run = read_config(workdir), read_run(workdir)
     if differences := config_diff(config_content(old), config_content(config)):
         raise InputError(
-            f"the config differs from the one {workdir} was trained with: {'; '.join(differences)}; "
+            f"the config differs from the one {workdir} was trained with: "
+            f"{'; '.join(differences)}; "
             "set these back, or use a new workdir"
         )
     notes = [line for line in config_diff(old, config) if line.startswith("train.num_steps:")]
@@ -233,12 +281,16 @@ def require_same_run(
         run.get("sessions", {}), session_fingerprints
     )
     if not allow_dataset_change:
-        raise InputError(f"{change}; restore the data, use a new workdir, or continue with --allow_dataset_change")
+        raise InputError(
+            f"{change}; restore the data, use a new workdir, or continue with "
+            "--allow_dataset_change"
+        )
     return [*notes, change]
 
 
 def _recovered(workdir: Path, hash_now: str, dataset_fingerprint: str) -> list[str]:
-    """A lost config.json is written again where a checkpoint says that config and data are those of the run."""
+    """A lost config.json is written again where a checkpoint says that config and data are those of
+    the run."""
     steps = steps_on_disk(workdir / "checkpoints")
     if not steps:
         return []
@@ -247,11 +299,18 @@ def _recovered(workdir: Path, hash_now: str, dataset_fingerprint: str) -> list[s
             saved = read_manifest(workdir / "checkpoints" / str(step))
         except DamagedManifestError:
             continue
-        if (saved.get("config_hash"), saved.get("dataset_fingerprint")) == (hash_now, dataset_fingerprint):
-            return [f"{CONFIG_NAME} was lost and written again; checkpoint {step} has the same config and data"]
+        if (saved.get("config_hash"), saved.get("dataset_fingerprint")) == (
+            hash_now,
+            dataset_fingerprint,
+        ):
+            return [
+                f"{CONFIG_NAME} was lost and written again; checkpoint {step} has the same "
+                "config and data"
+            ]
         break
     raise InputError(
-        f"{workdir} has checkpoints but no {CONFIG_NAME}, and they were not made with this config on these data; "
+        f"{workdir} has checkpoints but no {CONFIG_NAME}, and they were not made with this "
+        "config on these data; "
         "restore the file, repeat the command that started the run, or use a new workdir"
     )
 
@@ -280,7 +339,8 @@ def package_versions() -> dict[str, str]:
 
 
 def provenance(folder: Path) -> dict[str, Any]:
-    """Where a number comes from: the commit of the checkout that `folder` lies in, date, hardware, versions."""
+    """Where a number comes from: the commit of the checkout that `folder` lies in, date, hardware,
+    versions."""
     words = ["git", "describe", "--always", "--dirty", "--exclude=*", "--abbrev=10"]
     described = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
     return {

@@ -15,7 +15,8 @@ METRICS_NAME = "metrics.jsonl"
 
 
 class MetricsWriter:
-    """Appends to `<workdir>/metrics.jsonl`; first drops a line that a killed process left half-written."""
+    """Appends to `<workdir>/metrics.jsonl`; first drops a line that a killed process left
+    half-written."""
 
     def __init__(self, workdir: Path | str):
         self.path = Path(workdir) / METRICS_NAME
@@ -32,7 +33,9 @@ class MetricsWriter:
             self._file.write(line + "\n")
             self._file.flush()
         except OSError as error:
-            raise InputError(f"{self.path} cannot be written ({error.strerror}); check the disk") from None
+            raise InputError(
+                f"{self.path} cannot be written ({error.strerror}); check the disk"
+            ) from None
 
     def truncate_after(self, step: int) -> None:
         """Drops the lines of steps after `step`, which a resumed run will write again; atomic."""
@@ -42,7 +45,8 @@ class MetricsWriter:
         self._file = self._open()
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):  # tries again what `write` already reported; the rest is flushed
+        # tries again what `write` already reported; the rest is flushed
+        with contextlib.suppress(OSError):
             self._file.close()
 
     def __enter__(self) -> "MetricsWriter":
@@ -62,7 +66,9 @@ class MetricsWriter:
         try:
             return self.path.open("a", encoding="utf-8")
         except OSError as error:
-            raise InputError(f"{self.path} cannot be written ({error.strerror}); check the workdir") from None
+            raise InputError(
+                f"{self.path} cannot be written ({error.strerror}); check the workdir"
+            ) from None
 
     def _drop_torn_line(self) -> None:
         raw = self.path.read_bytes() if self.path.is_file() else b""
@@ -87,7 +93,8 @@ class SilentWriter:
 
 
 def read_metrics(workdir: Path | str) -> list[dict[str, Any]]:
-    """Rows of metrics.jsonl, oldest first; none when there is no file, a torn last line is left out.
+    """Rows of metrics.jsonl, oldest first; none when there is no file, a torn last line is left
+    out.
 
     Raises InputError that names the line when any other is not a JSON object.
     """
@@ -99,7 +106,8 @@ def read_metrics(workdir: Path | str) -> list[dict[str, Any]]:
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); check the workdir") from None
     rows = []
-    for number, line in enumerate(raw.split(b"\n")[:-1], start=1):  # what follows the last newline is torn
+    # what follows the last newline is torn
+    for number, line in enumerate(raw.split(b"\n")[:-1], start=1):
         try:
             row = json.loads(line)
         except (ValueError, RecursionError):

@@ -12,16 +12,22 @@ from neurojax.scores import metrics
 
 
 def trial_weights(num_trials: int, num_boot: int, *, seed: int | Sequence[int]) -> np.ndarray:
-    """How often each trial is drawn in each of `num_boot` resamples with replacement, float64 [D, K]."""
+    """How often each trial is drawn in each of `num_boot` resamples with replacement, float64 [D,
+    K]."""
     generator = np.random.default_rng(seed)
-    return generator.multinomial(num_trials, np.full(num_trials, 1 / num_trials), size=num_boot).astype(np.float64)
+    return generator.multinomial(
+        num_trials, np.full(num_trials, 1 / num_trials), size=num_boot
+    ).astype(np.float64)
 
 
 def interval(draws: np.ndarray, estimate: float) -> tuple[float, tuple[float, float]]:
-    """Standard error and 95 % interval around an estimate from [D] draws; NaN with under two finite draws.
+    """Standard error and 95 % interval around an estimate from [D] draws; NaN with under two finite
+    draws.
 
-    The interval is the draws' central 95 %, shifted by (estimate - mean of the draws). Unshifted it can miss
-    the estimate: a resample repeats trials, the null's mean fits the repeats, and every draw scores lower.
+    The interval is the draws' central 95 %, shifted by (estimate - mean of the draws). Unshifted it
+    can miss
+    the estimate: a resample repeats trials, the null's mean fits the repeats, and every draw scores
+        lower.
     """
     finite = draws[np.isfinite(draws)]
     if len(finite) < 2:
@@ -31,20 +37,36 @@ def interval(draws: np.ndarray, estimate: float) -> tuple[float, tuple[float, fl
 
 
 def paired_difference(
-    sums: metrics.PoissonSums, reference: metrics.PoissonSums, weights: np.ndarray, rate_floor: float = 0.0
+    sums: metrics.PoissonSums,
+    reference: metrics.PoissonSums,
+    weights: np.ndarray,
+    rate_floor: float = 0.0,
 ) -> Mapping[str, tuple[float, float, tuple[float, float]]]:
-    """Score minus the reference's on the same entries: name -> (difference, se, ci95) over shared draws.
+    """Score minus the reference's on the same entries: name -> (difference, se, ci95) over shared
+    draws.
 
     Raises:
         InputError: the two do not evaluate the same entries.
     """
-    if not (np.array_equal(sums.num_entries, reference.num_entries) and np.array_equal(sums.spikes, reference.spikes)):
-        raise InputError("the two predictions evaluate different entries; a paired difference needs the same ones")
+    if not (
+        np.array_equal(sums.num_entries, reference.num_entries)
+        and np.array_equal(sums.spikes, reference.spikes)
+    ):
+        raise InputError(
+            "the two predictions evaluate different entries; a paired difference needs the same "
+            "ones"
+        )
     pair = (sums, reference)
     point, point_reference = (metrics.poisson_scores(one, None, rate_floor) for one in pair)
     drawn, drawn_reference = (metrics.poisson_scores(one, weights, rate_floor) for one in pair)
     result = {}
-    for name in ("bps_pooled", "bps_unit_mean", "bps_unit_median", "bps_unit_mean_ge1hz", "d2_pooled"):
+    for name in (
+        "bps_pooled",
+        "bps_unit_mean",
+        "bps_unit_median",
+        "bps_unit_mean_ge1hz",
+        "d2_pooled",
+    ):
         difference = float(point[name] - point_reference[name])
         result[name] = (difference, *interval(drawn[name] - drawn_reference[name], difference))
     return result

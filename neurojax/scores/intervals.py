@@ -1,6 +1,7 @@
 """Intervals and tests over sessions and over animals: Student's t, and Holm over several tasks.
 
-What a bootstrap over trials leaves open: would other sessions, or other animals, say the same? With few of them these
+What a bootstrap over trials leaves open: would other sessions, or other animals, say the same? With
+    few of them these
 intervals are wide, and that is the point: so little do so few sessions say.
 """
 
@@ -24,7 +25,8 @@ class OverSessions(NamedTuple):
 
 
 def t_interval(values: Sequence[float]) -> OverSessions | None:
-    """Mean of values [n] with Student's t interval (n - 1 degrees of freedom); None with fewer than two."""
+    """Mean of values [n] with Student's t interval (n - 1 degrees of freedom); None with fewer than
+    two."""
     if len(values) < 2:
         return None
     mean, se = float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(len(values))
@@ -38,13 +40,18 @@ def p_value(differences: Sequence[float]) -> float | None:
     None with fewer than three, or where all are equal: without spread the test says nothing.
     """
     found = t_interval(differences)
-    if found is None or len(differences) < MIN_SESSIONS_OF_A_TEST or found.se <= 1e-12 * abs(found.mean):
+    if (
+        found is None
+        or len(differences) < MIN_SESSIONS_OF_A_TEST
+        or found.se <= 1e-12 * abs(found.mean)
+    ):
         return None
     return float(2 * stats.t.sf(abs(found.mean) / found.se, len(differences) - 1))
 
 
 def holm(p_values: Mapping[str, float | None]) -> dict[str, float | None]:
-    """p-values adjusted for all that are looked at together, by Holm's steps; None stays None and counts for none.
+    """p-values adjusted for all that are looked at together, by Holm's steps; None stays None and
+    counts for none.
 
     Source: Holm 1979, A simple sequentially rejective multiple test procedure.
     """
@@ -57,13 +64,16 @@ def holm(p_values: Mapping[str, float | None]) -> dict[str, float | None]:
     return adjusted
 
 
-def verdict(ci95: Sequence[float] | None, p_holm: float | None, animals_ci95: Sequence[float] | None = None) -> str:
+def verdict(
+    ci95: Sequence[float] | None, p_holm: float | None, animals_ci95: Sequence[float] | None = None
+) -> str:
     """What may be said of a mean difference: "above", "below" or "not resolved".
 
     Args:
         ci95: over sessions.
         p_holm: of the test over sessions.
-        animals_ci95: over animals, where there are fewer of them than sessions; one that holds zero says no.
+        animals_ci95: over animals, where there are fewer of them than sessions; one that holds zero
+            says no.
     """
     if ci95 is None or p_holm is None or p_holm >= MAX_P or ci95[0] <= 0 <= ci95[1]:
         return "not resolved"
@@ -75,7 +85,8 @@ def verdict(ci95: Sequence[float] | None, p_holm: float | None, animals_ci95: Se
 def means_of_animals(
     values: Mapping[str, float], subjects: Mapping[str, str | None]
 ) -> tuple[dict[str, float] | None, str]:
-    """(the mean over sessions of each animal, ""), or (None, reason) where a session does not name its animal.
+    """(the mean over sessions of each animal, ""), or (None, reason) where a session does not name
+    its animal.
 
     Args:
         values: session id -> value.
@@ -93,4 +104,8 @@ def means_of_animals(
 def sessions_and_animals(num_sessions: int, num_animals: int | None) -> str:
     """`4 sessions of 2 animals`; without animals where these are not known."""
     words = f"{num_sessions} session{'' if num_sessions == 1 else 's'}"
-    return words if not num_animals else f"{words} of {num_animals} animal{'' if num_animals == 1 else 's'}"
+    return (
+        words
+        if not num_animals
+        else f"{words} of {num_animals} animal{'' if num_animals == 1 else 's'}"
+    )

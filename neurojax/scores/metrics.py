@@ -1,10 +1,10 @@
 """Scores of predicted rates against counts: float64 NumPy on the host, pure functions.
 
 One set of NaN rules for all of them. A rate of NaN means "not evaluated", as does False in an
-`evaluated` mask where one is given; such an entry counts nowhere, neither in the model's loss nor in
-the null's mean. Counts are read at evaluated entries only and must be finite there. Infinite rates are
-refused, rates below 1e-9 (zero and negative ones too) are raised to 1e-9. A score that does not exist,
-such as bits per spike of a unit without a spike, is NaN; averages leave it out.
+`evaluated` mask where one is given; such an entry counts nowhere, neither in the model's loss nor
+in the null's mean. Counts are read at evaluated entries only and must be finite there. Infinite
+rates are refused, rates below 1e-9 (zero and negative ones too) are raised to 1e-9. A score that
+does not exist, such as bits per spike of a unit without a spike, is NaN; averages leave it out.
 
 Letters: K trials, T bins, N units, D bootstrap draws.
 """
@@ -31,7 +31,8 @@ class PoissonSums:
         spikes: [K, N] spikes in them.
         null_mean: [N] spikes per bin over all evaluated entries of the unit (1 for a silent unit).
         model_excess: [K, N] NLL excess of the model over the null_mean.
-        train_excess: [K, N] NLL excess of the train-split mean over the null_mean (NaN without one).
+        train_excess: [K, N] NLL excess of the train-split mean over the null_mean (NaN without
+            one).
         y_log_y: [K, N] sum of y log y.
         train_mean: [N] spikes per bin in the train split (NaN when unknown).
     """
@@ -46,7 +47,8 @@ class PoissonSums:
 
     @property
     def fires(self) -> np.ndarray:
-        """bool [N], units with a spike; the others have no bits per spike and count in no sum over units."""
+        """bool [N], units with a spike; the others have no bits per spike and count in no sum over
+        units."""
         return self.spikes.sum(0) > 0
 
 
@@ -70,7 +72,10 @@ def poisson_sums(
     rates, evaluated = _checked_rates(rates, counts, evaluated)
     y = np.where(evaluated, counts, 0).astype(np.float64)  # [K, T, N]
     if not (np.isfinite(y).all() and (y >= 0).all()):
-        raise InputError("counts hold a negative or non-finite value at an evaluated entry, expected spikes per bin")
+        raise InputError(
+            "counts hold a negative or non-finite value at an evaluated entry, expected spikes "
+            "per bin"
+        )
     num_entries, spikes = evaluated.sum(1).astype(np.float64), y.sum(1)  # [K, N]
     total = spikes.sum(0)
     null_mean = np.where(total > 0, total / np.maximum(num_entries.sum(0), 1), 1.0)
@@ -82,19 +87,26 @@ def poisson_sums(
         clipped = np.broadcast_to(np.maximum(train_mean, MIN_RATE), y.shape)
         train_excess = _nll_excess(clipped, null_mean, y, evaluated)
     model_excess = _nll_excess(rates, null_mean, y, evaluated)
-    return PoissonSums(num_entries, spikes, null_mean, model_excess, train_excess, (y * log_y).sum(1), train_mean)
+    return PoissonSums(
+        num_entries, spikes, null_mean, model_excess, train_excess, (y * log_y).sum(1), train_mean
+    )
 
 
-def bits_per_spike(rates: np.ndarray, counts: np.ndarray, evaluated: np.ndarray | None = None) -> np.ndarray:
+def bits_per_spike(
+    rates: np.ndarray, counts: np.ndarray, evaluated: np.ndarray | None = None
+) -> np.ndarray:
     """Bits per spike of each unit over its own mean in the evaluated entries, float64 [N].
 
     (NLL of the mean - NLL of the rates) / (ln 2 x spikes); NaN for a unit without a spike there.
-    Shapes and errors as in `poisson_sums`. Source: Pei et al. 2021 (NLB), Zhang et al. 2024 (MtM), per unit.
+    Shapes and errors as in `poisson_sums`. Source: Pei et al. 2021 (NLB), Zhang et al. 2024 (MtM),
+        per unit.
     """
     return poisson_scores(poisson_sums(rates, counts, evaluated=evaluated))["bps"]
 
 
-def poisson_d2(rates: np.ndarray, counts: np.ndarray, evaluated: np.ndarray | None = None) -> np.ndarray:
+def poisson_d2(
+    rates: np.ndarray, counts: np.ndarray, evaluated: np.ndarray | None = None
+) -> np.ndarray:
     """1 - Poisson deviance / deviance of the evaluated mean, of each unit, float64 [N].
 
     NaN for a unit without a spike or with constant counts. Shapes and errors as in `poisson_sums`.
@@ -112,14 +124,15 @@ def poisson_scores(
     Args:
         sums: from `poisson_sums`.
         weights: float [D, K], how often each trial counts; None = once, and the leading axis goes.
-        rate_floor: spikes per bin; the scores named `_ge1hz` are over units whose train mean reaches it.
+        rate_floor: spikes per bin; the scores named `_ge1hz` are over units whose train mean
+            reaches it.
 
     Returns:
-        [D, N] bps, d2; [D] bps_unit_mean, bps_unit_median, bps_pooled (all units' NLL differences over all
-        their spikes), bps_pooled_train_null and bps_unit_mean_train_null (null = the train mean),
-        bps_unit_mean_ge1hz, bps_unit_median_ge1hz, bps_pooled_ge1hz, d2_unit_mean (units with a d2), d2_pooled
-        (1 - summed deviances / summed deviances of each unit's own null), num_units_scored, num_units_ge1hz,
-        num_spikes.
+        [D, N] bps, d2; [D] bps_unit_mean, bps_unit_median, bps_pooled (all units' NLL differences
+        over all their spikes), bps_pooled_train_null and bps_unit_mean_train_null (null = the train
+        mean), bps_unit_mean_ge1hz, bps_unit_median_ge1hz, bps_pooled_ge1hz, d2_unit_mean (units
+        with a d2), d2_pooled (1 - summed deviances / summed deviances of each unit's own null),
+        num_units_scored, num_units_ge1hz, num_spikes.
     """
     draws = np.ones((1, len(sums.spikes))) if weights is None else np.asarray(weights, np.float64)
     spikes, num_entries = draws @ sums.spikes, draws @ sums.num_entries  # [D, N]
@@ -131,7 +144,8 @@ def poisson_scores(
     gain = np.where(scored, null_excess - model_excess, 0.0)  # nats
     train_gain = np.where(scored, draws @ (sums.train_excess - sums.model_excess), 0.0)
     train_bps = np.where(scored, _ratio(train_gain, _LN2 * spikes), np.nan)
-    null_deviance = np.where(scored, draws @ sums.y_log_y - spikes * np.log(mean), 0.0)  # half of it
+    # half of it
+    null_deviance = np.where(scored, draws @ sums.y_log_y - spikes * np.log(mean), 0.0)
     null_deviance = np.where(null_deviance > 1e-12 * np.maximum(spikes, 1), null_deviance, 0.0)
     fast = scored & (np.nan_to_num(sums.train_mean) >= rate_floor)
     num_spikes = np.where(scored, spikes, 0.0).sum(-1)
@@ -146,7 +160,9 @@ def poisson_scores(
         "bps_unit_mean_train_null": _mean_where(train_bps, scored),
         "bps_unit_mean_ge1hz": _mean_where(bps, fast),
         "bps_unit_median_ge1hz": _median_where(bps, fast),
-        "bps_pooled_ge1hz": _ratio(np.where(fast, gain, 0.0).sum(-1), _LN2 * np.where(fast, spikes, 0.0).sum(-1)),
+        "bps_pooled_ge1hz": _ratio(
+            np.where(fast, gain, 0.0).sum(-1), _LN2 * np.where(fast, spikes, 0.0).sum(-1)
+        ),
         "d2_unit_mean": _mean_where(d2, np.isfinite(d2)),
         "d2_pooled": _ratio(gain.sum(-1), null_deviance.sum(-1)),
         "num_units_scored": scored.sum(-1),
@@ -157,14 +173,17 @@ def poisson_scores(
 
 
 def r2(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Coefficient of determination of each column, float64 [N], from [samples, N] (or [N] of one column).
+    """Coefficient of determination of each column, float64 [N], from [samples, N] (or [N] of one
+    column).
 
-    Rows where either is NaN are left out, column by column; NaN where fewer than two remain or the target
-    is constant.
+    Rows where either is NaN are left out, column by column; NaN where fewer than two remain or the
+    target is constant.
     """
     predicted, target = np.asarray(predicted, np.float64), np.asarray(target, np.float64)
     if predicted.shape != target.shape:
-        raise InputError(f"predicted has shape {predicted.shape}, target {target.shape}; they must agree")
+        raise InputError(
+            f"predicted has shape {predicted.shape}, target {target.shape}; they must agree"
+        )
     usable = np.isfinite(predicted) & np.isfinite(target)
     count = np.maximum(usable.sum(0), 1)
     centred = np.where(usable, target - np.where(usable, target, 0.0).sum(0) / count, 0.0)
@@ -178,8 +197,9 @@ def r2(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
 def psth_r2(rates: np.ndarray, counts: np.ndarray, condition: np.ndarray) -> np.ndarray:
     """R2 of the predicted peri-stimulus time histogram of each unit, float64 [N].
 
-    Rates and counts [K, T, N] are averaged over the evaluated trials of each condition (`condition`, [K],
-    any sortable labels); R2 is over the (condition, bin) cells that hold a trial.
+    Rates and counts [K, T, N] are averaged over the evaluated trials of each condition
+    (`condition`, [K], any sortable labels); R2 is over the (condition, bin) cells that hold a
+    trial.
     """
     rates_mean, counts_mean = _condition_means(rates, counts, condition)[:2]
     return r2(rates_mean.reshape(-1, rates.shape[-1]), counts_mean.reshape(-1, rates.shape[-1]))
@@ -188,16 +208,18 @@ def psth_r2(rates: np.ndarray, counts: np.ndarray, condition: np.ndarray) -> np.
 def single_trial_r2(rates: np.ndarray, counts: np.ndarray, condition: np.ndarray) -> np.ndarray:
     """R2 of each unit after the task PSTH is removed, float64 [N].
 
-    The condition average over the evaluated trials is subtracted from the counts, that of the rates from
-    the rates, bin by bin; conditions of one trial leave nothing on either side and do not count.
-    Arguments as in `psth_r2`.
+    The condition average over the evaluated trials is subtracted from the counts, that of the rates
+    from the rates, bin by bin; conditions of one trial leave nothing on either side and do not
+    count. Arguments as in `psth_r2`.
     """
     rates_mean, counts_mean, which = _condition_means(rates, counts, condition)
     predicted, target = rates - rates_mean[which], counts - counts_mean[which]  # [K, T, N]
     return r2(predicted.reshape(-1, rates.shape[-1]), target.reshape(-1, rates.shape[-1]))
 
 
-def velocity_r2(rates: np.ndarray, velocity: np.ndarray, rates_test: np.ndarray, velocity_test: np.ndarray) -> float:
+def velocity_r2(
+    rates: np.ndarray, velocity: np.ndarray, rates_test: np.ndarray, velocity_test: np.ndarray
+) -> float:
     """R2 of a behaviour read linearly from rates: mean over its dimensions of R2 on test.
 
     Args:
@@ -221,8 +243,9 @@ def linear_read_out(
 ) -> np.ndarray:
     """Ridge regression: what it predicts for the test rows, float64 [test rows, dims].
 
-    Features are centred and scaled by train; the penalty, in units of the number of train rows, is the one with the
-    lowest error on the middle fifth of train, fitted on the others, and the fit is then repeated on all of train.
+    Features are centred and scaled by train; the penalty, in units of the number of train rows, is
+    the one with the lowest error on the middle fifth of train, fitted on the others, and the fit is
+    then repeated on all of train.
 
     Args:
         features: float [rows, N] of train, in time order.
@@ -238,7 +261,8 @@ def linear_read_out(
         return np.full((len(features_test), target.shape[1]), np.nan)
     centre, scale = x.mean(0), np.maximum(x.std(0), 1e-9)
     x, tested = (x - centre) / scale, (features_test - centre) / scale
-    inner = np.arange(len(x)) * 5 // len(x) != 2  # the middle fifth is left out to choose the penalty
+    # the middle fifth is left out to choose the penalty
+    inner = np.arange(len(x)) * 5 // len(x) != 2
 
     def fitted(rows, penalty):
         gram = x[rows].T @ x[rows] + penalty * rows.sum() * np.eye(x.shape[1])
@@ -257,29 +281,41 @@ def _condition_means(rates, counts, condition):
     rates, evaluated = _checked_rates(rates, counts, None)
     labels, which = np.unique(np.asarray(condition), return_inverse=True)
     if which.shape != (len(rates),):
-        raise InputError(f"condition has shape {which.shape}, expected one label for each of {len(rates)} trials")
+        raise InputError(
+            f"condition has shape {which.shape}, expected one label for each of {len(rates)} trials"
+        )
     member = (which == np.arange(len(labels))[:, None]).astype(np.float64)  # [conditions, K]
     num_trials = np.tensordot(member, evaluated.astype(np.float64), 1)  # [conditions, T, N]
     means = [
-        np.where(num_trials > 0, _ratio(np.tensordot(member, np.where(evaluated, x, 0.0), 1), num_trials), np.nan)
+        np.where(
+            num_trials > 0,
+            _ratio(np.tensordot(member, np.where(evaluated, x, 0.0), 1), num_trials),
+            np.nan,
+        )
         for x in (rates, counts)
     ]
     return *means, which
 
 
 def _checked_rates(rates, counts, evaluated):
-    """Rates float64 raised to MIN_RATE (1 where not evaluated), and evaluated bool; both [K, T, N]."""
+    """Rates float64 raised to MIN_RATE (1 where not evaluated), and evaluated bool; both [K, T,
+    N]."""
     rates = np.asarray(rates, np.float64)
     if rates.ndim != 3 or rates.shape != np.shape(counts):
         raise InputError(
-            f"rates have shape {rates.shape}, counts {np.shape(counts)}; both must be [trials, bins, units]"
+            f"rates have shape {rates.shape}, counts {np.shape(counts)}; both must be [trials, "
+            "bins, units]"
         )
     if evaluated is not None and np.shape(evaluated) != rates.shape:
-        raise InputError(f"evaluated has shape {np.shape(evaluated)}, rates {rates.shape}; they must agree")
+        raise InputError(
+            f"evaluated has shape {np.shape(evaluated)}, rates {rates.shape}; they must agree"
+        )
     finite = ~np.isnan(rates)
     evaluated = finite if evaluated is None else finite & np.asarray(evaluated, bool)
     if np.isinf(rates[evaluated]).any():
-        raise InputError("rates hold infinite values; expected finite spikes per bin, NaN where not evaluated")
+        raise InputError(
+            "rates hold infinite values; expected finite spikes per bin, NaN where not evaluated"
+        )
     return np.where(evaluated, np.maximum(rates, MIN_RATE), 1.0), evaluated
 
 
@@ -301,5 +337,8 @@ def _median_where(values, chosen):
     ordered = np.sort(np.where(chosen, values, np.inf), axis=-1)  # [D, N], unchosen last
     count = chosen.sum(-1)
     low, high = np.maximum((count - 1) // 2, 0), count // 2
-    pick = [np.take_along_axis(ordered, np.minimum(i, ordered.shape[-1] - 1)[:, None], -1)[:, 0] for i in (low, high)]
+    pick = [
+        np.take_along_axis(ordered, np.minimum(i, ordered.shape[-1] - 1)[:, None], -1)[:, 0]
+        for i in (low, high)
+    ]
     return np.where(count > 0, np.where(count > 0, sum(pick) / 2, 0.0), np.nan)

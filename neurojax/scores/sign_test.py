@@ -1,4 +1,5 @@
-"""What the number of sessions supports: an exact test of their signs, which assumes no distribution."""
+"""What the number of sessions supports: an exact test of their signs, which assumes no
+distribution."""
 
 from collections.abc import Sequence
 
@@ -6,7 +7,8 @@ from scipy.stats import binomtest
 
 
 def p_value(signs: Sequence[float]) -> float | None:
-    """Two-sided exact p-value that differences of either sign are equally likely; zeros count for neither.
+    """Two-sided exact p-value that differences of either sign are equally likely; zeros count for
+    neither.
 
     Args:
         signs: differences, or their signs; None of them known or all zero gives None.
@@ -21,11 +23,16 @@ def sentence(num_sessions: int) -> str:
     several = f"{num_sessions} session{'' if num_sessions == 1 else 's'}"
     if least > 0.05:
         return (
-            f"{several}: even if all agree in sign, an exact two-sided sign test gives p = {least:.2g}, so signs "
-            "alone support no claim about other sessions; Student's t can tell more, if differences are about normal."
+            f"{several}: even if all agree in sign, an exact two-sided sign test gives p = "
+            f"{least:.2g}, so signs "
+            "alone support no claim about other sessions; Student's t can tell more, if "
+            "differences are about normal."
         )
-    needed = next(k for k in range(num_sessions, 0, -1) if binomtest(k - 1, num_sessions).pvalue > 0.05)
+    needed = next(
+        k for k in range(num_sessions, 0, -1) if binomtest(k - 1, num_sessions).pvalue > 0.05
+    )
     return (
-        f"{several}: if all agree in sign, an exact two-sided sign test gives p = {least:.2g}; p below 0.05 needs "
+        f"{several}: if all agree in sign, an exact two-sided sign test gives p = {least:.2g}; p "
+        "below 0.05 needs "
         f"{needed} of {num_sessions}. Sessions of one animal are not independent."
     )

@@ -1,9 +1,13 @@
-"""What the Poisson scores need of each unit, summed on the device batch by batch: pure jax functions.
+"""What the Poisson scores need of each unit, summed on the device batch by batch: pure jax
+functions.
 
-    sums = empty(N); sums = add(sums, log_rates, counts, evaluated, reference); scores = host_scores(sums, ...)
+    sums = empty(N); sums = add(sums, log_rates, counts, evaluated, reference); scores =
+    host_scores(sums, ...)
 
-Sums are float32 with a running compensation (Kahan), and the likelihood is summed as its excess over a fixed
-reference rate: over many batches the error stays that of one. What remains is float64 on the host, by
+Sums are float32 with a running compensation (Kahan), and the likelihood is summed as its excess
+over a fixed
+reference rate: over many batches the error stays that of one. What remains is float64 on the host,
+    by
 `neurojax.scores.metrics`.
 """
 
@@ -39,13 +43,18 @@ def empty(num_units: int) -> UnitSums:
 
 
 def add(
-    sums: UnitSums, log_rates: jax.Array, counts: jax.Array, evaluated: jax.Array, reference: jax.Array
+    sums: UnitSums,
+    log_rates: jax.Array,
+    counts: jax.Array,
+    evaluated: jax.Array,
+    reference: jax.Array,
 ) -> UnitSums:
     """Adds a batch.
 
     Args:
         sums: so far.
-        log_rates: float [K, T, N], log of the expected spikes per bin; read at evaluated entries only.
+        log_rates: float [K, T, N], log of the expected spikes per bin; read at evaluated entries
+            only.
         counts: integers [K, T, N].
         evaluated: bool [K, T, N].
         reference: float32 [N], spikes per bin, positive; the same at every call.
@@ -67,7 +76,10 @@ def add(
 def joined(parts: Sequence[UnitSums]) -> UnitSums:
     """Sums of different units, one after the other, on the host."""
     return UnitSums(
-        *(np.concatenate([np.asarray(leaf) for leaf in leaves], axis=-1) for leaves in zip(*parts, strict=True))
+        *(
+            np.concatenate([np.asarray(leaf) for leaf in leaves], axis=-1)
+            for leaves in zip(*parts, strict=True)
+        )
     )
 
 
@@ -78,7 +90,10 @@ def _compensated(total: jax.Array, more: jax.Array) -> jax.Array:
 
 
 def host_scores(
-    sums: UnitSums, reference: np.ndarray, train_mean: np.ndarray | None = None, rate_floor: float = 0.0
+    sums: UnitSums,
+    reference: np.ndarray,
+    train_mean: np.ndarray | None = None,
+    rate_floor: float = 0.0,
 ) -> dict[str, np.ndarray]:
     """The scores of `metrics.poisson_scores`, float64, both nulls derived from the sums.
 
@@ -97,7 +112,9 @@ def host_scores(
         return num_entries * (rate - null_mean) - spikes * np.log(rate / null_mean)
 
     excess, y_log_y = (leaf[0].astype(np.float64) - leaf[1] for leaf in (sums.excess, sums.y_log_y))
-    known = np.full(len(spikes), np.nan) if train_mean is None else np.asarray(train_mean, np.float64)
+    known = (
+        np.full(len(spikes), np.nan) if train_mean is None else np.asarray(train_mean, np.float64)
+    )
     host = metrics.PoissonSums(
         num_entries[None],
         spikes[None],

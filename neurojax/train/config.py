@@ -11,8 +11,10 @@ class LoopConfig:
     """How a run is driven; none of this changes what is learned.
 
     Attributes:
-        microbatches: parts a batch is computed in, one after another: less memory, see train.microbatches.
-        steps_per_dispatch: steps sent to the devices at once, see train.dispatch; needs placement="device".
+        microbatches: parts a batch is computed in, one after another: less memory, see
+            train.microbatches.
+        steps_per_dispatch: steps sent to the devices at once, see train.dispatch; needs
+            placement="device".
         log_every_steps: a line of metrics.jsonl.
         save_every_steps: a checkpoint; 0 saves only at the end.
         validate_every_steps: validation bits per spike; 0 never.
@@ -40,17 +42,26 @@ class LoopConfig:
     def __post_init__(self):
         if self.placement not in ("host", "device"):
             raise InputError(f"data.placement={self.placement!r}; choose 'host' or 'device'")
-        positive = ("microbatches", "steps_per_dispatch", "log_every_steps", "keep_checkpoints", "max_skipped_in_a_row")
+        positive = (
+            "microbatches",
+            "steps_per_dispatch",
+            "log_every_steps",
+            "keep_checkpoints",
+            "max_skipped_in_a_row",
+        )
         for name in positive:
             if getattr(self, name) < 1:
                 raise InputError(f"train.{name}={getattr(self, name)}; expected at least 1")
         if self.steps_per_dispatch > 1 and self.placement != "device":
             raise InputError(
-                f"train.steps_per_dispatch={self.steps_per_dispatch} needs the counts on the device; set "
+                f"train.steps_per_dispatch={self.steps_per_dispatch} needs the counts on the "
+                "device; set "
                 "data.placement=device, or train.steps_per_dispatch=1"
             )
         if self.num_threads < 0:
             raise InputError(f"data.num_threads={self.num_threads}; expected 0 (no thread) or more")
         for name in ("save_every_steps", "validate_every_steps"):
             if getattr(self, name) < 0:
-                raise InputError(f"train.{name}={getattr(self, name)}; expected 0 (off) or a number of steps")
+                raise InputError(
+                    f"train.{name}={getattr(self, name)}; expected 0 (off) or a number of steps"
+                )

@@ -33,13 +33,16 @@ def described(dataset: Dataset, recipe, source) -> str:
     each = f" of {operations / 1e9:.2f} GFLOP" if operations else ""
     return "\n".join(
         [
-            f"data: {len(sessions)} sessions, {source.contents()}, {trials:,} training trials of up to "
+            f"data: {len(sessions)} sessions, {source.contents()}, {trials:,} training trials of "
+            "up to "
             f"{facts.num_bins} bins of {dataset.bin_size_s * 1000:g} ms",
-            f"model: {recipe.model.name}, {count:,} parameters ({shared:,} shared, {count - shared:,} in rows of "
+            f"model: {recipe.model.name}, {count:,} parameters ({shared:,} shared, "
+            f"{count - shared:,} in rows of "
             f"units and sessions), recipe {digest}",
             f"state: {3 * count * 4 / MIB:.1f} MiB with optimiser moments; recordings: "
             f"{sum(session.recorded.nbytes for session in sessions) / MIB:.1f} MiB",
-            f"batches: groups x trials x bins x units (or channels) = {', '.join(' x '.join(map(str, shape)) for shape in source.shapes())}",
+            "batches: groups x trials x bins x units (or channels) = "
+            f"{', '.join(' x '.join(map(str, shape)) for shape in source.shapes())}",
             f"training: {recipe.num_steps:,} steps{each} on {devices}",
         ]
     )
@@ -53,12 +56,19 @@ def estimated(recipe, source, config: LoopConfig) -> str:
         config: mesh, microbatches, and where the counts lie.
     """
     size = memory(recipe, source, config)
-    counts = sum(session.recorded.nbytes for session in source.sessions) if config.placement == "device" else 0
+    counts = (
+        sum(session.recorded.nbytes for session in source.sessions)
+        if config.placement == "device"
+        else 0
+    )
     return "\n".join(
         [
-            f"memory: about {(size.total() + counts) / MIB:,.0f} MiB on each device at the peak of a step "
-            f"(state {size.state / MIB:,.1f}, batch {size.batch / MIB:,.1f}, activations and gradients "
-            f"{size.temporary / MIB:,.1f}{f', counts {counts / MIB:,.1f}' if counts else ''}; within a factor of "
+            f"memory: about {(size.total() + counts) / MIB:,.0f} MiB on each device at the peak "
+            "of a step "
+            f"(state {size.state / MIB:,.1f}, batch {size.batch / MIB:,.1f}, activations and "
+            "gradients "
+            f"{size.temporary / MIB:,.1f}{f', counts {counts / MIB:,.1f}' if counts else ''}; "
+            "within a factor of "
             f"{step_memory.FACTOR:g})",
             *_time(recipe, source),
         ]
@@ -69,11 +79,14 @@ def memory(recipe, source, config: LoopConfig) -> step_memory.StepMemory:
     """Bytes that a step on the largest batch takes on each device; arguments as in `estimated`."""
     mesh = sharding.make_mesh(config.mesh_data, config.mesh_model)
     state = loop.abstract_state(recipe, source.facts, mesh, config.rules)
-    return step_memory.of_step(recipe, state, source.largest_batch(), config.microbatches, mesh.shape["data"])
+    return step_memory.of_step(
+        recipe, state, source.largest_batch(), config.microbatches, mesh.shape["data"]
+    )
 
 
 def _time(recipe, source) -> list[str]:
-    """A lower bound on the training time, from the rate of a large matrix product; [] where no formula counts."""
+    """A lower bound on the training time, from the rate of a large matrix product; [] where no
+    formula counts."""
     operations = flops.train_step_flops(recipe.model.config, source.trials_per_batch, source.facts)
     if operations is None:
         return []
@@ -86,4 +99,7 @@ def _time(recipe, source) -> list[str]:
         product(square).block_until_ready()
     rate = repeats * 2 * size**3 / (time.monotonic() - start)
     seconds = recipe.num_steps * operations / rate
-    return [f"time: at least {seconds:,.0f} s at the {rate / 1e9:,.0f} GFLOP/s of a large matrix product on one device"]
+    return [
+        f"time: at least {seconds:,.0f} s at the {rate / 1e9:,.0f} GFLOP/s of a large matrix "
+        "product on one device"
+    ]

@@ -1,9 +1,10 @@
-"""What goes to the devices at once: one step, or a run of steps on batches that they can make themselves.
+"""What goes to the devices at once: one step, or a run of steps on batches that they can make
+themselves.
 
-A small step ends before the host has asked for the next one. With `data.placement=device` a batch is a few kilobytes
-of indices, so that the host can send those of `train.steps_per_dispatch` batches together. A run of fewer than that,
-before a line of metrics, a validation, a save or a batch of another shape, takes the same program: the number of its
-steps is an argument.
+A small step ends before the host has asked for the next one. With `data.placement=device` a batch
+is a few kilobytes of indices, so that the host can send those of `train.steps_per_dispatch` batches
+together. A run of fewer than that, before a line of metrics, a validation, a save or a batch of
+another shape, takes the same program: the number of its steps is an argument.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -23,7 +24,8 @@ from neurojax.train.step import Recipe, run_step
 
 
 class Feed(NamedTuple):
-    """How batches reach the devices; batch i is the same for any number of processes and for either placement.
+    """How batches reach the devices; batch i is the same for any number of processes and for either
+    placement.
 
     Attributes:
         make: batch index -> tree of numpy arrays: a batch, or what a device needs to gather it.
@@ -39,7 +41,8 @@ class Feed(NamedTuple):
 
 
 def feed_of(source, config: LoopConfig, mesh: Mesh) -> Feed:
-    """Batches of a source under `data.placement`; each process gathers the trials of its own devices.
+    """Batches of a source under `data.placement`; each process gathers the trials of its own
+    devices.
 
     Raises:
         InputError: `data.placement=device` of a source that cannot be held there.
@@ -66,7 +69,9 @@ def feed_of(source, config: LoopConfig, mesh: Mesh) -> Feed:
         batch = placement.gather_on_device(chunks, layout.num_bins, *made)
         return jax.lax.with_sharding_constraint(batch, sharding.batch_shardings(mesh, batch))
 
-    return Feed(indices, lambda made: sharding.replicate(mesh, made), gather_on_device, resident.chunks)
+    return Feed(
+        indices, lambda made: sharding.replicate(mesh, made), gather_on_device, resident.chunks
+    )
 
 
 class Run(NamedTuple):
@@ -75,8 +80,8 @@ class Run(NamedTuple):
     Attributes:
         first: index of the first batch.
         length: number of batches.
-        made: what `Feed.make` gave for it; with several steps a dispatch a stack of as many, of which
-            the first `length` count.
+        made: what `Feed.make` gave for it; with several steps a dispatch a stack of as many, of
+            which the first `length` count.
     """
 
     first: int
@@ -90,7 +95,9 @@ def runs(stream: Iterable[Any], first: int, config: LoopConfig) -> Iterator[Run]
     A run ends where the host has something to do: a line of metrics, a validation or a save.
     """
     pauses = [
-        every for every in (config.log_every_steps, config.validate_every_steps, config.save_every_steps) if every
+        every
+        for every in (config.log_every_steps, config.validate_every_steps, config.save_every_steps)
+        if every
     ]
     waiting: list[Any] = []
 
@@ -107,7 +114,9 @@ def runs(stream: Iterable[Any], first: int, config: LoopConfig) -> Iterator[Run]
         if waiting and _shapes(made) != _shapes(waiting[0]):
             yield run(index)
         waiting.append(made)
-        if len(waiting) == config.steps_per_dispatch or any((index + 1) % every == 0 for every in pauses):
+        if len(waiting) == config.steps_per_dispatch or any(
+            (index + 1) % every == 0 for every in pauses
+        ):
             yield run(index + 1)
     if waiting:
         yield run(index + 1)
@@ -117,7 +126,9 @@ def _shapes(made: Any) -> list[tuple[int, ...]]:
     return [leaf.shape for leaf in jax.tree.leaves(made)]
 
 
-def program(recipe: Recipe, config: LoopConfig, feed: Feed, places: Any) -> Callable[..., tuple[TrainState, dict]]:
+def program(
+    recipe: Recipe, config: LoopConfig, feed: Feed, places: Any
+) -> Callable[..., tuple[TrainState, dict]]:
     """The compiled steps of a run.
 
     Args:
@@ -125,8 +136,9 @@ def program(recipe: Recipe, config: LoopConfig, feed: Feed, places: Any) -> Call
         places: shardings of the state.
 
     Returns:
-        (state, run, votes) -> (state, sums). The state is donated. `sums` are those of `train_step`, to be
-        told apart by `sums_of_steps`, with `stop`, the largest of the votes, where there are any.
+        (state, run, votes) -> (state, sums). The state is donated. `sums` are those of
+        `train_step`, to be told apart by `sums_of_steps`, with `stop`, the largest of the votes,
+        where there are any.
     """
 
     def step_of(state, made, resident, votes):
@@ -142,7 +154,10 @@ def program(recipe: Recipe, config: LoopConfig, feed: Feed, places: Any) -> Call
 
         one = jax.tree.map(lambda stack: stack[0], made)
         _, shapes = jax.eval_shape(step_of, state, one, resident, votes)
-        kept = {name: jnp.zeros((config.steps_per_dispatch, *leaf.shape), leaf.dtype) for name, leaf in shapes.items()}
+        kept = {
+            name: jnp.zeros((config.steps_per_dispatch, *leaf.shape), leaf.dtype)
+            for name, leaf in shapes.items()
+        }
         return jax.lax.fori_loop(0, length, step, (state, kept))
 
     options = {"donate_argnums": 0, "out_shardings": (places, None)}
@@ -150,7 +165,9 @@ def program(recipe: Recipe, config: LoopConfig, feed: Feed, places: Any) -> Call
         single = jax.jit(step_of, **options)
         return lambda state, run, votes: single(state, feed.place(run.made), feed.resident, votes)
     several = jax.jit(steps_of, **options)
-    return lambda state, run, votes: several(state, feed.place(run.made), np.int32(run.length), feed.resident, votes)
+    return lambda state, run, votes: several(
+        state, feed.place(run.made), np.int32(run.length), feed.resident, votes
+    )
 
 
 def sums_of_steps(run: Run, sums: dict[str, jax.Array]) -> list[dict[str, np.ndarray]]:
@@ -158,4 +175,6 @@ def sums_of_steps(run: Run, sums: dict[str, jax.Array]) -> list[dict[str, np.nda
     fetched = jax.device_get(sums)
     if np.ndim(fetched["loss"]) == 0:
         return [fetched]
-    return [{name: values[number] for name, values in fetched.items()} for number in range(run.length)]
+    return [
+        {name: values[number] for name, values in fetched.items()} for number in range(run.length)
+    ]

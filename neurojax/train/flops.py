@@ -25,7 +25,8 @@ PEAK_FLOPS = {
 
 
 def train_step_flops(config: Any, trials: int, facts: Facts) -> float | None:
-    """Operations of forward and backward: 2 a multiply-add, 3 passes, no input gradient at the read-in.
+    """Operations of forward and backward: 2 a multiply-add, 3 passes, no input gradient at the
+    read-in.
 
     Products of the stitcher and the transformer; what a model adds to them is left out.
 
@@ -42,13 +43,18 @@ def train_step_flops(config: Any, trials: int, facts: Facts) -> float | None:
     width, channels = config.width, config.read_in_width
     num_units = sum(facts.units_per_session) / len(facts.units_per_session)
     read_in = 2 * 2 * num_units * channels
-    embed = 6 * (channels * config.embed_width + config.embed_width * width if config.embed_width else channels * width)
+    embed = 6 * (
+        channels * config.embed_width + config.embed_width * width
+        if config.embed_width
+        else channels * width
+    )
     layer = 3 * (8 * width**2 + 4 * width * config.mlp_width + 4 * facts.num_bins * width)
     read_out = 3 * 2 * width * num_units
     return float(trials * facts.num_bins) * (read_in + embed + config.num_layers * layer + read_out)
 
 
 def peak_flops(num_devices: int) -> float | None:
-    """Bfloat16 peak of so many devices of this kind, None where the datasheet is not known (CPUs)."""
+    """Bfloat16 peak of so many devices of this kind, None where the datasheet is not known
+    (CPUs)."""
     peak = PEAK_FLOPS.get(jax.devices()[0].device_kind)
     return peak and peak * num_devices

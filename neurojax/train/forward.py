@@ -10,7 +10,9 @@ from neurojax.batch import Batch
 from neurojax.models.interface import Outputs, Weights, gather_rows
 
 
-def outputs(trained: tuple[Any, Any, Any], batch: Batch, query, recipe, *, num_samples: int = 1, key=None) -> Outputs:
+def outputs(
+    trained: tuple[Any, Any, Any], batch: Batch, query, recipe, *, num_samples: int = 1, key=None
+) -> Outputs:
     """What a model makes of a batch under a query, without dropout.
 
     Args:

@@ -1,4 +1,5 @@
-"""What a run tells about itself: sums of steps become lines of metrics.jsonl, and a run that diverged stops."""
+"""What a run tells about itself: sums of steps become lines of metrics.jsonl, and a run that
+diverged stops."""
 
 import contextlib
 import time
@@ -32,10 +33,14 @@ class Interval:
         self.steps_seen = 0
 
     def _per_trial(self) -> dict[str, float]:
-        """`train/<name>_per_trial` of what else an objective sums over trials (KL divergences, in nats)."""
+        """`train/<name>_per_trial` of what else an objective sums over trials (KL divergences, in
+        nats)."""
         trials = sum(float(line.get("trials", 0)) for line in self._lines)
         names = [name for name in self._lines[-1] if name.startswith("kl_")] if trials else []
-        return {f"train/{n}_per_trial": sum(float(line[n]) for line in self._lines) / trials for n in names}
+        return {
+            f"train/{n}_per_trial": sum(float(line[n]) for line in self._lines) / trials
+            for n in names
+        }
 
     def elapsed_s(self) -> float:
         """Seconds since this process began to train."""
@@ -55,7 +60,9 @@ class Interval:
             self.add(sums, writer, progress)
         self.add(last, writer, progress, last=True)
 
-    def add(self, sums: dict, writer: MetricsWriter, progress: Progress, last: bool = False) -> None:
+    def add(
+        self, sums: dict, writer: MetricsWriter, progress: Progress, last: bool = False
+    ) -> None:
         """Takes one step's fetched sums; writes a line when the interval is full."""
         self.steps_seen += 1
         self._lines.append(sums)
@@ -63,8 +70,10 @@ class Interval:
             batch = progress.first + self.steps_seen - 1
             names = ", ".join(self._source.session_names(batch)[:5])
             raise Diverged(
-                f"loss or gradient was not finite for {int(sums['skipped_in_a_row'])} steps in a row, up to batch "
-                f"{batch}; lower optimizer.learning_rate or check the data (that batch holds {names})"
+                f"loss or gradient was not finite for {int(sums['skipped_in_a_row'])} steps in a "
+                "row, up to batch "
+                f"{batch}; lower optimizer.learning_rate or check the data (that batch holds "
+                f"{names})"
             )
         step = progress.first + self.steps_seen
         if not last and step % self._config.log_every_steps:
@@ -75,7 +84,8 @@ class Interval:
         values = {
             "time_s": now - self._start,
             **self._per_trial(),
-            "train/nats_per_entry": sum(float(line["nll_sum"]) for line in self._lines) / max(entries, 1.0),
+            "train/nats_per_entry": sum(float(line["nll_sum"]) for line in self._lines)
+            / max(entries, 1.0),
             "train/loss": float(np.mean([line["loss"] for line in self._lines])),
             "train/gradient_norm": float(self._lines[-1]["gradient_norm"]),
             "train/learning_rate": float(self._lines[-1]["learning_rate"]),

@@ -21,7 +21,8 @@ class Choice(NamedTuple):
 
 
 def choose(model: Mapping[str, Any], platform: str, num_devices: int) -> Choice:
-    """The kernel for a config's model block; `flash` falls back to plain attention where no flash kernel works.
+    """The kernel for a config's model block; `flash` falls back to plain attention where no flash
+    kernel works.
 
     Args:
         model: the block; attention, width, num_heads, compute_dtype and dropout_attention are read.
@@ -44,20 +45,33 @@ def choose(model: Mapping[str, Any], platform: str, num_devices: int) -> Choice:
         if model["compute_dtype"] != "bfloat16":
             return Choice("xla", plain + "cuDNN needs model.compute_dtype=bfloat16")
         if head_width % 8 or head_width > 128:
-            return Choice("xla", plain + f"cuDNN needs a head width of 8, 16, .. 128, got {head_width}")
+            return Choice(
+                "xla", plain + f"cuDNN needs a head width of 8, 16, .. 128, got {head_width}"
+            )
         failure = _failure("cudnn", head_width)
-        return Choice("xla", plain + failure) if failure else Choice("cudnn", "attention: cuDNN flash attention")
+        return (
+            Choice("xla", plain + failure)
+            if failure
+            else Choice("cudnn", "attention: cuDNN flash attention")
+        )
     if platform == "tpu":
         if num_devices > 1:
-            return Choice("xla", plain + f"the TPU kernel runs on one device, the mesh has {num_devices}")
+            return Choice(
+                "xla", plain + f"the TPU kernel runs on one device, the mesh has {num_devices}"
+            )
         failure = _failure("splash", head_width)
-        return Choice("xla", plain + failure) if failure else Choice("splash", "attention: splash attention")
+        return (
+            Choice("xla", plain + failure)
+            if failure
+            else Choice("splash", "attention: splash attention")
+        )
     return Choice("xla", plain + f"there is no flash kernel for {platform}")
 
 
 @functools.cache
 def _failure(kernel: str, head_width: int) -> str:
-    """Why a kernel does not do on this device what plain attention does, on a small example; empty when it does."""
+    """Why a kernel does not do on this device what plain attention does, on a small example; empty
+    when it does."""
     shape = (3, 2, 33, 2, head_width)  # an odd length is the harder one
     inputs = jnp.asarray(np.random.default_rng(0).standard_normal(shape), jnp.bfloat16)
     valid = jnp.ones((2, 31), bool).at[1, 20:].set(False)
@@ -78,5 +92,11 @@ def _failure(kernel: str, head_width: int) -> str:
     except Exception as error:  # whatever a driver or a compiler says
         return f"{kernel} failed: {' '.join(str(error).split())[:200]}"
     wanted = jax.device_get(result(inputs, "xla"))
-    worst = max(np.max(np.abs(f - w)) / np.max(np.abs(w)) for f, w in zip(found, wanted, strict=True))
-    return "" if worst < TOLERANCE else f"{kernel} differs from plain attention by {worst:.2g} on this device"
+    worst = max(
+        np.max(np.abs(f - w)) / np.max(np.abs(w)) for f, w in zip(found, wanted, strict=True)
+    )
+    return (
+        ""
+        if worst < TOLERANCE
+        else f"{kernel} differs from plain attention by {worst:.2g} on this device"
+    )

@@ -1,4 +1,5 @@
-"""The training loop: reads batches, dispatches steps, validates, saves. All state is in TrainState."""
+"""The training loop: reads batches, dispatches steps, validates, saves. All state is in
+TrainState."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -25,8 +26,10 @@ class Start(NamedTuple):
     """Where a run begins that does not begin from scratch.
 
     Attributes:
-        table: `batching.session_table` of all rows: those of the sessions known before, then the new ones.
-        state: (fresh state of host arrays) -> the state before the first step; called once in the life of a run.
+        table: `batching.session_table` of all rows: those of the sessions known before, then the
+            new ones.
+        state: (fresh state of host arrays) -> the state before the first step; called once in the
+            life of a run.
     """
 
     table: list[dict[str, Any]]
@@ -65,7 +68,8 @@ def train(
         workdir: checkpoints/ and metrics.jsonl go here.
         record: kept in every manifest (config hash, dataset fingerprint, ...).
         log: receives one line at a time.
-        start: fine-tuning; what it gives is saved as step 0, so that a run once begun needs nothing else.
+        start: fine-tuning; what it gives is saved as step 0, so that a run once begun needs nothing
+            else.
 
     Returns:
         the final state.
@@ -75,7 +79,9 @@ def train(
         Diverged: after `max_skipped_in_a_row` non-finite steps.
     """
     mesh = sharding.make_mesh(config.mesh_data, config.mesh_model)
-    microbatches.require_even(config.microbatches, source.shapes(), mesh.shape["data"], recipe.objective)
+    microbatches.require_even(
+        config.microbatches, source.shapes(), mesh.shape["data"], recipe.objective
+    )
     abstract = abstract_state(recipe, source.facts, mesh, config.rules)
     checkpoints = Path(workdir) / "checkpoints"
     log = log if processes.is_first() else lambda line: None
@@ -85,7 +91,9 @@ def train(
         log(f"already finished: {first} steps")
         return state
     feed = dispatch.feed_of(source, config, mesh)
-    advance = dispatch.program(recipe, config, feed, jax.tree.map(lambda leaf: leaf.sharding, abstract))
+    advance = dispatch.program(
+        recipe, config, feed, jax.tree.map(lambda leaf: leaf.sharding, abstract)
+    )
     validate = validation.Validator(recipe, source)
     interval = Interval(recipe, config, source, mesh.size)
     vote = processes.stop_votes(mesh)
@@ -110,17 +118,24 @@ def train(
             pending = (run, sums)
             done = run.first + run.length
             saver.poll()
-            if config.validate_every_steps and done % config.validate_every_steps == 0 and done < recipe.num_steps:
+            if (
+                config.validate_every_steps
+                and done % config.validate_every_steps == 0
+                and done < recipe.num_steps
+            ):
                 with interval.paused():
                     writer.write(done, {"time_s": interval.elapsed_s(), **validate(state)})
-            # Read once: the signal may come between two lines. Several processes go by the vote one step back.
+            # Read once: the signal may come between two lines. Several processes go by the vote one
+            # step back.
             stopping = bool(fetched.get("stop")) if several else stop.requested
             if stopping or (config.save_every_steps and done % config.save_every_steps == 0):
                 saver.save(done, state, record)
             if stopping:
                 interval.finish(dispatch.sums_of_steps(*pending), writer, progress)
                 saver.wait()
-                raise Interrupted(f"stopped by a signal after step {done} of {recipe.num_steps}; state saved")
+                raise Interrupted(
+                    f"stopped by a signal after step {done} of {recipe.num_steps}; state saved"
+                )
         interval.finish(dispatch.sums_of_steps(*pending), writer, progress)
         if config.validate_every_steps:
             writer.write(recipe.num_steps, {"time_s": interval.elapsed_s(), **validate(state)})
@@ -136,7 +151,12 @@ def _names(table: Sequence[dict]) -> str:
 
 
 def _first_state(
-    recipe: Recipe, source, abstract: TrainState, checkpoints: Path, log: Callable, start: Start | None
+    recipe: Recipe,
+    source,
+    abstract: TrainState,
+    checkpoints: Path,
+    log: Callable,
+    start: Start | None,
 ) -> TrainState:
     """The newest sound checkpoint, or the state before the first step."""
     restored = checkpoint.restore_latest(checkpoints, abstract, log=log)
@@ -145,7 +165,8 @@ def _first_state(
         if manifest.get("sessions", source.table) != source.table:
             raise InputError(
                 f"{checkpoints} has rows for sessions {_names(manifest['sessions'])}, the data are "
-                f"{_names(source.table)}; rows belong to one session and its units: use a new workdir for others"
+                f"{_names(source.table)}; rows belong to one session and its units: use a new "
+                "workdir for others"
             )
         log(f"resuming from step {manifest['step']} of {recipe.num_steps}")
         return found
@@ -153,7 +174,9 @@ def _first_state(
     # It runs once; on CPUs, to optimise it takes longer than to compile and run it as it is.
     options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
     initial = functools.partial(init_run, recipe, source.facts)
-    fresh = jax.jit(initial, out_shardings=places, compiler_options=options)(source.facts.mean_counts)
+    fresh = jax.jit(initial, out_shardings=places, compiler_options=options)(
+        source.facts.mean_counts
+    )
     if start is not None:
         return jax.tree.map(jax.device_put, start.state(jax.device_get(fresh)), places)
     return with_fitted_rows(fresh, recipe, source)

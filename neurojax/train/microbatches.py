@@ -1,4 +1,5 @@
-"""A batch's gradient computed in parts, one after another: activations of one part are in memory at a time."""
+"""A batch's gradient computed in parts, one after another: activations of one part are in memory at
+a time."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,8 +11,11 @@ from neurojax.errors import InputError
 from neurojax.objectives.interface import LossSums
 
 
-def require_even(parts: int, shapes: Sequence[tuple[int, ...]], data_devices: int, objective=None) -> None:
-    """Raises InputError unless every batch falls into `parts` equal parts, each on all devices that share the batch.
+def require_even(
+    parts: int, shapes: Sequence[tuple[int, ...]], data_devices: int, objective=None
+) -> None:
+    """Raises InputError unless every batch falls into `parts` equal parts, each on all devices that
+    share the batch.
 
     Args:
         parts: train.microbatches.
@@ -21,27 +25,37 @@ def require_even(parts: int, shapes: Sequence[tuple[int, ...]], data_devices: in
     """
     if parts > 1 and objective is not None and not objective.module.SPLITS_INTO_PARTS:
         raise InputError(
-            f"train.microbatches={parts}, but objective {objective.name} compares the trials of a batch; set it to 1"
+            f"train.microbatches={parts}, but objective {objective.name} compares the trials of "
+            "a batch; set it to 1"
         )
     for groups, trials, *_ in shapes:
-        shared = data_devices if trials % data_devices == 0 else 1  # a batch that does not divide is on every device
+        # a batch that does not divide is on every device
+        shared = data_devices if trials % data_devices == 0 else 1
         if parts < 1 or trials % (parts * shared):
-            each = f", of which each of {shared} devices holds {trials // shared}" if shared > 1 else ""
+            each = (
+                f", of which each of {shared} devices holds {trials // shared}"
+                if shared > 1
+                else ""
+            )
             raise InputError(
-                f"train.microbatches={parts}, but a batch has {trials} trials of each of {groups} sessions{each}; "
+                f"train.microbatches={parts}, but a batch has {trials} trials of each of "
+                f"{groups} sessions{each}; "
                 "choose a divisor of the last number, or set data.trials_per_batch to a multiple"
             )
 
 
 def split(trials: Any, parts: int) -> Any:
-    """Arrays [G, b, ...] -> [parts, G, b / parts, ...]; trial j of a group goes to part j modulo `parts`.
+    """Arrays [G, b, ...] -> [parts, G, b / parts, ...]; trial j of a group goes to part j modulo
+    `parts`.
 
     A device that holds a run of each group's trials holds a run of each part's, so that none moves.
     """
 
     def divided(array: jax.Array) -> jax.Array:
         groups, num_trials = array.shape[:2]
-        return jnp.moveaxis(array.reshape(groups, num_trials // parts, parts, *array.shape[2:]), 2, 0)
+        return jnp.moveaxis(
+            array.reshape(groups, num_trials // parts, parts, *array.shape[2:]), 2, 0
+        )
 
     return jax.tree.map(divided, trials)
 
@@ -61,7 +75,8 @@ def gradients_of_parts(
         trainable: what is differentiated.
         trials: tree of arrays [G, b, ...].
         buffers: passed from each part to the next.
-        key: for dropout; each part has its own, so that with dropout the number of parts changes the draws.
+        key: for dropout; each part has its own, so that with dropout the number of parts changes
+            the draws.
         parts: 1 adds nothing to the program.
 
     Returns:
@@ -95,5 +110,7 @@ def gradients_of_parts(
     nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
     ((gradients, sums), buffers), _ = jax.lax.scan(add, (nothing, buffers), pieces)
     if sums.weight is not None:
-        gradients = jax.tree.map(lambda gradient: gradient / jnp.maximum(sums.weight, 1e-9), gradients)
+        gradients = jax.tree.map(
+            lambda gradient: gradient / jnp.maximum(sums.weight, 1e-9), gradients
+        )
     return sums.loss(), sums.metrics, buffers, gradients

@@ -46,17 +46,27 @@ class OptimizerConfig:
     def __post_init__(self):
         for name in ("learning_rate", "initial_divisor", "final_divisor", "epsilon"):
             if not 0 < getattr(self, name) < math.inf:
-                raise InputError(f"optimizer.{name}={getattr(self, name)}; expected a positive number")
+                raise InputError(
+                    f"optimizer.{name}={getattr(self, name)}; expected a positive number"
+                )
         for name in ("weight_decay", "row_weight_decay"):
             if not 0 <= getattr(self, name) < math.inf:
-                raise InputError(f"optimizer.{name}={getattr(self, name)}; expected 0 (off) or a positive number")
+                raise InputError(
+                    f"optimizer.{name}={getattr(self, name)}; expected 0 (off) or a positive number"
+                )
         for name in ("b1", "b2"):
             if not 0 <= getattr(self, name) < 1:
-                raise InputError(f"optimizer.{name}={getattr(self, name)}; expected a share in [0, 1)")
+                raise InputError(
+                    f"optimizer.{name}={getattr(self, name)}; expected a share in [0, 1)"
+                )
         if not 0 < self.warmup_share < 1:
-            raise InputError(f"optimizer.warmup_share={self.warmup_share}; expected a share in (0, 1)")
+            raise InputError(
+                f"optimizer.warmup_share={self.warmup_share}; expected a share in (0, 1)"
+            )
         if not 0 <= self.clip_norm < math.inf:
-            raise InputError(f"optimizer.clip_norm={self.clip_norm}; expected 0 (off) or a positive norm")
+            raise InputError(
+                f"optimizer.clip_norm={self.clip_norm}; expected 0 (off) or a positive norm"
+            )
 
 
 class RowMoments(NamedTuple):
@@ -72,7 +82,11 @@ def schedule(config: OptimizerConfig, num_steps: int) -> optax.Schedule:
     if num_steps < 4:
         return optax.constant_schedule(config.learning_rate)
     return optax.cosine_onecycle_schedule(
-        num_steps, config.learning_rate, config.warmup_share, config.initial_divisor, config.final_divisor
+        num_steps,
+        config.learning_rate,
+        config.warmup_share,
+        config.initial_divisor,
+        config.final_divisor,
     )
 
 
@@ -83,7 +97,11 @@ def _is_weight(path, leaf) -> bool:
 
 def dense_transform(config: OptimizerConfig) -> optax.GradientTransformation:
     """AdamW of the shared parameters for a learning rate of one; the step scales it."""
-    mask = None if config.decay_everything else (lambda tree: jax.tree_util.tree_map_with_path(_is_weight, tree))
+    mask = (
+        None
+        if config.decay_everything
+        else (lambda tree: jax.tree_util.tree_map_with_path(_is_weight, tree))
+    )
     return optax.chain(
         optax.scale_by_adam(config.b1, config.b2, config.epsilon),
         optax.add_decayed_weights(config.weight_decay, mask),
@@ -93,7 +111,9 @@ def dense_transform(config: OptimizerConfig) -> optax.GradientTransformation:
 def init_rows(tables: dict[str, jax.Array]) -> RowMoments:
     """Zero moments."""
     zeros = lambda: {name: jnp.zeros_like(table) for name, table in tables.items()}  # noqa: E731
-    return RowMoments(zeros(), zeros(), {name: jnp.zeros(len(table), jnp.int32) for name, table in tables.items()})
+    return RowMoments(
+        zeros(), zeros(), {name: jnp.zeros(len(table), jnp.int32) for name, table in tables.items()}
+    )
 
 
 def update_rows(
@@ -111,7 +131,8 @@ def update_rows(
     Args:
         gradients: per table, with respect to the gathered rows [*index.shape, ...].
         moments, tables: full size.
-        index: per table int32 [G, N] or [G]; rows must be distinct; an index past the end is dropped.
+        index: per table int32 [G, N] or [G]; rows must be distinct; an index past the end is
+            dropped.
         learning_rate: float32, already at this step.
         apply: bool; False leaves everything as it was (non-finite guard).
         config: betas, decay.
@@ -120,7 +141,12 @@ def update_rows(
     Returns:
         (tables, moments), rows outside `index` bit-equal.
     """
-    tables, mean, second, count = dict(tables), dict(moments.mean), dict(moments.second), dict(moments.count)
+    tables, mean, second, count = (
+        dict(tables),
+        dict(moments.mean),
+        dict(moments.second),
+        dict(moments.count),
+    )
     for name, gradient in gradients.items():
         rows = index[name]
 
@@ -139,7 +165,9 @@ def update_rows(
         new_mean = config.b1 * old_mean + (1 - config.b1) * gradient
         new_second = config.b2 * old_second + (1 - config.b2) * gradient**2
         new_count = old_count + 1
-        steps = new_count.astype(jnp.float32).reshape(new_count.shape + (1,) * (gradient.ndim - rows.ndim))
+        steps = new_count.astype(jnp.float32).reshape(
+            new_count.shape + (1,) * (gradient.ndim - rows.ndim)
+        )
         direction = (new_mean / (1 - config.b1**steps)) / (
             jnp.sqrt(new_second / (1 - config.b2**steps)) + config.epsilon
         )
@@ -153,6 +181,7 @@ def update_rows(
 
 
 def clip_scale(gradients: Any, max_norm: float) -> tuple[jax.Array, jax.Array]:
-    """(norm, factor): the global norm of a gradient tree and what brings it to at most `max_norm`."""
+    """(norm, factor): the global norm of a gradient tree and what brings it to at most
+    `max_norm`."""
     norm = jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(gradients)))
     return norm, jnp.minimum(1.0, max_norm / jnp.maximum(norm, 1e-12)) if max_norm else jnp.ones(())

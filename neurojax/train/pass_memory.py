@@ -19,8 +19,9 @@ class PassSize(NamedTuple):
 def bytes_per_trial(model: Any, num_bins: int, num_units: int) -> int:
     """An upper estimate for one trial of `num_bins` bins and `num_units` padded units, in bytes.
 
-    Counts and results of two passes, since the next is under way while one is fetched; arrays over units that the
-    compiler keeps at once (more with smoothing and own history); one layer's tokens; attention scores.
+    Counts and results of two passes, since the next is under way while one is fetched; arrays over
+    units that the compiler keeps at once (more with smoothing and own history); one layer's tokens;
+    attention scores.
 
     Args:
         model: config of a model.
@@ -30,7 +31,9 @@ def bytes_per_trial(model: Any, num_bins: int, num_units: int) -> int:
     per_entry = 2 * (1 + 4) + 4 * whole_arrays
     size = num_bins * num_units * per_entry
     if isinstance(model, ndt.Config):
-        per_bin = 4 * (model.read_in_width + model.embed_width + 4 * model.width + 2 * model.mlp_width)
+        per_bin = 4 * (
+            model.read_in_width + model.embed_width + 4 * model.width + 2 * model.mlp_width
+        )
         size += num_bins * per_bin + 2 * 4 * model.num_heads * num_bins**2
     if isinstance(model, ndt_linear.Config):
         size += 3 * 4 * model.read_in_width**2  # of the posterior
@@ -38,9 +41,17 @@ def bytes_per_trial(model: Any, num_bins: int, num_units: int) -> int:
 
 
 def trials_that_fit(
-    model: Any, num_bins: int, num_units: int, *, memory_mb: int, at_most: int, num_devices: int = 1, members: int = 1
+    model: Any,
+    num_bins: int,
+    num_units: int,
+    *,
+    memory_mb: int,
+    at_most: int,
+    num_devices: int = 1,
+    members: int = 1,
 ) -> PassSize:
-    """Trials of a forward pass: `at_most`, fewer where memory bounds it, a whole number on every device.
+    """Trials of a forward pass: `at_most`, fewer where memory bounds it, a whole number on every
+    device.
 
     Args:
         model: whose activations are held.
@@ -58,7 +69,8 @@ def trials_that_fit(
     on_each = int(memory_mb * 2**20 // size)
     if on_each < 1:
         raise InputError(
-            f"eval.memory_mb={memory_mb} does not hold one trial of {num_bins} bins and {num_units} units, which takes "
+            f"eval.memory_mb={memory_mb} does not hold one trial of {num_bins} bins and "
+            f"{num_units} units, which takes "
             f"about {size / 2**20:,.0f} MB; raise it"
         )
     trials = min(at_most, on_each * num_devices)

@@ -37,7 +37,9 @@ class Gather(NamedTuple):
     num_units: jax.Array  # int32 [G]
 
 
-def place(sessions: Sequence[Session], layout: Layout, max_chunk: int = MAX_CHUNK, sharding=None) -> Resident:
+def place(
+    sessions: Sequence[Session], layout: Layout, max_chunk: int = MAX_CHUNK, sharding=None
+) -> Resident:
     """Copies all counts to the device, once.
 
     Raises:
@@ -47,7 +49,8 @@ def place(sessions: Sequence[Session], layout: Layout, max_chunk: int = MAX_CHUN
     for session in sessions:
         if session.counts.size > max_chunk:
             raise InputError(
-                f"session {session.session_id} has {session.counts.size:,} entries, at most {max_chunk:,} fit an "
+                f"session {session.session_id} has {session.counts.size:,} entries, at most "
+                f"{max_chunk:,} fit an "
                 "on-device chunk; set data.placement=host"
             )
         if filled + session.counts.size > max_chunk:
@@ -77,7 +80,9 @@ def gather_indices(sessions: Sequence[Session], layout: Layout, resident: Reside
     return static_fields(layout, plan), indices
 
 
-def gather_on_device(chunks: tuple[jax.Array, ...], num_bins: int, batch: Batch, indices: Gather) -> Batch:
+def gather_on_device(
+    chunks: tuple[jax.Array, ...], num_bins: int, batch: Batch, indices: Gather
+) -> Batch:
     """Fills in counts and bin_valid; to be called inside jit.
 
     Args:

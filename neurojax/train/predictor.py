@@ -32,7 +32,8 @@ class Predictor:
     """Predicts with fixed weights, jitted once per padded width.
 
     Attributes:
-        params, tables, buffers: on the devices, float32; of an ensemble with the members as first axis.
+        params, tables, buffers: on the devices, float32; of an ensemble with the members as first
+            axis.
         recipe: model, objective, head and members.
         layout: where sessions live in the tables; None of a source without such rows.
         bucket_units: padding of the unit axis.
@@ -64,18 +65,22 @@ class Predictor:
         self.on_accelerator = self._mesh.devices.flat[0].platform != "cpu"
         placed = jax.device_put((params, tables, buffers or {}), sharding.replicated(self._mesh))
         self.params, self.tables, self.buffers = placed
-        self._outputs = jax.jit(functools.partial(_outputs, recipe=recipe), static_argnames=("wanted", "num_samples"))
+        self._outputs = jax.jit(
+            functools.partial(_outputs, recipe=recipe), static_argnames=("wanted", "num_samples")
+        )
 
     def asked_as(self, scheme: int) -> int:
-        """The scheme whose prompt and attention a task uses: its own if the model was trained with it.
+        """The scheme whose prompt and attention a task uses: its own if the model was trained with
+        it.
 
-        Otherwise the model's first scheme: the temporal baseline predicts every task without a prompt
-        and with full attention, as its authors do. Models without schemes take any.
+        Otherwise the model's first scheme: the temporal baseline predicts every task without a
+        prompt and with full attention, as its authors do. Models without schemes take any.
         """
         return scheme if SCHEMES[scheme] in self.schemes else scheme_id(self.schemes[0])
 
     def pass_size(self, num_units: int, *, memory_mb: int, at_most: int) -> pass_memory.PassSize:
-        """Trials of a forward pass over sessions of up to `num_units` units, see `pass_memory.trials_that_fit`."""
+        """Trials of a forward pass over sessions of up to `num_units` units, see
+        `pass_memory.trials_that_fit`."""
         return pass_memory.trials_that_fit(
             self.recipe.model.config,
             self.layout.num_bins,
@@ -87,7 +92,8 @@ class Predictor:
         )
 
     def __call__(self, batch: Batch, query: Query, *, num_samples: int = 1, key=None) -> Outputs:
-        """Natural parameters and states of a batch under a query; see `forward.outputs` for samples."""
+        """Natural parameters and states of a batch under a query; see `forward.outputs` for
+        samples."""
         return self._compute(batch, query, "natural and states", num_samples, key)
 
     def mean(self, batch: Batch, query) -> jax.Array:
@@ -103,7 +109,8 @@ class Predictor:
 
         All trials see the same units, each but its own `unit`.
         """
-        natural = self.log_rates(batch, query._replace(left_out=np.asarray(unit)[None]))[0]  # [b, T, 1 or N]
+        # [b, T, 1 or N]
+        natural = self.log_rates(batch, query._replace(left_out=np.asarray(unit)[None]))[0]
         if natural.shape[-1] == 1:
             return natural[..., 0]
         return jnp.take_along_axis(natural, jnp.asarray(unit)[:, None, None], axis=-1)[..., 0]
@@ -112,7 +119,9 @@ class Predictor:
         """States of all bins, float32 [G, b, T, D]: after the final norm, before the read-out."""
         return self._compute(batch, query, "states").states
 
-    def _compute(self, batch: Batch, query: Query, wanted: str, num_samples: int = 1, key=None) -> Outputs:
+    def _compute(
+        self, batch: Batch, query: Query, wanted: str, num_samples: int = 1, key=None
+    ) -> Outputs:
         def place(leaf):
             return jax.device_put(leaf, sharding.trial_sharding(self._mesh, leaf))
 
@@ -122,9 +131,15 @@ class Predictor:
         return self._outputs(trained, batch, placed, key, wanted=wanted, num_samples=num_samples)
 
 
-def _outputs(trained, batch: Batch, query: Query, key, recipe: Recipe, wanted: str, num_samples: int) -> Outputs:
+def _outputs(
+    trained, batch: Batch, query: Query, key, recipe: Recipe, wanted: str, num_samples: int
+) -> Outputs:
     outputs = forward.outputs(trained, batch, query, recipe, num_samples=num_samples, key=key)
     # What is not returned is not computed.
     natural = outputs.natural if "natural" in wanted else None
-    states = outputs.states.astype(jnp.float32) if "states" in wanted and outputs.states is not None else None
+    states = (
+        outputs.states.astype(jnp.float32)
+        if "states" in wanted and outputs.states is not None
+        else None
+    )
     return Outputs(natural, states)

@@ -1,4 +1,5 @@
-"""A run from config to record: data, training, evaluation, report. Commands, experiments and notebooks call this.
+"""A run from config to record: data, training, evaluation, report. Commands, experiments and
+notebooks call this.
 
 train_and_evaluate(config, workdir) -> record      what `neurojax train` does
 train(config, workdir)                             without a look at the test trials
@@ -73,7 +74,8 @@ def train_and_evaluate(
         allow_dataset_change: go on although the data changed under the checkpoint.
 
     Returns:
-        the content of evaluation.json; None after a dry run, and with several processes, which do not evaluate.
+        the content of evaluation.json; None after a dry run, and with several processes, which do
+        not evaluate.
 
     Raises:
         InputError: config, data or workdir cannot be used.
@@ -108,7 +110,8 @@ def train(
     log: Log = print,
     allow_dataset_change: bool = False,
 ) -> TrainState:
-    """Trains a run and does not look at its test trials; arguments and errors as of `train_and_evaluate`.
+    """Trains a run and does not look at its test trials; arguments and errors as of
+    `train_and_evaluate`.
 
     Returns:
         the final state.
@@ -132,12 +135,12 @@ def evaluate(
 
     Args:
         folder: the workdir of a run.
-        data: sessions to score; default: those of the config. Those the run has no rows for, or that the protocol
-            cannot score, are counted and left out.
+        data: sessions to score; default: those of the config. Those the run has no rows for, or
+            that the protocol cannot score, are counted and left out.
         protocol: a name or the path of a protocol file; default: that of the config.
-        out: where to write the scores, alone; default <workdir>/evaluation.json with figures and report.html, under
-            another protocol than the config's evaluation_<protocol>.json, figures_<protocol> and
-            report_<protocol>.html.
+        out: where to write the scores, alone; default <workdir>/evaluation.json with figures and
+            report.html, under another protocol than the config's evaluation_<protocol>.json,
+            figures_<protocol> and report_<protocol>.html.
         log: takes one line, or several with newlines between.
 
     Returns:
@@ -164,10 +167,13 @@ def evaluate(
 
 
 def _under(config: Mapping[str, Any], protocol: str, evaluator) -> tuple[dict[str, Any], str]:
-    """(config with another protocol, what its files are told apart by: nothing where it is the config's own)."""
+    """(config with another protocol, what its files are told apart by: nothing where it is the
+    config's own)."""
     own = config["eval"]
     if "protocol" not in own:
-        raise InputError(f"--protocol={protocol}, but this run is evaluated without a protocol; leave it out")
+        raise InputError(
+            f"--protocol={protocol}, but this run is evaluated without a protocol; leave it out"
+        )
     config = {**config, "eval": {**own, "protocol": protocol}}
     about = evaluator.about(config["eval"])
     with contextlib.suppress(InputError):  # its own protocol may be a file that is gone
@@ -221,23 +227,32 @@ def _of_process_0(log: Log) -> Log:
 
 def _plan(config: Mapping[str, Any], folder: Path, dataset: Dataset | None, log: Log) -> Plan:
     if (folder / f"seed_{config['seed']}" / workdir.CONFIG_NAME).exists():
-        raise InputError(f"{folder} holds runs of several seeds; go on with --seeds, or choose another --workdir")
+        raise InputError(
+            f"{folder} holds runs of several seeds; go on with --seeds, or choose another --workdir"
+        )
     begun_elsewhere = bool(config["init_from"]) or "finetune" in config
     if begun_elsewhere:
         config = inherit.resolved(config, folder)
     dataset = run_folder.load_data(config) if dataset is None else dataset
     driven = settings.loop_config(config)
     if begun_elsewhere:
-        recipe, start, origin, entries = finetune.begin(config, folder, dataset, _sessions_of, log=log)
+        recipe, start, origin, entries = finetune.begin(
+            config, folder, dataset, _sessions_of, log=log
+        )
         freeze = recipe.freeze and (recipe.freeze.session_rows, recipe.freeze.until_step)
         source = settings.open_source(config, dataset.sessions, table=start.table, new_until=freeze)
         plan = Plan(config, dataset, recipe, source, driven, entries, start, origin)
     else:
         recipe, entries = settings.recipe(config), roster.entries_of(dataset.sessions)
-        plan = Plan(config, dataset, recipe, settings.open_source(config, dataset.sessions), driven, entries)
+        plan = Plan(
+            config, dataset, recipe, settings.open_source(config, dataset.sessions), driven, entries
+        )
     mesh = sharding.make_mesh(driven.mesh_data, driven.mesh_model)
-    microbatches.require_even(driven.microbatches, plan.source.shapes(), mesh.shape["data"], recipe.objective)
-    loop.abstract_state(recipe, plan.source.facts, mesh, driven.rules)  # a rule that fits nothing is told now
+    microbatches.require_even(
+        driven.microbatches, plan.source.shapes(), mesh.shape["data"], recipe.objective
+    )
+    # a rule that fits nothing is told now
+    loop.abstract_state(recipe, plan.source.facts, mesh, driven.rules)
     return plan
 
 
@@ -260,7 +275,9 @@ def _train(plan: Plan, folder: Path, log: Log) -> TrainState:
         "bin_size_s": plan.dataset.bin_size_s,
         "seed": plan.config["seed"],
         "sessions": plan.source.table,
-        "num_bins": max(plan.source.facts.num_bins, getattr(plan.recipe.model.config, "num_positions", 0)),
+        "num_bins": max(
+            plan.source.facts.num_bins, getattr(plan.recipe.model.config, "num_positions", 0)
+        ),
         "facts": plan.source.facts.to_record(),
         "mesh": [plan.config["sharding"]["data"], plan.config["sharding"]["model"]],
         "versions": workdir.package_versions(),
@@ -269,8 +286,11 @@ def _train(plan: Plan, folder: Path, log: Log) -> TrainState:
     return loop.train(plan.recipe, plan.source, plan.loop, folder, record, log, start=plan.start)
 
 
-def _trained_before(folder: Path, config: Mapping[str, Any], begun: bool) -> frozenset[bytes] | None:
-    """Digests of the trials that this run and the one it starts from were trained on; None where not known."""
+def _trained_before(
+    folder: Path, config: Mapping[str, Any], begun: bool
+) -> frozenset[bytes] | None:
+    """Digests of the trials that this run and the one it starts from were trained on; None where
+    not known."""
     own = trained_trials.read(folder) if begun else None
     if own is not None or not config["init_from"]:
         return own or frozenset()
@@ -285,7 +305,8 @@ def _held(
     entries: Sequence[Mapping[str, Any]],
     allow_dataset_change: bool,
 ) -> Iterator[None]:
-    """Process 0 locks the workdir and writes config.json and sessions.json; what it refuses, all processes refuse."""
+    """Process 0 locks the workdir and writes config.json and sessions.json; what it refuses, all
+    processes refuse."""
     fingerprints = {session.session_id: content_sha256(session) for session in dataset.sessions}
     with contextlib.ExitStack() as stack:
         refusal = None
@@ -296,28 +317,41 @@ def _held(
                 trained = checkpoint.steps_on_disk(folder / "checkpoints")
                 if trained and trained[-1] > config["train"]["num_steps"]:
                     raise InputError(
-                        f"train.num_steps={config['train']['num_steps']}, but {folder} has trained {trained[-1]}; "
+                        f"train.num_steps={config['train']['num_steps']}, but {folder} has "
+                        f"trained {trained[-1]}; "
                         "set it to that or more, or use a new workdir"
                     )
                 # Until something is trained, a workdir may still change its config.
                 notes = workdir.require_same_run(*known, allow_dataset_change) if trained else ()
                 before = _trained_before(folder, config, bool(trained))
-                leaks.require_unseen(dataset.sessions, before or ())  # as evaluation asks, but before training
+                # as evaluation asks, but before training
+                leaks.require_unseen(dataset.sessions, before or ())
                 workdir.write_config(*known, notes)
-                if not (trained and (folder / roster.ROSTER_NAME).is_file() and not allow_dataset_change):
+                if not (
+                    trained and (folder / roster.ROSTER_NAME).is_file() and not allow_dataset_change
+                ):
                     roster.write(folder / roster.ROSTER_NAME, entries)
                 trained_trials.write(folder, dataset.sessions, before)
             except InputError as error:
                 refusal = error
         if state_io.from_process_0(int(refusal is not None)):
             raise refusal or InputError(f"process 0 refused {folder}; its message says why")
-        same = {"config": workdir.config_hash(config), "num_steps": config["train"], "data": dataset.fingerprint}
-        processes.require_agreement("config or data", hashlib.sha256(repr(same).encode()).hexdigest())
+        same = {
+            "config": workdir.config_hash(config),
+            "num_steps": config["train"],
+            "data": dataset.fingerprint,
+        }
+        processes.require_agreement(
+            "config or data", hashlib.sha256(repr(same).encode()).hexdigest()
+        )
         yield
 
 
-def _finished(folder: Path, config: Mapping[str, Any], dataset: Dataset, step: int) -> dict[str, Any] | None:
-    """The record of a run that is evaluated and drawn, if it is of this config, these data and this step."""
+def _finished(
+    folder: Path, config: Mapping[str, Any], dataset: Dataset, step: int
+) -> dict[str, Any] | None:
+    """The record of a run that is evaluated and drawn, if it is of this config, these data and this
+    step."""
     try:
         record = read_json(folder / RECORD_NAME)
     except InputError:

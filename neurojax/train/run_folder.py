@@ -14,7 +14,8 @@ from neurojax.train.predictor import Predictor
 
 
 def load_data(config: Mapping[str, Any]) -> Dataset:
-    """The dataset a config names: converted sessions under data.root, or the built-in synthetic animals.
+    """The dataset a config names: converted sessions under data.root, or the built-in synthetic
+    animals.
 
     With data.train_fraction below 1 the other training trials belong to no split.
     """
@@ -22,11 +23,15 @@ def load_data(config: Mapping[str, Any]) -> Dataset:
     fraction = settings.entry(config["data"], "data", "train_fraction", float)
     if fraction == 1:
         return dataset
-    return dataset_of(splits.with_train_fraction(session, fraction, data_seed(config)) for session in dataset.sessions)
+    return dataset_of(
+        splits.with_train_fraction(session, fraction, data_seed(config))
+        for session in dataset.sessions
+    )
 
 
 def data_seed(config: Mapping[str, Any]) -> int:
-    """The seed of the data and of evaluation's draws: that of the run, unless several seeds share their data."""
+    """The seed of the data and of evaluation's draws: that of the run, unless several seeds share
+    their data."""
     return config["data"].get("seed", config["seed"])
 
 
@@ -37,15 +42,24 @@ def _all_trials(config: Mapping[str, Any]) -> Dataset:
     known = synthetic.SyntheticSpec.__dataclass_fields__
     unknown = sorted(set(spec) - set(known))
     if unknown:
-        raise InputError(f"config.data.synthetic.{unknown[0]} is not known; choose from {', '.join(sorted(known))}")
-    spec = {name: tuple(value) if isinstance(value, list) else value for name, value in spec.items()}
-    return dataset_of(synthetic.make_sessions(synthetic.SyntheticSpec(**spec), seed=data_seed(config)))
+        raise InputError(
+            f"config.data.synthetic.{unknown[0]} is not known; choose from "
+            f"{', '.join(sorted(known))}"
+        )
+    spec = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in spec.items()
+    }
+    return dataset_of(
+        synthetic.make_sessions(synthetic.SyntheticSpec(**spec), seed=data_seed(config))
+    )
 
 
 def read_run(folder: Path) -> dict[str, Any]:
     """config.json of a run; raises InputError when the folder is no run."""
     if not (folder / workdir.CONFIG_NAME).is_file():
-        several = sorted(place.parent.name for place in folder.glob(f"seed_*/{workdir.CONFIG_NAME}"))
+        several = sorted(
+            place.parent.name for place in folder.glob(f"seed_*/{workdir.CONFIG_NAME}")
+        )
         hint = (
             f"name one of its seeds, such as {folder / several[0]}"
             if several
@@ -60,11 +74,12 @@ def read_run(folder: Path) -> dict[str, Any]:
 def load_predictor(
     folder: Path, config: Mapping[str, Any], dataset: Dataset, log: Callable[[str], None] = print
 ) -> tuple[Predictor, dict[str, Any]]:
-    """The newest sound checkpoint of a run, as a predictor for a dataset's sessions, and its manifest.
+    """The newest sound checkpoint of a run, as a predictor for a dataset's sessions, and its
+    manifest.
 
     Raises:
-        InputError: no checkpoint, another config than its own, a session the run has no rows for, other bins, or longer
-            trials than it can place.
+        InputError: no checkpoint, another config than its own, a session the run has no rows for,
+            other bins, or longer trials than it can place.
     """
     arrays, manifest = checkpoint.load_arrays(folder / "checkpoints", log=log)
     workdir.require_own_config(folder, config, manifest)
@@ -75,6 +90,13 @@ def load_predictor(
     longest = belongs.longest_trial(config["model"], manifest["num_bins"])
     belongs.require_same_bins(dataset.sessions, manifest["bin_size_s"], longest)
     layout = source.rows_of(dataset.sessions, manifest["sessions"])
-    parts = (weights.get("params"), weights.get("tables", {}), recipe, layout, getattr(values, "bucket_units", 1), mesh)
+    parts = (
+        weights.get("params"),
+        weights.get("tables", {}),
+        recipe,
+        layout,
+        getattr(values, "bucket_units", 1),
+        mesh,
+    )
     facts = manifest.get("facts")
     return Predictor(*parts, weights.get("buffers"), source_config=values, facts=facts), manifest

@@ -27,12 +27,15 @@ def build(kind, block: str, values: Mapping[str, Any]):
     Args:
         kind: a dataclass.
         block: of the config, for messages.
-        values: its entries; a tuple of words may be one string with commas (the command line's spelling).
+        values: its entries; a tuple of words may be one string with commas (the command line's
+            spelling).
     """
     types = typing.get_type_hints(kind)
     fields = {field.name: field for field in dataclasses.fields(kind)}
     if unknown := sorted(set(values) - set(fields), key=str):
-        raise InputError(f"config.{block}.{unknown[0]} is not known; choose from {', '.join(sorted(fields))}")
+        raise InputError(
+            f"config.{block}.{unknown[0]} is not known; choose from {', '.join(sorted(fields))}"
+        )
     given = {}
     for name, field in fields.items():
         if name not in values and field.default is not dataclasses.MISSING:
@@ -56,9 +59,13 @@ def entry(values: Any, block: str, name: str, kind: type) -> Any:
     if not isinstance(values, Mapping) or name not in values:
         raise InputError(f"the config has no {where}; take configs/mtm.py as an example")
     value = values[name]
-    fits = isinstance(value, (int, float) if kind is float else kind) and (kind is bool or not isinstance(value, bool))
+    fits = isinstance(value, (int, float) if kind is float else kind) and (
+        kind is bool or not isinstance(value, bool)
+    )
     if not fits:
-        raise InputError(f"{where}={value!r}; expected a {kind.__name__}, got a {type(value).__name__}")
+        raise InputError(
+            f"{where}={value!r}; expected a {kind.__name__}, got a {type(value).__name__}"
+        )
     return value
 
 
@@ -131,13 +138,18 @@ def predicting(config: Mapping[str, Any]) -> predictor.Recipe:
 def source_settings(config: Mapping[str, Any]) -> tuple[Any, Any]:
     """(module of data/sources, its config): what a batch is."""
     data = entry(config, "", "data", dict)
-    module = module_named("data.sources", entry(data, "data", "source", str), ("Config", "open_source"))
+    module = module_named(
+        "data.sources", entry(data, "data", "source", str), ("Config", "open_source")
+    )
     names = [field.name for field in dataclasses.fields(module.Config)]
-    return module, build(module.Config, "data", {name: data[name] for name in names if name in data})
+    return module, build(
+        module.Config, "data", {name: data[name] for name in names if name in data}
+    )
 
 
 def open_source(config: Mapping[str, Any], sessions: Sequence[Session], **more: Any):
-    """The source of a config over sessions; `more` as `data.sources.<name>.open_source` takes it."""
+    """The source of a config over sessions; `more` as `data.sources.<name>.open_source` takes
+    it."""
     module, values = source_settings(config)
     return module.open_source(sessions, values, entry(config, "", "seed", int), **more)
 
@@ -146,12 +158,21 @@ def loop_config(config: Mapping[str, Any]) -> LoopConfig:
     """How a run is driven."""
     train, data = entry(config, "", "train", dict), entry(config, "", "data", dict)
     values = {name: value for name, value in train.items() if name != "num_steps"}
-    values |= {name: entry(data, "data", name, kind) for name, kind in (("placement", str), ("num_threads", int))}
+    values |= {
+        name: entry(data, "data", name, kind)
+        for name, kind in (("placement", str), ("num_threads", int))
+    }
     mesh_data, mesh_model = mesh_sizes(config)
     rules = config["sharding"].get("rules", ())
     if not isinstance(rules, list | tuple):
-        raise InputError(f"sharding.rules={rules!r}; expected pairs like ('tables/read_in', ('model',))")
-    values |= {"mesh_data": mesh_data, "mesh_model": mesh_model, "rules": tuple(_rule(rule) for rule in rules)}
+        raise InputError(
+            f"sharding.rules={rules!r}; expected pairs like ('tables/read_in', ('model',))"
+        )
+    values |= {
+        "mesh_data": mesh_data,
+        "mesh_model": mesh_model,
+        "rules": tuple(_rule(rule) for rule in rules),
+    }
     return build(LoopConfig, "train", values)
 
 
@@ -166,4 +187,6 @@ def _rule(rule: Any) -> tuple[str, tuple[str | None, ...]]:
     match rule:
         case [str(pattern), [*axes]]:
             return pattern, tuple(axes)
-    raise InputError(f"sharding.rules holds {rule!r}; expected pairs like ('tables/read_in', ('model',))")
+    raise InputError(
+        f"sharding.rules holds {rule!r}; expected pairs like ('tables/read_in', ('model',))"
+    )

@@ -22,13 +22,19 @@ def make_mesh(data: int, model: int, devices: Sequence[jax.Device] | None = None
     """
     devices = list(jax.devices() if devices is None else devices)
     if model < 1 or data < 0 or len(devices) % model:
-        raise InputError(f"sharding.mesh={data}x{model} does not fit {len(devices)} devices; choose divisors of it")
+        raise InputError(
+            f"sharding.mesh={data}x{model} does not fit {len(devices)} devices; choose divisors "
+            "of it"
+        )
     data = data or len(devices) // model
     if data * model > len(devices):
-        raise InputError(f"sharding.mesh={data}x{model} needs {data * model} devices, {len(devices)} are present")
+        raise InputError(
+            f"sharding.mesh={data}x{model} needs {data * model} devices, {len(devices)} are present"
+        )
     if len({device.process_index for device in devices}) > 1 and data * model < len(devices):
         raise InputError(
-            f"sharding.mesh={data}x{model} leaves out {len(devices) - data * model} of {len(devices)} devices; a run "
+            f"sharding.mesh={data}x{model} leaves out {len(devices) - data * model} of "
+            f"{len(devices)} devices; a run "
             "of several processes uses all: set sharding.data=0"
         )
     return Mesh(np.asarray(devices[: data * model]).reshape(data, model), AXES)
@@ -36,7 +42,9 @@ def make_mesh(data: int, model: int, devices: Sequence[jax.Device] | None = None
 
 def path_name(path) -> str:
     """A tree path as `params/transformer/layers/query/kernel`."""
-    return "/".join(str(getattr(key, "key", getattr(key, "name", getattr(key, "idx", key)))) for key in path)
+    return "/".join(
+        str(getattr(key, "key", getattr(key, "name", getattr(key, "idx", key)))) for key in path
+    )
 
 
 def state_shardings(abstract_state, mesh: Mesh, rules: Sequence[Rule], member_axes: bool = False):
@@ -44,21 +52,29 @@ def state_shardings(abstract_state, mesh: Mesh, rules: Sequence[Rule], member_ax
 
     An axis name applies to its dimension only when the mesh divides that dimension; otherwise
     that dimension is replicated. A leaf without a matching rule is replicated. With `member_axes`
-    (an ensemble) the first axis of every leaf is that of the members, and rules speak of the others.
+    (an ensemble) the first axis of every leaf is that of the members, and rules speak of the
+    others.
 
     Raises:
-        InputError: an axis name the mesh does not have or that a rule repeats, or a regex that does not compile.
+        InputError: an axis name the mesh does not have or that a rule repeats, or a regex that does
+            not compile.
     """
     for pattern, axes in rules:
         try:
             re.compile(pattern)
         except re.error as error:
-            raise InputError(f"sharding.rules: {pattern!r} is not a regular expression ({error})") from None
+            raise InputError(
+                f"sharding.rules: {pattern!r} is not a regular expression ({error})"
+            ) from None
         for axis in axes:
             if axis is not None and axis not in mesh.axis_names:
-                raise InputError(f"sharding.rules: {pattern!r} names axis {axis!r}, the mesh has {AXES}")
+                raise InputError(
+                    f"sharding.rules: {pattern!r} names axis {axis!r}, the mesh has {AXES}"
+                )
             if axis is not None and tuple(axes).count(axis) > 1:
-                raise InputError(f"sharding.rules: {pattern!r} names axis {axis!r} twice; a dimension each")
+                raise InputError(
+                    f"sharding.rules: {pattern!r} names axis {axis!r} twice; a dimension each"
+                )
 
     def shard(path, leaf):
         name = path_name(path)
@@ -76,14 +92,16 @@ def state_shardings(abstract_state, mesh: Mesh, rules: Sequence[Rule], member_ax
 
 
 def trial_sharding(mesh: Mesh, leaf) -> NamedSharding:
-    """Of an array [G, b, ...]: trials of a group are split over the data axis where it divides them."""
+    """Of an array [G, b, ...]: trials of a group are split over the data axis where it divides
+    them."""
     if leaf.shape[1] % mesh.shape["data"] == 0:
         return NamedSharding(mesh, PartitionSpec(None, "data"))
     return NamedSharding(mesh, PartitionSpec())
 
 
 def batch_shardings(mesh: Mesh, batch: Batch) -> Batch:
-    """A NamedSharding for every array: of trials they are shared, of groups every device has them whole."""
+    """A NamedSharding for every array: of trials they are shared, of groups every device has them
+    whole."""
     trials = jax.tree.map(lambda leaf: trial_sharding(mesh, leaf), batch.trials)
     return Batch(trials, jax.tree.map(lambda leaf: replicated(mesh), batch.groups))
 
@@ -92,7 +110,11 @@ def rows_here(mesh: Mesh, num_trials: int) -> slice:
     """The trials of a group of `num_trials` that this process's devices hold."""
     if jax.process_count() == 1 or num_trials % mesh.shape["data"]:
         return slice(0, num_trials)
-    held = NamedSharding(mesh, PartitionSpec("data")).addressable_devices_indices_map((num_trials,)).values()
+    held = (
+        NamedSharding(mesh, PartitionSpec("data"))
+        .addressable_devices_indices_map((num_trials,))
+        .values()
+    )
     bounds = [index[0].indices(num_trials) for index in held]
     return slice(min(start for start, _, _ in bounds), max(stop for _, stop, _ in bounds))
 
@@ -121,7 +143,9 @@ def replicate(mesh: Mesh, tree):
     everywhere = replicated(mesh)
     if jax.process_count() == 1:
         return jax.device_put(tree, everywhere)
-    return jax.tree.map(lambda leaf: jax.make_array_from_process_local_data(everywhere, leaf, leaf.shape), tree)
+    return jax.tree.map(
+        lambda leaf: jax.make_array_from_process_local_data(everywhere, leaf, leaf.shape), tree
+    )
 
 
 def replicated(mesh: Mesh) -> NamedSharding:

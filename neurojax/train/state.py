@@ -69,7 +69,8 @@ def init_state(seed: jax.Array, recipe, facts: Facts) -> TrainState:
 
 
 def init_run(recipe, facts: Facts, mean_counts: Any) -> TrainState:
-    """`init_state` of a run; `mean_counts` float32 [U] apart from the other facts, so that it may be traced."""
+    """`init_state` of a run; `mean_counts` float32 [U] apart from the other facts, so that it may
+    be traced."""
     known = dataclasses.replace(facts, mean_counts=mean_counts)
     if recipe.members == 1:
         return init_state(recipe.seed, recipe, known)
@@ -78,7 +79,8 @@ def init_run(recipe, facts: Facts, mean_counts: Any) -> TrainState:
 
 
 def with_fitted_rows(state: TrainState, recipe, source) -> TrainState:
-    """The state with the tables that the model starts at a fit to the training trials, if it has such."""
+    """The state with the tables that the model starts at a fit to the training trials, if it has
+    such."""
     fit = getattr(recipe.model.module, "fitted_rows", None)
     fitted = fit(recipe.model.config, source.sessions, source.facts) if fit else {}
     placed = {}
@@ -88,7 +90,9 @@ def with_fitted_rows(state: TrainState, recipe, source) -> TrainState:
     return state._replace(tables=state.tables | placed)
 
 
-def abstract_weights(model, facts: Facts, members: int = 1) -> tuple[Any, dict[str, jax.ShapeDtypeStruct]]:
+def abstract_weights(
+    model, facts: Facts, members: int = 1
+) -> tuple[Any, dict[str, jax.ShapeDtypeStruct]]:
     """Shapes and dtypes of (params, tables) of a model, a `train.step.Model`, or of several."""
 
     def weights(mean_counts):
@@ -99,10 +103,16 @@ def abstract_weights(model, facts: Facts, members: int = 1) -> tuple[Any, dict[s
     shapes = jax.eval_shape(weights, facts.mean_counts)
     if members == 1:
         return shapes
-    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((members, *leaf.shape), leaf.dtype), shapes)
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct((members, *leaf.shape), leaf.dtype), shapes
+    )
 
 
-def init_tables(key: jax.Array, specs: dict[str, interface.TableSpec], facts: Facts) -> dict[str, jax.Array]:
+def init_tables(
+    key: jax.Array, specs: dict[str, interface.TableSpec], facts: Facts
+) -> dict[str, jax.Array]:
     """First values of a model's tables, each from a key of its own."""
     keys = jax.random.split(key, len(specs)) if specs else ()
-    return {name: spec.init(own, facts) for own, (name, spec) in zip(keys, specs.items(), strict=True)}
+    return {
+        name: spec.init(own, facts) for own, (name, spec) in zip(keys, specs.items(), strict=True)
+    }

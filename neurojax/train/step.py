@@ -1,4 +1,5 @@
-"""One training step: a pure function of (state, batch) that knows no model and no objective by name."""
+"""One training step: a pure function of (state, batch) that knows no model and no objective by
+name."""
 
 import dataclasses
 from functools import partial
@@ -41,7 +42,8 @@ class Objective(NamedTuple):
 
 
 class Freeze(NamedTuple):
-    """What a fine-tuning run leaves as it was: shared parameters and the rows of sessions known before.
+    """What a fine-tuning run leaves as it was: shared parameters and the rows of sessions known
+    before.
 
     Attributes:
         until_step: first step that trains everything.
@@ -104,7 +106,9 @@ def train_step(
     frozen = jnp.zeros((), bool)
     if recipe.freeze is not None:
         frozen = state.step < recipe.freeze.until_step
-        gradients, index = _without_frozen(gradients, index, state.tables, frozen, recipe.freeze, specs)
+        gradients, index = _without_frozen(
+            gradients, index, state.tables, frozen, recipe.freeze, specs
+        )
     norm, factor = optimizer.clip_scale(gradients, recipe.optimizer.clip_norm)
     finite = jnp.isfinite(loss) & jnp.isfinite(norm)
     dense_gradients, row_gradients = jax.tree.map(lambda gradient: gradient * factor, gradients)
@@ -112,10 +116,19 @@ def train_step(
     learning_rate = optimizer.schedule(recipe.optimizer, recipe.num_steps)(state.step)
     transform = optimizer.dense_transform(recipe.optimizer)
     direction, dense_moments = transform.update(dense_gradients, state.dense_moments, state.params)
-    params = optax.apply_updates(state.params, jax.tree.map(lambda d: -learning_rate * d, direction))
+    params = optax.apply_updates(
+        state.params, jax.tree.map(lambda d: -learning_rate * d, direction)
+    )
     decays = {name: spec.decays for name, spec in specs.items()}
     tables, row_moments = optimizer.update_rows(
-        row_gradients, state.row_moments, state.tables, index, learning_rate, finite, recipe.optimizer, decays
+        row_gradients,
+        state.row_moments,
+        state.tables,
+        index,
+        learning_rate,
+        finite,
+        recipe.optimizer,
+        decays,
     )
 
     def kept(new, old):
@@ -152,7 +165,9 @@ def run_step(
     if recipe.members == 1:
         return train_step(state, batch, recipe, parts)
     state, sums = jax.vmap(lambda state: train_step(state, batch, recipe, parts))(state)
-    return state, {name: values.max() if "skipped" in name else values.mean() for name, values in sums.items()}
+    return state, {
+        name: values.max() if "skipped" in name else values.mean() for name, values in sums.items()
+    }
 
 
 def _gradients(state: TrainState, batch: Batch, recipe: Recipe, specs, parts: int):
@@ -176,12 +191,15 @@ def _gradients(state: TrainState, batch: Batch, recipe: Recipe, specs, parts: in
 
 
 def _without_frozen(gradients, index, tables, frozen: jax.Array, freeze: Freeze, specs):
-    """Gradients of what is frozen are zero (and out of the clipped norm); indices of its rows lie past the end."""
+    """Gradients of what is frozen are zero (and out of the clipped norm); indices of its rows lie
+    past the end."""
     dense, rows = gradients
     dense = jax.tree.map(lambda gradient: jnp.where(frozen, 0.0, gradient), dense)
     rows, index = dict(rows), dict(index)
     for name, where in index.items():
         held = frozen & freeze.known(specs[name], where)
         index[name] = jnp.where(held, len(tables[name]), where)
-        rows[name] = jnp.where(held.reshape(held.shape + (1,) * (rows[name].ndim - held.ndim)), 0.0, rows[name])
+        rows[name] = jnp.where(
+            held.reshape(held.shape + (1,) * (rows[name].ndim - held.ndim)), 0.0, rows[name]
+        )
     return (dense, rows), index

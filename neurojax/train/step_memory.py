@@ -1,8 +1,11 @@
 """Memory of a training step, estimated from its program before anything is compiled.
 
-Every array of the traced step lives from where it is made to where it is last used; the estimate is the largest sum.
-A compiler fuses what it can: chains of elementwise operations never reach memory, so only arrays that something else
-than the next elementwise operation reads are counted. tests/train/step_memory_test.py compares with XLA's own figure.
+Every array of the traced step lives from where it is made to where it is last used; the estimate is
+the largest sum.
+A compiler fuses what it can: chains of elementwise operations never reach memory, so only arrays
+    that something else
+than the next elementwise operation reads are counted. tests/train/step_memory_test.py compares with
+XLA's own figure.
 """
 
 import functools
@@ -55,14 +58,18 @@ def of_step(recipe, state, batch, parts: int, data_devices: int = 1) -> StepMemo
         data_devices: that share the trials of a batch.
     """
     program = jax.make_jaxpr(functools.partial(run_step, recipe=recipe, parts=parts))(state, batch)
-    held = sum(_num_bytes(leaf.sharding.shard_shape(leaf.shape), leaf.dtype) for leaf in jax.tree.leaves(state))
+    held = sum(
+        _num_bytes(leaf.sharding.shard_shape(leaf.shape), leaf.dtype)
+        for leaf in jax.tree.leaves(state)
+    )
     whole_batch = sum(_num_bytes(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(batch))
     temporary = int(PACKING * peak_bytes(program.jaxpr))
     return StepMemory(held, whole_batch // data_devices, temporary // data_devices)
 
 
 def peak_bytes(program) -> int:
-    """Bytes of the arrays that a program makes, at the moment when most of them live; its inputs are not counted.
+    """Bytes of the arrays that a program makes, at the moment when most of them live; its inputs
+    are not counted.
 
     Args:
         program: a jaxpr.
@@ -73,12 +80,16 @@ def peak_bytes(program) -> int:
             if isinstance(operand, core.Var):
                 last_use[operand] = place
                 uses.setdefault(operand, []).append(step.primitive.name)
-    last_use |= {result: len(program.eqns) for result in program.outvars if isinstance(result, core.Var)}
+    last_use |= {
+        result: len(program.eqns) for result in program.outvars if isinstance(result, core.Var)
+    }
     ends: dict[int, list] = {}
     living = peak = 0
     for place, step in enumerate(program.eqns):
         inside = max((peak_bytes(inner) for inner in _inner(step.params)), default=0)
-        made = {result: 0 if _is_fused(step, result, uses) else _size(result) for result in step.outvars}
+        made = {
+            result: 0 if _is_fused(step, result, uses) else _size(result) for result in step.outvars
+        }
         peak = max(peak, living + max(inside, sum(made.values())))
         for result, size in made.items():
             if result in last_use:
@@ -91,7 +102,11 @@ def peak_bytes(program) -> int:
 def _is_fused(step, result, uses: dict[Any, list[str]]) -> bool:
     """Whether a result goes straight into the one operation that reads it."""
     readers = uses.get(result, [])
-    return step.primitive.name in _FUSED and len(readers) == 1 and (readers[0] in _FUSED or "reduce" in readers[0])
+    return (
+        step.primitive.name in _FUSED
+        and len(readers) == 1
+        and (readers[0] in _FUSED or "reduce" in readers[0])
+    )
 
 
 def _inner(parameters: dict[str, Any]) -> Iterator[Any]:
@@ -105,7 +120,9 @@ def _inner(parameters: dict[str, Any]) -> Iterator[Any]:
 
 
 def _size(variable) -> int:
-    return _num_bytes(getattr(variable.aval, "shape", ()), getattr(variable.aval, "dtype", np.float32))
+    return _num_bytes(
+        getattr(variable.aval, "shape", ()), getattr(variable.aval, "dtype", np.float32)
+    )
 
 
 def _num_bytes(shape: tuple[int, ...], dtype) -> int:

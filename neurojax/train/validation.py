@@ -1,4 +1,5 @@
-"""Validation during training: each question of the objective, summed on the device, under masks that never change."""
+"""Validation during training: each question of the objective, summed on the device, under masks
+that never change."""
 
 import functools
 
@@ -29,11 +30,16 @@ class Validator:
         self._sums = jax.jit(functools.partial(_sums, recipe=recipe))
 
     def __call__(self, state: TrainState) -> dict[str, float]:
-        """`validation/<question>_<score>`, the scores of the head; empty without validation trials."""
+        """`validation/<question>_<score>`, the scores of the head; empty without validation
+        trials."""
         scores = {}
         for number, name in enumerate(self._recipe.objective.module.VALIDATED):
             parts = [
-                jax.device_get(self._sums(state.params, state.tables, state.buffers, self._null, batch, index, number))
+                jax.device_get(
+                    self._sums(
+                        state.params, state.tables, state.buffers, self._null, batch, index, number
+                    )
+                )
                 for index, batch in enumerate(self._batches)
             ]
             found = heads.named(self._recipe.head).scores(parts) if parts else {}
@@ -46,7 +52,8 @@ def _sums(params, tables, buffers, null_log_means, batch: Batch, index, number, 
 
     Args:
         params, tables, buffers: of the state.
-        null_log_means: float32 [U], log of each unit's mean count in the train split; None without units.
+        null_log_means: float32 [U], log of each unit's mean count in the train split; None without
+            units.
         batch: validation trials.
         index: int32, number of the batch: the same masks at every call.
         number: int32, of the question.
@@ -58,5 +65,8 @@ def _sums(params, tables, buffers, null_log_means, batch: Batch, index, number, 
     natural = forward.outputs((params, tables, buffers), batch, query, recipe).natural
     null = None
     if null_log_means is not None:
-        null = jnp.exp(null_log_means.at[batch.groups["unit_row"]].get(mode="fill", fill_value=0))  # [G, N]
-    return head.sums(natural, objective.module.target(batch), objective.module.asked(query, batch), null)
+        # [G, N]
+        null = jnp.exp(null_log_means.at[batch.groups["unit_row"]].get(mode="fill", fill_value=0))
+    return head.sums(
+        natural, objective.module.target(batch), objective.module.asked(query, batch), null
+    )

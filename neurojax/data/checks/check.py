@@ -29,16 +29,19 @@ def check_dataset(dataset: Dataset) -> dict[str, Any]:
     Returns:
         {"schema", "fingerprint", "observation", "bin_size_s", "num_sessions", "num_units" (channels
         of real values), "num_trials", "usable",
-        "sessions": {id: facts}}; the facts of a session hold "findings", a list of {"level", "code",
-        "sentence", "remedy"}, and the sentences of two levels again as "errors" (it is unusable) and
-        "warnings". No value is NaN: what cannot be computed is None.
+        "sessions": {id: facts}}; the facts of a session hold "findings", a list of {"level",
+        "code", "sentence", "remedy"}, and the sentences of two levels again as "errors" (it is
+        unusable) and "warnings". No value is NaN: what cannot be computed is None.
     """
     surveys = [_survey(session) for session in dataset.sessions]
     _compare_sessions(dataset.sessions, surveys)
     if dataset.observation == "real":
         splits = [survey.facts["trials_per_split"] for survey in surveys]
         surveys[0].findings.extend(split_over_sessions(splits))
-    sessions = {session.session_id: survey.report() for session, survey in zip(dataset.sessions, surveys, strict=True)}
+    sessions = {
+        session.session_id: survey.report()
+        for session, survey in zip(dataset.sessions, surveys, strict=True)
+    }
     return {
         "schema": 2,
         "fingerprint": dataset.fingerprint,
@@ -58,7 +61,8 @@ def session_findings(session: Session) -> list[Finding]:
 
 
 def compare_datasets(datasets: Mapping[str, Dataset]) -> list[Finding]:
-    """Warnings about recordings that are in more than one dataset, also under other names and bins."""
+    """Warnings about recordings that are in more than one dataset, also under other names and
+    bins."""
     remedy = "never train on one and score on the other"
     outlines, recordings = [], []
     for root, dataset in datasets.items():
@@ -69,11 +73,15 @@ def compare_datasets(datasets: Mapping[str, Dataset]) -> list[Finding]:
             else:
                 outlines.append((root, name, Outline.of(session)))
     found = []
-    for (root, name, outline), (other_root, other, other_outline) in itertools.combinations(outlines, 2):
+    for (root, name, outline), (other_root, other, other_outline) in itertools.combinations(
+        outlines, 2
+    ):
         if root != other_root and (number := repeated_units(outline, other_outline)):
             sentence = f"{name} and {other} hold the same {number} units"
             found.append(Finding("warning", "same_units_in_two_roots", sentence, remedy))
-    for (root, name, digest), (other_root, other, other_digest) in itertools.combinations(recordings, 2):
+    for (root, name, digest), (other_root, other, other_digest) in itertools.combinations(
+        recordings, 2
+    ):
         if root != other_root and digest == other_digest:
             sentence = f"{name} and {other} hold the same samples"
             found.append(Finding("warning", "same_samples_in_two_roots", sentence, remedy))
@@ -104,12 +112,17 @@ class _Survey:
 
     def report(self) -> dict[str, Any]:
         ranked = sorted(self.findings, key=lambda finding: LEVELS.index(finding.level))
-        levels = {f"{level}s": [f.sentence for f in ranked if f.level == level] for level in ("error", "warning")}
+        levels = {
+            f"{level}s": [f.sentence for f in ranked if f.level == level]
+            for level in ("error", "warning")
+        }
         return {**self.facts, "findings": [finding.as_json() for finding in ranked], **levels}
 
 
 def _survey(session: Session) -> _Survey:
-    return _survey_of_counts(session) if session.observation == "counts" else _survey_of_real(session)
+    return (
+        _survey_of_counts(session) if session.observation == "counts" else _survey_of_real(session)
+    )
 
 
 def _survey_of_real(session: Session) -> _Survey:
@@ -126,7 +139,9 @@ def _shared_facts(session: Session, digests: dict[int, tuple[bytes, int]]) -> di
     """Facts about the trials and columns of either kind of recording."""
     num_bins = session.trial_num_bins
     per_split = np.bincount(session.split, minlength=len(SPLIT_NAMES))
-    labels = collections.Counter(label for label in session.region.tolist() if names_a_region(label))
+    labels = collections.Counter(
+        label for label in session.region.tolist() if names_a_region(label)
+    )
     return {
         "num_trials": session.num_trials,
         "num_units": session.num_units,
@@ -153,7 +168,9 @@ def _survey_of_counts(session: Session) -> _Survey:
         per_trial[trial] = trial_spikes(session, trial)
         if total := int(per_trial[trial].sum()):  # silent trials are equal without being copies
             digests[trial] = (trial_digest(session, trial), total)
-    spikes = np.stack([per_trial[session.split == split].sum(0) for split in range(len(SPLIT_NAMES))])
+    spikes = np.stack(
+        [per_trial[session.split == split].sum(0) for split in range(len(SPLIT_NAMES))]
+    )
     outline = Outline.of(session)
     num_bins = session.trial_num_bins
     change = drift(per_trial, num_bins, session.trial_start_s, session.split)
@@ -161,8 +178,13 @@ def _survey_of_counts(session: Session) -> _Survey:
         **_shared_facts(session, digests),
         "observation": "counts",
         "num_spikes": int(spikes.sum()),
-        "mean_rate_hz": float(spikes.sum() / (num_bins.sum() * session.bin_size_s) / session.num_units),
-        "max_count": max(int(session.counts[row : row + 65536].max()) for row in range(0, len(session.counts), 65536)),
+        "mean_rate_hz": float(
+            spikes.sum() / (num_bins.sum() * session.bin_size_s) / session.num_units
+        ),
+        "max_count": max(
+            int(session.counts[row : row + 65536].max())
+            for row in range(0, len(session.counts), 65536)
+        ),
         "silent_units": int((spikes.sum(0) == 0).sum()),
         "silent_units_train": int((spikes[TRAIN] == 0).sum()),
         "silent_stretches": _silent_stretches(session, outline),
@@ -173,14 +195,19 @@ def _survey_of_counts(session: Session) -> _Survey:
 
 
 def _compare_sessions(sessions: tuple[Session, ...], surveys: list[_Survey]) -> None:
-    """Adds an error to each session that repeats an earlier one: scores would count its units twice."""
+    """Adds an error to each session that repeats an earlier one: scores would count its units
+    twice."""
     seen: dict[bytes, str] = {}
     for index, (session, survey) in enumerate(zip(sessions, surveys, strict=True)):
-        telling = {digest for digest, evidence in survey.digests.values() if evidence >= TELLING_SPIKES}
+        telling = {
+            digest for digest, evidence in survey.digests.values() if evidence >= TELLING_SPIKES
+        }
         repeated = collections.Counter(seen[digest] for digest in telling if digest in seen)
         for other, num_trials in sorted(repeated.items()):
             sentence = f"trials that repeat one of session {other}: {num_trials}"
-            survey.findings.append(Finding("error", "repeats_a_session", sentence, "leave one of the two out"))
+            survey.findings.append(
+                Finding("error", "repeats_a_session", sentence, "leave one of the two out")
+            )
         for earlier in surveys[:index] if survey.outline is not None else ():
             name = earlier.outline.session.session_id
             if name not in repeated and (number := repeated_units(earlier.outline, survey.outline)):
@@ -191,7 +218,8 @@ def _compare_sessions(sessions: tuple[Session, ...], surveys: list[_Survey]) -> 
 
 
 def _duplicates(session: Session, digests: dict[int, tuple[bytes, int]]) -> dict[str, int]:
-    """Trials that equal an earlier one, by where that one is; trials of few spikes may be equal by chance."""
+    """Trials that equal an earlier one, by where that one is; trials of few spikes may be equal by
+    chance."""
     groups = collections.defaultdict(list)
     for trial, (digest, spikes) in digests.items():
         groups[digest, spikes >= TELLING_SPIKES].append(int(session.split[trial]))
@@ -207,25 +235,38 @@ def _duplicates(session: Session, digests: dict[int, tuple[bytes, int]]) -> dict
 
 
 def _overlaps(session: Session, split: np.ndarray | None) -> int:
-    """Pairs of trials whose times overlap, with `split` of different splits only: a bin counted in both leaks."""
-    return int(later_trials_within(session.trial_start_s, session.trial_num_bins, session.bin_size_s, split).sum())
+    """Pairs of trials whose times overlap, with `split` of different splits only: a bin counted in
+    both leaks."""
+    return int(
+        later_trials_within(
+            session.trial_start_s, session.trial_num_bins, session.bin_size_s, split
+        ).sum()
+    )
 
 
 def _silent_stretches(session: Session, outline: Outline) -> dict[str, float]:
-    """Times within trials in which all units are silent although many spikes were due: gaps of the recording."""
+    """Times within trials in which all units are silent although many spikes were due: gaps of the
+    recording."""
     due = outline.cumulative[-1] / len(session.counts)  # spikes of all units in a bin
     number, silent_bins = 0, 0
-    for start, length in zip(session.trial_start_bin.tolist(), session.trial_num_bins.tolist(), strict=True):
+    for start, length in zip(
+        session.trial_start_bin.tolist(), session.trial_num_bins.tolist(), strict=True
+    ):
         quiet = np.diff(outline.cumulative[start : start + length + 1]) == 0
         edges = np.flatnonzero(np.diff(np.concatenate([[False], quiet, [False]])))
         lengths = edges[1::2] - edges[::2]
-        lengths = lengths[(lengths * due >= _DUE_SPIKES) & (lengths * session.bin_size_s >= _SHORTEST_GAP_S)]
+        lengths = lengths[
+            (lengths * due >= _DUE_SPIKES) & (lengths * session.bin_size_s >= _SHORTEST_GAP_S)
+        ]
         number, silent_bins = number + len(lengths), silent_bins + int(lengths.sum())
     return {"number": number, "total_s": silent_bins * session.bin_size_s}
 
 
 def _non_finite(session: Session) -> dict[str, int]:
-    return {name: int((~np.isfinite(values).all(axis=1)).sum()) for name, values in session.behaviour.items()}
+    return {
+        name: int((~np.isfinite(values).all(axis=1)).sum())
+        for name, values in session.behaviour.items()
+    }
 
 
 def _trial_rows(session: Session, trial: int) -> np.ndarray:
@@ -239,7 +280,8 @@ def trial_spikes(session: Session, trial: int) -> np.ndarray:
 
 
 def trial_evidence(session: Session, trial: int) -> int:
-    """How much there is in a trial to tell it from another: its spikes, or changes of its values."""
+    """How much there is in a trial to tell it from another: its spikes, or changes of its
+    values."""
     if session.observation == "counts":
         return int(trial_spikes(session, trial).sum())
     rows = _trial_rows(session, trial)
@@ -250,4 +292,6 @@ def trial_digest(session: Session, trial: int) -> bytes:
     """Digest of a trial's counts or values and its shape, alike for every dtype of a kind."""
     dtype = "<u2" if session.observation == "counts" else "<f4"
     rows = np.ascontiguousarray(_trial_rows(session, trial), dtype=dtype)
-    return hashlib.blake2b(rows.tobytes(), digest_size=16, salt=rows.shape[1].to_bytes(8, "little")).digest()
+    return hashlib.blake2b(
+        rows.tobytes(), digest_size=16, salt=rows.shape[1].to_bytes(8, "little")
+    ).digest()

@@ -1,4 +1,5 @@
-"""From the facts of a session to findings: what is an error, what a warning, and what to do about it."""
+"""From the facts of a session to findings: what is an error, what a warning, and what to do about
+it."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -35,18 +36,30 @@ def split_findings(
     yield from copy_findings(facts)
     if number := facts["duplicate_trials"]["by_chance"]:
         sentence = f"{number} trials of under {TELLING_SPIKES} spikes equal another one"
-        yield Finding("warning", "sparse_trials_repeat", sentence, "longer trials or more units tell them apart")
+        yield Finding(
+            "warning",
+            "sparse_trials_repeat",
+            sentence,
+            "longer trials or more units tell them apart",
+        )
     if number := facts["overlapping_trials_across_splits"]:
         sentence = f"pairs of trials of different splits that share time: {number}"
-        remedy = "convert with --split=blocks:300s or shorter windows, or correct the trials' starts"
+        remedy = (
+            "convert with --split=blocks:300s or shorter windows, or correct the trials' starts"
+        )
         yield Finding("error", "trials_share_time_across_splits", sentence, remedy)
     elif number := facts["overlapping_trials"]:
         sentence = f"pairs of trials of one split that share time: {number}"
-        yield Finding("warning", "trials_share_time", sentence, "take shorter windows: these bins count twice")
+        yield Finding(
+            "warning", "trials_share_time", sentence, "take shorter windows: these bins count twice"
+        )
     if session.num_trials > 1 and np.ptp(session.trial_start_s) == 0:
         sentence = "all trials start at one time: whether they share time is unknown"
         yield Finding(
-            "warning", "no_session_clock", sentence, "give trial_start_s or bin_times_s on the session's clock"
+            "warning",
+            "no_session_clock",
+            sentence,
+            "give trial_start_s or bin_times_s on the session's clock",
         )
     if facts["trials_per_split"][SPLIT_NAMES[VALIDATION]] == 0:
         yield Finding("warning", "no_validation_trial", "no validation trial", _SPLIT_AGAIN)
@@ -78,7 +91,12 @@ def value_findings(facts: dict[str, Any], session: Session) -> Iterator[Finding]
     """About units, rates, gaps and behaviour."""
     yield from consent_findings(session)
     if session.num_units < 2:
-        yield Finding("warning", "one_unit", "one unit: nothing to predict it from", "record more, or use it alone")
+        yield Finding(
+            "warning",
+            "one_unit",
+            "one unit: nothing to predict it from",
+            "record more, or use it alone",
+        )
     name_them = "give unit_region, or the converter's option for regions"
     if not facts["regions"]:
         sentence = "no unit has a region: region tasks are skipped"
@@ -88,15 +106,27 @@ def value_findings(facts: dict[str, Any], session: Session) -> Iterator[Finding]
         yield Finding("note", "units_without_region", sentence, name_them)
     if facts["silent_units"] > _MAX_SILENT_FRACTION * session.num_units:
         sentence = f"{facts['silent_units']} of {session.num_units} units are silent"
-        remedy = "check that spike_units counts rows from 0 and that the trials lie within the recording"
+        remedy = (
+            "check that spike_units counts rows from 0 and that the trials lie within the recording"
+        )
         yield Finding("warning", "silent_units", sentence, remedy)
     if facts["mean_rate_hz"] > MAX_PLAUSIBLE_HZ:
         sentence = f"mean rate {facts['mean_rate_hz']:.0f} Hz: check bin_size_s"
-        yield Finding("warning", "rate_too_high", sentence, "bin_size_s is in seconds; counts are spikes, not rates")
+        yield Finding(
+            "warning",
+            "rate_too_high",
+            sentence,
+            "bin_size_s is in seconds; counts are spikes, not rates",
+        )
     peak_hz = facts["max_count"] / session.bin_size_s
     if peak_hz > _MAX_UNIT_HZ and facts["max_count"] > 2:
         sentence = f"a bin holds {facts['max_count']} spikes of one unit, {peak_hz:.0f} Hz: no neuron fires so fast"
-        yield Finding("warning", "count_too_high", sentence, "check for copied spikes, merged units and bin_size_s")
+        yield Finding(
+            "warning",
+            "count_too_high",
+            sentence,
+            "check for copied spikes, merged units and bin_size_s",
+        )
     if facts["max_count"] > 255:
         sentence = f"a bin holds {facts['max_count']} spikes: counts need uint16, twice the memory"
         yield Finding("note", "counts_over_255", sentence, "nothing to do, or take shorter bins")
@@ -113,8 +143,18 @@ def behaviour_findings(facts: dict[str, Any], session: Session) -> Iterator[Find
     for name, num_bad in facts["non_finite_behaviour"].items():
         if num_bad:
             sentence = f"behaviour {name!r} has {num_bad} bins with NaN or infinity"
-            yield Finding("warning", "behaviour_not_finite", sentence, "nothing to do: they are marked invalid")
+            yield Finding(
+                "warning",
+                "behaviour_not_finite",
+                sentence,
+                "nothing to do: they are marked invalid",
+            )
     for name, values in session.behaviour.items():
         if not np.isfinite(values[session.behaviour_valid[name]]).all():
             sentence = f"behaviour {name!r} has NaN or infinity in bins marked valid"
-            yield Finding("error", "behaviour_marked_valid", sentence, f"correct {name}_valid, or leave it out")
+            yield Finding(
+                "error",
+                "behaviour_marked_valid",
+                sentence,
+                f"correct {name}_valid, or leave it out",
+            )

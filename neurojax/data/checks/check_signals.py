@@ -59,7 +59,9 @@ def signal_findings(facts: dict[str, Any], session: Session) -> Iterator[Finding
     """About the splits, windows and channels of one session of real values."""
     if facts["channel_mean"] is None:
         sentence = "values hold NaN or infinity"
-        yield Finding("error", "values_not_finite", sentence, "leave these samples out, or fill them")
+        yield Finding(
+            "error", "values_not_finite", sentence, "leave these samples out, or fill them"
+        )
     used = [code for code, name in enumerate(SPLIT_NAMES) if facts["trials_per_split"][name]]
     if len(used) > 1:  # a session of one split is a person of one split: see `split_over_sessions`
         for code in (TRAIN, TEST):
@@ -78,9 +80,13 @@ def signal_findings(facts: dict[str, Any], session: Session) -> Iterator[Finding
     yield from consent_findings(session)
     if number := facts["constant_channels"]:
         sentence = f"{number} of {session.num_units} channels never change"
-        yield Finding("warning", "constant_channels", sentence, "check the electrodes, or leave them out")
+        yield Finding(
+            "warning", "constant_channels", sentence, "check the electrodes, or leave them out"
+        )
     if (facts["clipped_share"] or 0) > _MAX_CLIPPED:
-        sentence = f"{100 * facts['clipped_share']:.1f} % of the samples lie at the ends of the range"
+        sentence = (
+            f"{100 * facts['clipped_share']:.1f} % of the samples lie at the ends of the range"
+        )
         yield Finding("warning", "clipped", sentence, "nothing to do, or lower the gain next time")
     yield from behaviour_findings(facts, session)
 

@@ -1,4 +1,5 @@
-"""Does a test trial have neighbours in time to learn from? Slow drift that a random split leaks from train to test."""
+"""Does a test trial have neighbours in time to learn from? Slow drift that a random split leaks
+from train to test."""
 
 import dataclasses
 
@@ -18,11 +19,13 @@ REMEDY = "convert with --split=blocks:300s, which keeps neighbours in time toget
 
 @dataclasses.dataclass(frozen=True)
 class Drift:
-    """How much better train trials that are near in time resemble a test trial, in the component that drifts most.
+    """How much better train trials that are near in time resemble a test trial, in the component
+    that drifts most.
 
     Attributes:
         gain: 1 - (squared distance to near trials) / (to far ones); 0 without drift.
-        z_score: the difference of the two in standard deviations of what trials in random order give.
+        z_score: the difference of the two in standard deviations of what trials in random order
+            give.
         interleaved: share of test trials that follow or precede a train trial.
     """
 
@@ -39,20 +42,27 @@ class Drift:
     def sentence(self) -> str:
         """What leaks, for where it does."""
         return (
-            f"test trials lie among train trials, and in the activity that drifts most those near in time are"
-            f" {100 * self.gain:.0f} % closer than distant ones ({self.z_score:.0f} standard errors): drift leaks"
+            "test trials lie among train trials, and in the activity that drifts most those "
+            "near in time are"
+            f" {100 * self.gain:.0f} % closer than distant ones ({self.z_score:.0f} standard "
+            "errors): drift leaks"
         )
 
 
 def drift(
-    trial_spikes: np.ndarray, trial_num_bins: np.ndarray, trial_start_s: np.ndarray, split: np.ndarray
+    trial_spikes: np.ndarray,
+    trial_num_bins: np.ndarray,
+    trial_start_s: np.ndarray,
+    split: np.ndarray,
 ) -> Drift | None:
     """Measures drift between the splits; None with too few trials to say.
 
-    Each trial is a vector of root rates (its noise then depends little on the rate), seen through the first
-    principal components, each for itself, so that the large fluctuations that units share from trial to trial
-    do not drown the rest. The mean squared distances of a test trial to its nearest train trials in time and to
-    distant ones differ in nothing but drift: without it trials are exchangeable, and shuffled trials are the null.
+    Each trial is a vector of root rates (its noise then depends little on the rate), seen through
+    the first principal components, each for itself, so that the large fluctuations that units share
+    from trial to trial do not drown the rest. The mean squared distances of a test trial to its
+    nearest train trials in time and to
+    distant ones differ in nothing but drift: without it trials are exchangeable, and shuffled
+        trials are the null.
 
     Args:
         trial_spikes: numbers [trials, N], spikes of each unit in each trial.
@@ -65,17 +75,22 @@ def drift(
     train_beside = np.append(codes[1:] == TRAIN, False) | np.append(False, codes[:-1] == TRAIN)
     is_test = codes == TEST
     order = order[(codes == TRAIN) | is_test]
-    order = order[np.unique(np.linspace(0, len(order) - 1, min(len(order), _MAX_TRIALS)).astype(np.int64))]
+    order = order[
+        np.unique(np.linspace(0, len(order) - 1, min(len(order), _MAX_TRIALS)).astype(np.int64))
+    ]
     weight = _near_minus_far(split[order])
     if weight is None:
         return None
     near, far = weight
-    scores = _components(np.sqrt(trial_spikes[order] / trial_num_bins[order, None]))  # [T, components]
+    # [T, components]
+    scores = _components(np.sqrt(trial_spikes[order] / trial_num_bins[order, None]))
     if not scores.shape[1]:
         return None
     contrast = far - near
     rng = np.random.default_rng(0)
-    null = np.stack([_distances(contrast, scores[rng.permutation(len(order))]) for _ in range(_NUM_SHUFFLES)])
+    null = np.stack(
+        [_distances(contrast, scores[rng.permutation(len(order))]) for _ in range(_NUM_SHUFFLES)]
+    )
     z_scores = (_distances(contrast, scores) - null.mean(0)) / np.maximum(null.std(0), 1e-12)
     most = int(np.argmax(z_scores))
     gain = 1 - _distances(near, scores)[most] / max(_distances(far, scores)[most], 1e-12)
@@ -91,14 +106,16 @@ def _components(roots: np.ndarray) -> np.ndarray:
 
 
 def _distances(weight: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Sum over pairs of weight [T, T] times squared differences, of each component: [components]."""
+    """Sum over pairs of weight [T, T] times squared differences, of each component:
+    [components]."""
     squares = scores**2
     crossed = (scores * (weight @ scores)).sum(0)
     return weight.sum(1) @ squares + weight.sum(0) @ squares - 2 * crossed
 
 
 def _near_minus_far(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Weights of all pairs (test, train), near and far in time, each summing to one: float64 [T, T] twice."""
+    """Weights of all pairs (test, train), near and far in time, each summing to one: float64 [T, T]
+    twice."""
     tests, trains = np.flatnonzero(codes == TEST), np.flatnonzero(codes == TRAIN)
     if len(tests) < 5 or len(trains) < 20:
         return None

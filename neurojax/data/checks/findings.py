@@ -1,4 +1,5 @@
-"""What was odd in a recording: counted where it is read, kept in meta.json, told with a remedy by `neurojax check`."""
+"""What was odd in a recording: counted where it is read, kept in meta.json, told with a remedy by
+`neurojax check`."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -45,14 +46,24 @@ _KNOWN = {
     ),
     "trials of different splits that share time": (
         "note",  # `check` finds them in the session itself and calls them an error
-        "the same spikes are trained on and tested: convert with --split=blocks:300s, or correct the split",
+        "the same spikes are trained on and tested: convert with --split=blocks:300s, or correct "
+        "the split",
     ),
     "samples of behaviour out of order": ("warning", f"they were put in order; {_CLOCK}"),
-    "samples of behaviour without a time or a value": ("note", "nothing to do: bins without one are marked invalid"),
+    "samples of behaviour without a time or a value": (
+        "note",
+        "nothing to do: bins without one are marked invalid",
+    ),
     "units without spikes": ("note", "nothing to do: they are kept and score nothing"),
     "spikes outside of the observed time": ("note", "nothing to do: trials there are left out"),
-    "spikes that belong to no unit": ("warning", "the table of units ends before its spikes; export the file again"),
-    "unit ids used twice, rows taken instead": ("note", "nothing to do: units are named by their row"),
+    "spikes that belong to no unit": (
+        "warning",
+        "the table of units ends before its spikes; export the file again",
+    ),
+    "unit ids used twice, rows taken instead": (
+        "note",
+        "nothing to do: units are named by their row",
+    ),
     "trials in which held-out units were not observed": (
         "warning",
         "their zeros are not silence: predict on these trials, but do not score them",
@@ -65,12 +76,20 @@ _KNOWN = {
 _DROPS = {
     "units_dropped": ("note", "units", "options of the converter choose which units stay"),
     "trials_dropped": ("note", "trials", "options of the converter choose which trials stay"),
-    "spikes_dropped": ("warning", "spikes", "look for damage in the recording, or padding that is no spike"),
+    "spikes_dropped": (
+        "warning",
+        "spikes",
+        "look for damage in the recording, or padding that is no spike",
+    ),
 }
 
 
 def spike_findings(
-    times_s: np.ndarray, units: np.ndarray, num_units: int, starts_s: np.ndarray, stops_s: np.ndarray
+    times_s: np.ndarray,
+    units: np.ndarray,
+    num_units: int,
+    starts_s: np.ndarray,
+    stops_s: np.ndarray,
 ) -> dict[str, int]:
     """Counts what is odd in spike times and trials, for `info["findings"]`; zeros are left out.
 
@@ -85,7 +104,9 @@ def spike_findings(
         "unsorted spike times": 0 if rising else int((times_s[1:] < times_s[:-1]).sum()),
         "negative spike times": int((times_s < 0).sum()),
         "repeated spike times": _repeated(times_s, units, rising),
-        "units without spikes": int((np.bincount(units.astype(np.int64), minlength=num_units) == 0).sum()),
+        "units without spikes": int(
+            (np.bincount(units.astype(np.int64), minlength=num_units) == 0).sum()
+        ),
     }
     if len(times_s):
         outside = (stops_s <= times_s.min()) | (starts_s >= times_s.max())
@@ -94,7 +115,8 @@ def spike_findings(
 
 
 def recorded_findings(info: Mapping[str, Any]) -> list[Finding]:
-    """The findings that a session's converter left in `info`; what is damaged there is passed over."""
+    """The findings that a session's converter left in `info`; what is damaged there is passed
+    over."""
     found = []
     for name, number in _numbers(info.get("findings")):
         level, remedy = _KNOWN.get(name, ("note", "look at the recording"))
@@ -108,7 +130,11 @@ def recorded_findings(info: Mapping[str, Any]) -> list[Finding]:
 def _numbers(record: Any) -> list[tuple[str, int]]:
     if not isinstance(record, Mapping):
         return []
-    return [(str(name), number) for name, number in record.items() if isinstance(number, int) and number > 0]
+    return [
+        (str(name), number)
+        for name, number in record.items()
+        if isinstance(number, int) and number > 0
+    ]
 
 
 def _code(name: str) -> str:
@@ -121,7 +147,8 @@ def _repeated(times_s: np.ndarray, units: np.ndarray, rising: bool) -> int:
         order = np.argsort(times_s, kind="stable")
         times_s, units = times_s[order], units[order]
     equal = times_s[1:] == times_s[:-1]
-    shared = np.flatnonzero(np.append(equal, False) | np.append(False, equal))  # only these can be copies
+    # only these can be copies
+    shared = np.flatnonzero(np.append(equal, False) | np.append(False, equal))
     order = np.lexsort((units[shared], times_s[shared]))
     times_s, units = times_s[shared][order], units[shared][order]
     return int(((times_s[1:] == times_s[:-1]) & (units[1:] == units[:-1])).sum())

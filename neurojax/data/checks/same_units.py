@@ -1,4 +1,5 @@
-"""Do two sessions hold the same neurons at the same time? Found also when they are binned or cut differently."""
+"""Do two sessions hold the same neurons at the same time? Found also when they are binned or cut
+differently."""
 
 import dataclasses
 
@@ -9,13 +10,15 @@ from neurojax.data.session import Session
 _MIN_PIECES, _MAX_PIECES = 20, 500  # stretches of time compared
 _MIN_SPIKES = 20  # of a unit in them
 _POPULATION_CORRELATION = 0.5  # below it units are not looked at
-_UNIT_CORRELATION = 0.6  # two recordings of one unit reach 0.7 and more, neighbours of one brain rarely do
+# two recordings of one unit reach 0.7 and more, neighbours of one brain rarely do
+_UNIT_CORRELATION = 0.6
 _SHARE = 0.5  # of the active units that must be found again
 
 
 @dataclasses.dataclass(frozen=True)
 class Outline:
-    """What is needed of a session: cumulative population counts, so that any stretch costs two look-ups.
+    """What is needed of a session: cumulative population counts, so that any stretch costs two
+    look-ups.
 
     Attributes:
         session: the session.
@@ -33,14 +36,18 @@ class Outline:
 
 
 def repeated_units(first: Outline, second: Outline) -> int:
-    """How many units of one session are found again in the other; 0 unless it is most of those that fire.
+    """How many units of one session are found again in the other; 0 unless it is most of those that
+    fire.
 
-    Stretches of time that both hold are matched by the session clock and, when the sessions have equally many
-    trials, by the trials' order. Over these, a unit's spike counts follow those of the same unit in the other
-    session more closely than those of any other, whatever the bins are.
+    Stretches of time that both hold are matched by the session clock and, when the sessions have
+    equally many trials, by the trials' order. Over these, a unit's spike counts follow those of the
+    same unit in the other session more closely than those of any other, whatever the bins are.
     """
     best = 0
-    for rows in (_by_clock(first.session, second.session), _by_order(first.session, second.session)):
+    for rows in (
+        _by_clock(first.session, second.session),
+        _by_order(first.session, second.session),
+    ):
         if rows is None:
             continue
         population = [outline.cumulative[r[:, 1]] - outline.cumulative[r[:, 0]]
@@ -52,7 +59,8 @@ def repeated_units(first: Outline, second: Outline) -> int:
 
 
 def _matched(first: Session, second: Session, rows: tuple[np.ndarray, np.ndarray]) -> int:
-    counts = [_counts(session, r) for session, r in zip((first, second), rows, strict=True)]  # [pieces, N]
+    # [pieces, N]
+    counts = [_counts(session, r) for session, r in zip((first, second), rows, strict=True)]
     active = [c[:, c.sum(0) >= _MIN_SPIKES] for c in counts]
     num_active = min(c.shape[1] for c in active)
     if num_active < 2:
@@ -70,7 +78,8 @@ def _by_order(first: Session, second: Session) -> tuple[np.ndarray, np.ndarray] 
         return None
     chosen = np.unique(np.linspace(0, first.num_trials - 1, _MAX_PIECES).astype(np.int64))
     return tuple(
-        np.stack([s.trial_start_bin, s.trial_start_bin + s.trial_num_bins], 1)[chosen] for s in (first, second)
+        np.stack([s.trial_start_bin, s.trial_start_bin + s.trial_num_bins], 1)[chosen]
+        for s in (first, second)
     )
 
 
@@ -99,7 +108,9 @@ def _by_clock(first: Session, second: Session) -> tuple[np.ndarray, np.ndarray] 
 
 
 def _rows(session: Session, trial: np.ndarray, low_s: np.ndarray, high_s: np.ndarray) -> np.ndarray:
-    within = (np.stack([low_s, high_s], 1) - session.trial_start_s[trial][:, None]) / session.bin_size_s
+    within = (
+        np.stack([low_s, high_s], 1) - session.trial_start_s[trial][:, None]
+    ) / session.bin_size_s
     bins = np.clip(np.rint(within).astype(np.int64), 0, session.trial_num_bins[trial][:, None])
     return session.trial_start_bin[trial][:, None] + bins
 

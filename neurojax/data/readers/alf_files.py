@@ -1,8 +1,10 @@
-"""Files of an ALF folder (the International Brain Laboratory's naming): which there are, and what they hold.
+"""Files of an ALF folder (the International Brain Laboratory's naming): which there are, and what
+they hold.
 
-A name reads `_namespace_object.attribute_timescale.extension`, for example `_ibl_trials.goCue_times.npy`; the folder
-around it is its collection, and a folder `#2024-05-06#` within it holds a revision. An identifier before the
-extension, as public buckets add, is no part of the name.
+A name reads `_namespace_object.attribute_timescale.extension`, for example
+`_ibl_trials.goCue_times.npy`; the folder around it is its collection, and a folder `#2024-05-06#`
+within it holds a revision. An identifier before the extension, as public buckets add, is no part of
+the name.
 Source: https://int-brain-lab.github.io/ONE/alf_intro.html
 """
 
@@ -39,28 +41,34 @@ class AlfFile(NamedTuple):
 
 
 def list_alf(session: Path) -> list[AlfFile]:
-    """All ALF files (.npy, .pqt) below `session/alf`; without such a folder, those in `session` itself."""
+    """All ALF files (.npy, .pqt) below `session/alf`; without such a folder, those in `session`
+    itself."""
     has_alf = (session / "alf").is_dir()
     root = session / "alf" if has_alf else session
     found = []
     for folder, folders, names in os.walk(root):
         relative = Path(folder).relative_to(root).parts
         within = len(relative) < _MAX_DEPTH
-        folders[:] = sorted(name for name in folders if within and (has_alf or _REVISION.fullmatch(name)))
+        folders[:] = sorted(
+            name for name in folders if within and (has_alf or _REVISION.fullmatch(name))
+        )
         parsed = ((name, parse_alf("/".join(("alf", *relative, name)))) for name in sorted(names))
         found += [file._replace(path=Path(folder) / name) for name, file in parsed if file]
     return found
 
 
 def parse_alf(name: str) -> AlfFile | None:
-    """The parts of a dataset's name relative to its session; None for what is no ALF file (.npy, .pqt)."""
+    """The parts of a dataset's name relative to its session; None for what is no ALF file (.npy,
+    .pqt)."""
     *folders, file = name.split("/")
     parts = _NAME.fullmatch(file)
     if not parts or ".." in folders:
         return None
     match = _REVISION.fullmatch(folders[-1]) if folders else None
     collection = "/".join(folders[:-1] if match else folders)
-    return AlfFile(collection, match[1] if match else "", parts["object"], parts["attribute"], Path(name))
+    return AlfFile(
+        collection, match[1] if match else "", parts["object"], parts["attribute"], Path(name)
+    )
 
 
 def newest(files: Iterable[AlfFile], last_revision: str | None = None) -> list[AlfFile]:
@@ -75,8 +83,11 @@ def newest(files: Iterable[AlfFile], last_revision: str | None = None) -> list[A
     return sorted(kept.values(), key=lambda file: (file.collection, file.object, file.attribute))
 
 
-def read_objects(files: Iterable[AlfFile], name: str, wanted: Iterable[str] | None = None) -> dict[str, np.ndarray]:
-    """Attributes of one ALF object: its .npy files, and the columns of its tables where no .npy has that name.
+def read_objects(
+    files: Iterable[AlfFile], name: str, wanted: Iterable[str] | None = None
+) -> dict[str, np.ndarray]:
+    """Attributes of one ALF object: its .npy files, and the columns of its tables where no .npy has
+    that name.
 
     Args:
         files: the files of one collection.
@@ -87,7 +98,8 @@ def read_objects(files: Iterable[AlfFile], name: str, wanted: Iterable[str] | No
         attribute -> array; numbers only, columns of text or objects in tables are left out.
 
     Raises:
-        InputError: damaged, pickled or too large a file, or rows that differ in number between the files.
+        InputError: damaged, pickled or too large a file, or rows that differ in number between the
+            files.
     """
     arrays: dict[str, np.ndarray] = {}
     chosen = [file for file in files if file.object == name]
@@ -99,7 +111,8 @@ def read_objects(files: Iterable[AlfFile], name: str, wanted: Iterable[str] | No
     lengths = {attribute: len(array) if array.ndim else -1 for attribute, array in arrays.items()}
     if len(set(lengths.values())) > 1 or -1 in lengths.values():
         raise InputError(
-            f"{chosen[0].path.parent}: the files of {name!r} have different numbers of rows, {lengths}; they belong to"
+            f"{chosen[0].path.parent}: the files of {name!r} have different numbers of rows, "
+            f"{lengths}; they belong to"
             " different revisions or are damaged, fetch them again"
         )
     return arrays
@@ -116,14 +129,18 @@ def read_table(path: Path, wanted: Iterable[str] | None = None) -> dict[str, np.
         import pyarrow.parquet
     except ImportError:
         raise InputError(
-            f'{path} is a parquet table, which needs pyarrow; install it with `pip install "neurojax[ibl]"`, or put'
+            f"{path} is a parquet table, which needs pyarrow; install it with `pip install "
+            '"neurojax[ibl]"`, or put'
             " its columns beside it as .npy files"
         ) from None
     with open_input(path) as stream:
         try:
             file = pyarrow.parquet.ParquetFile(stream)
             if file.metadata.num_rows * file.metadata.num_columns * 8 > MAX_FILE_BYTES:
-                raise InputError(f"{path} claims {file.metadata.num_rows} rows, more than {MAX_FILE_BYTES} bytes hold")
+                raise InputError(
+                    f"{path} claims {file.metadata.num_rows} rows, more than {MAX_FILE_BYTES} "
+                    "bytes hold"
+                )
             types = {field.name: field.type for field in file.schema_arrow}
             kinds = (pyarrow.types.is_integer, pyarrow.types.is_floating, pyarrow.types.is_boolean)
             names = [
@@ -132,11 +149,15 @@ def read_table(path: Path, wanted: Iterable[str] | None = None) -> dict[str, np.
                 if (wanted is None or name in wanted) and any(check(kind) for check in kinds)
             ]
             table = file.read(columns=names)
-            return {name: table.column(name).to_numpy() for name in names if not name.startswith("__")}
+            return {
+                name: table.column(name).to_numpy() for name in names if not name.startswith("__")
+            }
         except (pyarrow.ArrowException, OSError, ValueError, TypeError, KeyError) as error:
             if isinstance(error, InputError):
                 raise
-            raise InputError(f"{path} cannot be read as parquet ({str(error)[:120]}); fetch it again") from None
+            raise InputError(
+                f"{path} cannot be read as parquet ({str(error)[:120]}); fetch it again"
+            ) from None
 
 
 def digest(files: Iterable[AlfFile]) -> str:

@@ -1,10 +1,12 @@
-"""Reads one recording from an .npz or .mat file of named arrays; a pure function of the file and the options.
+"""Reads one recording from an .npz or .mat file of named arrays; a pure function of the file and
+the options.
 
 Names with a meaning of their own:
     counts [trials, bins, units], or [total_bins, units] with trial_offsets [trials + 1], or without
-        trials (cut by window_s); needs bin_size_s; optional bin_times_s [trials, bins] or [total_bins]
-    spike_times_s, spike_units [spikes] with trial_start_s, trial_stop_s [trials], or an event column
-        (align and window), or without trials (window_s); units are counted from 0
+        trials (cut by window_s); needs bin_size_s; optional bin_times_s [trials, bins] or
+        [total_bins]
+    spike_times_s, spike_units [spikes] with trial_start_s, trial_stop_s [trials], or an event
+        column (align and window), or without trials (window_s); units are counted from 0
     unit_region, unit_region_group, unit_region_source, unit_id, unit_<anything numeric> [units]
     split [trials]; subject, date, species, licence, revision, citation, consent
 See `roles` for all other arrays.
@@ -77,7 +79,9 @@ def find(path: str) -> list[str]:
     folder = Path(path)
     if not folder.is_dir():
         return [path]
-    found = sorted(str(entry) for entry in folder.iterdir() if entry.suffix in SUFFIXES and entry.is_file())
+    found = sorted(
+        str(entry) for entry in folder.iterdir() if entry.suffix in SUFFIXES and entry.is_file()
+    )
     if not found:
         raise InputError(f"{path} holds no {' or '.join(SUFFIXES)} file; check the path")
     return found
@@ -122,7 +126,11 @@ def read_session(source: str, spec: ReadSpec) -> Session:
     merged = _merged(binned, roles, where)
     info |= {"bins_merged": binned.factor, "trial_start_s_source": binned.starts_source}
     info["bins_dropped"] = len(binned.counts) - len(merged["counts"]) * binned.factor
-    info |= binned.record | {"split_source": split_source} | ({"notes": roles.notes} if roles.notes else {})
+    info |= (
+        binned.record
+        | {"split_source": split_source}
+        | ({"notes": roles.notes} if roles.notes else {})
+    )
     session = from_counts(
         **merged,
         **units,
@@ -139,10 +147,13 @@ def read_session(source: str, spec: ReadSpec) -> Session:
 
 def _bin_counts(arrays: Arrays, spec: ReadSpec, num_units: int | None, where: str) -> _Binned:
     if spec.align is not None:
-        raise InputError(f"{where}: align={spec.align!r} needs spike_times_s, but the file holds binned counts")
+        raise InputError(
+            f"{where}: align={spec.align!r} needs spike_times_s, but the file holds binned counts"
+        )
     if "bin_size_s" not in arrays:
         raise InputError(
-            f"{where} holds counts without bin_size_s; add to the file what a bin is, in seconds (--bin_ms merges bins)"
+            f"{where} holds counts without bin_size_s; add to the file what a bin is, in seconds "
+            "(--bin_ms merges bins)"
         )
     bin_size_s = check_bin_size(arrays.pop("bin_size_s"), where)
     final_bin_s = bin_size_s if spec.bin_ms is None else spec.bin_ms / 1000
@@ -160,7 +171,9 @@ def _bin_counts(arrays: Arrays, spec: ReadSpec, num_units: int | None, where: st
 
 def _bin_spikes(arrays: Arrays, spec: ReadSpec, num_units: int | None, where: str) -> _Binned:
     if missing := [name for name in ("spike_times_s", "spike_units") if name not in arrays]:
-        raise InputError(f"{where} lacks {missing[0]}; expected spike_times_s and spike_units, one each a spike")
+        raise InputError(
+            f"{where} lacks {missing[0]}; expected spike_times_s and spike_units, one each a spike"
+        )
     stored_bin_s = arrays.pop("bin_size_s", DEFAULT_BIN_SIZE_S)
     bin_size_s = check_bin_size(stored_bin_s if spec.bin_ms is None else spec.bin_ms / 1000, where)
     times, units, num_lost = _finite_spikes(arrays.pop("spike_times_s"), arrays.pop("spike_units"))
@@ -175,7 +188,8 @@ def _bin_spikes(arrays: Arrays, spec: ReadSpec, num_units: int | None, where: st
 
 
 def _finite_spikes(times: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """Spikes without those at NaN or infinity, which pad MATLAB's matrices, and how many these were."""
+    """Spikes without those at NaN or infinity, which pad MATLAB's matrices, and how many these
+    were."""
     if times.ndim != 1 or times.shape != units.shape or times.dtype.kind != "f":
         return times, units, 0  # refused, or whole, further on
     finite = np.isfinite(times)
@@ -199,9 +213,12 @@ def _merged(binned: _Binned, roles: Roles, where: str) -> dict[str, Any]:
     return {
         "counts": counts,
         "trial_offsets": np.concatenate([[0], np.cumsum(merged_lengths)]),
-        "behaviour": {name: merge_means(values[rows], lengths, factor) for name, values in signals.items()},
+        "behaviour": {
+            name: merge_means(values[rows], lengths, factor) for name, values in signals.items()
+        },
         "behaviour_valid": {
-            name: merge_valid(mask.ravel()[rows], lengths, factor) for name, mask in roles.behaviour_valid.items()
+            name: merge_valid(mask.ravel()[rows], lengths, factor)
+            for name, mask in roles.behaviour_valid.items()
         },
     }
 

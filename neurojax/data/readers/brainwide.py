@@ -1,8 +1,11 @@
-"""HDF5 recordings of torch_brain, brainsets and BrainWideBench: one `.h5` file a session, read with h5py.
+"""HDF5 recordings of torch_brain, brainsets and BrainWideBench: one `.h5` file a session, read with
+h5py.
 
-Such a file holds `spikes` (timestamps, unit_index), `units` (id, region columns), intervals such as `trials`, series
-such as `wheel`, and domains that say which time trains, validates and tests: `train_domain`, or one set for each
-use, `ts2_train_domain`. They are kept: windows are laid inside the intervals of a domain and never reach out of
+Such a file holds `spikes` (timestamps, unit_index), `units` (id, region columns), intervals such as
+`trials`, series such as `wheel`, and domains that say which time trains, validates and tests:
+`train_domain`, or one set for each
+use, `ts2_train_domain`. They are kept: windows are laid inside the intervals of a domain and never
+    reach out of
 one. By default 1 s windows, the benchmark's own, end to end; with `--align=trials.stim_on_time
 --window=-0.5,1.5` one around each event.
 Source: BrainWideBench's data pipeline, schema of `{scope}_{split}_domain`.
@@ -29,7 +32,8 @@ from neurojax.files import sha256_file
 
 VERSION = "brainwide/1"
 OPTIONS = {
-    "scope": "which set of split domains: ts2, ts1, pretrain; default: ts2, else the plain ones, ts1, pretrain",
+    "scope": "which set of split domains: ts2, ts1, pretrain; default: ts2, else the plain ones, ts1, "
+    "pretrain",
     "as_test": "val: a file without test domain tests on its validation windows",
     "regions": "allen, beryl (default) or cosmos: which region column becomes `region`",
 }
@@ -76,22 +80,37 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         InputError: damaged, without spikes, or nothing is left.
     """
     session_id, where = session_name(source), str(source)
-    bin_size_s = check_bin_size(DEFAULT_BIN_SIZE_S if spec.bin_ms is None else spec.bin_ms / 1000, where)
+    bin_size_s = check_bin_size(
+        DEFAULT_BIN_SIZE_S if spec.bin_ms is None else spec.bin_ms / 1000, where
+    )
     with hdf5.open_hdf5(Path(source)) as file:
         spike_group, unit_group = hdf5.group(file, "spikes"), hdf5.group(file, "units")
         if spike_group is None or unit_group is None:
-            raise InputError(f"{where} has no groups spikes and units; expected a recording of torch_brain")
+            raise InputError(
+                f"{where} has no groups spikes and units; expected a recording of torch_brain"
+            )
         units = _table(unit_group)
         if not units:
-            raise InputError(f"{where}: units has no columns of one length; expected one row a unit")
+            raise InputError(
+                f"{where}: units has no columns of one length; expected one row a unit"
+            )
         num_units = len(next(iter(units.values())))
         spikes = sorted_spikes(
-            hdf5.array(spike_group, "timestamps"), hdf5.array(spike_group, "unit_index"), where, num_units
+            hdf5.array(spike_group, "timestamps"),
+            hdf5.array(spike_group, "unit_index"),
+            where,
+            num_units,
         )
-        domains, scope = _domains(file, spec, (float(spikes.times_s[0]), float(spikes.times_s[-1])), where)
+        domains, scope = _domains(
+            file, spec, (float(spikes.times_s[0]), float(spikes.times_s[-1])), where
+        )
         starts, stops, split, conditions, dropped = _windows(file, domains, spec, bin_size_s, where)
-        counts, lengths = spike_counts(spikes.times_s, spikes.rows, num_units, starts, stops, bin_size_s, where)
-        behaviour, odd = _behaviour(file, spec, bin_starts(starts, lengths, bin_size_s), bin_size_s, where)
+        counts, lengths = spike_counts(
+            spikes.times_s, spikes.rows, num_units, starts, stops, bin_size_s, where
+        )
+        behaviour, odd = _behaviour(
+            file, spec, bin_starts(starts, lengths, bin_size_s), bin_size_s, where
+        )
         info = _info(file, source, spikes.dropped, spikes.findings | odd, dropped)
         if spec.align is None:
             info["window_s"] = DEFAULT_WINDOW_S if spec.window_s is None else spec.window_s
@@ -110,23 +129,38 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         split=drawn,
         conditions=conditions,
         behaviour=behaviour,
-        unit_metadata={name: values for name, values in units.items() if values.dtype.kind in "biuf" and name != "id"},
-        info=info | {"split_source": split_source, "split_domains": scope if split_source == "file" else None},
+        unit_metadata={
+            name: values
+            for name, values in units.items()
+            if values.dtype.kind in "biuf" and name != "id"
+        },
+        info=info
+        | {
+            "split_source": split_source,
+            "split_domains": scope if split_source == "file" else None,
+        },
     )
     return without_shared_time(session, spec, where)
 
 
 def _table(parent: Any) -> dict[str, np.ndarray]:
     """Columns with one value a row; those of other shapes (waveforms) are left aside."""
-    table = {name: hdf5.array(parent, name) for name in hdf5.columns(parent) if parent[name].ndim == 1}
+    table = {
+        name: hdf5.array(parent, name) for name in hdf5.columns(parent) if parent[name].ndim == 1
+    }
     lengths = {name: len(values) for name, values in table.items()}
     if len(set(lengths.values())) > 1:
-        raise InputError(f"{parent.file.filename}, {parent.name} has columns of different lengths, {lengths}")
+        raise InputError(
+            f"{parent.file.filename}, {parent.name} has columns of different lengths, {lengths}"
+        )
     return table
 
 
-def _domains(file: Any, spec: ReadSpec, recorded_s: tuple[float, float], where: str) -> tuple[Domains, str]:
-    """Intervals of each split and the scope they belong to; all the recording as TRAIN when a split is to be drawn."""
+def _domains(
+    file: Any, spec: ReadSpec, recorded_s: tuple[float, float], where: str
+) -> tuple[Domains, str]:
+    """Intervals of each split and the scope they belong to; all the recording as TRAIN when a split
+    is to be drawn."""
     if spec.split != "file":
         whole = _intervals(file, "domain")
         return {TRAIN: np.array([recorded_s]) if whole is None else whole}, ""
@@ -136,14 +170,16 @@ def _domains(file: Any, spec: ReadSpec, recorded_s: tuple[float, float], where: 
         found = {
             code: intervals
             for name, code in _SPLITS.items()
-            if (intervals := _intervals(file, f"{scope}{name}_domain")) is not None and len(intervals)
+            if (intervals := _intervals(file, f"{scope}{name}_domain")) is not None
+            and len(intervals)
         }
         if TRAIN in found:
             break
     else:
         named = sorted(name for name in file if name.endswith("_domain"))
         raise InputError(
-            f"{where} has no split domains {scopes[0]}train_domain ... (it has {', '.join(named) or 'none'}); name its"
+            f"{where} has no split domains {scopes[0]}train_domain ... (it has "
+            f"{', '.join(named) or 'none'}); name its"
             " set with --options=scope=NAME, or draw a split with --split=blocks:300s"
         )
     if spec.option("as_test", "val") != "val":
@@ -151,7 +187,8 @@ def _domains(file: Any, spec: ReadSpec, recorded_s: tuple[float, float], where: 
     if TEST not in found:
         if spec.option("as_test") is None or VALIDATION not in found:
             raise InputError(
-                f"{where}: its {scope or 'plain '}domains have no test time; give --options=as_test=val to test on its"
+                f"{where}: its {scope or 'plain '}domains have no test time; give "
+                "--options=as_test=val to test on its"
                 " validation windows, or draw a split with --split=blocks:300s"
             )
         found[TEST] = found.pop(VALIDATION)
@@ -164,9 +201,17 @@ def _intervals(file: Any, name: str) -> np.ndarray | None:
     if parent is None:
         return None
     start, end = (np.atleast_1d(hdf5.array(parent, edge)) for edge in ("start", "end"))
-    fits = start.shape == end.shape and start.ndim == 1 and {start.dtype.kind, end.dtype.kind} <= set("iuf")
-    if not fits or not (np.isfinite(start).all() and np.isfinite(end).all() and (start <= end).all()):
-        raise InputError(f"{file.filename}: {name} has no finite starts and ends, one of each an interval")
+    fits = (
+        start.shape == end.shape
+        and start.ndim == 1
+        and {start.dtype.kind, end.dtype.kind} <= set("iuf")
+    )
+    if not fits or not (
+        np.isfinite(start).all() and np.isfinite(end).all() and (start <= end).all()
+    ):
+        raise InputError(
+            f"{file.filename}: {name} has no finite starts and ends, one of each an interval"
+        )
     return np.stack([start, end], axis=1).astype(np.float64)[np.argsort(start, kind="stable")]
 
 
@@ -180,7 +225,9 @@ def _windows(
         laid = [(code, *interval) for code, intervals in domains.items() for interval in intervals]
         number = [int((end - start + _ROUNDING_S) // length_s) for _, start, end in laid]
         if not 1 <= sum(number) <= _MAX_WINDOWS:
-            raise InputError(f"{where}: {sum(number)} windows of {length_s:g} s fit its domains; change window_s")
+            raise InputError(
+                f"{where}: {sum(number)} windows of {length_s:g} s fit its domains; change window_s"
+            )
         starts = np.concatenate(
             [start + np.arange(n) * length_s for (_, start, _), n in zip(laid, number, strict=True)]
         )
@@ -192,7 +239,9 @@ def _windows(
     table = {} if parent is None else _table(parent)
     if column not in table or table[column].dtype.kind not in "iuf":
         named = ", ".join(sorted(table)) or "no columns"
-        raise InputError(f"{where}: align names {spec.align!r}, but {group_name or 'trials'} has {named}")
+        raise InputError(
+            f"{where}: align names {spec.align!r}, but {group_name or 'trials'} has {named}"
+        )
     events = table.pop(column).astype(np.float64)
     starts, stops = events + spec.window[0], events + spec.window[1]
     split = np.full(len(events), -1, np.int8)
@@ -204,24 +253,38 @@ def _windows(
     if spec.split == "file":
         keep, dropped = counted_drops({"no event": ~with_event} | faults, "trial", where)
     else:
-        keep, dropped = kept_windows(starts, stops, (-np.inf, np.inf), faults, spec, bin_size_s, where)
-    times = {str(name) for name in np.char.decode(np.asarray(parent.attrs.get("timekeys", [b""]), "S"))}
-    conditions = {name: values[keep] for name, values in table.items() if name not in times | {"split"}}
+        keep, dropped = kept_windows(
+            starts, stops, (-np.inf, np.inf), faults, spec, bin_size_s, where
+        )
+    times = {
+        str(name) for name in np.char.decode(np.asarray(parent.attrs.get("timekeys", [b""]), "S"))
+    }
+    conditions = {
+        name: values[keep] for name, values in table.items() if name not in times | {"split"}
+    }
     return starts[keep], stops[keep], split[keep], conditions, dropped
 
 
 def _behaviour(
     file: Any, spec: ReadSpec, starts: np.ndarray, bin_size_s: float, where: str
 ) -> tuple[dict[str, np.ndarray], dict[str, int]]:
-    """Series by their last name: those asked for as group.name, else every one of few columns; and what is odd."""
+    """Series by their last name: those asked for as group.name, else every one of few columns; and
+    what is odd."""
     series = {}
     for name in file:
         parent = hdf5.group(file, name)
-        if parent is not None and name != "spikes" and hdf5.text_attribute(parent, "object") in _SERIES:
+        if (
+            parent is not None
+            and name != "spikes"
+            and hdf5.text_attribute(parent, "object") in _SERIES
+        ):
             fields = [field for field in hdf5.columns(parent) if not field.startswith("timestamp")]
             series |= {f"{name}.{field}": (parent, field) for field in fields}
     if missing := [name for name in spec.behavior if name not in series]:
-        raise InputError(f"{where}: behavior names {missing[0]!r}, but the series are {', '.join(sorted(series))}")
+        raise InputError(
+            f"{where}: behavior names {missing[0]!r}, but the series are "
+            f"{', '.join(sorted(series))}"
+        )
     made: dict[str, np.ndarray] = {}
     odd: dict[str, int] = {}
     for name, (parent, field) in series.items():
@@ -234,7 +297,9 @@ def _behaviour(
         if name not in spec.behavior and (spec.behavior or not fits):
             continue
         values = hdf5.array(parent, field)
-        times, values = clean_signal(_sample_times(parent, len(values), where), values, f"{where}: {name}", odd)
+        times, values = clean_signal(
+            _sample_times(parent, len(values), where), values, f"{where}: {name}", odd
+        )
         short = name.rpartition(".")[2]
         made[name if short in made else short] = mean_in_bins(times, values, starts, bin_size_s)
     return made, odd
@@ -245,15 +310,25 @@ def _sample_times(parent: Any, num_samples: int, where: str) -> np.ndarray:
         return hdf5.array(parent, "timestamps")
     rate_hz = parent.attrs.get("sampling_rate")
     domain = hdf5.group(parent, "domain")
-    if not isinstance(rate_hz, float | int | np.number) or not 0 < float(rate_hz) < 1e9 or domain is None:
-        raise InputError(f"{where}, {parent.name} has neither timestamps nor a sampling_rate and a domain")
+    if (
+        not isinstance(rate_hz, float | int | np.number)
+        or not 0 < float(rate_hz) < 1e9
+        or domain is None
+    ):
+        raise InputError(
+            f"{where}, {parent.name} has neither timestamps nor a sampling_rate and a domain"
+        )
     start = np.ravel(hdf5.array(domain, "start"))
     if not len(start) or start.dtype.kind not in "iuf":
-        raise InputError(f"{where}, {parent.name}/domain/start is {start.dtype} [{len(start)}], expected seconds")
+        raise InputError(
+            f"{where}, {parent.name}/domain/start is {start.dtype} [{len(start)}], expected seconds"
+        )
     return float(start[0]) + np.arange(num_samples) / float(rate_hz)
 
 
-def _regions(units: dict[str, np.ndarray], level: str, num_units: int) -> tuple[np.ndarray, np.ndarray]:
+def _regions(
+    units: dict[str, np.ndarray], level: str, num_units: int
+) -> tuple[np.ndarray, np.ndarray]:
     if level not in _COARSER:
         raise InputError(f"regions={level!r}; expected {', '.join(_COARSER)}")
     unknown = np.full(num_units, "unknown")
@@ -262,7 +337,9 @@ def _regions(units: dict[str, np.ndarray], level: str, num_units: int) -> tuple[
     return region.astype(str), units.get(f"region_{_COARSER[level]}", region).astype(str)
 
 
-def _info(file: Any, source: str, spikes_dropped: dict, findings: dict, trials_dropped: dict) -> dict[str, Any]:
+def _info(
+    file: Any, source: str, spikes_dropped: dict, findings: dict, trials_dropped: dict
+) -> dict[str, Any]:
     groups = {name: hdf5.group(file, name) for name in ("brainset", "subject", "session")}
     place = {"file": Path(source).name, "brainset": hdf5.text_attribute(groups["brainset"], "id")}
     return {

@@ -1,4 +1,5 @@
-"""Containers of named arrays (.npz, .mat v5, .mat v7.3) read into plain arrays of numbers and text."""
+"""Containers of named arrays (.npz, .mat v5, .mat v7.3) read into plain arrays of numbers and
+text."""
 
 import io
 import math
@@ -27,11 +28,13 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
     From .mat files, row and column vectors come with one axis, single values with none.
 
     Raises:
-        InputError: missing, damaged, pickled, too large, or holding something else than plain arrays;
-            or a .mat v7.3 file without h5py.
+        InputError: missing, damaged, pickled, too large, or holding something else than plain
+            arrays; or a .mat v7.3 file without h5py.
     """
     if path.suffix not in SUFFIXES:
-        raise InputError(f"{path} ends in {path.suffix or 'nothing'!r}, expected {' or '.join(SUFFIXES)}")
+        raise InputError(
+            f"{path} ends in {path.suffix or 'nothing'!r}, expected {' or '.join(SUFFIXES)}"
+        )
     if path.suffix == ".npz":
         arrays = read_npz(path)
     else:
@@ -51,7 +54,9 @@ def _read_mat5(path: Path) -> dict[str, np.ndarray]:
     check_mat5(file_bytes, str(path))
     try:
         listed = scipy.io.whosmat(io.BytesIO(file_bytes))
-        _check_size(path, sum(math.prod(shape) * _CLASS_BYTES.get(kind, 8) for _, shape, kind in listed))
+        _check_size(
+            path, sum(math.prod(shape) * _CLASS_BYTES.get(kind, 8) for _, shape, kind in listed)
+        )
         with warnings.catch_warnings():  # matrix or array, sparse values are made dense below
             warnings.simplefilter("ignore", DeprecationWarning)
             content = scipy.io.loadmat(io.BytesIO(file_bytes))
@@ -76,7 +81,8 @@ def _plain_matlab(values: Any, where: str) -> np.ndarray:
     if values.dtype == object:
         cells = [_cell_text(cell, where) for cell in values.ravel()]
         return np.array(cells, dtype=str).reshape(values.shape)
-    return np.char.rstrip(values) if values.dtype.kind == "U" else values  # char matrices are padded
+    # char matrices are padded
+    return np.char.rstrip(values) if values.dtype.kind == "U" else values
 
 
 def _cell_text(cell: Any, where: str) -> str:
@@ -129,7 +135,9 @@ def _read_hdf5(path: Path) -> dict[str, np.ndarray]:
 
 def _check_hdf5(h5py: Any, file: Any, name: str, path: Path) -> None:
     """Refuses what is no plain dataset, or reads from other files."""
-    if not isinstance(file.get(name, getlink=True), h5py.HardLink) or not isinstance(file[name], h5py.Dataset):
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink) or not isinstance(
+        file[name], h5py.Dataset
+    ):
         raise InputError(f"{path}, {name!r} {_REFUSED.format('struct or a link')}")
     if file[name].is_virtual or file[name].external or file[name].shape is None:
         raise InputError(f"{path}, {name!r} holds no data of its own; save plain arrays")
@@ -147,7 +155,9 @@ def _hdf5_value(file: Any, name: str, path: Path) -> np.ndarray:
     if kind == "cell":
         cells = [file[reference] for reference in dataset[()].ravel()]
         if any(cell.attrs.get("MATLAB_class") != b"char" for cell in cells):
-            raise InputError(f"{path}, {name!r} {_REFUSED.format('cell array of other things than text')}")
+            raise InputError(
+                f"{path}, {name!r} {_REFUSED.format('cell array of other things than text')}"
+            )
         return np.array([str(_hdf5_text(cell[()])) for cell in cells], dtype=str)
     return dataset[()].T
 
@@ -156,10 +166,16 @@ def _hdf5_text(codes: np.ndarray) -> np.ndarray:
     """UTF-16 codes [length, rows] -> text [], or [rows] for a char matrix."""
     if codes.ndim != 2 or codes.dtype.kind != "u":
         return np.array("")  # MATLAB stores the shape of an empty string
-    rows = [bytes(np.ascontiguousarray(row, "<u2")).decode("utf-16-le", "replace").rstrip() for row in codes.T]
+    rows = [
+        bytes(np.ascontiguousarray(row, "<u2")).decode("utf-16-le", "replace").rstrip()
+        for row in codes.T
+    ]
     return np.array(rows[0] if len(rows) == 1 else rows, dtype=str)
 
 
 def _check_size(path: Path, num_bytes: int) -> None:
     if num_bytes > MAX_FILE_BYTES:
-        raise InputError(f"{path} holds {num_bytes} bytes, expected at most {MAX_FILE_BYTES}; split the recording")
+        raise InputError(
+            f"{path} holds {num_bytes} bytes, expected at most {MAX_FILE_BYTES}; split the "
+            "recording"
+        )

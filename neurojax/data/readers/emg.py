@@ -119,7 +119,9 @@ def read_session(source: str, spec: ReadSpec) -> Session:
     )
 
 
-def segment_windows(segment_offsets: np.ndarray, window: int, step: int) -> tuple[np.ndarray, np.ndarray]:
+def segment_windows(
+    segment_offsets: np.ndarray, window: int, step: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Windows of `window` samples every `step` samples, each within one segment.
 
     Args:
@@ -163,7 +165,9 @@ def _read_person(source: str) -> _Person:
         raise InputError(f"{source} lacks the array {min(missing)!r}; expected {expected}")
     emg = arrays["emg"]
     if emg.ndim != 2 or emg.size == 0 or emg.dtype.kind not in "iuf":
-        raise InputError(f"{source}: emg is {emg.dtype} {list(emg.shape)}, expected numbers [samples, channels]")
+        raise InputError(
+            f"{source}: emg is {emg.dtype} {list(emg.shape)}, expected numbers [samples, channels]"
+        )
     offsets = _whole(arrays["segment_offsets"], "segment_offsets", None, source)
     ends = offsets[[0, -1]].tolist() if len(offsets) > 1 else []
     if ends != [0, len(emg)] or np.any(offsets[1:] <= offsets[:-1]):
@@ -180,7 +184,10 @@ def _read_person(source: str) -> _Person:
     names = arrays["gesture_names"]
     is_text = names.ndim == 1 and names.dtype.kind == "U" and names.dtype.itemsize <= 4 * _MAX_NAME
     if not is_text or len(set(names.tolist())) != len(names):
-        raise InputError(f"{source}: gesture_names is {names.dtype} {list(names.shape)}, expected different names")
+        raise InputError(
+            f"{source}: gesture_names is {names.dtype} {list(names.shape)}, expected different "
+            "names"
+        )
     gesture = columns["gesture"]
     if gesture.min() < 0 or gesture.max() >= len(names):
         raise InputError(
@@ -202,7 +209,9 @@ def _whole(values: np.ndarray, name: str, number: int | None, source: str) -> np
     """Whole numbers of 16 bits (64 of offsets) [number], or of any length."""
     if values.ndim != 1 or number not in (None, len(values)):
         shape = "[segments + 1]" if number is None else f"[{number}], one a segment"
-        raise InputError(f"{source}: {name} is {values.dtype} {list(values.shape)}, expected {shape}")
+        raise InputError(
+            f"{source}: {name} is {values.dtype} {list(values.shape)}, expected {shape}"
+        )
     given = whole_numbers(values, f"{source}: {name}", "whole numbers")
     limit = 2**62 if number is None else 2**15
     if given.size and (given.min() < -limit or given.max() >= limit):
@@ -238,14 +247,17 @@ def _split(source: str, spec: ReadSpec) -> tuple[int, str]:
         tested = str(_TEST_FOLD) if typed is None else typed
         if tested not in map(str, folds) or len(folds) < 3:
             raise InputError(
-                f"{path} has the folds {folds[:20]}, expected three or more and {tested[:60]!r} among"
+                f"{path} has the folds {folds[:20]}, expected three or more and {tested[:60]!r} "
+                "among"
                 " them; give another --options=test_fold=..., or --split=random"
             )
         validated = folds[folds.index(int(tested)) - 1]  # of the first fold, the last
         split = {int(tested): TEST, validated: VALIDATION}.get(fold, TRAIN)
         return split, f"person: {_PEOPLE}, fold {tested} test, {validated} validation"
     if typed is not None:
-        raise InputError(f"test_fold={typed[:60]} came without a {_PEOPLE} that is read; leave it out")
+        raise InputError(
+            f"test_fold={typed[:60]} came without a {_PEOPLE} that is read; leave it out"
+        )
     digest = hashlib.sha256(session_name(source).encode()).digest()
     share = int.from_bytes(digest[:8], "big") / 2**64
     split = int(np.searchsorted(np.cumsum(_SHARES)[: len(SPLIT_NAMES) - 1], share, side="right"))
@@ -266,7 +278,8 @@ def _folds(content: bytes, person: str, path: Path) -> tuple[int, list[int]]:
         ) from None
     if len(own) != 1:
         raise InputError(
-            f"{path} has {len(own)} rows for {person!r}, expected one; correct it, or draw the split"
+            f"{path} has {len(own)} rows for {person!r}, expected one; correct it, or draw the "
+            "split"
             " with --split=random"
         )
     return own[0], sorted(set(folds))

@@ -1,4 +1,5 @@
-"""HDF5 files read with distrust: no links to elsewhere, no data outside the file, sizes bounded before reading."""
+"""HDF5 files read with distrust: no links to elsewhere, no data outside the file, sizes bounded
+before reading."""
 
 import contextlib
 import mmap
@@ -19,7 +20,8 @@ _MAX_SEARCHED_BYTES = 2**30
 
 @contextlib.contextmanager
 def open_hdf5(path: Path | str, stream: Any = None) -> Iterator[Any]:
-    """Opens a file for reading; what goes wrong inside, with the library or the file, becomes an InputError.
+    """Opens a file for reading; what goes wrong inside, with the library or the file, becomes an
+    InputError.
 
     Args:
         path: the file; with a stream its name for messages.
@@ -28,7 +30,9 @@ def open_hdf5(path: Path | str, stream: Any = None) -> Iterator[Any]:
     try:
         import h5py
     except ImportError:
-        raise InputError(f'{path} is HDF5, which needs h5py; install it with `pip install "neurojax[nwb]"`') from None
+        raise InputError(
+            f'{path} is HDF5, which needs h5py; install it with `pip install "neurojax[nwb]"`'
+        ) from None
     if stream is None:
         check_heaps(Path(path))
     try:
@@ -37,7 +41,15 @@ def open_hdf5(path: Path | str, stream: Any = None) -> Iterator[Any]:
     except InputError as error:
         _let_go(error)
         raise
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError, MemoryError) as error:
+    except (
+        OSError,
+        RuntimeError,
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        MemoryError,
+    ) as error:
         _let_go(error)
         reason = " ".join(str(error).split())[:150]
         raise InputError(
@@ -46,7 +58,8 @@ def open_hdf5(path: Path | str, stream: Any = None) -> Iterator[Any]:
 
 
 def _let_go(error: BaseException | None) -> None:
-    """Frees what the frames of an error hold: a stream's settings that live on crash the library when Python ends."""
+    """Frees what the frames of an error hold: a stream's settings that live on crash the library
+    when Python ends."""
     while error is not None:
         traceback.clear_frames(error.__traceback__)
         error = error.__context__
@@ -55,8 +68,9 @@ def _let_go(error: BaseException | None) -> None:
 def check_heaps(path: Path) -> None:
     """Refuses a file with a text heap that would keep the HDF5 library in a loop for ever.
 
-    A heap ("GCOL") is a chain of objects: id (2 bytes), references (2), nothing (4), size (8), content. The library
-    follows it by sizes and stays where free space, id 0, has none. Files above 1 GiB are not searched.
+    A heap ("GCOL") is a chain of objects: id (2 bytes), references (2), nothing (4), size (8),
+    content. The library follows it by sizes and stays where free space, id 0, has none. Files above
+    1 GiB are not searched.
 
     Raises:
         InputError: there is such a heap; or the file is missing or not a file.
@@ -70,7 +84,8 @@ def check_heaps(path: Path) -> None:
             while place >= 0:
                 if _stands_still(content, place):
                     raise InputError(
-                        f"{path}: a heap of texts at byte {place} is damaged; fetch the file again, or write it anew"
+                        f"{path}: a heap of texts at byte {place} is damaged; fetch the file "
+                        "again, or write it anew"
                         " with h5repack"
                     )
                 place = content.find(_HEAP, place + len(_HEAP))
@@ -96,13 +111,17 @@ def group(parent: Any, name: str) -> Any | None:
     if name not in parent:
         return None
     if not isinstance(parent.get(name, getlink=True), h5py.HardLink):
-        raise InputError(f"{parent.file.filename}, {parent.name}: {name!r} is a link; expected data of the file's own")
+        raise InputError(
+            f"{parent.file.filename}, {parent.name}: {name!r} is a link; expected data of the "
+            "file's own"
+        )
     entry = parent[name]
     return entry if isinstance(entry, h5py.Group) else None
 
 
 def columns(parent: Any) -> list[str]:
-    """Names of the datasets of a group that are its own, not links; a link elsewhere is not followed."""
+    """Names of the datasets of a group that are its own, not links; a link elsewhere is not
+    followed."""
     import h5py
 
     own = [name for name in parent if isinstance(parent.get(name, getlink=True), h5py.HardLink)]
@@ -113,25 +132,36 @@ def array(parent: Any, name: str) -> np.ndarray:
     """A dataset as numbers or text.
 
     Raises:
-        InputError: it is not there, is a link, lies outside the file, is too large, or holds something else.
+        InputError: it is not there, is a link, lies outside the file, is too large, or holds
+            something else.
     """
     import h5py
 
     where = f"{parent.file.filename}, {parent.name.rstrip('/')}/{name}"
     if name not in parent or not isinstance(parent.get(name, getlink=True), h5py.HardLink):
-        raise InputError(f"{where} is not there, or is a link; expected a dataset of the file's own")
+        raise InputError(
+            f"{where} is not there, or is a link; expected a dataset of the file's own"
+        )
     dataset = parent[name]
-    if not isinstance(dataset, h5py.Dataset) or dataset.shape is None or dataset.is_virtual or dataset.external:
+    if (
+        not isinstance(dataset, h5py.Dataset)
+        or dataset.shape is None
+        or dataset.is_virtual
+        or dataset.external
+    ):
         raise InputError(f"{where} holds no data of its own; expected a dataset of numbers or text")
     if dataset.size * max(dataset.dtype.itemsize, 1) > MAX_FILE_BYTES:
-        raise InputError(f"{where} claims {dataset.size} values, more than {MAX_FILE_BYTES} bytes hold")
+        raise InputError(
+            f"{where} claims {dataset.size} values, more than {MAX_FILE_BYTES} bytes hold"
+        )
     if h5py.check_string_dtype(dataset.dtype) is not None:
         return np.array(dataset.asstr(errors="replace")[()], dtype=str)
     return plain_array(dataset[()], name, where)
 
 
 def scalar_attribute(parent: Any, name: str) -> Any | None:
-    """An attribute that is one number or one text; None where there is none, or it is anything else.
+    """An attribute that is one number or one text; None where there is none, or it is anything
+    else.
 
     Its type is looked at first: the library crashes on damaged attributes of other types.
     """
@@ -147,19 +177,26 @@ def scalar_attribute(parent: Any, name: str) -> Any | None:
 
 
 MATLAB_NUMBERS = frozenset(
-    ("double", "single", "logical", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
+    (
+        "double",
+        "single",
+        "logical",
+        *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
+    )
 )
 
 
 def matlab_class(dataset: Any) -> str:
-    """What MATLAB says a dataset of a v7.3 file is: "double" where it says nothing, "" where it says it badly."""
+    """What MATLAB says a dataset of a v7.3 file is: "double" where it says nothing, "" where it
+    says it badly."""
     value = dataset.attrs.get("MATLAB_class", b"double")
     value = value if isinstance(value, bytes) else value.encode() if isinstance(value, str) else b""
     return value.decode("ascii", "replace")
 
 
 def text_attribute(parent: Any | None, name: str) -> str | None:
-    """An attribute of a group as text; None where there is none, or it is no single word or number."""
+    """An attribute of a group as text; None where there is none, or it is no single word or
+    number."""
     value = None if parent is None else scalar_attribute(parent, name)
     value = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
     return None if value is None else str(value)[:256]

@@ -1,13 +1,18 @@
-"""Recordings of the International Brain Laboratory: ALF folders on disk, or session ids fetched through ONE.
+"""Recordings of the International Brain Laboratory: ALF folders on disk, or session ids fetched
+through ONE.
 
-A PATH is a session folder (with `alf/` in it), a folder of such folders, a session id (eid), a text file of ids,
-or `repeated_site`: the sessions that the rule in `ibl_repeated_site.json` selects. By default each trial is 2 s
-around the stimulus (-0.5 to 1.5 s) in bins of 20 ms and every sorted cluster of every probe is a unit, as in
-Zhang et al. 2024, section 4. What is left out is counted in `info`.
+A PATH is a session folder (with `alf/` in it), a folder of such folders, a session id (eid), a text
+file of ids,
+or `repeated_site`: the sessions that the rule in `ibl_repeated_site.json` selects. By default each
+    trial is 2 s
+around the stimulus (-0.5 to 1.5 s) in bins of 20 ms and every sorted cluster of every probe is a
+unit, as in Zhang et al. 2024, section 4. What is left out is counted in `info`.
 
-`region` is the Beryl acronym and `region_group` Cosmos: at the finest level (`regions=allen`, as the released
-MtM code has it) the layers of one area count as regions of their own, so that hiding "a region" leaves its other
-layers in sight, and fibre tracts count as regions, which Beryl calls root. The Allen id stays in `allen_id`.
+`region` is the Beryl acronym and `region_group` Cosmos: at the finest level (`regions=allen`, as
+    the released
+MtM code has it) the layers of one area count as regions of their own, so that hiding "a region"
+leaves its other layers in sight, and fibre tracts count as regions, which Beryl calls root. The
+Allen id stays in `allen_id`.
 """
 
 import re
@@ -39,22 +44,34 @@ from neurojax.errors import InputError
 
 VERSION = "ibl/1"
 OPTIONS = {
-    "regions": "allen, beryl (default) or cosmos: what `region` holds; `region_group` is the next coarser level",
+    "regions": "allen, beryl (default) or cosmos: what `region` holds; `region_group` is the next coarser "
+    "level",
     "units": "all (default) or good: clusters whose label is 1",
     "units_without_region": "keep (default) or drop",
     "min_rate_hz": "least mean rate of a unit over the recording; default: none",
-    "trials": "all (default) or decoding: reaction 0.08 to 2 s, at most 10 s, no missing event, a choice",
+    "trials": "all (default) or decoding: reaction 0.08 to 2 s, at most 10 s, no missing event, a "
+    "choice",
     "probes": "probes to read, such as probe00+probe01; default: all, merged",
     "sorter": "iblsorter, pykilosort, ...; default: the newest that is there",
     "revision": "newest revision to take, such as 2024-05-06; default: the newest there is",
 }
 _SESSION = re.compile(r"([^/]+)/(\d{4}-\d{2}-\d{2})/(\d{1,3})")
-_OBJECTS = ("spikes", "clusters", "channels", "electrodeSites", "trials", "wheel", "leftCamera", "rightCamera")
+_OBJECTS = (
+    "spikes",
+    "clusters",
+    "channels",
+    "electrodeSites",
+    "trials",
+    "wheel",
+    "leftCamera",
+    "rightCamera",
+)
 _CITATION = "International Brain Laboratory; see https://www.internationalbrainlab.com/data for the release's paper"
 
 
 def find(path: str) -> list[str]:
-    """A session folder or id stands for itself; a folder, a list of ids or `repeated_site` for the sessions in it."""
+    """A session folder or id stands for itself; a folder, a list of ids or `repeated_site` for the
+    sessions in it."""
     if ibl_one.is_eid(path):
         return [path.lower()]
     if path == ibl_one.REPEATED_SITE:
@@ -64,7 +81,8 @@ def find(path: str) -> list[str]:
         return ibl_one.read_eids(root)
     if not root.is_dir():
         raise InputError(
-            f"{path} is neither a folder nor a session id nor {ibl_one.REPEATED_SITE}; expected a folder with alf/"
+            f"{path} is neither a folder nor a session id nor {ibl_one.REPEATED_SITE}; expected "
+            "a folder with alf/"
         )
     root = root.parent if root.name == "alf" else root
     if _has_spikes(root):
@@ -77,7 +95,8 @@ def find(path: str) -> list[str]:
 
 
 def session_name(source: str) -> str:
-    """`subject_date_number` where the folders say so, else the folder's name; an eid is its own name."""
+    """`subject_date_number` where the folders say so, else the folder's name; an eid is its own
+    name."""
     if ibl_one.is_eid(source):
         return source.lower()
     path = Path(source).absolute()
@@ -103,20 +122,36 @@ def read_session(source: str, spec: ReadSpec) -> Session:
     where, session_id = str(source), session_name(source)
     folder = _folder(source)
     files = newest(_files(folder), spec.option("revision"))
-    bin_size_s = check_bin_size(DEFAULT_BIN_SIZE_S if spec.bin_ms is None else spec.bin_ms / 1000, where)
-    probes = [read_probe(files, *item, spec, where) for item in collections(files, spec, where).items()]
+    bin_size_s = check_bin_size(
+        DEFAULT_BIN_SIZE_S if spec.bin_ms is None else spec.bin_ms / 1000, where
+    )
+    probes = [
+        read_probe(files, *item, spec, where) for item in collections(files, spec, where).items()
+    ]
     times, rows = _merged(probes)
     trials = read_objects(_of_session(files, "trials"), "trials")
     starts, stops, keep, trials_dropped = _windows(trials, times, probes, spec, bin_size_s, where)
     starts, stops = starts[keep], stops[keep]
-    counts, lengths = spike_counts(times, rows, sum(len(p.unit_id) for p in probes), starts, stops, bin_size_s, where)
+    counts, lengths = spike_counts(
+        times, rows, sum(len(p.unit_id) for p in probes), starts, stops, bin_size_s, where
+    )
     behaviour, odd = _behaviour(files, bin_starts(starts, lengths, bin_size_s), bin_size_s, where)
     split, split_source = choose_split(None, starts, spec, where)
-    region, region_group, num_unknown = regions(_joined(probes, "atlas_id"), spec.option("regions", "beryl"))
-    columns = {} if spec.window_s else {name: values[keep] for name, values in conditions(trials, where).items()}
+    region, region_group, num_unknown = regions(
+        _joined(probes, "atlas_id"), spec.option("regions", "beryl")
+    )
+    columns = (
+        {}
+        if spec.window_s
+        else {name: values[keep] for name, values in conditions(trials, where).items()}
+    )
     info = _info(source, folder, files, probes, spec)
     info["findings"] |= odd
-    info |= {"split_source": split_source, "trials_dropped": trials_dropped, "units_with_unknown_atlas_id": num_unknown}
+    info |= {
+        "split_source": split_source,
+        "trials_dropped": trials_dropped,
+        "units_with_unknown_atlas_id": num_unknown,
+    }
     session = from_counts(
         counts,
         session_id=session_id,
@@ -152,7 +187,8 @@ def _files(folder: Path) -> list[AlfFile]:
 
 
 def _of_session(files: list[AlfFile], name: str) -> list[AlfFile]:
-    """An object's files that belong to no probe; where tasks have folders of their own, those of the first."""
+    """An object's files that belong to no probe; where tasks have folders of their own, those of
+    the first."""
     of_object = [file for file in files if file.object == name and "/probe" not in file.collection]
     first = min((file.collection for file in of_object), default="")
     return [file for file in of_object if file.collection == first]
@@ -162,7 +198,9 @@ def _merged(probes: list[Probe]) -> tuple[np.ndarray, np.ndarray]:
     """Spikes of all probes, rising; the units of each probe follow those of the probe before."""
     first_row = np.cumsum([0, *(len(probe.unit_id) for probe in probes)])
     times = np.concatenate([probe.spikes.times_s for probe in probes])
-    rows = np.concatenate([probe.spikes.rows + first for probe, first in zip(probes, first_row, strict=False)])
+    rows = np.concatenate(
+        [probe.spikes.rows + first for probe, first in zip(probes, first_row, strict=False)]
+    )
     order = np.argsort(times, kind="stable")
     return times[order], rows[order]
 
@@ -172,11 +210,14 @@ def _joined(probes: list[Probe], name: str) -> np.ndarray:
 
 
 def _unit_metadata(probes: list[Probe]) -> dict[str, np.ndarray]:
-    """Columns that any probe has, NaN for the others; `probe` counts the probes, `allen_id` is the finest region."""
+    """Columns that any probe has, NaN for the others; `probe` counts the probes, `allen_id` is the
+    finest region."""
     names = sorted({name for probe in probes for name in probe.metadata})
     blank = [np.full(len(probe.unit_id), np.nan, np.float32) for probe in probes]
     made = {
-        name: np.concatenate([probe.metadata.get(name, nans) for probe, nans in zip(probes, blank, strict=True)])
+        name: np.concatenate(
+            [probe.metadata.get(name, nans) for probe, nans in zip(probes, blank, strict=True)]
+        )
         for name in names
     }
     number = np.repeat(np.arange(len(probes)), [len(probe.unit_id) for probe in probes])
@@ -191,18 +232,25 @@ def _windows(
     bin_size_s: float,
     where: str,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, int]]:
-    """Start and stop of every trial, float64 [trials], which are kept, bool [trials], and why others are not."""
+    """Start and stop of every trial, float64 [trials], which are kept, bool [trials], and why
+    others are not."""
     if spec.window_s is not None:
         starts, stops = trials_in_seconds({}, times, spec, bin_size_s, where)
         return starts, stops, np.ones(len(starts), bool), {}
     align, window = spec.align or ALIGN, spec.window or WINDOW
     if align not in trials:
         came = f"have {', '.join(sorted(trials))}" if trials else "are not there"
-        raise InputError(f"{where}: trials.{align} is not there, the trials {came}; give --align, or --window_s=2")
+        raise InputError(
+            f"{where}: trials.{align} is not there, the trials {came}; give --align, or "
+            "--window_s=2"
+        )
     events = column(trials[align], align)
     starts, stops = events + window[0], events + window[1]
     recorded = [probe.spikes.times_s for probe in probes if len(probe.spikes.times_s)]
-    span_s = max(float(spikes[0]) for spikes in recorded), min(float(spikes[-1]) for spikes in recorded)
+    span_s = (
+        max(float(spikes[0]) for spikes in recorded),
+        min(float(spikes[-1]) for spikes in recorded),
+    )
     wanted = spec.option("trials", "all")
     if wanted not in ("all", "decoding"):
         raise InputError(f"trials={wanted!r}; expected all or decoding")
@@ -213,23 +261,30 @@ def _windows(
 def _behaviour(
     files: list[AlfFile], starts: np.ndarray, bin_size_s: float, where: str
 ) -> tuple[dict[str, np.ndarray], dict[str, int]]:
-    """Wheel velocity and speed (rad/s) and whisker motion energy (left camera, else right), and what is odd there."""
+    """Wheel velocity and speed (rad/s) and whisker motion energy (left camera, else right), and
+    what is odd there."""
     made, odd = {}, {}
     wheel = read_objects(_of_session(files, "wheel"), "wheel", ("timestamps", "position"))
     if {"timestamps", "position"} <= wheel.keys():
-        times, position = clean_signal(wheel["timestamps"], wheel["position"], f"{where}: the wheel", odd)
+        times, position = clean_signal(
+            wheel["timestamps"], wheel["position"], f"{where}: the wheel", odd
+        )
         velocity = slope_in_bins(times, position, starts, bin_size_s)
         made |= {"wheel_velocity": velocity, "wheel_speed": np.abs(velocity)}
     for camera in ("leftCamera", "rightCamera"):
         video = read_objects(_of_session(files, camera), camera, ("times", "ROIMotionEnergy"))
         if {"times", "ROIMotionEnergy"} <= video.keys():
-            times, energy = clean_signal(video["times"], video["ROIMotionEnergy"], f"{where}: {camera}", odd)
+            times, energy = clean_signal(
+                video["times"], video["ROIMotionEnergy"], f"{where}: {camera}", odd
+            )
             made["whisker_motion_energy"] = mean_in_bins(times, energy, starts, bin_size_s)
             break
     return made, odd
 
 
-def _info(source: str, folder: Path, files: list[AlfFile], probes: list[Probe], spec: ReadSpec) -> dict[str, Any]:
+def _info(
+    source: str, folder: Path, files: list[AlfFile], probes: list[Probe], spec: ReadSpec
+) -> dict[str, Any]:
     used = [file for file in files if file.revision]
     parts = folder.absolute().parts
     match = _SESSION.fullmatch("/".join(parts[-3:]))

@@ -1,4 +1,5 @@
-"""The only place that speaks to the International Brain Laboratory's archive, through ONE, while converting."""
+"""The only place that speaks to the International Brain Laboratory's archive, through ONE, while
+converting."""
 
 import json
 import re
@@ -37,14 +38,20 @@ def read_eids(path: Path) -> list[str]:
         InputError: not text, too large, empty, or a line that is no id.
     """
     if path.stat().st_size > _MAX_LIST_BYTES:
-        raise InputError(f"{path} has {path.stat().st_size} bytes, expected a list of session ids, one a line")
+        raise InputError(
+            f"{path} has {path.stat().st_size} bytes, expected a list of session ids, one a line"
+        )
     try:
         lines = [line.partition("#")[0].strip() for line in path.read_text().splitlines()]
     except (OSError, UnicodeDecodeError):
-        raise InputError(f"{path} is not text, expected a list of session ids, one a line") from None
+        raise InputError(
+            f"{path} is not text, expected a list of session ids, one a line"
+        ) from None
     eids = [line.lower() for line in lines if line]
     if wrong := [eid for eid in eids if not is_eid(eid)]:
-        raise InputError(f"{path} holds {wrong[0][:60]!r}, expected session ids (UUIDs), one a line")
+        raise InputError(
+            f"{path} holds {wrong[0][:60]!r}, expected session ids (UUIDs), one a line"
+        )
     if not eids:
         raise InputError(f"{path} names no session; expected session ids, one a line")
     return list(dict.fromkeys(eids))
@@ -60,14 +67,17 @@ def connect() -> Any:
         from one.api import ONE
     except ImportError:
         raise InputError(
-            'session ids are fetched through ONE; install it with `pip install "neurojax[ibl]"`, or give ALF folders'
+            'session ids are fetched through ONE; install it with `pip install "neurojax[ibl]"`, '
+            "or give ALF folders"
         ) from None
     try:
         return ONE(silent=True)
     except Exception as error:  # no network, no account, a damaged cache: a dozen kinds of error
         raise InputError(
-            f'ONE cannot connect ({_first_line(error)}); set it up once with `python -c "from one.api import ONE;'
-            " ONE.setup(base_url='https://openalyx.internationalbrainlab.org')\"`, or give ALF folders"
+            f'ONE cannot connect ({_first_line(error)}); set it up once with `python -c "from '
+            "one.api import ONE;"
+            " ONE.setup(base_url='https://openalyx.internationalbrainlab.org')\"`, or give ALF "
+            "folders"
         ) from None
 
 
@@ -80,7 +90,9 @@ def fetch(eid: str, objects: Sequence[str]) -> Path:
     one = connect()
     try:
         wanted = [
-            file for file in map(parse_alf, map(str, one.list_datasets(eid))) if file and _is_wanted(file, objects)
+            file
+            for file in map(parse_alf, map(str, one.list_datasets(eid)))
+            if file and _is_wanted(file, objects)
         ]
         if not wanted:
             raise InputError(f"session {eid} has no spikes or trials that ONE knows; check the id")
@@ -93,7 +105,9 @@ def fetch(eid: str, objects: Sequence[str]) -> Path:
     except InputError:
         raise
     except Exception as error:  # whatever the client or the network raises
-        raise InputError(f"session {eid} cannot be fetched through ONE ({_first_line(error)}); try again") from None
+        raise InputError(
+            f"session {eid} cannot be fetched through ONE ({_first_line(error)}); try again"
+        ) from None
 
 
 def repeated_site_sessions() -> list[str]:
@@ -107,11 +121,17 @@ def repeated_site_sessions() -> list[str]:
     try:
         insertions = one.search_insertions(django=rule["insertions"], query_type="remote")
         eids = sorted({str(one.pid2eid(pid)[0]) for pid in insertions})
-        chosen = [eid for eid in eids if _fulfils(rule, [str(name) for name in one.list_datasets(eid)])]
+        chosen = [
+            eid for eid in eids if _fulfils(rule, [str(name) for name in one.list_datasets(eid)])
+        ]
     except Exception as error:
-        raise InputError(f"ONE cannot list the repeated-site sessions ({_first_line(error)}); try again") from None
+        raise InputError(
+            f"ONE cannot list the repeated-site sessions ({_first_line(error)}); try again"
+        ) from None
     if not chosen:
-        raise InputError(f"none of {len(eids)} sessions with the tag {rule['release_tag']} has spikes and trials")
+        raise InputError(
+            f"none of {len(eids)} sessions with the tag {rule['release_tag']} has spikes and trials"
+        )
     return chosen
 
 
@@ -124,7 +144,11 @@ def _fulfils(rule: dict[str, Any], datasets: list[str]) -> bool:
 
 def _is_wanted(file: AlfFile, objects: Sequence[str]) -> bool:
     in_place = file.collection == "alf" or file.collection.startswith("alf/")
-    return in_place and file.object in objects and file.attribute in _ATTRIBUTES.get(file.object, (file.attribute,))
+    return (
+        in_place
+        and file.object in objects
+        and file.attribute in _ATTRIBUTES.get(file.object, (file.attribute,))
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -1,4 +1,5 @@
-"""Units of the International Brain Laboratory's probes: sorting, quality, channel, depth, brain region."""
+"""Units of the International Brain Laboratory's probes: sorting, quality, channel, depth, brain
+region."""
 
 import dataclasses
 import functools
@@ -13,7 +14,11 @@ from neurojax.data.readers.windows import counted_drops
 from neurojax.errors import InputError
 
 SORTERS = ("iblsorter", "pykilosort", "ks2_matlab", "")  # where several are there, the first
-MAPPINGS = {"allen": ("Allen", "Beryl"), "beryl": ("Beryl", "Cosmos"), "cosmos": ("Cosmos", "Cosmos")}
+MAPPINGS = {
+    "allen": ("Allen", "Beryl"),
+    "beryl": ("Beryl", "Cosmos"),
+    "cosmos": ("Cosmos", "Cosmos"),
+}
 UNITS = ("all", "good")
 _SITES = ("brainLocationIds_ccf_2017", "mlapdv", "localCoordinates")
 
@@ -54,23 +59,31 @@ def collections(files: list[AlfFile], spec: ReadSpec, where: str) -> dict[str, s
             found.setdefault(parts[0] if parts else "", {})["/".join(parts[1:])] = file.collection
     if not found:
         raise InputError(
-            f"{where} holds no spikes.times.npy; expected alf/probe00/pykilosort/spikes.times.npy or alike"
+            f"{where} holds no spikes.times.npy; expected "
+            "alf/probe00/pykilosort/spikes.times.npy or alike"
         )
     wanted = spec.option("probes")
     names = sorted(found) if wanted is None else wanted.split("+")
     if missing := [name for name in names if name not in found]:
-        raise InputError(f"{where}: probes names {missing[0]!r}, but the recording has {', '.join(sorted(found))}")
+        raise InputError(
+            f"{where}: probes names {missing[0]!r}, but the recording has "
+            f"{', '.join(sorted(found))}"
+        )
     sorter = spec.option("sorter")
     chosen = {}
     for name in names:
         known = sorted(found[name], key=lambda key: SORTERS.index(key) if key in SORTERS else -1)
         if sorter is not None and sorter not in known:
-            raise InputError(f"{where}: sorter={sorter!r}, but {name or 'the folder'} has {', '.join(known)}")
+            raise InputError(
+                f"{where}: sorter={sorter!r}, but {name or 'the folder'} has {', '.join(known)}"
+            )
         chosen[name] = found[name][known[0] if sorter is None else sorter]
     return chosen
 
 
-def read_probe(files: list[AlfFile], name: str, collection: str, spec: ReadSpec, where: str) -> Probe:
+def read_probe(
+    files: list[AlfFile], name: str, collection: str, spec: ReadSpec, where: str
+) -> Probe:
     """Spikes and units of one probe; clusters without spikes stay units.
 
     Raises:
@@ -82,13 +95,23 @@ def read_probe(files: list[AlfFile], name: str, collection: str, spec: ReadSpec,
     if missing := [key for key in ("times", "clusters") if key not in spikes]:
         raise InputError(f"{label} lacks spikes.{missing[0]}.npy")
     clusters = [file for file in here if file.object == "clusters"]
-    table = read_objects([file for file in clusters if file.path.suffix == ".npy"], "clusters", ("channels", "depths"))
+    table = read_objects(
+        [file for file in clusters if file.path.suffix == ".npy"],
+        "clusters",
+        ("channels", "depths"),
+    )
     num_clusters = len(next(iter(table.values()))) if table else None
     sorting = sorted_spikes(spikes["times"], spikes["clusters"], label, num_clusters)
-    columns = {key: _one_column(values, f"{label}: clusters.{key}") for key, values in table.items()}
-    if metrics := [file for file in clusters if (file.attribute, file.path.suffix) == ("metrics", ".pqt")]:
+    columns = {
+        key: _one_column(values, f"{label}: clusters.{key}") for key, values in table.items()
+    }
+    if metrics := [
+        file for file in clusters if (file.attribute, file.path.suffix) == ("metrics", ".pqt")
+    ]:
         columns |= _metrics(read_table(metrics[0].path), sorting.cluster_id, label)
-    atlas_id, sites = _sites(here, [f for f in files if f.collection == f"alf/{name}"], columns, sorting, label)
+    atlas_id, sites = _sites(
+        here, [f for f in files if f.collection == f"alf/{name}"], columns, sorting, label
+    )
     metadata = {"depth_um": columns["depths"]} if "depths" in columns else {}
     metadata |= {key: columns[key] for key in ("label", "presence_ratio") if key in columns} | sites
     keep, dropped = _selection(sorting, columns, atlas_id, spec, label)
@@ -96,7 +119,9 @@ def read_probe(files: list[AlfFile], name: str, collection: str, spec: ReadSpec,
         name,
         collection,
         keep_units(sorting, keep),
-        np.array([f"{name}/{cluster}" if name else str(cluster) for cluster in sorting.cluster_id[keep]]),
+        np.array(
+            [f"{name}/{cluster}" if name else str(cluster) for cluster in sorting.cluster_id[keep]]
+        ),
         atlas_id[keep],
         {key: values[keep].astype(np.float32) for key, values in metadata.items()},
         dropped,
@@ -109,17 +134,22 @@ def _one_column(values: np.ndarray, where: str) -> np.ndarray:
     return np.asarray(values, np.float64).ravel()
 
 
-def _metrics(table: dict[str, np.ndarray], cluster_id: np.ndarray, label: str) -> dict[str, np.ndarray]:
+def _metrics(
+    table: dict[str, np.ndarray], cluster_id: np.ndarray, label: str
+) -> dict[str, np.ndarray]:
     """Quality columns in the order of the units, NaN where the table leaves a cluster out."""
     ids = table.get("cluster_id")
     if ids is None:
         if any(len(values) != len(cluster_id) for values in table.values()):
             raise InputError(
-                f"{label}: clusters.metrics has no cluster_id, and other rows than the clusters; fetch it again"
+                f"{label}: clusters.metrics has no cluster_id, and other rows than the clusters; "
+                "fetch it again"
             )
         ids = cluster_id
     columns = {}
-    ids = whole_numbers(np.asarray(ids), f"{label}: cluster_id of clusters.metrics", "cluster numbers")
+    ids = whole_numbers(
+        np.asarray(ids), f"{label}: cluster_id of clusters.metrics", "cluster numbers"
+    )
     order = np.argsort(ids, kind="stable")
     place = np.minimum(np.searchsorted(ids[order], cluster_id), max(len(ids) - 1, 0))
     for key in ("label", "presence_ratio"):
@@ -130,30 +160,45 @@ def _metrics(table: dict[str, np.ndarray], cluster_id: np.ndarray, label: str) -
 
 
 def _sites(
-    here: list[AlfFile], probe_files: list[AlfFile], columns: dict[str, np.ndarray], sorting: SortedSpikes, label: str
+    here: list[AlfFile],
+    probe_files: list[AlfFile],
+    columns: dict[str, np.ndarray],
+    sorting: SortedSpikes,
+    label: str,
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Atlas ids int64 [N], 0 without histology, and positions of the units' channels."""
     num_units = len(sorting.cluster_id)
-    sites = read_objects(here, "channels", _SITES) or read_objects(probe_files, "electrodeSites", _SITES)
+    sites = read_objects(here, "channels", _SITES) or read_objects(
+        probe_files, "electrodeSites", _SITES
+    )
     if "channels" not in columns or not sites:
         return np.zeros(num_units, np.int64), {}
     num_channels = len(next(iter(sites.values())))
-    channel = whole_numbers(columns["channels"], f"{label}: clusters.channels", "channel numbers").astype(np.int64)
+    channel = whole_numbers(
+        columns["channels"], f"{label}: clusters.channels", "channel numbers"
+    ).astype(np.int64)
     if channel.min(initial=0) < 0 or channel.max(initial=0) >= num_channels:
         raise InputError(
-            f"{label}: clusters.channels runs from {channel.min()} to {channel.max()}, but there are {num_channels}"
+            f"{label}: clusters.channels runs from {channel.min()} to {channel.max()}, but there "
+            f"are {num_channels}"
             " channels; the files belong to different revisions or are damaged"
         )
     ids = sites.get("brainLocationIds_ccf_2017")
     if ids is None:
         atlas_id = np.zeros(num_units, np.int64)
     else:
-        ids = whole_numbers(np.asarray(ids).ravel(), f"{label}: channels.brainLocationIds", "Allen atlas ids")
+        ids = whole_numbers(
+            np.asarray(ids).ravel(), f"{label}: channels.brainLocationIds", "Allen atlas ids"
+        )
         atlas_id = np.abs(ids.astype(np.int64))[channel]  # negative on the left side
     positions = {}
     if "mlapdv" in sites and sites["mlapdv"].ndim == 2 and sites["mlapdv"].shape[1] == 3:
         positions = dict(
-            zip(("ml_um", "ap_um", "dv_um"), np.asarray(sites["mlapdv"], np.float64)[channel].T, strict=True)
+            zip(
+                ("ml_um", "ap_um", "dv_um"),
+                np.asarray(sites["mlapdv"], np.float64)[channel].T,
+                strict=True,
+            )
         )
     if "localCoordinates" in sites and sites["localCoordinates"].ndim == 2:
         positions["lateral_um"] = np.asarray(sites["localCoordinates"], np.float64)[channel, 0]
@@ -161,7 +206,11 @@ def _sites(
 
 
 def _selection(
-    sorting: SortedSpikes, columns: dict[str, np.ndarray], atlas_id: np.ndarray, spec: ReadSpec, label: str
+    sorting: SortedSpikes,
+    columns: dict[str, np.ndarray],
+    atlas_id: np.ndarray,
+    spec: ReadSpec,
+    label: str,
 ) -> tuple[np.ndarray, dict[str, int]]:
     wanted = spec.option("units", "all")
     if wanted not in UNITS:
@@ -170,7 +219,9 @@ def _selection(
     tests = {"kept": np.zeros(num_units, bool)}
     if wanted == "good":
         if "label" not in columns:
-            raise InputError(f"{label}: units=good needs the column label of clusters.metrics; leave it out")
+            raise InputError(
+                f"{label}: units=good needs the column label of clusters.metrics; leave it out"
+            )
         tests["not a good unit (label below 1)"] = ~(columns["label"] >= 1)
     if (least := spec.option("min_rate_hz")) is not None:
         span_s = max(float(sorting.times_s[-1] - sorting.times_s[0]), 1e-3)
@@ -197,7 +248,8 @@ def _atlas():
         from iblatlas.regions import BrainRegions
     except ImportError:
         raise InputError(
-            'brain regions of IBL recordings need iblatlas; install it with `pip install "neurojax[ibl]"`'
+            "brain regions of IBL recordings need iblatlas; install it with `pip install "
+            '"neurojax[ibl]"`'
         ) from None
     return BrainRegions()
 
@@ -210,7 +262,8 @@ def regions(atlas_id: np.ndarray, level: str) -> tuple[np.ndarray, np.ndarray, i
         level: "allen", "beryl" or "cosmos".
 
     Returns:
-        region and region_group, str [N], "unknown" where the atlas does not know the id, and how many
+        region and region_group, str [N], "unknown" where the atlas does not know the id, and how
+        many
         ids that are not 0 it does not know. No download: the tables come with iblatlas.
     """
     if level not in MAPPINGS:

@@ -1,15 +1,20 @@
-"""MATLAB files as labs have them: structs, struct arrays and cells, of which options name what counts.
+"""MATLAB files as labs have them: structs, struct arrays and cells, of which options name what
+counts.
 
-Without the options `counts` and `spikes` a .mat file is read as `arrays` does. With them, values are named by their
-path, `beforeLearning.clouds.spikes`; a field of a struct array stands for a cell of its values.
+Without the options `counts` and `spikes` a .mat file is read as `arrays` does. With them, values
+are named by their path, `beforeLearning.clouds.spikes`; a field of a struct array stands for a cell
+of its values.
 
-    counts [units, bins] (say so: axes=units:bins), [trials, ...], or a cell with one matrix a trial; needs bin_size_s
-    spikes a cell with the spike times of one unit each, seconds; needs trials, events or --window_s
+    counts [units, bins] (say so: axes=units:bins), [trials, ...], or a cell with one matrix a
+    trial; needs bin_size_s spikes a cell with the spike times of one unit each, seconds; needs
+    trials, events or --window_s
     bin_size_s, trial_start_s, trial_stop_s, region, unit_id   a path, or (bin_size_s) a number
     --trial_columns=PATH,... and --behavior=PATH,...           further values; all others are left aside
 
-Read are numbers, logicals, char and nested cells and structs of them, from v4 to v7 and from v7.3 (needs h5py).
-Not read: objects, tables, `string`, `datetime` and function handles, which MATLAB stores in a form of its own.
+Read are numbers, logicals, char and nested cells and structs of them, from v4 to v7 and from v7.3
+(needs h5py).
+Not read: objects, tables, `string`, `datetime` and function handles, which MATLAB stores in a form
+    of its own.
 """
 
 from pathlib import Path
@@ -21,7 +26,12 @@ from neurojax.data.readers import arrays
 from neurojax.data.readers.matlab_values import Cell, described, load_matlab, value_at
 from neurojax.data.readers.sorted_spikes import sorted_spikes
 from neurojax.data.readers.spec import DEFAULT_BIN_SIZE_S, ReadSpec
-from neurojax.data.readers.trials import choose_split, trials_in_bins, trials_in_seconds, without_shared_time
+from neurojax.data.readers.trials import (
+    choose_split,
+    trials_in_bins,
+    trials_in_seconds,
+    without_shared_time,
+)
 from neurojax.data.session import Session
 from neurojax.data.store.session_fields import plain_array, seconds, spike_counts
 from neurojax.data.store.session_rules import check_bin_size, check_session_id
@@ -32,7 +42,8 @@ VERSION = "mat/1"
 _PATHS = ("counts", "spikes", "trial_start_s", "trial_stop_s", "region", "unit_id")
 OPTIONS = {
     "counts": "path of the spikes per bin",
-    "axes": "order of the axes of counts, such as units:bins or trials:bins:units; default: bins:units",
+    "axes": "order of the axes of counts, such as units:bins or trials:bins:units; default: "
+    "bins:units",
     "bin_size_s": "seconds of a bin of counts: a number or a path",
     "spikes": "path of a cell with the spike times of one unit each, seconds",
     "trial_start_s": "path of the trials' starts, seconds",
@@ -48,7 +59,9 @@ def find(path: str) -> list[str]:
     folder = Path(path)
     if not folder.is_dir():
         return [path]
-    found = sorted(str(entry) for entry in folder.iterdir() if entry.suffix == SUFFIX and entry.is_file())
+    found = sorted(
+        str(entry) for entry in folder.iterdir() if entry.suffix == SUFFIX and entry.is_file()
+    )
     if not found:
         raise InputError(f"{path} holds no {SUFFIX} file; check the path")
     return found
@@ -75,17 +88,29 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         if spec.option("counts") is not None:
             raise InputError(f"{where}: options name both counts and spikes; give one of them")
         if spec.options:
-            raise InputError(f"{where}: options name {spec.options[0][0]!r} without counts or spikes; name one of them")
+            raise InputError(
+                f"{where}: options name {spec.options[0][0]!r} without counts or spikes; name "
+                "one of them"
+            )
         root = load_matlab(path)
         if not root.keys() & {"counts", "spike_times_s"}:
             raise InputError(
-                f"{where}: name what holds the spikes with --options=counts=PATH,axes=units:bins,bin_size_s=SECONDS or"
+                f"{where}: name what holds the spikes with "
+                "--options=counts=PATH,axes=units:bins,bin_size_s=SECONDS or"
                 f" --options=spikes=PATH; it has {', '.join(described(root))[:400]}"
             )
         return arrays.read_session(source, spec)
     root = load_matlab(path)
-    given = {name: value_at(root, spec.option(name), where) for name in _PATHS if spec.option(name) is not None}
-    fields = _of_counts(root, given, spec, where) if "counts" in given else _of_spikes(given, spec, where)
+    given = {
+        name: value_at(root, spec.option(name), where)
+        for name in _PATHS
+        if spec.option(name) is not None
+    }
+    fields = (
+        _of_counts(root, given, spec, where)
+        if "counts" in given
+        else _of_spikes(given, spec, where)
+    )
     counts, lengths = fields["counts"], np.diff(fields["trial_offsets"])
     split, split_source = choose_split(None, fields["trial_start_s"], spec, where)
     session = from_counts(
@@ -95,7 +120,9 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         unit_id=_labels(given, "unit_id", counts.shape[1], where),
         split=split,
         conditions=_columns(root, spec, len(lengths), where),
-        behaviour={name.rpartition(".")[2]: _signal(root, name, lengths, where) for name in spec.behavior},
+        behaviour={
+            name.rpartition(".")[2]: _signal(root, name, lengths, where) for name in spec.behavior
+        },
         info={"source": {"file": path.name}, "split_source": split_source},
     )
     return without_shared_time(session, spec, where)
@@ -103,24 +130,38 @@ def read_session(source: str, spec: ReadSpec) -> Session:
 
 def _of_counts(root: Any, given: dict[str, Any], spec: ReadSpec, where: str) -> dict[str, Any]:
     if spec.align is not None or spec.bin_ms is not None:
-        raise InputError(f"{where}: binned counts keep their bins and their trials; leave out --align and --bin_ms")
+        raise InputError(
+            f"{where}: binned counts keep their bins and their trials; leave out --align and "
+            "--bin_ms"
+        )
     bin_size_s = check_bin_size(_bin_size_s(root, spec, where), where)
     axes = (spec.option("axes") or "bins:units").split(":")
     if sorted(axes) not in (["bins", "units"], ["bins", "trials", "units"]):
         raise InputError(
-            f"axes={spec.option('axes')!r}; expected bins and units, and trials if there are, such as units:bins"
+            f"axes={spec.option('axes')!r}; expected bins and units, and trials if there are, "
+            "such as units:bins"
         )
     value = given["counts"]
     if isinstance(value, Cell):
         if "trials" in axes:
-            raise InputError(f"{where}: counts is a cell, one matrix a trial; expected axes=units:bins or bins:units")
-        parts = [_matrix(part, axes, f"{where}, trial {number}") for number, part in enumerate(value.values)]
+            raise InputError(
+                f"{where}: counts is a cell, one matrix a trial; expected axes=units:bins or "
+                "bins:units"
+            )
+        parts = [
+            _matrix(part, axes, f"{where}, trial {number}")
+            for number, part in enumerate(value.values)
+        ]
         if len({part.shape[1] for part in parts}) != 1:
             widths = sorted({part.shape[1] for part in parts})[:5]
-            raise InputError(f"{where}: trials have {widths} units, expected one number of units; check axes")
+            raise InputError(
+                f"{where}: trials have {widths} units, expected one number of units; check axes"
+            )
         flat, lengths = np.concatenate(parts), np.array([len(part) for part in parts])
     elif "trials" in axes:
-        cube = np.transpose(_array(value, "counts", where, 3), [axes.index(n) for n in ("trials", "bins", "units")])
+        cube = np.transpose(
+            _array(value, "counts", where, 3), [axes.index(n) for n in ("trials", "bins", "units")]
+        )
         flat, lengths = cube.reshape(-1, cube.shape[2]), np.full(len(cube), cube.shape[1])
     else:
         flat = _matrix(value, axes, where)
@@ -128,34 +169,62 @@ def _of_counts(root: Any, given: dict[str, Any], spec: ReadSpec, where: str) -> 
         flat = flat[: lengths.sum()]
     starts = (np.cumsum(lengths) - lengths) * bin_size_s
     if "trial_start_s" in given:
-        starts = seconds(np.ravel(_array(given["trial_start_s"], "trial_start_s", where)), "trial_start_s", where)
+        starts = seconds(
+            np.ravel(_array(given["trial_start_s"], "trial_start_s", where)), "trial_start_s", where
+        )
     offsets = np.concatenate([[0], np.cumsum(lengths)])
-    return {"counts": flat, "bin_size_s": bin_size_s, "trial_offsets": offsets, "trial_start_s": starts}
+    return {
+        "counts": flat,
+        "bin_size_s": bin_size_s,
+        "trial_offsets": offsets,
+        "trial_start_s": starts,
+    }
 
 
 def _of_spikes(given: dict[str, Any], spec: ReadSpec, where: str) -> dict[str, Any]:
     value = given["spikes"]
     if not isinstance(value, Cell):
-        raise InputError(f"{where}: spikes is no cell; expected one with the spike times of one unit each, in seconds")
-    trains = [np.ravel(_array(train, f"spikes{{{k + 1}}}", where)) for k, train in enumerate(value.values)]
+        raise InputError(
+            f"{where}: spikes is no cell; expected one with the spike times of one unit each, in "
+            "seconds"
+        )
+    trains = [
+        np.ravel(_array(train, f"spikes{{{k + 1}}}", where)) for k, train in enumerate(value.values)
+    ]
     rows = np.repeat(np.arange(len(trains)), [len(train) for train in trains])
     spikes = sorted_spikes(np.concatenate([np.zeros(0), *trains]), rows, where, len(trains))
     named = {
-        name: np.ravel(_array(given[name], name, where)) for name in ("trial_start_s", "trial_stop_s") if name in given
+        name: np.ravel(_array(given[name], name, where))
+        for name in ("trial_start_s", "trial_stop_s")
+        if name in given
     }
-    bin_size_s = check_bin_size(DEFAULT_BIN_SIZE_S if spec.bin_ms is None else spec.bin_ms / 1000, where)
+    bin_size_s = check_bin_size(
+        DEFAULT_BIN_SIZE_S if spec.bin_ms is None else spec.bin_ms / 1000, where
+    )
     if spec.align is not None:
-        raise InputError(f"{where}: with spikes= give the trials as trial_start_s and trial_stop_s, or --window_s=2")
+        raise InputError(
+            f"{where}: with spikes= give the trials as trial_start_s and trial_stop_s, or "
+            "--window_s=2"
+        )
     starts, stops = trials_in_seconds(named, spikes.times_s, spec, bin_size_s, where)
-    counts, lengths = spike_counts(spikes.times_s, spikes.rows, len(trains), starts, stops, bin_size_s, where)
+    counts, lengths = spike_counts(
+        spikes.times_s, spikes.rows, len(trains), starts, stops, bin_size_s, where
+    )
     offsets = np.concatenate([[0], np.cumsum(lengths)])
-    return {"counts": counts, "bin_size_s": bin_size_s, "trial_offsets": offsets, "trial_start_s": starts}
+    return {
+        "counts": counts,
+        "bin_size_s": bin_size_s,
+        "trial_offsets": offsets,
+        "trial_start_s": starts,
+    }
 
 
 def _bin_size_s(root: Any, spec: ReadSpec, where: str) -> Any:
     text = spec.option("bin_size_s")
     if text is None:
-        raise InputError(f"{where}: counts need bin_size_s, seconds of a bin: a number, or the path of one")
+        raise InputError(
+            f"{where}: counts need bin_size_s, seconds of a bin: a number, or the path of one"
+        )
     try:
         return float(text)
     except ValueError:
@@ -172,7 +241,9 @@ def _array(value: Any, name: str, where: str, num_dims: int | None = None) -> np
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
         raise InputError(f"{where}: {name} is a {type(value).__name__.lower()}, expected numbers")
     if num_dims is not None and value.ndim != num_dims:
-        raise InputError(f"{where}: {name} is {list(value.shape)}, expected {num_dims} axes; name them with axes")
+        raise InputError(
+            f"{where}: {name} is {list(value.shape)}, expected {num_dims} axes; name them with axes"
+        )
     return value
 
 
@@ -180,9 +251,15 @@ def _labels(given: dict[str, Any], name: str, num_units: int, where: str) -> np.
     if name not in given:
         return None
     value = given[name]
-    labels = np.array([str(part) for part in value.values]) if isinstance(value, Cell) else np.ravel(value).astype(str)
+    labels = (
+        np.array([str(part) for part in value.values])
+        if isinstance(value, Cell)
+        else np.ravel(value).astype(str)
+    )
     if len(labels) != num_units:
-        raise InputError(f"{where}: {name} has {len(labels)} values, but there are {num_units} units")
+        raise InputError(
+            f"{where}: {name} has {len(labels)} values, but there are {num_units} units"
+        )
     return labels
 
 
@@ -191,10 +268,15 @@ def _columns(root: Any, spec: ReadSpec, num_trials: int, where: str) -> dict[str
     made = {}
     for path in spec.trial_columns:
         value = value_at(root, path, where)
-        flat = np.array([_scalar(part) for part in value.values]) if isinstance(value, Cell) else np.ravel(value)
+        flat = (
+            np.array([_scalar(part) for part in value.values])
+            if isinstance(value, Cell)
+            else np.ravel(value)
+        )
         if len(flat) != num_trials:
             raise InputError(
-                f"{where}: trial column {path!r} has {len(flat)} values, but there are {num_trials} trials"
+                f"{where}: trial column {path!r} has {len(flat)} values, but there are "
+                f"{num_trials} trials"
             )
         made[path.rpartition(".")[2]] = plain_array(flat, path, where)
     return made
@@ -207,16 +289,24 @@ def _scalar(part: Any) -> Any:
 
 
 def _signal(root: Any, path: str, lengths: np.ndarray, where: str) -> np.ndarray:
-    """[total_bins, dims] from a matrix or one matrix a trial; the axis that has the bins is found by its length."""
+    """[total_bins, dims] from a matrix or one matrix a trial; the axis that has the bins is found
+    by its length."""
     value = value_at(root, path, where)
-    parts, expected = (value.values, lengths) if isinstance(value, Cell) else ([value], [lengths.sum()])
+    parts, expected = (
+        (value.values, lengths) if isinstance(value, Cell) else ([value], [lengths.sum()])
+    )
     if len(parts) != len(expected):
-        raise InputError(f"{where}: behavior {path!r} has {len(parts)} trials, expected {len(expected)}")
+        raise InputError(
+            f"{where}: behavior {path!r} has {len(parts)} trials, expected {len(expected)}"
+        )
     laid = []
     for part, num_bins in zip(parts, expected, strict=True):
         matrix = np.atleast_2d(_array(part, path, where))
         if matrix.ndim != 2 or num_bins not in matrix.shape:
-            raise InputError(f"{where}: behavior {path!r} is {list(matrix.shape)}, expected an axis of {num_bins} bins")
+            raise InputError(
+                f"{where}: behavior {path!r} is {list(matrix.shape)}, expected an axis of "
+                f"{num_bins} bins"
+            )
         laid.append(matrix if matrix.shape[0] == num_bins else matrix.T)
     if len({part.shape[1] for part in laid}) != 1:
         raise InputError(f"{where}: behavior {path!r} has other columns in some trials")

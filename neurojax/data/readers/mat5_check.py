@@ -1,7 +1,9 @@
 """The structure of a .mat file (v5 to v7) walked before scipy's compiled parser sees it.
 
-That parser trusts sizes and indices inside the file: a damaged one can end the process. Here every element must
-lie within its parent, every array have as many values as its axes say, every sparse index lie in its matrix.
+That parser trusts sizes and indices inside the file: a damaged one can end the process. Here every
+    element must
+lie within its parent, every array have as many values as its axes say, every sparse index lie in
+its matrix.
 Source: MATLAB's "MAT-File Format" document, level 5.
 """
 
@@ -16,7 +18,8 @@ from neurojax.errors import InputError
 
 _HEADER_BYTES = 128
 _MATRIX, _COMPRESSED = 14, 15
-_SIZES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8, 16: 1, 17: 2, 18: 4}  # bytes of a value
+# bytes of a value
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8, 16: 1, 17: 2, 18: 4}
 _CELL, _STRUCT, _OBJECT, _CHAR, _SPARSE, _FUNCTION, _OPAQUE = 1, 2, 3, 4, 5, 16, 17
 _MAX_AXES, _MAX_DEPTH, _MAX_ELEMENTS = 32, 24, 10**6
 
@@ -26,11 +29,15 @@ class _Damaged(Exception):
 
 
 def check_mat5(content: bytes, where: str) -> None:
-    """Raises InputError unless the file is whole. Files of v4 pass: their parser is Python's own."""
+    """Raises InputError unless the file is whole. Files of v4 pass: their parser is Python's
+    own."""
     if 0 in content[:4]:  # so scipy tells them apart
         return
     if len(content) < _HEADER_BYTES or content[126:128] not in (b"IM", b"MI"):
-        raise InputError(f"{where} cannot be read as .mat (it is neither v5, v7 nor v7.3); save it again with -v7")
+        raise InputError(
+            f"{where} cannot be read as .mat (it is neither v5, v7 nor v7.3); save it again with "
+            "-v7"
+        )
     try:
         walk = _Walk("<" if content[126:128] == b"IM" else ">")
         walk.elements(memoryview(content)[_HEADER_BYTES:], 0)
@@ -39,7 +46,8 @@ def check_mat5(content: bytes, where: str) -> None:
 
 
 class _Walk:
-    """One pass over a file; `left` bounds the elements and the bytes that compressed ones may unpack to."""
+    """One pass over a file; `left` bounds the elements and the bytes that compressed ones may
+    unpack to."""
 
     def __init__(self, order: str):
         self.order, self.elements_left, self.bytes_left = order, _MAX_ELEMENTS, MAX_FILE_BYTES
@@ -82,7 +90,18 @@ class _Walk:
         kind, data, rest = self.tag(view)
         if kind not in kinds or len(data) % _SIZES[kind]:
             raise _Damaged(f"numbers of type {kind}")
-        letters = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
+        letters = {
+            1: "i1",
+            2: "u1",
+            3: "i2",
+            4: "u2",
+            5: "i4",
+            6: "u4",
+            7: "f4",
+            9: "f8",
+            12: "i8",
+            13: "u8",
+        }
         letters |= {16: "u1", 17: "u2", 18: "u4"}
         return np.frombuffer(data, self.order + letters[kind]), rest
 
@@ -95,7 +114,8 @@ class _Walk:
         if len(flags) != 2:
             raise _Damaged("array flags")
         kind, is_complex = int(flags[0]) & 0xFF, bool(flags[0] & 0x0800)
-        if kind == _OPAQUE:  # table, string, datetime: three names and a value, of which nothing is read
+        # table, string, datetime: three names and a value, of which nothing is read
+        if kind == _OPAQUE:
             for _ in range(3):
                 _, view = self.numbers(view, (1, 2, 16))
             return self.inner(view, 1, depth)
@@ -151,7 +171,12 @@ class _Walk:
     def sparse(self, view: memoryview, axes: np.ndarray, is_complex: bool) -> None:
         rows, view = self.numbers(view, (5,))
         starts, view = self.numbers(view, (5,))
-        if len(axes) != 2 or len(starts) != axes[1] + 1 or starts[0] != 0 or np.any(np.diff(starts) < 0):
+        if (
+            len(axes) != 2
+            or len(starts) != axes[1] + 1
+            or starts[0] != 0
+            or np.any(np.diff(starts) < 0)
+        ):
             raise _Damaged("the columns of a sparse array")
         used = int(starts[-1])
         if used > len(rows) or (used and (rows[:used].min() < 0 or rows[:used].max() >= axes[0])):

@@ -1,4 +1,5 @@
-"""Values of .mat files as plain Python: arrays of numbers, text, structs as dicts, cells and struct arrays as lists."""
+"""Values of .mat files as plain Python: arrays of numbers, text, structs as dicts, cells and struct
+arrays as lists."""
 
 import dataclasses
 import io
@@ -37,7 +38,11 @@ def load_matlab(path: Path) -> dict[str, Any]:
         content = b"" if path.stat().st_size > MAX_FILE_BYTES else start + file.read()
     if _V73 in start[:128] or b"\x89HDF\r\n\x1a\n" in (start[:8], start[512:520]):
         with hdf5.open_hdf5(path) as file:
-            return {name: _of_hdf5(file, name, 0, [_MAX_VALUES]) for name in file if not name.startswith("#")}
+            return {
+                name: _of_hdf5(file, name, 0, [_MAX_VALUES])
+                for name in file
+                if not name.startswith("#")
+            }
     import scipy.io
 
     check_mat5(content, str(path))
@@ -56,11 +61,16 @@ def load_matlab(path: Path) -> dict[str, Any]:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:150]
         raise InputError(f"{path} cannot be read as .mat ({reason}); save it again") from None
     budget = [_MAX_VALUES]
-    return {name: _of_scipy(value, name, 0, budget) for name, value in loaded.items() if not name.startswith("__")}
+    return {
+        name: _of_scipy(value, name, 0, budget)
+        for name, value in loaded.items()
+        if not name.startswith("__")
+    }
 
 
 def value_at(root: dict[str, Any], path: str, where: str) -> Any:
-    """The value of a path such as `session.clouds.spikes`; a field of a struct array is a cell of its values.
+    """The value of a path such as `session.clouds.spikes`; a field of a struct array is a cell of
+    its values.
 
     Raises:
         InputError: there is no such value, with what there is.
@@ -76,26 +86,43 @@ def value_at(root: dict[str, Any], path: str, where: str) -> Any:
         found = [part[name] for part in parts]
         value = Cell(found) if isinstance(value, Cell) else found[0]
     if isinstance(value, dict):
-        raise InputError(f"{where}: {path!r} is a struct with {', '.join(sorted(value))[:300]}; name one of them")
+        raise InputError(
+            f"{where}: {path!r} is a struct with {', '.join(sorted(value))[:300]}; name one of them"
+        )
     return value
 
 
 def described(value: Any, path: str = "") -> list[str]:
     """Paths of the values of a file and what each is: `a.b [3, 4]`, `a.c cell of 8`."""
-    if isinstance(value, Cell) and value.values and all(isinstance(part, dict) for part in value.values):
+    if (
+        isinstance(value, Cell)
+        and value.values
+        and all(isinstance(part, dict) for part in value.values)
+    ):
         fields = [described(part, path) for part in value.values[:1]]
         return [f"{entry} in each of {len(value.values)}" for entry in fields[0]]
     if isinstance(value, dict):
-        return [entry for name in value for entry in described(value[name], f"{path}.{name}" if path else name)]
+        return [
+            entry
+            for name in value
+            for entry in described(value[name], f"{path}.{name}" if path else name)
+        ]
     if isinstance(value, Cell):
         return [f"{path} cell of {len(value.values)}"]
-    return [f"{path} {list(value.shape)}" if isinstance(value, np.ndarray) else f"{path} {type(value).__name__}"]
+    return [
+        f"{path} {list(value.shape)}"
+        if isinstance(value, np.ndarray)
+        else f"{path} {type(value).__name__}"
+    ]
 
 
 def _spend(budget: list[int], name: str, depth: int) -> None:
     budget[0] -= 1
     if budget[0] < 0 or depth > _MAX_DEPTH:
-        raise InputError(f"{name!r} nests deeper than {_MAX_DEPTH} or holds more than {_MAX_VALUES} values; save less")
+        raise InputError(
+            f"{name!r} nests deeper than {_MAX_DEPTH} or holds more than {_MAX_VALUES} values; "
+            "save less"
+        )
 
 
 def _of_scipy(value: Any, name: str, depth: int, budget: list[int]) -> Any:
@@ -111,19 +138,29 @@ def _of_scipy(value: Any, name: str, depth: int, budget: list[int]) -> Any:
             return None
         fields = value.dtype.names
         parts = [
-            {field: _of_scipy(part[field], f"{name}.{field}", depth + 1, budget) for field in fields}
+            {
+                field: _of_scipy(part[field], f"{name}.{field}", depth + 1, budget)
+                for field in fields
+            }
             for part in value.ravel(order="F")
         ]
         return parts[0] if len(parts) == 1 else Cell(parts)
     if value.dtype == object:
         return Cell([_of_scipy(part, name, depth + 1, budget) for part in value.ravel(order="F")])
     if value.dtype.kind == "U":
-        return str(value.ravel()[0]) if value.size == 1 else "" if not value.size else Cell(value.ravel().tolist())
+        return (
+            str(value.ravel()[0])
+            if value.size == 1
+            else ""
+            if not value.size
+            else Cell(value.ravel().tolist())
+        )
     return value
 
 
 def _of_hdf5(parent: Any, name: str, depth: int, budget: list[int]) -> Any:
-    """Groups are structs; datasets of references are cells, or fields of a struct array; axes come reversed."""
+    """Groups are structs; datasets of references are cells, or fields of a struct array; axes come
+    reversed."""
     import h5py
 
     _spend(budget, name, depth)
@@ -155,4 +192,6 @@ def _struct(fields: dict[str, Any]) -> Any:
     lengths = {len(values) for values in fields.values() if isinstance(values, _Field)}
     if len(lengths) != 1 or not all(isinstance(values, _Field) for values in fields.values()):
         return {name: Cell(list(v)) if isinstance(v, _Field) else v for name, v in fields.items()}
-    return Cell([{name: values[k] for name, values in fields.items()} for k in range(lengths.pop())])
+    return Cell(
+        [{name: values[k] for name, values in fields.items()} for k in range(lengths.pop())]
+    )

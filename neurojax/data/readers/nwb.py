@@ -1,9 +1,11 @@
-"""Neurodata Without Borders: `.nwb` files (HDF5), local or remote, those of the Neural Latents Benchmark too.
+"""Neurodata Without Borders: `.nwb` files (HDF5), local or remote, those of the Neural Latents
+Benchmark too.
 
-Spikes come from the units table, trials from `intervals/trials` or another table of intervals, behaviour from any
-time series that `--behavior` names. Raw signals are never read. Where the table of units says in which time they
-were observed, trials outside are left out. A column `split` of the trials (train, val, test) is kept, and the
-benchmark's held-out units are marked by `heldout` in units.npz.
+Spikes come from the units table, trials from `intervals/trials` or another table of intervals,
+behaviour from any time series that `--behavior` names. Raw signals are never read. Where the table
+of units says in which time they were observed, trials outside are left out. A column `split` of the
+trials (train, val, test) is kept, and the benchmark's held-out units are marked by `heldout` in
+units.npz.
 Source: NWB 2 schema; Pei et al. 2021, Neural Latents Benchmark.
 """
 
@@ -30,13 +32,15 @@ from neurojax.errors import InputError
 
 VERSION = "nwb/1"
 OPTIONS = {
-    "table": "table of intervals whose rows are trials, epochs for one; default: trials. With --window_s its rows are"
+    "table": "table of intervals whose rows are trials, epochs for one; default: trials. With --window_s "
+    "its rows are"
     " cut into windows",
     "regions": "column of units or electrodes that names regions; default: region, location, ...",
     "keep": "COLUMN:VALUE of units that stay, quality:good; several values as good+mua",
     "as_test": "val: a split without test trials tests on its validation trials",
     "hidden": "keep: trials in which held-out units were not observed stay (their counts are zero)",
-    "min_observed": "share of the trials in which a unit must have been observed, else it is left out; default: 0",
+    "min_observed": "share of the trials in which a unit must have been observed, else it is left out; default: "
+    "0",
     "licence": "licence of the data, which NWB files do not state",
     "consent": "consent, for recordings of people",
 }
@@ -49,26 +53,39 @@ def find(path: str) -> list[str]:
     """A file or an address stands for itself, a folder for the .nwb files below it."""
     root = Path(path)
     if re.match("dandi:", path, re.IGNORECASE) and not root.exists():
-        raise InputError(f"{path} is a dandiset; `dandi download {path}` first, or give the https address of one asset")
+        raise InputError(
+            f"{path} is a dandiset; `dandi download {path}` first, or give the https address of "
+            "one asset"
+        )
     if nwb_remote.is_url(path) or not root.is_dir() or nwb_file.is_zarr(root):
         return [path]
     # Links to nothing stay, so that data which was never fetched is reported.
-    found = sorted(str(entry) for entry in root.rglob("*.nwb") if not entry.is_dir() or nwb_file.is_zarr(entry))
+    found = sorted(
+        str(entry) for entry in root.rglob("*.nwb") if not entry.is_dir() or nwb_file.is_zarr(entry)
+    )
     if not found:
         raise InputError(f"{path} holds no .nwb file; check the path")
     return found
 
 
 def session_name(source: str) -> str:
-    """The stem of the file's name, or of an address the last part that is a name; other signs become `_`."""
-    parts = [urlsplit(source).netloc, *urlsplit(source).path.split("/")] if nwb_remote.is_url(source) else [source]
+    """The stem of the file's name, or of an address the last part that is a name; other signs
+    become `_`."""
+    parts = (
+        [urlsplit(source).netloc, *urlsplit(source).path.split("/")]
+        if nwb_remote.is_url(source)
+        else [source]
+    )
     named = [part for part in parts if part not in _NOT_NAMES] or [source]
-    stem = re.sub(r"[^A-Za-z0-9._-]", "_", Path(named[-1]).name.removesuffix(".zarr").removesuffix(".nwb"))
+    stem = re.sub(
+        r"[^A-Za-z0-9._-]", "_", Path(named[-1]).name.removesuffix(".zarr").removesuffix(".nwb")
+    )
     return check_session_id(stem.lstrip("._-")[:128] or stem)
 
 
 def source_sha256(source: str) -> str:
-    """Digest of all that may be read; of a remote file, of its size and the version tag that its server gives."""
+    """Digest of all that may be read; of a remote file, of its size and the version tag that its
+    server gives."""
     if nwb_remote.is_url(source) and (version := nwb_remote.version_sha256(source)) is not None:
         return version
     with nwb_file.open_nwb(source) as file:
@@ -86,7 +103,9 @@ def read_session(source: str, spec: ReadSpec) -> Session:
     for option, choices in _CHOICES.items():
         if spec.option(option, choices[0]) not in choices:
             raise InputError(f"{option}={spec.option(option)!r}; expected {' or '.join(choices)}")
-    bin_size_s = check_bin_size(DEFAULT_BIN_SIZE_S if spec.bin_ms is None else spec.bin_ms / 1000, where)
+    bin_size_s = check_bin_size(
+        DEFAULT_BIN_SIZE_S if spec.bin_ms is None else spec.bin_ms / 1000, where
+    )
     with nwb_file.open_nwb(source) as file:
         units = read_units(file, spec, where)
         windows, units = read_windows(file, units, spec, bin_size_s, where)
@@ -94,7 +113,9 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         series = series_of(file)
         starts = bin_starts(windows.starts, lengths, bin_size_s)
         behaviour = read_behaviour(series, spec, starts, bin_size_s, where)
-        counts, spikes_dropped, odd = count_spikes(units, windows.starts, lengths, bin_size_s, where)
+        counts, spikes_dropped, odd = count_spikes(
+            units, windows.starts, lengths, bin_size_s, where
+        )
         info = _info(file, source, spec) | {
             "units_dropped": units.dropped,
             "trials_dropped": windows.dropped,
@@ -104,7 +125,9 @@ def read_session(source: str, spec: ReadSpec) -> Session:
             "interval_tables": list(interval_tables(file))[:_MAX_LISTED],
             "time_series": list(series)[:_MAX_LISTED],
         }
-    return _session(session_id, units, windows, counts, lengths, behaviour, info, bin_size_s, spec, where)
+    return _session(
+        session_id, units, windows, counts, lengths, behaviour, info, bin_size_s, spec, where
+    )
 
 
 def _session(
@@ -144,7 +167,14 @@ def _info(file: Any, source: str, spec: ReadSpec) -> dict[str, Any]:
     place = {"url": nwb_remote.shown_url(source)} if remote else {"file": Path(source).name}
     general = {
         name: nwb_file.text(file, f"general/{name}")
-        for name in ("session_id", "experimenter", "institution", "lab", "related_publications", "keywords")
+        for name in (
+            "session_id",
+            "experimenter",
+            "institution",
+            "lab",
+            "related_publications",
+            "keywords",
+        )
     }
     subject = {
         name: nwb_file.text(file, f"general/subject/{name}")
@@ -152,7 +182,10 @@ def _info(file: Any, source: str, spec: ReadSpec) -> dict[str, Any]:
     }
     return {
         "source": place
-        | {"identifier": nwb_file.text(file, "identifier"), "nwb_version": hdf5.text_attribute(file, "nwb_version")},
+        | {
+            "identifier": nwb_file.text(file, "identifier"),
+            "nwb_version": hdf5.text_attribute(file, "nwb_version"),
+        },
         "subject_id": subject.pop("subject_id"),
         "species": subject.pop("species"),
         "subject": {name: value for name, value in subject.items() if value},

@@ -1,6 +1,8 @@
-"""NWB files read with distrust: links are followed inside the file only, sizes are bounded before memory is asked for.
+"""NWB files read with distrust: links are followed inside the file only, sizes are bounded before
+memory is asked for.
 
-Everything is read with h5py, a column or a block of rows at a time; pynwb would build objects for all of a file.
+Everything is read with h5py, a column or a block of rows at a time; pynwb would build objects for
+all of a file.
 """
 
 import contextlib
@@ -26,8 +28,23 @@ _BLOCK = 2**22  # numbers read at a time for a digest
 _ZARR = (".zgroup", ".zattrs", "zarr.json", ".zmetadata")
 # Raw signals and pictures: never read.
 RAW_TYPES = frozenset(
-    ("ElectricalSeries", "SpikeEventSeries", "ImageSeries", "OpticalSeries", "TwoPhotonSeries", "OnePhotonSeries")
-    + ("ImageMaskSeries", "IndexSeries", "Images", "Image", "GrayscaleImage", "RGBImage", "RGBAImage")
+    (
+        "ElectricalSeries",
+        "SpikeEventSeries",
+        "ImageSeries",
+        "OpticalSeries",
+        "TwoPhotonSeries",
+        "OnePhotonSeries",
+    )
+    + (
+        "ImageMaskSeries",
+        "IndexSeries",
+        "Images",
+        "Image",
+        "GrayscaleImage",
+        "RGBImage",
+        "RGBAImage",
+    )
     + ("PatchClampSeries", "VoltageClampSeries", "CurrentClampSeries", "VoltageClampStimulusSeries")
     + ("CurrentClampStimulusSeries", "IZeroClampSeries", "PlaneSegmentation")
 )
@@ -39,14 +56,18 @@ def open_nwb(source: str) -> Iterator[Any]:
     """Opens a local file or an address for reading.
 
     Raises:
-        InputError: missing, out of reach, damaged, a Zarr folder, or no NWB 2 file; also for what goes wrong inside.
+        InputError: missing, out of reach, damaged, a Zarr folder, or no NWB 2 file; also for what
+            goes wrong inside.
     """
     if nwb_remote.is_url(source):
         with nwb_remote.stream(source) as stream, hdf5.open_hdf5(source, stream) as file:
             yield _checked(file, source)
         return
     if is_zarr(Path(source)):
-        raise InputError(f"{source} is NWB in a Zarr folder; export it to HDF5 with hdmf-zarr, or fetch the .nwb file")
+        raise InputError(
+            f"{source} is NWB in a Zarr folder; export it to HDF5 with hdmf-zarr, or fetch the "
+            ".nwb file"
+        )
     with hdf5.open_hdf5(Path(source)) as file:
         yield _checked(file, source)
 
@@ -59,9 +80,14 @@ def is_zarr(path: Path) -> bool:
 def _checked(file: Any, source: str) -> Any:
     version = hdf5.text_attribute(file, "nwb_version") or text(file, "nwb_version")
     if version is None:
-        raise InputError(f"{source} is HDF5, but does not say its nwb_version; expected an NWB 2 file")
+        raise InputError(
+            f"{source} is HDF5, but does not say its nwb_version; expected an NWB 2 file"
+        )
     if not version.lstrip("NWB-").startswith("2"):
-        raise InputError(f"{source} is NWB version {version[:20]}, expected 2; convert it with the tools of its source")
+        raise InputError(
+            f"{source} is NWB version {version[:20]}, expected 2; convert it with the tools of "
+            "its source"
+        )
     return file
 
 
@@ -87,14 +113,16 @@ def entry(parent: Any, path: str, num_links: int = 0) -> Any | None:
         else:
             elsewhere = str(getattr(link, "filename", "elsewhere"))[:100]
             raise InputError(
-                f"{parent.file.filename}: {here.name.rstrip('/')}/{name} lies in another file ({elsewhere}), which is"
+                f"{parent.file.filename}: {here.name.rstrip('/')}/{name} lies in another file "
+                f"({elsewhere}), which is"
                 " not opened; export the file with its links resolved"
             )
     return here if isinstance(here, h5py.Group | h5py.Dataset) else None
 
 
 def walk(parent: Any, skip: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
-    """(path, group or dataset) of everything below, in order of names; raw signals and links elsewhere are left out."""
+    """(path, group or dataset) of everything below, in order of names; raw signals and links
+    elsewhere are left out."""
     import h5py
 
     waiting, seen = [("", parent, 0)], 0
@@ -103,12 +131,19 @@ def walk(parent: Any, skip: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
         for name in sorted(here, reverse=True):
             seen += 1
             if seen > _MAX_ENTRIES:
-                raise InputError(f"{parent.file.filename} holds more than {_MAX_ENTRIES} entries; it is damaged")
-            if (not path and name in skip) or not isinstance(here.get(name, getlink=True), h5py.HardLink):
+                raise InputError(
+                    f"{parent.file.filename} holds more than {_MAX_ENTRIES} entries; it is damaged"
+                )
+            if (not path and name in skip) or not isinstance(
+                here.get(name, getlink=True), h5py.HardLink
+            ):
                 continue
             child, below = here[name], f"{path}/{name}".lstrip("/")
             if isinstance(child, h5py.Group):
-                if hdf5.text_attribute(child, "neurodata_type") not in RAW_TYPES and depth < _MAX_DEPTH:
+                if (
+                    hdf5.text_attribute(child, "neurodata_type") not in RAW_TYPES
+                    and depth < _MAX_DEPTH
+                ):
                     yield below, child
                     waiting.append((below, child, depth + 1))
             elif isinstance(child, h5py.Dataset):
@@ -116,17 +151,33 @@ def walk(parent: Any, skip: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
 
 
 def check_dataset(dataset: Any, where: str) -> Any:
-    """Returns the dataset; raises InputError unless it is an array of numbers or text that lies in this file."""
+    """Returns the dataset; raises InputError unless it is an array of numbers or text that lies in
+    this file."""
     import h5py
 
-    if not isinstance(dataset, h5py.Dataset) or dataset.shape is None or dataset.is_virtual or dataset.external:
+    if (
+        not isinstance(dataset, h5py.Dataset)
+        or dataset.shape is None
+        or dataset.is_virtual
+        or dataset.external
+    ):
         raise InputError(f"{where} holds no data of its own; expected an array of numbers or text")
     if h5py.check_string_dtype(dataset.dtype) is None and dataset.dtype.kind not in "biufS":
         raise InputError(f"{where} is {str(dataset.dtype)[:60]}, expected numbers or text")
-    if dataset.chunks and int(np.prod(dataset.chunks, dtype=np.float64)) * dataset.dtype.itemsize > _MAX_CHUNK_BYTES:
-        raise InputError(f"{where} is stored in pieces above {_MAX_CHUNK_BYTES} bytes; it is damaged, or repack it")
+    if (
+        dataset.chunks
+        and int(np.prod(dataset.chunks, dtype=np.float64)) * dataset.dtype.itemsize
+        > _MAX_CHUNK_BYTES
+    ):
+        raise InputError(
+            f"{where} is stored in pieces above {_MAX_CHUNK_BYTES} bytes; it is damaged, or "
+            "repack it"
+        )
     if dataset.size and not dataset.id.get_storage_size():
-        raise InputError(f"{where} claims {dataset.size} values, but holds none; it was never written, or is damaged")
+        raise InputError(
+            f"{where} claims {dataset.size} values, but holds none; it was never written, or is "
+            "damaged"
+        )
     return dataset
 
 
@@ -134,7 +185,8 @@ def values(dataset: Any, where: str, start: int = 0, stop: int | None = None) ->
     """Rows start to stop of a dataset as numbers or text (cut to MAX_TEXT characters).
 
     Raises:
-        InputError: more than MAX_ROWS rows of text or numbers were asked for, or see `check_dataset`.
+        InputError: more than MAX_ROWS rows of text or numbers were asked for, or see
+            `check_dataset`.
     """
     import h5py
 
@@ -144,10 +196,14 @@ def values(dataset: Any, where: str, start: int = 0, stop: int | None = None) ->
     stop = len(dataset) if stop is None else stop
     per_row = dataset.size // max(len(dataset), 1)
     if (stop - start) * max(per_row, 1) > MAX_ROWS * 4:
-        raise InputError(f"{where} claims {(stop - start) * per_row} values, expected at most {MAX_ROWS * 4}")
+        raise InputError(
+            f"{where} claims {(stop - start) * per_row} values, expected at most {MAX_ROWS * 4}"
+        )
     if h5py.check_string_dtype(dataset.dtype) is None:
         rows = plain_array(dataset[start:stop], where.rpartition("/")[2], where)
-        return rows.astype(np.float64) if rows.dtype.kind == "f" and rows.dtype.itemsize > 8 else rows
+        return (
+            rows.astype(np.float64) if rows.dtype.kind == "f" and rows.dtype.itemsize > 8 else rows
+        )
     cells: list[str] = []
     for first in range(start, stop, _TEXT_ROWS):
         block = np.asarray(dataset[first : min(first + _TEXT_ROWS, stop)])
@@ -158,7 +214,11 @@ def values(dataset: Any, where: str, start: int = 0, stop: int | None = None) ->
 def values_of_scalar(dataset: Any, where: str) -> np.ndarray:
     """A dataset without axes as an array without axes."""
     value = dataset[()]
-    return np.array(_decoded(value)) if isinstance(value, bytes | str) else plain_array(value, "value", where)
+    return (
+        np.array(_decoded(value))
+        if isinstance(value, bytes | str)
+        else plain_array(value, "value", where)
+    )
 
 
 def _decoded(cell: Any) -> str:
@@ -180,7 +240,8 @@ def text(file: Any, path: str) -> str | None:
 
 
 def digest(file: Any) -> str:
-    """Hex digest of everything a reader may use: tables, series, metadata; not of raw signals and waveforms."""
+    """Hex digest of everything a reader may use: tables, series, metadata; not of raw signals and
+    waveforms."""
     import h5py
 
     total = hashlib.sha256()
@@ -205,6 +266,8 @@ def _digest_values(dataset: Any, path: str, total: Any) -> None:
         rows = max(1, _BLOCK // max(dataset.size // max(len(dataset), 1), 1))
         for start in range(0, len(dataset), rows):
             block = values(dataset, path, start, min(start + rows, len(dataset)))
-            total.update("\0".join(block.ravel()).encode() if block.dtype.kind == "U" else block.tobytes())
+            total.update(
+                "\0".join(block.ravel()).encode() if block.dtype.kind == "U" else block.tobytes()
+            )
     except (InputError, OSError):
         total.update(b"not readable")  # whoever needs it says so

@@ -1,4 +1,5 @@
-"""Where each unit of an NWB file lies: a column of its own, else most of its electrodes, else its electrode group."""
+"""Where each unit of an NWB file lies: a column of its own, else most of its electrodes, else its
+electrode group."""
 
 from collections import Counter
 from typing import Any
@@ -10,8 +11,23 @@ from neurojax.data.readers.nwb_tables import not_among, num_rows, plain_columns,
 from neurojax.data.session import names_a_region
 from neurojax.errors import InputError
 
-_NAMES = ("region", "brain_region", "brain_area", "area", "location", "anatomical_location", "structure_acronym")
-_NAMES += ("acronym", "structure", "ecephys_structure_acronym", "beryl_location", "cosmos_location", "allen_location")
+_NAMES = (
+    "region",
+    "brain_region",
+    "brain_area",
+    "area",
+    "location",
+    "anatomical_location",
+    "structure_acronym",
+)
+_NAMES += (
+    "acronym",
+    "structure",
+    "ecephys_structure_acronym",
+    "beryl_location",
+    "cosmos_location",
+    "allen_location",
+)
 _SAYS_NOTHING = frozenset({"none", "n/a", "na", "null", "unk", "?", "-", "other"})
 _PEAK = ("peak_channel_id", "max_channel", "peak_channel")
 
@@ -19,10 +35,12 @@ _PEAK = ("peak_channel_id", "max_channel", "peak_channel")
 def unit_regions(
     file: Any, table: Any, columns: dict[str, np.ndarray], rows: int, asked: str | None, where: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Region and its source, str [rows]: "file" from a column of regions, "target" from a name of an electrode group.
+    """Region and its source, str [rows]: "file" from a column of regions, "target" from a name of
+    an electrode group.
 
     Raises:
-        InputError: the option `regions` names a column that neither the units nor the electrodes have.
+        InputError: the option `regions` names a column that neither the units nor the electrodes
+            have.
     """
     electrodes = nwb_file.entry(file, "general/extracellular_ephys/electrodes")
     sites: dict[str, np.ndarray] = {}
@@ -37,7 +55,8 @@ def unit_regions(
         if asked not in of_units and asked not in of_sites:
             names = sorted({*of_units, *of_sites})
             raise InputError(
-                f"{where}: regions={asked!r} is no column of text or whole numbers; {not_among(asked, names)}"
+                f"{where}: regions={asked!r} is no column of text or whole numbers; "
+                f"{not_among(asked, names)}"
             )
         of_units = {asked: of_units[asked]} if asked in of_units else {}
         of_sites = {asked: of_sites[asked]} if asked in of_sites and not of_units else {}
@@ -77,7 +96,10 @@ def _named(names: tuple[str, ...], columns: dict[str, np.ndarray]) -> list[np.nd
 def _cleaned(labels: np.ndarray) -> list[str]:
     """Labels, "unknown" where they name nothing."""
     stripped = [label.strip() for label in labels.tolist()]
-    return [label if names_a_region(label) and label.lower() not in _SAYS_NOTHING else "unknown" for label in stripped]
+    return [
+        label if names_a_region(label) and label.lower() not in _SAYS_NOTHING else "unknown"
+        for label in stripped
+    ]
 
 
 def _majority(labels: np.ndarray, members: list[np.ndarray]) -> list[str]:
@@ -91,7 +113,12 @@ def _majority(labels: np.ndarray, members: list[np.ndarray]) -> list[str]:
 
 
 def _members(
-    table: Any, columns: dict[str, np.ndarray], sites: dict[str, np.ndarray], rows: int, num_sites: int, where: str
+    table: Any,
+    columns: dict[str, np.ndarray],
+    sites: dict[str, np.ndarray],
+    rows: int,
+    num_sites: int,
+    where: str,
 ) -> list[np.ndarray]:
     """Rows of the electrodes table of each unit; empty when nothing tells."""
     ends = ragged_ends(table, "electrodes", rows, where)
@@ -99,21 +126,39 @@ def _members(
     if dataset is not None:
         named = nwb_file.values(dataset, f"{where}/electrodes")
         if named.ndim != 1 or named.dtype.kind not in "iu" or (ends is None and len(named) != rows):
-            raise InputError(f"{where}/electrodes is {named.dtype} {list(named.shape)}, expected rows of electrodes")
+            raise InputError(
+                f"{where}/electrodes is {named.dtype} {list(named.shape)}, expected rows of "
+                "electrodes"
+            )
         bounds = np.arange(rows + 1) if ends is None else ends
         used = named[: bounds[-1]]
         if len(used) and (used.min() < 0 or used.max() >= num_sites):
-            raise InputError(f"{where}/electrodes names row {used.max()} of {num_sites} electrodes; it is damaged")
-        return [named[first:last].astype(np.int64) for first, last in zip(bounds[:-1], bounds[1:], strict=True)]
-    peak = next((columns[name] for name in _PEAK if name in columns and columns[name].dtype.kind in "iuf"), None)
+            raise InputError(
+                f"{where}/electrodes names row {used.max()} of {num_sites} electrodes; it is "
+                "damaged"
+            )
+        return [
+            named[first:last].astype(np.int64)
+            for first, last in zip(bounds[:-1], bounds[1:], strict=True)
+        ]
+    peak = next(
+        (columns[name] for name in _PEAK if name in columns and columns[name].dtype.kind in "iuf"),
+        None,
+    )
     if peak is None:
         return []
-    row_of = {float(site): row for row, site in enumerate(sites["id"].tolist())} if "id" in sites else {}
-    return [np.array([row_of[site]] if site in row_of else [], np.int64) for site in peak.astype(float).tolist()]
+    row_of = (
+        {float(site): row for row, site in enumerate(sites["id"].tolist())} if "id" in sites else {}
+    )
+    return [
+        np.array([row_of[site]] if site in row_of else [], np.int64)
+        for site in peak.astype(float).tolist()
+    ]
 
 
 def _groups(table: Any, rows: int) -> tuple[list[str], list[str]]:
-    """`location` and name of each unit's electrode group, which the table refers to; "unknown" where it does not."""
+    """`location` and name of each unit's electrode group, which the table refers to; "unknown"
+    where it does not."""
     import h5py
 
     references = nwb_file.entry(table, "electrode_group")
@@ -125,7 +170,9 @@ def _groups(table: Any, rows: int) -> tuple[list[str], list[str]]:
     ):
         return unknown, unknown
     groups = [_group(table.file, reference) for reference in references[()].tolist()]
-    return _cleaned(np.array([location for location, _ in groups])), _cleaned(np.array([name for _, name in groups]))
+    return _cleaned(np.array([location for location, _ in groups])), _cleaned(
+        np.array([name for _, name in groups])
+    )
 
 
 def _group(file: Any, reference: Any) -> tuple[str, str]:
@@ -134,4 +181,6 @@ def _group(file: Any, reference: Any) -> tuple[str, str]:
     except (ValueError, KeyError, OSError, RuntimeError):
         return "unknown", "unknown"  # it refers to nothing
     name = (found.name or "").rpartition("/")[2]
-    return hdf5.text_attribute(found, "location") or "unknown", name[: nwb_file.MAX_TEXT] or "unknown"
+    return hdf5.text_attribute(found, "location") or "unknown", name[
+        : nwb_file.MAX_TEXT
+    ] or "unknown"

@@ -25,19 +25,25 @@ def shown_url(url: str) -> str:
 
 
 def probe(url: str) -> tuple[int, str]:
-    """Size of the remote file in bytes, and the server's tag of this version of it ("" without one).
+    """Size of the remote file in bytes, and the server's tag of this version of it ("" without
+    one).
 
     Raises:
-        InputError: out of reach, not there, not HDF5, or on a server that does not serve ranges of bytes.
+        InputError: out of reach, not there, not HDF5, or on a server that does not serve ranges of
+            bytes.
     """
     shown = shown_url(url)
     if urlsplit(url).scheme not in ("http", "https"):
-        raise InputError(f"{shown}: expected an address that begins with http:// or https://; download the file")
+        raise InputError(
+            f"{shown}: expected an address that begins with http:// or https://; download the file"
+        )
     try:
         import remfile  # noqa: F401
         import requests
     except ImportError:
-        raise InputError(f'{shown} is an address, which needs remfile; `pip install "neurojax[nwb]"`') from None
+        raise InputError(
+            f'{shown} is an address, which needs remfile; `pip install "neurojax[nwb]"`'
+        ) from None
     headers = {"Range": "bytes=0-7", "Accept-Encoding": "identity"}
     try:
         with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_S) as answer:
@@ -50,12 +56,17 @@ def probe(url: str) -> tuple[int, str]:
         if isinstance(error, InputError):
             raise
         reason = type(error).__name__
-        raise InputError(f"{shown} cannot be reached ({reason}); check the address and the network") from None
+        raise InputError(
+            f"{shown} cannot be reached ({reason}); check the address and the network"
+        ) from None
     if not start.startswith(_SIGNATURE[: max(len(start), 1)]):
-        raise InputError(f"{shown} is not HDF5, perhaps a web page; expected the address of the .nwb file itself")
+        raise InputError(
+            f"{shown} is not HDF5, perhaps a web page; expected the address of the .nwb file itself"
+        )
     if answer.status_code == 200 or size is None:
         raise InputError(
-            f"{shown}: the server does not serve parts of files; download the file and give its path instead"
+            f"{shown}: the server does not serve parts of files; download the file and give its "
+            "path instead"
         )
     return int(size[1]), tag
 
@@ -77,7 +88,8 @@ def version_sha256(url: str) -> str | None:
 
 @contextlib.contextmanager
 def stream(url: str) -> Iterator[Any]:
-    """The remote file as an object that reads, streamed by remfile; what fails inside becomes an InputError."""
+    """The remote file as an object that reads, streamed by remfile; what fails inside becomes an
+    InputError."""
     probe(url)
     import remfile
 
@@ -88,7 +100,9 @@ def stream(url: str) -> Iterator[Any]:
         if opened.failure is None:
             raise
         reason = " ".join(str(opened.failure).split())[:150]
-        raise InputError(f"{shown_url(url)}: the server broke off ({reason}); try again, or download it") from None
+        raise InputError(
+            f"{shown_url(url)}: the server broke off ({reason}); try again, or download it"
+        ) from None
 
 
 class _Watched:

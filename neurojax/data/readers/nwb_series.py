@@ -1,4 +1,5 @@
-"""Time series of an NWB file as behaviour: found by path or last name, scaled to their unit, brought into bins."""
+"""Time series of an NWB file as behaviour: found by path or last name, scaled to their unit,
+brought into bins."""
 
 from typing import Any
 
@@ -33,13 +34,16 @@ def _fits(group: Any) -> bool:
         data = nwb_file.check_dataset(nwb_file.entry(group, "data"), "data")
     except InputError:
         return False
-    return data.dtype.kind in "biuf" and (data.ndim == 1 or (data.ndim == 2 and data.shape[1] <= _MAX_DIMS))
+    return data.dtype.kind in "biuf" and (
+        data.ndim == 1 or (data.ndim == 2 and data.shape[1] <= _MAX_DIMS)
+    )
 
 
 def read_behaviour(
     series: dict[str, Any], spec: ReadSpec, starts: np.ndarray, bin_size_s: float, where: str
 ) -> dict[str, np.ndarray]:
-    """Last name of each series that was asked for -> float32 [bins, dims], NaN where it is not known.
+    """Last name of each series that was asked for -> float32 [bins, dims], NaN where it is not
+    known.
 
     Args:
         series: from `series_of`.
@@ -62,12 +66,17 @@ def read_behaviour(
 
 def _path_of(asked: str, series: dict[str, Any], where: str) -> str:
     wanted = asked.strip("/")
-    fitting = [path for path in series if path == wanted] or [path for path in series if path.endswith(f"/{wanted}")]
+    fitting = [path for path in series if path == wanted] or [
+        path for path in series if path.endswith(f"/{wanted}")
+    ]
     if len(fitting) > 1:
-        raise InputError(f"{where}: behavior {asked!r} fits {', '.join(fitting)}; give the whole path of one")
+        raise InputError(
+            f"{where}: behavior {asked!r} fits {', '.join(fitting)}; give the whole path of one"
+        )
     if not fitting:
         raise InputError(
-            f"{where}: no time series {asked!r}; {not_among(asked, series)} (raw signals, and series with more than"
+            f"{where}: no time series {asked!r}; {not_among(asked, series)} (raw signals, and "
+            "series with more than"
             f" {_MAX_DIMS} numbers a sample, are not read)"
         )
     return fitting[0]
@@ -75,7 +84,9 @@ def _path_of(asked: str, series: dict[str, Any], where: str) -> str:
 
 def _name(path: str) -> str:
     """A name that a session folder takes."""
-    letters = "".join(c if c.isascii() and (c.isalnum() or c in "_.-") else "_" for c in path.rpartition("/")[2])
+    letters = "".join(
+        c if c.isascii() and (c.isalnum() or c in "_.-") else "_" for c in path.rpartition("/")[2]
+    )
     name = letters.lstrip(".-") or "series"
     return f"{name}_series"[:100] if name.endswith("_valid") else name[:100]
 
@@ -83,8 +94,12 @@ def _name(path: str) -> str:
 def _binned(group: Any, where: str, starts: np.ndarray, bin_size_s: float) -> np.ndarray:
     data = nwb_file.check_dataset(nwb_file.entry(group, "data"), where)
     if data.size > _MAX_VALUES:
-        raise InputError(f"{where} claims {data.size} values, expected at most {_MAX_VALUES}; thin it out")
-    scale, offset = (_number(data, name, default) for name, default in (("conversion", 1.0), ("offset", 0.0)))
+        raise InputError(
+            f"{where} claims {data.size} values, expected at most {_MAX_VALUES}; thin it out"
+        )
+    scale, offset = (
+        _number(data, name, default) for name, default in (("conversion", 1.0), ("offset", 0.0))
+    )
     times = _sample_times(group, len(data), where)
     blocks = [data[first : first + _BLOCK_SAMPLES] for first in range(0, len(data), _BLOCK_SAMPLES)]
     values = np.concatenate(blocks).astype(np.float64) if blocks else np.empty(data.shape)
@@ -99,13 +114,23 @@ def _sample_times(group: Any, num_samples: int, where: str) -> np.ndarray:
         nwb_file.check_dataset(stamps, f"{where}/timestamps")
         if stamps.shape != (num_samples,) or stamps.dtype.kind not in "iuf":
             raise InputError(
-                f"{where} has {num_samples} samples, but timestamps {stamps.dtype} {list(stamps.shape)}; it is damaged"
+                f"{where} has {num_samples} samples, but timestamps {stamps.dtype} "
+                f"{list(stamps.shape)}; it is damaged"
             )
         return stamps[()].astype(np.float64)
     begin = nwb_file.entry(group, "starting_time")
     rate_hz = np.nan if begin is None else _number(begin, "rate", np.nan)
-    start = np.ravel(nwb_file.values(begin, f"{where}/starting_time")) if begin is not None else np.empty(0)
-    if not 0 < rate_hz < 1e9 or start.size != 1 or start.dtype.kind not in "iuf" or not np.isfinite(start[0]):
+    start = (
+        np.ravel(nwb_file.values(begin, f"{where}/starting_time"))
+        if begin is not None
+        else np.empty(0)
+    )
+    if (
+        not 0 < rate_hz < 1e9
+        or start.size != 1
+        or start.dtype.kind not in "iuf"
+        or not np.isfinite(start[0])
+    ):
         raise InputError(f"{where} has neither timestamps nor a starting_time with its rate in Hz")
     return float(start[0]) + np.arange(num_samples) / rate_hz
 
@@ -116,5 +141,7 @@ def _number(dataset: Any, name: str, default: float) -> float:
         return default
     value = hdf5.scalar_attribute(dataset, name)
     if not isinstance(value, int | float | np.number) or not np.isfinite(float(value)):
-        raise InputError(f"{dataset.name}: its {name} is {str(value)[:40]!r}, expected a number; it is damaged")
+        raise InputError(
+            f"{dataset.name}: its {name} is {str(value)[:40]!r}, expected a number; it is damaged"
+        )
     return float(value)

@@ -1,4 +1,5 @@
-"""Tables of an NWB file: plain columns, ragged columns with their index, and names that come close to a wrong one."""
+"""Tables of an NWB file: plain columns, ragged columns with their index, and names that come close
+to a wrong one."""
 
 import difflib
 from collections.abc import Iterable
@@ -27,7 +28,9 @@ def num_rows(table: Any, where: str) -> int:
     return next(iter(lengths.values()), 0)
 
 
-def plain_columns(table: Any, rows: int, where: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def plain_columns(
+    table: Any, rows: int, where: str
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Columns with one number or text a row, and why others are left aside: name -> reason."""
     if rows > nwb_file.MAX_ROWS:
         raise InputError(f"{where} claims {rows} rows, expected at most {nwb_file.MAX_ROWS}")
@@ -57,7 +60,8 @@ def _no_column(dataset: Any, name: str, rows: int) -> str | None:
 
 
 def ragged_ends(table: Any, name: str, rows: int, where: str) -> np.ndarray | None:
-    """Where each row's values of a ragged column begin and end, int64 [rows + 1]; None without such a column.
+    """Where each row's values of a ragged column begin and end, int64 [rows + 1]; None without such
+    a column.
 
     Raises:
         InputError: the index does not fit the rows or the values.
@@ -68,11 +72,15 @@ def ragged_ends(table: Any, name: str, rows: int, where: str) -> np.ndarray | No
     nwb_file.check_dataset(values, f"{where}/{name}")
     ends = nwb_file.values(index, f"{where}/{name}_index")
     if ends.shape != (rows,) or ends.dtype.kind not in "iu" or not values.ndim:
-        raise InputError(f"{where}/{name}_index is {ends.dtype} {list(ends.shape)}, expected one whole number a row")
+        raise InputError(
+            f"{where}/{name}_index is {ends.dtype} {list(ends.shape)}, expected one whole number "
+            "a row"
+        )
     bounds = np.concatenate([[0], ends.astype(np.float64)])
     if (np.diff(bounds) < 0).any() or bounds[-1] > len(values):
         raise InputError(
-            f"{where}/{name}_index runs to {ends.max()} for {len(values)} values, expected rising ends within them;"
+            f"{where}/{name}_index runs to {ends.max()} for {len(values)} values, expected "
+            "rising ends within them;"
             " the file is damaged"
         )
     return np.concatenate([[0], ends.astype(np.int64)])
@@ -87,7 +95,10 @@ def interval_tables(file: Any) -> dict[str, Any]:
             if hasattr(group, "keys") and {"start_time", "stop_time"} <= set(hdf5.columns(group)):
                 name = path.rpartition("/")[2]
                 found[path if name in found else name] = group
-    return {name: found[name] for name in sorted(found, key=lambda name: (name != "trials", name != "epochs", name))}
+    return {
+        name: found[name]
+        for name in sorted(found, key=lambda name: (name != "trials", name != "epochs", name))
+    }
 
 
 def listed(names: Iterable[str]) -> str:
@@ -100,7 +111,9 @@ def listed(names: Iterable[str]) -> str:
 def not_among(name: str, names: Iterable[str]) -> str:
     """For messages: the name that was perhaps meant, then all there are."""
     names = list(names)
-    lower = {other.lower(): other for other in names} | {other.rpartition("/")[2].lower(): other for other in names}
+    lower = {other.lower(): other for other in names} | {
+        other.rpartition("/")[2].lower(): other for other in names
+    }
     close = difflib.get_close_matches(name.lower(), lower, 1, 0.5) or difflib.get_close_matches(
         name.rpartition("/")[2].lower(), lower, 1, 0.5
     )

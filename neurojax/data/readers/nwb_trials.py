@@ -1,11 +1,18 @@
-"""Windows of an NWB file: rows of a table of intervals, cuts around an event of each row, or pieces of equal length."""
+"""Windows of an NWB file: rows of a table of intervals, cuts around an event of each row, or pieces
+of equal length."""
 
 import dataclasses
 from typing import Any
 
 import numpy as np
 
-from neurojax.data.readers.nwb_tables import interval_tables, listed, not_among, num_rows, plain_columns
+from neurojax.data.readers.nwb_tables import (
+    interval_tables,
+    listed,
+    not_among,
+    num_rows,
+    plain_columns,
+)
 from neurojax.data.readers.nwb_units import Units, merged, select, spike_span, within
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.readers.trials import whole_times
@@ -14,7 +21,13 @@ from neurojax.data.session import TEST, TRAIN, VALIDATION
 from neurojax.data.store.session_rules import TRIAL_COLUMNS
 from neurojax.errors import InputError
 
-_SPLITS = {"train": TRAIN, "training": TRAIN, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION}
+_SPLITS = {
+    "train": TRAIN,
+    "training": TRAIN,
+    "val": VALIDATION,
+    "valid": VALIDATION,
+    "validation": VALIDATION,
+}
 _SPLITS |= {"test": TEST, "testing": TEST}
 _UNUSED = -1
 _MAX_WINDOWS = 10**7
@@ -44,7 +57,9 @@ class Windows:
     skipped: dict[str, str]
 
 
-def read_windows(file: Any, units: Units, spec: ReadSpec, bin_size_s: float, where: str) -> tuple[Windows, Units]:
+def read_windows(
+    file: Any, units: Units, spec: ReadSpec, bin_size_s: float, where: str
+) -> tuple[Windows, Units]:
     """Windows within the time in which all units that stay were observed, and those units.
 
     Raises:
@@ -57,12 +72,20 @@ def read_windows(file: Any, units: Units, spec: ReadSpec, bin_size_s: float, whe
     skipped: dict[str, str] = {}
     if table is not None:
         columns, skipped = plain_columns(table, num_rows(table, place), place)
-        if wrong := [edge for edge in _OWN if edge not in columns or columns[edge].dtype.kind not in "iuf"]:
-            raise InputError(f"{place} has no {wrong[0]} in seconds, one each a row; the table is damaged")
+        if wrong := [
+            edge for edge in _OWN if edge not in columns or columns[edge].dtype.kind not in "iuf"
+        ]:
+            raise InputError(
+                f"{place} has no {wrong[0]} in seconds, one each a row; the table is damaged"
+            )
     row, starts, stops = _laid(columns, units, spec, bin_size_s, place, table, smallest)
     for column in spec.trial_columns:
         if column not in columns:
-            reason = f"is {skipped[column]}" if column in skipped else f"is not there: {not_among(column, columns)}"
+            reason = (
+                f"is {skipped[column]}"
+                if column in skipped
+                else f"is not there: {not_among(column, columns)}"
+            )
             raise InputError(f"{place}: trial_columns names {column!r}, which {reason}")
     codes = _stored_split(columns, spec, place)
     with np.errstate(invalid="ignore"):
@@ -75,7 +98,9 @@ def read_windows(file: Any, units: Units, spec: ReadSpec, bin_size_s: float, whe
     if spec.option("hidden") != "keep":
         faults["held-out units were not observed"] = hidden
     if codes is None:
-        keep, dropped = kept_windows(starts, stops, (-np.inf, np.inf), faults, spec, bin_size_s, place)
+        keep, dropped = kept_windows(
+            starts, stops, (-np.inf, np.inf), faults, spec, bin_size_s, place
+        )
     else:
         missing = ~(np.isfinite(starts) & np.isfinite(stops))
         keep, dropped = counted_drops({"no event": missing} | faults, "trial", place)
@@ -90,7 +115,13 @@ def read_windows(file: Any, units: Units, spec: ReadSpec, bin_size_s: float, whe
     notes["columns of the trials that are not one value each"] = len(skipped)
     split = None if codes is None else _with_test(codes[row], spec, place)
     return Windows(
-        starts[keep], stops[keep], split, conditions, dropped, {k: n for k, n in notes.items() if n}, skipped
+        starts[keep],
+        stops[keep],
+        split,
+        conditions,
+        dropped,
+        {k: n for k, n in notes.items() if n},
+        skipped,
     ), units
 
 
@@ -102,12 +133,18 @@ def _table(file: Any, spec: ReadSpec, where: str) -> tuple[str, Any | None]:
         asked = spec.align.rpartition(".")[0]
     if asked is not None:
         if asked not in tables:
-            raise InputError(f"{where}: no table of intervals {asked!r}; {not_among(asked, tables)}")
+            raise InputError(
+                f"{where}: no table of intervals {asked!r}; {not_among(asked, tables)}"
+            )
         return asked, tables[asked]
     if "trials" in tables and spec.window_s is None:
         return "trials", tables["trials"]
     if spec.window_s is None:
-        others = f"its tables of intervals are {listed(tables)}: take one with --options=table=" if tables else ""
+        others = (
+            f"its tables of intervals are {listed(tables)}: take one with --options=table="
+            if tables
+            else ""
+        )
         others += f"{next(iter(tables))}, or " if tables else ""
         raise InputError(f"{where} has no trials; {others}cut it into windows with --window_s=2")
     return "windows", None
@@ -126,11 +163,22 @@ def _laid(
     if spec.window_s is None:
         rows = np.arange(len(columns["start_time"]))
         if spec.align is None:
-            return rows, columns["start_time"].astype(np.float64), columns["stop_time"].astype(np.float64)
+            return (
+                rows,
+                columns["start_time"].astype(np.float64),
+                columns["stop_time"].astype(np.float64),
+            )
         event = spec.align.rpartition(".")[2]
-        times = {name: values for name, values in columns.items() if values.dtype.kind in "iuf" and name != "id"}
+        times = {
+            name: values
+            for name, values in columns.items()
+            if values.dtype.kind in "iuf" and name != "id"
+        }
         if event not in times:
-            raise InputError(f"{place}: align names {spec.align!r}, no column of times; {not_among(event, times)}")
+            raise InputError(
+                f"{place}: align names {spec.align!r}, no column of times; "
+                f"{not_among(event, times)}"
+            )
         times_s = times[event].astype(np.float64)
         return rows, times_s + spec.window[0], times_s + spec.window[1]
     whole_times(spec.window_s, bin_size_s, f"{place}: window_s={spec.window_s:g}")
@@ -148,18 +196,24 @@ def _laid(
     number = np.maximum(number, 0)
     if not 1 <= number.sum() <= _MAX_WINDOWS:
         raise InputError(
-            f"{place}: {number.sum():.0f} windows of {spec.window_s:g} s fit the {len(pieces)} pieces of it,"
-            f" {(pieces[:, 1] - pieces[:, 0]).sum():g} s together; change window_s, or check the time unit"
+            f"{place}: {number.sum():.0f} windows of {spec.window_s:g} s fit the {len(pieces)} "
+            "pieces of it,"
+            f" {(pieces[:, 1] - pieces[:, 0]).sum():g} s together; change window_s, or check the "
+            "time unit"
         )
     rows = np.repeat(np.arange(len(pieces)), number.astype(np.int64))
-    within_row = np.arange(len(rows)) - np.repeat(np.cumsum(number) - number, number.astype(np.int64))
+    within_row = np.arange(len(rows)) - np.repeat(
+        np.cumsum(number) - number, number.astype(np.int64)
+    )
     starts = pieces[rows, 0] + within_row * spec.window_s
     return (rows if table is not None else np.arange(len(rows))), starts, starts + spec.window_s
 
 
 def _shared(units: Units, where: str) -> np.ndarray:
     """Time in which every unit that is not held out was observed, float64 [intervals, 2]."""
-    sets = _different(units, ~units.heldout if not units.heldout.all() else np.ones(len(units.first), bool))
+    sets = _different(
+        units, ~units.heldout if not units.heldout.all() else np.ones(len(units.first), bool)
+    )
     shared = sets[0][0]
     for intervals, _ in sets[1:]:
         edges = np.unique(np.concatenate([shared.ravel(), intervals.ravel()]))
@@ -167,7 +221,9 @@ def _shared(units: Units, where: str) -> np.ndarray:
         inside = within(shared, *parts.T, 0.0) & within(intervals, *parts.T, 0.0)
         shared = merged(parts[inside])
     if not len(shared):
-        raise InputError(f"{where}: there is no time in which all units were observed; {_FEWER_UNITS}")
+        raise InputError(
+            f"{where}: there is no time in which all units were observed; {_FEWER_UNITS}"
+        )
     return shared
 
 
@@ -177,13 +233,21 @@ def _different(units: Units, which: np.ndarray) -> list[tuple[np.ndarray, np.nda
     for unit in np.flatnonzero(which):
         intervals = units.observed[unit]
         sets.setdefault(intervals.tobytes(), (intervals, []))[1].append(int(unit))
-    return [(intervals, np.isin(np.arange(len(which)), members)) for intervals, members in sets.values()]
+    return [
+        (intervals, np.isin(np.arange(len(which)), members)) for intervals, members in sets.values()
+    ]
 
 
 def _observed(
-    units: Units, starts: np.ndarray, stops: np.ndarray, smallest: float, bin_size_s: float, where: str
+    units: Units,
+    starts: np.ndarray,
+    stops: np.ndarray,
+    smallest: float,
+    bin_size_s: float,
+    where: str,
 ) -> tuple[Units, dict[str, np.ndarray]]:
-    """The units observed in enough of the windows, and windows in which others were not: reason -> bool [windows]."""
+    """The units observed in enough of the windows, and windows in which others were not: reason ->
+    bool [windows]."""
     if units.observed is None:
         return units, {}
     held_in, held_out = np.zeros(len(starts), bool), np.zeros(len(starts), bool)
@@ -198,11 +262,16 @@ def _observed(
         held_in |= missed & (members & ~units.heldout).any()
         held_out |= missed & (members & units.heldout).any()
     if known.any() and held_in[known].all():
-        raise InputError(f"{where}: no trial lies in the time in which all units were observed; {_FEWER_UNITS}")
+        raise InputError(
+            f"{where}: no trial lies in the time in which all units were observed; {_FEWER_UNITS}"
+        )
     if not keep.all():
         reason = f"observed in less than {smallest:g} of the trials"
         units = select(units, *counted_drops({reason: ~keep}, "unit", where))
-    return units, {"outside of the observed time": held_in, "held-out units were not observed": held_out & ~held_in}
+    return units, {
+        "outside of the observed time": held_in,
+        "held-out units were not observed": held_out & ~held_in,
+    }
 
 
 def _share(spec: ReadSpec) -> float:
@@ -217,17 +286,23 @@ def _share(spec: ReadSpec) -> float:
 
 
 def _stored_split(columns: dict[str, np.ndarray], spec: ReadSpec, where: str) -> np.ndarray | None:
-    """Split code of each row of the table, _UNUSED where it says none; None without a split in the file."""
+    """Split code of each row of the table, _UNUSED where it says none; None without a split in the
+    file."""
     stored = columns.get("split")
     if spec.split != "file" or stored is None:
         return None
     if stored.dtype.kind == "U":
-        codes = np.array([_SPLITS.get(label.strip().lower(), _UNUSED) for label in stored.tolist()], np.int8)
+        codes = np.array(
+            [_SPLITS.get(label.strip().lower(), _UNUSED) for label in stored.tolist()], np.int8
+        )
     else:
-        codes = np.where(np.isin(stored, (TRAIN, VALIDATION, TEST)), np.nan_to_num(stored), _UNUSED).astype(np.int8)
+        codes = np.where(
+            np.isin(stored, (TRAIN, VALIDATION, TEST)), np.nan_to_num(stored), _UNUSED
+        ).astype(np.int8)
     if (codes == _UNUSED).all():
         raise InputError(
-            f"{where}: no value of the column split is train, val or test (such as {str(stored[0])[:40]!r}); draw one"
+            f"{where}: no value of the column split is train, val or test (such as "
+            f"{str(stored[0])[:40]!r}); draw one"
             " with --split=random or --split=blocks:300s"
         )
     return codes
@@ -238,7 +313,8 @@ def _with_test(split: np.ndarray, spec: ReadSpec, where: str) -> np.ndarray:
         return split
     if spec.option("as_test") != "val":
         raise InputError(
-            f"{where}: its split leaves no test trial; give --options=as_test=val to test on the validation trials, or"
+            f"{where}: its split leaves no test trial; give --options=as_test=val to test on the "
+            "validation trials, or"
             " draw a split with --split=random or --split=blocks:300s"
         )
     return np.where(split == VALIDATION, TEST, split).astype(np.int8)

@@ -1,4 +1,5 @@
-"""The units of an NWB file: names, regions, numbers of each, observed time; spikes read a block of units at a time."""
+"""The units of an NWB file: names, regions, numbers of each, observed time; spikes read a block of
+units at a time."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -31,7 +32,8 @@ class Units:
         first, last: int64 [N], where each unit's spikes begin and end in it.
         unit_id, region, region_source: str [N].
         metadata: name -> numeric [N]; `heldout` bool where the file has it.
-        observed: float64 [intervals, 2] of each unit, rising and apart; None where the file does not say.
+        observed: float64 [intervals, 2] of each unit, rising and apart; None where the file does
+            not say.
         dropped: reason -> number of units left out.
         notes: name -> number; what was odd.
     """
@@ -62,7 +64,8 @@ def read_units(file: Any, spec: ReadSpec, where: str) -> Units:
     table = nwb_file.entry(file, "units")
     if table is None or not hasattr(table, "keys"):
         raise InputError(
-            f"{where} has no units table, so no sorted spikes; sort the recording first, or where another file of this"
+            f"{where} has no units table, so no sorted spikes; sort the recording first, or "
+            "where another file of this"
             " session holds them, copy what you need into that one (docs/nwb.md)"
         )
     place = f"{where}, units"
@@ -70,11 +73,18 @@ def read_units(file: Any, spec: ReadSpec, where: str) -> Units:
     rows = num_rows(table, place)
     ends = ragged_ends(table, "spike_times", rows, place)
     if ends is None:
-        raise InputError(f"{place} has no spike_times with an index; expected sorted spikes of each unit")
+        raise InputError(
+            f"{place} has no spike_times with an index; expected sorted spikes of each unit"
+        )
     if rows == 0 or ends[-1] == 0:
-        raise InputError(f"{place} holds {rows} units and no spikes; check that the sorting was exported")
+        raise InputError(
+            f"{place} holds {rows} units and no spikes; check that the sorting was exported"
+        )
     if spike_times.ndim != 1 or spike_times.dtype.kind not in "iuf":
-        raise InputError(f"{place}/spike_times is {spike_times.dtype} {list(spike_times.shape)}, expected seconds")
+        raise InputError(
+            f"{place}/spike_times is {spike_times.dtype} {list(spike_times.shape)}, expected "
+            "seconds"
+        )
     columns, skipped = plain_columns(table, rows, place)
     notes = {"spikes that belong to no unit": int(len(spike_times) - ends[-1])}
     ids = columns.pop("id", np.arange(rows)).astype(str)
@@ -83,7 +93,9 @@ def read_units(file: Any, spec: ReadSpec, where: str) -> Units:
         ids = np.arange(rows).astype(str)
     region, source = unit_regions(file, table, columns, rows, spec.option("regions"), place)
     if "heldout" in skipped:
-        raise InputError(f"{place}/heldout is {skipped['heldout']}; expected true or false for each unit")
+        raise InputError(
+            f"{place}/heldout is {skipped['heldout']}; expected true or false for each unit"
+        )
     units = Units(
         spike_times,
         ends[:-1],
@@ -102,11 +114,15 @@ def read_units(file: Any, spec: ReadSpec, where: str) -> Units:
 def _metadata(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Numeric columns; `quality` as 2 good, 1 multi-unit, 0 otherwise, from text."""
     made = {
-        name: values for name, values in columns.items() if values.dtype.kind in "biuf" and name not in UNIT_COLUMNS
+        name: values
+        for name, values in columns.items()
+        if values.dtype.kind in "biuf" and name not in UNIT_COLUMNS
     }
     for name in _QUALITY:
         if name in columns and columns[name].dtype.kind == "U" and "quality" not in made:
-            codes = [_QUALITY_CODES.get(label.strip().lower(), 0) for label in columns[name].tolist()]
+            codes = [
+                _QUALITY_CODES.get(label.strip().lower(), 0) for label in columns[name].tolist()
+            ]
             if any(codes):
                 made["quality"] = np.array(codes, np.int8)
     if "heldout" in made:
@@ -120,7 +136,10 @@ def _observed(table: Any, rows: int, where: str) -> list[np.ndarray] | None:
         return None
     intervals = nwb_file.values(nwb_file.entry(table, "obs_intervals"), f"{where}/obs_intervals")
     if intervals.ndim != 2 or intervals.shape[1] != 2 or intervals.dtype.kind not in "iuf":
-        raise InputError(f"{where}/obs_intervals is {intervals.dtype} {list(intervals.shape)}, expected [intervals, 2]")
+        raise InputError(
+            f"{where}/obs_intervals is {intervals.dtype} {list(intervals.shape)}, expected "
+            "[intervals, 2]"
+        )
     if (np.diff(ends) == 0).all():
         return None
     known: dict[bytes, np.ndarray] = {}  # most files repeat one set for every unit
@@ -132,7 +151,8 @@ def _observed(table: Any, rows: int, where: str) -> list[np.ndarray] | None:
 
 
 def merged(intervals: np.ndarray) -> np.ndarray:
-    """Intervals in order of time, those that touch or overlap as one; not finite or reversed ones are left out."""
+    """Intervals in order of time, those that touch or overlap as one; not finite or reversed ones
+    are left out."""
     good = np.isfinite(intervals).all(axis=1) & (intervals[:, 0] < intervals[:, 1])
     start, stop = intervals[good][np.argsort(intervals[good, 0], kind="stable")].T
     reach = np.maximum.accumulate(stop)
@@ -141,7 +161,9 @@ def merged(intervals: np.ndarray) -> np.ndarray:
     return np.stack([start[first], reach[np.append(apart, len(start))[: len(first)] - 1]], axis=1)
 
 
-def within(intervals: np.ndarray, starts: np.ndarray, stops: np.ndarray, tolerance_s: float) -> np.ndarray:
+def within(
+    intervals: np.ndarray, starts: np.ndarray, stops: np.ndarray, tolerance_s: float
+) -> np.ndarray:
     """Whether each window lies in one of the intervals, bool [windows]."""
     if not len(intervals):
         return np.zeros(len(starts), bool)
@@ -154,7 +176,10 @@ def select(units: Units, keep: np.ndarray, dropped: dict[str, int]) -> Units:
     rows = np.flatnonzero(keep)
     return dataclasses.replace(
         units,
-        **{name: getattr(units, name)[rows] for name in ("first", "last", "unit_id", "region", "region_source")},
+        **{
+            name: getattr(units, name)[rows]
+            for name in ("first", "last", "unit_id", "region", "region_source")
+        },
         metadata={name: values[rows] for name, values in units.metadata.items()},
         observed=None if units.observed is None else [units.observed[row] for row in rows],
         dropped={**units.dropped, **dropped},
@@ -167,17 +192,26 @@ def _kept_units(units: Units, columns: dict[str, np.ndarray], spec: ReadSpec, wh
         return units
     name, colon, wanted = asked.partition(":")
     if name not in columns or not colon:
-        raise InputError(f"{where}: keep={asked!r}; expected COLUMN:VALUE of its columns, {not_among(name, columns)}")
+        raise InputError(
+            f"{where}: keep={asked!r}; expected COLUMN:VALUE of its columns, "
+            f"{not_among(name, columns)}"
+        )
     labels = columns[name].astype(str)
     values = wanted.split("+")
     if unknown := sorted(set(values) - set(labels.tolist())):
-        raise InputError(f"{where}: keep names {unknown[0]!r}, but {name} holds {', '.join(sorted(set(labels))[:20])}")
-    keep, dropped = counted_drops({f"{name} is not {wanted}": ~np.isin(labels, values)}, "unit", where)
+        raise InputError(
+            f"{where}: keep names {unknown[0]!r}, but {name} holds "
+            f"{', '.join(sorted(set(labels))[:20])}"
+        )
+    keep, dropped = counted_drops(
+        {f"{name} is not {wanted}": ~np.isin(labels, values)}, "unit", where
+    )
     return select(units, keep, dropped)
 
 
 def spike_blocks(units: Units, where: str) -> Iterator[tuple[int, list[np.ndarray]]]:
-    """(first unit, spike times float64 [spikes] of it and of each after it) in blocks of bounded size."""
+    """(first unit, spike times float64 [spikes] of it and of each after it) in blocks of bounded
+    size."""
     first, num_units = 0, len(units.first)
     while first < num_units:
         stop = first + 1
@@ -189,10 +223,17 @@ def spike_blocks(units: Units, where: str) -> Iterator[tuple[int, list[np.ndarra
             stop += 1
         start, end = int(units.first[first]), int(units.last[stop - 1])
         if end - start > _MAX_UNIT_SPIKES:
-            raise InputError(f"{where}: unit {units.unit_id[first]} claims {end - start} spikes; it is damaged")
-        hdf5_times = nwb_file.check_dataset(units.spike_times, f"{where}, units/spike_times")[start:end]
+            raise InputError(
+                f"{where}: unit {units.unit_id[first]} claims {end - start} spikes; it is damaged"
+            )
+        hdf5_times = nwb_file.check_dataset(units.spike_times, f"{where}, units/spike_times")[
+            start:end
+        ]
         times = hdf5_times.astype(np.float64)
-        yield first, [times[units.first[u] - start : units.last[u] - start] for u in range(first, stop)]
+        yield (
+            first,
+            [times[units.first[u] - start : units.last[u] - start] for u in range(first, stop)],
+        )
         first = stop
 
 
@@ -211,11 +252,13 @@ def spike_span(units: Units, where: str) -> tuple[float, float]:
 def count_spikes(
     units: Units, starts: np.ndarray, num_bins: np.ndarray, bin_size_s: float, where: str
 ) -> tuple[np.ndarray, dict[str, int], dict[str, int]]:
-    """Counts, uint8 or uint16 [total_bins, N], why spikes were left out, and what was odd; memory of one block."""
+    """Counts, uint8 or uint16 [total_bins, N], why spikes were left out, and what was odd; memory
+    of one block."""
     total_bins = sum(num_bins.tolist())
     if total_bins * len(units.first) > MAX_COUNTS:
         raise InputError(
-            f"{where}: {total_bins} bins x {len(units.first)} units exceed {MAX_COUNTS} counts; check the bin size and"
+            f"{where}: {total_bins} bins x {len(units.first)} units exceed {MAX_COUNTS} counts; "
+            "check the bin size and"
             " the windows"
         )
     counts = np.zeros((total_bins, len(units.first)), np.uint8)
@@ -243,10 +286,14 @@ def count_spikes(
             cleaned.append(times)
         rows = np.repeat(np.arange(len(cleaned)), [len(times) for times in cleaned])
         try:
-            block = bin_spike_times(np.concatenate(cleaned), rows, len(cleaned), starts, num_bins, bin_size_s)
+            block = bin_spike_times(
+                np.concatenate(cleaned), rows, len(cleaned), starts, num_bins, bin_size_s
+            )
         except InputError as error:
             last = first + len(cleaned) - 1
-            raise InputError(f"{where}, units {units.unit_id[first]} to {units.unit_id[last]}: {error}") from None
+            raise InputError(
+                f"{where}, units {units.unit_id[first]} to {units.unit_id[last]}: {error}"
+            ) from None
         counts = counts.astype(np.promote_types(counts.dtype, block.dtype), copy=False)
         counts[:, first : first + len(cleaned)] = block
     if low > high:

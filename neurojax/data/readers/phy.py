@@ -1,8 +1,9 @@
 """Kilosort, phy and SpikeInterface sorting folders as sessions.
 
-A sorting knows spikes, not trials. A file `trials.csv` or `trials.tsv` in the folder gives them, with a line of
-names and one line a trial, seconds on the recording's clock (sample 0 is 0 s): `start_s` and `stop_s`, or event
-times for `--align=COLUMN --window=-0.5,1.5`; other columns become conditions. Without it: `--window_s=2`.
+A sorting knows spikes, not trials. A file `trials.csv` or `trials.tsv` in the folder gives them,
+with a line of names and one line a trial, seconds on the recording's clock (sample 0 is 0 s):
+`start_s` and `stop_s`, or event times for `--align=COLUMN --window=-0.5,1.5`; other columns become
+conditions. Without it: `--window_s=2`.
 """
 
 import hashlib
@@ -12,7 +13,13 @@ from typing import Any
 import numpy as np
 
 from neurojax.data.readers.sorted_spikes import SortedSpikes, keep_units, sorted_spikes
-from neurojax.data.readers.sorting_folders import MARKERS, Sorting, files_of, read_rows, read_sorting
+from neurojax.data.readers.sorting_folders import (
+    MARKERS,
+    Sorting,
+    files_of,
+    read_rows,
+    read_sorting,
+)
 from neurojax.data.readers.spec import DEFAULT_BIN_SIZE_S, ReadSpec
 from neurojax.data.readers.trials import choose_split, trials_in_seconds, without_shared_time
 from neurojax.data.readers.windows import counted_drops, kept_windows
@@ -32,11 +39,25 @@ OPTIONS = {
     "segment": "segment of a SpikeInterface sorting; default: 0",
 }
 UNUSED = ("behavior", "trial_columns")  # every column of trials.csv becomes a condition
-_GENERIC = {"phy", "sorting", "sorter_output", "output", "kilosort", "kilosort2", "kilosort2.5", "kilosort3"}
+_GENERIC = {
+    "phy",
+    "sorting",
+    "sorter_output",
+    "output",
+    "kilosort",
+    "kilosort2",
+    "kilosort2.5",
+    "kilosort3",
+}
 _GENERIC |= {"kilosort4", "in_container_sorting", "curated"}
 _GROUPS = ("group", "KSLabel", "quality")  # the curator's word before the sorter's
 _REGIONS = ("region", "brain_region", "brain_area", "acronym", "location")
-_NUMBERS = {"depth": "depth_um", "ch": "channel", "amp": "amplitude", "ContamPct": "contamination_percent"}
+_NUMBERS = {
+    "depth": "depth_um",
+    "ch": "channel",
+    "amp": "amplitude",
+    "ContamPct": "contamination_percent",
+}
 _MAX_DEPTH = 4
 
 
@@ -44,14 +65,20 @@ def find(path: str) -> list[str]:
     """A sorting folder stands for itself, another folder for the sortings below it."""
     root = Path(path)
     if not root.is_dir():
-        raise InputError(f"{path} is not a folder; expected a sorting folder with one of {', '.join(MARKERS)}")
+        raise InputError(
+            f"{path} is not a folder; expected a sorting folder with one of {', '.join(MARKERS)}"
+        )
     found, waiting = [], [(root, 0)]
     while waiting:
         folder, depth = waiting.pop()
         if any((folder / marker).is_file() for marker in MARKERS):
             found.append(str(folder))
         elif depth < _MAX_DEPTH:
-            waiting += [(entry, depth + 1) for entry in folder.iterdir() if entry.is_dir() and not entry.is_symlink()]
+            waiting += [
+                (entry, depth + 1)
+                for entry in folder.iterdir()
+                if entry.is_dir() and not entry.is_symlink()
+            ]
     if not found:
         raise InputError(f"{path} holds no sorting folder; expected one of {', '.join(MARKERS)}")
     return sorted(found)
@@ -80,8 +107,11 @@ def read_session(source: str, spec: ReadSpec) -> Session:
     """
     folder, where, session_id = Path(source), str(source), session_name(source)
     sorting = read_sorting(folder, _segment(spec))
-    bin_size_s = check_bin_size(DEFAULT_BIN_SIZE_S if spec.bin_ms is None else spec.bin_ms / 1000, where)
-    num_listed = len(sorting.table.get("unit_id", ())) or None  # SpikeInterface names units without spikes too
+    bin_size_s = check_bin_size(
+        DEFAULT_BIN_SIZE_S if spec.bin_ms is None else spec.bin_ms / 1000, where
+    )
+    # SpikeInterface names units without spikes too
+    num_listed = len(sorting.table.get("unit_id", ())) or None
     spikes = sorted_spikes(_times(sorting, spec, where), sorting.clusters, where, num_listed)
     group = _column(sorting, spikes, _GROUPS, "unsorted")
     keep, units_dropped = counted_drops(_group_faults(group, spec), "unit", where)
@@ -99,7 +129,9 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         bin_size_s=bin_size_s,
         trial_offsets=np.concatenate([[0], np.cumsum(lengths)]),
         trial_start_s=starts,
-        unit_id=np.array([named.get(cluster, str(cluster)) for cluster in spikes.cluster_id.tolist()]),
+        unit_id=np.array(
+            [named.get(cluster, str(cluster)) for cluster in spikes.cluster_id.tolist()]
+        ),
         region=region,
         region_source=np.where(region == "unknown", "unknown", "file"),
         split=split,
@@ -131,22 +163,37 @@ def _times(sorting: Sorting, spec: ReadSpec, where: str) -> np.ndarray:
         try:
             rate_hz = float(given)
         except ValueError:
-            raise InputError(f"sample_rate_hz={given!r}; expected samples a second, such as 30000") from None
+            raise InputError(
+                f"sample_rate_hz={given!r}; expected samples a second, such as 30000"
+            ) from None
     if rate_hz is None:
-        raise InputError(f"{where} does not say its sample rate; give --options=sample_rate_hz=30000 (or what it is)")
+        raise InputError(
+            f"{where} does not say its sample rate; give --options=sample_rate_hz=30000 (or what "
+            "it is)"
+        )
     if not 0 < rate_hz < 1e7:
-        raise InputError(f"{where}: the sample rate is {rate_hz:g} Hz, expected samples a second, such as 30000")
+        raise InputError(
+            f"{where}: the sample rate is {rate_hz:g} Hz, expected samples a second, such as 30000"
+        )
     samples = np.asarray(sorting.samples)
     if samples.dtype.kind == "f" and np.any(samples[np.isfinite(samples)] % 1):
-        raise InputError(f"{where}: spike times are no whole samples; write samples, or convert as `arrays`")
+        raise InputError(
+            f"{where}: spike times are no whole samples; write samples, or convert as `arrays`"
+        )
     return samples / rate_hz if samples.dtype.kind in "iuf" else samples
 
 
-def _column(sorting: Sorting, spikes: SortedSpikes, names: tuple[str, ...], default: str) -> np.ndarray:
+def _column(
+    sorting: Sorting, spikes: SortedSpikes, names: tuple[str, ...], default: str
+) -> np.ndarray:
     """Text of each unit, from the first of the columns that says something about it."""
     columns = [sorting.table[name] for name in names if name in sorting.table]
     return np.array(
-        [next((c[unit] for c in columns if unit in c), default) for unit in spikes.cluster_id.tolist()], dtype=str
+        [
+            next((c[unit] for c in columns if unit in c), default)
+            for unit in spikes.cluster_id.tolist()
+        ],
+        dtype=str,
     )
 
 
@@ -156,11 +203,18 @@ def _group_faults(group: np.ndarray, spec: ReadSpec) -> dict[str, np.ndarray]:
         return {"labelled noise": np.char.lower(group) == "noise"}
     names = wanted.split("+")
     if unknown := sorted(set(names) - set(group.tolist())):
-        raise InputError(f"groups names {unknown[0]!r}, but the units are {', '.join(sorted(set(group.tolist())))}")
-    return {f"labelled {label}": group == label for label in sorted(set(group.tolist()) - set(names))}
+        raise InputError(
+            f"groups names {unknown[0]!r}, but the units are "
+            f"{', '.join(sorted(set(group.tolist())))}"
+        )
+    return {
+        f"labelled {label}": group == label for label in sorted(set(group.tolist()) - set(names))
+    }
 
 
-def _unit_metadata(sorting: Sorting, spikes: SortedSpikes, group: np.ndarray) -> dict[str, np.ndarray]:
+def _unit_metadata(
+    sorting: Sorting, spikes: SortedSpikes, group: np.ndarray
+) -> dict[str, np.ndarray]:
     """Numeric columns, NaN where there is none; `quality` is 2 good, 1 mua, 0 otherwise."""
     made = {"quality": np.select([group == "good", group == "mua"], [2, 1], 0).astype(np.int8)}
     for name, ours in _NUMBERS.items():
@@ -176,32 +230,48 @@ def _unit_metadata(sorting: Sorting, spikes: SortedSpikes, group: np.ndarray) ->
 def _trials(
     folder: Path, spikes: SortedSpikes, spec: ReadSpec, bin_size_s: float, where: str
 ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray], dict[str, int]]:
-    """Starts and stops, float64 [trials], conditions of the kept trials, and why others are left out."""
+    """Starts and stops, float64 [trials], conditions of the kept trials, and why others are left
+    out."""
     names = (spec.option("trials"),) if spec.option("trials") else ("trials.csv", "trials.tsv")
     path = next((folder / name for name in names if (folder / name).is_file()), None)
     if spec.option("trials") and (
         path is None or Path(names[0]).name != names[0] or path.suffix not in (".csv", ".tsv")
     ):
-        raise InputError(f"trials={names[0]!r}; expected the name of a .csv or .tsv file in {where}")
+        raise InputError(
+            f"trials={names[0]!r}; expected the name of a .csv or .tsv file in {where}"
+        )
     if spec.window_s is not None or path is None:
         if spec.align is not None:
-            raise InputError(f"{where} has no trials.csv for align={spec.align!r}; put one there, or give --window_s=2")
+            raise InputError(
+                f"{where} has no trials.csv for align={spec.align!r}; put one there, or give "
+                "--window_s=2"
+            )
         return *trials_in_seconds({}, spikes.times_s, spec, bin_size_s, where), {}, {}
     table = _table(path)
     if spec.align is not None:
         if spec.align not in table:
-            raise InputError(f"{path}: align names {spec.align!r}, but its columns are {', '.join(table)}")
+            raise InputError(
+                f"{path}: align names {spec.align!r}, but its columns are {', '.join(table)}"
+            )
         events = _numbers(table[spec.align], spec.align, path)
         starts, stops = events + spec.window[0], events + spec.window[1]
     else:
         if missing := [name for name in ("start_s", "stop_s") if name not in table]:
-            raise InputError(f"{path} has no column {missing[0]}; add start_s and stop_s, or give --align and --window")
+            raise InputError(
+                f"{path} has no column {missing[0]}; add start_s and stop_s, or give --align and "
+                "--window"
+            )
         starts, stops = (_numbers(table.pop(name), name, path) for name in ("start_s", "stop_s"))
     recorded_s = min(0.0, float(spikes.times_s[0])), np.inf
     keep, dropped = kept_windows(starts, stops, recorded_s, {}, spec, bin_size_s, where)
     reserved = {"start_s": "trial_start_s", "split": "trial_split"}
     conditions = {reserved.get(name, name): values[keep] for name, values in table.items()}
-    return seconds(starts[keep], "start_s", where), seconds(stops[keep], "stop_s", where), conditions, dropped
+    return (
+        seconds(starts[keep], "start_s", where),
+        seconds(stops[keep], "stop_s", where),
+        conditions,
+        dropped,
+    )
 
 
 def _table(path: Path) -> dict[str, np.ndarray]:

@@ -1,7 +1,8 @@
 """Which module reads which kind of recording, and what such a module offers.
 
-A reader's session needs no bookkeeping: `data.conversion` adds `info["source"]` (kind, reader, sha256,
-spec_sha256 beside what the reader put there). What a reader should leave in `info` where the recording says so:
+A reader's session needs no bookkeeping: `data.conversion` adds `info["source"]` (kind, reader,
+sha256, spec_sha256 beside what the reader put there). What a reader should leave in `info` where
+the recording says so:
     source           dict of anything that helps to find the recording again: file, url, identifier
     subject_id, species, licence, revision, citation, consent      text
     units_dropped, trials_dropped                                  reason -> number
@@ -26,15 +27,18 @@ class Reader(Protocol):
 
     Attributes:
         VERSION: name and number, "arrays/1"; raised when the same recording gives another session.
-        OPTIONS: option name -> one line of help: what `--options=NAME=VALUE,...` may hold for this kind.
-        UNUSED: fields of `ReadSpec` that mean nothing for this kind and are refused; need not be there.
+        OPTIONS: option name -> one line of help: what `--options=NAME=VALUE,...` may hold for this
+            kind.
+        UNUSED: fields of `ReadSpec` that mean nothing for this kind and are refused; need not be
+            there.
     """
 
     VERSION: str
     OPTIONS: dict[str, str]
 
     def find(self, path: str) -> list[str]:
-        """Recordings that one PATH of the command line stands for (a file, a folder, a URL); InputError if none."""
+        """Recordings that one PATH of the command line stands for (a file, a folder, a URL);
+        InputError if none."""
 
     def session_name(self, source: str) -> str:
         """The session id of a recording, cheaply."""
@@ -43,7 +47,8 @@ class Reader(Protocol):
         """The recording as a session of that name; InputError on anything bad."""
 
     def source_sha256(self, source: str) -> str:
-        """Hex digest of every byte that `read_session` uses; of several files in sorted order, with their names."""
+        """Hex digest of every byte that `read_session` uses; of several files in sorted order, with
+        their names."""
 
 
 def reader_of(kind: str) -> Reader:
@@ -59,8 +64,14 @@ def check_options(kind: str, spec: ReadSpec) -> None:
     for name, _ in spec.options:
         if name not in known:
             listed = f"expected {', '.join(sorted(known))}" if known else "it takes none"
-            raise InputError(f"options names {name!r}, which {kind} recordings do not have; {listed}")
+            raise InputError(
+                f"options names {name!r}, which {kind} recordings do not have; {listed}"
+            )
     for field in getattr(reader_of(kind), "UNUSED", ()):
         if value := getattr(spec, field):
-            said = f"names {value[0]!r}" if field in ("behavior", "trial_columns") else f"is {value!r}"
-            raise InputError(f"{field} {said}, but {kind} recordings have no use for it; leave it out")
+            said = (
+                f"names {value[0]!r}" if field in ("behavior", "trial_columns") else f"is {value!r}"
+            )
+            raise InputError(
+                f"{field} {said}, but {kind} recordings have no use for it; leave it out"
+            )

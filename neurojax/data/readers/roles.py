@@ -43,7 +43,8 @@ def assign_roles(arrays: Mapping[str, np.ndarray], axes: Axes, spec: ReadSpec, w
     for option, names in (("behavior", spec.behavior), ("trial_columns", spec.trial_columns)):
         if missing := [name for name in names if name not in arrays]:
             raise InputError(
-                f"{where}: {option} names {missing[0]!r}, but the file's other arrays are {sorted(arrays)}"
+                f"{where}: {option} names {missing[0]!r}, but the file's other arrays are "
+                f"{sorted(arrays)}"
             )
     roles = Roles()
     masks = {name: array for name, array in arrays.items() if _is_mask(name, array, arrays, axes)}
@@ -62,7 +63,9 @@ def assign_roles(arrays: Mapping[str, np.ndarray], axes: Axes, spec: ReadSpec, w
     for name, mask in masks.items():
         base = name.removesuffix("_valid")
         if base not in roles.behaviour:
-            raise InputError(f"{where}: {name!r} is a mask, but {base!r} is no behaviour; rename or remove it")
+            raise InputError(
+                f"{where}: {name!r} is a mask, but {base!r} is no behaviour; rename or remove it"
+            )
         roles.behaviour_valid[base] = mask.astype(bool)
     return roles
 
@@ -74,16 +77,23 @@ def _role(name: str, array: np.ndarray, axes: Axes, spec: ReadSpec, where: str) 
     per_trial = length == axes.num_trials and (length == axes.total_bins or not on_grid)
     if name in spec.behavior:
         if not per_bin:
-            raise InputError(f"{where}: behavior {name!r} has shape {shape}, expected [{axes.total_bins} bins, dims]")
+            raise InputError(
+                f"{where}: behavior {name!r} has shape {shape}, expected [{axes.total_bins} "
+                "bins, dims]"
+            )
         return "bins"
     if name in spec.trial_columns:
         if length != axes.num_trials:
-            raise InputError(f"{where}: trial column {name!r} has shape {shape}, expected [{axes.num_trials} trials]")
+            raise InputError(
+                f"{where}: trial column {name!r} has shape {shape}, expected [{axes.num_trials} "
+                "trials]"
+            )
         return "trials"
     if name.startswith("unit_"):
         if array.shape != (axes.num_units,) or array.dtype.kind not in "biuf":
             raise InputError(
-                f"{where}: {name!r} is {array.dtype} {shape}, expected one number for each of {axes.num_units} units"
+                f"{where}: {name!r} is {array.dtype} {shape}, expected one number for each of "
+                f"{axes.num_units} units"
             )
         return "unit"
     fits = ["bins"] * per_bin + ["trials"] * per_trial
@@ -93,16 +103,23 @@ def _role(name: str, array: np.ndarray, axes: Axes, spec: ReadSpec, where: str) 
         return fits[0]
     if array.size == 1 or (array.dtype.kind == "U" and array.size <= _MAX_NOTE and not fits):
         return "note"
-    meaning = f"could be one value each of {' or '.join(fits)}" if len(fits) > 1 else "has no known meaning"
+    meaning = (
+        f"could be one value each of {' or '.join(fits)}"
+        if len(fits) > 1
+        else "has no known meaning"
+    )
     raise InputError(
-        f"{where}: array {name!r} of shape {shape} {meaning} ({axes.num_trials} trials, {axes.total_bins}"
-        f" bins, {axes.num_units} units); name it in trial_columns or behavior, rename it unit_{name}, or"
+        f"{where}: array {name!r} of shape {shape} {meaning} ({axes.num_trials} trials, "
+        f"{axes.total_bins}"
+        f" bins, {axes.num_units} units); name it in trial_columns or behavior, rename it "
+        f"unit_{name}, or"
         " remove it"
     )
 
 
 def _is_mask(name: str, array: np.ndarray, arrays: Mapping[str, np.ndarray], axes: Axes) -> bool:
-    """A behaviour's mask: `<name>_valid` beside `<name>`, True and False (or 1 and 0) for every bin."""
+    """A behaviour's mask: `<name>_valid` beside `<name>`, True and False (or 1 and 0) for every
+    bin."""
     return (
         name.endswith("_valid")
         and name.removesuffix("_valid") in arrays
@@ -117,7 +134,8 @@ def _trial_columns(name: str, array: np.ndarray, where: str) -> dict[str, np.nda
         return {name: array}
     if array.ndim > 2 or not 1 <= array.shape[1] <= _MAX_DIMS:
         raise InputError(
-            f"{where}: trial column {name!r} has shape {list(array.shape)}, expected [trials] or [trials, at"
+            f"{where}: trial column {name!r} has shape {list(array.shape)}, expected [trials] or "
+            "[trials, at"
             f" most {_MAX_DIMS}]"
         )
     return {f"{name}_{dim}": array[:, dim] for dim in range(array.shape[1])}

@@ -7,7 +7,9 @@ from neurojax.errors import InputError
 MAX_GAP_S = 0.1  # samples further apart leave the bins between them unknown
 
 
-def bin_starts(trial_start_s: np.ndarray, trial_num_bins: np.ndarray, bin_size_s: float) -> np.ndarray:
+def bin_starts(
+    trial_start_s: np.ndarray, trial_num_bins: np.ndarray, bin_size_s: float
+) -> np.ndarray:
     """Start of every bin of all trials, float64 [total_bins], seconds."""
     within = np.arange(int(trial_num_bins.sum())) - np.repeat(
         np.cumsum(trial_num_bins) - trial_num_bins, trial_num_bins
@@ -29,7 +31,8 @@ def clean_signal(
     values = values[:, None] if values.ndim == 1 else values
     if times.ndim != 1 or values.ndim != 2 or len(values) != len(times):
         raise InputError(
-            f"{where} has times {list(times.shape)} and values {list(values.shape)}, expected one time and one row of"
+            f"{where} has times {list(times.shape)} and values {list(values.shape)}, expected "
+            "one time and one row of"
             " values a sample"
         )
     keep = np.isfinite(times) & np.isfinite(values).all(axis=1)
@@ -44,8 +47,11 @@ def clean_signal(
     return times[order], values[order]
 
 
-def mean_in_bins(times_s: np.ndarray, values: np.ndarray, starts: np.ndarray, bin_size_s: float) -> np.ndarray:
-    """Mean of the samples in each bin; without one, the line between its neighbours at the bin's centre.
+def mean_in_bins(
+    times_s: np.ndarray, values: np.ndarray, starts: np.ndarray, bin_size_s: float
+) -> np.ndarray:
+    """Mean of the samples in each bin; without one, the line between its neighbours at the bin's
+    centre.
 
     Args:
         times_s: float64 [samples], seconds, rising.
@@ -54,7 +60,8 @@ def mean_in_bins(times_s: np.ndarray, values: np.ndarray, starts: np.ndarray, bi
         bin_size_s: seconds.
 
     Returns:
-        float32 [bins, dims]; NaN before the first sample, after the last, and in gaps above MAX_GAP_S.
+        float32 [bins, dims]; NaN before the first sample, after the last, and in gaps above
+        MAX_GAP_S.
     """
     if len(times_s) == 0:
         return np.full((len(starts), values.shape[1]), np.nan, np.float32)
@@ -73,7 +80,9 @@ def mean_in_bins(times_s: np.ndarray, values: np.ndarray, starts: np.ndarray, bi
         return np.where((number > 0)[:, None], means, filled).astype(np.float32)
 
 
-def slope_in_bins(times_s: np.ndarray, values: np.ndarray, starts: np.ndarray, bin_size_s: float) -> np.ndarray:
+def slope_in_bins(
+    times_s: np.ndarray, values: np.ndarray, starts: np.ndarray, bin_size_s: float
+) -> np.ndarray:
     """Change per second across each bin of a position that is recorded when it changes.
 
     Returns:
@@ -83,6 +92,9 @@ def slope_in_bins(times_s: np.ndarray, values: np.ndarray, starts: np.ndarray, b
         return np.full((len(starts), values.shape[1]), np.nan, np.float32)
     stops = starts + bin_size_s
     known = (starts >= times_s[0]) & (stops <= times_s[-1])
-    change = [np.interp(stops, times_s, column) - np.interp(starts, times_s, column) for column in values.T]
+    change = [
+        np.interp(stops, times_s, column) - np.interp(starts, times_s, column)
+        for column in values.T
+    ]
     slopes = np.stack(change, axis=1) / bin_size_s
     return np.where(known[:, None], slopes, np.nan).astype(np.float32)

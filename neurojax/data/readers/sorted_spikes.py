@@ -1,4 +1,5 @@
-"""Spikes as sorters leave them: times and cluster ids, cleaned with every drop counted, as rows of units."""
+"""Spikes as sorters leave them: times and cluster ids, cleaned with every drop counted, as rows of
+units."""
 
 import dataclasses
 
@@ -34,28 +35,35 @@ def sorted_spikes(
 ) -> SortedSpikes:
     """Checks and sorts the spikes of one sorting.
 
-    Times that are not finite and clusters below 0 (spikes that the sorter gave to no unit) are left out.
+    Times that are not finite and clusters below 0 (spikes that the sorter gave to no unit) are left
+    out.
 
     Args:
         times_s: numbers [spikes], seconds.
         clusters: whole numbers [spikes].
         where: for messages.
-        num_clusters: ids run from 0 to this - 1, and each is a unit, also without spikes; None takes the ids seen.
+        num_clusters: ids run from 0 to this - 1, and each is a unit, also without spikes; None
+            takes the ids seen.
 
     Raises:
         InputError: shapes or dtypes are wrong, an id is out of range, or no spike is left.
     """
     times, ids = np.asarray(times_s), np.asarray(clusters)
-    times, ids = (array.ravel() if array.ndim == 2 and 1 in array.shape else array for array in (times, ids))
+    times, ids = (
+        array.ravel() if array.ndim == 2 and 1 in array.shape else array for array in (times, ids)
+    )
     if times.ndim != 1 or ids.shape != times.shape:
         raise InputError(
-            f"{where} has {list(times.shape)} spike times and {list(ids.shape)} clusters, expected one of each a spike;"
+            f"{where} has {list(times.shape)} spike times and {list(ids.shape)} clusters, "
+            "expected one of each a spike;"
             " they belong to different revisions or are damaged"
         )
     if times.dtype.kind not in "iuf":
         raise InputError(f"{where}: spike times are {times.dtype}, expected seconds")
     times = times.astype(np.float64, copy=False)
-    ids = whole_numbers(ids, f"{where}: the spikes' clusters", _EXPECTED_IDS).astype(np.int64, copy=False)
+    ids = whole_numbers(ids, f"{where}: the spikes' clusters", _EXPECTED_IDS).astype(
+        np.int64, copy=False
+    )
     finite, assigned = np.isfinite(times), ids >= 0
     reasons = {"time is not finite": ~finite, "cluster id below 0": finite & ~assigned}
     dropped = {reason: int(which.sum()) for reason, which in reasons.items() if which.any()}
@@ -65,7 +73,8 @@ def sorted_spikes(
         raise InputError(f"{where} holds no spikes; check that the sorting finished")
     if num_clusters is not None and ids.max() >= num_clusters:
         raise InputError(
-            f"{where}: spikes name cluster {ids.max()}, but there are {num_clusters} clusters; they belong to different"
+            f"{where}: spikes name cluster {ids.max()}, but there are {num_clusters} clusters; "
+            "they belong to different"
             " revisions or are damaged"
         )
     findings = {
@@ -75,9 +84,17 @@ def sorted_spikes(
     if findings["unsorted spike times"]:
         order = np.lexsort((ids, times))
         times, ids = times[order], ids[order]
-    findings["repeated spike times"] = int(((times[1:] == times[:-1]) & (ids[1:] == ids[:-1])).sum())
+    findings["repeated spike times"] = int(
+        ((times[1:] == times[:-1]) & (ids[1:] == ids[:-1])).sum()
+    )
     cluster_id, rows = _rows(ids, num_clusters)
-    return SortedSpikes(times, rows, cluster_id, dropped, {name: number for name, number in findings.items() if number})
+    return SortedSpikes(
+        times,
+        rows,
+        cluster_id,
+        dropped,
+        {name: number for name, number in findings.items() if number},
+    )
 
 
 def _rows(ids: np.ndarray, num_clusters: int | None) -> tuple[np.ndarray, np.ndarray]:

@@ -1,8 +1,10 @@
-"""Spikes and unit tables as sorters store them: Kilosort and phy folders, SpikeInterface sorting folders.
+"""Spikes and unit tables as sorters store them: Kilosort and phy folders, SpikeInterface sorting
+folders.
 
 phy:                        spike_times.npy (samples), spike_clusters.npy, params.py (read, never executed),
                             cluster_info.tsv, cluster_group.tsv, cluster_KSLabel.tsv
-SpikeInterface, from 0.99:  spikes.npy (sample_index, unit_index, segment_index), numpysorting_info.json, properties/
+SpikeInterface, from 0.99:  spikes.npy (sample_index, unit_index, segment_index),
+    numpysorting_info.json, properties/
 SpikeInterface, before:     sorting_cached.npz (spike_indexes_seg0, spike_labels_seg0, unit_ids, ...)
 """
 
@@ -16,7 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data.store.array_files import MAX_FILE_BYTES, map_npy, map_records, open_input, read_npz
+from neurojax.data.store.array_files import (
+    MAX_FILE_BYTES,
+    map_npy,
+    map_records,
+    open_input,
+    read_npz,
+)
 from neurojax.errors import InputError
 
 MARKERS = ("spike_times.npy", "numpysorting_info.json", "sorting_cached.npz")
@@ -60,21 +68,36 @@ def read_sorting(folder: Path, segment: int) -> Sorting:
 def files_of(folder: Path) -> list[Path]:
     """Every file of the folder that a reader may use, sorted."""
     names = [*MARKERS, "spike_clusters.npy", "spike_templates.npy", "spikes.npy", "params.py"]
-    found = [folder / name for name in names] + sorted(folder.glob("*.tsv")) + sorted(folder.glob("*.csv"))
-    return sorted({path for path in (*found, *sorted((folder / "properties").glob("*.npy"))) if path.is_file()})
+    found = (
+        [folder / name for name in names]
+        + sorted(folder.glob("*.tsv"))
+        + sorted(folder.glob("*.csv"))
+    )
+    return sorted(
+        {
+            path
+            for path in (*found, *sorted((folder / "properties").glob("*.npy")))
+            if path.is_file()
+        }
+    )
 
 
 def _read_phy(folder: Path) -> Sorting:
     samples = map_npy(folder / "spike_times.npy")
-    name = next((n for n in ("spike_clusters.npy", "spike_templates.npy") if (folder / n).exists()), None)
+    name = next(
+        (n for n in ("spike_clusters.npy", "spike_templates.npy") if (folder / n).exists()), None
+    )
     if name is None:
         raise InputError(f"{folder} lacks spike_clusters.npy; expected the cluster of each spike")
     table: dict[str, dict[int, str]] = {}
-    for file in (TABLES[2], TABLES[1], TABLES[0]):  # what phy wrote last wins where it says something
+    # what phy wrote last wins where it says something
+    for file in (TABLES[2], TABLES[1], TABLES[0]):
         if (folder / file).exists():
             for column, values in _read_cluster_table(folder / file).items():
                 table.setdefault(column, {}).update(values)
-    return Sorting(samples, map_npy(folder / name), _params_sample_rate(folder / "params.py"), table)
+    return Sorting(
+        samples, map_npy(folder / name), _params_sample_rate(folder / "params.py"), table
+    )
 
 
 def _params_sample_rate(path: Path) -> float | None:
@@ -93,10 +116,18 @@ def _params_sample_rate(path: Path) -> float | None:
         return float(found["sample_rate"])
     except KeyError:
         return None
-    except (SyntaxError, ValueError, TypeError, OverflowError, MemoryError, RecursionError) as error:
+    except (
+        SyntaxError,
+        ValueError,
+        TypeError,
+        OverflowError,
+        MemoryError,
+        RecursionError,
+    ) as error:
         told = " ".join(str(error).split()).partition(": <ast")[0][:80]
         raise InputError(
-            f"{path} does not say sample_rate = NUMBER ({told}); correct it, or give --options=sample_rate_hz=30000"
+            f"{path} does not say sample_rate = NUMBER ({told}); correct it, or give "
+            "--options=sample_rate_hz=30000"
         ) from None
 
 
@@ -113,7 +144,9 @@ def _read_cluster_table(path: Path) -> dict[str, dict[int, str]]:
         except ValueError:
             named = math.nan
         if not abs(named) < 2**53 or named % 1:
-            raise InputError(f"{path}, line {number}: cluster_id is {row[key][:60]!r}, expected a whole number")
+            raise InputError(
+                f"{path}, line {number}: cluster_id is {row[key][:60]!r}, expected a whole number"
+            )
         cluster = int(named)
         for column, value in row.items():
             if column != key and value not in _EMPTY:
@@ -129,7 +162,11 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     """
     try:
         lines = list(
-            csv.reader(_text(path).splitlines(), delimiter="\t" if path.suffix == ".tsv" else ",", strict=True)
+            csv.reader(
+                _text(path).splitlines(),
+                delimiter="\t" if path.suffix == ".tsv" else ",",
+                strict=True,
+            )
         )
     except csv.Error as error:
         raise InputError(f"{path} cannot be read as a table ({error}); write it again") from None
@@ -140,7 +177,9 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     if len(set(header)) != len(header):
         raise InputError(f"{path} names a column twice; rename one")
     if wrong := [number for number, row in enumerate(rows[1:], 2) if len(row) != len(header)]:
-        raise InputError(f"{path}, line {wrong[0]}: other cells than the {len(header)} names of the first line")
+        raise InputError(
+            f"{path}, line {wrong[0]}: other cells than the {len(header)} names of the first line"
+        )
     return [dict(zip(header, row, strict=True)) for row in rows[1:]]
 
 
@@ -152,13 +191,27 @@ def _read_numpy_folder(folder: Path, segment: int) -> Sorting:
     chosen = spikes["segment_index"] == segment
     index = np.asarray(spikes["unit_index"])[chosen]
     unit_ids = info.get("unit_ids")
-    if not isinstance(unit_ids, list) or not unit_ids or not all(isinstance(unit, str | int) for unit in unit_ids):
-        raise InputError(f"{folder}/numpysorting_info.json has no list unit_ids of names; save the sorting again")
+    if (
+        not isinstance(unit_ids, list)
+        or not unit_ids
+        or not all(isinstance(unit, str | int) for unit in unit_ids)
+    ):
+        raise InputError(
+            f"{folder}/numpysorting_info.json has no list unit_ids of names; save the sorting again"
+        )
     if len(index) and (index.min() < 0 or index.max() >= len(unit_ids)):
-        raise InputError(f"{folder}: spikes name unit {index.max()}, but there are {len(unit_ids)}; save it again")
+        raise InputError(
+            f"{folder}: spikes name unit {index.max()}, but there are {len(unit_ids)}; save it "
+            "again"
+        )
     table = _properties(folder / "properties", len(unit_ids))
     table["unit_id"] = dict(enumerate(str(unit) for unit in unit_ids))
-    return Sorting(np.asarray(spikes["sample_index"])[chosen], index, _rate(info.get("sampling_frequency")), table)
+    return Sorting(
+        np.asarray(spikes["sample_index"])[chosen],
+        index,
+        _rate(info.get("sampling_frequency")),
+        table,
+    )
 
 
 def _read_npz_folder(folder: Path, segment: int) -> Sorting:
@@ -170,12 +223,16 @@ def _read_npz_folder(folder: Path, segment: int) -> Sorting:
         raise InputError(f"{folder}/sorting_cached.npz lacks {missing[0]}; save the sorting again")
     units, samples, names = (arrays[name] for name in wanted)
     if units.ndim != 1 or names.ndim != 1 or not len(units):
-        raise InputError(f"{folder}/sorting_cached.npz: unit_ids is {list(units.shape)}; save the sorting again")
+        raise InputError(
+            f"{folder}/sorting_cached.npz: unit_ids is {list(units.shape)}; save the sorting again"
+        )
     order = np.argsort(units)
     place = np.minimum(np.searchsorted(units[order], names), len(units) - 1)
     index = order[place]
     if (units[index] != names).any():
-        raise InputError(f"{folder}/sorting_cached.npz: spikes name units that unit_ids does not; save it again")
+        raise InputError(
+            f"{folder}/sorting_cached.npz: spikes name units that unit_ids does not; save it again"
+        )
     table = _properties(folder / "properties", len(units))
     table["unit_id"] = dict(enumerate(units.astype(str).tolist()))
     rate = arrays.get("sampling_frequency", np.array([])).ravel()
@@ -183,7 +240,8 @@ def _read_npz_folder(folder: Path, segment: int) -> Sorting:
 
 
 def _properties(folder: Path, num_units: int) -> dict[str, dict[int, str]]:
-    """Columns of numbers or text, one value a unit; what is pickled or of another length is left aside."""
+    """Columns of numbers or text, one value a unit; what is pickled or of another length is left
+    aside."""
     table: dict[str, dict[int, str]] = {}
     for path in sorted(folder.glob("*.npy")):
         try:
@@ -197,7 +255,9 @@ def _properties(folder: Path, num_units: int) -> dict[str, dict[int, str]]:
 
 def _check_segment(num_segments: Any, segment: int, folder: Path) -> None:
     if not isinstance(num_segments, int) or not 0 <= segment < num_segments:
-        raise InputError(f"{folder} has {num_segments} segments, but segment {segment} was asked for")
+        raise InputError(
+            f"{folder} has {num_segments} segments, but segment {segment} was asked for"
+        )
 
 
 def _rate(value: Any) -> float | None:
@@ -208,16 +268,23 @@ def _json_object(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(_text(path))
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} cannot be read as JSON ({str(error)[:80]}); save the sorting again") from None
+        raise InputError(
+            f"{path} cannot be read as JSON ({str(error)[:80]}); save the sorting again"
+        ) from None
     if not isinstance(content, dict):
-        raise InputError(f"{path} holds a JSON {type(content).__name__}, expected an object; save the sorting again")
+        raise InputError(
+            f"{path} holds a JSON {type(content).__name__}, expected an object; save the sorting "
+            "again"
+        )
     return content
 
 
 def _text(path: Path) -> str:
     with open_input(path) as file:
         if path.stat().st_size > min(_MAX_TEXT_BYTES, MAX_FILE_BYTES):
-            raise InputError(f"{path} has {path.stat().st_size} bytes, more than such a file holds; check it")
+            raise InputError(
+                f"{path} has {path.stat().st_size} bytes, more than such a file holds; check it"
+            )
         try:
             return file.read().decode("utf-8-sig")
         except (UnicodeDecodeError, OSError):

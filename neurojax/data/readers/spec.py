@@ -22,8 +22,10 @@ class ReadSpec:
         behavior: arrays that are behaviour, where the shape does not say so.
         trial_columns: arrays with one value a trial, where the shape does not say so.
         split: "file" (random when the file has none), "random" or "blocks:<seconds>s". Trials
-            that share time are not drawn at random, and those of blocks that reach into another split are left out.
-        options: (name, value) pairs that only one kind of recording knows; see its reader's OPTIONS.
+            that share time are not drawn at random, and those of blocks that reach into another
+            split are left out.
+        options: (name, value) pairs that only one kind of recording knows; see its reader's
+            OPTIONS.
     """
 
     bin_ms: float | None = None
@@ -41,15 +43,24 @@ class ReadSpec:
             if value is not None and not (isinstance(value, int | float) and 0 < value < math.inf):
                 raise InputError(f"{name}={value!r}; expected a number above 0")
         if (self.align is None) != (self.window is None):
-            raise InputError(f"align={self.align!r} came with window={self.window!r}; give both, or window_s alone")
+            raise InputError(
+                f"align={self.align!r} came with window={self.window!r}; give both, or window_s "
+                "alone"
+            )
         if self.window is not None and not (
             len(self.window) == 2 and -math.inf < self.window[0] < self.window[1] < math.inf
         ):
-            raise InputError(f"window={self.window!r}; expected two rising numbers of seconds, such as -0.5,1.5")
+            raise InputError(
+                f"window={self.window!r}; expected two rising numbers of seconds, such as -0.5,1.5"
+            )
         if self.align is not None and self.window_s is not None:
-            raise InputError(f"align={self.align!r} came with window_s={self.window_s!r}; give one of them")
+            raise InputError(
+                f"align={self.align!r} came with window_s={self.window_s!r}; give one of them"
+            )
         if twice := sorted(set(self.behavior) & set(self.trial_columns)):
-            raise InputError(f"{twice[0]!r} is named in both behavior and trial_columns; name it once")
+            raise InputError(
+                f"{twice[0]!r} is named in both behavior and trial_columns; name it once"
+            )
         names = [name for name, _ in self.options]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise InputError(f"options names {twice[0]!r} twice; give it one value")
@@ -65,7 +76,10 @@ class ReadSpec:
         except ValueError:
             block_s = math.nan
         if kind != "blocks" or not 0 < block_s < math.inf:
-            raise InputError(f"split={self.split!r}; expected file, random or blocks:<seconds>s, such as blocks:300s")
+            raise InputError(
+                f"split={self.split!r}; expected file, random or blocks:<seconds>s, such as "
+                "blocks:300s"
+            )
         return block_s
 
     def option(self, name: str, default: str | None = None) -> str | None:

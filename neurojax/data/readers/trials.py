@@ -1,4 +1,5 @@
-"""Where the trials of a recording lie: stored, cut around events, or cut into windows; and their split."""
+"""Where the trials of a recording lie: stored, cut around events, or cut into windows; and their
+split."""
 
 import dataclasses
 
@@ -25,22 +26,32 @@ def trials_in_bins(
     if counts.ndim == 3 or offsets is not None:
         if spec.window_s is not None:
             raise InputError(
-                f"{where}: window_s={spec.window_s:g} cuts recordings without trials, but this one has trials"
+                f"{where}: window_s={spec.window_s:g} cuts recordings without trials, but this "
+                "one has trials"
             )
         return trial_lengths(counts, offsets, where)
     if spec.window_s is None:
         raise InputError(
-            f"{where}: counts {list(counts.shape)} has no trials; add trial_offsets [trials + 1], or cut it"
+            f"{where}: counts {list(counts.shape)} has no trials; add trial_offsets [trials + "
+            "1], or cut it"
             " with window_s (--window_s=2)"
         )
-    window_bins = whole_times(spec.window_s, final_bin_s, f"{where}: window_s={spec.window_s:g}") * factor
+    window_bins = (
+        whole_times(spec.window_s, final_bin_s, f"{where}: window_s={spec.window_s:g}") * factor
+    )
     if len(counts) < window_bins:
-        raise InputError(f"{where}: {len(counts)} bins are shorter than one window of {window_bins}; shorten window_s")
+        raise InputError(
+            f"{where}: {len(counts)} bins are shorter than one window of {window_bins}; shorten "
+            "window_s"
+        )
     return np.full(len(counts) // window_bins, window_bins, np.int64)
 
 
-def stored_starts(arrays: Arrays, lengths: np.ndarray, axes: Axes, bin_size_s: float, where: str) -> np.ndarray | None:
-    """Start of each trial from bin_times_s or trial_start_s, float64 [trials]; None without either."""
+def stored_starts(
+    arrays: Arrays, lengths: np.ndarray, axes: Axes, bin_size_s: float, where: str
+) -> np.ndarray | None:
+    """Start of each trial from bin_times_s or trial_start_s, float64 [trials]; None without
+    either."""
     first_bin = np.cumsum(lengths) - lengths
     if "bin_times_s" not in arrays:
         stored = arrays.pop("trial_start_s", None)
@@ -49,7 +60,8 @@ def stored_starts(arrays: Arrays, lengths: np.ndarray, axes: Axes, bin_size_s: f
     if times.shape not in ((axes.total_bins,), (axes.num_trials, axes.trial_bins)):
         raise InputError(
             f"{where}: bin_times_s has shape {list(times.shape)}, expected the time of every bin:"
-            f" [{axes.total_bins}]" + (f" or [{axes.num_trials}, {axes.trial_bins}]" if axes.trial_bins else "")
+            f" [{axes.total_bins}]"
+            + (f" or [{axes.num_trials}, {axes.trial_bins}]" if axes.trial_bins else "")
         )
     flat = seconds(times.ravel(), "bin_times_s", where)
     steps = np.delete(np.diff(flat), first_bin[1:] - 1)  # within trials
@@ -67,20 +79,29 @@ def trials_in_seconds(
     """Start and stop of each trial or window, float64 [trials]."""
     if spec.align is not None:
         if spec.align not in arrays:
-            raise InputError(f"{where}: align names {spec.align!r}, but the file's other arrays are {sorted(arrays)}")
+            raise InputError(
+                f"{where}: align names {spec.align!r}, but the file's other arrays are "
+                f"{sorted(arrays)}"
+            )
         events = seconds(arrays[spec.align], spec.align, where)
         return events + spec.window[0], events + spec.window[1]
     if "trial_start_s" in arrays or "trial_stop_s" in arrays:
         if spec.window_s is not None:
             raise InputError(
-                f"{where}: window_s={spec.window_s:g} cuts recordings without trials, but this one has trials"
+                f"{where}: window_s={spec.window_s:g} cuts recordings without trials, but this "
+                "one has trials"
             )
         if missing := [name for name in ("trial_start_s", "trial_stop_s") if name not in arrays]:
-            raise InputError(f"{where} lacks {missing[0]}; expected trial_start_s and trial_stop_s, in seconds")
-        return tuple(seconds(arrays.pop(name), name, where) for name in ("trial_start_s", "trial_stop_s"))
+            raise InputError(
+                f"{where} lacks {missing[0]}; expected trial_start_s and trial_stop_s, in seconds"
+            )
+        return tuple(
+            seconds(arrays.pop(name), name, where) for name in ("trial_start_s", "trial_stop_s")
+        )
     if spec.window_s is None:
         raise InputError(
-            f"{where}: spike times without trials; add trial_start_s and trial_stop_s, or cut them with"
+            f"{where}: spike times without trials; add trial_start_s and trial_stop_s, or cut "
+            "them with"
             " window_s (--window_s=2)"
         )
     whole_times(spec.window_s, bin_size_s, f"{where}: window_s={spec.window_s:g}")
@@ -90,7 +111,8 @@ def trials_in_seconds(
     num_windows = int((last - first) / spec.window_s)
     if not 1 <= num_windows <= 10**7:
         raise InputError(
-            f"{where}: spikes span {last - first:g} s, {num_windows} windows of {spec.window_s:g} s; check both"
+            f"{where}: spikes span {last - first:g} s, {num_windows} windows of "
+            f"{spec.window_s:g} s; check both"
         )
     starts = first + np.arange(num_windows) * spec.window_s
     return starts, starts + spec.window_s
@@ -99,7 +121,8 @@ def trials_in_seconds(
 def choose_split(
     stored: np.ndarray | None, starts: np.ndarray, spec: ReadSpec, where: str
 ) -> tuple[np.ndarray | None, str]:
-    """The split, int8 [trials] (None: to be drawn), and its source, as `ReadSpec.split` spells it."""
+    """The split, int8 [trials] (None: to be drawn), and its source, as `ReadSpec.split` spells
+    it."""
     block_s = spec.split_block_s()
     if block_s is not None:
         return block_split(starts, block_s, where), spec.split
@@ -107,31 +130,38 @@ def choose_split(
         return None, "random"
     if stored.shape != starts.shape:
         raise InputError(
-            f"{where}: split has {stored.size} value{'s' * (stored.size != 1)}, but there are {len(starts)} trials;"
+            f"{where}: split has {stored.size} value{'s' * (stored.size != 1)}, but there are "
+            f"{len(starts)} trials;"
             " give 0, 1 or 2 for each, or draw one with split=random"
         )
     split = split_codes(stored, where)
     if missing := [SPLIT_NAMES[code] for code in (TRAIN, TEST) if code not in split]:
         raise InputError(
-            f"{where}: split has no {' and no '.join(missing)} trial, expected at least one of each; correct"
+            f"{where}: split has no {' and no '.join(missing)} trial, expected at least one of "
+            "each; correct"
             " it or draw one with split=random"
         )
     return split, "file"
 
 
 def without_shared_time(session: Session, spec: ReadSpec, where: str) -> Session:
-    """No spike in two splits: a drawn split needs trials apart, blocks lose those that reach into another split.
+    """No spike in two splits: a drawn split needs trials apart, blocks lose those that reach into
+    another split.
 
     Raises:
-        InputError: a random split of trials that share time, or blocks too short to leave a trial of each split.
+        InputError: a random split of trials that share time, or blocks too short to leave a trial
+            of each split.
     """
     times = session.trial_start_s, session.trial_num_bins, session.bin_size_s
     source = session.info["split_source"]
     if source == "random":
         if num_sharing := int((later_trials_within(*times) > 0).sum()):
-            remedy = "take a shorter --window" if spec.align else "correct the trials' starts and stops"
+            remedy = (
+                "take a shorter --window" if spec.align else "correct the trials' starts and stops"
+            )
             raise InputError(
-                f"{where}: {num_sharing} of {session.num_trials} trials run into a later one, and a random split would"
+                f"{where}: {num_sharing} of {session.num_trials} trials run into a later one, "
+                "and a random split would"
                 f" put the same spikes in train and test; take --split=blocks:300s, or {remedy}"
             )
         return session
@@ -139,11 +169,18 @@ def without_shared_time(session: Session, spec: ReadSpec, where: str) -> Session
         number = int((later_trials_within(*times, session.split) > 0).sum())
         told = {"trials of different splits that share time": number} if number else {}
         findings = {**session.info.get("findings", {}), **told}
-        return dataclasses.replace(session, info={**session.info, "findings": findings}) if told else session
+        return (
+            dataclasses.replace(session, info={**session.info, "findings": findings})
+            if told
+            else session
+        )
     keep = later_trials_within(*times, session.split) == 0
-    if missing := [name for code, name in enumerate(SPLIT_NAMES) if code not in session.split[keep]]:
+    if missing := [
+        name for code, name in enumerate(SPLIT_NAMES) if code not in session.split[keep]
+    ]:
         raise InputError(
-            f"{where}: without the {int((~keep).sum())} trials that reach into another split, {spec.split} leaves no"
+            f"{where}: without the {int((~keep).sum())} trials that reach into another split, "
+            f"{spec.split} leaves no"
             f" trial for {' and '.join(missing)}; take longer blocks"
         )
     return session if keep.all() else _kept(session, keep)
@@ -178,5 +215,7 @@ def whole_times(length: float, part: float, where: str) -> int:
     """How many times `part` fits `length`, which must be a whole number of times."""
     ratio = length / part
     if not 0.5 < ratio < 10**9 or abs(ratio - round(ratio)) > _WHOLE * ratio:
-        raise InputError(f"{where} is {ratio:g} bins of {part * 1000:g} ms, expected a whole number of them")
+        raise InputError(
+            f"{where} is {ratio:g} bins of {part * 1000:g} ms, expected a whole number of them"
+        )
     return round(ratio)

@@ -1,4 +1,5 @@
-"""Which of a recording's trials can be used: drops counted by reason, windows inside the recording, time not shared."""
+"""Which of a recording's trials can be used: drops counted by reason, windows inside the recording,
+time not shared."""
 
 import numpy as np
 
@@ -6,8 +7,11 @@ from neurojax.data.readers.spec import ReadSpec
 from neurojax.errors import InputError
 
 
-def counted_drops(tests: dict[str, np.ndarray], what: str, where: str) -> tuple[np.ndarray, dict[str, int]]:
-    """Which units or trials stay and why the others go; each is counted at the first reason that names it.
+def counted_drops(
+    tests: dict[str, np.ndarray], what: str, where: str
+) -> tuple[np.ndarray, dict[str, int]]:
+    """Which units or trials stay and why the others go; each is counted at the first reason that
+    names it.
 
     Args:
         tests: reason -> bool [n], True where it names one.
@@ -27,8 +31,14 @@ def counted_drops(tests: dict[str, np.ndarray], what: str, where: str) -> tuple[
             dropped[reason] = number
         gone |= names
     if gone.all():
-        listed = ", ".join(f"{reason}: {number}" for reason, number in dropped.items()) or "there were none"
-        raise InputError(f"{where}: no {what} is left of {len(gone)} ({listed}); check them, or loosen the options")
+        listed = (
+            ", ".join(f"{reason}: {number}" for reason, number in dropped.items())
+            or "there were none"
+        )
+        raise InputError(
+            f"{where}: no {what} is left of {len(gone)} ({listed}); check them, or loosen the "
+            "options"
+        )
     return ~gone, dropped
 
 
@@ -41,7 +51,8 @@ def kept_windows(
     bin_size_s: float,
     where: str,
 ) -> tuple[np.ndarray, dict[str, int]]:
-    """Windows that are known, lie within the recording and, where the split is drawn at random, share no time.
+    """Windows that are known, lie within the recording and, where the split is drawn at random,
+    share no time.
 
     Args:
         starts_s, stops_s: float64 [trials], seconds; NaN where the event is missing.
@@ -56,15 +67,22 @@ def kept_windows(
     """
     with np.errstate(invalid="ignore"):
         outside = (starts_s < recorded_s[0]) | (stops_s > recorded_s[1])
-    tests = {"no event": ~(np.isfinite(starts_s) & np.isfinite(stops_s)), "window leaves the recording": outside}
+    tests = {
+        "no event": ~(np.isfinite(starts_s) & np.isfinite(stops_s)),
+        "window leaves the recording": outside,
+    }
     tests |= faults
     keep = ~np.any(list(tests.values()), axis=0)
     if spec.split_block_s() is None:
-        tests["window begins within the one before"] = _shares_time(starts_s, stops_s, keep, bin_size_s / 2)
+        tests["window begins within the one before"] = _shares_time(
+            starts_s, stops_s, keep, bin_size_s / 2
+        )
     return counted_drops(tests, "trial", where)
 
 
-def _shares_time(starts_s: np.ndarray, stops_s: np.ndarray, keep: np.ndarray, tolerance_s: float) -> np.ndarray:
+def _shares_time(
+    starts_s: np.ndarray, stops_s: np.ndarray, keep: np.ndarray, tolerance_s: float
+) -> np.ndarray:
     """Kept windows that begin before the kept window before them ends, bool [trials]."""
     shared, free_from_s = np.zeros(len(starts_s), bool), -np.inf
     for trial in np.argsort(np.where(keep, starts_s, np.inf), kind="stable")[: int(keep.sum())]:

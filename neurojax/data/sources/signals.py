@@ -40,7 +40,9 @@ class Config:
         if not 0 < self.trials_per_batch < 2**31:
             raise InputError(f"data.trials_per_batch={self.trials_per_batch}; expected 1 or more")
         if self.normalise not in NORMALISE:
-            raise InputError(f"data.normalise={self.normalise!r}; expected {' or '.join(NORMALISE)}")
+            raise InputError(
+                f"data.normalise={self.normalise!r}; expected {' or '.join(NORMALISE)}"
+            )
 
 
 class Pass(NamedTuple):
@@ -92,7 +94,8 @@ class SignalSource:
         )
 
     def shapes(self) -> list[tuple[int, int, int, int]]:
-        """(G, b, T, C) of every kind of batch: what a run compiles; InputError where nothing is to train on."""
+        """(G, b, T, C) of every kind of batch: what a run compiles; InputError where nothing is to
+        train on."""
         if not len(self._train):
             raise InputError("no session has a training trial; expected split 0; convert again")
         return [(1, self.trials_per_batch, self.facts.num_bins, self.facts.num_channels)]
@@ -150,7 +153,9 @@ class SignalSource:
         """
         own = np.flatnonzero(self._split == split)
         if not len(own):
-            raise InputError(f"no session has a {SPLIT_NAMES[split]} trial; convert with more people")
+            raise InputError(
+                f"no session has a {SPLIT_NAMES[split]} trial; convert with more people"
+            )
         for first in range(0, len(own), self.trials_per_batch):
             yield self._padded(own[first : first + self.trials_per_batch])
 
@@ -174,7 +179,9 @@ class SignalSource:
         session, start, length = self._session[trials], self._start[trials], self._length[trials]
         recorded = [np.asarray(self.sessions[number].values) for number in session]  # plain views
         stops = (start + length).tolist()
-        for window, own, first, stop in zip(values[0], recorded, start.tolist(), stops, strict=True):
+        for window, own, first, stop in zip(
+            values[0], recorded, start.tolist(), stops, strict=True
+        ):
             window[: stop - first] = own[first:stop]
         bin_valid = np.arange(num_bins) < length[:, None]  # [b, T]
         values = (values - self._mean[session, None]) / self._sd[session, None]
@@ -205,7 +212,8 @@ def open_source(sessions: Sequence[Session], config: Config, seed: int) -> Signa
 
 
 def rows_of(sessions: Sequence[Session], table: list[dict[str, Any]]) -> None:
-    """No row belongs to a person; raises InputError for recordings of counts, or that differ among themselves."""
+    """No row belongs to a person; raises InputError for recordings of counts, or that differ among
+    themselves."""
     _check_alike(sessions)
 
 
@@ -262,7 +270,8 @@ def _check_alike(sessions: Sequence[Session]) -> None:
     for session in sessions:
         if session.observation != "real":
             raise InputError(
-                f"session {session.session_id} holds counts of spikes, but data.source=signals reads"
+                f"session {session.session_id} holds counts of spikes, but data.source=signals "
+                "reads"
                 " real values; set data.source=spikes"
             )
         for name in ("num_units", "sampling_hz", "unit_of_values"):
@@ -280,7 +289,8 @@ def _scale(session: Session, normalise: str) -> tuple[np.ndarray, np.ndarray]:
     mean, sd = channel_moments(session.values)
     if not (np.isfinite(mean).all() and np.isfinite(sd).all()):
         raise InputError(
-            f"session {session.session_id} holds NaN or infinity; leave these samples out and convert again"
+            f"session {session.session_id} holds NaN or infinity; leave these samples out and "
+            "convert again"
         )
     if normalise == "none":
         mean, sd = np.zeros_like(mean), np.ones_like(sd)

@@ -27,7 +27,12 @@ class SpikeSource:
     """
 
     def __init__(
-        self, sessions: Sequence[Session], config: Config, seed: int, table: list[dict[str, Any]] | None, new_until=None
+        self,
+        sessions: Sequence[Session],
+        config: Config,
+        seed: int,
+        table: list[dict[str, Any]] | None,
+        new_until=None,
     ):
         self.sessions = sessions
         self.table = batching.session_table(sessions) if table is None else table
@@ -48,7 +53,10 @@ class SpikeSource:
 
     def shapes(self) -> list[tuple[int, int, int, int]]:
         """(G, b, T, N) of every kind of batch: what a run compiles."""
-        return [(groups, trials, self.facts.num_bins, units) for groups, trials, units in self._planner.shapes()]
+        return [
+            (groups, trials, self.facts.num_bins, units)
+            for groups, trials, units in self._planner.shapes()
+        ]
 
     def plan(self, index: int) -> Plan:
         """Which trials of which sessions batch `index` holds."""
@@ -65,7 +73,8 @@ class SpikeSource:
         return [self.layout.session_ids[number] for number in self.plan(index).session]
 
     def largest_batch(self) -> Batch:
-        """A batch of the shape with the most entries; of the smallest session's first trial, again and again."""
+        """A batch of the shape with the most entries; of the smallest session's first trial, again
+        and again."""
         groups, trials, _, width = max(self.shapes(), key=np.prod)
         smallest = np.full(groups, np.argmin(self.layout.num_units), np.int32)
         plan = Plan(smallest, np.zeros((groups, trials), np.int32), width)
@@ -76,13 +85,18 @@ class SpikeSource:
         return f"{sum(session.num_units for session in self.sessions):,} units, {len(self.layout.regions)} regions"
 
     def validation_batches(self) -> list[Batch]:
-        """One batch of a session's validation trials, padded to equal shapes by trials with no valid bin."""
+        """One batch of a session's validation trials, padded to equal shapes by trials with no
+        valid bin."""
         batches = []
         for session in self.sessions:
             trials = session.trials_of(VALIDATION)[: self.trials_per_batch]
             if len(trials):
                 size = self.trials_per_batch
-                batches.append(batching.session_batch(session, self.layout, trials, self._config.bucket_units, size))
+                batches.append(
+                    batching.session_batch(
+                        session, self.layout, trials, self._config.bucket_units, size
+                    )
+                )
         return batches
 
 
@@ -106,7 +120,8 @@ def open_source(
 
 
 def rows_of(sessions: Sequence[Session], table: list[dict[str, Any]]) -> Layout:
-    """Where sessions live in the tables of trained weights; raises InputError for one that has no rows."""
+    """Where sessions live in the tables of trained weights; raises InputError for one that has no
+    rows."""
     return Layout.of(sessions, table)
 
 
@@ -120,7 +135,8 @@ def mean_counts(session: Session) -> np.ndarray:
 
 
 def mean_counts_by_row(sessions: Sequence[Session], layout: Layout) -> np.ndarray:
-    """`mean_counts` in row order, float32 [U]; one spike per bin for units whose session is not at hand."""
+    """`mean_counts` in row order, float32 [U]; one spike per bin for units whose session is not at
+    hand."""
     rows = np.ones(layout.total_units, np.float32)
     for session, first in zip(sessions, layout.first_row, strict=True):
         rows[first : first + session.num_units] = mean_counts(session)

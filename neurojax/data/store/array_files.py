@@ -1,4 +1,5 @@
-""".npy and .npz files read with distrust: sizes are bounded and checked before anything is allocated.
+""".npy and .npz files read with distrust: sizes are bounded and checked before anything is
+allocated.
 
 A header may claim any shape and a zip member any length. Both are compared with the bytes
 that are there, pickles are never opened, and whatever is wrong becomes an InputError.
@@ -25,10 +26,12 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,99}")
 
 
 def check_array_name(name: str, where: str) -> None:
-    """Raises InputError unless `name` fits an array: at most 100 letters, digits, `_`, `.`, `-`, spaces."""
+    """Raises InputError unless `name` fits an array: at most 100 letters, digits, `_`, `.`, `-`,
+    spaces."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InputError(
-            f"{where}: array name {str(name)[:120]!r}; expected letters, digits, _ . - and at most 100 of them"
+            f"{where}: array name {str(name)[:120]!r}; expected letters, digits, _ . - and at "
+            "most 100 of them"
         )
 
 
@@ -50,7 +53,8 @@ def open_npy(path: Path, dtypes: tuple[np.dtype, ...], num_dims: int) -> np.ndar
     """Maps a C-contiguous .npy file read-only, without reading its data.
 
     Raises:
-        InputError: missing, damaged, another dtype or rank, or a size that its header does not explain.
+        InputError: missing, damaged, another dtype or rank, or a size that its header does not
+            explain.
     """
     with open_input(path) as file:
         shape, dtype, fortran = _read_header(file, path.stat().st_size, str(path))
@@ -67,20 +71,24 @@ def open_npy(path: Path, dtypes: tuple[np.dtype, ...], num_dims: int) -> np.ndar
 
 
 def map_npy(path: Path, kinds: str = "biuf") -> np.ndarray:
-    """Maps a .npy file of any shape read-only, without reading its data; an empty one comes as an empty array.
+    """Maps a .npy file of any shape read-only, without reading its data; an empty one comes as an
+    empty array.
 
     Args:
         path: the file.
         kinds: letters of `np.dtype.kind` that are welcome.
 
     Raises:
-        InputError: missing, damaged, pickled, another kind of values, or a size that its header does not explain.
+        InputError: missing, damaged, pickled, another kind of values, or a size that its header
+            does not explain.
     """
     with open_input(path) as file:
         shape, dtype, fortran = _read_header(file, path.stat().st_size, str(path))
         offset = file.tell()
     if dtype.kind not in kinds:
-        raise InputError(f"{path} holds {dtype} {list(shape)}, expected {'text' if kinds == 'US' else 'numbers'}")
+        raise InputError(
+            f"{path} holds {dtype} {list(shape)}, expected {'text' if kinds == 'US' else 'numbers'}"
+        )
     if 0 in shape or not shape:
         return np.fromfile(path, dtype, offset=offset).reshape(shape)
     return np.memmap(path, dtype, "r", offset, shape, order="F" if fortran else "C")
@@ -96,8 +104,12 @@ def map_records(path: Path, names: tuple[str, ...]) -> np.ndarray:
         shape, dtype, _ = _read_header(file, path.stat().st_size, str(path), _PLAIN_KINDS + "V")
         offset = file.tell()
     fields = dtype.fields or {}
-    if len(shape) != 1 or any(name not in fields or fields[name][0].kind not in "iu" for name in names):
-        raise InputError(f"{path} holds {str(dtype)[:100]} {list(shape)}, expected records of {', '.join(names)}")
+    if len(shape) != 1 or any(
+        name not in fields or fields[name][0].kind not in "iu" for name in names
+    ):
+        raise InputError(
+            f"{path} holds {str(dtype)[:100]} {list(shape)}, expected records of {', '.join(names)}"
+        )
     return np.memmap(path, dtype, "r", offset, shape) if shape[0] else np.empty(0, dtype)
 
 
@@ -109,7 +121,8 @@ def read_npz(path: Path, max_bytes: int | None = None) -> dict[str, np.ndarray]:
         max_bytes: bound on the uncompressed bytes of all members; by default MAX_FILE_BYTES.
 
     Raises:
-        InputError: missing, not a zip, truncated, too large, pickled, or headers that do not fit the data.
+        InputError: missing, not a zip, truncated, too large, pickled, or headers that do not fit
+            the data.
     """
     limit = MAX_FILE_BYTES if max_bytes is None else max_bytes
     with open_input(path) as file:
@@ -119,7 +132,8 @@ def read_npz(path: Path, max_bytes: int | None = None) -> dict[str, np.ndarray]:
                 total = sum(member.file_size for member in members)
                 if len(members) > _MAX_MEMBERS or total > limit:
                     raise InputError(
-                        f"{path} unpacks to {len(members)} arrays of {total} bytes, expected at most"
+                        f"{path} unpacks to {len(members)} arrays of {total} bytes, expected at "
+                        "most"
                         f" {_MAX_MEMBERS} of {limit}; split the recording"
                     )
                 return _read_members(archive, members, path)
@@ -134,11 +148,14 @@ def read_npz(path: Path, max_bytes: int | None = None) -> dict[str, np.ndarray]:
         ) as error:
             if isinstance(error, InputError):
                 raise
-            raise InputError(f"{path} cannot be read as .npz ({error}); write it again with numpy.savez") from None
+            raise InputError(
+                f"{path} cannot be read as .npz ({error}); write it again with numpy.savez"
+            ) from None
 
 
 def open_input(path: Path) -> BinaryIO:
-    """Opens a regular file; raises InputError when it is missing or not one (a pipe would wait for ever)."""
+    """Opens a regular file; raises InputError when it is missing or not one (a pipe would wait for
+    ever)."""
     if not path.exists():
         raise InputError(f"{path} does not exist; check the path")
     if not path.is_file():
@@ -146,15 +163,20 @@ def open_input(path: Path) -> BinaryIO:
     try:
         return path.open("rb")
     except OSError as error:
-        raise InputError(f"{path} cannot be opened ({os.strerror(error.errno or 0)}); check its permissions") from None
+        raise InputError(
+            f"{path} cannot be opened ({os.strerror(error.errno or 0)}); check its permissions"
+        ) from None
 
 
-def _read_members(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], path: Path) -> dict[str, np.ndarray]:
+def _read_members(
+    archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], path: Path
+) -> dict[str, np.ndarray]:
     arrays: dict[str, np.ndarray] = {}
     for member in members:
         if not member.filename.endswith(".npy"):
             raise InputError(
-                f"{path} holds {member.filename[:100]!r}, expected .npy members; write it with numpy.savez"
+                f"{path} holds {member.filename[:100]!r}, expected .npy members; write it with "
+                "numpy.savez"
             )
         name = member.filename.removesuffix(".npy")
         check_array_name(name, str(path))
@@ -163,7 +185,8 @@ def _read_members(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], path
         where = f"{path}, array {name!r}"
         with archive.open(member) as file:
             shape, dtype, fortran = _read_header(file, member.file_size, where)
-            content = file.read()  # bounded: zipfile stops at file_size, which the header has been checked against
+            # bounded: zipfile stops at file_size, which the header has been checked against
+            content = file.read()
         if len(content) != math.prod(shape) * dtype.itemsize:
             raise InputError(f"{where}: truncated; copy the file again")
         flat = np.frombuffer(content, dtype) if content else np.empty(0, dtype)
@@ -174,19 +197,27 @@ def _read_members(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], path
 def _read_header(
     file: BinaryIO, num_bytes: int, where: str, kinds: str = _PLAIN_KINDS
 ) -> tuple[tuple[int, ...], np.dtype, bool]:
-    """Reads a .npy header from a stream of `num_bytes`; leaves the stream at the first byte of data."""
+    """Reads a .npy header from a stream of `num_bytes`; leaves the stream at the first byte of
+    data."""
     try:
         version = np.lib.format.read_magic(file)
-        readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        readers = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }
         if version not in readers:
             raise ValueError(f"format version {version}")
         shape, fortran, dtype = readers[version](file, max_header_size=_MAX_HEADER_BYTES)
-    except Exception as error:  # numpy parses the header as Python: a dozen kinds of error, none of them ours
+    # numpy parses the header as Python: a dozen kinds of error, none of them ours
+    except Exception as error:
         raise InputError(
-            f"{where}: not a .npy array ({' '.join(str(error).split())[:100] or type(error).__name__}); write it again"
+            f"{where}: not a .npy array "
+            f"({' '.join(str(error).split())[:100] or type(error).__name__}); write it again"
         ) from None
     if dtype.hasobject:
-        raise InputError(f"{where}: pickled objects are never opened; store numbers or text (dtype=str)")
+        raise InputError(
+            f"{where}: pickled objects are never opened; store numbers or text (dtype=str)"
+        )
     if dtype.kind not in kinds or dtype.itemsize == 0:
         raise InputError(f"{where}: dtype {dtype}, expected bool, integers, floats or text")
     header_bytes = file.tell()

@@ -1,4 +1,5 @@
-"""What meta.json says, for people: CARD.md beside it, and one for the whole dataset. Not part of any hash."""
+"""What meta.json says, for people: CARD.md beside it, and one for the whole dataset. Not part of
+any hash."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +15,8 @@ _PROVENANCE = (
     ("consent", "Consent"),
 )
 _HUMAN = frozenset({"human", "humans", "h. sapiens", "person", "patient"})
-_HUMAN_WITHIN = ("homo sapiens", "homo_sapiens", "ncbitaxon_9606", "ncbitaxon:9606")  # the last two of NWB's addresses
+# the last two of NWB's addresses
+_HUMAN_WITHIN = ("homo sapiens", "homo_sapiens", "ncbitaxon_9606", "ncbitaxon:9606")
 _CITE = "unknown: ask the people who recorded the data, and write it into `citation`"
 
 
@@ -37,22 +39,34 @@ def session_card(meta: Mapping[str, Any]) -> str:
         f"| Trials | {meta['num_trials']}, split {_split(meta)} |",
         f"| {_bins(meta)} |",
     ]
-    for key, what in (("units_dropped", "Units"), ("trials_dropped", "Trials"), ("spikes_dropped", "Spikes")):
+    for key, what in (
+        ("units_dropped", "Units"),
+        ("trials_dropped", "Trials"),
+        ("spikes_dropped", "Spikes"),
+    ):
         lines += _numbers(meta.get(key), f"{what} left out")
     lines += _numbers(meta.get("findings"), "Odd in the recording")
     lines += ["", "## How to cite", "", text(meta.get("citation")) or _CITE, "", "## Hashes", ""]
     read = meta.get("source")
     if isinstance(read, Mapping) and read.get("sha256"):
         lines.append(f"- recording: sha256 `{text(read['sha256'])}`")
-        lines.append(f"- read by {text(read.get('reader'))}, options sha256 `{text(read.get('spec_sha256'))}`")
-    lines.append(f"- content of this folder: sha256 `{meta['content_sha256']}`; of each array: meta.json")
+        lines.append(
+            f"- read by {text(read.get('reader'))}, options sha256 "
+            f"`{text(read.get('spec_sha256'))}`"
+        )
+    lines.append(
+        f"- content of this folder: sha256 `{meta['content_sha256']}`; of each array: meta.json"
+    )
     return "\n".join(lines) + "\n"
 
 
 def dataset_card(metas: Sequence[Mapping[str, Any]], fingerprint: str) -> str:
     """CARD.md of a dataset: its sessions, and each licence, source of citation and species once."""
     counts = {key: [meta.get(key) for meta in metas] for key in ("num_units", "num_trials")}
-    totals = {key: sum(number for number in numbers if isinstance(number, int)) for key, numbers in counts.items()}
+    totals = {
+        key: sum(number for number in numbers if isinstance(number, int))
+        for key, numbers in counts.items()
+    }
     subjects = {text(meta.get("subject_id")) for meta in metas} - {""}
     lines = [
         "# Dataset",
@@ -69,7 +83,10 @@ def dataset_card(metas: Sequence[Mapping[str, Any]], fingerprint: str) -> str:
     if any(map(is_human, metas)):
         lines.append(f"- Consent: {_each([meta for meta in metas if is_human(meta)], 'consent')}")
     lines += ["", "## How to cite", ""]
-    lines += [f"- {citation}" for citation in sorted({text(meta.get("citation")) for meta in metas} - {""})] or [_CITE]
+    lines += [
+        f"- {citation}"
+        for citation in sorted({text(meta.get("citation")) for meta in metas} - {""})
+    ] or [_CITE]
     lines += [
         "",
         "## Sessions",
@@ -108,12 +125,17 @@ def source(meta: Mapping[str, Any]) -> str:
 
 
 def source_words(meta: Mapping[str, Any]) -> str | None:
-    """Where a recording comes from, without digests, which have a place of their own; None where nothing says."""
+    """Where a recording comes from, without digests, which have a place of their own; None where
+    nothing says."""
     found = meta.get("source")
     if not isinstance(found, Mapping):
         return _line(found) or None
     hidden = ("sha256", "spec_sha256", "reader")
-    told = [f"{_line(key)} {_line(value)}" for key, value in found.items() if key not in hidden and value]
+    told = [
+        f"{_line(key)} {_line(value)}"
+        for key, value in found.items()
+        if key not in hidden and value
+    ]
     return ", ".join(told) or None
 
 
@@ -126,14 +148,19 @@ def _split(meta: Mapping[str, Any]) -> str:
 def _numbers(record: Any, label: str) -> list[str]:
     if not isinstance(record, Mapping) or not record:
         return []
-    return [f"| {label} | {'; '.join(f'{text(name)}: {text(number)}' for name, number in record.items())} |"]
+    return [
+        f"| {label} | "
+        f"{'; '.join(f'{text(name)}: {text(number)}' for name, number in record.items())} |"
+    ]
 
 
 def _each(metas: Sequence[Mapping[str, Any]], key: str) -> str:
     """Different values of a field, with the number of sessions when there are several."""
     values = [text(meta.get(key)) or "unknown" for meta in metas]
     different = sorted(set(values))
-    return ", ".join(f"{value} ({values.count(value)})" if len(different) > 1 else value for value in different)
+    return ", ".join(
+        f"{value} ({values.count(value)})" if len(different) > 1 else value for value in different
+    )
 
 
 def text(value: Any) -> str:

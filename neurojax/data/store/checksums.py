@@ -33,13 +33,20 @@ def array_record(array: np.ndarray) -> dict[str, Any]:
     else:
         little = np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
         content, dtype = memoryview(little.reshape(-1)).cast("B"), little.dtype.str
-    return {"dtype": dtype, "shape": list(array.shape), "sha256": hashlib.sha256(content).hexdigest()}
+    return {
+        "dtype": dtype,
+        "shape": list(array.shape),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
 
 
 def sampled_sha256(array: np.ndarray) -> str:
-    """Digest of 64 blocks of 4 KiB spread evenly over the bytes of an array (all bytes of a small one)."""
+    """Digest of 64 blocks of 4 KiB spread evenly over the bytes of an array (all bytes of a small
+    one)."""
     content = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
     starts = np.linspace(0, max(0, len(content) - _BLOCK_BYTES), _SAMPLED_BLOCKS).astype(np.int64)
     if len(content) <= _SAMPLED_BLOCKS * _BLOCK_BYTES:
         return hashlib.sha256(content.tobytes()).hexdigest()
-    return hashlib.sha256(b"".join(content[start : start + _BLOCK_BYTES].tobytes() for start in starts)).hexdigest()
+    return hashlib.sha256(
+        b"".join(content[start : start + _BLOCK_BYTES].tobytes() for start in starts)
+    ).hexdigest()

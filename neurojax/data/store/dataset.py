@@ -1,4 +1,5 @@
-"""A dataset: sessions of one kind and one bin size, in the order of their names, one fingerprint."""
+"""A dataset: sessions of one kind and one bin size, in the order of their names, one
+fingerprint."""
 
 import dataclasses
 import hashlib
@@ -48,7 +49,9 @@ def dataset_of(sessions: Iterable[Session]) -> Dataset:
     """
     ordered = tuple(sorted(sessions, key=lambda session: session.session_id))
     _check_collection(list(map(_told_of, ordered)), "dataset")
-    return Dataset(ordered, _fingerprint({session.session_id: content_sha256(session) for session in ordered}))
+    return Dataset(
+        ordered, _fingerprint({session.session_id: content_sha256(session) for session in ordered})
+    )
 
 
 def open_dataset(root: str | Path, verify: str = "sampled") -> Dataset:
@@ -59,21 +62,28 @@ def open_dataset(root: str | Path, verify: str = "sampled") -> Dataset:
         verify: as in `open_session`.
 
     Raises:
-        InputError: no index, a session missing, damaged, changed or not listed, or different bin sizes.
+        InputError: no index, a session missing, damaged, changed or not listed, or different bin
+            sizes.
     """
     root = Path(root)
     path = root / INDEX_NAME
     if root.is_dir() and not path.exists():
-        raise InputError(f"{root} has no {INDEX_NAME}; expected a folder written by neurojax convert")
+        raise InputError(
+            f"{root} has no {INDEX_NAME}; expected a folder written by neurojax convert"
+        )
     index = read_json(path)
     listed = _listed(index, path)
     if unlisted := [name for name in session_folders(root) if name not in listed]:
-        raise InputError(f"{path} does not list {', '.join(unlisted[:5])}; run neurojax convert again to refresh it")
+        raise InputError(
+            f"{path} does not list {', '.join(unlisted[:5])}; run neurojax convert again to "
+            "refresh it"
+        )
     opened = [open_recorded(root / name, verify) for name in sorted(listed)]
     for session, recorded in opened:
         if recorded != listed[session.session_id]:
             raise InputError(
-                f"{root / session.session_id} has changed since {path} was written; run neurojax convert"
+                f"{root / session.session_id} has changed since {path} was written; run neurojax "
+                "convert"
                 " again to refresh it"
             )
     sessions = tuple(session for session, _ in opened)
@@ -81,19 +91,23 @@ def open_dataset(root: str | Path, verify: str = "sampled") -> Dataset:
     fingerprint = _fingerprint(listed)
     if index.get("fingerprint") != fingerprint:
         raise InputError(
-            f"{path}: the fingerprint does not match its sessions; run neurojax convert again to refresh it"
+            f"{path}: the fingerprint does not match its sessions; run neurojax convert again to "
+            "refresh it"
         )
     return Dataset(sessions, fingerprint)
 
 
 def write_dataset_index(root: str | Path) -> str:
-    """Writes `<root>/dataset.json` and CARD.md over every session folder there; returns the fingerprint.
+    """Writes `<root>/dataset.json` and CARD.md over every session folder there; returns the
+    fingerprint.
 
-    Several processes may do so at once (shards of one conversion), each after its own sessions are there: whoever
-    writes looks again and writes again until nothing has changed, so the last to write has seen all.
+    Several processes may do so at once (shards of one conversion), each after its own sessions are
+    there: whoever writes looks again and writes again until nothing has changed, so the last to
+        write has seen all.
 
     Raises:
-        InputError: no session, a damaged meta.json, different bin sizes, or `root` cannot be written.
+        InputError: no session, a damaged meta.json, different bin sizes, or `root` cannot be
+            written.
     """
     root = Path(root)
     for name in (INDEX_NAME, CARD_NAME):
@@ -105,7 +119,9 @@ def write_dataset_index(root: str | Path) -> str:
             write_bytes(root / CARD_NAME, dataset_card(metas, index["fingerprint"]).encode())
             write_json(root / INDEX_NAME, index)
         except OSError as error:
-            raise InputError(f"{root / INDEX_NAME} cannot be written ({error.strerror}); free space") from None
+            raise InputError(
+                f"{root / INDEX_NAME} cannot be written ({error.strerror}); free space"
+            ) from None
         written, metas = metas, _metas(root)
         if written == metas:
             return index["fingerprint"]
@@ -133,18 +149,28 @@ def session_folders(root: Path) -> list[str]:
     """Names of the session folders in `root`, sorted; hidden (temporary) folders are not listed."""
     if not root.is_dir():
         return []
-    return sorted(path.parent.name for path in root.glob("*/meta.json") if not path.parent.name.startswith("."))
+    return sorted(
+        path.parent.name
+        for path in root.glob("*/meta.json")
+        if not path.parent.name.startswith(".")
+    )
 
 
 def _listed(index: dict[str, Any], path: Path) -> dict[str, str]:
-    """Session name -> content hash, as the index says; names are checked before any becomes a path."""
+    """Session name -> content hash, as the index says; names are checked before any becomes a
+    path."""
     if not any(type(index.get("schema")) is int and index["schema"] == known for known in READS):
         shown = str(index.get("schema"))[:60]
-        raise InputError(f"{path} has schema {shown!r}, expected 1 or {SCHEMA}; run neurojax convert again")
+        raise InputError(
+            f"{path} has schema {shown!r}, expected 1 or {SCHEMA}; run neurojax convert again"
+        )
     entries = index.get("sessions")
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise InputError(f"{path} holds no list of sessions; run neurojax convert again")
-    return {check_session_id(entry.get("session_id")): str(entry.get("content_sha256")) for entry in entries}
+    return {
+        check_session_id(entry.get("session_id")): str(entry.get("content_sha256"))
+        for entry in entries
+    }
 
 
 def _told_of(session: Session) -> tuple[str, float, str]:
@@ -157,7 +183,9 @@ def _check_collection(told: list[tuple[str, float, str]], where: str) -> None:
         raise InputError(f"{where} holds no session; convert a recording first")
     names = [name for name, _, _ in told]
     if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise InputError(f"{where} holds the session {repeated[0]!r} twice; give each recording its own name")
+        raise InputError(
+            f"{where} holds the session {repeated[0]!r} twice; give each recording its own name"
+        )
     kinds = {kind: name for name, _, kind in reversed(told)}
     if len(kinds) > 1:
         raise InputError(
@@ -167,7 +195,9 @@ def _check_collection(told: list[tuple[str, float, str]], where: str) -> None:
     sizes = {size: name for name, size, _ in reversed(told)}
     if max(sizes) - min(sizes) > 1e-9 * max(sizes):
         listed = ", ".join(f"{size:g} s ({name})" for size, name in sorted(sizes.items()))
-        raise InputError(f"{where} mixes bin sizes {listed}; expected one: convert with one --bin_ms")
+        raise InputError(
+            f"{where} mixes bin sizes {listed}; expected one: convert with one --bin_ms"
+        )
 
 
 def _fingerprint(content: dict[str, str]) -> str:

@@ -24,7 +24,8 @@ def check_recorded(session: Session, where: str) -> None:
         given = (session.sampling_hz, session.unit_of_values)
         if any(field is not None for field in given):
             raise InputError(
-                f"{where}: sampling_hz and unit_of_values belong to real values, but there are none;"
+                f"{where}: sampling_hz and unit_of_values belong to real values, but there are "
+                "none;"
                 " give values, or leave them out"
             )
         counts = vars(session)["counts"]
@@ -38,7 +39,8 @@ def check_recorded(session: Session, where: str) -> None:
         return
     if vars(session)["counts"] is not None or session.true_rates is not None:
         raise InputError(
-            f"{where} has counts or true rates beside real values; a session holds one kind, write two sessions"
+            f"{where} has counts or true rates beside real values; a session holds one kind, "
+            "write two sessions"
         )
     values = session.values
     if not isinstance(values, np.ndarray) or values.ndim != 2 or 0 in values.shape:
@@ -94,7 +96,8 @@ def check_windows(session: Session, where: str) -> None:
     if session.observation == "counts":
         if np.any(start[1:] < start[:-1] + length[:-1]):
             raise InputError(
-                f"{where}: trials share bins or are out of order; expected trials end to end, check the trial offsets"
+                f"{where}: trials share bins or are out of order; expected trials end to end, "
+                "check the trial offsets"
             )
         return
     if np.any(start[1:] < start[:-1]):
@@ -144,7 +147,9 @@ def check_validity(session: Session, where: str) -> None:
         )
 
 
-def _check_columns(columns: dict[str, Any], expected: dict[str, np.dtype], name: str, where: str) -> None:
+def _check_columns(
+    columns: dict[str, Any], expected: dict[str, np.dtype], name: str, where: str
+) -> None:
     """Raises InputError unless all columns [n] have their dtype and one length."""
     for key, column in columns.items():
         is_array = isinstance(column, np.ndarray)
@@ -153,7 +158,9 @@ def _check_columns(columns: dict[str, Any], expected: dict[str, np.dtype], name:
             raise InputError(f"{where}: {name}/{key} is {came}, expected {expected[key]} [n]")
     lengths = {key: len(column) for key, column in columns.items()}
     if len(set(lengths.values())) > 1:
-        raise InputError(f"{where}: {name} has columns of {lengths} entries, expected equally long ones")
+        raise InputError(
+            f"{where}: {name} has columns of {lengths} entries, expected equally long ones"
+        )
 
 
 def _check_units_exist(unit_index: np.ndarray, num_units: int, name: str, where: str) -> None:

@@ -1,8 +1,10 @@
-"""Who owns the rows of a model: what `sessions.json` says of every session, so that weights can be told apart
-from the recordings they came from, long after those are out of reach.
+"""Who owns the rows of a model: what `sessions.json` says of every session, so that weights can be
+told apart from the recordings they came from, long after those are out of reach.
 
-    {"schema": 1, "sessions": [{"session_id", "num_units", "units_sha256", "region", "bin_size_s", "subject_id",
-                                "species", "licence", "source", "num_trials", "content_sha256", "counts_sha256"}, ..]}
+    {"schema": 1, "sessions": [{"session_id", "num_units", "units_sha256", "region", "bin_size_s",
+    "subject_id",
+                                "species", "licence", "source", "num_trials", "content_sha256",
+                                "counts_sha256"}, ..]}
 
 Entries are in row order.
 """
@@ -28,15 +30,25 @@ HUMAN = frozenset({"human", "homo sapiens", "h. sapiens", "h sapiens"})
 
 
 def entries_of(sessions: Sequence[Session]) -> list[dict[str, Any]]:
-    """One entry a session: the rows' owner as in `batching.session_table`, regions of its units, where it is from."""
+    """One entry a session: the rows' owner as in `batching.session_table`, regions of its units,
+    where it is from."""
     found = []
     for session, row in zip(sessions, session_table(sessions), strict=True):
-        origin = {name: session.info.get(name) for name in _TEXTS} | {"source": cards.source_words(session.info)}
+        origin = {name: session.info.get(name) for name in _TEXTS} | {
+            "source": cards.source_words(session.info)
+        }
         found.append(
             row
-            | {"region": [str(label) for label in session.region], "bin_size_s": float(session.bin_size_s)}
+            | {
+                "region": [str(label) for label in session.region],
+                "bin_size_s": float(session.bin_size_s),
+            }
             | {name: None if value is None else str(value)[:1000] for name, value in origin.items()}
-            | {"num_trials": {name: len(session.trials_of(code)) for code, name in enumerate(SPLIT_NAMES)}}
+            | {
+                "num_trials": {
+                    name: len(session.trials_of(code)) for code, name in enumerate(SPLIT_NAMES)
+                }
+            }
             | {"content_sha256": content_sha256(session), "counts_sha256": counts_digest(session)}
         )
     return found
@@ -48,9 +60,12 @@ def counts_digest(session: Session) -> str:
 
 
 def joined(known: Sequence[Mapping[str, Any]], sessions: Sequence[Session]) -> list[dict[str, Any]]:
-    """`known` entries as they are, then one for each session that is not among them, in the order given."""
+    """`known` entries as they are, then one for each session that is not among them, in the order
+    given."""
     names = {entry["session_id"] for entry in known}
-    return [dict(entry) for entry in known] + entries_of([s for s in sessions if s.session_id not in names])
+    return [dict(entry) for entry in known] + entries_of(
+        [s for s in sessions if s.session_id not in names]
+    )
 
 
 def is_human(entry: Mapping[str, Any]) -> bool:
@@ -67,13 +82,20 @@ def read(path: Path) -> list[dict[str, Any]]:
     """Reads and checks `sessions.json`; what comes back is safe to index and to name files after.
 
     Raises:
-        InputError: missing, too large, another schema, or entries that do not say who owns which rows.
+        InputError: missing, too large, another schema, or entries that do not say who owns which
+            rows.
     """
     if path.is_file() and path.stat().st_size > MAX_BYTES:
-        raise InputError(f"{path} has {path.stat().st_size:,} bytes, expected at most {MAX_BYTES:,}; use another copy")
+        raise InputError(
+            f"{path} has {path.stat().st_size:,} bytes, expected at most {MAX_BYTES:,}; use "
+            "another copy"
+        )
     content = read_json(path)
     if content.get("schema") != SCHEMA:
-        raise InputError(f"{path} has schema {str(content.get('schema'))[:40]}, expected {SCHEMA}; update neurojax")
+        raise InputError(
+            f"{path} has schema {str(content.get('schema'))[:40]}, expected {SCHEMA}; update "
+            "neurojax"
+        )
     entries = content.get("sessions")
     if not isinstance(entries, list) or not entries:
         raise InputError(f"{path} lists no session; use another copy")
@@ -92,11 +114,20 @@ def _check(entry: Any, where: str) -> None:
     check_session_id(entry.get("session_id"))
     units, regions, trials = entry.get("num_units"), entry.get("region"), entry.get("num_trials")
     whole = type(units) is int and 0 < units < 2**31
-    labels = isinstance(regions, list) and all(isinstance(label, str) for label in regions) and len(regions) == units
+    labels = (
+        isinstance(regions, list)
+        and all(isinstance(label, str) for label in regions)
+        and len(regions) == units
+    )
     counted = isinstance(trials, dict) and all(
         type(trials.get(name)) is int and trials[name] >= 0 for name in SPLIT_NAMES
     )
-    digests = all(isinstance(entry.get(f"{name}_sha256"), str) for name in ("units", "content", "counts"))
+    digests = all(
+        isinstance(entry.get(f"{name}_sha256"), str) for name in ("units", "content", "counts")
+    )
     texts = all(entry.get(name) is None or isinstance(entry[name], str) for name in _TEXTS)
     if not (whole and labels and counted and digests and texts):
-        raise InputError(f"{where} does not say who owns its rows (units, regions, trials, digests); use another copy")
+        raise InputError(
+            f"{where} does not say who owns its rows (units, regions, trials, digests); use "
+            "another copy"
+        )

@@ -27,7 +27,8 @@ def whole_counts(counts: Any, where: str) -> np.ndarray:
     values = plain_array(counts, "counts", where)
     if values.ndim not in (2, 3) or values.size == 0:
         raise InputError(
-            f"{where}: counts has shape {list(values.shape)}, expected [trials, bins, units] or [total_bins,"
+            f"{where}: counts has shape {list(values.shape)}, expected [trials, bins, units] or "
+            "[total_bins,"
             " units] with at least one of each"
         )
     if values.dtype.kind not in "biuf":
@@ -35,15 +36,19 @@ def whole_counts(counts: Any, where: str) -> np.ndarray:
     if values.dtype.kind == "f":
         if num_bad := int((~np.isfinite(values)).sum()):
             raise InputError(
-                f"{where}: counts holds {num_bad} NaN or infinite values, expected whole numbers of spikes"
+                f"{where}: counts holds {num_bad} NaN or infinite values, expected whole numbers "
+                "of spikes"
             )
         if np.any(fractional := values != np.floor(values)):
             raise InputError(
-                f"{where}: counts holds {values[fractional][0]:g}, expected whole numbers of spikes per bin;"
+                f"{where}: counts holds {values[fractional][0]:g}, expected whole numbers of "
+                "spikes per bin;"
                 " rates are not counts"
             )
     if values.min() < 0:
-        raise InputError(f"{where}: counts holds {values.min():g}, expected 0 or more spikes per bin")
+        raise InputError(
+            f"{where}: counts holds {values.min():g}, expected 0 or more spikes per bin"
+        )
     try:
         return values.astype(count_dtype(int(values.max())), copy=False)
     except InputError as error:
@@ -51,14 +56,19 @@ def whole_counts(counts: Any, where: str) -> np.ndarray:
 
 
 def trial_bins(starts: np.ndarray, stops: np.ndarray, bin_size_s: float, where: str) -> np.ndarray:
-    """Whole bins of each trial, int64 [trials]; a last bin that does not fit its trial is dropped."""
+    """Whole bins of each trial, int64 [trials]; a last bin that does not fit its trial is
+    dropped."""
     if starts.shape != stops.shape or len(starts) == 0:
-        raise InputError(f"{where}: {len(starts)} trial starts and {len(stops)} stops, expected one of each a trial")
+        raise InputError(
+            f"{where}: {len(starts)} trial starts and {len(stops)} stops, expected one of each a "
+            "trial"
+        )
     num_bins = np.floor((stops - starts) / bin_size_s + 1e-6)  # 0.3 / 0.1 < 3, yet three bins fit
     if num_bins.min() < 1 or num_bins.max() > MAX_COUNTS:
         lengths_s = stops - starts
         raise InputError(
-            f"{where}: trials last {lengths_s.min():g} to {lengths_s.max():g} s, expected at least one bin"
+            f"{where}: trials last {lengths_s.min():g} to {lengths_s.max():g} s, expected at "
+            "least one bin"
             f" of {bin_size_s:g} s and no more than memory holds; check the stops and the time unit"
         )
     return num_bins.astype(np.int64)
@@ -90,7 +100,10 @@ def spike_counts(
     if num_units is None:
         num_units = int(units.max()) + 1 if units.size else 0
     if num_units < 1:
-        raise InputError(f"{where}: {len(times)} spikes of {num_units} units, expected spikes of at least one unit")
+        raise InputError(
+            f"{where}: {len(times)} spikes of {num_units} units, expected spikes of at least one "
+            "unit"
+        )
     try:
         return bin_spike_times(times, units, num_units, starts, lengths, bin_size_s), lengths
     except InputError as error:
@@ -98,28 +111,33 @@ def spike_counts(
 
 
 def trial_lengths(counts: np.ndarray, trial_offsets: Any, where: str) -> np.ndarray:
-    """Bins of each trial, int64 [trials], from counts [trials, bins, N] or [total_bins, N] with offsets."""
+    """Bins of each trial, int64 [trials], from counts [trials, bins, N] or [total_bins, N] with
+    offsets."""
     if counts.ndim == 3:
         if trial_offsets is not None:
             raise InputError(
-                f"{where}: trial_offsets came with counts {list(counts.shape)}, expected counts [total_bins, units]"
+                f"{where}: trial_offsets came with counts {list(counts.shape)}, expected counts "
+                "[total_bins, units]"
             )
         return np.full(counts.shape[0], counts.shape[1], np.int64)
     if trial_offsets is None:
         raise InputError(
-            f"{where}: counts is {list(counts.shape)} without trial_offsets; add trial_offsets [trials + 1],"
+            f"{where}: counts is {list(counts.shape)} without trial_offsets; add trial_offsets "
+            "[trials + 1],"
             " or cut the recording into windows (window_s)"
         )
     offsets = plain_array(trial_offsets, "trial_offsets", where)
     if offsets.ndim != 1 or len(offsets) < 2:
         raise InputError(
-            f"{where}: trial_offsets is {offsets.dtype} {list(offsets.shape)}, expected integers [trials + 1]"
+            f"{where}: trial_offsets is {offsets.dtype} {list(offsets.shape)}, expected integers "
+            "[trials + 1]"
         )
     expected = "integers [trials + 1], the first bin of each trial"
     offsets = whole_numbers(offsets, f"{where}: trial_offsets", expected).astype(np.int64)
     if offsets[0] != 0 or offsets[-1] != len(counts) or np.any(offsets[1:] <= offsets[:-1]):
         raise InputError(
-            f"{where}: trial_offsets runs from {offsets[0]} to {offsets[-1]}, expected rising numbers from 0"
+            f"{where}: trial_offsets runs from {offsets[0]} to {offsets[-1]}, expected rising "
+            "numbers from 0"
             f" to {len(counts)}, the bins of counts, with no trial empty"
         )
     return np.diff(offsets)
@@ -140,7 +158,8 @@ def seconds(values: Any, name: str, where: str) -> np.ndarray:
     array = plain_array(values, name, where)
     if array.ndim != 1 or array.dtype.kind not in "iuf" or not np.isfinite(array).all():
         raise InputError(
-            f"{where}: {name} is {array.dtype} {list(array.shape)}, expected one axis of finite seconds, no NaN"
+            f"{where}: {name} is {array.dtype} {list(array.shape)}, expected one axis of finite "
+            "seconds, no NaN"
         )
     return array.astype(np.float64, copy=False)
 
@@ -150,18 +169,22 @@ def split_codes(split: Any, where: str) -> np.ndarray:
     codes = plain_array(split, "split", where)
     wrong = codes.ravel() if codes.dtype.kind not in "iuf" else codes[~np.isin(codes, (0, 1, 2))]
     if wrong.size:
-        raise InputError(f"{where}: split holds {wrong.tolist()[:3]}, expected 0 train, 1 validation, 2 test")
+        raise InputError(
+            f"{where}: split holds {wrong.tolist()[:3]}, expected 0 train, 1 validation, 2 test"
+        )
     return codes.astype(np.int8)
 
 
 def signal(values: Any, name: str, counts: np.ndarray, where: str) -> np.ndarray:
-    """A behaviour as float32 [total_bins, dims]; [trials, bins, dims] is laid end to end as `counts` is."""
+    """A behaviour as float32 [total_bins, dims]; [trials, bins, dims] is laid end to end as
+    `counts` is."""
     array = plain_array(values, f"behaviour {name!r}", where)
     if counts.ndim == 3 and array.ndim in (2, 3) and array.shape[:2] == counts.shape[:2]:
         array = array.reshape(counts.shape[0] * counts.shape[1], -1)
     if array.dtype.kind not in "biuf" or array.ndim not in (1, 2):
         raise InputError(
-            f"{where}: behaviour {name!r} is {array.dtype} {list(array.shape)}, expected numbers [total_bins, dims]"
+            f"{where}: behaviour {name!r} is {array.dtype} {list(array.shape)}, expected numbers "
+            "[total_bins, dims]"
         )
     with np.errstate(over="ignore"):  # beyond float32 becomes infinite and is marked invalid
         return np.ascontiguousarray(array if array.ndim == 2 else array[:, None], dtype=np.float32)
@@ -170,9 +193,15 @@ def signal(values: Any, name: str, counts: np.ndarray, where: str) -> np.ndarray
 def expected_rates(true_rates: Any, counts: np.ndarray, where: str) -> np.ndarray:
     """True rates as float32 [total_bins, N]."""
     rates = plain_array(true_rates, "true_rates", where)
-    if rates.shape != counts.shape or rates.dtype.kind != "f" or not np.isfinite(rates).all() or rates.min() < 0:
+    if (
+        rates.shape != counts.shape
+        or rates.dtype.kind != "f"
+        or not np.isfinite(rates).all()
+        or rates.min() < 0
+    ):
         raise InputError(
-            f"{where}: true_rates is {rates.dtype} {list(rates.shape)}, expected finite floats of 0 or more"
+            f"{where}: true_rates is {rates.dtype} {list(rates.shape)}, expected finite floats "
+            "of 0 or more"
             f" of the shape of counts {list(counts.shape)}"
         )
     return np.ascontiguousarray(rates.reshape(-1, counts.shape[-1]), dtype=np.float32)

@@ -53,11 +53,19 @@ _MAPPED = {
     "values": VALUE_DTYPES,
     "true_rates": (np.dtype(np.float32),),
 }
-_REQUIRED_META = ("schema", "session_id", "bin_size_s", "arrays", "content_sha256", "sampled_sha256")
+_REQUIRED_META = (
+    "schema",
+    "session_id",
+    "bin_size_s",
+    "arrays",
+    "content_sha256",
+    "sampled_sha256",
+)
 
 
 def write_session(session: Session, root: str | Path) -> Path:
-    """Writes `<root>/<session_id>`, replacing what was there; readers see the old folder or the new one.
+    """Writes `<root>/<session_id>`, replacing what was there; readers see the old folder or the new
+    one.
 
     Returns:
         The folder.
@@ -71,9 +79,13 @@ def write_session(session: Session, root: str | Path) -> Path:
     root = Path(root)
     try:
         root.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{session.session_id}.", suffix=".tmp", dir=root))
+        temporary = Path(
+            tempfile.mkdtemp(prefix=f".{session.session_id}.", suffix=".tmp", dir=root)
+        )
     except OSError as error:
-        raise InputError(f"{root} cannot be written ({error.strerror}); choose another folder") from None
+        raise InputError(
+            f"{root} cannot be written ({error.strerror}); choose another folder"
+        ) from None
     try:
         with held(temporary):
             temporary.chmod(0o755)
@@ -81,7 +93,8 @@ def write_session(session: Session, root: str | Path) -> Path:
             publish_folder(temporary, root / session.session_id)
     except OSError as error:
         raise InputError(
-            f"session {session.session_id} cannot be written to {root} ({error.strerror}); free space"
+            f"session {session.session_id} cannot be written to {root} ({error.strerror}); free "
+            "space"
         ) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -93,10 +106,10 @@ def open_session(folder: str | Path, verify: str = "sampled") -> Session:
 
     Args:
         folder: `<root>/<session_id>`.
-        verify: "full" compares every byte with the checksums of meta.json, "sampled" all bytes of the
-            small arrays and 64 blocks of each mapped one, "none" none. Sizes, shapes, dtypes and the
-            rules of a session are always checked. Real values are looked at for NaN by "full", and
-            below 64 MiB by "sampled" too.
+        verify: "full" compares every byte with the checksums of meta.json, "sampled" all bytes of
+            the small arrays and 64 blocks of each mapped one, "none" none. Sizes, shapes, dtypes
+            and the rules of a session are always checked. Real values are looked at for NaN by
+            "full", and below 64 MiB by "sampled" too.
 
     Raises:
         InputError: anything missing, damaged, or at odds with meta.json.
@@ -139,34 +152,52 @@ def read_meta(folder: Path) -> dict[str, Any]:
     """
     path = folder / "meta.json"
     if path.is_file() and path.stat().st_size > _MAX_META_BYTES:
-        raise InputError(f"{path} has {path.stat().st_size} bytes, expected at most {_MAX_META_BYTES}; convert again")
+        raise InputError(
+            f"{path} has {path.stat().st_size} bytes, expected at most {_MAX_META_BYTES}; "
+            "convert again"
+        )
     meta = read_json(path)
     if meta.get("schema") not in READS or isinstance(meta["schema"], bool | float):
         raise InputError(
-            f"{path} has schema {str(meta.get('schema'))[:60]!r}, expected 1 or {SCHEMA}; convert the"
+            f"{path} has schema {str(meta.get('schema'))[:60]!r}, expected 1 or {SCHEMA}; "
+            "convert the"
             " recording again, or update neurojax"
         )
     if missing := [key for key in _REQUIRED_META if key not in meta]:
         raise InputError(f"{path} lacks {', '.join(missing)}; convert the recording again")
     if meta["session_id"] != folder.absolute().name:
         raise InputError(
-            f"{path} names session {meta['session_id']!r}, but its folder is {folder.absolute().name!r};"
+            f"{path} names session {meta['session_id']!r}, but its folder is "
+            f"{folder.absolute().name!r};"
             " rename the folder back"
         )
     check_session_id(meta["session_id"])
     if not isinstance(meta["bin_size_s"], float):
-        raise InputError(f"{path}: bin_size_s is {str(meta['bin_size_s'])[:60]}, expected seconds; convert again")
+        raise InputError(
+            f"{path}: bin_size_s is {str(meta['bin_size_s'])[:60]}, expected seconds; convert again"
+        )
     check_bin_size(meta["bin_size_s"], str(path))
     for key in ("num_units", "num_trials", "num_bins"):  # for people; nothing is sized by them
         if type(meta.get(key, 0)) is not int:
-            raise InputError(f"{path}: {key} is {str(meta[key])[:60]}, expected a whole number; convert again")
+            raise InputError(
+                f"{path}: {key} is {str(meta[key])[:60]}, expected a whole number; convert again"
+            )
     records, sampled = meta["arrays"], meta["sampled_sha256"]
-    if not (isinstance(records, dict) and all(map(_is_record, records.values())) and isinstance(sampled, dict)):
+    if not (
+        isinstance(records, dict)
+        and all(map(_is_record, records.values()))
+        and isinstance(sampled, dict)
+    ):
         raise InputError(f"{path} has damaged checksums; convert the recording again")
     _check_observation(meta, path)
     unit = meta["unit"] if observation_of(meta) == "real" else None
-    if combined_sha256(meta["session_id"], meta["bin_size_s"], records, unit) != meta["content_sha256"]:
-        raise InputError(f"{path}: the checksums do not add up to content_sha256; convert the recording again")
+    if (
+        combined_sha256(meta["session_id"], meta["bin_size_s"], records, unit)
+        != meta["content_sha256"]
+    ):
+        raise InputError(
+            f"{path}: the checksums do not add up to content_sha256; convert the recording again"
+        )
     return meta
 
 
@@ -186,12 +217,16 @@ def _check_observation(meta: Mapping[str, Any], path: Path) -> None:
         return
     found = meta.get("observation")
     if not isinstance(found, str) or found not in _RECORDED:
-        raise InputError(f"{path}: observation is {str(found)[:60]!r}, expected counts or real; convert again")
+        raise InputError(
+            f"{path}: observation is {str(found)[:60]!r}, expected counts or real; convert again"
+        )
     if found == "real":
         check_unit_of_values(meta.get("unit"), str(path))
         rate_hz = meta.get("sampling_hz")
         if not isinstance(rate_hz, float) or not 0 < rate_hz < np.inf:
-            raise InputError(f"{path}: sampling_hz is {str(rate_hz)[:60]}, expected hertz; convert again")
+            raise InputError(
+                f"{path}: sampling_hz is {str(rate_hz)[:60]}, expected hertz; convert again"
+            )
 
 
 def _is_record(record: Any) -> bool:
@@ -203,7 +238,8 @@ def _is_record(record: Any) -> bool:
 
 
 def content_sha256(session: Session) -> str:
-    """Hex digest of the id, bin size and arrays: the same in memory and on disk, blind to `info`."""
+    """Hex digest of the id, bin size and arrays: the same in memory and on disk, blind to
+    `info`."""
     records = {name: array_record(array) for name, array in _session_arrays(session).items()}
     return combined_sha256(session.session_id, session.bin_size_s, records, session.unit_of_values)
 
@@ -213,7 +249,10 @@ def _grouped_arrays(session: Session) -> dict[str, dict[str, np.ndarray]]:
     masks = {f"{name}_valid": mask for name, mask in session.behaviour_valid.items()}
     kept = {"spikes": session.spikes, "validity": session.validity}
     return {
-        "units": {**{name: getattr(session, name) for name in UNIT_COLUMNS}, **session.unit_metadata},
+        "units": {
+            **{name: getattr(session, name) for name in UNIT_COLUMNS},
+            **session.unit_metadata,
+        },
         "trials": {**dict(zip(TRIAL_COLUMNS, trials, strict=True)), **session.conditions},
         "behaviour": {**session.behaviour, **masks},
         **{name: columns._asdict() for name, columns in kept.items() if columns is not None},
@@ -229,9 +268,15 @@ def _session_arrays(session: Session) -> dict[str, np.ndarray]:
     return _named(_mapped_arrays(session), _grouped_arrays(session))
 
 
-def _named(mapped: Mapping[str, np.ndarray], groups: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def _named(
+    mapped: Mapping[str, np.ndarray], groups: Mapping[str, Mapping[str, np.ndarray]]
+) -> dict[str, np.ndarray]:
     """All arrays under the names of meta.json: "counts", "trials/split", ..."""
-    flat = {f"{group}/{name}": array for group, arrays in groups.items() for name, array in arrays.items()}
+    flat = {
+        f"{group}/{name}": array
+        for group, arrays in groups.items()
+        for name, array in arrays.items()
+    }
     return {**mapped, **flat}
 
 
@@ -255,7 +300,9 @@ def _write_files(session: Session, folder: Path) -> None:
         **session.info,
         "arrays": records,
         "sampled_sha256": {name: sampled_sha256(array) for name, array in mapped.items()},
-        "content_sha256": combined_sha256(session.session_id, session.bin_size_s, records, session.unit_of_values),
+        "content_sha256": combined_sha256(
+            session.session_id, session.bin_size_s, records, session.unit_of_values
+        ),
     }
     write_json(folder / "meta.json", meta)
     write_bytes(folder / CARD_NAME, session_card(meta).encode())
@@ -267,17 +314,23 @@ def _meta_of_real(session: Session) -> dict[str, Any]:
     return {"unit": session.unit_of_values, "sampling_hz": float(session.sampling_hz)}
 
 
-def _check_arrays(arrays: Mapping[str, np.ndarray], meta: dict[str, Any], folder: Path, verify: str) -> None:
+def _check_arrays(
+    arrays: Mapping[str, np.ndarray], meta: dict[str, Any], folder: Path, verify: str
+) -> None:
     if arrays.keys() != meta["arrays"].keys():
         differing = sorted(arrays.keys() ^ meta["arrays"].keys())
-        raise InputError(f"{folder}: arrays {differing[:5]} are only in the files or only in meta.json; convert again")
+        raise InputError(
+            f"{folder}: arrays {differing[:5]} are only in the files or only in meta.json; "
+            "convert again"
+        )
     for name, array in arrays.items():
         expected = meta["arrays"][name]
         dtype = "text" if array.dtype.kind == "U" else array.dtype.newbyteorder("<").str
         came = {"dtype": dtype, "shape": list(array.shape)}
         if any(expected[key] != value for key, value in came.items()):
             raise InputError(
-                f"{folder}: {name} is {dtype} {came['shape']}, meta.json says {str(expected)[:100]}; convert again"
+                f"{folder}: {name} is {dtype} {came['shape']}, meta.json says "
+                f"{str(expected)[:100]}; convert again"
             )
         if verify == "none":
             continue
@@ -287,12 +340,15 @@ def _check_arrays(arrays: Mapping[str, np.ndarray], meta: dict[str, Any], folder
             intact = array_record(array)["sha256"] == expected["sha256"]
         if not intact:
             raise InputError(
-                f"{folder}: {name} does not match its checksum; the file is damaged, convert the recording again"
+                f"{folder}: {name} does not match its checksum; the file is damaged, convert the "
+                "recording again"
             )
 
 
 def _assemble(
-    meta: dict[str, Any], mapped: Mapping[str, np.ndarray], groups: Mapping[str, dict[str, np.ndarray]]
+    meta: dict[str, Any],
+    mapped: Mapping[str, np.ndarray],
+    groups: Mapping[str, dict[str, np.ndarray]],
 ) -> Session:
     units, trials, signals = groups["units"], groups["trials"], groups["behaviour"]
     is_real = observation_of(meta) == "real"
@@ -313,7 +369,9 @@ def _assemble(
         conditions={name: values for name, values in trials.items() if name not in TRIAL_COLUMNS},
         behaviour={name: values for name, values in signals.items() if not name.endswith("_valid")},
         behaviour_valid={
-            name.removesuffix("_valid"): mask for name, mask in signals.items() if name.endswith("_valid")
+            name.removesuffix("_valid"): mask
+            for name, mask in signals.items()
+            if name.endswith("_valid")
         },
         unit_metadata={name: values for name, values in units.items() if name not in UNIT_COLUMNS},
         true_rates=mapped.get("true_rates"),
@@ -331,5 +389,7 @@ def _columns(arrays: Mapping[str, np.ndarray] | None, kind: type) -> Any:
     if arrays is None:
         return None
     if extra := sorted(arrays.keys() - set(kind._fields)):
-        raise InputError(f"the array {extra[0]!r} is unknown beside {', '.join(kind._fields)}; convert again")
+        raise InputError(
+            f"the array {extra[0]!r} is unknown beside {', '.join(kind._fields)}; convert again"
+        )
     return kind(*(arrays[name] for name in kind._fields))

@@ -9,7 +9,12 @@ import numpy as np
 
 from neurojax.data.session import SPLIT_NAMES, Session
 from neurojax.data.store.array_files import check_array_name
-from neurojax.data.store.observation_rules import check_recorded, check_spikes, check_validity, check_windows
+from neurojax.data.store.observation_rules import (
+    check_recorded,
+    check_spikes,
+    check_validity,
+    check_windows,
+)
 from neurojax.errors import InputError
 
 MAX_BIN_SIZE_S = 5.0  # a larger number is milliseconds
@@ -30,7 +35,8 @@ def check_session_id(session_id: Any) -> str:
     """Returns the name; raises InputError unless it is safe as a folder name."""
     if not isinstance(session_id, str) or not _SESSION_ID.fullmatch(session_id):
         raise InputError(
-            f"session id {str(session_id)[:150]!r}; expected 1 to 128 letters, digits, '.', '_' or '-', the"
+            f"session id {str(session_id)[:150]!r}; expected 1 to 128 letters, digits, '.', '_' "
+            "or '-', the"
             " first one a letter or digit; rename it"
         )
     return session_id
@@ -50,11 +56,14 @@ def check_bin_size(bin_size_s: Any, where: str) -> float:
 
 
 def check_info(info: Any, where: str) -> dict[str, Any]:
-    """Returns `info` as JSON gives it back; raises InputError when it cannot or a key is reserved."""
+    """Returns `info` as JSON gives it back; raises InputError when it cannot or a key is
+    reserved."""
     try:
         plain = json.loads(json.dumps(dict(info), allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:
-        raise InputError(f"{where}: info is not JSON ({error}); keep text, numbers (no NaN), lists and dicts") from None
+        raise InputError(
+            f"{where}: info is not JSON ({error}); keep text, numbers (no NaN), lists and dicts"
+        ) from None
     if taken := RESERVED_INFO & plain.keys():
         raise InputError(f"{where}: info uses the reserved keys {sorted(taken)}; rename them")
     return plain
@@ -84,7 +93,8 @@ def _check_units(session: Session, where: str) -> None:
         _expect_array(getattr(session, name), name, "U", (num_units,), "one label a unit", where)
     if len(set(session.unit_id.tolist())) != num_units:
         raise InputError(
-            f"{where}: unit_id holds {len(set(session.unit_id.tolist()))} names for {num_units} units; make them unique"
+            f"{where}: unit_id holds {len(set(session.unit_id.tolist()))} names for {num_units} "
+            "units; make them unique"
         )
     for name, values in session.unit_metadata.items():
         _check_column_name(name, UNIT_COLUMNS, where)
@@ -96,19 +106,33 @@ def _check_trials(session: Session, where: str) -> None:
     if num_trials == 0:
         raise InputError(f"{where}: no trials; expected at least one")
     for name in ("trial_start_bin", "trial_num_bins"):
-        _expect_array(getattr(session, name), name, "i", (num_trials,), "one whole number a trial", where)
+        _expect_array(
+            getattr(session, name), name, "i", (num_trials,), "one whole number a trial", where
+        )
     start, length = session.trial_start_bin, session.trial_num_bins
     # Compared without sums: start + length of a damaged file may overflow.
-    if np.any(length < 1) or np.any(length > total_bins) or np.any(start < 0) or np.any(start > total_bins - length):
+    if (
+        np.any(length < 1)
+        or np.any(length > total_bins)
+        or np.any(start < 0)
+        or np.any(start > total_bins - length)
+    ):
         raise InputError(
-            f"{where}: a trial is empty or leaves the {total_bins} bins of the recording; check the trial offsets"
+            f"{where}: a trial is empty or leaves the {total_bins} bins of the recording; check "
+            "the trial offsets"
         )
-    _expect_array(session.trial_start_s, "trial_start_s", "f", (num_trials,), "seconds, one a trial", where)
+    _expect_array(
+        session.trial_start_s, "trial_start_s", "f", (num_trials,), "seconds, one a trial", where
+    )
     if not np.isfinite(session.trial_start_s).all():
-        raise InputError(f"{where}: trial_start_s holds NaN or infinity; give every trial a start in seconds")
+        raise InputError(
+            f"{where}: trial_start_s holds NaN or infinity; give every trial a start in seconds"
+        )
     _expect_array(session.split, "split", "i", (num_trials,), "0, 1 or 2 for every trial", where)
     if unknown := sorted(set(session.split.tolist()) - set(range(len(SPLIT_NAMES)))):
-        raise InputError(f"{where}: split holds {unknown[:5]}, expected 0 train, 1 validation, 2 test")
+        raise InputError(
+            f"{where}: split holds {unknown[:5]}, expected 0 train, 1 validation, 2 test"
+        )
     check_windows(session, where)
     for name, values in session.conditions.items():
         _check_column_name(name, TRIAL_COLUMNS, where)
@@ -125,10 +149,18 @@ def _check_behaviour(session: Session, where: str) -> None:
     for name, values in session.behaviour.items():
         _check_column_name(name, (), where)
         if name.endswith("_valid"):
-            raise InputError(f"{where}: behaviour {name!r} ends in '_valid', which marks masks; rename it")
-        if values.ndim != 2 or len(values) != total_bins or values.shape[1] == 0 or values.dtype != np.float32:
             raise InputError(
-                f"{where}: behaviour {name!r} is {values.dtype} {list(values.shape)}, expected float32"
+                f"{where}: behaviour {name!r} ends in '_valid', which marks masks; rename it"
+            )
+        if (
+            values.ndim != 2
+            or len(values) != total_bins
+            or values.shape[1] == 0
+            or values.dtype != np.float32
+        ):
+            raise InputError(
+                f"{where}: behaviour {name!r} is {values.dtype} {list(values.shape)}, expected "
+                "float32"
                 f" [{total_bins}, dims]"
             )
         _expect_array(
@@ -142,21 +174,35 @@ def _check_behaviour(session: Session, where: str) -> None:
     rates = session.true_rates
     if rates is not None and (rates.dtype != np.float32 or rates.shape != session.recorded.shape):
         raise InputError(
-            f"{where}: true_rates is {rates.dtype} {list(rates.shape)}, expected float32 {list(session.recorded.shape)}"
+            f"{where}: true_rates is {rates.dtype} {list(rates.shape)}, expected float32 "
+            f"{list(session.recorded.shape)}"
         )
 
 
 def _check_column_name(name: str, taken: tuple[str, ...], where: str) -> None:
     check_array_name(name, where)
     if name in taken:
-        raise InputError(f"{where}: the name {name!r} is used by the format itself; rename the column")
+        raise InputError(
+            f"{where}: the name {name!r} is used by the format itself; rename the column"
+        )
 
 
-def _expect_array(values: Any, name: str, kinds: str, shape: tuple[int, ...], meaning: str, where: str) -> None:
-    if not isinstance(values, np.ndarray) or values.shape != shape or values.dtype.kind not in kinds:
-        came = f"{values.dtype} {list(values.shape)}" if isinstance(values, np.ndarray) else type(values).__name__
+def _expect_array(
+    values: Any, name: str, kinds: str, shape: tuple[int, ...], meaning: str, where: str
+) -> None:
+    if (
+        not isinstance(values, np.ndarray)
+        or values.shape != shape
+        or values.dtype.kind not in kinds
+    ):
+        came = (
+            f"{values.dtype} {list(values.shape)}"
+            if isinstance(values, np.ndarray)
+            else type(values).__name__
+        )
         raise InputError(f"{where}: {name} is {came}, expected {list(shape)}: {meaning}")
     if values.dtype.kind == "U" and values.dtype.itemsize > 4 * _MAX_TEXT:
         raise InputError(
-            f"{where}: {name} holds text of {values.dtype.itemsize // 4} characters, expected at most {_MAX_TEXT}"
+            f"{where}: {name} holds text of {values.dtype.itemsize // 4} characters, expected at "
+            f"most {_MAX_TEXT}"
         )

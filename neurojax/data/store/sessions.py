@@ -1,7 +1,7 @@
 """The bring-your-own door: counts in memory become a validated `Session`.
 
-Spike times have their door in `spike_trains`. The folder format is in `session_format`, collections in
-`dataset`; their functions are reachable here too.
+Spike times have their door in `spike_trains`. The folder format is in `session_format`, collections
+in `dataset`; their functions are reachable here too.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,12 @@ from neurojax.data.store.session_fields import (
     whole_counts,
 )
 from neurojax.data.store.session_format import content_sha256, open_session, write_session
-from neurojax.data.store.session_rules import check_bin_size, check_info, check_session_id, validate_session
+from neurojax.data.store.session_rules import (
+    check_bin_size,
+    check_info,
+    check_session_id,
+    validate_session,
+)
 
 __all__ = [
     "Dataset",
@@ -70,14 +75,17 @@ def from_counts(
     """Builds a session from binned spikes.
 
     Args:
-        counts: [trials, bins, N], or [total_bins, N] with `trial_offsets`. Whole numbers 0 to 65535;
-            floats are taken when every one is whole and refused otherwise, never rounded.
+        counts: [trials, bins, N], or [total_bins, N] with `trial_offsets`. Whole numbers 0 to
+            65535; floats are taken when every one is whole and refused otherwise, never rounded.
         bin_size_s: seconds.
         session_id: letters, digits, `.`, `_`, `-`.
-        trial_offsets: integers [trials + 1]; trial k is counts[trial_offsets[k]:trial_offsets[k + 1]].
-        trial_start_s: [trials], seconds on the session clock; by default trials follow without gaps.
+        trial_offsets: integers [trials + 1]; trial k is counts[trial_offsets[k]:trial_offsets[k +
+            1]].
+        trial_start_s: [trials], seconds on the session clock; by default trials follow without
+            gaps.
         region, region_group, region_source, unit_id: text [N]; see `Session`.
-        split: [trials], 0 train, 1 validation, 2 test; by default a random 70/10/20 drawn with `split_seed`.
+        split: [trials], 0 train, 1 validation, 2 test; by default a random 70/10/20 drawn with
+            `split_seed`.
         conditions: name -> [trials].
         behaviour: name -> numeric [total_bins], [total_bins, dims] or, with trials of one length,
             [trials, bins, dims].
@@ -104,7 +112,9 @@ def from_counts(
     source = unknown if region is None else np.full(num_units, "file")
     regions = labels(region, "region", where, unknown)
     follow_on_s = start_bin * size_s
-    signals = {name: signal(values, name, given, where) for name, values in (behaviour or {}).items()}
+    signals = {
+        name: signal(values, name, given, where) for name, values in (behaviour or {}).items()
+    }
     valid = {name: np.isfinite(values).all(axis=1) for name, values in signals.items()}
     valid.update(columns(behaviour_valid, where))
     session = Session(
@@ -117,7 +127,9 @@ def from_counts(
         region_source=labels(region_source, "region_source", where, source),
         trial_start_bin=start_bin,
         trial_num_bins=num_bins,
-        trial_start_s=follow_on_s if trial_start_s is None else seconds(trial_start_s, "trial_start_s", where),
+        trial_start_s=follow_on_s
+        if trial_start_s is None
+        else seconds(trial_start_s, "trial_start_s", where),
         split=split_codes(split, where),
         conditions=columns(conditions, where),
         behaviour=signals,

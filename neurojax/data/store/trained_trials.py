@@ -1,9 +1,11 @@
-"""Which trials a run was trained on: digests kept with the run, so that any later evaluation can tell.
+"""Which trials a run was trained on: digests kept with the run, so that any later evaluation can
+tell.
 
     trained_trials.json   {"schema": 1, "digests": [32 hex digits, ...]}
 
-A digest is of a trial's counts (or values) and shape (`check.trial_digest`): a trial with other bins or units has
-another one. Trials of few spikes (or changes of a value), which may be equal by chance, are left out.
+A digest is of a trial's counts (or values) and shape (`check.trial_digest`): a trial with other
+bins or units has another one. Trials of few spikes (or changes of a value), which may be equal by
+chance, are left out.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -29,7 +31,9 @@ def telling_digests(session: Session, split: int) -> dict[bytes, int]:
 def among(session: Session, digests: Collection[bytes]) -> np.ndarray:
     """Trials, of whatever split, whose digest is one of these, ascending."""
     everything = range(session.num_trials) if digests else ()
-    return np.asarray([trial for trial, digest in _telling(session, everything) if digest in digests], int)
+    return np.asarray(
+        [trial for trial, digest in _telling(session, everything) if digest in digests], int
+    )
 
 
 def _telling(session: Session, trials: Iterable[int]) -> Iterator[tuple[int, bytes]]:
@@ -47,11 +51,14 @@ def write(folder: Path, sessions: Sequence[Session], known: Iterable[bytes] | No
         (folder / NAME).unlink(missing_ok=True)
         return
     digests = set(known).union(*(telling_digests(session, TRAIN) for session in sessions))
-    write_json(folder / NAME, {"schema": SCHEMA, "digests": sorted(digest.hex() for digest in digests)})
+    write_json(
+        folder / NAME, {"schema": SCHEMA, "digests": sorted(digest.hex() for digest in digests)}
+    )
 
 
 def read(folder: Path) -> frozenset[bytes] | None:
-    """The digests of a run; None where it keeps none: one of an older version, or started from such a one.
+    """The digests of a run; None where it keeps none: one of an older version, or started from such
+    a one.
 
     Raises:
         InputError: the file is damaged.
@@ -60,13 +67,21 @@ def read(folder: Path) -> frozenset[bytes] | None:
     if not path.is_file():
         return None
     if path.stat().st_size > MAX_BYTES:
-        raise InputError(f"{path} has {path.stat().st_size:,} bytes, expected at most {MAX_BYTES:,}; use another copy")
+        raise InputError(
+            f"{path} has {path.stat().st_size:,} bytes, expected at most {MAX_BYTES:,}; use "
+            "another copy"
+        )
     content = read_json(path)
     digests = content.get("digests")
     if content.get("schema") != SCHEMA or not isinstance(digests, list):
-        raise InputError(f"{path} is no list of digests of schema {SCHEMA}; restore it, or remove it and train on")
+        raise InputError(
+            f"{path} is no list of digests of schema {SCHEMA}; restore it, or remove it and "
+            "train on"
+        )
     try:
         found = frozenset(bytes.fromhex(digest) for digest in digests)
     except (TypeError, ValueError):
-        raise InputError(f"{path} holds an entry that is no digest; restore it, or remove it and train on") from None
+        raise InputError(
+            f"{path} holds an entry that is no digest; restore it, or remove it and train on"
+        ) from None
     return found

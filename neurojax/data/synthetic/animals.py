@@ -1,10 +1,12 @@
 """Synthetic animals: Poisson units driven by latents that are known, so every score has a ceiling.
 
-    log expected spikes per bin = log base rate - c + loading . (shared latents, latents of the region)
+    log expected spikes per bin = log base rate - c + loading . (shared latents, latents of the
+    region)
 
-The shared latents follow one dynamical system in all animals (see latent_dynamics.py); each region adds a
-noisy oscillation that only its own units carry; units, loadings and trials are new in every animal. c
-makes the mean rate of each unit equal to its base rate. All follows from (spec, seed, index of the animal).
+The shared latents follow one dynamical system in all animals (see latent_dynamics.py); each region
+adds a noisy oscillation that only its own units carry; units, loadings and trials are new in every
+animal. c makes the mean rate of each unit equal to its base rate. All follows from (spec, seed,
+index of the animal).
 """
 
 import dataclasses
@@ -24,7 +26,8 @@ _SHARED_STREAM, _TRUTH_STREAM, _SPIKE_STREAM, _SPLIT_STREAM = range(4)  # sub-ke
 
 @dataclasses.dataclass(frozen=True)
 class SyntheticTruth:
-    """Everything the spikes of one session were drawn from. L latents: shared first, then two a region.
+    """Everything the spikes of one session were drawn from. L latents: shared first, then two a
+    region.
 
     Attributes:
         spec: what made it.
@@ -33,10 +36,11 @@ class SyntheticTruth:
         loadings: float64 [N, L]; a unit's loadings on other regions' latents are 0.
         log_offset: float64 [N]; log expected spikes per bin = log_offset + latents @ loadings.T.
         latents: float64 [trials, T, L].
-        region_transition: float64 [R, 2, 2], x <- transition @ x + noise for each region, in the order of
-            spec.regions.
+        region_transition: float64 [R, 2, 2], x <- transition @ x + noise for each region, in the
+            order of spec.regions.
         region_noise_std: float64, noise per bin of the region latents (long-run variance 1).
-        start_mean, start_cov: moments of the first state over all trial conditions, float64 [L], [L, L].
+        start_mean, start_cov: moments of the first state over all trial conditions, float64 [L],
+            [L, L].
         stimulus_side, contrast, choice: float64 [trials], side and choice are -1 or 1.
         wheel_weights: float64 [shared latents], the same in all animals.
     """
@@ -70,8 +74,13 @@ class SyntheticTruth:
         return self.latents @ self.loadings.T + self.log_offset
 
     def restricted_to(self, region: str) -> "SyntheticTruth":
-        """The units of one region and the latents that reach them, as if nothing else had been there."""
-        units, own, position = self.region == region, self.latents_of(region), self.spec.regions.index(region)
+        """The units of one region and the latents that reach them, as if nothing else had been
+        there."""
+        units, own, position = (
+            self.region == region,
+            self.latents_of(region),
+            self.spec.regions.index(region),
+        )
         dims = np.r_[: self.num_shared, own]
         return dataclasses.replace(
             self,
@@ -88,11 +97,12 @@ class SyntheticTruth:
 
 
 def make_sessions(spec: SyntheticSpec | None = None, seed: int = 0) -> list[Session]:
-    """Draws the sessions of `spec`; session k depends on (spec, seed, k) alone, not on `num_sessions`.
+    """Draws the sessions of `spec`; session k depends on (spec, seed, k) alone, not on
+    `num_sessions`.
 
     Returns:
-        Sessions with `true_rates`, the conditions `stimulus` (signed contrast) and `choice` (-1 or 1,
-        float32), the behaviour `wheel_speed` [total_bins, 1], and (spec, seed, index) in
+        Sessions with `true_rates`, the conditions `stimulus` (signed contrast) and `choice` (-1 or
+        1, float32), the behaviour `wheel_speed` [total_bins, 1], and (spec, seed, index) in
         `info["synthetic"]`.
 
     Raises:
@@ -167,7 +177,9 @@ def make_truth(spec: SyntheticSpec, seed: int, index: int) -> SyntheticTruth:
     start = start + spec.start_spread * rng.standard_normal(start.shape)
     latents = [system.simulate(start, spec.num_bins, rng)]
     for matrix in transition:
-        latents.append(latent_dynamics.simulate_linear(matrix, noise_std, spec.num_trials, spec.num_bins, rng))
+        latents.append(
+            latent_dynamics.simulate_linear(matrix, noise_std, spec.num_trials, spec.num_bins, rng)
+        )
     latents = np.concatenate(latents, -1)  # [trials, T, L]
 
     loadings = _draw_loadings(spec, region, latents, rng)
@@ -192,7 +204,8 @@ def make_truth(spec: SyntheticSpec, seed: int, index: int) -> SyntheticTruth:
 
 
 def truth_of(session: Session) -> SyntheticTruth:
-    """Draws again what lies behind a synthetic session, from its `info`; it survives a session folder.
+    """Draws again what lies behind a synthetic session, from its `info`; it survives a session
+    folder.
 
     Raises:
         InputError: when the session is not synthetic.
@@ -200,16 +213,22 @@ def truth_of(session: Session) -> SyntheticTruth:
     record: Any = session.info.get("synthetic")
     if record is None:
         raise InputError(
-            f"session {session.session_id} has no info['synthetic']; the truth exists for made sessions only"
+            f"session {session.session_id} has no info['synthetic']; the truth exists for made "
+            "sessions only"
         )
-    fields = {key: tuple(value) if isinstance(value, list) else value for key, value in record["spec"].items()}
+    fields = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in record["spec"].items()
+    }
     return make_truth(SyntheticSpec(**fields), record["seed"], record["index"])
 
 
 def _plain(spec: SyntheticSpec) -> dict[str, Any]:
     """JSON-ready fields; without the number of sessions, on which no session depends."""
     fields = dataclasses.asdict(dataclasses.replace(spec, num_sessions=1))
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
+    return {
+        name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()
+    }
 
 
 def _generator(seed: int, *stream: int) -> np.random.Generator:
@@ -222,14 +241,17 @@ def _draw_regions(spec: SyntheticSpec, rng: np.random.Generator) -> np.ndarray:
     """Labels [N] in random order, random proportions, at least `min_region_units` of each."""
     num_units = int(rng.integers(spec.min_units, spec.max_units, endpoint=True))
     spare = num_units - len(spec.regions) * spec.min_region_units
-    sizes = spec.min_region_units + rng.multinomial(spare, rng.dirichlet(np.full(len(spec.regions), 3.0)))
+    sizes = spec.min_region_units + rng.multinomial(
+        spare, rng.dirichlet(np.full(len(spec.regions), 3.0))
+    )
     return rng.permutation(np.repeat(np.asarray(spec.regions), sizes))
 
 
 def _draw_loadings(
     spec: SyntheticSpec, region: np.ndarray, latents: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Random directions [N, L], scaled so that each part moves the log-rate by the std the spec asks for."""
+    """Random directions [N, L], scaled so that each part moves the log-rate by the std the spec
+    asks for."""
     num_units, num_shared = len(region), spec.system.num_dims
     covariance = np.cov(latents.reshape(-1, latents.shape[-1]).T)
     gain = np.exp(spec.gain_spread * rng.standard_normal(num_units))

@@ -7,10 +7,12 @@ import dataclasses
 
 import numpy as np
 
-# Long-run moments of the Lorenz system (sigma 10, rho 28, beta 8/3), by integration of 500 trajectories.
+# Long-run moments of the Lorenz system (sigma 10, rho 28, beta 8/3), by integration of 500
+# trajectories.
 LORENZ_MEAN = np.array([0.0, 0.0, 23.55])
 LORENZ_STD = np.array([7.92, 9.01, 8.62])
-_MAX_STEP = 0.05  # Lorenz time units per Runge-Kutta step; the flow is met within 0.001 std in the mean
+# Lorenz time units per Runge-Kutta step; the flow is met within 0.001 std in the mean
+_MAX_STEP = 0.05
 
 # Two points of one orbit on the lobe x > 0; mirrored in x and y they lie on the other lobe.
 _LORENZ_WEAK_START = (np.array([2.93, 3.45, 19.09]) - LORENZ_MEAN) / LORENZ_STD
@@ -21,7 +23,8 @@ _LORENZ_STRONG_START = (np.array([7.85, 12.58, 17.54]) - LORENZ_MEAN) / LORENZ_S
 class Lorenz:
     """Lorenz attractor with additive Gaussian process noise; three dimensions.
 
-    Source: Lorenz 1963, "Deterministic nonperiodic flow"; as spiking benchmark: Sussillo et al. 2016
+    Source: Lorenz 1963, "Deterministic nonperiodic flow"; as spiking benchmark: Sussillo et al.
+        2016
     (LFADS).
 
     Attributes:
@@ -34,7 +37,8 @@ class Lorenz:
     num_dims: int = 3
 
     def step(self, states: np.ndarray) -> np.ndarray:
-        """Noise-free next states: float64 [..., 3] -> [..., 3], one bin later (Runge-Kutta of order 4)."""
+        """Noise-free next states: float64 [..., 3] -> [..., 3], one bin later (Runge-Kutta of order
+        4)."""
         num_steps = max(1, int(np.ceil(self.time_per_bin / _MAX_STEP)))
         size = self.time_per_bin / num_steps
         raw = states * LORENZ_STD + LORENZ_MEAN
@@ -47,13 +51,18 @@ class Lorenz:
         return (raw - LORENZ_MEAN) / LORENZ_STD
 
     def jacobian(self, states: np.ndarray, width: float = 1e-4) -> np.ndarray:
-        """Derivative of `step` by central differences, [..., 3] -> [..., 3, 3]: d next_i / d state_j."""
+        """Derivative of `step` by central differences, [..., 3] -> [..., 3, 3]: d next_i / d
+        state_j."""
         offsets = width * np.eye(3)  # one row a direction
-        ahead, behind = self.step(states[..., None, :] + offsets), self.step(states[..., None, :] - offsets)
+        ahead, behind = (
+            self.step(states[..., None, :] + offsets),
+            self.step(states[..., None, :] - offsets),
+        )
         return np.swapaxes(ahead - behind, -1, -2) / (2 * width)
 
     def start(self, side: np.ndarray, contrast: np.ndarray) -> np.ndarray:
-        """Mean first state of each trial: side -1 or 1 [...], contrast in [0, 1] [...] -> [..., 3]."""
+        """Mean first state of each trial: side -1 or 1 [...], contrast in [0, 1] [...] -> [...,
+        3]."""
         depth = contrast[..., None]
         centre = (1 - depth) * _LORENZ_WEAK_START + depth * _LORENZ_STRONG_START
         return centre * np.stack([side, side, np.ones_like(side)], -1)
@@ -74,7 +83,8 @@ class SwitchingRotation:
     Attributes:
         turn_rad: angle per bin of every mode, radians.
         switch_probability: chance per bin to jump to another mode, uniform over the others.
-        decay: factor by which the state shrinks per bin; the noise keeps the long-run variance at 1.
+        decay: factor by which the state shrinks per bin; the noise keeps the long-run variance at
+            1.
     """
 
     turn_rad: tuple[float, ...]
@@ -83,7 +93,8 @@ class SwitchingRotation:
     num_dims: int = 2
 
     def start(self, side: np.ndarray, contrast: np.ndarray) -> np.ndarray:
-        """Mean first state of each trial: opposite points for the two sides, turned by contrast; [..., 2]."""
+        """Mean first state of each trial: opposite points for the two sides, turned by contrast;
+        [..., 2]."""
         angle = np.pi / 3 * contrast
         return 1.2 * side[..., None] * np.stack([np.cos(angle), np.sin(angle)], -1)
 
@@ -92,7 +103,8 @@ class SwitchingRotation:
         num_trials, num_modes = len(start), len(self.turn_rad)
         switches = rng.random((num_bins, num_trials)) < self.switch_probability
         jumps = rng.integers(1, max(num_modes, 2), (num_bins, num_trials)) * switches
-        modes = (rng.integers(num_modes, size=num_trials) + np.cumsum(jumps, 0)) % num_modes  # [T, trials]
+        # [T, trials]
+        modes = (rng.integers(num_modes, size=num_trials) + np.cumsum(jumps, 0)) % num_modes
         noise = np.sqrt(1 - self.decay**2) * rng.standard_normal((num_bins, num_trials, 2))
         turns = self.decay * rotation(np.asarray(self.turn_rad))
         states = [start]
@@ -108,9 +120,14 @@ def rotation(angle_rad: np.ndarray) -> np.ndarray:
 
 
 def simulate_linear(
-    transition: np.ndarray, noise_std: float, num_trials: int, num_bins: int, rng: np.random.Generator
+    transition: np.ndarray,
+    noise_std: float,
+    num_trials: int,
+    num_bins: int,
+    rng: np.random.Generator,
 ) -> np.ndarray:
-    """state <- transition @ state + noise from a standard normal start: [d, d] -> float64 [trials, T, d]."""
+    """state <- transition @ state + noise from a standard normal start: [d, d] -> float64 [trials,
+    T, d]."""
     noise = noise_std * rng.standard_normal((num_bins - 1, num_trials, len(transition)))
     states = [rng.standard_normal((num_trials, len(transition)))]
     for bin_noise in noise:

@@ -31,24 +31,31 @@ class SyntheticSpec:
         regions: labels; every session has all of them, in random proportions.
         min_region_units: fewest units of a region.
         mean_rate_hz: mean base rate over units.
-        rate_shape: shape of the gamma distribution of base rates (1: exponential, larger: more alike).
-        shared_std, region_std: standard deviation over time of the part of the log-rate that the shared
-            latents and the region's own latents contribute, for a unit of average gain.
-        gain_spread: standard deviation over units of the logarithm of the gain that scales both parts.
-        dynamics: "lorenz" or "switching" (a rotation that changes speed and direction at random times).
-        lorenz_speed_per_s: Lorenz time units per second (one turn around a lobe takes about 0.75 units).
+        rate_shape: shape of the gamma distribution of base rates (1: exponential, larger: more
+            alike).
+        shared_std, region_std: standard deviation over time of the part of the log-rate that the
+            shared latents and the region's own latents contribute, for a unit of average gain.
+        gain_spread: standard deviation over units of the logarithm of the gain that scales both
+            parts.
+        dynamics: "lorenz" or "switching" (a rotation that changes speed and direction at random
+            times).
+        lorenz_speed_per_s: Lorenz time units per second (one turn around a lobe takes about 0.75
+            units).
         lorenz_noise_std: process noise per bin, in standard deviations of the state.
-        switching_turns_hz: turns per second of each mode of the switching rotation; negative turns back.
+        switching_turns_hz: turns per second of each mode of the switching rotation; negative turns
+            back.
         switching_rate_hz: mode changes per second.
         switching_decay_s: correlation time of the amplitude of the rotation, seconds.
-        region_turns_hz: range from which each region's oscillation frequency is drawn, turns per second.
+        region_turns_hz: range from which each region's oscillation frequency is drawn, turns per
+            second.
         region_decay_s: correlation time of the amplitude of the region's oscillation, seconds.
         contrasts: stimulus strengths in [0, 1]; each trial shows one of them on one side.
         choice_slope: the choice agrees with the stimulus side with probability
             1 - exp(-choice_slope * contrast) / 2.
-        start_spread: standard deviation of the first shared state around the mean for its contrast and
-            choice.
-        wheel_noise_std: noise of the wheel speed, whose noise-free part has standard deviation near 1.
+        start_spread: standard deviation of the first shared state around the mean for its contrast
+            and choice.
+        wheel_noise_std: noise of the wheel speed, whose noise-free part has standard deviation near
+            1.
     """
 
     num_sessions: int = 4
@@ -79,17 +86,22 @@ class SyntheticSpec:
 
     def __post_init__(self):
         if self.dynamics not in DYNAMICS:
-            raise InputError(f"dynamics {self.dynamics!r} is not known; choose one of {', '.join(DYNAMICS)}")
+            raise InputError(
+                f"dynamics {self.dynamics!r} is not known; choose one of {', '.join(DYNAMICS)}"
+            )
         if not self.regions or len(set(self.regions)) != len(self.regions):
             raise InputError(f"regions {self.regions} must be one or more different labels")
         if not 0 < len(self.regions) * self.min_region_units <= self.min_units <= self.max_units:
             raise InputError(
-                f"{self.min_units} to {self.max_units} units do not fit {len(self.regions)} regions of at"
-                f" least {self.min_region_units}; need regions * min_region_units <= min_units <= max_units"
+                f"{self.min_units} to {self.max_units} units do not fit {len(self.regions)} "
+                "regions of at"
+                f" least {self.min_region_units}; need regions * min_region_units <= min_units "
+                "<= max_units"
             )
         if self.num_sessions < 1 or self.num_trials < 3 or self.num_bins < 2:
             raise InputError(
-                f"{self.num_sessions} sessions of {self.num_trials} trials of {self.num_bins} bins are too"
+                f"{self.num_sessions} sessions of {self.num_trials} trials of {self.num_bins} "
+                "bins are too"
                 " few; need at least 1 session, 3 trials, 2 bins"
             )
         if not self.contrasts or min(self.contrasts) < 0 or max(self.contrasts) > 1:
@@ -102,7 +114,9 @@ class SyntheticSpec:
     def system(self) -> latent_dynamics.Lorenz | latent_dynamics.SwitchingRotation:
         """The shared latent system, with time counted in bins."""
         if self.dynamics == "lorenz":
-            return latent_dynamics.Lorenz(self.lorenz_speed_per_s * self.bin_size_s, self.lorenz_noise_std)
+            return latent_dynamics.Lorenz(
+                self.lorenz_speed_per_s * self.bin_size_s, self.lorenz_noise_std
+            )
         return latent_dynamics.SwitchingRotation(
             turn_rad=tuple(2 * np.pi * hz * self.bin_size_s for hz in self.switching_turns_hz),
             switch_probability=min(1.0, self.switching_rate_hz * self.bin_size_s),

@@ -1,6 +1,7 @@
 """What a user would pick instead of a neural network: fitted on train, tuned on validation.
 
-Two rules hold for all: a unit's own counts never enter its own prediction (in the forward task its past
+Two rules hold for all: a unit's own counts never enter its own prediction (in the forward task its
+    past
 does), and only units the task leaves visible are used.
 """
 
@@ -30,7 +31,15 @@ from neurojax.evals.protocols import MTM, Protocol
 
 DEFAULT = ("train_mean", "psth", "drift", "stack")  # what an evaluation shows beside a model
 NAMES = (
-    *("train_mean", "psth", "drift", "smoothed_spikes", "history", "autoregression", "population_coupling"),
+    *(
+        "train_mean",
+        "psth",
+        "drift",
+        "smoothed_spikes",
+        "history",
+        "autoregression",
+        "population_coupling",
+    ),
     *("ridge", "factor_analysis", "reduced_rank", "poisson_glm", "average", "stack"),
 )
 _OF_FORWARD = ("smoothed_spikes", "history", "autoregression")
@@ -63,11 +72,14 @@ def fit_and_predict(
     """Fits the named baselines to one session and predicts its test split; see `fit_baselines`.
 
     Returns:
-        name -> task -> float [K, T, N], expected spikes per bin of the test trials in file order, NaN where
-        the task scores nothing. Tasks that a baseline cannot do (`reason_against`) are left out.
+        name -> task -> float [K, T, N], expected spikes per bin of the test trials in file order,
+        NaN where the task scores nothing. Tasks that a baseline cannot do (`reason_against`) are
+        left out.
     """
     fitted = fit_baselines(session, names, tasks, progress, protocol)
-    return {name: {task: fit.rates[TEST] for task, fit in fits.items()} for name, fits in fitted.items()}
+    return {
+        name: {task: fit.rates[TEST] for task, fit in fits.items()} for name, fits in fitted.items()
+    }
 
 
 def fit_baselines(
@@ -86,8 +98,8 @@ def fit_baselines(
         protocol: what is hidden and scored.
 
     Returns:
-        name -> task -> rates of VALIDATION and TEST, float [K, T, N], spikes per bin of the trials in file order,
-        NaN where the task scores nothing; and what was chosen, times in seconds.
+        name -> task -> rates of VALIDATION and TEST, float [K, T, N], spikes per bin of the trials
+        in file order, NaN where the task scores nothing; and what was chosen, times in seconds.
 
     Raises:
         InputError: an unknown name or task, a split without trials, no unit with a train spike.
@@ -104,7 +116,10 @@ def fit_baselines(
     return {
         name: {
             name_of[kind]: Fit(
-                {part: _expand(folds, kind, part, rates) for part, rates in fitted[name][kind].rates.items()},
+                {
+                    part: _expand(folds, kind, part, rates)
+                    for part, rates in fitted[name][kind].rates.items()
+                },
                 fitted[name][kind].chosen,
             )
             for kind in name_of
@@ -132,7 +147,11 @@ def _fit_all(folds: Folds, names, kinds, progress) -> dict[str, Fitted]:
         fitted["drift"] = drift.fit(folds, kinds, offset)
     if "population_coupling" in needed:
         say("population_coupling")
-        wanted = kinds if "population_coupling" in names else tuple(kind for kind in kinds if kind == "forward")
+        wanted = (
+            kinds
+            if "population_coupling" in names
+            else tuple(kind for kind in kinds if kind == "forward")
+        )
         fitted["population_coupling"] = coupling.fit(folds, wanted, offset)
     together = [name for name in leave_out.NAMES if name in needed]
     several = {}
@@ -150,9 +169,14 @@ def _fit_all(folds: Folds, names, kinds, progress) -> dict[str, Fitted]:
         fitted["average"] = average.fit(folds, kinds, fitted)
     if "stack" in needed:
         say("stack")
-        parts = {kind: {name: several[name][kind] for name in together if kind in several[name]} for kind in kinds}
+        parts = {
+            kind: {name: several[name][kind] for name in together if kind in several[name]}
+            for kind in kinds
+        }
         if "forward" in parts:
-            parts["forward"] = {name: fits[:_MEMORIES_IN_STACK] for name, fits in parts["forward"].items()}
+            parts["forward"] = {
+                name: fits[:_MEMORIES_IN_STACK] for name, fits in parts["forward"].items()
+            }
             for name in ("population_coupling", "autoregression"):
                 parts["forward"][name] = [fitted[name]["forward"]]
         fitted["stack"] = {kind: stack.fit(folds, kind, parts[kind]) for kind in kinds}
@@ -160,7 +184,8 @@ def _fit_all(folds: Folds, names, kinds, progress) -> dict[str, Fitted]:
 
 
 def _fit_forward(folds, smoothing, offset, name, fitted, several) -> None:
-    """Adds the forward task of one method to `fitted`, or to `several` where more than one memory is kept."""
+    """Adds the forward task of one method to `fitted`, or to `several` where more than one memory
+    is kept."""
     if name == "smoothed_spikes":
         fitted[name] = {"forward": smoothed_spikes.fit(folds)}
     elif name == "history":
@@ -179,7 +204,8 @@ def _fit_forward(folds, smoothing, offset, name, fitted, several) -> None:
 
 
 def _expand(folds, kind, part, rates):
-    """Rates [K, T, n] of the scored units -> [K, T, N] of all, NaN outside the task's scored entries."""
+    """Rates [K, T, n] of the scored units -> [K, T, N] of all, NaN outside the task's scored
+    entries."""
     expanded = np.full((*rates.shape[:2], folds.session.num_units), np.nan, rates.dtype)
     expanded[:, :, folds.units] = np.where(folds.parts[part].scored[kind], rates, np.nan)
     return expanded

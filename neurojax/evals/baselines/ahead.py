@@ -1,8 +1,9 @@
-"""Linear forward prediction: every unit's hidden bins from what all units did so far, one fit a horizon.
+"""Linear forward prediction: every unit's hidden bins from what all units did so far, one fit a
+horizon.
 
-What was done so far is a bank of causal filters, a fast one and one five times slower, or plainly the last bins. The
-memory of the fast one is walked along a grid in seconds, the penalty with it, both on validation. Ridge, and its
-reduced-rank form on ridge's own bank.
+What was done so far is a bank of causal filters, a fast one and one five times slower, or plainly
+the last bins. The memory of the fast one is walked along a grid in seconds, the penalty with it,
+both on validation. Ridge, and its reduced-rank form on ridge's own bank.
 """
 
 import dataclasses
@@ -17,12 +18,14 @@ from neurojax.evals.baselines.folds import PARTS, Fit, Folds, filtered_surplus, 
 SLOWER = 5.0  # the second memory, in firsts
 LAGS = (2, 4, 8)
 MOST_FEATURES = 3000  # of plain lags: 8 of them for 375 units, none for more than 1,500
-MOST_ROWS = 4000  # of train where there are more features than that; inner products are of rows then
+# of train where there are more features than that; inner products are of rows then
+MOST_ROWS = 4000
 START_BINS = 2.0  # where the walk begins
 
 
 class Bank(NamedTuple):
-    """What of the past is a feature: filters of these memories, or the last `num_lags` bins as they are."""
+    """What of the past is a feature: filters of these memories, or the last `num_lags` bins as they
+    are."""
 
     memories_s: tuple[float, ...]
     num_lags: int = 0
@@ -30,11 +33,13 @@ class Bank(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Past:
-    """Features at the origins, and their inner products; those of rows (p = rows) where these are fewer.
+    """Features at the origins, and their inner products; those of rows (p = rows) where these are
+    fewer.
 
     Attributes:
         bank: what they are.
-        last: part -> float32 [K, p], at the last visible bin of each trial; its products with the rows.
+        last: part -> float32 [K, p], at the last visible bin of each trial; its products with the
+            rows.
         gram: float64 [p, p] over the origins of train.
         cross: float64 [p, horizons * n]; the targets.
         num_horizons: bins ahead that are fitted.
@@ -66,7 +71,9 @@ def fit_ridge(folds: Folds, psth: np.ndarray) -> list[Fit]:
         near = fits[place].chosen["penalty"]
         return {"forward": loss}
 
-    start = grids.start_of([bank.memories_s[0] for bank in every], START_BINS * folds.session.bin_size_s)
+    start = grids.start_of(
+        [bank.memories_s[0] for bank in every], START_BINS * folds.session.bin_size_s
+    )
     visited = grids.climb(len(every), start, losses_at)
     found = [(losses["forward"], fits[place]) for place, losses in visited.items()]
     num_bins, num_units = folds.parts[TRAIN].counts.shape[1:]
@@ -111,7 +118,9 @@ def _fit_bank(folds, psth, past, near):
 
     grids.climb(len(ridge.PENALTIES), ridge.PENALTIES.index(near), losses_at)
     loss, predicted, penalty = best
-    return loss, ridge.tuned(folds, "forward", psth, predicted, {"penalty": penalty, **_told(folds, past.bank)})
+    return loss, ridge.tuned(
+        folds, "forward", psth, predicted, {"penalty": penalty, **_told(folds, past.bank)}
+    )
 
 
 def _told(folds, bank):
@@ -131,7 +140,8 @@ def _past(folds, psth, bank):
     rows = at(TRAIN, origins.trial, origins.bin)
     target = surplus(train, psth)
     later = [target[origins.trial, origins.bin + h + 1] for h in range(origins.num_horizons)]
-    ahead = np.concatenate(later, 1) if later else np.zeros((len(rows), 0), np.float32)  # [rows, horizons * n]
+    # [rows, horizons * n]
+    ahead = np.concatenate(later, 1) if later else np.zeros((len(rows), 0), np.float32)
     if rows.shape[1] > MOST_ROWS:
         stride = -(-len(rows) // MOST_ROWS) or 1
         rows, ahead = rows[::stride], ahead[::stride]
@@ -142,7 +152,9 @@ def _past(folds, psth, bank):
     if of_rows := 0 < len(rows) < rows.shape[1]:
         last = {part: features @ rows.T for part, features in last.items()}
     gram, cross = (rows @ rows.T, ahead) if of_rows else (rows.T @ rows, rows.T @ ahead)
-    return Past(bank, last, gram.astype(np.float64), cross.astype(np.float64), origins.num_horizons, of_rows)
+    return Past(
+        bank, last, gram.astype(np.float64), cross.astype(np.float64), origins.num_horizons, of_rows
+    )
 
 
 def _signals(folds, psth, part, bank):

@@ -1,7 +1,8 @@
-"""Linear autoregression of each unit's surplus over its PSTH on its own last bins. Forward task only.
+"""Linear autoregression of each unit's surplus over its PSTH on its own last bins. Forward task
+only.
 
-One ridge regression per unit and horizon, straight to the horizon (no iteration); how far it looks back and the
-penalty from validation, amplitude and floor as in ridge.
+One ridge regression per unit and horizon, straight to the horizon (no iteration); how far it looks
+back and the penalty from validation, amplitude and floor as in ridge.
 """
 
 import numpy as np
@@ -11,7 +12,8 @@ from neurojax.evals.baselines import forward, grids, ridge
 from neurojax.evals.baselines.folds import PARTS, Fit, Folds, surplus
 
 MAX_ORDER_BINS = 64
-PENALTIES = (30.0, 300.0, 3000.0)  # in units of the unit's mean squared surplus: rows that say "zero"
+# in units of the unit's mean squared surplus: rows that say "zero"
+PENALTIES = (30.0, 300.0, 3000.0)
 UNITS_AT_ONCE = 64
 
 
@@ -20,21 +22,33 @@ def fit(folds: Folds, psth: np.ndarray) -> Fit:
     train = folds.parts[TRAIN]
     spans = grids.spans_bins(folds.session.bin_size_s, train.counts.shape[1])
     spans = [span for span in spans if span <= MAX_ORDER_BINS]
-    origins, target, past = forward.train_origins(train), surplus(train, psth), _past(folds, psth, TRAIN)
+    origins, target, past = (
+        forward.train_origins(train),
+        surplus(train, psth),
+        _past(folds, psth, TRAIN),
+    )
     moments = []
     for first in range(0, len(folds.units), UNITS_AT_ONCE):
         own, after = (values[:, :, first : first + UNITS_AT_ONCE] for values in (past, target))
         later = [after[origins.trial, origins.bin + h + 1] for h in range(origins.num_horizons)]
-        moments.append(own_moments(last_bins(own, origins.trial, origins.bin, max(spans)), np.stack(later, -1)))
+        moments.append(
+            own_moments(last_bins(own, origins.trial, origins.bin, max(spans)), np.stack(later, -1))
+        )
     gram, cross = (np.concatenate(parts) for parts in zip(*moments, strict=True))
     scale = np.maximum((target[train.bin_valid].astype(np.float64) ** 2).mean(0), 1e-9)
     best = None
     for order in spans:
         for penalty in PENALTIES:
             weights = own_weights(gram[:, :order, :order], cross[:, :order], penalty * scale)
-            loss = ridge.loss_of(folds, "forward", psth, _predicted(folds, psth, VALIDATION, weights))
+            loss = ridge.loss_of(
+                folds, "forward", psth, _predicted(folds, psth, VALIDATION, weights)
+            )
             if best is None or loss < best[0]:
-                best = loss, weights, {"past_s": order * folds.session.bin_size_s, "penalty": penalty}
+                best = (
+                    loss,
+                    weights,
+                    {"past_s": order * folds.session.bin_size_s, "penalty": penalty},
+                )
     predicted = {part: _predicted(folds, psth, part, best[1]) for part in PARTS}
     return ridge.tuned(folds, "forward", psth, predicted, best[2])
 
@@ -54,7 +68,8 @@ def _past(folds: Folds, psth: np.ndarray, part: int) -> np.ndarray:
 
 
 def last_bins(values: np.ndarray, trial: np.ndarray, origin: np.ndarray, order: int) -> np.ndarray:
-    """Bins origin, origin - 1, ... of [K, T, n] at (trial, bin) pairs: [n, rows, order], zeros before the start."""
+    """Bins origin, origin - 1, ... of [K, T, n] at (trial, bin) pairs: [n, rows, order], zeros
+    before the start."""
     lags = [forward.at_origins(values, trial, origin - lag) for lag in range(order)]
     return np.ascontiguousarray(np.stack(lags, -1).transpose(1, 0, 2))
 

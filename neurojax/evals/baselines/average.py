@@ -24,5 +24,7 @@ def fit(folds: Folds, tasks: tuple[str, ...], fitted: Mapping[str, Fitted]) -> F
             return poisson_loss(mix(weight, VALIDATION), folds.parts[VALIDATION], task)
 
         best = choose(list(WEIGHTS), loss)
-        result[task] = Fit({part: mix(best, part) for part in first}, {"weight_of_ridge": float(best)})
+        result[task] = Fit(
+            {part: mix(best, part) for part in first}, {"weight_of_ridge": float(best)}
+        )
     return result

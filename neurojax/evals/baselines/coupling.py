@@ -1,17 +1,28 @@
 """Population coupling: each unit scales its PSTH with how active the rest of the population is.
 
-log rate = log PSTH + intercept + b1 x log gain of the summed visible activity now + b2 x its log gain over
-the trial; gain = observed / expected. Forward: log gains of the unit itself and of the population so far,
-under three memories. One Poisson regression per unit; the width of "now", the memories and L2 chosen on validation.
+log rate = log PSTH + intercept + b1 x log gain of the summed visible activity now + b2 x its log
+gain over the trial; gain = observed / expected. Forward: log gains of the unit itself and of the
+population so far, under three memories. One Poisson regression per unit; the width of "now", the
+memories and L2 chosen on validation.
 
-Source: Okun et al. 2015, "Diverse coupling of neurons to populations in sensory cortex", as a baseline.
+Source: Okun et al. 2015, "Diverse coupling of neurons to populations in sensory cortex", as a
+    baseline.
 """
 
 import numpy as np
 
 from neurojax.data.session import TRAIN, VALIDATION
 from neurojax.evals.baselines import grids
-from neurojax.evals.baselines.folds import PARTS, Fit, Fitted, Folds, choose, poisson_loss, smooth, visible_after
+from neurojax.evals.baselines.folds import (
+    PARTS,
+    Fit,
+    Fitted,
+    Folds,
+    choose,
+    poisson_loss,
+    smooth,
+    visible_after,
+)
 from neurojax.evals.baselines.gain_ahead import (
     gain_ahead,
     log_gains_so_far,
@@ -29,7 +40,8 @@ PENALTIES = (10.0, 1.0, 100.0)  # the first with every width or memory, the othe
 def fit(folds: Folds, tasks: tuple[str, ...], psth: np.ndarray) -> Fitted:
     """Fits every task, given the PSTH [T of train, n] to scale."""
     return {
-        task: fit_forward(folds, psth) if task == "forward" else _fit_leave_out(folds, task, psth) for task in tasks
+        task: fit_forward(folds, psth) if task == "forward" else _fit_leave_out(folds, task, psth)
+        for task in tasks
     }
 
 
@@ -105,12 +117,18 @@ def _rates(folds, psth, designs, spikes, penalty):
 
 
 def _gains(fold, visible, scored, smoothed, summed, expected):
-    """Design over the valid bins from the visible units, without the scored unit itself where it is one."""
+    """Design over the valid bins from the visible units, without the scored unit itself where it is
+    one."""
     own = np.isin(scored, visible).astype(np.float32)
     covariates = []
     for pair in (smoothed, summed):
         # float64, so that a unit's own spikes cancel
-        rest = [x[..., visible].sum(-1, keepdims=True, dtype=np.float64) - own * x[..., scored] for x in pair]
+        rest = [
+            x[..., visible].sum(-1, keepdims=True, dtype=np.float64) - own * x[..., scored]
+            for x in pair
+        ]
         now = log_ratio(*(np.maximum(x, 0) for x in rest))
-        covariates.append(np.broadcast_to(now, (*fold.bin_valid.shape, len(scored)))[fold.bin_valid])
+        covariates.append(
+            np.broadcast_to(now, (*fold.bin_valid.shape, len(scored)))[fold.bin_valid]
+        )
     return own_design(covariates, expected[fold.bin_valid][:, scored])

@@ -1,9 +1,10 @@
-"""Drift: each unit fires as in the training trials around; it sees no spike of the trial it predicts.
+"""Drift: each unit fires as in the training trials around; it sees no spike of the trial it
+predicts.
 
-rate = PSTH x (spikes of the train trials near in time + pseudo) / (what the PSTH expects of them + pseudo), a
-trial's weight a Gaussian of its distance on the session's clock. What it gains over the train mean is what a split of
-single trials gives away to slow change; a split in blocks of time takes most of it back. Width (none = the PSTH
-itself) and pseudo-count from validation.
+rate = PSTH x (spikes of the train trials near in time + pseudo) / (what the PSTH expects of them +
+pseudo), a trial's weight a Gaussian of its distance on the session's clock. What it gains over the
+train mean is what a split of single trials gives away to slow change; a split in blocks of time
+takes most of it back. Width (none = the PSTH itself) and pseudo-count from validation.
 """
 
 import numpy as np
@@ -24,7 +25,8 @@ def fit(folds: Folds, tasks: tuple[str, ...], psth: np.ndarray) -> Fitted:
 
     def gains(part, width_s, pseudo):
         """[K, n] of a part."""
-        weight = np.exp(-0.5 * ((clock_s[part][:, None] - clock_s[TRAIN]) / width_s) ** 2)  # [K, K of train]
+        # [K, K of train]
+        weight = np.exp(-0.5 * ((clock_s[part][:, None] - clock_s[TRAIN]) / width_s) ** 2)
         return (weight @ spikes + pseudo) / (weight @ expected + pseudo)
 
     def loss(setting):
@@ -51,7 +53,8 @@ def _totals(folds, psth, part):
 
 
 def trial_times_s(folds: Folds) -> dict[int, np.ndarray]:
-    """part -> start of each trial, float64 [K]; without a clock trials follow in file order without gaps."""
+    """part -> start of each trial, float64 [K]; without a clock trials follow in file order without
+    gaps."""
     session = folds.session
     starts = session.trial_start_s
     if session.num_trials > 1 and np.ptp(starts) == 0:

@@ -1,8 +1,10 @@
-"""Factor analysis of the population, as in GPFA with the smoothing done beforehand; leave-out tasks only.
+"""Factor analysis of the population, as in GPFA with the smoothing done beforehand; leave-out tasks
+only.
 
-Factors x = L z + noise, z ~ N(0, I), of the features now (ridge's, so their inner products are shared) are fitted on
-train by EM; the posterior mean of z given the visible units is read out by ridge, without the unit's own part. Number
-of factors from validation, amplitude and floor as in ridge.
+Factors x = L z + noise, z ~ N(0, I), of the features now (ridge's, so their inner products are
+shared) are fitted on train by EM; the posterior mean of z given the visible units is read out by
+ridge, without the unit's own part. Number of factors from validation, amplitude and floor as in
+ridge.
 
 Source: Yu et al. 2009; Rubin & Thayer 1982 for the EM.
 """
@@ -23,7 +25,9 @@ LEAST_NOISE = 0.01  # of a unit's variance
 SHRINK = 0.01  # of a unit's read-out of the factors
 
 
-def fit_activity(folds: Folds, tasks: tuple[str, ...], psth: np.ndarray, activity: Activity) -> dict[str, Fit]:
+def fit_activity(
+    folds: Folds, tasks: tuple[str, ...], psth: np.ndarray, activity: Activity
+) -> dict[str, Fit]:
     """The leave-out tasks from given features; trial means among them are left aside."""
     n = activity.cross.shape[1]
     gram, cross = activity.gram[:n, :n], activity.cross[:n]
@@ -91,10 +95,11 @@ def posterior_weights(loadings: np.ndarray, noise: np.ndarray) -> np.ndarray:
 
 
 def _weights(model, gram, cross, visible, scored):
-    """[visible, scored]: posterior of the factors from the visible units, read out without the unit itself.
+    """[visible, scored]: posterior of the factors from the visible units, read out without the unit
+    itself.
 
-    The read-out is linear, so the posterior's covariance without the unit only changes its basis: taking the
-    unit's part out of L' noise^-1 x is enough.
+    The read-out is linear, so the posterior's covariance without the unit only changes its basis:
+    taking the unit's part out of L' noise^-1 x is enough.
     """
     loadings, noise = model
     weighted = posterior_weights(loadings[visible], noise[visible])

@@ -1,7 +1,9 @@
-"""What the leave-out baselines see of the visible units, and its inner products, made once for all of them.
+"""What the leave-out baselines see of the visible units, and its inner products, made once for all
+of them.
 
-A feature is a unit's surplus over its PSTH, of counts or of their square roots (whose noise hardly grows with the
-rate), over its spread in train, smoothed over time; and, as an option, the same averaged over the trial.
+A feature is a unit's surplus over its PSTH, of counts or of their square roots (whose noise hardly
+grows with the rate), over its spread in train, smoothed over time; and, as an option, the same
+averaged over the trial.
 """
 
 import dataclasses
@@ -13,7 +15,8 @@ from neurojax.data.session import TRAIN
 from neurojax.evals.baselines.folds import PARTS, Folds, padded_psth, smooth, surplus, trial_mean
 from neurojax.evals.baselines.psth import Smoothing, shrunk_average, shrunk_psth
 
-MOST_UNITS_WITH_MEANS = 2000  # beyond, features are not doubled: the inner products of 5,000 units take 0.2 GB
+# beyond, features are not doubled: the inner products of 5,000 units take 0.2 GB
+MOST_UNITS_WITH_MEANS = 2000
 _LEAST_VARIANCE = 1e-6
 
 
@@ -57,7 +60,8 @@ class Activity:
 
 
 def families_allowed(num_units: int) -> tuple[bool, ...]:
-    """Whether features may hold trial means: both, or without alone where there are too many units."""
+    """Whether features may hold trial means: both, or without alone where there are too many
+    units."""
     return (True, False) if num_units <= MOST_UNITS_WITH_MEANS else (False,)
 
 
@@ -76,10 +80,17 @@ def make_activity(folds: Folds, smoothing: Smoothing, family: Family) -> Activit
         average = {part: trial_mean(x, folds.parts[part].bin_valid) for part, x in scaled.items()}
     train = folds.parts[TRAIN]
     target = surplus(train, shrunk_psth(folds, smoothing))
-    return Activity(family, now, average, *normal_equations(now[TRAIN], average and average[TRAIN], target, train))
+    return Activity(
+        family,
+        now,
+        average,
+        *normal_equations(now[TRAIN], average and average[TRAIN], target, train),
+    )
 
 
-def _surplus_over_spread(folds: Folds, smoothing: Smoothing, square_root: bool) -> dict[int, np.ndarray]:
+def _surplus_over_spread(
+    folds: Folds, smoothing: Smoothing, square_root: bool
+) -> dict[int, np.ndarray]:
     """part -> float32 [K, T, n], zero where padded."""
     parts = (TRAIN, *PARTS)
     if square_root:
@@ -96,14 +107,19 @@ def _surplus_over_spread(folds: Folds, smoothing: Smoothing, square_root: bool) 
     found = {}
     for part in parts:
         offset = padded_psth(expected, values[part].shape[1]).astype(np.float32)
-        found[part] = np.where(folds.parts[part].bin_valid[..., None], values[part] - offset, np.float32(0))
-    square = np.einsum("ktn,ktn->n", found[TRAIN], found[TRAIN]) / folds.parts[TRAIN].bin_valid.sum()
+        found[part] = np.where(
+            folds.parts[part].bin_valid[..., None], values[part] - offset, np.float32(0)
+        )
+    square = (
+        np.einsum("ktn,ktn->n", found[TRAIN], found[TRAIN]) / folds.parts[TRAIN].bin_valid.sum()
+    )
     scale = (1 / np.sqrt(np.maximum(square, _LEAST_VARIANCE))).astype(np.float32)
     return {part: x * scale for part, x in found.items()}
 
 
 def normal_equations(now, average, target, fold):
-    """X'X [p, p] and X'Y [p, n] in float64, X = [now] or [now, average repeated over the valid bins]."""
+    """X'X [p, p] and X'Y [p, n] in float64, X = [now] or [now, average repeated over the valid
+    bins]."""
     rows, wanted = now[fold.bin_valid], target[fold.bin_valid]  # [valid bins, n]
     gram, cross = (rows.T @ rows).astype(np.float64), (rows.T @ wanted).astype(np.float64)
     if average is None:

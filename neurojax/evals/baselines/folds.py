@@ -93,23 +93,33 @@ def make_folds(session: Session, tasks: tuple[str, ...], protocol: Protocol = MT
     for split, name in enumerate(SPLIT_NAMES):
         if len(session.trials_of(split)) == 0:
             raise InputError(
-                f"session {session.session_id} has no {name} trial; baselines are fitted on train, tuned on "
+                f"session {session.session_id} has no {name} trial; baselines are fitted on "
+                "train, tuned on "
                 "validation and scored on test, so convert it with a split that has all three"
             )
     name_of = {protocol.tasks[name].kind: name for name in protocol.activity_tasks}
     units = np.flatnonzero(scored_units(session, protocol))
     if len(units) == 0:
-        raise InputError(f"session {session.session_id} has no unit with a spike in its train trials; check its counts")
+        raise InputError(
+            f"session {session.session_id} has no unit with a spike in its train trials; check "
+            "its counts"
+        )
     parts = {}
     for split in (TRAIN, VALIDATION, TEST):
         trial_ids = session.trials_of(split)
         counts, bin_valid = session.gather_trials(trial_ids)
         scored = {}
         if split != TRAIN:
-            scored = {k: scored_entries(session, name_of[k], trial_ids, protocol)[:, :, units] for k in tasks}
+            scored = {
+                k: scored_entries(session, name_of[k], trial_ids, protocol)[:, :, units]
+                for k in tasks
+            }
         hidden = forward_bins(session, trial_ids, protocol)
         parts[split] = Fold(counts[:, :, units].astype(np.float32), bin_valid, hidden, scored)
-    regions = {label: np.flatnonzero(member[units]) for label, member in region_members(session, protocol).items()}
+    regions = {
+        label: np.flatnonzero(member[units])
+        for label, member in region_members(session, protocol).items()
+    }
     held_out = held_out_units(session, protocol)[units]
     shows_all = "forward" not in tasks or protocol.tasks[name_of["forward"]].shows == "all"
     unseen = np.zeros_like(held_out) if shows_all else held_out
@@ -118,7 +128,8 @@ def make_folds(session: Session, tasks: tuple[str, ...], protocol: Protocol = MT
 
 
 def windows_are_aligned(session: Session) -> bool:
-    """False where trials are windows cut from a continuous recording (`window_s` in `info`): no bin has a meaning."""
+    """False where trials are windows cut from a continuous recording (`window_s` in `info`): no bin
+    has a meaning."""
     return not session.info.get("window_s")
 
 
@@ -135,12 +146,15 @@ def surplus(fold: Fold, psth: np.ndarray) -> np.ndarray:
 
 
 def smooth(values: np.ndarray, bin_valid: np.ndarray, sigma_bins: float) -> np.ndarray:
-    """Gaussian average over the valid bins of each trial: [K, T, n] (zero where padded) -> same shape; 0: as it is."""
+    """Gaussian average over the valid bins of each trial: [K, T, n] (zero where padded) -> same
+    shape; 0: as it is."""
     if not sigma_bins:
         return values
     weight = gaussian_filter1d(bin_valid.astype(np.float32), sigma_bins, axis=1, mode="constant")
     total = gaussian_filter1d(values, sigma_bins, axis=1, mode="constant")
-    return np.where(bin_valid[:, :, None], total / np.maximum(weight, 1e-6)[:, :, None], np.float32(0))
+    return np.where(
+        bin_valid[:, :, None], total / np.maximum(weight, 1e-6)[:, :, None], np.float32(0)
+    )
 
 
 def trial_mean(values: np.ndarray, bin_valid: np.ndarray) -> np.ndarray:
@@ -149,13 +163,16 @@ def trial_mean(values: np.ndarray, bin_valid: np.ndarray) -> np.ndarray:
 
 
 def exponential_filter(values: np.ndarray, memory_bins: float) -> np.ndarray:
-    """Causal running average of [K, T, n] along bins; the weight of a bin decays by 1/e per `memory_bins` (0: none)."""
+    """Causal running average of [K, T, n] along bins; the weight of a bin decays by 1/e per
+    `memory_bins` (0: none)."""
     decay = np.exp(-1.0 / memory_bins) if memory_bins else 0.0
     coefficients = np.array([1 - decay], values.dtype), np.array([1, -decay], values.dtype)
     return lfilter(*coefficients, values, axis=1)
 
 
-def filtered_surplus(folds: Folds, psth: np.ndarray, part: int, memories_s: Sequence[float]) -> list[np.ndarray]:
+def filtered_surplus(
+    folds: Folds, psth: np.ndarray, part: int, memories_s: Sequence[float]
+) -> list[np.ndarray]:
     """Surplus over sqrt(mean) under each causal filter, float32 [K, T, n] per memory.
 
     Zero in units whose past the forward task does not show.
@@ -166,7 +183,8 @@ def filtered_surplus(folds: Folds, psth: np.ndarray, part: int, memories_s: Sequ
 
 
 def poisson_loss(rates: np.ndarray, fold: Fold, task: str) -> float:
-    """Mean of rate - y log rate over the scored entries, nats per entry; what baselines are tuned by."""
+    """Mean of rate - y log rate over the scored entries, nats per entry; what baselines are tuned
+    by."""
     scored = fold.scored[task]
     rate, y = np.maximum(rates[scored], 1e-9), fold.counts[scored]
     fired = y > 0
@@ -175,16 +193,19 @@ def poisson_loss(rates: np.ndarray, fold: Fold, task: str) -> float:
 
 
 def choose(candidates: list, score: Callable[..., float]):
-    """The candidate with the lowest score (the first of equals; a score that is not finite never wins)."""
+    """The candidate with the lowest score (the first of equals; a score that is not finite never
+    wins)."""
     scores = [score(candidate) for candidate in candidates]
     return candidates[int(np.argmin(np.where(np.isfinite(scores), scores, np.inf)))]
 
 
 def visible_after(folds: Folds, task: str) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Groups of (visible, scored) unit positions of a leave-out task; a scored unit never sees itself.
+    """Groups of (visible, scored) unit positions of a leave-out task; a scored unit never sees
+    itself.
 
-    co_smoothing is one group of all units; inter_region one group per region with the others visible;
-    intra_region one group per region of two units or more, with itself visible; held_out is one group.
+    co_smoothing is one group of all units; inter_region one group per region with the others
+    visible; intra_region one group per region of two units or more, with itself visible; held_out
+    is one group.
     """
     everyone = np.arange(len(folds.units))
     if task == "co_smoothing":

@@ -1,7 +1,8 @@
 """Shared by the baselines of the forward task: which past bins predict which later ones.
 
-An origin is the last visible bin; horizon h = 1, 2, ... is the bin h later. Training uses every bin of
-the train trials as an origin that leaves room for all horizons, prediction only the protocol's own.
+An origin is the last visible bin; horizon h = 1, 2, ... is the bin h later. Training uses every bin
+of the train trials as an origin that leaves room for all horizons, prediction only the protocol's
+own.
 """
 
 import dataclasses
@@ -17,7 +18,8 @@ MAX_TARGETS = 2**26  # as they are beyond so many origins x horizons x units: 25
 
 @dataclasses.dataclass(frozen=True)
 class Origins:
-    """(trial, bin) pairs of train from which every horizon lies within the trial; int64 [rows] each."""
+    """(trial, bin) pairs of train from which every horizon lies within the trial; int64 [rows]
+    each."""
 
     trial: np.ndarray
     bin: np.ndarray
@@ -37,7 +39,8 @@ def train_origins(fold: Fold) -> Origins:
 
 
 def horizon_groups(num_horizons: int) -> list[np.ndarray]:
-    """Horizons 0 .. num_horizons - 1 in neighbouring groups that share a fit; up to three are one group."""
+    """Horizons 0 .. num_horizons - 1 in neighbouring groups that share a fit; up to three are one
+    group."""
     return np.array_split(np.arange(num_horizons), 1 if num_horizons <= 3 else 3)
 
 
@@ -48,11 +51,14 @@ def last_visible(fold: Fold) -> np.ndarray:
 
 def at_origins(features: np.ndarray, trial: np.ndarray, origin: np.ndarray) -> np.ndarray:
     """Features [K, T, n] at (trial, bin) pairs, [rows, n]; zeros where the origin is -1."""
-    return np.where(origin[:, None] >= 0, features[trial, np.maximum(origin, 0)], 0).astype(features.dtype)
+    return np.where(origin[:, None] >= 0, features[trial, np.maximum(origin, 0)], 0).astype(
+        features.dtype
+    )
 
 
 def place(by_horizon: np.ndarray, elsewhere: np.ndarray, fold: Fold) -> np.ndarray:
-    """Predictions [K, horizons, n] -> [K, T, n] at the hidden bins; `elsewhere` [T, n] at the others.
+    """Predictions [K, horizons, n] -> [K, T, n] at the hidden bins; `elsewhere` [T, n] at the
+    others.
 
     Horizons past the last one fitted take its prediction.
     """

@@ -1,7 +1,8 @@
-"""How active a unit or the population has been so far, and the gain it predicts for the hidden bins.
+"""How active a unit or the population has been so far, and the gain it predicts for the hidden
+bins.
 
-A gain is observed over expected spikes. All horizons of a group share one gain, so the Poisson likelihood
-needs only the spikes summed over the group and the PSTH summed over it.
+A gain is observed over expected spikes. All horizons of a group share one gain, so the Poisson
+likelihood needs only the spikes summed over the group and the PSTH summed over it.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,7 +11,15 @@ import numpy as np
 
 from neurojax.data.session import TRAIN, VALIDATION
 from neurojax.evals.baselines import forward, grids
-from neurojax.evals.baselines.folds import PARTS, Fit, Folds, choose, exponential_filter, padded_psth, poisson_loss
+from neurojax.evals.baselines.folds import (
+    PARTS,
+    Fit,
+    Folds,
+    choose,
+    exponential_filter,
+    padded_psth,
+    poisson_loss,
+)
 from neurojax.evals.baselines.poisson_fit import MAX_LOG_GAIN, Design, fit_poisson, log_gain
 
 SLOWER = (1.0, 3.0, 10.0)  # the memories of a unit's past, in the first
@@ -18,9 +27,13 @@ START_BINS = 2.0  # where the walk over the first begins
 PSEUDO_SPIKES = 0.5  # added above and below in a gain
 
 
-def own_log_gains(folds: Folds, psth: np.ndarray, part: int, memories_s: Sequence[float]) -> list[np.ndarray]:
+def own_log_gains(
+    folds: Folds, psth: np.ndarray, part: int, memories_s: Sequence[float]
+) -> list[np.ndarray]:
     """Log (spikes so far / expected so far) of each unit, float32 [K, T, n] per memory."""
-    return log_gains_so_far(*past_observed_expected(folds, psth, part), memories_s, folds.session.bin_size_s)
+    return log_gains_so_far(
+        *past_observed_expected(folds, psth, part), memories_s, folds.session.bin_size_s
+    )
 
 
 def observed_expected(folds: Folds, psth: np.ndarray, part: int) -> tuple[np.ndarray, np.ndarray]:
@@ -30,9 +43,14 @@ def observed_expected(folds: Folds, psth: np.ndarray, part: int) -> tuple[np.nda
     return fold.counts, np.where(fold.bin_valid[:, :, None], expected, np.float32(0))
 
 
-def past_observed_expected(folds: Folds, psth: np.ndarray, part: int) -> tuple[np.ndarray, np.ndarray]:
-    """The same for the forward task: zero too in units whose past it does not show, so that their gain is 1."""
-    return tuple(np.where(folds.past_unseen, np.float32(0), x) for x in observed_expected(folds, psth, part))
+def past_observed_expected(
+    folds: Folds, psth: np.ndarray, part: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same for the forward task: zero too in units whose past it does not show, so that their
+    gain is 1."""
+    return tuple(
+        np.where(folds.past_unseen, np.float32(0), x) for x in observed_expected(folds, psth, part)
+    )
 
 
 def log_ratio(observed: np.ndarray, expected: np.ndarray) -> np.ndarray:
@@ -46,7 +64,11 @@ def log_gains_so_far(
     """Log gains [K, T, n] of exponentially weighted sums, one per memory."""
     found = []
     for memory in (memory_s / bin_size_s for memory_s in memories_s):
-        found.append(log_ratio(*(max(memory, 1.0) * exponential_filter(x, memory) for x in (observed, expected))))
+        found.append(
+            log_ratio(
+                *(max(memory, 1.0) * exponential_filter(x, memory) for x in (observed, expected))
+            )
+        )
     return found
 
 
@@ -70,7 +92,9 @@ def tuned_ahead(
         fit_one, found = with_memories(memories), []
         for penalty in tried:
             fit = Fit(fit_one(penalty), {"memories_s": list(memories), "penalty": penalty})
-            found.append((poisson_loss(fit.rates[VALIDATION], folds.parts[VALIDATION], "forward"), fit))
+            found.append(
+                (poisson_loss(fit.rates[VALIDATION], folds.parts[VALIDATION], "forward"), fit)
+            )
         return found
 
     fits: dict[int, tuple[float, Fit]] = {}
@@ -105,7 +129,8 @@ def gain_ahead(folds, psth, own, shared) -> Callable[[float], dict[int, np.ndarr
         shared: part -> covariates [K, T, p] that every unit may use, or None.
 
     Returns:
-        penalty -> {VALIDATION, TEST: rates float32 [K, T, n]}; a fit starts where the one before ended.
+        penalty -> {VALIDATION, TEST: rates float32 [K, T, n]}; a fit starts where the one before
+        ended.
     """
     warm: dict[int, np.ndarray] = {}
     return lambda penalty: _fit_gain_ahead(folds, psth, own, shared, penalty, warm)
@@ -119,13 +144,17 @@ def _fit_gain_ahead(folds, psth, own, shared, penalty_of_weights, warm):
     if shared is not None:
         penalty = np.concatenate([penalty, np.full(shared[TRAIN].shape[-1], penalty_of_weights)])
     predicted = {
-        part: np.zeros((len(folds.parts[part].counts), origins.num_horizons, len(folds.units)), np.float32)
+        part: np.zeros(
+            (len(folds.parts[part].counts), origins.num_horizons, len(folds.units)), np.float32
+        )
         for part in PARTS
     }
     for number, group in enumerate(forward.horizon_groups(origins.num_horizons)):
         later = origins.bin[:, None] + group + 1  # [rows, horizons of the group]
         counts, offset = train.counts[origins.trial[:, None], later].sum(1), expected[later].sum(1)
-        design = _origin_design(own[TRAIN], shared and shared[TRAIN], origins.trial, origins.bin, offset)
+        design = _origin_design(
+            own[TRAIN], shared and shared[TRAIN], origins.trial, origins.bin, offset
+        )
         weights = warm[number] = fit_poisson(design, counts, penalty, warm.get(number))
         for part, out in predicted.items():
             fold = folds.parts[part]

@@ -1,7 +1,9 @@
-"""Widths and memories in seconds: one fixed grid, "none" included, and a walk along it on validation.
+"""Widths and memories in seconds: one fixed grid, "none" included, and a walk along it on
+validation.
 
-Grids are in seconds so that a recording binned otherwise is smoothed alike. A width far under a bin changes nothing
-and one beyond the trial leaves nothing, so that each recording uses the part of the grid between them.
+Grids are in seconds so that a recording binned otherwise is smoothed alike. A width far under a bin
+changes nothing and one beyond the trial leaves nothing, so that each recording uses the part of the
+grid between them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +20,8 @@ def widths_s(bin_size_s: float, num_bins: int) -> list[float]:
 
 
 def memories_s(bin_size_s: float, num_bins: int) -> list[float]:
-    """Time constants of a causal filter: 0 = the last bin alone, then those between LEAST_BINS and the trial."""
+    """Time constants of a causal filter: 0 = the last bin alone, then those between LEAST_BINS and
+    the trial."""
     return [0.0, *_between(bin_size_s, num_bins)]
 
 
@@ -34,13 +37,18 @@ def start_of(grid: Sequence[float], time_s: float) -> int:
 
 
 def _between(bin_size_s, most_bins):
-    return [time for time in TIMES_S if LEAST_BINS <= time / bin_size_s * (1 + 1e-9) <= max(most_bins, LEAST_BINS)]
+    return [
+        time
+        for time in TIMES_S
+        if LEAST_BINS <= time / bin_size_s * (1 + 1e-9) <= max(most_bins, LEAST_BINS)
+    ]
 
 
 def climb(
     num_places: int, start: int, losses_at: Callable[[int], Mapping[str, float]]
 ) -> dict[int, Mapping[str, float]]:
-    """Walks along a grid, from `start` downhill, until each task's best place has both neighbours visited.
+    """Walks along a grid, from `start` downhill, until each task's best place has both neighbours
+    visited.
 
     Args:
         num_places: length of the grid.
@@ -53,7 +61,9 @@ def climb(
     visited = {start: losses_at(start)}
     while True:
         best = {best_place(visited, task) for task in visited[start]}
-        wanted = {place + step for place in best for step in (-1, 1)} & set(range(num_places)) - set(visited)
+        wanted = {place + step for place in best for step in (-1, 1)} & set(
+            range(num_places)
+        ) - set(visited)
         if not wanted:
             return visited
         for place in sorted(wanted):

@@ -1,8 +1,9 @@
-"""The leave-out tasks by ridge, factor analysis, reduced rank and Poisson GLM, on features chosen together.
+"""The leave-out tasks by ridge, factor analysis, reduced rank and Poisson GLM, on features chosen
+together.
 
-Ridge chooses, on validation, whether features are of counts or of their square roots and whether they hold trial
-means; ridge and factor analysis each walk the grid of widths, task by task; reduced rank and GLM take ridge's width.
-The inner products of a width are made once for all.
+Ridge chooses, on validation, whether features are of counts or of their square roots and whether
+they hold trial means; ridge and factor analysis each walk the grid of widths, task by task; reduced
+rank and GLM take ridge's width. The inner products of a width are made once for all.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,11 @@ _KEPT_BYTES = 2**30  # of inner products kept for a second use
 
 
 def fit(
-    folds: Folds, tasks: Sequence[str], smoothing: Smoothing, psth: np.ndarray, names: Sequence[str] = NAMES
+    folds: Folds,
+    tasks: Sequence[str],
+    smoothing: Smoothing,
+    psth: np.ndarray,
+    names: Sequence[str] = NAMES,
 ) -> dict[str, dict[str, list[Fit]]]:
     """Fits the named methods.
 
@@ -31,8 +36,8 @@ def fit(
         psth: [T of train, n], what `smoothing` makes.
 
     Returns:
-        name -> task -> fits, the best on validation first; ridge and factor analysis have one for each width near the
-        best, the others one.
+        name -> task -> fits, the best on validation first; ridge and factor analysis have one for
+        each width near the best, the others one.
     """
     if not tasks:
         return {name: {} for name in names}
@@ -43,7 +48,11 @@ def fit(
     for name, module in (("reduced_rank", reduced_rank), ("poisson_glm", poisson_glm)):
         if name in names:
             found[name] = {
-                task: [module.fit_activity(folds, (task,), psth, search.activity(fits[0].chosen["width_s"]))[task]]
+                task: [
+                    module.fit_activity(
+                        folds, (task,), psth, search.activity(fits[0].chosen["width_s"])
+                    )[task]
+                ]
                 for task, fits in found["ridge"].items()
             }
     return {name: found[name] for name in names}
@@ -52,7 +61,9 @@ def fit(
 class _Search:
     """One session's features by width, the last few kept, and the two walks over them."""
 
-    def __init__(self, folds: Folds, tasks: tuple[str, ...], smoothing: Smoothing, psth: np.ndarray):
+    def __init__(
+        self, folds: Folds, tasks: tuple[str, ...], smoothing: Smoothing, psth: np.ndarray
+    ):
         self.folds, self.tasks, self.smoothing, self.psth = folds, tasks, smoothing, psth
         self.widths_s = grids.widths_s(folds.session.bin_size_s, folds.parts[TRAIN].counts.shape[1])
         self.start = grids.start_of(self.widths_s, START_BINS * folds.session.bin_size_s)
@@ -61,7 +72,9 @@ class _Search:
         self.square_root, self.trial_mean = True, False
         self._choose_family()
 
-    def activity(self, width_s: float, square_root: bool | None = None, trial_mean: bool | None = None) -> Activity:
+    def activity(
+        self, width_s: float, square_root: bool | None = None, trial_mean: bool | None = None
+    ) -> Activity:
         """The features of a width, of the chosen kind where none is given."""
         square_root = self.square_root if square_root is None else square_root
         family = Family(width_s, square_root, self.trial_mean if trial_mean is None else trial_mean)
@@ -80,10 +93,14 @@ class _Search:
         def losses_at(place):
             activity = self.activity(self.widths_s[place])
             if method == "ridge":
-                fits[place] = ridge.fit_activity(self.folds, self.tasks, self.psth, activity, self.near)
+                fits[place] = ridge.fit_activity(
+                    self.folds, self.tasks, self.psth, activity, self.near
+                )
                 self.near = fits[place][self.tasks[0]].chosen["penalty"]
             else:
-                fits[place] = factor_analysis.fit_activity(self.folds, self.tasks, self.psth, activity)
+                fits[place] = factor_analysis.fit_activity(
+                    self.folds, self.tasks, self.psth, activity
+                )
             return {task: self._loss(task, fit) for task, fit in fits[place].items()}
 
         visited = grids.climb(len(self.widths_s), self.start, losses_at)
@@ -96,9 +113,11 @@ class _Search:
         return found
 
     def _choose_family(self):
-        """Square roots or counts first, then trial means or none, by ridge on one task at the walk's first width.
+        """Square roots or counts first, then trial means or none, by ridge on one task at the
+        walk's first width.
 
-        The task is co-smoothing where it is asked for: the features are then the same whatever else is.
+        The task is co-smoothing where it is asked for: the features are then the same whatever else
+        is.
         """
         task = "co_smoothing" if "co_smoothing" in self.tasks else self.tasks[0]
         width_s, losses = self.widths_s[self.start], {}

@@ -1,7 +1,7 @@
 """Linear read-outs of a few latents, each fitted without what the unit itself adds to them.
 
-A latent is a weighted sum of features; unit i reads the latents less its own features' part, so that its
-weights on its own features are exactly zero, in the fit as in the prediction.
+A latent is a weighted sum of features; unit i reads the latents less its own features' part, so
+that its weights on its own features are exactly zero, in the fit as in the prediction.
 """
 
 import numpy as np
@@ -30,7 +30,11 @@ def readout_weights(
     if own.shape[1]:
         across = np.einsum("mjr,mjs->mrs", taken, mapped[own], optimize=True)
         inner = gram[own[:, :, None], own[:, None, :]]  # [m, j, j]
-        grams += np.einsum("mjr,mjk,mks->mrs", taken, inner, taken, optimize=True) - across - across.transpose(0, 2, 1)
+        grams += (
+            np.einsum("mjr,mjk,mks->mrs", taken, inner, taken, optimize=True)
+            - across
+            - across.transpose(0, 2, 1)
+        )
     own_cross = cross[own, np.arange(num_targets)[:, None]]  # [m, j]
     targets = latent_cross.T - np.einsum("mjr,mj->mr", taken, own_cross)
     mean_square = np.trace(grams, axis1=1, axis2=2) / max(num_latents, 1)

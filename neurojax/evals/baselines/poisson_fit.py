@@ -1,9 +1,9 @@
 """Poisson regression of many units at once, by preconditioned conjugate gradients.
 
-Every unit i has log rate = log offset + Z w_i + sum over j of E_ji (A_ji . w_i): a design Z shared by all
-units, plus covariates E of its own, tied to the same weights by A. With A = -(the unit's row of the map
-from counts to Z), its own activity is taken out of the shared scores; with A = a basis vector whose
-column of Z is zero, E is simply a covariate with its own weight.
+Every unit i has log rate = log offset + Z w_i + sum over j of E_ji (A_ji . w_i): a design Z shared
+by all units, plus covariates E of its own, tied to the same weights by A. With A = -(the unit's row
+of the map from counts to Z), its own activity is taken out of the shared scores; with A = a basis
+vector whose column of Z is zero, E is simply a covariate with its own weight.
 """
 
 import dataclasses
@@ -90,7 +90,8 @@ def _gradient(design, residual):
 
 
 def _descend(design, counts, penalty, weights, num_iterations, tolerance):
-    energy = (design.shared**2).sum(0)[:, None] * design.offset.mean(0)  # [p, n], the Hessian's diagonal
+    # [p, n], the Hessian's diagonal
+    energy = (design.shared**2).sum(0)[:, None] * design.offset.mean(0)
     for own, tie in zip(design.own, design.tie, strict=True):
         energy = energy + tie.T**2 * np.einsum("rn,rn->n", own**2, design.offset)
     inverse_scale = 1 / np.maximum(energy + penalty, 1e-6)
@@ -106,13 +107,17 @@ def _descend(design, counts, penalty, weights, num_iterations, tolerance):
         if direction is None:
             direction = -scaled
         else:  # Polak-Ribiere, restarted where it turns back
-            momentum = np.maximum((scaled * (gradient - previous)).sum(0) / np.maximum(gain, 1e-30), 0)
+            momentum = np.maximum(
+                (scaled * (gradient - previous)).sum(0) / np.maximum(gain, 1e-30), 0
+            )
             direction = -scaled + momentum * direction
             uphill = (gradient * direction).sum(0) >= 0
             direction[:, uphill] = -scaled[:, uphill]
         previous, gain = gradient, new_gain
         change = log_gain(design, direction)
-        curvature = np.einsum("rn,rn,rn->n", rates, change, change) + (penalty * direction**2).sum(0)
+        curvature = np.einsum("rn,rn,rn->n", rates, change, change) + (penalty * direction**2).sum(
+            0
+        )
         step = -(gradient * direction).sum(0) / np.maximum(curvature, 1e-12)
         step = np.minimum(step, _MAX_STEP / np.maximum(np.abs(change).max(0), 1e-12))
         weights = weights + step * direction

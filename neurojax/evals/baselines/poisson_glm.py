@@ -1,10 +1,11 @@
 """Poisson regression of each unit on principal components of the visible population.
 
-log rate = log PSTH + intercept + w . (scores now, scores averaged over the trial), the scores being the
-leading components of ridge's features in train, not whitened, so that the L2 penalty acts as ridge on
-them. A unit's own contribution is taken out of the scores, in the fit and in the prediction, where its
-weight on itself is exactly zero. Region tasks have components of the units they may see. Forward: scores
-of two causal exponential averages, plus the unit's own log gains so far. Number of components, penalty and
+log rate = log PSTH + intercept + w . (scores now, scores averaged over the trial), the scores being
+the leading components of ridge's features in train, not whitened, so that the L2 penalty acts as
+ridge on them. A unit's own contribution is taken out of the scores, in the fit and in the
+prediction, where its weight on itself is exactly zero. Region tasks have components of the units
+they may see. Forward: scores of two causal exponential averages, plus the unit's own log gains so
+    far. Number of components, penalty and
 memories from validation.
 """
 
@@ -27,20 +28,25 @@ from neurojax.evals.baselines.folds import (
 from neurojax.evals.baselines.gain_ahead import gain_ahead, own_log_gains, tuned_ahead
 from neurojax.evals.baselines.poisson_fit import MAX_LOG_GAIN, Design, fit_poisson
 
-COMPONENTS = (64, 32, 16, 8)  # walked from the first at FIRST_PENALTY; then the penalty with the best
+# walked from the first at FIRST_PENALTY; then the penalty with the best
+COMPONENTS = (64, 32, 16, 8)
 PENALTIES = (6.0, 20.0, 60.0, 200.0, 600.0, 2000.0)
 FIRST_PENALTY = 200.0
 FORWARD_COMPONENTS = 16
-FORWARD_PENALTIES = (30.0, 10.0, 100.0, 300.0)  # the first with every memory, the others with the best
+# the first with every memory, the others with the best
+FORWARD_PENALTIES = (30.0, 10.0, 100.0, 300.0)
 
 
-def fit_activity(folds: Folds, tasks: tuple[str, ...], psth: np.ndarray, activity: Activity) -> dict[str, Fit]:
+def fit_activity(
+    folds: Folds, tasks: tuple[str, ...], psth: np.ndarray, activity: Activity
+) -> dict[str, Fit]:
     """The leave-out tasks from given features."""
     return {task: _fit_leave_out(folds, task, psth, activity) for task in tasks}
 
 
 def leading_components(gram: np.ndarray, num_components: int) -> np.ndarray:
-    """Eigenvectors of the largest eigenvalues, largest first, float32 [n, min(n, num_components)]."""
+    """Eigenvectors of the largest eigenvalues, largest first, float32 [n, min(n,
+    num_components)]."""
     n = len(gram)
     if n == 0:
         return np.zeros((0, 0), np.float32)
@@ -66,7 +72,9 @@ def _fit_leave_out(folds, task, psth, activity):
         def losses_at(place):
             nonlocal best
             found = []
-            for group, ((_, scored), (design, rotation)) in enumerate(zip(groups, designs, strict=True)):
+            for group, ((_, scored), (design, rotation)) in enumerate(
+                zip(groups, designs, strict=True)
+            ):
                 penalties = np.concatenate([[0.0], np.full(len(rotation), PENALTIES[place])])
                 warm[group] = fit_poisson(design, spikes[:, scored], penalties, warm.get(group))
                 found.append((rotation @ warm[group][1:], warm[group][0]))
@@ -74,7 +82,12 @@ def _fit_leave_out(folds, task, psth, activity):
             rates = _rates(folds, psth, activity, weights, intercept, VALIDATION)
             loss = poisson_loss(rates, folds.parts[VALIDATION], task)
             if best is None or loss < best[0]:
-                best = loss, weights, intercept, {"num_components": number, "penalty": PENALTIES[place]}
+                best = (
+                    loss,
+                    weights,
+                    intercept,
+                    {"num_components": number, "penalty": PENALTIES[place]},
+                )
             return {task: loss}
 
         return losses_at
@@ -98,10 +111,13 @@ def _fit_leave_out(folds, task, psth, activity):
 
 
 def _on_units(activity, groups, bases, found):
-    """Weights on features [p, n] and intercepts [n] from those on components, a group of units at a time."""
+    """Weights on features [p, n] and intercepts [n] from those on components, a group of units at a
+    time."""
     n = activity.cross.shape[1]
     weights, intercept = np.zeros((len(activity.gram), n), np.float32), np.zeros(n, np.float32)
-    for (visible, scored), basis, (of_components, constant) in zip(groups, bases, found, strict=True):
+    for (visible, scored), basis, (of_components, constant) in zip(
+        groups, bases, found, strict=True
+    ):
         intercept[scored] = constant
         if not basis.size:
             continue
@@ -118,7 +134,8 @@ def _rates(folds, psth, activity, weights, intercept, part):
 
 
 def _leave_out_design(folds, psth, activity, visible, scored, vectors):
-    """Design with columns 1, then scores of each block of features [k each], rotated; and the rotation."""
+    """Design with columns 1, then scores of each block of features [k each], rotated; and the
+    rotation."""
     train = folds.parts[TRAIN]
     valid, now = train.bin_valid, activity.now[TRAIN]
     blocks = [now]
@@ -142,7 +159,8 @@ def _leave_out_design(folds, psth, activity, visible, scored, vectors):
 
 
 def _decorrelated(scores):
-    """Rotation [p, p] to uncorrelated columns, so that the solver's diagonal preconditioner is a good one."""
+    """Rotation [p, p] to uncorrelated columns, so that the solver's diagonal preconditioner is a
+    good one."""
     _, rotation = np.linalg.eigh((scores.T @ scores).astype(np.float64))
     return rotation.astype(np.float32)
 
@@ -159,7 +177,10 @@ def fit_forward(folds: Folds, psth: np.ndarray, gram: np.ndarray) -> list[Fit]:
         banks = memories_s[0], SLOWER * memories_s[0]
         own = {part: own_log_gains(folds, psth, part, memories_s) for part in (TRAIN, *PARTS)}
         shared = {
-            part: np.concatenate([f @ vectors for f in filtered_surplus(folds, psth, part, banks)], -1) for part in own
+            part: np.concatenate(
+                [f @ vectors for f in filtered_surplus(folds, psth, part, banks)], -1
+            )
+            for part in own
         }
         return gain_ahead(folds, psth, own, shared)
 

@@ -1,7 +1,8 @@
 """Peri-stimulus time histogram: each unit's train average by bin, smoothed and shrunk to its mean.
 
-Smoothing (in seconds, none included) and shrinkage are chosen on validation. It is also the offset of the other
-baselines. Where windows are not aligned to an event it is the mean, since their bins have no meaning.
+Smoothing (in seconds, none included) and shrinkage are chosen on validation. It is also the offset
+of the other baselines. Where windows are not aligned to an event it is the mean, since their bins
+have no meaning.
 """
 
 from typing import NamedTuple
@@ -45,12 +46,14 @@ def fit(folds: Folds, tasks: tuple[str, ...], chosen: Smoothing) -> Fitted:
 
 
 def tuned_psth(folds: Folds) -> np.ndarray:
-    """Spikes per bin, float64 [T of train, n], with the smoothing and shrinkage that suit validation best."""
+    """Spikes per bin, float64 [T of train, n], with the smoothing and shrinkage that suit
+    validation best."""
     return shrunk_psth(folds, tuned_smoothing(folds))
 
 
 def tuned_smoothing(folds: Folds) -> Smoothing:
-    """The smoothing and shrinkage that suit validation best; FLAT where windows are not aligned to an event."""
+    """The smoothing and shrinkage that suit validation best; FLAT where windows are not aligned to
+    an event."""
     if not folds.aligned:
         return FLAT
     validation = folds.parts[VALIDATION]
@@ -68,7 +71,9 @@ def tuned_smoothing(folds: Folds) -> Smoothing:
     losses = {FLAT: loss(mean)}
     for width_s in grids.widths_s(folds.session.bin_size_s, train.shape[1]):
         smoothed = _smoothed(train, folds, width_s)  # once a width
-        for smoothing in (Smoothing(width_s, p, kind) for p in PSEUDO_COUNTS for kind in ("trials", "spikes")):
+        for smoothing in (
+            Smoothing(width_s, p, kind) for p in PSEUDO_COUNTS for kind in ("trials", "spikes")
+        ):
             losses[smoothing] = loss(_shrunk(*smoothed, smoothing, mean, spikes))
     return choose(list(losses), losses.__getitem__)
 

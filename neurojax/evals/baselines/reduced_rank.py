@@ -1,9 +1,9 @@
 """Reduced-rank regression: ridge on the features of the visible population, through a few latents.
 
-With B = (X'X + penalty I)^-1 X'Y the ridge weights, the best weights of rank r are B V V', V the leading
-eigenvectors of Y'X B: what the largest singular values of the (augmented) fit span. Leave-one-out tasks read
-the latents X B V without the unit's own features. Features, amplitude and floor are ridge's; rank and penalty
-from validation. Leave-out tasks only.
+With B = (X'X + penalty I)^-1 X'Y the ridge weights, the best weights of rank r are B V V', V the
+leading eigenvectors of Y'X B: what the largest singular values of the (augmented) fit span.
+Leave-one-out tasks read the latents X B V without the unit's own features. Features, amplitude and
+floor are ridge's; rank and penalty from validation. Leave-out tasks only.
 
 Source: Izenman 1975; Mukherjee & Zhu 2011 for the ridge form.
 """
@@ -27,14 +27,16 @@ LARGEST = 4000  # targets; beyond, a matrix of targets by targets is not made
 def reduced_rank_loadings(
     gram: np.ndarray, cross: np.ndarray, penalty: float, rank: int, *, of_rows: bool = False
 ) -> tuple[np.ndarray, ...]:
-    """Loadings [p, r] and read-out [r, m] of the rank-r ridge solution; their product are its weights.
+    """Loadings [p, r] and read-out [r, m] of the rank-r ridge solution; their product are its
+    weights.
 
     Args:
         gram: X'X, [p, p].
         cross: X'Y, [p, m].
         penalty: on the squared weights.
         rank: at most; r = min(rank, p, m).
-        of_rows: gram is XX', cross is Y, and the loadings are of the rows: multiplied by X' they are those of features.
+        of_rows: gram is XX', cross is Y, and the loadings are of the rows: multiplied by X' they
+            are those of features.
     """
     full = ridge.solved(gram, cross, penalty)
     vectors = _leading(cross, gram @ full if of_rows else full, min(rank, *cross.shape))
@@ -42,7 +44,8 @@ def reduced_rank_loadings(
 
 
 def _leading(cross: np.ndarray, full: np.ndarray, number: int) -> np.ndarray:
-    """Eigenvectors of the largest eigenvalues of cross' full [m, m] (symmetric but for rounding), largest first.
+    """Eigenvectors of the largest eigenvalues of cross' full [m, m] (symmetric but for rounding),
+    largest first.
 
     By Lanczos where they are few of many, without that matrix where it would be large.
     """
@@ -56,29 +59,42 @@ def _leading(cross: np.ndarray, full: np.ndarray, number: int) -> np.ndarray:
             return (cross.T @ (full @ vector) + full.T @ (cross @ vector)) / 2
 
         start = np.random.default_rng(0).normal(size=size)
-        operator = LinearOperator((size, size), matvec=times, dtype=np.float64) if size > LARGEST else fitted
+        operator = (
+            LinearOperator((size, size), matvec=times, dtype=np.float64)
+            if size > LARGEST
+            else fitted
+        )
         values, vectors = eigsh(operator, number, which="LA", v0=start)
         return vectors[:, np.argsort(values)[::-1]]
     return eigh(fitted, subset_by_index=[size - number, size - 1])[1][:, ::-1]
 
 
-def fit_activity(folds: Folds, tasks: tuple[str, ...], psth: np.ndarray, activity: Activity) -> dict[str, Fit]:
+def fit_activity(
+    folds: Folds, tasks: tuple[str, ...], psth: np.ndarray, activity: Activity
+) -> dict[str, Fit]:
     """The leave-out tasks from given features."""
     fits = {}
     for task in tasks:
         best: tuple[float, np.ndarray, dict[str, float]] | None = None
         for penalty in PENALTIES:
-            for rank, weights in zip(RANKS, leave_out_weights(folds, task, activity, penalty), strict=True):
+            for rank, weights in zip(
+                RANKS, leave_out_weights(folds, task, activity, penalty), strict=True
+            ):
                 loss = ridge.loss_of(folds, task, psth, activity.apply(weights, VALIDATION))
                 if best is None or loss < best[0]:
                     best = loss, weights, {"rank": rank, "penalty": penalty}
         predicted = {part: activity.apply(best[1], part) for part in PARTS}
-        fits[task] = ridge.tuned(folds, task, psth, predicted, {**best[2], **activity.family._asdict()})
+        fits[task] = ridge.tuned(
+            folds, task, psth, predicted, {**best[2], **activity.family._asdict()}
+        )
     return fits
 
 
-def leave_out_weights(folds: Folds, task: str, activity: Activity, penalty: float) -> list[np.ndarray]:
-    """float32 [p, n] for each of RANKS, column i the fit of unit i; zero in the rows of units hidden from it."""
+def leave_out_weights(
+    folds: Folds, task: str, activity: Activity, penalty: float
+) -> list[np.ndarray]:
+    """float32 [p, n] for each of RANKS, column i the fit of unit i; zero in the rows of units
+    hidden from it."""
     gram, cross = activity.gram, activity.cross
     weights = [np.zeros(cross.shape, np.float32) for _ in RANKS]
     for visible, scored in visible_after(folds, task):

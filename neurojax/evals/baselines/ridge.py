@@ -1,8 +1,9 @@
 """Ridge regression of each unit's surplus over its PSTH on the features of the visible units.
 
-All leave-one-unit-out fits follow from one inverse: with P = (X'X + penalty I)^-1 and w = P X'y, the fit without
-the features b is w - P_b P_bb^-1 w_b (block inverse), exactly 0 on b. Rate = max(PSTH + amplitude x prediction,
-floor x PSTH); penalty, amplitude and floor from validation, as are the features (`leave_out`). Forward: `ahead`.
+All leave-one-unit-out fits follow from one inverse: with P = (X'X + penalty I)^-1 and w = P X'y,
+the fit without the features b is w - P_b P_bb^-1 w_b (block inverse), exactly 0 on b. Rate =
+max(PSTH + amplitude x prediction, floor x PSTH); penalty, amplitude and floor from validation, as
+are the features (`leave_out`). Forward: `ahead`.
 """
 
 from collections.abc import Mapping
@@ -13,17 +14,30 @@ from scipy.linalg import lapack, solve
 from neurojax.data.session import VALIDATION
 from neurojax.evals.baselines import grids
 from neurojax.evals.baselines.features import Activity
-from neurojax.evals.baselines.folds import PARTS, Fit, Folds, choose, padded_psth, poisson_loss, visible_after
+from neurojax.evals.baselines.folds import (
+    PARTS,
+    Fit,
+    Folds,
+    choose,
+    padded_psth,
+    poisson_loss,
+    visible_after,
+)
 
 PENALTIES = (10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0, 30000.0, 100000.0)
 FIRST_PENALTY = 1000.0
 AMPLITUDES = (0.5, 0.75, 1.0, 1.25, 1.5)
 FLOORS = (0.05, 0.1, 0.2, 0.3, 0.5)
-MOST_IN_DOUBLE = 1500  # features; beyond, single precision halves the time and moves rates by about 1e-4
+# features; beyond, single precision halves the time and moves rates by about 1e-4
+MOST_IN_DOUBLE = 1500
 
 
 def fit_activity(
-    folds: Folds, tasks: tuple[str, ...], psth: np.ndarray, activity: Activity, near: float = FIRST_PENALTY
+    folds: Folds,
+    tasks: tuple[str, ...],
+    psth: np.ndarray,
+    activity: Activity,
+    near: float = FIRST_PENALTY,
 ) -> dict[str, Fit]:
     """The leave-out tasks from given features; the search for the penalty starts at `near`."""
     best: dict[str, tuple[float, np.ndarray]] = {}
@@ -41,7 +55,9 @@ def fit_activity(
     for task in tasks:
         predicted = {part: activity.apply(best[task][1], part) for part in PARTS}
         penalty = PENALTIES[grids.best_place(visited, task)]
-        fits[task] = tuned(folds, task, psth, predicted, {"penalty": penalty, **activity.family._asdict()})
+        fits[task] = tuned(
+            folds, task, psth, predicted, {"penalty": penalty, **activity.family._asdict()}
+        )
     return fits
 
 
@@ -49,7 +65,13 @@ def solved(gram: np.ndarray, cross: np.ndarray, penalty: float) -> np.ndarray:
     """(gram + penalty I)^-1 cross, [p, m]."""
     dtype = precision(len(gram))
     penalised = gram.astype(dtype) + dtype(penalty) * np.eye(len(gram), dtype=dtype)
-    return solve(penalised, cross.astype(dtype, copy=False), assume_a="pos", overwrite_a=True, check_finite=False)
+    return solve(
+        penalised,
+        cross.astype(dtype, copy=False),
+        assume_a="pos",
+        overwrite_a=True,
+        check_finite=False,
+    )
 
 
 def precision(num_features: int) -> type:
@@ -67,8 +89,11 @@ def inverse_of(matrix: np.ndarray) -> np.ndarray:
     return np.tril(half) + np.tril(half, -1).T
 
 
-def all_weights(folds: Folds, tasks: tuple[str, ...], activity: Activity, penalty: float) -> dict[str, np.ndarray]:
-    """task -> float32 [p, n], column i the fit of unit i; zero in the rows of units hidden from it."""
+def all_weights(
+    folds: Folds, tasks: tuple[str, ...], activity: Activity, penalty: float
+) -> dict[str, np.ndarray]:
+    """task -> float32 [p, n], column i the fit of unit i; zero in the rows of units hidden from
+    it."""
     dtype = precision(len(activity.gram))
     gram, cross = activity.gram.astype(dtype, copy=False), activity.cross.astype(dtype, copy=False)
     penalty, n = dtype(penalty), cross.shape[1]
@@ -84,11 +109,17 @@ def all_weights(folds: Folds, tasks: tuple[str, ...], activity: Activity, penalt
         for visible, scored in visible_after(folds, task):
             rows = activity.columns(visible)
             if task == "intra_region":
-                inner = inverse_of(gram[np.ix_(rows, rows)] + penalty * np.eye(len(rows), dtype=dtype))
+                inner = inverse_of(
+                    gram[np.ix_(rows, rows)] + penalty * np.eye(len(rows), dtype=dtype)
+                )
                 inner_own = np.arange(len(rows)).reshape(-1, len(visible)).T
-                weights[task][np.ix_(rows, scored)] = leave_one_out(inner, inner @ cross[rows][:, scored], inner_own)
+                weights[task][np.ix_(rows, scored)] = leave_one_out(
+                    inner, inner @ cross[rows][:, scored], inner_own
+                )
             else:
-                weights[task][:, scored] = leave_block_out(inverse, full[:, scored], activity.columns(scored))
+                weights[task][:, scored] = leave_block_out(
+                    inverse, full[:, scored], activity.columns(scored)
+                )
     return weights
 
 
@@ -114,14 +145,21 @@ def leave_one_out(inverse: np.ndarray, full: np.ndarray, own: np.ndarray) -> np.
 
 
 def leave_block_out(inverse: np.ndarray, full: np.ndarray, hidden: np.ndarray) -> np.ndarray:
-    """Ridge weights [p, outputs] without the features `hidden` (int64 [hidden]), exactly zero there."""
-    weights = full - inverse[:, hidden] @ np.linalg.solve(inverse[np.ix_(hidden, hidden)], full[hidden])
+    """Ridge weights [p, outputs] without the features `hidden` (int64 [hidden]), exactly zero
+    there."""
+    weights = full - inverse[:, hidden] @ np.linalg.solve(
+        inverse[np.ix_(hidden, hidden)], full[hidden]
+    )
     weights[hidden] = 0.0
     return weights
 
 
 def tuned(
-    folds: Folds, task: str, psth: np.ndarray, predicted: Mapping[int, np.ndarray], chosen: Mapping[str, object]
+    folds: Folds,
+    task: str,
+    psth: np.ndarray,
+    predicted: Mapping[int, np.ndarray],
+    chosen: Mapping[str, object],
 ) -> Fit:
     """Rates from a predicted surplus [K, T, n] a part, at the best amplitude and floor."""
     settings = [(a, f) for a in AMPLITUDES for f in FLOORS]
@@ -140,7 +178,9 @@ def _surplus_losses(folds, task, psth, predicted):
     """(amplitude, floor) -> validation loss, with the scored entries taken out once."""
     fold = folds.parts[VALIDATION]
     scored = fold.scored[task]
-    offset = np.broadcast_to(padded_psth(psth, predicted.shape[1]).astype(np.float32), predicted.shape)[scored]
+    offset = np.broadcast_to(
+        padded_psth(psth, predicted.shape[1]).astype(np.float32), predicted.shape
+    )[scored]
     surplus, y = predicted[scored], fold.counts[scored]
     fired = np.flatnonzero(y)
     spikes = y[fired]
@@ -148,7 +188,9 @@ def _surplus_losses(folds, task, psth, predicted):
     def loss(amplitude, floor):
         rate = np.maximum(offset + np.float32(amplitude) * surplus, np.float32(floor) * offset)
         at_spikes = np.maximum(rate[fired], 1e-9)
-        return float(rate.sum(dtype=np.float64) - (spikes * np.log(at_spikes)).sum(dtype=np.float64))
+        return float(
+            rate.sum(dtype=np.float64) - (spikes * np.log(at_spikes)).sum(dtype=np.float64)
+        )
 
     return loss
 

@@ -1,10 +1,15 @@
-"""The stack: a log-linear mixture of the other linear predictors, the bar that a model has to clear.
+"""The stack: a log-linear mixture of the other linear predictors, the bar that a model has to
+clear.
 
-log rate = c + log mean + sum of a_m (log rate_m - log mean), a_m >= 0, by Poisson likelihood on validation trials, a
-task at a time. c and a are drawn to 0 and 1 / parts, as strongly as folds of the validation trials want it (with one
-trial: altogether), and the rate stays near those of the parts. What it says of validation trials comes from the other
-folds, so that it can be compared with other methods there. Leave-out tasks: ridge and factor analysis at each width
-around their best, reduced rank, Poisson GLM. Forward: ridge and GLM at two memories each, reduced rank, coupling,
+log rate = c + log mean + sum of a_m (log rate_m - log mean), a_m >= 0, by Poisson likelihood on
+validation trials, a task at a time. c and a are drawn to 0 and 1 / parts, as strongly as folds of
+the validation trials want it (with one
+trial: altogether), and the rate stays near those of the parts. What it says of validation trials
+    comes from the other
+folds, so that it can be compared with other methods there. Leave-out tasks: ridge and factor
+analysis at each width
+around their best, reduced rank, Poisson GLM. Forward: ridge and GLM at two memories each, reduced
+    rank, coupling,
 autoregression.
 
 Drift is not a part: a task asks what the visible spikes of a trial say of its hidden ones.
@@ -21,7 +26,8 @@ from neurojax.evals.baselines.folds import Fit, Folds
 LEAST_RATE = 1e-6  # spikes per bin, of a part
 PULLS = (1000.0, 100.0, 10.0)  # nats a squared step away from equal weights
 NUM_FOLDS = 5
-_BEYOND = np.log(2.0)  # the rate is at most twice the largest of its parts, at least half the smallest
+# the rate is at most twice the largest of its parts, at least half the smallest
+_BEYOND = np.log(2.0)
 
 
 def fit(folds: Folds, task: str, parts: Mapping[str, Sequence[Fit]]) -> Fit:
@@ -36,7 +42,10 @@ def fit(folds: Folds, task: str, parts: Mapping[str, Sequence[Fit]]) -> Fit:
     def log_ratios(part):
         """float32 [parts, K, T, n]."""
         return np.stack(
-            [np.log(np.maximum(one.rates[part], LEAST_RATE)).astype(np.float32) - log_mean for _, one in fits]
+            [
+                np.log(np.maximum(one.rates[part], LEAST_RATE)).astype(np.float32) - log_mean
+                for _, one in fits
+            ]
         )
 
     fold, gains = folds.parts[VALIDATION], log_ratios(VALIDATION)
@@ -50,7 +59,8 @@ def fit(folds: Folds, task: str, parts: Mapping[str, Sequence[Fit]]) -> Fit:
     gains = log_ratios(TEST).reshape(len(fits), -1)
     rates[TEST] = np.exp(mixed(offset, weights, gains).reshape(shape) + log_mean)
     told = [
-        {"name": name, "weight": round(float(a), 3), **one.chosen} for (name, one), a in zip(fits, weights, strict=True)
+        {"name": name, "weight": round(float(a), 3), **one.chosen}
+        for (name, one), a in zip(fits, weights, strict=True)
     ]
     return Fit(rates, {"offset": offset, "pull": None if np.isinf(pull) else pull, "parts": told})
 
@@ -74,7 +84,8 @@ def _joined(trials):
 
 
 def _choose_pull(trials):
-    """The pull with the best held-out likelihood, and (offset, weights) for each trial that did not see it."""
+    """The pull with the best held-out likelihood, and (offset, weights) for each trial that did not
+    see it."""
     num_folds = min(NUM_FOLDS, len(trials))
     equal = 0.0, np.full(len(trials[0][0]), 1 / len(trials[0][0]))
     if num_folds < 2 or not any(counts.any() for _, _, counts in trials):
@@ -102,7 +113,8 @@ def mixture(
     pull: float = 0.0,
     near: tuple[float, np.ndarray] | None = None,
 ) -> tuple[float, np.ndarray]:
-    """c and a >= 0 that minimise sum(rate - counts log rate) + pull / 2 (c^2 + sum (a - 1 / parts)^2).
+    """c and a >= 0 that minimise sum(rate - counts log rate) + pull / 2 (c^2 + sum (a - 1 /
+    parts)^2).
 
     Args:
         gains: [parts, entries], log ratios to the mean; log rate = log mean + c + a . gains.
@@ -122,11 +134,26 @@ def mixture(
         eta = point[0] + point[1:].astype(np.float32) @ gains
         rate = mean * np.exp(np.minimum(eta, 20.0, out=eta), out=eta)
         step = point - equal
-        value = rate.sum(dtype=np.float64) - point[0] * total - point[1:] @ drive + pull / 2 * step @ step
-        slope = np.concatenate([[rate.sum(dtype=np.float64) - total], gains @ rate - drive]) + pull * step
+        value = (
+            rate.sum(dtype=np.float64)
+            - point[0] * total
+            - point[1:] @ drive
+            + pull / 2 * step @ step
+        )
+        slope = (
+            np.concatenate([[rate.sum(dtype=np.float64) - total], gains @ rate - drive])
+            + pull * step
+        )
         return value / len(counts), slope / len(counts)
 
     bounds = [(None, None)] + [(0.0, None)] * len(gains)
     start = equal if near is None else np.concatenate([[near[0]], near[1]])
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-9, "gtol": 1e-7})
+    found = minimize(
+        loss,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=bounds,
+        options={"ftol": 1e-9, "gtol": 1e-7},
+    )
     return float(found.x[0]), found.x[1:]

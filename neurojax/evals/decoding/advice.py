@@ -35,8 +35,10 @@ def _always(report: Mapping[str, Any]) -> list[str]:
     )
     found = [
         trials,
-        "A read-out is fitted to one recording; on another day, animal or task it says nothing until fitted there.",
-        "What can be decoded need not be used by the animal: a score shows that spikes and target vary together, "
+        "A read-out is fitted to one recording; on another day, animal or task it says nothing "
+        "until fitted there.",
+        "What can be decoded need not be used by the animal: a score shows that spikes and "
+        "target vary together, "
         "whether through the task, arousal, movement or drift.",
     ]
     if report["fold_by"] == "trial" and report["protocol"] == "cv":
@@ -57,20 +59,32 @@ def _of_session(read_outs: Mapping[str, Any], kind: str) -> list[str]:
     chance = block.get("chance", {})
     if score <= chance.get("chance_95th_percentile", -np.inf):
         found.append(
-            f"not above chance ({main} {score:.3f}; shuffled labels reach {chance['chance_95th_percentile']:.3f} in 5 %"
+            f"not above chance ({main} {score:.3f}; shuffled labels reach "
+            f"{chance['chance_95th_percentile']:.3f} in 5 %"
             " of cases). Do not use its predictions."
         )
-    others = {name: other[main] for name, other in read_outs.items() if name != MODEL and other[main] is not None}
+    others = {
+        name: other[main]
+        for name, other in read_outs.items()
+        if name != MODEL and other[main] is not None
+    }
     if others and (best := max(others, key=others.get)) and others[best] > score:
-        found.append(f"{best} reads the target better ({others[best]:.3f} against {score:.3f}); prefer it.")
+        found.append(
+            f"{best} reads the target better ({others[best]:.3f} against {score:.3f}); prefer it."
+        )
     if block["num_trials"] < FEW_TRIALS:
         low, high = block.get(f"{main}_ci95") or (None, None)
         span = f" (95 % interval {low:.2f} to {high:.2f})" if low is not None else ""
-        found.append(f"only {block['num_trials']} trials are scored, so every figure here is rough{span}.")
+        found.append(
+            f"only {block['num_trials']} trials are scored, so every figure here is rough{span}."
+        )
     sure = block["calibration"]
     if sure["coverage"] is not None and sure["coverage"] < NOMINAL - _COVERAGE_SLACK:
         what = "sets" if kind == CATEGORICAL else "intervals"
-        found.append(f"its {NOMINAL:.0%} {what} hold the truth in only {sure['coverage']:.0%} of cases; widen them.")
+        found.append(
+            f"its {NOMINAL:.0%} {what} hold the truth in only {sure['coverage']:.0%} of cases; "
+            "widen them."
+        )
     if kind == CATEGORICAL:
         found += _of_confidence(sure)
     return found
@@ -80,13 +94,15 @@ def _of_confidence(sure: Mapping[str, Any]) -> list[str]:
     found = []
     if sure["expected_calibration_error"] > _CALIBRATION_LIMIT:
         found.append(
-            f"its probabilities are off by {sure['expected_calibration_error']:.0%} on average; read them as an order, "
+            f"its probabilities are off by {sure['expected_calibration_error']:.0%} on average; "
+            "read them as an order, "
             "not as frequencies."
         )
     half, everything = sure["selective"]["accuracy"][4], sure["selective"]["accuracy"][-1]
     if half < min(everything + _ABSTAIN_GAIN, 1.0):  # who is always right has nothing to gain
         found.append(
-            f"it is not more often right where it is surer (accuracy {half:.2f} on the surest half, {everything:.2f} "
+            f"it is not more often right where it is surer (accuracy {half:.2f} on the surest "
+            f"half, {everything:.2f} "
             "on all); letting it abstain does not help."
         )
     return found

@@ -1,6 +1,8 @@
-"""How far a decoder's confidence can be trusted: temperature, conformal sets and intervals, abstention.
+"""How far a decoder's confidence can be trusted: temperature, conformal sets and intervals,
+abstention.
 
-Sources: Guo et al. 2017 (temperature scaling); Vovk et al. 2005 and Sadinle et al. 2019 (conformal sets of
+Sources: Guo et al. 2017 (temperature scaling); Vovk et al. 2005 and Sadinle et al. 2019 (conformal
+    sets of
 least ambiguity); Vovk 2015 (cross-conformal: the scores come from folds within the fitting trials).
 """
 
@@ -23,7 +25,9 @@ def fit_temperature(log_probs: np.ndarray, codes: np.ndarray) -> float:
     """
 
     def loss(log_temperature: float) -> float:
-        return -float(tempered(log_probs, np.exp(log_temperature))[np.arange(len(codes)), codes].mean())
+        return -float(
+            tempered(log_probs, np.exp(log_temperature))[np.arange(len(codes)), codes].mean()
+        )
 
     return float(np.exp(minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded").x))
 
@@ -35,7 +39,8 @@ def tempered(log_probs: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def conformal_threshold(scores: np.ndarray, nominal: float = NOMINAL) -> np.ndarray:
-    """The score that a new one stays below with probability `nominal`, from [n] or column by column [n, dims].
+    """The score that a new one stays below with probability `nominal`, from [n] or column by column
+    [n, dims].
 
     The ceil((n + 1) nominal)-th smallest; infinity where n is too small to say.
     """
@@ -51,7 +56,9 @@ def class_scores(log_probs: np.ndarray) -> np.ndarray:
     return 1 - np.exp(log_probs)
 
 
-def calibration_of_classes(log_probs: np.ndarray, sets: np.ndarray, codes: np.ndarray) -> dict[str, Any]:
+def calibration_of_classes(
+    log_probs: np.ndarray, sets: np.ndarray, codes: np.ndarray
+) -> dict[str, Any]:
     """Facts about probabilities and sets of held-out trials.
 
     Args:
@@ -60,8 +67,9 @@ def calibration_of_classes(log_probs: np.ndarray, sets: np.ndarray, codes: np.nd
         codes: int [K], the truth.
 
     Returns:
-        "expected_calibration_error", "coverage", "mean_set_size", "empty_sets", and the curves "reliability"
-        (confidence, accuracy, trials of each tenth that holds any) and "selective" (share kept, accuracy).
+        "expected_calibration_error", "coverage", "mean_set_size", "empty_sets", and the curves
+        "reliability" (confidence, accuracy, trials of each tenth that holds any) and "selective"
+        (share kept, accuracy).
     """
     confidence, right = np.exp(log_probs.max(1)), log_probs.argmax(1) == codes
     place = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
@@ -74,7 +82,9 @@ def calibration_of_classes(log_probs: np.ndarray, sets: np.ndarray, codes: np.nd
         "coverage": float(sets[np.arange(len(codes)), codes].mean()),
         "mean_set_size": float(sets.sum(1).mean()),
         "empty_sets": int((~sets.any(1)).sum()),
-        "expected_calibration_error": float((np.abs(mean_confidence - accuracy) * sizes[held]).sum() / len(codes)),
+        "expected_calibration_error": float(
+            (np.abs(mean_confidence - accuracy) * sizes[held]).sum() / len(codes)
+        ),
         "reliability": {
             "confidence": mean_confidence.tolist(),
             "accuracy": accuracy.tolist(),
@@ -88,18 +98,25 @@ def selective_curve(confidence: np.ndarray, right: np.ndarray) -> dict[str, list
     """Accuracy on the most confident share of trials, for every share of a tenth to all.
 
     Returns:
-        "share_kept" and "accuracy"; trials of equal confidence are taken together at their mean accuracy.
+        "share_kept" and "accuracy"; trials of equal confidence are taken together at their mean
+        accuracy.
     """
     values, place = np.unique(-confidence, return_inverse=True)
     mean_right = np.bincount(place.ravel(), right) / np.bincount(place.ravel())
     ordered = mean_right[place.ravel()][np.argsort(-confidence, kind="stable")]
     shares = np.arange(1, 11) / 10
     kept = np.maximum(np.ceil(shares * len(ordered)).astype(int), 1)
-    return {"share_kept": shares.tolist(), "accuracy": (np.cumsum(ordered)[kept - 1] / kept).tolist()}
+    return {
+        "share_kept": shares.tolist(),
+        "accuracy": (np.cumsum(ordered)[kept - 1] / kept).tolist(),
+    }
 
 
-def calibration_of_numbers(predicted: np.ndarray, half_width: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
-    """Coverage and width of intervals predicted +- half_width, arrays [rows, dims]; NaN rows are left out."""
+def calibration_of_numbers(
+    predicted: np.ndarray, half_width: np.ndarray, truth: np.ndarray
+) -> dict[str, Any]:
+    """Coverage and width of intervals predicted +- half_width, arrays [rows, dims]; NaN rows are
+    left out."""
     usable = np.isfinite(predicted).all(1) & np.isfinite(truth).all(1)
     inside = np.abs(predicted - truth)[usable] <= half_width[usable]
     return {

@@ -1,4 +1,5 @@
-"""What a read-out's folds chose, in words: the middle of the folds, and the range where they differ."""
+"""What a read-out's folds chose, in words: the middle of the folds, and the range where they
+differ."""
 
 import statistics
 from collections import Counter
@@ -10,14 +11,21 @@ _EQUALISED = {0.0: "spreads kept", 0.5: "roots of spreads divided out", 1.0: "un
 
 
 def in_words(folds: Sequence[Mapping[str, Any]]) -> str:
-    """One line about the choices of all folds (of one session or several); seconds where there are any.
+    """One line about the choices of all folds (of one session or several); seconds where there are
+    any.
 
     Args:
         folds: entries of "chosen" in decoding.json.
     """
     told = [
-        _range(folds, "width_s", lambda value: f"smoothed by {value:g} s" if value else "not smoothed"),
-        _range(folds, "reach_s", lambda value: f"lags up to {value:g} s either way" if value else "no lags"),
+        _range(
+            folds, "width_s", lambda value: f"smoothed by {value:g} s" if value else "not smoothed"
+        ),
+        _range(
+            folds,
+            "reach_s",
+            lambda value: f"lags up to {value:g} s either way" if value else "no lags",
+        ),
         _range(folds, "window_s", _window),
         _most(folds, "equalised", _EQUALISED),
         _most(folds, "square_root", _ROOTS),
@@ -75,4 +83,6 @@ def _most(folds: Sequence[Mapping[str, Any]], name: str, words: Mapping[Any, str
     value, times = Counter(values).most_common(1)[0]
     if not words[value] and times == len(values):
         return ""
-    return (words[value] or "no square roots") + ("" if times == len(values) else f" in {times} of {len(values)} folds")
+    return (words[value] or "no square roots") + (
+        "" if times == len(values) else f" in {times} of {len(values)} folds"
+    )

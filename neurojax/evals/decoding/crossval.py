@@ -1,4 +1,5 @@
-"""Nested cross-validation of one read-out: every choice within the fitting trials, every score outside them."""
+"""Nested cross-validation of one read-out: every choice within the fitting trials, every score
+outside them."""
 
 import dataclasses
 import functools
@@ -24,11 +25,11 @@ class ReadOut(NamedTuple):
     Attributes:
         fit: with every setting; None where `choose` makes it.
         settings: the grid of its one hyper-parameter.
-        on_fold: makes the fit of one setting on one fold, for shuffled labels; None where a fit is too long to be
-            repeated.
+        on_fold: makes the fit of one setting on one fold, for shuffled labels; None where a fit is
+            too long to be repeated.
         setting: what the hyper-parameter is called in reports.
-        choose: (target, fitting places, inner folds) -> the read-out of an outer fold, other choices made on its
-            fitting trials.
+        choose: (target, fitting places, inner folds) -> the read-out of an outer fold, other
+            choices made on its fitting trials.
         told: what `choose` chose, as JSON.
     """
 
@@ -49,10 +50,11 @@ class Decoded:
         calibrated: CATEGORICAL [K, C] after temperature scaling; else `predicted`.
         conformal: CATEGORICAL bool [K, C] sets; else half widths of intervals, like target.values.
         tested: bool [K].
-        chosen: of each outer fold, name -> what was chosen; the last is the setting of the grid (of each dimension
-            where they differ).
+        chosen: of each outer fold, name -> what was chosen; the last is the setting of the grid (of
+            each dimension where they differ).
         temperatures: of each outer fold; empty unless CATEGORICAL.
-        on_folds: of each outer fold, what fits other labels at the chosen settings; empty where nothing does.
+        on_folds: of each outer fold, what fits other labels at the chosen settings; empty where
+            nothing does.
     """
 
     predicted: np.ndarray
@@ -65,12 +67,18 @@ class Decoded:
 
 
 def linear(
-    rows: np.ndarray, target_kind: str, num_classes: int, settings: Sequence[float], *, scaled: bool = True
+    rows: np.ndarray,
+    target_kind: str,
+    num_classes: int,
+    settings: Sequence[float],
+    *,
+    scaled: bool = True,
 ) -> FitPredict:
     """Ridge, or logistic regression of a categorical target, on `rows` from `features.design`.
 
-    `settings` are penalties (ridge) or inverse penalties (logistic). Columns of bins get unit variance; rows of
-    whole trials keep the spread of their columns, see `probes.centred_row_space`, which `scaled` is of.
+    `settings` are penalties (ridge) or inverse penalties (logistic). Columns of bins get unit
+    variance; rows of whole trials keep the spread of their columns, see `probes.centred_row_space`,
+    which `scaled` is of.
     """
 
     def fit(target: Target, fitting: np.ndarray, asked: np.ndarray) -> np.ndarray:
@@ -89,19 +97,24 @@ def linear_on_fold(
     *,
     scaled: bool = True,
 ) -> Callable[[Target], np.ndarray]:
-    """`linear` with the rows of one fold made ready, for several targets that differ in their values alone."""
+    """`linear` with the rows of one fold made ready, for several targets that differ in their
+    values alone."""
     fitting, asked = fold
     if target_kind == PER_BIN:
         return lambda target: _ridge_of_bins(rows, target.values, fitting, asked, settings)
     known, wanted = probes.centred_row_space(rows[fitting], rows[asked], scaled=scaled)
     if target_kind == CATEGORICAL:
-        return lambda target: probes.logistic(known, target.values[fitting], wanted, settings, num_classes)
+        return lambda target: probes.logistic(
+            known, target.values[fitting], wanted, settings, num_classes
+        )
     return lambda target: probes.ridge(known, target.values[fitting], wanted, settings)
 
 
 def _ridge_of_bins(rows, values, fitting, asked, settings):
     usable = np.isfinite(values[fitting]).all(-1)
-    known, wanted = probes.standardise(rows[fitting][usable], [rows[asked].reshape(-1, rows.shape[-1])])
+    known, wanted = probes.standardise(
+        rows[fitting][usable], [rows[asked].reshape(-1, rows.shape[-1])]
+    )
     predicted = probes.ridge(known, values[fitting][usable], wanted, settings)
     return predicted.reshape(len(settings), len(asked), rows.shape[1], -1)
 
@@ -116,7 +129,8 @@ def cross_validate(
     one_setting: bool = False,
     choose_on: Target | None = None,
 ) -> Decoded:
-    """Predicts every tested trial by a read-out whose settings were chosen on the fold's own fitting trials.
+    """Predicts every tested trial by a read-out whose settings were chosen on the fold's own
+    fitting trials.
 
     Args:
         read_out: how; the settings of its grid are the first axis of what its `fit` gives.
@@ -125,7 +139,8 @@ def cross_validate(
         seed: of the inner folds.
         where: named in errors.
         one_setting: all dimensions share the best setting instead of having one each.
-        choose_on: the target that `read_out.choose` sees, where `target` has shuffled copies beside it.
+        choose_on: the target that `read_out.choose` sees, where `target` has shuffled copies beside
+            it.
 
     Raises:
         InputError: a class has no trial to fit in some fold.
@@ -155,7 +170,9 @@ def cross_validate(
         if categorical:
             temperatures.append(calibration.fit_temperature(held_out, target.values[fitting]))
             scores = calibration.class_scores(calibration.tempered(held_out, temperatures[-1]))
-            threshold = calibration.conformal_threshold(scores[np.arange(len(fitting)), target.values[fitting]])
+            threshold = calibration.conformal_threshold(
+                scores[np.arange(len(fitting)), target.values[fitting]]
+            )
             calibrated[asked] = calibration.tempered(predicted[asked], temperatures[-1])
             conformal[asked] = calibration.class_scores(calibrated[asked]) <= threshold
         else:
@@ -191,7 +208,8 @@ def predict_permuted(
     """
     count = len(target.values)
     shuffled = [
-        dataclasses.replace(target, values=target.values[rng.permutation(count)]) for _ in range(num_permutations)
+        dataclasses.replace(target, values=target.values[rng.permutation(count)])
+        for _ in range(num_permutations)
     ]
     predicted = np.full((num_permutations, count, len(target.classes)), np.nan)
     for on_fold, (fitting, asked) in zip(on_folds, folds, strict=True):
@@ -202,7 +220,9 @@ def predict_permuted(
     return predicted, shuffled
 
 
-def _inner_predictions(read_out: ReadOut, target: Target, fitting: np.ndarray, within: Sequence[Fold]) -> np.ndarray:
+def _inner_predictions(
+    read_out: ReadOut, target: Target, fitting: np.ndarray, within: Sequence[Fold]
+) -> np.ndarray:
     """[settings, fitting trials, ...]: each trial predicted by a fit without it."""
     width = (len(target.classes),) if target.kind == CATEGORICAL else target.values.shape[1:]
     inner = np.full((len(read_out.settings), len(fitting), *width), np.nan)
@@ -227,4 +247,6 @@ def _best_settings(inner, target, fitting, one_setting) -> list[int]:
 def _take(settings_first, best, categorical):
     if categorical:
         return settings_first[best[0]]
-    return np.stack([settings_first[setting][..., dim] for dim, setting in enumerate(best)], axis=-1)
+    return np.stack(
+        [settings_first[setting][..., dim] for dim, setting in enumerate(best)], axis=-1
+    )

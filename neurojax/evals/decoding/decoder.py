@@ -1,4 +1,5 @@
-"""One session, one target, several read-outs on the same folds: predictions of trials that no fit has seen."""
+"""One session, one target, several read-outs on the same folds: predictions of trials that no fit
+has seen."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +27,11 @@ from neurojax.evals.decoding.targets import CATEGORICAL, PER_BIN, PER_TRIAL, Tar
 MODEL = "model"
 RAW, LAGGED, WHOLE, GRU = "raw", "lagged_ridge", "whole_trial", "gru"
 ALL_BASELINES = (RAW, LAGGED, WHOLE, GRU)
-BASELINES = {PER_BIN: (RAW, LAGGED, GRU), CATEGORICAL: (RAW, WHOLE, GRU), PER_TRIAL: (RAW, WHOLE, GRU)}
+BASELINES = {
+    PER_BIN: (RAW, LAGGED, GRU),
+    CATEGORICAL: (RAW, WHOLE, GRU),
+    PER_TRIAL: (RAW, WHOLE, GRU),
+}
 DEFAULTS = {PER_BIN: (LAGGED, GRU, RAW), CATEGORICAL: (WHOLE, RAW), PER_TRIAL: (WHOLE, RAW)}
 SAME_BIN = (0,)
 LEAST_TRIALS = 10  # of a score that stands alone
@@ -56,10 +61,14 @@ def linear(
 ) -> ReadOut:
     """Ridge or logistic regression on the signals of each trial, or of the bins around each bin.
 
-    `beside`, further signals of the same trials, weigh as much as the first ones in rows of whole trials.
-    `as_in_mtm` takes the penalties of Zhang et al. 2024 and only centres the signals.
+    `beside`, further signals of the same trials, weigh as much as the first ones in rows of whole
+    trials. `as_in_mtm` takes the penalties of Zhang et al. 2024 and only centres the signals.
     """
-    parts = [features.design(part, target.kind, lags_bins) for part in (signals, beside) if part is not None]
+    parts = [
+        features.design(part, target.kind, lags_bins)
+        for part in (signals, beside)
+        if part is not None
+    ]
     if beside is not None and target.kind != PER_BIN:
         parts = [part / np.float32(np.sqrt(part.var(0).sum()) or 1.0) for part in parts]
     rows = np.concatenate(parts, axis=-1) if beside is not None else parts[0]
@@ -77,9 +86,15 @@ def linear(
 
 
 def nested(
-    signals: Features, target: Target, bin_size_s: float, *, beside: Features | None = None, roots: bool = False
+    signals: Features,
+    target: Target,
+    bin_size_s: float,
+    *,
+    beside: Features | None = None,
+    roots: bool = False,
 ) -> ReadOut:
-    """The linear read-out whose smoothing, lags or windows, and penalty are chosen within the fitting trials.
+    """The linear read-out whose smoothing, lags or windows, and penalty are chosen within the
+    fitting trials.
 
     What the model's signals and the baselines `lagged_ridge` and `whole_trial` go through alike.
 
@@ -97,7 +112,9 @@ def nested(
     return whole_trial.read_out(parts, bin_size_s, roots=roots)
 
 
-def baselines(session: Session, target: Target, names: Sequence[str], seed: int) -> dict[str, ReadOut]:
+def baselines(
+    session: Session, target: Target, names: Sequence[str], seed: int
+) -> dict[str, ReadOut]:
     """Read-outs that no model is needed for, see BASELINES for those of each kind of target.
 
     raw           spikes of the same bin, or of all bins of a trial: ridge or logistic regression
@@ -110,7 +127,9 @@ def baselines(session: Session, target: Target, names: Sequence[str], seed: int)
         RAW: lambda: linear(raw, target, SAME_BIN),
         LAGGED: lambda: nested(raw, target, session.bin_size_s, roots=True),
         WHOLE: lambda: nested(raw, target, session.bin_size_s, roots=True),
-        GRU: lambda: ReadOut(recurrent.gru(raw, len(target.classes), seed), recurrent.STEPS, setting="steps"),
+        GRU: lambda: ReadOut(
+            recurrent.gru(raw, len(target.classes), seed), recurrent.STEPS, setting="steps"
+        ),
     }
     return {name: made[name]() for name in names}
 
@@ -119,8 +138,14 @@ def require_baselines(names: Sequence[str], kind: str) -> None:
     """Raises InputError for a name that is no baseline of this kind of target."""
     for name in names:
         if name not in BASELINES[kind]:
-            what = {PER_BIN: "a signal of each bin", CATEGORICAL: "classes", PER_TRIAL: "numbers of trials"}[kind]
-            raise InputError(f"--baselines names {name!r}; of {what}, choose from {', '.join(BASELINES[kind])}")
+            what = {
+                PER_BIN: "a signal of each bin",
+                CATEGORICAL: "classes",
+                PER_TRIAL: "numbers of trials",
+            }[kind]
+            raise InputError(
+                f"--baselines names {name!r}; of {what}, choose from {', '.join(BASELINES[kind])}"
+            )
 
 
 def decode(
@@ -143,7 +168,9 @@ def decode(
         permute = name == MODEL and num_permutations > 0 and repeatable
         numbers = permute and target.kind != CATEGORICAL and not one_setting
         asked = scores.permuted_numbers(target, num_permutations, seed) if numbers else target
-        found = crossval.cross_validate(read_out, asked, outer, seed, where, one_setting=one_setting, choose_on=target)
+        found = crossval.cross_validate(
+            read_out, asked, outer, seed, where, one_setting=one_setting, choose_on=target
+        )
         if numbers:
             chance[name] = _chance_of_numbers(found, asked, target, unseen)
             found = _first_dimensions(found, target.values.shape[-1])
@@ -155,12 +182,15 @@ def decode(
 
 
 def scored_trials(result: Result, tested: np.ndarray) -> np.ndarray:
-    """Trials of the headline score: tested ones the model has not seen, or all tested ones where these are few."""
+    """Trials of the headline score: tested ones the model has not seen, or all tested ones where
+    these are few."""
     chosen = tested & result.unseen
     return chosen if chosen.sum() >= LEAST_TRIALS else tested
 
 
-def record(result: Result, seed: int | Sequence[int]) -> tuple[dict[str, Any], dict[str, dict[str, np.ndarray]]]:
+def record(
+    result: Result, seed: int | Sequence[int]
+) -> tuple[dict[str, Any], dict[str, dict[str, np.ndarray]]]:
     """JSON-ready scores of a session's read-outs, and the draws behind their intervals."""
     target, entry, draws = result.target, {}, {}
     for name, found in result.decoded.items():
@@ -175,7 +205,9 @@ def record(result: Result, seed: int | Sequence[int]) -> tuple[dict[str, Any], d
     return entry, draws
 
 
-def block_of(found: Decoded, target: Target, chosen: np.ndarray, draws: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def block_of(
+    found: Decoded, target: Target, chosen: np.ndarray, draws: Mapping[str, np.ndarray]
+) -> dict[str, Any]:
     """Scores with intervals and calibration of the chosen trials."""
     block = {"num_trials": int(chosen.sum()), **scores.score(found.predicted, target, chosen)}
     block |= {f"{name}_ci95": scores.interval(values) for name, values in draws.items()}
@@ -185,36 +217,46 @@ def block_of(found: Decoded, target: Target, chosen: np.ndarray, draws: Mapping[
         )
     else:
         width = target.values.shape[-1]
-        flat = [array[chosen].reshape(-1, width) for array in (found.predicted, found.conformal, target.values)]
+        flat = [
+            array[chosen].reshape(-1, width)
+            for array in (found.predicted, found.conformal, target.values)
+        ]
         sure = calibration.calibration_of_numbers(*flat)
     return block | {"calibration": sure}
 
 
 def as_trial_vectors(target: Target) -> Target:
-    """A signal of each bin as one vector a trial, one output a bin; raises InputError where trials differ in length."""
+    """A signal of each bin as one vector a trial, one output a bin; raises InputError where trials
+    differ in length."""
     if target.kind != PER_BIN:
         return target
     values = target.values.reshape(len(target.values), -1)
     if not np.isfinite(values).all():
         raise InputError(
-            f"target {target.name!r} has no value in some bins (trials differ in length?); the mtm protocol reads whole"
+            f"target {target.name!r} has no value in some bins (trials differ in length?); the "
+            "mtm protocol reads whole"
             " trials of one length, take --protocol=cv"
         )
     return dataclasses.replace(target, kind=PER_TRIAL, values=values)
 
 
 def shaped_like(result: Result, target: Target) -> Result:
-    """The result for `as_trial_vectors(target)` as one for `target`: bins are a dimension of time again."""
+    """The result for `as_trial_vectors(target)` as one for `target`: bins are a dimension of time
+    again."""
     shape = target.values.shape
     fields = ("predicted", "calibrated", "conformal")
     decoded = {
-        name: dataclasses.replace(found, **{field: getattr(found, field).reshape(shape) for field in fields})
+        name: dataclasses.replace(
+            found, **{field: getattr(found, field).reshape(shape) for field in fields}
+        )
         for name, found in result.decoded.items()
     }
     return result._replace(target=target, decoded=decoded)
 
 
-def _chance_of_numbers(found: Decoded, asked: Target, target: Target, unseen: np.ndarray) -> list[float]:
+def _chance_of_numbers(
+    found: Decoded, asked: Target, target: Target, unseen: np.ndarray
+) -> list[float]:
     width, null = target.values.shape[-1], []
     chosen = scored_trials(Result(target, unseen, {}, {}), found.tested)
     for first in range(width, asked.values.shape[-1], width):
@@ -229,17 +271,24 @@ def _chance_of_numbers(found: Decoded, asked: Target, target: Target, unseen: np
 def _chance_of_classes(found, target, outer, unseen, num_permutations, seed) -> list[float]:
     rng, null = np.random.default_rng(seed), []
     for predicted, shuffled in zip(
-        *crossval.predict_permuted(found.on_folds, target, outer, num_permutations, rng), strict=True
+        *crossval.predict_permuted(found.on_folds, target, outer, num_permutations, rng),
+        strict=True,
     ):
-        chosen = scored_trials(Result(target, unseen, {}, {}), found.tested) & np.isfinite(predicted).all(1)
+        chosen = scored_trials(Result(target, unseen, {}, {}), found.tested) & np.isfinite(
+            predicted
+        ).all(1)
         if chosen.any():
             null.append(scores.score(predicted, shuffled, chosen)["balanced_accuracy"])
     return null
 
 
 def _first_dimensions(found: Decoded, width: int) -> Decoded:
-    chosen = [{name: _first(value, width) for name, value in setting.items()} for setting in found.chosen]
-    cut = {name: getattr(found, name)[..., :width] for name in ("predicted", "calibrated", "conformal")}
+    chosen = [
+        {name: _first(value, width) for name, value in setting.items()} for setting in found.chosen
+    ]
+    cut = {
+        name: getattr(found, name)[..., :width] for name in ("predicted", "calibrated", "conformal")
+    }
     return dataclasses.replace(found, **cut, chosen=chosen)
 
 

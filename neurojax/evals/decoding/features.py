@@ -1,4 +1,5 @@
-"""What a read-out sees: raw spikes, smoothed or averaged spikes, or a model's log-rates and latents, trial by trial."""
+"""What a read-out sees: raw spikes, smoothed or averaged spikes, or a model's log-rates and
+latents, trial by trial."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -40,11 +41,14 @@ def spikes(session: Session, trial_ids: np.ndarray, units: np.ndarray | None = N
 
 def side_by_side(first: Features, second: Features) -> Features:
     """Signals of the same trials beside one another."""
-    return dataclasses.replace(first, signals=np.concatenate([first.signals, second.signals], axis=-1))
+    return dataclasses.replace(
+        first, signals=np.concatenate([first.signals, second.signals], axis=-1)
+    )
 
 
 def smoothed(raw: Features, sigma_bins: float) -> Features:
-    """Gaussian-smoothed signals within each trial; the kernel is renormalised at the trial's ends."""
+    """Gaussian-smoothed signals within each trial; the kernel is renormalised at the trial's
+    ends."""
     if sigma_bins < LEAST_SIGMA_BINS:
         return raw
     weight = _filtered(raw.bin_valid.astype(np.float32)[..., None], sigma_bins)
@@ -54,11 +58,15 @@ def smoothed(raw: Features, sigma_bins: float) -> Features:
 
 
 def _filtered(signals: np.ndarray, sigma_bins: float) -> np.ndarray:
-    """[K, T, C] under a Gaussian; short trials by one matrix product, which is many times faster."""
+    """[K, T, C] under a Gaussian; short trials by one matrix product, which is many times
+    faster."""
     num_bins = signals.shape[1]
     if num_bins > MAX_BINS_OF_A_MATRIX:
         return gaussian_filter1d(signals, sigma_bins, axis=1, mode="constant")
-    return gaussian_filter1d(np.eye(num_bins, dtype=np.float32), sigma_bins, axis=0, mode="constant") @ signals
+    return (
+        gaussian_filter1d(np.eye(num_bins, dtype=np.float32), sigma_bins, axis=0, mode="constant")
+        @ signals
+    )
 
 
 def square_root(raw: Features) -> Features:
@@ -67,7 +75,8 @@ def square_root(raw: Features) -> Features:
 
 
 def averaged(raw: Features, window_bins: int) -> Features:
-    """Means over successive windows of the bins that all trials have (the last may be shorter), [K, windows, C]."""
+    """Means over successive windows of the bins that all trials have (the last may be shorter), [K,
+    windows, C]."""
     common = common_bins(raw)
     starts = np.arange(0, common, window_bins)
     lengths = np.diff(np.append(starts, common)).astype(np.float32)
@@ -85,9 +94,9 @@ def design(features: Features, kind: str, lags_bins: Sequence[int]) -> np.ndarra
 
     Args:
         features: signals of each bin.
-        kind: PER_BIN gives every bin its signals at `lags_bins` around it (zero beyond the trial's ends);
-            other kinds give every trial its signals in the bins that all trials have, and their mean over the
-            trial where trials differ in length.
+        kind: PER_BIN gives every bin its signals at `lags_bins` around it (zero beyond the trial's
+            ends); other kinds give every trial its signals in the bins that all trials have, and
+            their mean over the trial where trials differ in length.
         lags_bins: offsets in bins; negative looks back.
 
     Returns:
@@ -121,7 +130,10 @@ def parse_lags(text: str) -> tuple[int, ...]:
     except ValueError:
         lags = ()
     if not 1 <= len(lags) <= 101:
-        raise InputError(f"lags={text!r}; expected FIRST:LAST in bins, such as -4:0 for this bin and four earlier ones")
+        raise InputError(
+            f"lags={text!r}; expected FIRST:LAST in bins, such as -4:0 for this bin and four "
+            "earlier ones"
+        )
     return lags
 
 

@@ -1,4 +1,5 @@
-"""Which trials fit and which test: folds of whole trials, at random or in blocks of time; never of bins."""
+"""Which trials fit and which test: folds of whole trials, at random or in blocks of time; never of
+bins."""
 
 from collections.abc import Iterator
 
@@ -10,7 +11,8 @@ from neurojax.evals.decoding.targets import CATEGORICAL, Target
 
 TRIAL, BLOCK = "trial", "block"
 
-Fold = tuple[np.ndarray, np.ndarray]  # places of fitting and of test trials within the target's trials
+# places of fitting and of test trials within the target's trials
+Fold = tuple[np.ndarray, np.ndarray]
 
 
 def outer_folds(session: Session, target: Target, num_folds: int, by: str, seed: int) -> list[Fold]:
@@ -31,27 +33,35 @@ def outer_folds(session: Session, target: Target, num_folds: int, by: str, seed:
     if by != BLOCK:
         raise InputError(f"by={by!r}; choose {TRIAL} or {BLOCK}")
     order = np.argsort(session.trial_start_s[target.trial_ids], kind="stable")
-    return [(np.sort(np.setdiff1d(order, part)), np.sort(part)) for part in np.array_split(order, num_folds)]
+    return [
+        (np.sort(np.setdiff1d(order, part)), np.sort(part))
+        for part in np.array_split(order, num_folds)
+    ]
 
 
 def split_fold(session: Session, target: Target) -> list[Fold]:
-    """One fold: everything but the test split fits, the test split is tested (Zhang et al. 2024, section 4)."""
+    """One fold: everything but the test split fits, the test split is tested (Zhang et al. 2024,
+    section 4)."""
     tested = session.split[target.trial_ids] == TEST
     if not tested.any() or tested.all():
         raise InputError(
-            f"session {session.session_id}, target {target.name!r}: {int(tested.sum())} of {len(tested)} trials with a"
+            f"session {session.session_id}, target {target.name!r}: {int(tested.sum())} of "
+            f"{len(tested)} trials with a"
             " value are in the test split; expected some on both sides, or take --protocol=cv"
         )
     if (num_fitting := int((~tested).sum())) < 2:
         raise InputError(
-            f"session {session.session_id}, target {target.name!r}: {num_fitting} trial with a value is outside the"
-            " test split; at least two are needed to fit and to choose a penalty, take --protocol=cv or another split"
+            f"session {session.session_id}, target {target.name!r}: {num_fitting} trial with a "
+            "value is outside the"
+            " test split; at least two are needed to fit and to choose a penalty, take "
+            "--protocol=cv or another split"
         )
     return [(np.flatnonzero(~tested), np.flatnonzero(tested))]
 
 
 def inner_folds(target: Target, places: np.ndarray, num_folds: int, seed: int) -> list[Fold]:
-    """Folds within the fitting trials of an outer fold, for choices; places in `target.trial_ids`."""
+    """Folds within the fitting trials of an outer fold, for choices; places in
+    `target.trial_ids`."""
     return list(_shuffled(target, places, num_folds, seed))
 
 
@@ -61,7 +71,10 @@ def check_fold(target: Target, fold: Fold, where: str) -> None:
         missing = set(range(len(target.classes))) - set(target.values[fold[0]].tolist())
         if missing:
             label = target.classes[min(missing)]
-            raise InputError(f"{where}: no trial of class {label!r} is left to fit; fold by trial, or take fewer folds")
+            raise InputError(
+                f"{where}: no trial of class {label!r} is left to fit; fold by trial, or take "
+                "fewer folds"
+            )
 
 
 def _shuffled(target: Target, places: np.ndarray, num_folds: int, seed: int) -> Iterator[Fold]:

@@ -1,10 +1,12 @@
-"""Ridge from signals smoothed and read at lags, to a signal of each bin; every choice within the fitting trials.
+"""Ridge from signals smoothed and read at lags, to a signal of each bin; every choice within the
+fitting trials.
 
-Chosen one after the other on inner folds: the width of a Gaussian, how far lags reach either way (up to the whole
-trial), how far the spreads of signals are made equal, square roots, and a penalty for each dimension. Widths and
-reaches are in seconds. Of the two Gram matrices, of rows and of columns, the smaller is made; in the first, lags cost a
-sum of shifted blocks. Where both are large, signals are first turned into as many leading principal components as the
-bounds below allow.
+Chosen one after the other on inner folds: the width of a Gaussian, how far lags reach either way
+    (up to the whole
+trial), how far the spreads of signals are made equal, square roots, and a penalty for each
+dimension. Widths and reaches are in seconds. Of the two Gram matrices, of rows and of columns, the
+smaller is made; in the first, lags cost a sum of shifted blocks. Where both are large, signals are
+first turned into as many leading principal components as the bounds below allow.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +24,8 @@ from neurojax.evals.decoding.targets import Target
 REACHES_S = (0.0, 0.1, 0.2, 0.4, 0.6, 1.0, WHOLE_TRIAL)
 EQUALISED = (0.5, 0.0, 1.0)  # signals are divided by this power of their spread; 1 is unit variance
 START = {"width_s": 0.04, "reach_s": 0.2, "equalised": 0.5, "square_root": search.NO_ROOTS}
-PENALTIES = tuple(float(10.0**power) for power in np.arange(-3, 4.1, 0.5))  # times the rows' mean square length
+# times the rows' mean square length
+PENALTIES = tuple(float(10.0**power) for power in np.arange(-3, 4.1, 0.5))
 LAGS_PER_WIDTH = 2  # closer lags of a smoothed signal say the same twice
 MAX_ROWS, MAX_COLUMNS, MAX_WORK = 3000, 1500, 2e10  # of the Gram matrices; rows x columns^2
 LEAST_COMPONENTS = 8
@@ -46,7 +49,9 @@ def read_out(signals: Features, bin_size_s: float, *, roots: bool) -> ReadOut:
     def choose(target: Target, fitting: np.ndarray, inner: Sequence[Fold]) -> ReadOut:
         rows = _Rows(signals, bin_size_s, fitting)
         near = [PENALTIES.index(1.0)]  # where the last search for a penalty ended
-        best = search.by_coordinate(axes, START, lambda settings: _loss(rows, settings, target, inner, near))
+        best = search.by_coordinate(
+            axes, START, lambda settings: _loss(rows, settings, target, inner, near)
+        )
         made = rows.made(best, np.arange(len(signals.signals)))
 
         def fit(target: Target, fitting: np.ndarray, asked: np.ndarray) -> np.ndarray:
@@ -58,7 +63,8 @@ def read_out(signals: Features, bin_size_s: float, *, roots: bool) -> ReadOut:
 
 
 def reaches(signals: Features, bin_size_s: float) -> list[float]:
-    """Those of REACHES_S that differ in these bins and are shorter than the trial, then the trial."""
+    """Those of REACHES_S that differ in these bins and are shorter than the trial, then the
+    trial."""
     longest = signals.bin_valid.shape[1] - 1
     found = {_in_bins(reach, bin_size_s, longest): reach for reach in reversed(REACHES_S)}
     found[longest] = WHOLE_TRIAL if longest else 0.0
@@ -87,7 +93,8 @@ class _Rows:
     def made(self, settings: search.Settings, trials: np.ndarray) -> "_Gram | _Columns | None":
         """Rows of some trials, on the side that is smaller; None where neither fits.
 
-        What is made depends on sizes alone, so that all folds and trials of one recording are treated alike.
+        What is made depends on sizes alone, so that all folds and trials of one recording are
+        treated alike.
         """
         signals, lags = self._signals(settings), self._lags(settings)
         kept = self._components_kept(settings)
@@ -112,13 +119,20 @@ class _Rows:
         return found
 
     def _lags(self, settings: search.Settings) -> np.ndarray:
-        return offsets(settings["width_s"], settings["reach_s"], self.bin_size_s, self.raw.signals.shape[1] - 1)
+        return offsets(
+            settings["width_s"], settings["reach_s"], self.bin_size_s, self.raw.signals.shape[1] - 1
+        )
 
     def _components_kept(self, settings: search.Settings) -> int | None:
-        """Signals that the columns have room for; None where the Gram matrix of rows is made, with all of them."""
+        """Signals that the columns have room for; None where the Gram matrix of rows is made, with
+        all of them."""
         num_signals, num_lags = self.raw.signals.shape[-1], len(self._lags(settings))
         num_rows = int(self.raw.bin_valid[self.fitting].sum())
-        most = min(MAX_COLUMNS, np.sqrt(MAX_WORK / num_rows), features.MAX_DESIGN_BYTES / 8 / self.raw.bin_valid.size)
+        most = min(
+            MAX_COLUMNS,
+            np.sqrt(MAX_WORK / num_rows),
+            features.MAX_DESIGN_BYTES / 8 / self.raw.bin_valid.size,
+        )
         if num_signals * num_lags <= min(num_rows, most):
             return num_signals
         if num_rows <= MAX_ROWS and 3 * 8 * self.raw.bin_valid.size**2 <= features.MAX_DESIGN_BYTES:
@@ -135,7 +149,9 @@ class _Rows:
             found = features.square_root(found) if roots == search.OF_RATES else found
             self._smoothed = key, found.signals, self._known(found.signals).std(0, dtype=np.float64)
         _, signals, spread = self._smoothed
-        scale = np.where(spread > 1e-8, np.where(spread > 1e-8, spread, 1.0) ** -settings["equalised"], 0.0)
+        scale = np.where(
+            spread > 1e-8, np.where(spread > 1e-8, spread, 1.0) ** -settings["equalised"], 0.0
+        )
         return (signals * scale).astype(np.float32)
 
     def _known(self, signals: np.ndarray) -> np.ndarray:
@@ -152,7 +168,8 @@ class _Rows:
 
 
 class _Gram:
-    """Rows of bins by their inner products, [K T, K T]: a sum over lags of shifted blocks of one matrix."""
+    """Rows of bins by their inner products, [K T, K T]: a sum over lags of shifted blocks of one
+    matrix."""
 
     def __init__(self, signals: np.ndarray, lags: np.ndarray):
         num_trials, num_bins, width = signals.shape
@@ -165,7 +182,8 @@ class _Gram:
         self.gram = self.gram.reshape(len(flat), len(flat))
 
     def solver(self, known: np.ndarray, asked: np.ndarray) -> Callable:
-        """(targets [known, dims], relative penalty) -> predictions of asked rows; centred on the known ones."""
+        """(targets [known, dims], relative penalty) -> predictions of asked rows; centred on the
+        known ones."""
         among, to = self.gram[np.ix_(known, known)], self.gram[np.ix_(asked, known)]
         among, to = probes.centred_products(among, to)
         square, places = np.trace(among) / len(known), np.diag_indices(len(known))
@@ -173,7 +191,9 @@ class _Gram:
         def predict(targets: np.ndarray, penalty: float) -> np.ndarray:
             penalised = among.copy()
             penalised[places] += penalty * square or 1.0
-            return to @ cho_solve(cho_factor(penalised, overwrite_a=True, check_finite=False), targets)
+            return to @ cho_solve(
+                cho_factor(penalised, overwrite_a=True, check_finite=False), targets
+            )
 
         return predict
 
@@ -204,16 +224,20 @@ class _Columns:
 
 
 def _fold_of_rows(made: _Gram | _Columns, values, fitting, asked):
-    """Rows of bins with a value in the fitting trials, all rows of the asked ones, and the centred target."""
+    """Rows of bins with a value in the fitting trials, all rows of the asked ones, and the centred
+    target."""
     bins = np.arange(made.num_bins)
-    known, wanted = ((places[:, None] * made.num_bins + bins).ravel() for places in (fitting, asked))
+    known, wanted = (
+        (places[:, None] * made.num_bins + bins).ravel() for places in (fitting, asked)
+    )
     flat = values.reshape(-1, values.shape[-1])
     known = known[np.isfinite(flat[known]).all(1)]
     return known, wanted, flat
 
 
 def _predicted(made, values, fitting, asked, penalties) -> np.ndarray:
-    """[penalties, asked, T, dims] of ridge on the fitting trials (places among those that `made` holds)."""
+    """[penalties, asked, T, dims] of ridge on the fitting trials (places among those that `made`
+    holds)."""
     known, wanted, flat = _fold_of_rows(made, values, fitting, asked)
     mean = flat[known].mean(0)
     predict = made.solver(known, wanted)
@@ -239,8 +263,12 @@ def _loss(rows: _Rows, settings, target: Target, inner: Sequence[Fold], near: li
     errors: dict[int, np.ndarray] = {}
 
     def error(place: int) -> float:
-        found = [((predict(y, PENALTIES[place]) - asked) ** 2).sum(0) for predict, y, asked in folds]
-        errors[place] = np.sum(found, axis=0) / np.sum([(asked**2).sum(0) for *_, asked in folds], axis=0)
+        found = [
+            ((predict(y, PENALTIES[place]) - asked) ** 2).sum(0) for predict, y, asked in folds
+        ]
+        errors[place] = np.sum(found, axis=0) / np.sum(
+            [(asked**2).sum(0) for *_, asked in folds], axis=0
+        )
         return float(errors[place].mean())
 
     near[0], _ = search.hollow(error, len(PENALTIES), near[0])

@@ -1,6 +1,8 @@
-"""Linear read-outs: ridge in closed form on the device, multinomial logistic regression from scikit-learn.
+"""Linear read-outs: ridge in closed form on the device, multinomial logistic regression from
+scikit-learn.
 
-Both take standardised features and a whole grid of penalties, so that a choice costs one decomposition.
+Both take standardised features and a whole grid of penalties, so that a choice costs one
+decomposition.
 """
 
 import functools
@@ -17,13 +19,15 @@ from neurojax.errors import InputError
 PENALTIES = tuple(float(10.0**power) for power in range(-1, 7))
 PENALTIES_OF_MTM = (0.0, 10.0, 100.0, 1e3, 1e4)  # Zhang et al. 2024
 INVERSE_PENALTIES = tuple(float(10.0**power) for power in range(-4, 5))  # C of logistic regression
-SCALED_INVERSE_PENALTIES = INVERSE_PENALTIES[:7]  # of rows of ROW_SQUARE: from nearly constant to nearly separable
+# of rows of ROW_SQUARE: from nearly constant to nearly separable
+SCALED_INVERSE_PENALTIES = INVERSE_PENALTIES[:7]
 ROW_SQUARE = 1000.0
 _BLOCK = 1024  # columns
 
 
 def standardise(fitted: np.ndarray, others: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Columns to mean 0 and variance 1 over the fitted rows, the same change for the others; constants become 0.
+    """Columns to mean 0 and variance 1 over the fitted rows, the same change for the others;
+    constants become 0.
 
     Args:
         fitted: [rows, P], what the read-out is fitted on.
@@ -37,17 +41,20 @@ def standardise(fitted: np.ndarray, others: Sequence[np.ndarray]) -> list[np.nda
     return [((rows - mean) * scale).astype(np.float32) for rows in (fitted, *others)]
 
 
-def centred_row_space(fitted: np.ndarray, asked: np.ndarray, *, scaled: bool) -> tuple[np.ndarray, np.ndarray]:
+def centred_row_space(
+    fitted: np.ndarray, asked: np.ndarray, *, scaled: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """Rows of whole trials as a penalised read-out needs them: `row_space` of centred columns.
 
-    Columns keep their relative spread. At unit variance, a unit that fired once in that bin while fitting, or whose
-    smoothed tail barely reached it, would weigh as much as one that fires in every trial.
+    Columns keep their relative spread. At unit variance, a unit that fired once in that bin while
+    fitting, or whose smoothed tail barely reached it, would weigh as much as one that fires in
+    every trial.
 
     Args:
         fitted: [rows, P].
         asked: [asked rows, P].
-        scaled: divides all by one number, so that fitted rows have a mean square length of ROW_SQUARE and the same
-            penalties fit spikes, rates and latents of any width.
+        scaled: divides all by one number, so that fitted rows have a mean square length of
+            ROW_SQUARE and the same penalties fit spikes, rates and latents of any width.
 
     Returns:
         float64 [rows, r] and [asked rows, r].
@@ -79,16 +86,21 @@ def _ridge(features, targets, asked, penalties):
     sound = values > 1e-6 * values.max()  # without a penalty: the solution of least norm
 
     def predict(penalty):
-        inverse = jnp.where(sound | (penalty > 0), 1 / jnp.where(values + penalty > 0, values + penalty, 1.0), 0.0)
+        inverse = jnp.where(
+            sound | (penalty > 0), 1 / jnp.where(values + penalty > 0, values + penalty, 1.0), 0.0
+        )
         return (left * inverse[None]) @ inner
 
     return jax.lax.map(predict, penalties)
 
 
-def ridge(features: np.ndarray, targets: np.ndarray, asked: np.ndarray, penalties: Sequence[float]) -> np.ndarray:
+def ridge(
+    features: np.ndarray, targets: np.ndarray, asked: np.ndarray, penalties: Sequence[float]
+) -> np.ndarray:
     """Ridge regression with an unpenalised intercept, for every penalty at once.
 
-    Minimises |targets - asked weights - intercept|^2 + penalty |weights|^2, as scikit-learn's `Ridge`.
+    Minimises |targets - asked weights - intercept|^2 + penalty |weights|^2, as scikit-learn's
+    `Ridge`.
 
     Args:
         features: [rows, P], standardised (or at least centred).
@@ -112,12 +124,16 @@ def ridge(features: np.ndarray, targets: np.ndarray, asked: np.ndarray, penaltie
 
 
 def logistic(
-    features: np.ndarray, codes: np.ndarray, asked: np.ndarray, inverse_penalties: Sequence[float], num_classes: int
+    features: np.ndarray,
+    codes: np.ndarray,
+    asked: np.ndarray,
+    inverse_penalties: Sequence[float],
+    num_classes: int,
 ) -> np.ndarray:
     """Multinomial logistic regression with an L2 penalty, for every inverse penalty C.
 
-    Features wider than there are rows are first turned into the row space, which changes no prediction:
-    the penalty is blind to rotations and weights outside the row space are zero.
+    Features wider than there are rows are first turned into the row space, which changes no
+    prediction: the penalty is blind to rotations and weights outside the row space are zero.
 
     Args:
         features: [rows, P], standardised.
@@ -134,22 +150,29 @@ def logistic(
     features, asked = row_space(features, asked)
     result = np.empty((len(inverse_penalties), len(asked), num_classes))
     # Such small products lose more to threads than they gain.
-    with _thread_pools().limit(limits=1, user_api="blas"), sklearn.config_context(assume_finite=True):
+    with (
+        _thread_pools().limit(limits=1, user_api="blas"),
+        sklearn.config_context(assume_finite=True),
+    ):
         for place, inverse_penalty in enumerate(inverse_penalties):
-            # Large C on separable classes converges slowly; such fits lose the choice, they need not be exact.
+            # Large C on separable classes converges slowly; such fits lose the choice, they need
+            # not be exact.
             model = linear_model.LogisticRegression(C=inverse_penalty, max_iter=500, tol=1e-5)
             result[place] = _quiet_fit(model, features, codes).predict_proba(asked)
     return np.log(np.maximum(result, 1e-12))
 
 
-def row_space(fitted: np.ndarray, asked: np.ndarray, *, centred: bool = False) -> tuple[np.ndarray, np.ndarray]:
+def row_space(
+    fitted: np.ndarray, asked: np.ndarray, *, centred: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Rows of the same inner products in at most as many dimensions as there are fitted ones.
 
     Args:
         fitted: [rows, P].
         asked: [asked rows, P].
-        centred: takes the fitted mean out of each column first. Wide rows are taken a block of columns at a time: there
-            is no second copy of them, and each block stays in the processor's cache.
+        centred: takes the fitted mean out of each column first. Wide rows are taken a block of
+            columns at a time: there is no second copy of them, and each block stays in the
+                processor's cache.
 
     Returns:
         float64 [rows, r] and [asked rows, r], r <= min(rows, P).
@@ -172,7 +195,8 @@ def row_space(fitted: np.ndarray, asked: np.ndarray, *, centred: bool = False) -
 
 
 def rows_of_products(gram: np.ndarray, cross: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows [n, r] and [asked, r], on axes at right angles, with these inner products: [n, n] and [asked, n]."""
+    """Rows [n, r] and [asked, r], on axes at right angles, with these inner products: [n, n] and
+    [asked, n]."""
     values, vectors = np.linalg.eigh(gram)
     kept = values > 1e-10 * values.max(initial=0.0)
     basis = vectors[:, kept] / np.sqrt(values[kept])  # [n, r]
@@ -180,7 +204,8 @@ def rows_of_products(gram: np.ndarray, cross: np.ndarray) -> tuple[np.ndarray, n
 
 
 def centred_products(gram: np.ndarray, cross: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The same products [n, n] and [asked, n] after the mean of the n rows is taken from all of them."""
+    """The same products [n, n] and [asked, n] after the mean of the n rows is taken from all of
+    them."""
     mean = gram.mean(0)
     middle = mean - mean.mean()
     return gram - mean - middle[:, None], cross - cross.mean(1, keepdims=True) - middle

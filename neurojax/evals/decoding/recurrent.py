@@ -1,6 +1,8 @@
-"""A small gated recurrent network on raw spikes: the baseline that a linear read-out with lags is not.
+"""A small gated recurrent network on raw spikes: the baseline that a linear read-out with lags is
+not.
 
-Source: Cho et al. 2014 (the unit); the size follows the decoders that Glaser et al. 2020 found enough for such data.
+Source: Cho et al. 2014 (the unit); the size follows the decoders that Glaser et al. 2020 found
+    enough for such data.
 """
 
 import functools
@@ -21,7 +23,8 @@ LEARNING_RATE, WEIGHT_DECAY, DROPOUT = 1e-2, 1e-2, 0.3
 
 
 class GRU(nn.Module):
-    """Both directions over the bins; a head for each bin or one for the mean over a trial's bins."""
+    """Both directions over the bins; a head for each bin or one for the mean over a trial's
+    bins."""
 
     num_outputs: int
     per_bin: bool
@@ -31,8 +34,12 @@ class GRU(nn.Module):
         """signals float32 [K, T, C], bin_valid bool [K, T] -> [K, T, outputs] or [K, outputs]."""
         lengths = bin_valid.sum(1)
         signals = nn.Dropout(DROPOUT, deterministic=not train)(signals)
-        forward, backward = nn.RNN(nn.GRUCell(WIDTH)), nn.RNN(nn.GRUCell(WIDTH), reverse=True, keep_order=True)
-        states = nn.Bidirectional(forward, backward)(signals, seq_lengths=lengths)  # [K, T, 2 * WIDTH]
+        forward, backward = (
+            nn.RNN(nn.GRUCell(WIDTH)),
+            nn.RNN(nn.GRUCell(WIDTH), reverse=True, keep_order=True),
+        )
+        # [K, T, 2 * WIDTH]
+        states = nn.Bidirectional(forward, backward)(signals, seq_lengths=lengths)
         states = nn.Dropout(DROPOUT, deterministic=not train)(states)
         if not self.per_bin:
             states = jnp.where(bin_valid[..., None], states, 0).sum(1) / lengths[:, None]
@@ -58,9 +65,14 @@ def gru(raw: Features, num_classes: int, seed: int, steps: Sequence[int] = STEPS
         else:
             rows = target.values[fitting].reshape(-1, target.values.shape[-1])
             centre, scale = np.nanmean(rows, axis=0), np.nanstd(rows, axis=0) + 1e-9
-            wanted, num_outputs = ((target.values - centre) / scale).astype(np.float32), target.values.shape[-1]
+            wanted, num_outputs = (
+                ((target.values - centre) / scale).astype(np.float32),
+                target.values.shape[-1],
+            )
         key = jax.random.key(seed)
-        found = _trained(signals, raw.bin_valid, wanted, used, key, tuple(steps), num_outputs, target.kind)
+        found = _trained(
+            signals, raw.bin_valid, wanted, used, key, tuple(steps), num_outputs, target.kind
+        )
         found = np.asarray(found, np.float64)[:, asked]
         return found if target.kind == CATEGORICAL else found * scale + centre
 
@@ -68,7 +80,8 @@ def gru(raw: Features, num_classes: int, seed: int, steps: Sequence[int] = STEPS
 
 
 def _components(raw: Features, fitting: np.ndarray) -> np.ndarray:
-    """The leading principal components of the fitting trials' counts, unit variance in all, float32 [K, T, C]."""
+    """The leading principal components of the fitting trials' counts, unit variance in all, float32
+    [K, T, C]."""
     rows = raw.signals[fitting][raw.bin_valid[fitting]].astype(np.float64)
     centre = rows.mean(0)
     values, vectors = np.linalg.eigh((rows - centre).T @ (rows - centre) / len(rows))
@@ -79,7 +92,8 @@ def _components(raw: Features, fitting: np.ndarray) -> np.ndarray:
 
 @functools.partial(jax.jit, static_argnums=(5, 6, 7))
 def _trained(signals, bin_valid, wanted, used, key, steps, num_outputs, kind):
-    """Predictions of all trials after each number of steps, [settings, K, ...]; trials weigh as `used` says."""
+    """Predictions of all trials after each number of steps, [settings, K, ...]; trials weigh as
+    `used` says."""
     model = GRU(num_outputs, kind == PER_BIN)
     start_key, dropout_key = jax.random.split(key)
     params = model.init(start_key, signals, bin_valid, False)

@@ -1,4 +1,5 @@
-"""Scores of held-out predictions, with bootstrap intervals over trials and chance from permuted labels."""
+"""Scores of held-out predictions, with bootstrap intervals over trials and chance from permuted
+labels."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -12,7 +13,8 @@ from neurojax.scores.bootstrap import trial_weights
 from neurojax.scores.metrics import r2
 
 NUM_BOOT = 500
-MAIN = {CATEGORICAL: "balanced_accuracy", PER_BIN: "r2", "per_trial": "r2"}  # the score that is permuted and drawn
+# the score that is permuted and drawn
+MAIN = {CATEGORICAL: "balanced_accuracy", PER_BIN: "r2", "per_trial": "r2"}
 
 
 def score(predicted: np.ndarray, target: Target, tested: np.ndarray) -> dict[str, Any]:
@@ -24,9 +26,11 @@ def score(predicted: np.ndarray, target: Target, tested: np.ndarray) -> dict[str
         tested: bool [K].
 
     Returns:
-        CATEGORICAL: "balanced_accuracy", "accuracy", "auroc" (one against the rest, averaged, where there are
-        more than two classes), "log_loss_nats". Else "r2" (mean over dimensions) and "r2_per_dimension",
-        against the mean of the evaluated values. None where a score does not exist.
+        CATEGORICAL: "balanced_accuracy", "accuracy", "auroc" (one against the rest, averaged, where
+            there are
+        more than two classes), "log_loss_nats". Else "r2" (mean over dimensions) and
+        "r2_per_dimension", against the mean of the evaluated values. None where a score does not
+        exist.
     """
     return _score(predicted[tested], target.values[tested], target)
 
@@ -34,7 +38,8 @@ def score(predicted: np.ndarray, target: Target, tested: np.ndarray) -> dict[str
 def draws(
     predicted: np.ndarray, target: Target, tested: np.ndarray, seed: int | Sequence[int]
 ) -> dict[str, np.ndarray]:
-    """Each score over resampled trials, [NUM_BOOT]; the same trials for every read-out of the same seed.
+    """Each score over resampled trials, [NUM_BOOT]; the same trials for every read-out of the same
+    seed.
 
     A draw in which a score does not exist is NaN; with under two trials there is none.
     """
@@ -59,7 +64,8 @@ def interval(values: np.ndarray) -> list[float] | None:
 def permuted_numbers(target: Target, num_permutations: int, seed: int) -> Target:
     """The target followed by copies whose trials are exchanged, side by side along the last axis.
 
-    One decomposition then serves all of them. A trial that gets the signal of a shorter one keeps its last value.
+    One decomposition then serves all of them. A trial that gets the signal of a shorter one keeps
+    its last value.
     """
     rng, values = np.random.default_rng(seed), target.values
     copies = [values]
@@ -73,7 +79,8 @@ def permuted_numbers(target: Target, num_permutations: int, seed: int) -> Target
 
 
 def _carried(values: np.ndarray) -> np.ndarray:
-    """[K, T, dims] with NaN bins holding the last finite value before them, or the first after where none is."""
+    """[K, T, dims] with NaN bins holding the last finite value before them, or the first after
+    where none is."""
     present, bins = np.isfinite(values).all(-1), np.arange(values.shape[1])
     last = np.maximum.accumulate(np.where(present, bins, -1), axis=1)
     place = np.where(last >= 0, last, present.argmax(1)[:, None])
@@ -81,7 +88,8 @@ def _carried(values: np.ndarray) -> np.ndarray:
 
 
 def chance(main: float | None, null: list[float]) -> dict[str, Any]:
-    """Mean and 95th percentile of the permuted scores, and the share that reaches the real one (p-value).
+    """Mean and 95th percentile of the permuted scores, and the share that reaches the real one
+    (p-value).
 
     No permutation counts where the real score does not exist.
     """
@@ -99,11 +107,15 @@ def chance(main: float | None, null: list[float]) -> dict[str, Any]:
 def _score(predicted: np.ndarray, values: np.ndarray, target: Target) -> dict[str, Any]:
     if target.kind == CATEGORICAL:
         return _score_classes(predicted, values, len(target.classes))
-    per_dimension = r2(predicted.reshape(-1, predicted.shape[-1]), values.reshape(-1, values.shape[-1]))
+    per_dimension = r2(
+        predicted.reshape(-1, predicted.shape[-1]), values.reshape(-1, values.shape[-1])
+    )
     finite = np.isfinite(per_dimension)
     return {
         "r2": float(per_dimension.mean()) if finite.all() else None,
-        "r2_per_dimension": [float(value) if np.isfinite(value) else None for value in per_dimension],
+        "r2_per_dimension": [
+            float(value) if np.isfinite(value) else None for value in per_dimension
+        ],
     }
 
 

@@ -1,4 +1,5 @@
-"""A search over a few settings, one at a time: width, then lags or windows, then roots, and all once more."""
+"""A search over a few settings, one at a time: width, then lags or windows, then roots, and all
+once more."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -7,7 +8,8 @@ from typing import Any
 from neurojax.evals.decoding.features import LEAST_SIGMA_BINS
 
 WIDTHS_S = (0.0, 0.02, 0.04, 0.08, 0.16, 0.32)  # sigma of the Gaussian; the first is none
-NO_ROOTS, OF_COUNTS, OF_RATES = None, "counts", "rates"  # square roots: before or after smoothing and averaging
+# square roots: before or after smoothing and averaging
+NO_ROOTS, OF_COUNTS, OF_RATES = None, "counts", "rates"
 ROOTS = (NO_ROOTS, OF_COUNTS, OF_RATES)
 ROUNDS = 2
 
@@ -19,7 +21,9 @@ def widths(bin_size_s: float, grid_s: Sequence[float] = WIDTHS_S) -> list[float]
     return [width for width in grid_s if width == 0 or width >= LEAST_SIGMA_BINS * bin_size_s]
 
 
-def by_coordinate(axes: Mapping[str, Sequence], start: Settings, loss: Callable[[Settings], float]) -> dict[str, Any]:
+def by_coordinate(
+    axes: Mapping[str, Sequence], start: Settings, loss: Callable[[Settings], float]
+) -> dict[str, Any]:
     """The settings of lowest loss that changing one at a time finds.
 
     Args:
@@ -36,7 +40,9 @@ def by_coordinate(axes: Mapping[str, Sequence], start: Settings, loss: Callable[
             tried[key] = found if math.isfinite(found) else math.inf
         return tried[key]
 
-    best = {name: start[name] if start[name] in values else values[0] for name, values in axes.items()}
+    best = {
+        name: start[name] if start[name] in values else values[0] for name, values in axes.items()
+    }
     for _ in range(ROUNDS):
         before = dict(best)
         for name, values in axes.items():

@@ -1,4 +1,5 @@
-"""A frozen model's latents or log-rates as features of a read-out: every trial of one recording, one static shape."""
+"""A frozen model's latents or log-rates as features of a read-out: every trial of one recording,
+one static shape."""
 
 import numpy as np
 
@@ -24,15 +25,16 @@ def of_model(
     scheme: int = NEURON,
     trials_per_pass: int = 64,
 ) -> Features:
-    """What a model with fixed weights makes of trials; no count is hidden but those outside `region`.
+    """What a model with fixed weights makes of trials; no count is hidden but those outside
+    `region`.
 
     Args:
         model: with rows for the session.
         session: the recording.
         trial_ids: int64 [K].
         name: "latents", the hidden states of bins, or "rates", log-rates of units.
-        region: all units of other regions are hidden, the prompt is the intra-region one, and the rates are those of
-            the region's units; default: the whole population.
+        region: all units of other regions are hidden, the prompt is the intra-region one, and the
+            rates are those of the region's units; default: the whole population.
         scheme: id whose prompt and attention span the population is read with, see schemes.SCHEMES.
         trials_per_pass: bounds memory.
 
@@ -45,12 +47,17 @@ def of_model(
     if name not in NAMES:
         raise InputError(f"features={name!r}; choose from {', '.join(NAMES)}")
     if session.session_id not in model.layout.session_ids:
-        raise InputError(f"session {session.session_id} is not one the model was trained on; fine-tune on it first")
+        raise InputError(
+            f"session {session.session_id} is not one the model was trained on; fine-tune on it "
+            "first"
+        )
     members = protocols.scored_units(session)
     if region is not None:
         members, scheme = members & protocols.region_members(session)[region], INTRA_REGION
     found = []
-    for some, batch, query in passes.over(model, session, trial_ids, ~members, scheme, trials_per_pass):
+    for some, batch, query in passes.over(
+        model, session, trial_ids, ~members, scheme, trials_per_pass
+    ):
         if name == LATENTS:
             signals = np.asarray(model.latents(batch, query))[0, : len(some)]
         else:

@@ -1,4 +1,5 @@
-"""Sessions together: means of their scores, differences to baselines, and one calibration over subjects and all."""
+"""Sessions together: means of their scores, differences to baselines, and one calibration over
+subjects and all."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -16,34 +17,46 @@ LEAST_SESSIONS = 3  # of an interval over sessions
 
 
 def mean_over_sessions(
-    sessions: Mapping[str, Mapping[str, Any]], draws: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]], main: str
+    sessions: Mapping[str, Mapping[str, Any]],
+    draws: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]],
+    main: str,
 ) -> dict[str, Any]:
-    """The main score of each read-out in the mean over sessions, and what the model has over each other read-out.
+    """The main score of each read-out in the mean over sessions, and what the model has over each
+    other read-out.
 
     Args:
         sessions: session -> read-out -> block of `decoder.record`.
-        draws: session -> read-out -> score -> draws; the draws of two read-outs are of the same trials.
+        draws: session -> read-out -> score -> draws; the draws of two read-outs are of the same
+            trials.
         main: name of the score.
 
     Returns:
-        read-out -> `main`, its interval, "num_sessions"; but for the model also "model_minus_it": mean difference,
-        interval and "sessions_above". Intervals called `_ci95` are over trials of these very sessions; `_ci95_sessions`
-        (Student's t, from LEAST_SESSIONS on) says what other sessions may do.
+        read-out -> `main`, its interval, "num_sessions"; but for the model also "model_minus_it":
+        mean difference, interval and "sessions_above". Intervals called `_ci95` are over trials of
+        these very sessions; `_ci95_sessions` (Student's t, from LEAST_SESSIONS on) says what other
+        sessions may do.
     """
     names = list(dict.fromkeys(name for entry in sessions.values() for name in entry))
     found = {}
     for name in names:
-        known = [key for key, entry in sessions.items() if entry.get(name, {}).get(main) is not None]
+        known = [
+            key for key, entry in sessions.items() if entry.get(name, {}).get(main) is not None
+        ]
         if not known:
             continue
-        block = {main: float(np.mean([sessions[key][name][main] for key in known])), "num_sessions": len(known)}
+        block = {
+            main: float(np.mean([sessions[key][name][main] for key in known])),
+            "num_sessions": len(known),
+        }
         block[f"{main}_ci95"] = _interval([draws[key][name] for key in known], main)
         block |= _over_sessions([sessions[key][name][main] for key in known], main)
         both = [key for key in known if sessions[key].get(MODEL, {}).get(main) is not None]
         if name != MODEL and both:
             gains = [sessions[key][MODEL][main] - sessions[key][name][main] for key in both]
             pairs = [
-                {main: draws[key][MODEL][main] - draws[key][name][main]} for key in both if _drawn(draws, key, main)
+                {main: draws[key][MODEL][main] - draws[key][name][main]}
+                for key in both
+                if _drawn(draws, key, main)
             ]
             block["model_minus_it"] = {
                 main: float(np.mean(gains)),
@@ -60,23 +73,33 @@ def together(results: Sequence[Result], seed: int) -> dict[str, Any]:
     """Scores and calibration of the scored trials of several sessions as if they were one.
 
     Returns:
-        read-out -> block, for the read-outs that all sessions have; {"reason": ...} where targets differ.
+        read-out -> block, for the read-outs that all sessions have; {"reason": ...} where targets
+        differ.
     """
     first = results[0].target
     alike = {
-        (result.target.classes, result.target.values.shape[2:] or result.target.values.shape[1:]) for result in results
+        (result.target.classes, result.target.values.shape[2:] or result.target.values.shape[1:])
+        for result in results
     }
     if len(alike) > 1 or any(result.target.kind != first.kind for result in results):
         return {"reason": "the sessions differ in classes or dimensions of the target"}
-    longest = max(result.target.values.shape[1] for result in results) if first.kind == PER_BIN else None
+    longest = (
+        max(result.target.values.shape[1] for result in results) if first.kind == PER_BIN else None
+    )
     values = np.concatenate([_padded(result.target.values, longest) for result in results])
     target = Target(first.name, first.kind, np.arange(len(values)), values, first.classes)
-    names = [name for name in results[0].decoded if all(name in result.decoded for result in results)]
+    names = [
+        name for name in results[0].decoded if all(name in result.decoded for result in results)
+    ]
     blocks = {}
     for name in names:
         found = _joined([result.decoded[name] for result in results], longest)
-        chosen = np.concatenate([scored_trials(result, result.decoded[name].tested) for result in results])
-        blocks[name] = block_of(found, target, chosen, scores.draws(found.predicted, target, chosen, seed))
+        chosen = np.concatenate(
+            [scored_trials(result, result.decoded[name].tested) for result in results]
+        )
+        blocks[name] = block_of(
+            found, target, chosen, scores.draws(found.predicted, target, chosen, seed)
+        )
     return blocks
 
 
@@ -86,7 +109,9 @@ def _joined(parts: Sequence[Decoded], longest: int | None) -> Decoded:
         for field in ("predicted", "calibrated", "conformal")
     }
     tested = np.concatenate([part.tested for part in parts])
-    return dataclasses.replace(parts[0], **arrays, tested=tested, chosen=[], temperatures=[], on_folds=[])
+    return dataclasses.replace(
+        parts[0], **arrays, tested=tested, chosen=[], temperatures=[], on_folds=[]
+    )
 
 
 def _padded(array: np.ndarray, longest: int | None) -> np.ndarray:
@@ -108,4 +133,8 @@ def _over_sessions(values: Sequence[float], main: str) -> dict[str, list[float]]
 
 def _interval(sessions: Sequence[Mapping[str, np.ndarray]], main: str) -> list[float] | None:
     usable = [draws[main] for draws in sessions if main in draws]
-    return scores.interval(np.mean(usable, axis=0)) if usable and len(usable) == len(sessions) else None
+    return (
+        scores.interval(np.mean(usable, axis=0))
+        if usable and len(usable) == len(sessions)
+        else None
+    )

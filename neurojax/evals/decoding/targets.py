@@ -1,6 +1,7 @@
 """What is to be decoded: a class or a number of each trial, or a signal of each bin.
 
-A target that cannot be decoded honestly is refused here: constant, missing, with fewer trials than folds, or a
+A target that cannot be decoded honestly is refused here: constant, missing, with fewer trials than
+    folds, or a
 function of what the features or the split hold by construction.
 """
 
@@ -48,7 +49,9 @@ class Target:
 
 def available(session: Session) -> list[str]:
     """Names that `read_target` knows for this session."""
-    derived = [CONTRAST_SIDE] if {"contrast_left", "contrast_right"} <= set(session.conditions) else []
+    derived = (
+        [CONTRAST_SIDE] if {"contrast_left", "contrast_right"} <= set(session.conditions) else []
+    )
     return sorted({*session.conditions, *session.behaviour, *derived})
 
 
@@ -57,14 +60,14 @@ def read_target(session: Session, name: str, kind: str | None = None) -> Target:
 
     Args:
         session: the recording.
-        name: a condition column, a behaviour, or "contrast_side": the side of the higher contrast, on the
-            trials whose contrasts differ.
-        kind: one of KINDS; by default labels, truth values and whole numbers of at most MAX_CLASSES distinct
-            values are categorical, other columns per trial, behaviour per bin.
+        name: a condition column, a behaviour, or "contrast_side": the side of the higher contrast,
+            on the trials whose contrasts differ.
+        kind: one of KINDS; by default labels, truth values and whole numbers of at most MAX_CLASSES
+            distinct values are categorical, other columns per trial, behaviour per bin.
 
     Raises:
-        InputError: unknown name or kind, constant, no value at all, or a function of the recording's own
-            counts, trial lengths, order or split.
+        InputError: unknown name or kind, constant, no value at all, or a function of the
+            recording's own counts, trial lengths, order or split.
     """
     where = f"session {session.session_id}, target {name!r}"
     if kind is not None and kind not in KINDS:
@@ -72,7 +75,9 @@ def read_target(session: Session, name: str, kind: str | None = None) -> Target:
     if name not in available(session):
         close = difflib.get_close_matches(name, available(session), 1)
         listed = f"choose from {', '.join(available(session)) or '(it has none)'}"
-        raise InputError(f"{where} is not there; " + (f"did you mean {close[0]}? " if close else "") + listed)
+        raise InputError(
+            f"{where} is not there; " + (f"did you mean {close[0]}? " if close else "") + listed
+        )
     if name in session.behaviour:
         if kind not in (None, PER_BIN):
             raise InputError(f"{where} has one value a bin; kind={kind} needs one a trial")
@@ -89,7 +94,8 @@ def require_folds(target: Target, num_folds: int, where: str) -> None:
     """Raises InputError unless every one of `num_folds` folds can hold trials of each class."""
     if len(target.trial_ids) < 2 * num_folds:
         raise InputError(
-            f"{where} has {len(target.trial_ids)} trials with a value, fewer than two for each of {num_folds} folds;"
+            f"{where} has {len(target.trial_ids)} trials with a value, fewer than two for each "
+            f"of {num_folds} folds;"
             " take fewer folds"
         )
     if target.kind == CATEGORICAL:
@@ -97,7 +103,8 @@ def require_folds(target: Target, num_folds: int, where: str) -> None:
         smallest = int(sizes.argmin())
         if sizes[smallest] < num_folds:
             raise InputError(
-                f"{where}: class {target.classes[smallest]!r} has {sizes[smallest]} trials, fewer than the"
+                f"{where}: class {target.classes[smallest]!r} has {sizes[smallest]} trials, "
+                "fewer than the"
                 f" {num_folds} folds that must each hold one; take fewer folds"
             )
 
@@ -107,7 +114,10 @@ def _column(session: Session, name: str, kind: str | None, where: str) -> Target
         column = np.asarray(session.conditions[name])
         present = _present(column)
     else:
-        left, right = (np.asarray(session.conditions[f"contrast_{side}"], np.float64) for side in ("left", "right"))
+        left, right = (
+            np.asarray(session.conditions[f"contrast_{side}"], np.float64)
+            for side in ("left", "right")
+        )
         present = np.isfinite(left) & np.isfinite(right) & (left != right)
         column = np.where(right > left, "right", "left")
     if not present.any():
@@ -116,21 +126,32 @@ def _column(session: Session, name: str, kind: str | None, where: str) -> Target
     if kind is None:
         kind = CATEGORICAL if _is_label(values) else PER_TRIAL
     if len(np.unique(values)) < 2:
-        raise InputError(f"{where} is {values[0]} in all of its {len(values)} trials; a constant cannot be decoded")
+        raise InputError(
+            f"{where} is {values[0]} in all of its {len(values)} trials; a constant cannot be "
+            "decoded"
+        )
     trial_ids, num_missing = np.flatnonzero(present), int((~present).sum())
     if kind == CATEGORICAL:
         classes, codes = np.unique(values, return_inverse=True)
-        return Target(name, kind, trial_ids, codes.ravel(), tuple(map(_written, classes)), num_missing)
+        return Target(
+            name, kind, trial_ids, codes.ravel(), tuple(map(_written, classes)), num_missing
+        )
     if values.dtype.kind not in "biuf":
-        raise InputError(f"{where} holds text such as {values[0]!r}; a number a trial is needed for kind={kind}")
-    return Target(name, kind, trial_ids, values.astype(np.float64)[:, None], num_missing=num_missing)
+        raise InputError(
+            f"{where} holds text such as {values[0]!r}; a number a trial is needed for kind={kind}"
+        )
+    return Target(
+        name, kind, trial_ids, values.astype(np.float64)[:, None], num_missing=num_missing
+    )
 
 
 def _signal(session: Session, name: str, where: str) -> Target:
     signal, valid = session.behaviour[name], session.behaviour_valid[name]
     longest = int(session.trial_num_bins.max())
     values = np.full((session.num_trials, longest, signal.shape[1]), np.nan)
-    for trial, (start, length) in enumerate(zip(session.trial_start_bin, session.trial_num_bins, strict=True)):
+    for trial, (start, length) in enumerate(
+        zip(session.trial_start_bin, session.trial_num_bins, strict=True)
+    ):
         rows = slice(start, start + length)
         values[trial, :length] = np.where(valid[rows, None], signal[rows], np.nan)
     values[~np.isfinite(values).all(-1)] = np.nan
@@ -140,7 +161,9 @@ def _signal(session: Session, name: str, where: str) -> Target:
     kept = values[present][:, : int(session.trial_num_bins[present].max())]
     spread = np.nanmax(kept, axis=(0, 1)) - np.nanmin(kept, axis=(0, 1))
     if not (spread > 0).all():
-        raise InputError(f"{where} is constant in dimension {int(spread.argmin())}; a constant cannot be decoded")
+        raise InputError(
+            f"{where} is constant in dimension {int(spread.argmin())}; a constant cannot be decoded"
+        )
     return Target(name, PER_BIN, np.flatnonzero(present), kept, num_missing=int((~present).sum()))
 
 
@@ -175,20 +198,31 @@ def _refuse_leaks(session: Session, target: Target, where: str) -> None:
     else:
         counts, _ = session.gather_trials(target.trial_ids)
         spikes = counts.sum(1, dtype=np.float64)  # [K, N]
-        known = {"the spikes of a unit": spikes, "the spikes of all units": spikes.sum(1, keepdims=True)}
-        known["the lengths of the trials"] = session.trial_num_bins[target.trial_ids][:, None].astype(np.float64)
+        known = {
+            "the spikes of a unit": spikes,
+            "the spikes of all units": spikes.sum(1, keepdims=True),
+        }
+        known["the lengths of the trials"] = session.trial_num_bins[target.trial_ids][
+            :, None
+        ].astype(np.float64)
         known["the split"] = session.split[target.trial_ids][:, None].astype(np.float64)
-        known["the order of the trials"] = np.argsort(np.argsort(session.trial_start_s[target.trial_ids]))[:, None]
+        known["the order of the trials"] = np.argsort(
+            np.argsort(session.trial_start_s[target.trial_ids])
+        )[:, None]
         wanted = target.values.reshape(len(target.values), -1).astype(np.float64)
     for what, columns in known.items():
         if what == "the order of the trials" and target.kind == CATEGORICAL:
             continue  # blocks of trials are a fair target
         if _is_linear_in(wanted, columns):
-            raise LeakError(f"{where} is {what} in other words; it cannot be decoded from this recording honestly")
+            raise LeakError(
+                f"{where} is {what} in other words; it cannot be decoded from this recording "
+                "honestly"
+            )
 
 
 def _is_linear_in(wanted: np.ndarray, columns: np.ndarray) -> bool:
-    """Whether a dimension of `wanted` [rows, dims] is a linear function of one of `columns` [rows, n]."""
+    """Whether a dimension of `wanted` [rows, dims] is a linear function of one of `columns` [rows,
+    n]."""
     if len(wanted) < _TELLING_ROWS:
         return False
     centred, others = wanted - wanted.mean(0), columns - columns.mean(0)

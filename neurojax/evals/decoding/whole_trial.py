@@ -1,8 +1,11 @@
-"""A class or number of each trial from the whole trial's signals: bin by bin, smoothed or averaged in windows.
+"""A class or number of each trial from the whole trial's signals: bin by bin, smoothed or averaged
+in windows.
 
-Chosen one after the other on inner folds: the width of a Gaussian, the length of the windows (each bin to the whole
-trial), how far the spreads of units are made equal, square roots, and the penalty of a logistic regression (classes)
-or ridge (numbers). Widths and windows are in seconds. Rows of trials enter by their inner products alone.
+Chosen one after the other on inner folds: the width of a Gaussian, the length of the windows (each
+    bin to the whole
+trial), how far the spreads of units are made equal, square roots, and the penalty of a logistic
+regression (classes) or ridge (numbers). Widths and windows are in seconds. Rows of trials enter by
+their inner products alone.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +20,8 @@ from neurojax.evals.decoding.folds import Fold
 from neurojax.evals.decoding.targets import CATEGORICAL, PER_TRIAL, Target
 
 WINDOWS_S = (EACH_BIN, 0.05, 0.1, 0.2, 0.4, WHOLE_TRIAL)
-EQUALISED = (0.5, 0.0, 1.0)  # signals are divided by this power of their spread, pooled over bins or windows
+# signals are divided by this power of their spread, pooled over bins or windows
+EQUALISED = (0.5, 0.0, 1.0)
 START = {"width_s": 0.0, "window_s": EACH_BIN, "equalised": 0.5, "square_root": search.NO_ROOTS}
 _BLOCK = 4096  # columns
 
@@ -43,7 +47,9 @@ def read_out(parts: Sequence[Features], bin_size_s: float, *, roots: bool) -> Re
 
     def choose(target: Target, fitting: np.ndarray, inner: Sequence[Fold]) -> ReadOut:
         num_classes = len(target.classes)
-        penalties = probes.SCALED_INVERSE_PENALTIES if target.kind == CATEGORICAL else probes.PENALTIES
+        penalties = (
+            probes.SCALED_INVERSE_PENALTIES if target.kind == CATEGORICAL else probes.PENALTIES
+        )
         near = [len(penalties) // 2]  # where the last search for a penalty ended
 
         def loss(settings: search.Settings) -> float:
@@ -77,7 +83,8 @@ def read_out(parts: Sequence[Features], bin_size_s: float, *, roots: bool) -> Re
 
 
 def windows(signals: Features, bin_size_s: float) -> list[float]:
-    """Those of WINDOWS_S that are two bins or longer and shorter than every trial; each bin and the whole trial."""
+    """Those of WINDOWS_S that are two bins or longer and shorter than every trial; each bin and the
+    whole trial."""
     common = features.common_bins(signals)
     inside = [window for window in WINDOWS_S[1:-1] if 2 <= round(window / bin_size_s) < common]
     return [EACH_BIN, *inside, WHOLE_TRIAL]
@@ -106,11 +113,16 @@ def _rows(part: Features, settings: search.Settings, bin_size_s: float) -> np.nd
 
 
 def _products(
-    part: Features, settings: search.Settings, bin_size_s: float, fitting: np.ndarray, alone_scaled: bool
+    part: Features,
+    settings: search.Settings,
+    bin_size_s: float,
+    fitting: np.ndarray,
+    alone_scaled: bool,
 ) -> np.ndarray:
     """Inner products [K, K] of centred and scaled rows, a block of columns at a time.
 
-    `alone_scaled` gives the fitting trials a mean square length of 1, so that parts in any unit weigh the same.
+    `alone_scaled` gives the fitting trials a mean square length of 1, so that parts in any unit
+    weigh the same.
     """
     rows = _rows(part, settings, bin_size_s)
     num_units = part.signals.shape[-1]
@@ -118,7 +130,9 @@ def _products(
     scale = np.ones(num_units, np.float32)
     if settings["equalised"]:
         spread = np.sqrt(rows[fitting].var(0).reshape(-1, num_units).mean(0))
-        scale = np.where(spread > 1e-8, np.where(spread > 1e-8, spread, 1.0) ** -settings["equalised"], 0.0)
+        scale = np.where(
+            spread > 1e-8, np.where(spread > 1e-8, spread, 1.0) ** -settings["equalised"], 0.0
+        )
     scale = np.tile(scale.astype(np.float32), rows.shape[1] // num_units)
     total = np.zeros((len(rows), len(rows)))
     for start in range(0, rows.shape[1], _BLOCK):
@@ -129,25 +143,32 @@ def _products(
 
 
 def _space(gram: np.ndarray, fold: Fold) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of fitting and asked trials as `probes.centred_row_space` gives them, from inner products."""
+    """Rows of fitting and asked trials as `probes.centred_row_space` gives them, from inner
+    products."""
     fitting, asked = fold
     products = probes.centred_products(gram[np.ix_(fitting, fitting)], gram[np.ix_(asked, fitting)])
     return probes.scaled_rows(*probes.rows_of_products(*products))
 
 
-def _fit(space, target: Target, fitting: np.ndarray, num_classes: int) -> Callable[[Sequence[float]], np.ndarray]:
+def _fit(
+    space, target: Target, fitting: np.ndarray, num_classes: int
+) -> Callable[[Sequence[float]], np.ndarray]:
     """penalties -> [penalties, asked, ...] of a fit in the row space of one fold."""
     known, wanted = space
     values = target.values[fitting]
     if target.kind == CATEGORICAL:
         return lambda penalties: probes.logistic(known, values, wanted, penalties, num_classes)
-    mean, squares = values.mean(0), np.square(known).sum(0)  # axes of the row space are at right angles
+    # axes of the row space are at right angles
+    mean, squares = values.mean(0), np.square(known).sum(0)
     inner = known.T @ (values - mean)
-    return lambda penalties: np.stack([wanted @ (inner / (squares + p)[:, None]) + mean for p in penalties])
+    return lambda penalties: np.stack(
+        [wanted @ (inner / (squares + p)[:, None]) + mean for p in penalties]
+    )
 
 
 def _error(predicted: np.ndarray, values: np.ndarray, kind: str) -> float:
-    """Of held-out trials: minus the mean log-probability of the class, or the error as a share of the variance."""
+    """Of held-out trials: minus the mean log-probability of the class, or the error as a share of
+    the variance."""
     if kind == CATEGORICAL:
         return -predicted[np.arange(len(values)), values].mean()
     return (np.square(predicted - values).sum(0) / np.square(values - values.mean(0)).sum(0)).mean()

@@ -17,7 +17,11 @@ def unit_order(rates: np.ndarray, region: np.ndarray | None = None) -> np.ndarra
     """Units sorted by region name, then by the time of their peak: rates [T, N] -> int64 [N]."""
     filled = np.where(np.isfinite(rates), rates, -np.inf)
     peak_bin = filled.argmax(0) if len(filled) else np.zeros(rates.shape[1], int)
-    labels = np.zeros(rates.shape[1], int) if region is None else np.unique(np.asarray(region), return_inverse=True)[1]
+    labels = (
+        np.zeros(rates.shape[1], int)
+        if region is None
+        else np.unique(np.asarray(region), return_inverse=True)[1]
+    )
     return np.lexsort((peak_bin, labels))
 
 
@@ -44,7 +48,8 @@ def typical_units(rates: np.ndarray, num_units: int = 4) -> np.ndarray:
 
 
 def _units_down(axes: Axes, duration_s: float, num_units: int, order: np.ndarray, region) -> None:
-    """Time to the right, units downwards in `order`; names regions that the order keeps together."""
+    """Time to the right, units downwards in `order`; names regions that the order keeps
+    together."""
     axes.set(xlim=(0.0, duration_s), ylim=(num_units, 0.0))
     if region is None:
         return
@@ -53,8 +58,11 @@ def _units_down(axes: Axes, duration_s: float, num_units: int, order: np.ndarray
     edges = np.r_[starts, num_units]
     for edge in starts[1:]:
         axes.axhline(edge, color=style.ORANGE, linewidth=0.7)
-    tall = np.diff(edges) >= max(1.0, num_units / 14)  # a name needs about a fourteenth of the height
-    axes.set_yticks(((edges[:-1] + edges[1:]) / 2)[tall], [style.plain(name) for name in labels[starts][tall]])
+    # a name needs about a fourteenth of the height
+    tall = np.diff(edges) >= max(1.0, num_units / 14)
+    axes.set_yticks(
+        ((edges[:-1] + edges[1:]) / 2)[tall], [style.plain(name) for name in labels[starts][tall]]
+    )
     axes.tick_params(axis="y", length=0)
 
 
@@ -67,27 +75,43 @@ def raster(
     region: np.ndarray | None = None,
     title: str = "Observed spikes",
 ) -> Axes:
-    """Spikes of one trial, a row a unit, a tick a bin with spikes: grey for one spike, black for more.
+    """Spikes of one trial, a row a unit, a tick a bin with spikes: grey for one spike, black for
+    more.
 
     Args:
         axes: where to draw.
         counts: [T, N] spikes per bin.
         bin_size_s: width of a bin in seconds.
         order: int [N], units from top to bottom; default file order.
-        region: str [N] in file order; with an `order` that sorts by region, regions are named on the axis.
+        region: str [N] in file order; with an `order` that sorts by region, regions are named on
+            the axis.
         title: heading.
     """
     counts = np.asarray(counts)
     num_bins, num_units = counts.shape
     order = np.arange(num_units) if order is None else np.asarray(order)
     bins, rows = np.nonzero(counts[:, order])
-    ink = np.where((counts[:, order][bins, rows] > 1)[:, None], (0.0, 0.0, 0.0, 1.0), (0.35, 0.35, 0.35, 1.0))
+    ink = np.where(
+        (counts[:, order][bins, rows] > 1)[:, None], (0.0, 0.0, 0.0, 1.0), (0.35, 0.35, 0.35, 1.0)
+    )
     if num_bins < 60:  # a dash as wide as the bin, since the spike lies anywhere in it
-        axes.hlines(rows + 0.5, (bins + 0.1) * bin_size_s, (bins + 0.9) * bin_size_s, colors=ink, linewidth=0.9)
+        axes.hlines(
+            rows + 0.5,
+            (bins + 0.1) * bin_size_s,
+            (bins + 0.9) * bin_size_s,
+            colors=ink,
+            linewidth=0.9,
+        )
     else:
         half = max(0.45, num_units / 420)  # ticks stay visible where a row is thinner than a pixel
         width = float(np.clip(120 / num_bins, 0.4, 1.2))
-        axes.vlines((bins + 0.5) * bin_size_s, rows + 0.5 - half, rows + 0.5 + half, colors=ink, linewidth=width)
+        axes.vlines(
+            (bins + 0.5) * bin_size_s,
+            rows + 0.5 - half,
+            rows + 0.5 + half,
+            colors=ink,
+            linewidth=width,
+        )
     _units_down(axes, num_bins * bin_size_s, num_units, order, region)
     return style.finish(axes, "time (s)", f"units ({num_units})", title)
 
@@ -167,7 +191,8 @@ def rates_vs_truth(
     units: np.ndarray | None = None,
     title: str = "True and inferred rates",
 ) -> Axes:
-    """Traces of a few units of one trial, true black and inferred blue, each row scaled to its own peak.
+    """Traces of a few units of one trial, true black and inferred blue, each row scaled to its own
+    peak.
 
     Args:
         axes: where to draw.
@@ -187,8 +212,15 @@ def rates_vs_truth(
         pair = np.stack([true_hz[:, unit], inferred_hz[:, unit]])
         top = max(float(np.nanmax(pair, initial=0.0, where=np.isfinite(pair))), 1e-9)
         tops.append(top)
-        axes.plot(time_s, pair[0] / top * 0.85 - row, color=style.TRUE, label="true" if row == 0 else None)
-        axes.plot(time_s, pair[1] / top * 0.85 - row, color=style.MODEL, label="inferred" if row == 0 else None)
+        axes.plot(
+            time_s, pair[0] / top * 0.85 - row, color=style.TRUE, label="true" if row == 0 else None
+        )
+        axes.plot(
+            time_s,
+            pair[1] / top * 0.85 - row,
+            color=style.MODEL,
+            label="inferred" if row == 0 else None,
+        )
     _unit_rows(axes, tops, units)
     style.legend_below(axes, ncols=2)
     return style.finish(axes, "time (s)", "", title)
@@ -205,7 +237,8 @@ def psth_vs_inferred(
     max_conditions: int = 4,
     title: str = "PSTH and mean inferred rate",
 ) -> Axes:
-    """Observed PSTH (pale, thick) and mean predicted rate (thin), a row a unit, a colour a condition.
+    """Observed PSTH (pale, thick) and mean predicted rate (thin), a row a unit, a colour a
+    condition.
 
     Args:
         axes: where to draw.
@@ -228,7 +261,9 @@ def psth_vs_inferred(
         both = np.concatenate([observed_hz[:, :, unit], predicted_hz[:, :, unit]])
         top = max(float(np.nanmax(both, initial=0.0, where=np.isfinite(both))), 1e-9)
         tops.append(top)
-        for index, (seen, inferred) in enumerate(zip(observed_hz[..., unit], predicted_hz[..., unit], strict=True)):
+        for index, (seen, inferred) in enumerate(
+            zip(observed_hz[..., unit], predicted_hz[..., unit], strict=True)
+        ):
             colour = style.CYCLE[index % len(style.CYCLE)]
             axes.plot(time_s, seen / top * 0.85 - row, color=colour, alpha=0.35, linewidth=2.4)
             axes.plot(time_s, inferred / top * 0.85 - row, color=colour, linewidth=1.3)

@@ -1,4 +1,5 @@
-"""Whether rates mean what they say: observed against predicted, and how far counts are from Poisson around them."""
+"""Whether rates mean what they say: observed against predicted, and how far counts are from Poisson
+around them."""
 
 from __future__ import annotations
 
@@ -17,16 +18,21 @@ MOST_DISPERSION = 8.0  # units beyond are counted, not drawn
 
 
 def first_task(evaluation: Mapping[str, Any]) -> tuple[str, list[Mapping[str, Any]]] | None:
-    """The first task with a calibration, and its blocks of all sessions that have one; None without any."""
+    """The first task with a calibration, and its blocks of all sessions that have one; None without
+    any."""
     for task in tables.tasks_of(evaluation):
-        blocks = [(session.get("calibration") or {}).get(task) for session in evaluation["sessions"].values()]
+        blocks = [
+            (session.get("calibration") or {}).get(task)
+            for session in evaluation["sessions"].values()
+        ]
         if any(blocks):
             return task, [block for block in blocks if block]
     return None
 
 
 def reliability_curve(axes: Axes, task: str, blocks: Sequence[Mapping[str, Any]]) -> Axes:
-    """Observed against predicted rates in octaves of the predicted rate; a calibrated model is on the line.
+    """Observed against predicted rates in octaves of the predicted rate; a calibrated model is on
+    the line.
 
     Dots: all sessions' entries together, bars their 95 % intervals; grey lines: each session.
 
@@ -43,10 +49,23 @@ def reliability_curve(axes: Axes, task: str, blocks: Sequence[Mapping[str, Any]]
         return style.say(axes, "no entries with spikes")
     ends = np.concatenate([*[curve.ravel() for curve in curves], together[:, :2].ravel()])
     low, high = ends.min() / 1.5, ends.max() * 1.5
-    axes.plot([low, high], [low, high], color=style.GREY, linewidth=0.9, linestyle=(0, (4, 3)), label="calibrated")
+    axes.plot(
+        [low, high],
+        [low, high],
+        color=style.GREY,
+        linewidth=0.9,
+        linestyle=(0, (4, 3)),
+        label="calibrated",
+    )
     if len(blocks) > 1:
         for number, curve in enumerate(curves):
-            axes.plot(*curve.T, color=style.GREY, alpha=0.45, linewidth=0.8, label=None if number else "each session")
+            axes.plot(
+                *curve.T,
+                color=style.GREY,
+                alpha=0.45,
+                linewidth=0.8,
+                label=None if number else "each session",
+            )
     predicted, observed, half = together.T
     error = np.stack([np.minimum(half, observed - low), half])
     look = {"fmt": "o", "markersize": 4.5, "color": style.MODEL, "elinewidth": 1.2, "capsize": 2.5}
@@ -58,12 +77,19 @@ def reliability_curve(axes: Axes, task: str, blocks: Sequence[Mapping[str, Any]]
     axes.legend(loc="lower right")
     ratio = blocks[0].get("observed_over_predicted")
     if len(blocks) == 1 and ratio is not None:
-        axes.text(0.03, 0.97, f"{ratio:.2f} spikes seen for each predicted", va="top", transform=axes.transAxes)
+        axes.text(
+            0.03,
+            0.97,
+            f"{ratio:.2f} spikes seen for each predicted",
+            va="top",
+            transform=axes.transAxes,
+        )
     return axes
 
 
 def dispersion(axes: Axes, task: str, blocks: Sequence[Mapping[str, Any]]) -> bool:
-    """Units by their dispersion around the predicted rates, in bins and in whole trials; False without any."""
+    """Units by their dispersion around the predicted rates, in bins and in whole trials; False
+    without any."""
     found = {}
     for name in ("dispersion_bins", "dispersion_trials"):
         listed = [value for block in blocks for value in (block.get(name) or {}).get("units") or ()]
@@ -84,10 +110,19 @@ def dispersion(axes: Axes, task: str, blocks: Sequence[Mapping[str, Any]]) -> bo
     axes.legend(loc="upper right")
     outside = int((every > top).sum())
     if outside:
-        axes.text(0.98, 0.6, f"{outside} above {top:.3g}", ha="right", transform=axes.transAxes, fontsize="small")
+        axes.text(
+            0.98,
+            0.6,
+            f"{outside} above {top:.3g}",
+            ha="right",
+            transform=axes.transAxes,
+            fontsize="small",
+        )
     drawn = [len(values) for values in found.values()]
     title = f"Dispersion, {tables.label(task)}"
-    style.finish(axes, "squared error / expected variance (no unit)", f"units (of {max(drawn)})", title)
+    style.finish(
+        axes, "squared error / expected variance (no unit)", f"units (of {max(drawn)})", title
+    )
     return True
 
 
@@ -99,16 +134,26 @@ def _curve(block: Mapping[str, Any]) -> np.ndarray:
 
 
 def _together(blocks: Sequence[Mapping[str, Any]]) -> np.ndarray:
-    """(predicted, observed, half-width of 95 %) in Hz over the entries of all sessions, [groups, 3]."""
+    """(predicted, observed, half-width of 95 %) in Hz over the entries of all sessions, [groups,
+    3]."""
     edges = sorted({group["from_hz"] for block in blocks for group in block["groups"]})
     rows = []
     for edge in edges:
-        found = [(g, block["bin_size_s"]) for block in blocks for g in block["groups"] if g["from_hz"] == edge]
+        found = [
+            (g, block["bin_size_s"])
+            for block in blocks
+            for g in block["groups"]
+            if g["from_hz"] == edge
+        ]
         weight = np.asarray([group["entries"] for group, _ in found], np.float64)
         share = weight / weight.sum()
         ends = [group.get("observed_ci95") or (np.nan, np.nan) for group, _ in found]
-        half = np.asarray([(high - low) / 2 / bin_s for (low, high), (_, bin_s) in zip(ends, found, strict=True)])
-        rates = np.asarray([(group["predicted"] / bin_s, group["observed"] / bin_s) for group, bin_s in found])
+        half = np.asarray(
+            [(high - low) / 2 / bin_s for (low, high), (_, bin_s) in zip(ends, found, strict=True)]
+        )
+        rates = np.asarray(
+            [(group["predicted"] / bin_s, group["observed"] / bin_s) for group, bin_s in found]
+        )
         rows.append((*(share @ rates), np.sqrt(((share * np.nan_to_num(half)) ** 2).sum())))
     table = np.asarray(rows, np.float64).reshape(-1, 3)
     return table[(table[:, :2] > 0).all(1)]

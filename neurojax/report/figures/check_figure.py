@@ -1,4 +1,5 @@
-"""One page about a dataset: rates, a raster, splits, regions and trials, before anything is trained."""
+"""One page about a dataset: rates, a raster, splits, regions and trials, before anything is
+trained."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ _SPLIT_COLOURS = (style.BLUE, style.ORANGE, style.VERMILION)  # train, validatio
 
 
 def draw_check(dataset: Dataset, report: dict[str, Any]) -> Figure:
-    """Six panels: rates over the recording, a raster, the split over time, mean rates, regions, trial lengths.
+    """Six panels: rates over the recording, a raster, the split over time, mean rates, regions,
+    trial lengths.
 
     Args:
         dataset: what was checked.
@@ -31,7 +33,9 @@ def draw_check(dataset: Dataset, report: dict[str, Any]) -> Figure:
         draw_rates_over_time(axes[0, 0], dataset)
         draw_raster(axes[0, 1], dataset.sessions[0])
         draw_split_over_time(axes[1, 0], dataset, report)
-        draw_rates(axes[1, 1], np.concatenate([unit_rates_hz(session) for session in dataset.sessions]))
+        draw_rates(
+            axes[1, 1], np.concatenate([unit_rates_hz(session) for session in dataset.sessions])
+        )
         lengths = np.concatenate([session.trial_num_bins for session in dataset.sessions])
         draw_lengths(axes[2, 0], lengths * dataset.bin_size_s, dataset.bin_size_s)
         draw_regions(axes[2, 1], report)
@@ -39,18 +43,25 @@ def draw_check(dataset: Dataset, report: dict[str, Any]) -> Figure:
 
 
 def draw_rates_over_time(axes: Axes, dataset: Dataset) -> Axes:
-    """Mean rate of the units in each nine trials over the session clock, a line a session; drift and gaps show."""
+    """Mean rate of the units in each nine trials over the session clock, a line a session; drift
+    and gaps show."""
     for index, session in enumerate(dataset.sessions[:_MAX_LINES]):
         order, time, label = _time_axis(session)
         spikes = np.array([trial_spikes(session, trial).sum() for trial in order])
         unit_seconds = session.trial_num_bins[order] * session.bin_size_s * session.num_units
         rates_hz = _running_sum(spikes) / _running_sum(unit_seconds)
         colour = style.CYCLE[index % len(style.CYCLE)]
-        axes.plot(time, rates_hz, color=colour, linewidth=1.0, label=style.plain(session.session_id))
+        axes.plot(
+            time, rates_hz, color=colour, linewidth=1.0, label=style.plain(session.session_id)
+        )
     axes.set_ylim(bottom=0)
     if 1 < len(dataset.sessions) <= len(style.CYCLE):
         axes.legend(ncols=2, fontsize=6, loc="lower left")
-    more = f", {_MAX_LINES} of {len(dataset.sessions)} sessions" if len(dataset.sessions) > _MAX_LINES else ""
+    more = (
+        f", {_MAX_LINES} of {len(dataset.sessions)} sessions"
+        if len(dataset.sessions) > _MAX_LINES
+        else ""
+    )
     return style.finish(axes, label, "mean rate (Hz)", f"Rate, nine trials a point{more}")
 
 
@@ -58,17 +69,31 @@ def draw_raster(axes: Axes, session: Session) -> Axes:
     """Spikes of one trial of median length, units by region and then rate."""
     trial = int(np.argsort(session.trial_num_bins, kind="stable")[session.num_trials // 2])
     start, length = session.trial_start_bin[trial], session.trial_num_bins[trial]
-    order = np.lexsort((unit_rates_hz(session), session.region))[:: -(-session.num_units // _MAX_RASTER_UNITS)]
+    order = np.lexsort((unit_rates_hz(session), session.region))[
+        :: -(-session.num_units // _MAX_RASTER_UNITS)
+    ]
     counts = np.asarray(session.counts[start : start + length])[:, order]  # [bins, units]
     extent = (0, length * session.bin_size_s, -0.5, len(order) - 0.5)
-    axes.imshow(counts.T > 0, cmap="Greys", aspect="auto", origin="lower", interpolation="nearest", extent=extent)
+    axes.imshow(
+        counts.T > 0,
+        cmap="Greys",
+        aspect="auto",
+        origin="lower",
+        interpolation="nearest",
+        extent=extent,
+    )
     axes.yaxis.get_major_locator().set_params(integer=True)
     labels = session.region[order]
     edges = np.flatnonzero(labels[1:] != labels[:-1]) + 0.5
     if len(edges) < _MAX_BARS:
         axes.hlines(edges, 0, length * session.bin_size_s, color=style.SKY, linewidth=0.5)
     label = f"time in trial {trial} of {style.plain(session.session_id)} (s)"
-    return style.finish(axes, label, "unit", f"Bins with spikes, {len(order)} of {session.num_units} units by region")
+    return style.finish(
+        axes,
+        label,
+        "unit",
+        f"Bins with spikes, {len(order)} of {session.num_units} units by region",
+    )
 
 
 def draw_split_over_time(axes: Axes, dataset: Dataset, report: dict[str, Any]) -> Axes:
@@ -80,7 +105,10 @@ def draw_split_over_time(axes: Axes, dataset: Dataset, report: dict[str, Any]) -
             chosen = session.split[order] == code
             bottom = row - 0.4 + 0.27 * code
             axes.vlines(time[chosen], bottom, bottom + 0.25, color=colour, linewidth=0.6)
-    names = [f"{session.session_id} ({'/'.join(map(str, _split_sizes(report, session)))})" for session in shown]
+    names = [
+        f"{session.session_id} ({'/'.join(map(str, _split_sizes(report, session)))})"
+        for session in shown
+    ]
     axes.set_yticks(range(len(shown)), [style.plain(name) for name in names], fontsize=7)
     axes.set_ylim(len(shown) - 0.4, -0.6)
     for name, colour in zip(SPLIT_NAMES, _SPLIT_COLOURS, strict=True):
@@ -104,7 +132,11 @@ def _time_axis(session: Session) -> tuple[np.ndarray, np.ndarray, str]:
     order = np.argsort(session.trial_start_s, kind="stable")
     if session.num_trials > 1 and np.ptp(session.trial_start_s) == 0:
         return order, order, "trial"
-    return order, (session.trial_start_s[order] - session.trial_start_s.min()) / 60, "time from the first trial (min)"
+    return (
+        order,
+        (session.trial_start_s[order] - session.trial_start_s.min()) / 60,
+        "time from the first trial (min)",
+    )
 
 
 def draw_rates(axes: Axes, rates_hz: np.ndarray) -> Axes:
@@ -139,7 +171,9 @@ def draw_regions(axes: Axes, report: dict[str, Any]) -> Axes:
         bars.append(("none", unknown))
     axes.bar(range(len(bars)), [count for _, count in bars], color=style.GREEN)
     axes.set_xticks(range(len(bars)), [style.plain(region) for region, _ in bars], rotation=90)
-    return style.finish(axes, "", "units", f"Units in {len(ranked)} region{'s' * (len(ranked) != 1)}")
+    return style.finish(
+        axes, "", "units", f"Units in {len(ranked)} region{'s' * (len(ranked) != 1)}"
+    )
 
 
 def draw_lengths(axes: Axes, lengths_s: np.ndarray, bin_size_s: float) -> Axes:

@@ -63,13 +63,17 @@ def draw_channel_sd(axes: Axes, report: dict[str, Any]) -> Axes:
     axes.set_xticks([])
     unit = style.plain(shown[0][1]["unit"])
     more = f", the first {len(shown)}" if len(shown) < len(report["sessions"]) else ""
-    return style.finish(axes, f"session{more}", f"sd ({unit})", "Standard deviation of each channel")
+    return style.finish(
+        axes, f"session{more}", f"sd ({unit})", "Standard deviation of each channel"
+    )
 
 
 def draw_amplitudes(axes: Axes, dataset: Dataset) -> Axes:
     """Histogram of samples of all channels on a logarithmic axis: clipping is a bar at an end."""
     size = max(1, sum(session.values.size for session in dataset.sessions) // _MAX_VALUES)
-    samples = np.concatenate([np.asarray(s.values[::size], np.float32).ravel() for s in dataset.sessions])
+    samples = np.concatenate(
+        [np.asarray(s.values[::size], np.float32).ravel() for s in dataset.sessions]
+    )
     samples = samples[np.isfinite(samples)]
     axes.hist(samples, bins=81, color=style.GREEN, log=True)
     unit = style.plain(dataset.sessions[0].unit_of_values)
@@ -90,7 +94,9 @@ def draw_condition(axes: Axes, report: dict[str, Any]) -> Axes:
     bottom = np.zeros(len(values))
     for split, colour in zip(SPLIT_NAMES, (style.BLUE, style.ORANGE, style.VERMILION), strict=True):
         of_split = [f for f in facts if f["trials_per_split"][split] == f["num_trials"]]
-        counts = [sum(f["condition_counts"][name].get(value, 0) for f in of_split) for value in values]
+        counts = [
+            sum(f["condition_counts"][name].get(value, 0) for f in of_split) for value in values
+        ]
         axes.bar(range(len(values)), counts, bottom=bottom, color=colour, label=split)
         bottom += counts
     mixed = [f for f in facts if f["num_trials"] not in f["trials_per_split"].values()]

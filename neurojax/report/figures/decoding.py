@@ -1,4 +1,5 @@
-"""Figures of a decoder: its scores beside other read-outs, and how far its confidence can be trusted."""
+"""Figures of a decoder: its scores beside other read-outs, and how far its confidence can be
+trusted."""
 
 from __future__ import annotations
 
@@ -31,18 +32,23 @@ def figure(report: Mapping[str, Any]) -> Figure:
             coverage(axes[0, 1], report)
             regions(axes[0, 2], report)
         made.suptitle(
-            style.plain(f"{report['target']}: {report['method']}, protocol {report['protocol']}"), x=0.01, ha="left"
+            style.plain(f"{report['target']}: {report['method']}, protocol {report['protocol']}"),
+            x=0.01,
+            ha="left",
         )
         return made
 
 
 def scores_of_sessions(axes: Axes, report: Mapping[str, Any]) -> Axes:
-    """The main score of every read-out in every session, with 95 % intervals over trials; chance as a grey line.
+    """The main score of every read-out in every session, with 95 % intervals over trials; chance as
+    a grey line.
 
     The legend stands above the data and says which smoothing and lags the folds chose.
     """
     main = MAIN[report["kind"]]
-    names = list(dict.fromkeys(name for entry in report["sessions"].values() for name in entry["read_outs"]))
+    names = list(
+        dict.fromkeys(name for entry in report["sessions"].values() for name in entry["read_outs"])
+    )
     colours, labels = style.predictor_colours(names), _labels(report, names)
     shown = list(report["sessions"].items())[:MAX_SESSIONS]
     named: set[str] = set()  # the first session may lack a score
@@ -54,12 +60,21 @@ def scores_of_sessions(axes: Axes, report: Mapping[str, Any]) -> Axes:
             left = place + 0.7 * ((number + 0.5) / len(names) - 0.5)
             low, high = block.get(f"{main}_ci95") or (value, value)
             axes.plot([left, left], [low, high], color=colours[name], lw=1)
-            axes.plot([left], [value], "o", ms=4, color=colours[name], label=None if name in named else labels[name])
+            axes.plot(
+                [left],
+                [value],
+                "o",
+                ms=4,
+                color=colours[name],
+                label=None if name in named else labels[name],
+            )
             named.add(name)
         chance = entry["read_outs"].get("model", {}).get("chance", {}).get("chance_95th_percentile")
         if chance is not None:
             axes.plot([place - 0.4, place + 0.4], [chance, chance], color=style.GREY, lw=1, ls=":")
-    axes.set_xticks(range(len(shown)), [style.plain(name) for name, _ in shown], rotation=30, ha="right")
+    axes.set_xticks(
+        range(len(shown)), [style.plain(name) for name, _ in shown], rotation=30, ha="right"
+    )
     style.finish(axes, "session", _LABELS[main], "held-out trials; dotted: 95 % of shuffled labels")
     if named:
         _legend_above(axes, len(named))
@@ -79,7 +94,11 @@ def _labels(report: Mapping[str, Any], names: list[str]) -> dict[str, str]:
     """Read-out -> its name, with what its folds chose in seconds."""
     labels = {}
     for name in names:
-        folds = [f for entry in report["sessions"].values() for f in entry["read_outs"].get(name, {}).get("chosen", [])]
+        folds = [
+            f
+            for entry in report["sessions"].values()
+            for f in entry["read_outs"].get(name, {}).get("chosen", [])
+        ]
         seconds = chosen.in_short(folds)
         labels[name] = f"{name}: {seconds}" if seconds else name
     return labels
@@ -97,7 +116,8 @@ def reliability(axes: Axes, report: Mapping[str, Any]) -> Axes:
 
 
 def abstention(axes: Axes, report: Mapping[str, Any]) -> Axes:
-    """Accuracy on the surest trials, against the share of trials kept; single sessions are thin lines."""
+    """Accuracy on the surest trials, against the share of trials kept; single sessions are thin
+    lines."""
     style.finish(axes, "share of trials decoded", "accuracy", "when it may abstain")
     for block in _single(report):
         curve = block["calibration"]["selective"]
@@ -114,7 +134,9 @@ def coverage(axes: Axes, report: Mapping[str, Any]) -> Axes:
     values = [entry["read_outs"]["model"]["calibration"]["coverage"] for _, entry in shown]
     axes.axhline(NOMINAL, color=style.GREY, lw=0.8)
     axes.plot(range(len(values)), values, "o", color=style.MODEL)
-    axes.set_xticks(range(len(shown)), [style.plain(name) for name, _ in shown], rotation=30, ha="right")
+    axes.set_xticks(
+        range(len(shown)), [style.plain(name) for name, _ in shown], rotation=30, ha="right"
+    )
     axes.set_ylim(min([0.7, *values]), 1)
     return style.finish(axes, "session", "share of values inside", f"{NOMINAL:.0%} intervals")
 
@@ -140,12 +162,21 @@ def _curves(report: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     """The model's blocks of all sessions together, else of each."""
     pooled = report["pooled"].get("model")
     if pooled is not None:
-        return [("all sessions" if len(report["sessions"]) > 1 else next(iter(report["sessions"])), pooled)]
-    return [(name, entry["read_outs"]["model"]) for name, entry in list(report["sessions"].items())[:8]]
+        return [
+            (
+                "all sessions" if len(report["sessions"]) > 1 else next(iter(report["sessions"])),
+                pooled,
+            )
+        ]
+    return [
+        (name, entry["read_outs"]["model"]) for name, entry in list(report["sessions"].items())[:8]
+    ]
 
 
 def _single(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The model's blocks of single sessions, where a curve of all of them is drawn too."""
     if len(report["sessions"]) == 1 or report["pooled"].get("model") is None:
         return []
-    return [entry["read_outs"]["model"] for entry in list(report["sessions"].values())[:MAX_SESSIONS]]
+    return [
+        entry["read_outs"]["model"] for entry in list(report["sessions"].values())[:MAX_SESSIONS]
+    ]

@@ -1,4 +1,5 @@
-"""Later runs minus the first: every session with its interval over trials, their mean with its own over sessions."""
+"""Later runs minus the first: every session with its interval over trials, their mean with its own
+over sessions."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ def differences(
     score: str = "bits/spike, pooled",
     bars: str = "",
 ) -> Axes:
-    """One task: a grey dot a session with its interval, a diamond the mean with its own, above zero is better.
+    """One task: a grey dot a session with its interval, a diamond the mean with its own, above zero
+    is better.
 
     Args:
         axes: where to draw.
@@ -39,11 +41,28 @@ def differences(
     for place, one in enumerate(found):
         if one is None:
             continue
-        offsets = place + np.linspace(-0.32, 0.32, len(one.sessions)) if len(one.sessions) > 1 else [place - 0.2]
+        offsets = (
+            place + np.linspace(-0.32, 0.32, len(one.sessions))
+            if len(one.sessions) > 1
+            else [place - 0.2]
+        )
         for x, (value, ends) in zip(offsets, one.sessions.values(), strict=True):
-            look = {"fmt": "o", "markersize": 3, "color": style.GREY, "elinewidth": 0.9, "alpha": 0.7}
+            look = {
+                "fmt": "o",
+                "markersize": 3,
+                "color": style.GREY,
+                "elinewidth": 0.9,
+                "alpha": 0.7,
+            }
             axes.errorbar([x], [value], _half_widths(value, ends), **look)
-        look = {"fmt": "D", "markersize": 5.5, "elinewidth": 2.0, "capsize": 6, "capthick": 2.0, "zorder": 3}
+        look = {
+            "fmt": "D",
+            "markersize": 5.5,
+            "elinewidth": 2.0,
+            "capsize": 6,
+            "capthick": 2.0,
+            "zorder": 3,
+        }
         colour = style.CYCLE[
             (place + 1) % len(style.CYCLE)
         ]  # as in the figure of all runs, where the first has one too

@@ -16,5 +16,7 @@ def beside(observed: Mapping[str, float], expected: Mapping[str, Mapping[str, An
     for name, value in observed.items():
         bound, sense = expected[name]["value"], expected[name]["tolerance"]
         met = value >= bound if sense == "at least" else value <= bound
-        lines.append(f"{name:{width}} {value:>14,.4g}   {sense} {bound:,}   {'met' if met else 'NOT met'}")
+        lines.append(
+            f"{name:{width}} {value:>14,.4g}   {sense} {bound:,}   {'met' if met else 'NOT met'}"
+        )
     return lines

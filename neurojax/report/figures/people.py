@@ -24,7 +24,10 @@ def accuracies(block: Mapping[str, Any], names: Mapping[str, str]) -> Figure:
     order = sorted(score, key=lambda person: -1.0 if score[person] is None else score[person])
     figure, axes = style.new_figure(max(4.0, 1.5 + 0.35 * len(order)), 3.2)
     axes, places = axes[0, 0], np.arange(len(order))
-    methods = {"model": block, **{name: floor for name, floor in block["floors"].items() if "people" in floor}}
+    methods = {
+        "model": block,
+        **{name: floor for name, floor in block["floors"].items() if "people" in floor},
+    }
     colours = style.predictor_colours(list(methods))
     for name, one in methods.items():
         values = [one["people"][person]["balanced_accuracy"] for person in order]
@@ -33,7 +36,9 @@ def accuracies(block: Mapping[str, Any], names: Mapping[str, str]) -> Figure:
         look = {"marker": "o" if name == "model" else "s", "linestyle": "none", "markersize": 5}
         axes.plot(places, values, color=colours[name], label=label, **look)
     axes.axhline(block["chance"], color=style.GREY, linestyle="--", linewidth=0.9)
-    axes.set_xticks(places, [style.plain(person) for person in order], rotation=60, ha="right", fontsize=7)
+    axes.set_xticks(
+        places, [style.plain(person) for person in order], rotation=60, ha="right", fontsize=7
+    )
     axes.set_ylim(0, 1)
     axes.legend(loc="lower right")
     return style.finish(axes, "", "balanced accuracy", "People that training never saw").figure

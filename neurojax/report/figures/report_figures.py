@@ -1,4 +1,5 @@
-"""The figures of a report, from an evaluation record, one example session and the metrics of a run."""
+"""The figures of a report, from an evaluation record, one example session and the metrics of a
+run."""
 
 from __future__ import annotations
 
@@ -16,28 +17,32 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Names in metrics.jsonl; the first present is drawn: nats per entry compare between runs, a weighted
-# loss does not.
+# Names in metrics.jsonl; the first present is drawn: nats per entry compare between runs, a
+# weighted loss does not.
 _LOSSES = {"train/nats_per_entry": "nats per hidden entry", "train/loss": "Poisson"}
 
 MAX_Q = 0.05  # false discovery rate below which a pair of regions gets its star
 
 
 def draw_figures(
-    evaluation: Mapping[str, Any], examples: Mapping[str, Any] | None, metrics: Sequence[Mapping[str, Any]]
+    evaluation: Mapping[str, Any],
+    examples: Mapping[str, Any] | None,
+    metrics: Sequence[Mapping[str, Any]],
 ) -> dict[str, Figure]:
     """Draws every figure whose data are there, in the order a reader wants them.
 
     Args:
         evaluation: content of evaluation.json.
-        examples: of one session, any item may be missing or None: session_id; bin_size_s; of one test trial
-            counts [T, N], predicted [T, N] and true [T, N] expected spikes per bin (predicted by
-            co-smoothing); region str [N]; psth_observed, psth_predicted [conditions, T, N] spikes per bin,
-            conditions (names); bps_unit_model, bps_unit_baseline [N] bits/spike, baseline (name).
+        examples: of one session, any item may be missing or None: session_id; bin_size_s; of one
+            test trial counts [T, N], predicted [T, N] and true [T, N] expected spikes per bin
+            (predicted by co-smoothing); region str [N]; psth_observed, psth_predicted [conditions,
+            T, N] spikes per bin, conditions (names); bps_unit_model, bps_unit_baseline [N]
+            bits/spike, baseline (name).
         metrics: lines of metrics.jsonl.
     Returns:
-        name -> Figure: first_look, few_shots, tasks, tasks_<metric> of each further metric, raster, rate_maps, rates,
-        psth, units, regions, region_drop, loss, calibration, dispersion, those that can be drawn.
+        name -> Figure: first_look, few_shots, tasks, tasks_<metric> of each further metric, raster,
+        rate_maps, rates, psth, units, regions, region_drop, loss, calibration, dispersion, those
+        that can be drawn.
     """
     present = {key: value for key, value in (examples or {}).items() if value is not None}
     panels = {
@@ -87,14 +92,19 @@ def _trial(examples: Mapping[str, Any]) -> dict[str, Any]:
     }
     if "true" in examples:
         trial["true_hz"] = np.asarray(examples["true"], np.float64)[:last] / bin_size_s
-    trial["order"] = activity.unit_order(trial.get("true_hz", trial["inferred_hz"]), trial["region"])
+    trial["order"] = activity.unit_order(
+        trial.get("true_hz", trial["inferred_hz"]), trial["region"]
+    )
     return trial
 
 
 def _reference_hz(examples: Mapping[str, Any], num_bins: int) -> tuple[np.ndarray, str] | None:
-    """What inferred rates are held against: the true rates where known, else the PSTH over all conditions."""
+    """What inferred rates are held against: the true rates where known, else the PSTH over all
+    conditions."""
     if "true" in examples:
-        return np.asarray(examples["true"], np.float64)[:num_bins] / examples["bin_size_s"], "True rates"
+        return np.asarray(examples["true"], np.float64)[:num_bins] / examples[
+            "bin_size_s"
+        ], "True rates"
     if "psth_observed" not in examples:
         return None
     psth = np.asarray(examples["psth_observed"], np.float64)[:, :num_bins]
@@ -104,18 +114,23 @@ def _reference_hz(examples: Mapping[str, Any], num_bins: int) -> tuple[np.ndarra
 
 
 def _draw_maps(row: Sequence[Axes], examples: Mapping[str, Any]) -> None:
-    """Raster, true rates or PSTH, inferred rates of one trial: three axes, one order, one colour scale."""
+    """Raster, true rates or PSTH, inferred rates of one trial: three axes, one order, one colour
+    scale."""
     trial = _trial(examples)
     inferred_hz = trial["inferred_hz"]
     reference = _reference_hz(examples, len(inferred_hz))
     shared = {"order": trial["order"], "region": trial["region"]}
-    activity.raster(row[0], trial["counts"], trial["bin_size_s"], title="Spikes of a test trial", **shared)
+    activity.raster(
+        row[0], trial["counts"], trial["bin_size_s"], title="Spikes of a test trial", **shared
+    )
     maps = [inferred_hz] if reference is None else [reference[0], inferred_hz]
     shared["max_hz"] = activity.rate_limit_hz(*maps)
     if reference is None:
         style.say(row[1], "no true rates, no PSTH").set_axis_off()
     else:
-        activity.rate_heatmap(row[1], reference[0], trial["bin_size_s"], title=reference[1], bar=False, **shared)
+        activity.rate_heatmap(
+            row[1], reference[0], trial["bin_size_s"], title=reference[1], bar=False, **shared
+        )
     title = "Inferred rates (co-smoothing)"
     activity.rate_heatmap(row[2], inferred_hz, trial["bin_size_s"], title=title, **shared)
 
@@ -136,7 +151,11 @@ def _first_look(evaluation: Mapping[str, Any], examples: Mapping[str, Any]) -> F
     panels = lower.subplots(1, 3, width_ratios=[1.0, 1.1, 1.35])
     for place, (draw, missing) in zip(
         panels,
-        ((_units, "no scores of units"), (_regions, "fewer than two regions"), (_tasks, "no task scored")),
+        (
+            (_units, "no scores of units"),
+            (_regions, "fewer than two regions"),
+            (_tasks, "no task scored"),
+        ),
         strict=True,
     ):
         if not draw(place, evaluation, examples, ()):
@@ -148,7 +167,9 @@ def _raster(axes, evaluation, examples, metrics) -> bool:
     if not _has(examples, "counts", "predicted", "bin_size_s"):
         return False
     trial = _trial(examples)
-    activity.raster(axes, trial["counts"], trial["bin_size_s"], order=trial["order"], region=trial["region"])
+    activity.raster(
+        axes, trial["counts"], trial["bin_size_s"], order=trial["order"], region=trial["region"]
+    )
     return True
 
 
@@ -165,7 +186,9 @@ def _psth(axes, evaluation, examples, metrics) -> bool:
         return False
     names = examples.get("conditions", ())
     pair = (examples["psth_observed"], examples["psth_predicted"])
-    activity.psth_vs_inferred(axes, *pair, examples["bin_size_s"], conditions=[str(name) for name in names])
+    activity.psth_vs_inferred(
+        axes, *pair, examples["bin_size_s"], conditions=[str(name) for name in names]
+    )
     return True
 
 
@@ -173,7 +196,9 @@ def _units(axes, evaluation, examples, metrics) -> bool:
     if not _has(examples, "bps_unit_model", "bps_unit_baseline"):
         return False
     name = tables.label(str(examples.get("baseline", "baseline")))
-    scores.unit_scores(axes, examples["bps_unit_model"], examples["bps_unit_baseline"], baseline_name=name)
+    scores.unit_scores(
+        axes, examples["bps_unit_model"], examples["bps_unit_baseline"], baseline_name=name
+    )
     return True
 
 
@@ -190,10 +215,14 @@ def _region_matrix(axes, evaluation, kind: str, words: str, row_label: str) -> b
     for key, session in evaluation["sessions"].items():
         regions = session.get("regions") or {}
         if kind in regions:
-            matrix, q = (np.array(regions[kind][name], np.float64) for name in ("bps_pooled", "q_value"))
+            matrix, q = (
+                np.array(regions[kind][name], np.float64) for name in ("bps_pooled", "q_value")
+            )
             told = np.nan_to_num(q, nan=1.0) < MAX_Q
             title = f"{words}, {tables.shorten(key, 18)}"
-            scores.region_matrix(axes, matrix, regions["names"], told=told, title=title, row_label=row_label)
+            scores.region_matrix(
+                axes, matrix, regions["names"], told=told, title=title, row_label=row_label
+            )
             return True
     return False
 
@@ -217,16 +246,21 @@ def _bars(axes, evaluation, metric: str, tasks: Sequence[str]) -> bool:
     return True
 
 
-def _means(evaluation, metric: str, tasks: Sequence[str]) -> tuple[dict[str, list[tuple[float, float]]], list[str]]:
-    """(predictor's label -> (mean, half of its 95 % interval) a task, labels of oracles); who has no score is
-    left out."""
+def _means(
+    evaluation, metric: str, tasks: Sequence[str]
+) -> tuple[dict[str, list[tuple[float, float]]], list[str]]:
+    """(predictor's label -> (mean, half of its 95 % interval) a task, labels of oracles); who has
+    no score is left out."""
     columns = [tables.mean_scores(evaluation, task, metric) for task in tasks]
     pairs, oracles = {}, []
     for name in tables.predictors_of(evaluation):
         row = [column[name] for column in columns]
         if any(score.value is not None for score in row):
             pairs[tables.label(name)] = [
-                (np.nan if score.value is None else score.value, np.nan if score.half is None else score.half)
+                (
+                    np.nan if score.value is None else score.value,
+                    np.nan if score.half is None else score.half,
+                )
                 for score in row
             ]
             oracles += [tables.label(name)] * tables.is_oracle(name)
@@ -244,9 +278,14 @@ def _other_bars(evaluation) -> dict[str, Figure]:
 
 
 def _few_shots(axes, evaluation, examples, metrics) -> bool:
-    """The score of a read-out against the trials it was fitted on, where the protocol has such tasks."""
+    """The score of a read-out against the trials it was fitted on, where the protocol has such
+    tasks."""
     protocol = protocols.of_evaluation(evaluation)
-    asked = {} if protocol is None else {task: protocol.tasks[task].read_out_trials for task in protocol.read_out_tasks}
+    asked = (
+        {}
+        if protocol is None
+        else {task: protocol.tasks[task].read_out_trials for task in protocol.read_out_tasks}
+    )
     tasks = sorted((task for task in tables.tasks_of(evaluation) if task in asked), key=asked.get)
     if len(tasks) < 2:
         return False
@@ -255,8 +294,14 @@ def _few_shots(axes, evaluation, examples, metrics) -> bool:
     if not pairs:
         return False
     num_sessions = len(evaluation["sessions"])
-    title = "Few shots, one session" if num_sessions == 1 else f"Few shots, mean of {num_sessions} sessions"
-    scores.shot_curve(axes, [asked[task] for task in tasks], pairs, title=title, ylabel=score_words(metric))
+    title = (
+        "Few shots, one session"
+        if num_sessions == 1
+        else f"Few shots, mean of {num_sessions} sessions"
+    )
+    scores.shot_curve(
+        axes, [asked[task] for task in tasks], pairs, title=title, ylabel=score_words(metric)
+    )
     return True
 
 
@@ -275,7 +320,9 @@ def _loss(axes, evaluation, examples, metrics) -> bool:
         return False
     steps, losses = np.array(sorted(series[logged[0]])).T
     validation = {
-        tables.label(name.removeprefix("validation/").removesuffix("bps_pooled").rstrip("_") or "pooled"): pairs
+        tables.label(
+            name.removeprefix("validation/").removesuffix("bps_pooled").rstrip("_") or "pooled"
+        ): pairs
         for name, pairs in series.items()
         if name not in _LOSSES
     }

@@ -17,10 +17,16 @@ BITS = "bits/spike"
 
 def bar_words(num_sessions: int) -> str:
     """What the error bars of a figure of means are, short enough for an axis."""
-    return "bars: 95 % over its test trials" if num_sessions == 1 else f"bars: 95 % over {num_sessions} sessions (t)"
+    return (
+        "bars: 95 % over its test trials"
+        if num_sessions == 1
+        else f"bars: 95 % over {num_sessions} sessions (t)"
+    )
 
 
-def _limits(values: np.ndarray, low: float = 2.0, high: float = 99.0, margin: float = 0.08) -> tuple[float, float]:
+def _limits(
+    values: np.ndarray, low: float = 2.0, high: float = 99.0, margin: float = 0.08
+) -> tuple[float, float]:
     """Axis limits that hold the bulk of `values` [any], always with 0 inside."""
     bottom, top = np.percentile(values, [low, high]) if values.size else (0.0, 1.0)
     bottom, top = min(float(bottom), 0.0), max(float(top), 0.0)
@@ -28,7 +34,9 @@ def _limits(values: np.ndarray, low: float = 2.0, high: float = 99.0, margin: fl
     return bottom - room, top + room
 
 
-def unit_scores(axes: Axes, model: np.ndarray, baseline: np.ndarray, *, baseline_name: str = "baseline") -> Axes:
+def unit_scores(
+    axes: Axes, model: np.ndarray, baseline: np.ndarray, *, baseline_name: str = "baseline"
+) -> Axes:
     """Bits/spike of each unit under the model against a baseline, with the unity line.
 
     Both axes hold the 2nd to 99th percentile of the two together; the units outside are counted.
@@ -42,7 +50,12 @@ def unit_scores(axes: Axes, model: np.ndarray, baseline: np.ndarray, *, baseline
     model, baseline = np.asarray(model, np.float64), np.asarray(baseline, np.float64)
     scored = np.isfinite(model) & np.isfinite(baseline)
     model, baseline = model[scored], baseline[scored]
-    style.finish(axes, f"{style.plain(baseline_name)} ({BITS})", f"model ({BITS})", "Units, model against baseline")
+    style.finish(
+        axes,
+        f"{style.plain(baseline_name)} ({BITS})",
+        f"model ({BITS})",
+        "Units, model against baseline",
+    )
     if not len(model):
         return style.say(axes, "no unit scored by both")
     low, high = _limits(np.concatenate([model, baseline]))
@@ -70,7 +83,8 @@ def region_matrix(
     title: str = "Between regions",
     row_label: str = "region seen",
 ) -> Axes:
-    """Inter-region bits/spike: row = the source, column = the region predicted; hatched = not scored.
+    """Inter-region bits/spike: row = the source, column = the region predicted; hatched = not
+    scored.
 
     Args:
         axes: where to draw.
@@ -87,10 +101,14 @@ def region_matrix(
     axes.patch.set(facecolor="white", edgecolor=style.PALE, hatch="////", linewidth=0)
     top = float(matrix[scored].max(initial=1e-3))
     bottom = min(float(np.percentile(matrix[scored], 5)), 0.0) if scored.any() else 0.0
-    shown = axes.imshow(np.ma.masked_where(~scored, matrix), cmap=style.SCORE_MAP, vmin=bottom, vmax=top)
+    shown = axes.imshow(
+        np.ma.masked_where(~scored, matrix), cmap=style.SCORE_MAP, vmin=bottom, vmax=top
+    )
     axes.set(xlim=(-0.5, num_regions - 0.5), ylim=(num_regions - 0.5, -0.5))
     fontsize = float(np.clip(110 / max(num_regions, 1), 4, 8))
-    axes.set_xticks(range(num_regions), regions, rotation=90 if num_regions > 4 else 0, fontsize=fontsize)
+    axes.set_xticks(
+        range(num_regions), regions, rotation=90 if num_regions > 4 else 0, fontsize=fontsize
+    )
     axes.set_yticks(range(num_regions), regions, fontsize=fontsize)
     axes.tick_params(length=0)
     if not scored.any():
@@ -105,7 +123,9 @@ def region_matrix(
         words = (f"{value:.2f}" if num_regions <= 8 else "") + "*" * bool(stars[row, column])
         ink = "black" if value > (bottom + top) / 2 else "white"
         if words:
-            axes.text(column, row, words, ha="center", va="center", fontsize=min(fontsize, 7.5), color=ink)
+            axes.text(
+                column, row, words, ha="center", va="center", fontsize=min(fontsize, 7.5), color=ink
+            )
     return axes
 
 
@@ -119,9 +139,11 @@ def task_bars(
     ylabel: str = f"{BITS}, pooled",
     bars: str = "",
 ) -> Axes:
-    """Model, baselines and oracle side by side for each task, with error bars; oracles are lines to reach.
+    """Model, baselines and oracle side by side for each task, with error bars; oracles are lines to
+    reach.
 
-    A baseline far below zero would flatten everything else: the axis stops at half the highest bar below
+    A baseline far below zero would flatten everything else: the axis stops at half the highest bar
+        below
     zero, lower only for the model, and the number is written at the foot of the bar.
 
     Args:
@@ -135,8 +157,14 @@ def task_bars(
     """
     colours = style.predictor_colours(list(scores), oracles)
     competitors = [name for name in scores if name not in oracles]
-    values = {name: np.asarray(pairs, np.float64).reshape(len(tasks), 2) for name, pairs in scores.items()}
-    reach = [array[:, 0] + sign * np.nan_to_num(array[:, 1]) for array in values.values() for sign in (-1, 1)]
+    values = {
+        name: np.asarray(pairs, np.float64).reshape(len(tasks), 2) for name, pairs in scores.items()
+    }
+    reach = [
+        array[:, 0] + sign * np.nan_to_num(array[:, 1])
+        for array in values.values()
+        for sign in (-1, 1)
+    ]
     reach = np.concatenate([np.zeros(1), *reach])
     top = max(float(np.nanmax(reach)), 1e-3)
     lowest_model = float(np.nanmin(values.get("model", np.zeros((1, 2)))[:, 0], initial=0.0))
@@ -154,18 +182,42 @@ def task_bars(
             "edgecolor": "white",
         }
         handles.append(
-            axes.bar(x, np.nan_to_num(height), width * 0.92, label=style.plain(name), linewidth=0, zorder=2, **look)
+            axes.bar(
+                x,
+                np.nan_to_num(height),
+                width * 0.92,
+                label=style.plain(name),
+                linewidth=0,
+                zorder=2,
+                **look,
+            )
         )
         axes.errorbar(x, height, error, fmt="none", ecolor=style.BLACK, elinewidth=0.9, zorder=3)
         for place, value in zip(x, height, strict=True):
             if value < floor:
-                axes.text(place, floor, f"{value:.2f}", rotation=90, ha="center", va="bottom", fontsize=6, zorder=4)
+                axes.text(
+                    place,
+                    floor,
+                    f"{value:.2f}",
+                    rotation=90,
+                    ha="center",
+                    va="bottom",
+                    fontsize=6,
+                    zorder=4,
+                )
     for index, name in enumerate(name for name in scores if name in oracles):
         height = values[name][:, 0]
         dashes = ("solid", (0, (2, 1.5)), "dotted")[min(index, 2)]
         ends = (places - 0.42, places + 0.42)
         handles.append(
-            axes.hlines(height, *ends, color=style.ORACLE, linestyle=dashes, label=style.plain(name), zorder=4)
+            axes.hlines(
+                height,
+                *ends,
+                color=style.ORACLE,
+                linestyle=dashes,
+                label=style.plain(name),
+                zorder=4,
+            )
         )
     axes.axhline(0, color=style.BLACK, linewidth=0.8, zorder=3)
     axes.set_xticks(places, [style.plain(task).replace("-", "-\n") for task in tasks])
@@ -185,15 +237,18 @@ def shot_curve(
     title: str = "Few shots",
     ylabel: str = f"{BITS}, pooled",
 ) -> Axes:
-    """A score against the number of trials that a read-out was fitted on, a line a predictor, with intervals.
+    """A score against the number of trials that a read-out was fitted on, a line a predictor, with
+    intervals.
 
-    A predictor far below zero would flatten the others: the axis stops at half the highest value below zero,
+    A predictor far below zero would flatten the others: the axis stops at half the highest value
+        below zero,
     lower only for the model.
 
     Args:
         axes: where to draw.
         num_trials: along x, on a logarithmic axis.
-        scores: predictor -> per number of trials (score, half of its 95 % interval), NaN where unknown.
+        scores: predictor -> per number of trials (score, half of its 95 % interval), NaN where
+            unknown.
         title: heading.
         ylabel: the score, with its unit.
     """
@@ -202,11 +257,19 @@ def shot_curve(
     axes.axhline(0, color=style.BLACK, linewidth=0.8)
     for number, (name, pairs) in enumerate(values.items()):
         known = np.isfinite(pairs[:, 0])
-        look = {"color": colours[name], "marker": markers[number % len(markers)], "markersize": 5, "capsize": 3}
-        x = np.asarray(num_trials, np.float64)[known] * 1.03 ** (number - (len(values) - 1) / 2)  # bars side by side
+        look = {
+            "color": colours[name],
+            "marker": markers[number % len(markers)],
+            "markersize": 5,
+            "capsize": 3,
+        }
+        # bars side by side
+        x = np.asarray(num_trials, np.float64)[known] * 1.03 ** (number - (len(values) - 1) / 2)
         half = np.where(np.isfinite(pairs[known, 1]), pairs[known, 1], 0.0)
         axes.errorbar(x, pairs[known, 0], half, label=style.plain(name), **look)
-    highest = max((float(np.nanmax(pairs[:, 0], initial=0.0)) for pairs in values.values()), default=0.0)
+    highest = max(
+        (float(np.nanmax(pairs[:, 0], initial=0.0)) for pairs in values.values()), default=0.0
+    )
     model, half = values.get("model", np.zeros((1, 2))).T
     lowest_model = float(np.nanmin(model - np.nan_to_num(half), initial=0.0))
     axes.set_ylim(bottom=max(axes.get_ylim()[0], min(-0.5 * highest, 1.1 * lowest_model, -1e-3)))
@@ -242,7 +305,9 @@ def paired_runs(
     """
     places, runs = np.arange(len(runs)), [style.plain(name) for name in runs]
     for row in np.asarray(values, np.float64):
-        axes.plot(places, row, color=style.GREY, alpha=0.45, linewidth=0.8, marker="o", markersize=2.5)
+        axes.plot(
+            places, row, color=style.GREY, alpha=0.45, linewidth=0.8, marker="o", markersize=2.5
+        )
     for place, mean, half in zip(places, means, half_widths, strict=True):
         colour = style.CYCLE[place % len(style.CYCLE)]
         axes.errorbar(
@@ -260,6 +325,8 @@ def paired_runs(
     low, high = axes.get_ylim()
     if low < 0 < high:
         axes.axhline(0, color=style.PALE, linewidth=0.8, zorder=0)
-    axes.set_xticks(places, runs, rotation=0 if len(runs) < 4 else 30, ha="center" if len(runs) < 4 else "right")
+    axes.set_xticks(
+        places, runs, rotation=0 if len(runs) < 4 else 30, ha="center" if len(runs) < 4 else "right"
+    )
     axes.set_xlim(-0.5, len(runs) - 0.5)
     return style.finish(axes, bars, ylabel, title)

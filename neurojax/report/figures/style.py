@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's palette, distinguishable with every common colour vision (jfly.uni-koeln.de/color).
+# Okabe and Ito's palette, distinguishable with every common colour vision
+# (jfly.uni-koeln.de/color).
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 SKY, VERMILION, YELLOW, BLACK = "#56B4E9", "#D55E00", "#F0E442", "#000000"
 GREY, PALE = "#7F7F7F", "#D9D9D9"
@@ -43,7 +44,8 @@ RC = {
 
 @contextlib.contextmanager
 def context() -> Iterator[None]:
-    """The house style over matplotlib's own defaults; the caller's settings come back afterwards."""
+    """The house style over matplotlib's own defaults; the caller's settings come back
+    afterwards."""
     import matplotlib
 
     with matplotlib.rc_context():
@@ -55,7 +57,8 @@ def context() -> Iterator[None]:
 def new_figure(
     width_in: float, height_in: float, rows: int = 1, columns: int = 1, **subplots: Any
 ) -> tuple[Figure, Any]:
-    """A Figure on the Agg canvas, outside pyplot, and its array [rows, columns] of Axes (None for 0 rows)."""
+    """A Figure on the Agg canvas, outside pyplot, and its array [rows, columns] of Axes (None for 0
+    rows)."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -76,7 +79,8 @@ def finish(axes: Axes, xlabel: str = "", ylabel: str = "", title: str = "") -> A
 
 
 def plain(text: object) -> str:
-    """Text from data as matplotlib should print it: a dollar sign is a dollar sign, not mathematics."""
+    """Text from data as matplotlib should print it: a dollar sign is a dollar sign, not
+    mathematics."""
     return str(text).replace("$", r"\$")
 
 
@@ -94,7 +98,8 @@ def say(axes: Axes, message: str) -> Axes:
 
 
 def predictor_colours(names: Sequence[str], oracles: Sequence[str] = ()) -> dict[str, str]:
-    """Colour of each predictor: the model blue, oracles black, baselines the rest of the palette."""
+    """Colour of each predictor: the model blue, oracles black, baselines the rest of the
+    palette."""
     baselines = [name for name in names if name != "model" and name not in oracles]
     rest = [colour for colour in CYCLE if colour != MODEL]
     colours = {name: rest[index % len(rest)] for index, name in enumerate(baselines)}

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 
 def running_mean(values: np.ndarray, width: int) -> np.ndarray:
-    """Centred mean over up to `width` neighbours, shorter at both ends: [steps] -> float64 [steps]."""
+    """Centred mean over up to `width` neighbours, shorter at both ends: [steps] -> float64
+    [steps]."""
     sums = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
     places = np.arange(len(values))
     first = np.maximum(places - width // 2, 0)

@@ -35,7 +35,7 @@ def test_the_model_is_blue_and_oracles_black():
 
 def test_drawing_does_not_load_pyplot():
     program = (
-        "import sys, numpy as np; from neurojax.viz import activity, scores, style\n"
+        "import sys, numpy as np; from neurojax.report.figures import activity, scores, style\n"
         "figure, axes = style.new_figure(3, 3, 1, 2)\n"
         "activity.rate_heatmap(axes[0, 0], np.ones((5, 4)), 0.02)\n"
         "scores.region_matrix(axes[0, 1], np.ones((2, 2)), 'ab')\n"
