@@ -18,7 +18,7 @@ CONFIGS = [
     for path in sorted((Path(__file__).parent.parent / "configs").glob("*.py"))
     if path.stem != "finetune"  # needs a run to start from: tests/finetune
 ]
-ANIMALS = ("data.synthetic.animals.num_sessions=2", "data.synthetic.animals.num_trials=20", "data.trials_per_batch=4")
+ANIMALS = ("data.synthetic.num_sessions=2", "data.synthetic.num_trials=20", "data.trials_per_batch=4")
 TRANSFORMER = (
     *("model.width=8", "model.num_heads=2", "model.num_layers=1", "model.mlp_width=8"),
     *("model.read_in_width=8", "model.embed_width=8"),  # the embedder is on

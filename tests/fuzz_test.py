@@ -286,7 +286,7 @@ def test_manifest(saved, data):
 
 
 KEYS = [
-    "seed", "data.root", "data.trials_per_batch", "data.sessions_per_batch", "data.synthetic.animals.num_trials", "model.width",
+    "seed", "data.root", "data.trials_per_batch", "data.sessions_per_batch", "data.synthetic.num_trials", "model.width",
     "model.num_heads", "model.positions", "model.dropout", "model.name", "objective.schemes",
     "objective.neuron_ratio", "objective.reduction", "objective.size_power", "objective.name", "head.name",
     "data.source", "optimizer.learning_rate", "optimizer.b2", "sharding.rules",

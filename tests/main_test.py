@@ -330,7 +330,7 @@ def test_predictions_as_nwb_are_the_arrays_in_hz(area, tmp_path):
 
 
 def test_a_dry_run_of_the_built_in_animals_writes_nothing(tmp_path, capsys):
-    entries = overrides("data.synthetic.animals.num_sessions=2", "data.synthetic.animals.num_trials=10", *TINY)
+    entries = overrides("data.synthetic.num_sessions=2", "data.synthetic.num_trials=10", *TINY)
     assert main.main(["train", f"--config={CONFIG}", f"--workdir={tmp_path / 'run'}", "--dry_run", *entries]) == 0
     out = capsys.readouterr().out
     assert "2 sessions" in out and "parameters" in out and "batches" in out
@@ -448,7 +448,7 @@ BAD_INPUT = {
     "unknown preset": (with_config("{config}:preset=best"), "preset=best"),
     "unknown block": (on("modle.width=8"), "modle"),
     "unknown key": (on("model.widht=8"), "widht"),
-    "unknown synthetic key": (on("data.root=", "data.synthetic.animals.num_animals=8"), "num_animals"),
+    "unknown synthetic key": (on("data.root=", "data.synthetic.num_animals=8"), "num_animals"),
     "text for a number": (on("model.width=wide"), "wide"),
     "fraction for a whole number": (on("train.num_steps=1.5"), "1.5"),
     "no learning rate": (on("optimizer.learning_rate=-1.0"), "optimizer.learning_rate=-1.0"),
@@ -487,7 +487,7 @@ BAD_INPUT = {
     "negative threads": (on("data.num_threads=-1"), "data.num_threads=-1"),
     "unknown protocol in the config": (on("eval.protocol=ntm"), "ntm"),
     "unknown baseline": (on("eval.baselines=train_mean,magic"), "magic"),
-    "too few synthetic trials": (on("data.root=", "data.synthetic.animals.num_trials=2"), "2 trials"),
+    "too few synthetic trials": (on("data.root=", "data.synthetic.num_trials=2"), "2 trials"),
     "workdir is a file": (lambda area: train_arguments(area / "a_file", area / "root"), "a_file"),
     "workdir below a file": (lambda area: train_arguments(area / "a_file" / "run", area / "root"), "a_file"),
     "workdir of another config": (again("model.mlp_width=16"), "model.mlp_width: 8 in the run, 16 now"),

@@ -17,8 +17,8 @@ ENTRIES = [
     *(
         "train.num_steps=4",
         "eval.baselines=train_mean",
-        "data.synthetic.animals.num_sessions=1",
-        "data.synthetic.animals.num_trials=16",
+        "data.synthetic.num_sessions=1",
+        "data.synthetic.num_trials=16",
     ),
 ]
 

@@ -46,9 +46,9 @@ def test_each_module_of_the_page_is_short():
 
 
 def test_the_modules_of_the_page_train_evaluate_and_prefer_late_trials(rooms, tmp_path):
-    changes = ["train.num_steps=12", "train.validate_every_steps=12", "data.synthetic.animals.num_sessions=2"]
+    changes = ["train.num_steps=12", "train.validate_every_steps=12", "data.synthetic.num_sessions=2"]
     changes += [
-        "data.synthetic.animals.num_trials=30",
+        "data.synthetic.num_trials=30",
         "data.trials_per_batch=8",
         "eval.num_boot=0",
         "eval.num_permutations=0",

@@ -466,7 +466,7 @@ def test_the_process_exits_although_a_thread_never_does():
 SAVING_LOOP = """
     import sys
     import jax.numpy as jnp, numpy as np
-    from neurojax.train import checkpoint
+    from neurojax.runs import checkpoint
     directory = sys.argv[1]
     last = checkpoint.steps_on_disk(directory)
     with checkpoint.Checkpointer(directory, keep=2) as checkpointer:

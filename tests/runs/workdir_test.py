@@ -53,7 +53,7 @@ def changed(name: str, value):
         ("losses.reduction", "sum"),
         ("optimizer.learning_rate", 1e-3),
         ("data.trials_per_batch", 16),
-        ("data.synthetic.animals.rate", 2.0),
+        ("data.synthetic.rate", 2.0),
     ],
 )
 def test_what_is_learned_is_hashed_and_guarded(tmp_path, name, value):
