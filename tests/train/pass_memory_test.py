@@ -31,8 +31,8 @@ def test_the_estimate_bounds_what_a_compiled_pass_allots(config):
     query = Query(units, bins, np.zeros((1, num_trials), np.int32))
     recipe = predictor.Recipe(model_of(config), objective_of(mtm_config()))
     trained = (*state.abstract_weights(recipe.model, source.facts), {})
-    outputs = functools.partial(predictor._outputs, recipe=recipe, wanted="natural")
-    compiled = jax.jit(outputs).lower(trained, batch, query).compile()
+    outputs = functools.partial(predictor._outputs, recipe=recipe, wanted="natural", num_samples=1)
+    compiled = jax.jit(outputs).lower(trained, batch, query, None).compile()
     found = compiled.memory_analysis()
     allotted = found.temp_size_in_bytes + found.output_size_in_bytes + batch.trials["counts"].nbytes
     estimate = num_trials * bytes_per_trial(config, num_bins, num_units)
