@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from neurojax.data.session import TEST, TRAIN, Session
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 
 MIN_STEP = 2.0  # of a crossing or a slope sign change, in units of an 8-bit armband: less is noise
 _RIDGE = 1e-6  # of the mean variance, so that shares that sum to one can be inverted
@@ -61,11 +61,11 @@ def person_features(session: Session, min_step: float = MIN_STEP) -> np.ndarray:
     Raises:
         InputError: counts, or windows of several lengths, whose features do not compare.
     """
-    if session.observation != "real" or len(set(session.trial_num_bins.tolist())) > 1:
-        raise InputError(
-            f"session {session.session_id}: EMG features need real values in windows of one length;"
-            " convert with neurojax convert emg"
-        )
+    require(
+        session.observation == "real" and len(set(session.trial_num_bins.tolist())) <= 1,
+        f"session {session.session_id}: EMG features need real values in windows of one length;"
+        " convert with neurojax convert emg",
+    )
     trials = np.arange(session.num_trials)
     pieces = [trials[i : i + _CHUNK_WINDOWS] for i in range(0, len(trials), _CHUNK_WINDOWS)]
     features = np.concatenate(
@@ -91,11 +91,11 @@ def fit_lda(features: Sequence[np.ndarray], labels: Sequence[np.ndarray], num_cl
         number += is_class.sum(0)
         total = total + is_class.T @ own
         products = products + own.T @ own
-    if not number.all():
-        raise InputError(
-            f"no training window is of class {int(np.argmin(number))} of {num_classes}; train on"
-            " people who made every gesture"
-        )
+    require(
+        number.all(),
+        f"no training window is of class {int(np.argmin(number))} of {num_classes}; train on"
+        " people who made every gesture",
+    )
     mean = total / number[:, None]  # [K, F]
     within = (products - (mean * number[:, None]).T @ mean) / (number.sum() - num_classes)
     within += _RIDGE * np.trace(within) / len(within) * np.eye(len(within))
@@ -182,6 +182,5 @@ def _training(
     """Features and labels of the training windows of the people who have any."""
     chosen = [session.trials_of(TRAIN) for session in sessions]
     kept = [k for k, trials in enumerate(chosen) if len(trials)]
-    if not kept:
-        raise InputError("no session has a training trial; expected split 0 somewhere")
+    require(kept, "no session has a training trial; expected split 0 somewhere")
     return [features[k][chosen[k]] for k in kept], [labels[k][chosen[k]] for k in kept]

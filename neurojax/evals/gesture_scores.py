@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 from neurojax.scores.intervals import t_interval
 
 _ONE_PERSON = "one person: nothing to say how others would do"
@@ -42,10 +42,7 @@ def gestures_block(
     Raises:
         InputError: no person, a person with no window, shapes that differ, labels outside of K.
     """
-    if not labels:
-        raise InputError(
-            "no person to score; expected a split with at least one, convert with more"
-        )
+    require(labels, "no person to score; expected a split with at least one, convert with more")
     people = _people(probabilities, labels, num_classes, "the model")
     block = {
         **_over_people("balanced_accuracy", _scores(people)),
@@ -96,8 +93,7 @@ def compared(blocks: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any
     known = [
         p for p in first if all(isinstance(own.get(p), int | float) for own in scores.values())
     ]
-    if not known:
-        raise InputError("the runs share no person with a score; evaluate them on the same people")
+    require(known, "the runs share no person with a score; evaluate them on the same people")
     found = {}
     for run, own in scores.items():
         gains = {person: own[person] - first[person] for person in known}
@@ -145,16 +141,16 @@ def _person(
     probability: np.ndarray, label: np.ndarray, num_classes: int, person: str, where: str
 ) -> dict[str, Any]:
     """The scores of one person; ties go to the first of the most probable gestures."""
-    if len(label) == 0 or probability.shape != (len(label), num_classes):
-        raise InputError(
-            f"{where}: person {person} has predictions {list(probability.shape)} for {len(label)}"
-            f" windows, expected [windows, {num_classes}] of at least one"
-        )
-    if label.min() < 0 or label.max() >= num_classes:
-        raise InputError(
-            f"person {person} has gestures {label.min()} to {label.max()}, expected 0 to "
-            f"{num_classes - 1}"
-        )
+    require(
+        len(label) and probability.shape == (len(label), num_classes),
+        f"{where}: person {person} has predictions {list(probability.shape)} for {len(label)}"
+        f" windows, expected [windows, {num_classes}] of at least one",
+    )
+    require(
+        label.min() >= 0 and label.max() < num_classes,
+        f"person {person} has gestures {label.min()} to {label.max()}, expected 0 to "
+        f"{num_classes - 1}",
+    )
     counted = {"num_windows": len(label), "num_classes": len(np.unique(label))}
     if not np.isfinite(probability).all():
         reason = "a predicted probability is not finite"

@@ -13,7 +13,7 @@ import numpy as np
 from neurojax.data.session import TEST, TRAIN
 from neurojax.data.sources import signals
 from neurojax.data.store.sessions import Dataset
-from neurojax.errors import InputError
+from neurojax.errors import require
 from neurojax.evals import emg_floors
 from neurojax.evals.gesture_scores import gestures_block
 from neurojax.report import gesture_report
@@ -29,17 +29,16 @@ def about(settings: Mapping[str, Any]) -> dict[str, Any]:
         InputError: an unknown floor.
     """
     for name in _floors_of(settings):
-        if name not in FLOORS:
-            raise InputError(f"eval.floors names {name!r}; choose from {', '.join(FLOORS)}")
+        require(name in FLOORS, f"eval.floors names {name!r}; choose from {', '.join(FLOORS)}")
     return {}
 
 
 def _floors_of(settings: Mapping[str, Any]) -> list[str]:
     listed = settings.get("floors")
-    if not isinstance(listed, str):
-        raise InputError(
-            f"eval.floors={listed!r}; expected names with commas between, of {', '.join(FLOORS)}"
-        )
+    require(
+        isinstance(listed, str),
+        f"eval.floors={listed!r}; expected names with commas between, of {', '.join(FLOORS)}",
+    )
     return [name for name in listed.split(",") if name]
 
 
@@ -47,10 +46,10 @@ def prepare(
     dataset: Dataset, settings: Mapping[str, Any], *, run: Path | None = None, log: Log = print
 ) -> Dataset:
     """All sessions; raises InputError where no person is there to be tested."""
-    if not any(len(session.trials_of(TEST)) for session in dataset.sessions):
-        raise InputError(
-            "no session has a test trial; expected people of split 2, convert with more people"
-        )
+    require(
+        any(len(session.trials_of(TEST)) for session in dataset.sessions),
+        "no session has a test trial; expected people of split 2, convert with more people",
+    )
     return dataset
 
 
@@ -78,12 +77,12 @@ def evaluate(
         reason.
     """
     source = signals.SignalSource(dataset.sessions, model.source_config, seed)
-    if len(source.class_names) != model.facts["num_classes"]:
-        raise InputError(
-            f"the data have {len(source.class_names)} classes of {model.source_config.label!r}, "
-            "the run was trained "
-            f"on {model.facts['num_classes']}; convert them with the same gestures"
-        )
+    require(
+        len(source.class_names) == model.facts["num_classes"],
+        f"the data have {len(source.class_names)} classes of {model.source_config.label!r}, "
+        "the run was trained "
+        f"on {model.facts['num_classes']}; convert them with the same gestures",
+    )
     probabilities, labels = predicted(model, source)
     floors, reasons = {}, {}
     for name in _floors_of(settings):

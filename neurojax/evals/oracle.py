@@ -13,7 +13,7 @@ import numpy as np
 
 from neurojax.data.session import TEST, Session
 from neurojax.data.synthetic import animals as synthetic
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 from neurojax.evals import protocols
 from neurojax.evals.latent_smoother import smooth_visible
 
@@ -32,11 +32,11 @@ def oracle_predictions(
     Raises:
         InputError: when the session has no true rates.
     """
-    if session.true_rates is None:
-        raise InputError(
-            f"session {session.session_id} has no true rates; the oracle exists for synthetic "
-            "sessions only"
-        )
+    require(
+        session.true_rates is not None,
+        f"session {session.session_id} has no true rates; the oracle exists for synthetic "
+        "sessions only",
+    )
     trial_ids = session.trials_of(TEST)
     bins = np.arange(session.trial_num_bins[trial_ids].max())
     rows = session.trial_start_bin[trial_ids][:, None] + bins
@@ -87,18 +87,18 @@ def known_dynamics_smoother(
             Gaussian is no description of it).
     """
     truth = synthetic.truth_of(session) if truth is None else truth
-    if truth.spec.dynamics != "lorenz":
-        raise InputError(
-            f"the smoother knows lorenz dynamics, not {truth.spec.dynamics!r}; make sessions "
-            "with lorenz"
-        )
+    require(
+        truth.spec.dynamics == "lorenz",
+        f"the smoother knows lorenz dynamics, not {truth.spec.dynamics!r}; make sessions "
+        "with lorenz",
+    )
     made = (*truth.latents.shape[:2], len(truth.region))
     found = (session.num_trials, int(session.trial_num_bins.max()), session.num_units)
-    if made != found:
-        raise InputError(
-            f"session {session.session_id} has {found} trials, bins, units, its truth {made}; "
-            "give it as made"
-        )
+    require(
+        made == found,
+        f"session {session.session_id} has {found} trials, bins, units, its truth {made}; "
+        "give it as made",
+    )
     trial_ids = session.trials_of(TEST)
     counts, _ = session.gather_trials(trial_ids[:max_trials])
     predictions = {}

@@ -13,7 +13,7 @@ import numpy as np
 from neurojax.batch import Batch
 from neurojax.data import batching
 from neurojax.data.session import Session
-from neurojax.errors import InputError
+from neurojax.errors import require
 from neurojax.objectives.interface import Query
 from neurojax.schemes import INTER_REGION
 
@@ -77,15 +77,15 @@ class Passes:
     """Forward passes over one session's trials in chunks of one static shape."""
 
     def __init__(self, model: Model, session: Session, trial_ids, trials_per_pass: int, progress):
-        if session.session_id not in model.layout.session_ids:
-            raise InputError(
-                f"session {session.session_id} is not one the model was trained on "
-                f"({len(model.layout.session_ids)} sessions); fine-tune on it first"
-            )
-        if not len(trial_ids):
-            raise InputError(
-                f"session {session.session_id} has no trial to evaluate; convert it with a split"
-            )
+        require(
+            session.session_id in model.layout.session_ids,
+            f"session {session.session_id} is not one the model was trained on "
+            f"({len(model.layout.session_ids)} sessions); fine-tune on it first",
+        )
+        require(
+            len(trial_ids),
+            f"session {session.session_id} has no trial to evaluate; convert it with a split",
+        )
         self._model, self._size, self._progress = model, trials_per_pass, progress
         batch = batching.session_batch(session, model.layout, trial_ids, model.bucket_units)
         self._counts, self._bin_valid = batch.trials["counts"][0], batch.trials["bin_valid"][0]

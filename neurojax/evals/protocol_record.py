@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 from neurojax.files import read_json
 from neurojax.scores.metrics import RATE_FLOOR_HZ
 
@@ -135,8 +135,9 @@ class Protocol:
 
     def task(self, name: str) -> Task:
         """Raises InputError that lists the protocol's tasks."""
-        if name not in self.tasks:
-            raise InputError(f"unknown task {name!r}, expected one of: {', '.join(self.tasks)}")
+        require(
+            name in self.tasks, f"unknown task {name!r}, expected one of: {', '.join(self.tasks)}"
+        )
         return self.tasks[name]
 
 
@@ -148,11 +149,10 @@ def built_in(name: str) -> Protocol:
 
 def read(path: Path) -> Protocol:
     """A protocol file; raises InputError that says what is wrong with it."""
-    if path.stat().st_size > MAX_BYTES:
-        raise InputError(
-            f"protocol file {path} has {path.stat().st_size:,} bytes, expected at most "
-            f"{MAX_BYTES:,}"
-        )
+    require(
+        path.stat().st_size <= MAX_BYTES,
+        f"protocol file {path} has {path.stat().st_size:,} bytes, expected at most {MAX_BYTES:,}",
+    )
     return parse(read_json(path), f"protocol file {path}")
 
 
@@ -181,15 +181,15 @@ def content_hash(protocol: Protocol) -> str:
 def parse(content: Any, where: str) -> Protocol:
     """Checks the content of a protocol file; raises InputError naming the entry."""
     entry = _Entries(content, where)
-    if entry.number("schema", 1, 1 << 31) != SCHEMA:
-        raise InputError(
-            f"{where}: schema {content['schema']!r}, expected {SCHEMA}; update neurojax"
-        )
+    require(
+        entry.number("schema", 1, 1 << 31) == SCHEMA,
+        f"{where}: schema {content['schema']!r}, expected {SCHEMA}; update neurojax",
+    )
     fields = {name: entry.text(name) for name in ("name", "source", "held_out_column")}
-    if not fields["name"].replace("_", "").isalnum() or len(fields["name"]) > 40:
-        raise InputError(
-            f"{where}: name {fields['name'][:60]!r}, expected letters, digits and _, at most 40"
-        )
+    require(
+        fields["name"].replace("_", "").isalnum() and len(fields["name"]) <= 40,
+        f"{where}: name {fields['name'][:60]!r}, expected letters, digits and _, at most 40",
+    )
     fields |= {
         name: entry.number(name, 0, 2**31 - 1) for name in ("version", "seed", "min_train_spikes")
     }
@@ -204,14 +204,15 @@ def parse(content: Any, where: str) -> Protocol:
     fields["scores"] = entry.texts("scores", EXTRA_SCORES)
     fields["split_rule"] = entry.one_of("split_rule", ("any", "time_blocks"))
     for name, only in FIXED.items():
-        if entry.take(name) != only:
-            raise InputError(
-                f"{where}: {name} is {content[name]!r}, expected {only!r}: it is always that"
-            )
+        require(
+            entry.take(name) == only,
+            f"{where}: {name} is {content[name]!r}, expected {only!r}: it is always that",
+        )
         fields[name] = only
     raw = entry.take("tasks")
-    if not isinstance(raw, Mapping) or not raw:
-        raise InputError(f"{where}: tasks must be an object with one entry a task")
+    require(
+        isinstance(raw, Mapping) and raw, f"{where}: tasks must be an object with one entry a task"
+    )
     fields["tasks"] = {name: _task(name, task, where) for name, task in raw.items()}
     entry.refuse_others()
     protocol = Protocol(**fields)
@@ -221,8 +222,10 @@ def parse(content: Any, where: str) -> Protocol:
 
 def _task(name: str, content: Any, where: str) -> Task:
     where = f"{where}, task {name!r}"
-    if not name.replace("_", "").isalnum() or len(name) > 40:
-        raise InputError(f"{where}: expected letters, digits and _ in its name, at most 40")
+    require(
+        name.replace("_", "").isalnum() and len(name) <= 40,
+        f"{where}: expected letters, digits and _ in its name, at most 40",
+    )
     entry = _Entries(content, where)
     task = Task(
         kind=entry.one_of("kind", KINDS),
@@ -234,22 +237,26 @@ def _task(name: str, content: Any, where: str) -> Task:
         num_draws=entry.number("num_draws", 1, _MAX_DRAWS, 0),
     )
     entry.refuse_others()
-    if (task.reads or task.read_out_trials) and task.kind != "held_out":
-        raise InputError(
-            f"{where}: reads and read_out_trials go with the kind held_out, not with {task.kind}"
-        )
-    if task.reads and task.read_out_trials:
-        raise InputError(f"{where}: has both reads and read_out_trials; make two tasks of it")
-    if bool(task.read_out_trials) != bool(task.num_draws):
-        raise InputError(f"{where}: read_out_trials and num_draws go together")
-    if task.shows == "held_in" and task.kind != "forward":
-        raise InputError(
-            f"{where}: shows='held_in' goes with the kind forward, not with {task.kind}"
-        )
-    if bool(task.reads) != (task.headline == BEHAVIOUR_SCORE):
-        raise InputError(
-            f"{where}: the headline {BEHAVIOUR_SCORE} goes with reads, and reads with no other"
-        )
+    require(
+        task.kind == "held_out" or not (task.reads or task.read_out_trials),
+        f"{where}: reads and read_out_trials go with the kind held_out, not with {task.kind}",
+    )
+    require(
+        not (task.reads and task.read_out_trials),
+        f"{where}: has both reads and read_out_trials; make two tasks of it",
+    )
+    require(
+        bool(task.read_out_trials) == bool(task.num_draws),
+        f"{where}: read_out_trials and num_draws go together",
+    )
+    require(
+        task.shows != "held_in" or task.kind == "forward",
+        f"{where}: shows='held_in' goes with the kind forward, not with {task.kind}",
+    )
+    require(
+        bool(task.reads) == (task.headline == BEHAVIOUR_SCORE),
+        f"{where}: the headline {BEHAVIOUR_SCORE} goes with reads, and reads with no other",
+    )
     return task
 
 
@@ -264,12 +271,11 @@ def _require_consistent(protocol: Protocol, where: str) -> None:
             f"{where}: task {needs[0]!r} needs held-out units; set held_out_fraction or "
             "held_out_column"
         )
-    if (protocol.last_fraction > 0) == (protocol.last_seconds > 0) and any(
-        task.kind == "forward" for task in protocol.tasks.values()
-    ):
-        raise InputError(
-            f"{where}: forward needs last_fraction or last_seconds above 0, and the other 0"
-        )
+    require(
+        (protocol.last_fraction > 0) != (protocol.last_seconds > 0)
+        or not any(task.kind == "forward" for task in protocol.tasks.values()),
+        f"{where}: forward needs last_fraction or last_seconds above 0, and the other 0",
+    )
     kinds = [protocol.tasks[name].kind for name in protocol.activity_tasks]
     if twice := sorted({kind for kind in kinds if kinds.count(kind) > 1}):
         raise InputError(
@@ -283,14 +289,17 @@ class _Entries:
     _MISSING = object()
 
     def __init__(self, content: Any, where: str):
-        if not isinstance(content, Mapping):
-            raise InputError(f"{where}: expected an object, found {type(content).__name__}")
+        require(
+            isinstance(content, Mapping),
+            f"{where}: expected an object, found {type(content).__name__}",
+        )
         self._content, self._where, self._taken = content, where, set()
 
     def take(self, name: str, default: Any = _MISSING) -> Any:
         self._taken.add(name)
-        if name not in self._content and default is self._MISSING:
-            raise InputError(f"{self._where}: has no {name!r}")
+        require(
+            name in self._content or default is not self._MISSING, f"{self._where}: has no {name!r}"
+        )
         return self._content.get(name, default)
 
     def refuse_others(self) -> None:
@@ -303,23 +312,20 @@ class _Entries:
 
     def text(self, name: str) -> str:
         value = self.take(name)
-        if not isinstance(value, str) or len(value) > 1000:
-            raise InputError(
-                f"{self._where}: {name} is {str(value)[:60]!r}, expected text of at most 1,000 "
-                "letters"
-            )
+        require(
+            isinstance(value, str) and len(value) <= 1000,
+            f"{self._where}: {name} is {str(value)[:60]!r}, expected text of at most 1,000 letters",
+        )
         return value
 
     def texts(
         self, name: str, known: tuple[str, ...] | None = None, default: Any = _MISSING
     ) -> tuple[str, ...]:
         values = self.take(name, default)
-        if not isinstance(values, list | tuple) or not all(
-            isinstance(value, str) for value in values
-        ):
-            raise InputError(
-                f"{self._where}: {name} is {str(values)[:60]!r}, expected a list of texts"
-            )
+        require(
+            isinstance(values, list | tuple) and all(isinstance(value, str) for value in values),
+            f"{self._where}: {name} is {str(values)[:60]!r}, expected a list of texts",
+        )
         if known is not None and (strange := [value for value in values if value not in known]):
             raise InputError(
                 f"{self._where}: {name} has {strange[0][:60]!r}, expected some of: "
@@ -341,22 +347,19 @@ class _Entries:
         value = self.take(name, default)
         if value is default:
             return value
-        if type(value) is not int or not least <= value <= most:
-            raise InputError(
-                f"{self._where}: {name} is {str(value)[:60]}, expected a whole number {least} to "
-                f"{most}"
-            )
+        require(
+            type(value) is int and least <= value <= most,
+            f"{self._where}: {name} is {str(value)[:60]}, expected a whole number {least} to "
+            f"{most}",
+        )
         return value
 
     def real(self, name: str, least: float, most: float) -> float:
         value = self.take(name)
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not least <= value <= most
-        ):
-            raise InputError(
-                f"{self._where}: {name} is {str(value)[:60]}, expected a number {least:g} to "
-                f"{most:g}"
-            )
+        require(
+            not isinstance(value, bool)
+            and isinstance(value, int | float)
+            and least <= value <= most,
+            f"{self._where}: {name} is {str(value)[:60]}, expected a number {least:g} to {most:g}",
+        )
         return float(value)

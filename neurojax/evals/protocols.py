@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 from neurojax.evals import protocol_record
 from neurojax.evals.protocol_record import Protocol, Task
 
@@ -46,11 +46,10 @@ def get_protocol(name: str | Protocol) -> Protocol:
     looks_like_a_path = "/" in name or name.endswith(".json")
     if looks_like_a_path and Path(name).is_file():
         return protocol_record.read(Path(name))
-    if looks_like_a_path:
-        raise InputError(
-            f"no protocol file {name}; give one of {', '.join(PROTOCOLS)}, or the path of a JSON "
-            "file"
-        )
+    require(
+        not looks_like_a_path,
+        f"no protocol file {name}; give one of {', '.join(PROTOCOLS)}, or the path of a JSON file",
+    )
     hint = protocol_record.nearest(name, tuple(PROTOCOLS))
     raise InputError(
         f"unknown protocol {name!r}{hint}; expected one of: {', '.join(PROTOCOLS)}, or a file's "

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session
 from neurojax.data.splits import later_trials_within
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 from neurojax.evals import leaks
 
 
@@ -29,10 +29,10 @@ def require_scorable(sessions: Sequence[Session], *, needs_validation: bool) -> 
                 raise InputError(
                     f"session {session.session_id} has no {SPLIT_NAMES[split]} trial; {remedy}"
                 )
-        if not session.mean_counts(TRAIN).any():
-            raise InputError(
-                f"session {session.session_id} has no spike in its train trials; leave it out"
-            )
+        require(
+            session.mean_counts(TRAIN).any(),
+            f"session {session.session_id} has no spike in its train trials; leave it out",
+        )
         leaks.require_no_overlap(session)
         times = (session.trial_start_s, session.trial_num_bins, session.bin_size_s, session.split)
         if shared := int(later_trials_within(*times).sum()):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from neurojax.data.session import TEST, Session
-from neurojax.errors import InputError
+from neurojax.errors import require
 from neurojax.evals import r2_scores
 from neurojax.evals.best_baseline import Best
 from neurojax.evals.protocol_record import BEHAVIOUR_SCORE, EXTRA_SCORES
@@ -383,17 +383,17 @@ def task_sums(
     if isinstance(rates, metrics.PoissonSums):
         return rates, None
     trial_ids = session.trials_of(TEST)
-    if len(trial_ids) == 0:
-        raise InputError(
-            f"session {session.session_id} has no test trial, expected at least one; split it again"
-        )
+    require(
+        len(trial_ids),
+        f"session {session.session_id} has no test trial, expected at least one; split it again",
+    )
     counts, _ = session.gather_trials(trial_ids)
-    if np.shape(rates) != counts.shape:
-        raise InputError(
-            f"session {session.session_id}, {task}: predictions have shape {np.shape(rates)}, "
-            "expected "
-            f"{counts.shape} (test trials, bins of the longest, units)"
-        )
+    require(
+        np.shape(rates) == counts.shape,
+        f"session {session.session_id}, {task}: predictions have shape {np.shape(rates)}, "
+        "expected "
+        f"{counts.shape} (test trials, bins of the longest, units)",
+    )
     scored = scored_entries(session, task, trial_ids, protocol)
     if not scored.any():
         region = "no known region has enough units with a train spike"

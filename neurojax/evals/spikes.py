@@ -23,7 +23,7 @@ import numpy as np
 from neurojax.data.session import TEST, TRAIN, Session
 from neurojax.data.store import trained_trials
 from neurojax.data.store.sessions import Dataset
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 from neurojax.evals import (
     activity,
     baseline_scores,
@@ -70,8 +70,7 @@ def about(settings: Mapping[str, Any]) -> dict[str, Any]:
         _require(settings, name, str)
     protocol = protocols.get_protocol(settings["protocol"])
     for name in baseline_scores.names_of(settings["baselines"]):
-        if name not in NAMES:
-            raise InputError(f"eval.baselines names {name!r}; choose from {', '.join(NAMES)}")
+        require(name in NAMES, f"eval.baselines names {name!r}; choose from {', '.join(NAMES)}")
     _require_sizes(settings)
     return protocol_fields(protocol)
 
@@ -79,18 +78,16 @@ def about(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _require_sizes(settings: Mapping[str, Any]) -> None:
     for name, least in SIZES.items():
         _require(settings, name, int)
-        if settings[name] < least:
-            raise InputError(f"eval.{name}={settings[name]}; expected at least {least}")
+        require(settings[name] >= least, f"eval.{name}={settings[name]}; expected at least {least}")
 
 
 def _require(settings: Mapping[str, Any], name: str, kind: type) -> None:
-    if name not in settings:
-        raise InputError(f"the config has no eval.{name}; take configs/mtm.py as an example")
+    require(name in settings, f"the config has no eval.{name}; take configs/mtm.py as an example")
     value = settings[name]
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise InputError(
-            f"eval.{name}={value!r}; expected a {kind.__name__}, got a {type(value).__name__}"
-        )
+    require(
+        isinstance(value, kind) and not isinstance(value, bool),
+        f"eval.{name}={value!r}; expected a {kind.__name__}, got a {type(value).__name__}",
+    )
 
 
 def protocol_fields(protocol: protocols.Protocol) -> dict[str, Any]:

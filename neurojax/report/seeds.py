@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.errors import InputError
+from neurojax.errors import require
 from neurojax.evals import scoring, tables
 from neurojax.report import headlines
 from neurojax.scores.intervals import t_interval
@@ -53,15 +53,15 @@ def combined(evaluations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     first = evaluations[0]
     for evaluation in evaluations[1:]:
         for name in ("protocol_hash", "dataset_fingerprint", "step"):
-            if evaluation.get(name) != first.get(name):
-                raise InputError(
-                    f"seeds {first['seed']} and {evaluation['seed']} differ in {name}; use a new "
-                    "workdir"
-                )
-        if list(evaluation["sessions"]) != list(first["sessions"]):
-            raise InputError(
-                f"seeds {first['seed']} and {evaluation['seed']} were scored on different sessions"
+            require(
+                evaluation.get(name) == first.get(name),
+                f"seeds {first['seed']} and {evaluation['seed']} differ in {name}; use a new "
+                "workdir",
             )
+        require(
+            list(evaluation["sessions"]) == list(first["sessions"]),
+            f"seeds {first['seed']} and {evaluation['seed']} were scored on different sessions",
+        )
     sessions = {
         key: _session([e["sessions"][key] for e in evaluations]) for key in first["sessions"]
     }

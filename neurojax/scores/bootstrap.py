@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from neurojax.errors import InputError
+from neurojax.errors import require
 from neurojax.scores import metrics
 
 
@@ -48,14 +48,11 @@ def paired_difference(
     Raises:
         InputError: the two do not evaluate the same entries.
     """
-    if not (
+    require(
         np.array_equal(sums.num_entries, reference.num_entries)
-        and np.array_equal(sums.spikes, reference.spikes)
-    ):
-        raise InputError(
-            "the two predictions evaluate different entries; a paired difference needs the same "
-            "ones"
-        )
+        and np.array_equal(sums.spikes, reference.spikes),
+        "the two predictions evaluate different entries; a paired difference needs the same ones",
+    )
     pair = (sums, reference)
     point, point_reference = (metrics.poisson_scores(one, None, rate_floor) for one in pair)
     drawn, drawn_reference = (metrics.poisson_scores(one, weights, rate_floor) for one in pair)

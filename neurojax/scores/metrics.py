@@ -13,7 +13,7 @@ import dataclasses
 
 import numpy as np
 
-from neurojax.errors import InputError
+from neurojax.errors import require
 
 MIN_RATE = 1e-9  # expected spikes per bin
 RATE_FLOOR_HZ = 1.0  # units with a train rate of at least this enter `bps_unit_mean_ge1hz`
@@ -71,11 +71,10 @@ def poisson_sums(
     """
     rates, evaluated = _checked_rates(rates, counts, evaluated)
     y = np.where(evaluated, counts, 0).astype(np.float64)  # [K, T, N]
-    if not (np.isfinite(y).all() and (y >= 0).all()):
-        raise InputError(
-            "counts hold a negative or non-finite value at an evaluated entry, expected spikes "
-            "per bin"
-        )
+    require(
+        np.isfinite(y).all() and (y >= 0).all(),
+        "counts hold a negative or non-finite value at an evaluated entry, expected spikes per bin",
+    )
     num_entries, spikes = evaluated.sum(1).astype(np.float64), y.sum(1)  # [K, N]
     total = spikes.sum(0)
     null_mean = np.where(total > 0, total / np.maximum(num_entries.sum(0), 1), 1.0)
@@ -180,10 +179,10 @@ def r2(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
     target is constant.
     """
     predicted, target = np.asarray(predicted, np.float64), np.asarray(target, np.float64)
-    if predicted.shape != target.shape:
-        raise InputError(
-            f"predicted has shape {predicted.shape}, target {target.shape}; they must agree"
-        )
+    require(
+        predicted.shape == target.shape,
+        f"predicted has shape {predicted.shape}, target {target.shape}; they must agree",
+    )
     usable = np.isfinite(predicted) & np.isfinite(target)
     count = np.maximum(usable.sum(0), 1)
     centred = np.where(usable, target - np.where(usable, target, 0.0).sum(0) / count, 0.0)
@@ -280,10 +279,10 @@ def linear_read_out(
 def _condition_means(rates, counts, condition):
     rates, evaluated = _checked_rates(rates, counts, None)
     labels, which = np.unique(np.asarray(condition), return_inverse=True)
-    if which.shape != (len(rates),):
-        raise InputError(
-            f"condition has shape {which.shape}, expected one label for each of {len(rates)} trials"
-        )
+    require(
+        which.shape == (len(rates),),
+        f"condition has shape {which.shape}, expected one label for each of {len(rates)} trials",
+    )
     member = (which == np.arange(len(labels))[:, None]).astype(np.float64)  # [conditions, K]
     num_trials = np.tensordot(member, evaluated.astype(np.float64), 1)  # [conditions, T, N]
     means = [
@@ -301,21 +300,21 @@ def _checked_rates(rates, counts, evaluated):
     """Rates float64 raised to MIN_RATE (1 where not evaluated), and evaluated bool; both [K, T,
     N]."""
     rates = np.asarray(rates, np.float64)
-    if rates.ndim != 3 or rates.shape != np.shape(counts):
-        raise InputError(
-            f"rates have shape {rates.shape}, counts {np.shape(counts)}; both must be [trials, "
-            "bins, units]"
-        )
-    if evaluated is not None and np.shape(evaluated) != rates.shape:
-        raise InputError(
-            f"evaluated has shape {np.shape(evaluated)}, rates {rates.shape}; they must agree"
-        )
+    require(
+        rates.ndim == 3 and rates.shape == np.shape(counts),
+        f"rates have shape {rates.shape}, counts {np.shape(counts)}; both must be [trials, "
+        "bins, units]",
+    )
+    require(
+        evaluated is None or np.shape(evaluated) == rates.shape,
+        f"evaluated has shape {np.shape(evaluated)}, rates {rates.shape}; they must agree",
+    )
     finite = ~np.isnan(rates)
     evaluated = finite if evaluated is None else finite & np.asarray(evaluated, bool)
-    if np.isinf(rates[evaluated]).any():
-        raise InputError(
-            "rates hold infinite values; expected finite spikes per bin, NaN where not evaluated"
-        )
+    require(
+        not np.isinf(rates[evaluated]).any(),
+        "rates hold infinite values; expected finite spikes per bin, NaN where not evaluated",
+    )
     return np.where(evaluated, np.maximum(rates, MIN_RATE), 1.0), evaluated
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from neurojax.data.session import TEST, Session
-from neurojax.errors import InputError
+from neurojax.errors import require
 from neurojax.evals.baselines import (
     ahead,
     autoregression,
@@ -107,8 +107,7 @@ def fit_baselines(
     every = protocol.activity_tasks
     for what, given, known in (("baseline", names, NAMES), ("task", tasks or (), every)):
         for name in given:
-            if name not in known:
-                raise InputError(f"unknown {what} {name!r}, expected one of: {', '.join(known)}")
+            require(name in known, f"unknown {what} {name!r}, expected one of: {', '.join(known)}")
     # Inside, a task is known by its kind, of which a protocol has one.
     name_of = {protocol.tasks[task].kind: task for task in (every if tasks is None else tasks)}
     folds = make_folds(session, tuple(name_of), protocol)

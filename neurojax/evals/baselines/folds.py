@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.signal import lfilter
 
 from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session
-from neurojax.errors import InputError
+from neurojax.errors import require
 from neurojax.evals.protocols import (
     MTM,
     Protocol,
@@ -91,19 +91,19 @@ def make_folds(session: Session, tasks: tuple[str, ...], protocol: Protocol = MT
         InputError: a split is empty or no unit has a train spike.
     """
     for split, name in enumerate(SPLIT_NAMES):
-        if len(session.trials_of(split)) == 0:
-            raise InputError(
-                f"session {session.session_id} has no {name} trial; baselines are fitted on "
-                "train, tuned on "
-                "validation and scored on test, so convert it with a split that has all three"
-            )
+        require(
+            len(session.trials_of(split)),
+            f"session {session.session_id} has no {name} trial; baselines are fitted on "
+            "train, tuned on "
+            "validation and scored on test, so convert it with a split that has all three",
+        )
     name_of = {protocol.tasks[name].kind: name for name in protocol.activity_tasks}
     units = np.flatnonzero(scored_units(session, protocol))
-    if len(units) == 0:
-        raise InputError(
-            f"session {session.session_id} has no unit with a spike in its train trials; check "
-            "its counts"
-        )
+    require(
+        len(units),
+        f"session {session.session_id} has no unit with a spike in its train trials; check "
+        "its counts",
+    )
     parts = {}
     for split in (TRAIN, VALIDATION, TEST):
         trial_ids = session.trials_of(split)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from neurojax.data.session import Session
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 from neurojax.evals.decoding import (
     calibration,
     crossval,
@@ -231,12 +231,12 @@ def as_trial_vectors(target: Target) -> Target:
     if target.kind != PER_BIN:
         return target
     values = target.values.reshape(len(target.values), -1)
-    if not np.isfinite(values).all():
-        raise InputError(
-            f"target {target.name!r} has no value in some bins (trials differ in length?); the "
-            "mtm protocol reads whole"
-            " trials of one length, take --protocol=cv"
-        )
+    require(
+        np.isfinite(values).all(),
+        f"target {target.name!r} has no value in some bins (trials differ in length?); the "
+        "mtm protocol reads whole"
+        " trials of one length, take --protocol=cv",
+    )
     return dataclasses.replace(target, kind=PER_TRIAL, values=values)
 
 

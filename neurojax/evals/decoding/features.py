@@ -8,7 +8,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from neurojax.data.session import Session
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 from neurojax.evals.decoding.targets import PER_BIN
 
 MAX_DESIGN_BYTES = 2**32
@@ -129,11 +129,11 @@ def parse_lags(text: str) -> tuple[int, ...]:
         lags = tuple(range(int(first), int(last or first) + 1))
     except ValueError:
         lags = ()
-    if not 1 <= len(lags) <= 101:
-        raise InputError(
-            f"lags={text!r}; expected FIRST:LAST in bins, such as -4:0 for this bin and four "
-            "earlier ones"
-        )
+    require(
+        1 <= len(lags) <= 101,
+        f"lags={text!r}; expected FIRST:LAST in bins, such as -4:0 for this bin and four "
+        "earlier ones",
+    )
     return lags
 
 

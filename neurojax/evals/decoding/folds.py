@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from neurojax.data.session import TEST, Session
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 from neurojax.evals.decoding.targets import CATEGORICAL, Target
 
 TRIAL, BLOCK = "trial", "block"
@@ -30,8 +30,7 @@ def outer_folds(session: Session, target: Target, num_folds: int, by: str, seed:
     """
     if by == TRIAL:
         return list(_shuffled(target, np.arange(len(target.trial_ids)), num_folds, seed))
-    if by != BLOCK:
-        raise InputError(f"by={by!r}; choose {TRIAL} or {BLOCK}")
+    require(by == BLOCK, f"by={by!r}; choose {TRIAL} or {BLOCK}")
     order = np.argsort(session.trial_start_s[target.trial_ids], kind="stable")
     return [
         (np.sort(np.setdiff1d(order, part)), np.sort(part))
@@ -43,12 +42,12 @@ def split_fold(session: Session, target: Target) -> list[Fold]:
     """One fold: everything but the test split fits, the test split is tested (Zhang et al. 2024,
     section 4)."""
     tested = session.split[target.trial_ids] == TEST
-    if not tested.any() or tested.all():
-        raise InputError(
-            f"session {session.session_id}, target {target.name!r}: {int(tested.sum())} of "
-            f"{len(tested)} trials with a"
-            " value are in the test split; expected some on both sides, or take --protocol=cv"
-        )
+    require(
+        tested.any() and not tested.all(),
+        f"session {session.session_id}, target {target.name!r}: {int(tested.sum())} of "
+        f"{len(tested)} trials with a"
+        " value are in the test split; expected some on both sides, or take --protocol=cv",
+    )
     if (num_fitting := int((~tested).sum())) < 2:
         raise InputError(
             f"session {session.session_id}, target {target.name!r}: {num_fitting} trial with a "

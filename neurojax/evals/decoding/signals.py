@@ -4,7 +4,7 @@ one static shape."""
 import numpy as np
 
 from neurojax.data.session import Session
-from neurojax.errors import InputError
+from neurojax.errors import require
 from neurojax.evals import passes, protocols
 from neurojax.evals.decoding.features import Features
 from neurojax.evals.passes import Model
@@ -44,13 +44,11 @@ def of_model(
     Raises:
         InputError: unknown name, or the model has no rows for the session.
     """
-    if name not in NAMES:
-        raise InputError(f"features={name!r}; choose from {', '.join(NAMES)}")
-    if session.session_id not in model.layout.session_ids:
-        raise InputError(
-            f"session {session.session_id} is not one the model was trained on; fine-tune on it "
-            "first"
-        )
+    require(name in NAMES, f"features={name!r}; choose from {', '.join(NAMES)}")
+    require(
+        session.session_id in model.layout.session_ids,
+        f"session {session.session_id} is not one the model was trained on; fine-tune on it first",
+    )
     members = protocols.scored_units(session)
     if region is not None:
         members, scheme = members & protocols.region_members(session)[region], INTRA_REGION

@@ -11,7 +11,7 @@ import difflib
 import numpy as np
 
 from neurojax.data.session import Session
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 
 CATEGORICAL, PER_TRIAL, PER_BIN = "categorical", "per_trial", "per_bin"
 KINDS = (CATEGORICAL, PER_TRIAL, PER_BIN)
@@ -70,8 +70,7 @@ def read_target(session: Session, name: str, kind: str | None = None) -> Target:
             recording's own counts, trial lengths, order or split.
     """
     where = f"session {session.session_id}, target {name!r}"
-    if kind is not None and kind not in KINDS:
-        raise InputError(f"kind={kind!r}; choose from {', '.join(KINDS)}")
+    require(kind is None or kind in KINDS, f"kind={kind!r}; choose from {', '.join(KINDS)}")
     if name not in available(session):
         close = difflib.get_close_matches(name, available(session), 1)
         listed = f"choose from {', '.join(available(session)) or '(it has none)'}"
@@ -79,12 +78,12 @@ def read_target(session: Session, name: str, kind: str | None = None) -> Target:
             f"{where} is not there; " + (f"did you mean {close[0]}? " if close else "") + listed
         )
     if name in session.behaviour:
-        if kind not in (None, PER_BIN):
-            raise InputError(f"{where} has one value a bin; kind={kind} needs one a trial")
+        require(
+            kind in (None, PER_BIN), f"{where} has one value a bin; kind={kind} needs one a trial"
+        )
         target = _signal(session, name, where)
     else:
-        if kind == PER_BIN:
-            raise InputError(f"{where} has one value a trial; kind={kind} needs one a bin")
+        require(kind != PER_BIN, f"{where} has one value a trial; kind={kind} needs one a bin")
         target = _column(session, name, kind, where)
     _refuse_leaks(session, target, where)
     return target
@@ -92,21 +91,21 @@ def read_target(session: Session, name: str, kind: str | None = None) -> Target:
 
 def require_folds(target: Target, num_folds: int, where: str) -> None:
     """Raises InputError unless every one of `num_folds` folds can hold trials of each class."""
-    if len(target.trial_ids) < 2 * num_folds:
-        raise InputError(
-            f"{where} has {len(target.trial_ids)} trials with a value, fewer than two for each "
-            f"of {num_folds} folds;"
-            " take fewer folds"
-        )
+    require(
+        len(target.trial_ids) >= 2 * num_folds,
+        f"{where} has {len(target.trial_ids)} trials with a value, fewer than two for each "
+        f"of {num_folds} folds;"
+        " take fewer folds",
+    )
     if target.kind == CATEGORICAL:
         sizes = np.bincount(target.values, minlength=len(target.classes))
         smallest = int(sizes.argmin())
-        if sizes[smallest] < num_folds:
-            raise InputError(
-                f"{where}: class {target.classes[smallest]!r} has {sizes[smallest]} trials, "
-                "fewer than the"
-                f" {num_folds} folds that must each hold one; take fewer folds"
-            )
+        require(
+            sizes[smallest] >= num_folds,
+            f"{where}: class {target.classes[smallest]!r} has {sizes[smallest]} trials, "
+            "fewer than the"
+            f" {num_folds} folds that must each hold one; take fewer folds",
+        )
 
 
 def _column(session: Session, name: str, kind: str | None, where: str) -> Target:
@@ -120,26 +119,24 @@ def _column(session: Session, name: str, kind: str | None, where: str) -> Target
         )
         present = np.isfinite(left) & np.isfinite(right) & (left != right)
         column = np.where(right > left, "right", "left")
-    if not present.any():
-        raise InputError(f"{where} is missing in every trial; nothing to decode")
+    require(present.any(), f"{where} is missing in every trial; nothing to decode")
     values = column[present]
     if kind is None:
         kind = CATEGORICAL if _is_label(values) else PER_TRIAL
-    if len(np.unique(values)) < 2:
-        raise InputError(
-            f"{where} is {values[0]} in all of its {len(values)} trials; a constant cannot be "
-            "decoded"
-        )
+    require(
+        len(np.unique(values)) >= 2,
+        f"{where} is {values[0]} in all of its {len(values)} trials; a constant cannot be decoded",
+    )
     trial_ids, num_missing = np.flatnonzero(present), int((~present).sum())
     if kind == CATEGORICAL:
         classes, codes = np.unique(values, return_inverse=True)
         return Target(
             name, kind, trial_ids, codes.ravel(), tuple(map(_written, classes)), num_missing
         )
-    if values.dtype.kind not in "biuf":
-        raise InputError(
-            f"{where} holds text such as {values[0]!r}; a number a trial is needed for kind={kind}"
-        )
+    require(
+        values.dtype.kind in "biuf",
+        f"{where} holds text such as {values[0]!r}; a number a trial is needed for kind={kind}",
+    )
     return Target(
         name, kind, trial_ids, values.astype(np.float64)[:, None], num_missing=num_missing
     )
@@ -156,14 +153,13 @@ def _signal(session: Session, name: str, where: str) -> Target:
         values[trial, :length] = np.where(valid[rows, None], signal[rows], np.nan)
     values[~np.isfinite(values).all(-1)] = np.nan
     present = np.isfinite(values).all(-1).any(1)
-    if not present.any():
-        raise InputError(f"{where} has no valid bin in any trial; nothing to decode")
+    require(present.any(), f"{where} has no valid bin in any trial; nothing to decode")
     kept = values[present][:, : int(session.trial_num_bins[present].max())]
     spread = np.nanmax(kept, axis=(0, 1)) - np.nanmin(kept, axis=(0, 1))
-    if not (spread > 0).all():
-        raise InputError(
-            f"{where} is constant in dimension {int(spread.argmin())}; a constant cannot be decoded"
-        )
+    require(
+        (spread > 0).all(),
+        f"{where} is constant in dimension {int(spread.argmin())}; a constant cannot be decoded",
+    )
     return Target(name, PER_BIN, np.flatnonzero(present), kept, num_missing=int((~present).sum()))
 
 

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from neurojax.report.figures import style
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 
 def unit_order(rates: np.ndarray, region: np.ndarray | None = None) -> np.ndarray:
@@ -47,7 +43,9 @@ def typical_units(rates: np.ndarray, num_units: int = 4) -> np.ndarray:
     return ranked[list(dict.fromkeys(places.tolist()))]
 
 
-def _units_down(axes: Axes, duration_s: float, num_units: int, order: np.ndarray, region) -> None:
+def _units_down(
+    axes: style.Axes, duration_s: float, num_units: int, order: np.ndarray, region
+) -> None:
     """Time to the right, units downwards in `order`; names regions that the order keeps
     together."""
     axes.set(xlim=(0.0, duration_s), ylim=(num_units, 0.0))
@@ -67,14 +65,14 @@ def _units_down(axes: Axes, duration_s: float, num_units: int, order: np.ndarray
 
 
 def raster(
-    axes: Axes,
+    axes: style.Axes,
     counts: np.ndarray,
     bin_size_s: float,
     *,
     order: np.ndarray | None = None,
     region: np.ndarray | None = None,
     title: str = "Observed spikes",
-) -> Axes:
+) -> style.Axes:
     """Spikes of one trial, a row a unit, a tick a bin with spikes: grey for one spike, black for
     more.
 
@@ -117,7 +115,7 @@ def raster(
 
 
 def rate_heatmap(
-    axes: Axes,
+    axes: style.Axes,
     rates_hz: np.ndarray,
     bin_size_s: float,
     *,
@@ -126,7 +124,7 @@ def rate_heatmap(
     max_hz: float | None = None,
     bar: bool = True,
     title: str = "Inferred rates",
-) -> Axes:
+) -> style.Axes:
     """Rates of one trial as a map, a row a unit, on a square-root colour scale.
 
     Args:
@@ -170,7 +168,7 @@ def rate_limit_hz(*rates_hz: np.ndarray) -> float:
     return float(max([1.0, *tops]))
 
 
-def _unit_rows(axes: Axes, top_hz: Sequence[float], units: np.ndarray) -> None:
+def _unit_rows(axes: style.Axes, top_hz: Sequence[float], units: np.ndarray) -> None:
     """Labels stacked traces: one row a unit, the row's full height in Hz."""
     axes.set_yticks(
         [-row + 0.4 for row in range(len(units))],
@@ -183,14 +181,14 @@ def _unit_rows(axes: Axes, top_hz: Sequence[float], units: np.ndarray) -> None:
 
 
 def rates_vs_truth(
-    axes: Axes,
+    axes: style.Axes,
     true_hz: np.ndarray,
     inferred_hz: np.ndarray,
     bin_size_s: float,
     *,
     units: np.ndarray | None = None,
     title: str = "True and inferred rates",
-) -> Axes:
+) -> style.Axes:
     """Traces of a few units of one trial, true black and inferred blue, each row scaled to its own
     peak.
 
@@ -227,7 +225,7 @@ def rates_vs_truth(
 
 
 def psth_vs_inferred(
-    axes: Axes,
+    axes: style.Axes,
     observed: np.ndarray,
     predicted: np.ndarray,
     bin_size_s: float,
@@ -236,7 +234,7 @@ def psth_vs_inferred(
     conditions: Sequence[str] = (),
     max_conditions: int = 4,
     title: str = "PSTH and mean inferred rate",
-) -> Axes:
+) -> style.Axes:
     """Observed PSTH (pale, thick) and mean predicted rate (thin), a row a unit, a colour a
     condition.
 

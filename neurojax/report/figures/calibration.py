@@ -4,15 +4,12 @@ around them."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from neurojax.evals import tables
 from neurojax.report.figures import style
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 MOST_DISPERSION = 8.0  # units beyond are counted, not drawn
 
@@ -30,7 +27,9 @@ def first_task(evaluation: Mapping[str, Any]) -> tuple[str, list[Mapping[str, An
     return None
 
 
-def reliability_curve(axes: Axes, task: str, blocks: Sequence[Mapping[str, Any]]) -> Axes:
+def reliability_curve(
+    axes: style.Axes, task: str, blocks: Sequence[Mapping[str, Any]]
+) -> style.Axes:
     """Observed against predicted rates in octaves of the predicted rate; a calibrated model is on
     the line.
 
@@ -87,7 +86,7 @@ def reliability_curve(axes: Axes, task: str, blocks: Sequence[Mapping[str, Any]]
     return axes
 
 
-def dispersion(axes: Axes, task: str, blocks: Sequence[Mapping[str, Any]]) -> bool:
+def dispersion(axes: style.Axes, task: str, blocks: Sequence[Mapping[str, Any]]) -> bool:
     """Units by their dispersion around the predicted rates, in bins and in whole trials; False
     without any."""
     found = {}

@@ -3,7 +3,7 @@ trained."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,15 +12,11 @@ from neurojax.data.session import SPLIT_NAMES, Session
 from neurojax.data.store.dataset import Dataset
 from neurojax.report.figures import style
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
 _MAX_BARS, _MAX_LINES, _MAX_RASTER_UNITS = 20, 8, 150
 _SPLIT_COLOURS = (style.BLUE, style.ORANGE, style.VERMILION)  # train, validation, test
 
 
-def draw_check(dataset: Dataset, report: dict[str, Any]) -> Figure:
+def draw_check(dataset: Dataset, report: dict[str, Any]) -> style.Figure:
     """Six panels: rates over the recording, a raster, the split over time, mean rates, regions,
     trial lengths.
 
@@ -42,7 +38,7 @@ def draw_check(dataset: Dataset, report: dict[str, Any]) -> Figure:
     return figure
 
 
-def draw_rates_over_time(axes: Axes, dataset: Dataset) -> Axes:
+def draw_rates_over_time(axes: style.Axes, dataset: Dataset) -> style.Axes:
     """Mean rate of the units in each nine trials over the session clock, a line a session; drift
     and gaps show."""
     for index, session in enumerate(dataset.sessions[:_MAX_LINES]):
@@ -65,7 +61,7 @@ def draw_rates_over_time(axes: Axes, dataset: Dataset) -> Axes:
     return style.finish(axes, label, "mean rate (Hz)", f"Rate, nine trials a point{more}")
 
 
-def draw_raster(axes: Axes, session: Session) -> Axes:
+def draw_raster(axes: style.Axes, session: Session) -> style.Axes:
     """Spikes of one trial of median length, units by region and then rate."""
     trial = int(np.argsort(session.trial_num_bins, kind="stable")[session.num_trials // 2])
     start, length = session.trial_start_bin[trial], session.trial_num_bins[trial]
@@ -96,7 +92,7 @@ def draw_raster(axes: Axes, session: Session) -> Axes:
     )
 
 
-def draw_split_over_time(axes: Axes, dataset: Dataset, report: dict[str, Any]) -> Axes:
+def draw_split_over_time(axes: style.Axes, dataset: Dataset, report: dict[str, Any]) -> style.Axes:
     """When the trials of each split lie, a row a session, with their numbers."""
     shown = dataset.sessions[:_MAX_BARS]
     for row, session in enumerate(shown):
@@ -139,7 +135,7 @@ def _time_axis(session: Session) -> tuple[np.ndarray, np.ndarray, str]:
     )
 
 
-def draw_rates(axes: Axes, rates_hz: np.ndarray) -> Axes:
+def draw_rates(axes: style.Axes, rates_hz: np.ndarray) -> style.Axes:
     """Histogram of mean rates on a logarithmic axis; silent units are counted in the title."""
     from matplotlib.ticker import LogFormatter
 
@@ -156,7 +152,7 @@ def draw_rates(axes: Axes, rates_hz: np.ndarray) -> Axes:
     return style.finish(axes, "mean rate (Hz)", "units", title)
 
 
-def draw_regions(axes: Axes, report: dict[str, Any]) -> Axes:
+def draw_regions(axes: style.Axes, report: dict[str, Any]) -> style.Axes:
     """Units per region over all sessions, largest first; the rest summed in one bar."""
     units: dict[str, int] = {}
     for facts in report["sessions"].values():
@@ -176,7 +172,7 @@ def draw_regions(axes: Axes, report: dict[str, Any]) -> Axes:
     )
 
 
-def draw_lengths(axes: Axes, lengths_s: np.ndarray, bin_size_s: float) -> Axes:
+def draw_lengths(axes: style.Axes, lengths_s: np.ndarray, bin_size_s: float) -> style.Axes:
     """Histogram of trial lengths, at most one bar a bin."""
     low, high = lengths_s.min() - bin_size_s / 2, lengths_s.max() + bin_size_s / 2
     num_bars = int(np.clip(round((high - low) / bin_size_s), 1, 40))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -11,14 +11,10 @@ from neurojax.data.store.dataset import Dataset
 from neurojax.report.figures import style
 from neurojax.report.figures.check_figure import draw_lengths, draw_split_over_time
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
 _MAX_SESSIONS, _MAX_CHANNELS, _MAX_BARS, _MAX_VALUES = 40, 16, 20, 10**6
 
 
-def draw_signals_check(dataset: Dataset, report: dict[str, Any]) -> Figure:
+def draw_signals_check(dataset: Dataset, report: dict[str, Any]) -> style.Figure:
     """Six panels: a window, standard deviations, amplitudes, the split, conditions, window lengths.
 
     Args:
@@ -37,7 +33,7 @@ def draw_signals_check(dataset: Dataset, report: dict[str, Any]) -> Figure:
     return figure
 
 
-def draw_window(axes: Axes, session: Session) -> Axes:
+def draw_window(axes: style.Axes, session: Session) -> style.Axes:
     """All channels of the trial in the middle of a session, one above the other."""
     trial = session.num_trials // 2
     start, length = session.trial_start_bin[trial], session.trial_num_bins[trial]
@@ -53,7 +49,7 @@ def draw_window(axes: Axes, session: Session) -> Axes:
     return style.finish(axes, label, "channel", f"{title} {style.plain(session.unit_of_values)}")
 
 
-def draw_channel_sd(axes: Axes, report: dict[str, Any]) -> Axes:
+def draw_channel_sd(axes: style.Axes, report: dict[str, Any]) -> style.Axes:
     """Standard deviation of every channel, a column a session: gains and dead channels show."""
     shown = list(report["sessions"].items())[:_MAX_SESSIONS]
     for column, (_, facts) in enumerate(shown):
@@ -68,7 +64,7 @@ def draw_channel_sd(axes: Axes, report: dict[str, Any]) -> Axes:
     )
 
 
-def draw_amplitudes(axes: Axes, dataset: Dataset) -> Axes:
+def draw_amplitudes(axes: style.Axes, dataset: Dataset) -> style.Axes:
     """Histogram of samples of all channels on a logarithmic axis: clipping is a bar at an end."""
     size = max(1, sum(session.values.size for session in dataset.sessions) // _MAX_VALUES)
     samples = np.concatenate(
@@ -81,7 +77,7 @@ def draw_amplitudes(axes: Axes, dataset: Dataset) -> Axes:
     return style.finish(axes, f"value ({unit})", "samples", f"Values, {every}")
 
 
-def draw_condition(axes: Axes, report: dict[str, Any]) -> Axes:
+def draw_condition(axes: style.Axes, report: dict[str, Any]) -> style.Axes:
     """Trials of each value of the condition with most values that every session has, by split."""
     facts = list(report["sessions"].values())
     shared = set.intersection(*(set(found["condition_counts"]) for found in facts))

@@ -4,7 +4,7 @@ trusted."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from neurojax.evals.decoding import chosen
 from neurojax.evals.decoding.calibration import NOMINAL
@@ -12,15 +12,11 @@ from neurojax.evals.decoding.scores import MAIN
 from neurojax.evals.decoding.targets import CATEGORICAL
 from neurojax.report.figures import style
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
 _LABELS = {"balanced_accuracy": "balanced accuracy", "r2": "R$^2$"}
 MAX_SESSIONS = 24  # with more, the figure shows the first ones
 
 
-def figure(report: Mapping[str, Any]) -> Figure:
+def figure(report: Mapping[str, Any]) -> style.Figure:
     """Sessions by read-out, then confidence: from the content of decoding.json."""
     with style.context():
         made, axes = style.new_figure(10.0, 3.4, 1, 3, gridspec_kw={"width_ratios": (1.6, 1, 1)})
@@ -39,7 +35,7 @@ def figure(report: Mapping[str, Any]) -> Figure:
         return made
 
 
-def scores_of_sessions(axes: Axes, report: Mapping[str, Any]) -> Axes:
+def scores_of_sessions(axes: style.Axes, report: Mapping[str, Any]) -> style.Axes:
     """The main score of every read-out in every session, with 95 % intervals over trials; chance as
     a grey line.
 
@@ -81,7 +77,7 @@ def scores_of_sessions(axes: Axes, report: Mapping[str, Any]) -> Axes:
     return axes
 
 
-def _legend_above(axes: Axes, count: int) -> None:
+def _legend_above(axes: style.Axes, count: int) -> None:
     """A legend in room of its own above the data, so that it covers no line."""
     columns = min(count, 2)
     low, high = axes.get_ylim()
@@ -104,7 +100,7 @@ def _labels(report: Mapping[str, Any], names: list[str]) -> dict[str, str]:
     return labels
 
 
-def reliability(axes: Axes, report: Mapping[str, Any]) -> Axes:
+def reliability(axes: style.Axes, report: Mapping[str, Any]) -> style.Axes:
     """How often the model's decoder is right at each confidence."""
     style.finish(axes, "stated probability", "share that is right", "calibration")
     axes.plot([0, 1], [0, 1], color=style.GREY, lw=0.8)
@@ -115,7 +111,7 @@ def reliability(axes: Axes, report: Mapping[str, Any]) -> Axes:
     return axes
 
 
-def abstention(axes: Axes, report: Mapping[str, Any]) -> Axes:
+def abstention(axes: style.Axes, report: Mapping[str, Any]) -> style.Axes:
     """Accuracy on the surest trials, against the share of trials kept; single sessions are thin
     lines."""
     style.finish(axes, "share of trials decoded", "accuracy", "when it may abstain")
@@ -128,7 +124,7 @@ def abstention(axes: Axes, report: Mapping[str, Any]) -> Axes:
     return axes
 
 
-def coverage(axes: Axes, report: Mapping[str, Any]) -> Axes:
+def coverage(axes: style.Axes, report: Mapping[str, Any]) -> style.Axes:
     """Share of true values inside the decoder's intervals, session by session."""
     shown = list(report["sessions"].items())[:MAX_SESSIONS]
     values = [entry["read_outs"]["model"]["calibration"]["coverage"] for _, entry in shown]
@@ -141,7 +137,7 @@ def coverage(axes: Axes, report: Mapping[str, Any]) -> Axes:
     return style.finish(axes, "session", "share of values inside", f"{NOMINAL:.0%} intervals")
 
 
-def regions(axes: Axes, report: Mapping[str, Any]) -> Axes:
+def regions(axes: style.Axes, report: Mapping[str, Any]) -> style.Axes:
     """The main score from single regions."""
     main = MAIN[report["kind"]]
     found = [

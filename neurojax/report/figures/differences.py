@@ -4,28 +4,24 @@ over sessions."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from neurojax.report.figures import style
 from neurojax.report.paired_runs import Difference
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
 Ends = tuple[float, float] | None
 
 
 def differences(
-    axes: Axes,
+    axes: style.Axes,
     runs: Sequence[str],
     found: Sequence[Difference | None],
     *,
     title: str = "",
     score: str = "bits/spike, pooled",
     bars: str = "",
-) -> Axes:
+) -> style.Axes:
     """One task: a grey dot a session with its interval, a diamond the mean with its own, above zero
     is better.
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from neurojax.report.figures import style
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
-
-def accuracies(block: Mapping[str, Any], names: Mapping[str, str]) -> Figure:
+def accuracies(block: Mapping[str, Any], names: Mapping[str, str]) -> style.Figure:
     """Balanced accuracy of every person, from the hardest to the easiest for the model.
 
     Args:

@@ -4,7 +4,7 @@ run."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,10 +12,6 @@ from neurojax.evals import protocols, tables
 from neurojax.report.figures import activity, calibration, scores, style, training
 from neurojax.report.headlines import score_words
 from neurojax.report.score_groups import drawn_groups
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 # Names in metrics.jsonl; the first present is drawn: nats per entry compare between runs, a
 # weighted loss does not.
@@ -28,7 +24,7 @@ def draw_figures(
     evaluation: Mapping[str, Any],
     examples: Mapping[str, Any] | None,
     metrics: Sequence[Mapping[str, Any]],
-) -> dict[str, Figure]:
+) -> dict[str, style.Figure]:
     """Draws every figure whose data are there, in the order a reader wants them.
 
     Args:
@@ -58,7 +54,7 @@ def draw_figures(
         "calibration": _calibration,
         "dispersion": _dispersion,
     }
-    figures: dict[str, Figure] = {}
+    figures: dict[str, style.Figure] = {}
     with style.context():
         overview = _first_look(evaluation, present)
         if overview is not None:
@@ -113,7 +109,7 @@ def _reference_hz(examples: Mapping[str, Any], num_bins: int) -> tuple[np.ndarra
     return np.where(known.any(0), mean, np.nan) / examples["bin_size_s"], "PSTH (mean of trials)"
 
 
-def _draw_maps(row: Sequence[Axes], examples: Mapping[str, Any]) -> None:
+def _draw_maps(row: Sequence[style.Axes], examples: Mapping[str, Any]) -> None:
     """Raster, true rates or PSTH, inferred rates of one trial: three axes, one order, one colour
     scale."""
     trial = _trial(examples)
@@ -135,13 +131,13 @@ def _draw_maps(row: Sequence[Axes], examples: Mapping[str, Any]) -> None:
     activity.rate_heatmap(row[2], inferred_hz, trial["bin_size_s"], title=title, **shared)
 
 
-def _rate_maps(examples: Mapping[str, Any]) -> Figure:
+def _rate_maps(examples: Mapping[str, Any]) -> style.Figure:
     figure, axes = style.new_figure(10.5, 3.6, 1, 3)
     _draw_maps(axes[0], examples)
     return figure
 
 
-def _first_look(evaluation: Mapping[str, Any], examples: Mapping[str, Any]) -> Figure | None:
+def _first_look(evaluation: Mapping[str, Any], examples: Mapping[str, Any]) -> style.Figure | None:
     """Two rows of three panels for the top of a README; None without an example trial."""
     if not _has(examples, "counts", "predicted", "bin_size_s"):
         return None
@@ -267,7 +263,7 @@ def _means(
     return pairs, oracles
 
 
-def _other_bars(evaluation) -> dict[str, Figure]:
+def _other_bars(evaluation) -> dict[str, style.Figure]:
     """A figure for each further metric of the protocol, tasks_<metric>."""
     figures = {}
     for metric, tasks in list(drawn_groups(evaluation).items())[1:]:

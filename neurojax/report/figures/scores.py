@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from neurojax.report.figures import style
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 BITS = "bits/spike"
 
@@ -35,8 +31,8 @@ def _limits(
 
 
 def unit_scores(
-    axes: Axes, model: np.ndarray, baseline: np.ndarray, *, baseline_name: str = "baseline"
-) -> Axes:
+    axes: style.Axes, model: np.ndarray, baseline: np.ndarray, *, baseline_name: str = "baseline"
+) -> style.Axes:
     """Bits/spike of each unit under the model against a baseline, with the unity line.
 
     Both axes hold the 2nd to 99th percentile of the two together; the units outside are counted.
@@ -75,14 +71,14 @@ def unit_scores(
 
 
 def region_matrix(
-    axes: Axes,
+    axes: style.Axes,
     matrix: np.ndarray,
     regions: Sequence[str],
     *,
     told: np.ndarray | None = None,
     title: str = "Between regions",
     row_label: str = "region seen",
-) -> Axes:
+) -> style.Axes:
     """Inter-region bits/spike: row = the source, column = the region predicted; hatched = not
     scored.
 
@@ -130,7 +126,7 @@ def region_matrix(
 
 
 def task_bars(
-    axes: Axes,
+    axes: style.Axes,
     tasks: Sequence[str],
     scores: Mapping[str, Sequence[tuple[float, float]]],
     *,
@@ -138,7 +134,7 @@ def task_bars(
     title: str = "Four tasks",
     ylabel: str = f"{BITS}, pooled",
     bars: str = "",
-) -> Axes:
+) -> style.Axes:
     """Model, baselines and oracle side by side for each task, with error bars; oracles are lines to
     reach.
 
@@ -230,13 +226,13 @@ def task_bars(
 
 
 def shot_curve(
-    axes: Axes,
+    axes: style.Axes,
     num_trials: Sequence[int],
     scores: Mapping[str, Sequence[tuple[float, float]]],
     *,
     title: str = "Few shots",
     ylabel: str = f"{BITS}, pooled",
-) -> Axes:
+) -> style.Axes:
     """A score against the number of trials that a read-out was fitted on, a line a predictor, with
     intervals.
 
@@ -281,7 +277,7 @@ def shot_curve(
 
 
 def paired_runs(
-    axes: Axes,
+    axes: style.Axes,
     runs: Sequence[str],
     values: np.ndarray,
     means: np.ndarray,
@@ -290,7 +286,7 @@ def paired_runs(
     title: str = "",
     ylabel: str = f"{BITS}, pooled",
     bars: str = "",
-) -> Axes:
+) -> style.Axes:
     """One task over several runs: a grey line a session, the mean with its interval on top.
 
     Args:

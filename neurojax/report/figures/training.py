@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from neurojax.report.figures import style
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 
 def running_mean(values: np.ndarray, width: int) -> np.ndarray:
@@ -24,13 +20,13 @@ def running_mean(values: np.ndarray, width: int) -> np.ndarray:
 
 
 def loss_curve(
-    axes: Axes,
+    axes: style.Axes,
     steps: np.ndarray,
     losses: np.ndarray,
     validation: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None,
     *,
     loss_label: str = "Poisson",
-) -> Axes:
+) -> style.Axes:
     """Training loss on the left axis, validation bits/spike on the right one, against step.
 
     Args:
