@@ -14,7 +14,7 @@ import numpy as np
 
 from neurojax.batch import Batch
 from neurojax.data.session import TRAIN, Session, names_a_region
-from neurojax.errors import InputError
+from neurojax.errors import require
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,8 +39,10 @@ class BatchingConfig:
             "bucket_units",
             "session_temperature",
         ):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise InputError(f"data.{name}={getattr(self, name)}; expected a positive number")
+            require(
+                0 < getattr(self, name) < float("inf"),
+                f"data.{name}={getattr(self, name)}; expected a positive number",
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,18 +100,16 @@ class Layout:
         rows = {entry["session_id"]: (number, entry) for number, entry in enumerate(table)}
         starts = np.concatenate([[0], np.cumsum([entry["num_units"] for entry in table])])
         for session in sessions:
-            if session.session_id not in rows:
-                raise InputError(
-                    f"session {session.session_id} is not among the {len(table)} the run was "
-                    "trained on; "
-                    "evaluate those, or fine-tune on it first"
-                )
-            if rows[session.session_id][1]["units_sha256"] != units_digest(session):
-                raise InputError(
-                    f"session {session.session_id} has other units than the one of that name in "
-                    "the run; "
-                    "convert it as it was, or fine-tune on it under another name"
-                )
+            require(
+                session.session_id in rows,
+                f"session {session.session_id} is not among the {len(table)} the run was trained "
+                "on; evaluate those, or fine-tune on it first",
+            )
+            require(
+                rows[session.session_id][1]["units_sha256"] == units_digest(session),
+                f"session {session.session_id} has other units than the one of that name in the "
+                "run; convert it as it was, or fine-tune on it under another name",
+            )
         labels = sorted(
             {
                 str(label)
@@ -183,10 +183,10 @@ class Planner:
         sizes = np.asarray([len(trials) for trials in self._trials], float)
         weight = np.where(sizes > 0, np.maximum(sizes, 1) ** (1 / config.session_temperature), 0)
         weight = weight if only is None else np.where(only, weight, 0)
-        if not weight.sum():
-            raise InputError(
-                "no session has a training trial; expected split 0 somewhere; convert with a split"
-            )
+        require(
+            weight.sum(),
+            "no session has a training trial; expected split 0 somewhere; convert with a split",
+        )
         widths = np.asarray(
             [padded_width(session.num_units, config.bucket_units) for session in sessions]
         )

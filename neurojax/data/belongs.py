@@ -6,7 +6,7 @@ from typing import Any
 
 from neurojax.data.batching import Layout
 from neurojax.data.session import Session
-from neurojax.errors import InputError
+from neurojax.errors import require
 
 
 def longest_trial(model: Mapping[str, Any], num_bins: int) -> int | None:
@@ -45,17 +45,15 @@ def require_same_bins(sessions: Sequence[Session], bin_size_s: float, longest: i
     `layout`."""
     for session in sessions:
         # Widths are compared as floats: 0.02 s may have been written as 20 / 1000 elsewhere.
-        if abs(session.bin_size_s - bin_size_s) > 1e-9:
-            raise InputError(
-                f"session {session.session_id} has bins of {session.bin_size_s * 1000:g} ms, the "
-                "weights were "
-                f"trained on {bin_size_s * 1000:g} ms; convert it with "
-                f"--bin_ms={bin_size_s * 1000:g}"
-            )
+        require(
+            abs(session.bin_size_s - bin_size_s) <= 1e-9,
+            f"session {session.session_id} has bins of {session.bin_size_s * 1000:g} ms, the "
+            f"weights were trained on {bin_size_s * 1000:g} ms; convert it with "
+            f"--bin_ms={bin_size_s * 1000:g}",
+        )
         most = int(session.trial_num_bins.max())
-        if longest is not None and most > longest:
-            raise InputError(
-                f"session {session.session_id} has trials of up to {most} bins, the weights "
-                f"learned {longest} "
-                "positions; convert it with a shorter window"
-            )
+        require(
+            longest is None or most <= longest,
+            f"session {session.session_id} has trials of up to {most} bins, the weights learned "
+            f"{longest} positions; convert it with a shorter window",
+        )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 
 # entries of one recording; beyond this a wrong time unit is the likelier reading
 MAX_COUNTS = 2**34
@@ -18,11 +18,11 @@ def count_dtype(max_count: int) -> np.dtype:
     Raises:
         InputError: a bin holds more than 65535 spikes.
     """
-    if max_count > np.iinfo(np.uint16).max:
-        raise InputError(
-            f"a bin holds {max_count} spikes, expected at most 65535; check the counts and their "
-            "bin size"
-        )
+    require(
+        max_count <= np.iinfo(np.uint16).max,
+        f"a bin holds {max_count} spikes, expected at most 65535; check the counts and their bin "
+        "size",
+    )
     return np.dtype(np.uint8 if max_count <= np.iinfo(np.uint8).max else np.uint16)
 
 
@@ -35,8 +35,7 @@ def whole_numbers(values: np.ndarray, name: str, expected: str) -> np.ndarray:
     """
     if values.dtype.kind in "iu":
         return values
-    if values.dtype.kind != "f":
-        raise InputError(f"{name} is {values.dtype}, expected {expected}")
+    require(values.dtype.kind == "f", f"{name} is {values.dtype}, expected {expected}")
     whole = (np.abs(values) <= MAX_WHOLE_FLOAT) & (values == np.floor(values))
     if not whole.all():
         raise InputError(f"{name} holds {values[~whole][0]:g}, expected {expected}")
@@ -75,11 +74,11 @@ def bin_spike_times(
     rising = _check_spikes(times, units, num_units)
     starts, num_bins = np.asarray(trial_start_s, np.float64), np.asarray(trial_num_bins, np.int64)
     total_bins = sum(num_bins.tolist())
-    if total_bins * num_units > MAX_COUNTS:
-        raise InputError(
-            f"{total_bins} bins x {num_units} units exceed {MAX_COUNTS} counts; check the bin "
-            "size and the time unit"
-        )
+    require(
+        total_bins * num_units <= MAX_COUNTS,
+        f"{total_bins} bins x {num_units} units exceed {MAX_COUNTS} counts; check the bin size "
+        "and the time unit",
+    )
     if not rising:
         scattered = _scattered_counts(times, units, num_units, starts, num_bins, bin_size_s)
         if scattered is not None:
@@ -161,8 +160,8 @@ def _rows_kept(trial_num_bins: np.ndarray, factor: int) -> tuple[np.ndarray, np.
     if len(merged) and merged.min() == 0:
         trial = int(np.argmin(merged))
         raise InputError(
-            f"trial {trial} has {lengths[trial]} bins, fewer than the {factor} of one merged "
-            "bin; merge fewer bins"
+            f"trial {trial} has {lengths[trial]} bins, fewer than the {factor} of one merged bin; "
+            "merge fewer bins"
         )
     within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     return np.flatnonzero(within < np.repeat(merged * factor, lengths)), merged
@@ -171,12 +170,11 @@ def _rows_kept(trial_num_bins: np.ndarray, factor: int) -> tuple[np.ndarray, np.
 def _check_spikes(times: np.ndarray, units: np.ndarray, num_units: int) -> bool:
     """Raises InputError on what cannot be binned; returns whether times never fall. Looks at a
     block at a time."""
-    if times.ndim != 1 or units.shape != times.shape:
-        raise InputError(
-            f"spike_times_s has shape {times.shape} and spike_units {units.shape}; expected one "
-            "time and one"
-            " unit a spike"
-        )
+    require(
+        times.ndim == 1 and units.shape == times.shape,
+        f"spike_times_s has shape {times.shape} and spike_units {units.shape}; expected one time "
+        "and one unit a spike",
+    )
     num_bad, lowest, highest, rising = 0, 0, 0, True
     for first in range(0, len(times), _CHUNK_SPIKES):
         some = times[first : first + _CHUNK_SPIKES + 1]  # one more: pairs across blocks
@@ -184,13 +182,11 @@ def _check_spikes(times: np.ndarray, units: np.ndarray, num_units: int) -> bool:
         num_bad += int((~np.isfinite(some[:_CHUNK_SPIKES])).sum())
         named = units[first : first + _CHUNK_SPIKES]
         lowest, highest = min(lowest, int(named.min())), max(highest, int(named.max()))
-    if num_bad:
-        raise InputError(f"spike_times_s holds {num_bad} non-finite times; remove those spikes")
+    require(not num_bad, f"spike_times_s holds {num_bad} non-finite times; remove those spikes")
     if len(units) and (lowest < 0 or highest >= num_units):
         raise InputError(
             f"spike_units runs from {units.min()} to {units.max()}, expected rows 0 to "
-            f"{num_units - 1};"
-            " count units from 0"
+            f"{num_units - 1}; count units from 0"
         )
     return rising
 

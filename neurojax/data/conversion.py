@@ -121,7 +121,6 @@ def check_bin_size(session: Session, bin_size_s: float | None, out: Path) -> Non
     if bin_size_s is not None and not np.isclose(session.bin_size_s, bin_size_s, rtol=1e-9, atol=0):
         raise InputError(
             f"session {session.session_id} has bins of {session.bin_size_s * 1000:g} ms, but "
-            f"{out} holds"
-            f" bins of {bin_size_s * 1000:g} ms; convert all with one --bin_ms, or give another "
-            "--out"
+            f"{out} holds bins of {bin_size_s * 1000:g} ms; convert all with one --bin_ms, or "
+            "give another --out"
         )

@@ -10,7 +10,7 @@ from neurojax.data.session import Session
 from neurojax.data.store.observation_rules import check_finite
 from neurojax.data.store.session_fields import columns, labels, plain_array, seconds, split_codes
 from neurojax.data.store.session_rules import check_info, check_session_id, validate_session
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 
 
 def from_values(
@@ -87,11 +87,11 @@ def from_values(
 def _values(values: Any, where: str) -> np.ndarray:
     """Finite float16 or float32 [samples, C], C order: the smaller one that loses nothing."""
     given = plain_array(values, "values", where)
-    if given.ndim != 2 or given.size == 0 or given.dtype.kind not in "iuf":
-        raise InputError(
-            f"{where}: values is {given.dtype} {list(given.shape)}, expected numbers [samples,"
-            " channels] with at least one of each"
-        )
+    require(
+        given.ndim == 2 and given.size != 0 and given.dtype.kind in "iuf",
+        f"{where}: values is {given.dtype} {list(given.shape)}, expected numbers [samples, "
+        "channels] with at least one of each",
+    )
     check_finite(given, where)
     with np.errstate(over="ignore"):
         half = given.astype(np.float16)
@@ -116,8 +116,8 @@ def _whole(numbers: Any, name: str, where: str) -> np.ndarray:
     """Whole numbers [n], or one, as int64."""
     given = plain_array(numbers, name, where)
     expected = "whole numbers, one a window"
-    if given.ndim > 1 or (name == "trial_start_bin" and given.ndim != 1):
-        raise InputError(
-            f"{where}: {name} is {given.dtype} {list(given.shape)}, expected {expected}"
-        )
+    require(
+        given.ndim <= 1 and (name != "trial_start_bin" or given.ndim == 1),
+        f"{where}: {name} is {given.dtype} {list(given.shape)}, expected {expected}",
+    )
     return whole_numbers(given, f"{where}: {name}", expected).astype(np.int64)

@@ -61,8 +61,8 @@ class _Counts:
         counts = vars(session)["counts"]
         if counts is None:
             raise InputError(
-                f"session {session.session_id} holds real values, not counts of spikes;"
-                " read session.values, or train with data.source=signals"
+                f"session {session.session_id} holds real values, not counts of spikes; read "
+                "session.values, or train with data.source=signals"
             )
         return counts
 

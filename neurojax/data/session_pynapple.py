@@ -10,7 +10,7 @@ import numpy as np
 
 from neurojax.data.session import Session
 from neurojax.data.spike_trains import from_spike_times
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 
 # names of the metadata, the first that is there
 _REGIONS = ("region", "brain_region", "location", "area", "acronym")
@@ -34,14 +34,11 @@ def from_pynapple(
             `from_spike_times` refuses.
     """
     nap = _pynapple("from_pynapple")
-    if not isinstance(group, nap.TsGroup) or not (
-        trials is None or isinstance(trials, nap.IntervalSet)
-    ):
-        raise InputError(
-            f"from_pynapple got {type(group).__name__} and trials {type(trials).__name__}, "
-            "expected a TsGroup and an"
-            " IntervalSet or None"
-        )
+    require(
+        isinstance(group, nap.TsGroup) and (trials is None or isinstance(trials, nap.IntervalSet)),
+        f"from_pynapple got {type(group).__name__} and trials {type(trials).__name__}, expected a "
+        "TsGroup and an IntervalSet or None",
+    )
     units = [int(unit) for unit in group.keys()]  # noqa: SIM118 (a TsGroup iterates otherwise)
     columns = _metadata(group, {"rate"})
     name = (
@@ -49,10 +46,10 @@ def from_pynapple(
         if isinstance(regions, str)
         else next((name for name in _REGIONS if name in columns), None)
     )
-    if isinstance(regions, str) and regions not in columns:
-        raise InputError(
-            f"from_pynapple: regions={regions!r}, but the group's metadata are {sorted(columns)}"
-        )
+    require(
+        not (isinstance(regions, str) and regions not in columns),
+        f"from_pynapple: regions={regions!r}, but the group's metadata are {sorted(columns)}",
+    )
     if regions is None or isinstance(regions, str):
         regions = (
             None
@@ -91,8 +88,7 @@ def to_pynapple(session: Session) -> dict[str, Any]:
     if num_sharing := int((starts[1:] < stops[:-1] - 1e-9).sum()):
         raise InputError(
             f"session {session.session_id}: {num_sharing} trials share time with the one before, "
-            "which pynapple's"
-            " intervals cannot say; convert with shorter windows"
+            "which pynapple's intervals cannot say; convert with shorter windows"
         )
     within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     rows = np.repeat(session.trial_start_bin[order], lengths) + within  # [bins], in order of time

@@ -12,7 +12,7 @@ from neurojax.data.session import Session
 from neurojax.data.store.session_fields import plain_array, seconds, spike_counts
 from neurojax.data.store.session_rules import check_bin_size, check_info, check_session_id
 from neurojax.data.store.sessions import from_counts
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 
 
 def from_spike_times(
@@ -87,26 +87,23 @@ def _optional(values: Any) -> np.ndarray | None:
 def _flat(times: Any, unit_ids: Any, where: str) -> tuple[np.ndarray, np.ndarray]:
     """Seconds, float64 [spikes], and the label of each spike's unit."""
     if isinstance(times, Mapping):
-        if unit_ids is not None:
-            raise InputError(f"{where}: unit_ids came with times by unit; give one of them")
-        if not times:
-            raise InputError(f"{where}: no units; expected unit -> spike times")
+        require(unit_ids is None, f"{where}: unit_ids came with times by unit; give one of them")
+        require(times, f"{where}: no units; expected unit -> spike times")
         trains = {
             label: seconds(train, f"times of unit {label}", where) for label, train in times.items()
         }
         labels = np.repeat(np.array(list(trains)), [len(train) for train in trains.values()])
         return np.concatenate(list(trains.values())), labels
-    if unit_ids is None:
-        raise InputError(
-            f"{where}: times without unit_ids; give one unit a spike, or times as unit -> spike "
-            "times"
-        )
+    require(
+        unit_ids is not None,
+        f"{where}: times without unit_ids; give one unit a spike, or times as unit -> spike times",
+    )
     times_s, labels = seconds(times, "times", where), plain_array(unit_ids, "unit_ids", where)
-    if labels.shape != times_s.shape:
-        raise InputError(
-            f"{where}: {len(times_s)} times and unit_ids {list(labels.shape)}, expected one each "
-            "a spike"
-        )
+    require(
+        labels.shape == times_s.shape,
+        f"{where}: {len(times_s)} times and unit_ids {list(labels.shape)}, expected one each a "
+        "spike",
+    )
     if labels.dtype.kind == "f" and not np.all(labels == np.floor(labels)):
         raise InputError(
             f"{where}: unit_ids holds {labels[labels != np.floor(labels)][0]:g}, expected labels "
@@ -133,16 +130,15 @@ def _units(units: Any, regions: Any, times: Any, labels: np.ndarray, where: str)
         ):
             raise InputError(
                 f"{where}: {len(regions)} regions for the {len(named)} units that spike; give "
-                "unit -> region, or"
-                " name all units in `units`"
+                "unit -> region, or name all units in `units`"
             )
     else:
         named = list(units)
-    if not named or len({str(label) for label in named}) != len(named):
-        raise InputError(
-            f"{where}: {len(named)} units of different names {len({str(u) for u in named})}; "
-            "expected one each"
-        )
+    require(
+        named and len({str(label) for label in named}) == len(named),
+        f"{where}: {len(named)} units of different names {len({str(u) for u in named})}; expected "
+        "one each",
+    )
     return named
 
 
@@ -164,11 +160,11 @@ def _regions(regions: Any, named: list[Any], where: str) -> np.ndarray | None:
     if isinstance(regions, Mapping):
         text = {str(label): region for label, region in regions.items()}
         return np.array([str(text.get(str(label), "unknown")) for label in named])
-    if len(regions) != len(named):
-        raise InputError(
-            f"{where}: {len(regions)} regions for {len(named)} units; expected one each, in "
-            "their order"
-        )
+    require(
+        len(regions) == len(named),
+        f"{where}: {len(regions)} regions for {len(named)} units; expected one each, in their "
+        "order",
+    )
     return np.asarray(regions).astype(str)
 
 
@@ -176,9 +172,9 @@ def _trial_arrays(trials: Any, where: str) -> dict[str, np.ndarray]:
     if trials is None:
         return {}
     edges = plain_array(trials, "trials", where)
-    if edges.ndim != 2 or edges.shape[1] != 2 or len(edges) == 0:
-        raise InputError(
-            f"{where}: trials has shape {list(edges.shape)}, expected [trials, 2]: start and "
-            "stop in seconds"
-        )
+    require(
+        edges.ndim == 2 and edges.shape[1] == 2 and len(edges) != 0,
+        f"{where}: trials has shape {list(edges.shape)}, expected [trials, 2]: start and stop in "
+        "seconds",
+    )
     return {"trial_start_s": edges[:, 0], "trial_stop_s": edges[:, 1]}

@@ -6,7 +6,7 @@ import hashlib
 import numpy as np
 
 from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 
 UNUSED = -1  # a trial that a run leaves out; only in memory, never in a session folder
 
@@ -19,12 +19,11 @@ def random_split(num_trials: int, seed: int, where: str) -> np.ndarray:
     Raises:
         InputError: fewer than three trials.
     """
-    if num_trials < len(SPLIT_NAMES):
-        raise InputError(
-            f"{where}: {num_trials} trial{'s' * (num_trials != 1)}, expected at least 3: one "
-            "each to train,"
-            " validate and test; cut shorter windows or give a split"
-        )
+    require(
+        num_trials >= len(SPLIT_NAMES),
+        f"{where}: {num_trials} trial{'s' * (num_trials != 1)}, expected at least 3: one each to "
+        "train, validate and test; cut shorter windows or give a split",
+    )
     num_validation = max(1, round(FRACTIONS[VALIDATION] * num_trials))
     num_test = max(1, round(FRACTIONS[TEST] * num_trials))
     split = np.full(num_trials, TRAIN, np.int8)
@@ -66,8 +65,7 @@ def block_split(trial_start_s: np.ndarray, block_s: float, where: str) -> np.nda
         )
         raise InputError(
             f"{where}: the trials lie in {len(np.unique(block))} of the blocks of {block_s:g} s, "
-            "which leaves none for"
-            f" {' and '.join(missing)}; {shorter}split at random"
+            f"which leaves none for {' and '.join(missing)}; {shorter}split at random"
         )
     return split
 
@@ -120,8 +118,9 @@ def with_train_fraction(session: Session, fraction: float, seed: int) -> Session
     Raises:
         InputError: a fraction outside (0, 1].
     """
-    if not 0 < fraction <= 1:
-        raise InputError(f"data.train_fraction={fraction}; expected a share above 0 and at most 1")
+    require(
+        0 < fraction <= 1, f"data.train_fraction={fraction}; expected a share above 0 and at most 1"
+    )
     if fraction == 1:
         return session
     digest = hashlib.sha256(session.session_id.encode()).digest()

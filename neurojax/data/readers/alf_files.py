@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from neurojax.data.store.array_files import MAX_FILE_BYTES, map_npy, open_input
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 from neurojax.files import sha256_file
 
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -112,8 +112,7 @@ def read_objects(
     if len(set(lengths.values())) > 1 or -1 in lengths.values():
         raise InputError(
             f"{chosen[0].path.parent}: the files of {name!r} have different numbers of rows, "
-            f"{lengths}; they belong to"
-            " different revisions or are damaged, fetch them again"
+            f"{lengths}; they belong to different revisions or are damaged, fetch them again"
         )
     return arrays
 
@@ -136,11 +135,11 @@ def read_table(path: Path, wanted: Iterable[str] | None = None) -> dict[str, np.
     with open_input(path) as stream:
         try:
             file = pyarrow.parquet.ParquetFile(stream)
-            if file.metadata.num_rows * file.metadata.num_columns * 8 > MAX_FILE_BYTES:
-                raise InputError(
-                    f"{path} claims {file.metadata.num_rows} rows, more than {MAX_FILE_BYTES} "
-                    "bytes hold"
-                )
+            require(
+                file.metadata.num_rows * file.metadata.num_columns * 8 <= MAX_FILE_BYTES,
+                f"{path} claims {file.metadata.num_rows} rows, more than {MAX_FILE_BYTES} bytes "
+                "hold",
+            )
             types = {field.name: field.type for field in file.schema_arrow}
             kinds = (pyarrow.types.is_integer, pyarrow.types.is_floating, pyarrow.types.is_boolean)
             names = [

@@ -37,7 +37,7 @@ from neurojax.data.store.array_files import open_input
 from neurojax.data.store.session_fields import signal, spike_counts, whole_counts
 from neurojax.data.store.session_rules import check_bin_size, check_session_id
 from neurojax.data.store.sessions import from_counts
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 from neurojax.files import sha256_file
 
 VERSION = "arrays/1"
@@ -82,8 +82,7 @@ def find(path: str) -> list[str]:
     found = sorted(
         str(entry) for entry in folder.iterdir() if entry.suffix in SUFFIXES and entry.is_file()
     )
-    if not found:
-        raise InputError(f"{path} holds no {' or '.join(SUFFIXES)} file; check the path")
+    require(found, f"{path} holds no {' or '.join(SUFFIXES)} file; check the path")
     return found
 
 
@@ -146,15 +145,15 @@ def read_session(source: str, spec: ReadSpec) -> Session:
 
 
 def _bin_counts(arrays: Arrays, spec: ReadSpec, num_units: int | None, where: str) -> _Binned:
-    if spec.align is not None:
-        raise InputError(
-            f"{where}: align={spec.align!r} needs spike_times_s, but the file holds binned counts"
-        )
-    if "bin_size_s" not in arrays:
-        raise InputError(
-            f"{where} holds counts without bin_size_s; add to the file what a bin is, in seconds "
-            "(--bin_ms merges bins)"
-        )
+    require(
+        spec.align is None,
+        f"{where}: align={spec.align!r} needs spike_times_s, but the file holds binned counts",
+    )
+    require(
+        "bin_size_s" in arrays,
+        f"{where} holds counts without bin_size_s; add to the file what a bin is, in seconds "
+        "(--bin_ms merges bins)",
+    )
     bin_size_s = check_bin_size(arrays.pop("bin_size_s"), where)
     final_bin_s = bin_size_s if spec.bin_ms is None else spec.bin_ms / 1000
     factor = whole_times(final_bin_s, bin_size_s, f"{where}: bin_ms={final_bin_s * 1000:g}")

@@ -27,7 +27,7 @@ from neurojax.data.store.array_files import open_input
 from neurojax.data.store.session_fields import spike_counts
 from neurojax.data.store.session_rules import check_bin_size, check_session_id
 from neurojax.data.store.sessions import from_counts
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 from neurojax.files import sha256_file
 
 VERSION = "brainwide/1"
@@ -57,8 +57,7 @@ def find(path: str) -> list[str]:
     if not root.is_dir():
         return [path]
     found = sorted(str(entry) for entry in root.rglob("*.h5") if entry.is_file())
-    if not found:
-        raise InputError(f"{path} holds no .h5 file; check the path")
+    require(found, f"{path} holds no .h5 file; check the path")
     return found
 
 
@@ -85,15 +84,12 @@ def read_session(source: str, spec: ReadSpec) -> Session:
     )
     with hdf5.open_hdf5(Path(source)) as file:
         spike_group, unit_group = hdf5.group(file, "spikes"), hdf5.group(file, "units")
-        if spike_group is None or unit_group is None:
-            raise InputError(
-                f"{where} has no groups spikes and units; expected a recording of torch_brain"
-            )
+        require(
+            spike_group is not None and unit_group is not None,
+            f"{where} has no groups spikes and units; expected a recording of torch_brain",
+        )
         units = _table(unit_group)
-        if not units:
-            raise InputError(
-                f"{where}: units has no columns of one length; expected one row a unit"
-            )
+        require(units, f"{where}: units has no columns of one length; expected one row a unit")
         num_units = len(next(iter(units.values())))
         spikes = sorted_spikes(
             hdf5.array(spike_group, "timestamps"),
@@ -149,10 +145,10 @@ def _table(parent: Any) -> dict[str, np.ndarray]:
         name: hdf5.array(parent, name) for name in hdf5.columns(parent) if parent[name].ndim == 1
     }
     lengths = {name: len(values) for name, values in table.items()}
-    if len(set(lengths.values())) > 1:
-        raise InputError(
-            f"{parent.file.filename}, {parent.name} has columns of different lengths, {lengths}"
-        )
+    require(
+        len(set(lengths.values())) <= 1,
+        f"{parent.file.filename}, {parent.name} has columns of different lengths, {lengths}",
+    )
     return table
 
 
@@ -179,18 +175,19 @@ def _domains(
         named = sorted(name for name in file if name.endswith("_domain"))
         raise InputError(
             f"{where} has no split domains {scopes[0]}train_domain ... (it has "
-            f"{', '.join(named) or 'none'}); name its"
-            " set with --options=scope=NAME, or draw a split with --split=blocks:300s"
+            f"{', '.join(named) or 'none'}); name its set with --options=scope=NAME, or draw a "
+            "split with --split=blocks:300s"
         )
-    if spec.option("as_test", "val") != "val":
-        raise InputError(f"as_test={spec.option('as_test')!r}; expected val")
+    require(
+        spec.option("as_test", "val") == "val", f"as_test={spec.option('as_test')!r}; expected val"
+    )
     if TEST not in found:
-        if spec.option("as_test") is None or VALIDATION not in found:
-            raise InputError(
-                f"{where}: its {scope or 'plain '}domains have no test time; give "
-                "--options=as_test=val to test on its"
-                " validation windows, or draw a split with --split=blocks:300s"
-            )
+        require(
+            spec.option("as_test") is not None and VALIDATION in found,
+            f"{where}: its {scope or 'plain '}domains have no test time; give "
+            "--options=as_test=val to test on its validation windows, or draw a split with "
+            "--split=blocks:300s",
+        )
         found[TEST] = found.pop(VALIDATION)
     return found, f"{scope}*_domain"
 
@@ -206,12 +203,10 @@ def _intervals(file: Any, name: str) -> np.ndarray | None:
         and start.ndim == 1
         and {start.dtype.kind, end.dtype.kind} <= set("iuf")
     )
-    if not fits or not (
-        np.isfinite(start).all() and np.isfinite(end).all() and (start <= end).all()
-    ):
-        raise InputError(
-            f"{file.filename}: {name} has no finite starts and ends, one of each an interval"
-        )
+    require(
+        fits and (np.isfinite(start).all() and np.isfinite(end).all() and (start <= end).all()),
+        f"{file.filename}: {name} has no finite starts and ends, one of each an interval",
+    )
     return np.stack([start, end], axis=1).astype(np.float64)[np.argsort(start, kind="stable")]
 
 
@@ -224,10 +219,10 @@ def _windows(
         whole_times(length_s, bin_size_s, f"{where}: window_s={length_s:g}")
         laid = [(code, *interval) for code, intervals in domains.items() for interval in intervals]
         number = [int((end - start + _ROUNDING_S) // length_s) for _, start, end in laid]
-        if not 1 <= sum(number) <= _MAX_WINDOWS:
-            raise InputError(
-                f"{where}: {sum(number)} windows of {length_s:g} s fit its domains; change window_s"
-            )
+        require(
+            1 <= sum(number) <= _MAX_WINDOWS,
+            f"{where}: {sum(number)} windows of {length_s:g} s fit its domains; change window_s",
+        )
         starts = np.concatenate(
             [start + np.arange(n) * length_s for (_, start, _), n in zip(laid, number, strict=True)]
         )
@@ -310,27 +305,24 @@ def _sample_times(parent: Any, num_samples: int, where: str) -> np.ndarray:
         return hdf5.array(parent, "timestamps")
     rate_hz = parent.attrs.get("sampling_rate")
     domain = hdf5.group(parent, "domain")
-    if (
-        not isinstance(rate_hz, float | int | np.number)
-        or not 0 < float(rate_hz) < 1e9
-        or domain is None
-    ):
-        raise InputError(
-            f"{where}, {parent.name} has neither timestamps nor a sampling_rate and a domain"
-        )
+    require(
+        isinstance(rate_hz, float | int | np.number)
+        and 0 < float(rate_hz) < 1e9
+        and domain is not None,
+        f"{where}, {parent.name} has neither timestamps nor a sampling_rate and a domain",
+    )
     start = np.ravel(hdf5.array(domain, "start"))
-    if not len(start) or start.dtype.kind not in "iuf":
-        raise InputError(
-            f"{where}, {parent.name}/domain/start is {start.dtype} [{len(start)}], expected seconds"
-        )
+    require(
+        len(start) and start.dtype.kind in "iuf",
+        f"{where}, {parent.name}/domain/start is {start.dtype} [{len(start)}], expected seconds",
+    )
     return float(start[0]) + np.arange(num_samples) / float(rate_hz)
 
 
 def _regions(
     units: dict[str, np.ndarray], level: str, num_units: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    if level not in _COARSER:
-        raise InputError(f"regions={level!r}; expected {', '.join(_COARSER)}")
+    require(level in _COARSER, f"regions={level!r}; expected {', '.join(_COARSER)}")
     unknown = np.full(num_units, "unknown")
     plain = next((units[name] for name in _PLAIN_REGIONS if name in units), unknown)
     region = units.get(f"region_{level}", plain)

@@ -13,7 +13,7 @@ from neurojax.data.readers.hdf5 import MATLAB_NUMBERS, check_heaps, matlab_class
 from neurojax.data.readers.mat5_check import check_mat5
 from neurojax.data.store.array_files import MAX_FILE_BYTES, check_array_name, open_input, read_npz
 from neurojax.data.store.session_fields import plain_array
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 
 SUFFIXES = (".npz", ".mat")
 _KEEP_RANK = frozenset({"counts"})  # MATLAB has no vectors; counts of one unit must stay a matrix
@@ -31,10 +31,10 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
         InputError: missing, damaged, pickled, too large, or holding something else than plain
             arrays; or a .mat v7.3 file without h5py.
     """
-    if path.suffix not in SUFFIXES:
-        raise InputError(
-            f"{path} ends in {path.suffix or 'nothing'!r}, expected {' or '.join(SUFFIXES)}"
-        )
+    require(
+        path.suffix in SUFFIXES,
+        f"{path} ends in {path.suffix or 'nothing'!r}, expected {' or '.join(SUFFIXES)}",
+    )
     if path.suffix == ".npz":
         arrays = read_npz(path)
     else:
@@ -76,8 +76,10 @@ def _plain_matlab(values: Any, where: str) -> np.ndarray:
     """A value of scipy.io.loadmat as numbers or text."""
     if hasattr(values, "toarray"):  # sparse; its dense size was checked
         return values.toarray()
-    if not isinstance(values, np.ndarray) or values.dtype.names:
-        raise InputError(f"{where} {_REFUSED.format('struct or object')}")
+    require(
+        isinstance(values, np.ndarray) and not values.dtype.names,
+        f"{where} {_REFUSED.format('struct or object')}",
+    )
     if values.dtype == object:
         cells = [_cell_text(cell, where) for cell in values.ravel()]
         return np.array(cells, dtype=str).reshape(values.shape)
@@ -89,8 +91,10 @@ def _cell_text(cell: Any, where: str) -> str:
     array = np.asarray(cell)
     if array.size == 0:
         return ""
-    if array.size != 1 or array.dtype.kind != "U":
-        raise InputError(f"{where} {_REFUSED.format('cell array of other things than text')}")
+    require(
+        array.size == 1 and array.dtype.kind == "U",
+        f"{where} {_REFUSED.format('cell array of other things than text')}",
+    )
     return str(array.reshape(())[()])
 
 
@@ -135,29 +139,34 @@ def _read_hdf5(path: Path) -> dict[str, np.ndarray]:
 
 def _check_hdf5(h5py: Any, file: Any, name: str, path: Path) -> None:
     """Refuses what is no plain dataset, or reads from other files."""
-    if not isinstance(file.get(name, getlink=True), h5py.HardLink) or not isinstance(
-        file[name], h5py.Dataset
-    ):
-        raise InputError(f"{path}, {name!r} {_REFUSED.format('struct or a link')}")
-    if file[name].is_virtual or file[name].external or file[name].shape is None:
-        raise InputError(f"{path}, {name!r} holds no data of its own; save plain arrays")
+    require(
+        isinstance(file.get(name, getlink=True), h5py.HardLink)
+        and isinstance(file[name], h5py.Dataset),
+        f"{path}, {name!r} {_REFUSED.format('struct or a link')}",
+    )
+    require(
+        not file[name].is_virtual and not file[name].external and file[name].shape is not None,
+        f"{path}, {name!r} holds no data of its own; save plain arrays",
+    )
 
 
 def _hdf5_value(file: Any, name: str, path: Path) -> np.ndarray:
     """MATLAB writes columns first: axes come reversed."""
     dataset, kind = file[name], matlab_class(file[name])
-    if kind not in MATLAB_NUMBERS | {"char", "cell"}:
-        raise InputError(f"{path}, {name!r} {_REFUSED.format(f'{kind} of MATLAB')}")
+    require(
+        kind in MATLAB_NUMBERS | {"char", "cell"},
+        f"{path}, {name!r} {_REFUSED.format(f'{kind} of MATLAB')}",
+    )
     if "MATLAB_empty" in dataset.attrs:
         return np.empty(tuple(int(size) for size in dataset[()])[:32], np.float64)
     if kind == "char":
         return _hdf5_text(dataset[()])
     if kind == "cell":
         cells = [file[reference] for reference in dataset[()].ravel()]
-        if any(cell.attrs.get("MATLAB_class") != b"char" for cell in cells):
-            raise InputError(
-                f"{path}, {name!r} {_REFUSED.format('cell array of other things than text')}"
-            )
+        require(
+            not any(cell.attrs.get("MATLAB_class") != b"char" for cell in cells),
+            f"{path}, {name!r} {_REFUSED.format('cell array of other things than text')}",
+        )
         return np.array([str(_hdf5_text(cell[()])) for cell in cells], dtype=str)
     return dataset[()].T
 
@@ -174,8 +183,7 @@ def _hdf5_text(codes: np.ndarray) -> np.ndarray:
 
 
 def _check_size(path: Path, num_bytes: int) -> None:
-    if num_bytes > MAX_FILE_BYTES:
-        raise InputError(
-            f"{path} holds {num_bytes} bytes, expected at most {MAX_FILE_BYTES}; split the "
-            "recording"
-        )
+    require(
+        num_bytes <= MAX_FILE_BYTES,
+        f"{path} holds {num_bytes} bytes, expected at most {MAX_FILE_BYTES}; split the recording",
+    )

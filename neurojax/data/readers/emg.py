@@ -28,7 +28,7 @@ from neurojax.data.real_values import from_values
 from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session
 from neurojax.data.store.array_files import open_input, read_npz
 from neurojax.data.store.session_rules import check_session_id
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 from neurojax.files import sha256_file
 
 VERSION = "emg/1"
@@ -56,8 +56,7 @@ def find(path: str) -> list[str]:
         open_input(place).close()
         return [path]
     found = sorted(str(file) for file in place.glob("*.npz"))
-    if not found:
-        raise InputError(f"{path} holds no .npz file; expected one for each person")
+    require(found, f"{path} holds no .npz file; expected one for each person")
     return found
 
 
@@ -85,8 +84,8 @@ def read_session(source: str, spec: ReadSpec) -> Session:
     if not len(start_bin):
         longest = int(np.diff(person.segment_offsets).max())
         raise InputError(
-            f"{source}: no segment is as long as a window of {window} samples, the longest has"
-            f" {longest}; give a shorter --options=window_ms"
+            f"{source}: no segment is as long as a window of {window} samples, the longest has "
+            f"{longest}; give a shorter --options=window_ms"
         )
     split, split_source = _split(source, spec)
     short = int((np.diff(person.segment_offsets) < window).sum())
@@ -164,17 +163,17 @@ def _read_person(source: str) -> _Person:
         expected = ", ".join(sorted(_REQUIRED))
         raise InputError(f"{source} lacks the array {min(missing)!r}; expected {expected}")
     emg = arrays["emg"]
-    if emg.ndim != 2 or emg.size == 0 or emg.dtype.kind not in "iuf":
-        raise InputError(
-            f"{source}: emg is {emg.dtype} {list(emg.shape)}, expected numbers [samples, channels]"
-        )
+    require(
+        emg.ndim == 2 and emg.size != 0 and emg.dtype.kind in "iuf",
+        f"{source}: emg is {emg.dtype} {list(emg.shape)}, expected numbers [samples, channels]",
+    )
     offsets = _whole(arrays["segment_offsets"], "segment_offsets", None, source)
     ends = offsets[[0, -1]].tolist() if len(offsets) > 1 else []
-    if ends != [0, len(emg)] or np.any(offsets[1:] <= offsets[:-1]):
-        raise InputError(
-            f"{source}: segment_offsets holds {len(offsets)} numbers with the ends {ends},"
-            f" expected rising ones from 0 to the {len(emg)} samples"
-        )
+    require(
+        ends == [0, len(emg)] and not np.any(offsets[1:] <= offsets[:-1]),
+        f"{source}: segment_offsets holds {len(offsets)} numbers with the ends {ends}, expected "
+        f"rising ones from 0 to the {len(emg)} samples",
+    )
     segments = len(offsets) - 1
     columns = {
         name: _whole(arrays[name], name, segments, source).astype(np.int16)
@@ -183,16 +182,15 @@ def _read_person(source: str) -> _Person:
     }
     names = arrays["gesture_names"]
     is_text = names.ndim == 1 and names.dtype.kind == "U" and names.dtype.itemsize <= 4 * _MAX_NAME
-    if not is_text or len(set(names.tolist())) != len(names):
-        raise InputError(
-            f"{source}: gesture_names is {names.dtype} {list(names.shape)}, expected different "
-            "names"
-        )
+    require(
+        is_text and len(set(names.tolist())) == len(names),
+        f"{source}: gesture_names is {names.dtype} {list(names.shape)}, expected different names",
+    )
     gesture = columns["gesture"]
     if gesture.min() < 0 or gesture.max() >= len(names):
         raise InputError(
-            f"{source}: gesture runs from {gesture.min()} to {gesture.max()}, expected 0 to"
-            f" {len(names) - 1}, the places of gesture_names"
+            f"{source}: gesture runs from {gesture.min()} to {gesture.max()}, expected 0 to "
+            f"{len(names) - 1}, the places of gesture_names"
         )
     rate = arrays["sampling_rate_hz"]
     if rate.size != 1 or rate.dtype.kind not in "iuf" or not 0 < float(rate.reshape(())) < np.inf:
@@ -230,16 +228,18 @@ def _samples(spec: ReadSpec, name: str, default_ms: float, sampling_hz: float, w
     if not 0.5 < samples < 1e9 or abs(samples - round(samples)) > 1e-6 * samples:
         shown = f"{default_ms:g}" if typed is None else typed[:60]
         raise InputError(
-            f"{where}: {name}={shown} is no whole number of samples at {sampling_hz:g} Hz; give"
-            f" --options={name}=... in steps of {1000 / sampling_hz:g} ms"
+            f"{where}: {name}={shown} is no whole number of samples at {sampling_hz:g} Hz; give "
+            f"--options={name}=... in steps of {1000 / sampling_hz:g} ms"
         )
     return round(samples)
 
 
 def _split(source: str, spec: ReadSpec) -> tuple[int, str]:
     """The split of a person and the rule behind it: the fold in people.csv, or the name's hash."""
-    if spec.split_block_s() is not None:
-        raise InputError(f"split={spec.split!r}; EMG is split by person, expected file or random")
+    require(
+        spec.split_block_s() is None,
+        f"split={spec.split!r}; EMG is split by person, expected file or random",
+    )
     content, typed = _beside(source, _PEOPLE), spec.option("test_fold")
     if spec.split == "file" and content is not None:
         path = Path(source).with_name(_PEOPLE)
@@ -248,8 +248,7 @@ def _split(source: str, spec: ReadSpec) -> tuple[int, str]:
         if tested not in map(str, folds) or len(folds) < 3:
             raise InputError(
                 f"{path} has the folds {folds[:20]}, expected three or more and {tested[:60]!r} "
-                "among"
-                " them; give another --options=test_fold=..., or --split=random"
+                "among them; give another --options=test_fold=..., or --split=random"
             )
         validated = folds[folds.index(int(tested)) - 1]  # of the first fold, the last
         split = {int(tested): TEST, validated: VALIDATION}.get(fold, TRAIN)
@@ -273,15 +272,14 @@ def _folds(content: bytes, person: str, path: Path) -> tuple[int, list[int]]:
     except (UnicodeDecodeError, csv.Error, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:80]
         raise InputError(
-            f"{path} cannot be read as a table with the columns person and fold ({reason}); correct"
-            " it, or draw the split with --split=random"
+            f"{path} cannot be read as a table with the columns person and fold ({reason}); "
+            "correct it, or draw the split with --split=random"
         ) from None
-    if len(own) != 1:
-        raise InputError(
-            f"{path} has {len(own)} rows for {person!r}, expected one; correct it, or draw the "
-            "split"
-            " with --split=random"
-        )
+    require(
+        len(own) == 1,
+        f"{path} has {len(own)} rows for {person!r}, expected one; correct it, or draw the split "
+        "with --split=random",
+    )
     return own[0], sorted(set(folds))
 
 
@@ -300,6 +298,8 @@ def _beside(source: str, name: str) -> bytes | None:
         return None
     with open_input(path) as file:
         content = file.read(_MAX_TEXT_BYTES + 1)
-    if len(content) > _MAX_TEXT_BYTES:
-        raise InputError(f"{path} has more than {_MAX_TEXT_BYTES} bytes; expected a short text")
+    require(
+        len(content) <= _MAX_TEXT_BYTES,
+        f"{path} has more than {_MAX_TEXT_BYTES} bytes; expected a short text",
+    )
     return content

@@ -12,7 +12,7 @@ import numpy as np
 
 from neurojax.data.store.array_files import MAX_FILE_BYTES, open_input
 from neurojax.data.store.session_fields import plain_array
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 
 _HEAP = b"GCOL\x01\0\0\0"  # signature and version of a global heap
 _MAX_SEARCHED_BYTES = 2**30
@@ -82,12 +82,11 @@ def check_heaps(path: Path) -> None:
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             place = content.find(_HEAP)
             while place >= 0:
-                if _stands_still(content, place):
-                    raise InputError(
-                        f"{path}: a heap of texts at byte {place} is damaged; fetch the file "
-                        "again, or write it anew"
-                        " with h5repack"
-                    )
+                require(
+                    not _stands_still(content, place),
+                    f"{path}: a heap of texts at byte {place} is damaged; fetch the file again, "
+                    "or write it anew with h5repack",
+                )
                 place = content.find(_HEAP, place + len(_HEAP))
 
 
@@ -110,11 +109,11 @@ def group(parent: Any, name: str) -> Any | None:
 
     if name not in parent:
         return None
-    if not isinstance(parent.get(name, getlink=True), h5py.HardLink):
-        raise InputError(
-            f"{parent.file.filename}, {parent.name}: {name!r} is a link; expected data of the "
-            "file's own"
-        )
+    require(
+        isinstance(parent.get(name, getlink=True), h5py.HardLink),
+        f"{parent.file.filename}, {parent.name}: {name!r} is a link; expected data of the file's "
+        "own",
+    )
     entry = parent[name]
     return entry if isinstance(entry, h5py.Group) else None
 
@@ -138,22 +137,22 @@ def array(parent: Any, name: str) -> np.ndarray:
     import h5py
 
     where = f"{parent.file.filename}, {parent.name.rstrip('/')}/{name}"
-    if name not in parent or not isinstance(parent.get(name, getlink=True), h5py.HardLink):
-        raise InputError(
-            f"{where} is not there, or is a link; expected a dataset of the file's own"
-        )
+    require(
+        name in parent and isinstance(parent.get(name, getlink=True), h5py.HardLink),
+        f"{where} is not there, or is a link; expected a dataset of the file's own",
+    )
     dataset = parent[name]
-    if (
-        not isinstance(dataset, h5py.Dataset)
-        or dataset.shape is None
-        or dataset.is_virtual
-        or dataset.external
-    ):
-        raise InputError(f"{where} holds no data of its own; expected a dataset of numbers or text")
-    if dataset.size * max(dataset.dtype.itemsize, 1) > MAX_FILE_BYTES:
-        raise InputError(
-            f"{where} claims {dataset.size} values, more than {MAX_FILE_BYTES} bytes hold"
-        )
+    require(
+        isinstance(dataset, h5py.Dataset)
+        and dataset.shape is not None
+        and not dataset.is_virtual
+        and not dataset.external,
+        f"{where} holds no data of its own; expected a dataset of numbers or text",
+    )
+    require(
+        dataset.size * max(dataset.dtype.itemsize, 1) <= MAX_FILE_BYTES,
+        f"{where} claims {dataset.size} values, more than {MAX_FILE_BYTES} bytes hold",
+    )
     if h5py.check_string_dtype(dataset.dtype) is not None:
         return np.array(dataset.asstr(errors="replace")[()], dtype=str)
     return plain_array(dataset[()], name, where)

@@ -40,7 +40,7 @@ from neurojax.data.session import Session
 from neurojax.data.store.session_fields import spike_counts
 from neurojax.data.store.session_rules import check_bin_size, check_session_id
 from neurojax.data.store.sessions import from_counts
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 
 VERSION = "ibl/1"
 OPTIONS = {
@@ -79,18 +79,17 @@ def find(path: str) -> list[str]:
     root = Path(path)
     if root.is_file():
         return ibl_one.read_eids(root)
-    if not root.is_dir():
-        raise InputError(
-            f"{path} is neither a folder nor a session id nor {ibl_one.REPEATED_SITE}; expected "
-            "a folder with alf/"
-        )
+    require(
+        root.is_dir(),
+        f"{path} is neither a folder nor a session id nor {ibl_one.REPEATED_SITE}; expected a "
+        "folder with alf/",
+    )
     root = root.parent if root.name == "alf" else root
     if _has_spikes(root):
         return [str(root)]
     sessions = sorted({folder.parent for folder in root.rglob("alf") if folder.is_dir()})
     found = [str(session) for session in sessions if _has_spikes(session)]
-    if not found:
-        raise InputError(f"{path} holds no folder alf with spikes.times.npy; check the path")
+    require(found, f"{path} holds no folder alf with spikes.times.npy; check the path")
     return found
 
 
@@ -181,8 +180,7 @@ def _folder(source: str) -> Path:
 
 def _files(folder: Path) -> list[AlfFile]:
     files = [file for file in list_alf(folder) if file.object in _OBJECTS]
-    if not files:
-        raise InputError(f"{folder} holds no ALF files; expected a session folder with alf/ in it")
+    require(files, f"{folder} holds no ALF files; expected a session folder with alf/ in it")
     return files
 
 
@@ -252,8 +250,7 @@ def _windows(
         min(float(spikes[-1]) for spikes in recorded),
     )
     wanted = spec.option("trials", "all")
-    if wanted not in ("all", "decoding"):
-        raise InputError(f"trials={wanted!r}; expected all or decoding")
+    require(wanted in ("all", "decoding"), f"trials={wanted!r}; expected all or decoding")
     faults = decoding_faults(trials, where) if wanted == "decoding" else {}
     return starts, stops, *kept_windows(starts, stops, span_s, faults, spec, bin_size_s, where)
 

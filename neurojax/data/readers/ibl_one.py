@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from neurojax.data.readers.alf_files import AlfFile, parse_alf
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 
 REPEATED_SITE = "repeated_site"
 _EID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
@@ -37,10 +37,10 @@ def read_eids(path: Path) -> list[str]:
     Raises:
         InputError: not text, too large, empty, or a line that is no id.
     """
-    if path.stat().st_size > _MAX_LIST_BYTES:
-        raise InputError(
-            f"{path} has {path.stat().st_size} bytes, expected a list of session ids, one a line"
-        )
+    require(
+        path.stat().st_size <= _MAX_LIST_BYTES,
+        f"{path} has {path.stat().st_size} bytes, expected a list of session ids, one a line",
+    )
     try:
         lines = [line.partition("#")[0].strip() for line in path.read_text().splitlines()]
     except (OSError, UnicodeDecodeError):
@@ -52,8 +52,7 @@ def read_eids(path: Path) -> list[str]:
         raise InputError(
             f"{path} holds {wrong[0][:60]!r}, expected session ids (UUIDs), one a line"
         )
-    if not eids:
-        raise InputError(f"{path} names no session; expected session ids, one a line")
+    require(eids, f"{path} names no session; expected session ids, one a line")
     return list(dict.fromkeys(eids))
 
 
@@ -94,8 +93,7 @@ def fetch(eid: str, objects: Sequence[str]) -> Path:
             for file in map(parse_alf, map(str, one.list_datasets(eid)))
             if file and _is_wanted(file, objects)
         ]
-        if not wanted:
-            raise InputError(f"session {eid} has no spikes or trials that ONE knows; check the id")
+        require(wanted, f"session {eid} has no spikes or trials that ONE knows; check the id")
         with warnings.catch_warnings():  # the client's remarks on checksums and default revisions
             warnings.simplefilter("ignore")
             for file in wanted:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 
 ALIGN, WINDOW = "stimOn_times", (-0.5, 1.5)  # seconds around the stimulus
 MIN_REACTION_S, MAX_REACTION_S, MAX_TRIAL_S = 0.08, 2.0, 10.0
@@ -47,10 +47,10 @@ def column(values: np.ndarray, name: str) -> np.ndarray:
     """One number a trial, float64 [trials]."""
     array = np.asarray(values)
     array = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
-    if array.ndim != 1 or array.dtype.kind not in "biuf":
-        raise InputError(
-            f"trials.{name} is {array.dtype} {list(array.shape)}, expected one number a trial"
-        )
+    require(
+        array.ndim == 1 and array.dtype.kind in "biuf",
+        f"trials.{name} is {array.dtype} {list(array.shape)}, expected one number a trial",
+    )
     return array.astype(np.float64)
 
 

@@ -11,7 +11,7 @@ from neurojax.data.readers.alf_files import AlfFile, read_objects, read_table
 from neurojax.data.readers.sorted_spikes import SortedSpikes, keep_units, sorted_spikes
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.readers.windows import counted_drops
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 
 SORTERS = ("iblsorter", "pykilosort", "ks2_matlab", "")  # where several are there, the first
 MAPPINGS = {
@@ -57,11 +57,11 @@ def collections(files: list[AlfFile], spec: ReadSpec, where: str) -> dict[str, s
         if (file.object, file.attribute) == ("spikes", "times"):
             parts = file.collection.split("/")[1:]
             found.setdefault(parts[0] if parts else "", {})["/".join(parts[1:])] = file.collection
-    if not found:
-        raise InputError(
-            f"{where} holds no spikes.times.npy; expected "
-            "alf/probe00/pykilosort/spikes.times.npy or alike"
-        )
+    require(
+        found,
+        f"{where} holds no spikes.times.npy; expected alf/probe00/pykilosort/spikes.times.npy or "
+        "alike",
+    )
     wanted = spec.option("probes")
     names = sorted(found) if wanted is None else wanted.split("+")
     if missing := [name for name in names if name not in found]:
@@ -73,10 +73,10 @@ def collections(files: list[AlfFile], spec: ReadSpec, where: str) -> dict[str, s
     chosen = {}
     for name in names:
         known = sorted(found[name], key=lambda key: SORTERS.index(key) if key in SORTERS else -1)
-        if sorter is not None and sorter not in known:
-            raise InputError(
-                f"{where}: sorter={sorter!r}, but {name or 'the folder'} has {', '.join(known)}"
-            )
+        require(
+            sorter is None or sorter in known,
+            f"{where}: sorter={sorter!r}, but {name or 'the folder'} has {', '.join(known)}",
+        )
         chosen[name] = found[name][known[0] if sorter is None else sorter]
     return chosen
 
@@ -129,8 +129,10 @@ def read_probe(
 
 
 def _one_column(values: np.ndarray, where: str) -> np.ndarray:
-    if values.ndim != 1 and values.shape[1:] != (1,):
-        raise InputError(f"{where} is {list(values.shape)}, expected one number a cluster")
+    require(
+        values.ndim == 1 or values.shape[1:] == (1,),
+        f"{where} is {list(values.shape)}, expected one number a cluster",
+    )
     return np.asarray(values, np.float64).ravel()
 
 
@@ -140,11 +142,11 @@ def _metrics(
     """Quality columns in the order of the units, NaN where the table leaves a cluster out."""
     ids = table.get("cluster_id")
     if ids is None:
-        if any(len(values) != len(cluster_id) for values in table.values()):
-            raise InputError(
-                f"{label}: clusters.metrics has no cluster_id, and other rows than the clusters; "
-                "fetch it again"
-            )
+        require(
+            not any(len(values) != len(cluster_id) for values in table.values()),
+            f"{label}: clusters.metrics has no cluster_id, and other rows than the clusters; "
+            "fetch it again",
+        )
         ids = cluster_id
     columns = {}
     ids = whole_numbers(
@@ -180,8 +182,7 @@ def _sites(
     if channel.min(initial=0) < 0 or channel.max(initial=0) >= num_channels:
         raise InputError(
             f"{label}: clusters.channels runs from {channel.min()} to {channel.max()}, but there "
-            f"are {num_channels}"
-            " channels; the files belong to different revisions or are damaged"
+            f"are {num_channels} channels; the files belong to different revisions or are damaged"
         )
     ids = sites.get("brainLocationIds_ccf_2017")
     if ids is None:
@@ -213,15 +214,14 @@ def _selection(
     label: str,
 ) -> tuple[np.ndarray, dict[str, int]]:
     wanted = spec.option("units", "all")
-    if wanted not in UNITS:
-        raise InputError(f"units={wanted!r}; expected {' or '.join(UNITS)}")
+    require(wanted in UNITS, f"units={wanted!r}; expected {' or '.join(UNITS)}")
     num_units = len(sorting.cluster_id)
     tests = {"kept": np.zeros(num_units, bool)}
     if wanted == "good":
-        if "label" not in columns:
-            raise InputError(
-                f"{label}: units=good needs the column label of clusters.metrics; leave it out"
-            )
+        require(
+            "label" in columns,
+            f"{label}: units=good needs the column label of clusters.metrics; leave it out",
+        )
         tests["not a good unit (label below 1)"] = ~(columns["label"] >= 1)
     if (least := spec.option("min_rate_hz")) is not None:
         span_s = max(float(sorting.times_s[-1] - sorting.times_s[0]), 1e-3)
@@ -237,8 +237,7 @@ def _number(text: str, name: str) -> float:
         value = float(text)
     except ValueError:
         value = np.nan
-    if not 0 <= value < np.inf:
-        raise InputError(f"{name}={text!r}; expected a number of 0 or more")
+    require(0 <= value < np.inf, f"{name}={text!r}; expected a number of 0 or more")
     return value
 
 
@@ -266,8 +265,7 @@ def regions(atlas_id: np.ndarray, level: str) -> tuple[np.ndarray, np.ndarray, i
         many
         ids that are not 0 it does not know. No download: the tables come with iblatlas.
     """
-    if level not in MAPPINGS:
-        raise InputError(f"regions={level!r}; expected {', '.join(MAPPINGS)}")
+    require(level in MAPPINGS, f"regions={level!r}; expected {', '.join(MAPPINGS)}")
     if not atlas_id.any():
         unknown = np.full(len(atlas_id), "unknown")
         return unknown, unknown.copy(), 0

@@ -36,7 +36,7 @@ from neurojax.data.session import Session
 from neurojax.data.store.session_fields import plain_array, seconds, spike_counts
 from neurojax.data.store.session_rules import check_bin_size, check_session_id
 from neurojax.data.store.sessions import from_counts
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 
 VERSION = "mat/1"
 _PATHS = ("counts", "spikes", "trial_start_s", "trial_stop_s", "region", "unit_id")
@@ -62,8 +62,7 @@ def find(path: str) -> list[str]:
     found = sorted(
         str(entry) for entry in folder.iterdir() if entry.suffix == SUFFIX and entry.is_file()
     )
-    if not found:
-        raise InputError(f"{path} holds no {SUFFIX} file; check the path")
+    require(found, f"{path} holds no {SUFFIX} file; check the path")
     return found
 
 
@@ -82,22 +81,25 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         InputError: damaged, a path that is not there, or values that are not what the option says.
     """
     path, session_id, where = Path(source), session_name(source), str(source)
-    if path.suffix != SUFFIX:
-        raise InputError(f"{path} ends in {path.suffix or 'nothing'!r}, expected {SUFFIX}")
+    require(
+        path.suffix == SUFFIX, f"{path} ends in {path.suffix or 'nothing'!r}, expected {SUFFIX}"
+    )
     if (spec.option("counts") is None) == (spec.option("spikes") is None):
-        if spec.option("counts") is not None:
-            raise InputError(f"{where}: options name both counts and spikes; give one of them")
+        require(
+            spec.option("counts") is None,
+            f"{where}: options name both counts and spikes; give one of them",
+        )
         if spec.options:
             raise InputError(
-                f"{where}: options name {spec.options[0][0]!r} without counts or spikes; name "
-                "one of them"
+                f"{where}: options name {spec.options[0][0]!r} without counts or spikes; name one "
+                "of them"
             )
         root = load_matlab(path)
         if not root.keys() & {"counts", "spike_times_s"}:
             raise InputError(
                 f"{where}: name what holds the spikes with "
-                "--options=counts=PATH,axes=units:bins,bin_size_s=SECONDS or"
-                f" --options=spikes=PATH; it has {', '.join(described(root))[:400]}"
+                "--options=counts=PATH,axes=units:bins,bin_size_s=SECONDS or "
+                f"--options=spikes=PATH; it has {', '.join(described(root))[:400]}"
             )
         return arrays.read_session(source, spec)
     root = load_matlab(path)
@@ -129,25 +131,24 @@ def read_session(source: str, spec: ReadSpec) -> Session:
 
 
 def _of_counts(root: Any, given: dict[str, Any], spec: ReadSpec, where: str) -> dict[str, Any]:
-    if spec.align is not None or spec.bin_ms is not None:
-        raise InputError(
-            f"{where}: binned counts keep their bins and their trials; leave out --align and "
-            "--bin_ms"
-        )
+    require(
+        spec.align is None and spec.bin_ms is None,
+        f"{where}: binned counts keep their bins and their trials; leave out --align and --bin_ms",
+    )
     bin_size_s = check_bin_size(_bin_size_s(root, spec, where), where)
     axes = (spec.option("axes") or "bins:units").split(":")
-    if sorted(axes) not in (["bins", "units"], ["bins", "trials", "units"]):
-        raise InputError(
-            f"axes={spec.option('axes')!r}; expected bins and units, and trials if there are, "
-            "such as units:bins"
-        )
+    require(
+        sorted(axes) in (["bins", "units"], ["bins", "trials", "units"]),
+        f"axes={spec.option('axes')!r}; expected bins and units, and trials if there are, such as "
+        "units:bins",
+    )
     value = given["counts"]
     if isinstance(value, Cell):
-        if "trials" in axes:
-            raise InputError(
-                f"{where}: counts is a cell, one matrix a trial; expected axes=units:bins or "
-                "bins:units"
-            )
+        require(
+            "trials" not in axes,
+            f"{where}: counts is a cell, one matrix a trial; expected axes=units:bins or "
+            "bins:units",
+        )
         parts = [
             _matrix(part, axes, f"{where}, trial {number}")
             for number, part in enumerate(value.values)
@@ -183,11 +184,11 @@ def _of_counts(root: Any, given: dict[str, Any], spec: ReadSpec, where: str) -> 
 
 def _of_spikes(given: dict[str, Any], spec: ReadSpec, where: str) -> dict[str, Any]:
     value = given["spikes"]
-    if not isinstance(value, Cell):
-        raise InputError(
-            f"{where}: spikes is no cell; expected one with the spike times of one unit each, in "
-            "seconds"
-        )
+    require(
+        isinstance(value, Cell),
+        f"{where}: spikes is no cell; expected one with the spike times of one unit each, in "
+        "seconds",
+    )
     trains = [
         np.ravel(_array(train, f"spikes{{{k + 1}}}", where)) for k, train in enumerate(value.values)
     ]
@@ -201,11 +202,10 @@ def _of_spikes(given: dict[str, Any], spec: ReadSpec, where: str) -> dict[str, A
     bin_size_s = check_bin_size(
         DEFAULT_BIN_SIZE_S if spec.bin_ms is None else spec.bin_ms / 1000, where
     )
-    if spec.align is not None:
-        raise InputError(
-            f"{where}: with spikes= give the trials as trial_start_s and trial_stop_s, or "
-            "--window_s=2"
-        )
+    require(
+        spec.align is None,
+        f"{where}: with spikes= give the trials as trial_start_s and trial_stop_s, or --window_s=2",
+    )
     starts, stops = trials_in_seconds(named, spikes.times_s, spec, bin_size_s, where)
     counts, lengths = spike_counts(
         spikes.times_s, spikes.rows, len(trains), starts, stops, bin_size_s, where
@@ -221,10 +221,10 @@ def _of_spikes(given: dict[str, Any], spec: ReadSpec, where: str) -> dict[str, A
 
 def _bin_size_s(root: Any, spec: ReadSpec, where: str) -> Any:
     text = spec.option("bin_size_s")
-    if text is None:
-        raise InputError(
-            f"{where}: counts need bin_size_s, seconds of a bin: a number, or the path of one"
-        )
+    require(
+        text is not None,
+        f"{where}: counts need bin_size_s, seconds of a bin: a number, or the path of one",
+    )
     try:
         return float(text)
     except ValueError:
@@ -238,12 +238,14 @@ def _matrix(value: Any, axes: list[str], where: str) -> np.ndarray:
 
 
 def _array(value: Any, name: str, where: str, num_dims: int | None = None) -> np.ndarray:
-    if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
-        raise InputError(f"{where}: {name} is a {type(value).__name__.lower()}, expected numbers")
-    if num_dims is not None and value.ndim != num_dims:
-        raise InputError(
-            f"{where}: {name} is {list(value.shape)}, expected {num_dims} axes; name them with axes"
-        )
+    require(
+        isinstance(value, np.ndarray) and value.dtype.kind in "biuf",
+        f"{where}: {name} is a {type(value).__name__.lower()}, expected numbers",
+    )
+    require(
+        num_dims is None or value.ndim == num_dims,
+        f"{where}: {name} is {list(value.shape)}, expected {num_dims} axes; name them with axes",
+    )
     return value
 
 
@@ -256,10 +258,10 @@ def _labels(given: dict[str, Any], name: str, num_units: int, where: str) -> np.
         if isinstance(value, Cell)
         else np.ravel(value).astype(str)
     )
-    if len(labels) != num_units:
-        raise InputError(
-            f"{where}: {name} has {len(labels)} values, but there are {num_units} units"
-        )
+    require(
+        len(labels) == num_units,
+        f"{where}: {name} has {len(labels)} values, but there are {num_units} units",
+    )
     return labels
 
 
@@ -273,11 +275,11 @@ def _columns(root: Any, spec: ReadSpec, num_trials: int, where: str) -> dict[str
             if isinstance(value, Cell)
             else np.ravel(value)
         )
-        if len(flat) != num_trials:
-            raise InputError(
-                f"{where}: trial column {path!r} has {len(flat)} values, but there are "
-                f"{num_trials} trials"
-            )
+        require(
+            len(flat) == num_trials,
+            f"{where}: trial column {path!r} has {len(flat)} values, but there are {num_trials} "
+            "trials",
+        )
         made[path.rpartition(".")[2]] = plain_array(flat, path, where)
     return made
 
@@ -295,19 +297,21 @@ def _signal(root: Any, path: str, lengths: np.ndarray, where: str) -> np.ndarray
     parts, expected = (
         (value.values, lengths) if isinstance(value, Cell) else ([value], [lengths.sum()])
     )
-    if len(parts) != len(expected):
-        raise InputError(
-            f"{where}: behavior {path!r} has {len(parts)} trials, expected {len(expected)}"
-        )
+    require(
+        len(parts) == len(expected),
+        f"{where}: behavior {path!r} has {len(parts)} trials, expected {len(expected)}",
+    )
     laid = []
     for part, num_bins in zip(parts, expected, strict=True):
         matrix = np.atleast_2d(_array(part, path, where))
-        if matrix.ndim != 2 or num_bins not in matrix.shape:
-            raise InputError(
-                f"{where}: behavior {path!r} is {list(matrix.shape)}, expected an axis of "
-                f"{num_bins} bins"
-            )
+        require(
+            matrix.ndim == 2 and num_bins in matrix.shape,
+            f"{where}: behavior {path!r} is {list(matrix.shape)}, expected an axis of {num_bins} "
+            "bins",
+        )
         laid.append(matrix if matrix.shape[0] == num_bins else matrix.T)
-    if len({part.shape[1] for part in laid}) != 1:
-        raise InputError(f"{where}: behavior {path!r} has other columns in some trials")
+    require(
+        len({part.shape[1] for part in laid}) == 1,
+        f"{where}: behavior {path!r} has other columns in some trials",
+    )
     return np.concatenate(laid)

@@ -14,7 +14,7 @@ import zlib
 import numpy as np
 
 from neurojax.data.store.array_files import MAX_FILE_BYTES
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 
 _HEADER_BYTES = 128
 _MATRIX, _COMPRESSED = 14, 15
@@ -33,11 +33,10 @@ def check_mat5(content: bytes, where: str) -> None:
     own."""
     if 0 in content[:4]:  # so scipy tells them apart
         return
-    if len(content) < _HEADER_BYTES or content[126:128] not in (b"IM", b"MI"):
-        raise InputError(
-            f"{where} cannot be read as .mat (it is neither v5, v7 nor v7.3); save it again with "
-            "-v7"
-        )
+    require(
+        len(content) >= _HEADER_BYTES and content[126:128] in (b"IM", b"MI"),
+        f"{where} cannot be read as .mat (it is neither v5, v7 nor v7.3); save it again with -v7",
+    )
     try:
         walk = _Walk("<" if content[126:128] == b"IM" else ">")
         walk.elements(memoryview(content)[_HEADER_BYTES:], 0)

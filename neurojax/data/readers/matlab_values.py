@@ -13,7 +13,7 @@ import numpy as np
 from neurojax.data.readers import hdf5
 from neurojax.data.readers.mat5_check import check_mat5
 from neurojax.data.store.array_files import MAX_FILE_BYTES, open_input
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 
 _MAX_DEPTH = 16
 _MAX_VALUES = 10**6  # cells and fields of one file
@@ -48,8 +48,10 @@ def load_matlab(path: Path) -> dict[str, Any]:
     check_mat5(content, str(path))
     try:
         listed = scipy.io.whosmat(io.BytesIO(content))
-        if sum(math.prod(shape) for _, shape, _ in listed) * 8 > MAX_FILE_BYTES:
-            raise InputError(f"{path} claims more than {MAX_FILE_BYTES} bytes; split the recording")
+        require(
+            sum(math.prod(shape) for _, shape, _ in listed) * 8 <= MAX_FILE_BYTES,
+            f"{path} claims more than {MAX_FILE_BYTES} bytes; split the recording",
+        )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # sparse values, deprecated forms
             loaded = scipy.io.loadmat(
@@ -118,18 +120,20 @@ def described(value: Any, path: str = "") -> list[str]:
 
 def _spend(budget: list[int], name: str, depth: int) -> None:
     budget[0] -= 1
-    if budget[0] < 0 or depth > _MAX_DEPTH:
-        raise InputError(
-            f"{name!r} nests deeper than {_MAX_DEPTH} or holds more than {_MAX_VALUES} values; "
-            "save less"
-        )
+    require(
+        budget[0] >= 0 and depth <= _MAX_DEPTH,
+        f"{name!r} nests deeper than {_MAX_DEPTH} or holds more than {_MAX_VALUES} values; save "
+        "less",
+    )
 
 
 def _of_scipy(value: Any, name: str, depth: int, budget: list[int]) -> Any:
     _spend(budget, name, depth)
     if hasattr(value, "toarray"):
-        if math.prod(value.shape) * 8 > MAX_FILE_BYTES:
-            raise InputError(f"{name!r} is sparse and too large to be made dense")
+        require(
+            math.prod(value.shape) * 8 <= MAX_FILE_BYTES,
+            f"{name!r} is sparse and too large to be made dense",
+        )
         return value.toarray()
     if not isinstance(value, np.ndarray):
         return None  # an object of MATLAB's own

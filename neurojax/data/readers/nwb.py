@@ -28,7 +28,7 @@ from neurojax.data.session import Session
 from neurojax.data.store.session_fields import trial_bins
 from neurojax.data.store.session_rules import check_bin_size, check_session_id
 from neurojax.data.store.sessions import from_counts
-from neurojax.errors import InputError
+from neurojax.errors import require
 
 VERSION = "nwb/1"
 OPTIONS = {
@@ -52,19 +52,18 @@ _MAX_LISTED = 64
 def find(path: str) -> list[str]:
     """A file or an address stands for itself, a folder for the .nwb files below it."""
     root = Path(path)
-    if re.match("dandi:", path, re.IGNORECASE) and not root.exists():
-        raise InputError(
-            f"{path} is a dandiset; `dandi download {path}` first, or give the https address of "
-            "one asset"
-        )
+    require(
+        not re.match("dandi:", path, re.IGNORECASE) or root.exists(),
+        f"{path} is a dandiset; `dandi download {path}` first, or give the https address of one "
+        "asset",
+    )
     if nwb_remote.is_url(path) or not root.is_dir() or nwb_file.is_zarr(root):
         return [path]
     # Links to nothing stay, so that data which was never fetched is reported.
     found = sorted(
         str(entry) for entry in root.rglob("*.nwb") if not entry.is_dir() or nwb_file.is_zarr(entry)
     )
-    if not found:
-        raise InputError(f"{path} holds no .nwb file; check the path")
+    require(found, f"{path} holds no .nwb file; check the path")
     return found
 
 
@@ -101,8 +100,10 @@ def read_session(source: str, spec: ReadSpec) -> Session:
     where = nwb_remote.shown_url(source) if nwb_remote.is_url(source) else source
     session_id = session_name(source)
     for option, choices in _CHOICES.items():
-        if spec.option(option, choices[0]) not in choices:
-            raise InputError(f"{option}={spec.option(option)!r}; expected {' or '.join(choices)}")
+        require(
+            spec.option(option, choices[0]) in choices,
+            f"{option}={spec.option(option)!r}; expected {' or '.join(choices)}",
+        )
     bin_size_s = check_bin_size(
         DEFAULT_BIN_SIZE_S if spec.bin_ms is None else spec.bin_ms / 1000, where
     )

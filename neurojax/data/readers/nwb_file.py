@@ -15,7 +15,7 @@ import numpy as np
 
 from neurojax.data.readers import hdf5, nwb_remote
 from neurojax.data.store.session_fields import plain_array
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 
 MAX_ROWS = 10**7  # of one table
 MAX_TEXT = 256  # characters kept of one cell
@@ -63,11 +63,11 @@ def open_nwb(source: str) -> Iterator[Any]:
         with nwb_remote.stream(source) as stream, hdf5.open_hdf5(source, stream) as file:
             yield _checked(file, source)
         return
-    if is_zarr(Path(source)):
-        raise InputError(
-            f"{source} is NWB in a Zarr folder; export it to HDF5 with hdmf-zarr, or fetch the "
-            ".nwb file"
-        )
+    require(
+        not is_zarr(Path(source)),
+        f"{source} is NWB in a Zarr folder; export it to HDF5 with hdmf-zarr, or fetch the .nwb "
+        "file",
+    )
     with hdf5.open_hdf5(Path(source)) as file:
         yield _checked(file, source)
 
@@ -79,10 +79,10 @@ def is_zarr(path: Path) -> bool:
 
 def _checked(file: Any, source: str) -> Any:
     version = hdf5.text_attribute(file, "nwb_version") or text(file, "nwb_version")
-    if version is None:
-        raise InputError(
-            f"{source} is HDF5, but does not say its nwb_version; expected an NWB 2 file"
-        )
+    require(
+        version is not None,
+        f"{source} is HDF5, but does not say its nwb_version; expected an NWB 2 file",
+    )
     if not version.lstrip("NWB-").startswith("2"):
         raise InputError(
             f"{source} is NWB version {version[:20]}, expected 2; convert it with the tools of "
@@ -105,8 +105,10 @@ def entry(parent: Any, path: str, num_links: int = 0) -> Any | None:
             return None
         link = here.get(name, getlink=True)
         if isinstance(link, h5py.SoftLink):
-            if num_links >= _MAX_SOFT_LINKS:
-                raise InputError(f"{parent.file.filename}, {path}: soft links lead in a circle")
+            require(
+                num_links < _MAX_SOFT_LINKS,
+                f"{parent.file.filename}, {path}: soft links lead in a circle",
+            )
             here = entry(here, link.path, num_links + 1)
         elif isinstance(link, h5py.HardLink):
             here = here[name]
@@ -114,8 +116,7 @@ def entry(parent: Any, path: str, num_links: int = 0) -> Any | None:
             elsewhere = str(getattr(link, "filename", "elsewhere"))[:100]
             raise InputError(
                 f"{parent.file.filename}: {here.name.rstrip('/')}/{name} lies in another file "
-                f"({elsewhere}), which is"
-                " not opened; export the file with its links resolved"
+                f"({elsewhere}), which is not opened; export the file with its links resolved"
             )
     return here if isinstance(here, h5py.Group | h5py.Dataset) else None
 
@@ -130,10 +131,10 @@ def walk(parent: Any, skip: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
         path, here, depth = waiting.pop()
         for name in sorted(here, reverse=True):
             seen += 1
-            if seen > _MAX_ENTRIES:
-                raise InputError(
-                    f"{parent.file.filename} holds more than {_MAX_ENTRIES} entries; it is damaged"
-                )
+            require(
+                seen <= _MAX_ENTRIES,
+                f"{parent.file.filename} holds more than {_MAX_ENTRIES} entries; it is damaged",
+            )
             if (not path and name in skip) or not isinstance(
                 here.get(name, getlink=True), h5py.HardLink
             ):
@@ -155,29 +156,28 @@ def check_dataset(dataset: Any, where: str) -> Any:
     this file."""
     import h5py
 
-    if (
-        not isinstance(dataset, h5py.Dataset)
-        or dataset.shape is None
-        or dataset.is_virtual
-        or dataset.external
-    ):
-        raise InputError(f"{where} holds no data of its own; expected an array of numbers or text")
+    require(
+        isinstance(dataset, h5py.Dataset)
+        and dataset.shape is not None
+        and not dataset.is_virtual
+        and not dataset.external,
+        f"{where} holds no data of its own; expected an array of numbers or text",
+    )
     if h5py.check_string_dtype(dataset.dtype) is None and dataset.dtype.kind not in "biufS":
         raise InputError(f"{where} is {str(dataset.dtype)[:60]}, expected numbers or text")
-    if (
-        dataset.chunks
-        and int(np.prod(dataset.chunks, dtype=np.float64)) * dataset.dtype.itemsize
-        > _MAX_CHUNK_BYTES
-    ):
-        raise InputError(
-            f"{where} is stored in pieces above {_MAX_CHUNK_BYTES} bytes; it is damaged, or "
-            "repack it"
-        )
-    if dataset.size and not dataset.id.get_storage_size():
-        raise InputError(
-            f"{where} claims {dataset.size} values, but holds none; it was never written, or is "
-            "damaged"
-        )
+    require(
+        not (
+            dataset.chunks
+            and int(np.prod(dataset.chunks, dtype=np.float64)) * dataset.dtype.itemsize
+            > _MAX_CHUNK_BYTES
+        ),
+        f"{where} is stored in pieces above {_MAX_CHUNK_BYTES} bytes; it is damaged, or repack it",
+    )
+    require(
+        not dataset.size or dataset.id.get_storage_size(),
+        f"{where} claims {dataset.size} values, but holds none; it was never written, or is "
+        "damaged",
+    )
     return dataset
 
 
@@ -195,10 +195,10 @@ def values(dataset: Any, where: str, start: int = 0, stop: int | None = None) ->
         return values_of_scalar(dataset, where)
     stop = len(dataset) if stop is None else stop
     per_row = dataset.size // max(len(dataset), 1)
-    if (stop - start) * max(per_row, 1) > MAX_ROWS * 4:
-        raise InputError(
-            f"{where} claims {(stop - start) * per_row} values, expected at most {MAX_ROWS * 4}"
-        )
+    require(
+        (stop - start) * max(per_row, 1) <= MAX_ROWS * 4,
+        f"{where} claims {(stop - start) * per_row} values, expected at most {MAX_ROWS * 4}",
+    )
     if h5py.check_string_dtype(dataset.dtype) is None:
         rows = plain_array(dataset[start:stop], where.rpartition("/")[2], where)
         return (

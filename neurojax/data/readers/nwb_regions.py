@@ -9,7 +9,7 @@ import numpy as np
 from neurojax.data.readers import hdf5, nwb_file
 from neurojax.data.readers.nwb_tables import not_among, num_rows, plain_columns, ragged_ends
 from neurojax.data.session import names_a_region
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 
 _NAMES = (
     "region",
@@ -125,11 +125,12 @@ def _members(
     dataset = nwb_file.entry(table, "electrodes")
     if dataset is not None:
         named = nwb_file.values(dataset, f"{where}/electrodes")
-        if named.ndim != 1 or named.dtype.kind not in "iu" or (ends is None and len(named) != rows):
-            raise InputError(
-                f"{where}/electrodes is {named.dtype} {list(named.shape)}, expected rows of "
-                "electrodes"
-            )
+        require(
+            named.ndim == 1
+            and named.dtype.kind in "iu"
+            and (ends is not None or len(named) == rows),
+            f"{where}/electrodes is {named.dtype} {list(named.shape)}, expected rows of electrodes",
+        )
         bounds = np.arange(rows + 1) if ends is None else ends
         used = named[: bounds[-1]]
         if len(used) and (used.min() < 0 or used.max() >= num_sites):

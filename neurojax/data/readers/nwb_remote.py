@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 
 TIMEOUT_S = 60.0  # without an answer
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -33,10 +33,10 @@ def probe(url: str) -> tuple[int, str]:
             bytes.
     """
     shown = shown_url(url)
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise InputError(
-            f"{shown}: expected an address that begins with http:// or https://; download the file"
-        )
+    require(
+        urlsplit(url).scheme in ("http", "https"),
+        f"{shown}: expected an address that begins with http:// or https://; download the file",
+    )
     try:
         import remfile  # noqa: F401
         import requests
@@ -47,8 +47,10 @@ def probe(url: str) -> tuple[int, str]:
     headers = {"Range": "bytes=0-7", "Accept-Encoding": "identity"}
     try:
         with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_S) as answer:
-            if answer.status_code not in (200, 206):
-                raise InputError(f"{shown}: {_refusal(answer.status_code, answer.reason)}")
+            require(
+                answer.status_code in (200, 206),
+                f"{shown}: {_refusal(answer.status_code, answer.reason)}",
+            )
             start = next(answer.iter_content(8), b"")
             size = re.fullmatch(r"bytes 0-\d+/(\d+)", answer.headers.get("Content-Range", ""))
             tag = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
@@ -59,15 +61,15 @@ def probe(url: str) -> tuple[int, str]:
         raise InputError(
             f"{shown} cannot be reached ({reason}); check the address and the network"
         ) from None
-    if not start.startswith(_SIGNATURE[: max(len(start), 1)]):
-        raise InputError(
-            f"{shown} is not HDF5, perhaps a web page; expected the address of the .nwb file itself"
-        )
-    if answer.status_code == 200 or size is None:
-        raise InputError(
-            f"{shown}: the server does not serve parts of files; download the file and give its "
-            "path instead"
-        )
+    require(
+        start.startswith(_SIGNATURE[: max(len(start), 1)]),
+        f"{shown} is not HDF5, perhaps a web page; expected the address of the .nwb file itself",
+    )
+    require(
+        answer.status_code != 200 and size is not None,
+        f"{shown}: the server does not serve parts of files; download the file and give its path "
+        "instead",
+    )
     return int(size[1]), tag
 
 

@@ -9,7 +9,7 @@ from neurojax.data.readers import hdf5, nwb_file
 from neurojax.data.readers.nwb_tables import not_among
 from neurojax.data.readers.signals import clean_signal, mean_in_bins
 from neurojax.data.readers.spec import ReadSpec
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 
 _ROOMS = ("processing", "acquisition", "stimulus", "analysis")
 _MAX_DIMS = 64
@@ -69,16 +69,15 @@ def _path_of(asked: str, series: dict[str, Any], where: str) -> str:
     fitting = [path for path in series if path == wanted] or [
         path for path in series if path.endswith(f"/{wanted}")
     ]
-    if len(fitting) > 1:
-        raise InputError(
-            f"{where}: behavior {asked!r} fits {', '.join(fitting)}; give the whole path of one"
-        )
-    if not fitting:
-        raise InputError(
-            f"{where}: no time series {asked!r}; {not_among(asked, series)} (raw signals, and "
-            "series with more than"
-            f" {_MAX_DIMS} numbers a sample, are not read)"
-        )
+    require(
+        len(fitting) <= 1,
+        f"{where}: behavior {asked!r} fits {', '.join(fitting)}; give the whole path of one",
+    )
+    require(
+        fitting,
+        f"{where}: no time series {asked!r}; {not_among(asked, series)} (raw signals, and series "
+        f"with more than {_MAX_DIMS} numbers a sample, are not read)",
+    )
     return fitting[0]
 
 
@@ -93,10 +92,10 @@ def _name(path: str) -> str:
 
 def _binned(group: Any, where: str, starts: np.ndarray, bin_size_s: float) -> np.ndarray:
     data = nwb_file.check_dataset(nwb_file.entry(group, "data"), where)
-    if data.size > _MAX_VALUES:
-        raise InputError(
-            f"{where} claims {data.size} values, expected at most {_MAX_VALUES}; thin it out"
-        )
+    require(
+        data.size <= _MAX_VALUES,
+        f"{where} claims {data.size} values, expected at most {_MAX_VALUES}; thin it out",
+    )
     scale, offset = (
         _number(data, name, default) for name, default in (("conversion", 1.0), ("offset", 0.0))
     )
@@ -112,11 +111,11 @@ def _sample_times(group: Any, num_samples: int, where: str) -> np.ndarray:
     stamps = nwb_file.entry(group, "timestamps")
     if stamps is not None:
         nwb_file.check_dataset(stamps, f"{where}/timestamps")
-        if stamps.shape != (num_samples,) or stamps.dtype.kind not in "iuf":
-            raise InputError(
-                f"{where} has {num_samples} samples, but timestamps {stamps.dtype} "
-                f"{list(stamps.shape)}; it is damaged"
-            )
+        require(
+            stamps.shape == (num_samples,) and stamps.dtype.kind in "iuf",
+            f"{where} has {num_samples} samples, but timestamps {stamps.dtype} "
+            f"{list(stamps.shape)}; it is damaged",
+        )
         return stamps[()].astype(np.float64)
     begin = nwb_file.entry(group, "starting_time")
     rate_hz = np.nan if begin is None else _number(begin, "rate", np.nan)
@@ -125,13 +124,13 @@ def _sample_times(group: Any, num_samples: int, where: str) -> np.ndarray:
         if begin is not None
         else np.empty(0)
     )
-    if (
-        not 0 < rate_hz < 1e9
-        or start.size != 1
-        or start.dtype.kind not in "iuf"
-        or not np.isfinite(start[0])
-    ):
-        raise InputError(f"{where} has neither timestamps nor a starting_time with its rate in Hz")
+    require(
+        0 < rate_hz < 1e9
+        and start.size == 1
+        and start.dtype.kind in "iuf"
+        and np.isfinite(start[0]),
+        f"{where} has neither timestamps nor a starting_time with its rate in Hz",
+    )
     return float(start[0]) + np.arange(num_samples) / rate_hz
 
 

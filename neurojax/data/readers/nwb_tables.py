@@ -9,7 +9,7 @@ import numpy as np
 
 from neurojax.data.readers import hdf5, nwb_file
 from neurojax.data.store.array_files import check_array_name
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 
 _MAX_LISTED = 30
 
@@ -32,8 +32,10 @@ def plain_columns(
     table: Any, rows: int, where: str
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Columns with one number or text a row, and why others are left aside: name -> reason."""
-    if rows > nwb_file.MAX_ROWS:
-        raise InputError(f"{where} claims {rows} rows, expected at most {nwb_file.MAX_ROWS}")
+    require(
+        rows <= nwb_file.MAX_ROWS,
+        f"{where} claims {rows} rows, expected at most {nwb_file.MAX_ROWS}",
+    )
     found, skipped = {}, {}
     names = hdf5.columns(table)
     for name in names:
@@ -71,17 +73,15 @@ def ragged_ends(table: Any, name: str, rows: int, where: str) -> np.ndarray | No
         return None
     nwb_file.check_dataset(values, f"{where}/{name}")
     ends = nwb_file.values(index, f"{where}/{name}_index")
-    if ends.shape != (rows,) or ends.dtype.kind not in "iu" or not values.ndim:
-        raise InputError(
-            f"{where}/{name}_index is {ends.dtype} {list(ends.shape)}, expected one whole number "
-            "a row"
-        )
+    require(
+        ends.shape == (rows,) and ends.dtype.kind in "iu" and values.ndim,
+        f"{where}/{name}_index is {ends.dtype} {list(ends.shape)}, expected one whole number a row",
+    )
     bounds = np.concatenate([[0], ends.astype(np.float64)])
     if (np.diff(bounds) < 0).any() or bounds[-1] > len(values):
         raise InputError(
-            f"{where}/{name}_index runs to {ends.max()} for {len(values)} values, expected "
-            "rising ends within them;"
-            " the file is damaged"
+            f"{where}/{name}_index runs to {ends.max()} for {len(values)} values, expected rising "
+            "ends within them; the file is damaged"
         )
     return np.concatenate([[0], ends.astype(np.int64)])
 

@@ -19,7 +19,7 @@ from neurojax.data.readers.trials import whole_times
 from neurojax.data.readers.windows import counted_drops, kept_windows
 from neurojax.data.session import TEST, TRAIN, VALIDATION
 from neurojax.data.store.session_rules import TRIAL_COLUMNS
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 
 _SPLITS = {
     "train": TRAIN,
@@ -132,10 +132,9 @@ def _table(file: Any, spec: ReadSpec, where: str) -> tuple[str, Any | None]:
     if spec.align is not None and asked is None and "." in spec.align:
         asked = spec.align.rpartition(".")[0]
     if asked is not None:
-        if asked not in tables:
-            raise InputError(
-                f"{where}: no table of intervals {asked!r}; {not_among(asked, tables)}"
-            )
+        require(
+            asked in tables, f"{where}: no table of intervals {asked!r}; {not_among(asked, tables)}"
+        )
         return asked, tables[asked]
     if "trials" in tables and spec.window_s is None:
         return "trials", tables["trials"]
@@ -174,11 +173,10 @@ def _laid(
             for name, values in columns.items()
             if values.dtype.kind in "iuf" and name != "id"
         }
-        if event not in times:
-            raise InputError(
-                f"{place}: align names {spec.align!r}, no column of times; "
-                f"{not_among(event, times)}"
-            )
+        require(
+            event in times,
+            f"{place}: align names {spec.align!r}, no column of times; {not_among(event, times)}",
+        )
         times_s = times[event].astype(np.float64)
         return rows, times_s + spec.window[0], times_s + spec.window[1]
     whole_times(spec.window_s, bin_size_s, f"{place}: window_s={spec.window_s:g}")
@@ -197,9 +195,8 @@ def _laid(
     if not 1 <= number.sum() <= _MAX_WINDOWS:
         raise InputError(
             f"{place}: {number.sum():.0f} windows of {spec.window_s:g} s fit the {len(pieces)} "
-            "pieces of it,"
-            f" {(pieces[:, 1] - pieces[:, 0]).sum():g} s together; change window_s, or check the "
-            "time unit"
+            f"pieces of it, {(pieces[:, 1] - pieces[:, 0]).sum():g} s together; change window_s, "
+            "or check the time unit"
         )
     rows = np.repeat(np.arange(len(pieces)), number.astype(np.int64))
     within_row = np.arange(len(rows)) - np.repeat(
@@ -220,10 +217,9 @@ def _shared(units: Units, where: str) -> np.ndarray:
         parts = np.stack([edges[:-1], edges[1:]], axis=1)
         inside = within(shared, *parts.T, 0.0) & within(intervals, *parts.T, 0.0)
         shared = merged(parts[inside])
-    if not len(shared):
-        raise InputError(
-            f"{where}: there is no time in which all units were observed; {_FEWER_UNITS}"
-        )
+    require(
+        len(shared), f"{where}: there is no time in which all units were observed; {_FEWER_UNITS}"
+    )
     return shared
 
 
@@ -261,10 +257,10 @@ def _observed(
             continue
         held_in |= missed & (members & ~units.heldout).any()
         held_out |= missed & (members & units.heldout).any()
-    if known.any() and held_in[known].all():
-        raise InputError(
-            f"{where}: no trial lies in the time in which all units were observed; {_FEWER_UNITS}"
-        )
+    require(
+        not (known.any() and held_in[known].all()),
+        f"{where}: no trial lies in the time in which all units were observed; {_FEWER_UNITS}",
+    )
     if not keep.all():
         reason = f"observed in less than {smallest:g} of the trials"
         units = select(units, *counted_drops({reason: ~keep}, "unit", where))
@@ -280,8 +276,7 @@ def _share(spec: ReadSpec) -> float:
         share = float(text)
     except ValueError:
         share = np.nan
-    if not 0 <= share <= 1:
-        raise InputError(f"min_observed={text!r}; expected a share of the trials, 0 to 1")
+    require(0 <= share <= 1, f"min_observed={text!r}; expected a share of the trials, 0 to 1")
     return share
 
 
@@ -302,8 +297,7 @@ def _stored_split(columns: dict[str, np.ndarray], spec: ReadSpec, where: str) ->
     if (codes == _UNUSED).all():
         raise InputError(
             f"{where}: no value of the column split is train, val or test (such as "
-            f"{str(stored[0])[:40]!r}); draw one"
-            " with --split=random or --split=blocks:300s"
+            f"{str(stored[0])[:40]!r}); draw one with --split=random or --split=blocks:300s"
         )
     return codes
 
@@ -311,10 +305,9 @@ def _stored_split(columns: dict[str, np.ndarray], spec: ReadSpec, where: str) ->
 def _with_test(split: np.ndarray, spec: ReadSpec, where: str) -> np.ndarray:
     if TEST in split:
         return split
-    if spec.option("as_test") != "val":
-        raise InputError(
-            f"{where}: its split leaves no test trial; give --options=as_test=val to test on the "
-            "validation trials, or"
-            " draw a split with --split=random or --split=blocks:300s"
-        )
+    require(
+        spec.option("as_test") == "val",
+        f"{where}: its split leaves no test trial; give --options=as_test=val to test on the "
+        "validation trials, or draw a split with --split=random or --split=blocks:300s",
+    )
     return np.where(split == VALIDATION, TEST, split).astype(np.int8)

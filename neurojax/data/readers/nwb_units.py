@@ -14,7 +14,7 @@ from neurojax.data.readers.nwb_tables import not_among, num_rows, plain_columns,
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.readers.windows import counted_drops
 from neurojax.data.store.session_rules import UNIT_COLUMNS
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 
 _BLOCK_SPIKES = 2**20  # read at a time, or one unit
 _MAX_UNIT_SPIKES = 2**28
@@ -62,29 +62,27 @@ def read_units(file: Any, spec: ReadSpec, where: str) -> Units:
         InputError: no table, no spike times, damage, or the options leave no unit.
     """
     table = nwb_file.entry(file, "units")
-    if table is None or not hasattr(table, "keys"):
-        raise InputError(
-            f"{where} has no units table, so no sorted spikes; sort the recording first, or "
-            "where another file of this"
-            " session holds them, copy what you need into that one (docs/nwb.md)"
-        )
+    require(
+        table is not None and hasattr(table, "keys"),
+        f"{where} has no units table, so no sorted spikes; sort the recording first, or where "
+        "another file of this session holds them, copy what you need into that one (docs/nwb.md)",
+    )
     place = f"{where}, units"
     spike_times = nwb_file.entry(table, "spike_times")
     rows = num_rows(table, place)
     ends = ragged_ends(table, "spike_times", rows, place)
-    if ends is None:
-        raise InputError(
-            f"{place} has no spike_times with an index; expected sorted spikes of each unit"
-        )
-    if rows == 0 or ends[-1] == 0:
-        raise InputError(
-            f"{place} holds {rows} units and no spikes; check that the sorting was exported"
-        )
-    if spike_times.ndim != 1 or spike_times.dtype.kind not in "iuf":
-        raise InputError(
-            f"{place}/spike_times is {spike_times.dtype} {list(spike_times.shape)}, expected "
-            "seconds"
-        )
+    require(
+        ends is not None,
+        f"{place} has no spike_times with an index; expected sorted spikes of each unit",
+    )
+    require(
+        rows != 0 and ends[-1] != 0,
+        f"{place} holds {rows} units and no spikes; check that the sorting was exported",
+    )
+    require(
+        spike_times.ndim == 1 and spike_times.dtype.kind in "iuf",
+        f"{place}/spike_times is {spike_times.dtype} {list(spike_times.shape)}, expected seconds",
+    )
     columns, skipped = plain_columns(table, rows, place)
     notes = {"spikes that belong to no unit": int(len(spike_times) - ends[-1])}
     ids = columns.pop("id", np.arange(rows)).astype(str)
@@ -135,11 +133,11 @@ def _observed(table: Any, rows: int, where: str) -> list[np.ndarray] | None:
     if ends is None:
         return None
     intervals = nwb_file.values(nwb_file.entry(table, "obs_intervals"), f"{where}/obs_intervals")
-    if intervals.ndim != 2 or intervals.shape[1] != 2 or intervals.dtype.kind not in "iuf":
-        raise InputError(
-            f"{where}/obs_intervals is {intervals.dtype} {list(intervals.shape)}, expected "
-            "[intervals, 2]"
-        )
+    require(
+        intervals.ndim == 2 and intervals.shape[1] == 2 and intervals.dtype.kind in "iuf",
+        f"{where}/obs_intervals is {intervals.dtype} {list(intervals.shape)}, expected "
+        "[intervals, 2]",
+    )
     if (np.diff(ends) == 0).all():
         return None
     known: dict[bytes, np.ndarray] = {}  # most files repeat one set for every unit
@@ -191,11 +189,11 @@ def _kept_units(units: Units, columns: dict[str, np.ndarray], spec: ReadSpec, wh
     if asked is None:
         return units
     name, colon, wanted = asked.partition(":")
-    if name not in columns or not colon:
-        raise InputError(
-            f"{where}: keep={asked!r}; expected COLUMN:VALUE of its columns, "
-            f"{not_among(name, columns)}"
-        )
+    require(
+        name in columns and colon,
+        f"{where}: keep={asked!r}; expected COLUMN:VALUE of its columns, "
+        f"{not_among(name, columns)}",
+    )
     labels = columns[name].astype(str)
     values = wanted.split("+")
     if unknown := sorted(set(values) - set(labels.tolist())):
@@ -244,8 +242,7 @@ def spike_span(units: Units, where: str) -> tuple[float, float]:
         for times in trains:
             finite = times[np.isfinite(times)]
             low, high = min(low, finite.min(initial=np.inf)), max(high, finite.max(initial=-np.inf))
-    if low > high:
-        raise InputError(f"{where}: no spike time is finite; check the file")
+    require(low <= high, f"{where}: no spike time is finite; check the file")
     return float(low), float(high)
 
 
@@ -255,12 +252,11 @@ def count_spikes(
     """Counts, uint8 or uint16 [total_bins, N], why spikes were left out, and what was odd; memory
     of one block."""
     total_bins = sum(num_bins.tolist())
-    if total_bins * len(units.first) > MAX_COUNTS:
-        raise InputError(
-            f"{where}: {total_bins} bins x {len(units.first)} units exceed {MAX_COUNTS} counts; "
-            "check the bin size and"
-            " the windows"
-        )
+    require(
+        total_bins * len(units.first) <= MAX_COUNTS,
+        f"{where}: {total_bins} bins x {len(units.first)} units exceed {MAX_COUNTS} counts; check "
+        "the bin size and the windows",
+    )
     counts = np.zeros((total_bins, len(units.first)), np.uint8)
     odd = dict.fromkeys(("unsorted spike times", "negative spike times", "repeated spike times"), 0)
     odd |= {"units without spikes": 0, "spikes outside of the observed time": 0}
@@ -296,8 +292,7 @@ def count_spikes(
             ) from None
         counts = counts.astype(np.promote_types(counts.dtype, block.dtype), copy=False)
         counts[:, first : first + len(cleaned)] = block
-    if low > high:
-        raise InputError(f"{where}: no spike time is finite; check the file")
+    require(low <= high, f"{where}: no spike time is finite; check the file")
     odd["trials that reach outside of the spikes"] = int(
         ((starts + num_bins * bin_size_s <= low) | (starts >= high)).sum()
     )

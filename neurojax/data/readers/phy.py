@@ -27,7 +27,7 @@ from neurojax.data.session import Session
 from neurojax.data.store.session_fields import seconds, spike_counts
 from neurojax.data.store.session_rules import check_bin_size, check_session_id
 from neurojax.data.store.sessions import from_counts
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 from neurojax.files import sha256_file
 
 VERSION = "phy/1"
@@ -64,10 +64,10 @@ _MAX_DEPTH = 4
 def find(path: str) -> list[str]:
     """A sorting folder stands for itself, another folder for the sortings below it."""
     root = Path(path)
-    if not root.is_dir():
-        raise InputError(
-            f"{path} is not a folder; expected a sorting folder with one of {', '.join(MARKERS)}"
-        )
+    require(
+        root.is_dir(),
+        f"{path} is not a folder; expected a sorting folder with one of {', '.join(MARKERS)}",
+    )
     found, waiting = [], [(root, 0)]
     while waiting:
         folder, depth = waiting.pop()
@@ -79,8 +79,7 @@ def find(path: str) -> list[str]:
                 for entry in folder.iterdir()
                 if entry.is_dir() and not entry.is_symlink()
             ]
-    if not found:
-        raise InputError(f"{path} holds no sorting folder; expected one of {', '.join(MARKERS)}")
+    require(found, f"{path} holds no sorting folder; expected one of {', '.join(MARKERS)}")
     return sorted(found)
 
 
@@ -151,8 +150,7 @@ def read_session(source: str, spec: ReadSpec) -> Session:
 
 def _segment(spec: ReadSpec) -> int:
     text = spec.option("segment", "0")
-    if not text.isdigit() or len(text) > 6:
-        raise InputError(f"segment={text!r}; expected a number from 0")
+    require(text.isdigit() and len(text) <= 6, f"segment={text!r}; expected a number from 0")
     return int(text)
 
 
@@ -166,20 +164,20 @@ def _times(sorting: Sorting, spec: ReadSpec, where: str) -> np.ndarray:
             raise InputError(
                 f"sample_rate_hz={given!r}; expected samples a second, such as 30000"
             ) from None
-    if rate_hz is None:
-        raise InputError(
-            f"{where} does not say its sample rate; give --options=sample_rate_hz=30000 (or what "
-            "it is)"
-        )
-    if not 0 < rate_hz < 1e7:
-        raise InputError(
-            f"{where}: the sample rate is {rate_hz:g} Hz, expected samples a second, such as 30000"
-        )
+    require(
+        rate_hz is not None,
+        f"{where} does not say its sample rate; give --options=sample_rate_hz=30000 (or what it "
+        "is)",
+    )
+    require(
+        0 < rate_hz < 1e7,
+        f"{where}: the sample rate is {rate_hz:g} Hz, expected samples a second, such as 30000",
+    )
     samples = np.asarray(sorting.samples)
-    if samples.dtype.kind == "f" and np.any(samples[np.isfinite(samples)] % 1):
-        raise InputError(
-            f"{where}: spike times are no whole samples; write samples, or convert as `arrays`"
-        )
+    require(
+        not (samples.dtype.kind == "f" and np.any(samples[np.isfinite(samples)] % 1)),
+        f"{where}: spike times are no whole samples; write samples, or convert as `arrays`",
+    )
     return samples / rate_hz if samples.dtype.kind in "iuf" else samples
 
 
@@ -241,18 +239,18 @@ def _trials(
             f"trials={names[0]!r}; expected the name of a .csv or .tsv file in {where}"
         )
     if spec.window_s is not None or path is None:
-        if spec.align is not None:
-            raise InputError(
-                f"{where} has no trials.csv for align={spec.align!r}; put one there, or give "
-                "--window_s=2"
-            )
+        require(
+            spec.align is None,
+            f"{where} has no trials.csv for align={spec.align!r}; put one there, or give "
+            "--window_s=2",
+        )
         return *trials_in_seconds({}, spikes.times_s, spec, bin_size_s, where), {}, {}
     table = _table(path)
     if spec.align is not None:
-        if spec.align not in table:
-            raise InputError(
-                f"{path}: align names {spec.align!r}, but its columns are {', '.join(table)}"
-            )
+        require(
+            spec.align in table,
+            f"{path}: align names {spec.align!r}, but its columns are {', '.join(table)}",
+        )
         events = _numbers(table[spec.align], spec.align, path)
         starts, stops = events + spec.window[0], events + spec.window[1]
     else:
@@ -283,12 +281,10 @@ def _table(path: Path) -> dict[str, np.ndarray]:
             table[name] = np.array([float(cell) if cell else np.nan for cell in cells])
         except ValueError:
             table[name] = np.array(cells)
-    if not table:
-        raise InputError(f"{path} has no trial; expected one line a trial")
+    require(table, f"{path} has no trial; expected one line a trial")
     return table
 
 
 def _numbers(values: np.ndarray, name: str, path: Path) -> Any:
-    if values.dtype.kind != "f":
-        raise InputError(f"{path}: column {name!r} is text, expected seconds")
+    require(values.dtype.kind == "f", f"{path}: column {name!r} is text, expected seconds")
     return values

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.session import Session
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 
 # kind -> module of this package, imported when it is first asked for.
 MODULES = {name: name for name in ("arrays", "brainwide", "emg", "ibl", "mat", "nwb", "phy")}
@@ -53,8 +53,7 @@ class Reader(Protocol):
 
 def reader_of(kind: str) -> Reader:
     """The reader of a kind; raises InputError for a kind that is not known."""
-    if kind not in MODULES:
-        raise InputError(f"kind {kind!r}; expected one of {', '.join(sorted(MODULES))}")
+    require(kind in MODULES, f"kind {kind!r}; expected one of {', '.join(sorted(MODULES))}")
     return importlib.import_module(f"neurojax.data.readers.{MODULES[kind]}")
 
 

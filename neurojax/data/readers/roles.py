@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from neurojax.data.readers.spec import ReadSpec
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 
 _MAX_DIMS = 32  # columns of one trial array
 _MAX_NOTE = 64  # values of a text array kept in info
@@ -62,10 +62,10 @@ def assign_roles(arrays: Mapping[str, np.ndarray], axes: Axes, spec: ReadSpec, w
             roles.notes[name] = _note(array)
     for name, mask in masks.items():
         base = name.removesuffix("_valid")
-        if base not in roles.behaviour:
-            raise InputError(
-                f"{where}: {name!r} is a mask, but {base!r} is no behaviour; rename or remove it"
-            )
+        require(
+            base in roles.behaviour,
+            f"{where}: {name!r} is a mask, but {base!r} is no behaviour; rename or remove it",
+        )
         roles.behaviour_valid[base] = mask.astype(bool)
     return roles
 
@@ -76,25 +76,25 @@ def _role(name: str, array: np.ndarray, axes: Axes, spec: ReadSpec, where: str) 
     per_bin = length == axes.total_bins or on_grid
     per_trial = length == axes.num_trials and (length == axes.total_bins or not on_grid)
     if name in spec.behavior:
-        if not per_bin:
-            raise InputError(
-                f"{where}: behavior {name!r} has shape {shape}, expected [{axes.total_bins} "
-                "bins, dims]"
-            )
+        require(
+            per_bin,
+            f"{where}: behavior {name!r} has shape {shape}, expected [{axes.total_bins} bins, "
+            "dims]",
+        )
         return "bins"
     if name in spec.trial_columns:
-        if length != axes.num_trials:
-            raise InputError(
-                f"{where}: trial column {name!r} has shape {shape}, expected [{axes.num_trials} "
-                "trials]"
-            )
+        require(
+            length == axes.num_trials,
+            f"{where}: trial column {name!r} has shape {shape}, expected [{axes.num_trials} "
+            "trials]",
+        )
         return "trials"
     if name.startswith("unit_"):
-        if array.shape != (axes.num_units,) or array.dtype.kind not in "biuf":
-            raise InputError(
-                f"{where}: {name!r} is {array.dtype} {shape}, expected one number for each of "
-                f"{axes.num_units} units"
-            )
+        require(
+            array.shape == (axes.num_units,) and array.dtype.kind in "biuf",
+            f"{where}: {name!r} is {array.dtype} {shape}, expected one number for each of "
+            f"{axes.num_units} units",
+        )
         return "unit"
     fits = ["bins"] * per_bin + ["trials"] * per_trial
     if array.ndim == 1 and length == axes.num_units:
@@ -110,10 +110,8 @@ def _role(name: str, array: np.ndarray, axes: Axes, spec: ReadSpec, where: str) 
     )
     raise InputError(
         f"{where}: array {name!r} of shape {shape} {meaning} ({axes.num_trials} trials, "
-        f"{axes.total_bins}"
-        f" bins, {axes.num_units} units); name it in trial_columns or behavior, rename it "
-        f"unit_{name}, or"
-        " remove it"
+        f"{axes.total_bins} bins, {axes.num_units} units); name it in trial_columns or behavior, "
+        f"rename it unit_{name}, or remove it"
     )
 
 
@@ -132,12 +130,11 @@ def _trial_columns(name: str, array: np.ndarray, where: str) -> dict[str, np.nda
     """[trials] as it is; [trials, dims] as one column a dimension."""
     if array.ndim == 1:
         return {name: array}
-    if array.ndim > 2 or not 1 <= array.shape[1] <= _MAX_DIMS:
-        raise InputError(
-            f"{where}: trial column {name!r} has shape {list(array.shape)}, expected [trials] or "
-            "[trials, at"
-            f" most {_MAX_DIMS}]"
-        )
+    require(
+        array.ndim <= 2 and 1 <= array.shape[1] <= _MAX_DIMS,
+        f"{where}: trial column {name!r} has shape {list(array.shape)}, expected [trials] or "
+        f"[trials, at most {_MAX_DIMS}]",
+    )
     return {f"{name}_{dim}": array[:, dim] for dim in range(array.shape[1])}
 
 

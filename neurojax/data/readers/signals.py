@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from neurojax.errors import InputError
+from neurojax.errors import require
 
 MAX_GAP_S = 0.1  # samples further apart leave the bins between them unknown
 
@@ -29,12 +29,11 @@ def clean_signal(
     """
     times, values = np.asarray(times_s, np.float64), np.asarray(values, np.float64)
     values = values[:, None] if values.ndim == 1 else values
-    if times.ndim != 1 or values.ndim != 2 or len(values) != len(times):
-        raise InputError(
-            f"{where} has times {list(times.shape)} and values {list(values.shape)}, expected "
-            "one time and one row of"
-            " values a sample"
-        )
+    require(
+        times.ndim == 1 and values.ndim == 2 and len(values) == len(times),
+        f"{where} has times {list(times.shape)} and values {list(values.shape)}, expected one "
+        "time and one row of values a sample",
+    )
     keep = np.isfinite(times) & np.isfinite(values).all(axis=1)
     times, values = times[keep], values[keep]
     order = np.argsort(times, kind="stable")

@@ -6,7 +6,7 @@ import dataclasses
 import numpy as np
 
 from neurojax.data.binning import whole_numbers
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 
 _EXPECTED_IDS = "whole numbers: the cluster of each spike"
 
@@ -52,14 +52,12 @@ def sorted_spikes(
     times, ids = (
         array.ravel() if array.ndim == 2 and 1 in array.shape else array for array in (times, ids)
     )
-    if times.ndim != 1 or ids.shape != times.shape:
-        raise InputError(
-            f"{where} has {list(times.shape)} spike times and {list(ids.shape)} clusters, "
-            "expected one of each a spike;"
-            " they belong to different revisions or are damaged"
-        )
-    if times.dtype.kind not in "iuf":
-        raise InputError(f"{where}: spike times are {times.dtype}, expected seconds")
+    require(
+        times.ndim == 1 and ids.shape == times.shape,
+        f"{where} has {list(times.shape)} spike times and {list(ids.shape)} clusters, expected "
+        "one of each a spike; they belong to different revisions or are damaged",
+    )
+    require(times.dtype.kind in "iuf", f"{where}: spike times are {times.dtype}, expected seconds")
     times = times.astype(np.float64, copy=False)
     ids = whole_numbers(ids, f"{where}: the spikes' clusters", _EXPECTED_IDS).astype(
         np.int64, copy=False
@@ -69,13 +67,11 @@ def sorted_spikes(
     dropped = {reason: int(which.sum()) for reason, which in reasons.items() if which.any()}
     if dropped:  # copies of tens of millions of spikes only where they are needed
         times, ids = times[finite & assigned], ids[finite & assigned]
-    if not len(times):
-        raise InputError(f"{where} holds no spikes; check that the sorting finished")
+    require(len(times), f"{where} holds no spikes; check that the sorting finished")
     if num_clusters is not None and ids.max() >= num_clusters:
         raise InputError(
             f"{where}: spikes name cluster {ids.max()}, but there are {num_clusters} clusters; "
-            "they belong to different"
-            " revisions or are damaged"
+            "they belong to different revisions or are damaged"
         )
     findings = {
         "unsorted spike times": int((times[1:] < times[:-1]).sum()),

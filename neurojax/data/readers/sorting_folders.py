@@ -25,7 +25,7 @@ from neurojax.data.store.array_files import (
     open_input,
     read_npz,
 )
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 
 MARKERS = ("spike_times.npy", "numpysorting_info.json", "sorting_cached.npz")
 TABLES = ("cluster_info.tsv", "cluster_group.tsv", "cluster_KSLabel.tsv")
@@ -87,8 +87,9 @@ def _read_phy(folder: Path) -> Sorting:
     name = next(
         (n for n in ("spike_clusters.npy", "spike_templates.npy") if (folder / n).exists()), None
     )
-    if name is None:
-        raise InputError(f"{folder} lacks spike_clusters.npy; expected the cluster of each spike")
+    require(
+        name is not None, f"{folder} lacks spike_clusters.npy; expected the cluster of each spike"
+    )
     table: dict[str, dict[int, str]] = {}
     # what phy wrote last wins where it says something
     for file in (TABLES[2], TABLES[1], TABLES[0]):
@@ -135,8 +136,7 @@ def _read_cluster_table(path: Path) -> dict[str, dict[int, str]]:
     """Columns of a table with one row a cluster -> cluster -> text; blank cells are left out."""
     rows = read_rows(path)
     key = next((name for name in ("cluster_id", "id") if rows and name in rows[0]), None)
-    if key is None:
-        raise InputError(f"{path} has no column cluster_id; export it from phy again")
+    require(key is not None, f"{path} has no column cluster_id; export it from phy again")
     table: dict[str, dict[int, str]] = {}
     for number, row in enumerate(rows, 2):
         try:
@@ -171,11 +171,9 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     except csv.Error as error:
         raise InputError(f"{path} cannot be read as a table ({error}); write it again") from None
     rows = [[cell.strip() for cell in line] for line in lines if line]
-    if not rows:
-        raise InputError(f"{path} is empty; expected a line of names and one line a row")
+    require(rows, f"{path} is empty; expected a line of names and one line a row")
     header = rows[0]
-    if len(set(header)) != len(header):
-        raise InputError(f"{path} names a column twice; rename one")
+    require(len(set(header)) == len(header), f"{path} names a column twice; rename one")
     if wrong := [number for number, row in enumerate(rows[1:], 2) if len(row) != len(header)]:
         raise InputError(
             f"{path}, line {wrong[0]}: other cells than the {len(header)} names of the first line"
@@ -191,14 +189,12 @@ def _read_numpy_folder(folder: Path, segment: int) -> Sorting:
     chosen = spikes["segment_index"] == segment
     index = np.asarray(spikes["unit_index"])[chosen]
     unit_ids = info.get("unit_ids")
-    if (
-        not isinstance(unit_ids, list)
-        or not unit_ids
-        or not all(isinstance(unit, str | int) for unit in unit_ids)
-    ):
-        raise InputError(
-            f"{folder}/numpysorting_info.json has no list unit_ids of names; save the sorting again"
-        )
+    require(
+        isinstance(unit_ids, list)
+        and unit_ids
+        and all(isinstance(unit, str | int) for unit in unit_ids),
+        f"{folder}/numpysorting_info.json has no list unit_ids of names; save the sorting again",
+    )
     if len(index) and (index.min() < 0 or index.max() >= len(unit_ids)):
         raise InputError(
             f"{folder}: spikes name unit {index.max()}, but there are {len(unit_ids)}; save it "
@@ -222,17 +218,17 @@ def _read_npz_folder(folder: Path, segment: int) -> Sorting:
     if missing := [name for name in wanted if name not in arrays]:
         raise InputError(f"{folder}/sorting_cached.npz lacks {missing[0]}; save the sorting again")
     units, samples, names = (arrays[name] for name in wanted)
-    if units.ndim != 1 or names.ndim != 1 or not len(units):
-        raise InputError(
-            f"{folder}/sorting_cached.npz: unit_ids is {list(units.shape)}; save the sorting again"
-        )
+    require(
+        units.ndim == 1 and names.ndim == 1 and len(units),
+        f"{folder}/sorting_cached.npz: unit_ids is {list(units.shape)}; save the sorting again",
+    )
     order = np.argsort(units)
     place = np.minimum(np.searchsorted(units[order], names), len(units) - 1)
     index = order[place]
-    if (units[index] != names).any():
-        raise InputError(
-            f"{folder}/sorting_cached.npz: spikes name units that unit_ids does not; save it again"
-        )
+    require(
+        not (units[index] != names).any(),
+        f"{folder}/sorting_cached.npz: spikes name units that unit_ids does not; save it again",
+    )
     table = _properties(folder / "properties", len(units))
     table["unit_id"] = dict(enumerate(units.astype(str).tolist()))
     rate = arrays.get("sampling_frequency", np.array([])).ravel()
@@ -254,10 +250,10 @@ def _properties(folder: Path, num_units: int) -> dict[str, dict[int, str]]:
 
 
 def _check_segment(num_segments: Any, segment: int, folder: Path) -> None:
-    if not isinstance(num_segments, int) or not 0 <= segment < num_segments:
-        raise InputError(
-            f"{folder} has {num_segments} segments, but segment {segment} was asked for"
-        )
+    require(
+        isinstance(num_segments, int) and 0 <= segment < num_segments,
+        f"{folder} has {num_segments} segments, but segment {segment} was asked for",
+    )
 
 
 def _rate(value: Any) -> float | None:
@@ -271,20 +267,19 @@ def _json_object(path: Path) -> dict[str, Any]:
         raise InputError(
             f"{path} cannot be read as JSON ({str(error)[:80]}); save the sorting again"
         ) from None
-    if not isinstance(content, dict):
-        raise InputError(
-            f"{path} holds a JSON {type(content).__name__}, expected an object; save the sorting "
-            "again"
-        )
+    require(
+        isinstance(content, dict),
+        f"{path} holds a JSON {type(content).__name__}, expected an object; save the sorting again",
+    )
     return content
 
 
 def _text(path: Path) -> str:
     with open_input(path) as file:
-        if path.stat().st_size > min(_MAX_TEXT_BYTES, MAX_FILE_BYTES):
-            raise InputError(
-                f"{path} has {path.stat().st_size} bytes, more than such a file holds; check it"
-            )
+        require(
+            path.stat().st_size <= min(_MAX_TEXT_BYTES, MAX_FILE_BYTES),
+            f"{path} has {path.stat().st_size} bytes, more than such a file holds; check it",
+        )
         try:
             return file.read().decode("utf-8-sig")
         except (UnicodeDecodeError, OSError):

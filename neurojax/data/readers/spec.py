@@ -5,7 +5,7 @@ import hashlib
 import json
 import math
 
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 
 DEFAULT_BIN_SIZE_S = 0.02  # spike times without --bin_ms
 
@@ -40,23 +40,24 @@ class ReadSpec:
     def __post_init__(self):
         for name in ("bin_ms", "window_s"):
             value = getattr(self, name)
-            if value is not None and not (isinstance(value, int | float) and 0 < value < math.inf):
-                raise InputError(f"{name}={value!r}; expected a number above 0")
-        if (self.align is None) != (self.window is None):
-            raise InputError(
-                f"align={self.align!r} came with window={self.window!r}; give both, or window_s "
-                "alone"
+            require(
+                value is None or isinstance(value, int | float) and 0 < value < math.inf,
+                f"{name}={value!r}; expected a number above 0",
             )
-        if self.window is not None and not (
-            len(self.window) == 2 and -math.inf < self.window[0] < self.window[1] < math.inf
-        ):
-            raise InputError(
-                f"window={self.window!r}; expected two rising numbers of seconds, such as -0.5,1.5"
-            )
-        if self.align is not None and self.window_s is not None:
-            raise InputError(
-                f"align={self.align!r} came with window_s={self.window_s!r}; give one of them"
-            )
+        require(
+            (self.align is None) == (self.window is None),
+            f"align={self.align!r} came with window={self.window!r}; give both, or window_s alone",
+        )
+        require(
+            self.window is None
+            or len(self.window) == 2
+            and -math.inf < self.window[0] < self.window[1] < math.inf,
+            f"window={self.window!r}; expected two rising numbers of seconds, such as -0.5,1.5",
+        )
+        require(
+            self.align is None or self.window_s is None,
+            f"align={self.align!r} came with window_s={self.window_s!r}; give one of them",
+        )
         if twice := sorted(set(self.behavior) & set(self.trial_columns)):
             raise InputError(
                 f"{twice[0]!r} is named in both behavior and trial_columns; name it once"
@@ -75,11 +76,11 @@ class ReadSpec:
             block_s = float(length.removesuffix("s"))
         except ValueError:
             block_s = math.nan
-        if kind != "blocks" or not 0 < block_s < math.inf:
-            raise InputError(
-                f"split={self.split!r}; expected file, random or blocks:<seconds>s, such as "
-                "blocks:300s"
-            )
+        require(
+            kind == "blocks" and 0 < block_s < math.inf,
+            f"split={self.split!r}; expected file, random or blocks:<seconds>s, such as "
+            "blocks:300s",
+        )
         return block_s
 
     def option(self, name: str, default: str | None = None) -> str | None:

@@ -11,7 +11,7 @@ from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, Session
 from neurojax.data.splits import block_split, later_trials_within
 from neurojax.data.store.session_fields import seconds, split_codes, trial_lengths
 from neurojax.data.store.session_rules import validate_session
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 
 _WHOLE = 1e-6  # tolerance when one length must hold another a whole number of times
 
@@ -30,20 +30,19 @@ def trials_in_bins(
                 "one has trials"
             )
         return trial_lengths(counts, offsets, where)
-    if spec.window_s is None:
-        raise InputError(
-            f"{where}: counts {list(counts.shape)} has no trials; add trial_offsets [trials + "
-            "1], or cut it"
-            " with window_s (--window_s=2)"
-        )
+    require(
+        spec.window_s is not None,
+        f"{where}: counts {list(counts.shape)} has no trials; add trial_offsets [trials + 1], or "
+        "cut it with window_s (--window_s=2)",
+    )
     window_bins = (
         whole_times(spec.window_s, final_bin_s, f"{where}: window_s={spec.window_s:g}") * factor
     )
-    if len(counts) < window_bins:
-        raise InputError(
-            f"{where}: {len(counts)} bins are shorter than one window of {window_bins}; shorten "
-            "window_s"
-        )
+    require(
+        len(counts) >= window_bins,
+        f"{where}: {len(counts)} bins are shorter than one window of {window_bins}; shorten "
+        "window_s",
+    )
     return np.full(len(counts) // window_bins, window_bins, np.int64)
 
 
@@ -57,18 +56,18 @@ def stored_starts(
         stored = arrays.pop("trial_start_s", None)
         return None if stored is None else seconds(stored, "trial_start_s", where)
     times = arrays.pop("bin_times_s")
-    if times.shape not in ((axes.total_bins,), (axes.num_trials, axes.trial_bins)):
-        raise InputError(
-            f"{where}: bin_times_s has shape {list(times.shape)}, expected the time of every bin:"
-            f" [{axes.total_bins}]"
-            + (f" or [{axes.num_trials}, {axes.trial_bins}]" if axes.trial_bins else "")
-        )
+    require(
+        times.shape in ((axes.total_bins,), (axes.num_trials, axes.trial_bins)),
+        f"{where}: bin_times_s has shape {list(times.shape)}, expected the time of every bin:"
+        f" [{axes.total_bins}]"
+        + (f" or [{axes.num_trials}, {axes.trial_bins}]" if axes.trial_bins else ""),
+    )
     flat = seconds(times.ravel(), "bin_times_s", where)
     steps = np.delete(np.diff(flat), first_bin[1:] - 1)  # within trials
     if len(steps) and not np.isclose(np.median(steps), bin_size_s, rtol=0.01, atol=0):
         raise InputError(
-            f"{where}: bin_times_s advances by {np.median(steps):g} s a bin, but bin_size_s is"
-            f" {bin_size_s:g}; correct one of them"
+            f"{where}: bin_times_s advances by {np.median(steps):g} s a bin, but bin_size_s is "
+            f"{bin_size_s:g}; correct one of them"
         )
     return flat[first_bin]
 
@@ -78,11 +77,11 @@ def trials_in_seconds(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Start and stop of each trial or window, float64 [trials]."""
     if spec.align is not None:
-        if spec.align not in arrays:
-            raise InputError(
-                f"{where}: align names {spec.align!r}, but the file's other arrays are "
-                f"{sorted(arrays)}"
-            )
+        require(
+            spec.align in arrays,
+            f"{where}: align names {spec.align!r}, but the file's other arrays are "
+            f"{sorted(arrays)}",
+        )
         events = seconds(arrays[spec.align], spec.align, where)
         return events + spec.window[0], events + spec.window[1]
     if "trial_start_s" in arrays or "trial_stop_s" in arrays:
@@ -98,22 +97,21 @@ def trials_in_seconds(
         return tuple(
             seconds(arrays.pop(name), name, where) for name in ("trial_start_s", "trial_stop_s")
         )
-    if spec.window_s is None:
-        raise InputError(
-            f"{where}: spike times without trials; add trial_start_s and trial_stop_s, or cut "
-            "them with"
-            " window_s (--window_s=2)"
-        )
+    require(
+        spec.window_s is not None,
+        f"{where}: spike times without trials; add trial_start_s and trial_stop_s, or cut them "
+        "with window_s (--window_s=2)",
+    )
     whole_times(spec.window_s, bin_size_s, f"{where}: window_s={spec.window_s:g}")
     spikes = seconds(times, "spike_times_s", where)
     first, last = (spikes.min(), spikes.max()) if len(spikes) else (0.0, 0.0)
     first = min(np.floor(first / bin_size_s) * bin_size_s, first)
     num_windows = int((last - first) / spec.window_s)
-    if not 1 <= num_windows <= 10**7:
-        raise InputError(
-            f"{where}: spikes span {last - first:g} s, {num_windows} windows of "
-            f"{spec.window_s:g} s; check both"
-        )
+    require(
+        1 <= num_windows <= 10**7,
+        f"{where}: spikes span {last - first:g} s, {num_windows} windows of {spec.window_s:g} s; "
+        "check both",
+    )
     starts = first + np.arange(num_windows) * spec.window_s
     return starts, starts + spec.window_s
 
@@ -128,18 +126,16 @@ def choose_split(
         return block_split(starts, block_s, where), spec.split
     if spec.split == "random" or stored is None:
         return None, "random"
-    if stored.shape != starts.shape:
-        raise InputError(
-            f"{where}: split has {stored.size} value{'s' * (stored.size != 1)}, but there are "
-            f"{len(starts)} trials;"
-            " give 0, 1 or 2 for each, or draw one with split=random"
-        )
+    require(
+        stored.shape == starts.shape,
+        f"{where}: split has {stored.size} value{'s' * (stored.size != 1)}, but there are "
+        f"{len(starts)} trials; give 0, 1 or 2 for each, or draw one with split=random",
+    )
     split = split_codes(stored, where)
     if missing := [SPLIT_NAMES[code] for code in (TRAIN, TEST) if code not in split]:
         raise InputError(
             f"{where}: split has no {' and no '.join(missing)} trial, expected at least one of "
-            "each; correct"
-            " it or draw one with split=random"
+            "each; correct it or draw one with split=random"
         )
     return split, "file"
 
@@ -160,9 +156,9 @@ def without_shared_time(session: Session, spec: ReadSpec, where: str) -> Session
                 "take a shorter --window" if spec.align else "correct the trials' starts and stops"
             )
             raise InputError(
-                f"{where}: {num_sharing} of {session.num_trials} trials run into a later one, "
-                "and a random split would"
-                f" put the same spikes in train and test; take --split=blocks:300s, or {remedy}"
+                f"{where}: {num_sharing} of {session.num_trials} trials run into a later one, and "
+                "a random split would put the same spikes in train and test; take "
+                f"--split=blocks:300s, or {remedy}"
             )
         return session
     if source == "file":  # the user's own split is kept, and what is odd about it told
@@ -180,8 +176,7 @@ def without_shared_time(session: Session, spec: ReadSpec, where: str) -> Session
     ]:
         raise InputError(
             f"{where}: without the {int((~keep).sum())} trials that reach into another split, "
-            f"{spec.split} leaves no"
-            f" trial for {' and '.join(missing)}; take longer blocks"
+            f"{spec.split} leaves no trial for {' and '.join(missing)}; take longer blocks"
         )
     return session if keep.all() else _kept(session, keep)
 
@@ -214,8 +209,8 @@ def _kept(session: Session, keep: np.ndarray) -> Session:
 def whole_times(length: float, part: float, where: str) -> int:
     """How many times `part` fits `length`, which must be a whole number of times."""
     ratio = length / part
-    if not 0.5 < ratio < 10**9 or abs(ratio - round(ratio)) > _WHOLE * ratio:
-        raise InputError(
-            f"{where} is {ratio:g} bins of {part * 1000:g} ms, expected a whole number of them"
-        )
+    require(
+        0.5 < ratio < 10**9 and abs(ratio - round(ratio)) <= _WHOLE * ratio,
+        f"{where} is {ratio:g} bins of {part * 1000:g} ms, expected a whole number of them",
+    )
     return round(ratio)

@@ -14,7 +14,7 @@ from neurojax.batch import Batch
 from neurojax.data import batching
 from neurojax.data.checks.check_signals import channel_moments
 from neurojax.data.session import SPLIT_NAMES, TRAIN, VALIDATION, Session
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 from neurojax.facts import Facts
 
 NORMALISE = ("person", "none")
@@ -37,12 +37,14 @@ class Config:
     normalise: str
 
     def __post_init__(self):
-        if not 0 < self.trials_per_batch < 2**31:
-            raise InputError(f"data.trials_per_batch={self.trials_per_batch}; expected 1 or more")
-        if self.normalise not in NORMALISE:
-            raise InputError(
-                f"data.normalise={self.normalise!r}; expected {' or '.join(NORMALISE)}"
-            )
+        require(
+            0 < self.trials_per_batch < 2**31,
+            f"data.trials_per_batch={self.trials_per_batch}; expected 1 or more",
+        )
+        require(
+            self.normalise in NORMALISE,
+            f"data.normalise={self.normalise!r}; expected {' or '.join(NORMALISE)}",
+        )
 
 
 class Pass(NamedTuple):
@@ -96,8 +98,9 @@ class SignalSource:
     def shapes(self) -> list[tuple[int, int, int, int]]:
         """(G, b, T, C) of every kind of batch: what a run compiles; InputError where nothing is to
         train on."""
-        if not len(self._train):
-            raise InputError("no session has a training trial; expected split 0; convert again")
+        require(
+            len(self._train), "no session has a training trial; expected split 0; convert again"
+        )
         return [(1, self.trials_per_batch, self.facts.num_bins, self.facts.num_channels)]
 
     def largest_batch(self) -> Batch:
@@ -228,18 +231,18 @@ def classes_of(sessions: Sequence[Session], label: str) -> tuple[tuple[str, ...]
         InputError: a session lacks the condition, or names its values otherwise.
     """
     for session in sessions:
-        if label not in session.conditions:
-            raise InputError(
-                f"session {session.session_id} has no condition {label!r}, expected one of"
-                f" {sorted(session.conditions)}; set data.label"
-            )
+        require(
+            label in session.conditions,
+            f"session {session.session_id} has no condition {label!r}, expected one of "
+            f"{sorted(session.conditions)}; set data.label",
+        )
     columns = [session.conditions[label] for session in sessions]
     named = [_names_of(session, label) for session in sessions]
     if any(found != named[0] for found in named):
         odd = next(s for s, found in zip(sessions, named, strict=True) if found != named[0])
         raise InputError(
-            f"session {odd.session_id} names the values of {label!r} otherwise than"
-            f" {sessions[0].session_id}; convert both with the same names"
+            f"session {odd.session_id} names the values of {label!r} otherwise than "
+            f"{sessions[0].session_id}; convert both with the same names"
         )
     if named[0] is None:
         values = np.unique(np.concatenate([np.asarray(column, str) for column in columns]))
@@ -250,8 +253,8 @@ def classes_of(sessions: Sequence[Session], label: str) -> tuple[tuple[str, ...]
         whole = column.dtype.kind in "iu"
         if not whole or column.min() < 0 or column.max() >= len(named[0]):
             raise InputError(
-                f"session {session.session_id}: {label!r} is {column.dtype} up to {column.max()},"
-                f" expected whole numbers below {len(named[0])}, its number of names"
+                f"session {session.session_id}: {label!r} is {column.dtype} up to {column.max()}, "
+                f"expected whole numbers below {len(named[0])}, its number of names"
             )
     return named[0], [column.astype(np.int32) for column in columns]
 
@@ -264,34 +267,32 @@ def _names_of(session: Session, label: str) -> tuple[str, ...] | None:
 
 
 def _check_alike(sessions: Sequence[Session]) -> None:
-    if not sessions:
-        raise InputError("data.source=signals got no session; convert a recording first")
+    require(sessions, "data.source=signals got no session; convert a recording first")
     first = sessions[0]
     for session in sessions:
-        if session.observation != "real":
-            raise InputError(
-                f"session {session.session_id} holds counts of spikes, but data.source=signals "
-                "reads"
-                " real values; set data.source=spikes"
-            )
+        require(
+            session.observation == "real",
+            f"session {session.session_id} holds counts of spikes, but data.source=signals reads "
+            "real values; set data.source=spikes",
+        )
         for name in ("num_units", "sampling_hz", "unit_of_values"):
             mine, other = getattr(session, name), getattr(first, name)
             if mine != other:
                 word = "channels" if name == "num_units" else name
                 raise InputError(
-                    f"session {session.session_id} has {word} {mine}, but {first.session_id} has"
-                    f" {other}; train on recordings that agree"
+                    f"session {session.session_id} has {word} {mine}, but {first.session_id} has "
+                    f"{other}; train on recordings that agree"
                 )
 
 
 def _scale(session: Session, normalise: str) -> tuple[np.ndarray, np.ndarray]:
     """What is taken from each channel and what it is divided by, float32 [C] twice."""
     mean, sd = channel_moments(session.values)
-    if not (np.isfinite(mean).all() and np.isfinite(sd).all()):
-        raise InputError(
-            f"session {session.session_id} holds NaN or infinity; leave these samples out and "
-            "convert again"
-        )
+    require(
+        np.isfinite(mean).all() and np.isfinite(sd).all(),
+        f"session {session.session_id} holds NaN or infinity; leave these samples out and convert "
+        "again",
+    )
     if normalise == "none":
         mean, sd = np.zeros_like(mean), np.ones_like(sd)
     # A channel that never changes would divide by zero; it becomes zero throughout.

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 
 MAX_FILE_BYTES = 2**33  # uncompressed bytes of one input file
 _MAX_HEADER_BYTES = 10_000
@@ -62,11 +62,10 @@ def open_npy(path: Path, dtypes: tuple[np.dtype, ...], num_dims: int) -> np.ndar
     if dtype not in dtypes or len(shape) != num_dims or fortran:
         expected = " or ".join(str(np.dtype(d)) for d in dtypes)
         raise InputError(
-            f"{path} holds {dtype} {list(shape)}{' in Fortran order' if fortran else ''}, expected"
-            f" {expected} with {num_dims} axes in C order; convert the recording again"
+            f"{path} holds {dtype} {list(shape)}{' in Fortran order' if fortran else ''}, "
+            f"expected {expected} with {num_dims} axes in C order; convert the recording again"
         )
-    if 0 in shape:
-        raise InputError(f"{path} is empty, shape {list(shape)}; convert the recording again")
+    require(0 not in shape, f"{path} is empty, shape {list(shape)}; convert the recording again")
     return np.memmap(path, dtype, "r", offset, shape)
 
 
@@ -85,10 +84,10 @@ def map_npy(path: Path, kinds: str = "biuf") -> np.ndarray:
     with open_input(path) as file:
         shape, dtype, fortran = _read_header(file, path.stat().st_size, str(path))
         offset = file.tell()
-    if dtype.kind not in kinds:
-        raise InputError(
-            f"{path} holds {dtype} {list(shape)}, expected {'text' if kinds == 'US' else 'numbers'}"
-        )
+    require(
+        dtype.kind in kinds,
+        f"{path} holds {dtype} {list(shape)}, expected {'text' if kinds == 'US' else 'numbers'}",
+    )
     if 0 in shape or not shape:
         return np.fromfile(path, dtype, offset=offset).reshape(shape)
     return np.memmap(path, dtype, "r", offset, shape, order="F" if fortran else "C")
@@ -130,12 +129,11 @@ def read_npz(path: Path, max_bytes: int | None = None) -> dict[str, np.ndarray]:
             with zipfile.ZipFile(file) as archive:
                 members = archive.infolist()
                 total = sum(member.file_size for member in members)
-                if len(members) > _MAX_MEMBERS or total > limit:
-                    raise InputError(
-                        f"{path} unpacks to {len(members)} arrays of {total} bytes, expected at "
-                        "most"
-                        f" {_MAX_MEMBERS} of {limit}; split the recording"
-                    )
+                require(
+                    len(members) <= _MAX_MEMBERS and total <= limit,
+                    f"{path} unpacks to {len(members)} arrays of {total} bytes, expected at most "
+                    f"{_MAX_MEMBERS} of {limit}; split the recording",
+                )
                 return _read_members(archive, members, path)
         except (
             zipfile.BadZipFile,
@@ -156,10 +154,8 @@ def read_npz(path: Path, max_bytes: int | None = None) -> dict[str, np.ndarray]:
 def open_input(path: Path) -> BinaryIO:
     """Opens a regular file; raises InputError when it is missing or not one (a pipe would wait for
     ever)."""
-    if not path.exists():
-        raise InputError(f"{path} does not exist; check the path")
-    if not path.is_file():
-        raise InputError(f"{path} is not a file; check the path")
+    require(path.exists(), f"{path} does not exist; check the path")
+    require(path.is_file(), f"{path} is not a file; check the path")
     try:
         return path.open("rb")
     except OSError as error:
@@ -180,15 +176,16 @@ def _read_members(
             )
         name = member.filename.removesuffix(".npy")
         check_array_name(name, str(path))
-        if name in arrays:
-            raise InputError(f"{path} holds the array {name!r} twice; write it again")
+        require(name not in arrays, f"{path} holds the array {name!r} twice; write it again")
         where = f"{path}, array {name!r}"
         with archive.open(member) as file:
             shape, dtype, fortran = _read_header(file, member.file_size, where)
             # bounded: zipfile stops at file_size, which the header has been checked against
             content = file.read()
-        if len(content) != math.prod(shape) * dtype.itemsize:
-            raise InputError(f"{where}: truncated; copy the file again")
+        require(
+            len(content) == math.prod(shape) * dtype.itemsize,
+            f"{where}: truncated; copy the file again",
+        )
         flat = np.frombuffer(content, dtype) if content else np.empty(0, dtype)
         arrays[name] = flat.reshape(shape, order="F" if fortran else "C")
     return arrays
@@ -214,17 +211,19 @@ def _read_header(
             f"{where}: not a .npy array "
             f"({' '.join(str(error).split())[:100] or type(error).__name__}); write it again"
         ) from None
-    if dtype.hasobject:
-        raise InputError(
-            f"{where}: pickled objects are never opened; store numbers or text (dtype=str)"
-        )
-    if dtype.kind not in kinds or dtype.itemsize == 0:
-        raise InputError(f"{where}: dtype {dtype}, expected bool, integers, floats or text")
+    require(
+        not dtype.hasobject,
+        f"{where}: pickled objects are never opened; store numbers or text (dtype=str)",
+    )
+    require(
+        dtype.kind in kinds and dtype.itemsize != 0,
+        f"{where}: dtype {dtype}, expected bool, integers, floats or text",
+    )
     header_bytes = file.tell()
     data_bytes = math.prod(shape) * dtype.itemsize
-    if any(size < 0 for size in shape) or header_bytes + data_bytes != num_bytes:
-        raise InputError(
-            f"{where}: the header says {dtype} {list(shape)}, {data_bytes} bytes, but"
-            f" {num_bytes - header_bytes} are there; the file is truncated or damaged"
-        )
+    require(
+        not any(size < 0 for size in shape) and header_bytes + data_bytes == num_bytes,
+        f"{where}: the header says {dtype} {list(shape)}, {data_bytes} bytes, but "
+        f"{num_bytes - header_bytes} are there; the file is truncated or damaged",
+    )
     return shape, dtype, fortran

@@ -18,7 +18,7 @@ from neurojax.data.store.session_format import (
     read_meta,
 )
 from neurojax.data.store.session_rules import check_session_id
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 from neurojax.files import read_json, remove_leftovers, write_bytes, write_json
 
 INDEX_NAME = "dataset.json"
@@ -67,10 +67,10 @@ def open_dataset(root: str | Path, verify: str = "sampled") -> Dataset:
     """
     root = Path(root)
     path = root / INDEX_NAME
-    if root.is_dir() and not path.exists():
-        raise InputError(
-            f"{root} has no {INDEX_NAME}; expected a folder written by neurojax convert"
-        )
+    require(
+        not root.is_dir() or path.exists(),
+        f"{root} has no {INDEX_NAME}; expected a folder written by neurojax convert",
+    )
     index = read_json(path)
     listed = _listed(index, path)
     if unlisted := [name for name in session_folders(root) if name not in listed]:
@@ -80,20 +80,19 @@ def open_dataset(root: str | Path, verify: str = "sampled") -> Dataset:
         )
     opened = [open_recorded(root / name, verify) for name in sorted(listed)]
     for session, recorded in opened:
-        if recorded != listed[session.session_id]:
-            raise InputError(
-                f"{root / session.session_id} has changed since {path} was written; run neurojax "
-                "convert"
-                " again to refresh it"
-            )
+        require(
+            recorded == listed[session.session_id],
+            f"{root / session.session_id} has changed since {path} was written; run neurojax "
+            "convert again to refresh it",
+        )
     sessions = tuple(session for session, _ in opened)
     _check_collection(list(map(_told_of, sessions)), str(root))
     fingerprint = _fingerprint(listed)
-    if index.get("fingerprint") != fingerprint:
-        raise InputError(
-            f"{path}: the fingerprint does not match its sessions; run neurojax convert again to "
-            "refresh it"
-        )
+    require(
+        index.get("fingerprint") == fingerprint,
+        f"{path}: the fingerprint does not match its sessions; run neurojax convert again to "
+        "refresh it",
+    )
     return Dataset(sessions, fingerprint)
 
 
@@ -165,8 +164,10 @@ def _listed(index: dict[str, Any], path: Path) -> dict[str, str]:
             f"{path} has schema {shown!r}, expected 1 or {SCHEMA}; run neurojax convert again"
         )
     entries = index.get("sessions")
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise InputError(f"{path} holds no list of sessions; run neurojax convert again")
+    require(
+        isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries),
+        f"{path} holds no list of sessions; run neurojax convert again",
+    )
     return {
         check_session_id(entry.get("session_id")): str(entry.get("content_sha256"))
         for entry in entries
@@ -179,8 +180,7 @@ def _told_of(session: Session) -> tuple[str, float, str]:
 
 def _check_collection(told: list[tuple[str, float, str]], where: str) -> None:
     """Raises InputError unless (name, bin_size_s, observation) of the sessions belong together."""
-    if not told:
-        raise InputError(f"{where} holds no session; convert a recording first")
+    require(told, f"{where} holds no session; convert a recording first")
     names = [name for name, _, _ in told]
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise InputError(
@@ -189,8 +189,8 @@ def _check_collection(told: list[tuple[str, float, str]], where: str) -> None:
     kinds = {kind: name for name, _, kind in reversed(told)}
     if len(kinds) > 1:
         raise InputError(
-            f"{where} mixes counts ({kinds['counts']}) and real values ({kinds['real']}); give each"
-            " kind of recording its own --out"
+            f"{where} mixes counts ({kinds['counts']}) and real values ({kinds['real']}); give "
+            "each kind of recording its own --out"
         )
     sizes = {size: name for name, size, _ in reversed(told)}
     if max(sizes) - min(sizes) > 1e-9 * max(sizes):

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from neurojax.data.session import Session
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 
 VALUE_DTYPES = (np.dtype(np.float32), np.dtype(np.float16))
 SPIKE_COLUMNS = {"time_s": np.dtype(np.float64), "unit_index": np.dtype(np.int32)}
@@ -22,34 +22,37 @@ def check_recorded(session: Session, where: str) -> None:
     """Raises InputError unless the session holds counts alone or real values with rate and unit."""
     if session.values is None:
         given = (session.sampling_hz, session.unit_of_values)
-        if any(field is not None for field in given):
-            raise InputError(
-                f"{where}: sampling_hz and unit_of_values belong to real values, but there are "
-                "none;"
-                " give values, or leave them out"
-            )
+        require(
+            not any(field is not None for field in given),
+            f"{where}: sampling_hz and unit_of_values belong to real values, but there are none; "
+            "give values, or leave them out",
+        )
         counts = vars(session)["counts"]
-        if not isinstance(counts, np.ndarray):
-            raise InputError(f"{where} has neither counts nor values; give one of them")
-        if counts.ndim != 2 or counts.dtype not in (np.uint8, np.uint16) or 0 in counts.shape:
-            raise InputError(
-                f"{where}: counts is {counts.dtype} {list(counts.shape)}, expected uint8 or uint16"
-                " [total_bins, units] with at least one of each"
-            )
+        require(
+            isinstance(counts, np.ndarray),
+            f"{where} has neither counts nor values; give one of them",
+        )
+        require(
+            counts.ndim == 2 and counts.dtype in (np.uint8, np.uint16) and 0 not in counts.shape,
+            f"{where}: counts is {counts.dtype} {list(counts.shape)}, expected uint8 or uint16 "
+            "[total_bins, units] with at least one of each",
+        )
         return
-    if vars(session)["counts"] is not None or session.true_rates is not None:
-        raise InputError(
-            f"{where} has counts or true rates beside real values; a session holds one kind, "
-            "write two sessions"
-        )
+    require(
+        vars(session)["counts"] is None and session.true_rates is None,
+        f"{where} has counts or true rates beside real values; a session holds one kind, write "
+        "two sessions",
+    )
     values = session.values
-    if not isinstance(values, np.ndarray) or values.ndim != 2 or 0 in values.shape:
-        raise InputError(
-            f"{where}: values has shape {list(np.shape(values))}, expected [total_bins, channels]"
-            " with at least one of each"
-        )
-    if values.dtype not in VALUE_DTYPES:
-        raise InputError(f"{where}: values is {values.dtype}, expected float32 or float16; cast it")
+    require(
+        isinstance(values, np.ndarray) and values.ndim == 2 and 0 not in values.shape,
+        f"{where}: values has shape {list(np.shape(values))}, expected [total_bins, channels] "
+        "with at least one of each",
+    )
+    require(
+        values.dtype in VALUE_DTYPES,
+        f"{where}: values is {values.dtype}, expected float32 or float16; cast it",
+    )
     _check_rate(session.sampling_hz, session.bin_size_s, where)
     check_unit_of_values(session.unit_of_values, where)
 
@@ -61,8 +64,8 @@ def check_finite(values: np.ndarray, where: str) -> None:
         if not finite.all():
             row, channel = np.argwhere(~finite)[0].tolist()
             raise InputError(
-                f"{where}: values holds NaN or infinity, first in sample {first + row}, channel"
-                f" {channel}; leave these samples out or fill them before converting"
+                f"{where}: values holds NaN or infinity, first in sample {first + row}, channel "
+                f"{channel}; leave these samples out or fill them before converting"
             )
 
 
@@ -81,8 +84,8 @@ def _check_rate(sampling_hz: Any, bin_size_s: float, where: str) -> None:
     is_number = isinstance(sampling_hz, int | float) and not isinstance(sampling_hz, bool)
     if not is_number or not np.isclose(sampling_hz * bin_size_s, 1, rtol=1e-9, atol=0):
         raise InputError(
-            f"{where}: sampling_hz is {str(sampling_hz)[:60]} with bins of {bin_size_s:g} s;"
-            " real values have one sample a bin, so give bin_size_s = 1 / sampling_hz"
+            f"{where}: sampling_hz is {str(sampling_hz)[:60]} with bins of {bin_size_s:g} s; real "
+            "values have one sample a bin, so give bin_size_s = 1 / sampling_hz"
         )
 
 
@@ -94,21 +97,23 @@ def check_windows(session: Session, where: str) -> None:
     """
     start, length, split = session.trial_start_bin, session.trial_num_bins, session.split
     if session.observation == "counts":
-        if np.any(start[1:] < start[:-1] + length[:-1]):
-            raise InputError(
-                f"{where}: trials share bins or are out of order; expected trials end to end, "
-                "check the trial offsets"
-            )
+        require(
+            not np.any(start[1:] < start[:-1] + length[:-1]),
+            f"{where}: trials share bins or are out of order; expected trials end to end, check "
+            "the trial offsets",
+        )
         return
-    if np.any(start[1:] < start[:-1]):
-        raise InputError(f"{where}: windows are out of order; sort them by their first sample")
+    require(
+        not np.any(start[1:] < start[:-1]),
+        f"{where}: windows are out of order; sort them by their first sample",
+    )
     for code in np.unique(split):
         # The furthest sample that any earlier window of another split reaches.
         others = np.maximum.accumulate(np.where(split != code, start + length, 0))
         if number := int(((split == code) & (start < others)).sum()):
             raise InputError(
-                f"{where}: {number} windows share samples with one of another split; split whole"
-                " segments or whole people, never the windows of one stretch"
+                f"{where}: {number} windows share samples with one of another split; split whole "
+                "segments or whole people, never the windows of one stretch"
             )
 
 
@@ -116,14 +121,20 @@ def check_spikes(session: Session, where: str) -> None:
     """Raises InputError unless kept spike times are finite, sorted, and of units that are there."""
     if session.spikes is None:
         return
-    if session.observation != "counts":
-        raise InputError(f"{where} has spike times beside real values; keep them with counts")
+    require(
+        session.observation == "counts",
+        f"{where} has spike times beside real values; keep them with counts",
+    )
     _check_columns(session.spikes._asdict(), SPIKE_COLUMNS, "spikes", where)
     time_s, unit_index = session.spikes
-    if not np.isfinite(time_s).all():
-        raise InputError(f"{where}: spikes/time_s holds NaN or infinity; leave these spikes out")
-    if np.any(time_s[1:] < time_s[:-1]):
-        raise InputError(f"{where}: spikes are not sorted by time; sort time_s and unit_index")
+    require(
+        np.isfinite(time_s).all(),
+        f"{where}: spikes/time_s holds NaN or infinity; leave these spikes out",
+    )
+    require(
+        not np.any(time_s[1:] < time_s[:-1]),
+        f"{where}: spikes are not sorted by time; sort time_s and unit_index",
+    )
     _check_units_exist(unit_index, session.num_units, "spikes", where)
 
 
@@ -134,17 +145,19 @@ def check_validity(session: Session, where: str) -> None:
     _check_columns(session.validity._asdict(), VALIDITY_COLUMNS, "validity", where)
     unit, start, stop = session.validity
     _check_units_exist(unit, session.num_units, "validity", where)
-    if np.any(start < 0) or np.any(stop <= start) or np.any(stop > len(session.recorded)):
-        raise InputError(
-            f"{where}: an observed interval is empty or leaves the {len(session.recorded)} bins of"
-            " the recording; expected 0 <= start_bin < stop_bin"
-        )
+    require(
+        not np.any(start < 0)
+        and not np.any(stop <= start)
+        and not np.any(stop > len(session.recorded)),
+        f"{where}: an observed interval is empty or leaves the {len(session.recorded)} bins of "
+        "the recording; expected 0 <= start_bin < stop_bin",
+    )
     same = unit[1:] == unit[:-1]
-    if np.any(unit[1:] < unit[:-1]) or np.any(same & (start[1:] < stop[:-1])):
-        raise InputError(
-            f"{where}: observed intervals overlap or are out of order; sort them by unit, then by"
-            " bin, and join those of a unit that overlap"
-        )
+    require(
+        not np.any(unit[1:] < unit[:-1]) and not np.any(same & (start[1:] < stop[:-1])),
+        f"{where}: observed intervals overlap or are out of order; sort them by unit, then by "
+        "bin, and join those of a unit that overlap",
+    )
 
 
 def _check_columns(
@@ -157,15 +170,15 @@ def _check_columns(
             came = f"{column.dtype} {list(column.shape)}" if is_array else type(column).__name__
             raise InputError(f"{where}: {name}/{key} is {came}, expected {expected[key]} [n]")
     lengths = {key: len(column) for key, column in columns.items()}
-    if len(set(lengths.values())) > 1:
-        raise InputError(
-            f"{where}: {name} has columns of {lengths} entries, expected equally long ones"
-        )
+    require(
+        len(set(lengths.values())) <= 1,
+        f"{where}: {name} has columns of {lengths} entries, expected equally long ones",
+    )
 
 
 def _check_units_exist(unit_index: np.ndarray, num_units: int, name: str, where: str) -> None:
     if unit_index.size and not 0 <= unit_index.min() <= unit_index.max() < num_units:
         raise InputError(
-            f"{where}: {name}/unit_index runs from {unit_index.min()} to {unit_index.max()},"
-            f" expected rows of the {num_units} units, counted from 0"
+            f"{where}: {name}/unit_index runs from {unit_index.min()} to {unit_index.max()}, "
+            f"expected rows of the {num_units} units, counted from 0"
         )

@@ -19,7 +19,7 @@ from neurojax.data.store import cards
 from neurojax.data.store.checksums import array_record
 from neurojax.data.store.session_format import content_sha256
 from neurojax.data.store.session_rules import check_session_id
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 from neurojax.files import read_json, write_json
 
 ROSTER_NAME = "sessions.json"
@@ -97,20 +97,17 @@ def read(path: Path) -> list[dict[str, Any]]:
             "neurojax"
         )
     entries = content.get("sessions")
-    if not isinstance(entries, list) or not entries:
-        raise InputError(f"{path} lists no session; use another copy")
+    require(isinstance(entries, list) and entries, f"{path} lists no session; use another copy")
     for number, entry in enumerate(entries):
         _check(entry, f"{path} entry {number}")
     names = [entry["session_id"] for entry in entries]
-    if len(set(names)) < len(names):
-        raise InputError(f"{path} lists a session twice; use another copy")
+    require(len(set(names)) >= len(names), f"{path} lists a session twice; use another copy")
     return entries
 
 
 def _check(entry: Any, where: str) -> None:
     """Raises InputError unless an entry has the fields and types of `entries_of`."""
-    if not isinstance(entry, dict):
-        raise InputError(f"{where} is no object; use another copy")
+    require(isinstance(entry, dict), f"{where} is no object; use another copy")
     check_session_id(entry.get("session_id"))
     units, regions, trials = entry.get("num_units"), entry.get("region"), entry.get("num_trials")
     whole = type(units) is int and 0 < units < 2**31
@@ -126,8 +123,8 @@ def _check(entry: Any, where: str) -> None:
         isinstance(entry.get(f"{name}_sha256"), str) for name in ("units", "content", "counts")
     )
     texts = all(entry.get(name) is None or isinstance(entry[name], str) for name in _TEXTS)
-    if not (whole and labels and counted and digests and texts):
-        raise InputError(
-            f"{where} does not say who owns its rows (units, regions, trials, digests); use "
-            "another copy"
-        )
+    require(
+        whole and labels and counted and digests and texts,
+        f"{where} does not say who owns its rows (units, regions, trials, digests); use another "
+        "copy",
+    )

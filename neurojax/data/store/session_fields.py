@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from neurojax.data.binning import MAX_COUNTS, UNIT_ROWS, bin_spike_times, count_dtype, whole_numbers
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 
 
 def plain_array(values: Any, name: str, where: str) -> np.ndarray:
@@ -17,22 +17,24 @@ def plain_array(values: Any, name: str, where: str) -> np.ndarray:
         raise InputError(f"{where}: {name} is ragged, expected one rectangular array") from None
     if array.dtype.kind == "S":
         array = np.char.decode(array, "utf-8", "replace")
-    if array.dtype.kind not in "biufU":
-        raise InputError(f"{where}: {name} is {array.dtype}, expected numbers or text")
+    require(
+        array.dtype.kind in "biufU", f"{where}: {name} is {array.dtype}, expected numbers or text"
+    )
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def whole_counts(counts: Any, where: str) -> np.ndarray:
     """Checks rank and values; returns uint8 or uint16 of the same shape."""
     values = plain_array(counts, "counts", where)
-    if values.ndim not in (2, 3) or values.size == 0:
-        raise InputError(
-            f"{where}: counts has shape {list(values.shape)}, expected [trials, bins, units] or "
-            "[total_bins,"
-            " units] with at least one of each"
-        )
-    if values.dtype.kind not in "biuf":
-        raise InputError(f"{where}: counts is {values.dtype}, expected whole numbers of spikes")
+    require(
+        values.ndim in (2, 3) and values.size != 0,
+        f"{where}: counts has shape {list(values.shape)}, expected [trials, bins, units] or "
+        "[total_bins, units] with at least one of each",
+    )
+    require(
+        values.dtype.kind in "biuf",
+        f"{where}: counts is {values.dtype}, expected whole numbers of spikes",
+    )
     if values.dtype.kind == "f":
         if num_bad := int((~np.isfinite(values)).sum()):
             raise InputError(
@@ -42,8 +44,7 @@ def whole_counts(counts: Any, where: str) -> np.ndarray:
         if np.any(fractional := values != np.floor(values)):
             raise InputError(
                 f"{where}: counts holds {values[fractional][0]:g}, expected whole numbers of "
-                "spikes per bin;"
-                " rates are not counts"
+                "spikes per bin; rates are not counts"
             )
     if values.min() < 0:
         raise InputError(
@@ -58,18 +59,17 @@ def whole_counts(counts: Any, where: str) -> np.ndarray:
 def trial_bins(starts: np.ndarray, stops: np.ndarray, bin_size_s: float, where: str) -> np.ndarray:
     """Whole bins of each trial, int64 [trials]; a last bin that does not fit its trial is
     dropped."""
-    if starts.shape != stops.shape or len(starts) == 0:
-        raise InputError(
-            f"{where}: {len(starts)} trial starts and {len(stops)} stops, expected one of each a "
-            "trial"
-        )
+    require(
+        starts.shape == stops.shape and len(starts) != 0,
+        f"{where}: {len(starts)} trial starts and {len(stops)} stops, expected one of each a trial",
+    )
     num_bins = np.floor((stops - starts) / bin_size_s + 1e-6)  # 0.3 / 0.1 < 3, yet three bins fit
     if num_bins.min() < 1 or num_bins.max() > MAX_COUNTS:
         lengths_s = stops - starts
         raise InputError(
             f"{where}: trials last {lengths_s.min():g} to {lengths_s.max():g} s, expected at "
-            "least one bin"
-            f" of {bin_size_s:g} s and no more than memory holds; check the stops and the time unit"
+            f"least one bin of {bin_size_s:g} s and no more than memory holds; check the stops "
+            "and the time unit"
         )
     return num_bins.astype(np.int64)
 
@@ -94,16 +94,14 @@ def spike_counts(
         plain_array(spike_times_s, "spike_times_s", where),
         plain_array(spike_units, "spike_units", where),
     )
-    if times.dtype.kind not in "iuf":
-        raise InputError(f"{where}: spike_times_s is {times.dtype}, expected seconds")
+    require(times.dtype.kind in "iuf", f"{where}: spike_times_s is {times.dtype}, expected seconds")
     units = whole_numbers(units, f"{where}: spike_units", UNIT_ROWS)
     if num_units is None:
         num_units = int(units.max()) + 1 if units.size else 0
-    if num_units < 1:
-        raise InputError(
-            f"{where}: {len(times)} spikes of {num_units} units, expected spikes of at least one "
-            "unit"
-        )
+    require(
+        num_units >= 1,
+        f"{where}: {len(times)} spikes of {num_units} units, expected spikes of at least one unit",
+    )
     try:
         return bin_spike_times(times, units, num_units, starts, lengths, bin_size_s), lengths
     except InputError as error:
@@ -114,31 +112,29 @@ def trial_lengths(counts: np.ndarray, trial_offsets: Any, where: str) -> np.ndar
     """Bins of each trial, int64 [trials], from counts [trials, bins, N] or [total_bins, N] with
     offsets."""
     if counts.ndim == 3:
-        if trial_offsets is not None:
-            raise InputError(
-                f"{where}: trial_offsets came with counts {list(counts.shape)}, expected counts "
-                "[total_bins, units]"
-            )
+        require(
+            trial_offsets is None,
+            f"{where}: trial_offsets came with counts {list(counts.shape)}, expected counts "
+            "[total_bins, units]",
+        )
         return np.full(counts.shape[0], counts.shape[1], np.int64)
-    if trial_offsets is None:
-        raise InputError(
-            f"{where}: counts is {list(counts.shape)} without trial_offsets; add trial_offsets "
-            "[trials + 1],"
-            " or cut the recording into windows (window_s)"
-        )
+    require(
+        trial_offsets is not None,
+        f"{where}: counts is {list(counts.shape)} without trial_offsets; add trial_offsets "
+        "[trials + 1], or cut the recording into windows (window_s)",
+    )
     offsets = plain_array(trial_offsets, "trial_offsets", where)
-    if offsets.ndim != 1 or len(offsets) < 2:
-        raise InputError(
-            f"{where}: trial_offsets is {offsets.dtype} {list(offsets.shape)}, expected integers "
-            "[trials + 1]"
-        )
+    require(
+        offsets.ndim == 1 and len(offsets) >= 2,
+        f"{where}: trial_offsets is {offsets.dtype} {list(offsets.shape)}, expected integers "
+        "[trials + 1]",
+    )
     expected = "integers [trials + 1], the first bin of each trial"
     offsets = whole_numbers(offsets, f"{where}: trial_offsets", expected).astype(np.int64)
     if offsets[0] != 0 or offsets[-1] != len(counts) or np.any(offsets[1:] <= offsets[:-1]):
         raise InputError(
             f"{where}: trial_offsets runs from {offsets[0]} to {offsets[-1]}, expected rising "
-            "numbers from 0"
-            f" to {len(counts)}, the bins of counts, with no trial empty"
+            f"numbers from 0 to {len(counts)}, the bins of counts, with no trial empty"
         )
     return np.diff(offsets)
 
@@ -156,11 +152,11 @@ def labels(values: Any, name: str, where: str, default: np.ndarray) -> np.ndarra
 def seconds(values: Any, name: str, where: str) -> np.ndarray:
     """Finite float64 [n]."""
     array = plain_array(values, name, where)
-    if array.ndim != 1 or array.dtype.kind not in "iuf" or not np.isfinite(array).all():
-        raise InputError(
-            f"{where}: {name} is {array.dtype} {list(array.shape)}, expected one axis of finite "
-            "seconds, no NaN"
-        )
+    require(
+        array.ndim == 1 and array.dtype.kind in "iuf" and np.isfinite(array).all(),
+        f"{where}: {name} is {array.dtype} {list(array.shape)}, expected one axis of finite "
+        "seconds, no NaN",
+    )
     return array.astype(np.float64, copy=False)
 
 
@@ -181,11 +177,11 @@ def signal(values: Any, name: str, counts: np.ndarray, where: str) -> np.ndarray
     array = plain_array(values, f"behaviour {name!r}", where)
     if counts.ndim == 3 and array.ndim in (2, 3) and array.shape[:2] == counts.shape[:2]:
         array = array.reshape(counts.shape[0] * counts.shape[1], -1)
-    if array.dtype.kind not in "biuf" or array.ndim not in (1, 2):
-        raise InputError(
-            f"{where}: behaviour {name!r} is {array.dtype} {list(array.shape)}, expected numbers "
-            "[total_bins, dims]"
-        )
+    require(
+        array.dtype.kind in "biuf" and array.ndim in (1, 2),
+        f"{where}: behaviour {name!r} is {array.dtype} {list(array.shape)}, expected numbers "
+        "[total_bins, dims]",
+    )
     with np.errstate(over="ignore"):  # beyond float32 becomes infinite and is marked invalid
         return np.ascontiguousarray(array if array.ndim == 2 else array[:, None], dtype=np.float32)
 
@@ -200,8 +196,7 @@ def expected_rates(true_rates: Any, counts: np.ndarray, where: str) -> np.ndarra
         or rates.min() < 0
     ):
         raise InputError(
-            f"{where}: true_rates is {rates.dtype} {list(rates.shape)}, expected finite floats "
-            "of 0 or more"
-            f" of the shape of counts {list(counts.shape)}"
+            f"{where}: true_rates is {rates.dtype} {list(rates.shape)}, expected finite floats of "
+            f"0 or more of the shape of counts {list(counts.shape)}"
         )
     return np.ascontiguousarray(rates.reshape(-1, counts.shape[-1]), dtype=np.float32)

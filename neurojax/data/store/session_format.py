@@ -40,7 +40,7 @@ from neurojax.data.store.session_rules import (
     check_session_id,
     validate_session,
 )
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 from neurojax.files import held, publish_folder, read_json, write_bytes, write_json
 
 SCHEMA = 2
@@ -119,8 +119,9 @@ def open_session(folder: str | Path, verify: str = "sampled") -> Session:
 
 def open_recorded(folder: Path, verify: str) -> tuple[Session, str]:
     """`open_session`, and the content hash that meta.json records."""
-    if verify not in ("full", "sampled", "none"):
-        raise InputError(f"verify={verify!r}; expected full, sampled or none")
+    require(
+        verify in ("full", "sampled", "none"), f"verify={verify!r}; expected full, sampled or none"
+    )
     meta = read_meta(folder)
     names = [_RECORDED[observation_of(meta)]]
     names += [name for name in ("true_rates",) if name in meta["arrays"]]
@@ -153,23 +154,21 @@ def read_meta(folder: Path) -> dict[str, Any]:
     path = folder / "meta.json"
     if path.is_file() and path.stat().st_size > _MAX_META_BYTES:
         raise InputError(
-            f"{path} has {path.stat().st_size} bytes, expected at most {_MAX_META_BYTES}; "
-            "convert again"
+            f"{path} has {path.stat().st_size} bytes, expected at most {_MAX_META_BYTES}; convert "
+            "again"
         )
     meta = read_json(path)
     if meta.get("schema") not in READS or isinstance(meta["schema"], bool | float):
         raise InputError(
-            f"{path} has schema {str(meta.get('schema'))[:60]!r}, expected 1 or {SCHEMA}; "
-            "convert the"
-            " recording again, or update neurojax"
+            f"{path} has schema {str(meta.get('schema'))[:60]!r}, expected 1 or {SCHEMA}; convert "
+            "the recording again, or update neurojax"
         )
     if missing := [key for key in _REQUIRED_META if key not in meta]:
         raise InputError(f"{path} lacks {', '.join(missing)}; convert the recording again")
     if meta["session_id"] != folder.absolute().name:
         raise InputError(
             f"{path} names session {meta['session_id']!r}, but its folder is "
-            f"{folder.absolute().name!r};"
-            " rename the folder back"
+            f"{folder.absolute().name!r}; rename the folder back"
         )
     check_session_id(meta["session_id"])
     if not isinstance(meta["bin_size_s"], float):
@@ -183,21 +182,19 @@ def read_meta(folder: Path) -> dict[str, Any]:
                 f"{path}: {key} is {str(meta[key])[:60]}, expected a whole number; convert again"
             )
     records, sampled = meta["arrays"], meta["sampled_sha256"]
-    if not (
+    require(
         isinstance(records, dict)
         and all(map(_is_record, records.values()))
-        and isinstance(sampled, dict)
-    ):
-        raise InputError(f"{path} has damaged checksums; convert the recording again")
+        and isinstance(sampled, dict),
+        f"{path} has damaged checksums; convert the recording again",
+    )
     _check_observation(meta, path)
     unit = meta["unit"] if observation_of(meta) == "real" else None
-    if (
+    require(
         combined_sha256(meta["session_id"], meta["bin_size_s"], records, unit)
-        != meta["content_sha256"]
-    ):
-        raise InputError(
-            f"{path}: the checksums do not add up to content_sha256; convert the recording again"
-        )
+        == meta["content_sha256"],
+        f"{path}: the checksums do not add up to content_sha256; convert the recording again",
+    )
     return meta
 
 
@@ -338,11 +335,11 @@ def _check_arrays(
             intact = sampled_sha256(array) == meta["sampled_sha256"].get(name)
         else:
             intact = array_record(array)["sha256"] == expected["sha256"]
-        if not intact:
-            raise InputError(
-                f"{folder}: {name} does not match its checksum; the file is damaged, convert the "
-                "recording again"
-            )
+        require(
+            intact,
+            f"{folder}: {name} does not match its checksum; the file is damaged, convert the "
+            "recording again",
+        )
 
 
 def _assemble(

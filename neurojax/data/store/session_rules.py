@@ -15,7 +15,7 @@ from neurojax.data.store.observation_rules import (
     check_validity,
     check_windows,
 )
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 
 MAX_BIN_SIZE_S = 5.0  # a larger number is milliseconds
 UNIT_COLUMNS = ("unit_id", "region", "region_group", "region_source")
@@ -36,8 +36,7 @@ def check_session_id(session_id: Any) -> str:
     if not isinstance(session_id, str) or not _SESSION_ID.fullmatch(session_id):
         raise InputError(
             f"session id {str(session_id)[:150]!r}; expected 1 to 128 letters, digits, '.', '_' "
-            "or '-', the"
-            " first one a letter or digit; rename it"
+            "or '-', the first one a letter or digit; rename it"
         )
     return session_id
 
@@ -49,8 +48,8 @@ def check_bin_size(bin_size_s: Any, where: str) -> float:
     if not 0 < size <= MAX_BIN_SIZE_S:
         shown = " ".join(str(bin_size_s).split())[:60]
         raise InputError(
-            f"{where}: bin_size_s is {shown}, expected seconds above 0 and at most"
-            f" {MAX_BIN_SIZE_S:g} (milliseconds / 1000)"
+            f"{where}: bin_size_s is {shown}, expected seconds above 0 and at most "
+            f"{MAX_BIN_SIZE_S:g} (milliseconds / 1000)"
         )
     return size
 
@@ -91,11 +90,11 @@ def _check_units(session: Session, where: str) -> None:
     num_units = session.num_units
     for name in UNIT_COLUMNS:
         _expect_array(getattr(session, name), name, "U", (num_units,), "one label a unit", where)
-    if len(set(session.unit_id.tolist())) != num_units:
-        raise InputError(
-            f"{where}: unit_id holds {len(set(session.unit_id.tolist()))} names for {num_units} "
-            "units; make them unique"
-        )
+    require(
+        len(set(session.unit_id.tolist())) == num_units,
+        f"{where}: unit_id holds {len(set(session.unit_id.tolist()))} names for {num_units} "
+        "units; make them unique",
+    )
     for name, values in session.unit_metadata.items():
         _check_column_name(name, UNIT_COLUMNS, where)
         _expect_array(values, name, "biuf", (num_units,), "one number a unit", where)
@@ -103,31 +102,28 @@ def _check_units(session: Session, where: str) -> None:
 
 def _check_trials(session: Session, where: str) -> None:
     num_trials, total_bins = session.num_trials, len(session.recorded)
-    if num_trials == 0:
-        raise InputError(f"{where}: no trials; expected at least one")
+    require(num_trials != 0, f"{where}: no trials; expected at least one")
     for name in ("trial_start_bin", "trial_num_bins"):
         _expect_array(
             getattr(session, name), name, "i", (num_trials,), "one whole number a trial", where
         )
     start, length = session.trial_start_bin, session.trial_num_bins
     # Compared without sums: start + length of a damaged file may overflow.
-    if (
-        np.any(length < 1)
-        or np.any(length > total_bins)
-        or np.any(start < 0)
-        or np.any(start > total_bins - length)
-    ):
-        raise InputError(
-            f"{where}: a trial is empty or leaves the {total_bins} bins of the recording; check "
-            "the trial offsets"
-        )
+    require(
+        not np.any(length < 1)
+        and not np.any(length > total_bins)
+        and not np.any(start < 0)
+        and not np.any(start > total_bins - length),
+        f"{where}: a trial is empty or leaves the {total_bins} bins of the recording; check the "
+        "trial offsets",
+    )
     _expect_array(
         session.trial_start_s, "trial_start_s", "f", (num_trials,), "seconds, one a trial", where
     )
-    if not np.isfinite(session.trial_start_s).all():
-        raise InputError(
-            f"{where}: trial_start_s holds NaN or infinity; give every trial a start in seconds"
-        )
+    require(
+        np.isfinite(session.trial_start_s).all(),
+        f"{where}: trial_start_s holds NaN or infinity; give every trial a start in seconds",
+    )
     _expect_array(session.split, "split", "i", (num_trials,), "0, 1 or 2 for every trial", where)
     if unknown := sorted(set(session.split.tolist()) - set(range(len(SPLIT_NAMES)))):
         raise InputError(
@@ -141,28 +137,25 @@ def _check_trials(session: Session, where: str) -> None:
 
 def _check_behaviour(session: Session, where: str) -> None:
     total_bins = len(session.recorded)
-    if session.behaviour.keys() != session.behaviour_valid.keys():
-        raise InputError(
-            f"{where}: behaviour has {sorted(session.behaviour)} but behaviour_valid"
-            f" {sorted(session.behaviour_valid)}; expected the same names"
-        )
+    require(
+        session.behaviour.keys() == session.behaviour_valid.keys(),
+        f"{where}: behaviour has {sorted(session.behaviour)} but behaviour_valid "
+        f"{sorted(session.behaviour_valid)}; expected the same names",
+    )
     for name, values in session.behaviour.items():
         _check_column_name(name, (), where)
-        if name.endswith("_valid"):
-            raise InputError(
-                f"{where}: behaviour {name!r} ends in '_valid', which marks masks; rename it"
-            )
-        if (
-            values.ndim != 2
-            or len(values) != total_bins
-            or values.shape[1] == 0
-            or values.dtype != np.float32
-        ):
-            raise InputError(
-                f"{where}: behaviour {name!r} is {values.dtype} {list(values.shape)}, expected "
-                "float32"
-                f" [{total_bins}, dims]"
-            )
+        require(
+            not name.endswith("_valid"),
+            f"{where}: behaviour {name!r} ends in '_valid', which marks masks; rename it",
+        )
+        require(
+            values.ndim == 2
+            and len(values) == total_bins
+            and values.shape[1] != 0
+            and values.dtype == np.float32,
+            f"{where}: behaviour {name!r} is {values.dtype} {list(values.shape)}, expected "
+            f"float32 [{total_bins}, dims]",
+        )
         _expect_array(
             session.behaviour_valid[name],
             f"{name}_valid",
@@ -181,10 +174,10 @@ def _check_behaviour(session: Session, where: str) -> None:
 
 def _check_column_name(name: str, taken: tuple[str, ...], where: str) -> None:
     check_array_name(name, where)
-    if name in taken:
-        raise InputError(
-            f"{where}: the name {name!r} is used by the format itself; rename the column"
-        )
+    require(
+        name not in taken,
+        f"{where}: the name {name!r} is used by the format itself; rename the column",
+    )
 
 
 def _expect_array(
@@ -201,8 +194,8 @@ def _expect_array(
             else type(values).__name__
         )
         raise InputError(f"{where}: {name} is {came}, expected {list(shape)}: {meaning}")
-    if values.dtype.kind == "U" and values.dtype.itemsize > 4 * _MAX_TEXT:
-        raise InputError(
-            f"{where}: {name} holds text of {values.dtype.itemsize // 4} characters, expected at "
-            f"most {_MAX_TEXT}"
-        )
+    require(
+        values.dtype.kind != "U" or values.dtype.itemsize <= 4 * _MAX_TEXT,
+        f"{where}: {name} holds text of {values.dtype.itemsize // 4} characters, expected at most "
+        f"{_MAX_TEXT}",
+    )

@@ -15,7 +15,7 @@ import numpy as np
 
 from neurojax.data.checks import check
 from neurojax.data.session import TRAIN, Session
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 from neurojax.files import read_json, write_json
 
 NAME = "trained_trials.json"
@@ -73,11 +73,10 @@ def read(folder: Path) -> frozenset[bytes] | None:
         )
     content = read_json(path)
     digests = content.get("digests")
-    if content.get("schema") != SCHEMA or not isinstance(digests, list):
-        raise InputError(
-            f"{path} is no list of digests of schema {SCHEMA}; restore it, or remove it and "
-            "train on"
-        )
+    require(
+        content.get("schema") == SCHEMA and isinstance(digests, list),
+        f"{path} is no list of digests of schema {SCHEMA}; restore it, or remove it and train on",
+    )
     try:
         found = frozenset(bytes.fromhex(digest) for digest in digests)
     except (TypeError, ValueError):

@@ -18,7 +18,7 @@ from neurojax.data.session import Session
 from neurojax.data.splits import random_split
 from neurojax.data.synthetic import latent_dynamics
 from neurojax.data.synthetic.spec import SyntheticSpec
-from neurojax.errors import InputError
+from neurojax.errors import require
 
 _PAUSE_S = 1.0  # between trials
 _SHARED_STREAM, _TRUTH_STREAM, _SPIKE_STREAM, _SPLIT_STREAM = range(4)  # sub-keys of the seed
@@ -211,11 +211,11 @@ def truth_of(session: Session) -> SyntheticTruth:
         InputError: when the session is not synthetic.
     """
     record: Any = session.info.get("synthetic")
-    if record is None:
-        raise InputError(
-            f"session {session.session_id} has no info['synthetic']; the truth exists for made "
-            "sessions only"
-        )
+    require(
+        record is not None,
+        f"session {session.session_id} has no info['synthetic']; the truth exists for made "
+        "sessions only",
+    )
     fields = {
         key: tuple(value) if isinstance(value, list) else value
         for key, value in record["spec"].items()
@@ -232,8 +232,7 @@ def _plain(spec: SyntheticSpec) -> dict[str, Any]:
 
 
 def _generator(seed: int, *stream: int) -> np.random.Generator:
-    if seed < 0:
-        raise InputError(f"seed {seed} is negative; give 0 or a positive integer")
+    require(seed >= 0, f"seed {seed} is negative; give 0 or a positive integer")
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=stream)))
 
 

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from neurojax.data.synthetic import latent_dynamics
-from neurojax.errors import InputError
+from neurojax.errors import require
 
 DYNAMICS = ("lorenz", "switching")
 _POSITIVE = (
@@ -85,30 +85,31 @@ class SyntheticSpec:
     wheel_noise_std: float = 0.3
 
     def __post_init__(self):
-        if self.dynamics not in DYNAMICS:
-            raise InputError(
-                f"dynamics {self.dynamics!r} is not known; choose one of {', '.join(DYNAMICS)}"
-            )
-        if not self.regions or len(set(self.regions)) != len(self.regions):
-            raise InputError(f"regions {self.regions} must be one or more different labels")
-        if not 0 < len(self.regions) * self.min_region_units <= self.min_units <= self.max_units:
-            raise InputError(
-                f"{self.min_units} to {self.max_units} units do not fit {len(self.regions)} "
-                "regions of at"
-                f" least {self.min_region_units}; need regions * min_region_units <= min_units "
-                "<= max_units"
-            )
-        if self.num_sessions < 1 or self.num_trials < 3 or self.num_bins < 2:
-            raise InputError(
-                f"{self.num_sessions} sessions of {self.num_trials} trials of {self.num_bins} "
-                "bins are too"
-                " few; need at least 1 session, 3 trials, 2 bins"
-            )
-        if not self.contrasts or min(self.contrasts) < 0 or max(self.contrasts) > 1:
-            raise InputError(f"contrasts {self.contrasts} must be one or more numbers from 0 to 1")
+        require(
+            self.dynamics in DYNAMICS,
+            f"dynamics {self.dynamics!r} is not known; choose one of {', '.join(DYNAMICS)}",
+        )
+        require(
+            self.regions and len(set(self.regions)) == len(self.regions),
+            f"regions {self.regions} must be one or more different labels",
+        )
+        require(
+            0 < len(self.regions) * self.min_region_units <= self.min_units <= self.max_units,
+            f"{self.min_units} to {self.max_units} units do not fit {len(self.regions)} regions "
+            f"of at least {self.min_region_units}; need regions * min_region_units <= min_units "
+            "<= max_units",
+        )
+        require(
+            self.num_sessions >= 1 and self.num_trials >= 3 and self.num_bins >= 2,
+            f"{self.num_sessions} sessions of {self.num_trials} trials of {self.num_bins} bins "
+            "are too few; need at least 1 session, 3 trials, 2 bins",
+        )
+        require(
+            self.contrasts and min(self.contrasts) >= 0 and max(self.contrasts) <= 1,
+            f"contrasts {self.contrasts} must be one or more numbers from 0 to 1",
+        )
         for name in _POSITIVE:
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name} is {getattr(self, name)}; it must be above 0")
+            require(getattr(self, name) > 0, f"{name} is {getattr(self, name)}; it must be above 0")
 
     @property
     def system(self) -> latent_dynamics.Lorenz | latent_dynamics.SwitchingRotation:
