@@ -1,12 +1,17 @@
 """What there is to know and to warn of in a recording of real values (EMG, EEG, fMRI)."""
 
 import collections
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from neurojax.data.checks.check_rules import behaviour_findings, consent_findings, copy_findings
+from neurojax.data.checks.check_rules import (
+    behaviour_findings,
+    consent_findings,
+    copy_findings,
+    findings_of,
+)
 from neurojax.data.checks.findings import Finding
 from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session
 
@@ -55,54 +60,95 @@ def channel_moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, np.sqrt(squares / len(values))
 
 
-def signal_findings(facts: dict[str, Any], session: Session) -> Iterator[Finding]:
+def signal_findings(facts: dict[str, Any], session: Session) -> list[Finding]:
     """About the splits, windows and channels of one session of real values."""
-    if facts["channel_mean"] is None:
-        sentence = "values hold NaN or infinity"
-        yield Finding(
-            "error", "values_not_finite", sentence, "leave these samples out, or fill them"
-        )
-    used = [code for code, name in enumerate(SPLIT_NAMES) if facts["trials_per_split"][name]]
-    if len(used) > 1:  # a session of one split is a person of one split: see `split_over_sessions`
-        for code in (TRAIN, TEST):
-            if code not in used:
-                name = SPLIT_NAMES[code]
-                yield Finding("error", f"no_{name}_trial", f"no {name} trial", _SPLIT_AGAIN)
-    yield from copy_findings(facts)
-    if number := facts["overlapping_trials_across_splits"]:
-        sentence = f"pairs of windows of different splits that share time: {number}"
-        remedy = "split whole segments or whole people"
-        yield Finding("error", "trials_share_time_across_splits", sentence, remedy)
-    elif facts["overlapping_trials"]:
-        sentence = "neighbouring windows share samples"
-        remedy = "nothing to do: scores are of people, never of windows as if they were independent"
-        yield Finding("note", "windows_share_samples", sentence, remedy)
-    yield from consent_findings(session)
-    if number := facts["constant_channels"]:
-        sentence = f"{number} of {session.num_units} channels never change"
-        yield Finding(
-            "warning", "constant_channels", sentence, "check the electrodes, or leave them out"
-        )
-    if (facts["clipped_share"] or 0) > _MAX_CLIPPED:
-        sentence = (
-            f"{100 * facts['clipped_share']:.1f} % of the samples lie at the ends of the range"
-        )
-        yield Finding("warning", "clipped", sentence, "nothing to do, or lower the gain next time")
-    yield from behaviour_findings(facts, session)
+    trials = facts["trials_per_split"]
+    # A session of one split is a person of one split: see `split_over_sessions`.
+    divided = sum(trials[name] > 0 for name in SPLIT_NAMES) > 1
+    across, constant = facts["overlapping_trials_across_splits"], facts["constant_channels"]
+    clipped = facts["clipped_share"] or 0
+    return [
+        *findings_of(
+            [
+                (
+                    facts["channel_mean"] is None,
+                    "error",
+                    "values_not_finite",
+                    "values hold NaN or infinity",
+                    "leave these samples out, or fill them",
+                ),
+                *(
+                    (
+                        divided and not trials[name],
+                        "error",
+                        f"no_{name}_trial",
+                        f"no {name} trial",
+                        _SPLIT_AGAIN,
+                    )
+                    for name in (SPLIT_NAMES[TRAIN], SPLIT_NAMES[TEST])
+                ),
+            ]
+        ),
+        *copy_findings(facts),
+        *findings_of(
+            [
+                (
+                    across,
+                    "error",
+                    "trials_share_time_across_splits",
+                    f"pairs of windows of different splits that share time: {across}",
+                    "split whole segments or whole people",
+                ),
+                (
+                    facts["overlapping_trials"] and not across,
+                    "note",
+                    "windows_share_samples",
+                    "neighbouring windows share samples",
+                    "nothing to do: scores are of people, never of windows as if they were "
+                    "independent",
+                ),
+            ]
+        ),
+        *consent_findings(session),
+        *findings_of(
+            [
+                (
+                    constant,
+                    "warning",
+                    "constant_channels",
+                    f"{constant} of {session.num_units} channels never change",
+                    "check the electrodes, or leave them out",
+                ),
+                (
+                    clipped > _MAX_CLIPPED,
+                    "warning",
+                    "clipped",
+                    f"{100 * clipped:.1f} % of the samples lie at the ends of the range",
+                    "nothing to do, or lower the gain next time",
+                ),
+            ]
+        ),
+        *behaviour_findings(facts, session),
+    ]
 
 
-def split_over_sessions(trials_per_split: Sequence[dict[str, int]]) -> Iterator[Finding]:
+def split_over_sessions(trials_per_split: Sequence[dict[str, int]]) -> list[Finding]:
     """About a dataset whose sessions are people of one split each: is there one of each split?
 
     Args:
         trials_per_split: split name -> trials, of every session.
     """
-    for code in (TRAIN, TEST, VALIDATION):
-        name = SPLIT_NAMES[code]
-        if not any(trials[name] for trials in trials_per_split):
-            level = "warning" if code == VALIDATION else "error"
-            sentence = f"no session of the dataset has a {name} trial"
-            yield Finding(level, f"no_{name}_session", sentence, _SPLIT_AGAIN)
+    levels = ((TRAIN, "error"), (TEST, "error"), (VALIDATION, "warning"))
+    return findings_of(
+        (
+            not any(trials[name] for trials in trials_per_split),
+            level,
+            f"no_{name}_session",
+            f"no session of the dataset has a {name} trial",
+            _SPLIT_AGAIN,
+        )
+        for name, level in ((SPLIT_NAMES[code], level) for code, level in levels)
+    )
 
 
 def _clipped_share(values: np.ndarray) -> float:

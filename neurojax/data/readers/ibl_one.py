@@ -126,10 +126,10 @@ def repeated_site_sessions() -> list[str]:
         raise InputError(
             f"ONE cannot list the repeated-site sessions ({_first_line(error)}); try again"
         ) from None
-    if not chosen:
-        raise InputError(
-            f"none of {len(eids)} sessions with the tag {rule['release_tag']} has spikes and trials"
-        )
+    require(
+        chosen,
+        f"none of {len(eids)} sessions with the tag {rule['release_tag']} has spikes and trials",
+    )
     return chosen
 
 

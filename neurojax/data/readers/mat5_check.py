@@ -18,14 +18,11 @@ from neurojax.errors import InputError, require
 
 _HEADER_BYTES = 128
 _MATRIX, _COMPRESSED = 14, 15
-# bytes of a value
-_SIZES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8, 16: 1, 17: 2, 18: 4}
+# types of numbers, as numpy writes them
+_TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8"}
+_TYPES |= {13: "u8", 16: "u1", 17: "u2", 18: "u4"}
 _CELL, _STRUCT, _OBJECT, _CHAR, _SPARSE, _FUNCTION, _OPAQUE = 1, 2, 3, 4, 5, 16, 17
 _MAX_AXES, _MAX_DEPTH, _MAX_ELEMENTS = 32, 24, 10**6
-
-
-class _Damaged(Exception):
-    pass
 
 
 def check_mat5(content: bytes, where: str) -> None:
@@ -40,7 +37,7 @@ def check_mat5(content: bytes, where: str) -> None:
     try:
         walk = _Walk("<" if content[126:128] == b"IM" else ">")
         walk.elements(memoryview(content)[_HEADER_BYTES:], 0)
-    except (_Damaged, struct.error, zlib.error, ValueError, OverflowError) as error:
+    except (struct.error, zlib.error, ValueError, OverflowError) as error:
         raise InputError(f"{where} cannot be read as .mat ({error}); save it again") from None
 
 
@@ -54,18 +51,14 @@ class _Walk:
     def tag(self, view: memoryview) -> tuple[int, memoryview, memoryview]:
         """Type, data and what follows of the first element."""
         self.elements_left -= 1
-        if self.elements_left < 0:
-            raise _Damaged("too many elements")
-        if len(view) < 8:
-            raise _Damaged("an element is cut off")
+        require(self.elements_left >= 0, "too many elements")
+        require(len(view) >= 8, "an element is cut off")
         kind, size = struct.unpack_from(self.order + "II", view)
         if kind >> 16:  # small element: both in four bytes
             kind, size = kind & 0xFFFF, kind >> 16
-            if size > 4:
-                raise _Damaged("a small element of more than 4 bytes")
+            require(size <= 4, "a small element of more than 4 bytes")
             return kind, view[4 : 4 + size], view[8:]
-        if size > len(view) - 8:
-            raise _Damaged("an element is longer than the file")
+        require(size <= len(view) - 8, "an element is longer than the file")
         end = 8 + size + (0 if kind == _COMPRESSED else -size % 8)
         return kind, view[8 : 8 + size], view[end:]
 
@@ -76,56 +69,41 @@ class _Walk:
                 unpacker = zlib.decompressobj()
                 content = unpacker.decompress(data, self.bytes_left)
                 self.bytes_left -= len(content)
-                if not unpacker.eof or self.bytes_left <= 0:
-                    raise _Damaged("compressed data is cut off or too large")
+                require(
+                    unpacker.eof and self.bytes_left > 0, "compressed data is cut off or too large"
+                )
                 kind, data, rest = self.tag(memoryview(content))
-                if len(rest):
-                    raise _Damaged("data after a compressed element")
-            if kind != _MATRIX:
-                raise _Damaged(f"element of type {kind}")
+                require(not len(rest), "data after a compressed element")
+            require(kind == _MATRIX, f"element of type {kind}")
             self.matrix(data, depth)
 
     def numbers(self, view: memoryview, kinds: tuple[int, ...]) -> tuple[np.ndarray, memoryview]:
         kind, data, rest = self.tag(view)
-        if kind not in kinds or len(data) % _SIZES[kind]:
-            raise _Damaged(f"numbers of type {kind}")
-        letters = {
-            1: "i1",
-            2: "u1",
-            3: "i2",
-            4: "u2",
-            5: "i4",
-            6: "u4",
-            7: "f4",
-            9: "f8",
-            12: "i8",
-            13: "u8",
-        }
-        letters |= {16: "u1", 17: "u2", 18: "u4"}
-        return np.frombuffer(data, self.order + letters[kind]), rest
+        require(kind in kinds, f"numbers of type {kind}")
+        dtype = np.dtype(self.order + _TYPES[kind])
+        require(len(data) % dtype.itemsize == 0, f"numbers of type {kind}")
+        return np.frombuffer(data, dtype), rest
 
     def matrix(self, view: memoryview, depth: int) -> None:
-        if depth > _MAX_DEPTH:
-            raise _Damaged(f"nested deeper than {_MAX_DEPTH}")
+        require(depth <= _MAX_DEPTH, f"nested deeper than {_MAX_DEPTH}")
         if not len(view):
             return  # an empty cell
         flags, view = self.numbers(view, (6,))
-        if len(flags) != 2:
-            raise _Damaged("array flags")
+        require(len(flags) == 2, "array flags")
         kind, is_complex = int(flags[0]) & 0xFF, bool(flags[0] & 0x0800)
         # table, string, datetime: three names and a value, of which nothing is read
         if kind == _OPAQUE:
             for _ in range(3):
                 _, view = self.numbers(view, (1, 2, 16))
             return self.inner(view, 1, depth)
-        if not _CELL <= kind <= _FUNCTION:
-            raise _Damaged(f"an array of class {kind}")
+        require(_CELL <= kind <= _FUNCTION, f"an array of class {kind}")
         axes, view = self.numbers(view, (5, 6))
-        if not 2 <= len(axes) <= _MAX_AXES or (axes.astype(np.int64) < 0).any():
-            raise _Damaged("the axes of an array")
+        require(
+            2 <= len(axes) <= _MAX_AXES and not (axes.astype(np.int64) < 0).any(),
+            "the axes of an array",
+        )
         size = math.prod(axes.tolist())
-        if size * 8 > MAX_FILE_BYTES:
-            raise _Damaged("an array larger than memory holds")
+        require(size * 8 <= MAX_FILE_BYTES, "an array larger than memory holds")
         _, view = self.numbers(view, (1, 2, 16))  # its name
         if kind == _OBJECT:
             _, view = self.numbers(view, (1, 2, 16))  # its class
@@ -137,50 +115,55 @@ class _Walk:
             self.sparse(view, axes, is_complex)
         else:
             for _ in range(1 + is_complex):
-                values, view = self.numbers(view, tuple(_SIZES))
-                if len(values) != size and (kind != _CHAR or len(values) < size):
-                    raise _Damaged(f"{len(values)} values for {size}")
+                values, view = self.numbers(view, tuple(_TYPES))
+                require(
+                    len(values) == size or (kind == _CHAR and len(values) > size),
+                    f"{len(values)} values for {size}",
+                )
 
     def parts(self, view: memoryview, size: int, kind: int, depth: int) -> None:
         number = size
         if kind != _CELL:
             length, view = self.numbers(view, (5,))
             names, view = self.numbers(view, (1, 2))
-            if len(length) != 1 or not 0 < length[0] <= 64 or len(names) % length[0]:
-                raise _Damaged("the names of a struct")
+            require(
+                len(length) == 1 and 0 < length[0] <= 64 and not len(names) % length[0],
+                "the names of a struct",
+            )
             cells = names.tobytes()
             width = int(length[0])
             fields = [cells[k : k + width].partition(b"\0")[0] for k in range(0, len(cells), width)]
-            if len(set(fields)) != len(fields) or not all(
-                name.decode("ascii", "ignore").isidentifier() for name in fields
-            ):
-                raise _Damaged("the names of a struct")
+            require(
+                len(set(fields)) == len(fields)
+                and all(name.decode("ascii", "ignore").isidentifier() for name in fields),
+                "the names of a struct",
+            )
             number = size * len(fields)
         self.inner(view, number, depth)
 
     def inner(self, view: memoryview, number: int, depth: int) -> None:
-        if number > self.elements_left:
-            raise _Damaged("more parts than the file has")
+        require(number <= self.elements_left, "more parts than the file has")
         for _ in range(number):
             inner, data, view = self.tag(view)
-            if inner != _MATRIX:
-                raise _Damaged(f"a part of type {inner}")
+            require(inner == _MATRIX, f"a part of type {inner}")
             self.matrix(data, depth + 1)
 
     def sparse(self, view: memoryview, axes: np.ndarray, is_complex: bool) -> None:
         rows, view = self.numbers(view, (5,))
         starts, view = self.numbers(view, (5,))
-        if (
-            len(axes) != 2
-            or len(starts) != axes[1] + 1
-            or starts[0] != 0
-            or np.any(np.diff(starts) < 0)
-        ):
-            raise _Damaged("the columns of a sparse array")
+        require(
+            len(axes) == 2
+            and len(starts) == axes[1] + 1
+            and starts[0] == 0
+            and not np.any(np.diff(starts) < 0),
+            "the columns of a sparse array",
+        )
         used = int(starts[-1])
-        if used > len(rows) or (used and (rows[:used].min() < 0 or rows[:used].max() >= axes[0])):
-            raise _Damaged("the rows of a sparse array")
+        require(
+            used <= len(rows)
+            and not (used and (rows[:used].min() < 0 or rows[:used].max() >= axes[0])),
+            "the rows of a sparse array",
+        )
         for _ in range(1 + is_complex):
-            values, view = self.numbers(view, tuple(_SIZES))
-            if len(values) < used:
-                raise _Damaged("the values of a sparse array")
+            values, view = self.numbers(view, tuple(_TYPES))
+            require(len(values) >= used, "the values of a sparse array")

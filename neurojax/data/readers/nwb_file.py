@@ -83,11 +83,11 @@ def _checked(file: Any, source: str) -> Any:
         version is not None,
         f"{source} is HDF5, but does not say its nwb_version; expected an NWB 2 file",
     )
-    if not version.lstrip("NWB-").startswith("2"):
-        raise InputError(
-            f"{source} is NWB version {version[:20]}, expected 2; convert it with the tools of "
-            "its source"
-        )
+    require(
+        version.lstrip("NWB-").startswith("2"),
+        f"{source} is NWB version {version[:20]}, expected 2; convert it with the tools of its "
+        "source",
+    )
     return file
 
 
@@ -163,8 +163,10 @@ def check_dataset(dataset: Any, where: str) -> Any:
         and not dataset.external,
         f"{where} holds no data of its own; expected an array of numbers or text",
     )
-    if h5py.check_string_dtype(dataset.dtype) is None and dataset.dtype.kind not in "biufS":
-        raise InputError(f"{where} is {str(dataset.dtype)[:60]}, expected numbers or text")
+    require(
+        h5py.check_string_dtype(dataset.dtype) is not None or dataset.dtype.kind in "biufS",
+        f"{where} is {str(dataset.dtype)[:60]}, expected numbers or text",
+    )
     require(
         not (
             dataset.chunks

@@ -139,8 +139,8 @@ def _number(dataset: Any, name: str, default: float) -> float:
     if name not in dataset.attrs:
         return default
     value = hdf5.scalar_attribute(dataset, name)
-    if not isinstance(value, int | float | np.number) or not np.isfinite(float(value)):
-        raise InputError(
-            f"{dataset.name}: its {name} is {str(value)[:40]!r}, expected a number; it is damaged"
-        )
+    require(
+        isinstance(value, int | float | np.number) and np.isfinite(float(value)),
+        f"{dataset.name}: its {name} is {str(value)[:40]!r}, expected a number; it is damaged",
+    )
     return float(value)

@@ -220,10 +220,10 @@ def spike_blocks(units: Units, where: str) -> Iterator[tuple[int, list[np.ndarra
         ):
             stop += 1
         start, end = int(units.first[first]), int(units.last[stop - 1])
-        if end - start > _MAX_UNIT_SPIKES:
-            raise InputError(
-                f"{where}: unit {units.unit_id[first]} claims {end - start} spikes; it is damaged"
-            )
+        require(
+            end - start <= _MAX_UNIT_SPIKES,
+            f"{where}: unit {units.unit_id[first]} claims {end - start} spikes; it is damaged",
+        )
         hdf5_times = nwb_file.check_dataset(units.spike_times, f"{where}, units/spike_times")[
             start:end
         ]

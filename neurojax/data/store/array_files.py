@@ -28,11 +28,11 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,99}")
 def check_array_name(name: str, where: str) -> None:
     """Raises InputError unless `name` fits an array: at most 100 letters, digits, `_`, `.`, `-`,
     spaces."""
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise InputError(
-            f"{where}: array name {str(name)[:120]!r}; expected letters, digits, _ . - and at "
-            "most 100 of them"
-        )
+    require(
+        isinstance(name, str) and _NAME.fullmatch(name),
+        f"{where}: array name {str(name)[:120]!r}; expected letters, digits, _ . - and at most "
+        "100 of them",
+    )
 
 
 def write_npy(path: Path, array: np.ndarray) -> None:
@@ -103,12 +103,11 @@ def map_records(path: Path, names: tuple[str, ...]) -> np.ndarray:
         shape, dtype, _ = _read_header(file, path.stat().st_size, str(path), _PLAIN_KINDS + "V")
         offset = file.tell()
     fields = dtype.fields or {}
-    if len(shape) != 1 or any(
-        name not in fields or fields[name][0].kind not in "iu" for name in names
-    ):
-        raise InputError(
-            f"{path} holds {str(dtype)[:100]} {list(shape)}, expected records of {', '.join(names)}"
-        )
+    require(
+        len(shape) == 1
+        and not any(name not in fields or fields[name][0].kind not in "iu" for name in names),
+        f"{path} holds {str(dtype)[:100]} {list(shape)}, expected records of {', '.join(names)}",
+    )
     return np.memmap(path, dtype, "r", offset, shape) if shape[0] else np.empty(0, dtype)
 
 
@@ -169,11 +168,11 @@ def _read_members(
 ) -> dict[str, np.ndarray]:
     arrays: dict[str, np.ndarray] = {}
     for member in members:
-        if not member.filename.endswith(".npy"):
-            raise InputError(
-                f"{path} holds {member.filename[:100]!r}, expected .npy members; write it with "
-                "numpy.savez"
-            )
+        require(
+            member.filename.endswith(".npy"),
+            f"{path} holds {member.filename[:100]!r}, expected .npy members; write it with "
+            "numpy.savez",
+        )
         name = member.filename.removesuffix(".npy")
         check_array_name(name, str(path))
         require(name not in arrays, f"{path} holds the array {name!r} twice; write it again")

@@ -82,11 +82,11 @@ def check_unit_of_values(unit: Any, where: str) -> str:
 
 def _check_rate(sampling_hz: Any, bin_size_s: float, where: str) -> None:
     is_number = isinstance(sampling_hz, int | float) and not isinstance(sampling_hz, bool)
-    if not is_number or not np.isclose(sampling_hz * bin_size_s, 1, rtol=1e-9, atol=0):
-        raise InputError(
-            f"{where}: sampling_hz is {str(sampling_hz)[:60]} with bins of {bin_size_s:g} s; real "
-            "values have one sample a bin, so give bin_size_s = 1 / sampling_hz"
-        )
+    require(
+        is_number and np.isclose(sampling_hz * bin_size_s, 1, rtol=1e-9, atol=0),
+        f"{where}: sampling_hz is {str(sampling_hz)[:60]} with bins of {bin_size_s:g} s; real "
+        "values have one sample a bin, so give bin_size_s = 1 / sampling_hz",
+    )
 
 
 def check_windows(session: Session, where: str) -> None:

@@ -91,11 +91,10 @@ def read(path: Path) -> list[dict[str, Any]]:
             "another copy"
         )
     content = read_json(path)
-    if content.get("schema") != SCHEMA:
-        raise InputError(
-            f"{path} has schema {str(content.get('schema'))[:40]}, expected {SCHEMA}; update "
-            "neurojax"
-        )
+    require(
+        content.get("schema") == SCHEMA,
+        f"{path} has schema {str(content.get('schema'))[:40]}, expected {SCHEMA}; update neurojax",
+    )
     entries = content.get("sessions")
     require(isinstance(entries, list) and entries, f"{path} lists no session; use another copy")
     for number, entry in enumerate(entries):

@@ -131,11 +131,11 @@ def trial_lengths(counts: np.ndarray, trial_offsets: Any, where: str) -> np.ndar
     )
     expected = "integers [trials + 1], the first bin of each trial"
     offsets = whole_numbers(offsets, f"{where}: trial_offsets", expected).astype(np.int64)
-    if offsets[0] != 0 or offsets[-1] != len(counts) or np.any(offsets[1:] <= offsets[:-1]):
-        raise InputError(
-            f"{where}: trial_offsets runs from {offsets[0]} to {offsets[-1]}, expected rising "
-            f"numbers from 0 to {len(counts)}, the bins of counts, with no trial empty"
-        )
+    require(
+        offsets[0] == 0 and offsets[-1] == len(counts) and not np.any(offsets[1:] <= offsets[:-1]),
+        f"{where}: trial_offsets runs from {offsets[0]} to {offsets[-1]}, expected rising numbers "
+        f"from 0 to {len(counts)}, the bins of counts, with no trial empty",
+    )
     return np.diff(offsets)
 
 
@@ -164,10 +164,10 @@ def split_codes(split: Any, where: str) -> np.ndarray:
     """int8, every value 0, 1 or 2."""
     codes = plain_array(split, "split", where)
     wrong = codes.ravel() if codes.dtype.kind not in "iuf" else codes[~np.isin(codes, (0, 1, 2))]
-    if wrong.size:
-        raise InputError(
-            f"{where}: split holds {wrong.tolist()[:3]}, expected 0 train, 1 validation, 2 test"
-        )
+    require(
+        not wrong.size,
+        f"{where}: split holds {wrong.tolist()[:3]}, expected 0 train, 1 validation, 2 test",
+    )
     return codes.astype(np.int8)
 
 

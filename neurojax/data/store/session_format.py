@@ -158,23 +158,23 @@ def read_meta(folder: Path) -> dict[str, Any]:
             "again"
         )
     meta = read_json(path)
-    if meta.get("schema") not in READS or isinstance(meta["schema"], bool | float):
-        raise InputError(
-            f"{path} has schema {str(meta.get('schema'))[:60]!r}, expected 1 or {SCHEMA}; convert "
-            "the recording again, or update neurojax"
-        )
+    require(
+        meta.get("schema") in READS and not isinstance(meta["schema"], bool | float),
+        f"{path} has schema {str(meta.get('schema'))[:60]!r}, expected 1 or {SCHEMA}; convert the "
+        "recording again, or update neurojax",
+    )
     if missing := [key for key in _REQUIRED_META if key not in meta]:
         raise InputError(f"{path} lacks {', '.join(missing)}; convert the recording again")
-    if meta["session_id"] != folder.absolute().name:
-        raise InputError(
-            f"{path} names session {meta['session_id']!r}, but its folder is "
-            f"{folder.absolute().name!r}; rename the folder back"
-        )
+    require(
+        meta["session_id"] == folder.absolute().name,
+        f"{path} names session {meta['session_id']!r}, but its folder is "
+        f"{folder.absolute().name!r}; rename the folder back",
+    )
     check_session_id(meta["session_id"])
-    if not isinstance(meta["bin_size_s"], float):
-        raise InputError(
-            f"{path}: bin_size_s is {str(meta['bin_size_s'])[:60]}, expected seconds; convert again"
-        )
+    require(
+        isinstance(meta["bin_size_s"], float),
+        f"{path}: bin_size_s is {str(meta['bin_size_s'])[:60]}, expected seconds; convert again",
+    )
     check_bin_size(meta["bin_size_s"], str(path))
     for key in ("num_units", "num_trials", "num_bins"):  # for people; nothing is sized by them
         if type(meta.get(key, 0)) is not int:
@@ -213,17 +213,17 @@ def _check_observation(meta: Mapping[str, Any], path: Path) -> None:
     if meta["schema"] == 1:
         return
     found = meta.get("observation")
-    if not isinstance(found, str) or found not in _RECORDED:
-        raise InputError(
-            f"{path}: observation is {str(found)[:60]!r}, expected counts or real; convert again"
-        )
+    require(
+        isinstance(found, str) and found in _RECORDED,
+        f"{path}: observation is {str(found)[:60]!r}, expected counts or real; convert again",
+    )
     if found == "real":
         check_unit_of_values(meta.get("unit"), str(path))
         rate_hz = meta.get("sampling_hz")
-        if not isinstance(rate_hz, float) or not 0 < rate_hz < np.inf:
-            raise InputError(
-                f"{path}: sampling_hz is {str(rate_hz)[:60]}, expected hertz; convert again"
-            )
+        require(
+            isinstance(rate_hz, float) and 0 < rate_hz < np.inf,
+            f"{path}: sampling_hz is {str(rate_hz)[:60]}, expected hertz; convert again",
+        )
 
 
 def _is_record(record: Any) -> bool:
@@ -324,11 +324,11 @@ def _check_arrays(
         expected = meta["arrays"][name]
         dtype = "text" if array.dtype.kind == "U" else array.dtype.newbyteorder("<").str
         came = {"dtype": dtype, "shape": list(array.shape)}
-        if any(expected[key] != value for key, value in came.items()):
-            raise InputError(
-                f"{folder}: {name} is {dtype} {came['shape']}, meta.json says "
-                f"{str(expected)[:100]}; convert again"
-            )
+        require(
+            not any(expected[key] != value for key, value in came.items()),
+            f"{folder}: {name} is {dtype} {came['shape']}, meta.json says {str(expected)[:100]}; "
+            "convert again",
+        )
         if verify == "none":
             continue
         if verify == "sampled" and name in _MAPPED:

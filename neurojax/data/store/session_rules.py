@@ -33,11 +33,11 @@ _MAX_TEXT = 256
 
 def check_session_id(session_id: Any) -> str:
     """Returns the name; raises InputError unless it is safe as a folder name."""
-    if not isinstance(session_id, str) or not _SESSION_ID.fullmatch(session_id):
-        raise InputError(
-            f"session id {str(session_id)[:150]!r}; expected 1 to 128 letters, digits, '.', '_' "
-            "or '-', the first one a letter or digit; rename it"
-        )
+    require(
+        isinstance(session_id, str) and _SESSION_ID.fullmatch(session_id),
+        f"session id {str(session_id)[:150]!r}; expected 1 to 128 letters, digits, '.', '_' or "
+        "'-', the first one a letter or digit; rename it",
+    )
     return session_id
 
 
