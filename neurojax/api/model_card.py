@@ -1,15 +1,15 @@
 """README.md of an exported model: what it was made of, how well it does, and what it is not for."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from neurojax import __version__
 from neurojax.api import membership
 from neurojax.data.store import cards, roster
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 from neurojax.finetune.weights import Weights
-from neurojax.report.headlines import score_words
+from neurojax.report.score_groups import score_words
 
 _NOT_STATED = frozenset({"", "unknown", "none", "n/a", "na", "null", "not stated", "unspecified"})
 _USE = """## Intended use
@@ -63,12 +63,12 @@ def require_licences(entries: Sequence[Mapping[str, Any]]) -> None:
     """Raises InputError where a recording of a person states no licence."""
     for entry in entries:
         human = cards.is_human(entry) or roster.is_human(entry)
-        if human and str(entry.get("licence") or "").strip().lower() in _NOT_STATED:
-            raise InputError(
-                f"session {entry['session_id']} is of a human and states no licence: its model "
-                "is not exported; "
-                "convert the recording again with its licence, and train on that"
-            )
+        require(
+            not human or str(entry.get("licence") or "").strip().lower() not in _NOT_STATED,
+            f"session {entry['session_id']} is of a human and states no licence: its model "
+            "is not exported; "
+            "convert the recording again with its licence, and train on that",
+        )
 
 
 def write(
@@ -150,61 +150,51 @@ def _name(weights: Weights, block: str) -> str:
 
 
 def _scores(evaluation: Mapping[str, Any] | None, step: int) -> list[str]:
-    """Per session and task the headline score with its interval; raises InputError for a damaged
-    evaluation."""
+    """Scores with their intervals; raises InputError for a damaged evaluation."""
     if evaluation is None:
         return ["Not scored: the run had no evaluation.json."]
-    if "protocol" not in evaluation:
-        return _scores_of_blocks(evaluation, step)
     try:
-        found = [
-            f"Protocol {cards.text(evaluation['protocol'])}, hash "
-            f"`{cards.text(evaluation['protocol_hash'])}`;"
-        ]
-        found[0] += (
-            f" scored at step {int(evaluation['step']):,}; 95 % intervals by bootstrap over test "
-            "trials."
-        )
+        when = f"cored at step {int(evaluation['step']):,}"
+        if "protocol" in evaluation:
+            name, digest = (cards.text(evaluation[n]) for n in ("protocol", "protocol_hash"))
+            how = "95 % intervals by bootstrap over test trials"
+            told = f"Protocol {name}, hash `{digest}`; s{when}; {how}."
+            head, rows = "session | task", _rows_of_tasks(evaluation["sessions"])
+        else:
+            told, head, rows = f"S{when}.", "scores", _rows_of_blocks(evaluation)
         if evaluation["step"] != step:
-            found[0] += (
-                f" The exported weights are those of step {step:,}: the scores are of others."
-            )
-        found += ["", "| session | task | score | value | 95 % interval |", "|---|---|---|---|---|"]
-        for name, session in evaluation["sessions"].items():
-            for task, block in session["tasks"].items():
-                metric = block.get("headline", "bps_pooled")
-                value, interval = block.get(metric), block.get(f"{metric}_ci95")
-                told = "not scored" if value is None else f"{value:.3f}"
-                ends = (
-                    "not known" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
-                )
-                cells = [cards.text(name), task.replace("_", " "), score_words(metric), told, ends]
-                found.append(f"| {' | '.join(cells)} |")
-        return found
+            told += f" The exported weights are those of step {step:,}: the scores are of others."
+        lines = [f"| {' | '.join(cells)} |" for cells in rows]
+        columns = head.count("|") + 4
+        return [
+            told,
+            "",
+            f"| {head} | score | value | 95 % interval |",
+            "|---" * columns + "|",
+            *lines,
+        ]
     except (KeyError, TypeError, ValueError, AttributeError, IndexError):
         raise InputError(
             "evaluation.json of the run is damaged; run `neurojax evaluate` again"
         ) from None
 
 
-def _scores_of_blocks(evaluation: Mapping[str, Any], step: int) -> list[str]:
+def _rows_of_tasks(sessions: Mapping[str, Any]) -> Iterator[list[str]]:
+    """Per session and task the headline score with its interval."""
+    for name, session in sessions.items():
+        for task, block in session["tasks"].items():
+            metric = block.get("headline", "bps_pooled")
+            value, ends = block.get(metric), block.get(f"{metric}_ci95")
+            told = "not scored" if value is None else f"{value:.3f}"
+            interval = "not known" if ends is None else f"{ends[0]:.3f} to {ends[1]:.3f}"
+            yield [cards.text(name), task.replace("_", " "), score_words(metric), told, interval]
+
+
+def _rows_of_blocks(evaluation: Mapping[str, Any]) -> Iterator[list[str]]:
     """Every score with an interval, of evaluators without a protocol."""
-    try:
-        told = f"Scored at step {int(evaluation['step']):,}."
-        if evaluation["step"] != step:
-            told += f" The exported weights are those of step {step:,}: the scores are of others."
-        found = [told, "", "| scores | score | value | 95 % interval |", "|---|---|---|---|"]
-        for name, block in evaluation.items():
-            for metric in block if isinstance(block, dict) else ():
-                if f"{metric}_ci95" in block and block[metric] is not None:
-                    low, high = block[f"{metric}_ci95"]
-                    words = [cards.text(word.replace("_", " ")) for word in (name, metric)]
-                    found.append(
-                        f"| {words[0]} | {words[1]} | {block[metric]:.3f} | {low:.3f} to "
-                        f"{high:.3f} |"
-                    )
-        return found
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise InputError(
-            "evaluation.json of the run is damaged; run `neurojax evaluate` again"
-        ) from None
+    for name, block in evaluation.items():
+        for metric in block if isinstance(block, dict) else ():
+            if f"{metric}_ci95" in block and block[metric] is not None:
+                low, high = block[f"{metric}_ci95"]
+                words = [cards.text(word.replace("_", " ")) for word in (name, metric)]
+                yield [*words, f"{block[metric]:.3f}", f"{low:.3f} to {high:.3f}"]

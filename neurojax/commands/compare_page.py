@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from neurojax.commands.compare_rows import (
     Part,
+    Records,
+    above_first,
     difference_words,
     holm,
     notes_on,
+    only,
     parts_of,
     scored_by_all,
+    value,
 )
 from neurojax.evals import tables
-from neurojax.report import page, paired_runs
-from neurojax.report.figures import differences, style
-from neurojax.report.figures.scores import bar_words
-from neurojax.report.headlines import score_words, short_words
-from neurojax.report.score_groups import drawn_groups, score_groups
+from neurojax.report import page
+from neurojax.report.figures import differences, scores, style
+from neurojax.report.paired_runs import Difference
+from neurojax.report.score_groups import drawn_groups, score_groups, score_words, short_words
 from neurojax.scores import sign_test
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
 
 
-def page_of(
-    evaluations: Mapping[str, Mapping[str, Any]],
-    session_ids: Sequence[str],
-    warnings: Sequence[str],
-    figure: Figure,
-) -> str:
+def page_of(evaluations: Records, session_ids: Sequence[str], warnings: Sequence[str]) -> str:
     """The page of runs (name -> record) on `session_ids`, with the numbers and warnings that
     `compare` prints."""
     reference = next(iter(evaluations))
@@ -46,8 +47,6 @@ def page_of(
         for name, evaluation in evaluations.items()
     ]
     title = f"neurojax: {len(evaluations)} runs compared"
-    with style.context():
-        png = style.png_bytes(figure)
     return page.page(
         title,
         page.heading(title, 1),
@@ -60,12 +59,12 @@ def page_of(
         page.paragraph(sign_test.sentence(len(session_ids)), soft=True),
         *(page.paragraph(line, soft=True) for line in notes_on(evaluations, session_ids)),
         page.picture(
-            png,
+            drawn(evaluations, session_ids),
             f"A grey line a session; diamonds: mean over sessions, bars: {_bars(session_ids)}.",
             wide=len(evaluations) > 3,
         ),
         page.picture(
-            _differences_png(evaluations, session_ids),
+            _differences(evaluations, session_ids),
             f"Difference from {reference}: a grey dot a session with its 95 % interval over "
             "trials, where it has one; "
             f"diamonds the mean, bars: {_bars(session_ids)}, paired within sessions. Above zero "
@@ -96,93 +95,93 @@ def _table(part: Part, reference: str, num_sessions: int) -> str:
     return page.table(["", *part.head], [*part.means, *over], caption=caption)
 
 
-def _differences_png(evaluations, session_ids) -> bytes:
-    first, *later = evaluations.values()
-    names = [tables.shorten(name, 18) for name in list(evaluations)[1:]]
-    panels = [
-        (metric, task)
-        for metric, tasks in drawn_groups(*evaluations.values()).items()
-        for task in tasks
-    ]
-    columns = 2 if len(panels) > 1 else 1
-    rows = -(-len(panels) // columns)
-    with style.context():
-        figure, axes = style.new_figure(
-            max(3.6, 1.2 + 0.9 * len(names)) * columns, 2.9 * rows, rows, columns
+def drawn(evaluations: Records, session_ids: Sequence[str]) -> bytes:
+    """PNG of a panel a metric and task: a line a session across the runs, means with 95 % intervals
+    on top."""
+    names = [tables.shorten(name, 18) for name in evaluations]
+
+    def draw(place: Axes, metric: str, task: str) -> None:
+        keys = scored_by_all(evaluations, session_ids, task, metric)
+        values = [[value(e, key, task, metric) for e in evaluations.values()] for key in keys]
+        means = [
+            tables.mean_score(only(e, keys), "model", task, metric) for e in evaluations.values()
+        ]
+        scores.paired_runs(
+            place,
+            names,
+            np.array(values).reshape(len(keys), len(names)),
+            [np.nan if score.value is None else score.value for score in means],
+            [np.nan if score.half is None else score.half for score in means],
+            title=f"{tables.label(task)} (n = {len(keys)})",
+            ylabel=short_words(metric),
+            bars=scores.bar_words(len(keys)),
         )
+
+    return _panels(evaluations, max(3.6, 1.0 + 0.8 * len(names)), draw)
+
+
+def _differences(evaluations: Records, session_ids: Sequence[str]) -> bytes:
+    later = list(evaluations)[1:]
+    names = [tables.shorten(name, 18) for name in later]
+
+    def draw(place: Axes, metric: str, task: str) -> None:
+        found = [above_first(evaluations, run, session_ids, metric, [task])[task] for run in later]
+        bars = scores.bar_words(len(scored_by_all(evaluations, session_ids, task, metric)))
+        look = {"title": tables.label(task), "score": short_words(metric), "bars": bars}
+        differences.differences(place, names, found, **look)
+
+    return _panels(evaluations, max(3.6, 1.2 + 0.9 * len(names)), draw)
+
+
+def _panels(evaluations: Records, width_in: float, draw: Callable[[Axes, str, str], None]) -> bytes:
+    """PNG of a panel `width_in` wide for every metric and task that figures show."""
+    groups = drawn_groups(*evaluations.values())
+    panels = [(metric, task) for metric, tasks in groups.items() for task in tasks]
+    columns = 2 if len(panels) > 1 else 1
+    rows = max(1, math.ceil(len(panels) / columns))
+    with style.context():
+        figure, axes = style.new_figure(width_in * columns, 2.9 * rows, rows, columns)
         for place, (metric, task) in zip(axes.flat, panels, strict=False):
-            keys = scored_by_all(evaluations, session_ids, task, metric)
-            found = [paired_runs.difference(one, first, keys, task, metric) for one in later]
-            look = {
-                "title": tables.label(task),
-                "score": short_words(metric),
-                "bars": bar_words(len(keys)),
-            }
-            differences.differences(place, names, found, **look)
+            draw(place, metric, task)
         for place in axes.flat[len(panels) :]:
             place.set_axis_off()
         return style.png_bytes(figure)
 
 
-def _session_differences(evaluations, session_ids) -> list[str]:
+def _session_differences(evaluations: Records, session_ids: Sequence[str]) -> list[str]:
     """Folded: a row a later run, score, task and session, with the paired interval."""
-    reference, first = next(iter(evaluations.items()))
+    reference, *later = evaluations
+    groups = score_groups(*evaluations.values())
     rows = []
-    panels = [
-        (metric, task)
-        for metric, tasks in score_groups(*evaluations.values()).items()
-        for task in tasks
-    ]
-    for name, evaluation in list(evaluations.items())[1:]:
-        every = {}
-        for metric, task in panels:
-            # the sessions of the tables
-            keys = scored_by_all(evaluations, session_ids, task, metric)
-            every[metric, task] = paired_runs.difference(evaluation, first, keys, task, metric)
-        for (metric, task), found in every.items():
-            if found is None:
-                continue
-            which = [name, tables.label(task), score_words(metric)]
-            rows += [
-                [*which, key, f"{value:+.3f}", _ends(ends)]
-                for key, (value, ends) in found.sessions.items()
-            ]
-            rows.append(
-                [
-                    *which,
-                    "mean, over trials of these sessions",
-                    f"{found.mean:+.3f}",
-                    _ends(found.trials_ci95),
-                ]
-            )
-            if len(found.sessions) > 1:
-                adjusted = holm(
-                    {other: every[metric, other] for at, other in every if at == metric}
-                )[task]
-                rows.append(
-                    [*which, "mean, over sessions (t)", f"{found.mean:+.3f}", _ends(found.ci95)]
-                )
-                rows.append(
-                    [
-                        *which,
-                        "paired t over sessions",
-                        "",
-                        f"{_p(found.p_value)}, Holm {_p(adjusted)}",
-                    ]
-                )
-            rows.append(
-                [
-                    *which,
-                    "signs, exact test",
-                    f"{found.above} of {len(found.sessions)}",
-                    _p(found.sign_p),
-                ]
-            )
+    for name in later:
+        for metric, tasks in groups.items():
+            found = above_first(evaluations, name, session_ids, metric, tasks)
+            adjusted = holm(found)
+            for task, one in found.items():
+                which = [name, tables.label(task), score_words(metric)]
+                rows += [[*which, *cells] for cells in _cells(one, adjusted[task])]
     table = page.table(
         ["run", "task", "score", "session", f"over {reference}", "95 % (sessions: over trials)"],
         rows,
     )
     return [page.folded("Session by session", table)]
+
+
+def _cells(found: Difference | None, p_holm: float | None) -> list[list[str]]:
+    """What a run is above the first on one task: a row a session, then what holds over them."""
+    if found is None:
+        return []
+    mean = f"{found.mean:+.3f}"
+    over_sessions = [
+        ["mean, over sessions (t)", mean, _ends(found.ci95)],
+        ["paired t over sessions", "", f"{_p(found.p_value)}, Holm {_p(p_holm)}"],
+    ]
+    return [
+        *([key, f"{one:+.3f}", _ends(ends)] for key, (one, ends) in found.sessions.items()),
+        ["mean, over trials of these sessions", mean, _ends(found.trials_ci95)],
+        *(over_sessions if len(found.sessions) > 1 else ()),
+        ["signs, exact test", f"{found.above} of {len(found.sessions)}", _p(found.sign_p)],
+    ]
 
 
 def _ends(ends: tuple[float, float] | None) -> str:

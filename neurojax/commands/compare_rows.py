@@ -5,9 +5,8 @@ from typing import Any, NamedTuple
 
 from neurojax.evals import tables
 from neurojax.report import paired_runs, seeds
-from neurojax.report.headlines import score_words
 from neurojax.report.paired_runs import Difference
-from neurojax.report.score_groups import score_groups
+from neurojax.report.score_groups import score_groups, score_words
 from neurojax.scores import intervals, sign_test
 
 Records = Mapping[str, Mapping[str, Any]]  # name of a run -> its evaluation
@@ -70,13 +69,27 @@ def _part(evaluations: Records, sign: str, metric: str, tasks: Sequence[str]) ->
             [name, *(tables.mean_text(scores[task], len(scored[task]), sign) for task in tasks)]
         )
         if evaluation is not first:
-            found = {
-                task: paired_runs.difference(evaluation, first, scored[task], task, metric)
-                for task in tasks
-            }
+            found = above_first(evaluations, name, list(first["sessions"]), metric, tasks)
             adjusted = holm(found)
             over.append([name, *(_difference_text(found[task], adjusted[task]) for task in tasks)])
     return Part(metric, head, means, over, tables.interval_words(every, first))
+
+
+def above_first(
+    evaluations: Records, name: str, session_ids: Sequence[str], metric: str, tasks: Sequence[str]
+) -> dict[str, Difference | None]:
+    """What a run is above the first in each task, on the sessions that every run scores."""
+    first = next(iter(evaluations.values()))
+    return {
+        task: paired_runs.difference(
+            evaluations[name],
+            first,
+            scored_by_all(evaluations, session_ids, task, metric),
+            task,
+            metric,
+        )
+        for task in tasks
+    }
 
 
 def holm(found: Mapping[str, Difference | None]) -> dict[str, float | None]:
@@ -135,7 +148,6 @@ def difference_words(num_sessions: int) -> str:
 def notes_on(evaluations: Records, session_ids: Sequence[str]) -> list[str]:
     """A line a run of several seeds with their interval, and for later runs what holds over animals
     and trials."""
-    first = next(iter(evaluations.values()))
     lines = [
         f"{name}: mean of {len(evaluation['seeds'])} seeds, 95 % over seeds (t): "
         f"{seeds.intervals(evaluation)}"
@@ -143,14 +155,10 @@ def notes_on(evaluations: Records, session_ids: Sequence[str]) -> list[str]:
         if isinstance(evaluation.get("seeds"), list)
     ]
     groups = score_groups(*evaluations.values())
-    for name, evaluation in list(evaluations.items())[1:]:
+    for name in list(evaluations)[1:]:
         reasons: dict[str, list[str]] = {}
         for metric, tasks in groups.items():
-            keys = {task: scored_by_all(evaluations, session_ids, task, metric) for task in tasks}
-            found = {
-                task: paired_runs.difference(evaluation, first, keys[task], task, metric)
-                for task in tasks
-            }
+            found = above_first(evaluations, name, session_ids, metric, tasks)
             known = {task: one for task, one in found.items() if one is not None}
             lines += _over_animals(name, metric, known) + _over_trials(name, known)
             for reason in {one.reason for one in known.values() if one.reason}:

@@ -17,14 +17,12 @@ def entry(name: str, value: float, reason: str) -> dict[str, Any]:
     return {name: value} if math.isfinite(value) else {name: None, f"{name}_reason": reason}
 
 
-def interval(name: str, se: float, ci95: tuple[float, float]) -> dict[str, Any]:
+def interval(se_name: str, ci95_name: str, se: float, ci95: tuple[float, float]) -> dict[str, Any]:
     """Standard error and interval of a score, or None with reasons where they do not exist."""
-    if not math.isfinite(se):
-        reason = "fewer than two bootstrap draws can be scored"
-        return {f"{name}_{part}": None for part in ("se", "ci95")} | {
-            f"{name}_{p}_reason": reason for p in ("se", "ci95")
-        }
-    return {f"{name}_se": se, f"{name}_ci95": list(ci95)}
+    if math.isfinite(se):
+        return {se_name: se, ci95_name: list(ci95)}
+    reason = "fewer than two bootstrap draws can be scored"
+    return entry(se_name, math.nan, reason) | entry(ci95_name, math.nan, reason)
 
 
 def r2_block(session: Session, task: str, rates: np.ndarray, protocol: Protocol) -> dict[str, Any]:

@@ -1,16 +1,17 @@
 """Which sessions of a dataset can be scored: the others are counted aloud, and none left is an
 error."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from neurojax.data.batching import units_digest
-from neurojax.data.session import names_a_region
+from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session, names_a_region
+from neurojax.data.splits import later_trials_within
 from neurojax.data.store import roster
 from neurojax.data.store.sessions import Dataset, dataset_of
-from neurojax.errors import InputError
-from neurojax.evals import protocols
+from neurojax.errors import require
+from neurojax.evals import leaks, protocols
 
 
 def scorable(
@@ -45,14 +46,9 @@ def keep_sound(
     """
     if not faults:
         return dataset
-    first = next(iter(faults))
-    if len(faults) == len(dataset.sessions):
-        others = (
-            f" (and {len(faults) - 1} more session{'s' * (len(faults) > 2)})"
-            if len(faults) > 1
-            else ""
-        )
-        raise InputError(f"session {first} {faults[first]}{others}")
+    first, more = next(iter(faults)), len(faults) - 1
+    others = f" (and {more} more session{'s' * (more > 1)})" if more else ""
+    require(len(faults) < len(dataset.sessions), f"session {first} {faults[first]}{others}")
     named: dict[str, list[str]] = {}
     for name, reason in faults.items():
         named.setdefault(reason, []).append(name)
@@ -102,3 +98,40 @@ def known_to_run(
                 "convert it with the labels of the run, or leave the region tasks out"
             )
     return keep_sound(dataset, faults, log)
+
+
+def require_scorable(sessions: Sequence[Session], *, needs_validation: bool) -> None:
+    """Every session has what training, baselines and scores need.
+
+    Args:
+        sessions: of the dataset.
+        needs_validation: baselines are tuned on validation trials.
+
+    Raises:
+        InputError: a session lacks trials of a split or train spikes, a test trial repeats a train
+            trial, or trials of different splits share bins or time.
+    """
+    needed = (TRAIN, VALIDATION, TEST) if needs_validation else (TRAIN, TEST)
+    for session in sessions:
+        for split in needed:
+            remedy = "convert it with another --split"
+            if split == VALIDATION:
+                remedy += ", or evaluate without baselines: --config.eval.baselines="
+            require(
+                len(session.trials_of(split)),
+                f"session {session.session_id} has no {SPLIT_NAMES[split]} trial; {remedy}",
+            )
+        require(
+            session.mean_counts(TRAIN).any(),
+            f"session {session.session_id} has no spike in its train trials; leave it out",
+        )
+        leaks.require_no_overlap(session)
+        times = (session.trial_start_s, session.trial_num_bins, session.bin_size_s, session.split)
+        shared = int(later_trials_within(*times).sum())
+        require(
+            not shared,
+            f"session {session.session_id}: {shared} pairs of trials of different splits share "
+            "time, so test spikes were seen in training; convert it with --split=blocks:300s or "
+            "a shorter --window",
+        )
+    leaks.require_no_copies(sessions)

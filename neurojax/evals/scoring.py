@@ -11,12 +11,11 @@ from neurojax.data.session import TEST, Session
 from neurojax.errors import require
 from neurojax.evals import r2_scores
 from neurojax.evals.best_baseline import Best
-from neurojax.evals.protocol_record import BEHAVIOUR_SCORE, EXTRA_SCORES
 from neurojax.evals.protocols import MTM, Protocol, scored_entries
 from neurojax.evals.r2_scores import entry, interval
-from neurojax.scores import bootstrap, intervals, metrics
+from neurojax.scores import bootstrap, metrics
 
-_SCORES = (
+SCORES = (
     "bps_unit_mean",
     "bps_unit_median",
     "bps_pooled",
@@ -29,11 +28,7 @@ _SCORES = (
     "d2_pooled",
 )
 _LN2 = math.log(2.0)
-_R2_SCORES = (*EXTRA_SCORES, BEHAVIOUR_SCORE)
-_COUNTS = ("num_units_scored", "num_units_ge1hz", "num_spikes")
-_NO_TEST = (
-    f"fewer than {intervals.MIN_SESSIONS_OF_A_TEST} sessions, or differences without any spread"
-)
+COUNTS = ("num_units_scored", "num_units_ge1hz", "num_spikes")
 
 
 def score_session(
@@ -71,7 +66,7 @@ def score_session(
         block = (
             unscored(reason)
             if sums is None
-            else score_sums(session, sums, seed=seed, num_boot=num_boot)
+            else score_sums(session, [sums], seed=seed, num_boot=num_boot)
         )
         if sums is not None and protocol.scores:
             block |= r2_scores.r2_block(session, task, rates, protocol)
@@ -83,17 +78,6 @@ def with_headline(block: dict[str, Any], task: str, protocol: Protocol) -> dict[
     """The block with the name of the score to show, where that is not `bps_pooled`."""
     headline = protocol.task(task).headline
     return block if headline == "bps_pooled" else {"headline": headline, **block}
-
-
-def _difference(session, ours, theirs, *, seed, num_boot):
-    weights = bootstrap.trial_weights(len(ours.spikes), max(num_boot, 2), seed=seed)
-    floor = metrics.RATE_FLOOR_HZ * session.bin_size_s
-    block = {}
-    for name, (value, se, ci95) in bootstrap.paired_difference(
-        ours, theirs, weights, floor
-    ).items():
-        block.update(entry(name, value, "no unit is left to score"), **interval(name, se, ci95))
-    return block
 
 
 def excess_nll(
@@ -148,163 +132,16 @@ def compare_with_best(
             blocks[task] |= {"bps_pooled": None, "bps_pooled_reason": reason}
             continue
         theirs = dataclasses.replace(ours, model_excess=reference.astype(np.float64))
-        block = _difference(session, ours, theirs, seed=seed, num_boot=num_boot)
-        for key, value in block.items():
-            if key.startswith("bps_pooled"):
-                blocks[task][key.replace("bps_pooled_ci95", "ci95")] = value
+        weights = bootstrap.trial_weights(len(ours.spikes), max(num_boot, 2), seed=seed)
+        gain, *spread = bootstrap.paired_difference(ours, theirs, weights)
+        blocks[task] |= entry("bps_pooled", gain, "no unit is left to score")
+        blocks[task] |= interval("bps_pooled_se", "ci95", *spread)
     return blocks
-
-
-def paired_mean(
-    sessions: Mapping[str, Mapping[str, Mapping[str, Any]]],
-    subjects: Mapping[str, str | None] | None = None,
-) -> dict[str, dict[str, Any]]:
-    """Averages the differences of `compare_with_best` with equal weight per session; tests them
-    over sessions.
-
-    Args:
-        sessions: session id -> task -> block.
-        subjects: session id -> its animal, None where it is not known.
-
-    Returns:
-        task -> {"baseline", "chosen_on", "bps_pooled", "bps_pooled_se" and "ci95" (Student's t over
-        sessions), "trials_se" and "trials_ci95" (over the trials of these sessions), "p_value"
-        (paired t over sessions, two-sided; None below three), "p_holm" (adjusted for the tasks),
-        "animals_ci95" (t over means of animals, with two of them), "num_animals", "num_sessions",
-        "num_above", "signs": session id -> 1, 0 or -1}.
-    """
-    result = {}
-    for task in _tasks_of(sessions):
-        blocks = {name: tasks[task] for name, tasks in sessions.items() if task in tasks}
-        known = {name: block for name, block in blocks.items() if block["bps_pooled"] is not None}
-        gains = {name: block["bps_pooled"] for name, block in known.items()}
-        found = {
-            key: next((b[key] for b in blocks.values() if b.get(key)), None)
-            for key in ("baseline", "chosen_on")
-        }
-        mean = float(np.mean(list(gains.values()))) if known else math.nan
-        found |= entry("bps_pooled", mean, "no session has a model and a baseline to compare")
-        found |= _over_sessions("", gains, subjects or {}, se="bps_pooled_se")
-        found |= _over_trials("", list(known.values()), mean, se="bps_pooled_se")
-        found |= entry("p_value", _or_nan(intervals.p_value(list(gains.values()))), _NO_TEST)
-        signs = {name: int(np.sign(gain)) for name, gain in gains.items()}
-        above = sum(sign > 0 for sign in signs.values())
-        result[task] = found | {"num_sessions": len(known), "num_above": above, "signs": signs}
-    for task, p in intervals.holm(
-        {task: block["p_value"] for task, block in result.items()}
-    ).items():
-        result[task] |= entry("p_holm", _or_nan(p), _NO_TEST)
-    return result
-
-
-def mean_over_sessions(
-    sessions: Mapping[str, Mapping[str, Mapping[str, Any]]],
-    subjects: Mapping[str, str | None] | None = None,
-) -> dict[str, dict[str, Any]]:
-    """Averages score blocks with equal weight per session.
-
-    Args:
-        sessions: session id -> task -> block of `score_session`.
-        subjects: session id -> its animal, None where it is not known.
-
-    Returns:
-        task -> block: each score S averaged over the sessions that have it, counts summed,
-        `num_sessions` = how many have the headline, `num_animals` = of how many animals. `S_se` and
-        `S_ci95` are Student's t over sessions, None with a reason where one session alone has the
-        score. `S_animals_ci95` is the same over the means of animals (their mean: `S_animals`),
-        where there are two. `S_trials_se` and `S_trials_ci95` cover the draw of
-        trials of these sessions alone: sqrt(sum of squares) / n and mean +- 1.96 of it.
-    """
-    result: dict[str, dict[str, Any]] = {}
-    for task in _tasks_of(sessions):
-        blocks = {key: tasks[task] for key, tasks in sessions.items() if task in tasks}
-        first = next(iter(blocks.values()))
-        block: dict[str, Any] = {key: first[key] for key in ("headline",) if key in first}
-        shown = block.get("headline", "bps_pooled")
-        for name in (
-            name for name in (*_SCORES, *_R2_SCORES) if any(name in b for b in blocks.values())
-        ):
-            usable = {key: b for key, b in blocks.items() if b.get(name) is not None}
-            values = {key: b[name] for key, b in usable.items()}
-            mean = sum(values.values()) / len(values) if values else math.nan
-            block |= entry(name, mean, "no session has this score")
-            over = _over_sessions(f"{name}_", values, subjects or {})
-            animals = {
-                key: over.pop(key) for key in ("num_animals", "num_animals_reason") if key in over
-            }
-            block |= (
-                over
-                | _over_trials(f"{name}_", list(usable.values()), mean)
-                | (animals if name == shown else {})
-            )
-        for name in (
-            name
-            for name in (*_COUNTS, "num_units_silent")
-            if any(name in b for b in blocks.values())
-        ):
-            block[name] = sum(b[name] for b in blocks.values() if b.get(name) is not None)
-        block["num_sessions"] = sum(b.get(shown) is not None for b in blocks.values())
-        result[task] = block
-    return result
-
-
-def _over_sessions(
-    prefix: str, values: Mapping[str, float], subjects: Mapping[str, str | None], se: str = ""
-) -> dict[str, Any]:
-    """Entries of a mean over sessions: its standard error and intervals over sessions and over
-    animals."""
-    if not values:
-        return {}
-    over = intervals.t_interval(list(values.values()))
-    block: dict[str, Any] = {
-        se or f"{prefix}se": over and over.se,
-        f"{prefix}ci95": over and list(over.ci95),
-    }
-    if over is None:
-        block |= {
-            f"{name}_reason": "one session; over its trials see trials_ci95" for name in list(block)
-        }
-    animals, reason = intervals.means_of_animals(values, subjects)
-    of_animals = intervals.t_interval(list(animals.values())) if animals else None
-    if of_animals:
-        block |= {
-            f"{prefix}animals": of_animals.mean,
-            f"{prefix}animals_ci95": list(of_animals.ci95),
-        }
-    return block | (
-        {"num_animals": len(animals)}
-        if animals
-        else {"num_animals": None, "num_animals_reason": reason}
-    )
-
-
-def _over_trials(
-    prefix: str, blocks: Sequence[Mapping[str, Any]], mean: float, se: str = ""
-) -> dict[str, Any]:
-    """Entries of a mean over sessions: its error over the trials of these sessions; {} where one
-    has none."""
-    se = se or f"{prefix}se"
-    errors = [block.get(se) for block in blocks]
-    if not blocks or None in errors:
-        return {}
-    together = math.sqrt(sum(error**2 for error in errors)) / len(errors)
-    ends = [mean - 1.96 * together, mean + 1.96 * together]
-    if len(blocks) == 1:
-        ends = blocks[0].get(f"{prefix}ci95") or ends
-    return {f"{prefix}trials_se": together, f"{prefix}trials_ci95": ends}
-
-
-def _or_nan(value: float | None) -> float:
-    return math.nan if value is None else value
-
-
-def _tasks_of(sessions: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(task for tasks in sessions.values() for task in tasks))
 
 
 def score_sums(
     session: Session,
-    sums: metrics.PoissonSums | Sequence[metrics.PoissonSums],
+    every: Sequence[metrics.PoissonSums],
     *,
     seed: int,
     num_boot: int = 500,
@@ -312,17 +149,15 @@ def score_sums(
     """The Poisson scores of a block, with intervals.
 
     Args:
-        sums: of one prediction, or of several draws of it on the same entries. Of several, scores
+        every: sums of one prediction, or of several draws of it on the same entries. Of several, scores
             are means over them, each resample of trials takes as many of the draws with
             replacement, and the block has `num_draws` and each draw's pooled score,
             `bps_pooled_draws`.
     """
-    every = [sums] if isinstance(sums, metrics.PoissonSums) else list(sums)
     floor = metrics.RATE_FLOOR_HZ * session.bin_size_s
     points = [metrics.poisson_scores(one, None, floor) for one in every]
     point = {
-        name: np.mean([of_draw[name] for of_draw in points], axis=0)
-        for name in (*_SCORES, *_COUNTS)
+        name: np.mean([of_draw[name] for of_draw in points], axis=0) for name in (*SCORES, *COUNTS)
     }
     drawn = {}
     if num_boot:
@@ -331,15 +166,16 @@ def score_sums(
         taken = np.random.default_rng([seed, len(every)]).integers(
             len(every), size=(len(every), num_boot)
         )
-        for name in _SCORES:
+        for name in SCORES:
             values = np.stack([of_draw[name] for of_draw in resampled])  # [draws, resamples]
             drawn[name] = np.take_along_axis(values, taken, 0).mean(0)
     block = {}
-    for name in _SCORES:
-        block.update(entry(name, float(point[name]), _why_missing(name, point)))
+    for name in SCORES:
+        block |= entry(name, float(point[name]), _why_missing(name, point))
         if block[name] is not None and name in drawn:
-            block.update(interval(name, *bootstrap.interval(drawn[name], block[name])))
-    block |= {name: int(point[name]) for name in _COUNTS} | _silent_units(every)
+            spread = bootstrap.interval(drawn[name], block[name])
+            block |= interval(f"{name}_se", f"{name}_ci95", *spread)
+    block |= {name: int(point[name]) for name in COUNTS} | _silent_units(every)
     if len(every) > 1:
         block |= {
             "num_draws": len(every),
@@ -370,9 +206,9 @@ def _silent_units(every: Sequence[metrics.PoissonSums]) -> dict[str, Any]:
 def unscored(reason: str) -> dict[str, Any]:
     """The block of a task that has no score."""
     block: dict[str, Any] = {}
-    for name in _SCORES:
-        block.update({name: None, f"{name}_reason": reason})
-    return block | dict.fromkeys(_COUNTS, 0)
+    for name in SCORES:
+        block |= {name: None, f"{name}_reason": reason}
+    return block | dict.fromkeys(COUNTS, 0)
 
 
 def task_sums(

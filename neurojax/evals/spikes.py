@@ -34,9 +34,9 @@ from neurojax.evals import (
     few_shot,
     leaks,
     oracle,
+    over_sessions,
     protocol_record,
     protocols,
-    ready,
     reliability,
     scorable,
     scoring,
@@ -112,7 +112,7 @@ def prepare(
         log: takes one line.
 
     Raises:
-        InputError: none is left, or see `ready.require_scorable`.
+        InputError: none is left, or see `scorable.require_scorable`.
     """
     protocol = protocols.get_protocol(settings["protocol"])
     with_baselines = bool(settings["baselines"])
@@ -120,7 +120,7 @@ def prepare(
         dataset = scorable.known_to_run(run, dataset, protocol, log)
     found = scorable.scorable(dataset, protocol, with_baselines=with_baselines, log=log)
     if run is None:
-        ready.require_scorable(dataset.sessions, needs_validation=with_baselines)
+        scorable.require_scorable(dataset.sessions, needs_validation=with_baselines)
     return found
 
 
@@ -181,10 +181,10 @@ def evaluate(
                 example = examples.of_session(session, predictions, known, protocol, against)
             progress.update(number + 1)
     subjects = {name: entry["subject"] for name, entry in sessions.items()}
-    paired = scoring.paired_mean(
+    paired = over_sessions.paired_mean(
         {name: entry["paired"] for name, entry in sessions.items()}, subjects
     )
-    mean = scoring.mean_over_sessions(
+    mean = over_sessions.mean_over_sessions(
         {name: entry["tasks"] for name, entry in sessions.items()}, subjects
     )
     for task in mean.keys() & paired.keys():

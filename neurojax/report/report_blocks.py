@@ -6,8 +6,7 @@ from typing import Any
 
 from neurojax.evals import best_baseline, protocol_record, protocols, tables
 from neurojax.report import page, paired_blocks
-from neurojax.report.headlines import score_words
-from neurojax.report.score_groups import score_groups
+from neurojax.report.score_groups import score_groups, score_words
 
 _OTHER_METRICS = (
     *(

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from neurojax.errors import require
-from neurojax.evals import scoring, tables
-from neurojax.report import headlines
+from neurojax.evals import over_sessions, tables
+from neurojax.report import score_groups
 from neurojax.scores.intervals import t_interval
 
 _SHARED = (
@@ -66,10 +66,10 @@ def combined(evaluations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         key: _session([e["sessions"][key] for e in evaluations]) for key in first["sessions"]
     }
     subjects = tables.subjects_of(sessions)
-    mean = scoring.mean_over_sessions(
+    mean = over_sessions.mean_over_sessions(
         {key: session["tasks"] for key, session in sessions.items()}, subjects
     )
-    paired = scoring.paired_mean(
+    paired = over_sessions.paired_mean(
         {key: session["paired"] for key, session in sessions.items()}, subjects
     )
     for task, block in mean.items():
@@ -185,7 +185,7 @@ def rows_of(evaluation: Mapping[str, Any], sign: str = "+-") -> list[list[str]]:
 def words(evaluation: Mapping[str, Any]) -> str:
     """What the numbers of `rows_of` are, +- included."""
     metrics = dict.fromkeys(headline(block) for block in evaluation["mean"].values())
-    named = "; ".join(map(headlines.score_words, metrics))
+    named = "; ".join(map(score_groups.score_words, metrics))
     return (
         f"half of the 95 % interval over {len(evaluation['seeds'])} seeds (Student's t), all "
         "scored on the "

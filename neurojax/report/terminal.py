@@ -7,7 +7,7 @@ from typing import Any
 from neurojax.evals import best_baseline, tables
 from neurojax.evals.best_baseline import Best, Paired
 from neurojax.evals.tables import Score, is_oracle, label, mean_scores, shorten
-from neurojax.report import headlines
+from neurojax.report import score_groups
 
 _WIDTH = 100
 _AT_ONCE = len(tables.TASK_LABELS)  # tasks beside each other
@@ -20,93 +20,80 @@ def terminal_table(evaluation: Mapping[str, Any]) -> str:
     All numbers are the tasks' headlines, for most of them bits/spike pooled over units and bins; +-
     is half of the 95 % interval over what the legend says; "-" where there is no score.
     """
-    sessions = evaluation["sessions"]
-    tasks = tables.tasks_of(evaluation)
+    sessions, tasks = evaluation["sessions"], tables.tasks_of(evaluation)
     chosen = best_baseline.best_baselines(sessions, tasks)
-    lines, shown = [], []
+    means = {task: mean_scores(evaluation, task, None) for task in tasks}
+    pairs = {task: best_baseline.paired(evaluation, task) for task in tasks}
+    lines = []
     for first in range(0, len(tasks), _AT_ONCE):
         part = tasks[first : first + _AT_ONCE]
-        means = {task: mean_scores(evaluation, task, None) for task in part}
-        shown += [score for scores in means.values() for score in scores.values()]
         rows = [
-            *_mean_rows(evaluation, means),
-            *_paired_rows(evaluation, part),
+            *_mean_rows(evaluation, {task: means[task] for task in part}),
+            *_paired_rows([pairs[task] for task in part]),
             [""] * (len(part) + 1),
+            ["session, units, test trials", *map(label, part)],
         ]
-        rows.append(["session, units, test trials", *map(label, part)])
         for key, session in zip(tables.short_names(sessions, 18), sessions.values(), strict=True):
             size = f"{session.get('num_units', '-')}, {session.get('num_test_trials', '-')}"
-            rows.append(
-                [
-                    f"{key}, {size}",
-                    *(_session_cell(session, task, chosen.get(task)) for task in part),
-                ]
-            )
+            cells = (_session_cell(session, task, chosen.get(task)) for task in part)
+            rows.append([f"{key}, {size}", *cells])
         lines += [*tables.align(rows), ""]
-    lines += headlines.legend({label(task): tables.headline(evaluation, task) for task in tasks})
+    lines += score_groups.legend({label(task): tables.headline(evaluation, task) for task in tasks})
+    shown = [score for scores in means.values() for score in scores.values()]
     if words := tables.interval_words(shown, evaluation):
-        lines.append(f"+- {words}{_fewer(evaluation, tasks)}")
+        most = {label(task): _most_sessions(means[task]) for task in tasks}
+        fewer = [f"{task} over {n}" for task, n in most.items() if 0 < n < len(sessions)]
+        lines.append(f"+- {words}" + (f"; {', '.join(fewer)}" if fewer else ""))
     if any("*" in line for line in lines):
         lines.append("* mean over fewer sessions than the model")
-    lines += _legend_of_paired(evaluation, tasks, list(chosen.values()))
-    return "\n".join(part for line in lines for part in _wrapped(line))
+    lines += _legend_of_paired(list(pairs.values()), list(chosen.values()))
+    # an empty line stays one
+    wrapped = (textwrap.wrap(line, _WIDTH, subsequent_indent="  ") or [""] for line in lines)
+    return "\n".join(part for parts in wrapped for part in parts)
+
+
+def _most_sessions(scores: Mapping[str, Score]) -> int:
+    return max(score.num_sessions for score in scores.values())
 
 
 def _mean_rows(
     evaluation: Mapping[str, Any], means: Mapping[str, Mapping[str, Score]]
 ) -> list[list[str]]:
-    sessions = evaluation["sessions"]
+    """A row a predictor, a star where sessions are missing, and the model's share of each oracle."""
+    sessions, predictors = evaluation["sessions"], tables.predictors_of(evaluation)
+    head = "one session" if len(sessions) == 1 else f"mean of {len(sessions)} sessions"
+    rows = [[head, *map(label, means)]]
     has_model = any(session.get("tasks") for session in sessions.values())
-    most = {
-        task: max(score.num_sessions for score in scores.values()) for task, scores in means.items()
-    }
-    predictors = tables.predictors_of(evaluation)
-    rows = [
-        [
-            "one session" if len(sessions) == 1 else f"mean of {len(sessions)} sessions",
-            *map(label, means),
-        ]
-    ]
-    for name in (name for name in predictors if name != "model" or has_model):
-        rows.append(
-            [shorten(label(name), 24), *(_starred(means[task][name], most[task]) for task in means)]
-        )
+    for name in predictors if has_model else predictors[1:]:
+        cells = []
+        for scores in means.values():
+            number = scores[name].num_sessions
+            star = "*" * (0 < number < _most_sessions(scores))
+            cells.append(tables.mean_text(scores[name], number) + star)
+        rows.append([shorten(label(name), 24), *cells])
     for name in filter(is_oracle, predictors):
         shares = (tables.share(evaluation, name, task, None) for task in means)
         rows.append([f"model / {shorten(label(name), 16)}", *shares])
     return rows
 
 
-def _starred(score: Score, most: int) -> str:
-    """A mean with half of its interval in few columns: a star where sessions are missing."""
-    return tables.mean_text(score, score.num_sessions) + "*" * (0 < score.num_sessions < most)
-
-
-def _paired_rows(evaluation: Mapping[str, Any], tasks: Sequence[str]) -> list[list[str]]:
+def _paired_rows(pairs: Sequence[Paired]) -> list[list[str]]:
     """The model minus the chosen baseline: the difference, whose it is, over animals, signs and
     what Holm leaves."""
-    pairs = [best_baseline.paired(evaluation, task) for task in tasks]
     known = [pair for pair in pairs if pair.score.value is not None]
     if not known:
         return []
     bests = [pair.best for pair in known]
-    rows = [
-        [
-            f"model - {best_baseline.common_name(bests)}",
-            *(tables.difference_text(pair.score) for pair in pairs),
-        ]
-    ]
+    name = best_baseline.common_name(bests)
+    rows = [[f"model - {name}", *(tables.difference_text(pair.score) for pair in pairs)]]
     if best_baseline.names_of(bests):
         rows.append(["  which", *best_baseline.names_of([pair.best for pair in pairs])])
     if any(pair.animals for pair in known):
         number = max(pair.num_animals for pair in known if pair.animals)
-        cells = (
-            "-" if pair.animals is None else tables.difference_text(pair.animals) for pair in pairs
-        )
+        cells = (tables.difference_text(pair.animals or Score(None)) for pair in pairs)
         rows.append([f"  over {number} animals", *cells])
-    rows.append(
-        ["  sessions above", *(f"{pair.above} of {pair.score.num_sessions}" for pair in pairs)]
-    )
+    above = (f"{pair.above} of {pair.score.num_sessions}" for pair in pairs)
+    rows.append(["  sessions above", *above])
     if any(pair.score.over == "sessions" for pair in known):
         rows.append(["  over sessions, Holm", *map(verdict_text, pairs)])
     return rows
@@ -116,15 +103,11 @@ def verdict_text(pair: Paired) -> str:
     """`above, p 0.012` or `not resolved`; a dash without a difference."""
     if pair.score.value is None:
         return "-"
-    return (
-        pair.verdict if pair.verdict == "not resolved" else f"{pair.verdict}, p {pair.p_holm:.2g}"
-    )
+    p = "" if pair.verdict == "not resolved" else f", p {pair.p_holm:.2g}"
+    return pair.verdict + p
 
 
-def _legend_of_paired(
-    evaluation: Mapping[str, Any], tasks: Sequence[str], chosen: Sequence[Best]
-) -> list[str]:
-    pairs = [best_baseline.paired(evaluation, task) for task in tasks]
+def _legend_of_paired(pairs: Sequence[Paired], chosen: Sequence[Best]) -> list[str]:
     bests = [pair.best for pair in pairs if pair.score.value is not None]
     lines = []
     if bests:
@@ -140,31 +123,7 @@ def _legend_of_paired(
     return lines
 
 
-def _wrapped(line: str) -> list[str]:
-    return [line] if len(line) <= _WIDTH else textwrap.wrap(line, _WIDTH, subsequent_indent="  ")
-
-
-def _fewer(evaluation: Mapping[str, Any], tasks: Sequence[str]) -> str:
-    """`; inter-region over 3`, for the tasks that fewer sessions score."""
-    found = [
-        f"{label(task)} over {n}"
-        for task in tasks
-        if 0 < (n := _most(evaluation, task)) < _all(evaluation)
-    ]
-    return f"; {', '.join(found)}" if found else ""
-
-
-def _most(evaluation: Mapping[str, Any], task: str) -> int:
-    return max(score.num_sessions for score in mean_scores(evaluation, task, None).values())
-
-
-def _all(evaluation: Mapping[str, Any]) -> int:
-    return len(evaluation["sessions"])
-
-
 def _session_cell(session: Mapping[str, Any], task: str, best: Best | None) -> str:
-    model = tables.session_score(session, "model", task, None).value
-    other = (
-        None if best is None else tables.session_score(session, str(best.name), task, None).value
-    )
-    return f"{tables.show(model)} ({tables.show(other)})"
+    names = ("model", str(best.name)) if best else ("model", "")
+    shown = [tables.session_score(session, name, task, None).value for name in names]
+    return f"{tables.show(shown[0])} ({tables.show(shown[1])})"

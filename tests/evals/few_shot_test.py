@@ -69,9 +69,9 @@ def test_the_score_is_the_mean_of_the_draws_and_its_interval_holds_it(scored):
     np.testing.assert_allclose(block["bps_pooled"], np.mean(block["bps_pooled_draws"]), rtol=1e-12)
     low, high = block["bps_pooled_ci95"]
     assert low < block["bps_pooled"] < high
-    paired = scoring.score_sums(SESSION, sums["few_shot_4"], seed=0, num_boot=0)
+    paired = scoring.score_sums(SESSION, [sums["few_shot_4"]], seed=0, num_boot=0)
     np.testing.assert_allclose(paired["bps_pooled"], block["bps_pooled"], rtol=1e-12)
-    trials_alone = scoring.score_sums(SESSION, sums["few_shot_4"], seed=0, num_boot=50)["bps_pooled_se"]
+    trials_alone = scoring.score_sums(SESSION, [sums["few_shot_4"]], seed=0, num_boot=50)["bps_pooled_se"]
     assert block["bps_pooled_se"] > trials_alone  # the draws of trials add theirs
 
 

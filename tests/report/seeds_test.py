@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from neurojax.errors import InputError
-from neurojax.evals import scoring, tables
+from neurojax.evals import over_sessions, tables
 from neurojax.report import seeds, trust_blocks
 
 
@@ -25,7 +25,7 @@ def record(seed, gain, **changes):
             "oracle": {"held": block},
             "trial_sums": sums,
         }
-    mean = scoring.mean_over_sessions({key: session["tasks"] for key, session in sessions.items()})
+    mean = over_sessions.mean_over_sessions({key: session["tasks"] for key, session in sessions.items()})
     fixed = {"schema": 1, "protocol": "mtm", "protocol_hash": "p", "dataset_fingerprint": "d", "step": 9}
     return fixed | {"seed": seed, "config_hash": f"c{seed}", "sessions": sessions, "mean": mean} | changes
 

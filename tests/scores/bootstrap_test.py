@@ -49,7 +49,7 @@ def test_paired_difference_has_the_smaller_error_and_refuses_other_entries():
     worse = rates * 1.1
     ours, theirs = metrics.poisson_sums(rates, counts), metrics.poisson_sums(worse, counts)
     weights = bootstrap.trial_weights(50, 300, seed=0)
-    difference, se, (low, high) = bootstrap.paired_difference(ours, theirs, weights)["bps_pooled"]
+    difference, se, (low, high) = bootstrap.paired_difference(ours, theirs, weights)
     single, _ = bootstrap.interval(metrics.poisson_scores(ours, weights)["bps_pooled"], 0.0)
     expected = metrics.poisson_scores(ours)["bps_pooled"] - metrics.poisson_scores(theirs)["bps_pooled"]
     assert difference == expected and low < difference < high and se < 0.5 * single
@@ -74,6 +74,6 @@ def test_a_seed_draws_the_same_trials_for_ever_and_for_every_prediction():
     session, floor = types.SimpleNamespace(bin_size_s=0.02), metrics.RATE_FLOOR_HZ * 0.02
     for rates in rng.gamma(2.0, 0.3, (2, *counts.shape)):
         sums = metrics.poisson_sums(rates, counts)
-        block = scoring.score_sums(session, sums, seed=3, num_boot=40)
+        block = scoring.score_sums(session, [sums], seed=3, num_boot=40)
         drawn = metrics.poisson_scores(sums, weights, floor)["bps_pooled"]
         assert block["bps_pooled_se"] == bootstrap.interval(drawn, block["bps_pooled"])[0]

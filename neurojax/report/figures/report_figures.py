@@ -3,20 +3,21 @@ run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from neurojax.evals import protocols, tables
 from neurojax.report.figures import activity, calibration, scores, style, training
-from neurojax.report.headlines import score_words
-from neurojax.report.score_groups import drawn_groups
+from neurojax.report.score_groups import drawn_groups, score_words
 
 # Names in metrics.jsonl; the first present is drawn: nats per entry compare between runs, a
 # weighted loss does not.
 _LOSSES = {"train/nats_per_entry": "nats per hidden entry", "train/loss": "Poisson"}
 
+_TRIAL = ("counts", "predicted", "bin_size_s")  # what an example trial needs
 MAX_Q = 0.05  # false discovery rate below which a pair of regions gets its star
 
 
@@ -41,36 +42,45 @@ def draw_figures(
         that can be drawn.
     """
     present = {key: value for key, value in (examples or {}).items() if value is not None}
-    panels = {
+    figures: dict[str, style.Figure] = {}
+    with style.context():
+        if _has(present, _TRIAL):
+            figures["first_look"] = _first_look(evaluation, present)
+        for name, draw in _panels(evaluation).items():
+            if name == "rates" and _has(present, _TRIAL):
+                figures["rate_maps"], axes = style.new_figure(10.5, 3.6, 1, 3)
+                _draw_maps(axes[0], present)
+            figure, axes = style.new_figure(5.2, 4.2)
+            if draw(axes[0, 0], evaluation, present, metrics):
+                figures[name] = figure
+    return figures
+
+
+def _panels(evaluation: Mapping[str, Any]) -> dict[str, Callable]:
+    """Figure -> what draws it from (axes, evaluation, example, metrics); that draws nothing and
+    returns None or False where the data are not there."""
+    bars = {}
+    for metric, tasks in drawn_groups(evaluation).items():
+        name = f"tasks_{metric}" if bars else "tasks"
+        bars[name] = functools.partial(_bars, metric=metric, tasks=tasks)
+    alone = {"kind": "alone", "words": "One region seen", "row_label": "region seen"}
+    drop = {"kind": "drop", "words": "One region less", "row_label": "region taken away"}
+    return {
         "few_shots": _few_shots,
-        "tasks": _tasks,
+        **bars,
         "raster": _raster,
         "rates": _rates,
         "psth": _psth,
         "units": _units,
-        "regions": _regions,
-        "region_drop": _region_drop,
+        "regions": functools.partial(_region_matrix, **alone),
+        "region_drop": functools.partial(_region_matrix, **drop),
         "loss": _loss,
-        "calibration": _calibration,
-        "dispersion": _dispersion,
+        "calibration": functools.partial(_calibrated, calibration.reliability_curve),
+        "dispersion": functools.partial(_calibrated, calibration.dispersion),
     }
-    figures: dict[str, style.Figure] = {}
-    with style.context():
-        overview = _first_look(evaluation, present)
-        if overview is not None:
-            figures["first_look"] = overview
-        for name, draw in panels.items():
-            if name == "rates" and _has(present, "counts", "predicted", "bin_size_s"):
-                figures["rate_maps"] = _rate_maps(present)
-            figure, axes = style.new_figure(5.2, 4.2)
-            if draw(axes[0, 0], evaluation, present, metrics):
-                figures[name] = figure
-            if name == "tasks":
-                figures |= _other_bars(evaluation)
-    return figures
 
 
-def _has(examples: Mapping[str, Any], *names: str) -> bool:
+def _has(examples: Mapping[str, Any], names: Sequence[str]) -> bool:
     return all(name in examples for name in names)
 
 
@@ -131,82 +141,59 @@ def _draw_maps(row: Sequence[style.Axes], examples: Mapping[str, Any]) -> None:
     activity.rate_heatmap(row[2], inferred_hz, trial["bin_size_s"], title=title, **shared)
 
 
-def _rate_maps(examples: Mapping[str, Any]) -> style.Figure:
-    figure, axes = style.new_figure(10.5, 3.6, 1, 3)
-    _draw_maps(axes[0], examples)
-    return figure
-
-
-def _first_look(evaluation: Mapping[str, Any], examples: Mapping[str, Any]) -> style.Figure | None:
-    """Two rows of three panels for the top of a README; None without an example trial."""
-    if not _has(examples, "counts", "predicted", "bin_size_s"):
-        return None
+def _first_look(evaluation: Mapping[str, Any], examples: Mapping[str, Any]) -> style.Figure:
+    """Two rows of three panels for the top of a README, of an example trial and the scores."""
     figure, _ = style.new_figure(12.0, 7.4, 0)
     upper, lower = figure.subfigures(2, 1, height_ratios=[1.0, 1.05], hspace=0.03)
     _draw_maps(upper.subplots(1, 3), examples)
-    panels = lower.subplots(1, 3, width_ratios=[1.0, 1.1, 1.35])
-    for place, (draw, missing) in zip(
-        panels,
-        (
-            (_units, "no scores of units"),
-            (_regions, "fewer than two regions"),
-            (_tasks, "no task scored"),
-        ),
-        strict=True,
-    ):
-        if not draw(place, evaluation, examples, ()):
-            style.say(place, missing).set_axis_off()
+    draw = _panels(evaluation)
+    missing = {
+        "units": "no scores of units",
+        "regions": "fewer than two regions",
+        "tasks": "no task scored",
+    }
+    places = lower.subplots(1, 3, width_ratios=[1.0, 1.1, 1.35])
+    for place, (name, words) in zip(places, missing.items(), strict=True):
+        if name not in draw or not draw[name](place, evaluation, examples, ()):
+            style.say(place, words).set_axis_off()
     return figure
 
 
-def _raster(axes, evaluation, examples, metrics) -> bool:
-    if not _has(examples, "counts", "predicted", "bin_size_s"):
-        return False
+def _raster(axes, evaluation, examples, metrics) -> style.Axes | None:
+    if not _has(examples, _TRIAL):
+        return None
     trial = _trial(examples)
-    activity.raster(
-        axes, trial["counts"], trial["bin_size_s"], order=trial["order"], region=trial["region"]
-    )
-    return True
+    shared = {"order": trial["order"], "region": trial["region"]}
+    return activity.raster(axes, trial["counts"], trial["bin_size_s"], **shared)
 
 
-def _rates(axes, evaluation, examples, metrics) -> bool:
-    if not _has(examples, "counts", "predicted", "bin_size_s", "true"):
-        return False
+def _rates(axes, evaluation, examples, metrics) -> style.Axes | None:
+    if not _has(examples, (*_TRIAL, "true")):
+        return None
     trial = _trial(examples)
-    activity.rates_vs_truth(axes, trial["true_hz"], trial["inferred_hz"], trial["bin_size_s"])
-    return True
+    traces = trial["true_hz"], trial["inferred_hz"]
+    return activity.rates_vs_truth(axes, *traces, trial["bin_size_s"])
 
 
-def _psth(axes, evaluation, examples, metrics) -> bool:
-    if not _has(examples, "psth_observed", "psth_predicted", "bin_size_s"):
-        return False
-    names = examples.get("conditions", ())
-    pair = (examples["psth_observed"], examples["psth_predicted"])
-    activity.psth_vs_inferred(
-        axes, *pair, examples["bin_size_s"], conditions=[str(name) for name in names]
-    )
-    return True
+def _psth(axes, evaluation, examples, metrics) -> style.Axes | None:
+    needed = ("psth_observed", "psth_predicted", "bin_size_s")
+    if not _has(examples, needed):
+        return None
+    names = [str(name) for name in examples.get("conditions", ())]
+    return activity.psth_vs_inferred(axes, *(examples[key] for key in needed), conditions=names)
 
 
-def _units(axes, evaluation, examples, metrics) -> bool:
-    if not _has(examples, "bps_unit_model", "bps_unit_baseline"):
-        return False
+def _units(axes, evaluation, examples, metrics) -> style.Axes | None:
+    needed = ("bps_unit_model", "bps_unit_baseline")
+    if not _has(examples, needed):
+        return None
     name = tables.label(str(examples.get("baseline", "baseline")))
-    scores.unit_scores(
-        axes, examples["bps_unit_model"], examples["bps_unit_baseline"], baseline_name=name
-    )
-    return True
+    return scores.unit_scores(axes, *(examples[key] for key in needed), baseline_name=name)
 
 
-def _regions(axes, evaluation, examples, metrics) -> bool:
-    return _region_matrix(axes, evaluation, "alone", "One region seen", "region seen")
-
-
-def _region_drop(axes, evaluation, examples, metrics) -> bool:
-    return _region_matrix(axes, evaluation, "drop", "One region less", "region taken away")
-
-
-def _region_matrix(axes, evaluation, kind: str, words: str, row_label: str) -> bool:
+def _region_matrix(
+    axes, evaluation, examples, metrics, *, kind: str, words: str, row_label: str
+) -> style.Axes | None:
     """The matrix of the first session that has one."""
     for key, session in evaluation["sessions"].items():
         regions = session.get("regions") or {}
@@ -216,30 +203,27 @@ def _region_matrix(axes, evaluation, kind: str, words: str, row_label: str) -> b
             )
             told = np.nan_to_num(q, nan=1.0) < MAX_Q
             title = f"{words}, {tables.shorten(key, 18)}"
-            scores.region_matrix(
+            return scores.region_matrix(
                 axes, matrix, regions["names"], told=told, title=title, row_label=row_label
             )
-            return True
-    return False
+    return None
 
 
-def _tasks(axes, evaluation, examples, metrics) -> bool:
-    """Bars of the first metric that the protocol shows."""
-    metric, tasks = next(iter(drawn_groups(evaluation).items()), (None, ()))
-    return metric is not None and _bars(axes, evaluation, metric, tasks)
-
-
-def _bars(axes, evaluation, metric: str, tasks: Sequence[str]) -> bool:
+def _bars(axes, evaluation, examples, metrics, *, metric, tasks) -> style.Axes | None:
+    """Bars of one metric of the protocol."""
     pairs, oracles = _means(evaluation, metric, tasks)
     if not pairs:
-        return False
-    num_sessions = len(evaluation["sessions"])
-    title = "Tasks, one session" if num_sessions == 1 else f"Tasks, mean of {num_sessions} sessions"
-    look = {"oracles": oracles, "title": title, "ylabel": score_words(metric)}
+        return None
+    look = {"title": _mean_title("Tasks", evaluation), "ylabel": score_words(metric)}
     if any(np.isfinite(half) for row in pairs.values() for _, half in row):
-        look["bars"] = scores.bar_words(num_sessions)
-    scores.task_bars(axes, [tables.label(task) for task in tasks], pairs, **look)
-    return True
+        look["bars"] = scores.bar_words(len(evaluation["sessions"]))
+    labels = [tables.label(task) for task in tasks]
+    return scores.task_bars(axes, labels, pairs, oracles=oracles, **look)
+
+
+def _mean_title(words: str, evaluation) -> str:
+    number = len(evaluation["sessions"])
+    return f"{words}, one session" if number == 1 else f"{words}, mean of {number} sessions"
 
 
 def _means(
@@ -263,45 +247,23 @@ def _means(
     return pairs, oracles
 
 
-def _other_bars(evaluation) -> dict[str, style.Figure]:
-    """A figure for each further metric of the protocol, tasks_<metric>."""
-    figures = {}
-    for metric, tasks in list(drawn_groups(evaluation).items())[1:]:
-        figure, axes = style.new_figure(5.2, 4.2)
-        if _bars(axes[0, 0], evaluation, metric, tasks):
-            figures[f"tasks_{metric}"] = figure
-    return figures
-
-
-def _few_shots(axes, evaluation, examples, metrics) -> bool:
+def _few_shots(axes, evaluation, examples, metrics) -> style.Axes | None:
     """The score of a read-out against the trials it was fitted on, where the protocol has such
     tasks."""
     protocol = protocols.of_evaluation(evaluation)
-    asked = (
-        {}
-        if protocol is None
-        else {task: protocol.tasks[task].read_out_trials for task in protocol.read_out_tasks}
-    )
+    read_out = protocol.read_out_tasks if protocol else ()
+    asked = {task: protocol.tasks[task].read_out_trials for task in read_out}
     tasks = sorted((task for task in tables.tasks_of(evaluation) if task in asked), key=asked.get)
     if len(tasks) < 2:
-        return False
+        return None
     metric = tables.headline(evaluation, tasks[0])
     pairs, _ = _means(evaluation, metric, tasks)
-    if not pairs:
-        return False
-    num_sessions = len(evaluation["sessions"])
-    title = (
-        "Few shots, one session"
-        if num_sessions == 1
-        else f"Few shots, mean of {num_sessions} sessions"
-    )
-    scores.shot_curve(
-        axes, [asked[task] for task in tasks], pairs, title=title, ylabel=score_words(metric)
-    )
-    return True
+    look = {"title": _mean_title("Few shots", evaluation), "ylabel": score_words(metric)}
+    num_trials = [asked[task] for task in tasks]
+    return scores.shot_curve(axes, num_trials, pairs, **look) if pairs else None
 
 
-def _loss(axes, evaluation, examples, metrics) -> bool:
+def _loss(axes, evaluation, examples, metrics) -> style.Axes | None:
     series: dict[str, list[tuple[float, float]]] = {}
     for line in metrics:
         step = tables.number(line.get("step"))
@@ -313,28 +275,15 @@ def _loss(axes, evaluation, examples, metrics) -> bool:
                 series.setdefault(name, []).append((step, value))
     logged = [name for name in _LOSSES if name in series]
     if not logged:
-        return False
+        return None
     steps, losses = np.array(sorted(series[logged[0]])).T
-    validation = {
-        tables.label(
-            name.removeprefix("validation/").removesuffix("bps_pooled").rstrip("_") or "pooled"
-        ): pairs
-        for name, pairs in series.items()
-        if name not in _LOSSES
-    }
-    curves = {name: tuple(np.array(sorted(pairs)).T) for name, pairs in validation.items()}
-    training.loss_curve(axes, steps, losses, curves, loss_label=_LOSSES[logged[0]])
-    return True
+    curves = {}
+    for name in (name for name in series if name not in _LOSSES):
+        words = name.removeprefix("validation/").removesuffix("bps_pooled").rstrip("_")
+        curves[tables.label(words or "pooled")] = tuple(np.array(sorted(series[name])).T)
+    return training.loss_curve(axes, steps, losses, curves, loss_label=_LOSSES[logged[0]])
 
 
-def _calibration(axes, evaluation, examples, metrics) -> bool:
+def _calibrated(draw: Callable, axes, evaluation, examples, metrics) -> style.Axes | bool:
     found = calibration.first_task(evaluation)
-    if found is None:
-        return False
-    calibration.reliability_curve(axes, *found)
-    return True
-
-
-def _dispersion(axes, evaluation, examples, metrics) -> bool:
-    found = calibration.first_task(evaluation)
-    return found is not None and calibration.dispersion(axes, *found)
+    return found is not None and draw(axes, *found)

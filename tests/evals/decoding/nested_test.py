@@ -87,9 +87,9 @@ def reference(session, target, fold, reaches):
 
 @pytest.mark.parametrize("furthest, reaches", [(10, (0, 5, 10, 20)), (30, (10, 30))])
 def test_lagged_ridge_is_not_below_a_plain_nested_ridge(furthest, reaches):
-    session = session_of(*moving(furthest=furthest))
+    session = session_of(*moving(num_trials=48, num_bins=40, num_units=16, furthest=furthest))
     target = targets.read_target(session, "velocity")
-    fold = split(60)
+    fold = split(48)
     found = decoded(session, target, "lagged_ridge", fold)
     ours = scores.score(found.predicted, target, found.tested)["r2"]
     raw = decoded(session, target, "raw", fold)
@@ -118,7 +118,7 @@ def test_nothing_of_a_tested_trial_enters_a_choice(name, kind, read_outs, ragged
     if ragged:  # spreads matter whatever is chosen
         monkeypatch.setattr(lagged_ridge, "EQUALISED", (1.0,))
         monkeypatch.setattr(whole_trial, "EQUALISED", (1.0,))
-    made = moving(num_bins=30, num_units=20, ragged=ragged)
+    made = moving(num_bins=24, num_units=10, ragged=ragged)
     session = with_conditions(session_of(*made), *made[1:])
     target = targets.read_target(session, name)
     assert target.kind == kind
@@ -147,7 +147,7 @@ def test_nothing_of_a_tested_trial_enters_a_choice(name, kind, read_outs, ragged
 
 @pytest.mark.parametrize("name", ["velocity", "speed", "side"])
 def test_shuffled_labels_take_no_part_in_a_choice(name):
-    made = moving(num_bins=30, num_units=20)
+    made = moving(num_bins=24, num_units=10)
     session = with_conditions(session_of(*made), *made[1:])
     target = targets.read_target(session, name)
     read_out = decoder.nested(features.spikes(session, target.trial_ids), target, session.bin_size_s)
@@ -181,7 +181,7 @@ def steps_apart(chosen, other, name, grid):
 
 
 def test_the_same_recording_in_other_bins_chooses_the_same_seconds():
-    made = moving(num_trials=40)
+    made = moving(num_trials=40, num_bins=40, num_units=12)
     found = []
     for bins in (1, 2):
         session = session_of(*made, bins=bins)
@@ -236,7 +236,7 @@ def test_few_columns_and_few_rows_are_solved_alike(monkeypatch):
 
 
 def test_a_recording_too_large_for_either_gram_matrix_is_read_in_components(monkeypatch):
-    session = session_of(*moving())
+    session = session_of(*moving(num_bins=30, num_units=20))
     target = targets.read_target(session, "velocity")
     exact = decoded(session, target, "lagged_ridge")
     assert "components" not in exact.chosen[0]
@@ -245,7 +245,7 @@ def test_a_recording_too_large_for_either_gram_matrix_is_read_in_components(monk
     monkeypatch.setattr(lagged_ridge, "LEAST_COMPONENTS", 12)
     found = decoded(session, target, "lagged_ridge")
     told = found.chosen[0]
-    assert 12 <= told["components"] < 30 and told["settings_too_large"] > 0
+    assert 12 <= told["components"] < 20 and told["settings_too_large"] > 0
     r2 = [scores.score(one.predicted, target, one.tested)["r2"] for one in (exact, found)]
     assert r2[1] > r2[0] - 0.15
 

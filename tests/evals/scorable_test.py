@@ -5,7 +5,7 @@ import pytest
 
 from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
-from neurojax.evals.ready import require_scorable
+from neurojax.evals.scorable import require_scorable
 
 
 def make(counts=None, num_trials=10, split=(0, 0, 1, 2, 2), **fields):
