@@ -1,19 +1,23 @@
 """A new animal: fine-tunes a pretrained run on sessions it never saw.
 
-    neurojax train --config=configs/finetune.py --config.init_from=RUN --config.data.root=ROOT
-    --workdir=DIR
+    neurojax train --config=configs/finetune.py --config.init_from=RUN --config.data.root=ROOT \\
+        --workdir=DIR
 
 Model, objective, head and optimiser are those of RUN; entries named below or on the command line
-differ. Once begun, DIR
-holds all it needs: RUN may go.
+differ. Once begun, DIR holds all it needs: RUN may go.
 
 finetune.strategy   full              everything trains
-                    stitcher_only     new rows train; shared parameters and known sessions stay bit for bit
+                    stitcher_only     new rows train; what was known stays bit for bit
                     gradual_unfreeze  as stitcher_only until finetune.unfreeze_step, then as full
-finetune.new_rows   pca               read-in at the session's principal components aligned to the pretrained latents,
-                                      read-out through their pseudo-inverse
+finetune.new_rows   pca               read-in at the session's principal components, aligned to the
+                                      pretrained latents; read-out through their pseudo-inverse
                     region_mean       mean of the pretrained rows of the same region
                     random            as in pretraining
+source    fine-tuning on new sessions, Zhang et al. 2024, section 5
+hardware  two x86-64 CPU cores that other work shared; Python 3.11, jax 0.10.2
+time      about 20 s of CPU time for one synthetic animal (experiments/new_animal)
+scores    co-smoothing, bits/spike: 0.857 +- 0.021 on synthetic animals (linear stack 0.731), on
+          nine mouse sessions 0.094 +- 0.083 (linear stack 0.211): experiments/new_animal
 """
 
 import typing

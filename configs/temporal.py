@@ -1,8 +1,12 @@
-"""The temporal-masking baseline: the same model and budget as configs/mtm.py, bins hidden at
-random, no prompt.
+"""The temporal-masking baseline: model and budget of configs/mtm.py, bins hidden at random, no prompt.
 
-neurojax train --config=configs/temporal.py:size=small --config.data.root=ROOT
---workdir=runs/temporal
+    neurojax train --config=configs/temporal.py:size=small --config.data.root=ROOT --workdir=runs/temporal
+
+source    the baseline of Zhang et al. 2024, section 4
+hardware  two x86-64 CPU cores that other work shared; Python 3.11, jax 0.10.2
+time      size=small, nine mouse sessions: 14 minutes, training 10 of them
+scores    these sessions, test trials, pooled bits/spike: co-smoothing -0.093, forward 0.047,
+          inter-region -0.176, intra-region -0.490 (experiments/real_sessions, 2026-11-23)
 """
 
 import importlib.util

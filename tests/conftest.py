@@ -16,6 +16,9 @@ import pytest
 if "jax" in sys.modules:
     raise RuntimeError("jax was imported before tests/conftest.py could ask for eight devices; find the plugin")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Test runs go side by side: with more threads each, linear algebra mostly waits for the other's.
+for _library in ("OPENBLAS", "OMP", "MKL"):
+    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
 # Tests are many programs that run once: most of their time would go into optimising them. Child processes inherit this.
 _FLAGS = [("xla_force_host_platform_device_count", 8), ("xla_backend_optimization_level", 0)]
 if metadata.version("jax").startswith("0.10."):  # later ones have no other emitters, and end at an unknown flag

@@ -36,6 +36,6 @@ def accuracies(block: Mapping[str, Any], names: Mapping[str, str]) -> style.Figu
     axes.set_xticks(
         places, [style.plain(person) for person in order], rotation=60, ha="right", fontsize=7
     )
-    axes.set_ylim(0, 1)
-    axes.legend(loc="lower right")
+    axes.set_ylim(0, 1.03)
+    axes.legend(loc="center right", bbox_to_anchor=(1.0, 0.33))
     return style.finish(axes, "", "balanced accuracy", "People that training never saw").figure

@@ -147,7 +147,7 @@ def test_nothing_of_a_tested_trial_enters_a_choice(name, kind, read_outs, ragged
 
 @pytest.mark.parametrize("name", ["velocity", "speed", "side"])
 def test_shuffled_labels_take_no_part_in_a_choice(name):
-    made = moving(num_bins=24, num_units=10)
+    made = moving(num_bins=30, num_units=20)
     session = with_conditions(session_of(*made), *made[1:])
     target = targets.read_target(session, name)
     read_out = decoder.nested(features.spikes(session, target.trial_ids), target, session.bin_size_s)
