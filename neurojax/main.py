@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from neurojax.errors import InputError, report
 
@@ -67,171 +68,184 @@ def _pairs(text: str) -> tuple[tuple[str, str], ...]:
     return tuple((name.strip(), value) for name, _, value in pairs)
 
 
+def _option(*names: str, **facts: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """One option of a verb, as `add_argument` takes it."""
+    return names, facts
+
+
+def _file(name: str, metavar: str, **facts: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
+    return _option(name, type=Path, metavar=metavar, **facts)
+
+
+WORKDIR = _file("--workdir", "DIR", dest="folder", required=True)
+DATA_OF_RUN = _file("--data", "ROOT", help="default: the data of the run")
+
+# Verb -> what it does, and its options: parameters of the function of that name.
+VERBS = {
+    "convert": (
+        "Convert recordings to session folders.",
+        _option("kind", metavar="KIND", help="arrays | synthetic | ..., see README"),
+        _option("paths", nargs="*", metavar="PATH"),
+        _file("--out", "ROOT", required=True),
+        _option("--bin_ms", type=float, help="bin width in ms; whole multiples of the file's bins"),
+        _option("--align", metavar="COLUMN", help="trial column with the event to align to, in s"),
+        _option(
+            "--window",
+            type=_numbers,
+            metavar="FROM,TO",
+            help="seconds around the event, e.g. -0.5,1.5",
+        ),
+        _option("--window_s", type=float, help="cut a recording without trials into windows"),
+        _option("--behavior", "--behaviour", type=_names, default=(), metavar="NAME,..."),
+        _option("--trial_columns", type=_names, default=(), metavar="NAME,..."),
+        _option("--split", default="file", metavar="file|random|blocks:300s"),
+        _option(
+            "--options",
+            type=_pairs,
+            default=(),
+            metavar="NAME=VALUE,...",
+            help="of this kind alone",
+        ),
+        _option(
+            "--num_workers",
+            type=int,
+            metavar="N",
+            help="processes, 0 none; default: the cores, when it pays",
+        ),
+        _option("--shard", metavar="i/n", help="convert the i-th of n shares of the paths"),
+        _option("--overwrite", action="store_true"),
+    ),
+    "check": (
+        "Report on converted sessions; exit 2 when they cannot be used.",
+        _file("roots", "ROOT", nargs="+"),
+        _option("--json", dest="json_output", action="store_true"),
+    ),
+    "train": (
+        "Train, evaluate and draw a run; the same command resumes it.",
+        WORKDIR,
+        _option("--dry_run", action="store_true", help="print shapes and estimates, train nothing"),
+        _option("--allow_dataset_change", action="store_true"),
+        _option(
+            "--seeds",
+            dest="num_seeds",
+            type=int,
+            metavar="N",
+            help="N runs from config.seed on, in DIR/seed_0, ..., and their mean",
+        ),
+        _option(
+            "--ensemble",
+            type=int,
+            metavar="K",
+            help="K models side by side, of seeds config.seed on, predicting as one",
+        ),
+        _option(
+            "--coordinator",
+            metavar="HOST:PORT",
+            help="several processes: where process 0 listens, or auto",
+        ),
+        _option("--num_processes", type=int, metavar="N"),
+        _option("--process_id", type=int, metavar="I", help="0 to N-1"),
+    ),
+    "evaluate": (
+        "Score a run under a protocol.",
+        WORKDIR,
+        DATA_OF_RUN,
+        _option("--protocol", metavar="NAME", help=f"{PROTOCOL_HELP}; default: that of the config"),
+        _file(
+            "--out",
+            "FILE",
+            help="default: evaluation.json and a report in DIR, or evaluation_NAME.json",
+        ),
+    ),
+    "baselines": (
+        "Score simple methods on converted sessions, without a model.",
+        _file("--data", "ROOT", dest="root", required=True),
+        _option("--protocol", default="mtm", metavar="NAME", help=f"{PROTOCOL_HELP}; default: mtm"),
+        _option("--names", type=_names, metavar="NAME,...", help="default: all"),
+        _file("--out", "FILE"),
+    ),
+    "compare": (
+        "Compare the evaluations of runs.",
+        _file("runs", "RUN", nargs="+"),
+        _file("--out", "FILE"),
+    ),
+    "decode": (
+        "Decode behaviour from a frozen model, beside read-outs of spikes tuned alike.",
+        WORKDIR,
+        DATA_OF_RUN,
+        _option(
+            "--target",
+            required=True,
+            metavar="NAME",
+            help="a condition, a behaviour, or contrast_side",
+        ),
+        _option("--method", default="probe", metavar="probe|finetune"),
+        _option(
+            "--protocol", default="cv", metavar="cv|split|mtm", help="cv: nested folds of trials"
+        ),
+        _option(
+            "--features",
+            metavar="latents|rates|latents+spikes",
+            help="default: latents (rates for mtm)",
+        ),
+        _option("--kind", metavar="categorical|per_trial|per_bin", help="default: from the values"),
+        _option(
+            "--lags",
+            metavar="FROM:TO",
+            help="bins that latents are read from; default: chosen in the folds",
+        ),
+        _option("--num_folds", type=int, default=5, metavar="N"),
+        _option(
+            "--fold_by", default="trial", metavar="trial|block", help="block: stretches of time"
+        ),
+        _option(
+            "--baselines",
+            type=_names,
+            metavar="NAME,...",
+            help="of raw, lagged_ridge, whole_trial, gru; default: by target",
+        ),
+        _option("--regions", action="store_true", help="also from each region alone"),
+        _option(
+            "--num_permutations",
+            type=int,
+            default=20,
+            metavar="N",
+            help="shuffled labels for chance",
+        ),
+        _option("--seed", type=int, default=0, metavar="N"),
+        _file("--out", "DIR", help="default: the workdir"),
+    ),
+    "predict": (
+        "Write predicted rates of the test trials.",
+        WORKDIR,
+        DATA_OF_RUN,
+        _file("--out", "DIR", required=True),
+        _option("--task", type=_names, metavar="NAME,...", help="default: all four"),
+        _option(
+            "--format", dest="file_format", default="npz", metavar="npz|nwb", help="default: npz"
+        ),
+    ),
+    "export": (
+        "Write a run's weights and model card as a folder to share.",
+        WORKDIR,
+        _file("--out", "DIR", required=True),
+        _option("--licence", metavar="TEXT", help="of the weights, e.g. CC-BY-4.0"),
+    ),
+    "doctor": ("Verify a run's checkpoints, files and versions.", WORKDIR),
+}
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="neurojax", description="Foundation models of neural population activity."
-    )
+    about = "Foundation models of neural population activity."
+    parser = _Parser(prog="neurojax", description=about)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
-
-    def verb(name: str, text: str, workdir: bool = False, **options) -> argparse.ArgumentParser:
-        added = verbs.add_parser(name, help=text, description=text, **options)
-        added.allow_abbrev = False
-        if workdir:
-            added.add_argument("--workdir", dest="folder", type=Path, required=True, metavar="DIR")
-        return added
-
-    convert = verb("convert", "Convert recordings to session folders.")
-    convert.add_argument("kind", metavar="KIND", help="arrays | synthetic | ..., see README")
-    convert.add_argument("paths", nargs="*", metavar="PATH")
-    convert.add_argument("--out", type=Path, required=True, metavar="ROOT")
-    convert.add_argument(
-        "--bin_ms", type=float, help="bin width in ms; whole multiples of the file's bins"
-    )
-    convert.add_argument(
-        "--align", metavar="COLUMN", help="trial column with the event to align to, in s"
-    )
-    convert.add_argument(
-        "--window", type=_numbers, metavar="FROM,TO", help="seconds around the event, e.g. -0.5,1.5"
-    )
-    convert.add_argument(
-        "--window_s", type=float, help="cut a recording without trials into windows"
-    )
-    convert.add_argument("--behavior", "--behaviour", type=_names, default=(), metavar="NAME,...")
-    convert.add_argument("--trial_columns", type=_names, default=(), metavar="NAME,...")
-    convert.add_argument("--split", default="file", metavar="file|random|blocks:300s")
-    convert.add_argument(
-        "--options", type=_pairs, default=(), metavar="NAME=VALUE,...", help="of this kind alone"
-    )
-    convert.add_argument(
-        "--num_workers",
-        type=int,
-        metavar="N",
-        help="processes, 0 none; default: the cores, when it pays",
-    )
-    convert.add_argument("--shard", metavar="i/n", help="convert the i-th of n shares of the paths")
-    convert.add_argument("--overwrite", action="store_true")
-
-    check = verb("check", "Report on converted sessions; exit 2 when they cannot be used.")
-    check.add_argument("roots", nargs="+", type=Path, metavar="ROOT")
-    check.add_argument("--json", dest="json_output", action="store_true")
-
-    train = verb(
-        "train", "Train, evaluate and draw a run; the same command resumes it.", workdir=True, epilog=CONFIG_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    train.add_argument(
-        "--dry_run", action="store_true", help="print shapes and estimates, train nothing"
-    )
-    train.add_argument("--allow_dataset_change", action="store_true")
-    train.add_argument(
-        "--seeds",
-        dest="num_seeds",
-        type=int,
-        metavar="N",
-        help="N runs from config.seed on, in DIR/seed_0, ..., and their mean",
-    )
-    train.add_argument(
-        "--ensemble",
-        type=int,
-        metavar="K",
-        help="K models side by side, of seeds config.seed on, predicting as one",
-    )
-    train.add_argument(
-        "--coordinator",
-        metavar="HOST:PORT",
-        help="several processes: where process 0 listens, or auto",
-    )
-    train.add_argument("--num_processes", type=int, metavar="N")
-    train.add_argument("--process_id", type=int, metavar="I", help="0 to N-1")
-
-    evaluate = verb("evaluate", "Score a run under a protocol.", workdir=True)
-    evaluate.add_argument("--data", type=Path, metavar="ROOT", help="default: the data of the run")
-    evaluate.add_argument(
-        "--protocol", metavar="NAME", help=f"{PROTOCOL_HELP}; default: that of the config"
-    )
-    evaluate.add_argument(
-        "--out",
-        type=Path,
-        metavar="FILE",
-        help="default: evaluation.json and a report in DIR, or evaluation_NAME.json",
-    )
-
-    baselines = verb("baselines", "Score simple methods on converted sessions, without a model.")
-    baselines.add_argument("--data", dest="root", type=Path, required=True, metavar="ROOT")
-    baselines.add_argument(
-        "--protocol", default="mtm", metavar="NAME", help=f"{PROTOCOL_HELP}; default: mtm"
-    )
-    baselines.add_argument("--names", type=_names, metavar="NAME,...", help="default: all")
-    baselines.add_argument("--out", type=Path, metavar="FILE")
-
-    compare = verb("compare", "Compare the evaluations of runs.")
-    compare.add_argument("runs", nargs="+", type=Path, metavar="RUN")
-    compare.add_argument("--out", type=Path, metavar="FILE")
-
-    _add_decode(
-        verb(
-            "decode",
-            "Decode behaviour from a frozen model, beside read-outs of spikes tuned alike.",
-            True,
-        )
-    )
-
-    predict = verb("predict", "Write predicted rates of the test trials.", workdir=True)
-    predict.add_argument("--data", type=Path, metavar="ROOT", help="default: the data of the run")
-    predict.add_argument("--out", type=Path, required=True, metavar="DIR")
-    predict.add_argument("--task", type=_names, metavar="NAME,...", help="default: all four")
-    predict.add_argument(
-        "--format", dest="file_format", default="npz", metavar="npz|nwb", help="default: npz"
-    )
-
-    export = verb(
-        "export", "Write a run's weights and model card as a folder to share.", workdir=True
-    )
-    export.add_argument("--out", type=Path, required=True, metavar="DIR")
-    export.add_argument("--licence", metavar="TEXT", help="of the weights, e.g. CC-BY-4.0")
-
-    verb("doctor", "Verify a run's checkpoints, files and versions.", workdir=True)
+    for verb, (text, *options) in VERBS.items():
+        added = verbs.add_parser(verb, help=text, description=text, allow_abbrev=False)
+        for names, facts in options:
+            added.add_argument(*names, **facts)
+        if verb == "train":
+            added.epilog, added.formatter_class = CONFIG_HELP, argparse.RawDescriptionHelpFormatter
     return parser
-
-
-def _add_decode(decode: argparse.ArgumentParser) -> None:
-    decode.add_argument("--data", type=Path, metavar="ROOT", help="default: the data of the run")
-    decode.add_argument(
-        "--target", required=True, metavar="NAME", help="a condition, a behaviour, or contrast_side"
-    )
-    decode.add_argument("--method", default="probe", metavar="probe|finetune")
-    decode.add_argument(
-        "--protocol", default="cv", metavar="cv|split|mtm", help="cv: nested folds of trials"
-    )
-    decode.add_argument(
-        "--features",
-        metavar="latents|rates|latents+spikes",
-        help="default: latents (rates for mtm)",
-    )
-    decode.add_argument(
-        "--kind", metavar="categorical|per_trial|per_bin", help="default: from the values"
-    )
-    decode.add_argument(
-        "--lags",
-        metavar="FROM:TO",
-        help="bins that latents are read from; default: chosen in the folds",
-    )
-    decode.add_argument("--num_folds", type=int, default=5, metavar="N")
-    decode.add_argument(
-        "--fold_by", default="trial", metavar="trial|block", help="block: stretches of time"
-    )
-    decode.add_argument(
-        "--baselines",
-        type=_names,
-        metavar="NAME,...",
-        help="of raw, lagged_ridge, whole_trial, gru; default: by target",
-    )
-    decode.add_argument("--regions", action="store_true", help="also from each region alone")
-    decode.add_argument(
-        "--num_permutations", type=int, default=20, metavar="N", help="shuffled labels for chance"
-    )
-    decode.add_argument("--seed", type=int, default=0, metavar="N")
-    decode.add_argument("--out", type=Path, metavar="DIR", help="default: the workdir")
 
 
 def _split_config(argv: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from neurojax.data.store.sessions import open_dataset
-from neurojax.errors import InputError
+from neurojax.errors import require
 from neurojax.evals import baseline_scores, protocols, scorable, spikes, tables
 from neurojax.evals.baselines import NAMES
 from neurojax.files import require_writable, write_json
@@ -31,13 +31,11 @@ def baselines(
     """
     chosen = protocols.get_protocol(protocol)
     names = NAMES if names is None else tuple(dict.fromkeys(names))
-    if not names:
-        raise InputError(
-            f"--names names no baseline; choose from {', '.join(NAMES)}, or leave it out for all"
-        )
+    require(
+        names, f"--names names no baseline; choose from {', '.join(NAMES)}, or leave it out for all"
+    )
     for name in names:
-        if name not in NAMES:
-            raise InputError(f"unknown baseline {name!r}; choose from {', '.join(NAMES)}")
+        require(name in NAMES, f"unknown baseline {name!r}; choose from {', '.join(NAMES)}")
     if out is not None:
         require_writable(Path(out))
     dataset = scorable.scorable(open_dataset(Path(root)), chosen, with_baselines=True)
@@ -58,10 +56,8 @@ def baselines(
         },
     }
     print(report.terminal_table(evaluation))
-    for line in (
-        *spikes.note_lines(evaluation["sessions"]),
-        *chosen_widths(evaluation["sessions"]),
-    ):
+    sessions = evaluation["sessions"]
+    for line in (*spikes.note_lines(sessions), *chosen_widths(sessions)):
         print(line)
     if out is not None:
         write_json(Path(out), evaluation)

@@ -8,7 +8,7 @@ from typing import Any
 from neurojax.data.checks.check import check_dataset, compare_datasets
 from neurojax.data.checks.findings import LEVELS, Finding
 from neurojax.data.store.dataset import Dataset, open_dataset
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 from neurojax.files import write_bytes
 
 
@@ -26,55 +26,41 @@ def check(*roots: str | Path, json_output: bool = False, figure: str | Path | No
     Raises:
         InputError: a dataset is damaged, or a session is unusable; the message says which and why.
     """
-    if not roots or (figure is not None and len(roots) > 1):
-        raise InputError(
-            f"{len(roots)} roots; expected one or more, and one when a figure is named"
-        )
+    require(
+        roots and (figure is None or len(roots) <= 1),
+        f"{len(roots)} roots; expected one or more, and one when a figure is named",
+    )
     datasets = {str(root): open_dataset(root, verify="full") for root in roots}
     reports = {root: check_dataset(dataset) for root, dataset in datasets.items()}
     shared = compare_datasets(datasets)
     if json_output:
-        (report,) = reports.values() if len(reports) == 1 else [_joined(reports, shared)]
-        print(json.dumps(report, indent=1, allow_nan=False))
+        printed = next(iter(reports.values())) if len(reports) == 1 else _joined(reports, shared)
+        print(json.dumps(printed, indent=1, allow_nan=False))
+    say = (lambda line: None) if json_output else print
     for root, report in reports.items():
-        if not json_output:
-            print("\n".join([f"{root}:"] * (len(reports) > 1) + report_lines(report)))
+        say("\n".join([f"{root}:"] * (len(reports) > 1) + report_lines(report)))
         if figure is not None or not json_output:
-            message = _draw(
-                datasets[root], report, Path(root) / "check.png" if figure is None else Path(figure)
-            )
-            if not json_output:
-                print(message)
-    if not json_output:
-        print(
-            *(f"{finding.level}: {finding.sentence}; {finding.remedy}\n" for finding in shared),
-            sep="",
-            end="",
-        )
+            say(_draw(datasets[root], report, Path(figure or Path(root) / "check.png")))
+    for finding in shared:
+        say(f"{finding.level}: {finding.sentence}; {finding.remedy}")
     for root, report in reports.items():
-        _require_usable(root, report)
+        found = report["sessions"].items()
+        unusable = [(name, facts["errors"]) for name, facts in found if facts["errors"]]
+        if unusable:
+            name, errors = unusable[0]
+            raise InputError(
+                f"{root}: {len(unusable)} of {report['num_sessions']} sessions are unusable; "
+                f"{name}: {'; '.join(errors)}"
+            )
 
 
 def _joined(reports: dict[str, dict[str, Any]], shared: list[Finding]) -> dict[str, Any]:
-    usable = all(report["usable"] for report in reports.values())
     return {
         "schema": 2,
-        "usable": usable,
+        "usable": all(report["usable"] for report in reports.values()),
         "roots": reports,
         "findings": [finding.as_json() for finding in shared],
     }
-
-
-def _require_usable(root: str, report: dict[str, Any]) -> None:
-    unusable = {
-        name: facts["errors"] for name, facts in report["sessions"].items() if facts["errors"]
-    }
-    if unusable:
-        name, errors = next(iter(unusable.items()))
-        raise InputError(
-            f"{root}: {len(unusable)} of {report['num_sessions']} sessions are unusable; {name}: "
-            f"{'; '.join(errors)}"
-        )
 
 
 def report_lines(report: dict[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 from neurojax.runs import workdir
 
 
@@ -30,11 +30,11 @@ def load(arguments: Sequence[str]) -> dict[str, Any]:
             type.
     """
     named = [argument for argument in arguments if argument.startswith("--config=")]
-    if len(named) != 1:
-        raise InputError(
-            f"{len(named)} declarations given with --config=FILE, expected one; try "
-            "--config=configs/mtm.py:size=tiny"
-        )
+    require(
+        len(named) == 1,
+        f"{len(named)} declarations given with --config=FILE, expected one; try "
+        "--config=configs/mtm.py:size=tiny",
+    )
     name, *argument = named[0].removeprefix("--config=").split(":", 1)
     config = _declared(Path(name), argument)
     for override in arguments:
@@ -47,25 +47,25 @@ def load(arguments: Sequence[str]) -> dict[str, Any]:
 
 def _declared(path: Path, argument: Sequence[str]) -> ConfigDict:
     """What get_config of a file returns for the text after the colon, if any."""
-    if not path.is_file():
-        raise InputError(
-            f"config {path} does not exist; configs are in the repository's configs/ folder"
-        )
+    require(
+        path.is_file(),
+        f"config {path} does not exist; configs are in the repository's configs/ folder",
+    )
     spec = importlib.util.spec_from_file_location("declaration", path)
-    if spec is None:
-        raise InputError(
-            f"config {path} is not a Python file; it must end in .py and define get_config"
-        )
+    require(
+        spec is not None,
+        f"config {path} is not a Python file; it must end in .py and define get_config",
+    )
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
         config = module.get_config(*argument)
     except Exception as error:  # whatever a user's file raises is about that file
         raise InputError(f"config {path}: {type(error).__name__}: {_plain(error)}") from None
-    if not isinstance(config, ConfigDict):
-        raise InputError(
-            f"config {path}: get_config returned {type(config).__name__}, expected a ConfigDict"
-        )
+    require(
+        isinstance(config, ConfigDict),
+        f"config {path}: get_config returned {type(config).__name__}, expected a ConfigDict",
+    )
     return config
 
 

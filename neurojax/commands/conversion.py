@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +56,11 @@ def default_num_workers() -> int:
     )
 
 
-def shown(outcomes: Collection[Outcome]) -> Iterator[Outcome]:
-    """Passes outcomes on, a printed line each; a terminal has a bar below them."""
-    bar = _bar() if sys.stdout.isatty() and len(outcomes) > 1 else None
+def shown(outcomes: Iterable[Outcome], number: int) -> Iterator[Outcome]:
+    """Passes so many outcomes on, a printed line each; a terminal has a bar below them."""
+    bar = _bar() if sys.stdout.isatty() and number > 1 else None
     with bar or contextlib.nullcontext():
-        task = bar.add_task("converting", total=len(outcomes)) if bar else None
+        task = bar.add_task("converting", total=number) if bar else None
         for outcome in outcomes:
             line = f"{outcome.name}: {'FAILED' if outcome.failed else outcome.summary}"
             if bar:
@@ -97,7 +97,10 @@ def convert_in_pool(jobs: list[Job], num_workers: int) -> Iterator[Outcome]:
             try:
                 yield future.result()
             except concurrent.futures.BrokenExecutor:
-                reason = "a worker process died, perhaps for lack of memory; lower --num_workers and try again"
+                reason = (
+                    "a worker process died, perhaps for lack of memory; lower --num_workers and "
+                    "try again"
+                )
                 yield Outcome(job.name, reason, failed=True)
 
 
@@ -114,31 +117,27 @@ def die_with_parent() -> None:
 
 def convert_one(job: Job) -> Outcome:
     """Reads and writes one session; whatever happens is an outcome."""
-    name = job.name
     try:
         session = converted_session(
             job.kind, job.source, job.spec, job.out, job.overwrite, job.bin_size_s
         )
-        return Outcome(name, "unchanged, left alone" if session is None else described(session))
+        done = "unchanged, left alone" if session is None else described(session)
+        return Outcome(job.name, done)
     except InputError as error:
-        return Outcome(name, str(error), failed=True)
+        reason, defect = str(error), ""
     except MemoryError:
-        return Outcome(
-            name, f"{job.source} does not fit in memory; split the recording", failed=True
-        )
+        reason, defect = f"{job.source} does not fit in memory; split the recording", ""
     # a defect of one session must not stop the rest; it is raised at the end
     except Exception as error:
-        return Outcome(
-            name, f"{type(error).__name__}: {error}", failed=True, defect=traceback.format_exc()
-        )
+        reason, defect = f"{type(error).__name__}: {error}", traceback.format_exc()
+    return Outcome(job.name, reason, failed=True, defect=defect)
 
 
 def described(session: Session) -> str:
     """`describe`, and what `neurojax check` will call an error or a warning."""
-    found = [finding for finding in session_findings(session) if finding.level != "note"]
-    return "; ".join(
-        [describe(session), *(f"{finding.level}: {finding.sentence}" for finding in found)]
-    )
+    found = session_findings(session)
+    told = [f"{one.level}: {one.sentence}" for one in found if one.level != "note"]
+    return "; ".join([describe(session), *told])
 
 
 def describe(session: Session) -> str:

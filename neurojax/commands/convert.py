@@ -25,7 +25,7 @@ from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.session import Session
 from neurojax.data.store.dataset import session_folders, write_dataset_index
 from neurojax.data.store.session_format import content_sha256, read_meta, write_session
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 
 KINDS = (*sorted(MODULES), "synthetic")
 
@@ -79,46 +79,30 @@ def convert(
         split,
         tuple(options),
     )
-    if kind not in KINDS:
-        raise InputError(f"kind {kind!r}; expected one of {', '.join(KINDS)}")
-    if num_workers is not None and num_workers < 0:
-        raise InputError(f"num_workers={num_workers}; expected 0 or more")
+    require(kind in KINDS, f"kind {kind!r}; expected one of {', '.join(KINDS)}")
+    require(
+        num_workers is None or num_workers >= 0, f"num_workers={num_workers}; expected 0 or more"
+    )
     out = Path(out)
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file; expected a folder for --out")
+    require(not out.exists() or out.is_dir(), f"{out} is a file; expected a folder for --out")
     if kind == "synthetic":
-        outcomes = _convert_synthetic(paths, spec, out, shard, overwrite)
+        outcomes, number = _convert_synthetic(paths, spec, out, shard, overwrite)
     else:
         check_options(kind, spec)
         sources, lost = _recordings(reader_of(kind), paths)
         jobs = [
             Job(kind, source, name, spec, out, overwrite) for name, source in _shard(sources, shard)
         ]
-        outcomes = _Sized(
-            itertools.chain(lost, _convert_jobs(jobs, out, num_workers)), len(lost) + len(jobs)
-        )
-    failures = [outcome for outcome in shown(outcomes) if outcome.failed]
+        number = len(lost) + len(jobs)
+        outcomes = itertools.chain(lost, _convert_jobs(jobs, out, num_workers))
+    failures = [outcome for outcome in shown(outcomes, number) if outcome.failed]
     if session_folders(out):
         try:
             write_dataset_index(out)
         except InputError as error:  # an older session is damaged or has another bin size
             failures.append(Outcome("dataset.json", str(error), failed=True))
     if failures:
-        _report(failures, len(outcomes))
-
-
-@dataclasses.dataclass
-class _Sized:
-    """An iterator of known length."""
-
-    outcomes: Iterator[Outcome]
-    length: int
-
-    def __iter__(self) -> Iterator[Outcome]:
-        return self.outcomes
-
-    def __len__(self) -> int:
-        return self.length
+        _report(failures, number)
 
 
 def _report(failures: list[Outcome], num_sessions: int) -> None:
@@ -144,8 +128,7 @@ def _recordings(
 ) -> tuple[list[tuple[str, str]], list[Outcome]]:
     """(session id, source) in natural order of the names, and the paths that stand for no
     recording."""
-    if not paths:
-        raise InputError("no paths; expected recordings, or folders that hold them")
+    require(paths, "no paths; expected recordings, or folders that hold them")
     sources: dict[str, str] = {}
     lost: list[Outcome] = []
     for path in map(str, paths):
@@ -156,8 +139,10 @@ def _recordings(
             continue
         for source, name in found.items():
             first = sources.setdefault(name, source)
-            if first != source and Path(first).resolve() != Path(source).resolve():
-                raise InputError(f"{first} and {source} would both be session {name!r}; rename one")
+            require(
+                first == source or Path(first).resolve() == Path(source).resolve(),
+                f"{first} and {source} would both be session {name!r}; rename one",
+            )
     return sorted(sources.items(), key=lambda item: (_natural(item[0]), item[1])), lost
 
 
@@ -170,8 +155,10 @@ def _shard(items: list[Item], shard: str | None) -> list[Item]:
     if shard is None:
         return items
     match = re.fullmatch(r"(\d+)/(\d+)", shard)
-    if not match or int(match[1]) >= int(match[2]):
-        raise InputError(f"shard={shard!r}; expected i/n with i from 0 to n - 1, such as 0/4")
+    require(
+        match and int(match[1]) < int(match[2]),
+        f"shard={shard!r}; expected i/n with i from 0 to n - 1, such as 0/4",
+    )
     return items[int(match[1]) :: int(match[2])]
 
 
@@ -200,17 +187,18 @@ def _convert_jobs(jobs: list[Job], out: Path, num_workers: int | None) -> Iterat
 
 def _convert_synthetic(
     paths: Sequence[str | Path], spec: ReadSpec, out: Path, shard: str | None, overwrite: bool
-) -> "_Sized":
+) -> tuple[Iterator[Outcome], int]:
+    """Outcomes to come, and how many."""
     from neurojax.data.synthetic.animals import make_sessions
 
     if paths:
         raise InputError(f"synthetic takes no paths, but got {str(paths[0])!r}; leave them out")
-    if spec != ReadSpec():
-        raise InputError(
-            "synthetic takes no options of recordings (bin_ms, split, ...); leave them out"
-        )
+    require(
+        spec == ReadSpec(),
+        "synthetic takes no options of recordings (bin_ms, split, ...); leave them out",
+    )
     sessions = _shard(make_sessions(), shard)
-    return _Sized(_written(sessions, out, overwrite), len(sessions))
+    return _written(sessions, out, overwrite), len(sessions)
 
 
 def _written(sessions: list[Session], out: Path, overwrite: bool) -> Iterator[Outcome]:
@@ -221,15 +209,16 @@ def _written(sessions: list[Session], out: Path, overwrite: bool) -> Iterator[Ou
         folder = out / session.session_id
         try:
             if folder.exists() and not overwrite:
-                if read_meta(folder)["content_sha256"] != content_sha256(session):
-                    raise InputError(
-                        f"{folder} holds another session; replace it with --overwrite, or give "
-                        "another --out"
-                    )
-                yield Outcome(session.session_id, "unchanged, left alone")
-                continue
-            check_bin_size(session, bin_size_s, out)
-            write_session(session, out)
-            yield Outcome(session.session_id, describe(session))
+                require(
+                    read_meta(folder)["content_sha256"] == content_sha256(session),
+                    f"{folder} holds another session; replace it with --overwrite, or give "
+                    "another --out",
+                )
+                told = "unchanged, left alone"
+            else:
+                check_bin_size(session, bin_size_s, out)
+                write_session(session, out)
+                told = describe(session)
+            yield Outcome(session.session_id, told)
         except InputError as error:
             yield Outcome(session.session_id, str(error), failed=True)

@@ -12,7 +12,7 @@ from neurojax.commands import decode_report
 from neurojax.data.session import TEST, TRAIN, Session
 from neurojax.data.store import trained_trials
 from neurojax.data.store.sessions import Dataset, open_dataset
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 from neurojax.evals import protocols
 from neurojax.evals.decoding import (
     advice,
@@ -62,22 +62,24 @@ class Settings:
                 listed = ", ".join(word for word in allowed if word)
                 raise InputError(f"--{name}={getattr(self, name)}; choose from {listed}")
         for name in self.baselines or ():
-            if name not in decoder.ALL_BASELINES:
-                raise InputError(
-                    f"--baselines names {name!r}; choose from {', '.join(decoder.ALL_BASELINES)}"
-                )
+            require(
+                name in decoder.ALL_BASELINES,
+                f"--baselines names {name!r}; choose from {', '.join(decoder.ALL_BASELINES)}",
+            )
         for name, low, high in (
             ("num_folds", 2, 1000),
             ("num_permutations", 0, 10_000),
             ("seed", 0, 2**31),
         ):
-            if not low <= getattr(self, name) <= high:
-                raise InputError(f"--{name}={getattr(self, name)}; expected {low} to {high}")
-        if self.method == "finetune" and (self.protocol == "mtm" or self.features or self.regions):
-            raise InputError(
-                "--method=finetune trains a head on latents; leave out mtm, --features and "
-                "--regions"
+            require(
+                low <= getattr(self, name) <= high,
+                f"--{name}={getattr(self, name)}; expected {low} to {high}",
             )
+        require(
+            self.method != "finetune"
+            or (self.protocol != "mtm" and not self.features and not self.regions),
+            "--method=finetune trains a head on latents; leave out mtm, --features and --regions",
+        )
         if self.lags is not None:
             parse_lags(self.lags)
 
@@ -167,19 +169,18 @@ def _targets(
             left_out[session.session_id] = str(error)
     if not found:
         raise first
-    if settings.regions and not any(_regions_to_ask(session) for session, _ in found):
-        raise InputError(
-            f"--regions: no session has a region with {LEAST_REGION_UNITS} or more units that "
-            "fire in training trials;"
-            " leave it out"
-        )
+    require(
+        not settings.regions or any(_regions_to_ask(session) for session, _ in found),
+        f"--regions: no session has a region with {LEAST_REGION_UNITS} or more units that "
+        "fire in training trials;"
+        " leave it out",
+    )
     for reason in left_out.values():
         print(f"left out: {reason}")
-    if len({target.kind for _, target in found}) > 1:
-        raise InputError(
-            f"target {settings.target!r} is of several kinds; choose "
-            f"--kind={'|'.join(targets.KINDS)}"
-        )
+    require(
+        len({target.kind for _, target in found}) <= 1,
+        f"target {settings.target!r} is of several kinds; choose --kind={'|'.join(targets.KINDS)}",
+    )
     return found, left_out
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from neurojax.api import membership, model_card
 from neurojax.api.pretrained import Pretrained
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 from neurojax.files import held, publish_folder, read_json, remove_leftovers, require_writable
 from neurojax.finetune import release, weights
 from neurojax.runs.progress import Progress
@@ -56,17 +56,17 @@ def _replaceable(out: Path) -> Path:
     """`out`, or what it links to; raises InputError unless that is new, empty, or an earlier export
     and no more."""
     if out.is_symlink():
-        if not out.exists():
-            raise InputError(f"{out} is a link to nothing; name the folder itself with --out")
+        require(out.exists(), f"{out} is a link to nothing; name the folder itself with --out")
         out = out.resolve()
-    if out.exists() and (
-        not out.is_dir() or {path.name for path in out.iterdir()} - set(release.FILES)
-    ):
-        raise InputError(f"{out} holds other files than an export; choose a new folder for --out")
-    if out.is_dir() and any(out.iterdir()) and not release.was_exported(out):
-        raise InputError(
-            f"{out} is not empty and no export of neurojax; choose a new folder for --out"
-        )
+    require(
+        not out.exists()
+        or (out.is_dir() and {path.name for path in out.iterdir()} <= set(release.FILES)),
+        f"{out} holds other files than an export; choose a new folder for --out",
+    )
+    require(
+        not out.is_dir() or not any(out.iterdir()) or release.was_exported(out),
+        f"{out} is not empty and no export of neurojax; choose a new folder for --out",
+    )
     return out
 
 

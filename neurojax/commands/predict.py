@@ -10,7 +10,7 @@ import numpy as np
 from neurojax.commands.predicted_nwb import predictions_as_nwb, require_pynwb
 from neurojax.data.session import TEST, Session
 from neurojax.data.store.sessions import open_dataset
-from neurojax.errors import InputError
+from neurojax.errors import require
 from neurojax.evals import activity, protocols, spikes
 from neurojax.evals.scorable import known_to_run, scorable
 from neurojax.files import require_writable, write_bytes
@@ -39,16 +39,15 @@ def predict(
     Raises:
         InputError: no run, unknown task or format, other bins, or no session that can be predicted.
     """
-    if file_format not in FORMATS:
-        raise InputError(f"format={file_format!r}; expected {' or '.join(FORMATS)}")
+    require(file_format in FORMATS, f"format={file_format!r}; expected {' or '.join(FORMATS)}")
     if file_format == "nwb":
         require_pynwb()
     tasks = task or protocols.TASKS
     for name in tasks:
-        if name not in protocols.TASKS:
-            raise InputError(
-                f"task {name!r} is not known; choose from {', '.join(protocols.TASKS)}"
-            )
+        require(
+            name in protocols.TASKS,
+            f"task {name!r} is not known; choose from {', '.join(protocols.TASKS)}",
+        )
     config = run_folder.read_run(Path(folder))
     require_writable(Path(out), folder=True)
     dataset = run_folder.load_data(config) if data is None else open_dataset(Path(data))

@@ -16,7 +16,7 @@ from typing import Any
 
 import jax
 
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 from neurojax.evals import evaluators, spikes
 from neurojax.files import write_json
 from neurojax.report import seeds
@@ -77,20 +77,22 @@ def train_seeds(
             its own.
         Interrupted: a signal stopped the run of a seed after saving.
     """
-    if not 2 <= num_seeds <= MAX_SEEDS:
-        raise InputError(
-            f"--seeds={num_seeds}; expected 2 to {MAX_SEEDS}, or leave it out for one run"
-        )
-    if jax.process_count() > 1:
-        raise InputError(
-            "--seeds trains one seed after another in one process; start one command a seed instead"
-        )
+    require(
+        2 <= num_seeds <= MAX_SEEDS,
+        f"--seeds={num_seeds}; expected 2 to {MAX_SEEDS}, or leave it out for one run",
+    )
+    require(
+        jax.process_count() <= 1,
+        "--seeds trains one seed after another in one process; start one command a seed instead",
+    )
     if (kind := config["eval"].get("evaluator", evaluators.SPIKES)) != evaluators.SPIKES:
         raise InputError(
             f"--seeds sums up evaluations of spikes, not of {kind}; start one command a seed"
         )
-    if (folder / workdir.CONFIG_NAME).exists():
-        raise InputError(f"{folder} holds a run of one seed; choose another --workdir for several")
+    require(
+        not (folder / workdir.CONFIG_NAME).exists(),
+        f"{folder} holds a run of one seed; choose another --workdir for several",
+    )
     first = config["seed"]
     if dry_run:
         train(_of_seed(config, first), folder / f"seed_{first}", dry_run=True)
