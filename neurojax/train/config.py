@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from neurojax.errors import InputError
+from neurojax.errors import require, require_fields
 from neurojax.train import sharding
 
 
@@ -40,28 +40,21 @@ class LoopConfig:
     rules: tuple[sharding.Rule, ...] = ()
 
     def __post_init__(self):
-        if self.placement not in ("host", "device"):
-            raise InputError(f"data.placement={self.placement!r}; choose 'host' or 'device'")
-        positive = (
-            "microbatches",
-            "steps_per_dispatch",
-            "log_every_steps",
-            "keep_checkpoints",
-            "max_skipped_in_a_row",
+        require(
+            self.placement in ("host", "device"),
+            f"data.placement={self.placement!r}; choose 'host' or 'device'",
         )
-        for name in positive:
-            if getattr(self, name) < 1:
-                raise InputError(f"train.{name}={getattr(self, name)}; expected at least 1")
-        if self.steps_per_dispatch > 1 and self.placement != "device":
-            raise InputError(
-                f"train.steps_per_dispatch={self.steps_per_dispatch} needs the counts on the "
-                "device; set "
-                "data.placement=device, or train.steps_per_dispatch=1"
-            )
-        if self.num_threads < 0:
-            raise InputError(f"data.num_threads={self.num_threads}; expected 0 (no thread) or more")
-        for name in ("save_every_steps", "validate_every_steps"):
-            if getattr(self, name) < 0:
-                raise InputError(
-                    f"train.{name}={getattr(self, name)}; expected 0 (off) or a number of steps"
-                )
+        positive = "microbatches steps_per_dispatch log_every_steps keep_checkpoints"
+        every, or_off = "save_every_steps validate_every_steps", "0 (off) or a number of steps"
+        rules = (
+            (f"{positive} max_skipped_in_a_row", lambda n: n >= 1, "expected at least 1"),
+            (every, lambda n: n >= 0, f"expected {or_off}"),
+        )
+        require_fields(self, "train.", rules)
+        threads = ("num_threads", lambda n: n >= 0, "expected 0 (no thread) or more")
+        require_fields(self, "data.", [threads])
+        require(
+            self.steps_per_dispatch == 1 or self.placement == "device",
+            f"train.steps_per_dispatch={self.steps_per_dispatch} needs the counts on the device; "
+            "set data.placement=device, or train.steps_per_dispatch=1",
+        )

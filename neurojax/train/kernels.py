@@ -8,10 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.errors import InputError
+from neurojax.errors import require
 from neurojax.models.attention import Span, attention
 
 ASKED = ("xla", "flash")
+# platform -> its kernel, see models.attention, and how that is called
+FLASH = {"gpu": ("cudnn", "cuDNN flash attention"), "tpu": ("splash", "splash attention")}
 TOLERANCE = 0.05  # of bfloat16 products of standard normals, summed over 33 tokens
 
 
@@ -33,39 +35,34 @@ def choose(model: Mapping[str, Any], platform: str, num_devices: int) -> Choice:
         InputError: model.attention is neither xla nor flash.
     """
     asked = model.get("attention", "xla")
-    if asked not in ASKED:
-        raise InputError(f"model.attention={asked!r}; choose from {', '.join(ASKED)}")
+    require(asked in ASKED, f"model.attention={asked!r}; choose from {', '.join(ASKED)}")
     if asked == "xla":
         return Choice("xla", "attention: plain, as asked")
-    plain = "attention: plain, memory grows with the square of the trial's length, since "
     head_width = model["width"] // max(model["num_heads"], 1)
-    if model.get("dropout_attention", 0.0):
-        return Choice("xla", plain + "flash kernels know no model.dropout_attention")
-    if platform == "gpu":
-        if model["compute_dtype"] != "bfloat16":
-            return Choice("xla", plain + "cuDNN needs model.compute_dtype=bfloat16")
-        if head_width % 8 or head_width > 128:
-            return Choice(
-                "xla", plain + f"cuDNN needs a head width of 8, 16, .. 128, got {head_width}"
-            )
-        failure = _failure("cudnn", head_width)
-        return (
-            Choice("xla", plain + failure)
-            if failure
-            else Choice("cudnn", "attention: cuDNN flash attention")
-        )
-    if platform == "tpu":
-        if num_devices > 1:
-            return Choice(
-                "xla", plain + f"the TPU kernel runs on one device, the mesh has {num_devices}"
-            )
-        failure = _failure("splash", head_width)
-        return (
-            Choice("xla", plain + failure)
-            if failure
-            else Choice("splash", "attention: splash attention")
-        )
-    return Choice("xla", plain + f"there is no flash kernel for {platform}")
+    kernel, name = FLASH.get(platform, ("", ""))
+    on_gpu = platform == "gpu"
+    obstacles = (
+        (model.get("dropout_attention"), "flash kernels know no model.dropout_attention"),
+        (not kernel, f"there is no flash kernel for {platform}"),
+        (
+            on_gpu and model["compute_dtype"] != "bfloat16",
+            "cuDNN needs model.compute_dtype=bfloat16",
+        ),
+        (
+            on_gpu and (head_width % 8 or head_width > 128),
+            f"cuDNN needs a head width of 8, 16, .. 128, got {head_width}",
+        ),
+        (
+            platform == "tpu" and num_devices > 1,
+            f"the TPU kernel runs on one device, the mesh has {num_devices}",
+        ),
+    )
+    stands = [words for stands, words in obstacles if stands]
+    failure = stands[0] if stands else _failure(kernel, head_width)
+    if not failure:
+        return Choice(kernel, f"attention: {name}")
+    plain = "attention: plain, memory grows with the square of the trial's length, since "
+    return Choice("xla", plain + failure)
 
 
 @functools.cache

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from neurojax.errors import InputError
+from neurojax.errors import require
 from neurojax.objectives.interface import LossSums
 
 
@@ -23,25 +23,22 @@ def require_even(
         data_devices: along the mesh axis `data`.
         objective: of the recipe; one whose trials are coupled is not computed in parts.
     """
-    if parts > 1 and objective is not None and not objective.module.SPLITS_INTO_PARTS:
-        raise InputError(
+    if parts > 1 and objective is not None:
+        require(
+            objective.module.SPLITS_INTO_PARTS,
             f"train.microbatches={parts}, but objective {objective.name} compares the trials of "
-            "a batch; set it to 1"
+            "a batch; set it to 1",
         )
     for groups, trials, *_ in shapes:
         # a batch that does not divide is on every device
         shared = data_devices if trials % data_devices == 0 else 1
-        if parts < 1 or trials % (parts * shared):
-            each = (
-                f", of which each of {shared} devices holds {trials // shared}"
-                if shared > 1
-                else ""
-            )
-            raise InputError(
-                f"train.microbatches={parts}, but a batch has {trials} trials of each of "
-                f"{groups} sessions{each}; "
-                "choose a divisor of the last number, or set data.trials_per_batch to a multiple"
-            )
+        each = f", of which each of {shared} devices holds {trials // shared}" if shared > 1 else ""
+        require(
+            parts >= 1 and trials % (parts * shared) == 0,
+            f"train.microbatches={parts}, but a batch has {trials} trials of each of "
+            f"{groups} sessions{each}; choose a divisor of the last number, or set "
+            "data.trials_per_batch to a multiple",
+        )
 
 
 def split(trials: Any, parts: int) -> Any:

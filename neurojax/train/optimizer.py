@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from neurojax.errors import InputError
+from neurojax.errors import require_fields
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,29 +44,19 @@ class OptimizerConfig:
     clip_norm: float
 
     def __post_init__(self):
-        for name in ("learning_rate", "initial_divisor", "final_divisor", "epsilon"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise InputError(
-                    f"optimizer.{name}={getattr(self, name)}; expected a positive number"
-                )
-        for name in ("weight_decay", "row_weight_decay"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise InputError(
-                    f"optimizer.{name}={getattr(self, name)}; expected 0 (off) or a positive number"
-                )
-        for name in ("b1", "b2"):
-            if not 0 <= getattr(self, name) < 1:
-                raise InputError(
-                    f"optimizer.{name}={getattr(self, name)}; expected a share in [0, 1)"
-                )
-        if not 0 < self.warmup_share < 1:
-            raise InputError(
-                f"optimizer.warmup_share={self.warmup_share}; expected a share in (0, 1)"
-            )
-        if not 0 <= self.clip_norm < math.inf:
-            raise InputError(
-                f"optimizer.clip_norm={self.clip_norm}; expected 0 (off) or a positive norm"
-            )
+        off = "expected 0 (off) or a positive"
+        rules = (
+            (
+                "learning_rate initial_divisor final_divisor epsilon",
+                lambda value: 0 < value < math.inf,
+                "expected a positive number",
+            ),
+            ("weight_decay row_weight_decay", lambda value: 0 <= value < math.inf, f"{off} number"),
+            ("b1 b2", lambda value: 0 <= value < 1, "expected a share in [0, 1)"),
+            ("warmup_share", lambda value: 0 < value < 1, "expected a share in (0, 1)"),
+            ("clip_norm", lambda value: 0 <= value < math.inf, f"{off} norm"),
+        )
+        require_fields(self, "optimizer.", rules)
 
 
 class RowMoments(NamedTuple):

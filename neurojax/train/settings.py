@@ -10,10 +10,10 @@ import jax
 from neurojax import heads
 from neurojax.by_name import module_named
 from neurojax.data.session import Session
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 from neurojax.models import interface as models
 from neurojax.objectives import interface as objectives
-from neurojax.train import kernels, predictor
+from neurojax.train import kernels, predictor, sharding
 from neurojax.train.config import LoopConfig
 from neurojax.train.optimizer import OptimizerConfig
 from neurojax.train.step import Model, Objective, Recipe
@@ -56,16 +56,15 @@ def entry(values: Any, block: str, name: str, kind: type) -> Any:
     Raises InputError that names the entry.
     """
     where = f"{block}.{name}" if block else name
-    if not isinstance(values, Mapping) or name not in values:
-        raise InputError(f"the config has no {where}; take configs/mtm.py as an example")
+    require(
+        isinstance(values, Mapping) and name in values,
+        f"the config has no {where}; take configs/mtm.py as an example",
+    )
     value = values[name]
     fits = isinstance(value, (int, float) if kind is float else kind) and (
         kind is bool or not isinstance(value, bool)
     )
-    if not fits:
-        raise InputError(
-            f"{where}={value!r}; expected a {kind.__name__}, got a {type(value).__name__}"
-        )
+    require(fits, f"{where}={value!r}; expected a {kind.__name__}, got a {type(value).__name__}")
     return value
 
 
@@ -103,28 +102,19 @@ def recipe(config: Mapping[str, Any]) -> Recipe:
     """What is learned."""
     train = entry(config, "", "train", dict)
     num_steps, seed = entry(train, "train", "num_steps", int), entry(config, "", "seed", int)
-    if num_steps < 1:
-        raise InputError(f"train.num_steps={num_steps}; expected at least 1")
-    if not 0 <= seed < 2**32:
-        raise InputError(f"seed={seed}; expected a number from 0 to 2**32 - 1")
-    head = entry(entry(config, "", "head", dict), "head", "name", str)
-    heads.named(head)
-    return Recipe(
-        seed=seed,
-        num_steps=num_steps,
-        model=model_of(config),
-        objective=objective_of(config),
-        head=head,
-        optimizer=build(OptimizerConfig, "optimizer", entry(config, "", "optimizer", dict)),
-        members=members_of(config),
-    )
+    require(num_steps >= 1, f"train.num_steps={num_steps}; expected at least 1")
+    require(0 <= seed < 2**32, f"seed={seed}; expected a number from 0 to 2**32 - 1")
+    optimizer = build(OptimizerConfig, "optimizer", entry(config, "", "optimizer", dict))
+    asked = predicting(config)._asdict()
+    return Recipe(seed=seed, num_steps=num_steps, optimizer=optimizer, **asked)
 
 
 def members_of(config: Mapping[str, Any]) -> int:
     """Models that are trained side by side; 1 is no ensemble."""
     members = entry(config, "", "members", int)
-    if not 1 <= members <= MAX_MEMBERS:
-        raise InputError(f"members={members}; expected 1 (no ensemble) to {MAX_MEMBERS}")
+    require(
+        1 <= members <= MAX_MEMBERS, f"members={members}; expected 1 (no ensemble) to {MAX_MEMBERS}"
+    )
     return members
 
 
@@ -156,37 +146,26 @@ def open_source(config: Mapping[str, Any], sessions: Sequence[Session], **more: 
 
 def loop_config(config: Mapping[str, Any]) -> LoopConfig:
     """How a run is driven."""
-    train, data = entry(config, "", "train", dict), entry(config, "", "data", dict)
-    values = {name: value for name, value in train.items() if name != "num_steps"}
-    values |= {
-        name: entry(data, "data", name, kind)
-        for name, kind in (("placement", str), ("num_threads", int))
+    data, mesh = entry(config, "", "data", dict), entry(config, "", "sharding", dict)
+    values = entry(config, "", "train", dict) | {
+        "placement": entry(data, "data", "placement", str),
+        "num_threads": entry(data, "data", "num_threads", int),
+        "mesh_data": entry(mesh, "sharding", "data", int),
+        "mesh_model": entry(mesh, "sharding", "model", int),
+        "rules": _rules(mesh.get("rules", ())),
     }
-    mesh_data, mesh_model = mesh_sizes(config)
-    rules = config["sharding"].get("rules", ())
-    if not isinstance(rules, list | tuple):
-        raise InputError(
-            f"sharding.rules={rules!r}; expected pairs like ('tables/read_in', ('model',))"
-        )
-    values |= {
-        "mesh_data": mesh_data,
-        "mesh_model": mesh_model,
-        "rules": tuple(_rule(rule) for rule in rules),
-    }
-    return build(LoopConfig, "train", values)
+    return build(LoopConfig, "train", {n: v for n, v in values.items() if n != "num_steps"})
 
 
-def mesh_sizes(config: Mapping[str, Any]) -> tuple[int, int]:
-    """Devices along the mesh axes `data` and `model`."""
-    block = entry(config, "", "sharding", dict)
-    return entry(block, "sharding", "data", int), entry(block, "sharding", "model", int)
-
-
-def _rule(rule: Any) -> tuple[str, tuple[str | None, ...]]:
-    """One of sharding.rules, as train.sharding takes it."""
-    match rule:
-        case [str(pattern), [*axes]]:
-            return pattern, tuple(axes)
-    raise InputError(
-        f"sharding.rules holds {rule!r}; expected pairs like ('tables/read_in', ('model',))"
-    )
+def _rules(rules: Any) -> tuple[sharding.Rule, ...]:
+    """sharding.rules, as train.sharding takes them."""
+    expected = "expected pairs like ('tables/read_in', ('model',))"
+    require(isinstance(rules, list | tuple), f"sharding.rules={rules!r}; {expected}")
+    read = []
+    for rule in rules:
+        match rule:
+            case [str(pattern), [*axes]]:
+                read.append((pattern, tuple(axes)))
+            case _:
+                raise InputError(f"sharding.rules holds {rule!r}; {expected}")
+    return tuple(read)

@@ -1,11 +1,9 @@
 """Memory of a training step, estimated from its program before anything is compiled.
 
 Every array of the traced step lives from where it is made to where it is last used; the estimate is
-the largest sum.
-A compiler fuses what it can: chains of elementwise operations never reach memory, so only arrays
-    that something else
-than the next elementwise operation reads are counted. tests/train/step_memory_test.py compares with
-XLA's own figure.
+the largest sum. A compiler fuses what it can: chains of elementwise operations never reach memory,
+so only arrays that something else than the next elementwise operation reads are counted.
+tests/train/step_memory_test.py compares with XLA's own figure.
 """
 
 import functools
@@ -23,10 +21,11 @@ FACTOR = 1.5  # by which the estimate and XLA's own figure may differ, either wa
 
 # Each entry of the result needs but that entry of the operands, or no operand at all.
 _FUSED = frozenset(
-    """abs add and broadcast_in_dim ceil clamp convert_element_type copy cos div eq erf exp exp2 expm1 floor ge gt
-    integer_pow iota is_finite le log log1p logistic lt max min mul ne neg nextafter not or pow random_bits
-    random_unwrap random_wrap rem reshape rsqrt select_n shift_left shift_right_arithmetic shift_right_logical sign
-    sin sqrt square squeeze sub tanh threefry2x32 transpose xor""".split()
+    """abs add and broadcast_in_dim ceil clamp convert_element_type copy cos div eq erf exp exp2
+    expm1 floor ge gt integer_pow iota is_finite le log log1p logistic lt max min mul ne neg
+    nextafter not or pow random_bits random_unwrap random_wrap rem reshape rsqrt select_n
+    shift_left shift_right_arithmetic shift_right_logical sign sin sqrt square squeeze sub tanh
+    threefry2x32 transpose xor""".split()
 )
 
 
