@@ -7,8 +7,15 @@ import numpy as np
 from neurojax.data.session import Session
 from neurojax.errors import InputError
 
-_PROVENANCE = {"subject_id": "subject", "date": "date", "species": "species", "licence": "licence"}
-_PROVENANCE |= {"revision": "revision", "citation": "citation", "consent": "consent"}
+_PROVENANCE = {
+    "subject_id": "subject",
+    "date": "date",
+    "species": "species",
+    "licence": "licence",
+    "revision": "revision",
+    "citation": "citation",
+    "consent": "consent",
+}
 
 
 def to_arrays(session: Session) -> dict[str, np.ndarray]:

@@ -20,6 +20,7 @@ import numpy as np
 
 from neurojax.data.binning import merge_bins, merge_means, merge_valid
 from neurojax.data.checks.findings import spike_findings
+from neurojax.data.readers import one_file
 from neurojax.data.readers.containers import SUFFIXES, load_arrays
 from neurojax.data.readers.roles import Axes, Roles, assign_roles
 from neurojax.data.readers.spec import DEFAULT_BIN_SIZE_S, ReadSpec
@@ -33,20 +34,29 @@ from neurojax.data.readers.trials import (
     without_shared_time,
 )
 from neurojax.data.session import Session
-from neurojax.data.store.array_files import open_input
 from neurojax.data.store.session_fields import signal, spike_counts, whole_counts
-from neurojax.data.store.session_rules import check_bin_size, check_session_id
+from neurojax.data.store.session_rules import check_bin_size
 from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError, require
-from neurojax.files import sha256_file
 
 VERSION = "arrays/1"
 OPTIONS: dict[str, str] = {}
-_UNIT_TEXT = {"unit_id": "unit_id", "unit_region": "region"}
-_UNIT_TEXT |= {"unit_region_group": "region_group", "unit_region_source": "region_source"}
-_PROVENANCE = {"subject": "subject_id", "date": "date", "species": "species", "licence": "licence"}
-_PROVENANCE |= {"license": "licence", "revision": "revision"}
-_PROVENANCE |= {"citation": "citation", "consent": "consent"}
+_UNIT_TEXT = {
+    "unit_id": "unit_id",
+    "unit_region": "region",
+    "unit_region_group": "region_group",
+    "unit_region_source": "region_source",
+}
+_PROVENANCE = {
+    "subject": "subject_id",
+    "date": "date",
+    "species": "species",
+    "licence": "licence",
+    "license": "licence",
+    "revision": "revision",
+    "citation": "citation",
+    "consent": "consent",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,25 +86,10 @@ class _Binned:
 
 def find(path: str) -> list[str]:
     """A file stands for itself, a folder for the .npz and .mat files in it."""
-    folder = Path(path)
-    if not folder.is_dir():
-        return [path]
-    found = sorted(
-        str(entry) for entry in folder.iterdir() if entry.suffix in SUFFIXES and entry.is_file()
-    )
-    require(found, f"{path} holds no {' or '.join(SUFFIXES)} file; check the path")
-    return found
+    return one_file.files_at(path, SUFFIXES)
 
 
-def session_name(source: str) -> str:
-    """The stem of the file's name."""
-    return check_session_id(Path(source).stem)
-
-
-def source_sha256(source: str) -> str:
-    """Digest of the file."""
-    with open_input(Path(source)):  # says what is wrong with it
-        return sha256_file(Path(source))
+session_name, source_sha256 = one_file.session_name, one_file.source_sha256
 
 
 def read_session(source: str, spec: ReadSpec) -> Session:
@@ -123,13 +118,14 @@ def read_session(source: str, spec: ReadSpec) -> Session:
     split, split_source = choose_split(arrays.pop("split", None), binned.starts_s, spec, where)
     roles = assign_roles(arrays, binned.axes, spec, where)
     merged = _merged(binned, roles, where)
-    info |= {"bins_merged": binned.factor, "trial_start_s_source": binned.starts_source}
-    info["bins_dropped"] = len(binned.counts) - len(merged["counts"]) * binned.factor
-    info |= (
-        binned.record
-        | {"split_source": split_source}
-        | ({"notes": roles.notes} if roles.notes else {})
-    )
+    info |= {
+        "bins_merged": binned.factor,
+        "trial_start_s_source": binned.starts_source,
+        "bins_dropped": len(binned.counts) - len(merged["counts"]) * binned.factor,
+        "split_source": split_source,
+        **binned.record,
+        **({"notes": roles.notes} if roles.notes else {}),
+    }
     session = from_counts(
         **merged,
         **units,
@@ -181,8 +177,9 @@ def _bin_spikes(arrays: Arrays, spec: ReadSpec, num_units: int | None, where: st
     axes = Axes(len(lengths), len(counts), counts.shape[1], _common(lengths))
     source = spec.align or ("windows" if spec.window_s else "file")
     odd = spike_findings(times, units, counts.shape[1], starts, stops)
-    record: dict[str, Any] = {"findings": odd} if odd else {}
-    record |= {"spikes_dropped": {"time is not finite": num_lost}} if num_lost else {}
+    lost = {"time is not finite": num_lost} if num_lost else {}
+    told = {"findings": odd, "spikes_dropped": lost}
+    record = {name: numbers for name, numbers in told.items() if numbers}
     return _Binned(counts, lengths, starts, source, bin_size_s, 1, axes, record)
 
 

@@ -16,24 +16,22 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data.readers import hdf5
+from neurojax.data.readers import hdf5, one_file
 from neurojax.data.readers.signals import bin_starts, clean_signal, mean_in_bins
 from neurojax.data.readers.sorted_spikes import sorted_spikes
 from neurojax.data.readers.spec import DEFAULT_BIN_SIZE_S, ReadSpec
 from neurojax.data.readers.trials import choose_split, whole_times, without_shared_time
 from neurojax.data.readers.windows import counted_drops, kept_windows
 from neurojax.data.session import TEST, TRAIN, VALIDATION, Session
-from neurojax.data.store.array_files import open_input
 from neurojax.data.store.session_fields import spike_counts
-from neurojax.data.store.session_rules import check_bin_size, check_session_id
+from neurojax.data.store.session_rules import check_bin_size
 from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError, require
-from neurojax.files import sha256_file
 
 VERSION = "brainwide/1"
 OPTIONS = {
-    "scope": "which set of split domains: ts2, ts1, pretrain; default: ts2, else the plain ones, ts1, "
-    "pretrain",
+    "scope": "which set of split domains: ts2, ts1, pretrain; default: ts2, else the plain ones, "
+    "ts1, pretrain",
     "as_test": "val: a file without test domain tests on its validation windows",
     "regions": "allen, beryl (default) or cosmos: which region column becomes `region`",
 }
@@ -53,23 +51,10 @@ Domains = dict[int, np.ndarray]  # split -> [intervals, 2], seconds
 
 def find(path: str) -> list[str]:
     """A file stands for itself, a folder for the .h5 files below it."""
-    root = Path(path)
-    if not root.is_dir():
-        return [path]
-    found = sorted(str(entry) for entry in root.rglob("*.h5") if entry.is_file())
-    require(found, f"{path} holds no .h5 file; check the path")
-    return found
+    return one_file.files_at(path, (".h5",), below=True)
 
 
-def session_name(source: str) -> str:
-    """The stem of the file's name."""
-    return check_session_id(Path(source).stem)
-
-
-def source_sha256(source: str) -> str:
-    """Digest of the file."""
-    with open_input(Path(source)):  # says what is wrong with it
-        return sha256_file(Path(source))
+session_name, source_sha256 = one_file.session_name, one_file.source_sha256
 
 
 def read_session(source: str, spec: ReadSpec) -> Session:

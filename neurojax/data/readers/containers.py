@@ -17,8 +17,17 @@ from neurojax.errors import InputError, require
 
 SUFFIXES = (".npz", ".mat")
 _KEEP_RANK = frozenset({"counts"})  # MATLAB has no vectors; counts of one unit must stay a matrix
-_CLASS_BYTES = {"int8": 1, "uint8": 1, "logical": 1, "int16": 2, "uint16": 2, "char": 4, "int32": 4}
-_CLASS_BYTES |= {"uint32": 4, "single": 4}  # all others: 8
+_CLASS_BYTES = {
+    "int8": 1,
+    "uint8": 1,
+    "logical": 1,
+    "int16": 2,
+    "uint16": 2,
+    "char": 4,
+    "int32": 4,
+    "uint32": 4,
+    "single": 4,
+}
 _REFUSED = "is a {}; store plain numbers, text or a cell array of text"
 
 
@@ -39,7 +48,7 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
         arrays = read_npz(path)
     else:
         with open_input(path) as file:
-            is_hdf5 = b"MATLAB 7.3" in file.read(128) or _has_hdf5_signature(path)
+            is_hdf5 = is_v73(file.read(520))
         arrays = _read_hdf5(path) if is_hdf5 else _read_mat5(path)
     for name in arrays:
         check_array_name(name, str(path))
@@ -47,29 +56,41 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def _read_mat5(path: Path) -> dict[str, np.ndarray]:
-    import scipy.io
-
     with open_input(path) as file:
-        file_bytes = file.read(MAX_FILE_BYTES)
-    check_mat5(file_bytes, str(path))
-    try:
-        listed = scipy.io.whosmat(io.BytesIO(file_bytes))
-        _check_size(
-            path, sum(math.prod(shape) * _CLASS_BYTES.get(kind, 8) for _, shape, kind in listed)
-        )
-        with warnings.catch_warnings():  # matrix or array, sparse values are made dense below
-            warnings.simplefilter("ignore", DeprecationWarning)
-            content = scipy.io.loadmat(io.BytesIO(file_bytes))
-    except InputError:
-        raise
-    except Exception as error:  # the parser of a damaged file may raise anything
-        reason = f"{type(error).__name__}: {error}".splitlines()[0][:150]
-        raise InputError(f"{path} cannot be read as .mat ({reason}); save it again") from None
+        content = loaded_mat5(file.read(MAX_FILE_BYTES), path)
     return {
         name: _squeezed(name, _plain_matlab(values, f"{path}, {name!r}"))
         for name, values in content.items()
-        if not name.startswith("__")
     }
+
+
+def loaded_mat5(content: bytes, path: Path) -> dict[str, Any]:
+    """Variables of a .mat file of v4 to v7 as scipy reads them.
+
+    Args:
+        content: of the file.
+        path: for messages.
+
+    Raises:
+        InputError: damaged or too large.
+    """
+    import scipy.io
+
+    check_mat5(content, str(path))
+    try:
+        listed = scipy.io.whosmat(io.BytesIO(content))
+        _check_size(
+            path, sum(math.prod(shape) * _CLASS_BYTES.get(kind, 8) for _, shape, kind in listed)
+        )
+        with warnings.catch_warnings():  # deprecated forms; sparse values are made dense by us
+            warnings.simplefilter("ignore")
+            loaded = scipy.io.loadmat(io.BytesIO(content))
+    except InputError:
+        raise
+    except Exception as error:  # the parser of a damaged file may raise anything
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:150]
+        raise InputError(f"{path} cannot be read as .mat ({reason}); save it again") from None
+    return {name: values for name, values in loaded.items() if not name.startswith("__")}
 
 
 def _plain_matlab(values: Any, where: str) -> np.ndarray:
@@ -107,11 +128,9 @@ def _squeezed(name: str, values: np.ndarray) -> np.ndarray:
     return values.ravel() if 1 in values.shape else values
 
 
-def _has_hdf5_signature(path: Path) -> bool:
-    """HDF5 begins at byte 0, 512, 1024, ...; MATLAB puts it at 512."""
-    with path.open("rb") as file:
-        start = file.read(520)
-    return start[:8] == b"\x89HDF\r\n\x1a\n" or start[512:520] == b"\x89HDF\r\n\x1a\n"
+def is_v73(start: bytes) -> bool:
+    """Whether a .mat file is HDF5, by its first 520 bytes; MATLAB puts the signature at 512."""
+    return b"MATLAB 7.3" in start[:128] or b"\x89HDF\r\n\x1a\n" in (start[:8], start[512:520])
 
 
 def _read_hdf5(path: Path) -> dict[str, np.ndarray]:

@@ -23,11 +23,11 @@ from typing import NamedTuple
 import numpy as np
 
 from neurojax.data.binning import whole_numbers
+from neurojax.data.readers import one_file
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.real_values import from_values
 from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session
 from neurojax.data.store.array_files import open_input, read_npz
-from neurojax.data.store.session_rules import check_session_id
 from neurojax.errors import InputError, require
 from neurojax.files import sha256_file
 
@@ -60,9 +60,7 @@ def find(path: str) -> list[str]:
     return found
 
 
-def session_name(source: str) -> str:
-    """The person: the file's name without its ending."""
-    return check_session_id(Path(source).stem)
+session_name = one_file.session_name  # the person
 
 
 def source_sha256(source: str) -> str:

@@ -17,10 +17,18 @@ _EVENTS = (
     "firstMovement_times",
     "feedbackType",
 )
-_VALUES = {"choice": "choice", "feedbackType": "feedback", "probabilityLeft": "probability_left"}
-_VALUES |= {"rewardVolume": "reward_volume_ul"}
-_AFTER_STIMULUS = {"firstMovement_times": "reaction_time_s", "response_times": "response_time_s"}
-_AFTER_STIMULUS |= {"feedback_times": "feedback_time_s", "goCue_times": "go_cue_time_s"}
+_VALUES = {
+    "choice": "choice",
+    "feedbackType": "feedback",
+    "probabilityLeft": "probability_left",
+    "rewardVolume": "reward_volume_ul",
+}
+_AFTER_STIMULUS = {
+    "firstMovement_times": "reaction_time_s",
+    "response_times": "response_time_s",
+    "feedback_times": "feedback_time_s",
+    "goCue_times": "go_cue_time_s",
+}
 
 
 def intervals(trials: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -9,7 +9,7 @@ of its values.
     trial; needs bin_size_s spikes a cell with the spike times of one unit each, seconds; needs
     trials, events or --window_s
     bin_size_s, trial_start_s, trial_stop_s, region, unit_id   a path, or (bin_size_s) a number
-    --trial_columns=PATH,... and --behavior=PATH,...           further values; all others are left aside
+    --trial_columns=PATH,... and --behavior=PATH,...           further values; others are left aside
 
 Read are numbers, logicals, char and nested cells and structs of them, from v4 to v7 and from v7.3
 (needs h5py).
@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data.readers import arrays
+from neurojax.data.readers import arrays, one_file
 from neurojax.data.readers.matlab_values import Cell, described, load_matlab, value_at
 from neurojax.data.readers.sorted_spikes import sorted_spikes
 from neurojax.data.readers.spec import DEFAULT_BIN_SIZE_S, ReadSpec
@@ -34,7 +34,7 @@ from neurojax.data.readers.trials import (
 )
 from neurojax.data.session import Session
 from neurojax.data.store.session_fields import plain_array, seconds, spike_counts
-from neurojax.data.store.session_rules import check_bin_size, check_session_id
+from neurojax.data.store.session_rules import check_bin_size
 from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError, require
 
@@ -56,22 +56,10 @@ SUFFIX = ".mat"
 
 def find(path: str) -> list[str]:
     """A file stands for itself, a folder for the .mat files in it."""
-    folder = Path(path)
-    if not folder.is_dir():
-        return [path]
-    found = sorted(
-        str(entry) for entry in folder.iterdir() if entry.suffix == SUFFIX and entry.is_file()
-    )
-    require(found, f"{path} holds no {SUFFIX} file; check the path")
-    return found
+    return one_file.files_at(path, (SUFFIX,))
 
 
-def session_name(source: str) -> str:
-    """The stem of the file's name."""
-    return check_session_id(Path(source).stem)
-
-
-source_sha256 = arrays.source_sha256
+session_name, source_sha256 = one_file.session_name, one_file.source_sha256
 
 
 def read_session(source: str, spec: ReadSpec) -> Session:
@@ -173,11 +161,10 @@ def _of_counts(root: Any, given: dict[str, Any], spec: ReadSpec, where: str) -> 
         starts = seconds(
             np.ravel(_array(given["trial_start_s"], "trial_start_s", where)), "trial_start_s", where
         )
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
     return {
         "counts": flat,
         "bin_size_s": bin_size_s,
-        "trial_offsets": offsets,
+        "trial_offsets": np.concatenate([[0], np.cumsum(lengths)]),
         "trial_start_s": starts,
     }
 
@@ -210,11 +197,10 @@ def _of_spikes(given: dict[str, Any], spec: ReadSpec, where: str) -> dict[str, A
     counts, lengths = spike_counts(
         spikes.times_s, spikes.rows, len(trains), starts, stops, bin_size_s, where
     )
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
     return {
         "counts": counts,
         "bin_size_s": bin_size_s,
-        "trial_offsets": offsets,
+        "trial_offsets": np.concatenate([[0], np.cumsum(lengths)]),
         "trial_start_s": starts,
     }
 

@@ -19,8 +19,21 @@ from neurojax.errors import InputError, require
 _HEADER_BYTES = 128
 _MATRIX, _COMPRESSED = 14, 15
 # types of numbers, as numpy writes them
-_TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8"}
-_TYPES |= {13: "u8", 16: "u1", 17: "u2", 18: "u4"}
+_TYPES = {
+    1: "i1",
+    2: "u1",
+    3: "i2",
+    4: "u2",
+    5: "i4",
+    6: "u4",
+    7: "f4",
+    9: "f8",
+    12: "i8",
+    13: "u8",
+    16: "u1",
+    17: "u2",
+    18: "u4",
+}
 _CELL, _STRUCT, _OBJECT, _CHAR, _SPARSE, _FUNCTION, _OPAQUE = 1, 2, 3, 4, 5, 16, 17
 _MAX_AXES, _MAX_DEPTH, _MAX_ELEMENTS = 32, 24, 10**6
 

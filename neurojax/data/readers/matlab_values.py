@@ -2,22 +2,19 @@
 arrays as lists."""
 
 import dataclasses
-import io
 import math
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from neurojax.data.readers import hdf5
-from neurojax.data.readers.mat5_check import check_mat5
+from neurojax.data.readers.containers import is_v73, loaded_mat5
 from neurojax.data.store.array_files import MAX_FILE_BYTES, open_input
 from neurojax.errors import InputError, require
 
 _MAX_DEPTH = 16
 _MAX_VALUES = 10**6  # cells and fields of one file
-_V73 = b"MATLAB 7.3"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,38 +33,12 @@ def load_matlab(path: Path) -> dict[str, Any]:
     with open_input(path) as file:
         start = file.read(520)
         content = b"" if path.stat().st_size > MAX_FILE_BYTES else start + file.read()
-    if _V73 in start[:128] or b"\x89HDF\r\n\x1a\n" in (start[:8], start[512:520]):
+    if is_v73(start):
         with hdf5.open_hdf5(path) as file:
-            return {
-                name: _of_hdf5(file, name, 0, [_MAX_VALUES])
-                for name in file
-                if not name.startswith("#")
-            }
-    import scipy.io
-
-    check_mat5(content, str(path))
-    try:
-        listed = scipy.io.whosmat(io.BytesIO(content))
-        require(
-            sum(math.prod(shape) for _, shape, _ in listed) * 8 <= MAX_FILE_BYTES,
-            f"{path} claims more than {MAX_FILE_BYTES} bytes; split the recording",
-        )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # sparse values, deprecated forms
-            loaded = scipy.io.loadmat(
-                io.BytesIO(content), squeeze_me=False, struct_as_record=True, chars_as_strings=True
-            )
-    except InputError:
-        raise
-    except Exception as error:  # the parser of a damaged file may raise anything
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:150]
-        raise InputError(f"{path} cannot be read as .mat ({reason}); save it again") from None
-    budget = [_MAX_VALUES]
-    return {
-        name: _of_scipy(value, name, 0, budget)
-        for name, value in loaded.items()
-        if not name.startswith("__")
-    }
+            names = [name for name in file if not name.startswith("#")]
+            return {name: _of_hdf5(file, name, 0, [_MAX_VALUES]) for name in names}
+    loaded, budget = loaded_mat5(content, path), [_MAX_VALUES]
+    return {name: _of_scipy(value, name, 0, budget) for name, value in loaded.items()}
 
 
 def value_at(root: dict[str, Any], path: str, where: str) -> Any:
@@ -138,13 +109,12 @@ def _of_scipy(value: Any, name: str, depth: int, budget: list[int]) -> Any:
     if not isinstance(value, np.ndarray):
         return None  # an object of MATLAB's own
     if value.dtype.names:
-        if type(value).__name__ == "MatlabOpaque" or type(value).__name__ == "MatlabFunction":
+        if type(value).__name__ in ("MatlabOpaque", "MatlabFunction"):
             return None
-        fields = value.dtype.names
         parts = [
             {
                 field: _of_scipy(part[field], f"{name}.{field}", depth + 1, budget)
-                for field in fields
+                for field in value.dtype.names
             }
             for part in value.ravel(order="F")
         ]

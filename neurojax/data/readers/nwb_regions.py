@@ -19,8 +19,6 @@ _NAMES = (
     "location",
     "anatomical_location",
     "structure_acronym",
-)
-_NAMES += (
     "acronym",
     "structure",
     "ecephys_structure_acronym",

@@ -27,8 +27,9 @@ _SPLITS = {
     "val": VALIDATION,
     "valid": VALIDATION,
     "validation": VALIDATION,
+    "test": TEST,
+    "testing": TEST,
 }
-_SPLITS |= {"test": TEST, "testing": TEST}
 _UNUSED = -1
 _MAX_WINDOWS = 10**7
 _FEWER_UNITS = "leave out those observed in few of the trials with --options=min_observed=0.5"

@@ -48,8 +48,10 @@ _GENERIC = {
     "kilosort2",
     "kilosort2.5",
     "kilosort3",
+    "kilosort4",
+    "in_container_sorting",
+    "curated",
 }
-_GENERIC |= {"kilosort4", "in_container_sorting", "curated"}
 _GROUPS = ("group", "KSLabel", "quality")  # the curator's word before the sorter's
 _REGIONS = ("region", "brain_region", "brain_area", "acronym", "location")
 _NUMBERS = {

@@ -1,6 +1,6 @@
-"""The bring-your-own door: counts in memory become a validated `Session`.
+"""Counts in memory become a validated `Session`.
 
-Spike times have their door in `spike_trains`. The folder format is in `session_format`, collections
+Spike times are binned by `spike_trains`. The folder format is in `session_format`, collections
 in `dataset`; their functions are reachable here too.
 """
 
