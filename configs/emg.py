@@ -1,11 +1,15 @@
-"""Gestures from surface EMG, people never seen: the power of learned filters, a small network.
+"""Gestures from surface EMG of people never seen: the power of learned filters, a small network.
 
     neurojax convert emg PATH --out=ROOT
     neurojax train --config=configs/emg.py --config.data.root=ROOT --workdir=runs/emg
 
-Source: data and task of Cote-Allard et al. 2019, IEEE TNSRE 27:760-771 (7 gestures, 8 channels, 200
-    Hz),
-windows of 260 ms; network after Schirrmeister et al. 2017.
+source    data and task: Cote-Allard et al. 2019 (7 gestures, 8 channels, 200 Hz), windows of
+          260 ms; network after Schirrmeister et al. 2017, figure 2
+hardware  two x86-64 CPU cores that other work shared; Python 3.11, jax 0.10.2
+time      30 s for the whole command, training 11 of them
+scores    balanced accuracy, 27 people in five folds, each tested by a network that never saw them:
+          0.833 (95 % interval over people 0.782 to 0.884); linear discriminants 0.797, perceptron
+          0.838, chance 0.143 (experiments/gestures, commit e1b0172397, 2026-11-29)
 """
 
 from ml_collections import ConfigDict

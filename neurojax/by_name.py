@@ -1,5 +1,5 @@
 """Finds the module that a config names: a source, model, head, objective or evaluator is a file of
-its room."""
+its package."""
 
 import importlib
 import pkgutil
@@ -9,33 +9,33 @@ from types import ModuleType
 from neurojax.errors import InputError
 
 
-def module_named(room: str, name: str, needs: tuple[str, ...]) -> ModuleType:
-    """The module `neurojax.<room>.<name>`.
+def module_named(package: str, name: str, needs: tuple[str, ...]) -> ModuleType:
+    """The module `neurojax.<package>.<name>`.
 
     Args:
-        room: a package below neurojax, such as "models".
+        package: a package below neurojax, such as "models".
         name: of a file there, as a config spells it.
-        needs: what a module must define to be chosen; other files of the room are none of them.
+        needs: what a module must define to be chosen; other files of the package are none of them.
 
     Raises:
         InputError: there is no such module; the message lists those there are.
     """
     if isinstance(name, str) and re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        found = _import(room, name)
+        found = _import(package, name)
         if found is not None and all(hasattr(found, entry) for entry in needs):
             return found
-    raise InputError(f"{room} has no {name!r}; choose from {', '.join(names(room, needs))}")
+    raise InputError(f"{package} has no {name!r}; choose from {', '.join(names(package, needs))}")
 
 
-def names(room: str, needs: tuple[str, ...]) -> list[str]:
-    """Names of all modules of a room that define what is needed, sorted."""
-    package = importlib.import_module(f"neurojax.{room}")
+def names(package: str, needs: tuple[str, ...]) -> list[str]:
+    """Names of all modules of a package that define what is needed, sorted."""
+    package = importlib.import_module(f"neurojax.{package}")
     listed = [entry.name for entry in pkgutil.iter_modules(package.__path__)]
-    return sorted(n for n in listed if all(hasattr(_import(room, n), entry) for entry in needs))
+    return sorted(n for n in listed if all(hasattr(_import(package, n), entry) for entry in needs))
 
 
-def _import(room: str, name: str) -> ModuleType | None:
-    full = f"neurojax.{room}.{name}"
+def _import(package: str, name: str) -> ModuleType | None:
+    full = f"neurojax.{package}.{name}"
     try:
         return importlib.import_module(full)
     except ModuleNotFoundError as error:

@@ -53,10 +53,10 @@ class Dense(nn.Module):
 
     def __call__(self, inputs: jax.Array) -> jax.Array:
         """[..., I] -> [..., O]."""
-        return side_by_side([self], inputs)[0]
+        return fused_dense([self], inputs)[0]
 
 
-def side_by_side(layers: Sequence[Dense], inputs: jax.Array) -> list[jax.Array]:
+def fused_dense(layers: Sequence[Dense], inputs: jax.Array) -> list[jax.Array]:
     """What several layers make of the same inputs [..., I]: [..., O] each."""
     kernels, biases = zip(*(layer.weights(inputs.shape[-1]) for layer in layers), strict=True)
     flat = inputs.astype(kernels[0].dtype).reshape(-1, inputs.shape[-1])

@@ -29,7 +29,7 @@ def _forward(inputs, weights):
 
 def _backward(kept, gradients):
     inputs, weights = kept
-    turned = jax.lax.platform_dependent(inputs, cpu=_laid_out_anew, default=_transposed)
+    turned = jax.lax.platform_dependent(inputs, cpu=_materialised_transpose, default=_transposed)
     of_inputs = sum(g @ _transposed(matrix) for g, matrix in zip(gradients, weights, strict=True))
     return of_inputs, tuple(turned @ gradient for gradient in gradients)
 
@@ -38,7 +38,7 @@ def _transposed(matrix: jax.Array) -> jax.Array:
     return jnp.swapaxes(matrix, -1, -2)
 
 
-def _laid_out_anew(matrix: jax.Array) -> jax.Array:
+def _materialised_transpose(matrix: jax.Array) -> jax.Array:
     """A copy alone: fused with what makes the matrix it would be three times as slow."""
     return jax.lax.optimization_barrier(_transposed(jax.lax.optimization_barrier(matrix)))
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from neurojax.models.attention import Span, attention
 from neurojax.models.config import TransformerConfig
-from neurojax.models.dense import dense, side_by_side
+from neurojax.models.dense import dense, fused_dense
 from neurojax.models.tokenizer import rotate
 
 
@@ -32,7 +32,7 @@ class Block(nn.Module):
         ).astype(dtype)
         layers = [dense(config, width, name="query"), dense(config, width, name="key")]
         layers.append(dense(config, width, name="value", role="value"))
-        queries, keys, values = (made.reshape(heads) for made in side_by_side(layers, normed))
+        queries, keys, values = (made.reshape(heads) for made in fused_dense(layers, normed))
         if config.positions == "rotary":
             queries, keys = rotate(queries, positions), rotate(keys, positions)
         key = self.make_rng("dropout") if self.train and config.dropout_attention else None
