@@ -1,5 +1,4 @@
-"""Finds the module that a config names: a source, model, head, objective or evaluator is a file of
-its package."""
+"""Finds the module that a config names: a source, model, objective or evaluator is a file."""
 
 import importlib
 import pkgutil
@@ -15,7 +14,7 @@ def module_named(package: str, name: str, needs: tuple[str, ...]) -> ModuleType:
     Args:
         package: a package below neurojax, such as "models".
         name: of a file there, as a config spells it.
-        needs: what a module must define to be chosen; other files of the package are none of them.
+        needs: what a module must define to be chosen; other files there are none of them.
 
     Raises:
         InputError: there is no such module; the message lists those there are.
@@ -29,8 +28,8 @@ def module_named(package: str, name: str, needs: tuple[str, ...]) -> ModuleType:
 
 def names(package: str, needs: tuple[str, ...]) -> list[str]:
     """Names of all modules of a package that define what is needed, sorted."""
-    package = importlib.import_module(f"neurojax.{package}")
-    listed = [entry.name for entry in pkgutil.iter_modules(package.__path__)]
+    folders = importlib.import_module(f"neurojax.{package}").__path__
+    listed = [entry.name for entry in pkgutil.iter_modules(folders)]
     return sorted(n for n in listed if all(hasattr(_import(package, n), entry) for entry in needs))
 
 

@@ -1,14 +1,15 @@
 """What a model is to the rest of the code: a module of this folder with four names.
 
-    Config                                   frozen dataclass without defaults (values are in configs/)
-    tables(config) -> {name: TableSpec}      arrays with a row for each unit or session; {} for none
+    Config                             frozen dataclass without defaults (values are in configs/)
+    tables(config) -> {name: TableSpec}   arrays with a row for each unit or session; {} for none
     init(key, config, facts) -> (params, buffers)
     apply(weights, inputs, config, *, train, key) -> Outputs
 
 A model turns arrays into states and natural parameters; it knows no loss and no file. It may also
 define
-fitted_rows(config, sessions, facts) -> {table: array}   rows that start at a fit to the training trials
-HIDES_BY_ZEROING = True   hiding a unit changes nothing but its counts, so hiding a silent one changes nothing
+
+    fitted_rows(config, sessions, facts) -> {table: array}   rows fitted to the training trials
+    HIDES_BY_ZEROING = True   hiding a unit changes nothing but its counts: a silent one, nothing
 """
 
 from collections.abc import Callable, Mapping

@@ -1,14 +1,14 @@
 """What an objective is to the rest of the code: a module of this folder with a few names.
 
-    Config                                     frozen dataclass without defaults
-    draw(key, batch, step, config) -> query    once for the whole batch, leaves [G, b, ...]
-    inputs(batch, query, config) -> inputs     the only place where something is hidden
+    Config                                    frozen dataclass without defaults
+    draw(key, batch, step, config) -> query   once for the whole batch, leaves [G, b, ...]
+    inputs(batch, query, config) -> inputs    the only place where something is hidden
     loss(apply, head, weights, batch, query, step, key, config) -> LossSums
-    target(batch) -> array                     what the head's natural parameters predict
-    asked(query, batch) -> bool array          entries of the target that a query asks about
-    VALIDATED = ("neuron", ...)                names of the questions a validation asks
-    validation_query(key, batch, number, config) -> query       number: of the name in VALIDATED, traced
-    SPLITS_INTO_PARTS                          False where trials of a batch are coupled: no microbatches
+    target(batch) -> array                    what the head's natural parameters predict
+    asked(query, batch) -> bool array         entries of the target that a query asks about
+    VALIDATED = ("neuron", ...)               names of the questions a validation asks
+    validation_query(key, batch, number, config) -> query   number: of a name in VALIDATED, traced
+    SPLITS_INTO_PARTS                         False where trials are coupled: no microbatches
 
 `apply(weights, inputs, key=key)` is a model with its config, in training.
 """
