@@ -1,7 +1,14 @@
-"""Next-bin prediction on the causal NDT1: the model and budget of configs/mtm.py, every bin from
-those before it.
+"""Next-bin prediction on the causal NDT1: model and budget of configs/mtm.py, a bin from those before.
 
-neurojax train --config=configs/next_bin.py:size=tiny --workdir=runs/next_bin
+    neurojax train --config=configs/next_bin.py:size=tiny --workdir=runs/next_bin
+
+source    causal next-step prediction of spikes, as in NDT3 (Ye et al. 2024) and language models
+hardware  two x86-64 CPU cores that other work shared; Python 3.11, jax 0.10.2
+time      92 s of CPU time for size=tiny on the synthetic animals
+scores    the same animals, test trials, pooled bits/spike: co-smoothing 0.941, forward -0.159,
+          inter-region 0.710, intra-region 0.479; linear stack 0.940, 0.301, 0.813, 0.784. Forward
+          asks for ten bins at once, which only a rollout could answer (seed 0, commit e1b0172397,
+          2026-11-29)
 """
 
 import importlib.util
