@@ -6,7 +6,7 @@ from typing import Any
 
 from neurojax import __version__
 from neurojax.api import membership
-from neurojax.data.store import cards, roster
+from neurojax.data.store import cards
 from neurojax.errors import InputError, require
 from neurojax.finetune.weights import Weights
 from neurojax.report.score_groups import score_words
@@ -14,28 +14,31 @@ from neurojax.report.score_groups import score_words
 _NOT_STATED = frozenset({"", "unknown", "none", "n/a", "na", "null", "not stated", "unspecified"})
 _USE = """## Intended use
 
-Research on neural population activity: predicting hidden units, bins and regions of the sessions above, and states of
-these sessions as features for analyses. A session that is not listed has no rows in the model and needs fine-tuning:
-`model.adapt(session)`, or `neurojax train --config=configs/finetune.py --config.init_from=FOLDER`.
+Research on neural population activity: predicting hidden units, bins and regions of the sessions
+above, and states of these sessions as features for analyses. A session that is not listed has no
+rows in the model and needs fine-tuning: `model.adapt(session)`, or
+`neurojax train --config=configs/finetune.py --config.init_from=FOLDER`.
 
 ## Misuse
 
 - No clinical or other decision about a person or an animal rests on this model.
 - Not to identify a subject, and not to infer of a person what the consent does not cover.
-- Predicted rates are a model's expectation, not a measurement; they are no evidence of a connection between units.
+- Predicted rates are a model's expectation, not a measurement; they are no evidence of a connection
+  between units.
 
 ## Known failures
 
 - Other units, bin widths, or trials longer than those trained on are refused, not approximated.
 - Recordings that drift, or are sorted or filtered in another way, score lower without a warning.
-- Embeddings see every unit, so they carry the units' own noise; rates of a unit never see its own spikes.
+- Embeddings see every unit, so they carry the units' own noise; rates of a unit never see its own
+  spikes.
 """
 
 
 _USE_OF_SIGNALS = """## Intended use
 
-Research on recordings of real values of the kind above: what the objective asks of a window, from people or animals the
-model never saw.
+Research on recordings of real values of the kind above: what the objective asks of a window, from
+people or animals the model never saw.
 
 ## Misuse
 
@@ -44,7 +47,8 @@ model never saw.
 
 ## Known failures
 
-- Other channels, sampling rates, or windows longer than those trained on are refused or meaningless.
+- Other channels, sampling rates, or windows longer than those trained on are refused or
+  meaningless.
 - Electrodes that sit elsewhere, or signals filtered in another way, score lower without a warning.
 """
 
@@ -62,7 +66,7 @@ _SNIPPET = (
 def require_licences(entries: Sequence[Mapping[str, Any]]) -> None:
     """Raises InputError where a recording of a person states no licence."""
     for entry in entries:
-        human = cards.is_human(entry) or roster.is_human(entry)
+        human = cards.is_human(entry)
         require(
             not human or str(entry.get("licence") or "").strip().lower() not in _NOT_STATED,
             f"session {entry['session_id']} is of a human and states no licence: its model "

@@ -24,7 +24,8 @@ from neurojax.data.readers.registry import MODULES, Reader, check_options, reade
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.session import Session
 from neurojax.data.store.dataset import session_folders, write_dataset_index
-from neurojax.data.store.session_format import content_sha256, read_meta, write_session
+from neurojax.data.store.meta import read_meta
+from neurojax.data.store.session_format import content_sha256, write_session
 from neurojax.errors import InputError, require
 
 KINDS = (*sorted(MODULES), "synthetic")

@@ -9,7 +9,8 @@ from neurojax.data.readers.registry import check_options, reader_of
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.session import Session
 from neurojax.data.store.dataset import session_folders
-from neurojax.data.store.session_format import open_recorded, read_meta, write_session
+from neurojax.data.store.meta import read_meta
+from neurojax.data.store.session_format import open_recorded, write_session
 from neurojax.data.store.session_rules import check_session_id
 from neurojax.errors import InputError
 from neurojax.files import remove_leftovers

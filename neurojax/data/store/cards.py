@@ -14,91 +14,88 @@ _PROVENANCE = (
     ("revision", "Revision"),
     ("consent", "Consent"),
 )
-_HUMAN = frozenset({"human", "humans", "h. sapiens", "person", "patient"})
+_HUMAN = frozenset({"human", "humans", "h. sapiens", "h sapiens", "person", "patient"})
 # the last two of NWB's addresses
-_HUMAN_WITHIN = ("homo sapiens", "homo_sapiens", "ncbitaxon_9606", "ncbitaxon:9606")
+_HUMAN_WITHIN = ("homo sapiens", "ncbitaxon 9606", "ncbitaxon:9606")
 _CITE = "unknown: ask the people who recorded the data, and write it into `citation`"
 
 
 def is_human(meta: Mapping[str, Any]) -> bool:
     """Whether the recording says that its subject is a person."""
-    species = str(meta.get("species") or "").strip().lower()
+    species = " ".join(str(meta.get("species") or "").lower().replace("_", " ").split())
     return species in _HUMAN or any(name in species for name in _HUMAN_WITHIN)
 
 
 def session_card(meta: Mapping[str, Any]) -> str:
     """CARD.md of a session: Markdown from its meta.json and nothing else."""
-    unknown = "unknown; ask before sharing" if is_human(meta) else "not stated"
-    lines = [f"# Session {text(meta['session_id'])}", "", f"Source: {source(meta)}", ""]
-    lines += ["| | |", "|---|---|"]
-    for key, label in _PROVENANCE:
-        if key != "consent" or is_human(meta) or meta.get(key):
-            lines.append(f"| {label} | {text(meta.get(key)) or unknown} |")
-    lines += [
+    human, read = is_human(meta), meta.get("source")
+    unknown = "unknown; ask before sharing" if human else "not stated"
+    hashes = []
+    if isinstance(read, Mapping) and read.get("sha256"):
+        options = text(read.get("spec_sha256"))
+        hashes = [
+            f"- recording: sha256 `{text(read['sha256'])}`",
+            f"- read by {text(read.get('reader'))}, options sha256 `{options}`",
+        ]
+    lines = [
+        f"# Session {text(meta['session_id'])}",
+        "",
+        f"Source: {source(meta)}",
+        "",
+        "| | |",
+        "|---|---|",
+        *(
+            f"| {label} | {text(meta.get(key)) or unknown} |"
+            for key, label in _PROVENANCE
+            if key != "consent" or human or meta.get(key)
+        ),
         f"| {'Channels' if _is_real(meta) else 'Units kept'} | {meta['num_units']} |",
         f"| Trials | {meta['num_trials']}, split {_split(meta)} |",
         f"| {_bins(meta)} |",
+        *_numbers(meta.get("units_dropped"), "Units left out"),
+        *_numbers(meta.get("trials_dropped"), "Trials left out"),
+        *_numbers(meta.get("spikes_dropped"), "Spikes left out"),
+        *_numbers(meta.get("findings"), "Odd in the recording"),
+        *("", "## How to cite", "", text(meta.get("citation")) or _CITE, "", "## Hashes", ""),
+        *hashes,
+        f"- content of this folder: sha256 `{meta['content_sha256']}`; of each array: meta.json",
     ]
-    for key, what in (
-        ("units_dropped", "Units"),
-        ("trials_dropped", "Trials"),
-        ("spikes_dropped", "Spikes"),
-    ):
-        lines += _numbers(meta.get(key), f"{what} left out")
-    lines += _numbers(meta.get("findings"), "Odd in the recording")
-    lines += ["", "## How to cite", "", text(meta.get("citation")) or _CITE, "", "## Hashes", ""]
-    read = meta.get("source")
-    if isinstance(read, Mapping) and read.get("sha256"):
-        lines.append(f"- recording: sha256 `{text(read['sha256'])}`")
-        lines.append(
-            f"- read by {text(read.get('reader'))}, options sha256 "
-            f"`{text(read.get('spec_sha256'))}`"
-        )
-    lines.append(
-        f"- content of this folder: sha256 `{meta['content_sha256']}`; of each array: meta.json"
-    )
     return "\n".join(lines) + "\n"
 
 
 def dataset_card(metas: Sequence[Mapping[str, Any]], fingerprint: str) -> str:
     """CARD.md of a dataset: its sessions, and each licence, source of citation and species once."""
-    counts = {key: [meta.get(key) for meta in metas] for key in ("num_units", "num_trials")}
-    totals = {
-        key: sum(number for number in numbers if isinstance(number, int))
-        for key, numbers in counts.items()
-    }
+    units, trials = (
+        sum(meta[key] for meta in metas if isinstance(meta.get(key), int))
+        for key in ("num_units", "num_trials")
+    )
     subjects = {text(meta.get("subject_id")) for meta in metas} - {""}
+    people = [meta for meta in metas if is_human(meta)]
+    citations = sorted({text(meta.get("citation")) for meta in metas} - {""})
+    rows = []
+    for meta in metas:
+        name = text(meta["session_id"])
+        cells = [f"[{name}]({name}/{CARD_NAME})", text(meta.get("subject_id")) or "not stated"]
+        cells += [text(meta.get("num_units")), text(meta.get("num_trials")), _split(meta)]
+        rows.append(f"| {' | '.join([*cells, text(meta.get('licence')) or 'not stated'])} |")
     lines = [
         "# Dataset",
         "",
-        f"Sessions: {len(metas)}, subjects: {len(subjects) or 'not stated'}, {totals['num_units']}"
-        f" {_columns(metas)}, {totals['num_trials']} trials,"
-        f" bins of {1000 * metas[0]['bin_size_s']:g} ms.",
+        f"Sessions: {len(metas)}, subjects: {len(subjects) or 'not stated'}, {units}"
+        f" {_columns(metas)}, {trials} trials, bins of {1000 * metas[0]['bin_size_s']:g} ms.",
         "",
         f"Fingerprint over the content of all sessions: `{fingerprint}`",
         "",
         f"- Species: {_each(metas, 'species')}",
         f"- Licence: {_each(metas, 'licence')}",
-    ]
-    if any(map(is_human, metas)):
-        lines.append(f"- Consent: {_each([meta for meta in metas if is_human(meta)], 'consent')}")
-    lines += ["", "## How to cite", ""]
-    lines += [
-        f"- {citation}"
-        for citation in sorted({text(meta.get("citation")) for meta in metas} - {""})
-    ] or [_CITE]
-    lines += [
-        "",
-        "## Sessions",
-        "",
+        *([f"- Consent: {_each(people, 'consent')}"] if people else []),
+        *("", "## How to cite", ""),
+        *([f"- {citation}" for citation in citations] or [_CITE]),
+        *("", "## Sessions", ""),
         f"| session | subject | {_columns(metas)} | trials | split | licence |",
         "|---|---|---|---|---|---|",
+        *rows,
     ]
-    for meta in metas:
-        name = text(meta["session_id"])
-        cells = [f"[{name}]({name}/{CARD_NAME})", text(meta.get("subject_id")) or "not stated"]
-        cells += [text(meta.get("num_units")), text(meta.get("num_trials")), _split(meta)]
-        lines.append(f"| {' | '.join([*cells, text(meta.get('licence')) or 'not stated'])} |")
     return "\n".join(lines) + "\n"
 
 

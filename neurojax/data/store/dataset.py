@@ -9,19 +9,14 @@ from typing import Any
 
 from neurojax.data.session import Session
 from neurojax.data.store.cards import CARD_NAME, dataset_card
-from neurojax.data.store.session_format import (
-    READS,
-    SCHEMA,
-    content_sha256,
-    observation_of,
-    open_recorded,
-    read_meta,
-)
+from neurojax.data.store.meta import READS, SCHEMA, observation_of, read_meta
+from neurojax.data.store.session_format import content_sha256, open_recorded
 from neurojax.data.store.session_rules import check_session_id
 from neurojax.errors import InputError, require
 from neurojax.files import read_json, remove_leftovers, write_bytes, write_json
 
 INDEX_NAME = "dataset.json"
+_SHOWN = ("session_id", "content_sha256", "num_trials", "num_units", "num_bins")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +97,7 @@ def write_dataset_index(root: str | Path) -> str:
 
     Several processes may do so at once (shards of one conversion), each after its own sessions are
     there: whoever writes looks again and writes again until nothing has changed, so the last to
-        write has seen all.
+    write has seen all.
 
     Raises:
         InputError: no session, a damaged meta.json, different bin sizes, or `root` cannot be
@@ -113,7 +108,13 @@ def write_dataset_index(root: str | Path) -> str:
         remove_leftovers(root, name)
     metas = _metas(root)
     while True:
-        index = _index(metas)
+        index = {
+            "schema": SCHEMA,
+            "observation": observation_of(metas[0]),
+            "bin_size_s": metas[0]["bin_size_s"],
+            "fingerprint": _fingerprint({m["session_id"]: m["content_sha256"] for m in metas}),
+            "sessions": [{key: meta.get(key) for key in _SHOWN} for meta in metas],
+        }
         try:
             write_bytes(root / CARD_NAME, dataset_card(metas, index["fingerprint"]).encode())
             write_json(root / INDEX_NAME, index)
@@ -133,21 +134,8 @@ def _metas(root: Path) -> list[dict[str, Any]]:
     return metas
 
 
-def _index(metas: list[dict[str, Any]]) -> dict[str, Any]:
-    shown = ("session_id", "content_sha256", "num_trials", "num_units", "num_bins")
-    return {
-        "schema": SCHEMA,
-        "observation": observation_of(metas[0]),
-        "bin_size_s": metas[0]["bin_size_s"],
-        "fingerprint": _fingerprint({meta["session_id"]: meta["content_sha256"] for meta in metas}),
-        "sessions": [{key: meta.get(key) for key in shown} for meta in metas],
-    }
-
-
 def session_folders(root: Path) -> list[str]:
     """Names of the session folders in `root`, sorted; hidden (temporary) folders are not listed."""
-    if not root.is_dir():
-        return []
     return sorted(
         path.parent.name
         for path in root.glob("*/meta.json")

@@ -26,32 +26,26 @@ ROSTER_NAME = "sessions.json"
 SCHEMA = 1
 MAX_BYTES = 256 << 20
 _TEXTS = ("subject_id", "species", "licence", "source")
-HUMAN = frozenset({"human", "homo sapiens", "h. sapiens", "h sapiens"})
 
 
 def entries_of(sessions: Sequence[Session]) -> list[dict[str, Any]]:
     """One entry a session: the rows' owner as in `batching.session_table`, regions of its units,
     where it is from."""
-    found = []
-    for session, row in zip(sessions, session_table(sessions), strict=True):
-        origin = {name: session.info.get(name) for name in _TEXTS} | {
-            "source": cards.source_words(session.info)
-        }
-        found.append(
-            row
-            | {
-                "region": [str(label) for label in session.region],
-                "bin_size_s": float(session.bin_size_s),
-            }
-            | {name: None if value is None else str(value)[:1000] for name, value in origin.items()}
-            | {
-                "num_trials": {
-                    name: len(session.trials_of(code)) for code, name in enumerate(SPLIT_NAMES)
-                }
-            }
-            | {"content_sha256": content_sha256(session), "counts_sha256": counts_digest(session)}
-        )
-    return found
+    return [
+        row
+        | {"region": [str(label) for label in session.region]}
+        | {"bin_size_s": float(session.bin_size_s)}
+        | {name: None if text is None else str(text)[:1000] for name, text in _origin(session)}
+        | {"num_trials": {n: len(session.trials_of(code)) for code, n in enumerate(SPLIT_NAMES)}}
+        | {"content_sha256": content_sha256(session), "counts_sha256": counts_digest(session)}
+        for session, row in zip(sessions, session_table(sessions), strict=True)
+    ]
+
+
+def _origin(session: Session) -> list[tuple[str, Any]]:
+    """What the session says of where it is from, by field."""
+    told = {name: session.info.get(name) for name in _TEXTS}
+    return list((told | {"source": cards.source_words(session.info)}).items())
 
 
 def counts_digest(session: Session) -> str:
@@ -66,11 +60,6 @@ def joined(known: Sequence[Mapping[str, Any]], sessions: Sequence[Session]) -> l
     return [dict(entry) for entry in known] + entries_of(
         [s for s in sessions if s.session_id not in names]
     )
-
-
-def is_human(entry: Mapping[str, Any]) -> bool:
-    """Whether the recording is of a person."""
-    return " ".join(str(entry.get("species") or "").lower().replace("_", " ").split()) in HUMAN
 
 
 def write(path: Path, entries: Sequence[Mapping[str, Any]]) -> None:

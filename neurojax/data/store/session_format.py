@@ -30,37 +30,24 @@ from neurojax.data.session import ObservedIntervals, Session, SpikeTimes
 from neurojax.data.store.array_files import open_npy, read_npz, write_npy, write_npz
 from neurojax.data.store.cards import CARD_NAME, session_card
 from neurojax.data.store.checksums import array_record, combined_sha256, sampled_sha256
-from neurojax.data.store.observation_rules import VALUE_DTYPES, check_finite, check_unit_of_values
+from neurojax.data.store.meta import RECORDED, SCHEMA, observation_of, read_meta
+from neurojax.data.store.observation_rules import VALUE_DTYPES, check_finite
 from neurojax.data.store.session_rules import (
     RESERVED_INFO,
     RESERVED_SINCE_2,
     TRIAL_COLUMNS,
     UNIT_COLUMNS,
-    check_bin_size,
-    check_session_id,
     validate_session,
 )
 from neurojax.errors import InputError, require
-from neurojax.files import held, publish_folder, read_json, write_bytes, write_json
+from neurojax.files import held, publish_folder, write_bytes, write_json
 
-SCHEMA = 2
-READS = (1, SCHEMA)
-_RECORDED = {"counts": "counts", "real": "values"}  # observation -> file of the recording
 _SMALL_BYTES = 2**26  # of real values that are looked at for NaN whenever they are opened
-_MAX_META_BYTES = 2**24
 _MAPPED = {
     "counts": (np.dtype(np.uint8), np.dtype(np.uint16)),
     "values": VALUE_DTYPES,
     "true_rates": (np.dtype(np.float32),),
 }
-_REQUIRED_META = (
-    "schema",
-    "session_id",
-    "bin_size_s",
-    "arrays",
-    "content_sha256",
-    "sampled_sha256",
-)
 
 
 def write_session(session: Session, root: str | Path) -> Path:
@@ -123,10 +110,11 @@ def open_recorded(folder: Path, verify: str) -> tuple[Session, str]:
         verify in ("full", "sampled", "none"), f"verify={verify!r}; expected full, sampled or none"
     )
     meta = read_meta(folder)
-    names = [_RECORDED[observation_of(meta)]]
-    names += [name for name in ("true_rates",) if name in meta["arrays"]]
+    rates = ["true_rates"] if "true_rates" in meta["arrays"] else []
+    names = [RECORDED[observation_of(meta)], *rates]
     mapped = {name: open_npy(folder / f"{name}.npy", _MAPPED[name], 2) for name in names}
-    kept = [group for group in ("spikes", "validity") if _is_kept(group, meta)]
+    listed = {name.partition("/")[0] for name in meta["arrays"]} if meta["schema"] != 1 else ()
+    kept = [group for group in ("spikes", "validity") if group in listed]  # need not be there
     groups = {}
     for group in ("units", "trials", "behaviour", *kept):
         path = folder / f"{group}.npz"
@@ -135,9 +123,9 @@ def open_recorded(folder: Path, verify: str) -> tuple[Session, str]:
     _check_arrays(_named(mapped, groups), meta, folder, verify)
     try:
         session = validate_session(_assemble(meta, mapped, groups))
-        if verify == "full" or (verify == "sampled" and session.recorded.nbytes <= _SMALL_BYTES):
-            if session.values is not None:
-                check_finite(session.values, f"session {session.session_id}")
+        small = verify == "sampled" and session.recorded.nbytes <= _SMALL_BYTES
+        if session.values is not None and (verify == "full" or small):
+            check_finite(session.values, f"session {session.session_id}")
         return session, meta["content_sha256"]
     except KeyError as error:
         raise InputError(f"{folder} lacks the array {error}; convert the recording again") from None
@@ -145,99 +133,11 @@ def open_recorded(folder: Path, verify: str) -> tuple[Session, str]:
         raise InputError(f"{folder}: {error}") from None
 
 
-def read_meta(folder: Path) -> dict[str, Any]:
-    """Reads and checks meta.json of a session folder, without its arrays.
-
-    Raises:
-        InputError: missing, damaged, another schema, or inconsistent in itself.
-    """
-    path = folder / "meta.json"
-    if path.is_file() and path.stat().st_size > _MAX_META_BYTES:
-        raise InputError(
-            f"{path} has {path.stat().st_size} bytes, expected at most {_MAX_META_BYTES}; convert "
-            "again"
-        )
-    meta = read_json(path)
-    require(
-        meta.get("schema") in READS and not isinstance(meta["schema"], bool | float),
-        f"{path} has schema {str(meta.get('schema'))[:60]!r}, expected 1 or {SCHEMA}; convert the "
-        "recording again, or update neurojax",
-    )
-    if missing := [key for key in _REQUIRED_META if key not in meta]:
-        raise InputError(f"{path} lacks {', '.join(missing)}; convert the recording again")
-    require(
-        meta["session_id"] == folder.absolute().name,
-        f"{path} names session {meta['session_id']!r}, but its folder is "
-        f"{folder.absolute().name!r}; rename the folder back",
-    )
-    check_session_id(meta["session_id"])
-    require(
-        isinstance(meta["bin_size_s"], float),
-        f"{path}: bin_size_s is {str(meta['bin_size_s'])[:60]}, expected seconds; convert again",
-    )
-    check_bin_size(meta["bin_size_s"], str(path))
-    for key in ("num_units", "num_trials", "num_bins"):  # for people; nothing is sized by them
-        if type(meta.get(key, 0)) is not int:
-            raise InputError(
-                f"{path}: {key} is {str(meta[key])[:60]}, expected a whole number; convert again"
-            )
-    records, sampled = meta["arrays"], meta["sampled_sha256"]
-    require(
-        isinstance(records, dict)
-        and all(map(_is_record, records.values()))
-        and isinstance(sampled, dict),
-        f"{path} has damaged checksums; convert the recording again",
-    )
-    _check_observation(meta, path)
-    unit = meta["unit"] if observation_of(meta) == "real" else None
-    require(
-        combined_sha256(meta["session_id"], meta["bin_size_s"], records, unit)
-        == meta["content_sha256"],
-        f"{path}: the checksums do not add up to content_sha256; convert the recording again",
-    )
-    return meta
-
-
-def observation_of(meta: Mapping[str, Any]) -> str:
-    """What a meta.json that was checked is about: "counts" or "real"; schema 1 had counts alone."""
-    return "counts" if meta["schema"] == 1 else meta["observation"]
-
-
-def _is_kept(group: str, meta: Mapping[str, Any]) -> bool:
-    """Whether meta.json lists an array of a file that need not be there."""
-    return meta["schema"] != 1 and any(name.startswith(f"{group}/") for name in meta["arrays"])
-
-
-def _check_observation(meta: Mapping[str, Any], path: Path) -> None:
-    """Raises InputError unless meta.json says which kind of recording it is about."""
-    if meta["schema"] == 1:
-        return
-    found = meta.get("observation")
-    require(
-        isinstance(found, str) and found in _RECORDED,
-        f"{path}: observation is {str(found)[:60]!r}, expected counts or real; convert again",
-    )
-    if found == "real":
-        check_unit_of_values(meta.get("unit"), str(path))
-        rate_hz = meta.get("sampling_hz")
-        require(
-            isinstance(rate_hz, float) and 0 < rate_hz < np.inf,
-            f"{path}: sampling_hz is {str(rate_hz)[:60]}, expected hertz; convert again",
-        )
-
-
-def _is_record(record: Any) -> bool:
-    """Whether an entry of meta["arrays"] has the form of `array_record`."""
-    if not isinstance(record, dict) or record.keys() != {"dtype", "shape", "sha256"}:
-        return False
-    shape = record["shape"]
-    return isinstance(shape, list) and all(isinstance(size, int) for size in shape)
-
-
 def content_sha256(session: Session) -> str:
     """Hex digest of the id, bin size and arrays: the same in memory and on disk, blind to
     `info`."""
-    records = {name: array_record(array) for name, array in _session_arrays(session).items()}
+    arrays = _named(_mapped_arrays(session), _grouped_arrays(session))
+    records = {name: array_record(array) for name, array in arrays.items()}
     return combined_sha256(session.session_id, session.bin_size_s, records, session.unit_of_values)
 
 
@@ -258,11 +158,7 @@ def _grouped_arrays(session: Session) -> dict[str, dict[str, np.ndarray]]:
 
 def _mapped_arrays(session: Session) -> dict[str, np.ndarray]:
     rates = {} if session.true_rates is None else {"true_rates": session.true_rates}
-    return {_RECORDED[session.observation]: session.recorded, **rates}
-
-
-def _session_arrays(session: Session) -> dict[str, np.ndarray]:
-    return _named(_mapped_arrays(session), _grouped_arrays(session))
+    return {RECORDED[session.observation]: session.recorded, **rates}
 
 
 def _named(
@@ -285,6 +181,9 @@ def _write_files(session: Session, folder: Path) -> None:
     for group, arrays in groups.items():
         write_npz(folder / f"{group}.npz", arrays)
     records = {name: array_record(array) for name, array in _named(mapped, groups).items()}
+    real = {}
+    if session.values is not None:
+        real = {"unit": session.unit_of_values, "sampling_hz": float(session.sampling_hz)}
     meta = {
         "schema": SCHEMA,
         "session_id": session.session_id,
@@ -293,7 +192,7 @@ def _write_files(session: Session, folder: Path) -> None:
         "num_trials": session.num_trials,
         "num_bins": len(session.recorded),
         "observation": session.observation,
-        **_meta_of_real(session),
+        **real,
         **session.info,
         "arrays": records,
         "sampled_sha256": {name: sampled_sha256(array) for name, array in mapped.items()},
@@ -305,21 +204,15 @@ def _write_files(session: Session, folder: Path) -> None:
     write_bytes(folder / CARD_NAME, session_card(meta).encode())
 
 
-def _meta_of_real(session: Session) -> dict[str, Any]:
-    if session.values is None:
-        return {}
-    return {"unit": session.unit_of_values, "sampling_hz": float(session.sampling_hz)}
-
-
 def _check_arrays(
     arrays: Mapping[str, np.ndarray], meta: dict[str, Any], folder: Path, verify: str
 ) -> None:
-    if arrays.keys() != meta["arrays"].keys():
-        differing = sorted(arrays.keys() ^ meta["arrays"].keys())
-        raise InputError(
-            f"{folder}: arrays {differing[:5]} are only in the files or only in meta.json; "
-            "convert again"
-        )
+    differing = sorted(arrays.keys() ^ meta["arrays"].keys())
+    require(
+        not differing,
+        f"{folder}: arrays {differing[:5]} are only in the files or only in meta.json; convert "
+        "again",
+    )
     for name, array in arrays.items():
         expected = meta["arrays"][name]
         dtype = "text" if array.dtype.kind == "U" else array.dtype.newbyteorder("<").str

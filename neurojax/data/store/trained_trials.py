@@ -78,9 +78,8 @@ def read(folder: Path) -> frozenset[bytes] | None:
         f"{path} is no list of digests of schema {SCHEMA}; restore it, or remove it and train on",
     )
     try:
-        found = frozenset(bytes.fromhex(digest) for digest in digests)
+        return frozenset(bytes.fromhex(digest) for digest in digests)
     except (TypeError, ValueError):
         raise InputError(
             f"{path} holds an entry that is no digest; restore it, or remove it and train on"
         ) from None
-    return found
