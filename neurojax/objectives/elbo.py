@@ -23,7 +23,7 @@ from neurojax.batch import Batch
 from neurojax.errors import InputError
 from neurojax.models.interface import SpikeInputs
 from neurojax.objectives import interface
-from neurojax.objectives.interface import LossSums
+from neurojax.objectives.interface import LossSums, askable
 from neurojax.schemes import CAUSAL, INTER_REGION, INTRA_REGION, NEURON, PROMPTS
 
 SPLITS_INTO_PARTS = True
@@ -127,7 +127,8 @@ def draw(key: jax.Array, batch: Batch, step: jax.Array, config: Config) -> Query
 def validation_query(key: jax.Array, batch: Batch, number: jax.Array, config: Config) -> Query:
     """Every trial hides what the kind of trial `number` hides, and is asked about that."""
     kind = jnp.full(batch.trials["trial_id"].shape, number, jnp.int32)
-    return _hide(key, batch, kind, config)
+    query = _hide(key, batch, kind, config)
+    return query._replace(target_units=query.target_units & askable(batch, number))
 
 
 def _hide(key: jax.Array, batch: Batch, kind: jax.Array, config: Config) -> Query:

@@ -19,7 +19,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from neurojax.batch import Batch
 from neurojax.by_name import module_named
+from neurojax.schemes import INTER_REGION, INTRA_REGION
 
 NEEDS = (
     "Config",
@@ -83,6 +85,12 @@ class Query(NamedTuple):
     def target(self) -> jax.Array:
         """Entries that enter the loss, bool [G, b, T, N]."""
         return self.target_bins[..., :, None] & self.target_units[..., None, :]
+
+
+def askable(batch: Batch, scheme: jax.Array) -> jax.Array:
+    """Whether a scheme can be asked of each group: one about regions needs a known one, bool [G, 1, 1]."""
+    known = (batch.groups["unit_valid"] & (batch.groups["region_id"] >= 0)).any(-1)
+    return known[:, None, None] | (scheme != INTRA_REGION) & (scheme != INTER_REGION)
 
 
 def named(name: str) -> ModuleType:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from neurojax.batch import Batch
 from neurojax.errors import InputError
 from neurojax.models.interface import SpikeInputs
-from neurojax.objectives.interface import LossSums, Query
+from neurojax.objectives.interface import LossSums, Query, askable
 from neurojax.schemes import CAUSAL, INTER_REGION, INTRA_REGION, NEURON, PROMPTS, SCHEMES, scheme_id
 
 SPLITS_INTO_PARTS = True
@@ -122,12 +122,16 @@ def asked(query: Query, batch: Batch) -> jax.Array:
 
 
 def validation_query(key: jax.Array, batch: Batch, number: jax.Array, config: Config) -> Query:
-    """Each scheme of MtM in turn; a model is asked with its own prompts, else as its first
-    scheme."""
+    """Each scheme of MtM in turn; a model is asked with its own prompts, else as its first scheme.
+
+    Nothing is asked about regions of a session in which none is known.
+    """
     scheme = jnp.full(batch.trials["trial_id"].shape, number, jnp.int32)
     own = [name if name in config.schemes else config.schemes[0] for name in VALIDATED]
     asked_as = jnp.asarray([scheme_id(name) for name in own], jnp.int32)[number]
-    return draw_query(key, batch, scheme, config)._replace(scheme=jnp.full_like(scheme, asked_as))
+    query = draw_query(key, batch, scheme, config)
+    asked_units = query.target_units & askable(batch, number)
+    return query._replace(scheme=jnp.full_like(scheme, asked_as), target_units=asked_units)
 
 
 def sample_schemes(key: jax.Array, batch: Batch, config: Config) -> jax.Array:

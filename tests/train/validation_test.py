@@ -40,3 +40,13 @@ def test_each_scheme_is_asked_with_its_own_prompt_or_that_of_the_first_trained(
         moved = {name for name in PROMPTS if after[key := f"validation/{name}_bps_pooled"] != before[key]}
         found |= dict.fromkeys(moved, number)
     assert found == asked_as
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_regions_are_asked_about_where_one_is_known(known, recipe, dataset, batches):
+    session = dataset.sessions[0]
+    labels = session.region if known else np.full(session.num_units, "root")
+    source = spikes.open_source([dataclasses.replace(session, region=labels)], batches, recipe.seed)
+    state = jax.device_get(first_state(recipe, source))
+    asked = {name.removeprefix("validation/").removesuffix("_bps_pooled") for name in Validator(recipe, source)(state)}
+    assert {name for name in asked if name in PROMPTS} == set(PROMPTS if known else PROMPTS[:2])
