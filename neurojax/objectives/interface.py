@@ -88,7 +88,7 @@ class Query(NamedTuple):
 
 
 def askable(batch: Batch, scheme: jax.Array) -> jax.Array:
-    """Whether a scheme can be asked of each group: one about regions needs a known one, bool [G, 1, 1]."""
+    """Whether a scheme can be asked of each group, bool [G, 1, 1]: regions need a known one."""
     known = (batch.groups["unit_valid"] & (batch.groups["region_id"] >= 0)).any(-1)
     return known[:, None, None] | (scheme != INTRA_REGION) & (scheme != INTER_REGION)
 
