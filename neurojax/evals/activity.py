@@ -21,6 +21,14 @@ from neurojax.evals import protocols
 from neurojax.evals.passes import Group, Model, Passes
 from neurojax.schemes import CAUSAL, INTRA_REGION, NEURON
 
+# What a model is asked as by each kind of task; inter_region has passes of its own.
+_SCHEME = {
+    "co_smoothing": NEURON,
+    "forward": CAUSAL,
+    "held_out": NEURON,
+    "intra_region": INTRA_REGION,
+}
+
 
 def predict_session(
     model: Model,
@@ -59,26 +67,20 @@ def predict_session(
     tasks = protocol.activity_tasks if tasks is None else tasks
     trial_ids = session.trials_of(split) if trial_ids is None else trial_ids
     passes = Passes(model, session, trial_ids, trials_per_pass, progress)
-    regions = protocols.region_members(session, protocol)
     only = np.ones((len(trial_ids), session.num_units), bool) if only is None else only
     predictions = {}
     for task in tasks:
-        kind, visible = protocol.task(task).kind, protocols.visible_units(session, task, protocol)
+        kind, questions = protocol.task(task).kind, protocols.questions(session, task, protocol)
         scored = protocols.scored_entries(session, task, trial_ids, protocol)
-        if kind == "co_smoothing":
-            log_rates = passes.leave_one_out([Group(visible, NEURON)], only)
-        elif kind == "forward":
-            log_rates = passes.whole(
-                visible, CAUSAL, protocols.forward_bins(session, trial_ids, protocol)
-            )
-        elif kind == "held_out":
-            log_rates = passes.whole(visible, NEURON)
-        elif kind == "inter_region":
-            log_rates = passes.hide_regions(visible, list(regions.values()), only)
+        if kind == "inter_region":
+            log_rates = passes.hide_regions(questions, only)
+        elif kind in ("co_smoothing", "intra_region"):
+            groups = [Group(question.visible, _SCHEME[kind]) for question in questions]
+            log_rates = passes.leave_one_out(groups, only)
         else:
-            log_rates = passes.leave_one_out(
-                [Group(members, INTRA_REGION) for members in regions.values()], only
-            )
+            bins = protocols.forward_bins(session, trial_ids, protocol)
+            hidden_bins = bins if kind == "forward" else None
+            log_rates = passes.whole(questions[0].visible, _SCHEME[kind], hidden_bins)
         predictions[task] = np.where(scored, np.exp(log_rates), np.float32(np.nan))
     return predictions
 

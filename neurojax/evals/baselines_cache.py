@@ -16,10 +16,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from neurojax.data.session import TEST, Session
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 from neurojax.files import read_json, write_bytes, write_json
 
 MAX_EXCESS_BYTES = 256 * 2**20  # uncompressed; larger ones are not kept
+
+
+# What reading an entry that is absent, cut short or forged may raise.
+_NOT_WHOLE = (
+    *(InputError, OSError, EOFError, KeyError, TypeError, ValueError, AttributeError),
+    *(RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error),
+)
 
 
 class SessionBaselines(NamedTuple):
@@ -96,14 +103,12 @@ def read(
         content = read_json(path.with_suffix(".json"))
         units = {name: np.asarray(values, float) for name, values in content["unit_scores"].items()}
         scores = {name: dict(content["scores"][name]) for name in names}
-    except (InputError, KeyError, TypeError, ValueError, AttributeError):
+        array = _read_excess(path.with_suffix(".npz"), _shape(session, tasks, names))
+    except _NOT_WHOLE:
         return None
     if set(units) != set(names) or any(
         values.shape != (session.num_units,) for values in units.values()
     ):
-        return None
-    array = _read_excess(path.with_suffix(".npz"), _shape(session, tasks, names))
-    if array is None:
         return None
     excess = {name: dict(zip(tasks, array[row], strict=True)) for row, name in enumerate(names)}
     return SessionBaselines(scores, units, excess)
@@ -113,28 +118,14 @@ def _shape(session: Session, tasks: Sequence[str], names: Sequence[str]) -> tupl
     return len(names), len(tasks), len(session.trials_of(TEST)), session.num_units
 
 
-def _read_excess(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
-    """The array of a file, if it has the shape expected: the header is read before memory is
-    taken."""
+def _read_excess(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """The array of a file; raises one of _NOT_WHOLE unless it has the shape expected: the header is
+    read before memory is taken."""
     size = math.prod(shape) * 4
-    try:
-        with zipfile.ZipFile(path) as archive, archive.open("excess.npy") as file:
-            if np.lib.format.read_magic(file) != (1, 0):
-                return None
-            if np.lib.format.read_array_header_1_0(file) != (shape, False, np.dtype("<f4")):
-                return None
-            content = file.read(size + 1)
-    except (
-        OSError,
-        EOFError,
-        KeyError,
-        ValueError,
-        RuntimeError,
-        NotImplementedError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ):
-        return None
-    if len(content) != size:
-        return None
+    with zipfile.ZipFile(path) as archive, archive.open("excess.npy") as file:
+        require(np.lib.format.read_magic(file) == (1, 0), "another version of the format")
+        found = np.lib.format.read_array_header_1_0(file)
+        require(found == (shape, False, np.dtype("<f4")), "another array")
+        content = file.read(size + 1)
+    require(len(content) == size, "another length")
     return np.frombuffer(content, "<f4").reshape(shape) if size else np.zeros(shape, "<f4")

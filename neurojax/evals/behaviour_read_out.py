@@ -15,30 +15,20 @@ from neurojax.data.session import TEST, TRAIN, VALIDATION, Session
 from neurojax.evals import protocols
 from neurojax.evals.baselines.folds import smooth
 from neurojax.evals.decoding.search import widths
+from neurojax.evals.decoding.targets import behaviour_of_trials
+from neurojax.evals.protocol_record import Task
 from neurojax.evals.r2_scores import entry
 from neurojax.scores import bootstrap, metrics
 
 
-def behaviour_of(session: Session, task: protocols.Task) -> str | None:
+def behaviour_of(session: Session, task: Task) -> str | None:
     """The first of the task's behaviours that a session has."""
     return next((name for name in task.reads if name in session.behaviour), None)
 
 
-def gather(session: Session, name: str, trial_ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A behaviour over trials: float64 [K, T, dims], NaN where it is not valid or padded; and
-    bin_valid bool [K, T]."""
-    _, bin_valid = session.gather_trials(trial_ids)
-    starts, bins = session.trial_start_bin[trial_ids][:, None], np.arange(bin_valid.shape[1])
-    rows = np.where(bin_valid, starts + bins, 0)
-    values = np.asarray(session.behaviour[name], np.float64)[rows].reshape(*rows.shape, -1)
-    known = session.behaviour_valid.get(name)
-    valid = bin_valid if known is None else bin_valid & np.asarray(known, bool)[rows]
-    return np.where(valid[..., None], values, np.nan), bin_valid
-
-
 def score(
     session: Session,
-    task: protocols.Task,
+    task: Task,
     train: np.ndarray,
     test: np.ndarray,
     *,
@@ -63,19 +53,16 @@ def score(
         has = ", ".join(sorted(session.behaviour)) or "none"
         reason = f"no behaviour named {', '.join(task.reads)}; the session has {has}"
         return entry("behaviour_r2", float("nan"), reason)
-    observed, bin_valid = gather(session, name, session.trials_of(TRAIN))
-    target, _ = gather(session, name, session.trials_of(TEST))
+    observed, bin_valid = behaviour_of_trials(session, name, session.trials_of(TRAIN))
+    target, _ = behaviour_of_trials(session, name, session.trials_of(TEST))
     predicted = metrics.linear_read_out(
         train[bin_valid], observed[bin_valid], test.reshape(-1, test.shape[-1])
     )
     predicted = predicted.reshape(target.shape)
-    weights = (
-        bootstrap.trial_weights(len(target), num_boot, seed=seed)
-        if num_boot
-        else np.zeros((0, len(target)))
-    )
+    weights = bootstrap.trial_weights(len(target), num_boot, seed=seed) if num_boot else []
+    each_once = np.ones((1, len(target)))
     point, *drawn = _r2_of_draws(
-        predicted, target, np.concatenate([np.ones((1, len(target))), weights])
+        predicted, target, np.concatenate([each_once, weights]) if num_boot else each_once
     )
     block = entry(
         "behaviour_r2",
@@ -111,7 +98,7 @@ def _r2_of_draws(predicted: np.ndarray, target: np.ndarray, weights: np.ndarray)
 def of_smoothed_spikes(
     session: Session,
     protocol: protocols.Protocol,
-    task: protocols.Task,
+    task: Task,
     *,
     seed: int,
     num_boot: int = 500,
@@ -128,8 +115,8 @@ def of_smoothed_spikes(
     for split in (TRAIN, VALIDATION, TEST):
         counts, bin_valid = session.gather_trials(session.trials_of(split))
         parts[split] = counts[:, :, held_in].astype(np.float32), bin_valid
-    observed, train_valid = gather(session, name, session.trials_of(TRAIN))
-    tuned, tuned_valid = gather(session, name, session.trials_of(VALIDATION))
+    observed, train_valid = behaviour_of_trials(session, name, session.trials_of(TRAIN))
+    tuned, tuned_valid = behaviour_of_trials(session, name, session.trials_of(VALIDATION))
     smoothed = {
         width: {split: smooth(*part, width / session.bin_size_s) for split, part in parts.items()}
         for width in widths(session.bin_size_s)
@@ -137,12 +124,9 @@ def of_smoothed_spikes(
 
     def on_validation(width: float) -> float:
         features = smoothed[width]
-        rows = (
-            features[TRAIN][train_valid],
-            observed[train_valid],
-            features[VALIDATION][tuned_valid],
-        )
-        found = metrics.velocity_r2(*rows, tuned[tuned_valid])
+        rows = features[TRAIN][train_valid], observed[train_valid]
+        asked = features[VALIDATION][tuned_valid], tuned[tuned_valid]
+        found = metrics.velocity_r2(*rows, *asked)
         return found if np.isfinite(found) else -np.inf
 
     best = max(smoothed, key=on_validation)

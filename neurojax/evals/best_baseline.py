@@ -148,7 +148,7 @@ def how_chosen(bests: Sequence[Best]) -> str:
         return "the baseline is each session's own best on test"
     parts = {
         "validation": "the listed baseline best on validation trials in the mean over sessions",
-        "test": "the listed baseline best on test trials (none has a validation score) in the mean over "
-        "sessions",
+        "test": "the listed baseline best on test trials (none has a validation score) in the mean "
+        "over sessions",
     }
     return "; ".join(parts[where] for where in dict.fromkeys(best.chosen_on for best in bests))

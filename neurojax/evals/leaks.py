@@ -223,24 +223,15 @@ def require_no_influence(
     test = session.trials_of(TEST)
     trial_ids = np.sort(generator.permutation(test)[:CASES])
     drawn = draw_cases(session, trial_ids, generator, protocol)
+    options = {"protocol": protocol, "trial_ids": trial_ids, "trials_per_pass": trials_per_pass}
     for task, cases in drawn.items():
         only = np.zeros((len(trial_ids), session.num_units), bool)
         for case in cases:
             only[case.place] = case.scored.any(0)
         if not cases:
             continue
-        rates = [
-            _asked(
-                model,
-                content,
-                task,
-                protocol,
-                trial_ids=trial_ids,
-                only=only,
-                trials_per_pass=trials_per_pass,
-            )
-            for content in (session, _with_other_counts(session, trial_ids, cases))
-        ]
+        contents = (session, _with_other_counts(session, trial_ids, cases))
+        rates = [_asked(model, content, task, only, options) for content in contents]
         for case in cases:
             # What a read-out starts from is compared whole: every unit or latent in the scored
             # bins.
@@ -257,19 +248,13 @@ def require_no_influence(
     return {task: len(cases) for task, cases in drawn.items()}
 
 
-def _asked(model, session, task, protocol, *, trial_ids, only, trials_per_pass) -> np.ndarray:
+def _asked(model, session, task, only, options) -> np.ndarray:
     """Rates [K, T, N]; for a task with a read-out, the rates or latents [K, T, D] that it starts
     from."""
-    if task in protocol.activity_tasks:
-        options = {
-            "trial_ids": trial_ids,
-            "only": only,
-            "trials_per_pass": trials_per_pass,
-            "protocol": protocol,
-        }
-        return activity.predict_session(model, session, (task,), **options)[task]
-    options = {"latents": task in protocol.read_out_tasks, "trials_per_pass": trials_per_pass}
-    return activity.beside_held_out(model, session, protocol, trial_ids, **options)
+    if task in options["protocol"].activity_tasks:
+        return activity.predict_session(model, session, (task,), only=only, **options)[task]
+    latents = task in options["protocol"].read_out_tasks
+    return activity.beside_held_out(model, session, latents=latents, **options)
 
 
 def draw_cases(
@@ -285,37 +270,26 @@ def draw_cases(
     `intra_region` are of one region, so that they too share a pass.
     """
     counts, _ = session.gather_trials(trial_ids)
-    regions = protocols.region_members(session, protocol)
     drawn: dict[str, list[Case]] = {}
     for task, asked in protocol.tasks.items():
-        visible = protocols.visible_units(session, task, protocol)
+        questions = protocols.questions(session, task, protocol)
         scored = protocols.scored_entries(session, task, trial_ids, protocol)
         cases: list[Case] = []
-        members = visible  # of the region that the last case is of
+        question = None  # that the last case is of
         for place in range(len(trial_ids)):
             units = np.flatnonzero(scored[place].any(0) & counts[place].any(0))
             if asked.kind == "intra_region" and cases:
-                units = units[members[units]]
+                units = units[question.asked[units]]
             if not len(units):
                 continue
             unit = np.arange(session.num_units) == generator.choice(units)
-            members = next((group for group in regions.values() if group[unit].any()), visible)
-            hidden_units = {
-                "co_smoothing": ~visible | unit,
-                "forward": ~visible,
-                "inter_region": ~visible | members,
-                "intra_region": ~members | unit,
-                "held_out": ~visible,
-            }[asked.kind]
-            every = scored[place].any(0)
-            wanted = {"forward": every, "held_out": every, "inter_region": members}.get(
-                asked.kind, unit
-            )
-            hidden = np.broadcast_to(hidden_units, scored[place].shape)
+            question = next(one for one in questions if one.asked[unit].any())
+            alone = unit & question.visible & (asked.kind != "forward")  # left out of those shown
+            hidden = np.broadcast_to(~question.visible | alone, scored[place].shape)
             if asked.kind == "forward":
-                hidden = (
-                    hidden | protocols.forward_bins(session, trial_ids, protocol)[place][:, None]
-                )
+                bins = protocols.forward_bins(session, trial_ids, protocol)[place]
+                hidden = hidden | bins[:, None]
+            wanted = alone if alone.any() else question.asked
             cases.append(Case(place, hidden, scored[place] & wanted))
         drawn[task] = cases
     return drawn

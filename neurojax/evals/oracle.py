@@ -13,11 +13,10 @@ import numpy as np
 
 from neurojax.data.session import TEST, Session
 from neurojax.data.synthetic import animals as synthetic
-from neurojax.errors import InputError, require
+from neurojax.errors import require
 from neurojax.evals import protocols
 from neurojax.evals.latent_smoother import smooth_visible
 
-TASKS = protocols.TASKS
 _CHUNK = 256  # trajectories smoothed at once; bounds memory
 
 
@@ -144,7 +143,7 @@ def _cases(
         )
     elif task == "co_smoothing":
         yield truth, everyone, _random_groups(num_units, num_groups, rng)[:, None]
-    elif task == "intra_region":
+    else:
         for name in truth.spec.regions:
             units = np.flatnonzero(truth.region == name)
             yield (
@@ -152,8 +151,6 @@ def _cases(
                 units,
                 _random_groups(len(units), num_groups, rng)[:, None],
             )
-    else:
-        raise InputError(f"task {task!r} is not known; choose from {', '.join(TASKS)}")
 
 
 def _random_groups(num_units: int, num_groups: int, rng: np.random.Generator) -> np.ndarray:

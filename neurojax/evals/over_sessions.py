@@ -123,7 +123,7 @@ def _over_sessions(
 
 
 def _num_animals(values: Mapping[str, float], subjects: Mapping[str, str | None]) -> dict[str, Any]:
-    """Of how many animals the sessions with a value are, or why that is not known; {} without one."""
+    """Of how many animals the sessions with a value are, or why it is not known; {} without one."""
     animals, reason = intervals.means_of_animals(values, subjects)
     known = {"num_animals": len(animals)} if animals else entry("num_animals", math.nan, reason)
     return known if values else {}

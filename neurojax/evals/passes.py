@@ -14,6 +14,7 @@ from neurojax.batch import Batch
 from neurojax.data import batching
 from neurojax.data.session import Session
 from neurojax.errors import require
+from neurojax.evals.protocols import Question
 from neurojax.objectives.interface import Query
 from neurojax.schemes import INTER_REGION
 
@@ -115,24 +116,25 @@ class Passes:
             found.append(self._pass(chunk, hidden, scheme, bins, latents=latents))
         return np.concatenate(found)
 
-    def hide_regions(
-        self, visible: np.ndarray, regions: Sequence[np.ndarray], only: np.ndarray
-    ) -> np.ndarray:
+    def hide_regions(self, questions: Sequence[Question], only: np.ndarray) -> np.ndarray:
         """Log-rates [K, T, N], each region's units from a pass that hides the whole region.
 
-        `only`, bool [K, N]: a pass hides a region in a trial where it holds one of these units.
+        Args:
+            questions: of each region, see `protocols.questions`.
+            only: bool [K, N], units whose regions are wanted; others are NaN.
         """
         log_rates = np.full(
             (len(self._counts), self._num_bins, self._num_units), np.nan, np.float32
         )
         # region, trial
-        pairs = np.argwhere([only[:, members].any(1) for members in regions]).reshape(-1, 2)
+        pairs = np.argwhere([only[:, q.asked].any(1) for q in questions]).reshape(-1, 2)
         for chunk in self._chunks(len(pairs)):
             region, trial = pairs[chunk].T
-            hidden = np.stack([~visible | regions[r] for r in region])
+            hidden = np.stack([~questions[r].visible for r in region])
             result = self._pass(trial, hidden, INTER_REGION)
             for place, (r, k) in enumerate(zip(region, trial, strict=True)):
-                log_rates[k][:, regions[r]] = result[place][:, regions[r]]
+                units = questions[r].asked
+                log_rates[k][:, units] = result[place][:, units]
         return log_rates
 
     def hidden_of_sets(self, visible_sets: np.ndarray) -> Iterator[np.ndarray]:

@@ -8,25 +8,14 @@ protocols of the package in `protocol_files/`.
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session
 from neurojax.errors import InputError, require
 from neurojax.evals import protocol_record
-from neurojax.evals.protocol_record import Protocol, Task
-
-__all__ = [
-    "MTM",
-    "PROTOCOLS",
-    "REGION_TASKS",
-    "TASKS",
-    "Protocol",
-    "Task",
-    "get_protocol",
-    "protocol_hash",
-]
+from neurojax.evals.protocol_record import Protocol
 
 PROTOCOLS = {name: protocol_record.built_in(name) for name in protocol_record.BUILT_IN}
 MTM = PROTOCOLS["mtm"]
@@ -89,11 +78,11 @@ def reason_against(
         column = (
             protocol.held_out_column if protocol.held_out_column in session.unit_metadata else ""
         )
-        where = f" in its column {column!r}" if column else ""
+        spike = "unit with a train spike" + (f" in its column {column!r}" if column else "")
         if not held_out.any():
-            return f"has no held-out unit with a train spike{where}, which protocol {protocol.name} needs"
+            return f"has no held-out {spike}, which protocol {protocol.name} needs"
         if held_out.sum() == scored.sum():
-            return f"has no held-in unit with a train spike{where}, which protocol {protocol.name} needs"
+            return f"has no held-in {spike}, which protocol {protocol.name} needs"
     return None
 
 
@@ -140,20 +129,37 @@ def visible_units(session: Session, task: str, protocol: Protocol = MTM) -> np.n
     return visible
 
 
-def known_region(session: Session, protocol: Protocol = MTM) -> np.ndarray:
-    """Units whose label names a region, bool [N] (case and surrounding blanks do not matter)."""
-    return np.array(
-        [str(label).strip().lower() not in protocol.unknown_regions for label in session.region],
-        bool,
-    )
-
-
 def region_members(session: Session, protocol: Protocol = MTM) -> dict[str, np.ndarray]:
     """Region label -> bool [N], its scored units; known regions with at least one, sorted by
     label."""
-    eligible = scored_units(session, protocol) & known_region(session, protocol)
     labels = np.asarray(session.region).astype(str)
+    known = [label.strip().lower() not in protocol.unknown_regions for label in labels]
+    eligible = scored_units(session, protocol) & np.array(known, bool)
     return {str(label): eligible & (labels == label) for label in np.unique(labels[eligible])}
+
+
+class Question(NamedTuple):
+    """A population that a task shows, and the units that it asks it about; bool [N] each. A unit
+    that is shown is hidden while it is asked for, by `forward` in the last bins alone."""
+
+    visible: np.ndarray
+    asked: np.ndarray
+
+
+def questions(session: Session, task: str, protocol: Protocol = MTM) -> list[Question]:
+    """What a task shows and asks of a session: one population, or one a region."""
+    kind, visible = protocol.task(task).kind, visible_units(session, task, protocol)
+    if kind in REGION_TASKS:
+        smallest = protocol.min_intra_region_units if kind == "intra_region" else 1
+        regions = region_members(session, protocol).values()
+        return [
+            Question(members if kind == "intra_region" else visible & ~members, members)
+            for members in regions
+            if members.sum() >= smallest
+        ]
+    if kind == "held_out":
+        return [Question(visible, held_out_units(session, protocol))]
+    return [Question(visible, scored_units(session, protocol))]
 
 
 def forward_bins(session: Session, trial_ids: np.ndarray, protocol: Protocol = MTM) -> np.ndarray:
@@ -176,20 +182,13 @@ def scored_entries(
     Raises:
         InputError: the protocol has no such task.
     """
-    kind = protocol.task(task).kind
-    lengths = np.asarray(session.trial_num_bins)[trial_ids]
-    bins = np.arange(int(lengths.max(initial=0))) < lengths[:, None]  # [K, T]
-    units = scored_units(session, protocol)
-    if kind == "forward":
+    asked = [question.asked for question in questions(session, task, protocol)]
+    units = np.any([np.zeros(session.num_units, bool), *asked], axis=0)
+    if protocol.task(task).kind == "forward":
         bins = forward_bins(session, trial_ids, protocol)
-    elif kind == "held_out":
-        units = held_out_units(session, protocol)
-    elif kind in REGION_TASKS:
-        smallest = protocol.min_intra_region_units if kind == "intra_region" else 1
-        groups = [
-            group for group in region_members(session, protocol).values() if group.sum() >= smallest
-        ]
-        units = np.any([np.zeros(session.num_units, bool), *groups], axis=0)
+    else:
+        lengths = np.asarray(session.trial_num_bins)[trial_ids]
+        bins = np.arange(int(lengths.max(initial=0))) < lengths[:, None]  # [K, T]
     return bins[:, :, None] & units
 
 
@@ -211,6 +210,9 @@ def notes(session: Session, protocol: Protocol) -> list[str]:
             "slow changes help; convert with --split=blocks:300s"
         )
     if protocol.held_out_column and protocol.held_out_column not in session.unit_metadata:
-        share = f"{100 * protocol.held_out_fraction:g} % of the units are held out, drawn by seed {protocol.seed}"
-        found.append(f"units have no column {protocol.held_out_column!r}: {share}")
+        found.append(
+            f"units have no column {protocol.held_out_column!r}: "
+            f"{100 * protocol.held_out_fraction:g} % of the units are held out, drawn by seed "
+            f"{protocol.seed}"
+        )
     return found

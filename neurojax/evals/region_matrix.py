@@ -1,12 +1,12 @@
 """Which region tells what of which: each source alone visible, and each source taken away, with
 nulls.
 
-alone   only the source's units are visible; every other region is predicted. Null: the source's trials are
-        permuted within the test split. What a model predicts from one region depends on that
-        region's trial alone, so permuting its trials is permuting predicted trials, and thousands
-        of draws need no further pass.
-drop    bits/spike of a target with all other regions visible, less those without the source. Null: the trials'
-        differences change sign at random.
+alone   only the source's units are visible; every other region is predicted. Null: the source's
+        trials are permuted within the test split. What a model predicts from one region depends
+        on that region's trial alone, so permuting its trials is permuting predicted trials, and
+        thousands of draws need no further pass.
+drop    bits/spike of a target with all other regions visible, less those without the source.
+        Null: the trials' differences change sign at random.
 
 Over all pairs of a session p-values are adjusted by Benjamini and Hochberg (false discovery rate).
 
@@ -77,8 +77,8 @@ def region_matrix(
     note = (
         "the model was trained to see one region and predict the other"
         if exact
-        else "no scheme trained the model to see one region alone: a probe of what it learnt, not a "
-        "score of the region"
+        else "no scheme trained the model to see one region alone: a probe of what it learnt, not "
+        "a score of the region"
     )
     result = {
         "names": names,

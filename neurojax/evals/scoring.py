@@ -149,8 +149,8 @@ def score_sums(
     """The Poisson scores of a block, with intervals.
 
     Args:
-        every: sums of one prediction, or of several draws of it on the same entries. Of several, scores
-            are means over them, each resample of trials takes as many of the draws with
+        every: sums of one prediction, or of several draws of it on the same entries. Of several,
+            scores are means over them, each resample of trials takes as many of the draws with
             replacement, and the block has `num_draws` and each draw's pooled score,
             `bps_pooled_draws`.
     """

@@ -130,14 +130,14 @@ def test_skipping_silent_units_and_the_size_of_a_pass_change_nothing(model, pred
     monkeypatch.setattr(model, "hides_by_zeroing", False)
     passes.clear()
     every = activity.predict_session(model, SESSION, tasks, trials_per_pass=8, progress=passes.append)
-    assert sum(passes) == len(TRIALS) * (8 + 6)  # every scored unit; every unit of a region (LP's too)
+    assert sum(passes) == len(TRIALS) * (8 + 5)  # every scored unit; every unit of a region (LP has one: not scored)
     monkeypatch.undo()
     other_size = activity.predict_session(model, SESSION, trials_per_pass=5)
     for task in tasks:
         np.testing.assert_allclose(short[task], every[task], rtol=1e-6)
     for task in protocols.TASKS:
         np.testing.assert_allclose(other_size[task], predictions[task], rtol=1e-6)
-    assert with_shortcut - len(TRIALS) * (1 + 3) < len(TRIALS) * (8 + 6)  # less the passes that hide nothing
+    assert with_shortcut - len(TRIALS) * (1 + 2) < len(TRIALS) * (8 + 5)  # less the passes that hide nothing
 
 
 def changed(session, trial, bins, units):

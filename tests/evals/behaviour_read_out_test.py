@@ -8,6 +8,7 @@ import pytest
 from neurojax.data.session import TEST, TRAIN, VALIDATION
 from neurojax.data.store.sessions import from_counts
 from neurojax.evals import behaviour_read_out, protocols
+from neurojax.evals.decoding.targets import behaviour_of_trials
 from neurojax.scores import metrics
 
 TASK = protocols.get_protocol("nlb").tasks["nlb_velocity"]
@@ -35,7 +36,7 @@ def session():
 
 def features(session, make):
     """`make` of the velocity [K, T, 2] of train and of test trials."""
-    parts = (behaviour_read_out.gather(session, "velocity", session.trials_of(split))[0] for split in (TRAIN, TEST))
+    parts = (behaviour_of_trials(session, "velocity", session.trials_of(split))[0] for split in (TRAIN, TEST))
     return [make(np.nan_to_num(values)) for values in parts]
 
 
@@ -50,8 +51,8 @@ def test_velocity_is_found_in_rates_that_hold_it_and_not_in_noise(session):
     assert -0.3 < noise["behaviour_r2"] < 0.1
     low, high = noise["behaviour_r2_ci95"]
     assert low < noise["behaviour_r2"] < high
-    observed, valid = behaviour_read_out.gather(session, "velocity", session.trials_of(TRAIN))
-    target, test_valid = behaviour_read_out.gather(session, "velocity", session.trials_of(TEST))
+    observed, valid = behaviour_of_trials(session, "velocity", session.trials_of(TRAIN))
+    target, test_valid = behaviour_of_trials(session, "velocity", session.trials_of(TEST))
     expected = metrics.velocity_r2(rows[0][valid], observed[valid], rows[1][test_valid], target[test_valid])
     np.testing.assert_allclose(noise["behaviour_r2"], expected, rtol=1e-9)
 
@@ -85,7 +86,7 @@ def test_the_width_is_chosen_in_seconds_and_may_be_none(session):
 
 
 def test_bins_that_are_not_valid_count_nowhere(session):
-    values, bin_valid = behaviour_read_out.gather(session, "velocity", session.trials_of(TRAIN))
+    values, bin_valid = behaviour_of_trials(session, "velocity", session.trials_of(TRAIN))
     assert np.nanmax(np.abs(values)) <= 1 and np.isnan(values[~bin_valid]).all()
     assert np.isnan(values[bin_valid]).any()
 

@@ -194,7 +194,8 @@ def test_what_is_kept_of_a_baseline_gives_the_same_paired_difference():
             and excess["other"][task].dtype == np.float32
         )
         ours, theirs = (scoring.task_sums(session, task, rates[task])[0] for rates in (predictions, reference))
-        value, se, ci95 = bootstrap.paired_difference(ours, theirs, bootstrap.trial_weights(len(ours.spikes), 50, seed=0))
+        weights = bootstrap.trial_weights(len(ours.spikes), 50, seed=0)
+        value, se, ci95 = bootstrap.paired_difference(ours, theirs, weights)
         np.testing.assert_allclose(found[task]["bps_pooled"], value, atol=1e-6)
         np.testing.assert_allclose(found[task]["bps_pooled_se"], se, rtol=1e-4)
         np.testing.assert_allclose(found[task]["ci95"], ci95, atol=1e-5)

@@ -19,13 +19,12 @@ from neurojax.evals.baselines import (
     drift,
     features,
     leave_out,
-    mean_rate,
     poisson_glm,
     psth,
     smoothed_spikes,
     stack,
 )
-from neurojax.evals.baselines.folds import Fit, Fitted, Folds, make_folds
+from neurojax.evals.baselines.folds import PARTS, Fit, Fitted, Folds, make_folds
 from neurojax.evals.protocol_record import KINDS
 from neurojax.evals.protocols import MTM, Protocol
 
@@ -134,12 +133,14 @@ def _fit_all(folds: Folds, names, kinds, progress) -> dict[str, Fitted]:
     leave = tuple(kind for kind in kinds if kind != "forward")
     smoothing = psth.tuned_smoothing(folds)
     offset = psth.shrunk_psth(folds, smoothing)
+    family = features.Family(folds.session.bin_size_s, False, False)  # of the GLM's past
 
     def say(what):
         if progress:
             progress(f"session {folds.session.session_id}: fitting {what}")
 
-    fitted: dict[str, Fitted] = {"train_mean": mean_rate.fit(folds, kinds)}
+    means = {part: np.broadcast_to(folds.mean, folds.parts[part].counts.shape) for part in PARTS}
+    fitted: dict[str, Fitted] = {"train_mean": dict.fromkeys(kinds, Fit(means, {}))}
     if "psth" in needed:
         fitted["psth"] = psth.fit(folds, kinds, smoothing)
     if "drift" in needed:
@@ -157,11 +158,23 @@ def _fit_all(folds: Folds, names, kinds, progress) -> dict[str, Fitted]:
     if together:
         say(", ".join(together))
         several = leave_out.fit(folds, leave, smoothing, offset, together)
-    if "forward" in kinds:
-        for name in (*_OF_FORWARD, *leave_out.NAMES):
-            if name in needed:
-                say(f"{name}, forward")
-                _fit_forward(folds, smoothing, offset, name, fitted, several)
+    several |= {name: {} for name in _OF_FORWARD if name in needed and "forward" in kinds}
+    forward = {
+        "smoothed_spikes": lambda: [smoothed_spikes.fit(folds)],
+        "history": lambda: [coupling.fit_forward(folds, offset, with_population=False)],
+        "autoregression": lambda: [autoregression.fit(folds, offset)],
+        "ridge": lambda: ahead.fit_ridge(folds, offset),
+        "reduced_rank": lambda: [
+            ahead.fit_reduced_rank(folds, offset, several["ridge"]["forward"][0])
+        ],
+        "poisson_glm": lambda: poisson_glm.fit_forward(
+            folds, offset, features.make_activity(folds, smoothing, family).gram
+        ),
+    }
+    for name in forward if "forward" in kinds else ():
+        if name in needed:
+            say(f"{name}, forward")
+            several[name]["forward"] = forward[name]()
     for name, fits_of in several.items():
         fitted[name] = {kind: fits[0] for kind, fits in fits_of.items()}
     if "average" in needed:
@@ -180,26 +193,6 @@ def _fit_all(folds: Folds, names, kinds, progress) -> dict[str, Fitted]:
                 parts["forward"][name] = [fitted[name]["forward"]]
         fitted["stack"] = {kind: stack.fit(folds, kind, parts[kind]) for kind in kinds}
     return fitted
-
-
-def _fit_forward(folds, smoothing, offset, name, fitted, several) -> None:
-    """Adds the forward task of one method to `fitted`, or to `several` where more than one memory
-    is kept."""
-    if name == "smoothed_spikes":
-        fitted[name] = {"forward": smoothed_spikes.fit(folds)}
-    elif name == "history":
-        fitted[name] = {"forward": coupling.fit_forward(folds, offset, with_population=False)}
-    elif name == "autoregression":
-        fitted[name] = {"forward": autoregression.fit(folds, offset)}
-    elif name == "ridge":
-        several[name]["forward"] = ahead.fit_ridge(folds, offset)
-    elif name == "reduced_rank":
-        bank = ahead.bank_of(several["ridge"]["forward"][0])
-        several[name]["forward"] = [ahead.fit_reduced_rank(folds, offset, bank)]
-    elif name == "poisson_glm":
-        family = features.Family(folds.session.bin_size_s, False, False)
-        gram = features.make_activity(folds, smoothing, family).gram
-        several[name]["forward"] = poisson_glm.fit_forward(folds, offset, gram)
 
 
 def _expand(folds, kind, part, rates):

@@ -82,8 +82,9 @@ def fit_ridge(folds: Folds, psth: np.ndarray) -> list[Fit]:
     return [fit for _, fit in sorted(found, key=lambda pair: pair[0])]
 
 
-def fit_reduced_rank(folds: Folds, psth: np.ndarray, bank: Bank) -> Fit:
-    """The forward task by reduced-rank regression on the features of one bank."""
+def fit_reduced_rank(folds: Folds, psth: np.ndarray, ridge_fit: Fit) -> Fit:
+    """The forward task by reduced-rank regression on the features of the bank that ridge chose."""
+    bank = Bank(tuple(ridge_fit.chosen["memories_s"]), ridge_fit.chosen["num_lags"])
     past = _past(folds, psth, bank)
     best = None
     for penalty in reduced_rank.PENALTIES:
@@ -97,11 +98,6 @@ def fit_reduced_rank(folds: Folds, psth: np.ndarray, bank: Bank) -> Fit:
             if best is None or loss < best[0]:
                 best = loss, predicted, {"rank": rank, "penalty": penalty}
     return ridge.tuned(folds, "forward", psth, best[1], {**best[2], **_told(folds, bank)})
-
-
-def bank_of(fit: Fit) -> Bank:
-    """The bank that a fit chose."""
-    return Bank(tuple(fit.chosen["memories_s"]), fit.chosen["num_lags"])
 
 
 def _fit_bank(folds, psth, past, near):

@@ -21,7 +21,6 @@ from neurojax.evals.baselines.folds import (
     choose,
     poisson_loss,
     smooth,
-    visible_after,
 )
 from neurojax.evals.baselines.gain_ahead import (
     gain_ahead,
@@ -63,10 +62,6 @@ def fit_forward(folds: Folds, psth: np.ndarray, *, with_population: bool = True)
     return tuned_ahead(folds, PENALTIES, with_memories)[0]
 
 
-def _penalty(value, num_covariates):
-    return np.array([0.0] + [value] * num_covariates)
-
-
 def _fit_leave_out(folds, task, psth):
     train = folds.parts[TRAIN]
     spikes = train.counts[train.bin_valid]
@@ -98,7 +93,7 @@ def _designs(folds, task, psth, width_s):
         summed = [x.sum(1, keepdims=True) for x in (observed, expected)]  # [K, 1, n]
         designs[part] = [
             (scored, _gains(fold, visible, scored, smoothed, summed, expected))
-            for visible, scored in visible_after(folds, task)
+            for visible, scored in folds.groups[task]
         ]
     return designs
 
@@ -106,7 +101,7 @@ def _designs(folds, task, psth, width_s):
 def _rates(folds, psth, designs, spikes, penalty):
     rates = {part: observed_expected(folds, psth, part)[1].copy() for part in PARTS}
     for group, (scored, design) in enumerate(designs[TRAIN]):
-        weights = fit_poisson(design, spikes[:, scored], _penalty(penalty, 2))
+        weights = fit_poisson(design, spikes[:, scored], np.array([0.0, penalty, penalty]))
         for part, out in rates.items():
             other = designs[part][group][1]
             gained = other.offset * np.exp(np.minimum(log_gain(other, weights), MAX_LOG_GAIN))

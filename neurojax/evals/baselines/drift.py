@@ -10,7 +10,15 @@ takes most of it back. Width (none = the PSTH itself) and pseudo-count from vali
 import numpy as np
 
 from neurojax.data.session import TRAIN, VALIDATION
-from neurojax.evals.baselines.folds import PARTS, Fit, Fitted, Folds, choose, padded_psth
+from neurojax.evals.baselines.folds import (
+    PARTS,
+    Fit,
+    Fitted,
+    Folds,
+    choose,
+    padded_psth,
+    psth_of_trials,
+)
 
 WIDTHS_S = tuple(2.0**step for step in range(0, 13))  # 1 s to 68 min
 PSEUDO_SPIKES = (0.3, 1.0, 3.0, 10.0, 30.0)
@@ -37,8 +45,7 @@ def fit(folds: Folds, tasks: tuple[str, ...], psth: np.ndarray) -> Fitted:
     best = choose([None, *settings], loss)
     rates = {}
     for part in PARTS:
-        shape = folds.parts[part].counts.shape
-        rates[part] = np.broadcast_to(padded_psth(psth, shape[1]), shape)
+        rates[part] = psth_of_trials(psth, folds.parts[part])
         if best is not None:
             rates[part] = rates[part] * gains(part, *best)[:, None]
     width_s, pseudo = best or (None, None)

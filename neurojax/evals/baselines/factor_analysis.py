@@ -15,7 +15,7 @@ from scipy.linalg import eigh
 from neurojax.data.session import TRAIN, VALIDATION
 from neurojax.evals.baselines import grids, ridge
 from neurojax.evals.baselines.features import Activity
-from neurojax.evals.baselines.folds import PARTS, Fit, Folds, visible_after
+from neurojax.evals.baselines.folds import PARTS, Fit, Folds
 from neurojax.evals.baselines.own_taken_out import readout_weights
 
 NUM_FACTORS = (2, 4, 8, 16, 32, 64)
@@ -38,7 +38,7 @@ def fit_activity(
         model, found = fit_factors(gram / num_rows, NUM_FACTORS[place]), {}
         for task in tasks:
             weights = np.zeros(gram.shape, np.float32)
-            for visible, scored in visible_after(folds, task):
+            for visible, scored in folds.groups[task]:
                 if len(visible) and len(scored):
                     weights[np.ix_(visible, scored)] = _weights(model, gram, cross, visible, scored)
             found[task] = ridge.loss_of(folds, task, psth, activity.now[VALIDATION] @ weights)

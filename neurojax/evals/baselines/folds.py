@@ -10,15 +10,8 @@ from scipy.signal import lfilter
 
 from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session
 from neurojax.errors import require
-from neurojax.evals.protocols import (
-    MTM,
-    Protocol,
-    forward_bins,
-    held_out_units,
-    region_members,
-    scored_entries,
-    scored_units,
-)
+from neurojax.evals import protocols
+from neurojax.evals.protocols import MTM, Protocol
 
 PARTS = (VALIDATION, TEST)  # what is predicted
 
@@ -62,8 +55,8 @@ class Folds:
     Attributes:
         session: the recording.
         units: int64 [n], positions of the scored units in the session.
-        regions: label -> int64 positions in `units`, for the known regions.
-        held_out: bool [n], units the protocol holds out.
+        groups: kind of task -> (visible, scored) of each population it asks about, positions in
+            `units`; a scored unit that is visible never sees itself.
         past_unseen: bool [n], units whose past the forward task does not show.
         mean: float64 [n], spikes per bin in train.
         aligned: whether trials are windows around an event, so that a PSTH means something.
@@ -72,8 +65,7 @@ class Folds:
 
     session: Session
     units: np.ndarray
-    regions: Mapping[str, np.ndarray]
-    held_out: np.ndarray
+    groups: Mapping[str, list[tuple[np.ndarray, np.ndarray]]]
     past_unseen: np.ndarray
     mean: np.ndarray
     aligned: bool
@@ -98,7 +90,7 @@ def make_folds(session: Session, tasks: tuple[str, ...], protocol: Protocol = MT
             "validation and scored on test, so convert it with a split that has all three",
         )
     name_of = {protocol.tasks[name].kind: name for name in protocol.activity_tasks}
-    units = np.flatnonzero(scored_units(session, protocol))
+    units = np.flatnonzero(protocols.scored_units(session, protocol))
     require(
         len(units),
         f"session {session.session_id} has no unit with a spike in its train trials; check "
@@ -111,20 +103,21 @@ def make_folds(session: Session, tasks: tuple[str, ...], protocol: Protocol = MT
         scored = {}
         if split != TRAIN:
             scored = {
-                k: scored_entries(session, name_of[k], trial_ids, protocol)[:, :, units]
+                k: protocols.scored_entries(session, name_of[k], trial_ids, protocol)[:, :, units]
                 for k in tasks
             }
-        hidden = forward_bins(session, trial_ids, protocol)
+        hidden = protocols.forward_bins(session, trial_ids, protocol)
         parts[split] = Fold(counts[:, :, units].astype(np.float32), bin_valid, hidden, scored)
-    regions = {
-        label: np.flatnonzero(member[units])
-        for label, member in region_members(session, protocol).items()
-    }
-    held_out = held_out_units(session, protocol)[units]
-    shows_all = "forward" not in tasks or protocol.tasks[name_of["forward"]].shows == "all"
-    unseen = np.zeros_like(held_out) if shows_all else held_out
+    groups = {}
+    for kind, name in name_of.items():
+        asked = protocols.questions(session, name, protocol)
+        places = ((np.flatnonzero(q.visible[units]), np.flatnonzero(q.asked[units])) for q in asked)
+        groups[kind] = list(places)
+    unseen = np.zeros(len(units), bool)
+    if "forward" in tasks and protocol.tasks[name_of["forward"]].shows != "all":
+        unseen = protocols.held_out_units(session, protocol)[units]
     mean, aligned = session.mean_counts()[units], windows_are_aligned(session)
-    return Folds(session, units, regions, held_out, unseen, mean, aligned, parts)
+    return Folds(session, units, groups, unseen, mean, aligned, parts)
 
 
 def windows_are_aligned(session: Session) -> bool:
@@ -137,6 +130,11 @@ def padded_psth(psth: np.ndarray, num_bins: int) -> np.ndarray:
     """PSTH [T of train, n] cut or extended (by its last bin) to [num_bins, n]."""
     extra = max(num_bins - len(psth), 0)
     return np.concatenate([psth, np.repeat(psth[-1:], extra, 0)])[:num_bins]
+
+
+def psth_of_trials(psth: np.ndarray, fold: Fold) -> np.ndarray:
+    """PSTH [T of train, n] beside the counts of every trial of a split, [K, T, n]."""
+    return np.broadcast_to(padded_psth(psth, fold.counts.shape[1]), fold.counts.shape)
 
 
 def surplus(fold: Fold, psth: np.ndarray) -> np.ndarray:
@@ -197,21 +195,3 @@ def choose(candidates: list, score: Callable[..., float]):
     wins)."""
     scores = [score(candidate) for candidate in candidates]
     return candidates[int(np.argmin(np.where(np.isfinite(scores), scores, np.inf)))]
-
-
-def visible_after(folds: Folds, task: str) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Groups of (visible, scored) unit positions of a leave-out task; a scored unit never sees
-    itself.
-
-    co_smoothing is one group of all units; inter_region one group per region with the others
-    visible; intra_region one group per region of two units or more, with itself visible; held_out
-    is one group.
-    """
-    everyone = np.arange(len(folds.units))
-    if task == "co_smoothing":
-        return [(everyone, everyone)]
-    if task == "held_out":
-        return [(np.flatnonzero(~folds.held_out), np.flatnonzero(folds.held_out))]
-    if task == "inter_region":
-        return [(np.setdiff1d(everyone, members), members) for members in folds.regions.values()]
-    return [(members, members) for members in folds.regions.values() if len(members) > 1]

@@ -163,7 +163,12 @@ def _fit_gain_ahead(folds, psth, own, shared, penalty_of_weights, warm):
             gain = np.exp(np.minimum(log_gain(design, weights), MAX_LOG_GAIN))
             bins = np.clip(last[:, None] + group + 1, 0, fold.counts.shape[1] - 1)
             out[:, group] = padded_psth(psth, fold.counts.shape[1])[bins] * gain[:, None]
-    return {part: _at_hidden_bins(folds.parts[part], out, psth) for part, out in predicted.items()}
+    found = {}
+    for part, by_horizon in predicted.items():
+        fold = folds.parts[part]
+        elsewhere = padded_psth(psth, fold.counts.shape[1])
+        found[part] = forward.place(by_horizon, elsewhere, fold)
+    return found
 
 
 def _origin_design(own, shared, trial, origin, offset):
@@ -173,7 +178,3 @@ def _origin_design(own, shared, trial, origin, offset):
     extra = forward.at_origins(shared, trial, origin)
     ties = tuple(np.pad(a, ((0, 0), (0, extra.shape[1]))) for a in design.tie)
     return Design(np.concatenate([design.shared, extra], 1), design.own, ties, offset)
-
-
-def _at_hidden_bins(fold, by_horizon, psth):
-    return forward.place(by_horizon, padded_psth(psth, fold.counts.shape[1]), fold)

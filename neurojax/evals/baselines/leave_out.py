@@ -47,14 +47,10 @@ def fit(
         found["factor_analysis"] = search.walk("factor_analysis")
     for name, module in (("reduced_rank", reduced_rank), ("poisson_glm", poisson_glm)):
         if name in names:
-            found[name] = {
-                task: [
-                    module.fit_activity(
-                        folds, (task,), psth, search.activity(fits[0].chosen["width_s"])
-                    )[task]
-                ]
-                for task, fits in found["ridge"].items()
-            }
+            found[name] = {}
+            for task, fits in found["ridge"].items():
+                activity = search.activity(fits[0].chosen["width_s"])
+                found[name][task] = [module.fit_activity(folds, task, psth, activity)]
     return {name: found[name] for name in names}
 
 

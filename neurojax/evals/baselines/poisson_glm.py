@@ -23,7 +23,6 @@ from neurojax.evals.baselines.folds import (
     filtered_surplus,
     padded_psth,
     poisson_loss,
-    visible_after,
 )
 from neurojax.evals.baselines.gain_ahead import gain_ahead, own_log_gains, tuned_ahead
 from neurojax.evals.baselines.poisson_fit import MAX_LOG_GAIN, Design, fit_poisson
@@ -37,13 +36,6 @@ FORWARD_COMPONENTS = 16
 FORWARD_PENALTIES = (30.0, 10.0, 100.0, 300.0)
 
 
-def fit_activity(
-    folds: Folds, tasks: tuple[str, ...], psth: np.ndarray, activity: Activity
-) -> dict[str, Fit]:
-    """The leave-out tasks from given features."""
-    return {task: _fit_leave_out(folds, task, psth, activity) for task in tasks}
-
-
 def leading_components(gram: np.ndarray, num_components: int) -> np.ndarray:
     """Eigenvectors of the largest eigenvalues, largest first, float32 [n, min(n,
     num_components)]."""
@@ -54,8 +46,9 @@ def leading_components(gram: np.ndarray, num_components: int) -> np.ndarray:
     return vectors[:, ::-1].astype(np.float32)
 
 
-def _fit_leave_out(folds, task, psth, activity):
-    groups = visible_after(folds, task)
+def fit_activity(folds: Folds, task: str, psth: np.ndarray, activity: Activity) -> Fit:
+    """A leave-out task from given features."""
+    groups = folds.groups[task]
     spikes = folds.parts[TRAIN].counts[folds.parts[TRAIN].bin_valid]  # [rows, n]
     bases = [leading_components(activity.gram[np.ix_(v, v)], max(COMPONENTS)) for v, _ in groups]
     best: tuple[float, np.ndarray, np.ndarray, dict[str, float]] | None = None

@@ -12,7 +12,15 @@ from scipy.ndimage import gaussian_filter1d
 
 from neurojax.data.session import TRAIN, VALIDATION
 from neurojax.evals.baselines import grids
-from neurojax.evals.baselines.folds import PARTS, Fit, Fitted, Folds, choose, padded_psth
+from neurojax.evals.baselines.folds import (
+    PARTS,
+    Fit,
+    Fitted,
+    Folds,
+    choose,
+    padded_psth,
+    psth_of_trials,
+)
 
 PSEUDO_COUNTS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 FLOOR = 0.05  # of the unit's mean
@@ -38,17 +46,8 @@ FLAT = Smoothing(None)
 def fit(folds: Folds, tasks: tuple[str, ...], chosen: Smoothing) -> Fitted:
     """The PSTH for every task, with the smoothing that `tuned_smoothing` chose."""
     psth = shrunk_psth(folds, chosen)
-    rates = {}
-    for part in PARTS:
-        shape = folds.parts[part].counts.shape
-        rates[part] = np.broadcast_to(padded_psth(psth, shape[1]), shape)
+    rates = {part: psth_of_trials(psth, folds.parts[part]) for part in PARTS}
     return dict.fromkeys(tasks, Fit(rates, {"aligned": folds.aligned, **chosen._asdict()}))
-
-
-def tuned_psth(folds: Folds) -> np.ndarray:
-    """Spikes per bin, float64 [T of train, n], with the smoothing and shrinkage that suit
-    validation best."""
-    return shrunk_psth(folds, tuned_smoothing(folds))
 
 
 def tuned_smoothing(folds: Folds) -> Smoothing:

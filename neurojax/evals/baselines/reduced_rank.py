@@ -15,7 +15,7 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from neurojax.data.session import VALIDATION
 from neurojax.evals.baselines import ridge
 from neurojax.evals.baselines.features import Activity
-from neurojax.evals.baselines.folds import PARTS, Fit, Folds, visible_after
+from neurojax.evals.baselines.folds import PARTS, Fit, Folds
 from neurojax.evals.baselines.own_taken_out import readout_weights
 
 RANKS = (2, 4, 8, 16, 32, 64)
@@ -69,25 +69,17 @@ def _leading(cross: np.ndarray, full: np.ndarray, number: int) -> np.ndarray:
     return eigh(fitted, subset_by_index=[size - number, size - 1])[1][:, ::-1]
 
 
-def fit_activity(
-    folds: Folds, tasks: tuple[str, ...], psth: np.ndarray, activity: Activity
-) -> dict[str, Fit]:
-    """The leave-out tasks from given features."""
-    fits = {}
-    for task in tasks:
-        best: tuple[float, np.ndarray, dict[str, float]] | None = None
-        for penalty in PENALTIES:
-            for rank, weights in zip(
-                RANKS, leave_out_weights(folds, task, activity, penalty), strict=True
-            ):
-                loss = ridge.loss_of(folds, task, psth, activity.apply(weights, VALIDATION))
-                if best is None or loss < best[0]:
-                    best = loss, weights, {"rank": rank, "penalty": penalty}
-        predicted = {part: activity.apply(best[1], part) for part in PARTS}
-        fits[task] = ridge.tuned(
-            folds, task, psth, predicted, {**best[2], **activity.family._asdict()}
-        )
-    return fits
+def fit_activity(folds: Folds, task: str, psth: np.ndarray, activity: Activity) -> Fit:
+    """A leave-out task from given features."""
+    best: tuple[float, np.ndarray, dict[str, float]] | None = None
+    for penalty in PENALTIES:
+        every = leave_out_weights(folds, task, activity, penalty)
+        for rank, weights in zip(RANKS, every, strict=True):
+            loss = ridge.loss_of(folds, task, psth, activity.apply(weights, VALIDATION))
+            if best is None or loss < best[0]:
+                best = loss, weights, {"rank": rank, "penalty": penalty}
+    predicted = {part: activity.apply(best[1], part) for part in PARTS}
+    return ridge.tuned(folds, task, psth, predicted, {**best[2], **activity.family._asdict()})
 
 
 def leave_out_weights(
@@ -97,7 +89,7 @@ def leave_out_weights(
     hidden from it."""
     gram, cross = activity.gram, activity.cross
     weights = [np.zeros(cross.shape, np.float32) for _ in RANKS]
-    for visible, scored in visible_after(folds, task):
+    for visible, scored in folds.groups[task]:
         rows = activity.columns(visible)
         if not len(rows) or not len(scored):
             continue

@@ -21,7 +21,6 @@ from neurojax.evals.baselines.folds import (
     choose,
     padded_psth,
     poisson_loss,
-    visible_after,
 )
 
 PENALTIES = (10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0, 30000.0, 100000.0)
@@ -106,7 +105,7 @@ def all_weights(
         if task == "co_smoothing":
             weights[task][:] = leave_one_out(inverse, full, own)
             continue
-        for visible, scored in visible_after(folds, task):
+        for visible, scored in folds.groups[task]:
             rows = activity.columns(visible)
             if task == "intra_region":
                 inner = inverse_of(

@@ -20,13 +20,6 @@ def sentences(report: Mapping[str, Any]) -> list[str]:
     Args:
         report: content of decoding.json, before this list is added.
     """
-    found = [*_always(report)]
-    for name, session in report["sessions"].items():
-        found += [f"{name}: {text}" for text in _of_session(session["read_outs"], report["kind"])]
-    return found
-
-
-def _always(report: Mapping[str, Any]) -> list[str]:
     trials = (
         "Scores are of trials that neither the read-out nor the model was trained on."
         if report["trials"] == "unseen"
@@ -46,6 +39,8 @@ def _always(report: Mapping[str, Any]) -> list[str]:
             "Neighbouring trials are alike, and folds of single trials profit from it; "
             "--fold_by=block shows what is left for trials from another stretch of time."
         )
+    for name, session in report["sessions"].items():
+        found += [f"{name}: {text}" for text in _of_session(session["read_outs"], report["kind"])]
     return found
 
 
@@ -86,23 +81,17 @@ def _of_session(read_outs: Mapping[str, Any], kind: str) -> list[str]:
             "widen them."
         )
     if kind == CATEGORICAL:
-        found += _of_confidence(sure)
-    return found
-
-
-def _of_confidence(sure: Mapping[str, Any]) -> list[str]:
-    found = []
-    if sure["expected_calibration_error"] > _CALIBRATION_LIMIT:
-        found.append(
-            f"its probabilities are off by {sure['expected_calibration_error']:.0%} on average; "
-            "read them as an order, "
-            "not as frequencies."
-        )
-    half, everything = sure["selective"]["accuracy"][4], sure["selective"]["accuracy"][-1]
-    if half < min(everything + _ABSTAIN_GAIN, 1.0):  # who is always right has nothing to gain
-        found.append(
-            f"it is not more often right where it is surer (accuracy {half:.2f} on the surest "
-            f"half, {everything:.2f} "
-            "on all); letting it abstain does not help."
-        )
+        if sure["expected_calibration_error"] > _CALIBRATION_LIMIT:
+            found.append(
+                f"its probabilities are off by {sure['expected_calibration_error']:.0%} on "
+                "average; read them as an order, "
+                "not as frequencies."
+            )
+        half, everything = sure["selective"]["accuracy"][4], sure["selective"]["accuracy"][-1]
+        if half < min(everything + _ABSTAIN_GAIN, 1.0):  # who is always right has nothing to gain
+            found.append(
+                f"it is not more often right where it is surer (accuracy {half:.2f} on the surest "
+                f"half, {everything:.2f} "
+                "on all); letting it abstain does not help."
+            )
     return found

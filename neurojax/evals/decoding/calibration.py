@@ -123,9 +123,7 @@ def calibration_of_numbers(
         "nominal": NOMINAL,
         "coverage": float(inside.mean()),
         "coverage_per_dimension": inside.mean(0).tolist(),
-        "mean_width_per_dimension": [_finite(2 * value) for value in half_width[usable].mean(0)],
+        "mean_width_per_dimension": [
+            float(2 * value) if np.isfinite(value) else None for value in half_width[usable].mean(0)
+        ],
     }
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

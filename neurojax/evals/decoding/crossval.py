@@ -81,11 +81,8 @@ def linear(
     which `scaled` is of.
     """
 
-    def fit(target: Target, fitting: np.ndarray, asked: np.ndarray) -> np.ndarray:
-        fold = fitting, asked
-        return linear_on_fold(rows, target_kind, num_classes, settings, fold, scaled=scaled)(target)
-
-    return fit
+    facts, options = (rows, target_kind, num_classes, settings), {"scaled": scaled}
+    return lambda target, *fold: linear_on_fold(*facts, fold, **options)(target)
 
 
 def linear_on_fold(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from neurojax.data.session import Session
-from neurojax.errors import InputError, require
+from neurojax.errors import require
 from neurojax.evals.decoding import (
     calibration,
     crossval,
@@ -119,7 +119,8 @@ def baselines(
 
     raw           spikes of the same bin, or of all bins of a trial: ridge or logistic regression
     lagged_ridge  of a signal of bins: smoothed spikes at lags, see `lagged_ridge`
-    whole_trial   of a class or number of trials: spikes smoothed or averaged in windows, see `whole_trial`
+    whole_trial   of a class or number of trials: spikes smoothed or averaged in windows, see
+                  `whole_trial`
     gru           a small recurrent network
     """
     raw = features.spikes(session, target.trial_ids)
@@ -136,16 +137,12 @@ def baselines(
 
 def require_baselines(names: Sequence[str], kind: str) -> None:
     """Raises InputError for a name that is no baseline of this kind of target."""
+    kinds = {PER_BIN: "a signal of each bin", CATEGORICAL: "classes"}
+    what, known = kinds.get(kind, "numbers of trials"), BASELINES[kind]
     for name in names:
-        if name not in BASELINES[kind]:
-            what = {
-                PER_BIN: "a signal of each bin",
-                CATEGORICAL: "classes",
-                PER_TRIAL: "numbers of trials",
-            }[kind]
-            raise InputError(
-                f"--baselines names {name!r}; of {what}, choose from {', '.join(BASELINES[kind])}"
-            )
+        require(
+            name in known, f"--baselines names {name!r}; of {what}, choose from {', '.join(known)}"
+        )
 
 
 def decode(

@@ -1,8 +1,6 @@
 """Which trials fit and which test: folds of whole trials, at random or in blocks of time; never of
 bins."""
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from neurojax.data.session import TEST, Session
@@ -29,7 +27,7 @@ def outer_folds(session: Session, target: Target, num_folds: int, by: str, seed:
         InputError: unknown `by`, or a block without whom a class has no trial to fit.
     """
     if by == TRIAL:
-        return list(_shuffled(target, np.arange(len(target.trial_ids)), num_folds, seed))
+        return inner_folds(target, np.arange(len(target.trial_ids)), num_folds, seed)
     require(by == BLOCK, f"by={by!r}; choose {TRIAL} or {BLOCK}")
     order = np.argsort(session.trial_start_s[target.trial_ids], kind="stable")
     return [
@@ -48,20 +46,30 @@ def split_fold(session: Session, target: Target) -> list[Fold]:
         f"{len(tested)} trials with a"
         " value are in the test split; expected some on both sides, or take --protocol=cv",
     )
-    if (num_fitting := int((~tested).sum())) < 2:
-        raise InputError(
-            f"session {session.session_id}, target {target.name!r}: {num_fitting} trial with a "
-            "value is outside the"
-            " test split; at least two are needed to fit and to choose a penalty, take "
-            "--protocol=cv or another split"
-        )
+    num_fitting = int((~tested).sum())
+    require(
+        num_fitting >= 2,
+        f"session {session.session_id}, target {target.name!r}: {num_fitting} trial with a "
+        "value is outside the test split; at least two are needed to fit and to choose a "
+        "penalty, take --protocol=cv or another split",
+    )
     return [(np.flatnonzero(~tested), np.flatnonzero(tested))]
 
 
 def inner_folds(target: Target, places: np.ndarray, num_folds: int, seed: int) -> list[Fold]:
     """Folds within the fitting trials of an outer fold, for choices; places in
     `target.trial_ids`."""
-    return list(_shuffled(target, places, num_folds, seed))
+    from neurojax.evals.decoding.probes import require_sklearn
+
+    selection = require_sklearn("model_selection")
+    labels = target.values[places] if target.kind == CATEGORICAL else np.zeros(len(places), int)
+    sizes = np.bincount(labels)
+    num_folds = int(min(num_folds, len(places)))
+    enough = sizes[sizes > 0].min() >= num_folds
+    kind = selection.StratifiedKFold if target.kind == CATEGORICAL and enough else selection.KFold
+    splitter = kind(num_folds, shuffle=True, random_state=seed)
+    splits = splitter.split(places, labels)
+    return [(places[fitting], places[tested]) for fitting, tested in splits]
 
 
 def check_fold(target: Target, fold: Fold, where: str) -> None:
@@ -74,17 +82,3 @@ def check_fold(target: Target, fold: Fold, where: str) -> None:
                 f"{where}: no trial of class {label!r} is left to fit; fold by trial, or take "
                 "fewer folds"
             )
-
-
-def _shuffled(target: Target, places: np.ndarray, num_folds: int, seed: int) -> Iterator[Fold]:
-    from neurojax.evals.decoding.probes import require_sklearn
-
-    selection = require_sklearn("model_selection")
-    labels = target.values[places] if target.kind == CATEGORICAL else np.zeros(len(places), int)
-    sizes = np.bincount(labels)
-    num_folds = int(min(num_folds, len(places)))
-    enough = sizes[sizes > 0].min() >= num_folds
-    kind = selection.StratifiedKFold if target.kind == CATEGORICAL and enough else selection.KFold
-    splitter = kind(num_folds, shuffle=True, random_state=seed)
-    for fitting, tested in splitter.split(places, labels):
-        yield places[fitting], places[tested]

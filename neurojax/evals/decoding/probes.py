@@ -7,6 +7,7 @@ decomposition.
 
 import functools
 import importlib
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -153,12 +154,14 @@ def logistic(
     with (
         _thread_pools().limit(limits=1, user_api="blas"),
         sklearn.config_context(assume_finite=True),
+        warnings.catch_warnings(),
     ):
+        warnings.simplefilter("ignore", require_sklearn("exceptions").ConvergenceWarning)
         for place, inverse_penalty in enumerate(inverse_penalties):
             # Large C on separable classes converges slowly; such fits lose the choice, they need
             # not be exact.
             model = linear_model.LogisticRegression(C=inverse_penalty, max_iter=500, tol=1e-5)
-            result[place] = _quiet_fit(model, features, codes).predict_proba(asked)
+            result[place] = model.fit(features, codes).predict_proba(asked)
     return np.log(np.maximum(result, 1e-12))
 
 
@@ -225,11 +228,3 @@ def _thread_pools() -> Any:
     import threadpoolctl  # scikit-learn depends on it
 
     return threadpoolctl.ThreadpoolController()
-
-
-def _quiet_fit(model: Any, features: np.ndarray, codes: np.ndarray) -> Any:
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", require_sklearn("exceptions").ConvergenceWarning)
-        return model.fit(features, codes)

@@ -1,6 +1,7 @@
 """A search over a few settings, one at a time: width, then lags or windows, then roots, and all
 once more."""
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -31,14 +32,11 @@ def by_coordinate(
         start: a value of each axis; one that the axis lacks is its first.
         loss: of settings; not finite where they cannot be tried.
     """
-    tried: dict[tuple, float] = {}
 
-    def cost(settings: Settings) -> float:
-        key = tuple(settings[name] for name in axes)
-        if key not in tried:
-            found = loss(settings)
-            tried[key] = found if math.isfinite(found) else math.inf
-        return tried[key]
+    @functools.cache
+    def cost(*values: Any) -> float:
+        found = loss(dict(zip(axes, values, strict=True)))
+        return found if math.isfinite(found) else math.inf
 
     best = {
         name: start[name] if start[name] in values else values[0] for name, values in axes.items()
@@ -46,7 +44,7 @@ def by_coordinate(
     for _ in range(ROUNDS):
         before = dict(best)
         for name, values in axes.items():
-            best = min(({**best, name: value} for value in values), key=cost)
+            best = min(({**best, name: value} for value in values), key=lambda s: cost(*s.values()))
         if best == before:
             break
     return best
@@ -54,13 +52,7 @@ def by_coordinate(
 
 def hollow(error: Callable[[int], float], num_places: int, start: int) -> tuple[int, float]:
     """The place whose neighbours have no lower error, walked to from `start`, and its error."""
-    errors: dict[int, float] = {}
-
-    def cost(place: int) -> float:
-        if place not in errors:
-            errors[place] = error(place)
-        return errors[place]
-
+    cost = functools.cache(error)
     place = start
     while True:
         around = (place, place - 1, place + 1)

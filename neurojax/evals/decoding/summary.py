@@ -56,7 +56,7 @@ def mean_over_sessions(
             pairs = [
                 {main: draws[key][MODEL][main] - draws[key][name][main]}
                 for key in both
-                if _drawn(draws, key, main)
+                if all(main in drawn for drawn in draws[key].values())
             ]
             block["model_minus_it"] = {
                 main: float(np.mean(gains)),
@@ -119,10 +119,6 @@ def _padded(array: np.ndarray, longest: int | None) -> np.ndarray:
     if longest is None or array.shape[1] == longest:
         return array
     return np.pad(array, ((0, 0), (0, longest - array.shape[1]), (0, 0)), constant_values=np.nan)
-
-
-def _drawn(draws, key: str, main: str) -> bool:
-    return all(main in blocks for blocks in draws[key].values())
 
 
 def _over_sessions(values: Sequence[float], main: str) -> dict[str, list[float]]:

@@ -71,20 +71,17 @@ def read_target(session: Session, name: str, kind: str | None = None) -> Target:
     """
     where = f"session {session.session_id}, target {name!r}"
     require(kind is None or kind in KINDS, f"kind={kind!r}; choose from {', '.join(KINDS)}")
-    if name not in available(session):
-        close = difflib.get_close_matches(name, available(session), 1)
-        listed = f"choose from {', '.join(available(session)) or '(it has none)'}"
-        raise InputError(
-            f"{where} is not there; " + (f"did you mean {close[0]}? " if close else "") + listed
-        )
-    if name in session.behaviour:
-        require(
-            kind in (None, PER_BIN), f"{where} has one value a bin; kind={kind} needs one a trial"
-        )
-        target = _signal(session, name, where)
-    else:
-        require(kind != PER_BIN, f"{where} has one value a trial; kind={kind} needs one a bin")
-        target = _column(session, name, kind, where)
+    known = available(session)
+    close = difflib.get_close_matches(name, known, 1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    listed = f"choose from {', '.join(known) or '(it has none)'}"
+    require(name in known, f"{where} is not there; {hint}{listed}")
+    one, other = ("bin", "trial") if name in session.behaviour else ("trial", "bin")
+    require(
+        kind is None or (kind == PER_BIN) == (one == "bin"),
+        f"{where} has one value a {one}; kind={kind} needs one a {other}",
+    )
+    target = _signal(session, name, where) if one == "bin" else _column(session, name, kind, where)
     _refuse_leaks(session, target, where)
     return target
 
@@ -142,15 +139,22 @@ def _column(session: Session, name: str, kind: str | None, where: str) -> Target
     )
 
 
+def behaviour_of_trials(
+    session: Session, name: str, trial_ids: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """A behaviour over trials: float64 [K, T, dims], NaN where it is not valid or padded; and
+    bin_valid bool [K, T]."""
+    _, bin_valid = session.gather_trials(trial_ids)
+    starts, bins = session.trial_start_bin[trial_ids][:, None], np.arange(bin_valid.shape[1])
+    rows = np.where(bin_valid, starts + bins, 0)
+    values = np.asarray(session.behaviour[name], np.float64)[rows].reshape(*rows.shape, -1)
+    known = session.behaviour_valid.get(name)
+    valid = bin_valid if known is None else bin_valid & np.asarray(known, bool)[rows]
+    return np.where(valid[..., None], values, np.nan), bin_valid
+
+
 def _signal(session: Session, name: str, where: str) -> Target:
-    signal, valid = session.behaviour[name], session.behaviour_valid[name]
-    longest = int(session.trial_num_bins.max())
-    values = np.full((session.num_trials, longest, signal.shape[1]), np.nan)
-    for trial, (start, length) in enumerate(
-        zip(session.trial_start_bin, session.trial_num_bins, strict=True)
-    ):
-        rows = slice(start, start + length)
-        values[trial, :length] = np.where(valid[rows, None], signal[rows], np.nan)
+    values, _ = behaviour_of_trials(session, name, np.arange(session.num_trials))
     values[~np.isfinite(values).all(-1)] = np.nan
     present = np.isfinite(values).all(-1).any(1)
     require(present.any(), f"{where} has no valid bin in any trial; nothing to decode")
@@ -185,31 +189,23 @@ def _is_label(values: np.ndarray) -> bool:
 
 def _refuse_leaks(session: Session, target: Target, where: str) -> None:
     """A target that the recording itself holds by construction says nothing about decoding."""
+    known: dict[str, np.ndarray] = {}
     if target.kind == PER_BIN:
         rows = np.isfinite(target.values).all(-1)  # [K, T]
         counts, _ = session.gather_trials(target.trial_ids, target.values.shape[1])
-        known = {"the spikes of a unit": counts[rows].astype(np.float64)}
-        known["the spikes of all units"] = known["the spikes of a unit"].sum(1, keepdims=True)
-        wanted = target.values[rows]
+        spikes, wanted = counts[rows].astype(np.float64), target.values[rows]
     else:
         counts, _ = session.gather_trials(target.trial_ids)
         spikes = counts.sum(1, dtype=np.float64)  # [K, N]
-        known = {
-            "the spikes of a unit": spikes,
-            "the spikes of all units": spikes.sum(1, keepdims=True),
-        }
-        known["the lengths of the trials"] = session.trial_num_bins[target.trial_ids][
-            :, None
-        ].astype(np.float64)
-        known["the split"] = session.split[target.trial_ids][:, None].astype(np.float64)
-        known["the order of the trials"] = np.argsort(
-            np.argsort(session.trial_start_s[target.trial_ids])
-        )[:, None]
         wanted = target.values.reshape(len(target.values), -1).astype(np.float64)
+        known["the lengths of the trials"] = session.trial_num_bins[target.trial_ids]
+        known["the split"] = session.split[target.trial_ids]
+        if target.kind != CATEGORICAL:  # blocks of trials are a fair target
+            start_s = session.trial_start_s[target.trial_ids]
+            known["the order of the trials"] = np.argsort(np.argsort(start_s))
+    known = {"the spikes of a unit": spikes, "the spikes of all units": spikes.sum(1)} | known
     for what, columns in known.items():
-        if what == "the order of the trials" and target.kind == CATEGORICAL:
-            continue  # blocks of trials are a fair target
-        if _is_linear_in(wanted, columns):
+        if _is_linear_in(wanted, columns.reshape(len(wanted), -1).astype(np.float64)):
             raise LeakError(
                 f"{where} is {what} in other words; it cannot be decoded from this recording "
                 "honestly"

@@ -204,7 +204,7 @@ def test_ridge_predictions_equal_brute_force(task, with_means):
 
     x, y = design(TRAIN), folds_module.surplus(train, offset)[train.bin_valid].astype(np.float64)
     predicted = activity.apply(weights, TEST)[test.bin_valid]
-    for visible, scored in folds_module.visible_after(folds, task):
+    for visible, scored in folds.groups[task]:
         for unit in scored:
             kept = activity.columns(np.setdiff1d(visible, [unit]))
             refit = np.linalg.solve(x[:, kept].T @ x[:, kept] + 30 * np.eye(len(kept)), x[:, kept].T @ y[:, unit])
@@ -213,9 +213,9 @@ def test_ridge_predictions_equal_brute_force(task, with_means):
 
 def test_visible_groups_follow_the_regions():
     folds = folds_module.make_folds(_low_rank_session(num_units=6), ("intra_region",))
-    inter = {tuple(scored): tuple(visible) for visible, scored in folds_module.visible_after(folds, "inter_region")}
+    inter = {tuple(scored): tuple(visible) for visible, scored in folds.groups["inter_region"]}
     assert inter == {(2, 4): (0, 1, 3, 5), (3, 5): (0, 1, 2, 4), (0,): (1, 2, 3, 4, 5)}
-    intra = [tuple(scored) for _, scored in folds_module.visible_after(folds, "intra_region")]
+    intra = [tuple(scored) for _, scored in folds.groups["intra_region"]]
     assert intra == [(2, 4), (3, 5)]
 
 
@@ -234,7 +234,7 @@ def test_psth_finds_a_time_course_and_stays_positive():
     course = 0.05 + np.exp(-0.5 * ((np.arange(20) - 8) / 2) ** 2)
     session.counts[:] = rng.poisson(np.tile(course, 200)[:, None], session.counts.shape)
     folds = folds_module.make_folds(session, ("co_smoothing",))
-    found = psth.tuned_psth(folds)
+    found = psth.shrunk_psth(folds, psth.tuned_smoothing(folds))
     assert np.corrcoef(found.mean(1), course)[0, 1] > 0.98 and (found > 0).all()
 
 

@@ -18,6 +18,10 @@ from neurojax.files import read_json
 from neurojax.main import main
 
 
+def tuned_psth(folds):
+    return psth.shrunk_psth(folds, psth.tuned_smoothing(folds))
+
+
 def session_of(counts, bin_size_s=0.02, **fields):
     """Trials in a random split of 6:2:2, one region for each half of the units."""
     rng = np.random.default_rng(len(counts))
@@ -149,10 +153,10 @@ def test_windows_of_a_continuous_recording_have_no_psth(tmp_path):
     converted = open_dataset(tmp_path / "root").sessions[0]
     for session, aligned in ((back_to_back, True), (events, True), (windows, False), (converted, False)):
         assert folds_module.windows_are_aligned(session) is aligned, session.info
-        found = psth.tuned_psth(folds_module.make_folds(session, ("co_smoothing",)))
+        found = tuned_psth(folds_module.make_folds(session, ("co_smoothing",)))
         if not aligned:
             np.testing.assert_array_equal(found, np.broadcast_to(found[0], found.shape))
-    assert np.ptp(psth.tuned_psth(folds_module.make_folds(back_to_back, ("co_smoothing",))), axis=0).min() > 1
+    assert np.ptp(tuned_psth(folds_module.make_folds(back_to_back, ("co_smoothing",))), axis=0).min() > 1
 
 
 def test_drift_takes_the_mean_of_neighbouring_training_trials_and_no_test_spike():
@@ -171,7 +175,7 @@ def test_drift_takes_the_mean_of_neighbouring_training_trials_and_no_test_spike(
     pseudo = fit.chosen["pseudo_spikes"]
     folds = folds_module.make_folds(session, ("co_smoothing",))
     spikes = folds.parts[TRAIN].counts.sum(1)
-    course = psth.tuned_psth(folds)
+    course = psth.shrunk_psth(folds, psth.tuned_smoothing(folds))
     expected = (weight @ spikes + pseudo) / (weight.sum(1)[:, None] * course.sum(0) + pseudo)
     np.testing.assert_allclose(fit.rates[TEST], course * expected[:, None], rtol=1e-5)
     other = session.counts.copy()
