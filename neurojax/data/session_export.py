@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from neurojax.data.optional import needed
 from neurojax.data.session import Session
 from neurojax.errors import InputError
 
@@ -38,16 +39,18 @@ def to_arrays(session: Session) -> dict[str, np.ndarray]:
         "unit_region": session.region,
         "unit_region_group": session.region_group,
         "unit_region_source": session.region_source,
+        **{f"unit_{name}": values for name, values in session.unit_metadata.items()},
+        **{
+            key: np.array(session.info[name])
+            for name, key in _PROVENANCE.items()
+            if session.info.get(name)
+        },
     }
-    arrays |= {f"unit_{name}": values for name, values in session.unit_metadata.items()}
-    arrays |= {
-        key: np.array(session.info[name])
-        for name, key in _PROVENANCE.items()
-        if session.info.get(name)
+    own = {
+        **session.conditions,
+        **{name: values[order] for name, values in session.behaviour.items()},
+        **{f"{name}_valid": valid[order] for name, valid in session.behaviour_valid.items()},
     }
-    own = dict(session.conditions)
-    own |= {name: values[order] for name, values in session.behaviour.items()}
-    own |= {f"{name}_valid": valid[order] for name, valid in session.behaviour_valid.items()}
     if taken := sorted(arrays.keys() & own.keys()):
         raise InputError(
             f"session {session.session_id}: {taken[0]!r} names two things; rename the condition "
@@ -66,10 +69,7 @@ def to_xarray(session: Session) -> Any:
     Raises:
         InputError: xarray is not installed.
     """
-    try:
-        import xarray
-    except ImportError:
-        raise InputError('to_xarray needs xarray; pip install "neurojax[xarray]"') from None
+    xarray = needed("xarray", 'to_xarray needs xarray; pip install "neurojax[xarray]"')
     order = _rows_end_to_end(session)
     trial = np.repeat(np.arange(session.num_trials), session.trial_num_bins)
     first = np.cumsum(session.trial_num_bins) - session.trial_num_bins
@@ -99,9 +99,10 @@ def to_xarray(session: Session) -> Any:
         **{name: ("unit", values) for name, values in {**units, **session.unit_metadata}.items()},
         **{name: ("trial", values) for name, values in trials.items()},
     }
-    attributes = {"session_id": session.session_id, "bin_size_s": session.bin_size_s}
-    attributes |= {
-        key: value for key, value in session.info.items() if isinstance(value, str | int | float)
+    attributes = {
+        "session_id": session.session_id,
+        "bin_size_s": session.bin_size_s,
+        **{key: v for key, v in session.info.items() if isinstance(v, str | int | float)},
     }
     return xarray.Dataset(variables, coordinates, attributes)
 

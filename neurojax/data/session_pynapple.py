@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from neurojax.data.optional import needed
 from neurojax.data.session import Session
 from neurojax.data.spike_trains import from_spike_times
 from neurojax.errors import InputError, require
@@ -153,8 +154,4 @@ def _metadata(holder: Any, without: set[str]) -> dict[str, np.ndarray]:
 
 
 def _pynapple(caller: str) -> Any:
-    try:
-        import pynapple
-    except ImportError:
-        raise InputError(f'{caller} needs pynapple; pip install "neurojax[pynapple]"') from None
-    return pynapple
+    return needed("pynapple", f'{caller} needs pynapple; pip install "neurojax[pynapple]"')

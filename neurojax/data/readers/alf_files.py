@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from neurojax.data.optional import needed
 from neurojax.data.store.array_files import MAX_FILE_BYTES, map_npy, open_input
 from neurojax.errors import InputError, require
 from neurojax.files import sha256_file
@@ -123,18 +124,14 @@ def read_table(path: Path, wanted: Iterable[str] | None = None) -> dict[str, np.
     Raises:
         InputError: pyarrow is not installed, or the file is damaged or too large.
     """
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise InputError(
-            f"{path} is a parquet table, which needs pyarrow; install it with `pip install "
-            '"neurojax[ibl]"`, or put'
-            " its columns beside it as .npy files"
-        ) from None
+    words = (
+        f"{path} is a parquet table, which needs pyarrow; install it with `pip install "
+        '"neurojax[ibl]"`, or put its columns beside it as .npy files'
+    )
+    pyarrow, parquet = needed("pyarrow", words), needed("pyarrow.parquet", words)
     with open_input(path) as stream:
         try:
-            file = pyarrow.parquet.ParquetFile(stream)
+            file = parquet.ParquetFile(stream)
             require(
                 file.metadata.num_rows * file.metadata.num_columns * 8 <= MAX_FILE_BYTES,
                 f"{path} claims {file.metadata.num_rows} rows, more than {MAX_FILE_BYTES} bytes "
@@ -151,9 +148,9 @@ def read_table(path: Path, wanted: Iterable[str] | None = None) -> dict[str, np.
             return {
                 name: table.column(name).to_numpy() for name in names if not name.startswith("__")
             }
+        except InputError:
+            raise
         except (pyarrow.ArrowException, OSError, ValueError, TypeError, KeyError) as error:
-            if isinstance(error, InputError):
-                raise
             raise InputError(
                 f"{path} cannot be read as parquet ({str(error)[:120]}); fetch it again"
             ) from None

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from neurojax.data.optional import needed
 from neurojax.data.readers.hdf5 import MATLAB_NUMBERS, check_heaps, matlab_class
 from neurojax.data.readers.mat5_check import check_mat5
 from neurojax.data.store.array_files import MAX_FILE_BYTES, check_array_name, open_input, read_npz
@@ -134,13 +135,11 @@ def is_v73(start: bytes) -> bool:
 
 
 def _read_hdf5(path: Path) -> dict[str, np.ndarray]:
-    try:
-        import h5py
-    except ImportError:
-        raise InputError(
-            f"{path} is a .mat v7.3 (HDF5) file, which needs h5py; install it with `pip install"
-            ' "neurojax[nwb]"`, or save the file with -v7'
-        ) from None
+    h5py = needed(
+        "h5py",
+        f"{path} is a .mat v7.3 (HDF5) file, which needs h5py; install it with `pip install"
+        ' "neurojax[nwb]"`, or save the file with -v7',
+    )
     check_heaps(path)
     try:
         with h5py.File(path, "r") as file:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from neurojax.data.optional import needed
 from neurojax.data.store.array_files import MAX_FILE_BYTES, open_input
 from neurojax.data.store.session_fields import plain_array
 from neurojax.errors import InputError, require
@@ -27,20 +28,14 @@ def open_hdf5(path: Path | str, stream: Any = None) -> Iterator[Any]:
         path: the file; with a stream its name for messages.
         stream: an open file-like object to read instead.
     """
-    try:
-        import h5py
-    except ImportError:
-        raise InputError(
-            f'{path} is HDF5, which needs h5py; install it with `pip install "neurojax[nwb]"`'
-        ) from None
+    h5py = needed(
+        "h5py", f'{path} is HDF5, which needs h5py; install it with `pip install "neurojax[nwb]"`'
+    )
     if stream is None:
         check_heaps(Path(path))
     try:
         with h5py.File(path if stream is None else stream, "r") as file:
             yield file
-    except InputError as error:
-        _let_go(error)
-        raise
     except (
         OSError,
         RuntimeError,
@@ -51,6 +46,8 @@ def open_hdf5(path: Path | str, stream: Any = None) -> Iterator[Any]:
         MemoryError,
     ) as error:
         _let_go(error)
+        if isinstance(error, InputError):
+            raise
         reason = " ".join(str(error).split())[:150]
         raise InputError(
             f"{path} cannot be read as HDF5 ({reason}); it is damaged or incomplete, fetch it again"

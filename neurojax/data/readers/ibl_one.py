@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from neurojax.data.optional import needed
 from neurojax.data.readers.alf_files import AlfFile, parse_alf
 from neurojax.errors import InputError, require
 
@@ -62,15 +63,13 @@ def connect() -> Any:
     Raises:
         InputError: ONE is not installed, or has not been set up.
     """
+    package = needed(
+        "one.api",
+        'session ids are fetched through ONE; install it with `pip install "neurojax[ibl]"`, or '
+        "give ALF folders",
+    )
     try:
-        from one.api import ONE
-    except ImportError:
-        raise InputError(
-            'session ids are fetched through ONE; install it with `pip install "neurojax[ibl]"`, '
-            "or give ALF folders"
-        ) from None
-    try:
-        return ONE(silent=True)
+        return package.ONE(silent=True)
     except Exception as error:  # no network, no account, a damaged cache: a dozen kinds of error
         raise InputError(
             f'ONE cannot connect ({_first_line(error)}); set it up once with `python -c "from '

@@ -7,9 +7,10 @@ import functools
 import numpy as np
 
 from neurojax.data.binning import whole_numbers
+from neurojax.data.optional import needed
 from neurojax.data.readers.alf_files import AlfFile, read_objects, read_table
 from neurojax.data.readers.sorted_spikes import SortedSpikes, keep_units, sorted_spikes
-from neurojax.data.readers.spec import ReadSpec
+from neurojax.data.readers.spec import ReadSpec, as_number
 from neurojax.data.readers.windows import counted_drops
 from neurojax.errors import InputError, require
 
@@ -184,23 +185,16 @@ def _sites(
             f"{label}: clusters.channels runs from {channel.min()} to {channel.max()}, but there "
             f"are {num_channels} channels; the files belong to different revisions or are damaged"
         )
-    ids = sites.get("brainLocationIds_ccf_2017")
-    if ids is None:
-        atlas_id = np.zeros(num_units, np.int64)
-    else:
-        ids = whole_numbers(
-            np.asarray(ids).ravel(), f"{label}: channels.brainLocationIds", "Allen atlas ids"
-        )
-        atlas_id = np.abs(ids.astype(np.int64))[channel]  # negative on the left side
+    ids = whole_numbers(
+        np.ravel(sites.get("brainLocationIds_ccf_2017", np.zeros(num_channels, np.int64))),
+        f"{label}: channels.brainLocationIds",
+        "Allen atlas ids",
+    )
+    atlas_id = np.abs(ids.astype(np.int64))[channel]  # negative on the left side
     positions = {}
     if "mlapdv" in sites and sites["mlapdv"].ndim == 2 and sites["mlapdv"].shape[1] == 3:
-        positions = dict(
-            zip(
-                ("ml_um", "ap_um", "dv_um"),
-                np.asarray(sites["mlapdv"], np.float64)[channel].T,
-                strict=True,
-            )
-        )
+        of_units = np.asarray(sites["mlapdv"], np.float64)[channel].T
+        positions = dict(zip(("ml_um", "ap_um", "dv_um"), of_units, strict=True))
     if "localCoordinates" in sites and sites["localCoordinates"].ndim == 2:
         positions["lateral_um"] = np.asarray(sites["localCoordinates"], np.float64)[channel, 0]
     return atlas_id, positions
@@ -226,31 +220,22 @@ def _selection(
     if (least := spec.option("min_rate_hz")) is not None:
         span_s = max(float(sorting.times_s[-1] - sorting.times_s[0]), 1e-3)
         rates_hz = np.bincount(sorting.rows, minlength=num_units) / span_s
-        tests[f"rate below {least} Hz"] = rates_hz < _number(least, "min_rate_hz")
+        least_hz = as_number(least)
+        require(0 <= least_hz < np.inf, f"min_rate_hz={least!r}; expected a number of 0 or more")
+        tests[f"rate below {least} Hz"] = rates_hz < least_hz
     if spec.option("units_without_region", "keep") == "drop":
         tests["no brain region"] = atlas_id == 0
     return counted_drops(tests, "unit", label)
 
 
-def _number(text: str, name: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = np.nan
-    require(0 <= value < np.inf, f"{name}={text!r}; expected a number of 0 or more")
-    return value
-
-
 @functools.cache
 def _atlas():
-    try:
-        from iblatlas.regions import BrainRegions
-    except ImportError:
-        raise InputError(
-            "brain regions of IBL recordings need iblatlas; install it with `pip install "
-            '"neurojax[ibl]"`'
-        ) from None
-    return BrainRegions()
+    package = needed(
+        "iblatlas.regions",
+        "brain regions of IBL recordings need iblatlas; install it with `pip install "
+        '"neurojax[ibl]"`',
+    )
+    return package.BrainRegions()
 
 
 def regions(atlas_id: np.ndarray, level: str) -> tuple[np.ndarray, np.ndarray, int]:
@@ -262,8 +247,7 @@ def regions(atlas_id: np.ndarray, level: str) -> tuple[np.ndarray, np.ndarray, i
 
     Returns:
         region and region_group, str [N], "unknown" where the atlas does not know the id, and how
-        many
-        ids that are not 0 it does not know. No download: the tables come with iblatlas.
+        many ids that are not 0 it does not know. No download: the tables come with iblatlas.
     """
     require(level in MAPPINGS, f"regions={level!r}; expected {', '.join(MAPPINGS)}")
     if not atlas_id.any():
@@ -274,8 +258,8 @@ def regions(atlas_id: np.ndarray, level: str) -> tuple[np.ndarray, np.ndarray, i
     place = np.minimum(np.searchsorted(atlas.id[order], atlas_id), len(order) - 1)
     row = order[place]
     known = (atlas.id[row] == atlas_id) & (atlas_id != 0)
-    names = []
-    for mapping in MAPPINGS[level]:
-        acronyms = atlas.acronym[atlas.mappings[mapping][row]].astype(str)
-        names.append(np.where(known, acronyms, "unknown"))
-    return names[0], names[1], int((~known & (atlas_id != 0)).sum())
+    fine, coarse = (
+        np.where(known, atlas.acronym[atlas.mappings[mapping][row]].astype(str), "unknown")
+        for mapping in MAPPINGS[level]
+    )
+    return fine, coarse, int((~known & (atlas_id != 0)).sum())

@@ -25,7 +25,7 @@ import numpy as np
 from neurojax.data.readers import arrays, one_file
 from neurojax.data.readers.matlab_values import Cell, described, load_matlab, value_at
 from neurojax.data.readers.sorted_spikes import sorted_spikes
-from neurojax.data.readers.spec import DEFAULT_BIN_SIZE_S, ReadSpec
+from neurojax.data.readers.spec import DEFAULT_BIN_SIZE_S, ReadSpec, as_number
 from neurojax.data.readers.trials import (
     choose_split,
     trials_in_bins,
@@ -211,10 +211,8 @@ def _bin_size_s(root: Any, spec: ReadSpec, where: str) -> Any:
         text is not None,
         f"{where}: counts need bin_size_s, seconds of a bin: a number, or the path of one",
     )
-    try:
-        return float(text)
-    except ValueError:
-        return _array(value_at(root, text, where), "bin_size_s", where)
+    typed = as_number(text)
+    return _array(value_at(root, text, where), "bin_size_s", where) if np.isnan(typed) else typed
 
 
 def _matrix(value: Any, axes: list[str], where: str) -> np.ndarray:

@@ -19,8 +19,8 @@ import numpy as np
 from neurojax.data.readers import hdf5, nwb_file, nwb_remote
 from neurojax.data.readers.nwb_series import read_behaviour, series_of
 from neurojax.data.readers.nwb_tables import interval_tables
-from neurojax.data.readers.nwb_trials import Windows, read_windows
-from neurojax.data.readers.nwb_units import Units, count_spikes, read_units
+from neurojax.data.readers.nwb_trials import read_windows
+from neurojax.data.readers.nwb_units import count_spikes, read_units
 from neurojax.data.readers.signals import bin_starts
 from neurojax.data.readers.spec import DEFAULT_BIN_SIZE_S, ReadSpec
 from neurojax.data.readers.trials import choose_split, without_shared_time
@@ -32,15 +32,14 @@ from neurojax.errors import require
 
 VERSION = "nwb/1"
 OPTIONS = {
-    "table": "table of intervals whose rows are trials, epochs for one; default: trials. With --window_s "
-    "its rows are"
-    " cut into windows",
+    "table": "table of intervals whose rows are trials, epochs for one; default: trials. With "
+    "--window_s its rows are cut into windows",
     "regions": "column of units or electrodes that names regions; default: region, location, ...",
     "keep": "COLUMN:VALUE of units that stay, quality:good; several values as good+mua",
     "as_test": "val: a split without test trials tests on its validation trials",
     "hidden": "keep: trials in which held-out units were not observed stay (their counts are zero)",
-    "min_observed": "share of the trials in which a unit must have been observed, else it is left out; default: "
-    "0",
+    "min_observed": "share of the trials in which a unit must have been observed, else it is left "
+    "out; default: 0",
     "licence": "licence of the data, which NWB files do not state",
     "consent": "consent, for recordings of people",
 }
@@ -126,23 +125,6 @@ def read_session(source: str, spec: ReadSpec) -> Session:
             "interval_tables": list(interval_tables(file))[:_MAX_LISTED],
             "time_series": list(series)[:_MAX_LISTED],
         }
-    return _session(
-        session_id, units, windows, counts, lengths, behaviour, info, bin_size_s, spec, where
-    )
-
-
-def _session(
-    session_id: str,
-    units: Units,
-    windows: Windows,
-    counts: np.ndarray,
-    lengths: np.ndarray,
-    behaviour: dict[str, np.ndarray],
-    info: dict[str, Any],
-    bin_size_s: float,
-    spec: ReadSpec,
-    where: str,
-) -> Session:
     split, split_source = choose_split(windows.split, windows.starts, spec, where)
     session = from_counts(
         counts,

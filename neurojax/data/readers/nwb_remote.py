@@ -7,10 +7,15 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from neurojax.data.optional import needed
 from neurojax.errors import InputError, require
 
 TIMEOUT_S = 60.0  # without an answer
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_REMEDIES = {
+    **dict.fromkeys((401, 403), "it needs permission, or the address has expired"),
+    **dict.fromkeys((404, 410, 416), "check the address"),
+}
 
 
 def is_url(source: str) -> bool:
@@ -37,29 +42,25 @@ def probe(url: str) -> tuple[int, str]:
         urlsplit(url).scheme in ("http", "https"),
         f"{shown}: expected an address that begins with http:// or https://; download the file",
     )
-    try:
-        import remfile  # noqa: F401
-        import requests
-    except ImportError:
-        raise InputError(
-            f'{shown} is an address, which needs remfile; `pip install "neurojax[nwb]"`'
-        ) from None
+    words = f'{shown} is an address, which needs remfile; `pip install "neurojax[nwb]"`'
+    needed("remfile", words)
+    requests = needed("requests", words)
     headers = {"Range": "bytes=0-7", "Accept-Encoding": "identity"}
     try:
         with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_S) as answer:
             require(
                 answer.status_code in (200, 206),
-                f"{shown}: {_refusal(answer.status_code, answer.reason)}",
+                f"{shown}: the server says {answer.status_code} {answer.reason}; "
+                + _REMEDIES.get(answer.status_code, "try again later"),
             )
             start = next(answer.iter_content(8), b"")
             size = re.fullmatch(r"bytes 0-\d+/(\d+)", answer.headers.get("Content-Range", ""))
             tag = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
+    except InputError:
+        raise
     except (requests.RequestException, OSError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        reason = type(error).__name__
         raise InputError(
-            f"{shown} cannot be reached ({reason}); check the address and the network"
+            f"{shown} cannot be reached ({type(error).__name__}); check the address and the network"
         ) from None
     require(
         start.startswith(_SIGNATURE[: max(len(start), 1)]),
@@ -71,15 +72,6 @@ def probe(url: str) -> tuple[int, str]:
         "instead",
     )
     return int(size[1]), tag
-
-
-def _refusal(status: int, reason: str) -> str:
-    said = f"the server says {status} {reason}"
-    if status in (401, 403):
-        return f"{said}; it needs permission, or the address has expired"
-    if status in (404, 410, 416):
-        return f"{said}; check the address"
-    return f"{said}; try again later"
 
 
 def version_sha256(url: str) -> str | None:

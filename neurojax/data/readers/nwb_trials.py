@@ -14,7 +14,7 @@ from neurojax.data.readers.nwb_tables import (
     plain_columns,
 )
 from neurojax.data.readers.nwb_units import Units, merged, select, spike_span, within
-from neurojax.data.readers.spec import ReadSpec
+from neurojax.data.readers.spec import ReadSpec, as_number
 from neurojax.data.readers.trials import whole_times
 from neurojax.data.readers.windows import counted_drops, kept_windows
 from neurojax.data.session import TEST, TRAIN, VALIDATION
@@ -66,11 +66,12 @@ def read_windows(
     Raises:
         InputError: no trials and no `window_s`, an unknown name, or nothing is left.
     """
-    smallest = _share(spec)
+    typed = spec.option("min_observed", "0")
+    smallest = as_number(typed)
+    require(0 <= smallest <= 1, f"min_observed={typed!r}; expected a share of the trials, 0 to 1")
     name, table = _table(file, spec, where)
     place = f"{where}, {name}"
-    columns: dict[str, np.ndarray] = {}
-    skipped: dict[str, str] = {}
+    columns, skipped = {}, {}
     if table is not None:
         columns, skipped = plain_columns(table, num_rows(table, place), place)
         if wrong := [
@@ -112,8 +113,10 @@ def read_windows(
         for column, values in columns.items()
         if column not in _OWN and not (column == "split" and codes is not None)
     }
-    notes = {"trials in which held-out units were not observed": int((hidden & keep).sum())}
-    notes["columns of the trials that are not one value each"] = len(skipped)
+    notes = {
+        "trials in which held-out units were not observed": int((hidden & keep).sum()),
+        "columns of the trials that are not one value each": len(skipped),
+    }
     split = None if codes is None else _with_test(codes[row], spec, place)
     return Windows(
         starts[keep],
@@ -269,16 +272,6 @@ def _observed(
         "outside of the observed time": held_in,
         "held-out units were not observed": held_out & ~held_in,
     }
-
-
-def _share(spec: ReadSpec) -> float:
-    text = spec.option("min_observed", "0")
-    try:
-        share = float(text)
-    except ValueError:
-        share = np.nan
-    require(0 <= share <= 1, f"min_observed={text!r}; expected a share of the trials, 0 to 1")
-    return share
 
 
 def _stored_split(columns: dict[str, np.ndarray], spec: ReadSpec, where: str) -> np.ndarray | None:

@@ -20,7 +20,7 @@ from neurojax.data.readers.sorting_folders import (
     read_rows,
     read_sorting,
 )
-from neurojax.data.readers.spec import DEFAULT_BIN_SIZE_S, ReadSpec
+from neurojax.data.readers.spec import DEFAULT_BIN_SIZE_S, ReadSpec, as_number
 from neurojax.data.readers.trials import choose_split, trials_in_seconds, without_shared_time
 from neurojax.data.readers.windows import counted_drops, kept_windows
 from neurojax.data.session import Session
@@ -107,7 +107,9 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         InputError: files are missing, damaged or disagree, or the options leave nothing.
     """
     folder, where, session_id = Path(source), str(source), session_name(source)
-    sorting = read_sorting(folder, _segment(spec))
+    typed = spec.option("segment", "0")
+    require(typed.isdigit() and len(typed) <= 6, f"segment={typed!r}; expected a number from 0")
+    sorting = read_sorting(folder, int(typed))
     bin_size_s = check_bin_size(
         DEFAULT_BIN_SIZE_S if spec.bin_ms is None else spec.bin_ms / 1000, where
     )
@@ -150,22 +152,15 @@ def read_session(source: str, spec: ReadSpec) -> Session:
     return without_shared_time(session, spec, where)
 
 
-def _segment(spec: ReadSpec) -> int:
-    text = spec.option("segment", "0")
-    require(text.isdigit() and len(text) <= 6, f"segment={text!r}; expected a number from 0")
-    return int(text)
-
-
 def _times(sorting: Sorting, spec: ReadSpec, where: str) -> np.ndarray:
     """Seconds of each spike, float64 [spikes]."""
     given, rate_hz = spec.option("sample_rate_hz"), sorting.sample_rate_hz
     if given is not None:
-        try:
-            rate_hz = float(given)
-        except ValueError:
-            raise InputError(
-                f"sample_rate_hz={given!r}; expected samples a second, such as 30000"
-            ) from None
+        rate_hz = as_number(given)
+        require(
+            not np.isnan(rate_hz),
+            f"sample_rate_hz={given!r}; expected samples a second, such as 30000",
+        )
     require(
         rate_hz is not None,
         f"{where} does not say its sample rate; give --options=sample_rate_hz=30000 (or what it "

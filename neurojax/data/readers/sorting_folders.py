@@ -1,23 +1,23 @@
 """Spikes and unit tables as sorters store them: Kilosort and phy folders, SpikeInterface sorting
 folders.
 
-phy:                        spike_times.npy (samples), spike_clusters.npy, params.py (read, never executed),
-                            cluster_info.tsv, cluster_group.tsv, cluster_KSLabel.tsv
+phy:                        spike_times.npy (samples), spike_clusters.npy, params.py (read, never
+                            executed), cluster_info.tsv, cluster_group.tsv, cluster_KSLabel.tsv
 SpikeInterface, from 0.99:  spikes.npy (sample_index, unit_index, segment_index),
-    numpysorting_info.json, properties/
-SpikeInterface, before:     sorting_cached.npz (spike_indexes_seg0, spike_labels_seg0, unit_ids, ...)
+                            numpysorting_info.json, properties/
+SpikeInterface, before:     sorting_cached.npz (spike_indexes_seg0, spike_labels_seg0, unit_ids)
 """
 
 import ast
 import csv
 import dataclasses
 import json
-import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from neurojax.data.readers.spec import as_number
 from neurojax.data.store.array_files import (
     MAX_FILE_BYTES,
     map_npy,
@@ -68,18 +68,10 @@ def read_sorting(folder: Path, segment: int) -> Sorting:
 def files_of(folder: Path) -> list[Path]:
     """Every file of the folder that a reader may use, sorted."""
     names = [*MARKERS, "spike_clusters.npy", "spike_templates.npy", "spikes.npy", "params.py"]
-    found = (
-        [folder / name for name in names]
-        + sorted(folder.glob("*.tsv"))
-        + sorted(folder.glob("*.csv"))
-    )
-    return sorted(
-        {
-            path
-            for path in (*found, *sorted((folder / "properties").glob("*.npy")))
-            if path.is_file()
-        }
-    )
+    named = [folder / name for name in names]
+    patterns = ("*.tsv", "*.csv", "properties/*.npy")
+    found = [path for pattern in patterns for path in folder.glob(pattern)]
+    return sorted({path for path in (*named, *found) if path.is_file()})
 
 
 def _read_phy(folder: Path) -> Sorting:
@@ -139,10 +131,7 @@ def _read_cluster_table(path: Path) -> dict[str, dict[int, str]]:
     require(key is not None, f"{path} has no column cluster_id; export it from phy again")
     table: dict[str, dict[int, str]] = {}
     for number, row in enumerate(rows, 2):
-        try:
-            named = float(row[key])
-        except ValueError:
-            named = math.nan
+        named = as_number(row[key])
         if not abs(named) < 2**53 or named % 1:
             raise InputError(
                 f"{path}, line {number}: cluster_id is {row[key][:60]!r}, expected a whole number"

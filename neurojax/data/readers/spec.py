@@ -10,6 +10,14 @@ from neurojax.errors import InputError, require
 DEFAULT_BIN_SIZE_S = 0.02  # spike times without --bin_ms
 
 
+def as_number(text: str) -> float:
+    """The number that a text says; NaN where it says none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
 @dataclasses.dataclass(frozen=True)
 class ReadSpec:
     """Options of `neurojax convert` that change the content of a session.
@@ -72,10 +80,7 @@ class ReadSpec:
         kind, _, length = self.split.partition(":")
         if self.split in ("file", "random"):
             return None
-        try:
-            block_s = float(length.removesuffix("s"))
-        except ValueError:
-            block_s = math.nan
+        block_s = as_number(length.removesuffix("s"))
         require(
             kind == "blocks" and 0 < block_s < math.inf,
             f"split={self.split!r}; expected file, random or blocks:<seconds>s, such as "

@@ -56,9 +56,7 @@ def open_npy(path: Path, dtypes: tuple[np.dtype, ...], num_dims: int) -> np.ndar
         InputError: missing, damaged, another dtype or rank, or a size that its header does not
             explain.
     """
-    with open_input(path) as file:
-        shape, dtype, fortran = _read_header(file, path.stat().st_size, str(path))
-        offset = file.tell()
+    shape, dtype, fortran, offset = _header_of(path)
     if dtype not in dtypes or len(shape) != num_dims or fortran:
         expected = " or ".join(str(np.dtype(d)) for d in dtypes)
         raise InputError(
@@ -81,9 +79,7 @@ def map_npy(path: Path, kinds: str = "biuf") -> np.ndarray:
         InputError: missing, damaged, pickled, another kind of values, or a size that its header
             does not explain.
     """
-    with open_input(path) as file:
-        shape, dtype, fortran = _read_header(file, path.stat().st_size, str(path))
-        offset = file.tell()
+    shape, dtype, fortran, offset = _header_of(path)
     require(
         dtype.kind in kinds,
         f"{path} holds {dtype} {list(shape)}, expected {'text' if kinds == 'US' else 'numbers'}",
@@ -99,9 +95,7 @@ def map_records(path: Path, names: tuple[str, ...]) -> np.ndarray:
     Raises:
         InputError: missing, damaged, other fields, or a size that its header does not explain.
     """
-    with open_input(path) as file:
-        shape, dtype, _ = _read_header(file, path.stat().st_size, str(path), _PLAIN_KINDS + "V")
-        offset = file.tell()
+    shape, dtype, _, offset = _header_of(path, _PLAIN_KINDS + "V")
     fields = dtype.fields or {}
     require(
         len(shape) == 1
@@ -109,6 +103,12 @@ def map_records(path: Path, names: tuple[str, ...]) -> np.ndarray:
         f"{path} holds {str(dtype)[:100]} {list(shape)}, expected records of {', '.join(names)}",
     )
     return np.memmap(path, dtype, "r", offset, shape) if shape[0] else np.empty(0, dtype)
+
+
+def _header_of(path: Path, kinds: str = _PLAIN_KINDS) -> tuple[tuple, np.dtype, bool, int]:
+    """Shape, dtype, whether in Fortran order, and the place of the first byte of data."""
+    with open_input(path) as file:
+        return *_read_header(file, path.stat().st_size, str(path), kinds), file.tell()
 
 
 def read_npz(path: Path, max_bytes: int | None = None) -> dict[str, np.ndarray]:
@@ -134,6 +134,8 @@ def read_npz(path: Path, max_bytes: int | None = None) -> dict[str, np.ndarray]:
                     f"{_MAX_MEMBERS} of {limit}; split the recording",
                 )
                 return _read_members(archive, members, path)
+        except InputError:
+            raise
         except (
             zipfile.BadZipFile,
             zlib.error,
@@ -143,8 +145,6 @@ def read_npz(path: Path, max_bytes: int | None = None) -> dict[str, np.ndarray]:
             RuntimeError,
             ValueError,
         ) as error:
-            if isinstance(error, InputError):
-                raise
             raise InputError(
                 f"{path} cannot be read as .npz ({error}); write it again with numpy.savez"
             ) from None
