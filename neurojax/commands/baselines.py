@@ -11,7 +11,7 @@ from neurojax.errors import require
 from neurojax.evals import baseline_scores, protocols, scorable, spikes, tables
 from neurojax.evals.baselines import NAMES
 from neurojax.files import require_writable, write_json
-from neurojax.report import run_report as report
+from neurojax.report import terminal
 
 
 def baselines(
@@ -55,7 +55,7 @@ def baselines(
             for session in dataset.sessions
         },
     }
-    print(report.terminal_table(evaluation))
+    print(terminal.terminal_table(evaluation))
     sessions = evaluation["sessions"]
     for line in (*spikes.note_lines(sessions), *chosen_widths(sessions)):
         print(line)

@@ -59,14 +59,13 @@ def cached_scores(
     protocol = protocols.get_protocol(settings["protocol"])
     names = names_under(protocol, names_of(settings["baselines"]))
     cache = baselines_cache.folder_of(root, folder)
+    under, tasks = protocols.protocol_hash(protocol), tuple(protocol.tasks)
     start, fitted, results = time.monotonic(), 0, {}
     with Progress(len(dataset.sessions), "baselines", unit="sessions") as progress:
         for number, session in enumerate(dataset.sessions):
-            key = [CACHE_VERSION, content_sha256(session), settings["num_boot"], seed, names]
-            key.append(protocols.protocol_hash(protocol))
+            key = [CACHE_VERSION, content_sha256(session), settings["num_boot"], seed, names, under]
             digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:24]
             path = cache / digest if cache else None
-            tasks = tuple(protocol.tasks)
             found = baselines_cache.read(path, session, tasks, names) if path else None
             if found is None:
                 fitted += 1
@@ -84,18 +83,23 @@ def cached_scores(
 def _fit(
     session: Session, names: tuple[str, ...], protocol: protocols.Protocol, num_boot: int, seed: int
 ) -> SessionBaselines:
-    options = {"seed": seed, "num_boot": num_boot, "protocol": protocol}
+    boot = {"seed": seed, "num_boot": num_boot}
     able = tuple(name for name in names if name in NAMES) if protocol.activity_tasks else ()
     fitted = fit_baselines(session, able, protocol=protocol) if able else {}
     look = examples.first_look_task(protocol)
+    tuned_on, _ = session.gather_trials(session.trials_of(VALIDATION))
     scores: dict[str, dict[str, Any]] = {}
     units, excess = {}, {}
     for name in names:
         rates = {task: fit.rates[TEST] for task, fit in fitted.get(name, {}).items()}
-        scores[name] = scoring.score_session(session, rates, **options)
+        scores[name] = scoring.score_session(session, rates, **boot, protocol=protocol)
         for task, fit in fitted.get(name, {}).items():
-            scores[name][task] |= _of_validation(session, fit.rates[VALIDATION]) | {
-                "chosen": dict(fit.chosen)
+            # What the best is chosen by: pooled bits/spike over the validation trials' own mean.
+            sums = metrics.poisson_sums(fit.rates[VALIDATION], tuned_on)
+            value = float(metrics.poisson_scores(sums)["bps_pooled"])
+            scores[name][task] |= {
+                "validation_bps_pooled": value if np.isfinite(value) else None,
+                "chosen": dict(fit.chosen),
             }
         units[name] = np.full(session.num_units, np.nan)
         if look in rates:
@@ -105,10 +109,10 @@ def _fit(
             for task, tasks_rates in rates.items()
         }
     if protocol.read_out_tasks:
-        _fit_few_shot(session, protocol, options, scores, excess)
+        _fit_few_shot(session, protocol, boot, scores, excess)
     for task in protocol.behaviour_tasks:
         block = behaviour_read_out.of_smoothed_spikes(
-            session, protocol, protocol.tasks[task], **_boot(options)
+            session, protocol, protocol.tasks[task], **boot
         )
         scores.setdefault("smoothed_spikes", {})[task] = scoring.with_headline(
             block, task, protocol
@@ -124,27 +128,13 @@ def _fit(
     return SessionBaselines(scores, units, excess)
 
 
-def _of_validation(session: Session, rates: np.ndarray) -> dict[str, float | None]:
-    """Pooled bits/spike on the trials that choices were made on, over their own mean; the best is
-    chosen by it."""
-    counts, _ = session.gather_trials(session.trials_of(VALIDATION))
-    value = float(metrics.poisson_scores(metrics.poisson_sums(rates, counts))["bps_pooled"])
-    return {"validation_bps_pooled": value if np.isfinite(value) else None}
-
-
-def _boot(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: options[name] for name in ("seed", "num_boot")}
-
-
-def _fit_few_shot(session, protocol, options, scores, excess) -> None:
+def _fit_few_shot(session, protocol, boot, scores, excess) -> None:
     """Adds the read-outs from spikes, and from nothing but the mean, to `scores` and `excess`."""
     for name in few_shot.BASELINES:
         features = few_shot.smoothed_spikes(session, protocol) if name == "smoothed_spikes" else []
-        blocks, means = few_shot.score(session, protocol, features, **_boot(options))
+        blocks, means = few_shot.score(session, protocol, features, **boot)
         scores.setdefault(name, {}).update(blocks)
-        of_task = {
-            task: scoring.excess_nll(session, task, sums, protocol) for task, sums in means.items()
-        }
+        of_task = {task: sums.model_excess.astype(np.float32) for task, sums in means.items()}
         excess.setdefault(name, {}).update(of_task)
 
 

@@ -60,7 +60,12 @@ def smooth_visible(
         functools.partial(_true_mean, truth),
         functools.partial(_true_jacobians, truth),
     )
-    stages = [(_walk_mean, _walk_jacobians, walk_std)]
+    walk_jacobian = _WALK_DECAY * np.eye(states.shape[-1])
+    walk = (
+        lambda states: _WALK_DECAY * states,
+        lambda states: np.broadcast_to(walk_jacobian, (*states.shape, len(walk_jacobian))),
+    )
+    stages = [(*walk, walk_std)]
     stages += [(mean, jacobians, factor * noise_std) for factor in _NOISE_FACTORS]
     point = spikes.seen_from(states)
     for stage_mean, stage_jacobians, stage_std in stages:
@@ -246,16 +251,6 @@ def _true_jacobians(truth: synthetic.SyntheticTruth, states: np.ndarray) -> np.n
         dims = truth.latents_of(name)
         jacobians[..., dims, dims] = transition
     return jacobians
-
-
-def _walk_mean(states: np.ndarray) -> np.ndarray:
-    return _WALK_DECAY * states
-
-
-def _walk_jacobians(states: np.ndarray) -> np.ndarray:
-    return np.broadcast_to(
-        _WALK_DECAY * np.eye(states.shape[-1]), (*states.shape, states.shape[-1])
-    )
 
 
 def _outer_squares(loadings: np.ndarray) -> np.ndarray:

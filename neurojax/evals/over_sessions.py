@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from neurojax.evals import tables
 from neurojax.evals.protocol_record import BEHAVIOUR_SCORE, EXTRA_SCORES
 from neurojax.evals.r2_scores import entry
 from neurojax.evals.scoring import COUNTS, SCORES
@@ -14,6 +15,20 @@ from neurojax.scores import intervals
 _NO_TEST = (
     f"fewer than {intervals.MIN_SESSIONS_OF_A_TEST} sessions, or differences without any spread"
 )
+
+
+def of_records(sessions: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The `mean` of an evaluation: `mean_over_sessions` of its sessions' blocks, each with
+    `paired_mean`."""
+    subjects = tables.subjects_of(sessions)
+    tasks, pairs = (
+        {key: session[part] for key, session in sessions.items()} for part in ("tasks", "paired")
+    )
+    mean = mean_over_sessions(tasks, subjects)
+    for task, block in paired_mean(pairs, subjects).items():
+        if task in mean:
+            mean[task]["paired_mean"] = block
+    return mean
 
 
 def paired_mean(

@@ -107,11 +107,8 @@ def _alone(groups, counts, bin_valid, predict, intra_region, orders) -> dict[str
         for target, units in enumerate(groups):
             if target != source:
                 found["bps_pooled"][source, target] = _pooled(within, counts, units)
-                p_value, null = _permuted(rates, counts, units, rectangle, orders)
-                found["p_value"][source, target], found["null_bps_pooled"][source, target] = (
-                    p_value,
-                    null,
-                )
+                place, null = (source, target), _permuted(rates, counts, units, rectangle, orders)
+                found["p_value"][place], found["null_bps_pooled"][place] = null
             elif intra_region is not None:
                 found["bps_pooled"][source, source] = _pooled(intra_region, counts, units)
     return _block(found)

@@ -81,7 +81,7 @@ def with_headline(block: dict[str, Any], task: str, protocol: Protocol) -> dict[
 
 
 def excess_nll(
-    session: Session, task: str, rates: np.ndarray | metrics.PoissonSums, protocol: Protocol = MTM
+    session: Session, task: str, rates: np.ndarray, protocol: Protocol = MTM
 ) -> np.ndarray:
     """What a later comparison needs of predictions: NLL minus that of the unit's evaluated mean, in
     nats.

@@ -43,7 +43,8 @@ from neurojax.evals import (
     trust,
 )
 from neurojax.evals.baselines import NAMES
-from neurojax.report import run_report as report
+from neurojax.report import run_report, terminal
+from neurojax.report.figures import report_figures
 from neurojax.runs.progress import Progress
 
 # Units hidden together by the observer who knows the dynamics: faster, and a little harder for it.
@@ -180,16 +181,7 @@ def evaluate(
                 against = best[look].name if look in best else None
                 example = examples.of_session(session, predictions, known, protocol, against)
             progress.update(number + 1)
-    subjects = {name: entry["subject"] for name, entry in sessions.items()}
-    paired = over_sessions.paired_mean(
-        {name: entry["paired"] for name, entry in sessions.items()}, subjects
-    )
-    mean = over_sessions.mean_over_sessions(
-        {name: entry["tasks"] for name, entry in sessions.items()}, subjects
-    )
-    for task in mean.keys() & paired.keys():
-        mean[task] = mean[task] | {"paired_mean": paired[task]}
-    return {"sessions": sessions, "mean": mean, "example": example}
+    return {"sessions": sessions, "mean": over_sessions.of_records(sessions), "example": example}
 
 
 def _session(
@@ -316,7 +308,7 @@ def note_lines(sessions: Mapping[str, Mapping[str, Any]]) -> list[str]:
 def show(evaluation: Mapping[str, Any], log: Log = print) -> None:
     """Tells the scores of a record: the table of the terminal, notes, and a warning where drift
     helps."""
-    log(report.terminal_table(evaluation))
+    log(terminal.terminal_table(evaluation))
     for line in note_lines(evaluation["sessions"]):
         log(line)
     if leak := drift_note.line(evaluation):
@@ -343,11 +335,11 @@ def draw(
         log: takes one line.
     """
     try:
-        figures = report.draw_figures(evaluation, example, metrics)
+        figures = report_figures.draw_figures(evaluation, example, metrics)
     except ImportError:
         log(
             'figures need matplotlib: pip install "neurojax[viz]", then run `neurojax evaluate` '
             "again"
         )
         figures = {}
-    report.write_report(folder, evaluation, figures, metrics, log=log, suffix=suffix)
+    run_report.write_report(folder, evaluation, figures, metrics, log=log, suffix=suffix)

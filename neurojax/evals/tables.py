@@ -240,6 +240,13 @@ def show(value: float | None, digits: int = 3) -> str:
     return text.lstrip("-") if float(text) == 0 else text
 
 
+def with_ends(value: float | None, ends: tuple[float, float] | None, digits: int = 3) -> str:
+    """A number and its 95 % interval in brackets, where it has one."""
+    if value is None or ends is None:
+        return show(value, digits)
+    return f"{show(value, digits)} [{show(ends[0], digits)},\u00a0{show(ends[1], digits)}]"
+
+
 def short_names(names: Iterable[str], width: int) -> list[str]:
     """Names cut to `width`, by what they share at their ends where that suffices, else in the
     middle."""

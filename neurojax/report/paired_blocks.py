@@ -1,6 +1,6 @@
 """The part of a report that holds the model against its strongest baseline, as HTML."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from neurojax.evals import best_baseline, tables
@@ -20,44 +20,27 @@ def paired_table(evaluation: Mapping[str, Any]) -> list[str]:
         return []
     bests = [pair.best for pair in pairs.values()]
     name = best_baseline.common_name(bests)
-    rows = [
-        [
-            f"model − {name}",
-            *(tables.difference_text(pair.score, "±\u00a0") for pair in pairs.values()),
-        ]
+    scores = [pair.score for pair in pairs.values()]
+    in_general = any(score.over == "sessions" for score in scores)
+    num_tests = sum(pair.p_value is not None for pair in pairs.values())
+    rows: list[tuple[bool, str, Callable[[Paired], str]]] = [  # (is shown, name, cell)
+        (True, f"model − {name}", lambda pair: tables.difference_text(pair.score, "±\u00a0")),
+        (in_general, "95 % over sessions (t)", lambda pair: _ends(pair.score.ci95)),
+        (any(pair.animals for pair in pairs.values()), "95 % over animals (t)", _animals),
+        (True, "95 % over trials of these sessions alone", lambda pair: _ends(pair.trials_ci95)),
+        (True, "sessions above", lambda pair: f"{pair.above} of {pair.score.num_sessions}"),
+        (in_general, "p over sessions (paired t)", lambda pair: _p(pair.p_value)),
+        (
+            in_general,
+            f"p, Holm over {num_tests} tasks" if num_tests else "p, Holm",
+            lambda pair: _p(pair.p_holm),
+        ),
+        (in_general, "so, over sessions", _so),
     ]
+    table = [[name, *map(cell, pairs.values())] for is_shown, name, cell in rows if is_shown]
     if names := best_baseline.names_of(bests):
-        rows.append(["which baseline", *names])
-    in_general = any(pair.score.over == "sessions" for pair in pairs.values())
-    if in_general:
-        rows.append(
-            ["95 % over sessions (t)", *(_ends(pair.score.ci95) for pair in pairs.values())]
-        )
-    if any(pair.animals for pair in pairs.values()):
-        rows.append(["95 % over animals (t)", *(_animals(pair) for pair in pairs.values())])
-    rows.append(
-        [
-            "95 % over trials of these sessions alone",
-            *(_ends(pair.trials_ci95) for pair in pairs.values()),
-        ]
-    )
-    rows.append(
-        [
-            "sessions above",
-            *(f"{pair.above} of {pair.score.num_sessions}" for pair in pairs.values()),
-        ]
-    )
-    if in_general:
-        rows.append(["p over sessions (paired t)", *(_p(pair.p_value) for pair in pairs.values())])
-        num_tests = sum(pair.p_value is not None for pair in pairs.values())
-        rows.append(
-            [
-                f"p, Holm over {num_tests} tasks" if num_tests else "p, Holm",
-                *(_p(pair.p_holm) for pair in pairs.values()),
-            ]
-        )
-        rows.append(["so, over sessions", *(_so(pair) for pair in pairs.values())])
-    words = tables.interval_words([pair.score for pair in pairs.values()], evaluation)
+        table.insert(1, ["which baseline", *names])
+    words = tables.interval_words(scores, evaluation)
     caption = (
         f"bits/spike, pooled; paired within sessions{f'; ± {words}' if words else ''}; "
         f"{best_baseline.how_chosen(bests)}"
@@ -68,7 +51,7 @@ def paired_table(evaluation: Mapping[str, Any]) -> list[str]:
             f"p < {intervals.MAX_P:g} after Holm; an interval over trials says nothing of other "
             "sessions"
         )
-    return [page.table(["paired", *map(tables.label, pairs)], rows, caption=caption)]
+    return [page.table(["paired", *map(tables.label, pairs)], table, caption=caption)]
 
 
 def _so(pair: Paired) -> str:

@@ -254,18 +254,14 @@ def _session_table(evaluation: Mapping[str, Any], metric: str, task: str) -> str
     rows = []
     for key, session in sessions.items():
         model = tables.session_score(session, "model", task, metric)
-        other = (
-            None
-            if chosen is None
-            else tables.session_score(session, chosen.name, task, metric).value
-        )
+        other = chosen and tables.session_score(session, chosen.name, task, metric).value
         ahead = None if model.value is None or other is None else model.value - other
         rows.append(
             [
                 key,
                 tables.task_block(session, "model", task).get("num_units_scored", "-"),
                 session.get("num_test_trials", "-"),
-                _interval(model),
+                tables.with_ends(model.value, model.ci95),
                 "-" if ahead is None else f"{ahead:+.3f}",
                 *(
                     tables.show(tables.session_score(session, name, task, metric).value)
@@ -286,28 +282,23 @@ def _session_table(evaluation: Mapping[str, Any], metric: str, task: str) -> str
     return page.table(heads, rows, caption=caption)
 
 
-def _interval(score: tables.Score) -> str:
-    if score.ci95 is None:
-        return tables.show(score.value)
-    return f"{tables.show(score.value)} [{tables.show(score.ci95[0])},\u00a0{tables.show(score.ci95[1])}]"
-
-
 def reasons(evaluation: Mapping[str, Any], most: int = 40) -> list[str]:
     """Why a score is missing, a line for each reason."""
-    places: dict[str, list[str]] = {}
+    places: dict[str, dict[str, None]] = {}  # reason -> where, each once
     for key, session in evaluation["sessions"].items():
         for predictor in tables.predictors_of(evaluation):
             for task in tables.tasks_of(evaluation):
                 for name, value in tables.task_block(session, predictor, task).items():
                     if name.endswith("_reason") and value:
                         where = f"{key}, {tables.label(predictor)}, {tables.label(task)}"
-                        names = places.setdefault(str(value), [])
-                        if where not in names:
-                            names.append(where)
+                        places.setdefault(str(value), {})[where] = None
     if not places:
         return []
     rows = [
-        [reason, "; ".join(names[:4]) + (f"; and {len(names) - 4} more" if len(names) > 4 else "")]
+        [
+            reason,
+            "; ".join([*names][:4]) + (f"; and {len(names) - 4} more" if len(names) > 4 else ""),
+        ]
         for reason, names in places.items()
     ]
     return [

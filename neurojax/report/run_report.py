@@ -9,19 +9,12 @@ import platform
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from neurojax import files
 from neurojax.evals import protocols, tables
 from neurojax.report import page, report_blocks, trust_blocks
 from neurojax.report.figures import style
-from neurojax.report.figures.report_figures import draw_figures
-from neurojax.report.terminal import terminal_table
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-__all__ = ["draw_figures", "terminal_table", "write_report"]
 
 _WIDE = ("first_look", "rate_maps")
 _CAPTIONS = {
@@ -82,7 +75,7 @@ _PACKAGES = (
 def write_report(
     workdir: Path | str,
     evaluation: Mapping[str, Any],
-    figures: Mapping[str, Figure | Path | str | bytes],
+    figures: Mapping[str, style.Figure | Path | str | bytes],
     metrics: Sequence[Mapping[str, Any]] = (),
     log: Callable[[str], None] | None = None,
     suffix: str = "",
@@ -110,7 +103,7 @@ def write_report(
     return target
 
 
-def _png(figure: Figure | Path | str | bytes) -> bytes:
+def _png(figure: style.Figure | Path | str | bytes) -> bytes:
     if isinstance(figure, bytes):
         return figure
     if isinstance(figure, Path | str):
@@ -122,8 +115,12 @@ def _png(figure: Figure | Path | str | bytes) -> bytes:
 def _report(
     workdir: Path, evaluation: Mapping[str, Any], pictures: Mapping[str, bytes], metrics
 ) -> str:
+    captions = {
+        name: _CAPTIONS.get("tasks" if name.startswith("tasks_") else name, name.replace("_", " "))
+        for name in pictures
+    }
     shown = {
-        name: page.picture(content, _caption(name), wide=name in _WIDE)
+        name: page.picture(content, captions[name], wide=name in _WIDE)
         for name, content in pictures.items()
     }
     # The overview repeats the maps and the raster.
@@ -163,10 +160,6 @@ def _report(
         page.heading("Run"),
         *_provenance(workdir, evaluation, metrics),
     )
-
-
-def _caption(name: str) -> str:
-    return _CAPTIONS.get("tasks" if name.startswith("tasks_") else name, name.replace("_", " "))
 
 
 def _subtitle(evaluation: Mapping[str, Any]) -> str:
@@ -209,13 +202,8 @@ def _provenance(
     speeds = sorted(filter(None, (tables.number(line.get("trials_per_s")) for line in metrics)))
     if speeds:
         facts.append(["trials per second, median", f"{speeds[len(speeds) // 2]:.1f}"])
-    facts.append(
-        [
-            "computer that wrote this page",
-            f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
-        ]
-    )
-    facts.append(["versions", ", ".join(_versions())])
+    computer = f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}"
+    facts += [["computer that wrote this page", computer], ["versions", ", ".join(_versions())]]
     folder = shlex.quote(str(workdir))
     config = workdir / "config.json"
     blocks = [page.table(["", ""], facts, wrap=True)]

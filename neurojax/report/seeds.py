@@ -65,20 +65,12 @@ def combined(evaluations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     sessions = {
         key: _session([e["sessions"][key] for e in evaluations]) for key in first["sessions"]
     }
-    subjects = tables.subjects_of(sessions)
-    mean = over_sessions.mean_over_sessions(
-        {key: session["tasks"] for key, session in sessions.items()}, subjects
-    )
-    paired = over_sessions.paired_mean(
-        {key: session["paired"] for key, session in sessions.items()}, subjects
-    )
+    mean = over_sessions.of_records(sessions)
     for task, block in mean.items():
         metric = headline(block)
         block |= _over_seeds(
             metric, [tables.number(e["mean"][task].get(metric)) for e in evaluations]
         )
-        if task in paired:
-            block["paired_mean"] = paired[task]
     return {
         **{name: first[name] for name in _SHARED if name in first},
         "seed": first["seed"],

@@ -111,64 +111,43 @@ def region_table(evaluation: Mapping[str, Any], most: int = 200) -> list[str]:
 
 def _pairs(key: str, block: Mapping[str, Any]) -> list[tuple]:
     names, alone, drop = block["names"], block["alone"], block.get("drop")
-    rows = []
+    rows, tests = [], ("p_value", "q_value")
     for i, source in enumerate(names):
         for j, target in enumerate(names):
             if i == j or alone["bps_pooled"][i][j] is None:
                 continue
-            seen = [
-                alone[name][i][j]
-                for name in ("bps_pooled", "null_bps_pooled", "p_value", "q_value")
-            ]
-            lost = [
-                drop[name][i][j] if drop else None for name in ("bps_pooled", "p_value", "q_value")
-            ]
-            rows.append((key, source, target, *seen, *lost))
+            parts = [alone[name] for name in ("bps_pooled", "null_bps_pooled", *tests)]
+            parts += [drop[name] for name in ("bps_pooled", *tests)] if drop else []
+            cells = [part[i][j] for part in parts]
+            rows.append((key, source, target, *cells, *[None] * (7 - len(cells))))
     return rows
 
 
 def signs(evaluation: Mapping[str, Any]) -> list[str]:
     """Each session's sign of model minus its baseline, and what their number supports."""
     tasks = tables.tasks_of(evaluation)
-    found = {
-        task: ((evaluation.get("mean") or {}).get(task) or {}).get("paired_mean") or {}
-        for task in tasks
-    }
+    means = {task: (evaluation.get("mean") or {}).get(task) or {} for task in tasks}
+    found = {task: mean.get("paired_mean") or {} for task, mean in means.items()}
     found = {task: block for task, block in found.items() if block.get("signs")}
     if not found:
         return []
+    words, by_task = {1: "+", -1: "−", 0: "0"}, [block["signs"] for block in found.values()]
     rows = [
-        [
-            key,
-            *(
-                {1: "+", -1: "−", 0: "0"}.get(block["signs"].get(key), "")
-                for block in found.values()
-            ),
-        ]
+        [key, *(words.get(signs.get(key), "") for signs in by_task)]
         for key in evaluation["sessions"]
     ]
-    rows.append(
-        [
-            "two-sided p of the signs",
-            *(
-                tables.show(sign_test.p_value(list(block["signs"].values())))
-                for block in found.values()
-            ),
-        ]
-    )
+    p_values = (tables.show(sign_test.p_value(list(signs.values()))) for signs in by_task)
+    rows.append(["two-sided p of the signs", *p_values])
     name = best_baseline.common_name(
         [best_baseline.paired(evaluation, task).best for task in found]
     )
     table = page.table(
         ["session", *map(tables.label, found)], rows, caption=f"sign of model − {name}"
     )
-    most = max(len(block["signs"]) for block in found.values())
+    most = max(map(len, by_task))
     return [page.paragraph(sign_test.sentence(most)), page.folded("Sign of each session", table)]
 
 
 def _with_ends(block: Mapping[str, Any], name: str) -> str:
-    value = tables.number(block.get(name))
-    ends = [tables.number(end) for end in block.get(f"{name}_ci95") or ()]
-    if value is None or len(ends) != 2 or None in ends:
-        return tables.show(value, 2)
-    return f"{tables.show(value, 2)} [{tables.show(ends[0], 2)},\u00a0{tables.show(ends[1], 2)}]"
+    ends = tables.interval_of(block, f"{name}_ci95")
+    return tables.with_ends(tables.number(block.get(name)), ends, 2)

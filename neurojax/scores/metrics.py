@@ -103,16 +103,6 @@ def bits_per_spike(
     return poisson_scores(poisson_sums(rates, counts, evaluated=evaluated))["bps"]
 
 
-def poisson_d2(
-    rates: np.ndarray, counts: np.ndarray, evaluated: np.ndarray | None = None
-) -> np.ndarray:
-    """1 - Poisson deviance / deviance of the evaluated mean, of each unit, float64 [N].
-
-    NaN for a unit without a spike or with constant counts. Shapes and errors as in `poisson_sums`.
-    """
-    return poisson_scores(poisson_sums(rates, counts, evaluated=evaluated))["d2"]
-
-
 def poisson_scores(
     sums: PoissonSums, weights: np.ndarray | None = None, rate_floor: float = 0.0
 ) -> dict[str, np.ndarray]:

@@ -12,7 +12,9 @@ pytest.importorskip("matplotlib")
 from neurojax.evals import tables
 from neurojax.evals.calibration import calibration
 from neurojax.report import run_report as report
+from neurojax.report import terminal
 from neurojax.report.figures import style
+from neurojax.report.figures.report_figures import draw_figures
 from neurojax.report.score_groups import score_groups
 
 HOSTILE = "<script>alert(1)</script>"
@@ -144,7 +146,7 @@ def written(tmp_path_factory):
     }
     evaluation["sessions"]["animal0"]["calibration"] = {"co_smoothing": calibrated()}
     evaluation["sessions"]["animal1"]["tasks"]["intra_region"] = block(None, f"region {HOSTILE} has one unit")
-    figures = report.draw_figures(evaluation, example(), METRICS)
+    figures = draw_figures(evaluation, example(), METRICS)
     lines = []
     path = report.write_report(workdir, evaluation, figures, METRICS, lines.append)
     assert lines == [f"report: {path}"]
@@ -228,7 +230,7 @@ def test_the_page_says_what_the_numbers_are(written):
     ids=["no example", "no session", "40 sessions", "one region", "no regions"],
 )
 def test_what_is_missing_is_left_out(tmp_path, evaluation, examples, expected):
-    figures = report.draw_figures(evaluation, examples, [])
+    figures = draw_figures(evaluation, examples, [])
     assert set(figures) == expected
     small = {name: style.png_bytes(figures[name], dpi=40) for name in expected & {"first_look", "psth"}}
     page = Page(report.write_report(tmp_path, evaluation, small).read_text())
@@ -243,17 +245,17 @@ def test_a_record_of_nulls_does_not_crash(tmp_path):
         session["tasks"] = {task: block(None) for task in session["tasks"]}
         session["baselines"]["psth"] = None
         session["oracle"] = {}
-    assert report.draw_figures(evaluation, None, [{"step": 1, "train/loss": None}]).keys() == {"tasks"}
+    assert draw_figures(evaluation, None, [{"step": 1, "train/loss": None}]).keys() == {"tasks"}
     source = report.write_report(tmp_path, evaluation, {}).read_text()
     assert "no known region has enough units" in source and "None" not in source
-    assert "-" in report.terminal_table(evaluation)
+    assert "-" in terminal.terminal_table(evaluation)
 
 
 def test_padding_bins_of_a_short_trial_are_cut():
     whole = example()
     trial = {name: whole[name] for name in ("bin_size_s", "counts")} | {"predicted": whole["predicted"].copy()}
     trial["predicted"][6:] = np.nan
-    figures = report.draw_figures(record(1), trial, [])
+    figures = draw_figures(record(1), trial, [])
     assert figures["raster"].axes[0].get_xlim() == (0.0, pytest.approx(6 * 0.02))
 
 
@@ -319,7 +321,7 @@ def test_another_protocol_shows_each_of_its_metrics():
         "bps_pooled": ["few_shot_16", "few_shot_1", "few_shot_4", "held"],
         "psth_r2_unit_mean": ["held"],
     }
-    figures = report.draw_figures(evaluation, None, ())
+    figures = draw_figures(evaluation, None, ())
     assert set(figures) == {"few_shots", "tasks", "tasks_behaviour_r2", "tasks_bps_pooled"}
     (curve,) = figures["few_shots"].axes
     assert [tick.get_text() for tick in curve.get_xticklabels()] == ["1", "4", "16"]

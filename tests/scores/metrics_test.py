@@ -9,6 +9,10 @@ from neurojax.errors import InputError
 from neurojax.scores import metrics
 
 
+def poisson_d2(rates, counts):
+    return metrics.poisson_scores(metrics.poisson_sums(rates, counts))["d2"]
+
+
 def _example(seed=0, trials=12, bins=7, units=5):
     rng = np.random.default_rng(seed)
     counts = rng.poisson(0.6, (trials, bins, units)).astype(np.uint8)
@@ -21,7 +25,7 @@ def test_bits_per_spike_by_hand():
     value = metrics.bits_per_spike(np.array([[[0.5], [1.5]]]), np.array([[[0], [2]]]))
     np.testing.assert_allclose(value, [2 * np.log(1.5) / (2 * np.log(2))], rtol=1e-14)
     # deviances: null 2 (2 log 2 - 0) -> 4 log 2; model 2 (0.5 + 2 log(2 / 1.5) - 0.5)
-    d2 = metrics.poisson_d2(np.array([[[0.5], [1.5]]]), np.array([[[0], [2]]]))
+    d2 = poisson_d2(np.array([[[0.5], [1.5]]]), np.array([[[0], [2]]]))
     np.testing.assert_allclose(d2, [1 - 4 * np.log(4 / 3) / (4 * np.log(2))], rtol=1e-14)
 
 
@@ -88,7 +92,7 @@ def test_rates_are_raised_to_1e_9_and_constant_counts_have_no_d2():
     np.testing.assert_array_equal(low, raised)
     # unit 0: null mean 0.5, NLL 1 - log 0.5; rates 1e-9 at the spike and 0.5
     np.testing.assert_allclose(low[0], (0.5 - np.log(0.5) + np.log(1e-9) - 1e-9) / np.log(2), rtol=1e-12)
-    assert np.isnan(metrics.poisson_d2(np.full(counts.shape, 1.5), counts)[1])
+    assert np.isnan(poisson_d2(np.full(counts.shape, 1.5), counts)[1])
 
 
 @pytest.mark.parametrize("rate", [np.inf, -np.inf])
@@ -112,7 +116,7 @@ def test_wrong_shapes_and_counts_are_refused():
 def test_d2_of_a_unit_is_scikit_learns():
     sklearn_metrics = pytest.importorskip("sklearn.metrics")
     rates, counts = _example(5)
-    ours = metrics.poisson_d2(rates, counts)
+    ours = poisson_d2(rates, counts)
     theirs = [
         sklearn_metrics.d2_tweedie_score(counts[..., n].ravel(), rates[..., n].ravel(), power=1)
         for n in range(counts.shape[-1])

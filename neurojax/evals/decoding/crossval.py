@@ -142,16 +142,14 @@ def cross_validate(
     Raises:
         InputError: a class has no trial to fit in some fold.
     """
+    check_folds(target, folds, seed, where)
     num_trials, categorical = len(target.trial_ids), target.kind == CATEGORICAL
     shape = (num_trials, len(target.classes)) if categorical else target.values.shape
     predicted, calibrated = np.full(shape, np.nan), np.full(shape, np.nan)
     conformal = np.zeros(shape, bool) if categorical else np.full(shape, np.nan)
     tested, chosen, temperatures, on_folds = np.zeros(num_trials, bool), [], [], []
     for number, (fitting, asked) in enumerate(folds):
-        check_fold(target, (fitting, asked), where)
         within = inner_folds(target, fitting, NUM_INNER, seed + number)
-        for one in within:
-            check_fold(target, one, where)
         used = read_out
         if read_out.choose is not None:
             used = read_out.choose(target if choose_on is None else choose_on, fitting, within)

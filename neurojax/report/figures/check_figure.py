@@ -101,10 +101,10 @@ def draw_split_over_time(axes: style.Axes, dataset: Dataset, report: dict[str, A
             chosen = session.split[order] == code
             bottom = row - 0.4 + 0.27 * code
             axes.vlines(time[chosen], bottom, bottom + 0.25, color=colour, linewidth=0.6)
-    names = [
-        f"{session.session_id} ({'/'.join(map(str, _split_sizes(report, session)))})"
-        for session in shown
-    ]
+    names = []
+    for session in shown:
+        sizes = report["sessions"][session.session_id]["trials_per_split"].values()
+        names.append(f"{session.session_id} ({'/'.join(map(str, sizes))})")
     axes.set_yticks(range(len(shown)), [style.plain(name) for name in names], fontsize=7)
     axes.set_ylim(len(shown) - 0.4, -0.6)
     for name, colour in zip(SPLIT_NAMES, _SPLIT_COLOURS, strict=True):
@@ -117,10 +117,6 @@ def draw_split_over_time(axes: style.Axes, dataset: Dataset, report: dict[str, A
 def _running_sum(values: np.ndarray, width: int = 9) -> np.ndarray:
     """Sums of up to `width` neighbours, as long as `values`."""
     return np.convolve(values, np.ones(width), "full")[width // 2 :][: len(values)]
-
-
-def _split_sizes(report: dict[str, Any], session: Session) -> list[int]:
-    return list(report["sessions"][session.session_id]["trials_per_split"].values())
 
 
 def _time_axis(session: Session) -> tuple[np.ndarray, np.ndarray, str]:

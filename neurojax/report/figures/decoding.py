@@ -115,7 +115,9 @@ def abstention(axes: style.Axes, report: Mapping[str, Any]) -> style.Axes:
     """Accuracy on the surest trials, against the share of trials kept; single sessions are thin
     lines."""
     style.finish(axes, "share of trials decoded", "accuracy", "when it may abstain")
-    for block in _single(report):
+    together = len(report["sessions"]) > 1 and report["pooled"].get("model") is not None
+    for entry in list(report["sessions"].values())[:MAX_SESSIONS] if together else ():
+        block = entry["read_outs"]["model"]
         curve = block["calibration"]["selective"]
         axes.plot(curve["share_kept"], curve["accuracy"], color=style.GREY, lw=0.6)
     for label, block in _curves(report):
@@ -166,13 +168,4 @@ def _curves(report: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
         ]
     return [
         (name, entry["read_outs"]["model"]) for name, entry in list(report["sessions"].items())[:8]
-    ]
-
-
-def _single(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The model's blocks of single sessions, where a curve of all of them is drawn too."""
-    if len(report["sessions"]) == 1 or report["pooled"].get("model") is None:
-        return []
-    return [
-        entry["read_outs"]["model"] for entry in list(report["sessions"].values())[:MAX_SESSIONS]
     ]

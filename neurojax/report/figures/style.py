@@ -87,8 +87,7 @@ def plain(text: object) -> str:
 def legend_below(axes: Axes, ncols: int, handles: Sequence[Any] | None = None) -> None:
     """Puts the legend under the x axis, where it hides no data."""
     place = {"loc": "upper left", "bbox_to_anchor": (0.0, -0.15), "borderaxespad": 0.0}
-    extra = {} if handles is None else {"handles": handles}
-    axes.legend(ncols=ncols, columnspacing=1.2, handlelength=1.4, **place, **extra)
+    axes.legend(ncols=ncols, columnspacing=1.2, handlelength=1.4, handles=handles, **place)
 
 
 def say(axes: Axes, message: str) -> Axes:
