@@ -26,17 +26,15 @@ from neurojax.data.readers.roles import Axes, Roles, assign_roles
 from neurojax.data.readers.spec import DEFAULT_BIN_SIZE_S, ReadSpec
 from neurojax.data.readers.trials import (
     Arrays,
-    choose_split,
+    session_of,
     stored_starts,
     trials_in_bins,
     trials_in_seconds,
     whole_times,
-    without_shared_time,
 )
 from neurojax.data.session import Session
 from neurojax.data.store.session_fields import signal, spike_counts, whole_counts
 from neurojax.data.store.session_rules import check_bin_size
-from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError, require
 
 VERSION = "arrays/1"
@@ -115,29 +113,31 @@ def read_session(source: str, spec: ReadSpec) -> Session:
     units = {field: arrays.pop(name) for name, field in _UNIT_TEXT.items() if name in arrays}
     num_units = next((labels.size for labels in units.values()), None)
     binned = (_bin_spikes if has_spikes else _bin_counts)(arrays, spec, num_units, where)
-    split, split_source = choose_split(arrays.pop("split", None), binned.starts_s, spec, where)
+    stored_split = arrays.pop("split", None)
     roles = assign_roles(arrays, binned.axes, spec, where)
     merged = _merged(binned, roles, where)
     info |= {
         "bins_merged": binned.factor,
         "trial_start_s_source": binned.starts_source,
         "bins_dropped": len(binned.counts) - len(merged["counts"]) * binned.factor,
-        "split_source": split_source,
         **binned.record,
         **({"notes": roles.notes} if roles.notes else {}),
     }
-    session = from_counts(
-        **merged,
-        **units,
+    return session_of(
+        merged.pop("counts"),
+        merged.pop("lengths"),
+        binned.starts_s,
+        spec,
+        where,
+        info=info,
+        stored_split=stored_split,
         session_id=session_id,
         bin_size_s=binned.bin_size_s,
-        trial_start_s=binned.starts_s,
-        split=split,
         conditions=roles.conditions,
         unit_metadata=roles.unit_metadata,
-        info=info,
+        **merged,
+        **units,
     )
-    return without_shared_time(session, spec, where)
 
 
 def _bin_counts(arrays: Arrays, spec: ReadSpec, num_units: int | None, where: str) -> _Binned:
@@ -195,7 +195,7 @@ def _finite_spikes(times: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np
 
 
 def _merged(binned: _Binned, roles: Roles, where: str) -> dict[str, Any]:
-    """Counts, behaviour and trial offsets in the final bins."""
+    """Counts, behaviour and bins of each trial, in the final bins."""
     lengths, factor, axes = binned.lengths, binned.factor, binned.axes
     rows = slice(0, int(lengths.sum()))  # without what is left after the last window
     grid = binned.counts
@@ -208,7 +208,7 @@ def _merged(binned: _Binned, roles: Roles, where: str) -> dict[str, Any]:
     signals = {name: signal(values, name, grid, where) for name, values in roles.behaviour.items()}
     return {
         "counts": counts,
-        "trial_offsets": np.concatenate([[0], np.cumsum(merged_lengths)]),
+        "lengths": merged_lengths,
         "behaviour": {
             name: merge_means(values[rows], lengths, factor) for name, values in signals.items()
         },

@@ -19,13 +19,11 @@ import numpy as np
 from neurojax.data.readers import hdf5, one_file
 from neurojax.data.readers.signals import bin_starts, clean_signal, mean_in_bins
 from neurojax.data.readers.sorted_spikes import sorted_spikes
-from neurojax.data.readers.spec import DEFAULT_BIN_SIZE_S, ReadSpec
-from neurojax.data.readers.trials import choose_split, whole_times, without_shared_time
+from neurojax.data.readers.spec import ReadSpec
+from neurojax.data.readers.trials import session_of, whole_times
 from neurojax.data.readers.windows import counted_drops, kept_windows
 from neurojax.data.session import TEST, TRAIN, VALIDATION, Session
 from neurojax.data.store.session_fields import spike_counts
-from neurojax.data.store.session_rules import check_bin_size
-from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError, require
 
 VERSION = "brainwide/1"
@@ -64,9 +62,7 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         InputError: damaged, without spikes, or nothing is left.
     """
     session_id, where = session_name(source), str(source)
-    bin_size_s = check_bin_size(
-        DEFAULT_BIN_SIZE_S if spec.bin_ms is None else spec.bin_ms / 1000, where
-    )
+    bin_size_s = spec.bin_size_s(where)
     with hdf5.open_hdf5(Path(source)) as file:
         spike_group, unit_group = hdf5.group(file, "spikes"), hdf5.group(file, "units")
         require(
@@ -95,19 +91,21 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         info = _info(file, source, spikes.dropped, spikes.findings | odd, dropped)
         if spec.align is None:
             info["window_s"] = DEFAULT_WINDOW_S if spec.window_s is None else spec.window_s
-    drawn, split_source = choose_split(split, starts, spec, where)
     region, region_group = _regions(units, spec.option("regions", "beryl"), num_units)
-    session = from_counts(
+    return session_of(
         counts,
+        lengths,
+        starts,
+        spec,
+        where,
+        info=info | {"split_domains": scope if spec.split == "file" else None},
+        stored_split=split,
         session_id=session_id,
         bin_size_s=bin_size_s,
-        trial_offsets=np.concatenate([[0], np.cumsum(lengths)]),
-        trial_start_s=starts,
         unit_id=units.get("id", np.arange(num_units)).astype(str),
         region=region,
         region_group=region_group,
         region_source=np.where(region == "unknown", "unknown", "file"),
-        split=drawn,
         conditions=conditions,
         behaviour=behaviour,
         unit_metadata={
@@ -115,13 +113,7 @@ def read_session(source: str, spec: ReadSpec) -> Session:
             for name, values in units.items()
             if values.dtype.kind in "biuf" and name != "id"
         },
-        info=info
-        | {
-            "split_source": split_source,
-            "split_domains": scope if split_source == "file" else None,
-        },
     )
-    return without_shared_time(session, spec, where)
 
 
 def _table(parent: Any) -> dict[str, np.ndarray]:
@@ -265,8 +257,7 @@ def _behaviour(
             f"{where}: behavior names {missing[0]!r}, but the series are "
             f"{', '.join(sorted(series))}"
         )
-    made: dict[str, np.ndarray] = {}
-    odd: dict[str, int] = {}
+    made, odd = {}, {}
     for name, (parent, field) in series.items():
         dataset = parent[field]
         fits = (

@@ -33,19 +33,18 @@ from neurojax.data.readers.ibl_trials import (
 from neurojax.data.readers.ibl_units import Probe, collections, read_probe, regions
 from neurojax.data.readers.signals import bin_starts, clean_signal, mean_in_bins, slope_in_bins
 from neurojax.data.readers.sorted_spikes import add_counts
-from neurojax.data.readers.spec import DEFAULT_BIN_SIZE_S, ReadSpec
-from neurojax.data.readers.trials import choose_split, trials_in_seconds, without_shared_time
+from neurojax.data.readers.spec import ReadSpec
+from neurojax.data.readers.trials import session_of, trials_in_seconds
 from neurojax.data.readers.windows import kept_windows
 from neurojax.data.session import Session
 from neurojax.data.store.session_fields import spike_counts
-from neurojax.data.store.session_rules import check_bin_size, check_session_id
-from neurojax.data.store.sessions import from_counts
+from neurojax.data.store.session_rules import check_session_id
 from neurojax.errors import InputError, require
 
 VERSION = "ibl/1"
 OPTIONS = {
-    "regions": "allen, beryl (default) or cosmos: what `region` holds; `region_group` is the next coarser "
-    "level",
+    "regions": "allen, beryl (default) or cosmos: what `region` holds; `region_group` is the next "
+    "coarser level",
     "units": "all (default) or good: clusters whose label is 1",
     "units_without_region": "keep (default) or drop",
     "min_rate_hz": "least mean rate of a unit over the recording; default: none",
@@ -66,7 +65,10 @@ _OBJECTS = (
     "leftCamera",
     "rightCamera",
 )
-_CITATION = "International Brain Laboratory; see https://www.internationalbrainlab.com/data for the release's paper"
+_CITATION = (
+    "International Brain Laboratory; see https://www.internationalbrainlab.com/data for the "
+    "release's paper"
+)
 
 
 def find(path: str) -> list[str]:
@@ -121,9 +123,7 @@ def read_session(source: str, spec: ReadSpec) -> Session:
     where, session_id = str(source), session_name(source)
     folder = _folder(source)
     files = newest(_files(folder), spec.option("revision"))
-    bin_size_s = check_bin_size(
-        DEFAULT_BIN_SIZE_S if spec.bin_ms is None else spec.bin_ms / 1000, where
-    )
+    bin_size_s = spec.bin_size_s(where)
     probes = [
         read_probe(files, *item, spec, where) for item in collections(files, spec, where).items()
     ]
@@ -135,39 +135,31 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         times, rows, sum(len(p.unit_id) for p in probes), starts, stops, bin_size_s, where
     )
     behaviour, odd = _behaviour(files, bin_starts(starts, lengths, bin_size_s), bin_size_s, where)
-    split, split_source = choose_split(None, starts, spec, where)
-    region, region_group, num_unknown = regions(
-        _joined(probes, "atlas_id"), spec.option("regions", "beryl")
-    )
-    columns = (
-        {}
-        if spec.window_s
-        else {name: values[keep] for name, values in conditions(trials, where).items()}
-    )
-    info = _info(source, folder, files, probes, spec)
-    info["findings"] |= odd
-    info |= {
-        "split_source": split_source,
+    atlas_id = _joined(probes, "atlas_id")
+    region, region_group, num_unknown = regions(atlas_id, spec.option("regions", "beryl"))
+    columns = {} if spec.window_s else conditions(trials, where)
+    info = _info(source, folder, files, probes, spec) | {
+        "findings": add_counts(*(probe.spikes.findings for probe in probes)) | odd,
         "trials_dropped": trials_dropped,
         "units_with_unknown_atlas_id": num_unknown,
     }
-    session = from_counts(
+    return session_of(
         counts,
+        lengths,
+        starts,
+        spec,
+        where,
+        info=info,
         session_id=session_id,
         bin_size_s=bin_size_s,
-        trial_offsets=np.concatenate([[0], np.cumsum(lengths)]),
-        trial_start_s=starts,
         region=region,
         region_group=region_group,
-        region_source=np.where(_joined(probes, "atlas_id") != 0, "histology", "unknown"),
+        region_source=np.where(atlas_id != 0, "histology", "unknown"),
         unit_id=_joined(probes, "unit_id"),
-        split=split,
-        conditions=columns,
+        conditions={name: values[keep] for name, values in columns.items()},
         behaviour=behaviour,
         unit_metadata=_unit_metadata(probes),
-        info=info,
     )
-    return without_shared_time(session, spec, where)
 
 
 def _has_spikes(session: Path) -> bool:
@@ -282,21 +274,19 @@ def _behaviour(
 def _info(
     source: str, folder: Path, files: list[AlfFile], probes: list[Probe], spec: ReadSpec
 ) -> dict[str, Any]:
-    used = [file for file in files if file.revision]
     parts = folder.absolute().parts
     match = _SESSION.fullmatch("/".join(parts[-3:]))
-    place = {"folder": "/".join(parts[-3:] if match else parts[-1:])}
-    place |= {"eid": source} if ibl_one.is_eid(source) else {}
-    info: dict[str, Any] = {
-        "source": place | {"collections": [probe.collection for probe in probes]},
+    return {
+        "source": {
+            "folder": "/".join(parts[-3:] if match else parts[-1:]),
+            **({"eid": source} if ibl_one.is_eid(source) else {}),
+            "collections": [probe.collection for probe in probes],
+        },
         "species": "Mus musculus",
         "citation": _CITATION,
-        "revision": max((file.revision for file in used), default=None),
+        "revision": max((file.revision for file in files if file.revision), default=None),
         "units_dropped": add_counts(*(probe.units_dropped for probe in probes)),
         "spikes_dropped": add_counts(*(probe.spikes.dropped for probe in probes)),
-        "findings": add_counts(*(probe.spikes.findings for probe in probes)),
         "region_level": spec.option("regions", "beryl"),
+        **({"subject_id": match[1], "date": match[2]} if match else {}),
     }
-    if match:
-        info |= {"subject_id": match[1], "date": match[2]}
-    return info

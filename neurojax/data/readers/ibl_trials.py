@@ -100,10 +100,11 @@ def conditions(trials: Mapping[str, np.ndarray], where: str) -> dict[str, np.nda
     reaction_time_s, response_time_s, feedback_time_s, go_cue_time_s (after the stimulus; NaN where
     unknown), decoding_trial (1 where `decoding_faults` finds nothing).
     """
-    made: dict[str, np.ndarray] = {}
-    for name, ours in _VALUES.items():
-        if name in trials:
-            made[ours] = _compact(column(trials[name], name))
+    made = {
+        ours: _compact(column(trials[name], name))
+        for name, ours in _VALUES.items()
+        if name in trials
+    }
     if {"contrastLeft", "contrastRight"} <= trials.keys():
         left, right = (column(trials[name], name) for name in ("contrastLeft", "contrastRight"))
         made["contrast_left"] = np.nan_to_num(left).astype(np.float32)
@@ -113,9 +114,11 @@ def conditions(trials: Mapping[str, np.ndarray], where: str) -> dict[str, np.nda
         )
     if "stimOn_times" in trials:
         stimulus_s = column(trials["stimOn_times"], "stimOn_times")
-        for name, ours in _AFTER_STIMULUS.items():
-            if name in trials:
-                made[ours] = (column(trials[name], name) - stimulus_s).astype(np.float32)
+        made |= {
+            ours: (column(trials[name], name) - stimulus_s).astype(np.float32)
+            for name, ours in _AFTER_STIMULUS.items()
+            if name in trials
+        }
     if all(name in trials for name in _EVENTS):
         faults = np.any(list(decoding_faults(trials, where).values()), axis=0)
         made["decoding_trial"] = (~faults).astype(np.int8)

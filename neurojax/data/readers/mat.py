@@ -25,17 +25,15 @@ import numpy as np
 from neurojax.data.readers import arrays, one_file
 from neurojax.data.readers.matlab_values import Cell, described, load_matlab, value_at
 from neurojax.data.readers.sorted_spikes import sorted_spikes
-from neurojax.data.readers.spec import DEFAULT_BIN_SIZE_S, ReadSpec, as_number
+from neurojax.data.readers.spec import ReadSpec, as_number
 from neurojax.data.readers.trials import (
-    choose_split,
+    session_of,
     trials_in_bins,
     trials_in_seconds,
-    without_shared_time,
 )
 from neurojax.data.session import Session
 from neurojax.data.store.session_fields import plain_array, seconds, spike_counts
 from neurojax.data.store.session_rules import check_bin_size
-from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError, require
 
 VERSION = "mat/1"
@@ -52,6 +50,8 @@ OPTIONS = {
     "unit_id": "path of the units' names",
 }
 SUFFIX = ".mat"
+
+_Binned = tuple[np.ndarray, np.ndarray, np.ndarray, float]
 
 
 def find(path: str) -> list[str]:
@@ -96,29 +96,30 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         for name in _PATHS
         if spec.option(name) is not None
     }
-    fields = (
-        _of_counts(root, given, spec, where)
-        if "counts" in given
-        else _of_spikes(given, spec, where)
-    )
-    counts, lengths = fields["counts"], np.diff(fields["trial_offsets"])
-    split, split_source = choose_split(None, fields["trial_start_s"], spec, where)
-    session = from_counts(
-        **fields,
+    if "counts" in given:
+        counts, lengths, starts, bin_size_s = _of_counts(root, given, spec, where)
+    else:
+        counts, lengths, starts, bin_size_s = _of_spikes(given, spec, where)
+    return session_of(
+        counts,
+        lengths,
+        starts,
+        spec,
+        where,
+        info={"source": {"file": path.name}},
         session_id=session_id,
+        bin_size_s=bin_size_s,
         region=_labels(given, "region", counts.shape[1], where),
         unit_id=_labels(given, "unit_id", counts.shape[1], where),
-        split=split,
         conditions=_columns(root, spec, len(lengths), where),
         behaviour={
             name.rpartition(".")[2]: _signal(root, name, lengths, where) for name in spec.behavior
         },
-        info={"source": {"file": path.name}, "split_source": split_source},
     )
-    return without_shared_time(session, spec, where)
 
 
-def _of_counts(root: Any, given: dict[str, Any], spec: ReadSpec, where: str) -> dict[str, Any]:
+def _of_counts(root: Any, given: dict[str, Any], spec: ReadSpec, where: str) -> _Binned:
+    """Counts [total_bins, N], bins and start of each trial, seconds of a bin."""
     require(
         spec.align is None and spec.bin_ms is None,
         f"{where}: binned counts keep their bins and their trials; leave out --align and --bin_ms",
@@ -161,15 +162,11 @@ def _of_counts(root: Any, given: dict[str, Any], spec: ReadSpec, where: str) -> 
         starts = seconds(
             np.ravel(_array(given["trial_start_s"], "trial_start_s", where)), "trial_start_s", where
         )
-    return {
-        "counts": flat,
-        "bin_size_s": bin_size_s,
-        "trial_offsets": np.concatenate([[0], np.cumsum(lengths)]),
-        "trial_start_s": starts,
-    }
+    return flat, lengths, starts, bin_size_s
 
 
-def _of_spikes(given: dict[str, Any], spec: ReadSpec, where: str) -> dict[str, Any]:
+def _of_spikes(given: dict[str, Any], spec: ReadSpec, where: str) -> _Binned:
+    """As `_of_counts`."""
     value = given["spikes"]
     require(
         isinstance(value, Cell),
@@ -186,9 +183,7 @@ def _of_spikes(given: dict[str, Any], spec: ReadSpec, where: str) -> dict[str, A
         for name in ("trial_start_s", "trial_stop_s")
         if name in given
     }
-    bin_size_s = check_bin_size(
-        DEFAULT_BIN_SIZE_S if spec.bin_ms is None else spec.bin_ms / 1000, where
-    )
+    bin_size_s = spec.bin_size_s(where)
     require(
         spec.align is None,
         f"{where}: with spikes= give the trials as trial_start_s and trial_stop_s, or --window_s=2",
@@ -197,12 +192,7 @@ def _of_spikes(given: dict[str, Any], spec: ReadSpec, where: str) -> dict[str, A
     counts, lengths = spike_counts(
         spikes.times_s, spikes.rows, len(trains), starts, stops, bin_size_s, where
     )
-    return {
-        "counts": counts,
-        "bin_size_s": bin_size_s,
-        "trial_offsets": np.concatenate([[0], np.cumsum(lengths)]),
-        "trial_start_s": starts,
-    }
+    return counts, lengths, starts, bin_size_s
 
 
 def _bin_size_s(root: Any, spec: ReadSpec, where: str) -> Any:

@@ -14,20 +14,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import numpy as np
-
 from neurojax.data.readers import hdf5, nwb_file, nwb_remote
 from neurojax.data.readers.nwb_series import read_behaviour, series_of
 from neurojax.data.readers.nwb_tables import interval_tables
 from neurojax.data.readers.nwb_trials import read_windows
 from neurojax.data.readers.nwb_units import count_spikes, read_units
 from neurojax.data.readers.signals import bin_starts
-from neurojax.data.readers.spec import DEFAULT_BIN_SIZE_S, ReadSpec
-from neurojax.data.readers.trials import choose_split, without_shared_time
+from neurojax.data.readers.spec import ReadSpec
+from neurojax.data.readers.trials import session_of
 from neurojax.data.session import Session
 from neurojax.data.store.session_fields import trial_bins
-from neurojax.data.store.session_rules import check_bin_size, check_session_id
-from neurojax.data.store.sessions import from_counts
+from neurojax.data.store.session_rules import check_session_id
 from neurojax.errors import require
 
 VERSION = "nwb/1"
@@ -103,9 +100,7 @@ def read_session(source: str, spec: ReadSpec) -> Session:
             spec.option(option, choices[0]) in choices,
             f"{option}={spec.option(option)!r}; expected {' or '.join(choices)}",
         )
-    bin_size_s = check_bin_size(
-        DEFAULT_BIN_SIZE_S if spec.bin_ms is None else spec.bin_ms / 1000, where
-    )
+    bin_size_s = spec.bin_size_s(where)
     with nwb_file.open_nwb(source) as file:
         units = read_units(file, spec, where)
         windows, units = read_windows(file, units, spec, bin_size_s, where)
@@ -125,23 +120,23 @@ def read_session(source: str, spec: ReadSpec) -> Session:
             "interval_tables": list(interval_tables(file))[:_MAX_LISTED],
             "time_series": list(series)[:_MAX_LISTED],
         }
-    split, split_source = choose_split(windows.split, windows.starts, spec, where)
-    session = from_counts(
+    return session_of(
         counts,
+        lengths,
+        windows.starts,
+        spec,
+        where,
+        info=info,
+        stored_split=windows.split,
         session_id=session_id,
         bin_size_s=bin_size_s,
-        trial_offsets=np.concatenate([[0], np.cumsum(lengths)]),
-        trial_start_s=windows.starts,
         unit_id=units.unit_id,
         region=units.region,
         region_source=units.region_source,
-        split=split,
         conditions=windows.conditions,
         behaviour=behaviour,
         unit_metadata=units.metadata,
-        info=info | {"split_source": split_source},
     )
-    return without_shared_time(session, spec, where)
 
 
 def _info(file: Any, source: str, spec: ReadSpec) -> dict[str, Any]:

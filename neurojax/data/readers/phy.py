@@ -20,13 +20,12 @@ from neurojax.data.readers.sorting_folders import (
     read_rows,
     read_sorting,
 )
-from neurojax.data.readers.spec import DEFAULT_BIN_SIZE_S, ReadSpec, as_number
-from neurojax.data.readers.trials import choose_split, trials_in_seconds, without_shared_time
+from neurojax.data.readers.spec import ReadSpec, as_number
+from neurojax.data.readers.trials import session_of, trials_in_seconds
 from neurojax.data.readers.windows import counted_drops, kept_windows
 from neurojax.data.session import Session
 from neurojax.data.store.session_fields import seconds, spike_counts
-from neurojax.data.store.session_rules import check_bin_size, check_session_id
-from neurojax.data.store.sessions import from_counts
+from neurojax.data.store.session_rules import check_session_id
 from neurojax.errors import InputError, require
 from neurojax.files import sha256_file
 
@@ -110,9 +109,7 @@ def read_session(source: str, spec: ReadSpec) -> Session:
     typed = spec.option("segment", "0")
     require(typed.isdigit() and len(typed) <= 6, f"segment={typed!r}; expected a number from 0")
     sorting = read_sorting(folder, int(typed))
-    bin_size_s = check_bin_size(
-        DEFAULT_BIN_SIZE_S if spec.bin_ms is None else spec.bin_ms / 1000, where
-    )
+    bin_size_s = spec.bin_size_s(where)
     # SpikeInterface names units without spikes too
     num_listed = len(sorting.table.get("unit_id", ())) or None
     spikes = sorted_spikes(_times(sorting, spec, where), sorting.clusters, where, num_listed)
@@ -123,33 +120,29 @@ def read_session(source: str, spec: ReadSpec) -> Session:
     counts, lengths = spike_counts(
         spikes.times_s, spikes.rows, len(spikes.cluster_id), starts, stops, bin_size_s, where
     )
-    split, split_source = choose_split(None, starts, spec, where)
     region = _column(sorting, spikes, _REGIONS, spec.option("region", "unknown"))
     named = sorting.table.get("unit_id", {})
-    session = from_counts(
+    return session_of(
         counts,
-        session_id=session_id,
-        bin_size_s=bin_size_s,
-        trial_offsets=np.concatenate([[0], np.cumsum(lengths)]),
-        trial_start_s=starts,
-        unit_id=np.array(
-            [named.get(cluster, str(cluster)) for cluster in spikes.cluster_id.tolist()]
-        ),
-        region=region,
-        region_source=np.where(region == "unknown", "unknown", "file"),
-        split=split,
-        conditions=conditions,
-        unit_metadata=_unit_metadata(sorting, spikes, group[keep]),
+        lengths,
+        starts,
+        spec,
+        where,
         info={
             "source": {"folder": folder.name},
-            "split_source": split_source,
             "units_dropped": units_dropped,
             "trials_dropped": dropped,
             "spikes_dropped": spikes.dropped,
             "findings": spikes.findings,
         },
+        session_id=session_id,
+        bin_size_s=bin_size_s,
+        unit_id=np.array([named.get(unit, str(unit)) for unit in spikes.cluster_id.tolist()]),
+        region=region,
+        region_source=np.where(region == "unknown", "unknown", "file"),
+        conditions=conditions,
+        unit_metadata=_unit_metadata(sorting, spikes, group[keep]),
     )
-    return without_shared_time(session, spec, where)
 
 
 def _times(sorting: Sorting, spec: ReadSpec, where: str) -> np.ndarray:

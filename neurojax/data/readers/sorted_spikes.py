@@ -2,6 +2,7 @@
 units."""
 
 import dataclasses
+from collections import Counter
 
 import numpy as np
 
@@ -120,8 +121,7 @@ def keep_units(spikes: SortedSpikes, keep: np.ndarray) -> SortedSpikes:
 
 def add_counts(*counts: dict[str, int]) -> dict[str, int]:
     """Sums numbers by name."""
-    total: dict[str, int] = {}
+    total = Counter()
     for record in counts:
-        for name, number in record.items():
-            total[name] = total.get(name, 0) + number
-    return total
+        total.update(record)
+    return dict(total)

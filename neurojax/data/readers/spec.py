@@ -5,6 +5,7 @@ import hashlib
 import json
 import math
 
+from neurojax.data.store.session_rules import check_bin_size
 from neurojax.errors import InputError, require
 
 DEFAULT_BIN_SIZE_S = 0.02  # spike times without --bin_ms
@@ -74,6 +75,11 @@ class ReadSpec:
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise InputError(f"options names {twice[0]!r} twice; give it one value")
         self.split_block_s()  # raises when `split` is not one of the three
+
+    def bin_size_s(self, where: str) -> float:
+        """Seconds of a bin of spike times; raises InputError for bins that are too wide."""
+        asked = DEFAULT_BIN_SIZE_S if self.bin_ms is None else self.bin_ms / 1000
+        return check_bin_size(asked, where)
 
     def split_block_s(self) -> float | None:
         """Seconds of a block of a "blocks:" split, else None."""

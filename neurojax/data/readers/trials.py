@@ -1,7 +1,7 @@
 """Where the trials of a recording lie: stored, cut around events, or cut into windows; and their
 split."""
 
-import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, Session
 from neurojax.data.splits import block_split, later_trials_within
 from neurojax.data.store.session_fields import seconds, split_codes, trial_lengths
 from neurojax.data.store.session_rules import validate_session
+from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError, require
 
 _WHOLE = 1e-6  # tolerance when one length must hold another a whole number of times
@@ -24,11 +25,7 @@ def trials_in_bins(
     """Bins of each trial or window, int64 [trials], in the file's own bins."""
     offsets = arrays.pop("trial_offsets", None)
     if counts.ndim == 3 or offsets is not None:
-        if spec.window_s is not None:
-            raise InputError(
-                f"{where}: window_s={spec.window_s:g} cuts recordings without trials, but this "
-                "one has trials"
-            )
+        _require_no_window(spec, where)
         return trial_lengths(counts, offsets, where)
     require(
         spec.window_s is not None,
@@ -44,6 +41,14 @@ def trials_in_bins(
         "window_s",
     )
     return np.full(len(counts) // window_bins, window_bins, np.int64)
+
+
+def _require_no_window(spec: ReadSpec, where: str) -> None:
+    if spec.window_s is not None:
+        raise InputError(
+            f"{where}: window_s={spec.window_s:g} cuts recordings without trials, but this one has "
+            "trials"
+        )
 
 
 def stored_starts(
@@ -85,11 +90,7 @@ def trials_in_seconds(
         events = seconds(arrays[spec.align], spec.align, where)
         return events + spec.window[0], events + spec.window[1]
     if "trial_start_s" in arrays or "trial_stop_s" in arrays:
-        if spec.window_s is not None:
-            raise InputError(
-                f"{where}: window_s={spec.window_s:g} cuts recordings without trials, but this "
-                "one has trials"
-            )
+        _require_no_window(spec, where)
         if missing := [name for name in ("trial_start_s", "trial_stop_s") if name not in arrays]:
             raise InputError(
                 f"{where} lacks {missing[0]}; expected trial_start_s and trial_stop_s, in seconds"
@@ -114,6 +115,44 @@ def trials_in_seconds(
     )
     starts = first + np.arange(num_windows) * spec.window_s
     return starts, starts + spec.window_s
+
+
+def session_of(
+    counts: np.ndarray,
+    lengths: np.ndarray,
+    starts: np.ndarray,
+    spec: ReadSpec,
+    where: str,
+    *,
+    info: dict[str, Any],
+    stored_split: np.ndarray | None = None,
+    **fields: Any,
+) -> Session:
+    """The session of what was read, with the split that was asked for.
+
+    Args:
+        counts: whole numbers [total_bins, N], trials end to end.
+        lengths: int64 [trials], bins of each.
+        starts: float64 [trials], seconds.
+        spec: its `split` decides.
+        where: for messages.
+        info: as in `from_counts`; where the split comes from is added.
+        stored_split: [trials], of the recording.
+        **fields: as in `from_counts`.
+
+    Raises:
+        InputError: the fields do not fit, or a split would share time.
+    """
+    split, source = choose_split(stored_split, starts, spec, where)
+    session = from_counts(
+        counts,
+        trial_offsets=np.concatenate([[0], np.cumsum(lengths)]),
+        trial_start_s=starts,
+        split=split,
+        info=info | {"split_source": source},
+        **fields,
+    )
+    return without_shared_time(session, spec, where)
 
 
 def choose_split(
@@ -151,33 +190,27 @@ def without_shared_time(session: Session, spec: ReadSpec, where: str) -> Session
     times = session.trial_start_s, session.trial_num_bins, session.bin_size_s
     source = session.info["split_source"]
     if source == "random":
-        if num_sharing := int((later_trials_within(*times) > 0).sum()):
-            remedy = (
-                "take a shorter --window" if spec.align else "correct the trials' starts and stops"
-            )
-            raise InputError(
-                f"{where}: {num_sharing} of {session.num_trials} trials run into a later one, and "
-                "a random split would put the same spikes in train and test; take "
-                f"--split=blocks:300s, or {remedy}"
-            )
+        num_sharing = int((later_trials_within(*times) > 0).sum())
+        remedy = "take a shorter --window" if spec.align else "correct the trials' starts and stops"
+        require(
+            not num_sharing,
+            f"{where}: {num_sharing} of {session.num_trials} trials run into a later one, and a "
+            "random split would put the same spikes in train and test; take --split=blocks:300s, "
+            f"or {remedy}",
+        )
         return session
     if source == "file":  # the user's own split is kept, and what is odd about it told
         number = int((later_trials_within(*times, session.split) > 0).sum())
-        told = {"trials of different splits that share time": number} if number else {}
-        findings = {**session.info.get("findings", {}), **told}
-        return (
-            dataclasses.replace(session, info={**session.info, "findings": findings})
-            if told
-            else session
-        )
+        told = {"trials of different splits that share time": number}
+        findings = {"findings": {**session.info.get("findings", {}), **told}}
+        return session.with_fields(info={**session.info, **findings}) if number else session
     keep = later_trials_within(*times, session.split) == 0
-    if missing := [
-        name for code, name in enumerate(SPLIT_NAMES) if code not in session.split[keep]
-    ]:
-        raise InputError(
-            f"{where}: without the {int((~keep).sum())} trials that reach into another split, "
-            f"{spec.split} leaves no trial for {' and '.join(missing)}; take longer blocks"
-        )
+    missing = [name for code, name in enumerate(SPLIT_NAMES) if code not in session.split[keep]]
+    require(
+        not missing,
+        f"{where}: without the {int((~keep).sum())} trials that reach into another split, "
+        f"{spec.split} leaves no trial for {' and '.join(missing)}; take longer blocks",
+    )
     return session if keep.all() else _kept(session, keep)
 
 
@@ -185,25 +218,21 @@ def _kept(session: Session, keep: np.ndarray) -> Session:
     """The session without the other trials, which lie end to end; `info` says how many went."""
     rows = np.repeat(keep, session.trial_num_bins)
     num_bins = session.trial_num_bins[keep]
-    kept = dataclasses.replace(
-        session,
-        counts=session.counts[rows],
-        trial_start_bin=np.cumsum(num_bins) - num_bins,
-        trial_num_bins=num_bins,
-        trial_start_s=session.trial_start_s[keep],
-        split=session.split[keep],
-        conditions={name: values[keep] for name, values in session.conditions.items()},
-        behaviour={name: values[rows] for name, values in session.behaviour.items()},
-        behaviour_valid={name: values[rows] for name, values in session.behaviour_valid.items()},
-        info={
-            **session.info,
-            "trials_dropped": {
-                **session.info.get("trials_dropped", {}),
-                "reach into another split": int((~keep).sum()),
-            },
-        },
+    gone = {"reach into another split": int((~keep).sum())}
+    dropped = {"trials_dropped": {**session.info.get("trials_dropped", {}), **gone}}
+    return validate_session(
+        session.with_fields(
+            counts=session.counts[rows],
+            trial_start_bin=np.cumsum(num_bins) - num_bins,
+            trial_num_bins=num_bins,
+            trial_start_s=session.trial_start_s[keep],
+            split=session.split[keep],
+            conditions={name: values[keep] for name, values in session.conditions.items()},
+            behaviour={name: values[rows] for name, values in session.behaviour.items()},
+            behaviour_valid={name: v[rows] for name, v in session.behaviour_valid.items()},
+            info={**session.info, **dropped},
+        )
     )
-    return validate_session(kept)
 
 
 def whole_times(length: float, part: float, where: str) -> int:

@@ -10,6 +10,7 @@ index of the animal).
 """
 
 import dataclasses
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -76,11 +77,8 @@ class SyntheticTruth:
     def restricted_to(self, region: str) -> "SyntheticTruth":
         """The units of one region and the latents that reach them, as if nothing else had been
         there."""
-        units, own, position = (
-            self.region == region,
-            self.latents_of(region),
-            self.spec.regions.index(region),
-        )
+        units, own = self.region == region, self.latents_of(region)
+        position = self.spec.regions.index(region)
         dims = np.r_[: self.num_shared, own]
         return dataclasses.replace(
             self,
@@ -175,12 +173,12 @@ def make_truth(spec: SyntheticSpec, seed: int, index: int) -> SyntheticTruth:
     choice = np.where(agrees, side, -side)
     start = system.start(choice, contrast)
     start = start + spec.start_spread * rng.standard_normal(start.shape)
-    latents = [system.simulate(start, spec.num_bins, rng)]
-    for matrix in transition:
-        latents.append(
-            latent_dynamics.simulate_linear(matrix, noise_std, spec.num_trials, spec.num_bins, rng)
-        )
-    latents = np.concatenate(latents, -1)  # [trials, T, L]
+    shared = system.simulate(start, spec.num_bins, rng)
+    own = [
+        latent_dynamics.simulate_linear(matrix, noise_std, spec.num_trials, spec.num_bins, rng)
+        for matrix in transition
+    ]
+    latents = np.concatenate([shared, *own], -1)  # [trials, T, L]
 
     loadings = _draw_loadings(spec, region, latents, rng)
     modulation = np.exp(latents @ loadings.T).mean((0, 1))
@@ -255,11 +253,14 @@ def _draw_loadings(
     covariance = np.cov(latents.reshape(-1, latents.shape[-1]).T)
     gain = np.exp(spec.gain_spread * rng.standard_normal(num_units))
     loadings = np.zeros((num_units, latents.shape[-1]))
-    parts = [(np.ones(num_units, bool), slice(0, num_shared), spec.shared_std)]
-    for position, name in enumerate(spec.regions):
-        first = num_shared + 2 * position
-        parts.append((region == name, slice(first, first + 2), spec.region_std))
-    for units, dims, std in parts:
+    own = [
+        (region == name, slice(first, first + 2), spec.region_std)
+        for first, name in zip(count(num_shared, 2), spec.regions, strict=False)
+    ]
+    for units, dims, std in [
+        (np.ones(num_units, bool), slice(0, num_shared), spec.shared_std),
+        *own,
+    ]:
         direction = rng.standard_normal((units.sum(), dims.stop - dims.start))
         reached = np.sqrt(np.einsum("ni,ij,nj->n", direction, covariance[dims, dims], direction))
         loadings[units, dims] = direction * (std * gain[units] / reached)[:, None]
