@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neurojax.evals.decoding import chosen
+from neurojax.evals.decoding import words
 from neurojax.evals.decoding.scores import MAIN
 from neurojax.files import read_json, write_bytes
 from neurojax.report.figures import style
@@ -75,7 +75,7 @@ def _choices(sessions: list[dict]) -> list[str]:
         for entry in entries.values():
             for name, block in entry["read_outs"].items():
                 found.setdefault(name, []).extend(block["chosen"])
-    return [f"- {NAMES[name]}: {chosen.in_words(folds)}" for name, folds in found.items()]
+    return [f"- {NAMES[name]}: {words.in_words(folds)}" for name, folds in found.items()]
 
 
 def by_session(report: dict, name: str) -> dict[str, float]:

@@ -12,10 +12,9 @@ from neurojax.commands import decode_report
 from neurojax.data.session import TEST, TRAIN, Session
 from neurojax.data.store import trained_trials
 from neurojax.data.store.sessions import Dataset, open_dataset
-from neurojax.errors import InputError, require
+from neurojax.errors import InputError, require, require_fields
 from neurojax.evals import protocols
 from neurojax.evals.decoding import (
-    advice,
     crossval,
     decoder,
     features,
@@ -24,8 +23,8 @@ from neurojax.evals.decoding import (
     signals,
     summary,
     targets,
+    words,
 )
-from neurojax.evals.decoding.features import parse_lags
 from neurojax.evals.decoding.targets import CATEGORICAL, PER_BIN, Target
 from neurojax.files import require_writable
 from neurojax.runs.progress import Progress
@@ -66,22 +65,30 @@ class Settings:
                 name in decoder.ALL_BASELINES,
                 f"--baselines names {name!r}; choose from {', '.join(decoder.ALL_BASELINES)}",
             )
-        for name, low, high in (
-            ("num_folds", 2, 1000),
-            ("num_permutations", 0, 10_000),
-            ("seed", 0, 2**31),
-        ):
-            require(
-                low <= getattr(self, name) <= high,
-                f"--{name}={getattr(self, name)}; expected {low} to {high}",
-            )
+        rules = (
+            ("num_folds", lambda n: 2 <= n <= 1000, "expected 2 to 1000"),
+            ("num_permutations", lambda n: 0 <= n <= 10_000, "expected 0 to 10000"),
+            ("seed", lambda n: 0 <= n <= 2**31, f"expected 0 to {2**31}"),
+        )
+        require_fields(self, "--", rules)
         require(
-            self.method != "finetune"
-            or (self.protocol != "mtm" and not self.features and not self.regions),
+            self.method != "finetune" or not (self.as_in_mtm() or self.features or self.regions),
             "--method=finetune trains a head on latents; leave out mtm, --features and --regions",
         )
         if self.lags is not None:
-            parse_lags(self.lags)
+            features.parse_lags(self.lags)
+
+    def as_in_mtm(self) -> bool:
+        """Whether read-outs are those of Zhang et al. 2024: one setting, whole trials."""
+        return self.protocol == "mtm"
+
+    def of_model(self) -> str:
+        """What of the model is read."""
+        return self.features or (signals.RATES if self.as_in_mtm() else signals.LATENTS)
+
+    def asked(self, target: Target) -> Target:
+        """The target as a read-out is asked for it."""
+        return decoder.as_trial_vectors(target) if self.as_in_mtm() else target
 
 
 def decode(
@@ -121,10 +128,12 @@ def decode(
             if settings.regions:
                 entries[name]["regions"] = _regions(model, session, target, unseen, settings)
             progress.update(number + 1)
+    if not reason and not all(entry["scored_on_unseen"] for entry in entries.values()):
+        reason = f"a session has under {decoder.LEAST_TRIALS} unseen trials."
     head = dataclasses.asdict(settings) | {
         "schema": 1,
         "kind": results[next(iter(results))].target.kind,
-        "features": _features(settings),
+        "features": settings.of_model(),
         "step": manifest["step"],
         "dataset_fingerprint": dataset.fingerprint,
         "config_hash": manifest["config_hash"],
@@ -133,13 +142,8 @@ def decode(
         "trials_reason": reason,
         "left_out": left_out,
     }
-    if not reason and any(not entry["scored_on_unseen"] for entry in entries.values()):
-        head |= {
-            "trials": "all",
-            "trials_reason": f"a session has under {decoder.LEAST_TRIALS} unseen trials.",
-        }
     report = head | _together(entries, results, draws, settings) | {"sessions": entries}
-    report["when_not_to_trust"] = advice.sentences(report)
+    report["when_not_to_trust"] = words.sentences(report)
     decode_report.write(Path(out or folder), report)
     return report
 
@@ -159,8 +163,7 @@ def _targets(
             crossval.check_folds(
                 target, _outer_folds(session, target, settings), settings.seed, where
             )
-            asked = decoder.as_trial_vectors(target) if settings.protocol == "mtm" else target
-            decoder.require_baselines(settings.baselines or (), asked.kind)
+            decoder.require_baselines(settings.baselines or (), settings.asked(target).kind)
             found.append((session, target))
         except targets.LeakError:
             raise
@@ -171,9 +174,8 @@ def _targets(
         raise first
     require(
         not settings.regions or any(_regions_to_ask(session) for session, _ in found),
-        f"--regions: no session has a region with {LEAST_REGION_UNITS} or more units that "
-        "fire in training trials;"
-        " leave it out",
+        f"--regions: no session has a region with {LEAST_REGION_UNITS} or more units that fire in "
+        "training trials; leave it out",
     )
     for reason in left_out.values():
         print(f"left out: {reason}")
@@ -199,50 +201,40 @@ def _seen(
     is).
 
     The split is that of the data the run was trained on; where they are gone, that of the data
-    given. Trials whose
-    digest the run keeps were trained on, too: by the run it was started from, or before the split
-        changed.
+    given. Trials whose digest the run keeps were trained on, too: by the run it was started from,
+    or before the split changed.
     """
-    told = {
-        session.session_id: trained_trials.among(session, digests or ())
-        for session in dataset.sessions
-    }
-    seen = {
-        s.session_id: np.union1d(s.trials_of(TRAIN), told[s.session_id]) for s in dataset.sessions
-    }
+    told = {s.session_id: trained_trials.among(s, digests or ()) for s in dataset.sessions}
+
+    def trained_on(session: Session) -> np.ndarray:
+        return np.union1d(session.trials_of(TRAIN), told[session.session_id])
+
+    seen = {session.session_id: trained_on(session) for session in dataset.sessions}
     try:
         trained = {session.session_id: session for session in run_folder.load_data(config).sessions}
     except InputError:
-        return (
-            seen,
-            "the data of the run are gone, so its training trials cannot be told from the others.",
+        gone = (
+            "the data of the run are gone, so its training trials cannot be told from the others."
         )
+        return seen, gone
     for session in dataset.sessions:
         known = trained.get(session.session_id)
         if known is None:  # a row from an earlier run of a fine-tuned one
             return seen, f"the run's own data no longer hold session {session.session_id}."
-        same = np.array_equal(known.trial_start_bin, session.trial_start_bin) and np.array_equal(
-            known.trial_num_bins, session.trial_num_bins
-        )
-        if not same:
-            return (
-                seen,
-                f"session {session.session_id} has other trials than when the model was trained.",
-            )
-        seen[session.session_id] = np.union1d(known.trials_of(TRAIN), told[session.session_id])
+        fields = ("trial_start_bin", "trial_num_bins")
+        if not all(np.array_equal(getattr(known, n), getattr(session, n)) for n in fields):
+            other = "has other trials than when the model was trained."
+            return seen, f"session {session.session_id} {other}"
+        seen[session.session_id] = trained_on(known)
     if digests is None and config["init_from"]:
         return seen, "the trials that the run it was started from was trained on are not known."
     return seen, ""
 
 
-def _features(settings: Settings) -> str:
-    return settings.features or (signals.RATES if settings.protocol == "mtm" else signals.LATENTS)
-
-
 def _decode_session(
     model: Predictor, session, target, unseen, settings: Settings
 ) -> decoder.Result:
-    asked = decoder.as_trial_vectors(target) if settings.protocol == "mtm" else target
+    asked = settings.asked(target)
     names = decoder.DEFAULTS[asked.kind] if settings.baselines is None else settings.baselines
     read_outs = {decoder.MODEL: _read_out_of_model(model, session, target, settings, None)}
     read_outs |= decoder.baselines(session, asked, names, settings.seed)
@@ -252,11 +244,9 @@ def _decode_session(
 def _decoded(
     session, target, read_outs, unseen, settings: Settings, num_permutations: int
 ) -> decoder.Result:
-    mtm = settings.protocol == "mtm"
-    asked = decoder.as_trial_vectors(target) if mtm else target
-    outer = _outer_folds(session, target, settings)
-    how = {"seed": settings.seed, "num_permutations": num_permutations, "one_setting": mtm}
-    result = decoder.decode(session, asked, read_outs, outer, unseen, **how)
+    asked, outer = settings.asked(target), _outer_folds(session, target, settings)
+    how = {"num_permutations": num_permutations, "one_setting": settings.as_in_mtm()}
+    result = decoder.decode(session, asked, read_outs, outer, unseen, seed=settings.seed, **how)
     return decoder.shaped_like(result, target) if asked is not target else result
 
 
@@ -268,21 +258,17 @@ def _read_out_of_model(
 
         fit = heads.end_to_end(model, session, target, seed=settings.seed)
         return crossval.ReadOut(fit, heads.STEPS, setting="steps")
-    mtm = settings.protocol == "mtm"
-    scheme = CAUSAL if mtm and target.kind == PER_BIN else NEURON
-    name, beside = _features(settings), None
+    mtm, name, beside = settings.as_in_mtm(), settings.of_model(), None
     if name == signals.BOTH:
-        name, units = (
-            signals.LATENTS,
-            None if region is None else protocols.region_members(session)[region],
-        )
+        name = signals.LATENTS
+        units = None if region is None else protocols.region_members(session)[region]
         beside = features.spikes(session, target.trial_ids, units)
+    scheme = CAUSAL if mtm and target.kind == PER_BIN else NEURON
     found = signals.of_model(model, session, target.trial_ids, name, region=region, scheme=scheme)
-    asked = decoder.as_trial_vectors(target) if mtm else target
     if not mtm and settings.lags is None:
         return decoder.nested(found, target, session.bin_size_s, beside=beside)
-    lags = decoder.SAME_BIN if settings.lags is None else parse_lags(settings.lags)
-    return decoder.linear(found, asked, lags, beside=beside, as_in_mtm=mtm)
+    lags = decoder.SAME_BIN if settings.lags is None else features.parse_lags(settings.lags)
+    return decoder.linear(found, settings.asked(target), lags, beside=beside, as_in_mtm=mtm)
 
 
 def _regions(model, session, target, unseen, settings: Settings) -> dict[str, Any]:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from neurojax.evals import tables
-from neurojax.evals.decoding import chosen
 from neurojax.evals.decoding.calibration import NOMINAL
 from neurojax.evals.decoding.decoder import MODEL
 from neurojax.evals.decoding.scores import MAIN
 from neurojax.evals.decoding.targets import CATEGORICAL
+from neurojax.evals.decoding.words import in_words
 from neurojax.files import write_bytes, write_json
 from neurojax.report import page
 
@@ -58,13 +58,13 @@ def table(report: Mapping[str, Any]) -> str:
 
 def choices(report: Mapping[str, Any]) -> dict[str, str]:
     """Read-out -> what the folds of all sessions chose, in words."""
-    found = {}
-    for name in _names(report):
-        blocks = [entry["read_outs"].get(name, {}) for entry in report["sessions"].values()]
-        found[name] = chosen.in_words(
-            [fold for block in blocks for fold in block.get("chosen", [])]
+    entries = report["sessions"].values()
+    return {
+        name: in_words(
+            [fold for e in entries for fold in e["read_outs"].get(name, {}).get("chosen", [])]
         )
-    return found
+        for name in _names(report)
+    }
 
 
 def _intervals(report: Mapping[str, Any]) -> str:
@@ -120,9 +120,9 @@ def _confidence(report) -> tuple[list[str], list[list[str]]]:
     for name, block in blocks.items():
         sure = block["calibration"]
         if classes:
-            half, everything = sure["selective"]["accuracy"][4], sure["selective"]["accuracy"][-1]
-            told = [f"{sure['mean_set_size']:.2f}", f"{sure['expected_calibration_error']:.3f}"]
-            told += [f"{half:.3f}", f"{everything:.3f}"]
+            right = sure["selective"]["accuracy"]
+            numbers = (sure["expected_calibration_error"], right[4], right[-1])
+            told = [f"{sure['mean_set_size']:.2f}", *(f"{number:.3f}" for number in numbers)]
         else:
             widths = sure["mean_width_per_dimension"]
             told = [", ".join("-" if width is None else f"{width:.3g}" for width in widths)]
@@ -136,11 +136,9 @@ def _page(report, pictures: list[str]) -> str:
     names = _names(report)
     words = [page.paragraph(f"• {sentence}") for sentence in report["when_not_to_trust"]]
     protocol = (
-        f"Protocol {report['protocol']}, {report['method']} on {report['features']}; every "
-        "choice of a read-out was "
-        "made on its fitting trials alone. Balanced accuracy is the mean share of right answers "
-        "over classes; R2 the "
-        "mean over dimensions. Shuffled labels give chance."
+        f"Protocol {report['protocol']}, {report['method']} on {report['features']}; every choice "
+        "of a read-out was made on its fitting trials alone. Balanced accuracy is the mean share "
+        "of right answers over classes; R2 the mean over dimensions. Shuffled labels give chance."
     )
     regions = [
         [key, region, str(block["num_units"]), _cell(block, MAIN[report["kind"]])]
@@ -155,10 +153,13 @@ def _page(report, pictures: list[str]) -> str:
         if regions
         else []
     )
-    sure_caption = f"{NOMINAL:.0%} sets (classes) or intervals (numbers); coverage is the share that holds the truth"
+    sure_caption = (
+        f"{NOMINAL:.0%} sets (classes) or intervals (numbers); coverage is the share that holds "
+        "the truth"
+    )
     caption = f"{_UNITS[MAIN[report['kind']]]}, {_intervals(report)}"
     chosen_rows = [
-        [name, key, chosen.in_words(entry["read_outs"][name]["chosen"])]
+        [name, key, in_words(entry["read_outs"][name]["chosen"])]
         for name in names
         for key, entry in report["sessions"].items()
         if name in entry["read_outs"]

@@ -17,7 +17,7 @@ from neurojax.evals.baselines.folds import smooth
 from neurojax.evals.decoding.search import widths
 from neurojax.evals.decoding.targets import behaviour_of_trials
 from neurojax.evals.protocol_record import Task
-from neurojax.evals.r2_scores import entry
+from neurojax.evals.scoring import entry
 from neurojax.scores import bootstrap, metrics
 
 

@@ -8,8 +8,7 @@ import numpy as np
 
 from neurojax.evals import tables
 from neurojax.evals.protocol_record import BEHAVIOUR_SCORE, EXTRA_SCORES
-from neurojax.evals.r2_scores import entry
-from neurojax.evals.scoring import COUNTS, SCORES
+from neurojax.evals.scoring import COUNTS, SCORES, entry
 from neurojax.scores import intervals
 
 _NO_TEST = (

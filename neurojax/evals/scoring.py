@@ -9,10 +9,9 @@ import numpy as np
 
 from neurojax.data.session import TEST, Session
 from neurojax.errors import require
-from neurojax.evals import r2_scores
+from neurojax.evals import reliability
 from neurojax.evals.best_baseline import Best
 from neurojax.evals.protocols import MTM, Protocol, scored_entries
-from neurojax.evals.r2_scores import entry, interval
 from neurojax.scores import bootstrap, metrics
 
 SCORES = (
@@ -69,7 +68,7 @@ def score_session(
             else score_sums(session, [sums], seed=seed, num_boot=num_boot)
         )
         if sums is not None and protocol.scores:
-            block |= r2_scores.r2_block(session, task, rates, protocol)
+            block |= r2_block(session, task, rates, protocol)
         blocks[task] = with_headline(block, task, protocol)
     return blocks
 
@@ -248,3 +247,54 @@ def _why_missing(name: str, point: Mapping[str, np.ndarray]) -> str:
     if name.endswith("_ge1hz"):
         return f"no scored unit has a train rate of {metrics.RATE_FLOOR_HZ:g} Hz or more"
     return "every scored unit has constant counts, so the null deviance is zero"
+
+
+def entry(name: str, value: float, reason: str) -> dict[str, Any]:
+    """The score under its name, or None with `<name>_reason` where it is not finite."""
+    return {name: value} if math.isfinite(value) else {name: None, f"{name}_reason": reason}
+
+
+def interval(se_name: str, ci95_name: str, se: float, ci95: tuple[float, float]) -> dict[str, Any]:
+    """Standard error and interval of a score, or None with reasons where they do not exist."""
+    if math.isfinite(se):
+        return {se_name: se, ci95_name: list(ci95)}
+    reason = "fewer than two bootstrap draws can be scored"
+    return entry(se_name, math.nan, reason) | entry(ci95_name, math.nan, reason)
+
+
+def r2_block(session: Session, task: str, rates: np.ndarray, protocol: Protocol) -> dict[str, Any]:
+    """The R2 scores a protocol asks for, over the entries a task scores on the test split.
+
+    `psth_r2_unit_mean`: mean over units of R2 between the condition averages of rates and of
+        counts.
+    `single_trial_r2_unit_mean`: the same of single trials once the condition averages are taken out
+        of both.
+    `psth_condition`: the trial column averaged over (the first usable one of
+        `reliability.CONDITIONS`), or "none",
+    one average over all trials; trials of rare conditions are left out.
+
+    Args:
+        rates: float [K, T, N], expected spikes per bin of the test trials.
+
+    Source: Pei et al. 2021 (PSTH R2); Zhang et al. 2024 (both).
+    """
+    trial_ids = session.trials_of(TEST)
+    name, codes = reliability.condition_codes(session) or (
+        "none",
+        np.zeros(session.num_trials, int),
+    )
+    codes = codes[trial_ids]
+    counts, _ = session.gather_trials(trial_ids)
+    evaluated = scored_entries(session, task, trial_ids, protocol) & (codes >= 0)[:, None, None]
+    rates = np.where(evaluated, rates, np.nan)
+    block: dict[str, Any] = {}
+    for score, of_units in (
+        ("psth_r2_unit_mean", metrics.psth_r2),
+        ("single_trial_r2_unit_mean", metrics.single_trial_r2),
+    ):
+        if score in protocol.scores:
+            values = of_units(rates, counts, codes)
+            known = values[np.isfinite(values)]
+            mean = float(known.mean()) if len(known) else math.nan
+            block |= entry(score, mean, "the counts of no scored unit vary in what this compares")
+    return block | {"psth_condition": name}

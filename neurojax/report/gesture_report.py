@@ -58,7 +58,10 @@ def terminal_table(block: Mapping[str, Any]) -> str:
     lines = [
         f"{name:{width}}  {score:24}  {difference}".rstrip() for name, score, difference in listed
     ]
-    about = f"mean over {block['num_people']} people that training never saw, 95 % interval over people (t)"
+    about = (
+        f"mean over {block['num_people']} people that training never saw, 95 % interval over "
+        "people (t)"
+    )
     return "\n".join([head, *lines, about])
 
 
@@ -94,8 +97,10 @@ def write(
         "observation."
     )
     title = f"neurojax: {folder.resolve().name}"
-    scores = [(name, f"{one['balanced_accuracy']:.3f}" if one["balanced_accuracy"] is not None else "-",
-               one["num_windows"]) for name, one in block["people"].items()]  # fmt: skip
+    scores = []
+    for name, one in block["people"].items():
+        value = one["balanced_accuracy"]
+        scores.append((name, "-" if value is None else f"{value:.3f}", one["num_windows"]))
     config = folder / "config.json"
     content = page.page(
         title,

@@ -10,8 +10,8 @@ import html
 from collections.abc import Collection, Sequence
 
 _CSS = """
-:root { color-scheme: light dark; --ink: #1b1f24; --soft: #57606a; --line: #d0d7de; --back: #ffffff;
-  --card: #f6f8fa; --mark: #0072b2; }
+:root { color-scheme: light dark; --ink: #1b1f24; --soft: #57606a; --line: #d0d7de;
+  --back: #ffffff; --card: #f6f8fa; --mark: #0072b2; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --soft: #9aa5b1; --line: #39424d;
   --back: #0f141a; --card: #1a2129; --mark: #56b4e9; } }
 * { box-sizing: border-box; }
@@ -19,7 +19,8 @@ body { margin: 0 auto; padding: 1.2rem 1rem 4rem; max-width: 70rem; color: var(-
   background: var(--back); overflow-wrap: break-word;
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
 h1 { font-size: 1.6rem; line-height: 1.2; margin: 0 0 .3rem; overflow-wrap: anywhere; }
-h2 { font-size: 1.2rem; margin: 2.4rem 0 .5rem; padding-top: .8rem; border-top: 1px solid var(--line); }
+h2 { font-size: 1.2rem; margin: 2.4rem 0 .5rem; padding-top: .8rem;
+  border-top: 1px solid var(--line); }
 p { margin: .4rem 0 .8rem; max-width: 46rem; }
 .soft, figcaption { color: var(--soft); font-size: .9rem; }
 .scroll { overflow-x: auto; margin: .4rem 0 1rem; }
@@ -28,23 +29,26 @@ table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabu
 th, td { padding: .3rem .8rem .3rem 0; text-align: right; white-space: nowrap;
   border-bottom: 1px solid var(--line); }
 th { font-weight: 600; }
-th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: var(--back); }
+th:first-child, td:first-child { text-align: left; position: sticky; left: 0;
+  background: var(--back); }
 thead th { border-bottom: 2px solid var(--soft); }
 tr.mark td { color: var(--mark); font-weight: 600; }
 td b { color: inherit; border-bottom: 2px solid var(--mark); font-weight: 600; }
-.wrap td, .wrap th { white-space: normal; text-align: left; vertical-align: top; overflow-wrap: anywhere;
-  min-width: 6rem; }
+.wrap td, .wrap th { white-space: normal; text-align: left; vertical-align: top;
+  overflow-wrap: anywhere; min-width: 6rem; }
 figure { margin: 1rem 0 1.4rem; }
 figure img { display: block; width: 100%; height: auto; background: #fff; border-radius: 6px;
   border: 1px solid var(--line); }
 figure.wide .scroll img { min-width: 44rem; }
-.grid { display: grid; gap: 0 1.4rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr));
+.grid { display: grid; gap: 0 1.4rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr));
   align-items: start; }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: .7rem .9rem;
   overflow-x: auto;
   font: .85rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 details { margin: .5rem 0 1rem; } summary { cursor: pointer; font-weight: 600; padding: .3rem 0; }
-@media (max-width: 600px) { td, th { white-space: normal; padding-right: .5rem; } table { font-size: .8rem; }
+@media (max-width: 600px) { td, th { white-space: normal; padding-right: .5rem; }
+  table { font-size: .8rem; }
   .nums td, .nums th { overflow-wrap: normal; } }
 @media print { details > * { display: block; } body { max-width: none; } }
 """
@@ -111,12 +115,14 @@ def picture(png: bytes, caption: str, *, wide: bool = False) -> str:
     image = (
         f'<div class=scroll><img alt="{text(caption)}" src="data:image/png;base64,{source}"></div>'
     )
-    return f"<figure{' class=wide' if wide else ''}>{image}<figcaption>{text(caption)}</figcaption></figure>"
+    opening = f"<figure{' class=wide' if wide else ''}>"
+    return f"{opening}{image}<figcaption>{text(caption)}</figcaption></figure>"
 
 
 def folded(summary: str, *content: str, is_open: bool = False) -> str:
     """Content (HTML) under a line that opens and closes it."""
-    return f"<details{' open' if is_open else ''}><summary>{text(summary)}</summary>{''.join(content)}</details>"
+    opening = f"<details{' open' if is_open else ''}><summary>{text(summary)}</summary>"
+    return f"{opening}{''.join(content)}</details>"
 
 
 def grid(*content: str) -> str:

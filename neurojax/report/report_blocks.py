@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from neurojax.evals import best_baseline, protocol_record, protocols, tables
-from neurojax.report import page, paired_blocks
+from neurojax.report import page, trust_blocks
 from neurojax.report.score_groups import score_groups, score_words
 
 _OTHER_METRICS = (
@@ -47,7 +47,7 @@ def mean_tables(evaluation: Mapping[str, Any]) -> list[str]:
                 ["model above", *heads], rows, caption="sessions in which the model is above"
             )
         )
-    blocks += paired_blocks.paired_table(evaluation)
+    blocks += trust_blocks.paired_table(evaluation)
     scores = {
         name: [tables.mean_score(evaluation, "model", task, name) for task in tasks]
         for name in _OTHER_METRICS
@@ -76,8 +76,11 @@ def _means(evaluation: Mapping[str, Any], metric: str, tasks: Sequence[str], whe
         name for name in columns[0] if any(column[name].value is not None for column in columns)
     ]
     if not names:
-        sentence = f"{', '.join(map(tables.label, tasks))} ({score_words(metric)}): no session has a score."
-        return page.paragraph(f"{sentence} The reasons are below.", soft=True)
+        named = ", ".join(map(tables.label, tasks))
+        sentence = (
+            f"{named} ({score_words(metric)}): no session has a score. The reasons are below."
+        )
+        return page.paragraph(sentence, soft=True)
     most = [max(score.num_sessions for score in column.values()) for column in columns]
     rows = [
         [
@@ -114,16 +117,21 @@ def _means(evaluation: Mapping[str, Any], metric: str, tasks: Sequence[str], whe
 
 
 _MEANINGS = {
-    "d2_unit_mean": "Poisson D2 of a unit = 1 − deviance of the prediction / deviance of the null: 1 is perfect, "
-    "0 is "
-    "the null. In the mean over units a quiet unit weighs as much as a busy one.",
-    "psth_r2_unit_mean": "R2 of PSTHs: between the condition averages of predicted rates and of counts over test "
-    "trials, unit by unit. R2 of single trials: the same once these averages are taken out of "
-    "both sides, low wherever "
-    "counts are mostly Poisson noise. Neither has an interval over trials.",
-    "behaviour_r2": "R2 of the behaviour: read by ridge regression from the predicted rates of all units, bin by "
-    "bin; "
-    "fitted on train trials, scored on test trials; intervals over test trials.",
+    "d2_unit_mean": (
+        "Poisson D2 of a unit = 1 − deviance of the prediction / deviance of the null: 1 is "
+        "perfect, 0 is the null. In the mean over units a quiet unit weighs as much as a busy "
+        "one."
+    ),
+    "psth_r2_unit_mean": (
+        "R2 of PSTHs: between the condition averages of predicted rates and of counts over test "
+        "trials, unit by unit. R2 of single trials: the same once these averages are taken out of"
+        " both sides, low wherever counts are mostly Poisson noise. Neither has an interval over "
+        "trials."
+    ),
+    "behaviour_r2": (
+        "R2 of the behaviour: read by ridge regression from the predicted rates of all units, bin"
+        " by bin; fitted on train trials, scored on test trials; intervals over test trials."
+    ),
 }
 
 
@@ -204,7 +212,10 @@ def _reliability(evaluation: Mapping[str, Any]) -> str:
     reasons = {
         str(sessions[key].get("psth_reliability_reason")) for key in sessions if key not in known
     }
-    missing = f"Not known for {len(sessions) - len(known)} of {len(sessions)} sessions: {'; '.join(sorted(reasons))}."
+    missing = (
+        f"Not known for {len(sessions) - len(known)} of {len(sessions)} sessions: "
+        f"{'; '.join(sorted(reasons))}."
+    )
     if not known:
         return f"Split-half reliability of the PSTHs. {missing}" if sessions else ""
     mean, low, high = sum(known.values()) / len(known), min(known.values()), max(known.values())

@@ -18,46 +18,55 @@ from neurojax.report.figures import style
 
 _WIDE = ("first_look", "rate_maps")
 _CAPTIONS = {
-    "first_look": "One test trial and the scores at a glance. Top: spikes, the true rates (or the PSTH where "
-    "the truth is not known) and the rates inferred for each unit from all the others, in one "
-    "order of units "
-    "and on one colour scale. Bottom: units, pairs of regions, tasks.",
-    "few_shots": "Held-out units read out from what the frozen model makes of the others, against the number "
-    "of train "
-    "trials that the read-out was fitted on. Bars: 95 % intervals over sessions (t); of a single "
-    "session over test "
-    "trials and draws of train trials (bootstrap). Smoothed spikes: the same read-out from the "
-    "spikes themselves.",
+    "first_look": (
+        "One test trial and the scores at a glance. Top: spikes, the true rates (or the PSTH "
+        "where the truth is not known) and the rates inferred for each unit from all the others, "
+        "in one order of units and on one colour scale. Bottom: units, pairs of regions, tasks."
+    ),
+    "few_shots": (
+        "Held-out units read out from what the frozen model makes of the others, against the "
+        "number of train trials that the read-out was fitted on. Bars: 95 % intervals over "
+        "sessions (t); of a single session over test trials and draws of train trials "
+        "(bootstrap). Smoothed spikes: the same read-out from the spikes themselves."
+    ),
     "tasks": "Test trials, mean over sessions. Bars: 95 % intervals over sessions (t); of a single "
     "session over its "
     "test trials (bootstrap), where the score has one. Black lines, where drawn: predictors that "
     "know the truth.",
     "rate_maps": "Spikes of one test trial, the true rates (or PSTH), and the inferred rates.",
     "raster": "Spikes of one test trial.",
-    "rates": "True and inferred rates of one test trial; units at fixed ranks of the mean rate, not "
-    "picked.",
-    "psth": "Observed PSTH on test trials (pale) and mean inferred rate over the same trials (dark), a "
-    "colour a condition; units at fixed ranks of the mean rate, not picked.",
-    "units": "Co-smoothing bits/spike of each unit, the model against the baseline that the tables hold "
-    "it against; "
-    "above the dashed line the model is better.",
-    "regions": "Bits/spike in one region (columns) predicted from another alone (rows): a probe, since no "
-    "scheme "
-    "trains the model to see so little; on the diagonal, where there is one, from the other "
-    "units of the region "
-    "itself. Star: above permuted trials of the region seen, false discovery rate under 5 %. "
-    "Hatched: not scored.",
-    "region_drop": "Bits/spike that the prediction of one region (columns) loses when another (rows) is hidden "
-    "too. "
-    "Star: above zero by sign flips of trials, false discovery rate under 5 %.",
+    "rates": (
+        "True and inferred rates of one test trial; units at fixed ranks of the mean rate, not "
+        "picked."
+    ),
+    "psth": (
+        "Observed PSTH on test trials (pale) and mean inferred rate over the same trials (dark), "
+        "a colour a condition; units at fixed ranks of the mean rate, not picked."
+    ),
+    "units": (
+        "Co-smoothing bits/spike of each unit, the model against the baseline that the tables "
+        "hold it against; above the dashed line the model is better."
+    ),
+    "regions": (
+        "Bits/spike in one region (columns) predicted from another alone (rows): a probe, since "
+        "no scheme trains the model to see so little; on the diagonal, where there is one, from "
+        "the other units of the region itself. Star: above permuted trials of the region seen, "
+        "false discovery rate under 5 %. Hatched: not scored."
+    ),
+    "region_drop": (
+        "Bits/spike that the prediction of one region (columns) loses when another (rows) is "
+        "hidden too. Star: above zero by sign flips of trials, false discovery rate under 5 %."
+    ),
     "loss": "Training loss (left) and bits/spike on validation trials (right).",
-    "calibration": "Hidden entries of test trials in octaves of their predicted rate, with 95 % intervals over "
-    "trials; on the dashed line predictions mean what they say. Grey: each session.",
-    "dispersion": "Units by the variance of their counts around the predicted rates, 1 for Poisson counts "
-    "around the "
-    "truth: in single bins (sum of squared errors over sum of rates) and in whole trials "
-    "(Pearson chi2 / df of "
-    "trial totals), where a missed slow gain shows.",
+    "calibration": (
+        "Hidden entries of test trials in octaves of their predicted rate, with 95 % intervals "
+        "over trials; on the dashed line predictions mean what they say. Grey: each session."
+    ),
+    "dispersion": (
+        "Units by the variance of their counts around the predicted rates, 1 for Poisson counts "
+        "around the truth: in single bins (sum of squared errors over sum of rates) and in whole "
+        "trials (Pearson chi2 / df of trial totals), where a missed slow gain shows."
+    ),
 }
 _PACKAGES = (
     "neurojax",

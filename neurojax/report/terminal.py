@@ -59,7 +59,7 @@ def _most_sessions(scores: Mapping[str, Score]) -> int:
 def _mean_rows(
     evaluation: Mapping[str, Any], means: Mapping[str, Mapping[str, Score]]
 ) -> list[list[str]]:
-    """A row a predictor, a star where sessions are missing, and the model's share of each oracle."""
+    """A row a predictor, a star where sessions are missing; the model's share of each oracle."""
     sessions, predictors = evaluation["sessions"], tables.predictors_of(evaluation)
     head = "one session" if len(sessions) == 1 else f"mean of {len(sessions)} sessions"
     rows = [[head, *map(label, means)]]

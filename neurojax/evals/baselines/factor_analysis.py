@@ -16,7 +16,7 @@ from neurojax.data.session import TRAIN, VALIDATION
 from neurojax.evals.baselines import grids, ridge
 from neurojax.evals.baselines.features import Activity
 from neurojax.evals.baselines.folds import PARTS, Fit, Folds
-from neurojax.evals.baselines.own_taken_out import readout_weights
+from neurojax.evals.baselines.reduced_rank import readout_weights
 
 NUM_FACTORS = (2, 4, 8, 16, 32, 64)
 FIRST = 16

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from neurojax.evals.decoding import chosen
+from neurojax.evals.decoding import words
 from neurojax.evals.decoding.calibration import NOMINAL
 from neurojax.evals.decoding.scores import MAIN
 from neurojax.evals.decoding.targets import CATEGORICAL
@@ -95,7 +95,7 @@ def _labels(report: Mapping[str, Any], names: list[str]) -> dict[str, str]:
             for entry in report["sessions"].values()
             for f in entry["read_outs"].get(name, {}).get("chosen", [])
         ]
-        seconds = chosen.in_short(folds)
+        seconds = words.in_short(folds)
         labels[name] = f"{name}: {seconds}" if seconds else name
     return labels
 

@@ -16,7 +16,7 @@ from neurojax.evals.baselines import (
     smoothed_spikes,
 )
 from neurojax.evals.baselines import folds as folds_module
-from neurojax.evals.baselines.own_taken_out import readout_weights
+from neurojax.evals.baselines.reduced_rank import readout_weights
 
 
 @pytest.mark.parametrize("rank", [1, 3, 7])

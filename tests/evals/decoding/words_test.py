@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from neurojax.evals.decoding import advice, chosen, summary
+from neurojax.evals.decoding import summary, words
 from neurojax.report.figures import decoding
 
 
@@ -24,7 +24,7 @@ def report(model, **others):
 
 
 def of_day(found):
-    return [text for text in advice.sentences(found) if text.startswith("day1")]
+    return [text for text in words.sentences(found) if text.startswith("day1")]
 
 
 def test_a_perfect_decoder_is_not_warned_about():
@@ -48,16 +48,16 @@ def test_choices_in_words():
             (0.16, 0.6, None, 1.0),
         )
     ]
-    assert chosen.in_words(folds) == (
+    assert words.in_words(folds) == (
         "smoothed by 0.04 s (0 to 0.16), lags up to 0.6 s either way (0.4 to 0.6), spreads kept,"
         " no square roots in 2 of 3 folds, penalty 1 (0.1 to 1)"
     )
-    assert chosen.in_short(folds) == "0.04 s, lags 0.6 s"
+    assert words.in_short(folds) == "0.04 s, lags 0.6 s"
     windows = [
         {"width_s": 0.0, "window_s": value, "whole_trial": value is None, "steps": 80} for value in (0.0, None, None)
     ]
-    assert chosen.in_words(windows) == "not smoothed, mean over the trial (0 to whole trial), 80 training steps"
-    assert chosen.in_short(windows) == "windows whole trial" and chosen.in_short([{"penalty": 1.0}]) == ""
+    assert words.in_words(windows) == "not smoothed, mean over the trial (0 to whole trial), 80 training steps"
+    assert words.in_short(windows) == "windows whole trial" and words.in_short([{"penalty": 1.0}]) == ""
 
 
 def test_means_and_differences_have_intervals_over_sessions():

@@ -1,6 +1,9 @@
-"""When not to trust the decoder: sentences that follow from its own scores, session by session."""
+"""Words about a decoder: when not to trust it, which follows from its own scores; and what the folds
+of a read-out chose, the middle and the range where they differ."""
 
-from collections.abc import Mapping
+import statistics
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +15,8 @@ from neurojax.evals.decoding.targets import CATEGORICAL
 
 FEW_TRIALS = 30
 _COVERAGE_SLACK, _CALIBRATION_LIMIT, _ABSTAIN_GAIN = 0.05, 0.1, 0.02
+_ROOTS = {None: "", "counts": "square roots of counts", "rates": "square roots of rates"}
+_EQUALISED = {0.0: "spreads kept", 0.5: "roots of spreads divided out", 1.0: "unit variance"}
 
 
 def sentences(report: Mapping[str, Any]) -> list[str]:
@@ -95,3 +100,81 @@ def _of_session(read_outs: Mapping[str, Any], kind: str) -> list[str]:
                 "on all); letting it abstain does not help."
             )
     return found
+
+
+def in_words(folds: Sequence[Mapping[str, Any]]) -> str:
+    """One line about the choices of all folds (of one session or several); seconds where there are
+    any.
+
+    Args:
+        folds: entries of "chosen" in decoding.json.
+    """
+    told = [
+        _range(
+            folds, "width_s", lambda value: f"smoothed by {value:g} s" if value else "not smoothed"
+        ),
+        _range(
+            folds,
+            "reach_s",
+            lambda value: f"lags up to {value:g} s either way" if value else "no lags",
+        ),
+        _range(folds, "window_s", _window),
+        _most(folds, "equalised", _EQUALISED),
+        _most(folds, "square_root", _ROOTS),
+        _range(folds, "components", lambda value: f"{value:g} principal components"),
+        _range(folds, "penalty", lambda value: f"penalty {value:.3g}"),
+        _range(folds, "inverse_penalty", lambda value: f"inverse penalty {value:.3g}"),
+        _range(folds, "steps", lambda value: f"{value:g} training steps"),
+    ]
+    if skipped := sum(fold.get("settings_too_large", 0) for fold in folds):
+        told.append(f"{skipped} settings left out, too large for memory")
+    return ", ".join(text for text in told if text)
+
+
+def in_short(folds: Sequence[Mapping[str, Any]]) -> str:
+    """The seconds alone, for a legend: "0.16 s, lags 0.6 s"; empty where there are none."""
+    parts = []
+    for name, word in (("width_s", ""), ("reach_s", "lags "), ("window_s", "windows ")):
+        values = _values(folds, name)
+        if values and (value := statistics.median_low(values)):
+            parts.append(f"{word}whole trial" if value == float("inf") else f"{word}{value:g} s")
+    return ", ".join(parts)
+
+
+def _window(value: float) -> str:
+    if value == float("inf"):
+        return "mean over the trial"
+    return f"means over {value:g} s" if value else "bin by bin"
+
+
+def _values(folds: Sequence[Mapping[str, Any]], name: str) -> list[float]:
+    found = []
+    for fold in folds:
+        if name in fold:
+            value = float("inf") if fold[name] is None else fold[name]
+            found += value if isinstance(value, list) else [value]
+    return found
+
+
+def _range(folds: Sequence[Mapping[str, Any]], name: str, word: Callable[[float], str]) -> str:
+    values = _values(folds, name)
+    if not values:
+        return ""
+    low, middle, high = min(values), statistics.median_low(values), max(values)
+    return word(middle) + ("" if low == high else f" ({_number(low)} to {_number(high)})")
+
+
+def _number(value: float) -> str:
+    return "whole trial" if value == float("inf") else f"{value:.3g}"
+
+
+def _most(folds: Sequence[Mapping[str, Any]], name: str, words: Mapping[Any, str]) -> str:
+    values = [fold[name] for fold in folds if name in fold]
+    if not values:
+        return ""
+    value, times = Counter(values).most_common(1)[0]
+    if not words[value] and times == len(values):
+        return ""
+    return (words[value] or "no square roots") + (
+        "" if times == len(values) else f" in {times} of {len(values)} folds"
+    )
