@@ -7,6 +7,7 @@ gather      the plan's counts, padded: on the host here, on the device in `train
 
 import dataclasses
 import hashlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from neurojax.batch import Batch
 from neurojax.data.session import TRAIN, Session, names_a_region
-from neurojax.errors import require
+from neurojax.errors import require, require_fields
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,16 +34,9 @@ class BatchingConfig:
     session_temperature: float = 1.0
 
     def __post_init__(self):
-        for name in (
-            "sessions_per_batch",
-            "trials_per_batch",
-            "bucket_units",
-            "session_temperature",
-        ):
-            require(
-                0 < getattr(self, name) < float("inf"),
-                f"data.{name}={getattr(self, name)}; expected a positive number",
-            )
+        names = "sessions_per_batch trials_per_batch bucket_units session_temperature"
+        positive = (names, lambda value: 0 < value < math.inf, "expected a positive number")
+        require_fields(self, "data.", [positive])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,7 +172,6 @@ class Planner:
     ):
         """`only` bool [S]: the sessions to draw from; default all."""
         self._seed = seed
-        self._config = config
         self._trials = [session.trials_of(split) for session in sessions]
         sizes = np.asarray([len(trials) for trials in self._trials], float)
         weight = np.where(sizes > 0, np.maximum(sizes, 1) ** (1 / config.session_temperature), 0)
@@ -195,7 +188,8 @@ class Planner:
         for width in np.unique(widths[weight > 0]):
             members = np.flatnonzero((widths == width) & (weight > 0))
             total.append(weight[members].sum())
-            groups = self._groups(len(members))
+            limit = min(config.sessions_per_batch, len(members))
+            groups = max(g for g in range(1, limit + 1) if config.trials_per_batch % g == 0)
             share = config.trials_per_batch // groups
             self._buckets.append(
                 _Bucket(int(width), members, weight[members] / total[-1], groups, share)
@@ -205,10 +199,6 @@ class Planner:
     def shapes(self) -> list[tuple[int, int, int]]:
         """(G, b, N) of every bucket: what a run compiles."""
         return [(bucket.groups, bucket.share, bucket.width) for bucket in self._buckets]
-
-    def _groups(self, num_members: int) -> int:
-        limit = min(self._config.sessions_per_batch, num_members)
-        return max(g for g in range(1, limit + 1) if self._config.trials_per_batch % g == 0)
 
     def plan(self, index: int) -> Plan:
         """Sessions and trials of batch `index`.
@@ -236,21 +226,6 @@ class _Bucket(NamedTuple):
     probability: np.ndarray  # float64 [members]
     groups: int
     share: int  # trials of each group
-
-
-class StagedPlanner:
-    """One planner for the batches before `until`, another from there on."""
-
-    def __init__(self, first: Planner, until: int, then: Planner):
-        self._first, self._until, self._then = first, until, then
-
-    def shapes(self) -> list[tuple[int, int, int]]:
-        """(G, b, N) of every bucket of either."""
-        return sorted({*self._first.shapes(), *self._then.shapes()})
-
-    def plan(self, index: int) -> Plan:
-        """See `Planner.plan`."""
-        return (self._first if index < self._until else self._then).plan(index)
 
 
 def padded_width(num_units: int, bucket_units: int) -> int:

@@ -12,7 +12,7 @@ from neurojax.data.store.dataset import session_folders
 from neurojax.data.store.meta import read_meta
 from neurojax.data.store.session_format import open_recorded, write_session
 from neurojax.data.store.session_rules import check_session_id
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 from neurojax.files import remove_leftovers
 
 
@@ -66,8 +66,12 @@ def converted_session(
     reader = reader_of(kind)
     folder = out / check_session_id(reader.session_name(source))
     remove_leftovers(out, folder.name)
-    record = {"kind": kind, "reader": reader.VERSION, "sha256": reader.source_sha256(source)}
-    record["spec_sha256"] = spec.digest(reader.VERSION)
+    record = {
+        "kind": kind,
+        "reader": reader.VERSION,
+        "sha256": reader.source_sha256(source),
+        "spec_sha256": spec.digest(reader.VERSION),
+    }
     if _is_up_to_date(folder, record, overwrite):
         return None
     session = reader.read_session(source, spec)
@@ -96,14 +100,12 @@ def _is_up_to_date(folder: Path, record: dict[str, str], overwrite: bool) -> boo
         return False  # damaged: converted again
     source = source if isinstance(source, dict) else {}
     same = {key: source.get(key) == record[key] for key in ("sha256", "spec_sha256")}
-    if all(same.values()):
-        return True
-    if not overwrite:
-        change = "with other options" if same["sha256"] else "from another file"
-        raise InputError(
-            f"{folder} was made {change}; replace it with --overwrite, or give another --out"
-        )
-    return False
+    change = "with other options" if same["sha256"] else "from another file"
+    require(
+        overwrite or all(same.values()),
+        f"{folder} was made {change}; replace it with --overwrite, or give another --out",
+    )
+    return all(same.values())
 
 
 def root_bin_size_s(out: Path, replaced: set[str]) -> float | None:

@@ -42,21 +42,14 @@ def from_pynapple(
     )
     units = [int(unit) for unit in group.keys()]  # noqa: SIM118 (a TsGroup iterates otherwise)
     columns = _metadata(group, {"rate"})
-    name = (
-        regions
-        if isinstance(regions, str)
-        else next((name for name in _REGIONS if name in columns), None)
-    )
-    require(
-        not (isinstance(regions, str) and regions not in columns),
-        f"from_pynapple: regions={regions!r}, but the group's metadata are {sorted(columns)}",
-    )
-    if regions is None or isinstance(regions, str):
-        regions = (
-            None
-            if name is None
-            else dict(zip(units, columns[name].astype(str).tolist(), strict=True))
+    if regions is None:
+        regions = next((name for name in _REGIONS if name in columns), None)
+    if isinstance(regions, str):
+        require(
+            regions in columns,
+            f"from_pynapple: regions={regions!r}, but the group's metadata are {sorted(columns)}",
         )
+        regions = dict(zip(units, columns[regions].astype(str).tolist(), strict=True))
     numbers = {key: values for key, values in columns.items() if values.dtype.kind in "biuf"}
     fields["unit_metadata"] = numbers | (fields.get("unit_metadata") or {})
     if trials is not None:
@@ -100,15 +93,10 @@ def to_pynapple(session: Session) -> dict[str, Any]:
         for unit in range(session.num_units)
     }
     support = nap.IntervalSet(float(starts[0]), float(stops.max()))
-    columns = {
-        "unit_id": session.unit_id,
-        "region": session.region,
-        "region_group": session.region_group,
-    }
+    names = ("unit_id", "region", "region_group")
+    columns = {name: getattr(session, name) for name in names} | {**session.unit_metadata}
     units = nap.TsGroup(trains, time_support=support)
-    units.set_info(
-        **{name: values.tolist() for name, values in {**columns, **session.unit_metadata}.items()}
-    )
+    units.set_info(**{name: values.tolist() for name, values in columns.items()})
     # an IntervalSet has a method `split`
     trials = {"split_code": session.split, **session.conditions}
     made = {

@@ -59,9 +59,8 @@ def from_spike_times(
         _trial_arrays(trials, where), times_s, spec, bin_size_s, where
     )
     counts, lengths = spike_counts(times_s, rows, len(named), starts, stops, bin_size_s, where)
-    codes, source = choose_split(
-        None if isinstance(split, str) else _optional(split), starts, spec, where
-    )
+    given = None if split is None or isinstance(split, str) else np.asarray(split)
+    codes, source = choose_split(given, starts, spec, where)
     info: dict[str, Any] = check_info(fields.pop("info", None) or {}, where)
     if odd := spike_findings(times_s, rows, len(named), starts, stops):
         info["findings"] = {**odd, **info.get("findings", {})}
@@ -78,10 +77,6 @@ def from_spike_times(
         **fields,
     )
     return without_shared_time(session, spec, where)
-
-
-def _optional(values: Any) -> np.ndarray | None:
-    return None if values is None else np.asarray(values)
 
 
 def _flat(times: Any, unit_ids: Any, where: str) -> tuple[np.ndarray, np.ndarray]:
@@ -114,26 +109,19 @@ def _flat(times: Any, unit_ids: Any, where: str) -> tuple[np.ndarray, np.ndarray
 
 def _units(units: Any, regions: Any, times: Any, labels: np.ndarray, where: str) -> list[Any]:
     """Labels of all units in order."""
-    if units is None:
-        listed = (
-            list(times)
-            if isinstance(times, Mapping)
-            else list(regions)
-            if isinstance(regions, Mapping)
-            else None
-        )
-        named = np.unique(labels).tolist() if listed is None else listed
-        if (
-            listed is None
-            and isinstance(regions, Sequence | np.ndarray)
-            and len(regions) != len(named)
-        ):
+    if units is not None:
+        named = list(units)
+    elif isinstance(times, Mapping):
+        named = list(times)
+    elif isinstance(regions, Mapping):
+        named = list(regions)
+    else:
+        named = np.unique(labels).tolist()
+        if isinstance(regions, Sequence | np.ndarray) and len(regions) != len(named):
             raise InputError(
                 f"{where}: {len(regions)} regions for the {len(named)} units that spike; give "
                 "unit -> region, or name all units in `units`"
             )
-    else:
-        named = list(units)
     require(
         named and len({str(label) for label in named}) == len(named),
         f"{where}: {len(named)} units of different names {len({str(u) for u in named})}; expected "

@@ -13,7 +13,6 @@ from neurojax.data.batching import (
     Layout,
     Plan,
     Planner,
-    StagedPlanner,
     gather,
     padded_width,
     session_table,
@@ -224,13 +223,3 @@ def test_as_many_trials_as_a_share_are_each_drawn_once():
     plans = [planner.plan(index).trial[0] for index in range(10)]
     assert all(sorted(trials) == list(range(6)) for trials in plans)
     assert len({trials.tobytes() for trials in plans}) > 5
-
-
-def test_a_staged_planner_changes_over_at_its_batch():
-    new = Planner(SESSIONS, CONFIG, 0, only=np.arange(5) == 4)
-    every = Planner(SESSIONS, CONFIG, 0)
-    staged = StagedPlanner(new, 7, every)
-    assert all(equal(staged.plan(index), (new if index < 7 else every).plan(index)) for index in range(14))
-    assert all(staged.plan(index).session.tolist() == [4] for index in range(7))
-    assert not equal(new.plan(6), every.plan(6)) and not equal(new.plan(7), every.plan(7))
-    assert staged.shapes() == sorted({*new.shapes(), *every.shapes()})

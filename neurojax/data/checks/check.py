@@ -64,27 +64,24 @@ def compare_datasets(datasets: Mapping[str, Dataset]) -> list[Finding]:
     """Warnings about recordings that are in more than one dataset, also under other names and
     bins."""
     remedy = "never train on one and score on the other"
-    outlines, recordings = [], []
-    for root, dataset in datasets.items():
-        for session in dataset.sessions:
-            name = f"{root}/{session.session_id}"
-            if session.observation == "real":
-                recordings.append((root, name, array_record(session.values)["sha256"]))
-            else:
-                outlines.append((root, name, Outline.of(session)))
+    held = [
+        (root, f"{root}/{session.session_id}", session)
+        for root, dataset in datasets.items()
+        for session in dataset.sessions
+    ]
+    outlines = {name: Outline.of(s) for _, name, s in held if s.observation == "counts"}
+    digests = {n: array_record(s.values)["sha256"] for _, n, s in held if n not in outlines}
     found = []
-    for (root, name, outline), (other_root, other, other_outline) in itertools.combinations(
-        outlines, 2
-    ):
-        if root != other_root and (number := repeated_units(outline, other_outline)):
-            sentence = f"{name} and {other} hold the same {number} units"
-            found.append(Finding("warning", "same_units_in_two_roots", sentence, remedy))
-    for (root, name, digest), (other_root, other, other_digest) in itertools.combinations(
-        recordings, 2
-    ):
-        if root != other_root and digest == other_digest:
-            sentence = f"{name} and {other} hold the same samples"
-            found.append(Finding("warning", "same_samples_in_two_roots", sentence, remedy))
+    for (root, name, _), (other_root, other, _) in itertools.combinations(held, 2):
+        both = f"{name} and {other} hold the same"
+        if root == other_root or (name in outlines) != (other in outlines):
+            continue
+        if name in digests and digests[name] == digests[other]:
+            found.append(Finding("warning", "same_samples_in_two_roots", f"{both} samples", remedy))
+        number = repeated_units(outlines[name], outlines[other]) if name in outlines else 0
+        if number:
+            told = f"{both} {number} units"
+            found.append(Finding("warning", "same_units_in_two_roots", told, remedy))
     return found
 
 
@@ -157,7 +154,10 @@ def _shared_facts(session: Session, digests: dict[int, tuple[bytes, int]]) -> di
         "duplicate_trials": _duplicates(session, digests),
         "overlapping_trials": _overlaps(session, None),
         "overlapping_trials_across_splits": _overlaps(session, session.split),
-        "non_finite_behaviour": _non_finite(session),
+        "non_finite_behaviour": {
+            name: int((~np.isfinite(values).all(axis=1)).sum())
+            for name, values in session.behaviour.items()
+        },
     }
 
 
@@ -205,13 +205,15 @@ def _compare_sessions(sessions: tuple[Session, ...], surveys: list[_Survey]) -> 
         repeated = collections.Counter(seen[digest] for digest in telling if digest in seen)
         for other, num_trials in sorted(repeated.items()):
             sentence = f"trials that repeat one of session {other}: {num_trials}"
-            survey.findings.append(
-                Finding("error", "repeats_a_session", sentence, "leave one of the two out")
-            )
+            told = Finding("error", "repeats_a_session", sentence, "leave one of the two out")
+            survey.findings.append(told)
         for earlier in surveys[:index] if survey.outline is not None else ():
             name = earlier.outline.session.session_id
             if name not in repeated and (number := repeated_units(earlier.outline, survey.outline)):
-                sentence = f"units that are those of session {name}, binned or cut in another way: {number}"
+                sentence = (
+                    f"units that are those of session {name}, binned or cut in another way: "
+                    f"{number}"
+                )
                 remedy = "the two are one recording: leave one of them out"
                 survey.findings.append(Finding("error", "repeats_a_session", sentence, remedy))
         seen |= {digest: session.session_id for digest in telling if digest not in seen}
@@ -260,13 +262,6 @@ def _silent_stretches(session: Session, outline: Outline) -> dict[str, float]:
         ]
         number, silent_bins = number + len(lengths), silent_bins + int(lengths.sum())
     return {"number": number, "total_s": silent_bins * session.bin_size_s}
-
-
-def _non_finite(session: Session) -> dict[str, int]:
-    return {
-        name: int((~np.isfinite(values).all(axis=1)).sum())
-        for name, values in session.behaviour.items()
-    }
 
 
 def _trial_rows(session: Session, trial: int) -> np.ndarray:

@@ -123,10 +123,8 @@ def _near_minus_far(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     num_near = max(2, round(_NEAR_FRACTION * len(trains)))
     is_near = gap <= np.partition(gap, num_near - 1, axis=1)[:, num_near - 1 : num_near]
     is_far = gap >= _FAR_FRACTION * len(codes)
-    weights = []
-    for chosen in (is_near, is_far):
+    near, far = np.zeros((2, len(codes), len(codes)))
+    for weight, chosen in ((near, is_near), (far, is_far)):
         share = chosen / np.maximum(chosen.sum(1, keepdims=True), 1) / len(tests)
-        full = np.zeros((len(codes), len(codes)))
-        full[np.ix_(tests, trains)] = share
-        weights.append(full)
-    return (weights[0], weights[1]) if is_far.any(1).all() else None
+        weight[np.ix_(tests, trains)] = share
+    return (near, far) if is_far.any(1).all() else None

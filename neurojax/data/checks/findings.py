@@ -120,7 +120,7 @@ def recorded_findings(info: Mapping[str, Any]) -> list[Finding]:
     found = []
     for name, number in _numbers(info.get("findings")):
         level, remedy = _KNOWN.get(name, ("note", "look at the recording"))
-        found.append(Finding(level, _code(name), f"{name}: {number}", remedy))
+        found.append(Finding(level, "_".join(name.lower().split()), f"{name}: {number}", remedy))
     for key, (level, what, remedy) in _DROPS.items():
         for reason, number in _numbers(info.get(key)):
             found.append(Finding(level, key, f"{what} left out ({reason}): {number}", remedy))
@@ -135,10 +135,6 @@ def _numbers(record: Any) -> list[tuple[str, int]]:
         for name, number in record.items()
         if isinstance(number, int) and number > 0
     ]
-
-
-def _code(name: str) -> str:
-    return "_".join(name.lower().split())
 
 
 def _repeated(times_s: np.ndarray, units: np.ndarray, rising: bool) -> int:

@@ -258,8 +258,13 @@ def count_spikes(
         "the bin size and the windows",
     )
     counts = np.zeros((total_bins, len(units.first)), np.uint8)
-    odd = dict.fromkeys(("unsorted spike times", "negative spike times", "repeated spike times"), 0)
-    odd |= {"units without spikes": 0, "spikes outside of the observed time": 0}
+    odd = {
+        "unsorted spike times": 0,
+        "negative spike times": 0,
+        "repeated spike times": 0,
+        "units without spikes": 0,
+        "spikes outside of the observed time": 0,
+    }
     low, high, not_finite = np.inf, -np.inf, 0
     for first, trains in spike_blocks(units, where):
         cleaned = []

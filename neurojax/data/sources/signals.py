@@ -109,7 +109,8 @@ class SignalSource:
 
     def contents(self) -> str:
         """`8 channels, 7 classes of gesture`."""
-        return f"{self.facts.num_channels} channels, {self.facts.num_classes} classes of {self._label_name}"
+        facts = self.facts
+        return f"{facts.num_channels} channels, {facts.num_classes} classes of {self._label_name}"
 
     def plan(self, index: int) -> np.ndarray:
         """The trials of batch `index`, int64 [b], as `trial_id` counts them; each is drawn alike.

@@ -1,5 +1,6 @@
 """Batches of spike counts: sessions of similar size side by side, some trials of each."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,12 +9,10 @@ import numpy as np
 from neurojax.batch import Batch
 from neurojax.data import batching
 from neurojax.data.batching import BatchingConfig as Config
-from neurojax.data.batching import Layout, Plan, Planner, StagedPlanner
+from neurojax.data.batching import Layout, Plan, Planner
 from neurojax.data.buffers import Buffers
 from neurojax.data.session import TRAIN, VALIDATION, Session
 from neurojax.facts import Facts
-
-__all__ = ["Config", "SpikeSource", "mean_counts_by_row", "open_source"]
 
 
 class SpikeSource:
@@ -45,22 +44,25 @@ class SpikeSource:
             mean_counts=mean_counts_by_row(sessions, self.layout),
         )
         self._config, self._memory = config, Buffers()
-        self._planner = Planner(sessions, config, seed)
+        self._stages = [(math.inf, Planner(sessions, config, seed))]  # draws the batches before
         if new_until is not None:
             known_sessions, until = new_until
-            first = Planner(sessions, config, seed, only=self.layout.session_row >= known_sessions)
-            self._planner = StagedPlanner(first, until, self._planner)
+            is_new = self.layout.session_row >= known_sessions
+            self._stages.insert(0, (until, Planner(sessions, config, seed, only=is_new)))
 
     def shapes(self) -> list[tuple[int, int, int, int]]:
         """(G, b, T, N) of every kind of batch: what a run compiles."""
-        return [
+        shapes = [
             (groups, trials, self.facts.num_bins, units)
-            for groups, trials, units in self._planner.shapes()
+            for _, planner in self._stages
+            for groups, trials, units in planner.shapes()
         ]
+        return list(dict.fromkeys(shapes))
 
     def plan(self, index: int) -> Plan:
         """Which trials of which sessions batch `index` holds."""
-        return self._planner.plan(index)
+        planner = next(planner for before, planner in self._stages if index < before)
+        return planner.plan(index)
 
     def batch(self, index: int, rows: Callable[[int], slice] = slice) -> Batch:
         """Batch `index`; `rows` says which of the b trials of a group to gather, default all."""
@@ -82,7 +84,8 @@ class SpikeSource:
 
     def contents(self) -> str:
         """`812 units, 9 regions`."""
-        return f"{sum(session.num_units for session in self.sessions):,} units, {len(self.layout.regions)} regions"
+        num_units = sum(session.num_units for session in self.sessions)
+        return f"{num_units:,} units, {len(self.layout.regions)} regions"
 
     def validation_batches(self) -> list[Batch]:
         """One batch of a session's validation trials, padded to equal shapes by trials with no

@@ -117,6 +117,23 @@ def test_sessions_that_join_a_run_are_drawn_alone_until_a_step_and_rows_are_the_
     np.testing.assert_array_equal(later.facts.mean_counts[12:], source.facts.mean_counts[12:])
 
 
+def test_plans_are_those_of_new_sessions_up_to_the_step_and_of_all_from_there():
+    source = spikes.open_source(SESSIONS, CONFIG, 0, None, new_until=(2, 7))
+    new, every = Planner(SESSIONS, CONFIG, 0, only=np.arange(4) >= 2), Planner(SESSIONS, CONFIG, 0)
+    for index in range(14):
+        expected, found = (new if index < 7 else every).plan(index), source.plan(index)
+        assert found.width == expected.width
+        np.testing.assert_array_equal(found.session, expected.session)
+        np.testing.assert_array_equal(found.trial, expected.trial)
+    assert not np.array_equal(new.plan(6).trial, every.plan(6).trial)
+    shapes = {
+        (groups, trials, source.facts.num_bins, units)
+        for planner in (new, every)
+        for groups, trials, units in planner.shapes()
+    }
+    assert set(source.shapes()) == shapes and len(source.shapes()) == len(shapes)
+
+
 def test_data_without_a_training_trial_are_refused():
     with pytest.raises(InputError, match="no session has a training trial"):
         spikes.open_source([make("test", 4, 0, split=np.full(7, TEST))], CONFIG, 0)
