@@ -70,11 +70,9 @@ def tables(config: Config) -> dict[str, TableSpec]:
 
 def fitted_rows(config: Config, sessions, facts: Facts):
     """Read-in rows at each session's principal components, where asked."""
-    return (
-        {}
-        if config.read_in_init == "random"
-        else first_rows.principal(sessions, facts, config.read_in_width)
-    )
+    if config.read_in_init == "random":
+        return {}
+    return first_rows.principal(sessions, facts, config.read_in_width)
 
 
 def init(key: jax.Array, config: Config, facts: Facts):
@@ -83,9 +81,9 @@ def init(key: jax.Array, config: Config, facts: Facts):
     if config.positions == "learned" and 0 < config.num_positions < num_positions:
         raise InputError(
             f"model.num_positions={config.num_positions}, but the longest trial has "
-            f"{facts.num_bins} bins; "
-            "set it to 0 (as many as needed) or convert with a shorter window"
+            f"{facts.num_bins} bins; set it to 0 (as many as needed) or convert a shorter window"
         )
+    # Only shapes matter here: one trial of the longest length, all of it visible.
     latents = jnp.zeros((1, num_positions, config.read_in_width))
     flags = jnp.zeros(latents.shape[:2], bool)
     arguments = (latents, jnp.zeros((1, config.width)), jnp.zeros(1, int), flags, ~flags)
@@ -107,6 +105,7 @@ def bin_states(
     """What the shared part makes of read-in latents [G, b, T, K]: states [G, b, T, D]."""
     groups, trials = latents.shape[:2]
     positions = weights.params.get("positions", ())
+    # The shared part never learns which session a trial is of, but for its token.
     states = NDT(config, len(positions)).apply(
         {"params": weights.params},
         by_trial(latents),
@@ -138,8 +137,15 @@ class NDT(nn.Module):
 
     @nn.compact
     def __call__(self, latents, session_token, scheme, hidden_bins, bin_valid, train: bool = False):
-        """latents [B, T, K], session_token [B, D], scheme [B], hidden_bins and bin_valid [B, T] ->
-        [B, T, D]."""
+        """States [B, T, D] of latents [B, T, K].
+
+        Args:
+            latents: read in from visible counts.
+            session_token: float32 [B, D].
+            scheme: int32 [B], ids of schemes.SCHEMES.
+            hidden_bins, bin_valid: bool [B, T].
+            train: applies dropout (rng "dropout").
+        """
         config = self.config
         dtype = jnp.dtype(config.compute_dtype)
         table = nn.initializers.normal(1.0 if config.init == "released" else 0.1)
@@ -158,6 +164,7 @@ class NDT(nn.Module):
         tokens = jnp.concatenate([context, tokens], axis=1)  # [B, L, D]
 
         tokens = nn.Dropout(config.dropout_embed, deterministic=not train)(tokens)
+        # One batch mixes schemes: each trial brings its own attention pattern.
         span = Span.of(bin_valid, scheme == CAUSAL, has_prompt)
         in_time = jnp.asarray(places(tokens.shape[1]), jnp.float32)
         tokens = Transformer(config, name="transformer")(tokens, span, in_time, train)

@@ -101,6 +101,7 @@ def train_step(
         (0 or 1), skipped_in_a_row, and the objective's metrics (nll_sum in nats, entries, ...).
     """
     specs = recipe.model.module.tables(recipe.model.config)
+    # Rows are differentiated as the batch gathered them, not as tables of all sessions.
     loss, metrics, buffers, gradients = _gradients(state, batch, recipe, specs, parts)
     index = {name: row_index(specs[name], batch) for name in state.tables}
     frozen = jnp.zeros((), bool)
@@ -109,6 +110,7 @@ def train_step(
         gradients, index = _without_frozen(
             gradients, index, state.tables, frozen, recipe.freeze, specs
         )
+    # Frozen first, clipped then: what does not train must not shrink what does.
     norm, factor = optimizer.clip_scale(gradients, recipe.optimizer.clip_norm)
     finite = jnp.isfinite(loss) & jnp.isfinite(norm)
     dense_gradients, row_gradients = jax.tree.map(lambda gradient: gradient * factor, gradients)
@@ -131,6 +133,7 @@ def train_step(
         decays,
     )
 
+    # A `cond` would copy both branches of the state; `where` lets it be updated in place.
     def kept(new, old):
         return jax.tree.map(lambda n, o: jnp.where(finite & ~frozen, n, o), new, old)
 
@@ -174,6 +177,7 @@ def _gradients(state: TrainState, batch: Batch, recipe: Recipe, specs, parts: in
     """(loss, metrics, buffers, gradients of (params, rows)) of a batch."""
     model, objective, head = recipe.model, recipe.objective, heads.named(recipe.head)
     key = jax.random.fold_in(jax.random.key(state.seed), state.step)
+    # Drawn for the whole batch before it is split: parts change memory, never what is hidden.
     query = objective.module.draw(key, batch, state.step, objective.config)
     dropout_key = jax.random.split(key, 3)[2]  # the first two are the draw's own
     rows = gather_rows(state.tables, specs, batch)
