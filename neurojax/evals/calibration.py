@@ -42,11 +42,12 @@ def calibration(
     Returns:
         task -> `calibration_of_task`; the first task also has the values of every unit.
     """
-    arrays = {task: rates for task, rates in predictions.items() if isinstance(rates, np.ndarray)}
     usable = {
         task: rates
-        for task, rates in arrays.items()
-        if rates.shape == counts.shape and np.isfinite(rates).any()
+        for task, rates in predictions.items()
+        if isinstance(rates, np.ndarray)
+        and rates.shape == counts.shape
+        and np.isfinite(rates).any()
     }
     weights = bootstrap.trial_weights(len(counts), num_boot, seed=seed)
     blocks = {

@@ -141,11 +141,10 @@ class Passes:
         """Rates [K, T, N] of the hidden units for each set [M, N] of visible ones, NaN for
         these."""
         num_trials = len(self._counts)
-        scheme = INTER_REGION
         rates = np.empty((num_trials, self._num_bins, self._num_units), np.float32)
         for chunk in self._chunks(len(visible_sets) * num_trials):
             number, trial = np.divmod(chunk, num_trials)
-            result = self._pass(trial, ~visible_sets[number], scheme)
+            result = self._pass(trial, ~visible_sets[number], INTER_REGION)
             for place, (m, k) in enumerate(zip(number, trial, strict=True)):
                 rates[k] = np.where(visible_sets[m], np.nan, np.exp(result[place]))
                 if k == num_trials - 1:

@@ -39,7 +39,7 @@ NULL_WORDS = {
     "evaluated_mean": "mean of the unit over its evaluated entries",
     "train_mean": "mean of the unit over the train split",
 }
-_MAX_TRIALS, _MAX_DRAWS = 100_000, 1_000
+_MAX_TRIALS, _MAX_DRAWS, _MAX_NUMBER = 100_000, 1_000, 2**31 - 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,37 +185,38 @@ def parse(content: Any, where: str) -> Protocol:
         entry.number("schema", 1, 1 << 31) == SCHEMA,
         f"{where}: schema {content['schema']!r}, expected {SCHEMA}; update neurojax",
     )
-    fields = {name: entry.text(name) for name in ("name", "source", "held_out_column")}
-    require(
-        fields["name"].replace("_", "").isalnum() and len(fields["name"]) <= 40,
-        f"{where}: name {fields['name'][:60]!r}, expected letters, digits and _, at most 40",
-    )
-    fields |= {
-        name: entry.number(name, 0, 2**31 - 1) for name in ("version", "seed", "min_train_spikes")
-    }
-    fields["min_intra_region_units"] = entry.number("min_intra_region_units", 2, 2**31 - 1)
-    for name, most in (
-        ("held_out_fraction", 0.9),
-        ("last_fraction", 0.5),
-        ("last_seconds", 3600.0),
-    ):
-        fields[name] = entry.real(name, 0.0, most)
-    fields["unknown_regions"] = entry.texts("unknown_regions")
-    fields["scores"] = entry.texts("scores", EXTRA_SCORES)
-    fields["split_rule"] = entry.one_of("split_rule", ("any", "time_blocks"))
     for name, only in FIXED.items():
         require(
             entry.take(name) == only,
             f"{where}: {name} is {content[name]!r}, expected {only!r}: it is always that",
         )
-        fields[name] = only
-    raw = entry.take("tasks")
+    tasks = entry.take("tasks")
     require(
-        isinstance(raw, Mapping) and raw, f"{where}: tasks must be an object with one entry a task"
+        isinstance(tasks, Mapping) and tasks,
+        f"{where}: tasks must be an object with one entry a task",
     )
-    fields["tasks"] = {name: _task(name, task, where) for name, task in raw.items()}
+    protocol = Protocol(
+        name=entry.text("name"),
+        version=entry.number("version", 0, _MAX_NUMBER),
+        seed=entry.number("seed", 0, _MAX_NUMBER),
+        source=entry.text("source"),
+        tasks={name: _task(name, task, where) for name, task in tasks.items()},
+        held_out_column=entry.text("held_out_column"),
+        held_out_fraction=entry.real("held_out_fraction", 0.0, 0.9),
+        last_fraction=entry.real("last_fraction", 0.0, 0.5),
+        last_seconds=entry.real("last_seconds", 0.0, 3600.0),
+        split_rule=entry.one_of("split_rule", ("any", "time_blocks")),
+        min_train_spikes=entry.number("min_train_spikes", 0, _MAX_NUMBER),
+        unknown_regions=entry.texts("unknown_regions"),
+        min_intra_region_units=entry.number("min_intra_region_units", 2, _MAX_NUMBER),
+        scores=entry.texts("scores", EXTRA_SCORES),
+        **FIXED,
+    )
     entry.refuse_others()
-    protocol = Protocol(**fields)
+    require(
+        protocol.name.replace("_", "").isalnum() and len(protocol.name) <= 40,
+        f"{where}: name {protocol.name[:60]!r}, expected letters, digits and _, at most 40",
+    )
     _require_consistent(protocol, where)
     return protocol
 
@@ -237,26 +238,30 @@ def _task(name: str, content: Any, where: str) -> Task:
         num_draws=entry.number("num_draws", 1, _MAX_DRAWS, 0),
     )
     entry.refuse_others()
-    require(
-        task.kind == "held_out" or not (task.reads or task.read_out_trials),
-        f"{where}: reads and read_out_trials go with the kind held_out, not with {task.kind}",
+    rules = (
+        (
+            task.kind == "held_out" or not (task.reads or task.read_out_trials),
+            f"reads and read_out_trials go with the kind held_out, not with {task.kind}",
+        ),
+        (
+            not (task.reads and task.read_out_trials),
+            "has both reads and read_out_trials; make two tasks of it",
+        ),
+        (
+            bool(task.read_out_trials) == bool(task.num_draws),
+            "read_out_trials and num_draws go together",
+        ),
+        (
+            task.shows != "held_in" or task.kind == "forward",
+            f"shows='held_in' goes with the kind forward, not with {task.kind}",
+        ),
+        (
+            bool(task.reads) == (task.headline == BEHAVIOUR_SCORE),
+            f"the headline {BEHAVIOUR_SCORE} goes with reads, and reads with no other",
+        ),
     )
-    require(
-        not (task.reads and task.read_out_trials),
-        f"{where}: has both reads and read_out_trials; make two tasks of it",
-    )
-    require(
-        bool(task.read_out_trials) == bool(task.num_draws),
-        f"{where}: read_out_trials and num_draws go together",
-    )
-    require(
-        task.shows != "held_in" or task.kind == "forward",
-        f"{where}: shows='held_in' goes with the kind forward, not with {task.kind}",
-    )
-    require(
-        bool(task.reads) == (task.headline == BEHAVIOUR_SCORE),
-        f"{where}: the headline {BEHAVIOUR_SCORE} goes with reads, and reads with no other",
-    )
+    for holds, otherwise in rules:
+        require(holds, f"{where}: {otherwise}")
     return task
 
 
@@ -335,20 +340,17 @@ class _Entries:
 
     def one_of(self, name: str, known: tuple[str, ...], default: Any = _MISSING) -> str:
         value = self.take(name, default)
-        if value not in known:
-            hint = nearest(str(value), known)
-            raise InputError(
-                f"{self._where}: {name} is {str(value)[:60]!r}, expected one of: "
-                f"{', '.join(known)}{hint}"
-            )
+        require(
+            value in known,
+            f"{self._where}: {name} is {str(value)[:60]!r}, expected one of: "
+            f"{', '.join(known)}{nearest(str(value)[:60], known)}",
+        )
         return value
 
     def number(self, name: str, least: int, most: int, default: Any = _MISSING) -> int:
         value = self.take(name, default)
-        if value is default:
-            return value
         require(
-            type(value) is int and least <= value <= most,
+            value is default or (type(value) is int and least <= value <= most),
             f"{self._where}: {name} is {str(value)[:60]}, expected a whole number {least} to "
             f"{most}",
         )

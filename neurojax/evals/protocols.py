@@ -166,10 +166,9 @@ def forward_bins(session: Session, trial_ids: np.ndarray, protocol: Protocol = M
     """The last bins of each trial that `forward` hides, at least one, bool [K, T]."""
     lengths = np.asarray(session.trial_num_bins)[trial_ids]
     bins = np.arange(int(lengths.max(initial=0)))
-    if protocol.last_fraction:
-        hidden = np.floor(lengths * protocol.last_fraction + 1e-9).astype(np.int64)
-    else:
-        hidden = np.full(len(lengths), int(protocol.last_seconds / session.bin_size_s + 1e-6))
+    in_seconds = int(protocol.last_seconds / session.bin_size_s + 1e-6)
+    in_shares = np.floor(lengths * protocol.last_fraction + 1e-9).astype(np.int64)
+    hidden = in_shares if protocol.last_fraction else in_seconds
     first_hidden = lengths - np.minimum(np.maximum(1, hidden), np.maximum(lengths // 2, 1))
     return (bins >= first_hidden[:, None]) & (bins < lengths[:, None])
 

@@ -87,10 +87,8 @@ def predictors_of(evaluation: Mapping[str, Any]) -> list[str]:
 
 def task_block(session: Mapping[str, Any], predictor: str, task: str) -> Mapping[str, Any]:
     """The metrics of one predictor on one task of one session; empty where there are none."""
-    if predictor == "model":
-        blocks = session.get("tasks")
-    else:
-        blocks = (session.get("baselines") or {}).get(predictor) or session.get(predictor)
+    of_baseline = (session.get("baselines") or {}).get(predictor)
+    blocks = session.get("tasks") if predictor == "model" else of_baseline or session.get(predictor)
     return (blocks or {}).get(task) or {}
 
 

@@ -43,8 +43,8 @@ figure.wide .scroll img { min-width: 44rem; }
 .grid { display: grid; gap: 0 1.4rem;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr));
   align-items: start; }
-pre { background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: .7rem .9rem;
-  overflow-x: auto;
+pre { background: var(--card); border: 1px solid var(--line); border-radius: 6px;
+  padding: .7rem .9rem; overflow-x: auto;
   font: .85rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 details { margin: .5rem 0 1rem; } summary { cursor: pointer; font-weight: 600; padding: .3rem 0; }
 @media (max-width: 600px) { td, th { white-space: normal; padding-right: .5rem; }

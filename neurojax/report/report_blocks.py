@@ -34,14 +34,11 @@ def mean_tables(evaluation: Mapping[str, Any]) -> list[str]:
     heads = [tables.label(task) for task in tasks]
     contest = [name for name in tables.predictors_of(evaluation) if not tables.is_oracle(name)]
     if num_sessions > 1 and len(contest) > 1:
-        counts = [
-            [tables.wins(evaluation, name, task, None) for task in tasks] for name in contest[1:]
-        ]
-        rows = [
-            [tables.label(name), *(f"{above} of {both}" if both else "-" for above, both in row)]
-            for name, row in zip(contest[1:], counts, strict=True)
-            if any(both for _, both in row)
-        ]
+        rows = []
+        for name in contest[1:]:
+            wins = [tables.wins(evaluation, name, task, None) for task in tasks]
+            cells = [f"{above} of {both}" if both else "-" for above, both in wins]
+            rows += [[tables.label(name), *cells]] if set(cells) != {"-"} else []
         blocks.append(
             page.table(
                 ["model above", *heads], rows, caption="sessions in which the model is above"
@@ -182,12 +179,12 @@ def explanation(evaluation: Mapping[str, Any]) -> list[str]:
     notes = [
         note for session in evaluation["sessions"].values() for note in session.get("notes") or ()
     ]
-    for note in dict.fromkeys(notes):
-        blocks.append(
-            page.paragraph(
-                f"Note, {notes.count(note)} of {len(evaluation['sessions'])} sessions: {note}."
-            )
+    blocks += [
+        page.paragraph(
+            f"Note, {notes.count(note)} of {len(evaluation['sessions'])} sessions: {note}."
         )
+        for note in dict.fromkeys(notes)
+    ]
     hidden = {} if protocol is None else {name: task.words for name, task in protocol.tasks.items()}
     rows = [
         [tables.label(task), hidden[task]] for task in tables.tasks_of(evaluation) if task in hidden

@@ -14,7 +14,6 @@ from neurojax.errors import require
 from neurojax.evals.baselines import (
     ahead,
     autoregression,
-    average,
     coupling,
     drift,
     features,
@@ -46,7 +45,7 @@ _OWN_PAST = "it knows a unit's own past alone, and the task hides the whole unit
 _NO_DYNAMICS = "its factors have no dynamics to look ahead with"
 _NEEDS = {
     "reduced_rank": ("ridge",),
-    "average": average.PARTS,
+    "average": stack.AVERAGED,
     "stack": (*leave_out.NAMES, "population_coupling", "autoregression"),
 }
 _MEMORIES_IN_STACK = 2  # of ridge and of the GLM, in the forward task
@@ -175,10 +174,14 @@ def _fit_all(folds: Folds, names, kinds, progress) -> dict[str, Fitted]:
         if name in needed:
             say(f"{name}, forward")
             several[name]["forward"] = forward[name]()
-    for name, fits_of in several.items():
-        fitted[name] = {kind: fits[0] for kind, fits in fits_of.items()}
+    fitted |= {
+        name: {kind: fits[0] for kind, fits in fits_of.items()} for name, fits_of in several.items()
+    }
     if "average" in needed:
-        fitted["average"] = average.fit(folds, kinds, fitted)
+        fitted["average"] = {
+            kind: stack.average(folds, kind, *(fitted[name][kind].rates for name in stack.AVERAGED))
+            for kind in kinds
+        }
     if "stack" in needed:
         say("stack")
         parts = {

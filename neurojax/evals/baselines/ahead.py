@@ -77,8 +77,8 @@ def fit_ridge(folds: Folds, psth: np.ndarray) -> list[Fit]:
     visited = grids.climb(len(every), start, losses_at)
     found = [(losses["forward"], fits[place]) for place, losses in visited.items()]
     num_bins, num_units = folds.parts[TRAIN].counts.shape[1:]
-    for lags in (lags for lags in LAGS if lags < num_bins and lags * num_units <= MOST_FEATURES):
-        found.append(_fit_bank(folds, psth, _past(folds, psth, Bank((), lags)), near))
+    lags = [lags for lags in LAGS if lags < num_bins and lags * num_units <= MOST_FEATURES]
+    found += [_fit_bank(folds, psth, _past(folds, psth, Bank((), number)), near) for number in lags]
     return [fit for _, fit in sorted(found, key=lambda pair: pair[0])]
 
 

@@ -27,15 +27,6 @@ START_BINS = 2.0  # where the walk over the first begins
 PSEUDO_SPIKES = 0.5  # added above and below in a gain
 
 
-def own_log_gains(
-    folds: Folds, psth: np.ndarray, part: int, memories_s: Sequence[float]
-) -> list[np.ndarray]:
-    """Log (spikes so far / expected so far) of each unit, float32 [K, T, n] per memory."""
-    return log_gains_so_far(
-        *past_observed_expected(folds, psth, part), memories_s, folds.session.bin_size_s
-    )
-
-
 def observed_expected(folds: Folds, psth: np.ndarray, part: int) -> tuple[np.ndarray, np.ndarray]:
     """Counts and PSTH of a split, float32 [K, T, n] each, zero where padded."""
     fold = folds.parts[part]

@@ -24,7 +24,12 @@ from neurojax.evals.baselines.folds import (
     padded_psth,
     poisson_loss,
 )
-from neurojax.evals.baselines.gain_ahead import gain_ahead, own_log_gains, tuned_ahead
+from neurojax.evals.baselines.gain_ahead import (
+    gain_ahead,
+    log_gains_so_far,
+    past_observed_expected,
+    tuned_ahead,
+)
 from neurojax.evals.baselines.poisson_fit import MAX_LOG_GAIN, Design, fit_poisson
 
 # walked from the first at FIRST_PENALTY; then the penalty with the best
@@ -168,7 +173,9 @@ def fit_forward(folds: Folds, psth: np.ndarray, gram: np.ndarray) -> list[Fit]:
 
     def with_memories(memories_s):
         banks = memories_s[0], SLOWER * memories_s[0]
-        own = {part: own_log_gains(folds, psth, part, memories_s) for part in (TRAIN, *PARTS)}
+        past = {part: past_observed_expected(folds, psth, part) for part in (TRAIN, *PARTS)}
+        bin_size_s = folds.session.bin_size_s
+        own = {part: log_gains_so_far(*pair, memories_s, bin_size_s) for part, pair in past.items()}
         shared = {
             part: np.concatenate(
                 [f @ vectors for f in filtered_surplus(folds, psth, part, banks)], -1

@@ -21,13 +21,15 @@ import numpy as np
 from scipy.optimize import minimize
 
 from neurojax.data.session import TEST, VALIDATION
-from neurojax.evals.baselines.folds import Fit, Folds
+from neurojax.evals.baselines.folds import Fit, Folds, choose, poisson_loss
 
 LEAST_RATE = 1e-6  # spikes per bin, of a part
 PULLS = (1000.0, 100.0, 10.0)  # nats a squared step away from equal weights
 NUM_FOLDS = 5
 # the rate is at most twice the largest of its parts, at least half the smallest
 _BEYOND = np.log(2.0)
+AVERAGED = ("ridge", "poisson_glm")
+WEIGHTS = np.linspace(0, 1, 11)  # of the first of these two
 
 
 def fit(folds: Folds, task: str, parts: Mapping[str, Sequence[Fit]]) -> Fit:
@@ -63,6 +65,21 @@ def fit(folds: Folds, task: str, parts: Mapping[str, Sequence[Fit]]) -> Fit:
         for (name, one), a in zip(fits, weights, strict=True)
     ]
     return Fit(rates, {"offset": offset, "pull": None if np.isinf(pull) else pull, "parts": told})
+
+
+def average(
+    folds: Folds, task: str, first: Mapping[int, np.ndarray], second: Mapping[int, np.ndarray]
+) -> Fit:
+    """Weighted mean of the rates of two methods, of AVERAGED, with one weight from validation."""
+
+    def mix(weight, part):
+        return np.float32(weight) * first[part] + np.float32(1 - weight) * second[part]
+
+    def loss(weight):
+        return poisson_loss(mix(weight, VALIDATION), folds.parts[VALIDATION], task)
+
+    best = choose(list(WEIGHTS), loss)
+    return Fit({part: mix(best, part) for part in first}, {"weight_of_ridge": float(best)})
 
 
 def mixed(offset: float, weights: np.ndarray, gains: np.ndarray) -> np.ndarray:

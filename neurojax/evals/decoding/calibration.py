@@ -46,9 +46,7 @@ def conformal_threshold(scores: np.ndarray, nominal: float = NOMINAL) -> np.ndar
     """
     ordered = np.sort(scores, axis=0)
     rank = int(np.ceil((len(ordered) + 1) * nominal))
-    if rank > len(ordered):
-        return np.full(ordered.shape[1:], np.inf)
-    return ordered[rank - 1]
+    return np.full(ordered.shape[1:], np.inf) if rank > len(ordered) else ordered[rank - 1]
 
 
 def class_scores(log_probs: np.ndarray) -> np.ndarray:

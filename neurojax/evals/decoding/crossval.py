@@ -232,8 +232,7 @@ def _best_settings(inner, target, fitting, one_setting) -> list[int]:
     """The setting of lowest held-out loss: one for classes, one of each dimension for numbers."""
     values = target.values[fitting]
     if target.kind == CATEGORICAL:
-        likelihood = inner[:, np.arange(len(fitting)), values].mean(1)
-        return [int(likelihood.argmax())]
+        return [int(inner[:, np.arange(len(fitting)), values].mean(1).argmax())]
     errors = ((inner - values) ** 2).reshape(len(inner), -1, values.shape[-1])
     mean = np.nanmean(errors, axis=1)  # [settings, dims]
     return [int(mean.mean(1).argmin())] * mean.shape[1] if one_setting else mean.argmin(0).tolist()

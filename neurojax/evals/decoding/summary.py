@@ -44,12 +44,13 @@ def mean_over_sessions(
         ]
         if not known:
             continue
+        values = [sessions[key][name][main] for key in known]
         block = {
-            main: float(np.mean([sessions[key][name][main] for key in known])),
+            main: float(np.mean(values)),
             "num_sessions": len(known),
+            f"{main}_ci95": _interval([draws[key][name] for key in known], main),
+            **_over_sessions(values, main),
         }
-        block[f"{main}_ci95"] = _interval([draws[key][name] for key in known], main)
-        block |= _over_sessions([sessions[key][name][main] for key in known], main)
         both = [key for key in known if sessions[key].get(MODEL, {}).get(main) is not None]
         if name != MODEL and both:
             gains = [sessions[key][MODEL][main] - sessions[key][name][main] for key in both]

@@ -9,7 +9,6 @@ their inner products alone.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -67,17 +66,19 @@ def read_out(parts: Sequence[Features], bin_size_s: float, *, roots: bool) -> Re
 
         best = search.by_coordinate(axes, START, loss)
         chosen = products(best, fitting)
+        is_whole = best["window_s"] == WHOLE_TRIAL
+        whole = {"window_s": None, "whole_trial": True} if is_whole else {}
 
         def on_fold(penalty: float, fold: Fold) -> Callable[[Target], np.ndarray]:
             space = _space(chosen, fold)
             return lambda target: _fit(space, target, fold[0], num_classes)((penalty,))
 
         def fit(target: Target, fitting: np.ndarray, asked: np.ndarray) -> np.ndarray:
-            fold = fitting, asked
-            return _fit(_space(chosen, fold), target, fitting, num_classes)(penalties)
+            space = _space(chosen, (fitting, asked))
+            return _fit(space, target, fitting, num_classes)(penalties)
 
         setting = "inverse_penalty" if target.kind == CATEGORICAL else "penalty"
-        return ReadOut(fit, penalties, on_fold, setting, told=_told(best))
+        return ReadOut(fit, penalties, on_fold, setting, told={**best, **whole})
 
     return ReadOut(None, (), choose=choose)
 
@@ -88,11 +89,6 @@ def windows(signals: Features, bin_size_s: float) -> list[float]:
     common = features.common_bins(signals)
     inside = [window for window in WINDOWS_S[1:-1] if 2 <= round(window / bin_size_s) < common]
     return [EACH_BIN, *inside, WHOLE_TRIAL]
-
-
-def _told(settings: search.Settings) -> dict[str, Any]:
-    whole = settings["window_s"] == WHOLE_TRIAL
-    return {**settings, **({"window_s": None, "whole_trial": True} if whole else {})}
 
 
 def _rows(part: Features, settings: search.Settings, bin_size_s: float) -> np.ndarray:

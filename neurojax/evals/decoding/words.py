@@ -1,5 +1,5 @@
-"""Words about a decoder: when not to trust it, which follows from its own scores; and what the folds
-of a read-out chose, the middle and the range where they differ."""
+"""Words about a decoder: when not to trust it, which follows from its own scores; and what the
+folds of a read-out chose, the middle and the range where they differ."""
 
 import statistics
 from collections import Counter

@@ -3,6 +3,7 @@ trained."""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -150,10 +151,9 @@ def draw_rates(axes: style.Axes, rates_hz: np.ndarray) -> style.Axes:
 
 def draw_regions(axes: style.Axes, report: dict[str, Any]) -> style.Axes:
     """Units per region over all sessions, largest first; the rest summed in one bar."""
-    units: dict[str, int] = {}
+    units: Counter[str] = Counter()
     for facts in report["sessions"].values():
-        for region, count in facts["regions"].items():
-            units[region] = units.get(region, 0) + count
+        units.update(facts["regions"])
     ranked = sorted(units.items(), key=lambda item: (-item[1], item[0]))
     unknown = sum(facts["units_without_region"] for facts in report["sessions"].values())
     bars = ranked[:_MAX_BARS]

@@ -43,14 +43,17 @@ def differences(
             else [place - 0.2]
         )
         for x, (value, ends) in zip(offsets, one.sessions.values(), strict=True):
-            look = {
-                "fmt": "o",
-                "markersize": 3,
-                "color": style.GREY,
-                "elinewidth": 0.9,
-                "alpha": 0.7,
-            }
-            axes.errorbar([x], [value], _half_widths(value, ends), **look)
+            half = _half_widths(value, ends)
+            axes.errorbar(
+                [x],
+                [value],
+                half,
+                fmt="o",
+                markersize=3,
+                color=style.GREY,
+                elinewidth=0.9,
+                alpha=0.7,
+            )
         look = {
             "fmt": "D",
             "markersize": 5.5,

@@ -172,20 +172,17 @@ def task_bars(
         height, half = values[name].T
         x = places - 0.4 + (index + 0.5) * width
         error = np.where(np.isfinite(half), half, 0.0)
-        look = {
-            "color": colours[name],
-            "hatch": "////" if index >= len(style.CYCLE) else None,
-            "edgecolor": "white",
-        }
         handles.append(
             axes.bar(
                 x,
                 np.nan_to_num(height),
                 width * 0.92,
                 label=style.plain(name),
+                color=colours[name],
+                hatch="////" if index >= len(style.CYCLE) else None,
+                edgecolor="white",
                 linewidth=0,
                 zorder=2,
-                **look,
             )
         )
         axes.errorbar(x, height, error, fmt="none", ecolor=style.BLACK, elinewidth=0.9, zorder=3)
