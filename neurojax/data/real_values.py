@@ -10,7 +10,7 @@ from neurojax.data.session import Session
 from neurojax.data.store.observation_rules import check_finite
 from neurojax.data.store.session_fields import columns, labels, plain_array, seconds, split_codes
 from neurojax.data.store.session_rules import check_info, check_session_id, validate_session
-from neurojax.errors import InputError, require
+from neurojax.errors import require
 
 
 def from_values(
@@ -106,9 +106,8 @@ def _rate(sampling_hz: Any, where: str) -> float:
     value = np.asarray(sampling_hz)
     is_number = value.size == 1 and value.dtype.kind in "iuf"
     rate_hz = float(value.reshape(())) if is_number else 0.0
-    if not 0 < rate_hz < np.inf:
-        shown = " ".join(str(sampling_hz).split())[:60]
-        raise InputError(f"{where}: sampling_hz is {shown}, expected a number above 0")
+    shown = " ".join(str(sampling_hz).split())[:60]
+    require(0 < rate_hz < np.inf, f"{where}: sampling_hz is {shown}, expected a number above 0")
     return rate_hz
 
 

@@ -103,9 +103,11 @@ def read_session(source: str, spec: ReadSpec) -> Session:
     path, session_id = Path(source), session_name(source)
     arrays, where = load_arrays(path), str(path)
     has_spikes = "spike_times_s" in arrays or "spike_units" in arrays
-    if ("counts" in arrays) == has_spikes:
-        came = "both counts and spike times" if has_spikes else f"the arrays {sorted(arrays)}"
-        raise InputError(f"{where} holds {came}, expected counts, or spike_times_s and spike_units")
+    came = "both counts and spike times" if has_spikes else f"the arrays {sorted(arrays)}"
+    require(
+        ("counts" in arrays) != has_spikes,
+        f"{where} holds {came}, expected counts, or spike_times_s and spike_units",
+    )
     info: dict[str, Any] = {"source": {"file": path.name}}
     for name, key in _PROVENANCE.items():
         if name in arrays and arrays[name].size == 1:

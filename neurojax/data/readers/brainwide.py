@@ -20,8 +20,7 @@ from neurojax.data.readers import hdf5, one_file
 from neurojax.data.readers.signals import bin_starts, clean_signal, mean_in_bins
 from neurojax.data.readers.sorted_spikes import sorted_spikes
 from neurojax.data.readers.spec import ReadSpec
-from neurojax.data.readers.trials import session_of, whole_times
-from neurojax.data.readers.windows import counted_drops, kept_windows
+from neurojax.data.readers.trials import counted_drops, kept_windows, session_of, whole_times
 from neurojax.data.session import TEST, TRAIN, VALIDATION, Session
 from neurojax.data.store.session_fields import spike_counts
 from neurojax.errors import InputError, require
@@ -209,11 +208,11 @@ def _windows(
     group_name, _, column = spec.align.rpartition(".")
     parent = hdf5.group(file, group_name or "trials")
     table = {} if parent is None else _table(parent)
-    if column not in table or table[column].dtype.kind not in "iuf":
-        named = ", ".join(sorted(table)) or "no columns"
-        raise InputError(
-            f"{where}: align names {spec.align!r}, but {group_name or 'trials'} has {named}"
-        )
+    named = ", ".join(sorted(table)) or "no columns"
+    require(
+        column in table and table[column].dtype.kind in "iuf",
+        f"{where}: align names {spec.align!r}, but {group_name or 'trials'} has {named}",
+    )
     events = table.pop(column).astype(np.float64)
     starts, stops = events + spec.window[0], events + spec.window[1]
     split = np.full(len(events), -1, np.int8)

@@ -34,12 +34,11 @@ from neurojax.data.readers.ibl_units import Probe, collections, read_probe, regi
 from neurojax.data.readers.signals import bin_starts, clean_signal, mean_in_bins, slope_in_bins
 from neurojax.data.readers.sorted_spikes import add_counts
 from neurojax.data.readers.spec import ReadSpec
-from neurojax.data.readers.trials import session_of, trials_in_seconds
-from neurojax.data.readers.windows import kept_windows
+from neurojax.data.readers.trials import kept_windows, session_of, trials_in_seconds
 from neurojax.data.session import Session
 from neurojax.data.store.session_fields import spike_counts
 from neurojax.data.store.session_rules import check_session_id
-from neurojax.errors import InputError, require
+from neurojax.errors import require
 
 VERSION = "ibl/1"
 OPTIONS = {
@@ -228,12 +227,11 @@ def _windows(
         starts, stops = trials_in_seconds({}, times, spec, bin_size_s, where)
         return starts, stops, np.ones(len(starts), bool), {}
     align, window = spec.align or ALIGN, spec.window or WINDOW
-    if align not in trials:
-        came = f"have {', '.join(sorted(trials))}" if trials else "are not there"
-        raise InputError(
-            f"{where}: trials.{align} is not there, the trials {came}; give --align, or "
-            "--window_s=2"
-        )
+    came = f"have {', '.join(sorted(trials))}" if trials else "are not there"
+    require(
+        align in trials,
+        f"{where}: trials.{align} is not there, the trials {came}; give --align, or --window_s=2",
+    )
     events = column(trials[align], align)
     starts, stops = events + window[0], events + window[1]
     recorded = [probe.spikes.times_s for probe in probes if len(probe.spikes.times_s)]

@@ -11,7 +11,7 @@ from neurojax.data.optional import needed
 from neurojax.data.readers.alf_files import AlfFile, read_objects, read_table
 from neurojax.data.readers.sorted_spikes import SortedSpikes, keep_units, sorted_spikes
 from neurojax.data.readers.spec import ReadSpec, as_number
-from neurojax.data.readers.windows import counted_drops
+from neurojax.data.readers.trials import counted_drops
 from neurojax.errors import InputError, require
 
 SORTERS = ("iblsorter", "pykilosort", "ks2_matlab", "")  # where several are there, the first

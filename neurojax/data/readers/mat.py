@@ -142,11 +142,11 @@ def _of_counts(root: Any, given: dict[str, Any], spec: ReadSpec, where: str) -> 
             _matrix(part, axes, f"{where}, trial {number}")
             for number, part in enumerate(value.values)
         ]
-        if len({part.shape[1] for part in parts}) != 1:
-            widths = sorted({part.shape[1] for part in parts})[:5]
-            raise InputError(
-                f"{where}: trials have {widths} units, expected one number of units; check axes"
-            )
+        widths = sorted({part.shape[1] for part in parts})
+        require(
+            len(widths) == 1,
+            f"{where}: trials have {widths[:5]} units, expected one number of units; check axes",
+        )
         flat, lengths = np.concatenate(parts), np.array([len(part) for part in parts])
     elif "trials" in axes:
         cube = np.transpose(

@@ -50,12 +50,12 @@ def unit_regions(
     of_units = _labels(columns, asked)
     of_sites = _labels(sites, asked) if members else {}
     if asked is not None:
-        if asked not in of_units and asked not in of_sites:
-            names = sorted({*of_units, *of_sites})
-            raise InputError(
-                f"{where}: regions={asked!r} is no column of text or whole numbers; "
-                f"{not_among(asked, names)}"
-            )
+        names = sorted({*of_units, *of_sites})
+        require(
+            asked in of_units or asked in of_sites,
+            f"{where}: regions={asked!r} is no column of text or whole numbers; "
+            f"{not_among(asked, names)}",
+        )
         of_units = {asked: of_units[asked]} if asked in of_units else {}
         of_sites = {asked: of_sites[asked]} if asked in of_sites and not of_units else {}
     names = (asked,) if asked else _NAMES

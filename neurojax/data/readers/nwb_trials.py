@@ -15,8 +15,7 @@ from neurojax.data.readers.nwb_tables import (
 )
 from neurojax.data.readers.nwb_units import Units, merged, select, spike_span, within
 from neurojax.data.readers.spec import ReadSpec, as_number
-from neurojax.data.readers.trials import whole_times
-from neurojax.data.readers.windows import counted_drops, kept_windows
+from neurojax.data.readers.trials import counted_drops, kept_windows, whole_times
 from neurojax.data.session import TEST, TRAIN, VALIDATION
 from neurojax.data.store.session_rules import TRIAL_COLUMNS
 from neurojax.errors import InputError, require

@@ -12,7 +12,7 @@ from neurojax.data.readers import nwb_file
 from neurojax.data.readers.nwb_regions import unit_regions
 from neurojax.data.readers.nwb_tables import not_among, num_rows, plain_columns, ragged_ends
 from neurojax.data.readers.spec import ReadSpec
-from neurojax.data.readers.windows import counted_drops
+from neurojax.data.readers.trials import counted_drops
 from neurojax.data.store.session_rules import UNIT_COLUMNS
 from neurojax.errors import InputError, require
 

@@ -21,8 +21,7 @@ from neurojax.data.readers.sorting_folders import (
     read_sorting,
 )
 from neurojax.data.readers.spec import ReadSpec, as_number
-from neurojax.data.readers.trials import session_of, trials_in_seconds
-from neurojax.data.readers.windows import counted_drops, kept_windows
+from neurojax.data.readers.trials import counted_drops, kept_windows, session_of, trials_in_seconds
 from neurojax.data.session import Session
 from neurojax.data.store.session_fields import seconds, spike_counts
 from neurojax.data.store.session_rules import check_session_id

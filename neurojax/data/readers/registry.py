@@ -61,11 +61,10 @@ def check_options(kind: str, spec: ReadSpec) -> None:
     """Raises InputError when `spec.options` names what the reader of `kind` does not know."""
     known = reader_of(kind).OPTIONS
     for name, _ in spec.options:
-        if name not in known:
-            listed = f"expected {', '.join(sorted(known))}" if known else "it takes none"
-            raise InputError(
-                f"options names {name!r}, which {kind} recordings do not have; {listed}"
-            )
+        listed = f"expected {', '.join(sorted(known))}" if known else "it takes none"
+        require(
+            name in known, f"options names {name!r}, which {kind} recordings do not have; {listed}"
+        )
     for field in getattr(reader_of(kind), "UNUSED", ()):
         if value := getattr(spec, field):
             said = (

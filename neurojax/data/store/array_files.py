@@ -57,12 +57,12 @@ def open_npy(path: Path, dtypes: tuple[np.dtype, ...], num_dims: int) -> np.ndar
             explain.
     """
     shape, dtype, fortran, offset = _header_of(path)
-    if dtype not in dtypes or len(shape) != num_dims or fortran:
-        expected = " or ".join(str(np.dtype(d)) for d in dtypes)
-        raise InputError(
-            f"{path} holds {dtype} {list(shape)}{' in Fortran order' if fortran else ''}, "
-            f"expected {expected} with {num_dims} axes in C order; convert the recording again"
-        )
+    expected = " or ".join(str(np.dtype(d)) for d in dtypes)
+    require(
+        dtype in dtypes and len(shape) == num_dims and not fortran,
+        f"{path} holds {dtype} {list(shape)}{' in Fortran order' if fortran else ''}, expected "
+        f"{expected} with {num_dims} axes in C order; convert the recording again",
+    )
     require(0 not in shape, f"{path} is empty, shape {list(shape)}; convert the recording again")
     return np.memmap(path, dtype, "r", offset, shape)
 

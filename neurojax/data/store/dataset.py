@@ -67,7 +67,7 @@ def open_dataset(root: str | Path, verify: str = "sampled") -> Dataset:
         f"{root} has no {INDEX_NAME}; expected a folder written by neurojax convert",
     )
     index = read_json(path)
-    listed = _listed(index, path)
+    listed = _listed(index, path)  # checked before a name becomes a path
     if unlisted := [name for name in session_folders(root) if name not in listed]:
         raise InputError(
             f"{path} does not list {', '.join(unlisted[:5])}; run neurojax convert again to "
@@ -146,11 +146,11 @@ def session_folders(root: Path) -> list[str]:
 def _listed(index: dict[str, Any], path: Path) -> dict[str, str]:
     """Session name -> content hash, as the index says; names are checked before any becomes a
     path."""
-    if not any(type(index.get("schema")) is int and index["schema"] == known for known in READS):
-        shown = str(index.get("schema"))[:60]
-        raise InputError(
-            f"{path} has schema {shown!r}, expected 1 or {SCHEMA}; run neurojax convert again"
-        )
+    shown = str(index.get("schema"))[:60]
+    require(
+        any(type(index.get("schema")) is int and index["schema"] == known for known in READS),
+        f"{path} has schema {shown!r}, expected 1 or {SCHEMA}; run neurojax convert again",
+    )
     entries = index.get("sessions")
     require(
         isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries),
@@ -181,11 +181,11 @@ def _check_collection(told: list[tuple[str, float, str]], where: str) -> None:
             "each kind of recording its own --out"
         )
     sizes = {size: name for name, size, _ in reversed(told)}
-    if max(sizes) - min(sizes) > 1e-9 * max(sizes):
-        listed = ", ".join(f"{size:g} s ({name})" for size, name in sorted(sizes.items()))
-        raise InputError(
-            f"{where} mixes bin sizes {listed}; expected one: convert with one --bin_ms"
-        )
+    listed = ", ".join(f"{size:g} s ({name})" for size, name in sorted(sizes.items()))
+    require(
+        max(sizes) - min(sizes) <= 1e-9 * max(sizes),
+        f"{where} mixes bin sizes {listed}; expected one: convert with one --bin_ms",
+    )
 
 
 def _fingerprint(content: dict[str, str]) -> str:

@@ -53,7 +53,13 @@ def check_recorded(session: Session, where: str) -> None:
         values.dtype in VALUE_DTYPES,
         f"{where}: values is {values.dtype}, expected float32 or float16; cast it",
     )
-    _check_rate(session.sampling_hz, session.bin_size_s, where)
+    hz = session.sampling_hz
+    is_number = isinstance(hz, int | float) and not isinstance(hz, bool)
+    require(
+        is_number and np.isclose(hz * session.bin_size_s, 1, rtol=1e-9, atol=0),
+        f"{where}: sampling_hz is {str(hz)[:60]} with bins of {session.bin_size_s:g} s; real values "
+        "have one sample a bin, so give bin_size_s = 1 / sampling_hz",
+    )
     check_unit_of_values(session.unit_of_values, where)
 
 
@@ -71,22 +77,13 @@ def check_finite(values: np.ndarray, where: str) -> None:
 
 def check_unit_of_values(unit: Any, where: str) -> str:
     """Returns the unit; raises InputError unless it is a short printable text such as "uV"."""
-    if not isinstance(unit, str) or not unit.isprintable() or not 0 < len(unit) <= _MAX_UNIT_TEXT:
-        shown = " ".join(str(unit).split())[:60]
-        raise InputError(
-            f"{where}: the unit of the values is {shown!r}, expected 1 to {_MAX_UNIT_TEXT}"
-            ' characters, such as "uV", or "a.u." where it has none'
-        )
-    return unit
-
-
-def _check_rate(sampling_hz: Any, bin_size_s: float, where: str) -> None:
-    is_number = isinstance(sampling_hz, int | float) and not isinstance(sampling_hz, bool)
+    shown = " ".join(str(unit).split())[:60]
     require(
-        is_number and np.isclose(sampling_hz * bin_size_s, 1, rtol=1e-9, atol=0),
-        f"{where}: sampling_hz is {str(sampling_hz)[:60]} with bins of {bin_size_s:g} s; real "
-        "values have one sample a bin, so give bin_size_s = 1 / sampling_hz",
+        isinstance(unit, str) and unit.isprintable() and 0 < len(unit) <= _MAX_UNIT_TEXT,
+        f"{where}: the unit of the values is {shown!r}, expected 1 to {_MAX_UNIT_TEXT}"
+        ' characters, such as "uV", or "a.u." where it has none',
     )
+    return unit
 
 
 def check_windows(session: Session, where: str) -> None:
@@ -166,9 +163,11 @@ def _check_columns(
     """Raises InputError unless all columns [n] have their dtype and one length."""
     for key, column in columns.items():
         is_array = isinstance(column, np.ndarray)
-        if not is_array or column.dtype != expected[key] or column.ndim != 1:
-            came = f"{column.dtype} {list(column.shape)}" if is_array else type(column).__name__
-            raise InputError(f"{where}: {name}/{key} is {came}, expected {expected[key]} [n]")
+        came = f"{column.dtype} {list(column.shape)}" if is_array else type(column).__name__
+        require(
+            is_array and column.dtype == expected[key] and column.ndim == 1,
+            f"{where}: {name}/{key} is {came}, expected {expected[key]} [n]",
+        )
     lengths = {key: len(column) for key, column in columns.items()}
     require(
         len(set(lengths.values())) <= 1,

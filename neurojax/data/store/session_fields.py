@@ -64,13 +64,13 @@ def trial_bins(starts: np.ndarray, stops: np.ndarray, bin_size_s: float, where: 
         f"{where}: {len(starts)} trial starts and {len(stops)} stops, expected one of each a trial",
     )
     num_bins = np.floor((stops - starts) / bin_size_s + 1e-6)  # 0.3 / 0.1 < 3, yet three bins fit
-    if num_bins.min() < 1 or num_bins.max() > MAX_COUNTS:
-        lengths_s = stops - starts
-        raise InputError(
-            f"{where}: trials last {lengths_s.min():g} to {lengths_s.max():g} s, expected at "
-            f"least one bin of {bin_size_s:g} s and no more than memory holds; check the stops "
-            "and the time unit"
-        )
+    lengths_s = stops - starts
+    require(
+        num_bins.min() >= 1 and num_bins.max() <= MAX_COUNTS,
+        f"{where}: trials last {lengths_s.min():g} to {lengths_s.max():g} s, expected at least "
+        f"one bin of {bin_size_s:g} s and no more than memory holds; check the stops and the time "
+        "unit",
+    )
     return num_bins.astype(np.int64)
 
 

@@ -45,12 +45,12 @@ def check_bin_size(bin_size_s: Any, where: str) -> float:
     """Returns seconds as float; raises InputError unless 0 < bin_size_s <= 5."""
     value = np.asarray(bin_size_s)
     size = float(value.reshape(())) if value.size == 1 and value.dtype.kind in "iuf" else math.nan
-    if not 0 < size <= MAX_BIN_SIZE_S:
-        shown = " ".join(str(bin_size_s).split())[:60]
-        raise InputError(
-            f"{where}: bin_size_s is {shown}, expected seconds above 0 and at most "
-            f"{MAX_BIN_SIZE_S:g} (milliseconds / 1000)"
-        )
+    shown = " ".join(str(bin_size_s).split())[:60]
+    require(
+        0 < size <= MAX_BIN_SIZE_S,
+        f"{where}: bin_size_s is {shown}, expected seconds above 0 and at most {MAX_BIN_SIZE_S:g} "
+        "(milliseconds / 1000)",
+    )
     return size
 
 
@@ -90,10 +90,10 @@ def _check_units(session: Session, where: str) -> None:
     num_units = session.num_units
     for name in UNIT_COLUMNS:
         _expect_array(getattr(session, name), name, "U", (num_units,), "one label a unit", where)
+    num_names = len(set(session.unit_id.tolist()))
     require(
-        len(set(session.unit_id.tolist())) == num_units,
-        f"{where}: unit_id holds {len(set(session.unit_id.tolist()))} names for {num_units} "
-        "units; make them unique",
+        num_names == num_units,
+        f"{where}: unit_id holds {num_names} names for {num_units} units; make them unique",
     )
     for name, values in session.unit_metadata.items():
         _check_column_name(name, UNIT_COLUMNS, where)
@@ -183,17 +183,15 @@ def _check_column_name(name: str, taken: tuple[str, ...], where: str) -> None:
 def _expect_array(
     values: Any, name: str, kinds: str, shape: tuple[int, ...], meaning: str, where: str
 ) -> None:
-    if (
-        not isinstance(values, np.ndarray)
-        or values.shape != shape
-        or values.dtype.kind not in kinds
-    ):
-        came = (
-            f"{values.dtype} {list(values.shape)}"
-            if isinstance(values, np.ndarray)
-            else type(values).__name__
-        )
-        raise InputError(f"{where}: {name} is {came}, expected {list(shape)}: {meaning}")
+    came = (
+        f"{values.dtype} {list(values.shape)}"
+        if isinstance(values, np.ndarray)
+        else type(values).__name__
+    )
+    require(
+        isinstance(values, np.ndarray) and values.shape == shape and values.dtype.kind in kinds,
+        f"{where}: {name} is {came}, expected {list(shape)}: {meaning}",
+    )
     require(
         values.dtype.kind != "U" or values.dtype.itemsize <= 4 * _MAX_TEXT,
         f"{where}: {name} holds text of {values.dtype.itemsize // 4} characters, expected at most "
