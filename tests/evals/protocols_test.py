@@ -69,6 +69,27 @@ def test_scored_entries(session, task, units):
     np.testing.assert_array_equal(protocols.scored_entries(session, task, trial_ids), expected)
 
 
+@pytest.mark.parametrize(
+    "task, expected",
+    [
+        ("co_smoothing", [([1, 1, 1, 1, 1, 0], [1, 1, 1, 1, 1, 0])]),
+        ("forward", [([1, 1, 1, 1, 1, 0], [1, 1, 1, 1, 1, 0])]),
+        ("inter_region", [([0, 1, 0, 1, 1, 0], [1, 0, 1, 0, 0, 0]), ([1, 1, 1, 0, 1, 0], [0, 0, 0, 1, 0, 0])]),
+        ("intra_region", [([1, 0, 1, 0, 0, 0], [1, 0, 1, 0, 0, 0])]),
+    ],
+)
+def test_a_task_shows_one_population_or_one_a_region_and_asks_for_its_units(session, task, expected):
+    found = protocols.questions(session, task)
+    np.testing.assert_array_equal([(one.visible, one.asked) for one in found], expected)
+
+
+def test_units_held_out_are_asked_for_and_never_shown(session):
+    protocol = protocols.PROTOCOLS["nlb"]
+    ((visible, asked),) = protocols.questions(session, "nlb_co_smoothing", protocol)
+    assert asked.any() and not (visible & asked).any()
+    np.testing.assert_array_equal(visible | asked, protocols.scored_units(session, protocol))
+
+
 def test_region_tasks_without_a_known_region_score_nothing(session):
     nowhere = dataclasses.replace(session, region=np.full(6, "unknown"))
     assert not protocols.scored_entries(nowhere, "inter_region", np.array([1])).any()

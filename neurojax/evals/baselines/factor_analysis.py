@@ -9,13 +9,15 @@ ridge.
 Source: Yu et al. 2009; Rubin & Thayer 1982 for the EM.
 """
 
+import dataclasses
+
 import numpy as np
 from scipy.linalg import eigh
 
-from neurojax.data.session import TRAIN, VALIDATION
-from neurojax.evals.baselines import grids, ridge
+from neurojax.data.session import TRAIN
+from neurojax.evals.baselines import ridge
 from neurojax.evals.baselines.features import Activity
-from neurojax.evals.baselines.folds import PARTS, Fit, Folds
+from neurojax.evals.baselines.folds import Fit, Folds
 from neurojax.evals.baselines.reduced_rank import readout_weights
 
 NUM_FACTORS = (2, 4, 8, 16, 32, 64)
@@ -32,27 +34,26 @@ def fit_activity(
     n = activity.cross.shape[1]
     gram, cross = activity.gram[:n, :n], activity.cross[:n]
     num_rows = int(folds.parts[TRAIN].bin_valid.sum())
-    best: dict[str, tuple[float, np.ndarray]] = {}
 
-    def losses_at(place):
+    def weights_at(place):
         model, found = fit_factors(gram / num_rows, NUM_FACTORS[place]), {}
         for task in tasks:
-            weights = np.zeros(gram.shape, np.float32)
+            found[task] = np.zeros(gram.shape, np.float32)
             for visible, scored in folds.groups[task]:
                 if len(visible) and len(scored):
-                    weights[np.ix_(visible, scored)] = _weights(model, gram, cross, visible, scored)
-            found[task] = ridge.loss_of(folds, task, psth, activity.now[VALIDATION] @ weights)
-            if task not in best or found[task] < best[task][0]:
-                best[task] = found[task], weights
+                    weights = _weights(model, gram, cross, visible, scored)
+                    found[task][np.ix_(visible, scored)] = weights
         return found
 
     most = sum(number < n for number in NUM_FACTORS) or 1
-    visited = grids.climb(most, min(NUM_FACTORS.index(FIRST), most - 1), losses_at)
+    start = min(NUM_FACTORS.index(FIRST), most - 1)
+    plain = dataclasses.replace(activity, average=None)
+    best = ridge.climbed(folds, psth, plain, (most, start), weights_at)
+    family = {name: getattr(activity.family, name) for name in ("width_s", "square_root")}
     fits = {}
     for task in tasks:
-        predicted = {part: activity.now[part] @ best[task][1] for part in PARTS}
-        chosen = {"num_factors": NUM_FACTORS[grids.best_place(visited, task)]}
-        chosen |= {name: getattr(activity.family, name) for name in ("width_s", "square_root")}
+        place, predicted = best[task]
+        chosen = {"num_factors": NUM_FACTORS[place], **family}
         fits[task] = ridge.tuned(folds, task, psth, predicted, chosen)
     return fits
 

@@ -6,6 +6,7 @@ they hold trial means; ridge and factor analysis each walk the grid of widths, t
 rank and GLM take ridge's width. The inner products of a width are made once for all.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -49,7 +50,8 @@ def fit(
         if name in names:
             found[name] = {}
             for task, fits in found["ridge"].items():
-                activity = search.activity(fits[0].chosen["width_s"])
+                family = search.family._replace(width_s=fits[0].chosen["width_s"])
+                activity = search.activity(family)
                 found[name][task] = [module.fit_activity(folds, task, psth, activity)]
     return {name: found[name] for name in names}
 
@@ -65,15 +67,10 @@ class _Search:
         self.start = grids.start_of(self.widths_s, START_BINS * folds.session.bin_size_s)
         self.near = ridge.FIRST_PENALTY
         self.kept: dict[Family, Activity] = {}
-        self.square_root, self.trial_mean = True, False
-        self._choose_family()
+        self.family = self._best_family()
 
-    def activity(
-        self, width_s: float, square_root: bool | None = None, trial_mean: bool | None = None
-    ) -> Activity:
-        """The features of a width, of the chosen kind where none is given."""
-        square_root = self.square_root if square_root is None else square_root
-        family = Family(width_s, square_root, self.trial_mean if trial_mean is None else trial_mean)
+    def activity(self, family: Family) -> Activity:
+        """The features of a family, from the last few that were made where it is among them."""
         if family not in self.kept:
             made = make_activity(self.folds, self.smoothing, family)
             size = made.gram.nbytes + sum(values.nbytes for values in made.now.values())
@@ -87,7 +84,8 @@ class _Search:
         fits: dict[int, Mapping[str, Fit]] = {}
 
         def losses_at(place):
-            activity = self.activity(self.widths_s[place])
+            family = self.family._replace(width_s=self.widths_s[place])
+            activity = self.activity(family)
             if method == "ridge":
                 fits[place] = ridge.fit_activity(
                     self.folds, self.tasks, self.psth, activity, self.near
@@ -108,7 +106,7 @@ class _Search:
             found[task] = [fits[place][task] for place in (best, *near)]
         return found
 
-    def _choose_family(self):
+    def _best_family(self) -> Family:
         """Square roots or counts first, then trial means or none, by ridge on one task at the
         walk's first width.
 
@@ -116,26 +114,21 @@ class _Search:
         is.
         """
         task = "co_smoothing" if "co_smoothing" in self.tasks else self.tasks[0]
-        width_s, losses = self.widths_s[self.start], {}
         allowed = families_allowed(len(self.folds.units))
 
-        def loss(square_root, trial_mean):
-            key = square_root, trial_mean
-            if key not in losses:
-                activity = self.activity(width_s, *key)
-                fit = ridge.fit_activity(self.folds, (task,), self.psth, activity, self.near)[task]
-                self.near = fit.chosen["penalty"]
-                losses[key] = self._loss(task, fit)
-            return losses[key]
+        @functools.cache
+        def loss(family):
+            activity = self.activity(family)
+            fit = ridge.fit_activity(self.folds, (task,), self.psth, activity, self.near)[task]
+            self.near = fit.chosen["penalty"]
+            return self._loss(task, fit)
 
-        means = allowed[0]
-        self.square_root = bool(loss(True, means) < loss(False, means))
-        self.trial_mean = min(allowed, key=lambda with_means: loss(self.square_root, with_means))
-        self.kept = {
-            family: made
-            for family, made in self.kept.items()
-            if family == Family(width_s, self.square_root, self.trial_mean)
-        }
+        roots = Family(self.widths_s[self.start], True, allowed[0])
+        counts = roots._replace(square_root=False)
+        better = roots if loss(roots) < loss(counts) else counts
+        best = min((better._replace(trial_mean=means) for means in allowed), key=loss)
+        self.kept = {family: made for family, made in self.kept.items() if family == best}
+        return best
 
     def _loss(self, task, fit):
         return poisson_loss(fit.rates[VALIDATION], self.folds.parts[VALIDATION], task)

@@ -142,7 +142,9 @@ def _leave_out_design(folds, psth, activity, visible, scored, vectors):
     scores = [block[valid][:, visible] @ vectors for block in blocks]  # [rows, k] each
     k = vectors.shape[1]
     shared = np.concatenate([np.ones((len(scores[0]), 1), np.float32), *scores], 1)
-    rotation = _decorrelated(shared[:, 1:])
+    # to uncorrelated columns, for which the solver's diagonal preconditioner is a good one
+    _, rotation = np.linalg.eigh((shared[:, 1:].T @ shared[:, 1:]).astype(np.float64))
+    rotation = rotation.astype(np.float32)
     shared[:, 1:] = shared[:, 1:] @ rotation
     own_rows = np.zeros((len(scored), k), np.float32)
     position = {unit: row for row, unit in enumerate(visible)}
@@ -154,13 +156,6 @@ def _leave_out_design(folds, psth, activity, visible, scored, vectors):
     expected = np.broadcast_to(padded_psth(psth, valid.shape[1]).astype(np.float32), now.shape)
     own = tuple(block[valid][:, scored] for block in blocks)
     return Design(shared, own, tuple(ties), expected[valid][:, scored]), rotation
-
-
-def _decorrelated(scores):
-    """Rotation [p, p] to uncorrelated columns, so that the solver's diagonal preconditioner is a
-    good one."""
-    _, rotation = np.linalg.eigh((scores.T @ scores).astype(np.float64))
-    return rotation.astype(np.float32)
 
 
 def fit_forward(folds: Folds, psth: np.ndarray, gram: np.ndarray) -> list[Fit]:

@@ -6,7 +6,7 @@ max(PSTH + amplitude x prediction, floor x PSTH); penalty, amplitude and floor f
 are the features (`leave_out`). Forward: `ahead`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from scipy.linalg import lapack, solve
@@ -39,25 +39,55 @@ def fit_activity(
     near: float = FIRST_PENALTY,
 ) -> dict[str, Fit]:
     """The leave-out tasks from given features; the search for the penalty starts at `near`."""
+    best = climbed(
+        folds,
+        psth,
+        activity,
+        (len(PENALTIES), PENALTIES.index(near)),
+        lambda place: all_weights(folds, tasks, activity, PENALTIES[place]),
+    )
+    fits = {}
+    for task in tasks:
+        place, predicted = best[task]
+        chosen = {"penalty": PENALTIES[place], **activity.family._asdict()}
+        fits[task] = tuned(folds, task, psth, predicted, chosen)
+    return fits
+
+
+def climbed(
+    folds: Folds,
+    psth: np.ndarray,
+    activity: Activity,
+    grid: tuple[int, int],
+    weights_at: Callable[[int], Mapping[str, np.ndarray]],
+) -> dict[str, tuple[int, dict[int, np.ndarray]]]:
+    """The best place of a grid for each task, and the surplus predicted there.
+
+    Args:
+        grid: its number of places and where the walk starts, see `grids.climb`.
+        weights_at: place -> task -> weights on the features [p, n].
+
+    Returns:
+        task -> (place, part -> float32 [K, T, n]).
+    """
     best: dict[str, tuple[float, np.ndarray]] = {}
 
     def losses_at(place):
         found = {}
-        for task, weights in all_weights(folds, tasks, activity, PENALTIES[place]).items():
+        for task, weights in weights_at(place).items():
             found[task] = loss_of(folds, task, psth, activity.apply(weights, VALIDATION))
             if task not in best or found[task] < best[task][0]:
                 best[task] = found[task], weights
         return found
 
-    visited = grids.climb(len(PENALTIES), PENALTIES.index(near), losses_at)
-    fits = {}
-    for task in tasks:
-        predicted = {part: activity.apply(best[task][1], part) for part in PARTS}
-        penalty = PENALTIES[grids.best_place(visited, task)]
-        fits[task] = tuned(
-            folds, task, psth, predicted, {"penalty": penalty, **activity.family._asdict()}
+    visited = grids.climb(*grid, losses_at)
+    return {
+        task: (
+            grids.best_place(visited, task),
+            {part: activity.apply(weights, part) for part in PARTS},
         )
-    return fits
+        for task, (_, weights) in best.items()
+    }
 
 
 def solved(gram: np.ndarray, cross: np.ndarray, penalty: float) -> np.ndarray:
