@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux's renameat2
 
@@ -37,18 +37,18 @@ def require_writable(path: Path, *, folder: bool = False) -> None:
         InputError: the nearest existing parent is no folder or is write-protected, or `path` is of
             the other kind.
     """
-    if not folder and path.is_dir():
-        raise InputError(f"{path} is a folder, expected the name of a file to write")
+    require(
+        folder or not path.is_dir(), f"{path} is a folder, expected the name of a file to write"
+    )
     present = next(
         parent
         for parent in ([path] if folder else []) + [*path.absolute().parents]
         if parent.exists()
     )
-    if not present.is_dir() or not os.access(present, os.W_OK):
-        raise InputError(
-            f"{path} cannot be written: {present} is no folder or is write-protected; choose "
-            "another"
-        )
+    require(
+        present.is_dir() and os.access(present, os.W_OK),
+        f"{path} cannot be written: {present} is no folder or is write-protected; choose another",
+    )
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -88,11 +88,11 @@ def read_json(path: Path) -> dict[str, Any]:
         raise InputError(
             f"{path} cannot be read as JSON ({error}); restore it or remove it"
         ) from None
-    if not isinstance(content, dict):
-        raise InputError(
-            f"{path} holds a JSON {type(content).__name__}, expected an object; restore it or "
-            "remove it"
-        )
+    require(
+        isinstance(content, dict),
+        f"{path} holds a JSON {type(content).__name__}, expected an object; restore it or remove "
+        "it",
+    )
     return content
 
 
@@ -174,8 +174,5 @@ def remove_leftovers(folder: Path, name: str | None = None) -> None:
 
 def sha256_file(path: Path) -> str:
     """Hex digest of a file's bytes, read in chunks."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

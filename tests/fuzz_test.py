@@ -26,8 +26,7 @@ from neurojax.data.store.checksums import combined_sha256
 from neurojax.data.store.sessions import from_counts, open_dataset, write_dataset_index, write_session
 from neurojax.errors import InputError
 from neurojax.evals import protocol_record, protocols
-from neurojax.finetune import weights
-from neurojax.runs import checkpoint, manifest, workdir
+from neurojax.runs import checkpoint, manifest, restore, workdir
 from neurojax.train import run_folder
 from neurojax.train import settings as config_settings
 
@@ -254,7 +253,7 @@ def test_config_of_a_run(dataset_root, tmp_path, data):
     path.write_bytes(data.draw(st.one_of(damaged(honest), changed(json.loads(honest)).map(as_json))))
     accepted_or_named(lambda: config_settings.recipe(run_folder.read_run(tmp_path)))
     accepted_or_named(lambda: workdir.require_same_run(tmp_path, config, dataset.fingerprint, {}, False))
-    accepted_or_named(lambda: weights.read_config(tmp_path))
+    accepted_or_named(lambda: run_folder.read_run(tmp_path, workdir.OF_WEIGHTS))
     accepted_or_named(lambda: doctor.doctor(tmp_path, log=lambda line: None))
 
 
@@ -280,7 +279,7 @@ def test_manifest(saved, data):
             blank = as_json(content)
             path.write_bytes(blank.replace(b"0" * 64, hashlib.sha256(blank).hexdigest().encode()))
         accepted_or_named(lambda: manifest.verify_step(saved / "1"))
-        accepted_or_named(lambda: checkpoint.load_arrays(saved, log=lambda line: None))
+        accepted_or_named(lambda: restore.load_arrays(saved, log=lambda line: None))
     finally:
         path.write_bytes(honest)
 

@@ -21,7 +21,8 @@ from neurojax.data.store.sessions import from_counts, open_dataset, write_datase
 from neurojax.data.synthetic import animals as synthetic
 from neurojax.evals import protocols
 from neurojax.report import run_report as report
-from neurojax.runs import checkpoint
+from neurojax.runs import restore
+from neurojax.runs.manifest import steps_on_disk
 from neurojax.runs.writer import read_metrics
 from neurojax.train import run as train_run
 from neurojax.train import run_folder
@@ -340,7 +341,7 @@ def test_a_dry_run_of_the_built_in_animals_writes_nothing(tmp_path, capsys):
 def wait_for_step(process, workdir, least):
     """Blocks until a complete checkpoint of at least that step is there; returns it."""
     while process.poll() is None:
-        found = checkpoint.steps_on_disk(workdir / "checkpoints")
+        found = steps_on_disk(workdir / "checkpoints")
         if found and found[-1] >= least:
             return found[-1]
         time.sleep(0.01)
@@ -369,7 +370,7 @@ def test_a_run_that_was_terminated_and_then_killed_ends_with_the_same_bits(area,
         process.send_signal(signal.SIGTERM)
         error = process.stderr.read()
         assert process.wait() == 3
-    stopped = checkpoint.steps_on_disk(workdir / "checkpoints")[-1]
+    stopped = steps_on_disk(workdir / "checkpoints")[-1]
     assert seen <= stopped < 24
     assert error.splitlines()[-1] == f"neurojax: stopped by a signal after step {stopped} of 24; state saved"
 
@@ -382,8 +383,8 @@ def test_a_run_that_was_terminated_and_then_killed_ends_with_the_same_bits(area,
 
     assert main.main(arguments) == 0
     assert "resuming from step" in capsys.readouterr().out
-    arrays, manifest = checkpoint.load_arrays(workdir / "checkpoints", 24)
-    expected, _ = checkpoint.load_arrays(area / "run" / "checkpoints", 24)
+    arrays, manifest = restore.load_arrays(workdir / "checkpoints", 24)
+    expected, _ = restore.load_arrays(area / "run" / "checkpoints", 24)
     assert manifest["step"] == 24 and arrays.keys() == expected.keys()
     for name in expected:
         np.testing.assert_array_equal(arrays[name], expected[name], err_msg=name)

@@ -1,4 +1,4 @@
-"""Every system, found by its files: stopped and resumed to the bit, exported and read back, its parameters as they were.
+"""Every system, found by its files: stopped and resumed to the bit, exported and read back, its parameters as before.
 
 A config in configs/ and a module in models/ are held to these rules without a line here, except for
 what makes a config small (tests/configs_test.py).
@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tests.configs_test import CONFIGS, load, people
 
 from neurojax import by_name
 from neurojax.data.store.sessions import dataset_of
@@ -20,9 +21,9 @@ from neurojax.errors import Interrupted
 from neurojax.finetune import release, weights
 from neurojax.models import interface as models
 from neurojax.objectives import interface as objectives
-from neurojax.runs import checkpoint, state_io
+from neurojax.runs import restore, state_io
+from neurojax.runs.manifest import steps_on_disk
 from neurojax.train import forward, run, run_folder, settings, state
-from tests.configs_test import CONFIGS, load, people
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 FROZEN = Path(__file__).with_name("frozen_parameters.json")
@@ -33,7 +34,7 @@ def dataset_for(path, declared):
 
 
 def leaves_of(folder):
-    return checkpoint.load_arrays(folder / "checkpoints", log=lambda line: None)[0]
+    return restore.load_arrays(folder / "checkpoints", log=lambda line: None)[0]
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -61,7 +62,7 @@ def test_a_run_that_is_stopped_goes_on_to_the_same_bits_and_is_exported(path, tm
         patch.setattr(settings, "open_source", stopping)
         with pytest.raises(Interrupted):
             run.train(declared, tmp_path / "stopped", dataset=dataset, **quiet)
-    assert checkpoint.steps_on_disk(tmp_path / "stopped" / "checkpoints")[-1] < 4
+    assert steps_on_disk(tmp_path / "stopped" / "checkpoints")[-1] < 4
     run.train(declared, tmp_path / "stopped", dataset=dataset, **quiet)
     whole, resumed = leaves_of(tmp_path / "whole"), leaves_of(tmp_path / "stopped")
     assert whole.keys() == resumed.keys()

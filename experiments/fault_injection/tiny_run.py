@@ -27,7 +27,8 @@ from neurojax.data.sources import spikes
 from neurojax.data.synthetic import animals as synthetic
 from neurojax.errors import report
 from neurojax.files import write_json
-from neurojax.runs import checkpoint, processes, state_io
+from neurojax.runs import processes, restore, state_io
+from neurojax.runs.manifest import steps_on_disk
 from neurojax.train import loop, settings, sharding
 from neurojax.train.config import LoopConfig
 from neurojax.train.step import Recipe
@@ -109,13 +110,13 @@ def run(arguments: argparse.Namespace) -> None:
         placement="host" if arguments.at_once == 1 else "device",
     )  # fmt: skip
     restored = []
-    checkpoint.restore_latest = noted(checkpoint.restore_latest, restored)
+    restore.restore_latest = noted(restore.restore_latest, restored)
     state = loop.train(recipe(arguments.num_steps), source, driven, folder, RECORD)
     result = {
         "step": int(state.step),
         "digest": digest(state),
         "restored": restored,
-        "steps_on_disk": checkpoint.steps_on_disk(folder / "checkpoints"),
+        "steps_on_disk": steps_on_disk(folder / "checkpoints"),
     }
     if processes.is_first():
         write_json(folder / "result.json", result)

@@ -25,7 +25,7 @@ from neurojax.models import ndt_linear, smoothing, stitcher
 from neurojax.models.interface import Weights, gather_rows
 from neurojax.objectives import mtm
 from neurojax.objectives.interface import Query
-from neurojax.runs import checkpoint, state_io
+from neurojax.runs import restore, state_io
 from neurojax.schemes import CAUSAL
 from neurojax.train import run_folder, settings
 
@@ -92,7 +92,7 @@ def report(name: str, folder: Path, root: Path) -> None:
     dataset = run_folder.load_data(config)
     # Fields of an arm changed over the months; the newest folder is of those above.
     newest = max(folder.glob("*/checkpoints"), key=lambda path: path.stat().st_mtime)
-    weights = state_io.nested(checkpoint.load_arrays(newest)[0])
+    weights = state_io.nested(restore.load_arrays(newest)[0])
     model = settings.model_of(config).config
     rounded = lambda values: np.round(values, 2).tolist()  # noqa: E731
     held_out = []

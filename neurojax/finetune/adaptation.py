@@ -14,7 +14,7 @@ from neurojax.data.session import TRAIN, Session
 from neurojax.data.sources import spikes
 from neurojax.data.store.sessions import Dataset, dataset_of
 from neurojax.data.store.trained_trials import telling_digests
-from neurojax.errors import InputError, Interrupted, whole_number
+from neurojax.errors import Interrupted, require, whole_number
 from neurojax.finetune import begin as finetune
 from neurojax.finetune import inherit
 from neurojax.finetune.weights import Weights
@@ -37,21 +37,22 @@ class Options:
     seed: int
 
     def __post_init__(self):
-        steps = whole_number(self.steps, "steps", 1, "a whole number of training steps")
         # whole numbers of NumPy would not be written to JSON
+        steps = whole_number(self.steps, "steps", 1, "a whole number of training steps")
         object.__setattr__(self, "steps", steps)
         object.__setattr__(self, "seed", whole_number(self.seed, "seed", 0))
         rate = self.learning_rate
-        if rate is not None and not (isinstance(rate, int | float) and 0 < rate < float("inf")):
-            raise InputError(f"learning_rate={rate!r}; expected a positive number")
+        require(
+            rate is None or (isinstance(rate, int | float) and 0 < rate < float("inf")),
+            f"learning_rate={rate!r}; expected a positive number",
+        )
         inherit.check_choices(self.block())
 
     def block(self) -> dict[str, int | str]:
         """`config.finetune` of configs/finetune.py."""
-        unfreeze_step = max(1, self.steps // UNFREEZE_SHARE)
         return {
             "strategy": self.strategy,
-            "unfreeze_step": unfreeze_step,
+            "unfreeze_step": max(1, self.steps // UNFREEZE_SHARE),
             "new_rows": self.new_rows,
         }
 
@@ -71,10 +72,10 @@ def adapted(
         InputError: see `finetune.begin`; no training trial.
         Interrupted: after a signal; nothing is kept.
     """
-    if not len(session.trials_of(TRAIN)):
-        raise InputError(
-            f"session {session.session_id} has no training trial; give it a split with some"
-        )
+    require(
+        len(session.trials_of(TRAIN)),
+        f"session {session.session_id} has no training trial; give it a split with some",
+    )
     config = copy.deepcopy(dict(source.config)) | {
         "seed": options.seed,
         "finetune": options.block(),

@@ -14,11 +14,11 @@ from neurojax.data import batching, belongs
 from neurojax.data.session import Session
 from neurojax.data.store import roster, trained_trials
 from neurojax.data.store.sessions import Dataset
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 from neurojax.evals import leaks
 from neurojax.finetune import first_state, release
 from neurojax.finetune.weights import Weights
-from neurojax.runs import checkpoint
+from neurojax.runs.manifest import read_manifest, steps_on_disk
 from neurojax.train import loop, settings
 from neurojax.train.state import TrainState
 from neurojax.train.step import Freeze, Recipe
@@ -64,17 +64,16 @@ def begin(
     """
     begun = _begun(folder)
     if begun is None:
-        return begin_from(
-            release.read_any(Path(config["init_from"]), log), config, dataset, sessions_of_run, log
-        )
+        source = release.read_any(Path(config["init_from"]), log)
+        return begin_from(source, config, dataset, sessions_of_run, log)
     origin = begun["init_from"]
-    entries = _entries_of_begun(folder, config, origin, log)
 
     def begun_already(fresh: TrainState) -> TrainState:
         raise InputError(
             f"{folder} has begun but holds no sound checkpoint to go on from; use a new workdir"
         )
 
+    entries = _entries_of_begun(folder, config, origin, log)
     return _tuning(config, dataset, entries, origin, begun_already, log)
 
 
@@ -94,7 +93,7 @@ def begin_from(
             else ()
         )
         return first_state.first_state(
-            fresh, source, dataset, config, tuning.recipe, source.entries, reference
+            fresh, source, dataset, config, tuning.recipe, tuning.start.table, reference
         )
 
     tuning = _tuning(config, dataset, source.entries, _origin_of(source), state, log)
@@ -126,8 +125,8 @@ def _require_not_trained(
         ):
             raise InputError(
                 f"session {session.session_id} repeats an old one: {number} of its "
-                f"{session.num_trials} trials are some"
-                " that the run it starts from was trained on; leave the session out"
+                f"{session.num_trials} trials are some that the run it starts from was trained "
+                "on; leave the session out"
             )
     leaks.require_unseen(sessions, trained or ())
 
@@ -144,19 +143,19 @@ def _tuning(
     table = [*known, *batching.session_table(added)]
     batching.Layout.of(dataset.sessions, table)  # a known session has the units it had
     chosen = config["finetune"]
-    if chosen["strategy"] != "full" and not added:
-        raise InputError(
-            f"finetune.strategy={chosen['strategy']} trains the rows of new sessions, but the "
-            "run knows all "
-            f"{len(dataset.sessions)} of the data; use strategy=full or data with a new session"
-        )
+    require(
+        chosen["strategy"] == "full" or added,
+        f"finetune.strategy={chosen['strategy']} trains the rows of new sessions, but the run "
+        f"knows all {len(dataset.sessions)} of the data; use strategy=full or data with a new "
+        "session",
+    )
     recipe = settings.recipe(config)
-    if chosen["strategy"] == "gradual_unfreeze" and recipe.num_steps <= chosen["unfreeze_step"]:
-        raise InputError(
-            f"train.num_steps={recipe.num_steps} ends before "
-            f"finetune.unfreeze_step={chosen['unfreeze_step']}, so "
-            "nothing unfreezes; train longer, unfreeze earlier, or use strategy=stitcher_only"
-        )
+    require(
+        chosen["strategy"] != "gradual_unfreeze" or recipe.num_steps > chosen["unfreeze_step"],
+        f"train.num_steps={recipe.num_steps} ends before "
+        f"finetune.unfreeze_step={chosen['unfreeze_step']}, so nothing unfreezes; train longer, "
+        "unfreeze earlier, or use strategy=stitcher_only",
+    )
     until = {"full": 0, "stitcher_only": NEVER, "gradual_unfreeze": chosen["unfreeze_step"]}[
         chosen["strategy"]
     ]
@@ -197,10 +196,10 @@ def _entries_of_begun(folder: Path, config, origin: Mapping[str, Any], log) -> l
         raise InputError(
             f"{path} is gone; restore it, or the run that init_from names ({error})"
         ) from None
-    if source.table != origin["sessions"]:
-        raise InputError(
-            f"{path} is gone, and {config['init_from']} now has other sessions; restore the file"
-        )
+    require(
+        source.table == origin["sessions"],
+        f"{path} is gone, and {config['init_from']} now has other sessions; restore the file",
+    )
     return source.entries
 
 
@@ -223,15 +222,15 @@ def _origin_of(source: Weights) -> dict[str, Any]:
 
 def _begun(folder: Path) -> dict[str, Any] | None:
     """The newest readable manifest of a fine-tuning run, or None when nothing was saved."""
-    for step in reversed(checkpoint.steps_on_disk(folder / "checkpoints")):
+    for step in reversed(steps_on_disk(folder / "checkpoints")):
         try:
-            manifest = checkpoint.read_manifest(folder / "checkpoints" / str(step))
+            manifest = read_manifest(folder / "checkpoints" / str(step))
         except InputError:
             continue
-        if not isinstance(manifest.get("init_from"), dict):
-            raise InputError(
-                f"{folder} holds a run that was not started from another; use a new workdir"
-            )
+        require(
+            isinstance(manifest.get("init_from"), dict),
+            f"{folder} holds a run that was not started from another; use a new workdir",
+        )
         return manifest
     return None
 
@@ -243,9 +242,8 @@ def _require_fitting(dataset: Dataset, origin: Mapping[str, Any], entries) -> No
     owners = {entry["counts_sha256"]: entry["session_id"] for entry in entries}
     for session in dataset.sessions:
         digest = roster.counts_digest(session)
-        if owners.setdefault(digest, session.session_id) != session.session_id:
-            raise InputError(
-                f"session {session.session_id} repeats {owners[digest]}: the spikes are the same "
-                "under another name; "
-                "leave one of them out"
-            )
+        require(
+            owners.setdefault(digest, session.session_id) == session.session_id,
+            f"session {session.session_id} repeats {owners[digest]}: the spikes are the same "
+            "under another name; leave one of them out",
+        )

@@ -2,7 +2,7 @@
 beside them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -11,7 +11,7 @@ from neurojax.data import batching
 from neurojax.data.session import Session
 from neurojax.data.sources.spikes import mean_counts
 from neurojax.data.store.sessions import Dataset
-from neurojax.errors import InputError
+from neurojax.errors import require
 from neurojax.finetune import new_rows
 from neurojax.finetune.weights import Weights
 from neurojax.runs import state_io
@@ -20,11 +20,15 @@ from neurojax.train import predictor
 from neurojax.train.state import TrainState
 from neurojax.train.step import Recipe
 
+ARRAYS = ("params", "tables", "dense_moments", "row_moments")  # of a state, without counters
 
-def added_rows(source: Weights, dataset: Dataset) -> list[dict[str, Any]]:
-    """`batching.session_table` of the sessions that the source has no rows for."""
-    names = {entry["session_id"] for entry in source.table}
-    return batching.session_table([s for s in dataset.sessions if s.session_id not in names])
+
+class NewSession(NamedTuple):
+    """A session that the source has no rows for, and where its own lie."""
+
+    session: Session
+    unit_rows: slice
+    session_row: int
 
 
 def first_state(
@@ -33,7 +37,7 @@ def first_state(
     dataset: Dataset,
     config: Mapping[str, Any],
     recipe: Recipe,
-    entries: Sequence[Mapping[str, Any]],
+    table: Sequence[dict[str, Any]],
     reference: Sequence[Session],
 ) -> TrainState:
     """The state before the first step: the source's weights and moments, new rows as
@@ -44,49 +48,45 @@ def first_state(
         source: the weights to start from.
         dataset: sessions to train on.
         config, recipe: of the new run.
-        entries: roster of the known sessions.
+        table: `batching.session_table` of all rows: the source's, then the new ones.
         reference: known sessions that can be read, for the alignment of `pca`.
     """
     state = _with_arrays(fresh, source.arrays)
-    table = [*source.table, *added_rows(source, dataset)]
     layout = batching.Layout.of(dataset.sessions, table)
     tables = {name: np.array(rows) for name, rows in state.tables.items()}
-    known_sessions = len(source.table)
     _start_tokens(tables, source)
-    new = [place for place, row in enumerate(layout.session_row) if row >= known_sessions]
-    for place in new:
-        session, row = dataset.sessions[place], layout.first_row[place]
-        tables["read_out_bias"][row : row + session.num_units] = np.log(mean_counts(session))
-    how = config["finetune"]["new_rows"]
-    specs = recipe.model.module.tables(recipe.model.config)
-    unit_tables = [name for name, spec in specs.items() if spec.rows == "unit"]
-    if how == "region_mean":
-        labels = [label for entry in entries for label in entry["region"]]
-        for place in new:
-            new_rows.region_mean(
-                tables, unit_tables, labels, dataset.sessions[place], layout.first_row[place]
-            )
-    if how == "pca":
-        aligned = new_rows.alignment(
-            tables, source.table, reference, recipe.model.config.read_in_width
+    new = [
+        NewSession(session, slice(first, first + session.num_units), row)
+        for session, first, row in zip(
+            dataset.sessions, layout.first_row, layout.session_row, strict=True
         )
-        components = {
-            place: new_rows.read_in_components(
-                tables, dataset.sessions[place], layout.first_row[place], aligned
-            )
-            for place in new
-        }
+        if row >= len(source.table)
+    ]
+    for session, rows, _ in new:
+        tables["read_out_bias"][rows] = np.log(mean_counts(session))
+    how = config["finetune"]["new_rows"]
+    if how == "region_mean":
+        specs = recipe.model.module.tables(recipe.model.config)
+        unit_tables = [name for name, spec in specs.items() if spec.rows == "unit"]
+        labels = [label for entry in source.entries for label in entry["region"]]
+        for session, rows, _ in new:
+            new_rows.region_mean(tables, unit_tables, labels, session, rows.start)
+    if how == "pca":
+        width = recipe.model.config.read_in_width
+        aligned = new_rows.alignment(tables, source.table, reference, width)
+        components = [
+            new_rows.read_in_components(tables, session, rows.start, aligned)
+            for session, rows, _ in new
+        ]
     if how != "random":
-        _centre(tables, source, dataset, layout, new, recipe)
+        _centre(tables, source, new, recipe)
     params = _with_known_prompts(state.params, source)
     if how == "pca":
         asked = predictor.Recipe(recipe.model, recipe.objective, recipe.head)
         model = predictor.Predictor(params, tables, asked, layout, config["data"]["bucket_units"])
-        for place in new:
-            session, row = dataset.sessions[place], layout.first_row[place]
-            tables["read_out"][row : row + session.num_units] = new_rows.read_out_pseudo_inverse(
-                model, session, components[place], recipe.seed
-            )
+        for (session, rows, _), own in zip(new, components, strict=True):
+            found = new_rows.read_out_pseudo_inverse(model, session, own, recipe.seed)
+            tables["read_out"][rows] = found
     return state._replace(params=params, tables=tables)
 
 
@@ -100,26 +100,20 @@ def _with_arrays(fresh: TrainState, arrays: Mapping[str, np.ndarray]) -> TrainSt
     leaves = state_io.named_leaves(fresh)
     for name, leaf in leaves.items():
         kept = name.split("/")[0]
-        if kept not in ("params", "tables", "dense_moments", "row_moments"):
+        found, by_row = arrays.get(name), kept in ("tables", "row_moments")
+        # released weights come without moments: these start at 0, as counters do
+        if kept not in ARRAYS or (found is None and kept.endswith("moments")):
             continue
-        found = arrays.get(name)
-        # released weights come without: the moments start at 0
-        if found is None and kept.endswith("moments"):
-            continue
-        by_row = kept in ("tables", "row_moments")
-        fits = (
+        came = "nothing" if found is None else f"{found.dtype} {list(found.shape)}"
+        require(
             found is not None
             and found.dtype == leaf.dtype
             and found.shape[by_row:] == leaf.shape[by_row:]
+            and not (by_row and len(found) > len(leaf)),
+            f"init_from: {name} is {came} there, {leaf.dtype} {list(leaf.shape)} here; the schema "
+            "or a width differs: leave the model's entries out of the command, or start from a "
+            "run of this version",
         )
-        if not fits or (by_row and len(found) > len(leaf)):
-            came = "nothing" if found is None else f"{found.dtype} {list(found.shape)}"
-            raise InputError(
-                f"init_from: {name} is {came} there, {leaf.dtype} {list(leaf.shape)} here; the "
-                "schema or a width "
-                "differs: leave the model's entries out of the command, or start from a run of "
-                "this version"
-            )
         leaves[name] = np.concatenate([found, np.asarray(leaf)[len(found) :]]) if by_row else found
     return jax.tree.unflatten(jax.tree.structure(fresh), list(leaves.values()))
 
@@ -149,9 +143,7 @@ def _with_known_prompts(params: Any, source: Weights) -> Any:
     return dict(params) | {"prompts": prompts}
 
 
-def _centre(
-    tables, source: Weights, dataset: Dataset, layout, new: Sequence[int], recipe: Recipe
-) -> None:
+def _centre(tables, source: Weights, new: Sequence[NewSession], recipe: Recipe) -> None:
     """Read-in biases of new sessions such that their mean latent is that of the known sessions, on
     average."""
     known = len(source.table)
@@ -165,8 +157,6 @@ def _centre(
     # [S, K]
     sums = np.add.reduceat(means[:, None] * tables["read_in"][: starts[-1]], starts[:-1], axis=0)
     average = (tables["read_in_bias"][:known] + sums).mean(0)
-    for place in new:
-        session, row = dataset.sessions[place], layout.first_row[place]
-        rows = tables["read_in"][row : row + session.num_units]
-        own = 0.0 if centred else mean_counts(session) @ rows
-        tables["read_in_bias"][layout.session_row[place]] = average - own
+    for session, rows, row in new:
+        own = 0.0 if centred else mean_counts(session) @ tables["read_in"][rows]
+        tables["read_in_bias"][row] = average - own

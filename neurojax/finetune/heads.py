@@ -2,7 +2,7 @@
 the labels.
 
 Source: Zhang et al. 2024 (the released end-to-end option): a head on the flattened states, AdamW at
-    5e-4.
+5e-4.
 """
 
 import functools
@@ -17,7 +17,7 @@ import optax
 from neurojax.batch import Batch
 from neurojax.data import batching
 from neurojax.data.session import Session
-from neurojax.errors import InputError
+from neurojax.errors import require
 from neurojax.evals import protocols
 from neurojax.evals.decoding.targets import CATEGORICAL, PER_BIN, Target
 from neurojax.models.interface import Weights, gather_rows
@@ -78,10 +78,10 @@ def end_to_end(
     hidden = np.ones(counts.shape[-1], bool)
     hidden[: session.num_units] = ~protocols.scored_units(session)
     trials = _Trials(batch._replace(trials={}), counts, bin_valid, hidden)
-    if model.recipe.members > 1:
-        raise InputError(
-            "decode --method=finetune trains one model, this is an ensemble; use --method=probe"
-        )
+    require(
+        model.recipe.members <= 1,
+        "decode --method=finetune trains one model, this is an ensemble; use --method=probe",
+    )
     specs = model.recipe.model.module.tables(model.recipe.model.config)
     weights = {"params": model.params, "rows": gather_rows(model.tables, specs, batch)}
     asked_of = (model.recipe.model, model.recipe.objective, model.asked_as(NEURON))

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from neurojax.errors import InputError
-from neurojax.finetune import release, weights
-from neurojax.runs import checkpoint, workdir
+from neurojax.errors import require
+from neurojax.finetune import release
+from neurojax.runs import workdir
+from neurojax.runs.manifest import read_manifest, steps_on_disk
+from neurojax.train import run_folder
 
 STRATEGIES = ("full", "stitcher_only", "gradual_unfreeze")
 NEW_ROWS = ("random", "pca", "region_mean")
@@ -40,42 +42,36 @@ def resolved(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     config = {
         name: dict(value) if isinstance(value, Mapping) else value for name, value in config.items()
     }
-    if "finetune" not in config:
-        raise InputError(
-            f"init_from={config['init_from']!r} goes with --config=configs/finetune.py"
-        )
-    if not config["init_from"]:
-        raise InputError(
-            "configs/finetune.py needs --config.init_from=RUN, the workdir of a finished "
-            "`neurojax train`"
-        )
+    require(
+        "finetune" in config,
+        f"init_from={config['init_from']!r} goes with --config=configs/finetune.py",
+    )
+    require(
+        config["init_from"],
+        "configs/finetune.py needs --config.init_from=RUN, the workdir of a finished `neurojax "
+        "train`",
+    )
     check_choices(config["finetune"])
-    begun = _begun(folder)
-    if begun is None or config["init_from"] != begun["init_from"]:
-        source = Path(config["init_from"])
-        base, digest, num_bins = _source(source)
+    base = _begun(folder)
+    if base is not None and config["init_from"] == base["init_from"]:
+        digest = base["finetune"]["source_sha256"]
+    else:
+        found, digest, num_bins = _source(Path(config["init_from"]))
         # its table has as many rows as the run's longest trial bins
-        if base["model"].get("positions") == "learned":
-            base["model"] |= {"num_positions": num_bins}
-    if begun is not None:
-        digest = (
-            begun["finetune"]["source_sha256"]
-            if config["init_from"] == begun["init_from"]
-            else digest
-        )
-        base = begun
-    if base.get("members", 1) > 1 or config["members"] > 1:
-        raise InputError(
-            "fine-tuning starts from one model, not from an ensemble; train from a run with "
-            "members=1"
-        )
+        if found["model"].get("positions") == "learned":
+            found["model"] |= {"num_positions": num_bins}
+        base = base or found
+    require(
+        base.get("members", 1) <= 1 and config["members"] <= 1,
+        "fine-tuning starts from one model, not from an ensemble; train from a run with members=1",
+    )
     for name, value in config["model"].items():
         there = base["model"].get(name)
-        if value is not None and name not in FREE and value != there:
-            raise InputError(
-                f"model.{name}={value!r}, but the run it starts from has {there!r}; leave it out: "
-                "the architecture is that of init_from"
-            )
+        require(
+            value is None or name in FREE or value == there,
+            f"model.{name}={value!r}, but the run it starts from has {there!r}; leave it out: the "
+            "architecture is that of init_from",
+        )
     for block in workdir.LEARNED:
         chosen = {name: value for name, value in config[block].items() if value is not None}
         config[block] = {**base[block], **chosen}
@@ -88,14 +84,14 @@ def resolved(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 def check_choices(finetune: Mapping[str, Any]) -> None:
     """Raises InputError for a strategy, an initialisation or a step that is not one."""
     for name, allowed in (("strategy", STRATEGIES), ("new_rows", NEW_ROWS)):
-        if finetune[name] not in allowed:
-            raise InputError(
-                f"finetune.{name}={finetune[name]!r}; choose from {', '.join(allowed)}"
-            )
-    if finetune["unfreeze_step"] < 1:
-        raise InputError(
-            f"finetune.unfreeze_step={finetune['unfreeze_step']}; expected at least 1 frozen step"
+        require(
+            finetune[name] in allowed,
+            f"finetune.{name}={finetune[name]!r}; choose from {', '.join(allowed)}",
         )
+    require(
+        finetune["unfreeze_step"] >= 1,
+        f"finetune.unfreeze_step={finetune['unfreeze_step']}; expected at least 1 frozen step",
+    )
 
 
 def _source(run: Path) -> tuple[dict[str, Any], str, int]:
@@ -104,20 +100,19 @@ def _source(run: Path) -> tuple[dict[str, Any], str, int]:
     if release.is_release(run):
         facts = release.read_facts(run)
         return facts["config"], facts["weights_sha256"], facts["num_bins"]
-    config, steps = weights.read_config(run), checkpoint.steps_on_disk(run / "checkpoints")
-    if not steps:
-        raise InputError(f"init_from={str(run)!r} has no checkpoint; train it first")
-    manifest = checkpoint.read_manifest(run / "checkpoints" / str(steps[-1]))
+    config, steps = (
+        run_folder.read_run(run, workdir.OF_WEIGHTS),
+        steps_on_disk(run / "checkpoints"),
+    )
+    require(steps, f"init_from={str(run)!r} has no checkpoint; train it first")
+    manifest = read_manifest(run / "checkpoints" / str(steps[-1]))
     return config, manifest["manifest_sha256"], manifest["num_bins"]
 
 
 def _begun(folder: Path) -> dict[str, Any] | None:
     """The config of a fine-tuning run that has a checkpoint in `folder`, or None."""
-    if (
-        not checkpoint.steps_on_disk(folder / "checkpoints")
-        or not (folder / workdir.CONFIG_NAME).is_file()
-    ):
+    if not steps_on_disk(folder / "checkpoints") or not (folder / workdir.CONFIG_NAME).is_file():
         return None
-    config = weights.read_config(folder)
+    config = run_folder.read_run(folder, workdir.OF_WEIGHTS)
     started = isinstance(config.get("finetune"), dict) and "source_sha256" in config["finetune"]
     return config if started and "init_from" in config else None

@@ -14,7 +14,7 @@ import numpy as np
 
 from neurojax.data.session import TRAIN, Session, names_a_region
 from neurojax.data.sources.spikes import mean_counts
-from neurojax.errors import InputError
+from neurojax.errors import require
 from neurojax.evals import passes
 from neurojax.models.first_rows import principal_read_in
 from neurojax.schemes import NEURON
@@ -49,12 +49,12 @@ def region_mean(
     """
     known = np.asarray(known_regions)
     regions = [label if names_a_region(label) else "" for label in session.region.tolist()]
-    if not set(filter(None, regions)) & set(known_regions):
-        raise InputError(
-            f"finetune.new_rows=region_mean: session {session.session_id} has regions "
-            f"{', '.join(sorted(set(session.region.tolist()))[:5])}, the run has none of them; "
-            "use pca or random"
-        )
+    require(
+        set(filter(None, regions)) & set(known_regions),
+        f"finetune.new_rows=region_mean: session {session.session_id} has regions "
+        f"{', '.join(sorted(set(session.region.tolist()))[:5])}, the run has none of them; use "
+        "pca or random",
+    )
     for name in unit_tables:
         if name == "read_out_bias":
             continue
@@ -74,10 +74,8 @@ def alignment(
     """Maps principal components to the latents the shared part was trained on: [K, K].
 
     Least squares, over known sessions that can be read, from each session's principal components to
-    its trained
-    latents. Without any of them it is the identity: the components in the order and with the signs
-        in which
-    pretraining found them.
+    its trained latents. Without any of them it is the identity: the components in the order and
+    with the signs in which pretraining found them.
     """
     starts = np.concatenate([[0], np.cumsum([entry["num_units"] for entry in table])])
     place = {entry["session_id"]: starts[number] for number, entry in enumerate(table)}
@@ -147,7 +145,7 @@ def _predictable(states: np.ndarray, target: np.ndarray, bin_valid: np.ndarray) 
 
     The scale is the slope of the target on its prediction in trials that were not fitted, from 0 to
     1: a component that the states say nothing of gets none. One trial gives no such trials, and so
-        no weights.
+    no weights.
     """
     folds = np.arange(len(states)) % 2
     fits, covariance, variance = [], 0.0, 1e-12

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from neurojax.data.store import roster, trained_trials
-from neurojax.errors import InputError
-from neurojax.runs import checkpoint, workdir
+from neurojax.errors import require
+from neurojax.runs import restore, workdir
+from neurojax.train import run_folder
 
 
 class Weights(NamedTuple):
@@ -53,15 +54,16 @@ def read_run(folder: Path, log: Callable[[str], Any] = print) -> Weights:
         InputError: the folder is no run, has no checkpoint that is whole, or a config that is not
             the checkpoint's.
     """
-    config = read_config(folder)
-    arrays, manifest = checkpoint.load_arrays(folder / "checkpoints", log=log)
+    config = run_folder.read_run(folder, workdir.OF_WEIGHTS)
+    arrays, manifest = restore.load_arrays(folder / "checkpoints", log=log)
     workdir.require_own_config(folder, config, manifest)
     path = folder / roster.ROSTER_NAME
-    if not path.is_file():
-        raise InputError(f"{path} is gone; repeat the train command, which writes it again")
+    require(path.is_file(), f"{path} is gone; repeat the train command, which writes it again")
     entries = roster.read(path)
-    if rows_of(entries) != manifest["sessions"]:
-        raise InputError(f"{path} lists other sessions than the checkpoint; restore it")
+    require(
+        rows_of(entries) == manifest["sessions"],
+        f"{path} lists other sessions than the checkpoint; restore it",
+    )
     return Weights(
         arrays=arrays,
         config=config,
@@ -76,19 +78,6 @@ def read_run(folder: Path, log: Callable[[str], Any] = print) -> Weights:
         trained=trained_trials.read(folder),
         facts=manifest.get("facts"),
     )
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """config.json of a run with the blocks that weights are read with; raises InputError when there
-    is none."""
-    if not (folder / workdir.CONFIG_NAME).is_file():
-        raise InputError(
-            f"{folder} holds no run (no {workdir.CONFIG_NAME}); give the workdir of a `neurojax "
-            "train`"
-        )
-    config = workdir.read_config(folder)
-    workdir.require_blocks(config, str(folder / workdir.CONFIG_NAME), workdir.OF_WEIGHTS)
-    return config
 
 
 def rows_of(entries: list[Mapping[str, Any]]) -> list[dict[str, Any]]:

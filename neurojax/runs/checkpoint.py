@@ -7,10 +7,9 @@ writes the manifest and only then deletes older steps. Killed at any point, the 
 step whole.
 
 States are pytrees of arrays, known by their paths: what was saved from one tree restores into
-    another
-of the same names and shapes, on any mesh. Random keys are not saved: they follow from the seed and
-the step. Every process calls save and restore; process 0 alone writes manifests, deletes and
-renames.
+another of the same names and shapes, on any mesh. Random keys are not saved: they follow from the
+seed and the step. Every process calls save and restore; process 0 alone writes manifests, deletes
+and renames.
 """
 
 import errno
@@ -26,30 +25,9 @@ from typing import Any
 
 import jax
 
-from neurojax.errors import InputError
-from neurojax.runs import manifest as manifests
-from neurojax.runs import state_io
-from neurojax.runs.manifest import (
-    MANIFEST_NAME,
-    STATE_NAME,
-    CheckpointError,
-    read_manifest,
-    steps_on_disk,
-    verify_step,
-)
-from neurojax.runs.restore import load_arrays, restore_latest
+from neurojax.errors import InputError, require
+from neurojax.runs import manifest, state_io
 from neurojax.runs.workdir import LOCK_NAME
-
-__all__ = [
-    "MANIFEST_NAME",
-    "CheckpointError",
-    "Checkpointer",
-    "load_arrays",
-    "read_manifest",
-    "restore_latest",
-    "steps_on_disk",
-    "verify_step",
-]
 
 _SAID_OF_A_DISK = [
     os.strerror(code)
@@ -69,10 +47,9 @@ class Checkpointer:
     """
 
     def __init__(self, directory: Path | str, keep: int = 2, close_timeout_s: float = 600.0):
-        if keep < 1:
-            raise InputError(
-                f"keep is {keep}, expected at least 1; set it to 2 to survive a damaged step"
-            )
+        require(
+            keep >= 1, f"keep is {keep}, expected at least 1; set it to 2 to survive a damaged step"
+        )
         self.directory = Path(directory).absolute()
         self.keep = keep
         self.close_timeout_s = close_timeout_s
@@ -111,7 +88,7 @@ class Checkpointer:
         """
         self.wait()
         record = json.loads(json.dumps(dict(record), allow_nan=False))
-        if taken := manifests.RESERVED_KEYS & record.keys():
+        if taken := manifest.RESERVED_KEYS & record.keys():
             raise ValueError(
                 f"the record uses {sorted(taken)}, names that the manifest fills itself"
             )
@@ -124,13 +101,15 @@ class Checkpointer:
         if decision == _ALREADY_THERE:
             return False
         if decision == _REFUSED:
-            raise CheckpointError(f"step {step} was not saved: {reason or 'process 0 refused it'}")
+            raise manifest.CheckpointError(
+                f"step {step} was not saved: {reason or 'process 0 refused it'}"
+            )
         try:
             self._writer = writer = self._writer or state_io.new_writer()
-            state_io.start_writing(writer, step_dir / STATE_NAME, leaves)
+            state_io.start_writing(writer, step_dir / manifest.STATE_NAME, leaves)
         except Exception as error:
             self._writer = None
-            raise CheckpointError(self._save_failed(step, error)) from error
+            raise manifest.CheckpointError(self._save_failed(step, error)) from error
         arrays = state_io.describe(leaves)
         self._pending = _Pending(step, lambda: self._finish(writer, step, arrays, record))
         return True
@@ -165,10 +144,10 @@ class Checkpointer:
             if pending.thread.is_alive():
                 self._pending = self._writer = None
                 _exit_even_if_stuck(grace_s=10.0)
-                raise CheckpointError(
-                    f"the save of step {pending.step} did not end within "
-                    f"{self.close_timeout_s:g} s and was "
-                    "given up; older checkpoints stand; check the disk, then run again to resume"
+                raise manifest.CheckpointError(
+                    f"the save of step {pending.step} did not end within {self.close_timeout_s:g} "
+                    "s and was given up; older checkpoints stand; check the disk, then run again "
+                    "to resume"
                 )
             self._collect()
         if self._writer is not None:
@@ -181,7 +160,7 @@ class Checkpointer:
     def __exit__(self, kind, error, traceback) -> None:
         try:
             self.close()
-        except CheckpointError as close_error:
+        except manifest.CheckpointError as close_error:
             if error is None:
                 raise
             error.add_note(str(close_error))  # the first error is the one to show
@@ -199,14 +178,14 @@ class Checkpointer:
         if self._lock_stat and not _same(_stat(self._lock), self._lock_stat):
             return _REFUSED, (
                 f"{self._lock} was deleted under the run, perhaps with the rest of the folder, "
-                "and a second run may "
-                "have started there; see that none has, then run again to resume"
+                "and a second run may have started there; see that none has, then run again to "
+                "resume"
             )
-        if (step_dir / MANIFEST_NAME).exists():
+        if (step_dir / manifest.MANIFEST_NAME).exists():
             return _ALREADY_THERE, ""
         try:
             if os.path.lexists(step_dir):
-                manifests.delete_step(step_dir)
+                manifest.delete_step(step_dir)
             free = shutil.disk_usage(self.directory).free
         except OSError as error:
             return (
@@ -216,8 +195,8 @@ class Checkpointer:
         if free < FREE_SPACE_FACTOR * state_bytes:
             return _REFUSED, (
                 f"{self.directory} has {free / 1e6:.1f} MB free, expected {FREE_SPACE_FACTOR} "
-                "times the "
-                f"state's {state_bytes / 1e6:.1f} MB; free some space and run again to resume"
+                f"times the state's {state_bytes / 1e6:.1f} MB; free some space and run again to "
+                "resume"
             )
         return _GO, ""
 
@@ -230,8 +209,8 @@ class Checkpointer:
         if not self._stands():
             raise FileNotFoundError(f"{self.directory} is gone")
         if jax.process_index() == 0:
-            manifests.write_manifest(self.directory / str(step), step, arrays, record)
-            manifests.retire_old_steps(self.directory, self.keep)
+            manifest.write_manifest(self.directory / str(step), step, arrays, record)
+            manifest.retire_old_steps(self.directory, self.keep)
 
     def _stands(self) -> bool:
         """Whether the folder is still the one that was opened, under its name."""
@@ -241,7 +220,9 @@ class Checkpointer:
         pending, self._pending = self._pending, None
         if pending.error is not None:
             self._writer = None  # orbax keeps state of a failed save: begin the next one afresh
-            raise CheckpointError(self._save_failed(pending.step, pending.error)) from pending.error
+            raise manifest.CheckpointError(
+                self._save_failed(pending.step, pending.error)
+            ) from pending.error
 
     def _save_failed(self, step: int, error: BaseException) -> str:
         """One sentence; of what the storage says of a disk, the reason alone."""

@@ -1,9 +1,9 @@
 """The manifest that makes a folder a checkpoint, and what is done to folders that fail it.
 
-    <checkpoints>/<step>/state/...                     written by orbax, renamed into place when whole
-    <checkpoints>/<step>/neurojax_manifest.json        written last; without it the folder is a leftover
-    <checkpoints>/<step>.damaged-<k>/                  failed verification; kept for a person to look at
-    <checkpoints>/.<step>.deleting/                    on its way out; a killed deletion is finished later
+    <checkpoints>/<step>/state/...                 written by orbax, renamed into place when whole
+    <checkpoints>/<step>/neurojax_manifest.json    written last; without it the folder is a leftover
+    <checkpoints>/<step>.damaged-<k>/              failed verification; kept for a person to see
+    <checkpoints>/.<step>.deleting/                on its way out; a killed deletion is resumed
 
 A flipped bit in a tensor file restores silently as a wrong number, hence a checksum of every byte,
 the manifest's own included. The checksums find damage; they are no defence against a forger.
@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 from neurojax.files import fsync_folder, sha256_file, write_bytes
 
 MANIFEST_NAME = "neurojax_manifest.json"
@@ -73,9 +73,8 @@ def write_manifest(
         "manifest_sha256": _NO_DIGEST,
     }
     blank = (json.dumps(content, indent=1, allow_nan=False) + "\n").encode()
-    write_bytes(
-        step_dir / MANIFEST_NAME, _with_digest(blank, _NO_DIGEST, hashlib.sha256(blank).hexdigest())
-    )
+    digest = hashlib.sha256(blank).hexdigest()
+    write_bytes(step_dir / MANIFEST_NAME, _with_digest(blank, _NO_DIGEST, digest))
 
 
 def read_manifest(step_dir: Path) -> dict[str, Any]:
@@ -104,18 +103,19 @@ def read_manifest(step_dir: Path) -> dict[str, Any]:
     try:
         content = json.loads(raw)
         digest = content["manifest_sha256"]
-        if not re.fullmatch(r"[0-9a-f]{64}", digest):
-            raise damaged
-    except (ValueError, TypeError, KeyError, RecursionError):  # InputError is a ValueError
-        raise damaged from None
-    if hashlib.sha256(_with_digest(raw, digest, _NO_DIGEST)).hexdigest() != digest:
+        known = re.fullmatch(r"[0-9a-f]{64}", digest)
+        blank = _with_digest(raw, digest, _NO_DIGEST)
+        sound = known and hashlib.sha256(blank).hexdigest() == digest
+    except (ValueError, TypeError, KeyError, RecursionError):
+        sound = False
+    if not sound:
         raise damaged
-    if content.get("schema") != SCHEMA:
-        raise InputError(
-            f"{path} has schema {content.get('schema')!r}, expected {SCHEMA}; update neurojax"
-        )
+    require(
+        content.get("schema") == SCHEMA,
+        f"{path} has schema {content.get('schema')!r}, expected {SCHEMA}; update neurojax",
+    )
     tables = (content.get("files"), content.get("arrays"))
-    if not isinstance(content.get("step"), int) or not all(_is_table(table) for table in tables):
+    if not isinstance(content.get("step"), int) or not all(map(_is_table, tables)):
         raise damaged
     return content
 
@@ -142,35 +142,21 @@ def verify_step(step_dir: Path | str) -> list[str]:
     if str(manifest["step"]) != step_dir.name:
         problems.append(f"the manifest is that of step {manifest['step']}")
     found = {path.relative_to(step_dir).as_posix(): path for path in _files_below(step_dir)}
-    for name in sorted(manifest["files"].keys() - found.keys()):
-        problems.append(f"{name} is missing")
+    problems += [f"{name} is missing" for name in sorted(manifest["files"].keys() - found.keys())]
+    # Only paths met on the walk are opened: a hostile manifest cannot name one outside the folder.
     for name, path in sorted(found.items()):
-        # Only paths met on the walk are opened: a hostile manifest cannot name one outside the
-        # folder.
-        expected = manifest["files"].get(name)
-        if expected is None:
-            problems.append(f"{name} {FOREIGN}")
-        elif path.is_symlink():
-            problems.append(f"{name} is a link, expected a file")
-        else:
-            problems += _compare_file(name, path, expected)
+        problems += _compare_file(name, path, manifest["files"].get(name))
     return problems
 
 
 def steps_on_disk(directory: Path | str) -> list[int]:
     """Steps that have a manifest, ascending; whether they are whole is what `verify_step` says."""
-    return [
-        step for step, path in _step_folders(Path(directory)) if (path / MANIFEST_NAME).is_file()
-    ]
+    return _steps(Path(directory), has_manifest=True)
 
 
 def unfinished_steps(directory: Path | str) -> list[int]:
     """Steps whose save was cut short (a folder without a manifest), ascending."""
-    return [
-        step
-        for step, path in _step_folders(Path(directory))
-        if not (path / MANIFEST_NAME).is_file()
-    ]
+    return _steps(Path(directory), has_manifest=False)
 
 
 def quarantined(directory: Path | str) -> list[str]:
@@ -226,18 +212,21 @@ def _is_table(value: Any) -> bool:
     return isinstance(value, dict) and all(isinstance(entry, dict) for entry in value.values())
 
 
-def _compare_file(name: str, path: Path, expected: Mapping[str, Any]) -> list[str]:
+def _compare_file(name: str, path: Path, expected: Mapping[str, Any] | None) -> list[str]:
+    if expected is None:
+        return [f"{name} {FOREIGN}"]
+    if path.is_symlink():
+        return [f"{name} is a link, expected a file"]
     try:
         size = path.stat().st_size
         if size != expected.get("size"):
             return [f"{name} has {size} bytes, expected {expected.get('size')}"]
-        if sha256_file(path) != expected.get("sha256"):
-            return [f"{name} differs from what was saved (sha256)"]
+        same = sha256_file(path) == expected.get("sha256")
     except PermissionError:
         raise InputError(f"{path} may not be read; fix its permissions") from None
     except OSError as error:
         return [f"{name} cannot be read ({error.strerror})"]
-    return []
+    return [] if same else [f"{name} differs from what was saved (sha256)"]
 
 
 def _files_below(step_dir: Path) -> Iterator[Path]:
@@ -249,10 +238,10 @@ def _files_below(step_dir: Path) -> Iterator[Path]:
                 yield path
 
 
-def _step_folders(directory: Path) -> list[tuple[int, Path]]:
-    if not directory.is_dir():
-        return []
-    found = [
-        path for path in directory.iterdir() if _STEP_NAME.fullmatch(path.name) and path.is_dir()
-    ]
-    return sorted((int(path.name), path) for path in found)
+def _steps(directory: Path, has_manifest: bool) -> list[int]:
+    folders = [path for path in directory.iterdir() if path.is_dir()] if directory.is_dir() else []
+    return sorted(
+        int(path.name)
+        for path in folders
+        if _STEP_NAME.fullmatch(path.name) and (path / MANIFEST_NAME).is_file() == has_manifest
+    )

@@ -15,12 +15,13 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from neurojax.errors import InputError, Interrupted, report
+from neurojax.errors import InputError, Interrupted, report, require
 
 START_TIMEOUT_S = 120
 HEARTBEAT_TIMEOUT_S = 10
@@ -35,7 +36,7 @@ def joined(
     """Connects this process to the others of its run; to be entered before any other use of jax.
 
     Inside, a failure ends the process at once: the interpreter's own way out would wait for the
-        others.
+    others.
 
     Args:
         coordinator: HOST:PORT at which process 0 listens, "auto" to ask the cluster (Slurm,
@@ -46,8 +47,10 @@ def joined(
         InputError: incomplete or impossible arguments, or the others cannot be reached.
     """
     if coordinator is None:
-        if num_processes is not None or process_id is not None:
-            raise InputError("--num_processes and --process_id go with --coordinator=HOST:PORT")
+        require(
+            num_processes is None and process_id is None,
+            "--num_processes and --process_id go with --coordinator=HOST:PORT",
+        )
         yield
         return
     _connect(coordinator, num_processes, process_id)
@@ -62,8 +65,7 @@ def joined(
             traceback.print_exception(error)
             print(
                 f"neurojax: process {jax.process_index()} leaves without waiting for the others; "
-                "the newest "
-                "checkpoint stands: start all processes again to resume",
+                "the newest checkpoint stands: start all processes again to resume",
                 file=sys.stderr,
             )
         sys.stdout.flush()
@@ -73,28 +75,29 @@ def joined(
 
 
 def _connect(coordinator: str, num_processes: int | None, process_id: int | None) -> None:
-    arguments = {
-        "coordinator_address": coordinator,
-        "num_processes": num_processes,
-        "process_id": process_id,
-    }
+    arguments = {}
     if coordinator == "auto":
-        arguments = {}
-        if num_processes is not None or process_id is not None:
-            raise InputError(
-                "--coordinator=auto asks the cluster; leave out --num_processes and --process_id"
-            )
-    elif (
-        not (found := re.fullmatch(r"(.+):(\d{1,5})", coordinator)) or not 0 < int(found[2]) < 65536
-    ):
-        raise InputError(f"--coordinator={coordinator}; expected HOST:PORT of process 0, or auto")
-    elif num_processes is None or process_id is None or not 0 <= process_id < num_processes:
-        raise InputError(
-            f"--num_processes={num_processes} --process_id={process_id}; expected both, with "
-            "0 <= process_id < num_processes"
+        require(
+            num_processes is None and process_id is None,
+            "--coordinator=auto asks the cluster; leave out --num_processes and --process_id",
         )
     else:
+        found = re.fullmatch(r"(.+):(\d{1,5})", coordinator)
+        require(
+            found and 0 < int(found[2]) < 65536,
+            f"--coordinator={coordinator}; expected HOST:PORT of process 0, or auto",
+        )
+        require(
+            None not in (num_processes, process_id) and 0 <= process_id < num_processes,
+            f"--num_processes={num_processes} --process_id={process_id}; expected both, with 0 <= "
+            "process_id < num_processes",
+        )
         _require_reachable(found[1].strip("[]"), int(found[2]), num_processes, process_id)
+        arguments = {
+            "coordinator_address": coordinator,
+            "num_processes": num_processes,
+            "process_id": process_id,
+        }
     try:
         jax.distributed.initialize(
             **arguments,
@@ -167,6 +170,11 @@ def is_first() -> bool:
     return jax.process_index() == 0
 
 
+def spoken_by_first(log: Callable[[str], Any]) -> Callable[[str], Any]:
+    """A log of which only process 0 tells anything."""
+    return log if is_first() else lambda line: None
+
+
 def require_agreement(what: str, digest_hex: str) -> None:
     """Raises InputError on every process whose digest is not that of process 0."""
     if jax.process_count() == 1:
@@ -174,11 +182,10 @@ def require_agreement(what: str, digest_hex: str) -> None:
     from jax.experimental import multihost_utils
 
     mine = np.frombuffer(bytes.fromhex(digest_hex[:32]), np.uint32)
-    if not np.array_equal(mine, multihost_utils.broadcast_one_to_all(mine)):
-        raise InputError(
-            f"{what} of process {jax.process_index()} differ from those of process 0; start all "
-            "alike"
-        )
+    require(
+        np.array_equal(mine, multihost_utils.broadcast_one_to_all(mine)),
+        f"{what} of process {jax.process_index()} differ from those of process 0; start all alike",
+    )
 
 
 def stop_votes(mesh: Mesh) -> Callable[[bool], jax.Array | None]:

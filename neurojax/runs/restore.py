@@ -8,17 +8,19 @@ from typing import Any
 import jax
 import numpy as np
 
-from neurojax.errors import InputError
-from neurojax.runs import manifest as manifests
+from neurojax.errors import InputError, require
 from neurojax.runs import state_io
 from neurojax.runs.manifest import (
     MANIFEST_NAME,
     STATE_NAME,
     CheckpointError,
+    quarantined,
     read_manifest,
     steps_on_disk,
+    unfinished_steps,
     verify_step,
 )
+from neurojax.runs.manifest import quarantine as move_aside
 
 # Weights and their moments hardly compress; a state of zeros, as a test has, does.
 MIN_STATE_BYTES, MAX_EXPANSION = 64 << 20, 100
@@ -61,19 +63,18 @@ def restore_latest(
     step = _newest_good_step(directory, log, quarantine)
     if step is None:
         return None
-    manifest = read_manifest(directory / str(step))
+    step_dir = directory / str(step)
+    manifest = read_manifest(step_dir)
     wanted = state_io.named_leaves(abstract_state)
-    _require_same_arrays(directory / str(step), manifest["arrays"], state_io.describe(wanted))
+    _require_same_arrays(step_dir, manifest["arrays"], state_io.describe(wanted))
     first_device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     targets = {}
     for name, leaf in wanted.items():
         sharding = getattr(leaf, "sharding", None) or first_device
         targets[name] = jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
-    restored = _read(directory / str(step), targets)
-    state = jax.tree.unflatten(
-        jax.tree.structure(abstract_state), [restored[name] for name in wanted]
-    )
-    return state, manifest
+    restored = _read(step_dir, targets)
+    leaves = [restored[name] for name in wanted]
+    return jax.tree.unflatten(jax.tree.structure(abstract_state), leaves), manifest
 
 
 def load_arrays(
@@ -87,14 +88,13 @@ def load_arrays(
     directory = Path(directory).absolute()
     if step is None:
         step = _newest_good_step(directory, log, quarantine=False)
-        if step is None:
-            raise InputError(f"{directory} holds no checkpoint; train first or check the path")
+        require(step is not None, f"{directory} holds no checkpoint; train first or check the path")
     elif problems := verify_step(directory / str(step)):
         raise InputError(
             f"checkpoint {step} in {directory} is damaged: {problems[0]}; use another step"
         )
-    manifest = read_manifest(directory / str(step))
     step_dir = directory / str(step)
+    manifest = read_manifest(step_dir)
     targets = _credible_targets(step_dir, manifest)
     _require_stored(step_dir, targets)
     return _read(step_dir, targets), manifest
@@ -117,18 +117,17 @@ def _credible_targets(step_dir: Path, manifest: Mapping[str, Any]) -> dict[str, 
             and len(shape) <= 16
             and all(type(n) is int and n >= 0 for n in shape)
         )
-        if not (is_path and is_shape and dtype):
-            raise InputError(
-                f"{step_dir}: {str(name)[:80]!r} is {str(entry)[:80]}, no array of a state; use "
-                "another step"
-            )
+        require(
+            is_path and is_shape and dtype,
+            f"{step_dir}: {str(name)[:80]!r} is {str(entry)[:80]}, no array of a state; use "
+            "another step",
+        )
         left -= math.prod(shape) * dtype.itemsize
-        if left < 0:
-            raise InputError(
-                f"{step_dir}: the arrays up to {name[:80]!r} would take far more than the "
-                f"{size_on_disk:,} bytes "
-                "on disk can hold; use another step"
-            )
+        require(
+            left >= 0,
+            f"{step_dir}: the arrays up to {name[:80]!r} would take far more than the "
+            f"{size_on_disk:,} bytes on disk can hold; use another step",
+        )
         targets[name] = np.broadcast_to(np.zeros((), dtype), shape)
     return targets
 
@@ -151,20 +150,19 @@ def _require_stored(step_dir: Path, targets: Mapping[str, np.ndarray]) -> None:
         chunk_fits = len(chunk) == len(shape) and all(
             part <= size for part, size in zip(chunk, shape, strict=True)
         )
-        if (shape, dtype) != expected or not chunk_fits:
-            raise InputError(
-                f"{step_dir}: the files hold {name[:80]!r} as {dtype} {list(shape)}, the "
-                "manifest says "
-                f"{expected}; use another step"
-            )
+        require(
+            (shape, dtype) == expected and chunk_fits,
+            f"{step_dir}: the files hold {name[:80]!r} as {dtype} {list(shape)}, the manifest "
+            f"says {expected}; use another step",
+        )
 
 
 def _newest_good_step(directory: Path, log: Callable[[str], Any], quarantine: bool) -> int | None:
     """Process 0 verifies and decides; all processes get its answer."""
-    step, damaged = -1, []
+    step = -1
     if jax.process_index() == 0:
         complete = steps_on_disk(directory)
-        for unfinished in manifests.unfinished_steps(directory):
+        for unfinished in unfinished_steps(directory):
             if not complete or unfinished > complete[-1]:
                 log(
                     f"checkpoint {unfinished} was not finished (stopped while saving); it is not "
@@ -175,27 +173,26 @@ def _newest_good_step(directory: Path, log: Callable[[str], Any], quarantine: bo
             if not problems:
                 step = candidate
                 break
-            damaged.append(candidate)
             more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
             fate = _set_aside(directory / str(candidate)) if quarantine else "skipped"
             log(
-                f"checkpoint {candidate} is damaged: {problems[0]}{more}; {fate}, trying the "
-                "next older one"
+                f"checkpoint {candidate} is damaged: {problems[0]}{more}; {fate}, trying the next "
+                "older one"
             )
-        if step < 0 and (damaged or manifests.quarantined(directory)):
+        if step < 0 and (complete or quarantined(directory)):
             step = -2
     step = state_io.from_process_0(step)
-    if step == -2:
-        raise InputError(
-            f"every checkpoint in {directory} is damaged, expected at least one whole; "
-            "restore a copy of a step folder, or start again in a new workdir"
-        )
+    require(
+        step != -2,
+        f"every checkpoint in {directory} is damaged, expected at least one whole; restore a copy "
+        "of a step folder, or start again in a new workdir",
+    )
     return None if step < 0 else step
 
 
 def _set_aside(step_dir: Path) -> str:
     try:
-        return f"kept as {manifests.quarantine(step_dir).name}"
+        return f"kept as {move_aside(step_dir).name}"
     except OSError as error:
         return f"left in place ({error.strerror})"
 
@@ -208,17 +205,15 @@ def _require_same_arrays(
     ]
     differences += [f"{name} is only in the model" for name in sorted(wanted.keys() - saved.keys())]
     for name in sorted(saved.keys() & wanted.keys()):
-        there, here = (
-            f"{entry.get('dtype')} {entry.get('shape')}" for entry in (saved[name], wanted[name])
-        )
+        there, here = (f"{e.get('dtype')} {e.get('shape')}" for e in (saved[name], wanted[name]))
         if there != here:
             differences.append(f"{name} is {there} in the checkpoint, {here} in the model")
-    if differences:
-        more = f"; and {len(differences) - 5} more" if len(differences) > 5 else ""
-        raise InputError(
-            f"checkpoint {step_dir} does not fit the model: {'; '.join(differences[:5])}{more}; "
-            "use the config and data of that run, or a new workdir"
-        )
+    more = f"; and {len(differences) - 5} more" if len(differences) > 5 else ""
+    require(
+        not differences,
+        f"checkpoint {step_dir} does not fit the model: {'; '.join(differences[:5])}{more}; use "
+        "the config and data of that run, or a new workdir",
+    )
 
 
 def _read(step_dir: Path, targets: Mapping[str, Any]) -> dict[str, Any]:
@@ -226,6 +221,6 @@ def _read(step_dir: Path, targets: Mapping[str, Any]) -> dict[str, Any]:
         return state_io.read_arrays(step_dir / STATE_NAME, targets)
     except Exception as error:
         raise CheckpointError(
-            f"{step_dir} is whole but cannot be restored ({state_io.one_line(error)}); "
-            f"compare the versions in its {MANIFEST_NAME}"
+            f"{step_dir} is whole but cannot be restored ({state_io.one_line(error)}); compare "
+            f"the versions in its {MANIFEST_NAME}"
         ) from error

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 from neurojax.files import read_json, remove_leftovers, write_json
 from neurojax.runs.manifest import DamagedManifestError, read_manifest, steps_on_disk
 
@@ -84,8 +84,7 @@ def hold(workdir: Path | str, log: Callable[[str], Any] = print) -> Iterator[Pat
         except BlockingIOError:
             raise InputError(
                 f"workdir {workdir} is in use by {_holder(descriptor)}; wait for that run, stop "
-                "it, "
-                "or choose another --workdir"
+                "it, or choose another --workdir"
             ) from None
         except OSError as error:  # some network disks have no locks
             log(
@@ -126,16 +125,14 @@ def require_blocks(config: Mapping[str, Any], where: str, blocks: Sequence[str] 
         blocks: of BLOCKS.
     """
     missing = [block for block in blocks if block not in config]
-    if missing:
-        raise InputError(
-            f"{where} has no {', '.join(missing)}; expected the blocks of configs/mtm.py"
-        )
+    require(
+        not missing, f"{where} has no {', '.join(missing)}; expected the blocks of configs/mtm.py"
+    )
     for block in blocks:
-        if block not in PLAIN and not isinstance(config[block], dict):
-            raise InputError(
-                f"{where}: {block} is {str(config[block])[:40]}, expected a block as in "
-                "configs/mtm.py"
-            )
+        require(
+            block in PLAIN or isinstance(config[block], dict),
+            f"{where}: {block} is {str(config[block])[:40]}, expected a block as in configs/mtm.py",
+        )
 
 
 def config_content(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -163,14 +160,12 @@ def require_own_config(
     """Raises InputError for a config that is not the one a checkpoint was trained with, in what
     decides its weights."""
     trained = manifest.get("config_hash")
-    if trained not in (None, config_hash(config)):
-        raise InputError(
-            f"{folder / CONFIG_NAME} has config_hash {config_hash(config)[:12]}, its checkpoint "
-            "of step "
-            f"{manifest.get('step')} was trained with {str(trained)[:12]}; undo the edit, or "
-            "remove the file and "
-            "repeat the train command, which writes it again"
-        )
+    require(
+        trained in (None, config_hash(config)),
+        f"{folder / CONFIG_NAME} has config_hash {config_hash(config)[:12]}, its checkpoint of "
+        f"step {manifest.get('step')} was trained with {str(trained)[:12]}; undo the edit, or "
+        "remove the file and repeat the train command, which writes it again",
+    )
 
 
 def config_diff(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
@@ -178,26 +173,20 @@ def config_diff(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     before, now = _flat(old), _flat(new)
     lines = []
     for name in sorted(before.keys() | now.keys()):
-        if name not in before:
-            lines.append(f"{name}: not in the run, {json.dumps(now[name])} now")
-        elif name not in now:
-            lines.append(f"{name}: {json.dumps(before[name])} in the run, absent now")
-        elif json.dumps(before[name]) != json.dumps(now[name]):
-            lines.append(
-                f"{name}: {json.dumps(before[name])} in the run, {json.dumps(now[name])} now"
-            )
+        if before.get(name) != now.get(name):
+            was = f"{before[name]} in the run" if name in before else "not in the run"
+            lines.append(f"{name}: {was}, {f'{now[name]} now' if name in now else 'absent now'}")
     return lines
 
 
-def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings -> dotted name: value; an empty mapping has no entry."""
+def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested mappings -> dotted name: value as JSON; an empty mapping has no entry."""
     flat = {}
     for key, value in config.items():
-        flat |= (
-            _flat(value, f"{prefix}{key}.")
-            if isinstance(value, Mapping)
-            else {f"{prefix}{key}": value}
-        )
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = json.dumps(value)
     return flat
 
 
@@ -239,11 +228,10 @@ def read_run(workdir: Path | str) -> dict[str, Any]:
     path = Path(workdir) / CONFIG_NAME
     run = read_json(path).get(RUN_KEY, {})
     parts = (("sessions", dict), ("notes", list)) if isinstance(run, dict) else ()
-    if not parts or not all(isinstance(run.get(name, kind()), kind) for name, kind in parts):
-        raise InputError(
-            f"{path} has a damaged entry {RUN_KEY!r}; restore it, or remove the file and train "
-            "again"
-        )
+    require(
+        parts and all(isinstance(run.get(name, kind()), kind) for name, kind in parts),
+        f"{path} has a damaged entry {RUN_KEY!r}; restore it, or remove the file and train again",
+    )
     return run
 
 
@@ -268,23 +256,22 @@ def require_same_run(
     if not (workdir / CONFIG_NAME).exists():
         return _recovered(workdir, config_hash(config), dataset_fingerprint)
     old, run = read_config(workdir), read_run(workdir)
-    if differences := config_diff(config_content(old), config_content(config)):
-        raise InputError(
-            f"the config differs from the one {workdir} was trained with: "
-            f"{'; '.join(differences)}; "
-            "set these back, or use a new workdir"
-        )
+    differences = config_diff(config_content(old), config_content(config))
+    require(
+        not differences,
+        f"the config differs from the one {workdir} was trained with: {'; '.join(differences)}; "
+        "set these back, or use a new workdir",
+    )
     notes = [line for line in config_diff(old, config) if line.startswith("train.num_steps:")]
     if run.get("dataset_fingerprint") in (None, dataset_fingerprint):
         return notes
     change = f"the data differ from those {workdir} was trained on: " + _session_changes(
         run.get("sessions", {}), session_fingerprints
     )
-    if not allow_dataset_change:
-        raise InputError(
-            f"{change}; restore the data, use a new workdir, or continue with "
-            "--allow_dataset_change"
-        )
+    require(
+        allow_dataset_change,
+        f"{change}; restore the data, use a new workdir, or continue with --allow_dataset_change",
+    )
     return [*notes, change]
 
 
@@ -292,38 +279,34 @@ def _recovered(workdir: Path, hash_now: str, dataset_fingerprint: str) -> list[s
     """A lost config.json is written again where a checkpoint says that config and data are those of
     the run."""
     steps = steps_on_disk(workdir / "checkpoints")
-    if not steps:
-        return []
+    known = {"config_hash": hash_now, "dataset_fingerprint": dataset_fingerprint}
     for step in reversed(steps):
         try:
             saved = read_manifest(workdir / "checkpoints" / str(step))
         except DamagedManifestError:
             continue
-        if (saved.get("config_hash"), saved.get("dataset_fingerprint")) == (
-            hash_now,
-            dataset_fingerprint,
-        ):
-            return [
-                f"{CONFIG_NAME} was lost and written again; checkpoint {step} has the same "
-                "config and data"
-            ]
+        if all(saved.get(name) == value for name, value in known.items()):
+            same = f"checkpoint {step} has the same config and data"
+            return [f"{CONFIG_NAME} was lost and written again; {same}"]
         break
-    raise InputError(
-        f"{workdir} has checkpoints but no {CONFIG_NAME}, and they were not made with this "
-        "config on these data; "
-        "restore the file, repeat the command that started the run, or use a new workdir"
+    require(
+        not steps,
+        f"{workdir} has checkpoints but no {CONFIG_NAME}, and they were not made with this config "
+        "on these data; restore the file, repeat the command that started the run, or use a new "
+        "workdir",
     )
+    return []
 
 
 def _session_changes(old: Mapping[str, str], new: Mapping[str, str]) -> str:
-    changed = sorted(name for name in old.keys() & new.keys() if old[name] != new[name])
+    found = {
+        "changed": sorted(name for name in old.keys() & new.keys() if old[name] != new[name]),
+        "missing": sorted(old.keys() - new.keys()),
+        "new": sorted(new.keys() - old.keys()),
+    }
     parts = [
         f"{what} {', '.join(names[:5])}{f' and {len(names) - 5} more' if len(names) > 5 else ''}"
-        for what, names in (
-            ("changed", changed),
-            ("missing", sorted(old.keys() - new.keys())),
-            ("new", sorted(new.keys() - old.keys())),
-        )
+        for what, names in found.items()
         if names
     ]
     return "; ".join(parts) or "the same sessions with another fingerprint"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 from neurojax.files import write_bytes
 
 METRICS_NAME = "metrics.jsonl"
@@ -112,8 +112,9 @@ def read_metrics(workdir: Path | str) -> list[dict[str, Any]]:
             row = json.loads(line)
         except (ValueError, RecursionError):
             row = None
-        if not isinstance(row, dict):
-            raise InputError(f"{path} line {number} is not a JSON object; remove that line")
+        require(
+            isinstance(row, dict), f"{path} line {number} is not a JSON object; remove that line"
+        )
         rows.append(row)
     return rows
 

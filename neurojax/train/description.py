@@ -34,11 +34,9 @@ def described(dataset: Dataset, recipe, source) -> str:
     return "\n".join(
         [
             f"data: {len(sessions)} sessions, {source.contents()}, {trials:,} training trials of "
-            "up to "
-            f"{facts.num_bins} bins of {dataset.bin_size_s * 1000:g} ms",
+            f"up to {facts.num_bins} bins of {dataset.bin_size_s * 1000:g} ms",
             f"model: {recipe.model.name}, {count:,} parameters ({shared:,} shared, "
-            f"{count - shared:,} in rows of "
-            f"units and sessions), recipe {digest}",
+            f"{count - shared:,} in rows of units and sessions), recipe {digest}",
             f"state: {3 * count * 4 / MIB:.1f} MiB with optimiser moments; recordings: "
             f"{sum(session.recorded.nbytes for session in sessions) / MIB:.1f} MiB",
             "batches: groups x trials x bins x units (or channels) = "
@@ -64,12 +62,10 @@ def estimated(recipe, source, config: LoopConfig) -> str:
     return "\n".join(
         [
             f"memory: about {(size.total() + counts) / MIB:,.0f} MiB on each device at the peak "
-            "of a step "
-            f"(state {size.state / MIB:,.1f}, batch {size.batch / MIB:,.1f}, activations and "
-            "gradients "
+            f"of a step (state {size.state / MIB:,.1f}, batch {size.batch / MIB:,.1f}, "
+            "activations and gradients "
             f"{size.temporary / MIB:,.1f}{f', counts {counts / MIB:,.1f}' if counts else ''}; "
-            "within a factor of "
-            f"{step_memory.FACTOR:g})",
+            f"within a factor of {step_memory.FACTOR:g})",
             *_time(recipe, source),
         ]
     )

@@ -16,7 +16,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from neurojax.batch import Batch
-from neurojax.errors import InputError
+from neurojax.errors import require
 from neurojax.train import placement, sharding
 from neurojax.train.config import LoopConfig
 from neurojax.train.state import TrainState
@@ -57,8 +57,10 @@ def feed_of(source, config: LoopConfig, mesh: Mesh) -> Feed:
             return sharding.place_batch(mesh, batch, source.trials_per_batch // groups)
 
         return Feed(gather, place, lambda batch, resident: batch)
-    if not hasattr(source, "layout"):
-        raise InputError("data.placement=device holds spike counts only; set data.placement=host")
+    require(
+        hasattr(source, "layout"),
+        "data.placement=device holds spike counts only; set data.placement=host",
+    )
     sessions, layout = source.sessions, source.layout
     resident = placement.place(sessions, layout, sharding=sharding.replicated(mesh))
 

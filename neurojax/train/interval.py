@@ -71,9 +71,8 @@ class Interval:
             names = ", ".join(self._source.session_names(batch)[:5])
             raise Diverged(
                 f"loss or gradient was not finite for {int(sums['skipped_in_a_row'])} steps in a "
-                "row, up to batch "
-                f"{batch}; lower optimizer.learning_rate or check the data (that batch holds "
-                f"{names})"
+                f"row, up to batch {batch}; lower optimizer.learning_rate or check the data (that "
+                f"batch holds {names})"
             )
         step = progress.first + self.steps_seen
         if not last and step % self._config.log_every_steps:

@@ -11,7 +11,7 @@ import jax
 from neurojax.data import pipeline
 from neurojax.errors import InputError, Interrupted
 from neurojax.facts import Facts
-from neurojax.runs import checkpoint, processes
+from neurojax.runs import checkpoint, processes, restore
 from neurojax.runs.progress import Progress
 from neurojax.runs.signals import StopRequest
 from neurojax.runs.writer import MetricsWriter, SilentWriter
@@ -61,7 +61,7 @@ def train(
     log: Callable[[str], None] = print,
     start: Start | None = None,
 ) -> TrainState:
-    """Trains from the newest sound checkpoint, or from scratch, to recipe.num_steps.
+    """The state after recipe.num_steps, trained from the newest sound checkpoint or from scratch.
 
     Args:
         recipe, source, config: what is learned, what from (of data.sources), how the run is driven.
@@ -71,29 +71,24 @@ def train(
         start: fine-tuning; what it gives is saved as step 0, so that a run once begun needs nothing
             else.
 
-    Returns:
-        the final state.
-
     Raises:
         Interrupted: after a signal, with the state saved.
         Diverged: after `max_skipped_in_a_row` non-finite steps.
     """
     mesh = sharding.make_mesh(config.mesh_data, config.mesh_model)
-    microbatches.require_even(
-        config.microbatches, source.shapes(), mesh.shape["data"], recipe.objective
-    )
+    shared = mesh.shape["data"]
+    microbatches.require_even(config.microbatches, source.shapes(), shared, recipe.objective)
     abstract = abstract_state(recipe, source.facts, mesh, config.rules)
     checkpoints = Path(workdir) / "checkpoints"
-    log = log if processes.is_first() else lambda line: None
+    log = processes.spoken_by_first(log)
     state = _first_state(recipe, source, abstract, checkpoints, log, start)
     first, several = steps_taken(state), jax.process_count() > 1
     if first >= recipe.num_steps:
         log(f"already finished: {first} steps")
         return state
     feed = dispatch.feed_of(source, config, mesh)
-    advance = dispatch.program(
-        recipe, config, feed, jax.tree.map(lambda leaf: leaf.sharding, abstract)
-    )
+    places = jax.tree.map(lambda leaf: leaf.sharding, abstract)
+    advance = dispatch.program(recipe, config, feed, places)
     validate = validation.Validator(recipe, source)
     interval = Interval(recipe, config, source, mesh.size)
     vote = processes.stop_votes(mesh)
@@ -112,37 +107,36 @@ def train(
         stream = pipeline.stream(feed.make, first, recipe.num_steps, num_threads=config.num_threads)
         for run in dispatch.runs(stream, first, config):
             state, sums = advance(state, run, vote(stop.requested))
-            if pending is not None:
-                for fetched in dispatch.sums_of_steps(*pending):
-                    interval.add(fetched, writer, progress)
+            for fetched in dispatch.sums_of_steps(*pending) if pending else ():
+                interval.add(fetched, writer, progress)
             pending = (run, sums)
             done = run.first + run.length
             saver.poll()
-            if (
-                config.validate_every_steps
-                and done % config.validate_every_steps == 0
-                and done < recipe.num_steps
-            ):
+            if _due(done, config.validate_every_steps) and done < recipe.num_steps:
                 with interval.paused():
                     writer.write(done, {"time_s": interval.elapsed_s(), **validate(state)})
             # Read once: the signal may come between two lines. Several processes go by the vote one
             # step back.
             stopping = bool(fetched.get("stop")) if several else stop.requested
-            if stopping or (config.save_every_steps and done % config.save_every_steps == 0):
+            if stopping or _due(done, config.save_every_steps):
                 saver.save(done, state, record)
             if stopping:
                 interval.finish(dispatch.sums_of_steps(*pending), writer, progress)
                 saver.wait()
-                raise Interrupted(
-                    f"stopped by a signal after step {done} of {recipe.num_steps}; state saved"
-                )
+                where = f"after step {done} of {recipe.num_steps}"
+                raise Interrupted(f"stopped by a signal {where}; state saved")
         interval.finish(dispatch.sums_of_steps(*pending), writer, progress)
         if config.validate_every_steps:
             writer.write(recipe.num_steps, {"time_s": interval.elapsed_s(), **validate(state)})
-        if not (config.save_every_steps and recipe.num_steps % config.save_every_steps == 0):
+        if not _due(recipe.num_steps, config.save_every_steps):
             saver.save(recipe.num_steps, state, record)
         saver.wait()
     return state
+
+
+def _due(step: int, every: int) -> bool:
+    """Whether what happens every so many steps does now; 0 is never."""
+    return every > 0 and step % every == 0
 
 
 def _names(table: Sequence[dict]) -> str:
@@ -159,13 +153,13 @@ def _first_state(
     start: Start | None,
 ) -> TrainState:
     """The newest sound checkpoint, or the state before the first step."""
-    restored = checkpoint.restore_latest(checkpoints, abstract, log=log)
+    restored = restore.restore_latest(checkpoints, abstract, log=log)
     if restored is not None:
         found, manifest = restored
         if manifest.get("sessions", source.table) != source.table:
             raise InputError(
-                f"{checkpoints} has rows for sessions {_names(manifest['sessions'])}, the data are "
-                f"{_names(source.table)}; rows belong to one session and its units: use a new "
+                f"{checkpoints} has rows for sessions {_names(manifest['sessions'])}, the data "
+                f"are {_names(source.table)}; rows belong to one session and its units: use a new "
                 "workdir for others"
             )
         log(f"resuming from step {manifest['step']} of {recipe.num_steps}")

@@ -26,8 +26,8 @@ def require_even(
     if parts > 1 and objective is not None:
         require(
             objective.module.SPLITS_INTO_PARTS,
-            f"train.microbatches={parts}, but objective {objective.name} compares the trials of "
-            "a batch; set it to 1",
+            f"train.microbatches={parts}, but objective {objective.name} compares the trials of a "
+            "batch; set it to 1",
         )
     for groups, trials, *_ in shapes:
         # a batch that does not divide is on every device
@@ -35,9 +35,9 @@ def require_even(
         each = f", of which each of {shared} devices holds {trials // shared}" if shared > 1 else ""
         require(
             parts >= 1 and trials % (parts * shared) == 0,
-            f"train.microbatches={parts}, but a batch has {trials} trials of each of "
-            f"{groups} sessions{each}; choose a divisor of the last number, or set "
-            "data.trials_per_batch to a multiple",
+            f"train.microbatches={parts}, but a batch has {trials} trials of each of {groups} "
+            f"sessions{each}; choose a divisor of the last number, or set data.trials_per_batch "
+            "to a multiple",
         )
 
 

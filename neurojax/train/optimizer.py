@@ -131,26 +131,13 @@ def update_rows(
     Returns:
         (tables, moments), rows outside `index` bit-equal.
     """
-    tables, mean, second, count = (
-        dict(tables),
-        dict(moments.mean),
-        dict(moments.second),
-        dict(moments.count),
-    )
+    tables = dict(tables)
+    mean, second, count = (dict(part) for part in moments)
     for name, gradient in gradients.items():
         rows = index[name]
-
-        def read(array, rows=rows):
-            return array.at[rows].get(mode="fill", fill_value=0)
-
-        def write(array, old, new, rows=rows):
-            return array.at[rows].set(jnp.where(apply, new, old), mode="drop")
-
+        held = (tables[name], mean[name], second[name], count[name])
         old, old_mean, old_second, old_count = (
-            read(tables[name]),
-            read(mean[name]),
-            read(second[name]),
-            read(count[name]),
+            array.at[rows].get(mode="fill", fill_value=0) for array in held
         )
         new_mean = config.b1 * old_mean + (1 - config.b1) * gradient
         new_second = config.b2 * old_second + (1 - config.b2) * gradient**2
@@ -163,10 +150,16 @@ def update_rows(
         )
         decay = config.row_weight_decay if config.decay_everything or decays[name] else 0.0
         direction = direction + decay * old
-        tables[name] = write(tables[name], old, old - learning_rate * direction)
-        mean[name] = write(mean[name], old_mean, new_mean)
-        second[name] = write(second[name], old_second, new_second)
-        count[name] = write(count[name], old_count, new_count)
+        changes = (
+            (old - learning_rate * direction, old),
+            (new_mean, old_mean),
+            (new_second, old_second),
+            (new_count, old_count),
+        )
+        tables[name], mean[name], second[name], count[name] = (
+            array.at[rows].set(jnp.where(apply, *change), mode="drop")
+            for array, change in zip(held, changes, strict=True)
+        )
     return tables, RowMoments(mean, second, count)
 
 

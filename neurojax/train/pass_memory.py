@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from neurojax.errors import InputError
+from neurojax.errors import require
 from neurojax.models import ndt, ndt_linear
 
 
@@ -67,12 +67,11 @@ def trials_that_fit(
     """
     size = members * bytes_per_trial(model, num_bins, num_units)
     on_each = int(memory_mb * 2**20 // size)
-    if on_each < 1:
-        raise InputError(
-            f"eval.memory_mb={memory_mb} does not hold one trial of {num_bins} bins and "
-            f"{num_units} units, which takes "
-            f"about {size / 2**20:,.0f} MB; raise it"
-        )
+    require(
+        on_each >= 1,
+        f"eval.memory_mb={memory_mb} does not hold one trial of {num_bins} bins and {num_units} "
+        f"units, which takes about {size / 2**20:,.0f} MB; raise it",
+    )
     trials = min(at_most, on_each * num_devices)
     trials = max(trials // num_devices, 1) * num_devices
     return PassSize(trials, trials // num_devices * size / 2**20)

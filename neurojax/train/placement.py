@@ -14,7 +14,7 @@ import numpy as np
 from neurojax.batch import Batch
 from neurojax.data.batching import Layout, Plan, static_fields
 from neurojax.data.session import Session
-from neurojax.errors import InputError
+from neurojax.errors import require
 
 MAX_CHUNK = 2**31 - 1
 
@@ -47,12 +47,11 @@ def place(
     """
     pieces, chunk_of_session, first_entry, filled = [[]], [], [], 0
     for session in sessions:
-        if session.counts.size > max_chunk:
-            raise InputError(
-                f"session {session.session_id} has {session.counts.size:,} entries, at most "
-                f"{max_chunk:,} fit an "
-                "on-device chunk; set data.placement=host"
-            )
+        require(
+            session.counts.size <= max_chunk,
+            f"session {session.session_id} has {session.counts.size:,} entries, at most "
+            f"{max_chunk:,} fit an on-device chunk; set data.placement=host",
+        )
         if filled + session.counts.size > max_chunk:
             pieces.append([])
             filled = 0

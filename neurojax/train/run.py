@@ -15,15 +15,15 @@ from typing import Any, NamedTuple
 
 import jax
 
-from neurojax.data.session import Session
 from neurojax.data.store import roster, trained_trials
 from neurojax.data.store.sessions import Dataset, content_sha256, open_dataset
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 from neurojax.evals import evaluators, leaks
 from neurojax.files import read_json, require_writable, write_json
 from neurojax.finetune import begin as finetune
 from neurojax.finetune import inherit, release
-from neurojax.runs import checkpoint, processes, state_io, workdir
+from neurojax.runs import processes, state_io, workdir
+from neurojax.runs.manifest import steps_on_disk
 from neurojax.runs.writer import read_metrics
 from neurojax.train import description, loop, microbatches, run_folder, settings, sharding
 from neurojax.train.config import LoopConfig
@@ -81,7 +81,7 @@ def train_and_evaluate(
         InputError: config, data or workdir cannot be used.
         Interrupted: a signal stopped the run after saving.
     """
-    folder, log = Path(folder), _of_process_0(log)
+    folder, log = Path(folder), processes.spoken_by_first(log)
     plan = _plan(config, folder, dataset, log)
     evaluator, asked = evaluators.named(plan.config["eval"]), plan.config["eval"]
     evaluator.about(asked)
@@ -116,7 +116,7 @@ def train(
     Returns:
         the final state.
     """
-    folder, log = Path(folder), _of_process_0(log)
+    folder, log = Path(folder), processes.spoken_by_first(log)
     plan = _plan(config, folder, dataset, log)
     _tell(plan, log)
     with _held(folder, plan.config, plan.dataset, plan.entries, allow_dataset_change):
@@ -170,10 +170,10 @@ def _under(config: Mapping[str, Any], protocol: str, evaluator) -> tuple[dict[st
     """(config with another protocol, what its files are told apart by: nothing where it is the
     config's own)."""
     own = config["eval"]
-    if "protocol" not in own:
-        raise InputError(
-            f"--protocol={protocol}, but this run is evaluated without a protocol; leave it out"
-        )
+    require(
+        "protocol" in own,
+        f"--protocol={protocol}, but this run is evaluated without a protocol; leave it out",
+    )
     config = {**config, "eval": {**own, "protocol": protocol}}
     about = evaluator.about(config["eval"])
     with contextlib.suppress(InputError):  # its own protocol may be a file that is gone
@@ -221,43 +221,33 @@ def evaluate_run(
     return read_json(where)
 
 
-def _of_process_0(log: Log) -> Log:
-    return log if processes.is_first() else lambda line: None
-
-
 def _plan(config: Mapping[str, Any], folder: Path, dataset: Dataset | None, log: Log) -> Plan:
-    if (folder / f"seed_{config['seed']}" / workdir.CONFIG_NAME).exists():
-        raise InputError(
-            f"{folder} holds runs of several seeds; go on with --seeds, or choose another --workdir"
-        )
+    require(
+        not (folder / f"seed_{config['seed']}" / workdir.CONFIG_NAME).exists(),
+        f"{folder} holds runs of several seeds; go on with --seeds, or choose another --workdir",
+    )
     begun_elsewhere = bool(config["init_from"]) or "finetune" in config
     if begun_elsewhere:
         config = inherit.resolved(config, folder)
     dataset = run_folder.load_data(config) if dataset is None else dataset
     driven = settings.loop_config(config)
+    start, origin, placed = None, None, {}
     if begun_elsewhere:
         recipe, start, origin, entries = finetune.begin(
-            config, folder, dataset, _sessions_of, log=log
+            config, folder, dataset, lambda config: run_folder.load_data(config).sessions, log=log
         )
         freeze = recipe.freeze and (recipe.freeze.session_rows, recipe.freeze.until_step)
-        source = settings.open_source(config, dataset.sessions, table=start.table, new_until=freeze)
-        plan = Plan(config, dataset, recipe, source, driven, entries, start, origin)
+        placed = {"table": start.table, "new_until": freeze}
     else:
         recipe, entries = settings.recipe(config), roster.entries_of(dataset.sessions)
-        plan = Plan(
-            config, dataset, recipe, settings.open_source(config, dataset.sessions), driven, entries
-        )
+    source = settings.open_source(config, dataset.sessions, **placed)
     mesh = sharding.make_mesh(driven.mesh_data, driven.mesh_model)
     microbatches.require_even(
-        driven.microbatches, plan.source.shapes(), mesh.shape["data"], recipe.objective
+        driven.microbatches, source.shapes(), mesh.shape["data"], recipe.objective
     )
     # a rule that fits nothing is told now
-    loop.abstract_state(recipe, plan.source.facts, mesh, driven.rules)
-    return plan
-
-
-def _sessions_of(config: Mapping[str, Any]) -> Sequence[Session]:
-    return run_folder.load_data(config).sessions
+    loop.abstract_state(recipe, source.facts, mesh, driven.rules)
+    return Plan(config, dataset, recipe, source, driven, entries, start, origin)
 
 
 def _tell(plan: Plan, log: Log) -> None:
@@ -269,16 +259,15 @@ def _tell(plan: Plan, log: Log) -> None:
 
 def _train(plan: Plan, folder: Path, log: Log) -> TrainState:
     """Trains a plan in a folder that is held; what every manifest says of the run stands here."""
+    facts = plan.source.facts
     record = {
         "config_hash": workdir.config_hash(plan.config),
         "dataset_fingerprint": plan.dataset.fingerprint,
         "bin_size_s": plan.dataset.bin_size_s,
         "seed": plan.config["seed"],
         "sessions": plan.source.table,
-        "num_bins": max(
-            plan.source.facts.num_bins, getattr(plan.recipe.model.config, "num_positions", 0)
-        ),
-        "facts": plan.source.facts.to_record(),
+        "num_bins": max(facts.num_bins, getattr(plan.recipe.model.config, "num_positions", 0)),
+        "facts": facts.to_record(),
         "mesh": [plan.config["sharding"]["data"], plan.config["sharding"]["model"]],
         "versions": workdir.package_versions(),
         **({"init_from": plan.origin} if plan.origin else {}),
@@ -314,36 +303,30 @@ def _held(
             try:
                 stack.enter_context(workdir.hold(folder))
                 known = (folder, config, dataset.fingerprint, fingerprints)
-                trained = checkpoint.steps_on_disk(folder / "checkpoints")
-                if trained and trained[-1] > config["train"]["num_steps"]:
-                    raise InputError(
-                        f"train.num_steps={config['train']['num_steps']}, but {folder} has "
-                        f"trained {trained[-1]}; "
-                        "set it to that or more, or use a new workdir"
-                    )
+                trained = steps_on_disk(folder / "checkpoints")
+                reached, num_steps = max(trained, default=0), config["train"]["num_steps"]
+                require(
+                    reached <= num_steps,
+                    f"train.num_steps={num_steps}, but {folder} has trained {reached}; set it to "
+                    "that or more, or use a new workdir",
+                )
                 # Until something is trained, a workdir may still change its config.
                 notes = workdir.require_same_run(*known, allow_dataset_change) if trained else ()
                 before = _trained_before(folder, config, bool(trained))
                 # as evaluation asks, but before training
                 leaks.require_unseen(dataset.sessions, before or ())
                 workdir.write_config(*known, notes)
-                if not (
-                    trained and (folder / roster.ROSTER_NAME).is_file() and not allow_dataset_change
-                ):
-                    roster.write(folder / roster.ROSTER_NAME, entries)
+                path = folder / roster.ROSTER_NAME
+                if allow_dataset_change or not (trained and path.is_file()):
+                    roster.write(path, entries)
                 trained_trials.write(folder, dataset.sessions, before)
             except InputError as error:
                 refusal = error
         if state_io.from_process_0(int(refusal is not None)):
             raise refusal or InputError(f"process 0 refused {folder}; its message says why")
-        same = {
-            "config": workdir.config_hash(config),
-            "num_steps": config["train"],
-            "data": dataset.fingerprint,
-        }
-        processes.require_agreement(
-            "config or data", hashlib.sha256(repr(same).encode()).hexdigest()
-        )
+        same = (workdir.config_hash(config), config["train"], dataset.fingerprint)
+        digest = hashlib.sha256(repr(same).encode()).hexdigest()
+        processes.require_agreement("config or data", digest)
         yield
 
 

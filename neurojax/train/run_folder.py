@@ -1,14 +1,14 @@
 """A run on disk: its config, its data, its trained weights."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from neurojax.data import belongs, splits
 from neurojax.data.store.sessions import Dataset, dataset_of, open_dataset
 from neurojax.data.synthetic import animals as synthetic
-from neurojax.errors import InputError
-from neurojax.runs import checkpoint, state_io, workdir
+from neurojax.errors import InputError, require
+from neurojax.runs import restore, state_io, workdir
 from neurojax.train import settings, sharding
 from neurojax.train.predictor import Predictor
 
@@ -23,10 +23,8 @@ def load_data(config: Mapping[str, Any]) -> Dataset:
     fraction = settings.entry(config["data"], "data", "train_fraction", float)
     if fraction == 1:
         return dataset
-    return dataset_of(
-        splits.with_train_fraction(session, fraction, data_seed(config))
-        for session in dataset.sessions
-    )
+    seed = data_seed(config)
+    return dataset_of(splits.with_train_fraction(s, fraction, seed) for s in dataset.sessions)
 
 
 def data_seed(config: Mapping[str, Any]) -> int:
@@ -40,11 +38,10 @@ def _all_trials(config: Mapping[str, Any]) -> Dataset:
         return open_dataset(Path(root))
     spec = dict(settings.entry(config["data"], "data", "synthetic", dict))
     known = synthetic.SyntheticSpec.__dataclass_fields__
-    unknown = sorted(set(spec) - set(known))
-    if unknown:
-        raise InputError(
-            f"config.data.synthetic.{unknown[0]} is not known; choose from "
-            f"{', '.join(sorted(known))}"
+    for name in sorted(spec):
+        require(
+            name in known,
+            f"config.data.synthetic.{name} is not known; choose from {', '.join(sorted(known))}",
         )
     spec = {
         name: tuple(value) if isinstance(value, list) else value for name, value in spec.items()
@@ -54,20 +51,15 @@ def _all_trials(config: Mapping[str, Any]) -> Dataset:
     )
 
 
-def read_run(folder: Path) -> dict[str, Any]:
-    """config.json of a run; raises InputError when the folder is no run."""
+def read_run(folder: Path, blocks: Sequence[str] = workdir.BLOCKS) -> dict[str, Any]:
+    """config.json of a run with these blocks; raises InputError when the folder is no run."""
     if not (folder / workdir.CONFIG_NAME).is_file():
-        several = sorted(
-            place.parent.name for place in folder.glob(f"seed_*/{workdir.CONFIG_NAME}")
-        )
-        hint = (
-            f"name one of its seeds, such as {folder / several[0]}"
-            if several
-            else "give the --workdir of a `neurojax train`"
-        )
+        seeds = sorted(path.parent for path in folder.glob(f"seed_*/{workdir.CONFIG_NAME}"))
+        seed = f"name one of its seeds, such as {seeds[0]}" if seeds else ""
+        hint = seed or "give the --workdir of a `neurojax train`"
         raise InputError(f"{folder} holds no run (no config.json); {hint}")
     config = workdir.read_config(folder)
-    workdir.require_blocks(config, str(folder / workdir.CONFIG_NAME))
+    workdir.require_blocks(config, str(folder / workdir.CONFIG_NAME), blocks)
     return config
 
 
@@ -81,7 +73,7 @@ def load_predictor(
         InputError: no checkpoint, another config than its own, a session the run has no rows for,
             other bins, or longer trials than it can place.
     """
-    arrays, manifest = checkpoint.load_arrays(folder / "checkpoints", log=log)
+    arrays, manifest = restore.load_arrays(folder / "checkpoints", log=log)
     workdir.require_own_config(folder, config, manifest)
     weights = state_io.nested(arrays)
     recipe = settings.predicting(config)

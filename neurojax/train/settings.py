@@ -32,9 +32,10 @@ def build(kind, block: str, values: Mapping[str, Any]):
     """
     types = typing.get_type_hints(kind)
     fields = {field.name: field for field in dataclasses.fields(kind)}
-    if unknown := sorted(set(values) - set(fields), key=str):
-        raise InputError(
-            f"config.{block}.{unknown[0]} is not known; choose from {', '.join(sorted(fields))}"
+    for name in sorted(values, key=str):
+        require(
+            name in fields,
+            f"config.{block}.{name} is not known; choose from {', '.join(sorted(fields))}",
         )
     given = {}
     for name, field in fields.items():

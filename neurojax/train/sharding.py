@@ -8,7 +8,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from neurojax.batch import Batch
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 
 AXES = ("data", "model")
 Rule = tuple[str, tuple[str | None, ...]]
@@ -21,22 +21,20 @@ def make_mesh(data: int, model: int, devices: Sequence[jax.Device] | None = None
         InputError: the product does not match the devices.
     """
     devices = list(jax.devices() if devices is None else devices)
-    if model < 1 or data < 0 or len(devices) % model:
-        raise InputError(
-            f"sharding.mesh={data}x{model} does not fit {len(devices)} devices; choose divisors "
-            "of it"
-        )
+    require(
+        model >= 1 and data >= 0 and len(devices) % model == 0,
+        f"sharding.mesh={data}x{model} does not fit {len(devices)} devices; choose divisors of it",
+    )
     data = data or len(devices) // model
-    if data * model > len(devices):
-        raise InputError(
-            f"sharding.mesh={data}x{model} needs {data * model} devices, {len(devices)} are present"
-        )
-    if len({device.process_index for device in devices}) > 1 and data * model < len(devices):
-        raise InputError(
-            f"sharding.mesh={data}x{model} leaves out {len(devices) - data * model} of "
-            f"{len(devices)} devices; a run "
-            "of several processes uses all: set sharding.data=0"
-        )
+    require(
+        data * model <= len(devices),
+        f"sharding.mesh={data}x{model} needs {data * model} devices, {len(devices)} are present",
+    )
+    require(
+        len({device.process_index for device in devices}) <= 1 or data * model >= len(devices),
+        f"sharding.mesh={data}x{model} leaves out {len(devices) - data * model} of {len(devices)} "
+        "devices; a run of several processes uses all: set sharding.data=0",
+    )
     return Mesh(np.asarray(devices[: data * model]).reshape(data, model), AXES)
 
 
@@ -67,14 +65,14 @@ def state_shardings(abstract_state, mesh: Mesh, rules: Sequence[Rule], member_ax
                 f"sharding.rules: {pattern!r} is not a regular expression ({error})"
             ) from None
         for axis in axes:
-            if axis is not None and axis not in mesh.axis_names:
-                raise InputError(
-                    f"sharding.rules: {pattern!r} names axis {axis!r}, the mesh has {AXES}"
-                )
-            if axis is not None and tuple(axes).count(axis) > 1:
-                raise InputError(
-                    f"sharding.rules: {pattern!r} names axis {axis!r} twice; a dimension each"
-                )
+            require(
+                axis is None or axis in mesh.axis_names,
+                f"sharding.rules: {pattern!r} names axis {axis!r}, the mesh has {AXES}",
+            )
+            require(
+                axis is None or tuple(axes).count(axis) <= 1,
+                f"sharding.rules: {pattern!r} names axis {axis!r} twice; a dimension each",
+            )
 
     def shard(path, leaf):
         name = path_name(path)
@@ -94,9 +92,8 @@ def state_shardings(abstract_state, mesh: Mesh, rules: Sequence[Rule], member_ax
 def trial_sharding(mesh: Mesh, leaf) -> NamedSharding:
     """Of an array [G, b, ...]: trials of a group are split over the data axis where it divides
     them."""
-    if leaf.shape[1] % mesh.shape["data"] == 0:
-        return NamedSharding(mesh, PartitionSpec(None, "data"))
-    return NamedSharding(mesh, PartitionSpec())
+    divides = leaf.shape[1] % mesh.shape["data"] == 0
+    return NamedSharding(mesh, PartitionSpec(None, "data") if divides else PartitionSpec())
 
 
 def batch_shardings(mesh: Mesh, batch: Batch) -> Batch:

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from tests.finetune.conftest import fine_tune, part_of, write_root
 
 import neurojax as nj
 from neurojax import main
@@ -12,9 +13,8 @@ from neurojax.data.session import TRAIN
 from neurojax.data.store.sessions import open_dataset
 from neurojax.data.store.trained_trials import telling_digests
 from neurojax.finetune import adaptation
-from neurojax.runs import checkpoint
+from neurojax.runs import restore
 from neurojax.train import run as train_run
-from tests.finetune.conftest import fine_tune, part_of, write_root
 
 STEPS = 4
 
@@ -63,7 +63,7 @@ def test_it_is_what_the_command_trains(area, models, stranger, tmp_path, monkeyp
     write_root(tmp_path / "one", [stranger])
     options = ("finetune.strategy=stitcher_only", f"train.num_steps={STEPS}", f"data.root={tmp_path / 'one'}")
     assert main.main(fine_tune(area, tmp_path / "run", *options)) == 0
-    arrays, _ = checkpoint.load_arrays(tmp_path / "run" / "checkpoints")
+    arrays, _ = restore.load_arrays(tmp_path / "run" / "checkpoints")
     found = models[2].weights.arrays
     assert arrays.keys() == found.keys()
     for name, array in arrays.items():

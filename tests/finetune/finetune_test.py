@@ -7,6 +7,8 @@ import shutil
 import jax
 import numpy as np
 import pytest
+from tests import configs_for_tests
+from tests.finetune.conftest import SPEC, fine_tune, part_of, pretrain, write_root
 
 from neurojax import main
 from neurojax.commands import config as config_command
@@ -19,12 +21,11 @@ from neurojax.errors import InputError
 from neurojax.files import read_json
 from neurojax.finetune import begin as finetune
 from neurojax.finetune import inherit, new_rows, release, weights
-from neurojax.runs import checkpoint, state_io
+from neurojax.runs import restore, state_io
+from neurojax.runs.manifest import read_manifest, steps_on_disk
 from neurojax.runs.writer import read_metrics
 from neurojax.train import run as train_run
 from neurojax.train import run_folder, settings, sharding
-from tests import configs_for_tests
-from tests.finetune.conftest import SPEC, fine_tune, part_of, pretrain, write_root
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +42,7 @@ UNIT, SESSION = ("read_in", "read_out", "read_out_bias"), ("read_in_bias", "sess
 
 
 def arrays_of(folder, step=None):
-    return checkpoint.load_arrays(folder / "checkpoints", step)
+    return restore.load_arrays(folder / "checkpoints", step)
 
 
 def known_parts(arrays, num_units, num_sessions):
@@ -106,7 +107,7 @@ def test_gradual_unfreezing_begins_to_train_everything_at_its_step(known, gradua
 
 def test_what_a_run_came_from_is_on_record(area, gradual):
     tmp_path = gradual
-    source = checkpoint.read_manifest(area / "run" / "checkpoints" / "20")
+    source = read_manifest(area / "run" / "checkpoints" / "20")
     manifest = arrays_of(tmp_path)[1]
     assert manifest["init_from"]["manifest_sha256"] == source["manifest_sha256"]
     assert manifest["init_from"]["sessions"] == source["sessions"]
@@ -141,7 +142,7 @@ def test_a_run_once_begun_needs_the_first_run_no_more_and_resumes_bit_for_bit(ar
     shutil.rmtree(first)
     for step in (4, 6):  # as if killed before the first save after step 0
         shutil.rmtree(stopped / "checkpoints" / str(step), ignore_errors=True)
-    assert checkpoint.steps_on_disk(stopped / "checkpoints") == []
+    assert steps_on_disk(stopped / "checkpoints") == []
     assert main.main(command) == 2  # keep_checkpoints=2: step 0 is gone, so there is nothing to go on from
     assert "first" in capsys.readouterr().err
 
@@ -158,7 +159,7 @@ def test_a_run_once_begun_needs_the_first_run_no_more_and_resumes_bit_for_bit(ar
     with monkeypatch.context() as patch:
         patch.setattr(sharding, "place_batch", fail_at_the_third)
         assert main.main(command) == 130
-    assert checkpoint.steps_on_disk(stopped / "checkpoints") == [0]
+    assert steps_on_disk(stopped / "checkpoints") == [0]
     shutil.rmtree(first)
     assert main.main(command) == 0
     assert "resuming from step 0 of 6" in capsys.readouterr().out
@@ -370,7 +371,7 @@ def test_a_split_that_tests_trained_trials_is_refused_before_training_goes_on(ar
     command = [*pretrain(area, "train.num_steps=22", other_split(area, tmp_path)), f"--workdir={run}"]
     assert main.main([*command, "--allow_dataset_change"]) == 2
     assert "the run was trained on 2" in capsys.readouterr().err
-    assert checkpoint.steps_on_disk(run / "checkpoints")[-1] == 20
+    assert steps_on_disk(run / "checkpoints")[-1] == 20
 
 
 def test_a_run_from_another_schema_is_refused(area, tmp_path, capsys):

@@ -24,8 +24,10 @@ import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from neurojax.errors import InputError
-from neurojax.runs import checkpoint, manifest, state_io, workdir
-from neurojax.runs.checkpoint import Checkpointer, CheckpointError, restore_latest, steps_on_disk, verify_step
+from neurojax.runs import checkpoint, manifest, restore, state_io, workdir
+from neurojax.runs.checkpoint import Checkpointer
+from neurojax.runs.manifest import CheckpointError, steps_on_disk, verify_step
+from neurojax.runs.restore import restore_latest
 
 RECORD = {"config_hash": "c0", "dataset_fingerprint": "d0", "seed": 0, "mesh": {"data": 8}}
 
@@ -109,7 +111,7 @@ def test_donating_the_state_after_save_does_not_change_what_is_saved(tmp_path):
         for _ in range(5):
             state = update(state)
         jax.block_until_ready(state)
-    arrays, _ = checkpoint.load_arrays(tmp_path)
+    arrays, _ = restore.load_arrays(tmp_path)
     np.testing.assert_array_equal(arrays["kernel"], expected)
     assert arrays["host"].min() == 1
 
@@ -292,7 +294,7 @@ def test_a_state_that_does_not_fit_is_refused_with_the_difference(tmp_path):
 
 
 def test_load_arrays_needs_no_tree(two_steps, tmp_path):
-    arrays, record = checkpoint.load_arrays(two_steps, step=1)
+    arrays, record = restore.load_arrays(two_steps, step=1)
     assert record["step"] == 1
     assert arrays.keys() == state_io.named_leaves(make_state()).keys()
     np.testing.assert_array_equal(
@@ -301,9 +303,9 @@ def test_load_arrays_needs_no_tree(two_steps, tmp_path):
     assert arrays["params/read_in/bias"].shape == (0, 3) and arrays["params/half"].dtype == jnp.bfloat16
     assert all(isinstance(array, np.ndarray) for array in arrays.values())
     with pytest.raises(InputError, match="no checkpoint"):
-        checkpoint.load_arrays(tmp_path)
+        restore.load_arrays(tmp_path)
     with pytest.raises(InputError, match="damaged"):
-        checkpoint.load_arrays(two_steps, step=3)
+        restore.load_arrays(two_steps, step=3)
 
 
 @pytest.mark.parametrize("state", [{"key": 0}, {"a": {"b": 1}, "a/b": 2}, {"a.b": 1, "a": {"b": 2}}, 3.0])
@@ -467,14 +469,15 @@ SAVING_LOOP = """
     import sys
     import jax.numpy as jnp, numpy as np
     from neurojax.runs import checkpoint
+    from neurojax.runs.manifest import steps_on_disk
     directory = sys.argv[1]
-    last = checkpoint.steps_on_disk(directory)
+    last = steps_on_disk(directory)
     with checkpoint.Checkpointer(directory, keep=2) as checkpointer:
         for step in range(last[-1] + 1 if last else 0, 10_000):
             values = np.random.default_rng(step).normal(size=(50_000,)).astype(np.float32)
             state = {"values": jnp.asarray(values), "step": jnp.asarray(step)}
             checkpointer.save(step, state, {"seed": step})
-            print(checkpoint.steps_on_disk(directory)[-1:], flush=True)
+            print(steps_on_disk(directory)[-1:], flush=True)
 """
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from neurojax.runs import checkpoint, manifest
+from neurojax.runs import manifest, restore
 
 FROZEN = Path(__file__).parent / "frozen_checkpoint"
 KERNEL = np.arange(12, dtype=np.float32).reshape(3, 4) / 8
@@ -35,7 +35,7 @@ def test_it_is_schema_1_and_whole():
 
 def test_it_restores_into_a_state(directory):
     wanted = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), EXPECTED)
-    state, content = checkpoint.restore_latest(directory, wanted)
+    state, content = restore.restore_latest(directory, wanted)
     assert content["step"] == 7
     for leaf, expected in zip(jax.tree.leaves(state), jax.tree.leaves(EXPECTED), strict=True):
         assert leaf.dtype == expected.dtype
@@ -43,6 +43,6 @@ def test_it_restores_into_a_state(directory):
 
 
 def test_it_loads_by_name(directory):
-    arrays, _ = checkpoint.load_arrays(directory)
+    arrays, _ = restore.load_arrays(directory)
     assert sorted(arrays) == ["params/half", "params/read_in/bias", "params/read_in/kernel", "step"]
     np.testing.assert_array_equal(arrays["params/read_in/kernel"], KERNEL)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from neurojax.errors import InputError
-from neurojax.runs import checkpoint, manifest
+from neurojax.runs import checkpoint, manifest, restore
 
 STATE = {"params": {"kernel": jnp.arange(12.0).reshape(3, 4)}, "step": jnp.asarray(3)}
 
@@ -70,12 +70,12 @@ def set_array(name, **changes):
 )
 def test_what_the_files_cannot_hold_is_refused_before_it_is_read(forge, change, message):
     with pytest.raises(InputError, match=message) as caught:
-        checkpoint.load_arrays(forge(change), step=1)
+        restore.load_arrays(forge(change), step=1)
     assert "\n" not in str(caught.value)
 
 
 def test_the_honest_manifest_still_loads(forge):
-    arrays, _ = checkpoint.load_arrays(forge(lambda content: None), step=1)
+    arrays, _ = restore.load_arrays(forge(lambda content: None), step=1)
     np.testing.assert_array_equal(arrays["params/kernel"], np.asarray(STATE["params"]["kernel"]))
 
 
@@ -91,7 +91,7 @@ def test_a_step_that_is_a_link_is_no_checkpoint(saved, tmp_path):
     (tmp_path / "1").symlink_to(saved / "1")
     assert manifest.verify_step(tmp_path / "1") == [f"{tmp_path / '1'} is a link, expected a folder"]
     with pytest.raises(InputError, match="is a link"):
-        checkpoint.load_arrays(tmp_path, step=1)
+        restore.load_arrays(tmp_path, step=1)
 
 
 class _Runs:
@@ -112,7 +112,7 @@ def test_pickled_files_in_a_checkpoint_are_never_opened(saved, tmp_path, monkeyp
         path.write_bytes(pickle.dumps(_Runs()))
         manifest.write_manifest(directory / "1", 1, manifest.read_manifest(saved / "1")["arrays"], {})
         try:
-            checkpoint.load_arrays(directory, step=1)
+            restore.load_arrays(directory, step=1)
         except InputError:
             pass
         path.write_bytes(honest)

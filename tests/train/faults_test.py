@@ -18,7 +18,8 @@ from neurojax.data import pipeline
 from neurojax.data.store import roster
 from neurojax.data.store.sessions import Dataset, content_sha256, dataset_of, open_session, write_session
 from neurojax.errors import InputError, Interrupted
-from neurojax.runs import checkpoint, manifest, state_io, workdir
+from neurojax.runs import checkpoint, manifest, restore, state_io, workdir
+from neurojax.runs.manifest import MANIFEST_NAME, CheckpointError, steps_on_disk
 from neurojax.runs.writer import read_metrics
 from neurojax.train import dispatch, loop, sharding
 from neurojax.train import run as train_run
@@ -101,7 +102,7 @@ def require_one_step(folder, seen, read, caught):
     """The failed save was told within a step, in one line, and what was saved before stands."""
     assert len(read) - seen[0] <= 1
     assert "\n" not in str(caught.value) and "check the disk, then run again to resume" in str(caught.value)
-    steps = checkpoint.steps_on_disk(folder / "checkpoints")
+    steps = steps_on_disk(folder / "checkpoints")
     assert steps and all(manifest.verify_step(folder / "checkpoints" / str(step)) == [] for step in steps)
 
 
@@ -114,7 +115,7 @@ def test_a_save_that_fails_is_reported_within_one_step_and_the_run_resumes(
     with monkeypatch.context() as patch:
         read = before_batch(3, lambda: patch.setattr(manifest, "write_bytes", fail))
         seen = steps_after_failure(read)
-        with pytest.raises(checkpoint.CheckpointError, match="No space left on device") as caught:
+        with pytest.raises(CheckpointError, match="No space left on device") as caught:
             train(tmp_path / "run")
     require_one_step(tmp_path / "run", seen, read, caught)
     equal_trees(train(tmp_path / "run", save_every_steps=0), undisturbed["state"])
@@ -144,7 +145,7 @@ def test_a_full_disk_is_reported_within_one_step_and_the_run_resumes(
 
     read = before_batch(3, fill)
     seen = steps_after_failure(read)
-    with pytest.raises(checkpoint.CheckpointError, match="No space left on device|RESOURCE_EXHAUSTED") as caught:
+    with pytest.raises(CheckpointError, match="No space left on device|RESOURCE_EXHAUSTED") as caught:
         train(small_disk / "run", log_every_steps=100)
     require_one_step(small_disk / "run", seen or [len(read)], read, caught)
     (small_disk / "ballast").unlink()
@@ -163,12 +164,12 @@ def test_a_write_protected_workdir_is_refused(small_disk):
 
 def test_a_vanished_workdir_stops_the_run_and_is_not_made_again(train, before_batch, tmp_path):
     read = before_batch(3, lambda: (tmp_path / "run").rename(tmp_path / "away"))
-    with pytest.raises(checkpoint.CheckpointError) as caught:
+    with pytest.raises(CheckpointError) as caught:
         train(tmp_path / "run")
     assert len(read) <= 6 and "\n" not in str(caught.value)
     assert not (tmp_path / "run" / "metrics.jsonl").exists()
-    assert checkpoint.steps_on_disk(tmp_path / "run" / "checkpoints") == []
-    (complete := checkpoint.steps_on_disk(tmp_path / "away" / "checkpoints"))
+    assert steps_on_disk(tmp_path / "run" / "checkpoints") == []
+    (complete := steps_on_disk(tmp_path / "away" / "checkpoints"))
     assert complete and manifest.verify_step(tmp_path / "away" / "checkpoints" / str(complete[-1])) == []
 
 
@@ -190,7 +191,7 @@ def test_a_jumping_clock_changes_nothing(undisturbed, train, tmp_path, monkeypat
     equal_trees(state, undisturbed["state"])
     times = [row["time_s"] for row in read_metrics(tmp_path / "jumping")]
     assert times == sorted(times) and times[0] >= 0
-    assert checkpoint.steps_on_disk(tmp_path / "jumping" / "checkpoints") == [22, 24]  # by step, not by date
+    assert steps_on_disk(tmp_path / "jumping" / "checkpoints") == [22, 24]  # by step, not by date
 
 
 def test_batches_that_are_not_finite_are_skipped_counted_and_in_a_row_abort(train, tmp_path, source, monkeypatch):
@@ -209,7 +210,7 @@ def test_batches_that_are_not_finite_are_skipped_counted_and_in_a_row_abort(trai
     assert f"that batch holds {names})" in str(caught.value)
     assert [row["train/skipped_steps"] for row in read_metrics(tmp_path)] == [0, 0, 1, 0, 1, 0, 0, 1, 1]
     for step, skipped in ((6, 2), (9, 4)):
-        restored, _ = checkpoint.load_arrays(tmp_path / "checkpoints", step=step)
+        restored, _ = restore.load_arrays(tmp_path / "checkpoints", step=step)
         assert restored["skipped"] == skipped and restored["step"] == step
         assert all(np.isfinite(array).all() for array in restored.values())
 
@@ -221,7 +222,7 @@ def test_twenty_steps_after_a_signal_are_those_of_the_undisturbed_run(
     read = before_batch(3, lambda: os.kill(os.getpid(), number))
     with pytest.raises(Interrupted, match="after step 4 of 24; state saved"):
         train(tmp_path, save_every_steps=0)
-    assert checkpoint.steps_on_disk(tmp_path / "checkpoints") == [4]
+    assert steps_on_disk(tmp_path / "checkpoints") == [4]
     read.clear()
     equal_trees(train(tmp_path, save_every_steps=0), undisturbed["state"])
     assert read == list(range(4, 24))
@@ -250,7 +251,7 @@ def stop_after(train, before_batch):
 def digest_on(recipe, source, folder, data, model) -> str:
     """Restores onto a mesh; digest of the values wherever they lie."""
     abstract = loop.abstract_state(recipe, source.facts, sharding.make_mesh(data, model), RULES)
-    state, _ = checkpoint.restore_latest(folder / "checkpoints", abstract)
+    state, _ = restore.restore_latest(folder / "checkpoints", abstract)
     found = b"".join(np.asarray(leaf).tobytes() for leaf in state_io.named_leaves(state).values())
     return hashlib.sha256(found).hexdigest()
 
@@ -311,7 +312,7 @@ def test_data_changed_under_a_run_are_refused_by_name_or_recorded(dataset, tmp_p
         pass
     with held(CONFIG, dataset):
         pass
-    trained = tmp_path / "checkpoints" / "3" / checkpoint.MANIFEST_NAME
+    trained = tmp_path / "checkpoints" / "3" / MANIFEST_NAME
     trained.parent.mkdir(parents=True)
     trained.write_text("{}")
     message = f"changed {dataset.sessions[1].session_id}; .*--allow_dataset_change"

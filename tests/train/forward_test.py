@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tests.configs_test import CONFIGS, load
 
 from neurojax.commands import config
 from neurojax.objectives.interface import Query
 from neurojax.train import forward, run_folder, settings
 from neurojax.train.state import init_run, steps_taken
 from neurojax.train.step import run_step
-from tests.configs_test import CONFIGS, load
 
 
 def path_of(name):
@@ -82,9 +82,10 @@ def test_samples_of_a_latent_variable_model_give_their_mean_rate():
     found = ask(num_samples=3, key=key).natural
     np.testing.assert_array_equal(found, ask(num_samples=3, key=key).natural)
     assert np.abs(found - ask().natural).max() > 1e-3
+    specs = recipe.model.module.tables(recipe.model.config)
     sampled = [
         recipe.model.module.apply(
-            forward.Weights(state.params, forward.gather_rows(tables, recipe.model.module.tables(recipe.model.config), batch)),
+            forward.Weights(state.params, forward.gather_rows(tables, specs, batch)),
             recipe.objective.module.inputs(batch, query_of(batch), recipe.objective.config),
             recipe.model.config, train=False, key=own,
         ).natural

@@ -11,7 +11,7 @@ import pytest
 
 from neurojax.data import pipeline
 from neurojax.errors import InputError, Interrupted
-from neurojax.runs import checkpoint
+from neurojax.runs.manifest import read_manifest, steps_on_disk
 from neurojax.runs.writer import read_metrics
 from neurojax.schemes import PROMPTS
 from neurojax.train import loop
@@ -76,8 +76,8 @@ def learned(folder):
 
 def test_a_run_leaves_checkpoints_and_metrics(uninterrupted):
     folder = uninterrupted["folder"]
-    assert checkpoint.steps_on_disk(folder / "checkpoints") == [4, 6]
-    manifest = checkpoint.read_manifest(folder / "checkpoints" / "6")
+    assert steps_on_disk(folder / "checkpoints") == [4, 6]
+    manifest = read_manifest(folder / "checkpoints" / "6")
     assert manifest["step"] == 6 and manifest["config_hash"] == "c"
     rows = read_metrics(folder)
     assert [row["step"] for row in rows if "train/loss" in row] == [2, 4, 6]
@@ -99,7 +99,7 @@ def test_three_steps_a_signal_and_three_more_are_six_steps_bit_for_bit(
         signal_before_batch(patch, 2)
         with pytest.raises(Interrupted, match="after step 3 of 6; state saved"):
             train(tmp_path)
-    assert checkpoint.steps_on_disk(tmp_path / "checkpoints") == [3]
+    assert steps_on_disk(tmp_path / "checkpoints") == [3]
     assert [row["step"] for row in read_metrics(tmp_path)] == [2, 3, 3]  # what was learned until then is told
     log = []
     state = train(tmp_path, log=log.append)
@@ -128,7 +128,7 @@ def test_counts_held_on_the_device_train_the_same_to_rounding(uninterrupted, tra
 
 @pytest.mark.slow
 def test_several_steps_at_once_are_the_same_steps(uninterrupted, train, tmp_path, monkeypatch, equal_trees):
-    """Runs of two, one, one and two steps, stopped after the first and resumed: the bits of a run that was not stopped."""
+    """Runs of two, one, one and two steps, stopped after the first and resumed, have the bits of an unstopped run."""
     for name in ("whole", "stopped"):
         (tmp_path / name).mkdir()
     whole = train(tmp_path / "whole", placement="device", steps_per_dispatch=3)
@@ -146,7 +146,7 @@ def test_several_steps_at_once_are_the_same_steps(uninterrupted, train, tmp_path
 def test_a_reader_thread_changes_nothing(uninterrupted, train, tmp_path, equal_trees):
     state = train(tmp_path, num_threads=1, validate_every_steps=0, save_every_steps=0, log_every_steps=100)
     equal_trees(state, uninterrupted["state"])
-    assert checkpoint.steps_on_disk(tmp_path / "checkpoints") == [6]
+    assert steps_on_disk(tmp_path / "checkpoints") == [6]
     assert [row["step"] for row in read_metrics(tmp_path)] == [6]
 
 
@@ -163,7 +163,7 @@ def test_more_steps_extend_a_finished_run(uninterrupted, train, tmp_path, equal_
     folder, log = shutil.copytree(uninterrupted["folder"], tmp_path / "run"), []
     state = train(folder, log=log.append, num_steps=8)
     assert log == ["resuming from step 6 of 8"] and state.step == 8
-    assert checkpoint.steps_on_disk(folder / "checkpoints") == [6, 8]
+    assert steps_on_disk(folder / "checkpoints") == [6, 8]
     rows = learned(folder)
     assert rows[: len(learned(uninterrupted["folder"]))] == learned(uninterrupted["folder"])
     assert [row["step"] for row in rows[-2:]] == [8, 8]
@@ -179,7 +179,7 @@ def test_a_run_that_is_never_finite_stops_and_saves_nothing(train, tmp_path, mon
     monkeypatch.setattr(loop, "init_run", broken)
     with pytest.raises(Diverged, match="3 steps in a row, up to batch 2; lower optimizer.learning_rate"):
         train(tmp_path, max_skipped_in_a_row=3, validate_every_steps=0)
-    assert checkpoint.steps_on_disk(tmp_path / "checkpoints") == []
+    assert steps_on_disk(tmp_path / "checkpoints") == []
 
 
 @pytest.mark.parametrize(

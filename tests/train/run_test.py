@@ -13,7 +13,7 @@ from neurojax.data.synthetic import animals as synthetic
 from neurojax.errors import InputError
 from neurojax.evals import spikes
 from neurojax.files import read_json
-from neurojax.runs import checkpoint
+from neurojax.runs import restore
 from neurojax.train import run
 
 CHECKOUT = Path(__file__).parents[2]
@@ -96,7 +96,7 @@ def test_a_record_comes_back_as_it_was_written_and_a_finished_run_is_not_scored_
 def test_training_alone_leaves_the_same_weights_and_no_score(dataset, finished, tmp_path):
     run.train(finished[1], tmp_path, dataset=dataset, log=lambda line: None)
     assert not (tmp_path / "evaluation.json").exists()
-    alone, scored = (checkpoint.load_arrays(folder / "checkpoints") for folder in (tmp_path, finished[0]))
+    alone, scored = (restore.load_arrays(folder / "checkpoints") for folder in (tmp_path, finished[0]))
     assert alone[0].keys() == scored[0].keys()
     for name, array in alone[0].items():
         np.testing.assert_array_equal(array, scored[0][name], err_msg=name)
