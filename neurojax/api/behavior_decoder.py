@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from neurojax.api.embedder import trial_starts
-from neurojax.errors import InputError, whole_number
+from neurojax.errors import InputError, require, whole_number
 from neurojax.evals.decoding import calibration, probes
 from neurojax.evals.decoding.features import parse_lags
 
@@ -73,7 +73,9 @@ class BehaviorDecoder(BaseEstimator):
         Raises:
             InputError: an option that is none, one class alone.
         """
-        regression = self._check_options() == "regression"
+        require(self.kind in KINDS, f"kind={self.kind!r}; choose from {', '.join(KINDS)}")
+        whole_number(self.num_folds, "num_folds", 2)
+        regression = self.kind == "regression"
         X, y = validate_data(
             self,
             X,
@@ -89,8 +91,10 @@ class BehaviorDecoder(BaseEstimator):
             return self._fit_ridge(known, y, trials, mean, scale)
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise InputError(f"y holds 1 class, {self.classes_[0]!r}; a constant cannot be decoded")
+        require(
+            len(self.classes_) >= 2,
+            f"y holds 1 class, {self.classes_[0]!r}; a constant cannot be decoded",
+        )
         return self._fit_logistic(known, codes, trials, mean, scale)
 
     def predict(self, X, trials=None) -> np.ndarray:
@@ -155,19 +159,13 @@ class BehaviorDecoder(BaseEstimator):
     def _folds(self, trials, codes: np.ndarray) -> list:
         """(fitting rows, asked rows): whole trials, classes spread evenly; none where a class is
         not in every fit."""
-        classes = self.kind == "classification"
         if trials is None:
-            groups, splitter = (
-                None,
-                model_selection.StratifiedKFold if classes else model_selection.KFold,
-            )
-            most = np.bincount(codes).min()
+            groups, kind, most = None, "KFold", np.bincount(codes).min()
         else:
-            groups = np.asarray(trials)
-            splitter = (
-                model_selection.StratifiedGroupKFold if classes else model_selection.GroupKFold
-            )
+            groups, kind = np.asarray(trials), "GroupKFold"
             most = min(len(np.unique(groups[codes == code])) for code in np.unique(codes))
+        kind = f"Stratified{kind}" if self.kind == "classification" else kind
+        splitter = getattr(model_selection, kind)
         if (num_folds := int(min(self.num_folds, most))) < 2:
             return []
         folds = list(splitter(num_folds).split(codes, codes, groups))
@@ -194,19 +192,11 @@ class BehaviorDecoder(BaseEstimator):
     def _grid(self, default) -> tuple[float, ...]:
         given = default if self.grid is None else self.grid
         grid = tuple(given) if np.iterable(given) else ()
-        if not grid or not all(
-            isinstance(value, numbers.Real) and 0 < value < np.inf for value in grid
-        ):
-            raise InputError(
-                f"grid={self.grid!r}; expected a sequence of positive numbers, such as (0.1, 1, 10)"
-            )
+        require(
+            grid and all(isinstance(value, numbers.Real) and 0 < value < np.inf for value in grid),
+            f"grid={self.grid!r}; expected a sequence of positive numbers, such as (0.1, 1, 10)",
+        )
         return grid
-
-    def _check_options(self) -> str:
-        if self.kind not in KINDS:
-            raise InputError(f"kind={self.kind!r}; choose from {', '.join(KINDS)}")
-        whole_number(self.num_folds, "num_folds", 2)
-        return self.kind
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -12,7 +12,7 @@ import numpy as np
 from neurojax.api.pretrained import Pretrained, load
 from neurojax.data.session import TRAIN, Session
 from neurojax.data.store.sessions import from_counts
-from neurojax.errors import InputError, whole_number
+from neurojax.errors import InputError, require, whole_number
 
 try:
     from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -77,10 +77,10 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         X = validate_data(
             self, X, ensure_min_samples=2, ensure_min_features=2, ensure_non_negative=True
         )
-        if self.model is None:
-            raise InputError(
-                "Embedder(model=None); give a path, an id of the hub or what neurojax.load gives"
-            )
+        require(
+            self.model is not None,
+            "Embedder(model=None); give a path, an id of the hub or what neurojax.load gives",
+        )
         model = self.model if isinstance(self.model, Pretrained) else load(self.model)
         self._session_id = f"embedder-{len(model.session_ids)}"  # such a name is taken once
         self._trial_bins = model.weights.num_bins if self.trial_bins is None else self.trial_bins
@@ -125,13 +125,13 @@ def trial_starts(trials: Any, num_rows: int) -> np.ndarray:
         InputError: another number of labels, or a label that comes back after another.
     """
     labels = np.asarray(trials)
-    if labels.shape != (num_rows,):
-        raise InputError(
-            f"trials has shape {labels.shape}; expected one label for each of {num_rows} rows"
-        )
+    require(
+        labels.shape == (num_rows,),
+        f"trials has shape {labels.shape}; expected one label for each of {num_rows} rows",
+    )
     starts = np.flatnonzero(np.append(True, labels[1:] != labels[:-1]))
-    if len(np.unique(labels[starts])) < len(starts):
-        raise InputError(
-            "trials: a label comes back after another; the bins of a trial must lie together"
-        )
+    require(
+        len(np.unique(labels[starts])) >= len(starts),
+        "trials: a label comes back after another; the bins of a trial must lie together",
+    )
     return starts

@@ -77,8 +77,7 @@ def lines(membership: Mapping[str, Any] | None) -> list[str]:
     many = f"mean of {len(measured)} sessions" if len(measured) > 1 else "1 session"
     rows = [
         f"| {cards.text(name)} | {block['auc']:.3f} | {block['auc_ci95'][0]:.3f} to "
-        f"{block['auc_ci95'][1]:.3f} | "
-        f"{block['num_train_trials']}, {block['num_test_trials']} |"
+        f"{block['auc_ci95'][1]:.3f} | {block['num_train_trials']}, {block['num_test_trials']} |"
         for name, block in measured.items()
     ]
     left_out = [
@@ -88,10 +87,9 @@ def lines(membership: Mapping[str, Any] | None) -> list[str]:
     ]
     return [
         "Training trials are told from test trials by the likelihood the model gives them with "
-        "AUC "
-        f"{membership['auc']:.3f} [{low:.3f}, {high:.3f}] ({many}, 95 % interval over trials): "
-        "0.5 tells nothing, 1 "
-        "tells every trial. This is the simplest of such attacks; a stronger one may tell more.",
+        f"AUC {membership['auc']:.3f} [{low:.3f}, {high:.3f}] ({many}, 95 % interval over "
+        "trials): 0.5 tells nothing, 1 tells every trial. This is the simplest of such attacks; "
+        "a stronger one may tell more.",
         "",
         "| session | AUC | 95 % interval | trials (train, test) |",
         "|---|---|---|---|",

@@ -69,9 +69,8 @@ def require_licences(entries: Sequence[Mapping[str, Any]]) -> None:
         human = cards.is_human(entry)
         require(
             not human or str(entry.get("licence") or "").strip().lower() not in _NOT_STATED,
-            f"session {entry['session_id']} is of a human and states no licence: its model "
-            "is not exported; "
-            "convert the recording again with its licence, and train on that",
+            f"session {entry['session_id']} is of a human and states no licence: its model is not "
+            "exported; convert the recording again with its licence, and train on that",
         )
 
 
@@ -105,9 +104,8 @@ def write(
         else "# Model of recordings of real values",
         "",
         f"Weights of the model {_name(weights, 'model')} of "
-        f"{'spike counts' if of_spikes else 'real values'}, trained "
-        f"with the objective {_name(weights, 'objective')}, exported by neurojax {__version__} "
-        "after "
+        f"{'spike counts' if of_spikes else 'real values'}, trained with the objective "
+        f"{_name(weights, 'objective')}, exported by neurojax {__version__} after "
         f"{weights.step:,} steps: {parameters:,} float32 values, bins of "
         f"{1000 * weights.bin_size_s:g} ms.",
         "",

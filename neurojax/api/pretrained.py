@@ -8,7 +8,7 @@ import numpy as np
 
 from neurojax.data import belongs
 from neurojax.data.session import Session
-from neurojax.errors import InputError, whole_number
+from neurojax.errors import require, whole_number
 from neurojax.evals import passes
 from neurojax.finetune import adaptation, hub, release, weights
 from neurojax.runs import state_io
@@ -31,25 +31,24 @@ def load(path: str | Path, *, revision: str | None = None) -> "Pretrained":
     Raises:
         InputError: nothing there, or nothing that can be used; a hub id without the extra `hub`.
     """
-    if not isinstance(path, str | os.PathLike):
-        raise InputError(
-            f"path is of type {type(path).__name__}; expected the path of a folder, or "
-            "owner/name of the hub"
-        )
+    require(
+        isinstance(path, str | os.PathLike),
+        f"path is of type {type(path).__name__}; expected the path of a folder, or owner/name of "
+        "the hub",
+    )
     folder = Path(path)
     if not folder.is_dir():
-        if not (isinstance(path, str) and hub.is_id(path)):
-            raise InputError(
-                f"{folder} is no folder; expected the workdir of a run, a folder of `neurojax "
-                "export`, or owner/name "
-                "of the hub"
-            )
+        require(
+            isinstance(path, str) and hub.is_id(path),
+            f"{folder} is no folder; expected the workdir of a run, a folder of `neurojax "
+            "export`, or owner/name of the hub",
+        )
         folder = hub.fetched(path, revision)
         return Pretrained(release.read(folder))
-    if revision is not None:
-        raise InputError(
-            f"revision={revision!r} is of the hub, but {folder} is a folder; leave it out"
-        )
+    require(
+        revision is None,
+        f"revision={revision!r} is of the hub, but {folder} is a folder; leave it out",
+    )
     return Pretrained(release.read_any(folder))
 
 
@@ -73,7 +72,8 @@ class Pretrained:
 
     def __repr__(self) -> str:
         names = ", ".join(self.session_ids[:3]) + (", ..." if len(self.session_ids) > 3 else "")
-        return f"Pretrained({len(self.session_ids)} sessions: {names}; {self.num_dims} dims; step {self.weights.step})"
+        size = f"{self.num_dims} dims; step {self.weights.step}"
+        return f"Pretrained({len(self.session_ids)} sessions: {names}; {size})"
 
     def embed(self, session: Session) -> np.ndarray:
         """States of all bins with every unit visible.
@@ -115,11 +115,11 @@ class Pretrained:
         """
         num_groups = whole_number(num_groups, "num_groups", 2)
         _require_session(session)
-        if session.num_units < 2:
-            raise InputError(
-                f"session {session.session_id} has 1 unit; one is inferred from others, so two "
-                "are needed"
-            )
+        require(
+            session.num_units >= 2,
+            f"session {session.session_id} has 1 unit; one is inferred from others, so two are "
+            "needed",
+        )
         model = self.predictor(session)
         rates_hz = np.full(session.counts.shape, np.nan, np.float32)
         group = np.random.default_rng(0).permutation(session.num_units) % num_groups
@@ -163,11 +163,11 @@ class Pretrained:
                 trained trials of a known session), a known one under "stitcher_only", test trials
                 that were trained on, no train split, or an option that is none.
         """
-        if not np.iterable(known_sessions):
-            raise InputError(
-                f"known_sessions is of type {type(known_sessions).__name__}; expected a list of "
-                "Sessions"
-            )
+        require(
+            np.iterable(known_sessions),
+            f"known_sessions is of type {type(known_sessions).__name__}; expected a list of "
+            "Sessions",
+        )
         for one in (session, *known_sessions):
             _require_session(one)
         self._require_spikes()
@@ -175,12 +175,11 @@ class Pretrained:
         return Pretrained(adaptation.adapted(self.weights, session, options, known_sessions))
 
     def _require_spikes(self) -> None:
-        if not self.weights.of_spikes():
-            raise InputError(
-                f"the model reads {self.weights.config['data'].get('source')}, not spike counts, "
-                "and has no rows for "
-                "units; score it with `neurojax evaluate`"
-            )
+        require(
+            self.weights.of_spikes(),
+            f"the model reads {self.weights.config['data'].get('source')}, not spike counts, and "
+            "has no rows for units; score it with `neurojax evaluate`",
+        )
 
     def predictor(self, session: Session) -> Predictor:
         """The weights laid out for one session, as the functions of `evals` take them; raises
@@ -213,16 +212,13 @@ def _passes(model: Predictor, session: Session, hidden_units: np.ndarray) -> Ite
 
 
 def _require_session(given: object) -> None:
-    if not isinstance(given, Session):
-        told = (
-            repr(given)
-            if isinstance(given, str | os.PathLike)
-            else f"an object of type {type(given).__name__}"
-        )
-        raise InputError(
-            f"{told} is no Session; expected one recording, such as neurojax.open_session gives "
-            "of a folder"
-        )
+    named = isinstance(given, str | os.PathLike)
+    told = repr(given) if named else f"an object of type {type(given).__name__}"
+    require(
+        isinstance(given, Session),
+        f"{told} is no Session; expected one recording, such as neurojax.open_session gives of a "
+        "folder",
+    )
 
 
 def _scatter(target: np.ndarray, values: np.ndarray, session: Session, trials: np.ndarray) -> None:

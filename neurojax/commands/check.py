@@ -77,10 +77,8 @@ def report_lines(report: dict[str, Any]) -> list[str]:
     )
     lines = [
         f"{report['num_sessions']} session{'s' * (report['num_sessions'] != 1)}, "
-        f"{report['num_units']}"
-        f" {columns}, {report['num_trials']} trials, bins of {report['bin_size_s'] * 1000:g} ms, "
-        "fingerprint"
-        f" {report['fingerprint'][:12]}",
+        f"{report['num_units']} {columns}, {report['num_trials']} trials, bins of "
+        f"{report['bin_size_s'] * 1000:g} ms, fingerprint {report['fingerprint'][:12]}",
         f"{'session':{width}}  trials (train/val/test)     bins  {kind}",
     ]
     for name, facts in sessions.items():

@@ -7,7 +7,7 @@ from typing import Any
 
 from neurojax import files
 from neurojax.commands import compare_rows
-from neurojax.errors import InputError, require
+from neurojax.errors import require
 from neurojax.evals import evaluators, tables
 from neurojax.report import page
 
@@ -137,11 +137,11 @@ def shared_sessions(evaluations: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Sessions every run scored, in the order of the first; refuses different protocols and no
     overlap."""
     protocols = {name: evaluation["protocol"] for name, evaluation in evaluations.items()}
-    if len(set(protocols.values())) > 1:
-        listed = ", ".join(f"{name}: {protocol}" for name, protocol in protocols.items())
-        raise InputError(
-            f"runs were scored under different protocols ({listed}); evaluate them under one"
-        )
+    listed = ", ".join(f"{name}: {protocol}" for name, protocol in protocols.items())
+    require(
+        len(set(protocols.values())) == 1,
+        f"runs were scored under different protocols ({listed}); evaluate them under one",
+    )
     first, *others = evaluations.values()
     shared = [key for key in first["sessions"] if all(key in other["sessions"] for other in others)]
     require(

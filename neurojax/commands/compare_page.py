@@ -66,9 +66,8 @@ def page_of(evaluations: Records, session_ids: Sequence[str], warnings: Sequence
         page.picture(
             _differences(evaluations, session_ids),
             f"Difference from {reference}: a grey dot a session with its 95 % interval over "
-            "trials, where it has one; "
-            f"diamonds the mean, bars: {_bars(session_ids)}, paired within sessions. Above zero "
-            "is better than it.",
+            f"trials, where it has one; diamonds the mean, bars: {_bars(session_ids)}, paired "
+            "within sessions. Above zero is better than it.",
             wide=len(evaluations) > 4,
         ),
         *_session_differences(evaluations, session_ids),

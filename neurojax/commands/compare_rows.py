@@ -135,13 +135,14 @@ def comparison_table(evaluations: Records, session_ids: Sequence[str]) -> str:
 def difference_words(num_sessions: int) -> str:
     """What a cell of a later run over the first is."""
     if num_sessions == 1:
-        return "difference [95 % over the trials of this one session, paired]; it says nothing of other sessions"
+        return (
+            "difference [95 % over the trials of this one session, paired]; it says nothing of "
+            "other sessions"
+        )
     return (
         "mean difference of a session [95 % over sessions (t), paired within them], in how many "
-        "it is positive; "
-        f"*: it and the interval over animals exclude zero, p < {intervals.MAX_P:g} (paired t "
-        "over sessions; Holm over"
-        " tasks, not over runs)"
+        "it is positive; *: it and the interval over animals exclude zero, p < "
+        f"{intervals.MAX_P:g} (paired t over sessions; Holm over tasks, not over runs)"
     )
 
 

@@ -124,13 +124,14 @@ def convert_one(job: Job) -> Outcome:
         done = "unchanged, left alone" if session is None else described(session)
         return Outcome(job.name, done)
     except InputError as error:
-        reason, defect = str(error), ""
+        return Outcome(job.name, str(error), failed=True)
     except MemoryError:
-        reason, defect = f"{job.source} does not fit in memory; split the recording", ""
+        reason = f"{job.source} does not fit in memory; split the recording"
+        return Outcome(job.name, reason, failed=True)
     # a defect of one session must not stop the rest; it is raised at the end
     except Exception as error:
-        reason, defect = f"{type(error).__name__}: {error}", traceback.format_exc()
-    return Outcome(job.name, reason, failed=True, defect=defect)
+        reason = f"{type(error).__name__}: {error}"
+        return Outcome(job.name, reason, failed=True, defect=traceback.format_exc())
 
 
 def described(session: Session) -> str:
@@ -146,13 +147,13 @@ def describe(session: Session) -> str:
     bins = f"{shortest}" if shortest == longest else f"{shortest}-{longest}"
     if session.observation == "real":
         return (
-            f"{session.num_trials} trials x {bins} samples x {session.num_units} channels,"
-            f" {session.sampling_hz:g} Hz, {session.unit_of_values}"
+            f"{session.num_trials} trials x {bins} samples x {session.num_units} channels, "
+            f"{session.sampling_hz:g} Hz, {session.unit_of_values}"
         )
     spikes = session.counts.sum(dtype=np.int64)
     rate_hz = spikes / (session.counts.size * session.bin_size_s)
     regions = {region for region in session.region.tolist() if names_a_region(region)}
     return (
-        f"{session.num_trials} trials x {bins} bins x {session.num_units} units, {rate_hz:.2f} Hz,"
-        f" {len(regions)} region{'s' * (len(regions) != 1)}"
+        f"{session.num_trials} trials x {bins} bins x {session.num_units} units, {rate_hz:.2f} "
+        f"Hz, {len(regions)} region{'s' * (len(regions) != 1)}"
     )

@@ -57,9 +57,8 @@ class Settings:
         lists = {"method": METHODS, "protocol": PROTOCOLS, "fold_by": (folds.TRIAL, folds.BLOCK)}
         lists |= {"features": (None, *signals.NAMES, signals.BOTH), "kind": (None, *targets.KINDS)}
         for name, allowed in lists.items():
-            if getattr(self, name) not in allowed:
-                listed = ", ".join(word for word in allowed if word)
-                raise InputError(f"--{name}={getattr(self, name)}; choose from {listed}")
+            asked, listed = getattr(self, name), ", ".join(word for word in allowed if word)
+            require(asked in allowed, f"--{name}={asked}; choose from {listed}")
         for name in self.baselines or ():
             require(
                 name in decoder.ALL_BASELINES,

@@ -179,8 +179,8 @@ def _check_evaluation(folder: Path) -> Findings:
     steps = manifest.steps_on_disk(directory)
     require(
         steps or manifest.quarantined(directory) or directory.is_file(),
-        f"evaluation.json is of step {step}, but no checkpoint is there; restore checkpoints/ from "
-        "a copy; train would start again from step 0",
+        f"evaluation.json is of step {step}, but no checkpoint is there; restore checkpoints/ "
+        "from a copy; train would start again from step 0",
     )
     if steps and step != steps[-1]:
         newest = f"the newest checkpoint is {steps[-1]}; run neurojax evaluate for the newest"

@@ -29,9 +29,8 @@ def export(folder: Path, *, out: Path, licence: str | None = None) -> None:
     require_writable(out.parent, folder=True)
     found = weights.read_run(folder)
     model_card.require_licences(found.entries)
-    evaluation = (
-        read_json(folder / "evaluation.json") if (folder / "evaluation.json").is_file() else None
-    )
+    path = folder / "evaluation.json"
+    evaluation = read_json(path) if path.is_file() else None
     # a damaged evaluation is told before anything is computed
     model_card.write(found, evaluation, licence)
     told_apart = _told_apart(found)
@@ -77,11 +76,8 @@ def _told_apart(found: weights.Weights) -> dict[str, Any]:
         sessions = run_folder.load_data(found.config).sessions
     except InputError as error:
         print(f"whether training trials can be told from test trials is not measured: {error}")
-        return {
-            "auc": None,
-            "reason": "the recordings of the run could not be read",
-            "sessions": {},
-        }
+        reason = "the recordings of the run could not be read"
+        return {"auc": None, "reason": reason, "sessions": {}}
     with Progress(len(found.entries), "membership", unit="sessions") as progress:
         measured = membership.measure(Pretrained(found), sessions, progress.update)
     print(" ".join(membership.lines(measured)[:1]))

@@ -79,8 +79,8 @@ def predictions_as_nwb(
             data=H5DataIO(rates_hz, compression="gzip", chunks=True),
             timestamps=bin_starts_s,
             unit="Hz",
-            description=f"task {task}, bins of {session.bin_size_s * 1000:g} ms; NaN where it does not "
-            "score",
+            description=f"task {task}, bins of {session.bin_size_s * 1000:g} ms; NaN where it does "
+            "not score",
             comments="column k is row k of units beside it; timestamps are the starts of bins",
         )
         module.add(series)

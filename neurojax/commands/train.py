@@ -2,12 +2,12 @@
 together.
 
     workdir/seed_0/ seed_1/ ...     complete runs: resumed, finished and evaluated each for itself
-    workdir/evaluation.json         means over seeds, how far seeds differ; `neurojax compare` reads it
+    workdir/evaluation.json         means over seeds, how far seeds differ; `compare` reads it
     workdir/report.html
 
 All seeds see the same data: synthetic animals, the choice of training trials
-    (`data.train_fraction`) and the
-draws of the evaluation come from the first seed, which every run keeps as `data.seed`.
+(`data.train_fraction`) and the draws of the evaluation come from the first seed, which every run
+keeps as `data.seed`.
 """
 
 from collections.abc import Mapping
