@@ -9,7 +9,12 @@ from neurojax.data.binning import whole_numbers
 from neurojax.data.session import Session
 from neurojax.data.store.observation_rules import check_finite
 from neurojax.data.store.session_fields import columns, labels, plain_array, seconds, split_codes
-from neurojax.data.store.session_rules import check_info, check_session_id, validate_session
+from neurojax.data.store.session_rules import (
+    check_info,
+    check_session_id,
+    one_number,
+    validate_session,
+)
 from neurojax.errors import require
 
 
@@ -52,7 +57,8 @@ def from_values(
     """
     where = f"session {check_session_id(session_id)}"
     recorded = _values(values, where)
-    rate_hz = _rate(sampling_hz, where)
+    rate_hz, shown = one_number(sampling_hz), " ".join(str(sampling_hz).split())[:60]
+    require(0 < rate_hz < np.inf, f"{where}: sampling_hz is {shown}, expected a number above 0")
     starts = _whole(trial_start_bin, "trial_start_bin", where)
     lengths = _whole(trial_num_bins, "trial_num_bins", where)
     codes = split_codes(split, where)
@@ -100,15 +106,6 @@ def _values(values: Any, where: str) -> np.ndarray:
         single = given.astype(np.float32)
     check_finite(single, f"{where}, as float32")
     return np.ascontiguousarray(single)
-
-
-def _rate(sampling_hz: Any, where: str) -> float:
-    value = np.asarray(sampling_hz)
-    is_number = value.size == 1 and value.dtype.kind in "iuf"
-    rate_hz = float(value.reshape(())) if is_number else 0.0
-    shown = " ".join(str(sampling_hz).split())[:60]
-    require(0 < rate_hz < np.inf, f"{where}: sampling_hz is {shown}, expected a number above 0")
-    return rate_hz
 
 
 def _whole(numbers: Any, name: str, where: str) -> np.ndarray:

@@ -123,10 +123,8 @@ def _survey(session: Session) -> _Survey:
 
 
 def _survey_of_real(session: Session) -> _Survey:
-    digests = {}
-    for trial in range(session.num_trials):
-        if changes := trial_evidence(session, trial):
-            digests[trial] = (trial_digest(session, trial), changes)
+    changes = [trial_evidence(session, trial) for trial in range(session.num_trials)]
+    digests = {t: (trial_digest(session, t), number) for t, number in enumerate(changes) if number}
     facts = {**_shared_facts(session, digests), **signal_facts(session)}
     findings = [*signal_findings(facts, session), *recorded_findings(session.info)]
     return _Survey(facts, digests, None, findings)
@@ -162,12 +160,10 @@ def _shared_facts(session: Session, digests: dict[int, tuple[bytes, int]]) -> di
 
 
 def _survey_of_counts(session: Session) -> _Survey:
-    per_trial = np.zeros((session.num_trials, session.num_units), np.int64)
-    digests = {}
-    for trial in range(session.num_trials):
-        per_trial[trial] = trial_spikes(session, trial)
-        if total := int(per_trial[trial].sum()):  # silent trials are equal without being copies
-            digests[trial] = (trial_digest(session, trial), total)
+    per_trial = np.stack([trial_spikes(session, trial) for trial in range(session.num_trials)])
+    totals = enumerate(per_trial.sum(1).tolist())
+    # silent trials are equal without being copies
+    digests = {t: (trial_digest(session, t), total) for t, total in totals if total}
     spikes = np.stack(
         [per_trial[session.split == split].sum(0) for split in range(len(SPLIT_NAMES))]
     )

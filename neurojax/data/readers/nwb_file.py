@@ -194,7 +194,9 @@ def values(dataset: Any, where: str, start: int = 0, stop: int | None = None) ->
 
     check_dataset(dataset, where)
     if dataset.shape == ():
-        return values_of_scalar(dataset, where)
+        value = dataset[()]
+        is_text = isinstance(value, bytes | str)
+        return np.array(_decoded(value)) if is_text else plain_array(value, "value", where)
     stop = len(dataset) if stop is None else stop
     per_row = dataset.size // max(len(dataset), 1)
     require(
@@ -211,16 +213,6 @@ def values(dataset: Any, where: str, start: int = 0, stop: int | None = None) ->
         block = np.asarray(dataset[first : min(first + _TEXT_ROWS, stop)])
         cells += [_decoded(cell) for cell in block.ravel()]
     return np.array(cells, dtype=str).reshape(stop - start, *dataset.shape[1:])
-
-
-def values_of_scalar(dataset: Any, where: str) -> np.ndarray:
-    """A dataset without axes as an array without axes."""
-    value = dataset[()]
-    return (
-        np.array(_decoded(value))
-        if isinstance(value, bytes | str)
-        else plain_array(value, "value", where)
-    )
 
 
 def _decoded(cell: Any) -> str:
@@ -264,7 +256,7 @@ def _digest_values(dataset: Any, path: str, total: Any) -> None:
     try:
         check_dataset(dataset, path)
         if dataset.shape == ():
-            return total.update(np.ascontiguousarray(values_of_scalar(dataset, path)).tobytes())
+            return total.update(np.ascontiguousarray(values(dataset, path)).tobytes())
         rows = max(1, _BLOCK // max(dataset.size // max(len(dataset), 1), 1))
         for start in range(0, len(dataset), rows):
             block = values(dataset, path, start, min(start + rows, len(dataset)))

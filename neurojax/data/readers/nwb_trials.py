@@ -132,24 +132,17 @@ def _table(file: Any, spec: ReadSpec, where: str) -> tuple[str, Any | None]:
     """Name and group of the table of intervals that was asked for; `trials` without a question."""
     tables = interval_tables(file)
     asked = spec.option("table")
-    if spec.align is not None and asked is None and "." in spec.align:
+    if asked is None and "." in (spec.align or ""):
         asked = spec.align.rpartition(".")[0]
-    if asked is not None:
-        require(
-            asked in tables, f"{where}: no table of intervals {asked!r}; {not_among(asked, tables)}"
-        )
-        return asked, tables[asked]
-    if "trials" in tables and spec.window_s is None:
-        return "trials", tables["trials"]
-    if spec.window_s is None:
-        others = (
-            f"its tables of intervals are {listed(tables)}: take one with --options=table="
-            if tables
-            else ""
-        )
-        others += f"{next(iter(tables))}, or " if tables else ""
+    if asked is None and spec.window_s is not None:
+        return "windows", None
+    if asked is None and "trials" not in tables:
+        others = f"its tables of intervals are {listed(tables)}: take one with --options=table="
+        others = f"{others}{next(iter(tables))}, or " if tables else ""
         raise InputError(f"{where} has no trials; {others}cut it into windows with --window_s=2")
-    return "windows", None
+    name = "trials" if asked is None else asked
+    require(name in tables, f"{where}: no table of intervals {name!r}; {not_among(name, tables)}")
+    return name, tables[name]
 
 
 def _laid(

@@ -7,7 +7,8 @@ the recording says so:
     subject_id, species, licence, revision, citation, consent      text
     units_dropped, trials_dropped                                  reason -> number
     split_source     "file", "random", "blocks:<seconds>s" or the reader's own word
-    findings         name -> number, from `data.checks.findings`: what was odd in the raw spike times and trials
+    findings         name -> number, from `data.checks.findings`: what was odd in the raw spike
+                     times and trials
 """
 
 import importlib

@@ -1,6 +1,7 @@
 """What meta.json says, for people: CARD.md beside it, and one for the whole dataset. Not part of
 any hash."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -175,6 +176,4 @@ def _line(value: Any) -> str:
 
 
 def _escaped(line: str) -> str:
-    for sign in "\\`|<[]*":
-        line = line.replace(sign, f"\\{sign}")
-    return line
+    return re.sub(r"([\\`|<\[\]*])", r"\\\1", line)

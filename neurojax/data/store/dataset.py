@@ -67,7 +67,22 @@ def open_dataset(root: str | Path, verify: str = "sampled") -> Dataset:
         f"{root} has no {INDEX_NAME}; expected a folder written by neurojax convert",
     )
     index = read_json(path)
-    listed = _listed(index, path)  # checked before a name becomes a path
+    known = type(index.get("schema")) is int and index["schema"] in READS
+    require(
+        known,
+        f"{path} has schema {str(index.get('schema'))[:60]!r}, expected 1 or {SCHEMA}; run "
+        "neurojax convert again",
+    )
+    entries = index.get("sessions")
+    require(
+        isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries),
+        f"{path} holds no list of sessions; run neurojax convert again",
+    )
+    # Names are checked before any becomes a path.
+    listed = {
+        check_session_id(entry.get("session_id")): str(entry.get("content_sha256"))
+        for entry in entries
+    }
     if unlisted := [name for name in session_folders(root) if name not in listed]:
         raise InputError(
             f"{path} does not list {', '.join(unlisted[:5])}; run neurojax convert again to "
@@ -141,25 +156,6 @@ def session_folders(root: Path) -> list[str]:
         for path in root.glob("*/meta.json")
         if not path.parent.name.startswith(".")
     )
-
-
-def _listed(index: dict[str, Any], path: Path) -> dict[str, str]:
-    """Session name -> content hash, as the index says; names are checked before any becomes a
-    path."""
-    shown = str(index.get("schema"))[:60]
-    require(
-        any(type(index.get("schema")) is int and index["schema"] == known for known in READS),
-        f"{path} has schema {shown!r}, expected 1 or {SCHEMA}; run neurojax convert again",
-    )
-    entries = index.get("sessions")
-    require(
-        isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries),
-        f"{path} holds no list of sessions; run neurojax convert again",
-    )
-    return {
-        check_session_id(entry.get("session_id")): str(entry.get("content_sha256"))
-        for entry in entries
-    }
 
 
 def _told_of(session: Session) -> tuple[str, float, str]:

@@ -57,8 +57,8 @@ def check_recorded(session: Session, where: str) -> None:
     is_number = isinstance(hz, int | float) and not isinstance(hz, bool)
     require(
         is_number and np.isclose(hz * session.bin_size_s, 1, rtol=1e-9, atol=0),
-        f"{where}: sampling_hz is {str(hz)[:60]} with bins of {session.bin_size_s:g} s; real values "
-        "have one sample a bin, so give bin_size_s = 1 / sampling_hz",
+        f"{where}: sampling_hz is {str(hz)[:60]} with bins of {session.bin_size_s:g} s; real "
+        "values have one sample a bin, so give bin_size_s = 1 / sampling_hz",
     )
     check_unit_of_values(session.unit_of_values, where)
 

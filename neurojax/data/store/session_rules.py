@@ -41,10 +41,16 @@ def check_session_id(session_id: Any) -> str:
     return session_id
 
 
+def one_number(value: Any) -> float:
+    """A single number of whatever type as float; NaN for anything else."""
+    array = np.asarray(value)
+    is_number = array.size == 1 and array.dtype.kind in "iuf"
+    return float(array.reshape(())) if is_number else math.nan
+
+
 def check_bin_size(bin_size_s: Any, where: str) -> float:
     """Returns seconds as float; raises InputError unless 0 < bin_size_s <= 5."""
-    value = np.asarray(bin_size_s)
-    size = float(value.reshape(())) if value.size == 1 and value.dtype.kind in "iuf" else math.nan
+    size = one_number(bin_size_s)
     shown = " ".join(str(bin_size_s).split())[:60]
     require(
         0 < size <= MAX_BIN_SIZE_S,
