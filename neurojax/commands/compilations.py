@@ -26,9 +26,8 @@ def keep_compiled() -> None:
     `JAX_COMPILATION_CACHE_DIR=DIR` chooses another folder, `JAX_ENABLE_COMPILATION_CACHE=false`
     keeps nothing. A home that cannot be written keeps nothing either.
     """
-    if os.environ.get("JAX_ENABLE_COMPILATION_CACHE", "true").lower() in OFF:
-        return
-    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+    is_off = os.environ.get("JAX_ENABLE_COMPILATION_CACHE", "true").lower() in OFF
+    if is_off or "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
     try:
         caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

@@ -125,15 +125,10 @@ def _step_of(row: Mapping[str, Any]) -> float:
 
 
 def _plain(value: Any) -> Any:
+    if hasattr(value, "tolist"):  # numpy and jax arrays and scalars
+        value = value.tolist()
     if isinstance(value, Mapping):
         return {str(key): _plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(entry) for entry in value]
-    if hasattr(value, "tolist"):  # numpy and jax arrays and scalars
-        value = value.tolist()
-        return _plain(value) if isinstance(value, list) else _plain_number(value)
-    return _plain_number(value)
-
-
-def _plain_number(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
