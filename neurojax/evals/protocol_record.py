@@ -79,15 +79,12 @@ class Protocol:
         source: where it comes from.
         tasks: name -> Task.
         held_out_column: of units.npz, which units are held out; "" for none.
-        held_out_fraction: of the scored units, drawn by seed where a session has no such column; 0
-            holds none out.
+        held_out_fraction: of the scored units, drawn by seed where no such column is; 0 for none.
         last_fraction, last_seconds: how much `forward` hides of a trial's end, from one bin to half
             of them; one is 0.
-        split_rule: "any", or "time_blocks": sessions whose test trials are spread singly are told
-            apart.
+        split_rule: "any", or "time_blocks": sessions with single test trials are told apart.
         min_train_spikes: units below it are neither scored nor ever shown as inputs.
-        unknown_regions: labels that mean "no region": shown as inputs, never scored in region
-            tasks.
+        unknown_regions: labels of no region: shown as inputs, never scored in region tasks.
         min_intra_region_units: regions with fewer scored units have no intra-region score.
         scores: of EXTRA_SCORES, beside the Poisson scores.
         split, null, train_null, rate_floor_hz: see FIXED.
@@ -238,43 +235,31 @@ def _task(name: str, content: Any, where: str) -> Task:
         num_draws=entry.number("num_draws", 1, _MAX_DRAWS, 0),
     )
     entry.refuse_others()
-    rules = (
-        (
-            task.kind == "held_out" or not (task.reads or task.read_out_trials),
-            f"reads and read_out_trials go with the kind held_out, not with {task.kind}",
+    reads, few_trials = bool(task.reads), bool(task.read_out_trials)
+    rules = {
+        f"reads and read_out_trials go with the kind held_out, not with {task.kind}": (
+            task.kind == "held_out" or not (reads or few_trials)
         ),
-        (
-            not (task.reads and task.read_out_trials),
-            "has both reads and read_out_trials; make two tasks of it",
+        "has both reads and read_out_trials; make two tasks of it": not (reads and few_trials),
+        "read_out_trials and num_draws go together": few_trials == bool(task.num_draws),
+        f"shows='held_in' goes with the kind forward, not with {task.kind}": (
+            task.shows != "held_in" or task.kind == "forward"
         ),
-        (
-            bool(task.read_out_trials) == bool(task.num_draws),
-            "read_out_trials and num_draws go together",
+        f"the headline {BEHAVIOUR_SCORE} goes with reads, and reads with no other": (
+            reads == (task.headline == BEHAVIOUR_SCORE)
         ),
-        (
-            task.shows != "held_in" or task.kind == "forward",
-            f"shows='held_in' goes with the kind forward, not with {task.kind}",
-        ),
-        (
-            bool(task.reads) == (task.headline == BEHAVIOUR_SCORE),
-            f"the headline {BEHAVIOUR_SCORE} goes with reads, and reads with no other",
-        ),
-    )
-    for holds, otherwise in rules:
+    }
+    for otherwise, holds in rules.items():
         require(holds, f"{where}: {otherwise}")
     return task
 
 
 def _require_consistent(protocol: Protocol, where: str) -> None:
-    needs = [
-        name
-        for name, task in protocol.tasks.items()
-        if task.kind == "held_out" or task.shows == "held_in"
-    ]
-    if needs and not protocol.holds_units_out:
-        raise InputError(
-            f"{where}: task {needs[0]!r} needs held-out units; set held_out_fraction or "
-            "held_out_column"
+    for name, task in protocol.tasks.items():
+        require(
+            protocol.holds_units_out or (task.kind != "held_out" and task.shows != "held_in"),
+            f"{where}: task {name!r} needs held-out units; set held_out_fraction or "
+            "held_out_column",
         )
     require(
         (protocol.last_fraction > 0) != (protocol.last_seconds > 0)
@@ -282,9 +267,10 @@ def _require_consistent(protocol: Protocol, where: str) -> None:
         f"{where}: forward needs last_fraction or last_seconds above 0, and the other 0",
     )
     kinds = [protocol.tasks[name].kind for name in protocol.activity_tasks]
-    if twice := sorted({kind for kind in kinds if kinds.count(kind) > 1}):
-        raise InputError(
-            f"{where}: two tasks of the kind {twice[0]}, expected one; make two protocols"
+    for kind in sorted(kinds):
+        require(
+            kinds.count(kind) == 1,
+            f"{where}: two tasks of the kind {kind}, expected one; make two protocols",
         )
 
 
@@ -309,10 +295,8 @@ class _Entries:
 
     def refuse_others(self) -> None:
         if others := sorted(set(self._content) - self._taken):
-            hint = (
-                nearest(others[0], tuple(sorted(self._taken)))
-                or f"; known: {', '.join(sorted(self._taken))}"
-            )
+            known = tuple(sorted(self._taken))
+            hint = nearest(others[0], known) or f"; known: {', '.join(known)}"
             raise InputError(f"{self._where}: unknown entry {others[0][:60]!r}{hint}")
 
     def text(self, name: str) -> str:
@@ -331,10 +315,10 @@ class _Entries:
             isinstance(values, list | tuple) and all(isinstance(value, str) for value in values),
             f"{self._where}: {name} is {str(values)[:60]!r}, expected a list of texts",
         )
-        if known is not None and (strange := [value for value in values if value not in known]):
-            raise InputError(
-                f"{self._where}: {name} has {strange[0][:60]!r}, expected some of: "
-                f"{', '.join(known)}"
+        for value in values if known is not None else ():
+            require(
+                value in known,
+                f"{self._where}: {name} has {value[:60]!r}, expected some of: {', '.join(known)}",
             )
         return tuple(values)
 
@@ -359,9 +343,7 @@ class _Entries:
     def real(self, name: str, least: float, most: float) -> float:
         value = self.take(name)
         require(
-            not isinstance(value, bool)
-            and isinstance(value, int | float)
-            and least <= value <= most,
+            type(value) in (int, float) and least <= value <= most,
             f"{self._where}: {name} is {str(value)[:60]}, expected a number {least:g} to {most:g}",
         )
         return float(value)

@@ -125,6 +125,19 @@ def region_matrix(
     return axes
 
 
+def _height_of_bars(values: Mapping[str, np.ndarray]) -> tuple[float, float]:
+    """(floor, top) of an axis that holds [tasks, (score, half)] of each predictor."""
+    reach = [
+        array[:, 0] + sign * np.nan_to_num(array[:, 1])
+        for array in values.values()
+        for sign in (-1, 1)
+    ]
+    reach = np.concatenate([np.zeros(1), *reach])
+    top = max(float(np.nanmax(reach)), 1e-3)
+    lowest_model = float(np.nanmin(values.get("model", np.zeros((1, 2)))[:, 0], initial=0.0))
+    return max(float(np.nanmin(reach)), min(-0.5 * top, 1.1 * lowest_model)), top
+
+
 def task_bars(
     axes: style.Axes,
     tasks: Sequence[str],
@@ -139,8 +152,7 @@ def task_bars(
     reach.
 
     A baseline far below zero would flatten everything else: the axis stops at half the highest bar
-        below
-    zero, lower only for the model, and the number is written at the foot of the bar.
+    below zero, lower only for the model, and the number is written at the foot of the bar.
 
     Args:
         axes: where to draw.
@@ -156,15 +168,7 @@ def task_bars(
     values = {
         name: np.asarray(pairs, np.float64).reshape(len(tasks), 2) for name, pairs in scores.items()
     }
-    reach = [
-        array[:, 0] + sign * np.nan_to_num(array[:, 1])
-        for array in values.values()
-        for sign in (-1, 1)
-    ]
-    reach = np.concatenate([np.zeros(1), *reach])
-    top = max(float(np.nanmax(reach)), 1e-3)
-    lowest_model = float(np.nanmin(values.get("model", np.zeros((1, 2)))[:, 0], initial=0.0))
-    floor = max(float(np.nanmin(reach)), min(-0.5 * top, 1.1 * lowest_model))
+    floor, top = _height_of_bars(values)
     handles = []
     width = 0.8 / max(len(competitors), 1)
     places = np.arange(len(tasks))
@@ -188,16 +192,8 @@ def task_bars(
         axes.errorbar(x, height, error, fmt="none", ecolor=style.BLACK, elinewidth=0.9, zorder=3)
         for place, value in zip(x, height, strict=True):
             if value < floor:
-                axes.text(
-                    place,
-                    floor,
-                    f"{value:.2f}",
-                    rotation=90,
-                    ha="center",
-                    va="bottom",
-                    fontsize=6,
-                    zorder=4,
-                )
+                look = {"rotation": 90, "ha": "center", "va": "bottom", "fontsize": 6, "zorder": 4}
+                axes.text(place, floor, f"{value:.2f}", **look)
     for index, name in enumerate(name for name in scores if name in oracles):
         height = values[name][:, 0]
         dashes = ("solid", (0, (2, 1.5)), "dotted")[min(index, 2)]
