@@ -101,7 +101,9 @@ def _alone(groups, counts, bin_valid, predict, intra_region, orders) -> dict[str
         name: np.full((len(groups),) * 2, np.nan)
         for name in ("bps_pooled", "p_value", "null_bps_pooled")
     }
-    rectangle = _rectangle(bin_valid)
+    lengths, num_bins = bin_valid.sum(1), int(np.median(bin_valid.sum(1)))
+    # the trials at least as long as the median one, valid up to its length
+    rectangle = np.flatnonzero(lengths >= num_bins), num_bins
     for source, rates in enumerate(predict(np.stack(groups))):
         within = np.where(bin_valid[..., None], rates, np.nan)
         for target, units in enumerate(groups):
@@ -128,14 +130,6 @@ def _drop(groups, visible, counts, bin_valid, predict, inter_region, signs) -> d
             for name, value in zip(found, values, strict=True):
                 found[name][source, target] = value
     return _block(found)
-
-
-def _rectangle(bin_valid: np.ndarray) -> tuple[np.ndarray, int]:
-    """(trials, bins): the trials at least as long as the median one, and its length; valid
-    throughout."""
-    lengths = bin_valid.sum(1)
-    num_bins = int(np.median(lengths))
-    return np.flatnonzero(lengths >= num_bins), num_bins
 
 
 def _pooled(rates: np.ndarray, counts: np.ndarray, units: np.ndarray) -> float:

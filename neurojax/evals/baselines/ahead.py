@@ -54,29 +54,22 @@ class Past:
     of_rows: bool
 
 
-def banks(folds: Folds) -> list[Bank]:
-    """Filter banks in the order of the walk."""
-    train = folds.parts[TRAIN]
-    memories = grids.memories_s(folds.session.bin_size_s, train.counts.shape[1])
-    return [Bank((memory, SLOWER * max(memory, folds.session.bin_size_s))) for memory in memories]
-
-
 def fit_ridge(folds: Folds, psth: np.ndarray) -> list[Fit]:
     """The forward task by ridge: one fit a bank that was tried, the best on validation first."""
-    every, near, fits = banks(folds), ridge.FIRST_PENALTY, {}
+    bin_size_s, (_, num_bins, num_units) = folds.session.bin_size_s, folds.parts[TRAIN].counts.shape
+    memories_s = grids.memories_s(bin_size_s, num_bins)
+    near, fits = ridge.FIRST_PENALTY, {}
 
     def losses_at(place):
         nonlocal near
-        loss, fits[place] = _fit_bank(folds, psth, _past(folds, psth, every[place]), near)
+        bank = Bank((memories_s[place], SLOWER * max(memories_s[place], bin_size_s)))
+        loss, fits[place] = _fit_bank(folds, psth, _past(folds, psth, bank), near)
         near = fits[place].chosen["penalty"]
         return {"forward": loss}
 
-    start = grids.start_of(
-        [bank.memories_s[0] for bank in every], START_BINS * folds.session.bin_size_s
-    )
-    visited = grids.climb(len(every), start, losses_at)
+    start = grids.start_of(memories_s, START_BINS * bin_size_s)
+    visited = grids.climb(len(memories_s), start, losses_at)
     found = [(losses["forward"], fits[place]) for place, losses in visited.items()]
-    num_bins, num_units = folds.parts[TRAIN].counts.shape[1:]
     lags = [lags for lags in LAGS if lags < num_bins and lags * num_units <= MOST_FEATURES]
     found += [_fit_bank(folds, psth, _past(folds, psth, Bank((), number)), near) for number in lags]
     return [fit for _, fit in sorted(found, key=lambda pair: pair[0])]

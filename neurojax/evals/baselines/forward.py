@@ -38,12 +38,6 @@ def train_origins(fold: Fold) -> Origins:
     return Origins(trial[::stride], origin[::stride], num_horizons)
 
 
-def horizon_groups(num_horizons: int) -> list[np.ndarray]:
-    """Horizons 0 .. num_horizons - 1 in neighbouring groups that share a fit; up to three are one
-    group."""
-    return np.array_split(np.arange(num_horizons), 1 if num_horizons <= 3 else 3)
-
-
 def last_visible(fold: Fold) -> np.ndarray:
     """Origin of each trial, int64 [K]; -1 where the whole trial is hidden."""
     return (fold.bin_valid & ~fold.hidden_bins).sum(1) - 1

@@ -140,7 +140,9 @@ def _fit_gain_ahead(folds, psth, own, shared, penalty_of_weights, warm):
         )
         for part in PARTS
     }
-    for number, group in enumerate(forward.horizon_groups(origins.num_horizons)):
+    horizons = np.arange(origins.num_horizons)
+    # neighbouring horizons share a fit
+    for number, group in enumerate(np.array_split(horizons, 1 if len(horizons) <= 3 else 3)):
         later = origins.bin[:, None] + group + 1  # [rows, horizons of the group]
         counts, offset = train.counts[origins.trial[:, None], later].sum(1), expected[later].sum(1)
         design = _origin_design(
