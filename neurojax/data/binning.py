@@ -202,7 +202,7 @@ def _scattered_counts(
     """The counts of spikes in any order, which cost less than sorting them; uint8 [total_bins, N].
 
     None where that does not do: trials share more time than rounding explains, or a bin exceeds 255
-        spikes.
+    spikes.
     """
     stops = starts + num_bins * bin_size_s
     shared_s = (stops[:-1] - starts[1:]).max(initial=-np.inf)

@@ -1,9 +1,8 @@
 """Streams batches in order, read ahead by a thread.
 
 A grain element is a run of whole batches: one vectorised gather each, no per-trial Python, one
-    hand-over between
-threads for several batches, and a position that is one number. Nothing of grain's state is ever
-saved.
+hand-over between threads for several batches, and a position that is one number. Nothing of grain's
+state is ever saved.
 """
 
 from collections.abc import Callable, Iterator

@@ -68,8 +68,8 @@ def to_pynapple(session: Session) -> dict[str, Any]:
     Returns:
         "units": TsGroup with region and unit metadata; a bin's spikes lie evenly within it, so that
         counting in the same bins gives the same counts. "counts": TsdFrame at the bins' centres.
-        "trials": IntervalSet with conditions
-        and `split_code`. Each behaviour: TsdFrame at the bins' centres.
+        "trials": IntervalSet with conditions and `split_code`. Each behaviour: TsdFrame at the
+        bins' centres.
 
     Raises:
         InputError: pynapple is not installed, or trials share time, which an IntervalSet cannot

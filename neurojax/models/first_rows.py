@@ -41,8 +41,9 @@ def principal_read_in(
     )
     num_units = session.num_units
     rank = min(width, num_units)
-    covariance = smooth.T @ smooth / len(smooth)
-    _, vectors = scipy.linalg.eigh(covariance, subset_by_index=(num_units - rank, num_units - 1))
+    _, vectors = scipy.linalg.eigh(
+        smooth.T @ smooth / len(smooth), subset_by_index=(num_units - rank, num_units - 1)
+    )
     vectors = vectors[:, ::-1]  # leading component first
     vectors *= np.sign(vectors.sum(0) + 1e-12)  # one sign for every machine
     scores = np.concatenate(raw) @ vectors

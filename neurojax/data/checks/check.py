@@ -36,8 +36,9 @@ def check_dataset(dataset: Dataset) -> dict[str, Any]:
     surveys = [_survey(session) for session in dataset.sessions]
     _compare_sessions(dataset.sessions, surveys)
     if dataset.observation == "real":
-        splits = [survey.facts["trials_per_split"] for survey in surveys]
-        surveys[0].findings.extend(split_over_sessions(splits))
+        surveys[0].findings.extend(
+            split_over_sessions([survey.facts["trials_per_split"] for survey in surveys])
+        )
     sessions = {
         session.session_id: survey.report()
         for session, survey in zip(dataset.sessions, surveys, strict=True)

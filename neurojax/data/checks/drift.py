@@ -42,9 +42,8 @@ class Drift:
     def sentence(self) -> str:
         """What leaks, for where it does."""
         return (
-            "test trials lie among train trials, and in the activity that drifts most those "
-            "near in time are"
-            f" {100 * self.gain:.0f} % closer than distant ones ({self.z_score:.0f} standard "
+            "test trials lie among train trials, and in the activity that drifts most those near in "
+            f"time are {100 * self.gain:.0f} % closer than distant ones ({self.z_score:.0f} standard "
             "errors): drift leaks"
         )
 
@@ -60,9 +59,8 @@ def drift(
     Each trial is a vector of root rates (its noise then depends little on the rate), seen through
     the first principal components, each for itself, so that the large fluctuations that units share
     from trial to trial do not drown the rest. The mean squared distances of a test trial to its
-    nearest train trials in time and to
-    distant ones differ in nothing but drift: without it trials are exchangeable, and shuffled
-        trials are the null.
+    nearest train trials in time and to distant ones differ in nothing but drift: without it trials
+    are exchangeable, and shuffled trials are the null.
 
     Args:
         trial_spikes: numbers [trials, N], spikes of each unit in each trial.

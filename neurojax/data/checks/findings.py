@@ -109,8 +109,9 @@ def spike_findings(
         ),
     }
     if len(times_s):
-        outside = (stops_s <= times_s.min()) | (starts_s >= times_s.max())
-        found["trials that reach outside of the spikes"] = int(outside.sum())
+        found["trials that reach outside of the spikes"] = int(
+            ((stops_s <= times_s.min()) | (starts_s >= times_s.max())).sum()
+        )
     return {name: number for name, number in found.items() if number}
 
 

@@ -1,13 +1,10 @@
-"""HDF5 recordings of torch_brain, brainsets and BrainWideBench: one `.h5` file a session, read with
-h5py.
+"""HDF5 recordings of torch_brain, brainsets and BrainWideBench: one `.h5` file a session, by h5py.
 
 Such a file holds `spikes` (timestamps, unit_index), `units` (id, region columns), intervals such as
 `trials`, series such as `wheel`, and domains that say which time trains, validates and tests:
-`train_domain`, or one set for each
-use, `ts2_train_domain`. They are kept: windows are laid inside the intervals of a domain and never
-    reach out of
-one. By default 1 s windows, the benchmark's own, end to end; with `--align=trials.stim_on_time
---window=-0.5,1.5` one around each event.
+`train_domain`, or one set for each use, `ts2_train_domain`. They are kept: windows are laid inside
+the intervals of a domain and never reach out of one. By default 1 s windows, the benchmark's own,
+end to end; with `--align=trials.stim_on_time --window=-0.5,1.5` one around each event.
 Source: BrainWideBench's data pipeline, schema of `{scope}_{split}_domain`.
 """
 

@@ -73,8 +73,7 @@ def check_heaps(path: Path) -> None:
         InputError: there is such a heap; or the file is missing or not a file.
     """
     with open_input(path) as file:
-        num_bytes = path.stat().st_size
-        if not 0 < num_bytes <= _MAX_SEARCHED_BYTES:
+        if not 0 < path.stat().st_size <= _MAX_SEARCHED_BYTES:
             return
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             place = content.find(_HEAP)

@@ -1,18 +1,15 @@
-"""Recordings of the International Brain Laboratory: ALF folders on disk, or session ids fetched
-through ONE.
+"""Recordings of the International Brain Laboratory: ALF folders on disk, or sessions through ONE.
 
 A PATH is a session folder (with `alf/` in it), a folder of such folders, a session id (eid), a text
-file of ids,
-or `repeated_site`: the sessions that the rule in `ibl_repeated_site.json` selects. By default each
-    trial is 2 s
-around the stimulus (-0.5 to 1.5 s) in bins of 20 ms and every sorted cluster of every probe is a
-unit, as in Zhang et al. 2024, section 4. What is left out is counted in `info`.
+file of ids, or `repeated_site`: the sessions that the rule in `ibl_repeated_site.json` selects. By
+default each trial is 2 s around the stimulus (-0.5 to 1.5 s) in bins of 20 ms and every sorted
+cluster of every probe is a unit, as in Zhang et al. 2024, section 4. What is left out is counted in
+`info`.
 
 `region` is the Beryl acronym and `region_group` Cosmos: at the finest level (`regions=allen`, as
-    the released
-MtM code has it) the layers of one area count as regions of their own, so that hiding "a region"
-leaves its other layers in sight, and fibre tracts count as regions, which Beryl calls root. The
-Allen id stays in `allen_id`.
+the released MtM code has it) the layers of one area count as regions of their own, so that hiding
+"a region" leaves its other layers in sight, and fibre tracts count as regions, which Beryl calls
+root. The Allen id stays in `allen_id`.
 """
 
 import re

@@ -5,16 +5,17 @@ Without the options `counts` and `spikes` a .mat file is read as `arrays` does. 
 are named by their path, `beforeLearning.clouds.spikes`; a field of a struct array stands for a cell
 of its values.
 
-    counts [units, bins] (say so: axes=units:bins), [trials, ...], or a cell with one matrix a
-    trial; needs bin_size_s spikes a cell with the spike times of one unit each, seconds; needs
-    trials, events or --window_s
-    bin_size_s, trial_start_s, trial_stop_s, region, unit_id   a path, or (bin_size_s) a number
+    counts          [units, bins] (say so: axes=units:bins), [trials, ...], or a cell with one
+                    matrix a trial; needs bin_size_s
+    spikes          a cell with the spike times of one unit each, seconds; needs trials, events or
+                    --window_s
+    bin_size_s      a number, or a path
+    trial_start_s, trial_stop_s, region, unit_id               a path
     --trial_columns=PATH,... and --behavior=PATH,...           further values; others are left aside
 
 Read are numbers, logicals, char and nested cells and structs of them, from v4 to v7 and from v7.3
-(needs h5py).
-Not read: objects, tables, `string`, `datetime` and function handles, which MATLAB stores in a form
-    of its own.
+(needs h5py). Not read: objects, tables, `string`, `datetime` and function handles, which MATLAB
+stores in a form of its own.
 """
 
 from pathlib import Path

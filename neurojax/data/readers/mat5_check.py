@@ -1,9 +1,8 @@
 """The structure of a .mat file (v5 to v7) walked before scipy's compiled parser sees it.
 
 That parser trusts sizes and indices inside the file: a damaged one can end the process. Here every
-    element must
-lie within its parent, every array have as many values as its axes say, every sparse index lie in
-its matrix.
+element must lie within its parent, every array have as many values as its axes say, every sparse
+index lie in its matrix.
 Source: MATLAB's "MAT-File Format" document, level 5.
 """
 
@@ -48,8 +47,8 @@ def check_mat5(content: bytes, where: str) -> None:
         f"{where} cannot be read as .mat (it is neither v5, v7 nor v7.3); save it again with -v7",
     )
     try:
-        walk = _Walk("<" if content[126:128] == b"IM" else ">")
-        walk.elements(memoryview(content)[_HEADER_BYTES:], 0)
+        order = "<" if content[126:128] == b"IM" else ">"
+        _Walk(order).elements(memoryview(content)[_HEADER_BYTES:], 0)
     except (struct.error, zlib.error, ValueError, OverflowError) as error:
         raise InputError(f"{where} cannot be read as .mat ({error}); save it again") from None
 

@@ -106,8 +106,9 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         windows, units = read_windows(file, units, spec, bin_size_s, where)
         lengths = trial_bins(windows.starts, windows.stops, bin_size_s, where)
         series = series_of(file)
-        starts = bin_starts(windows.starts, lengths, bin_size_s)
-        behaviour = read_behaviour(series, spec, starts, bin_size_s, where)
+        behaviour = read_behaviour(
+            series, spec, bin_starts(windows.starts, lengths, bin_size_s), bin_size_s, where
+        )
         counts, spikes_dropped, odd = count_spikes(
             units, windows.starts, lengths, bin_size_s, where
         )

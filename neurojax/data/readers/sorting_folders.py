@@ -172,8 +172,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 
 def _read_numpy_folder(folder: Path, segment: int) -> Sorting:
     info = _json_object(folder / "numpysorting_info.json")
-    names = ("sample_index", "unit_index", "segment_index")
-    spikes = map_records(folder / "spikes.npy", names)
+    spikes = map_records(folder / "spikes.npy", ("sample_index", "unit_index", "segment_index"))
     _check_segment(info.get("num_segments", 1), segment, folder)
     chosen = spikes["segment_index"] == segment
     index = np.asarray(spikes["unit_index"])[chosen]

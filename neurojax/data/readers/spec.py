@@ -100,6 +100,5 @@ class ReadSpec:
 
     def digest(self, reader: str) -> str:
         """Hex digest of these options and of the reader's name and version."""
-        fields = dataclasses.asdict(self)
-        content = json.dumps([reader, fields], sort_keys=True)
+        content = json.dumps([reader, dataclasses.asdict(self)], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()

@@ -79,8 +79,8 @@ class SpikeSource:
         and again."""
         groups, trials, _, width = max(self.shapes(), key=np.prod)
         smallest = np.full(groups, np.argmin(self.layout.num_units), np.int32)
-        plan = Plan(smallest, np.zeros((groups, trials), np.int32), width)
-        return batching.gather(self.sessions, self.layout, plan)
+        first_trial = np.zeros((groups, trials), np.int32)
+        return batching.gather(self.sessions, self.layout, Plan(smallest, first_trial, width))
 
     def contents(self) -> str:
         """`812 units, 9 regions`."""
@@ -94,10 +94,13 @@ class SpikeSource:
         for session in self.sessions:
             trials = session.trials_of(VALIDATION)[: self.trials_per_batch]
             if len(trials):
-                size = self.trials_per_batch
                 batches.append(
                     batching.session_batch(
-                        session, self.layout, trials, self._config.bucket_units, size
+                        session,
+                        self.layout,
+                        trials,
+                        self._config.bucket_units,
+                        self.trials_per_batch,
                     )
                 )
         return batches

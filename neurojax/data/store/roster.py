@@ -2,9 +2,8 @@
 told apart from the recordings they came from, long after those are out of reach.
 
     {"schema": 1, "sessions": [{"session_id", "num_units", "units_sha256", "region", "bin_size_s",
-    "subject_id",
-                                "species", "licence", "source", "num_trials", "content_sha256",
-                                "counts_sha256"}, ..]}
+        "subject_id", "species", "licence", "source", "num_trials", "content_sha256",
+        "counts_sha256"}, ..]}
 
 Entries are in row order.
 """

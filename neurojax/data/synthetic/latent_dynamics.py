@@ -24,8 +24,7 @@ class Lorenz:
     """Lorenz attractor with additive Gaussian process noise; three dimensions.
 
     Source: Lorenz 1963, "Deterministic nonperiodic flow"; as spiking benchmark: Sussillo et al.
-        2016
-    (LFADS).
+    2016 (LFADS).
 
     Attributes:
         time_per_bin: Lorenz time units per bin (one turn around a lobe takes about 0.75).
