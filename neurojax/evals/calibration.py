@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from neurojax.scores import bootstrap
+from neurojax.scores.metrics import ratio
 
 # 0.25 to 128 Hz; the same for every session and run
 EDGES_HZ = tuple(0.25 * 2.0**octave for octave in range(10))
@@ -87,15 +88,15 @@ def calibration_of_task(
     expected = np.where(evaluated, rates, 0.0).astype(np.float64)  # [K, T, N]
     spikes = np.where(evaluated, counts, 0).astype(np.float64)
     total = expected.sum((1, 2)), spikes.sum((1, 2))
-    ratio = _ratio(total[1].sum(), total[0].sum())
+    overall = ratio(total[1].sum(), total[0].sum())
     block: dict[str, Any] = {
         "bin_size_s": bin_size_s,
-        **_entry("observed_over_predicted", ratio, _ratio(weights @ total[1], weights @ total[0])),
+        **_entry("observed_over_predicted", overall, ratio(weights @ total[1], weights @ total[0])),
         "groups": _groups(expected, spikes, evaluated, bin_size_s, weights),
     }
     squares = np.where(evaluated, (spikes - expected) ** 2, 0.0).sum(1)  # [K, N]
     by_trial, observed = expected.sum(1), spikes.sum(1)  # [K, N]
-    pearson = _ratio((observed - by_trial) ** 2, by_trial)
+    pearson = ratio((observed - by_trial) ** 2, by_trial)
     told = by_trial.sum(0) >= MIN_SPIKES
     block["dispersion_bins"] = _dispersion(squares, by_trial, told, weights)
     block["dispersion_trials"] = _dispersion(
@@ -120,7 +121,7 @@ def _groups(
         summed(expected[evaluated]),
         summed(spikes[evaluated]),
     )
-    draws = _ratio(weights @ seen, weights @ entries)  # [D, groups]
+    draws = ratio(weights @ seen, weights @ entries)  # [D, groups]
     found = []
     for group in np.flatnonzero(entries.sum(0)):
         mean = seen[:, group].sum() / entries[:, group].sum()
@@ -140,12 +141,12 @@ def _dispersion(
 ) -> dict[str, Any]:
     """Sums [K, N] whose ratio over trials is a unit's dispersion -> median, its interval and the
     quartiles."""
-    units = np.where(told, _ratio(above.sum(0), below.sum(0)), np.nan)
+    units = np.where(told, ratio(above.sum(0), below.sum(0)), np.nan)
     listed = [float(f"{value:.4g}") if np.isfinite(value) else None for value in units]
     if not told.any():
         reason = f"no unit has {MIN_SPIKES} expected spikes"
         return {"median": None, "median_reason": reason, "num_units": 0, "units": listed}
-    draws = np.nanmedian(_ratio(weights @ above[:, told], weights @ below[:, told]), axis=1)
+    draws = np.nanmedian(ratio(weights @ above[:, told], weights @ below[:, told]), axis=1)
     quartiles = [float(value) for value in np.percentile(units[told], [25, 75])]
     return {
         **_entry("median", np.median(units[told]), draws),
@@ -167,8 +168,3 @@ def _entry(name: str, value: float, draws: np.ndarray) -> dict[str, Any]:
             f"{name}_ci95_reason": "fewer than two draws",
         }
     return {name: float(value), f"{name}_ci95": [max(ends[0], 0.0), ends[1]]}
-
-
-def _ratio(above, below) -> np.ndarray:
-    above, below = np.broadcast_arrays(np.asarray(above, np.float64), below)
-    return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)

@@ -132,28 +132,28 @@ def poisson_scores(
     model_excess = draws @ sums.model_excess
     gain = np.where(scored, null_excess - model_excess, 0.0)  # nats
     train_gain = np.where(scored, draws @ (sums.train_excess - sums.model_excess), 0.0)
-    train_bps = np.where(scored, _ratio(train_gain, _LN2 * spikes), np.nan)
+    train_bps = np.where(scored, ratio(train_gain, _LN2 * spikes), np.nan)
     # half of it
     null_deviance = np.where(scored, draws @ sums.y_log_y - spikes * np.log(mean), 0.0)
     null_deviance = np.where(null_deviance > 1e-12 * np.maximum(spikes, 1), null_deviance, 0.0)
     fast = scored & (np.nan_to_num(sums.train_mean) >= rate_floor)
     num_spikes = np.where(scored, spikes, 0.0).sum(-1)
-    bps, d2 = np.where(scored, _ratio(gain, _LN2 * spikes), np.nan), _ratio(gain, null_deviance)
+    bps, d2 = np.where(scored, ratio(gain, _LN2 * spikes), np.nan), ratio(gain, null_deviance)
     scores = {
         "bps": bps,
         "d2": d2,
         "bps_unit_mean": _mean_where(bps, scored),
         "bps_unit_median": _median_where(bps, scored),
-        "bps_pooled": _ratio(gain.sum(-1), _LN2 * num_spikes),
-        "bps_pooled_train_null": _ratio(train_gain.sum(-1), _LN2 * num_spikes),
+        "bps_pooled": ratio(gain.sum(-1), _LN2 * num_spikes),
+        "bps_pooled_train_null": ratio(train_gain.sum(-1), _LN2 * num_spikes),
         "bps_unit_mean_train_null": _mean_where(train_bps, scored),
         "bps_unit_mean_ge1hz": _mean_where(bps, fast),
         "bps_unit_median_ge1hz": _median_where(bps, fast),
-        "bps_pooled_ge1hz": _ratio(
+        "bps_pooled_ge1hz": ratio(
             np.where(fast, gain, 0.0).sum(-1), _LN2 * np.where(fast, spikes, 0.0).sum(-1)
         ),
         "d2_unit_mean": _mean_where(d2, np.isfinite(d2)),
-        "d2_pooled": _ratio(gain.sum(-1), null_deviance.sum(-1)),
+        "d2_pooled": ratio(gain.sum(-1), null_deviance.sum(-1)),
         "num_units_scored": scored.sum(-1),
         "num_units_ge1hz": fast.sum(-1),
         "num_spikes": num_spikes,
@@ -180,7 +180,7 @@ def r2(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
     residual = np.where(usable, target - predicted, 0.0)
     scale = np.where(usable, target, 0.0) ** 2
     varies = (usable.sum(0) > 1) & (total > 1e-12 * np.maximum(scale.sum(0), 1e-300))
-    return np.where(varies, 1 - _ratio((residual**2).sum(0), np.where(varies, total, 1.0)), np.nan)
+    return np.where(varies, 1 - ratio((residual**2).sum(0), np.where(varies, total, 1.0)), np.nan)
 
 
 def psth_r2(rates: np.ndarray, counts: np.ndarray, condition: np.ndarray) -> np.ndarray:
@@ -278,7 +278,7 @@ def _condition_means(rates, counts, condition):
     means = [
         np.where(
             num_trials > 0,
-            _ratio(np.tensordot(member, np.where(evaluated, x, 0.0), 1), num_trials),
+            ratio(np.tensordot(member, np.where(evaluated, x, 0.0), 1), num_trials),
             np.nan,
         )
         for x in (rates, counts)
@@ -313,13 +313,14 @@ def _nll_excess(rates, null_mean, y, evaluated):
     return np.where(evaluated, (rates - null_mean) - y * np.log(rates / null_mean), 0.0).sum(1)
 
 
-def _ratio(numerator, denominator):
+def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """Element by element, NaN where the denominator is not above zero."""
     safe = np.where(denominator > 0, denominator, 1.0)
     return np.where(denominator > 0, numerator / safe, np.nan)
 
 
 def _mean_where(values, chosen):
-    return _ratio(np.where(chosen, values, 0.0).sum(-1), chosen.sum(-1))
+    return ratio(np.where(chosen, values, 0.0).sum(-1), chosen.sum(-1))
 
 
 def _median_where(values, chosen):

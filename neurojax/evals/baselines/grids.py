@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from neurojax.evals.baselines.folds import choose
+
 TIMES_S = tuple(0.005 * 2.0**step for step in range(14))  # 5 ms to 41 s
 LEAST_BINS = 0.4  # a Gaussian narrower than this leaves 96 % of its weight in one bin
 
@@ -72,6 +74,4 @@ def climb(
 
 def best_place(visited: Mapping[int, Mapping[str, float]], task: str) -> int:
     """The visited place with a task's lowest loss; the lower place of equals."""
-    places = sorted(visited)
-    losses = np.asarray([visited[place][task] for place in places])
-    return places[int(np.argmin(np.where(np.isfinite(losses), losses, np.inf)))]
+    return choose(sorted(visited), lambda place: visited[place][task])

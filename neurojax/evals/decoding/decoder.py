@@ -259,10 +259,8 @@ def _chance_of_numbers(
     for first in range(width, asked.values.shape[-1], width):
         part = slice(first, first + width)
         one = dataclasses.replace(target, values=asked.values[..., part])
-        value = scores.score(found.predicted[..., part], one, chosen)["r2"]
-        if value is not None:
-            null.append(value)
-    return null
+        null.append(scores.score(found.predicted[..., part], one, chosen)["r2"])
+    return [value for value in null if value is not None]
 
 
 def _chance_of_classes(found, target, outer, unseen, num_permutations, seed) -> list[float]:
