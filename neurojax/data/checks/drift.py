@@ -42,9 +42,9 @@ class Drift:
     def sentence(self) -> str:
         """What leaks, for where it does."""
         return (
-            "test trials lie among train trials, and in the activity that drifts most those near in "
-            f"time are {100 * self.gain:.0f} % closer than distant ones ({self.z_score:.0f} standard "
-            "errors): drift leaks"
+            "test trials lie among train trials, and in the activity that drifts most those near "
+            f"in time are {100 * self.gain:.0f} % closer than distant ones "
+            f"({self.z_score:.0f} standard errors): drift leaks"
         )
 
 

@@ -179,8 +179,7 @@ def _bin_spikes(arrays: Arrays, spec: ReadSpec, num_units: int | None, where: st
     axes = Axes(len(lengths), len(counts), counts.shape[1], _common(lengths))
     source = spec.align or ("windows" if spec.window_s else "file")
     odd = spike_findings(times, units, counts.shape[1], starts, stops)
-    lost = {"time is not finite": num_lost} if num_lost else {}
-    told = {"findings": odd, "spikes_dropped": lost}
+    told = {"findings": odd, "spikes_dropped": {"time is not finite": num_lost} if num_lost else {}}
     record = {name: numbers for name, numbers in told.items() if numbers}
     return _Binned(counts, lengths, starts, source, bin_size_s, 1, axes, record)
 

@@ -72,8 +72,8 @@ def described(value: Any, path: str = "") -> list[str]:
         and value.values
         and all(isinstance(part, dict) for part in value.values)
     ):
-        fields = [described(part, path) for part in value.values[:1]]
-        return [f"{entry} in each of {len(value.values)}" for entry in fields[0]]
+        first = value.values[0]
+        return [f"{entry} in each of {len(value.values)}" for entry in described(first, path)]
     if isinstance(value, dict):
         return [
             entry

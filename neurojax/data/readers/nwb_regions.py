@@ -41,9 +41,8 @@ def unit_regions(
             have.
     """
     electrodes = nwb_file.entry(file, "general/extracellular_ephys/electrodes")
-    sites: dict[str, np.ndarray] = {}
-    members: list[np.ndarray] = []
-    if electrodes is not None and hasattr(electrodes, "keys"):
+    sites, members = {}, []
+    if hasattr(electrodes, "keys"):
         num_sites = num_rows(electrodes, f"{where}, electrodes")
         sites, _ = plain_columns(electrodes, num_sites, f"{where}, electrodes")
         members = _members(table, columns, sites, rows, num_sites, where)
@@ -59,7 +58,6 @@ def unit_regions(
         of_units = {asked: of_units[asked]} if asked in of_units else {}
         of_sites = {asked: of_sites[asked]} if asked in of_sites and not of_units else {}
     names = (asked,) if asked else _NAMES
-    region, source = np.full(rows, "unknown", dtype=object), np.full(rows, "unknown", dtype=object)
     candidates = [(_cleaned(labels), "file") for labels in _named(names, of_units)]
     candidates += [(_majority(labels, members), "file") for labels in _named(names, of_sites)]
     if asked is None:
@@ -67,12 +65,11 @@ def unit_regions(
         candidates += [(locations, "file"), (group_names, "target")]
         if "group_name" in of_sites:
             candidates.append((_majority(of_sites["group_name"], members), "target"))
-    for labels, kind in candidates:
-        if (region != "unknown").any():
-            break  # one column for all units: labels of two kinds are not mixed
-        region = np.array(labels, dtype=object)
-        source = np.where(region == "unknown", "unknown", kind)
-    return region.astype(str), source.astype(str)
+    # One column for all units: labels of two kinds are not mixed.
+    telling = [found for found in candidates if any(label != "unknown" for label in found[0])]
+    labels, kind = telling[0] if telling else (["unknown"] * rows, "unknown")
+    region = np.array(labels, dtype=str)
+    return region, np.where(region == "unknown", "unknown", kind)
 
 
 def _labels(columns: dict[str, np.ndarray], asked: str | None) -> dict[str, np.ndarray]:

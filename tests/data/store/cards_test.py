@@ -77,7 +77,10 @@ def test_other_species_are_no_people_and_forged_records_are_text(species):
     assert "Consent" not in dataset_card([meta], "f")
 
 
-@pytest.mark.parametrize("species", ["Human", "Homo sapiens (human)", "http://purl.obolibrary.org/obo/NCBITaxon_9606"])
+@pytest.mark.parametrize(
+    "species",
+    ["Human", "Homo sapiens (human)", "Homo_sapiens", "h  sapiens", "http://purl.obolibrary.org/obo/NCBITaxon_9606"],
+)
 def test_people_under_any_of_their_names_need_a_licence_and_consent(tmp_path, species):
     lines = card(tmp_path, make(species=species)).splitlines()
     for label in ("Licence", "Consent"):
