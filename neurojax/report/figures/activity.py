@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -168,16 +169,26 @@ def rate_limit_hz(*rates_hz: np.ndarray) -> float:
     return float(max([1.0, *tops]))
 
 
-def _unit_rows(axes: style.Axes, top_hz: Sequence[float], units: np.ndarray) -> None:
-    """Labels stacked traces: one row a unit, the row's full height in Hz."""
-    axes.set_yticks(
-        [-row + 0.4 for row in range(len(units))],
-        [f"unit {unit}\n0–{top:.3g} Hz" for unit, top in zip(units, top_hz, strict=True)],
-    )
+def _stacked_traces(
+    axes: style.Axes,
+    curves: Sequence[tuple[np.ndarray, dict[str, Any]]],
+    bin_size_s: float,
+    units: np.ndarray,
+) -> None:
+    """Curves (Hz [T, N], look) of some units: a row a unit, its full height the row's own peak."""
+    together = np.stack([values[:, units] for values, _ in curves])  # [curves, T, rows]
+    peaks = np.nanmax(together, (0, 1), initial=0.0, where=np.isfinite(together))
+    tops, rows = np.maximum(peaks, 1e-9), np.arange(len(units))
+    time_s = (np.arange(together.shape[1]) + 0.5) * bin_size_s
+    for row in rows:
+        for values, (_, look) in zip(together, curves, strict=True):
+            axes.plot(time_s, values[:, row] / tops[row] * 0.85 - row, **look)
+    for row in rows:
+        axes.axhline(-row, color=style.PALE, linewidth=0.6, zorder=0)
+    names = [f"unit {unit}\n0–{top:.3g} Hz" for unit, top in zip(units, tops, strict=True)]
+    axes.set_yticks(0.4 - rows, names)
     axes.set_ylim(-len(units) + 0.9, 1.0)
     axes.tick_params(axis="y", length=0)
-    for row in range(len(units)):
-        axes.axhline(-row, color=style.PALE, linewidth=0.6, zorder=0)
 
 
 def rates_vs_truth(
@@ -204,22 +215,11 @@ def rates_vs_truth(
     units = typical_units(true_hz) if units is None else np.asarray(units)
     if not len(units):
         return style.say(style.finish(axes, "time (s)", "", title), "no unit with a known rate")
-    time_s = (np.arange(len(true_hz)) + 0.5) * bin_size_s
-    tops = []
-    for row, unit in enumerate(units):
-        pair = np.stack([true_hz[:, unit], inferred_hz[:, unit]])
-        top = max(float(np.nanmax(pair, initial=0.0, where=np.isfinite(pair))), 1e-9)
-        tops.append(top)
-        axes.plot(
-            time_s, pair[0] / top * 0.85 - row, color=style.TRUE, label="true" if row == 0 else None
-        )
-        axes.plot(
-            time_s,
-            pair[1] / top * 0.85 - row,
-            color=style.MODEL,
-            label="inferred" if row == 0 else None,
-        )
-    _unit_rows(axes, tops, units)
+    looks = {"true": {"color": style.TRUE}, "inferred": {"color": style.MODEL}}
+    curves = list(zip((true_hz, inferred_hz), looks.values(), strict=True))
+    _stacked_traces(axes, curves, bin_size_s, units)
+    for name, look in looks.items():
+        axes.plot([], [], label=name, **look)
     style.legend_below(axes, ncols=2)
     return style.finish(axes, "time (s)", "", title)
 
@@ -253,19 +253,12 @@ def psth_vs_inferred(
     units = typical_units(observed_hz) if units is None else np.asarray(units)
     if not len(units):
         return style.say(style.finish(axes, "time (s)", "", title), "no unit with a known PSTH")
-    time_s = (np.arange(observed_hz.shape[1]) + 0.5) * bin_size_s
-    tops = []
-    for row, unit in enumerate(units):
-        both = np.concatenate([observed_hz[:, :, unit], predicted_hz[:, :, unit]])
-        top = max(float(np.nanmax(both, initial=0.0, where=np.isfinite(both))), 1e-9)
-        tops.append(top)
-        for index, (seen, inferred) in enumerate(
-            zip(observed_hz[..., unit], predicted_hz[..., unit], strict=True)
-        ):
-            colour = style.CYCLE[index % len(style.CYCLE)]
-            axes.plot(time_s, seen / top * 0.85 - row, color=colour, alpha=0.35, linewidth=2.4)
-            axes.plot(time_s, inferred / top * 0.85 - row, color=colour, linewidth=1.3)
-    _unit_rows(axes, tops, units)
+    curves = []
+    for index, pair in enumerate(zip(observed_hz, predicted_hz, strict=True)):
+        look = {"color": style.CYCLE[index % len(style.CYCLE)]}
+        curves.append((pair[0], {**look, "alpha": 0.35, "linewidth": 2.4}))
+        curves.append((pair[1], {**look, "linewidth": 1.3}))
+    _stacked_traces(axes, curves, bin_size_s, units)
     axes.plot([], [], color=style.GREY, alpha=0.35, linewidth=2.4, label="observed")
     axes.plot([], [], color=style.GREY, linewidth=1.3, label="inferred")
     for index, name in enumerate(conditions[: len(observed_hz)]):
