@@ -20,7 +20,8 @@ from neurojax.data.session import TEST
 from neurojax.data.store.sessions import from_counts, open_dataset, write_dataset_index, write_session
 from neurojax.data.synthetic import animals as synthetic
 from neurojax.evals import protocols
-from neurojax.report import run_report as report
+from neurojax.report import report_blocks
+from neurojax.report.figures import report_figures
 from neurojax.runs import restore
 from neurojax.runs.manifest import steps_on_disk
 from neurojax.runs.writer import read_metrics
@@ -241,7 +242,7 @@ def test_sessions_that_a_run_or_a_protocol_cannot_take_are_left_out_and_counted(
 @pytest.mark.parametrize("name", ["nlb", "brainwide", "few_shot"])
 def test_another_protocol_writes_its_own_files_and_keeps_the_evaluation(area, tmp_path, capsys, monkeypatch, name):
     run = shutil.copytree(area / "run", tmp_path / "run")
-    monkeypatch.setattr(report, "draw_figures", lambda *arguments: {})  # report_test draws them
+    monkeypatch.setattr(report_figures, "draw_figures", lambda *arguments: {})  # report_test draws them
     assert main.main(["evaluate", f"--workdir={run}", f"--protocol={name}"]) == 0
     out = capsys.readouterr().out
     path = run / f"evaluation_{name}.json"
@@ -263,7 +264,7 @@ def test_another_protocol_writes_its_own_files_and_keeps_the_evaluation(area, tm
         assert headline == asked.headline
         if not asked.reads and asked.read_out_trials <= 12:  # of 14 train trials; the animals have no velocity
             assert evaluation["mean"][task][headline] is not None, task
-    page = "".join(report.report_blocks.explanation(evaluation))
+    page = "".join(report_blocks.explanation(evaluation))
     assert next(iter(protocol.tasks.values())).words in page
     other = tmp_path / "other.json"
     other.write_text(path.read_text())

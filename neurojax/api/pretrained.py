@@ -1,6 +1,7 @@
 """A trained model in Python: `nj.load(PATH)`, then embed, rates and adapt. NumPy out."""
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -8,15 +9,16 @@ import numpy as np
 
 from neurojax.data import belongs
 from neurojax.data.session import Session
-from neurojax.errors import require, whole_number
+from neurojax.errors import InputError, require, whole_number
 from neurojax.evals import passes
-from neurojax.finetune import adaptation, hub, release, weights
+from neurojax.finetune import adaptation, release, weights
 from neurojax.runs import state_io
 from neurojax.schemes import NEURON
 from neurojax.train import settings
 from neurojax.train.predictor import Predictor
 
 TRIALS_PER_PASS = 64
+_HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 
 
 def load(path: str | Path, *, revision: str | None = None) -> "Pretrained":
@@ -39,12 +41,11 @@ def load(path: str | Path, *, revision: str | None = None) -> "Pretrained":
     folder = Path(path)
     if not folder.is_dir():
         require(
-            isinstance(path, str) and hub.is_id(path),
+            isinstance(path, str) and _is_hub_id(path),
             f"{folder} is no folder; expected the workdir of a run, a folder of `neurojax "
             "export`, or owner/name of the hub",
         )
-        folder = hub.fetched(path, revision)
-        return Pretrained(release.read(folder))
+        return Pretrained(release.read(_from_hub(path, revision)))
     require(
         revision is None,
         f"revision={revision!r} is of the hub, but {folder} is a folder; leave it out",
@@ -226,3 +227,33 @@ def _scatter(target: np.ndarray, values: np.ndarray, session: Session, trials: n
     for place, trial in enumerate(trials):
         start, length = session.trial_start_bin[trial], session.trial_num_bins[trial]
         target[start : start + length] = values[place, :length]
+
+
+def _is_hub_id(text: str) -> bool:
+    """Whether a text has the form owner/name."""
+    return _HUB_ID.fullmatch(text) is not None and ".." not in text and "--" not in text
+
+
+def _from_hub(name: str, revision: str | None) -> Path:
+    """The folder that holds a model of the Hugging Face hub, from its cache where it was fetched
+    before: the files of an export and no others, to be read with distrust.
+
+    Raises InputError when the extra is missing, or the hub gives no such model.
+    """
+    try:
+        import huggingface_hub
+    except ImportError:
+        raise InputError(
+            f"{name} is no folder here; a model of the hub needs huggingface_hub: pip install "
+            '"neurojax[hub]"'
+        ) from None
+    try:
+        found = huggingface_hub.snapshot_download(
+            name, revision=revision, allow_patterns=list(release.FILES)
+        )
+    except Exception as error:  # no such model, no permission, no network: the library says which
+        said = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InputError(
+            f"{name} is no folder here, and the hub did not give it ({said}); check the name"
+        ) from None
+    return Path(found)

@@ -8,7 +8,7 @@ import pytest
 from neurojax import main
 from neurojax.commands.compare import read_evaluation
 from neurojax.evals import spikes
-from neurojax.report import run_report as report
+from neurojax.report.figures import report_figures
 from neurojax.train import run_folder
 
 ENTRIES = [
@@ -29,7 +29,7 @@ def arguments(config, workdir, *more):
 
 @pytest.mark.slow
 def test_seeds_share_their_animals_and_are_summed_up(tmp_path, capsys, request, monkeypatch):
-    monkeypatch.setattr(report, "draw_figures", lambda *record: {})
+    monkeypatch.setattr(report_figures, "draw_figures", lambda *record: {})
     monkeypatch.setattr(spikes, "ceilings", lambda *arguments: {})
     config = request.config.rootpath / "configs" / "mtm.py"
     folder = tmp_path / "several"
