@@ -134,6 +134,7 @@ def _survey_of_real(session: Session) -> _Survey:
 def _shared_facts(session: Session, digests: dict[int, tuple[bytes, int]]) -> dict[str, Any]:
     """Facts about the trials and columns of either kind of recording."""
     num_bins = session.trial_num_bins
+    times = session.trial_start_s, num_bins, session.bin_size_s
     per_split = np.bincount(session.split, minlength=len(SPLIT_NAMES))
     labels = collections.Counter(
         label for label in session.region.tolist() if names_a_region(label)
@@ -151,8 +152,8 @@ def _shared_facts(session: Session, digests: dict[int, tuple[bytes, int]]) -> di
         },
         "trials_per_split": dict(zip(SPLIT_NAMES, per_split.tolist(), strict=True)),
         "duplicate_trials": _duplicates(session, digests),
-        "overlapping_trials": _overlaps(session, None),
-        "overlapping_trials_across_splits": _overlaps(session, session.split),
+        "overlapping_trials": int(later_trials_within(*times).sum()),
+        "overlapping_trials_across_splits": int(later_trials_within(*times, session.split).sum()),
         "non_finite_behaviour": {
             name: int((~np.isfinite(values).all(axis=1)).sum())
             for name, values in session.behaviour.items()
@@ -231,16 +232,6 @@ def _duplicates(session: Session, digests: dict[int, tuple[bytes, int]]) -> dict
         else:
             found["by_chance"] += len(splits) - 1
     return found
-
-
-def _overlaps(session: Session, split: np.ndarray | None) -> int:
-    """Pairs of trials whose times overlap, with `split` of different splits only: a bin counted in
-    both leaks."""
-    return int(
-        later_trials_within(
-            session.trial_start_s, session.trial_num_bins, session.bin_size_s, split
-        ).sum()
-    )
 
 
 def _silent_stretches(session: Session, outline: Outline) -> dict[str, float]:

@@ -16,16 +16,15 @@ _MAX_LISTED = 30
 
 def num_rows(table: Any, where: str) -> int:
     """Rows of a table: of its ids, else of its first plain column."""
-    lengths = {}
-    for name in hdf5.columns(table):
-        if name == "id":
-            return len(nwb_file.check_dataset(table[name], f"{where}/id"))
-        if table[name].ndim and nwb_file.entry(table, f"{name}_index") is None:
-            lengths[name] = len(table[name])
-    index = next((table[name] for name in hdf5.columns(table) if name.endswith("_index")), None)
-    if index is not None and not lengths:
-        return len(index)
-    return next(iter(lengths.values()), 0)
+    names = hdf5.columns(table)
+    if "id" in names:
+        return len(nwb_file.check_dataset(table["id"], f"{where}/id"))
+    lengths = [
+        len(table[name])
+        for name in names
+        if table[name].ndim and nwb_file.entry(table, f"{name}_index") is None
+    ]
+    return lengths[0] if lengths else 0
 
 
 def plain_columns(

@@ -90,20 +90,13 @@ class SpikeSource:
     def validation_batches(self) -> list[Batch]:
         """One batch of a session's validation trials, padded to equal shapes by trials with no
         valid bin."""
-        batches = []
-        for session in self.sessions:
-            trials = session.trials_of(VALIDATION)[: self.trials_per_batch]
-            if len(trials):
-                batches.append(
-                    batching.session_batch(
-                        session,
-                        self.layout,
-                        trials,
-                        self._config.bucket_units,
-                        self.trials_per_batch,
-                    )
-                )
-        return batches
+        size, bucket_units = self.trials_per_batch, self._config.bucket_units
+        chosen = [(session, session.trials_of(VALIDATION)[:size]) for session in self.sessions]
+        return [
+            batching.session_batch(session, self.layout, trials, bucket_units, size)
+            for session, trials in chosen
+            if len(trials)
+        ]
 
 
 def open_source(

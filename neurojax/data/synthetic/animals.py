@@ -119,6 +119,9 @@ def make_session(spec: SyntheticSpec, seed: int, index: int) -> Session:
     wheel = wheel + spec.wheel_noise_std * rng.standard_normal(total_bins)
     true_rates = np.exp(truth.log_rates()).reshape(total_bins, num_units).astype(np.float32)
     counts = rng.poisson(true_rates)
+    # JSON-ready; without the number of sessions, on which no session depends
+    fields = dataclasses.asdict(dataclasses.replace(spec, num_sessions=1)).items()
+    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in fields}
     session_id = f"synthetic-{index}"
     split_seed = int(_generator(seed, _SPLIT_STREAM, index).integers(2**32))
     return Session(
@@ -149,7 +152,7 @@ def make_session(spec: SyntheticSpec, seed: int, index: int) -> Session:
             "revision": "1",
             "split_seed": split_seed,
             "units_dropped": {},
-            "synthetic": {"spec": _plain(spec), "seed": seed, "index": index},
+            "synthetic": {"spec": plain, "seed": seed, "index": index},
         },
     )
 
@@ -219,14 +222,6 @@ def truth_of(session: Session) -> SyntheticTruth:
         for key, value in record["spec"].items()
     }
     return make_truth(SyntheticSpec(**fields), record["seed"], record["index"])
-
-
-def _plain(spec: SyntheticSpec) -> dict[str, Any]:
-    """JSON-ready fields; without the number of sessions, on which no session depends."""
-    fields = dataclasses.asdict(dataclasses.replace(spec, num_sessions=1))
-    return {
-        name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()
-    }
 
 
 def _generator(seed: int, *stream: int) -> np.random.Generator:
