@@ -79,13 +79,10 @@ def from_counts(
             65535; floats are taken when every one is whole and refused otherwise, never rounded.
         bin_size_s: seconds.
         session_id: letters, digits, `.`, `_`, `-`.
-        trial_offsets: integers [trials + 1]; trial k is counts[trial_offsets[k]:trial_offsets[k +
-            1]].
-        trial_start_s: [trials], seconds on the session clock; by default trials follow without
-            gaps.
+        trial_offsets: integers [trials + 1]; trial k is counts[offsets[k]:offsets[k + 1]].
+        trial_start_s: [trials], seconds on the session clock; by default without gaps.
         region, region_group, region_source, unit_id: text [N]; see `Session`.
-        split: [trials], 0 train, 1 validation, 2 test; by default a random 70/10/20 drawn with
-            `split_seed`.
+        split: [trials], 0 train, 1 validation, 2 test; by default 70/10/20 by `split_seed`.
         conditions: name -> [trials].
         behaviour: name -> numeric [total_bins], [total_bins, dims] or, with trials of one length,
             [trials, bins, dims].
@@ -111,10 +108,9 @@ def from_counts(
     unknown = np.full(num_units, "unknown")
     source = unknown if region is None else np.full(num_units, "file")
     regions = labels(region, "region", where, unknown)
-    follow_on_s = start_bin * size_s
-    signals = {
-        name: signal(values, name, given, where) for name, values in (behaviour or {}).items()
-    }
+    if trial_start_s is None:
+        trial_start_s = start_bin * size_s
+    signals = {name: signal(v, name, given, where) for name, v in (behaviour or {}).items()}
     valid = {name: np.isfinite(values).all(axis=1) for name, values in signals.items()}
     valid.update(columns(behaviour_valid, where))
     session = Session(
@@ -127,9 +123,7 @@ def from_counts(
         region_source=labels(region_source, "region_source", where, source),
         trial_start_bin=start_bin,
         trial_num_bins=num_bins,
-        trial_start_s=follow_on_s
-        if trial_start_s is None
-        else seconds(trial_start_s, "trial_start_s", where),
+        trial_start_s=seconds(trial_start_s, "trial_start_s", where),
         split=split_codes(split, where),
         conditions=columns(conditions, where),
         behaviour=signals,
