@@ -84,8 +84,7 @@ def from_counts(
         region, region_group, region_source, unit_id: text [N]; see `Session`.
         split: [trials], 0 train, 1 validation, 2 test; by default 70/10/20 by `split_seed`.
         conditions: name -> [trials].
-        behaviour: name -> numeric [total_bins], [total_bins, dims] or, with trials of one length,
-            [trials, bins, dims].
+        behaviour: name -> numbers [total_bins (, dims)], or [trials, bins, dims] of equal trials.
         behaviour_valid: name -> bool [total_bins]; by default where every dimension is finite.
         unit_metadata: name -> numeric [N].
         true_rates: expected spikes per bin, the shape of counts; synthetic recordings only.
