@@ -62,10 +62,8 @@ def best_baselines(
     task.
 
     Where no baseline has a validation score (other protocols, older records), the highest test
-    score decides, and the
-    answer says so. Baselines are compared on equal terms: those that fewer sessions score are no
-        candidates. What knows
-    the truth (`tables.is_oracle`) never is.
+    score decides, and the answer says so. Baselines are compared on equal terms: those that fewer
+    sessions score are no candidates. What knows the truth (`tables.is_oracle`) never is.
 
     Args:
         sessions: session id -> {"baselines": name -> task -> block}.

@@ -4,12 +4,10 @@ it.
 The latents come from the held-in units alone, with frozen weights. A Poisson regression from them
 to each held-out unit is fitted on k train trials, drawn several times, and scored on all test
 trials. The null hypothesis is the same read-out of the held-in spikes themselves, smoothed; and the
-mean of the k trials. Nothing else of a held-out
-unit is used: the penalty is chosen by cross-validation within the k trials, and the axes and scale
-    of the features
-come from the train trials of the held-in units. The paper's models never saw the new neurons; here
-a model that was trained on all units has had them among its targets, which `NOTE` says beside its
-scores.
+mean of the k trials. Nothing else of a held-out unit is used: the penalty is chosen by
+cross-validation within the k trials, and the axes and scale of the features come from the train
+trials of the held-in units. The paper's models never saw the new neurons; here a model that was
+trained on all units has had them among its targets, which `NOTE` says beside its scores.
 
 Source: Dabholkar & Barak 2025, PLOS Computational Biology (arXiv 2405.14425).
 """

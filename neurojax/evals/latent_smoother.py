@@ -30,12 +30,11 @@ def smooth_visible(
     The posterior mode of the latents comes from Newton steps on log p(visible counts, latents) with
     the dynamics linearised at the current trajectory (Gauss-Newton), so that the Hessian is
     block-tridiagonal; at convergence this is iterated Kalman smoothing with Poisson observations.
-    The exact posterior of a
-    chaotic system has many modes: the search starts with random walks in place of the Lorenz
-        system, then
-    lowers the process noise step by step to its true level. The expected rate under the Gaussian
-    around the mode is exp(mean + variance / 2). Bins at the end in which no unit is visible are
-    averages over simulated continuations instead, because a few bins of chaos bend the Gaussian.
+    The exact posterior of a chaotic system has many modes: the search starts with random walks in
+    place of the Lorenz system, then lowers the process noise step by step to its true level. The
+    expected rate under the Gaussian around the mode is exp(mean + variance / 2). Bins at the end in
+    which no unit is visible are averages over simulated continuations instead, because a few bins
+    of chaos bend the Gaussian.
 
     Args:
         truth: the animal; dynamics must be "lorenz".
@@ -46,8 +45,7 @@ def smooth_visible(
         float64 [B, T, N].
 
     Source: Bell 1994, "The iterated Kalman smoother as a Gauss-Newton method"; Paninski et al.
-        2010, "A new
-    look at state-space models for neural data".
+        2010, "A new look at state-space models for neural data".
     """
     num_seen = 1 + int(np.flatnonzero(visible.any((0, 2))).max(initial=0))
     visible, num_blind = visible[:, :num_seen], counts.shape[1] - num_seen

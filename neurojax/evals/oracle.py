@@ -63,10 +63,8 @@ def known_dynamics_smoother(
     """Predicts hidden spikes by Laplace smoothing under the true dynamics, loadings and base rates.
 
     Co-smoothing and intra-region hide the units (of the region) in `num_groups` disjoint random
-    groups,
-    each group once, instead of one unit at a time: a little harder than the protocol, at a fraction
-        of its
-    cost. The observer is not told the trial's condition.
+    groups, each group once, instead of one unit at a time: a little harder than the protocol, at a
+    fraction of its cost. The observer is not told the trial's condition.
 
     Args:
         session: a synthetic session with Lorenz dynamics.

@@ -97,11 +97,9 @@ def posterior(
     are hidden.
 
     Counts over the root of their mean are read as W z + noise of variance one, W the read-in rows
-    over that root,
-    scaled to unit columns in the mean: z = (1 + noise) (W' W over visible units + noise I)^-1 W'
-        counts. With all
-    units visible and orthonormal columns that is the plain sum. No gradient passes through the
-    matrix.
+    over that root, scaled to unit columns in the mean: z = (1 + noise) (W' W over visible units +
+    noise I)^-1 W' counts. With all units visible and orthonormal columns that is the plain sum. No
+    gradient passes through the matrix.
 
     Args:
         latents: [G, b, T, K], from `read_in` of centred visible counts.

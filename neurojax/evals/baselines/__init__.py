@@ -1,8 +1,7 @@
 """What a user would pick instead of a neural network: fitted on train, tuned on validation.
 
 Two rules hold for all: a unit's own counts never enter its own prediction (in the forward task its
-    past
-does), and only units the task leaves visible are used.
+past does), and only units the task leaves visible are used.
 """
 
 from collections.abc import Callable, Sequence

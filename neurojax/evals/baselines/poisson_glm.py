@@ -5,8 +5,7 @@ the leading components of ridge's features in train, not whitened, so that the L
 ridge on them. A unit's own contribution is taken out of the scores, in the fit and in the
 prediction, where its weight on itself is exactly zero. Region tasks have components of the units
 they may see. Forward: scores of two causal exponential averages, plus the unit's own log gains so
-    far. Number of components, penalty and
-memories from validation.
+far. Number of components, penalty and memories from validation.
 """
 
 import numpy as np

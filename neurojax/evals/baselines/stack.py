@@ -3,13 +3,10 @@ clear.
 
 log rate = c + log mean + sum of a_m (log rate_m - log mean), a_m >= 0, by Poisson likelihood on
 validation trials, a task at a time. c and a are drawn to 0 and 1 / parts, as strongly as folds of
-the validation trials want it (with one
-trial: altogether), and the rate stays near those of the parts. What it says of validation trials
-    comes from the other
-folds, so that it can be compared with other methods there. Leave-out tasks: ridge and factor
-analysis at each width
-around their best, reduced rank, Poisson GLM. Forward: ridge and GLM at two memories each, reduced
-    rank, coupling,
+the validation trials want it (with one trial: altogether), and the rate stays near those of the
+parts. What it says of validation trials comes from the other folds, so that it can be compared with
+other methods there. Leave-out tasks: ridge and factor analysis at each width around their best,
+reduced rank, Poisson GLM. Forward: ridge and GLM at two memories each, reduced rank, coupling,
 autoregression.
 
 Drift is not a part: a task asks what the visible spikes of a trial say of its hidden ones.

@@ -2,8 +2,8 @@
 abstention.
 
 Sources: Guo et al. 2017 (temperature scaling); Vovk et al. 2005 and Sadinle et al. 2019 (conformal
-    sets of
-least ambiguity); Vovk 2015 (cross-conformal: the scores come from folds within the fitting trials).
+    sets of least ambiguity); Vovk 2015 (cross-conformal: the scores come from folds within the
+    fitting trials).
 """
 
 from typing import Any

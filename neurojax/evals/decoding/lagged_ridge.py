@@ -2,11 +2,10 @@
 fitting trials.
 
 Chosen one after the other on inner folds: the width of a Gaussian, how far lags reach either way
-    (up to the whole
-trial), how far the spreads of signals are made equal, square roots, and a penalty for each
-dimension. Widths and reaches are in seconds. Of the two Gram matrices, of rows and of columns, the
-smaller is made; in the first, lags cost a sum of shifted blocks. Where both are large, signals are
-first turned into as many leading principal components as the bounds below allow.
+(up to the whole trial), how far the spreads of signals are made equal, square roots, and a penalty
+for each dimension. Widths and reaches are in seconds. Of the two Gram matrices, of rows and of
+columns, the smaller is made; in the first, lags cost a sum of shifted blocks. Where both are large,
+signals are first turned into as many leading principal components as the bounds below allow.
 """
 
 from collections.abc import Callable, Mapping, Sequence

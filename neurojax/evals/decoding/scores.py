@@ -27,10 +27,9 @@ def score(predicted: np.ndarray, target: Target, tested: np.ndarray) -> dict[str
 
     Returns:
         CATEGORICAL: "balanced_accuracy", "accuracy", "auroc" (one against the rest, averaged, where
-            there are
-        more than two classes), "log_loss_nats". Else "r2" (mean over dimensions) and
-        "r2_per_dimension", against the mean of the evaluated values. None where a score does not
-        exist.
+            there are more than two classes), "log_loss_nats". Else "r2" (mean over dimensions) and
+            "r2_per_dimension", against the mean of the evaluated values. None where a score does
+            not exist.
     """
     return _score(predicted[tested], target.values[tested], target)
 

@@ -1,8 +1,7 @@
 """What is to be decoded: a class or a number of each trial, or a signal of each bin.
 
 A target that cannot be decoded honestly is refused here: constant, missing, with fewer trials than
-    folds, or a
-function of what the features or the split hold by construction.
+folds, or a function of what the features or the split hold by construction.
 """
 
 import dataclasses

@@ -2,10 +2,9 @@
 in windows.
 
 Chosen one after the other on inner folds: the width of a Gaussian, the length of the windows (each
-    bin to the whole
-trial), how far the spreads of units are made equal, square roots, and the penalty of a logistic
-regression (classes) or ridge (numbers). Widths and windows are in seconds. Rows of trials enter by
-their inner products alone.
+bin to the whole trial), how far the spreads of units are made equal, square roots, and the penalty
+of a logistic regression (classes) or ridge (numbers). Widths and windows are in seconds. Rows of
+trials enter by their inner products alone.
 """
 
 from collections.abc import Callable, Sequence
