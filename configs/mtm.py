@@ -10,7 +10,8 @@ hardware  two x86-64 CPU cores that other work shared; Python 3.11, jax 0.10.2
 time      tiny: 82 s for the whole first command, training 12 s of it
           small, nine mouse sessions: 17 minutes, training 11 of them
 scores    test trials, pooled bits/spike (co-smoothing, forward, inter-region, intra-region):
-          tiny, synthetic animals: 1.000, 0.478, 0.987, 0.941; linear stack 0.940, 0.301, 0.813, 0.784
+          tiny, synthetic animals: 1.000, 0.478, 0.987, 0.941;
+          linear stack 0.940, 0.301, 0.813, 0.784
           small, 4 mouse report sessions, three seeds: 0.319, 0.161, 0.286, 0.278;
           linear stack 0.347, 0.183, 0.309, 0.286 (README: one model is below the stack)
 """

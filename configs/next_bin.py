@@ -1,4 +1,4 @@
-"""Next-bin prediction on the causal NDT1: model and budget of configs/mtm.py, a bin from those before.
+"""Next-bin prediction on the causal NDT1, with the model and budget of configs/mtm.py.
 
     neurojax train --config=configs/next_bin.py:size=tiny --workdir=runs/next_bin
 

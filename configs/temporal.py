@@ -1,6 +1,7 @@
-"""The temporal-masking baseline: model and budget of configs/mtm.py, bins hidden at random, no prompt.
+"""The temporal-masking baseline: configs/mtm.py with bins hidden at random and no prompt.
 
-    neurojax train --config=configs/temporal.py:size=small --config.data.root=ROOT --workdir=runs/temporal
+    neurojax train --config=configs/temporal.py:size=small --config.data.root=ROOT \\
+        --workdir=runs/temporal
 
 source    the baseline of Zhang et al. 2024, section 4
 hardware  two x86-64 CPU cores that other work shared; Python 3.11, jax 0.10.2

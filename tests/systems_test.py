@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests.configs_test import CONFIGS, load, people
 
 from neurojax import by_name
 from neurojax.data.store.sessions import dataset_of
@@ -24,6 +23,7 @@ from neurojax.objectives import interface as objectives
 from neurojax.runs import restore, state_io
 from neurojax.runs.manifest import steps_on_disk
 from neurojax.train import forward, run, run_folder, settings, state
+from tests.configs_test import CONFIGS, load, people
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 FROZEN = Path(__file__).with_name("frozen_parameters.json")

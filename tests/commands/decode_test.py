@@ -5,7 +5,6 @@ import shutil
 
 import numpy as np
 import pytest
-from tests.main_test import CONFIG, SPEC, TINY
 
 from neurojax import main
 from neurojax.commands import decode as command
@@ -18,6 +17,7 @@ from neurojax.evals.decoding import decoder, features
 from neurojax.files import read_json, write_json
 from neurojax.train import run as train_run
 from neurojax.train import run_folder
+from tests.main_test import CONFIG, SPEC, TINY
 
 FAST = ("--baselines=raw", "--num_permutations=4", "--lags=-1:1")
 

@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-from tests.configs_for_tests import model_of, mtm_config, ndt_config, objective_of, random_weights
 
 from neurojax import facts, schemes
 from neurojax.data import batching
@@ -15,6 +14,7 @@ from neurojax.evals import activity, protocols
 from neurojax.objectives.interface import Query
 from neurojax.train import sharding
 from neurojax.train.predictor import Predictor, Recipe
+from tests.configs_for_tests import model_of, mtm_config, ndt_config, objective_of, random_weights
 
 REGIONS = ["CA1", "LP", "CA1", "root", "CA1", "VISp", "VISp", "CA1", "void"]  # LP has one unit
 SILENT_IN_TRAIN = 7

@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-from tests.finetune.conftest import fine_tune, part_of, write_root
 
 import neurojax as nj
 from neurojax import main
@@ -15,6 +14,7 @@ from neurojax.data.store.trained_trials import telling_digests
 from neurojax.finetune import adaptation
 from neurojax.runs import restore
 from neurojax.train import run as train_run
+from tests.finetune.conftest import fine_tune, part_of, write_root
 
 STEPS = 4
 

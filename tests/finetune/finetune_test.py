@@ -7,8 +7,6 @@ import shutil
 import jax
 import numpy as np
 import pytest
-from tests import configs_for_tests
-from tests.finetune.conftest import SPEC, fine_tune, part_of, pretrain, write_root
 
 from neurojax import main
 from neurojax.commands import config as config_command
@@ -26,6 +24,8 @@ from neurojax.runs.manifest import read_manifest, steps_on_disk
 from neurojax.runs.writer import read_metrics
 from neurojax.train import run as train_run
 from neurojax.train import run_folder, settings, sharding
+from tests import configs_for_tests
+from tests.finetune.conftest import SPEC, fine_tune, part_of, pretrain, write_root
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,6 @@ import shutil
 import jax
 import numpy as np
 import pytest
-from tests.finetune.conftest import fine_tune, pretrain
 
 import neurojax as nj
 from neurojax import main
@@ -13,6 +12,7 @@ from neurojax.data.store.sessions import open_dataset
 from neurojax.files import read_json, write_json
 from neurojax.train import run as train_run
 from neurojax.train import run_folder
+from tests.finetune.conftest import fine_tune, pretrain
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ import functools
 import jax
 import numpy as np
 import pytest
-from tests import configs_for_tests
 
 from neurojax.data import batching
 from neurojax.data.sources import spikes
 from neurojax.data.store.sessions import Dataset, dataset_of
 from neurojax.data.synthetic import animals as synthetic
 from neurojax.train.step import Recipe
+from tests import configs_for_tests
 
 SPEC = synthetic.SyntheticSpec(
     num_sessions=3, min_units=20, max_units=30, num_trials=30, num_bins=12, regions=("CA1", "LP"), min_region_units=6,

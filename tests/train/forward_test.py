@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests.configs_test import CONFIGS, load
 
 from neurojax.commands import config
 from neurojax.objectives.interface import Query
 from neurojax.train import forward, run_folder, settings
 from neurojax.train.state import init_run, steps_taken
 from neurojax.train.step import run_step
+from tests.configs_test import CONFIGS, load
 
 
 def path_of(name):

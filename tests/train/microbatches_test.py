@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests.configs_for_tests import first_state, mtm_config
 
 from neurojax import heads, schemes
 from neurojax.batch import Batch
@@ -21,6 +20,7 @@ from neurojax.objectives import interface, mtm
 from neurojax.objectives.interface import LossSums, Query
 from neurojax.train import loop, microbatches, sharding
 from neurojax.train.step import train_step
+from tests.configs_for_tests import first_state, mtm_config
 
 BATCHES = BatchingConfig(sessions_per_batch=2, trials_per_batch=32, bucket_units=32)
 RULES = ((r"(tables|row_moments).*(read_in|read_out)$", ("model",)), (r"kernel$", (None, "data")))

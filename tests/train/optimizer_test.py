@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from tests.configs_for_tests import optimizer_config
 
 from neurojax.errors import InputError
 from neurojax.train import optimizer
+from tests.configs_for_tests import optimizer_config
 
 CONFIG = optimizer_config(learning_rate=3e-2, row_weight_decay=0.1)
 DECAYS = {"read_in": True, "read_out_bias": False, "session_token": False}

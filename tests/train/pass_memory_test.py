@@ -5,7 +5,6 @@ import functools
 import jax
 import numpy as np
 import pytest
-from tests.configs_for_tests import linear_config, model_of, mtm_config, ndt_config, objective_of
 
 from neurojax.data import batching
 from neurojax.data.sources import spikes
@@ -14,6 +13,7 @@ from neurojax.errors import InputError
 from neurojax.objectives.interface import Query
 from neurojax.train import predictor, state
 from neurojax.train.pass_memory import bytes_per_trial, trials_that_fit
+from tests.configs_for_tests import linear_config, model_of, mtm_config, ndt_config, objective_of
 
 SIZES = dict(read_in_width=16, width=32, num_layers=2, num_heads=2, mlp_width=64, num_positions=40)
 PLAIN, RICH = ndt_config(**SIZES, positions="learned"), linear_config(**SIZES, positions="learned")

@@ -3,7 +3,6 @@
 import jax
 import numpy as np
 import pytest
-from tests.configs_for_tests import linear_config, model_of, mtm_config, ndt_config, objective_of, random_weights
 
 from neurojax import schemes
 from neurojax.data import batching
@@ -11,6 +10,7 @@ from neurojax.data.sources import spikes
 from neurojax.data.store.sessions import from_counts
 from neurojax.objectives.interface import Query
 from neurojax.train import predictor, sharding
+from tests.configs_for_tests import linear_config, model_of, mtm_config, ndt_config, objective_of, random_weights
 
 SIZES = dict(read_in_width=6, width=8, num_layers=1, num_heads=2, mlp_width=8, num_positions=6, positions="learned")
 

@@ -6,7 +6,6 @@ import jax
 import numpy as np
 import pytest
 from jax.sharding import PartitionSpec
-from tests.configs_for_tests import first_state
 
 from neurojax.batch import Batch
 from neurojax.data.batching import BatchingConfig
@@ -14,6 +13,7 @@ from neurojax.data.sources import spikes
 from neurojax.errors import InputError
 from neurojax.train import loop, sharding
 from neurojax.train.step import train_step
+from tests.configs_for_tests import first_state
 
 RULES = (
     (r"(tables|row_moments).*(read_in|read_out)$", ("model",)),

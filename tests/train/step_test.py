@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests.configs_for_tests import first_state, mtm_config, objective_of
 
 from neurojax import heads, schemes
 from neurojax.data.batching import Planner, gather
@@ -19,6 +18,7 @@ from neurojax.objectives import mtm
 from neurojax.scores import metrics
 from neurojax.train.step import Freeze, train_step
 from neurojax.train.validation import _sums
+from tests.configs_for_tests import first_state, mtm_config, objective_of
 
 step = jax.jit(train_step, static_argnames="recipe")  # not donated: states are compared
 

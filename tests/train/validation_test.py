@@ -5,11 +5,11 @@ import dataclasses
 import jax
 import numpy as np
 import pytest
-from tests.configs_for_tests import first_state
 
 from neurojax.data.sources import spikes
 from neurojax.schemes import PROMPTS
 from neurojax.train.validation import Validator
+from tests.configs_for_tests import first_state
 
 
 @pytest.mark.parametrize(
