@@ -182,6 +182,7 @@ def parse(content: Any, where: str) -> Protocol:
         entry.number("schema", 1, 1 << 31) == SCHEMA,
         f"{where}: schema {content['schema']!r}, expected {SCHEMA}; update neurojax",
     )
+    own_name = entry.text("name")
     for name, only in FIXED.items():
         require(
             entry.take(name) == only,
@@ -193,7 +194,7 @@ def parse(content: Any, where: str) -> Protocol:
         f"{where}: tasks must be an object with one entry a task",
     )
     protocol = Protocol(
-        name=entry.text("name"),
+        name=own_name,
         version=entry.number("version", 0, _MAX_NUMBER),
         seed=entry.number("seed", 0, _MAX_NUMBER),
         source=entry.text("source"),
