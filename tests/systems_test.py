@@ -4,9 +4,11 @@ A config in configs/ and a module in models/ are held to these rules without a l
 what makes a config small (tests/configs_test.py).
 """
 
+import dataclasses
 import json
 import os
 import signal
+import types
 from pathlib import Path
 
 import jax
@@ -15,8 +17,11 @@ import numpy as np
 import pytest
 
 from neurojax import by_name
+from neurojax.commands import train as train_command
+from neurojax.data.session import ObservedIntervals
 from neurojax.data.store.sessions import dataset_of
-from neurojax.errors import Interrupted
+from neurojax.errors import InputError, Interrupted
+from neurojax.evals import spikes
 from neurojax.finetune import release, weights
 from neurojax.models import interface as models
 from neurojax.objectives import interface as objectives
@@ -139,8 +144,53 @@ def test_nothing_hidden_and_nothing_later_reaches_a_prediction(path):
     early = weight * (np.arange(num_bins) < 5)[:, None]
     found = np.asarray(gradient(counts, early))
     assert not found[..., :3].any() and found[..., 3:].any()
-    if recipe.model.name in ("ndt", "ndt_linear"):  # trained with the causal scheme or on the next bin
+    if getattr(recipe.model.module, "HAS_CAUSAL_SCHEME", False):
         assert not found[:, :, 5:].any()
+
+
+def config_of(name):
+    return load(next(path for path in CONFIGS if path.stem == name), "improved")
+
+
+def test_next_bin_prediction_refuses_a_model_that_reads_later_bins():
+    declared = config_of("lfads") | {"objective": {"name": "next_bin"}}
+    with pytest.raises(InputError, match="needs a model that reads no later bin, but model.name=lfads"):
+        settings.recipe(declared)
+
+
+def test_an_entry_of_data_that_nobody_reads_is_named():
+    declared = config_of("mtm")
+    declared["data"] |= {"trials_per_bach": 8}
+    with pytest.raises(InputError, match="config.data.trials_per_bach is not known; choose from bucket_units"):
+        settings.source_settings(declared)
+    del declared["data"]["trials_per_bach"], declared["data"]["bucket_units"]
+    with pytest.raises(InputError, match="the config has no data.*bucket_units"):
+        settings.source_settings(declared)
+
+
+def test_a_session_that_was_not_observed_throughout_is_refused():
+    declared = config_of("mtm")
+    session = run_folder.load_data(declared).sessions[0]
+    part = ObservedIntervals(np.zeros(1, np.int32), np.zeros(1, np.int64), np.full(1, 5, np.int64))
+    with pytest.raises(InputError, match="not observed throughout"):
+        settings.open_source(declared, [dataclasses.replace(session, validity=part)])
+
+
+def test_ensembles_of_neighbouring_seeds_would_share_members(tmp_path):
+    with pytest.raises(InputError, match="--seeds and --ensemble share seeds"):
+        train_command.train(config_of("mtm"), tmp_path / "run", num_seeds=2, ensemble=2)
+
+
+def test_samples_need_a_key():
+    with pytest.raises(ValueError, match="num_samples=3 needs a key"):
+        forward.outputs((), None, None, settings.predicting(config_of("mtm")), num_samples=3)
+
+
+def test_spikes_are_scored_under_a_poisson_head_alone():
+    declared = config_of("mtm") | {"head": {"name": "gaussian"}}
+    predictor = types.SimpleNamespace(recipe=settings.predicting(declared))
+    with pytest.raises(InputError, match="head.name=gaussian: bits per spike need head.name=poisson"):
+        spikes.evaluate(predictor, None, declared["eval"], 0, folder=Path(), root="")
 
 
 def test_every_system_has_a_line_in_the_documents():

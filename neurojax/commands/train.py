@@ -93,6 +93,10 @@ def train_seeds(
         not (folder / workdir.CONFIG_NAME).exists(),
         f"{folder} holds a run of one seed; choose another --workdir for several",
     )
+    if config["members"] > 1:  # members of neighbouring seeds would be the same models
+        raise InputError(
+            "--seeds and --ensemble share seeds; train ensembles one by one, seeds K apart"
+        )
     first = config["seed"]
     if dry_run:
         train(_of_seed(config, first), folder / f"seed_{first}", dry_run=True)

@@ -153,6 +153,8 @@ def evaluate(
     Raises:
         InputError: a test trial was trained on, or a forward pass does not fit into memory.
     """
+    if model.recipe.head != "poisson":
+        raise InputError(f"head.name={model.recipe.head}: bits per spike need head.name=poisson")
     protocol = protocols.get_protocol(settings["protocol"])
     settings = {**settings, "trials_per_pass": trials_per_pass(model, dataset, settings, log)}
     leak_checks = leaks.check_evaluation(

@@ -9,6 +9,7 @@ A model turns arrays into states and natural parameters; it knows no loss and no
 define
 
     fitted_rows(config, sessions, facts) -> {table: array}   rows fitted to the training trials
+    HAS_CAUSAL_SCHEME = True  under the causal scheme no bin reads a later one
     HIDES_BY_ZEROING = True   hiding a unit changes nothing but its counts: a silent one, nothing
 """
 

@@ -28,7 +28,7 @@ from neurojax.facts import Facts
 from neurojax.models import divergences, first_rows, gru, stitcher
 from neurojax.models.interface import Outputs, SpikeInputs, TableSpec, Weights
 
-CAUSAL = False  # the encoders read the whole trial
+HAS_CAUSAL_SCHEME = False  # the encoders read the whole trial
 
 
 @dataclasses.dataclass(frozen=True)

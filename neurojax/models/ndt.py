@@ -32,6 +32,7 @@ from neurojax.models.transformer import Transformer
 from neurojax.schemes import CAUSAL, PROMPTS
 
 HIDES_BY_ZEROING = True
+HAS_CAUSAL_SCHEME = True
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,6 +23,7 @@ from neurojax.models.interface import Outputs, SpikeInputs, TableSpec, Weights
 from neurojax.schemes import CAUSAL
 
 HIDES_BY_ZEROING = False
+HAS_CAUSAL_SCHEME = True
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,6 +9,7 @@
     VALIDATED = ("neuron", ...)               names of the questions a validation asks
     validation_query(key, batch, number, config) -> query   number: of a name in VALIDATED, traced
     SPLITS_INTO_PARTS                         False where trials are coupled: no microbatches
+    NEEDS_CAUSAL_SCHEME = True                optional: only of models that have one
 
 `apply(weights, inputs, key=key)` is a model with its config, in training.
 """

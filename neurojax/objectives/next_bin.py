@@ -16,6 +16,7 @@ from neurojax.objectives.interface import LossSums, Query
 from neurojax.schemes import CAUSAL
 
 SPLITS_INTO_PARTS = True
+NEEDS_CAUSAL_SCHEME = True  # a model that reads later bins would learn to copy
 VALIDATED = ("next_bin",)
 
 

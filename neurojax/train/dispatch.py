@@ -76,7 +76,7 @@ def feed_of(source, config: LoopConfig, mesh: Mesh) -> Feed:
     )
 
 
-class Run(NamedTuple):
+class Dispatch(NamedTuple):
     """Batches that go to the devices together.
 
     Attributes:
@@ -91,7 +91,7 @@ class Run(NamedTuple):
     made: Any
 
 
-def runs(stream: Iterable[Any], first: int, config: LoopConfig) -> Iterator[Run]:
+def runs(stream: Iterable[Any], first: int, config: LoopConfig) -> Iterator[Dispatch]:
     """Groups a stream of batches that starts at batch `first` into runs of one shape.
 
     A run ends where the host has something to do: a line of metrics, a validation or a save.
@@ -103,13 +103,15 @@ def runs(stream: Iterable[Any], first: int, config: LoopConfig) -> Iterator[Run]
     ]
     waiting: list[Any] = []
 
-    def run(stop: int) -> Run:
+    def run(stop: int) -> Dispatch:
         length = len(waiting)
         if config.steps_per_dispatch == 1:
-            return Run(stop - length, length, waiting.pop())
+            return Dispatch(stop - length, length, waiting.pop())
         filled = waiting + [waiting[-1]] * (config.steps_per_dispatch - length)
         waiting.clear()
-        return Run(stop - length, length, jax.tree.map(lambda *leaves: np.stack(leaves), *filled))
+        return Dispatch(
+            stop - length, length, jax.tree.map(lambda *leaves: np.stack(leaves), *filled)
+        )
 
     index = first
     for index, made in enumerate(stream, start=first):
@@ -172,7 +174,7 @@ def program(
     )
 
 
-def sums_of_steps(run: Run, sums: dict[str, jax.Array]) -> list[dict[str, np.ndarray]]:
+def sums_of_steps(run: Dispatch, sums: dict[str, jax.Array]) -> list[dict[str, np.ndarray]]:
     """Fetches what `program` returned for a run: the sums of each of its steps."""
     fetched = jax.device_get(sums)
     if np.ndim(fetched["loss"]) == 0:

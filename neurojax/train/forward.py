@@ -27,6 +27,8 @@ def outputs(
         Of an ensemble: the natural parameters of the members' mean prediction, and the states of
         all members side by side, [G, b, T, members * D].
     """
+    if num_samples > 1 and key is None:
+        raise ValueError(f"num_samples={num_samples} needs a key to draw them with, got none")
     model, objective = recipe.model, recipe.objective
     inputs = objective.module.inputs(batch, query, objective.config)
     specs = model.module.tables(model.config)

@@ -17,7 +17,7 @@ from neurojax.runs.signals import StopRequest
 from neurojax.runs.writer import MetricsWriter, SilentWriter
 from neurojax.train import dispatch, microbatches, sharding, validation
 from neurojax.train.config import LoopConfig
-from neurojax.train.interval import Interval
+from neurojax.train.log_window import LogWindow
 from neurojax.train.state import TrainState, init_run, steps_taken, with_fitted_rows
 from neurojax.train.step import Recipe
 
@@ -90,7 +90,7 @@ def train(
     places = jax.tree.map(lambda leaf: leaf.sharding, abstract)
     advance = dispatch.program(recipe, config, feed, places)
     validate = validation.Validator(recipe, source)
-    interval = Interval(recipe, config, source, mesh.size)
+    window = LogWindow(recipe, config, source, mesh.size)
     vote = processes.stop_votes(mesh)
     patience = {"close_timeout_s": processes.CLOSE_TIMEOUT_S} if several else {}
 
@@ -108,26 +108,26 @@ def train(
         for run in dispatch.runs(stream, first, config):
             state, sums = advance(state, run, vote(stop.requested))
             for fetched in dispatch.sums_of_steps(*pending) if pending else ():
-                interval.add(fetched, writer, progress)
+                window.add(fetched, writer, progress)
             pending = (run, sums)
             done = run.first + run.length
             saver.poll()
             if _due(done, config.validate_every_steps) and done < recipe.num_steps:
-                with interval.paused():
-                    writer.write(done, {"time_s": interval.elapsed_s(), **validate(state)})
+                with window.paused():
+                    writer.write(done, {"time_s": window.elapsed_s(), **validate(state)})
             # Read once: the signal may come between two lines. Several processes go by the vote one
             # step back.
             stopping = bool(fetched.get("stop")) if several else stop.requested
             if stopping or _due(done, config.save_every_steps):
                 saver.save(done, state, record)
             if stopping:
-                interval.finish(dispatch.sums_of_steps(*pending), writer, progress)
+                window.finish(dispatch.sums_of_steps(*pending), writer, progress)
                 saver.wait()
                 where = f"after step {done} of {recipe.num_steps}"
                 raise Interrupted(f"stopped by a signal {where}; state saved")
-        interval.finish(dispatch.sums_of_steps(*pending), writer, progress)
+        window.finish(dispatch.sums_of_steps(*pending), writer, progress)
         if config.validate_every_steps:
-            writer.write(recipe.num_steps, {"time_s": interval.elapsed_s(), **validate(state)})
+            writer.write(recipe.num_steps, {"time_s": window.elapsed_s(), **validate(state)})
         if not _due(recipe.num_steps, config.save_every_steps):
             saver.save(recipe.num_steps, state, record)
         saver.wait()

@@ -226,6 +226,7 @@ def _plan(config: Mapping[str, Any], folder: Path, dataset: Dataset | None, log:
         not (folder / f"seed_{config['seed']}" / workdir.CONFIG_NAME).exists(),
         f"{folder} holds runs of several seeds; go on with --seeds, or choose another --workdir",
     )
+    workdir.require_blocks(config, "the config")
     begun_elsewhere = bool(config["init_from"]) or "finetune" in config
     if begun_elsewhere:
         config = inherit.resolved(config, folder)

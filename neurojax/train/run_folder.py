@@ -71,7 +71,7 @@ def load_predictor(
 
     Raises:
         InputError: no checkpoint, another config than its own, a session the run has no rows for,
-            other bins, or longer trials than it can place.
+            other bins or channels, or longer trials than it can place.
     """
     arrays, manifest = restore.load_arrays(folder / "checkpoints", log=log)
     workdir.require_own_config(folder, config, manifest)
@@ -81,6 +81,8 @@ def load_predictor(
     source, values = settings.source_settings(config)
     longest = belongs.longest_trial(config["model"], manifest["num_bins"])
     belongs.require_same_bins(dataset.sessions, manifest["bin_size_s"], longest)
+    facts = manifest.get("facts")
+    belongs.require_same_channels(dataset.sessions, (facts or {}).get("num_channels", 0))
     layout = source.rows_of(dataset.sessions, manifest["sessions"])
     parts = (
         weights.get("params"),
@@ -90,5 +92,4 @@ def load_predictor(
         getattr(values, "bucket_units", 1),
         mesh,
     )
-    facts = manifest.get("facts")
     return Predictor(*parts, weights.get("buffers"), source_config=values, facts=facts), manifest

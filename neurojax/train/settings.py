@@ -19,6 +19,10 @@ from neurojax.train.optimizer import OptimizerConfig
 from neurojax.train.step import Model, Objective, Recipe
 
 MAX_MEMBERS = 100
+# Entries of `data` beside those that a source declares: which recordings, and how they travel.
+OF_ANY_SOURCE = frozenset(
+    ("source", "root", "train_fraction", "placement", "num_threads", "synthetic", "seed")
+)
 
 
 def build(kind, block: str, values: Mapping[str, Any]):
@@ -107,6 +111,13 @@ def recipe(config: Mapping[str, Any]) -> Recipe:
     require(0 <= seed < 2**32, f"seed={seed}; expected a number from 0 to 2**32 - 1")
     optimizer = build(OptimizerConfig, "optimizer", entry(config, "", "optimizer", dict))
     asked = predicting(config)._asdict()
+    model, objective = asked["model"], asked["objective"]
+    needs = getattr(objective.module, "NEEDS_CAUSAL_SCHEME", False)
+    require(
+        not needs or getattr(model.module, "HAS_CAUSAL_SCHEME", False),
+        f"objective.name={objective.name} needs a model that reads no later bin, but "
+        f"model.name={model.name} reads whole trials; choose ndt or ndt_linear",
+    )
     return Recipe(seed=seed, num_steps=num_steps, optimizer=optimizer, **asked)
 
 
@@ -132,10 +143,13 @@ def source_settings(config: Mapping[str, Any]) -> tuple[Any, Any]:
     module = module_named(
         "data.sources", entry(data, "data", "source", str), ("Config", "open_source")
     )
-    names = [field.name for field in dataclasses.fields(module.Config)]
-    return module, build(
-        module.Config, "data", {name: data[name] for name in names if name in data}
-    )
+    own = {field.name for field in dataclasses.fields(module.Config)}
+    if unknown := sorted(set(data) - own - OF_ANY_SOURCE, key=str):
+        known = ", ".join(sorted(own | OF_ANY_SOURCE))
+        raise InputError(f"config.data.{unknown[0]} is not known; choose from {known}")
+    missing = sorted(own - set(data))
+    require(not missing, f"the config has no data.{missing[:1]}; take configs/mtm.py as an example")
+    return module, build(module.Config, "data", {name: data[name] for name in own})
 
 
 def open_source(config: Mapping[str, Any], sessions: Sequence[Session], **more: Any):

@@ -94,11 +94,18 @@ def abstract_weights(
     model, facts: Facts, members: int = 1
 ) -> tuple[Any, dict[str, jax.ShapeDtypeStruct]]:
     """Shapes and dtypes of (params, tables) of a model, a `train.step.Model`, or of several."""
+    shapes = abstract_trained(model, facts, members)
+    return shapes["params"], shapes["tables"]
+
+
+def abstract_trained(model, facts: Facts, members: int = 1) -> dict[str, Any]:
+    """`abstract_weights` by name, the buffers beside them: all that a prediction needs."""
 
     def weights(mean_counts):
         known, key = dataclasses.replace(facts, mean_counts=mean_counts), jax.random.key(0)
-        params, _ = model.module.init(key, model.config, known)
-        return params, init_tables(key, model.module.tables(model.config), known)
+        params, buffers = model.module.init(key, model.config, known)
+        tables = init_tables(key, model.module.tables(model.config), known)
+        return {"params": params, "tables": tables, "buffers": buffers}
 
     shapes = jax.eval_shape(weights, facts.mean_counts)
     if members == 1:

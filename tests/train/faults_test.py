@@ -24,7 +24,7 @@ from neurojax.runs.writer import read_metrics
 from neurojax.train import dispatch, loop, sharding
 from neurojax.train import run as train_run
 from neurojax.train.config import LoopConfig
-from neurojax.train.interval import Diverged
+from neurojax.train.log_window import Diverged
 
 STEPS = 24  # of every run here, so that all share one compiled program
 LOOP = LoopConfig(log_every_steps=1, save_every_steps=1, num_threads=0)

@@ -16,7 +16,7 @@ from neurojax.runs.writer import read_metrics
 from neurojax.schemes import PROMPTS
 from neurojax.train import loop
 from neurojax.train.config import LoopConfig
-from neurojax.train.interval import Diverged
+from neurojax.train.log_window import Diverged
 
 STEPS = 6
 LOOP = LoopConfig(log_every_steps=2, save_every_steps=4, validate_every_steps=3, num_threads=0)

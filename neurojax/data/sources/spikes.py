@@ -12,6 +12,7 @@ from neurojax.data.batching import BatchingConfig as Config
 from neurojax.data.batching import Layout, Plan, Planner
 from neurojax.data.buffers import Buffers
 from neurojax.data.session import TRAIN, VALIDATION, Session
+from neurojax.errors import require
 from neurojax.facts import Facts
 
 
@@ -33,6 +34,12 @@ class SpikeSource:
         table: list[dict[str, Any]] | None,
         new_until=None,
     ):
+        for session in sessions:
+            require(
+                session.validity is None,
+                f"session {session.session_id} has units that were not observed throughout, and "
+                "unobserved bins would be read as silence; convert it without them",
+            )
         self.sessions = sessions
         self.table = batching.session_table(sessions) if table is None else table
         self.layout = Layout.of(sessions, self.table)

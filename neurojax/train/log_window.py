@@ -19,7 +19,7 @@ class Diverged(InputError):
     """Too many steps in a row had a loss or gradient that was not finite."""
 
 
-class Interval:
+class LogWindow:
     """Sums of the steps since the last line of metrics.jsonl."""
 
     def __init__(self, recipe: Recipe, config: LoopConfig, source, devices: int):
@@ -29,7 +29,7 @@ class Interval:
         self._flops = flops.train_step_flops(recipe.model.config, self._trials, source.facts)
         self._start = time.monotonic()
         self._lines: list[dict] = []
-        self._interval_start = self._start
+        self._window_start = self._start
         self.steps_seen = 0
 
     def _per_trial(self) -> dict[str, float]:
@@ -51,7 +51,7 @@ class Interval:
         """What happens inside (validation) counts as no time of a step in trials_per_s and mfu."""
         begun = time.monotonic()
         yield
-        self._interval_start += time.monotonic() - begun
+        self._window_start += time.monotonic() - begun
 
     def finish(self, steps: Sequence[dict], writer: MetricsWriter, progress: Progress) -> None:
         """Takes the last steps of the run; writes a line for what is left."""
@@ -63,7 +63,7 @@ class Interval:
     def add(
         self, sums: dict, writer: MetricsWriter, progress: Progress, last: bool = False
     ) -> None:
-        """Takes one step's fetched sums; writes a line when the interval is full."""
+        """Takes one step's fetched sums; writes a line when the window is full."""
         self.steps_seen += 1
         self._lines.append(sums)
         if sums["skipped_in_a_row"] >= self._config.max_skipped_in_a_row:
@@ -78,7 +78,7 @@ class Interval:
         if not last and step % self._config.log_every_steps:
             return
         now = time.monotonic()
-        trials_per_s = len(self._lines) * self._trials / max(now - self._interval_start, 1e-9)
+        trials_per_s = len(self._lines) * self._trials / max(now - self._window_start, 1e-9)
         entries = sum(float(line["entries"]) for line in self._lines)
         values = {
             "time_s": now - self._start,
@@ -95,4 +95,4 @@ class Interval:
             values["mfu"] = self._flops * trials_per_s / self._trials / self._peak
         writer.write(step, values)
         progress.update(step, loss=values["train/nats_per_entry"])
-        self._lines, self._interval_start = [], now
+        self._lines, self._window_start = [], now
