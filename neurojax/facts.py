@@ -20,6 +20,7 @@ class Facts:
             None without units.
         num_channels: C of a signal, 0 for spikes.
         num_classes: of the label that is predicted, 0 where there is none.
+        class_names: of the label, in the order of the model's outputs; () where there is none.
     """
 
     num_bins: int
@@ -28,17 +29,19 @@ class Facts:
     mean_counts: Any = None
     num_channels: int = 0
     num_classes: int = 0
+    class_names: tuple[str, ...] = ()
 
-    def to_record(self) -> dict[str, int]:
+    def to_record(self) -> dict[str, Any]:
         """What a manifest keeps beside its session table, bins and bin size."""
-        return {"num_channels": self.num_channels, "num_classes": self.num_classes}
+        sizes = {"num_channels": self.num_channels, "num_classes": self.num_classes}
+        return sizes | {"class_names": list(self.class_names)}
 
 
 def of_table(
     table: Sequence[Mapping[str, Any]],
     num_bins: int,
     bin_size_s: float,
-    record: Mapping[str, int] | None = None,
+    record: Mapping[str, Any] | None = None,
 ) -> Facts:
     """Facts of weights on disk, for the shapes of a model; the means, which weights do not keep,
     are one.
@@ -49,4 +52,6 @@ def of_table(
         record: of `Facts.to_record`.
     """
     sizes = tuple(int(entry["num_units"]) for entry in table)
-    return Facts(num_bins, bin_size_s, sizes, np.ones(sum(sizes), np.float32), **(record or {}))
+    known = dict(record or {})
+    known["class_names"] = tuple(known.get("class_names", ()))
+    return Facts(num_bins, bin_size_s, sizes, np.ones(sum(sizes), np.float32), **known)

@@ -49,7 +49,7 @@ def from_scratch(config: Mapping, session: Session, num_steps: int) -> Pretraine
     """Trains on one session alone."""
     dataset = dataset_of([session])
     config = _with_steps(config, num_steps)
-    arrays = adaptation.trained(settings.recipe(config), settings.source_settings(config)[1], dataset)
+    arrays = adaptation.trained(settings.recipe(config), settings.source_settings(config), dataset)
     return Pretrained(
         Weights(
             arrays=arrays,

@@ -1,14 +1,17 @@
 """A trained model in Python: `nj.load(PATH)`, then embed, rates and adapt. NumPy out."""
 
+import functools
 import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import jax
 import numpy as np
 
-from neurojax.data import belongs
-from neurojax.data.session import Session
+from neurojax.data import batching, belongs
+from neurojax.data.session import TEST, Session
+from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError, require, whole_number
 from neurojax.evals import passes
 from neurojax.finetune import adaptation, release, weights
@@ -60,16 +63,26 @@ class Pretrained:
         weights: arrays, config and provenance.
         session_ids: names of the sessions it has rows for.
         bin_size_s: seconds; sessions must have bins of this width.
-        num_dims: width D of an embedding, 0 of a model that has none for spikes.
+        num_dims: width D of an embedding, that of the model's states; 0 of a model that reads no
+            spikes.
     """
 
     def __init__(self, found: weights.Weights):
         self.weights = found
         self.session_ids = tuple(entry["session_id"] for entry in found.table)
         self.bin_size_s = found.bin_size_s
-        read_out = found.arrays.get("tables/read_out", np.zeros(0))  # [U, D]
-        self.num_dims = read_out.shape[-1] * found.config["members"]
         self._bucket_units = getattr(settings.source_settings(found.config)[1], "bucket_units", 1)
+
+    @functools.cached_property
+    def num_dims(self) -> int:
+        if not self.weights.of_spikes():
+            return 0
+        # Nothing is computed: the shape of the states of one bin of one unit, in any row.
+        counts = np.zeros((1, 1, 1), int)
+        session = from_counts(counts, bin_size_s=self.bin_size_s, session_id="any", split=[TEST])
+        model = self._laid_out(batching.Layout.of([session]))
+        ((_, batch, query),) = _passes(model, session, np.zeros(1, bool))
+        return jax.eval_shape(model.latents, batch, query).shape[-1]
 
     def __repr__(self) -> str:
         names = ", ".join(self.session_ids[:3]) + (", ..." if len(self.session_ids) > 3 else "")
@@ -190,7 +203,10 @@ class Pretrained:
         config = self.weights.config
         longest = belongs.longest_trial(config["model"], self.weights.num_bins)
         layout = belongs.layout([session], self.weights.table, self.bin_size_s, longest)
-        kept = ("params/", "tables/", "buffers/")
+        return self._laid_out(layout)
+
+    def _laid_out(self, layout: batching.Layout) -> Predictor:
+        kept, config = ("params/", "tables/", "buffers/"), self.weights.config
         tree = state_io.nested(
             {name: array for name, array in self.weights.arrays.items() if name.startswith(kept)}
         )

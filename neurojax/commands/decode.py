@@ -156,6 +156,11 @@ def _targets(
     for session in dataset.sessions:
         where = f"session {session.session_id}, target {settings.target!r}"
         try:
+            require(
+                session.observation == "counts",
+                f"session {session.session_id} holds real values, `neurojax decode` needs counts "
+                "of spikes; score a run of signals with `neurojax evaluate`",
+            )
             target = targets.read_target(session, settings.target, settings.kind)
             if settings.protocol == "cv":
                 targets.require_folds(target, settings.num_folds, where)

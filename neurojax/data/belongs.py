@@ -1,5 +1,5 @@
-"""Whether recordings and trained weights belong together: units, width of bins, length of
-trials."""
+"""Whether recordings and trained weights belong together: units, channels, width of bins, length
+of trials."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -44,16 +44,29 @@ def require_same_bins(sessions: Sequence[Session], bin_size_s: float, longest: i
     """Raises InputError for bins or trials that weights cannot take, of sessions known or new; see
     `layout`."""
     for session in sessions:
+        what, remedy = "bins", f"convert it with --bin_ms={bin_size_s * 1000:g}"
+        if session.observation == "real":  # a signal is kept at the rate it was recorded at
+            what, remedy = "samples", f"resample it to {1 / bin_size_s:g} Hz and convert it again"
         # Widths are compared as floats: 0.02 s may have been written as 20 / 1000 elsewhere.
         require(
             abs(session.bin_size_s - bin_size_s) <= 1e-9,
-            f"session {session.session_id} has bins of {session.bin_size_s * 1000:g} ms, the "
-            f"weights were trained on {bin_size_s * 1000:g} ms; convert it with "
-            f"--bin_ms={bin_size_s * 1000:g}",
+            f"session {session.session_id} has {what} of {session.bin_size_s * 1000:g} ms, the "
+            f"weights were trained on {bin_size_s * 1000:g} ms; {remedy}",
         )
         most = int(session.trial_num_bins.max())
         require(
             longest is None or most <= longest,
             f"session {session.session_id} has trials of up to {most} bins, the weights learned "
             f"{longest} positions; convert it with a shorter window",
+        )
+
+
+def require_same_channels(sessions: Sequence[Session], num_channels: int) -> None:
+    """Raises InputError for a signal of another number of channels than weights were trained on; 0
+    is that of spikes, which have rows for each unit instead."""
+    for session in sessions if num_channels else ():
+        require(
+            session.num_units == num_channels,
+            f"session {session.session_id} has {session.num_units} channels, the weights were "
+            f"trained on {num_channels}; convert a recording of the same channels",
         )

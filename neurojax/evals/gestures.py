@@ -12,9 +12,10 @@ import numpy as np
 
 from neurojax.data.session import TEST, TRAIN
 from neurojax.data.sources import signals
+from neurojax.data.store import trained_trials
 from neurojax.data.store.sessions import Dataset
-from neurojax.errors import require
-from neurojax.evals import emg_floors
+from neurojax.errors import InputError, require
+from neurojax.evals import emg_floors, leaks
 from neurojax.evals.gesture_scores import gestures_block
 from neurojax.report import gesture_report
 
@@ -75,14 +76,13 @@ def evaluate(
     Returns:
         {"gestures": see `gesture_scores.gestures_block`}; a floor that cannot be fitted has a
         reason.
+
+    Raises:
+        InputError: a test window was trained on, or the classes are not those of the run.
     """
+    leaks.require_unseen(dataset.sessions, trained_trials.read(folder) or ())
     source = signals.SignalSource(dataset.sessions, model.source_config, seed)
-    require(
-        len(source.class_names) == model.facts["num_classes"],
-        f"the data have {len(source.class_names)} classes of {model.source_config.label!r}, "
-        "the run was trained "
-        f"on {model.facts['num_classes']}; convert them with the same gestures",
-    )
+    _require_same_classes(source.class_names, model)
     probabilities, labels = predicted(model, source)
     floors, reasons = {}, {}
     for name in _floors_of(settings):
@@ -91,13 +91,35 @@ def evaluate(
             continue
         per_session = signals.classes_of(dataset.sessions, model.source_config.label)[1]
         more = {"seed": seed} if name == "perceptron" else {}
-        floors[name] = FLOORS[name](
-            dataset.sessions, per_session, len(source.class_names), TEST, **more
-        )
+        try:
+            floors[name] = FLOORS[name](
+                dataset.sessions, per_session, len(source.class_names), TEST, **more
+            )
+        except InputError as error:  # the model's own scores stand without it
+            reasons[name] = str(error)
     block = gestures_block(probabilities, labels, len(source.class_names), floors)
     for name, reason in reasons.items():
         block["floors"][name] = {"balanced_accuracy": None, "balanced_accuracy_reason": reason}
     return {"gestures": block | {"class_names": list(source.class_names)}}
+
+
+def _require_same_classes(names: Sequence[str], model) -> None:
+    """Raises InputError unless the data have the run's classes in the run's order; older runs kept
+    their number alone."""
+    label, trained = model.source_config.label, model.facts["num_classes"]
+    require(
+        len(names) == trained,
+        f"the data have {len(names)} classes of {label!r}, the run was trained on {trained}; "
+        "convert them with the same gestures",
+    )
+    for number, (here, there) in enumerate(
+        zip(names, model.facts.get("class_names") or names, strict=True)
+    ):
+        require(
+            here == there,
+            f"class {number} of {label!r} is {here!r} in the data, {there!r} in the run; convert "
+            "them with the same gestures in the same order",
+        )
 
 
 def predicted(

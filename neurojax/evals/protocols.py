@@ -66,6 +66,8 @@ def reason_against(
     session: Session, protocol: Protocol, *, with_baselines: bool = False
 ) -> str | None:
     """Why a session cannot be scored under a protocol, for `session ID ...`; None where it can."""
+    if session.observation == "real":
+        return f"holds real values, protocol {protocol.name} needs counts of spikes"
     is_tuned = protocol.behaviour_tasks or (with_baselines and protocol.activity_tasks)
     for split in (TEST, VALIDATION, TRAIN) if is_tuned else (TEST, TRAIN):
         if not len(session.trials_of(split)):

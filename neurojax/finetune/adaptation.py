@@ -6,12 +6,12 @@ import hashlib
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 
 from neurojax.data.session import TRAIN, Session
-from neurojax.data.sources import spikes
 from neurojax.data.store.sessions import Dataset, dataset_of
 from neurojax.data.store.trained_trials import telling_digests
 from neurojax.errors import Interrupted, require, whole_number
@@ -81,7 +81,7 @@ def adapted(
         "finetune": options.block(),
     }
     config["train"] = {"num_steps": options.steps}
-    if config["model"].get("positions", "learned") == "learned":
+    if config["model"].get("positions") == "learned":
         config["model"]["num_positions"] = source.num_bins
     if options.learning_rate is not None:
         config["optimizer"]["learning_rate"] = float(options.learning_rate)
@@ -90,7 +90,7 @@ def adapted(
         source, config, dataset, lambda config: known_sessions, log=_silent
     )
     try:
-        arrays = trained(tuning.recipe, settings.source_settings(config)[1], dataset, tuning.start)
+        arrays = trained(tuning.recipe, settings.source_settings(config), dataset, tuning.start)
     except Interrupted:
         raise Interrupted(
             f"adapting to {session.session_id} was stopped by a signal; nothing is kept"
@@ -112,17 +112,19 @@ def adapted(
 
 
 def trained(
-    recipe: Recipe, batches: spikes.Config, dataset: Dataset, start: loop.Start | None = None
+    recipe: Recipe, batches: tuple[Any, Any], dataset: Dataset, start: loop.Start | None = None
 ) -> dict[str, np.ndarray]:
     """Arrays of the state after `recipe.num_steps`, by path; nothing stays on disk.
 
     Args:
-        recipe, batches, dataset, start: see `loop.train`.
+        recipe, dataset, start: see `loop.train`.
+        batches: what a batch is, of `settings.source_settings`.
     """
     driven = LoopConfig(save_every_steps=0, log_every_steps=recipe.num_steps)
     table, freeze = (None, None) if start is None else (start.table, recipe.freeze)
     new_until = freeze and (freeze.session_rows, freeze.until_step)
-    source = spikes.open_source(dataset.sessions, batches, recipe.seed, table, new_until)
+    module, values = batches
+    source = module.open_source(dataset.sessions, values, recipe.seed, table, new_until)
     # the loop saves; here nothing is gone on from
     with tempfile.TemporaryDirectory(prefix="neurojax-") as folder:
         state = loop.train(recipe, source, driven, Path(folder), {}, _silent, start)

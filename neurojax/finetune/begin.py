@@ -16,7 +16,7 @@ from neurojax.data.store import roster, trained_trials
 from neurojax.data.store.sessions import Dataset
 from neurojax.errors import InputError, require
 from neurojax.evals import leaks
-from neurojax.finetune import first_state, release
+from neurojax.finetune import first_state, inherit, release
 from neurojax.finetune.weights import Weights
 from neurojax.runs.manifest import read_manifest, steps_on_disk
 from neurojax.train import loop, settings
@@ -58,9 +58,10 @@ def begin(
         log: takes one line.
 
     Raises:
-        InputError: no sound checkpoint; other bins; trials longer than the run can place; a known
-            session with other units; a new session that repeats a known one, or trials of one; test
-            trials that were trained on; nothing new under stitcher_only; no region in common.
+        InputError: no sound checkpoint; a model that is no NDT; other bins; trials longer than the
+            run can place; a known session with other units; a new session that repeats a known one,
+            or trials of one; test trials that were trained on; nothing new under stitcher_only; no
+            region in common.
     """
     begun = _begun(folder)
     if begun is None:
@@ -85,6 +86,7 @@ def begin_from(
     log: Callable[[str], Any] = print,
 ) -> FineTuning:
     """As `begin`, from weights in memory, which stay as they are."""
+    inherit.require_ndt(source.config)
 
     def state(fresh: TrainState) -> TrainState:
         reference = (

@@ -20,7 +20,8 @@ from neurojax.train import predictor
 from neurojax.train.state import TrainState
 from neurojax.train.step import Recipe
 
-ARRAYS = ("params", "tables", "dense_moments", "row_moments")  # of a state, without counters
+# Of a state, without counters.
+ARRAYS = ("params", "tables", "buffers", "dense_moments", "row_moments")
 
 
 class NewSession(NamedTuple):
@@ -83,7 +84,10 @@ def first_state(
     params = _with_known_prompts(state.params, source)
     if how == "pca":
         asked = predictor.Recipe(recipe.model, recipe.objective, recipe.head)
-        model = predictor.Predictor(params, tables, asked, layout, config["data"]["bucket_units"])
+        bucket_units = config["data"]["bucket_units"]
+        model = predictor.Predictor(
+            params, tables, asked, layout, bucket_units, buffers=state.buffers
+        )
         for (session, rows, _), own in zip(new, components, strict=True):
             found = new_rows.read_out_pseudo_inverse(model, session, own, recipe.seed)
             tables["read_out"][rows] = found
@@ -134,8 +138,11 @@ def _start_tokens(tables: dict[str, np.ndarray], source: Weights) -> None:
 
 def _with_known_prompts(params: Any, source: Weights) -> Any:
     """Prompts of schemes the source never trained start at the mean of those it did; without any,
-    at zero."""
-    schemes = source.config["objective"]["schemes"]
+    at zero. An objective without schemes leaves them all as they are, as does a model without
+    prompts."""
+    schemes = source.config["objective"].get("schemes", PROMPTS)
+    if "prompts" not in params:
+        return params
     schemes = schemes.split(",") if isinstance(schemes, str) else list(schemes)
     trained = np.asarray([name in schemes for name in PROMPTS])
     prompts = np.array(params["prompts"])

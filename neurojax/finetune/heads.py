@@ -38,6 +38,7 @@ class _Trials(NamedTuple):
     counts: Any  # [K, T, N padded]
     bin_valid: Any  # bool [K, T]
     hidden_units: Any  # bool [N padded]: padding and units without a training spike
+    buffers: Any  # of the model; what a head is trained with leaves them as they are
 
 
 class _Task(NamedTuple):
@@ -77,7 +78,7 @@ def end_to_end(
     )
     hidden = np.ones(counts.shape[-1], bool)
     hidden[: session.num_units] = ~protocols.scored_units(session)
-    trials = _Trials(batch._replace(trials={}), counts, bin_valid, hidden)
+    trials = _Trials(batch._replace(trials={}), counts, bin_valid, hidden, model.buffers)
     require(
         model.recipe.members <= 1,
         "decode --method=finetune trains one model, this is an ensemble; use --method=probe",
@@ -86,6 +87,9 @@ def end_to_end(
     weights = {"params": model.params, "rows": gather_rows(model.tables, specs, batch)}
     asked_of = (model.recipe.model, model.recipe.objective, model.asked_as(NEURON))
     task = _Task(*asked_of, target.kind == CATEGORICAL, target.kind == PER_BIN, tuple(steps))
+    width = jax.eval_shape(
+        lambda: _states(weights, trials, np.zeros(1, np.int32), task, None)
+    ).shape[-1]
 
     def fit(target: Target, fitting: np.ndarray, asked: np.ndarray) -> np.ndarray:
         used = np.full(len(counts), -np.inf, np.float32)
@@ -102,7 +106,7 @@ def end_to_end(
             centre, scale = np.nanmean(rows, axis=0), np.nanstd(rows, axis=0) + 1e-9
             wanted = ((target.values - centre) / scale).astype(np.float32)
             bias = np.zeros(wanted.shape[-1], np.float32)
-        num_inputs = task.model.config.width * (1 if task.per_bin else bin_valid.shape[1])
+        num_inputs = width * (1 if task.per_bin else bin_valid.shape[1])
         head = {
             "kernel": np.zeros((num_inputs, len(bias)), np.float32),
             "bias": bias.astype(np.float32),
@@ -165,17 +169,22 @@ def _trained(weights, trials: _Trials, wanted, used, key, task: _Task):
 def _read_out(weights, trials: _Trials, places, task: _Task, dropout_key):
     """The head on the states of some trials: [b, outputs], or [b, T, outputs] for a signal of each
     bin."""
+    states = _states(weights, trials, places, task, dropout_key)
+    states = states if task.per_bin else states.reshape(len(places), -1)
+    predicted = states @ weights["head"]["kernel"]
+    return predicted + jnp.broadcast_to(weights["head"]["bias"], predicted.shape)
+
+
+def _states(weights, trials: _Trials, places, task: _Task, dropout_key):
+    """States of some trials, float32 [b, T, D], zero past a trial's end."""
     counts, bin_valid = trials.counts[places], trials.bin_valid[places]
     batch = trials.fields.with_trials(counts=counts[None], bin_valid=bin_valid[None])
     hidden_units = jnp.broadcast_to(trials.hidden_units, (1, len(places), len(trials.hidden_units)))
     no_bins = jnp.zeros((1, *bin_valid.shape), bool)
     query = Query(hidden_units, no_bins, jnp.full((1, len(places)), task.scheme, jnp.int32))
     inputs = task.objective.module.inputs(batch, query, task.objective.config)
-    trained = Weights(weights["params"], weights["rows"])
+    trained = Weights(weights["params"], weights["rows"], trials.buffers)
     apply = task.model.module.apply
     train = dropout_key is not None
     states = apply(trained, inputs, task.model.config, train=train, key=dropout_key).states[0]
-    states = jnp.where(bin_valid[..., None], states, 0).astype(jnp.float32)  # [b, T, D]
-    states = states if task.per_bin else states.reshape(len(places), -1)
-    predicted = states @ weights["head"]["kernel"]
-    return predicted + jnp.broadcast_to(weights["head"]["bias"], predicted.shape)
+    return jnp.where(bin_valid[..., None], states, 0).astype(jnp.float32)

@@ -8,10 +8,12 @@ from neurojax.errors import require
 from neurojax.finetune import release
 from neurojax.runs import workdir
 from neurojax.runs.manifest import read_manifest, steps_on_disk
-from neurojax.train import run_folder
+from neurojax.train import run_folder, settings
 
 STRATEGIES = ("full", "stitcher_only", "gradual_unfreeze")
 NEW_ROWS = ("random", "pca", "region_mean")
+# Tables whose first rows of a new session are known, see `first_state`: those of `models.stitcher`.
+ROWS = frozenset(("read_in", "read_in_bias", "read_out", "read_out_bias", "session_token"))
 # Of the model, what may differ from the run it starts from: nothing here is the shape or the
 # meaning of a weight.
 FREE = frozenset(
@@ -36,8 +38,8 @@ def resolved(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         folder: the workdir; a run that has begun needs nothing of the run it started from.
 
     Raises:
-        InputError: no run there, a width or another part of the architecture that differs, an
-            unknown strategy.
+        InputError: no run there, a model that is no NDT, a width or another part of the
+            architecture that differs, an unknown strategy.
     """
     config = {
         name: dict(value) if isinstance(value, Mapping) else value for name, value in config.items()
@@ -61,6 +63,7 @@ def resolved(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         if found["model"].get("positions") == "learned":
             found["model"] |= {"num_positions": num_bins}
         base = base or found
+    require_ndt(base)
     require(
         base.get("members", 1) <= 1 and config["members"] <= 1,
         "fine-tuning starts from one model, not from an ensemble; train from a run with members=1",
@@ -79,6 +82,16 @@ def resolved(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         config["data"]["bucket_units"] = base["data"]["bucket_units"]
     config["finetune"]["source_sha256"] = digest
     return config
+
+
+def require_ndt(config: Mapping[str, Any]) -> None:
+    """Raises InputError for the config of a run whose rows fine-tuning cannot start."""
+    model = settings.model_of(config)
+    require(
+        set(model.module.tables(model.config)) >= ROWS,
+        f"fine-tuning needs an NDT, whose rows of new sessions it can start, but the run is of "
+        f"model.name={model.name!r}; train that model on the new sessions instead",
+    )
 
 
 def check_choices(finetune: Mapping[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """The exported folder: weights without a pickle, and all that is needed to use them. Opened with
 distrust.
 
-model.safetensors     params/..., tables/..., float32
+model.safetensors     params/..., tables/..., buffers/..., float32
 config.json           schema, config of the run, step, bins, digests, licence, membership
 sessions.json         see data.store.roster; with the first row of each session
 README.md             the model card
@@ -34,6 +34,8 @@ FILES = (WEIGHTS_NAME, CONFIG_NAME, roster.ROSTER_NAME, CARD_NAME, trained_trial
 FORMAT, SCHEMA = "neurojax", 1
 MAX_CONFIG_BYTES, MAX_SIZE = 16 << 20, 1 << 20
 MAX_LAYERS, MAX_BUCKET = 1024, 4096
+MAX_NAME = 200  # letters of a class
+KEPT = ("params", "tables", "buffers")  # of a state: what a prediction needs
 _HEX = re.compile(r"[0-9a-f]{64}")
 
 
@@ -72,9 +74,7 @@ def write(
     """
     save = safetensors_file.library().save
     released = {
-        n: np.ascontiguousarray(a)
-        for n, a in weights.arrays.items()
-        if n.startswith(("params/", "tables/"))
+        n: np.ascontiguousarray(a) for n, a in weights.arrays.items() if n.split("/")[0] in KEPT
     }
     for name, array in released.items():
         require(
@@ -139,14 +139,14 @@ def read(folder: Path) -> Weights:
     )
     known = of_table(rows_of(entries), facts["num_bins"], facts["bin_size_s"], facts["facts"])
     try:
-        params, tables = state.abstract_weights(
+        shapes = state.abstract_trained(
             settings.model_of(facts["config"]), known, settings.members_of(facts["config"])
         )
     except (TypeError, ValueError, OverflowError, ArithmeticError) as error:
         raise InputError(
             f"{folder / CONFIG_NAME}: no model has this config ({_short(error)})"
         ) from None
-    leaves = state_io.named_leaves({"params": params, "tables": tables})
+    leaves = state_io.named_leaves(shapes)
     wanted = {name: tuple(leaf.shape) for name, leaf in leaves.items()}
     for name in sorted(wanted.keys() | stored.keys()):
         there, here = stored.get(name, "nothing"), wanted.get(name, "nothing")
@@ -257,16 +257,28 @@ def _is_size(number: Any) -> bool:
     return type(number) is int and 0 <= number <= MAX_SIZE
 
 
-def _sizes(record: Any, path: Path) -> dict[str, int] | None:
-    """`Facts.to_record` of unknown origin: sizes and no more, or nothing."""
+def _sizes(record: Any, path: Path) -> dict[str, Any] | None:
+    """`Facts.to_record` of unknown origin: sizes, names of classes and no more, or nothing."""
     if record is None:
         return None
-    sizes = isinstance(record, dict) and all(map(_is_size, record.values()))
+    refused = f"{path}: facts={str(record)[:80]} are no sizes of data; use another copy"
+    require(isinstance(record, dict) and set(record) <= set(Facts(1, 1.0).to_record()), refused)
+    names = record.get("class_names", [])
+    require(all(_is_size(n) for key, n in record.items() if key != "class_names"), refused)
     require(
-        sizes and set(record) <= set(Facts(1, 1.0).to_record()),
-        f"{path}: facts={str(record)[:80]} are no sizes of data; use another copy",
+        isinstance(names, list)
+        and all(isinstance(name, str) and len(name) <= MAX_NAME for name in names)
+        and len(names) in (0, record.get("num_classes")),
+        refused,
     )
     return record
+
+
+def _is_entry(value: Any) -> bool:
+    """Whether a model may have it: a word, or a number that is no too large size."""
+    if isinstance(value, int | float):
+        return math.isfinite(value) and abs(value) <= MAX_SIZE
+    return isinstance(value, str)
 
 
 def _check_parts(config: Mapping[str, Any], folder: Path) -> None:
@@ -274,11 +286,8 @@ def _check_parts(config: Mapping[str, Any], folder: Path) -> None:
     to be sizes."""
     where = folder / CONFIG_NAME
     for name, value in config["model"].items():
-        large = isinstance(value, int | float) and not (
-            math.isfinite(value) and abs(value) <= MAX_SIZE
-        )
         require(
-            isinstance(value, int | float | str) and not large,
+            all(map(_is_entry, value if isinstance(value, list) else [value])),
             f"{where}: model.{str(name)[:40]}={str(value)[:40]} is no entry of a model",
         )
     try:

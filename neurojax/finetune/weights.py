@@ -14,7 +14,8 @@ from neurojax.train import run_folder
 
 class Weights(NamedTuple):
     """Attributes:
-    arrays: path in the train state -> array ("params/...", "tables/...", and, from a run, moments).
+    arrays: path in the train state -> array ("params/...", "tables/...", "buffers/...", and, from a
+        run, moments).
     config: the config of the run.
     table: see `batching.session_table`.
     entries: see `data.store.roster`.
@@ -40,11 +41,11 @@ class Weights(NamedTuple):
     origin: dict[str, Any] | None
     dataset_fingerprint: str
     trained: frozenset[bytes] | None = None
-    facts: dict[str, int] | None = None
+    facts: dict[str, Any] | None = None
 
     def of_spikes(self) -> bool:
         """Whether the model reads spike counts and has rows for units."""
-        return self.config["data"].get("source") == "spikes"
+        return not (self.facts or {}).get("num_channels")
 
 
 def read_run(folder: Path, log: Callable[[str], Any] = print) -> Weights:

@@ -93,6 +93,7 @@ class SignalSource:
             bin_size_s=sessions[0].bin_size_s,
             num_channels=sessions[0].num_units,
             num_classes=len(self.class_names),
+            class_names=self.class_names,
         )
 
     def shapes(self) -> list[tuple[int, int, int, int]]:
