@@ -62,7 +62,7 @@ class _Counts:
         if counts is None:
             raise InputError(
                 f"session {session.session_id} holds real values, not counts of spikes; read "
-                "session.values, or train with data.source=signals"
+                "session.values, or train with configs/emg.py"
             )
         return counts
 

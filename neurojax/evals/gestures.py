@@ -46,7 +46,13 @@ def _floors_of(settings: Mapping[str, Any]) -> list[str]:
 def prepare(
     dataset: Dataset, settings: Mapping[str, Any], *, run: Path | None = None, log: Log = print
 ) -> Dataset:
-    """All sessions; raises InputError where no person is there to be tested."""
+    """All sessions; raises InputError for counts, and where no person is there to be tested."""
+    for session in dataset.sessions:
+        require(
+            session.observation == "real",
+            f"eval.evaluator=gestures scores real values, session {session.session_id} holds "
+            "counts of spikes; set eval.evaluator=spikes",
+        )
     require(
         any(len(session.trials_of(TEST)) for session in dataset.sessions),
         "no session has a test trial; expected people of split 2, convert with more people",

@@ -53,7 +53,7 @@ def init(key: jax.Array, config: Config, facts: Facts):
     if facts.num_channels < 1 or facts.num_classes < 2:
         raise InputError(
             "model.name=signals reads signals with labels of two classes or more; set "
-            "data.source=signals"
+            "data.source=signals, as configs/emg.py does"
         )
     values = jnp.zeros((1, max(facts.num_bins, config.filter_bins), facts.num_channels))
     network = Network(config, facts.num_classes)

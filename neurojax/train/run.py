@@ -25,7 +25,7 @@ from neurojax.finetune import inherit, release
 from neurojax.runs import processes, state_io, workdir
 from neurojax.runs.manifest import steps_on_disk
 from neurojax.runs.writer import read_metrics
-from neurojax.train import description, loop, microbatches, run_folder, settings, sharding
+from neurojax.train import description, fitting, loop, microbatches, run_folder, settings, sharding
 from neurojax.train.config import LoopConfig
 from neurojax.train.state import TrainState, steps_taken
 
@@ -242,6 +242,7 @@ def _plan(config: Mapping[str, Any], folder: Path, dataset: Dataset | None, log:
     else:
         recipe, entries = settings.recipe(config), roster.entries_of(dataset.sessions)
     source = settings.open_source(config, dataset.sessions, **placed)
+    fitting.require_fitting(recipe, source)
     mesh = sharding.make_mesh(driven.mesh_data, driven.mesh_model)
     microbatches.require_even(
         driven.microbatches, source.shapes(), mesh.shape["data"], recipe.objective

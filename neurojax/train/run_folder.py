@@ -36,6 +36,10 @@ def data_seed(config: Mapping[str, Any]) -> int:
 def _all_trials(config: Mapping[str, Any]) -> Dataset:
     if root := settings.entry(config["data"], "data", "root", str):
         return open_dataset(Path(root))
+    require(
+        "synthetic" in config["data"],
+        "data.root is empty, and this config makes no data; give --config.data.root=ROOT",
+    )
     spec = dict(settings.entry(config["data"], "data", "synthetic", dict))
     known = synthetic.SyntheticSpec.__dataclass_fields__
     for name in sorted(spec):

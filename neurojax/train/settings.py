@@ -39,7 +39,8 @@ def build(kind, block: str, values: Mapping[str, Any]):
     for name in sorted(values, key=str):
         require(
             name in fields,
-            f"config.{block}.{name} is not known; choose from {', '.join(sorted(fields))}",
+            f"config.{block}.{name} is not known; choose from {', '.join(sorted(fields)) or 'none'}"
+            f", or take the whole block {block} from the config of another system",
         )
     given = {}
     for name, field in fields.items():

@@ -275,7 +275,7 @@ def _check_alike(sessions: Sequence[Session]) -> None:
         require(
             session.observation == "real",
             f"session {session.session_id} holds counts of spikes, but data.source=signals reads "
-            "real values; set data.source=spikes",
+            "real values; train it with configs/mtm.py or lfads.py",
         )
         for name in ("num_units", "sampling_hz", "unit_of_values"):
             mine, other = getattr(session, name), getattr(first, name)

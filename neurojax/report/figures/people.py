@@ -32,7 +32,7 @@ def accuracies(block: Mapping[str, Any], names: Mapping[str, str]) -> style.Figu
         label = "model" if name == "model" else names.get(name, name)
         look = {"marker": "o" if name == "model" else "s", "linestyle": "none", "markersize": 5}
         axes.plot(places, values, color=colours[name], label=label, **look)
-    axes.axhline(block["chance"], color=style.GREY, linestyle="--", linewidth=0.9)
+    axes.axhline(block["chance"], color=style.GREY, linestyle="--", linewidth=0.9, label="chance")
     axes.set_xticks(
         places, [style.plain(person) for person in order], rotation=60, ha="right", fontsize=7
     )

@@ -1,0 +1,53 @@
+"""Whether the parts that a config names belong together, before anything is trained or written."""
+
+import jax
+
+from neurojax import heads
+from neurojax.errors import InputError
+from neurojax.models.interface import Weights, gather_rows
+from neurojax.train.state import abstract_weights
+from neurojax.train.step import Recipe
+
+
+def require_fitting(recipe: Recipe, source) -> None:
+    """Traces a loss, computing nothing.
+
+    Args:
+        recipe: model, objective and head.
+        source: of data.sources, which makes the batches.
+
+    Raises:
+        InputError: they cannot be put together; what the tracing said is chained to it.
+    """
+    model, objective, head = recipe.model, recipe.objective, heads.named(recipe.head)
+
+    def loss(trained, batch, key):
+        params, tables = trained
+        rows = gather_rows(tables, model.module.tables(model.config), batch)
+
+        def apply(weights, inputs, *, key):
+            return model.module.apply(weights, inputs, model.config, train=True, key=key)
+
+        query = objective.module.draw(key, batch, 0, objective.config)
+        asked = (batch, query, 0, key, objective.config)
+        return objective.module.loss(apply, head, Weights(params, rows), *asked).numerator
+
+    try:
+        trained = abstract_weights(model, source.facts)
+        found = jax.eval_shape(loss, trained, source.largest_batch(), jax.random.key(0))
+    except InputError:
+        raise
+    except Exception as error:  # whatever a shape that does not fit leads to
+        said = " ".join(str(error).split())[:120] or "no reason given"
+        raise InputError(_words(recipe, source, f"{type(error).__name__}: {said}")) from error
+    if found.shape != ():
+        raise InputError(_words(recipe, source, f"the loss has the shape {found.shape}"))
+
+
+def _words(recipe: Recipe, source, reason: str) -> str:
+    parts = f"model {recipe.model.name}, objective {recipe.objective.name} and head {recipe.head}"
+    kind = type(source).__module__.rpartition(".")[2]
+    return (
+        f"{parts} do not fit each other or the source {kind} ({reason}); take model, objective, "
+        "head and eval whole from one config, such as configs/mtm.py, lfads.py or emg.py"
+    )

@@ -1,0 +1,43 @@
+"""Parts of different systems are refused before anything is trained or written."""
+
+import pytest
+
+from neurojax.data.store.dataset import dataset_of
+from neurojax.errors import InputError
+from neurojax.train import fitting, run, run_folder, settings
+from tests.configs_test import CONFIGS, load, people
+
+
+def config_of(name):
+    return load(next(path for path in CONFIGS if path.stem == name), "improved")
+
+
+def dataset_for(name, declared):
+    return dataset_of(people()) if name == "emg" else run_folder.load_data(declared)
+
+
+@pytest.mark.parametrize("name", [path.stem for path in CONFIGS])
+def test_every_config_fits_itself(name):
+    declared = config_of(name)
+    source = settings.open_source(declared, dataset_for(name, declared).sessions)
+    fitting.require_fitting(settings.recipe(declared), source)
+
+
+@pytest.mark.parametrize(
+    "name, changes",
+    [
+        ("mtm", {"head": {"name": "categorical"}}),
+        ("lfads", {"head": {"name": "categorical"}}),
+        ("emg", {"head": {"name": "poisson"}}),
+        ("mtm", {"objective": "supervised"}),
+        ("emg", {"objective": "mtm"}),
+        ("emg", {"objective": "next_bin", "model": "ndt"}),
+    ],
+)
+def test_parts_of_two_systems_leave_no_workdir(name, changes, tmp_path):
+    declared, others = config_of(name), {"mtm": "mtm", "supervised": "emg", "next_bin": "next_bin", "ndt": "temporal"}
+    for block, part in changes.items():
+        declared[block] = config_of(others[part])[block] if isinstance(part, str) else part
+    with pytest.raises(InputError, match="do not fit each other or the source (spikes|signals)"):
+        run.train(declared, tmp_path / "run", dataset=dataset_for(name, declared), log=lambda line: None)
+    assert not (tmp_path / "run").exists()
