@@ -155,7 +155,8 @@ def _centre(tables, source: Weights, new: Sequence[NewSession], recipe: Recipe) 
     average."""
     known = len(source.table)
     starts = np.concatenate([[0], np.cumsum([entry["num_units"] for entry in source.table])])
-    centred = not recipe.model.module.HIDES_BY_ZEROING  # the model subtracts the means itself
+    # A model that says False subtracts the means itself; one that says nothing reads plain counts.
+    centred = not getattr(recipe.model.module, "HIDES_BY_ZEROING", True)
     means = (
         np.zeros(starts[-1], np.float32)
         if centred

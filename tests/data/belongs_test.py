@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from neurojax.data import batching, belongs
+from neurojax.data.real_values import from_values
 from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
 
@@ -46,3 +47,14 @@ def test_only_learned_positions_bound_the_length_of_a_trial():
     assert belongs.longest_trial({}, 6) is None  # a recurrent network has no positions
     longer = make_session(num_bins=9)
     assert belongs.layout([longer], TABLE, 0.02, None).num_bins == 9
+
+
+def test_signals_are_told_of_samples_and_channels():
+    windows = {"trial_start_bin": [0, 10, 20], "trial_num_bins": 10, "split": [0, 1, 2]}
+    arm = from_values(np.ones((30, 3)), sampling_hz=500, unit="uV", session_id="arm", **windows)
+    with pytest.raises(InputError, match="arm has samples of 2 ms, .* on 5 ms; resample it to 200 Hz and convert"):
+        belongs.require_same_bins([arm], 0.005, None)
+    with pytest.raises(InputError, match="session arm has 3 channels, the weights were trained on 8"):
+        belongs.require_same_channels([arm], 8)
+    belongs.require_same_channels([arm], 3)
+    belongs.require_same_channels([SESSION], 0)

@@ -45,8 +45,7 @@ def weights_of(model):
     config = declarations.load([f"--config={CONFIGS / DECLARED[model]}"])
     sessions = sessions_of(config["data"]["source"])
     source = settings.open_source(config, sessions)
-    shapes = state.abstract_weights(settings.model_of(config), source.facts)
-    leaves = state_io.named_leaves(dict(zip(("params", "tables"), shapes, strict=True)))
+    leaves = state_io.named_leaves(state.abstract_trained(settings.model_of(config), source.facts))
     rng = np.random.default_rng(1)
     return Weights(
         arrays={name: rng.normal(size=leaf.shape).astype(np.float32) for name, leaf in leaves.items()},
@@ -93,7 +92,13 @@ def test_a_model_that_reads_no_spikes_says_what_it_cannot_do(tmp_path):
     assert "6 channels" in card and "nj.load" not in card and "## Misuse" in card
 
 
-@pytest.mark.parametrize("facts", [[1], {"num_channels": -1}, {"num_classes": 2**40}, {"mean_counts": 1}])
+@pytest.mark.parametrize(
+    "facts",
+    [
+        *([1], {"num_channels": -1}, {"num_classes": 2**40}, {"mean_counts": 1}),
+        *({"num_classes": 2, "class_names": names} for names in (["a"], "ab", ["a", 1], ["a", "b" * 1000])),
+    ],
+)
 def test_forged_sizes_are_refused(facts, tmp_path):
     exported(weights_of("signals"), tmp_path)
     content = read_json(tmp_path / release.CONFIG_NAME)
