@@ -8,7 +8,7 @@ import pytest
 CHECKOUT = Path(__file__).resolve().parent.parent
 PACKAGE = CHECKOUT / "neurojax"
 MAX_FILE_LINES = 350
-MAX_FUNCTION_LINES = 100
+MAX_FUNCTION_LINES = 80
 PICKLES = {"pickle", "_pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
 
 

@@ -1,5 +1,4 @@
-"""A run from config to record: data, training, evaluation, report. Commands, experiments and
-notebooks call this.
+"""A run from config to record; commands, experiments and notebooks call this.
 
 train_and_evaluate(config, workdir) -> record      what `neurojax train` does
 train(config, workdir)                             without a look at the test trials
@@ -247,8 +246,7 @@ def _plan(config: Mapping[str, Any], folder: Path, dataset: Dataset | None, log:
     microbatches.require_even(
         driven.microbatches, source.shapes(), mesh.shape["data"], recipe.objective
     )
-    # a rule that fits nothing is told now
-    loop.abstract_state(recipe, source.facts, mesh, driven.rules)
+    loop.abstract_state(recipe, source.facts, mesh, driven.rules)  # tells of rules that fit nothing
     return Plan(config, dataset, recipe, source, driven, entries, start, origin)
 
 
