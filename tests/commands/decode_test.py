@@ -11,12 +11,14 @@ from neurojax.commands import decode as command
 from neurojax.commands import train
 from neurojax.data.checks import check
 from neurojax.data.session import TEST, TRAIN
-from neurojax.data.store.sessions import open_dataset, write_dataset_index, write_session
+from neurojax.data.store.sessions import dataset_of, open_dataset, write_dataset_index, write_session
 from neurojax.data.synthetic import animals as synthetic
+from neurojax.errors import InputError
 from neurojax.evals.decoding import decoder, features
 from neurojax.files import read_json, write_json
 from neurojax.train import run as train_run
 from neurojax.train import run_folder
+from tests.configs_test import people
 from tests.main_test import CONFIG, SPEC, TINY
 
 FAST = ("--baselines=raw", "--num_permutations=4", "--lags=-1:1")
@@ -271,3 +273,10 @@ def test_training_trials_are_those_of_the_run(untrained):
         for session in dataset.sessions:
             expected = sorted([*session.trials_of(TRAIN), session.trials_of(TEST)[0]])
             assert np.array_equal(seen[session.session_id], expected)
+
+
+def test_real_values_are_not_decoded(monkeypatch):
+    monkeypatch.setattr(run_folder, "read_run", lambda folder: {})
+    monkeypatch.setattr(run_folder, "load_data", lambda config: dataset_of(people()))
+    with pytest.raises(InputError, match="session p0 holds real values, `neurojax decode` needs counts of spikes"):
+        command.decode("run", target="gesture")

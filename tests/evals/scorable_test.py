@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from neurojax.data.store.sessions import from_counts
+from neurojax.data.real_values import from_values
+from neurojax.data.store.sessions import dataset_of, from_counts
 from neurojax.errors import InputError
-from neurojax.evals.scorable import require_scorable
+from neurojax.evals import protocols
+from neurojax.evals.scorable import require_scorable, scorable
 
 
 def make(counts=None, num_trials=10, split=(0, 0, 1, 2, 2), **fields):
@@ -36,3 +38,10 @@ def test_what_cannot_be_scored_is_refused(session, told):
 
 def test_validation_trials_are_needed_for_baselines_only():
     require_scorable([make(split=(0, 2))], needs_validation=False)
+
+
+def test_a_protocol_of_spikes_says_that_it_needs_counts():
+    windows = {"trial_start_bin": [0, 10, 20], "trial_num_bins": 10, "split": 0}
+    arm = from_values(np.ones((30, 3)), sampling_hz=200, unit="uV", session_id="arm", **windows)
+    with pytest.raises(InputError, match="session arm holds real values, protocol mtm needs counts of spikes"):
+        scorable(dataset_of([arm]), protocols.MTM, with_baselines=True)
