@@ -77,7 +77,7 @@ def test_files_and_functions_stay_small():
 def test_an_oversized_file_and_function_are_found():
     body = "    x = 1\n"
     assert oversized("a", "def f():\n" + body * (MAX_FUNCTION_LINES - 1)) == []
-    assert oversized("a", "def f():\n" + body * MAX_FUNCTION_LINES) == ["a:1 f: 101 lines, at most 100"]
+    assert oversized("a", "def f():\n" + body * MAX_FUNCTION_LINES) == ["a:1 f: 81 lines, at most 80"]
     assert len(oversized("a", "x = 1\n" * (MAX_FILE_LINES + 1))) == 1
 
 
