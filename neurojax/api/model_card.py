@@ -197,6 +197,7 @@ def _rows_of_blocks(evaluation: Mapping[str, Any]) -> Iterator[list[str]]:
     for name, block in evaluation.items():
         for metric in block if isinstance(block, dict) else ():
             if f"{metric}_ci95" in block and block[metric] is not None:
-                low, high = block[f"{metric}_ci95"]
+                ends = block[f"{metric}_ci95"]  # None of one person alone
+                interval = "not known" if ends is None else f"{ends[0]:.3f} to {ends[1]:.3f}"
                 words = [cards.text(word.replace("_", " ")) for word in (name, metric)]
-                yield [*words, f"{block[metric]:.3f}", f"{low:.3f} to {high:.3f}"]
+                yield [*words, f"{block[metric]:.3f}", interval]

@@ -111,6 +111,8 @@ def test_scores_without_a_protocol_stand_in_the_card():
     block = {"accuracy": 0.75, "accuracy_ci95": [0.625, 0.875], "chance": 0.5, "people": {"a": {"accuracy": 1.0}}}
     card = model_card.write(weights_of("signals"), {"step": 3, "gestures": block}, None)
     assert "| gestures | accuracy | 0.750 | 0.625 to 0.875 |" in card and "chance" not in card
+    alone = {"step": 3, "gestures": block | {"accuracy_ci95": None}}  # one person has no interval
+    assert "| gestures | accuracy | 0.750 | not known |" in model_card.write(weights_of("signals"), alone, None)
     assert "the scores are of others" in model_card.write(weights_of("signals"), {"step": 2, "gestures": block}, None)
     with pytest.raises(InputError, match="evaluation.json of the run is damaged"):
         model_card.write(weights_of("signals"), {"step": 3, "gestures": block | {"accuracy_ci95": 1}}, None)
