@@ -3,8 +3,8 @@
     neurojax train --config=configs/finetune.py --config.init_from=RUN --config.data.root=ROOT \\
         --workdir=DIR
 
-Model, objective, head and optimiser are those of RUN; entries named below or on the command line
-differ. Once begun, DIR holds all it needs: RUN may go.
+Model, objective, head and optimiser are those of RUN, which is of an NDT; entries named below or
+on the command line differ. Once begun, DIR holds all it needs: RUN may go.
 
 finetune.strategy   full              everything trains
                     stitcher_only     new rows train; what was known stays bit for bit
