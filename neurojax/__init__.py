@@ -14,13 +14,8 @@ if TYPE_CHECKING:
     from neurojax.batch import Batch
     from neurojax.data.conversion import convert_session
     from neurojax.data.session import Session
-    from neurojax.data.store.sessions import (
-        Dataset,
-        open_dataset,
-        open_session,
-        write_dataset_index,
-        write_session,
-    )
+    from neurojax.data.store.dataset import Dataset, open_dataset, write_dataset_index
+    from neurojax.data.store.session_format import open_session, write_session
     from neurojax.errors import InputError
 
 __version__ = "0.1.0"
@@ -43,16 +38,16 @@ __all__ = [
 _HOME = {
     "Batch": "neurojax.batch",
     "BehaviorDecoder": "neurojax.api.behavior_decoder",
-    "Dataset": "neurojax.data.store.sessions",
+    "Dataset": "neurojax.data.store.dataset",
     "Embedder": "neurojax.api.embedder",
     "InputError": "neurojax.errors",
     "Session": "neurojax.data.session",
     "convert_session": "neurojax.data.conversion",
     "load": "neurojax.api.pretrained",
-    "open_dataset": "neurojax.data.store.sessions",
-    "open_session": "neurojax.data.store.sessions",
-    "write_dataset_index": "neurojax.data.store.sessions",
-    "write_session": "neurojax.data.store.sessions",
+    "open_dataset": "neurojax.data.store.dataset",
+    "open_session": "neurojax.data.store.session_format",
+    "write_dataset_index": "neurojax.data.store.dataset",
+    "write_session": "neurojax.data.store.session_format",
 }
 
 

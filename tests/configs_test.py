@@ -8,7 +8,7 @@ import pytest
 
 from neurojax.commands import config
 from neurojax.data.real_values import from_values
-from neurojax.data.store.sessions import dataset_of
+from neurojax.data.store.dataset import dataset_of
 from neurojax.train import run_folder, settings
 from neurojax.train.step import train_step
 from tests.configs_for_tests import first_state

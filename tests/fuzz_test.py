@@ -23,7 +23,9 @@ from neurojax.data.real_values import from_values
 from neurojax.data.session import TEST, ObservedIntervals, SpikeTimes
 from neurojax.data.store import roster
 from neurojax.data.store.checksums import combined_sha256
-from neurojax.data.store.sessions import from_counts, open_dataset, write_dataset_index, write_session
+from neurojax.data.store.dataset import open_dataset, write_dataset_index
+from neurojax.data.store.session_format import write_session
+from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
 from neurojax.evals import protocol_record, protocols
 from neurojax.runs import checkpoint, manifest, restore, workdir

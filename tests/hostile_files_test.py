@@ -15,7 +15,9 @@ from neurojax.data.real_values import from_values
 from neurojax.data.session import ObservedIntervals, SpikeTimes
 from neurojax.data.store.array_files import read_npz, write_npy, write_npz
 from neurojax.data.store.checksums import array_record, combined_sha256, sampled_sha256
-from neurojax.data.store.sessions import from_counts, open_session, write_dataset_index, write_session
+from neurojax.data.store.dataset import write_dataset_index
+from neurojax.data.store.session_format import open_session, write_session
+from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
 from neurojax.files import write_json
 

@@ -17,7 +17,9 @@ import pytest
 
 from neurojax import main
 from neurojax.data.session import TEST
-from neurojax.data.store.sessions import from_counts, open_dataset, write_dataset_index, write_session
+from neurojax.data.store.dataset import open_dataset, write_dataset_index
+from neurojax.data.store.session_format import write_session
+from neurojax.data.store.sessions import from_counts
 from neurojax.data.synthetic import animals as synthetic
 from neurojax.evals import protocols
 from neurojax.report import report_blocks

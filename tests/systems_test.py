@@ -19,7 +19,7 @@ import pytest
 from neurojax import by_name
 from neurojax.commands import train as train_command
 from neurojax.data.session import ObservedIntervals
-from neurojax.data.store.sessions import dataset_of
+from neurojax.data.store.dataset import dataset_of
 from neurojax.errors import InputError, Interrupted
 from neurojax.evals import spikes
 from neurojax.finetune import release, weights

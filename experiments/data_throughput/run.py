@@ -26,7 +26,9 @@ from neurojax.data.batching import BatchingConfig, Layout, Planner, gather  # no
 from neurojax.data.binning import bin_spike_times  # noqa: E402
 from neurojax.data.buffers import Buffers  # noqa: E402
 from neurojax.data.pipeline import stream  # noqa: E402
-from neurojax.data.store.sessions import from_counts, open_dataset, write_dataset_index, write_session  # noqa: E402
+from neurojax.data.store.dataset import open_dataset, write_dataset_index
+from neurojax.data.store.session_format import write_session
+from neurojax.data.store.sessions import from_counts
 from neurojax.files import read_json, write_json  # noqa: E402
 from neurojax.runs.workdir import provenance  # noqa: E402
 

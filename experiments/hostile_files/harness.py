@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neurojax.data.store.sessions import open_dataset
+from neurojax.data.store.dataset import open_dataset
 from neurojax.files import read_json
 from neurojax.main import main
 

@@ -16,7 +16,7 @@ from neurojax.data import batching
 from neurojax.data.session import TEST, TRAIN, Session
 from neurojax.data.sources import spikes
 from neurojax.data.store import roster
-from neurojax.data.store.sessions import Dataset, dataset_of
+from neurojax.data.store.dataset import Dataset, dataset_of
 from neurojax.errors import InputError
 from neurojax.evals import activity, baselines, protocols, scoring
 from neurojax.evals.decoding import decoder, features, scores, signals, targets

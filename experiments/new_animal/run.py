@@ -38,7 +38,7 @@ from common import (
 
 from neurojax.data import splits
 from neurojax.data.session import Session
-from neurojax.data.store.sessions import Dataset, dataset_of, open_dataset
+from neurojax.data.store.dataset import Dataset, dataset_of, open_dataset
 from neurojax.data.synthetic import animals as synthetic
 from neurojax.errors import InputError, Interrupted
 from neurojax.main import main

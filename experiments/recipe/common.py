@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from neurojax.commands import config as declarations
-from neurojax.data.store.sessions import Dataset
+from neurojax.data.store.dataset import Dataset
 from neurojax.files import write_bytes
 from neurojax.main import main
 from neurojax.runs import workdir

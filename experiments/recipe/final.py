@@ -18,7 +18,7 @@ from common import HERE
 
 from neurojax.data import splits
 from neurojax.data.session import TEST, VALIDATION, Session
-from neurojax.data.store.sessions import Dataset, open_dataset
+from neurojax.data.store.dataset import Dataset, open_dataset
 from neurojax.evals import activity, protocols
 from neurojax.evals.baselines import fit_baselines
 from neurojax.evals.baselines.folds import Fit

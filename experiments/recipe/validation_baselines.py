@@ -16,7 +16,7 @@ import numpy as np
 import run
 
 from neurojax.data.session import VALIDATION, Session
-from neurojax.data.store.sessions import open_dataset
+from neurojax.data.store.dataset import open_dataset
 from neurojax.evals.baselines import fit_baselines
 from neurojax.files import write_json
 

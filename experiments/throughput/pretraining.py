@@ -19,7 +19,8 @@ from rows import MEAN_COUNT, NUM_BINS
 
 from neurojax.commands import config as declarations
 from neurojax.data.session import TRAIN
-from neurojax.data.store.sessions import Dataset, dataset_of, from_counts
+from neurojax.data.store.dataset import Dataset, dataset_of
+from neurojax.data.store.sessions import from_counts
 from neurojax.files import read_json, write_json
 from neurojax.runs.workdir import provenance
 from neurojax.runs.writer import read_metrics

@@ -17,7 +17,7 @@ import recordings
 from same_bin_ridge import same_bin_ridge
 
 from neurojax.data.session import TEST, VALIDATION
-from neurojax.data.store.sessions import open_dataset
+from neurojax.data.store.dataset import open_dataset
 from neurojax.evals import baselines, scoring
 from neurojax.evals.baselines import stack
 from neurojax.evals.baselines.folds import Fit, make_folds

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data.store.sessions import open_dataset
+from neurojax.data.store.dataset import open_dataset
 from neurojax.errors import require
 from neurojax.evals import baseline_scores, protocols, scorable, spikes, tables
 from neurojax.evals.baselines import NAMES

@@ -11,7 +11,7 @@ import numpy as np
 from neurojax.commands import decode_report
 from neurojax.data.session import TEST, TRAIN, Session
 from neurojax.data.store import trained_trials
-from neurojax.data.store.sessions import Dataset, open_dataset
+from neurojax.data.store.dataset import Dataset, open_dataset
 from neurojax.errors import InputError, require, require_fields
 from neurojax.evals import protocols
 from neurojax.evals.decoding import (

@@ -9,7 +9,7 @@ import numpy as np
 
 from neurojax.commands.predicted_nwb import predictions_as_nwb, require_pynwb
 from neurojax.data.session import TEST, Session
-from neurojax.data.store.sessions import open_dataset
+from neurojax.data.store.dataset import open_dataset
 from neurojax.errors import require
 from neurojax.evals import activity, protocols, spikes
 from neurojax.evals.scorable import known_to_run, scorable

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from neurojax.data.session import TEST, VALIDATION, Session
-from neurojax.data.store.sessions import Dataset, content_sha256
+from neurojax.data.store.dataset import Dataset
+from neurojax.data.store.session_format import content_sha256
 from neurojax.evals import (
     baselines_cache,
     behaviour_read_out,

@@ -13,7 +13,7 @@ import numpy as np
 from neurojax.data.session import TEST, TRAIN
 from neurojax.data.sources import signals
 from neurojax.data.store import trained_trials
-from neurojax.data.store.sessions import Dataset
+from neurojax.data.store.dataset import Dataset
 from neurojax.errors import InputError, require
 from neurojax.evals import emg_floors, leaks
 from neurojax.evals.gesture_scores import gestures_block

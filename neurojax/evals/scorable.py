@@ -9,7 +9,7 @@ from neurojax.data.batching import units_digest
 from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session, names_a_region
 from neurojax.data.splits import later_trials_within
 from neurojax.data.store import roster
-from neurojax.data.store.sessions import Dataset, dataset_of
+from neurojax.data.store.dataset import Dataset, dataset_of
 from neurojax.errors import require
 from neurojax.evals import leaks, protocols
 

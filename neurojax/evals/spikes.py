@@ -22,7 +22,7 @@ import numpy as np
 
 from neurojax.data.session import TEST, TRAIN, Session
 from neurojax.data.store import trained_trials
-from neurojax.data.store.sessions import Dataset
+from neurojax.data.store.dataset import Dataset
 from neurojax.errors import InputError, require
 from neurojax.evals import (
     activity,

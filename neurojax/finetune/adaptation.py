@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from neurojax.data.session import TRAIN, Session
-from neurojax.data.store.sessions import Dataset, dataset_of
+from neurojax.data.store.dataset import Dataset, dataset_of
 from neurojax.data.store.trained_trials import telling_digests
 from neurojax.errors import Interrupted, require, whole_number
 from neurojax.finetune import begin as finetune

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from neurojax.data import batching, belongs
 from neurojax.data.session import Session
 from neurojax.data.store import roster, trained_trials
-from neurojax.data.store.sessions import Dataset
+from neurojax.data.store.dataset import Dataset
 from neurojax.errors import InputError, require
 from neurojax.evals import leaks
 from neurojax.finetune import first_state, inherit, release

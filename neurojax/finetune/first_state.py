@@ -10,7 +10,7 @@ import numpy as np
 from neurojax.data import batching
 from neurojax.data.session import Session
 from neurojax.data.sources.spikes import mean_counts
-from neurojax.data.store.sessions import Dataset
+from neurojax.data.store.dataset import Dataset
 from neurojax.errors import require
 from neurojax.finetune import new_rows
 from neurojax.finetune.weights import Weights

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from neurojax.data.session import TRAIN
-from neurojax.data.store.sessions import Dataset
+from neurojax.data.store.dataset import Dataset
 from neurojax.train import flops, loop, sharding, step_memory
 from neurojax.train.config import LoopConfig
 

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import jax
 
 from neurojax.data.store import roster, trained_trials
-from neurojax.data.store.sessions import Dataset, content_sha256, open_dataset
+from neurojax.data.store.dataset import Dataset, open_dataset
+from neurojax.data.store.session_format import content_sha256
 from neurojax.errors import InputError, require
 from neurojax.evals import evaluators, leaks
 from neurojax.files import read_json, require_writable, write_json

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from neurojax.data import belongs, splits
-from neurojax.data.store.sessions import Dataset, dataset_of, open_dataset
+from neurojax.data.store.dataset import Dataset, dataset_of, open_dataset
 from neurojax.data.synthetic import animals as synthetic
 from neurojax.errors import InputError, require
 from neurojax.runs import restore, state_io, workdir

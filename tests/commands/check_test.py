@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from neurojax.commands.check import check
-from neurojax.data.store.sessions import from_counts, write_dataset_index, write_session
+from neurojax.data.store.dataset import write_dataset_index
+from neurojax.data.store.session_format import write_session
+from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
 
 

@@ -7,7 +7,7 @@ import pytest
 from neurojax.commands import convert as convert_module
 from neurojax.commands.convert import convert
 from neurojax.data.readers import arrays
-from neurojax.data.store.sessions import open_dataset
+from neurojax.data.store.dataset import open_dataset
 from neurojax.errors import InputError
 
 RNG = np.random.default_rng(0)

@@ -11,7 +11,8 @@ from neurojax.commands import decode as command
 from neurojax.commands import train
 from neurojax.data.checks import check
 from neurojax.data.session import TEST, TRAIN
-from neurojax.data.store.sessions import dataset_of, open_dataset, write_dataset_index, write_session
+from neurojax.data.store.dataset import dataset_of, open_dataset, write_dataset_index
+from neurojax.data.store.session_format import write_session
 from neurojax.data.synthetic import animals as synthetic
 from neurojax.errors import InputError
 from neurojax.evals.decoding import decoder, features

@@ -4,7 +4,8 @@ import numpy as np
 
 from neurojax.commands.conversion import describe
 from neurojax.data.checks.check import check_dataset
-from neurojax.data.store.sessions import dataset_of, from_counts
+from neurojax.data.store.dataset import dataset_of
+from neurojax.data.store.sessions import from_counts
 
 
 def test_a_label_of_blanks_around_nothing_known_names_no_region():

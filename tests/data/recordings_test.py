@@ -5,7 +5,7 @@ import pytest
 
 from neurojax.commands.convert import convert
 from neurojax.data.checks.check import check_dataset
-from neurojax.data.store.sessions import open_dataset
+from neurojax.data.store.dataset import open_dataset
 
 pytestmark = pytest.mark.data
 

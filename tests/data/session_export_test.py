@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from neurojax.data.conversion import convert_session
-from neurojax.data.store.sessions import content_sha256, from_counts, open_session
+from neurojax.data.store.session_format import content_sha256, open_session
+from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from neurojax import main as main_module
-from neurojax.data.store.sessions import from_counts, write_dataset_index, write_session
+from neurojax.data.store.dataset import write_dataset_index
+from neurojax.data.store.session_format import write_session
+from neurojax.data.store.sessions import from_counts
 from neurojax.evals import baselines, few_shot, protocol_record, protocols
 from neurojax.files import read_json
 

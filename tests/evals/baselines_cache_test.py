@@ -7,7 +7,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from neurojax.data.store.sessions import dataset_of, from_counts
+from neurojax.data.store.dataset import dataset_of
+from neurojax.data.store.sessions import from_counts
 from neurojax.evals import baseline_scores, baselines_cache, scoring
 from neurojax.evals.best_baseline import Best
 from neurojax.evals.protocols import TASKS

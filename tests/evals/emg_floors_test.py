@@ -7,7 +7,8 @@ from neurojax.commands.convert import convert
 from neurojax.data.real_values import from_values
 from neurojax.data.session import TEST, TRAIN
 from neurojax.data.sources.signals import classes_of
-from neurojax.data.store.sessions import from_counts, open_dataset
+from neurojax.data.store.dataset import open_dataset
+from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
 from neurojax.evals import emg_floors
 from neurojax.evals.gesture_scores import balanced_accuracy, gestures_block

@@ -7,7 +7,7 @@ import pytest
 
 from neurojax.data.sources import signals
 from neurojax.data.store import trained_trials
-from neurojax.data.store.sessions import dataset_of
+from neurojax.data.store.dataset import dataset_of
 from neurojax.errors import InputError
 from neurojax.evals import gestures
 from tests.configs_test import people

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from neurojax.data.real_values import from_values
-from neurojax.data.store.sessions import dataset_of, from_counts
+from neurojax.data.store.dataset import dataset_of
+from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
 from neurojax.evals import protocols
 from neurojax.evals.scorable import require_scorable, scorable

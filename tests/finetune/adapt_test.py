@@ -9,7 +9,7 @@ import neurojax as nj
 from neurojax import main
 from neurojax.api import pretrained
 from neurojax.data.session import TRAIN
-from neurojax.data.store.sessions import open_dataset
+from neurojax.data.store.dataset import open_dataset
 from neurojax.data.store.trained_trials import telling_digests
 from neurojax.finetune import adaptation
 from neurojax.runs import restore

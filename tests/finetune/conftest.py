@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from neurojax import main
-from neurojax.data.store.sessions import from_counts, write_dataset_index, write_session
+from neurojax.data.store.dataset import write_dataset_index
+from neurojax.data.store.session_format import write_session
+from neurojax.data.store.sessions import from_counts
 from neurojax.data.synthetic import animals as synthetic
 from neurojax.train import run as train_run
 

@@ -13,7 +13,7 @@ from sklearn.utils.estimator_checks import check_estimator, parametrize_with_che
 
 import neurojax as nj
 from neurojax.api.behavior_decoder import ridge_path
-from neurojax.data.store.sessions import open_dataset
+from neurojax.data.store.dataset import open_dataset
 
 GRID = (0.01, 1.0)  # the default grid finds as much and takes four times as long
 # Why scikit-learn's checks of rows that stand alone do not apply to a model that reads whole trials.

@@ -13,7 +13,8 @@ from neurojax.commands import config as config_command
 from neurojax.commands import decode
 from neurojax.data.sources.spikes import mean_counts
 from neurojax.data.store import roster, trained_trials
-from neurojax.data.store.sessions import open_dataset, write_dataset_index, write_session
+from neurojax.data.store.dataset import open_dataset, write_dataset_index
+from neurojax.data.store.session_format import write_session
 from neurojax.data.synthetic import animals as synthetic
 from neurojax.errors import InputError
 from neurojax.files import read_json

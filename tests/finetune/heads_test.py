@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from neurojax.data.store.sessions import open_dataset
+from neurojax.data.store.dataset import open_dataset
 from neurojax.evals.decoding import features, recurrent, targets
 from neurojax.finetune import heads
 from neurojax.train import run_folder

@@ -12,7 +12,7 @@ import neurojax as nj
 from neurojax import main
 from neurojax.api import membership, model_card
 from neurojax.data.store import roster, trained_trials
-from neurojax.data.store.sessions import open_dataset
+from neurojax.data.store.dataset import open_dataset
 from neurojax.files import read_json, sha256_file, write_json
 from neurojax.finetune import release
 

@@ -8,7 +8,7 @@ import pytest
 
 import neurojax as nj
 from neurojax import main
-from neurojax.data.store.sessions import open_dataset
+from neurojax.data.store.dataset import open_dataset
 from neurojax.files import read_json, write_json
 from neurojax.train import run as train_run
 from neurojax.train import run_folder

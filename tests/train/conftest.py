@@ -8,7 +8,7 @@ import pytest
 
 from neurojax.data import batching
 from neurojax.data.sources import spikes
-from neurojax.data.store.sessions import Dataset, dataset_of
+from neurojax.data.store.dataset import Dataset, dataset_of
 from neurojax.data.synthetic import animals as synthetic
 from neurojax.train.step import Recipe
 from tests import configs_for_tests

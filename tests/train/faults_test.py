@@ -16,7 +16,8 @@ import pytest
 
 from neurojax.data import pipeline
 from neurojax.data.store import roster
-from neurojax.data.store.sessions import Dataset, content_sha256, dataset_of, open_session, write_session
+from neurojax.data.store.dataset import Dataset, dataset_of
+from neurojax.data.store.session_format import content_sha256, open_session, write_session
 from neurojax.errors import InputError, Interrupted
 from neurojax.runs import checkpoint, manifest, restore, state_io, workdir
 from neurojax.runs.manifest import MANIFEST_NAME, CheckpointError, steps_on_disk

@@ -2,7 +2,7 @@
 
 import pytest
 
-from neurojax.data.store.sessions import dataset_of
+from neurojax.data.store.dataset import dataset_of
 from neurojax.errors import InputError
 from neurojax.runs import restore, workdir
 from neurojax.train import run_folder

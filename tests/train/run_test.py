@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from neurojax.commands import config as declarations
-from neurojax.data.store.sessions import dataset_of
+from neurojax.data.store.dataset import dataset_of
 from neurojax.data.synthetic import animals as synthetic
 from neurojax.errors import InputError
 from neurojax.evals import spikes

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from neurojax.commands import config as declarations
-from neurojax.data.store.sessions import dataset_of
+from neurojax.data.store.dataset import dataset_of
 from neurojax.data.synthetic import animals as synthetic
 from neurojax.train import description, loop, settings, sharding, step_memory
 from neurojax.train.step import run_step

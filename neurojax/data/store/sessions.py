@@ -1,8 +1,4 @@
-"""Counts in memory become a validated `Session`.
-
-Spike times are binned by `spike_trains`. The folder format is in `session_format`, collections
-in `dataset`; their functions are reachable here too.
-"""
+"""Counts in memory become a validated `Session`; `spike_trains` bins spike times first."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +7,6 @@ import numpy as np
 
 from neurojax.data.session import Session
 from neurojax.data.splits import random_split
-from neurojax.data.store.dataset import Dataset, dataset_of, open_dataset, write_dataset_index
 from neurojax.data.store.session_fields import (
     columns,
     expected_rates,
@@ -22,25 +17,12 @@ from neurojax.data.store.session_fields import (
     trial_lengths,
     whole_counts,
 )
-from neurojax.data.store.session_format import content_sha256, open_session, write_session
 from neurojax.data.store.session_rules import (
     check_bin_size,
     check_info,
     check_session_id,
     validate_session,
 )
-
-__all__ = [
-    "Dataset",
-    "content_sha256",
-    "dataset_of",
-    "from_counts",
-    "open_dataset",
-    "open_session",
-    "validate_session",
-    "write_dataset_index",
-    "write_session",
-]
 
 _INFO_DEFAULTS = {
     "subject_id": None,

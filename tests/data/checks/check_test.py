@@ -5,7 +5,8 @@ import pytest
 
 from neurojax.data.checks.check import check_dataset, compare_datasets, unit_rates_hz
 from neurojax.data.splits import later_trials_within
-from neurojax.data.store.sessions import dataset_of, from_counts
+from neurojax.data.store.dataset import dataset_of
+from neurojax.data.store.sessions import from_counts
 
 SPLIT = np.repeat([0, 1, 2], [14, 2, 4])
 

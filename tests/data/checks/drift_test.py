@@ -48,7 +48,7 @@ def test_too_few_trials_say_nothing():
 
 
 def test_synthetic_animals_do_not_drift():
-    from neurojax.data.store.sessions import dataset_of
+    from neurojax.data.store.dataset import dataset_of
 
     report = check_dataset(dataset_of(make_sessions(SyntheticSpec(num_sessions=2, num_trials=150))))
     assert [facts["warnings"] for facts in report["sessions"].values()] == [[], []]

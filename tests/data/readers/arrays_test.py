@@ -9,7 +9,8 @@ from neurojax.data.checks.check import check_dataset
 from neurojax.data.conversion import convert_session
 from neurojax.data.readers.arrays import read_session
 from neurojax.data.readers.spec import ReadSpec
-from neurojax.data.store.sessions import dataset_of, open_session
+from neurojax.data.store.dataset import dataset_of
+from neurojax.data.store.session_format import open_session
 from neurojax.errors import InputError
 
 RNG = np.random.default_rng(0)

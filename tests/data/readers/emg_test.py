@@ -9,7 +9,7 @@ from neurojax.data.checks.check import check_dataset
 from neurojax.data.readers.emg import read_session, segment_windows, source_sha256
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.session import TEST, TRAIN, VALIDATION
-from neurojax.data.store.sessions import open_dataset
+from neurojax.data.store.dataset import open_dataset
 from neurojax.errors import InputError
 
 LENGTHS = (100, 51, 75, 52)  # of the segments, samples; one is shorter than a window of 52

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from neurojax.commands.convert import convert
 from neurojax.data.readers import nwb
 from neurojax.data.readers.spec import ReadSpec
-from neurojax.data.store.sessions import open_dataset, validate_session
+from neurojax.data.store.dataset import open_dataset
+from neurojax.data.store.session_rules import validate_session
 from neurojax.errors import InputError
 
 pytest.importorskip("pynwb")

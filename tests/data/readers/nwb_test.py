@@ -12,7 +12,7 @@ import pytest
 from neurojax.commands.convert import convert
 from neurojax.data.readers import nwb, nwb_units
 from neurojax.data.readers.spec import ReadSpec
-from neurojax.data.store.sessions import open_dataset
+from neurojax.data.store.dataset import open_dataset
 from neurojax.errors import InputError
 
 pytest.importorskip("pynwb")

@@ -8,7 +8,7 @@ import pytest
 from neurojax.commands.convert import convert
 from neurojax.data.readers.registry import MODULES, Reader, check_options, reader_of
 from neurojax.data.readers.spec import ReadSpec
-from neurojax.data.store.sessions import open_dataset
+from neurojax.data.store.dataset import open_dataset
 from neurojax.errors import InputError
 
 RNG = np.random.default_rng(0)

@@ -4,7 +4,9 @@ import pytest
 from neurojax.data.readers.emg import segment_windows
 from neurojax.data.real_values import from_values
 from neurojax.data.sources import signals
-from neurojax.data.store.sessions import from_counts, open_dataset, write_dataset_index, write_session
+from neurojax.data.store.dataset import open_dataset, write_dataset_index
+from neurojax.data.store.session_format import write_session
+from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
 
 OFFSETS = np.array([0, 70, 150, 160, 260])

@@ -5,14 +5,9 @@ import pytest
 
 from neurojax.data.checks.check import check_dataset
 from neurojax.data.store.cards import dataset_card, session_card
-from neurojax.data.store.sessions import (
-    dataset_of,
-    from_counts,
-    open_dataset,
-    open_session,
-    write_dataset_index,
-    write_session,
-)
+from neurojax.data.store.dataset import dataset_of, open_dataset, write_dataset_index
+from neurojax.data.store.session_format import open_session, write_session
+from neurojax.data.store.sessions import from_counts
 
 COUNTS = np.random.default_rng(0).poisson(0.4, (20, 10, 6))
 

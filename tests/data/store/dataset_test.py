@@ -1,7 +1,9 @@
 import numpy as np
 
 from neurojax.data.store import dataset
-from neurojax.data.store.sessions import from_counts, open_dataset, write_dataset_index, write_session
+from neurojax.data.store.dataset import open_dataset, write_dataset_index
+from neurojax.data.store.session_format import write_session
+from neurojax.data.store.sessions import from_counts
 
 
 def write(root, name):

@@ -14,16 +14,10 @@ from neurojax.data.real_values import from_values
 from neurojax.data.session import ObservedIntervals, Session, SpikeTimes
 from neurojax.data.splits import with_train_fraction
 from neurojax.data.store import trained_trials
+from neurojax.data.store.dataset import dataset_of, open_dataset, write_dataset_index
 from neurojax.data.store.roster import entries_of
-from neurojax.data.store.sessions import (
-    content_sha256,
-    dataset_of,
-    from_counts,
-    open_dataset,
-    open_session,
-    write_dataset_index,
-    write_session,
-)
+from neurojax.data.store.session_format import content_sha256, open_session, write_session
+from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
 
 FROZEN = Path(__file__).parent / "frozen_sessions"

@@ -8,7 +8,8 @@ import pytest
 
 from neurojax.data.store import array_files, session_format
 from neurojax.data.store.dataset import dataset_of, open_dataset, write_dataset_index
-from neurojax.data.store.sessions import content_sha256, from_counts, open_session, write_session
+from neurojax.data.store.session_format import content_sha256, open_session, write_session
+from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
 
 RNG = np.random.default_rng(0)

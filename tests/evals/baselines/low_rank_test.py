@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from neurojax.data.session import TEST
-from neurojax.data.store.sessions import dataset_of, from_counts
+from neurojax.data.store.dataset import dataset_of
+from neurojax.data.store.sessions import from_counts
 from neurojax.evals import baseline_scores, baselines
 from neurojax.evals.baselines import (
     ahead,

@@ -9,7 +9,9 @@ from neurojax.commands import baselines as command
 from neurojax.data.conversion import convert_session
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.session import TEST, TRAIN, VALIDATION, Session
-from neurojax.data.store.sessions import from_counts, open_dataset, write_dataset_index, write_session
+from neurojax.data.store.dataset import open_dataset, write_dataset_index
+from neurojax.data.store.session_format import write_session
+from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
 from neurojax.evals import baselines, scoring
 from neurojax.evals.baselines import drift, features, forward, grids, leave_out, psth, ridge, stack

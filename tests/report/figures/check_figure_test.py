@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from neurojax.data.checks.check import check_dataset
-from neurojax.data.store.sessions import dataset_of, from_counts
+from neurojax.data.store.dataset import dataset_of
+from neurojax.data.store.sessions import from_counts
 from neurojax.report.figures import check_figure, style
 
 pytest.importorskip("matplotlib")

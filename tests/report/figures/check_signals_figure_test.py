@@ -3,7 +3,7 @@ import pytest
 
 from neurojax.data.checks.check import check_dataset
 from neurojax.data.real_values import from_values
-from neurojax.data.store.sessions import dataset_of
+from neurojax.data.store.dataset import dataset_of
 from neurojax.report.figures import check_signals_figure, style
 
 pytest.importorskip("matplotlib")
