@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from neurojax.data.batching import BatchingConfig
 from neurojax.models import ndt, ndt_linear
 from neurojax.objectives import mtm
 from neurojax.train import settings, state
@@ -42,6 +43,12 @@ def linear_config(**changes: Any) -> ndt_linear.Config:
 def mtm_config(**changes: Any) -> mtm.Config:
     """The objective of `size=tiny` with changes."""
     return _built(mtm.Config, "objective", "size=tiny", changes)
+
+
+def batching_config(**changes: Any) -> BatchingConfig:
+    """One session and 16 trials a batch, with changes."""
+    plain = {"sessions_per_batch": 1, "trials_per_batch": 16, "bucket_units": 128, "session_temperature": 1.0}
+    return BatchingConfig(**plain | changes)
 
 
 def optimizer_config(**changes: Any) -> OptimizerConfig:

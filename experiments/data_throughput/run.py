@@ -193,7 +193,7 @@ def pipeline_at(scale: int, folder: Path, rounds: int) -> dict:
     layout, memory = Layout.of(sessions), Buffers()
     result = {"bytes_on_disk": sum(session.counts.nbytes for session in sessions), "clock": "wall and CPU seconds"}
     for label, (groups, trials) in SHAPES.items():
-        planner = Planner(sessions, BatchingConfig(groups, trials), seed=0)
+        planner = Planner(sessions, BatchingConfig(groups, trials, 128, 1.0), seed=0)
         plans = [planner.plan(index) for index in range(BATCHES)]
 
         def trial_of(session, trial):

@@ -28,10 +28,10 @@ class BatchingConfig:
     session_temperature: a session is drawn with probability ~ (its trials) ** (1 / temperature).
     """
 
-    sessions_per_batch: int = 1
-    trials_per_batch: int = 16
-    bucket_units: int = 128
-    session_temperature: float = 1.0
+    sessions_per_batch: int
+    trials_per_batch: int
+    bucket_units: int
+    session_temperature: float
 
     def __post_init__(self):
         names = "sessions_per_batch trials_per_batch bucket_units session_temperature"

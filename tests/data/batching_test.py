@@ -20,8 +20,9 @@ from neurojax.data.batching import (
 from neurojax.data.session import TEST, TRAIN, VALIDATION
 from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
+from tests.configs_for_tests import batching_config
 
-CONFIG = BatchingConfig(sessions_per_batch=2, trials_per_batch=4, bucket_units=8)
+CONFIG = batching_config(sessions_per_batch=2, trials_per_batch=4, bucket_units=8)
 
 
 def make(name, num_units, num_trials=9, seed=0, **fields):
@@ -91,7 +92,7 @@ def test_sessions_are_drawn_by_trials_to_the_power_of_one_over_temperature(tempe
         make(f"s{index}", units, num_trials=trials, split=np.full(trials, TRAIN))
         for index, (trials, units) in enumerate(zip(sizes, (4, 4, 12), strict=True))  # two buckets
     ]
-    config = BatchingConfig(sessions_per_batch=1, trials_per_batch=1, bucket_units=8, session_temperature=temperature)
+    config = batching_config(sessions_per_batch=1, trials_per_batch=1, bucket_units=8, session_temperature=temperature)
     planner = Planner(sessions, config, 0)
     draws = 2000
     drawn = np.bincount([int(planner.plan(i).session[0]) for i in range(draws)], minlength=3) / draws
@@ -101,7 +102,7 @@ def test_sessions_are_drawn_by_trials_to_the_power_of_one_over_temperature(tempe
 
 def test_every_train_trial_is_drawn_equally_often():
     session = make("a", 4, num_trials=8, split=np.full(8, TRAIN))
-    config = BatchingConfig(trials_per_batch=2, bucket_units=8)
+    config = batching_config(trials_per_batch=2, bucket_units=8)
     planner = Planner([session], config, 0)
     drawn = np.bincount(np.concatenate([planner.plan(i).trial[0] for i in range(1000)]), minlength=8)
     assert np.all(np.abs(drawn - 250) < 4 * math.sqrt(250))
@@ -174,7 +175,7 @@ def test_sessions_the_run_does_not_know_are_refused():
 @pytest.mark.parametrize("name", ["sessions_per_batch", "trials_per_batch", "bucket_units", "session_temperature"])
 def test_sizes_that_make_no_sense_are_refused(name):
     with pytest.raises(InputError, match=f"data.{name}=0; expected a positive number"):
-        BatchingConfig(**{name: 0})
+        batching_config(**{name: 0})
 
 
 @pytest.mark.parametrize("num_threads", [0, 1, 2])
@@ -219,7 +220,7 @@ def test_a_seed_stored_long_ago_gives_the_batches_it_gave():
 
 def test_as_many_trials_as_a_share_are_each_drawn_once():
     session = make("a", 4, num_trials=6, split=np.full(6, TRAIN))
-    planner = Planner([session], BatchingConfig(trials_per_batch=6, bucket_units=8), 0)
+    planner = Planner([session], batching_config(trials_per_batch=6, bucket_units=8), 0)
     plans = [planner.plan(index).trial[0] for index in range(10)]
     assert all(sorted(trials) == list(range(6)) for trials in plans)
     assert len({trials.tobytes() for trials in plans}) > 5

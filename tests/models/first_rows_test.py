@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from neurojax.data.batching import BatchingConfig
 from neurojax.data.sources import spikes
 from neurojax.data.store.sessions import from_counts
 from neurojax.models import first_rows, ndt, ndt_linear
 from neurojax.train import state
 from neurojax.train.step import Recipe
+from tests import configs_for_tests
 from tests.configs_for_tests import (
     first_state,
     linear_config,
@@ -37,7 +37,7 @@ def make_session(num_units=6, seed=0, name="a"):
 
 
 def source_of(*sessions):
-    return spikes.open_source(sessions, BatchingConfig(trials_per_batch=4), 0)
+    return spikes.open_source(sessions, configs_for_tests.batching_config(trials_per_batch=4), 0)
 
 
 def test_latents_are_the_leading_components_of_smoothed_training_counts():

@@ -5,13 +5,14 @@ import dataclasses
 import jax
 import pytest
 
-from neurojax.data import batching, pipeline
+from neurojax.data import pipeline
 from neurojax.data.sources import spikes
 from neurojax.train import loop
 from neurojax.train.config import LoopConfig
+from tests import configs_for_tests
 
 COMPILED = "/jax/core/compile/backend_compile_duration"  # also where a program comes from the persistent cache
-BATCHES = batching.BatchingConfig(sessions_per_batch=2, trials_per_batch=8, bucket_units=8)
+BATCHES = configs_for_tests.batching_config(sessions_per_batch=2, trials_per_batch=8, bucket_units=8)
 
 
 @pytest.fixture

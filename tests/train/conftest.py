@@ -32,7 +32,7 @@ def dataset() -> Dataset:
 
 @pytest.fixture
 def batches() -> batching.BatchingConfig:
-    return batching.BatchingConfig(sessions_per_batch=2, trials_per_batch=8, bucket_units=32)
+    return configs_for_tests.batching_config(sessions_per_batch=2, trials_per_batch=8, bucket_units=32)
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import pytest
 
 from neurojax import heads, schemes
 from neurojax.batch import Batch
-from neurojax.data.batching import BatchingConfig
 from neurojax.data.sources import spikes
 from neurojax.errors import InputError
 from neurojax.models.interface import Outputs, Weights
@@ -20,9 +19,10 @@ from neurojax.objectives import interface, mtm
 from neurojax.objectives.interface import LossSums, Query
 from neurojax.train import loop, microbatches, sharding
 from neurojax.train.step import train_step
+from tests import configs_for_tests
 from tests.configs_for_tests import first_state, mtm_config
 
-BATCHES = BatchingConfig(sessions_per_batch=2, trials_per_batch=32, bucket_units=32)
+BATCHES = configs_for_tests.batching_config(sessions_per_batch=2, trials_per_batch=32, bucket_units=32)
 RULES = ((r"(tables|row_moments).*(read_in|read_out)$", ("model",)), (r"kernel$", (None, "data")))
 
 

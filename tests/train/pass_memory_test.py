@@ -13,6 +13,7 @@ from neurojax.errors import InputError
 from neurojax.objectives.interface import Query
 from neurojax.train import predictor, state
 from neurojax.train.pass_memory import bytes_per_trial, trials_that_fit
+from tests import configs_for_tests
 from tests.configs_for_tests import linear_config, model_of, mtm_config, ndt_config, objective_of
 
 SIZES = dict(read_in_width=16, width=32, num_layers=2, num_heads=2, mlp_width=64, num_positions=40)
@@ -24,7 +25,7 @@ def test_the_estimate_bounds_what_a_compiled_pass_allots(config):
     num_bins, num_units, num_trials = 40, 128, 32
     counts = np.ones((3, num_bins, num_units), np.uint8)
     session = from_counts(counts, bin_size_s=0.02, session_id="rat", split=[0, 1, 2])
-    source = spikes.open_source([session], batching.BatchingConfig(trials_per_batch=1), 0)
+    source = spikes.open_source([session], configs_for_tests.batching_config(trials_per_batch=1), 0)
     plan = batching.Plan(np.asarray([0], np.int32), np.zeros((1, num_trials), np.int32), num_units)
     batch = batching.gather([session], source.layout, plan)
     units, bins = np.zeros((1, num_trials, num_units), bool), np.zeros((1, num_trials, num_bins), bool)

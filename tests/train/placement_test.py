@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from neurojax.data import batching
-from neurojax.data.batching import BatchingConfig, Layout, Planner
+from neurojax.data.batching import Layout, Planner
 from neurojax.data.session import TRAIN
 from neurojax.data.sources import spikes
 from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
 from neurojax.train import dispatch, placement, sharding
 from neurojax.train.config import LoopConfig
+from tests.configs_for_tests import batching_config
 
 SIZES = (5, 7, 12, 6)
 
@@ -39,7 +40,7 @@ def make_sessions(largest_count):
 def test_device_batches_are_the_hosts_bit_for_bit(largest_count, dtype, max_chunk, chunks):
     sessions = make_sessions(largest_count)
     layout = Layout.of(sessions)
-    planner = Planner(sessions, BatchingConfig(sessions_per_batch=2, trials_per_batch=4, bucket_units=8), 0)
+    planner = Planner(sessions, batching_config(sessions_per_batch=2, trials_per_batch=4, bucket_units=8), 0)
     resident = placement.place(sessions, layout, max_chunk)
     assert len(resident.chunks) == chunks and all(chunk.size <= max_chunk for chunk in resident.chunks)
     assert {chunk.dtype for chunk in resident.chunks} == {np.dtype(dtype)}
@@ -61,7 +62,7 @@ def test_device_batches_are_the_hosts_bit_for_bit(largest_count, dtype, max_chun
 def test_each_device_gathers_its_own_trials():
     """Of eight devices, without a word between them; what they hold together is the host's batch."""
     sessions = make_sessions(9)
-    config = BatchingConfig(sessions_per_batch=2, trials_per_batch=16, bucket_units=8)
+    config = batching_config(sessions_per_batch=2, trials_per_batch=16, bucket_units=8)
     source = spikes.open_source(sessions, config, 0)
     feed = dispatch.feed_of(source, LoopConfig(placement="device"), sharding.make_mesh(8, 1))
     placed = feed.place(feed.make(0))

@@ -10,6 +10,7 @@ from neurojax.data.sources import spikes
 from neurojax.data.store.sessions import from_counts
 from neurojax.objectives.interface import Query
 from neurojax.train import predictor, sharding
+from tests import configs_for_tests
 from tests.configs_for_tests import linear_config, model_of, mtm_config, ndt_config, objective_of, random_weights
 
 SIZES = dict(read_in_width=6, width=8, num_layers=1, num_heads=2, mlp_width=8, num_positions=6, positions="learned")
@@ -20,7 +21,7 @@ def source():
     """One session of five units."""
     counts = np.random.default_rng(0).poisson(0.7, (8, 6, 5))
     session = from_counts(counts, bin_size_s=0.02, session_id="rat")
-    return spikes.open_source([session], batching.BatchingConfig(trials_per_batch=4, bucket_units=8), 0)
+    return spikes.open_source([session], configs_for_tests.batching_config(trials_per_batch=4, bucket_units=8), 0)
 
 
 def predictor_of(config, source, num_devices, **objective):

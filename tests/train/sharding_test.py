@@ -8,11 +8,11 @@ import pytest
 from jax.sharding import PartitionSpec
 
 from neurojax.batch import Batch
-from neurojax.data.batching import BatchingConfig
 from neurojax.data.sources import spikes
 from neurojax.errors import InputError
 from neurojax.train import loop, sharding
 from neurojax.train.step import train_step
+from tests import configs_for_tests
 from tests.configs_for_tests import first_state
 
 RULES = (
@@ -94,7 +94,7 @@ def test_arrays_of_trials_are_shared_and_those_of_groups_are_on_every_device():
 
 @pytest.mark.slow
 def test_three_mesh_shapes_give_one_loss(recipe, dataset):
-    config = BatchingConfig(sessions_per_batch=2, trials_per_batch=16, bucket_units=32)
+    config = configs_for_tests.batching_config(sessions_per_batch=2, trials_per_batch=16, bucket_units=32)
     source = spikes.open_source(dataset.sessions, config, 0)
     initial = jax.device_get(first_state(recipe, source))
     losses, rows_of_a_device = {}, {}

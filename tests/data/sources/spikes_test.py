@@ -9,8 +9,9 @@ from neurojax.data.session import TEST, TRAIN, VALIDATION
 from neurojax.data.sources import spikes
 from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
+from tests import configs_for_tests
 
-CONFIG = spikes.Config(sessions_per_batch=2, trials_per_batch=4, bucket_units=8)
+CONFIG = configs_for_tests.batching_config(sessions_per_batch=2, trials_per_batch=4, bucket_units=8)
 SPLIT = np.asarray([TRAIN, TRAIN, TRAIN, VALIDATION, VALIDATION, TEST, TRAIN])
 
 
