@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from neurojax.data.session import TRAIN
+from neurojax.data.sources.interface import Source
 from neurojax.data.store.dataset import Dataset
 from neurojax.train import flops, loop, sharding, step_memory
 from neurojax.train.config import LoopConfig
@@ -14,7 +15,7 @@ from neurojax.train.config import LoopConfig
 MIB = 2**20
 
 
-def described(dataset: Dataset, recipe, source) -> str:
+def described(dataset: Dataset, recipe, source: Source) -> str:
     """Data, model, state, batches and steps, a line each.
 
     Args:
@@ -46,7 +47,7 @@ def described(dataset: Dataset, recipe, source) -> str:
     )
 
 
-def estimated(recipe, source, config: LoopConfig) -> str:
+def estimated(recipe, source: Source, config: LoopConfig) -> str:
     """Peak memory of training on each device, and a lower bound on its time, a line each.
 
     Args:
@@ -71,7 +72,7 @@ def estimated(recipe, source, config: LoopConfig) -> str:
     )
 
 
-def memory(recipe, source, config: LoopConfig) -> step_memory.StepMemory:
+def memory(recipe, source: Source, config: LoopConfig) -> step_memory.StepMemory:
     """Bytes that a step on the largest batch takes on each device; arguments as in `estimated`."""
     mesh = sharding.make_mesh(config.mesh_data, config.mesh_model)
     state = loop.abstract_state(recipe, source.facts, mesh, config.rules)
@@ -80,7 +81,7 @@ def memory(recipe, source, config: LoopConfig) -> step_memory.StepMemory:
     )
 
 
-def _time(recipe, source) -> list[str]:
+def _time(recipe, source: Source) -> list[str]:
     """A lower bound on the training time, from the rate of a large matrix product; [] where no
     formula counts."""
     operations = flops.train_step_flops(recipe.model.config, source.trials_per_batch, source.facts)

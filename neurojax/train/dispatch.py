@@ -16,6 +16,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from neurojax.batch import Batch
+from neurojax.data.sources.interface import Source
 from neurojax.errors import require
 from neurojax.train import placement, sharding
 from neurojax.train.config import LoopConfig
@@ -40,7 +41,7 @@ class Feed(NamedTuple):
     resident: tuple = ()
 
 
-def feed_of(source, config: LoopConfig, mesh: Mesh) -> Feed:
+def feed_of(source: Source, config: LoopConfig, mesh: Mesh) -> Feed:
     """Batches of a source under `data.placement`; each process gathers the trials of its own
     devices.
 

@@ -3,13 +3,14 @@
 import jax
 
 from neurojax import heads
+from neurojax.data.sources.interface import Source
 from neurojax.errors import InputError
 from neurojax.models.interface import Weights, gather_rows
 from neurojax.train.state import abstract_weights
 from neurojax.train.step import Recipe
 
 
-def require_fitting(recipe: Recipe, source) -> None:
+def require_fitting(recipe: Recipe, source: Source) -> None:
     """Traces a loss, computing nothing.
 
     Args:

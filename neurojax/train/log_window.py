@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from neurojax.data.sources.interface import Source
 from neurojax.errors import InputError
 from neurojax.runs.progress import Progress
 from neurojax.runs.writer import MetricsWriter
@@ -22,7 +23,7 @@ class Diverged(InputError):
 class LogWindow:
     """Sums of the steps since the last line of metrics.jsonl."""
 
-    def __init__(self, recipe: Recipe, config: LoopConfig, source, devices: int):
+    def __init__(self, recipe: Recipe, config: LoopConfig, source: Source, devices: int):
         self._config, self._source = config, source
         self._trials = source.trials_per_batch
         self._peak = flops.peak_flops(devices)

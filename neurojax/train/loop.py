@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 
 from neurojax.data import pipeline
+from neurojax.data.sources.interface import Source
 from neurojax.errors import InputError, Interrupted
 from neurojax.facts import Facts
 from neurojax.runs import checkpoint, processes, restore
@@ -54,7 +55,7 @@ def abstract_state(recipe: Recipe, facts: Facts, mesh: jax.sharding.Mesh, rules=
 
 def train(
     recipe: Recipe,
-    source,
+    source: Source,
     config: LoopConfig,
     workdir: Path,
     record: dict,
@@ -146,7 +147,7 @@ def _names(table: Sequence[dict]) -> str:
 
 def _first_state(
     recipe: Recipe,
-    source,
+    source: Source,
     abstract: TrainState,
     checkpoints: Path,
     log: Callable,

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from neurojax.data.sources.interface import Source
 from neurojax.facts import Facts
 from neurojax.models import interface
 from neurojax.train import optimizer
@@ -78,7 +79,7 @@ def init_run(recipe, facts: Facts, mean_counts: Any) -> TrainState:
     return jax.vmap(lambda seed: init_state(seed, recipe, known))(seeds)
 
 
-def with_fitted_rows(state: TrainState, recipe, source) -> TrainState:
+def with_fitted_rows(state: TrainState, recipe, source: Source) -> TrainState:
     """The state with the tables that the model starts at a fit to the training trials, if it has
     such."""
     fit = getattr(recipe.model.module, "fitted_rows", None)

@@ -9,6 +9,7 @@ import numpy as np
 
 from neurojax import heads
 from neurojax.batch import Batch
+from neurojax.data.sources.interface import Source
 from neurojax.train import forward
 from neurojax.train.state import TrainState
 from neurojax.train.step import Recipe
@@ -22,7 +23,7 @@ class Validator:
     different steps differ by the model alone.
     """
 
-    def __init__(self, recipe: Recipe, source):
+    def __init__(self, recipe: Recipe, source: Source):
         self._recipe, self._batches = recipe, source.validation_batches()
         means = source.facts.mean_counts
         # The host's: any mesh may take it.
