@@ -29,16 +29,15 @@ from neurojax.train import description, fitting, loop, microbatches, run_folder,
 from neurojax.train.config import LoopConfig
 from neurojax.train.state import TrainState, steps_taken
 
-Log = Callable[[str], Any]
 RECORD_NAME = "evaluation.json"
+Log = Callable[[str], Any]
 
 
 class Plan(NamedTuple):
     """A config made ready: what is known of a run before its first step.
 
     Attributes:
-        config: with what a fine-tuning run inherits filled in.
-        dataset: sessions to train on.
+        config, dataset: with what a fine-tuning run inherits filled in; sessions to train on.
         recipe, source, loop: what is learned, what from, how the run is driven.
         entries: the roster of these rows.
         start, origin: of fine-tuning: where it begins, and what is kept of that; else None.
@@ -213,9 +212,9 @@ def evaluate_run(
     where = Path(out) if out else folder / f"evaluation{suffix}.json"
     write_json(where, record)
     evaluator.show(record, log)
-    took_s = time.monotonic() - start
-    named = f" under protocol {record['protocol']}" if "protocol" in record else ""
-    log(f"evaluated {len(dataset.sessions)} sessions{named} in {took_s:.1f} s: {where}")
+    under = f" under protocol {record['protocol']}" if "protocol" in record else ""
+    took = f"in {time.monotonic() - start:.1f} s: {where}"
+    log(f"evaluated {len(dataset.sessions)} sessions{under} {took}")
     if out is None:
         evaluator.draw(folder, record, example, read_metrics(folder), suffix=suffix, log=log)
     return read_json(where)
