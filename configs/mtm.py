@@ -7,7 +7,7 @@ size      tiny (first run, CPU)  small (9 short sessions, CPU)  base  paper (the
 preset    improved (what helped, see README)  faithful (the released recipe, two errors corrected)
 source    Zhang et al. 2024; NDT1: Ye and Pandarinath 2021
 hardware  two x86-64 CPU cores that other work shared; Python 3.11, jax 0.10.2
-time      tiny: 82 s for the whole first command, training 12 s of it
+time      tiny: 74 s for the whole first command, training 14 s of it
           small, nine mouse sessions: 17 minutes, training 11 of them
 scores    test trials, pooled bits/spike (co-smoothing, forward, inter-region, intra-region):
           tiny, synthetic animals: 1.000, 0.478, 0.987, 0.941;

@@ -16,6 +16,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 PAGE = CHECKOUT / "docs" / "new_system.md"
 ROOMS = {"models": "leaky", "objectives": "denoise", "data/sources": "recent"}
 MAX_LINES = 60
+BATCHING = ("sessions_per_batch", "trials_per_batch", "bucket_units", "session_temperature")
 
 
 def blocks() -> dict[str, str]:
@@ -66,7 +67,7 @@ def test_the_modules_of_the_page_train_evaluate_and_prefer_late_trials(rooms, tm
 
     module = importlib.import_module("neurojax.data.sources.recent")
     sessions = run.run_folder.load_data(plain).sessions
-    values = {name: plain["data"][name] for name in ("sessions_per_batch", "trials_per_batch", "bucket_units")}
+    values = {name: plain["data"][name] for name in BATCHING}
     source = module.open_source(sessions, module.Config(**values, halving_trials=3.0), seed=0)
     drawn = np.concatenate([source.plan(index).trial.ravel() for index in range(20)])
     train = sessions[0].trials_of(0)
