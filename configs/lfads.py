@@ -13,7 +13,8 @@ scores    test trials, pooled bits/spike, mean of the 4 sessions (half of the 95
           inter-region 1.024 (0.089)   intra-region 1.007 (0.091)
           PSTH in the same run 0.060, -0.036, 0.060, 0.060; linear stack 0.940, 0.301, 0.813, 0.784
           divergence on validation trials, nats a trial: 17.1 of the inputs, 0.6 of the start
-          seed 0, commit da4e7f3, 2026-11-29
+          seed 0, one thread, commit da4e7f3; with two threads, commit 78ecda1, forward is 0.712
+          and the others within 0.001; 2026-11-29
 
 Sizes and weights were chosen on validation trials of these animals, in six runs; a larger network
 (128 units, 24 factors, 8 inputs) and twice the steps moved the scores by 0.012 at most.
