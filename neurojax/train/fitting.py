@@ -6,7 +6,7 @@ from neurojax import heads
 from neurojax.data.sources.interface import Source
 from neurojax.errors import InputError
 from neurojax.models.interface import Weights, gather_rows
-from neurojax.train.state import abstract_weights
+from neurojax.train.state import abstract_trained
 from neurojax.train.step import Recipe
 
 
@@ -23,18 +23,18 @@ def require_fitting(recipe: Recipe, source: Source) -> None:
     model, objective, head = recipe.model, recipe.objective, heads.named(recipe.head)
 
     def loss(trained, batch, key):
-        params, tables = trained
-        rows = gather_rows(tables, model.module.tables(model.config), batch)
+        rows = gather_rows(trained["tables"], model.module.tables(model.config), batch)
+        weights = Weights(trained["params"], rows, trained["buffers"])
 
         def apply(weights, inputs, *, key):
             return model.module.apply(weights, inputs, model.config, train=True, key=key)
 
         query = objective.module.draw(key, batch, 0, objective.config)
         asked = (batch, query, 0, key, objective.config)
-        return objective.module.loss(apply, head, Weights(params, rows), *asked).numerator
+        return objective.module.loss(apply, head, weights, *asked).numerator
 
     try:
-        trained = abstract_weights(model, source.facts)
+        trained = abstract_trained(model, source.facts)
         found = jax.eval_shape(loss, trained, source.largest_batch(), jax.random.key(0))
     except InputError:
         raise

@@ -38,7 +38,10 @@ def outputs(
         weights = Weights(params, gather_rows(tables, specs, batch), buffers)
         if key is None:
             return model.module.apply(weights, inputs, model.config, train=False, key=None)
-        sample = lambda own: model.module.apply(weights, inputs, model.config, train=False, key=own)  # noqa: E731
+
+        def sample(own):
+            return model.module.apply(weights, inputs, model.config, train=False, key=own)
+
         drawn = jax.vmap(sample)(jax.random.split(key, num_samples))
         states = None if drawn.states is None else drawn.states.mean(0)
         return Outputs(heads.named(recipe.head).averaged(drawn.natural), states)

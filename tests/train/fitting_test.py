@@ -1,9 +1,11 @@
 """Parts of different systems are refused before anything is trained or written."""
 
+import jax.numpy as jnp
 import pytest
 
 from neurojax.data.store.dataset import dataset_of
 from neurojax.errors import InputError
+from neurojax.models import ndt
 from neurojax.train import fitting, run, run_folder, settings
 from tests.configs_test import CONFIGS, load, people
 
@@ -41,3 +43,17 @@ def test_parts_of_two_systems_leave_no_workdir(name, changes, tmp_path):
     with pytest.raises(InputError, match="do not fit each other or the source (spikes|signals)"):
         run.train(declared, tmp_path / "run", dataset=dataset_for(name, declared), log=lambda line: None)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_model_with_buffers_fits(monkeypatch):
+    init, apply = ndt.init, ndt.apply
+
+    def apply_with_buffers(weights, *arguments, **more):
+        return apply(weights, *arguments, **more)._replace(buffers={"seen": weights.buffers["seen"] + 1})
+
+    monkeypatch.setattr(ndt, "init", lambda *arguments: (init(*arguments)[0], {"seen": jnp.zeros(())}))
+    monkeypatch.setattr(ndt, "apply", apply_with_buffers)
+    path = next(path for path in CONFIGS if path.stem == "mtm")
+    declared = load(path, "faithful")
+    source = settings.open_source(declared, run_folder.load_data(declared).sessions)
+    fitting.require_fitting(settings.recipe(declared), source)
