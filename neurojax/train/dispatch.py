@@ -70,6 +70,7 @@ def feed_of(source: Source, config: LoopConfig, mesh: Mesh) -> Feed:
 
     def gather_on_device(made, chunks):
         batch = placement.gather_on_device(chunks, layout.num_bins, *made)
+        # Gathered from counts that every device holds, shared as a batch from the host would be.
         return jax.lax.with_sharding_constraint(batch, sharding.batch_shardings(mesh, batch))
 
     return Feed(
@@ -108,6 +109,7 @@ def runs(stream: Iterable[Any], first: int, config: LoopConfig) -> Iterator[Disp
         length = len(waiting)
         if config.steps_per_dispatch == 1:
             return Dispatch(stop - length, length, waiting.pop())
+        # Up to the one compiled length by repeating the last; `length` says how many count.
         filled = waiting + [waiting[-1]] * (config.steps_per_dispatch - length)
         waiting.clear()
         return Dispatch(
@@ -116,6 +118,7 @@ def runs(stream: Iterable[Any], first: int, config: LoopConfig) -> Iterator[Disp
 
     index = first
     for index, made in enumerate(stream, start=first):
+        # Batches of another width need another program: those that wait go first.
         if waiting and _shapes(made) != _shapes(waiting[0]):
             yield run(index)
         waiting.append(made)
@@ -157,14 +160,17 @@ def program(
             state, sums = step_of(state, batch, resident, votes)
             return state, {name: kept[name].at[number].set(value) for name, value in sums.items()}
 
+        # The loop carries a row of sums for each step; their shapes come from tracing one step.
         one = jax.tree.map(lambda stack: stack[0], made)
         _, shapes = jax.eval_shape(step_of, state, one, resident, votes)
         kept = {
             name: jnp.zeros((config.steps_per_dispatch, *leaf.shape), leaf.dtype)
             for name, leaf in shapes.items()
         }
+        # `length` is traced: a short run takes the program of a full one.
         return jax.lax.fori_loop(0, length, step, (state, kept))
 
+    # Donated: the new state takes the memory of the old one.
     options = {"donate_argnums": 0, "out_shardings": (places, None)}
     if config.steps_per_dispatch == 1:
         single = jax.jit(step_of, **options)
@@ -178,6 +184,7 @@ def program(
 def sums_of_steps(run: Dispatch, sums: dict[str, jax.Array]) -> list[dict[str, np.ndarray]]:
     """Fetches what `program` returned for a run: the sums of each of its steps."""
     fetched = jax.device_get(sums)
+    # One step a dispatch gives scalars, several give a row for each step.
     if np.ndim(fetched["loss"]) == 0:
         return [fetched]
     return [

@@ -42,12 +42,15 @@ def outputs(
         def sample(own):
             return model.module.apply(weights, inputs, model.config, train=False, key=own)
 
+        # All samples at once: activations take as many times the memory of one pass.
         drawn = jax.vmap(sample)(jax.random.split(key, num_samples))
         states = None if drawn.states is None else drawn.states.mean(0)
+        # Rates are averaged, not log-rates: the mean of exp is above exp of the mean.
         return Outputs(heads.named(recipe.head).averaged(drawn.natural), states)
 
     if recipe.members == 1:
         return of_one(trained)
     found = jax.vmap(of_one)(trained)
+    # Latents of different members share no axes: set side by side, never averaged.
     states = None if found.states is None else jnp.concatenate(list(found.states), axis=-1)
     return Outputs(heads.named(recipe.head).joined(found.natural), states)

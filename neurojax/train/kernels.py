@@ -41,6 +41,7 @@ def choose(model: Mapping[str, Any], platform: str, num_devices: int) -> Choice:
     head_width = model["width"] // max(model["num_heads"], 1)
     kernel, name = FLASH.get(platform, ("", ""))
     on_gpu = platform == "gpu"
+    # The first that stands is the reason that is told.
     obstacles = (
         (model.get("dropout_attention"), "flash kernels know no model.dropout_attention"),
         (not kernel, f"there is no flash kernel for {platform}"),
@@ -57,6 +58,7 @@ def choose(model: Mapping[str, Any], platform: str, num_devices: int) -> Choice:
             f"the TPU kernel runs on one device, the mesh has {num_devices}",
         ),
     )
+    # The trial run comes last: only a kernel without a known obstacle is worth compiling.
     stands = [words for stands, words in obstacles if stands]
     failure = stands[0] if stands else _failure(kernel, head_width)
     if not failure:
@@ -71,6 +73,7 @@ def _failure(kernel: str, head_width: int) -> str:
     when it does."""
     shape = (3, 2, 33, 2, head_width)  # an odd length is the harder one
     inputs = jnp.asarray(np.random.default_rng(0).standard_normal(shape), jnp.bfloat16)
+    # One full and one causal trial, with and without prompt; the second has padded bins.
     valid = jnp.ones((2, 31), bool).at[1, 20:].set(False)
     span = Span.of(valid, jnp.asarray([True, False]), jnp.asarray([True, False]))
 
@@ -78,9 +81,11 @@ def _failure(kernel: str, head_width: int) -> str:
     def result(inputs, kernel):
         def total(inputs):
             mixed = attention(*inputs, span, kernel).astype(jnp.float32)
+            # Rows of padding mean nothing, and kernels differ there.
             mixed = jnp.where(span.key_valid[..., None, None], mixed, 0.0)
             return jnp.sum(mixed**2), mixed
 
+        # Gradients too: a kernel may be right forwards and have no backward pass at this length.
         gradients, mixed = jax.grad(total, has_aux=True)(inputs)
         return mixed, gradients.astype(jnp.float32)
 

@@ -43,13 +43,12 @@ def require_even(
 
 def split(trials: Any, parts: int) -> Any:
     """Arrays [G, b, ...] -> [parts, G, b / parts, ...]; trial j of a group goes to part j modulo
-    `parts`.
-
-    A device that holds a run of each group's trials holds a run of each part's, so that none moves.
-    """
+    `parts`."""
 
     def divided(array: jax.Array) -> jax.Array:
         groups, num_trials = array.shape[:2]
+        # Interleaved: a device that holds a run of each group's trials holds a run of each part's,
+        # so that no trial moves between devices.
         return jnp.moveaxis(
             array.reshape(groups, num_trials // parts, parts, *array.shape[2:]), 2, 0
         )
@@ -79,6 +78,7 @@ def gradients_of_parts(
     Returns:
         (loss, metrics, buffers, gradients).
     """
+    # The program of a run without microbatches, to the last operation.
     if parts == 1:
 
         def loss_of(trainable):
@@ -92,20 +92,25 @@ def gradients_of_parts(
         sums = sums_of(trainable, part, buffers, key)
         return sums.numerator, sums
 
+    # The numerator's gradient, not the loss's: a mean over the parts' means would count a part with
+    # few hidden entries as much as one with many.
     differentiated = jax.grad(numerator_of, has_aux=True)
 
     def add(carried, numbered):
         (added, buffers), (number, part) = carried, numbered
         gradients, sums = differentiated(trainable, part, buffers, jax.random.fold_in(key, number))
+        # Sums are added; buffers (running averages) go from part to part instead.
         new = jax.tree.map(jnp.add, added, (gradients, sums._replace(buffers={})))
         return (new, sums.buffers), None
 
     pieces = (jnp.arange(parts), split(trials, parts))
     first = jax.tree.map(lambda array: array[0], pieces[1])
+    # Traced for the shapes of the zeros that the scan starts from; computes nothing.
     shapes = jax.eval_shape(lambda part: differentiated(trainable, part, buffers, key), first)
     shapes = (shapes[0], shapes[1]._replace(buffers={}))
     nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
     ((gradients, sums), buffers), _ = jax.lax.scan(add, (nothing, buffers), pieces)
+    # Once, as in LossSums.loss; the weight counts entries and has no gradient, so this is exact.
     if sums.weight is not None:
         gradients = jax.tree.map(
             lambda gradient: gradient / jnp.maximum(sums.weight, 1e-9), gradients

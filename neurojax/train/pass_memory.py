@@ -28,6 +28,7 @@ def bytes_per_trial(model: Any, num_bins: int, num_units: int) -> int:
         num_bins, num_units: T, N.
     """
     whole_arrays = 4 if type(model) is ndt.Config else 10
+    # Counts (1 byte) and results (4) of two passes, and float32 arrays of the same shape.
     per_entry = 2 * (1 + 4) + 4 * whole_arrays
     size = num_bins * num_units * per_entry
     if isinstance(model, ndt.Config):
@@ -73,5 +74,6 @@ def trials_that_fit(
         f"units, which takes about {size / 2**20:,.0f} MB; raise it",
     )
     trials = min(at_most, on_each * num_devices)
+    # A whole number on every device, or sharding would fall back to all trials on each.
     trials = max(trials // num_devices, 1) * num_devices
     return PassSize(trials, trials // num_devices * size / 2**20)

@@ -55,6 +55,7 @@ def place(
         if filled + session.counts.size > max_chunk:
             pieces.append([])
             filled = 0
+        # Bins x units end to end, without padding: a session takes what it holds.
         pieces[-1].append(np.asarray(session.counts, layout.counts_dtype).reshape(-1))
         chunk_of_session.append(len(pieces) - 1)
         first_entry.append(filled)
@@ -68,6 +69,7 @@ def gather_indices(sessions: Sequence[Session], layout: Layout, resident: Reside
     first, lengths = np.zeros(plan.trial.shape, np.int64), np.zeros(plan.trial.shape, np.int32)
     for group, (session, trials) in enumerate(zip(plan.session, plan.trial, strict=True)):
         start = sessions[session].trial_start_bin[trials]
+        # In int64 on the host; within a chunk every entry fits the device's int32.
         first[group] = resident.first_entry[session] + start * layout.num_units[session]
         lengths[group] = sessions[session].trial_num_bins[trials]
     indices = Gather(
@@ -92,6 +94,7 @@ def gather_on_device(
     """
     bins, units = jnp.arange(num_bins), jnp.arange(batch.groups["unit_valid"].shape[-1])
     bin_valid = bins[None, None] < indices.num_bins[..., None]  # [G, b, T]
+    # For padding it lies elsewhere, even past the end; `valid` keeps it from being read.
     entry = (
         indices.first_entry[..., None, None]
         + bins[None, None, :, None] * indices.num_units[:, None, None, None]
@@ -99,6 +102,8 @@ def gather_on_device(
     )  # [G, b, T, N]
     valid = bin_valid[..., None] & batch.groups["unit_valid"][:, None, None, :]
     counts = jnp.zeros(entry.shape, chunks[0].dtype)
+    # A traced number cannot choose among arrays of different sizes: every chunk is read, and the
+    # ones that are not meant read entry 0 and are thrown away.
     for number, chunk in enumerate(chunks):
         here = valid & (indices.chunk == number)[:, None, None, None]
         counts = jnp.where(here, chunk.at[jnp.where(here, entry, 0)].get(mode="clip"), counts)

@@ -65,6 +65,7 @@ class Predictor:
         self.on_accelerator = self._mesh.devices.flat[0].platform != "cpu"
         placed = jax.device_put((params, tables, buffers or {}), sharding.replicated(self._mesh))
         self.params, self.tables, self.buffers = placed
+        # The weights are an argument of the program: as constants each program would hold a copy.
         self._outputs = jax.jit(
             functools.partial(_outputs, recipe=recipe), static_argnames=("wanted", "num_samples")
         )
@@ -111,6 +112,7 @@ class Predictor:
         """
         # [b, T, 1 or N]
         natural = self.log_rates(batch, query._replace(left_out=np.asarray(unit)[None]))[0]
+        # Models that read `left_out` answer for that unit alone; of others it is picked here.
         if natural.shape[-1] == 1:
             return natural[..., 0]
         return jnp.take_along_axis(natural, jnp.asarray(unit)[:, None, None], axis=-1)[..., 0]
@@ -125,6 +127,7 @@ class Predictor:
         def place(leaf):
             return jax.device_put(leaf, sharding.trial_sharding(self._mesh, leaf))
 
+        # Evaluation divides trials over the devices; every device has all weights.
         batch = jax.device_put(batch, sharding.batch_shardings(self._mesh, batch))
         trained = (self.params, self.tables, self.buffers)
         placed = jax.tree.map(place, query)
@@ -135,7 +138,7 @@ def _outputs(
     trained, batch: Batch, query: Query, key, recipe: Recipe, wanted: str, num_samples: int
 ) -> Outputs:
     outputs = forward.outputs(trained, batch, query, recipe, num_samples=num_samples, key=key)
-    # What is not returned is not computed.
+    # What is not returned is not computed: XLA drops the read-out of a pass for latents.
     natural = outputs.natural if "natural" in wanted else None
     states = (
         outputs.states.astype(jnp.float32)

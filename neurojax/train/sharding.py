@@ -75,10 +75,12 @@ def state_shardings(abstract_state, mesh: Mesh, rules: Sequence[Rule], member_ax
             )
 
     def shard(path, leaf):
+        # The first rule that is found decides; a leaf that none names is on every device.
         name = path_name(path)
         for pattern, axes in rules:
             if re.search(pattern, name):
                 axes = (None, *axes) if member_axes else axes
+                # jax shards evenly or not at all; a rule may say less than the leaf has dimensions.
                 spec = [
                     axis if axis is not None and size % mesh.shape[axis] == 0 else None
                     for axis, size in zip(axes, leaf.shape, strict=False)
@@ -105,8 +107,10 @@ def batch_shardings(mesh: Mesh, batch: Batch) -> Batch:
 
 def rows_here(mesh: Mesh, num_trials: int) -> slice:
     """The trials of a group of `num_trials` that this process's devices hold."""
+    # Trials that do not divide lie on every device, so every process gathers all of them.
     if jax.process_count() == 1 or num_trials % mesh.shape["data"]:
         return slice(0, num_trials)
+    # Devices of one process lie side by side along `data`: their trials are one run.
     held = (
         NamedSharding(mesh, PartitionSpec("data"))
         .addressable_devices_indices_map((num_trials,))
@@ -128,6 +132,7 @@ def place_batch(mesh: Mesh, batch: Batch, num_trials: int) -> Batch:
         return jax.device_put(batch, batch_shardings(mesh, batch))
 
     def place(leaf):
+        # The shape over all processes, of which this one holds `rows_here`.
         shape = (leaf.shape[0], num_trials, *leaf.shape[2:])
         where = trial_sharding(mesh, jax.ShapeDtypeStruct(shape, leaf.dtype))
         return jax.make_array_from_process_local_data(where, leaf, shape)

@@ -75,6 +75,7 @@ def init_run(recipe, facts: Facts, mean_counts: Any) -> TrainState:
     known = dataclasses.replace(facts, mean_counts=mean_counts)
     if recipe.members == 1:
         return init_state(recipe.seed, recipe, known)
+    # Member k starts as a run of seed + k would.
     seeds = jnp.uint32(recipe.seed) + jnp.arange(recipe.members, dtype=jnp.uint32)
     return jax.vmap(lambda seed: init_state(seed, recipe, known))(seeds)
 
@@ -87,6 +88,7 @@ def with_fitted_rows(state: TrainState, recipe, source: Source) -> TrainState:
     placed = {}
     for name, rows in fitted.items():
         table = state.tables[name]  # of an ensemble every member starts at the same fit
+        # Fitted on the host, hence put where the table's own shards lie.
         placed[name] = jax.device_put(np.broadcast_to(rows, table.shape), table.sharding)
     return state._replace(tables=state.tables | placed)
 
@@ -103,6 +105,7 @@ def abstract_trained(model, facts: Facts, members: int = 1) -> dict[str, Any]:
     """`abstract_weights` by name, the buffers beside them: all that a prediction needs."""
 
     def weights(mean_counts):
+        # Any key will do: shapes do not depend on it.
         known, key = dataclasses.replace(facts, mean_counts=mean_counts), jax.random.key(0)
         params, buffers = model.module.init(key, model.config, known)
         tables = init_tables(key, model.module.tables(model.config), known)
@@ -120,6 +123,7 @@ def init_tables(
     key: jax.Array, specs: dict[str, interface.TableSpec], facts: Facts
 ) -> dict[str, jax.Array]:
     """First values of a model's tables, each from a key of its own."""
+    # By place, not by name: a table added in front gives the others other first values.
     keys = jax.random.split(key, len(specs)) if specs else ()
     return {
         name: spec.init(own, facts) for own, (name, spec) in zip(keys, specs.items(), strict=True)

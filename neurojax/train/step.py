@@ -101,9 +101,11 @@ def train_step(
         (0 or 1), skipped_in_a_row, and the objective's metrics (nll_sum in nats, entries, ...).
     """
     specs = recipe.model.module.tables(recipe.model.config)
-    # Rows are differentiated as the batch gathered them, not as tables of all sessions.
+    # Rows are differentiated as the batch gathered them: the gradient of a whole table would be as
+    # large as the table, for the few sessions of a batch.
     loss, metrics, buffers, gradients = _gradients(state, batch, recipe, specs, parts)
     index = {name: row_index(specs[name], batch) for name in state.tables}
+    # Traced, not a Python bool: training thaws at until_step without a second compilation.
     frozen = jnp.zeros((), bool)
     if recipe.freeze is not None:
         frozen = state.step < recipe.freeze.until_step
@@ -112,15 +114,18 @@ def train_step(
         )
     # Frozen first, clipped then: what does not train must not shrink what does.
     norm, factor = optimizer.clip_scale(gradients, recipe.optimizer.clip_norm)
+    # The norm is over every gradient, so one NaN or overflow anywhere is seen here.
     finite = jnp.isfinite(loss) & jnp.isfinite(norm)
     dense_gradients, row_gradients = jax.tree.map(lambda gradient: gradient * factor, gradients)
 
+    # By batches consumed: a skipped step moves the schedule on, but not Adam's own count.
     learning_rate = optimizer.schedule(recipe.optimizer, recipe.num_steps)(state.step)
     transform = optimizer.dense_transform(recipe.optimizer)
     direction, dense_moments = transform.update(dense_gradients, state.dense_moments, state.params)
     params = optax.apply_updates(
         state.params, jax.tree.map(lambda d: -learning_rate * d, direction)
     )
+    # `finite` alone, unlike `kept` below: rows of new sessions train while all else is frozen.
     decays = {name: spec.decays for name, spec in specs.items()}
     tables, row_moments = optimizer.update_rows(
         row_gradients,
@@ -148,6 +153,7 @@ def train_step(
         skipped=state.skipped + (~finite).astype(jnp.int32),
         skipped_in_a_row=jnp.where(finite, 0, state.skipped_in_a_row + 1),
     )
+    # Left on the device: whoever logs fetches them later, so that no step waits for the host.
     return new_state, metrics | {
         "loss": loss,
         "gradient_norm": norm,
@@ -167,7 +173,9 @@ def run_step(
     """
     if recipe.members == 1:
         return train_step(state, batch, recipe, parts)
+    # Over the state alone: batch and recipe are shared, and one program trains all members.
     state, sums = jax.vmap(lambda state: train_step(state, batch, recipe, parts))(state)
+    # Of `skipped` the largest: a mean would hide the one member that diverges.
     return state, {
         name: values.max() if "skipped" in name else values.mean() for name, values in sums.items()
     }
@@ -176,6 +184,7 @@ def run_step(
 def _gradients(state: TrainState, batch: Batch, recipe: Recipe, specs, parts: int):
     """(loss, metrics, buffers, gradients of (params, rows)) of a batch."""
     model, objective, head = recipe.model, recipe.objective, heads.named(recipe.head)
+    # Seed and step alone make the key: a resumed run draws what it would have drawn.
     key = jax.random.fold_in(jax.random.key(state.seed), state.step)
     # Drawn for the whole batch before it is split: parts change memory, never what is hidden.
     query = objective.module.draw(key, batch, state.step, objective.config)
@@ -184,6 +193,7 @@ def _gradients(state: TrainState, batch: Batch, recipe: Recipe, specs, parts: in
     apply = partial(model.module.apply, config=model.config, train=True)
 
     def sums_of(trainable, part, buffers, key):
+        # Buffers (running averages) pass through; they have no gradient.
         weights = Weights(*trainable, buffers)
         trials, query = part
         asked = (batch._replace(trials=trials), query, state.step, key, objective.config)
@@ -195,14 +205,15 @@ def _gradients(state: TrainState, batch: Batch, recipe: Recipe, specs, parts: in
 
 
 def _without_frozen(gradients, index, tables, frozen: jax.Array, freeze: Freeze, specs):
-    """Gradients of what is frozen are zero (and out of the clipped norm); indices of its rows lie
-    past the end."""
+    """(gradients, index) in which what is frozen has zero gradients and indices past the end."""
     dense, rows = gradients
     dense = jax.tree.map(lambda gradient: jnp.where(frozen, 0.0, gradient), dense)
     rows, index = dict(rows), dict(index)
     for name, where in index.items():
         held = frozen & freeze.known(specs[name], where)
+        # Past the end the update drops them: such a row and its moments stay bit-equal.
         index[name] = jnp.where(held, len(tables[name]), where)
+        # The gradient as well, or frozen rows would count in the clipped norm.
         rows[name] = jnp.where(
             held.reshape(held.shape + (1,) * (rows[name].ndim - held.ndim)), 0.0, rows[name]
         )

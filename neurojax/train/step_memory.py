@@ -63,6 +63,8 @@ def of_step(recipe, state, batch, parts: int, data_devices: int = 1) -> StepMemo
     )
     whole_batch = sum(_num_bytes(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(batch))
     temporary = int(PACKING * peak_bytes(program.jaxpr))
+    # Most temporaries are of trials, which the devices share; weights' gradients are not, and are
+    # counted too low on several devices.
     return StepMemory(held, whole_batch // data_devices, temporary // data_devices)
 
 
@@ -79,18 +81,21 @@ def peak_bytes(program) -> int:
             if isinstance(operand, core.Var):
                 last_use[operand] = place
                 uses.setdefault(operand, []).append(step.primitive.name)
+    # What the program returns lives to its end.
     last_use |= {
         result: len(program.eqns) for result in program.outvars if isinstance(result, core.Var)
     }
     ends: dict[int, list] = {}
     living = peak = 0
     for place, step in enumerate(program.eqns):
+        # The body of a scan or a jitted function has arrays of its own, on top of those around it.
         inside = max((peak_bytes(inner) for inner in _inner(step.params)), default=0)
         made = {
             result: 0 if _is_fused(step, result, uses) else _size(result) for result in step.outvars
         }
         peak = max(peak, living + max(inside, sum(made.values())))
         for result, size in made.items():
+            # A result that nobody reads is freed as soon as it is made.
             if result in last_use:
                 living += size
                 ends.setdefault(last_use[result], []).append(size)
