@@ -34,6 +34,7 @@ class _Runs:
         try:
             for batch in range(begin, min(begin + self._length, self._stop)):
                 made.append(self._make(batch))
+        # Carried along: raised here it would overtake the batches that were made before it.
         except Exception as error:
             made.append(_Failure(error))
         return made
@@ -54,9 +55,11 @@ def stream(make: Callable[[int], Any], first: int, stop: int, *, num_threads: in
     """
     if first >= stop:
         return
+    # Without threads nothing is read ahead, not even the second batch of a run.
     runs = _Runs(make, first, stop, RUN if num_threads else 1)
     options = grain.ReadOptions(num_threads=num_threads, prefetch_buffer_size=num_threads)
     for run in grain.MapDataset.source(runs).to_iter_dataset(options):
+        # Popped from the end, so that the list forgets each batch as it hands it out.
         run.reverse()
         while run:
             if isinstance(run[-1], _Failure):

@@ -132,7 +132,9 @@ def _units(units: Any, regions: Any, times: Any, labels: np.ndarray, where: str)
 
 def _rows(labels: np.ndarray, named: list[Any], where: str) -> np.ndarray:
     """Row of each spike's unit, int64 [spikes]."""
+    # By their text, so that the unit 7 of a table is the unit "7" of the spikes.
     row = {str(label): index for index, label in enumerate(named)}
+    # Each label is looked up once, not once for each of millions of spikes.
     seen, inverse = np.unique(labels, return_inverse=True)
     if strange := [label for label in seen.tolist() if str(label) not in row]:
         raise InputError(

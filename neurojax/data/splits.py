@@ -53,6 +53,7 @@ def block_split(trial_start_s: np.ndarray, block_s: float, where: str) -> np.nda
     for index in np.unique(block):
         members = block == index
         seen += int(members.sum())
+        # Whole blocks, greedily: exact shares would need to cut a block in two.
         chosen = int(np.argmax(np.asarray(FRACTIONS) * seen - assigned))
         split[members] = chosen
         assigned[chosen] += int(members.sum())
@@ -100,6 +101,7 @@ def later_trials_within(
         # trials of each split before each one
         seen = np.zeros((num_trials + 1, len(SPLIT_NAMES)), np.int64)
         np.cumsum(codes[:, None] == np.arange(len(SPLIT_NAMES)), axis=0, out=seen[1:])
+        # By running totals: no loop over pairs, of which a long recording has millions.
         within[order] -= seen[last, codes] - seen[first, codes]
     return within
 
@@ -107,8 +109,8 @@ def later_trials_within(
 def with_train_fraction(session: Session, fraction: float, seed: int) -> Session:
     """The session with a share of its training trials; the others belong to no split.
 
-    For one seed the subsets are nested: what 5 % hold, 10 % hold too. Validation and test trials
-        stay.
+    For one seed the subsets are nested: the trials of 5 % are among those of 10 %. Validation and
+    test trials stay.
 
     Args:
         session: the recording.
@@ -123,9 +125,11 @@ def with_train_fraction(session: Session, fraction: float, seed: int) -> Session
     )
     if fraction == 1:
         return session
+    # Not hash(): Python salts that of text anew in every process.
     digest = hashlib.sha256(session.session_id.encode()).digest()
     rng = np.random.default_rng([seed, int.from_bytes(digest[:8], "little")])
     trials = rng.permutation(session.trials_of(TRAIN))
+    # One order cut at different lengths: this is what nests the subsets.
     split = session.split.copy()
     split[trials[max(1, round(fraction * len(trials))) :]] = UNUSED
     return session.with_fields(split=split)

@@ -58,7 +58,7 @@ def choose(model: Mapping[str, Any], platform: str, num_devices: int) -> Choice:
             f"the TPU kernel runs on one device, the mesh has {num_devices}",
         ),
     )
-    # The trial run comes last: only a kernel without a known obstacle is worth compiling.
+    # Tried out last: only a kernel without a known obstacle is worth compiling.
     stands = [words for stands, words in obstacles if stands]
     failure = stands[0] if stands else _failure(kernel, head_width)
     if not failure:
@@ -73,7 +73,7 @@ def _failure(kernel: str, head_width: int) -> str:
     when it does."""
     shape = (3, 2, 33, 2, head_width)  # an odd length is the harder one
     inputs = jnp.asarray(np.random.default_rng(0).standard_normal(shape), jnp.bfloat16)
-    # One full and one causal trial, with and without prompt; the second has padded bins.
+    # A causal trial with a prompt, and a full one without it whose last bins are padding.
     valid = jnp.ones((2, 31), bool).at[1, 20:].set(False)
     span = Span.of(valid, jnp.asarray([True, False]), jnp.asarray([True, False]))
 

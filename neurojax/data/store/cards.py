@@ -176,4 +176,5 @@ def _line(value: Any) -> str:
 
 
 def _escaped(line: str) -> str:
+    # The text is a stranger's: no link, tag, table cell or code of theirs may take effect.
     return re.sub(r"([\\`|<\[\]*])", r"\\\1", line)

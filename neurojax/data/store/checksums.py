@@ -31,6 +31,7 @@ def array_record(array: np.ndarray) -> dict[str, Any]:
     if array.dtype.kind == "U":
         content, dtype = json.dumps(array.tolist()).encode(), "text"
     else:
+        # Little-endian and in C order on every machine: the digest is of values, not of memory.
         little = np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
         content, dtype = memoryview(little.reshape(-1)).cast("B"), little.dtype.str
     return {
@@ -45,6 +46,7 @@ def sampled_sha256(array: np.ndarray) -> str:
     one)."""
     content = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
     starts = np.linspace(0, max(0, len(content) - _BLOCK_BYTES), _SAMPLED_BLOCKS).astype(np.int64)
+    # The blocks of a small array would overlap: all of it is hashed.
     if len(content) <= _SAMPLED_BLOCKS * _BLOCK_BYTES:
         return hashlib.sha256(content.tobytes()).hexdigest()
     return hashlib.sha256(

@@ -170,6 +170,7 @@ def _check_collection(told: list[tuple[str, float, str]], where: str) -> None:
         raise InputError(
             f"{where} holds the session {repeated[0]!r} twice; give each recording its own name"
         )
+    # The first session of each kind, to be named in the message.
     kinds = {kind: name for name, _, kind in reversed(told)}
     if len(kinds) > 1:
         raise InputError(
@@ -179,11 +180,13 @@ def _check_collection(told: list[tuple[str, float, str]], where: str) -> None:
     sizes = {size: name for name, size, _ in reversed(told)}
     listed = ", ".join(f"{size:g} s ({name})" for size, name in sorted(sizes.items()))
     require(
+        # Compared as floats: 0.02 and 20 / 1000 are one bin size.
         max(sizes) - min(sizes) <= 1e-9 * max(sizes),
         f"{where} mixes bin sizes {listed}; expected one: convert with one --bin_ms",
     )
 
 
 def _fingerprint(content: dict[str, str]) -> str:
+    # Names and content alone: the same data in another folder have the same fingerprint.
     lines = "".join(f"{name} {digest}\n" for name, digest in sorted(content.items()))
     return hashlib.sha256(lines.encode()).hexdigest()

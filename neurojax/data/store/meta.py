@@ -26,6 +26,7 @@ def read_meta(folder: Path) -> dict[str, Any]:
         InputError: missing, damaged, another schema, or inconsistent in itself.
     """
     path = folder / "meta.json"
+    # Before it is parsed: JSON takes many times its size in memory.
     if path.is_file() and path.stat().st_size > _MAX_BYTES:
         raise InputError(
             f"{path} has {path.stat().st_size} bytes, expected at most {_MAX_BYTES}; convert again"
@@ -50,6 +51,7 @@ def read_meta(folder: Path) -> dict[str, Any]:
     )
     check_bin_size(meta["bin_size_s"], str(path))
     for key in ("num_units", "num_trials", "num_bins"):  # for people; nothing is sized by them
+        # `type`, since isinstance takes True for a whole number.
         if type(meta.get(key, 0)) is not int:
             raise InputError(
                 f"{path}: {key} is {str(meta[key])[:60]}, expected a whole number; convert again"

@@ -65,6 +65,7 @@ def check_recorded(session: Session, where: str) -> None:
 
 def check_finite(values: np.ndarray, where: str) -> None:
     """Raises InputError when a value [total_bins, C] is NaN or infinite; reads all of them."""
+    # A block at a time: the values may be a memory map larger than memory.
     for first in range(0, len(values), _CHUNK_ROWS):
         finite = np.isfinite(values[first : first + _CHUNK_ROWS])
         if not finite.all():
@@ -149,6 +150,7 @@ def check_validity(session: Session, where: str) -> None:
         f"{where}: an observed interval is empty or leaves the {len(session.recorded)} bins of "
         "the recording; expected 0 <= start_bin < stop_bin",
     )
+    # Sorted by unit, so that only neighbours can overlap.
     same = unit[1:] == unit[:-1]
     require(
         not np.any(unit[1:] < unit[:-1]) and not np.any(same & (start[1:] < stop[:-1])),

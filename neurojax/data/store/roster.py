@@ -97,6 +97,7 @@ def _check(entry: Any, where: str) -> None:
     require(isinstance(entry, dict), f"{where} is no object; use another copy")
     check_session_id(entry.get("session_id"))
     units, regions, trials = entry.get("num_units"), entry.get("region"), entry.get("num_trials")
+    # `type`, since isinstance takes True for a whole number; rows are numbered in int32.
     whole = type(units) is int and 0 < units < 2**31
     labels = (
         isinstance(regions, list)

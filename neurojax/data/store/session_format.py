@@ -75,6 +75,7 @@ def write_session(session: Session, root: str | Path) -> Path:
         ) from None
     try:
         with held(temporary):
+            # mkdtemp makes a folder that nobody else may read; a dataset is shared.
             temporary.chmod(0o755)
             _write_files(session, temporary)
             publish_folder(temporary, root / session.session_id)
@@ -224,6 +225,7 @@ def _check_arrays(
         )
         if verify == "none":
             continue
+        # A recording of many GB opens at once: of it a few blocks are read, of small arrays all.
         if verify == "sampled" and name in _MAPPED:
             intact = sampled_sha256(array) == meta["sampled_sha256"].get(name)
         else:

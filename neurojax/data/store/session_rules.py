@@ -64,6 +64,7 @@ def check_info(info: Any, where: str) -> dict[str, Any]:
     """Returns `info` as JSON gives it back; raises InputError when it cannot or a key is
     reserved."""
     try:
+        # There and back: what is kept in memory is what a reader of meta.json will get.
         plain = json.loads(json.dumps(dict(info), allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError(
@@ -78,7 +79,7 @@ def validate_session(session: Session) -> Session:
     """Returns the session unchanged.
 
     Raises:
-        InputError: a shape, dtype or value breaks the description in `types.Session`.
+        InputError: a shape, dtype or value breaks the description in `data.session.Session`.
     """
     where = f"session {check_session_id(session.session_id)}"
     check_bin_size(session.bin_size_s, where)
@@ -199,6 +200,7 @@ def _expect_array(
         f"{where}: {name} is {came}, expected {list(shape)}: {meaning}",
     )
     require(
+        # Every label takes the room of the longest, 4 bytes a character: one could fill memory.
         values.dtype.kind != "U" or values.dtype.itemsize <= 4 * _MAX_TEXT,
         f"{where}: {name} holds text of {values.dtype.itemsize // 4} characters, expected at most "
         f"{_MAX_TEXT}",

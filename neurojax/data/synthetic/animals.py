@@ -118,6 +118,7 @@ def make_session(spec: SyntheticSpec, seed: int, index: int) -> Session:
     wheel = truth.latents[..., : truth.num_shared].reshape(total_bins, -1) @ truth.wheel_weights
     wheel = wheel + spec.wheel_noise_std * rng.standard_normal(total_bins)
     true_rates = np.exp(truth.log_rates()).reshape(total_bins, num_units).astype(np.float32)
+    # Drawn from the float32 rates that are kept, so that these are the truth to the last bit.
     counts = rng.poisson(true_rates)
     # JSON-ready; without the number of sessions, on which no session depends
     fields = dataclasses.asdict(dataclasses.replace(spec, num_sessions=1)).items()
@@ -164,6 +165,7 @@ def make_truth(spec: SyntheticSpec, seed: int, index: int) -> SyntheticTruth:
     turns_hz = shared_rng.uniform(*spec.region_turns_hz, num_regions)
     wheel_weights = np.abs(shared_rng.standard_normal(system.num_dims))
     wheel_weights /= np.linalg.norm(wheel_weights)
+    # x <- decay * rotation @ x + noise keeps variance 1 if the noise has 1 - decay^2.
     decay = np.exp(-spec.bin_size_s / spec.region_decay_s)
     transition = decay * latent_dynamics.rotation(2 * np.pi * turns_hz * spec.bin_size_s)
     noise_std = float(np.sqrt(1 - decay**2))
@@ -172,6 +174,7 @@ def make_truth(spec: SyntheticSpec, seed: int, index: int) -> SyntheticTruth:
     base_rate_hz = rng.gamma(spec.rate_shape, spec.mean_rate_hz / spec.rate_shape, len(region))
     side = rng.choice([-1.0, 1.0], spec.num_trials)
     contrast = rng.choice(np.asarray(spec.contrasts, np.float64), spec.num_trials)
+    # A psychometric curve: half right at contrast 0, always at a high one.
     agrees = rng.random(spec.num_trials) < 1 - np.exp(-spec.choice_slope * contrast) / 2
     choice = np.where(agrees, side, -side)
     start = system.start(choice, contrast)
@@ -184,6 +187,7 @@ def make_truth(spec: SyntheticSpec, seed: int, index: int) -> SyntheticTruth:
     latents = np.concatenate([shared, *own], -1)  # [trials, T, L]
 
     loadings = _draw_loadings(spec, region, latents, rng)
+    # exp(c) of the formula above, over these very trials: each unit's mean rate is then exact.
     modulation = np.exp(latents @ loadings.T).mean((0, 1))
     start_mean, start_cov = _start_moments(spec, latents.shape[-1])
     return SyntheticTruth(
@@ -226,6 +230,7 @@ def truth_of(session: Session) -> SyntheticTruth:
 
 def _generator(seed: int, *stream: int) -> np.random.Generator:
     require(seed >= 0, f"seed {seed} is negative; give 0 or a positive integer")
+    # Streams of one seed are independent: a session stays as it is when others are added.
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=stream)))
 
 
@@ -246,6 +251,8 @@ def _draw_loadings(
     asks for."""
     num_units, num_shared = len(region), spec.system.num_dims
     covariance = np.cov(latents.reshape(-1, latents.shape[-1]).T)
+    # One gain for both parts: a unit that follows the shared latents strongly follows its region's
+    # as strongly.
     gain = np.exp(spec.gain_spread * rng.standard_normal(num_units))
     loadings = np.zeros((num_units, latents.shape[-1]))
     own = [
@@ -257,6 +264,7 @@ def _draw_loadings(
         *own,
     ]:
         direction = rng.standard_normal((units.sum(), dims.stop - dims.start))
+        # Std over time of direction . latents, from the latents as they were drawn.
         reached = np.sqrt(np.einsum("ni,ij,nj->n", direction, covariance[dims, dims], direction))
         loadings[units, dims] = direction * (std * gain[units] / reached)[:, None]
     return loadings
@@ -266,6 +274,7 @@ def _start_moments(spec: SyntheticSpec, num_latents: int) -> tuple[np.ndarray, n
     """Mean [L] and covariance [L, L] of the first state when the trial's condition is not known."""
     contrast = np.repeat(np.asarray(spec.contrasts, np.float64), 2)
     centres = spec.system.start(np.tile([-1.0, 1.0], len(spec.contrasts)), contrast)
+    # Region latents start standard normal; the shared ones are filled in below.
     mean, covariance = np.zeros(num_latents), np.eye(num_latents)
     shared = slice(0, spec.system.num_dims)
     mean[shared] = centres.mean(0)

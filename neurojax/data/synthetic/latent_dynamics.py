@@ -40,6 +40,7 @@ class Lorenz:
         4)."""
         num_steps = max(1, int(np.ceil(self.time_per_bin / _MAX_STEP)))
         size = self.time_per_bin / num_steps
+        # Integrated in Lorenz's own coordinates, in which the flow has its usual constants.
         raw = states * LORENZ_STD + LORENZ_MEAN
         for _ in range(num_steps):
             first = _lorenz_flow(raw)
@@ -64,6 +65,7 @@ class Lorenz:
         3]."""
         depth = contrast[..., None]
         centre = (1 - depth) * _LORENZ_WEAK_START + depth * _LORENZ_STRONG_START
+        # The system is unchanged by (x, y, z) -> (-x, -y, z): the other side is the mirrored lobe.
         return centre * np.stack([side, side, np.ones_like(side)], -1)
 
     def simulate(self, start: np.ndarray, num_bins: int, rng: np.random.Generator) -> np.ndarray:
@@ -101,6 +103,7 @@ class SwitchingRotation:
         """Trajectories from given first states [trials, 2] -> float64 [trials, T, 2]."""
         num_trials, num_modes = len(start), len(self.turn_rad)
         switches = rng.random((num_bins, num_trials)) < self.switch_probability
+        # By 1 .. modes - 1, taken modulo modes: a jump never ends where it began.
         jumps = rng.integers(1, max(num_modes, 2), (num_bins, num_trials)) * switches
         # [T, trials]
         modes = (rng.integers(num_modes, size=num_trials) + np.cumsum(jumps, 0)) % num_modes
@@ -136,4 +139,5 @@ def simulate_linear(
 
 def _lorenz_flow(raw: np.ndarray) -> np.ndarray:
     x, y, z = raw[..., 0], raw[..., 1], raw[..., 2]
+    # Lorenz 1963, equations 25 to 27, with sigma 10, rho 28, beta 8/3.
     return np.stack([10.0 * (y - x), x * (28.0 - z) - y, x * y - 8.0 / 3.0 * z], -1)
