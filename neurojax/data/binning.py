@@ -83,6 +83,7 @@ def bin_spike_times(
         scattered = _scattered_counts(times, units, num_units, starts, num_bins, bin_size_s)
         if scattered is not None:
             return scattered
+        # Only what cannot be scattered is sorted: trials that overlap, or over 255 spikes in a bin.
         order = np.argsort(times, kind="stable")
         times, units = times[order], units[order]
     first_row = np.cumsum(num_bins) - num_bins
@@ -100,6 +101,7 @@ def bin_spike_times(
         # unsigned 64 bits fit too
         np.add(flat, _slices(units, left, right), out=flat, casting="unsafe")
         binned = np.bincount(flat, minlength=len(rows) * num_units).reshape(-1, num_units)
+        # uint8 until a bin exceeds 255; then all that was binned so far becomes uint16.
         counts = counts.astype(
             np.promote_types(counts.dtype, count_dtype(int(binned.max(initial=0)))), copy=False
         )
@@ -125,6 +127,7 @@ def merge_bins(
         InputError: a trial is shorter than one merged bin, or a merged bin exceeds 65535 spikes.
     """
     rows, merged_num_bins = _rows_kept(trial_num_bins, factor)
+    # Added up in uint8 where no sum can pass 255, else in int64: uint8 would wrap silently.
     bound = int(counts.max(initial=0)) * factor
     merged = np.zeros(
         (len(rows) // factor, counts.shape[1]), np.uint8 if bound <= 255 else np.int64
@@ -156,6 +159,7 @@ def _rows_kept(trial_num_bins: np.ndarray, factor: int) -> tuple[np.ndarray, np.
     """Rows that fill merged bins, int64 [merged_bins * factor], and merged bins a trial, int64
     [trials]."""
     lengths = np.asarray(trial_num_bins, np.int64)
+    # Whole merged bins alone: a shorter last one would look like a drop in the rate.
     merged = lengths // factor
     if len(merged) and merged.min() == 0:
         trial = int(np.argmin(merged))
@@ -206,6 +210,7 @@ def _scattered_counts(
     """
     stops = starts + num_bins * bin_size_s
     shared_s = (stops[:-1] - starts[1:]).max(initial=-np.inf)
+    # Each spike is looked up in one trial, the last that has begun; an overlap needs the sort.
     if not len(starts) or shared_s > bin_size_s / 2:
         return None
     first_row = np.cumsum(num_bins) - num_bins
@@ -233,6 +238,7 @@ def _scattered_counts(
         offset -= some < start + offset * bin_size_s
         offset += some >= start + (offset + 1) * bin_size_s
         placed += add(first_row[trial] + offset, named)
+    # np.add.at wraps a uint8 at 256 without a word; a bin that wrapped is missing in the sum.
     return counts.reshape(-1, num_units) if counts.sum(dtype=np.int64) == placed else None
 
 

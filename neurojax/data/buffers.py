@@ -29,14 +29,17 @@ class Buffers:
     def empty(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         """As `numpy.empty`: an array of this shape with anything in it, and nobody else's."""
         num_bytes = math.prod(shape) * np.dtype(dtype).itemsize
+        # Without the GIL a reference count is spread over threads and proves nothing.
         if not self._counts_references:
             return np.empty(shape, dtype)
         with self._lock:
             for place in range(len(self._buffers)):  # enumerate would hold each buffer once more
                 buffer = self._buffers[place]
+                # In use: by a batch, or by a jax array that shares its memory on a CPU.
                 if sys.getrefcount(buffer) > _UNHELD:
                     continue
                 if buffer.nbytes >= num_bytes:
+                    # The view refers to the buffer, which so counts as held while it lives.
                     return buffer[:num_bytes].view(dtype).reshape(shape)
                 del self._buffers[place]  # too small: a larger one takes its place
                 break

@@ -39,6 +39,7 @@ class Span(NamedTuple):
         allowed = self.key_valid[:, None, :] & (
             ~self.causal[:, None, None] | _not_later(length)[None]
         )
+        # Or a padding token would have nothing to attend to, and a softmax of nothing is NaN.
         return (allowed | np.eye(length, dtype=bool)[None])[:, None]
 
 
@@ -78,6 +79,7 @@ def attention(
         return jax.nn.dot_product_attention(
             queries, keys, values, mask=allowed, implementation=kernel
         )
+    # In float32: bfloat16 keeps 8 bits, too few for a sum of exponentials over a trial.
     scores = (
         jnp.einsum("bqhe,bkhe->bhqk", queries, keys).astype(jnp.float32) / queries.shape[-1] ** 0.5
     )
@@ -105,6 +107,7 @@ def splash(queries, keys, values, span: Span, interpret: bool = False) -> jax.Ar
     from jax.experimental.pallas.ops.tpu import splash_attention as pallas
 
     length, num_heads, width = queries.shape[1:]
+    # The kernel wants whole blocks, and leaves the division by sqrt(E) to its caller.
     missing = -length % SPLASH_BLOCK
     arranged = [
         jnp.pad(jnp.swapaxes(array, 1, 2), [(0, 0), (0, 0), (0, missing), (0, 0)])  # [B, H, L', E]

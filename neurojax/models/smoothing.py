@@ -37,6 +37,7 @@ def _from_before(values: jax.Array, lag: int) -> jax.Array:
 def _decayed(values: jax.Array, memory_bins: float) -> jax.Array:
     """Sum over each bin and those before it, weighed by exp(-lag / memory), by doubling the reach:
     [..., T, N]."""
+    # After k rounds a bin holds the last 2^k: log2(T) shifts instead of a matrix [T, T].
     lag = 1
     while lag < values.shape[-2]:
         values = values + jnp.exp(-lag / memory_bins) * _from_before(values, lag)
@@ -56,6 +57,7 @@ def _near(values: jax.Array) -> jax.Array:
 def _smoothed_long(latents: jax.Array, readable: jax.Array, causal: jax.Array) -> jax.Array:
     """`smoothed` without a matrix of bins by bins."""
     seen = readable[..., None].astype(jnp.float32)  # [B, T, 1]
+    # The last column goes through the same sums: the weight of the readable bins.
     values = jnp.concatenate([latents.astype(jnp.float32) * seen, seen], axis=-1)  # [B, T, K + 1]
     both_ways = _near(values), jnp.broadcast_to(values.sum(-2, keepdims=True), values.shape)
     past = (_decayed(values, memory) for memory in CAUSAL_MEMORIES_BINS)
@@ -89,6 +91,7 @@ def smoothed(latents: jax.Array, readable: jax.Array, causal: jax.Array) -> jax.
         jnp.where(causal[:, None, None, None], past[None], both_ways[None])
         * readable[:, None, None, :]
     )
+    # Over readable bins alone: a hidden one must not pull the mean to zero.
     weights = weights / jnp.maximum(weights.sum(-1, keepdims=True), 1e-6)
     mixed = jnp.einsum("bmts,bsk->btmk", weights.astype(latents.dtype), latents)  # [B, T, 2, K]
     return mixed.reshape(batch, num_bins, NUM_SMOOTHED * width)

@@ -56,6 +56,8 @@ def write_manifest(
     """
     files = {}
     for path in sorted(_files_below(step_dir)):
+        # A rename may reach the disk before the data do: without fsync a power cut could leave a
+        # manifest beside empty files.
         with path.open("rb") as file:
             os.fsync(file.fileno())
         name = path.relative_to(step_dir).as_posix()
@@ -72,6 +74,7 @@ def write_manifest(
         "files": files,
         "manifest_sha256": _NO_DIGEST,
     }
+    # The digest is of the file with zeros in its own place, which it then takes.
     blank = (json.dumps(content, indent=1, allow_nan=False) + "\n").encode()
     digest = hashlib.sha256(blank).hexdigest()
     write_bytes(step_dir / MANIFEST_NAME, _with_digest(blank, _NO_DIGEST, digest))

@@ -70,6 +70,7 @@ def joined(
             )
         sys.stdout.flush()
         sys.stderr.flush()
+        # Not sys.exit: jax's own exit would wait for processes that are still training.
         os._exit(code or 1)
     jax.distributed.shutdown()
 
@@ -181,6 +182,7 @@ def require_agreement(what: str, digest_hex: str) -> None:
         return
     from jax.experimental import multihost_utils
 
+    # As numbers, which is what can be sent; 128 bits tell configs and data sets apart.
     mine = np.frombuffer(bytes.fromhex(digest_hex[:32]), np.uint32)
     require(
         np.array_equal(mine, multihost_utils.broadcast_one_to_all(mine)),

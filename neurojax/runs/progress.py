@@ -31,6 +31,7 @@ class Progress:
         self.total_steps, self.what, self.first = total_steps, what, first
         self._unit, self._every_s = unit, every_s
         self._stream = stream or sys.stderr
+        # jax is asked only if need be: the question alone starts its devices.
         self._silent = (_process_index() if process_index is None else process_index) != 0
         self._bar = self._task = None
         # time and step of the first update: compiling is not pace

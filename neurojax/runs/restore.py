@@ -128,6 +128,7 @@ def _credible_targets(step_dir: Path, manifest: Mapping[str, Any]) -> dict[str, 
             f"{step_dir}: the arrays up to {name[:80]!r} would take far more than the "
             f"{size_on_disk:,} bytes on disk can hold; use another step",
         )
+        # One zero with strides of 0: a shape and a dtype, without the memory that they claim.
         targets[name] = np.broadcast_to(np.zeros((), dtype), shape)
     return targets
 
@@ -163,6 +164,7 @@ def _newest_good_step(directory: Path, log: Callable[[str], Any], quarantine: bo
     if jax.process_index() == 0:
         complete = steps_on_disk(directory)
         for unfinished in unfinished_steps(directory):
+            # An older leftover was already replaced by a later save; it is not worth a line.
             if not complete or unfinished > complete[-1]:
                 log(
                     f"checkpoint {unfinished} was not finished (stopped while saving); it is not "
@@ -181,6 +183,7 @@ def _newest_good_step(directory: Path, log: Callable[[str], Any], quarantine: bo
             )
         if step < 0 and (complete or quarantined(directory)):
             step = -2
+    # One number for all processes: a step, -1 without a checkpoint, -2 without a whole one.
     step = state_io.from_process_0(step)
     require(
         step != -2,

@@ -26,6 +26,7 @@ class StopRequest:
 
     def __exit__(self, *error) -> None:
         for number, handler in self._previous.items():
+            # None is a handler installed from C, which Python cannot put back.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         self._previous.clear()
 

@@ -113,6 +113,7 @@ def read_arrays(folder: Path, targets: Mapping[str, Any]) -> dict[str, Any]:
         found = named_leaves(reader.restore(folder, nested(_without_empty(targets))))
     for name, target in targets.items():
         if name not in found:
+            # Left out by the writer, see `_without_empty`: of these the shape is all there is.
             zeros = np.zeros(target.shape, target.dtype)
             found[name] = (
                 zeros if isinstance(target, np.ndarray) else jax.device_put(zeros, target.sharding)

@@ -70,7 +70,9 @@ def hold(workdir: Path | str, log: Callable[[str], Any] = print) -> Iterator[Pat
     workdir = Path(workdir)
     try:
         workdir.mkdir(parents=True, exist_ok=True)
+        # mkdir is content with a folder that is there, even one that may not be read.
         os.listdir(workdir)
+        # No links followed: the target of one named .lock would be overwritten below.
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(workdir / LOCK_NAME, flags, 0o644)
     except OSError as error:
@@ -285,6 +287,7 @@ def _recovered(workdir: Path, hash_now: str, dataset_fingerprint: str) -> list[s
             saved = read_manifest(workdir / "checkpoints" / str(step))
         except DamagedManifestError:
             continue
+        # The newest manifest that can be read decides: older steps may have had another config.
         if all(saved.get(name) == value for name, value in known.items()):
             same = f"checkpoint {step} has the same config and data"
             return [f"{CONFIG_NAME} was lost and written again; {same}"]

@@ -31,6 +31,7 @@ class MetricsWriter:
             self._file = self._open()
         try:
             self._file.write(line + "\n")
+            # A killed run loses at most the line it was writing.
             self._file.flush()
         except OSError as error:
             raise InputError(

@@ -14,6 +14,7 @@ from neurojax.scores import metrics
 def trial_weights(num_trials: int, num_boot: int, *, seed: int | Sequence[int]) -> np.ndarray:
     """How often each trial is drawn in each of `num_boot` resamples with replacement, float64 [D,
     K]."""
+    # Counts of draws, not indices: weights @ sums resamples without copying a trial.
     generator = np.random.default_rng(seed)
     return generator.multinomial(
         num_trials, np.full(num_trials, 1 / num_trials), size=num_boot
@@ -24,14 +25,13 @@ def interval(draws: np.ndarray, estimate: float) -> tuple[float, tuple[float, fl
     """Standard error and 95 % interval around an estimate from [D] draws; NaN with under two finite
     draws.
 
-    The interval is the draws' central 95 %, shifted by (estimate - mean of the draws). Unshifted it
-    can miss
-    the estimate: a resample repeats trials, the null's mean fits the repeats, and every draw scores
-        lower.
+    The interval is the draws' central 95 %, shifted by (estimate - mean of the draws).
     """
     finite = draws[np.isfinite(draws)]
     if len(finite) < 2:
         return float("nan"), (float("nan"), float("nan"))
+    # Unshifted the interval can miss the estimate: a resample repeats trials, the null's mean fits
+    # the repeats, and every draw scores lower.
     low, high = np.percentile(finite - finite.mean(), [2.5, 97.5]) + estimate
     return float(finite.std(ddof=1)), (float(low), float(high))
 
@@ -39,8 +39,9 @@ def interval(draws: np.ndarray, estimate: float) -> tuple[float, tuple[float, fl
 def paired_difference(
     sums: metrics.PoissonSums, reference: metrics.PoissonSums, weights: np.ndarray
 ) -> tuple[float, float, tuple[float, float]]:
-    """Pooled bits/spike minus the reference's on the same entries, its standard error and 95 %
-    interval over shared draws.
+    """Pooled bits/spike minus the reference's, with standard error and 95 % interval.
+
+    Both are scored on the same entries and the same draws of trials.
 
     Raises:
         InputError: the two do not evaluate the same entries.

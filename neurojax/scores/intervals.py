@@ -1,8 +1,7 @@
 """Intervals and tests over sessions and over animals: Student's t, and Holm over several tasks.
 
-What a bootstrap over trials leaves open: would other sessions, or other animals, say the same? With
-    few of them these
-intervals are wide, and that is the point: so little do so few sessions say.
+A bootstrap over trials leaves open whether other sessions, or other animals, would say the same.
+With few of them these intervals are wide, because few sessions say little.
 """
 
 import math
@@ -50,8 +49,7 @@ def p_value(differences: Sequence[float]) -> float | None:
 
 
 def holm(p_values: Mapping[str, float | None]) -> dict[str, float | None]:
-    """p-values adjusted for all that are looked at together, by Holm's steps; None stays None and
-    counts for none.
+    """p-values adjusted for all tests that are looked at together; None stays None, uncounted.
 
     Source: Holm 1979, A simple sequentially rejective multiple test procedure.
     """
@@ -59,6 +57,7 @@ def holm(p_values: Mapping[str, float | None]) -> dict[str, float | None]:
     adjusted: dict[str, float | None] = dict.fromkeys(p_values)
     largest = 0.0
     for rank, (p, name) in enumerate(known):
+        # The smallest p times all tests, the next times one fewer, and none below the one before.
         largest = max(largest, min(1.0, (len(known) - rank) * p))
         adjusted[name] = largest
     return adjusted

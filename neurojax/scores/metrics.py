@@ -77,6 +77,7 @@ def poisson_sums(
     )
     num_entries, spikes = evaluated.sum(1).astype(np.float64), y.sum(1)  # [K, N]
     total = spikes.sum(0)
+    # 1 for a silent unit, so that logs are finite; no score counts it.
     null_mean = np.where(total > 0, total / np.maximum(num_entries.sum(0), 1), 1.0)
     log_y = np.log(np.where(y > 0, y, 1.0))
     if train_mean is None:
@@ -97,8 +98,9 @@ def bits_per_spike(
     """Bits per spike of each unit over its own mean in the evaluated entries, float64 [N].
 
     (NLL of the mean - NLL of the rates) / (ln 2 x spikes); NaN for a unit without a spike there.
-    Shapes and errors as in `poisson_sums`. Source: Pei et al. 2021 (NLB), Zhang et al. 2024 (MtM),
-        per unit.
+    Shapes and errors as in `poisson_sums`.
+
+    Source: Pei et al. 2021 (NLB); per unit as in Zhang et al. 2024 (MtM).
     """
     return poisson_scores(poisson_sums(rates, counts, evaluated=evaluated))["bps"]
 
@@ -130,11 +132,13 @@ def poisson_scores(
     # Relative to null_mean, so that predicting it scores exactly 0 where all weights are 1.
     null_excess = num_entries * (mean - sums.null_mean) - spikes * np.log(mean / sums.null_mean)
     model_excess = draws @ sums.model_excess
+    # Both excesses are over the same null_mean, which cancels.
     gain = np.where(scored, null_excess - model_excess, 0.0)  # nats
     train_gain = np.where(scored, draws @ (sums.train_excess - sums.model_excess), 0.0)
     train_bps = np.where(scored, ratio(train_gain, _LN2 * spikes), np.nan)
     # half of it
     null_deviance = np.where(scored, draws @ sums.y_log_y - spikes * np.log(mean), 0.0)
+    # What rounding leaves of a constant unit is no deviance to explain.
     null_deviance = np.where(null_deviance > 1e-12 * np.maximum(spikes, 1), null_deviance, 0.0)
     fast = scored & (np.nan_to_num(sums.train_mean) >= rate_floor)
     num_spikes = np.where(scored, spikes, 0.0).sum(-1)
@@ -179,6 +183,7 @@ def r2(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
     total = (centred**2).sum(0)
     residual = np.where(usable, target - predicted, 0.0)
     scale = np.where(usable, target, 0.0) ** 2
+    # Variance is weighed against the target's own size: a constant's rounding is none.
     varies = (usable.sum(0) > 1) & (total > 1e-12 * np.maximum(scale.sum(0), 1e-300))
     return np.where(varies, 1 - ratio((residual**2).sum(0), np.where(varies, total, 1.0)), np.nan)
 
@@ -248,6 +253,7 @@ def linear_read_out(
     x, y = features[kept].astype(np.float64), target[kept].astype(np.float64)
     if len(x) < 10:
         return np.full((len(features_test), target.shape[1]), np.nan)
+    # By train alone: the test rows must not say how they are scaled.
     centre, scale = x.mean(0), np.maximum(x.std(0), 1e-9)
     x, tested = (x - centre) / scale, (features_test - centre) / scale
     # the middle fifth is left out to choose the penalty
@@ -324,6 +330,7 @@ def _mean_where(values, chosen):
 
 
 def _median_where(values, chosen):
+    # nanmedian would do, but warns of rows without a unit.
     ordered = np.sort(np.where(chosen, values, np.inf), axis=-1)  # [D, N], unchosen last
     count = chosen.sum(-1)
     low, high = np.maximum((count - 1) // 2, 0), count // 2

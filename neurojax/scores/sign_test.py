@@ -19,6 +19,7 @@ def p_value(signs: Sequence[float]) -> float | None:
 
 def sentence(num_sessions: int) -> str:
     """In words, the least p-value that so many sessions can give."""
+    # All signs alike, in one direction or the other: 2 of 2 ** n outcomes.
     least = min(1.0, 2.0 ** (1 - num_sessions))
     several = f"{num_sessions} session{'' if num_sessions == 1 else 's'}"
     if least > 0.05:

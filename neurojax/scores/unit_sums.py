@@ -1,14 +1,13 @@
 """What the Poisson scores need of each unit, summed on the device batch by batch: pure jax
 functions.
 
-    sums = empty(N); sums = add(sums, log_rates, counts, evaluated, reference); scores =
-    host_scores(sums, ...)
+    sums = empty(N)
+    sums = add(sums, log_rates, counts, evaluated, reference)   # for each batch
+    scores = host_scores(sums, ...)
 
 Sums are float32 with a running compensation (Kahan), and the likelihood is summed as its excess
-over a fixed
-reference rate: over many batches the error stays that of one. What remains is float64 on the host,
-    by
-`neurojax.scores.metrics`.
+over a fixed reference rate: over many batches the error stays that of one. The rest is float64 on
+the host, by `neurojax.scores.metrics`.
 """
 
 from collections.abc import Sequence
@@ -84,6 +83,7 @@ def joined(parts: Sequence[UnitSums]) -> UnitSums:
 
 
 def _compensated(total: jax.Array, more: jax.Array) -> jax.Array:
+    # Kahan 1965: what the last addition rounded away is taken off the next.
     corrected = more - total[1]
     new = total[0] + corrected
     return jnp.stack([new, (new - total[0]) - corrected])

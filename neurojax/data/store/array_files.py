@@ -84,6 +84,7 @@ def map_npy(path: Path, kinds: str = "biuf") -> np.ndarray:
         dtype.kind in kinds,
         f"{path} holds {dtype} {list(shape)}, expected {'text' if kinds == 'US' else 'numbers'}",
     )
+    # No bytes, or no axis, cannot be mapped; they are read instead.
     if 0 in shape or not shape:
         return np.fromfile(path, dtype, offset=offset).reshape(shape)
     return np.memmap(path, dtype, "r", offset, shape, order="F" if fortran else "C")
@@ -127,6 +128,7 @@ def read_npz(path: Path, max_bytes: int | None = None) -> dict[str, np.ndarray]:
         try:
             with zipfile.ZipFile(file) as archive:
                 members = archive.infolist()
+                # What the directory claims; reading a member stops there, whatever it unpacks to.
                 total = sum(member.file_size for member in members)
                 require(
                     len(members) <= _MAX_MEMBERS and total <= limit,
@@ -197,6 +199,7 @@ def _read_header(
     data."""
     try:
         version = np.lib.format.read_magic(file)
+        # Version 3 differs by Unicode names of fields alone, which no array of ours has.
         readers = {
             (1, 0): np.lib.format.read_array_header_1_0,
             (2, 0): np.lib.format.read_array_header_2_0,

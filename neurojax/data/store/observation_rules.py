@@ -150,7 +150,7 @@ def check_validity(session: Session, where: str) -> None:
         f"{where}: an observed interval is empty or leaves the {len(session.recorded)} bins of "
         "the recording; expected 0 <= start_bin < stop_bin",
     )
-    # Sorted by unit, so that only neighbours can overlap.
+    # Once sorted by unit and bin, only neighbours can overlap: one pass checks both.
     same = unit[1:] == unit[:-1]
     require(
         not np.any(unit[1:] < unit[:-1]) and not np.any(same & (start[1:] < stop[:-1])),
