@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from neurojax.commands import config as config_command
 from neurojax.commands import doctor
 from neurojax.commands.compare import compare
+from neurojax.data.observed import ObservedIntervals
 from neurojax.data.real_values import from_values
-from neurojax.data.session import TEST, ObservedIntervals, SpikeTimes
+from neurojax.data.session import TEST, SpikeTimes
 from neurojax.data.store import roster
 from neurojax.data.store.checksums import combined_sha256
 from neurojax.data.store.dataset import open_dataset, write_dataset_index

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from neurojax.data.observed import ObservedIntervals
 from neurojax.data.real_values import from_values
-from neurojax.data.session import ObservedIntervals, SpikeTimes
+from neurojax.data.session import SpikeTimes
 from neurojax.data.store.array_files import read_npz, write_npy, write_npz
 from neurojax.data.store.checksums import array_record, combined_sha256, sampled_sha256
 from neurojax.data.store.dataset import write_dataset_index

@@ -14,39 +14,48 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 
 # The longest matching name decides, on both sides; a leading minus takes a part out again. A new
 # part needs a line here. The tools of train see paths and arrays, never models.
-BASE = ("errors", "files")
-RECORD = (*BASE, "data.session", "data.binning")
+BASE = ("errors", "files", "ranges")
+RECORD = (*BASE, "data.session", "data.observed", "data.binning")
 WORDS = ("batch", "facts", "schemes", "by_name")  # what data, models, objectives and training say to each other
 LEARNED = (*WORDS, "heads", "models", "objectives")
-STEP = (*RECORD, *LEARNED, "scores", "data", "runs", "train", "-train.loop", "-train.run")
+STEP = (*RECORD, *LEARNED, "scores", "data", "runs", "train", "-train.loop", "-train.plan", "-train.run")
 SCORED = (*RECORD, "data", "scores")
 ASKED = ("batch", "schemes", "objectives.interface")  # how a predictor is asked
 MAY_IMPORT = {
     "errors": (),
     "files": ("errors",),
+    "ranges": ("errors",),
     "data.binning": BASE,
-    "data.session": (*BASE, "data.binning"),
+    "data.observed": (),
+    "data.session": (*BASE, "data.observed", "data.binning"),
     "batch": (),
     "facts": (),
     "schemes": ("errors",),
     "by_name": ("errors",),
     "scores": (*RECORD, "scores"),
     "heads": ("errors", "scores"),
-    "models": ("errors", *WORDS, "models"),  # no loss, no file
+    "models": ("errors", "ranges", *WORDS, "models"),  # no loss, no file
     "models.first_rows": ("data.session", "facts"),  # reads training trials, on the host
-    "models.lfads": ("errors", *WORDS, "models", "data.session"),  # the same, for its own rows
-    "objectives": ("errors", *WORDS, "models.interface", "objectives"),  # no file, and no model but what all are
+    "models.lfads": ("errors", "ranges", *WORDS, "models", "data.session"),  # the same, for its own rows
+    "objectives": (
+        "errors",
+        "ranges",
+        *WORDS,
+        "models.interface",
+        "objectives",
+    ),  # no file, no model
     "data": (*RECORD, "data", "-data.sources"),
     "data.batching": (*RECORD, "data", "-data.sources", "batch"),
     "data.sources": (*RECORD, "data", "batch", "facts"),
     "runs": (*BASE, "runs"),  # paths and arrays, no model and no recording
     "train": STEP,
     "train.sharding": ("errors", "batch"),
-    "train.optimizer": ("errors",),
+    "train.optimizer": ("errors", "ranges"),
     "train.run_folder": (*STEP, "train.loop"),
     "train.description": (*STEP, "train.loop"),
-    # From config to record: above everything but the commands.
-    "train.run": (*STEP, "train.loop", "evals", "finetune"),
+    # From config to record: above everything but what a user calls.
+    "train.plan": (*STEP, "train.loop", "finetune"),
+    "train.run": (*STEP, "train.loop", "train.plan", "evals", "finetune"),
     "evals": (*SCORED, *ASKED, "evals"),
     "evals.evaluators": ("errors", "by_name"),
     "evals.baseline_scores": (*SCORED, "evals", "runs.progress"),
@@ -54,7 +63,7 @@ MAY_IMPORT = {
     "evals.gestures": (*SCORED, "evals", "report"),
     "report": (*SCORED, "evals", "report"),
     "finetune": (*STEP, "train.loop", "evals", "finetune"),
-    "api": (*STEP, "train.loop", "evals", "report", "finetune", "api"),
+    "api": (*STEP, "train.run", "evals", "report", "finetune", "api"),
     "commands": ("*", "-main", "-__main__"),
     "main": ("*", "-start", "-__main__"),
     "start": ("main",),

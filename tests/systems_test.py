@@ -18,7 +18,7 @@ import pytest
 
 from neurojax import by_name
 from neurojax.commands import train as train_command
-from neurojax.data.session import ObservedIntervals
+from neurojax.data.observed import ObservedIntervals
 from neurojax.data.store.dataset import dataset_of
 from neurojax.errors import InputError, Interrupted
 from neurojax.evals import spikes

@@ -7,7 +7,6 @@ gather      the plan's counts, padded: on the host here, on the device in `train
 
 import dataclasses
 import hashlib
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -15,7 +14,8 @@ import numpy as np
 
 from neurojax.batch import Batch
 from neurojax.data.session import TRAIN, Session, names_a_region
-from neurojax.errors import require, require_fields
+from neurojax.errors import require
+from neurojax.ranges import check_ranges, positive
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,9 +34,12 @@ class BatchingConfig:
     session_temperature: float
 
     def __post_init__(self):
-        names = "sessions_per_batch trials_per_batch bucket_units session_temperature"
-        positive = (names, lambda value: 0 < value < math.inf, "expected a positive number")
-        require_fields(self, "data.", [positive])
+        check_ranges(self, "data.", RANGES)
+
+
+RANGES = {
+    "sessions_per_batch trials_per_batch bucket_units session_temperature": positive(),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +57,7 @@ class Layout:
         regions: labels in id order; unknown labels have no id.
         region_id: per session int32 [N], -1 for unknown.
         counts_dtype: smallest dtype that holds every session's counts.
+        all_observed: whether every unit was watched in every bin of every session.
     """
 
     session_ids: tuple[str, ...]
@@ -65,6 +69,7 @@ class Layout:
     regions: tuple[str, ...]
     region_id: tuple[np.ndarray, ...]
     counts_dtype: np.dtype
+    all_observed: bool = True
     _padded: dict[tuple[int, int], np.ndarray] = dataclasses.field(
         default_factory=dict, repr=False, compare=False
     )
@@ -127,6 +132,7 @@ class Layout:
                 for session in sessions
             ),
             counts_dtype=np.result_type(*(session.counts.dtype for session in sessions)),
+            all_observed=all(session.validity is None for session in sessions),
         )
 
 
@@ -262,7 +268,7 @@ def gather(
 
     Returns:
         Batch of numpy arrays: counts [G, b, T, N] zero-padded to the dataset's longest trial and
-        the bucket's width.
+        the bucket's width; with `entry_valid` where the layout has unobserved entries.
     """
     shape = (*plan.trial.shape, layout.num_bins, plan.width)
     # every entry is written once: half the traffic of zeros first
@@ -289,7 +295,24 @@ def gather(
         if size < plan.width:
             padding = _as_entries(counts[group], size, plan.width)
             padding[...] = np.zeros((), padding.dtype)
-    return static_fields(layout, plan).with_trials(counts=counts, bin_valid=bin_valid)
+    batch = static_fields(layout, plan).with_trials(counts=counts, bin_valid=bin_valid)
+    if layout.all_observed:
+        return batch
+    observed = observed_entries(sessions, layout, plan)
+    np.multiply(counts, observed, out=counts)
+    return batch.with_trials(entry_valid=observed)
+
+
+def observed_entries(
+    sessions: Sequence[Session] | Mapping[int, Session], layout: Layout, plan: Plan
+) -> np.ndarray:
+    """`entry_valid` of a plan, bool [G, b, T, N]; see `batch.entry_valid`."""
+    observed = np.zeros((*plan.trial.shape, layout.num_bins, plan.width), bool)
+    for group, (session, trials) in enumerate(zip(plan.session, plan.trial, strict=True)):
+        recording = sessions[session]
+        own = recording.entry_valid(trials, layout.num_bins)
+        observed[group, :, :, : recording.num_units] = own
+    return observed
 
 
 def session_batch(
@@ -311,7 +334,9 @@ def session_batch(
         np.asarray([number], np.int32), padded[None], padded_width(session.num_units, bucket_units)
     )
     batch = gather({number: session}, layout, plan)
-    batch.trials["bin_valid"][:, len(trials) :] = False
+    for name in ("bin_valid", "entry_valid"):
+        if name in batch.trials:
+            batch.trials[name][:, len(trials) :] = False
     return batch
 
 

@@ -7,11 +7,13 @@ Axis letters, the same everywhere:
 """
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from neurojax.data.observed import Index, ObservedIntervals
 from neurojax.errors import InputError
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
@@ -34,22 +36,6 @@ class SpikeTimes(NamedTuple):
 
     time_s: np.ndarray
     unit_index: np.ndarray
-
-
-class ObservedIntervals(NamedTuple):
-    """When each unit (or channel) was observed; outside of its intervals a zero is not silence.
-
-    Intervals are sorted by unit, then by bin, and do not overlap within a unit.
-
-    Attributes:
-        unit_index: int32 [intervals], row of the unit.
-        start_bin: int64 [intervals], first bin, a row of the recording.
-        stop_bin: int64 [intervals], the bin after the last.
-    """
-
-    unit_index: np.ndarray
-    start_bin: np.ndarray
-    stop_bin: np.ndarray
 
 
 class _Counts:
@@ -189,7 +175,8 @@ class Session:
 
     def with_fields(self, **changes: Any) -> "Session":
         """A copy with other fields; unlike `dataclasses.replace` it also takes real values."""
-        return type(self)(**(vars(self) | changes))
+        own = {field.name: vars(self)[field.name] for field in dataclasses.fields(self)}
+        return type(self)(**(own | changes))
 
     @property
     def observation(self) -> str:
@@ -218,7 +205,7 @@ class Session:
         self, trial_ids: np.ndarray, num_bins: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Stacks trials, right-padded with zeros to `num_bins` (default: the longest trial asked
-        for).
+        for); what was not observed is zero too, see `entry_valid`.
 
         Returns:
             counts or values, the dtype of the recording [trials, T, N], and bin_valid, bool
@@ -229,14 +216,42 @@ class Session:
         bins = np.arange(num_bins)
         bin_valid = bins < lengths[:, None]  # [trials, T]
         rows = np.where(bin_valid, self.trial_start_bin[trial_ids][:, None] + bins, 0)
-        stacked = np.where(bin_valid[..., None], self.recorded[rows], 0)  # [trials, T, N]
+        keep = bin_valid[..., None]
+        if self.validity is not None:
+            keep = self.entry_valid(trial_ids, num_bins)
+        stacked = np.where(keep, self.recorded[rows], 0)  # [trials, T, N]
         return stacked.astype(self.recorded.dtype), bin_valid
 
-    def mean_counts(self, split: int = TRAIN) -> np.ndarray:
-        """Mean spikes per bin over all bins of a split, float64 [N]."""
-        total, num_bins = np.zeros(self.num_units), 0
+    @functools.cached_property
+    def _observed(self) -> Index:
+        """Looks up observed entries; only where some are not."""
+        return Index(self.validity, len(self.recorded), self.num_units)
+
+    def entry_valid(self, trial_ids: np.ndarray, num_bins: int | None = None) -> np.ndarray:
+        """Entries of trials that were observed, bool [trials, T, N], padded as `gather_trials`
+        does: False past a trial's end and where a unit was not watched."""
+        lengths = self.trial_num_bins[trial_ids]
+        num_bins = int(lengths.max(initial=0)) if num_bins is None else num_bins
+        if self.validity is not None:
+            return self._observed.entries(self.trial_start_bin[trial_ids], lengths, num_bins)
+        bin_valid = np.arange(num_bins) < lengths[:, None]
+        return np.broadcast_to(bin_valid[..., None], (*bin_valid.shape, self.num_units))
+
+    def totals(self, split: int = TRAIN) -> tuple[np.ndarray, np.ndarray]:
+        """Spikes of a split and the bins in which each unit was observed, float64 [N] and int64
+        [N]."""
+        total, num_bins = np.zeros(self.num_units), np.zeros(self.num_units, np.int64)
         for trial in self.trials_of(split):
             start, length = self.trial_start_bin[trial], self.trial_num_bins[trial]
-            total += self.counts[start : start + length].sum(0, dtype=np.int64)
-            num_bins += int(length)
-        return total / max(num_bins, 1)
+            counts = self.counts[start : start + length]
+            if self.validity is not None:
+                observed = self.entry_valid(np.asarray([trial]))[0]
+                counts, length = np.where(observed, counts, 0), observed.sum(0)
+            total += counts.sum(0, dtype=np.int64)
+            num_bins += length
+        return total, num_bins
+
+    def mean_counts(self, split: int = TRAIN) -> np.ndarray:
+        """Mean spikes per bin over the observed bins of a split, float64 [N]; 0 without any."""
+        total, num_bins = self.totals(split)
+        return total / np.maximum(num_bins, 1)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from neurojax.batch import Batch
-from neurojax.data.batching import Layout, Plan, static_fields
+from neurojax.data.batching import Layout, Plan, observed_entries, static_fields
 from neurojax.data.session import Session
 from neurojax.errors import require
 
@@ -78,7 +78,10 @@ def gather_indices(sessions: Sequence[Session], layout: Layout, resident: Reside
         num_bins=lengths,
         num_units=layout.num_units[plan.session].astype(np.int32),
     )
-    return static_fields(layout, plan), indices
+    batch = static_fields(layout, plan)
+    if not layout.all_observed:  # a byte an entry from the host: a mask is not kept on the device
+        batch = batch.with_trials(entry_valid=observed_entries(sessions, layout, plan))
+    return batch, indices
 
 
 def gather_on_device(
@@ -107,4 +110,6 @@ def gather_on_device(
     for number, chunk in enumerate(chunks):
         here = valid & (indices.chunk == number)[:, None, None, None]
         counts = jnp.where(here, chunk.at[jnp.where(here, entry, 0)].get(mode="clip"), counts)
+    if "entry_valid" in batch.trials:
+        counts = jnp.where(batch.trials["entry_valid"], counts, 0)
     return batch.with_trials(counts=counts, bin_valid=bin_valid)

@@ -12,7 +12,6 @@ from neurojax.data.batching import BatchingConfig as Config
 from neurojax.data.batching import Layout, Plan, Planner
 from neurojax.data.buffers import Buffers
 from neurojax.data.session import TRAIN, VALIDATION, Session
-from neurojax.errors import require
 from neurojax.facts import Facts
 
 
@@ -34,12 +33,6 @@ class SpikeSource:
         table: list[dict[str, Any]] | None,
         new_until=None,
     ):
-        for session in sessions:
-            require(
-                session.validity is None,
-                f"session {session.session_id} has units that were not observed throughout, and "
-                "unobserved bins would be read as silence; convert it without them",
-            )
         self.sessions = sessions
         self.table = batching.session_table(sessions) if table is None else table
         self.layout = Layout.of(sessions, self.table)
@@ -132,11 +125,11 @@ def rows_of(sessions: Sequence[Session], table: list[dict[str, Any]]) -> Layout:
 
 
 def mean_counts(session: Session) -> np.ndarray:
-    """Mean spikes per bin of every unit in the train split, float32 [N].
+    """Mean spikes per bin of every unit over its observed bins of the train split, float32 [N].
 
     One pseudo-spike a unit keeps logarithms finite for units that never fire in the train split.
     """
-    num_bins = session.trial_num_bins[session.trials_of(TRAIN)].sum()
+    _, num_bins = session.totals(TRAIN)
     return ((session.mean_counts() * num_bins + 1) / (num_bins + 1)).astype(np.float32)
 
 

@@ -23,8 +23,40 @@ def plain_array(values: Any, name: str, where: str) -> np.ndarray:
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
+def masked_as_nan(values: Any) -> Any:
+    """A numpy masked array with NaN where it is masked; anything else as it is."""
+    if not isinstance(values, np.ma.MaskedArray) or not np.ma.getmaskarray(values).any():
+        return values.data if isinstance(values, np.ma.MaskedArray) else values
+    if values.dtype.kind not in "biuf":
+        return values.filled()
+    return values.astype(np.float64).filled(np.nan)
+
+
 def whole_counts(counts: Any, where: str) -> np.ndarray:
     """Checks rank and values; returns uint8 or uint16 of the same shape."""
+    values = _numbers_of_spikes(counts, where)
+    if values.dtype.kind == "f" and (num_bad := int((~np.isfinite(values)).sum())):
+        raise InputError(
+            f"{where}: counts holds {num_bad} NaN or infinite values, expected whole numbers of "
+            "spikes"
+        )
+    return _whole(values, where)
+
+
+def counts_and_observed(counts: Any, where: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """(uint8 or uint16 of the same shape, 0 where not observed; bool of that shape, None where all
+    is observed).
+
+    NaN and masked entries were not observed: they are told apart from silence.
+    """
+    values = _numbers_of_spikes(masked_as_nan(counts), where)
+    if values.dtype.kind != "f" or not (missing := np.isnan(values)).any():
+        return whole_counts(values, where), None
+    require(not missing.all(), f"{where}: counts is NaN throughout; nothing was observed")
+    return whole_counts(np.where(missing, 0, values), where), ~missing
+
+
+def _numbers_of_spikes(counts: Any, where: str) -> np.ndarray:
     values = plain_array(counts, "counts", where)
     require(
         values.ndim in (2, 3) and values.size != 0,
@@ -35,17 +67,15 @@ def whole_counts(counts: Any, where: str) -> np.ndarray:
         values.dtype.kind in "biuf",
         f"{where}: counts is {values.dtype}, expected whole numbers of spikes",
     )
-    if values.dtype.kind == "f":
-        if num_bad := int((~np.isfinite(values)).sum()):
-            raise InputError(
-                f"{where}: counts holds {num_bad} NaN or infinite values, expected whole numbers "
-                "of spikes"
-            )
-        if np.any(fractional := values != np.floor(values)):
-            raise InputError(
-                f"{where}: counts holds {values[fractional][0]:g}, expected whole numbers of "
-                "spikes per bin; rates are not counts"
-            )
+    return values
+
+
+def _whole(values: np.ndarray, where: str) -> np.ndarray:
+    if values.dtype.kind == "f" and np.any(fractional := values != np.floor(values)):
+        raise InputError(
+            f"{where}: counts holds {values[fractional][0]:g}, expected whole numbers of "
+            "spikes per bin; rates are not counts"
+        )
     if values.min() < 0:
         raise InputError(
             f"{where}: counts holds {values.min():g}, expected 0 or more spikes per bin"
@@ -54,6 +84,13 @@ def whole_counts(counts: Any, where: str) -> np.ndarray:
         return values.astype(count_dtype(int(values.max())), copy=False)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
+
+
+def without_padding(observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Bins of equal trials that are not padding, bool [trials, bins], and bins of each trial: what
+    follows the last bin in which any unit was observed, bool [trials, bins, N], is padding."""
+    rows = np.cumsum(observed.any(2)[:, ::-1], axis=1)[:, ::-1] > 0
+    return rows, rows.sum(1, dtype=np.int64)
 
 
 def trial_bins(starts: np.ndarray, stops: np.ndarray, bin_size_s: float, where: str) -> np.ndarray:
@@ -171,12 +208,14 @@ def split_codes(split: Any, where: str) -> np.ndarray:
     return codes.astype(np.int8)
 
 
-def signal(values: Any, name: str, counts: np.ndarray, where: str) -> np.ndarray:
+def signal(
+    values: Any, name: str, counts: np.ndarray, where: str, rows: np.ndarray | slice = slice(None)
+) -> np.ndarray:
     """A behaviour as float32 [total_bins, dims]; [trials, bins, dims] is laid end to end as
-    `counts` is."""
-    array = plain_array(values, f"behaviour {name!r}", where)
+    `counts` is, without the bins of padding: `rows`, bool [trials * bins], says which stay."""
+    array = plain_array(masked_as_nan(values), f"behaviour {name!r}", where)
     if counts.ndim == 3 and array.ndim in (2, 3) and array.shape[:2] == counts.shape[:2]:
-        array = array.reshape(counts.shape[0] * counts.shape[1], -1)
+        array = array.reshape(counts.shape[0] * counts.shape[1], -1)[rows]
     require(
         array.dtype.kind in "biuf" and array.ndim in (1, 2),
         f"{where}: behaviour {name!r} is {array.dtype} {list(array.shape)}, expected numbers "

@@ -26,7 +26,8 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data.session import ObservedIntervals, Session, SpikeTimes
+from neurojax.data.observed import ObservedIntervals
+from neurojax.data.session import Session, SpikeTimes
 from neurojax.data.store.array_files import open_npy, read_npz, write_npy, write_npz
 from neurojax.data.store.cards import CARD_NAME, session_card
 from neurojax.data.store.checksums import array_record, combined_sha256, sampled_sha256

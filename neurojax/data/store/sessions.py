@@ -5,17 +5,20 @@ from typing import Any
 
 import numpy as np
 
+from neurojax.data.observed import intervals_of
 from neurojax.data.session import Session
 from neurojax.data.splits import random_split
 from neurojax.data.store.session_fields import (
     columns,
+    counts_and_observed,
     expected_rates,
     labels,
+    plain_array,
     seconds,
     signal,
     split_codes,
     trial_lengths,
-    whole_counts,
+    without_padding,
 )
 from neurojax.data.store.session_rules import (
     check_bin_size,
@@ -23,6 +26,7 @@ from neurojax.data.store.session_rules import (
     check_session_id,
     validate_session,
 )
+from neurojax.errors import require
 
 _INFO_DEFAULTS = {
     "subject_id": None,
@@ -53,47 +57,46 @@ def from_counts(
     unit_metadata: Mapping[str, np.ndarray] | None = None,
     true_rates: np.ndarray | None = None,
     info: Mapping[str, Any] | None = None,
+    observed: np.ndarray | None = None,
 ) -> Session:
     """Builds a session from binned spikes.
 
     Args:
         counts: [trials, bins, N], or [total_bins, N] with `trial_offsets`. Whole numbers 0 to
             65535; floats are taken when every one is whole and refused otherwise, never rounded.
-        bin_size_s: seconds.
-        session_id: letters, digits, `.`, `_`, `-`.
+            NaN and masked entries were not observed; where all units of [trials, bins, N] are, to
+            the end of a trial, they pad a shorter trial.
+        bin_size_s, session_id: seconds; letters, digits, `.`, `_`, `-`.
         trial_offsets: integers [trials + 1]; trial k is counts[offsets[k]:offsets[k + 1]].
         trial_start_s: [trials], seconds on the session clock; by default without gaps.
         region, region_group, region_source, unit_id: text [N]; see `Session`.
         split: [trials], 0 train, 1 validation, 2 test; by default 70/10/20 by `split_seed`.
-        conditions: name -> [trials].
         behaviour: name -> numbers [total_bins (, dims)], or [trials, bins, dims] of equal trials.
         behaviour_valid: name -> bool [total_bins]; by default where every dimension is finite.
-        unit_metadata: name -> numeric [N].
-        true_rates: expected spikes per bin, the shape of counts; synthetic recordings only.
+        conditions, unit_metadata: name -> [trials], name -> numeric [N].
+        true_rates: expected spikes per bin, the shape of counts; synthetic alone.
         info: JSON-ready record: subject_id, species, source, licence, revision, ...
+        observed: bool, the shape of counts, or of its bins alone for all units together; False
+            where a zero is not silence. By default all but NaN.
 
     Raises:
         InputError: anything that breaks these rules, with what came in and what was expected.
     """
     where = f"session {check_session_id(session_id)}"
     size_s = check_bin_size(bin_size_s, where)
-    given = whole_counts(counts, where)
-    num_bins = trial_lengths(given, trial_offsets, where)
-    flat = np.ascontiguousarray(given.reshape(-1, given.shape[-1]))
-    num_units, num_trials = flat.shape[1], len(num_bins)
-    start_bin = np.cumsum(num_bins) - num_bins
+    given, rows, num_bins, seen = _laid_out(counts, trial_offsets, observed, where)
+    flat = np.ascontiguousarray(given.reshape(-1, given.shape[-1])[rows])
     record = {**_INFO_DEFAULTS, **check_info(info or {}, where)}
+    flat = flat if seen is None else _without_unseen(flat, seen, record)
+    num_units, start_bin = flat.shape[1], np.cumsum(num_bins) - num_bins
     if split is None:
-        split = random_split(num_trials, split_seed, where)
+        split = random_split(len(num_bins), split_seed, where)
         record.update(split_source="random", split_seed=int(split_seed))
-    unknown = np.full(num_units, "unknown")
-    source = unknown if region is None else np.full(num_units, "file")
-    regions = labels(region, "region", where, unknown)
-    if trial_start_s is None:
-        trial_start_s = start_bin * size_s
-    signals = {name: signal(v, name, given, where) for name, v in (behaviour or {}).items()}
-    valid = {name: np.isfinite(values).all(axis=1) for name, values in signals.items()}
-    valid.update(columns(behaviour_valid, where))
+    source = np.full(num_units, "unknown" if region is None else "file")
+    regions = labels(region, "region", where, np.full(num_units, "unknown"))
+    trial_start_s = start_bin * size_s if trial_start_s is None else trial_start_s
+    signals = {name: signal(v, name, given, where, rows) for name, v in (behaviour or {}).items()}
+    finite = {name: np.isfinite(values).all(axis=1) for name, values in signals.items()}
     session = Session(
         session_id=session_id,
         counts=flat,
@@ -108,9 +111,55 @@ def from_counts(
         split=split_codes(split, where),
         conditions=columns(conditions, where),
         behaviour=signals,
-        behaviour_valid=valid,
+        behaviour_valid=finite | columns(behaviour_valid, where),
         unit_metadata=columns(unit_metadata, where),
-        true_rates=None if true_rates is None else expected_rates(true_rates, given, where),
+        true_rates=None if true_rates is None else expected_rates(true_rates, given, where)[rows],
         info=record,
+        validity=intervals_of(seen),
     )
     return validate_session(session)
+
+
+def _laid_out(counts: Any, trial_offsets: Any, observed: Any, where: str):
+    """(counts as given, bool [bins given] without those that pad a trial, bins of each trial,
+    entries that were observed, bool [total_bins, N], or None)."""
+    given, not_nan = counts_and_observed(counts, where)
+    num_bins = trial_lengths(given, trial_offsets, where)
+    seen = _observed(observed, given, not_nan, where)
+    if given.ndim == 2 or not_nan is None:
+        return given, slice(None), num_bins, seen
+    rows, num_bins = without_padding(not_nan)
+    empty = int((num_bins == 0).sum())
+    require(not empty, f"{where}: {empty} trials are NaN throughout; leave them out")
+    return given, rows.ravel(), num_bins, seen[rows.ravel()]
+
+
+def _without_unseen(counts: np.ndarray, seen: np.ndarray, record: dict[str, Any]) -> np.ndarray:
+    """Counts [total_bins, N] with zeros where `seen` is False; tells the record."""
+    if number := int(counts[~seen].sum(dtype=np.int64)):
+        dropped = {"outside of the observed time": number}
+        record["spikes_dropped"] = {**record.get("spikes_dropped", {}), **dropped}
+    return np.where(seen, counts, 0).astype(counts.dtype)
+
+
+def _observed(
+    observed: Any, counts: np.ndarray, not_nan: np.ndarray | None, where: str
+) -> np.ndarray | None:
+    """Entries that were observed, bool [total_bins, N]; None where all were."""
+    given = None
+    if observed is not None:
+        given = plain_array(observed, "observed", where)
+        fits = given.shape in (counts.shape, counts.shape[:-1])
+        require(
+            given.dtype.kind in "biu" and fits and np.isin(given, (0, 1)).all(),
+            f"{where}: observed is {given.dtype} {list(given.shape)}, expected true or false of "
+            f"the shape of counts {list(counts.shape)}, or of its bins {list(counts.shape[:-1])}",
+        )
+        given = given.astype(bool)
+        given = given if given.ndim == counts.ndim else given[..., None]
+        given = np.broadcast_to(given, counts.shape)
+        require(given.any(), f"{where}: observed is false throughout; nothing was observed")
+    masks = [mask for mask in (given, not_nan) if mask is not None]
+    if not masks:
+        return None
+    return np.logical_and.reduce(masks).reshape(-1, counts.shape[-1])

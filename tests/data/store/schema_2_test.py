@@ -10,8 +10,9 @@ import pytest
 
 from neurojax.commands.check import check
 from neurojax.data.checks.check import check_dataset, compare_datasets, trial_digest
+from neurojax.data.observed import ObservedIntervals
 from neurojax.data.real_values import from_values
-from neurojax.data.session import ObservedIntervals, Session, SpikeTimes
+from neurojax.data.session import Session, SpikeTimes
 from neurojax.data.splits import with_train_fraction
 from neurojax.data.store import trained_trials
 from neurojax.data.store.dataset import dataset_of, open_dataset, write_dataset_index

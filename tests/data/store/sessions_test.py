@@ -95,7 +95,7 @@ BAD = {
     "rank_4": ({"counts": COUNTS[None]}, r"shape \[1, 20, 10, 5\]"),
     "no_units": ({"counts": COUNTS[..., :0]}, r"\[20, 10, 0\]"),
     "no_trials": ({"counts": COUNTS[:0]}, r"\[0, 10, 5\]"),
-    "nan": ({"counts": np.where(FLOATS > 1, np.nan, FLOATS)}, "NaN or infinite"),
+    "nan": ({"counts": np.full_like(FLOATS, np.nan)}, "NaN throughout"),
     "infinite": ({"counts": FLOATS + np.inf}, "1000 NaN or infinite"),
     "fractional": ({"counts": FLOATS + 0.5}, r"0\.5.*whole numbers"),
     "negative": ({"counts": COUNTS - 3}, "holds -3, expected 0 or more"),

@@ -1,0 +1,160 @@
+"""Observed time: which entries (bins x units) of a recording were watched; a zero elsewhere is not
+silence.
+
+On disk and in `Session.validity` observed time is intervals of bins per unit; between arrays it is
+bool [total_bins, N]. None means that every unit was watched throughout, and costs nothing.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+# A bin counts as observed when no more than this share of it sticks out: clocks round.
+_TOLERATED_SHARE = 0.05
+_CHUNK_UNITS = 64
+
+
+class ObservedIntervals(NamedTuple):
+    """When each unit (or channel) was observed; outside of its intervals a zero is not silence.
+
+    Intervals are sorted by unit, then by bin, and do not overlap within a unit.
+
+    Attributes:
+        unit_index: int32 [intervals], row of the unit.
+        start_bin: int64 [intervals], first bin, a row of the recording.
+        stop_bin: int64 [intervals], the bin after the last.
+    """
+
+    unit_index: np.ndarray
+    start_bin: np.ndarray
+    stop_bin: np.ndarray
+
+
+def merged(intervals_s: np.ndarray, touching_s: float = 1e-6) -> np.ndarray:
+    """Intervals float64 [n, 2] in order of time, those that touch or overlap as one; reversed ones
+    and those that are not finite are left out."""
+    good = np.isfinite(intervals_s).all(axis=1) & (intervals_s[:, 0] < intervals_s[:, 1])
+    start, stop = intervals_s[good][np.argsort(intervals_s[good, 0], kind="stable")].T
+    reach = np.maximum.accumulate(stop)
+    apart = np.flatnonzero(start[1:] > reach[:-1] + touching_s) + 1
+    first = np.concatenate([np.zeros(min(1, len(start)), np.int64), apart])
+    return np.stack([start[first], reach[np.append(apart, len(start))[: len(first)] - 1]], axis=1)
+
+
+def gaps_of(intervals_s: np.ndarray) -> np.ndarray:
+    """The time outside of intervals, float64 [n, 2]; the first and last reach to infinity."""
+    inside = merged(np.asarray(intervals_s, np.float64).reshape(-1, 2))
+    edges = np.concatenate([[-np.inf], inside.ravel(), [np.inf]])
+    return edges.reshape(-1, 2)
+
+
+def inside_bins(
+    intervals_s: np.ndarray,
+    trial_start_s: np.ndarray,
+    trial_num_bins: np.ndarray,
+    bin_size_s: float,
+) -> np.ndarray:
+    """Which bins of trials laid end to end lie within intervals, bool [total_bins].
+
+    Args:
+        intervals_s: float64 [n, 2], seconds on the clock of the trials, rising and apart; may be
+            infinite at its ends.
+        trial_start_s: float64 [trials].
+        trial_num_bins: int64 [trials].
+        bin_size_s: seconds.
+    """
+    total_bins = int(np.sum(trial_num_bins))
+    if not len(intervals_s):
+        return np.zeros(total_bins, bool)
+    within = np.arange(total_bins) - np.repeat(
+        np.cumsum(trial_num_bins) - trial_num_bins, trial_num_bins
+    )
+    starts = np.repeat(trial_start_s, trial_num_bins) + within * bin_size_s
+    slack = _TOLERATED_SHARE * bin_size_s
+    last = np.searchsorted(intervals_s[:, 0], starts + slack, side="right") - 1
+    return (last >= 0) & (starts + bin_size_s <= intervals_s[last, 1] + slack)
+
+
+def entries_inside(
+    intervals_s: Sequence[np.ndarray],
+    trial_start_s: np.ndarray,
+    trial_num_bins: np.ndarray,
+    bin_size_s: float,
+) -> np.ndarray | None:
+    """Entries in which each unit was watched, bool [total_bins, N]; None where all were.
+
+    Args:
+        intervals_s: of each unit, float64 [n, 2], rising and apart, see `merged`.
+        trial_start_s, trial_num_bins, bin_size_s: see `inside_bins`.
+    """
+    known: dict[bytes, np.ndarray] = {}  # most files repeat one set for every unit of a probe
+    columns = []
+    for own in intervals_s:
+        key = np.ascontiguousarray(own, np.float64).tobytes()
+        if key not in known:
+            known[key] = inside_bins(own, trial_start_s, trial_num_bins, bin_size_s)
+        columns.append(known[key])
+    if all(bins.all() for bins in known.values()):
+        return None
+    return np.stack(columns, axis=1)
+
+
+def intervals_of(observed: np.ndarray | None) -> ObservedIntervals | None:
+    """bool [total_bins, N] as intervals of bins; None where all is observed."""
+    if observed is None or observed.all():
+        return None
+    units, starts, stops = [], [], []
+    for first in range(0, observed.shape[1], _CHUNK_UNITS):
+        padded = np.pad(observed[:, first : first + _CHUNK_UNITS].T, ((0, 0), (1, 1)))
+        steps = np.diff(padded.astype(np.int8), axis=1)  # [units, total_bins + 1]
+        unit, start = np.nonzero(steps == 1)
+        units.append(unit + first)
+        starts.append(start)
+        stops.append(np.nonzero(steps == -1)[1])
+    return ObservedIntervals(
+        np.concatenate(units).astype(np.int32),
+        np.concatenate(starts).astype(np.int64),
+        np.concatenate(stops).astype(np.int64),
+    )
+
+
+def entries_of(
+    validity: ObservedIntervals | None, total_bins: int, num_units: int
+) -> np.ndarray | None:
+    """`Session.validity` as bool [total_bins, N]; None where all is observed."""
+    if validity is None:
+        return None
+    steps = np.zeros((total_bins + 1, num_units), np.int8)
+    # One interval may begin where the one before it ends: hence additions, of distinct entries.
+    steps[validity.start_bin, validity.unit_index] += 1
+    steps[validity.stop_bin, validity.unit_index] -= 1
+    return np.cumsum(steps, axis=0, dtype=np.int8)[:total_bins] > 0
+
+
+class Index:
+    """Looks up the observed entries of trials, at a cost of the trials and not of the recording."""
+
+    def __init__(self, validity: ObservedIntervals, total_bins: int, num_units: int):
+        # One number for (unit, bin): intervals are sorted by it, so that one search finds a unit's.
+        self._stride, self._num_units = np.int64(total_bins + 1), num_units
+        offset = validity.unit_index.astype(np.int64) * self._stride
+        self._start, self._stop = offset + validity.start_bin, offset + validity.stop_bin
+
+    def entries(self, starts: np.ndarray, lengths: np.ndarray, num_bins: int) -> np.ndarray:
+        """bool [K, T, N] of trials that begin at bin `starts` [K] and have `lengths` [K] bins,
+        False past their ends; T is `num_bins`."""
+        offset = np.arange(self._num_units, dtype=np.int64) * self._stride  # [N]
+        begin = np.asarray(starts, np.int64)[:, None] + offset  # [K, N]
+        end = begin + np.asarray(lengths, np.int64)[:, None]
+        first = np.searchsorted(self._stop, begin, side="right")
+        number = np.searchsorted(self._start, end, side="left") - first
+        number = np.maximum(number, 0)
+        trial, unit = (np.repeat(axis.ravel(), number.ravel()) for axis in np.indices(number.shape))
+        before = np.repeat(np.cumsum(number) - number.ravel(), number.ravel())
+        which = np.repeat(first.ravel(), number.ravel()) + np.arange(len(before)) - before
+        steps = np.zeros((len(begin), num_bins + 1, self._num_units), np.int8)
+        origin, limit = begin[trial, unit], np.asarray(lengths)[trial]
+        steps[trial, np.maximum(self._start[which] - origin, 0), unit] += 1
+        steps[trial, np.minimum(self._stop[which] - origin, limit), unit] -= 1
+        return np.cumsum(steps, axis=1, dtype=np.int8)[:, :num_bins] > 0
