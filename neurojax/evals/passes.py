@@ -36,6 +36,41 @@ class Model(Protocol):
     def latents(self, batch: Batch, query: Query) -> Any: ...
 
 
+def padded(
+    batch: Batch,
+    size: int,
+    scheme: int,
+    hidden_units: np.ndarray,
+    hidden_bins: np.ndarray | None = None,
+) -> tuple[Batch, Query]:
+    """Trials of one session as a batch of one static shape, and what it is asked.
+
+    Args:
+        batch: n trials of one group, see `batching.session_batch`.
+        size: b, at least n; trials beyond n are empty: no spike, no valid bin, no visible unit.
+        scheme: id as the model knows it, see `Model.asked_as`.
+        hidden_units: bool [N] of every trial, or [n, N]; padding units are always hidden.
+        hidden_bins: bool [n, bins of the longest trial or more]; default none.
+
+    Returns:
+        (batch, query), leaves [1, b, ...].
+    """
+    num, num_bins, width = batch.trials["counts"].shape[1:]
+    hidden, bins = np.ones((1, size, width), bool), np.zeros((1, size, num_bins), bool)
+    hidden[0, :num, : hidden_units.shape[-1]] = hidden_units
+    if hidden_bins is not None:
+        bins[0, :num, : hidden_bins.shape[-1]] = hidden_bins
+    if num < size:
+        empty = [(0, 0), (0, size - num)]
+        batch = batch.with_trials(
+            **{
+                name: np.pad(array, empty + [(0, 0)] * (array.ndim - 2))
+                for name, array in batch.trials.items()
+            }
+        )
+    return batch, Query(hidden, bins, np.full((1, size), scheme, np.int32))
+
+
 def over(
     model: Model,
     session: Session,
@@ -50,21 +85,15 @@ def over(
     Args:
         model: with rows for the session.
         session, trial_ids: int [K], the trials in their order.
-        hidden_units: bool [N] of every trial, or [size, N] where one batch holds them all.
+        hidden_units: bool [N] of every trial, or [K, N].
         scheme: id of the task, see `Model.asked_as`.
-        size: trials of a batch; those beyond the last one have no valid bin.
+        size: trials of a batch, see `padded`.
     """
-    hidden = np.ones((1, size, batching.padded_width(session.num_units, model.bucket_units)), bool)
-    hidden[..., : session.num_units] = hidden_units
-    no_bins = np.zeros((1, size, model.layout.num_bins), bool)
-    query = Query(hidden, no_bins, np.full((1, size), model.asked_as(scheme), np.int32))
     for start in range(0, len(trial_ids), size):
-        some = trial_ids[start : start + size]
-        yield (
-            some,
-            batching.session_batch(session, model.layout, some, model.bucket_units, size),
-            query,
-        )
+        some = slice(start, start + size)
+        batch = batching.session_batch(session, model.layout, trial_ids[some], model.bucket_units)
+        hidden = hidden_units[some] if hidden_units.ndim > 1 else hidden_units
+        yield (trial_ids[some], *padded(batch, size, model.asked_as(scheme), hidden))
 
 
 class Group(NamedTuple):
@@ -88,13 +117,10 @@ class Passes:
             f"session {session.session_id} has no trial to evaluate; convert it with a split",
         )
         self._model, self._size, self._progress = model, trials_per_pass, progress
-        batch = batching.session_batch(session, model.layout, trial_ids, model.bucket_units)
-        self._counts, self._bin_valid = batch.trials["counts"][0], batch.trials["bin_valid"][0]
-        self._num_bins, self._num_units = (
-            int(session.trial_num_bins[trial_ids].max()),
-            session.num_units,
-        )
-        self._fields = batch._replace(trials={"trial_id": np.zeros((1, trials_per_pass), np.int32)})
+        self._batch = batching.session_batch(session, model.layout, trial_ids, model.bucket_units)
+        self._counts = self._batch.trials["counts"][0]  # [K, T, N padded]
+        self._num_bins = int(session.trial_num_bins[trial_ids].max())
+        self._num_units = session.num_units
 
     def whole(
         self,
@@ -109,9 +135,7 @@ class Passes:
         """
         found = []
         for chunk in self._chunks(len(self._counts)):
-            bins = np.zeros((len(chunk), self._counts.shape[1]), bool)
-            if hidden_bins is not None:
-                bins[:, : self._num_bins] = hidden_bins[chunk]
+            bins = None if hidden_bins is None else hidden_bins[chunk]
             hidden = np.tile(~visible, (len(chunk), 1))
             found.append(self._pass(chunk, hidden, scheme, bins, latents=latents))
         return np.concatenate(found)
@@ -202,31 +226,27 @@ class Passes:
     ) -> Callable[[], np.ndarray]:
         """Starts a padded forward pass; the call of what it returns waits for log-rates [n, T, N],
         for [n, T] of one unit per trial, or for latents [n, T, D]."""
-        num, missing = len(trial), self._size - len(trial)
-        trial = np.pad(trial, (0, missing))
-        hidden = np.ones((self._size, self._counts.shape[2]), bool)
-        hidden[:num, : self._num_units] = hidden_units
-        bins = np.zeros((self._size, self._counts.shape[1]), bool)
-        if hidden_bins is not None:
-            bins[:num] = hidden_bins
-        schemes = np.zeros(self._size, np.int32)
-        schemes[:num] = self._model.asked_as(scheme)
-        batch = self._fields.with_trials(
-            counts=self._counts[trial][None], bin_valid=self._bin_valid[trial][None]
+        some = {name: array[:, trial] for name, array in self._batch.trials.items()}
+        batch, query = padded(
+            self._batch.with_trials(**some),
+            self._size,
+            self._model.asked_as(scheme),
+            hidden_units,
+            hidden_bins,
         )
-        query = Query(hidden[None], bins[None], schemes[None])
         if latents:
             result = self._model.latents(batch, query)
         elif unit is None:
             result = self._model.log_rates(batch, query)
         else:
-            padded = np.pad(unit, (0, missing)).astype(np.int32)
-            result = self._model.log_rates_of_unit(batch, query, padded)
+            of_all = np.zeros(self._size, np.int32)
+            of_all[: len(trial)] = unit
+            result = self._model.log_rates_of_unit(batch, query, of_all)
 
         def fetch() -> np.ndarray:
             found = np.asarray(result) if unit is not None else np.asarray(result)[0]
-            self._progress(num)
-            found = found[:num, : self._num_bins]
+            self._progress(len(trial))
+            found = found[: len(trial), : self._num_bins]
             return found if latents or unit is not None else found[..., : self._num_units]
 
         return fetch

@@ -15,10 +15,9 @@ import numpy as np
 import optax
 
 from neurojax.batch import Batch
-from neurojax.data import batching
 from neurojax.data.session import Session
 from neurojax.errors import require
-from neurojax.evals import protocols
+from neurojax.evals import passes, protocols
 from neurojax.evals.decoding.targets import CATEGORICAL, PER_BIN, Target
 from neurojax.models.interface import Weights, gather_rows
 from neurojax.objectives.interface import Query
@@ -70,14 +69,12 @@ def end_to_end(
         seed: of batches and dropout.
         steps: ascending.
     """
-    batch = batching.session_batch(session, model.layout, target.trial_ids, model.bucket_units)
+    hidden, every = ~protocols.scored_units(session), len(target.trial_ids)
+    ((_, batch, query),) = passes.over(model, session, target.trial_ids, hidden, NEURON, every)
     longest = int(session.trial_num_bins[target.trial_ids].max())
-    counts, bin_valid = (
-        batch.trials["counts"][0, :, :longest],
-        batch.trials["bin_valid"][0, :, :longest],
-    )
-    hidden = np.ones(counts.shape[-1], bool)
-    hidden[: session.num_units] = ~protocols.scored_units(session)
+    counts = batch.trials["counts"][0, :, :longest]
+    bin_valid = batch.trials["bin_valid"][0, :, :longest]
+    hidden = query.hidden_units[0, 0]
     trials = _Trials(batch._replace(trials={}), counts, bin_valid, hidden, model.buffers)
     require(
         model.recipe.members <= 1,
@@ -85,7 +82,7 @@ def end_to_end(
     )
     specs = model.recipe.model.module.tables(model.recipe.model.config)
     weights = {"params": model.params, "rows": gather_rows(model.tables, specs, batch)}
-    asked_of = (model.recipe.model, model.recipe.objective, model.asked_as(NEURON))
+    asked_of = (model.recipe.model, model.recipe.objective, int(query.scheme[0, 0]))
     task = _Task(*asked_of, target.kind == CATEGORICAL, target.kind == PER_BIN, tuple(steps))
     width = jax.eval_shape(
         lambda: _states(weights, trials, np.zeros(1, np.int32), task, None)
@@ -181,6 +178,7 @@ def _states(weights, trials: _Trials, places, task: _Task, dropout_key):
     batch = trials.fields.with_trials(counts=counts[None], bin_valid=bin_valid[None])
     hidden_units = jnp.broadcast_to(trials.hidden_units, (1, len(places), len(trials.hidden_units)))
     no_bins = jnp.zeros((1, *bin_valid.shape), bool)
+    # Constants, as what is hidden is of every trial: a gathered query rounds otherwise.
     query = Query(hidden_units, no_bins, jnp.full((1, len(places)), task.scheme, jnp.int32))
     inputs = task.objective.module.inputs(batch, query, task.objective.config)
     trained = Weights(weights["params"], weights["rows"], trials.buffers)
