@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,18 +13,14 @@ import numpy as np
 
 from neurojax.api.pretrained import Pretrained, load
 from neurojax.commands import config as declarations
-from neurojax.data import batching
 from neurojax.data.session import TEST, TRAIN, Session
 from neurojax.data.sources import spikes
-from neurojax.data.store import roster
 from neurojax.data.store.dataset import Dataset, dataset_of
 from neurojax.errors import InputError
 from neurojax.evals import activity, baselines, protocols, scoring
 from neurojax.evals.decoding import decoder, features, scores, signals, targets
 from neurojax.files import write_bytes
-from neurojax.finetune import adaptation
-from neurojax.finetune.weights import Weights
-from neurojax.train import run, settings
+from neurojax.train import run
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
@@ -47,23 +44,8 @@ def pretrained(config: Mapping, dataset: Dataset, folder: Path, num_steps: int) 
 
 def from_scratch(config: Mapping, session: Session, num_steps: int) -> Pretrained:
     """Trains on one session alone."""
-    dataset = dataset_of([session])
-    config = _with_steps(config, num_steps)
-    arrays = adaptation.trained(settings.recipe(config), settings.source_settings(config), dataset)
-    return Pretrained(
-        Weights(
-            arrays=arrays,
-            config=config,
-            table=batching.session_table(dataset.sessions),
-            entries=roster.entries_of(dataset.sessions),
-            bin_size_s=dataset.bin_size_s,
-            num_bins=int(session.trial_num_bins.max()),
-            step=num_steps,
-            digest="",
-            origin=None,
-            dataset_fingerprint=dataset.fingerprint,
-        )
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        return pretrained(config, dataset_of([session]), Path(folder), num_steps)
 
 
 def fine_tuned(base: Pretrained, session: Session, num_steps: int, known_sessions: Sequence[Session]) -> Pretrained:

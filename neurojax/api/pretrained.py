@@ -9,12 +9,13 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from neurojax.api import adaptation
 from neurojax.data import batching, belongs
 from neurojax.data.session import TEST, Session
 from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError, require, whole_number
 from neurojax.evals import passes
-from neurojax.finetune import adaptation, release, weights
+from neurojax.finetune import release, weights
 from neurojax.runs import state_io
 from neurojax.schemes import NEURON
 from neurojax.train import settings

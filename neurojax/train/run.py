@@ -10,47 +10,28 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 
+from neurojax.data.session import Session
 from neurojax.data.store import roster, trained_trials
 from neurojax.data.store.dataset import Dataset, open_dataset
 from neurojax.data.store.session_format import content_sha256
 from neurojax.errors import InputError, require
 from neurojax.evals import evaluators, leaks
 from neurojax.files import read_json, require_writable, write_json
-from neurojax.finetune import begin as finetune
-from neurojax.finetune import inherit, release
+from neurojax.finetune import release
+from neurojax.finetune.weights import Weights
 from neurojax.runs import processes, state_io, workdir
 from neurojax.runs.manifest import steps_on_disk
 from neurojax.runs.writer import read_metrics
-from neurojax.train import description, fitting, loop, microbatches, run_folder, settings, sharding
-from neurojax.train.config import LoopConfig
+from neurojax.train import description, loop, run_folder
+from neurojax.train import plan as planning
 from neurojax.train.state import TrainState, steps_taken
 
 RECORD_NAME = "evaluation.json"
 Log = Callable[[str], Any]
-
-
-class Plan(NamedTuple):
-    """A config made ready: what is known of a run before its first step.
-
-    Attributes:
-        config, dataset: with what a fine-tuning run inherits filled in; sessions to train on.
-        recipe, source, loop: what is learned, what from, how the run is driven.
-        entries: the roster of these rows.
-        start, origin: of fine-tuning: where it begins, and what is kept of that; else None.
-    """
-
-    config: Mapping[str, Any]
-    dataset: Dataset
-    recipe: Any
-    source: Any
-    loop: LoopConfig
-    entries: list[dict[str, Any]]
-    start: loop.Start | None = None
-    origin: dict[str, Any] | None = None
 
 
 def train_and_evaluate(
@@ -81,11 +62,11 @@ def train_and_evaluate(
         Interrupted: a signal stopped the run after saving.
     """
     folder, log = Path(folder), processes.spoken_by_first(log)
-    plan = _plan(config, folder, dataset, log)
+    plan = planning.plan(config, folder, dataset, log)
     evaluator, asked = evaluators.named(plan.config["eval"]), plan.config["eval"]
     evaluator.about(asked)
     scored = evaluator.prepare(plan.dataset, asked, log=log)
-    _tell(plan, log)
+    planning.tell(plan, log)
     if dry_run:
         log(description.estimated(plan.recipe, plan.source, plan.loop))
         return None
@@ -108,17 +89,24 @@ def train(
     dataset: Dataset | None = None,
     log: Log = print,
     allow_dataset_change: bool = False,
+    base: Weights | None = None,
+    known_sessions: Sequence[Session] = (),
 ) -> TrainState:
     """Trains a run and does not look at its test trials; arguments and errors as of
-    `train_and_evaluate`.
+    `train_and_evaluate`, and:
+
+    Args:
+        base: weights in memory that fine-tuning starts from, in place of config.init_from; the
+            config leaves nothing open then.
+        known_sessions: of the base, for the alignment of new rows.
 
     Returns:
         the final state.
     """
     folder, log = Path(folder), processes.spoken_by_first(log)
-    plan = _plan(config, folder, dataset, log)
-    _tell(plan, log)
-    with _held(folder, plan.config, plan.dataset, plan.entries, allow_dataset_change):
+    plan = planning.plan(config, folder, dataset, log, base, known_sessions)
+    planning.tell(plan, log)
+    with _held(folder, plan.config, plan.dataset, plan.entries, allow_dataset_change, base):
         return _train(plan, folder, log)
 
 
@@ -220,44 +208,7 @@ def evaluate_run(
     return read_json(where)
 
 
-def _plan(config: Mapping[str, Any], folder: Path, dataset: Dataset | None, log: Log) -> Plan:
-    require(
-        not (folder / f"seed_{config['seed']}" / workdir.CONFIG_NAME).exists(),
-        f"{folder} holds runs of several seeds; go on with --seeds, or choose another --workdir",
-    )
-    workdir.require_blocks(config, "the config")
-    begun_elsewhere = bool(config["init_from"]) or "finetune" in config
-    if begun_elsewhere:
-        config = inherit.resolved(config, folder)
-    dataset = run_folder.load_data(config) if dataset is None else dataset
-    driven = settings.loop_config(config)
-    start, origin, placed = None, None, {}
-    if begun_elsewhere:
-        recipe, start, origin, entries = finetune.begin(
-            config, folder, dataset, lambda config: run_folder.load_data(config).sessions, log=log
-        )
-        freeze = recipe.freeze and (recipe.freeze.session_rows, recipe.freeze.until_step)
-        placed = {"table": start.table, "new_until": freeze}
-    else:
-        recipe, entries = settings.recipe(config), roster.entries_of(dataset.sessions)
-    source = settings.open_source(config, dataset.sessions, **placed)
-    fitting.require_fitting(recipe, source)
-    mesh = sharding.make_mesh(driven.mesh_data, driven.mesh_model)
-    microbatches.require_even(
-        driven.microbatches, source.shapes(), mesh.shape["data"], recipe.objective
-    )
-    loop.abstract_state(recipe, source.facts, mesh, driven.rules)  # tells of rules that fit nothing
-    return Plan(config, dataset, recipe, source, driven, entries, start, origin)
-
-
-def _tell(plan: Plan, log: Log) -> None:
-    if processes.is_first():
-        log(description.described(plan.dataset, plan.recipe, plan.source))
-        if plan.config["model"].get("attention", "xla") != "xla":
-            log(settings.attention_kernel(plan.config).reason)
-
-
-def _train(plan: Plan, folder: Path, log: Log) -> TrainState:
+def _train(plan: planning.Plan, folder: Path, log: Log) -> TrainState:
     """Trains a plan in a folder that is held; what every manifest says of the run stands here."""
     facts = plan.source.facts
     record = {
@@ -276,11 +227,13 @@ def _train(plan: Plan, folder: Path, log: Log) -> TrainState:
 
 
 def _trained_before(
-    folder: Path, config: Mapping[str, Any], begun: bool
+    folder: Path, config: Mapping[str, Any], begun: bool, base: Weights | None = None
 ) -> frozenset[bytes] | None:
     """Digests of the trials that this run and the one it starts from were trained on; None where
     not known."""
     own = trained_trials.read(folder) if begun else None
+    if own is None and base is not None:
+        return base.trained
     if own is not None or not config["init_from"]:
         return own or frozenset()
     return release.read_trained(Path(config["init_from"]))
@@ -293,6 +246,7 @@ def _held(
     dataset: Dataset,
     entries: Sequence[Mapping[str, Any]],
     allow_dataset_change: bool,
+    base: Weights | None = None,
 ) -> Iterator[None]:
     """Process 0 locks the workdir and writes config.json and sessions.json; what it refuses, all
     processes refuse."""
@@ -312,7 +266,7 @@ def _held(
                 )
                 # Until something is trained, a workdir may still change its config.
                 notes = workdir.require_same_run(*known, allow_dataset_change) if trained else ()
-                before = _trained_before(folder, config, bool(trained))
+                before = _trained_before(folder, config, bool(trained), base)
                 # as evaluation asks, but before training
                 leaks.require_unseen(dataset.sessions, before or ())
                 workdir.write_config(*known, notes)

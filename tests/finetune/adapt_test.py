@@ -7,12 +7,11 @@ import pytest
 
 import neurojax as nj
 from neurojax import main
-from neurojax.api import pretrained
+from neurojax.api import adaptation, pretrained
 from neurojax.data.session import TRAIN
 from neurojax.data.store.dataset import open_dataset
 from neurojax.data.store.trained_trials import telling_digests
-from neurojax.finetune import adaptation
-from neurojax.runs import restore
+from neurojax.finetune.weights import read_run
 from neurojax.train import run as train_run
 from tests.finetune.conftest import fine_tune, part_of, write_root
 
@@ -63,11 +62,16 @@ def test_it_is_what_the_command_trains(area, models, stranger, tmp_path, monkeyp
     write_root(tmp_path / "one", [stranger])
     options = ("finetune.strategy=stitcher_only", f"train.num_steps={STEPS}", f"data.root={tmp_path / 'one'}")
     assert main.main(fine_tune(area, tmp_path / "run", *options)) == 0
-    arrays, _ = restore.load_arrays(tmp_path / "run" / "checkpoints")
-    found = models[2].weights.arrays
-    assert arrays.keys() == found.keys()
-    for name, array in arrays.items():
-        np.testing.assert_array_equal(found[name], array, err_msg=name)
+    left, found = read_run(tmp_path / "run"), models[2].weights
+    assert left.arrays.keys() == found.arrays.keys()
+    for name, array in left.arrays.items():
+        np.testing.assert_array_equal(found.arrays[name], array, err_msg=name)
+    asked_for = {"digest", "config", "arrays"}  # saving and scoring differ, and so the digest of the manifest
+    for name in set(left._fields) - asked_for:
+        assert getattr(found, name) == getattr(left, name), name
+    for block in ("seed", "members", "model", "objective", "head", "optimizer"):
+        assert found.config[block] == left.config[block], block
+    assert found.config["finetune"]["source_sha256"] == left.config["finetune"]["source_sha256"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,90 @@
+"""What a run is made of, from its config: recipe, source, driving, and where it starts."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from neurojax.data.session import Session
+from neurojax.data.store import roster
+from neurojax.data.store.dataset import Dataset
+from neurojax.errors import require
+from neurojax.finetune import begin as finetune
+from neurojax.finetune import inherit
+from neurojax.finetune.weights import Weights
+from neurojax.runs import processes, workdir
+from neurojax.train import description, fitting, loop, microbatches, run_folder, settings, sharding
+from neurojax.train.config import LoopConfig
+
+Log = Callable[[str], Any]
+
+
+class Plan(NamedTuple):
+    """What is known of a run before its first step.
+
+    Attributes:
+        config, dataset: with what a fine-tuning run inherits filled in; sessions to train on.
+        recipe, source, loop: what is learned, what from, how the run is driven.
+        entries: the roster of these rows.
+        start, origin: of fine-tuning: where it begins, and what is kept of that; else None.
+    """
+
+    config: Mapping[str, Any]
+    dataset: Dataset
+    recipe: Any
+    source: Any
+    loop: LoopConfig
+    entries: list[dict[str, Any]]
+    start: loop.Start | None = None
+    origin: dict[str, Any] | None = None
+
+
+def plan(
+    config: Mapping[str, Any],
+    folder: Path,
+    dataset: Dataset | None,
+    log: Log,
+    base: Weights | None = None,
+    known_sessions: Sequence[Session] = (),
+) -> Plan:
+    """A config made ready; arguments and errors as of `train.run.train`."""
+    require(
+        not (folder / f"seed_{config['seed']}" / workdir.CONFIG_NAME).exists(),
+        f"{folder} holds runs of several seeds; go on with --seeds, or choose another --workdir",
+    )
+    workdir.require_blocks(config, "the config")
+    begun_elsewhere = bool(config["init_from"]) or "finetune" in config
+    if begun_elsewhere and base is None:
+        config = inherit.resolved(config, folder)
+    dataset = run_folder.load_data(config) if dataset is None else dataset
+    driven = settings.loop_config(config)
+    start, origin, placed = None, None, {}
+    if begun_elsewhere:
+        recipe, start, origin, entries = (
+            finetune.begin(config, folder, dataset, _sessions_of, log)
+            if base is None
+            else finetune.begin_from(base, config, dataset, lambda config: known_sessions, log)
+        )
+        freeze = recipe.freeze and (recipe.freeze.session_rows, recipe.freeze.until_step)
+        placed = {"table": start.table, "new_until": freeze}
+    else:
+        recipe, entries = settings.recipe(config), roster.entries_of(dataset.sessions)
+    source = settings.open_source(config, dataset.sessions, **placed)
+    fitting.require_fitting(recipe, source)
+    mesh = sharding.make_mesh(driven.mesh_data, driven.mesh_model)
+    microbatches.require_even(
+        driven.microbatches, source.shapes(), mesh.shape["data"], recipe.objective
+    )
+    loop.abstract_state(recipe, source.facts, mesh, driven.rules)  # tells of rules that fit nothing
+    return Plan(config, dataset, recipe, source, driven, entries, start, origin)
+
+
+def tell(plan: Plan, log: Log) -> None:
+    """Says what is trained on what."""
+    if processes.is_first():
+        log(description.described(plan.dataset, plan.recipe, plan.source))
+        if plan.config["model"].get("attention", "xla") != "xla":
+            log(settings.attention_kernel(plan.config).reason)
+
+
+def _sessions_of(config: Mapping[str, Any]) -> Sequence[Session]:
+    return run_folder.load_data(config).sessions
