@@ -67,6 +67,7 @@ def predict_session(
     tasks = protocol.activity_tasks if tasks is None else tasks
     trial_ids = session.trials_of(split) if trial_ids is None else trial_ids
     passes = Passes(model, session, trial_ids, trials_per_pass, progress)
+    # Leaving out every unit in every trial is most of an evaluation; `only` is for spot checks.
     only = np.ones((len(trial_ids), session.num_units), bool) if only is None else only
     predictions = {}
     for task in tasks:

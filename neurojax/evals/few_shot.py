@@ -86,6 +86,7 @@ def draw_trials(session: Session, protocol: protocols.Protocol, task: str) -> li
     A draw of few trials is the start of the same draw of more, in this task and in others.
     """
     asked, number = protocol.tasks[task], len(session.trials_of(TRAIN))
+    # Not hash(), which Python salts anew in every process.
     digest = int.from_bytes(hashlib.sha256(session.session_id.encode()).digest()[:8], "little")
     generators = (
         np.random.default_rng([protocol.seed, digest, draw]) for draw in range(asked.num_draws)
@@ -134,6 +135,7 @@ def unit_means(rows: np.ndarray) -> np.ndarray:
 def _folds(valid: np.ndarray) -> np.ndarray:
     """Which fold tests each bin, int64 [k, T]: whole trials, or the halves of a single one."""
     if len(valid) == 1:
+        # A single trial: the halves of its time test each other.
         return (np.cumsum(valid, 1) * 2 > valid.sum()).astype(int)
     return np.broadcast_to(np.arange(len(valid))[:, None] % min(len(valid), MAX_FOLDS), valid.shape)
 
@@ -198,6 +200,7 @@ def score(
             sums.append(scoring.task_sums(session, task, rates, protocol)[0])
         block = scoring.score_sums(session, sums, seed=seed, num_boot=num_boot)
         blocks[task] = scoring.with_headline(block | {"read_out_trials": wanted}, task, protocol)
+        # Excess NLL is linear in the draws, so the pooled score of the mean is the mean score.
         mean_excess = np.mean([found.model_excess for found in sums], axis=0)
         means[task] = dataclasses.replace(sums[0], model_excess=mean_excess)
     return blocks, means

@@ -4,8 +4,8 @@ influence   the counts an entry is scored on move its own prediction, by as litt
 trained     a test trial is one the run was trained on, whatever the split says now
 copies      a test trial repeats a train trial, of its own session or of another
 overlap     trials of different splits share bins of the recording
-normalised  what is known of a unit beforehand (its mean rate, whether it is scored) moves with test
-counts
+normalised  what is known of a unit beforehand (its mean rate, whether it is scored) moves with
+            test counts
 """
 
 import dataclasses
@@ -145,6 +145,7 @@ def require_train_normalisation(
             session.trial_start_bin[trial] : session.trial_start_bin[trial]
             + session.trial_num_bins[trial]
         ] = False
+    # Every count outside train changes, zeros too: whatever reads one of them will move.
     counts[rows] = np.where(counts[rows] == 0, 3, 0)
     changed = dataclasses.replace(session, counts=counts)
     same = np.array_equal(session.mean_counts(), changed.mean_counts()) and np.array_equal(
@@ -231,6 +232,7 @@ def require_no_influence(
         if not cases:
             continue
         contents = (session, _with_other_counts(session, trial_ids, cases))
+        # One program on both: equal inputs give equal bits, so that the smallest leak is seen.
         rates = [_asked(model, content, task, only, options) for content in contents]
         for case in cases:
             # What a read-out starts from is compared whole: every unit or latent in the scored
@@ -266,8 +268,7 @@ def draw_cases(
     """At most one case of each task in each of the trials.
 
     A unit left out fires in its trial: one that is silent there may share a pass with others. The
-        cases of
-    `intra_region` are of one region, so that they too share a pass.
+    cases of `intra_region` are of one region, so that they too share a pass.
     """
     counts, _ = session.gather_trials(trial_ids)
     drawn: dict[str, list[Case]] = {}
@@ -305,5 +306,6 @@ def _with_other_counts(session: Session, trial_ids: np.ndarray, cases: Sequence[
             session.trial_num_bins[trial_ids[case.place]],
         )
         rows, hidden = counts[start : start + length], case.hidden[:length]
+        # Always another count, and never zero: a silent unit may share a pass with others.
         rows[hidden] = np.where(rows[hidden] == 1, 3, 1)
     return dataclasses.replace(session, counts=counts)

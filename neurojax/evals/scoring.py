@@ -130,6 +130,7 @@ def compare_with_best(
         if reason:
             blocks[task] |= {"bps_pooled": None, "bps_pooled_reason": reason}
             continue
+        # Counts and nulls are the same; a baseline differs in its excess NLL alone.
         theirs = dataclasses.replace(ours, model_excess=reference.astype(np.float64))
         weights = bootstrap.trial_weights(len(ours.spikes), max(num_boot, 2), seed=seed)
         gain, *spread = bootstrap.paired_difference(ours, theirs, weights)
@@ -162,6 +163,7 @@ def score_sums(
     if num_boot:
         weights = bootstrap.trial_weights(len(every[0].spikes), num_boot, seed=seed)
         resampled = [metrics.poisson_scores(one, weights, floor) for one in every]
+        # Draws are resampled too: their spread is part of what the score does not know.
         taken = np.random.default_rng([seed, len(every)]).integers(
             len(every), size=(len(every), num_boot)
         )
@@ -265,13 +267,12 @@ def interval(se_name: str, ci95_name: str, se: float, ci95: tuple[float, float])
 def r2_block(session: Session, task: str, rates: np.ndarray, protocol: Protocol) -> dict[str, Any]:
     """The R2 scores a protocol asks for, over the entries a task scores on the test split.
 
-    `psth_r2_unit_mean`: mean over units of R2 between the condition averages of rates and of
-        counts.
-    `single_trial_r2_unit_mean`: the same of single trials once the condition averages are taken out
-        of both.
+    `psth_r2_unit_mean`: mean over units of R2 between condition averages of rates and of counts.
+    `single_trial_r2_unit_mean`: the same of single trials, after the condition averages are taken
+        out of both.
     `psth_condition`: the trial column averaged over (the first usable one of
-        `reliability.CONDITIONS`), or "none",
-    one average over all trials; trials of rare conditions are left out.
+        `reliability.CONDITIONS`), or "none", one average over all trials; trials of rare conditions
+        are left out.
 
     Args:
         rates: float [K, T, N], expected spikes per bin of the test trials.

@@ -36,6 +36,7 @@ def step(params: dict[str, Any], state: jax.Array, driven: jax.Array) -> jax.Arr
     reset_own, update_own, candidate_own = jnp.split(recurrent, 3, axis=-1)
     reset = jax.nn.sigmoid(reset_in + reset_own)
     kept = jax.nn.sigmoid(update_in + update_own)
+    # Reset after the product, as in cuDNN; in Cho et al. 2014 the state is reset before it.
     candidate = jnp.tanh(candidate_in + reset * candidate_own)
     return kept * state + (1 - kept) * candidate
 
@@ -60,6 +61,7 @@ def both_directions(
     def read(cell, reverse):
         def next_state(state, bin_inputs):
             driven, valid = bin_inputs
+            # Padding is passed over: either way, the last state is that of the last real bin.
             state = jnp.where(valid[..., None], step(cell, state, driven), state)
             return state, state
 

@@ -87,6 +87,7 @@ class Checkpointer:
             CheckpointError: the save before failed, the disk lacks room or the folder vanished.
         """
         self.wait()
+        # Refused here, in the training thread, rather than later in that of the save.
         record = json.loads(json.dumps(dict(record), allow_nan=False))
         if taken := manifest.RESERVED_KEYS & record.keys():
             raise ValueError(
@@ -97,6 +98,7 @@ class Checkpointer:
         decision, reason = _GO, ""
         if jax.process_index() == 0:
             decision, reason = self._prepare(step_dir, sum(leaf.nbytes for leaf in leaves.values()))
+        # Orbax's write is collective: one process that skips it would leave the others waiting.
         decision = state_io.from_process_0(decision)
         if decision == _ALREADY_THERE:
             return False
@@ -209,6 +211,7 @@ class Checkpointer:
         if not self._stands():
             raise FileNotFoundError(f"{self.directory} is gone")
         if jax.process_index() == 0:
+            # A step counts once its manifest is there; only then may older ones go.
             manifest.write_manifest(self.directory / str(step), step, arrays, record)
             manifest.retire_old_steps(self.directory, self.keep)
 
@@ -253,6 +256,7 @@ class _Pending:
     def __init__(self, step: int, work: Callable[[], None]):
         self.step = step
         self.error: BaseException | None = None
+        # A daemon: a save that hangs on a dead disk must not keep the process from ending.
         self.thread = threading.Thread(
             target=self._run, args=(work,), name=f"checkpoint_{step}", daemon=True
         )

@@ -130,6 +130,7 @@ def _fit_all(folds: Folds, names, kinds, progress) -> dict[str, Fitted]:
     needed = {*names, *(part for name in names for part in _NEEDS.get(name, ()))}
     leave = tuple(kind for kind in kinds if kind != "forward")
     smoothing = psth.tuned_smoothing(folds)
+    # What the others start from: they predict the surplus over it, or scale it.
     offset = psth.shrunk_psth(folds, smoothing)
     family = features.Family(folds.session.bin_size_s, False, False)  # of the GLM's past
 
@@ -145,6 +146,7 @@ def _fit_all(folds: Folds, names, kinds, progress) -> dict[str, Fitted]:
         fitted["drift"] = drift.fit(folds, kinds, offset)
     if "population_coupling" in needed:
         say("population_coupling")
+        # The stack takes coupling as a part of the forward task alone.
         wanted = (
             kinds
             if "population_coupling" in names

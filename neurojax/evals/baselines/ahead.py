@@ -58,6 +58,7 @@ def fit_ridge(folds: Folds, psth: np.ndarray) -> list[Fit]:
     """The forward task by ridge: one fit a bank that was tried, the best on validation first."""
     bin_size_s, (_, num_bins, num_units) = folds.session.bin_size_s, folds.parts[TRAIN].counts.shape
     memories_s = grids.memories_s(bin_size_s, num_bins)
+    # The best penalty moves little from bank to bank: each search starts at the last one.
     near, fits = ridge.FIRST_PENALTY, {}
 
     def losses_at(place):
@@ -128,6 +129,7 @@ def _past(folds, psth, bank):
 
     rows = at(TRAIN, origins.trial, origins.bin)
     target = surplus(train, psth)
+    # All horizons side by side are targets of one solve.
     later = [target[origins.trial, origins.bin + h + 1] for h in range(origins.num_horizons)]
     # [rows, horizons * n]
     ahead = np.concatenate(later, 1) if later else np.zeros((len(rows), 0), np.float32)
@@ -138,6 +140,7 @@ def _past(folds, psth, bank):
     for part in PARTS:
         fold = folds.parts[part]
         last[part] = at(part, np.arange(len(fold.counts)), forward.last_visible(fold))
+    # Fewer rows than features: the dual form solves a matrix of rows instead, with equal results.
     if of_rows := 0 < len(rows) < rows.shape[1]:
         last = {part: features @ rows.T for part, features in last.items()}
     gram, cross = (rows @ rows.T, ahead) if of_rows else (rows.T @ rows, rows.T @ ahead)

@@ -35,6 +35,7 @@ def fit(folds: Folds, tasks: tuple[str, ...], psth: np.ndarray) -> Fitted:
         """[K, n] of a part."""
         # [K, K of train]
         weight = np.exp(-0.5 * ((clock_s[part][:, None] - clock_s[TRAIN]) / width_s) ** 2)
+        # Posterior mean of a gain under a gamma prior of mean 1 worth `pseudo` expected spikes.
         return (weight @ spikes + pseudo) / (weight @ expected + pseudo)
 
     def loss(setting):

@@ -74,10 +74,13 @@ def fit_factors(
     k = min(num_factors, n)
     variance = np.maximum(np.diag(covariance), 1e-9)
     scale = np.sqrt(variance)
+    # Of correlations: noise is then a share of 1, whatever a unit's rate.
     correlation = covariance / scale[:, None] / scale
     values, vectors = eigh(correlation, subset_by_index=[n - k, n - 1])
+    # From principal components: what their variance has above the 1 of pure noise.
     loadings = vectors * np.sqrt(np.maximum(values - 1, 0.1))
     noise = np.clip(1 - (loadings**2).sum(1), LEAST_NOISE, 1)
+    # EM, Rubin & Thayer 1982: moments of z given x, then loadings and noise in closed form.
     for _ in range(num_iterations):
         weighted = loadings / noise[:, None]
         inner = np.linalg.inv(np.eye(k) + loadings.T @ weighted)  # posterior covariance

@@ -113,6 +113,7 @@ def _surplus_over_spread(
     square = (
         np.einsum("ktn,ktn->n", found[TRAIN], found[TRAIN]) / folds.parts[TRAIN].bin_valid.sum()
     )
+    # One penalty for all units: without equal spread it would hardly touch the fast ones.
     scale = (1 / np.sqrt(np.maximum(square, _LEAST_VARIANCE))).astype(np.float32)
     return {part: x * scale for part, x in found.items()}
 

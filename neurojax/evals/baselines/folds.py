@@ -148,6 +148,7 @@ def smooth(values: np.ndarray, bin_valid: np.ndarray, sigma_bins: float) -> np.n
     shape; 0: as it is."""
     if not sigma_bins:
         return values
+    # Divided by the kernel's weight on valid bins, or rates would sink towards a trial's ends.
     weight = gaussian_filter1d(bin_valid.astype(np.float32), sigma_bins, axis=1, mode="constant")
     total = gaussian_filter1d(values, sigma_bins, axis=1, mode="constant")
     return np.where(
@@ -164,6 +165,7 @@ def exponential_filter(values: np.ndarray, memory_bins: float) -> np.ndarray:
     """Causal running average of [K, T, n] along bins; the weight of a bin decays by 1/e per
     `memory_bins` (0: none)."""
     decay = np.exp(-1.0 / memory_bins) if memory_bins else 0.0
+    # y_t = (1 - decay) x_t + decay y_(t-1)
     coefficients = np.array([1 - decay], values.dtype), np.array([1, -decay], values.dtype)
     return lfilter(*coefficients, values, axis=1)
 
@@ -176,6 +178,7 @@ def filtered_surplus(
     Zero in units whose past the forward task does not show.
     """
     scaled = np.where(folds.past_unseen, np.float32(0), surplus(folds.parts[part], psth))
+    # Over the spread of Poisson counts, so that one penalty suits slow and fast units.
     scaled = scaled / np.sqrt(folds.mean).astype(np.float32)
     return [exponential_filter(scaled, memory / folds.session.bin_size_s) for memory in memories_s]
 
@@ -185,6 +188,7 @@ def poisson_loss(rates: np.ndarray, fold: Fold, task: str) -> float:
     by."""
     scored = fold.scored[task]
     rate, y = np.maximum(rates[scored], 1e-9), fold.counts[scored]
+    # Logarithms at spikes alone: most entries have none.
     fired = y > 0
     total = rate.sum(dtype=np.float64) - (y[fired] * np.log(rate[fired])).sum(dtype=np.float64)
     return float(total / max(len(rate), 1))

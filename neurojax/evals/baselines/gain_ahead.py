@@ -54,6 +54,7 @@ def log_gains_so_far(
 ) -> list[np.ndarray]:
     """Log gains [K, T, n] of exponentially weighted sums, one per memory."""
     found = []
+    # The filter averages; times the memory it is a sum again, which pseudo-spikes stand beside.
     for memory in (memory_s / bin_size_s for memory_s in memories_s):
         found.append(
             log_ratio(

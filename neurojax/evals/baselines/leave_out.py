@@ -74,6 +74,7 @@ class _Search:
         if family not in self.kept:
             made = make_activity(self.folds, self.smoothing, family)
             size = made.gram.nbytes + sum(values.nbytes for values in made.now.values())
+            # The oldest goes first; the newest is kept however large it is.
             while self.kept and (len(self.kept) + 1) * size > _KEPT_BYTES:
                 self.kept.pop(next(iter(self.kept)))
             self.kept[family] = made

@@ -94,6 +94,7 @@ def _descend(design, counts, penalty, weights, num_iterations, tolerance):
     energy = (design.shared**2).sum(0)[:, None] * design.offset.mean(0)
     for own, tie in zip(design.own, design.tie, strict=True):
         energy = energy + tie.T**2 * np.einsum("rn,rn->n", own**2, design.offset)
+    # Preconditioned by the diagonal at the offset's rates: units of any rate take like steps.
     inverse_scale = 1 / np.maximum(energy + penalty, 1e-6)
     eta = log_gain(design, weights)
     direction = previous = gain = None
@@ -118,6 +119,7 @@ def _descend(design, counts, penalty, weights, num_iterations, tolerance):
         curvature = np.einsum("rn,rn,rn->n", rates, change, change) + (penalty * direction**2).sum(
             0
         )
+        # To the minimum of the parabola along the direction, but not far: exp is no parabola.
         step = -(gradient * direction).sum(0) / np.maximum(curvature, 1e-12)
         step = np.minimum(step, _MAX_STEP / np.maximum(np.abs(change).max(0), 1e-12))
         weights = weights + step * direction

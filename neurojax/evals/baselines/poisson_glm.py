@@ -145,6 +145,7 @@ def _leave_out_design(folds, psth, activity, visible, scored, vectors):
     _, rotation = np.linalg.eigh((shared[:, 1:].T @ shared[:, 1:]).astype(np.float64))
     rotation = rotation.astype(np.float32)
     shared[:, 1:] = shared[:, 1:] @ rotation
+    # What each unit puts into the scores, taken out again for itself: A of `poisson_fit`.
     own_rows = np.zeros((len(scored), k), np.float32)
     position = {unit: row for row, unit in enumerate(visible)}
     inside = [i for i, unit in enumerate(scored) if unit in position]

@@ -64,6 +64,7 @@ def tuned_smoothing(folds: Folds) -> Smoothing:
     spikes = train.sum((0, 1), dtype=np.float64)
 
     def loss(psth):
+        # A bin without a train spike would predict zero, and one spike there cost infinitely much.
         rates = padded_psth(np.maximum(psth, FLOOR * mean), len(total))
         return (num_trials[:, None] * rates - total * np.log(rates)).sum()
 
@@ -113,5 +114,6 @@ def _shrunk(total, num_trials, smoothing, mean, spikes):
     """What `shrunk_average` says, of smoothed sums."""
     if smoothing.kind == "trials":
         return (total + smoothing.pseudo_count * mean) / (num_trials + smoothing.pseudo_count)
+    # By spikes: a unit that has few is drawn to its mean in all bins alike.
     weight = spikes / (spikes + smoothing.pseudo_count)
     return weight * total / np.maximum(num_trials, 1e-9) + (1 - weight) * mean

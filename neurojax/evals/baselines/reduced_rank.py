@@ -57,6 +57,7 @@ def _leading(cross: np.ndarray, full: np.ndarray, number: int) -> np.ndarray:
         def times(vector):
             return (cross.T @ (full @ vector) + full.T @ (cross @ vector)) / 2
 
+        # Lanczos starts from a vector of its own choice; a fixed one makes fits repeat.
         start = np.random.default_rng(0).normal(size=size)
         operator = (
             LinearOperator((size, size), matvec=times, dtype=np.float64)
@@ -131,6 +132,7 @@ def readout_weights(
     if own.shape[1]:
         across = np.einsum("mjr,mjs->mrs", taken, mapped[own], optimize=True)
         inner = gram[own[:, :, None], own[:, None, :]]  # [m, j, j]
+        # The Gram matrix of (latents - own part), multiplied out.
         grams += (
             np.einsum("mjr,mjk,mks->mrs", taken, inner, taken, optimize=True)
             - across
@@ -138,6 +140,7 @@ def readout_weights(
         )
     own_cross = cross[own, np.arange(num_targets)[:, None]]  # [m, j]
     targets = latent_cross.T - np.einsum("mjr,mj->mr", taken, own_cross)
+    # Relative to the latents themselves, so that one number suits any recording.
     mean_square = np.trace(grams, axis1=1, axis2=2) / max(num_latents, 1)
     grams += np.maximum(shrink * mean_square, 1e-9)[:, None, None] * np.eye(num_latents)
     readout = np.linalg.solve(grams, targets[..., None])[..., 0]  # [m, r]

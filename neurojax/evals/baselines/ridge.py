@@ -110,6 +110,7 @@ def precision(num_features: int) -> type:
 
 def inverse_of(matrix: np.ndarray) -> np.ndarray:
     """Inverse of a symmetric positive definite matrix, in its own precision."""
+    # Cholesky: half the work of a general inverse, which matters at thousands of units.
     factorise, invert = lapack.get_lapack_funcs(("potrf", "potri"), (matrix,))
     factor, failed = factorise(matrix, lower=1)
     if failed:
@@ -164,11 +165,13 @@ def leave_one_out(inverse: np.ndarray, full: np.ndarray, own: np.ndarray) -> np.
         [p, n], exactly zero at each unit's own features.
     """
     unit = np.arange(full.shape[1])[:, None]
+    # P_bb of the formula above, of all units at once.
     block = inverse[own[:, :, None], own[:, None, :]]  # [n, j, j]
     step = np.linalg.solve(block, full[own, unit][..., None])[..., 0]  # [n, j]
     weights = full.copy()
     for feature in range(own.shape[1]):
         weights -= inverse[:, own[:, feature]] * step[:, feature]
+    # Zero but for rounding; made exact, so that no unit sees itself.
     weights[own, unit] = 0.0
     return weights
 

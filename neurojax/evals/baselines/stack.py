@@ -146,6 +146,7 @@ def mixture(
 
     def loss(point):
         eta = point[0] + point[1:].astype(np.float32) @ gains
+        # The search tries long steps, at which exp would overflow.
         rate = mean * np.exp(np.minimum(eta, 20.0, out=eta), out=eta)
         step = point - equal
         value = (
@@ -160,6 +161,7 @@ def mixture(
         )
         return value / len(counts), slope / len(counts)
 
+    # A part may be left out but not turned round: a negative weight fits noise.
     bounds = [(None, None)] + [(0.0, None)] * len(gains)
     start = equal if near is None else np.concatenate([[near[0]], near[1]])
     found = minimize(

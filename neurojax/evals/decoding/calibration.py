@@ -2,7 +2,7 @@
 abstention.
 
 Sources: Guo et al. 2017 (temperature scaling); Vovk et al. 2005 and Sadinle et al. 2019 (conformal
-    sets of least ambiguity); Vovk 2015 (cross-conformal: the scores come from folds within the
+sets of least ambiguity); Vovk 2015 (cross-conformal: the scores come from folds within the
     fitting trials).
 """
 
@@ -45,6 +45,7 @@ def conformal_threshold(scores: np.ndarray, nominal: float = NOMINAL) -> np.ndar
     The ceil((n + 1) nominal)-th smallest; infinity where n is too small to say.
     """
     ordered = np.sort(scores, axis=0)
+    # n + 1, since the new score is one more draw of the same kind (Vovk et al. 2005).
     rank = int(np.ceil((len(ordered) + 1) * nominal))
     return np.full(ordered.shape[1:], np.inf) if rank > len(ordered) else ordered[rank - 1]
 

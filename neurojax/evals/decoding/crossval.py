@@ -164,6 +164,7 @@ def cross_validate(
         tested[asked] = True
         if categorical:
             temperatures.append(calibration.fit_temperature(held_out, target.values[fitting]))
+            # Cross-conformal: the scores of fitting trials come from fits without them.
             scores = calibration.class_scores(calibration.tempered(held_out, temperatures[-1]))
             threshold = calibration.conformal_threshold(
                 scores[np.arange(len(fitting)), target.values[fitting]]
@@ -210,6 +211,7 @@ def predict_permuted(
     for on_fold, (fitting, asked) in zip(on_folds, folds, strict=True):
         fit = on_fold((fitting, asked))
         for place, one in enumerate(shuffled):
+            # A shuffle may leave a fold without some class; it predicts nothing there.
             if len(np.unique(one.values[fitting])) == len(target.classes):
                 predicted[place, asked] = fit(one)[0]
     return predicted, shuffled

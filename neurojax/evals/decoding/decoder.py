@@ -70,6 +70,7 @@ def linear(
         if part is not None
     ]
     if beside is not None and target.kind != PER_BIN:
+        # Equal total variance, or the part with more columns would take the penalty's whole budget.
         parts = [part / np.float32(np.sqrt(part.var(0).sum()) or 1.0) for part in parts]
     rows = np.concatenate(parts, axis=-1) if beside is not None else parts[0]
     facts, options = (rows, target.kind, len(target.classes)), {"scaled": not as_in_mtm}
@@ -164,6 +165,7 @@ def decode(
         repeatable = read_out.on_fold is not None or read_out.choose is not None
         permute = name == MODEL and num_permutations > 0 and repeatable
         numbers = permute and target.kind != CATEGORICAL and not one_setting
+        # Shuffled copies ride along as further dimensions: one decomposition serves all.
         asked = scores.permuted_numbers(target, num_permutations, seed) if numbers else target
         found = crossval.cross_validate(
             read_out, asked, outer, seed, where, one_setting=one_setting, choose_on=target

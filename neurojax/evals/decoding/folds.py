@@ -65,6 +65,7 @@ def inner_folds(target: Target, places: np.ndarray, num_folds: int, seed: int) -
     labels = target.values[places] if target.kind == CATEGORICAL else np.zeros(len(places), int)
     sizes = np.bincount(labels)
     num_folds = int(min(num_folds, len(places)))
+    # Stratified folds need a trial of every class in each.
     enough = sizes[sizes > 0].min() >= num_folds
     kind = selection.StratifiedKFold if target.kind == CATEGORICAL and enough else selection.KFold
     splitter = kind(num_folds, shuffle=True, random_state=seed)

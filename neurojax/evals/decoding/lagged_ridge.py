@@ -189,6 +189,7 @@ class _Gram:
 
         def predict(targets: np.ndarray, penalty: float) -> np.ndarray:
             penalised = among.copy()
+            # All rows zero: Cholesky still needs something above zero, and anything will do.
             penalised[places] += penalty * square or 1.0
             return to @ cho_solve(
                 cho_factor(penalised, overwrite_a=True, check_finite=False), targets

@@ -114,6 +114,7 @@ def ridge(
     """
     mean = targets.mean(0, dtype=np.float64)
     centre = features.mean(0, dtype=np.float64)
+    # Accelerators may round float32 products to fewer bits, which a small penalty would show.
     with jax.default_matmul_precision("highest"):
         predicted = _ridge(
             jnp.asarray(features - centre, jnp.float32),

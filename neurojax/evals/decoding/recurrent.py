@@ -58,6 +58,7 @@ def gru(raw: Features, num_classes: int, seed: int, steps: Sequence[int] = STEPS
 
     def fit(target: Target, fitting: np.ndarray, asked: np.ndarray) -> np.ndarray:
         signals = _components(raw, fitting)
+        # All trials pass through the network, only fitting ones weigh: one program for all folds.
         used = np.zeros(len(signals), np.float32)
         used[fitting] = 1
         if target.kind == CATEGORICAL:

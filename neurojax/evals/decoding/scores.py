@@ -94,6 +94,7 @@ def chance(main: float | None, null: list[float]) -> dict[str, Any]:
     """
     if main is None or not null:
         return {"num_permutations": 0}
+    # The real labels count as one permutation, so that p is never zero.
     reached = sum(value >= main for value in null)
     return {
         "num_permutations": len(null),
@@ -136,6 +137,7 @@ def _auroc(probs: np.ndarray, codes: np.ndarray, sizes: np.ndarray) -> float | N
         return None
     probs = probs / probs.sum(1, keepdims=True)
     ranks = rankdata(probs, axis=0)
+    # Mann-Whitney's U over the number of pairs; ties count half.
     areas = [
         (ranks[codes == label, label].sum() - size * (size + 1) / 2) / (size * (len(codes) - size))
         for label, size in enumerate(sizes)

@@ -130,6 +130,7 @@ def _products(
         )
     scale = np.tile(scale.astype(np.float32), rows.shape[1] // num_units)
     total = np.zeros((len(rows), len(rows)))
+    # A block at a time: centred and scaled, all rows would be a second copy in memory.
     for start in range(0, rows.shape[1], _BLOCK):
         columns = slice(start, start + _BLOCK)
         block = (rows[:, columns] - mean[columns]) * scale[columns]

@@ -66,6 +66,7 @@ def reliability_curve(
                 label=None if number else "each session",
             )
     predicted, observed, half = together.T
+    # A bar ends at the axis: on a logarithmic one it cannot reach zero.
     error = np.stack([np.minimum(half, observed - low), half])
     look = {"fmt": "o", "markersize": 4.5, "color": style.MODEL, "elinewidth": 1.2, "capsize": 2.5}
     axes.errorbar(predicted, observed, np.maximum(error, 0), label="model, 95 %", zorder=3, **look)

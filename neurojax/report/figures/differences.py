@@ -62,9 +62,9 @@ def differences(
             "capthick": 2.0,
             "zorder": 3,
         }
-        colour = style.CYCLE[
-            (place + 1) % len(style.CYCLE)
-        ]  # as in the figure of all runs, where the first has one too
+        # As in the figure of all runs, where the first run has a colour too.
+        colour = style.CYCLE[(place + 1) % len(style.CYCLE)]
+        # One session has no spread over sessions: its bar is over its trials.
         ends = one.ci95 if len(one.sessions) > 1 else one.trials_ci95
         axes.errorbar([place], [one.mean], _half_widths(one.mean, ends), color=colour, **look)
     axes.set_xticks(range(len(runs)), [style.plain(name) for name in runs])

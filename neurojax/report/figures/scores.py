@@ -230,8 +230,7 @@ def shot_curve(
     intervals.
 
     A predictor far below zero would flatten the others: the axis stops at half the highest value
-        below zero,
-    lower only for the model.
+    below zero, lower only for the model.
 
     Args:
         axes: where to draw.
