@@ -15,6 +15,7 @@ def plain_array(values: Any, name: str, where: str) -> np.ndarray:
         array = np.asarray(values)
     except ValueError:
         raise InputError(f"{where}: {name} is ragged, expected one rectangular array") from None
+    # HDF5 and MATLAB files give text as bytes.
     if array.dtype.kind == "S":
         array = np.char.decode(array, "utf-8", "replace")
     require(
