@@ -1,5 +1,6 @@
 """Configs of tests: those of configs/mtm.py with changes, since the classes have no defaults."""
 
+import dataclasses
 import functools
 import runpy
 from pathlib import Path
@@ -12,6 +13,7 @@ from neurojax.data.batching import BatchingConfig
 from neurojax.models import ndt, ndt_linear
 from neurojax.objectives import mtm
 from neurojax.train import settings, state
+from neurojax.train.config import LoopConfig
 from neurojax.train.optimizer import OptimizerConfig
 from neurojax.train.step import Model, Objective
 
@@ -54,6 +56,12 @@ def batching_config(**changes: Any) -> BatchingConfig:
 def optimizer_config(**changes: Any) -> OptimizerConfig:
     """The optimiser of `size=tiny` with changes."""
     return _built(OptimizerConfig, "optimizer", "size=tiny", changes)
+
+
+def loop_config(**changes: Any) -> LoopConfig:
+    """How a run of `size=tiny` is driven, with changes; without validation."""
+    driven = settings.loop_config(_declared("size=tiny"))
+    return dataclasses.replace(driven, **{"validate_every_steps": 0} | changes)
 
 
 def model_of(config: ndt.Config) -> Model:

@@ -106,8 +106,9 @@ def run(arguments: argparse.Namespace) -> None:
     pipeline.stream = traced(pipeline.stream, trace, arguments.pause_s, source)
     driven = LoopConfig(
         log_every_steps=arguments.log_every, save_every_steps=arguments.save_every, num_threads=0, mesh_data=0,
-        mesh_model=arguments.model, steps_per_dispatch=arguments.at_once,
-        placement="host" if arguments.at_once == 1 else "device",
+        mesh_model=arguments.model, rules=(), microbatches=1, steps_per_dispatch=arguments.at_once,
+        placement="host" if arguments.at_once == 1 else "device", validate_every_steps=0, keep_checkpoints=2,
+        max_skipped_in_a_row=10,
     )  # fmt: skip
     restored = []
     restore.restore_latest = noted(restore.restore_latest, restored)

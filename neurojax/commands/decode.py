@@ -12,7 +12,7 @@ from neurojax.commands import decode_report
 from neurojax.data.session import TEST, TRAIN, Session
 from neurojax.data.store import trained_trials
 from neurojax.data.store.dataset import Dataset, open_dataset
-from neurojax.errors import InputError, require, require_fields
+from neurojax.errors import InputError, require
 from neurojax.evals import protocols
 from neurojax.evals.decoding import (
     crossval,
@@ -27,6 +27,7 @@ from neurojax.evals.decoding import (
 )
 from neurojax.evals.decoding.targets import CATEGORICAL, PER_BIN, Target
 from neurojax.files import require_writable
+from neurojax.ranges import check_ranges, from_to, one_of
 from neurojax.runs.progress import Progress
 from neurojax.schemes import CAUSAL, NEURON
 from neurojax.train import run_folder
@@ -34,6 +35,16 @@ from neurojax.train.predictor import Predictor
 
 METHODS, PROTOCOLS = ("probe", "finetune"), ("cv", "split", "mtm")
 LEAST_REGION_UNITS = 5
+RANGES = {
+    "method": one_of(*METHODS),
+    "protocol": one_of(*PROTOCOLS),
+    "fold_by": one_of(folds.TRIAL, folds.BLOCK),
+    "features": one_of(None, *signals.NAMES, signals.BOTH),
+    "kind": one_of(None, *targets.KINDS),
+    "num_folds": from_to(2, 1000),
+    "num_permutations": from_to(0, 10_000),
+    "seed": from_to(0, 2**31),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,22 +65,12 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self):
-        lists = {"method": METHODS, "protocol": PROTOCOLS, "fold_by": (folds.TRIAL, folds.BLOCK)}
-        lists |= {"features": (None, *signals.NAMES, signals.BOTH), "kind": (None, *targets.KINDS)}
-        for name, allowed in lists.items():
-            asked, listed = getattr(self, name), ", ".join(word for word in allowed if word)
-            require(asked in allowed, f"--{name}={asked}; choose from {listed}")
+        check_ranges(self, "--", RANGES)
         for name in self.baselines or ():
             require(
                 name in decoder.ALL_BASELINES,
                 f"--baselines names {name!r}; choose from {', '.join(decoder.ALL_BASELINES)}",
             )
-        rules = (
-            ("num_folds", lambda n: 2 <= n <= 1000, "expected 2 to 1000"),
-            ("num_permutations", lambda n: 0 <= n <= 10_000, "expected 0 to 10000"),
-            ("seed", lambda n: 0 <= n <= 2**31, f"expected 0 to {2**31}"),
-        )
-        require_fields(self, "--", rules)
         require(
             self.method != "finetune" or not (self.as_in_mtm() or self.features or self.regions),
             "--method=finetune trains a head on latents; leave out mtm, --features and --regions",

@@ -2,7 +2,8 @@
 
 import dataclasses
 
-from neurojax.errors import require, require_fields
+from neurojax.errors import require
+from neurojax.ranges import at_least, check_ranges, one_of
 from neurojax.train import sharding
 
 
@@ -26,35 +27,35 @@ class LoopConfig:
         rules: see train.sharding.
     """
 
-    microbatches: int = 1
-    steps_per_dispatch: int = 1
-    log_every_steps: int = 20
-    save_every_steps: int = 500
-    validate_every_steps: int = 0
-    keep_checkpoints: int = 2
-    max_skipped_in_a_row: int = 10
-    placement: str = "host"
-    num_threads: int = 1
-    mesh_data: int = 0
-    mesh_model: int = 1
-    rules: tuple[sharding.Rule, ...] = ()
+    microbatches: int
+    steps_per_dispatch: int
+    log_every_steps: int
+    save_every_steps: int
+    validate_every_steps: int
+    keep_checkpoints: int
+    max_skipped_in_a_row: int
+    placement: str
+    num_threads: int
+    mesh_data: int
+    mesh_model: int
+    rules: tuple[sharding.Rule, ...]
 
     def __post_init__(self):
-        require(
-            self.placement in ("host", "device"),
-            f"data.placement={self.placement!r}; choose 'host' or 'device'",
-        )
-        positive = "microbatches steps_per_dispatch log_every_steps keep_checkpoints"
-        every, or_off = "save_every_steps validate_every_steps", "0 (off) or a number of steps"
-        rules = (
-            (f"{positive} max_skipped_in_a_row", lambda n: n >= 1, "expected at least 1"),
-            (every, lambda n: n >= 0, f"expected {or_off}"),
-        )
-        require_fields(self, "train.", rules)
-        threads = ("num_threads", lambda n: n >= 0, "expected 0 (no thread) or more")
-        require_fields(self, "data.", [threads])
+        check_ranges(self, "data.", RANGES_OF_DATA)
+        check_ranges(self, "train.", RANGES)
         require(
             self.steps_per_dispatch == 1 or self.placement == "device",
             f"train.steps_per_dispatch={self.steps_per_dispatch} needs the counts on the device; "
             "set data.placement=device, or train.steps_per_dispatch=1",
         )
+
+
+RANGES = {
+    "microbatches steps_per_dispatch log_every_steps keep_checkpoints": at_least(1),
+    "max_skipped_in_a_row": at_least(1),
+    "save_every_steps validate_every_steps": at_least(0, "expected 0 (off) or a number of steps"),
+}
+RANGES_OF_DATA = {
+    "placement": one_of("host", "device", expected="choose 'host' or 'device'"),
+    "num_threads": at_least(0, "expected 0 (no thread) or more"),
+}

@@ -6,7 +6,6 @@ correction), and a row that a batch does not touch stays bit-equal.
 """
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -14,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from neurojax.errors import require_fields
+from neurojax.ranges import check_ranges, positive, positive_or_off, share
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,19 +43,16 @@ class OptimizerConfig:
     clip_norm: float
 
     def __post_init__(self):
-        off = "expected 0 (off) or a positive"
-        rules = (
-            (
-                "learning_rate initial_divisor final_divisor epsilon",
-                lambda value: 0 < value < math.inf,
-                "expected a positive number",
-            ),
-            ("weight_decay row_weight_decay", lambda value: 0 <= value < math.inf, f"{off} number"),
-            ("b1 b2", lambda value: 0 <= value < 1, "expected a share in [0, 1)"),
-            ("warmup_share", lambda value: 0 < value < 1, "expected a share in (0, 1)"),
-            ("clip_norm", lambda value: 0 <= value < math.inf, f"{off} norm"),
-        )
-        require_fields(self, "optimizer.", rules)
+        check_ranges(self, "optimizer.", RANGES)
+
+
+RANGES = {
+    "learning_rate initial_divisor final_divisor epsilon": positive(),
+    "weight_decay row_weight_decay": positive_or_off(),
+    "b1 b2": share("[0, 1)"),
+    "warmup_share": share("(0, 1)"),
+    "clip_norm": positive_or_off("norm"),
+}
 
 
 class RowMoments(NamedTuple):

@@ -29,13 +29,13 @@ def build(kind, block: str, values: Mapping[str, Any]):
     """kind(**values), where a missing or unknown entry or a wrong type is the config's fault.
 
     Args:
-        kind: a dataclass.
+        kind: a dataclass without defaults, which checks its own ranges (see `neurojax.ranges`).
         block: of the config, for messages.
         values: its entries; a tuple of words may be one string with commas (the command line's
             spelling).
     """
     types = typing.get_type_hints(kind)
-    fields = {field.name: field for field in dataclasses.fields(kind)}
+    fields = [field.name for field in dataclasses.fields(kind)]
     for name in sorted(values, key=str):
         require(
             name in fields,
@@ -43,9 +43,7 @@ def build(kind, block: str, values: Mapping[str, Any]):
             f", or take the whole block {block} from the config of another system",
         )
     given = {}
-    for name, field in fields.items():
-        if name not in values and field.default is not dataclasses.MISSING:
-            continue
+    for name in fields:
         words = typing.get_origin(types[name]) is tuple
         if words and isinstance(values.get(name), str):
             given[name] = tuple(values[name].split(","))

@@ -8,7 +8,6 @@ import pytest
 from neurojax.data import pipeline
 from neurojax.data.sources import spikes
 from neurojax.train import loop
-from neurojax.train.config import LoopConfig
 from tests import configs_for_tests
 
 COMPILED = "/jax/core/compile/backend_compile_duration"  # also where a program comes from the persistent cache
@@ -54,7 +53,9 @@ def test_nothing_compiles_once_every_shape_was_seen(num_steps, how, recipe, data
             yield made
 
     monkeypatch.setattr(pipeline, "stream", stream)
-    often = LoopConfig(log_every_steps=2, save_every_steps=4, validate_every_steps=3, num_threads=0, **how)
+    often = configs_for_tests.loop_config(
+        log_every_steps=2, save_every_steps=4, validate_every_steps=3, num_threads=0, **how
+    )
     loop.train(recipe, source, often, tmp_path, {})
     steps = [name for name in compiled if name in ("jit(step_of)", "jit(steps_of)")]
     assert len(steps) == compiled.count("jit(_sums)") == len(source.shapes())

@@ -5,7 +5,7 @@ import pytest
 
 from neurojax.errors import InputError
 from neurojax.train import dispatch
-from neurojax.train.config import LoopConfig
+from tests.configs_for_tests import loop_config
 
 
 def grouped(widths, first=0, **changes):
@@ -13,7 +13,7 @@ def grouped(widths, first=0, **changes):
     settings = dict(log_every_steps=100, save_every_steps=0, placement="device", steps_per_dispatch=4) | changes
     stream = ({"number": np.full((1, width), first + index)} for index, width in enumerate(widths))
     found = []
-    for run in dispatch.runs(stream, first, LoopConfig(**settings)):
+    for run in dispatch.runs(stream, first, loop_config(**settings)):
         numbers = run.made["number"][..., 0, 0]
         found.append(numbers[: run.length].tolist() if numbers.ndim else [int(numbers)])
         assert found[-1][0] == run.first and len(found[-1]) == run.length
@@ -39,6 +39,6 @@ def test_a_run_has_batches_of_one_shape_in_their_order():
 
 def test_several_steps_need_the_counts_on_the_device():
     with pytest.raises(InputError, match="train.steps_per_dispatch=4 needs .*data.placement=device"):
-        LoopConfig(steps_per_dispatch=4)
+        loop_config(steps_per_dispatch=4)
     with pytest.raises(InputError, match="train.steps_per_dispatch=0; expected at least 1"):
-        LoopConfig(steps_per_dispatch=0, placement="device")
+        loop_config(steps_per_dispatch=0, placement="device")

@@ -24,11 +24,11 @@ from neurojax.runs.manifest import MANIFEST_NAME, CheckpointError, steps_on_disk
 from neurojax.runs.writer import read_metrics
 from neurojax.train import dispatch, loop, sharding
 from neurojax.train import run as train_run
-from neurojax.train.config import LoopConfig
 from neurojax.train.log_window import Diverged
+from tests.configs_for_tests import loop_config
 
 STEPS = 24  # of every run here, so that all share one compiled program
-LOOP = LoopConfig(log_every_steps=1, save_every_steps=1, num_threads=0)
+LOOP = loop_config(log_every_steps=1, save_every_steps=1, num_threads=0)
 
 
 @pytest.fixture

@@ -15,11 +15,11 @@ from neurojax.runs.manifest import read_manifest, steps_on_disk
 from neurojax.runs.writer import read_metrics
 from neurojax.schemes import PROMPTS
 from neurojax.train import loop
-from neurojax.train.config import LoopConfig
 from neurojax.train.log_window import Diverged
+from tests.configs_for_tests import loop_config
 
 STEPS = 6
-LOOP = LoopConfig(log_every_steps=2, save_every_steps=4, validate_every_steps=3, num_threads=0)
+LOOP = loop_config(log_every_steps=2, save_every_steps=4, validate_every_steps=3, num_threads=0)
 RECORD = {"config_hash": "c", "dataset_fingerprint": "d"}
 
 
@@ -193,4 +193,4 @@ def test_a_run_that_is_never_finite_stops_and_saves_nothing(train, tmp_path, mon
 )
 def test_settings_that_make_no_sense_are_refused(values, message):
     with pytest.raises(InputError, match=message):
-        LoopConfig(**values)
+        loop_config(**values)

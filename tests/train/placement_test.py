@@ -14,8 +14,7 @@ from neurojax.data.sources import spikes
 from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
 from neurojax.train import dispatch, placement, sharding
-from neurojax.train.config import LoopConfig
-from tests.configs_for_tests import batching_config
+from tests.configs_for_tests import batching_config, loop_config
 
 SIZES = (5, 7, 12, 6)
 
@@ -64,7 +63,7 @@ def test_each_device_gathers_its_own_trials():
     sessions = make_sessions(9)
     config = batching_config(sessions_per_batch=2, trials_per_batch=16, bucket_units=8)
     source = spikes.open_source(sessions, config, 0)
-    feed = dispatch.feed_of(source, LoopConfig(placement="device"), sharding.make_mesh(8, 1))
+    feed = dispatch.feed_of(source, loop_config(placement="device"), sharding.make_mesh(8, 1))
     placed = feed.place(feed.make(0))
     gather = jax.jit(feed.unpack).lower(placed, feed.resident).compile()
     counts = gather(placed, feed.resident).trials["counts"]
@@ -83,4 +82,4 @@ def test_a_session_larger_than_a_chunk_is_refused():
 def test_only_spike_counts_are_held_on_the_device():
     source = types.SimpleNamespace(trials_per_batch=8)  # of another kind of data: no layout of units
     with pytest.raises(InputError, match="holds spike counts only; set data.placement=host"):
-        dispatch.feed_of(source, LoopConfig(placement="device"), sharding.make_mesh(8, 1))
+        dispatch.feed_of(source, loop_config(placement="device"), sharding.make_mesh(8, 1))

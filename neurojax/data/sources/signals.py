@@ -16,6 +16,7 @@ from neurojax.data.checks.check_signals import channel_moments
 from neurojax.data.session import SPLIT_NAMES, TRAIN, VALIDATION, Session
 from neurojax.errors import InputError, require
 from neurojax.facts import Facts
+from neurojax.ranges import Range, check_ranges, one_of
 
 NORMALISE = ("person", "none")
 
@@ -37,14 +38,13 @@ class Config:
     normalise: str
 
     def __post_init__(self):
-        require(
-            0 < self.trials_per_batch < 2**31,
-            f"data.trials_per_batch={self.trials_per_batch}; expected 1 or more",
-        )
-        require(
-            self.normalise in NORMALISE,
-            f"data.normalise={self.normalise!r}; expected {' or '.join(NORMALISE)}",
-        )
+        check_ranges(self, "data.", RANGES)
+
+
+RANGES = {
+    "trials_per_batch": Range(lambda number: 0 < number < 2**31, "expected 1 or more"),
+    "normalise": one_of(*NORMALISE, expected="expected person or none"),
+}
 
 
 class Pass(NamedTuple):
