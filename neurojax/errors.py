@@ -3,7 +3,6 @@
 import errno
 import operator
 import sys
-from collections.abc import Iterable
 from typing import Any
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # what a disk may say to any write, at any moment
@@ -25,20 +24,6 @@ def require(holds: Any, otherwise: str) -> None:
     """Raises InputError with the line `otherwise` unless something `holds`."""
     if not holds:
         raise InputError(otherwise)
-
-
-def require_fields(values: Any, prefix: str, rules: Iterable[tuple]) -> None:
-    """Raises InputError for the first field that breaks its rule.
-
-    Args:
-        values: a dataclass of options.
-        prefix: of the field's name in the message, such as "optimizer." or "--".
-        rules: (names of fields with blanks between, test of a value, what was expected).
-    """
-    for names, holds, expected in rules:
-        for name in names.split():
-            found = getattr(values, name)
-            require(holds(found), f"{prefix}{name}={found}; {expected}")
 
 
 def whole_number(value: Any, name: str, least: int, expected: str = "a whole number") -> int:

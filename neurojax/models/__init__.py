@@ -1,1 +1,1 @@
-"""Modules from counts to log-rates: stitcher, tokenizer, transformer, heads."""
+"""Models: arrays to states and natural parameters, and the parts that they share."""

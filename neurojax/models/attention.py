@@ -53,6 +53,21 @@ def _not_later(length: int) -> np.ndarray:
     return place[None, :] <= place[:, None]  # [L, L]
 
 
+def rotate(queries_or_keys: jax.Array, positions: jax.Array, theta: float = 10_000.0) -> jax.Array:
+    """Rotary position embedding (Su et al. 2021, eq. 34).
+
+    Args:
+        queries_or_keys: [B, L, H, E], E even.
+        positions: float32 [L], in bins.
+    """
+    half = queries_or_keys.shape[-1] // 2
+    frequency = theta ** (-jnp.arange(half, dtype=jnp.float32) / half)
+    angle = (positions[:, None] * frequency[None])[None, :, None, :]  # [1, L, 1, E/2]
+    first, second = queries_or_keys[..., :half], queries_or_keys[..., half:]
+    cos, sin = jnp.cos(angle).astype(first.dtype), jnp.sin(angle).astype(first.dtype)
+    return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
+
+
 def attention(
     queries, keys, values, span: Span, kernel="xla", dropout_rate=0.0, dropout_key=None
 ) -> jax.Array:

@@ -1,8 +1,9 @@
-"""Shapes and recipe of the transformer that models share."""
+"""Shapes and recipe: of the transformer that models share, and of NDT1-stitch around it."""
 
 import dataclasses
 
-from neurojax.errors import InputError
+from neurojax.errors import require
+from neurojax.ranges import at_least, check_ranges, one_of, share
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,46 +41,62 @@ class TransformerConfig:
     unroll: int
 
     def __post_init__(self):
-        require_at_least(self, 1, "width", "num_layers", "num_heads", "mlp_width", "unroll")
-        require_share(self, "dropout", "dropout_attention")
-        require_choice(self, "positions", "learned", "rotary")
-        require_choice(self, "init", "released", "scaled")
-        require_choice(self, "compute_dtype", "float32", "bfloat16")
-        require_choice(self, "attention", "xla", "cudnn", "splash")
-        require_choice(self, "remat", "none", "dots", "block")
-        if self.width % self.num_heads:
-            raise InputError(
-                f"model.width={self.width} is not a multiple of model.num_heads={self.num_heads}"
-            )
-        if self.positions == "rotary" and (self.width // self.num_heads) % 2:
-            raise InputError(
-                f"rotary positions need an even head width, got {self.width} / {self.num_heads}; "
-                "change model.width"
-            )
-        if self.attention != "xla" and self.dropout_attention:
-            raise InputError(
-                f"model.attention={self.attention} knows no model.dropout_attention; set that to 0"
-            )
-
-
-def require_at_least(config, least: int, *names: str) -> None:
-    """Raises InputError for a field below `least`."""
-    for name in names:
-        if getattr(config, name) < least:
-            wanted = "0 or more" if least == 0 else f"at least {least}"
-            raise InputError(f"model.{name}={getattr(config, name)}; expected {wanted}")
-
-
-def require_share(config, *names: str) -> None:
-    """Raises InputError for a field outside [0, 1)."""
-    for name in names:
-        if not 0 <= getattr(config, name) < 1:
-            raise InputError(f"model.{name}={getattr(config, name)}; expected a share in [0, 1)")
-
-
-def require_choice(config, name: str, *allowed: str) -> None:
-    """Raises InputError for a field that is none of the allowed words."""
-    if getattr(config, name) not in allowed:
-        raise InputError(
-            f"model.{name}={getattr(config, name)!r}; choose from {', '.join(allowed)}"
+        check_ranges(self, "model.", RANGES)
+        require(
+            self.width % self.num_heads == 0,
+            f"model.width={self.width} is not a multiple of model.num_heads={self.num_heads}",
         )
+        require(
+            self.positions != "rotary" or (self.width // self.num_heads) % 2 == 0,
+            f"rotary positions need an even head width, got {self.width} / {self.num_heads}; "
+            "change model.width",
+        )
+        require(
+            self.attention == "xla" or not self.dropout_attention,
+            f"model.attention={self.attention} knows no model.dropout_attention; set that to 0",
+        )
+
+
+RANGES = {
+    "width num_layers num_heads mlp_width unroll": at_least(1),
+    "dropout dropout_attention": share("[0, 1)"),
+    "positions": one_of("learned", "rotary"),
+    "init": one_of("released", "scaled"),
+    "compute_dtype": one_of("float32", "bfloat16"),
+    "attention": one_of("xla", "cudnn", "splash"),
+    "remat": one_of("none", "dots", "block"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class NDTConfig(TransformerConfig):
+    """Attributes, beside those of the transformer:
+    read_in_width: K, channels after the per-session read-in.
+    embed_width: hidden width of the shared embedder; 0 goes straight from K to `width`.
+    num_positions: rows of the learned position table; at least the longest trial's bins.
+    num_session_rows: rows of the session-token table; at least the number of sessions.
+    bin_mask_token: add a learned vector to the tokens of hidden bins, so that a hidden bin does not
+        look like a silent one.
+    dropout_embed: on all tokens before the first layer.
+    read_in_init: "random", or "principal": each session's principal components (train split).
+    """
+
+    read_in_width: int
+    embed_width: int
+    num_positions: int
+    num_session_rows: int
+    bin_mask_token: bool
+    dropout_embed: float
+    read_in_init: str
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_ranges(self, "model.", RANGES_OF_NDT)
+
+
+RANGES_OF_NDT = {
+    "read_in_width": at_least(1),
+    "embed_width num_positions num_session_rows": at_least(0),
+    "dropout_embed": share("[0, 1)"),
+    "read_in_init": one_of("random", "principal"),
+}

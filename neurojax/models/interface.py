@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from neurojax.batch import Batch
 from neurojax.by_name import module_named
@@ -120,3 +121,13 @@ def gather_rows(
         name: table.at[row_index(specs[name], batch)].get(mode="fill", fill_value=0)
         for name, table in tables.items()
     }
+
+
+def by_trial(array: jax.Array) -> jax.Array:
+    """[G, b, ...] -> [B, ...]; devices that share the trials of every group share B as well."""
+    return jnp.swapaxes(array, 0, 1).reshape((-1,) + array.shape[2:])
+
+
+def by_group(array: jax.Array, groups: int) -> jax.Array:
+    """[B, ...] -> [G, b, ...], the way back."""
+    return jnp.swapaxes(array.reshape((-1, groups) + array.shape[1:]), 0, 1)

@@ -27,6 +27,7 @@ from neurojax.errors import InputError
 from neurojax.facts import Facts
 from neurojax.models import divergences, first_rows, gru, stitcher
 from neurojax.models.interface import Outputs, SpikeInputs, TableSpec, Weights
+from neurojax.ranges import at_least, check_ranges, one_of, positive, share
 
 HAS_CAUSAL_SCHEME = False  # the encoders read the whole trial
 
@@ -65,14 +66,17 @@ class Config:
     variance_floor: float
 
     def __post_init__(self):
-        if self.read_in_init not in ("principal", "random"):
-            came = self.read_in_init
-            raise InputError(f"model.read_in_init={came!r}; choose 'principal' or 'random'")
-        if not 0 <= self.dropout < 1:
-            raise InputError(f"model.dropout={self.dropout}; expected a share in [0, 1)")
-        for name, value in dataclasses.asdict(self).items():
-            if name not in ("read_in_init", "dropout") and not 0 < value < math.inf:
-                raise InputError(f"model.{name}={value}; expected a positive number")
+        check_ranges(self, "model.", RANGES)
+
+
+RANGES = {
+    "read_in_width encoder_width initial_state_width num_inputs num_factors": at_least(1),
+    "controller_width generator_width": at_least(1),
+    "read_in_init": one_of("principal", "random"),
+    "dropout": share("[0, 1)"),
+    "initial_state_variance input_time_constant_s input_noise_variance": positive(),
+    "variance_floor": positive(),
+}
 
 
 def tables(config: Config) -> dict[str, TableSpec]:

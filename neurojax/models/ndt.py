@@ -1,8 +1,11 @@
 """NDT1-stitch, the model of MtM: units to latents by session, a token a bin, a transformer, and
 back.
 
-    visible counts [G, b, T, N] -> read-in [G, b, T, K] -> tokens [B, T, D]
-    [session, prompt, bin 0 .. bin T-1] -> transformer -> the T bin tokens -> log-rates [G, b, T, N]
+    visible counts  [G, b, T, N]
+    -> latents      [G, b, T, K]   each session's own read-in (stitcher)
+    -> tokens       [B, 2 + T, D]  session, prompt, bin 0 .. bin T-1
+    -> states       [G, b, T, D]   of the bin tokens, after the transformer
+    -> log-rates    [G, b, T, N]   each session's own read-out (stitcher)
 
 Under the causal scheme a bin attends to the context tokens and to bins up to itself, and context
 tokens attend to context tokens only, so that later counts cannot reach earlier bins through them.
@@ -10,85 +13,22 @@ tokens attend to context tokens only, so that later counts cannot reach earlier 
 Source: Zhang et al. 2024, section 3 and figure 1; NDT1: Ye and Pandarinath 2021.
 """
 
-import dataclasses
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from neurojax.errors import InputError
+from neurojax.errors import require
 from neurojax.facts import Facts
 from neurojax.models import first_rows, stitcher
 from neurojax.models.attention import NUM_CONTEXT, Span, places
-from neurojax.models.config import (
-    TransformerConfig,
-    require_at_least,
-    require_choice,
-    require_share,
-)
-from neurojax.models.interface import Outputs, SpikeInputs, TableSpec, Weights
-from neurojax.models.tokenizer import TimeBinTokenizer
+from neurojax.models.config import NDTConfig as Config
+from neurojax.models.dense import dense
+from neurojax.models.interface import Outputs, SpikeInputs, TableSpec, Weights, by_group, by_trial
 from neurojax.models.transformer import Transformer
 from neurojax.schemes import CAUSAL, PROMPTS
 
 HIDES_BY_ZEROING = True
 HAS_CAUSAL_SCHEME = True
-
-
-@dataclasses.dataclass(frozen=True)
-class Config(TransformerConfig):
-    """Attributes, beside those of the transformer:
-    read_in_width: K, channels after the per-session read-in.
-    embed_width: hidden width of the shared embedder; 0 goes straight from K to `width`.
-    num_positions: rows of the learned position table; at least the longest trial's bins.
-    num_session_rows: rows of the session-token table; at least the number of sessions.
-    bin_mask_token: add a learned vector to the tokens of hidden bins, so that a hidden bin does not
-        look like a silent one.
-    dropout_embed: on all tokens before the first layer.
-    read_in_init: "random", or "principal": each session's principal components (train split).
-    """
-
-    read_in_width: int
-    embed_width: int
-    num_positions: int
-    num_session_rows: int
-    bin_mask_token: bool
-    dropout_embed: float
-    read_in_init: str
-
-    def __post_init__(self):
-        super().__post_init__()
-        require_at_least(self, 1, "read_in_width")
-        require_at_least(self, 0, "embed_width", "num_positions", "num_session_rows")
-        require_share(self, "dropout_embed")
-        require_choice(self, "read_in_init", "random", "principal")
-
-
-def tables(config: Config) -> dict[str, TableSpec]:
-    """The stitcher's rows of units and sessions."""
-    return stitcher.tables(config)
-
-
-def fitted_rows(config: Config, sessions, facts: Facts):
-    """Read-in rows at each session's principal components, where asked."""
-    if config.read_in_init == "random":
-        return {}
-    return first_rows.principal(sessions, facts, config.read_in_width)
-
-
-def init(key: jax.Array, config: Config, facts: Facts):
-    """(parameters of the shared part, no buffers)."""
-    num_positions = max(config.num_positions, facts.num_bins)
-    if config.positions == "learned" and 0 < config.num_positions < num_positions:
-        raise InputError(
-            f"model.num_positions={config.num_positions}, but the longest trial has "
-            f"{facts.num_bins} bins; set it to 0 (as many as needed) or convert a shorter window"
-        )
-    # Only shapes matter here: one trial of the longest length, all of it visible.
-    latents = jnp.zeros((1, num_positions, config.read_in_width))
-    flags = jnp.zeros(latents.shape[:2], bool)
-    arguments = (latents, jnp.zeros((1, config.width)), jnp.zeros(1, int), flags, ~flags)
-    return NDT(config, num_positions).init(key, *arguments)["params"], {}
 
 
 def apply(
@@ -102,12 +42,11 @@ def apply(
 
 def bin_states(
     weights: Weights, latents: jax.Array, inputs: SpikeInputs, config: Config, train: bool, key
-):
+) -> jax.Array:
     """What the shared part makes of read-in latents [G, b, T, K]: states [G, b, T, D]."""
     groups, trials = latents.shape[:2]
-    positions = weights.params.get("positions", ())
     # The shared part never learns which session a trial is of, but for its token.
-    states = NDT(config, len(positions)).apply(
+    states = NDT(config, len(weights.params.get("positions", ()))).apply(
         {"params": weights.params},
         by_trial(latents),
         jnp.tile(weights.rows["session_token"], (trials, 1)),
@@ -118,16 +57,6 @@ def bin_states(
         rngs={"dropout": key} if train else None,
     )
     return by_group(states, groups)
-
-
-def by_trial(array: jax.Array) -> jax.Array:
-    """[G, b, ...] -> [B, ...]; devices that share the trials of every group share B as well."""
-    return jnp.swapaxes(array, 0, 1).reshape((-1,) + array.shape[2:])
-
-
-def by_group(array: jax.Array, groups: int) -> jax.Array:
-    """[B, ...] -> [G, b, ...], the way back."""
-    return jnp.swapaxes(array.reshape((-1, groups) + array.shape[1:]), 0, 1)
 
 
 class NDT(nn.Module):
@@ -147,26 +76,72 @@ class NDT(nn.Module):
             hidden_bins, bin_valid: bool [B, T].
             train: applies dropout (rng "dropout").
         """
-        config = self.config
-        dtype = jnp.dtype(config.compute_dtype)
-        table = nn.initializers.normal(1.0 if config.init == "released" else 0.1)
+        config, dtype = self.config, jnp.dtype(self.config.compute_dtype)
+        vectors = nn.initializers.normal(1.0 if config.init == "released" else 0.1)
 
-        tokens = TimeBinTokenizer(config, name="tokenizer")(latents)  # [B, T, D]
+        # A token for each bin, of that bin alone.
+        tokens = Tokenizer(config, name="tokenizer")(latents)  # [B, T, D]
         if config.bin_mask_token:
-            mask_token = self.param("bin_mask_token", table, (config.width,))
+            mask_token = self.param("bin_mask_token", vectors, (config.width,))
             tokens = tokens + hidden_bins[..., None] * mask_token.astype(dtype)[None, None]
         if config.positions == "learned":
-            positions = self.param("positions", table, (self.num_positions, config.width))
+            positions = self.param("positions", vectors, (self.num_positions, config.width))
             tokens = tokens + positions[: latents.shape[1]].astype(dtype)[None]
-        prompts = self.param("prompts", table, (len(PROMPTS), config.width))
+
+        # Two tokens of context before them: which session it is, and what is asked.
+        prompts = self.param("prompts", vectors, (len(PROMPTS), config.width))
         has_prompt = scheme < len(PROMPTS)  # temporal masking has none
         prompt = prompts[jnp.minimum(scheme, len(PROMPTS) - 1)] * has_prompt[:, None]  # [B, D]
         context = jnp.stack([session_token, prompt], axis=1).astype(dtype)  # [B, 2, D]
         tokens = jnp.concatenate([context, tokens], axis=1)  # [B, L, D]
-
         tokens = nn.Dropout(config.dropout_embed, deterministic=not train)(tokens)
+
         # One batch mixes schemes: each trial brings its own attention pattern.
         span = Span.of(bin_valid, scheme == CAUSAL, has_prompt)
         in_time = jnp.asarray(places(tokens.shape[1]), jnp.float32)
         tokens = Transformer(config, name="transformer")(tokens, span, in_time, train)
         return tokens[:, NUM_CONTEXT:].astype(dtype)
+
+
+class Tokenizer(nn.Module):
+    """One token per bin: a shared map of the read-in latents, bin by bin, hence causal."""
+
+    config: Config
+
+    @nn.compact
+    def __call__(self, latents: jax.Array) -> jax.Array:
+        """latents [B, T, K] -> tokens [B, T, D]."""
+        config = self.config
+        if config.embed_width:
+            latents = nn.soft_sign(dense(config, config.embed_width, name="embed")(latents))
+        return dense(config, config.width, name="project")(latents)
+
+
+# What training starts from.
+
+
+def tables(config: Config) -> dict[str, TableSpec]:
+    """The stitcher's rows of units and sessions."""
+    return stitcher.tables(config)
+
+
+def fitted_rows(config: Config, sessions, facts: Facts):
+    """Read-in rows at each session's principal components, where asked."""
+    if config.read_in_init == "random":
+        return {}
+    return first_rows.principal(sessions, facts, config.read_in_width)
+
+
+def init(key: jax.Array, config: Config, facts: Facts):
+    """(parameters of the shared part, no buffers)."""
+    num_positions = max(config.num_positions, facts.num_bins)
+    require(
+        config.positions != "learned" or config.num_positions in (0, num_positions),
+        f"model.num_positions={config.num_positions}, but the longest trial has {facts.num_bins} "
+        "bins; set it to 0 (as many as needed) or convert a shorter window",
+    )
+    # Only shapes matter here: one trial of the longest length, all of it visible.
+    latents = jnp.zeros((1, num_positions, config.read_in_width))
+    flags = jnp.zeros(latents.shape[:2], bool)
+    arguments = (latents, jnp.zeros((1, config.width)), jnp.zeros(1, int), flags, ~flags)
+    return NDT(config, num_positions).init(key, *arguments)["params"], {}

@@ -14,16 +14,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.errors import InputError
 from neurojax.facts import Facts
 from neurojax.models import ndt, smoothing, stitcher
-from neurojax.models.config import require_share
 from neurojax.models.dense import dense
-from neurojax.models.interface import Outputs, SpikeInputs, TableSpec, Weights
+from neurojax.models.interface import Outputs, SpikeInputs, TableSpec, Weights, by_group, by_trial
+from neurojax.ranges import check_ranges, positive, share
 from neurojax.schemes import CAUSAL
 
 HIDES_BY_ZEROING = False
 HAS_CAUSAL_SCHEME = True
+_NUM_MEMORIES = len(smoothing.OWN_MEMORIES_BINS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,43 +40,10 @@ class Config(ndt.Config):
 
     def __post_init__(self):
         super().__post_init__()
-        require_share(self, "own_alone_share")
-        if not 0 < self.posterior_noise < float("inf"):
-            raise InputError(
-                f"model.posterior_noise={self.posterior_noise}; expected a positive ratio"
-            )
+        check_ranges(self, "model.", RANGES)
 
 
-class LinearPath(nn.Module):
-    """Smoothed latents [..., 2K] -> states [..., D]."""
-
-    config: Config
-
-    @nn.compact
-    def __call__(self, smooth: jax.Array) -> jax.Array:
-        return dense(self.config, self.config.width, name="linear_path")(smooth)
-
-
-def tables(config: Config) -> dict[str, TableSpec]:
-    """The stitcher's, and each unit's weights on its own history."""
-    own = TableSpec(
-        "unit", False, lambda key, facts: jnp.zeros((len(facts.mean_counts), _NUM_MEMORIES))
-    )
-    return stitcher.tables(config) | {"own_history": own}
-
-
-def fitted_rows(config: Config, sessions, facts: Facts):
-    """Those of `ndt`; counts arrive centred, so that the bias is zero."""
-    rows = ndt.fitted_rows(config, sessions, facts)
-    return rows | {"read_in_bias": np.zeros_like(rows["read_in_bias"])} if rows else {}
-
-
-def init(key: jax.Array, config: Config, facts: Facts):
-    """(parameters of the shared part, no buffers)."""
-    shared, buffers = ndt.init(key, config, facts)
-    smooth = jnp.zeros((1, smoothing.NUM_SMOOTHED * config.read_in_width))
-    path = LinearPath(config).init(key, smooth)["params"]
-    return shared | path | {"own_history": jnp.zeros(_NUM_MEMORIES)}, buffers
+RANGES = {"posterior_noise": positive("ratio"), "own_alone_share": share("[0, 1)")}
 
 
 def apply(
@@ -110,9 +77,41 @@ def apply(
 
 def _linear_path(params, latents: jax.Array, inputs: SpikeInputs, config: Config) -> jax.Array:
     """States [G, b, T, D] that are linear in the latents of readable bins."""
-    flat, flags = map(ndt.by_trial, (latents, inputs.bin_valid & ~inputs.hidden_bins))
-    smooth = smoothing.smoothed(flat, flags, ndt.by_trial(inputs.scheme) == CAUSAL)  # [B, T, 2K]
-    return ndt.by_group(LinearPath(config).apply({"params": params}, smooth), len(latents))
+    flat, flags = map(by_trial, (latents, inputs.bin_valid & ~inputs.hidden_bins))
+    smooth = smoothing.smoothed(flat, flags, by_trial(inputs.scheme) == CAUSAL)  # [B, T, 2K]
+    return by_group(LinearPath(config).apply({"params": params}, smooth), len(latents))
 
 
-_NUM_MEMORIES = len(smoothing.OWN_MEMORIES_BINS)
+class LinearPath(nn.Module):
+    """Smoothed latents [..., 2K] -> states [..., D]."""
+
+    config: Config
+
+    @nn.compact
+    def __call__(self, smooth: jax.Array) -> jax.Array:
+        return dense(self.config, self.config.width, name="linear_path")(smooth)
+
+
+# What training starts from.
+
+
+def tables(config: Config) -> dict[str, TableSpec]:
+    """The stitcher's, and each unit's weights on its own history."""
+    own = TableSpec(
+        "unit", False, lambda key, facts: jnp.zeros((len(facts.mean_counts), _NUM_MEMORIES))
+    )
+    return stitcher.tables(config) | {"own_history": own}
+
+
+def fitted_rows(config: Config, sessions, facts: Facts):
+    """Those of `ndt`; counts arrive centred, so that the bias is zero."""
+    rows = ndt.fitted_rows(config, sessions, facts)
+    return rows | {"read_in_bias": np.zeros_like(rows["read_in_bias"])} if rows else {}
+
+
+def init(key: jax.Array, config: Config, facts: Facts):
+    """(parameters of the shared part, no buffers)."""
+    shared, buffers = ndt.init(key, config, facts)
+    smooth = jnp.zeros((1, smoothing.NUM_SMOOTHED * config.read_in_width))
+    path = LinearPath(config).init(key, smooth)["params"]
+    return shared | path | {"own_history": jnp.zeros(_NUM_MEMORIES)}, buffers

@@ -18,8 +18,8 @@ import jax.numpy as jnp
 
 from neurojax.errors import InputError
 from neurojax.facts import Facts
-from neurojax.models.config import require_at_least, require_share
 from neurojax.models.interface import Outputs, SignalInputs, TableSpec, Weights
+from neurojax.ranges import at_least, check_ranges, share
 
 LEAST_POWER = 1e-4  # added to a mean power before its logarithm; signals have unit variance
 
@@ -39,8 +39,10 @@ class Config:
     dropout: float
 
     def __post_init__(self):
-        require_at_least(self, 1, "num_filters", "filter_bins", "width")
-        require_share(self, "dropout")
+        check_ranges(self, "model.", RANGES)
+
+
+RANGES = {"num_filters filter_bins width": at_least(1), "dropout": share("[0, 1)")}
 
 
 def tables(config: Config) -> dict[str, TableSpec]:

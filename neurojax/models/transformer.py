@@ -4,10 +4,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from neurojax.models.attention import Span, attention
+from neurojax.models.attention import Span, attention, rotate
 from neurojax.models.config import TransformerConfig
 from neurojax.models.dense import dense, fused_dense
-from neurojax.models.tokenizer import rotate
 
 
 class Block(nn.Module):

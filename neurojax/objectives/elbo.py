@@ -13,17 +13,17 @@ section 4 (coordinated dropout).
 """
 
 import dataclasses
-import math
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from neurojax.batch import Batch
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 from neurojax.models.interface import SpikeInputs
 from neurojax.objectives import interface
 from neurojax.objectives.interface import LossSums, askable
+from neurojax.ranges import check_ranges, positive_or_off, share
 from neurojax.schemes import CAUSAL, INTER_REGION, INTRA_REGION, NEURON, PROMPTS
 
 SPLITS_INTO_PARTS = True
@@ -59,26 +59,25 @@ class Config:
     last_bins_ratio: float
 
     def __post_init__(self):
-        if not 0 <= self.kl_start_step <= self.kl_stop_step:
-            raise InputError(
-                f"objective.kl_start_step={self.kl_start_step}, kl_stop_step={self.kl_stop_step};"
-                " expected 0 <= start <= stop"
-            )
-        for name in ("kl_weight", "recurrent_l2"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise InputError(f"objective.{name}={getattr(self, name)}; expected 0 or more")
-        if not 0 <= self.coordinated_dropout < 1:
-            came = self.coordinated_dropout
-            raise InputError(f"objective.coordinated_dropout={came}; expected one in [0, 1)")
-        for name in ("units_ratio", "last_bins_ratio"):
-            if not 0 < getattr(self, name) < 1:
-                raise InputError(f"objective.{name}={getattr(self, name)}; expected one in (0, 1)")
+        check_ranges(self, "objective.", RANGES)
+        require(
+            0 <= self.kl_start_step <= self.kl_stop_step,
+            f"objective.kl_start_step={self.kl_start_step}, kl_stop_step={self.kl_stop_step};"
+            " expected 0 <= start <= stop",
+        )
         shares = (self.units_share, self.regions_share, self.last_bins_share)
-        if min(shares) < 0 or sum(shares) > 1 + 1e-9:
-            raise InputError(
-                f"objective: shares of trials {shares} of units, regions and last bins;"
-                " expected none below 0 and a sum of at most 1"
-            )
+        require(
+            min(shares) >= 0 and sum(shares) <= 1 + 1e-9,
+            f"objective: shares of trials {shares} of units, regions and last bins;"
+            " expected none below 0 and a sum of at most 1",
+        )
+
+
+RANGES = {
+    "kl_weight recurrent_l2": positive_or_off(),
+    "coordinated_dropout": share("[0, 1)"),
+    "units_ratio last_bins_ratio": share("(0, 1)"),
+}
 
 
 class Query(NamedTuple):

@@ -13,9 +13,10 @@ import jax
 import jax.numpy as jnp
 
 from neurojax.batch import Batch
-from neurojax.errors import InputError
+from neurojax.errors import require
 from neurojax.models.interface import SpikeInputs
 from neurojax.objectives.interface import LossSums, Query, askable
+from neurojax.ranges import Range, check_ranges, one_of, share
 from neurojax.schemes import CAUSAL, INTER_REGION, INTRA_REGION, NEURON, PROMPTS, SCHEMES, scheme_id
 
 SPLITS_INTO_PARTS = True
@@ -55,29 +56,21 @@ class Config:
 
     def __post_init__(self):
         unknown = [name for name in self.schemes if name not in SCHEMES]
-        if unknown or not self.schemes:
-            came = unknown[0] if unknown else ""
-            raise InputError(f"objective.schemes names {came!r}; choose from {', '.join(SCHEMES)}")
-        for name in ("neuron_ratio", "causal_ratio", "intra_ratio", "temporal_ratio"):
-            if not 0 < getattr(self, name) <= 1:
-                raise InputError(
-                    f"objective.{name}={getattr(self, name)}; expected a share in (0, 1]"
-                )
-        for name in ("causal_span_share",):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(
-                    f"objective.{name}={getattr(self, name)}; expected a share in [0, 1]"
-                )
-        if not math.isfinite(self.region_size_power):
-            raise InputError(
-                f"objective.region_size_power={self.region_size_power}; expected a finite number"
-            )
-        if self.reduction not in ("sum", "mean"):
-            raise InputError(f"objective.reduction={self.reduction!r}; choose 'sum' or 'mean'")
-        if not 0 <= self.size_power <= 1:
-            raise InputError(
-                f"objective.size_power={self.size_power}; expected from 0 (entries) to 1 (trials)"
-            )
+        came = unknown[0] if unknown else ""
+        require(
+            self.schemes and not unknown,
+            f"objective.schemes names {came!r}; choose from {', '.join(SCHEMES)}",
+        )
+        check_ranges(self, "objective.", RANGES)
+
+
+RANGES = {
+    "neuron_ratio causal_ratio intra_ratio temporal_ratio": share("(0, 1]"),
+    "causal_span_share": share("[0, 1]"),
+    "region_size_power": Range(math.isfinite, "expected a finite number"),
+    "reduction": one_of("sum", "mean"),
+    "size_power": Range(lambda value: 0 <= value <= 1, "expected from 0 (entries) to 1 (trials)"),
+}
 
 
 def draw(key: jax.Array, batch: Batch, step: jax.Array, config: Config) -> Query:
