@@ -75,8 +75,7 @@ class Layout:
     )
 
     def padded_units(self, session: int, width: int) -> np.ndarray:
-        """Row in the unit tables and region id of a session's units, padded: int32 [2, width]; to
-        be read only."""
+        """Table row and region id of a session's units, padded: int32 [2, width], read only."""
         found = self._padded.get((session, width))
         if found is None:
             size = self.num_units[session]
@@ -144,8 +143,7 @@ def units_digest(session: Session) -> str:
 
 
 def session_table(sessions: Sequence[Session]) -> list[dict[str, Any]]:
-    """What a checkpoint keeps of who owns which rows: session_id, num_units, units_sha256 in row
-    order."""
+    """Who owns which rows, in row order, as a checkpoint keeps it."""
     return [
         {
             "session_id": session.session_id,
@@ -165,8 +163,7 @@ class Plan(NamedTuple):
 
 
 class Planner:
-    """Draws plans over one split. Stateless: `plan(i)` may be asked in any order, by any
-    process."""
+    """Draws plans over one split; stateless: `plan(i)` in any order, by any process."""
 
     def __init__(
         self,
@@ -207,17 +204,16 @@ class Planner:
         return [(bucket.groups, bucket.share, bucket.width) for bucket in self._buckets]
 
     def plan(self, index: int) -> Plan:
-        """Sessions and trials of batch `index`.
-
-        Distinct sessions within a batch; trials are drawn without replacement within a session's
-        share (with replacement only when the session has fewer trials than the share).
-        """
+        """Sessions of batch `index`, all different, and their trials, different where possible."""
+        # A counter-based generator keyed by (seed, index): batch i needs none of those before it.
         rng = np.random.Generator(np.random.Philox(key=[self._seed, index]))
         bucket = self._buckets[rng.choice(len(self._buckets), p=self._bucket_probability)]
+        # Distinct sessions: of a row twice in one batch, only one of two updates would be kept.
         chosen = rng.choice(bucket.members, bucket.groups, replace=False, p=bucket.probability)
         trial = np.empty((bucket.groups, bucket.share), np.int32)
         for group, session in enumerate(chosen):
             trials = self._trials[session]
+            # Too few trials for the share: some come twice, which keeps the shape that is compiled.
             trial[group] = trials[
                 rng.choice(len(trials), bucket.share, replace=len(trials) < bucket.share)
             ]
@@ -271,18 +267,19 @@ def gather(
         the bucket's width; with `entry_valid` where the layout has unobserved entries.
     """
     shape = (*plan.trial.shape, layout.num_bins, plan.width)
-    # every entry is written once: half the traffic of zeros first
+    # Every entry below is written once: half the memory traffic of zeros first.
     counts = empty(shape, layout.counts_dtype)
     bin_valid = np.ones(shape[:3], bool)
     for group, (session, trials) in enumerate(zip(plan.session, plan.trial, strict=True)):
         recording = sessions[session]
-        # slices of a plain view are cheaper
+        # A plain array: every slice of a memory map would make another memory map, in Python.
         recorded, size = np.asarray(recording.counts), recording.num_units
         starts, lengths = (
             recording.trial_start_bin[trials].tolist(),
             recording.trial_num_bins[trials].tolist(),
         )
         source, target = recorded, counts[group, :, :, :size]
+        # The trick of `_as_entries` moves bytes, so that dtypes must agree; else numpy casts.
         if recorded.dtype == counts.dtype and recorded.flags.c_contiguous:
             source, target = _as_entries(recorded, 0, size), _as_entries(counts[group], 0, size)
         for place, (trial, start, length) in enumerate(zip(target, starts, lengths, strict=True)):
@@ -292,6 +289,7 @@ def gather(
                 trial[:length] = source[start : start + length]
                 counts[group, place, length:] = 0
                 bin_valid[group, place, length:] = False
+        # np.empty left whatever was there; padding has to read as zero.
         if size < plan.width:
             padding = _as_entries(counts[group], size, plan.width)
             padding[...] = np.zeros((), padding.dtype)
@@ -341,8 +339,9 @@ def session_batch(
 
 
 def _as_entries(counts: np.ndarray, first: int, stop: int) -> np.ndarray:
-    """Units first..stop of each bin as one entry, [..., N] -> [...]: numpy copies these faster than
-    a row of bytes."""
+    """A view of units first..stop of each bin as one opaque entry: [..., N] -> [...]."""
+    # An entry of np.void is one memcpy, a row of small integers numpy's loop over elements.
+    # Hazard: the view trusts that the units of a bin lie next to each other.
     entry = np.dtype((np.void, (stop - first) * counts.itemsize))
     return np.ndarray(
         counts.shape[:-1], entry, counts, first * counts.itemsize, counts.strides[:-1]

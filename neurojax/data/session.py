@@ -38,6 +38,8 @@ class SpikeTimes(NamedTuple):
     unit_index: np.ndarray
 
 
+# A descriptor, so that code written for spikes says what is wrong with a recording of real values
+# instead of failing on None somewhere below.
 class _Counts:
     """`Session.counts`: the array of a session of counts, a sentence for one of real values."""
 
@@ -175,6 +177,7 @@ class Session:
 
     def with_fields(self, **changes: Any) -> "Session":
         """A copy with other fields; unlike `dataclasses.replace` it also takes real values."""
+        # vars() has the field itself: `replace` would read `counts`, which raises for real values.
         own = {field.name: vars(self)[field.name] for field in dataclasses.fields(self)}
         return type(self)(**(own | changes))
 
@@ -215,6 +218,7 @@ class Session:
         num_bins = int(lengths.max(initial=0)) if num_bins is None else num_bins
         bins = np.arange(num_bins)
         bin_valid = bins < lengths[:, None]  # [trials, T]
+        # Padded bins read row 0, which is always there, and are zeroed below.
         rows = np.where(bin_valid, self.trial_start_bin[trial_ids][:, None] + bins, 0)
         keep = bin_valid[..., None]
         if self.validity is not None:
@@ -240,6 +244,7 @@ class Session:
     def totals(self, split: int = TRAIN) -> tuple[np.ndarray, np.ndarray]:
         """Spikes of a split and the bins in which each unit was observed, float64 [N] and int64
         [N]."""
+        # Trial by trial: the counts may be a memory map larger than memory.
         total, num_bins = np.zeros(self.num_units), np.zeros(self.num_units, np.int64)
         for trial in self.trials_of(split):
             start, length = self.trial_start_bin[trial], self.trial_num_bins[trial]

@@ -56,6 +56,7 @@ def principal(train: np.ndarray, test: np.ndarray, train_bin_valid: np.ndarray) 
     centre = rows.mean(0)
     _, vectors = np.linalg.eigh(np.cov(rows, rowvar=False, bias=True).reshape(rows.shape[1], -1))
     axes = vectors[:, ::-1][:, :MAX_COMPONENTS]
+    # One scale for all components: whitening would make noise as large as signal.
     scale = np.sqrt(max(((rows - centre) @ axes).var(0).sum(), 1e-12))
     return Features(
         *(((values - centre) @ axes / scale).astype(np.float32) for values in (train, test))

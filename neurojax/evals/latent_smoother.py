@@ -63,6 +63,7 @@ def smooth_visible(
         lambda states: _WALK_DECAY * states,
         lambda states: np.broadcast_to(walk_jacobian, (*states.shape, len(walk_jacobian))),
     )
+    # From easy to true: a chaotic posterior has many modes; the search must begin near the best.
     stages = [(*walk, walk_std)]
     stages += [(mean, jacobians, factor * noise_std) for factor in _NOISE_FACTORS]
     point = spikes.seen_from(states)
@@ -96,6 +97,7 @@ def _forecast(
     samples = mean[:, None] + draws @ np.swapaxes(np.linalg.cholesky(covariance), -1, -2)
     rates = []
     for _ in range(num_bins):
+        # Through the true dynamics, noise and all: no Gaussian stays one under chaos.
         samples = _true_mean(truth, samples) + noise_std * rng.standard_normal(samples.shape)
         rates.append(
             np.exp(np.minimum(samples @ truth.loadings.T + truth.log_offset, _MAX_LOG_RATE)).mean(1)
@@ -112,8 +114,10 @@ class _Point(NamedTuple):
 
 
 class _Spikes(NamedTuple):
-    """The visible spikes. Work on [B, T, N] is in float32 (most of the time goes there), on [B, T,
-    L] in float64."""
+    """The visible spikes.
+
+    Arrays over units are float32, since most of the time goes there; those over latents float64.
+    """
 
     counts: np.ndarray  # float32 [B, T, N], zero where hidden
     visible: np.ndarray  # float32 [B, T, N], 0 or 1
@@ -157,6 +161,7 @@ class _Posterior:
         step = _solve_tridiagonal(*self.quadratic(point))
         start, waiting = self.value(point), np.arange(len(step))
         moved = _Point(*(array.copy() for array in point))
+        # Backtracking: a full Newton step overshoots where exp is steep.
         for size in _STEP_SIZES:
             candidate = self.spikes.seen_from(point.states[waiting] + size * step[waiting], waiting)
             climbs = self.value(candidate) > start[waiting]
@@ -179,6 +184,7 @@ class _Posterior:
         T, L]."""
         states, loadings, precision = point.states, self.spikes.loadings, self.noise_precision
         gradient = ((self.spikes.counts - point.rates) @ loadings).astype(np.float64)
+        # Poisson with a log link: the Hessian is -sum of rate x loading loading', of no counts.
         diagonal = (point.rates @ _outer_squares(loadings)).astype(np.float64)
         diagonal = diagonal.reshape(*states.shape, states.shape[-1])
         start_precision = np.linalg.inv(self.truth.start_cov)
@@ -199,6 +205,7 @@ class _Posterior:
         Hessian."""
         diagonal, lower, gradient = self.quadratic(point)
         inverses, gains, _ = _eliminate(diagonal, lower, gradient)
+        # Backwards in time, as the Rauch-Tung-Striebel smoother goes.
         covariances = [inverses[-1]]
         for inverse, gain in zip(inverses[-2::-1], gains[::-1], strict=True):
             covariances.append(inverse + gain @ covariances[-1] @ np.swapaxes(gain, -1, -2))

@@ -108,6 +108,7 @@ def known_dynamics_smoother(
         for part, units, hidden in _cases(
             truth, kind, num_groups, np.random.default_rng(seed), silent, last
         ):
+            # Units that a task never shows are hidden in every case, beside those of the case.
             rates = _predict_hidden(part, counts[..., units], hidden | silent[units])
             predicted[: len(counts), :, units] = rates
         predictions[task] = np.where(scored, predicted, np.float32(np.nan))

@@ -89,6 +89,7 @@ def load_arrays(
     if step is None:
         step = _newest_good_step(directory, log, quarantine=False)
         require(step is not None, f"{directory} holds no checkpoint; train first or check the path")
+    # A step asked for by number is never replaced by another: damage is an error.
     elif problems := verify_step(directory / str(step)):
         raise InputError(
             f"checkpoint {step} in {directory} is damaged: {problems[0]}; use another step"

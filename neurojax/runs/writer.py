@@ -41,6 +41,7 @@ class MetricsWriter:
     def truncate_after(self, step: int) -> None:
         """Drops the lines of steps after `step`, which a resumed run will write again; atomic."""
         self._file.close()
+        # Steps after the checkpoint will run again; their old lines would count twice.
         kept = [row for row in read_metrics(self.path.parent) if _step_of(row) <= step]
         write_bytes(self.path, "".join(json.dumps(row) + "\n" for row in kept).encode())
         self._file = self._open()

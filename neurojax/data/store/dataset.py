@@ -88,6 +88,7 @@ def open_dataset(root: str | Path, verify: str = "sampled") -> Dataset:
             f"{path} does not list {', '.join(unlisted[:5])}; run neurojax convert again to "
             "refresh it"
         )
+    # Each folder against its own meta.json, then against the digest that the index knows.
     opened = [open_recorded(root / name, verify) for name in sorted(listed)]
     for session, recorded in opened:
         require(

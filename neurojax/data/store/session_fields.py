@@ -134,6 +134,7 @@ def spike_counts(
     )
     require(times.dtype.kind in "iuf", f"{where}: spike_times_s is {times.dtype}, expected seconds")
     units = whole_numbers(units, f"{where}: spike_units", UNIT_ROWS)
+    # Row numbers alone cannot tell of silent units after the last one that fires.
     if num_units is None:
         num_units = int(units.max()) + 1 if units.size else 0
     require(

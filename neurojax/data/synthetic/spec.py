@@ -118,6 +118,7 @@ class SyntheticSpec:
             return latent_dynamics.Lorenz(
                 self.lorenz_speed_per_s * self.bin_size_s, self.lorenz_noise_std
             )
+        # Rates per second become chances and angles per bin: another bin size, the same animal.
         return latent_dynamics.SwitchingRotation(
             turn_rad=tuple(2 * np.pi * hz * self.bin_size_s for hz in self.switching_turns_hz),
             switch_probability=min(1.0, self.switching_rate_hz * self.bin_size_s),

@@ -28,6 +28,7 @@ def fit(folds: Folds, psth: np.ndarray) -> Fit:
         _past(folds, psth, TRAIN),
     )
     moments = []
+    # Moments of the longest past, a block of units at a time; shorter pasts are their corners.
     for first in range(0, len(folds.units), UNITS_AT_ONCE):
         own, after = (values[:, :, first : first + UNITS_AT_ONCE] for values in (past, target))
         later = [after[origins.trial, origins.bin + h + 1] for h in range(origins.num_horizons)]
@@ -35,6 +36,7 @@ def fit(folds: Folds, psth: np.ndarray) -> Fit:
             own_moments(last_bins(own, origins.trial, origins.bin, max(spans)), np.stack(later, -1))
         )
     gram, cross = (np.concatenate(parts) for parts in zip(*moments, strict=True))
+    # A penalty in units of each unit's variance: fast and slow units shrink alike.
     scale = np.maximum((target[train.bin_valid].astype(np.float64) ** 2).mean(0), 1e-9)
     best = None
     for order in spans:

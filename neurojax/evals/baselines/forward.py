@@ -31,6 +31,7 @@ def train_origins(fold: Fold) -> Origins:
     num_horizons = int(fold.hidden_bins.sum(1).max())
     lengths = fold.bin_valid.sum(1)
     bins = np.arange(fold.counts.shape[1])
+    # Short trials have no later origin that leaves room: then earlier ones have to do.
     first = min(FIRST_ORIGIN, int(lengths.max()) - 1 - num_horizons)
     trial, origin = np.nonzero((bins >= first) & (bins + num_horizons < lengths[:, None]))
     most = min(MAX_ROWS, max(MAX_TARGETS // max(num_horizons * fold.counts.shape[2], 1), 1))

@@ -51,6 +51,7 @@ def smoothed(raw: Features, sigma_bins: float) -> Features:
     ends."""
     if sigma_bins < LEAST_SIGMA_BINS:
         return raw
+    # Divided by what the kernel holds of valid bins, or signals would sink towards the ends.
     weight = _filtered(raw.bin_valid.astype(np.float32)[..., None], sigma_bins)
     signals = _filtered(raw.signals, sigma_bins)
     signals = np.where(raw.bin_valid[..., None], signals / np.maximum(weight, 1e-6), 0.0)
@@ -114,6 +115,7 @@ def design(features: Features, kind: str, lags_bins: Sequence[int]) -> np.ndarra
                 " take fewer lags, such as -2:0"
             )
         return np.concatenate([shifted(signals, lag) for lag in lags_bins], axis=-1)
+    # A column must mean the same bin in every trial: bins that some trials lack enter as a mean.
     common = common_bins(features)
     flat = signals[:, :common].reshape(len(signals), -1)
     if common == signals.shape[1]:

@@ -41,6 +41,7 @@ def by_coordinate(
     best = {
         name: start[name] if start[name] in values else values[0] for name, values in axes.items()
     }
+    # Twice: the best width may be another one once lags and roots are chosen.
     for _ in range(ROUNDS):
         before = dict(best)
         for name, values in axes.items():

@@ -62,6 +62,7 @@ def of_model(
             log_rates = np.asarray(model.log_rates(batch, query))[0, : len(some)]
             signals = log_rates[..., : session.num_units][..., members]
         found.append(signals)
+    # The model pads to its longest trial; a read-out wants the longest of these.
     _, bin_valid = session.gather_trials(trial_ids, model.layout.num_bins)
     longest = int(bin_valid.sum(1).max(initial=0))
     signals, bin_valid = np.concatenate(found)[:, :longest], bin_valid[:, :longest]

@@ -54,6 +54,7 @@ def mean_over_sessions(
         both = [key for key in known if sessions[key].get(MODEL, {}).get(main) is not None]
         if name != MODEL and both:
             gains = [sessions[key][MODEL][main] - sessions[key][name][main] for key in both]
+            # Draw by draw: both read-outs saw the same trials, so that their common luck cancels.
             pairs = [
                 {main: draws[key][MODEL][main] - draws[key][name][main]}
                 for key in both

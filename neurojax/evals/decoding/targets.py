@@ -113,6 +113,7 @@ def _column(session: Session, name: str, kind: str | None, where: str) -> Target
             np.asarray(session.conditions[f"contrast_{side}"], np.float64)
             for side in ("left", "right")
         )
+        # Equal contrasts have no side; such trials are missing, not a third class.
         present = np.isfinite(left) & np.isfinite(right) & (left != right)
         column = np.where(right > left, "right", "left")
     require(present.any(), f"{where} is missing in every trial; nothing to decode")
@@ -216,6 +217,7 @@ def _is_linear_in(wanted: np.ndarray, columns: np.ndarray) -> bool:
     n]."""
     if len(wanted) < _TELLING_ROWS:
         return False
+    # |correlation| of 1 but for rounding, without dividing by spreads that may be zero.
     centred, others = wanted - wanted.mean(0), columns - columns.mean(0)
     sizes = np.sqrt((centred**2).sum(0))[:, None] * np.sqrt((others**2).sum(0))[None]
     cross = np.abs(centred.T @ others)

@@ -151,6 +151,7 @@ def _values(folds: Sequence[Mapping[str, Any]], name: str) -> list[float]:
     found = []
     for fold in folds:
         if name in fold:
+            # JSON has no infinity: the window of a whole trial is written as null.
             value = float("inf") if fold[name] is None else fold[name]
             found += value if isinstance(value, list) else [value]
     return found

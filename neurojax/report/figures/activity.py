@@ -141,6 +141,7 @@ def rate_heatmap(
     from matplotlib.colors import PowerNorm
 
     rates_hz = np.asarray(rates_hz, np.float64)
+    # The 99.5th percentile: one bursting unit would leave all others dark.
     top = rate_limit_hz(rates_hz) if max_hz is None else max_hz
     num_bins, num_units = rates_hz.shape
     order = np.arange(num_units) if order is None else np.asarray(order)
@@ -177,6 +178,7 @@ def _stacked_traces(
 ) -> None:
     """Curves (Hz [T, N], look) of some units: a row a unit, its full height the row's own peak."""
     together = np.stack([values[:, units] for values, _ in curves])  # [curves, T, rows]
+    # One scale for both curves of a row, or a wrong amplitude would not show.
     peaks = np.nanmax(together, (0, 1), initial=0.0, where=np.isfinite(together))
     tops, rows = np.maximum(peaks, 1e-9), np.arange(len(units))
     time_s = (np.arange(together.shape[1]) + 0.5) * bin_size_s

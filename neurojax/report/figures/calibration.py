@@ -146,6 +146,7 @@ def _together(blocks: Sequence[Mapping[str, Any]]) -> np.ndarray:
             if g["from_hz"] == edge
         ]
         weight = np.asarray([group["entries"] for group, _ in found], np.float64)
+        # By entries: a session with few of them in this octave says little about it.
         share = weight / weight.sum()
         ends = [group.get("observed_ci95") or (np.nan, np.nan) for group, _ in found]
         half = np.asarray(

@@ -66,6 +66,7 @@ def draw_raster(axes: style.Axes, session: Session) -> style.Axes:
     """Spikes of one trial of median length, units by region and then rate."""
     trial = int(np.argsort(session.trial_num_bins, kind="stable")[session.num_trials // 2])
     start, length = session.trial_start_bin[trial], session.trial_num_bins[trial]
+    # Every k-th unit in this order, so that all regions and rates stay in the picture.
     order = np.lexsort((unit_rates_hz(session), session.region))[
         :: -(-session.num_units // _MAX_RASTER_UNITS)
     ]

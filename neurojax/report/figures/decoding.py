@@ -53,6 +53,7 @@ def scores_of_sessions(axes: style.Axes, report: Mapping[str, Any]) -> style.Axe
             block = entry["read_outs"].get(name, {})
             if (value := block.get(main)) is None:
                 continue
+            # Read-outs side by side within a session, so that their bars do not hide each other.
             left = place + 0.7 * ((number + 0.5) / len(names) - 0.5)
             low, high = block.get(f"{main}_ci95") or (value, value)
             axes.plot([left, left], [low, high], color=colours[name], lw=1)

@@ -18,6 +18,7 @@ def accuracies(block: Mapping[str, Any], names: Mapping[str, str]) -> style.Figu
         names: of the floors, in words.
     """
     score = {person: found["balanced_accuracy"] for person, found in block["people"].items()}
+    # People without a score stand first, as the hardest.
     order = sorted(score, key=lambda person: -1.0 if score[person] is None else score[person])
     figure, axes = style.new_figure(max(4.0, 1.5 + 0.35 * len(order)), 3.2)
     axes, places = axes[0, 0], np.arange(len(order))

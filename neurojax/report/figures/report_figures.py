@@ -88,6 +88,7 @@ def _trial(examples: Mapping[str, Any]) -> dict[str, Any]:
     """The example trial cut to its valid bins, in Hz, with one order of units for all its maps."""
     predicted = np.asarray(examples["predicted"], np.float64)
     used = np.isfinite(predicted).any(1)
+    # Bins past the trial's end are NaN in every unit; the maps stop before them.
     last = int(np.flatnonzero(used).max(initial=-1)) + 1
     bin_size_s = examples["bin_size_s"]
     trial = {
@@ -98,6 +99,7 @@ def _trial(examples: Mapping[str, Any]) -> dict[str, Any]:
     }
     if "true" in examples:
         trial["true_hz"] = np.asarray(examples["true"], np.float64)[:last] / bin_size_s
+    # By the true rates where there are any: an order by the prediction would flatter it.
     trial["order"] = activity.unit_order(
         trial.get("true_hz", trial["inferred_hz"]), trial["region"]
     )
@@ -292,6 +294,7 @@ def _calibrated(draw: Callable, axes, evaluation, examples, metrics) -> style.Ax
 def running_mean(values: np.ndarray, width: int) -> np.ndarray:
     """Centred mean over up to `width` neighbours, shorter at both ends: [steps] -> float64
     [steps]."""
+    # Differences of running totals: the ends average fewer values, none is made up.
     sums = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
     places = np.arange(len(values))
     first = np.maximum(places - width // 2, 0)

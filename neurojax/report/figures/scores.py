@@ -54,6 +54,7 @@ def unit_scores(
     )
     if not len(model):
         return style.say(axes, "no unit scored by both")
+    # One range for both axes, so that the diagonal is the line of equal scores.
     low, high = _limits(np.concatenate([model, baseline]))
     size = float(np.clip(2500 / len(model), 4, 25))
     axes.plot([low, high], [low, high], color=style.GREY, linewidth=0.9, linestyle=(0, (4, 3)))
@@ -134,6 +135,7 @@ def _height_of_bars(values: Mapping[str, np.ndarray]) -> tuple[float, float]:
     ]
     reach = np.concatenate([np.zeros(1), *reach])
     top = max(float(np.nanmax(reach)), 1e-3)
+    # Only the model may lower the floor: its own failure must not be cut off.
     lowest_model = float(np.nanmin(values.get("model", np.zeros((1, 2)))[:, 0], initial=0.0))
     return max(float(np.nanmin(reach)), min(-0.5 * top, 1.1 * lowest_model)), top
 
