@@ -26,9 +26,11 @@ class Block(nn.Module):
         batch, length, width = tokens.shape
         heads = (batch, length, config.num_heads, width // config.num_heads)
 
+        # Pre-norm. Means and variances in float32, whatever the products are computed in.
         normed = nn.LayerNorm(epsilon=1e-5, dtype=jnp.float32, name="norm_attention")(
             tokens
         ).astype(dtype)
+        # Three products of one call: backwards the inputs are transposed once, see `products`.
         layers = [dense(config, width, name="query"), dense(config, width, name="key")]
         layers.append(dense(config, width, name="value", role="value"))
         queries, keys, values = (made.reshape(heads) for made in fused_dense(layers, normed))
@@ -44,6 +46,7 @@ class Block(nn.Module):
         normed = nn.LayerNorm(epsilon=1e-5, dtype=jnp.float32, name="norm_mlp")(tokens).astype(
             dtype
         )
+        # The exact GELU, as torch has it by default; jax's default is the approximation by tanh.
         expanded = nn.gelu(
             dense(config, config.mlp_width, name="expand", role="mlp")(normed), approximate=False
         )
@@ -68,6 +71,7 @@ class Transformer(nn.Module):
     @nn.compact
     def __call__(self, tokens, span: Span, positions, train: bool) -> jax.Array:
         """tokens [B, L, D], span of its B trials, positions float32 [L] -> float32 [B, L, D]."""
+        # One body is compiled, whatever the depth; parameters are stacked, [layers, ...].
         layers = nn.scan(
             _rematerialised(Block, self.config.remat),
             variable_axes={"params": 0},

@@ -163,6 +163,7 @@ def _one_region(key: jax.Array, batch: Batch, trials: int) -> jax.Array:
     region_id = batch.groups["region_id"]  # [G, N]
     known = batch.groups["unit_valid"] & (region_id >= 0)
     draws = jax.random.uniform(key, (region_id.shape[0], trials, region_id.shape[1]))
+    # A unit at random, then its region: regions come up in proportion to their units.
     unit = jnp.argmax(jnp.where(known[:, None], draws, -1.0), axis=-1)  # [G, b], any known one
     region = jnp.take_along_axis(region_id, unit, axis=1)
     return (region_id[:, None] == region[..., None]) & known[:, None]
@@ -182,6 +183,7 @@ def inputs(batch: Batch, query: Any, config: Config) -> SpikeInputs:
     """
     counts = batch.trials["counts"].astype(jnp.float32)
     if getattr(query, "dropped", None) is not None:
+        # As dropout does: what is left keeps the mean that an evaluation, which drops none, shows.
         counts = counts / (1 - config.coordinated_dropout)
     return SpikeInputs(
         counts=jnp.where(_hidden(query), 0.0, counts),
@@ -268,6 +270,7 @@ def loss(apply, head, weights, batch: Batch, query: Query, step, key, config: Co
     weight = valid_entries.sum()
     numerator = jnp.sum(estimate + kl_ramp(step, config) * sum(costs))
     if config.recurrent_l2:
+        # Times the weight, by which the loss is divided: parts of a batch then add up.
         numerator = numerator + config.recurrent_l2 * recurrent_power(weights.params) * weight
     metrics = {
         "nll_sum": nll_sum.sum(),

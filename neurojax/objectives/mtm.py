@@ -151,8 +151,11 @@ def sample_regions(key: jax.Array, batch: Batch, config: Config) -> jax.Array:
     known = batch.groups["unit_valid"] & (batch.groups["region_id"] >= 0)  # [G, N]
     labels = jnp.where(known, batch.groups["region_id"], -1)
     size = jnp.maximum(jax.vmap(_times_listed)(labels), 1)  # [G, N], units of each unit's region
+    # A unit is drawn and stands for its region: size ** (power - 1) for each of its units makes
+    # size ** power for the region.
     logits = jnp.where(known, (config.region_size_power - 1.0) * jnp.log(size), -jnp.inf)
     shape = (num_groups, trials_per_group if config.per_trial else 1, logits.shape[-1])
+    # Gumbel-max: the argmax of logits plus noise is a draw from their softmax.
     unit = jnp.argmax(logits[:, None, :] + jax.random.gumbel(key, shape), axis=-1)  # [G, b or 1]
     region = jnp.take_along_axis(batch.groups["region_id"], unit, axis=1)
     return jnp.broadcast_to(region, (num_groups, trials_per_group))
@@ -170,17 +173,20 @@ def _times_listed(labels: jax.Array) -> jax.Array:
 def _hide_share(uniform: jax.Array, candidates: jax.Array, ratio: jax.Array) -> jax.Array:
     """Hides each candidate with probability `ratio`, and always the one with the smallest draw."""
     uniform = jnp.where(candidates, uniform, jnp.inf)
+    # One at least, or a short trial could have nothing to predict.
     smallest = uniform == jnp.min(uniform, axis=-1, keepdims=True)
     return candidates & ((uniform < ratio) | smallest)
 
 
 def _hide_runs(uniform: jax.Array, candidates: jax.Array, ratio: float, run_bins: int) -> jax.Array:
     """Hides runs of `run_bins` bins that cover a share `ratio` in the mean; runs may touch."""
+    # A bin is visible if none of the last run_bins starts a run: 1 - ratio = (1 - start)^run_bins.
     start_ratio = 1 - (1 - ratio) ** (1 / run_bins)
     starts = jnp.cumsum(_hide_share(uniform, candidates, start_ratio), axis=-1)
     before = jnp.pad(starts, [(0, 0)] * (starts.ndim - 1) + [(run_bins, 0)])[
         ..., : starts.shape[-1]
     ]
+    # More starts by now than run_bins bins ago: some run covers this bin.
     return candidates & (starts > before)
 
 
@@ -208,6 +214,7 @@ def draw_query(key: jax.Array, batch: Batch, scheme: jax.Array, config: Config) 
     ratio = jnp.where(is_inter, 1.0, jnp.where(is_intra, config.intra_ratio, config.neuron_ratio))
     drawn_units = _hide_share(jax.random.uniform(unit_key, in_region.shape), candidates, ratio)
     target_units = jnp.where(is_unit_scheme, drawn_units, unit_valid)
+    # Within a region the other regions are hidden too, though nothing is asked about them.
     hidden_units = is_unit_scheme & (drawn_units | (is_intra & ~in_region))
 
     bin_draws = jax.random.uniform(bin_key, batch.trials["bin_valid"].shape)

@@ -147,7 +147,6 @@ def verify_step(step_dir: Path | str) -> list[str]:
     found = {path.relative_to(step_dir).as_posix(): path for path in _files_below(step_dir)}
     problems += [f"{name} is missing" for name in sorted(manifest["files"].keys() - found.keys())]
     # Only paths met on the walk are opened: a hostile manifest cannot name one outside the folder.
-    # Sizes before digests: most damage is a file cut short, which costs no reading.
     for name, path in sorted(found.items()):
         problems += _compare_file(name, path, manifest["files"].get(name))
     return problems
@@ -223,6 +222,7 @@ def _compare_file(name: str, path: Path, expected: Mapping[str, Any] | None) -> 
     if path.is_symlink():
         return [f"{name} is a link, expected a file"]
     try:
+        # Sizes before digests: most damage is a file cut short, which costs no reading.
         size = path.stat().st_size
         if size != expected.get("size"):
             return [f"{name} has {size} bytes, expected {expected.get('size')}"]

@@ -65,6 +65,7 @@ class RowMoments(NamedTuple):
 
 def schedule(config: OptimizerConfig, num_steps: int) -> optax.Schedule:
     """One-cycle cosine: step -> learning rate."""
+    # Too few steps for a warm-up and a decay, as in a test's run.
     if num_steps < 4:
         return optax.constant_schedule(config.learning_rate)
     return optax.cosine_onecycle_schedule(
@@ -83,6 +84,7 @@ def _is_weight(path, leaf) -> bool:
 
 def dense_transform(config: OptimizerConfig) -> optax.GradientTransformation:
     """AdamW of the shared parameters for a learning rate of one; the step scales it."""
+    # A mask of None decays every leaf, biases and norms too.
     mask = (
         None
         if config.decay_everything
@@ -131,6 +133,7 @@ def update_rows(
     mean, second, count = (dict(part) for part in moments)
     for name, gradient in gradients.items():
         rows = index[name]
+        # Padding's index lies past the end of the table: read as zeros, dropped when written.
         held = (tables[name], mean[name], second[name], count[name])
         old, old_mean, old_second, old_count = (
             array.at[rows].get(mode="fill", fill_value=0) for array in held
@@ -138,9 +141,11 @@ def update_rows(
         new_mean = config.b1 * old_mean + (1 - config.b1) * gradient
         new_second = config.b2 * old_second + (1 - config.b2) * gradient**2
         new_count = old_count + 1
+        # A row's own steps: the first of a rare session is corrected as a first step, however late.
         steps = new_count.astype(jnp.float32).reshape(
             new_count.shape + (1,) * (gradient.ndim - rows.ndim)
         )
+        # Adam (Kingma & Ba 2015, algorithm 1), then decoupled decay (Loshchilov & Hutter 2019).
         direction = (new_mean / (1 - config.b1**steps)) / (
             jnp.sqrt(new_second / (1 - config.b2**steps)) + config.epsilon
         )
@@ -152,6 +157,7 @@ def update_rows(
             (new_second, old_second),
             (new_count, old_count),
         )
+        # A skipped step writes back what it read, without a branch that would copy whole tables.
         tables[name], mean[name], second[name], count[name] = (
             array.at[rows].set(jnp.where(apply, *change), mode="drop")
             for array, change in zip(held, changes, strict=True)

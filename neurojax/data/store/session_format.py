@@ -125,6 +125,7 @@ def open_recorded(folder: Path, verify: str) -> tuple[Session, str]:
     _check_arrays(_named(mapped, groups), meta, folder, verify)
     try:
         session = validate_session(_assemble(meta, mapped, groups))
+        # Looking for NaN reads every byte, which a large recording is spared unless asked for.
         small = verify == "sampled" and session.recorded.nbytes <= _SMALL_BYTES
         if session.values is not None and (verify == "full" or small):
             check_finite(session.values, f"session {session.session_id}")

@@ -136,6 +136,7 @@ class _Rows:
             return num_signals
         if num_rows <= MAX_ROWS and 3 * 8 * self.raw.bin_valid.size**2 <= features.MAX_DESIGN_BYTES:
             return None
+        # Both are too large: as many leading components as the columns allow.
         return min(int(most) // num_lags, num_signals)
 
     def _signals(self, settings: search.Settings) -> np.ndarray:
@@ -175,6 +176,7 @@ class _Gram:
         flat = signals.reshape(-1, width).astype(np.float64)
         one = (flat @ flat.T).reshape(num_trials, num_bins, num_trials, num_bins)
         self.gram, self.num_bins = np.zeros_like(one), num_bins
+        # A row at lags is signals at t + lag side by side: products are sums of shifted blocks.
         for lag in lags:
             here, there = (slice(max(0, -way), num_bins - max(0, way)) for way in (lag, -lag))
             self.gram[:, here, :, here] += one[:, there, :, there]
