@@ -33,9 +33,8 @@ LEARNING_RATE, HEAD_LEARNING_RATE_SCALE, HEAD_DECAY = 5e-4, 4.0, 0.1
 class _Trials(NamedTuple):
     """All trials of the target, on the device."""
 
-    fields: Batch  # of the session, without counts
-    counts: Any  # [K, T, N padded]
-    bin_valid: Any  # bool [K, T]
+    session: Batch  # without trials
+    leaves: Any  # of its trials, [K, ...]
     hidden_units: Any  # bool [N padded]: padding and units without a training spike
     buffers: Any  # of the model; what a head is trained with leaves them as they are
 
@@ -72,10 +71,12 @@ def end_to_end(
     hidden, every = ~protocols.scored_units(session), len(target.trial_ids)
     ((_, batch, query),) = passes.over(model, session, target.trial_ids, hidden, NEURON, every)
     longest = int(session.trial_num_bins[target.trial_ids].max())
-    counts = batch.trials["counts"][0, :, :longest]
-    bin_valid = batch.trials["bin_valid"][0, :, :longest]
-    hidden = query.hidden_units[0, 0]
-    trials = _Trials(batch._replace(trials={}), counts, bin_valid, hidden, model.buffers)
+    leaves = {
+        name: leaf[0, :, :longest] if leaf.ndim > 2 else leaf[0]
+        for name, leaf in batch.trials.items()
+    }
+    one = batch._replace(trials={})
+    trials = _Trials(one, leaves, query.hidden_units[0, 0], model.buffers)
     require(
         model.recipe.members <= 1,
         "decode --method=finetune trains one model, this is an ensemble; use --method=probe",
@@ -89,7 +90,7 @@ def end_to_end(
     ).shape[-1]
 
     def fit(target: Target, fitting: np.ndarray, asked: np.ndarray) -> np.ndarray:
-        used = np.full(len(counts), -np.inf, np.float32)
+        used = np.full(every, -np.inf, np.float32)
         used[fitting] = 0
         if task.categorical:
             wanted, centre, scale = (
@@ -103,7 +104,7 @@ def end_to_end(
             centre, scale = np.nanmean(rows, axis=0), np.nanstd(rows, axis=0) + 1e-9
             wanted = ((target.values - centre) / scale).astype(np.float32)
             bias = np.zeros(wanted.shape[-1], np.float32)
-        num_inputs = width * (1 if task.per_bin else bin_valid.shape[1])
+        num_inputs = width * (1 if task.per_bin else longest)
         head = {
             "kernel": np.zeros((num_inputs, len(bias)), np.float32),
             "bias": bias.astype(np.float32),
@@ -118,7 +119,7 @@ def end_to_end(
 def _trained(weights, trials: _Trials, wanted, used, key, task: _Task):
     """Predictions of all trials after each number of steps, [settings, K, ...]; batches are drawn
     where `used` is 0."""
-    num_trials = len(trials.counts)
+    num_trials = len(used)
 
     def loss(weights, places, key):
         predicted, known = _read_out(weights, trials, places, task, key), wanted[places]
@@ -174,8 +175,9 @@ def _read_out(weights, trials: _Trials, places, task: _Task, dropout_key):
 
 def _states(weights, trials: _Trials, places, task: _Task, dropout_key):
     """States of some trials, float32 [b, T, D], zero past a trial's end."""
-    counts, bin_valid = trials.counts[places], trials.bin_valid[places]
-    batch = trials.fields.with_trials(counts=counts[None], bin_valid=bin_valid[None])
+    leaves = {name: leaf[places] for name, leaf in trials.leaves.items()}
+    batch = trials.session.with_trials(**{name: leaf[None] for name, leaf in leaves.items()})
+    bin_valid = leaves["bin_valid"]
     hidden_units = jnp.broadcast_to(trials.hidden_units, (1, len(places), len(trials.hidden_units)))
     no_bins = jnp.zeros((1, *bin_valid.shape), bool)
     # Constants, as what is hidden is of every trial: a gathered query rounds otherwise.
