@@ -24,6 +24,7 @@ def random_split(num_trials: int, seed: int, where: str) -> np.ndarray:
         f"{where}: {num_trials} trial{'s' * (num_trials != 1)}, expected at least 3: one each to "
         "train, validate and test; cut shorter windows or give a split",
     )
+    # At least one each: three trials are split one, one, one.
     num_validation = max(1, round(FRACTIONS[VALIDATION] * num_trials))
     num_test = max(1, round(FRACTIONS[TEST] * num_trials))
     split = np.full(num_trials, TRAIN, np.int8)
@@ -94,6 +95,7 @@ def later_trials_within(
         return within
     first = np.arange(1, num_trials + 1)  # the next trial, in order of time
     last = np.searchsorted(starts, starts + (trial_num_bins[order] - 0.5) * bin_size_s, side="left")
+    # A trial that ends before the next begins shares nothing, not less than nothing.
     last = np.maximum(last, first)
     within[order] = last - first
     if split is not None:

@@ -237,6 +237,7 @@ def task_sums(
         return None, region if protocol.task(task).kind.endswith(
             "region"
         ) else "no unit has a train spike"
+    # One hole refuses the score: leaving out hard entries would otherwise pay.
     missing = int((~np.isfinite(rates[scored])).sum())
     if missing:
         return None, f"{missing} of {int(scored.sum())} scored entries have no finite prediction"

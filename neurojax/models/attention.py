@@ -49,6 +49,7 @@ def places(length: int) -> np.ndarray:
 
 
 def _not_later(length: int) -> np.ndarray:
+    # Context tokens share place 0: they see one another and no bin, and every bin sees them.
     place = places(length)
     return place[None, :] <= place[:, None]  # [L, L]
 

@@ -205,6 +205,7 @@ def apply(
         kept = jax.random.bernoulli(key, 1 - config.dropout, entries.shape)
         return jnp.where(kept, entries / (1 - config.dropout), 0)
 
+    # Bins first: scan walks along the first axis.
     seen = jnp.moveaxis(visible_latents(rows, inputs), 2, 0)  # [T, G, b, K + 1]
     bin_valid = jnp.moveaxis(inputs.bin_valid, 2, 0)  # [T, G, b]
     seen = dropped(dropout_keys[0], seen)
@@ -223,6 +224,7 @@ def apply(
     input_noise = noise(noise_keys[1], num_bins, groups, trials, config.num_inputs)
     factors, means, variances, drawn = generate(params, start, encoding, input_noise, config)
 
+    # Along the drawn path: under the AR(1) prior a bin's cost depends on the draw before it.
     kl_of_bins = divergences.ar1(params["input_prior"], means, variances, drawn)  # [T, G, b]
     kl_inputs = jnp.sum(jnp.where(bin_valid, kl_of_bins, 0.0), axis=0)
     factors = jnp.moveaxis(factors, 0, 2)  # [G, b, T, F]
@@ -248,13 +250,16 @@ def visible_latents(rows: dict[str, jax.Array], inputs: SpikeInputs) -> jax.Arra
         float32 [G, b, T, K + 1].
     """
     rates = stitcher.base_rates(rows)  # [G, N], spikes per bin
+    # A scale and nothing to learn by: no gradient of the read-in goes through it.
     power = jax.lax.stop_gradient(jnp.square(rows["read_in"]).sum(-1)) * rates
     shown = jnp.where(inputs.hidden_units, 0.0, power[:, None, :]).sum(-1)  # [G, b]
     share = shown / jnp.maximum(power.sum(-1), 1e-12)[:, None]
     counts = inputs.counts.astype(jnp.float32) - rates[:, None, None, :]
     bias = rows["read_in_bias"][:, None, None]
     latents = stitcher.read_in(rows, jnp.where(inputs.visible(), counts, 0.0)) - bias
+    # At most 50 times: with next to nothing visible the rest would be noise blown up.
     latents = latents / jnp.maximum(share, 0.02)[..., None, None] + bias
+    # How much is visible is an input too: a latent of zero may be silence, or not knowing.
     share_of_bins = jnp.where(inputs.hidden_bins, 0.0, share[..., None])
     return jnp.concatenate([latents, share_of_bins[..., None]], axis=-1)
 
@@ -285,6 +290,7 @@ def generate(
     kernel = controller_cell["input"]["kernel"]
     reads_encoding, reads_factors = jnp.split(kernel, [encoding.shape[-1]])
     bias = controller_cell["input"]["bias"]
+    # The encoding's part of the controller's input: known beforehand, one product for all bins.
     known = gru.affine({"kernel": reads_encoding, "bias": bias}, encoding)
 
     def next_bin(carry, of_bin):
@@ -297,6 +303,7 @@ def generate(
         factors = generator @ to_factors
         return (controller, generator, factors), (factors, mean, variance, drawn)
 
+    # The controller starts empty; what is inferred of the start is in the generator's state.
     controller = jnp.zeros((*start.shape[:-1], config.controller_width))
     first = (controller, start, start @ to_factors)
     return jax.lax.scan(next_bin, first, (known, input_noise))[1]

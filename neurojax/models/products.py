@@ -29,6 +29,7 @@ def _forward(inputs, weights):
 
 def _backward(kept, gradients):
     inputs, weights = kept
+    # Chosen when the program is compiled: only CPUs write the transposed inputs out.
     turned = jax.lax.platform_dependent(inputs, cpu=_materialised_transpose, default=_transposed)
     of_inputs = sum(g @ _transposed(matrix) for g, matrix in zip(gradients, weights, strict=True))
     return of_inputs, tuple(turned @ gradient for gradient in gradients)

@@ -120,4 +120,5 @@ def own_log_gains(
         observed, expected = (
             jnp.einsum("mts,gbsn->mgbtn", weights, each) for each in (counts, rates)
         )
+    # In both: a unit of which nothing is seen has gain 1, and its log is zero.
     return jnp.log((observed + PSEUDO_SPIKES) / (expected + PSEUDO_SPIKES))

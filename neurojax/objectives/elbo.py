@@ -223,6 +223,7 @@ def asked(query: Any, batch: Batch) -> jax.Array:
 def kl_ramp(step: jax.Array, config: Config) -> jax.Array:
     """Weight of the divergences at a step: 0 up to the start, kl_weight from the stop on."""
     length = max(config.kl_stop_step - config.kl_start_step, 1)
+    # From zero: at full price an untrained model learns first to infer nothing at all.
     rise = jnp.clip((step - config.kl_start_step) / length, 0.0, 1.0)
     return config.kl_weight * jnp.where(step >= config.kl_stop_step, 1.0, rise)
 

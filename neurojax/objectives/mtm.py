@@ -84,6 +84,7 @@ def draw(key: jax.Array, batch: Batch, step: jax.Array, config: Config) -> Query
 
 def inputs(batch: Batch, query: Query, config: Config) -> SpikeInputs:
     """What the model reads: counts [G, b, T, N] with zeros where the query hides them."""
+    # Zero before the model sees them: no path through it can leak a hidden count.
     counts = jnp.where(query.visible(), batch.trials["counts"], 0)
     hidden = (query.hidden_units, query.hidden_bins, query.scheme, query.left_out)
     return SpikeInputs(counts, batch.trials["bin_valid"], *hidden)
@@ -98,6 +99,7 @@ def loss(apply, head, weights, batch: Batch, query: Query, step, key, config: Co
     entries = jnp.sum(asked_entries, axis=(-2, -1), dtype=jnp.float32)
     sums = {"nll_sum": nll_sum.sum(), "entries": entries.sum()}
     if config.reduction == "sum":
+        # Undivided as in the reference, so that a step grows with what was hidden.
         return LossSums(nll_sum.sum(), None, sums, outputs.buffers)
     # A trial's weight depends on itself alone, so that parts of a batch add up to its loss.
     weight = jnp.where(entries > 0, jnp.maximum(entries, 1.0) ** -config.size_power, 0.0)

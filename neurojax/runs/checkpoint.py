@@ -183,6 +183,7 @@ class Checkpointer:
                 "and a second run may have started there; see that none has, then run again to "
                 "resume"
             )
+        # A run that went back a step comes past one it has saved; a whole one stays as it is.
         if (step_dir / manifest.MANIFEST_NAME).exists():
             return _ALREADY_THERE, ""
         try:

@@ -142,6 +142,7 @@ def verify_step(step_dir: Path | str) -> list[str]:
     except DamagedManifestError as error:
         return [str(error)]
     problems = []
+    # A folder that was renamed, or copied to where another step belongs.
     if str(manifest["step"]) != step_dir.name:
         problems.append(f"the manifest is that of step {manifest['step']}")
     found = {path.relative_to(step_dir).as_posix(): path for path in _files_below(step_dir)}

@@ -139,6 +139,7 @@ def _require_reachable(host: str, port: int, num_processes: int, process_id: int
             file=sys.stderr,
         )
         return
+    # Process 0 may start last: it is tried again until the time is up.
     deadline = time.monotonic() + START_TIMEOUT_S
     while True:
         try:

@@ -149,6 +149,7 @@ def _require_stored(step_dir: Path, targets: Mapping[str, np.ndarray]) -> None:
             (wanted[name].shape, str(wanted[name].dtype)) if name in wanted else "no such array"
         )
         shape, dtype, chunk = stored.get(name, ((), "absent", ()))
+        # A reader allocates whole chunks, so that one larger than its array could fill memory.
         chunk_fits = len(chunk) == len(shape) and all(
             part <= size for part, size in zip(chunk, shape, strict=True)
         )

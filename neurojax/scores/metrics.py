@@ -140,6 +140,7 @@ def poisson_scores(
     null_deviance = np.where(scored, draws @ sums.y_log_y - spikes * np.log(mean), 0.0)
     # What rounding leaves of a constant unit is no deviance to explain.
     null_deviance = np.where(null_deviance > 1e-12 * np.maximum(spikes, 1), null_deviance, 0.0)
+    # By the train rate: chosen by test spikes, fast units would be those that happened to fire.
     fast = scored & (np.nan_to_num(sums.train_mean) >= rate_floor)
     num_spikes = np.where(scored, spikes, 0.0).sum(-1)
     bps, d2 = np.where(scored, ratio(gain, _LN2 * spikes), np.nan), ratio(gain, null_deviance)

@@ -59,6 +59,7 @@ def add(
         reference: float32 [N], spikes per bin, positive; the same at every call.
     """
     log_rates = jnp.where(evaluated, log_rates.astype(jnp.float32), 0.0)
+    # The floor of `scores.metrics`, so that both give the same score.
     log_rates = jnp.maximum(log_rates, jnp.log(jnp.float32(metrics.MIN_RATE)))
     spikes = jnp.where(evaluated, counts, 0).astype(jnp.int32)
     y, rate = spikes.astype(jnp.float32), reference.astype(jnp.float32)[None, None]

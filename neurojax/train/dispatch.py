@@ -51,6 +51,7 @@ def feed_of(source: Source, config: LoopConfig, mesh: Mesh) -> Feed:
     if config.placement == "host":
 
         def gather(index):
+            # Every process plans the whole batch and gathers its own trials of it.
             return source.batch(index, lambda num_trials: sharding.rows_here(mesh, num_trials))
 
         def place(batch):
@@ -151,6 +152,7 @@ def program(
 
     def step_of(state, made, resident, votes):
         state, sums = run_step(state, feed.unpack(made, resident), recipe, config.microbatches)
+        # The largest vote, inside the program: all processes learn of it after the same step.
         return state, sums if votes is None else sums | {"stop": votes.max()}
 
     def steps_of(state, made, length, resident, votes):

@@ -52,6 +52,7 @@ def place(
             f"session {session.session_id} has {session.counts.size:,} entries, at most "
             f"{max_chunk:,} fit an on-device chunk; set data.placement=host",
         )
+        # No session lies in two chunks: its entries are one run, which bins and units index.
         if filled + session.counts.size > max_chunk:
             pieces.append([])
             filled = 0

@@ -81,8 +81,7 @@ def init_run(recipe, facts: Facts, mean_counts: Any) -> TrainState:
 
 
 def with_fitted_rows(state: TrainState, recipe, source: Source) -> TrainState:
-    """The state with the tables that the model starts at a fit to the training trials, if it has
-    such."""
+    """The state, with those tables that the model fits to the training trials before it starts."""
     fit = getattr(recipe.model.module, "fitted_rows", None)
     fitted = fit(recipe.model.config, source.sessions, source.facts) if fit else {}
     placed = {}

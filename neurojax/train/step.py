@@ -125,8 +125,8 @@ def train_step(
     params = optax.apply_updates(
         state.params, jax.tree.map(lambda d: -learning_rate * d, direction)
     )
-    # `finite` alone, unlike `kept` below: rows of new sessions train while all else is frozen.
     decays = {name: spec.decays for name, spec in specs.items()}
+    # `finite` alone, unlike `kept` below: rows of new sessions train while all else is frozen.
     tables, row_moments = optimizer.update_rows(
         row_gradients,
         state.row_moments,

@@ -221,6 +221,7 @@ def _read_header(
         dtype.kind in kinds and dtype.itemsize != 0,
         f"{where}: dtype {dtype}, expected bool, integers, floats or text",
     )
+    # The stream stands where the header ended, so that what is left must be the data.
     header_bytes = file.tell()
     data_bytes = math.prod(shape) * dtype.itemsize
     require(

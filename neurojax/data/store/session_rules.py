@@ -27,6 +27,7 @@ _RESERVED_SINCE_1 = (
 )
 RESERVED_SINCE_2 = frozenset(("observation", "sampling_hz", "unit"))
 RESERVED_INFO = RESERVED_SINCE_2.union(_RESERVED_SINCE_1)
+# It becomes a folder's name: no separators, and no dot or dash in front.
 _SESSION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _MAX_TEXT = 256
 

@@ -78,6 +78,7 @@ def _fit_leave_out(folds, task, psth):
     start = grids.start_of(widths, folds.session.bin_size_s)
     visited = grids.climb(len(widths), start, lambda place: {task: loss_of(place, PENALTIES[0])})
     best = grids.best_place(visited, task)
+    # Other penalties at the best width alone: all pairs would cost as many times more.
     losses = {PENALTIES[0]: visited[best][task]} | {p: loss_of(best, p) for p in PENALTIES[1:]}
     return fits[best, choose(list(losses), losses.__getitem__)]
 

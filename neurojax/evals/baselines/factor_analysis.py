@@ -88,6 +88,7 @@ def fit_factors(
         with_factors = correlation @ onto  # E[x z']
         second = inner + onto.T @ with_factors  # E[z z']
         loadings = np.linalg.solve(second, with_factors.T).T
+        # A floor, or a unit's noise may go to zero and its weight to infinity (a Heywood case).
         noise = np.maximum(1 - (loadings * with_factors).sum(1), LEAST_NOISE)
     return loadings * scale[:, None], noise * variance
 

@@ -129,6 +129,7 @@ def all_weights(
     penalty, n = dtype(penalty), cross.shape[1]
     own = activity.columns(np.arange(n)).reshape(-1, n).T  # [n, 1 or 2]
     weights = {task: np.zeros(cross.shape, np.float32) for task in tasks}
+    # One inverse over all units serves every task that sees all but a few of them.
     if set(tasks) & {"co_smoothing", "inter_region", "held_out"}:
         inverse = inverse_of(gram + penalty * np.eye(len(gram), dtype=dtype))
         full = inverse @ cross

@@ -50,4 +50,5 @@ def _rates(folds: Folds, part: int, memory_s: float, pseudo: float) -> np.ndarra
 def _sum(values: np.ndarray, memory_bins: float) -> np.ndarray:
     if np.isinf(memory_bins):
         return np.cumsum(values, 1)
+    # The filter averages; over 1 - decay it is the sum that pseudo-counts stand beside.
     return exponential_filter(values, memory_bins) / (1 - np.exp(-1.0 / memory_bins))

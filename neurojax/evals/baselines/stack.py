@@ -52,6 +52,7 @@ def fit(folds: Folds, task: str, parts: Mapping[str, Sequence[Fit]]) -> Fit:
     pull, held_out = _choose_pull(trials)
     offset, weights = mixture(*_joined(trials), pull)
     rates = {VALIDATION: np.broadcast_to(np.exp(log_mean), fold.counts.shape).copy()}
+    # Each by a mixture that did not see it: fitted to them, the stack would win by fitting.
     for trial, (point, (of_trial, _, _)) in enumerate(zip(held_out, trials, strict=True)):
         rates[VALIDATION][trial][fold.scored[task][trial]] *= np.exp(mixed(*point, of_trial))
     shape = folds.parts[TEST].counts.shape

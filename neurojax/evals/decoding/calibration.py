@@ -71,6 +71,7 @@ def calibration_of_classes(
         (share kept, accuracy).
     """
     confidence, right = np.exp(log_probs.max(1)), log_probs.argmax(1) == codes
+    # A probability of exactly 1 belongs to the last tenth.
     place = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
     sizes = np.bincount(place, minlength=_BINS)
     held = sizes > 0
@@ -104,6 +105,7 @@ def selective_curve(confidence: np.ndarray, right: np.ndarray) -> dict[str, list
     mean_right = np.bincount(place.ravel(), right) / np.bincount(place.ravel())
     ordered = mean_right[place.ravel()][np.argsort(-confidence, kind="stable")]
     shares = np.arange(1, 11) / 10
+    # At least one trial, so that every share has an accuracy.
     kept = np.maximum(np.ceil(shares * len(ordered)).astype(int), 1)
     return {
         "share_kept": shares.tolist(),

@@ -236,6 +236,7 @@ def _best_settings(inner, target, fitting, one_setting) -> list[int]:
     if target.kind == CATEGORICAL:
         return [int(inner[:, np.arange(len(fitting)), values].mean(1).argmax())]
     errors = ((inner - values) ** 2).reshape(len(inner), -1, values.shape[-1])
+    # Over trials and bins; bins without a value are NaN and count nowhere.
     mean = np.nanmean(errors, axis=1)  # [settings, dims]
     return [int(mean.mean(1).argmin())] * mean.shape[1] if one_setting else mean.argmin(0).tolist()
 

@@ -83,6 +83,7 @@ def _ridge(features, targets, asked, penalties):
         values, vectors = jnp.linalg.eigh(features @ features.T)
         inner = vectors.T @ targets  # [rows, dims]
         left = (asked @ features.T) @ vectors
+    # A Gram matrix has no negative eigenvalue; rounding gives it some.
     values = jnp.maximum(values, 0.0)
     sound = values > 1e-6 * values.max()  # without a penalty: the solution of least norm
 
