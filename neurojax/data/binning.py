@@ -8,6 +8,9 @@ from neurojax.errors import InputError, require
 MAX_COUNTS = 2**34
 UNIT_ROWS = "whole numbers: the row of the unit of each spike"
 MAX_WHOLE_FLOAT = 2.0**53  # beyond it a float64 skips whole numbers
+# Edges are whole ticks of this clock, and times count from half a tick before an edge: a spike at a
+# whole millisecond never moves to a neighbouring bin because 29 * 0.02 rounds up.
+TICK_S = 1e-6
 _CHUNK_COUNTS = 2**18  # int64 entries of scratch per bincount call: they stay in a core's cache
 _CHUNK_SPIKES = 2**16  # looked at together
 
@@ -40,6 +43,29 @@ def whole_numbers(values: np.ndarray, name: str, expected: str) -> np.ndarray:
     if not whole.all():
         raise InputError(f"{name} holds {values[~whole][0]:g}, expected {expected}")
     return values.astype(np.int64)
+
+
+def ticks(seconds: np.ndarray) -> np.ndarray:
+    """Seconds as whole ticks, int64."""
+    return np.rint(np.asarray(seconds, np.float64) / TICK_S).astype(np.int64)
+
+
+def bin_edges_s(start_s: np.ndarray, bin_number: np.ndarray, bin_size_s: float) -> np.ndarray:
+    """Where bin `bin_number` of a trial begins, float64, for comparison with times: a time belongs
+    to it from there on. Half a tick early, so that rounding cannot decide."""
+    edges = ticks(start_s) + np.rint(bin_number * (bin_size_s / TICK_S)).astype(np.int64)
+    return (edges - 0.5) * TICK_S
+
+
+def bins_that_fit(start_s: np.ndarray, stop_s: np.ndarray, bin_size_s: float) -> np.ndarray:
+    """Whole bins between two times, float64: equal trials have as many, wherever the clock stands.
+
+    Two ticks are forgiven, or what float64 cannot resolve on a clock of years in microseconds.
+    """
+    largest = max(np.abs(start_s).max(initial=0), np.abs(stop_s).max(initial=0))
+    forgiven = max(2.0, 4 * np.spacing(largest) / TICK_S)
+    lasting = (np.asarray(stop_s) - np.asarray(start_s)) / TICK_S
+    return np.floor((lasting + forgiven) / (bin_size_s / TICK_S))
 
 
 def bin_spike_times(
@@ -93,10 +119,8 @@ def bin_spike_times(
         rows = np.arange(row, min(row + chunk, total_bins))
         trial = np.searchsorted(first_row, rows, side="right") - 1
         bin_of_trial = rows - first_row[trial]
-        # The edges start + k * bin decide, as np.histogram would; dividing instead rounds: 0.3 /
-        # 0.1 < 3.
-        left = np.searchsorted(times, starts[trial] + bin_of_trial * bin_size_s)
-        right = np.searchsorted(times, starts[trial] + (bin_of_trial + 1) * bin_size_s)
+        left = np.searchsorted(times, bin_edges_s(starts[trial], bin_of_trial, bin_size_s))
+        right = np.searchsorted(times, bin_edges_s(starts[trial], bin_of_trial + 1, bin_size_s))
         flat = np.repeat((rows - row) * num_units, right - left)
         # unsigned 64 bits fit too
         np.add(flat, _slices(units, left, right), out=flat, casting="unsafe")
@@ -208,13 +232,16 @@ def _scattered_counts(
     None where that does not do: trials share more time than rounding explains, or a bin exceeds 255
     spikes.
     """
-    stops = starts + num_bins * bin_size_s
-    shared_s = (stops[:-1] - starts[1:]).max(initial=-np.inf)
+    begins = bin_edges_s(starts, 0 * num_bins, bin_size_s)
+    stops = bin_edges_s(starts, num_bins, bin_size_s)
+    shared_s = (stops[:-1] - begins[1:]).max(initial=-np.inf)
     # Each spike is looked up in one trial, the last that has begun; an overlap needs the sort.
     if not len(starts) or shared_s > bin_size_s / 2:
         return None
     first_row = np.cumsum(num_bins) - num_bins
     counts, placed = np.zeros(int(num_bins.sum()) * num_units, np.uint8), 0
+
+    start_ticks, bin_ticks = ticks(starts), bin_size_s / TICK_S
 
     def add(rows: np.ndarray, of_units: np.ndarray) -> int:
         flat = rows * num_units
@@ -224,7 +251,7 @@ def _scattered_counts(
 
     for first in range(0, len(times), _CHUNK_SPIKES):
         some, named = times[first : first + _CHUNK_SPIKES], units[first : first + _CHUNK_SPIKES]
-        trial = np.searchsorted(starts, some, side="right") - 1
+        trial = np.searchsorted(begins, some, side="right") - 1
         # the last bin of the trial before reaches past this one's start by a rounding
         if shared_s > 0:
             twice = (trial > 0) & (some < stops[trial - 1])
@@ -232,11 +259,11 @@ def _scattered_counts(
         inside = (trial >= 0) & (some < stops[trial])
         if not inside.all():
             some, named, trial = some[inside], named[inside], trial[inside]
-        start = starts[trial]
-        offset = ((some - start) / bin_size_s).astype(np.int64)
-        # division rounds: the edges start + k * bin decide
-        offset -= some < start + offset * bin_size_s
-        offset += some >= start + (offset + 1) * bin_size_s
+        since = ticks(some) - start_ticks[trial]
+        offset = (since / bin_ticks).astype(np.int64)
+        # division rounds: the edges of `bin_edges_s` decide
+        offset -= since < np.rint(offset * bin_ticks)
+        offset += since >= np.rint((offset + 1) * bin_ticks)
         placed += add(first_row[trial] + offset, named)
     # np.add.at wraps a uint8 at 256 without a word; a bin that wrapped is missing in the sum.
     return counts.reshape(-1, num_units) if counts.sum(dtype=np.int64) == placed else None

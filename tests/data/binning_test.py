@@ -14,12 +14,12 @@ def test_spike_binning_equals_histograms(seed):
     times = rng.permutation(np.concatenate([rng.uniform(-2, 12, 500), grid]))
     units = rng.integers(0, num_units, len(times))
     counts = binning.bin_spike_times(times, units, num_units, starts, num_bins, bin_size_s)
-    row = 0
+    row, exact = 0, np.rint(times * 1e6)  # in whole microseconds nothing rounds
     for start, length in zip(starts, num_bins, strict=True):
-        edges = start + np.arange(length + 1) * bin_size_s
-        inside = times < edges[-1]  # np.histogram closes the last bin
+        edges = np.rint(start * 1e6) + np.arange(length + 1) * np.rint(bin_size_s * 1e6)
+        inside = exact < edges[-1]  # np.histogram closes the last bin
         for unit in range(num_units):
-            expected, _ = np.histogram(times[inside & (units == unit)], edges)
+            expected, _ = np.histogram(exact[inside & (units == unit)], edges)
             np.testing.assert_array_equal(counts[row : row + length, unit], expected)
         row += length
     assert counts.shape == (36, num_units) and counts.dtype == np.uint8
@@ -27,9 +27,24 @@ def test_spike_binning_equals_histograms(seed):
 
 def test_a_spike_on_an_edge_belongs_to_the_later_bin():
     counts = binning.bin_spike_times([0.3, 0.1 * 3, 0.0, 0.5], [0, 0, 0, 0], 1, [0.0], [5], 0.1)
-    edges = 0.1 * np.arange(6)
-    expected = [np.sum((edges[k] <= [0.3, 0.1 * 3, 0.0]) & ([0.3, 0.1 * 3, 0.0] < edges[k + 1])) for k in range(5)]
-    np.testing.assert_array_equal(counts[:, 0], expected)  # 0.5, the end of the trial, is outside
+    # 0.3 begins bin 3, although 3 * 0.1 > 0.3 in floats; 0.5, the end of the trial, is outside
+    np.testing.assert_array_equal(counts[:, 0], [1, 0, 0, 2, 0])
+
+
+@pytest.mark.parametrize("clock_s", [0.0, -7.0, 1e5, 1.7e9])  # the last one counts from 1970
+@pytest.mark.parametrize("bin_size_s", [0.001, 0.005, 0.02, 1 / 30])
+@pytest.mark.parametrize("sort", [True, False])
+def test_whole_milliseconds_never_move_on_any_clock(clock_s, bin_size_s, sort):
+    rng = np.random.default_rng(0)
+    starts, milliseconds = np.arange(20) * 3.5, rng.integers(0, 3000, (20, 400))
+    num_bins = binning.bins_that_fit(clock_s + starts, clock_s + starts + 3.0, bin_size_s).astype(int)
+    assert set(num_bins.tolist()) == {round(3 / bin_size_s)}
+    edges = np.rint(np.arange(num_bins[0] + 1) * bin_size_s * 1e6)  # microseconds
+    expected = np.stack([np.histogram(row * 1000, edges)[0] for row in milliseconds])
+    times = (clock_s + starts[:, None] + milliseconds / 1000).ravel()
+    times = np.sort(times) if sort else rng.permutation(times)
+    counts = binning.bin_spike_times(times, np.zeros(len(times), int), 1, clock_s + starts, num_bins, bin_size_s)
+    np.testing.assert_array_equal(counts.reshape(20, -1), expected)
 
 
 def test_chunks_do_not_change_the_counts(monkeypatch):

@@ -5,7 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data.binning import MAX_COUNTS, UNIT_ROWS, bin_spike_times, count_dtype, whole_numbers
+from neurojax.data.binning import (
+    MAX_COUNTS,
+    UNIT_ROWS,
+    bin_spike_times,
+    bins_that_fit,
+    count_dtype,
+    whole_numbers,
+)
 from neurojax.errors import InputError, require
 
 
@@ -101,7 +108,7 @@ def trial_bins(starts: np.ndarray, stops: np.ndarray, bin_size_s: float, where: 
         starts.shape == stops.shape and len(starts) != 0,
         f"{where}: {len(starts)} trial starts and {len(stops)} stops, expected one of each a trial",
     )
-    num_bins = np.floor((stops - starts) / bin_size_s + 1e-6)  # 0.3 / 0.1 < 3, yet three bins fit
+    num_bins = bins_that_fit(starts, stops, bin_size_s)
     lengths_s = stops - starts
     require(
         num_bins.min() >= 1 and num_bins.max() <= MAX_COUNTS,
