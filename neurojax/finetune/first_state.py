@@ -1,5 +1,12 @@
 """The state before the first step of fine-tuning: the source's weights and moments, and new rows
-beside them."""
+beside them.
+
+A row belongs to one unit of one session, so a new session brings rows of its own. Its read-out
+biases are the log of the mean rates of its units, always. `random` leaves the rest as pretraining
+starts it; `region_mean` takes the mean of the pretrained rows of the same region; `pca` reads in
+the session's principal components, brought to the latent space the shared part was trained on, and
+reads out through their pseudo-inverse. The values are those of `models.first_rows`.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -8,20 +15,23 @@ import jax
 import numpy as np
 
 from neurojax.data import batching
-from neurojax.data.session import Session
+from neurojax.data.session import TRAIN, Session, names_a_region
 from neurojax.data.sources.spikes import mean_counts
 from neurojax.data.store.dataset import Dataset
 from neurojax.errors import require
-from neurojax.finetune import new_rows
+from neurojax.evals import passes
 from neurojax.finetune.weights import Weights
+from neurojax.models import first_rows
 from neurojax.runs import state_io
-from neurojax.schemes import PROMPTS
+from neurojax.schemes import NEURON, PROMPTS
 from neurojax.train import predictor
 from neurojax.train.state import TrainState
 from neurojax.train.step import Recipe
 
 # Of a state, without counters.
 ARRAYS = ("params", "tables", "buffers", "dense_moments", "row_moments")
+
+Tables = dict[str, np.ndarray]
 
 
 class NewSession(NamedTuple):
@@ -55,7 +65,8 @@ def first_state(
     state = _with_arrays(fresh, source.arrays)
     layout = batching.Layout.of(dataset.sessions, table)
     tables = {name: np.array(rows) for name, rows in state.tables.items()}
-    _start_tokens(tables, source)
+    tokens, num_known = tables["session_token"], len(source.table)
+    tokens[num_known:] = first_rows.mean_token(tokens[:num_known], _trained_tokens(source))
     new = [
         NewSession(session, slice(first, first + session.num_units), row)
         for session, first, row in zip(
@@ -67,18 +78,14 @@ def first_state(
         tables["read_out_bias"][rows] = np.log(mean_counts(session))
     how = config["finetune"]["new_rows"]
     if how == "region_mean":
-        specs = recipe.model.module.tables(recipe.model.config)
-        unit_tables = [name for name, spec in specs.items() if spec.rows == "unit"]
-        labels = [label for entry in source.entries for label in entry["region"]]
-        for session, rows, _ in new:
-            new_rows.region_mean(tables, unit_tables, labels, session, rows.start)
+        _take_region_means(tables, source, new, recipe)
     if how == "pca":
-        width = recipe.model.config.read_in_width
-        aligned = new_rows.alignment(tables, source.table, reference, width)
-        components = [
-            new_rows.read_in_components(tables, session, rows.start, aligned)
-            for session, rows, _ in new
-        ]
+        aligned = _alignment(tables, source, reference, recipe.model.config.read_in_width)
+        components = []
+        for session, rows, _ in new:
+            own, _ = first_rows.principal_read_in(session, len(aligned), mean_counts(session))
+            tables["read_in"][rows] = own @ aligned
+            components.append(own)
     if how != "random":
         _centre(tables, source, new, recipe)
     params = _with_known_prompts(state.params, source)
@@ -89,8 +96,7 @@ def first_state(
             params, tables, asked, layout, bucket_units, buffers=state.buffers
         )
         for (session, rows, _), own in zip(new, components, strict=True):
-            found = new_rows.read_out_pseudo_inverse(model, session, own, recipe.seed)
-            tables["read_out"][rows] = found
+            tables["read_out"][rows] = _read_out(model, session, own, recipe.seed)
     return state._replace(params=params, tables=tables)
 
 
@@ -122,18 +128,66 @@ def _with_arrays(fresh: TrainState, arrays: Mapping[str, np.ndarray]) -> TrainSt
     return jax.tree.unflatten(jax.tree.structure(fresh), list(leaves.values()))
 
 
-def _start_tokens(tables: dict[str, np.ndarray], source: Weights) -> None:
-    """New sessions start with the mean token of the sessions trained on: what tokens share is
-    known, the rest is 0.
+def _trained_tokens(source: Weights) -> np.ndarray:
+    """Which sessions of the source have a trained token, bool [S].
 
     Rows that a released table has beyond its sessions were never trained; a new session takes one
     over.
     """
     known = len(source.table)
     counts = source.arrays.get("row_moments/count/session_token")
-    trained = np.ones(known, bool) if counts is None else counts[:known] > 0
-    tokens = tables["session_token"]
-    tokens[known:] = tokens[:known][trained if trained.any() else slice(None)].mean(0)
+    return np.ones(known, bool) if counts is None else counts[:known] > 0
+
+
+def _take_region_means(
+    tables: Tables, source: Weights, new: Sequence[NewSession], recipe: Recipe
+) -> None:
+    """Sets the unit rows of new sessions to the mean over known units of the same region.
+
+    Raises:
+        InputError: no region of a session is known to the run.
+    """
+    specs = recipe.model.module.tables(recipe.model.config)
+    by_unit = [name for name, spec in specs.items() if spec.rows == "unit"]
+    known = [label for entry in source.entries for label in entry["region"]]
+    for session, rows, _ in new:
+        labels = session.region.tolist()
+        require(
+            set(filter(names_a_region, labels)) & set(known),
+            f"finetune.new_rows=region_mean: session {session.session_id} has regions "
+            f"{', '.join(sorted(set(labels))[:5])}, the run has none of them; use pca or random",
+        )
+        for name in by_unit:
+            if name != "read_out_bias":
+                old = tables[name][: len(known)]
+                tables[name][rows] = first_rows.region_mean(old, known, labels)
+
+
+def _alignment(
+    tables: Tables, source: Weights, reference: Sequence[Session], width: int
+) -> np.ndarray:
+    """See `first_rows.alignment`; `reference` are sessions of the source."""
+    starts = np.cumsum([0, *(entry["num_units"] for entry in source.table)])
+    place = {entry["session_id"]: starts[n] for n, entry in enumerate(source.table)}
+    own = [slice(place[s.session_id], place[s.session_id] + s.num_units) for s in reference]
+    trained = ([tables[name][rows] for rows in own] for name in ("read_in", "read_out_bias"))
+    means = [mean_counts(session) for session in reference]
+    return first_rows.alignment(*trained, reference, means, width)
+
+
+def _read_out(
+    model: predictor.Predictor, session: Session, components: np.ndarray, seed: int
+) -> np.ndarray:
+    """See `first_rows.read_out`; the model has the session's read-in rows, `seed` hides units."""
+    trials = session.trials_of(TRAIN)[: first_rows.MAX_TRIALS]
+    rng = np.random.default_rng([seed, 1])
+    hidden = rng.random((len(trials), session.num_units)) < first_rows.HIDDEN_SHARE
+    ((_, batch, query),) = passes.over(model, session, trials, hidden, NEURON, len(trials))
+    states = np.asarray(model.latents(batch, query))[0]
+    counts = batch.trials["counts"][0, :, :, : session.num_units]
+    bin_valid = batch.trials["bin_valid"][0]
+    means = mean_counts(session)
+    return first_rows.read_out(components, means, hidden, states, counts, bin_valid)
 
 
 def _with_known_prompts(params: Any, source: Weights) -> Any:
@@ -150,21 +204,20 @@ def _with_known_prompts(params: Any, source: Weights) -> Any:
     return dict(params) | {"prompts": prompts}
 
 
-def _centre(tables, source: Weights, new: Sequence[NewSession], recipe: Recipe) -> None:
+def _centre(tables: Tables, source: Weights, new: Sequence[NewSession], recipe: Recipe) -> None:
     """Read-in biases of new sessions such that their mean latent is that of the known sessions, on
     average."""
-    known = len(source.table)
-    starts = np.concatenate([[0], np.cumsum([entry["num_units"] for entry in source.table])])
+    num_units = [entry["num_units"] for entry in source.table]
+    known = slice(sum(num_units))
     # A model that says False subtracts the means itself; one that says nothing reads plain counts.
     centred = not getattr(recipe.model.module, "HIDES_BY_ZEROING", True)
-    means = (
-        np.zeros(starts[-1], np.float32)
-        if centred
-        else np.exp(tables["read_out_bias"][: starts[-1]])
+    bias = tables["read_out_bias"][known]
+    average = first_rows.mean_latent(
+        tables["read_in"][known],
+        tables["read_in_bias"][: len(num_units)],
+        np.zeros_like(bias) if centred else np.exp(bias),
+        num_units,
     )
-    # [S, K]
-    sums = np.add.reduceat(means[:, None] * tables["read_in"][: starts[-1]], starts[:-1], axis=0)
-    average = (tables["read_in_bias"][:known] + sums).mean(0)
     for session, rows, row in new:
         own = 0.0 if centred else mean_counts(session) @ tables["read_in"][rows]
         tables["read_in_bias"][row] = average - own

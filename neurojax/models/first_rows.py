@@ -1,15 +1,88 @@
-"""First values of read-in rows: the principal components of each session's training trials."""
+"""What the rows of a session start from: its read-in, its read-out, their biases and its token.
 
-from collections.abc import Sequence
+    drawn          before any data are seen, from a key and the mean rates of units
+    principal      read-in at the principal components of each session's training trials
 
+and, for a session that a trained model never saw, from the rows of the sessions that it did:
+
+    region_mean    the mean row of units of the same region
+    alignment      principal components -> the latents that the shared part was trained on
+    read_out       from what the frozen shared part already knows of the session's components
+    mean_latent, mean_token    what known sessions share
+
+`models.stitcher` says which tables there are, `finetune.first_state` which of these a run takes.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 import scipy.linalg
 import scipy.ndimage
 
-from neurojax.data.session import TRAIN, Session
+from neurojax.data.session import TRAIN, Session, names_a_region
 from neurojax.facts import Facts
 
 SMOOTHING_BINS = 2.0
+MAX_TRIALS = 96  # training trials that a fit to a new session reads; more move it little
+HIDDEN_SHARE = 0.3  # of a new session's units, as in training
+SPIKES_TO_TRUST = 100.0  # a unit of so many training spikes gets half its weights
+PENALTY = 0.02  # of the mean variance of a state, in the ridge from states to components
+
+
+def drawn(config) -> dict[str, Callable[[jax.Array, Facts], jax.Array]]:
+    """Table -> (key, facts) -> float32 first values of all rows, [U, ...] or [S, ...].
+
+    Args:
+        config: `read_in_width` K, `width` D, `num_session_rows`, and `init`: "released" is uniform
+            in +-1/sqrt(fan in), weights and biases; "scaled" starts at each unit's mean rate.
+    """
+    released = config.init == "released"
+    bound = 1 / math.sqrt(config.width)
+
+    def read_in_rows(key: jax.Array, facts: Facts) -> jax.Array:  # [U, K]
+        sizes = jnp.asarray(facts.units_per_session)
+        fan_in = jnp.repeat(sizes, sizes, total_repeat_length=len(facts.mean_counts))[:, None]
+        shape = (len(fan_in), config.read_in_width)
+        if released:
+            return jax.random.uniform(key, shape, minval=-1) / jnp.sqrt(fan_in)
+        return jax.random.normal(key, shape) / jnp.sqrt(fan_in * facts.mean_counts[:, None])
+
+    def read_out_rows(key: jax.Array, facts: Facts) -> jax.Array:  # [U, D]
+        shape = (len(facts.mean_counts), config.width)
+        return (
+            jax.random.uniform(key, shape, minval=-bound, maxval=bound)
+            if released
+            else jnp.zeros(shape)
+        )
+
+    def read_out_bias(key: jax.Array, facts: Facts) -> jax.Array:  # [U]
+        shape = (len(facts.mean_counts),)
+        if released:
+            return jax.random.uniform(key, shape, minval=-bound, maxval=bound)
+        return jnp.log(facts.mean_counts)
+
+    def read_in_bias(key: jax.Array, facts: Facts) -> jax.Array:  # [S, K]
+        sizes = jnp.asarray(facts.units_per_session)
+        shape = (len(sizes), config.read_in_width)
+        if released:
+            return (1 / jnp.sqrt(sizes))[:, None] * jax.random.uniform(key, shape, minval=-1)
+        return jnp.zeros(shape)
+
+    def session_token(key: jax.Array, facts: Facts) -> jax.Array:  # [max(S, num_session_rows), D]
+        rows = max(len(facts.units_per_session), config.num_session_rows)
+        tokens = jax.random.normal(key, (rows, config.width))
+        return tokens if released else 0.1 * tokens
+
+    return {
+        "read_in": read_in_rows,
+        "read_out": read_out_rows,
+        "read_out_bias": read_out_bias,
+        "read_in_bias": read_in_bias,
+        "session_token": session_token,
+    }
 
 
 def principal_read_in(
@@ -71,3 +144,142 @@ def principal(sessions: Sequence[Session], facts: Facts, width: int) -> dict[str
         "read_in": np.concatenate([rows for rows, _ in starts]),
         "read_in_bias": np.stack([bias for _, bias in starts]),
     }
+
+
+def region_mean(
+    rows: np.ndarray, known_regions: Sequence[str], regions: Sequence[str]
+) -> np.ndarray:
+    """Rows of new units, float32 [N, ...]: the mean over known units of the same region.
+
+    Units of a region that is not known get the mean over all known units.
+
+    Args:
+        rows: of the known units, [U, ...].
+        known_regions: label of each of them.
+        regions: label of each new unit.
+    """
+    known = np.asarray(known_regions)
+    labels = [label if names_a_region(label) else "" for label in regions]
+    means = {label: rows[known == label].mean(0) for label in set(labels) & set(known_regions)}
+    anywhere = rows.mean(0)
+    return np.stack([means.get(label, anywhere) for label in labels])
+
+
+def alignment(
+    read_in: Sequence[np.ndarray],
+    read_out_bias: Sequence[np.ndarray],
+    sessions: Sequence[Session],
+    mean_counts: Sequence[np.ndarray],
+    width: int,
+) -> np.ndarray:
+    """Maps principal components to the latents the shared part was trained on: float32 [K, K].
+
+    Least squares, over known sessions that can be read, from each session's principal components to
+    its trained latents. Without any of them it is the identity: the components in the order and
+    with the signs in which pretraining found them.
+
+    Args:
+        read_in: trained rows of each session, [N, K].
+        read_out_bias: trained, of each session, [N].
+        sessions: known ones.
+        mean_counts: of each, see `principal_read_in`.
+        width: K.
+    """
+    gram, cross = np.zeros((width, width)), np.zeros((width, width))
+    every = zip(sessions, read_in, read_out_bias, mean_counts, strict=True)
+    for session, rows, bias, own_means in every:
+        means = np.exp(bias)
+        components, _ = principal_read_in(session, width, own_means)
+        for trial in session.trials_of(TRAIN)[:MAX_TRIALS]:
+            start, length = session.trial_start_bin[trial], session.trial_num_bins[trial]
+            centred = np.asarray(session.counts[start : start + length], np.float32) - means
+            scores = centred @ components
+            gram += scores.T @ scores
+            cross += scores.T @ (centred @ rows)
+    if not gram.any():
+        return np.eye(width, dtype=np.float32)
+    ridge = 1e-3 * np.trace(gram) / width * np.eye(width)
+    return np.linalg.solve(gram + ridge, cross).astype(np.float32)
+
+
+def read_out(
+    components: np.ndarray,
+    mean_counts: np.ndarray,
+    hidden: np.ndarray,
+    states: np.ndarray,
+    counts: np.ndarray,
+    bin_valid: np.ndarray,
+) -> np.ndarray:
+    """Read-out rows from what the frozen shared part already knows of a session, float32 [N, D].
+
+    A ridge maps the states of bins to the session's principal components; the pseudo-inverse of the
+    components takes these to units, and division by a unit's mean makes gains of them. The states
+    see some units, the components are those of the units hidden from them, so that no unit's own
+    noise is copied.
+
+    Args:
+        components: float32 [N, K], from `principal_read_in`.
+        mean_counts: float32 [N], spikes per bin.
+        hidden: bool [k, N], units that the states of each trial do not see.
+        states: float32 [k, T, D], of k training trials.
+        counts: [k, T, N], of the same trials.
+        bin_valid: bool [k, T].
+    """
+    # Hidden units are a share of all; over that share the sum is that of all on average.
+    target = (counts - mean_counts) * hidden[:, None] @ components / HIDDEN_SHARE  # [k, T, K]
+    to_components = _predictable(states, target, bin_valid)  # [D, K]
+    spikes = mean_counts * bin_valid.sum()
+    # a component's weight on a silent unit is noise over almost nothing
+    trusted = spikes / (spikes + SPIKES_TO_TRUST)
+    to_units = to_components @ np.linalg.pinv(components)
+    return (to_units / mean_counts * trusted).T.astype(np.float32)
+
+
+def _predictable(states: np.ndarray, target: np.ndarray, bin_valid: np.ndarray) -> np.ndarray:
+    """Ridge weights [D, K] without intercept (biases stay log means), each component scaled to what
+    it predicts.
+
+    The scale is the slope of the target on its prediction in trials that were not fitted, from 0 to
+    1: a component that the states say nothing of gets none. One trial gives no such trials, and so
+    no weights.
+    """
+    folds = np.arange(len(states)) % 2
+    fits, covariance, variance = [], 0.0, 1e-12
+    for fold in (0, 1, None):
+        chosen = bin_valid & (folds != fold)[:, None] if fold is not None else bin_valid
+        inputs = states[chosen].astype(np.float64)
+        gram = inputs.T @ inputs
+        ridge = (PENALTY * np.trace(gram) / len(gram) + 1e-9) * np.eye(len(gram))
+        fits.append(np.linalg.solve(gram + ridge, inputs.T @ target[chosen]))
+        if fold is not None:
+            held_out = bin_valid & (folds == fold)[:, None]
+            predicted = states[held_out] @ fits[-1]
+            covariance = covariance + (predicted * target[held_out]).sum(0)
+            variance = variance + np.square(predicted).sum(0)
+    return fits[-1] * np.clip(covariance / variance, 0.0, 1.0)
+
+
+def mean_latent(
+    read_in: np.ndarray, read_in_bias: np.ndarray, mean_counts: np.ndarray, num_units: Sequence[int]
+) -> np.ndarray:
+    """Mean latent of the known sessions, on average, float32 [K].
+
+    Args:
+        read_in: rows of their units, [U, K].
+        read_in_bias: [S, K].
+        mean_counts: [U] that the model reads, zeros where it subtracts the means itself.
+        num_units: [S], units of each session.
+    """
+    starts = np.cumsum([0, *num_units])[:-1]
+    sums = np.add.reduceat(mean_counts[:, None] * read_in, starts, axis=0)  # [S, K]
+    return (read_in_bias + sums).mean(0)
+
+
+def mean_token(tokens: np.ndarray, trained: np.ndarray) -> np.ndarray:
+    """Token of a new session, [D]: the mean of those trained, what tokens share; the rest is 0.
+
+    Args:
+        tokens: of the known sessions, [S, D].
+        trained: bool [S]; rows that were never trained have nothing to say.
+    """
+    return tokens[trained if trained.any() else slice(None)].mean(0)

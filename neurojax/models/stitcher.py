@@ -5,68 +5,31 @@ extend; a batch gathers the rows of its G sessions once. Rows belong to (session
 see `data.batching.Layout`: two sessions of equal size never share a row.
 """
 
-import math
-
 import chex
 import jax
 import jax.numpy as jnp
 
-from neurojax.facts import Facts
+from neurojax.models import first_rows
 from neurojax.models.interface import TableSpec
 from neurojax.models.products import product
 
+TABLES = {  # name -> (what a row belongs to, whether weight decay applies)
+    "read_in": ("unit", True),
+    "read_out": ("unit", True),
+    "read_out_bias": ("unit", False),
+    "read_in_bias": ("session", False),
+    "session_token": ("session", False),
+}
+
 
 def tables(config) -> dict[str, TableSpec]:
-    """The rows of units and sessions, and what they start from.
+    """The rows of units and sessions; `first_rows.drawn` says what they start from.
 
     Args:
-        config: `read_in_width` K, `width` D, `num_session_rows`, and `init`: "released" is uniform
-            in +-1/sqrt(fan in), weights and biases; "scaled" starts at each unit's mean rate.
+        config: `read_in_width` K, `width` D, `num_session_rows`, and `init`.
     """
-    released = config.init == "released"
-    bound = 1 / math.sqrt(config.width)
-
-    def read_in_rows(key: jax.Array, facts: Facts) -> jax.Array:  # [U, K]
-        sizes = jnp.asarray(facts.units_per_session)
-        fan_in = jnp.repeat(sizes, sizes, total_repeat_length=len(facts.mean_counts))[:, None]
-        shape = (len(fan_in), config.read_in_width)
-        if released:
-            return jax.random.uniform(key, shape, minval=-1) / jnp.sqrt(fan_in)
-        return jax.random.normal(key, shape) / jnp.sqrt(fan_in * facts.mean_counts[:, None])
-
-    def read_out_rows(key: jax.Array, facts: Facts) -> jax.Array:  # [U, D]
-        shape = (len(facts.mean_counts), config.width)
-        return (
-            jax.random.uniform(key, shape, minval=-bound, maxval=bound)
-            if released
-            else jnp.zeros(shape)
-        )
-
-    def read_out_bias(key: jax.Array, facts: Facts) -> jax.Array:  # [U]
-        shape = (len(facts.mean_counts),)
-        if released:
-            return jax.random.uniform(key, shape, minval=-bound, maxval=bound)
-        return jnp.log(facts.mean_counts)
-
-    def read_in_bias(key: jax.Array, facts: Facts) -> jax.Array:  # [S, K]
-        sizes = jnp.asarray(facts.units_per_session)
-        shape = (len(sizes), config.read_in_width)
-        if released:
-            return (1 / jnp.sqrt(sizes))[:, None] * jax.random.uniform(key, shape, minval=-1)
-        return jnp.zeros(shape)
-
-    def session_token(key: jax.Array, facts: Facts) -> jax.Array:  # [max(S, num_session_rows), D]
-        rows = max(len(facts.units_per_session), config.num_session_rows)
-        tokens = jax.random.normal(key, (rows, config.width))
-        return tokens if released else 0.1 * tokens
-
-    return {
-        "read_in": TableSpec("unit", True, read_in_rows),
-        "read_out": TableSpec("unit", True, read_out_rows),
-        "read_out_bias": TableSpec("unit", False, read_out_bias),
-        "read_in_bias": TableSpec("session", False, read_in_bias),
-        "session_token": TableSpec("session", False, session_token),
-    }
+    drawn = first_rows.drawn(config)
+    return {name: TableSpec(*of_rows, drawn[name]) for name, of_rows in TABLES.items()}
 
 
 def read_in(rows: dict[str, jax.Array], visible_counts: jax.Array) -> jax.Array:

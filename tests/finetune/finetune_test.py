@@ -19,7 +19,8 @@ from neurojax.data.synthetic import animals as synthetic
 from neurojax.errors import InputError
 from neurojax.files import read_json
 from neurojax.finetune import begin as finetune
-from neurojax.finetune import inherit, new_rows, release, weights
+from neurojax.finetune import inherit, release, weights
+from neurojax.models import first_rows
 from neurojax.runs import restore, state_io
 from neurojax.runs.manifest import read_manifest, steps_on_disk
 from neurojax.runs.writer import read_metrics
@@ -227,14 +228,12 @@ def test_alignment_finds_the_map_that_made_the_rows():
     rng = np.random.default_rng(0)
     sessions = synthetic.make_sessions(dataclasses.replace(SPEC, num_trials=60), seed=1)[:2]
     truth = rng.standard_normal((6, 6)).astype(np.float32)
-    parts = [new_rows.principal_read_in(s, 6, mean_counts(s))[0] @ truth for s in sessions]
-    tables = {
-        "read_in": np.concatenate(parts),
-        "read_out_bias": np.log(np.concatenate([mean_counts(s) for s in sessions])),
-    }
-    table = [{"session_id": s.session_id, "num_units": s.num_units} for s in sessions]
-    np.testing.assert_allclose(new_rows.alignment(tables, table, sessions, 6), truth, atol=0.05)
-    np.testing.assert_array_equal(new_rows.alignment(tables, table, [], 6), np.eye(6))
+    means = [mean_counts(session) for session in sessions]
+    rows = [first_rows.principal_read_in(*given)[0] @ truth for given in zip(sessions, (6, 6), means, strict=True)]
+    biases = [np.log(mean) for mean in means]
+    found = first_rows.alignment(rows, biases, sessions, means, 6)
+    np.testing.assert_allclose(found, truth, atol=0.05)
+    np.testing.assert_array_equal(first_rows.alignment([], [], [], [], 6), np.eye(6))
 
 
 def test_a_larger_share_of_the_trials_holds_the_smaller_one(area):
