@@ -1,5 +1,4 @@
-"""Whether recordings and trained weights belong together: units, channels, width of bins, length
-of trials."""
+"""Whether recordings fit trained weights: units, channels, width of bins, length of trials."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -41,8 +40,7 @@ def layout(
 
 
 def require_same_bins(sessions: Sequence[Session], bin_size_s: float, longest: int | None) -> None:
-    """Raises InputError for bins or trials that weights cannot take, of sessions known or new; see
-    `layout`."""
+    """Raises InputError for bins or trials that the weights cannot take; see `layout`."""
     for session in sessions:
         what, remedy = "bins", f"convert it with --bin_ms={bin_size_s * 1000:g}"
         if session.observation == "real":  # a signal is kept at the rate it was recorded at

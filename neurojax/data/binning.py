@@ -136,8 +136,7 @@ def bin_spike_times(
 def merge_bins(
     counts: np.ndarray, trial_num_bins: np.ndarray, factor: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Sums each `factor` consecutive bins of a trial; bins at its end that fill no merged bin are
-    dropped.
+    """Sums each `factor` consecutive bins of a trial; bins left over at its end are dropped.
 
     Args:
         counts: uint8 or uint16 [total_bins, N], trials end to end.
@@ -162,8 +161,7 @@ def merge_bins(
 
 
 def merge_means(values: np.ndarray, trial_num_bins: np.ndarray, factor: int) -> np.ndarray:
-    """Averages a behaviour over the bins `merge_bins` sums, [total_bins, dims] -> [merged_bins,
-    dims]."""
+    """Means of a behaviour over merged bins: [total_bins, dims] -> [merged_bins, dims]."""
     rows, _ = _rows_kept(trial_num_bins, factor)
     return (
         values[rows]
@@ -180,8 +178,7 @@ def merge_valid(valid: np.ndarray, trial_num_bins: np.ndarray, factor: int) -> n
 
 
 def _rows_kept(trial_num_bins: np.ndarray, factor: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows that fill merged bins, int64 [merged_bins * factor], and merged bins a trial, int64
-    [trials]."""
+    """Rows in whole merged bins, int64 [merged_bins * factor], and merged bins of each trial."""
     lengths = np.asarray(trial_num_bins, np.int64)
     # Whole merged bins alone: a shorter last one would look like a drop in the rate.
     merged = lengths // factor
@@ -196,8 +193,7 @@ def _rows_kept(trial_num_bins: np.ndarray, factor: int) -> tuple[np.ndarray, np.
 
 
 def _check_spikes(times: np.ndarray, units: np.ndarray, num_units: int) -> bool:
-    """Raises InputError on what cannot be binned; returns whether times never fall. Looks at a
-    block at a time."""
+    """Raises InputError on what cannot be binned; returns whether times never fall."""
     require(
         times.ndim == 1 and units.shape == times.shape,
         f"spike_times_s has shape {times.shape} and spike_units {units.shape}; expected one time "
@@ -270,8 +266,7 @@ def _scattered_counts(
 
 
 def _slices(values: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """values[left[0]:right[0]], values[left[1]:right[1]], ... end to end; neighbours that touch are
-    one slice."""
+    """values[left[0]:right[0]], values[left[1]:right[1]], ... end to end."""
     begins = np.flatnonzero(np.append(True, left[1:] != right[:-1]))
     ends = np.append(begins[1:], len(left)) - 1
     pieces = [values[i:j] for i, j in zip(left[begins].tolist(), right[ends].tolist(), strict=True)]

@@ -15,12 +15,10 @@ _UNHELD = 3
 
 
 class Buffers:
-    """Arrays in memory that is used again once no array (nor a device's alias of one) refers to
-    it."""
+    """Arrays whose memory is used again once nothing on host or device refers to it."""
 
     def __init__(self, limit: int = 12):
-        """`limit`: buffers kept; more may be handed out, and are then left to the garbage
-        collector."""
+        """`limit`: buffers kept for reuse; any beyond are left to the garbage collector."""
         self._limit = limit
         self._buffers: list[np.ndarray] = []
         self._lock = threading.Lock()

@@ -20,8 +20,7 @@ class _Failure(NamedTuple):
 
 
 class _Runs:
-    """Random-access source: element i is the list of make(first + i * length) and the batches after
-    it."""
+    """Random-access source: element i is the list of batches from first + i * length on."""
 
     def __init__(self, make: Callable[[int], Any], first: int, stop: int, length: int):
         self._make, self._first, self._stop, self._length = make, first, stop, length

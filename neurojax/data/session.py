@@ -242,8 +242,7 @@ class Session:
         return np.broadcast_to(bin_valid[..., None], (*bin_valid.shape, self.num_units))
 
     def totals(self, split: int = TRAIN) -> tuple[np.ndarray, np.ndarray]:
-        """Spikes of a split and the bins in which each unit was observed, float64 [N] and int64
-        [N]."""
+        """Spikes of a split, float64 [N], and bins each unit was observed in, int64 [N]."""
         # Trial by trial: the counts may be a memory map larger than memory.
         total, num_bins = np.zeros(self.num_units), np.zeros(self.num_units, np.int64)
         for trial in self.trials_of(split):

@@ -1,5 +1,4 @@
-"""Which trials train, validate and test: at random, or in interleaved blocks of time; which of them
-share time."""
+"""Which trials train, validate and test, at random or in blocks; which of them share time."""
 
 import hashlib
 
@@ -35,8 +34,7 @@ def random_split(num_trials: int, seed: int, where: str) -> np.ndarray:
 
 
 def block_split(trial_start_s: np.ndarray, block_s: float, where: str) -> np.ndarray:
-    """Gives whole blocks of `block_s` seconds to one split each, interleaved, near 70/10/20 of the
-    trials.
+    """Gives whole blocks of `block_s` seconds to train, validation and test, near 70/10/20.
 
     Neighbouring trials share slow drift, which a random split leaks from train to test;
     blocks keep them together. In time order each block goes to the split that is
@@ -78,8 +76,7 @@ def later_trials_within(
     bin_size_s: float,
     split: np.ndarray | None = None,
 ) -> np.ndarray:
-    """How many later trials begin before a trial ends; with `split`, only those of another split
-    count.
+    """How many later trials (with `split`: of another split) begin before a trial ends.
 
     Half a bin is tolerated, since clocks and stops round. Trials that all start at one time have no
     session clock (each counts from its own event): nothing is known, and none is counted.

@@ -1,5 +1,4 @@
-"""Asynchronous, verified checkpoints: orbax writes the arrays, a manifest says that every byte is
-there.
+"""Checkpoints, saved in the background: orbax writes arrays, a manifest vouches for them.
 
 A save has three moments: the arrays are copied to the host (inside `save`), orbax writes them and
 renames `<step>/state` into place (its own threads), then one thread hashes what lies on disk,
@@ -70,8 +69,7 @@ class Checkpointer:
         self._pending: _Pending | None = None
 
     def save(self, step: int, state: Any, record: Mapping[str, Any]) -> bool:
-        """Starts saving `state` after waiting for the save before; the arrays may be donated once
-        it returns.
+        """Starts saving `state`, after the save before; arrays may be donated once it returns.
 
         Args:
             step: training step, >= 0.
@@ -117,21 +115,18 @@ class Checkpointer:
         return True
 
     def poll(self) -> None:
-        """Call every step: costs nothing while a save runs; raises CheckpointError when it
-        failed."""
+        """For every step: costs nothing while a save runs; raises CheckpointError if it failed."""
         if self._pending is not None and not self._pending.thread.is_alive():
             self._collect()
 
     def wait(self) -> None:
-        """Blocks until the save under way is a checkpoint on disk; raises CheckpointError when it
-        failed."""
+        """Blocks until the save under way is on disk; raises CheckpointError if it failed."""
         if self._pending is not None:
             self._pending.thread.join()
             self._collect()
 
     def close(self) -> None:
-        """Waits for the save under way, at most `close_timeout_s`; after that the process can still
-        exit."""
+        """Waits for the save under way, at most `close_timeout_s`, so that the process can end."""
         try:
             self._close_writer()
         finally:
@@ -168,8 +163,7 @@ class Checkpointer:
             error.add_note(str(close_error))  # the first error is the one to show
 
     def _prepare(self, step_dir: Path, state_bytes: int) -> tuple[int, str]:
-        """Process 0: whether to save, and room made for it (a save cut short under this step is
-        removed)."""
+        """Process 0: whether to save; removes what a save cut short left under this step."""
         # Orbax makes missing folders: one moved or deleted during a save would come back, without
         # its run.
         if not self._stands():
@@ -206,8 +200,7 @@ class Checkpointer:
     def _finish(
         self, writer: Any, step: int, arrays: Mapping[str, Any], record: Mapping[str, Any]
     ) -> None:
-        """Runs in the thread of one save: wait for orbax, publish the manifest, delete what is too
-        old."""
+        """In a save's thread: waits for orbax, publishes the manifest, deletes old steps."""
         writer.wait_until_finished()
         if not self._stands():
             raise FileNotFoundError(f"{self.directory} is gone")
@@ -272,8 +265,7 @@ class _Pending:
 
 
 def _exit_even_if_stuck(grace_s: float) -> None:
-    """The interpreter joins orbax's threads on its way out; one that never ends would hold the
-    process."""
+    """Ends the process even if one of orbax's threads, which Python waits for, never ends."""
 
     def watch() -> None:
         threading.main_thread().join()

@@ -180,8 +180,7 @@ def quarantine(step_dir: Path) -> Path:
 
 
 def delete_step(step_dir: Path) -> None:
-    """Renames, then deletes: killed half-way, no half-empty step is left that still has a
-    manifest."""
+    """Renames, then deletes: killed half-way, no half-empty step has a manifest."""
     # A rename is all or nothing, a deletion is not.
     doomed = step_dir.with_name(f".{step_dir.name}.deleting")
     shutil.rmtree(doomed, ignore_errors=True)
@@ -191,8 +190,7 @@ def delete_step(step_dir: Path) -> None:
 
 
 def retire_old_steps(directory: Path, keep: int) -> None:
-    """Deletes complete steps beyond the newest `keep`, leftovers older than the newest,
-    half-deleted folders.
+    """Deletes steps beyond the newest `keep`, older leftovers and half-deleted folders.
 
     A folder that cannot be deleted now (a reader on a network disk holds it) is left for the next
     call.

@@ -1,5 +1,4 @@
-"""Several processes, one run: they start together, stop together, and none waits for one that is
-gone.
+"""Several processes, one run: they start and stop together; none waits for a lost one.
 
 Every process runs the same program on the same data; process 0 alone writes the run's folder. A
 process that fails leaves at once. The others then notice it in a collective operation that breaks,
@@ -124,8 +123,7 @@ def _connect(coordinator: str, num_processes: int | None, process_id: int | None
 
 
 def _require_reachable(host: str, port: int, num_processes: int, process_id: int) -> None:
-    """Raises InputError where jax would end the process with a signal: it cannot listen, or nobody
-    does."""
+    """Raises InputError where jax would die by a signal: it cannot listen, or nobody does."""
     where = f"--coordinator={host}:{port}"
     if process_id == 0:
         try:
@@ -159,8 +157,7 @@ def _require_reachable(host: str, port: int, num_processes: int, process_id: int
 
 
 def _alone_on_its_host(environment: Mapping[str, str]) -> bool:
-    """Whether Slurm or Open MPI says that every host of the run holds one process: it then holds
-    all accelerators."""
+    """Whether each host holds one process (by Slurm or Open MPI), hence all its accelerators."""
     tasks = environment.get("SLURM_STEP_TASKS_PER_NODE") or environment.get("SLURM_TASKS_PER_NODE")
     if "SLURM_LOCALID" in environment and tasks:
         return re.fullmatch(r"1(\(x\d+\))?", tasks) is not None
@@ -192,8 +189,7 @@ def require_agreement(what: str, digest_hex: str) -> None:
 
 
 def stop_votes(mesh: Mesh) -> Callable[[bool], jax.Array | None]:
-    """vote(asked) -> what a step adds up so that all processes stop after the same one; None for
-    one process.
+    """vote(asked) -> what a step adds up so that all processes stop together; None for one.
 
     The array holds one flag a device; its maximum, computed inside the step, is the same
     everywhere.

@@ -135,8 +135,7 @@ def _credible_targets(step_dir: Path, manifest: Mapping[str, Any]) -> dict[str, 
 
 
 def _require_stored(step_dir: Path, targets: Mapping[str, np.ndarray]) -> None:
-    """Raises InputError unless the files hold the arrays of the manifest: readers allocate what the
-    files say."""
+    """Raises InputError unless the files hold what the manifest says: readers allocate that."""
     try:
         stored = state_io.stored_arrays(step_dir / STATE_NAME)
     except Exception as error:

@@ -7,8 +7,7 @@ from types import FrameType
 
 
 class StopRequest:
-    """While the context lasts SIGTERM and SIGINT only set `requested`; a second SIGINT interrupts
-    at once.
+    """SIGTERM and SIGINT only set `requested`; a second SIGINT interrupts at once.
 
     Outside the main thread, where Python takes no handlers, nothing is caught.
     """

@@ -39,8 +39,7 @@ for _name in ("absl", "asyncio"):
 
 
 def _quiet_after_failed_write(previous):
-    """The parts of a write still under way when another part failed report to a loop that is
-    gone."""
+    """Silences the parts of a failed write that report to an event loop that is gone."""
 
     def hook(unraisable) -> None:
         if not (unraisable.object is None and str(unraisable.exc_value) == "Event loop is closed"):
@@ -53,8 +52,7 @@ sys.unraisablehook = _quiet_after_failed_write(sys.unraisablehook)
 
 
 def named_leaves(tree: Any) -> dict[str, Any]:
-    """Leaves of a pytree (arrays, numbers or jax.ShapeDtypeStruct) by path, in the order of the
-    tree.
+    """Leaves of a pytree (arrays, numbers, ShapeDtypeStructs) by path, in the tree's order.
 
     Raises ValueError on a typed random key and on paths that are empty or not unique.
     """
@@ -95,8 +93,7 @@ def new_writer() -> ocp.StandardCheckpointer:
 
 
 def start_writing(writer: ocp.StandardCheckpointer, folder: Path, named: Mapping[str, Any]) -> None:
-    """Copies the arrays to the host and writes on in the background; `folder` appears when all is
-    written."""
+    """Copies arrays to the host and writes on in the background; `folder` appears whole."""
     writer.save(folder, nested(_without_empty(named)))
 
 
@@ -122,8 +119,7 @@ def read_arrays(folder: Path, targets: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def stored_arrays(folder: Path) -> dict[str, tuple[tuple[int, ...], str, tuple[int, ...]]]:
-    """name -> (shape, dtype, shape of a chunk) as the files themselves say, without reading any
-    array."""
+    """name -> (shape, dtype, shape of a chunk), as the files say; reads no array."""
     with ocp.StandardCheckpointer() as reader:
         found = reader.metadata(folder)
     # without the step around it before orbax 0.12

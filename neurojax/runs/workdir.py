@@ -59,8 +59,7 @@ PACKAGES = (
 
 @contextlib.contextmanager
 def hold(workdir: Path | str, log: Callable[[str], Any] = print) -> Iterator[Path]:
-    """Creates `workdir` and holds it for this process until the context ends; sweeps up what killed
-    writers left.
+    """Creates `workdir`, holds it until the context ends, and sweeps up after killed writers.
 
     With several processes on one workdir, the first alone holds it.
 
@@ -118,8 +117,7 @@ def _holder(descriptor: int) -> str:
 
 
 def require_blocks(config: Mapping[str, Any], where: str, blocks: Sequence[str] = BLOCKS) -> None:
-    """Raises InputError for a config without one of these blocks, or with a plain value in place of
-    one.
+    """Raises InputError for a config that lacks one of these blocks or has a value for one.
 
     Args:
         config: nested dict.
@@ -159,8 +157,7 @@ def config_hash(config: Mapping[str, Any]) -> str:
 def require_own_config(
     folder: Path, config: Mapping[str, Any], manifest: Mapping[str, Any]
 ) -> None:
-    """Raises InputError for a config that is not the one a checkpoint was trained with, in what
-    decides its weights."""
+    """Raises InputError unless a checkpoint was trained with this config, in all that counts."""
     trained = manifest.get("config_hash")
     require(
         trained in (None, config_hash(config)),
@@ -199,8 +196,7 @@ def write_config(
     session_fingerprints: Mapping[str, str],
     notes: tuple[str, ...] | list[str] = (),
 ) -> None:
-    """Writes config.json atomically; `notes` (more steps, an allowed change of data) join earlier
-    ones."""
+    """Writes config.json atomically; `notes` (more steps, changed data) join earlier ones."""
     if RUN_KEY in config:
         raise ValueError(f"config.{RUN_KEY} is a name that config.json uses itself")
     path = Path(workdir) / CONFIG_NAME
@@ -278,8 +274,7 @@ def require_same_run(
 
 
 def _recovered(workdir: Path, hash_now: str, dataset_fingerprint: str) -> list[str]:
-    """A lost config.json is written again where a checkpoint says that config and data are those of
-    the run."""
+    """Lets a lost config.json be written again if a checkpoint has this config and data."""
     steps = steps_on_disk(workdir / "checkpoints")
     known = {"config_hash": hash_now, "dataset_fingerprint": dataset_fingerprint}
     for step in reversed(steps):
@@ -325,8 +320,7 @@ def package_versions() -> dict[str, str]:
 
 
 def provenance(folder: Path) -> dict[str, Any]:
-    """Where a number comes from: the commit of the checkout that `folder` lies in, date, hardware,
-    versions."""
+    """Where a number comes from: the commit of `folder`'s checkout, date, hardware, versions."""
     words = ["git", "describe", "--always", "--dirty", "--exclude=*", "--abbrev=10"]
     described = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
     return {

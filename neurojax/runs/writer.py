@@ -15,8 +15,7 @@ METRICS_NAME = "metrics.jsonl"
 
 
 class MetricsWriter:
-    """Appends to `<workdir>/metrics.jsonl`; first drops a line that a killed process left
-    half-written."""
+    """Appends to `<workdir>/metrics.jsonl`; first drops a half-written last line."""
 
     def __init__(self, workdir: Path | str):
         self.path = Path(workdir) / METRICS_NAME
@@ -95,8 +94,7 @@ class SilentWriter:
 
 
 def read_metrics(workdir: Path | str) -> list[dict[str, Any]]:
-    """Rows of metrics.jsonl, oldest first; none when there is no file, a torn last line is left
-    out.
+    """Rows of metrics.jsonl, oldest first, without a torn last line; none without a file.
 
     Raises InputError that names the line when any other is not a JSON object.
     """

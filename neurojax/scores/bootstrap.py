@@ -12,8 +12,7 @@ from neurojax.scores import metrics
 
 
 def trial_weights(num_trials: int, num_boot: int, *, seed: int | Sequence[int]) -> np.ndarray:
-    """How often each trial is drawn in each of `num_boot` resamples with replacement, float64 [D,
-    K]."""
+    """Times each trial is drawn in each resample with replacement, float64 [D, K]."""
     # Counts of draws, not indices: weights @ sums resamples without copying a trial.
     generator = np.random.default_rng(seed)
     return generator.multinomial(
@@ -22,8 +21,7 @@ def trial_weights(num_trials: int, num_boot: int, *, seed: int | Sequence[int]) 
 
 
 def interval(draws: np.ndarray, estimate: float) -> tuple[float, tuple[float, float]]:
-    """Standard error and 95 % interval around an estimate from [D] draws; NaN with under two finite
-    draws.
+    """Standard error and 95 % interval of an estimate, from [D] draws; NaN with under two.
 
     The interval is the draws' central 95 %, shifted by (estimate - mean of the draws).
     """

@@ -24,8 +24,7 @@ class OverSessions(NamedTuple):
 
 
 def t_interval(values: Sequence[float]) -> OverSessions | None:
-    """Mean of values [n] with Student's t interval (n - 1 degrees of freedom); None with fewer than
-    two."""
+    """Mean of values [n] with Student's t interval (n - 1 df); None with fewer than two."""
     if len(values) < 2:
         return None
     mean, se = float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(len(values))
@@ -84,8 +83,7 @@ def verdict(
 def means_of_animals(
     values: Mapping[str, float], subjects: Mapping[str, str | None]
 ) -> tuple[dict[str, float] | None, str]:
-    """(the mean over sessions of each animal, ""), or (None, reason) where a session does not name
-    its animal.
+    """(mean over sessions of each animal, ), or (None, reason) if one is not named.
 
     Args:
         values: session id -> value.

@@ -47,8 +47,7 @@ class PoissonSums:
 
     @property
     def fires(self) -> np.ndarray:
-        """bool [N], units with a spike; the others have no bits per spike and count in no sum over
-        units."""
+        """bool [N], units with a spike: without one no score exists, and no sum counts it."""
         return self.spikes.sum(0) > 0
 
 
@@ -167,8 +166,7 @@ def poisson_scores(
 
 
 def r2(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Coefficient of determination of each column, float64 [N], from [samples, N] (or [N] of one
-    column).
+    """R2 of each column, float64 [N], from [samples, N] (or [N] of one column).
 
     Rows where either is NaN are left out, column by column; NaN where fewer than two remain or the
     target is constant.
@@ -294,8 +292,7 @@ def _condition_means(rates, counts, condition):
 
 
 def _checked_rates(rates, counts, evaluated):
-    """Rates float64 raised to MIN_RATE (1 where not evaluated), and evaluated bool; both [K, T,
-    N]."""
+    """Rates raised to MIN_RATE (1 where not evaluated), and evaluated; both [K, T, N]."""
     rates = np.asarray(rates, np.float64)
     require(
         rates.ndim == 3 and rates.shape == np.shape(counts),

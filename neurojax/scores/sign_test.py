@@ -1,5 +1,4 @@
-"""What the number of sessions supports: an exact test of their signs, which assumes no
-distribution."""
+"""An exact test of signs over sessions, which assumes nothing of their distribution."""
 
 from collections.abc import Sequence
 
@@ -7,8 +6,7 @@ from scipy.stats import binomtest
 
 
 def p_value(signs: Sequence[float]) -> float | None:
-    """Two-sided exact p-value that differences of either sign are equally likely; zeros count for
-    neither.
+    """Two-sided exact p that either sign is equally likely; zeros count for neither.
 
     Args:
         signs: differences, or their signs; None of them known or all zero gives None.

@@ -1,5 +1,4 @@
-"""What the Poisson scores need of each unit, summed on the device batch by batch: pure jax
-functions.
+"""Sums of each unit for the Poisson scores, on the device batch by batch; pure jax.
 
     sums = empty(N)
     sums = add(sums, log_rates, counts, evaluated, reference)   # for each batch

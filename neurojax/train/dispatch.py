@@ -1,5 +1,4 @@
-"""What goes to the devices at once: one step, or a run of steps on batches that they can make
-themselves.
+"""What goes to the devices at once: one step, or a run of steps and their batches.
 
 A small step ends before the host has asked for the next one. With `data.placement=device` a batch
 is a few kilobytes of indices, so that the host can send those of `train.steps_per_dispatch` batches
@@ -25,8 +24,7 @@ from neurojax.train.step import Recipe, run_step
 
 
 class Feed(NamedTuple):
-    """How batches reach the devices; batch i is the same for any number of processes and for either
-    placement.
+    """How batches reach the devices: batch i is the same by either way, on any processes.
 
     Attributes:
         make: batch index -> tree of numpy arrays: a batch, or what a device needs to gather it.
@@ -42,8 +40,7 @@ class Feed(NamedTuple):
 
 
 def feed_of(source: Source, config: LoopConfig, mesh: Mesh) -> Feed:
-    """Batches of a source under `data.placement`; each process gathers the trials of its own
-    devices.
+    """Batches of a source under `data.placement`; a process gathers its own devices' trials.
 
     Raises:
         InputError: `data.placement=device` of a source that cannot be held there.

@@ -23,8 +23,7 @@ class Choice(NamedTuple):
 
 
 def choose(model: Mapping[str, Any], platform: str, num_devices: int) -> Choice:
-    """The kernel for a config's model block; `flash` falls back to plain attention where no flash
-    kernel works.
+    """The attention kernel of a config's model block; `flash` falls back where none works.
 
     Args:
         model: the block; attention, width, num_heads, compute_dtype and dropout_attention are read.
@@ -69,8 +68,7 @@ def choose(model: Mapping[str, Any], platform: str, num_devices: int) -> Choice:
 
 @functools.cache
 def _failure(kernel: str, head_width: int) -> str:
-    """Why a kernel does not do on this device what plain attention does, on a small example; empty
-    when it does."""
+    """Why a kernel differs from plain attention here, by a small example; empty if it agrees."""
     shape = (3, 2, 33, 2, head_width)  # an odd length is the harder one
     inputs = jnp.asarray(np.random.default_rng(0).standard_normal(shape), jnp.bfloat16)
     # A causal trial with a prompt, and a full one without it whose last bins are padding.

@@ -1,5 +1,4 @@
-"""What a run tells about itself: sums of steps become lines of metrics.jsonl, and a run that
-diverged stops."""
+"""Sums of steps become lines of metrics.jsonl, and a run that diverged stops."""
 
 import contextlib
 import time

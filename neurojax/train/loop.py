@@ -1,5 +1,4 @@
-"""The training loop: reads batches, dispatches steps, validates, saves. All state is in
-TrainState."""
+"""The training loop: reads batches, dispatches steps, validates, saves; holds no state."""
 
 import functools
 from collections.abc import Callable, Sequence

@@ -1,5 +1,4 @@
-"""A batch's gradient computed in parts, one after another: activations of one part are in memory at
-a time."""
+"""A batch's gradient in parts, one after another: one part's activations in memory."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,8 +13,7 @@ from neurojax.objectives.interface import LossSums
 def require_even(
     parts: int, shapes: Sequence[tuple[int, ...]], data_devices: int, objective=None
 ) -> None:
-    """Raises InputError unless every batch falls into `parts` equal parts, each on all devices that
-    share the batch.
+    """Raises InputError unless all batches fall into `parts` equal parts on their devices.
 
     Args:
         parts: train.microbatches.
@@ -42,8 +40,7 @@ def require_even(
 
 
 def split(trials: Any, parts: int) -> Any:
-    """Arrays [G, b, ...] -> [parts, G, b / parts, ...]; trial j of a group goes to part j modulo
-    `parts`."""
+    """Arrays [G, b, ...] -> [parts, G, b / parts, ...]; trial j goes to part j % parts."""
 
     def divided(array: jax.Array) -> jax.Array:
         groups, num_trials = array.shape[:2]

@@ -166,7 +166,6 @@ def update_rows(
 
 
 def clip_scale(gradients: Any, max_norm: float) -> tuple[jax.Array, jax.Array]:
-    """(norm, factor): the global norm of a gradient tree and what brings it to at most
-    `max_norm`."""
+    """(norm, factor): a gradient's global norm, and what brings it to `max_norm` at most."""
     norm = jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(gradients)))
     return norm, jnp.minimum(1.0, max_norm / jnp.maximum(norm, 1e-12)) if max_norm else jnp.ones(())

@@ -51,8 +51,7 @@ def trials_that_fit(
     num_devices: int = 1,
     members: int = 1,
 ) -> PassSize:
-    """Trials of a forward pass: `at_most`, fewer where memory bounds it, a whole number on every
-    device.
+    """Trials of a forward pass: `at_most` or what memory holds, as many on every device.
 
     Args:
         model: whose activations are held.

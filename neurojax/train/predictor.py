@@ -71,8 +71,7 @@ class Predictor:
         )
 
     def asked_as(self, scheme: int) -> int:
-        """The scheme whose prompt and attention a task uses: its own if the model was trained with
-        it.
+        """The scheme a task is asked under: its own if the model was trained with it.
 
         Otherwise the model's first scheme: the temporal baseline predicts every task without a
         prompt and with full attention, as its authors do. Models without schemes take any.
@@ -80,8 +79,7 @@ class Predictor:
         return scheme if SCHEMES[scheme] in self.schemes else scheme_id(self.schemes[0])
 
     def pass_size(self, num_units: int, *, memory_mb: int, at_most: int) -> pass_memory.PassSize:
-        """Trials of a forward pass over sessions of up to `num_units` units, see
-        `pass_memory.trials_that_fit`."""
+        """Trials of a forward pass over `num_units` units, see `pass_memory.trials_that_fit`."""
         return pass_memory.trials_that_fit(
             self.recipe.model.config,
             self.layout.num_bins,
@@ -93,8 +91,7 @@ class Predictor:
         )
 
     def __call__(self, batch: Batch, query: Query, *, num_samples: int = 1, key=None) -> Outputs:
-        """Natural parameters and states of a batch under a query; see `forward.outputs` for
-        samples."""
+        """Natural parameters and states of a batch; see `forward.outputs` for samples."""
         return self._compute(batch, query, "natural and states", num_samples, key)
 
     def mean(self, batch: Batch, query) -> jax.Array:

@@ -14,8 +14,7 @@ from neurojax.train.predictor import Predictor
 
 
 def load_data(config: Mapping[str, Any]) -> Dataset:
-    """The dataset a config names: converted sessions under data.root, or the built-in synthetic
-    animals.
+    """The dataset a config names: sessions under data.root, or synthetic animals.
 
     With data.train_fraction below 1 the other training trials belong to no split.
     """
@@ -70,8 +69,7 @@ def read_run(folder: Path, blocks: Sequence[str] = workdir.BLOCKS) -> dict[str, 
 def load_predictor(
     folder: Path, config: Mapping[str, Any], dataset: Dataset, log: Callable[[str], None] = print
 ) -> tuple[Predictor, dict[str, Any]]:
-    """The newest sound checkpoint of a run, as a predictor for a dataset's sessions, and its
-    manifest.
+    """A run's newest sound checkpoint as a predictor for a dataset, and its manifest.
 
     Raises:
         InputError: no checkpoint, another config than its own, a session the run has no rows for,

@@ -92,15 +92,13 @@ def state_shardings(abstract_state, mesh: Mesh, rules: Sequence[Rule], member_ax
 
 
 def trial_sharding(mesh: Mesh, leaf) -> NamedSharding:
-    """Of an array [G, b, ...]: trials of a group are split over the data axis where it divides
-    them."""
+    """Sharding of an array [G, b, ...]: trials over the data axis, where it divides them."""
     divides = leaf.shape[1] % mesh.shape["data"] == 0
     return NamedSharding(mesh, PartitionSpec(None, "data") if divides else PartitionSpec())
 
 
 def batch_shardings(mesh: Mesh, batch: Batch) -> Batch:
-    """A NamedSharding for every array: of trials they are shared, of groups every device has them
-    whole."""
+    """A NamedSharding for every array: trials are shared, groups are whole on every device."""
     trials = jax.tree.map(lambda leaf: trial_sharding(mesh, leaf), batch.trials)
     return Batch(trials, jax.tree.map(lambda leaf: replicated(mesh), batch.groups))
 

@@ -70,8 +70,7 @@ def init_state(seed: jax.Array, recipe, facts: Facts) -> TrainState:
 
 
 def init_run(recipe, facts: Facts, mean_counts: Any) -> TrainState:
-    """`init_state` of a run; `mean_counts` float32 [U] apart from the other facts, so that it may
-    be traced."""
+    """`init_state` of a run or ensemble; `mean_counts` float32 [U] apart, to be traced."""
     known = dataclasses.replace(facts, mean_counts=mean_counts)
     if recipe.members == 1:
         return init_state(recipe.seed, recipe, known)

@@ -1,5 +1,4 @@
-"""One training step: a pure function of (state, batch) that knows no model and no objective by
-name."""
+"""One training step: pure, of (state, batch); it knows no model or objective by name."""
 
 import dataclasses
 from functools import partial
@@ -42,8 +41,7 @@ class Objective(NamedTuple):
 
 
 class Freeze(NamedTuple):
-    """What a fine-tuning run leaves as it was: shared parameters and the rows of sessions known
-    before.
+    """What fine-tuning leaves as it was: shared parameters and rows of known sessions.
 
     Attributes:
         until_step: first step that trains everything.

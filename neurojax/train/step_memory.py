@@ -69,8 +69,7 @@ def of_step(recipe, state, batch, parts: int, data_devices: int = 1) -> StepMemo
 
 
 def peak_bytes(program) -> int:
-    """Bytes of the arrays that a program makes, at the moment when most of them live; its inputs
-    are not counted.
+    """Bytes of the arrays a program makes (not its inputs) when most of them live.
 
     Args:
         program: a jaxpr.

@@ -1,5 +1,4 @@
-"""Validation during training: each question of the objective, summed on the device, under masks
-that never change."""
+"""Validation in training: the objective's questions, summed on the device, fixed masks."""
 
 import functools
 

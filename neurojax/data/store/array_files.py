@@ -1,5 +1,4 @@
-""".npy and .npz files read with distrust: sizes are bounded and checked before anything is
-allocated.
+""".npy and .npz files read with distrust: sizes are checked before anything is allocated.
 
 A header may claim any shape and a zip member any length. Both are compared with the bytes
 that are there, pickles are never opened, and whatever is wrong becomes an InputError.
@@ -26,8 +25,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,99}")
 
 
 def check_array_name(name: str, where: str) -> None:
-    """Raises InputError unless `name` fits an array: at most 100 letters, digits, `_`, `.`, `-`,
-    spaces."""
+    """Raises InputError unless `name` is at most 100 letters, digits, `_`, `.`, `-`, spaces."""
     require(
         isinstance(name, str) and _NAME.fullmatch(name),
         f"{where}: array name {str(name)[:120]!r}; expected letters, digits, _ . - and at most "
@@ -68,8 +66,7 @@ def open_npy(path: Path, dtypes: tuple[np.dtype, ...], num_dims: int) -> np.ndar
 
 
 def map_npy(path: Path, kinds: str = "biuf") -> np.ndarray:
-    """Maps a .npy file of any shape read-only, without reading its data; an empty one comes as an
-    empty array.
+    """Maps a .npy file of any shape read-only, without reading its data (an empty one is read).
 
     Args:
         path: the file.
@@ -153,8 +150,7 @@ def read_npz(path: Path, max_bytes: int | None = None) -> dict[str, np.ndarray]:
 
 
 def open_input(path: Path) -> BinaryIO:
-    """Opens a regular file; raises InputError when it is missing or not one (a pipe would wait for
-    ever)."""
+    """Opens a regular file; raises InputError for anything else (a pipe would wait for ever)."""
     require(path.exists(), f"{path} does not exist; check the path")
     require(path.is_file(), f"{path} is not a file; check the path")
     try:
@@ -195,8 +191,7 @@ def _read_members(
 def _read_header(
     file: BinaryIO, num_bytes: int, where: str, kinds: str = _PLAIN_KINDS
 ) -> tuple[tuple[int, ...], np.dtype, bool]:
-    """Reads a .npy header from a stream of `num_bytes`; leaves the stream at the first byte of
-    data."""
+    """Reads a .npy header of a stream of `num_bytes`, up to the first byte of data."""
     try:
         version = np.lib.format.read_magic(file)
         # Version 3 differs by Unicode names of fields alone, which no array of ours has.

@@ -1,5 +1,4 @@
-"""What meta.json says, for people: CARD.md beside it, and one for the whole dataset. Not part of
-any hash."""
+"""CARD.md of a session and of a dataset: meta.json for people; not part of any hash."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -123,8 +122,7 @@ def source(meta: Mapping[str, Any]) -> str:
 
 
 def source_words(meta: Mapping[str, Any]) -> str | None:
-    """Where a recording comes from, without digests, which have a place of their own; None where
-    nothing says."""
+    """Where a recording comes from, without digests; None where nothing says."""
     found = meta.get("source")
     if not isinstance(found, Mapping):
         return _line(found) or None

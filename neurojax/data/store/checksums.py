@@ -42,8 +42,7 @@ def array_record(array: np.ndarray) -> dict[str, Any]:
 
 
 def sampled_sha256(array: np.ndarray) -> str:
-    """Digest of 64 blocks of 4 KiB spread evenly over the bytes of an array (all bytes of a small
-    one)."""
+    """Digest of 64 blocks of 4 KiB, evenly over an array's bytes (all bytes of a small one)."""
     content = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
     starts = np.linspace(0, max(0, len(content) - _BLOCK_BYTES), _SAMPLED_BLOCKS).astype(np.int64)
     # The blocks of a small array would overlap: all of it is hashed.

@@ -1,5 +1,4 @@
-"""A dataset: sessions of one kind and one bin size, in the order of their names, one
-fingerprint."""
+"""A dataset: sessions of one kind and one bin size, sorted by name, with one fingerprint."""
 
 import dataclasses
 import hashlib
@@ -108,8 +107,7 @@ def open_dataset(root: str | Path, verify: str = "sampled") -> Dataset:
 
 
 def write_dataset_index(root: str | Path) -> str:
-    """Writes `<root>/dataset.json` and CARD.md over every session folder there; returns the
-    fingerprint.
+    """Writes `<root>/dataset.json` and CARD.md over the sessions there; returns the fingerprint.
 
     Several processes may do so at once (shards of one conversion), each after its own sessions are
     there: whoever writes looks again and writes again until nothing has changed, so the last to

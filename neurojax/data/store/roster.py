@@ -28,8 +28,7 @@ _TEXTS = ("subject_id", "species", "licence", "source")
 
 
 def entries_of(sessions: Sequence[Session]) -> list[dict[str, Any]]:
-    """One entry a session: the rows' owner as in `batching.session_table`, regions of its units,
-    where it is from."""
+    """One entry a session: who owns its rows, the regions of its units, where it is from."""
     return [
         row
         | {"region": [str(label) for label in session.region]}
@@ -53,8 +52,7 @@ def counts_digest(session: Session) -> str:
 
 
 def joined(known: Sequence[Mapping[str, Any]], sessions: Sequence[Session]) -> list[dict[str, Any]]:
-    """`known` entries as they are, then one for each session that is not among them, in the order
-    given."""
+    """`known` entries as they are, then one for each other session, in the order given."""
     names = {entry["session_id"] for entry in known}
     return [dict(entry) for entry in known] + entries_of(
         [s for s in sessions if s.session_id not in names]

@@ -102,8 +102,7 @@ def without_padding(observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def trial_bins(starts: np.ndarray, stops: np.ndarray, bin_size_s: float, where: str) -> np.ndarray:
-    """Whole bins of each trial, int64 [trials]; a last bin that does not fit its trial is
-    dropped."""
+    """Whole bins of each trial, int64 [trials]; a last one that does not fit is dropped."""
     require(
         starts.shape == stops.shape and len(starts) != 0,
         f"{where}: {len(starts)} trial starts and {len(stops)} stops, expected one of each a trial",
@@ -155,8 +154,7 @@ def spike_counts(
 
 
 def trial_lengths(counts: np.ndarray, trial_offsets: Any, where: str) -> np.ndarray:
-    """Bins of each trial, int64 [trials], from counts [trials, bins, N] or [total_bins, N] with
-    offsets."""
+    """Bins of each trial, int64 [trials], from the shape of counts or from offsets."""
     if counts.ndim == 3:
         require(
             trial_offsets is None,

@@ -52,8 +52,7 @@ _MAPPED = {
 
 
 def write_session(session: Session, root: str | Path) -> Path:
-    """Writes `<root>/<session_id>`, replacing what was there; readers see the old folder or the new
-    one.
+    """Writes `<root>/<session_id>` whole: readers see the old folder or the new one.
 
     Returns:
         The folder.
@@ -137,8 +136,7 @@ def open_recorded(folder: Path, verify: str) -> tuple[Session, str]:
 
 
 def content_sha256(session: Session) -> str:
-    """Hex digest of the id, bin size and arrays: the same in memory and on disk, blind to
-    `info`."""
+    """Hex digest of id, bin size and arrays, not of `info`: the same in memory and on disk."""
     arrays = _named(_mapped_arrays(session), _grouped_arrays(session))
     records = {name: array_record(array) for name, array in arrays.items()}
     return combined_sha256(session.session_id, session.bin_size_s, records, session.unit_of_values)

@@ -1,5 +1,4 @@
-"""Which trials a run was trained on: digests kept with the run, so that any later evaluation can
-tell.
+"""Which trials a run was trained on: digests kept with it, for any later evaluation.
 
     trained_trials.json   {"schema": 1, "digests": [32 hex digits, ...]}
 
@@ -58,8 +57,7 @@ def write(folder: Path, sessions: Sequence[Session], known: Iterable[bytes] | No
 
 
 def read(folder: Path) -> frozenset[bytes] | None:
-    """The digests of a run; None where it keeps none: one of an older version, or started from such
-    a one.
+    """The digests of a run; None where it, or one it started from, kept none.
 
     Raises:
         InputError: the file is damaged.

@@ -27,8 +27,7 @@ _SHARED_STREAM, _TRUTH_STREAM, _SPIKE_STREAM, _SPLIT_STREAM = range(4)  # sub-ke
 
 @dataclasses.dataclass(frozen=True)
 class SyntheticTruth:
-    """Everything the spikes of one session were drawn from. L latents: shared first, then two a
-    region.
+    """What the spikes of one session were drawn from; L latents: shared, then two a region.
 
     Attributes:
         spec: what made it.
@@ -75,8 +74,7 @@ class SyntheticTruth:
         return self.latents @ self.loadings.T + self.log_offset
 
     def restricted_to(self, region: str) -> "SyntheticTruth":
-        """The units of one region and the latents that reach them, as if nothing else had been
-        there."""
+        """The units of one region and the latents that reach them, as if alone."""
         units, own = self.region == region, self.latents_of(region)
         position = self.spec.regions.index(region)
         dims = np.r_[: self.num_shared, own]
@@ -95,8 +93,7 @@ class SyntheticTruth:
 
 
 def make_sessions(spec: SyntheticSpec | None = None, seed: int = 0) -> list[Session]:
-    """Draws the sessions of `spec`; session k depends on (spec, seed, k) alone, not on
-    `num_sessions`.
+    """Draws the sessions of `spec`; session k depends on (spec, seed, k) and nothing else.
 
     Returns:
         Sessions with `true_rates`, the conditions `stimulus` (signed contrast) and `choice` (-1 or
@@ -209,8 +206,7 @@ def make_truth(spec: SyntheticSpec, seed: int, index: int) -> SyntheticTruth:
 
 
 def truth_of(session: Session) -> SyntheticTruth:
-    """Draws again what lies behind a synthetic session, from its `info`; it survives a session
-    folder.
+    """Draws again what lies behind a synthetic session, from its `info`.
 
     Raises:
         InputError: when the session is not synthetic.
@@ -247,8 +243,7 @@ def _draw_regions(spec: SyntheticSpec, rng: np.random.Generator) -> np.ndarray:
 def _draw_loadings(
     spec: SyntheticSpec, region: np.ndarray, latents: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Random directions [N, L], scaled so that each part moves the log-rate by the std the spec
-    asks for."""
+    """Random directions [N, L], scaled to the share of the log-rate that the spec asks for."""
     num_units, num_shared = len(region), spec.system.num_dims
     covariance = np.cov(latents.reshape(-1, latents.shape[-1]).T)
     # One gain for both parts: a unit that follows the shared latents strongly follows its region's

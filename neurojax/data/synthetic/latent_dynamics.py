@@ -36,8 +36,7 @@ class Lorenz:
     num_dims: int = 3
 
     def step(self, states: np.ndarray) -> np.ndarray:
-        """Noise-free next states: float64 [..., 3] -> [..., 3], one bin later (Runge-Kutta of order
-        4)."""
+        """Noise-free next states, float64 [..., 3], one bin later (Runge-Kutta of order 4)."""
         num_steps = max(1, int(np.ceil(self.time_per_bin / _MAX_STEP)))
         size = self.time_per_bin / num_steps
         # Integrated in Lorenz's own coordinates, in which the flow has its usual constants.
@@ -51,8 +50,7 @@ class Lorenz:
         return (raw - LORENZ_MEAN) / LORENZ_STD
 
     def jacobian(self, states: np.ndarray, width: float = 1e-4) -> np.ndarray:
-        """Derivative of `step` by central differences, [..., 3] -> [..., 3, 3]: d next_i / d
-        state_j."""
+        """Derivative of `step` by central differences: [..., 3] -> [..., 3, 3]."""
         offsets = width * np.eye(3)  # one row a direction
         ahead, behind = (
             self.step(states[..., None, :] + offsets),
@@ -61,8 +59,7 @@ class Lorenz:
         return np.swapaxes(ahead - behind, -1, -2) / (2 * width)
 
     def start(self, side: np.ndarray, contrast: np.ndarray) -> np.ndarray:
-        """Mean first state of each trial: side -1 or 1 [...], contrast in [0, 1] [...] -> [...,
-        3]."""
+        """Mean first state [..., 3] of trials: side -1 or 1 [...], contrast in [0, 1] [...]."""
         depth = contrast[..., None]
         centre = (1 - depth) * _LORENZ_WEAK_START + depth * _LORENZ_STRONG_START
         # The system is unchanged by (x, y, z) -> (-x, -y, z): the other side is the mirrored lobe.
@@ -94,8 +91,7 @@ class SwitchingRotation:
     num_dims: int = 2
 
     def start(self, side: np.ndarray, contrast: np.ndarray) -> np.ndarray:
-        """Mean first state of each trial: opposite points for the two sides, turned by contrast;
-        [..., 2]."""
+        """Mean first state [..., 2] of trials: opposite for the two sides, turned by contrast."""
         angle = np.pi / 3 * contrast
         return 1.2 * side[..., None] * np.stack([np.cos(angle), np.sin(angle)], -1)
 
@@ -128,8 +124,7 @@ def simulate_linear(
     num_bins: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """state <- transition @ state + noise from a standard normal start: [d, d] -> float64 [trials,
-    T, d]."""
+    """state <- transition @ state + noise, standard normal at first: float64 [trials, T, d]."""
     noise = noise_std * rng.standard_normal((num_bins - 1, num_trials, len(transition)))
     states = [rng.standard_normal((num_trials, len(transition)))]
     for bin_noise in noise:
