@@ -86,6 +86,10 @@ class Settings:
         """What of the model is read."""
         return self.features or (signals.RATES if self.as_in_mtm() else signals.LATENTS)
 
+    def scheme(self, target: Target) -> int:
+        """Id of the scheme a trial is read under; bins of Zhang et al. see no later ones."""
+        return CAUSAL if self.as_in_mtm() and target.kind == PER_BIN else NEURON
+
     def asked(self, target: Target) -> Target:
         """The target as a read-out is asked for it."""
         return decoder.as_trial_vectors(target) if self.as_in_mtm() else target
@@ -268,8 +272,8 @@ def _read_out_of_model(
         name = signals.LATENTS
         units = None if region is None else protocols.region_members(session)[region]
         beside = features.spikes(session, target.trial_ids, units)
-    scheme = CAUSAL if mtm and target.kind == PER_BIN else NEURON
-    found = signals.of_model(model, session, target.trial_ids, name, region=region, scheme=scheme)
+    asked_as = settings.scheme(target)
+    found = signals.of_model(model, session, target.trial_ids, name, region=region, scheme=asked_as)
     if not mtm and settings.lags is None:
         return decoder.nested(found, target, session.bin_size_s, beside=beside)
     lags = decoder.SAME_BIN if settings.lags is None else features.parse_lags(settings.lags)

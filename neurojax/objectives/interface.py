@@ -14,6 +14,7 @@
 `apply(weights, inputs, key=key)` is a model with its config, in training.
 """
 
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -22,7 +23,8 @@ import jax.numpy as jnp
 
 from neurojax.batch import Batch
 from neurojax.by_name import module_named
-from neurojax.schemes import INTER_REGION, INTRA_REGION
+from neurojax.models.interface import SpikeInputs
+from neurojax.schemes import INTER_REGION, INTRA_REGION, SCHEMES, scheme_id
 
 NEEDS = (
     "Config",
@@ -79,13 +81,24 @@ class Query(NamedTuple):
     target_bins: jax.Array | None = None
     left_out: jax.Array | None = None
 
-    def visible(self) -> jax.Array:
-        """Entries the model may read, bool [G, b, T, N]."""
-        return ~self.hidden_bins[..., :, None] & ~self.hidden_units[..., None, :]
+    visible = SpikeInputs.visible  # entries the model may read, bool [G, b, T, N]
 
     def target(self) -> jax.Array:
         """Entries that enter the loss, bool [G, b, T, N]."""
         return self.target_bins[..., :, None] & self.target_units[..., None, :]
+
+
+def asked_as(scheme: int, trained: Sequence[str]) -> int:
+    """The scheme a task is asked under: its own if the model was trained with it.
+
+    Otherwise the model's first scheme: the temporal baseline predicts every task without a prompt
+    and with full attention, as its authors do.
+
+    Args:
+        scheme: id of the task's own scheme.
+        trained: names of the schemes the model was trained with.
+    """
+    return scheme if SCHEMES[scheme] in trained else scheme_id(trained[0])
 
 
 def askable(batch: Batch, scheme: jax.Array) -> jax.Array:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from neurojax.batch import Batch
 from neurojax.errors import require
 from neurojax.models.interface import SpikeInputs
-from neurojax.objectives.interface import LossSums, Query, askable
+from neurojax.objectives.interface import LossSums, Query, askable, asked_as
 from neurojax.ranges import Range, check_ranges, one_of, share
 from neurojax.schemes import CAUSAL, INTER_REGION, INTRA_REGION, NEURON, PROMPTS, SCHEMES, scheme_id
 
@@ -122,11 +122,11 @@ def validation_query(key: jax.Array, batch: Batch, number: jax.Array, config: Co
     Nothing is asked about regions of a session in which none is known.
     """
     scheme = jnp.full(batch.trials["trial_id"].shape, number, jnp.int32)
-    own = [name if name in config.schemes else config.schemes[0] for name in VALIDATED]
-    asked_as = jnp.asarray([scheme_id(name) for name in own], jnp.int32)[number]
+    own = [asked_as(scheme_id(name), config.schemes) for name in VALIDATED]
     query = draw_query(key, batch, scheme, config)
     asked_units = query.target_units & askable(batch, number)
-    return query._replace(scheme=jnp.full_like(scheme, asked_as), target_units=asked_units)
+    asked_scheme = jnp.full_like(scheme, jnp.asarray(own, jnp.int32)[number])
+    return query._replace(scheme=asked_scheme, target_units=asked_units)
 
 
 def sample_schemes(key: jax.Array, batch: Batch, config: Config) -> jax.Array:

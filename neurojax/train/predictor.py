@@ -13,8 +13,8 @@ from neurojax.batch import Batch
 from neurojax.data import batching
 from neurojax.data.batching import Layout
 from neurojax.models.interface import Outputs
-from neurojax.objectives.interface import Query
-from neurojax.schemes import SCHEMES, scheme_id
+from neurojax.objectives.interface import Query, asked_as
+from neurojax.schemes import SCHEMES
 from neurojax.train import forward, pass_memory, sharding
 from neurojax.train.step import Model, Objective
 
@@ -71,12 +71,8 @@ class Predictor:
         )
 
     def asked_as(self, scheme: int) -> int:
-        """The scheme a task is asked under: its own if the model was trained with it.
-
-        Otherwise the model's first scheme: the temporal baseline predicts every task without a
-        prompt and with full attention, as its authors do. Models without schemes take any.
-        """
-        return scheme if SCHEMES[scheme] in self.schemes else scheme_id(self.schemes[0])
+        """See `objectives.interface.asked_as`; models without schemes take any."""
+        return asked_as(scheme, self.schemes)
 
     def pass_size(self, num_units: int, *, memory_mb: int, at_most: int) -> pass_memory.PassSize:
         """Trials of a forward pass over `num_units` units, see `pass_memory.trials_that_fit`."""
