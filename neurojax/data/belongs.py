@@ -60,8 +60,7 @@ def require_same_bins(sessions: Sequence[Session], bin_size_s: float, longest: i
 
 
 def require_same_channels(sessions: Sequence[Session], num_channels: int) -> None:
-    """Raises InputError for a signal of another number of channels than weights were trained on; 0
-    is that of spikes, which have rows for each unit instead."""
+    """Raises InputError for signals of other channels than were trained on; 0 stands for spikes."""
     for session in sessions if num_channels else ():
         require(
             session.num_units == num_channels,

@@ -95,8 +95,7 @@ def beside_held_out(
     latents: bool = False,
     trials_per_pass: int = 256,
 ) -> np.ndarray:
-    """What the model makes of the held-in units alone, every other unit hidden: rates of all units,
-    or latents.
+    """Rates of all units, or latents, from the held-in units alone.
 
     Returns:
         float32 [K, T, N], expected spikes per bin (of held-in units too, which see their own
@@ -113,8 +112,7 @@ def beside_held_out(
 def predict_hidden(
     model: Model, session: Session, visible_sets: np.ndarray, trials_per_pass: int = 256
 ) -> Iterator[np.ndarray]:
-    """Rates of everything that is hidden, for one set of visible units after another; prompt of
-    inter-region.
+    """Rates of everything hidden, for one set of visible units after another.
 
     Few such patterns are trained (inter-region hides one region, not all but one), so most are
     probes of the model and no tasks of a protocol.

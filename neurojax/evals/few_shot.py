@@ -1,5 +1,4 @@
-"""Few-shot co-smoothing: how few trials a new neuron needs before the latents of the others predict
-it.
+"""Few-shot co-smoothing: how few trials of a new neuron the others' latents need.
 
 The latents come from the held-in units alone, with frozen weights. A Poisson regression from them
 to each held-out unit is fitted on k train trials, drawn several times, and scored on all test
@@ -50,8 +49,7 @@ class Features:
 
 
 def principal(train: np.ndarray, test: np.ndarray, train_bin_valid: np.ndarray) -> Features:
-    """Leading principal components of [K, T, D] features over the valid train bins, scaled to mean
-    square 1."""
+    """Leading principal components of [K, T, D] features by train, of mean square 1."""
     rows = train[train_bin_valid].astype(np.float64)
     centre = rows.mean(0)
     _, vectors = np.linalg.eigh(np.cov(rows, rowvar=False, bias=True).reshape(rows.shape[1], -1))
@@ -64,8 +62,7 @@ def principal(train: np.ndarray, test: np.ndarray, train_bin_valid: np.ndarray) 
 
 
 def smoothed_spikes(session: Session, protocol: protocols.Protocol) -> list[Features]:
-    """Square roots of the held-in units' counts, smoothed, for each of WIDTHS_S that half a bin
-    does not hide."""
+    """Square roots of held-in counts, smoothed by those of WIDTHS_S that do something."""
     held_in = protocols.scored_units(session, protocol) & ~protocols.held_out_units(
         session, protocol
     )
@@ -126,8 +123,7 @@ def read_out(
 
 
 def unit_means(rows: np.ndarray) -> np.ndarray:
-    """Spikes per bin of each unit, float64 [n] from [rows, n], drawn to the mean of all units by
-    PSEUDO_SPIKES."""
+    """Spikes per bin [n] of rows [rows, n], drawn to the mean of all units."""
     spikes = rows.sum(0, dtype=np.float64)
     common = max(spikes.mean() / max(len(rows), 1), 1e-4)
     return (spikes + PSEUDO_SPIKES) / (len(rows) + PSEUDO_SPIKES / common)
@@ -142,8 +138,7 @@ def _folds(valid: np.ndarray) -> np.ndarray:
 
 
 def _path(features, counts, trials, rows, offset):
-    """Weights [1 + p, n] of every alternative at every penalty, each started from the stronger
-    one."""
+    """Weights [1 + p, n] of every alternative and penalty, each from the stronger one's."""
     for which, alternative in enumerate(features):
         x = alternative.train[trials][rows]
         shared = np.concatenate([np.ones((len(x), 1), np.float32), x], 1)

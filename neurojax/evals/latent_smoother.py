@@ -1,5 +1,4 @@
-"""Smoothing of Poisson counts under known, nonlinear latent dynamics; numpy, batched over
-trajectories.
+"""Smoothing of Poisson counts under known, nonlinear latent dynamics, in numpy.
 
 Letters: B trajectories, T bins, N units, L latents.
 """
@@ -90,8 +89,7 @@ def _forecast(
     noise_std: np.ndarray,
     num_bins: int,
 ) -> np.ndarray:
-    """Mean rates of simulated continuations from N(mean [B, L], covariance [B, L, L]) -> [B,
-    num_bins, N]."""
+    """Mean rates [B, num_bins, N] of continuations simulated from N(mean, covariance)."""
     rng = np.random.default_rng(0)
     draws = rng.standard_normal((len(mean), _NUM_SAMPLES, mean.shape[-1]))
     samples = mean[:, None] + draws @ np.swapaxes(np.linalg.cholesky(covariance), -1, -2)
@@ -201,8 +199,7 @@ class _Posterior:
         return diagonal, -weighted, gradient
 
     def covariance(self, point: _Point) -> np.ndarray:
-        """Covariance of every bin's latents, [B, T, L, L]: the diagonal blocks of the inverse
-        Hessian."""
+        """Covariance of latents [B, T, L, L]: diagonal blocks of the inverse Hessian."""
         diagonal, lower, gradient = self.quadratic(point)
         inverses, gains, _ = _eliminate(diagonal, lower, gradient)
         # Backwards in time, as the Rauch-Tung-Striebel smoother goes.
@@ -224,8 +221,7 @@ def _solve_tridiagonal(diagonal: np.ndarray, lower: np.ndarray, right: np.ndarra
 def _eliminate(
     diagonal: np.ndarray, lower: np.ndarray, right: np.ndarray
 ) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
-    """Block elimination from the first bin: per bin inverse pivot, inverse @ lower^T, inverse @
-    right."""
+    """Block elimination: per bin inverse pivot, inverse @ lower^T, inverse @ right."""
     pivot, reduced = diagonal[:, 0], right[:, 0]
     inverses, gains, partial = [], [], []
     for t in range(diagonal.shape[1]):

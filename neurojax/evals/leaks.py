@@ -78,8 +78,7 @@ def check_evaluation(
 
 
 def require_no_copies(sessions: Sequence[Session]) -> dict[str, int]:
-    """No test trial of any session repeats a train trial of any; trials of few spikes may by
-    chance.
+    """No test trial repeats a train trial of any session; near-silent ones may by chance.
 
     Returns:
         session id -> test trials with enough spikes to tell.
@@ -251,8 +250,7 @@ def require_no_influence(
 
 
 def _asked(model, session, task, only, options) -> np.ndarray:
-    """Rates [K, T, N]; for a task with a read-out, the rates or latents [K, T, D] that it starts
-    from."""
+    """Rates [K, T, N]; for a read-out task the rates or latents [K, T, D] it starts from."""
     if task in options["protocol"].activity_tasks:
         return activity.predict_session(model, session, (task,), only=only, **options)[task]
     latents = task in options["protocol"].read_out_tasks
@@ -297,8 +295,7 @@ def draw_cases(
 
 
 def _with_other_counts(session: Session, trial_ids: np.ndarray, cases: Sequence[Case]) -> Session:
-    """The session with other counts, none of them zero, in every hidden entry of the cases'
-    trials."""
+    """The session with other counts in every hidden entry of the cases' trials."""
     counts = np.array(session.counts)
     for case in cases:
         start, length = (

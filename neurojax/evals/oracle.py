@@ -1,5 +1,4 @@
-"""Ceilings for synthetic sessions: the true rates, and an observer who knows the animal but sees
-only spikes.
+"""Ceilings for synthetic sessions: true rates, and an observer who knows the dynamics.
 
 `oracle_predictions` scores the true rates themselves: no prediction from spikes reaches it.
 `known_dynamics_smoother` is what an observer of the visible spikes reaches who knows dynamics,
@@ -123,8 +122,7 @@ def _cases(
     silent: np.ndarray,
     last: np.ndarray,
 ) -> Iterator[tuple[synthetic.SyntheticTruth, np.ndarray, np.ndarray]]:
-    """What a kind of task hides: (truth, units [n] seen or predicted, hidden bool [cases, T or 1, n
-    or 1]).
+    """What a kind of task hides: (truth, units [n], hidden bool [cases, T or 1, n or 1]).
 
     `silent`, bool [N], is never shown; `last`, bool [T], are the bins that forward hides.
     """

@@ -82,8 +82,7 @@ def with_headline(block: dict[str, Any], task: str, protocol: Protocol) -> dict[
 def excess_nll(
     session: Session, task: str, rates: np.ndarray, protocol: Protocol = MTM
 ) -> np.ndarray:
-    """What a later comparison needs of predictions: NLL minus that of the unit's evaluated mean, in
-    nats.
+    """NLL minus that of each unit's evaluated mean, nats: what later comparisons need.
 
     Returns:
         float32 [K, N], summed over the scored bins of each test trial; NaN where the task cannot be
@@ -186,8 +185,7 @@ def score_sums(
 
 
 def _silent_units(every: Sequence[metrics.PoissonSums]) -> dict[str, Any]:
-    """How many units no score counts, for want of a spike in the scored entries, and what counting
-    them would cost.
+    """How many units lack a spike and so a score, and what counting them would cost.
 
     The cost, in bits/spike of the pooled score, is that of the spikes predicted of them; mean over
     draws.
@@ -215,8 +213,7 @@ def unscored(reason: str) -> dict[str, Any]:
 def task_sums(
     session: Session, task: str, rates: np.ndarray | metrics.PoissonSums, protocol: Protocol = MTM
 ):
-    """(PoissonSums, None), or (None, reason) where the task cannot be scored; sums are handed
-    through."""
+    """(PoissonSums, None), or (None, reason) without a score; sums pass through."""
     if isinstance(rates, metrics.PoissonSums):
         return rates, None
     trial_ids = session.trials_of(TEST)

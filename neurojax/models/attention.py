@@ -15,8 +15,7 @@ SPLASH_BLOCK = 128  # tokens; what a TPU's vector lanes hold
 
 
 class Span(NamedTuple):
-    """What attention may see; plain attention and cuDNN make it a matrix [L, L] of each trial,
-    splash does not."""
+    """What attention may see; plain attention and cuDNN make it a matrix [L, L], splash not."""
 
     key_valid: jax.Array  # bool [B, L], tokens that may be attended to
     causal: jax.Array  # bool [B]
@@ -106,8 +105,7 @@ def attention(
 
 
 def of_even_length(queries, keys, values, span: Span, kernel: str) -> jax.Array:
-    """Attention of an odd number of tokens with one more that nobody sees: cuDNN has no gradient at
-    odd lengths."""
+    """Attention of odd length with one unseen token more: cuDNN lacks a gradient there."""
     longer = [jnp.pad(array, [(0, 0), (0, 1), (0, 0), (0, 0)]) for array in (queries, keys, values)]
     valid = jnp.pad(span.key_valid, [(0, 0), (0, 1)])
     return attention(*longer, Span(valid, span.causal), kernel)[:, :-1]

@@ -6,8 +6,7 @@ import jax.numpy as jnp
 
 @jax.custom_vjp
 def products(inputs: jax.Array, weights: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-    """inputs [..., M, K] @ each of the weights [..., K, N] -> [..., M, N] each; all have the same
-    leading axes.
+    """inputs [..., M, K] @ each of weights [..., K, N] -> [..., M, N]; same leading axes.
 
     The gradient of weights is a product whose left side is transposed. XLA's CPU library knows no
     such product and falls back to one of half the speed, so on CPUs the inputs are transposed

@@ -1,5 +1,4 @@
-"""What linear predictors see of a trial: smoothed visible activity, and each unit's own recent
-gain.
+"""What linear predictors see: smoothed visible activity, and each unit's recent gain.
 
 Only readable bins enter, and the weights of a bin sum to one over them. Under the causal scheme a
 bin reads itself and earlier bins, so that both paths stay exactly causal. Short trials are mixed by
@@ -27,8 +26,7 @@ def _exponential(num_bins: int, memories_bins: tuple[float, ...]) -> jax.Array:
 
 
 def _from_before(values: jax.Array, lag: int) -> jax.Array:
-    """Values [..., T, N] of `lag` bins before, zero where there is none; a negative lag looks
-    ahead."""
+    """Values [..., T, N] of `lag` bins before, zero where none is; negative looks ahead."""
     around = [(0, 0)] * (values.ndim - 2) + [(max(lag, 0), max(-lag, 0)), (0, 0)]
     kept = values[..., : values.shape[-2] - lag, :] if lag > 0 else values[..., -lag:, :]
     return jnp.pad(kept, around)
@@ -100,8 +98,7 @@ def smoothed(latents: jax.Array, readable: jax.Array, causal: jax.Array) -> jax.
 def own_log_gains(
     visible_counts: jax.Array, visible: jax.Array, base_rates: jax.Array
 ) -> jax.Array:
-    """Log (spikes so far / expected so far) of each unit, over exponential memories of its visible
-    bins.
+    """Log (spikes / expected) of each unit over exponential memories of its visible bins.
 
     Args:
         visible_counts: float [G, b, T, N], zero where hidden.

@@ -55,8 +55,10 @@ class Block(nn.Module):
 
 
 def _rematerialised(block, remat: str):
-    """The block whose backward pass computes again what `remat` does not keep; prevent_cse is for
-    code outside scan."""
+    """The block, of which the backward pass computes again what `remat` does not keep.
+
+    prevent_cse is for code outside of scan.
+    """
     if remat == "none":
         return block
     policy = jax.checkpoint_policies.dots_with_no_batch_dims_saveable if remat == "dots" else None

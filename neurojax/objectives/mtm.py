@@ -164,8 +164,10 @@ def sample_regions(key: jax.Array, batch: Batch, config: Config) -> jax.Array:
 
 
 def _times_listed(labels: jax.Array) -> jax.Array:
-    """How often each label of a list [N] is in it, int32 [N]; sorted, since [N, N] is a gigabyte
-    for 15,000."""
+    """How often each label of a list [N] is in it, int32 [N].
+
+    Sorted, since a comparison of all pairs [N, N] is a gigabyte for 15,000 units.
+    """
     ordered = jnp.sort(labels)
     return jnp.searchsorted(ordered, labels, side="right") - jnp.searchsorted(
         ordered, labels, side="left"

@@ -62,8 +62,7 @@ def check_bin_size(bin_size_s: Any, where: str) -> float:
 
 
 def check_info(info: Any, where: str) -> dict[str, Any]:
-    """Returns `info` as JSON gives it back; raises InputError when it cannot or a key is
-    reserved."""
+    """Returns `info` as JSON gives it back; raises InputError if it cannot, or a key is taken."""
     try:
         # There and back: what is kept in memory is what a reader of meta.json will get.
         plain = json.loads(json.dumps(dict(info), allow_nan=False))

@@ -200,8 +200,7 @@ def _fit_all(folds: Folds, names, kinds, progress) -> dict[str, Fitted]:
 
 
 def _expand(folds, kind, part, rates):
-    """Rates [K, T, n] of the scored units -> [K, T, N] of all, NaN outside the task's scored
-    entries."""
+    """Rates [K, T, n] of scored units -> [K, T, N], NaN outside the scored entries."""
     expanded = np.full((*rates.shape[:2], folds.session.num_units), np.nan, rates.dtype)
     expanded[:, :, folds.units] = np.where(folds.parts[part].scored[kind], rates, np.nan)
     return expanded

@@ -1,5 +1,4 @@
-"""Linear forward prediction: every unit's hidden bins from what all units did so far, one fit a
-horizon.
+"""Linear forward prediction: hidden bins from what all units did, one fit a horizon.
 
 What was done so far is a bank of causal filters, a fast one and one five times slower, or plainly
 the last bins. The memory of the fast one is walked along a grid in seconds, the penalty with it,
@@ -24,8 +23,7 @@ START_BINS = 2.0  # where the walk begins
 
 
 class Bank(NamedTuple):
-    """What of the past is a feature: filters of these memories, or the last `num_lags` bins as they
-    are."""
+    """Features of the past: filters of these memories, or the last `num_lags` bins."""
 
     memories_s: tuple[float, ...]
     num_lags: int = 0
@@ -33,8 +31,7 @@ class Bank(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Past:
-    """Features at the origins, and their inner products; those of rows (p = rows) where these are
-    fewer.
+    """Features at the origins and their inner products, of rows where these are fewer.
 
     Attributes:
         bank: what they are.

@@ -1,5 +1,4 @@
-"""Linear autoregression of each unit's surplus over its PSTH on its own last bins. Forward task
-only.
+"""Autoregression of each unit's surplus over its PSTH, in the forward task only.
 
 One ridge regression per unit and horizon, straight to the horizon (no iteration); how far it looks
 back and the penalty from validation, amplitude and floor as in ridge.
@@ -70,8 +69,7 @@ def _past(folds: Folds, psth: np.ndarray, part: int) -> np.ndarray:
 
 
 def last_bins(values: np.ndarray, trial: np.ndarray, origin: np.ndarray, order: int) -> np.ndarray:
-    """Bins origin, origin - 1, ... of [K, T, n] at (trial, bin) pairs: [n, rows, order], zeros
-    before the start."""
+    """Bins origin, origin - 1, ... of [K, T, n]: [n, rows, order], zeros before the start."""
     lags = [forward.at_origins(values, trial, origin - lag) for lag in range(order)]
     return np.ascontiguousarray(np.stack(lags, -1).transpose(1, 0, 2))
 

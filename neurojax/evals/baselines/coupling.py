@@ -113,8 +113,7 @@ def _rates(folds, psth, designs, spikes, penalty):
 
 
 def _gains(fold, visible, scored, smoothed, summed, expected):
-    """Design over the valid bins from the visible units, without the scored unit itself where it is
-    one."""
+    """Design over valid bins from the visible units, less the scored unit itself."""
     own = np.isin(scored, visible).astype(np.float32)
     covariates = []
     for pair in (smoothed, summed):

@@ -1,5 +1,4 @@
-"""Drift: each unit fires as in the training trials around; it sees no spike of the trial it
-predicts.
+"""Drift: each unit fires as in the training trials around; no spike of the trial is seen.
 
 rate = PSTH x (spikes of the train trials near in time + pseudo) / (what the PSTH expects of them +
 pseudo), a trial's weight a Gaussian of its distance on the session's clock. What it gains over the
@@ -61,8 +60,7 @@ def _totals(folds, psth, part):
 
 
 def trial_times_s(folds: Folds) -> dict[int, np.ndarray]:
-    """part -> start of each trial, float64 [K]; without a clock trials follow in file order without
-    gaps."""
+    """part -> start of each trial, float64 [K]; without a clock, in file order without gaps."""
     session = folds.session
     starts = session.trial_start_s
     if session.num_trials > 1 and np.ptp(starts) == 0:

@@ -1,5 +1,4 @@
-"""Factor analysis of the population, as in GPFA with the smoothing done beforehand; leave-out tasks
-only.
+"""Factor analysis of the population, smoothed beforehand, unlike GPFA; leave-out tasks.
 
 Factors x = L z + noise, z ~ N(0, I), of the features now (ridge's, so their inner products are
 shared) are fitted on train by EM; the posterior mean of z given the visible units is read out by
@@ -100,8 +99,7 @@ def posterior_weights(loadings: np.ndarray, noise: np.ndarray) -> np.ndarray:
 
 
 def _weights(model, gram, cross, visible, scored):
-    """[visible, scored]: posterior of the factors from the visible units, read out without the unit
-    itself.
+    """[visible, scored]: the factors' posterior, read out without the unit itself.
 
     The read-out is linear, so the posterior's covariance without the unit only changes its basis:
     taking the unit's part out of L' noise^-1 x is enough.

@@ -1,5 +1,4 @@
-"""What the leave-out baselines see of the visible units, and its inner products, made once for all
-of them.
+"""Features of the visible units for the leave-out baselines, and their inner products.
 
 A feature is a unit's surplus over its PSTH, of counts or of their square roots (whose noise hardly
 grows with the rate), over its spread in train, smoothed over time; and, as an option, the same
@@ -60,8 +59,7 @@ class Activity:
 
 
 def families_allowed(num_units: int) -> tuple[bool, ...]:
-    """Whether features may hold trial means: both, or without alone where there are too many
-    units."""
+    """Whether features may hold trial means: both, or only without for too many units."""
     return (True, False) if num_units <= MOST_UNITS_WITH_MEANS else (False,)
 
 
@@ -119,8 +117,7 @@ def _surplus_over_spread(
 
 
 def normal_equations(now, average, target, fold):
-    """X'X [p, p] and X'Y [p, n] in float64, X = [now] or [now, average repeated over the valid
-    bins]."""
+    """X'X [p, p] and X'Y [p, n], float64; X = [now] or [now, average of the trial]."""
     rows, wanted = now[fold.bin_valid], target[fold.bin_valid]  # [valid bins, n]
     gram, cross = (rows.T @ rows).astype(np.float64), (rows.T @ wanted).astype(np.float64)
     if average is None:

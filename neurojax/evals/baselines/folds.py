@@ -121,8 +121,7 @@ def make_folds(session: Session, tasks: tuple[str, ...], protocol: Protocol = MT
 
 
 def windows_are_aligned(session: Session) -> bool:
-    """False where trials are windows cut from a continuous recording (`window_s` in `info`): no bin
-    has a meaning."""
+    """False for windows cut from a continuous recording (`window_s` in `info`)."""
     return not session.info.get("window_s")
 
 
@@ -162,8 +161,7 @@ def trial_mean(values: np.ndarray, bin_valid: np.ndarray) -> np.ndarray:
 
 
 def exponential_filter(values: np.ndarray, memory_bins: float) -> np.ndarray:
-    """Causal running average of [K, T, n] along bins; the weight of a bin decays by 1/e per
-    `memory_bins` (0: none)."""
+    """Causal running average of [K, T, n]; weights fall by 1/e per `memory_bins` (0: none)."""
     decay = np.exp(-1.0 / memory_bins) if memory_bins else 0.0
     # y_t = (1 - decay) x_t + decay y_(t-1)
     coefficients = np.array([1 - decay], values.dtype), np.array([1, -decay], values.dtype)
@@ -184,8 +182,7 @@ def filtered_surplus(
 
 
 def poisson_loss(rates: np.ndarray, fold: Fold, task: str) -> float:
-    """Mean of rate - y log rate over the scored entries, nats per entry; what baselines are tuned
-    by."""
+    """Mean of rate - y log rate over scored entries, in nats; what baselines are tuned by."""
     scored = fold.scored[task]
     rate, y = np.maximum(rates[scored], 1e-9), fold.counts[scored]
     # Logarithms at spikes alone: most entries have none.
@@ -195,7 +192,6 @@ def poisson_loss(rates: np.ndarray, fold: Fold, task: str) -> float:
 
 
 def choose(candidates: list, score: Callable[..., float]):
-    """The candidate with the lowest score (the first of equals; a score that is not finite never
-    wins)."""
+    """The candidate of lowest score, the first of equals; a score not finite never wins."""
     scores = [score(candidate) for candidate in candidates]
     return candidates[int(np.argmin(np.where(np.isfinite(scores), scores, np.inf)))]

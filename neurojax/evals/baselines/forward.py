@@ -18,8 +18,7 @@ MAX_TARGETS = 2**26  # as they are beyond so many origins x horizons x units: 25
 
 @dataclasses.dataclass(frozen=True)
 class Origins:
-    """(trial, bin) pairs of train from which every horizon lies within the trial; int64 [rows]
-    each."""
+    """(trial, bin) pairs of train that leave room for every horizon; int64 [rows] each."""
 
     trial: np.ndarray
     bin: np.ndarray
@@ -52,8 +51,7 @@ def at_origins(features: np.ndarray, trial: np.ndarray, origin: np.ndarray) -> n
 
 
 def place(by_horizon: np.ndarray, elsewhere: np.ndarray, fold: Fold) -> np.ndarray:
-    """Predictions [K, horizons, n] -> [K, T, n] at the hidden bins; `elsewhere` [T, n] at the
-    others.
+    """Predictions [K, horizons, n] -> [K, T, n] at hidden bins, `elsewhere` [T, n] at others.
 
     Horizons past the last one fitted take its prediction.
     """

@@ -1,5 +1,4 @@
-"""How active a unit or the population has been so far, and the gain it predicts for the hidden
-bins.
+"""How active units have been so far, and the gain this predicts for the hidden bins.
 
 A gain is observed over expected spikes. All horizons of a group share one gain, so the Poisson
 likelihood needs only the spikes summed over the group and the PSTH summed over it.
@@ -37,8 +36,7 @@ def observed_expected(folds: Folds, psth: np.ndarray, part: int) -> tuple[np.nda
 def past_observed_expected(
     folds: Folds, psth: np.ndarray, part: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The same for the forward task: zero too in units whose past it does not show, so that their
-    gain is 1."""
+    """The same for the forward task; zero in units whose past it hides (their gain is 1)."""
     return tuple(
         np.where(folds.past_unseen, np.float32(0), x) for x in observed_expected(folds, psth, part)
     )

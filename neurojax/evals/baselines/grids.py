@@ -1,5 +1,4 @@
-"""Widths and memories in seconds: one fixed grid, "none" included, and a walk along it on
-validation.
+"""Widths and memories: one fixed grid in seconds, and a walk along it on validation.
 
 Grids are in seconds so that a recording binned otherwise is smoothed alike. A width far under a bin
 changes nothing and one beyond the trial leaves nothing, so that each recording uses the part of the
@@ -22,8 +21,7 @@ def widths_s(bin_size_s: float, num_bins: int) -> list[float]:
 
 
 def memories_s(bin_size_s: float, num_bins: int) -> list[float]:
-    """Time constants of a causal filter: 0 = the last bin alone, then those between LEAST_BINS and
-    the trial."""
+    """Time constants of a causal filter: 0, then those from LEAST_BINS to the trial."""
     return [0.0, *_between(bin_size_s, num_bins)]
 
 
@@ -49,8 +47,7 @@ def _between(bin_size_s, most_bins):
 def climb(
     num_places: int, start: int, losses_at: Callable[[int], Mapping[str, float]]
 ) -> dict[int, Mapping[str, float]]:
-    """Walks along a grid, from `start` downhill, until each task's best place has both neighbours
-    visited.
+    """Walks a grid downhill from `start` until each task's best place has both neighbours.
 
     Args:
         num_places: length of the grid.

@@ -1,5 +1,4 @@
-"""The leave-out tasks by ridge, factor analysis, reduced rank and Poisson GLM, on features chosen
-together.
+"""The leave-out tasks by ridge, factor analysis, reduced rank and GLM, on shared features.
 
 Ridge chooses, on validation, whether features are of counts or of their square roots and whether
 they hold trial means; ridge and factor analysis each walk the grid of widths, task by task; reduced
@@ -108,8 +107,7 @@ class _Search:
         return found
 
     def _best_family(self) -> Family:
-        """Square roots or counts first, then trial means or none, by ridge on one task at the
-        walk's first width.
+        """Square roots or counts, then trial means or none, by ridge on one task.
 
         The task is co-smoothing where it is asked for: the features are then the same whatever else
         is.

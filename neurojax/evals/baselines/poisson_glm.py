@@ -41,8 +41,7 @@ FORWARD_PENALTIES = (30.0, 10.0, 100.0, 300.0)
 
 
 def leading_components(gram: np.ndarray, num_components: int) -> np.ndarray:
-    """Eigenvectors of the largest eigenvalues, largest first, float32 [n, min(n,
-    num_components)]."""
+    """Leading eigenvectors, largest first, float32 [n, min(n, num_components)]."""
     n = len(gram)
     if n == 0:
         return np.zeros((0, 0), np.float32)
@@ -108,8 +107,7 @@ def fit_activity(folds: Folds, task: str, psth: np.ndarray, activity: Activity) 
 
 
 def _on_units(activity, groups, bases, found):
-    """Weights on features [p, n] and intercepts [n] from those on components, a group of units at a
-    time."""
+    """Weights on features [p, n] and intercepts [n], from those on components."""
     n = activity.cross.shape[1]
     weights, intercept = np.zeros((len(activity.gram), n), np.float32), np.zeros(n, np.float32)
     for (visible, scored), basis, (of_components, constant) in zip(
@@ -131,8 +129,7 @@ def _rates(folds, psth, activity, weights, intercept, part):
 
 
 def _leave_out_design(folds, psth, activity, visible, scored, vectors):
-    """Design with columns 1, then scores of each block of features [k each], rotated; and the
-    rotation."""
+    """Design of ones and rotated scores of each block of features; and the rotation."""
     train = folds.parts[TRAIN]
     valid, now = train.bin_valid, activity.now[TRAIN]
     blocks = [now]

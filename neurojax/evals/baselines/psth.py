@@ -51,8 +51,7 @@ def fit(folds: Folds, tasks: tuple[str, ...], chosen: Smoothing) -> Fitted:
 
 
 def tuned_smoothing(folds: Folds) -> Smoothing:
-    """The smoothing and shrinkage that suit validation best; FLAT where windows are not aligned to
-    an event."""
+    """The smoothing and shrinkage best on validation; FLAT where windows are not aligned."""
     if not folds.aligned:
         return FLAT
     validation = folds.parts[VALIDATION]

@@ -26,8 +26,7 @@ LARGEST = 4000  # targets; beyond, a matrix of targets by targets is not made
 def reduced_rank_loadings(
     gram: np.ndarray, cross: np.ndarray, penalty: float, rank: int, *, of_rows: bool = False
 ) -> tuple[np.ndarray, ...]:
-    """Loadings [p, r] and read-out [r, m] of the rank-r ridge solution; their product are its
-    weights.
+    """Loadings [p, r] and read-out [r, m] of the rank-r ridge solution, their product.
 
     Args:
         gram: X'X, [p, p].
@@ -43,8 +42,7 @@ def reduced_rank_loadings(
 
 
 def _leading(cross: np.ndarray, full: np.ndarray, number: int) -> np.ndarray:
-    """Eigenvectors of the largest eigenvalues of cross' full [m, m] (symmetric but for rounding),
-    largest first.
+    """Leading eigenvectors of cross' full [m, m], symmetric but for rounding.
 
     By Lanczos where they are few of many, without that matrix where it would be large.
     """
@@ -85,8 +83,7 @@ def fit_activity(folds: Folds, task: str, psth: np.ndarray, activity: Activity) 
 def leave_out_weights(
     folds: Folds, task: str, activity: Activity, penalty: float
 ) -> list[np.ndarray]:
-    """float32 [p, n] for each of RANKS, column i the fit of unit i; zero in the rows of units
-    hidden from it."""
+    """Weights [p, n] for each of RANKS, a column a unit; zero in rows hidden from it."""
     gram, cross = activity.gram, activity.cross
     weights = [np.zeros(cross.shape, np.float32) for _ in RANKS]
     for visible, scored in folds.groups[task]:

@@ -122,8 +122,7 @@ def inverse_of(matrix: np.ndarray) -> np.ndarray:
 def all_weights(
     folds: Folds, tasks: tuple[str, ...], activity: Activity, penalty: float
 ) -> dict[str, np.ndarray]:
-    """task -> float32 [p, n], column i the fit of unit i; zero in the rows of units hidden from
-    it."""
+    """task -> float32 [p, n], a column a unit; zero in the rows of units hidden from it."""
     dtype = precision(len(activity.gram))
     gram, cross = activity.gram.astype(dtype, copy=False), activity.cross.astype(dtype, copy=False)
     penalty, n = dtype(penalty), cross.shape[1]
@@ -178,8 +177,7 @@ def leave_one_out(inverse: np.ndarray, full: np.ndarray, own: np.ndarray) -> np.
 
 
 def leave_block_out(inverse: np.ndarray, full: np.ndarray, hidden: np.ndarray) -> np.ndarray:
-    """Ridge weights [p, outputs] without the features `hidden` (int64 [hidden]), exactly zero
-    there."""
+    """Ridge weights [p, outputs] without the features `hidden`, exactly zero there."""
     weights = full - inverse[:, hidden] @ np.linalg.solve(
         inverse[np.ix_(hidden, hidden)], full[hidden]
     )

@@ -1,5 +1,4 @@
-"""The stack: a log-linear mixture of the other linear predictors, the bar that a model has to
-clear.
+"""The stack: a log-linear mixture of linear predictors, the bar a model has to clear.
 
 log rate = c + log mean + sum of a_m (log rate_m - log mean), a_m >= 0, by Poisson likelihood on
 validation trials, a task at a time. c and a are drawn to 0 and 1 / parts, as strongly as folds of
@@ -99,8 +98,7 @@ def _joined(trials):
 
 
 def _choose_pull(trials):
-    """The pull with the best held-out likelihood, and (offset, weights) for each trial that did not
-    see it."""
+    """The pull best on held-out trials; (offset, weights) for each trial, fitted without it."""
     num_folds = min(NUM_FOLDS, len(trials))
     equal = 0.0, np.full(len(trials[0][0]), 1 / len(trials[0][0]))
     if num_folds < 2 or not any(counts.any() for _, _, counts in trials):

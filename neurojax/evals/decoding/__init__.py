@@ -1,2 +1,1 @@
-"""What the animal chose and how it moved, read out of spikes, rates or latents with honest
-cross-validation."""
+"""What an animal chose and how it moved, decoded with honest cross-validation."""

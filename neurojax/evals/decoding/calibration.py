@@ -1,5 +1,4 @@
-"""How far a decoder's confidence can be trusted: temperature, conformal sets and intervals,
-abstention.
+"""How far a decoder's confidence can be trusted: temperature, conformal sets, abstention.
 
 Sources: Guo et al. 2017 (temperature scaling); Vovk et al. 2005 and Sadinle et al. 2019 (conformal
 sets of least ambiguity); Vovk 2015 (cross-conformal: the scores come from folds within the
@@ -39,8 +38,7 @@ def tempered(log_probs: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def conformal_threshold(scores: np.ndarray, nominal: float = NOMINAL) -> np.ndarray:
-    """The score that a new one stays below with probability `nominal`, from [n] or column by column
-    [n, dims].
+    """The score that a new one stays below with probability `nominal`; [n] or [n, dims].
 
     The ceil((n + 1) nominal)-th smallest; infinity where n is too small to say.
     """
@@ -116,8 +114,7 @@ def selective_curve(confidence: np.ndarray, right: np.ndarray) -> dict[str, list
 def calibration_of_numbers(
     predicted: np.ndarray, half_width: np.ndarray, truth: np.ndarray
 ) -> dict[str, Any]:
-    """Coverage and width of intervals predicted +- half_width, arrays [rows, dims]; NaN rows are
-    left out."""
+    """Coverage and width of intervals predicted +- half_width, [rows, dims]; NaN rows are out."""
     usable = np.isfinite(predicted).all(1) & np.isfinite(truth).all(1)
     inside = np.abs(predicted - truth)[usable] <= half_width[usable]
     return {

@@ -1,5 +1,4 @@
-"""Nested cross-validation of one read-out: every choice within the fitting trials, every score
-outside them."""
+"""Nested cross-validation of a read-out: choices within fitting trials, scores outside."""
 
 import dataclasses
 import functools
@@ -94,8 +93,7 @@ def linear_on_fold(
     *,
     scaled: bool = True,
 ) -> Callable[[Target], np.ndarray]:
-    """`linear` with the rows of one fold made ready, for several targets that differ in their
-    values alone."""
+    """`linear` with one fold's rows made ready, for targets that differ in values alone."""
     fitting, asked = fold
     if target_kind == PER_BIN:
         return lambda target: _ridge_of_bins(rows, target.values, fitting, asked, settings)
@@ -126,8 +124,7 @@ def cross_validate(
     one_setting: bool = False,
     choose_on: Target | None = None,
 ) -> Decoded:
-    """Predicts every tested trial by a read-out whose settings were chosen on the fold's own
-    fitting trials.
+    """Predicts every tested trial; settings are chosen on each fold's own fitting trials.
 
     Args:
         read_out: how; the settings of its grid are the first axis of what its `fit` gives.

@@ -1,5 +1,4 @@
-"""One session, one target, several read-outs on the same folds: predictions of trials that no fit
-has seen."""
+"""Several read-outs of one target, on the same folds: predictions of unseen trials."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -94,8 +93,7 @@ def nested(
     beside: Features | None = None,
     roots: bool = False,
 ) -> ReadOut:
-    """The linear read-out whose smoothing, lags or windows, and penalty are chosen within the
-    fitting trials.
+    """The linear read-out whose smoothing, lags or windows and penalty are chosen by fold.
 
     What the model's signals and the baselines `lagged_ridge` and `whole_trial` go through alike.
 
@@ -181,8 +179,7 @@ def decode(
 
 
 def scored_trials(result: Result, tested: np.ndarray) -> np.ndarray:
-    """Trials of the headline score: tested ones the model has not seen, or all tested ones where
-    these are few."""
+    """Trials of the headline score: unseen by the model, or all tested ones if these are few."""
     chosen = tested & result.unseen
     return chosen if chosen.sum() >= LEAST_TRIALS else tested
 
@@ -225,8 +222,7 @@ def block_of(
 
 
 def as_trial_vectors(target: Target) -> Target:
-    """A signal of each bin as one vector a trial, one output a bin; raises InputError where trials
-    differ in length."""
+    """A signal of each bin as one vector a trial; raises InputError if trials differ in length."""
     if target.kind != PER_BIN:
         return target
     values = target.values.reshape(len(target.values), -1)
@@ -240,8 +236,7 @@ def as_trial_vectors(target: Target) -> Target:
 
 
 def shaped_like(result: Result, target: Target) -> Result:
-    """The result for `as_trial_vectors(target)` as one for `target`: bins are a dimension of time
-    again."""
+    """The result for `as_trial_vectors(target)` as one for `target`, with bins again."""
     shape = target.values.shape
     fields = ("predicted", "calibrated", "conformal")
     decoded = {

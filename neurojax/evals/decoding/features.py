@@ -1,5 +1,4 @@
-"""What a read-out sees: raw spikes, smoothed or averaged spikes, or a model's log-rates and
-latents, trial by trial."""
+"""What a read-out sees: spikes, plain, smoothed or averaged; a model's rates or latents."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -47,8 +46,7 @@ def side_by_side(first: Features, second: Features) -> Features:
 
 
 def smoothed(raw: Features, sigma_bins: float) -> Features:
-    """Gaussian-smoothed signals within each trial; the kernel is renormalised at the trial's
-    ends."""
+    """Signals under a Gaussian within each trial, renormalised at the trial's ends."""
     if sigma_bins < LEAST_SIGMA_BINS:
         return raw
     # Divided by what the kernel holds of valid bins, or signals would sink towards the ends.
@@ -59,8 +57,7 @@ def smoothed(raw: Features, sigma_bins: float) -> Features:
 
 
 def _filtered(signals: np.ndarray, sigma_bins: float) -> np.ndarray:
-    """[K, T, C] under a Gaussian; short trials by one matrix product, which is many times
-    faster."""
+    """[K, T, C] under a Gaussian; short trials by one matrix product, many times faster."""
     num_bins = signals.shape[1]
     if num_bins > MAX_BINS_OF_A_MATRIX:
         return gaussian_filter1d(signals, sigma_bins, axis=1, mode="constant")
@@ -76,8 +73,7 @@ def square_root(raw: Features) -> Features:
 
 
 def averaged(raw: Features, window_bins: int) -> Features:
-    """Means over successive windows of the bins that all trials have (the last may be shorter), [K,
-    windows, C]."""
+    """Means over windows of the bins all trials have (a last one may be short): [K, W, C]."""
     common = common_bins(raw)
     starts = np.arange(0, common, window_bins)
     lengths = np.diff(np.append(starts, common)).astype(np.float32)

@@ -1,5 +1,4 @@
-"""Which trials fit and which test: folds of whole trials, at random or in blocks of time; never of
-bins."""
+"""Which trials fit and which test: folds of whole trials or blocks of time, never of bins."""
 
 import numpy as np
 
@@ -37,8 +36,7 @@ def outer_folds(session: Session, target: Target, num_folds: int, by: str, seed:
 
 
 def split_fold(session: Session, target: Target) -> list[Fold]:
-    """One fold: everything but the test split fits, the test split is tested (Zhang et al. 2024,
-    section 4)."""
+    """One fold: the test split is tested, all else fits (Zhang et al. 2024, section 4)."""
     tested = session.split[target.trial_ids] == TEST
     require(
         tested.any() and not tested.all(),
@@ -57,8 +55,7 @@ def split_fold(session: Session, target: Target) -> list[Fold]:
 
 
 def inner_folds(target: Target, places: np.ndarray, num_folds: int, seed: int) -> list[Fold]:
-    """Folds within the fitting trials of an outer fold, for choices; places in
-    `target.trial_ids`."""
+    """Folds within an outer fold's fitting trials, for choices; places in `trial_ids`."""
     from neurojax.evals.decoding.probes import require_sklearn
 
     selection = require_sklearn("model_selection")

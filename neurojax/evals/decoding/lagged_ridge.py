@@ -1,5 +1,4 @@
-"""Ridge from signals smoothed and read at lags, to a signal of each bin; every choice within the
-fitting trials.
+"""Ridge from smoothed, lagged signals to a signal of each bin; chosen on fitting trials.
 
 Chosen one after the other on inner folds: the width of a Gaussian, how far lags reach either way
 (up to the whole trial), how far the spreads of signals are made equal, square roots, and a penalty
@@ -62,8 +61,7 @@ def read_out(signals: Features, bin_size_s: float, *, roots: bool) -> ReadOut:
 
 
 def reaches(signals: Features, bin_size_s: float) -> list[float]:
-    """Those of REACHES_S that differ in these bins and are shorter than the trial, then the
-    trial."""
+    """Those of REACHES_S that differ in these bins, as far as the trial, then the trial."""
     longest = signals.bin_valid.shape[1] - 1
     found = {_in_bins(reach, bin_size_s, longest): reach for reach in reversed(REACHES_S)}
     found[longest] = WHOLE_TRIAL if longest else 0.0
@@ -168,8 +166,7 @@ class _Rows:
 
 
 class _Gram:
-    """Rows of bins by their inner products, [K T, K T]: a sum over lags of shifted blocks of one
-    matrix."""
+    """Rows of bins by their inner products, [K T, K T]."""
 
     def __init__(self, signals: np.ndarray, lags: np.ndarray):
         num_trials, num_bins, width = signals.shape
@@ -183,8 +180,7 @@ class _Gram:
         self.gram = self.gram.reshape(len(flat), len(flat))
 
     def solver(self, known: np.ndarray, asked: np.ndarray) -> Callable:
-        """(targets [known, dims], relative penalty) -> predictions of asked rows; centred on the
-        known ones."""
+        """(targets [known, dims], relative penalty) -> predictions; centred on known rows."""
         among, to = self.gram[np.ix_(known, known)], self.gram[np.ix_(asked, known)]
         among, to = probes.centred_products(among, to)
         square, places = np.trace(among) / len(known), np.diag_indices(len(known))
@@ -226,8 +222,7 @@ class _Columns:
 
 
 def _fold_of_rows(made: _Gram | _Columns, values, fitting, asked):
-    """Rows of bins with a value in the fitting trials, all rows of the asked ones, and the centred
-    target."""
+    """Rows of fitting bins with a value, rows of the asked trials, and the flat target."""
     bins = np.arange(made.num_bins)
     known, wanted = (
         (places[:, None] * made.num_bins + bins).ravel() for places in (fitting, asked)
@@ -238,8 +233,7 @@ def _fold_of_rows(made: _Gram | _Columns, values, fitting, asked):
 
 
 def _predicted(made, values, fitting, asked, penalties) -> np.ndarray:
-    """[penalties, asked, T, dims] of ridge on the fitting trials (places among those that `made`
-    holds)."""
+    """[penalties, asked, T, dims] of ridge on the fitting trials, as `made` numbers them."""
     known, wanted, flat = _fold_of_rows(made, values, fitting, asked)
     mean = flat[known].mean(0)
     predict = made.solver(known, wanted)

@@ -1,5 +1,4 @@
-"""Linear read-outs: ridge in closed form on the device, multinomial logistic regression from
-scikit-learn.
+"""Linear read-outs: ridge in closed form on the device, scikit-learn's logistic regression.
 
 Both take standardised features and a whole grid of penalties, so that a choice costs one
 decomposition.
@@ -27,8 +26,7 @@ _BLOCK = 1024  # columns
 
 
 def standardise(fitted: np.ndarray, others: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Columns to mean 0 and variance 1 over the fitted rows, the same change for the others;
-    constants become 0.
+    """Columns to mean 0 and variance 1 by the fitted rows; constants become 0.
 
     Args:
         fitted: [rows, P], what the read-out is fitted on.
@@ -200,8 +198,7 @@ def row_space(
 
 
 def rows_of_products(gram: np.ndarray, cross: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows [n, r] and [asked, r], on axes at right angles, with these inner products: [n, n] and
-    [asked, n]."""
+    """Rows [n, r], [asked, r] on orthogonal axes, with inner products [n, n], [asked, n]."""
     values, vectors = np.linalg.eigh(gram)
     kept = values > 1e-10 * values.max(initial=0.0)
     basis = vectors[:, kept] / np.sqrt(values[kept])  # [n, r]
@@ -209,8 +206,7 @@ def rows_of_products(gram: np.ndarray, cross: np.ndarray) -> tuple[np.ndarray, n
 
 
 def centred_products(gram: np.ndarray, cross: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The same products [n, n] and [asked, n] after the mean of the n rows is taken from all of
-    them."""
+    """The products [n, n] and [asked, n] once the mean of the n rows is taken off all."""
     mean = gram.mean(0)
     middle = mean - mean.mean()
     return gram - mean - middle[:, None], cross - cross.mean(1, keepdims=True) - middle

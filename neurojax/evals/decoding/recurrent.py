@@ -1,5 +1,4 @@
-"""A small gated recurrent network on raw spikes: the baseline that a linear read-out with lags is
-not.
+"""A small gated recurrent network on raw spikes: the nonlinear baseline.
 
 Source: Cho et al. 2014 (the unit); the size follows the decoders that Glaser et al. 2020 found
     enough for such data.
@@ -23,8 +22,7 @@ LEARNING_RATE, WEIGHT_DECAY, DROPOUT = 1e-2, 1e-2, 0.3
 
 
 class GRU(nn.Module):
-    """Both directions over the bins; a head for each bin or one for the mean over a trial's
-    bins."""
+    """A GRU in both directions; a head for each bin, or for the mean over a trial's."""
 
     num_outputs: int
     per_bin: bool
@@ -81,8 +79,7 @@ def gru(raw: Features, num_classes: int, seed: int, steps: Sequence[int] = STEPS
 
 
 def _components(raw: Features, fitting: np.ndarray) -> np.ndarray:
-    """The leading principal components of the fitting trials' counts, unit variance in all, float32
-    [K, T, C]."""
+    """Leading principal components of the fitting trials' counts, float32 [K, T, C]."""
     rows = raw.signals[fitting][raw.bin_valid[fitting]].astype(np.float64)
     centre = rows.mean(0)
     values, vectors = np.linalg.eigh((rows - centre).T @ (rows - centre) / len(rows))
@@ -93,8 +90,7 @@ def _components(raw: Features, fitting: np.ndarray) -> np.ndarray:
 
 @functools.partial(jax.jit, static_argnums=(5, 6, 7))
 def _trained(signals, bin_valid, wanted, used, key, steps, num_outputs, kind):
-    """Predictions of all trials after each number of steps, [settings, K, ...]; trials weigh as
-    `used` says."""
+    """Predictions [settings, K, ...] after each number of steps; `used` weighs trials."""
     model = GRU(num_outputs, kind == PER_BIN)
     start_key, dropout_key = jax.random.split(key)
     params = model.init(start_key, signals, bin_valid, False)

@@ -1,5 +1,4 @@
-"""Scores of held-out predictions, with bootstrap intervals over trials and chance from permuted
-labels."""
+"""Scores of held-out predictions, bootstrap intervals, and chance from shuffled labels."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -37,8 +36,7 @@ def score(predicted: np.ndarray, target: Target, tested: np.ndarray) -> dict[str
 def draws(
     predicted: np.ndarray, target: Target, tested: np.ndarray, seed: int | Sequence[int]
 ) -> dict[str, np.ndarray]:
-    """Each score over resampled trials, [NUM_BOOT]; the same trials for every read-out of the same
-    seed.
+    """Each score over resampled trials, [NUM_BOOT]; one seed draws the same trials for all.
 
     A draw in which a score does not exist is NaN; with under two trials there is none.
     """
@@ -78,8 +76,7 @@ def permuted_numbers(target: Target, num_permutations: int, seed: int) -> Target
 
 
 def _carried(values: np.ndarray) -> np.ndarray:
-    """[K, T, dims] with NaN bins holding the last finite value before them, or the first after
-    where none is."""
+    """[K, T, dims] with NaN bins filled from the last finite one before, or the first."""
     present, bins = np.isfinite(values).all(-1), np.arange(values.shape[1])
     last = np.maximum.accumulate(np.where(present, bins, -1), axis=1)
     place = np.where(last >= 0, last, present.argmax(1)[:, None])
@@ -87,8 +84,7 @@ def _carried(values: np.ndarray) -> np.ndarray:
 
 
 def chance(main: float | None, null: list[float]) -> dict[str, Any]:
-    """Mean and 95th percentile of the permuted scores, and the share that reaches the real one
-    (p-value).
+    """Mean and 95th percentile of shuffled scores, and the p-value of the real one.
 
     No permutation counts where the real score does not exist.
     """

@@ -1,5 +1,4 @@
-"""A search over a few settings, one at a time: width, then lags or windows, then roots, and all
-once more."""
+"""A search over a few settings, one at a time: width, lags or windows, roots; twice."""
 
 import functools
 import math

@@ -1,5 +1,4 @@
-"""A frozen model's latents or log-rates as features of a read-out: every trial of one recording,
-one static shape."""
+"""A frozen model's latents or log-rates as features, every trial in one static shape."""
 
 import numpy as np
 
@@ -25,8 +24,7 @@ def of_model(
     scheme: int = NEURON,
     trials_per_pass: int = 64,
 ) -> Features:
-    """What a model with fixed weights makes of trials; no count is hidden but those outside
-    `region`.
+    """What a fixed model makes of trials; no count is hidden but those outside `region`.
 
     Args:
         model: with rows for the session.

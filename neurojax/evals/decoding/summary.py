@@ -1,5 +1,4 @@
-"""Sessions together: means of their scores, differences to baselines, and one calibration over
-subjects and all."""
+"""Sessions together: mean scores, differences to baselines, and one calibration of all."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -21,8 +20,7 @@ def mean_over_sessions(
     draws: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]],
     main: str,
 ) -> dict[str, Any]:
-    """The main score of each read-out in the mean over sessions, and what the model has over each
-    other read-out.
+    """Each read-out's mean main score over sessions, and what the model has over it.
 
     Args:
         sessions: session -> read-out -> block of `decoder.record`.

@@ -142,8 +142,7 @@ def _column(session: Session, name: str, kind: str | None, where: str) -> Target
 def behaviour_of_trials(
     session: Session, name: str, trial_ids: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A behaviour over trials: float64 [K, T, dims], NaN where it is not valid or padded; and
-    bin_valid bool [K, T]."""
+    """A behaviour [K, T, dims], float64, NaN where there is none; and bin_valid [K, T]."""
     _, bin_valid = session.gather_trials(trial_ids)
     starts, bins = session.trial_start_bin[trial_ids][:, None], np.arange(bin_valid.shape[1])
     rows = np.where(bin_valid, starts + bins, 0)
@@ -213,8 +212,7 @@ def _refuse_leaks(session: Session, target: Target, where: str) -> None:
 
 
 def _is_linear_in(wanted: np.ndarray, columns: np.ndarray) -> bool:
-    """Whether a dimension of `wanted` [rows, dims] is a linear function of one of `columns` [rows,
-    n]."""
+    """Whether a dimension of `wanted` [rows, dims] is linear in one of `columns` [rows, n]."""
     if len(wanted) < _TELLING_ROWS:
         return False
     # |correlation| of 1 but for rounding, without dividing by spreads that may be zero.

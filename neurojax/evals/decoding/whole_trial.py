@@ -1,5 +1,4 @@
-"""A class or number of each trial from the whole trial's signals: bin by bin, smoothed or averaged
-in windows.
+"""A class or number of each trial from its signals: bin by bin, smoothed, or in windows.
 
 Chosen one after the other on inner folds: the width of a Gaussian, the length of the windows (each
 bin to the whole trial), how far the spreads of units are made equal, square roots, and the penalty
@@ -83,8 +82,7 @@ def read_out(parts: Sequence[Features], bin_size_s: float, *, roots: bool) -> Re
 
 
 def windows(signals: Features, bin_size_s: float) -> list[float]:
-    """Those of WINDOWS_S that are two bins or longer and shorter than every trial; each bin and the
-    whole trial."""
+    """Those of WINDOWS_S from two bins to under every trial; each bin; the whole trial."""
     common = features.common_bins(signals)
     inside = [window for window in WINDOWS_S[1:-1] if 2 <= round(window / bin_size_s) < common]
     return [EACH_BIN, *inside, WHOLE_TRIAL]
@@ -139,8 +137,7 @@ def _products(
 
 
 def _space(gram: np.ndarray, fold: Fold) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of fitting and asked trials as `probes.centred_row_space` gives them, from inner
-    products."""
+    """Rows as `probes.centred_row_space` gives them, from inner products."""
     fitting, asked = fold
     products = probes.centred_products(gram[np.ix_(fitting, fitting)], gram[np.ix_(asked, fitting)])
     return probes.scaled_rows(*probes.rows_of_products(*products))
@@ -163,8 +160,7 @@ def _fit(
 
 
 def _error(predicted: np.ndarray, values: np.ndarray, kind: str) -> float:
-    """Of held-out trials: minus the mean log-probability of the class, or the error as a share of
-    the variance."""
+    """Of held-out trials: minus mean log-probability, or error over variance."""
     if kind == CATEGORICAL:
         return -predicted[np.arange(len(values)), values].mean()
     return (np.square(predicted - values).sum(0) / np.square(values - values.mean(0)).sum(0)).mean()

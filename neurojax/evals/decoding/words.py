@@ -103,8 +103,7 @@ def _of_session(read_outs: Mapping[str, Any], kind: str) -> list[str]:
 
 
 def in_words(folds: Sequence[Mapping[str, Any]]) -> str:
-    """One line about the choices of all folds (of one session or several); seconds where there are
-    any.
+    """One line about what all folds chose (of one session or several).
 
     Args:
         folds: entries of "chosen" in decoding.json.

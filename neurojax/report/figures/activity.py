@@ -47,8 +47,7 @@ def typical_units(rates: np.ndarray, num_units: int = 4) -> np.ndarray:
 def _units_down(
     axes: style.Axes, duration_s: float, num_units: int, order: np.ndarray, region
 ) -> None:
-    """Time to the right, units downwards in `order`; names regions that the order keeps
-    together."""
+    """Time to the right, units downwards in `order`; names regions kept together."""
     axes.set(xlim=(0.0, duration_s), ylim=(num_units, 0.0))
     if region is None:
         return
@@ -74,8 +73,7 @@ def raster(
     region: np.ndarray | None = None,
     title: str = "Observed spikes",
 ) -> style.Axes:
-    """Spikes of one trial, a row a unit, a tick a bin with spikes: grey for one spike, black for
-    more.
+    """Spikes of one trial, a row a unit: grey for one spike in a bin, black for more.
 
     Args:
         axes: where to draw.
@@ -202,8 +200,7 @@ def rates_vs_truth(
     units: np.ndarray | None = None,
     title: str = "True and inferred rates",
 ) -> style.Axes:
-    """Traces of a few units of one trial, true black and inferred blue, each row scaled to its own
-    peak.
+    """Traces of a few units of one trial, true black, inferred blue, scaled to their peaks.
 
     Args:
         axes: where to draw.
@@ -237,8 +234,7 @@ def psth_vs_inferred(
     max_conditions: int = 4,
     title: str = "PSTH and mean inferred rate",
 ) -> style.Axes:
-    """Observed PSTH (pale, thick) and mean predicted rate (thin), a row a unit, a colour a
-    condition.
+    """Observed PSTH (pale) and mean predicted rate (thin), a row a unit, a colour a condition.
 
     Args:
         axes: where to draw.

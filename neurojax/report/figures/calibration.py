@@ -1,5 +1,4 @@
-"""Whether rates mean what they say: observed against predicted, and how far counts are from Poisson
-around them."""
+"""Whether rates mean what they say: observed against predicted, and dispersion."""
 
 from __future__ import annotations
 
@@ -15,8 +14,7 @@ MOST_DISPERSION = 8.0  # units beyond are counted, not drawn
 
 
 def first_task(evaluation: Mapping[str, Any]) -> tuple[str, list[Mapping[str, Any]]] | None:
-    """The first task with a calibration, and its blocks of all sessions that have one; None without
-    any."""
+    """The first task with a calibration, and its blocks of all sessions; None without."""
     for task in tables.tasks_of(evaluation):
         blocks = [
             (session.get("calibration") or {}).get(task)
@@ -30,8 +28,7 @@ def first_task(evaluation: Mapping[str, Any]) -> tuple[str, list[Mapping[str, An
 def reliability_curve(
     axes: style.Axes, task: str, blocks: Sequence[Mapping[str, Any]]
 ) -> style.Axes:
-    """Observed against predicted rates in octaves of the predicted rate; a calibrated model is on
-    the line.
+    """Observed against predicted rates in octaves; a calibrated model is on the line.
 
     Dots: all sessions' entries together, bars their 95 % intervals; grey lines: each session.
 
@@ -88,8 +85,7 @@ def reliability_curve(
 
 
 def dispersion(axes: style.Axes, task: str, blocks: Sequence[Mapping[str, Any]]) -> bool:
-    """Units by their dispersion around the predicted rates, in bins and in whole trials; False
-    without any."""
+    """Units by their dispersion around predicted rates, in bins and trials; False without."""
     found = {}
     for name in ("dispersion_bins", "dispersion_trials"):
         listed = [value for block in blocks for value in (block.get(name) or {}).get("units") or ()]
@@ -134,8 +130,7 @@ def _curve(block: Mapping[str, Any]) -> np.ndarray:
 
 
 def _together(blocks: Sequence[Mapping[str, Any]]) -> np.ndarray:
-    """(predicted, observed, half-width of 95 %) in Hz over the entries of all sessions, [groups,
-    3]."""
+    """(predicted, observed, half of 95 %) in Hz over all sessions, [groups, 3]."""
     edges = sorted({group["from_hz"] for block in blocks for group in block["groups"]})
     rows = []
     for edge in edges:

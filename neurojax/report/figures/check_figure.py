@@ -1,5 +1,4 @@
-"""One page about a dataset: rates, a raster, splits, regions and trials, before anything is
-trained."""
+"""One page about a dataset before training: rates, a raster, splits, regions, trials."""
 
 from __future__ import annotations
 
@@ -18,8 +17,7 @@ _SPLIT_COLOURS = (style.BLUE, style.ORANGE, style.VERMILION)  # train, validatio
 
 
 def draw_check(dataset: Dataset, report: dict[str, Any]) -> style.Figure:
-    """Six panels: rates over the recording, a raster, the split over time, mean rates, regions,
-    trial lengths.
+    """Six panels: rates over time, a raster, the split, mean rates, trial lengths, regions.
 
     Args:
         dataset: what was checked.
@@ -40,8 +38,7 @@ def draw_check(dataset: Dataset, report: dict[str, Any]) -> style.Figure:
 
 
 def draw_rates_over_time(axes: style.Axes, dataset: Dataset) -> style.Axes:
-    """Mean rate of the units in each nine trials over the session clock, a line a session; drift
-    and gaps show."""
+    """Mean rate of units in each nine trials over the clock, a line a session: drift shows."""
     for index, session in enumerate(dataset.sessions[:_MAX_LINES]):
         order, time, label = _time_axis(session)
         spikes = np.array([trial_spikes(session, trial).sum() for trial in order])

@@ -1,5 +1,4 @@
-"""Figures of a decoder: its scores beside other read-outs, and how far its confidence can be
-trusted."""
+"""Figures of a decoder: its scores beside other read-outs, and its calibration."""
 
 from __future__ import annotations
 
@@ -36,8 +35,7 @@ def figure(report: Mapping[str, Any]) -> style.Figure:
 
 
 def scores_of_sessions(axes: style.Axes, report: Mapping[str, Any]) -> style.Axes:
-    """The main score of every read-out in every session, with 95 % intervals over trials; chance as
-    a grey line.
+    """Main score of every read-out by session, 95 % over trials; chance is a grey line.
 
     The legend stands above the data and says which smoothing and lags the folds chose.
     """
@@ -113,8 +111,7 @@ def reliability(axes: style.Axes, report: Mapping[str, Any]) -> style.Axes:
 
 
 def abstention(axes: style.Axes, report: Mapping[str, Any]) -> style.Axes:
-    """Accuracy on the surest trials, against the share of trials kept; single sessions are thin
-    lines."""
+    """Accuracy on the surest trials by share kept; thin lines are single sessions."""
     style.finish(axes, "share of trials decoded", "accuracy", "when it may abstain")
     together = len(report["sessions"]) > 1 and report["pooled"].get("model") is not None
     for entry in list(report["sessions"].values())[:MAX_SESSIONS] if together else ():

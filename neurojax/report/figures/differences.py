@@ -1,5 +1,4 @@
-"""Later runs minus the first: every session with its interval over trials, their mean with its own
-over sessions."""
+"""Later runs minus the first, by session over trials and in the mean over sessions."""
 
 from __future__ import annotations
 
@@ -22,8 +21,7 @@ def differences(
     score: str = "bits/spike, pooled",
     bars: str = "",
 ) -> style.Axes:
-    """One task: a grey dot a session with its interval, a diamond the mean with its own, above zero
-    is better.
+    """One task: a grey dot a session, a diamond the mean, with intervals; up is better.
 
     Args:
         axes: where to draw.

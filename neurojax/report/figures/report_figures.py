@@ -1,5 +1,4 @@
-"""The figures of a report, from an evaluation record, one example session and the metrics of a
-run."""
+"""The figures of a report: from an evaluation, an example session, a run's metrics."""
 
 from __future__ import annotations
 
@@ -107,8 +106,7 @@ def _trial(examples: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _reference_hz(examples: Mapping[str, Any], num_bins: int) -> tuple[np.ndarray, str] | None:
-    """What inferred rates are held against: the true rates where known, else the PSTH over all
-    conditions."""
+    """What inferred rates are held against: true rates, else the PSTH over conditions."""
     if "true" in examples:
         return np.asarray(examples["true"], np.float64)[:num_bins] / examples[
             "bin_size_s"
@@ -122,8 +120,7 @@ def _reference_hz(examples: Mapping[str, Any], num_bins: int) -> tuple[np.ndarra
 
 
 def _draw_maps(row: Sequence[style.Axes], examples: Mapping[str, Any]) -> None:
-    """Raster, true rates or PSTH, inferred rates of one trial: three axes, one order, one colour
-    scale."""
+    """Raster, true rates or PSTH, inferred rates of a trial: one order, one colour scale."""
     trial = _trial(examples)
     inferred_hz = trial["inferred_hz"]
     reference = _reference_hz(examples, len(inferred_hz))
@@ -250,8 +247,7 @@ def _means(
 
 
 def _few_shots(axes, evaluation, examples, metrics) -> style.Axes | None:
-    """The score of a read-out against the trials it was fitted on, where the protocol has such
-    tasks."""
+    """A read-out's score against the trials it was fitted on, for protocols with such tasks."""
     protocol = protocols.of_evaluation(evaluation)
     read_out = protocol.read_out_tasks if protocol else ()
     asked = {task: protocol.tasks[task].read_out_trials for task in read_out}
@@ -292,8 +288,7 @@ def _calibrated(draw: Callable, axes, evaluation, examples, metrics) -> style.Ax
 
 
 def running_mean(values: np.ndarray, width: int) -> np.ndarray:
-    """Centred mean over up to `width` neighbours, shorter at both ends: [steps] -> float64
-    [steps]."""
+    """Centred mean [steps] over up to `width` neighbours, fewer at both ends."""
     # Differences of running totals: the ends average fewer values, none is made up.
     sums = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
     places = np.arange(len(values))

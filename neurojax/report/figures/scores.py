@@ -80,8 +80,7 @@ def region_matrix(
     title: str = "Between regions",
     row_label: str = "region seen",
 ) -> style.Axes:
-    """Inter-region bits/spike: row = the source, column = the region predicted; hatched = not
-    scored.
+    """Inter-region bits/spike: row the source, column the target; hatched, not scored.
 
     Args:
         axes: where to draw.
@@ -150,8 +149,7 @@ def task_bars(
     ylabel: str = f"{BITS}, pooled",
     bars: str = "",
 ) -> style.Axes:
-    """Model, baselines and oracle side by side for each task, with error bars; oracles are lines to
-    reach.
+    """Model, baselines and oracle side by side for each task; oracles are lines to reach.
 
     A baseline far below zero would flatten everything else: the axis stops at half the highest bar
     below zero, lower only for the model, and the number is written at the foot of the bar.
@@ -228,8 +226,7 @@ def shot_curve(
     title: str = "Few shots",
     ylabel: str = f"{BITS}, pooled",
 ) -> style.Axes:
-    """A score against the number of trials that a read-out was fitted on, a line a predictor, with
-    intervals.
+    """A score against the trials that a read-out was fitted on, a line a predictor.
 
     A predictor far below zero would flatten the others: the axis stops at half the highest value
     below zero, lower only for the model.

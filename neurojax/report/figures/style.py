@@ -44,8 +44,7 @@ RC = {
 
 @contextlib.contextmanager
 def context() -> Iterator[None]:
-    """The house style over matplotlib's own defaults; the caller's settings come back
-    afterwards."""
+    """The house style over matplotlib's defaults; the caller's settings come back after."""
     import matplotlib
 
     with matplotlib.rc_context():
@@ -79,8 +78,7 @@ def finish(axes: Axes, xlabel: str = "", ylabel: str = "", title: str = "") -> A
 
 
 def plain(text: object) -> str:
-    """Text from data as matplotlib should print it: a dollar sign is a dollar sign, not
-    mathematics."""
+    """Text from data for matplotlib: a dollar sign is a dollar sign, not mathematics."""
     return str(text).replace("$", r"\$")
 
 
@@ -97,8 +95,7 @@ def say(axes: Axes, message: str) -> Axes:
 
 
 def predictor_colours(names: Sequence[str], oracles: Sequence[str] = ()) -> dict[str, str]:
-    """Colour of each predictor: the model blue, oracles black, baselines the rest of the
-    palette."""
+    """Colour of each predictor: model blue, oracles black, baselines from the palette."""
     baselines = [name for name in names if name != "model" and name not in oracles]
     rest = [colour for colour in CYCLE if colour != MODEL]
     colours = {name: rest[index % len(rest)] for index, name in enumerate(baselines)}
