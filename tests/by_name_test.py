@@ -16,14 +16,14 @@ def test_a_module_is_found_by_its_file_name():
 
 
 @pytest.mark.parametrize(
-    ("named", "room", "there"),
+    ("named", "package", "there"),
     [(models.named, "models", ("ndt", "ndt_linear")), (objectives.named, "objectives", ("elbo", "mtm"))],
 )
-def test_an_unknown_name_lists_what_there_is_and_nothing_else_of_the_room(named, room, there):
+def test_an_unknown_name_lists_what_there_is_and_nothing_else_of_the_room(named, package, there):
     with pytest.raises(InputError) as caught:
         named("ndt3")
     opening, _, choices = str(caught.value).partition("; choose from ")
-    assert opening == f"{room} has no 'ndt3'"
+    assert opening == f"{package} has no 'ndt3'"
     choices = choices.split(", ")
     assert set(there) <= set(choices) and choices == sorted(choices)
     assert not {"interface", "config", "attention", "stitcher"} & set(choices)  # helpers are no models
@@ -32,7 +32,7 @@ def test_an_unknown_name_lists_what_there_is_and_nothing_else_of_the_room(named,
 @pytest.mark.parametrize(
     "name",
     [
-        *("interface", "stitcher"),  # files of the room that are no model
+        *("interface", "stitcher"),  # files of the package that are no model
         *("ndt.Config", "..objectives.mtm", "models.ndt", ".ndt", "ndt/", "../ndt", "/ndt"),
         *("os", "__init__", "Ndt", "ndt ", "ndt\n", "", None, 3, ["ndt"]),
     ],
@@ -45,8 +45,8 @@ def test_a_name_that_is_no_file_of_the_room_is_refused(name):
 @pytest.mark.parametrize("name", ["ndt.Config", "a/b", "../errors", "os.path", ""])
 def test_a_name_with_a_dot_or_a_slash_is_never_imported(name, monkeypatch):
     asked = []
-    monkeypatch.setattr(by_name, "_import", lambda room, part: asked.append(part))
-    monkeypatch.setattr(by_name, "names", lambda room, needs: [])
+    monkeypatch.setattr(by_name, "_import", lambda package, part: asked.append(part))
+    monkeypatch.setattr(by_name, "names", lambda package, needs: [])
     with pytest.raises(InputError):
         by_name.module_named("models", name, ())
     assert asked == []

@@ -80,7 +80,7 @@ MAY_IMPORT = {
 
 # Imports inside a function that the table forbids, each with its reason.
 FUNCTION_LOCAL = {
-    ("data.session", "data.store.sessions"): "Session.from_counts and its like are doors to the constructors",
+    ("data.session", "data.store.sessions"): "Session.from_counts and its like call the constructors",
     ("data.session", "data.spike_trains"): "Session.from_spike_times",
     ("data.session", "data.real_values"): "Session.from_values",
     ("data.session", "data.session_export"): "Session.to_arrays and to_xarray",

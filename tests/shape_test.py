@@ -42,9 +42,9 @@ def oversized(name: str, source: str) -> list[str]:
     return found
 
 
-def python_files(*rooms: str) -> dict[str, str]:
+def python_files(*folders: str) -> dict[str, str]:
     """Path from the checkout -> source."""
-    paths = [path for room in rooms for path in sorted((CHECKOUT / room).rglob("*.py"))]
+    paths = [path for folder in folders for path in sorted((CHECKOUT / folder).rglob("*.py"))]
     return {str(path.relative_to(CHECKOUT)): path.read_text() for path in paths}
 
 

@@ -28,10 +28,18 @@ from neurojax.objectives import interface as objectives
 from neurojax.runs import restore, state_io
 from neurojax.runs.manifest import steps_on_disk
 from neurojax.train import forward, run, run_folder, settings, state
+from neurojax.train.config import LoopConfig
+from neurojax.train.optimizer import OptimizerConfig
 from tests.configs_test import CONFIGS, load, people
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 FROZEN = Path(__file__).with_name("frozen_parameters.json")
+PACKAGES = {"models": models.NEEDS, "objectives": objectives.NEEDS, "data.sources": ("Config", "open_source")}
+
+
+def modules():
+    """(package, name) of every module that a config may name."""
+    return [(package, name) for package, needs in PACKAGES.items() for name in by_name.names(package, needs)]
 
 
 def dataset_for(path, declared):
@@ -152,6 +160,15 @@ def config_of(name):
     return load(next(path for path in CONFIGS if path.stem == name), "improved")
 
 
+def test_what_a_config_declares_has_no_second_default_in_its_class():
+    kinds = [LoopConfig, OptimizerConfig]
+    kinds += [by_name.module_named(package, name, PACKAGES[package]).Config for package, name in modules()]
+    fields = [(kind, field) for kind in kinds for field in dataclasses.fields(kind)]
+    assert len(kinds) >= 12 and len(fields) > 100
+    missing = dataclasses.MISSING
+    assert [f"{kind}.{f.name}" for kind, f in fields if (f.default, f.default_factory) != (missing, missing)] == []
+
+
 def test_next_bin_prediction_refuses_a_model_that_reads_later_bins():
     declared = config_of("lfads") | {"objective": {"name": "next_bin"}}
     with pytest.raises(InputError, match="needs a model that reads no later bin, but model.name=lfads"):
@@ -195,10 +212,7 @@ def test_spikes_are_scored_under_a_poisson_head_alone():
 
 def test_every_system_has_a_line_in_the_documents():
     pages = (CHECKOUT / "README.md").read_text() + "".join(page.read_text() for page in CHECKOUT.glob("docs/*.md"))
-    rooms = {"models": models.NEEDS, "objectives": objectives.NEEDS, "data.sources": ("Config", "open_source")}
-    missing = [
-        f"{room}: {n}" for room, needs in rooms.items() for n in by_name.names(room, needs) if f"`{n}`" not in pages
-    ]
+    missing = [f"{package}: {name}" for package, name in modules() if f"`{name}`" not in pages]
     missing += [path.name for path in CONFIGS if path.name not in pages]
     assert not missing
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from neurojax import __version__
-from neurojax.api import membership
+from neurojax.api.membership import lines as membership_lines
 from neurojax.data.store import cards
 from neurojax.errors import InputError, require
 from neurojax.finetune.weights import Weights
@@ -78,7 +78,7 @@ def write(
     weights: Weights,
     evaluation: Mapping[str, Any] | None,
     weights_licence: str | None,
-    told_apart: Mapping[str, Any] | None = None,
+    membership: Mapping[str, Any] | None = None,
 ) -> str:
     """Markdown of the card.
 
@@ -87,7 +87,7 @@ def write(
         evaluation: content of the run's evaluation.json; None when there is none, and the card says
             so.
         weights_licence: as the user states it.
-        told_apart: see `membership.measure`; None when it was not measured.
+        membership: see `api.membership.measure`; None when it was not measured.
     """
     entries, of_spikes = weights.entries, weights.of_spikes()
     columns = "units" if of_spikes else "channels"
@@ -143,7 +143,7 @@ def write(
     ]
     lines += ["", "## Scores", "", *_scores(evaluation, weights.step)]
     use = _USE if of_spikes else _USE_OF_SIGNALS
-    return "\n".join([*lines, "", "## Membership", "", *membership.lines(told_apart), "", use])
+    return "\n".join([*lines, "", "## Membership", "", *membership_lines(membership), "", use])
 
 
 def _name(weights: Weights, block: str) -> str:

@@ -33,8 +33,8 @@ def export(folder: Path, *, out: Path, licence: str | None = None) -> None:
     evaluation = read_json(path) if path.is_file() else None
     # a damaged evaluation is told before anything is computed
     model_card.write(found, evaluation, licence)
-    told_apart = _told_apart(found)
-    card = model_card.write(found, evaluation, licence, told_apart)
+    measured = _measured_membership(found)
+    card = model_card.write(found, evaluation, licence, measured)
     out.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(out.parent, out.name)
     temporary = tempfile.TemporaryDirectory(
@@ -42,7 +42,7 @@ def export(folder: Path, *, out: Path, licence: str | None = None) -> None:
     )
     with temporary as name, held(Path(name)):
         Path(name).chmod(0o755)
-        release.write(Path(name), found, card, licence, told_apart)
+        release.write(Path(name), found, card, licence, measured)
         publish_folder(Path(name), out)
     total = sum(path.stat().st_size for path in out.iterdir())
     print(
@@ -69,7 +69,7 @@ def _replaceable(out: Path) -> Path:
     return out
 
 
-def _told_apart(found: weights.Weights) -> dict[str, Any]:
+def _measured_membership(found: weights.Weights) -> dict[str, Any]:
     """The membership check, on the recordings the run was trained on where they can still be
     read."""
     try:

@@ -57,7 +57,7 @@ def write(
     weights: Weights,
     card: str,
     weights_licence: str | None,
-    told_apart: Mapping[str, Any] | None = None,
+    membership: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes the files above; of the config only what the model needs, and no path of where it was
     trained.
@@ -67,7 +67,7 @@ def write(
         weights: of a run; moments are left out.
         card: text of README.md.
         weights_licence: of the weights, None when none is stated.
-        told_apart: see `membership.measure`; None when it was not measured.
+        membership: see `api.membership.measure`; None when it was not measured.
 
     Raises:
         InputError: weights that are not finite float32, or safetensors is missing.
@@ -112,7 +112,7 @@ def write(
             if weights.trained is None
             else sha256_file(folder / trained_trials.NAME),
             "weights_licence": weights_licence,
-            "membership": told_apart,
+            "membership": membership,
         },
     )
     write_bytes(folder / CARD_NAME, card.encode())

@@ -14,7 +14,7 @@ from neurojax.train import run
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PAGE = CHECKOUT / "docs" / "new_system.md"
-ROOMS = {"models": "leaky", "objectives": "denoise", "data/sources": "recent"}
+MODULES = {"models": "leaky", "objectives": "denoise", "data/sources": "recent"}
 MAX_LINES = 60
 BATCHING = ("sessions_per_batch", "trials_per_batch", "bucket_units", "session_temperature")
 
@@ -27,26 +27,26 @@ def blocks() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def rooms(tmp_path_factory):
+def modules_of_page(tmp_path_factory):
     """The modules of the page, importable where a file of the package would be."""
-    folder = tmp_path_factory.mktemp("rooms")
+    folder = tmp_path_factory.mktemp("modules_of_page")
     with pytest.MonkeyPatch.context() as patch:
-        for room, name in ROOMS.items():
-            place = folder / room
+        for package_name, name in MODULES.items():
+            place = folder / package_name
             place.mkdir(parents=True)
-            (place / f"{name}.py").write_text(blocks()[f"{room}/{name}.py"])
-            package = importlib.import_module("neurojax." + room.replace("/", "."))
+            (place / f"{name}.py").write_text(blocks()[f"{package_name}/{name}.py"])
+            package = importlib.import_module("neurojax." + package_name.replace("/", "."))
             patch.setattr(package, "__path__", [*package.__path__, str(place)])
         yield folder
 
 
 def test_each_module_of_the_page_is_short():
-    for room, name in ROOMS.items():
-        code = blocks()[f"{room}/{name}.py"].splitlines()
+    for package_name, name in MODULES.items():
+        code = blocks()[f"{package_name}/{name}.py"].splitlines()
         assert len([line for line in code if line.strip()]) < MAX_LINES, name
 
 
-def test_the_modules_of_the_page_train_evaluate_and_prefer_late_trials(rooms, tmp_path):
+def test_the_modules_of_the_page_train_evaluate_and_prefer_late_trials(modules_of_page, tmp_path):
     changes = ["train.num_steps=12", "train.validate_every_steps=12", "data.synthetic.num_sessions=2"]
     changes += [
         "data.synthetic.num_trials=30",
@@ -89,7 +89,7 @@ class Settings:
         self.values[name] = value
 
 
-def test_denoise_hides_what_it_asks_for(rooms):
+def test_denoise_hides_what_it_asks_for(modules_of_page):
     objective = importlib.import_module("neurojax.objectives.denoise")
     from neurojax.batch import Batch
 

@@ -22,14 +22,14 @@ SMALL = [f"--config.{entry}" for entry in SMALL]
 @pytest.mark.parametrize("extra", [["--dry_run"], pytest.param(SMALL, marks=pytest.mark.slow)], ids=["dry", "trained"])
 def test_the_code_of_the_page_runs(tmp_path, monkeypatch, extra):
     blocks = re.findall(r"```python\n(.*?)```", (CHECKOUT / "docs/your_data.md").read_text(), re.DOTALL)
-    door = blocks[1].replace("configs/mtm.py", str(CHECKOUT / "configs/mtm.py"))
-    assert len(blocks) == 3 and door != blocks[1]
+    training = blocks[1].replace("configs/mtm.py", str(CHECKOUT / "configs/mtm.py"))
+    assert len(blocks) == 3 and training != blocks[1]
     assert len([line for line in blocks[1].splitlines() if line.strip()]) <= 10
     real = main_module.main
     monkeypatch.setattr(main_module, "main", lambda argv: real([*argv, *(extra if argv[0] == "train" else [])]))
     monkeypatch.chdir(tmp_path)
     names: dict = {}
-    for block in (blocks[0], door, blocks[2]):
+    for block in (blocks[0], training, blocks[2]):
         exec(compile(block, "docs/your_data.md", "exec"), names)
     assert (tmp_path / "runs/mine/report.html").is_file() == ("--dry_run" not in extra)
     (session,) = open_dataset(tmp_path / "data/mine", verify="full").sessions

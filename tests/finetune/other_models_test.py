@@ -75,7 +75,7 @@ MODELS = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def rooms(tmp_path_factory):
+def models(tmp_path_factory):
     """Two models, importable where a file of the package would be."""
     folder, package = tmp_path_factory.mktemp("models"), importlib.import_module("neurojax.models")
     for name, text in (("running", RUNNING), ("loadings", LOADINGS)):

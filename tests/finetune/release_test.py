@@ -214,9 +214,9 @@ def test_the_card_tells_data_regions_licences_and_scores(area, exported, session
     for words in ("CC-BY-4.0", "CA1", "Not scored", "## Misuse", "## Known failures", "## Intended use"):
         assert words in card
     assert all(session.session_id in card for session in open_dataset(area / "known").sessions)
-    told_apart = read_json(exported / release.CONFIG_NAME)["membership"]
-    assert f"AUC {told_apart['auc']:.3f}" in card and 0.2 < told_apart["auc"] < 0.8
-    assert set(told_apart["sessions"]) == {session.session_id for session in open_dataset(area / "known").sessions}
+    membership = read_json(exported / release.CONFIG_NAME)["membership"]
+    assert f"AUC {membership['auc']:.3f}" in card and 0.2 < membership["auc"] < 0.8
+    assert set(membership["sessions"]) == {session.session_id for session in open_dataset(area / "known").sessions}
     assert str(area) not in "".join((exported / name).read_text() for name in release.FILES[1:])
     block = {"bps_pooled": 0.25, "bps_pooled_ci95": [0.125, 0.375]}
     scored = {"protocol": "mtm", "protocol_hash": "ab", "step": 4, "sessions": {"one": {"tasks": {"forward": block}}}}

@@ -11,7 +11,7 @@ from neurojax.data.readers.signals import clean_signal, mean_in_bins
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.errors import InputError, require
 
-_ROOMS = ("processing", "acquisition", "stimulus", "analysis")
+_GROUPS = ("processing", "acquisition", "stimulus", "analysis")
 _MAX_DIMS = 64
 _MAX_VALUES = 2**28  # of one series, all dimensions
 _BLOCK_SAMPLES = 2**20
@@ -20,12 +20,12 @@ _BLOCK_SAMPLES = 2**20
 def series_of(file: Any) -> dict[str, Any]:
     """Time series of numbers by path, raw signals and pictures left out."""
     found = {}
-    for room in _ROOMS:
-        parent = nwb_file.entry(file, room)
+    for name in _GROUPS:
+        parent = nwb_file.entry(file, name)
         for path, group in nwb_file.walk(parent) if hasattr(parent, "keys") else ():
             names = set(group) if hasattr(group, "keys") else set()
             if "data" in names and names & {"timestamps", "starting_time"} and _fits(group):
-                found[f"{room}/{path}"] = group
+                found[f"{name}/{path}"] = group
     return found
 
 

@@ -1,4 +1,4 @@
-"""NWB files that pynwb writes: one of everything the reader knows, and a door to small changes of it."""
+"""NWB files that pynwb writes: one of everything the reader knows, and small changes of it."""
 
 import datetime
 import shutil
