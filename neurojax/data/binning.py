@@ -39,6 +39,7 @@ def whole_numbers(values: np.ndarray, name: str, expected: str) -> np.ndarray:
     if values.dtype.kind in "iu":
         return values
     require(values.dtype.kind == "f", f"{name} is {values.dtype}, expected {expected}")
+    # NaN fails every comparison, so that it is refused here too.
     whole = (np.abs(values) <= MAX_WHOLE_FLOAT) & (values == np.floor(values))
     if not whole.all():
         raise InputError(f"{name} holds {values[~whole][0]:g}, expected {expected}")

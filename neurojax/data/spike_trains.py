@@ -116,6 +116,7 @@ def _units(units: Any, regions: Any, times: Any, labels: np.ndarray, where: str)
     elif isinstance(regions, Mapping):
         named = list(regions)
     else:
+        # Only units that spike are known here; silent ones must be named by the caller.
         named = np.unique(labels).tolist()
         if isinstance(regions, Sequence | np.ndarray) and len(regions) != len(named):
             raise InputError(

@@ -33,6 +33,7 @@ def ar1(prior: dict[str, jax.Array], means, variances, drawn) -> jax.Array:
     """
     carried = jnp.exp(-jnp.exp(-prior["log_time_constant_bins"]))  # share kept from bin to bin
     noise_variance = jnp.exp(prior["log_noise_variance"])
+    # Nothing comes before the first bin, whose prior is the process's long-run distribution.
     stationary = noise_variance / (1 - jnp.square(carried))
     kept = _last_axis(carried, drawn) * drawn[:-1]
     expected = jnp.concatenate([jnp.zeros_like(drawn[:1]), kept])

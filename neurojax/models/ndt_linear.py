@@ -53,6 +53,7 @@ def apply(
     rows, params, visible = weights.rows, weights.params, inputs.visible()
     dtype = jnp.dtype(config.compute_dtype)
     base_rates = stitcher.base_rates(rows)
+    # Around the mean rate: a hidden unit, set to zero below, then stands at its mean.
     centred = inputs.counts.astype(dtype) - base_rates[:, None, None].astype(dtype)
     latents = stitcher.read_in(rows, jnp.where(visible, centred, 0))
     latents = stitcher.posterior(

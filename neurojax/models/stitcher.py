@@ -61,8 +61,7 @@ def posterior(
 
     Counts over the root of their mean are read as W z + noise of variance one, W the read-in rows
     over that root, scaled to unit columns in the mean: z = (1 + noise) (W' W over visible units +
-    noise I)^-1 W' counts. With all units visible and orthonormal columns that is the plain sum. No
-    gradient passes through the matrix.
+    noise I)^-1 W' counts.
 
     Args:
         latents: [G, b, T, K], from `read_in` of centred visible counts.
@@ -73,8 +72,11 @@ def posterior(
             one: the matrix is then made once.
     """
     chex.assert_rank([latents, visible_units, base_rates], [4, 3, 2])
+    # Generative reading of the read-in: counts / sqrt(mean) = W z + noise of variance one, which is
+    # what Poisson counts have. Without gradient: W learns as a read-in, not through an inverse.
     loadings = jax.lax.stop_gradient(rows["read_in"] * jnp.sqrt(base_rates)[..., None])  # [G, N, K]
     width = loadings.shape[-1]
+    # Unit columns in the mean, so that `noise` is relative to the signal.
     energy = jnp.sum(jnp.square(loadings), axis=(1, 2), keepdims=True) / width
     loadings = loadings / jnp.sqrt(jnp.maximum(energy, 1e-12))
     if left_out is None:
@@ -84,15 +86,18 @@ def posterior(
         # [G, N, K], seen by any trial
         shown = jnp.where(visible_units.any(1)[..., None], loadings, 0.0)
         own = jnp.take_along_axis(shown, left_out[..., None], axis=1)  # [G, b, K]
+        # One product for the group, less the row of each trial's own unit: b times less work.
         gram = (
             jnp.einsum("gnk,gnl->gkl", shown, shown)[:, None]
             - own[..., :, None] * own[..., None, :]
         )
+    # Positive definite whatever is hidden, since noise is above zero.
     factor = jax.scipy.linalg.cho_factor(gram + noise * jnp.eye(width)[None, None], lower=True)
     bias = rows["read_in_bias"][:, None, None]
     solved = jax.scipy.linalg.cho_solve(
         factor, jnp.swapaxes(latents.astype(jnp.float32) - bias, -1, -2)
     )
+    # 1 + noise gives the plain sum back where all units are visible and W' W = I.
     return (bias + (1 + noise) * jnp.swapaxes(solved, -1, -2)).astype(latents.dtype)  # [G, b, T, K]
 
 

@@ -189,6 +189,7 @@ class Checkpointer:
                 _REFUSED,
                 f"{self.directory} cannot be written ({error.strerror}); check the disk",
             )
+        # Before anything is written: a full disk in the middle would cost the metrics too.
         if free < FREE_SPACE_FACTOR * state_bytes:
             return _REFUSED, (
                 f"{self.directory} has {free / 1e6:.1f} MB free, expected {FREE_SPACE_FACTOR} "

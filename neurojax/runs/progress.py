@@ -63,6 +63,7 @@ class Progress:
         if self._bar is not None:
             self._bar.update(self._task, completed=step, values=text)
             return
+        # In a log file: one line now and then, and always the first and the last.
         line = f"{self.what} {step}/{self.total_steps}" + (f"  {text}" if text else "")
         if (
             self._last_line_s is None

@@ -25,6 +25,7 @@ class MetricsWriter:
     def write(self, step: int, values: Mapping[str, Any]) -> None:
         """Writes one line; numbers may be numpy or jax scalars, NaN and infinities become null."""
         line = json.dumps({"step": int(step), **_plain(values)}, allow_nan=False)
+        # A deleted file still takes writes, into nowhere: it is opened anew under its name.
         if self._is_deleted():
             self.close()
             self._file = self._open()

@@ -75,6 +75,7 @@ def verdict(
     """
     if ci95 is None or p_holm is None or p_holm >= MAX_P or ci95[0] <= 0 <= ci95[1]:
         return "not resolved"
+    # Sessions of one animal are no independent witnesses: the animals have to agree.
     if animals_ci95 is not None and animals_ci95[0] <= 0 <= animals_ci95[1]:
         return "not resolved"
     return "above" if ci95[0] > 0 else "below"

@@ -278,6 +278,7 @@ def _condition_means(rates, counts, condition):
         which.shape == (len(rates),),
         f"condition has shape {which.shape}, expected one label for each of {len(rates)} trials",
     )
+    # As a 0/1 matrix: the mean of each condition is one product, NaN trials left out.
     member = (which == np.arange(len(labels))[:, None]).astype(np.float64)  # [conditions, K]
     num_trials = np.tensordot(member, evaluated.astype(np.float64), 1)  # [conditions, T, N]
     means = [

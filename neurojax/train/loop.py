@@ -100,6 +100,7 @@ def train(
         checkpoint.Checkpointer(checkpoints, keep=config.keep_checkpoints, **patience) as saver,
         Progress(recipe.num_steps, "training", first=first) as progress,
     ):
+        # Steps after the checkpoint run again; their old lines would count twice.
         writer.truncate_after(first)
         if start is not None and first == 0:
             saver.save(0, state, record)
@@ -107,10 +108,12 @@ def train(
         stream = pipeline.stream(feed.make, first, recipe.num_steps, num_threads=config.num_threads)
         for run in dispatch.runs(stream, first, config):
             state, sums = advance(state, run, vote(stop.requested))
+            # One dispatch late: while the host waits for these, the devices are at the next steps.
             for fetched in dispatch.sums_of_steps(*pending) if pending else ():
                 window.add(fetched, writer, progress)
             pending = (run, sums)
             done = run.first + run.length
+            # A save that failed in the background is told now, not at the next save.
             saver.poll()
             if _due(done, config.validate_every_steps) and done < recipe.num_steps:
                 with window.paused():

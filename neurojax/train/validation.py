@@ -60,6 +60,7 @@ def _sums(params, tables, buffers, null_log_means, batch: Batch, index, number, 
         recipe: static.
     """
     objective, head = recipe.objective, heads.named(recipe.head)
+    # Not training's key, and no step in it: scores of two steps differ by the model alone.
     key = jax.random.fold_in(jax.random.key(recipe.seed + 1), index)
     query = objective.module.validation_query(key, batch, number, objective.config)
     natural = forward.outputs((params, tables, buffers), batch, query, recipe).natural

@@ -23,6 +23,7 @@ _CITE = "unknown: ask the people who recorded the data, and write it into `citat
 def is_human(meta: Mapping[str, Any]) -> bool:
     """Whether the recording says that its subject is a person."""
     species = " ".join(str(meta.get("species") or "").lower().replace("_", " ").split())
+    # Free text in the field: names that stand alone, and the two formal ones anywhere in it.
     return species in _HUMAN or any(name in species for name in _HUMAN_WITHIN)
 
 

@@ -48,6 +48,7 @@ def write(folder: Path, sessions: Sequence[Session], known: Iterable[bytes] | No
     Where those before are not known (None), no list would be whole, so none is kept.
     """
     if known is None:
+        # An incomplete list would pass trials that were seen; no list says that nothing is known.
         (folder / NAME).unlink(missing_ok=True)
         return
     digests = set(known).union(*(telling_digests(session, TRAIN) for session in sessions))

@@ -121,6 +121,7 @@ def make_session(spec: SyntheticSpec, seed: int, index: int) -> Session:
     fields = dataclasses.asdict(dataclasses.replace(spec, num_sessions=1)).items()
     plain = {name: list(value) if isinstance(value, tuple) else value for name, value in fields}
     session_id = f"synthetic-{index}"
+    # A stream of its own: another split leaves the spikes as they are.
     split_seed = int(_generator(seed, _SPLIT_STREAM, index).integers(2**32))
     return Session(
         session_id=session_id,

@@ -114,6 +114,7 @@ def _rates(folds, psth, designs, spikes, penalty):
 
 def _gains(fold, visible, scored, smoothed, summed, expected):
     """Design over valid bins from the visible units, less the scored unit itself."""
+    # 1 for a scored unit that is visible, whose own spikes are taken out of the sum.
     own = np.isin(scored, visible).astype(np.float32)
     covariates = []
     for pair in (smoothed, summed):

@@ -60,6 +60,7 @@ def climb(
     visited = {start: losses_at(start)}
     while True:
         best = {best_place(visited, task) for task in visited[start]}
+        # Only downhill of some task: a place that is nobody's neighbour is never fitted.
         wanted = {place + step for place in best for step in (-1, 1)} & set(
             range(num_places)
         ) - set(visited)

@@ -101,6 +101,7 @@ class _Search:
         found = {}
         for task in self.tasks:
             best = grids.best_place(visited, task)
+            # The neighbours in width as well: the stack mixes all three.
             near = [place for place in (best - 1, best + 1) if place in visited]
             near.sort(key=lambda place, task=task: visited[place][task])
             found[task] = [fits[place][task] for place in (best, *near)]

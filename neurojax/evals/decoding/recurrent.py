@@ -116,5 +116,6 @@ def _trained(signals, bin_valid, wanted, used, key, steps, num_outputs, kind):
         predicted = model.apply(carry[0], signals, bin_valid, False)
         return carry, jax.nn.log_softmax(predicted) if kind == CATEGORICAL else predicted
 
+    # One training run: each setting is a stop on the way to the longest.
     stops = jnp.asarray((0, *steps))
     return jax.lax.scan(advance, (params, optimizer.init(params)), (stops[:-1], stops[1:]))[1]

@@ -77,12 +77,14 @@ def together(results: Sequence[Result], seed: int) -> dict[str, Any]:
         differ.
     """
     first = results[0].target
+    # Labels, not codes: class 0 may be left in one session and right in another.
     alike = {
         (result.target.classes, result.target.values.shape[2:] or result.target.values.shape[1:])
         for result in results
     }
     if len(alike) > 1 or any(result.target.kind != first.kind for result in results):
         return {"reason": "the sessions differ in classes or dimensions of the target"}
+    # Shorter sessions are padded with NaN, which no score counts.
     longest = (
         max(result.target.values.shape[1] for result in results) if first.kind == PER_BIN else None
     )

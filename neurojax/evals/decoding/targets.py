@@ -126,6 +126,7 @@ def _column(session: Session, name: str, kind: str | None, where: str) -> Target
     )
     trial_ids, num_missing = np.flatnonzero(present), int((~present).sum())
     if kind == CATEGORICAL:
+        # Sorted by label, so that codes do not depend on which trial comes first.
         classes, codes = np.unique(values, return_inverse=True)
         return Target(
             name, kind, trial_ids, codes.ravel(), tuple(map(_written, classes)), num_missing

@@ -152,6 +152,7 @@ def _values(folds: Sequence[Mapping[str, Any]], name: str) -> list[float]:
         if name in fold:
             # JSON has no infinity: the window of a whole trial is written as null.
             value = float("inf") if fold[name] is None else fold[name]
+            # A list where each dimension of the target chose its own.
             found += value if isinstance(value, list) else [value]
     return found
 

@@ -48,6 +48,7 @@ def context() -> Iterator[None]:
     import matplotlib
 
     with matplotlib.rc_context():
+        # A user's own matplotlibrc must not change the figures of a report.
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(RC)
         yield
