@@ -9,10 +9,11 @@ import importlib
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from neurojax import __version__
 from neurojax.errors import InputError, report
 
 PROTOCOL_HELP = "mtm, nlb, brainwide, few_shot, or the path of a protocol file (docs/protocols.md)"
@@ -22,8 +23,9 @@ config options:
   --config.BLOCK.KEY=VALUE overrides one entry, e.g. --config.optimizer.learning_rate=3e-4
 """
 
-# verbs that run compiled programs
+# verbs that run compiled programs, and those that ask JAX for devices
 COMPUTES = ("train", "evaluate", "baselines", "decode", "predict")
+ON_DEVICES = (*COMPUTES, "export")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -31,19 +33,14 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(f"{message}; {self._meant(message)}see `{self.prog} --help`")
 
     def _meant(self, message: str) -> str:
-        """The option, of any verb, or the verb that a mistyped one comes close to."""
-        mistyped = re.match(
-            r"(?:unrecognized arguments: |argument VERB: invalid choice: ')((?:--)?\w+)", message
-        )
-        verbs = {}
-        for action in self._actions:
-            verbs |= action.choices if isinstance(action.choices, dict) else {}
-        options = {
-            option for parser in [self, *verbs.values()] for option in parser._option_string_actions
-        }
-        known = sorted(options if mistyped and mistyped[1].startswith("--") else verbs)
-        close = difflib.get_close_matches(mistyped[1], known, 1) if mistyped else []
-        return f"did you mean {close[0]}? " if close else ""
+        """The verb that a mistyped one comes close to."""
+        mistyped = re.match(r"argument VERB: invalid choice: '(\w+)", message)
+        return _close_to(mistyped[1], VERBS) if mistyped else ""
+
+
+def _close_to(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, sorted(known), 1)
+    return f"did you mean {close[0]}? " if close else ""
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -238,6 +235,8 @@ VERBS = {
 def _parser() -> argparse.ArgumentParser:
     about = "Foundation models of neural population activity."
     parser = _Parser(prog="neurojax", description=about)
+    version = f"neurojax {__version__}"
+    parser.add_argument("--version", action="version", version=version, help="print the version")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
     for verb, (text, *options) in VERBS.items():
         added = verbs.add_parser(verb, help=text, description=text, allow_abbrev=False)
@@ -263,10 +262,31 @@ def _split_config(argv: Sequence[str]) -> tuple[list[str], list[str]]:
     return others, config
 
 
+def _refuse(unknown: Sequence[str], verb: str, config_arguments: Sequence[str]) -> None:
+    """Raises InputError for arguments that a verb does not have, with what was perhaps meant."""
+    name, _, value = unknown[0].partition("=")
+    if len(unknown) > 1 and not (value or unknown[1].startswith("--")):
+        value = unknown[1]
+    meant = ""
+    if verb == "train" and name.startswith("--"):
+        from neurojax.commands import config
+
+        if path := config.path_of(name.removeprefix("--"), config_arguments):
+            meant = f"did you mean --config.{path}={value or 'VALUE'}? "
+    if not meant and name.startswith("--"):
+        options = [option for names, _ in VERBS[verb][1:] for option in names]
+        meant = _close_to(name, [option for option in options if option.startswith("--")])
+    told = " ".join(unknown)
+    raise InputError(f"unrecognized arguments: {told}; {meant}see `neurojax {verb} --help`")
+
+
 def _run(argv: Sequence[str]) -> None:
     others, config_arguments = _split_config(argv)
-    arguments = vars(_parser().parse_args(others))
+    known, unknown = _parser().parse_known_args(others)
+    arguments = vars(known)
     verb = arguments.pop("verb")
+    if unknown:
+        _refuse(unknown, verb, config_arguments)
     if config_arguments and verb != "train":
         raise InputError(f"{config_arguments[0]} goes with `neurojax train`, not with {verb}")
     # A verb is the function of that name in the module of that name; its parameters are the
@@ -277,15 +297,20 @@ def _run(argv: Sequence[str]) -> None:
         compilations.keep_compiled()
     run = getattr(importlib.import_module(f"neurojax.commands.{verb}"), verb)
     if verb != "train":
+        if verb in ON_DEVICES:
+            from neurojax.commands import environment
+
+            environment.require_usable()
         run(*arguments.pop("roots", ()), **arguments)
         return
-    from neurojax.commands import config
+    from neurojax.commands import config, environment
     from neurojax.runs import processes
 
     loaded = config.load(config_arguments)
     with processes.joined(
         *(arguments.pop(name) for name in ("coordinator", "num_processes", "process_id"))
     ):
+        environment.require_usable()  # where several processes are joined, not before
         run(loaded, **arguments)
 
 

@@ -15,6 +15,7 @@ import jax
 import numpy as np
 import pytest
 
+import neurojax
 from neurojax import main
 from neurojax.data.session import TEST
 from neurojax.data.store.dataset import open_dataset, write_dataset_index
@@ -404,6 +405,14 @@ def test_help_loads_nothing_heavy():
     assert not loaded & {"jax", "numpy", "flax", "optax", "orbax", "grain", "scipy", "matplotlib"}
 
 
+def test_the_version_is_told_and_loads_nothing_heavy():
+    command = [sys.executable, "-X", "importtime", "-m", "neurojax", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=CHECKOUT, timeout=60)
+    assert (done.returncode, done.stdout) == (0, f"neurojax {neurojax.__version__}\n")
+    loaded = {line.split("|")[-1].strip().split(".")[0] for line in done.stderr.splitlines()}
+    assert not loaded & {"jax", "numpy", "flax", "absl", "ml_collections", "grain", "scipy", "matplotlib"}
+
+
 def contents(folder):
     """Every path below a folder with its bytes; a lock says who came last and is left out."""
     paths = [path for path in folder.rglob("*") if path.name not in (".lock", "__pycache__") and path.suffix != ".pyc"]
@@ -413,6 +422,11 @@ def contents(folder):
 def on(*entries):
     """`train` in a new workdir, with overrides."""
     return lambda area: train_arguments(area / "new", area / "root", *entries)
+
+
+def plus(*options):
+    """`train` in a new workdir, with more options."""
+    return lambda area: [*on()(area), *options]
 
 
 def with_config(name):
@@ -476,6 +490,14 @@ BAD_INPUT = {
     "rules are a number": (on("sharding.rules=5"), "sharding.rules holds 5"),
     "rules are half a tuple": (on("sharding.rules=(("), "sharding.rules"),
     "rule of an unknown axis": (on("sharding.rules=(('tables',('rows',)),)"), "rows"),
+    "a place that a list does not have": (on("sharding.rules[0]=3"), "sharding.rules[0]=3: tuple index out of range"),
+    "mistyped block": (on("modl.width=3"), "the config has no modl; did you mean model?"),
+    "mistyped entry": (on("model.widht=3"), "the config has no model.widht; did you mean model.width?"),
+    "unknown entry": (on("head.zzz=3"), "the config has no head.zzz; there are name"),
+    "an entry as an option": (plus("--seed=2"), "did you mean --config.seed=2? see `neurojax train --help`"),
+    "an entry and a blank": (plus("--seed", "2"), "did you mean --config.seed=2?"),
+    "an entry without its block": (plus("--num_steps=5"), "did you mean --config.train.num_steps=5?"),
+    "an option of another verb": (plus("--out=x"), "unrecognized arguments: --out=x; see `neurojax train --help`"),
     "init_from": (on("init_from=/some/run"), "init_from='/some/run'"),
     "number for a block": (on("model=3"), "--config.model=3"),
     "override without value": (on("seed"), "--config.seed"),
@@ -557,6 +579,14 @@ BAD_INPUT = {
     "compare a missing run": (words("compare", "{area}/run", "{area}/none"), "none"),
     "doctor on nothing": (words("doctor", "--workdir={area}/none"), "none is not a folder"),
     "check on nothing": (words("check", "{area}/none"), "none"),
+    "convert synthetic with an option": (
+        words("convert", "synthetic", "--out={area}/new", "--options=units=3"),
+        "takes no --options; leave that out",
+    ),
+    "convert synthetic with two options": (
+        words("convert", "synthetic", "--out={area}/new", "--bin_ms=5", "--split=random"),
+        "takes no --bin_ms, --split; leave that out",
+    ),
     "convert unknown kind": (words("convert", "tapes", "{area}/a_file", "--out={area}/new"), "tapes"),
 }
 

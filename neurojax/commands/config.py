@@ -4,6 +4,7 @@ A declaration is a Python file and is run: name only files you would run. config
 leaves behind, is data; nothing in it is ever executed.
 """
 
+import difflib
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
@@ -69,14 +70,48 @@ def _declared(path: Path, argument: Sequence[str]) -> ConfigDict:
     return config
 
 
+def path_of(name: str, arguments: Sequence[str]) -> str:
+    """Where a declaration has an entry: `train.num_steps` of `num_steps`; "" where it has none.
+
+    Args:
+        name: of an entry, with or without its block.
+        arguments: as `load` takes them; without a declaration that can be read, blocks alone are
+            known.
+    """
+    try:
+        config = load([argument for argument in arguments if argument.startswith("--config=")])
+    except InputError:
+        return name if name.split(".")[0] in workdir.BLOCKS else ""
+    block, _, key = name.partition(".")
+    if block in config and (not key or key in config[block]):
+        return name
+    blocks = [block for block, values in config.items() if isinstance(values, dict)]
+    return next((f"{block}.{name}" for block in blocks if name in config[block]), "")
+
+
+def _require_known(config: ConfigDict, argument: str) -> None:
+    """Refuses an override of an entry that the declaration does not have, with the one that is
+    near."""
+    path = argument.partition("=")[0].removeprefix("--config.")
+    node, walked = config, ""
+    for part in path.split("."):
+        if not isinstance(node, ConfigDict) or "[" in part:
+            return  # a place in a list: for ml_collections to judge
+        close = difflib.get_close_matches(part, sorted(node), 1)
+        meant = f"did you mean {walked}{close[0]}?" if close else f"there are {', '.join(node)}"
+        require(part in node, f"{argument}: the config has no {walked}{part}; {meant}")
+        node, walked = node[part], f"{walked}{part}."
+
+
 def _override(config: ConfigDict, argument: str) -> ConfigDict:
     """The config with one entry set by the text of `--config.BLOCK.KEY=VALUE`."""
+    _require_known(config, argument)
     values, words = flags.FlagValues(), ["neurojax", argument]
     try:
         config_flags.DEFINE_config_dict("config", config, flag_values=values, sys_argv=words)
         values(words)
         return values["config"].value
-    except (flags.Error, AttributeError, KeyError, TypeError, ValueError, SyntaxError) as error:
+    except (flags.Error, AttributeError, LookupError, TypeError, ValueError, SyntaxError) as error:
         raise InputError(
             f"{argument}: {_plain(error).removeprefix(f'flag {argument}: ')}"
         ) from None

@@ -194,9 +194,11 @@ def _convert_synthetic(
 
     if paths:
         raise InputError(f"synthetic takes no paths, but got {str(paths[0])!r}; leave them out")
+    names, none = [field.name for field in dataclasses.fields(spec)], ReadSpec()
+    given = [f"--{name}" for name in names if getattr(spec, name) != getattr(none, name)]
     require(
-        spec == ReadSpec(),
-        "synthetic takes no options of recordings (bin_ms, split, ...); leave them out",
+        not given,
+        f"synthetic has no recordings to read, so it takes no {', '.join(given)}; leave that out",
     )
     sessions = _shard(make_sessions(), shard)
     return _written(sessions, out, overwrite), len(sessions)

@@ -128,7 +128,7 @@ def test_a_failure_while_writing_leaves_nothing_behind(tmp_path, monkeypatch):
         (("arrays", ["in"]), {"options": [("a", "1"), ("a", "2")]}, "options names 'a' twice"),
         (("arrays", ["in"]), {"num_workers": -1}, "num_workers=-1"),
         (("synthetic", ["in"]), {}, "takes no paths"),
-        (("synthetic", []), {"bin_ms": 20}, "takes no options"),
+        (("synthetic", []), {"bin_ms": 20}, "takes no --bin_ms"),
     ],
 )
 def test_bad_arguments_are_refused(tmp_path, monkeypatch, arguments, options, message):
