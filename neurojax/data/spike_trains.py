@@ -53,6 +53,7 @@ def from_spike_times(
     times_s, labels = _flat(times, unit_ids, where)
     named = _units(units, regions, times, labels, where)
     rows = _rows(labels, named, where)
+    # Codes that the caller gives are a split of their own making, as from a file.
     rule = split if isinstance(split, str) else "random" if split is None else "file"
     spec = ReadSpec(window_s=window_s, split=rule)
     starts, stops = trials_in_seconds(

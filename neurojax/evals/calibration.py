@@ -74,15 +74,12 @@ def calibration_of_task(
 
     Returns:
         `bin_size_s`; `observed_over_predicted`, all spikes over all expected ones, with `_ci95`;
-        `groups`, entries
-        between two edges of EDGES_HZ: `from_hz`, `predicted` and `observed` (means, spikes per bin)
-            with
-        `observed_ci95`, `entries`; `dispersion_bins` = sum (y - r)^2 / sum r of a unit's entries,
-        and `dispersion_trials` = Pearson's chi2 / df of a unit's trial totals, df = trials because
-        no rate was fitted to
-        them: `median` over units with MIN_SPIKES expected spikes, its `median_ci95`, `quartiles`,
-            `num_units`,
-        `units` ([N], None where not told).
+        `groups`, entries between two edges of EDGES_HZ: `from_hz`, `predicted` and `observed`
+        (means, spikes per bin) with `observed_ci95`, `entries`; `dispersion_bins` = sum (y - r)^2 /
+        sum r of a unit's entries, and `dispersion_trials` = Pearson's chi2 / df of a unit's trial
+        totals, df = trials because no rate was fitted to them: `median` over units with MIN_SPIKES
+        expected spikes, its `median_ci95`, `quartiles`, `num_units`, `units` ([N], None where not
+        told).
     """
     evaluated = np.isfinite(rates)
     expected = np.where(evaluated, rates, 0.0).astype(np.float64)  # [K, T, N]

@@ -125,6 +125,7 @@ def read_out(
 def unit_means(rows: np.ndarray) -> np.ndarray:
     """Spikes per bin [n] of rows [rows, n], drawn to the mean of all units."""
     spikes = rows.sum(0, dtype=np.float64)
+    # A unit without a spike in few trials is not silent: it starts at the mean of all.
     common = max(spikes.mean() / max(len(rows), 1), 1e-4)
     return (spikes + PSEUDO_SPIKES) / (len(rows) + PSEUDO_SPIKES / common)
 

@@ -148,6 +148,7 @@ def _hide(key: jax.Array, batch: Batch, kind: jax.Array, config: Config) -> Quer
 
     lengths = bin_valid.sum(-1, keepdims=True)
     shown = lengths - jnp.maximum(1, jnp.round(config.last_bins_ratio * lengths).astype(int))
+    # The last real bins of each trial, not of the padded batch.
     late = (jnp.arange(bin_valid.shape[-1])[None, None] >= shown) & bin_valid
     return Query(
         hidden_units=by_units & (asked_units | others),

@@ -2,10 +2,9 @@
 of these sessions.
 
 Sessions are paired: Student's t over the differences within them. Pooled scores have an interval
-    over trials too, from
-the `trial_sums` of their evaluations: in a difference the null cancels, and what is left, the sum
-    of gains over ln 2
-times the spikes, is drawn again with trials drawn with replacement, the same trials for both runs.
+over trials too, from the `trial_sums` of their evaluations: in a difference the null cancels, and
+what is left, the sum of gains over ln 2 times the spikes, is drawn again with trials drawn with
+replacement, the same trials for both runs.
 """
 
 from collections.abc import Mapping, Sequence

@@ -64,6 +64,7 @@ def write_manifest(
         files[name] = {"size": path.stat().st_size, "sha256": sha256_file(path)}
     for folder, _, _ in os.walk(step_dir, topdown=False):
         fsync_folder(Path(folder))
+    # The folder's own entry, too: a file without a name in it is lost.
     fsync_folder(step_dir.parent)
     content = {
         "schema": SCHEMA,

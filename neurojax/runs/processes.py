@@ -196,6 +196,7 @@ def stop_votes(mesh: Mesh) -> Callable[[bool], jax.Array | None]:
     """
     if jax.process_count() == 1:
         return lambda asked: None
+    # One flag a device: every process can set its own without talking to the others.
     everywhere = NamedSharding(mesh, PartitionSpec(mesh.axis_names))
     shape = (mesh.size,)
 

@@ -92,6 +92,7 @@ def hold(workdir: Path | str, log: Callable[[str], Any] = print) -> Iterator[Pat
                 f"workdir {workdir} cannot be locked ({error.strerror}); see that no second run "
                 "uses it"
             )
+        # For people: the lock itself is the kernel's, this only says who to ask.
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         holder = {"pid": os.getpid(), "host": socket.gethostname(), "started_utc": now}
         try:
@@ -200,6 +201,7 @@ def write_config(
     if RUN_KEY in config:
         raise ValueError(f"config.{RUN_KEY} is a name that config.json uses itself")
     path = Path(workdir) / CONFIG_NAME
+    # Notes are never replaced: what a run went through stays with it.
     earlier = read_run(workdir).get("notes", []) if path.exists() else []
     run = {
         "schema": SCHEMA,

@@ -100,6 +100,7 @@ def gradients_of_parts(
         new = jax.tree.map(jnp.add, added, (gradients, sums._replace(buffers={})))
         return (new, sums.buffers), None
 
+    # Each part's number makes its own dropout key.
     pieces = (jnp.arange(parts), split(trials, parts))
     first = jax.tree.map(lambda array: array[0], pieces[1])
     # Traced for the shapes of the zeros that the scan starts from; computes nothing.

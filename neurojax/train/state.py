@@ -109,6 +109,7 @@ def abstract_trained(model, facts: Facts, members: int = 1) -> dict[str, Any]:
         tables = init_tables(key, model.module.tables(model.config), known)
         return {"params": params, "tables": tables, "buffers": buffers}
 
+    # Shapes without numbers: no memory is taken, whatever the size of the model.
     shapes = jax.eval_shape(weights, facts.mean_counts)
     if members == 1:
         return shapes

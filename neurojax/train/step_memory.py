@@ -57,6 +57,7 @@ def of_step(recipe, state, batch, parts: int, data_devices: int = 1) -> StepMemo
         data_devices: that share the trials of a batch.
     """
     program = jax.make_jaxpr(functools.partial(run_step, recipe=recipe, parts=parts))(state, batch)
+    # What each device has of it: a sharded table counts by its shard.
     held = sum(
         _num_bytes(leaf.sharding.shard_shape(leaf.shape), leaf.dtype)
         for leaf in jax.tree.leaves(state)

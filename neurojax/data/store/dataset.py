@@ -82,6 +82,7 @@ def open_dataset(root: str | Path, verify: str = "sampled") -> Dataset:
         check_session_id(entry.get("session_id")): str(entry.get("content_sha256"))
         for entry in entries
     }
+    # A folder that nobody listed may be half a conversion: silence would leave it out.
     if unlisted := [name for name in session_folders(root) if name not in listed]:
         raise InputError(
             f"{path} does not list {', '.join(unlisted[:5])}; run neurojax convert again to "

@@ -53,6 +53,7 @@ def counts_digest(session: Session) -> str:
 
 def joined(known: Sequence[Mapping[str, Any]], sessions: Sequence[Session]) -> list[dict[str, Any]]:
     """`known` entries as they are, then one for each other session, in the order given."""
+    # Known rows stay where they are: weights are addressed by their place.
     names = {entry["session_id"] for entry in known}
     return [dict(entry) for entry in known] + entries_of(
         [s for s in sessions if s.session_id not in names]

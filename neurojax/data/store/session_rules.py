@@ -97,6 +97,7 @@ def _check_units(session: Session, where: str) -> None:
     num_units = session.num_units
     for name in UNIT_COLUMNS:
         _expect_array(getattr(session, name), name, "U", (num_units,), "one label a unit", where)
+    # A unit is known by its name: weights of one would otherwise go to another.
     num_names = len(set(session.unit_id.tolist()))
     require(
         num_names == num_units,

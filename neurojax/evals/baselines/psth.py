@@ -59,6 +59,7 @@ def tuned_smoothing(folds: Folds) -> Smoothing:
     total = validation.counts.sum(0, dtype=np.float64)  # [T, n]
 
     train = folds.parts[TRAIN].counts
+    # Every candidate is drawn to this mean, and FLAT is the mean itself.
     mean = np.broadcast_to(folds.mean, train.shape[1:])
     spikes = train.sum((0, 1), dtype=np.float64)
 

@@ -170,6 +170,7 @@ def cross_validate(
             conformal[asked] = calibration.class_scores(calibrated[asked]) <= threshold
         else:
             residuals = np.abs(held_out - target.values[fitting]).reshape(-1, shape[-1])
+            # Bins without a value say nothing about the width of an interval.
             residuals = residuals[np.isfinite(residuals).all(1)]
             calibrated[asked] = predicted[asked]
             conformal[asked] = calibration.conformal_threshold(residuals)

@@ -160,6 +160,7 @@ def decode(
     where = f"session {session.session_id}, target {target.name!r}"
     decoded, chance = {}, {}
     for name, read_out in read_outs.items():
+        # Shuffled labels are fitted at the real ones' settings: a search for each would take days.
         repeatable = read_out.on_fold is not None or read_out.choose is not None
         permute = name == MODEL and num_permutations > 0 and repeatable
         numbers = permute and target.kind != CATEGORICAL and not one_setting
@@ -180,6 +181,7 @@ def decode(
 
 def scored_trials(result: Result, tested: np.ndarray) -> np.ndarray:
     """Trials of the headline score: unseen by the model, or all tested ones if these are few."""
+    # Unseen trials are the honest ones, but a score of under LEAST_TRIALS of them is luck.
     chosen = tested & result.unseen
     return chosen if chosen.sum() >= LEAST_TRIALS else tested
 

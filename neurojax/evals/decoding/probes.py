@@ -36,6 +36,7 @@ def standardise(fitted: np.ndarray, others: Sequence[np.ndarray]) -> list[np.nda
         float32 arrays, the fitted one first.
     """
     mean, spread = fitted.mean(0, dtype=np.float64), fitted.std(0, dtype=np.float64)
+    # A constant column carries nothing; dividing by its spread would make noise of it.
     scale = np.where(spread > 1e-8, 1 / np.where(spread > 1e-8, spread, 1.0), 0.0)
     return [((rows - mean) * scale).astype(np.float32) for rows in (fitted, *others)]
 
@@ -200,6 +201,7 @@ def row_space(
 def rows_of_products(gram: np.ndarray, cross: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rows [n, r], [asked, r] on orthogonal axes, with inner products [n, n], [asked, n]."""
     values, vectors = np.linalg.eigh(gram)
+    # Directions of rounding alone would be blown up by the division below.
     kept = values > 1e-10 * values.max(initial=0.0)
     basis = vectors[:, kept] / np.sqrt(values[kept])  # [n, r]
     return gram @ basis, cross @ basis

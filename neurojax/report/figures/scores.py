@@ -95,6 +95,7 @@ def region_matrix(
     regions = [style.plain(name) for name in regions]
     style.finish(axes, "region predicted", row_label, title)
     axes.patch.set(facecolor="white", edgecolor=style.PALE, hatch="////", linewidth=0)
+    # From the 5th percentile, if below zero: one bad pair must not take the whole scale.
     top = float(matrix[scored].max(initial=1e-3))
     bottom = min(float(np.percentile(matrix[scored], 5)), 0.0) if scored.any() else 0.0
     shown = axes.imshow(
