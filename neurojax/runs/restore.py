@@ -66,7 +66,7 @@ def restore_latest(
     step_dir = directory / str(step)
     manifest = read_manifest(step_dir)
     wanted = state_io.named_leaves(abstract_state)
-    # Compared by name before anything is read: orbax's own errors do not name the array.
+    # By name and before anything is read, so that an error says which arrays differ.
     _require_same_arrays(step_dir, manifest["arrays"], state_io.describe(wanted))
     first_device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     targets = {}

@@ -60,6 +60,7 @@ class Predictor:
         self.recipe, self.layout, self.bucket_units = recipe, layout, bucket_units
         self.source_config, self.facts = source_config, dict(facts or {})
         self.schemes = tuple(getattr(recipe.objective.config, "schemes", SCHEMES))
+        # A promise by name; without it every hidden unit takes a pass of its own, silent or not.
         self.hides_by_zeroing = getattr(recipe.model.module, "HIDES_BY_ZEROING", False)
         self._mesh = sharding.make_mesh(0, 1) if mesh is None else mesh
         self.on_accelerator = self._mesh.devices.flat[0].platform != "cpu"
