@@ -13,6 +13,8 @@ import numpy as np
 # A bin counts as observed when no more than this share of it sticks out: clocks round.
 _TOLERATED_SHARE = 0.05
 _CHUNK_UNITS = 64
+# A population is taken as switched off when it says nothing for so long, and so much was due.
+_SWITCHED_OFF_S, _SPIKES_DUE, _SPIKES_DUE_AT_ENDS, _LEAST_UNITS = 10.0, 200, 30, 8
 
 
 class ObservedIntervals(NamedTuple):
@@ -47,6 +49,29 @@ def gaps_of(intervals_s: np.ndarray) -> np.ndarray:
     inside = merged(np.asarray(intervals_s, np.float64).reshape(-1, 2))
     edges = np.concatenate([[-np.inf], inside.ravel(), [np.inf]])
     return edges.reshape(-1, 2)
+
+
+def heard(times_s: np.ndarray, num_units: int) -> np.ndarray:
+    """Time in which a population was recorded, as its spikes tell, float64 [n, 2], seconds;
+    infinite at its ends where they do not tell.
+
+    For recordings that do not say when they were observed: a stretch without any spike of any unit
+    in which 200 and more were due is a gap of the recording, not silence. Fewer than eight
+    units may all be silent: then nothing is said.
+
+    Args:
+        times_s: float64 [spikes], of all units of one probe, rising, seconds.
+        num_units: of the probe, that fire.
+    """
+    everything = np.array([[-np.inf, np.inf]])
+    if num_units < _LEAST_UNITS or len(times_s) < _SPIKES_DUE or times_s[-1] <= times_s[0]:
+        return everything
+    due_hz = len(times_s) / (times_s[-1] - times_s[0])
+    margin_s = _SPIKES_DUE_AT_ENDS / due_hz
+    gaps = np.flatnonzero(np.diff(times_s) > max(_SWITCHED_OFF_S, _SPIKES_DUE / due_hz))
+    edges = np.stack([times_s[gaps], times_s[gaps + 1]], axis=1).ravel()
+    ends = [times_s[0] - margin_s], edges, [times_s[-1] + margin_s]
+    return np.concatenate(ends).reshape(-1, 2)
 
 
 def inside_bins(

@@ -83,7 +83,8 @@ class Session:
         split: int8 [trials], TRAIN, VALIDATION or TEST.
         conditions: name -> [trials], one value a trial (choice, contrast_left, ...).
         behaviour: name -> float32 [total_bins, dims].
-        behaviour_valid: name -> bool [total_bins].
+        behaviour_valid: name -> bool [total_bins]; a dimension that is NaN is unknown all the same,
+            see `behaviour_known`.
         unit_metadata: name -> numeric [N] (depth_um, x_um, ...).
         true_rates: float32 [total_bins, N], expected spikes per bin; synthetic sessions only.
         info: JSON-ready record: subject_id, species, source, licence, revision, split_seed,
@@ -203,6 +204,10 @@ class Session:
     def trials_of(self, split: int) -> np.ndarray:
         """Indices of the trials of one split, int64 [trials of the split], in file order."""
         return np.flatnonzero(self.split == split)
+
+    def behaviour_known(self, name: str) -> np.ndarray:
+        """Bins and dimensions in which a behaviour is known, bool [total_bins, dims]."""
+        return self.behaviour_valid[name][:, None] & np.isfinite(self.behaviour[name])
 
     def gather_trials(
         self, trial_ids: np.ndarray, num_bins: int | None = None

@@ -4,7 +4,11 @@ import numpy as np
 
 from neurojax.errors import require
 
-MAX_GAP_S = 0.1  # samples further apart leave the bins between them unknown
+# Samples further apart leave the bins between them unknown; slower signals have gaps of their own,
+# see `usual_gap_s`.
+MAX_GAP_S = 0.1
+_GAP_SAMPLES, _LONGEST_GAP_S = 2.5, 1.0
+_FILL = 1e30  # from here on a number stands for "no value", as 9.97e36 of netCDF does
 
 
 def bin_starts(
@@ -20,25 +24,31 @@ def bin_starts(
 def clean_signal(
     times_s: np.ndarray, values: np.ndarray, where: str, findings: dict[str, int] | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Finite samples in order of time: times float64 [samples], values float64 [samples, dims].
+    """Samples in order of time: times float64 [samples], values float64 [samples, dims], NaN where
+    a dimension has none.
 
-    What had to be left out or put in order is added to `findings`, for `info["findings"]`.
+    A sample stays when its time and one of its dimensions are known. What had to be left out or put
+    in order is added to `findings`, for `info["findings"]`.
 
     Raises:
         InputError: lengths differ, or the axes are not [samples] and [samples, dims].
     """
-    times, values = np.asarray(times_s, np.float64), np.asarray(values, np.float64)
+    times = np.asarray(times_s, np.float64)
+    values = np.array(values, np.float64)  # a copy: fill values become NaN below
     values = values[:, None] if values.ndim == 1 else values
     require(
         times.ndim == 1 and values.ndim == 2 and len(values) == len(times),
         f"{where} has times {list(times.shape)} and values {list(values.shape)}, expected one "
         "time and one row of values a sample",
     )
-    keep = np.isfinite(times) & np.isfinite(values).all(axis=1)
+    is_fill = np.isfinite(values) & (np.abs(values) >= _FILL)
+    values[is_fill | ~np.isfinite(values)] = np.nan
+    keep = np.isfinite(times) & ~np.isnan(values).all(axis=1)
     times, values = times[keep], values[keep]
     order = np.argsort(times, kind="stable")
     odd = {
         "samples of behaviour without a time or a value": int((~keep).sum()),
+        "values of behaviour that stand for none (1e30 or more)": int(is_fill.sum()),
         "samples of behaviour out of order": int((np.diff(times) < 0).sum()),
     }
     if findings is not None:
@@ -46,37 +56,64 @@ def clean_signal(
     return times[order], values[order]
 
 
+def usual_gap_s(times_s: np.ndarray) -> float:
+    """The longest gap between samples that is bridged: MAX_GAP_S, or 2.5 of its usual steps where a
+    signal is slower than that; never above a second."""
+    steps = np.diff(times_s)
+    usual = _GAP_SAMPLES * float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
+    return min(max(MAX_GAP_S, usual), max(MAX_GAP_S, _LONGEST_GAP_S))
+
+
 def mean_in_bins(
-    times_s: np.ndarray, values: np.ndarray, starts: np.ndarray, bin_size_s: float
+    times_s: np.ndarray,
+    values: np.ndarray,
+    starts: np.ndarray,
+    bin_size_s: float,
+    max_gap_s: float | None = None,
 ) -> np.ndarray:
     """Mean of the samples in each bin; without one, the line between its neighbours at the bin's
-    centre.
+    centre. Each dimension has samples of its own.
 
     Args:
         times_s: float64 [samples], seconds, rising.
-        values: float64 [samples, dims].
+        values: float64 [samples, dims], NaN where a dimension has no value.
         starts: float64 [bins], seconds.
         bin_size_s: seconds.
+        max_gap_s: samples further apart leave the bins between them unknown; default: see
+            `usual_gap_s`, of each dimension.
 
     Returns:
         float32 [bins, dims]; NaN before the first sample, after the last, and in gaps above
-        MAX_GAP_S.
+        `max_gap_s`.
     """
-    if len(times_s) == 0:
-        return np.full((len(starts), values.shape[1]), np.nan, np.float32)
+    made = np.full((len(starts), values.shape[1]), np.nan)
+    for dim, column in enumerate(values.T):
+        known = np.isfinite(column)
+        if known.any():
+            longest = usual_gap_s(times_s[known]) if max_gap_s is None else max_gap_s
+            made[:, dim] = _mean_of_one(times_s[known], column[known], starts, bin_size_s, longest)
+    with np.errstate(over="ignore"):  # beyond float32 becomes infinite, which is not valid
+        return made.astype(np.float32)
+
+
+def _mean_of_one(
+    times_s: np.ndarray, values: np.ndarray, starts: np.ndarray, bin_size_s: float, max_gap_s: float
+) -> np.ndarray:
+    """float64 [bins] of finite values [samples]."""
     first = np.searchsorted(times_s, starts, side="left")
     last = np.searchsorted(times_s, starts + bin_size_s, side="left")
-    total = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)])
     number = last - first
-    means = (total[last] - total[first]) / np.maximum(number, 1)[:, None]
+    # Each bin sums its own samples: differences of one running sum would lose every later bin to a
+    # single huge sample.
+    edges = np.stack([first, last], axis=1).ravel()
+    sums = np.add.reduceat(np.append(values, 0.0), np.minimum(edges, len(values)))[::2]
+    means = sums / np.maximum(number, 1)
     centre = starts + bin_size_s / 2
     after = np.clip(np.searchsorted(times_s, centre), 1, max(len(times_s) - 1, 1))
     gap = times_s[np.minimum(after, len(times_s) - 1)] - times_s[after - 1]
-    known = (centre >= times_s[0]) & (centre <= times_s[-1]) & (gap <= MAX_GAP_S)
-    between = np.stack([np.interp(centre, times_s, column) for column in values.T], axis=1)
-    filled = np.where(known[:, None], between, np.nan)
-    with np.errstate(over="ignore"):  # beyond float32 becomes infinite, which is not valid
-        return np.where((number > 0)[:, None], means, filled).astype(np.float32)
+    near = (centre >= times_s[0]) & (centre <= times_s[-1]) & (gap <= max_gap_s)
+    between = np.where(near, np.interp(centre, times_s, values), np.nan)
+    return np.where(number > 0, means, between)
 
 
 def slope_in_bins(

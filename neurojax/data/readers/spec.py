@@ -5,6 +5,7 @@ import hashlib
 import json
 import math
 
+from neurojax.data.clock import TimeUnit
 from neurojax.data.store.session_rules import check_bin_size
 from neurojax.errors import InputError, require
 
@@ -33,6 +34,14 @@ class ReadSpec:
         split: "file" (random when the file has none), "random" or "blocks:<seconds>s". Trials
             that share time are not drawn at random, and those of blocks that reach into another
             split are left out.
+        time_unit: what one of the file's times is, see `clock.TimeUnit`; None: seconds, and a clock
+            that cannot be in seconds is asked about.
+        max_gap_s: samples of behaviour further apart leave the bins between them unknown; None: see
+            `signals.usual_gap_s`.
+        silence: "unobserved" takes stretches in which a whole population is silent against all odds
+            as gaps of the recording, see `observed.heard`; "keep" takes them as silence.
+        strict: refuse a recording with a bad optional part (a wheel of the wrong length) instead of
+            leaving the part out and counting it.
         options: (name, value) pairs that only one kind of recording knows; see its reader's
             OPTIONS.
     """
@@ -45,9 +54,13 @@ class ReadSpec:
     trial_columns: tuple[str, ...] = ()
     split: str = "file"
     options: tuple[tuple[str, str], ...] = ()
+    time_unit: str | None = None
+    max_gap_s: float | None = None
+    silence: str = "unobserved"
+    strict: bool = False
 
     def __post_init__(self):
-        for name in ("bin_ms", "window_s"):
+        for name in ("bin_ms", "window_s", "max_gap_s"):
             value = getattr(self, name)
             require(
                 value is None or isinstance(value, int | float) and 0 < value < math.inf,
@@ -74,6 +87,11 @@ class ReadSpec:
         names = [name for name, _ in self.options]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise InputError(f"options names {twice[0]!r} twice; give it one value")
+        TimeUnit.of(self.time_unit)  # raises when it is no unit
+        require(
+            self.silence in ("unobserved", "keep"),
+            f"silence={self.silence!r}; expected unobserved or keep",
+        )
         self.split_block_s()  # raises when `split` is not one of the three
 
     def bin_size_s(self, where: str) -> float:
@@ -100,5 +118,9 @@ class ReadSpec:
 
     def digest(self, reader: str) -> str:
         """Hex digest of these options and of the reader's name and version."""
-        content = json.dumps([reader, dataclasses.asdict(self)], sort_keys=True)
+        given = dataclasses.asdict(self)
+        # What came later is hashed only where it is given: sessions made before stay up to date.
+        later = {"time_unit": None, "max_gap_s": None, "silence": "unobserved", "strict": False}
+        given = {key: value for key, value in given.items() if later.get(key, ...) != value}
+        content = json.dumps([reader, given], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()

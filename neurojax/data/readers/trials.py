@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from neurojax.data.observed import entries_of, intervals_of
 from neurojax.data.readers.roles import Axes
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, Session
@@ -220,9 +221,11 @@ def _kept(session: Session, keep: np.ndarray) -> Session:
     num_bins = session.trial_num_bins[keep]
     gone = {"reach into another split": int((~keep).sum())}
     dropped = {"trials_dropped": {**session.info.get("trials_dropped", {}), **gone}}
+    entries = entries_of(session.validity, len(session.counts), session.num_units)
     return validate_session(
         session.with_fields(
             counts=session.counts[rows],
+            validity=None if entries is None else intervals_of(entries[rows]),
             trial_start_bin=np.cumsum(num_bins) - num_bins,
             trial_num_bins=num_bins,
             trial_start_s=session.trial_start_s[keep],

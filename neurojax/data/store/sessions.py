@@ -72,7 +72,7 @@ def from_counts(
         region, region_group, region_source, unit_id: text [N]; see `Session`.
         split: [trials], 0 train, 1 validation, 2 test; by default 70/10/20 by `split_seed`.
         behaviour: name -> numbers [total_bins (, dims)], or [trials, bins, dims] of equal trials.
-        behaviour_valid: name -> bool [total_bins]; by default where every dimension is finite.
+        behaviour_valid: name -> bool [total_bins]; by default where a dimension is finite.
         conditions, unit_metadata: name -> [trials], name -> numeric [N].
         true_rates: expected spikes per bin, the shape of counts; synthetic alone.
         info: JSON-ready record: subject_id, species, source, licence, revision, ...
@@ -96,7 +96,7 @@ def from_counts(
     regions = labels(region, "region", where, np.full(num_units, "unknown"))
     trial_start_s = start_bin * size_s if trial_start_s is None else trial_start_s
     signals = {name: signal(v, name, given, where, rows) for name, v in (behaviour or {}).items()}
-    finite = {name: np.isfinite(values).all(axis=1) for name, values in signals.items()}
+    finite = {name: np.isfinite(values).any(axis=1) for name, values in signals.items()}
     session = Session(
         session_id=session_id,
         counts=flat,
