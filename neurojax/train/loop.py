@@ -100,7 +100,6 @@ def train(
         checkpoint.Checkpointer(checkpoints, keep=config.keep_checkpoints, **patience) as saver,
         Progress(recipe.num_steps, "training", first=first) as progress,
     ):
-        # Steps after the checkpoint run again; their old lines would count twice.
         writer.truncate_after(first)
         if start is not None and first == 0:
             saver.save(0, state, record)
@@ -113,13 +112,11 @@ def train(
                 window.add(fetched, writer, progress)
             pending = (run, sums)
             done = run.first + run.length
-            # A save that failed in the background is told now, not at the next save.
             saver.poll()
             if _due(done, config.validate_every_steps) and done < recipe.num_steps:
                 with window.paused():
                     writer.write(done, {"time_s": window.elapsed_s(), **validate(state)})
-            # Read once: the signal may come between two lines. Several processes go by the vote one
-            # step back.
+            # Read once, as a signal may come at any line; several processes go by the last vote.
             stopping = bool(fetched.get("stop")) if several else stop.requested
             if stopping or _due(done, config.save_every_steps):
                 saver.save(done, state, record)
