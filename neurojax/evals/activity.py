@@ -19,15 +19,7 @@ import numpy as np
 from neurojax.data.session import TEST, Session
 from neurojax.evals import protocols
 from neurojax.evals.passes import Group, Model, Passes
-from neurojax.schemes import CAUSAL, INTRA_REGION, NEURON
-
-# What a model is asked as by each kind of task; inter_region has passes of its own.
-_SCHEME = {
-    "co_smoothing": NEURON,
-    "forward": CAUSAL,
-    "held_out": NEURON,
-    "intra_region": INTRA_REGION,
-}
+from neurojax.schemes import NEURON
 
 
 def predict_session(
@@ -71,17 +63,17 @@ def predict_session(
     only = np.ones((len(trial_ids), session.num_units), bool) if only is None else only
     predictions = {}
     for task in tasks:
-        kind, questions = protocol.task(task).kind, protocols.questions(session, task, protocol)
+        kind, questions = protocol.task(task).hides, protocols.questions(session, task, protocol)
         scored = protocols.scored_entries(session, task, trial_ids, protocol)
-        if kind == "inter_region":
-            log_rates = passes.hide_regions(questions, only)
-        elif kind in ("co_smoothing", "intra_region"):
-            groups = [Group(question.visible, _SCHEME[kind]) for question in questions]
+        if kind.in_turn:
+            groups = [Group(question.visible, kind.scheme) for question in questions]
             log_rates = passes.leave_one_out(groups, only)
+        elif kind.by_region:
+            log_rates = passes.hide_regions(questions, only)
         else:
             bins = protocols.forward_bins(session, trial_ids, protocol)
-            hidden_bins = bins if kind == "forward" else None
-            log_rates = passes.whole(questions[0].visible, _SCHEME[kind], hidden_bins)
+            hidden_bins = bins if kind.last_bins else None
+            log_rates = passes.whole(questions[0].visible, kind.scheme, hidden_bins)
         predictions[task] = np.where(scored, np.exp(log_rates), np.float32(np.nan))
     return predictions
 

@@ -277,15 +277,15 @@ def draw_cases(
         question = None  # that the last case is of
         for place in range(len(trial_ids)):
             units = np.flatnonzero(scored[place].any(0) & counts[place].any(0))
-            if asked.kind == "intra_region" and cases:
+            if asked.hides.within_region and cases:
                 units = units[question.asked[units]]
             if not len(units):
                 continue
             unit = np.arange(session.num_units) == generator.choice(units)
             question = next(one for one in questions if one.asked[unit].any())
-            alone = unit & question.visible & (asked.kind != "forward")  # left out of those shown
+            alone = unit & question.visible & (not asked.hides.last_bins)  # left out of those shown
             hidden = np.broadcast_to(~question.visible | alone, scored[place].shape)
-            if asked.kind == "forward":
+            if asked.hides.last_bins:
                 bins = protocols.forward_bins(session, trial_ids, protocol)[place]
                 hidden = hidden | bins[:, None]
             wanted = alone if alone.any() else question.asked

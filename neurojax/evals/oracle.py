@@ -15,6 +15,7 @@ from neurojax.data.synthetic import animals as synthetic
 from neurojax.errors import require
 from neurojax.evals import protocols
 from neurojax.evals.latent_smoother import smooth_visible
+from neurojax.evals.task_kinds import Kind
 
 _CHUNK = 256  # trajectories smoothed at once; bounds memory
 
@@ -99,7 +100,7 @@ def known_dynamics_smoother(
     counts, _ = session.gather_trials(trial_ids[:max_trials])
     predictions = {}
     for task in protocol.activity_tasks if tasks is None else tasks:
-        kind, silent = protocol.task(task).kind, ~protocols.visible_units(session, task, protocol)
+        kind, silent = protocol.task(task).hides, ~protocols.visible_units(session, task, protocol)
         # all trials of a synthetic session are as long
         last = protocols.forward_bins(session, trial_ids, protocol)[0]
         scored = protocols.scored_entries(session, task, trial_ids, protocol)
@@ -116,7 +117,7 @@ def known_dynamics_smoother(
 
 def _cases(
     truth: synthetic.SyntheticTruth,
-    task: str,
+    kind: Kind,
     num_groups: int,
     rng: np.random.Generator,
     silent: np.ndarray,
@@ -128,26 +129,20 @@ def _cases(
     """
     num_units = len(truth.region)
     everyone = np.arange(num_units)
-    if task == "forward":
+    if kind.last_bins:
         yield truth, everyone, last[None, :, None]
-    elif task == "held_out":
+    elif kind.held_out:
         yield truth, everyone, silent[None, None]
-    elif task == "inter_region":
-        yield (
-            truth,
-            everyone,
-            np.stack([truth.region == name for name in truth.spec.regions])[:, None],
-        )
-    elif task == "co_smoothing":
-        yield truth, everyone, _random_groups(num_units, num_groups, rng)[:, None]
-    else:
+    elif kind.within_region:
         for name in truth.spec.regions:
             units = np.flatnonzero(truth.region == name)
-            yield (
-                truth.restricted_to(name),
-                units,
-                _random_groups(len(units), num_groups, rng)[:, None],
-            )
+            groups = _random_groups(len(units), num_groups, rng)
+            yield truth.restricted_to(name), units, groups[:, None]
+    elif kind.by_region:
+        regions = np.stack([truth.region == name for name in truth.spec.regions])
+        yield truth, everyone, regions[:, None]
+    else:
+        yield truth, everyone, _random_groups(num_units, num_groups, rng)[:, None]
 
 
 def _random_groups(num_units: int, num_groups: int, rng: np.random.Generator) -> np.ndarray:

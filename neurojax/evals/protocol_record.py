@@ -11,21 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from neurojax.errors import InputError, require
+from neurojax.evals.task_kinds import KINDS, Kind
 from neurojax.files import read_json
 from neurojax.scores.metrics import RATE_FLOOR_HZ
 
 SCHEMA = 1
 MAX_BYTES = 1 << 20
 BUILT_IN = ("mtm", "nlb", "brainwide", "few_shot")
-KINDS = ("co_smoothing", "forward", "inter_region", "intra_region", "held_out")
 HEADLINES = (
-    "bps_pooled",
-    "bps_unit_mean",
-    "bps_unit_median",
-    "bps_pooled_train_null",
-    "bps_unit_mean_train_null",
+    *("bps_pooled", "bps_unit_mean", "bps_unit_median"),
+    *("bps_pooled_train_null", "bps_unit_mean_train_null"),
+    *("bps_unit_mean_ge1hz", "bps_pooled_ge1hz", "d2_unit_mean", "d2_pooled"),
 )
-HEADLINES += ("bps_unit_mean_ge1hz", "bps_pooled_ge1hz", "d2_unit_mean", "d2_pooled")
 EXTRA_SCORES = ("psth_r2_unit_mean", "single_trial_r2_unit_mean")
 BEHAVIOUR_SCORE = "behaviour_r2"
 # Computed always and in one way; a file names them so that its hash covers them.
@@ -47,9 +44,7 @@ class Task:
     """One question of a protocol.
 
     Attributes:
-        kind: what is hidden; of KINDS. `co_smoothing` one unit, every unit in turn; `forward` the
-            last bins; `inter_region` a region; `intra_region` all but a region and one unit of it;
-            `held_out` the held-out units.
+        kind: what is hidden, a name of `task_kinds.KINDS`; `hides` says the same as a record.
         words: what is hidden and scored, for readers.
         headline: the score that tables show.
         shows: "all" units or the "held_in" ones are visible; `forward` only.
@@ -67,6 +62,10 @@ class Task:
     reads: tuple[str, ...] = ()
     read_out_trials: int = 0
     num_draws: int = 0
+
+    @property
+    def hides(self) -> Kind:
+        return KINDS[self.kind]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -227,7 +226,7 @@ def _task(name: str, content: Any, where: str) -> Task:
     )
     entry = _Entries(content, where)
     task = Task(
-        kind=entry.one_of("kind", KINDS),
+        kind=entry.one_of("kind", tuple(KINDS)),
         words=entry.text("words"),
         headline=entry.one_of("headline", (*HEADLINES, BEHAVIOUR_SCORE), "bps_pooled"),
         shows=entry.one_of("shows", ("all", "held_in"), "all"),
@@ -239,12 +238,12 @@ def _task(name: str, content: Any, where: str) -> Task:
     reads, few_trials = bool(task.reads), bool(task.read_out_trials)
     rules = {
         f"reads and read_out_trials go with the kind held_out, not with {task.kind}": (
-            task.kind == "held_out" or not (reads or few_trials)
+            task.hides.held_out or not (reads or few_trials)
         ),
         "has both reads and read_out_trials; make two tasks of it": not (reads and few_trials),
         "read_out_trials and num_draws go together": few_trials == bool(task.num_draws),
         f"shows='held_in' goes with the kind forward, not with {task.kind}": (
-            task.shows != "held_in" or task.kind == "forward"
+            task.shows != "held_in" or task.hides.last_bins
         ),
         f"the headline {BEHAVIOUR_SCORE} goes with reads, and reads with no other": (
             reads == (task.headline == BEHAVIOUR_SCORE)
@@ -258,13 +257,13 @@ def _task(name: str, content: Any, where: str) -> Task:
 def _require_consistent(protocol: Protocol, where: str) -> None:
     for name, task in protocol.tasks.items():
         require(
-            protocol.holds_units_out or (task.kind != "held_out" and task.shows != "held_in"),
+            protocol.holds_units_out or (not task.hides.held_out and task.shows != "held_in"),
             f"{where}: task {name!r} needs held-out units; set held_out_fraction or "
             "held_out_column",
         )
     require(
         (protocol.last_fraction > 0) != (protocol.last_seconds > 0)
-        or not any(task.kind == "forward" for task in protocol.tasks.values()),
+        or not any(task.hides.last_bins for task in protocol.tasks.values()),
         f"{where}: forward needs last_fraction or last_seconds above 0, and the other 0",
     )
     kinds = [protocol.tasks[name].kind for name in protocol.activity_tasks]

@@ -20,7 +20,6 @@ from neurojax.evals.protocol_record import Protocol
 PROTOCOLS = {name: protocol_record.built_in(name) for name in protocol_record.BUILT_IN}
 MTM = PROTOCOLS["mtm"]
 TASKS = MTM.activity_tasks
-REGION_TASKS = ("inter_region", "intra_region")
 # test trials in a row, on average, from which a split counts as one in time blocks
 BLOCK_TRIALS = 3
 
@@ -126,7 +125,7 @@ def visible_units(session: Session, task: str, protocol: Protocol = MTM) -> np.n
     """Units that a task may ever show, bool [N]."""
     asked = protocol.task(task)
     visible = scored_units(session, protocol)
-    if asked.kind == "held_out" or asked.shows == "held_in":
+    if asked.hides.held_out or asked.shows == "held_in":
         visible &= ~held_out_units(session, protocol)
     return visible
 
@@ -150,16 +149,16 @@ class Question(NamedTuple):
 
 def questions(session: Session, task: str, protocol: Protocol = MTM) -> list[Question]:
     """What a task shows and asks of a session: one population, or one a region."""
-    kind, visible = protocol.task(task).kind, visible_units(session, task, protocol)
-    if kind in REGION_TASKS:
-        smallest = protocol.min_intra_region_units if kind == "intra_region" else 1
+    kind, visible = protocol.task(task).hides, visible_units(session, task, protocol)
+    if kind.by_region:
+        smallest = protocol.min_intra_region_units if kind.within_region else 1
         regions = region_members(session, protocol).values()
         return [
-            Question(members if kind == "intra_region" else visible & ~members, members)
+            Question(members if kind.within_region else visible & ~members, members)
             for members in regions
             if members.sum() >= smallest
         ]
-    if kind == "held_out":
+    if kind.held_out:
         return [Question(visible, held_out_units(session, protocol))]
     return [Question(visible, scored_units(session, protocol))]
 
@@ -185,7 +184,7 @@ def scored_entries(
     """
     asked = [question.asked for question in questions(session, task, protocol)]
     units = np.any([np.zeros(session.num_units, bool), *asked], axis=0)
-    if protocol.task(task).kind == "forward":
+    if protocol.task(task).hides.last_bins:
         bins = forward_bins(session, trial_ids, protocol)
     else:
         lengths = np.asarray(session.trial_num_bins)[trial_ids]

@@ -74,7 +74,7 @@ def known_to_run(
         return dataset
     entries = {entry["session_id"]: entry for entry in roster.read(path)}
     trained = {label for entry in entries.values() for label in entry["region"]}
-    by_region = any(task.kind in protocols.REGION_TASKS for task in protocol.tasks.values())
+    by_region = any(task.hides.by_region for task in protocol.tasks.values())
     faults = {}
     for session in dataset.sessions:
         labels = {str(label) for label in session.region if names_a_region(label)}

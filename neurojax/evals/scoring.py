@@ -230,10 +230,9 @@ def task_sums(
     )
     scored = scored_entries(session, task, trial_ids, protocol)
     if not scored.any():
-        region = "no known region has enough units with a train spike"
-        return None, region if protocol.task(task).kind.endswith(
-            "region"
-        ) else "no unit has a train spike"
+        if protocol.task(task).hides.by_region:
+            return None, "no known region has enough units with a train spike"
+        return None, "no unit has a train spike"
     # One hole refuses the score: leaving out hard entries would otherwise pay.
     missing = int((~np.isfinite(rates[scored])).sum())
     if missing:

@@ -95,7 +95,8 @@ def test_smoothing_with_everything_visible_recovers_rates_and_latents(session, c
 def cases(session, task, num_groups):
     last = protocols.forward_bins(session, session.trials_of(TEST))[0]
     never_shown = np.zeros(session.num_units, bool)
-    return oracle._cases(synthetic.truth_of(session), task, num_groups, np.random.default_rng(0), never_shown, last)
+    kind = protocols.MTM.tasks[task].hides
+    return oracle._cases(synthetic.truth_of(session), kind, num_groups, np.random.default_rng(0), never_shown, last)
 
 
 @pytest.mark.parametrize("task", protocols.TASKS)

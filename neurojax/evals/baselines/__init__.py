@@ -23,8 +23,8 @@ from neurojax.evals.baselines import (
     stack,
 )
 from neurojax.evals.baselines.folds import PARTS, Fit, Fitted, Folds, make_folds
-from neurojax.evals.protocol_record import KINDS
 from neurojax.evals.protocols import MTM, Protocol
+from neurojax.evals.task_kinds import KINDS
 
 DEFAULT = ("train_mean", "psth", "drift", "stack")  # what an evaluation shows beside a model
 NAMES = (
@@ -54,9 +54,9 @@ def reason_against(name: str, kind: str) -> str | None:
     """Why a baseline cannot do tasks of a kind; None where it can."""
     if kind not in KINDS:
         return None
-    if name in _OF_FORWARD and kind != "forward":
+    if name in _OF_FORWARD and not KINDS[kind].last_bins:
         return _OWN_PAST
-    return _NO_DYNAMICS if name == "factor_analysis" and kind == "forward" else None
+    return _NO_DYNAMICS if name == "factor_analysis" and KINDS[kind].last_bins else None
 
 
 def fit_and_predict(
@@ -128,7 +128,7 @@ def fit_baselines(
 def _fit_all(folds: Folds, names, kinds, progress) -> dict[str, Fitted]:
     """name -> kind of task -> fit, over the scored units."""
     needed = {*names, *(part for name in names for part in _NEEDS.get(name, ()))}
-    leave = tuple(kind for kind in kinds if kind != "forward")
+    leave = tuple(kind for kind in kinds if not KINDS[kind].last_bins)
     smoothing = psth.tuned_smoothing(folds)
     # What the others start from: they predict the surplus over it, or scale it.
     offset = psth.shrunk_psth(folds, smoothing)

@@ -22,6 +22,7 @@ from neurojax.evals.baselines.folds import (
     padded_psth,
     poisson_loss,
 )
+from neurojax.evals.task_kinds import KINDS
 
 PENALTIES = (10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0, 30000.0, 100000.0)
 FIRST_PENALTY = 1000.0
@@ -129,16 +130,17 @@ def all_weights(
     own = activity.columns(np.arange(n)).reshape(-1, n).T  # [n, 1 or 2]
     weights = {task: np.zeros(cross.shape, np.float32) for task in tasks}
     # One inverse over all units serves every task that sees all but a few of them.
-    if set(tasks) & {"co_smoothing", "inter_region", "held_out"}:
+    if not all(KINDS[task].within_region for task in tasks):
         inverse = inverse_of(gram + penalty * np.eye(len(gram), dtype=dtype))
         full = inverse @ cross
     for task in tasks:
-        if task == "co_smoothing":
+        kind = KINDS[task]
+        if kind.in_turn and not kind.by_region:
             weights[task][:] = leave_one_out(inverse, full, own)
             continue
         for visible, scored in folds.groups[task]:
             rows = activity.columns(visible)
-            if task == "intra_region":
+            if kind.within_region:
                 inner = inverse_of(
                     gram[np.ix_(rows, rows)] + penalty * np.eye(len(rows), dtype=dtype)
                 )
