@@ -45,8 +45,9 @@ def bin_states(
 ) -> jax.Array:
     """What the shared part makes of read-in latents [G, b, T, K]: states [G, b, T, D]."""
     groups, trials = latents.shape[:2]
+    num_positions = len(weights.params.get("positions", ()))  # 0 where they are rotary
     # The shared part never learns which session a trial is of, but for its token.
-    states = NDT(config, len(weights.params.get("positions", ()))).apply(
+    states = NDT(config, num_positions).apply(
         {"params": weights.params},
         by_trial(latents),
         jnp.tile(weights.rows["session_token"], (trials, 1)),
