@@ -185,6 +185,18 @@ def test_an_entry_of_data_that_nobody_reads_is_named():
         settings.source_settings(declared)
 
 
+def test_an_entry_that_is_missing_names_the_config_of_such_data():
+    assert settings.EXAMPLES.keys() == set(by_name.names("data.sources", PACKAGES["data.sources"]))
+    for source, path in settings.EXAMPLES.items():
+        declared = config_of(Path(path).stem)
+        assert declared["data"]["source"] == source
+        for block in (declared, declared["data"]):
+            with pytest.raises(InputError, match=f"has no .*nothing; take {path} as an example"):
+                settings.entry(block, "" if block is declared else "data", "nothing", int)
+        with pytest.raises(InputError, match=r"has no model.width; .*mtm.py \(spikes\) or configs/emg.py \(signals\)"):
+            settings.entry({}, "model", "width", int)
+
+
 def test_a_session_that_was_not_observed_throughout_is_refused():
     declared = config_of("mtm")
     session = run_folder.load_data(declared).sessions[0]

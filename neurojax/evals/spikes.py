@@ -83,7 +83,10 @@ def _require_sizes(settings: Mapping[str, Any]) -> None:
 
 
 def _require(settings: Mapping[str, Any], name: str, kind: type) -> None:
-    require(name in settings, f"the config has no eval.{name}; take configs/mtm.py as an example")
+    require(
+        name in settings,
+        f"the config has no eval.{name}; see configs/mtm.py, or for signals configs/emg.py",
+    )
     value = settings[name]
     require(
         isinstance(value, kind) and not isinstance(value, bool),

@@ -127,12 +127,13 @@ def require_blocks(config: Mapping[str, Any], where: str, blocks: Sequence[str] 
     """
     missing = [block for block in blocks if block not in config]
     require(
-        not missing, f"{where} has no {', '.join(missing)}; expected the blocks of configs/mtm.py"
+        not missing,
+        f"{where} has no {', '.join(missing)}; expected the blocks that every file of configs/ has",
     )
     for block in blocks:
         require(
             block in PLAIN or isinstance(config[block], dict),
-            f"{where}: {block} is {str(config[block])[:40]}, expected a block as in configs/mtm.py",
+            f"{where}: {block} is {str(config[block])[:40]}, expected a block as in configs/",
         )
 
 

@@ -19,6 +19,7 @@ from neurojax.train.optimizer import OptimizerConfig
 from neurojax.train.step import Model, Objective, Recipe
 
 MAX_MEMBERS = 100
+EXAMPLES = {"spikes": "configs/mtm.py", "signals": "configs/emg.py"}  # a config of each data.source
 # Entries of `data` beside those that a source declares: which recordings, and how they travel.
 OF_ANY_SOURCE = frozenset(
     ("source", "root", "train_fraction", "placement", "num_threads", "synthetic", "seed")
@@ -62,7 +63,7 @@ def entry(values: Any, block: str, name: str, kind: type) -> Any:
     where = f"{block}.{name}" if block else name
     require(
         isinstance(values, Mapping) and name in values,
-        f"the config has no {where}; take configs/mtm.py as an example",
+        f"the config has no {where}; take {_example(values, block)} as an example",
     )
     value = values[name]
     fits = isinstance(value, (int, float) if kind is float else kind) and (
@@ -70,6 +71,14 @@ def entry(values: Any, block: str, name: str, kind: type) -> Any:
     )
     require(fits, f"{where}={value!r}; expected a {kind.__name__}, got a {type(value).__name__}")
     return value
+
+
+def _example(values: Any, block: str) -> str:
+    """The config to look at beside one of these data; all of them where the data are not known."""
+    data = values.get("data") if not block and isinstance(values, Mapping) else values
+    source = data.get("source") if isinstance(data, Mapping) else None
+    listed = " or ".join(f"{path} ({name})" for name, path in EXAMPLES.items())
+    return EXAMPLES.get(source, listed) if isinstance(source, str) else listed
 
 
 def _named(config: Mapping[str, Any], block: str) -> tuple[str, dict[str, Any]]:
@@ -147,7 +156,8 @@ def source_settings(config: Mapping[str, Any]) -> tuple[Any, Any]:
         known = ", ".join(sorted(own | OF_ANY_SOURCE))
         raise InputError(f"config.data.{unknown[0]} is not known; choose from {known}")
     missing = sorted(own - set(data))
-    require(not missing, f"the config has no data.{missing[:1]}; take configs/mtm.py as an example")
+    for name in missing[:1]:
+        entry(data, "data", name, object)  # which says that it is missing
     return module, build(module.Config, "data", {name: data[name] for name in own})
 
 

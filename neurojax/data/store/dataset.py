@@ -89,6 +89,11 @@ def open_dataset(root: str | Path, verify: str = "sampled") -> Dataset:
             "refresh it"
         )
     # Each folder against its own meta.json, then against the digest that the index knows.
+    if gone := [name for name in sorted(listed) if not (root / name).is_dir()]:
+        raise InputError(
+            f"{path} lists {', '.join(gone[:5])}, but {root} has no such folder; put it back, or "
+            "run neurojax convert again"
+        )
     opened = [open_recorded(root / name, verify) for name in sorted(listed)]
     for session, recorded in opened:
         require(

@@ -264,7 +264,10 @@ def _edit_index(root, **changes):
         (lambda root: _edit_index(root, sessions="a"), "no list of sessions"),
         (lambda root: _edit_index(root, fingerprint="0"), "fingerprint does not match"),
         (lambda root: (root / "a").rename(root / "c"), "does not list c"),
-        (lambda root: (root / "a").rename(root.parent / "c"), "a/meta.json does not exist"),
+        (
+            lambda root: (root / "a").rename(root.parent / "c"),
+            "dataset.json lists a, but .* no such folder; put it back, or run neurojax convert again",
+        ),
         (lambda root: write_session(make("c"), root), "does not list c"),
         (lambda root: write_session(make("a"), root), "has changed since"),
     ],
