@@ -62,5 +62,6 @@ def stream(make: Callable[[int], Any], first: int, stop: int, *, num_threads: in
         run.reverse()
         while run:
             if isinstance(run[-1], _Failure):
+                # In order: every batch before the failure was handed out already.
                 raise run[-1].error
             yield run.pop()  # a batch handed out is its reader's alone

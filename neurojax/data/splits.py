@@ -85,6 +85,7 @@ def later_trials_within(
         int64 [trials]; the sum is the number of pairs that share time.
     """
     num_trials = len(trial_start_s)
+    # Stable, so that trials of one start keep their order, and the count is always the same.
     order = np.argsort(trial_start_s, kind="stable")
     starts = trial_start_s[order]
     within = np.zeros(num_trials, np.int64)

@@ -103,6 +103,7 @@ def read_out(
         bin_valid: bool [train trials, T].
         trials: int64 [k], the train trials to fit on.
     """
+    # Nothing of a held-out unit outside these trials is read, not even its mean rate.
     chosen, valid = counts[trials].astype(np.float32), bin_valid[trials]
     fold = _folds(valid)
     choices = [(which, penalty) for which in range(len(features)) for penalty in PENALTIES]

@@ -90,6 +90,7 @@ def _forecast(
     num_bins: int,
 ) -> np.ndarray:
     """Mean rates [B, num_bins, N] of continuations simulated from N(mean, covariance)."""
+    # A fixed seed: a ceiling is a number and no draw.
     rng = np.random.default_rng(0)
     draws = rng.standard_normal((len(mean), _NUM_SAMPLES, mean.shape[-1]))
     samples = mean[:, None] + draws @ np.swapaxes(np.linalg.cholesky(covariance), -1, -2)
@@ -137,6 +138,7 @@ class _Spikes(NamedTuple):
         """The trajectories `which` at these states [b, T, L]."""
         log_rates = states.astype(self.loadings.dtype) @ self.loadings.T
         log_rates += self.log_offset
+        # Capped, or a wild step of the search would overflow.
         np.minimum(log_rates, _MAX_LOG_RATE, out=log_rates)
         likelihood = np.einsum("btn,btn->b", self.counts[which], log_rates, dtype=np.float64)
         rates = np.exp(log_rates, out=log_rates)

@@ -108,6 +108,7 @@ def own_log_gains(
     Returns:
         [3, G, b, T, N] for OWN_MEMORIES_BINS; zero for a unit that is hidden throughout.
     """
+    # Expected in visible bins alone: a hidden bin is no evidence of silence.
     counts, rates = visible_counts.astype(jnp.float32), visible * base_rates[:, None, None]
     if visible_counts.shape[2] > DENSE_BINS:
         sums = ((_decayed(counts, memory), _decayed(rates, memory)) for memory in OWN_MEMORIES_BINS)

@@ -221,6 +221,7 @@ def draw_query(key: jax.Array, batch: Batch, scheme: jax.Array, config: Config) 
     # Within a region the other regions are hidden too, though nothing is asked about them.
     hidden_units = is_unit_scheme & (drawn_units | (is_intra & ~in_region))
 
+    # Shared by the two schemes that hide bins: a trial follows one of them.
     bin_draws = jax.random.uniform(bin_key, batch.trials["bin_valid"].shape)
     span_bins = max(1, int(config.causal_span_share * batch.trials["bin_valid"].shape[-1]))
     causal_bins = _hide_runs(bin_draws, batch.trials["bin_valid"], config.causal_ratio, span_bins)

@@ -67,6 +67,7 @@ def joined(
                 "the newest checkpoint stands: start all processes again to resume",
                 file=sys.stderr,
             )
+        # os._exit flushes nothing.
         sys.stdout.flush()
         sys.stderr.flush()
         # Not sys.exit: jax's own exit would wait for processes that are still training.

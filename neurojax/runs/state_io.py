@@ -59,6 +59,7 @@ def named_leaves(tree: Any) -> dict[str, Any]:
     named, spellings = {}, set()
     for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
         name = jax.tree_util.keystr(path, simple=True, separator="/")
+        # Scalars as arrays without axes, so that every leaf has a shape and a dtype.
         if isinstance(leaf, np.generic) or not hasattr(leaf, "dtype"):
             leaf = np.asarray(leaf)
         if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):

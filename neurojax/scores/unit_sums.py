@@ -105,12 +105,14 @@ def host_scores(
     """
     sums = UnitSums(*(np.asarray(leaf) for leaf in sums))
     num_entries, spikes = sums.num_entries.astype(np.float64), sums.spikes.astype(np.float64)
+    # As the device had it, rounded: the excess is over that rate and no other.
     reference = np.asarray(reference, np.float32).astype(np.float64)
     null_mean = np.where(spikes > 0, spikes / np.maximum(num_entries, 1), 1.0)
 
     def over_null(rate):  # NLL of a constant rate less that of null_mean
         return num_entries * (rate - null_mean) - spikes * np.log(rate / null_mean)
 
+    # The compensation is what rounding put too much into the sum.
     excess, y_log_y = (leaf[0].astype(np.float64) - leaf[1] for leaf in (sums.excess, sums.y_log_y))
     known = (
         np.full(len(spikes), np.nan) if train_mean is None else np.asarray(train_mean, np.float64)

@@ -118,6 +118,7 @@ class Predictor:
     def _compute(
         self, batch: Batch, query: Query, wanted: str, num_samples: int = 1, key=None
     ) -> Outputs:
+        # Leaves of a query are [G, b, ...], as those of trials, and lie where these lie.
         def place(leaf):
             return jax.device_put(leaf, sharding.trial_sharding(self._mesh, leaf))
 

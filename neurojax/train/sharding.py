@@ -35,6 +35,7 @@ def make_mesh(data: int, model: int, devices: Sequence[jax.Device] | None = None
         f"sharding.mesh={data}x{model} leaves out {len(devices) - data * model} of {len(devices)} "
         "devices; a run of several processes uses all: set sharding.data=0",
     )
+    # `model` varies fastest: the devices of one process, close by, share a layer's matrices.
     return Mesh(np.asarray(devices[: data * model]).reshape(data, model), AXES)
 
 

@@ -21,6 +21,7 @@ def combined_sha256(
     Counts have no unit of values: their digest is the one they had in schema 1.
     """
     content = {"session_id": session_id, "bin_size_s": float(bin_size_s), "arrays": records}
+    # Left out for counts, so that their digest is the one that schema 1 had.
     if unit_of_values is not None:
         content["unit"] = unit_of_values
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

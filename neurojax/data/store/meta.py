@@ -64,6 +64,7 @@ def read_meta(folder: Path) -> dict[str, Any]:
         f"{path} has damaged checksums; convert the recording again",
     )
     _check_observation(meta, path)
+    # The unit is in the digest: microvolts that become millivolts are other data.
     unit = meta["unit"] if observation_of(meta) == "real" else None
     require(
         combined_sha256(meta["session_id"], meta["bin_size_s"], records, unit)

@@ -53,6 +53,7 @@ def check_recorded(session: Session, where: str) -> None:
         values.dtype in VALUE_DTYPES,
         f"{where}: values is {values.dtype}, expected float32 or float16; cast it",
     )
+    # Both are kept because people think in hertz and code in seconds; they must agree.
     hz = session.sampling_hz
     is_number = isinstance(hz, int | float) and not isinstance(hz, bool)
     require(

@@ -77,6 +77,7 @@ class SyntheticTruth:
         """The units of one region and the latents that reach them, as if alone."""
         units, own = self.region == region, self.latents_of(region)
         position = self.spec.regions.index(region)
+        # Shared latents stay: other regions' spikes are gone, not what drove them.
         dims = np.r_[: self.num_shared, own]
         return dataclasses.replace(
             self,
@@ -182,6 +183,7 @@ def make_truth(spec: SyntheticSpec, seed: int, index: int) -> SyntheticTruth:
         latent_dynamics.simulate_linear(matrix, noise_std, spec.num_trials, spec.num_bins, rng)
         for matrix in transition
     ]
+    # Shared first, then two of each region: `latents_of` knows the order.
     latents = np.concatenate([shared, *own], -1)  # [trials, T, L]
 
     loadings = _draw_loadings(spec, region, latents, rng)

@@ -103,6 +103,7 @@ class SwitchingRotation:
         jumps = rng.integers(1, max(num_modes, 2), (num_bins, num_trials)) * switches
         # [T, trials]
         modes = (rng.integers(num_modes, size=num_trials) + np.cumsum(jumps, 0)) % num_modes
+        # A rotation keeps lengths, so decay and noise alone set the variance: 1 in the long run.
         noise = np.sqrt(1 - self.decay**2) * rng.standard_normal((num_bins, num_trials, 2))
         turns = self.decay * rotation(np.asarray(self.turn_rad))
         states = [start]

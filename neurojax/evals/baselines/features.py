@@ -124,5 +124,6 @@ def normal_equations(now, average, target, fold):
         return gram, cross
     lengths = fold.bin_valid.sum(1)[:, None]
     mixed = now.sum(1, dtype=np.float64).T @ average  # now is zero where padded
+    # A trial's average is the same in all its bins: its products need one row a trial.
     gram = np.block([[gram, mixed], [mixed.T, (average * lengths).T @ average]])
     return gram, np.concatenate([cross, average.T.astype(np.float64) @ target.sum(1)])

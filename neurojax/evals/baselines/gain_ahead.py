@@ -147,12 +147,14 @@ def _fit_gain_ahead(folds, psth, own, shared, penalty_of_weights, warm):
         design = _origin_design(
             own[TRAIN], shared and shared[TRAIN], origins.trial, origins.bin, offset
         )
+        # From the weights at the penalty before, which are near.
         weights = warm[number] = fit_poisson(design, counts, penalty, warm.get(number))
         for part, out in predicted.items():
             fold = folds.parts[part]
             trials, last = np.arange(len(fold.counts)), forward.last_visible(fold)
             design = _origin_design(own[part], shared and shared[part], trials, last, out[:, 0])
             gain = np.exp(np.minimum(log_gain(design, weights), MAX_LOG_GAIN))
+            # Horizons past a trial's end take its last bin; they are not scored.
             bins = np.clip(last[:, None] + group + 1, 0, fold.counts.shape[1] - 1)
             out[:, group] = padded_psth(psth, fold.counts.shape[1])[bins] * gain[:, None]
     found = {}

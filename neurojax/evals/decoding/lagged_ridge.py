@@ -97,6 +97,7 @@ class _Rows:
         kept = self._components_kept(settings)
         if kept is None:
             return _Gram(signals[trials], lags)
+        # With fewer it would be another method under the same name: left out, and counted.
         if kept < min(LEAST_COMPONENTS, signals.shape[-1]):
             self.skipped.append(settings)
             return None
@@ -268,4 +269,5 @@ def _loss(rows: _Rows, settings, target: Target, inner: Sequence[Fold], near: li
         return float(errors[place].mean())
 
     near[0], _ = search.hollow(error, len(PENALTIES), near[0])
+    # Each dimension at its own best penalty, as the final fit has it.
     return float(np.min(list(errors.values()), axis=0).mean())

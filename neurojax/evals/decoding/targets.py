@@ -203,6 +203,7 @@ def _refuse_leaks(session: Session, target: Target, where: str) -> None:
         if target.kind != CATEGORICAL:  # blocks of trials are a fair target
             start_s = session.trial_start_s[target.trial_ids]
             known["the order of the trials"] = np.argsort(np.argsort(start_s))
+    # What the features or the split hold already would be decoded perfectly, from itself.
     known = {"the spikes of a unit": spikes, "the spikes of all units": spikes.sum(1)} | known
     for what, columns in known.items():
         if _is_linear_in(wanted, columns.reshape(len(wanted), -1).astype(np.float64)):

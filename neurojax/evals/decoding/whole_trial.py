@@ -126,6 +126,7 @@ def _products(
         scale = np.where(
             spread > 1e-8, np.where(spread > 1e-8, spread, 1.0) ** -settings["equalised"], 0.0
         )
+    # Columns are units within bins: one scale a unit, the same in all of them.
     scale = np.tile(scale.astype(np.float32), rows.shape[1] // num_units)
     total = np.zeros((len(rows), len(rows)))
     # A block at a time: centred and scaled, all rows would be a second copy in memory.

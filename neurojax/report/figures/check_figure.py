@@ -43,6 +43,7 @@ def draw_rates_over_time(axes: style.Axes, dataset: Dataset) -> style.Axes:
         order, time, label = _time_axis(session)
         spikes = np.array([trial_spikes(session, trial).sum() for trial in order])
         unit_seconds = session.trial_num_bins[order] * session.bin_size_s * session.num_units
+        # Sums before the division, so that long trials weigh more than short ones.
         rates_hz = _running_sum(spikes) / _running_sum(unit_seconds)
         colour = style.CYCLE[index % len(style.CYCLE)]
         axes.plot(

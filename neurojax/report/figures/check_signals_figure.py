@@ -66,6 +66,7 @@ def draw_channel_sd(axes: style.Axes, report: dict[str, Any]) -> style.Axes:
 
 def draw_amplitudes(axes: style.Axes, dataset: Dataset) -> style.Axes:
     """Histogram of samples of all channels on a logarithmic axis: clipping is a bar at an end."""
+    # Every k-th sample of a large recording: the shape of its values is the same.
     size = max(1, sum(session.values.size for session in dataset.sessions) // _MAX_VALUES)
     samples = np.concatenate(
         [np.asarray(s.values[::size], np.float32).ravel() for s in dataset.sessions]

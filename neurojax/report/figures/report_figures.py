@@ -200,6 +200,7 @@ def _region_matrix(
             matrix, q = (
                 np.array(regions[kind][name], np.float64) for name in ("bps_pooled", "q_value")
             )
+            # A pair that was not tested gets no star.
             told = np.nan_to_num(q, nan=1.0) < MAX_Q
             title = f"{words}, {tables.shorten(key, 18)}"
             return scores.region_matrix(

@@ -117,6 +117,7 @@ def region_matrix(
     stars = np.zeros(matrix.shape, bool) if told is None else np.asarray(told, bool)
     for row, column in np.argwhere(scored):
         value = matrix[row, column]
+        # Numbers while they can be read; stars always.
         words = (f"{value:.2f}" if num_regions <= 8 else "") + "*" * bool(stars[row, column])
         ink = "black" if value > (bottom + top) / 2 else "white"
         if words:
