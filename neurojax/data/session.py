@@ -203,6 +203,7 @@ class Session:
 
     def trials_of(self, split: int) -> np.ndarray:
         """Indices of the trials of one split, int64 [trials of the split], in file order."""
+        # File order, which scores and saved predictions rely on.
         return np.flatnonzero(self.split == split)
 
     def behaviour_known(self, name: str) -> np.ndarray:

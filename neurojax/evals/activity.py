@@ -66,6 +66,7 @@ def predict_session(
         kind, questions = protocol.task(task).hides, protocols.questions(session, task, protocol)
         scored = protocols.scored_entries(session, task, trial_ids, protocol)
         if kind.in_turn:
+            # Left out one at a time: a pass mixes (trial, unit) pairs of all of them.
             groups = [Group(question.visible, kind.scheme) for question in questions]
             log_rates = passes.leave_one_out(groups, only)
         elif kind.by_region:

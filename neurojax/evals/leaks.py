@@ -86,6 +86,7 @@ def require_no_copies(sessions: Sequence[Session]) -> dict[str, int]:
     Raises:
         InputError: a test trial's counts are those of a train trial.
     """
+    # Of every session: a copy in another recording tells as much as one in its own.
     known = {
         digest: (session.session_id, trial)
         for session in sessions

@@ -165,6 +165,7 @@ def _predict_hidden(
     for first in range(0, num_pairs, _CHUNK):
         case, trial = np.divmod(np.arange(first, min(first + _CHUNK, num_pairs)), len(counts))
         rates = smooth_visible(truth, counts[trial], ~hidden[case])
+        # Only what a case hides is taken; the smoother's word on what it saw is no prediction.
         at_pair, at_bin, at_unit = np.nonzero(hidden[case])
         collected[trial[at_pair], at_bin, at_unit] = rates[at_pair, at_bin, at_unit]
     return collected

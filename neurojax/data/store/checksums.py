@@ -16,10 +16,7 @@ def combined_sha256(
     records: Mapping[str, dict[str, Any]],
     unit_of_values: str | None = None,
 ) -> str:
-    """Digest of a session: its name, its bin size, the records of all its arrays, its unit.
-
-    Counts have no unit of values: their digest is the one they had in schema 1.
-    """
+    """Digest of a session: its name, its bin size, the records of all its arrays, its unit."""
     content = {"session_id": session_id, "bin_size_s": float(bin_size_s), "arrays": records}
     # Left out for counts, so that their digest is the one that schema 1 had.
     if unit_of_values is not None:

@@ -175,6 +175,7 @@ def _fit_all(folds: Folds, names, kinds, progress) -> dict[str, Fitted]:
         if name in needed:
             say(f"{name}, forward")
             several[name]["forward"] = forward[name]()
+    # The best on validation stands for its method; the stack reads the others too.
     fitted |= {
         name: {kind: fits[0] for kind, fits in fits_of.items()} for name, fits_of in several.items()
     }
