@@ -32,6 +32,7 @@ def loss(apply, head, weights, batch: Batch, query: tuple, step, key, config: Co
     """Mean nats of the labels."""
     outputs = apply(weights, inputs(batch, query, config), key=key)
     known = asked(query, batch)
+    # -1 marks padding; read as class 0, which exists, and thrown away.
     nats = jnp.where(known, head.nll(outputs.natural, jnp.maximum(target(batch), 0)), 0.0).sum()
     number = known.sum().astype(jnp.float32)
     return LossSums(nats, number, {"nll_sum": nats, "entries": number}, outputs.buffers)

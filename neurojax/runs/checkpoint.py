@@ -271,6 +271,7 @@ def _exit_even_if_stuck(grace_s: float) -> None:
     def watch() -> None:
         threading.main_thread().join()
         time.sleep(grace_s)
+        # os._exit flushes nothing.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(1)

@@ -35,6 +35,7 @@ def require_fitting(recipe: Recipe, source: Source) -> None:
 
     try:
         trained = abstract_trained(model, source.facts)
+        # Shapes alone, in a second: a real step would fail minutes later, in XLA's words.
         found = jax.eval_shape(loss, trained, source.largest_batch(), jax.random.key(0))
     except InputError:
         raise

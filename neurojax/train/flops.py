@@ -42,12 +42,14 @@ def train_step_flops(config: Any, trials: int, facts: Facts) -> float | None:
         return None
     width, channels = config.width, config.read_in_width
     num_units = sum(facts.units_per_session) / len(facts.units_per_session)
+    # Forward and the weights' gradient; nothing asks for that of counts.
     read_in = 2 * 2 * num_units * channels
     embed = 6 * (
         channels * config.embed_width + config.embed_width * width
         if config.embed_width
         else channels * width
     )
+    # Four projections, two matrices of the MLP, scores and their product with the values.
     layer = 3 * (8 * width**2 + 4 * width * config.mlp_width + 4 * facts.num_bins * width)
     read_out = 3 * 2 * width * num_units
     return float(trials * facts.num_bins) * (read_in + embed + config.num_layers * layer + read_out)

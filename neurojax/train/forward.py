@@ -30,6 +30,7 @@ def outputs(
     if num_samples > 1 and key is None:
         raise ValueError(f"num_samples={num_samples} needs a key to draw them with, got none")
     model, objective = recipe.model, recipe.objective
+    # Hidden here, as in training: evaluation has no other way to a model's inputs.
     inputs = objective.module.inputs(batch, query, objective.config)
     specs = model.module.tables(model.config)
 

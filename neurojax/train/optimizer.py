@@ -140,6 +140,7 @@ def update_rows(
         )
         new_mean = config.b1 * old_mean + (1 - config.b1) * gradient
         new_second = config.b2 * old_second + (1 - config.b2) * gradient**2
+        # Of this row alone; the dense parameters' count is optax's.
         new_count = old_count + 1
         # A row's own steps: the first of a rare session is corrected as a first step, however late.
         steps = new_count.astype(jnp.float32).reshape(

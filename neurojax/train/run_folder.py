@@ -75,12 +75,14 @@ def load_predictor(
         InputError: no checkpoint, another config than its own, a session the run has no rows for,
             other bins or channels, or longer trials than it can place.
     """
+    # By name, without the state's class: weights of an older version load as long as names agree.
     arrays, manifest = restore.load_arrays(folder / "checkpoints", log=log)
     workdir.require_own_config(folder, config, manifest)
     weights = state_io.nested(arrays)
     recipe = settings.predicting(config)
     mesh = sharding.make_mesh(0, 1)  # whatever devices are here, not those it was trained on
     source, values = settings.source_settings(config)
+    # Refused before anything is computed: a model runs on other bins, and its rates mean nothing.
     longest = belongs.longest_trial(config["model"], manifest["num_bins"])
     belongs.require_same_bins(dataset.sessions, manifest["bin_size_s"], longest)
     facts = manifest.get("facts")

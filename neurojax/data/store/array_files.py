@@ -173,6 +173,7 @@ def _read_members(
         )
         name = member.filename.removesuffix(".npy")
         check_array_name(name, str(path))
+        # A zip may hold a name twice, and readers differ in which of the two they take.
         require(name not in arrays, f"{path} holds the array {name!r} twice; write it again")
         where = f"{path}, array {name!r}"
         with archive.open(member) as file:

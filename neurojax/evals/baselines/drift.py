@@ -27,6 +27,7 @@ def fit(folds: Folds, tasks: tuple[str, ...], psth: np.ndarray) -> Fitted:
     """The same rates for every task, given the PSTH [T of train, n] to scale."""
     clock_s = trial_times_s(folds)
     span_s = max(float(np.ptp(np.concatenate(list(clock_s.values())))), 1e-9)
+    # Of whole trials: drift is slower than a trial, and bins add nothing but noise.
     spikes, expected = _totals(folds, psth, TRAIN)
     asked, due = _totals(folds, psth, VALIDATION)
 

@@ -53,6 +53,7 @@ def fit_activity(folds: Folds, task: str, psth: np.ndarray, activity: Activity) 
     """A leave-out task from given features."""
     groups = folds.groups[task]
     spikes = folds.parts[TRAIN].counts[folds.parts[TRAIN].bin_valid]  # [rows, n]
+    # Of the visible units alone: components of all would hold what is hidden.
     bases = [leading_components(activity.gram[np.ix_(v, v)], max(COMPONENTS)) for v, _ in groups]
     best: tuple[float, np.ndarray, np.ndarray, dict[str, float]] | None = None
 

@@ -72,6 +72,7 @@ def fit_activity(folds: Folds, task: str, psth: np.ndarray, activity: Activity) 
     best: tuple[float, np.ndarray, dict[str, float]] | None = None
     for penalty in PENALTIES:
         every = leave_out_weights(folds, task, activity, penalty)
+        # All ranks come from one decomposition: the smaller ones are its first columns.
         for rank, weights in zip(RANKS, every, strict=True):
             loss = ridge.loss_of(folds, task, psth, activity.apply(weights, VALIDATION))
             if best is None or loss < best[0]:

@@ -35,6 +35,7 @@ def fit(folds: Folds, task: str, parts: Mapping[str, Sequence[Fit]]) -> Fit:
         parts: name -> fits of that method.
     """
     fits = [(name, one) for name, several in parts.items() for one in several]
+    # Around the train mean: with all weights at zero the stack is that mean, not a rate of one.
     log_mean = np.log(np.maximum(folds.mean, LEAST_RATE)).astype(np.float32)
 
     def log_ratios(part):
