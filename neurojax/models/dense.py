@@ -27,8 +27,10 @@ def dense(config: TransformerConfig, features: int, name: str, role: str = "") -
     if config.init == "released":
         shrink = 0.67 * depth**-0.25
         scale = {"value": shrink * math.sqrt(2), "output": shrink, "mlp": shrink}.get(role, 1.0)
+        # The recipe of the released MtM code, kept to reproduce its figures.
         kernel, bias = initializers.uniform_fan_in(scale), initializers.uniform_bound
     else:
+        # 2 L branches are added up: so scaled, the sum keeps its variance at any depth.
         scale = 1 / math.sqrt(2 * depth) if role == "output" else 1.0
         kernel = nn.initializers.variance_scaling(scale**2, "fan_in", "truncated_normal")
         bias = lambda bound: nn.initializers.zeros  # noqa: E731
@@ -61,6 +63,7 @@ def fused_dense(layers: Sequence[Dense], inputs: jax.Array) -> list[jax.Array]:
     kernels, biases = zip(*(layer.weights(inputs.shape[-1]) for layer in layers), strict=True)
     flat = inputs.astype(kernels[0].dtype).reshape(-1, inputs.shape[-1])
     shape = inputs.shape[:-1] + (-1,)
+    # Leading axes as one: a plain product of matrices is what libraries are fastest at.
     weighed = [made.reshape(shape) for made in products(flat, kernels)]
     return [
         made + bias.reshape((1,) * (made.ndim - 1) + (-1,))

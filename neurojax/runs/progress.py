@@ -77,6 +77,7 @@ class Progress:
 
     def _describe(self, step: int, now: float, values: dict[str, float]) -> str:
         parts = [f"{name} {value:.4g}" for name, value in values.items()]
+        # The first update comes after compiling, which is no pace.
         if self._pace is None:
             self._pace = (now, step)
         elif step > self._pace[1] and now > self._pace[0]:

@@ -61,7 +61,7 @@ def feed_of(source: Source, config: LoopConfig, mesh: Mesh) -> Feed:
         "data.placement=device holds spike counts only; set data.placement=host",
     )
     sessions, layout = source.sessions, source.layout
-    # Every device holds all counts: uint8, so that a gigabyte is a thousand million bins.
+    # Every device holds all counts, a byte each where no bin exceeds 255 spikes.
     resident = placement.place(sessions, layout, sharding=sharding.replicated(mesh))
 
     def indices(index):

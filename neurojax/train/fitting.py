@@ -35,7 +35,7 @@ def require_fitting(recipe: Recipe, source: Source) -> None:
 
     try:
         trained = abstract_trained(model, source.facts)
-        # Shapes alone, in a second: a real step would fail minutes later, in XLA's words.
+        # Shapes alone: a real step would fail later, and in the words of a compiler.
         found = jax.eval_shape(loss, trained, source.largest_batch(), jax.random.key(0))
     except InputError:
         raise

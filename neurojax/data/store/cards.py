@@ -66,6 +66,7 @@ def session_card(meta: Mapping[str, Any]) -> str:
 
 def dataset_card(metas: Sequence[Mapping[str, Any]], fingerprint: str) -> str:
     """CARD.md of a dataset: its sessions, and each licence, source of citation and species once."""
+    # A meta.json from elsewhere may lack a number, or hold text in its place.
     units, trials = (
         sum(meta[key] for meta in metas if isinstance(meta.get(key), int))
         for key in ("num_units", "num_trials")

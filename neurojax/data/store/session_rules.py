@@ -83,6 +83,7 @@ def validate_session(session: Session) -> Session:
     """
     where = f"session {check_session_id(session.session_id)}"
     check_bin_size(session.bin_size_s, where)
+    # First: the checks below size everything by what was recorded.
     check_recorded(session, where)
     _check_units(session, where)
     _check_trials(session, where)

@@ -59,6 +59,7 @@ def smoothed(raw: Features, sigma_bins: float) -> Features:
 def _filtered(signals: np.ndarray, sigma_bins: float) -> np.ndarray:
     """[K, T, C] under a Gaussian; short trials by one matrix product, many times faster."""
     num_bins = signals.shape[1]
+    # A matrix of bins by bins grows with the square of the trial.
     if num_bins > MAX_BINS_OF_A_MATRIX:
         return gaussian_filter1d(signals, sigma_bins, axis=1, mode="constant")
     return (

@@ -52,6 +52,7 @@ def by_coordinate(
 
 def hollow(error: Callable[[int], float], num_places: int, start: int) -> tuple[int, float]:
     """The place whose neighbours have no lower error, walked to from `start`, and its error."""
+    # Neighbours are asked about again on the way: each is fitted once.
     cost = functools.cache(error)
     place = start
     while True:

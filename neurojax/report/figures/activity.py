@@ -19,6 +19,7 @@ def unit_order(rates: np.ndarray, region: np.ndarray | None = None) -> np.ndarra
         if region is None
         else np.unique(np.asarray(region), return_inverse=True)[1]
     )
+    # The last key counts first: regions, then the peak's time within each.
     return np.lexsort((peak_bin, labels))
 
 
