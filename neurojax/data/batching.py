@@ -44,8 +44,7 @@ RANGES = {
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """Where sessions live in the flat tables: units of session s own rows first_row[s] ..
-    first_row[s] + num_units[s].
+    """Where sessions live in the flat tables: session s owns num_units[s] rows from first_row[s].
 
     Attributes:
         session_ids: names, in the order of the sessions laid out.

@@ -180,8 +180,7 @@ class _Posterior:
         return point.likelihood - 0.5 * (prior + (noise**2 @ self.noise_precision).sum(1))
 
     def quadratic(self, point: _Point) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Negative Hessian, diagonal [B, T, L, L] and lower blocks [B, T - 1, L, L]; gradient [B,
-        T, L]."""
+        """Blocks of the negative Hessian, [B, T, L, L] and [B, T - 1, L, L]; gradient [B, T, L]."""
         states, loadings, precision = point.states, self.spikes.loadings, self.noise_precision
         gradient = ((self.spikes.counts - point.rates) @ loadings).astype(np.float64)
         # Poisson with a log link: the Hessian is -sum of rate x loading loading', of no counts.

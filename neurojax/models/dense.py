@@ -38,8 +38,7 @@ def dense(config: TransformerConfig, features: int, name: str, role: str = "") -
 
 
 class Dense(nn.Module):
-    """A linear layer whose bias may be drawn from the range that its fan-in gives (before any
-    shrinking)."""
+    """A linear layer whose bias may be drawn from the range of its fan-in, before shrinking."""
 
     features: int
     kernel_init: Callable

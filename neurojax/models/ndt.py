@@ -1,5 +1,4 @@
-"""NDT1-stitch, the model of MtM: units to latents by session, a token a bin, a transformer, and
-back.
+"""NDT1-stitch, MtM's model: units to latents by session, tokens, transformer, and back.
 
     visible counts  [G, b, T, N]
     -> latents      [G, b, T, K]   each session's own read-in (stitcher)

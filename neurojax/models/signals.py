@@ -1,5 +1,4 @@
-"""A small convolutional network that tells windows of a signal apart by the power of learned
-filters.
+"""A small convolutional network that tells windows of a signal apart by filtered power.
 
     values [G, b, T, C] -> filters in time over all channels -> mean power -> log -> a small MLP ->
     logits
@@ -65,8 +64,7 @@ def init(key: jax.Array, config: Config, facts: Facts):
 def apply(
     weights: Weights, inputs: SignalInputs, config: Config, *, train: bool, key=None
 ) -> Outputs:
-    """Logits float32 [G, b, classes]; the state of a window, [G, b, 1, D], is its last hidden
-    layer."""
+    """Logits float32 [G, b, classes]; a window's state is its last hidden layer [G, b, 1, D]."""
     groups, trials = inputs.values.shape[:2]
     network = Network(config, weights.params["logits"]["bias"].shape[0])
     logits, states = network.apply(
@@ -80,8 +78,7 @@ def apply(
 
 
 class Network(nn.Module):
-    """Windows [B, T, C] and which of their bins are valid [B, T] -> (logits [B, classes], states
-    [B, D])."""
+    """Windows [B, T, C] and bin_valid [B, T] -> (logits [B, classes], states [B, D])."""
 
     config: Config
     num_classes: int

@@ -82,8 +82,7 @@ def memory(recipe, source: Source, config: LoopConfig) -> step_memory.StepMemory
 
 
 def _time(recipe, source: Source) -> list[str]:
-    """A lower bound on the training time, from the rate of a large matrix product; [] where no
-    formula counts."""
+    """A lower bound on training time, by a large product's rate; [] without a formula."""
     operations = flops.train_step_flops(recipe.model.config, source.trials_per_batch, source.facts)
     if operations is None:
         return []

@@ -25,8 +25,7 @@ PEAK_FLOPS = {
 
 
 def train_step_flops(config: Any, trials: int, facts: Facts) -> float | None:
-    """Operations of forward and backward: 2 a multiply-add, 3 passes, no input gradient at the
-    read-in.
+    """Operations of forward and backward: 2 a multiply-add, 3 passes (2 at the read-in).
 
     Products of the stitcher and the transformer; what a model adds to them is left out.
 
@@ -56,7 +55,6 @@ def train_step_flops(config: Any, trials: int, facts: Facts) -> float | None:
 
 
 def peak_flops(num_devices: int) -> float | None:
-    """Bfloat16 peak of so many devices of this kind, None where the datasheet is not known
-    (CPUs)."""
+    """Bfloat16 peak of so many devices of this kind; None where no datasheet is known."""
     peak = PEAK_FLOPS.get(jax.devices()[0].device_kind)
     return peak and peak * num_devices

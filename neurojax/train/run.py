@@ -154,8 +154,7 @@ def evaluate(
 
 
 def _under(config: Mapping[str, Any], protocol: str, evaluator) -> tuple[dict[str, Any], str]:
-    """(config with another protocol, what its files are told apart by: nothing where it is the
-    config's own)."""
+    """(config with another protocol, suffix of its files: empty for the config's own)."""
     own = config["eval"]
     require(
         "protocol" in own,
@@ -229,8 +228,7 @@ def _train(plan: planning.Plan, folder: Path, log: Log) -> TrainState:
 def _trained_before(
     folder: Path, config: Mapping[str, Any], begun: bool, base: Weights | None = None
 ) -> frozenset[bytes] | None:
-    """Digests of the trials that this run and the one it starts from were trained on; None where
-    not known."""
+    """Digests of trials this run, or the one it starts from, was trained on; None: unknown."""
     own = trained_trials.read(folder) if begun else None
     if own is None and base is not None:
         return base.trained
@@ -248,8 +246,7 @@ def _held(
     allow_dataset_change: bool,
     base: Weights | None = None,
 ) -> Iterator[None]:
-    """Process 0 locks the workdir and writes config.json and sessions.json; what it refuses, all
-    processes refuse."""
+    """Process 0 locks the workdir and writes config.json; what it refuses, all refuse."""
     fingerprints = {session.session_id: content_sha256(session) for session in dataset.sessions}
     with contextlib.ExitStack() as stack:
         refusal = None
@@ -287,8 +284,7 @@ def _held(
 def _finished(
     folder: Path, config: Mapping[str, Any], dataset: Dataset, step: int
 ) -> dict[str, Any] | None:
-    """The record of a run that is evaluated and drawn, if it is of this config, these data and this
-    step."""
+    """The record of a run already evaluated and drawn, if of this config, data and step."""
     try:
         record = read_json(folder / RECORD_NAME)
     except InputError:

@@ -27,8 +27,7 @@ def load_data(config: Mapping[str, Any]) -> Dataset:
 
 
 def data_seed(config: Mapping[str, Any]) -> int:
-    """The seed of the data and of evaluation's draws: that of the run, unless several seeds share
-    their data."""
+    """The seed of data and of evaluation's draws: the run's, unless seeds share their data."""
     return config["data"].get("seed", config["seed"])
 
 

@@ -162,8 +162,7 @@ def source_settings(config: Mapping[str, Any]) -> tuple[Any, Any]:
 
 
 def open_source(config: Mapping[str, Any], sessions: Sequence[Session], **more: Any):
-    """The source of a config over sessions; `more` as `data.sources.<name>.open_source` takes
-    it."""
+    """The source of a config over sessions; `more` as its module takes it."""
     module, values = source_settings(config)
     return module.open_source(sessions, values, entry(config, "", "seed", int), **more)
 

@@ -30,8 +30,7 @@ class Validator:
         self._sums = jax.jit(functools.partial(_sums, recipe=recipe))
 
     def __call__(self, state: TrainState) -> dict[str, float]:
-        """`validation/<question>_<score>`, the scores of the head; empty without validation
-        trials."""
+        """`validation/<question>_<score>` of the head; empty without validation trials."""
         scores = {}
         for number, name in enumerate(self._recipe.objective.module.VALIDATED):
             parts = [

@@ -127,8 +127,7 @@ def mixture(
     pull: float = 0.0,
     near: tuple[float, np.ndarray] | None = None,
 ) -> tuple[float, np.ndarray]:
-    """c and a >= 0 that minimise sum(rate - counts log rate) + pull / 2 (c^2 + sum (a - 1 /
-    parts)^2).
+    """c and a >= 0 of least NLL plus pull / 2 (c^2 + sum (a - 1 / parts)^2).
 
     Args:
         gains: [parts, entries], log ratios to the mean; log rate = log mean + c + a . gains.

@@ -122,8 +122,7 @@ class _Rows:
         )
 
     def _components_kept(self, settings: search.Settings) -> int | None:
-        """Signals that the columns have room for; None where the Gram matrix of rows is made, with
-        all of them."""
+        """Signals that columns have room for; None where the Gram matrix of rows takes all."""
         num_signals, num_lags = self.raw.signals.shape[-1], len(self._lags(settings))
         num_rows = int(self.raw.bin_valid[self.fitting].sum())
         most = min(

@@ -57,8 +57,7 @@ def context() -> Iterator[None]:
 def new_figure(
     width_in: float, height_in: float, rows: int = 1, columns: int = 1, **subplots: Any
 ) -> tuple[Figure, Any]:
-    """A Figure on the Agg canvas, outside pyplot, and its array [rows, columns] of Axes (None for 0
-    rows)."""
+    """A Figure outside pyplot and its Axes [rows, columns] (None for 0 rows)."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
