@@ -46,9 +46,7 @@ def calibration(
     usable = {
         task: rates
         for task, rates in predictions.items()
-        if isinstance(rates, np.ndarray)
-        and rates.shape == counts.shape
-        and np.isfinite(rates).any()
+        if rates.shape == counts.shape and np.isfinite(rates).any()
     }
     weights = bootstrap.trial_weights(len(counts), num_boot, seed=seed)
     blocks = {

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,6 +28,13 @@ SCORES = (
 )
 _LN2 = math.log(2.0)
 COUNTS = ("num_units_scored", "num_units_ge1hz", "num_spikes")
+
+
+class TaskSums(NamedTuple):
+    """A task's predictions reduced over bins, or why they have no score; one of the two is None."""
+
+    sums: metrics.PoissonSums | None
+    reason: str | None = None
 
 
 def score_session(
@@ -95,19 +102,17 @@ def excess_nll(
 
 
 def compare_with_best(
-    session: Session,
-    predictions: Mapping[str, np.ndarray | metrics.PoissonSums],
+    sums: Mapping[str, TaskSums],
     best: Mapping[str, Best],
     excess: Mapping[str, Mapping[str, np.ndarray]],
     *,
     seed: int,
     num_boot: int = 500,
-    protocol: Protocol = MTM,
 ) -> dict[str, dict[str, Any]]:
     """Predictions minus the baseline chosen for each task, paired over the same draws of trials.
 
     Args:
-        predictions: task -> rates, as in `score_session`, or their sums.
+        sums: task -> those of a session, see `sums_of`.
         best: task -> the baseline, see `best_baseline.best_baselines`; a task without one is None
             with a reason.
         excess: baseline -> task -> float32 [K, N] of `excess_nll`.
@@ -117,10 +122,9 @@ def compare_with_best(
         "ci95"}; standard error and interval are over this session's trials.
     """
     blocks = {}
-    for task, rates in predictions.items():
+    for task, (ours, reason) in sums.items():
         name, chosen_on = best.get(task, Best(None, None))
         blocks[task] = {"baseline": name, "chosen_on": chosen_on}
-        ours, reason = task_sums(session, task, rates, protocol)
         reference = excess.get(name, {}).get(task)
         if name is None:
             reason = reason or "no listed baseline has a score"
@@ -210,12 +214,15 @@ def unscored(reason: str) -> dict[str, Any]:
     return block | dict.fromkeys(COUNTS, 0)
 
 
-def task_sums(
-    session: Session, task: str, rates: np.ndarray | metrics.PoissonSums, protocol: Protocol = MTM
-):
-    """(PoissonSums, None), or (None, reason) without a score; sums pass through."""
-    if isinstance(rates, metrics.PoissonSums):
-        return rates, None
+def sums_of(
+    session: Session, predictions: Mapping[str, np.ndarray], protocol: Protocol = MTM
+) -> dict[str, TaskSums]:
+    """`task_sums` of every task of the predictions, as in `score_session`."""
+    return {task: task_sums(session, task, rates, protocol) for task, rates in predictions.items()}
+
+
+def task_sums(session: Session, task: str, rates: np.ndarray, protocol: Protocol = MTM) -> TaskSums:
+    """One task's rates [K, T, N] of the test trials, reduced over bins."""
     trial_ids = session.trials_of(TEST)
     require(
         len(trial_ids),
@@ -231,13 +238,14 @@ def task_sums(
     scored = scored_entries(session, task, trial_ids, protocol)
     if not scored.any():
         if protocol.task(task).hides.by_region:
-            return None, "no known region has enough units with a train spike"
-        return None, "no unit has a train spike"
+            return TaskSums(None, "no known region has enough units with a train spike")
+        return TaskSums(None, "no unit has a train spike")
     # One hole refuses the score: leaving out hard entries would otherwise pay.
     missing = int((~np.isfinite(rates[scored])).sum())
     if missing:
-        return None, f"{missing} of {int(scored.sum())} scored entries have no finite prediction"
-    return metrics.poisson_sums(rates, counts, session.mean_counts(), scored), None
+        reason = f"{missing} of {int(scored.sum())} scored entries have no finite prediction"
+        return TaskSums(None, reason)
+    return TaskSums(metrics.poisson_sums(rates, counts, session.mean_counts(), scored))
 
 
 def _why_missing(name: str, point: Mapping[str, np.ndarray]) -> str:

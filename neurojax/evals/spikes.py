@@ -196,10 +196,11 @@ def _session(
     predictions = activity.predict_session(
         model, session, protocol=protocol, trials_per_pass=settings["trials_per_pass"]
     )
-    options = {"seed": seed, "num_boot": settings["num_boot"], "protocol": protocol}
-    score = functools.partial(scoring.score_session, session, **options)
-    tasks, comparable = score(predictions), dict(predictions)
-    _add_read_outs(model, session, protocol, settings, options, tasks, comparable)
+    boot = {"seed": seed, "num_boot": settings["num_boot"]}
+    score = functools.partial(scoring.score_session, session, protocol=protocol, **boot)
+    read_outs, read_out_sums = _read_outs(model, session, protocol, settings, boot)
+    tasks = score(predictions) | read_outs
+    sums = scoring.sums_of(session, predictions, protocol) | read_out_sums
     block = {
         **facts(session),
         "tasks": {task: tasks[task] for task in protocol.tasks},
@@ -209,8 +210,8 @@ def _session(
         **ceilings(session, score, protocol),
         "notes": protocols.notes(session, protocol)
         + [few_shot.NOTE] * bool(protocol.read_out_tasks),
-        **trust.of_session(model, session, comparable, settings, seed, protocol),
-        "paired": scoring.compare_with_best(session, comparable, best, baselines.excess, **options),
+        **trust.of_session(model, session, predictions, sums, settings, seed, protocol),
+        "paired": scoring.compare_with_best(sums, best, baselines.excess, **boot),
     }
     return block, predictions
 
@@ -224,26 +225,21 @@ def facts(session: Session) -> dict[str, Any]:
     }
 
 
-def _add_read_outs(model, session, protocol, settings, options, tasks, comparable) -> None:
-    """Adds what is read from latents or rates beside the held-out units: to `tasks`, and to what
-    can be paired."""
-    boot = {name: options[name] for name in ("seed", "num_boot")}
-    beside = functools.partial(
-        activity.beside_held_out,
-        model,
-        session,
-        protocol,
-        trials_per_pass=settings["trials_per_pass"],
-    )
+def _read_outs(
+    model, session, protocol, settings, boot
+) -> tuple[dict[str, Any], dict[str, scoring.TaskSums]]:
+    """What is read from latents or rates beside the held-out units: (blocks, sums to pair)."""
+    blocks, sums = {}, {}
+    trials = {"trials_per_pass": settings["trials_per_pass"]}
+    beside = functools.partial(activity.beside_held_out, model, session, protocol, **trials)
     parts = [session.trials_of(split) for split in (TRAIN, TEST)]
     if protocol.read_out_tasks:
         _, bin_valid = session.gather_trials(parts[0])
         latents = few_shot.principal(
             *(beside(trial_ids, latents=True) for trial_ids in parts), bin_valid
         )
-        blocks, sums = few_shot.score(session, protocol, [latents], **boot)
-        tasks.update(blocks)
-        comparable.update(sums)
+        blocks, found = few_shot.score(session, protocol, [latents], **boot)
+        sums = {task: scoring.TaskSums(of_task) for task, of_task in found.items()}
     for task in protocol.behaviour_tasks:
         asked = protocol.tasks[task]
         scored = protocols.scored_units(session, protocol)
@@ -254,7 +250,8 @@ def _add_read_outs(model, session, protocol, settings, options, tasks, comparabl
             else [np.zeros((0, 0, 0))] * 2
         )
         block = behaviour_read_out.score(session, asked, *rates, **boot)
-        tasks[task] = scoring.with_headline(block, task, protocol)
+        blocks[task] = scoring.with_headline(block, task, protocol)
+    return blocks, sums
 
 
 def trials_per_pass(

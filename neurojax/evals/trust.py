@@ -10,13 +10,14 @@ from neurojax.data.session import TEST, Session
 from neurojax.evals import activity, passes, protocols
 from neurojax.evals.calibration import calibration
 from neurojax.evals.region_matrix import region_matrix
-from neurojax.scores import metrics
+from neurojax.evals.scoring import TaskSums
 
 
 def of_session(
     model: passes.Model,
     session: Session,
-    predictions: Mapping[str, Any],
+    predictions: Mapping[str, np.ndarray],
+    sums: Mapping[str, TaskSums],
     settings: Mapping[str, Any],
     seed: int,
     protocol: protocols.Protocol,
@@ -27,7 +28,8 @@ def of_session(
         model: what is evaluated.
         session: the recording.
         predictions: task -> float [K, T, N], expected spikes per bin of the test trials, NaN where
-            not scored, or metrics.PoissonSums.
+            not scored.
+        sums: task -> sums of these and of read-outs, see `scoring.sums_of`.
         settings: the `eval` block of a config.
         seed: of every draw.
         protocol: of the predictions.
@@ -52,13 +54,11 @@ def of_session(
             num_permutations=settings["num_permutations"],
             schemes=model.schemes,
         ),
-        "trial_sums": trial_sums(session, predictions, counts),
+        "trial_sums": trial_sums(session, sums),
     }
 
 
-def trial_sums(
-    session: Session, predictions: Mapping[str, Any], counts: np.ndarray
-) -> dict[str, Any]:
+def trial_sums(session: Session, sums: Mapping[str, TaskSums]) -> dict[str, Any]:
     """What a paired comparison of two runs needs, small enough to keep.
 
     The pooled score is sum(gain_nats) / (ln 2 sum(spikes)); of two runs on the same trials the null
@@ -66,22 +66,18 @@ def trial_sums(
 
     Args:
         session: the recording.
-        predictions: as in `of_session`.
-        counts: [K, T, N] of its test trials.
+        sums: as in `of_session`.
 
     Returns:
         {"trial_id": [K], "tasks": {task: {"spikes": [K], "gain_nats": [K]}}}, sums over the scored
-        units that fire.
+        units that fire; tasks without a score are left out.
     """
     tasks = {}
-    for task, rates in predictions.items():
-        is_array = isinstance(rates, np.ndarray)
-        if is_array and (rates.shape != counts.shape or not np.isfinite(rates).any()):
-            continue
-        sums = metrics.poisson_sums(rates, counts) if is_array else rates
-        gain = -sums.model_excess[:, sums.fires].sum(1)
-        tasks[task] = {
-            "spikes": [int(number) for number in sums.spikes.sum(1)],
-            "gain_nats": [float(f"{value:.8g}") for value in gain],
-        }
+    for task, (found, _) in sums.items():
+        if found is not None:
+            gain = -found.model_excess[:, found.fires].sum(1)
+            tasks[task] = {
+                "spikes": [int(number) for number in found.spikes.sum(1)],
+                "gain_nats": [float(f"{value:.8g}") for value in gain],
+            }
     return {"trial_id": [int(trial) for trial in session.trials_of(TEST)], "tasks": tasks}

@@ -52,9 +52,10 @@ def test_paired_differences_from_the_cache_are_those_of_the_fit(kept):
     counts = session.gather_trials(session.trials_of(2))[0]
     rates = {"co_smoothing": np.full(counts.shape, 0.45)}
     options, best = dict(seed=0, num_boot=20), {"co_smoothing": Best("psth", "validation")}
-    from_fit = scoring.compare_with_best(session, rates, best, found.excess, **options)
+    sums = scoring.sums_of(session, rates)
+    from_fit = scoring.compare_with_best(sums, best, found.excess, **options)
     excess = baselines_cache.read(path, session, TASKS, NAMES).excess
-    assert scoring.compare_with_best(session, rates, best, excess, **options) == from_fit
+    assert scoring.compare_with_best(sums, best, excess, **options) == from_fit
     assert np.isfinite(from_fit["co_smoothing"]["bps_pooled"])
 
 

@@ -73,4 +73,4 @@ def test_nothing_expected_is_null_with_a_reason_and_json_holds_it_all():
     found = block(np.zeros((2, 3, 1)), counts, num_boot=0)
     assert found["observed_over_predicted"] is None and found["dispersion_bins"]["median_reason"]
     json.dumps([found, block(*drawn(), num_boot=0)], allow_nan=False)
-    assert calibration({"a": np.full((2, 3, 1), np.nan), "b": "sums"}, counts, BIN_SIZE_S, seed=0) == {}
+    assert calibration({"a": np.full((2, 3, 1), np.nan), "b": np.ones((2, 3, 2))}, counts, BIN_SIZE_S, seed=0) == {}

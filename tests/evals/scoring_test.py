@@ -162,9 +162,11 @@ def test_comparison_with_itself_is_zero_and_with_the_mean_has_a_sign():
     mean = np.broadcast_to(session.mean_counts(), session.gather_trials(trial_ids)[0].shape)
     excess = {"other": {task: scoring.excess_nll(session, task, rates) for task, rates in predictions.items()}}
     best = {"forward": Best("other", "validation")}
-    same = scoring.compare_with_best(session, predictions, best, excess, seed=0, num_boot=50)["forward"]
+    same, block = (
+        scoring.compare_with_best(scoring.sums_of(session, rates), best, excess, seed=0, num_boot=50)["forward"]
+        for rates in (predictions, {"forward": mean})
+    )
     assert abs(same["bps_pooled"]) < 1e-6 and same["bps_pooled_se"] < 1e-6
-    block = scoring.compare_with_best(session, {"forward": mean}, best, excess, seed=0, num_boot=50)["forward"]
     assert block["bps_pooled"] > 0 and block["ci95"][0] < block["bps_pooled"]
 
 
@@ -173,7 +175,7 @@ def test_what_is_kept_of_a_baseline_gives_the_same_paired_difference():
     predictions, reference = _predictions(session), _predictions(session, seed=2)
     excess = {"other": {task: scoring.excess_nll(session, task, rates) for task, rates in reference.items()}}
     best = dict.fromkeys(("co_smoothing", "forward", "inter_region"), Best("other", "validation"))
-    found = scoring.compare_with_best(session, predictions, best, excess, seed=0, num_boot=50)
+    found = scoring.compare_with_best(scoring.sums_of(session, predictions), best, excess, seed=0, num_boot=50)
     for task in best:
         assert set(found[task]) == {"baseline", "chosen_on", "bps_pooled", "bps_pooled_se", "ci95"}
         assert (
@@ -202,7 +204,7 @@ def test_a_task_without_a_score_has_nothing_to_pair():
     best = dict.fromkeys(("inter_region", "forward", "co_smoothing"), Best("other", "test"))
     del excess["other"]["co_smoothing"]
     excess["other"]["forward"][:] = np.nan
-    found = scoring.compare_with_best(session, predictions, best, excess, seed=0)
+    found = scoring.compare_with_best(scoring.sums_of(session, predictions), best, excess, seed=0)
     assert found["inter_region"]["bps_pooled"] is None and "region" in found["inter_region"]["bps_pooled_reason"]
     for task in ("forward", "co_smoothing"):  # chosen for all sessions, and without a score in this one
         assert found[task]["bps_pooled"] is None and "has no score in this one" in found[task]["bps_pooled_reason"]

@@ -5,7 +5,7 @@ import pytest
 
 from neurojax.data.session import TEST
 from neurojax.data.store.sessions import from_counts
-from neurojax.evals import trust
+from neurojax.evals import scoring, trust
 from neurojax.scores import metrics
 
 
@@ -17,11 +17,11 @@ def test_trial_sums_give_the_pooled_score_and_leave_silent_units_out():
     tested = counts[session.trials_of(TEST)]
     rates = rng.uniform(0.2, 0.6, tested.shape)
     rates[:, :, 4] = np.nan
-    found = trust.trial_sums(session, {"held": rates, "nothing": np.full(rates.shape, np.nan)}, tested)
+    sums = metrics.poisson_sums(rates, tested)
+    nothing = scoring.TaskSums(None, "no unit has a train spike")
+    found = trust.trial_sums(session, {"held": scoring.TaskSums(sums), "nothing": nothing})
     assert found["trial_id"] == session.trials_of(TEST).tolist() and list(found["tasks"]) == ["held"]
     spikes, gain = (np.asarray(found["tasks"]["held"][name]) for name in ("spikes", "gain_nats"))
     expected = metrics.poisson_scores(metrics.poisson_sums(rates, tested))["bps_pooled"]
     assert gain.sum() / (np.log(2) * spikes.sum()) == pytest.approx(expected, rel=1e-6)
     assert spikes.tolist() == tested[:, :, [0, 1, 3]].sum((1, 2)).tolist()
-    sums = metrics.poisson_sums(rates, tested)
-    assert trust.trial_sums(session, {"held": sums}, tested) == found
