@@ -29,6 +29,7 @@ from neurojax.schemes import CAUSAL, INTER_REGION, INTRA_REGION, NEURON, PROMPTS
 SPLITS_INTO_PARTS = True
 VALIDATED = PROMPTS  # the same questions as MtM: units, last bins, within a region, a whole region
 DIVERGENCES = ("kl_initial_state", "kl_inputs")  # of Outputs.extras, nats of each trial [G, b]
+LOGGED_PER_TRIAL = DIVERGENCES
 
 
 @dataclasses.dataclass(frozen=True)

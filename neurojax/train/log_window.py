@@ -25,6 +25,7 @@ class LogWindow:
     def __init__(self, recipe: Recipe, config: LoopConfig, source: Source, devices: int):
         self._config, self._source = config, source
         self._trials = source.trials_per_batch
+        self._summed = getattr(recipe.objective.module, "LOGGED_PER_TRIAL", ())
         self._peak = flops.peak_flops(devices)
         self._flops = flops.train_step_flops(recipe.model.config, self._trials, source.facts)
         self._start = time.monotonic()
@@ -33,13 +34,11 @@ class LogWindow:
         self.steps_seen = 0
 
     def _per_trial(self) -> dict[str, float]:
-        """`train/<name>_per_trial` of what else an objective sums over trials (KL divergences, in
-        nats)."""
-        trials = sum(float(line.get("trials", 0)) for line in self._lines)
-        names = [name for name in self._lines[-1] if name.startswith("kl_")] if trials else []
+        """`train/<name>_per_trial` of the sums that the objective names."""
+        trials = sum(float(line["trials"]) for line in self._lines) if self._summed else 0.0
         return {
-            f"train/{n}_per_trial": sum(float(line[n]) for line in self._lines) / trials
-            for n in names
+            f"train/{name}_per_trial": sum(float(line[name]) for line in self._lines) / trials
+            for name in (self._summed if trials else ())
         }
 
     def elapsed_s(self) -> float:
