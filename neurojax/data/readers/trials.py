@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from neurojax.data.observed import entries_of, intervals_of
+from neurojax.data.readers.never_observed import without_unobserved
 from neurojax.data.readers.roles import Axes
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, Session
@@ -139,11 +140,14 @@ def session_of(
         where: for messages.
         info: as in `from_counts`; where the split comes from is added.
         stored_split: [trials], of the recording.
-        **fields: as in `from_counts`.
+        **fields: as in `from_counts`; trials and units of which nothing was `observed` leave.
 
     Raises:
         InputError: the fields do not fit, or a split would share time.
     """
+    counts, lengths, starts, stored_split, info, fields = without_unobserved(
+        counts, lengths, starts, stored_split, info, fields, where
+    )
     split, source = choose_split(stored_split, starts, spec, where)
     session = from_counts(
         counts,

@@ -18,6 +18,9 @@ import numpy as np
 from neurojax.errors import InputError, require
 
 MAX_FILE_BYTES = 2**33  # uncompressed bytes of one input file
+# A compressed file may unpack to this many times its size, or to _SMALL_BYTES: 2 MB of zeros in
+# disguise would fill memory. Uncompressed files are bounded by MAX_FILE_BYTES alone.
+_MAX_EXPANSION, _SMALL_BYTES = 200, 2**28
 _MAX_HEADER_BYTES = 10_000
 _MAX_MEMBERS = 2_000
 _PLAIN_KINDS = "biufUS"  # bool, integers, floats, text; no objects, records, dates
@@ -30,6 +33,25 @@ def check_array_name(name: str, where: str) -> None:
         isinstance(name, str) and _NAME.fullmatch(name),
         f"{where}: array name {str(name)[:120]!r}; expected letters, digits, _ . - and at most "
         "100 of them",
+    )
+
+
+def unpacked_limit(num_bytes: int) -> int:
+    """Bytes that a compressed file of `num_bytes` may unpack to."""
+    return min(MAX_FILE_BYTES, max(_SMALL_BYTES, _MAX_EXPANSION * num_bytes))
+
+
+def check_unpacked(unpacked_bytes: int, num_bytes: int, where: str) -> None:
+    """Raises InputError where a file of `num_bytes` unpacks to more than is plausible."""
+    require(
+        unpacked_bytes <= MAX_FILE_BYTES,
+        f"{where} unpacks to {unpacked_bytes} bytes, expected at most {MAX_FILE_BYTES}; split the "
+        "recording",
+    )
+    require(
+        unpacked_bytes <= unpacked_limit(num_bytes),
+        f"{where} has {num_bytes} bytes and unpacks to {unpacked_bytes}, more than "
+        f"{_MAX_EXPANSION} times as many; store it uncompressed, or counts as uint8, if it is so",
     )
 
 
@@ -114,7 +136,8 @@ def read_npz(path: Path, max_bytes: int | None = None) -> dict[str, np.ndarray]:
 
     Args:
         path: the archive, compressed or not.
-        max_bytes: bound on the uncompressed bytes of all members; by default MAX_FILE_BYTES.
+        max_bytes: bound on the uncompressed bytes of all members; by default MAX_FILE_BYTES, and
+            for compressed members `unpacked_limit`.
 
     Raises:
         InputError: missing, not a zip, truncated, too large, pickled, or headers that do not fit
@@ -132,6 +155,8 @@ def read_npz(path: Path, max_bytes: int | None = None) -> dict[str, np.ndarray]:
                     f"{path} unpacks to {len(members)} arrays of {total} bytes, expected at most "
                     f"{_MAX_MEMBERS} of {limit}; split the recording",
                 )
+                if max_bytes is None:
+                    check_unpacked(total, path.stat().st_size, str(path))
                 return _read_members(archive, members, path)
         except InputError:
             raise
@@ -211,7 +236,8 @@ def _read_header(
         ) from None
     require(
         not dtype.hasobject,
-        f"{where}: pickled objects are never opened; store numbers or text (dtype=str)",
+        f"{where}: pickled objects are never opened; save it as text with .astype(str), or as "
+        "numbers",
     )
     require(
         dtype.kind in kinds and dtype.itemsize != 0,

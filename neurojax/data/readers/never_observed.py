@@ -1,0 +1,64 @@
+"""Trials and units of which nothing was observed: they alone leave, counted. Pure numpy."""
+
+from typing import Any
+
+import numpy as np
+
+from neurojax.errors import require
+
+_REASON = "never observed"
+_PER_UNIT = ("region", "region_group", "region_source", "unit_id")
+
+
+def without_unobserved(
+    counts: np.ndarray,
+    lengths: np.ndarray,
+    starts: np.ndarray,
+    stored_split: np.ndarray | None,
+    info: dict[str, Any],
+    fields: dict[str, Any],
+    where: str,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None, dict[str, Any], dict[str, Any]]:
+    """What `readers.trials.session_of` is given, without trials in which no unit was observed and
+    without units that never were; `info` counts both.
+
+    Args:
+        counts: [total_bins, N], trials end to end.
+        lengths, starts: [trials].
+        stored_split: [trials], or None.
+        info: as in `from_counts`.
+        fields: as in `from_counts`; `observed`, bool [total_bins, N] or [total_bins], decides.
+        where: for the message.
+
+    Raises:
+        InputError: nothing was observed.
+    """
+    observed = fields.get("observed")
+    observed = None if observed is None else np.asarray(observed)
+    if observed is None or observed.all() or len(observed) != len(counts):
+        return counts, lengths, starts, stored_split, info, fields
+    entries = observed if observed.ndim == 2 else observed[:, None]
+    first = np.cumsum(lengths) - lengths
+    trials = np.add.reduceat(entries.any(axis=1), first) > 0
+    units = np.broadcast_to(entries.any(axis=0), counts.shape[1:])
+    require(trials.any(), f"{where}: nothing of the {len(trials)} trials was observed")
+    if trials.all() and units.all():
+        return counts, lengths, starts, stored_split, info, fields
+    rows = np.repeat(trials, lengths)
+    kept = {**fields, "observed": observed[rows] if observed.ndim == 1 else entries[rows][:, units]}
+    for name, keep in (("conditions", trials), ("behaviour", rows), ("behaviour_valid", rows)):
+        kept[name] = {key: values[keep] for key, values in (fields.get(name) or {}).items()}
+    kept["unit_metadata"] = {
+        key: values[units] for key, values in (fields.get("unit_metadata") or {}).items()
+    }
+    own = [name for name in _PER_UNIT if fields.get(name) is not None]
+    kept |= {name: np.asarray(fields[name])[units] for name in own}
+    if fields.get("unit_id") is None and not units.all():  # names stay those of the rows
+        kept["unit_id"] = np.flatnonzero(units).astype(str)
+    for key, gone in (("trials_dropped", ~trials), ("units_dropped", ~units)):
+        if gone.any():
+            info = {**info, key: {**info.get(key, {}), _REASON: int(gone.sum())}}
+    split = stored_split
+    if split is not None and np.shape(split) == np.shape(starts):
+        split = split[trials]
+    return counts[rows][:, units], lengths[trials], starts[trials], split, info, kept
