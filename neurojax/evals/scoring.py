@@ -194,6 +194,7 @@ def _silent_units(every: Sequence[metrics.PoissonSums]) -> dict[str, Any]:
     The cost, in bits/spike of the pooled score, is that of the spikes predicted of them; mean over
     draws.
     """
+    # What is predicted of units that stay silent costs nats that no bits per spike can show.
     silent = ~every[0].fires & (every[0].num_entries.sum(0) > 0)
     predicted = np.mean(
         [(one.model_excess + one.num_entries * one.null_mean)[:, silent].sum() for one in every]

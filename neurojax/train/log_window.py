@@ -82,6 +82,7 @@ class LogWindow:
         values = {
             "time_s": now - self._start,
             **self._per_trial(),
+            # Sums over sums: a mean of the steps' means would weigh their entries unequally.
             "train/nats_per_entry": sum(float(line["nll_sum"]) for line in self._lines)
             / max(entries, 1.0),
             "train/loss": float(np.mean([line["loss"] for line in self._lines])),
