@@ -32,6 +32,8 @@ class Finding:
 
 _SORTED = "nothing to do: they are sorted when binned"
 _CLOCK = "check that spikes, trials and behaviour share one clock, in seconds"
+# What every door calls bins that `observed.heard` marks.
+FELL_SILENT = "bins not observed, as a whole population fell silent against all odds"
 # Names in `info["findings"]` -> level and remedy; a reader's own names are notes.
 _KNOWN = {
     "unsorted spike times": ("note", _SORTED),
@@ -43,6 +45,16 @@ _KNOWN = {
     "trials that reach outside of the spikes": (
         "warning",
         f"their bins outside count as silence; {_CLOCK}, or leave them out",
+    ),
+    FELL_SILENT: (
+        "warning",
+        "they are left out of training and scores; convert with --silence=keep where the animal "
+        "was silent, or state what was observed",
+    ),
+    "bins whose times jump within a trial": (
+        "warning",
+        "a gap of the recording lies inside a trial; end trials at gaps, or cut windows with "
+        "--window_s, which end there",
     ),
     "trials of different splits that share time": (
         "note",  # `check` finds them in the session itself and calls them an error
