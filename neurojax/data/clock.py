@@ -75,6 +75,7 @@ def require_seconds(
     where: str,
     trial_start_s: np.ndarray | None = None,
     trial_stop_s: np.ndarray | None = None,
+    num_spikes: int | None = None,
 ) -> None:
     """Raises InputError where spike times cannot be seconds, or are too coarse for the bins.
 
@@ -84,21 +85,24 @@ def require_seconds(
         bin_size_s: seconds.
         where: for messages.
         trial_start_s, trial_stop_s: float64 [trials], where the recording has trials.
+        num_spikes: where `times` is a sample that holds the first and the last spike, how many
+            there are.
     """
     times = np.asarray(times)
     finite = times[np.isfinite(times)] if times.dtype.kind == "f" else times
-    if len(finite) < _ENOUGH_SPIKES or not num_units:
+    number = len(finite) if num_spikes is None else num_spikes
+    if number < _ENOUGH_SPIKES or not num_units or not len(finite):
         return
     _require_resolution(finite, bin_size_s, where)
     first, last = float(finite.min()), float(finite.max())
-    said = f"{where}: {len(finite):,} spikes of {num_units} units span {last - first:,.6g} seconds"
+    said = f"{where}: {number:,} spikes of {num_units} units span {last - first:,.6g} seconds"
     remedy = "give --time_unit=ms or --time_unit=samples:30000, or --time_unit=s where it is so"
     # Judged before rates: whole numbers are what samples and milliseconds look like.
-    if last - first > len(finite) ** 0.5 and (finite == np.floor(finite)).all():
+    if last - first > number**0.5 and (finite == np.floor(finite)).all():
         raise InputError(
             f"{said}, all at whole seconds, so they are likely milliseconds or samples; {remedy}"
         )
-    rate_hz = len(finite) / num_units / max(last - first, 1e-12)
+    rate_hz = number / num_units / max(last - first, 1e-12)
     if not LOWEST_HZ <= rate_hz <= HIGHEST_HZ:
         raise InputError(
             f"{said}, {rate_hz:.3g} Hz a unit, so their time unit is likely another; {remedy}"

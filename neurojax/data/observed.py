@@ -51,7 +51,22 @@ def gaps_of(intervals_s: np.ndarray) -> np.ndarray:
     return edges.reshape(-1, 2)
 
 
-def heard(times_s: np.ndarray, num_units: int) -> np.ndarray:
+def shared(one_s: np.ndarray, other_s: np.ndarray) -> np.ndarray:
+    """Time that lies in both of two sets of intervals, float64 [n, 2], rising and apart; each of
+    them is rising and apart, and may be infinite at its ends."""
+    if not len(one_s) or not len(other_s):
+        return np.empty((0, 2))
+    edges = np.unique(np.concatenate([one_s.ravel(), other_s.ravel()]))
+    start, stop = edges[:-1], edges[1:]
+    inside = np.ones(len(start), bool)
+    for own in (one_s, other_s):
+        last = np.searchsorted(own[:, 0], start, side="right") - 1
+        inside &= (last >= 0) & (stop <= own[last, 1])
+    steps = np.diff(np.pad(inside, 1).astype(np.int8))
+    return np.stack([edges[steps == 1], edges[np.flatnonzero(steps == -1)]], axis=1)
+
+
+def heard(times_s: np.ndarray, num_units: int, num_spikes: int | None = None) -> np.ndarray:
     """Time in which a population was recorded, as its spikes tell, float64 [n, 2], seconds;
     infinite at its ends where they do not tell.
 
@@ -62,11 +77,14 @@ def heard(times_s: np.ndarray, num_units: int) -> np.ndarray:
     Args:
         times_s: float64 [spikes], of all units of one probe, rising, seconds.
         num_units: of the probe, that fire.
+        num_spikes: where `times_s` holds only the first and last spike of each few seconds (below
+            ten), how many there are.
     """
     everything = np.array([[-np.inf, np.inf]])
-    if num_units < _LEAST_UNITS or len(times_s) < _SPIKES_DUE or times_s[-1] <= times_s[0]:
+    number = len(times_s) if num_spikes is None else num_spikes
+    if num_units < _LEAST_UNITS or number < _SPIKES_DUE or times_s[-1] <= times_s[0]:
         return everything
-    due_hz = len(times_s) / (times_s[-1] - times_s[0])
+    due_hz = number / (times_s[-1] - times_s[0])
     margin_s = _SPIKES_DUE_AT_ENDS / due_hz
     gaps = np.flatnonzero(np.diff(times_s) > max(_SWITCHED_OFF_S, _SPIKES_DUE / due_hz))
     edges = np.stack([times_s[gaps], times_s[gaps + 1]], axis=1).ravel()
