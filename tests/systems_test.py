@@ -18,7 +18,7 @@ import pytest
 
 from neurojax import by_name
 from neurojax.commands import train as train_command
-from neurojax.data.observed import ObservedIntervals
+from neurojax.data.observed import intervals_of
 from neurojax.data.store.dataset import dataset_of
 from neurojax.errors import InputError, Interrupted
 from neurojax.evals import spikes
@@ -197,12 +197,22 @@ def test_an_entry_that_is_missing_names_the_config_of_such_data():
             settings.entry({}, "model", "width", int)
 
 
-def test_a_session_that_was_not_observed_throughout_is_refused():
-    declared = config_of("mtm")
+@pytest.mark.parametrize("placement", ["host", "device"])
+def test_a_session_that_was_not_observed_throughout_is_trained_on_what_was(placement, tmp_path):
+    declared = load(next(path for path in CONFIGS if path.stem == "mtm"), "improved")
+    declared["train"] |= {"num_steps": 3, "save_every_steps": 3, "validate_every_steps": 3}
+    declared["data"] |= {"placement": placement}
     session = run_folder.load_data(declared).sessions[0]
-    part = ObservedIntervals(np.zeros(1, np.int32), np.zeros(1, np.int64), np.full(1, 5, np.int64))
-    with pytest.raises(InputError, match="not observed throughout"):
-        settings.open_source(declared, [dataclasses.replace(session, validity=part)])
+    entries = np.random.default_rng(0).random(session.counts.shape) < 0.7
+    part = session.with_fields(validity=intervals_of(entries))
+    # Counts that nobody saw, in a folder of somebody else's: they must not matter.
+    other = part.with_fields(counts=np.where(entries, part.counts, 9).astype(np.uint8))
+    for name, one in {"part": part, "other": other}.items():
+        run.train(declared, tmp_path / name, dataset=dataset_of([one]), log=lambda line: None)
+    ours, theirs = leaves_of(tmp_path / "part"), leaves_of(tmp_path / "other")
+    for name, leaf in ours.items():
+        assert np.isfinite(leaf).all(), name
+        np.testing.assert_array_equal(leaf, theirs[name], err_msg=name)
 
 
 def test_ensembles_of_neighbouring_seeds_would_share_members(tmp_path):

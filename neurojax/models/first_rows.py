@@ -103,12 +103,8 @@ def principal_read_in(
         (read_in float32 [N, K], read_in_bias float32 [K]): visible counts @ read_in + bias has mean
         zero and mean variance one over the first components; columns beyond the rank are zero.
     """
-    trials = [
-        np.asarray(session.counts[start : start + length], np.float32)
-        for start, length in zip(session.trial_start_bin, session.trial_num_bins, strict=True)
-    ]
     scale = 1 / np.sqrt(mean_counts)
-    raw = [(trials[trial] - mean_counts) * scale for trial in session.trials_of(TRAIN)]
+    raw = [_centred(session, trial, mean_counts) * scale for trial in session.trials_of(TRAIN)]
     smooth = np.concatenate(
         [scipy.ndimage.gaussian_filter1d(trial, SMOOTHING_BINS, axis=0) for trial in raw]
     )
@@ -124,6 +120,15 @@ def principal_read_in(
     read_in = np.zeros((num_units, width), np.float32)
     read_in[:, :rank] = scale[:, None] * vectors
     return read_in, (-mean_counts @ read_in).astype(np.float32)
+
+
+def _centred(session: Session, trial: int, means: np.ndarray) -> np.ndarray:
+    """Counts of a trial less the means of units, [T, N]; what was not observed is at its mean."""
+    start, length = session.trial_start_bin[trial], session.trial_num_bins[trial]
+    centred = np.asarray(session.counts[start : start + length], np.float32) - means
+    if session.validity is None:
+        return centred
+    return np.where(session.entry_valid(np.asarray([trial]))[0], centred, 0)
 
 
 def principal(sessions: Sequence[Session], facts: Facts, width: int) -> dict[str, np.ndarray]:
@@ -191,8 +196,7 @@ def alignment(
         means = np.exp(bias)
         components, _ = principal_read_in(session, width, own_means)
         for trial in session.trials_of(TRAIN)[:MAX_TRIALS]:
-            start, length = session.trial_start_bin[trial], session.trial_num_bins[trial]
-            centred = np.asarray(session.counts[start : start + length], np.float32) - means
+            centred = _centred(session, trial, means)
             scores = centred @ components
             gram += scores.T @ scores
             cross += scores.T @ (centred @ rows)

@@ -62,6 +62,8 @@ class SpikeInputs(NamedTuple):
         scheme: int32 [G, b], ids of `schemes.SCHEMES`.
         left_out: int32 [G, b] where the trials of a group see the same units but for one each, and
             are asked about that one alone; None otherwise.
+        observed: bool [G, b, T, N], entries that were recorded; None where all of them were, so
+            that nothing is computed for them.
     """
 
     counts: jax.Array
@@ -70,10 +72,13 @@ class SpikeInputs(NamedTuple):
     hidden_bins: jax.Array
     scheme: jax.Array
     left_out: jax.Array | None = None
+    observed: jax.Array | None = None
 
     def visible(self) -> jax.Array:
         """Entries the model may read, bool [G, b, T, N]."""
-        return ~self.hidden_bins[..., :, None] & ~self.hidden_units[..., None, :]
+        shown = ~self.hidden_bins[..., :, None] & ~self.hidden_units[..., None, :]
+        observed = getattr(self, "observed", None)  # a query, which has this too, knows no such
+        return shown if observed is None else shown & observed
 
 
 class SignalInputs(NamedTuple):

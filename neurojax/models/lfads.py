@@ -252,15 +252,17 @@ def visible_latents(rows: dict[str, jax.Array], inputs: SpikeInputs) -> jax.Arra
     rates = stitcher.base_rates(rows)  # [G, N], spikes per bin
     # A scale and nothing to learn by: no gradient of the read-in goes through it.
     power = jax.lax.stop_gradient(jnp.square(rows["read_in"]).sum(-1)) * rates
-    shown = jnp.where(inputs.hidden_units, 0.0, power[:, None, :]).sum(-1)  # [G, b]
-    share = shown / jnp.maximum(power.sum(-1), 1e-12)[:, None]
+    shown = jnp.where(inputs.hidden_units, 0.0, power[:, None, :])[:, :, None]  # [G, b, 1, N]
+    if inputs.observed is not None:  # what was not watched in a bin is hidden there
+        shown = jnp.where(inputs.observed, shown, 0.0)
+    share = shown.sum(-1) / jnp.maximum(power.sum(-1), 1e-12)[:, None, None]  # [G, b, T or 1]
     counts = inputs.counts.astype(jnp.float32) - rates[:, None, None, :]
     bias = rows["read_in_bias"][:, None, None]
     latents = stitcher.read_in(rows, jnp.where(inputs.visible(), counts, 0.0)) - bias
     # At most 50 times: with next to nothing visible the rest would be noise blown up.
-    latents = latents / jnp.maximum(share, 0.02)[..., None, None] + bias
+    latents = latents / jnp.maximum(share, 0.02)[..., None] + bias
     # How much is visible is an input too: a latent of zero may be silence, or not knowing.
-    share_of_bins = jnp.where(inputs.hidden_bins, 0.0, share[..., None])
+    share_of_bins = jnp.where(inputs.hidden_bins, 0.0, share)
     return jnp.concatenate([latents, share_of_bins[..., None]], axis=-1)
 
 

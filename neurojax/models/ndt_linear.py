@@ -56,8 +56,9 @@ def apply(
     # Around the mean rate: a hidden unit, set to zero below, then stands at its mean.
     centred = inputs.counts.astype(dtype) - base_rates[:, None, None].astype(dtype)
     latents = stitcher.read_in(rows, jnp.where(visible, centred, 0))
+    shown = ~inputs.hidden_units if inputs.observed is None else visible
     latents = stitcher.posterior(
-        rows, latents, ~inputs.hidden_units, base_rates, config.posterior_noise, inputs.left_out
+        rows, latents, shown, base_rates, config.posterior_noise, inputs.left_out
     )
     states = ndt.bin_states(weights, latents, inputs, config, train, key)
     states = states + _linear_path(params, latents, inputs, config)

@@ -51,12 +51,12 @@ def _per_group(entries: jax.Array, weights: jax.Array) -> jax.Array:
 def posterior(
     rows,
     latents: jax.Array,
-    visible_units: jax.Array,
+    visible: jax.Array,
     base_rates: jax.Array,
     noise: float,
     left_out=None,
 ) -> jax.Array:
-    """Latents as the posterior mean given the visible units, instead of a sum that shrinks as units
+    """Latents as the posterior mean given what is visible, instead of a sum that shrinks as units
     are hidden.
 
     Counts over the root of their mean are read as W z + noise of variance one, W the read-in rows
@@ -65,13 +65,14 @@ def posterior(
 
     Args:
         latents: [G, b, T, K], from `read_in` of centred visible counts.
-        visible_units: bool [G, b, N].
+        visible: bool [G, b, N], units; or [G, b, T, N], entries, where some were not observed:
+            then each bin has a matrix of its own.
         base_rates: float32 [G, N], spikes per bin; padding units have zero rows.
         noise: noise over signal, positive.
         left_out: int32 [G, b] where all trials of a group see the same units but for one each, this
             one: the matrix is then made once.
     """
-    chex.assert_rank([latents, visible_units, base_rates], [4, 3, 2])
+    chex.assert_rank([latents, visible, base_rates], [4, {3, 4}, 2])
     # Generative reading of the read-in: counts / sqrt(mean) = W z + noise of variance one, which is
     # what Poisson counts have. Without gradient: W learns as a read-in, not through an inverse.
     loadings = jax.lax.stop_gradient(rows["read_in"] * jnp.sqrt(base_rates)[..., None])  # [G, N, K]
@@ -79,12 +80,15 @@ def posterior(
     # Unit columns in the mean, so that `noise` is relative to the signal.
     energy = jnp.sum(jnp.square(loadings), axis=(1, 2), keepdims=True) / width
     loadings = loadings / jnp.sqrt(jnp.maximum(energy, 1e-12))
-    if left_out is None:
-        shown = jnp.where(visible_units[..., None], loadings[:, None], 0.0)  # [G, b, N, K]
+    if visible.ndim == 4:
+        outer = loadings[..., :, None] * loadings[..., None, :]  # [G, N, K, K]
+        gram = jnp.einsum("gbtn,gnkl->gbtkl", visible.astype(jnp.float32), outer)
+    elif left_out is None:
+        shown = jnp.where(visible[..., None], loadings[:, None], 0.0)  # [G, b, N, K]
         gram = jnp.einsum("gbnk,gnl->gbkl", shown, loadings)
     else:
         # [G, N, K], seen by any trial
-        shown = jnp.where(visible_units.any(1)[..., None], loadings, 0.0)
+        shown = jnp.where(visible.any(1)[..., None], loadings, 0.0)
         own = jnp.take_along_axis(shown, left_out[..., None], axis=1)  # [G, b, K]
         # One product for the group, less the row of each trial's own unit: b times less work.
         gram = (
@@ -92,11 +96,14 @@ def posterior(
             - own[..., :, None] * own[..., None, :]
         )
     # Positive definite whatever is hidden, since noise is above zero.
-    factor = jax.scipy.linalg.cho_factor(gram + noise * jnp.eye(width)[None, None], lower=True)
+    eye = jnp.eye(width).reshape((1,) * (gram.ndim - 2) + (width, width))
+    factor = jax.scipy.linalg.cho_factor(gram + noise * eye, lower=True)
     bias = rows["read_in_bias"][:, None, None]
-    solved = jax.scipy.linalg.cho_solve(
-        factor, jnp.swapaxes(latents.astype(jnp.float32) - bias, -1, -2)
-    )
+    centred = latents.astype(jnp.float32) - bias
+    if visible.ndim == 4:
+        solved = jax.scipy.linalg.cho_solve(factor, centred[..., None])[..., 0]
+        return (bias + (1 + noise) * solved).astype(latents.dtype)
+    solved = jax.scipy.linalg.cho_solve(factor, jnp.swapaxes(centred, -1, -2))
     # 1 + noise gives the plain sum back where all units are visible and W' W = I.
     return (bias + (1 + noise) * jnp.swapaxes(solved, -1, -2)).astype(latents.dtype)  # [G, b, T, K]
 

@@ -188,12 +188,13 @@ def inputs(batch: Batch, query: Any, config: Config) -> SpikeInputs:
         # As dropout does: what is left keeps the mean that an evaluation, which drops none, shows.
         counts = counts / (1 - config.coordinated_dropout)
     return SpikeInputs(
-        counts=jnp.where(_hidden(query), 0.0, counts),
+        counts=jnp.where(interface.recorded(~_hidden(query), batch), counts, 0.0),
         bin_valid=batch.trials["bin_valid"],
         hidden_units=query.hidden_units,
         hidden_bins=query.hidden_bins,
         scheme=query.scheme,
         left_out=query.left_out,
+        observed=batch.trials.get("entry_valid"),
     )
 
 
@@ -215,7 +216,7 @@ def asked(query: Any, batch: Batch) -> jax.Array:
     Otherwise what is hidden of a trial, or all of a trial of which nothing is. Never padding.
     """
     bin_valid, unit_valid = batch.trials["bin_valid"], batch.groups["unit_valid"]
-    valid = bin_valid[..., None] & unit_valid[:, None, None]
+    valid = interface.recorded(bin_valid[..., None] & unit_valid[:, None, None], batch)
     if query.target_units is not None:
         return valid & query.target()
     hidden = _hidden(query) & valid
@@ -266,6 +267,8 @@ def loss(apply, head, weights, batch: Batch, query: Query, step, key, config: Co
     entries = jnp.sum(targets, axis=(-2, -1), dtype=jnp.float32)
     bins = jnp.sum(batch.trials["bin_valid"], axis=-1, dtype=jnp.float32)
     valid_entries = bins * jnp.sum(batch.groups["unit_valid"], axis=-1, keepdims=True)
+    if "entry_valid" in batch.trials:
+        valid_entries = jnp.sum(batch.trials["entry_valid"], axis=(-2, -1), dtype=jnp.float32)
 
     # A trial without a valid bin is padding; its posterior says nothing about data.
     costs = [jnp.where(bins > 0, outputs.extras[name], 0.0) for name in DIVERGENCES]

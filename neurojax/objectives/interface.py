@@ -103,6 +103,12 @@ def asked_as(scheme: int, trained: Sequence[str]) -> int:
     return scheme if SCHEMES[scheme] in trained else scheme_id(trained[0])
 
 
+def recorded(entries: jax.Array, batch: Batch) -> jax.Array:
+    """Of entries, bool [G, b, T, N], those that were observed; as they are where all were."""
+    observed = batch.trials.get("entry_valid")
+    return entries if observed is None else entries & observed
+
+
 def askable(batch: Batch, scheme: jax.Array) -> jax.Array:
     """Whether a scheme can be asked of each group, bool [G, 1, 1]: regions need a known one."""
     known = (batch.groups["unit_valid"] & (batch.groups["region_id"] >= 0)).any(-1)

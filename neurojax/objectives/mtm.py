@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from neurojax.batch import Batch
 from neurojax.errors import require
 from neurojax.models.interface import SpikeInputs
-from neurojax.objectives.interface import LossSums, Query, askable, asked_as
+from neurojax.objectives.interface import LossSums, Query, askable, asked_as, recorded
 from neurojax.ranges import Range, check_ranges, one_of, share
 from neurojax.schemes import CAUSAL, INTER_REGION, INTRA_REGION, NEURON, PROMPTS, SCHEMES, scheme_id
 
@@ -85,15 +85,16 @@ def draw(key: jax.Array, batch: Batch, step: jax.Array, config: Config) -> Query
 def inputs(batch: Batch, query: Query, config: Config) -> SpikeInputs:
     """What the model reads: counts [G, b, T, N] with zeros where the query hides them."""
     # Zero before the model sees them: no path through it can leak a hidden count.
-    counts = jnp.where(query.visible(), batch.trials["counts"], 0)
+    counts = jnp.where(recorded(query.visible(), batch), batch.trials["counts"], 0)
     hidden = (query.hidden_units, query.hidden_bins, query.scheme, query.left_out)
-    return SpikeInputs(counts, batch.trials["bin_valid"], *hidden)
+    observed = batch.trials.get("entry_valid")
+    return SpikeInputs(counts, batch.trials["bin_valid"], *hidden, observed)
 
 
 def loss(apply, head, weights, batch: Batch, query: Query, step, key, config: Config) -> LossSums:
     """Nats of the hidden entries that are asked for; see `Config.reduction`."""
     outputs = apply(weights, inputs(batch, query, config), key=key)
-    asked_entries = query.target()
+    asked_entries = asked(query, batch)
     nll = jnp.where(asked_entries, head.nll(outputs.natural, target(batch)), 0.0)
     nll_sum = jnp.sum(nll, axis=(-2, -1))  # [G, b]
     entries = jnp.sum(asked_entries, axis=(-2, -1), dtype=jnp.float32)
@@ -112,8 +113,8 @@ def target(batch: Batch) -> jax.Array:
 
 
 def asked(query: Query, batch: Batch) -> jax.Array:
-    """Entries that a query asks about, bool [G, b, T, N]."""
-    return query.target()
+    """Entries that a query asks about, bool [G, b, T, N]; none that was not observed."""
+    return recorded(query.target(), batch)
 
 
 def validation_query(key: jax.Array, batch: Batch, number: jax.Array, config: Config) -> Query:

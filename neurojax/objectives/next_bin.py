@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from neurojax.batch import Batch
 from neurojax.models.interface import SpikeInputs
-from neurojax.objectives.interface import LossSums, Query
+from neurojax.objectives.interface import LossSums, Query, recorded
 from neurojax.schemes import CAUSAL
 
 SPLITS_INTO_PARTS = True
@@ -36,15 +36,18 @@ def draw(key: jax.Array, batch: Batch, step: jax.Array, config: Config) -> Query
 def inputs(batch: Batch, query: Query, config: Config) -> SpikeInputs:
     """Counts of the bin before, zero where hidden; whatever a query's scheme, attention looks back
     only."""
-    counts = jnp.where(query.visible(), batch.trials["counts"], 0)
-    counts = jnp.pad(counts[:, :, :-1], [(0, 0), (0, 0), (1, 0), (0, 0)])
+    counts = jnp.where(recorded(query.visible(), batch), batch.trials["counts"], 0)
+    one_later = [(0, 0), (0, 0), (1, 0), (0, 0)]
+    counts = jnp.pad(counts[:, :, :-1], one_later)
+    observed = batch.trials.get("entry_valid")
+    if observed is not None:
+        observed = jnp.pad(observed[:, :, :-1], one_later)
     hidden_bins = jnp.pad(
         query.hidden_bins[..., :-1], [(0, 0), (0, 0), (1, 0)], constant_values=True
     )
     scheme = jnp.full_like(query.scheme, CAUSAL)
-    return SpikeInputs(
-        counts, batch.trials["bin_valid"], query.hidden_units, hidden_bins, scheme, query.left_out
-    )
+    hidden = (query.hidden_units, hidden_bins, scheme, query.left_out)
+    return SpikeInputs(counts, batch.trials["bin_valid"], *hidden, observed)
 
 
 def loss(apply, head, weights, batch: Batch, query: Query, step, key, config: Config) -> LossSums:
@@ -63,7 +66,7 @@ def target(batch: Batch) -> jax.Array:
 
 def asked(query: Query, batch: Batch) -> jax.Array:
     """Entries that a query asks about, bool [G, b, T, N]."""
-    return query.target()
+    return recorded(query.target(), batch)
 
 
 def validation_query(key: jax.Array, batch: Batch, number: jax.Array, config: Config) -> Query:
