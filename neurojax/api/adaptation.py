@@ -54,9 +54,9 @@ def adapted(
     """What `neurojax train --config=configs/finetune.py` makes of one session: a run in a folder
     that is read and removed.
 
-    `train.run.train` and not `train_and_evaluate`: an evaluation takes longer than the training (31 s
-    beside 20 s for one synthetic animal, `size=tiny`), and a session needs no test trial to be
-    adapted to.
+    `train.run.train` and not `train_and_evaluate`: an evaluation takes longer than the training
+    (31 s beside 20 s for one synthetic animal, `size=tiny`), and a session needs no test trial to
+    be adapted to.
 
     Args:
         source: left as it is.
