@@ -177,7 +177,7 @@ def forward_bins(session: Session, trial_ids: np.ndarray, protocol: Protocol = M
 def scored_entries(
     session: Session, task: str, trial_ids: np.ndarray, protocol: Protocol = MTM
 ) -> np.ndarray:
-    """Entries a task scores, bool [K, T, N]: always within the valid bins of scored units.
+    """Entries a task scores, bool [K, T, N]: always observed ones, of valid bins and scored units.
 
     Raises:
         InputError: the protocol has no such task.
@@ -189,7 +189,9 @@ def scored_entries(
     else:
         lengths = np.asarray(session.trial_num_bins)[trial_ids]
         bins = np.arange(int(lengths.max(initial=0))) < lengths[:, None]  # [K, T]
-    return bins[:, :, None] & units
+    entries = bins[:, :, None] & units
+    # A zero that nobody watched is no silence to predict.
+    return entries if session.validity is None else entries & session.entry_valid(trial_ids)
 
 
 def is_split_in_time_blocks(session: Session) -> bool:
