@@ -147,15 +147,14 @@ def _trained(weights, trials: _Trials, wanted, used, key, task: _Task):
         )
         return optax.apply_updates(weights, updates), moments
 
-    passes = jnp.arange(-(-num_trials // TRIALS_PER_PASS) * TRIALS_PER_PASS).reshape(
-        -1, TRIALS_PER_PASS
-    )
-    passes = jnp.minimum(passes, num_trials - 1)
+    num_chunks = -(-num_trials // TRIALS_PER_PASS)
+    chunks = jnp.arange(num_chunks * TRIALS_PER_PASS).reshape(-1, TRIALS_PER_PASS)
+    chunks = jnp.minimum(chunks, num_trials - 1)  # the last trial fills what is left
 
     def advance(carry, bounds):
         carry = jax.lax.fori_loop(*bounds, step, carry)
         predicted = jax.lax.map(
-            lambda places: _read_out(carry[0], trials, places, task, None), passes
+            lambda places: _read_out(carry[0], trials, places, task, None), chunks
         )
         predicted = predicted.reshape(-1, *predicted.shape[2:])[:num_trials]
         return carry, jax.nn.log_softmax(predicted) if task.categorical else predicted
