@@ -32,8 +32,12 @@ class Finding:
 
 _SORTED = "nothing to do: they are sorted when binned"
 _CLOCK = "check that spikes, trials and behaviour share one clock, in seconds"
+_NO_SILENCE = "nothing to do: they are no silence, and are left out of training and scores"
 # What every door calls bins that `observed.heard` marks.
 FELL_SILENT = "bins not observed, as a whole population fell silent against all odds"
+REGION_SPELLINGS = "units whose region was spelled in another way"
+# What every door calls a behaviour that it could not use; why follows in brackets.
+LEFT_OUT = "behaviour left out"
 # Names in `info["findings"]` -> level and remedy; a reader's own names are notes.
 _KNOWN = {
     "unsorted spike times": ("note", _SORTED),
@@ -66,8 +70,15 @@ _KNOWN = {
         "note",
         "nothing to do: bins without one are marked invalid",
     ),
+    REGION_SPELLINGS: (
+        "note",
+        "nothing to do: meta.json has the spellings under region_spellings",
+    ),
     "units without spikes": ("note", "nothing to do: they are kept and score nothing"),
-    "spikes outside of the observed time": ("note", "nothing to do: trials there are left out"),
+    "spikes outside of the observed time": (
+        "note",
+        "nothing to do: what was not observed is left out",
+    ),
     "spikes that belong to no unit": (
         "warning",
         "the table of units ends before its spikes; export the file again",
@@ -78,11 +89,24 @@ _KNOWN = {
     ),
     "trials in which held-out units were not observed": (
         "warning",
-        "their zeros are not silence: predict on these trials, but do not score them",
+        "these entries are left out of training and scores; where the held-out units of all test "
+        "trials are hidden, test on others with --options=as_test=val",
     ),
     "columns of the trials that are not one value each": (
         "note",
         "nothing to do: meta.json names them under trial_columns_skipped",
+    ),
+    LEFT_OUT: ("warning", "correct it and convert again; --strict refuses such a recording"),
+    "unit-bins outside of obs_intervals, left out": ("note", _NO_SILENCE),
+    "unit-bins in invalid_times, left out": ("note", _NO_SILENCE),
+    "bad times without a start or an end": (
+        "warning",
+        "the recording counts as bad from its beginning, or to its end; correct the table",
+    ),
+    "bad times that end before they begin": ("warning", "they were turned; check the table"),
+    "other tables of units, not read": (
+        "note",
+        "nothing to do, or take one of them with --options=units=PATH",
     ),
 }
 _DROPS = {
@@ -132,8 +156,11 @@ def recorded_findings(info: Mapping[str, Any]) -> list[Finding]:
     over."""
     found = []
     for name, number in _numbers(info.get("findings")):
-        level, remedy = _KNOWN.get(name, ("note", "look at the recording"))
-        found.append(Finding(level, "_".join(name.lower().split()), f"{name}: {number}", remedy))
+        # a name may say more in brackets: "behaviour left out (pupil: ...)"
+        kind = name if name in _KNOWN else name.partition(" (")[0]
+        level, remedy = _KNOWN.get(kind, ("note", "look at the recording"))
+        kind = kind if kind in _KNOWN else name
+        found.append(Finding(level, "_".join(kind.lower().split()), f"{name}: {number}", remedy))
     for key, (level, what, remedy) in _DROPS.items():
         for reason, number in _numbers(info.get(key)):
             found.append(Finding(level, key, f"{what} left out ({reason}): {number}", remedy))
