@@ -2,13 +2,14 @@
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,15 @@ from typing import Any
 from neurojax.errors import InputError, require
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux's renameat2
+_FULL = "free space"
+_SHUT = "fix its permissions, or choose another folder"
+_REMEDIES = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EFBIG: "take a disk, or a limit of the shell, that allows files so large",
+    errno.EACCES: _SHUT,
+    errno.EPERM: _SHUT,
+}
 
 
 def fsync_folder(folder: Path) -> None:
@@ -25,6 +35,29 @@ def fsync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def told(error: OSError) -> str:
+    """What the system says of a failed call, and what to do about it."""
+    words = error.strerror or str(error) or type(error).__name__
+    return f"({words}); {_REMEDIES.get(error.errno, 'choose another folder')}"
+
+
+def require_text(path: str | Path, name: str) -> None:
+    """Raises InputError where a path is no text: its bytes are not valid UTF-8, and no file that
+    records it could be written.
+
+    Args:
+        path: any path.
+        name: of the option it came with, for the message.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+        raise InputError(
+            f"{name} {shown} is not valid UTF-8, so no record could name it; rename the folder"
+        ) from None
 
 
 def require_writable(path: Path, *, folder: bool = False) -> None:
@@ -54,22 +87,35 @@ def require_writable(path: Path, *, folder: bool = False) -> None:
 def write_bytes(path: Path, content: bytes) -> None:
     """Writes `content` to a temporary name beside `path`, fsyncs it and renames it over `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(
-        prefix=f".{path.name}.", suffix=".tmp", dir=path.parent
-    )
+    temporary = _leftover_name(path)
+    # 0o666 less the umask, as any other file: who asked for privacy has it.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    descriptor = os.open(temporary, flags, 0o666)
     try:
-        with os.fdopen(descriptor, "wb") as file, held(Path(temporary)):
-            os.fchmod(file.fileno(), 0o644)
+        with os.fdopen(descriptor, "wb") as file, held(temporary):
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
             os.replace(temporary, path)  # while it is held: let go of, it would be a leftover
     except BaseException as error:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename is None:  # a write does not say where
             error.filename = str(path)
         raise
     fsync_folder(path.parent)
+
+
+def _leftover_name(path: Path) -> Path:
+    """A name beside `path` that `remove_leftovers` knows and nobody else takes."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+
+
+def temporary_folder(final: Path) -> Path:
+    """A new folder beside `final`, with the permissions that the umask gives (`mkdtemp` would let
+    nobody else in, for ever)."""
+    temporary = _leftover_name(final)
+    temporary.mkdir()
+    return temporary
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -113,7 +159,7 @@ def publish_folder(temporary: Path, final: Path) -> None:
     if not final.exists():
         os.replace(temporary, final)
     elif not _exchange(temporary, final):
-        retired = Path(tempfile.mkdtemp(prefix=f".{final.name}.", suffix=".tmp", dir=final.parent))
+        retired = temporary_folder(final)
         os.replace(final, retired)
         os.replace(temporary, final)
         shutil.rmtree(retired)

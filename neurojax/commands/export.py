@@ -1,13 +1,20 @@
 """`neurojax export`: a run's weights as a folder to share, with its model card."""
 
-import tempfile
+import shutil
 from pathlib import Path
 from typing import Any
 
 from neurojax.api import membership, model_card
 from neurojax.api.pretrained import Pretrained
 from neurojax.errors import InputError, require
-from neurojax.files import held, publish_folder, read_json, remove_leftovers, require_writable
+from neurojax.files import (
+    held,
+    publish_folder,
+    read_json,
+    remove_leftovers,
+    require_writable,
+    temporary_folder,
+)
 from neurojax.finetune import release, weights
 from neurojax.runs.progress import Progress
 from neurojax.train import run_folder
@@ -37,13 +44,13 @@ def export(folder: Path, *, out: Path, licence: str | None = None) -> None:
     card = model_card.write(found, evaluation, licence, measured)
     out.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(out.parent, out.name)
-    temporary = tempfile.TemporaryDirectory(
-        prefix=f".{out.name}.", suffix=".tmp", dir=out.parent, ignore_cleanup_errors=True
-    )
-    with temporary as name, held(Path(name)):
-        Path(name).chmod(0o755)
-        release.write(Path(name), found, card, licence, measured)
-        publish_folder(Path(name), out)
+    temporary = temporary_folder(out)
+    try:
+        with held(temporary):
+            release.write(temporary, found, card, licence, measured)
+            publish_folder(temporary, out)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
     total = sum(path.stat().st_size for path in out.iterdir())
     print(
         f"wrote {len(found.entries)} sessions' model of step {found.step:,} ({total / 1e6:.1f} "

@@ -9,9 +9,9 @@ import os
 import re
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -58,7 +58,14 @@ def check_unpacked(unpacked_bytes: int, num_bytes: int, where: str) -> None:
 def write_npy(path: Path, array: np.ndarray) -> None:
     """Writes one array in C order, in the .npy format."""
     with path.open("wb") as file:
-        np.lib.format.write_array(file, np.asarray(array, order="C"), allow_pickle=False)
+        stream = _Stream(file.write)
+        np.lib.format.write_array(stream, np.asarray(array, order="C"), allow_pickle=False)
+
+
+class _Stream(NamedTuple):
+    """A file that numpy does not write to by itself: it would not say why a write failed."""
+
+    write: Callable[[bytes], int]
 
 
 def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

@@ -12,7 +12,7 @@ from neurojax.data.store.meta import READS, SCHEMA, observation_of, read_meta
 from neurojax.data.store.session_format import content_sha256, open_recorded
 from neurojax.data.store.session_rules import check_session_id
 from neurojax.errors import InputError, require
-from neurojax.files import read_json, remove_leftovers, write_bytes, write_json
+from neurojax.files import read_json, remove_leftovers, told, write_bytes, write_json
 
 INDEX_NAME = "dataset.json"
 _SHOWN = ("session_id", "content_sha256", "num_trials", "num_units", "num_bins")
@@ -139,9 +139,7 @@ def write_dataset_index(root: str | Path) -> str:
             write_bytes(root / CARD_NAME, dataset_card(metas, index["fingerprint"]).encode())
             write_json(root / INDEX_NAME, index)
         except OSError as error:
-            raise InputError(
-                f"{root / INDEX_NAME} cannot be written ({error.strerror}); free space"
-            ) from None
+            raise InputError(f"{root / INDEX_NAME} cannot be written {told(error)}") from None
         written, metas = metas, _metas(root)
         if written == metas:
             return index["fingerprint"]

@@ -19,7 +19,6 @@ read as they are, and the content hash of equal counts is the same in both.
 """
 
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,16 @@ from neurojax.data.store.session_rules import (
     validate_session,
 )
 from neurojax.errors import InputError, require
-from neurojax.files import held, publish_folder, write_bytes, write_json
+from neurojax.files import (
+    held,
+    publish_folder,
+    remove_leftovers,
+    require_text,
+    temporary_folder,
+    told,
+    write_bytes,
+    write_json,
+)
 
 _SMALL_BYTES = 2**26  # of real values that are looked at for NaN whenever they are opened
 _MAPPED = {
@@ -64,29 +72,31 @@ def write_session(session: Session, root: str | Path) -> Path:
     if session.values is not None:
         check_finite(session.values, f"session {session.session_id}")
     root = Path(root)
+    require_text(root, "folder")
+    folder = root / session.session_id
+    final = folder
     try:
         root.mkdir(parents=True, exist_ok=True)
-        temporary = Path(
-            tempfile.mkdtemp(prefix=f".{session.session_id}.", suffix=".tmp", dir=root)
-        )
-    except OSError as error:
-        raise InputError(
-            f"{root} cannot be written ({error.strerror}); choose another folder"
-        ) from None
+        if folder.is_symlink():  # the link stays, and what it points to is replaced
+            final = folder.resolve()
+            require(not final.is_symlink(), f"{folder} is a link to itself; remove it")
+            final.parent.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(final.parent, final.name)
+        temporary = temporary_folder(final)
+    except (OSError, RuntimeError) as error:  # the latter: links that go in a circle
+        reason = told(error) if isinstance(error, OSError) else f"({error}); remove the link"
+        raise InputError(f"{folder} cannot be written {reason}") from None
     try:
         with held(temporary):
-            # mkdtemp makes a folder that nobody else may read; a dataset is shared.
-            temporary.chmod(0o755)
             _write_files(session, temporary)
-            publish_folder(temporary, root / session.session_id)
+            publish_folder(temporary, final)
     except OSError as error:
         raise InputError(
-            f"session {session.session_id} cannot be written to {root} ({error.strerror}); free "
-            "space"
+            f"session {session.session_id} cannot be written to {root} {told(error)}"
         ) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return root / session.session_id
+    return folder
 
 
 def open_session(folder: str | Path, verify: str = "sampled") -> Session:
