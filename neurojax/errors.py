@@ -47,17 +47,24 @@ def whole_number(value: Any, name: str, least: int, expected: str = "a whole num
     return found
 
 
+def printable(text: str) -> str:
+    """A text on one line, with what a terminal would act on (control codes, halves of surrogate
+    pairs) written out, as the four characters `\\x1b`."""
+    line = " ".join(text.split())
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+
+
 def report(error: BaseException) -> int | None:
     """Prints the line of an error that is no defect and returns its exit code; None for a
     defect."""
     if isinstance(error, InputError):
-        print(f"neurojax: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"neurojax: {printable(str(error))}", file=sys.stderr)
         return 2
     if isinstance(error, Interrupted):
-        print(f"neurojax: {error}", file=sys.stderr)
+        print(f"neurojax: {printable(str(error))}", file=sys.stderr)
         return 3
     if isinstance(error, OSError) and error.errno in _DISK:
-        place = f" ({error.filename})" if error.filename else ""
+        place = f" ({printable(str(error.filename))})" if error.filename else ""
         remedy = "make it writable" if error.errno == errno.EROFS else "make room"
         print(
             f"neurojax: the disk cannot be written: {error.strerror}{place}; {remedy} and repeat",

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from neurojax.batch import Batch
+from neurojax.data.region_names import one_spelling
 from neurojax.data.session import TRAIN, Session, names_a_region
 from neurojax.errors import require
 from neurojax.ranges import check_ranges, positive
@@ -53,7 +54,7 @@ class Layout:
         num_units: int64 [S].
         total_units: rows of the unit tables; the index that padding holds.
         num_bins: longest trial of the dataset, the padded T.
-        regions: labels in id order; unknown labels have no id.
+        regions: labels in id order, in one spelling; unknown labels have no id.
         region_id: per session int32 [N], -1 for unknown.
         counts_dtype: smallest dtype that holds every session's counts.
         all_observed: whether every unit was watched in every bin of every session.
@@ -107,15 +108,11 @@ class Layout:
                 f"session {session.session_id} has other units than the one of that name in the "
                 "run; convert it as it was, or fine-tune on it under another name",
             )
-        labels = sorted(
-            {
-                str(label)
-                for session in sessions
-                for label in session.region
-                if names_a_region(label)
-            }
-        )
+        # Sessions of different labs meet here: "ca1" of one is "CA1" of another.
+        spelled, _ = one_spelling(np.concatenate([session.region for session in sessions]))
+        labels = sorted({label for label in spelled.tolist() if names_a_region(label)})
         ids = {label: index for index, label in enumerate(labels)}
+        ends = np.cumsum([session.num_units for session in sessions])
         places = np.asarray([rows[session.session_id][0] for session in sessions], np.int32)
         return cls(
             session_ids=tuple(session.session_id for session in sessions),
@@ -126,8 +123,8 @@ class Layout:
             num_bins=int(max(session.trial_num_bins.max() for session in sessions)),
             regions=tuple(labels),
             region_id=tuple(
-                np.asarray([ids.get(str(label), -1) for label in session.region], np.int32)
-                for session in sessions
+                np.asarray([ids.get(label, -1) for label in own.tolist()], np.int32)
+                for own in np.split(spelled, ends[:-1])
             ),
             counts_dtype=np.result_type(*(session.counts.dtype for session in sessions)),
             all_observed=all(session.validity is None for session in sessions),

@@ -15,6 +15,7 @@ from neurojax.data.store.session_rules import (
     one_number,
     validate_session,
 )
+from neurojax.data.store.sessions import spelled_regions
 from neurojax.errors import require
 
 
@@ -64,7 +65,8 @@ def from_values(
     codes = split_codes(split, where)
     num_channels = recorded.shape[1]
     unknown = np.full(num_channels, "unknown")
-    regions = labels(region, "region", where, unknown)
+    record = check_info(info or {}, where)
+    regions = spelled_regions(region, "region", where, unknown, record)
     session = Session(
         session_id=session_id,
         counts=None,
@@ -81,8 +83,8 @@ def from_values(
             else seconds(trial_start_s, "trial_start_s", where)
         ),
         split=np.full(len(starts), codes) if codes.ndim == 0 else codes,
-        conditions=columns(conditions, where),
-        info=check_info(info or {}, where),
+        conditions=columns(conditions, "conditions", where),
+        info=record,
         values=recorded,
         sampling_hz=rate_hz,
         unit_of_values=unit,

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from neurojax.data.region_names import one_spelling
 from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session
 from neurojax.errors import InputError, require
 from neurojax.evals import protocol_record
@@ -133,7 +134,7 @@ def visible_units(session: Session, task: str, protocol: Protocol = MTM) -> np.n
 def region_members(session: Session, protocol: Protocol = MTM) -> dict[str, np.ndarray]:
     """Region label -> bool [N], its scored units; known regions with at least one, sorted by
     label."""
-    labels = np.asarray(session.region).astype(str)
+    labels, _ = one_spelling(session.region)
     known = [label.strip().lower() not in protocol.unknown_regions for label in labels]
     eligible = scored_units(session, protocol) & np.array(known, bool)
     return {str(label): eligible & (labels == label) for label in np.unique(labels[eligible])}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from neurojax.data.batching import units_digest
+from neurojax.data.region_names import region_key
 from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session, names_a_region
 from neurojax.data.splits import later_trials_within
 from neurojax.data.store import roster
@@ -73,12 +74,13 @@ def known_to_run(
     if not path.is_file():
         return dataset
     entries = {entry["session_id"]: entry for entry in roster.read(path)}
-    trained = {label for entry in entries.values() for label in entry["region"]}
+    trained = {region_key(label) for entry in entries.values() for label in entry["region"]}
     by_region = any(task.hides.by_region for task in protocol.tasks.values())
     faults = {}
     for session in dataset.sessions:
         labels = {str(label) for label in session.region if names_a_region(label)}
-        strange = sorted(labels - trained) if by_region else []
+        strange = sorted(label for label in labels if region_key(label) not in trained)
+        strange = strange if by_region else []
         if session.session_id not in entries:
             faults[session.session_id] = (
                 f"is not among the {len(entries)} sessions the run was trained on; evaluate "

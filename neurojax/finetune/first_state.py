@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from neurojax.data import batching
+from neurojax.data.region_names import one_spelling
 from neurojax.data.session import TRAIN, Session, names_a_region
 from neurojax.data.sources.spikes import mean_counts
 from neurojax.data.store.dataset import Dataset
@@ -149,9 +150,10 @@ def _take_region_means(
     """
     specs = recipe.model.module.tables(recipe.model.config)
     by_unit = [name for name, spec in specs.items() if spec.rows == "unit"]
-    known = [label for entry in source.entries for label in entry["region"]]
+    spelled, _ = one_spelling([label for entry in source.entries for label in entry["region"]])
+    known = spelled.tolist()
     for session, rows, _ in new:
-        labels = session.region.tolist()
+        labels = one_spelling(session.region, known)[0].tolist()
         require(
             set(filter(names_a_region, labels)) & set(known),
             f"finetune.new_rows=region_mean: session {session.session_id} has regions "

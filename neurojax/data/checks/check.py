@@ -14,6 +14,7 @@ from neurojax.data.checks.check_signals import signal_facts, signal_findings, sp
 from neurojax.data.checks.drift import drift
 from neurojax.data.checks.findings import LEVELS, Finding, recorded_findings
 from neurojax.data.checks.same_units import Outline, repeated_units
+from neurojax.data.region_names import one_spelling
 from neurojax.data.session import SPLIT_NAMES, TRAIN, Session, names_a_region
 from neurojax.data.splits import later_trials_within
 from neurojax.data.store.checksums import array_record
@@ -35,6 +36,7 @@ def check_dataset(dataset: Dataset) -> dict[str, Any]:
     """
     surveys = [_survey(session) for session in dataset.sessions]
     _compare_sessions(dataset.sessions, surveys)
+    _compare_spellings(dataset.sessions, surveys)
     if dataset.observation == "real":
         surveys[0].findings.extend(
             split_over_sessions([survey.facts["trials_per_split"] for survey in surveys])
@@ -215,6 +217,18 @@ def _compare_sessions(sessions: tuple[Session, ...], surveys: list[_Survey]) -> 
                 remedy = "the two are one recording: leave one of them out"
                 survey.findings.append(Finding("error", "repeats_a_session", sentence, remedy))
         seen |= {digest: session.session_id for digest in telling if digest not in seen}
+
+
+def _compare_spellings(sessions: tuple[Session, ...], surveys: list[_Survey]) -> None:
+    """Adds a note to sessions whose regions other sessions spell in another way."""
+    _, mapping = one_spelling(np.concatenate([session.region for session in sessions]))
+    for session, survey in zip(sessions, surveys, strict=True):
+        own = sorted(set(session.region.tolist()) & mapping.keys())
+        if own:
+            pairs = ", ".join(f"{label!r} is {mapping[label]!r}" for label in own[:5])
+            sentence = f"regions that other sessions spell in another way: {len(own)} ({pairs})"
+            remedy = "nothing to do: they are one region in training and scores"
+            survey.findings.append(Finding("note", "region_spellings", sentence, remedy))
 
 
 def _duplicates(session: Session, digests: dict[int, tuple[bytes, int]]) -> dict[str, int]:

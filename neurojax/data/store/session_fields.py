@@ -13,31 +13,36 @@ from neurojax.data.binning import (
     count_dtype,
     whole_numbers,
 )
+from neurojax.data.store.object_columns import (
+    SECONDS_OF_DATES,
+    as_array,
+    num_missing,
+    of_objects,
+)
 from neurojax.errors import InputError, require
 
 
-def plain_array(values: Any, name: str, where: str) -> np.ndarray:
-    """`values` as numbers or text in native byte order; objects, records and dates are refused."""
-    try:
-        array = np.asarray(values)
-    except ValueError:
-        raise InputError(f"{where}: {name} is ragged, expected one rectangular array") from None
+def plain_array(values: Any, name: str, where: str, missing: str = "") -> np.ndarray:
+    """`values` as numbers or text in native byte order.
+
+    Columns of pandas, polars, xarray and lists are taken with their missing values (None, NaN,
+    pandas.NA, masked): NaN among numbers, `missing` among text. A column that is missing throughout
+    is NaN. Records, dates, complex numbers, lists in a column are refused.
+    """
+    array = as_array(values, name, where)
+    if array.dtype == object:
+        array = of_objects(array, name, where, missing)
     # HDF5 and MATLAB files give text as bytes.
     if array.dtype.kind == "S":
         array = np.char.decode(array, "utf-8", "replace")
     require(
+        array.dtype.kind not in "mM",
+        f"{where}: {name} is {array.dtype}, dates or durations; {SECONDS_OF_DATES}",
+    )
+    require(
         array.dtype.kind in "biufU", f"{where}: {name} is {array.dtype}, expected numbers or text"
     )
     return array.astype(array.dtype.newbyteorder("="), copy=False)
-
-
-def masked_as_nan(values: Any) -> Any:
-    """A numpy masked array with NaN where it is masked; anything else as it is."""
-    if not isinstance(values, np.ma.MaskedArray) or not np.ma.getmaskarray(values).any():
-        return values.data if isinstance(values, np.ma.MaskedArray) else values
-    if values.dtype.kind not in "biuf":
-        return values.filled()
-    return values.astype(np.float64).filled(np.nan)
 
 
 def whole_counts(counts: Any, where: str) -> np.ndarray:
@@ -57,7 +62,7 @@ def counts_and_observed(counts: Any, where: str) -> tuple[np.ndarray, np.ndarray
 
     NaN and masked entries were not observed: they are told apart from silence.
     """
-    values = _numbers_of_spikes(masked_as_nan(counts), where)
+    values = _numbers_of_spikes(counts, where)
     if values.dtype.kind != "f" or not (missing := np.isnan(values)).any():
         return whole_counts(values, where), None
     require(not missing.all(), f"{where}: counts is NaN throughout; nothing was observed")
@@ -183,14 +188,44 @@ def trial_lengths(counts: np.ndarray, trial_offsets: Any, where: str) -> np.ndar
     return np.diff(offsets)
 
 
-def columns(values: Mapping[str, Any] | None, where: str) -> dict[str, np.ndarray]:
+def named_columns(values: Any, what: str, where: str) -> dict[str, Any]:
+    """Columns by name, of a dict or a table (pandas, polars); None is no column."""
+    if values is None:
+        return {}
+    if not isinstance(values, Mapping) and hasattr(values, "columns"):
+        values = {name: values[name] for name in values.columns}
+    require(
+        isinstance(values, Mapping),
+        f"{where}: {what} is {type(values).__name__}, expected name -> values",
+    )
+    if strange := [name for name in values if not isinstance(name, str)]:
+        raise InputError(
+            f"{where}: {what} has the name {str(strange[0])[:60]!r} ({type(strange[0]).__name__}), "
+            "expected text"
+        )
+    return dict(values)
+
+
+def columns(values: Any, what: str, where: str) -> dict[str, np.ndarray]:
     """Named columns as plain arrays."""
-    return {name: plain_array(column, name, where) for name, column in (values or {}).items()}
+    given = named_columns(values, what, where)
+    return {name: plain_array(column, name, where) for name, column in given.items()}
 
 
 def labels(values: Any, name: str, where: str, default: np.ndarray) -> np.ndarray:
-    """Labels as text; numbers (cluster ids) are written out."""
-    return default if values is None else plain_array(values, name, where).astype(str)
+    """Labels as text; numbers (cluster ids) are written out. A missing one is "unknown", but not
+    the name of a unit."""
+    if values is None:
+        return default
+    given = plain_array(values, name, where, missing="unknown")
+    if name in ("unit_id", "channel") and (number := num_missing(values)):
+        raise InputError(f"{where}: {name} lacks {number} of {given.size} names; give each one")
+    if given.dtype.kind != "f" or not (missing := np.isnan(given)).any():
+        return given.astype(str)
+    # pandas turns whole numbers beside a missing one into floats.
+    whole = np.where(missing, 0, given)
+    written = (whole.astype(np.int64) if (whole == np.floor(whole)).all() else whole).astype(str)
+    return np.where(missing, "unknown", written)
 
 
 def seconds(values: Any, name: str, where: str) -> np.ndarray:
@@ -202,6 +237,20 @@ def seconds(values: Any, name: str, where: str) -> np.ndarray:
         "seconds, no NaN",
     )
     return array.astype(np.float64, copy=False)
+
+
+def require_fine_starts(starts: Any, bin_size_s: float, where: str) -> None:
+    """Raises InputError where trial starts, of the caller's own dtype, step by a bin and more:
+    float32 late on a clock."""
+    given = plain_array(starts, "trial_start_s", where)
+    if given.dtype.kind != "f" or given.dtype.itemsize > 4 or not given.size:
+        return
+    step_s = float(np.spacing(np.abs(given).max()))
+    require(
+        step_s < bin_size_s,
+        f"{where}: trial_start_s up to {float(given.max()):,.6g} s is {given.dtype}, which steps "
+        f"by {step_s:.3g} s there, more than a bin of {bin_size_s:g} s; give it as float64",
+    )
 
 
 def split_codes(split: Any, where: str) -> np.ndarray:
@@ -220,7 +269,7 @@ def signal(
 ) -> np.ndarray:
     """A behaviour as float32 [total_bins, dims]; [trials, bins, dims] is laid end to end as
     `counts` is, without the bins of padding: `rows`, bool [trials * bins], says which stay."""
-    array = plain_array(masked_as_nan(values), f"behaviour {name!r}", where)
+    array = plain_array(values, f"behaviour {name!r}", where)
     if counts.ndim == 3 and array.ndim in (2, 3) and array.shape[:2] == counts.shape[:2]:
         array = array.reshape(counts.shape[0] * counts.shape[1], -1)[rows]
     require(

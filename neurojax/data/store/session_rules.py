@@ -30,6 +30,8 @@ RESERVED_INFO = RESERVED_SINCE_2.union(_RESERVED_SINCE_1)
 # It becomes a folder's name: no separators, and no dot or dash in front.
 _SESSION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _MAX_TEXT = 256
+# Control characters reach terminals, halves of surrogate pairs end every encoder; blanks may stay.
+_CONTROLS = ((0x01, 0x08), (0x0B, 0x0C), (0x0E, 0x1F), (0x7F, 0x9F), (0xD800, 0xDFFF))
 
 
 def check_session_id(session_id: Any) -> str:
@@ -69,6 +71,13 @@ def check_info(info: Any, where: str) -> dict[str, Any]:
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError(
             f"{where}: info is not JSON ({error}); keep text, numbers (no NaN), lists and dicts"
+        ) from None
+    try:
+        json.dumps(plain, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            f"{where}: info holds half of a surrogate pair, which is no text; decode it again from "
+            "its bytes, with errors='replace'"
         ) from None
     if taken := RESERVED_INFO & plain.keys():
         raise InputError(f"{where}: info uses the reserved keys {sorted(taken)}; rename them")
@@ -207,3 +216,21 @@ def _expect_array(
         f"{where}: {name} holds text of {values.dtype.itemsize // 4} characters, expected at most "
         f"{_MAX_TEXT}",
     )
+    if values.dtype.kind == "U":
+        _require_printable(values, name, where)
+
+
+def _require_printable(texts: np.ndarray, name: str, where: str) -> None:
+    """Raises InputError for text [n] with control characters or halves of surrogate pairs."""
+    if not texts.size or not texts.dtype.itemsize:
+        return
+    native = np.ascontiguousarray(texts.astype(texts.dtype.newbyteorder("="), copy=False))
+    codes = native.view(np.uint32).reshape(len(texts), -1)  # [n, characters], 0 past the end
+    bad = np.zeros(len(texts), bool)
+    for first, last in _CONTROLS:
+        bad |= ((codes >= first) & (codes <= last)).any(axis=1)
+    if bad.any():
+        raise InputError(
+            f"{where}: {name} holds {str(native[bad][0])[:40]!r}, with characters that are no text "
+            f"({int(bad.sum())} of {len(bad)}); clean these labels before converting"
+        )

@@ -5,7 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from neurojax.data.checks.findings import REGION_SPELLINGS
+from neurojax.data.clocked_behaviour import behaviour_in_bins
 from neurojax.data.observed import intervals_of
+from neurojax.data.region_names import one_spelling
 from neurojax.data.session import Session
 from neurojax.data.splits import random_split
 from neurojax.data.store.session_fields import (
@@ -14,6 +17,7 @@ from neurojax.data.store.session_fields import (
     expected_rates,
     labels,
     plain_array,
+    require_fine_starts,
     seconds,
     signal,
     split_codes,
@@ -58,6 +62,7 @@ def from_counts(
     true_rates: np.ndarray | None = None,
     info: Mapping[str, Any] | None = None,
     observed: np.ndarray | None = None,
+    max_gap_s: float | None = None,
 ) -> Session:
     """Builds a session from binned spikes.
 
@@ -71,13 +76,19 @@ def from_counts(
         trial_start_s: [trials], seconds on the session clock; by default without gaps.
         region, region_group, region_source, unit_id: text [N]; see `Session`.
         split: [trials], 0 train, 1 validation, 2 test; by default 70/10/20 by `split_seed`.
-        behaviour: name -> numbers [total_bins (, dims)], or [trials, bins, dims] of equal trials.
+        behaviour: name -> numbers [total_bins (, dims)], or [trials, bins, dims] of equal trials;
+            or a tuple (times [samples], values [samples (, dims)]) in seconds on the session clock.
         behaviour_valid: name -> bool [total_bins]; by default where a dimension is finite.
         conditions, unit_metadata: name -> [trials], name -> numeric [N].
         true_rates: expected spikes per bin, the shape of counts; synthetic alone.
         info: JSON-ready record: subject_id, species, source, licence, revision, ...
         observed: bool, the shape of counts, or of its bins alone for all units together; False
             where a zero is not silence. By default all but NaN.
+        max_gap_s: samples of behaviour further apart leave the bins between them unknown; see
+            `readers.signals.usual_gap_s`.
+
+    Columns may be those of pandas or polars; a missing region is "unknown", a missing number NaN, a
+    missing text "". Labels of regions are brought to one spelling, see `data.region_names`.
 
     Raises:
         InputError: anything that breaks these rules, with what came in and what was expected.
@@ -93,9 +104,13 @@ def from_counts(
         split = random_split(len(num_bins), split_seed, where)
         record.update(split_source="random", split_seed=int(split_seed))
     source = np.full(num_units, "unknown" if region is None else "file")
-    regions = labels(region, "region", where, np.full(num_units, "unknown"))
-    trial_start_s = start_bin * size_s if trial_start_s is None else trial_start_s
-    signals = {name: signal(v, name, given, where, rows) for name, v in (behaviour or {}).items()}
+    regions = spelled_regions(region, "region", where, np.full(num_units, "unknown"), record)
+    starts_s = start_bin * size_s
+    if trial_start_s is not None:
+        starts_s = seconds(trial_start_s, "trial_start_s", where)
+        require_fine_starts(trial_start_s, size_s, where)
+    binned = _behaviour(behaviour, starts_s, num_bins, size_s, where, max_gap_s, record)
+    signals = {name: signal(v, name, given, where, rows) for name, v in binned.items()}
     finite = {name: np.isfinite(values).any(axis=1) for name, values in signals.items()}
     session = Session(
         session_id=session_id,
@@ -103,21 +118,60 @@ def from_counts(
         bin_size_s=size_s,
         unit_id=labels(unit_id, "unit_id", where, np.arange(num_units).astype(str)),
         region=regions,
-        region_group=labels(region_group, "region_group", where, regions),
+        region_group=spelled_regions(region_group, "region_group", where, regions, record),
         region_source=labels(region_source, "region_source", where, source),
         trial_start_bin=start_bin,
         trial_num_bins=num_bins,
-        trial_start_s=seconds(trial_start_s, "trial_start_s", where),
+        trial_start_s=starts_s,
         split=split_codes(split, where),
-        conditions=columns(conditions, where),
+        conditions=columns(conditions, "conditions", where),
         behaviour=signals,
-        behaviour_valid=finite | columns(behaviour_valid, where),
-        unit_metadata=columns(unit_metadata, where),
+        behaviour_valid=finite | columns(behaviour_valid, "behaviour_valid", where),
+        unit_metadata=columns(unit_metadata, "unit_metadata", where),
         true_rates=None if true_rates is None else expected_rates(true_rates, given, where)[rows],
         info=record,
         validity=intervals_of(seen),
     )
     return validate_session(session)
+
+
+def spelled_regions(
+    values: Any, name: str, where: str, default: np.ndarray, record: dict[str, Any]
+) -> np.ndarray:
+    """Labels of regions in one spelling; tells the record which were spelled otherwise."""
+    if values is None:
+        return default
+    given = labels(values, name, where, default)
+    regions, mapping = one_spelling(given, atlas=True)
+    if mapping:
+        record["region_spellings"] = {**record.get("region_spellings", {}), **mapping}
+        _add_finding(record, REGION_SPELLINGS, int((regions != given).sum()))
+    return regions
+
+
+def _behaviour(
+    behaviour: Any,
+    starts_s: np.ndarray,
+    num_bins: np.ndarray,
+    size_s: float,
+    where: str,
+    max_gap_s: float | None,
+    record: dict[str, Any],
+) -> dict[str, Any]:
+    """Behaviour by name, that on its own clock in bins; tells the record what was odd."""
+    odd: dict[str, int] = {}
+    made = behaviour_in_bins(
+        behaviour, starts_s, num_bins, size_s, where, max_gap_s=max_gap_s, findings=odd
+    )
+    for name, number in odd.items():
+        _add_finding(record, name, number)
+    return made
+
+
+def _add_finding(record: dict[str, Any], name: str, number: int) -> None:
+    known = record.get("findings")
+    known = known if isinstance(known, dict) else {}
+    record["findings"] = {**known, name: known.get(name, 0) + number}
 
 
 def _laid_out(counts: Any, trial_offsets: Any, observed: Any, where: str):

@@ -101,7 +101,7 @@ BAD = {
     "negative": ({"counts": COUNTS - 3}, "holds -3, expected 0 or more"),
     "too_many": ({"counts": COUNTS + 65536}, "at most 65535"),
     "text": ({"counts": COUNTS.astype(str)}, "<U21, expected whole numbers"),
-    "objects": ({"counts": COUNTS.astype(object)}, "object, expected numbers"),
+    "objects": ({"counts": np.full((20, 10, 5), object(), object)}, "holds object objects, expected numbers"),
     "ragged_list": ({"counts": [[[1], [2, 3]]]}, "ragged"),
     "complex": ({"counts": COUNTS * 1j}, "complex128"),
     "bin_ms": ({"bin_size_s": 20}, "bin_size_s is 20, expected seconds"),
@@ -127,7 +127,7 @@ BAD = {
     "condition_length": ({"conditions": {"side": [1, 2]}}, r"side is int64 \[2\], expected \[20\]"),
     "condition_reserved": ({"conditions": {"split": [1] * 20}}, "'split' is used by the format"),
     "condition_name": ({"conditions": {"../x": [1] * 20}}, "'../x'"),
-    "condition_objects": ({"conditions": {"side": [None] * 20}}, "object"),
+    "condition_lists": ({"conditions": {"side": [[1], [2, 3]] * 10}}, "ragged"),
     "behaviour_length": (
         {"behaviour": {"wheel": np.zeros(199)}},
         r"\[199, 1\], expected float32 \[200, dims\]",
