@@ -173,9 +173,9 @@ def merge_means(values: np.ndarray, trial_num_bins: np.ndarray, factor: int) -> 
 
 
 def merge_valid(valid: np.ndarray, trial_num_bins: np.ndarray, factor: int) -> np.ndarray:
-    """A merged bin is valid when all its bins are: bool [total_bins] -> bool [merged_bins]."""
+    """A merged bin is valid when all its bins are: bool [total_bins(, N)] -> [merged_bins(, N)]."""
     rows, _ = _rows_kept(trial_num_bins, factor)
-    return valid[rows].reshape(-1, factor).all(axis=1)
+    return valid[rows].reshape(-1, factor, *valid.shape[1:]).all(axis=1)
 
 
 def _rows_kept(trial_num_bins: np.ndarray, factor: int) -> tuple[np.ndarray, np.ndarray]:

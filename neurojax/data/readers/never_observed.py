@@ -44,8 +44,27 @@ def without_unobserved(
     require(trials.any(), f"{where}: nothing of the {len(trials)} trials was observed")
     if trials.all() and units.all():
         return counts, lengths, starts, stored_split, info, fields
+    for key, gone in (("trials_dropped", ~trials), ("units_dropped", ~units)):
+        if gone.any():
+            info = {**info, key: {**info.get(key, {}), _REASON: int(gone.sum())}}
+    left = kept_of(counts, lengths, starts, stored_split, fields, trials, units)
+    return *left[:4], info, left[4]
+
+
+def kept_of(
+    counts: np.ndarray,
+    lengths: np.ndarray,
+    starts: np.ndarray,
+    stored_split: np.ndarray | None,
+    fields: dict[str, Any],
+    trials: np.ndarray,
+    units: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None, dict[str, Any]]:
+    """The same of some trials, bool [trials], and some units, bool [N], alone."""
     rows = np.repeat(trials, lengths)
-    kept = {**fields, "observed": observed[rows] if observed.ndim == 1 else entries[rows][:, units]}
+    kept = dict(fields)
+    if (observed := fields.get("observed")) is not None:
+        kept["observed"] = observed[rows] if observed.ndim == 1 else observed[rows][:, units]
     for name, keep in (("conditions", trials), ("behaviour", rows), ("behaviour_valid", rows)):
         kept[name] = {key: values[keep] for key, values in (fields.get(name) or {}).items()}
     kept["unit_metadata"] = {
@@ -55,10 +74,7 @@ def without_unobserved(
     kept |= {name: np.asarray(fields[name])[units] for name in own}
     if fields.get("unit_id") is None and not units.all():  # names stay those of the rows
         kept["unit_id"] = np.flatnonzero(units).astype(str)
-    for key, gone in (("trials_dropped", ~trials), ("units_dropped", ~units)):
-        if gone.any():
-            info = {**info, key: {**info.get(key, {}), _REASON: int(gone.sum())}}
     split = stored_split
     if split is not None and np.shape(split) == np.shape(starts):
         split = split[trials]
-    return counts[rows][:, units], lengths[trials], starts[trials], split, info, kept
+    return counts[rows][:, units], lengths[trials], starts[trials], split, kept

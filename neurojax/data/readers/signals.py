@@ -8,6 +8,7 @@ from neurojax.errors import require
 # see `usual_gap_s`.
 MAX_GAP_S = 0.1
 _GAP_SAMPLES, _LONGEST_GAP_S = 2.5, 1.0
+FILL_VALUES = "values of behaviour that stand for none (1e30 or more)"
 _FILL = 1e30  # from here on a number stands for "no value", as 9.97e36 of netCDF does
 
 
@@ -41,19 +42,26 @@ def clean_signal(
         f"{where} has times {list(times.shape)} and values {list(values.shape)}, expected one "
         "time and one row of values a sample",
     )
-    is_fill = np.isfinite(values) & (np.abs(values) >= _FILL)
-    values[is_fill | ~np.isfinite(values)] = np.nan
+    values, num_fill = without_fill(values)
     keep = np.isfinite(times) & ~np.isnan(values).all(axis=1)
     times, values = times[keep], values[keep]
     order = np.argsort(times, kind="stable")
     odd = {
         "samples of behaviour without a time or a value": int((~keep).sum()),
-        "values of behaviour that stand for none (1e30 or more)": int(is_fill.sum()),
+        FILL_VALUES: num_fill,
         "samples of behaviour out of order": int((np.diff(times) < 0).sum()),
     }
     if findings is not None:
         findings |= {name: findings.get(name, 0) + number for name, number in odd.items() if number}
     return times[order], values[order]
+
+
+def without_fill(values: np.ndarray) -> tuple[np.ndarray, int]:
+    """Values with NaN for infinity and for numbers so large that they stand for none, in place,
+    and the number of the latter."""
+    is_fill = np.isfinite(values) & (np.abs(values) >= _FILL)
+    values[is_fill | ~np.isfinite(values)] = np.nan
+    return values, int(is_fill.sum())
 
 
 def usual_gap_s(times_s: np.ndarray) -> float:

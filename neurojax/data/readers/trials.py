@@ -7,7 +7,6 @@ import numpy as np
 
 from neurojax.data.observed import entries_of, intervals_of
 from neurojax.data.readers.never_observed import without_unobserved
-from neurojax.data.readers.roles import Axes
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, Session
 from neurojax.data.splits import block_split, later_trials_within
@@ -51,32 +50,6 @@ def _require_no_window(spec: ReadSpec, where: str) -> None:
             f"{where}: window_s={spec.window_s:g} cuts recordings without trials, but this one has "
             "trials"
         )
-
-
-def stored_starts(
-    arrays: Arrays, lengths: np.ndarray, axes: Axes, bin_size_s: float, where: str
-) -> np.ndarray | None:
-    """Start of each trial from bin_times_s or trial_start_s, float64 [trials]; None without
-    either."""
-    first_bin = np.cumsum(lengths) - lengths
-    if "bin_times_s" not in arrays:
-        stored = arrays.pop("trial_start_s", None)
-        return None if stored is None else seconds(stored, "trial_start_s", where)
-    times = arrays.pop("bin_times_s")
-    require(
-        times.shape in ((axes.total_bins,), (axes.num_trials, axes.trial_bins)),
-        f"{where}: bin_times_s has shape {list(times.shape)}, expected the time of every bin:"
-        f" [{axes.total_bins}]"
-        + (f" or [{axes.num_trials}, {axes.trial_bins}]" if axes.trial_bins else ""),
-    )
-    flat = seconds(times.ravel(), "bin_times_s", where)
-    steps = np.delete(np.diff(flat), first_bin[1:] - 1)  # within trials
-    if len(steps) and not np.isclose(np.median(steps), bin_size_s, rtol=0.01, atol=0):
-        raise InputError(
-            f"{where}: bin_times_s advances by {np.median(steps):g} s a bin, but bin_size_s is "
-            f"{bin_size_s:g}; correct one of them"
-        )
-    return flat[first_bin]
 
 
 def trials_in_seconds(

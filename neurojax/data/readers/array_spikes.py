@@ -1,0 +1,165 @@
+"""Spike times of a file as trials, windows and observed entries of bins."""
+
+from typing import Any
+
+import numpy as np
+
+from neurojax.data.checks.findings import FELL_SILENT, spike_findings
+from neurojax.data.clock import TimeUnit, in_seconds, require_seconds
+from neurojax.data.observed import entries_inside
+from neurojax.data.readers.array_bins import Binned, common
+from neurojax.data.readers.array_observed import all_of, take_declared, told_by_spikes
+from neurojax.data.readers.roles import Axes
+from neurojax.data.readers.spec import DEFAULT_BIN_SIZE_S, ReadSpec
+from neurojax.data.readers.trials import Arrays, trials_in_seconds
+from neurojax.data.store.session_fields import spike_counts
+from neurojax.data.store.session_rules import check_bin_size
+from neurojax.errors import InputError, require
+
+_TRIAL_TIMES = ("trial_start_s", "trial_stop_s")
+OUTSIDE_OF_ITS_TRIAL = "outside of the trial it names"
+
+
+def bin_spikes(arrays: Arrays, spec: ReadSpec, num_units: int | None, where: str) -> Binned:
+    """Takes spike times and what belongs to them out of a file's arrays.
+
+    Raises:
+        InputError: they do not fit together, cannot be seconds, or lack trials.
+    """
+    if missing := [name for name in ("spike_times_s", "spike_units") if name not in arrays]:
+        raise InputError(
+            f"{where} lacks {missing[0]}; expected spike_times_s and spike_units, one each a spike"
+        )
+    stored_bin_s = arrays.pop("bin_size_s", DEFAULT_BIN_SIZE_S)
+    bin_size_s = check_bin_size(stored_bin_s if spec.bin_ms is None else spec.bin_ms / 1000, where)
+    raw, units = arrays.pop("spike_times_s"), arrays.pop("spike_units")
+    unit = TimeUnit.of(spec.time_unit)
+    judged = unit.spikes is None and raw.ndim == 1 and raw.shape == units.shape
+    judged = judged and raw.dtype.kind in "iuf" and units.dtype.kind in "iuf"
+    firing = len(np.unique(units)) if judged else 0
+    if judged:
+        require_seconds(raw, firing, bin_size_s, where)
+    times = in_seconds(raw, unit.spikes) if raw.dtype.kind in "iuf" else raw
+    named = {spec.align, *_TRIAL_TIMES} & arrays.keys()
+    for name in named:
+        if arrays[name].dtype.kind in "iuf":
+            arrays[name] = in_seconds(arrays[name], unit.trials)
+    trial = arrays.pop("spike_trial", None)
+    times, units, trial, num_lost = _finite_spikes(times, units, trial)
+    has_trials = spec.align is not None or bool(named)
+    starts, stops = trials_in_seconds(arrays, times, spec, bin_size_s, where)
+    dropped = {"time is not finite": num_lost}
+    if trial is not None:
+        laid = end_to_end(times, trial, starts, stops, where)
+        times, starts, stops, inside = laid
+        units, dropped[OUTSIDE_OF_ITS_TRIAL] = units[inside], int((~inside).sum())
+    else:
+        _require_a_clock(starts, where)
+        if judged and has_trials and len(starts) == len(stops):
+            require_seconds(raw, firing, bin_size_s, where, starts, stops)
+    counts, lengths = spike_counts(times, units, num_units, starts, stops, bin_size_s, where)
+    odd = spike_findings(times, units, counts.shape[1], starts, stops)
+    observed, fell_silent = _observed(
+        arrays, times, units, counts, starts, lengths, spec, bin_size_s, where
+    )
+    odd |= {FELL_SILENT: fell_silent} if fell_silent else {}
+    told = {
+        "findings": odd,
+        "spikes_dropped": {reason: number for reason, number in dropped.items() if number},
+    }
+    record: dict[str, Any] = {name: numbers for name, numbers in told.items() if numbers}
+    axes = Axes(len(lengths), len(counts), counts.shape[1], common(lengths))
+    source = spec.align or ("windows" if spec.window_s else "file")
+    return Binned(
+        counts, lengths, starts, source, bin_size_s, 1, axes, slice(None), observed, record
+    )
+
+
+def end_to_end(
+    times: np.ndarray, trial: np.ndarray, starts: np.ndarray, stops: np.ndarray, where: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Spikes that name their trial, which may count time from an event of its own: trials that
+    share time are laid end to end.
+
+    Args:
+        times: float64 [spikes], seconds on the clock of their trial.
+        trial: whole numbers [spikes], from 0.
+        starts, stops: float64 [trials], seconds on the clock of each trial.
+        where: for messages.
+
+    Returns:
+        times of the spikes inside of their trial, starts, stops, and which spikes these are, bool
+        [spikes].
+    """
+    rows = np.asarray(trial)
+    require(
+        rows.shape == times.shape and rows.dtype.kind in "iuf" and (rows == np.floor(rows)).all(),
+        f"{where}: spike_trial is {rows.dtype} {list(rows.shape)}, expected the trial of each of "
+        f"{len(times)} spikes, whole numbers from 0",
+    )
+    rows = rows.astype(np.int64)
+    require(
+        not rows.size or (0 <= rows.min() and rows.max() < len(starts)),
+        f"{where}: spike_trial runs from {rows.min(initial=0)} to {rows.max(initial=0)}, but there "
+        f"are {len(starts)} trials, counted from 0",
+    )
+    require(starts.shape == stops.shape, f"{where}: {len(starts)} starts and {len(stops)} stops")
+    inside = (times >= starts[rows]) & (times < stops[rows])
+    apart = len(starts) < 2 or (starts[1:] >= stops[:-1] - 1e-6).all()
+    if apart:
+        return times[inside], starts, stops, inside
+    lasting = stops - starts
+    begin = np.cumsum(lasting) - lasting
+    return (times + (begin - starts)[rows])[inside], begin, begin + lasting, inside
+
+
+def _require_a_clock(starts: np.ndarray, where: str) -> None:
+    """Trials that all start at one time would each hold all spikes."""
+    same = len(starts) > 1 and (starts == starts[0]).all()
+    require(
+        not same,
+        f"{where}: all {len(starts)} trials start at one time, so that each would hold the same "
+        "spikes; give trials on the clock of the spikes, or spike_trial [spikes], the trial of "
+        "each",
+    )
+
+
+def _observed(
+    arrays: Arrays,
+    times: np.ndarray,
+    units: np.ndarray,
+    counts: np.ndarray,
+    starts: np.ndarray,
+    lengths: np.ndarray,
+    spec: ReadSpec,
+    bin_size_s: float,
+    where: str,
+) -> tuple[np.ndarray | None, int]:
+    """Entries observed, bool [total_bins, N] or None, and bins that the spikes say were not."""
+    declared = take_declared(arrays, TimeUnit.of(spec.time_unit).trials, where)
+    num_units = counts.shape[1]
+    if declared.says():
+        mask = declared.mask_of(counts.shape, where)
+        timed = declared.entries(starts, lengths, bin_size_s, num_units, where)
+        return all_of((mask, timed), counts.shape), 0
+    if spec.silence == "keep":
+        return None, 0
+    intervals = told_by_spikes(times, units, num_units, arrays.get("unit_probe"))
+    seen = None
+    if intervals is not None:
+        seen = entries_inside(intervals, starts, lengths, bin_size_s)
+    return seen, 0 if seen is None else int((~seen).any(axis=1).sum())
+
+
+def _finite_spikes(
+    times: np.ndarray, units: np.ndarray, trial: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, int]:
+    """Spikes without those at NaN or infinity, which pad MATLAB's matrices, and how many these
+    were."""
+    if times.ndim != 1 or times.shape != units.shape or times.dtype.kind != "f":
+        return times, units, trial, 0  # refused, or whole, further on
+    finite = np.isfinite(times)
+    if finite.all() or not finite.any():
+        return times, units, trial, 0
+    own = trial if trial is None or trial.shape != times.shape else trial[finite]
+    return times[finite], units[finite], own, int((~finite).sum())
