@@ -1,5 +1,5 @@
-"""Reads one recording from an .npz or .mat file of named arrays; a pure function of the file and
-the options.
+"""Reads one recording from an .npz, .mat or .h5 file of named arrays; a pure function of the file
+and the options.
 
 Names with a meaning of their own:
     counts [trials, bins, units], or [total_bins, units] with trial_offsets [trials + 1], or without
@@ -58,8 +58,13 @@ _PROVENANCE = {
 
 
 def find(path: str) -> list[str]:
-    """A file stands for itself, a folder for the .npz and .mat files in it."""
-    return one_file.files_at(path, SUFFIXES)
+    """A file stands for itself, a folder for the .npz and .mat files in it, or else for .h5
+    files: beside arrays these are likelier something else."""
+    folder = Path(path)
+    first = (
+        {entry.suffix for entry in folder.iterdir()} & set(SUFFIXES[:2]) if folder.is_dir() else ()
+    )
+    return one_file.files_at(path, SUFFIXES[:2] if first else SUFFIXES)
 
 
 session_name, source_sha256 = one_file.session_name, one_file.source_sha256
@@ -69,7 +74,7 @@ def read_session(source: str, spec: ReadSpec) -> Session:
     """Reads the recording in a file; its name is the file's stem.
 
     Args:
-        source: .npz (numpy.savez, compressed or not), .mat v5, or .mat v7.3 (needs h5py).
+        source: .npz (numpy.savez, compressed or not), .mat v5, .mat v7.3 or .h5 (need h5py).
         spec: options; by default binned arrays keep their bin, spike times get 20 ms.
 
     Raises:

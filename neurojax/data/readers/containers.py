@@ -1,4 +1,4 @@
-"""Containers of named arrays (.npz, .mat v5, .mat v7.3) read into plain arrays of numbers and
+"""Containers of named arrays (.npz, .mat v5, .mat v7.3, .h5) read into plain arrays of numbers and
 text."""
 
 import io
@@ -12,11 +12,18 @@ import numpy as np
 from neurojax.data.optional import needed
 from neurojax.data.readers.hdf5 import MATLAB_NUMBERS, check_heaps, matlab_class
 from neurojax.data.readers.mat5_check import check_mat5
-from neurojax.data.store.array_files import MAX_FILE_BYTES, check_array_name, open_input, read_npz
+from neurojax.data.readers.tensors import read_h5
+from neurojax.data.store.array_files import (
+    MAX_FILE_BYTES,
+    check_array_name,
+    check_unpacked,
+    open_input,
+    read_npz,
+)
 from neurojax.data.store.session_fields import plain_array
 from neurojax.errors import InputError, require
 
-SUFFIXES = (".npz", ".mat")
+SUFFIXES = (".npz", ".mat", ".h5", ".hdf5")
 _KEEP_RANK = frozenset({"counts"})  # MATLAB has no vectors; counts of one unit must stay a matrix
 _CLASS_BYTES = {
     "int8": 1,
@@ -29,7 +36,10 @@ _CLASS_BYTES = {
     "uint32": 4,
     "single": 4,
 }
-_REFUSED = "is a {}; store plain numbers, text or a cell array of text"
+_REFUSED = (
+    "is a {}; store plain numbers, text or a cell array of text, or say what counts: neurojax "
+    "convert mat --options=spikes=PATH (or times=PATH,clusters=PATH, or counts=PATH)"
+)
 
 
 def load_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -39,7 +49,7 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
 
     Raises:
         InputError: missing, damaged, pickled, too large, or holding something else than plain
-            arrays; or a .mat v7.3 file without h5py.
+            arrays; or HDF5 (.h5, .mat v7.3) without h5py.
     """
     require(
         path.suffix in SUFFIXES,
@@ -47,6 +57,8 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
     )
     if path.suffix == ".npz":
         arrays = read_npz(path)
+    elif path.suffix in (".h5", ".hdf5"):
+        arrays = read_h5(path)
     else:
         with open_input(path) as file:
             is_hdf5 = is_v73(file.read(520))
@@ -146,7 +158,8 @@ def _read_hdf5(path: Path) -> dict[str, np.ndarray]:
             names = [name for name in file if not name.startswith("#")]
             for name in names:
                 _check_hdf5(h5py, file, name, path)
-            _check_size(path, sum(file[name].size * file[name].dtype.itemsize for name in names))
+            num_bytes = sum(file[name].size * file[name].dtype.itemsize for name in names)
+            check_unpacked(num_bytes, path.stat().st_size, str(path))
             return {name: _squeezed(name, _hdf5_value(file, name, path)) for name in names}
     except InputError:
         raise

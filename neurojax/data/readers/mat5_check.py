@@ -12,7 +12,7 @@ import zlib
 
 import numpy as np
 
-from neurojax.data.store.array_files import MAX_FILE_BYTES
+from neurojax.data.store.array_files import MAX_FILE_BYTES, unpacked_limit
 from neurojax.errors import InputError, require
 
 _HEADER_BYTES = 128
@@ -48,7 +48,7 @@ def check_mat5(content: bytes, where: str) -> None:
     )
     try:
         order = "<" if content[126:128] == b"IM" else ">"
-        _Walk(order).elements(memoryview(content)[_HEADER_BYTES:], 0)
+        _Walk(order, unpacked_limit(len(content))).elements(memoryview(content)[_HEADER_BYTES:], 0)
     except (struct.error, zlib.error, ValueError, OverflowError) as error:
         raise InputError(f"{where} cannot be read as .mat ({error}); save it again") from None
 
@@ -57,8 +57,8 @@ class _Walk:
     """One pass over a file; `left` bounds the elements and the bytes that compressed ones may
     unpack to."""
 
-    def __init__(self, order: str):
-        self.order, self.elements_left, self.bytes_left = order, _MAX_ELEMENTS, MAX_FILE_BYTES
+    def __init__(self, order: str, max_bytes: int):
+        self.order, self.elements_left, self.bytes_left = order, _MAX_ELEMENTS, max_bytes
 
     def tag(self, view: memoryview) -> tuple[int, memoryview, memoryview]:
         """Type, data and what follows of the first element."""
@@ -82,8 +82,11 @@ class _Walk:
                 content = unpacker.decompress(data, self.bytes_left)
                 self.bytes_left -= len(content)
                 require(
-                    unpacker.eof and self.bytes_left > 0, "compressed data is cut off or too large"
+                    self.bytes_left > 0,
+                    "it unpacks to more than 200 times its size, or than 8 GiB; split it, or save "
+                    "it uncompressed with -v6",
                 )
+                require(unpacker.eof, "compressed data is cut off")
                 kind, data, rest = self.tag(memoryview(content))
                 require(not len(rest), "data after a compressed element")
             require(kind == _MATRIX, f"element of type {kind}")
