@@ -38,6 +38,7 @@ FELL_SILENT = "bins not observed, as a whole population fell silent against all 
 REGION_SPELLINGS = "units whose region was spelled in another way"
 # What every door calls a behaviour that it could not use; why follows in brackets.
 LEFT_OUT = "behaviour left out"
+PART_LEFT_OUT = "part left out"  # of any other optional part
 # Names in `info["findings"]` -> level and remedy; a reader's own names are notes.
 _KNOWN = {
     "unsorted spike times": ("note", _SORTED),
@@ -97,6 +98,23 @@ _KNOWN = {
         "nothing to do: meta.json names them under trial_columns_skipped",
     ),
     LEFT_OUT: ("warning", "correct it and convert again; --strict refuses such a recording"),
+    PART_LEFT_OUT: ("warning", "correct it and convert again; --strict refuses such a recording"),
+    "jumps of a position that no movement explains": (
+        "warning",
+        "the bins around them are unknown; look for wrong samples and resets of the encoder",
+    ),
+    "channels counted from 1": (
+        "note",
+        "nothing to do; where they count from 0, convert with --options=channels_from=0",
+    ),
+    "files that are not read": (
+        "note",
+        "nothing to do: meta.json names them under files_not_read",
+    ),
+    "channels that never change": (
+        "warning",
+        "a dead or missing electrode; leave it out, or check the cable",
+    ),
     "unit-bins outside of obs_intervals, left out": ("note", _NO_SILENCE),
     "unit-bins in invalid_times, left out": ("note", _NO_SILENCE),
     "bad times without a start or an end": (
