@@ -2,10 +2,11 @@
 Benchmark too.
 
 Spikes come from the units table, trials from `intervals/trials` or another table of intervals,
-behaviour from any time series that `--behavior` names. Raw signals are never read. Where the table
-of units says in which time they were observed, trials outside are left out. A column `split` of the
-trials (train, val, test) is kept, and the benchmark's held-out units are marked by `heldout` in
-units.npz.
+behaviour from any time series that `--behavior` names. Raw signals are never read. What was not
+observed (`obs_intervals`, `intervals/invalid_times`, a probe that falls silent) is marked as such,
+unit by unit and bin by bin. A column `split` of the trials (train, val, test) is kept, and the
+benchmark's held-out units are marked by `heldout` in units.npz. Traces of cells (ophys) become a
+recording of real values with the option `traces`.
 Source: NWB 2 schema; Pei et al. 2021, Neural Latents Benchmark.
 """
 
@@ -14,33 +15,45 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from neurojax.data.readers import hdf5, nwb_file, nwb_remote
+import numpy as np
+
+from neurojax.data.clock import TimeUnit, require_seconds
+from neurojax.data.readers import hdf5, nwb_file, nwb_observed, nwb_remote, nwb_traces
 from neurojax.data.readers.nwb_series import read_behaviour, series_of
+from neurojax.data.readers.nwb_spikes import count_spikes
+from neurojax.data.readers.nwb_survey import Survey, survey_spikes
 from neurojax.data.readers.nwb_tables import interval_tables
-from neurojax.data.readers.nwb_trials import read_windows
-from neurojax.data.readers.nwb_units import count_spikes, read_units
+from neurojax.data.readers.nwb_trials import Laid, kept, lay_windows
+from neurojax.data.readers.nwb_units import Units, read_units, select
 from neurojax.data.readers.signals import bin_starts
-from neurojax.data.readers.spec import ReadSpec
-from neurojax.data.readers.trials import session_of
+from neurojax.data.readers.spec import ReadSpec, as_number
+from neurojax.data.readers.trials import counted_drops, session_of
 from neurojax.data.session import Session
 from neurojax.data.store.session_fields import trial_bins
 from neurojax.data.store.session_rules import check_session_id
 from neurojax.errors import require
 
-VERSION = "nwb/1"
+VERSION = "nwb/2"
 OPTIONS = {
     "table": "table of intervals whose rows are trials, epochs for one; default: trials. With "
     "--window_s its rows are cut into windows",
     "regions": "column of units or electrodes that names regions; default: region, location, ...",
     "keep": "COLUMN:VALUE of units that stay, quality:good; several values as good+mua",
-    "as_test": "val: a split without test trials tests on its validation trials",
-    "hidden": "keep: trials in which held-out units were not observed stay (their counts are zero)",
-    "min_observed": "share of the trials in which a unit must have been observed, else it is left "
-    "out; default: 0",
+    "as_test": "val: a split without test trials, or whose test trials hide all held-out units, "
+    "tests on its validation trials",
+    "hidden": "trials in which held-out units were not observed: drop leaves them out, keep keeps "
+    "test trials beside as_test=val; default: they stay, these units' entries marked unobserved",
+    "min_observed": "share of the trials' time in which a unit must have been observed, else it is "
+    "left out; default: 0, any time at all",
+    "invalid": "table of bad times, several as bad+worse; keep: none; default: invalid_times",
+    "units": "path of the table of units, where there are several; default: units",
+    "traces": "path of traces of cells (DfOverF/plane0, several planes as A+B): real values, not "
+    "spikes",
+    "rois": "all: cells stay that the file does not accept (iscell, accepted, rejected)",
     "licence": "licence of the data, which NWB files do not state",
     "consent": "consent, for recordings of people",
 }
-_CHOICES = {"as_test": ("val",), "hidden": ("keep",)}
+_CHOICES = {"as_test": ("val",), "hidden": ("keep", "drop"), "rois": ("all",)}
 _NOT_NAMES = ("download", "content", "")  # ends of addresses
 _MAX_LISTED = 64
 
@@ -100,27 +113,53 @@ def read_session(source: str, spec: ReadSpec) -> Session:
             spec.option(option, choices[0]) in choices,
             f"{option}={spec.option(option)!r}; expected {' or '.join(choices)}",
         )
-    bin_size_s = spec.bin_size_s(where)
     with nwb_file.open_nwb(source) as file:
-        units = read_units(file, spec, where)
-        windows, units = read_windows(file, units, spec, bin_size_s, where)
-        lengths = trial_bins(windows.starts, windows.stops, bin_size_s, where)
-        series = series_of(file)
-        behaviour = read_behaviour(
-            series, spec, bin_starts(windows.starts, lengths, bin_size_s), bin_size_s, where
-        )
-        counts, spikes_dropped, odd = count_spikes(
-            units, windows.starts, lengths, bin_size_s, where
-        )
-        info = _info(file, source, spec) | {
-            "units_dropped": units.dropped,
-            "trials_dropped": windows.dropped,
-            "spikes_dropped": spikes_dropped,
-            "findings": odd | units.notes | windows.notes,
-            "trial_columns_skipped": windows.skipped,
-            "interval_tables": list(interval_tables(file))[:_MAX_LISTED],
-            "time_series": list(series)[:_MAX_LISTED],
-        }
+        info = _info(file, source, spec)
+        if spec.option("traces") is not None:
+            return nwb_traces.read_traces(file, spec, info, session_id, where)
+        return _read_spikes(file, spec, info, session_id, where)
+
+
+def _read_spikes(
+    file: Any, spec: ReadSpec, info: dict[str, Any], session_id: str, where: str
+) -> Session:
+    """A session of counts, with what was observed."""
+    bin_size_s = spec.bin_size_s(where)
+    smallest = _min_observed(spec)
+    units = read_units(file, spec, where)
+    survey = survey_spikes(units, where)
+    laid = lay_windows(file, _span(units, survey, bin_size_s), spec, bin_size_s, where)
+    if TimeUnit.of(spec.time_unit).spikes is None:
+        known = laid.is_whole() & (spec.window_s is None)
+        edges = laid.starts[known], laid.stops[known]
+        sample = survey.sample, survey.num_firing, bin_size_s, f"{where}, units/spike_times"
+        require_seconds(*sample, *edges, survey.num_spikes)
+    time = nwb_observed.watched(file, units, survey, spec, where)
+    faults, hidden = _unobserved(time, units, laid, bin_size_s)
+    windows = kept(laid, faults, hidden, (-np.inf, np.inf), spec, bin_size_s)
+    lengths = trial_bins(windows.starts, windows.stops, bin_size_s, where)
+    seen, unseen = nwb_observed.entries(time, windows.starts, lengths, bin_size_s)
+    if seen is not None and smallest:
+        rarely = {_rarely(smallest): seen.mean(axis=0) < smallest}
+        keep, dropped = counted_drops(rarely, "unit", where)
+        units, seen = select(units, keep, dropped), seen[:, keep]
+        time = time.of_units(keep)
+    series = series_of(file)
+    behaviour, odd_behaviour = read_behaviour(
+        series, spec, bin_starts(windows.starts, lengths, bin_size_s), bin_size_s, where
+    )
+    counts, spikes_dropped, odd = count_spikes(
+        units, time.intervals(), windows.starts, lengths, bin_size_s, where
+    )
+    info |= {
+        "units_dropped": units.dropped,
+        "trials_dropped": windows.dropped,
+        "spikes_dropped": spikes_dropped,
+        "findings": odd | units.notes | time.notes | unseen | windows.notes | odd_behaviour,
+        "trial_columns_skipped": windows.skipped,
+        "interval_tables": list(interval_tables(file))[:_MAX_LISTED],
+        "time_series": list(series)[:_MAX_LISTED],
+    }
     return session_of(
         counts,
         lengths,
@@ -137,7 +176,45 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         conditions=windows.conditions,
         behaviour=behaviour,
         unit_metadata=units.metadata,
+        observed=seen,
     )
+
+
+def _span(units: Units, survey: Survey, bin_size_s: float) -> tuple[float, float]:
+    """First and last time of the recording, seconds: as it was observed, else of its spikes."""
+    said = [own for own in units.observed or () if len(own)]
+    if said:
+        return min(own[0, 0] for own in said), max(own[-1, 1] for own in said)
+    first = np.floor(survey.first_s / bin_size_s) * bin_size_s
+    return min(first, survey.first_s), survey.last_s
+
+
+def _unobserved(
+    time: nwb_observed.Watched, units: Units, laid: Laid, bin_size_s: float
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Windows in which not a bin of any unit was observed, and those in which held-out units were
+    not for half of it, bool [windows] each."""
+    intervals, starts, stops = time.intervals(), laid.starts, laid.stops
+    if intervals is None:
+        return {}, np.zeros(len(starts), bool)
+    seen_s = nwb_observed.most_seen_s(intervals, starts, stops)
+    held_out = [own for own, is_out in zip(intervals, units.heldout, strict=True) if is_out]
+    hidden = np.zeros(len(starts), bool)
+    if held_out:
+        with np.errstate(invalid="ignore"):
+            hidden = nwb_observed.most_seen_s(held_out, starts, stops) < (stops - starts) / 2
+    return {"never observed": np.isfinite(starts) & (seen_s < 0.9 * bin_size_s)}, hidden
+
+
+def _min_observed(spec: ReadSpec) -> float:
+    typed = spec.option("min_observed", "0")
+    smallest = as_number(typed)
+    require(0 <= smallest <= 1, f"min_observed={typed!r}; expected a share of the trials, 0 to 1")
+    return smallest
+
+
+def _rarely(smallest: float) -> str:
+    return f"observed in less than {smallest:g} of the trials' time"
 
 
 def _info(file: Any, source: str, spec: ReadSpec) -> dict[str, Any]:

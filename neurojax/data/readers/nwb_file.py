@@ -7,7 +7,7 @@ all of a file.
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +46,10 @@ RAW_TYPES = frozenset(
         "RGBAImage",
     )
     + ("PatchClampSeries", "VoltageClampSeries", "CurrentClampSeries", "VoltageClampStimulusSeries")
-    + ("CurrentClampStimulusSeries", "IZeroClampSeries", "PlaneSegmentation")
+    + ("CurrentClampStimulusSeries", "IZeroClampSeries")
 )
-_NOT_DIGESTED = ("waveform", "specifications")
+_SPECIFICATIONS = "specifications"
+_NOT_DIGESTED = ("waveform", "image_mask", "pixel_mask", "voxel_mask")  # how names begin
 
 
 @contextlib.contextmanager
@@ -184,7 +185,8 @@ def check_dataset(dataset: Any, where: str) -> Any:
 
 
 def values(dataset: Any, where: str, start: int = 0, stop: int | None = None) -> np.ndarray:
-    """Rows start to stop of a dataset as numbers or text (cut to MAX_TEXT characters).
+    """Rows start to stop of a dataset as numbers or text (cut to MAX_TEXT characters); of an
+    enumeration its words.
 
     Raises:
         InputError: more than MAX_ROWS rows of text or numbers were asked for, or see
@@ -193,6 +195,7 @@ def values(dataset: Any, where: str, start: int = 0, stop: int | None = None) ->
     import h5py
 
     check_dataset(dataset, where)
+    words = h5py.check_enum_dtype(dataset.dtype)
     if dataset.shape == ():
         value = dataset[()]
         is_text = isinstance(value, bytes | str)
@@ -205,6 +208,8 @@ def values(dataset: Any, where: str, start: int = 0, stop: int | None = None) ->
     )
     if h5py.check_string_dtype(dataset.dtype) is None:
         rows = plain_array(dataset[start:stop], where.rpartition("/")[2], where)
+        if words is not None:
+            return worded(rows, {number: word for word, number in words.items()})
         return (
             rows.astype(np.float64) if rows.dtype.kind == "f" and rows.dtype.itemsize > 8 else rows
         )
@@ -213,6 +218,14 @@ def values(dataset: Any, where: str, start: int = 0, stop: int | None = None) ->
         block = np.asarray(dataset[first : min(first + _TEXT_ROWS, stop)])
         cells += [_decoded(cell) for cell in block.ravel()]
     return np.array(cells, dtype=str).reshape(stop - start, *dataset.shape[1:])
+
+
+def worded(codes: np.ndarray, words: Mapping[int, str]) -> np.ndarray:
+    """Text for the whole numbers of an enumeration, str of the same shape; a number without a word
+    is written out."""
+    known, place = np.unique(codes, return_inverse=True)
+    named = [str(words.get(code, code))[:MAX_TEXT] for code in known.tolist()]
+    return np.array(named, dtype=str)[place].reshape(codes.shape)
 
 
 def _decoded(cell: Any) -> str:
@@ -234,13 +247,13 @@ def text(file: Any, path: str) -> str | None:
 
 
 def digest(file: Any) -> str:
-    """Hex digest of everything a reader may use: tables, series, metadata; not of raw signals and
-    waveforms."""
+    """Hex digest of everything a reader may use: tables, series, metadata; not of raw signals,
+    waveforms and masks of pixels."""
     import h5py
 
     total = hashlib.sha256()
-    for path, found in walk(file, _NOT_DIGESTED[1:]):
-        if path.rpartition("/")[2].startswith(_NOT_DIGESTED[0]):
+    for path, found in walk(file, (_SPECIFICATIONS,)):
+        if path.rpartition("/")[2].startswith(_NOT_DIGESTED):
             continue
         total.update(f"{path}\0".encode())
         for name in sorted(found.attrs):

@@ -40,12 +40,7 @@ def unit_regions(
         InputError: the option `regions` names a column that neither the units nor the electrodes
             have.
     """
-    electrodes = nwb_file.entry(file, "general/extracellular_ephys/electrodes")
-    sites, members = {}, []
-    if hasattr(electrodes, "keys"):
-        num_sites = num_rows(electrodes, f"{where}, electrodes")
-        sites, _ = plain_columns(electrodes, num_sites, f"{where}, electrodes")
-        members = _members(table, columns, sites, rows, num_sites, where)
+    sites, members = electrodes_of(file, table, columns, rows, where)
     of_units = _labels(columns, asked)
     of_sites = _labels(sites, asked) if members else {}
     if asked is not None:
@@ -61,8 +56,10 @@ def unit_regions(
     candidates = [(_cleaned(labels), "file") for labels in _named(names, of_units)]
     candidates += [(_majority(labels, members), "file") for labels in _named(names, of_sites)]
     if asked is None:
-        locations, group_names = _groups(table, rows)
-        candidates += [(locations, "file"), (group_names, "target")]
+        groups = groups_of(table, "electrode_group", rows)
+        locations = np.array([hdf5.text_attribute(g, "location") or "unknown" for g in groups])
+        group_names = np.array([name_of(group) or "unknown" for group in groups])
+        candidates += [(_cleaned(locations), "file"), (_cleaned(group_names), "target")]
         if "group_name" in of_sites:
             candidates.append((_majority(of_sites["group_name"], members), "target"))
     # One column for all units: labels of two kinds are not mixed.
@@ -152,31 +149,42 @@ def _members(
     ]
 
 
-def _groups(table: Any, rows: int) -> tuple[list[str], list[str]]:
-    """`location` and name of each unit's electrode group, which the table refers to; "unknown"
-    where it does not."""
+def groups_of(table: Any, name: str, rows: int) -> list[Any | None]:
+    """The groups of the file that a column of references names, one a row; None where it names
+    none."""
     import h5py
 
-    references = nwb_file.entry(table, "electrode_group")
-    unknown = ["unknown"] * rows
+    references = nwb_file.entry(table, name)
     if (
         not isinstance(references, h5py.Dataset)
         or references.shape != (rows,)
         or h5py.check_ref_dtype(references.dtype) is not h5py.Reference
     ):
-        return unknown, unknown
-    groups = [_group(table.file, reference) for reference in references[()].tolist()]
-    return _cleaned(np.array([location for location, _ in groups])), _cleaned(
-        np.array([name for _, name in groups])
-    )
+        return [None] * rows
+    return [_referred(table.file, reference) for reference in references[()].tolist()]
 
 
-def _group(file: Any, reference: Any) -> tuple[str, str]:
+def name_of(group: Any | None) -> str:
+    """The last part of a group's name, "" without one."""
+    name = "" if group is None else (group.name or "").rpartition("/")[2]
+    return name[: nwb_file.MAX_TEXT]
+
+
+def _referred(file: Any, reference: Any) -> Any | None:
     try:
-        found = file[reference]
+        return file[reference]
     except (ValueError, KeyError, OSError, RuntimeError):
-        return "unknown", "unknown"  # it refers to nothing
-    name = (found.name or "").rpartition("/")[2]
-    return hdf5.text_attribute(found, "location") or "unknown", name[
-        : nwb_file.MAX_TEXT
-    ] or "unknown"
+        return None  # it refers to nothing
+
+
+def electrodes_of(
+    file: Any, table: Any, columns: dict[str, np.ndarray], rows: int, where: str
+) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
+    """Columns of the electrodes table, and its rows that belong to each unit; empty when nothing
+    tells."""
+    electrodes = nwb_file.entry(file, "general/extracellular_ephys/electrodes")
+    if not hasattr(electrodes, "keys"):
+        return {}, []
+    num_sites = num_rows(electrodes, f"{where}, electrodes")
+    sites, _ = plain_columns(electrodes, num_sites, f"{where}, electrodes")
+    return sites, _members(table, columns, sites, rows, num_sites, where)

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from neurojax.data.checks.findings import LEFT_OUT
+from neurojax.data.clock import TimeUnit, in_seconds
 from neurojax.data.readers import hdf5, nwb_file
 from neurojax.data.readers.nwb_tables import not_among
 from neurojax.data.readers.signals import clean_signal, mean_in_bins
@@ -15,6 +17,7 @@ _GROUPS = ("processing", "acquisition", "stimulus", "analysis")
 _MAX_DIMS = 64
 _MAX_VALUES = 2**28  # of one series, all dimensions
 _BLOCK_SAMPLES = 2**20
+_NOT_READ = f" (raw signals, and series with more than {_MAX_DIMS} numbers a sample, are not read)"
 
 
 def series_of(file: Any) -> dict[str, Any]:
@@ -41,42 +44,72 @@ def _fits(group: Any) -> bool:
 
 def read_behaviour(
     series: dict[str, Any], spec: ReadSpec, starts: np.ndarray, bin_size_s: float, where: str
-) -> dict[str, np.ndarray]:
+) -> tuple[dict[str, np.ndarray], dict[str, int]]:
     """Last name of each series that was asked for -> float32 [bins, dims], NaN where it is not
-    known.
+    known; and what was odd, name -> number.
+
+    A series that is damaged, or on another clock than the trials, is left out and told, unless
+    `spec.strict`.
 
     Args:
         series: from `series_of`.
-        spec: its `behavior` holds paths, ends of paths or last names.
+        spec: its `behavior` holds paths, ends of paths, last names, or containers of one series.
         starts: float64 [bins], start of every bin, seconds.
         bin_size_s: seconds.
         where: for messages.
 
     Raises:
-        InputError: a name fits no series or several, or the series is damaged.
+        InputError: a name fits no series or several, or with `strict` a series is of no use.
     """
     made: dict[str, np.ndarray] = {}
+    odd: dict[str, int] = {}
     for asked in spec.behavior:
-        path = _path_of(asked, series, where)
+        path = path_of(asked, series, where, "behavior", _NOT_READ)
         short = _name(path)
         name = short if short not in made else _name(path.replace("/", "_"))
-        made[name] = _binned(series[path], f"{where}, {path}", starts, bin_size_s)
-    return made
+        try:
+            times, values = _samples(series[path], spec, f"{where}, {path}", odd)
+            _require_shared_clock(times, starts, bin_size_s, f"{where}, {path}")
+        except InputError as error:
+            if spec.strict:
+                raise
+            said = str(error).removeprefix(f"{where}, ")
+            odd[f"{LEFT_OUT} ({said})"] = 1
+            continue
+        made[name] = mean_in_bins(times, values, starts, bin_size_s, spec.max_gap_s)
+    return made, odd
 
 
-def _path_of(asked: str, series: dict[str, Any], where: str) -> str:
+def _require_shared_clock(
+    times: np.ndarray, starts: np.ndarray, bin_size_s: float, where: str
+) -> None:
+    """Raises InputError where no sample lies within the time of the trials."""
+    require(len(times), f"{where} has no sample with a time and a value")
+    first, last = starts.min(), starts.max() + bin_size_s
+    if times[0] > last or times[-1] < first:
+        raise InputError(
+            f"{where} runs from {times[0]:,.6g} to {times[-1]:,.6g} s, but the trials from "
+            f"{first:,.6g} to {last:,.6g} s, so they are on different clocks; bring them onto one, "
+            "or say the unit with --time_unit=behavior=ms"
+        )
+
+
+def path_of(asked: str, series: dict[str, Any], where: str, option: str, remark: str = "") -> str:
+    """The one path that a whole path, the end of one, or the name of a container of one series
+    stands for."""
     wanted = asked.strip("/")
-    fitting = [path for path in series if path == wanted] or [
-        path for path in series if path.endswith(f"/{wanted}")
-    ]
+    fitting = (
+        [path for path in series if path == wanted]
+        or [path for path in series if path.endswith(f"/{wanted}")]
+        or [path for path in series if f"/{wanted}/" in f"/{path}"]
+    )
     require(
         len(fitting) <= 1,
-        f"{where}: behavior {asked!r} fits {', '.join(fitting)}; give the whole path of one",
+        f"{where}: {option} {asked!r} fits {', '.join(fitting[:20])}; give the whole path of one",
     )
     require(
         fitting,
-        f"{where}: no time series {asked!r}; {not_among(asked, series)} (raw signals, and series "
-        f"with more than {_MAX_DIMS} numbers a sample, are not read)",
+        f"{where}: no time series {asked!r}; {not_among(asked, series)}{remark}",
     )
     return fitting[0]
 
@@ -90,24 +123,37 @@ def _name(path: str) -> str:
     return f"{name}_series"[:100] if name.endswith("_valid") else name[:100]
 
 
-def _binned(group: Any, where: str, starts: np.ndarray, bin_size_s: float) -> np.ndarray:
+def _samples(
+    group: Any, spec: ReadSpec, where: str, odd: dict[str, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Times float64 [samples], seconds, rising, and values float64 [samples, dims] of a series."""
     data = nwb_file.check_dataset(nwb_file.entry(group, "data"), where)
     require(
         data.size <= _MAX_VALUES,
         f"{where} claims {data.size} values, expected at most {_MAX_VALUES}; thin it out",
     )
-    scale, offset = (
-        _number(data, name, default) for name, default in (("conversion", 1.0), ("offset", 0.0))
-    )
-    times = _sample_times(group, len(data), where)
+    scale, offset = scale_of(data)
+    times = sample_times(group, len(data), TimeUnit.of(spec.time_unit).behavior, where)
     blocks = [data[first : first + _BLOCK_SAMPLES] for first in range(0, len(data), _BLOCK_SAMPLES)]
     values = np.concatenate(blocks).astype(np.float64) if blocks else np.empty(data.shape)
     with np.errstate(over="ignore", invalid="ignore"):
-        times, values = clean_signal(times, values * scale + offset, where)
-    return mean_in_bins(times, values, starts, bin_size_s)
+        return clean_signal(times, values * scale + offset, where, odd)
 
 
-def _sample_times(group: Any, num_samples: int, where: str) -> np.ndarray:
+def scale_of(data: Any) -> tuple[float, float]:
+    """What stored values are multiplied by and what is added then, as the schema says."""
+    return _number(data, "conversion", 1.0), _number(data, "offset", 0.0)
+
+
+def sample_times(group: Any, num_samples: int, tick_s: float | None, where: str) -> np.ndarray:
+    """Time of each sample of a series, float64 [samples], seconds.
+
+    Args:
+        group: the series.
+        num_samples: of its data.
+        tick_s: seconds of one of its time stamps; its rate is in Hz whatever they are.
+        where: for messages.
+    """
     stamps = nwb_file.entry(group, "timestamps")
     if stamps is not None:
         nwb_file.check_dataset(stamps, f"{where}/timestamps")
@@ -116,7 +162,7 @@ def _sample_times(group: Any, num_samples: int, where: str) -> np.ndarray:
             f"{where} has {num_samples} samples, but timestamps {stamps.dtype} "
             f"{list(stamps.shape)}; it is damaged",
         )
-        return stamps[()].astype(np.float64)
+        return in_seconds(stamps[()], tick_s)
     begin = nwb_file.entry(group, "starting_time")
     rate_hz = np.nan if begin is None else _number(begin, "rate", np.nan)
     start = (
@@ -131,7 +177,7 @@ def _sample_times(group: Any, num_samples: int, where: str) -> np.ndarray:
         and np.isfinite(start[0]),
         f"{where} has neither timestamps nor a starting_time with its rate in Hz",
     )
-    return float(start[0]) + np.arange(num_samples) / rate_hz
+    return float(in_seconds(start, tick_s)[0]) + np.arange(num_samples) / rate_hz
 
 
 def _number(dataset: Any, name: str, default: float) -> float:

@@ -30,7 +30,11 @@ def num_rows(table: Any, where: str) -> int:
 def plain_columns(
     table: Any, rows: int, where: str
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Columns with one number or text a row, and why others are left aside: name -> reason."""
+    """Columns with one number or text a row, and why others are left aside: name -> reason.
+
+    Texts of a ragged column are joined by commas (tags); numbers are taken where no row has more
+    than one, NaN where it has none.
+    """
     require(
         rows <= nwb_file.MAX_ROWS,
         f"{where} claims {rows} rows, expected at most {nwb_file.MAX_ROWS}",
@@ -41,19 +45,77 @@ def plain_columns(
         if name.endswith("_index") and name.removesuffix("_index") in names:
             continue
         if f"{name}_index" in names:
-            skipped[name] = "ragged"
+            made = _joined(table, name, rows, where)
+            if made is None or not is_array_name(name):
+                skipped[name] = "ragged"
+            else:
+                found[name] = made
         elif (reason := _no_column(table[name], name, rows)) is not None:
             skipped[name] = reason
         else:
-            found[name] = nwb_file.values(table[name], f"{where}/{name}")
+            found[name] = _worded(table[name], nwb_file.values(table[name], f"{where}/{name}"))
     return found, skipped
+
+
+def is_array_name(name: str) -> bool:
+    """Whether a session folder takes an array of this name."""
+    try:
+        check_array_name(name, name)
+    except InputError:
+        return False
+    return True
+
+
+def _joined(table: Any, name: str, rows: int, where: str) -> np.ndarray | None:
+    """A ragged column as one text a row, or one number; None where it is neither."""
+    try:
+        ends = ragged_ends(table, name, rows, where)
+        cells = None if ends is None else nwb_file.values(table[name], where, 0, int(ends[-1]))
+    except InputError:
+        return None  # of a damaged column too: it is one of many
+    if cells is None or cells.ndim != 1:
+        return None
+    if cells.dtype.kind == "U":
+        listed = cells.tolist()
+        parts = zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)
+        return np.array([",".join(listed[a:b])[: nwb_file.MAX_TEXT] for a, b in parts], dtype=str)
+    number = np.diff(ends)
+    if number.max(initial=0) > 1 or not number.any():
+        return None
+    made = np.full(rows, np.nan)
+    made[number == 1] = cells
+    return made
+
+
+def _worded(dataset: Any, values: np.ndarray) -> np.ndarray:
+    """Text of the schema's own enumerations: numbers that point into a list of words."""
+    import h5py
+
+    if (
+        hdf5.text_attribute(dataset, "neurodata_type") != "EnumData"
+        or values.dtype.kind not in "iu"
+    ):
+        return values
+    if "elements" not in dataset.attrs:
+        return values
+    reference = dataset.attrs.get_id("elements")
+    if reference.shape != () or h5py.check_ref_dtype(reference.dtype) is not h5py.Reference:
+        return values
+    try:
+        words = nwb_file.values(
+            dataset.file[dataset.attrs["elements"]], f"{dataset.name}, elements"
+        )
+    except (InputError, ValueError, KeyError, OSError, RuntimeError):
+        return values  # it refers to nothing
+    return nwb_file.worded(values, dict(enumerate(np.ravel(words).tolist())))
 
 
 def _no_column(dataset: Any, name: str, rows: int) -> str | None:
     try:
         nwb_file.check_dataset(dataset, name)
-        check_array_name(name, name)
     except InputError:
+        return "neither numbers nor text"
+    if not is_array_name(name):
         return "neither numbers nor text"
     if dataset.ndim != 1:
         return "several values a row"
@@ -98,6 +160,12 @@ def interval_tables(file: Any) -> dict[str, Any]:
         name: found[name]
         for name in sorted(found, key=lambda name: (name != "trials", name != "epochs", name))
     }
+
+
+def required_table(tables: dict[str, Any], name: str, where: str) -> Any:
+    """The table of intervals of a name; InputError says which there are."""
+    require(name in tables, f"{where}: no table of intervals {name!r}; {not_among(name, tables)}")
+    return tables[name]
 
 
 def listed(names: Iterable[str]) -> str:

@@ -6,15 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from neurojax.data.clock import TimeUnit, in_seconds
 from neurojax.data.readers.nwb_tables import (
     interval_tables,
     listed,
     not_among,
     num_rows,
     plain_columns,
+    required_table,
 )
-from neurojax.data.readers.nwb_units import Units, merged, select, spike_span, within
-from neurojax.data.readers.spec import ReadSpec, as_number
+from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.readers.trials import counted_drops, kept_windows, whole_times
 from neurojax.data.session import TEST, TRAIN, VALIDATION
 from neurojax.data.store.session_rules import TRIAL_COLUMNS
@@ -31,8 +32,37 @@ _SPLITS = {
 }
 _UNUSED = -1
 _MAX_WINDOWS = 10**7
-_FEWER_UNITS = "leave out those observed in few of the trials with --options=min_observed=0.5"
+_HIDDEN = "held-out units were not observed"
 _OWN = ("start_time", "stop_time")  # kept as trial_start_s
+
+
+@dataclasses.dataclass(frozen=True)
+class Laid:
+    """Windows as the file or the options lay them, before any is left out.
+
+    Attributes:
+        place: for messages.
+        row: int64 [windows], row of the table of each; the window's number without a table.
+        starts, stops: float64 [windows], seconds; NaN where the event is missing.
+        columns: of the table, name -> [rows].
+        skipped: column of the table -> why it is no condition.
+        codes: int8 [rows], split of each row as the file has it, _UNUSED where it says none; None
+            without.
+    """
+
+    place: str
+    row: np.ndarray
+    starts: np.ndarray
+    stops: np.ndarray
+    columns: dict[str, np.ndarray]
+    skipped: dict[str, str]
+    codes: np.ndarray | None
+
+    def is_whole(self) -> np.ndarray:
+        """Windows that begin and end, in this order, bool [windows]."""
+        with np.errstate(invalid="ignore"):
+            lasts = self.stops > self.starts
+        return np.isfinite(self.starts) & np.isfinite(self.stops) & lasts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,17 +87,21 @@ class Windows:
     skipped: dict[str, str]
 
 
-def read_windows(
-    file: Any, units: Units, spec: ReadSpec, bin_size_s: float, where: str
-) -> tuple[Windows, Units]:
-    """Windows within the time in which all units that stay were observed, and those units.
+def lay_windows(
+    file: Any, span_s: tuple[float, float], spec: ReadSpec, bin_size_s: float, where: str
+) -> Laid:
+    """Windows of the table that was asked for, or pieces of `window_s`.
+
+    Args:
+        file: the open file.
+        span_s: first and last time of the recording; cut into pieces where there is no table.
+        spec: options.
+        bin_size_s: seconds.
+        where: for messages.
 
     Raises:
-        InputError: no trials and no `window_s`, an unknown name, or nothing is left.
+        InputError: no trials and no `window_s`, an unknown name, or a damaged table.
     """
-    typed = spec.option("min_observed", "0")
-    smallest = as_number(typed)
-    require(0 <= smallest <= 1, f"min_observed={typed!r}; expected a share of the trials, 0 to 1")
     name, table = _table(file, spec, where)
     place = f"{where}, {name}"
     columns, skipped = {}, {}
@@ -79,7 +113,9 @@ def read_windows(
             raise InputError(
                 f"{place} has no {wrong[0]} in seconds, one each a row; the table is damaged"
             )
-    row, starts, stops = _laid(columns, units, spec, bin_size_s, place, table, smallest)
+    tick_s = TimeUnit.of(spec.time_unit).trials or 1.0
+    pieces = np.array([span_s]) if table is None else None
+    row, starts, stops = _laid(columns, pieces, tick_s, spec, bin_size_s, place)
     for column in spec.trial_columns:
         if column not in columns:
             reason = (
@@ -89,43 +125,79 @@ def read_windows(
             )
             raise InputError(f"{place}: trial_columns names {column!r}, which {reason}")
     codes = _stored_split(columns, spec, place)
+    return Laid(place, row, starts, stops, columns, skipped, codes)
+
+
+def kept(
+    laid: Laid,
+    faults: dict[str, np.ndarray],
+    hidden: np.ndarray,
+    recorded_s: tuple[float, float],
+    spec: ReadSpec,
+    bin_size_s: float,
+) -> Windows:
+    """The windows that can be used.
+
+    Args:
+        laid: all of them.
+        faults: reason to leave some out -> bool [windows].
+        hidden: bool [windows], the benchmark's held-out units were not observed.
+        recorded_s: windows outside of this time are left out, unless the file has a split.
+        spec: its split decides whether windows may share time; `as_test` and `hidden` decide about
+            windows whose held-out units are hidden.
+        bin_size_s: seconds.
+
+    Raises:
+        InputError: none is left, or none to test on.
+    """
+    starts, stops, row, codes = laid.starts, laid.stops, laid.row, laid.codes
     with np.errstate(invalid="ignore"):
-        faults = {"shorter than one bin": stops - starts < bin_size_s * (1 - 1e-6)}
+        faults = {"shorter than one bin": stops - starts < bin_size_s * (1 - 1e-6)} | faults
     if codes is not None:
         faults["its split is neither train, val nor test"] = codes[row] == _UNUSED
-    units, observed = _observed(units, starts, stops, smallest, bin_size_s, where)
-    faults |= observed
-    hidden = faults.pop("held-out units were not observed", np.zeros(len(starts), bool))
-    if spec.option("hidden") != "keep":
-        faults["held-out units were not observed"] = hidden
+    missing = ~(np.isfinite(starts) & np.isfinite(stops))
+    usable = ~(missing | np.any(list(faults.values()), axis=0))
+    faults[_HIDDEN] = _left_out(hidden, usable, None if codes is None else codes[row], spec)
     if codes is None:
         keep, dropped = kept_windows(
-            starts, stops, (-np.inf, np.inf), faults, spec, bin_size_s, place
+            starts, stops, recorded_s, faults, spec, bin_size_s, laid.place
         )
     else:
-        missing = ~(np.isfinite(starts) & np.isfinite(stops))
-        keep, dropped = counted_drops({"no event": missing} | faults, "trial", place)
+        keep, dropped = counted_drops({"no event": missing} | faults, "trial", laid.place)
     row = row[keep]
     renamed = {"id": "row_id", **{taken: f"trial_{taken}" for taken in TRIAL_COLUMNS}}
     conditions = {
         renamed.get(column, column): values[row]
-        for column, values in columns.items()
+        for column, values in laid.columns.items()
         if column not in _OWN and not (column == "split" and codes is not None)
     }
     notes = {
         "trials in which held-out units were not observed": int((hidden & keep).sum()),
-        "columns of the trials that are not one value each": len(skipped),
+        "columns of the trials that are not one value each": len(laid.skipped),
     }
-    split = None if codes is None else _with_test(codes[row], spec, place)
     return Windows(
         starts[keep],
         stops[keep],
-        split,
+        None if codes is None else _with_test(codes[row], spec, laid.place),
         conditions,
         dropped,
-        {k: n for k, n in notes.items() if n},
-        skipped,
-    ), units
+        {name: number for name, number in notes.items() if number},
+        laid.skipped,
+    )
+
+
+def _left_out(
+    hidden: np.ndarray, usable: np.ndarray, codes: np.ndarray | None, spec: ReadSpec
+) -> np.ndarray:
+    """Windows without held-out units that are left out, bool [windows]: all of them with
+    hidden=drop; with as_test=val those to test on, where these have no other."""
+    asked = spec.option("hidden")
+    if asked == "drop":
+        return hidden
+    if asked == "keep" or spec.option("as_test") is None or codes is None:
+        return np.zeros(len(hidden), bool)
+    tested = usable & (codes == TEST)
+    return hidden & (codes == TEST) & hidden[tested].all()
 
 
 def _table(file: Any, spec: ReadSpec, where: str) -> tuple[str, Any | None]:
@@ -141,28 +213,26 @@ def _table(file: Any, spec: ReadSpec, where: str) -> tuple[str, Any | None]:
         others = f"{others}{next(iter(tables))}, or " if tables else ""
         raise InputError(f"{where} has no trials; {others}cut it into windows with --window_s=2")
     name = "trials" if asked is None else asked
-    require(name in tables, f"{where}: no table of intervals {name!r}; {not_among(name, tables)}")
-    return name, tables[name]
+    return name, required_table(tables, name, where)
 
 
 def _laid(
     columns: dict[str, np.ndarray],
-    units: Units,
+    pieces: np.ndarray | None,
+    tick_s: float,
     spec: ReadSpec,
     bin_size_s: float,
     place: str,
-    table: Any,
-    smallest: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Row of the table, start and stop of each window, seconds; NaN where the event is missing."""
+    """Row of the table, start and stop of each window, seconds; NaN where the event is missing.
+
+    `pieces`, float64 [pieces, 2], seconds, are cut where there is no table; `tick_s` is what the
+    table's times are in.
+    """
     if spec.window_s is None:
         rows = np.arange(len(columns["start_time"]))
         if spec.align is None:
-            return (
-                rows,
-                columns["start_time"].astype(np.float64),
-                columns["stop_time"].astype(np.float64),
-            )
+            return rows, *(in_seconds(columns[name], tick_s) for name in _OWN)
         event = spec.align.rpartition(".")[2]
         times = {
             name: values
@@ -173,18 +243,13 @@ def _laid(
             event in times,
             f"{place}: align names {spec.align!r}, no column of times; {not_among(event, times)}",
         )
-        times_s = times[event].astype(np.float64)
+        times_s = in_seconds(times[event], tick_s)
         return rows, times_s + spec.window[0], times_s + spec.window[1]
     whole_times(spec.window_s, bin_size_s, f"{place}: window_s={spec.window_s:g}")
-    if table is not None:
-        pieces = np.stack([columns["start_time"], columns["stop_time"]], axis=1).astype(np.float64)
+    of_table = pieces is None
+    if of_table:
+        pieces = np.stack([in_seconds(columns[name], tick_s) for name in _OWN], axis=1)
         pieces = np.where(np.isfinite(pieces).all(axis=1, keepdims=True), pieces, 0.0)
-    elif units.observed is not None:
-        # With `smallest` some units may go: then time counts in which any was observed.
-        pieces = merged(np.concatenate(units.observed)) if smallest else _shared(units, place)
-    else:
-        first, last = spike_span(units, place)
-        pieces = np.array([[min(np.floor(first / bin_size_s) * bin_size_s, first), last]])
     with np.errstate(over="ignore"):
         number = np.floor((pieces[:, 1] - pieces[:, 0]) / spec.window_s + 1e-9)
     number = np.maximum(number, 0)
@@ -199,71 +264,7 @@ def _laid(
         np.cumsum(number) - number, number.astype(np.int64)
     )
     starts = pieces[rows, 0] + within_row * spec.window_s
-    return (rows if table is not None else np.arange(len(rows))), starts, starts + spec.window_s
-
-
-def _shared(units: Units, where: str) -> np.ndarray:
-    """Time in which every unit that is not held out was observed, float64 [intervals, 2]."""
-    sets = _different(
-        units, ~units.heldout if not units.heldout.all() else np.ones(len(units.first), bool)
-    )
-    shared = sets[0][0]
-    for intervals, _ in sets[1:]:
-        edges = np.unique(np.concatenate([shared.ravel(), intervals.ravel()]))
-        parts = np.stack([edges[:-1], edges[1:]], axis=1)
-        inside = within(shared, *parts.T, 0.0) & within(intervals, *parts.T, 0.0)
-        shared = merged(parts[inside])
-    require(
-        len(shared), f"{where}: there is no time in which all units were observed; {_FEWER_UNITS}"
-    )
-    return shared
-
-
-def _different(units: Units, which: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(intervals, bool [N] of the units that have them), each different set once."""
-    sets: dict[bytes, tuple[np.ndarray, list[int]]] = {}
-    for unit in np.flatnonzero(which):
-        intervals = units.observed[unit]
-        sets.setdefault(intervals.tobytes(), (intervals, []))[1].append(int(unit))
-    return [
-        (intervals, np.isin(np.arange(len(which)), members)) for intervals, members in sets.values()
-    ]
-
-
-def _observed(
-    units: Units,
-    starts: np.ndarray,
-    stops: np.ndarray,
-    smallest: float,
-    bin_size_s: float,
-    where: str,
-) -> tuple[Units, dict[str, np.ndarray]]:
-    """The units observed in enough of the windows, and windows in which others were not: reason ->
-    bool [windows]."""
-    if units.observed is None:
-        return units, {}
-    held_in, held_out = np.zeros(len(starts), bool), np.zeros(len(starts), bool)
-    known = np.isfinite(starts) & np.isfinite(stops)
-    keep = np.ones(len(units.first), bool)
-    for intervals, members in _different(units, keep.copy()):
-        with np.errstate(invalid="ignore"):
-            missed = known & ~within(intervals, starts, stops, bin_size_s / 2)
-        if smallest and missed.sum() > (1 - smallest) * max(known.sum(), 1):
-            keep &= ~members
-            continue
-        held_in |= missed & (members & ~units.heldout).any()
-        held_out |= missed & (members & units.heldout).any()
-    require(
-        not (known.any() and held_in[known].all()),
-        f"{where}: no trial lies in the time in which all units were observed; {_FEWER_UNITS}",
-    )
-    if not keep.all():
-        reason = f"observed in less than {smallest:g} of the trials"
-        units = select(units, *counted_drops({reason: ~keep}, "unit", where))
-    return units, {
-        "outside of the observed time": held_in,
-        "held-out units were not observed": held_out & ~held_in,
-    }
+    return (rows if of_table else np.arange(len(rows))), starts, starts + spec.window_s
 
 
 def _stored_split(columns: dict[str, np.ndarray], spec: ReadSpec, where: str) -> np.ndarray | None:

@@ -4,6 +4,7 @@
 """
 
 import contextlib
+import dataclasses
 import multiprocessing
 import os
 import warnings
@@ -31,7 +32,8 @@ fuzzed = settings(
 TRIALS, ELECTRODES = "intervals/trials", "general/extracellular_ephys/electrodes"
 SERIES = "processing/behavior"
 SPECS = [
-    ReadSpec(behavior=("hand", "speed", "pupil")),
+    ReadSpec(behavior=("hand", "speed", "pupil"), strict=True),
+    ReadSpec(behavior=("hand", "speed", "pupil"), window_s=1.5, split="random"),
     ReadSpec(align="go_time", window=(-0.2, 0.5), split="random"),
     ReadSpec(window_s=2.0, split="blocks:10s"),
     ReadSpec(window_s=1.0, split="random", options=(("table", "epochs"), ("keep", "quality:good"))),
@@ -140,7 +142,7 @@ def test_every_content_in_the_places_that_matter_most(changed_nwb, content):
     for place in (f"{TRIALS}/go_time", "units/spike_times", "units/spike_times_index", f"{TRIALS}/choice"):
         parent, _, name = place.rpartition("/")
         path = changed_nwb(lambda file, p=parent, n=name: put(file[p], n, CONTENTS[content]))
-        for spec in SPECS[:2]:
+        for spec in SPECS[:3]:
             outcome(path, spec)
 
 
@@ -261,7 +263,7 @@ def test_the_sentence_names_what_is_wrong(changed_nwb, message):
             file[place].attrs.update(attributes)
 
     with pytest.raises(InputError, match=message):
-        nwb.read_session(changed_nwb(change), SPECS[0])
+        nwb.read_session(changed_nwb(change), dataclasses.replace(SPECS[0], time_unit="s"))
 
 
 def test_a_damaged_file_leaves_the_good_session_as_it_was(nwb_path, changed_nwb, tmp_path):

@@ -1,0 +1,193 @@
+"""Traces of cells in an NWB file as a recording of real values: the trials are windows of frames.
+
+A trace belongs to a row (ROI) of a plane's segmentation. Cells that the file does not accept are
+left out and counted. What the file deconvolved is a series of traces like its fluorescence.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from neurojax.data.binning import bins_that_fit
+from neurojax.data.clock import GRAMMAR
+from neurojax.data.readers.nwb_cells import Plane, read_planes
+from neurojax.data.readers.nwb_series import read_behaviour, series_of
+from neurojax.data.readers.nwb_tables import interval_tables
+from neurojax.data.readers.nwb_trials import Laid, kept, lay_windows
+from neurojax.data.readers.spec import ReadSpec
+from neurojax.data.readers.trials import choose_split, counted_drops
+from neurojax.data.real_values import from_values
+from neurojax.data.session import SPLIT_NAMES, Session
+from neurojax.data.splits import later_trials_within, random_split
+from neurojax.data.store.session_rules import validate_session
+from neurojax.errors import InputError, require
+
+_LOWEST_HZ, _HIGHEST_HZ = 0.05, 20_000.0  # frames; outside, another unit of time is likelier
+_MAX_LISTED = 64
+
+
+def read_traces(
+    file: Any, spec: ReadSpec, info: dict[str, Any], session_id: str, where: str
+) -> Session:
+    """The session of the series that the option `traces` names.
+
+    Args:
+        file: the open file.
+        spec: options; `bin_ms` means nothing here.
+        info: what the file says of its subject and origin.
+        session_id: name.
+        where: for messages.
+
+    Raises:
+        InputError: no such series, damage, another clock than the trials', or nothing is left.
+    """
+    if spec.bin_ms is not None:
+        raise InputError(
+            f"{where}: bin_ms={spec.bin_ms:g} is for spikes; traces keep the frames they were "
+            "recorded in, leave it out"
+        )
+    plane = read_planes(file, spec, where)
+    rate_hz = _rate_hz(plane.times_s, where)
+    span = float(plane.times_s[0]), float(plane.times_s[-1]) + 1 / rate_hz
+    laid = lay_windows(file, span, spec, 1 / rate_hz, where)
+    _require_one_clock(laid, span, where)
+    plane = _known_cells(plane, where)
+    first, length = _samples(laid, plane.times_s, rate_hz)
+    faults = _faults(plane, first, length, rate_hz)
+    windows = kept(laid, faults, np.zeros(len(first), bool), span, spec, 1 / rate_hz)
+    chosen = _rows_of(windows.starts, plane.times_s, rate_hz)
+    length = bins_that_fit(windows.starts, windows.stops, 1 / rate_hz).astype(np.int64)
+    split, source = choose_split(windows.split, windows.starts, spec, where)
+    if split is None:
+        split = random_split(len(chosen), 0, where)
+    keep, gone = _apart(windows.starts, chosen, length, split, rate_hz, spec, where)
+    order = np.flatnonzero(keep)[np.argsort(chosen[keep], kind="stable")]
+    series = series_of(file)
+    behaviour, odd = read_behaviour(series, spec, plane.times_s, 1 / rate_hz, where)
+    info |= {
+        "units_dropped": plane.dropped,
+        "trials_dropped": windows.dropped | gone,
+        "findings": plane.notes | windows.notes | odd,
+        "trial_columns_skipped": windows.skipped,
+        "interval_tables": list(interval_tables(file))[:_MAX_LISTED],
+        "time_series": list(series)[:_MAX_LISTED],
+        "split_source": source,
+        "traces": spec.option("traces"),
+    } | ({"split_seed": 0} if source == "random" else {})
+    session = from_values(
+        np.nan_to_num(plane.values, copy=False),  # none of what was NaN lies in a window
+        sampling_hz=rate_hz,
+        unit=plane.unit,
+        session_id=session_id,
+        trial_start_bin=chosen[order],
+        trial_num_bins=length[order],
+        split=split[order],
+        trial_start_s=windows.starts[order],
+        channel=plane.channel,
+        region=plane.region,
+        conditions={name: values[order] for name, values in windows.conditions.items()},
+        info=info,
+    )
+    valid = {name: np.isfinite(values).any(axis=1) for name, values in behaviour.items()}
+    return validate_session(session.with_fields(behaviour=behaviour, behaviour_valid=valid))
+
+
+def _rate_hz(times_s: np.ndarray, where: str) -> float:
+    """Frames a second: the median step; InputError where it cannot be seconds."""
+    step = float(np.median(np.diff(times_s)))
+    rate_hz = np.inf if step <= 0 else 1 / step
+    require(
+        _LOWEST_HZ <= rate_hz <= _HIGHEST_HZ,
+        f"{where}: {len(times_s):,} frames span {times_s[-1] - times_s[0]:,.6g} seconds, "
+        f"{rate_hz:.3g} a second, so their time unit is likely another; say it with --time_unit=: "
+        f"{GRAMMAR}",
+    )
+    nearest = round(rate_hz, 6)  # a clock of microseconds has no more digits
+    return nearest
+
+
+def _require_one_clock(laid: Laid, span: tuple[float, float], where: str) -> None:
+    known = laid.is_whole()
+    inside = (laid.stops[known] > span[0]) & (laid.starts[known] < span[1])
+    if len(inside) and inside.mean() < 0.5:
+        raise InputError(
+            f"{where}: {int((~inside).sum())} of {len(inside)} trials lie outside of the traces "
+            f"(trials {laid.starts[known].min():,.6g} to {laid.stops[known].max():,.6g} s, traces "
+            f"{span[0]:,.6g} to {span[1]:,.6g} s); give both on one clock, in seconds, or say "
+            "their units with --time_unit=spikes=s,trials=ms"
+        )
+
+
+def _known_cells(plane: Plane, where: str) -> Plane:
+    """Without cells that have no value at all."""
+    empty = ~np.isfinite(plane.values).any(axis=0)
+    if not empty.any():
+        return plane
+    keep, dropped = counted_drops({"never a finite value": empty}, "cell", where)
+    return plane._replace(
+        values=plane.values[:, keep],
+        channel=plane.channel[keep],
+        region=plane.region[keep],
+        dropped=plane.dropped | dropped,
+    )
+
+
+def _rows_of(starts: np.ndarray, times_s: np.ndarray, rate_hz: float) -> np.ndarray:
+    """First frame of each window, int64 [windows]: the first that is not before its start."""
+    begin = np.nan_to_num(starts, nan=-np.inf)
+    return np.searchsorted(times_s, begin - 0.01 / rate_hz)
+
+
+def _samples(laid: Laid, times_s: np.ndarray, rate_hz: float) -> tuple[np.ndarray, np.ndarray]:
+    """First frame and number of frames of each window, int64 [windows]; 0 frames where a window has
+    no start or no end."""
+    first = _rows_of(laid.starts, times_s, rate_hz)
+    known = np.isfinite(laid.starts) & np.isfinite(laid.stops)
+    starts, stops = (np.where(known, edge, 0.0) for edge in (laid.starts, laid.stops))
+    length = np.clip(bins_that_fit(starts, stops, 1 / rate_hz), 0, len(times_s) + 1)
+    return first, np.where(known, length, 0).astype(np.int64)
+
+
+def _faults(
+    plane: Plane, first: np.ndarray, length: np.ndarray, rate_hz: float
+) -> dict[str, np.ndarray]:
+    """Why windows are left out: reason -> bool [windows]."""
+    times, last = plane.times_s, first + length
+    outside = (length > 0) & (last > len(times))
+    inner = np.where(outside | (length == 0), 1, last) - 1
+    begin = np.where(outside | (length == 0), 0, first)
+    expected = np.where(outside | (length == 0), 0, length - 1) / rate_hz
+    lasted = times[inner] - times[begin]
+    unknown = np.append(0, np.cumsum(~np.isfinite(plane.values).all(axis=1)))
+    return {
+        "window leaves the recording": outside,
+        "frames are missing within": np.abs(lasted - expected) > 0.5 / rate_hz + 1e-3 * expected,
+        "values are not finite": unknown[inner + 1] > unknown[begin],
+    }
+
+
+def _apart(
+    starts: np.ndarray,
+    first: np.ndarray,
+    length: np.ndarray,
+    split: np.ndarray,
+    rate_hz: float,
+    spec: ReadSpec,
+    where: str,
+) -> tuple[np.ndarray, dict[str, int]]:
+    """Windows that share no time with another split, bool [windows], and how many do."""
+    keep = later_trials_within(first / rate_hz, length, 1 / rate_hz, split) == 0
+    if keep.all():
+        return keep, {}
+    require(
+        spec.split_block_s() is not None,
+        f"{where}: {int((~keep).sum())} windows run into one of another split; take "
+        "--split=blocks:300s, or a shorter --window",
+    )
+    missing = [name for code, name in enumerate(SPLIT_NAMES) if code not in split[keep]]
+    require(
+        not missing,
+        f"{where}: without the {int((~keep).sum())} windows that reach into another split, "
+        f"{spec.split} leaves none for {' and '.join(missing)}; take longer blocks",
+    )
+    return keep, {"reach into another split": int((~keep).sum())}
