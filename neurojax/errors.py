@@ -20,6 +20,10 @@ class Interrupted(Exception):
     """A signal asked a run to stop; its state was saved. The command line exits with code 3."""
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM where no run was there to save its state."""
+
+
 def require(holds: Any, otherwise: str) -> None:
     """Raises InputError with the line `otherwise` unless something `holds`."""
     if not holds:
@@ -72,8 +76,9 @@ def report(error: BaseException) -> int | None:
         )
         return 2
     if _is_interrupt(error):
-        print("neurojax: interrupted", file=sys.stderr)
-        return 130
+        by_term = isinstance(error, Terminated) or isinstance(error.__cause__, Terminated)
+        print(f"neurojax: {'stopped by SIGTERM' if by_term else 'interrupted'}", file=sys.stderr)
+        return 143 if by_term else 130
     return 141 if isinstance(error, BrokenPipeError) else None
 
 

@@ -1,15 +1,19 @@
 """The console command: how its process starts, before anything heavy is imported."""
 
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 
+from neurojax.errors import Terminated
 from neurojax.main import COMPUTES, main
 
 PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 TUNABLES, HUGE_PAGES = "GLIBC_TUNABLES", "glibc.malloc.hugetlb=1"
 OLDEST_GLIBC = (2, 35)
+STOPPED = (130, 143)  # exit codes of a command that a signal ended
 
 
 def needs_asking(
@@ -44,4 +48,36 @@ def start() -> int:
         if needs_asking(sys.argv[1:], os.environ, pages, os.confstr("CS_GNU_LIBC_VERSION") or ""):
             os.environ[TUNABLES] = HUGE_PAGES
             os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    return finished(main_under_signals())
+
+
+def main_under_signals() -> int:
+    """`main`, ended by SIGTERM as by Ctrl-C: what is open is closed and temporary files go.
+
+    A second signal ends the process at once. Training takes signals itself, between two steps.
+    """
+    taken: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if taken:
+            os._exit(128 + number)
+        taken.append(number)
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # A parent that runs this in the background may have it ignore Ctrl-C: it still does.
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, stop)
     return main()
+
+
+def finished(code: int) -> int:
+    """The exit code, which nothing changes any more: a signal from here on is too late."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    if code in STOPPED:
+        # Threads of XLA may still compute on what the end of the interpreter would take from them.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code

@@ -66,7 +66,7 @@ MAY_IMPORT = {
     "api": (*STEP, "train.run", "evals", "report", "finetune", "api"),
     "commands": ("*", "-main", "-__main__"),
     "main": ("*", "-start", "-__main__"),
-    "start": ("main",),
+    "start": ("main", "errors"),
     "__main__": ("start",),
     "": (
         "batch",

@@ -1,8 +1,10 @@
-"""Huge pages are asked for where that helps, and nowhere else."""
+"""Huge pages are asked for where that helps, and nowhere else; a signal ends a command cleanly."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -51,3 +53,40 @@ def test_a_process_that_starts_anew_keeps_its_arguments_and_its_exit_code(tmp_pa
         ["train"], environment, pages.read_text(), os.confstr("CS_GNU_LIBC_VERSION")
     )
     assert done.stdout.strip() == f"{start.HUGE_PAGES if asks else None} ['train', '--workdir=a b']"
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize("delay_s", [0.0, 0.05, 0.2])
+def test_a_signal_ends_a_command_in_one_line_whatever_it_is_doing(tmp_path, number, code, delay_s):
+    """Never a traceback, never half a session, never a temporary folder that stays."""
+    out = tmp_path / "root"
+    command = [sys.executable, "-m", "neurojax", "convert", "synthetic", f"--out={out}"]
+    running = subprocess.Popen(
+        [*command, "--num_workers=0"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    while not out.exists() and running.poll() is None:
+        time.sleep(0.005)
+    time.sleep(delay_s)
+    running.send_signal(number)
+    _, told = running.communicate(timeout=60)
+    lines = [line for line in told.splitlines() if line.strip()]
+    assert running.returncode in (0, code), told
+    assert "Traceback" not in told and len(lines) <= 1, told
+    assert not list(out.glob(".*.tmp")), "a temporary folder stayed"
+    assert all((folder / "meta.json").exists() for folder in out.glob("[a-z]*") if folder.is_dir())
+
+
+def test_a_second_signal_does_not_wait_for_the_first():
+    script = (
+        "import os, signal, time\n"
+        "from neurojax import start\n"
+        "def slow():\n"
+        "    try:\n"
+        "        os.kill(os.getpid(), signal.SIGTERM); time.sleep(30)\n"
+        "    finally:\n"
+        "        os.kill(os.getpid(), signal.SIGTERM); time.sleep(30)\n"
+        "start.main = slow\n"
+        "start.main_under_signals()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], timeout=20)
+    assert done.returncode == 143

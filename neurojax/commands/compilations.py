@@ -9,6 +9,8 @@ import contextlib
 import hashlib
 import os
 import platform
+import stat
+import sys
 import time
 import zlib
 from pathlib import Path
@@ -24,20 +26,51 @@ def keep_compiled() -> None:
     nothing changes.
 
     `JAX_COMPILATION_CACHE_DIR=DIR` chooses another folder, `JAX_ENABLE_COMPILATION_CACHE=false`
-    keeps nothing. A home that cannot be written keeps nothing either.
+    keeps nothing. A home that cannot be written keeps nothing either. A folder in which others can
+    write is not used, whoever named it: what lies there is run.
     """
     is_off = os.environ.get("JAX_ENABLE_COMPILATION_CACHE", "true").lower() in OFF
-    if is_off or "JAX_COMPILATION_CACHE_DIR" in os.environ:
+    named = os.environ.get("JAX_COMPILATION_CACHE_DIR")
+    if is_off or named is not None:
+        if named and not is_off and (reason := untrusted(Path(named))):
+            _leave_out(reason)
         return
     try:
         caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         folder = caches / "neurojax" / f"compiled_{_processor()}"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # what lies there is run
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if reason := untrusted(folder):
+            _leave_out(reason)
+            return
         tidy(folder)
     except (OSError, RuntimeError):
         return
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", MIN_COMPILE_S)
+
+
+def untrusted(folder: Path) -> str | None:
+    """Why programs in a folder are not run: others than its user can put some there. None where
+    nothing speaks against them, or where the folder is not there yet or in a store."""
+    try:
+        facts = folder.stat()
+    except OSError:
+        return None
+    if facts.st_uid not in (os.getuid(), 0):
+        return f"{folder} belongs to user {facts.st_uid}, not to you ({os.getuid()})"
+    if facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return f"others can write in {folder} (mode {stat.filemode(facts.st_mode)})"
+    return None
+
+
+def _leave_out(reason: str) -> None:
+    """Keeps and takes no compiled programs in this command, and says why."""
+    os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"
+    print(
+        f"neurojax: compiled programs are neither kept nor taken: {reason}; chmod 700 it, or set "
+        "JAX_COMPILATION_CACHE_DIR to a folder of your own",
+        file=sys.stderr,
+    )
 
 
 def tidy(folder: Path, max_bytes: int = MAX_BYTES) -> None:

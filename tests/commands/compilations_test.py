@@ -2,6 +2,7 @@
 
 import os
 import zlib
+from pathlib import Path
 
 import pytest
 
@@ -69,3 +70,33 @@ def test_the_oldest_entries_go_when_there_are_too_many(tmp_path):
     paths = [write(tmp_path, name, age_s, entry) for name, age_s in (("a", 9), ("b", 99), ("c", 999))]
     compilations.tidy(tmp_path, max_bytes=2500)
     assert [path.exists() for path in paths] == [True, True, False]
+
+
+def test_a_folder_in_which_others_can_write_is_not_run(environment, tmp_path, capsys):
+    compilations.keep_compiled()
+    folder = Path(os.environ.pop("JAX_COMPILATION_CACHE_DIR"))
+    folder.chmod(0o777)
+    compilations.keep_compiled()
+    assert "JAX_COMPILATION_CACHE_DIR" not in os.environ
+    assert os.environ["JAX_ENABLE_COMPILATION_CACHE"] == "false"
+    assert "others can write" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("mode, is_used", [(0o700, True), (0o755, True), (0o770, False), (0o777, False)])
+def test_a_folder_that_the_user_named_is_held_to_the_same(environment, tmp_path, mode, is_used):
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    folder.chmod(mode)
+    environment.setenv("JAX_COMPILATION_CACHE_DIR", str(folder))
+    compilations.keep_compiled()
+    assert ("JAX_ENABLE_COMPILATION_CACHE" not in os.environ) == is_used
+
+
+def test_a_folder_of_another_user_is_not_run(environment, tmp_path, monkeypatch):
+    environment.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path))
+    tmp_path.chmod(0o700)
+    owner = tmp_path.stat().st_uid
+    monkeypatch.setattr(compilations.os, "getuid", lambda: owner + 1)
+    if owner:  # what the administrator keeps for all is trusted
+        compilations.keep_compiled()
+        assert os.environ["JAX_ENABLE_COMPILATION_CACHE"] == "false"
