@@ -20,22 +20,16 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from neurojax.data.binning import merge_bins, merge_means, merge_valid
 from neurojax.data.readers import one_file
-from neurojax.data.readers.array_bins import Binned, bin_counts
+from neurojax.data.readers.array_bins import bin_counts
+from neurojax.data.readers.array_session import session_of_bins
 from neurojax.data.readers.array_spikes import bin_spikes
 from neurojax.data.readers.containers import SUFFIXES, load_arrays
-from neurojax.data.readers.never_observed import kept_of
-from neurojax.data.readers.own_clock import in_bins, take_timed
-from neurojax.data.readers.roles import Roles, assign_roles
-from neurojax.data.readers.signals import FILL_VALUES, without_fill
+from neurojax.data.readers.own_clock import take_timed
+from neurojax.data.readers.roles import assign_roles
 from neurojax.data.readers.spec import ReadSpec
-from neurojax.data.readers.trials import session_of
 from neurojax.data.session import Session
-from neurojax.data.store.session_fields import signal, split_codes
-from neurojax.errors import InputError, require
+from neurojax.errors import require
 
 VERSION = "arrays/2"
 OPTIONS = {"bin_size_s": "seconds of a bin of counts, where the file does not say"}
@@ -99,88 +93,6 @@ def read_session(source: str, spec: ReadSpec) -> Session:
     timed = take_timed(arrays, binned.axes, spec)
     named = tuple(name for name in spec.behavior if name not in timed)
     roles = assign_roles(arrays, binned.axes, dataclasses.replace(spec, behavior=named), where)
-    info |= {
-        "bins_merged": binned.factor,
-        "trial_start_s_source": binned.starts_source,
-        **binned.record,
-        **({"notes": roles.notes} if roles.notes else {}),
-    }
-    fields = _merged(binned, roles, info, where)
-    counts, lengths, starts = fields.pop("counts"), fields.pop("lengths"), binned.starts_s
-    fields["behaviour"] |= in_bins(timed, starts, lengths, binned.bin_size_s, spec, info, where)
-    fields |= {"conditions": roles.conditions, "unit_metadata": roles.unit_metadata, **units}
-    stored_split, one_split = _split_of_trials(stored_split, binned, spec, where)
-    if not one_split.all():
-        info["trials_dropped"] = {"reach into another split": int((~one_split).sum())}
-        every = np.ones(counts.shape[1], bool)
-        counts, lengths, starts, stored_split, fields = kept_of(
-            counts, lengths, starts, stored_split, fields, one_split, every
-        )
-    return session_of(
-        counts,
-        lengths,
-        starts,
-        spec,
-        where,
-        info=info,
-        stored_split=stored_split,
-        session_id=session_id,
-        bin_size_s=binned.bin_size_s,
-        **fields,
-    )
-
-
-def _split_of_trials(
-    stored: np.ndarray | None, binned: Binned, spec: ReadSpec, where: str
-) -> tuple[np.ndarray | None, np.ndarray]:
-    """The stored split of each trial, and which trials lie in one split, bool [trials]: a split of
-    every bin (-1 or NaN: none) leaves out those that reach into another."""
-    num_trials, axes = len(binned.lengths), binned.axes
-    every = np.ones(num_trials, bool)
-    per_bin = stored is not None and stored.size == axes.total_bins != num_trials
-    if not per_bin or spec.split != "file" or stored.dtype.kind not in "iuf":
-        return stored, every
-    codes = np.where(np.isnan(flat := stored.ravel().astype(np.float64)), -1, flat)[binned.rows]
-    split_codes(codes[codes != -1], where)
-    first = np.cumsum(binned.lengths) - binned.lengths
-    lowest, highest = np.minimum.reduceat(codes, first), np.maximum.reduceat(codes, first)
-    one_split = (lowest == highest) & (lowest >= 0)
-    require(one_split.any(), f"{where}: no trial or window lies in one split; cut shorter windows")
-    return lowest.astype(np.int64), one_split
-
-
-def _merged(binned: Binned, roles: Roles, info: dict[str, Any], where: str) -> dict[str, Any]:
-    """Counts, behaviour, bins of each trial and observed entries, in the final bins; `info` is told
-    of bins left over and of fill values."""
-    lengths, factor, axes, rows = binned.lengths, binned.factor, binned.axes, binned.rows
-    shape = (axes.total_bins, axes.num_units)
-    if axes.trial_bins is not None:
-        shape = (axes.num_trials, axes.trial_bins, axes.num_units)
-    grid = np.broadcast_to(np.uint8(0), shape)  # what the file's arrays are laid out as
-    try:
-        counts, merged_lengths = merge_bins(binned.counts, lengths, factor)
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from None
-    info["bins_dropped"] = binned.bins_outside + len(binned.counts) - len(counts) * factor
-    behaviour, num_fill = {}, 0
-    for name, values in roles.behaviour.items():
-        known, number = without_fill(signal(values, name, grid, where).copy())
-        behaviour[name] = merge_means(known[rows], lengths, factor)
-        num_fill += number
-    if num_fill:
-        info["findings"] = {**info.get("findings", {}), FILL_VALUES: num_fill}
-    valid = {
-        name: merge_valid(mask.ravel()[rows], lengths, factor)
-        & np.isfinite(behaviour[name]).any(axis=1)
-        for name, mask in roles.behaviour_valid.items()
-    }
-    observed = binned.observed
-    made = {
-        "counts": counts,
-        "lengths": merged_lengths,
-        "behaviour": behaviour,
-        "behaviour_valid": valid,
-    }
-    if observed is not None:
-        made["observed"] = merge_valid(observed, lengths, factor)
-    return made
+    if roles.notes:
+        info["notes"] = roles.notes
+    return session_of_bins(binned, roles, timed, stored_split, units, info, spec, session_id, where)

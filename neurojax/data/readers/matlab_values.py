@@ -10,7 +10,7 @@ import numpy as np
 
 from neurojax.data.readers import hdf5
 from neurojax.data.readers.containers import is_v73, loaded_mat5
-from neurojax.data.store.array_files import MAX_FILE_BYTES, open_input
+from neurojax.data.store.array_files import MAX_FILE_BYTES, open_input, unpacked_limit
 from neurojax.errors import InputError, require
 
 _MAX_DEPTH = 16
@@ -19,9 +19,19 @@ _MAX_VALUES = 10**6  # cells and fields of one file
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """Values in MATLAB's order (columns first)."""
+    """Values in MATLAB's order (columns first).
+
+    Attributes:
+        values: one after another.
+        shape: axes of the cell, [50, 8]; of the structs for a field of a struct array.
+    """
 
     values: list[Any]
+    shape: tuple[int, ...] = ()
+
+    def grid(self) -> tuple[int, ...]:
+        """The axes longer than one; one axis at least."""
+        return tuple(n for n in self.shape if n != 1) or (len(self.values),)
 
 
 def load_matlab(path: Path) -> dict[str, Any]:
@@ -36,7 +46,8 @@ def load_matlab(path: Path) -> dict[str, Any]:
     if is_v73(start):
         with hdf5.open_hdf5(path) as file:
             names = [name for name in file if not name.startswith("#")]
-            return {name: _of_hdf5(file, name, 0, [_MAX_VALUES]) for name in names}
+            budget = [_MAX_VALUES, unpacked_limit(path.stat().st_size)]
+            return {name: _of_hdf5(file, name, 0, budget) for name in names}
     loaded, budget = loaded_mat5(content, path), [_MAX_VALUES]
     return {name: _of_scipy(value, name, 0, budget) for name, value in loaded.items()}
 
@@ -52,17 +63,43 @@ def value_at(root: dict[str, Any], path: str, where: str) -> Any:
     for number, name in enumerate(path.split(".")):
         parts = value.values if isinstance(value, Cell) else [value]
         if not parts or not all(isinstance(part, dict) and name in part for part in parts):
-            known = sorted(parts[0]) if parts and isinstance(parts[0], dict) else []
+            known = list(parts[0]) if parts and isinstance(parts[0], dict) else []
             came = ".".join(path.split(".")[:number]) or "the file"
-            listed = f"has {', '.join(known)}"[:300] if known else "is no struct"
+            listed = f"has {shown(known)}" if known else "is no struct"
             raise InputError(f"{where}: there is no {path!r}: {came} {listed}")
         found = [part[name] for part in parts]
-        value = Cell(found) if isinstance(value, Cell) else found[0]
+        value = Cell(found, value.shape) if isinstance(value, Cell) else found[0]
     if isinstance(value, dict):
         raise InputError(
-            f"{where}: {path!r} is a struct with {', '.join(sorted(value))[:300]}; name one of them"
+            f"{where}: {path!r} is a struct with {shown(list(value))}; name one of them"
         )
     return value
+
+
+def shown(entries: list[str], room: int = 400) -> str:
+    """Names for a message, those of spikes first and none cut in two: `a, b and 290 more`."""
+    ranked = sorted(entries, key=lambda entry: -_tells_of_spikes(entry))
+    taken, length = [], 0
+    for entry in ranked:
+        length += len(entry) + 2
+        if taken and length > room:
+            break
+        taken.append(entry)
+    more = f" and {len(ranked) - len(taken)} more" if len(taken) < len(ranked) else ""
+    return ", ".join(taken) + more
+
+
+def _tells_of_spikes(entry: str) -> int:
+    """How likely an entry of `described` is what a person looks for."""
+    name = entry.partition(" ")[0].lower()
+    last = name.rpartition(".")[2]
+    return (
+        4 * any(word in last for word in ("spike", "spk", "cluster", "count", "binned", "raster"))
+        + 4 * (last in ("times", "ts", "st", "clu", "timestamps"))
+        + 2 * any(word in name for word in ("spike", "unit", "neuron", "trial"))
+        + 2 * (" cell of " in entry)
+        - 6 * last.startswith("parameter")
+    )
 
 
 def described(value: Any, path: str = "") -> list[str]:
@@ -81,7 +118,7 @@ def described(value: Any, path: str = "") -> list[str]:
             for entry in described(value[name], f"{path}.{name}" if path else name)
         ]
     if isinstance(value, Cell):
-        return [f"{path} cell of {len(value.values)}"]
+        return [f"{path} cell of {' x '.join(map(str, value.grid()))}"]
     return [
         f"{path} {list(value.shape)}"
         if isinstance(value, np.ndarray)
@@ -118,9 +155,10 @@ def _of_scipy(value: Any, name: str, depth: int, budget: list[int]) -> Any:
             }
             for part in value.ravel(order="F")
         ]
-        return parts[0] if len(parts) == 1 else Cell(parts)
+        return parts[0] if len(parts) == 1 else Cell(parts, value.shape)
     if value.dtype == object:
-        return Cell([_of_scipy(part, name, depth + 1, budget) for part in value.ravel(order="F")])
+        parts = [_of_scipy(part, name, depth + 1, budget) for part in value.ravel(order="F")]
+        return Cell(parts, value.shape)
     if value.dtype.kind == "U":
         return (
             str(value.ravel()[0])
@@ -147,9 +185,12 @@ def _of_hdf5(parent: Any, name: str, depth: int, budget: list[int]) -> Any:
         for reference in dataset[()].T.ravel(order="F"):
             target = dataset.file[reference]
             parts.append(_of_hdf5(target.parent, target.name.rpartition("/")[2], depth + 1, budget))
-        return Cell(parts) if kind == "cell" else _Field(parts)
+        shape = tuple(dataset.shape[::-1])
+        return Cell(parts, shape) if kind == "cell" else _Field(parts, shape)
     if kind not in hdf5.MATLAB_NUMBERS | {"char"}:
         return None  # an object of MATLAB's own
+    budget[1] -= dataset.size * dataset.dtype.itemsize
+    require(budget[1] >= 0, f"{name!r}: the file unpacks to far more than its size; save less")
     values = hdf5.array(parent, name)
     if "MATLAB_empty" in dataset.attrs:
         return "" if kind == "char" else np.zeros(0)
@@ -161,11 +202,18 @@ def _of_hdf5(parent: Any, name: str, depth: int, budget: list[int]) -> Any:
 class _Field(list):
     """One field of a struct array, a value a struct."""
 
+    def __init__(self, parts: list[Any], shape: tuple[int, ...]):
+        super().__init__(parts)
+        self.shape = shape
+
 
 def _struct(fields: dict[str, Any]) -> Any:
     lengths = {len(values) for values in fields.values() if isinstance(values, _Field)}
     if len(lengths) != 1 or not all(isinstance(values, _Field) for values in fields.values()):
-        return {name: Cell(list(v)) if isinstance(v, _Field) else v for name, v in fields.items()}
-    return Cell(
-        [{name: values[k] for name, values in fields.items()} for k in range(lengths.pop())]
-    )
+        return {
+            name: Cell(list(v), v.shape) if isinstance(v, _Field) else v
+            for name, v in fields.items()
+        }
+    shape = next(iter(fields.values())).shape
+    parts = [{name: values[k] for name, values in fields.items()} for k in range(lengths.pop())]
+    return Cell(parts, shape)
