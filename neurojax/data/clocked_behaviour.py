@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from neurojax.data.clock import in_seconds
+from neurojax.data.observed_units import intervals_s
 from neurojax.data.readers.signals import bin_starts, clean_signal, mean_in_bins
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.store.session_fields import named_columns, plain_array
@@ -28,7 +29,8 @@ def behaviour_in_bins(
     is not known, see `signals.mean_in_bins`; anything else, one value a bin, is left as it is.
 
     Args:
-        behaviour: name -> (times [samples], values [samples (, dims)]), or values of bins.
+        behaviour: name -> (times [samples], values [samples (, dims)]), or values of bins. A third
+            member, [n, 2], says between which times it was recorded; other time is not bridged.
         trial_start_s: float64 [trials], on the clock of the times.
         trial_num_bins: int64 [trials].
         bin_size_s: seconds.
@@ -48,12 +50,12 @@ def behaviour_in_bins(
             continue
         said = f"{where}: behaviour {name!r}"
         require(
-            len(given) == 2,
+            len(given) in (2, 3),
             f"{said} is a tuple of {len(given)}, expected (times_s, values) of its samples",
         )
         times, values = (
             plain_array(part, f"{what} of behaviour {name!r}", where)
-            for part, what in zip(given, ("times", "values"), strict=True)
+            for part, what in zip(given[:2], ("times", "values"), strict=True)
         )
         require(
             times.dtype.kind in "iuf" and values.dtype.kind in "biuf",
@@ -69,8 +71,22 @@ def behaviour_in_bins(
         values = values.reshape(len(values), -1) if values.ndim > 2 else values
         times_s, values = clean_signal(in_seconds(times, unit_s), values, said, findings)
         made[name] = mean_in_bins(times_s, values, starts, bin_size_s, max_gap_s)
+        if len(given) == 3:
+            known_s = intervals_s(given[2], f"recorded time of behaviour {name!r}", unit_s, where)
+            made[name][_bridged(times_s, known_s, starts, bin_size_s)] = np.nan
         _require_shared_time(times_s, made[name], starts, bin_size_s, said)
     return made
+
+
+def _bridged(
+    times_s: np.ndarray, known_s: np.ndarray, starts: np.ndarray, bin_size_s: float
+) -> np.ndarray:
+    """Bins without a sample whose centre lies outside of the recorded time, bool [bins]."""
+    centre = starts + bin_size_s / 2
+    last = np.searchsorted(known_s[:, 0], centre, side="right") - 1
+    inside = (last >= 0) & (centre <= known_s[last, 1]) if len(known_s) else centre != centre
+    number = np.diff(np.searchsorted(times_s, np.stack([starts, starts + bin_size_s])), axis=0)[0]
+    return ~inside & (number == 0)
 
 
 def _require_shared_time(

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from neurojax.data.observed import entries_of
 from neurojax.data.optional import needed
 from neurojax.data.session import Session
 from neurojax.errors import InputError
@@ -26,15 +27,19 @@ def to_arrays(session: Session) -> dict[str, np.ndarray]:
     Returns:
         counts uint8 or uint16 [total_bins, N], trial_offsets [trials + 1], bin_size_s,
         trial_start_s, split [trials], unit_id, unit_region, ... [N], a condition [trials] or
-        behaviour [total_bins, dims] under its own name.
+        behaviour [total_bins, dims] under its own name; observed, bool [total_bins, N], or
+        [total_bins] where all was.
     """
     order = _rows_end_to_end(session)
+    seen = entries_of(session.validity, len(session.counts), session.num_units)
     arrays: dict[str, np.ndarray] = {
         "counts": np.asarray(session.counts)[order],
         "bin_size_s": np.float64(session.bin_size_s),
         "trial_offsets": np.concatenate([[0], np.cumsum(session.trial_num_bins)]),
         "trial_start_s": session.trial_start_s,
         "split": session.split,
+        # Said even where all was: silent stretches must not be taken as gaps on the way back.
+        "observed": np.ones(len(order), bool) if seen is None else seen[order],
         "unit_id": session.unit_id,
         "unit_region": session.region,
         "unit_region_group": session.region_group,
@@ -62,9 +67,9 @@ def to_arrays(session: Session) -> dict[str, np.ndarray]:
 def to_xarray(session: Session) -> Any:
     """The session as an `xarray.Dataset` with the dimensions bin, unit and trial.
 
-    `counts` [bin, unit]; `trial` and `time_s` (session clock) are coordinates of the bins, `region`
-    and its like of the units, `split` and conditions of the trials; behaviour has a dimension of
-    its own. Needs xarray.
+    `counts` [bin, unit], NaN where a unit was not observed; `trial` and `time_s` (session clock)
+    are coordinates of the bins, `region` and its like of the units, `split` and conditions of the
+    trials; behaviour has a dimension of its own. Needs xarray.
 
     Raises:
         InputError: xarray is not installed.
@@ -76,9 +81,11 @@ def to_xarray(session: Session) -> Any:
     within = np.arange(len(trial)) - first[trial]
     units = {name: getattr(session, name) for name in ("region", "region_group", "region_source")}
     trials = {"trial_start_s": session.trial_start_s, "split": session.split, **session.conditions}
-    variables = {
-        "counts": (("bin", "unit"), np.asarray(session.counts)[order], {"units": "spikes per bin"})
-    }
+    counts = np.asarray(session.counts)[order]
+    seen = entries_of(session.validity, len(session.counts), session.num_units)
+    if seen is not None:
+        counts = np.where(seen[order], counts, np.float32(np.nan))
+    variables = {"counts": (("bin", "unit"), counts, {"units": "spikes per bin"})}
     for name, values in session.behaviour.items():
         variables[name] = (("bin", f"{name}_dim"), values[order])
         variables[f"{name}_valid"] = ("bin", session.behaviour_valid[name][order])

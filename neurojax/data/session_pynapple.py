@@ -4,31 +4,49 @@ and its company.
 Source: Viejo et al. 2023, eLife 12:RP85786 (pynapple).
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from neurojax.data.observed import entries_of, merged, shared
 from neurojax.data.optional import needed
-from neurojax.data.session import Session
+from neurojax.data.session import Session, names_a_region
 from neurojax.data.spike_trains import from_spike_times
+from neurojax.data.store.session_fields import named_columns, plain_array
+from neurojax.data.store.session_rules import check_info, check_session_id
 from neurojax.errors import InputError, require
 
-# names of the metadata, the first that is there
+# names of the metadata, the first that names a region
 _REGIONS = ("region", "brain_region", "location", "area", "acronym")
+_LEFT_OUT = "columns of metadata that are not one number or text each"
 
 
 def from_pynapple(
-    group: Any, bin_ms: float = 20.0, *, trials: Any = None, regions: Any = None, **fields: Any
+    group: Any,
+    bin_ms: float = 20.0,
+    *,
+    trials: Any = None,
+    regions: Any = None,
+    behaviour: Mapping[str, Any] | None = None,
+    **fields: Any,
 ) -> Session:
     """Builds a session from a `pynapple.TsGroup`.
 
+    Time outside of a time support, of the group or of one of its units, was not observed. An end of
+    a support at the very first or last spike says nothing: pynapple puts it there by itself. Where
+    no support says anything, the spikes do, see `silence` of `from_spike_times`.
+
     Args:
         group: spike times by unit; numeric metadata become `unit_metadata`, and the column `region`
-            (or brain_region, location, area, acronym) the regions.
+            (or brain_region, location, area, acronym) the regions. Columns of lists are left out.
         bin_ms: width of a bin in milliseconds.
         trials: `pynapple.IntervalSet`; its metadata become conditions. Without it give `window_s`.
         regions: name of another column, or what `from_spike_times` takes.
-        **fields: as in `from_spike_times`: session_id, window_s, split, conditions, info, ...
+        behaviour: name -> Tsd, TsdFrame or TsdTensor on a clock of its own; or what
+            `from_spike_times` takes.
+        **fields: as in `from_spike_times`: session_id, window_s, split, conditions, observed, info,
+            ...
 
     Raises:
         InputError: pynapple is not installed, `group` is no TsGroup, or anything that
@@ -40,10 +58,11 @@ def from_pynapple(
         f"from_pynapple got {type(group).__name__} and trials {type(trials).__name__}, expected a "
         "TsGroup and an IntervalSet or None",
     )
+    where = f"session {check_session_id(fields.get('session_id', 'session'))}"
     units = [int(unit) for unit in group.keys()]  # noqa: SIM118 (a TsGroup iterates otherwise)
-    columns = _metadata(group, {"rate"})
+    columns, left_out = _metadata(group, {"rate"}, where)
     if regions is None:
-        regions = next((name for name in _REGIONS if name in columns), None)
+        regions = next((name for name in _REGIONS if _names_regions(columns.get(name))), None)
     if isinstance(regions, str):
         require(
             regions in columns,
@@ -51,15 +70,70 @@ def from_pynapple(
         )
         regions = dict(zip(units, columns[regions].astype(str).tolist(), strict=True))
     numbers = {key: values for key, values in columns.items() if values.dtype.kind in "biuf"}
-    fields["unit_metadata"] = numbers | (fields.get("unit_metadata") or {})
+    given = named_columns(fields.get("unit_metadata"), "unit_metadata", where)
+    fields["unit_metadata"] = numbers | given
     if trials is not None:
-        named = _metadata(trials, set())
+        named, of_trials = _metadata(trials, set(), where)
+        left_out += of_trials
         if "split_code" in named:  # as `to_pynapple` leaves it
             fields.setdefault("split", named.pop("split_code"))
-        fields["conditions"] = named | (fields.get("conditions") or {})
+        given = named_columns(fields.get("conditions"), "conditions", where)
+        fields["conditions"] = named | given
         trials = np.stack([np.asarray(trials.start), np.asarray(trials.end)], axis=1)
+    if left_out:
+        info = check_info(fields.get("info") or {}, where)
+        findings = {_LEFT_OUT: len(left_out), **info.get("findings", {})}
+        fields["info"] = {"metadata_left_out": left_out, **info, "findings": findings}
     times = {unit: np.asarray(group[unit].index.values) for unit in units}
-    return from_spike_times(times, bin_ms=bin_ms, trials=trials, regions=regions, **fields)
+    if fields.get("observed") is None:
+        fields["observed"] = _supports(group, times)
+    signals = named_columns(behaviour, "behaviour", where)
+    return from_spike_times(
+        times,
+        bin_ms=bin_ms,
+        trials=trials,
+        regions=regions,
+        behaviour={name: _own_clock(values, nap) for name, values in signals.items()},
+        **fields,
+    )
+
+
+def _own_clock(values: Any, nap: Any) -> Any:
+    """A Tsd, TsdFrame or TsdTensor as times, values and recorded time; anything else as it is."""
+    if not isinstance(values, nap.Tsd | nap.TsdFrame | nap.TsdTensor):
+        return values
+    return np.asarray(values.index.values), np.asarray(values.values), values.time_support.values
+
+
+def _supports(group: Any, times: Mapping[int, np.ndarray]) -> dict[int, np.ndarray] | None:
+    """When each unit was observed, float64 [n, 2], as the supports of the group and of its units
+    say; None where they say nothing."""
+    # Of all units: the group's support, which pynapple hands on to each, ends at any of them.
+    times_s = np.unique(np.concatenate(list(times.values())))
+    of_group = _told(group.time_support, times_s)
+    said = {unit: shared(of_group, _told(group[unit].time_support, times_s)) for unit in times}
+    if all(len(own) == 1 and np.isinf(own).all() for own in said.values()):
+        return None
+    return said
+
+
+def _told(support: Any, times_s: np.ndarray) -> np.ndarray:
+    """A support without the ends that pynapple takes from the spikes, float64 [n, 2]."""
+    if support is None or not len(support):
+        return np.array([[-np.inf, np.inf]])
+    edges = np.array(support.values, np.float64)
+    place = np.minimum(np.searchsorted(times_s, edges), max(len(times_s) - 1, 0))
+    inferred = times_s[place] == edges if len(times_s) else np.zeros(edges.shape, bool)
+    edges[0, 0] = -np.inf if inferred[0, 0] else edges[0, 0]
+    edges[-1, 1] = np.inf if inferred[-1, 1] else edges[-1, 1]
+    # A gap between two spikes is one of a union of inferred supports.
+    gaps = ~(inferred[:-1, 1] & inferred[1:, 0])
+    starts, stops = edges[np.append(True, gaps), 0], edges[np.append(gaps, True), 1]
+    return np.stack([starts, stops], axis=1)
+
+
+def _names_regions(column: np.ndarray | None) -> bool:
+    return column is not None and any(map(names_a_region, column.tolist()))
 
 
 def to_pynapple(session: Session) -> dict[str, Any]:
@@ -67,7 +141,8 @@ def to_pynapple(session: Session) -> dict[str, Any]:
 
     Returns:
         "units": TsGroup with region and unit metadata; a bin's spikes lie evenly within it, so that
-        counting in the same bins gives the same counts. "counts": TsdFrame at the bins' centres.
+        counting in the same bins gives the same counts; the time support of each unit leaves out
+        what was not observed. "counts": TsdFrame at the bins' centres, NaN where not observed.
         "trials": IntervalSet with conditions and `split_code`. Each behaviour: TsdFrame at the
         bins' centres.
 
@@ -88,21 +163,31 @@ def to_pynapple(session: Session) -> dict[str, Any]:
     rows = np.repeat(session.trial_start_bin[order], lengths) + within  # [bins], in order of time
     left_s = np.repeat(starts, lengths) + within * session.bin_size_s
     counts, centres_s = np.asarray(session.counts)[rows], left_s + session.bin_size_s / 2
+    whole = nap.IntervalSet(float(starts[0]), float(stops.max()))
+    support = [whole] * session.num_units
+    seen = entries_of(session.validity, len(session.counts), session.num_units)
+    if seen is not None:
+        seen = seen[rows]
+        support = [_support(own, left_s, session.bin_size_s, whole, nap) for own in seen.T]
+        counts = np.where(seen, counts, np.nan)
     trains = {
-        unit: nap.Ts(_spread(counts[:, unit], left_s, session.bin_size_s))
+        unit: nap.Ts(
+            _spread(np.nan_to_num(counts[:, unit]), left_s, session.bin_size_s),
+            time_support=support[unit],
+        )
         for unit in range(session.num_units)
     }
-    support = nap.IntervalSet(float(starts[0]), float(stops.max()))
     names = ("unit_id", "region", "region_group")
     columns = {name: getattr(session, name) for name in names} | {**session.unit_metadata}
-    units = nap.TsGroup(trains, time_support=support)
+    # Unchecked, so that each unit keeps the support it has.
+    units = nap.TsGroup(trains, time_support=whole, bypass_check=True)
     units.set_info(**{name: values.tolist() for name, values in columns.items()})
     # an IntervalSet has a method `split`
     trials = {"split_code": session.split, **session.conditions}
     made = {
         "units": units,
         "counts": nap.TsdFrame(
-            t=centres_s, d=counts, columns=session.unit_id.tolist(), time_support=support
+            t=centres_s, d=counts, columns=session.unit_id.tolist(), time_support=whole
         ),
         "trials": nap.IntervalSet(
             starts, stops, metadata={key: value[order] for key, value in trials.items()}
@@ -114,7 +199,7 @@ def to_pynapple(session: Session) -> dict[str, Any]:
             "rename it"
         )
     return made | {
-        name: nap.TsdFrame(t=centres_s, d=values[rows], time_support=support)
+        name: nap.TsdFrame(t=centres_s, d=values[rows], time_support=whole)
         for name, values in session.behaviour.items()
     }
 
@@ -128,17 +213,35 @@ def _spread(counts: np.ndarray, left_s: np.ndarray, bin_size_s: float) -> np.nda
     return left_s[bins] + (place + 0.5) / number[bins] * bin_size_s
 
 
-def _metadata(holder: Any, without: set[str]) -> dict[str, np.ndarray]:
-    """Columns of numbers or text; others are left aside."""
-    columns = {
-        name: np.asarray(holder.get_info(name))
-        for name in holder.metadata_columns
-        if name not in without
-    }
-    texts = {name: values.astype(str) for name, values in columns.items() if values.dtype == object}
-    return {
-        name: values for name, values in (columns | texts).items() if values.dtype.kind in "biufU"
-    }
+def _support(seen: np.ndarray, left_s: np.ndarray, bin_size_s: float, whole: Any, nap: Any) -> Any:
+    """The time support of a unit: all but the bins in which it was not observed."""
+    gone = np.flatnonzero(~seen)
+    if not len(gone):
+        return whole
+    gaps = merged(np.stack([left_s[gone], left_s[gone] + bin_size_s], axis=1))
+    return whole.set_diff(nap.IntervalSet(gaps[:, 0], gaps[:, 1]))
+
+
+def _metadata(
+    holder: Any, without: set[str], where: str
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Columns of numbers or text, and the names of others (lists, dates)."""
+    columns, left_out = {}, []
+    for name in holder.metadata_columns:
+        if name in without:
+            continue
+        try:
+            columns[name] = plain_array(_column(holder, name), name, where)
+        except InputError:
+            left_out.append(str(name))
+    return columns, left_out
+
+
+def _column(holder: Any, name: str) -> Any:
+    try:
+        return holder.get_info(name)
+    except ValueError:  # pynapple makes an array of lists of different lengths
+        raise InputError(f"the column {name!r} holds lists") from None
 
 
 def _pynapple(caller: str) -> Any:

@@ -1,18 +1,31 @@
 """Spike times of named units in memory become a session, as the converters would make it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from neurojax.data.checks.findings import spike_findings
+from neurojax.data import observed_units
+from neurojax.data.checks.findings import FELL_SILENT, spike_findings
+from neurojax.data.clock import TimeUnit, in_seconds, require_seconds
+from neurojax.data.clocked_behaviour import behaviour_in_bins
+from neurojax.data.observed import entries_inside
 from neurojax.data.readers.spec import ReadSpec
-from neurojax.data.readers.trials import choose_split, trials_in_seconds, without_shared_time
+from neurojax.data.readers.trials import session_of, trials_in_seconds
 from neurojax.data.session import Session
-from neurojax.data.store.session_fields import plain_array, seconds, spike_counts
+from neurojax.data.store.session_fields import (
+    columns,
+    labels,
+    plain_array,
+    seconds,
+    signal,
+    spike_counts,
+)
 from neurojax.data.store.session_rules import check_bin_size, check_info, check_session_id
-from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError, require
+
+_OPTION = re.compile(r"--time_unit=([\w:=,]*\w)")
 
 
 def from_spike_times(
@@ -26,6 +39,12 @@ def from_spike_times(
     units: Sequence[Any] | None = None,
     session_id: str = "session",
     split: np.ndarray | str | None = None,
+    observed: Any = None,
+    invalid: Any = None,
+    silence: str = "unobserved",
+    time_unit: str | None = None,
+    behaviour: Mapping[str, Any] | None = None,
+    max_gap_s: float | None = None,
     **fields: Any,
 ) -> Session:
     """Builds a session from spike times, binned from each trial's start.
@@ -42,7 +61,18 @@ def from_spike_times(
         session_id: letters, digits, `.`, `_`, `-`.
         split: [trials], 0 train, 1 validation, 2 test; or "random" (70/10/20, the default),
             "blocks:300s".
-        **fields: as in `from_counts`: conditions, behaviour over the bins, unit_metadata, info, ...
+        observed: float [n, 2], from when to when all units were recorded; or unit -> [n, 2]. What
+            lies outside is not silence: it is left out of training and scores.
+        invalid: float [n, 2], or unit -> [n, 2]: stretches that count for nothing.
+        silence: without `observed`, stretches in which 8 and more units are silent together against
+            all odds are taken as gaps ("unobserved"), or as silence ("keep").
+        time_unit: of the times, "ms", "samples:30000", "spikes=samples:30000,trials=s"; `observed`
+            and `invalid` are on the clock of the spikes. None: seconds, and times that cannot be
+            seconds are refused.
+        behaviour: name -> values of the bins, or a tuple (times, values) of samples with a clock of
+            their own.
+        max_gap_s: samples of behaviour further apart leave the bins between them unknown.
+        **fields: as in `from_counts`: conditions, unit_metadata, info, ...
 
     Raises:
         InputError: anything that does not fit, with what came in; also trials that share time and a
@@ -50,67 +80,135 @@ def from_spike_times(
     """
     where = f"session {check_session_id(session_id)}"
     bin_size_s = check_bin_size(bin_ms / 1000 if isinstance(bin_ms, int | float) else bin_ms, where)
-    times_s, labels = _flat(times, unit_ids, where)
-    named = _units(units, regions, times, labels, where)
-    rows = _rows(labels, named, where)
+    unit, raw, of_spikes = _time_unit(time_unit), *_flat(times, unit_ids, where)
+    named = _units(units, regions, times, of_spikes, where)
+    rows = _rows(of_spikes, named, where)
     # Codes that the caller gives are a split of their own making, as from a file.
     rule = split if isinstance(split, str) else "random" if split is None else "file"
-    spec = ReadSpec(window_s=window_s, split=rule)
-    starts, stops = trials_in_seconds(
-        _trial_arrays(trials, where), times_s, spec, bin_size_s, where
-    )
+    spec = ReadSpec(window_s=window_s, split=rule, silence=silence, max_gap_s=max_gap_s)
+    edges, times_s = _trial_arrays(trials, unit.trials, where), in_seconds(raw, unit.spikes)
+    if unit.spikes is None:
+        _require_seconds(raw, len(np.unique(rows)), bin_size_s, where, edges)
+    starts, stops = trials_in_seconds(edges, times_s, spec, bin_size_s, where)
     counts, lengths = spike_counts(times_s, rows, len(named), starts, stops, bin_size_s, where)
-    given = None if split is None or isinstance(split, str) else np.asarray(split)
-    codes, source = choose_split(given, starts, spec, where)
+    names = [str(label) for label in named]
+    watched = observed_units.watched_s(observed, invalid, names, unit.spikes, where)
+    odd = spike_findings(times_s, rows, len(named), starts, stops)
+    if observed is None and silence != "keep":
+        watched, gaps = observed_units.with_heard(
+            watched, times_s, rows, len(named), starts, lengths, bin_size_s
+        )
+        odd |= {FELL_SILENT: gaps} if gaps else {}
+    seen = None if watched is None else entries_inside(watched, starts, lengths, bin_size_s)
+    given = behaviour_in_bins(
+        behaviour, starts, lengths, bin_size_s, where,
+        max_gap_s=max_gap_s, unit_s=unit.behavior, findings=odd,
+    )  # fmt: skip
     info: dict[str, Any] = check_info(fields.pop("info", None) or {}, where)
-    if odd := spike_findings(times_s, rows, len(named), starts, stops):
+    if odd:
         info["findings"] = {**odd, **info.get("findings", {})}
-    session = from_counts(
+    return session_of(
         counts,
+        lengths,
+        starts,
+        spec,
+        where,
+        info=({} if window_s is None else {"window_s": window_s}) | info,
+        stored_split=None if rule != "file" else plain_array(split, "split", where),
         bin_size_s=bin_size_s,
         session_id=session_id,
-        trial_offsets=np.concatenate([[0], np.cumsum(lengths)]),
-        trial_start_s=starts,
-        unit_id=np.array([str(label) for label in named]),
+        unit_id=np.array(names),
         region=_regions(regions, named, where),
-        split=codes,
-        info={"split_source": source} | ({} if window_s is None else {"window_s": window_s}) | info,
-        **fields,
+        observed=seen,
+        behaviour={name: signal(values, name, counts, where) for name, values in given.items()},
+        **_plain(fields, where),
     )
-    return without_shared_time(session, spec, where)
+
+
+def _time_unit(time_unit: Any) -> TimeUnit:
+    require(
+        time_unit is None or isinstance(time_unit, str),
+        f'time_unit={time_unit!r}; expected text, such as "ms"',
+    )
+    return TimeUnit.of(time_unit)
+
+
+def _require_seconds(
+    raw: np.ndarray, num_units: int, bin_size_s: float, where: str, edges: dict[str, np.ndarray]
+) -> None:
+    """`clock.require_seconds`, in the words of Python."""
+    try:
+        require_seconds(raw, num_units, bin_size_s, where, *edges.values())
+    except InputError as error:
+        raise InputError(_OPTION.sub(r'time_unit="\1"', str(error))) from None
+
+
+def _plain(fields: dict[str, Any], where: str) -> dict[str, Any]:
+    """Columns of `from_counts` as plain arrays, so that trials and units can be left out."""
+    known = {
+        name: columns(fields[name], name, where)
+        for name in ("conditions", "unit_metadata", "behaviour_valid")
+        if fields.get(name) is not None
+    }
+    return fields | known
 
 
 def _flat(times: Any, unit_ids: Any, where: str) -> tuple[np.ndarray, np.ndarray]:
-    """Seconds, float64 [spikes], and the label of each spike's unit."""
+    """Times [spikes] of the caller's own dtype, finite, and the label of each spike's unit."""
     if isinstance(times, Mapping):
         require(unit_ids is None, f"{where}: unit_ids came with times by unit; give one of them")
         require(times, f"{where}: no units; expected unit -> spike times")
-        trains = {
-            label: seconds(train, f"times of unit {label}", where) for label, train in times.items()
-        }
-        labels = np.repeat(np.array(list(trains)), [len(train) for train in trains.values()])
-        return np.concatenate(list(trains.values())), labels
+        for label in times:
+            _require_label(label, where)
+        trains = [_times(train, f"times of unit {name}", where) for name, train in times.items()]
+        names = np.array([str(label) for label in times])
+        return np.concatenate(trains), np.repeat(names, [len(train) for train in trains])
     require(
         unit_ids is not None,
         f"{where}: times without unit_ids; give one unit a spike, or times as unit -> spike times",
     )
-    times_s, labels = seconds(times, "times", where), plain_array(unit_ids, "unit_ids", where)
+    given, of_spikes = _times(times, "times", where), plain_array(unit_ids, "unit_ids", where)
     require(
-        labels.shape == times_s.shape,
-        f"{where}: {len(times_s)} times and unit_ids {list(labels.shape)}, expected one each a "
+        of_spikes.shape == given.shape,
+        f"{where}: {len(given)} times and unit_ids {list(of_spikes.shape)}, expected one each a "
         "spike",
     )
-    if labels.dtype.kind == "f" and not np.all(labels == np.floor(labels)):
+    if of_spikes.dtype.kind != "f":
+        return given, of_spikes
+    fractions = of_spikes[~(of_spikes == np.floor(of_spikes)) | ~np.isfinite(of_spikes)]
+    if len(fractions):
         raise InputError(
-            f"{where}: unit_ids holds {labels[labels != np.floor(labels)][0]:g}, expected labels "
-            "of units"
+            f"{where}: unit_ids holds {fractions[0]:g} ({len(fractions)} such), expected labels of "
+            "units"
         )
-    return times_s, labels.astype(np.int64) if labels.dtype.kind == "f" else labels
+    return given, of_spikes.astype(np.int64)
+
+
+def _times(values: Any, name: str, where: str) -> np.ndarray:
+    """Finite times [n] of their own dtype, so that their precision can be judged."""
+    seconds(values, name, where)  # raises unless they are finite numbers
+    return plain_array(values, name, where)
+
+
+def _require_label(label: Any, where: str) -> None:
+    """Raises InputError for what names no unit."""
+    one = isinstance(label, str | int | np.integer) and not isinstance(label, bool)
+    one = one or isinstance(label, float | np.floating) and float(label).is_integer()
+    hint = ', such as f"{probe}/{cluster}"' if isinstance(label, tuple) else ""
+    require(
+        one,
+        f"{where}: a unit is named {str(label)[:60]} ({type(label).__name__}), expected text or a "
+        f"whole number{hint}",
+    )
 
 
 def _units(units: Any, regions: Any, times: Any, labels: np.ndarray, where: str) -> list[Any]:
     """Labels of all units in order."""
     if units is not None:
+        require(
+            np.iterable(units) and not isinstance(units, str | bytes),
+            f"{where}: units is {type(units).__name__}, expected the name of every unit",
+        )
         named = list(units)
     elif isinstance(times, Mapping):
         named = list(times)
@@ -119,11 +217,13 @@ def _units(units: Any, regions: Any, times: Any, labels: np.ndarray, where: str)
     else:
         # Only units that spike are known here; silent ones must be named by the caller.
         named = np.unique(labels).tolist()
-        if isinstance(regions, Sequence | np.ndarray) and len(regions) != len(named):
+        if hasattr(regions, "__len__") and len(regions) != len(named):
             raise InputError(
                 f"{where}: {len(regions)} regions for the {len(named)} units that spike; give "
                 "unit -> region, or name all units in `units`"
             )
+    for label in named:
+        _require_label(label, where)
     require(
         named and len({str(label) for label in named}) == len(named),
         f"{where}: {len(named)} units of different names {len({str(u) for u in named})}; expected "
@@ -147,26 +247,43 @@ def _rows(labels: np.ndarray, named: list[Any], where: str) -> np.ndarray:
 
 
 def _regions(regions: Any, named: list[Any], where: str) -> np.ndarray | None:
+    """One label a unit, by name where names are given: a mapping, or a pandas Series that has the
+    units in its index."""
     if regions is None:
         return None
+    if not isinstance(regions, Mapping) and _names_units(regions, named):
+        regions = regions.to_dict()
     if isinstance(regions, Mapping):
         text = {str(label): region for label, region in regions.items()}
-        return np.array([str(text.get(str(label), "unknown")) for label in named])
+        regions = [text.get(str(label)) for label in named]
+    require(
+        hasattr(regions, "__len__") and not isinstance(regions, str | bytes),
+        f"{where}: regions is {type(regions).__name__}, expected unit -> region, or one a unit",
+    )
     require(
         len(regions) == len(named),
         f"{where}: {len(regions)} regions for {len(named)} units; expected one each, in their "
         "order",
     )
-    return np.asarray(regions).astype(str)
+    return labels(regions, "regions", where, np.array([]))
 
 
-def _trial_arrays(trials: Any, where: str) -> dict[str, np.ndarray]:
+def _names_units(series: Any, named: list[Any]) -> bool:
+    """Whether an object is a pandas Series whose index is the units, not just counted up."""
+    index = getattr(series, "index", None)
+    if not hasattr(series, "to_dict") or type(index).__name__ in ("RangeIndex", "NoneType"):
+        return False
+    return {str(label) for label in named} <= {str(label) for label in index}
+
+
+def _trial_arrays(trials: Any, unit_s: float | None, where: str) -> dict[str, np.ndarray]:
     if trials is None:
         return {}
     edges = plain_array(trials, "trials", where)
     require(
-        edges.ndim == 2 and edges.shape[1] == 2 and len(edges) != 0,
-        f"{where}: trials has shape {list(edges.shape)}, expected [trials, 2]: start and stop in "
-        "seconds",
+        edges.ndim == 2 and edges.shape[1] == 2 and len(edges) != 0 and edges.dtype.kind in "iuf",
+        f"{where}: trials has shape {list(edges.shape)} ({edges.dtype}), expected [trials, 2]: "
+        "start and stop in seconds",
     )
-    return {"trial_start_s": edges[:, 0], "trial_stop_s": edges[:, 1]}
+    starts, stops = in_seconds(edges, unit_s).T
+    return {"trial_start_s": starts, "trial_stop_s": stops}
