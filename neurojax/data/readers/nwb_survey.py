@@ -11,7 +11,7 @@ from neurojax.data.readers.nwb_spikes import raw_blocks
 from neurojax.data.readers.nwb_units import Units
 from neurojax.errors import require
 
-_SAMPLED_SPIKES = 2**16
+_SAMPLED_SPIKES = 2**14
 _CELL_S = 4.0  # of each, the first and the last spike tell all about gaps of ten seconds
 _FEW_UNITS = 8  # probes below are heard together: tetrodes
 
@@ -21,7 +21,7 @@ class Survey(NamedTuple):
 
     Attributes:
         first_s, last_s: first and last spike, seconds.
-        sample: [at most about 2**16] of the times as the file has them, the first and last of each
+        sample: [at most about 2**14] of the times as the file has them, the first and last of each
             unit among them.
         num_spikes: how many have a finite time.
         num_firing: units with a spike.
@@ -50,7 +50,7 @@ def survey_spikes(units: Units, where: str) -> Survey:
             times = train[np.isfinite(train)]
             number[unit] = len(times)
             if len(times):
-                sample += [times[::stride], [times.min(), times.max()]]
+                sample += [times[::stride].copy(), [times.min(), times.max()]]
             of_unit.append(_thinned(in_seconds(times, units.spike_s)))
     require(number.any(), f"{where}: no spike time is finite; check the file")
     ends = np.concatenate(of_unit)
