@@ -1,14 +1,18 @@
 """What is about to be trained, in words: data, shapes, parameters, operations, time and memory."""
 
+import contextlib
 import hashlib
 import time
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from neurojax.data.session import TRAIN
 from neurojax.data.sources.interface import Source
 from neurojax.data.store.dataset import Dataset
+from neurojax.errors import InputError
 from neurojax.train import flops, loop, sharding, step_memory
 from neurojax.train.config import LoopConfig
 
@@ -79,6 +83,52 @@ def memory(recipe, source: Source, config: LoopConfig) -> step_memory.StepMemory
     return step_memory.of_step(
         recipe, state, source.largest_batch(), config.microbatches, mesh.shape["data"]
     )
+
+
+def require_room(recipe, source: Source, config: LoopConfig, room: int | None = None) -> None:
+    """Raises InputError where a step takes more memory than a device has; arguments as in
+    `estimated`.
+
+    Args:
+        room: bytes of each device; default: what it has now.
+    """
+    room = device_room() if room is None else room
+    groups, trials, num_bins, width = max(source.shapes(), key=np.prod)
+    # Tracing a step takes half a second, so it is left out where even attention over all pairs of
+    # bins, kept for every layer, is far from the bound.
+    entries = groups * trials * num_bins * max(num_bins, width, 1024)
+    if room is None or 4 * 32 * entries < room:
+        return
+    size = memory(recipe, source, config)
+    if size.total() <= step_memory.FACTOR * room:
+        return
+    beside = room - size.state - size.batch
+    parts = [n for n in range(2, trials + 1) if trials % n == 0 and size.temporary / n < beside]
+    way_out = (
+        f"set train.microbatches={parts[0]}"
+        if parts
+        else "convert shorter trials (--window or --window_s), or take wider bins or fewer units"
+    )
+    raise InputError(
+        f"a step takes about {size.total() / MIB:,.0f} MiB on each device, which has "
+        f"{room / MIB:,.0f} MiB (batches of {groups * trials} trials, {num_bins} bins, {width} "
+        f"units or channels); {way_out}"
+    )
+
+
+def device_room() -> int | None:
+    """Bytes of memory that a device has for a run, None where nothing says."""
+    device = jax.local_devices()[0]
+    if device.platform != "cpu":
+        return (device.memory_stats() or {}).get("bytes_limit")
+    found = []
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        available = next(line for line in lines if line.startswith("MemAvailable:"))
+        found.append(int(available.split()[1]) * 1024)
+    with contextlib.suppress(OSError, ValueError):  # of a container; "max" is no number
+        found.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return min(found, default=None)
 
 
 def _time(recipe, source: Source) -> list[str]:

@@ -16,7 +16,7 @@ class PassSize(NamedTuple):
     memory_mb: float
 
 
-def bytes_per_trial(model: Any, num_bins: int, num_units: int) -> int:
+def bytes_per_trial(model: Any, num_bins: int, num_units: int, all_observed: bool = True) -> int:
     """An upper estimate for one trial of `num_bins` bins and `num_units` padded units, in bytes.
 
     Counts and results of two passes, since the next is under way while one is fetched; arrays over
@@ -26,19 +26,34 @@ def bytes_per_trial(model: Any, num_bins: int, num_units: int) -> int:
     Args:
         model: config of a model.
         num_bins, num_units: T, N.
+        all_observed: False where a mask of the entries comes along, see `batch.entry_valid`.
     """
     whole_arrays = 4 if type(model) is ndt.Config else 10
     # Counts (1 byte) and results (4) of two passes, and float32 arrays of the same shape.
     per_entry = 2 * (1 + 4) + 4 * whole_arrays
-    size = num_bins * num_units * per_entry
+    size = num_bins * num_units * (per_entry if all_observed else per_entry + 2)
     if isinstance(model, ndt.Config):
         per_bin = 4 * (
             model.read_in_width + model.embed_width + 4 * model.width + 2 * model.mlp_width
         )
         size += num_bins * per_bin + 2 * 4 * model.num_heads * num_bins**2
     if isinstance(model, ndt_linear.Config):
-        size += 3 * 4 * model.read_in_width**2  # of the posterior
+        # of the posterior: a matrix a trial, or one a bin where each bin has units of its own
+        size += 3 * 4 * model.read_in_width**2 * (1 if all_observed else num_bins)
     return size
+
+
+def require_one_trial(recipe, source, memory_mb: int) -> None:
+    """Raises InputError where an evaluation of what is about to be trained could not hold a trial.
+
+    Args:
+        recipe: see `train.step.Recipe`.
+        source: of data.sources.
+        memory_mb: `eval.memory_mb`.
+    """
+    num_bins, num_units = (max(shape[axis] for shape in source.shapes()) for axis in (2, 3))
+    model, members = recipe.model.config, recipe.members
+    trials_that_fit(model, num_bins, num_units, memory_mb=memory_mb, at_most=1, members=members)
 
 
 def trials_that_fit(
@@ -50,6 +65,7 @@ def trials_that_fit(
     at_most: int,
     num_devices: int = 1,
     members: int = 1,
+    all_observed: bool = True,
 ) -> PassSize:
     """Trials of a forward pass: `at_most` or what memory holds, as many on every device.
 
@@ -61,11 +77,12 @@ def trials_that_fit(
         at_most: `eval.trials_per_pass`.
         num_devices: that share the trials.
         members: of an ensemble, which predict at the same time.
+        all_observed: see `bytes_per_trial`.
 
     Raises:
         InputError: not one trial fits.
     """
-    size = members * bytes_per_trial(model, num_bins, num_units)
+    size = members * bytes_per_trial(model, num_bins, num_units, all_observed)
     on_each = int(memory_mb * 2**20 // size)
     require(
         on_each >= 1,

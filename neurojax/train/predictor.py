@@ -85,6 +85,7 @@ class Predictor:
             at_most=at_most,
             num_devices=self._mesh.shape["data"],
             members=self.recipe.members,
+            all_observed=self.layout.all_observed,
         )
 
     def __call__(self, batch: Batch, query: Query, *, num_samples: int = 1, key=None) -> Outputs:

@@ -26,7 +26,7 @@ from neurojax.finetune.weights import Weights
 from neurojax.runs import processes, state_io, workdir
 from neurojax.runs.manifest import steps_on_disk
 from neurojax.runs.writer import read_metrics
-from neurojax.train import description, loop, run_folder
+from neurojax.train import description, loop, pass_memory, run_folder
 from neurojax.train import plan as planning
 from neurojax.train.state import TrainState, steps_taken
 
@@ -70,6 +70,9 @@ def train_and_evaluate(
     if dry_run:
         log(description.estimated(plan.recipe, plan.source, plan.loop))
         return None
+    description.require_room(plan.recipe, plan.source, plan.loop)
+    if "memory_mb" in asked:  # judged before hours of training, not after them
+        pass_memory.require_one_trial(plan.recipe, plan.source, asked["memory_mb"])
     with _held(folder, plan.config, plan.dataset, plan.entries, allow_dataset_change):
         state = _train(plan, folder, log)
         if jax.process_count() > 1:  # reading a checkpoint would wait for the other processes
@@ -106,6 +109,7 @@ def train(
     folder, log = Path(folder), processes.spoken_by_first(log)
     plan = planning.plan(config, folder, dataset, log, base, known_sessions)
     planning.tell(plan, log)
+    description.require_room(plan.recipe, plan.source, plan.loop)
     with _held(folder, plan.config, plan.dataset, plan.entries, allow_dataset_change, base):
         return _train(plan, folder, log)
 

@@ -6,28 +6,33 @@ import jax
 import numpy as np
 import pytest
 
+from neurojax.commands import config as declarations
 from neurojax.data import batching
 from neurojax.data.sources import spikes
+from neurojax.data.store.dataset import dataset_of
 from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
 from neurojax.objectives.interface import Query
-from neurojax.train import predictor, state
+from neurojax.train import predictor, run, run_folder, state
 from neurojax.train.pass_memory import bytes_per_trial, trials_that_fit
 from tests import configs_for_tests
-from tests.configs_for_tests import linear_config, model_of, mtm_config, ndt_config, objective_of
+from tests.configs_for_tests import MTM, linear_config, model_of, mtm_config, ndt_config, objective_of
 
 SIZES = dict(read_in_width=16, width=32, num_layers=2, num_heads=2, mlp_width=64, num_positions=40)
 PLAIN, RICH = ndt_config(**SIZES, positions="learned"), linear_config(**SIZES, positions="learned")
 
 
+@pytest.mark.parametrize("all_observed", [True, False], ids=["whole", "in part"])
 @pytest.mark.parametrize("config", [PLAIN, RICH], ids=["ndt", "ndt_linear"])
-def test_the_estimate_bounds_what_a_compiled_pass_allots(config):
+def test_the_estimate_bounds_what_a_compiled_pass_allots(config, all_observed):
     num_bins, num_units, num_trials = 40, 128, 32
     counts = np.ones((3, num_bins, num_units), np.uint8)
     session = from_counts(counts, bin_size_s=0.02, session_id="rat", split=[0, 1, 2])
     source = spikes.open_source([session], configs_for_tests.batching_config(trials_per_batch=1), 0)
     plan = batching.Plan(np.asarray([0], np.int32), np.zeros((1, num_trials), np.int32), num_units)
     batch = batching.gather([session], source.layout, plan)
+    if not all_observed:
+        batch = batch.with_trials(entry_valid=np.ones(batch.trials["counts"].shape, bool))
     units, bins = np.zeros((1, num_trials, num_units), bool), np.zeros((1, num_trials, num_bins), bool)
     query = Query(units, bins, np.zeros((1, num_trials), np.int32))
     recipe = predictor.Recipe(model_of(config), objective_of(mtm_config()))
@@ -36,7 +41,7 @@ def test_the_estimate_bounds_what_a_compiled_pass_allots(config):
     compiled = jax.jit(outputs).lower(trained, batch, query, None).compile()
     found = compiled.memory_analysis()
     allotted = found.temp_size_in_bytes + found.output_size_in_bytes + batch.trials["counts"].nbytes
-    estimate = num_trials * bytes_per_trial(config, num_bins, num_units)
+    estimate = num_trials * bytes_per_trial(config, num_bins, num_units, all_observed)
     assert allotted <= estimate <= 8 * allotted
 
 
@@ -51,3 +56,15 @@ def test_trials_of_a_pass_follow_from_memory_and_fill_every_device():
     assert trials_that_fit(PLAIN, 40, 128, memory_mb=4096, at_most=3, num_devices=8).trials == 8
     with pytest.raises(InputError, match="eval.memory_mb=1 does not hold one trial of 4000 bins"):
         trials_that_fit(PLAIN, 4000, 1024, memory_mb=1, at_most=256)
+
+
+def test_a_bound_that_holds_no_trial_is_refused_before_training(tmp_path):
+    words = [f"--config={MTM}", "--config.eval.memory_mb=1", "--config.eval.trials_per_pass=4"]
+    config = declarations.load([*words, "--config.data.synthetic.num_trials=30"])
+    sessions = run_folder.load_data(config).sessions
+    long = [one.with_fields(trial_start_bin=np.array([0, 500, 1000, 1050]), trial_num_bins=np.array([500, 500, 50, 50]),
+                            trial_start_s=np.arange(4.0) * 20, split=np.array([0, 2, 0, 1], np.int8), conditions={})
+            for one in sessions]  # fmt: skip
+    with pytest.raises(InputError, match="eval.memory_mb=1 does not hold one trial of 500 bins"):
+        run.train_and_evaluate(config, tmp_path / "run", dataset=dataset_of(long), log=lambda line: None)
+    assert not (tmp_path / "run").exists()

@@ -11,8 +11,10 @@ import pytest
 
 from neurojax.commands import config as declarations
 from neurojax.data.store.dataset import dataset_of
+from neurojax.data.store.sessions import from_counts
 from neurojax.data.synthetic import animals as synthetic
-from neurojax.train import description, loop, settings, sharding, step_memory
+from neurojax.errors import InputError
+from neurojax.train import description, loop, run, settings, sharding, step_memory
 from neurojax.train.step import run_step
 
 CONFIG = Path(__file__).parents[2] / "configs" / "mtm.py"
@@ -104,3 +106,28 @@ def test_a_dry_run_tells_it_with_units():
     expected = sum(session.counts.size for session in dataset_of(SESSIONS).sessions) / 2**20
     assert counts == pytest.approx(expected, abs=0.06)
     assert whole == pytest.approx(state + batch + temporary + counts, abs=0.8)
+
+
+def test_a_step_that_no_device_holds_is_refused_with_the_way_out():
+    config = declarations.load([f"--config={CONFIG}", *(f"--config.{field}" for field in FIELDS)])
+    recipe, driven = settings.recipe(config), settings.loop_config(config)
+    source = settings.open_source(config, SESSIONS)
+    size = description.memory(recipe, source, driven)
+    description.require_room(recipe, source, driven, room=size.total())
+    half = int(size.total() / step_memory.FACTOR / 2)
+    with pytest.raises(InputError, match=r"set train\.microbatches=\d+"):
+        description.require_room(recipe, source, driven, room=half)
+    with pytest.raises(InputError, match="convert shorter trials"):
+        description.require_room(recipe, source, driven, room=size.state)
+
+
+def test_trials_of_twenty_thousand_bins_are_refused_before_anything_is_written(tmp_path):
+    """Attention over all pairs of bins of 16 such trials would take terabytes."""
+    rng = np.random.default_rng(0)
+    session = from_counts(
+        rng.poisson(0.1, (20, 20_000, 4)), bin_size_s=0.02, session_id="long", split=np.arange(20) % 3
+    )
+    config = declarations.load([f"--config={CONFIG}", "--config.data.bucket_units=8"])
+    with pytest.raises(InputError, match="a step takes about .* MiB on each device"):
+        run.train(config, tmp_path / "run", dataset=dataset_of([session]), log=lambda line: None)
+    assert not (tmp_path / "run").exists()
