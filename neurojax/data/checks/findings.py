@@ -93,6 +93,57 @@ _KNOWN = {
         "these entries are left out of training and scores; where the held-out units of all test "
         "trials are hidden, test on others with --options=as_test=val",
     ),
+    "trials that some of the joined parts lack": (
+        "warning",
+        "the units of those parts were not observed there; give every part the same trials where "
+        "it recorded them",
+    ),
+    "columns on which joined parts disagree, kept under the part's name": (
+        "warning",
+        "check that the parts are of one recording and share one table of trials",
+    ),
+    "rows of the tables of clusters that name none or are cut short, skipped": (
+        "warning",
+        "their clusters have no label from that table; save it again in phy; --strict refuses it",
+    ),
+    "units on whose label or region tables disagree, the newest taken": (
+        "warning",
+        "copies of files lose their dates: meta.json names the tables, the newest first; choose "
+        "one with --options=labels=cluster_group.tsv",
+    ),
+    "units whose property is a pickle of Python objects, never opened": (
+        "warning",
+        "save it as text, sorting.set_property(NAME, values.astype(str)) and sorting.save, or put "
+        "properties/NAME.json (a list in the order of units) or cluster_group.tsv beside it",
+    ),
+    "segments read end to end on one clock, nothing observed between them": (
+        "note",
+        "meta.json says where each begins; take one with --options=segment=0",
+    ),
+    "segments left out, as --options=segment= takes one": (
+        "warning",
+        "convert without that option to read all segments",
+    ),
+    "spikes after the end of the raw file, whose length is not used": (
+        "warning",
+        "dat_path or n_channels_dat of params.py is of another recording; correct it, or give "
+        "--options=length_s=SECONDS",
+    ),
+    "spike times on another clock beside those that were read": (
+        "warning",
+        "take them with --options=times=spike_times_sec_adj.npy where trials and behaviour are on "
+        "that clock",
+    ),
+    "spikes that kept_spikes.npy does not fit, so that it was not used": (
+        "warning",
+        "it belongs to another run of the sorter; remove it",
+    ),
+    "bins outside of the recording, not observed": ("note", _NO_SILENCE),
+    "rows of the table of trials that are cut short, skipped": (
+        "warning",
+        "complete these rows; --strict refuses the table",
+    ),
+    "behaviours that no bin of the trials knows": ("warning", _CLOCK),
     "columns of the trials that are not one value each": (
         "note",
         "nothing to do: meta.json names them under trial_columns_skipped",
