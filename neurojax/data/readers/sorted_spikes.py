@@ -9,6 +9,7 @@ import numpy as np
 from neurojax.data.binning import whole_numbers
 from neurojax.errors import InputError, require
 
+_NO_ID = -(2.0**53)  # of spikes whose cluster is NaN
 _EXPECTED_IDS = "whole numbers: the cluster of each spike"
 
 
@@ -36,8 +37,8 @@ def sorted_spikes(
 ) -> SortedSpikes:
     """Checks and sorts the spikes of one sorting.
 
-    Times that are not finite and clusters below 0 (spikes that the sorter gave to no unit) are left
-    out.
+    Times that are not finite, and clusters that are NaN or below 0 (spikes that the sorter gave to
+    no unit) are left out.
 
     Args:
         times_s: numbers [spikes], seconds.
@@ -60,11 +61,18 @@ def sorted_spikes(
     )
     require(times.dtype.kind in "iuf", f"{where}: spike times are {times.dtype}, expected seconds")
     times = times.astype(np.float64, copy=False)
+    if ids.dtype.kind == "f" and np.isnan(ids).any():
+        ids = np.where(np.isnan(ids), _NO_ID, ids)  # a blank cluster loses its own spikes alone
     ids = whole_numbers(ids, f"{where}: the spikes' clusters", _EXPECTED_IDS).astype(
         np.int64, copy=False
     )
     finite, assigned = np.isfinite(times), ids >= 0
-    reasons = {"time is not finite": ~finite, "cluster id below 0": finite & ~assigned}
+    blank = ids == int(_NO_ID)
+    reasons = {
+        "time is not finite": ~finite,
+        "no cluster id": finite & blank,
+        "cluster id below 0": finite & ~assigned & ~blank,
+    }
     dropped = {reason: int(which.sum()) for reason, which in reasons.items() if which.any()}
     if dropped:  # copies of tens of millions of spikes only where they are needed
         times, ids = times[finite & assigned], ids[finite & assigned]

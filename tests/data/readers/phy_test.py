@@ -1,6 +1,7 @@
 """Sorting folders of phy and SpikeInterface: the same spikes give the same session; damage gives a sentence."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -88,7 +89,8 @@ def test_counts_are_a_histogram_of_the_samples(tmp_path, kind):
 
 def test_the_curators_label_wins_over_the_sorters(tmp_path):
     folder = make_phy(tmp_path / "m")
-    write_table(folder / "cluster_group.tsv", {"cluster_id": UNITS[:1], "group": ["noise"]})  # phy wrote the info last
+    write_table(folder / "cluster_group.tsv", {"cluster_id": UNITS[:1], "group": ["noise"]})
+    os.utime(folder / "cluster_group.tsv", (0, 0))  # phy wrote the info last
     made = read(folder)
     assert made.info["units_dropped"] == {"labelled noise": 1}
     np.testing.assert_array_equal(made.unit_metadata["quality"], [2, 1, 2, 1])  # the last one is the sorter's mua

@@ -1,0 +1,345 @@
+"""Tables of the clusters of a sorting: phy's .tsv and .csv files and SpikeInterface's properties as
+columns of text, where two of them disagree the newest.
+
+phy 2 writes cluster_group.tsv, cluster_KSLabel.tsv, ..., and cluster_info.tsv of all of them; phy 1
+cluster_groups.csv, or cluster_group.csv, with tabs. SpikeInterface keeps properties/NAME.npy, those
+of Python objects as pickles, which are never opened: NAME.csv or NAME.json beside it is taken.
+"""
+
+import csv
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from neurojax.data.checks.findings import PART_LEFT_OUT
+from neurojax.data.readers.spec import as_number
+from neurojax.data.store.array_files import MAX_FILE_BYTES, map_npy, open_input
+from neurojax.errors import InputError, require
+
+# One of these that cannot be read is refused: without it noise would stay. The later counts as
+# newer where two were written at one moment.
+_RANKED = (
+    "cluster_KSLabel.tsv",
+    "cluster_info.tsv",
+    "cluster_group.csv",
+    "cluster_groups.csv",
+    "cluster_group.tsv",
+)
+LABELS = ("group", "KSLabel", "quality")  # the curator's word before the sorter's
+REGIONS = ("region", "brain_region", "brain_area", "acronym", "location")
+_KEYS = ("cluster_id", "id", "unit_id", "cluster")
+_EMPTY = ("", "nan", "none", "null")
+_MAX_TEXT_BYTES = 2**26
+# names in info["findings"]
+ODD_ROWS = "rows of the tables of clusters that name none or are cut short, skipped"
+DISAGREE = "units on whose label or region tables disagree, the newest taken"
+
+
+class ClusterTable(NamedTuple):
+    """One file: `columns` maps a column to the text of each cluster by its number."""
+
+    name: str
+    written_ns: int
+    columns: dict[str, dict[int, str]]
+
+
+class Clusters(NamedTuple):
+    """What all tables say.
+
+    Attributes:
+        columns: column -> text of each cluster by its number; may lack clusters.
+        tables: the files, from the oldest to the newest.
+        findings: name -> number, for `info["findings"]`.
+    """
+
+    columns: dict[str, dict[int, str]]
+    tables: tuple[ClusterTable, ...]
+    findings: dict[str, int]
+
+    @property
+    def order(self) -> list[str]:
+        """Names of the files, the newest first, where their order decides; else none."""
+        decided = DISAGREE in self.findings
+        return [table.name for table in reversed(self.tables)] if decided else []
+
+
+def files_of_clusters(folder: Path) -> list[Path]:
+    """The files that `clusters_of` may read."""
+    patterns = ("cluster_*.tsv", "cluster_*.csv", "properties.*")
+    patterns += tuple(f"properties/*.{ending}" for ending in ("npy", "csv", "tsv", "json"))
+    return sorted({path for pattern in patterns for path in folder.glob(pattern)})
+
+
+def clusters_of(folder: Path, unit_ids: list[str] | None, strict: bool = False) -> Clusters:
+    """Reads every table of clusters in a folder.
+
+    Args:
+        folder: of the sorting.
+        unit_ids: SpikeInterface's name of each unit, whose place is the cluster's number; None
+            where clusters are numbers themselves (phy).
+        strict: refuses rows and files that would be left out.
+
+    Raises:
+        InputError: a table that holds labels is damaged.
+    """
+    places = None if unit_ids is None else {unit: row for row, unit in enumerate(unit_ids)}
+    tables: list[ClusterTable] = []
+    findings: dict[str, int] = {}
+    pickled: list[str] = []
+    for path in files_of_clusters(folder):
+        try:
+            if path.suffix == ".npy":
+                columns = _property(path, len(places or ()), pickled)
+            elif path.suffix == ".json":
+                columns = _json_columns(path, places or {})
+            else:
+                columns, odd = _table_columns(path, places)
+                if odd:
+                    require(not strict, f"{path}: {odd} rows name no cluster or are cut short")
+                    findings[ODD_ROWS] = findings.get(ODD_ROWS, 0) + odd
+        except InputError as error:
+            if strict or path.name in _RANKED:
+                raise
+            findings[f"{PART_LEFT_OUT} ({path.name}: {_why(error, path)})"] = 1
+            continue
+        tables.append(ClusterTable(path.name, path.stat().st_mtime_ns, columns))
+    tables.sort(key=_age)
+    columns, disagreeing = _newest(tables)
+    if disagreeing:
+        findings[DISAGREE] = disagreeing
+    for name in pickled:
+        if name not in columns:  # no other file says it
+            require(not strict, f"{folder}/properties/{name}.npy: {_PICKLED}")
+            findings[lost_property(name)] = len(places or ())
+    return Clusters(columns, tuple(tables), findings)
+
+
+def _why(error: InputError, path: Path) -> str:
+    """What was wrong, without the path in front and the remedy behind."""
+    return str(error).removeprefix(str(path)).partition(";")[0].strip(" ,:")[:120]
+
+
+_PICKLED = (
+    "Python objects (a pickle), which are never opened; save them as text: "
+    "sorting.set_property(NAME, values.astype(str))"
+)
+
+
+def lost_property(name: str) -> str:
+    """The finding of a property that is a pickle and stands nowhere else."""
+    return f"units whose property is a pickle of Python objects, never opened ({name})"
+
+
+def label_column(clusters: Clusters, wanted: str | None, where: str) -> list[dict[int, str]]:
+    """Labels of the clusters, from the column that comes first to the one that comes last.
+
+    Args:
+        clusters: of the folder.
+        wanted: a file or a column that alone counts; None: every column of LABELS that is text.
+        where: for messages.
+    """
+    if wanted is None:
+        named = [clusters.columns[name] for name in LABELS if name in clusters.columns]
+        return [column for column in named if not _all_numbers(column)]
+    for table in reversed(clusters.tables):
+        if wanted in (table.name, Path(table.name).stem):
+            own = {name: values for name, values in table.columns.items() if values}
+            said = [own[name] for name in LABELS if name in own]
+            said += [values for values in own.values() if not _all_numbers(values)]
+            require(said, f"{where}: {table.name} has no column of labels; take another table")
+            return said[:1]
+    require(
+        wanted in clusters.columns,
+        f"{where}: labels={wanted!r}; expected one of the files "
+        f"{', '.join(table.name for table in clusters.tables) or '(there are none)'}, or a column "
+        "of theirs",
+    )
+    return [clusters.columns[wanted]]
+
+
+def probe_column(clusters: Clusters) -> dict[int, str]:
+    """The probe of each cluster, where a sorting of several says so."""
+    for name in ("probe", "aggregation_key", "group"):
+        column = clusters.columns.get(name, {})
+        if column and (name != "group" or _all_numbers(column)):
+            return column
+    return {}
+
+
+def _all_numbers(column: Mapping[int, str]) -> bool:
+    return bool(column) and not any(np.isnan(as_number(text)) for text in column.values())
+
+
+def plain_label(text: str) -> str:
+    """A label in one spelling: lower case, single blanks."""
+    return " ".join(text.split()).lower()
+
+
+def _age(table: ClusterTable) -> tuple[int, int, str]:
+    rank = _RANKED.index(table.name) if table.name in _RANKED else -1
+    return table.written_ns, rank, table.name
+
+
+def _newest(tables: list[ClusterTable]) -> tuple[dict[str, dict[int, str]], int]:
+    """Columns of all tables, of each cluster what the newest says, and the clusters on whose label
+    or region they disagree."""
+    columns: dict[str, dict[int, str]] = {}
+    disagreeing = set()
+    for table in tables:
+        for name, values in table.columns.items():
+            known = columns.setdefault(name, {})
+            if name in LABELS + REGIONS:
+                disagreeing |= {
+                    cluster
+                    for cluster, text in values.items()
+                    if plain_label(known.get(cluster, text)) != plain_label(text)
+                }
+            known.update(values)
+    return columns, len(disagreeing)
+
+
+def _table_columns(
+    path: Path, places: dict[str, int] | None
+) -> tuple[dict[str, dict[int, str]], int]:
+    """Columns of a table with one row a cluster, blank cells left out, and odd rows."""
+    rows, odd = read_rows(path)
+    if not rows and not odd:
+        return {}, 0
+    key = next((name for name in _KEYS if rows and name in rows[0]), None)
+    if places is not None and rows and key is None and len(rows) == len(places) and not odd:
+        return _in_order(rows), 0  # a property of every unit, in their order
+    require(
+        key is not None,
+        f"{path} has no column cluster_id and row to read; export it from phy again",
+    )
+    columns: dict[str, dict[int, str]] = {}
+    read = 0
+    for row in rows:
+        cluster = _cluster(row[key], places)
+        if cluster is None:
+            odd += 1
+            continue
+        read += 1
+        for column, value in row.items():
+            if column and column != key and value.lower() not in _EMPTY:
+                columns.setdefault(column, {})[cluster] = value
+    require(
+        read or places is not None,
+        f"{path}: cluster_id is {rows[0][key][:60]!r} in its first line, expected whole numbers",
+    )
+    return columns, odd
+
+
+def _in_order(rows: list[dict[str, str]]) -> dict[str, dict[int, str]]:
+    return {
+        name: {number: row[name] for number, row in enumerate(rows) if row[name]}
+        for name in rows[0]
+        if name
+    }
+
+
+def _cluster(text: str, places: dict[str, int] | None) -> int | None:
+    """The number of a cluster; None where the text names none."""
+    if places is not None and text in places:
+        return places[text]
+    number = as_number(text)
+    if not abs(number) < 2**53 or number % 1:
+        return None
+    return int(number) if places is None else places.get(str(int(number)))
+
+
+def _property(path: Path, num_units: int, pickled: list[str]) -> dict[str, dict[int, str]]:
+    """A property of SpikeInterface; one that is pickled is added to `pickled`."""
+    try:
+        values = map_npy(path, "biufUS")
+    except InputError as error:
+        if "pickled" not in str(error):
+            raise
+        pickled.append(path.stem)
+        return {}
+    if values.ndim != 1:
+        return {}  # a place, a vector: no column of the table
+    require(
+        len(values) == num_units,
+        f"{path} has {len(values)} values for {num_units} units; save the sorting again",
+    )
+    if values.dtype.kind == "S":
+        values = np.char.decode(values, "utf-8", "replace")
+    texts = enumerate(values.astype(str).tolist())
+    return {path.stem: {row: text for row, text in texts if text.strip().lower() not in _EMPTY}}
+
+
+def _json_columns(path: Path, places: dict[str, int]) -> dict[str, dict[int, str]]:
+    """properties/NAME.json holds a list in the order of units or unit -> value; properties.json
+    holds NAME -> such."""
+    content = read_json(path)
+    named = content if path.stem == "properties" else {path.stem: content}
+    require(isinstance(named, dict), f"{path} holds no names; expected NAME: values")
+    return {name: _json_column(values, places, path) for name, values in named.items()}
+
+
+def _json_column(values: Any, places: dict[str, int], path: Path) -> dict[int, str]:
+    if isinstance(values, list):
+        require(len(values) == len(places), f"{path}: {len(values)} values, {len(places)} units")
+        said = dict(enumerate(values))
+    else:
+        require(isinstance(values, dict), f"{path}: expected a list, or unit: value")
+        said = {places[unit]: value for unit, value in values.items() if unit in places}
+    return {
+        row: str(value)
+        for row, value in said.items()
+        if isinstance(value, str | int | float) and str(value).strip().lower() not in _EMPTY
+    }
+
+
+def read_rows(path: Path) -> tuple[list[dict[str, str]], int]:
+    """Rows of a .tsv or .csv file with a header, blanks around cells removed, and how many others
+    have more or fewer cells than the header. The header says what separates cells.
+
+    Raises:
+        InputError: not text, too large, or empty.
+    """
+    lines = read_text(path).splitlines()
+    header = next((line for line in lines if line.strip()), "")
+    mark = next((mark for mark in ("\t", ",", ";") if mark in header), ",")
+    try:
+        cells = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=mark)]
+    except csv.Error as error:
+        raise InputError(f"{path} cannot be read as a table ({error}); write it again") from None
+    rows = [row for row in cells if any(row)]
+    require(rows, f"{path} is empty; expected a line of names and one line a row")
+    names = rows[0]
+    given = [name for name in names if name]
+    require(
+        given and len(set(given)) == len(given), f"{path} names a column twice or none; rename one"
+    )
+    # editors leave separators behind the last cell
+    trimmed = [row[: len(names)] if not any(row[len(names) :]) else row for row in rows[1:]]
+    whole = [row for row in trimmed if len(row) == len(names)]
+    return [dict(zip(names, row, strict=True)) for row in whole], len(rows) - 1 - len(whole)
+
+
+def read_json(path: Path) -> Any:
+    """Content of a JSON file."""
+    try:
+        return json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"{path} cannot be read as JSON ({str(error)[:80]}); save the sorting again"
+        ) from None
+
+
+def read_text(path: Path) -> str:
+    """Content of a file of text of a sane size."""
+    with open_input(path) as file:
+        require(
+            path.stat().st_size <= min(_MAX_TEXT_BYTES, MAX_FILE_BYTES),
+            f"{path} has {path.stat().st_size} bytes, more than such a file holds; check it",
+        )
+        try:
+            return file.read().decode("utf-8-sig")
+        except (UnicodeDecodeError, OSError):
+            raise InputError(f"{path} is not text; write it again") from None

@@ -1,0 +1,125 @@
+"""Which trials of a sorting are read, and when each of its probes was recorded."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from neurojax.data.binning import bins_that_fit
+from neurojax.data.checks.findings import FELL_SILENT
+from neurojax.data.observed import inside_bins
+from neurojax.data.readers.side_tables import Clock, table_beside, trials_of
+from neurojax.data.readers.sorted_spikes import SortedSpikes
+from neurojax.data.readers.sorting_clock import Timed, heard_of, recorded, windows
+from neurojax.data.readers.spec import ReadSpec
+from neurojax.data.readers.trials import kept_windows
+from neurojax.data.store.session_fields import seconds
+from neurojax.errors import require
+
+_DEFAULT_TRIALS = ("trials.csv", "trials.tsv", "trials.npz")
+# names in info["findings"]
+OUTSIDE = "bins outside of the recording, not observed"
+REACHING = "trials that reach outside of the spikes"
+
+
+class SortingTrials(NamedTuple):
+    """Trials that stay: float64 [trials] twice, conditions, and what is told of them."""
+
+    starts_s: np.ndarray
+    stops_s: np.ndarray
+    conditions: dict[str, np.ndarray]
+    dropped: dict[str, int]
+    findings: dict[str, int]
+    skipped: list[str]
+
+
+def table_of_trials(folder: Path, spec: ReadSpec, where: str) -> Path | None:
+    """The table of trials; None where the recording is cut into windows."""
+    typed = spec.option("trials")
+    if typed:
+        path = table_beside(folder, typed, "trials", "trials")
+    else:
+        there = [folder / name for name in _DEFAULT_TRIALS]
+        path = next((one for one in there if one.is_file()), None)
+    require(
+        path is not None or spec.align is None,
+        f"{where} has no trials.csv for align={spec.align!r}; put one there, or give --window_s=2",
+    )
+    require(
+        path is not None or spec.window_s is not None,
+        f"{where}: spike times without trials; put trials.csv there (start_s, stop_s), name a "
+        "table with --options=trials=FILE.csv, or cut windows with --window_s=2",
+    )
+    return path if spec.window_s is None else None
+
+
+def sorting_trials(
+    path: Path | None, side: Clock, clock: Timed, spec: ReadSpec, bin_size_s: float, where: str
+) -> SortingTrials:
+    """Windows, or the trials of a table that can be used."""
+    if path is None:
+        starts = windows(clock, spec.window_s, bin_size_s, where)
+        return SortingTrials(starts, starts + spec.window_s, {}, {}, {}, [])
+    table = trials_of(path, side, spec)
+    starts, stops, faults = table.starts_s, table.stops_s, dict(table.faults)
+    known = np.isfinite(starts) & np.isfinite(stops)
+    short = np.zeros(len(starts), bool)
+    short[known] = bins_that_fit(starts[known], stops[known], bin_size_s) < 1
+    faults["shorter than one bin"] = short
+    # what lies outside of the recording is not observed: `session_of` leaves out such trials
+    for_ever = (-np.inf, np.inf)
+    keep, dropped = kept_windows(starts, stops, for_ever, faults, spec, bin_size_s, where)
+    starts, stops = (
+        seconds(times[keep], name, where)
+        for times, name in ((starts, "start_s"), (stops, "stop_s"))
+    )
+    conditions = {name: values[keep] for name, values in table.conditions.items()}
+    return SortingTrials(starts, stops, conditions, dropped, table.findings, table.skipped)
+
+
+def observed_bins(
+    clock: Timed,
+    spikes: SortedSpikes,
+    probe: np.ndarray,
+    keep: np.ndarray,
+    starts: np.ndarray,
+    lengths: np.ndarray,
+    bin_size_s: float,
+    spec: ReadSpec,
+) -> tuple[np.ndarray | None, dict[str, int]]:
+    """Entries that were observed, bool [total_bins] or [total_bins, N], None where all were; and
+    what was marked.
+
+    Args:
+        clock: of the recording.
+        spikes: of all units, also of those that are left out: noise says that a probe was on.
+        probe: str [all units].
+        keep: bool [all units], units that stay.
+        starts, lengths: of the trials, float64 and int64 [trials].
+        bin_size_s: seconds.
+        spec: its `silence`.
+    """
+    said = inside_bins(recorded(clock), starts, lengths, bin_size_s)
+    findings = {OUTSIDE: int((~said).sum())}
+    inside, fell_silent = {}, np.zeros(len(said), bool)
+    for name in np.unique(probe):
+        own = (probe == name)[spikes.rows]
+        if spec.silence == "keep":
+            time = recorded(clock)
+        else:
+            time = heard_of(clock, spikes.times_s[own], spikes.rows[own])
+        inside[name] = inside_bins(time, starts, lengths, bin_size_s)
+        fell_silent |= said & ~inside[name]
+    findings[FELL_SILENT] = int(fell_silent.sum())
+    if len(spikes.times_s):
+        ends = starts + lengths * bin_size_s
+        outside = (ends <= spikes.times_s[0]) | (starts >= spikes.times_s[-1])
+        first = np.cumsum(lengths) - lengths
+        seen = np.add.reduceat(np.any(list(inside.values()), axis=0), first) > 0
+        findings[REACHING] = int((outside & seen).sum())
+    findings = {name: number for name, number in findings.items() if number}
+    if all(bins.all() for bins in inside.values()):
+        return None, findings
+    if len(inside) == 1:
+        return next(iter(inside.values())), findings
+    return np.stack([inside[name] for name in probe[keep]], axis=1), findings
