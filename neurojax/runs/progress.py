@@ -1,8 +1,18 @@
 """How far a run is: a live bar on a terminal, a plain line now and then anywhere else."""
 
+import os
 import sys
 import time
 from typing import TextIO
+
+# Set in the kernel of a notebook and in the commands that its cells start. Its output looks like a
+# terminal but keeps every redraw of a bar, so it gets plain lines.
+NOTEBOOKS = (
+    "JPY_PARENT_PID",
+    "COLAB_RELEASE_TAG",
+    "KAGGLE_KERNEL_RUN_TYPE",
+    "DATABRICKS_RUNTIME_VERSION",
+)
 
 
 class Progress:
@@ -40,7 +50,7 @@ class Progress:
         self._last_line = ""
 
     def __enter__(self) -> "Progress":
-        if not self._silent and self._stream.isatty():
+        if not self._silent and _redraws(self._stream):
             self._bar = _new_bar(self._stream)
             self._task = self._bar.add_task(
                 self.what, total=self.total_steps, completed=self.first, values=""
@@ -90,6 +100,12 @@ class Progress:
     def _print(self, line: str) -> None:
         self._last_line = ""
         print(line, file=self._stream, flush=True)
+
+
+def _redraws(stream: TextIO) -> bool:
+    """Whether what is written can be drawn over."""
+    in_notebook = any(name in os.environ for name in NOTEBOOKS)
+    return stream.isatty() and not in_notebook and os.environ.get("TERM") != "dumb"
 
 
 def _new_bar(stream: TextIO):

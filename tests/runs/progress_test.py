@@ -2,6 +2,8 @@
 
 import io
 
+import pytest
+
 from neurojax.runs import progress
 from neurojax.runs.progress import Progress
 
@@ -45,8 +47,23 @@ def test_the_last_update_is_shown_when_a_run_stops_early(monkeypatch):
     assert [line.split()[1] for line in stream.getvalue().splitlines()] == ["1/10", "3/10"]
 
 
-def test_a_terminal_gets_a_bar(monkeypatch):
+@pytest.fixture
+def terminal(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
+    for name in progress.NOTEBOOKS:
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+@pytest.mark.parametrize("name, value", [*((name, "1") for name in progress.NOTEBOOKS), ("TERM", "dumb")])
+def test_a_notebook_keeps_no_redraws(terminal, name, value):
+    """It takes a command's output for a terminal's, but draws nothing over."""
+    terminal.setenv(name, value)
+    shown = run(Terminal(), Clock(), first=4, process_index=0)
+    assert "training 10/10" in shown and "\x1b[" not in shown and "\r" not in shown
+
+
+def test_a_terminal_gets_a_bar(terminal):
     shown = run(Terminal(), Clock(), first=4, process_index=0)
     assert "10/10" in shown and "loss 0.1" in shown and "\x1b[" in shown
 
