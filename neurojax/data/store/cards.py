@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from neurojax.data.store.observed_share import observed_words
+
 CARD_NAME = "CARD.md"
 _MAX_TEXT = 500
 _PROVENANCE = (
@@ -31,7 +33,7 @@ def session_card(meta: Mapping[str, Any]) -> str:
     """CARD.md of a session: Markdown from its meta.json and nothing else."""
     human, read = is_human(meta), meta.get("source")
     unknown = "unknown; ask before sharing" if human else "not stated"
-    hashes = []
+    hashes, seen = [], observed_words(meta.get("observed_time"))
     if isinstance(read, Mapping) and read.get("sha256"):
         options = text(read.get("spec_sha256"))
         hashes = [
@@ -53,6 +55,7 @@ def session_card(meta: Mapping[str, Any]) -> str:
         f"| {'Channels' if _is_real(meta) else 'Units kept'} | {meta['num_units']} |",
         f"| Trials | {meta['num_trials']}, split {_split(meta)} |",
         f"| {_bins(meta)} |",
+        *([f"| Observed | {text(seen)} |"] if seen else []),
         *_numbers(meta.get("units_dropped"), "Units left out"),
         *_numbers(meta.get("trials_dropped"), "Trials left out"),
         *_numbers(meta.get("spikes_dropped"), "Spikes left out"),

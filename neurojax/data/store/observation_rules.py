@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data.session import Session
+from neurojax.data.observed import ObservedIntervals, entries_of
+from neurojax.data.session import Session, SpikeTimes
 from neurojax.errors import InputError, require
 
 VALUE_DTYPES = (np.dtype(np.float32), np.dtype(np.float16))
@@ -124,6 +125,11 @@ def check_spikes(session: Session, where: str) -> None:
         session.observation == "counts",
         f"{where} has spike times beside real values; keep them with counts",
     )
+    require(
+        isinstance(session.spikes, SpikeTimes),
+        f"{where}: spikes is {type(session.spikes).__name__}, expected SpikeTimes(time_s, "
+        "unit_index)",
+    )
     _check_columns(session.spikes._asdict(), SPIKE_COLUMNS, "spikes", where)
     time_s, unit_index = session.spikes
     require(
@@ -141,6 +147,12 @@ def check_validity(session: Session, where: str) -> None:
     """Raises InputError unless observed intervals are sorted, apart, and within the recording."""
     if session.validity is None:
         return
+    came = type(session.validity).__name__
+    require(
+        isinstance(session.validity, ObservedIntervals),
+        f"{where}: validity is {came}, expected ObservedIntervals; give `observed` to from_counts, "
+        "or observed.intervals_of(bool [total_bins, units])",
+    )
     _check_columns(session.validity._asdict(), VALIDITY_COLUMNS, "validity", where)
     unit, start, stop = session.validity
     _check_units_exist(unit, session.num_units, "validity", where)
@@ -151,6 +163,7 @@ def check_validity(session: Session, where: str) -> None:
         f"{where}: an observed interval is empty or leaves the {len(session.recorded)} bins of "
         "the recording; expected 0 <= start_bin < stop_bin",
     )
+    require(len(unit), f"{where}: validity has no interval; nothing was observed")
     # Once sorted by unit and bin, only neighbours can overlap: one pass checks both.
     same = unit[1:] == unit[:-1]
     require(
@@ -158,6 +171,26 @@ def check_validity(session: Session, where: str) -> None:
         f"{where}: observed intervals overlap or are out of order; sort them by unit, then by "
         "bin, and join those of a unit that overlap",
     )
+
+
+def check_unobserved(session: Session, where: str) -> None:
+    """Raises InputError where counts tell of spikes in entries that were not observed; reads all of
+    them."""
+    if session.validity is None or session.observation != "counts":
+        return
+    unit, start, stop = session.validity
+    for first in range(0, len(session.counts), _CHUNK_ROWS):
+        block = session.counts[first : first + _CHUNK_ROWS]
+        begin, end = np.clip(np.stack([start, stop]) - first, 0, len(block))
+        inside = ObservedIntervals(unit, begin, end)
+        inside = ObservedIntervals(*(column[begin < end] for column in inside))
+        seen = entries_of(inside, *block.shape)
+        if number := int(block[~seen].sum(dtype=np.int64)):
+            raise InputError(
+                f"{where}: counts holds {number} spikes where its units were not observed "
+                f"(validity); set these entries to 0, or build the session with from_counts(..., "
+                "observed=...), which does"
+            )
 
 
 def _check_columns(

@@ -31,7 +31,8 @@ from neurojax.data.store.array_files import open_npy, read_npz, write_npy, write
 from neurojax.data.store.cards import CARD_NAME, session_card
 from neurojax.data.store.checksums import array_record, combined_sha256, sampled_sha256
 from neurojax.data.store.meta import RECORDED, SCHEMA, observation_of, read_meta
-from neurojax.data.store.observation_rules import VALUE_DTYPES, check_finite
+from neurojax.data.store.observation_rules import VALUE_DTYPES, check_finite, check_unobserved
+from neurojax.data.store.observed_share import observed_record
 from neurojax.data.store.session_rules import (
     RESERVED_INFO,
     RESERVED_SINCE_2,
@@ -71,6 +72,7 @@ def write_session(session: Session, root: str | Path) -> Path:
     validate_session(session)
     if session.values is not None:
         check_finite(session.values, f"session {session.session_id}")
+    check_unobserved(session, f"session {session.session_id}")
     root = Path(root)
     require_text(root, "folder")
     folder = root / session.session_id
@@ -205,6 +207,7 @@ def _write_files(session: Session, folder: Path) -> None:
         "observation": session.observation,
         **real,
         **session.info,
+        **({} if session.validity is None else {"observed_time": observed_record(session)}),
         "arrays": records,
         "sampled_sha256": {name: sampled_sha256(array) for name, array in mapped.items()},
         "content_sha256": combined_sha256(

@@ -25,7 +25,7 @@ _RESERVED_SINCE_1 = (
     *("schema", "session_id", "bin_size_s", "num_units", "num_trials", "num_bins"),
     *("arrays", "sampled_sha256", "content_sha256"),
 )
-RESERVED_SINCE_2 = frozenset(("observation", "sampling_hz", "unit"))
+RESERVED_SINCE_2 = frozenset(("observation", "sampling_hz", "unit", "observed_time"))
 RESERVED_INFO = RESERVED_SINCE_2.union(_RESERVED_SINCE_1)
 # It becomes a folder's name: no separators, and no dot or dash in front.
 _SESSION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -90,6 +90,11 @@ def validate_session(session: Session) -> Session:
     Raises:
         InputError: a shape, dtype or value breaks the description in `data.session.Session`.
     """
+    require(
+        isinstance(session, Session),
+        f"{type(session).__name__} is no Session; build one with Session.from_counts, "
+        "from_spike_times or from_values",
+    )
     where = f"session {check_session_id(session.session_id)}"
     check_bin_size(session.bin_size_s, where)
     # First: the checks below size everything by what was recorded.

@@ -11,6 +11,7 @@ import pytest
 from neurojax.commands.check import check
 from neurojax.data.checks.check import check_dataset, compare_datasets, trial_digest
 from neurojax.data.observed import ObservedIntervals
+from neurojax.data.observed import entries_of as entries_of_validity
 from neurojax.data.real_values import from_values
 from neurojax.data.session import Session, SpikeTimes
 from neurojax.data.splits import with_train_fraction
@@ -219,6 +220,7 @@ def test_a_share_of_the_training_windows(tmp_path):
 
 def test_spike_times_and_observed_intervals_come_back(tmp_path):
     session = spiking(spikes=SPIKES, validity=VALIDITY)
+    session = session.with_fields(counts=np.where(entries_of_validity(VALIDITY, 30, 3), session.counts, np.uint8(0)))
     opened = open_session(write_session(session, tmp_path), "full")
     for kept in ("spikes", "validity"):
         for mine, other in zip(getattr(session, kept), getattr(opened, kept), strict=True):
