@@ -199,10 +199,12 @@ def _kept(session: Session, keep: np.ndarray) -> Session:
     gone = {"reach into another split": int((~keep).sum())}
     dropped = {"trials_dropped": {**session.info.get("trials_dropped", {}), **gone}}
     entries = entries_of(session.validity, len(session.counts), session.num_units)
+    rates = session.true_rates
     return validate_session(
         session.with_fields(
             counts=session.counts[rows],
             validity=None if entries is None else intervals_of(entries[rows]),
+            true_rates=None if rates is None else rates[rows],
             trial_start_bin=np.cumsum(num_bins) - num_bins,
             trial_num_bins=num_bins,
             trial_start_s=session.trial_start_s[keep],
