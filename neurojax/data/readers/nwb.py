@@ -115,9 +115,13 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         )
     with nwb_file.open_nwb(source) as file:
         info = _info(file, source, spec)
-        if spec.option("traces") is not None:
-            return nwb_traces.read_traces(file, spec, info, session_id, where)
-        return _read_spikes(file, spec, info, session_id, where)
+        read = nwb_traces.read_traces if spec.option("traces") is not None else _read_spikes
+        session = read(file, spec, info, session_id, where)
+    if not nwb_remote.is_url(source) or (version := nwb_remote.version_sha256(source)) is None:
+        return session
+    # The digest that was taken before may be of a file that has been replaced since.
+    described = session.info["source"] | {"sha256": version}
+    return session.with_fields(info={**session.info, "source": described})
 
 
 def _read_spikes(

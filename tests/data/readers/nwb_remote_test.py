@@ -1,8 +1,13 @@
 """NWB files behind an address, from a server on loopback that behaves, or does not."""
 
+import contextlib
+import gzip
 import http.server
+import itertools
 import re
 import threading
+import time
+import tracemalloc
 from collections.abc import Iterator
 
 import numpy as np
@@ -18,11 +23,26 @@ pytest.importorskip("pynwb")
 remfile = pytest.importorskip("remfile")
 
 
+PACKED = gzip.compress(bytes(50_000_000))  # zeros, in 50 kB
+
+
 class Server(http.server.ThreadingHTTPServer):
     """Serves one file; `mode` says how it fails, `sent` counts bytes of answers."""
 
     daemon_threads = True
-    content, mode, sent, tag = b"", "", 0, '"v1"'
+    content, mode, sent, tag, modified = b"", "", 0, '"v1"', ""
+    asked = 0  # requests for parts
+    then = None  # what happens before the third of them
+
+
+def drip(wfile, content):
+    """A byte every 20 ms, which no limit on a single silence ends."""
+    pause = threading.Event()
+    with contextlib.suppress(OSError):
+        for byte in content:
+            wfile.write(bytes([byte]))
+            wfile.flush()
+            pause.wait(0.02)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -40,6 +60,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Location", f"/day1.nwb/blob?{'x' * 10}")
             server.mode = ""
             return self.end_headers()
+        server.asked += 1
+        if server.asked == 3 and callable(server.then):
+            server.then()
         body, content = server.content, server.content
         match = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
         whole = match is None or server.mode == "no ranges"
@@ -47,14 +70,30 @@ class Handler(http.server.BaseHTTPRequestHandler):
             body = content[int(match[1]) : int(match[2]) + 1]
             if server.mode == "breaks off" and int(match[1]) > 100_000:
                 return self.send_error(500)
+        later = server.asked > 2  # after the first look and the first part
+        if server.mode == "drips headers" and later:
+            return drip(self.wfile, itertools.chain(b"HTTP/1.0 206 OK\r\nX-A: ", itertools.repeat(ord("a"))))
         self.send_response(200 if whole else 206)
-        self.send_header("Content-Length", str(len(body)))
+        if server.mode == "packed" and later:
+            body = PACKED
+            self.send_header("Content-Encoding", "gzip")
+        if server.mode == "longer" and later:
+            body += b"x"
+        if server.mode != "endless":
+            self.send_header("Content-Length", str(len(body)))
+        if server.modified:
+            self.send_header("Last-Modified", server.modified)
         if server.tag:
             self.send_header("ETag", server.tag)
         if not whole:
             self.send_header("Content-Range", f"bytes {match[1]}-{match[2]}/{len(content)}")
         self.end_headers()
+        if server.mode == "drips" and later:
+            return drip(self.wfile, body)
         try:
+            while server.mode == "endless" and later and server.sent < 10**9:
+                self.wfile.write(bytes(2**20))
+                server.sent += 2**20
             self.wfile.write(body)
             server.sent += len(body)
         except OSError:
@@ -145,6 +184,85 @@ def test_servers_that_refuse(server, tmp_path, mode, message):
     with pytest.raises(InputError, match=message) as caught:
         convert("nwb", [address(server)], tmp_path / "out")
     assert "\n" not in str(caught.value) and not (tmp_path / "out").exists()
+
+
+def other_tag(server):
+    server.tag = '"v2"'
+
+
+def other_date(server):
+    server.modified = "Tue, 03 Nov 2026 10:00:00 GMT"
+
+
+def other_size(server):
+    server.content += bytes(1000)
+
+
+@pytest.mark.parametrize(
+    "change, tag, modified",
+    [
+        (other_tag, '"v1"', ""),
+        (other_tag, '"v1"', "Mon, 02 Nov 2026 10:00:00 GMT"),
+        (other_date, "", "Mon, 02 Nov 2026 10:00:00 GMT"),
+        (other_size, "", ""),
+        (other_size, '"v1"', ""),
+    ],
+)
+def test_a_file_that_is_replaced_while_it_is_read_is_refused(server, change, tag, modified):
+    server.tag, server.modified = tag, modified
+    server.content += bytes(10**6)  # so that it is read in several parts
+    server.then = lambda: change(server)
+    with pytest.raises(InputError, match="was replaced while it was read; read it again"):
+        nwb.read_session(address(server), ReadSpec(behavior=("hand",)))
+
+
+def test_a_file_that_is_replaced_between_its_digest_and_its_reading_is_refused(server, tmp_path):
+    server.then = lambda: other_tag(server)
+    digest = nwb.source_sha256(address(server))
+    server.asked = 2  # the next request is of the new file throughout
+    made = nwb.read_session(address(server), ReadSpec())
+    assert made.info["source"]["sha256"] != digest
+
+
+def test_mirrors_that_share_a_tag_may_differ_in_date(server, nwb_path):
+    server.modified = "Mon, 02 Nov 2026 10:00:00 GMT"
+    server.then = lambda: other_date(server)
+    made = nwb.read_session(address(server), ReadSpec())
+    np.testing.assert_array_equal(made.counts, nwb.read_session(str(nwb_path), ReadSpec()).counts)
+
+
+@pytest.mark.parametrize(
+    "mode, message",
+    [
+        ("endless", "sends more than the .* bytes it was asked for"),
+        ("longer", "sends more than the .* bytes it was asked for"),
+        ("packed", "packs what it sends .'gzip'.*download the file"),
+        ("drips", "no whole answer within .* s"),
+        ("drips headers", "no whole answer within .* s"),
+    ],
+)
+def test_answers_without_bounds_are_ended(server, monkeypatch, mode, message):
+    monkeypatch.setattr(nwb_remote, "TIMEOUT_S", 0.5)
+    monkeypatch.setattr(nwb_remote, "_SLOWEST_BYTES_PER_S", 10**7)
+    server.content += bytes(10**6)
+    server.mode, began_s = mode, time.monotonic()
+    tracemalloc.start()
+    with pytest.raises(InputError, match=message) as caught:
+        nwb.read_session(address(server), ReadSpec(behavior=("hand",)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert time.monotonic() - began_s < 10 and peak < 20_000_000 and server.sent < 50_000_000
+    assert "\n" not in str(caught.value)
+
+
+def test_the_first_look_is_bounded_too(server, monkeypatch):
+    monkeypatch.setattr(nwb_remote, "TIMEOUT_S", 0.5)
+    server.asked = 5  # all answers are as bad as the later ones
+    for mode, message in [("drips headers", "no whole answer"), ("endless", "not HDF5")]:
+        server.mode = mode
+        with pytest.raises(InputError, match=message):
+            nwb.read_session(address(server), ReadSpec())
+        assert server.sent < 50_000_000
 
 
 def test_content_that_is_no_recording(server, nwb_path):
