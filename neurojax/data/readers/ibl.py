@@ -1,15 +1,17 @@
-"""Recordings of the International Brain Laboratory: ALF folders on disk, or sessions through ONE.
+"""Recordings in ALF: the International Brain Laboratory's, on disk or through ONE, and other labs'.
 
-A PATH is a session folder (with `alf/` in it), a folder of such folders, a session id (eid), a text
-file of ids, or `repeated_site`: the sessions that the rule in `ibl_repeated_site.json` selects. By
-default each trial is 2 s around the stimulus (-0.5 to 1.5 s) in bins of 20 ms and every sorted
-cluster of every probe is a unit, as in Zhang et al. 2024, section 4. What is left out is counted in
-`info`.
+A PATH is a session folder (with `alf/` in it, or with the files themselves), a folder of such
+folders, a session id (eid), a text file of ids, or `repeated_site`: the sessions that the rule in
+`ibl_repeated_site.json` selects. By default each trial is 2 s around the stimulus (-0.5 to 1.5 s)
+in bins of 20 ms and every sorted cluster of every probe is a unit, as in Zhang et al. 2024, section
+4. What is left out is counted in `info`. Where a whole probe fell silent, or ended before the
+others, its units were not observed.
 
 `region` is the Beryl acronym and `region_group` Cosmos: at the finest level (`regions=allen`, as
 the released MtM code has it) the layers of one area count as regions of their own, so that hiding
 "a region" leaves its other layers in sight, and fibre tracts count as regions, which Beryl calls
-root. The Allen id stays in `allen_id`.
+root. The Allen id stays in `allen_id`. Acronyms without ids stay as the files spell them.
+Source: https://int-brain-lab.github.io/ONE/alf_intro.html; Steinmetz et al. 2019 (Cortex-lab).
 """
 
 import re
@@ -18,49 +20,48 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data.readers import ibl_one
-from neurojax.data.readers.alf_files import AlfFile, digest, list_alf, newest, read_objects
-from neurojax.data.readers.ibl_trials import (
-    ALIGN,
-    WINDOW,
-    column,
-    conditions,
-    decoding_faults,
-)
-from neurojax.data.readers.ibl_units import Probe, collections, read_probe, regions
-from neurojax.data.readers.signals import bin_starts, clean_signal, mean_in_bins, slope_in_bins
+from neurojax.data.checks.findings import FELL_SILENT
+from neurojax.data.observed import entries_inside
+from neurojax.data.readers import ibl_behaviour, ibl_one
+from neurojax.data.readers.alf_files import AlfFile, digest, list_alf, newest, sessions_below
+from neurojax.data.readers.ibl_behaviour import read_behaviour
+from neurojax.data.readers.ibl_sites import named_regions
+from neurojax.data.readers.ibl_trials import conditions
+from neurojax.data.readers.ibl_units import SPIKE_CLOCKS, Probe, collections, is_read, read_probe
+from neurojax.data.readers.ibl_windows import TRIALS, read_trials, windows_of
+from neurojax.data.readers.parts import PART, leave_out
+from neurojax.data.readers.signals import bin_starts
 from neurojax.data.readers.sorted_spikes import add_counts
 from neurojax.data.readers.spec import ReadSpec
-from neurojax.data.readers.trials import kept_windows, session_of, trials_in_seconds
+from neurojax.data.readers.trials import session_of
 from neurojax.data.session import Session
 from neurojax.data.store.session_fields import spike_counts
 from neurojax.data.store.session_rules import check_session_id
-from neurojax.errors import require
+from neurojax.errors import InputError, require
 
-VERSION = "ibl/1"
+VERSION = "ibl/2"
 OPTIONS = {
     "regions": "allen, beryl (default) or cosmos: what `region` holds; `region_group` is the next "
-    "coarser level",
-    "units": "all (default) or good: clusters whose label is 1",
+    "coarser level. Default of acronyms without ids: as the files spell them",
+    "units": "all (default) but those annotated as noise, or good: clusters whose label is 1, or "
+    "annotated as good",
+    "channels_from": "0 or 1: the first number of clusters.channels or clusters.peakChannel; "
+    "default: as the numbers tell",
+    "table": "object whose rows are trials, such as passiveVisual; default: trials. With "
+    "--window_s its intervals are cut into windows (spontaneous)",
     "units_without_region": "keep (default) or drop",
     "min_rate_hz": "least mean rate of a unit over the recording; default: none",
     "trials": "all (default) or decoding: reaction 0.08 to 2 s, at most 10 s, no missing event, a "
-    "choice",
+    "choice; included: those that trials.included marks",
     "probes": "probes to read, such as probe00+probe01; default: all, merged",
     "sorter": "iblsorter, pykilosort, ...; default: the newest that is there",
     "revision": "newest revision to take, such as 2024-05-06; default: the newest there is",
 }
 _SESSION = re.compile(r"([^/]+)/(\d{4}-\d{2}-\d{2})/(\d{1,3})")
-_OBJECTS = (
-    "spikes",
-    "clusters",
-    "channels",
-    "electrodeSites",
-    "trials",
-    "wheel",
-    "leftCamera",
-    "rightCamera",
-)
+# What is fetched of a session of the archive.
+_OBJECTS = ("spikes", "clusters", "channels", "electrodeSites", TRIALS, *ibl_behaviour.OBJECTS)
+_NOT_USED = ("templates", "waveforms")  # objects, large ones
+_MAX_LISTED = 64
 _CITATION = (
     "International Brain Laboratory; see https://www.internationalbrainlab.com/data for the "
     "release's paper"
@@ -85,9 +86,12 @@ def find(path: str) -> list[str]:
     root = root.parent if root.name == "alf" else root
     if _has_spikes(root):
         return [str(root)]
-    sessions = sorted({folder.parent for folder in root.rglob("alf") if folder.is_dir()})
-    found = [str(session) for session in sessions if _has_spikes(session)]
-    require(found, f"{path} holds no folder alf with spikes.times.npy; check the path")
+    found = sessions_below(root, _has_spikes)
+    require(
+        found,
+        f"{path} holds no folder alf with spikes.times.npy, nor spikes.times.npy itself; check the "
+        "path",
+    )
     return found
 
 
@@ -119,25 +123,42 @@ def read_session(source: str, spec: ReadSpec) -> Session:
     where, session_id = str(source), session_name(source)
     folder = _folder(source)
     files = newest(_files(folder), spec.option("revision"))
-    bin_size_s = spec.bin_size_s(where)
-    probes = [
-        read_probe(files, *item, spec, where) for item in collections(files, spec, where).items()
-    ]
+    bin_size_s, odd = spec.bin_size_s(where), {}
+    probes = _probes(files, spec, where, odd)
     times, rows = _merged(probes)
-    trials = read_objects(_of_session(files, "trials"), "trials")
-    starts, stops, keep, trials_dropped = _windows(trials, times, probes, spec, bin_size_s, where)
+    trials, skipped = read_trials(files, spec, where, odd)
+    starts, stops, keep, trials_dropped = windows_of(trials, times, probes, spec, bin_size_s, where)
     starts, stops = starts[keep], stops[keep]
-    counts, lengths = spike_counts(
-        times, rows, sum(len(p.unit_id) for p in probes), starts, stops, bin_size_s, where
+    num_units = sum(len(p.unit_id) for p in probes)
+    counts, lengths = spike_counts(times, rows, num_units, starts, stops, bin_size_s, where)
+    heard_s = [own for probe in probes for own in probe.heard_s]
+    observed = entries_inside(heard_s, starts, lengths, bin_size_s)
+    if observed is not None:
+        odd[FELL_SILENT] = int((~observed.all(axis=1)).sum())
+    of_session = [file for file in files if "/probe" not in file.collection]
+    behaviour, of_behaviour = read_behaviour(
+        of_session, bin_starts(starts, lengths, bin_size_s), bin_size_s, spec, where
     )
-    behaviour, odd = _behaviour(files, bin_starts(starts, lengths, bin_size_s), bin_size_s, where)
-    atlas_id = _joined(probes, "atlas_id")
-    region, region_group, num_unknown = regions(atlas_id, spec.option("regions", "beryl"))
+    atlas_id = np.concatenate([probe.sites.atlas_id for probe in probes])
+    acronym = np.concatenate([probe.sites.acronym for probe in probes])
+    region, region_group, num_unknown = named_regions(atlas_id, acronym, spec.option("regions"))
     columns = {} if spec.window_s else conditions(trials, where)
+    unread = sorted(_not_read(files, spec))
+    odd |= {
+        name: number
+        for name, number in {
+            "channels counted from 1": sum(probe.sites.counted_from_1 for probe in probes),
+            "files that are not read": len(unread),
+            "columns of the trials that are not one value each": len(skipped),
+        }.items()
+        if number
+    }
     info = _info(source, folder, files, probes, spec) | {
-        "findings": add_counts(*(probe.spikes.findings for probe in probes)) | odd,
+        "findings": add_counts(*(probe.spikes.findings for probe in probes)) | odd | of_behaviour,
         "trials_dropped": trials_dropped,
         "units_with_unknown_atlas_id": num_unknown,
+        "files_not_read": unread[:_MAX_LISTED],
+        "trial_columns_skipped": skipped,
     }
     return session_of(
         counts,
@@ -150,16 +171,19 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         bin_size_s=bin_size_s,
         region=region,
         region_group=region_group,
-        region_source=np.where(atlas_id != 0, "histology", "unknown"),
-        unit_id=_joined(probes, "unit_id"),
+        region_source=np.select([atlas_id != 0, acronym != ""], ["histology", "file"], "unknown"),
+        unit_id=np.concatenate([probe.unit_id for probe in probes]),
         conditions={name: values[keep] for name, values in columns.items()},
         behaviour=behaviour,
-        unit_metadata=_unit_metadata(probes),
+        unit_metadata=_unit_metadata(probes, atlas_id),
+        observed=observed,
     )
 
 
 def _has_spikes(session: Path) -> bool:
-    return any((file.object, file.attribute) == ("spikes", "times") for file in list_alf(session))
+    return any(
+        file.object == "spikes" and file.attribute in SPIKE_CLOCKS for file in list_alf(session)
+    )
 
 
 def _folder(source: str) -> Path:
@@ -167,17 +191,36 @@ def _folder(source: str) -> Path:
 
 
 def _files(folder: Path) -> list[AlfFile]:
-    files = [file for file in list_alf(folder) if file.object in _OBJECTS]
-    require(files, f"{folder} holds no ALF files; expected a session folder with alf/ in it")
-    return files
+    """The files that may be read; of spikes alone times and clusters, for others are large."""
+    found = [file for file in list_alf(folder) if file.object not in _NOT_USED]
+    require(found, f"{folder} holds no ALF files; expected a session folder with alf/ in it")
+    used = (*SPIKE_CLOCKS, "clusters")
+    return [file for file in found if file.object != "spikes" or file.attribute in used]
 
 
-def _of_session(files: list[AlfFile], name: str) -> list[AlfFile]:
-    """An object's files that belong to no probe; where tasks have folders of their own, those of
-    the first."""
-    of_object = [file for file in files if file.object == name and "/probe" not in file.collection]
-    first = min((file.collection for file in of_object), default="")
-    return [file for file in of_object if file.collection == first]
+def _not_read(files: list[AlfFile], spec: ReadSpec) -> set[str]:
+    """Names of what lies there and is not read, "eye.blink"."""
+    table = spec.option("table", TRIALS)
+    names = {f"{file.object}.{file.attribute}" for file in files if not is_read(file)}
+    read = {name for name in names if name.partition(".")[0] == table or name in spec.behavior}
+    return names - read - ibl_behaviour.READ
+
+
+def _probes(files: list[AlfFile], spec: ReadSpec, where: str, odd: dict[str, int]) -> list[Probe]:
+    """All probes, or those asked for; of several a bad one is left out."""
+    found = collections(files, spec, where)
+    if len(found) == 1 or spec.option("probes") is not None:
+        return [read_probe(files, *item, spec, where, odd) for item in found.items()]
+    probes, errors = [], []
+    for name, collection in found.items():
+        try:
+            probes.append(read_probe(files, name, collection, spec, where, odd))
+        except InputError as error:
+            leave_out(odd, PART, name or "the folder itself", error, spec)
+            errors.append(error)
+    if not probes:
+        raise errors[0]
+    return probes
 
 
 def _merged(probes: list[Probe]) -> tuple[np.ndarray, np.ndarray]:
@@ -191,11 +234,7 @@ def _merged(probes: list[Probe]) -> tuple[np.ndarray, np.ndarray]:
     return times[order], rows[order]
 
 
-def _joined(probes: list[Probe], name: str) -> np.ndarray:
-    return np.concatenate([getattr(probe, name) for probe in probes])
-
-
-def _unit_metadata(probes: list[Probe]) -> dict[str, np.ndarray]:
+def _unit_metadata(probes: list[Probe], atlas_id: np.ndarray) -> dict[str, np.ndarray]:
     """Columns that any probe has, NaN for the others; `probe` counts the probes, `allen_id` is the
     finest region."""
     names = sorted({name for probe in probes for name in probe.metadata})
@@ -206,64 +245,9 @@ def _unit_metadata(probes: list[Probe]) -> dict[str, np.ndarray]:
         )
         for name in names
     }
-    number = np.repeat(np.arange(len(probes)), [len(probe.unit_id) for probe in probes])
-    return made | {"probe": number.astype(np.int16), "allen_id": _joined(probes, "atlas_id")}
-
-
-def _windows(
-    trials: dict[str, np.ndarray],
-    times: np.ndarray,
-    probes: list[Probe],
-    spec: ReadSpec,
-    bin_size_s: float,
-    where: str,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, int]]:
-    """Start and stop of every trial, float64 [trials], which are kept, bool [trials], and why
-    others are not."""
-    if spec.window_s is not None:
-        starts, stops = trials_in_seconds({}, times, spec, bin_size_s, where)
-        return starts, stops, np.ones(len(starts), bool), {}
-    align, window = spec.align or ALIGN, spec.window or WINDOW
-    came = f"have {', '.join(sorted(trials))}" if trials else "are not there"
-    require(
-        align in trials,
-        f"{where}: trials.{align} is not there, the trials {came}; give --align, or --window_s=2",
-    )
-    events = column(trials[align], align)
-    starts, stops = events + window[0], events + window[1]
-    recorded = [probe.spikes.times_s for probe in probes if len(probe.spikes.times_s)]
-    span_s = (
-        max(float(spikes[0]) for spikes in recorded),
-        min(float(spikes[-1]) for spikes in recorded),
-    )
-    wanted = spec.option("trials", "all")
-    require(wanted in ("all", "decoding"), f"trials={wanted!r}; expected all or decoding")
-    faults = decoding_faults(trials, where) if wanted == "decoding" else {}
-    return starts, stops, *kept_windows(starts, stops, span_s, faults, spec, bin_size_s, where)
-
-
-def _behaviour(
-    files: list[AlfFile], starts: np.ndarray, bin_size_s: float, where: str
-) -> tuple[dict[str, np.ndarray], dict[str, int]]:
-    """Wheel velocity and speed (rad/s) and whisker motion energy (left camera, else right), and
-    what is odd there."""
-    made, odd = {}, {}
-    wheel = read_objects(_of_session(files, "wheel"), "wheel", ("timestamps", "position"))
-    if {"timestamps", "position"} <= wheel.keys():
-        times, position = clean_signal(
-            wheel["timestamps"], wheel["position"], f"{where}: the wheel", odd
-        )
-        velocity = slope_in_bins(times, position, starts, bin_size_s)
-        made |= {"wheel_velocity": velocity, "wheel_speed": np.abs(velocity)}
-    for camera in ("leftCamera", "rightCamera"):
-        video = read_objects(_of_session(files, camera), camera, ("times", "ROIMotionEnergy"))
-        if {"times", "ROIMotionEnergy"} <= video.keys():
-            times, energy = clean_signal(
-                video["times"], video["ROIMotionEnergy"], f"{where}: {camera}", odd
-            )
-            made["whisker_motion_energy"] = mean_in_bins(times, energy, starts, bin_size_s)
-            break
-    return made, odd
+    pairs = [(k, part) for k, probe in enumerate(probes) for part in probe.within.tolist()]
+    number = np.unique(np.array(pairs), axis=0, return_inverse=True)[1].ravel()
+    return made | {"probe": number.astype(np.int16), "allen_id": atlas_id}
 
 
 def _info(

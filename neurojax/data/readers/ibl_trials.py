@@ -1,13 +1,15 @@
-"""Trials of the International Brain Laboratory's task: where they lie, which are left out, what
-each was like."""
+"""Trials of the International Brain Laboratory's task, and of other labs in ALF: where they lie,
+which are left out, what each was like."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
+from neurojax.data.clock import in_seconds
 from neurojax.errors import InputError, require
 
 ALIGN, WINDOW = "stimOn_times", (-0.5, 1.5)  # seconds around the stimulus
+_STIMULI = (ALIGN, "visualStim_times")  # IBL's name, and that of Cortex-lab
 MIN_REACTION_S, MAX_REACTION_S, MAX_TRIAL_S = 0.08, 2.0, 10.0
 _EVENTS = (
     "stimOn_times",
@@ -23,6 +25,10 @@ _VALUES = {
     "probabilityLeft": "probability_left",
     "rewardVolume": "reward_volume_ul",
 }
+_CONTRASTS = (
+    ("contrastLeft", "contrastRight"),
+    ("visualStim_contrastLeft", "visualStim_contrastRight"),
+)
 _AFTER_STIMULUS = {
     "firstMovement_times": "reaction_time_s",
     "response_times": "response_time_s",
@@ -91,6 +97,40 @@ def decoding_faults(trials: Mapping[str, np.ndarray], where: str) -> dict[str, n
         }
 
 
+def stimulus_of(trials: Mapping[str, np.ndarray]) -> str:
+    """The column with the times of the stimulus."""
+    return next((name for name in _STIMULI if name in trials), ALIGN)
+
+
+def is_numeric(name: str) -> bool:
+    """Whether a column of this name holds numbers."""
+    known = {*_VALUES, *sum(_CONTRASTS, ()), "included"}
+    return name in known or name.endswith("_times") or name.startswith("intervals")
+
+
+def in_unit(
+    trials: Mapping[str, np.ndarray], unit_s: float | None
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Columns of the trials with times in seconds, and why others are left out: name -> reason.
+
+    Args:
+        trials: attribute -> [trials] or [trials, 1], intervals [trials, 2].
+        unit_s: seconds of one unit of their clock, see `clock.in_seconds`.
+    """
+    taken, skipped = {}, {}
+    for name, values in trials.items():
+        is_pair = name == "intervals" and values.ndim == 2 and values.shape[1] == 2
+        if not is_pair and not (values.ndim == 1 or values.shape[1:] == (1,)):
+            skipped[name] = "several values a trial"
+            continue
+        plain = values if is_pair else values.ravel()
+        is_time = name.endswith("_times") or name == "times" or name.startswith("intervals")
+        if is_time and plain.dtype.kind in "iuf":
+            plain = in_seconds(plain, unit_s)
+        taken[name] = plain
+    return taken, skipped
+
+
 def conditions(trials: Mapping[str, np.ndarray], where: str) -> dict[str, np.ndarray]:
     """Columns of the session's trials, each [trials].
 
@@ -99,30 +139,49 @@ def conditions(trials: Mapping[str, np.ndarray], where: str) -> dict[str, np.nda
     stimulus), stimulus_side (-1 left, 1 right), probability_left (the block's prior),
     reaction_time_s, response_time_s, feedback_time_s, go_cue_time_s (after the stimulus; NaN where
     unknown), decoding_trial (1 where `decoding_faults` finds nothing).
+
+    Other columns keep their names, as `response_choice` of Cortex-lab does, whose signs have a
+    meaning of their own; other times are X_time_s, after the stimulus.
     """
     made = {
         ours: _compact(column(trials[name], name))
         for name, ours in _VALUES.items()
         if name in trials
     }
-    if {"contrastLeft", "contrastRight"} <= trials.keys():
-        left, right = (column(trials[name], name) for name in ("contrastLeft", "contrastRight"))
+    pair = next((pair for pair in _CONTRASTS if set(pair) <= trials.keys()), None)
+    if pair is not None:
+        left, right = (column(trials[name], name) for name in pair)
         made["contrast_left"] = np.nan_to_num(left).astype(np.float32)
         made["contrast_right"] = np.nan_to_num(right).astype(np.float32)
-        made["stimulus_side"] = (np.isfinite(right).astype(np.int8) - np.isfinite(left)).astype(
-            np.int8
-        )
-    if "stimOn_times" in trials:
-        stimulus_s = column(trials["stimOn_times"], "stimOn_times")
+        if pair == _CONTRASTS[0]:
+            side = np.isfinite(right).astype(np.int8) - np.isfinite(left)
+            made["stimulus_side"] = side.astype(np.int8)
+    stimulus = stimulus_of(trials)
+    after = dict(_AFTER_STIMULUS)
+    for name in trials:
+        if name.endswith("_times") and name not in (*after, stimulus):
+            after[name] = f"{name.removesuffix('_times')}_time_s"
+    if stimulus in trials:
+        stimulus_s = column(trials[stimulus], stimulus)
         made |= {
             ours: (column(trials[name], name) - stimulus_s).astype(np.float32)
-            for name, ours in _AFTER_STIMULUS.items()
+            for name, ours in after.items()
             if name in trials
         }
     if all(name in trials for name in _EVENTS):
         faults = np.any(list(decoding_faults(trials, where).values()), axis=0)
         made["decoding_trial"] = (~faults).astype(np.int8)
+    used = {*_VALUES, *after, *(pair or ()), *_STIMULI, "intervals", "intervals_0", "intervals_1"}
+    for name in sorted(trials.keys() - used - made.keys()):
+        made[name] = _other(trials[name], name)
     return made
+
+
+def _other(values: np.ndarray, name: str) -> np.ndarray:
+    """A column under its own name, numbers or text."""
+    if values.dtype.kind == "S":
+        return np.char.decode(values, "utf-8", "replace")
+    return values if values.dtype.kind == "U" else _compact(column(values, name))
 
 
 def _compact(values: np.ndarray) -> np.ndarray:

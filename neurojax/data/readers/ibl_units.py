@@ -1,50 +1,84 @@
-"""Units of the International Brain Laboratory's probes: sorting, quality, channel, depth, brain
-region."""
+"""Units of ALF probes: sorting, quality, channel, depth, brain region, and time recorded."""
 
 import dataclasses
-import functools
 
 import numpy as np
 
 from neurojax.data.binning import whole_numbers
-from neurojax.data.optional import needed
-from neurojax.data.readers.alf_files import AlfFile, read_objects, read_table
+from neurojax.data.clock import TimeUnit, in_seconds, require_seconds
+from neurojax.data.observed import heard
+from neurojax.data.readers.alf_files import (
+    NUMBERS_OR_TEXT,
+    AlfFile,
+    read_objects,
+    read_table,
+)
+from neurojax.data.readers.alf_text import read_text_table
+from neurojax.data.readers.ibl_sites import (
+    ACRONYMS,
+    CHANNEL_COLUMNS,
+    IDS,
+    SITES,
+    Sites,
+    nowhere,
+    sites,
+)
+from neurojax.data.readers.parts import PART, leave_out
 from neurojax.data.readers.sorted_spikes import SortedSpikes, keep_units, sorted_spikes
 from neurojax.data.readers.spec import ReadSpec, as_number
 from neurojax.data.readers.trials import counted_drops
 from neurojax.errors import InputError, require
 
 SORTERS = ("iblsorter", "pykilosort", "ks2_matlab", "")  # where several are there, the first
-MAPPINGS = {
-    "allen": ("Allen", "Beryl"),
-    "beryl": ("Beryl", "Cosmos"),
-    "cosmos": ("Cosmos", "Cosmos"),
-}
+SPIKE_CLOCKS = ("times", "samples")
 UNITS = ("all", "good")
-_SITES = ("brainLocationIds_ccf_2017", "mlapdv", "localCoordinates")
+# What a curator said of each unit; phy's numbers, or its words.
+_ANNOTATIONS = ("_phy_annotation", "phy_annotation", "annotation", "group", "groups")
+_WORDS = {"noise": 0.0, "mua": 1.0, "good": 2.0, "unsorted": 3.0}
+_NOISE, _GOOD = 0.0, 2.0
+_NUMBERS = (*CHANNEL_COLUMNS, "depths", "probes", IDS)
+_TEXT = (*_ANNOTATIONS, *ACRONYMS)
+
+
+_READ = {
+    "spikes": (*SPIKE_CLOCKS, "clusters"),
+    "clusters": (*_NUMBERS, *_TEXT, "metrics"),
+    "channels": SITES,
+    "electrodeSites": SITES,
+}
+
+
+def is_read(file: AlfFile) -> bool:
+    """Whether something of a file of a probe may be read."""
+    is_table = file.path.suffix != ".npy"
+    return file.object in _READ and (is_table or file.attribute in _READ[file.object])
 
 
 @dataclasses.dataclass(frozen=True)
 class Probe:
-    """One probe's spikes and units.
+    """One folder of spikes and its units; mostly one probe.
 
     Attributes:
         name: "probe00", or "" for a folder without probes.
         collection: the folder the spikes come from.
         spikes: kept units only.
         unit_id: str [N], "probe00/17": the probe and the sorter's cluster.
-        atlas_id: int64 [N], Allen structure without its side; 0 where unknown.
+        sites: where the units lie.
         metadata: name -> float32 [N].
         units_dropped: reason -> number.
+        within: int64 [N], probe within the folder, 0 where it holds one.
+        heard_s: of each unit, float64 [n, 2], seconds in which its probe was recorded.
     """
 
     name: str
     collection: str
     spikes: SortedSpikes
     unit_id: np.ndarray
-    atlas_id: np.ndarray
+    sites: Sites
     metadata: dict[str, np.ndarray]
     units_dropped: dict[str, int]
+    within: np.ndarray
+    heard_s: list[np.ndarray]
 
 
 def collections(files: list[AlfFile], spec: ReadSpec, where: str) -> dict[str, str]:
@@ -55,7 +89,7 @@ def collections(files: list[AlfFile], spec: ReadSpec, where: str) -> dict[str, s
     """
     found: dict[str, dict[str, str]] = {}
     for file in files:
-        if (file.object, file.attribute) == ("spikes", "times"):
+        if file.object == "spikes" and file.attribute in SPIKE_CLOCKS:
             parts = file.collection.split("/")[1:]
             found.setdefault(parts[0] if parts else "", {})["/".join(parts[1:])] = file.collection
     require(
@@ -83,64 +117,156 @@ def collections(files: list[AlfFile], spec: ReadSpec, where: str) -> dict[str, s
 
 
 def read_probe(
-    files: list[AlfFile], name: str, collection: str, spec: ReadSpec, where: str
+    files: list[AlfFile],
+    name: str,
+    collection: str,
+    spec: ReadSpec,
+    where: str,
+    findings: dict[str, int],
 ) -> Probe:
     """Spikes and units of one probe; clusters without spikes stay units.
 
+    Args:
+        files: of the session.
+        name: of the probe.
+        collection: its folder of spikes.
+        spec: options.
+        where: for messages.
+        findings: parts that are left out are added to it.
+
     Raises:
-        InputError: damaged or inconsistent files, or the options leave no unit.
+        InputError: damaged or inconsistent spikes, or the options leave no unit.
     """
     here = [file for file in files if file.collection == collection]
     label = f"{where}, {collection}"
-    spikes = read_objects(here, "spikes", ("times", "clusters"))
-    if missing := [key for key in ("times", "clusters") if key not in spikes]:
-        raise InputError(f"{label} lacks spikes.{missing[0]}.npy")
-    clusters = [file for file in here if file.object == "clusters"]
-    table = read_objects(
-        [file for file in clusters if file.path.suffix == ".npy"],
-        "clusters",
-        ("channels", "depths"),
-    )
-    num_clusters = len(next(iter(table.values()))) if table else None
-    sorting = sorted_spikes(spikes["times"], spikes["clusters"], label, num_clusters)
-    columns = {
-        key: _one_column(values, f"{label}: clusters.{key}") for key, values in table.items()
-    }
-    if metrics := [
-        file for file in clusters if (file.attribute, file.path.suffix) == ("metrics", ".pqt")
-    ]:
-        columns |= _metrics(read_table(metrics[0].path), sorting.cluster_id, label)
-    atlas_id, sites = _sites(
-        here, [f for f in files if f.collection == f"alf/{name}"], columns, sorting, label
-    )
+    times, clusters = _spikes(here, label, spec)
+    least_rows = int(clusters.max()) + 1 if len(clusters) else 0
+    columns = _columns(here, least_rows, collection, spec, label, findings)
+    num_clusters = len(next(iter(columns.values()))) if columns else None
+    unit_s = TimeUnit.of(spec.time_unit).spikes
+    sorting = sorted_spikes(in_seconds(times, unit_s), clusters, label, num_clusters)
+    num_units = len(sorting.cluster_id)
+    if unit_s is None:
+        firing = np.bincount(sorting.rows, minlength=num_units) > 0
+        require_seconds(times.ravel(), int(firing.sum()), spec.bin_size_s(where), label)
+    try:
+        columns |= _metrics(here, sorting.cluster_id, label)
+    except InputError as error:
+        leave_out(findings, PART, f"{collection}, clusters.metrics", error, spec)
+    try:
+        probe_files = [file for file in files if file.collection == f"alf/{name}"]
+        lie = sites(here, probe_files, columns, num_units, spec, label)
+    except InputError as error:
+        leave_out(findings, PART, f"{collection}, sites and regions", error, spec)
+        lie = nowhere(num_units)
     metadata = {"depth_um": columns["depths"]} if "depths" in columns else {}
-    metadata |= {key: columns[key] for key in ("label", "presence_ratio") if key in columns} | sites
-    keep, dropped = _selection(sorting, columns, atlas_id, spec, label)
+    metadata |= {key: columns[key] for key in ("label", "presence_ratio") if key in columns}
+    metadata |= lie.metadata | _annotation(columns)
+    within = _within(columns, num_units)
+    keep, dropped = _selection(sorting, columns, lie, spec, label)
+    intervals = _heard(sorting, within, spec)
+    prefix = f"{name}/" if name else ""
     return Probe(
         name,
         collection,
         keep_units(sorting, keep),
-        np.array(
-            [f"{name}/{cluster}" if name else str(cluster) for cluster in sorting.cluster_id[keep]]
-        ),
-        atlas_id[keep],
+        np.array([f"{prefix}{cluster}" for cluster in sorting.cluster_id[keep]]),
+        lie._replace(atlas_id=lie.atlas_id[keep], acronym=lie.acronym[keep], metadata={}),
         {key: values[keep].astype(np.float32) for key, values in metadata.items()},
         dropped,
+        within[keep],
+        [own for own, stays in zip(intervals, keep.tolist(), strict=True) if stays],
     )
 
 
-def _one_column(values: np.ndarray, where: str) -> np.ndarray:
+def _spikes(here: list[AlfFile], label: str, spec: ReadSpec) -> tuple[np.ndarray, np.ndarray]:
+    """Times, in the file's own unit and dtype, and clusters of the spikes, [spikes] each."""
+    have = {file.attribute for file in here if file.object == "spikes"}
+    clock = "samples" if "samples" in have and "times" not in have else "times"
+    spikes = read_objects(here, "spikes", (clock, "clusters"))
+    if missing := [key for key in (clock, "clusters") if key not in spikes]:
+        raise InputError(f"{label} lacks spikes.{missing[0]}.npy")
     require(
-        values.ndim == 1 or values.shape[1:] == (1,),
-        f"{where} is {list(values.shape)}, expected one number a cluster",
+        clock == "times" or TimeUnit.of(spec.time_unit).spikes is not None,
+        f"{label} has spikes.samples and no spikes.times; give the rate of the samples, as in "
+        "--time_unit=spikes=samples:30000,trials=s,behavior=s",
     )
-    return np.asarray(values, np.float64).ravel()
+    clusters = whole_numbers(
+        np.ravel(spikes["clusters"]),
+        f"{label}: the spikes' clusters",
+        "whole numbers: the cluster of each spike",
+    )
+    return spikes[clock], clusters
 
 
-def _metrics(
-    table: dict[str, np.ndarray], cluster_id: np.ndarray, label: str
+def _columns(
+    here: list[AlfFile],
+    least_rows: int,
+    collection: str,
+    spec: ReadSpec,
+    label: str,
+    findings: dict[str, int],
 ) -> dict[str, np.ndarray]:
+    """Attributes of the clusters, one value each, [clusters]; bad ones are left out."""
+    bad: dict[str, InputError] = {}
+    files = [file for file in here if file.attribute != "metrics"]
+    table = read_objects(
+        files, "clusters", (*_NUMBERS, *_TEXT), (), bad, least_rows, NUMBERS_OR_TEXT
+    )
+    columns = {}
+    for key, values in table.items():
+        single = values.ndim == 1 or values.shape[1:] == (1,)
+        if single and (values.dtype.kind in "biuf" or key in _TEXT):
+            plain = values.ravel()
+            columns[key] = plain if values.dtype.kind in "US" else plain.astype(np.float64)
+        else:
+            bad[f"clusters.{key}"] = InputError(
+                f"{label}: clusters.{key} is {values.dtype} {list(values.shape)}, expected one "
+                "number a cluster"
+            )
+    for key, error in bad.items():
+        leave_out(findings, PART, f"{collection}, {key}", error, spec)
+    return columns
+
+
+def _within(columns: dict[str, np.ndarray], num_units: int) -> np.ndarray:
+    """Probe of each unit within its folder, int64 [N]."""
+    given = columns.get("probes")
+    return np.zeros(num_units, np.int64) if given is None else np.nan_to_num(given).astype(np.int64)
+
+
+def _heard(sorting: SortedSpikes, within: np.ndarray, spec: ReadSpec) -> list[np.ndarray]:
+    """Of each unit, the time in which its probe was recorded, as the spikes of all its units tell,
+    float64 [n, 2]."""
+    if spec.silence == "keep":
+        return [np.array([[-np.inf, np.inf]])] * len(within)
+    known = {}
+    for probe in np.unique(within).tolist():
+        units = within == probe
+        times = sorting.times_s if units.all() else sorting.times_s[units[sorting.rows]]
+        firing = np.bincount(sorting.rows, minlength=len(within))[units] > 0
+        known[probe] = heard(times, int(firing.sum()))
+    return [known[probe] for probe in within.tolist()]
+
+
+def _annotation(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """`annotation` of each unit: 0 noise, 1 multi-unit, 2 good, 3 unsorted; NaN without one."""
+    given = next((columns[name] for name in _ANNOTATIONS if name in columns), None)
+    if given is None:
+        return {}
+    if given.dtype.kind in "US":
+        words = np.char.lower(np.char.strip(given.astype(str)))
+        given = np.array([_WORDS.get(word, np.nan) for word in words.tolist()])
+    return {"annotation": given}
+
+
+def _metrics(here: list[AlfFile], cluster_id: np.ndarray, label: str) -> dict[str, np.ndarray]:
     """Quality columns in the order of the units, NaN where the table leaves a cluster out."""
+    of_metrics = [f for f in here if (f.object, f.attribute) == ("clusters", "metrics")]
+    path = next((file.path for file in of_metrics if file.path.suffix != ".npy"), None)
+    if path is None:
+        return {}
+    table = read_table(path) if path.suffix == ".pqt" else read_text_table(path, "metrics")
     ids = table.get("cluster_id")
     if ids is None:
         require(
@@ -157,53 +283,19 @@ def _metrics(
     place = np.minimum(np.searchsorted(ids[order], cluster_id), max(len(ids) - 1, 0))
     for key in ("label", "presence_ratio"):
         if key in table and len(ids):
+            require(
+                table[key].dtype.kind in "biuf",
+                f"{label}: clusters.metrics, {key} is text, expected one number a cluster",
+            )
             values = np.asarray(table[key], np.float64)[order][place]
             columns[key] = np.where(ids[order][place] == cluster_id, values, np.nan)
     return columns
 
 
-def _sites(
-    here: list[AlfFile],
-    probe_files: list[AlfFile],
-    columns: dict[str, np.ndarray],
-    sorting: SortedSpikes,
-    label: str,
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Atlas ids int64 [N], 0 without histology, and positions of the units' channels."""
-    num_units = len(sorting.cluster_id)
-    sites = read_objects(here, "channels", _SITES) or read_objects(
-        probe_files, "electrodeSites", _SITES
-    )
-    if "channels" not in columns or not sites:
-        return np.zeros(num_units, np.int64), {}
-    num_channels = len(next(iter(sites.values())))
-    channel = whole_numbers(
-        columns["channels"], f"{label}: clusters.channels", "channel numbers"
-    ).astype(np.int64)
-    if channel.min(initial=0) < 0 or channel.max(initial=0) >= num_channels:
-        raise InputError(
-            f"{label}: clusters.channels runs from {channel.min()} to {channel.max()}, but there "
-            f"are {num_channels} channels; the files belong to different revisions or are damaged"
-        )
-    ids = whole_numbers(
-        np.ravel(sites.get("brainLocationIds_ccf_2017", np.zeros(num_channels, np.int64))),
-        f"{label}: channels.brainLocationIds",
-        "Allen atlas ids",
-    )
-    atlas_id = np.abs(ids.astype(np.int64))[channel]  # negative on the left side
-    positions = {}
-    if "mlapdv" in sites and sites["mlapdv"].ndim == 2 and sites["mlapdv"].shape[1] == 3:
-        of_units = np.asarray(sites["mlapdv"], np.float64)[channel].T
-        positions = dict(zip(("ml_um", "ap_um", "dv_um"), of_units, strict=True))
-    if "localCoordinates" in sites and sites["localCoordinates"].ndim == 2:
-        positions["lateral_um"] = np.asarray(sites["localCoordinates"], np.float64)[channel, 0]
-    return atlas_id, positions
-
-
 def _selection(
     sorting: SortedSpikes,
     columns: dict[str, np.ndarray],
-    atlas_id: np.ndarray,
+    lie: Sites,
     spec: ReadSpec,
     label: str,
 ) -> tuple[np.ndarray, dict[str, int]]:
@@ -211,12 +303,19 @@ def _selection(
     require(wanted in UNITS, f"units={wanted!r}; expected {' or '.join(UNITS)}")
     num_units = len(sorting.cluster_id)
     tests = {"kept": np.zeros(num_units, bool)}
+    annotation = _annotation(columns).get("annotation")
+    if annotation is not None:
+        tests["annotated as noise"] = annotation == _NOISE
     if wanted == "good":
         require(
-            "label" in columns,
-            f"{label}: units=good needs the column label of clusters.metrics; leave it out",
+            "label" in columns or annotation is not None,
+            f"{label}: units=good needs the column label of clusters.metrics, or "
+            "clusters._phy_annotation; leave it out",
         )
-        tests["not a good unit (label below 1)"] = ~(columns["label"] >= 1)
+        if "label" in columns:
+            tests["not a good unit (label below 1)"] = ~(columns["label"] >= 1)
+        else:
+            tests["not annotated as good"] = annotation != _GOOD
     if (least := spec.option("min_rate_hz")) is not None:
         span_s = max(float(sorting.times_s[-1] - sorting.times_s[0]), 1e-3)
         rates_hz = np.bincount(sorting.rows, minlength=num_units) / span_s
@@ -224,42 +323,5 @@ def _selection(
         require(0 <= least_hz < np.inf, f"min_rate_hz={least!r}; expected a number of 0 or more")
         tests[f"rate below {least} Hz"] = rates_hz < least_hz
     if spec.option("units_without_region", "keep") == "drop":
-        tests["no brain region"] = atlas_id == 0
+        tests["no brain region"] = (lie.atlas_id == 0) & (lie.acronym == "")
     return counted_drops(tests, "unit", label)
-
-
-@functools.cache
-def _atlas():
-    package = needed(
-        "iblatlas.regions",
-        "brain regions of IBL recordings need iblatlas; install it with `pip install "
-        '"neurojax[ibl]"`',
-    )
-    return package.BrainRegions()
-
-
-def regions(atlas_id: np.ndarray, level: str) -> tuple[np.ndarray, np.ndarray, int]:
-    """Acronyms of Allen structures at a level and at the next coarser one.
-
-    Args:
-        atlas_id: int64 [N], without side; 0 where unknown.
-        level: "allen", "beryl" or "cosmos".
-
-    Returns:
-        region and region_group, str [N], "unknown" where the atlas does not know the id, and how
-        many ids that are not 0 it does not know. No download: the tables come with iblatlas.
-    """
-    require(level in MAPPINGS, f"regions={level!r}; expected {', '.join(MAPPINGS)}")
-    if not atlas_id.any():
-        unknown = np.full(len(atlas_id), "unknown")
-        return unknown, unknown.copy(), 0
-    atlas = _atlas()
-    order = np.argsort(atlas.id, kind="stable")
-    place = np.minimum(np.searchsorted(atlas.id[order], atlas_id), len(order) - 1)
-    row = order[place]
-    known = (atlas.id[row] == atlas_id) & (atlas_id != 0)
-    fine, coarse = (
-        np.where(known, atlas.acronym[atlas.mappings[mapping][row]].astype(str), "unknown")
-        for mapping in MAPPINGS[level]
-    )
-    return fine, coarse, int((~known & (atlas_id != 0)).sum())

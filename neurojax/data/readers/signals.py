@@ -23,13 +23,17 @@ def bin_starts(
 
 
 def clean_signal(
-    times_s: np.ndarray, values: np.ndarray, where: str, findings: dict[str, int] | None = None
+    times_s: np.ndarray,
+    values: np.ndarray,
+    where: str,
+    findings: dict[str, int] | None = None,
+    keep_unknown: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Samples in order of time: times float64 [samples], values float64 [samples, dims], NaN where
     a dimension has none.
 
-    A sample stays when its time and one of its dimensions are known. What had to be left out or put
-    in order is added to `findings`, for `info["findings"]`.
+    A sample stays when its time and one of its dimensions are known, with `keep_unknown` when its
+    time is. What had to be left out or put in order is added to `findings`, for `info["findings"]`.
 
     Raises:
         InputError: lengths differ, or the axes are not [samples] and [samples, dims].
@@ -44,7 +48,8 @@ def clean_signal(
     )
     values, num_fill = without_fill(values)
     keep = np.isfinite(times) & ~np.isnan(values).all(axis=1)
-    times, values = times[keep], values[keep]
+    stay = np.isfinite(times) if keep_unknown else keep
+    times, values = times[stay], values[stay]
     order = np.argsort(times, kind="stable")
     odd = {
         "samples of behaviour without a time or a value": int((~keep).sum()),
@@ -54,6 +59,27 @@ def clean_signal(
     if findings is not None:
         findings |= {name: findings.get(name, 0) + number for name, number in odd.items() if number}
     return times[order], values[order]
+
+
+def require_shared_clock(
+    times_s: np.ndarray, starts: np.ndarray, bin_size_s: float, where: str
+) -> None:
+    """Raises InputError where no sample lies within the time of the trials.
+
+    Args:
+        times_s: float64 [samples], seconds, rising.
+        starts: float64 [bins], start of every bin, seconds.
+        bin_size_s: seconds.
+        where: for the message.
+    """
+    require(len(times_s), f"{where} has no sample with a time and a value")
+    first, last = starts.min(), starts.max() + bin_size_s
+    require(
+        times_s[0] <= last and times_s[-1] >= first,
+        f"{where} runs from {times_s[0]:,.6g} to {times_s[-1]:,.6g} s, but the trials from "
+        f"{first:,.6g} to {last:,.6g} s, so they are on different clocks; bring them onto one, or "
+        "say the unit with --time_unit=behavior=ms",
+    )
 
 
 def without_fill(values: np.ndarray) -> tuple[np.ndarray, int]:
@@ -122,23 +148,3 @@ def _mean_of_one(
     near = (centre >= times_s[0]) & (centre <= times_s[-1]) & (gap <= max_gap_s)
     between = np.where(near, np.interp(centre, times_s, values), np.nan)
     return np.where(number > 0, means, between)
-
-
-def slope_in_bins(
-    times_s: np.ndarray, values: np.ndarray, starts: np.ndarray, bin_size_s: float
-) -> np.ndarray:
-    """Change per second across each bin of a position that is recorded when it changes.
-
-    Returns:
-        float32 [bins, dims]; NaN in bins that are not within the first and the last sample.
-    """
-    if len(times_s) == 0:
-        return np.full((len(starts), values.shape[1]), np.nan, np.float32)
-    stops = starts + bin_size_s
-    known = (starts >= times_s[0]) & (stops <= times_s[-1])
-    change = [
-        np.interp(stops, times_s, column) - np.interp(starts, times_s, column)
-        for column in values.T
-    ]
-    slopes = np.stack(change, axis=1) / bin_size_s
-    return np.where(known[:, None], slopes, np.nan).astype(np.float32)

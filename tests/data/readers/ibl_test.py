@@ -1,5 +1,6 @@
 """ALF folders made beside real spikes (marker data) and wholly made ones; what comes out and what is refused."""
 
+import dataclasses
 import functools
 import importlib
 import importlib.util
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from neurojax.data.checks.findings import LEFT_OUT, PART_LEFT_OUT, recorded_findings
 from neurojax.data.readers import ibl, ibl_one
 from neurojax.data.readers.alf_files import list_alf, newest, parse_alf
 from neurojax.data.readers.spec import ReadSpec
@@ -80,8 +82,11 @@ def session(tmp_path):
     return root
 
 
+FIELDS = {field.name for field in dataclasses.fields(ReadSpec)} - {"options"}
+
+
 def read(root, **options):
-    fields = {name: options.pop(name) for name in ("bin_ms", "align", "window", "window_s", "split") if name in options}
+    fields = {name: options.pop(name) for name in FIELDS & options.keys()}
     return ibl.read_session(str(root), ReadSpec(**fields, options=tuple(sorted(options.items()))))
 
 
@@ -227,7 +232,7 @@ def test_trials_are_dropped_with_a_reason(session):
 
     stimulus = np.load(session / "alf/_ibl_trials.stimOn_times.npy")
     change("stimOn_times", 0, np.nan)
-    change("stimOn_times", 1, LENGTH_S - 1)
+    change("stimOn_times", 1, LENGTH_S + 30)
     change("stimOn_times", 3, stimulus[2] + 1)
     change("firstMovement_times", 3, stimulus[2] + 1.2)
     change("firstMovement_times", 4, stimulus[4] + 0.05)
@@ -335,8 +340,14 @@ def dangling(root, name):
     path.symlink_to(root / "nowhere.npy")
 
 
-SPIKE_FILES = ("spikes.times", "spikes.clusters", "clusters.channels", "channels.brainLocationIds_ccf_2017")
-EVERY_FILE = (*SPIKE_FILES, "trials.stimOn_times", "trials.choice", "wheel.position", "leftCamera.times")
+NEEDED = ("spikes.times", "spikes.clusters", "trials.stimOn_times")
+OPTIONAL = {
+    "clusters.channels": PART_LEFT_OUT,
+    "channels.brainLocationIds_ccf_2017": PART_LEFT_OUT,
+    "trials.choice": PART_LEFT_OUT,
+    "wheel.position": LEFT_OUT,
+    "leftCamera.times": LEFT_OUT,
+}
 DAMAGES = {
     "truncated": truncate,
     "pickled": object_array,
@@ -349,19 +360,35 @@ DAMAGES = {
     "complex": functools.partial(spoil, change=lambda array: array.astype(complex)),
     "a dangling link": dangling,
 }
-REFUSED = [(name, damage) for name in EVERY_FILE for damage in DAMAGES]
 
 
-@pytest.mark.parametrize("name, damage", REFUSED)
-def test_damaged_files_are_refused_with_a_sentence(session, name, damage):
-    skip_without_histology(name)
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", NEEDED)
+def test_damaged_files_that_are_needed_are_refused_with_a_sentence(session, name, damage):
     DAMAGES[damage](session, name)
     with pytest.raises(InputError) as caught:
         read(session)
     assert len(str(caught.value)) < 600 and "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", SPIKE_FILES[:2])
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", OPTIONAL)
+def test_damaged_optional_files_are_left_out_and_told_or_refused_on_demand(session, name, damage):
+    skip_without_histology(name)
+    whole = read(session)
+    DAMAGES[damage](session, name)
+    made = read(session)
+    np.testing.assert_array_equal(made.counts, whole.counts)
+    (told,) = [key for key in made.info["findings"] if key.startswith(f"{OPTIONAL[name]} (")]
+    assert name.split(".")[0].rstrip("s") in told
+    (finding,) = [f for f in recorded_findings(made.info) if f.sentence.startswith(told[:60])]
+    assert finding.level == "warning" and "--strict" in finding.remedy
+    with pytest.raises(InputError) as caught:
+        read(session, strict=True)
+    assert len(str(caught.value)) < 600 and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", NEEDED[:2])
 def test_missing_spikes_are_refused(session, name):
     next(session.rglob(f"*{name}.npy")).unlink()
     with pytest.raises(InputError, match="lacks spikes|no spikes"):
@@ -377,11 +404,11 @@ def test_missing_spikes_are_refused(session, name):
         ("spikes.times", lambda a: a * np.nan, "no spikes"),
         ("spikes.times", lambda a: a.reshape(2, -1), "numbers of rows"),
         ("spikes.times", lambda a: a[:0], "rows|no spikes"),
-        ("clusters.channels", lambda a: a + 1000, "channels"),
+        ("clusters.channels", lambda a: a + 1000, "channels"),  # with strict alone, as all of regions
         ("clusters.channels", lambda a: a - 1000, "channels"),
         ("channels.brainLocationIds_ccf_2017", lambda a: a + 0.5, "atlas ids"),
         ("trials.stimOn_times", lambda a: a * np.nan, "no trial is left"),
-        ("trials.stimOn_times", lambda a: a + 1e6, "no trial is left"),
+        ("trials.stimOn_times", lambda a: a + 1e6, "24 of 24 trials lie outside of the spikes"),
         ("trials.stimOn_times", lambda a: np.stack([a, a], 1), "one number a trial"),
     ],
 )
@@ -389,7 +416,7 @@ def test_values_that_cannot_be_are_refused(session, name, change, words):
     skip_without_histology(name)
     spoil(session, name, change)
     with pytest.raises(InputError, match=words):
-        read(session)
+        read(session, strict=True)
 
 
 def test_odd_spikes_are_counted_and_harm_no_others(session):

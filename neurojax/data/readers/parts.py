@@ -1,0 +1,29 @@
+"""Optional parts of a recording: a bad one is left out and told, and never takes the rest along."""
+
+from neurojax.data.checks.findings import LEFT_OUT, PART_LEFT_OUT
+from neurojax.data.readers.spec import ReadSpec
+from neurojax.errors import InputError
+
+_MAX_SAID = 300
+BEHAVIOUR, PART = LEFT_OUT, PART_LEFT_OUT
+
+
+def leave_out(
+    findings: dict[str, int], kind: str, what: str, error: InputError, spec: ReadSpec
+) -> None:
+    """Counts a part that cannot be read in `findings`, with the reason; with `spec.strict` the
+    error is raised.
+
+    Args:
+        findings: for `info["findings"]`.
+        kind: BEHAVIOUR or PART.
+        what: of the recording, "wheel".
+        error: why it cannot be read.
+        spec: its `strict` decides.
+    """
+    if spec.strict:
+        raise error
+    said = str(error)
+    said = said if said.startswith(what) else f"{what}: {said}"
+    name = f"{kind} ({said[:_MAX_SAID]})"
+    findings[name] = findings.get(name, 0) + 1
