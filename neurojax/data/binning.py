@@ -54,8 +54,12 @@ def ticks(seconds: np.ndarray) -> np.ndarray:
 def bin_edges_s(start_s: np.ndarray, bin_number: np.ndarray, bin_size_s: float) -> np.ndarray:
     """Where bin `bin_number` of a trial begins, float64, for comparison with times: a time belongs
     to it from there on. Half a tick early, so that rounding cannot decide."""
-    edges = ticks(start_s) + np.rint(bin_number * (bin_size_s / TICK_S)).astype(np.int64)
-    return (edges - 0.5) * TICK_S
+    return edges_s(ticks(start_s), bin_number, bin_size_s)
+
+
+def edges_s(start_ticks: np.ndarray, bin_number: np.ndarray, bin_size_s: float) -> np.ndarray:
+    """`bin_edges_s` of trials that begin at whole ticks, int64."""
+    return (start_ticks + np.rint(bin_number * (bin_size_s / TICK_S)) - 0.5) * TICK_S
 
 
 def bins_that_fit(start_s: np.ndarray, stop_s: np.ndarray, bin_size_s: float) -> np.ndarray:
@@ -113,15 +117,19 @@ def bin_spike_times(
         # Only what cannot be scattered is sorted: trials that overlap, or over 255 spikes in a bin.
         order = np.argsort(times, kind="stable")
         times, units = times[order], units[order]
-    first_row = np.cumsum(num_bins) - num_bins
+    first_row, start_ticks = np.cumsum(num_bins) - num_bins, ticks(starts)
     counts = np.zeros((total_bins, num_units), np.uint8)
     chunk = max(1, _CHUNK_COUNTS // max(num_units, 1))
     for row in range(0, total_bins, chunk):
         rows = np.arange(row, min(row + chunk, total_bins))
         trial = np.searchsorted(first_row, rows, side="right") - 1
         bin_of_trial = rows - first_row[trial]
-        left = np.searchsorted(times, bin_edges_s(starts[trial], bin_of_trial, bin_size_s))
-        right = np.searchsorted(times, bin_edges_s(starts[trial], bin_of_trial + 1, bin_size_s))
+        left = np.searchsorted(times, edges_s(start_ticks[trial], bin_of_trial, bin_size_s))
+        # A bin ends where the next begins; only the last one of a trial ends at an edge of its own.
+        ends = np.flatnonzero(np.append(trial[1:] != trial[:-1], True))
+        right = np.append(left[1:], 0)
+        stops = edges_s(start_ticks[trial[ends]], bin_of_trial[ends] + 1, bin_size_s)
+        right[ends] = np.searchsorted(times, stops)
         flat = np.repeat((rows - row) * num_units, right - left)
         # unsigned 64 bits fit too
         np.add(flat, _slices(units, left, right), out=flat, casting="unsafe")
