@@ -56,7 +56,8 @@ def session_of_bins(
     fields |= {"conditions": roles.conditions, "unit_metadata": roles.unit_metadata, **units}
     stored_split, one_split = _split_of_trials(stored_split, binned, spec, where)
     if not one_split.all():
-        info["trials_dropped"] = {"reach into another split": int((~one_split).sum())}
+        gone = {"reach into another split": int((~one_split).sum())}
+        info["trials_dropped"] = {**info.get("trials_dropped", {}), **gone}
         every = np.ones(counts.shape[1], bool)
         counts, lengths, starts, stored_split, fields = kept_of(
             counts, lengths, starts, stored_split, fields, one_split, every

@@ -37,14 +37,14 @@ def bin_spikes(arrays: Arrays, spec: ReadSpec, num_units: int | None, where: str
     judged = unit.spikes is None and raw.ndim == 1 and raw.shape == units.shape
     judged = judged and raw.dtype.kind in "iuf" and units.dtype.kind in "iuf"
     firing = len(np.unique(units)) if judged else 0
-    if judged:
+    trial = arrays.pop("spike_trial", None)
+    if judged and trial is None:
         require_seconds(raw, firing, bin_size_s, where)
     times = in_seconds(raw, unit.spikes) if raw.dtype.kind in "iuf" else raw
     named = {spec.align, *_TRIAL_TIMES} & arrays.keys()
     for name in named:
         if arrays[name].dtype.kind in "iuf":
             arrays[name] = in_seconds(arrays[name], unit.trials)
-    trial = arrays.pop("spike_trial", None)
     times, units, trial, num_lost = _finite_spikes(times, units, trial)
     has_trials = spec.align is not None or bool(named)
     starts, stops = trials_in_seconds(arrays, times, spec, bin_size_s, where)
@@ -53,6 +53,8 @@ def bin_spikes(arrays: Arrays, spec: ReadSpec, num_units: int | None, where: str
         laid = end_to_end(times, trial, starts, stops, where)
         times, starts, stops, inside = laid
         units, dropped[OUTSIDE_OF_ITS_TRIAL] = units[inside], int((~inside).sum())
+        if judged:
+            require_seconds(times, firing, bin_size_s, where)
     else:
         _require_a_clock(starts, where)
         if judged and has_trials and len(starts) == len(stops):

@@ -154,11 +154,12 @@ def test_files_of_plain_arrays_read_as_arrays(tmp_path):
         (OPTIONS, {"trial_columns": ("day.regions",)}, "5 values"),
         (OPTIONS, {"behavior": ("day.regions",)}, "5 trials"),
         (OPTIONS, {"behavior": ("day.bin_s",)}, "an axis of 47 bins"),
-        (OPTIONS, {"bin_ms": 20}, "leave out"),
+        (OPTIONS, {"bin_ms": 20}, "bin_ms=20 is 0.4 bins of 50 ms"),
         ({"spikes": "flat"}, {"window_s": 2.0}, "no cell"),
         ({"spikes": "day.regions"}, {"window_s": 2.0}, "numbers"),
         ({"spikes": "trains"}, {}, "window_s"),
-        ({"spikes": "trains", "trial_start_s": "flat"}, {}, "trial_stop_s"),
+        ({"spikes": "trains", "trial_start_s": "day.bin_s"}, {}, "trial_stop_s"),
+        ({"spikes": "trains", "trial_start_s": "flat"}, {}, "one row or column"),
     ],
 )
 def test_what_does_not_fit_is_said(path, options, fields, words):
