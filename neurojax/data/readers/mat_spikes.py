@@ -181,7 +181,8 @@ def _order(
             f"{where}: spikes is a cell of {shape[0]}, as many as there are trials; say "
             "--options=axes=units for one cell a unit, or axes=trials:units for one a trial",
         )
-        return None if typed in (None, "units") else typed
+        # One of the two axes is one: a recording of one trial is none, so that it is the units'.
+        return None if typed in (None, "units") else "trials:units"
     require(
         typed != "units", f"{where}: spikes is a cell {shape}; expected one axis of units alone"
     )
