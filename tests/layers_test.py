@@ -65,6 +65,7 @@ MAY_IMPORT = {
     "finetune": (*STEP, "train.loop", "evals", "finetune"),
     "api": (*STEP, "train.run", "evals", "report", "finetune", "api"),
     "commands": ("*", "-main", "-__main__"),
+    "verbs": BASE,
     "main": ("*", "-start", "-__main__"),
     "start": ("main", "errors"),
     "__main__": ("start",),
@@ -85,6 +86,7 @@ FUNCTION_LOCAL = {
     ("data.session", "data.real_values"): "Session.from_values",
     ("data.session", "data.session_export"): "Session.to_arrays and to_xarray",
     ("data.session", "data.session_pynapple"): "Session.from_pynapple and to_pynapple",
+    ("data.session", "data.session_objects"): "Session.from_sorting and from_neo",
 }
 
 ARRAY_STACK = {"jax", "jaxlib", "flax", "optax", "orbax", "chex"}  # not for data: it runs in worker processes

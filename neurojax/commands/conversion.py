@@ -10,18 +10,24 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from neurojax.data.checks.check import session_findings
-from neurojax.data.conversion import converted_session
+from neurojax.data.checks.findings import LEFT_OUT, PART_LEFT_OUT
+from neurojax.data.conversion import converted_session, joined_session
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.session import Session, names_a_region
 from neurojax.errors import InputError
 
+# findings that count what was left out
+_FOUND = {
+    "samples": "samples of behaviour without",
+    "parts": (LEFT_OUT, PART_LEFT_OUT),
+}
 POOL_START_S = 2.0  # about what workers take to start and to import numpy
 
 
@@ -37,8 +43,15 @@ class Outcome:
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """One recording to convert; `bin_size_s` is what the other sessions of the root have, if
-    known."""
+    """One recording to convert.
+
+    Attributes:
+        kind, source, spec, out, overwrite: see `data.conversion.convert_session`.
+        name: session id.
+        bin_size_s: what the other sessions of the root have, if known.
+        parts: (name, source) of recordings that become one session, instead of `source`.
+        how: of parts, see `data.join_blocks.joined`.
+    """
 
     kind: str
     source: str
@@ -47,6 +60,8 @@ class Job:
     out: Path
     overwrite: bool
     bin_size_s: float | None = None
+    parts: tuple[tuple[str, str], ...] = ()
+    how: str = "auto"
 
 
 def default_num_workers() -> int:
@@ -118,9 +133,13 @@ def die_with_parent() -> None:
 def convert_one(job: Job) -> Outcome:
     """Reads and writes one session; whatever happens is an outcome."""
     try:
-        session = converted_session(
-            job.kind, job.source, job.spec, job.out, job.overwrite, job.bin_size_s
-        )
+        asked = job.spec, job.out, job.overwrite
+        if job.parts:
+            session = joined_session(job.kind, job.parts, job.how, *asked, job.name, job.bin_size_s)
+        else:
+            session = converted_session(
+                job.kind, job.source, *asked, job.bin_size_s, session_id=job.name
+            )
         done = "unchanged, left alone" if session is None else described(session)
         return Outcome(job.name, done)
     except InputError as error:
@@ -135,10 +154,26 @@ def convert_one(job: Job) -> Outcome:
 
 
 def described(session: Session) -> str:
-    """`describe`, and what `neurojax check` will call an error or a warning."""
-    found = session_findings(session)
-    told = [f"{one.level}: {one.sentence}" for one in found if one.level != "note"]
-    return "; ".join([describe(session), *told])
+    """`describe`, what was left out, and below it, a line each, what `neurojax check` will call an
+    error or a warning."""
+    left = left_out(session.info)
+    first = describe(session) + (f"; left out: {left}" if left else "")
+    found = [one for one in session_findings(session) if one.level != "note"]
+    return "\n".join([first, *(f"  {one.level}: {one.sentence}; {one.remedy}" for one in found)])
+
+
+def left_out(info: Mapping[str, Any]) -> str:
+    """What a converter left out, "12 trials, 3 units, 480 spikes"; "" where it left out nothing."""
+    told = []
+    for what in ("trials", "units", "spikes", "samples", "parts"):
+        dropped = info.get(f"{what}_dropped")
+        number = sum(dropped.values()) if isinstance(dropped, Mapping) else 0
+        odd = info.get("findings")
+        for name, counted in odd.items() if isinstance(odd, Mapping) else ():
+            number += counted if name.startswith(_FOUND.get(what, "no such finding")) else 0
+        if number:
+            told.append(f"{number:,} {what if number != 1 else what[:-1]}")
+    return ", ".join(told)
 
 
 def describe(session: Session) -> str:

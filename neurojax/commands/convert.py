@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from neurojax.commands import kinds, session_names
 from neurojax.commands.conversion import (
     POOL_START_S,
     Job,
@@ -20,6 +21,7 @@ from neurojax.commands.conversion import (
     shown,
 )
 from neurojax.data.conversion import check_bin_size, root_bin_size_s
+from neurojax.data.join_blocks import HOW
 from neurojax.data.readers.registry import MODULES, Reader, check_options, reader_of
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.session import Session
@@ -27,6 +29,7 @@ from neurojax.data.store.dataset import session_folders, write_dataset_index
 from neurojax.data.store.meta import read_meta
 from neurojax.data.store.session_format import content_sha256, write_session
 from neurojax.errors import InputError, require
+from neurojax.files import require_text
 
 KINDS = (*sorted(MODULES), "synthetic")
 
@@ -36,7 +39,7 @@ Item = TypeVar("Item")
 def convert(
     kind: str,
     paths: Sequence[str | Path],
-    out: str | Path,
+    out: str | Path | None = None,
     *,
     bin_ms: float | None = None,
     align: str | None = None,
@@ -49,6 +52,13 @@ def convert(
     num_workers: int | None = None,
     shard: str | None = None,
     overwrite: bool = False,
+    time_unit: str | None = None,
+    max_gap_s: float | None = None,
+    silence: str = "unobserved",
+    strict: bool = False,
+    session_id: str | None = None,
+    join: str | None = None,
+    guess: bool = False,
 ) -> None:
     """Converts recordings into `<out>/<session_id>` and writes `<out>/dataset.json`.
 
@@ -60,11 +70,17 @@ def convert(
             paths).
         paths: files, or folders that stand for the recordings in them; some kinds take addresses.
         out: the dataset's folder.
-        bin_ms, align, window, window_s, behavior, trial_columns, split, options: see `ReadSpec`.
+        bin_ms, align, window, window_s, behavior, trial_columns, split, options, time_unit,
+            max_gap_s, silence, strict: see `ReadSpec`.
         num_workers: processes; 0 converts in this one. By default as many as there are cores,
             started when the rest of the sessions would take longer here than a pool takes to start.
         shard: "i/n" takes every n-th recording from the i-th, counted from 0.
         overwrite: replaces sessions that were made from another file or with other options.
+        session_id: a name, or a template of the recording's path, see `session_names.GRAMMAR`.
+        join: all recordings become one session, see `data.join_blocks.joined`: "units" (probes),
+            "time" (blocks) or "auto".
+        guess: says what each path, and `kind` where it is none, seems to be and the command to
+            type; converts nothing.
 
     Raises:
         InputError: options or paths are wrong, or a recording failed; the message says which and
@@ -79,21 +95,44 @@ def convert(
         tuple(trial_columns),
         split,
         tuple(options),
+        time_unit,
+        max_gap_s,
+        silence,
+        strict,
     )
-    require(kind in KINDS, f"kind {kind!r}; expected one of {', '.join(KINDS)}")
+    if guess:
+        return kinds.print_guesses([*([] if kind in KINDS and paths else [kind]), *paths])
+    require(kind in KINDS, f"kind {kind!r}; expected one of {', '.join(KINDS)}, or --guess PATH")
     require(
         num_workers is None or num_workers >= 0, f"num_workers={num_workers}; expected 0 or more"
     )
+    require(out is not None, "no folder for the sessions; give one with --out=ROOT")
+    require_text(out, "--out")
     out = Path(out)
     require(not out.exists() or out.is_dir(), f"{out} is a file; expected a folder for --out")
     if kind == "synthetic":
+        given = {"--session_id": session_id, "--join": join}
+        named = [name for name, value in given.items() if value is not None]
+        require(not named, f"synthetic has its own names; leave out {', '.join(named)}")
         outcomes, number = _convert_synthetic(paths, spec, out, shard, overwrite)
     else:
         check_options(kind, spec)
-        sources, lost = _recordings(reader_of(kind), paths)
-        jobs = [
-            Job(kind, source, name, spec, out, overwrite) for name, source in _shard(sources, shard)
-        ]
+        sources, lost = _recordings(reader_of(kind), paths, session_id)
+        if join is not None:
+            require(join in HOW, f"join={join!r}; expected --join=units, --join=time or --join")
+            require(shard is None, f"shard={shard!r} takes a share of sessions; --join makes one")
+            # A part that is no recording must not be left out in silence.
+            require(not lost, lost[0].summary if lost else "")
+            jobs = [_joined_job(kind, sources, join, session_id, spec, out, overwrite)]
+        else:
+            named, told = session_names.named(sources, session_id)
+            for line in told:
+                print(line)
+            named.sort(key=lambda item: (_natural(item[0]), item[1]))
+            jobs = [
+                Job(kind, source, name, spec, out, overwrite)
+                for name, source in _shard(named, shard)
+            ]
         number = len(lost) + len(jobs)
         outcomes = itertools.chain(lost, _convert_jobs(jobs, out, num_workers))
     failures = [outcome for outcome in shown(outcomes, number) if outcome.failed]
@@ -125,26 +164,39 @@ def _report(failures: list[Outcome], num_sessions: int) -> None:
 
 
 def _recordings(
-    reader: Reader, paths: Sequence[str | Path]
+    reader: Reader, paths: Sequence[str | Path], session_id: str | None
 ) -> tuple[list[tuple[str, str]], list[Outcome]]:
-    """(session id, source) in natural order of the names, and the paths that stand for no
-    recording."""
+    """(name of its reader, source) of each recording, and the paths that stand for none."""
     require(paths, "no paths; expected recordings, or folders that hold them")
-    sources: dict[str, str] = {}
+    found: list[tuple[str, str]] = []
     lost: list[Outcome] = []
     for path in map(str, paths):
         try:
-            found = {source: reader.session_name(source) for source in reader.find(path)}
+            sources = reader.find(path)
+            # With a name of one's own the reader need not find one that is a session id.
+            asks = session_id is None or "{name}" in session_id
+            found += [(reader.session_name(one) if asks else "", one) for one in sources]
         except InputError as error:
             lost.append(Outcome(path, str(error), failed=True))
-            continue
-        for source, name in found.items():
-            first = sources.setdefault(name, source)
-            require(
-                first == source or Path(first).resolve() == Path(source).resolve(),
-                f"{first} and {source} would both be session {name!r}; rename one",
-            )
-    return sorted(sources.items(), key=lambda item: (_natural(item[0]), item[1])), lost
+    return found, lost
+
+
+def _joined_job(
+    kind: str,
+    parts: Sequence[tuple[str, str]],
+    how: str,
+    session_id: str | None,
+    spec: ReadSpec,
+    out: Path,
+    overwrite: bool,
+) -> Job:
+    """One session of several recordings."""
+    sources = list(dict.fromkeys(source for _, source in parts))
+    require(len(sources) > 1, f"--join needs two recordings or more, but got {len(sources)}")
+    name, names = session_names.joined_name(sources, session_id), session_names.part_names(sources)
+    named = sorted(zip(names, sources, strict=True), key=lambda item: (_natural(item[0]), item[1]))
+    print(f"{len(named)} parts become session {name}: {', '.join(part for part, _ in named)}")
+    return Job(kind, named[0][1], name, spec, out, overwrite, None, tuple(named), how)
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

@@ -1,10 +1,17 @@
 """One recording to one session folder: a function of the source and the options, repeated at no
 cost."""
 
+import dataclasses
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from neurojax.data.join_blocks import joined
 from neurojax.data.readers.registry import check_options, reader_of
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.session import Session
@@ -13,7 +20,7 @@ from neurojax.data.store.meta import read_meta
 from neurojax.data.store.session_format import open_recorded, write_session
 from neurojax.data.store.session_rules import check_session_id
 from neurojax.errors import InputError, require
-from neurojax.files import remove_leftovers
+from neurojax.files import remove_leftovers, require_text
 
 
 def convert_session(
@@ -23,6 +30,7 @@ def convert_session(
     out: str | Path,
     kind: str = "arrays",
     overwrite: bool = False,
+    session_id: str | None = None,
 ) -> Path:
     """Reads one recording and writes `<out>/<session_id>`; left alone when it is there, whole and
     from the same bytes.
@@ -36,6 +44,7 @@ def convert_session(
         out: the dataset's folder.
         kind: see `readers.registry`.
         overwrite: replaces a session that was made from another source or with other options.
+        session_id: what to call it; default: what the kind calls it.
 
     Returns:
         The session's folder.
@@ -45,8 +54,10 @@ def convert_session(
     """
     spec = ReadSpec() if spec is None else spec
     check_options(kind, spec)
-    converted_session(kind, str(source), spec, Path(out), overwrite)
-    return Path(out) / reader_of(kind).session_name(str(source))
+    require_text(out, "out")
+    name = reader_of(kind).session_name(str(source)) if session_id is None else session_id
+    converted_session(kind, str(source), spec, Path(out), overwrite, session_id=name)
+    return Path(out) / name
 
 
 def converted_session(
@@ -56,33 +67,95 @@ def converted_session(
     out: Path,
     overwrite: bool,
     bin_size_s: float | None = None,
+    session_id: str | None = None,
 ) -> Session | None:
     """`convert_session`; returns the session that was written, or None when it was up to date.
 
     Args:
-        kind, source, spec, out, overwrite: see `convert_session`.
+        kind, source, spec, out, overwrite, session_id: see `convert_session`.
         bin_size_s: what the other sessions of `out` have, if known; another bin is refused.
     """
     reader = reader_of(kind)
-    folder = out / check_session_id(reader.session_name(source))
-    remove_leftovers(out, folder.name)
+    name = reader.session_name(source) if session_id is None else session_id
     record = {
         "kind": kind,
         "reader": reader.VERSION,
         "sha256": reader.source_sha256(source),
         "spec_sha256": spec.digest(reader.VERSION),
     }
+    read = functools.partial(reader.read_session, source, spec)
+    return _converted(read, record, name, spec, out, overwrite, bin_size_s)
+
+
+def joined_session(
+    kind: str,
+    parts: Sequence[tuple[str, str]],
+    how: str,
+    spec: ReadSpec,
+    out: Path,
+    overwrite: bool,
+    session_id: str,
+    bin_size_s: float | None = None,
+) -> Session | None:
+    """Several recordings as one session, as `converted_session` makes one of one.
+
+    Args:
+        kind, spec, out, overwrite: see `convert_session`.
+        parts: (name, source) of each part.
+        how: "units", "time" or "auto", see `data.join_blocks.joined`.
+        session_id: of the session of all parts.
+        bin_size_s: see `converted_session`.
+    """
+    reader = reader_of(kind)
+    if spec.window_s is not None:  # windows of all parts begin on one grid
+        spec = dataclasses.replace(spec, window_from_s=0.0)
+    digests = [[name, reader.source_sha256(source)] for name, source in parts]
+    asked = [spec.digest(reader.VERSION), "join", how]
+    record = {
+        "kind": kind,
+        "reader": reader.VERSION,
+        "sha256": _sha256(digests),
+        "spec_sha256": _sha256(asked),
+    }
+
+    def read() -> Session:
+        sessions = [reader.read_session(source, spec) for _, source in parts]
+        return joined(sessions, [name for name, _ in parts], how)
+
+    return _converted(read, record, session_id, spec, out, overwrite, bin_size_s)
+
+
+def _sha256(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def _converted(
+    read: Callable[[], Session],
+    record: dict[str, str],
+    name: str,
+    spec: ReadSpec,
+    out: Path,
+    overwrite: bool,
+    bin_size_s: float | None,
+) -> Session | None:
+    """Writes what `read` gives under a name, unless that is there already."""
+    folder = out / check_session_id(name)
+    remove_leftovers(out, folder.name)
     if _is_up_to_date(folder, record, overwrite):
         return None
-    session = reader.read_session(source, spec)
+    session = read()
     described = session.info.get("source")
     described = (
         described if isinstance(described, dict) else {"name": described} if described else {}
     )
+    require(
+        described.get("sha256", record["sha256"]) == record["sha256"],
+        f"session {folder.name}: the recording was replaced while it was read; convert it again",
+    )
     # no bin of them has a meaning of its own
     windows = {} if spec.window_s is None else {"window_s": spec.window_s}
     session = session.with_fields(
-        info={**session.info, **windows, "source": {**described, **record}}
+        session_id=name, info={**session.info, **windows, "source": {**described, **record}}
     )
     check_bin_size(session, bin_size_s, out)
     write_session(session, out)
@@ -103,7 +176,8 @@ def _is_up_to_date(folder: Path, record: dict[str, str], overwrite: bool) -> boo
     change = "with other options" if same["sha256"] else "from another file"
     require(
         overwrite or all(same.values()),
-        f"{folder} was made {change}; replace it with --overwrite, or give another --out",
+        f"{folder} was made {change}; replace it with --overwrite, or give another --session_id or "
+        "--out",
     )
     return all(same.values())
 

@@ -40,7 +40,7 @@ def join(sessions: Sequence[Session], names: Sequence[str]) -> Session:
             trials that share time.
     """
     where = f"join of {', '.join(map(str, names))}"
-    _check_parts(sessions, names, where)
+    check_parts(sessions, names, where)
     trials = joined_trials(sessions, names, where)
     num_trials, total_bins = len(trials.lengths), int(trials.lengths.sum())
     first_bin = np.cumsum(trials.lengths) - trials.lengths
@@ -73,12 +73,13 @@ def join(sessions: Sequence[Session], names: Sequence[str]) -> Session:
             true_rates=_true_rates(sessions, rows, taken, total_bins),
             spikes=_spikes(sessions),
             validity=intervals_of(_observed(sessions, rows, taken, total_bins)),
-            info=_info(sessions, names, findings, where) | drawn,
+            info=joined_info(sessions, names, findings, where) | drawn,
         )
     )
 
 
-def _check_parts(sessions: Sequence[Session], names: Sequence[str], where: str) -> None:
+def check_parts(sessions: Sequence[Session], names: Sequence[str], where: str) -> None:
+    """Raises InputError unless the parts are counts of one subject in bins of one size."""
     require(
         len(sessions) == len(names) > 0,
         f"{where}: {len(names)} names for {len(sessions)} sessions, expected one a part",
@@ -269,7 +270,7 @@ def _split(
     return codes, {}
 
 
-def _info(
+def joined_info(
     sessions: Sequence[Session], names: Sequence[str], findings: dict[str, int], where: str
 ) -> dict[str, Any]:
     """The first part's record, numbers summed, with what each part was made from."""

@@ -3,12 +3,19 @@ import shutil
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from neurojax.commands import convert as convert_module
+from neurojax.commands.conversion import left_out
 from neurojax.commands.convert import convert
+from neurojax.data.checks.findings import LEFT_OUT
 from neurojax.data.readers import arrays
+from neurojax.data.readers.registry import MODULES, check_options, reader_of
+from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.store.dataset import open_dataset
 from neurojax.errors import InputError
+from neurojax.main import main
 
 RNG = np.random.default_rng(0)
 
@@ -118,9 +125,9 @@ def test_a_failure_while_writing_leaves_nothing_behind(tmp_path, monkeypatch):
     [
         (("tape", ["x"]), {}, "kind 'tape'; expected one of arrays,.* synthetic"),
         (("arrays", []), {}, "no paths"),
-        (("arrays", ["empty"]), {}, "holds no .npz or .mat file"),
+        (("arrays", ["empty"]), {}, "holds no .npz or .mat"),
         (("arrays", ["none.npz"]), {}, "none.npz does not exist"),
-        (("arrays", ["in/s1.npz", "other/s1.npz"]), {}, "would both be session 's1'"),
+        (("arrays", ["in/s1.npz", "other/s1.npz"]), {"session_id": "s1"}, "the name .s1. to both"),
         (("arrays", ["in"]), {"shard": "4/4"}, "shard='4/4'"),
         (("arrays", ["in"]), {"shard": "x"}, "shard='x'"),
         (("arrays", ["in"]), {"split": "half"}, "split='half'"),
@@ -237,3 +244,89 @@ def test_convert_says_what_check_would(tmp_path, capsys):
     line = capsys.readouterr().out
     assert "error: pairs of trials of different splits that share time: 19" in line
     assert "warning: no unit has a region" in line
+
+
+@pytest.mark.parametrize(
+    "options", [{"time_unit": "ms"}, {"max_gap_s": 0.5}, {"silence": "keep"}, {"strict": True}], ids=str
+)
+def test_every_flag_reaches_the_reader(tmp_path, monkeypatch, options):
+    seen = []
+    real = arrays.read_session
+    monkeypatch.setattr(arrays, "read_session", lambda path, spec: seen.append(spec) or real(path, spec))
+    path, words = save(tmp_path / "in"), []
+    for name, value in options.items():
+        words.append(f"--{name}" if value is True else f"--{name}={value}")
+    assert main(["convert", "arrays", str(path), f"--out={tmp_path / 'out'}", *words]) == 0
+    assert seen == [ReadSpec(**options)]
+    assert main(["convert", "arrays", str(path), f"--out={tmp_path / 'out'}"]) == 2  # made with other options
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("--time_unit=minutes", "time_unit='minutes'; expected s, ms"),
+        ("--time_unit=samples", "time_unit='samples'; expected s, ms"),
+        ("--max_gap_s=0", "max_gap_s=0.0; expected a number above 0"),
+        ("--silence=gone", "silence='gone'; expected unobserved or keep"),
+        ("--join=both", "join='both'; expected --join=units"),
+        ("--sesion_id=a", "did you mean --session_id?"),
+    ],
+)
+def test_flags_that_say_nothing(tmp_path, capsys, word, message):
+    assert main(["convert", "arrays", str(save(tmp_path / "in")), f"--out={tmp_path / 'out'}", word]) == 2
+    assert message in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", sorted(MODULES))
+def test_kinds_refuse_the_flags_they_have_no_use_for(tmp_path, kind):
+    values = {"bin_ms": 20, "window_s": 2, "behavior": ["a"], "trial_columns": ["a"], "time_unit": "ms"}
+    values |= {"max_gap_s": 0.5, "silence": "keep", "strict": True}
+    values |= {"align": "a", "window": (0, 1)}
+    unused = getattr(reader_of(kind), "UNUSED", ())
+    for name in unused:
+        options = {name: values[name]}
+        options |= {"align": "a", "window": (0, 1)} if name in ("align", "window") else {}
+        with pytest.raises(InputError, match=f"{name if name != 'window' else 'align'} .*no use for it"):
+            convert(kind, [tmp_path], tmp_path / "out", **options)
+    assert not set(unused) - values.keys()
+
+
+def test_an_option_at_its_default_is_not_given():
+    check_options("emg", ReadSpec())  # silence has a default that is not empty
+
+
+@pytest.mark.parametrize("verb", ["convert", "check", "train", "predict", "export", "doctor"])
+def test_a_path_that_is_no_text_is_refused_at_once(tmp_path, monkeypatch, capsys, verb):
+    monkeypatch.chdir(tmp_path)
+    bad = os.fsdecode(b"r\xff\xfe")
+    words = {"convert": ["arrays", "s1.npz", f"--out={bad}"], "check": [bad]}.get(verb, [f"--workdir={bad}"])
+    words += ["--out=there"] if verb in ("predict", "export") else []
+    words += ["--config=none.py"] if verb == "train" else []
+    assert main([verb, *words]) == 2
+    assert r"r\xff\xfe is not valid UTF-8" in capsys.readouterr().err and os.listdir(tmp_path) == []
+
+
+def test_what_was_left_out_is_one_line(tmp_path, capsys):
+    counts = RNG.poisson(0.5, (12, 8, 4)).astype(np.float64)
+    counts[3], counts[:, :, 2] = np.nan, np.nan
+    save(tmp_path / "in", counts=counts)
+    convert("arrays", [tmp_path / "in"], tmp_path / "out")
+    (line, *_) = capsys.readouterr().out.splitlines()
+    assert line.endswith("; left out: 1 trial, 1 unit")
+
+
+@settings(deadline=None)
+@given(
+    trials=st.dictionaries(st.text(max_size=5), st.integers(0, 2000), max_size=3),
+    units=st.dictionaries(st.text(max_size=5), st.integers(0, 5), max_size=3),
+    parts=st.integers(0, 3),
+    samples=st.integers(0, 3),
+)
+def test_what_was_left_out_is_counted_and_zeros_are_not(trials, units, parts, samples):
+    odd = {f"{LEFT_OUT} (wheel: {n})": 1 for n in range(parts)}
+    odd |= {"samples of behaviour without a time or a value": samples, "units without spikes": 7}
+    told = left_out({"trials_dropped": trials, "units_dropped": units, "findings": odd, "spikes_dropped": None})
+    numbers = {"trial": sum(trials.values()), "unit": sum(units.values()), "sample": samples, "part": parts}
+    words = told.replace(",", "").split() if told else []
+    found = {word.removesuffix("s"): int(number) for number, word in zip(words[::2], words[1::2], strict=True)}
+    assert found == {name: number for name, number in numbers.items() if number}

@@ -1,5 +1,6 @@
 """Recordings that are one file each: found in folders, named by their stem, digested whole."""
 
+import re
 from pathlib import Path
 
 from neurojax.data.store.array_files import open_input
@@ -29,8 +30,9 @@ def files_at(path: str, suffixes: tuple[str, ...], below: bool = False) -> list[
 
 
 def session_name(source: str) -> str:
-    """The stem of the file's name."""
-    return check_session_id(Path(source).stem)
+    """The stem of the file's name; signs that no session id has become `_`."""
+    stem = Path(source).stem
+    return check_session_id(re.sub(r"[^A-Za-z0-9._-]", "_", stem).lstrip("._-")[:128] or stem)
 
 
 def source_sha256(source: str) -> str:

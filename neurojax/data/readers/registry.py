@@ -67,10 +67,8 @@ def check_options(kind: str, spec: ReadSpec) -> None:
             name in known, f"options names {name!r}, which {kind} recordings do not have; {listed}"
         )
     for field in getattr(reader_of(kind), "UNUSED", ()):
-        if value := getattr(spec, field):
-            said = (
-                f"names {value[0]!r}" if field in ("behavior", "trial_columns") else f"is {value!r}"
-            )
-            raise InputError(
-                f"{field} {said}, but {kind} recordings have no use for it; leave it out"
-            )
+        value = getattr(spec, field)
+        if value == getattr(ReadSpec(), field):
+            continue
+        said = f"names {value[0]!r}" if field in ("behavior", "trial_columns") else f"is {value!r}"
+        raise InputError(f"{field} {said}, but {kind} recordings have no use for it; leave it out")

@@ -42,6 +42,8 @@ class ReadSpec:
             as gaps of the recording, see `observed.heard`; "keep" takes them as silence.
         strict: refuse a recording with a bad optional part (a wheel of the wrong length) instead of
             leaving the part out and counting it.
+        window_from_s: a time at which a window of `window_s` begins, so that parts of a recording
+            are cut alike; None: where the recording begins.
         options: (name, value) pairs that only one kind of recording knows; see its reader's
             OPTIONS.
     """
@@ -58,6 +60,7 @@ class ReadSpec:
     max_gap_s: float | None = None
     silence: str = "unobserved"
     strict: bool = False
+    window_from_s: float | None = None
 
     def __post_init__(self):
         for name in ("bin_ms", "window_s", "max_gap_s"):
@@ -121,6 +124,7 @@ class ReadSpec:
         given = dataclasses.asdict(self)
         # What came later is hashed only where it is given: sessions made before stay up to date.
         later = {"time_unit": None, "max_gap_s": None, "silence": "unobserved", "strict": False}
+        later["window_from_s"] = None
         given = {key: value for key, value in given.items() if later.get(key, ...) != value}
         content = json.dumps([reader, given], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()

@@ -82,6 +82,9 @@ def trials_in_seconds(
     spikes = seconds(times, "spike_times_s", where)
     first, last = (spikes.min(), spikes.max()) if len(spikes) else (0.0, 0.0)
     first = min(np.floor(first / bin_size_s) * bin_size_s, first)
+    if spec.window_from_s is not None:  # the first whole window of that grid
+        place = np.ceil((first - spec.window_from_s) / spec.window_s - _WHOLE)
+        first = spec.window_from_s + place * spec.window_s
     num_windows = int((last - first) / spec.window_s)
     require(
         1 <= num_windows <= 10**7,

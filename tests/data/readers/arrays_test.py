@@ -393,7 +393,7 @@ def test_naming_settles_an_ambiguous_array(tmp_path):
             "cannot be read as .mat",
         ),
         ("s1.csv", b"1,2", "'.csv', expected .npz or .mat"),
-        ("bad name.npz", b"", "session id 'bad name'"),
+        ("bad name.npz", b"", "bad name.npz cannot be read as .npz"),
     ],
 )
 def test_files_of_another_kind_are_refused(tmp_path, name, content, message):

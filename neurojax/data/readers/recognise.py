@@ -1,0 +1,332 @@
+"""Which kind of recording a file or folder seems to be: a look at names and headers, never at the
+data. What is damaged is recognised as nothing."""
+
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from neurojax.data.readers import hdf5, ibl_one, nwb_file
+from neurojax.data.readers.matlab_values import described, load_matlab
+from neurojax.data.readers.registry import reader_of
+from neurojax.data.readers.sorting_folders import is_sorting
+from neurojax.data.store.array_files import open_input
+
+_WINDOWS = "--window_s=2"
+_MAT_BYTES = 2**26  # of a MATLAB file that is looked into
+_MAX_ENTRIES, _MAX_DEPTH = 3000, 5  # of a folder
+_RAW = {
+    (".ap.bin", ".lf.bin", ".dat", ".bin", ".rhd", ".rhs", ".ns5", ".ns6", ".raw", ".continuous"):
+        "raw voltage; sort its spikes first (Kilosort, SpikeInterface)",
+    (".plx", ".nev", ".nex", ".nex5", ".pl2", ".smr", ".abf", ".ncs", ".ntt"):
+        "a file of an acquisition system; neo or SpikeInterface read it, and "
+        "nj.Session.from_spike_times takes the spike times",
+    (".tif", ".tiff", ".avi", ".mp4"): "images; extract traces or positions first",
+    (".pkl", ".pickle", ".joblib"): "a pickle, which is a program and never opened; save its "
+    "arrays with numpy.savez",
+    (".csv", ".tsv", ".txt", ".xlsx", ".parquet"): "a table; give its columns to "
+    "nj.Session.from_spike_times (docs/your_data.md)",
+}  # fmt: skip
+
+
+class Guess(NamedTuple):
+    """What a path seems to be.
+
+    Attributes:
+        kind: of `readers.registry`.
+        why: what was seen.
+        options: words of the command line that it would need.
+    """
+
+    kind: str
+    why: str
+    options: tuple[str, ...]
+
+
+def guesses(path: str) -> list[Guess]:
+    """Kinds that a path may be, likeliest first; none raises on damage.
+
+    A reader's `recognises(path)` says what it saw, or None; words in it that begin with `--` are
+    options that the command needs.
+    """
+    found = []
+    for kind, looks in _looks().items():
+        try:
+            why = looks(path)
+        except Exception:  # a damaged file may raise anything; it is of no kind then
+            why = None
+        if why is not None:
+            words = tuple(
+                word.strip("(),;") for word in why.split() if word.startswith(("--", "(--"))
+            )
+            found.append(Guess(kind, why, words))
+    return found
+
+
+def seen(path: str) -> str:
+    """What lies at a path that is of no kind."""
+    place = Path(path)
+    if urlsplit(path).scheme in ("http", "https", "s3"):
+        return "an address; only NWB files are read from afar (their names end in .nwb)"
+    if place.is_dir():
+        suffixes = Counter(entry.suffix or "no suffix" for entry in _below(place))
+        if not suffixes:
+            return "an empty folder"
+        told = ", ".join(f"{number} {suffix}" for suffix, number in suffixes.most_common(6))
+        return f"a folder of {suffixes.total()} files ({told})"
+    if not place.is_file():
+        return (
+            "nothing: there is no such file or folder" if not place.exists() else "no regular file"
+        )
+    name, size = place.name.lower(), place.stat().st_size
+    size_told = f"a file of {size:,} bytes"
+    for suffixes, what in _RAW.items():
+        if name.endswith(suffixes):
+            return f"{size_told}, {what}"
+    with open_input(place) as file:
+        start = file.read(128)
+    if start.startswith(b"\x89HDF"):
+        try:
+            with hdf5.open_hdf5(place) as content:
+                return f"an HDF5 file with {', '.join(list(content)[:12]) or 'nothing in it'}"
+        except Exception:
+            return f"{size_told}, damaged HDF5"
+    if start.startswith(b"PK"):
+        names = _npz_names(place)
+        return f"an archive of {', '.join(sorted(names)[:12])}" if names else "a damaged archive"
+    return f"{size_told} ending in {place.suffix or 'nothing'!r}"
+
+
+def _looks() -> dict[str, Callable[[str], str | None]]:
+    """Kind -> its look; a reader's own goes before the one here."""
+    from neurojax.data.readers.registry import MODULES
+
+    known = {
+        "nlb": _nlb,
+        "nwb": _nwb,
+        "phy": _phy,
+        "ibl": _ibl,
+        "emg": _emg,
+        "brainwide": _brainwide,
+        "arrays": _arrays,
+        "mat": _mat,
+    }
+    for kind in MODULES:
+        own = getattr(reader_of(kind), "recognises", None)
+        known[kind] = own or known.get(kind, lambda path: None)
+    return known
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Files of a folder and those below it, hidden ones aside, in order; not without end."""
+    waiting, number = [(folder, 0)], 0
+    while waiting and number < _MAX_ENTRIES:
+        place, depth = waiting.pop(0)
+        try:
+            entries = sorted(place.iterdir())
+        except OSError:
+            continue
+        for entry in entries:
+            number += 1
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir() and depth < _MAX_DEPTH:
+                waiting.append((entry, depth + 1))
+            elif entry.is_file():
+                yield entry
+
+
+def _of_folder(
+    path: str, suffixes: tuple[str, ...], look: Callable[[str], str | None]
+) -> str | None:
+    """What a look sees in a file, or in the first files of a folder."""
+    place = Path(path)
+    if not place.is_dir():
+        return look(path) if place.suffix.lower() in suffixes else None
+    entries = [entry for entry in place.iterdir() if entry.suffix.lower() in suffixes]
+    for entry in sorted(entries)[:3]:
+        if entry.is_file() and (why := look(str(entry))):
+            return f"{len(entries)} files {entry.suffix}, such as {entry.name}: {why}"
+    return None
+
+
+def _npz_names(path: Path) -> set[str]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {name.removesuffix(".npy") for name in archive.namelist()}
+    except (OSError, zipfile.BadZipFile, ValueError):
+        return set()
+
+
+def _emg(path: str) -> str | None:
+    def look(file: str) -> str | None:
+        wanted = {"emg", "segment_offsets", "gesture"}
+        return (
+            "an archive with emg and segment_offsets" if wanted <= _npz_names(Path(file)) else None
+        )
+
+    return _of_folder(path, (".npz",), look)
+
+
+def _arrays(path: str) -> str | None:
+    return (
+        _of_folder(path, (".npz",), lambda file: _told_arrays(_npz_names(Path(file))))
+        or _of_folder(path, (".mat",), lambda file: _told_arrays(set(_mat_root(file))))
+        or _of_folder(path, (".h5", ".hdf5"), _tensors)
+    )
+
+
+def _told_arrays(names: set[str]) -> str | None:
+    if "counts" in names:
+        bins = "" if "bin_size_s" in names else ", no bin_size_s (--options=bin_size_s=0.02)"
+        return f"arrays with counts{bins}"
+    if {"spike_times_s", "spike_units"} <= names:
+        trials = "" if names & {"trial_start_s"} else f", no trials ({_WINDOWS})"
+        return f"arrays with spike_times_s and spike_units{trials}"
+    return None
+
+
+def _tensors(file: str) -> str | None:
+    with hdf5.open_hdf5(file) as content:
+        names = set(content)
+        if told := _told_arrays(names):
+            return told
+        splits = [name for name in names if name.partition("_")[0] in ("train", "eval", "valid")]
+        rest = {name.partition("_")[2] for name in splits}
+        if rest & {"spikes_heldin", "data", "data_heldin", "spikes", "encod_data", "recon_data"}:
+            dt = names & {"bin_size_s", "dt", "bin_width_s", "bin_size", "bin_width"}
+            bins = "" if dt else " and no bin size (--options=bin_size_s=0.005)"
+            return f"tensors {', '.join(sorted(splits)[:4])}{bins}"
+    return None
+
+
+def _mat_root(file: str) -> dict[str, Any]:
+    return load_matlab(Path(file)) if Path(file).stat().st_size <= _MAT_BYTES else {}
+
+
+def _mat(path: str) -> str | None:
+    def look(file: str) -> str | None:
+        root = _mat_root(file)
+        if _told_arrays(set(root)):
+            return None  # which `arrays` reads too
+        entries = described(root)
+        held = ", ".join(entries[:8])
+        for entry in sorted(entries, key=_likely, reverse=True):
+            name, _, what = entry.partition(" ")
+            if " in each of " in entry or what.startswith("cell of"):
+                return (
+                    f"MATLAB values {held}; spike times may be in {name} "
+                    f"(--options=spikes={name} {_WINDOWS})"
+                )
+            if what.count(",") in (1, 2) and min(_shape(what)) > 1:
+                axes = "trials:bins:units" if what.count(",") == 2 else "units:bins"
+                windows = "" if what.count(",") == 2 else f" {_WINDOWS}"
+                return (
+                    f"MATLAB values {held}; spikes per bin may be in {name}, check axes and bin "
+                    f"size (--options=counts={name},axes={axes},bin_size_s=0.02{windows})"
+                )
+        return f"MATLAB values {held}; say what holds the spikes (--options=spikes=PATH)"
+
+    return _of_folder(path, (".mat",), look)
+
+
+def _likely(entry: str) -> int:
+    name = entry.partition(" ")[0].lower()
+    words = ("spike", "spk", "count", "raster", "binned", "times")
+    return sum(word in name for word in words)
+
+
+def _shape(text: str) -> list[int]:
+    return [int(part) for part in text.strip("[]").split(",")]
+
+
+def _phy(path: str) -> str | None:
+    root = Path(path)
+    if not root.is_dir():
+        return None
+    folders = [root, *sorted({entry.parent for entry in _below(root)})]
+    sortings = [folder for folder in folders if is_sorting(folder)]
+    if not sortings:
+        return None
+    first = sortings[0]
+    trials = any(first.glob("trials.*"))
+    is_phy = (first / "spike_times.npy").is_file()
+    rate = is_phy and not (first / "params.py").is_file()
+    told = "a sorting" if first == root else f"{len(sortings)} sortings, such as {first.name}"
+    marks = sorted(entry.name for entry in first.iterdir())[:4]
+    return (
+        f"{told} ({', '.join(marks)})"
+        + ("" if trials else f", no table of trials ({_WINDOWS})")
+        + (", no params.py (--options=sample_rate_hz=30000)" if rate else "")
+    )
+
+
+def _ibl(path: str) -> str | None:
+    if ibl_one.is_eid(path):
+        return "a session id of the International Brain Laboratory, fetched through ONE"
+    root = Path(path)
+    if not root.is_dir():
+        return None
+    for entry in _below(root):
+        if entry.name.startswith("spikes.times") and entry.suffix == ".npy":
+            trials = any("trials." in other.name for other in _below(root))
+            windows = "" if trials else f", no trials ({_WINDOWS})"
+            return f"ALF files, such as {entry.relative_to(root)}{windows}"
+    return None
+
+
+def _brainwide(path: str) -> str | None:
+    def look(file: str) -> str | None:
+        with hdf5.open_hdf5(file) as content:
+            if not {"spikes", "units"} <= set(content) or "nwb_version" in content.attrs:
+                return None
+            domains = [name for name in content if name.endswith("_domain")]
+            if "timestamps" not in content["spikes"]:
+                return None
+            split = "" if domains else ", no split domains (--split=blocks:30s)"
+            return f"HDF5 with the groups spikes and units{split}"
+
+    return _of_folder(path, (".h5", ".hdf5"), look)
+
+
+def _nwb(path: str) -> str | None:
+    return None if _nlb(path) else _nwb_look(path)
+
+
+def _nlb(path: str) -> str | None:
+    why = _nwb_look(path)
+    return why if why and "heldout" in why else None
+
+
+def _nwb_look(path: str) -> str | None:
+    if urlsplit(path).scheme in ("http", "https", "s3"):
+        is_nwb = (
+            urlsplit(path).path.rstrip("/").endswith((".nwb", ".nwb.zarr", "/download", "/content"))
+        )
+        return "an address of an NWB file" if is_nwb else None
+    root = Path(path)
+    if root.is_dir() and not nwb_file.is_zarr(root):
+        found = [entry for entry in _below(root) if entry.suffix == ".nwb"]
+        told = next(filter(None, (_nwb_look(str(entry)) for entry in found[:2])), None)
+        return None if told is None else f"{len(found)} files .nwb, such as {found[0].name}: {told}"
+    if root.suffix != ".nwb" and not nwb_file.is_zarr(root):
+        with open_input(root) as file:
+            if not file.read(8).startswith(b"\x89HDF"):
+                return None
+    with nwb_file.open_nwb(path) as file:
+        units, trials = nwb_file.entry(file, "units"), nwb_file.entry(file, "intervals/trials")
+        windows = "" if trials is not None else f" and no table of trials ({_WINDOWS})"
+        if units is not None and "spike_times" in units:
+            heldout = " (some held out)" if "heldout" in units else ""
+            return f"NWB with a table of {len(units['id'])} units{heldout}{windows}"
+        traces = [name for name, _ in nwb_file.walk(file) if _is_traces(name)]
+        if traces:
+            named = "/".join(traces[0].split("/")[-3:-1])
+            return f"NWB with traces of cells{windows} (--options=traces={named})"
+        return f"NWB without sorted units{windows}; nothing in it can be binned"
+
+
+def _is_traces(name: str) -> bool:
+    return name.endswith("/data") and any(word in name for word in ("DfOverF", "Fluorescence"))

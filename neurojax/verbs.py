@@ -1,0 +1,241 @@
+"""The options of every verb of the command line, as `argparse` takes them."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from neurojax.errors import InputError
+from neurojax.files import require_text
+
+PROTOCOL_HELP = "mtm, nlb, brainwide, few_shot, or the path of a protocol file (docs/protocols.md)"
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}; expected numbers with commas between, such as -0.5,1.5"
+        ) from None
+
+
+def _pairs(text: str) -> tuple[tuple[str, str], ...]:
+    pairs = [part.partition("=") for part in text.split(",") if part]
+    if wrong := [name for name, equals, _ in pairs if not equals or not name.strip()]:
+        raise argparse.ArgumentTypeError(
+            f"{wrong[0]!r}; expected NAME=VALUE, several with commas between"
+        )
+    return tuple((name.strip(), value) for name, _, value in pairs)
+
+
+def _option(*names: str, **facts: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """One option of a verb, as `add_argument` takes it."""
+    return names, facts
+
+
+def _path(text: str) -> Path:
+    try:
+        require_text(text, "the path")
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return Path(text)
+
+
+def _file(name: str, metavar: str, **facts: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
+    return _option(name, type=_path, metavar=metavar, **facts)
+
+
+WORKDIR = _file("--workdir", "DIR", dest="folder", required=True)
+DATA_OF_RUN = _file("--data", "ROOT", help="default: the data of the run")
+
+# Verb -> what it does, and its options: parameters of the function of that name.
+VERBS = {
+    "convert": (
+        "Convert recordings to session folders.",
+        _option(
+            "kind",
+            metavar="KIND",
+            help="arrays, nwb, ...; `neurojax convert KIND --help` says what that kind takes",
+        ),
+        _option("paths", nargs="*", metavar="PATH"),
+        _file("--out", "ROOT"),
+        _option("--bin_ms", type=float, help="bin width in ms; whole multiples of the file's bins"),
+        _option("--align", metavar="COLUMN", help="trial column with the event to align to, in s"),
+        _option(
+            "--window",
+            type=_numbers,
+            metavar="FROM,TO",
+            help="seconds around the event, e.g. -0.5,1.5",
+        ),
+        _option("--window_s", type=float, help="cut a recording without trials into windows"),
+        _option("--behavior", "--behaviour", type=_names, default=(), metavar="NAME,..."),
+        _option("--trial_columns", type=_names, default=(), metavar="NAME,..."),
+        _option("--split", default="file", metavar="file|random|blocks:300s"),
+        _option(
+            "--options",
+            type=_pairs,
+            default=(),
+            metavar="NAME=VALUE,...",
+            help="of this kind alone",
+        ),
+        _option(
+            "--num_workers",
+            type=int,
+            metavar="N",
+            help="processes, 0 none; default: the cores, when it pays",
+        ),
+        _option("--shard", metavar="i/n", help="convert the i-th of n shares of the paths"),
+        _option("--overwrite", action="store_true"),
+        _option(
+            "--time_unit",
+            metavar="UNIT",
+            help="of the file's times: s, ms, us, ns, samples:30000, or spikes=ms,trials=s",
+        ),
+        _option(
+            "--max_gap_s", type=float, help="samples of behaviour further apart leave bins unknown"
+        ),
+        _option(
+            "--silence",
+            default="unobserved",
+            metavar="unobserved|keep",
+            help="what stretches are in which a whole population is silent",
+        ),
+        _option(
+            "--strict", action="store_true", help="refuse a recording with a bad optional part"
+        ),
+        _option(
+            "--session_id",
+            metavar="NAME",
+            help="a name, or a template such as {parent}_{stem}; {name}, {parent2}, {0}, ...",
+        ),
+        _option(
+            "--join",
+            nargs="?",
+            const="auto",
+            metavar="units|time",
+            help="all PATHs are one session: units of probes, or trials of blocks in time",
+        ),
+        _option("--guess", action="store_true", help="say what KIND each PATH seems to be"),
+    ),
+    "check": (
+        "Report on converted sessions; exit 2 when they cannot be used.",
+        _file("roots", "ROOT", nargs="+"),
+        _option("--json", dest="json_output", action="store_true"),
+    ),
+    "train": (
+        "Train, evaluate and draw a run; the same command resumes it.",
+        WORKDIR,
+        _option("--dry_run", action="store_true", help="print shapes and estimates, train nothing"),
+        _option("--allow_dataset_change", action="store_true"),
+        _option(
+            "--seeds",
+            dest="num_seeds",
+            type=int,
+            metavar="N",
+            help="N runs from config.seed on, in DIR/seed_0, ..., and their mean",
+        ),
+        _option(
+            "--ensemble",
+            type=int,
+            metavar="K",
+            help="K models side by side, of seeds config.seed on, predicting as one",
+        ),
+        _option(
+            "--coordinator",
+            metavar="HOST:PORT",
+            help="several processes: where process 0 listens, or auto",
+        ),
+        _option("--num_processes", type=int, metavar="N"),
+        _option("--process_id", type=int, metavar="I", help="0 to N-1"),
+    ),
+    "evaluate": (
+        "Score a run under a protocol.",
+        WORKDIR,
+        DATA_OF_RUN,
+        _option("--protocol", metavar="NAME", help=f"{PROTOCOL_HELP}; default: that of the config"),
+        _file(
+            "--out",
+            "FILE",
+            help="default: evaluation.json and a report in DIR, or evaluation_NAME.json",
+        ),
+    ),
+    "baselines": (
+        "Score simple methods on converted sessions, without a model.",
+        _file("--data", "ROOT", dest="root", required=True),
+        _option("--protocol", default="mtm", metavar="NAME", help=f"{PROTOCOL_HELP}; default: mtm"),
+        _option("--names", type=_names, metavar="NAME,...", help="default: all"),
+        _file("--out", "FILE"),
+    ),
+    "compare": (
+        "Compare the evaluations of runs.",
+        _file("runs", "RUN", nargs="+"),
+        _file("--out", "FILE"),
+    ),
+    "decode": (
+        "Decode behaviour from a frozen model, beside read-outs of spikes tuned alike.",
+        WORKDIR,
+        DATA_OF_RUN,
+        _option(
+            "--target",
+            required=True,
+            metavar="NAME",
+            help="a condition, a behaviour, or contrast_side",
+        ),
+        _option("--method", default="probe", metavar="probe|finetune"),
+        _option(
+            "--protocol", default="cv", metavar="cv|split|mtm", help="cv: nested folds of trials"
+        ),
+        _option(
+            "--features",
+            metavar="latents|rates|latents+spikes",
+            help="default: latents (rates for mtm)",
+        ),
+        _option("--kind", metavar="categorical|per_trial|per_bin", help="default: from the values"),
+        _option(
+            "--lags",
+            metavar="FROM:TO",
+            help="bins that latents are read from; default: chosen in the folds",
+        ),
+        _option("--num_folds", type=int, default=5, metavar="N"),
+        _option(
+            "--fold_by", default="trial", metavar="trial|block", help="block: stretches of time"
+        ),
+        _option(
+            "--baselines",
+            type=_names,
+            metavar="NAME,...",
+            help="of raw, lagged_ridge, whole_trial, gru; default: by target",
+        ),
+        _option("--regions", action="store_true", help="also from each region alone"),
+        _option(
+            "--num_permutations",
+            type=int,
+            default=20,
+            metavar="N",
+            help="shuffled labels for chance",
+        ),
+        _option("--seed", type=int, default=0, metavar="N"),
+        _file("--out", "DIR", help="default: the workdir"),
+    ),
+    "predict": (
+        "Write predicted rates of the test trials.",
+        WORKDIR,
+        DATA_OF_RUN,
+        _file("--out", "DIR", required=True),
+        _option("--task", type=_names, metavar="NAME,...", help="default: all four"),
+        _option(
+            "--format", dest="file_format", default="npz", metavar="npz|nwb", help="default: npz"
+        ),
+    ),
+    "export": (
+        "Write a run's weights and model card as a folder to share.",
+        WORKDIR,
+        _file("--out", "DIR", required=True),
+        _option("--licence", metavar="TEXT", help="of the weights, e.g. CC-BY-4.0"),
+    ),
+    "doctor": ("Verify a run's checkpoints, files and versions.", WORKDIR),
+}
