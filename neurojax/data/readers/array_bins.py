@@ -120,6 +120,12 @@ def _stated_bin_size_s(arrays: Arrays, spec: ReadSpec, where: str) -> Any:
     typed = spec.option("bin_size_s")
     stored = arrays.pop("bin_size_s", None)
     if stored is None:
+        tensors = arrays.get("tensors")  # names of them, see `tensors`
+        require(
+            typed is not None or tensors is None,
+            f"{where}: {tensors} do not say the width of a bin; say it in seconds with "
+            "--options=bin_size_s=0.005 (--bin_ms merges bins)",
+        )
         require(
             typed is not None,
             f"{where} holds counts without bin_size_s; add to the file what a bin is, in seconds, "

@@ -76,6 +76,7 @@ def _named(arrays: Arrays, sets: dict[str, Arrays], where: str) -> Arrays:
     others = {name: v for name, v in arrays.items() if not _NAME.fullmatch(name)}
     if sizes := [name for name in _BIN_SIZES if name in others]:
         made["bin_size_s"] = _bin_size_s(others[sizes[0]], sizes[0], where)
+    made["tensors"] = np.array(", ".join(name for name in arrays if _NAME.fullmatch(name))[:200])
     order = [split for split in ("train", "valid", "eval") if split in sets]
     used: set[str] = set()
     cubes, inner = zip(*[_cube(sets[split], split, used, where) for split in order], strict=True)
