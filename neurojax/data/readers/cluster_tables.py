@@ -6,8 +6,7 @@ cluster_groups.csv, or cluster_group.csv, with tabs. SpikeInterface keeps proper
 of Python objects as pickles, which are never opened: NAME.csv or NAME.json beside it is taken.
 """
 
-import csv
-import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +15,8 @@ import numpy as np
 
 from neurojax.data.checks.findings import PART_LEFT_OUT
 from neurojax.data.readers.spec import as_number
-from neurojax.data.store.array_files import MAX_FILE_BYTES, map_npy, open_input
+from neurojax.data.readers.text_tables import read_json, read_rows, read_text
+from neurojax.data.store.array_files import map_npy
 from neurojax.errors import InputError, require
 
 # One of these that cannot be read is refused: without it noise would stay. The later counts as
@@ -32,7 +32,10 @@ LABELS = ("group", "KSLabel", "quality")  # the curator's word before the sorter
 REGIONS = ("region", "brain_region", "brain_area", "acronym", "location")
 _KEYS = ("cluster_id", "id", "unit_id", "cluster")
 _EMPTY = ("", "nan", "none", "null")
-_MAX_TEXT_BYTES = 2**26
+_NEVER_OPENED = (
+    "Python objects (a pickle), which are never opened; save them as text: "
+    "sorting.set_property(NAME, values.astype(str))"
+)
 # names in info["findings"]
 ODD_ROWS = "rows of the tables of clusters that name none or are cut short, skipped"
 DISAGREE = "units on whose label or region tables disagree, the newest taken"
@@ -112,9 +115,14 @@ def clusters_of(folder: Path, unit_ids: list[str] | None, strict: bool = False) 
         findings[DISAGREE] = disagreeing
     for name in pickled:
         if name not in columns:  # no other file says it
-            require(not strict, f"{folder}/properties/{name}.npy: {_PICKLED}")
+            require(not strict, f"{folder}/properties/{name}.npy: {_NEVER_OPENED}")
             findings[lost_property(name)] = len(places or ())
     return Clusters(columns, tuple(tables), findings)
+
+
+def lost_property(name: str) -> str:
+    """The finding of a property that is a pickle and stands nowhere else."""
+    return f"units whose property is a pickle of Python objects, never opened ({name})"
 
 
 def _why(error: InputError, path: Path) -> str:
@@ -122,15 +130,25 @@ def _why(error: InputError, path: Path) -> str:
     return str(error).removeprefix(str(path)).partition(";")[0].strip(" ,:")[:120]
 
 
-_PICKLED = (
-    "Python objects (a pickle), which are never opened; save them as text: "
-    "sorting.set_property(NAME, values.astype(str))"
-)
+def order_told(folder: Path, numbered: bool) -> list[str]:
+    """Names of the tables, the newest first, where a session may depend on their order in time.
 
-
-def lost_property(name: str) -> str:
-    """The finding of a property that is a pickle and stands nowhere else."""
-    return f"units whose property is a pickle of Python objects, never opened ({name})"
+    Args:
+        folder: of the sorting.
+        numbered: whether clusters are numbers (phy); else columns that two files have are enough.
+    """
+    if numbered:
+        return clusters_of(folder, None).order
+    having: dict[str, list[ClusterTable]] = {}
+    for path in files_of_clusters(folder):
+        names = [path.stem]
+        if path.suffix in (".tsv", ".csv"):
+            names = re.split(r"[\t,;]", read_text(path).partition("\n")[0])
+        for name in {name.strip() for name in names} & set(LABELS + REGIONS):
+            table = ClusterTable(path.name, path.stat().st_mtime_ns, {})
+            having.setdefault(name, []).append(table)
+    shared = {table for tables in having.values() if len(tables) > 1 for table in map(_age, tables)}
+    return [name for _, _, name in sorted(shared, reverse=True)]
 
 
 def label_column(clusters: Clusters, wanted: str | None, where: str) -> list[dict[int, str]]:
@@ -293,53 +311,3 @@ def _json_column(values: Any, places: dict[str, int], path: Path) -> dict[int, s
         for row, value in said.items()
         if isinstance(value, str | int | float) and str(value).strip().lower() not in _EMPTY
     }
-
-
-def read_rows(path: Path) -> tuple[list[dict[str, str]], int]:
-    """Rows of a .tsv or .csv file with a header, blanks around cells removed, and how many others
-    have more or fewer cells than the header. The header says what separates cells.
-
-    Raises:
-        InputError: not text, too large, or empty.
-    """
-    lines = read_text(path).splitlines()
-    header = next((line for line in lines if line.strip()), "")
-    mark = next((mark for mark in ("\t", ",", ";") if mark in header), ",")
-    try:
-        cells = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=mark)]
-    except csv.Error as error:
-        raise InputError(f"{path} cannot be read as a table ({error}); write it again") from None
-    rows = [row for row in cells if any(row)]
-    require(rows, f"{path} is empty; expected a line of names and one line a row")
-    names = rows[0]
-    given = [name for name in names if name]
-    require(
-        given and len(set(given)) == len(given), f"{path} names a column twice or none; rename one"
-    )
-    # editors leave separators behind the last cell
-    trimmed = [row[: len(names)] if not any(row[len(names) :]) else row for row in rows[1:]]
-    whole = [row for row in trimmed if len(row) == len(names)]
-    return [dict(zip(names, row, strict=True)) for row in whole], len(rows) - 1 - len(whole)
-
-
-def read_json(path: Path) -> Any:
-    """Content of a JSON file."""
-    try:
-        return json.loads(read_text(path))
-    except (ValueError, RecursionError) as error:
-        raise InputError(
-            f"{path} cannot be read as JSON ({str(error)[:80]}); save the sorting again"
-        ) from None
-
-
-def read_text(path: Path) -> str:
-    """Content of a file of text of a sane size."""
-    with open_input(path) as file:
-        require(
-            path.stat().st_size <= min(_MAX_TEXT_BYTES, MAX_FILE_BYTES),
-            f"{path} has {path.stat().st_size} bytes, more than such a file holds; check it",
-        )
-        try:
-            return file.read().decode("utf-8-sig")
-        except (UnicodeDecodeError, OSError):
-            raise InputError(f"{path} is not text; write it again") from None

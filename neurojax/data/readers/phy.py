@@ -17,8 +17,8 @@ from neurojax.data.clock import TimeUnit
 from neurojax.data.readers.cluster_tables import (
     REGIONS,
     Clusters,
-    clusters_of,
     label_column,
+    order_told,
     plain_label,
     probe_column,
 )
@@ -43,6 +43,7 @@ from neurojax.data.readers.sorting_clock import (
 from neurojax.data.readers.sorting_folders import (
     MARKERS,
     files_of,
+    is_phy,
     is_sorting,
     raw_num_samples,
     read_sorting,
@@ -150,7 +151,7 @@ def source_sha256(source: str) -> str:
         total.update(f"{path.relative_to(folder).as_posix()}\0{sha256_file(path)}\n".encode())
     for path in files_above(folder):
         total.update(f"../{path.name}\0{sha256_file(path)}\n".encode())
-    order = clusters_of(folder, None).order if (folder / "spike_clusters.npy").exists() else []
+    order = order_told(folder, numbered=is_phy(folder))
     for fact in (order, [n for n in raw_num_samples(folder) if n is not None]):
         total.update(f"{fact}\n".encode() if fact else b"")
     return total.hexdigest()
@@ -177,9 +178,12 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         clock.start_s, clock.segments, rate_hz, TimeUnit.of(spec.time_unit), spec.time_unit or ""
     )
     table = table_of_trials(folder, spec, where)
+    if table is None:  # before windows are cut on a clock of another unit
+        judge(sorting, everything, spec, bin_size_s, where, None)
     trials = sorting_trials(table, side, clock, spec, bin_size_s, where)
-    of_table = None if table is None else (trials.starts_s, trials.stops_s)
-    judge(sorting, everything, spec, bin_size_s, where, of_table)
+    if table is not None:
+        times = trials.starts_s, trials.stops_s
+        judge(sorting, everything, spec, bin_size_s, where, times)
     counts, lengths = spike_counts(
         spikes.times_s,
         spikes.rows,

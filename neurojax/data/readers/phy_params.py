@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from neurojax.data.readers.cluster_tables import read_text
+from neurojax.data.readers.text_tables import read_text
 from neurojax.errors import InputError
 
 _WANTED = ("sample_rate", "dat_path", "n_channels_dat", "dtype", "offset")

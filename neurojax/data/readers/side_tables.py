@@ -16,9 +16,9 @@ import numpy as np
 
 from neurojax.data.checks.findings import LEFT_OUT
 from neurojax.data.clock import TimeUnit
-from neurojax.data.readers.cluster_tables import read_rows
 from neurojax.data.readers.signals import bin_starts, clean_signal, mean_in_bins
 from neurojax.data.readers.spec import ReadSpec
+from neurojax.data.readers.text_tables import read_rows
 from neurojax.data.store.array_files import check_array_name, open_input, read_npz
 from neurojax.errors import InputError, require
 
@@ -102,7 +102,7 @@ class TrialTable(NamedTuple):
 
     Attributes:
         starts_s, stops_s: float64 [trials], seconds on the session's clock, NaN where not known.
-        faults: reason -> bool [trials], True where a trial cannot be used.
+        dropped: reason -> number of trials that are not among them.
         conditions: name -> [trials].
         findings: name -> number.
         skipped: columns that were left out.
@@ -110,7 +110,7 @@ class TrialTable(NamedTuple):
 
     starts_s: np.ndarray
     stops_s: np.ndarray
-    faults: dict[str, np.ndarray]
+    dropped: dict[str, int]
     conditions: dict[str, np.ndarray]
     findings: dict[str, int]
     skipped: list[str]
@@ -146,6 +146,10 @@ def trials_of(path: Path, clock: Clock, spec: ReadSpec) -> TrialTable:
     table, findings, skipped = _trial_columns(path, spec.strict)
     num_rows = len(next(iter(table.values())))
     shift_s = clock.shifts(table, num_rows, path)
+    is_read = np.isfinite(shift_s)
+    require(is_read.any(), f"{path}: no trial is of a segment that is read; correct its segments")
+    table, shift_s = {n: values[is_read] for n, values in table.items()}, shift_s[is_read]
+    dropped = {"of a segment that was not read": int((~is_read).sum())}
     if spec.align is not None:
         require(
             spec.align in table,
@@ -165,8 +169,8 @@ def trials_of(path: Path, clock: Clock, spec: ReadSpec) -> TrialTable:
     reserved = {"start_s": "trial_start_s", "split": "trial_split"}
     taken = {"start_bin": "trial_start_bin", "num_bins": "trial_num_bins"}
     conditions = {(reserved | taken).get(name, name): values for name, values in table.items()}
-    faults = {"of a segment that was not read": np.isnan(shift_s)} if len(shift_s) else {}
-    return TrialTable(starts + shift_s, stops + shift_s, faults, conditions, findings, skipped)
+    dropped = {reason: number for reason, number in dropped.items() if number}
+    return TrialTable(starts + shift_s, stops + shift_s, dropped, conditions, findings, skipped)
 
 
 def _trial_columns(

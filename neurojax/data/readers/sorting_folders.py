@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data.readers.cluster_tables import Clusters, clusters_of, files_of_clusters, read_json
+from neurojax.data.readers.cluster_tables import Clusters, clusters_of, files_of_clusters
 from neurojax.data.readers.phy_params import num_samples_of, params_of
+from neurojax.data.readers.text_tables import read_json
 from neurojax.data.store.array_files import map_npy, map_records, read_npz
 from neurojax.errors import InputError, require
 
@@ -61,6 +62,11 @@ def is_sorting(folder: Path) -> bool:
     return any((folder / marker).is_file() for marker in MARKERS) or is_zarr(folder)
 
 
+def is_phy(folder: Path) -> bool:
+    """Whether a folder is one of phy or Kilosort."""
+    return any((folder / name).exists() for name in TIMES)
+
+
 def is_zarr(folder: Path) -> bool:
     """Whether a folder is a sorting that SpikeInterface saved as zarr."""
     described = any((folder / name).is_file() for name in (".zgroup", ".zattrs", "zarr.json"))
@@ -78,7 +84,7 @@ def read_sorting(folder: Path, times: str | None, strict: bool) -> Sorting:
     Raises:
         InputError: it is none, or its files are damaged or disagree.
     """
-    if any((folder / name).exists() for name in TIMES):
+    if is_phy(folder):
         return _read_phy(folder, times, strict)
     require(times is None, f"{folder} is no phy folder, so times={times!r} names none of its files")
     if (folder / "numpysorting_info.json").exists():
@@ -105,7 +111,7 @@ def files_of(folder: Path) -> list[Path]:
 def raw_num_samples(folder: Path) -> tuple[int | None, ...]:
     """Samples of the recording that a sorting's folder points to, of each segment; reads no
     spikes."""
-    if any((folder / name).exists() for name in TIMES):
+    if is_phy(folder):
         return (num_samples_of(params_of(folder / "params.py"), folder),)
     return _analyzer_num_samples(folder)
 

@@ -61,11 +61,11 @@ def sorting_trials(
         starts = windows(clock, spec.window_s, bin_size_s, where)
         return SortingTrials(starts, starts + spec.window_s, {}, {}, {}, [])
     table = trials_of(path, side, spec)
-    starts, stops, faults = table.starts_s, table.stops_s, dict(table.faults)
+    starts, stops = table.starts_s, table.stops_s
     known = np.isfinite(starts) & np.isfinite(stops)
     short = np.zeros(len(starts), bool)
     short[known] = bins_that_fit(starts[known], stops[known], bin_size_s) < 1
-    faults["shorter than one bin"] = short
+    faults = {"shorter than one bin": short}
     # what lies outside of the recording is not observed: `session_of` leaves out such trials
     for_ever = (-np.inf, np.inf)
     keep, dropped = kept_windows(starts, stops, for_ever, faults, spec, bin_size_s, where)
@@ -74,6 +74,7 @@ def sorting_trials(
         for times, name in ((starts, "start_s"), (stops, "stop_s"))
     )
     conditions = {name: values[keep] for name, values in table.conditions.items()}
+    dropped = table.dropped | dropped
     return SortingTrials(starts, stops, conditions, dropped, table.findings, table.skipped)
 
 

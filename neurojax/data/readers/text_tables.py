@@ -1,0 +1,61 @@
+"""Small files of text: tables with a line of names (.csv, .tsv), JSON."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+from neurojax.data.store.array_files import MAX_FILE_BYTES, open_input
+from neurojax.errors import InputError, require
+
+_MAX_TEXT_BYTES = 2**26
+
+
+def read_rows(path: Path) -> tuple[list[dict[str, str]], int]:
+    """Rows of a .tsv or .csv file with a header, blanks around cells removed, and how many others
+    have more or fewer cells than the header. The header says what separates cells.
+
+    Raises:
+        InputError: not text, too large, or empty.
+    """
+    lines = read_text(path).splitlines()
+    header = next((line for line in lines if line.strip()), "")
+    mark = next((mark for mark in ("\t", ",", ";") if mark in header), ",")
+    try:
+        cells = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=mark)]
+    except csv.Error as error:
+        raise InputError(f"{path} cannot be read as a table ({error}); write it again") from None
+    rows = [row for row in cells if any(row)]
+    require(rows, f"{path} is empty; expected a line of names and one line a row")
+    names = rows[0]
+    given = [name for name in names if name]
+    require(
+        given and len(set(given)) == len(given), f"{path} names a column twice or none; rename one"
+    )
+    # editors leave separators behind the last cell
+    trimmed = [row[: len(names)] if not any(row[len(names) :]) else row for row in rows[1:]]
+    whole = [row for row in trimmed if len(row) == len(names)]
+    return [dict(zip(names, row, strict=True)) for row in whole], len(rows) - 1 - len(whole)
+
+
+def read_json(path: Path) -> Any:
+    """Content of a JSON file."""
+    try:
+        return json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"{path} cannot be read as JSON ({str(error)[:80]}); save the sorting again"
+        ) from None
+
+
+def read_text(path: Path) -> str:
+    """Content of a file of text of a sane size."""
+    with open_input(path) as file:
+        require(
+            path.stat().st_size <= min(_MAX_TEXT_BYTES, MAX_FILE_BYTES),
+            f"{path} has {path.stat().st_size} bytes, more than such a file holds; check it",
+        )
+        try:
+            return file.read().decode("utf-8-sig")
+        except (UnicodeDecodeError, OSError):
+            raise InputError(f"{path} is not text; write it again") from None
