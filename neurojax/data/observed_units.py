@@ -118,7 +118,7 @@ def with_heard(
     bin_size_s: float,
 ) -> tuple[list[np.ndarray] | None, int]:
     """When units were observed, without stretches in which all fall silent against all odds, and
-    the bins of trials in these; see `observed.heard`.
+    how many bins of trials that are not left out already these take; see `observed.heard`.
 
     Args:
         watched: of each unit, float64 [n, 2]; None: always.
@@ -134,4 +134,7 @@ def with_heard(
         return watched, 0
     if watched is None:
         return [told] * num_units, int((~bins).sum())
-    return [shared(own, told) for own in watched], int((~bins).sum())
+    different = {own.tobytes(): own for own in watched}.values()
+    within = [inside_bins(own, trial_start_s, trial_num_bins, bin_size_s) for own in different]
+    gone = np.any(within, axis=0) & ~bins
+    return [shared(own, told) for own in watched], int(gone.sum())

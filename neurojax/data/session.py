@@ -152,6 +152,22 @@ class Session:
 
         return from_pynapple(group, bin_ms, **fields)
 
+    @classmethod
+    def from_sorting(cls, sorting: Any, bin_ms: float = 20.0, **fields: Any) -> "Session":
+        """Builds a session from a SpikeInterface `BaseSorting`, all segments; see
+        `neurojax.data.session_objects.from_sorting`."""
+        from neurojax.data.session_objects import from_sorting
+
+        return from_sorting(sorting, bin_ms, **fields)
+
+    @classmethod
+    def from_neo(cls, data: Any, bin_ms: float = 20.0, **fields: Any) -> "Session":
+        """Builds a session from a neo block, segment or list of spike trains; see
+        `neurojax.data.session_objects.from_neo`."""
+        from neurojax.data.session_objects import from_neo
+
+        return from_neo(data, bin_ms, **fields)
+
     def to_pynapple(self) -> dict[str, Any]:
         """A `pynapple.TsGroup` and its company; see
         `neurojax.data.session_pynapple.to_pynapple`."""

@@ -11,14 +11,13 @@ import numpy as np
 
 from neurojax.data.observed import entries_of, merged, shared
 from neurojax.data.optional import needed
-from neurojax.data.session import Session, names_a_region
+from neurojax.data.region_columns import telling_column
+from neurojax.data.session import Session
 from neurojax.data.spike_trains import from_spike_times
 from neurojax.data.store.session_fields import named_columns, plain_array
 from neurojax.data.store.session_rules import check_info, check_session_id
 from neurojax.errors import InputError, require
 
-# names of the metadata, the first that names a region
-_REGIONS = ("region", "brain_region", "location", "area", "acronym")
 _LEFT_OUT = "columns of metadata that are not one number or text each"
 
 
@@ -62,13 +61,14 @@ def from_pynapple(
     units = [int(unit) for unit in group.keys()]  # noqa: SIM118 (a TsGroup iterates otherwise)
     columns, left_out = _metadata(group, {"rate"}, where)
     if regions is None:
-        regions = next((name for name in _REGIONS if _names_regions(columns.get(name))), None)
+        regions = telling_column(columns)
     if isinstance(regions, str):
         require(
             regions in columns,
             f"from_pynapple: regions={regions!r}, but the group's metadata are {sorted(columns)}",
         )
-        regions = dict(zip(units, columns[regions].astype(str).tolist(), strict=True))
+        labels = columns[regions].astype(str).tolist()
+        regions = {unit: label or None for unit, label in zip(units, labels, strict=True)}
     numbers = {key: values for key, values in columns.items() if values.dtype.kind in "biuf"}
     given = named_columns(fields.get("unit_metadata"), "unit_metadata", where)
     fields["unit_metadata"] = numbers | given
@@ -130,10 +130,6 @@ def _told(support: Any, times_s: np.ndarray) -> np.ndarray:
     gaps = ~(inferred[:-1, 1] & inferred[1:, 0])
     starts, stops = edges[np.append(True, gaps), 0], edges[np.append(gaps, True), 1]
     return np.stack([starts, stops], axis=1)
-
-
-def _names_regions(column: np.ndarray | None) -> bool:
-    return column is not None and any(map(names_a_region, column.tolist()))
 
 
 def to_pynapple(session: Session) -> dict[str, Any]:

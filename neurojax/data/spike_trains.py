@@ -161,8 +161,12 @@ def _flat(times: Any, unit_ids: Any, where: str) -> tuple[np.ndarray, np.ndarray
         for label in times:
             _require_label(label, where)
         trains = [_times(train, f"times of unit {name}", where) for name, train in times.items()]
-        names = np.array([str(label) for label in times])
-        return np.concatenate(trains), np.repeat(names, [len(train) for train in trains])
+        flat = np.concatenate(trains)
+        names = np.repeat([str(label) for label in times], [len(train) for train in trains])
+        if any((train[1:] < train[:-1]).any() for train in trains):
+            return flat, names
+        order = np.argsort(flat, kind="stable")  # trains in order are spikes in order
+        return flat[order], names[order]
     require(
         unit_ids is not None,
         f"{where}: times without unit_ids; give one unit a spike, or times as unit -> spike times",
@@ -271,7 +275,7 @@ def _regions(regions: Any, named: list[Any], where: str) -> np.ndarray | None:
 def _names_units(series: Any, named: list[Any]) -> bool:
     """Whether an object is a pandas Series whose index is the units, not just counted up."""
     index = getattr(series, "index", None)
-    if not hasattr(series, "to_dict") or type(index).__name__ in ("RangeIndex", "NoneType"):
+    if not hasattr(series, "to_dict") or list(index) == list(range(len(index))):
         return False
     return {str(label) for label in named} <= {str(label) for label in index}
 
