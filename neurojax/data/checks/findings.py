@@ -38,6 +38,7 @@ FELL_SILENT = "bins not observed, as a whole population fell silent against all 
 REGION_SPELLINGS = "units whose region was spelled in another way"
 # What every door calls a behaviour that it could not use; why follows in brackets.
 LEFT_OUT = "behaviour left out"
+HARDLY_KNOWN = "behaviour known in less than half of the bins"
 PART_LEFT_OUT = "part left out"  # of any other optional part
 # Names in `info["findings"]` -> level and remedy; a reader's own names are notes.
 _KNOWN = {
@@ -165,6 +166,11 @@ _KNOWN = {
     "channels that never change": (
         "warning",
         "a dead or missing electrode; leave it out, or check the cable",
+    ),
+    HARDLY_KNOWN: (
+        "warning",
+        f"bridge gaps between its samples with --max_gap_s; {_CLOCK}, or say the unit with "
+        "--time_unit=behavior=ms",
     ),
     "unit-bins outside of obs_intervals, left out": ("note", _NO_SILENCE),
     "unit-bins in invalid_times, left out": ("note", _NO_SILENCE),

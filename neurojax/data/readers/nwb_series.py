@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data.checks.findings import LEFT_OUT
+from neurojax.data.checks.findings import HARDLY_KNOWN, LEFT_OUT
 from neurojax.data.clock import TimeUnit, in_seconds
 from neurojax.data.readers import hdf5, nwb_file
 from neurojax.data.readers.nwb_tables import not_among
@@ -77,6 +77,14 @@ def read_behaviour(
             odd[f"{LEFT_OUT} ({said})"] = 1
             continue
         made[name] = mean_in_bins(times, values, starts, bin_size_s, spec.max_gap_s)
+        unknown = int(np.isnan(made[name]).all(axis=1).sum())
+        if 2 * unknown > len(starts):
+            steps_s = np.median(np.diff(times)) if len(times) > 1 else np.inf
+            odd[
+                f"{HARDLY_KNOWN} ({name}: {len(times):,} samples from {times[0]:,.6g} to "
+                f"{times[-1]:,.6g} s, {steps_s:.3g} s apart; trials from {starts.min():,.6g} to "
+                f"{starts.max():,.6g} s), bins without it"
+            ] = unknown
     return made, odd
 
 
@@ -105,7 +113,8 @@ def path_of(asked: str, series: dict[str, Any], where: str, option: str, remark:
     )
     require(
         len(fitting) <= 1,
-        f"{where}: {option} {asked!r} fits {', '.join(fitting[:20])}; give the whole path of one",
+        f"{where}: {option} {asked!r} fits {', '.join(sorted(fitting)[:20])}; give the whole path "
+        "of one",
     )
     require(
         fitting,
