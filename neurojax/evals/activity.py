@@ -65,12 +65,14 @@ def predict_session(
     for task in tasks:
         kind, questions = protocol.task(task).hides, protocols.questions(session, task, protocol)
         scored = protocols.scored_entries(session, task, trial_ids, protocol)
+        # A unit that was not observed in a trial has nothing there to be left out for.
+        asked = only if session.validity is None else only & scored.any(1)
         if kind.in_turn:
             # Left out one at a time: a pass mixes (trial, unit) pairs of all of them.
             groups = [Group(question.visible, kind.scheme) for question in questions]
-            log_rates = passes.leave_one_out(groups, only)
+            log_rates = passes.leave_one_out(groups, asked)
         elif kind.by_region:
-            log_rates = passes.hide_regions(questions, only)
+            log_rates = passes.hide_regions(questions, asked)
         else:
             bins = protocols.forward_bins(session, trial_ids, protocol)
             hidden_bins = bins if kind.last_bins else None

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data.checks.check import trial_spikes
+from neurojax.data.checks.check import observed_bins, trial_spikes
 from neurojax.data.checks.drift import REMEDY, drift
 from neurojax.data.session import Session
 from neurojax.evals import tables
@@ -17,7 +17,7 @@ def of_session(session: Session) -> dict[str, Any]:
     where nothing leaks."""
     # [trials, N]
     spikes = np.stack([trial_spikes(session, trial) for trial in range(session.num_trials)])
-    found = drift(spikes, session.trial_num_bins, session.trial_start_s, session.split)
+    found = drift(spikes, observed_bins(session), session.trial_start_s, session.split)
     if found is None:
         return {"drift": None, "drift_reason": "too few trials to say", "drift_warning": None}
     warning = f"{found.sentence}; {REMEDY}" if found.leaks else None

@@ -70,10 +70,14 @@ def of_session(
         "region": session.region,
         "bps_unit_model": unit_scores(session, rates, task, protocol),
     }
+    entries = bin_valid[..., None]
+    if session.validity is not None:
+        entries = session.entry_valid(trial_ids)
+        record["observed"] = entries[shown]
     if baseline_unit_scores:
         name = baseline if baseline in baseline_unit_scores else list(baseline_unit_scores)[-1]
         record |= {"baseline": name, "bps_unit_baseline": baseline_unit_scores[name]}
-    record |= _psth(session, trial_ids, counts, bin_valid, rates)
+    record |= _psth(session, trial_ids, counts, entries, rates)
     return record
 
 
@@ -84,9 +88,9 @@ def _true_rates(session: Session, trial: int) -> np.ndarray | None:
     return np.asarray(session.true_rates[start : start + session.trial_num_bins[trial]])
 
 
-def _psth(session: Session, trial_ids, counts, bin_valid, rates) -> dict[str, Any]:
+def _psth(session: Session, trial_ids, counts, entries, rates) -> dict[str, Any]:
     """Trial averages per condition (of the first column with few values and enough trials), or over
-    all trials."""
+    all trials; NaN where a unit was observed in none of them."""
     labels, names = np.zeros(len(trial_ids), int), ["all trials"]
     for column in _CONDITION_NAMES:
         if column in session.conditions:
@@ -96,10 +100,14 @@ def _psth(session: Session, trial_ids, counts, bin_valid, rates) -> dict[str, An
                 break
     observed, predicted = [], []
     for code in range(len(names)):
-        weight = (bin_valid & (labels == code)[:, None])[..., None]
+        weight = entries & (labels == code)[:, None, None]
         total = np.maximum(weight.sum(0), 1)
-        observed.append((counts * weight).sum(0) / total)
-        predicted.append(np.where(weight, np.nan_to_num(rates), 0).sum(0) / total)
+        means = [(counts * weight).sum(0), np.where(weight, np.nan_to_num(rates), 0).sum(0)]
+        means = [mean / total for mean in means]
+        if entries.shape[2] > 1:  # padded bins of a trial that is observed throughout stay zero
+            means = [np.where(weight.any(0), mean, np.nan) for mean in means]
+        observed.append(means[0])
+        predicted.append(means[1])
     return {
         "conditions": names,
         "psth_observed": np.stack(observed),

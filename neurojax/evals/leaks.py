@@ -1,7 +1,8 @@
 """What would make every score a lie, looked for in every evaluation.
 
 influence   the counts an entry is scored on move its own prediction, by as little as a bit
-trained     a test trial is one the run was trained on, whatever the split says now
+trained     a test trial is one the run was trained on, whatever the split says now, or shares time
+            with one in the same recording, however that is named, cut and binned now
 copies      a test trial repeats a train trial, of its own session or of another
 overlap     trials of different splits share bins of the recording
 normalised  what is known of a unit beforehand (its mean rate, whether it is scored) moves with
@@ -9,13 +10,16 @@ normalised  what is known of a unit beforehand (its mean rate, whether it is sco
 """
 
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from neurojax.data.observed import entries_of
 from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, Session
-from neurojax.data.store.trained_trials import telling_digests
+from neurojax.data.store import trained_trials
+from neurojax.data.store.session_format import Digests, digests_of
+from neurojax.data.store.trained_trials import Trained, telling_digests
 from neurojax.errors import InputError
 from neurojax.evals import activity, passes, protocols
 
@@ -33,7 +37,8 @@ def check_evaluation(
     seed: int,
     trials_per_pass: int = 256,
     protocol: protocols.Protocol = protocols.MTM,
-    trained: Collection[bytes] | None = None,
+    trained: Trained | None = None,
+    digests: Mapping[str, Digests] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Runs every check on the sessions of an evaluation.
 
@@ -43,7 +48,8 @@ def check_evaluation(
         seed: which cases are drawn.
         trials_per_pass: as in the evaluation, whose compiled programs are used.
         protocol: what is hidden.
-        trained: digests of the trials the run was trained on; None where it keeps none.
+        trained: what the run was trained on; None where it keeps no list.
+        digests: session id -> digests, of those that are known.
 
     Returns:
         session id -> {"trained": "passed" or "not known ...", "normalised": "passed", "influence":
@@ -54,16 +60,16 @@ def check_evaluation(
         LeakError: a scored entry moved its own prediction, or test counts what is known beforehand.
         InputError: trials that were trained on, copies or overlaps in the data.
     """
-    if trained is not None:
-        require_unseen(sessions, trained)
+    known = {s.session_id: (digests or {}).get(s.session_id) or digests_of(s) for s in sessions}
+    require_unseen(sessions, trained, known)
     compared = require_no_copies(sessions)
     found = {}
     for session in sessions:
         require_train_normalisation(session, protocol)
+        counts_sha256 = known[session.session_id].counts_sha256
+        unknown = trained_trials.why_not_known(session, trained, counts_sha256)
         found[session.session_id] = {
-            "trained": "not known: the run keeps no digests of its trials"
-            if trained is None
-            else "passed",
+            "trained": f"not known: {unknown}" if unknown else "passed",
             "normalised": "passed",
             "influence": "passed",
             "influence_cases": require_no_influence(
@@ -108,25 +114,34 @@ def require_no_copies(sessions: Sequence[Session]) -> dict[str, int]:
     return compared
 
 
-def require_unseen(sessions: Sequence[Session], trained: Collection[bytes]) -> None:
-    """No test trial is one of those a run was trained on.
+def require_unseen(
+    sessions: Sequence[Session],
+    trained: Trained | None,
+    digests: Mapping[str, Digests] | None = None,
+) -> None:
+    """No test trial is one of those a run was trained on, nor shares time with one.
+
+    Args:
+        sessions: to be tested.
+        trained: None where it is not known, and nothing is asked.
+        digests: session id -> digests, of those that are known.
 
     Raises:
         InputError: one is.
     """
-    for session in sessions if trained else ():
-        seen = sorted(
-            trial for digest, trial in telling_digests(session, TEST).items() if digest in trained
-        )
+    for session in sessions:
+        known = (digests or {}).get(session.session_id)
+        found = trained_trials.among(session, trained, known.counts_sha256 if known else None)
+        seen = np.intersect1d(found, session.trials_of(TEST)).tolist()
         if seen:
             listed = ", ".join(map(str, seen[:5])) + (
                 f" and {len(seen) - 5} more" if len(seen) > 5 else ""
             )
             raise InputError(
                 f"the run was trained on {len(seen)} test trial{'s' * (len(seen) > 1)} of session "
-                f"{session.session_id} ({listed}), so their scores would mean nothing; evaluate "
-                "it on the split it was "
-                "trained with, or train it again with this one"
+                f"{session.session_id} ({listed}), or on some of their time, so their scores "
+                "would mean nothing; evaluate it on the split it was trained with, or train it "
+                "again with this one"
             )
 
 
@@ -147,6 +162,10 @@ def require_train_normalisation(
         ] = False
     # Every count outside train changes, zeros too: whatever reads one of them will move.
     counts[rows] = np.where(counts[rows] == 0, 3, 0)
+    # An entry that was not observed keeps its zero: nothing is known there, and nothing reads it.
+    if session.validity is not None:
+        seen = entries_of(session.validity, *counts.shape)
+        counts = np.where(seen, counts, session.counts)
     changed = dataclasses.replace(session, counts=counts)
     same = np.array_equal(session.mean_counts(), changed.mean_counts()) and np.array_equal(
         protocols.scored_units(session, protocol), protocols.scored_units(changed, protocol)
@@ -267,9 +286,11 @@ def draw_cases(
     """At most one case of each task in each of the trials.
 
     A unit left out fires in its trial: one that is silent there may share a pass with others. The
-    cases of `intra_region` are of one region, so that they too share a pass.
+    cases of `intra_region` are of one region, so that they too share a pass. Entries that were not
+    observed are no part of a case.
     """
     counts, _ = session.gather_trials(trial_ids)
+    observed = session.entry_valid(trial_ids)
     drawn: dict[str, list[Case]] = {}
     for task, asked in protocol.tasks.items():
         questions = protocols.questions(session, task, protocol)
@@ -290,6 +311,8 @@ def draw_cases(
                 bins = protocols.forward_bins(session, trial_ids, protocol)[place]
                 hidden = hidden | bins[:, None]
             wanted = alone if alone.any() else question.asked
+            if session.validity is not None:
+                hidden = hidden & observed[place]
             cases.append(Case(place, hidden, scored[place] & wanted))
         drawn[task] = cases
     return drawn

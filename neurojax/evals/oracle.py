@@ -98,6 +98,8 @@ def known_dynamics_smoother(
     )
     trial_ids = session.trials_of(TEST)
     counts, _ = session.gather_trials(trial_ids[:max_trials])
+    # What nobody watched is hidden from the observer, too.
+    seen = None if session.validity is None else session.entry_valid(trial_ids[:max_trials])
     predictions = {}
     for task in protocol.activity_tasks if tasks is None else tasks:
         kind, silent = protocol.task(task).hides, ~protocols.visible_units(session, task, protocol)
@@ -109,7 +111,8 @@ def known_dynamics_smoother(
             truth, kind, num_groups, np.random.default_rng(seed), silent, last
         ):
             # Units that a task never shows are hidden in every case, beside those of the case.
-            rates = _predict_hidden(part, counts[..., units], hidden | silent[units])
+            seen_here = None if seen is None else seen[..., units]
+            rates = _predict_hidden(part, counts[..., units], hidden | silent[units], seen_here)
             predicted[: len(counts), :, units] = rates
         predictions[task] = np.where(scored, predicted, np.float32(np.nan))
     return predictions
@@ -152,19 +155,23 @@ def _random_groups(num_units: int, num_groups: int, rng: np.random.Generator) ->
 
 
 def _predict_hidden(
-    truth: synthetic.SyntheticTruth, counts: np.ndarray, hidden: np.ndarray
+    truth: synthetic.SyntheticTruth,
+    counts: np.ndarray,
+    hidden: np.ndarray,
+    seen: np.ndarray | None,
 ) -> np.ndarray:
     """Smooths every (case, trial) pair, chunk by chunk; collects what each case hides.
 
-    counts [trials, T, n], hidden bool, broadcastable to [cases, T, n] -> float64 [trials, T, n],
-    NaN where never hidden.
+    counts [trials, T, n], hidden bool, broadcastable to [cases, T, n], seen bool [trials, T, n]
+    (None: all) -> float64 [trials, T, n], NaN where never hidden.
     """
     hidden = np.broadcast_to(hidden, (len(hidden), *counts.shape[1:]))
     collected = np.full(counts.shape, np.nan)
     num_pairs = len(hidden) * len(counts)
     for first in range(0, num_pairs, _CHUNK):
         case, trial = np.divmod(np.arange(first, min(first + _CHUNK, num_pairs)), len(counts))
-        rates = smooth_visible(truth, counts[trial], ~hidden[case])
+        visible = ~hidden[case] if seen is None else ~hidden[case] & seen[trial]
+        rates = smooth_visible(truth, counts[trial], visible)
         # Only what a case hides is taken; the smoother's word on what it saw is no prediction.
         at_pair, at_bin, at_unit = np.nonzero(hidden[case])
         collected[trial[at_pair], at_bin, at_unit] = rates[at_pair, at_bin, at_unit]

@@ -23,6 +23,8 @@ MTM = PROTOCOLS["mtm"]
 TASKS = MTM.activity_tasks
 # test trials in a row, on average, from which a split counts as one in time blocks
 BLOCK_TRIALS = 3
+# a unit observed in fewer train trials is scored, and told
+FEW_TRIALS = 10
 
 
 def get_protocol(name: str | Protocol) -> Protocol:
@@ -75,6 +77,12 @@ def reason_against(
     scored = scored_units(session, protocol)
     if not scored.any():
         return "has no unit with a spike in its train trials; check its counts"
+    if session.validity is not None:
+        if not session.entry_valid(session.trials_of(TEST))[:, :, scored].any():
+            return (
+                "has no test trial in which a unit with a train spike was observed; convert it "
+                "with another --split"
+            )
     if protocol.holds_units_out:
         held_out = held_out_units(session, protocol)
         column = (
@@ -90,7 +98,9 @@ def reason_against(
 
 def scored_units(session: Session, protocol: Protocol = MTM) -> np.ndarray:
     """Units with enough spikes in the train split, bool [N]; all others stay hidden in every
-    task."""
+    task. Counts where a unit was not observed are none."""
+    if session.validity is not None:
+        return session.totals(TRAIN)[0] >= protocol.min_train_spikes
     rows = np.zeros(len(session.counts), bool)
     for trial in session.trials_of(TRAIN):
         start = session.trial_start_bin[trial]
@@ -132,8 +142,8 @@ def visible_units(session: Session, task: str, protocol: Protocol = MTM) -> np.n
 
 
 def region_members(session: Session, protocol: Protocol = MTM) -> dict[str, np.ndarray]:
-    """Region label -> bool [N], its scored units; known regions with at least one, sorted by
-    label."""
+    """Region label -> bool [N], its scored units (observed in train trials, with spikes there);
+    known regions with at least one, sorted by label."""
     labels, _ = one_spelling(session.region)
     known = [label.strip().lower() not in protocol.unknown_regions for label in labels]
     eligible = scored_units(session, protocol) & np.array(known, bool)
@@ -217,5 +227,31 @@ def notes(session: Session, protocol: Protocol) -> list[str]:
             f"units have no column {protocol.held_out_column!r}: "
             f"{100 * protocol.held_out_fraction:g} % of the units are held out, drawn by seed "
             f"{protocol.seed}"
+        )
+    return found + _notes_of_gaps(session, protocol)
+
+
+def _notes_of_gaps(session: Session, protocol: Protocol) -> list[str]:
+    """What of a session's scores rests on less than all of its time."""
+    if session.validity is None:
+        return []
+    scored = scored_units(session, protocol)
+    trials = {split: session.trials_of(split) for split in (TRAIN, TEST)}
+    seen = {split: session.entry_valid(rows)[:, :, scored] for split, rows in trials.items()}
+    due = int(session.trial_num_bins[trials[TEST]].sum()) * int(scored.sum())
+    lost = 1 - seen[TEST].sum() / max(due, 1)
+    found = []
+    if lost:
+        found.append(
+            f"{100 * lost:.2g} % of the scored units' bins in test trials were not observed and "
+            "are left out"
+        )
+    if never := int((~seen[TEST].any((0, 1))).sum()):
+        found.append(f"{never} of {int(scored.sum())} scored units were observed in no test trial")
+    few = int((seen[TRAIN].any(1).sum(0) < min(FEW_TRIALS, len(trials[TRAIN]))).sum())
+    if few:
+        found.append(
+            f"{few} of {int(scored.sum())} scored units were observed in under {FEW_TRIALS} train "
+            "trials: little is known of them"
         )
     return found

@@ -36,6 +36,7 @@ def region_matrix(
     seed: int,
     num_permutations: int,
     schemes: tuple[str, ...] = (),
+    observed: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """The `regions` block of a session in evaluation.json; {} with fewer than two regions.
 
@@ -51,6 +52,7 @@ def region_matrix(
         seed: of the permutations.
         num_permutations: draws of each null; 0 for no p-values.
         schemes: masking schemes the model was trained with.
+        observed: bool [K, T, N], entries that are scored; None where all units were observed.
 
     Returns:
         {"names", "num_units", "num_permutations", "alone": {"bps_pooled", "p_value", "q_value",
@@ -68,6 +70,7 @@ def region_matrix(
         [members[name] for name in names],
         counts,
         bin_valid,
+        observed,
         predict,
         known.get("intra_region"),
         orders,
@@ -88,13 +91,14 @@ def region_matrix(
     }
     if "inter_region" in known and len(names) > 2:
         groups = [members[name] for name in names]
+        entries = bin_valid[..., None] if observed is None else observed
         result["drop"] = _drop(
-            groups, visible, counts, bin_valid, predict, known["inter_region"], signs
+            groups, visible, counts, entries, predict, known["inter_region"], signs
         )
     return result
 
 
-def _alone(groups, counts, bin_valid, predict, intra_region, orders) -> dict[str, Any]:
+def _alone(groups, counts, bin_valid, observed, predict, intra_region, orders) -> dict[str, Any]:
     """Matrices of every region predicted from each alone; the diagonal from the intra-region
     task."""
     found = {
@@ -104,19 +108,21 @@ def _alone(groups, counts, bin_valid, predict, intra_region, orders) -> dict[str
     lengths, num_bins = bin_valid.sum(1), int(np.median(bin_valid.sum(1)))
     # the trials at least as long as the median one, valid up to its length
     rectangle = np.flatnonzero(lengths >= num_bins), num_bins
+    entries = bin_valid[..., None] if observed is None else observed
     for source, rates in enumerate(predict(np.stack(groups))):
-        within = np.where(bin_valid[..., None], rates, np.nan)
+        within = np.where(entries, rates, np.nan)
         for target, units in enumerate(groups):
             if target != source:
                 found["bps_pooled"][source, target] = _pooled(within, counts, units)
-                place, null = (source, target), _permuted(rates, counts, units, rectangle, orders)
+                place = source, target
+                null = _permuted(rates, counts, units, rectangle, orders, observed)
                 found["p_value"][place], found["null_bps_pooled"][place] = null
             elif intra_region is not None:
                 found["bps_pooled"][source, source] = _pooled(intra_region, counts, units)
     return _block(found)
 
 
-def _drop(groups, visible, counts, bin_valid, predict, inter_region, signs) -> dict[str, Any]:
+def _drop(groups, visible, counts, entries, predict, inter_region, signs) -> dict[str, Any]:
     """Matrices of what each target loses without each source."""
     found = {name: np.full((len(groups),) * 2, np.nan) for name in ("bps_pooled", "se", "p_value")}
     # one pass hides both and serves both directions
@@ -124,7 +130,7 @@ def _drop(groups, visible, counts, bin_valid, predict, inter_region, signs) -> d
     for (first, second), rates in zip(
         pairs, predict(np.stack([visible & ~groups[a] & ~groups[b] for a, b in pairs])), strict=True
     ):
-        without = np.where(bin_valid[..., None], rates, np.nan)
+        without = np.where(entries, rates, np.nan)
         for source, target in ((first, second), (second, first)):
             values = _dropped(inter_region, without, counts, groups[target], signs)
             for name, value in zip(found, values, strict=True):
@@ -142,11 +148,14 @@ def _pooled(rates: np.ndarray, counts: np.ndarray, units: np.ndarray) -> float:
     )
 
 
-def _permuted(rates, counts, units, rectangle, orders: np.ndarray) -> tuple[float, float]:
+def _permuted(
+    rates, counts, units, rectangle, orders: np.ndarray, seen=None
+) -> tuple[float, float]:
     """(p-value, mean of the null in bits/spike) when predicted trials go with other trials' counts.
 
     Over a rectangle of valid entries the sum of rates does not change, so of the likelihood only
-    the sum of y log r is left, which is one product [K, K] for all permutations.
+    the sum of y log r is left, which is one product [K, K] for all permutations. Where some entries
+    were not observed, the rates are summed over those that were, by another.
     """
     trials, num_bins = rectangle
     predicted = np.maximum(rates[trials, :num_bins][:, :, units], metrics.MIN_RATE).astype(
@@ -158,13 +167,18 @@ def _permuted(rates, counts, units, rectangle, orders: np.ndarray) -> tuple[floa
     flat = (len(trials), -1)
     # [predicted trial, counts of trial]
     table = np.log(predicted).reshape(flat) @ observed.reshape(flat).T
+    scored = predicted
+    if seen is not None:
+        entries = seen[trials, :num_bins][:, :, units]
+        table -= predicted.reshape(flat) @ entries.reshape(flat).T
+        scored = np.where(entries, predicted, np.nan)
     real = np.trace(table)
     place = np.arange(len(trials))
     # An order of all trials is one of these when ranked.
     ranks = np.argsort(np.argsort(orders[:, trials], axis=1), axis=1)
     drawn = table[ranks, place].sum(1)
     p_value = (1 + np.sum(drawn >= real - 1e-9 * abs(real))) / (1 + len(drawn))
-    score = _pooled(predicted, observed, np.ones(predicted.shape[2], bool))
+    score = _pooled(scored, observed, np.ones(predicted.shape[2], bool))
     return float(p_value), float(score + (drawn.mean() - real) / (_LN2 * observed.sum()))
 
 

@@ -43,8 +43,10 @@ def psth_reliability(session: Session, *, seed: int) -> dict[str, Any]:
         reason = f"no unit has a train rate of {RATE_FLOOR_HZ:g} Hz or more"
         return {"psth_reliability": None, "psth_reliability_reason": reason}
     trials = np.flatnonzero(codes >= 0)
-    counts, bin_valid = session.gather_trials(trials)
-    values = split_half_reliability(counts[:, :, fast], bin_valid, codes[trials], seed=seed)
+    counts, valid = session.gather_trials(trials)
+    if session.validity is not None:
+        valid = session.entry_valid(trials)[:, :, fast]
+    values = split_half_reliability(counts[:, :, fast], valid, codes[trials], seed=seed)
     known = values[np.isfinite(values)]
     if not len(known):
         return {
@@ -77,13 +79,14 @@ def condition_codes(session: Session) -> tuple[str, np.ndarray] | None:
 
 
 def split_half_reliability(
-    counts: np.ndarray, bin_valid: np.ndarray, codes: np.ndarray, *, seed: int
+    counts: np.ndarray, valid: np.ndarray, codes: np.ndarray, *, seed: int
 ) -> np.ndarray:
     """Spearman-Brown corrected correlation of the PSTHs of two halves of the trials, float64 [N].
 
     Args:
-        counts: [K, T, N], spikes per bin, zero where padded.
-        bin_valid: bool [K, T].
+        counts: [K, T, N], spikes per bin, zero where padded or not observed.
+        valid: bool [K, T], or [K, T, N] where some unit was not observed throughout: its PSTHs are
+            then compared in the bins that were observed in both halves.
         codes: int [K], condition of each trial, 0 to C - 1, each with at least two trials.
         seed: of the halvings.
 
@@ -100,11 +103,16 @@ def split_half_reliability(
             half[0, code, order[: len(order) // 2]] = 1
             half[1, code, order[len(order) // 2 :]] = 1
         half = half.reshape(-1, len(codes)).astype(np.float32)  # sums of counts stay exact
-        num_trials = (half @ bin_valid).reshape(2, -1)  # [2, conditions * T]
         spikes = (half @ flat).reshape(2, -1, counts.shape[2]).astype(np.float64)
-        cells = (num_trials > 0).all(0)
-        psth = spikes[:, cells] / num_trials[:, cells, None]
-        psth -= psth.mean(1, keepdims=True)
+        if valid.ndim == 2:
+            num_trials = (half @ valid).reshape(2, -1)  # [2, conditions * T]
+            cells = (num_trials > 0).all(0)
+            psth = spikes[:, cells] / num_trials[:, cells, None]
+            psth -= psth.mean(1, keepdims=True)
+        else:
+            psth = _centred_psths(
+                spikes, (half @ valid.reshape(len(valid), -1)).reshape(spikes.shape)
+            )
         variance = (psth**2).sum(1)  # [2, N]
         usable = (variance > 1e-12).all(0)
         scale = np.sqrt(np.where(usable, variance, 1.0).prod(0))
@@ -112,3 +120,12 @@ def split_half_reliability(
         halvings += usable
     r = np.where(halvings > 0, total / np.maximum(halvings, 1), np.nan)
     return 2 * r / (1 + r)
+
+
+def _centred_psths(spikes: np.ndarray, num_trials: np.ndarray) -> np.ndarray:
+    """PSTHs of both halves less their means, [2, conditions * T, N], zero in the cells that a unit
+    was not observed in by both."""
+    cells = (num_trials > 0).all(0)
+    psth = np.where(cells, spikes / np.maximum(num_trials, 1), 0.0)
+    mean = psth.sum(1, keepdims=True) / np.maximum(cells.sum(0), 1)
+    return np.where(cells, psth - mean, 0.0)

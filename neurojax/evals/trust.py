@@ -38,7 +38,9 @@ def of_session(
         {"calibration": see `calibration.calibration`, "regions": see `region_matrix.region_matrix`,
         "trial_sums": see `trial_sums`}.
     """
-    counts, bin_valid = session.gather_trials(session.trials_of(TEST))
+    trial_ids = session.trials_of(TEST)
+    counts, bin_valid = session.gather_trials(trial_ids)
+    observed = None if session.validity is None else session.entry_valid(trial_ids)
     region_tasks = {protocol.tasks[name].kind: name for name in protocol.activity_tasks}
     options = {"seed": seed, "num_boot": settings["num_boot"]}
     return {
@@ -53,6 +55,7 @@ def of_session(
             seed=seed,
             num_permutations=settings["num_permutations"],
             schemes=model.schemes,
+            observed=observed,
         ),
         "trial_sums": trial_sums(session, sums),
     }

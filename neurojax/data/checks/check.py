@@ -9,6 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from neurojax.data.checks.check_observed import (
+    coverage,
+    observed_facts,
+    observed_findings,
+    observed_units,
+)
 from neurojax.data.checks.check_rules import TELLING_SPIKES, split_findings, value_findings
 from neurojax.data.checks.check_signals import signal_facts, signal_findings, split_over_sessions
 from neurojax.data.checks.drift import drift
@@ -89,9 +95,11 @@ def compare_datasets(datasets: Mapping[str, Dataset]) -> list[Finding]:
 
 
 def unit_rates_hz(session: Session) -> np.ndarray:
-    """Mean rate of each unit over all trials, float64 [N]."""
+    """Mean rate of each unit over all trials, float64 [N], Hz of the time it was observed in."""
     spikes = sum(trial_spikes(session, trial) for trial in range(session.num_trials))
-    return spikes / (session.trial_num_bins.sum() * session.bin_size_s)
+    if session.validity is None:
+        return spikes / (session.trial_num_bins.sum() * session.bin_size_s)
+    return spikes / (np.maximum(observed_bins(session).sum(0), 1) * session.bin_size_s)
 
 
 @dataclasses.dataclass
@@ -130,6 +138,7 @@ def _survey_of_real(session: Session) -> _Survey:
     digests = {t: (trial_digest(session, t), number) for t, number in enumerate(changes) if number}
     facts = {**_shared_facts(session, digests), **signal_facts(session)}
     findings = [*signal_findings(facts, session), *recorded_findings(session.info)]
+    findings += observed_findings(facts["observed"], session)
     return _Survey(facts, digests, None, findings)
 
 
@@ -156,6 +165,7 @@ def _shared_facts(session: Session, digests: dict[int, tuple[bytes, int]]) -> di
         "duplicate_trials": _duplicates(session, digests),
         "overlapping_trials": int(later_trials_within(*times).sum()),
         "overlapping_trials_across_splits": int(later_trials_within(*times, session.split).sum()),
+        "observed": observed_facts(session),
         "non_finite_behaviour": {
             name: int((~np.isfinite(values).all(axis=1)).sum())
             for name, values in session.behaviour.items()
@@ -173,13 +183,14 @@ def _survey_of_counts(session: Session) -> _Survey:
     )
     outline = Outline.of(session)
     num_bins = session.trial_num_bins
-    change = drift(per_trial, num_bins, session.trial_start_s, session.split)
+    change = drift(per_trial, observed_bins(session), session.trial_start_s, session.split)
     facts = {
         **_shared_facts(session, digests),
         "observation": "counts",
         "num_spikes": int(spikes.sum()),
         "mean_rate_hz": float(
-            spikes.sum() / (num_bins.sum() * session.bin_size_s) / session.num_units
+            spikes.sum()
+            / (session.trial_num_bins.sum() * session.bin_size_s * session.num_units * share)
         ),
         "max_count": max(
             int(session.counts[row : row + 65536].max())
@@ -191,7 +202,8 @@ def _survey_of_counts(session: Session) -> _Survey:
         "drift": None if change is None else dataclasses.asdict(change),
     }
     findings = [*split_findings(facts, spikes, change, session), *value_findings(facts, session)]
-    return _Survey(facts, digests, outline, findings + recorded_findings(session.info))
+    findings += observed_findings(seen, session) + recorded_findings(session.info)
+    return _Survey(facts, digests, outline, findings)
 
 
 def _compare_sessions(sessions: tuple[Session, ...], surveys: list[_Survey]) -> None:
@@ -251,16 +263,19 @@ def _duplicates(session: Session, digests: dict[int, tuple[bytes, int]]) -> dict
 def _silent_stretches(session: Session, outline: Outline) -> dict[str, float]:
     """Times within trials in which all units are silent although many spikes were due: gaps of the
     recording."""
-    due = outline.cumulative[-1] / len(session.counts)  # spikes of all units in a bin
-    number, silent_bins = 0, 0
+    observed = max(coverage(session).sum(), 1)
+    due = outline.cumulative[-1] / observed  # spikes of all units in a bin
+    number, silent_bins, watched = 0, 0, coverage(session)
     for start, length in zip(
         session.trial_start_bin.tolist(), session.trial_num_bins.tolist(), strict=True
     ):
-        quiet = np.diff(outline.cumulative[start : start + length + 1]) == 0
+        share = watched[start : start + length]
+        quiet = (np.diff(outline.cumulative[start : start + length + 1]) == 0) & (share > 0)
         edges = np.flatnonzero(np.diff(np.concatenate([[False], quiet, [False]])))
         lengths = edges[1::2] - edges[::2]
+        heard = np.diff(np.concatenate([[0], np.cumsum(share)])[edges])[::2]  # in bins of all units
         lengths = lengths[
-            (lengths * due >= _DUE_SPIKES) & (lengths * session.bin_size_s >= _SHORTEST_GAP_S)
+            (heard * due >= _DUE_SPIKES) & (lengths * session.bin_size_s >= _SHORTEST_GAP_S)
         ]
         number, silent_bins = number + len(lengths), silent_bins + int(lengths.sum())
     return {"number": number, "total_s": silent_bins * session.bin_size_s}
@@ -272,8 +287,20 @@ def _trial_rows(session: Session, trial: int) -> np.ndarray:
 
 
 def trial_spikes(session: Session, trial: int) -> np.ndarray:
-    """Spikes of each unit in a trial, int64 [N]."""
-    return _trial_rows(session, trial).sum(0, dtype=np.int64)
+    """Spikes of each unit in a trial, int64 [N]; counts where it was not observed are none."""
+    rows = _trial_rows(session, trial)
+    if session.validity is not None:
+        rows = np.where(session.entry_valid(np.array([trial]))[0], rows, 0)
+    return rows.sum(0, dtype=np.int64)
+
+
+def observed_bins(session: Session) -> np.ndarray:
+    """Bins of each trial, int64 [trials]; where not all was observed, those of each unit in it,
+    int64 [trials, N]."""
+    if session.validity is None:
+        return session.trial_num_bins
+    trials = (np.array([trial]) for trial in range(session.num_trials))
+    return np.stack([session.entry_valid(trial)[0].sum(0) for trial in trials])
 
 
 def trial_evidence(session: Session, trial: int) -> int:

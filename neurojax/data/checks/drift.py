@@ -64,7 +64,8 @@ def drift(
 
     Args:
         trial_spikes: numbers [trials, N], spikes of each unit in each trial.
-        trial_num_bins: integers [trials].
+        trial_num_bins: integers [trials], or [trials, N], the bins each unit was observed in: where
+            it was not, it is taken to be as in its other trials.
         trial_start_s: float64 [trials]; when all are equal, the order of the trials counts.
         split: int8 [trials].
     """
@@ -81,7 +82,7 @@ def drift(
         return None
     near, far = weight
     # [T, components]
-    scores = _components(np.sqrt(trial_spikes[order] / trial_num_bins[order, None]))
+    scores = _components(_root_rates(trial_spikes[order], trial_num_bins[order]))
     if not scores.shape[1]:
         return None
     contrast = far - near
@@ -93,6 +94,15 @@ def drift(
     most = int(np.argmax(z_scores))
     gain = 1 - _distances(near, scores)[most] / max(_distances(far, scores)[most], 1e-12)
     return Drift(float(gain), float(z_scores[most]), float(train_beside[is_test].mean()))
+
+
+def _root_rates(spikes: np.ndarray, num_bins: np.ndarray) -> np.ndarray:
+    """[trials, N], a unit's mean over the others in trials in which it was not observed."""
+    if num_bins.ndim == 1:
+        return np.sqrt(spikes / num_bins[:, None])
+    seen = num_bins > 0
+    roots = np.where(seen, np.sqrt(spikes / np.maximum(num_bins, 1)), 0.0)
+    return np.where(seen, roots, roots.sum(0) / np.maximum(seen.sum(0), 1))
 
 
 def _components(roots: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 from neurojax.data.session import TRAIN, VALIDATION
 from neurojax.evals.baselines import forward, grids, reduced_rank, ridge
 from neurojax.evals.baselines.folds import PARTS, Fit, Folds, filtered_surplus, surplus
+from neurojax.evals.baselines.missing import Equations, equations
 
 SLOWER = 5.0  # the second memory, in firsts
 LAGS = (2, 4, 8)
@@ -37,16 +38,15 @@ class Past:
         bank: what they are.
         last: part -> float32 [K, p], at the last visible bin of each trial; its products with the
             rows.
-        gram: float64 [p, p] over the origins of train.
-        cross: float64 [p, horizons * n]; the targets.
+        equations: float64 [p, p] over the origins of train, and [p, horizons * n] with the targets;
+            of rows, the products of rows, and the targets.
         num_horizons: bins ahead that are fitted.
         of_rows: which of the two.
     """
 
     bank: Bank
     last: dict[int, np.ndarray]
-    gram: np.ndarray
-    cross: np.ndarray
+    equations: Equations
     num_horizons: int
     of_rows: bool
 
@@ -80,8 +80,9 @@ def fit_reduced_rank(folds: Folds, psth: np.ndarray, ridge_fit: Fit) -> Fit:
     best = None
     for penalty in reduced_rank.PENALTIES:
         most = max(reduced_rank.RANKS)
+        onto = past.equations.completed(penalty, ridge.solved)
         loadings, readout = reduced_rank.reduced_rank_loadings(
-            past.gram, past.cross, penalty, most, of_rows=past.of_rows
+            past.equations.gram, onto, penalty, most, of_rows=past.of_rows
         )
         for rank in reduced_rank.RANKS:
             predicted = _placed(folds, past, loadings[:, :rank] @ readout[:rank])
@@ -96,7 +97,7 @@ def _fit_bank(folds, psth, past, near):
 
     def losses_at(place):
         nonlocal best
-        weights = ridge.solved(past.gram, past.cross, ridge.PENALTIES[place])
+        weights = past.equations.solved(ridge.PENALTIES[place], ridge.solved)
         predicted = _placed(folds, past, weights)
         loss = ridge.loss_of(folds, "forward", psth, predicted[VALIDATION])
         if best is None or loss < best[0]:
@@ -130,9 +131,14 @@ def _past(folds, psth, bank):
     later = [target[origins.trial, origins.bin + h + 1] for h in range(origins.num_horizons)]
     # [rows, horizons * n]
     ahead = np.concatenate(later, 1) if later else np.zeros((len(rows), 0), np.float32)
+    seen = None
+    if train.observed is not None and later:
+        at_horizons = origins.bin[:, None] + np.arange(origins.num_horizons) + 1
+        seen = train.observed[origins.trial[:, None], at_horizons].reshape(ahead.shape)
     if rows.shape[1] > MOST_ROWS:
         stride = -(-len(rows) // MOST_ROWS) or 1
         rows, ahead = rows[::stride], ahead[::stride]
+        seen = None if seen is None else seen[::stride]
     last = {}
     for part in PARTS:
         fold = folds.parts[part]
@@ -141,9 +147,9 @@ def _past(folds, psth, bank):
     if of_rows := 0 < len(rows) < rows.shape[1]:
         last = {part: features @ rows.T for part, features in last.items()}
     gram, cross = (rows @ rows.T, ahead) if of_rows else (rows.T @ rows, rows.T @ ahead)
-    return Past(
-        bank, last, gram.astype(np.float64), cross.astype(np.float64), origins.num_horizons, of_rows
-    )
+    products = gram.astype(np.float64), cross.astype(np.float64)
+    several = equations(*products, seen, None if of_rows else rows.__getitem__)
+    return Past(bank, last, several, origins.num_horizons, of_rows)
 
 
 def _signals(folds, psth, part, bank):

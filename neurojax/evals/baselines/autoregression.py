@@ -31,12 +31,17 @@ def fit(folds: Folds, psth: np.ndarray) -> Fit:
     for first in range(0, len(folds.units), UNITS_AT_ONCE):
         own, after = (values[:, :, first : first + UNITS_AT_ONCE] for values in (past, target))
         later = [after[origins.trial, origins.bin + h + 1] for h in range(origins.num_horizons)]
-        moments.append(
-            own_moments(last_bins(own, origins.trial, origins.bin, max(spans)), np.stack(later, -1))
-        )
+        x, y = last_bins(own, origins.trial, origins.bin, max(spans)), np.stack(later, -1)
+        if train.observed is not None:
+            seen = train.observed[:, :, first : first + UNITS_AT_ONCE]
+            at = origins.bin[:, None] + np.arange(origins.num_horizons) + 1
+            x, y = _where_observed(x, y, seen[origins.trial[:, None], at].transpose(0, 2, 1))
+        moments.append(own_moments(x, y))
     gram, cross = (np.concatenate(parts) for parts in zip(*moments, strict=True))
     # A penalty in units of each unit's variance: fast and slow units shrink alike.
-    scale = np.maximum((target[train.bin_valid].astype(np.float64) ** 2).mean(0), 1e-9)
+    square = target[train.bin_valid].astype(np.float64) ** 2
+    mean = square.mean(0) if train.observed is None else square.sum(0) / train.num_entries
+    scale = np.maximum(mean, 1e-9)
     best = None
     for order in spans:
         for penalty in PENALTIES:
@@ -52,6 +57,17 @@ def fit(folds: Folds, psth: np.ndarray) -> Fit:
                 )
     predicted = {part: _predicted(folds, psth, part, best[1]) for part in PARTS}
     return ridge.tuned(folds, "forward", psth, predicted, best[2])
+
+
+def _where_observed(x, y, seen):
+    """x [n, rows, order] and y [rows, n, horizons] of the rows that tell something of a unit.
+
+    Rows of which no horizon was observed (`seen`, bool [rows, n, horizons]) leave a unit's fit; a
+    horizon that some of the others lack is weighted up to all of them.
+    """
+    used = seen.any(-1)  # [rows, n]
+    weight = np.maximum(used.sum(0), 1)[:, None] / np.maximum(seen.sum(0), 1)  # [n, horizons]
+    return np.where(used.T[..., None], x, 0), (y * weight).astype(y.dtype)
 
 
 def _predicted(folds: Folds, psth: np.ndarray, part: int, weights: np.ndarray) -> np.ndarray:

@@ -90,7 +90,9 @@ def _designs(folds, task, psth, width_s):
         fold = folds.parts[part]
         observed, expected = observed_expected(folds, psth, part)
         sigma_bins = width_s / folds.session.bin_size_s
-        smoothed = [smooth(x, fold.bin_valid, sigma_bins) for x in (observed, expected)]
+        smoothed = [
+            smooth(x, fold.bin_valid, sigma_bins, fold.observed) for x in (observed, expected)
+        ]
         summed = [x.sum(1, keepdims=True) for x in (observed, expected)]  # [K, 1, n]
         designs[part] = [
             (scored, _gains(fold, visible, scored, smoothed, summed, expected))
@@ -100,6 +102,7 @@ def _designs(folds, task, psth, width_s):
 
 
 def _rates(folds, psth, designs, spikes, penalty):
+    # Zero where a unit was not observed: in train such a row is left out of its fit.
     rates = {part: observed_expected(folds, psth, part)[1].copy() for part in PARTS}
     for group, (scored, design) in enumerate(designs[TRAIN]):
         weights = fit_poisson(design, spikes[:, scored], np.array([0.0, penalty, penalty]))

@@ -54,9 +54,13 @@ def fit(folds: Folds, tasks: tuple[str, ...], psth: np.ndarray) -> Fitted:
 
 
 def _totals(folds, psth, part):
-    """Spikes of each trial, and what the PSTH expects of it, float64 [K, n] each."""
+    """Spikes of each trial, and what the PSTH expects of its observed bins, float64 [K, n] each."""
     fold = folds.parts[part]
-    expected = fold.bin_valid.astype(np.float64) @ padded_psth(psth, fold.counts.shape[1])
+    by_bin = padded_psth(psth, fold.counts.shape[1])
+    if fold.observed is None:
+        expected = fold.bin_valid.astype(np.float64) @ by_bin
+    else:
+        expected = np.einsum("ktn,tn->kn", fold.observed, by_bin)
     return fold.counts.sum(1, dtype=np.float64), expected
 
 

@@ -17,7 +17,7 @@ from neurojax.data.session import TRAIN
 from neurojax.evals.baselines import ridge
 from neurojax.evals.baselines.features import Activity
 from neurojax.evals.baselines.folds import Fit, Folds
-from neurojax.evals.baselines.reduced_rank import readout_weights
+from neurojax.evals.baselines.reduced_rank import own_features, readout_weights
 
 NUM_FACTORS = (2, 4, 8, 16, 32, 64)
 FIRST = 16
@@ -31,17 +31,25 @@ def fit_activity(
 ) -> dict[str, Fit]:
     """The leave-out tasks from given features; trial means among them are left aside."""
     n = activity.cross.shape[1]
-    gram, cross = activity.gram[:n, :n], activity.cross[:n]
-    num_rows = int(folds.parts[TRAIN].bin_valid.sum())
+    cross, train = activity.cross[:n], folds.parts[TRAIN]
+    num_rows = int(train.bin_valid.sum())
+    if train.observed is not None:
+        # As if all were observed: each unit's variance is that of the bins it was observed in.
+        num_rows = np.sqrt(train.num_entries[:, None] * train.num_entries)
+    covariance = activity.gram[:n, :n] / num_rows
 
     def weights_at(place):
-        model, found = fit_factors(gram / num_rows, NUM_FACTORS[place]), {}
+        model, found = fit_factors(covariance, NUM_FACTORS[place]), {}
         for task in tasks:
-            found[task] = np.zeros(gram.shape, np.float32)
+            found[task] = np.zeros(cross.shape, np.float32)
             for visible, scored in folds.groups[task]:
-                if len(visible) and len(scored):
-                    weights = _weights(model, gram, cross, visible, scored)
-                    found[task][np.ix_(visible, scored)] = weights
+                for system in activity.equations.systems if len(visible) else ():
+                    mine, gram = system.of(scored), system.gram[:n, :n]
+                    if len(mine):
+                        own = own_features(visible, scored, len(visible))
+                        own = own[np.searchsorted(scored, mine)]
+                        weights = _weights(model, gram, cross, visible, mine, own)
+                        found[task][np.ix_(visible, mine)] = weights
         return found
 
     most = sum(number < n for number in NUM_FACTORS) or 1
@@ -98,7 +106,7 @@ def posterior_weights(loadings: np.ndarray, noise: np.ndarray) -> np.ndarray:
     return weighted @ np.linalg.inv(np.eye(loadings.shape[1]) + loadings.T @ weighted)
 
 
-def _weights(model, gram, cross, visible, scored):
+def _weights(model, gram, cross, visible, scored, own):
     """[visible, scored]: the factors' posterior, read out without the unit itself.
 
     The read-out is linear, so the posterior's covariance without the unit only changes its basis:
@@ -106,8 +114,5 @@ def _weights(model, gram, cross, visible, scored):
     """
     loadings, noise = model
     weighted = posterior_weights(loadings[visible], noise[visible])
-    own = np.zeros((len(scored), 0), np.int64)
-    if len(np.intersect1d(visible, scored)):  # then visible and scored are the same units
-        own = np.arange(len(scored))[:, None]
     within, onto = gram[np.ix_(visible, visible)], cross[np.ix_(visible, scored)]
     return readout_weights(weighted, within, onto, own, SHRINK)

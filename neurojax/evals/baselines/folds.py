@@ -14,6 +14,9 @@ from neurojax.evals import protocols
 from neurojax.evals.protocols import MTM, Protocol
 
 PARTS = (VALIDATION, TEST)  # what is predicted
+# An average over fewer of its bins would be more noise than signal, and is drawn to what is
+# expected.
+LEAST_OBSERVED = 0.5
 
 
 class Fit(NamedTuple):
@@ -36,16 +39,28 @@ class Fold:
     """One split, padded to its longest trial.
 
     Attributes:
-        counts: float32 [K, T, n], zero where padded.
+        counts: float32 [K, T, n], zero where padded or not observed.
         bin_valid: bool [K, T].
         hidden_bins: bool [K, T], what the forward task hides.
         scored: kind of task -> bool [K, T, n].
+        observed: bool [K, T, n], False where padded; None where all units were, throughout.
     """
 
     counts: np.ndarray
     bin_valid: np.ndarray
     hidden_bins: np.ndarray
     scored: Mapping[str, np.ndarray]
+    observed: np.ndarray | None = None
+
+    @property
+    def entries(self) -> np.ndarray:
+        """Entries that count, bool [K, T, n], or [K, T, 1] where all units were observed."""
+        return self.bin_valid[..., None] if self.observed is None else self.observed
+
+    @property
+    def num_entries(self) -> np.ndarray:
+        """Bins in which each unit counts, int64 [n] or [1]; at least 1."""
+        return np.maximum(self.entries.sum((0, 1)), 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +122,9 @@ def make_folds(session: Session, tasks: tuple[str, ...], protocol: Protocol = MT
                 for k in tasks
             }
         hidden = protocols.forward_bins(session, trial_ids, protocol)
-        parts[split] = Fold(counts[:, :, units].astype(np.float32), bin_valid, hidden, scored)
+        counts = counts[:, :, units].astype(np.float32)
+        observed = _observed(session, trial_ids, units, bin_valid)
+        parts[split] = Fold(counts, bin_valid, hidden, scored, observed)
     groups = {}
     for kind, name in name_of.items():
         asked = protocols.questions(session, name, protocol)
@@ -118,6 +135,15 @@ def make_folds(session: Session, tasks: tuple[str, ...], protocol: Protocol = MT
         unseen = protocols.held_out_units(session, protocol)[units]
     mean, aligned = session.mean_counts()[units], windows_are_aligned(session)
     return Folds(session, units, groups, unseen, mean, aligned, parts)
+
+
+def _observed(session, trial_ids, units, bin_valid):
+    """`Fold.observed` of some trials."""
+    if session.validity is None:
+        return None
+    observed = session.entry_valid(trial_ids)[:, :, units]
+    # A split whose trials were observed throughout goes the way of a recording that was.
+    return None if (observed == bin_valid[..., None]).all() else observed
 
 
 def windows_are_aligned(session: Session) -> bool:
@@ -137,27 +163,50 @@ def psth_of_trials(psth: np.ndarray, fold: Fold) -> np.ndarray:
 
 
 def surplus(fold: Fold, psth: np.ndarray) -> np.ndarray:
-    """Counts minus PSTH, float32 [K, T, n], zero where padded."""
+    """Counts minus PSTH, float32 [K, T, n]; zero, as expected, where padded or not observed."""
     expected = padded_psth(psth, fold.counts.shape[1]).astype(np.float32)
-    return np.where(fold.bin_valid[:, :, None], fold.counts - expected, np.float32(0))
+    return np.where(fold.entries, fold.counts - expected, np.float32(0))
 
 
-def smooth(values: np.ndarray, bin_valid: np.ndarray, sigma_bins: float) -> np.ndarray:
-    """Gaussian average over the valid bins of each trial: [K, T, n] (zero where padded) -> same
-    shape; 0: as it is."""
+def smooth(
+    values: np.ndarray,
+    bin_valid: np.ndarray,
+    sigma_bins: float,
+    observed: np.ndarray | None = None,
+) -> np.ndarray:
+    """Gaussian average over the observed bins of each trial, [K, T, n]; 0: as it is.
+
+    Args:
+        values: [K, T, n], zero where padded or not observed.
+        bin_valid: bool [K, T].
+        sigma_bins: of the Gaussian.
+        observed: bool [K, T, n], or None where all was. Where less than LEAST_OBSERVED of the
+            kernel's weight was observed, the average is drawn to zero.
+    """
     if not sigma_bins:
         return values
     # Divided by the kernel's weight on valid bins, or rates would sink towards a trial's ends.
     weight = gaussian_filter1d(bin_valid.astype(np.float32), sigma_bins, axis=1, mode="constant")
     total = gaussian_filter1d(values, sigma_bins, axis=1, mode="constant")
-    return np.where(
-        bin_valid[:, :, None], total / np.maximum(weight, 1e-6)[:, :, None], np.float32(0)
-    )
+    weight = np.maximum(weight, 1e-6)[:, :, None]
+    if observed is not None:
+        seen = gaussian_filter1d(observed.astype(np.float32), sigma_bins, axis=1, mode="constant")
+        weight = np.maximum(seen, LEAST_OBSERVED * weight)
+    return np.where(bin_valid[:, :, None], total / weight, np.float32(0))
 
 
-def trial_mean(values: np.ndarray, bin_valid: np.ndarray) -> np.ndarray:
-    """Average over the valid bins of each trial: [K, T, n] (zero where padded) -> [K, n]."""
-    return values.sum(1) / bin_valid.sum(1)[:, None].astype(np.float32)
+def trial_mean(
+    values: np.ndarray, bin_valid: np.ndarray, observed: np.ndarray | None = None
+) -> np.ndarray:
+    """Average over the observed bins of each trial, [K, n]; drawn to zero where few were.
+
+    Args:
+        values, bin_valid, observed: as of `smooth`.
+    """
+    num_bins = bin_valid.sum(1)[:, None].astype(np.float32)
+    if observed is not None:
+        num_bins = np.maximum(observed.sum(1).astype(np.float32), LEAST_OBSERVED * num_bins)
+    return values.sum(1) / num_bins
 
 
 def exponential_filter(values: np.ndarray, memory_bins: float) -> np.ndarray:

@@ -27,10 +27,10 @@ PSEUDO_SPIKES = 0.5  # added above and below in a gain
 
 
 def observed_expected(folds: Folds, psth: np.ndarray, part: int) -> tuple[np.ndarray, np.ndarray]:
-    """Counts and PSTH of a split, float32 [K, T, n] each, zero where padded."""
+    """Counts and PSTH of a split, float32 [K, T, n] each, zero where padded or not observed."""
     fold = folds.parts[part]
     expected = padded_psth(psth, fold.counts.shape[1]).astype(np.float32)
-    return fold.counts, np.where(fold.bin_valid[:, :, None], expected, np.float32(0))
+    return fold.counts, np.where(fold.entries, expected, np.float32(0))
 
 
 def past_observed_expected(
@@ -143,7 +143,13 @@ def _fit_gain_ahead(folds, psth, own, shared, penalty_of_weights, warm):
     # neighbouring horizons share a fit
     for number, group in enumerate(np.array_split(horizons, 1 if len(horizons) <= 3 else 3)):
         later = origins.bin[:, None] + group + 1  # [rows, horizons of the group]
-        counts, offset = train.counts[origins.trial[:, None], later].sum(1), expected[later].sum(1)
+        counts = train.counts[origins.trial[:, None], later].sum(1)
+        # An offset of zero leaves a row out of a unit's fit: no spike is due, none is counted.
+        if train.observed is None:
+            offset = expected[later].sum(1)
+        else:
+            due = train.observed[origins.trial[:, None], later]
+            offset = np.where(due, expected[later], np.float32(0)).sum(1)
         design = _origin_design(
             own[TRAIN], shared and shared[TRAIN], origins.trial, origins.bin, offset
         )

@@ -152,6 +152,8 @@ def _leave_out_design(folds, psth, activity, visible, scored, vectors):
     for place, tie in enumerate(ties):
         tie[:, 1:] = -own_rows @ rotation[place * k : (place + 1) * k]
     expected = np.broadcast_to(padded_psth(psth, valid.shape[1]).astype(np.float32), now.shape)
+    if train.observed is not None:  # rows of no offset are left out of a unit's fit
+        expected = np.where(train.observed, expected, np.float32(0))
     own = tuple(block[valid][:, scored] for block in blocks)
     return Design(shared, own, tuple(ties), expected[valid][:, scored]), rotation
 

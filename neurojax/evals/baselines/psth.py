@@ -55,7 +55,7 @@ def tuned_smoothing(folds: Folds) -> Smoothing:
     if not folds.aligned:
         return FLAT
     validation = folds.parts[VALIDATION]
-    num_trials = validation.bin_valid.sum(0).astype(np.float64)  # [T]
+    num_trials = validation.entries.sum(0).astype(np.float64)  # [T, n] or [T, 1]
     total = validation.counts.sum(0, dtype=np.float64)  # [T, n]
 
     train = folds.parts[TRAIN].counts
@@ -66,7 +66,7 @@ def tuned_smoothing(folds: Folds) -> Smoothing:
     def loss(psth):
         # A bin without a train spike would predict zero, and one spike there cost infinitely much.
         rates = padded_psth(np.maximum(psth, FLOOR * mean), len(total))
-        return (num_trials[:, None] * rates - total * np.log(rates)).sum()
+        return (num_trials * rates - total * np.log(rates)).sum()
 
     losses = {FLAT: loss(mean)}
     for width_s in grids.widths_s(folds.session.bin_size_s, train.shape[1]):
@@ -101,8 +101,9 @@ def shrunk_average(
 
 
 def _smoothed(values, folds, width_s):
-    """Sum over train trials [T, n] and number of trials [T, 1], both smoothed over time."""
-    num_trials = folds.parts[TRAIN].bin_valid.sum(0).astype(np.float64)[:, None]
+    """Sum over train trials [T, n] and number of trials [T, 1], of units that were not always
+    observed [T, n], both smoothed over time."""
+    num_trials = folds.parts[TRAIN].entries.sum(0).astype(np.float64)
     total = values.sum(0, dtype=np.float64)
     if sigma_bins := width_s / folds.session.bin_size_s:
         total = gaussian_filter1d(total, sigma_bins, axis=0, mode="constant")
@@ -116,4 +117,6 @@ def _shrunk(total, num_trials, smoothing, mean, spikes):
         return (total + smoothing.pseudo_count * mean) / (num_trials + smoothing.pseudo_count)
     # By spikes: a unit that has few is drawn to its mean in all bins alike.
     weight = spikes / (spikes + smoothing.pseudo_count)
-    return weight * total / np.maximum(num_trials, 1e-9) + (1 - weight) * mean
+    average = weight * total / np.maximum(num_trials, 1e-9) + (1 - weight) * mean
+    # A bin in which a unit was never observed is expected to be as any other.
+    return np.where(num_trials > 1e-9, average, mean)

@@ -85,23 +85,32 @@ def leave_out_weights(
     folds: Folds, task: str, activity: Activity, penalty: float
 ) -> list[np.ndarray]:
     """Weights [p, n] for each of RANKS, a column a unit; zero in rows hidden from it."""
-    gram, cross = activity.gram, activity.cross
-    weights = [np.zeros(cross.shape, np.float32) for _ in RANKS]
+    weights = [np.zeros(activity.cross.shape, np.float32) for _ in RANKS]
     for visible, scored in folds.groups[task]:
         rows = activity.columns(visible)
         if not len(rows) or not len(scored):
             continue
-        within, onto = gram[np.ix_(rows, rows)], cross[np.ix_(rows, scored)]
-        loadings, readout = reduced_rank_loadings(within, onto, penalty, max(RANKS))
-        sees_itself = len(np.intersect1d(visible, scored)) > 0
+        part = activity.equations.part(rows, scored)
+        # Latents are of all units together; each reads them in the bins it was observed in.
+        onto = part.completed(penalty, ridge.solved)
+        loadings, readout = reduced_rank_loadings(part.gram, onto, penalty, max(RANKS))
+        own = own_features(visible, scored, len(rows))
         for rank, out in zip(RANKS, weights, strict=True):
-            if sees_itself:  # then visible and scored are the same units
-                own = np.arange(len(rows)).reshape(-1, len(scored)).T
-                found = readout_weights(loadings[:, :rank], within, onto, own, SHRINK)
-            else:
-                found = loadings[:, :rank] @ readout[:rank]
-            out[np.ix_(rows, scored)] = found
+            if not own.shape[1]:
+                out[np.ix_(rows, scored)] = loadings[:, :rank] @ readout[:rank]
+                continue
+            for mine, gram in part.systems:
+                found = (loadings[:, :rank], gram, part.cross[:, mine], own[mine], SHRINK)
+                out[np.ix_(rows, scored[mine])] = readout_weights(*found)
     return weights
+
+
+def own_features(visible: np.ndarray, scored: np.ndarray, num_features: int) -> np.ndarray:
+    """Places of each scored unit's own features among those of the visible ones, int64 [scored, j];
+    j = 0 where scored units are not visible, else both are the same units."""
+    if not len(np.intersect1d(visible, scored)):
+        return np.zeros((len(scored), 0), np.int64)
+    return np.arange(num_features).reshape(-1, len(scored)).T
 
 
 def readout_weights(

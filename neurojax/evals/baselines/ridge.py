@@ -22,6 +22,7 @@ from neurojax.evals.baselines.folds import (
     padded_psth,
     poisson_loss,
 )
+from neurojax.evals.baselines.missing import System
 from neurojax.evals.task_kinds import KINDS
 
 PENALTIES = (10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0, 30000.0, 100000.0)
@@ -124,35 +125,45 @@ def all_weights(
     folds: Folds, tasks: tuple[str, ...], activity: Activity, penalty: float
 ) -> dict[str, np.ndarray]:
     """task -> float32 [p, n], a column a unit; zero in the rows of units hidden from it."""
-    dtype = precision(len(activity.gram))
-    gram, cross = activity.gram.astype(dtype, copy=False), activity.cross.astype(dtype, copy=False)
+    weights = {task: np.zeros(activity.cross.shape, np.float32) for task in tasks}
+    for system in activity.equations.systems:
+        _set_weights(weights, folds, activity, system, penalty)
+    return weights
+
+
+def _set_weights(weights, folds, activity, system: System, penalty: float) -> None:
+    """Sets the columns of the units of one system in the weights of every task."""
+    dtype = precision(len(system.gram))
+    gram, cross = system.gram.astype(dtype, copy=False), activity.cross.astype(dtype, copy=False)
     penalty, n = dtype(penalty), cross.shape[1]
     own = activity.columns(np.arange(n)).reshape(-1, n).T  # [n, 1 or 2]
-    weights = {task: np.zeros(cross.shape, np.float32) for task in tasks}
     # One inverse over all units serves every task that sees all but a few of them.
-    if not all(KINDS[task].within_region for task in tasks):
+    if not all(KINDS[task].within_region for task in weights):
         inverse = inverse_of(gram + penalty * np.eye(len(gram), dtype=dtype))
-        full = inverse @ cross
-    for task in tasks:
+        full = inverse @ cross[:, system.targets]
+    for task, out in weights.items():
         kind = KINDS[task]
         if kind.in_turn and not kind.by_region:
-            weights[task][:] = leave_one_out(inverse, full, own)
+            out[:, system.targets] = leave_one_out(inverse, full, own[system.targets])
             continue
         for visible, scored in folds.groups[task]:
-            rows = activity.columns(visible)
+            rows, mine = activity.columns(visible), system.of(scored)
+            if not len(mine):
+                continue
             if kind.within_region:
                 inner = inverse_of(
                     gram[np.ix_(rows, rows)] + penalty * np.eye(len(rows), dtype=dtype)
                 )
+                # visible and scored are the same units
                 inner_own = np.arange(len(rows)).reshape(-1, len(visible)).T
-                weights[task][np.ix_(rows, scored)] = leave_one_out(
-                    inner, inner @ cross[rows][:, scored], inner_own
+                inner_own = inner_own[np.searchsorted(visible, mine)]
+                out[np.ix_(rows, mine)] = leave_one_out(
+                    inner, inner @ cross[rows][:, mine], inner_own
                 )
             else:
-                weights[task][:, scored] = leave_block_out(
-                    inverse, full[:, scored], activity.columns(scored)
+                out[:, mine] = leave_block_out(
+                    inverse, full[:, system.places(mine)], activity.columns(scored)
                 )
-    return weights
 
 
 def leave_one_out(inverse: np.ndarray, full: np.ndarray, own: np.ndarray) -> np.ndarray:

@@ -37,7 +37,8 @@ def fit(folds: Folds) -> Fit:
 def _rates(folds: Folds, part: int, memory_s: float, pseudo: float) -> np.ndarray:
     """float64 [K, T, n], the train mean at the bins that are not hidden."""
     fold = folds.parts[part]
-    seen = ((fold.bin_valid & ~fold.hidden_bins)[..., None] & ~folds.past_unseen).astype(np.float64)
+    seen = fold.entries & ~fold.hidden_bins[..., None] & ~folds.past_unseen
+    seen = seen.astype(np.float64)
     sums = [
         _sum(values, memory_s / folds.session.bin_size_s) for values in (fold.counts * seen, seen)
     ]

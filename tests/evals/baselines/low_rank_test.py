@@ -72,11 +72,11 @@ def test_many_units_are_fitted_by_rows_of_which_there_are_few(monkeypatch):
     psth, bank = np.tile(folds.mean, (20, 1)), ahead.Bank((0.04, 0.2))
     monkeypatch.setattr(ahead, "MOST_ROWS", 50)
     by_rows = ahead._past(folds, psth, bank)
-    assert by_rows.of_rows and by_rows.gram.shape == (45, 45), "every seventh of 312 origins"
-    assert by_rows.last[TEST].shape == (8, 45) and by_rows.cross.shape == (45, 60)
+    assert by_rows.of_rows and by_rows.equations.gram.shape == (45, 45), "every seventh of 312 origins"
+    assert by_rows.last[TEST].shape == (8, 45) and by_rows.equations.cross.shape == (45, 60)
     monkeypatch.setattr(ahead, "MOST_ROWS", 10**6)
     whole = ahead._past(folds, psth, bank)
-    assert not whole.of_rows and whole.gram.shape == (60, 60)
+    assert not whole.of_rows and whole.equations.gram.shape == (60, 60)
     losses = [ahead._fit_bank(folds, psth, past, 1000.0)[0] for past in (by_rows, whole)]
     assert abs(losses[0] - losses[1]) < 0.05 * abs(losses[1]), "a seventh of the rows, the same regression"
 
