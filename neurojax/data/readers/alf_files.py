@@ -4,8 +4,8 @@ they hold.
 A name reads `_namespace_object.attribute_timescale.extension`, for example
 `_ibl_trials.goCue_times.npy`; the folder around it is its collection, and a folder `#2024-05-06#`
 within it holds a revision. An identifier before the extension, as public buckets add, is no part of
-the name. Other labs leave out the folder alf/, the namespace or both, keep tables as text, and
-store objects that IBL does not have.
+the name. Other labs leave out the folder alf/, the namespace or both, name the probe before the
+extension, keep tables as text, and store objects that IBL does not have.
 Source: https://int-brain-lab.github.io/ONE/alf_intro.html
 """
 
@@ -27,7 +27,7 @@ from neurojax.files import sha256_file
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _NAME = re.compile(
     r"(?:_[A-Za-z0-9]+_)?(?P<object>[A-Za-z0-9]+)\.(?P<attribute>[A-Za-z0-9_]+)"
-    rf"(?:\.{_UUID})?\.(?P<extension>npy|pqt|{'|'.join(SEPARATORS)})"
+    rf"(?:\.(?P<probe>(?:probe|imec)[A-Za-z0-9_-]*))?(?:\.{_UUID})?\.(?P<extension>npy|pqt|{'|'.join(SEPARATORS)})"
 )
 _REVISION = re.compile(r"#([^#/]+)#")
 NUMBERS, NUMBERS_OR_TEXT = "biuf", "biufUS"
@@ -87,6 +87,8 @@ def parse_alf(name: str) -> AlfFile | None:
         return None
     match = _REVISION.fullmatch(folders[-1]) if folders else None
     collection = "/".join(folders[:-1] if match else folders)
+    if parts["probe"]:  # spikes.times.probe_00.npy: as if in a folder of its own
+        collection = f"{collection}/{parts['probe']}"
     return AlfFile(
         collection, match[1] if match else "", parts["object"], parts["attribute"], Path(name)
     )

@@ -143,7 +143,7 @@ def read_session(source: str, spec: ReadSpec) -> Session:
     acronym = np.concatenate([probe.sites.acronym for probe in probes])
     region, region_group, num_unknown = named_regions(atlas_id, acronym, spec.option("regions"))
     columns = {} if spec.window_s else conditions(trials, where)
-    unread = sorted(_not_read(files, spec))
+    unread = sorted(_not_read(list_alf(folder), spec))
     odd |= {
         name: number
         for name, number in {
@@ -255,6 +255,7 @@ def _info(
 ) -> dict[str, Any]:
     parts = folder.absolute().parts
     match = _SESSION.fullmatch("/".join(parts[-3:]))
+    with_ids = any(probe.sites.atlas_id.any() for probe in probes)
     return {
         "source": {
             "folder": "/".join(parts[-3:] if match else parts[-1:]),
@@ -266,6 +267,6 @@ def _info(
         "revision": max((file.revision for file in files if file.revision), default=None),
         "units_dropped": add_counts(*(probe.units_dropped for probe in probes)),
         "spikes_dropped": add_counts(*(probe.spikes.dropped for probe in probes)),
-        "region_level": spec.option("regions", "beryl"),
+        "region_level": spec.option("regions", "beryl" if with_ids else "as in the files"),
         **({"subject_id": match[1], "date": match[2]} if match else {}),
     }

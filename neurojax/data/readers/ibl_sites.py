@@ -61,6 +61,7 @@ def sites(
     num_units: int,
     spec: ReadSpec,
     label: str,
+    bad: dict[str, InputError],
 ) -> Sites:
     """Sites of the units of one folder of spikes.
 
@@ -71,13 +72,14 @@ def sites(
         num_units: N.
         spec: `channels_from` says from what channels are numbered.
         label: for messages.
+        bad: files and columns that cannot be read are added to it, name -> error.
 
     Raises:
-        InputError: files are damaged or disagree.
+        InputError: what can be read disagrees.
     """
     found = nowhere(num_units)
-    table = read_objects(here, "channels", SITES, kinds=NUMBERS_OR_TEXT) or read_objects(
-        probe_files, "electrodeSites", SITES, kinds=NUMBERS_OR_TEXT
+    table = read_objects(here, "channels", SITES, (), bad, kinds=NUMBERS_OR_TEXT) or read_objects(
+        probe_files, "electrodeSites", SITES, (), bad, kinds=NUMBERS_OR_TEXT
     )
     if table and any(name in clusters for name in CHANNEL_COLUMNS):
         row, from_1 = _channel_rows(clusters, table, spec, label)
@@ -103,8 +105,8 @@ def _channel_rows(
     channel = np.full(len(given), -1)
     said = f"{label}: clusters.{name}"
     channel[~blank] = whole_numbers(given[~blank], said, "channel numbers")
-    first = channel[~blank].min(initial=num_channels)
-    last = channel[~blank].max(initial=-1)
+    given_ones = channel[~blank] if not blank.all() else np.zeros(1, np.int64)
+    first, last = given_ones.min(), given_ones.max()
     asked = spec.option("channels_from")
     require(asked in (None, "0", "1"), f"channels_from={asked!r}; expected 0 or 1")
     # IBL counts from 0. The files of other labs come from MATLAB, unless they know a channel 0.

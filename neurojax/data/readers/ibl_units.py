@@ -153,9 +153,12 @@ def read_probe(
         columns |= _metrics(here, sorting.cluster_id, label)
     except InputError as error:
         leave_out(findings, PART, f"{collection}, clusters.metrics", error, spec)
+    bad: dict[str, InputError] = {}
     try:
         probe_files = [file for file in files if file.collection == f"alf/{name}"]
-        lie = sites(here, probe_files, columns, num_units, spec, label)
+        lie = sites(here, probe_files, columns, num_units, spec, label, bad)
+        for key, error in bad.items():
+            leave_out(findings, PART, f"{collection}, {key}", error, spec)
     except InputError as error:
         leave_out(findings, PART, f"{collection}, sites and regions", error, spec)
         lie = nowhere(num_units)

@@ -76,13 +76,18 @@ def windows_of(
             starts, stops = trials_in_seconds({}, times, spec, bin_size_s, where)
         return starts, stops, np.ones(len(starts), bool), {}
     align, window = spec.align or stimulus_of(trials), spec.window or WINDOW
+    stored = intervals(trials) if trials else np.empty((0, 2))
+    as_stored = spec.align is None and align not in trials and np.isfinite(stored).any()
     came = f"have {', '.join(sorted(trials))}" if trials else "are not there"
     require(
-        align in trials,
+        align in trials or as_stored,
         f"{where}: trials.{align} is not there, the trials {came}; give --align, or --window_s=2",
     )
-    events = column(trials[align], align)
-    starts, stops = events + window[0], events + window[1]
+    if as_stored:
+        starts, stops = stored.T
+    else:
+        events = column(trials[align], align)
+        starts, stops = events + window[0], events + window[1]
     _require_one_clock(times, starts, stops, probes, spec, bin_size_s, where)
     wanted = spec.option("trials", "all")
     require(
