@@ -13,7 +13,6 @@ from neurojax.data.checks.check_observed import (
     coverage,
     observed_facts,
     observed_findings,
-    observed_units,
 )
 from neurojax.data.checks.check_rules import TELLING_SPIKES, split_findings, value_findings
 from neurojax.data.checks.check_signals import signal_facts, signal_findings, split_over_sessions
@@ -182,7 +181,8 @@ def _survey_of_counts(session: Session) -> _Survey:
         [per_trial[session.split == split].sum(0) for split in range(len(SPLIT_NAMES))]
     )
     outline = Outline.of(session)
-    num_bins = session.trial_num_bins
+    seen = observed_facts(session)
+    share = 1.0 if seen is None else seen["share"]
     change = drift(per_trial, observed_bins(session), session.trial_start_s, session.split)
     facts = {
         **_shared_facts(session, digests),

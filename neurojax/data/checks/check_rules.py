@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from neurojax.data.checks.check_behaviour import behaviour_findings
 from neurojax.data.checks.drift import REMEDY, Drift
 from neurojax.data.checks.findings import Finding
 from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session
@@ -209,29 +210,4 @@ def value_findings(facts: dict[str, Any], session: Session) -> list[Finding]:
             "trials' starts",
         ),
     ]
-    return [*consent_findings(session), *findings_of(rules), *behaviour_findings(facts, session)]
-
-
-def behaviour_findings(facts: dict[str, Any], session: Session) -> list[Finding]:
-    """About behaviour that is not finite, of any kind of recording."""
-    not_finite = (
-        (
-            num_bad,
-            "warning",
-            "behaviour_not_finite",
-            f"behaviour {name!r} has {num_bad} bins with NaN or infinity",
-            "nothing to do: they are marked invalid",
-        )
-        for name, num_bad in facts["non_finite_behaviour"].items()
-    )
-    marked = (
-        (
-            not np.isfinite(values[session.behaviour_valid[name]]).all(),
-            "error",
-            "behaviour_marked_valid",
-            f"behaviour {name!r} has NaN or infinity in bins marked valid",
-            f"correct {name}_valid, or leave it out",
-        )
-        for name, values in session.behaviour.items()
-    )
-    return findings_of((*not_finite, *marked))
+    return [*consent_findings(session), *findings_of(rules), *behaviour_findings(session)]

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from neurojax.data.checks.check_behaviour import behaviour_findings
 from neurojax.data.checks.check_rules import (
-    behaviour_findings,
     consent_findings,
     copy_findings,
     findings_of,
@@ -128,7 +128,7 @@ def signal_findings(facts: dict[str, Any], session: Session) -> list[Finding]:
                 ),
             ]
         ),
-        *behaviour_findings(facts, session),
+        *behaviour_findings(session),
     ]
 
 
