@@ -180,7 +180,7 @@ def read_session(source: str, spec: ReadSpec) -> Session:
     table = table_of_trials(folder, spec, where)
     if table is None:  # before windows are cut on a clock of another unit
         judge(sorting, everything, spec, bin_size_s, where, None)
-    trials = sorting_trials(table, side, clock, spec, bin_size_s, where)
+    trials = sorting_trials(table, side, clock, everything.times_s, spec, bin_size_s, where)
     if table is not None:
         times = trials.starts_s, trials.stops_s
         judge(sorting, everything, spec, bin_size_s, where, times)

@@ -34,6 +34,8 @@ class Timed(NamedTuple):
         start_s, stop_s: float64 [segments]; infinite where the end is not known, of several
             segments a second after the last spike.
         ends_known: bool [segments].
+        recorded_s: float64 [segments, 2], the time of each; a first spike below zero is taken as
+            its start.
         dropped, findings: reason -> number.
     """
 
@@ -43,6 +45,7 @@ class Timed(NamedTuple):
     start_s: np.ndarray
     stop_s: np.ndarray
     ends_known: np.ndarray
+    recorded_s: np.ndarray
     dropped: dict[str, int]
     findings: dict[str, int]
 
@@ -89,7 +92,11 @@ def timed(sorting: Sorting, spec: ReadSpec, rate_hz: float | None, where: str) -
     if of_spike is not None:
         times = times + start_s[np.searchsorted(taken, of_spike)]
     known = np.isfinite(lengths_s[list(taken)])
-    return Timed(times, clusters, taken, start_s, stop_s, known, dropped, findings)
+    # of numbers that are always finite no copy is made
+    finite = times if raw.dtype.kind in "iu" else times[np.isfinite(times)]
+    recorded_s = np.stack([start_s, stop_s], axis=1)
+    recorded_s[0, 0] = min(start_s[0], float(finite.min(initial=0.0)))
+    return Timed(times, clusters, taken, start_s, stop_s, known, recorded_s, dropped, findings)
 
 
 def _end_to_end(
@@ -131,7 +138,7 @@ def judge(
         return
     times = sorting.times if sorting.in_seconds else spikes.times_s
     known = trials if trials is not None and unit.trials is None else (None, None)
-    num_firing = len(np.unique(spikes.rows))
+    num_firing = _num_firing(spikes.rows)
     try:
         require_seconds(np.asarray(times).ravel(), num_firing, bin_size_s, where, *known)
     except InputError as error:
@@ -227,17 +234,19 @@ def _taken(spec: ReadSpec, number: int, where: str) -> tuple[tuple[int, ...], di
     return (int(typed),), {LEFT_OUT: number - 1} if number > 1 else {}
 
 
-def windows(clock: Timed, window_s: float, bin_size_s: float, where: str) -> np.ndarray:
+def windows(
+    clock: Timed, times_s: np.ndarray, window_s: float, bin_size_s: float, where: str
+) -> np.ndarray:
     """Starts of windows within each segment, float64 [windows], seconds: whole windows from its
-    start, so that two probes have the same; those before its first spike are left out."""
+    start, so that two probes have the same; those before its first spike, of `times_s` rising, are
+    left out."""
     whole_times(window_s, bin_size_s, f"{where}: window_s={window_s:g}")
     made, span_s = [], 0.0
     for begin, end, is_known in zip(clock.start_s, clock.stop_s, clock.ends_known, strict=True):
-        inside = clock.times_s[(clock.times_s < end) & np.isfinite(clock.times_s)]
-        inside = inside if begin == clock.start_s[0] else inside[inside >= begin]
-        if not len(inside):
+        place = np.searchsorted(times_s, [-np.inf if not made else begin, end])
+        if place[0] == place[1]:
             continue
-        first, last = float(inside.min()), float(inside.max())
+        first, last = float(times_s[place[0]]), float(times_s[place[1] - 1])
         last = end if is_known else last
         first = begin + window_s * np.floor((first - begin) / window_s)
         number = int(min((last - first) / window_s + 1e-9, 1e9))
@@ -256,15 +265,6 @@ def windows(clock: Timed, window_s: float, bin_size_s: float, where: str) -> np.
     return starts
 
 
-def recorded(clock: Timed) -> np.ndarray:
-    """Time of the segments, float64 [segments, 2]; a first spike below zero is taken as its
-    start."""
-    start_s = clock.start_s.copy()
-    finite = clock.times_s[np.isfinite(clock.times_s)]
-    start_s[0] = min(start_s[0], float(finite.min(initial=0.0)))
-    return np.stack([start_s, clock.stop_s], axis=1)
-
-
 def heard_of(clock: Timed, times_s: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Time in which one probe was recorded, as its spikes tell, float64 [n, 2].
 
@@ -273,10 +273,13 @@ def heard_of(clock: Timed, times_s: np.ndarray, rows: np.ndarray) -> np.ndarray:
         times_s: float64 [spikes], rising, of the probe.
         rows: integers [spikes], of their units.
     """
-    whole = recorded(clock)
     made = []
-    for begin, end in whole:
+    for begin, end in clock.recorded_s:
         first, last = np.searchsorted(times_s, [begin, end])
-        own = heard(times_s[first:last], len(np.unique(rows[first:last])))
+        own = heard(times_s[first:last], _num_firing(rows[first:last]))
         made.append(shared(own, np.array([[begin, end]])))
     return np.concatenate(made)
+
+
+def _num_firing(rows: np.ndarray) -> int:
+    return int(np.count_nonzero(np.bincount(rows))) if len(rows) else 0

@@ -10,7 +10,7 @@ from neurojax.data.checks.findings import FELL_SILENT
 from neurojax.data.observed import inside_bins
 from neurojax.data.readers.side_tables import Clock, table_beside, trials_of
 from neurojax.data.readers.sorted_spikes import SortedSpikes
-from neurojax.data.readers.sorting_clock import Timed, heard_of, recorded, windows
+from neurojax.data.readers.sorting_clock import Timed, heard_of, windows
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.readers.trials import kept_windows
 from neurojax.data.store.session_fields import seconds
@@ -54,11 +54,17 @@ def table_of_trials(folder: Path, spec: ReadSpec, where: str) -> Path | None:
 
 
 def sorting_trials(
-    path: Path | None, side: Clock, clock: Timed, spec: ReadSpec, bin_size_s: float, where: str
+    path: Path | None,
+    side: Clock,
+    clock: Timed,
+    times_s: np.ndarray,
+    spec: ReadSpec,
+    bin_size_s: float,
+    where: str,
 ) -> SortingTrials:
-    """Windows, or the trials of a table that can be used."""
+    """Windows, or the trials of a table that can be used; `times_s` [spikes] rise."""
     if path is None:
-        starts = windows(clock, spec.window_s, bin_size_s, where)
+        starts = windows(clock, times_s, spec.window_s, bin_size_s, where)
         return SortingTrials(starts, starts + spec.window_s, {}, {}, {}, [])
     table = trials_of(path, side, spec)
     starts, stops = table.starts_s, table.stops_s
@@ -100,15 +106,16 @@ def observed_bins(
         bin_size_s: seconds.
         spec: its `silence`.
     """
-    said = inside_bins(recorded(clock), starts, lengths, bin_size_s)
+    said = inside_bins(clock.recorded_s, starts, lengths, bin_size_s)
     findings = {OUTSIDE: int((~said).sum())}
     inside, fell_silent = {}, np.zeros(len(said), bool)
     for name in np.unique(probe):
-        own = (probe == name)[spikes.rows]
-        if spec.silence == "keep":
-            time = recorded(clock)
-        else:
-            time = heard_of(clock, spikes.times_s[own], spikes.rows[own])
+        times_s, rows = spikes.times_s, spikes.rows
+        if (probe != name).any():
+            own = (probe == name)[rows]
+            times_s, rows = times_s[own], rows[own]
+        heard = spec.silence != "keep"
+        time = heard_of(clock, times_s, rows) if heard else clock.recorded_s
         inside[name] = inside_bins(time, starts, lengths, bin_size_s)
         fell_silent |= said & ~inside[name]
     findings[FELL_SILENT] = int(fell_silent.sum())
