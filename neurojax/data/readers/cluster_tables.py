@@ -229,10 +229,8 @@ def _table_columns(
     key = next((name for name in _KEYS if rows and name in rows[0]), None)
     if places is not None and rows and key is None and len(rows) == len(places) and not odd:
         return _in_order(rows), 0  # a property of every unit, in their order
-    require(
-        key is not None,
-        f"{path} has no column cluster_id and row to read; export it from phy again",
-    )
+    require(rows, f"{path}: no row has as many cells as the first line; export it from phy again")
+    require(key is not None, f"{path} has no column cluster_id; export it from phy again")
     columns: dict[str, dict[int, str]] = {}
     read = 0
     for row in rows:

@@ -106,6 +106,7 @@ _NUMBERS = {
     "amp": "amplitude",
     "ContamPct": "contamination_percent",
 }
+_USUAL_LABELS = {"good", "mua", "noise", "unsorted"}
 _MAX_DEPTH = 4
 
 
@@ -281,14 +282,14 @@ def _group_faults(group: np.ndarray, spec: ReadSpec) -> dict[str, np.ndarray]:
     if wanted is None:
         return {"labelled noise": group == "noise"}
     names = [plain_label(name) for name in wanted.split("+")]
-    if unknown := sorted(set(names) - set(group.tolist())):
+    # a session may have no unit of a usual label; another word is likely a slip
+    if unknown := sorted(set(names) - set(group.tolist()) - _USUAL_LABELS):
         raise InputError(
             f"groups names {unknown[0]!r}, but the units are "
             f"{', '.join(sorted(set(group.tolist())))}"
         )
-    return {
-        f"labelled {label}": group == label for label in sorted(set(group.tolist()) - set(names))
-    }
+    others = sorted(set(group.tolist()) - set(names))
+    return {f"labelled {label}": group == label for label in others or ["otherwise"]}
 
 
 def _unit_metadata(

@@ -18,7 +18,7 @@ from neurojax.data.checks.findings import LEFT_OUT
 from neurojax.data.clock import TimeUnit
 from neurojax.data.readers.signals import bin_starts, clean_signal, mean_in_bins
 from neurojax.data.readers.spec import ReadSpec
-from neurojax.data.readers.text_tables import read_rows
+from neurojax.data.readers.text_tables import decoded, read_rows
 from neurojax.data.store.array_files import check_array_name, open_input, read_npz
 from neurojax.errors import InputError, require
 
@@ -292,7 +292,7 @@ def _samples(path: Path) -> tuple[dict[str, np.ndarray], int]:
             f"{path} has more than {_MAX_BYTES} bytes; write it as .npz",
         )
         try:
-            lines = (line.decode("utf-8-sig") for line in file)
+            lines = (decoded(line) for line in file)
             header = next(lines, "")
             mark = next((mark for mark in ("\t", ",", ";") if mark in header), ",")
             names = [name.strip() for name in next(csv.reader([header], delimiter=mark), [])]

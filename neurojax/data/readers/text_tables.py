@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from neurojax.data.store.array_files import MAX_FILE_BYTES, open_input
 from neurojax.errors import InputError, require
 
 _MAX_TEXT_BYTES = 2**26
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 def read_rows(path: Path) -> tuple[list[dict[str, str]], int]:
@@ -56,6 +58,21 @@ def read_text(path: Path) -> str:
             f"{path} has {path.stat().st_size} bytes, more than such a file holds; check it",
         )
         try:
-            return file.read().decode("utf-8-sig")
+            return decoded(file.read())
         except (UnicodeDecodeError, OSError):
             raise InputError(f"{path} is not text; write it again") from None
+
+
+def decoded(content: bytes) -> str:
+    """Text of bytes: UTF-8, else what Windows programs write in Europe (Latin-1), which holds no
+    control characters.
+
+    Raises:
+        UnicodeDecodeError: it is no text.
+    """
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        if _CONTROL.search(content):
+            raise
+        return content.decode("latin-1")

@@ -236,3 +236,22 @@ def test_spikes_without_a_cluster_lose_themselves_alone(tmp_path):
 def test_clusters_of_the_tables_without_spikes_are_no_units(tmp_path):
     group = "cluster_id\tgroup\n" + "".join(f"{unit}\tgood\n" for unit in range(9))
     assert read(phy_folder(tmp_path / "m", cluster_group__tsv=group)).num_units == 5
+
+
+def test_groups_that_a_session_lacks_are_no_slip(tmp_path):
+    """One command converts many sessions, and some of them have no mua."""
+    folder = phy_folder(tmp_path / "m", cluster_group__tsv=GOOD)
+    for groups in ("good", "good+mua", "good+noise"):
+        assert read(folder, {"groups": groups}).num_units == 5
+    with pytest.raises(InputError, match="'goood'"):
+        read(folder, {"groups": "goood+mua"})
+    with pytest.raises(InputError, match="no unit is left of 5"):
+        read(folder, {"groups": "mua"})
+
+
+def test_a_note_in_another_encoding_costs_no_label(tmp_path):
+    folder = phy_folder(tmp_path / "m")
+    text = "cluster_id\tgroup\tnote\n" + "".join(f"{unit}\tnoise\t40 \u00b5V\n" for unit in (1, 2))
+    for encoding in ("utf-8", "utf-8-sig", "latin-1"):
+        (folder / "cluster_info.tsv").write_bytes(text.encode(encoding))
+        assert read(folder).unit_id.tolist() == ["0", "3", "4"]
