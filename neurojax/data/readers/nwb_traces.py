@@ -23,6 +23,7 @@ from neurojax.data.store.session_rules import validate_session
 from neurojax.errors import InputError, require
 
 _LOWEST_HZ, _HIGHEST_HZ = 0.05, 20_000.0  # frames; outside, another unit of time is likelier
+_JITTER = 2e-4  # by which a rate may miss a number of four digits
 _MAX_LISTED = 64
 
 
@@ -53,7 +54,7 @@ def read_traces(
     _require_one_clock(laid, span, where)
     plane = _known_cells(plane, where)
     first, length = _samples(laid, plane.times_s, rate_hz)
-    faults = _faults(plane, first, length, rate_hz)
+    faults = _faults(plane, laid.starts, first, length, rate_hz)
     windows = kept(laid, faults, np.zeros(len(first), bool), span, spec, 1 / rate_hz)
     chosen = _rows_of(windows.starts, plane.times_s, rate_hz)
     length = bins_that_fit(windows.starts, windows.stops, 1 / rate_hz).astype(np.int64)
@@ -93,17 +94,20 @@ def read_traces(
 
 
 def _rate_hz(times_s: np.ndarray, where: str) -> float:
-    """Frames a second: the median step; InputError where it cannot be seconds."""
-    step = float(np.median(np.diff(times_s)))
-    rate_hz = np.inf if step <= 0 else 1 / step
+    """Frames a second, of the steps without gaps; InputError where it cannot be seconds."""
+    steps = np.diff(times_s)
+    usual = float(np.median(steps))
+    regular = steps[(steps > 0.5 * usual) & (steps < 1.5 * usual)]
+    rate_hz = 1 / float(regular.mean()) if usual > 0 else np.inf
     require(
         _LOWEST_HZ <= rate_hz <= _HIGHEST_HZ,
         f"{where}: {len(times_s):,} frames span {times_s[-1] - times_s[0]:,.6g} seconds, "
         f"{rate_hz:.3g} a second, so their time unit is likely another; say it with --time_unit=: "
         f"{GRAMMAR}",
     )
-    nearest = round(rate_hz, 6)  # a clock of microseconds has no more digits
-    return nearest
+    # 29.9993 is 30 with jitter: else a window of 2 s would have 59 frames
+    tidy = float(f"{rate_hz:.4g}")
+    return tidy if abs(tidy - rate_hz) <= _JITTER * rate_hz else rate_hz
 
 
 def _require_one_clock(laid: Laid, span: tuple[float, float], where: str) -> None:
@@ -149,19 +153,22 @@ def _samples(laid: Laid, times_s: np.ndarray, rate_hz: float) -> tuple[np.ndarra
 
 
 def _faults(
-    plane: Plane, first: np.ndarray, length: np.ndarray, rate_hz: float
+    plane: Plane, starts: np.ndarray, first: np.ndarray, length: np.ndarray, rate_hz: float
 ) -> dict[str, np.ndarray]:
     """Why windows are left out: reason -> bool [windows]."""
     times, last = plane.times_s, first + length
     outside = (length > 0) & (last > len(times))
-    inner = np.where(outside | (length == 0), 1, last) - 1
-    begin = np.where(outside | (length == 0), 0, first)
-    expected = np.where(outside | (length == 0), 0, length - 1) / rate_hz
+    inside = (length > 0) & ~outside
+    begin, inner = np.where(inside, first, 0), np.where(inside, last - 1, 0)
+    expected = np.where(inside, length - 1, 0) / rate_hz
     lasted = times[inner] - times[begin]
+    # the first frame of a window is within a frame of its start, unless there was none
+    late = inside & (times[begin] - np.nan_to_num(starts) > 1.5 / rate_hz)
     unknown = np.append(0, np.cumsum(~np.isfinite(plane.values).all(axis=1)))
     return {
         "window leaves the recording": outside,
-        "frames are missing within": np.abs(lasted - expected) > 0.5 / rate_hz + 1e-3 * expected,
+        "frames are missing within": late
+        | (np.abs(lasted - expected) > 0.5 / rate_hz + 1e-3 * expected),
         "values are not finite": unknown[inner + 1] > unknown[begin],
     }
 
