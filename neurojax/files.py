@@ -43,6 +43,24 @@ def told(error: OSError) -> str:
     return f"({words}); {_REMEDIES.get(error.errno, 'choose another folder')}"
 
 
+def as_path(given: Any, name: str) -> Path:
+    """A path of what a caller gives.
+
+    Args:
+        given: text or a path.
+        name: of the argument, for the message.
+
+    Raises:
+        InputError: neither, or it holds a zero byte, which no file system takes.
+    """
+    require(
+        isinstance(given, str | os.PathLike) and isinstance(os.fspath(given), str),
+        f"{name} is {type(given).__name__}, expected a path",
+    )
+    require("\0" not in os.fspath(given), f"{name} {os.fspath(given)!r} holds a zero byte")
+    return Path(given)
+
+
 def require_text(path: str | Path, name: str) -> None:
     """Raises InputError where a path is no text: its bytes are not valid UTF-8, and no file that
     records it could be written.

@@ -20,7 +20,7 @@ from neurojax.data.store.meta import read_meta
 from neurojax.data.store.session_format import open_recorded, write_session
 from neurojax.data.store.session_rules import check_session_id
 from neurojax.errors import InputError, require
-from neurojax.files import remove_leftovers, require_text
+from neurojax.files import as_path, remove_leftovers, require_text
 
 
 def convert_session(
@@ -52,7 +52,11 @@ def convert_session(
     Raises:
         InputError: the recording cannot be read, or `out` holds another session of that name.
     """
-    spec = ReadSpec() if spec is None else spec
+    spec, out = ReadSpec() if spec is None else spec, as_path(out, "out")
+    require(
+        isinstance(spec, ReadSpec),
+        f"spec is {type(spec).__name__}, expected a ReadSpec (neurojax.data.readers.spec)",
+    )
     check_options(kind, spec)
     require_text(out, "out")
     name = reader_of(kind).session_name(str(source)) if session_id is None else session_id

@@ -54,7 +54,8 @@ class Reader(Protocol):
 
 def reader_of(kind: str) -> Reader:
     """The reader of a kind; raises InputError for a kind that is not known."""
-    require(kind in MODULES, f"kind {kind!r}; expected one of {', '.join(sorted(MODULES))}")
+    known = isinstance(kind, str) and kind in MODULES
+    require(known, f"kind {kind!r}; expected one of {', '.join(sorted(MODULES))}")
     return importlib.import_module(f"neurojax.data.readers.{MODULES[kind]}")
 
 

@@ -12,7 +12,7 @@ from neurojax.data.store.meta import READS, SCHEMA, observation_of, read_meta
 from neurojax.data.store.session_format import content_sha256, open_recorded
 from neurojax.data.store.session_rules import check_session_id
 from neurojax.errors import InputError, require
-from neurojax.files import read_json, remove_leftovers, told, write_bytes, write_json
+from neurojax.files import as_path, read_json, remove_leftovers, told, write_bytes, write_json
 
 INDEX_NAME = "dataset.json"
 _SHOWN = ("session_id", "content_sha256", "num_trials", "num_units", "num_bins")
@@ -41,7 +41,10 @@ def dataset_of(sessions: Iterable[Session]) -> Dataset:
     Raises:
         InputError: no session, a name twice, counts beside real values, or different bin sizes.
     """
-    ordered = tuple(sorted(sessions, key=lambda session: session.session_id))
+    given = list(sessions) if isinstance(sessions, Iterable) else [sessions]
+    strange = [type(session).__name__ for session in given if not isinstance(session, Session)]
+    require(not strange, f"dataset: {strange[:1]} is no Session; expected sessions")
+    ordered = tuple(sorted(given, key=lambda session: session.session_id))
     _check_collection(list(map(_told_of, ordered)), "dataset")
     return Dataset(
         ordered, _fingerprint({session.session_id: content_sha256(session) for session in ordered})
@@ -59,7 +62,7 @@ def open_dataset(root: str | Path, verify: str = "sampled") -> Dataset:
         InputError: no index, a session missing, damaged, changed or not listed, or different bin
             sizes.
     """
-    root = Path(root)
+    root = as_path(root, "root")
     path = root / INDEX_NAME
     require(
         not root.is_dir() or path.exists(),
@@ -123,7 +126,7 @@ def write_dataset_index(root: str | Path) -> str:
         InputError: no session, a damaged meta.json, different bin sizes, or `root` cannot be
             written.
     """
-    root = Path(root)
+    root = as_path(root, "root")
     for name in (INDEX_NAME, CARD_NAME):
         remove_leftovers(root, name)
     metas = _metas(root)

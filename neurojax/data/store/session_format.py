@@ -42,6 +42,7 @@ from neurojax.data.store.session_rules import (
 )
 from neurojax.errors import InputError, require
 from neurojax.files import (
+    as_path,
     held,
     publish_folder,
     remove_leftovers,
@@ -73,7 +74,7 @@ def write_session(session: Session, root: str | Path) -> Path:
     if session.values is not None:
         check_finite(session.values, f"session {session.session_id}")
     check_unobserved(session, f"session {session.session_id}")
-    root = Path(root)
+    root = as_path(root, "root")
     require_text(root, "folder")
     folder = root / session.session_id
     final = folder
@@ -114,13 +115,14 @@ def open_session(folder: str | Path, verify: str = "sampled") -> Session:
     Raises:
         InputError: anything missing, damaged, or at odds with meta.json.
     """
-    return open_recorded(Path(folder), verify)[0]
+    return open_recorded(as_path(folder, "folder"), verify)[0]
 
 
 def open_recorded(folder: Path, verify: str) -> tuple[Session, str]:
     """`open_session`, and the content hash that meta.json records."""
     require(
-        verify in ("full", "sampled", "none"), f"verify={verify!r}; expected full, sampled or none"
+        isinstance(verify, str) and verify in ("full", "sampled", "none"),
+        f"verify={verify!r}; expected full, sampled or none"
     )
     meta = read_meta(folder)
     rates = ["true_rates"] if "true_rates" in meta["arrays"] else []
