@@ -4,8 +4,10 @@ Such a file holds `spikes` (timestamps, unit_index), `units` (id, region columns
 `trials`, series such as `wheel`, and domains that say which time trains, validates and tests:
 `train_domain`, or one set for each use, `ts2_train_domain`. They are kept: windows are laid inside
 the intervals of a domain and never reach out of one. By default 1 s windows, the benchmark's own,
-end to end; with `--align=trials.stim_on_time --window=-0.5,1.5` one around each event.
-Source: BrainWideBench's data pipeline, schema of `{scope}_{split}_domain`.
+end to end; with `--align=trials.stim_on_time --window=-0.5,1.5` one around each event. The domain
+of the spikes says when they were observed; where it is only their first and last, and wherever a
+whole probe falls silent, the spikes tell (`observed.heard`).
+Source: BrainWideBench's data pipeline, schema of `{scope}_{split}_domain`; temporaldata.
 """
 
 from pathlib import Path
@@ -13,16 +15,27 @@ from typing import Any
 
 import numpy as np
 
+from neurojax.data.checks.findings import FELL_SILENT
+from neurojax.data.clock import TimeUnit, in_seconds, require_seconds
+from neurojax.data.observed import entries_inside, heard, merged, shared
 from neurojax.data.readers import hdf5, one_file
-from neurojax.data.readers.signals import bin_starts, clean_signal, mean_in_bins
-from neurojax.data.readers.sorted_spikes import sorted_spikes
+from neurojax.data.readers.brainwide_tables import (
+    intervals_of_group,
+    numbers,
+    read_behaviour,
+    series_in,
+    table_of,
+)
+from neurojax.data.readers.brainwide_windows import DEFAULT_WINDOW_S, domains_of, windows_of
+from neurojax.data.readers.signals import bin_starts
+from neurojax.data.readers.sorted_spikes import SortedSpikes, sorted_spikes
 from neurojax.data.readers.spec import ReadSpec
-from neurojax.data.readers.trials import counted_drops, kept_windows, session_of, whole_times
-from neurojax.data.session import TEST, TRAIN, VALIDATION, Session
+from neurojax.data.readers.trials import session_of
+from neurojax.data.session import Session
 from neurojax.data.store.session_fields import spike_counts
-from neurojax.errors import InputError, require
+from neurojax.errors import require
 
-VERSION = "brainwide/1"
+VERSION = "brainwide/2"
 OPTIONS = {
     "scope": "which set of split domains: ts2, ts1, pretrain; default: ts2, else the plain ones, "
     "ts1, pretrain",
@@ -30,17 +43,12 @@ OPTIONS = {
     "regions": "allen, beryl (default) or cosmos: which region column becomes `region`",
 }
 UNUSED = ("trial_columns",)  # every column of the trials becomes a condition
-DEFAULT_WINDOW_S = 1.0
-_SPLITS = {"train": TRAIN, "val": VALIDATION, "valid": VALIDATION, "test": TEST}
-_SCOPES = ("ts2_", "", "ts1_", "pretrain_")
 _COARSER = {"allen": "beryl", "beryl": "cosmos", "cosmos": "cosmos"}
 _PLAIN_REGIONS = ("brain_region", "region", "brain_area", "area", "location_label", "acronym")
-_SERIES = ("IrregularTimeSeries", "RegularTimeSeries")
-_MAX_DIMS = 16  # columns of one behaviour
-_ROUNDING_S = 1e-6
-_MAX_WINDOWS = 10**7
-
-Domains = dict[int, np.ndarray]  # split -> [intervals, 2], seconds
+_PROBES = ("probe", "probe_id", "probe_name", "insertion", "pid")
+_EVERYTHING = np.array([[-np.inf, np.inf]])
+_OUTSIDE = "spikes outside of the observed time"  # in info["findings"]
+_MAX_LISTED = 64
 
 
 def find(path: str) -> list[str]:
@@ -65,26 +73,34 @@ def read_session(source: str, spec: ReadSpec) -> Session:
             spike_group is not None and unit_group is not None,
             f"{where} has no groups spikes and units; expected a recording of torch_brain",
         )
-        units = _table(unit_group)
-        require(units, f"{where}: units has no columns of one length; expected one row a unit")
+        odd: dict[str, int] = {}
+        spikes, units = _spikes(spike_group, unit_group, spec, odd, where)
         num_units = len(next(iter(units.values())))
-        spikes = sorted_spikes(
-            hdf5.array(spike_group, "timestamps"),
-            hdf5.array(spike_group, "unit_index"),
-            where,
-            num_units,
-        )
-        domains, scope = _domains(
-            file, spec, (float(spikes.times_s[0]), float(spikes.times_s[-1])), where
-        )
-        starts, stops, split, conditions, dropped = _windows(file, domains, spec, bin_size_s, where)
+        recorded_s = float(spikes.times_s[0]), float(spikes.times_s[-1])
+        domains, scope = domains_of(file, spec, recorded_s, where)
+        windows = windows_of(file, domains, spec, bin_size_s, where, odd)
+        starts, stops = windows.starts, windows.stops
+        _require_clock(spike_group, spikes, windows, spec, bin_size_s, where)
         counts, lengths = spike_counts(
             spikes.times_s, spikes.rows, num_units, starts, stops, bin_size_s, where
         )
-        behaviour, odd = _behaviour(
-            file, spec, bin_starts(starts, lengths, bin_size_s), bin_size_s, where
+        watched_s = _watched(file, spikes, units, spec, odd)
+        observed = entries_inside(watched_s, starts, lengths, bin_size_s)
+        series = series_in(file)
+        in_bins = bin_starts(starts, lengths, bin_size_s)
+        behaviour, of_behaviour = read_behaviour(
+            series, spec, starts, lengths, in_bins, bin_size_s, where
         )
-        info = _info(file, source, spikes.dropped, spikes.findings | odd, dropped)
+        skipped = "columns of the trials that are not one value each"
+        odd |= {skipped: number} if (number := len(windows.skipped)) else {}
+        if observed is not None:
+            silent = _heard_entries(spikes, units, spec, starts, lengths, bin_size_s)
+            odd |= {FELL_SILENT: silent} if silent else {}
+        findings = spikes.findings | odd | of_behaviour
+        info = _info(file, source, spikes.dropped, findings, windows.dropped) | {
+            "trial_columns_skipped": windows.skipped,
+            "time_series": sorted(series)[:_MAX_LISTED],
+        }
         if spec.align is None:
             info["window_s"] = DEFAULT_WINDOW_S if spec.window_s is None else spec.window_s
     region, region_group = _regions(units, spec.option("regions", "beryl"), num_units)
@@ -95,200 +111,109 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         spec,
         where,
         info=info | {"split_domains": scope if spec.split == "file" else None},
-        stored_split=split,
+        stored_split=windows.split,
         session_id=session_id,
         bin_size_s=bin_size_s,
         unit_id=units.get("id", np.arange(num_units)).astype(str),
         region=region,
         region_group=region_group,
         region_source=np.where(region == "unknown", "unknown", "file"),
-        conditions=conditions,
+        conditions=windows.conditions,
         behaviour=behaviour,
         unit_metadata={
             name: values
             for name, values in units.items()
             if values.dtype.kind in "biuf" and name != "id"
         },
+        observed=observed,
     )
 
 
-def _table(parent: Any) -> dict[str, np.ndarray]:
-    """Columns with one value a row; those of other shapes (waveforms) are left aside."""
-    table = {
-        name: hdf5.array(parent, name) for name in hdf5.columns(parent) if parent[name].ndim == 1
-    }
-    lengths = {name: len(values) for name, values in table.items()}
-    require(
-        len(set(lengths.values())) <= 1,
-        f"{parent.file.filename}, {parent.name} has columns of different lengths, {lengths}",
-    )
-    return table
+def _spikes(
+    spike_group: Any, unit_group: Any, spec: ReadSpec, odd: dict[str, int], where: str
+) -> tuple[SortedSpikes, dict[str, np.ndarray]]:
+    """Spikes in seconds, and columns of the units, [N] each."""
+    times, index = numbers(spike_group, "timestamps"), hdf5.array(spike_group, "unit_index")
+    is_number = index.dtype.kind in "iuf" and index.size and np.isfinite(index).all()
+    least_rows = int(index.max()) + 1 if is_number else 0
+    units, _ = table_of(unit_group, spec, odd, (), least_rows)
+    require(units, f"{where}: units has no columns of one length; expected one row a unit")
+    seconds = in_seconds(times, TimeUnit.of(spec.time_unit).spikes)
+    return sorted_spikes(seconds, index, where, len(next(iter(units.values())))), units
 
 
-def _domains(
-    file: Any, spec: ReadSpec, recorded_s: tuple[float, float], where: str
-) -> tuple[Domains, str]:
-    """Intervals of each split and the scope they belong to; all the recording as TRAIN when a split
-    is to be drawn."""
-    if spec.split != "file":
-        whole = _intervals(file, "domain")
-        return {TRAIN: np.array([recorded_s]) if whole is None else whole}, ""
-    asked = spec.option("scope")
-    scopes = _SCOPES if asked is None else (f"{asked}_" if asked else "",)
-    for scope in scopes:
-        found = {
-            code: intervals
-            for name, code in _SPLITS.items()
-            if (intervals := _intervals(file, f"{scope}{name}_domain")) is not None
-            and len(intervals)
-        }
-        if TRAIN in found:
-            break
-    else:
-        named = sorted(name for name in file if name.endswith("_domain"))
-        raise InputError(
-            f"{where} has no split domains {scopes[0]}train_domain ... (it has "
-            f"{', '.join(named) or 'none'}); name its set with --options=scope=NAME, or draw a "
-            "split with --split=blocks:300s"
-        )
-    require(
-        spec.option("as_test", "val") == "val", f"as_test={spec.option('as_test')!r}; expected val"
-    )
-    if TEST not in found:
-        require(
-            spec.option("as_test") is not None and VALIDATION in found,
-            f"{where}: its {scope or 'plain '}domains have no test time; give "
-            "--options=as_test=val to test on its validation windows, or draw a split with "
-            "--split=blocks:300s",
-        )
-        found[TEST] = found.pop(VALIDATION)
-    return found, f"{scope}*_domain"
+def _require_clock(
+    spike_group: Any,
+    spikes: SortedSpikes,
+    windows: Any,
+    spec: ReadSpec,
+    bin_size_s: float,
+    where: str,
+) -> None:
+    """Raises InputError where times cannot be seconds, unless their unit was given."""
+    if spec.time_unit is not None:
+        return
+    raw, firing = np.ravel(hdf5.array(spike_group, "timestamps")), len(np.unique(spikes.rows))
+    require_seconds(raw, firing, bin_size_s, where, windows.starts, windows.stops)
 
 
-def _intervals(file: Any, name: str) -> np.ndarray | None:
-    """Start and end of each interval, float64 [intervals, 2], in order of time."""
-    parent = hdf5.group(file, name)
-    if parent is None:
-        return None
-    start, end = (np.atleast_1d(hdf5.array(parent, edge)) for edge in ("start", "end"))
-    fits = (
-        start.shape == end.shape
-        and start.ndim == 1
-        and {start.dtype.kind, end.dtype.kind} <= set("iuf")
-    )
-    require(
-        fits and (np.isfinite(start).all() and np.isfinite(end).all() and (start <= end).all()),
-        f"{file.filename}: {name} has no finite starts and ends, one of each an interval",
-    )
-    return np.stack([start, end], axis=1).astype(np.float64)[np.argsort(start, kind="stable")]
+def _probes(units: dict[str, np.ndarray], num_units: int) -> np.ndarray:
+    """Number of each unit's probe, int64 [N]; one for all where no column says."""
+    column = next((units[name] for name in _PROBES if name in units), None)
+    if column is None:
+        return np.zeros(num_units, np.int64)
+    return np.unique(column, return_inverse=True)[1].ravel()
 
 
-def _windows(
-    file: Any, domains: Domains, spec: ReadSpec, bin_size_s: float, where: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, np.ndarray], dict[str, int]]:
-    """Start, stop and split of each window, conditions, and why windows are left out."""
-    if spec.align is None:
-        length_s = DEFAULT_WINDOW_S if spec.window_s is None else spec.window_s
-        whole_times(length_s, bin_size_s, f"{where}: window_s={length_s:g}")
-        laid = [(code, *interval) for code, intervals in domains.items() for interval in intervals]
-        number = [int((end - start + _ROUNDING_S) // length_s) for _, start, end in laid]
-        require(
-            1 <= sum(number) <= _MAX_WINDOWS,
-            f"{where}: {sum(number)} windows of {length_s:g} s fit its domains; change window_s",
-        )
-        starts = np.concatenate(
-            [start + np.arange(n) * length_s for (_, start, _), n in zip(laid, number, strict=True)]
-        )
-        split = np.repeat([code for code, *_ in laid], number)
-        order = np.argsort(starts, kind="stable")
-        return starts[order], starts[order] + length_s, split[order].astype(np.int8), {}, {}
-    group_name, _, column = spec.align.rpartition(".")
-    parent = hdf5.group(file, group_name or "trials")
-    table = {} if parent is None else _table(parent)
-    named = ", ".join(sorted(table)) or "no columns"
-    require(
-        column in table and table[column].dtype.kind in "iuf",
-        f"{where}: align names {spec.align!r}, but {group_name or 'trials'} has {named}",
-    )
-    events = table.pop(column).astype(np.float64)
-    starts, stops = events + spec.window[0], events + spec.window[1]
-    split = np.full(len(events), -1, np.int8)
-    for code, intervals in domains.items():
-        for start, end in intervals:
-            split[(starts >= start - _ROUNDING_S) & (stops <= end + _ROUNDING_S)] = code
-    with_event = np.isfinite(starts)
-    faults = {"window not within one split domain": with_event & (split < 0)}
-    if spec.split == "file":
-        keep, dropped = counted_drops({"no event": ~with_event} | faults, "trial", where)
-    else:
-        keep, dropped = kept_windows(
-            starts, stops, (-np.inf, np.inf), faults, spec, bin_size_s, where
-        )
-    times = {
-        str(name) for name in np.char.decode(np.asarray(parent.attrs.get("timekeys", [b""]), "S"))
-    }
-    conditions = {
-        name: values[keep] for name, values in table.items() if name not in times | {"split"}
-    }
-    return starts[keep], stops[keep], split[keep], conditions, dropped
+def _heard(spikes: SortedSpikes, units: dict[str, np.ndarray], spec: ReadSpec) -> list[np.ndarray]:
+    """Of each unit, the time in which its probe was recorded, as the spikes tell."""
+    num_units = len(next(iter(units.values())))
+    if spec.silence == "keep":
+        return [_EVERYTHING] * num_units
+    of_unit = _probes(units, num_units)
+    known = {}
+    for probe in np.unique(of_unit).tolist():
+        own = (of_unit == probe)[spikes.rows]
+        known[probe] = heard(spikes.times_s[own], len(np.unique(spikes.rows[own])))
+    return [known[probe] for probe in of_unit.tolist()]
 
 
-def _behaviour(
-    file: Any, spec: ReadSpec, starts: np.ndarray, bin_size_s: float, where: str
-) -> tuple[dict[str, np.ndarray], dict[str, int]]:
-    """Series by their last name: those asked for as group.name, else every one of few columns; and
-    what is odd."""
-    series = {}
-    for name in file:
-        parent = hdf5.group(file, name)
-        if (
-            parent is not None
-            and name != "spikes"
-            and hdf5.text_attribute(parent, "object") in _SERIES
-        ):
-            fields = [field for field in hdf5.columns(parent) if not field.startswith("timestamp")]
-            series |= {f"{name}.{field}": (parent, field) for field in fields}
-    if missing := [name for name in spec.behavior if name not in series]:
-        raise InputError(
-            f"{where}: behavior names {missing[0]!r}, but the series are "
-            f"{', '.join(sorted(series))}"
-        )
-    made, odd = {}, {}
-    for name, (parent, field) in series.items():
-        dataset = parent[field]
-        fits = (
-            dataset.dtype.kind in "biuf"
-            and dataset.ndim in (1, 2)
-            and (dataset.ndim == 1 or dataset.shape[1] <= _MAX_DIMS)
-        )
-        if name not in spec.behavior and (spec.behavior or not fits):
-            continue
-        values = hdf5.array(parent, field)
-        times, values = clean_signal(
-            _sample_times(parent, len(values), where), values, f"{where}: {name}", odd
-        )
-        short = name.rpartition(".")[2]
-        made[name if short in made else short] = mean_in_bins(times, values, starts, bin_size_s)
-    return made, odd
+def _heard_entries(
+    spikes: SortedSpikes,
+    units: dict[str, np.ndarray],
+    spec: ReadSpec,
+    starts: np.ndarray,
+    lengths: np.ndarray,
+    bin_size_s: float,
+) -> int:
+    """Bins in which a whole probe was not heard."""
+    entries = entries_inside(_heard(spikes, units, spec), starts, lengths, bin_size_s)
+    return 0 if entries is None else int((~entries.all(axis=1)).sum())
 
 
-def _sample_times(parent: Any, num_samples: int, where: str) -> np.ndarray:
-    if "timestamps" in parent:
-        return hdf5.array(parent, "timestamps")
-    rate_hz = parent.attrs.get("sampling_rate")
-    domain = hdf5.group(parent, "domain")
-    require(
-        isinstance(rate_hz, float | int | np.number)
-        and 0 < float(rate_hz) < 1e9
-        and domain is not None,
-        f"{where}, {parent.name} has neither timestamps nor a sampling_rate and a domain",
-    )
-    start = np.ravel(hdf5.array(domain, "start"))
-    require(
-        len(start) and start.dtype.kind in "iuf",
-        f"{where}, {parent.name}/domain/start is {start.dtype} [{len(start)}], expected seconds",
-    )
-    return float(start[0]) + np.arange(num_samples) / float(rate_hz)
+def _watched(
+    file: Any,
+    spikes: SortedSpikes,
+    units: dict[str, np.ndarray],
+    spec: ReadSpec,
+    odd: dict[str, int],
+) -> list[np.ndarray]:
+    """Of each unit, when it was observed, float64 [n, 2]: in the domain of the spikes, or of the
+    file, and while its probe was heard."""
+    unit = TimeUnit.of(spec.time_unit)
+    domain = intervals_of_group(file["spikes"], "domain", unit.spikes)
+    if domain is None:
+        domain = intervals_of_group(file, "domain", unit.trials)
+    ends = [spikes.times_s[0], spikes.times_s[-1]]
+    # From the first spike to the last: made of the spikes, and says no more than they do.
+    if domain is None or (len(domain) == 1 and np.allclose(domain[0], ends, rtol=0, atol=1e-6)):
+        return _heard(spikes, units, spec)
+    domain = merged(domain)
+    last = np.searchsorted(domain[:, 0], spikes.times_s, side="right") - 1
+    outside = (last < 0) | (spikes.times_s > domain[last, 1])
+    if number := int(outside.sum()):
+        odd[_OUTSIDE] = number
+    return [shared(domain, own) for own in _heard(spikes, units, spec)]
 
 
 def _regions(

@@ -51,7 +51,7 @@ def read_behaviour(
         number.
 
     Raises:
-        InputError: a series that was asked for is not there or of no use, or with `strict` any.
+        InputError: a series that was asked for is not there, or with `strict` one is of no use.
     """
     odd: dict[str, int] = {}
     made: Made = {}
@@ -80,7 +80,7 @@ def read_behaviour(
             (name, attribute) in have,
             f"{where}: behavior names {asked!r}, but the files are {', '.join(series_there)[:300]}",
         )
-        made[f"{name}_{attribute}"] = series.mean(name, attribute)
+        _try(made, f"{name}_{attribute}", series.mean, name, attribute, series)
     return made, odd
 
 

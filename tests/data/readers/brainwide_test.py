@@ -1,10 +1,14 @@
 """HDF5 recordings of torch_brain and BrainWideBench: their domains become the split, damage gives a sentence."""
 
+import dataclasses
 import importlib
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 
+from neurojax.data.checks.findings import FELL_SILENT, LEFT_OUT, PART_LEFT_OUT
 from neurojax.data.readers import brainwide
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.session import TEST, TRAIN, VALIDATION
@@ -59,12 +63,11 @@ def path(tmp_path):
     return make(tmp_path / "0802ced5.h5")
 
 
+FIELDS = {field.name for field in dataclasses.fields(ReadSpec)} - {"options"}
+
+
 def read(path, **options):
-    fields = {
-        name: options.pop(name)
-        for name in ("bin_ms", "align", "window", "window_s", "split", "behavior")
-        if name in options
-    }
+    fields = {name: options.pop(name) for name in FIELDS & options.keys()}
     return brainwide.read_session(str(path), ReadSpec(**fields, options=tuple(sorted(options.items()))))
 
 
@@ -256,14 +259,161 @@ CHANGES = {
 }
 
 
+OPTIONAL = ("ragged units", "series without clock", "series shorter", "rate of nothing", "rate of text")
+
+
 @pytest.mark.parametrize("name", CHANGES)
 def test_changed_files_are_refused(path, name):
     with h5py.File(path, "a") as file:
         CHANGES[name](file)
     with pytest.raises(InputError) as caught:
-        read(path)
+        read(path, strict=name in OPTIONAL)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
     assert "claims" in str(caught.value) or name != "a bomb"  # refused before anything is allocated
+
+
+@pytest.mark.parametrize("name", OPTIONAL)
+def test_a_bad_part_is_left_out_and_told(path, name):
+    whole = read(path)
+    with h5py.File(path, "a") as file:
+        CHANGES[name](file)
+    made = read(path)
+    np.testing.assert_array_equal(made.counts, whole.counts)
+    (told,) = [key for key in made.info["findings"] if key.startswith((f"{LEFT_OUT} (", f"{PART_LEFT_OUT} ("))]
+    lost = {"ragged units": "firing_rate", "series shorter": "left"}.get(name, "wheel_speed")
+    assert lost in told and lost not in made.behaviour and lost not in made.unit_metadata
+    assert made.behaviour.keys() | made.unit_metadata.keys() | {lost} == {"wheel_speed", "left", "firing_rate"}
+
+
+def observed(made):
+    """bool [trials, bins, N] of trials of equal length."""
+    entries = np.asarray(made.entry_valid(np.arange(made.num_trials)))
+    return np.broadcast_to(entries, (made.num_trials, int(made.trial_num_bins[0]), made.num_units))
+
+
+def spike_domain(path, start, end, remove_spikes=False):
+    with h5py.File(path, "a") as file:
+        if "domain" in file["spikes"]:
+            del file["spikes/domain"]
+        put(file["spikes"], "domain", {"start": start, "end": end}, "Interval", ("start", "end"))
+        if remove_spikes:
+            keep = np.any([(TIMES >= a) & (TIMES <= b) for a, b in zip(start, end, strict=True)], axis=0)
+            del file["spikes/timestamps"], file["spikes/unit_index"]
+            file["spikes/timestamps"], file["spikes/unit_index"] = TIMES[keep], INDEX[keep]
+
+
+@given(st.lists(st.floats(0.5, 99.5), min_size=2, max_size=6, unique=True))
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_outside_of_the_domain_of_the_spikes_is_unobserved(path, edges):
+    edges = np.sort(edges)[: len(edges) // 2 * 2].reshape(-1, 2)
+    edges = edges[np.diff(edges, axis=1)[:, 0] > 1]
+    assume(len(edges))
+    spike_domain(path, *edges.T)
+    starts = STIMULUS - 0.5
+    touched = np.any([(starts + 2 > a + 0.02) & (starts < b - 0.02) for a, b in edges], axis=0)
+    assume(touched.sum() > 3)
+    made = read(path, split="random", align="trials.stim_on_time", window=(-0.5, 1.5), time_unit="s")
+    bins = made.trial_start_s[:, None] + np.arange(100) * 0.02
+    inside = np.any([(bins >= a - 1e-3) & (bins + 0.02 <= b + 1e-3) for a, b in edges], axis=0)
+    np.testing.assert_array_equal(observed(made), np.repeat(inside[:, :, None], UNITS, axis=2))
+    counts, _ = made.gather_trials(np.arange(made.num_trials))
+    assert not counts[~inside].any() and made.info["findings"]["spikes outside of the observed time"] > 0
+
+
+def test_windows_of_a_drawn_split_stay_as_far_as_they_reach_into_the_domain(path):
+    with h5py.File(path, "a") as file:
+        file["domain/end"][0] = 50.5  # within the window around 50.2
+        file["domain/start"][0] = 10.0  # within the window around 10.2
+        for name in ("ts2_train_domain", "ts2_val_domain", "ts2_test_domain"):
+            del file[name]
+    made = read(path, split="random", align="trials.stim_on_time", window=(-0.5, 1.5))
+    np.testing.assert_allclose(made.trial_start_s, STIMULUS[2:13] - 0.5)
+    assert observed(made)[1:-1].all() and 10 < observed(made)[0, :, 0].sum() < 90
+    assert 10 < observed(made)[-1, :, 0].sum() < 50
+
+
+def test_a_probe_that_stops_is_unobserved_unless_silence_is_kept(path):
+    rng = np.random.default_rng(0)
+    times, index = np.sort(rng.uniform(0, LENGTH_S, 20_000)), rng.integers(0, 20, 20_000)
+    heard = (index < 10) | (times < 30)
+    with h5py.File(path, "a") as file:
+        del file["spikes"], file["units"]
+        put(file, "spikes", {"timestamps": times[heard], "unit_index": index[heard]}, "IrregularTimeSeries")
+        put(file, "units", {"id": [f"u{k}" for k in range(20)], "probe_id": ["a"] * 10 + ["b"] * 10})
+    made = read(path)
+    late = made.trial_start_s > 31
+    assert observed(made)[:, :, :10].all() and not observed(made)[late][:, :, 10:].any()
+    assert made.info["findings"][FELL_SILENT] >= late.sum() * 50
+    kept = read(path, silence="keep")
+    assert kept.validity is None and FELL_SILENT not in kept.info["findings"]
+
+
+def test_a_domain_made_of_the_spikes_says_no_more_than_they_do(path):
+    plain = read(path)
+    spike_domain(path, [TIMES[0]], [TIMES[-1]])
+    made = read(path)
+    np.testing.assert_array_equal(made.counts, plain.counts)
+    assert made.validity is None
+
+
+@pytest.mark.parametrize("unit, scale", [("ms", 1e3), ("us", 1e6), ("samples:30000", 3e4)])
+def test_clocks_are_asked_about_and_converted(path, unit, scale):
+    plain = read(path, window_s=1.0)
+    with h5py.File(path, "a") as file:
+        for name in ("spikes/timestamps", "paws/timestamps"):
+            values = file[name][:] * scale
+            del file[name]
+            file[name] = np.rint(values)
+        for name in ("domain", *(f"ts2_{split}_domain" for split in DOMAINS), "wheel/domain"):
+            for edge in ("start", "end"):
+                file[f"{name}/{edge}"][:] = file[f"{name}/{edge}"][:] * scale
+    with pytest.raises(InputError, match="--time_unit|windows of 1 s"):
+        read(path)
+    made = read(path, time_unit=unit)
+    assert made.num_trials == plain.num_trials and abs(int(made.counts.sum()) - int(plain.counts.sum())) <= 5
+    np.testing.assert_allclose(made.behaviour["wheel_speed"], plain.behaviour["wheel_speed"], atol=0.03)
+
+
+def test_regular_series_of_several_parts_lie_where_they_were(path):
+    with h5py.File(path, "a") as file:
+        del file["wheel/domain"], file["wheel/wheel_speed"]
+        put(file["wheel"], "domain", {"start": [0.0, 60.0], "end": [20.0, 80.0]}, "Interval")
+        file["wheel/wheel_speed"] = np.concatenate([np.arange(0, 20, 0.02), np.arange(60, 80, 0.02)])
+    made = read(path)
+    values, centres = made.behaviour["wheel_speed"].reshape(-1, 50), made.trial_start_s[:, None] + np.arange(50) * 0.02
+    known = np.isfinite(values)
+    np.testing.assert_allclose(values[known], centres[known], atol=0.03)
+    inside = ((centres < 19.9) | (centres > 60)) & (centres < 79.9)
+    assert known[inside].all() and not known[(centres > 20.1) & (centres < 59.9)].any()
+    with h5py.File(path, "a") as file:
+        del file["wheel/wheel_speed"]
+        file["wheel/wheel_speed"] = np.zeros(77)
+    assert any("wheel has 77 samples" in name for name in read(path).info["findings"])
+
+
+def test_irregular_series_are_unknown_between_their_parts(path):
+    with h5py.File(path, "a") as file:
+        put(file["paws"], "domain", {"start": [0.0, 30.0], "end": [29.5, 100.0]}, "Interval")
+    made, centres = read(path, max_gap_s=5.0), None
+    centres = made.trial_start_s[:, None] + (np.arange(50) + 0.5) * 0.02
+    known = np.isfinite(made.behaviour["left"][:, 0]).reshape(-1, 50)
+    np.testing.assert_array_equal(~known, (centres > 29.5) & (centres < 30))
+
+
+def test_another_clock_of_a_series_is_told_with_both_ranges(path):
+    with h5py.File(path, "a") as file:
+        file["paws/timestamps"][:] = file["paws/timestamps"][:] + 5000
+    (told,) = [name for name in read(path).info["findings"] if name.startswith(LEFT_OUT)]
+    assert "5,000 to 5,099.98 s" in told and "0 to 98.5 s" in told
+    with pytest.raises(InputError, match="different clocks"):
+        read(path, strict=True)
+
+
+def test_intervals_too_short_for_a_window_are_counted(path):
+    with h5py.File(path, "a") as file:
+        del file["ts2_val_domain/start"], file["ts2_val_domain/end"]
+        file["ts2_val_domain/start"], file["ts2_val_domain/end"] = [40.7, 49.0, 49.5], [48.0, 49.4, 50.0]
+    assert read(path).info["findings"]["intervals of a domain shorter than a window"] == 2
 
 
 def test_truncated_files_are_refused(path):

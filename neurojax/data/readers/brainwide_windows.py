@@ -1,0 +1,160 @@
+"""Windows of a torch_brain file: laid inside the intervals of its domains, or around events."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from neurojax.data.clock import TimeUnit, in_seconds
+from neurojax.data.readers import hdf5
+from neurojax.data.readers.brainwide_tables import intervals_of_group, table_of
+from neurojax.data.readers.spec import ReadSpec
+from neurojax.data.readers.trials import counted_drops, kept_windows, whole_times
+from neurojax.data.session import TEST, TRAIN, VALIDATION
+from neurojax.errors import InputError, require
+
+DEFAULT_WINDOW_S = 1.0
+TOO_SHORT = "intervals of a domain shorter than a window"
+_SPLITS = {"train": TRAIN, "val": VALIDATION, "valid": VALIDATION, "test": TEST}
+_SCOPES = ("ts2_", "", "ts1_", "pretrain_")
+_ROUNDING_S = 1e-6
+_MAX_WINDOWS = 10**7
+
+Domains = dict[int, np.ndarray]  # split -> [intervals, 2], seconds
+
+
+class Windows(NamedTuple):
+    """Windows of a recording.
+
+    Attributes:
+        starts, stops: float64 [trials], seconds.
+        split: int8 [trials].
+        conditions: name -> [trials].
+        dropped: reason -> number of windows left out.
+        skipped: columns of the trials that are no condition, name -> reason.
+    """
+
+    starts: np.ndarray
+    stops: np.ndarray
+    split: np.ndarray
+    conditions: dict[str, np.ndarray]
+    dropped: dict[str, int]
+    skipped: dict[str, str]
+
+
+def domains_of(
+    file: Any, spec: ReadSpec, recorded_s: tuple[float, float], where: str
+) -> tuple[Domains, str]:
+    """Intervals of each split and the scope they belong to; all the recording as TRAIN when a split
+    is to be drawn.
+
+    Args:
+        file: open.
+        spec: its `split`, and the options scope and as_test, decide.
+        recorded_s: the recording, where the file has no domain, seconds.
+        where: for messages.
+    """
+    unit_s = TimeUnit.of(spec.time_unit).trials
+    if spec.split != "file":
+        whole = intervals_of_group(file, "domain", unit_s)
+        return {TRAIN: np.array([recorded_s]) if whole is None else whole}, ""
+    asked = spec.option("scope")
+    scopes = _SCOPES if asked is None else (f"{asked}_" if asked else "",)
+    for scope in scopes:
+        found = {
+            code: intervals
+            for name, code in _SPLITS.items()
+            if (intervals := intervals_of_group(file, f"{scope}{name}_domain", unit_s)) is not None
+            and len(intervals)
+        }
+        if TRAIN in found:
+            break
+    else:
+        named = sorted(name for name in file if name.endswith("_domain"))
+        raise InputError(
+            f"{where} has no split domains {scopes[0]}train_domain ... (it has "
+            f"{', '.join(named) or 'none'}); name its set with --options=scope=NAME, or draw a "
+            "split with --split=blocks:300s"
+        )
+    require(
+        spec.option("as_test", "val") == "val", f"as_test={spec.option('as_test')!r}; expected val"
+    )
+    if TEST not in found:
+        require(
+            spec.option("as_test") is not None and VALIDATION in found,
+            f"{where}: its {scope or 'plain '}domains have no test time; give "
+            "--options=as_test=val to test on its validation windows, or draw a split with "
+            "--split=blocks:300s",
+        )
+        found[TEST] = found.pop(VALIDATION)
+    return found, f"{scope}*_domain"
+
+
+def windows_of(
+    file: Any,
+    domains: Domains,
+    spec: ReadSpec,
+    bin_size_s: float,
+    where: str,
+    findings: dict[str, int],
+) -> Windows:
+    """Windows inside of domains, or around events.
+
+    Windows of a stored split lie within one of its intervals. Where the split is drawn, windows
+    around events stay as far as they reach into the domain: what lies outside was not observed.
+    """
+    if spec.align is None:
+        return _laid(domains, spec, bin_size_s, where, findings)
+    group_name, _, column = spec.align.rpartition(".")
+    parent = hdf5.group(file, group_name or "trials")
+    table, skipped = ({}, {}) if parent is None else table_of(parent, spec, findings, (column,))
+    named = ", ".join(sorted(table)) or "no columns"
+    require(
+        column in table and table[column].dtype.kind in "iuf",
+        f"{where}: align names {spec.align!r}, but {group_name or 'trials'} has {named}",
+    )
+    events = in_seconds(table.pop(column), TimeUnit.of(spec.time_unit).trials)
+    starts, stops = events + spec.window[0], events + spec.window[1]
+    split, touches = np.full(len(events), -1, np.int8), np.zeros(len(events), bool)
+    for code, intervals in domains.items():
+        for start, end in intervals:
+            split[(starts >= start - _ROUNDING_S) & (stops <= end + _ROUNDING_S)] = code
+            touches |= (stops > start) & (starts < end)
+    with_event = np.isfinite(starts)
+    if spec.split == "file":
+        faults = {"window not within one split domain": with_event & (split < 0)}
+        keep, dropped = counted_drops({"no event": ~with_event} | faults, "trial", where)
+    else:
+        faults = {"window outside of the domain": with_event & ~touches}
+        endless = (-np.inf, np.inf)
+        keep, dropped = kept_windows(starts, stops, endless, faults, spec, bin_size_s, where)
+    times = {
+        str(name) for name in np.char.decode(np.asarray(parent.attrs.get("timekeys", [b""]), "S"))
+    }
+    skipped |= {name: "a time of the session's clock" for name in table.keys() & times}
+    conditions = {
+        name: values[keep] for name, values in table.items() if name not in times | {"split"}
+    }
+    return Windows(starts[keep], stops[keep], split[keep], conditions, dropped, skipped)
+
+
+def _laid(
+    domains: Domains, spec: ReadSpec, bin_size_s: float, where: str, findings: dict[str, int]
+) -> Windows:
+    """Windows end to end within each interval."""
+    length_s = DEFAULT_WINDOW_S if spec.window_s is None else spec.window_s
+    whole_times(length_s, bin_size_s, f"{where}: window_s={length_s:g}")
+    laid = [(code, *interval) for code, intervals in domains.items() for interval in intervals]
+    number = [int((end - start + _ROUNDING_S) // length_s) for _, start, end in laid]
+    require(
+        1 <= sum(number) <= _MAX_WINDOWS,
+        f"{where}: {sum(number)} windows of {length_s:g} s fit its domains; change window_s",
+    )
+    if too_short := number.count(0):
+        findings[TOO_SHORT] = too_short
+    starts = np.concatenate(
+        [start + np.arange(n) * length_s for (_, start, _), n in zip(laid, number, strict=True)]
+    )
+    split = np.repeat([code for code, *_ in laid], number)
+    order = np.argsort(starts, kind="stable")
+    starts = starts[order]
+    return Windows(starts, starts + length_s, split[order].astype(np.int8), {}, {}, {})
