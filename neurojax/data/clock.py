@@ -124,7 +124,8 @@ def _require_resolution(times: np.ndarray, bin_size_s: float, where: str) -> Non
     if times.dtype.kind != "f":
         return
     largest = float(np.abs(times).max())
-    as_single = times.astype(np.float32)
+    with np.errstate(over="ignore"):  # beyond float32 becomes infinite, and differs
+        as_single = times.astype(np.float32)
     kind = np.float32 if (as_single == times).all() else np.float64
     step_s = float(np.spacing(kind(largest)))
     require(
