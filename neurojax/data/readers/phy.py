@@ -194,34 +194,23 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         bin_size_s,
         where,
     )
-    probe = _column(sorting.tables, everything, [probe_column(sorting.tables)], "")
+    probe = _column(everything, [probe_column(sorting.tables)], "")
     observed, odd_time = observed_bins(
         clock, everything, probe, keep, trials.starts_s, lengths, bin_size_s, spec
     )
     typed = spec.option("behavior")
-    paths = [
-        table_beside(folder, name, "behavior", "behav")
-        for name in (typed or "").split("+")[: 2**10]
-        if typed
-    ]
+    named = typed.split("+") if typed else []
+    paths = [table_beside(folder, name, "behavior", "behav") for name in named]
     behaviour, odd_behaviour = behaviour_of(paths, side, spec, trials.starts_s, lengths, bin_size_s)
     regions = [sorting.tables.columns.get(name, {}) for name in REGIONS]
-    region = _column(sorting.tables, spikes, regions, spec.option("region", "unknown"))
+    region = _column(spikes, regions, spec.option("region", "unknown"))
     unit_id = [str(u) if names is None else names[u] for u in spikes.cluster_id.tolist()]
+    findings = add_counts(spikes.findings, sorting.findings, odd_time, odd_behaviour)
     info = {
         "source": {"folder": folder.name},
         "units_dropped": units_dropped,
-        "trials_dropped": trials.dropped,
         "spikes_dropped": add_counts(sorting.dropped, clock.dropped, spikes.dropped),
-        "findings": add_counts(
-            spikes.findings,
-            sorting.findings,
-            sorting.tables.findings,
-            clock.findings,
-            trials.findings,
-            odd_time,
-            odd_behaviour,
-        ),
+        **_described(sorting.tables, clock, trials, findings),
     }
     return session_of(
         counts,
@@ -229,7 +218,7 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         trials.starts_s,
         spec,
         where,
-        info=info | _described(sorting.tables, clock, trials),
+        info=info,
         session_id=session_id,
         bin_size_s=bin_size_s,
         unit_id=np.array(unit_id),
@@ -242,9 +231,14 @@ def read_session(source: str, spec: ReadSpec) -> Session:
     )
 
 
-def _described(tables: Clusters, clock: Timed, trials: SortingTrials) -> dict[str, Any]:
-    """What else `info` says, where there is something to say."""
-    told: dict[str, Any] = {}
+def _described(
+    tables: Clusters, clock: Timed, trials: SortingTrials, findings: dict[str, int]
+) -> dict[str, Any]:
+    """What `info` says of tables, segments and trials, beside the findings of spikes."""
+    told: dict[str, Any] = {
+        "trials_dropped": trials.dropped,
+        "findings": add_counts(findings, tables.findings, clock.findings, trials.findings),
+    }
     if tables.order:
         told["label_tables_newest_first"] = tables.order
     if len(clock.segments) > 1:
@@ -257,9 +251,7 @@ def _described(tables: Clusters, clock: Timed, trials: SortingTrials) -> dict[st
     return told
 
 
-def _column(
-    tables: Clusters, spikes: SortedSpikes, columns: list[dict[int, str]], default: str
-) -> np.ndarray:
+def _column(spikes: SortedSpikes, columns: list[dict[int, str]], default: str) -> np.ndarray:
     """Text of each unit, from the first of the columns that says something about it."""
     return np.array(
         [
@@ -272,8 +264,8 @@ def _column(
 
 def _labels(tables: Clusters, spikes: SortedSpikes, spec: ReadSpec, where: str) -> np.ndarray:
     """Label of each unit in one spelling, str [N]; "unsorted" where none is known."""
-    columns = label_column(tables, spec.option("labels"), where)
-    given = _column(tables, spikes, columns, "unsorted").tolist()
+    columns = label_column(spec.option("labels"), where)
+    given = _column(spikes, columns, "unsorted").tolist()
     return np.array([plain_label(text) for text in given], dtype=str)
 
 
