@@ -17,6 +17,7 @@ from typing import Any
 from neurojax.errors import InputError, require
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of Linux's renameat2
+_MAX_NAME_BYTES, _MAX_PATH_BYTES = 255, 4096  # of Linux's file systems
 _FULL = "free space"
 _SHUT = "fix its permissions, or choose another folder"
 _REMEDIES = {
@@ -51,13 +52,22 @@ def as_path(given: Any, name: str) -> Path:
         name: of the argument, for the message.
 
     Raises:
-        InputError: neither, or it holds a zero byte, which no file system takes.
+        InputError: neither, or no file system takes it: a zero byte, half of a surrogate pair, a
+            name of more than 255 bytes.
     """
     require(
         isinstance(given, str | os.PathLike) and isinstance(os.fspath(given), str),
         f"{name} is {type(given).__name__}, expected a path",
     )
-    require("\0" not in os.fspath(given), f"{name} {os.fspath(given)!r} holds a zero byte")
+    try:
+        in_bytes = os.fsencode(given)
+    except UnicodeEncodeError:
+        in_bytes = b"\0"
+    longest = max(map(len, in_bytes.split(b"/")))
+    require(
+        b"\0" not in in_bytes and longest <= _MAX_NAME_BYTES and len(in_bytes) < _MAX_PATH_BYTES,
+        f"{name} {os.fspath(given)[:60]!r} is no path that a file system takes; give another",
+    )
     return Path(given)
 
 

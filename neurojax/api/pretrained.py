@@ -15,6 +15,7 @@ from neurojax.data.session import TEST, Session
 from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError, require, whole_number
 from neurojax.evals import passes
+from neurojax.files import as_path
 from neurojax.finetune import release, weights
 from neurojax.runs import state_io
 from neurojax.schemes import NEURON
@@ -42,7 +43,7 @@ def load(path: str | Path, *, revision: str | None = None) -> "Pretrained":
         f"path is of type {type(path).__name__}; expected the path of a folder, or owner/name of "
         "the hub",
     )
-    folder = Path(path)
+    folder = as_path(path, "path")
     if not folder.is_dir():
         require(
             isinstance(path, str) and _is_hub_id(path),

@@ -53,6 +53,8 @@ def convert_session(
         InputError: the recording cannot be read, or `out` holds another session of that name.
     """
     spec, out = ReadSpec() if spec is None else spec, as_path(out, "out")
+    if "://" not in str(source):  # an address is none
+        as_path(source, "source")
     require(
         isinstance(spec, ReadSpec),
         f"spec is {type(spec).__name__}, expected a ReadSpec (neurojax.data.readers.spec)",

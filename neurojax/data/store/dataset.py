@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from neurojax.data.session import Session
 from neurojax.data.store.cards import CARD_NAME, dataset_card
 from neurojax.data.store.meta import READS, SCHEMA, observation_of, read_meta
@@ -41,7 +43,7 @@ def dataset_of(sessions: Iterable[Session]) -> Dataset:
     Raises:
         InputError: no session, a name twice, counts beside real values, or different bin sizes.
     """
-    given = list(sessions) if isinstance(sessions, Iterable) else [sessions]
+    given = list(sessions) if np.iterable(sessions) else [sessions]
     strange = [type(session).__name__ for session in given if not isinstance(session, Session)]
     require(not strange, f"dataset: {strange[:1]} is no Session; expected sessions")
     ordered = tuple(sorted(given, key=lambda session: session.session_id))
