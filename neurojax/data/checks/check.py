@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from neurojax.data.checks.check_observed import (
-    coverage,
     observed_facts,
     observed_findings,
+    spikes_due,
 )
 from neurojax.data.checks.check_rules import TELLING_SPIKES, split_findings, value_findings
 from neurojax.data.checks.check_signals import signal_facts, signal_findings, split_over_sessions
@@ -263,19 +263,19 @@ def _duplicates(session: Session, digests: dict[int, tuple[bytes, int]]) -> dict
 def _silent_stretches(session: Session, outline: Outline) -> dict[str, float]:
     """Times within trials in which all units are silent although many spikes were due: gaps of the
     recording."""
-    observed = max(coverage(session).sum(), 1)
-    due = outline.cumulative[-1] / observed  # spikes of all units in a bin
-    number, silent_bins, watched = 0, 0, coverage(session)
+    due = spikes_due(session, unit_rates_hz(session) * session.bin_size_s)
+    number, silent_bins = 0, 0
     for start, length in zip(
         session.trial_start_bin.tolist(), session.trial_num_bins.tolist(), strict=True
     ):
-        share = watched[start : start + length]
-        quiet = (np.diff(outline.cumulative[start : start + length + 1]) == 0) & (share > 0)
+        own = due[start : start + length]
+        # Bins in which nobody watched are no part of a silence.
+        quiet = (np.diff(outline.cumulative[start : start + length + 1]) == 0) & (own > 0)
         edges = np.flatnonzero(np.diff(np.concatenate([[False], quiet, [False]])))
         lengths = edges[1::2] - edges[::2]
-        heard = np.diff(np.concatenate([[0], np.cumsum(share)])[edges])[::2]  # in bins of all units
+        missing = np.diff(np.concatenate([[0], np.cumsum(own)])[edges])[::2]  # spikes
         lengths = lengths[
-            (heard * due >= _DUE_SPIKES) & (lengths * session.bin_size_s >= _SHORTEST_GAP_S)
+            (missing >= _DUE_SPIKES) & (lengths * session.bin_size_s >= _SHORTEST_GAP_S)
         ]
         number, silent_bins = number + len(lengths), silent_bins + int(lengths.sum())
     return {"number": number, "total_s": silent_bins * session.bin_size_s}

@@ -30,15 +30,19 @@ def observed_facts(session: Session) -> dict[str, Any] | None:
     }
 
 
-def coverage(session: Session) -> np.ndarray:
-    """Share of the units that were observed in each bin, float64 [total_bins]."""
+def spikes_due(session: Session, rates: np.ndarray) -> np.ndarray:
+    """Spikes that the observed units fire in each bin on average, float64 [total_bins].
+
+    Args:
+        rates: mean spikes of each unit in an observed bin, float64 [N].
+    """
     total = len(session.recorded)
     if session.validity is None:
-        return np.ones(total)
-    steps = np.zeros(total + 1)
-    np.add.at(steps, session.validity.start_bin, 1)
-    np.add.at(steps, session.validity.stop_bin, -1)
-    return np.cumsum(steps)[:total] / session.num_units
+        return np.full(total, rates.sum())
+    steps, own = np.zeros(total + 1), rates[session.validity.unit_index]
+    np.add.at(steps, session.validity.start_bin, own)
+    np.add.at(steps, session.validity.stop_bin, -own)
+    return np.maximum(np.cumsum(steps)[:total], 0)
 
 
 def observed_findings(facts: dict[str, Any] | None, session: Session) -> list[Finding]:

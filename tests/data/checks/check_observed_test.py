@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neurojax.data.checks.check import check_dataset, session_findings
-from neurojax.data.checks.check_observed import coverage, observed_facts
+from neurojax.data.checks.check_observed import observed_facts, spikes_due
 from neurojax.data.store.dataset import open_dataset, write_dataset_index
 from neurojax.data.store.session_format import write_session
 from neurojax.data.store.sessions import from_counts
@@ -54,7 +54,8 @@ def test_facts_agree_with_the_mask(seed, share, block):
         assert facts is None
         return
     assert facts["share"] == pytest.approx(observed.mean()) and facts["units"] == (~observed.all(0)).sum()
-    np.testing.assert_allclose(coverage(made), observed.mean(1), atol=1e-12)
+    rates = rng.random(UNITS)
+    np.testing.assert_allclose(spikes_due(made, rates), observed @ rates, atol=1e-9)
     padded = np.pad(observed, ((1, 1), (0, 0)), constant_values=True).astype(int)
     runs = [np.flatnonzero(np.diff(column)) for column in padded.T]
     assert facts["longest_s"] == pytest.approx(max(np.diff(run)[::2].max(initial=0) for run in runs) * 0.02)
@@ -67,8 +68,28 @@ def test_time_that_was_not_observed_is_no_gap_and_no_silence():
     made = session(observed, trial_start_s=np.arange(TRIALS) * 1.0)
     assert "gaps" not in findings(made)
     half = everything()
-    half[200:400, :11] = False  # one unit stays, silent by chance for a while
-    assert "gaps" not in findings(session(half, rate=0.3))
+    half[200:400, :11] = False  # one unit stays, that fires rarely and not in this time
+    counts = np.random.default_rng(0).poisson(0.8, (TRIALS * BINS, UNITS))
+    counts[:, 11] = np.arange(TRIALS * BINS) % 250 == 10
+    made = from_counts(
+        counts.reshape(TRIALS, BINS, UNITS), bin_size_s=0.02, session_id="a", observed=half.reshape(TRIALS, BINS, UNITS)
+    )
+    assert "gaps" not in findings(made)
+
+
+def test_a_gap_beside_time_that_was_not_observed_is_as_long_as_was_watched():
+    counts = np.random.default_rng(0).poisson(0.8, (1, TRIALS * BINS, UNITS))
+    counts[0, 200:400] = 0
+    observed = everything()
+    observed[230:400] = False
+    made = from_counts(
+        np.concatenate([counts] * 3),
+        bin_size_s=0.02,
+        session_id="a",
+        observed=np.stack([observed] * 3),
+        split=[0, 1, 2],
+    )
+    assert "silent: 3, 1.8 s in all" in findings(made)["gaps"].sentence
 
 
 def test_a_gap_of_what_was_observed_is_still_found():
