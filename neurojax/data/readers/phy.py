@@ -264,7 +264,7 @@ def _column(spikes: SortedSpikes, columns: list[dict[int, str]], default: str) -
 
 def _labels(tables: Clusters, spikes: SortedSpikes, spec: ReadSpec, where: str) -> np.ndarray:
     """Label of each unit in one spelling, str [N]; "unsorted" where none is known."""
-    columns = label_column(spec.option("labels"), where)
+    columns = label_column(tables, spec.option("labels"), where)
     given = _column(spikes, columns, "unsorted").tolist()
     return np.array([plain_label(text) for text in given], dtype=str)
 
