@@ -2,18 +2,30 @@
 
 import errno
 import operator
+import re
 import sys
 from typing import Any
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # what a disk may say to any write, at any moment
 
+_BREAKS = re.compile(r"\s*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]\s*")
+_LONGEST = 2000  # characters of a message
+
 
 class InputError(ValueError):
     """Bad input from outside: a file, an option, a recording.
 
-    The message is one line that says what came in, what was expected and what to do.
+    The message is one line that says what came in, what was expected and what to do; what came in
+    is shown without its line breaks and not at length.
     The command line prints it and exits with code 2; any other exception is a defect (code 1).
     """
+
+    def __init__(self, message: str = ""):
+        line = _BREAKS.sub(" ", str(message))
+        if len(line) > _LONGEST:  # the end says what to do
+            half = _LONGEST // 2
+            line = f"{line[:half]} ... {line[-half:]}"
+        super().__init__(line)
 
 
 class Interrupted(Exception):

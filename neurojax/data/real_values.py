@@ -65,7 +65,7 @@ def from_values(
     codes = split_codes(split, where)
     num_channels = recorded.shape[1]
     unknown = np.full(num_channels, "unknown")
-    record = check_info(info or {}, where)
+    record = check_info({} if info is None else info, where)
     regions = spelled_regions(region, "region", where, unknown, record)
     session = Session(
         session_id=session_id,

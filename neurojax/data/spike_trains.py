@@ -83,6 +83,7 @@ def from_spike_times(
     unit, raw, of_spikes = _time_unit(time_unit), *_flat(times, unit_ids, where)
     named = _units(units, regions, times, of_spikes, where)
     rows = _rows(of_spikes, named, where)
+    require(isinstance(silence, str), f"{where}: silence={silence!r}; expected unobserved or keep")
     # Codes that the caller gives are a split of their own making, as from a file.
     rule = split if isinstance(split, str) else "random" if split is None else "file"
     spec = ReadSpec(window_s=window_s, split=rule, silence=silence, max_gap_s=max_gap_s)
@@ -104,7 +105,8 @@ def from_spike_times(
         behaviour, starts, lengths, bin_size_s, where,
         max_gap_s=max_gap_s, unit_s=unit.behavior, findings=odd,
     )  # fmt: skip
-    info: dict[str, Any] = check_info(fields.pop("info", None) or {}, where)
+    info = fields.pop("info", None)
+    info = check_info({} if info is None else info, where)
     if odd:
         info["findings"] = {**odd, **info.get("findings", {})}
     return session_of(
@@ -221,7 +223,7 @@ def _units(units: Any, regions: Any, times: Any, labels: np.ndarray, where: str)
     else:
         # Only units that spike are known here; silent ones must be named by the caller.
         named = np.unique(labels).tolist()
-        if hasattr(regions, "__len__") and len(regions) != len(named):
+        if _listed(regions) and len(regions) != len(named):
             raise InputError(
                 f"{where}: {len(regions)} regions for the {len(named)} units that spike; give "
                 "unit -> region, or name all units in `units`"
@@ -261,7 +263,7 @@ def _regions(regions: Any, named: list[Any], where: str) -> np.ndarray | None:
         text = {str(label): region for label, region in regions.items()}
         regions = [text.get(str(label)) for label in named]
     require(
-        hasattr(regions, "__len__") and not isinstance(regions, str | bytes),
+        _listed(regions),
         f"{where}: regions is {type(regions).__name__}, expected unit -> region, or one a unit",
     )
     require(
@@ -270,6 +272,12 @@ def _regions(regions: Any, named: list[Any], where: str) -> np.ndarray | None:
         "order",
     )
     return labels(regions, "regions", where, np.array([]))
+
+
+def _listed(values: Any) -> bool:
+    """Whether values have a length and are no text."""
+    has_length = hasattr(values, "__len__") and getattr(values, "ndim", 1) != 0
+    return has_length and not isinstance(values, str | bytes)
 
 
 def _names_units(series: Any, named: list[Any]) -> bool:

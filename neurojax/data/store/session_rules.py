@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,10 @@ def check_session_id(session_id: Any) -> str:
 
 def one_number(value: Any) -> float:
     """A single number of whatever type as float; NaN for anything else."""
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:  # lists of different lengths
+        return math.nan
     is_number = array.size == 1 and array.dtype.kind in "iuf"
     return float(array.reshape(())) if is_number else math.nan
 
@@ -96,6 +100,17 @@ def validate_session(session: Session) -> Session:
         "from_spike_times or from_values",
     )
     where = f"session {check_session_id(session.session_id)}"
+    for name in ("conditions", "behaviour", "behaviour_valid", "unit_metadata", "info"):
+        came = type(getattr(session, name)).__name__
+        require(
+            isinstance(getattr(session, name), Mapping),
+            f"{where}: {name} is {came}, expected name -> values",
+        )
+    require(
+        isinstance(session.trial_num_bins, np.ndarray) and session.trial_num_bins.ndim == 1,
+        f"{where}: trial_num_bins is {type(session.trial_num_bins).__name__}, expected one whole "
+        "number a trial",
+    )
     check_bin_size(session.bin_size_s, where)
     # First: the checks below size everything by what was recorded.
     check_recorded(session, where)
@@ -188,11 +203,14 @@ def _check_behaviour(session: Session, where: str) -> None:
             where,
         )
     rates = session.true_rates
-    if rates is not None and (rates.dtype != np.float32 or rates.shape != session.recorded.shape):
-        raise InputError(
-            f"{where}: true_rates is {rates.dtype} {list(rates.shape)}, expected float32 "
-            f"{list(session.recorded.shape)}"
-        )
+    if rates is None:
+        return
+    shape = session.recorded.shape
+    _expect_array(rates, "true_rates", "f", shape, "expected spikes per bin", where)
+    require(
+        rates.dtype == np.float32,
+        f"{where}: true_rates is {rates.dtype} {list(rates.shape)}, expected float32 {list(shape)}",
+    )
 
 
 def _check_column_name(name: str, taken: tuple[str, ...], where: str) -> None:

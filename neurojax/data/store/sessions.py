@@ -30,7 +30,7 @@ from neurojax.data.store.session_rules import (
     check_session_id,
     validate_session,
 )
-from neurojax.errors import require
+from neurojax.errors import require, whole_number
 
 _INFO_DEFAULTS = {
     "subject_id": None,
@@ -97,12 +97,13 @@ def from_counts(
     size_s = check_bin_size(bin_size_s, where)
     given, rows, num_bins, seen = _laid_out(counts, trial_offsets, observed, where)
     flat = np.ascontiguousarray(given.reshape(-1, given.shape[-1])[rows])
-    record = {**_INFO_DEFAULTS, **check_info(info or {}, where)}
+    record = {**_INFO_DEFAULTS, **check_info({} if info is None else info, where)}
     flat = flat if seen is None else _without_unseen(flat, seen, record)
     num_units, start_bin = flat.shape[1], np.cumsum(num_bins) - num_bins
     if split is None:
-        split = random_split(len(num_bins), split_seed, where)
-        record.update(split_source="random", split_seed=int(split_seed))
+        seed = whole_number(split_seed, f"{where}: split_seed", 0)
+        split = random_split(len(num_bins), seed, where)
+        record.update(split_source="random", split_seed=seed)
     source = np.full(num_units, "unknown" if region is None else "file")
     regions = spelled_regions(region, "region", where, np.full(num_units, "unknown"), record)
     starts_s = start_bin * size_s
@@ -142,6 +143,8 @@ def spelled_regions(
     if values is None:
         return default
     given = labels(values, name, where, default)
+    if given.ndim != 1:
+        return given  # refused by the rules of a session
     regions, mapping = one_spelling(given, atlas=True)
     if mapping:
         record["region_spellings"] = {**record.get("region_spellings", {}), **mapping}
