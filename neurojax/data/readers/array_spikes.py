@@ -102,8 +102,8 @@ def end_to_end(
     rows = rows.astype(np.int64)
     require(
         not rows.size or (0 <= rows.min() and rows.max() < len(starts)),
-        f"{where}: spike_trial runs from {rows.min(initial=0)} to {rows.max(initial=0)}, but there "
-        f"are {len(starts)} trials, counted from 0",
+        f"{where}: spike_trial runs from {rows.min() if rows.size else 0} to "
+        f"{rows.max(initial=0)}, but there are {len(starts)} trials, counted from 0",
     )
     require(starts.shape == stops.shape, f"{where}: {len(starts)} starts and {len(stops)} stops")
     inside = (times >= starts[rows]) & (times < stops[rows])
