@@ -285,7 +285,7 @@ def _brainwide(path: str) -> str | None:
             domains = [name for name in content if name.endswith("_domain")]
             if "timestamps" not in content["spikes"]:
                 return None
-            split = "" if domains else ", no split domains (--split=blocks:30s)"
+            split = "" if domains else ", no split domains (--split=random)"
             return f"HDF5 with the groups spikes and units{split}"
 
     return _of_folder(path, (".h5", ".hdf5"), look)
@@ -297,7 +297,7 @@ def _nwb(path: str) -> str | None:
 
 def _nlb(path: str) -> str | None:
     why = _nwb_look(path)
-    return why if why and "heldout" in why else None
+    return why if why and "held out" in why else None
 
 
 def _nwb_look(path: str) -> str | None:
