@@ -123,13 +123,18 @@ def find(path: str) -> list[str]:
         if is_sorting(folder):
             found.append(str(folder))
         elif depth < _MAX_DEPTH:
-            waiting += [
-                (entry, depth + 1)
-                for entry in folder.iterdir()
-                if entry.is_dir() and not entry.is_symlink()
-            ]
+            waiting += [(entry, depth + 1) for entry in _folders_in(folder)]
     require(found, f"{path} holds no sorting folder; expected one of {', '.join(MARKERS)}")
     return sorted(found)
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    try:
+        return [entry for entry in folder.iterdir() if entry.is_dir() and not entry.is_symlink()]
+    except OSError as error:
+        raise InputError(
+            f"{folder} cannot be listed ({error.strerror}); check its permissions"
+        ) from None
 
 
 def session_name(source: str) -> str:
@@ -141,7 +146,8 @@ def session_name(source: str) -> str:
     name = named[-1]
     if of_recording and name != of_recording[-1]:
         name = f"{of_recording[-1]}_{name}"
-    return check_session_id(name.replace(" ", "_"))
+    # signs that no id may have: "M1 (copy)"
+    return check_session_id(re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip("._-") or name)
 
 
 def source_sha256(source: str) -> str:

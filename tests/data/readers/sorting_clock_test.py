@@ -379,6 +379,8 @@ def test_a_sorting_in_zarr_is_named(tmp_path):
         ("M1/run_g0_imec0", "run_g0_imec0"),
         ("day 2/ProbeA", "day_2_ProbeA"),
         ("2024-01-01", "2024-01-01"),
+        ("M1 (copy)/probe00", "M1__copy__probe00"),
+        (".hidden", "hidden"),
         ("arrays", "arrays"),
     ],
 )
