@@ -6,7 +6,11 @@ A file holds, without pickles:
     gesture [segments], whole numbers: index into gesture_names; gesture_names text [gestures]
     repetition, round [segments], whole numbers; optional
     sampling_rate_hz; optional sex, half, unit, licence, citation, consent, text
-Beside it may lie people.csv (columns person and fold: fold 4 tests, or that of the option
+    time_s [samples], optional: steps within a segment must be even
+NaN in emg was not observed: such entries are marked, and a channel of nothing else leaves. Channels
+that never change stay and are told: all people share their channels.
+
+Beside the file may lie people.csv (columns person and fold: fold 4 tests, or that of the option
 test_fold; the one before it validates, the others train) and LICENSE.source.txt. A person is of
 one split; windows never reach over a segment.
 
@@ -18,16 +22,18 @@ import csv
 import hashlib
 import io
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from neurojax.data.binning import whole_numbers
+from neurojax.data.observed import intervals_of
 from neurojax.data.readers import one_file
+from neurojax.data.readers.emg_files import REQUIRED, read_person
+from neurojax.data.readers.signals import without_fill
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.real_values import from_values
 from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session
-from neurojax.data.store.array_files import open_input, read_npz
+from neurojax.data.store.array_files import open_input
+from neurojax.data.store.session_rules import validate_session
 from neurojax.errors import InputError, require
 from neurojax.files import sha256_file
 
@@ -38,15 +44,12 @@ OPTIONS = {
     "test_fold": "the fold of people.csv whose people test, default 4; the one before it validates",
     "consent": "what the people agreed to, where the file does not say",
 }
-UNUSED = ("bin_ms", "align", "window", "window_s", "behavior", "trial_columns")
+UNUSED = ("bin_ms", "align", "window", "window_s", "behavior", "trial_columns", "time_unit")
 _WINDOW_MS, _STEP_MS = 260.0, 50.0
 _TEST_FOLD = 4
 _SHARES = (0.6, 0.2, 0.2)  # of people: train, validation, test
 _PEOPLE, _LICENCE = "people.csv", "LICENSE.source.txt"
-_MAX_TEXT_BYTES, _MAX_NAME = 2**20, 256
-_TEXTS = ("sex", "half", "licence", "citation", "consent")
-_REQUIRED = frozenset(("emg", "segment_offsets", "gesture", "gesture_names", "sampling_rate_hz"))
-_SEGMENT_COLUMNS = ("gesture", "repetition", "round")
+_MAX_TEXT_BYTES = 2**20
 
 
 def find(path: str) -> list[str]:
@@ -56,7 +59,13 @@ def find(path: str) -> list[str]:
         open_input(place).close()
         return [path]
     found = sorted(str(file) for file in place.glob("*.npz"))
-    require(found, f"{path} holds no .npz file; expected one for each person")
+    kinds = sorted({file.suffix for file in place.iterdir() if file.suffix})
+    has = f" (it has {', '.join(kinds)[:60]})" if kinds else ""
+    require(
+        found,
+        f"{path} holds no .npz file{has}; expected one for each person, with the arrays "
+        f"{', '.join(sorted(REQUIRED))}",
+    )
     return found
 
 
@@ -75,7 +84,8 @@ def source_sha256(source: str) -> str:
 
 def read_session(source: str, spec: ReadSpec) -> Session:
     """One person's recording, each sample stored once, as windows with a gesture each."""
-    person = _read_person(source)
+    odd: dict[str, int] = {}
+    person = read_person(source, spec, odd)
     window = _samples(spec, "window_ms", _WINDOW_MS, person.sampling_hz, source)
     step = _samples(spec, "step_ms", _STEP_MS, person.sampling_hz, source)
     start_bin, segment = segment_windows(person.segment_offsets, window, step)
@@ -85,9 +95,20 @@ def read_session(source: str, spec: ReadSpec) -> Session:
             f"{source}: no segment is as long as a window of {window} samples, the longest has "
             f"{longest}; give a shorter --options=window_ms"
         )
-    split, split_source = _split(source, spec)
+    emg, known = _known(person.emg, source)
+    channel = np.flatnonzero(known.any(axis=0))
+    emg, known = emg[:, channel], known[:, channel]
+    seen = np.append(0, np.cumsum(known.any(axis=1)))
+    watched = seen[start_bin + window] > seen[start_bin]
+    require(watched.any(), f"{source}: no window of {window} samples holds a sample that is known")
     short = int((np.diff(person.segment_offsets) < window).sum())
+    reasons = {"segment shorter than a window": short, "never observed": int((~watched).sum())}
+    start_bin, segment = start_bin[watched], segment[watched]
+    split, split_source = _split(source, spec)
     conditions = {name: column[segment] for name, column in person.columns.items()}
+    flat = np.array([np.ptp(emg[known[:, k], k]) == 0 for k in range(len(channel))])
+    odd |= {"channels that never change": int(flat.sum())} if flat.any() else {}
+    missing = person.emg.shape[1] - len(channel)
     info = {
         "subject_id": session_name(source),
         "species": "human",
@@ -98,22 +119,37 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         "window_ms": 1000 * window / person.sampling_hz,
         "step_ms": 1000 * step / person.sampling_hz,
         "clock": "samples counted end to end; segments are not contiguous in time",
-        "trials_dropped": {"segment shorter than a window": short} if short else {},
+        "trials_dropped": {reason: number for reason, number in reasons.items() if number},
+        **({"units_dropped": {"never observed": missing}} if missing else {}),
+        **({"findings": odd} if odd else {}),
         "consent": spec.option("consent"),
         **person.texts,
     }
-    return from_values(
-        person.emg,
+    session = from_values(
+        emg,
         sampling_hz=person.sampling_hz,
         unit=info.pop("unit"),
         session_id=session_name(source),
         trial_start_bin=start_bin,
         trial_num_bins=window,
         split=split,
-        region=np.full(person.emg.shape[1], "forearm"),
+        channel=channel.astype(str),
+        region=np.full(len(channel), "forearm"),
         conditions={**conditions, "segment": segment},
         info=info,
     )
+    return validate_session(session.with_fields(validity=intervals_of(known)))
+
+
+def _known(emg: np.ndarray, source: str) -> tuple[np.ndarray, np.ndarray]:
+    """Samples with 0 where none is known (NaN, infinity, fill values), and which are, bool
+    [samples, C]."""
+    if emg.dtype.kind != "f":
+        return emg, np.ones(emg.shape, bool)
+    with np.errstate(over="ignore"):
+        known = np.isfinite(without_fill(emg.astype(np.float64))[0])
+    require(known.any(), f"{source}: emg holds NaN or infinity alone; check the recording")
+    return np.where(known, emg, 0), known
 
 
 def segment_windows(
@@ -133,86 +169,6 @@ def segment_windows(
     segment = np.repeat(np.arange(len(lengths)), number)
     place = np.arange(int(number.sum())) - np.repeat(np.cumsum(number) - number, number)
     return segment_offsets[segment] + place * step, segment
-
-
-class _Person(NamedTuple):
-    """What a file holds, checked.
-
-    Attributes:
-        emg: numbers [samples, C].
-        segment_offsets: int64 [segments + 1].
-        columns: name -> int16 [segments].
-        gesture_names: text, one a gesture.
-        sampling_hz: samples per second.
-        texts: unit, sex, ... as far as they are there.
-    """
-
-    emg: np.ndarray
-    segment_offsets: np.ndarray
-    columns: dict[str, np.ndarray]
-    gesture_names: list[str]
-    sampling_hz: float
-    texts: dict[str, str]
-
-
-def _read_person(source: str) -> _Person:
-    arrays = read_npz(Path(source))
-    if missing := _REQUIRED - arrays.keys():
-        expected = ", ".join(sorted(_REQUIRED))
-        raise InputError(f"{source} lacks the array {min(missing)!r}; expected {expected}")
-    emg = arrays["emg"]
-    require(
-        emg.ndim == 2 and emg.size != 0 and emg.dtype.kind in "iuf",
-        f"{source}: emg is {emg.dtype} {list(emg.shape)}, expected numbers [samples, channels]",
-    )
-    offsets = _whole(arrays["segment_offsets"], "segment_offsets", None, source)
-    ends = offsets[[0, -1]].tolist() if len(offsets) > 1 else []
-    require(
-        ends == [0, len(emg)] and not np.any(offsets[1:] <= offsets[:-1]),
-        f"{source}: segment_offsets holds {len(offsets)} numbers with the ends {ends}, expected "
-        f"rising ones from 0 to the {len(emg)} samples",
-    )
-    segments = len(offsets) - 1
-    columns = {
-        name: _whole(arrays[name], name, segments, source).astype(np.int16)
-        for name in _SEGMENT_COLUMNS
-        if name in arrays
-    }
-    names = arrays["gesture_names"]
-    is_text = names.ndim == 1 and names.dtype.kind == "U" and names.dtype.itemsize <= 4 * _MAX_NAME
-    require(
-        is_text and len(set(names.tolist())) == len(names),
-        f"{source}: gesture_names is {names.dtype} {list(names.shape)}, expected different names",
-    )
-    gesture = columns["gesture"]
-    if gesture.min() < 0 or gesture.max() >= len(names):
-        raise InputError(
-            f"{source}: gesture runs from {gesture.min()} to {gesture.max()}, expected 0 to "
-            f"{len(names) - 1}, the places of gesture_names"
-        )
-    rate = arrays["sampling_rate_hz"]
-    if rate.size != 1 or rate.dtype.kind not in "iuf" or not 0 < float(rate.reshape(())) < np.inf:
-        shown = " ".join(str(rate).split())[:60]
-        raise InputError(f"{source}: sampling_rate_hz is {shown}, expected a number above 0")
-    texts = {"unit": "a.u."}
-    for name in ("unit", *_TEXTS):
-        if name in arrays and arrays[name].size == 1 and arrays[name].dtype.kind == "U":
-            texts[name] = str(arrays[name].reshape(()))
-    return _Person(emg, offsets, columns, names.tolist(), float(rate.reshape(())), texts)
-
-
-def _whole(values: np.ndarray, name: str, number: int | None, source: str) -> np.ndarray:
-    """Whole numbers of 16 bits (64 of offsets) [number], or of any length."""
-    if values.ndim != 1 or number not in (None, len(values)):
-        shape = "[segments + 1]" if number is None else f"[{number}], one a segment"
-        raise InputError(
-            f"{source}: {name} is {values.dtype} {list(values.shape)}, expected {shape}"
-        )
-    given = whole_numbers(values, f"{source}: {name}", "whole numbers")
-    limit = 2**62 if number is None else 2**15
-    if given.size and (given.min() < -limit or given.max() >= limit):
-        raise InputError(f"{source}: {name} holds {given.max()}, expected numbers below {limit}")
-    return given.astype(np.int64)
 
 
 def _samples(spec: ReadSpec, name: str, default_ms: float, sampling_hz: float, where: str) -> int:

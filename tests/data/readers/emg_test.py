@@ -3,10 +3,13 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from neurojax.commands.convert import convert
 from neurojax.data.checks.check import check_dataset
-from neurojax.data.readers.emg import read_session, segment_windows, source_sha256
+from neurojax.data.checks.findings import PART_LEFT_OUT
+from neurojax.data.readers.emg import find, read_session, segment_windows, source_sha256
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.session import TEST, TRAIN, VALIDATION
 from neurojax.data.store.dataset import open_dataset
@@ -245,3 +248,95 @@ def test_the_27_people_become_windows_that_another_program_counts_alike(data_roo
     assert sum(path.stat().st_size for path in tmp_path.rglob("values.npy")) < 2.1 * 8 * total
     report = check_dataset(dataset)
     assert report["usable"] and json.dumps(report, allow_nan=False)
+
+
+def made_of(tmp_path, strict=False, **fields):
+    np.savez(tmp_path / "p.npz", **arrays(**fields))
+    return read_session(str(tmp_path / "p.npz"), ReadSpec(strict=strict))
+
+
+@given(st.integers(0, 2**32), st.sampled_from([np.nan, np.inf, -np.inf, 9.97e36]), st.floats(0.01, 0.6))
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_samples_that_are_not_known_are_unobserved_entries(tmp_path, seed, value, share):
+    emg = arrays()["emg"].astype(np.float64)
+    lost = np.random.default_rng(seed).random(emg.shape) < share
+    session = made_of(tmp_path, emg=np.where(lost, value, emg))
+    whole = made_of(tmp_path)
+    known = np.asarray(session.entry_valid(np.arange(session.num_trials)))
+    expected = np.stack([~lost[start : start + 52] for start in whole.trial_start_bin])
+    np.testing.assert_array_equal(known, expected)
+    np.testing.assert_array_equal(session.values, np.where(lost, 0, emg))
+    assert session.num_trials == whole.num_trials
+
+
+def test_a_missing_channel_leaves_and_a_flat_one_is_told(tmp_path):
+    emg = arrays()["emg"].astype(np.float64)
+    emg[:, 0], emg[:, 2] = np.nan, 7
+    session = made_of(tmp_path, emg=emg)
+    assert session.unit_id.tolist() == ["1", "2"] and session.info["units_dropped"] == {"never observed": 1}
+    assert session.info["findings"] == {"channels that never change": 1} and session.validity is None
+    assert "findings" not in made_of(tmp_path).info
+
+
+def test_windows_of_nothing_are_left_out(tmp_path):
+    emg = arrays()["emg"].astype(np.float64)
+    emg[:100] = np.nan  # the first segment, five windows
+    session = made_of(tmp_path, emg=emg)
+    assert session.num_trials == 4 and session.info["trials_dropped"]["never observed"] == 5
+    assert session.conditions["segment"].tolist() == [2, 2, 2, 3]
+
+
+def test_a_bad_column_of_segments_is_left_out_or_refused(tmp_path):
+    session = made_of(tmp_path, repetition=np.arange(3))
+    assert "repetition" not in session.conditions and "gesture" in session.conditions
+    (told,) = session.info["findings"]
+    assert told.startswith(f"{PART_LEFT_OUT} (") and "repetition" in told
+    with pytest.raises(InputError, match="repetition"):
+        made_of(tmp_path, strict=True, repetition=np.arange(3))
+
+
+def test_time_stamps_that_are_even_within_segments_are_fine(tmp_path):
+    jitter = np.random.default_rng(0).uniform(-0.001, 0.001, 278)
+    gaps = np.repeat([0, 3, 50, 51], LENGTHS)  # segments are not contiguous in time
+    made_of(tmp_path, time_s=np.arange(278) / 200 + gaps + jitter)
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda t: np.where(np.arange(278) > 30, t + 0.05, t), "1 of 274 steps of time_s"),
+        (lambda t: t * 1.05, "274|the usual one is 5.25 ms"),
+        (lambda t: t * 1000, "the usual one is 5000 ms"),
+        (lambda t: t[:-1], r"time_s is float64 \[277\]"),
+        (lambda t: np.where(np.arange(278) == 9, np.nan, t), "2 of 274 steps"),
+    ],
+)
+def test_uneven_sampling_is_refused(tmp_path, change, words):
+    with pytest.raises(InputError, match=words):
+        made_of(tmp_path, time_s=change(np.arange(278) / 200))
+
+
+@pytest.mark.parametrize(
+    "fields, words",
+    [
+        ({"emg": np.zeros((3, 278))}, "transpose it"),
+        ({"emg": np.zeros((4, 69, 3))}, "segments end to end"),
+        ({"emg": np.array([None] * 3)}, "'emg'.*object|object.*'emg'"),
+        ({"gesture_names": np.array(["a", "b", "c"], object)}, "'gesture_names'"),
+    ],
+)
+def test_other_layouts_are_refused_by_name(tmp_path, fields, words):
+    with pytest.raises(InputError, match=words):
+        made_of(tmp_path, **fields)
+
+
+def test_other_files_are_refused_with_what_is_there(tmp_path):
+    np.savez(tmp_path / "p.npz", data=np.zeros(3), stimulus=np.zeros(3))
+    with pytest.raises(InputError, match="lacks the array 'emg'.*holds data, stimulus"):
+        read_session(str(tmp_path / "p.npz"), ReadSpec())
+    (tmp_path / "ninapro").mkdir()
+    (tmp_path / "ninapro/S1_A1_E1.mat").write_bytes(b"MATLAB 5.0")
+    with pytest.raises(InputError, match=r"holds no .npz file \(it has .mat\)"):
+        find(str(tmp_path / "ninapro"))
+    with pytest.raises(InputError, match="S1_A1_E1.mat cannot be read as .npz"):
+        read_session(str(tmp_path / "ninapro/S1_A1_E1.mat"), ReadSpec())

@@ -1,0 +1,135 @@
+"""A file of surface EMG: its arrays, checked; see `readers.emg` for the layout."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from neurojax.data.binning import whole_numbers
+from neurojax.data.readers.parts import PART, leave_out
+from neurojax.data.readers.spec import ReadSpec
+from neurojax.data.store.array_files import read_npz
+from neurojax.errors import InputError, require
+
+REQUIRED = frozenset(("emg", "segment_offsets", "gesture", "gesture_names", "sampling_rate_hz"))
+_SEGMENT_COLUMNS = ("gesture", "repetition", "round")
+_TEXTS = ("sex", "half", "licence", "citation", "consent")
+_MAX_NAME = 256
+_UNEVEN = 0.5  # of a step: jitter of the clock below it is none of the samples'
+_OTHER_RATE = 0.01
+
+
+class Person(NamedTuple):
+    """What a file holds, checked.
+
+    Attributes:
+        emg: numbers [samples, C].
+        segment_offsets: int64 [segments + 1].
+        columns: name -> int16 [segments].
+        gesture_names: text, one a gesture.
+        sampling_hz: samples per second.
+        texts: unit, sex, ... as far as they are there.
+    """
+
+    emg: np.ndarray
+    segment_offsets: np.ndarray
+    columns: dict[str, np.ndarray]
+    gesture_names: list[str]
+    sampling_hz: float
+    texts: dict[str, str]
+
+
+def read_person(source: str, spec: ReadSpec, odd: dict[str, int]) -> Person:
+    """The arrays of a file; optional ones that are bad are left out and added to `odd`.
+
+    Raises:
+        InputError: an array is missing, damaged, or disagrees with the others.
+    """
+    arrays = read_npz(Path(source))
+    if missing := REQUIRED - arrays.keys():
+        expected = ", ".join(sorted(REQUIRED))
+        has = ", ".join(sorted(arrays))[:200]
+        raise InputError(
+            f"{source} lacks the array {min(missing)!r}; expected {expected}, but it holds {has}"
+        )
+    emg = arrays["emg"]
+    require(
+        emg.ndim == 2 and emg.size != 0 and emg.dtype.kind in "iuf",
+        f"{source}: emg is {emg.dtype} {list(emg.shape)}, expected numbers [samples, channels], "
+        "segments end to end",
+    )
+    offsets = _whole(arrays["segment_offsets"], "segment_offsets", None, source)
+    ends = offsets[[0, -1]].tolist() if len(offsets) > 1 else []
+    require(
+        ends != [0, emg.shape[1]] or emg.shape[0] == emg.shape[1],
+        f"{source}: emg is {list(emg.shape)}, but segment_offsets end at {emg.shape[1]}; expected "
+        "[samples, channels], transpose it",
+    )
+    require(
+        ends == [0, len(emg)] and not np.any(offsets[1:] <= offsets[:-1]),
+        f"{source}: segment_offsets holds {len(offsets)} numbers with the ends {ends}, expected "
+        f"rising ones from 0 to the {len(emg)} samples",
+    )
+    segments = len(offsets) - 1
+    columns = {}
+    for name in [name for name in _SEGMENT_COLUMNS if name in arrays]:
+        try:
+            columns[name] = _whole(arrays[name], name, segments, source).astype(np.int16)
+        except InputError as error:
+            if name in REQUIRED:
+                raise
+            leave_out(odd, PART, name, error, spec)
+    names = arrays["gesture_names"]
+    is_text = names.ndim == 1 and names.dtype.kind == "U" and names.dtype.itemsize <= 4 * _MAX_NAME
+    require(
+        is_text and len(set(names.tolist())) == len(names),
+        f"{source}: gesture_names is {names.dtype} {list(names.shape)}, expected different names",
+    )
+    gesture = columns["gesture"]
+    if gesture.min() < 0 or gesture.max() >= len(names):
+        raise InputError(
+            f"{source}: gesture runs from {gesture.min()} to {gesture.max()}, expected 0 to "
+            f"{len(names) - 1}, the places of gesture_names"
+        )
+    rate = arrays["sampling_rate_hz"]
+    if rate.size != 1 or rate.dtype.kind not in "iuf" or not 0 < float(rate.reshape(())) < np.inf:
+        shown = " ".join(str(rate).split())[:60]
+        raise InputError(f"{source}: sampling_rate_hz is {shown}, expected a number above 0")
+    if "time_s" in arrays:
+        _require_even(arrays["time_s"], offsets, float(rate.reshape(())), source)
+    texts = {"unit": "a.u."}
+    for name in ("unit", *_TEXTS):
+        if name in arrays and arrays[name].size == 1 and arrays[name].dtype.kind == "U":
+            texts[name] = str(arrays[name].reshape(()))
+    return Person(emg, offsets, columns, names.tolist(), float(rate.reshape(())), texts)
+
+
+def _require_even(times: np.ndarray, offsets: np.ndarray, rate_hz: float, source: str) -> None:
+    """Raises InputError where samples of a segment are not as far apart as their rate says."""
+    require(
+        times.shape == (offsets[-1],) and times.dtype.kind in "iuf",
+        f"{source}: time_s is {times.dtype} {list(times.shape)}, expected seconds [{offsets[-1]}]",
+    )
+    steps = np.delete(np.diff(times.astype(np.float64)), offsets[1:-1] - 1) * rate_hz
+    uneven = int((~(np.abs(steps - 1) < _UNEVEN)).sum())
+    usual = float(np.median(steps)) / rate_hz if len(steps) else 1 / rate_hz
+    require(
+        not uneven and abs(usual * rate_hz - 1) < _OTHER_RATE,
+        f"{source}: {uneven} of {len(steps)} steps of time_s are not the {1000 / rate_hz:g} ms of "
+        f"sampling_rate_hz (the usual one is {1000 * usual:g} ms); resample evenly, or end "
+        "segments where samples are missing",
+    )
+
+
+def _whole(values: np.ndarray, name: str, number: int | None, source: str) -> np.ndarray:
+    """Whole numbers of 16 bits (64 of offsets) [number], or of any length."""
+    if values.ndim != 1 or number not in (None, len(values)):
+        shape = "[segments + 1]" if number is None else f"[{number}], one a segment"
+        raise InputError(
+            f"{source}: {name} is {values.dtype} {list(values.shape)}, expected {shape}"
+        )
+    given = whole_numbers(values, f"{source}: {name}", "whole numbers")
+    limit = 2**62 if number is None else 2**15
+    if given.size and (given.min() < -limit or given.max() >= limit):
+        raise InputError(f"{source}: {name} holds {given.max()}, expected numbers below {limit}")
+    return given.astype(np.int64)
