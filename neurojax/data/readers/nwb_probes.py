@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from neurojax.data.readers import hdf5, nwb_file
-from neurojax.data.readers.nwb_regions import electrodes_of, groups_of, name_of
+from neurojax.data.readers.nwb_regions import groups_of, name_of
 
 # Columns of units, electrodes or bad times that name a probe.
 PROBE_COLUMNS = (
@@ -24,11 +24,20 @@ _OF_GROUPS = ("probe_id", "name")  # attributes that extensions add
 
 
 def unit_probes(
-    file: Any, table: Any, columns: dict[str, np.ndarray], rows: int, where: str
+    table: Any,
+    columns: dict[str, np.ndarray],
+    sites: dict[str, np.ndarray],
+    members: list[np.ndarray],
+    rows: int,
 ) -> tuple[np.ndarray, list[frozenset[str]]]:
     """Probe of each unit, str [rows], "" where the file does not say; and all names that stand for
-    it in the file, in lower case: the electrode group's, its device's, probe ids."""
-    sites, members = electrodes_of(file, table, columns, rows, where)
+    it in the file, in lower case: the electrode group's, its device's, probe ids.
+
+    Args:
+        table, columns: of the units.
+        sites, members: see `nwb_regions.electrodes_of`.
+        rows: of the table.
+    """
     group_name = sites.get("group_name")
     probe, names = [], []
     for unit, group in enumerate(groups_of(table, "electrode_group", rows)):
@@ -45,7 +54,7 @@ def unit_probes(
         ]
         probe.append(next((name for name in (*found, *told[:1]) if name), ""))
         names.append((tuple(dict.fromkeys(found)), tuple(dict.fromkeys(told))))
-    known = {group: _names_of_group(file, group) for own, _ in names for group in own}
+    known = {group: _names_of_group(table.file, group) for own, _ in names for group in own}
     made = [
         frozenset(_plain(word) for word in (*own, *told, *(n for g in own for n in known[g])))
         for own, told in names

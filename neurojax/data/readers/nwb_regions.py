@@ -31,16 +31,26 @@ _PEAK = ("peak_channel_id", "max_channel", "peak_channel")
 
 
 def unit_regions(
-    file: Any, table: Any, columns: dict[str, np.ndarray], rows: int, asked: str | None, where: str
+    table: Any,
+    columns: dict[str, np.ndarray],
+    sites: dict[str, np.ndarray],
+    members: list[np.ndarray],
+    asked: str | None,
+    where: str,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Region and its source, str [rows]: "file" from a column of regions, "target" from a name of
     an electrode group.
 
+    Args:
+        table, columns: of the units.
+        sites, members: see `electrodes_of`.
+        asked: the column of regions, None for the usual ones.
+        where: for messages.
+
     Raises:
-        InputError: the option `regions` names a column that neither the units nor the electrodes
-            have.
+        InputError: `asked` names a column that neither the units nor the electrodes have.
     """
-    sites, members = electrodes_of(file, table, columns, rows, where)
+    rows = num_rows(table, where)
     of_units = _labels(columns, asked)
     of_sites = _labels(sites, asked) if members else {}
     if asked is not None:

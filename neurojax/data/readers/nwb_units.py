@@ -9,7 +9,7 @@ from neurojax.data.clock import TimeUnit
 from neurojax.data.observed import merged
 from neurojax.data.readers import hdf5, nwb_cells, nwb_file
 from neurojax.data.readers.nwb_probes import unit_probes
-from neurojax.data.readers.nwb_regions import unit_regions
+from neurojax.data.readers.nwb_regions import electrodes_of, unit_regions
 from neurojax.data.readers.nwb_tables import (
     listed,
     not_among,
@@ -96,12 +96,13 @@ def read_units(file: Any, spec: ReadSpec, where: str) -> Units:
     if len(set(ids.tolist())) < rows:
         notes["unit ids used twice, rows taken instead"] = rows - len(set(ids.tolist()))
         ids = np.arange(rows).astype(str)
-    region, source = unit_regions(file, table, columns, rows, spec.option("regions"), place)
+    sites, members = _electrodes(file, table, columns, rows, spec, place, notes)
+    region, source = unit_regions(table, columns, sites, members, spec.option("regions"), place)
     if "heldout" in skipped:
         raise InputError(
             f"{place}/heldout is {skipped['heldout']}; expected true or false for each unit"
         )
-    probe, probe_names = unit_probes(file, table, columns, rows, place)
+    probe, probe_names = unit_probes(table, columns, sites, members, rows)
     unit = TimeUnit.of(spec.time_unit)
     spike_s = unit.spikes or 1.0
     units = Units(
@@ -121,6 +122,25 @@ def read_units(file: Any, spec: ReadSpec, where: str) -> Units:
         notes={name: number for name, number in notes.items() if number},
     )
     return _kept_units(units, columns, spec, place)
+
+
+def _electrodes(
+    file: Any,
+    table: Any,
+    columns: dict[str, np.ndarray],
+    rows: int,
+    spec: ReadSpec,
+    where: str,
+    notes: dict[str, int],
+) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
+    """`electrodes_of`; where they are damaged, none and a note, unless `spec.strict`."""
+    try:
+        return electrodes_of(file, table, columns, rows, where)
+    except InputError as error:
+        if spec.strict:
+            raise
+        notes[f"electrodes of units left out ({str(error).removeprefix(f'{where}/')})"] = 1
+        return {}, []
 
 
 def _table(file: Any, spec: ReadSpec, where: str) -> tuple[Any, str, int]:

@@ -230,6 +230,16 @@ def test_any_holes_and_jitter(imaging, holes, seed, jitter, is_turned):
     np.testing.assert_allclose(windows, wanted, rtol=1e-6)
 
 
+def test_a_hole_of_one_frame_leaves_out_the_windows_that_hold_it(imaging):
+    first = round((STARTS[4] - 0.5) * RATE_HZ)
+    for frame, is_inside in [(first - 1, False), (first, True), (first + 59, True), (first + 60, False)]:
+
+        def change(file, frame=frame):
+            file[f"{DF}/data"][frame, 3] = np.nan
+
+        assert (STARTS[4] not in read(imaging(change)).trial_start_s) == is_inside
+
+
 def test_a_cell_without_a_value_leaves(imaging):
     def change(file):
         file[f"{DF}/data"][:, 3] = np.nan
