@@ -56,7 +56,7 @@ def help_of(words: Sequence[str]) -> str:
             subsequent_indent=" " * wide,
             break_on_hyphens=False,
         )
-    if unused := getattr(reader, "UNUSED", ()):
+    if unused := [name for name in getattr(reader, "UNUSED", ()) if name != "window_from_s"]:
         lines += ["", f"not for {kind}: {', '.join(f'--{name}' for name in unused)}"]
     return "\n".join([*lines, "", "example:", f"  {example(kind)}"])
 

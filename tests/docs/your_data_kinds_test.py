@@ -1,0 +1,135 @@
+"""What docs/your_data.md says of each kind of file: its commands run, and it names every option."""
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from neurojax import open_dataset
+from neurojax.data.readers.registry import MODULES, reader_of
+from neurojax.main import VERBS, main
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs/your_data.md").read_text()
+FRAME, ALF, BRAINWIDE, EMG = (
+    PAGE.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    for title in ("Files of each kind", "ALF folders", "BrainWideBench", "EMG")
+)
+
+
+def commands(section):
+    blocks = re.findall(r"```bash\n(.*?)```", section, re.DOTALL)
+    return [line for block in blocks for line in block.splitlines()]
+
+
+def make_arrays(root):
+    for day in ("day1", "day2"):
+        folder = root / "M1" / day
+        folder.mkdir(parents=True)
+        np.savez(folder / "spikes.npz", counts=np.random.default_rng(0).poisson(0.3, (30, 20, 5)), bin_size_s=0.02)
+    (root / "day1").mkdir()
+    np.savez(root / "day1/spikes.npz", counts=np.random.default_rng(0).poisson(0.3, (30, 20, 5)), bin_size_s=0.02)
+
+
+def make_alf(root):
+    rng = np.random.default_rng(0)
+    for number in ("001", "002"):
+        alf = root / "lab/Subjects/M1/2024-01-01" / number / "alf"
+        for probe in ("probe00", "probe01"):
+            (alf / probe).mkdir(parents=True)
+            np.save(alf / probe / "spikes.times.npy", np.sort(rng.uniform(0, 100, 6000)))
+            np.save(alf / probe / "spikes.clusters.npy", rng.integers(0, 6, 6000))
+            np.save(alf / probe / "clusters.channels.npy", np.arange(6))
+            (alf / probe / "clusters.metrics.csv").write_text(
+                "cluster_id,label\n" + "\n".join(f"{unit},{1 if unit < 3 else 0}" for unit in range(6))
+            )
+        onset = np.arange(30) * 3.0 + 2
+        for name, shift in (("stimOn_times", 0.0), ("response_times", 1.0), ("firstMovement_times", 0.5)):
+            np.save(alf / f"_ibl_trials.{name}.npy", onset + shift)
+        np.save(alf / "_ibl_trials.choice.npy", np.tile([-1.0, 1.0], 15))
+
+
+def make_brainwide(root):
+    (root / "eval").mkdir()
+    rng = np.random.default_rng(0)
+    with pytest.importorskip("h5py").File(root / "eval/day1.h5", "w") as file:
+        file["spikes/timestamps"], file["spikes/unit_index"] = np.sort(rng.uniform(0, 90, 6000)), np.arange(6000) % 6
+        file["units/id"], file["units/region_allen"] = np.arange(6), np.array([b"CA1"] * 6)
+        file["units/region_beryl"] = np.array([b"CA1"] * 6)
+        file["domain/start"], file["domain/end"] = [0.0], [90.0]
+        file["trials/stim_on_time"] = np.arange(29) * 3.0 + 1
+        for name, start in (("train", 0.0), ("val", 30.0), ("test", 60.0)):
+            file[f"ts2_{name}_domain/start"], file[f"ts2_{name}_domain/end"] = [start], [start + 30]
+
+
+def make_emg(root):
+    (root / "people").mkdir()
+    rows = ["person,fold"]
+    names = {"segment_offsets": [0, 400, 800], "gesture": [0, 1], "gesture_names": np.array(["rest", "fist"])}
+    for person in range(10):
+        emg = np.random.default_rng(person).normal(size=(800, 4)).astype(np.float32)
+        np.savez(root / f"people/p{person}.npz", emg=emg, sampling_rate_hz=200.0, **names)
+        rows.append(f"p{person},{person % 5}")
+    (root / "people/people.csv").write_text("\n".join(rows))
+
+
+KINDS = {
+    "arrays": (FRAME, make_arrays),
+    "ibl": (ALF, make_alf),
+    "brainwide": (BRAINWIDE, make_brainwide),
+    "emg": (EMG, make_emg),
+}
+SHAPES = {  # sessions, trials and units of the first
+    "data/days": (2, 30, 5), "data/named": (2, 30, 5), "data/joined": (1, 60, 5),
+    "data/ibl": (2, 30, 12), "data/choice": (1, 30, 6), "data/windows": (2, 49, 6),
+    "data/bwb": (1, 90, 6), "data/events": (1, 29, 6), "data/own": (1, 90, 6),
+    "data/emg": (10, 70, 4), "data/fold": (10, 38, 4),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "command"), [(kind, command) for kind, (section, _) in KINDS.items() for command in commands(section)]
+)
+def test_the_commands_run(tmp_path, monkeypatch, capsys, kind, command):
+    monkeypatch.chdir(tmp_path)
+    KINDS[kind][1](tmp_path)
+    words = shlex.split(command, comments=True)[1:]
+    if "--help" in words:
+        with pytest.raises(SystemExit):
+            main(words)
+        return
+    assert main(words) == 0, capsys.readouterr().err
+    if "--guess" in words:
+        assert "neurojax convert arrays day1" in capsys.readouterr().out
+        return
+    (out,) = (word.removeprefix("--out=") for word in words if word.startswith("--out="))
+    sessions = open_dataset(out, verify="full").sessions
+    assert (len(sessions), sessions[0].num_trials, sessions[0].num_units) == SHAPES[out]
+
+
+def test_names_are_as_the_page_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_arrays(tmp_path)
+    for command in commands(FRAME)[2:]:
+        assert main(shlex.split(command)[1:]) == 0
+    names = {
+        root: [s.session_id for s in open_dataset(f"data/{root}").sessions] for root in ("days", "named", "joined")
+    }
+    assert names == {"days": ["day1_spikes", "day2_spikes"], "named": ["M1_day1", "M1_day2"], "joined": ["M1"]}
+
+
+@pytest.mark.parametrize("kind", ["ibl", "brainwide", "emg"])
+def test_every_option_of_a_kind_is_in_its_table(kind):
+    named = re.findall(r"^\| `(\w+)=", KINDS[kind][0], re.MULTILINE)
+    assert sorted(named) == sorted(reader_of(kind).OPTIONS)
+
+
+def test_the_frame_names_every_kind_and_every_flag():
+    assert [kind for kind in MODULES if not re.search(rf"^\| .*`{kind}`.* \|", FRAME, re.MULTILINE)] == []
+    flags = {name for names, _ in VERBS["convert"][1:] for name in names if name.startswith("--")}
+    elsewhere = {"--out", "--behaviour", "--options", "--num_workers", "--shard", "--overwrite"}  # on other pages
+    assert [flag for flag in sorted(flags - elsewhere) if flag not in FRAME] == []
+    links = re.findall(r"\]\(#([a-z-]+)\)", PAGE)
+    titles = {title.lower().replace(" ", "-") for title in re.findall(r"^## (.+)$", PAGE, re.MULTILINE)}
+    assert set(links) <= titles
