@@ -13,7 +13,7 @@ import numpy as np
 
 from neurojax.data.session import TEST, TRAIN, VALIDATION, Session
 from neurojax.evals import protocols
-from neurojax.evals.baselines.folds import smooth
+from neurojax.evals.baselines.folds import smooth_around
 from neurojax.evals.decoding.search import widths
 from neurojax.evals.decoding.targets import behaviour_of_trials
 from neurojax.evals.protocol_record import Task
@@ -46,7 +46,8 @@ def score(
     Returns:
         {"behaviour_r2": mean over dimensions of R2 on test, "behaviour_r2_se", "behaviour_r2_ci95",
         "behaviour": its name}; None with a reason where the session has no such behaviour or it
-        does not vary.
+        does not vary. Each dimension is fitted and scored where it is known; of those that are not
+        scored `behaviour_dimensions_left_out` says how many there are.
     """
     name = behaviour_of(session, task)
     if name is None:
@@ -73,7 +74,12 @@ def score(
         se, ci95 = bootstrap.interval(np.asarray(drawn), float(point))
         if np.isfinite(se):
             block |= {"behaviour_r2_se": se, "behaviour_r2_ci95": list(ci95)}
-    return block | {"behaviour": name}
+    block["behaviour"] = name
+    if np.isfinite(point):
+        scored = np.isfinite(metrics.r2(*(x.reshape(-1, x.shape[-1]) for x in (predicted, target))))
+        if not scored.all():
+            block["behaviour_dimensions_left_out"] = int((~scored).sum())
+    return block
 
 
 def _r2_of_draws(predicted: np.ndarray, target: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -113,12 +119,18 @@ def of_smoothed_spikes(
     )
     parts = {}
     for split in (TRAIN, VALIDATION, TEST):
-        counts, bin_valid = session.gather_trials(session.trials_of(split))
-        parts[split] = counts[:, :, held_in].astype(np.float32), bin_valid
+        trial_ids = session.trials_of(split)
+        counts, bin_valid = session.gather_trials(trial_ids)
+        seen = None if session.validity is None else session.entry_valid(trial_ids)[:, :, held_in]
+        parts[split] = counts[:, :, held_in].astype(np.float32), bin_valid, seen
+    mean = session.mean_counts()[held_in]
     observed, train_valid = behaviour_of_trials(session, name, session.trials_of(TRAIN))
     tuned, tuned_valid = behaviour_of_trials(session, name, session.trials_of(VALIDATION))
     smoothed = {
-        width: {split: smooth(*part, width / session.bin_size_s) for split, part in parts.items()}
+        width: {
+            split: smooth_around(x, valid, width / session.bin_size_s, seen, mean)
+            for split, (x, valid, seen) in parts.items()
+        }
         for width in widths(session.bin_size_s)
     }
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from neurojax.data.session import TEST, TRAIN, Session
 from neurojax.evals import protocols, scoring
-from neurojax.evals.baselines.folds import smooth
+from neurojax.evals.baselines.folds import smooth_around
 from neurojax.evals.baselines.poisson_fit import MAX_LOG_GAIN, Design, fit_poisson
 from neurojax.evals.decoding.search import widths
 from neurojax.scores import metrics
@@ -66,16 +66,28 @@ def smoothed_spikes(session: Session, protocol: protocols.Protocol) -> list[Feat
     held_in = protocols.scored_units(session, protocol) & ~protocols.held_out_units(
         session, protocol
     )
-    parts = [session.gather_trials(session.trials_of(split)) for split in (TRAIN, TEST)]
+    trials = [session.trials_of(split) for split in (TRAIN, TEST)]
+    parts = [session.gather_trials(trial_ids) for trial_ids in trials]
     roots = [np.sqrt(counts[:, :, held_in].astype(np.float32)) for counts, _ in parts]
+    seen = [observed_in(session, trial_ids, held_in) for trial_ids in trials]
+    bins = parts[0][1].sum() if seen[0] is None else np.maximum(seen[0].sum((0, 1)), 1)
+    mean = roots[0].sum((0, 1)) / bins
     sigmas_bins = [width / session.bin_size_s for width in widths(session.bin_size_s, WIDTHS_S)]
     return [
         principal(
-            *(smooth(x, valid, sigma) for x, (_, valid) in zip(roots, parts, strict=True)),
+            *(
+                smooth_around(x, valid, sigma, observed, mean)
+                for x, (_, valid), observed in zip(roots, parts, seen, strict=True)
+            ),
             parts[0][1],
         )
         for sigma in sigmas_bins
     ]
+
+
+def observed_in(session: Session, trial_ids: np.ndarray, units: np.ndarray) -> np.ndarray | None:
+    """Observed entries of some units, bool [trials, T, n]; None where all were, throughout."""
+    return None if session.validity is None else session.entry_valid(trial_ids)[:, :, units]
 
 
 def draw_trials(session: Session, protocol: protocols.Protocol, task: str) -> list[np.ndarray]:
@@ -93,7 +105,11 @@ def draw_trials(session: Session, protocol: protocols.Protocol, task: str) -> li
 
 
 def read_out(
-    features: Sequence[Features], counts: np.ndarray, bin_valid: np.ndarray, trials: np.ndarray
+    features: Sequence[Features],
+    counts: np.ndarray,
+    bin_valid: np.ndarray,
+    trials: np.ndarray,
+    observed: np.ndarray | None = None,
 ) -> np.ndarray:
     """Rates float64 [test trials, T', n] of units from a Poisson regression on few train trials.
 
@@ -102,33 +118,39 @@ def read_out(
         counts: [train trials, T, n], of the units to predict; read at `trials` only.
         bin_valid: bool [train trials, T].
         trials: int64 [k], the train trials to fit on.
+        observed: bool [train trials, T, n], rows that a unit is fitted on; None for all valid ones.
     """
     # Nothing of a held-out unit outside these trials is read, not even its mean rate.
     chosen, valid = counts[trials].astype(np.float32), bin_valid[trials]
+    seen = np.broadcast_to(valid[..., None], chosen.shape) if observed is None else observed[trials]
+    chosen = np.where(seen, chosen, np.float32(0))
     fold = _folds(valid)
     choices = [(which, penalty) for which in range(len(features)) for penalty in PENALTIES]
     losses = dict.fromkeys(choices, 0.0)
     for held in range(fold.max() + 1) if choices else ():
         fitted_on, tested_on = valid & (fold != held), valid & (fold == held)
-        y, offset = chosen[tested_on], unit_means(chosen[fitted_on])
-        for which, penalty, weights in _path(features, chosen, trials, fitted_on, offset):
+        y, offset = chosen[tested_on], unit_means(chosen[fitted_on], seen[fitted_on])
+        for which, penalty, weights in _path(features, chosen, trials, fitted_on, offset, seen):
             rate = _rates(features[which].train[trials][tested_on], weights, offset)
-            losses[which, penalty] += float((rate - y * np.log(rate)).sum())
-    offset = unit_means(chosen[valid])
+            loss = np.where(seen[tested_on], rate - y * np.log(rate), 0)
+            losses[which, penalty] += float(loss.sum())
+    offset = unit_means(chosen[valid], seen[valid])
     if not choices:
         return offset
     best, least = min(choices, key=losses.__getitem__)
-    path = _path(features[best : best + 1], chosen, trials, valid, offset)
+    path = _path(features[best : best + 1], chosen, trials, valid, offset, seen)
     weights = next(found for _, penalty, found in path if penalty == least)
     return _rates(features[best].test, weights, offset)
 
 
-def unit_means(rows: np.ndarray) -> np.ndarray:
-    """Spikes per bin [n] of rows [rows, n], drawn to the mean of all units."""
+def unit_means(rows: np.ndarray, observed: np.ndarray | None = None) -> np.ndarray:
+    """Spikes per bin [n] of rows [rows, n], zero where not `observed` (bool [rows, n]; None: all
+    was), drawn to the mean of all units."""
     spikes = rows.sum(0, dtype=np.float64)
+    number = np.full(len(spikes), len(rows)) if observed is None else observed.sum(0)
     # A unit without a spike in few trials is not silent: it starts at the mean of all.
-    common = max(spikes.mean() / max(len(rows), 1), 1e-4)
-    return (spikes + PSEUDO_SPIKES) / (len(rows) + PSEUDO_SPIKES / common)
+    common = max(spikes.mean() / max(number.mean(), 1), 1e-4)
+    return (spikes + PSEUDO_SPIKES) / (number + PSEUDO_SPIKES / common)
 
 
 def _folds(valid: np.ndarray) -> np.ndarray:
@@ -139,14 +161,13 @@ def _folds(valid: np.ndarray) -> np.ndarray:
     return np.broadcast_to(np.arange(len(valid))[:, None] % min(len(valid), MAX_FOLDS), valid.shape)
 
 
-def _path(features, counts, trials, rows, offset):
+def _path(features, counts, trials, rows, offset, seen):
     """Weights [1 + p, n] of every alternative and penalty, each from the stronger one's."""
     for which, alternative in enumerate(features):
         x = alternative.train[trials][rows]
         shared = np.concatenate([np.ones((len(x), 1), np.float32), x], 1)
-        design = Design(
-            shared, (), (), np.broadcast_to(offset, (len(x), len(offset))).astype(np.float32)
-        )
+        # Rows of no offset are left out of a unit's fit.
+        design = Design(shared, (), (), np.where(seen[rows], offset, 0).astype(np.float32))
         weights = None
         for penalty in PENALTIES:
             penalties = np.full(shared.shape[1], penalty, np.float32)
@@ -183,6 +204,7 @@ def score(
     held_out = protocols.held_out_units(session, protocol)
     counts, bin_valid = session.gather_trials(session.trials_of(TRAIN))
     counts, test_counts = counts[:, :, held_out], session.gather_trials(session.trials_of(TEST))[0]
+    observed = observed_in(session, session.trials_of(TRAIN), held_out)
     blocks, means = {}, {}
     for task in protocol.read_out_tasks:
         trials = draw_trials(session, protocol, task)
@@ -194,8 +216,12 @@ def score(
         sums = []
         for drawn in trials:
             rates = np.full(test_counts.shape, np.nan)
-            rates[:, :, held_out] = read_out(features, counts, bin_valid, drawn)
-            sums.append(scoring.task_sums(session, task, rates, protocol)[0])
+            rates[:, :, held_out] = read_out(features, counts, bin_valid, drawn, observed)
+            found, reason = scoring.task_sums(session, task, rates, protocol)
+            sums.append(found)
+        if found is None:  # of every draw alike: no entry is scored
+            blocks[task] = scoring.with_headline(scoring.unscored(reason), task, protocol)
+            continue
         block = scoring.score_sums(session, sums, seed=seed, num_boot=num_boot)
         blocks[task] = scoring.with_headline(block | {"read_out_trials": wanted}, task, protocol)
         # Excess NLL is linear in the draws, so the pooled score of the mean is the mean score.

@@ -240,6 +240,8 @@ def task_sums(session: Session, task: str, rates: np.ndarray, protocol: Protocol
     if not scored.any():
         if protocol.task(task).hides.by_region:
             return TaskSums(None, "no known region has enough units with a train spike")
+        if session.validity is not None:
+            return TaskSums(None, "no unit that the task asks for was observed in a test trial")
         return TaskSums(None, "no unit has a train spike")
     # One hole refuses the score: leaving out hard entries would otherwise pay.
     missing = int((~np.isfinite(rates[scored])).sum())

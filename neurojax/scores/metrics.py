@@ -242,12 +242,20 @@ def linear_read_out(
 
     Args:
         features: float [rows, N] of train, in time order.
-        target: float [rows, dims]. Rows with a NaN in either are left out.
+        target: float [rows, dims]. Rows with a NaN in the features are left out, and those with a
+            NaN in the target from the fit of that dimension.
         features_test: float [test rows, N].
 
     Returns:
         NaN with fewer than ten train rows, and in test rows with a NaN.
     """
+    several = known_together(target)
+    if len(several) > 1:
+        predicted = np.full((len(features_test), target.shape[1]), np.nan)
+        for dims, _ in several:
+            found = linear_read_out(features, target[:, dims], features_test, penalties)
+            predicted[:, dims] = found
+        return predicted
     kept = np.isfinite(features).all(1) & np.isfinite(target).all(1)
     x, y = features[kept].astype(np.float64), target[kept].astype(np.float64)
     if len(x) < 10:
@@ -269,6 +277,18 @@ def linear_read_out(
 
     weights, mean = fitted(np.ones(len(x), bool), min(penalties, key=error))
     return tested @ weights + mean
+
+
+def known_together(values: np.ndarray) -> list[tuple[np.ndarray | slice, np.ndarray]]:
+    """Dimensions of [rows, dims] that are known (not NaN) in the same rows: [(dims, rows)], int64
+    [n] and bool [rows]; all dimensions as one slice where there is one such set."""
+    finite = np.isfinite(values)
+    if not values.size or (finite == finite[:, :1]).all():
+        return [(slice(None), finite.all(1))]
+    packed = np.packbits(finite, axis=0).T
+    _, first, which = np.unique(packed, axis=0, return_index=True, return_inverse=True)
+    which = which.ravel()
+    return [(np.flatnonzero(which == number), finite[:, at]) for number, at in enumerate(first)]
 
 
 def _condition_means(rates, counts, condition):

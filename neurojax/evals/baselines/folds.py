@@ -195,6 +195,22 @@ def smooth(
     return np.where(bin_valid[:, :, None], total / weight, np.float32(0))
 
 
+def smooth_around(
+    values: np.ndarray,
+    bin_valid: np.ndarray,
+    sigma_bins: float,
+    observed: np.ndarray | None,
+    mean: np.ndarray,
+) -> np.ndarray:
+    """`smooth` of values that are not centred: what was not observed is at the mean [n]."""
+    if observed is None:
+        return smooth(values, bin_valid, sigma_bins)
+    mean = mean.astype(values.dtype)
+    centred = np.where(observed, values - mean, values.dtype.type(0))
+    found = smooth(centred, bin_valid, sigma_bins, observed) + mean
+    return np.where(bin_valid[:, :, None], found, values.dtype.type(0))
+
+
 def trial_mean(
     values: np.ndarray, bin_valid: np.ndarray, observed: np.ndarray | None = None
 ) -> np.ndarray:

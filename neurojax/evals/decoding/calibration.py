@@ -115,14 +115,24 @@ def selective_curve(confidence: np.ndarray, right: np.ndarray) -> dict[str, list
 def calibration_of_numbers(
     predicted: np.ndarray, half_width: np.ndarray, truth: np.ndarray
 ) -> dict[str, Any]:
-    """Coverage and width of intervals predicted +- half_width, [rows, dims]; NaN rows are out."""
-    usable = np.isfinite(predicted).all(1) & np.isfinite(truth).all(1)
-    inside = np.abs(predicted - truth)[usable] <= half_width[usable]
+    """Coverage and width of intervals predicted +- half_width, [rows, dims]; what is NaN is out,
+    each dimension for itself."""
+    usable = np.isfinite(predicted) & np.isfinite(truth)
+    number = usable.sum(0)  # [dims]
+    inside = (np.abs(predicted - truth) <= half_width) & usable
+    widths = np.where(usable, half_width, 0.0).sum(0) / np.maximum(number, 1)
     return {
         "nominal": NOMINAL,
-        "coverage": float(inside.mean()),
-        "coverage_per_dimension": inside.mean(0).tolist(),
+        "coverage": _known(inside.sum() / max(number.sum(), 1), number.any()),
+        "coverage_per_dimension": [
+            _known(hit / max(n, 1), n) for hit, n in zip(inside.sum(0), number, strict=True)
+        ],
         "mean_width_per_dimension": [
-            float(2 * value) if np.isfinite(value) else None for value in half_width[usable].mean(0)
+            _known(2 * width, n and np.isfinite(width))
+            for width, n in zip(widths, number, strict=True)
         ],
     }
+
+
+def _known(value: float, known: bool) -> float | None:
+    return float(value) if known else None

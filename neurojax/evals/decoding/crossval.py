@@ -10,6 +10,7 @@ import numpy as np
 from neurojax.evals.decoding import calibration, probes
 from neurojax.evals.decoding.folds import Fold, check_fold, inner_folds
 from neurojax.evals.decoding.targets import CATEGORICAL, PER_BIN, Target
+from neurojax.scores import metrics
 
 NUM_INNER = 4
 
@@ -106,11 +107,16 @@ def linear_on_fold(
 
 
 def _ridge_of_bins(rows, values, fitting, asked, settings):
-    usable = np.isfinite(values[fitting]).all(-1)
-    known, wanted = probes.standardise(
-        rows[fitting][usable], [rows[asked].reshape(-1, rows.shape[-1])]
-    )
-    predicted = probes.ridge(known, values[fitting][usable], wanted, settings)
+    flat = values[fitting].reshape(-1, values.shape[-1])
+    fitted = rows[fitting].reshape(-1, rows.shape[-1])
+    predicted = np.full((len(settings), len(asked) * rows.shape[1], flat.shape[1]), np.nan)
+    for dims, usable in metrics.known_together(flat):
+        if not usable.any():  # no fitting bin knows these dimensions
+            continue
+        known, wanted = probes.standardise(
+            fitted[usable], [rows[asked].reshape(-1, rows.shape[-1])]
+        )
+        predicted[..., dims] = probes.ridge(known, flat[usable][:, dims], wanted, settings)
     return predicted.reshape(len(settings), len(asked), rows.shape[1], -1)
 
 
@@ -170,10 +176,11 @@ def cross_validate(
             conformal[asked] = calibration.class_scores(calibrated[asked]) <= threshold
         else:
             residuals = np.abs(held_out - target.values[fitting]).reshape(-1, shape[-1])
-            # Bins without a value say nothing about the width of an interval.
-            residuals = residuals[np.isfinite(residuals).all(1)]
             calibrated[asked] = predicted[asked]
-            conformal[asked] = calibration.conformal_threshold(residuals)
+            # Bins without a value say nothing about the width of an interval.
+            for dims, rows in metrics.known_together(residuals):
+                widths = calibration.conformal_threshold(residuals[rows][:, dims])
+                conformal[asked] = _with(conformal[asked], dims, widths)
     return Decoded(predicted, calibrated, conformal, tested, chosen, temperatures, on_folds)
 
 
@@ -235,8 +242,16 @@ def _best_settings(inner, target, fitting, one_setting) -> list[int]:
         return [int(inner[:, np.arange(len(fitting)), values].mean(1).argmax())]
     errors = ((inner - values) ** 2).reshape(len(inner), -1, values.shape[-1])
     # Over trials and bins; bins without a value are NaN and count nowhere.
-    mean = np.nanmean(errors, axis=1)  # [settings, dims]
+    known = np.isfinite(errors).any((0, 1))
+    mean = np.zeros((len(inner), values.shape[-1]))  # [settings, dims]
+    mean[:, known] = np.nanmean(errors[..., known], axis=1)
     return [int(mean.mean(1).argmin())] * mean.shape[1] if one_setting else mean.argmin(0).tolist()
+
+
+def _with(array, dims, values):
+    """[..., dims] with other values in some of its last axis."""
+    array[..., dims] = values
+    return array
 
 
 def _take(settings_first, best, categorical):

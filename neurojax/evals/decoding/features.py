@@ -22,27 +22,51 @@ class Features:
 
     Attributes:
         name: "counts", "smoothed", "rates", "latents" or one of them with a region.
-        signals: float32 [K, T, C].
+        signals: float32 [K, T, C]; at a signal's mean over its observed bins where it was not
+            observed.
         bin_valid: bool [K, T].
+        observed: bool [K, T, C], or None where all signals were, and once they are smoothed.
     """
 
     name: str
     signals: np.ndarray
     bin_valid: np.ndarray
+    observed: np.ndarray | None = None
 
 
 def spikes(session: Session, trial_ids: np.ndarray, units: np.ndarray | None = None) -> Features:
     """Spike counts of all units, or of those where `units`, bool [N], holds."""
     counts, bin_valid = session.gather_trials(trial_ids)
     counts = counts if units is None else counts[..., units]
-    return Features("counts", counts.astype(np.float32), bin_valid)
+    found = Features("counts", counts.astype(np.float32), bin_valid)
+    if session.validity is None:
+        return found
+    observed = session.entry_valid(trial_ids)
+    return _filled(found, observed if units is None else observed[..., units])
+
+
+def _filled(raw: Features, observed: np.ndarray) -> Features:
+    """Signals at their mean where they were not observed: nothing above or below what is usual."""
+    seen = np.where(observed, raw.signals, 0)
+    mean = seen.sum((0, 1), dtype=np.float64) / np.maximum(observed.sum((0, 1)), 1)
+    signals = np.where(observed, raw.signals, mean.astype(np.float32))
+    signals = np.where(raw.bin_valid[..., None], signals, np.float32(0))
+    return dataclasses.replace(raw, signals=signals, observed=observed)
 
 
 def side_by_side(first: Features, second: Features) -> Features:
     """Signals of the same trials beside one another."""
-    return dataclasses.replace(
-        first, signals=np.concatenate([first.signals, second.signals], axis=-1)
-    )
+    observed = None
+    if first.observed is not None or second.observed is not None:
+        parts = [
+            np.broadcast_to(part.bin_valid[..., None], part.signals.shape)
+            if part.observed is None
+            else part.observed
+            for part in (first, second)
+        ]
+        observed = np.concatenate(parts, axis=-1)
+    signals = np.concatenate([first.signals, second.signals], axis=-1)
+    return dataclasses.replace(first, signals=signals, observed=observed)
 
 
 def smoothed(raw: Features, sigma_bins: float) -> Features:
@@ -70,7 +94,9 @@ def _filtered(signals: np.ndarray, sigma_bins: float) -> np.ndarray:
 
 def square_root(raw: Features) -> Features:
     """Square roots of signals that are not negative."""
-    return dataclasses.replace(raw, signals=np.sqrt(np.maximum(raw.signals, 0)))
+    found = dataclasses.replace(raw, signals=np.sqrt(np.maximum(raw.signals, 0)))
+    # The root of a mean is not the mean of roots.
+    return found if raw.observed is None else _filled(found, raw.observed)
 
 
 def averaged(raw: Features, window_bins: int) -> Features:

@@ -18,6 +18,7 @@ from neurojax.evals.decoding.crossval import ReadOut
 from neurojax.evals.decoding.features import WHOLE_TRIAL, Features
 from neurojax.evals.decoding.folds import Fold
 from neurojax.evals.decoding.targets import Target
+from neurojax.scores.metrics import known_together
 
 REACHES_S = (0.0, 0.1, 0.2, 0.4, 0.6, 1.0, WHOLE_TRIAL)
 EQUALISED = (0.5, 0.0, 1.0)  # signals are divided by this power of their spread; 1 is unit variance
@@ -221,24 +222,30 @@ class _Columns:
         return predict
 
 
-def _fold_of_rows(made: _Gram | _Columns, values, fitting, asked):
-    """Rows of fitting bins with a value, rows of the asked trials, and the flat target."""
+def _folds_of_rows(made: _Gram | _Columns, values, fitting, asked):
+    """(dimensions, rows of fitting bins that know them, their values there) of each set that is
+    known in the same bins; rows of the asked trials; the flat target."""
     bins = np.arange(made.num_bins)
-    known, wanted = (
-        (places[:, None] * made.num_bins + bins).ravel() for places in (fitting, asked)
-    )
+    rows, wanted = ((places[:, None] * made.num_bins + bins).ravel() for places in (fitting, asked))
     flat = values.reshape(-1, values.shape[-1])
-    known = known[np.isfinite(flat[known]).all(1)]
-    return known, wanted, flat
+    found = [
+        (dims, rows[known], flat[rows[known]][:, dims])
+        for dims, known in known_together(flat[rows])
+        if known.any()
+    ]
+    return found, wanted, flat
 
 
 def _predicted(made, values, fitting, asked, penalties) -> np.ndarray:
-    """[penalties, asked, T, dims] of ridge on the fitting trials, as `made` numbers them."""
-    known, wanted, flat = _fold_of_rows(made, values, fitting, asked)
-    mean = flat[known].mean(0)
-    predict = made.solver(known, wanted)
-    found = [predict(flat[known] - mean, penalty) + mean for penalty in penalties]
-    return np.stack(found).reshape(len(penalties), len(asked), *values.shape[1:])
+    """[penalties, asked, T, dims] of ridge on the fitting trials, as `made` numbers them; NaN in a
+    dimension that no fitting bin knows."""
+    several, wanted, flat = _folds_of_rows(made, values, fitting, asked)
+    predicted = np.full((len(penalties), len(wanted), flat.shape[1]), np.nan)
+    for dims, known, y in several:
+        mean = y.mean(0)
+        predict = made.solver(known, wanted)
+        predicted[..., dims] = [predict(y - mean, penalty) + mean for penalty in penalties]
+    return predicted.reshape(len(penalties), len(asked), *values.shape[1:])
 
 
 def _loss(rows: _Rows, settings, target: Target, inner: Sequence[Fold], near: list[int]) -> float:
@@ -252,19 +259,24 @@ def _loss(rows: _Rows, settings, target: Target, inner: Sequence[Fold], near: li
     values, folds = target.values[rows.fitting], []
     for fold in inner:
         fitting, asked = (np.searchsorted(rows.fitting, places) for places in fold)
-        known, wanted, flat = _fold_of_rows(made, values, fitting, asked)
-        wanted = wanted[np.isfinite(flat[wanted]).all(1)]
-        mean = flat[known].mean(0)
-        folds.append((made.solver(known, wanted), flat[known] - mean, flat[wanted] - mean))
+        several, wanted, flat = _folds_of_rows(made, values, fitting, asked)
+        for dims, known, y in several:
+            tested = wanted[np.isfinite(flat[wanted][:, dims]).any(1)]
+            mean = y.mean(0)
+            folds.append((dims, made.solver(known, tested), y - mean, flat[tested][:, dims] - mean))
     errors: dict[int, np.ndarray] = {}
 
+    def summed(squares) -> np.ndarray:
+        """Squares [rows, dims] of each part of `folds` -> sums [all dims]."""
+        total = np.zeros(values.shape[-1])
+        for (dims, *_), square in zip(folds, squares, strict=True):
+            total[dims] += np.nansum(square, axis=0)
+        return total
+
     def error(place: int) -> float:
-        found = [
-            ((predict(y, PENALTIES[place]) - asked) ** 2).sum(0) for predict, y, asked in folds
-        ]
-        errors[place] = np.sum(found, axis=0) / np.sum(
-            [(asked**2).sum(0) for *_, asked in folds], axis=0
-        )
+        left = [(predict(y, PENALTIES[place]) - asked) ** 2 for _, predict, y, asked in folds]
+        total = summed([asked**2 for *_, asked in folds])
+        errors[place] = summed(left)[total > 0] / total[total > 0]
         return float(errors[place].mean())
 
     near[0], _ = search.hollow(error, len(PENALTIES), near[0])

@@ -70,17 +70,17 @@ def permuted_numbers(target: Target, num_permutations: int, seed: int) -> Target
         shuffled = values[rng.permutation(len(values))]
         copies.append(_carried(shuffled) if target.kind == PER_BIN else shuffled)
     if target.kind == PER_BIN:  # each bin that had a value has one still
-        present = np.isfinite(values).all(-1, keepdims=True)
+        present = np.isfinite(values)
         copies[1:] = [np.where(present, copy, np.nan) for copy in copies[1:]]
     return dataclasses.replace(target, values=np.concatenate(copies, axis=-1))
 
 
 def _carried(values: np.ndarray) -> np.ndarray:
     """[K, T, dims] with NaN bins filled from the last finite one before, or the first."""
-    present, bins = np.isfinite(values).all(-1), np.arange(values.shape[1])
+    present, bins = np.isfinite(values), np.arange(values.shape[1])[:, None]
     last = np.maximum.accumulate(np.where(present, bins, -1), axis=1)
     place = np.where(last >= 0, last, present.argmax(1)[:, None])
-    return np.take_along_axis(values, place[..., None], axis=1)
+    return np.take_along_axis(values, place, axis=1)
 
 
 def chance(main: float | None, null: list[float]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from neurojax.data.session import Session
 from neurojax.errors import InputError, require
+from neurojax.scores import metrics
 
 CATEGORICAL, PER_TRIAL, PER_BIN = "categorical", "per_trial", "per_bin"
 KINDS = (CATEGORICAL, PER_TRIAL, PER_BIN)
@@ -36,6 +37,8 @@ class Target:
             PER_BIN: float64 [K, T, dims], NaN where there is no value.
         classes: labels of a categorical target, sorted.
         num_missing: trials left out for want of a value.
+        num_unobserved: trials with a value that are left out because no unit was observed in them.
+        dims_left_out: dimensions of a behaviour that are known in no bin; `values` has the others.
     """
 
     name: str
@@ -44,6 +47,8 @@ class Target:
     values: np.ndarray
     classes: tuple[str, ...] = ()
     num_missing: int = 0
+    num_unobserved: int = 0
+    dims_left_out: tuple[int, ...] = ()
 
 
 def available(session: Session) -> list[str]:
@@ -117,6 +122,10 @@ def _column(session: Session, name: str, kind: str | None, where: str) -> Target
         present = np.isfinite(left) & np.isfinite(right) & (left != right)
         column = np.where(right > left, "right", "left")
     require(present.any(), f"{where} is missing in every trial; nothing to decode")
+    num_missing, watched = int((~present).sum()), _watched(session, where)
+    num_unobserved = int((present & ~watched).sum())
+    present = present & watched
+    require(present.any(), f"{where}: no unit was observed in a trial with a value")
     values = column[present]
     if kind is None:
         kind = CATEGORICAL if _is_label(values) else PER_TRIAL
@@ -124,47 +133,76 @@ def _column(session: Session, name: str, kind: str | None, where: str) -> Target
         len(np.unique(values)) >= 2,
         f"{where} is {values[0]} in all of its {len(values)} trials; a constant cannot be decoded",
     )
-    trial_ids, num_missing = np.flatnonzero(present), int((~present).sum())
+    trial_ids, left_out = np.flatnonzero(present), (num_missing, num_unobserved)
     if kind == CATEGORICAL:
         # Sorted by label, so that codes do not depend on which trial comes first.
         classes, codes = np.unique(values, return_inverse=True)
-        return Target(
-            name, kind, trial_ids, codes.ravel(), tuple(map(_written, classes)), num_missing
-        )
+        written = tuple(map(_written, classes))
+        return Target(name, kind, trial_ids, codes.ravel(), written, *left_out)
     require(
         values.dtype.kind in "biuf",
         f"{where} holds text such as {values[0]!r}; a number a trial is needed for kind={kind}",
     )
-    return Target(
-        name, kind, trial_ids, values.astype(np.float64)[:, None], num_missing=num_missing
-    )
+    return Target(name, kind, trial_ids, values.astype(np.float64)[:, None], (), *left_out)
+
+
+def _watched(session: Session, where: str) -> np.ndarray:
+    """Trials in which some unit was observed in some bin, bool [trials]."""
+    if session.validity is None:
+        return np.ones(session.num_trials, bool)
+    # A few trials at a time: the entries of all would be a second copy of the recording.
+    parts = np.array_split(np.arange(session.num_trials), -(-session.num_trials // 64))
+    watched = np.concatenate([session.entry_valid(part).any((1, 2)) for part in parts])
+    require(watched.any(), f"{where}: no unit was observed in any trial")
+    return watched
 
 
 def behaviour_of_trials(
     session: Session, name: str, trial_ids: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A behaviour [K, T, dims], float64, NaN where there is none; and bin_valid [K, T]."""
-    _, bin_valid = session.gather_trials(trial_ids)
-    starts, bins = session.trial_start_bin[trial_ids][:, None], np.arange(bin_valid.shape[1])
+    """A behaviour [K, T, dims], float64, NaN where a dimension is not known; and bin_valid [K,
+    T]."""
+    lengths = session.trial_num_bins[trial_ids]
+    bins = np.arange(int(lengths.max(initial=0)))
+    bin_valid, starts = bins < lengths[:, None], session.trial_start_bin[trial_ids][:, None]
     rows = np.where(bin_valid, starts + bins, 0)
     values = np.asarray(session.behaviour[name], np.float64)[rows].reshape(*rows.shape, -1)
     known = session.behaviour_valid.get(name)
     valid = bin_valid if known is None else bin_valid & np.asarray(known, bool)[rows]
-    return np.where(valid[..., None], values, np.nan), bin_valid
+    known = valid[..., None] & np.isfinite(values)
+    return np.where(known, values, np.nan), bin_valid
 
 
 def _signal(session: Session, name: str, where: str) -> Target:
     values, _ = behaviour_of_trials(session, name, np.arange(session.num_trials))
-    values[~np.isfinite(values).all(-1)] = np.nan
-    present = np.isfinite(values).all(-1).any(1)
+    present = np.isfinite(values).any((1, 2))
     require(present.any(), f"{where} has no valid bin in any trial; nothing to decode")
+    num_missing, num_unobserved = int((~present).sum()), 0
+    if session.validity is not None:
+        watched = session.entry_valid(np.arange(session.num_trials)).any(-1)  # [trials, T]
+        values[~watched] = np.nan
+        num_unobserved, present = int(present.sum()), np.isfinite(values).any((1, 2))
+        num_unobserved -= int(present.sum())
+        require(present.any(), f"{where}: no unit was observed in a bin with a value")
     kept = values[present][:, : int(session.trial_num_bins[present].max())]
+    # A keypoint that was never seen is left out; the others are decoded all the same.
+    known = np.isfinite(kept).any((0, 1))
+    kept = kept[..., known]
     spread = np.nanmax(kept, axis=(0, 1)) - np.nanmin(kept, axis=(0, 1))
+    dimension = int(np.flatnonzero(known)[spread.argmin()])
     require(
         (spread > 0).all(),
-        f"{where} is constant in dimension {int(spread.argmin())}; a constant cannot be decoded",
+        f"{where} is constant in dimension {dimension}; a constant cannot be decoded",
     )
-    return Target(name, PER_BIN, np.flatnonzero(present), kept, num_missing=int((~present).sum()))
+    return Target(
+        name,
+        PER_BIN,
+        np.flatnonzero(present),
+        kept,
+        num_missing=num_missing,
+        num_unobserved=num_unobserved,
+        dims_left_out=tuple(np.flatnonzero(~known).tolist()),
+    )
 
 
 def _present(column: np.ndarray) -> np.ndarray:
@@ -191,20 +229,31 @@ def _refuse_leaks(session: Session, target: Target, where: str) -> None:
     """A target that the recording itself holds by construction says nothing about decoding."""
     known: dict[str, np.ndarray] = {}
     if target.kind == PER_BIN:
-        rows = np.isfinite(target.values).all(-1)  # [K, T]
+        flat = target.values.reshape(-1, target.values.shape[-1])
         counts, _ = session.gather_trials(target.trial_ids, target.values.shape[1])
-        spikes, wanted = counts[rows].astype(np.float64), target.values[rows]
+        counts = counts.reshape(len(flat), -1)
+        for dims, rows in metrics.known_together(flat):
+            spikes = counts[rows].astype(np.float64)
+            _refuse_linear(flat[rows][:, dims], _of_spikes(spikes), where)
     else:
         counts, _ = session.gather_trials(target.trial_ids)
         spikes = counts.sum(1, dtype=np.float64)  # [K, N]
         wanted = target.values.reshape(len(target.values), -1).astype(np.float64)
+        known = _of_spikes(spikes)
         known["the lengths of the trials"] = session.trial_num_bins[target.trial_ids]
         known["the split"] = session.split[target.trial_ids]
         if target.kind != CATEGORICAL:  # blocks of trials are a fair target
             start_s = session.trial_start_s[target.trial_ids]
             known["the order of the trials"] = np.argsort(np.argsort(start_s))
-    # What the features or the split hold already would be decoded perfectly, from itself.
-    known = {"the spikes of a unit": spikes, "the spikes of all units": spikes.sum(1)} | known
+        _refuse_linear(wanted, known, where)
+
+
+def _of_spikes(spikes: np.ndarray) -> dict[str, np.ndarray]:
+    return {"the spikes of a unit": spikes, "the spikes of all units": spikes.sum(1)}
+
+
+def _refuse_linear(wanted: np.ndarray, known: dict[str, np.ndarray], where: str) -> None:
+    """What the features or the split hold already would be decoded perfectly, from itself."""
     for what, columns in known.items():
         if _is_linear_in(wanted, columns.reshape(len(wanted), -1).astype(np.float64)):
             raise LeakError(
