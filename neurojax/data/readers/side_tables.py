@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from neurojax.data.checks.findings import LEFT_OUT
-from neurojax.data.clock import TimeUnit
+from neurojax.data.clock import TimeUnit, in_seconds
 from neurojax.data.readers.signals import bin_starts, clean_signal, mean_in_bins
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.readers.text_tables import decoded, read_rows
@@ -58,10 +58,10 @@ class Clock(NamedTuple):
             values.dtype.kind in "iuf" and values.ndim == 1,
             f"{path}: column {name!r} is text, expected seconds",
         )
-        unit_s, asked = self.unit_of(name, path), getattr(self.unit, kind)
-        if unit_s is None or f"{kind}=" in self.typed:
-            unit_s = 1.0 if asked is None else asked
-        return values.astype(np.float64) * unit_s
+        asked = getattr(self.unit, kind)
+        said = None if f"{kind}=" in self.typed else self.unit_of(name, path)
+        unit_s = asked if said is None else said
+        return in_seconds(values, unit_s)
 
     def unit_of(self, name: str, path: Path) -> float | None:
         """Seconds of the unit that a column's name ends in; None where it says none."""

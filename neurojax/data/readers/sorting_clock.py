@@ -184,6 +184,9 @@ def _unit_s(sorting: Sorting, spec: ReadSpec, rate_hz: float | None, where: str)
 def rate_of(sorting: Sorting, spec: ReadSpec, where: str) -> float | None:
     """Samples a second: what was typed, else what the folder says."""
     given, rate_hz = spec.option("sample_rate_hz"), sorting.sample_rate_hz
+    unit_s = TimeUnit.of(spec.time_unit).spikes
+    if rate_hz is None and unit_s is not None and "samples:" in spec.time_unit:
+        rate_hz = 1 / unit_s
     if given is not None:
         rate_hz = as_number(given)
         require(

@@ -67,8 +67,13 @@ def test_the_unit_of_trials_can_be_said(folder):
     np.testing.assert_allclose(starts_of(folder, time_unit="trials=ms"), STARTS)
     (folder / "params.py").unlink()
     table(folder / "trials.csv", {"start_samples": STARTS * 1e3, "stop_samples": (STARTS + 1) * 1e3})
-    with pytest.raises(InputError, match="sample rate"):
+    with pytest.raises(InputError, match="the sample rate is not known"):
         starts_of(folder, time_unit="spikes=us")
+    unit = f"spikes=samples:{RATE_HZ:g}"
+    np.testing.assert_allclose(starts_of(folder, time_unit=f"{unit},trials=ms"), STARTS)
+    samples = STARTS * RATE_HZ
+    table(folder / "trials.csv", {"start_samples": samples, "stop_samples": samples + RATE_HZ})
+    np.testing.assert_allclose(starts_of(folder, time_unit=unit), STARTS)
 
 
 def test_one_bad_row_of_trials_loses_itself_alone(folder):
