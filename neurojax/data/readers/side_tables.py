@@ -6,7 +6,6 @@ or in what --time_unit says. `segment` says which segment of the recording a lin
 """
 
 import array
-import csv
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +17,7 @@ from neurojax.data.checks.findings import LEFT_OUT
 from neurojax.data.clock import TimeUnit, in_seconds
 from neurojax.data.readers.signals import bin_starts, clean_signal, mean_in_bins
 from neurojax.data.readers.spec import ReadSpec
-from neurojax.data.readers.text_tables import decoded, read_rows
+from neurojax.data.readers.text_tables import cells_of, decoded, read_rows, separator_of
 from neurojax.data.store.array_files import check_array_name, open_input, read_npz
 from neurojax.errors import InputError, require
 
@@ -294,8 +293,8 @@ def _samples(path: Path) -> tuple[dict[str, np.ndarray], int]:
         try:
             lines = (decoded(line) for line in file)
             header = next(lines, "")
-            mark = next((mark for mark in ("\t", ",", ";") if mark in header), ",")
-            names = [name.strip() for name in next(csv.reader([header], delimiter=mark), [])]
+            mark = separator_of(header)
+            names = cells_of(header, mark)
             given = [name for name in names if name]
             require(
                 given and len(set(given)) == len(given),
@@ -304,7 +303,7 @@ def _samples(path: Path) -> tuple[dict[str, np.ndarray], int]:
             columns = [array.array("d") for _ in names]
             text = [0] * len(names)  # cells that are no numbers
             odd = 0
-            for row in csv.reader(lines, delimiter=mark):
+            for row in (cells_of(line, mark) for line in lines):
                 if not any(row):
                     continue
                 if len(row) != len(names):
@@ -312,11 +311,11 @@ def _samples(path: Path) -> tuple[dict[str, np.ndarray], int]:
                     continue
                 for number, cell in enumerate(row):
                     try:
-                        columns[number].append(float(cell) if cell.strip() else np.nan)
+                        columns[number].append(float(cell) if cell else np.nan)
                     except ValueError:
                         columns[number].append(np.nan)
                         text[number] += 1
-        except (UnicodeDecodeError, csv.Error, OSError):
+        except (UnicodeDecodeError, OSError):
             raise InputError(f"{path} is not a table of text; write it again") from None
     made = {}
     for name, column, num_text in zip(names, columns, text, strict=True):

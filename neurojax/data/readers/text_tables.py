@@ -21,12 +21,8 @@ def read_rows(path: Path) -> tuple[list[dict[str, str]], int]:
         InputError: not text, too large, or empty.
     """
     lines = read_text(path).splitlines()
-    header = next((line for line in lines if line.strip()), "")
-    mark = next((mark for mark in ("\t", ",", ";") if mark in header), ",")
-    try:
-        cells = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=mark)]
-    except csv.Error as error:
-        raise InputError(f"{path} cannot be read as a table ({error}); write it again") from None
+    mark = separator_of(next((line for line in lines if line.strip()), ""))
+    cells = [cells_of(line, mark) for line in lines]
     rows = [row for row in cells if any(row)]
     require(rows, f"{path} is empty; expected a line of names and one line a row")
     names = rows[0]
@@ -38,6 +34,23 @@ def read_rows(path: Path) -> tuple[list[dict[str, str]], int]:
     trimmed = [row[: len(names)] if not any(row[len(names) :]) else row for row in rows[1:]]
     whole = [row for row in trimmed if len(row) == len(names)]
     return [dict(zip(names, row, strict=True)) for row in whole], len(rows) - 1 - len(whole)
+
+
+def separator_of(header: str) -> str:
+    """What separates the cells of a table, as its line of names tells."""
+    return next((mark for mark in ("\t", ",", ";") if mark in header), ",")
+
+
+def cells_of(line: str, mark: str) -> list[str]:
+    """Cells of one line, without blanks around them. A quote that nothing closes is a letter: it
+    must not swallow the lines behind it."""
+    if line.count('"') % 2 == 0 and '"' in line:
+        try:
+            return [cell.strip() for cell in next(csv.reader([line], delimiter=mark))]
+        except csv.Error:  # a cell longer than that module takes
+            pass
+    cells = [cell.strip() for cell in line.rstrip("\r\n").split(mark)]
+    return [c[1:-1].strip() if len(c) > 1 and c[0] == c[-1] == '"' else c for c in cells]
 
 
 def read_json(path: Path) -> Any:

@@ -255,3 +255,12 @@ def test_a_note_in_another_encoding_costs_no_label(tmp_path):
     for encoding in ("utf-8", "utf-8-sig", "latin-1"):
         (folder / "cluster_info.tsv").write_bytes(text.encode(encoding))
         assert read(folder).unit_id.tolist() == ["0", "3", "4"]
+
+
+@pytest.mark.parametrize("mark", ["\t", ",", ";"])
+def test_a_quote_that_nothing_closes_swallows_no_other_row(tmp_path, mark):
+    rows = [["cluster_id", '"group"', "note"], ["0", "good", '"an open quote'], ["1", '"noise"', '"']]
+    rows += [["2", '"noise"', f'"with{mark}one"'], ["3", "mua", 'x"y']]
+    text = "\n".join(map(mark.join, rows))
+    folder = phy_folder(tmp_path / "m", cluster_info__tsv=text)
+    assert read(folder).unit_id.tolist() == ["0", "3", "4"]
