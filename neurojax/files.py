@@ -84,7 +84,7 @@ def require_text(path: str | Path, name: str) -> None:
     except UnicodeEncodeError:
         shown = os.fsencode(path).decode("utf-8", "backslashreplace")
         raise InputError(
-            f"{name} {shown} is not valid UTF-8, so no record could name it; rename the folder"
+            f"{name} {shown} is not valid UTF-8, so no record could name it; rename it"
         ) from None
 
 
@@ -148,7 +148,12 @@ def temporary_folder(final: Path) -> Path:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Writes strict JSON (a NaN is a defect, not a value) atomically."""
-    write_bytes(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+    write_bytes(path, json_bytes(content))
+
+
+def json_bytes(content: Mapping[str, Any]) -> bytes:
+    """Strict JSON as `write_json` writes it."""
+    return (json.dumps(content, indent=1, allow_nan=False) + "\n").encode()
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -21,7 +21,8 @@ from neurojax.data.checks.findings import LEFT_OUT, PART_LEFT_OUT
 from neurojax.data.conversion import converted_session, joined_session
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.session import Session, names_a_region
-from neurojax.errors import InputError
+from neurojax.errors import InputError, printable
+from neurojax.files import require_text
 
 # findings that count what was left out
 _FOUND = {
@@ -77,13 +78,19 @@ def shown(outcomes: Iterable[Outcome], number: int) -> Iterator[Outcome]:
     with bar or contextlib.nullcontext():
         task = bar.add_task("converting", total=number) if bar else None
         for outcome in outcomes:
-            line = f"{outcome.name}: {'FAILED' if outcome.failed else outcome.summary}"
+            told = "FAILED" if outcome.failed else outcome.summary
+            line = "\n".join(map(_safe, f"{outcome.name}: {told}".split("\n")))
             if bar:
                 bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
                 bar.advance(task)
             else:
                 print(line, flush=True)
             yield outcome
+
+
+def _safe(line: str) -> str:
+    """A line that no terminal acts on, its blanks in front kept."""
+    return line[: len(line) - len(line.lstrip())] + printable(line)
 
 
 def _bar() -> Any:
@@ -133,6 +140,8 @@ def die_with_parent() -> None:
 def convert_one(job: Job) -> Outcome:
     """Reads and writes one session; whatever happens is an outcome."""
     try:
+        for _, source in job.parts or (("", job.source),):
+            require_text(Path(source).name, "the recording's name")
         asked = job.spec, job.out, job.overwrite
         if job.parts:
             session = joined_session(job.kind, job.parts, job.how, *asked, job.name, job.bin_size_s)
@@ -157,7 +166,10 @@ def described(session: Session) -> str:
     """`describe`, what was left out, and below it, a line each, what `neurojax check` will call an
     error or a warning."""
     left = left_out(session.info)
+    source = session.info.get("source")
+    read_as = source.get("read_as") if isinstance(source, Mapping) else None
     first = describe(session) + (f"; left out: {left}" if left else "")
+    first += f"; read as {read_as}" if read_as else ""
     found = [one for one in session_findings(session) if one.level != "note"]
     return "\n".join([first, *(f"  {one.level}: {one.sentence}; {one.remedy}" for one in found)])
 

@@ -28,7 +28,7 @@ from neurojax.data.session import Session
 from neurojax.data.store.dataset import session_folders, write_dataset_index
 from neurojax.data.store.meta import read_meta
 from neurojax.data.store.session_format import content_sha256, write_session
-from neurojax.errors import InputError, require
+from neurojax.errors import InputError, printable, require
 from neurojax.files import require_text
 
 KINDS = (*sorted(MODULES), "synthetic")
@@ -151,7 +151,7 @@ def _report(failures: list[Outcome], num_sessions: int) -> None:
     if len(failures) > 1:
         print("failed:")
         for failure in failures:
-            print(f"  {failure.name}: {failure.summary}")
+            print(f"  {printable(f'{failure.name}: {failure.summary}')}")
     summary = failures[0].summary
     if num_sessions > 1:
         names = ", ".join(failure.name for failure in failures[:10])

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from neurojax.data.readers.recognise import guesses, seen
 from neurojax.data.readers.registry import MODULES, reader_of
-from neurojax.errors import InputError
+from neurojax.errors import InputError, printable
+from neurojax.files import require_text
 
 # One command a kind, as people type it; a reader's own EXAMPLE goes before.
 EXAMPLES = {
@@ -69,18 +70,19 @@ def print_guesses(paths: Sequence[str | Path]) -> None:
     """
     unknown = []
     for path in map(str, paths):
+        require_text(path, "the path")  # no command could be shown
         found = guesses(path)
         if not found:
             unknown.append(f"{path}: {seen(path)}{_near(path)}; {_WHERE_TO_LOOK}")
             continue
         first, *others = found
-        print(f"{path}: {first.kind}: {first.why}")
-        print(f"  {command(first.kind, path, first.options)}")
+        print(printable(f"{path}: {first.kind}: {first.why}"))
+        print(f"  {printable(command(first.kind, path, first.options))}")
         for other in others:
-            print(f"  or {command(other.kind, path, other.options)} ({other.why})")
+            print(f"  {printable(f'or {command(other.kind, path, other.options)} ({other.why})')}")
     if unknown:
         for line in unknown[1:]:
-            print(line)
+            print(printable(line))
         raise InputError(f"no kind is known for {unknown[0]}")
 
 

@@ -331,3 +331,24 @@ def test_what_was_left_out_is_counted_and_zeros_are_not(trials, units, parts, sa
     words = told.replace(",", "").split() if told else []
     found = {word.removesuffix("s"): int(number) for number, word in zip(words[::2], words[1::2], strict=True)}
     assert found == {name: number for name, number in numbers.items() if number}
+
+
+def test_a_recording_whose_name_is_no_text_is_refused_in_words(tmp_path, capsys):
+    folder = tmp_path / os.fsdecode(b"d\xff")
+    path = save(folder, os.fsdecode(b"day\xfe.npz"))
+    assert main(["convert", "arrays", str(path), f"--out={tmp_path / 'out'}"]) == 2
+    assert r"day\xfe.npz is not valid UTF-8" in capsys.readouterr().err
+    assert main(["convert", "--guess", str(path)]) == 2
+    assert r"day\xfe.npz is not valid UTF-8" in capsys.readouterr().err
+    path.rename(folder / "day.npz")  # the folder above is recorded nowhere
+    assert main(["convert", "arrays", str(folder / "day.npz"), f"--out={tmp_path / 'out'}"]) == 0
+
+
+def test_lines_about_sessions_hold_no_control_codes(tmp_path, capsys):
+    (tmp_path / "a\x1b[31m.txt").write_text("")
+    assert (
+        main(["convert", "arrays", str(tmp_path / "a\x1b[31m.txt"), str(tmp_path / "b"), f"--out={tmp_path / 'o'}"])
+        == 2
+    )
+    done = capsys.readouterr()
+    assert "\x1b" not in done.out + done.err and r"\x1b[31m" in done.out + done.err
