@@ -48,6 +48,27 @@ def make_alf(root):
         for name, shift in (("stimOn_times", 0.0), ("response_times", 1.0), ("firstMovement_times", 0.5)):
             np.save(alf / f"_ibl_trials.{name}.npy", onset + shift)
         np.save(alf / "_ibl_trials.choice.npy", np.tile([-1.0, 1.0], 15))
+    make_cori(root)
+
+
+def make_cori(root):
+    """A folder of another lab: its own names, files without alf/."""
+    folder = root / "allData/Cori_2016-12-14"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    arrays = {
+        "spikes.times": np.sort(rng.uniform(0, 100, 6000)),
+        "spikes.clusters": rng.integers(0, 6, 6000),
+        "clusters.peakChannel": np.arange(1, 7),
+        "clusters._phy_annotation": np.array([2, 2, 2, 2, 1, 0]),
+        "trials.visualStim_times": np.arange(30) * 3.0 + 2,
+        "trials.response_choice": np.tile([-1.0, 1.0], 15),
+    }
+    for name, values in arrays.items():
+        np.save(folder / f"{name}.npy", values[:, None])
+    np.save(folder / "spontaneous.intervals.npy", np.array([[0.0, 21.0], [50.0, 70.0]]))
+    rows = "".join(f"{k}\t20\t30\t{'CA1' if k < 3 else 'VISp'}\n" for k in range(6))
+    (folder / "channels.brainLocation.tsv").write_text(f"ccf_ap\tccf_dv\tccf_lr\tallen_ontology\n{rows}")
 
 
 def make_brainwide(root):
@@ -83,6 +104,7 @@ KINDS = {
 SHAPES = {  # sessions, trials and units of the first
     "data/days": (2, 30, 5), "data/named": (2, 30, 5), "data/joined": (1, 60, 5),
     "data/ibl": (2, 30, 12), "data/choice": (1, 30, 6), "data/windows": (2, 49, 6),
+    "data/cori": (1, 30, 4), "data/rest": (1, 20, 5),
     "data/bwb": (1, 90, 6), "data/events": (1, 29, 6), "data/own": (1, 90, 6),
     "data/emg": (10, 70, 4), "data/fold": (10, 38, 4),
 }  # fmt: skip
