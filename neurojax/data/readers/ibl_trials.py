@@ -151,8 +151,8 @@ def conditions(trials: Mapping[str, np.ndarray], where: str) -> dict[str, np.nda
     pair = next((pair for pair in _CONTRASTS if set(pair) <= trials.keys()), None)
     if pair is not None:
         left, right = (column(trials[name], name) for name in pair)
-        made["contrast_left"] = np.nan_to_num(left).astype(np.float32)
-        made["contrast_right"] = np.nan_to_num(right).astype(np.float32)
+        for name, values in (("contrast_left", left), ("contrast_right", right)):
+            made[name] = _float32(np.where(np.isfinite(values), values, 0))
         if pair == _CONTRASTS[0]:
             side = np.isfinite(right).astype(np.int8) - np.isfinite(left)
             made["stimulus_side"] = side.astype(np.int8)
@@ -164,7 +164,7 @@ def conditions(trials: Mapping[str, np.ndarray], where: str) -> dict[str, np.nda
     if stimulus in trials:
         stimulus_s = column(trials[stimulus], stimulus)
         made |= {
-            ours: (column(trials[name], name) - stimulus_s).astype(np.float32)
+            ours: _float32(column(trials[name], name) - stimulus_s)
             for name, ours in after.items()
             if name in trials
         }
@@ -191,4 +191,9 @@ def _compact(values: np.ndarray) -> np.ndarray:
         and np.all(values == np.round(values))
         and np.all(np.abs(values) < 128)
     )
-    return values.astype(np.int8 if whole else np.float32)
+    return values.astype(np.int8) if whole else _float32(values)
+
+
+def _float32(values: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):  # beyond float32 becomes infinite
+        return values.astype(np.float32)

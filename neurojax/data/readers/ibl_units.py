@@ -169,13 +169,15 @@ def read_probe(
     keep, dropped = _selection(sorting, columns, lie, spec, label)
     intervals = _heard(sorting, within, spec)
     prefix = f"{name}/" if name else ""
+    with np.errstate(over="ignore"):  # beyond float32 becomes infinite
+        columns_kept = {key: values[keep].astype(np.float32) for key, values in metadata.items()}
     return Probe(
         name,
         collection,
         keep_units(sorting, keep),
         np.array([f"{prefix}{cluster}" for cluster in sorting.cluster_id[keep]]),
         lie._replace(atlas_id=lie.atlas_id[keep], acronym=lie.acronym[keep], metadata={}),
-        {key: values[keep].astype(np.float32) for key, values in metadata.items()},
+        columns_kept,
         dropped,
         within[keep],
         [own for own, stays in zip(intervals, keep.tolist(), strict=True) if stays],

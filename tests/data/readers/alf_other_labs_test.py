@@ -369,6 +369,16 @@ def test_a_wheel_with_faults_is_as_without_them_elsewhere(session):
     assert made.info["findings"][JUMPS] == 3 and made.info["findings"]["samples of behaviour out of order"] > 0
 
 
+def test_a_stretch_without_positions_is_unknown(session):
+    clock = np.linspace(0, LENGTH_S, 30_000)
+    position, lost = np.cumsum(np.sin(clock)) * 0.01, (clock > 100) & (clock < 103)
+    write(session, {"wheel.position": np.where(lost, np.nan, position), "wheel.timestamps": clock})
+    made = read(session)
+    centres = (made.trial_start_s[:, None] + (np.arange(100) + 0.5) * 0.02).ravel()
+    unknown = ~np.isfinite(made.behaviour["wheel_velocity"][:, 0])
+    np.testing.assert_array_equal(unknown, (centres > 99.99) & (centres < 103.01))
+
+
 def test_named_series_and_the_longest_gap_that_is_bridged(session):
     clock = np.arange(0, LENGTH_S, 0.5)
     write(session, {"eye.area": np.sin(clock), "eye.timestamps": clock, "eye.blink": np.cos(clock)})

@@ -120,3 +120,19 @@ def test_dimensions_are_apart_and_repeated_times_harmless():
 def test_few_samples_say_little_and_do_no_harm(number):
     made = slope_in_bins(np.arange(number) * 5.0, np.arange(number)[:, None] * 1.0, STARTS, BIN_S)
     assert made.shape == (len(STARTS), 1) and np.isfinite(made).sum() == (250 if number == 2 else 0)
+
+
+def test_a_short_movement_after_long_rest_is_no_jump():
+    times = np.arange(-0.5, 11, 0.01)
+    steps = np.random.default_rng(0).normal(0, 1e-4, len(times))
+    steps[600:605] = 0.5  # three hundred times the noise, for five samples
+    findings = {}
+    made = slopes(times, np.cumsum(steps)[:, None], findings=findings)
+    assert findings == {} and np.isfinite(made).all() and made.max() > 40
+
+
+def test_of_repeated_times_the_last_counts():
+    times, position = wheel()
+    times, position = np.insert(times, 500, times[500]), np.insert(position, 500, position[500] - 0.3, axis=0)
+    clean = slopes(*wheel())
+    np.testing.assert_allclose(slopes(times, position), clean, atol=1e-4)
