@@ -176,14 +176,17 @@ def told_by_counts(
     of_unit = np.zeros(counts.shape[1], np.int64)
     if probe is not None and np.shape(probe) == of_unit.shape:
         of_unit = np.unique(probe, return_inverse=True)[1]
-    seen = np.ones(counts.shape, bool)
+    seen = None
     for number in range(int(of_unit.max(initial=0)) + 1):
-        own = counts[:, of_unit == number]
-        per_bin = own.sum(axis=1, dtype=np.int64)
-        if per_bin.all():
+        own = counts if not of_unit.any() else counts[:, of_unit == number]
+        fires = own.any(axis=1)
+        if fires.all() or not fires.any():
             continue
-        centres = (np.repeat(np.arange(total), per_bin) + 0.5) * bin_size_s
-        intervals = heard(centres, int((own.sum(axis=0, dtype=np.int64) > 0).sum()))
+        centres = (np.flatnonzero(fires) + 0.5) * bin_size_s
+        num_firing, num_spikes = int(own.any(axis=0).sum()), int(own.sum(dtype=np.int64))
+        intervals = heard(centres, num_firing, num_spikes)
+        if len(intervals) == 1 and intervals[0, 0] <= 0 and intervals[0, 1] >= total * bin_size_s:
+            continue
         # Silence at an end that outlasts the margin begins with the last spike.
         if intervals[-1, 1] < total * bin_size_s:
             intervals[-1, 1] = centres[-1]
@@ -191,5 +194,6 @@ def told_by_counts(
             intervals[0, 0] = centres[0]
         whole_bins = intervals + np.array([-0.5, 0.5]) * bin_size_s
         inside = inside_bins(whole_bins, np.zeros(1), np.array([total]), bin_size_s)
+        seen = np.ones(counts.shape, bool) if seen is None else seen
         seen[:, of_unit == number] = inside[:, None]
-    return None if seen.all() else seen
+    return None if seen is None or seen.all() else seen
