@@ -47,10 +47,11 @@ def survey_spikes(units: Units, where: str) -> Survey:
     number = np.zeros(len(units.first), np.int64)
     for first, trains in raw_blocks(units, where):
         for unit, train in enumerate(trains, start=first):
-            times = train[np.isfinite(train)]
+            times = train if np.isfinite(train).all() else train[np.isfinite(train)]
+            times = times if (times[1:] >= times[:-1]).all() else np.sort(times)
             number[unit] = len(times)
-            if len(times):
-                sample += [times[::stride].copy(), [times.min(), times.max()]]
+            # copies: a view would hold the whole block
+            sample += [times[::stride].copy(), times[-1:].copy()]
             of_unit.append(_thinned(in_seconds(times, units.spike_s)))
     require(number.any(), f"{where}: no spike time is finite; check the file")
     ends = np.concatenate(of_unit)
@@ -64,12 +65,17 @@ def survey_spikes(units: Units, where: str) -> Survey:
     )
 
 
-def _thinned(times_s: np.ndarray) -> np.ndarray:
-    """The first and last spike of every few seconds, float64, rising."""
-    times = np.sort(times_s)
-    cell = np.floor(times / _CELL_S)
-    steps = cell[1:] != cell[:-1]
-    return times[np.append(steps, True) | np.append(True, steps)] if len(times) else times
+def _thinned(times: np.ndarray) -> np.ndarray:
+    """The first and last spike of every few seconds, float64 in no order, of rising times in
+    seconds."""
+    if not len(times):
+        return times
+    first, last = np.floor(times[[0, -1]] / _CELL_S)
+    if last - first >= len(times):
+        return times.copy()
+    place = np.searchsorted(times, np.arange(first, last + 2) * _CELL_S)
+    begin, end = place[:-1], place[1:] - 1
+    return times[np.concatenate([begin[begin <= end], end[begin <= end]])]
 
 
 def _heard(
