@@ -45,7 +45,7 @@ def one_spelling(
     Args:
         labels: str [n]; labels that name no region stay as they are.
         known: spellings that are taken where they fit, those of a run; without them the commonest
-            is, or the first in the alphabet.
+            is, of several the shortest, of these the first in the alphabet.
         atlas: where a session is built: acronyms of the Allen atlas are taken for several spellings
             and for full names where iblatlas is installed, and blanks at the ends go. Without it
             only spellings that meet others change.
@@ -74,7 +74,7 @@ def _chosen(key: str, different: Sequence[str], counted: Mapping[str, int], atla
     if len(different) == 1 and not atlas:
         return different[0]
     tidy = {_BLANKS.sub(" ", label).strip(): counted[label] for label in sorted(different)}
-    commonest = max(tidy, key=lambda label: tidy[label])
+    commonest = max(tidy, key=lambda label: (tidy[label], -len(label)))
     full_name = " " in commonest and len(commonest) >= _LEAST_NAME
     if not atlas or (len(different) == 1 and not full_name):
         return commonest

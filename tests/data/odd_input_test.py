@@ -28,12 +28,13 @@ BUILDERS = {
     "from_values": (VALUES, "trial_start_s channel region conditions info"),
 }  # fmt: skip
 ODD = [
-    None, 3, -1, 2**70, 1.5, float("nan"), float("inf"), "", "x", "a\x00b", "a\x1b[31m", "\ud800", b"bytes", True, (), [],
-    {}, set(), {1, 2}, object(), len, range(3), [None], [[]], [[1], [2, 3]], {"a": 1}, {1: 2}, {("p", 1): [1.0]},
-    {None: [1.0]}, {"a": None}, {"a": "b"}, {"a": {}}, np.array(3), np.zeros(0), np.zeros((0, 0)), np.zeros((2, 2, 2, 2)),
-    np.array(["a", "b"]), np.array([1, "a", None], object), np.zeros(3, [("a", "i4")]), np.array([1 + 2j]),
-    np.array(["2024"], "M8[s]"), np.ma.masked, np.ma.masked_all(3), datetime.datetime(2024, 1, 1), types, int,
-    Exception("x"), np.full((20, 10, 3), np.nan), "a" * 5000, io.BytesIO(b""), types.SimpleNamespace(index=3), memoryview(b"abc"), ...,
+    None, 3, -1, 2**70, 1.5, float("nan"), float("inf"), "", "x", "a\x00b", "a\x1b[31m", "\ud800", b"bytes", True, (),
+    [], {}, set(), {1, 2}, object(), len, range(3), [None], [[]], [[1], [2, 3]], {"a": 1}, {1: 2}, {("p", 1): [1.0]},
+    {None: [1.0]}, {"a": None}, {"a": "b"}, {"a": {}}, np.array(3), np.zeros(0), np.zeros((0, 0)),
+    np.zeros((2, 2, 2, 2)), np.array(["a", "b"]), np.array([1, "a", None], object), np.zeros(3, [("a", "i4")]),
+    np.array([1 + 2j]), np.array(["2024"], "M8[s]"), np.ma.masked, np.ma.masked_all(3), datetime.datetime(2024, 1, 1),
+    types, int, Exception("x"), np.full((20, 10, 3), np.nan), "a" * 5000, io.BytesIO(b""),
+    types.SimpleNamespace(index=3), memoryview(b"abc"), ...,
 ]  # fmt: skip
 
 

@@ -71,6 +71,12 @@ def test_the_order_of_units_does_not_matter_and_once_is_enough(labels, random):
     assert one_spelling(shuffled)[1] == mapping
 
 
+def test_the_commonest_spelling_is_taken_then_the_shortest():
+    assert set(one_spelling(["ca1", "ca1", "CA1"])[0]) == {"ca1"}
+    assert set(one_spelling(["CA-1", "ca1", "CA1"])[0]) == {"CA1"}
+    assert set(one_spelling(["ca1", "ca1", "CA1"], known=["CA 1"])[0]) == {"CA 1"}
+
+
 def test_a_session_is_brought_to_one_spelling_and_says_so():
     session = build(["CA1", "CA1", "ca1 ", "LP", "root"], region_group=["HPF", "hpf", "HPF", "TH", "x"])
     assert session.region.tolist() == ["CA1", "CA1", "CA1", "LP", "root"]
@@ -114,9 +120,7 @@ def test_acronyms_of_the_atlas_are_taken_where_it_is_installed(monkeypatch):
     monkeypatch.setitem(sys.modules, "iblatlas.regions", types.SimpleNamespace(BrainRegions=lambda: regions))
     region_names._atlas.cache_clear()
     try:
-        spelled, mapping = one_spelling(
-            ["ca1", "cA1", "Field CA1", "primary visual area", "somewhere else"], atlas=True
-        )
+        spelled, mapping = one_spelling(["ca1", "cA1", "Field CA1", "primary visual area", "elsewhere on"], atlas=True)
         assert spelled.tolist() == ["CA1", "CA1", "CA1", "VISp", "elsewhere on"]
         assert one_spelling(["primary visual area"])[1] == {}  # datasets on disk stay as they are
     finally:
