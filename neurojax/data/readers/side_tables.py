@@ -300,6 +300,8 @@ def _samples(path: Path) -> tuple[dict[str, np.ndarray], int]:
                 given and len(set(given)) == len(given),
                 f"{path} names a column twice or none; rename one",
             )
+            if (numbers := _numbers_alone(path, mark, len(names))) is not None:
+                return dict(zip(names, numbers.T, strict=True)), 0
             columns = [array.array("d") for _ in names]
             text = [0] * len(names)  # cells that are no numbers
             odd = 0
@@ -324,3 +326,15 @@ def _samples(path: Path) -> tuple[dict[str, np.ndarray], int]:
         known = int(np.isfinite(values).sum())
         made[name] = values if num_text <= known else np.full(len(values), "")
     return made, odd
+
+
+def _numbers_alone(path: Path, mark: str, num_columns: int) -> np.ndarray | None:
+    """A table whose every cell is a number, float64 [rows, columns], read at once; None where one
+    is not."""
+    try:
+        made = np.loadtxt(
+            path, delimiter=mark, skiprows=1, comments=None, ndmin=2, encoding="utf-8"
+        )
+    except (ValueError, OSError):
+        return None
+    return made if made.shape[1] == num_columns and len(made) else None

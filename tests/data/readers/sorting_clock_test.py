@@ -133,7 +133,7 @@ def test_the_length_of_the_raw_file_ends_the_recording(tmp_path):
     ("params", "seconds", "offset", "windows"),
     [
         (PARAMS, 70, 0, 35),
-        (PARAMS.replace("offset = 0", "offset = 4096"), 70, 4096, 35),
+        (PARAMS.replace("offset = 0", "offset = 4098"), 70, 4098, 35),
         (PARAMS.replace("'raw.dat'", "r'D:\\data\\raw.dat'"), 70, 0, 35),
         (PARAMS.replace("'raw.dat'", "['raw.dat', 'raw.dat']"), 35, 0, 35),
         (PARAMS.replace("'raw.dat'", "['raw.dat', 'gone.dat']"), 70, 0, 29),
@@ -156,6 +156,9 @@ def test_spikes_after_the_end_are_dropped_and_a_file_of_another_recording_is_not
     made = read(folder)
     late = int((samples >= 59.8 * RATE_HZ).sum())
     assert made.info["spikes_dropped"] == {"after the end of the recording": late} and late > 0
+    trials_csv(folder, [10, 20, 30, 40, 59])  # the last one reaches over the end: its late spikes are dropped once
+    assert read(folder, window_s=None).info["spikes_dropped"] == {"after the end of the recording": late}
+    (folder / "trials.csv").unlink()
     raw_file(folder, 30)
     made = read(folder)
     assert made.num_trials == 29 and made.info["findings"][NOT_ITS_END] == (samples >= 30 * RATE_HZ).sum()
