@@ -15,6 +15,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from neurojax.api.pretrained import Pretrained
+from neurojax.data.observed import intervals_of
 from neurojax.data.session import TEST, TRAIN, Session
 from neurojax.data.store import cards
 from neurojax.data.store.session_format import content_sha256
@@ -109,8 +110,15 @@ def _why_not(session: Session | None, entry: Mapping[str, Any]) -> str:
         return "not among the recordings at hand"
     if content_sha256(session) != entry["content_sha256"]:
         return "the recording changed since the model was trained"
-    least = min(len(session.trials_of(split)) for split in (TRAIN, TEST))
+    least = min(len(_watched(session, session.trials_of(split))) for split in (TRAIN, TEST))
     return "" if least >= LEAST_TRIALS and session.num_units > 1 else "too few trials or units"
+
+
+def _watched(session: Session, trials: np.ndarray) -> np.ndarray:
+    """Those of some trials in which a unit was observed."""
+    if session.validity is None:
+        return trials
+    return trials[[bool(session.entry_valid(trials[k : k + 1]).any()) for k in range(len(trials))]]
 
 
 def _of_session(
@@ -119,7 +127,10 @@ def _of_session(
     """Draws are of the session's own stream: shared ones would rise and fall together in the mean
     over sessions."""
     rng = np.random.default_rng([number, 2])
-    parts = [rng.permutation(session.trials_of(split))[:MAX_TRIALS] for split in (TRAIN, TEST)]
+    parts = [
+        rng.permutation(_watched(session, session.trials_of(split)))[:MAX_TRIALS]
+        for split in (TRAIN, TEST)
+    ]
     gains = _gain_of_trials(model, session, np.concatenate(parts))
     members, others = gains[: len(parts[0])], gains[len(parts[0]) :]
     drawn = np.asarray(
@@ -137,13 +148,22 @@ def _of_session(
 
 
 def _gain_of_trials(model: Pretrained, session: Session, trials: np.ndarray) -> np.ndarray:
-    """Log-likelihood above that of the units' mean rates, in nats per bin, float64 [trials]."""
+    """Log-likelihood of observed entries above that of the units' mean rates, in nats per bin,
+    float64 [trials]."""
     lengths = session.trial_num_bins[trials]
     starts = np.cumsum(lengths) - lengths
     pairs = zip(session.trial_start_bin[trials], lengths, strict=True)
     counts = np.concatenate([session.counts[start : start + length] for start, length in pairs])
+    seen = None
+    if session.validity is not None:
+        entries = (session.entry_valid(np.array([trial]))[0] for trial in trials)
+        seen = np.concatenate(list(entries))
     asked = dataclasses.replace(
-        session, counts=counts, trial_start_bin=starts, trial_num_bins=lengths
+        session,
+        counts=counts,
+        trial_start_bin=starts,
+        trial_num_bins=lengths,
+        validity=intervals_of(seen),
     )
     rates = (
         model.rates(asked, num_groups=min(NUM_GROUPS, session.num_units)).astype(np.float64)
@@ -151,4 +171,7 @@ def _gain_of_trials(model: Pretrained, session: Session, trials: np.ndarray) -> 
     )
     null = np.maximum(session.mean_counts(), 1e-6)
     gain = counts * (np.log(np.maximum(rates, 1e-12)) - np.log(null)) - rates + null
-    return np.add.reduceat(gain.sum(1), starts) / lengths
+    if seen is None:
+        return np.add.reduceat(gain.sum(1), starts) / lengths
+    whole_bins = np.add.reduceat(seen.sum(1), starts) / session.num_units
+    return np.add.reduceat(np.where(seen, gain, 0).sum(1), starts) / whole_bins

@@ -11,6 +11,7 @@ import numpy as np
 
 from neurojax.api import adaptation
 from neurojax.data import batching, belongs
+from neurojax.data.observed import entries_of
 from neurojax.data.session import TEST, Session
 from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError, require, whole_number
@@ -99,7 +100,8 @@ class Pretrained:
 
         Returns:
             float32 [total_bins, D], row k belongs to row k of `session.counts`; NaN for bins
-            outside all trials.
+            outside all trials. Units that were not observed in a bin are hidden there, and what
+            the others and other bins of the trial say of it remains.
 
         Raises:
             InputError: an unknown session, other units, other bins, or longer trials than the model
@@ -124,7 +126,8 @@ class Pretrained:
                 more passes.
 
         Returns:
-            float32 [total_bins, N], spikes per second; NaN for bins outside all trials.
+            float32 [total_bins, N], spikes per second; NaN for bins outside all trials, and where a
+            unit was not observed.
 
         Raises:
             InputError: as in `embed`; fewer than two units or groups.
@@ -146,6 +149,9 @@ class Pretrained:
                 predicted = np.asarray(model.log_rates(batch, query))[0]
                 _scatter(log_counts, predicted[..., : session.num_units], session, trials)
             rates_hz[:, hidden] = np.exp(log_counts[:, hidden]) / np.float32(session.bin_size_s)
+        seen = entries_of(session.validity, *session.counts.shape)
+        if seen is not None:
+            rates_hz[~seen] = np.nan
         return rates_hz
 
     def adapt(

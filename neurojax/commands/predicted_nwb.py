@@ -32,7 +32,7 @@ def predictions_as_nwb(
     """Bytes of an NWB file with a series of rates for each task, the units and the trials.
 
     `processing/predicted_rates/<task>_rates_hz` holds float32 [time, N] in Hz, NaN where the task
-    does not score, with the start of each bin as timestamps; column k is row k of the table `units`
+    does not score and where a unit was not observed, with the start of each bin as timestamps; column k is row k of the table `units`
     beside it. Trials come in order of time on the session's clock. Where they share time, as trials
     without a clock do, they are laid end to end.
 
@@ -80,7 +80,7 @@ def predictions_as_nwb(
             timestamps=bin_starts_s,
             unit="Hz",
             description=f"task {task}, bins of {session.bin_size_s * 1000:g} ms; NaN where it does "
-            "not score",
+            "not score, or the unit was not observed",
             comments="column k is row k of units beside it; timestamps are the starts of bins",
         )
         module.add(series)

@@ -189,6 +189,9 @@ def _read_out(
     counts = batch.trials["counts"][0, :, :, : session.num_units]
     bin_valid = batch.trials["bin_valid"][0]
     means = mean_counts(session)
+    if "entry_valid" in batch.trials:  # what was not observed is at its mean
+        observed = batch.trials["entry_valid"][0, :, :, : session.num_units]
+        counts = np.where(observed, counts, means)
     return first_rows.read_out(components, means, hidden, states, counts, bin_valid)
 
 

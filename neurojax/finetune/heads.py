@@ -18,7 +18,7 @@ from neurojax.batch import Batch
 from neurojax.data.session import Session
 from neurojax.errors import require
 from neurojax.evals import passes, protocols
-from neurojax.evals.decoding.targets import CATEGORICAL, PER_BIN, Target
+from neurojax.evals.decoding.targets import CATEGORICAL, PER_BIN, Target, centre_and_scale
 from neurojax.models.interface import Weights, gather_rows
 from neurojax.objectives.interface import Query
 from neurojax.schemes import NEURON
@@ -101,7 +101,7 @@ def end_to_end(
             bias = np.log(wanted[fitting].mean(0))
         else:
             rows = target.values[fitting].reshape(-1, target.values.shape[-1])
-            centre, scale = np.nanmean(rows, axis=0), np.nanstd(rows, axis=0) + 1e-9
+            centre, scale = centre_and_scale(rows)
             wanted = ((target.values - centre) / scale).astype(np.float32)
             bias = np.zeros(wanted.shape[-1], np.float32)
         num_inputs = width * (1 if task.per_bin else longest)

@@ -14,7 +14,7 @@ import optax
 from flax import linen as nn
 
 from neurojax.evals.decoding.features import Features
-from neurojax.evals.decoding.targets import CATEGORICAL, PER_BIN, Target
+from neurojax.evals.decoding.targets import CATEGORICAL, PER_BIN, Target, centre_and_scale
 
 STEPS = (20, 40, 80, 160, 320)  # the grid: where training stops
 WIDTH, MAX_COMPONENTS = 32, 64
@@ -63,7 +63,7 @@ def gru(raw: Features, num_classes: int, seed: int, steps: Sequence[int] = STEPS
             wanted, num_outputs = target.values, num_classes
         else:
             rows = target.values[fitting].reshape(-1, target.values.shape[-1])
-            centre, scale = np.nanmean(rows, axis=0), np.nanstd(rows, axis=0) + 1e-9
+            centre, scale = centre_and_scale(rows)
             wanted, num_outputs = (
                 ((target.values - centre) / scale).astype(np.float32),
                 target.values.shape[-1],

@@ -173,6 +173,16 @@ def behaviour_of_trials(
     return np.where(known, values, np.nan), bin_valid
 
 
+def centre_and_scale(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and spread of the known values of each dimension of [rows, dims]; NaN and 1 where none
+    is known."""
+    known = np.isfinite(rows).any(0)
+    centre, scale = np.full(rows.shape[1], np.nan), np.ones(rows.shape[1])
+    centre[known] = np.nanmean(rows[:, known], axis=0)
+    scale[known] = np.nanstd(rows[:, known], axis=0) + 1e-9
+    return centre, scale
+
+
 def _signal(session: Session, name: str, where: str) -> Target:
     values, _ = behaviour_of_trials(session, name, np.arange(session.num_trials))
     present = np.isfinite(values).any((1, 2))

@@ -65,6 +65,35 @@ def _units_down(
     axes.tick_params(axis="y", length=0)
 
 
+def not_observed(
+    axes: style.Axes, observed: np.ndarray | None, bin_size_s: float, *, legend: bool = True
+) -> None:
+    """Greys out the entries that were not observed, under what is drawn there, and says so.
+
+    Args:
+        axes: time to the right in seconds from 0, a row a unit from 0.
+        observed: bool [T, N], N in the order of the rows; None where all was observed.
+        bin_size_s: width of a bin in seconds.
+        legend: whether to name the grey below the axes.
+    """
+    if observed is None or observed.all():
+        return
+    from matplotlib.colors import ListedColormap
+    from matplotlib.patches import Patch
+
+    num_bins, num_units = observed.shape
+    axes.imshow(
+        np.ma.masked_array(np.ones((num_units, num_bins)), mask=observed.T),
+        aspect="auto",
+        extent=(0.0, num_bins * bin_size_s, num_units, 0.0),
+        cmap=ListedColormap([style.PALE]),
+        interpolation="nearest",
+        zorder=0.5,
+    )
+    if legend:
+        style.legend_below(axes, 1, [Patch(color=style.PALE, label="not observed")])
+
+
 def raster(
     axes: style.Axes,
     counts: np.ndarray,
@@ -72,6 +101,7 @@ def raster(
     *,
     order: np.ndarray | None = None,
     region: np.ndarray | None = None,
+    observed: np.ndarray | None = None,
     title: str = "Observed spikes",
 ) -> style.Axes:
     """Spikes of one trial, a row a unit: grey for one spike in a bin, black for more.
@@ -83,11 +113,13 @@ def raster(
         order: int [N], units from top to bottom; default file order.
         region: str [N] in file order; with an `order` that sorts by region, regions are named on
             the axis.
+        observed: bool [T, N] in file order, entries that were; the others are grey. None: all.
         title: heading.
     """
     counts = np.asarray(counts)
     num_bins, num_units = counts.shape
     order = np.arange(num_units) if order is None else np.asarray(order)
+    not_observed(axes, None if observed is None else observed[:, order], bin_size_s)
     bins, rows = np.nonzero(counts[:, order])
     ink = np.where(
         (counts[:, order][bins, rows] > 1)[:, None], (0.0, 0.0, 0.0, 1.0), (0.35, 0.35, 0.35, 1.0)
@@ -121,6 +153,7 @@ def rate_heatmap(
     *,
     order: np.ndarray | None = None,
     region: np.ndarray | None = None,
+    observed: np.ndarray | None = None,
     max_hz: float | None = None,
     bar: bool = True,
     title: str = "Inferred rates",
@@ -133,6 +166,7 @@ def rate_heatmap(
         bin_size_s: width of a bin in seconds.
         order: int [N], units from top to bottom; default file order.
         region: str [N] in file order, as in `raster`.
+        observed: as in `raster`; what was not is grey, and has no rate.
         max_hz: top of the scale, so that two maps compare; default the 99.5th percentile.
         bar: whether to draw the colour bar.
         title: heading.
@@ -144,6 +178,9 @@ def rate_heatmap(
     top = rate_limit_hz(rates_hz) if max_hz is None else max_hz
     num_bins, num_units = rates_hz.shape
     order = np.arange(num_units) if order is None else np.asarray(order)
+    if observed is not None:
+        rates_hz = np.where(observed, rates_hz, np.nan)
+        not_observed(axes, observed[:, order], bin_size_s)
     # Averaging shrinks many units to few pixels; repeated bins keep it from blurring time as well.
     shown = np.repeat(rates_hz.T[order], -(-1200 // max(num_bins, 1)), axis=1)
     extent = (0.0, num_bins * bin_size_s, num_units, 0.0)

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data.checks.check import trial_spikes, unit_rates_hz
+from neurojax.data.checks.check import observed_bins, trial_spikes, unit_rates_hz
 from neurojax.data.session import SPLIT_NAMES, Session
 from neurojax.data.store.dataset import Dataset
 from neurojax.report.figures import style
 
 _MAX_BARS, _MAX_LINES, _MAX_RASTER_UNITS = 20, 8, 150
+_NOT_OBSERVED = 0.2  # how dark, between no spike (0) and spikes (1)
 _SPLIT_COLOURS = (style.BLUE, style.ORANGE, style.VERMILION)  # train, validation, test
 
 
@@ -42,9 +43,14 @@ def draw_rates_over_time(axes: style.Axes, dataset: Dataset) -> style.Axes:
     for index, session in enumerate(dataset.sessions[:_MAX_LINES]):
         order, time, label = _time_axis(session)
         spikes = np.array([trial_spikes(session, trial).sum() for trial in order])
-        unit_seconds = session.trial_num_bins[order] * session.bin_size_s * session.num_units
+        # Of the time in which each unit was observed: a lost probe is no fall of the rate.
+        unit_bins = session.trial_num_bins * session.num_units
+        if session.validity is not None:
+            unit_bins = observed_bins(session).sum(1)
+        unit_seconds = unit_bins[order] * session.bin_size_s
         # Sums before the division, so that long trials weigh more than short ones.
-        rates_hz = _running_sum(spikes) / _running_sum(unit_seconds)
+        seconds = _running_sum(unit_seconds)
+        rates_hz = np.where(seconds > 0, _running_sum(spikes) / np.maximum(seconds, 1e-9), np.nan)
         colour = style.CYCLE[index % len(style.CYCLE)]
         axes.plot(
             time, rates_hz, color=colour, linewidth=1.0, label=style.plain(session.session_id)
@@ -70,9 +76,16 @@ def draw_raster(axes: style.Axes, session: Session) -> style.Axes:
     ]
     counts = np.asarray(session.counts[start : start + length])[:, order]  # [bins, units]
     extent = (0, length * session.bin_size_s, -0.5, len(order) - 0.5)
+    fired, grey = (counts.T > 0).astype(float), ""
+    if session.validity is not None:
+        unseen = ~session.entry_valid(np.array([trial]))[0][:, order].T
+        fired[unseen] = _NOT_OBSERVED
+        grey = "; grey: not observed" if unseen.any() else ""
     axes.imshow(
-        counts.T > 0,
+        fired,
         cmap="Greys",
+        vmin=0,
+        vmax=1,
         aspect="auto",
         origin="lower",
         interpolation="nearest",
@@ -88,7 +101,7 @@ def draw_raster(axes: style.Axes, session: Session) -> style.Axes:
         axes,
         label,
         "unit",
-        f"Bins with spikes, {len(order)} of {session.num_units} units by region",
+        f"Bins with spikes, {len(order)} of {session.num_units} units by region{grey}",
     )
 
 

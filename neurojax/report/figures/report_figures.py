@@ -95,6 +95,7 @@ def _trial(examples: Mapping[str, Any]) -> dict[str, Any]:
         "inferred_hz": predicted[:last] / bin_size_s,
         "bin_size_s": bin_size_s,
         "region": examples.get("region"),
+        "observed": None if "observed" not in examples else examples["observed"][:last],
     }
     if "true" in examples:
         trial["true_hz"] = np.asarray(examples["true"], np.float64)[:last] / bin_size_s
@@ -125,6 +126,7 @@ def _draw_maps(row: Sequence[style.Axes], examples: Mapping[str, Any]) -> None:
     inferred_hz = trial["inferred_hz"]
     reference = _reference_hz(examples, len(inferred_hz))
     shared = {"order": trial["order"], "region": trial["region"]}
+    shared["observed"] = trial["observed"]
     activity.raster(
         row[0], trial["counts"], trial["bin_size_s"], title="Spikes of a test trial", **shared
     )
@@ -163,6 +165,7 @@ def _raster(axes, evaluation, examples, metrics) -> style.Axes | None:
         return None
     trial = _trial(examples)
     shared = {"order": trial["order"], "region": trial["region"]}
+    shared["observed"] = trial["observed"]
     return activity.raster(axes, trial["counts"], trial["bin_size_s"], **shared)
 
 
