@@ -4,7 +4,7 @@ before reading."""
 import contextlib
 import mmap
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from neurojax.errors import InputError, require
 
 _HEAP = b"GCOL\x01\0\0\0"  # signature and version of a global heap
 _MAX_SEARCHED_BYTES = 2**30
+_MAX_WORD = 256  # characters kept of the name of a number
 
 
 @contextlib.contextmanager
@@ -124,7 +125,7 @@ def columns(parent: Any) -> list[str]:
 
 
 def array(parent: Any, name: str) -> np.ndarray:
-    """A dataset as numbers or text.
+    """A dataset as numbers or text; of an enumeration its words.
 
     Raises:
         InputError: it is not there, is a link, lies outside the file, is too large, or holds
@@ -151,7 +152,17 @@ def array(parent: Any, name: str) -> np.ndarray:
     )
     if h5py.check_string_dtype(dataset.dtype) is not None:
         return np.array(dataset.asstr(errors="replace")[()], dtype=str)
-    return plain_array(dataset[()], name, where)
+    values = plain_array(dataset[()], name, where)
+    words = h5py.check_enum_dtype(dataset.dtype)
+    return values if words is None else worded(values, {code: word for word, code in words.items()})
+
+
+def worded(codes: np.ndarray, words: Mapping[int, str]) -> np.ndarray:
+    """Text for the whole numbers of an enumeration, str of the same shape; a number without a word
+    is written out."""
+    known, place = np.unique(codes, return_inverse=True)
+    named = [str(words.get(code, code))[:_MAX_WORD] for code in known.tolist()]
+    return np.array(named, dtype=str)[place].reshape(codes.shape)
 
 
 def scalar_attribute(parent: Any, name: str) -> Any | None:

@@ -7,7 +7,7 @@ all of a file.
 
 import contextlib
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -209,7 +209,7 @@ def values(dataset: Any, where: str, start: int = 0, stop: int | None = None) ->
     if h5py.check_string_dtype(dataset.dtype) is None:
         rows = plain_array(dataset[start:stop], where.rpartition("/")[2], where)
         if words is not None:
-            return worded(rows, {number: word for word, number in words.items()})
+            return hdf5.worded(rows, {number: word for word, number in words.items()})
         return (
             rows.astype(np.float64) if rows.dtype.kind == "f" and rows.dtype.itemsize > 8 else rows
         )
@@ -218,14 +218,6 @@ def values(dataset: Any, where: str, start: int = 0, stop: int | None = None) ->
         block = np.asarray(dataset[first : min(first + _TEXT_ROWS, stop)])
         cells += [_decoded(cell) for cell in block.ravel()]
     return np.array(cells, dtype=str).reshape(stop - start, *dataset.shape[1:])
-
-
-def worded(codes: np.ndarray, words: Mapping[int, str]) -> np.ndarray:
-    """Text for the whole numbers of an enumeration, str of the same shape; a number without a word
-    is written out."""
-    known, place = np.unique(codes, return_inverse=True)
-    named = [str(words.get(code, code))[:MAX_TEXT] for code in known.tolist()]
-    return np.array(named, dtype=str)[place].reshape(codes.shape)
 
 
 def _decoded(cell: Any) -> str:

@@ -107,7 +107,7 @@ def _worded(dataset: Any, values: np.ndarray) -> np.ndarray:
         )
     except (InputError, ValueError, KeyError, OSError, RuntimeError):
         return values  # it refers to nothing
-    return nwb_file.worded(values, dict(enumerate(np.ravel(words).tolist())))
+    return hdf5.worded(values, dict(enumerate(np.ravel(words).tolist())))
 
 
 def _no_column(dataset: Any, name: str, rows: int) -> str | None:

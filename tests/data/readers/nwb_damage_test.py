@@ -20,6 +20,8 @@ from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.store.dataset import open_dataset
 from neurojax.data.store.session_rules import validate_session
 from neurojax.errors import InputError
+from tests.data.readers.nwb_observed_test import ragged as ragged_column
+from tests.data.readers.nwb_traces_test import write_imaging
 
 pytest.importorskip("pynwb")
 h5py = pytest.importorskip("h5py")
@@ -156,6 +158,63 @@ def test_any_content_in_any_place(changed_nwb, changes, spec):
                 put(file[parent or "/"], name, CONTENTS[content])
 
     outcome(changed_nwb(change), spec)
+
+
+BAD = "intervals/invalid_times"
+OBSERVED_PLACES = [
+    *(f"{BAD}/{name}" for name in ("start_time", "stop_time", "tags", "tags_index", "probe", "electrode_group", "id")),
+    *(f"units/{name}" for name in ("electrode_group", "obs_intervals", "obs_intervals_index", "electrodes_index")),
+    *(BAD, "general/extracellular_ephys/shank0", "general/extracellular_ephys/shank0/device"),
+]
+
+
+@fuzzed
+@given(st.lists(st.tuples(st.sampled_from(OBSERVED_PLACES), NAMES), min_size=1, max_size=3), st.booleans())
+def test_any_content_in_what_tells_of_observed_time(changed_nwb, changes, says_observed):
+    def change(file):
+        table = file.create_group(BAD)
+        table["start_time"], table["stop_time"], table["id"] = [5.0, 20.0], [6.0, np.nan], [0, 1]
+        ragged_column(table, "tags", [["shank0", "artefact"], []], str)
+        if not says_observed:
+            del file["units/obs_intervals"], file["units/obs_intervals_index"]
+        for place, content in changes:
+            parent, _, name = place.rpartition("/")
+            if isinstance(file.get(parent), h5py.Group):
+                put(file[parent], name, CONTENTS[content])
+
+    path = changed_nwb(change)
+    for spec in (SPECS[3], ReadSpec(options=(("hidden", "drop"), ("invalid", "keep")))):
+        outcome(path, spec)
+
+
+TRACES = "processing/ophys/DfOverF/plane0"
+CELLS = "processing/ophys/ImageSegmentation/cells_plane0"
+TRACE_PLACES = [
+    *(f"{TRACES}/{name}" for name in ("data", "timestamps", "starting_time", "rois")),
+    *(f"{CELLS}/{name}" for name in ("iscell", "accepted", "id", "imaging_plane", "pixel_mask_index")),
+    *(TRACES, CELLS, TRIALS, f"{TRIALS}/start_time", "general/optophysiology"),
+]
+
+
+@pytest.fixture(scope="module")
+def imaging(tmp_path_factory):
+    path = write_imaging(tmp_path_factory.mktemp("imaging") / "m.nwb")
+    return path.read_bytes(), path.with_name("changed.nwb")
+
+
+@fuzzed
+@given(st.lists(st.tuples(st.sampled_from(TRACE_PLACES), NAMES), min_size=1, max_size=3), st.booleans())
+def test_any_content_in_what_tells_of_traces(imaging, changes, is_cut):
+    content, path = imaging
+    path.write_bytes(content)
+    with h5py.File(path, "r+") as file:
+        for place, content in changes:
+            parent, _, name = place.rpartition("/")
+            if isinstance(file.get(parent or "/"), h5py.Group):
+                put(file[parent or "/"], name, CONTENTS[content])
+    cut = {"window_s": 2.0, "split": "blocks:10s"} if is_cut else {}
+    outcome(path, ReadSpec(options=(("traces", "DfOverF/plane0"),), behavior=("running",), **cut))
+    outcome(path, ReadSpec())
 
 
 ATTRIBUTES = st.sampled_from([None, "", "x", b"\xff", 0.0, -1.0, np.nan, 2**63, [1, 2], [[1.0]], h5py.Empty("f8")])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from neurojax.data.checks.findings import recorded_findings
-from neurojax.data.readers import nwb
+from neurojax.data.readers import hdf5, nwb
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.errors import InputError
 from tests.data.readers.nwb_observed_test import ragged, small_nwb, trains_of
@@ -74,6 +74,13 @@ def test_text_in_any_dress_is_text(path, kind):
 def test_numbers_that_an_enumeration_does_not_name_are_written_out(path):
     made = read(change(path, trials("choice", np.array([0, 3] * 6, "i1"), dtype=CHOICES)))
     assert made.conditions["choice"][:2].tolist() == ["left", "3"]
+
+
+def test_arrays_of_an_hdf5_file_are_read_alike(path):
+    with h5py.File(change(path, trials("choice", np.array([0, 3, 7] * 4, "i1"), dtype=CHOICES))) as file:
+        made = hdf5.array(file["intervals/trials"], "choice")
+        assert made[:3].tolist() == ["left", "3", "right"]
+        assert hdf5.array(file["intervals/trials"], "id").dtype.kind in "iu"
 
 
 def test_the_schemas_own_enumerations_are_text(path):
