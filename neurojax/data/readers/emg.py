@@ -44,7 +44,10 @@ OPTIONS = {
     "test_fold": "the fold of people.csv whose people test, default 4; the one before it validates",
     "consent": "what the people agreed to, where the file does not say",
 }
-UNUSED = ("bin_ms", "align", "window", "window_s", "behavior", "trial_columns", "time_unit")
+UNUSED = (
+    *("bin_ms", "align", "window", "window_s", "behavior", "trial_columns"),
+    *("time_unit", "max_gap_s", "silence", "strict"),
+)
 _WINDOW_MS, _STEP_MS = 260.0, 50.0
 _TEST_FOLD = 4
 _SHARES = (0.6, 0.2, 0.2)  # of people: train, validation, test

@@ -34,6 +34,9 @@ class Reader(Protocol):
             kind.
         UNUSED: fields of `ReadSpec` that mean nothing for this kind and are refused; need not be
             there.
+        EXAMPLE: what follows `neurojax convert` in the help of this kind; need not be there.
+        recognises: path -> what tells that it is of this kind, or None; words of it that begin
+            with `--` are options it needs, see `recognise`; need not be there.
     """
 
     VERSION: str
