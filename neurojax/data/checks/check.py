@@ -198,7 +198,7 @@ def _survey_of_counts(session: Session) -> _Survey:
         ),
         "silent_units": int((spikes.sum(0) == 0).sum()),
         "silent_units_train": int((spikes[TRAIN] == 0).sum()),
-        "silent_stretches": _silent_stretches(session, outline),
+        "silent_stretches": _silent_stretches(session, outline, spikes.sum(0)),
         "drift": None if change is None else dataclasses.asdict(change),
     }
     findings = [*split_findings(facts, spikes, change, session), *value_findings(facts, session)]
@@ -260,20 +260,25 @@ def _duplicates(session: Session, digests: dict[int, tuple[bytes, int]]) -> dict
     return found
 
 
-def _silent_stretches(session: Session, outline: Outline) -> dict[str, float]:
+def _silent_stretches(session: Session, outline: Outline, totals: np.ndarray) -> dict[str, float]:
     """Times within trials in which all units are silent although many spikes were due: gaps of the
-    recording."""
-    due = spikes_due(session, unit_rates_hz(session) * session.bin_size_s)
+    recording. `totals` are the spikes of each unit, [N]."""
+    per_bin, due = outline.cumulative[-1] / len(session.counts), None  # spikes of all units
+    if session.validity is not None:
+        due = spikes_due(session, totals / np.maximum(observed_bins(session).sum(0), 1))
     number, silent_bins = 0, 0
     for start, length in zip(
         session.trial_start_bin.tolist(), session.trial_num_bins.tolist(), strict=True
     ):
-        own = due[start : start + length]
-        # Bins in which nobody watched are no part of a silence.
-        quiet = (np.diff(outline.cumulative[start : start + length + 1]) == 0) & (own > 0)
+        quiet = np.diff(outline.cumulative[start : start + length + 1]) == 0
+        if due is not None:  # bins in which nobody watched are no part of a silence
+            quiet &= due[start : start + length] > 0
         edges = np.flatnonzero(np.diff(np.concatenate([[False], quiet, [False]])))
         lengths = edges[1::2] - edges[::2]
-        missing = np.diff(np.concatenate([[0], np.cumsum(own)])[edges])[::2]  # spikes
+        missing = lengths * per_bin
+        if due is not None:
+            before = np.concatenate([[0], np.cumsum(due[start : start + length])])
+            missing = before[edges[1::2]] - before[edges[::2]]
         lengths = lengths[
             (missing >= _DUE_SPIKES) & (lengths * session.bin_size_s >= _SHORTEST_GAP_S)
         ]
