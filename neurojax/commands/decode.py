@@ -307,6 +307,8 @@ def _facts(session: Session, result: decoder.Result) -> dict[str, Any]:
         "num_units": session.num_units,
         "num_trials": len(target.trial_ids),
         "num_trials_without_value": target.num_missing,
+        "num_trials_not_observed": target.num_unobserved,
+        "dimensions_left_out": list(target.dims_left_out),
         "num_trials_unseen_by_model": int(unseen.sum()),
         "num_test_trials": int((session.split[target.trial_ids] == TEST).sum()),
         "scored_on_unseen": bool((tested & unseen).sum() >= decoder.LEAST_TRIALS),

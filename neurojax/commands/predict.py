@@ -32,9 +32,11 @@ def predict(
 
     Sessions that the run has no rows for, or without a test trial, are counted and left out.
 
-    An .npz file holds, per task, the predicted spikes per bin float32 [test trials, bins, units],
-    NaN where not evaluated, plus trial_id, unit_id, split, bin_size_s and config_hash. An .nwb file
-    holds rates in Hz; see `predicted_nwb.predictions_as_nwb`.
+    An .npz file holds, per task, `<task>_rates_hz`, float32 [test trials, bins, units] in Hz, as an
+    .nwb file does (`predicted_nwb.predictions_as_nwb`), and `<task>`, the same in expected spikes
+    per bin, which earlier versions wrote alone. Both are NaN where the task does not score, and
+    where a unit was not observed: then `observed`, bool of the same shape, says which. Beside them:
+    `unit_of_values` (name: unit, one a line), trial_id, unit_id, split, bin_size_s, config_hash.
 
     Raises:
         InputError: no run, unknown task or format, other bins, or no session that can be predicted.
@@ -73,9 +75,18 @@ def predictions_as_npz(
 ) -> bytes:
     """Bytes of an .npz file; see `predict`."""
     content = io.BytesIO()
+    rates_hz = {
+        f"{task}_rates_hz": expected / np.float32(session.bin_size_s)
+        for task, expected in predictions.items()
+    }
+    units = {name: "Hz" for name in rates_hz} | dict.fromkeys(predictions, "spikes per bin")
+    if session.validity is not None:
+        rates_hz["observed"] = session.entry_valid(trial_ids)
     np.savez_compressed(
         content,
+        **rates_hz,
         **predictions,
+        unit_of_values=np.asarray([f"{name}: {unit}" for name, unit in sorted(units.items())]),
         trial_id=trial_ids,
         unit_id=session.unit_id,
         split=np.asarray("test"),
