@@ -29,6 +29,7 @@ ACRONYMS = (
     "brain_region",
     "region",
 )
+_MOST_BEYOND = 0.1  # share of units on no channel; beyond it none is believed
 _PLACES = ("ccf_ap", "ccf_dv", "ccf_lr")  # as other labs' channels.brainLocation has them
 SITES = (IDS, "mlapdv", "localCoordinates", "sitePositions", "probe", *_PLACES, *ACRONYMS)
 
@@ -82,7 +83,7 @@ def sites(
         probe_files, "electrodeSites", SITES, (), bad, kinds=NUMBERS_OR_TEXT
     )
     if table and any(name in clusters for name in CHANNEL_COLUMNS):
-        row, from_1 = _channel_rows(clusters, table, spec, label)
+        row, from_1 = _channel_rows(clusters, table, spec, label, bad)
         found = _of_channels(table, row, label)._replace(counted_from_1=from_1)
     if IDS in clusters or any(name in clusters for name in ACRONYMS):
         own = _of_channels(clusters, np.arange(num_units), label)
@@ -94,10 +95,14 @@ def sites(
 
 
 def _channel_rows(
-    clusters: Mapping[str, np.ndarray], table: Mapping[str, np.ndarray], spec: ReadSpec, label: str
+    clusters: Mapping[str, np.ndarray],
+    table: Mapping[str, np.ndarray],
+    spec: ReadSpec,
+    label: str,
+    bad: dict[str, InputError],
 ) -> tuple[np.ndarray, bool]:
     """Row of each unit's channel in the table of channels, int64 [N], -1 where not known, and
-    whether channels count from 1."""
+    whether channels count from 1; a few units on no channel are told in `bad`."""
     name = next(name for name in CHANNEL_COLUMNS if name in clusters)
     num_channels = len(next(iter(table.values())))
     given = np.asarray(clusters[name])
@@ -112,12 +117,18 @@ def _channel_rows(
     # IBL counts from 0. The files of other labs come from MATLAB, unless they know a channel 0.
     from_1 = first >= 1 and (name == "peakChannel" or last == num_channels)
     from_1 = from_1 if asked is None else asked == "1"
-    if first < from_1 or last >= num_channels + from_1:
-        raise InputError(
-            f"{said} runs from {first} to {last}, but there are {num_channels} channels; the files "
-            "belong to different revisions or are damaged"
-        )
     row = np.where(blank, -1, channel - from_1)
+    beyond = ~blank & ((row < 0) | (row >= num_channels))
+    error = InputError(
+        f"{said} runs from {first} to {last}, but there are {num_channels} channels; "
+        f"{int(beyond.sum())} of {len(row)} units lie on none, the files belong to different "
+        "revisions or are damaged"
+    )
+    if beyond.mean() > _MOST_BEYOND:
+        raise error
+    if beyond.any():
+        bad[f"clusters.{name}"] = error
+    row[beyond] = -1
     return _across_probes(row, clusters, table, said), bool(from_1)
 
 

@@ -124,6 +124,14 @@ def test_wherever_the_files_lie(tmp_path, session, place):
     assert made.unit_id[0] == {"probe folder": "probe00/0", "alf with probe folder": "probe_00/0"}.get(place, "0")
 
 
+def test_sorters_in_folders_of_probes_without_alf(tmp_path):
+    for k in range(2):
+        write(tmp_path / f"s/imec{k}/kilosort", spikes(k))
+    write(tmp_path / "s", task())
+    assert ibl.find(str(tmp_path)) == [str(tmp_path / "s")]
+    assert read(tmp_path / "s").unit_id.tolist() == [f"imec{k}/{unit}" for k in range(2) for unit in range(UNITS)]
+
+
 def test_probes_in_the_names_of_files(tmp_path, session):
     for k in range(2):
         for name, values in spikes(k).items():
@@ -207,6 +215,17 @@ def test_a_blank_channel_costs_one_unit_its_region(session):
     np.save(session / "clusters.peakChannel.npy", column(channels))
     expected = ["unknown" if k == 4 else r for k, r in enumerate(REGIONS) if k != 9]
     assert read(session).region.tolist() == expected
+
+
+def test_a_unit_on_a_channel_that_is_not_there_has_no_region(session):
+    channels = np.arange(1, UNITS + 1)
+    channels[4] = UNITS + 7
+    np.save(session / "clusters.peakChannel.npy", column(channels))
+    made = read(session)
+    assert made.region.tolist() == ["unknown" if k == 4 else r for k, r in enumerate(REGIONS) if k != 9]
+    assert "runs from 1 to 19, but there are 12 channels; 1 of 12 units" in left_out(made)[0]
+    with pytest.raises(InputError, match="1 of 12 units lie on none"):
+        read(session, strict=True)
 
 
 @pytest.mark.parametrize("numbered", ["across", "within"])
@@ -410,6 +429,16 @@ def test_clocks_are_asked_about_and_converted(tmp_path, unit, whole):
     both = read(folder, time_unit=unit)
     np.testing.assert_array_equal(both.counts, made.counts)
     np.testing.assert_allclose(both.conditions["go_cue_time_s"], 0.4, atol=1e-4)
+
+
+def test_windows_without_trials_are_asked_about_too(session):
+    times = np.load(session / "spikes.times.npy")
+    plain = read(session, window_s=2.0)
+    np.save(session / "spikes.times.npy", np.rint(times * 1000))
+    with pytest.raises(InputError, match="--time_unit=ms"):
+        read(session, window_s=2.0)
+    made = read(session, window_s=2.0, time_unit="ms")
+    assert made.num_trials == plain.num_trials and abs(int(made.counts.sum()) - int(plain.counts.sum())) <= 150
 
 
 def test_samples_with_a_rate(session):
