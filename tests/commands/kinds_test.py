@@ -87,6 +87,18 @@ def matlab_cell(path):
     return matlab(path, data={"note": "x", "spk": trains})
 
 
+def matlab_vectors(path):
+    times, units = spikes()
+    return matlab(path, sp={"st": times, "clu": units, "note": "x"})
+
+
+def matlab_trials(path):
+    trains = np.empty((30, 6), object)
+    for place in np.ndindex(30, 6):
+        trains[place] = np.sort(rng().uniform(0, 1, 5)) + place[1] / 1000
+    return matlab(path, data={"spk": trains})
+
+
 def matlab_counts(path):
     return matlab(path, J=rng().poisson(0.3, (7, 900)), dt=0.02)
 
@@ -138,7 +150,7 @@ def emg(path):
 
 MAKERS = {
     "arrays": (arrays_counts, arrays_without_bin_size, arrays_spikes, folder_of_arrays, tensors, matlab_arrays),
-    "mat": (matlab_cell, matlab_counts),
+    "mat": (matlab_cell, matlab_counts, matlab_vectors, matlab_trials),
     "phy": (phy, folder_of_sortings, phy_without_a_rate),
     "ibl": (ibl,),
     "brainwide": (brainwide,),

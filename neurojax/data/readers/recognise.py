@@ -3,16 +3,18 @@ data. What is damaged is recognised as nothing."""
 
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from neurojax.data.readers import hdf5, ibl_one, nwb_file
+from neurojax.data.readers.mat_layouts import found_options
 from neurojax.data.readers.matlab_values import described, load_matlab
 from neurojax.data.readers.registry import reader_of
 from neurojax.data.readers.sorting_folders import is_sorting
 from neurojax.data.store.array_files import open_input
+from neurojax.errors import InputError
 
 _WINDOWS = "--window_s=2"
 _MAT_BYTES = 2**26  # of a MATLAB file that is looked into
@@ -211,25 +213,37 @@ def _mat(path: str) -> str | None:
         root = _mat_root(file)
         if _told_arrays(set(root)):
             return None  # which `arrays` reads too
-        entries = described(root)
-        held = ", ".join(entries[:8])
-        for entry in sorted(entries, key=_likely, reverse=True):
-            name, _, what = entry.partition(" ")
-            if " in each of " in entry or what.startswith("cell of"):
-                return (
-                    f"MATLAB values {held}; spike times may be in {name} "
-                    f"(--options=spikes={name} {_WINDOWS})"
-                )
-            if what.count(",") in (1, 2) and min(_shape(what)) > 1:
-                axes = "trials:bins:units" if what.count(",") == 2 else "units:bins"
-                windows = "" if what.count(",") == 2 else f" {_WINDOWS}"
-                return (
-                    f"MATLAB values {held}; spikes per bin may be in {name}, check axes and bin "
-                    f"size (--options=counts={name},axes={axes},bin_size_s=0.02{windows})"
-                )
-        return f"MATLAB values {held}; say what holds the spikes (--options=spikes=PATH)"
+        entries = sorted(described(root), key=_likely, reverse=True)
+        held = f"MATLAB values {', '.join(entries[:8])}"
+        try:
+            found = found_options(root, file)
+        except InputError:
+            return f"{held}; {_likeliest(entries)}"
+        read_as = " ".join(f"{name}={value}" for name, value in found.items())
+        return f"{held}; read as {read_as} ({_WINDOWS})"
 
     return _of_folder(path, (".mat",), look)
+
+
+def _likeliest(entries: Sequence[str]) -> str:
+    """What may hold the spikes, and the options that say so."""
+    for entry in entries:
+        name, _, what = entry.partition(" ")
+        if " x " in what and what.startswith("cell of"):
+            return (
+                f"spike times of trials and units may be in {name}, check axes and window "
+                f"(--options=spikes={name},axes=trials:units,window=0:1)"
+            )
+        if " in each of " in entry or what.startswith("cell of"):
+            return f"spike times may be in {name} (--options=spikes={name} {_WINDOWS})"
+        if what.count(",") in (1, 2) and min(_shape(what)) > 1:
+            axes = "trials:bins:units" if what.count(",") == 2 else "units:bins"
+            windows = "" if what.count(",") == 2 else f" {_WINDOWS}"
+            return (
+                f"spikes per bin may be in {name}, check axes and bin size "
+                f"(--options=counts={name},axes={axes},bin_size_s=0.02{windows})"
+            )
+    return "say what holds the spikes (--options=spikes=PATH)"
 
 
 def _likely(entry: str) -> int:
