@@ -80,11 +80,11 @@ def test_every_example_of_an_option_runs(nwb_path, tmp_path, monkeypatch, capsys
     section = PAGE.partition("## Every option")[2].partition("\n## ")[0]
     (block,) = re.findall(r"```bash\n(.*?)```", section, re.DOTALL)
     commands = [shlex.split(line, comments=True)[1:] for line in block.splitlines()]
-    assert len(commands) == 13
+    assert len(commands) == 14
     for command in commands:
         assert main(command) == 0, (command, capsys.readouterr())
     capsys.readouterr()
-    made = {name: open_dataset(f"data/{name}").sessions[0] for name in "abcdefghijklm"}
+    made = {name: open_dataset(f"data/{name}").sessions[0] for name in "abcdefghijklmn"}
     assert set(made["a"].conditions) >= {"tags"} and made["b"].region[0] == "shank0"
     assert made["c"].unit_id.tolist() == ["11", "13", "15"] and made["d"].num_units == 5
     assert "never observed" in made["e"].info["trials_dropped"] and made["f"].entry_valid([1])[0, :, 0].all()
@@ -92,6 +92,8 @@ def test_every_example_of_an_option_runs(nwb_path, tmp_path, monkeypatch, capsys
     assert made["g"].validity is not None and made["g"].num_trials == 30
     for name, number, left in [("h", 24, "val"), ("i", 24, "drop"), ("j", 30, "")]:
         assert made[name].num_trials == number, left
+    assert np.bincount(made["h"].split).tolist() == [18, 0, 6]
+    assert np.bincount(made["n"].split).tolist() == [16, 2, 6]
     assert made["j"].info["licence"] == "CC-BY-4.0" and made["k"].behaviour_valid["speed"].mean() > 0.9
     assert (made["l"].num_units, made["m"].num_units) == (5, 6) and made["l"].observation == "real"
 

@@ -32,6 +32,7 @@ class Finding:
 
 _SORTED = "nothing to do: they are sorted when binned"
 _CLOCK = "check that spikes, trials and behaviour share one clock, in seconds"
+UNOBSERVED = "outside of the observed time"  # why spikes were left out
 _NO_SILENCE = "nothing to do: they are no silence, and are left out of training and scores"
 # What every door calls bins that `observed.heard` marks.
 FELL_SILENT = "bins not observed, as a whole population fell silent against all odds"
@@ -242,7 +243,9 @@ def recorded_findings(info: Mapping[str, Any]) -> list[Finding]:
         found.append(Finding(level, "_".join(kind.lower().split()), f"{name}: {number}", remedy))
     for key, (level, what, remedy) in _DROPS.items():
         for reason, number in _numbers(info.get(key)):
-            found.append(Finding(level, key, f"{what} left out ({reason}): {number}", remedy))
+            told = (level, remedy) if reason != UNOBSERVED else ("note", _NO_SILENCE)
+            sentence = f"{what} left out ({reason}): {number}"
+            found.append(Finding(told[0], key, sentence, told[1]))
     return found
 
 

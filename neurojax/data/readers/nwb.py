@@ -41,6 +41,7 @@ OPTIONS = {
     "keep": "COLUMN:VALUE of units that stay, quality:good; several values as good+mua",
     "as_test": "val: a split without test trials, or whose test trials hide all held-out units, "
     "tests on its validation trials",
+    "validate": "share of the train trials that validate where the file's split leaves none, 0.1",
     "hidden": "trials in which held-out units were not observed: drop leaves them out, keep keeps "
     "test trials beside as_test=val; default: they stay, these units' entries marked unobserved",
     "min_observed": "share of the trials' time in which a unit must have been observed, else it is "

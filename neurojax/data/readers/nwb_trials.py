@@ -15,7 +15,7 @@ from neurojax.data.readers.nwb_tables import (
     plain_columns,
     required_table,
 )
-from neurojax.data.readers.spec import ReadSpec
+from neurojax.data.readers.spec import ReadSpec, as_number
 from neurojax.data.readers.trials import counted_drops, kept_windows, whole_times
 from neurojax.data.session import TEST, TRAIN, VALIDATION
 from neurojax.data.store.session_rules import TRIAL_COLUMNS
@@ -178,7 +178,7 @@ def kept(
     return Windows(
         starts[keep],
         stops[keep],
-        None if codes is None else _with_test(codes[row], spec, laid.place),
+        None if codes is None else _whole_split(codes[row], spec, laid.place),
         conditions,
         dropped,
         {name: number for name, number in notes.items() if number},
@@ -289,12 +289,25 @@ def _stored_split(columns: dict[str, np.ndarray], spec: ReadSpec, where: str) ->
     return codes
 
 
-def _with_test(split: np.ndarray, spec: ReadSpec, where: str) -> np.ndarray:
-    if TEST in split:
-        return split
+def _whole_split(split: np.ndarray, spec: ReadSpec, where: str) -> np.ndarray:
+    """The file's split with test trials and, where the option `validate` asks for them, with
+    validation trials."""
+    if TEST not in split:
+        require(
+            spec.option("as_test") == "val",
+            f"{where}: its split leaves no test trial; give --options=as_test=val to test on the "
+            "validation trials, or draw a split with --split=random or --split=blocks:300s",
+        )
+        split = np.where(split == VALIDATION, TEST, split).astype(np.int8)
+    typed = spec.option("validate")
+    share = 0.0 if typed is None else as_number(typed)
     require(
-        spec.option("as_test") == "val",
-        f"{where}: its split leaves no test trial; give --options=as_test=val to test on the "
-        "validation trials, or draw a split with --split=random or --split=blocks:300s",
+        0 <= share <= 0.5, f"validate={typed!r}; expected a share of the train trials, 0 to 0.5"
     )
-    return np.where(split == VALIDATION, TEST, split).astype(np.int8)
+    train = np.flatnonzero(split == TRAIN)
+    if not share or VALIDATION in split or len(train) < 2:
+        return split
+    drawn = np.random.default_rng(0).permutation(train)[: max(1, round(share * len(train)))]
+    split = split.copy()
+    split[drawn] = VALIDATION
+    return split

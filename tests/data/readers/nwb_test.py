@@ -238,6 +238,12 @@ def test_held_out_units_hidden_in_test_trials(changed_nwb):
     made = read(path, {"as_test": "val"})
     assert made.info["trials_dropped"] == {"held-out units were not observed": 6}
     assert made.split.tolist() == [0, 0, 2, 0] * 6 and made.validity is None
+    drawn = read(path, {"as_test": "val", "validate": "0.25"})
+    assert np.bincount(drawn.split).tolist() == [14, 4, 6]
+    assert set(drawn.trial_start_s[drawn.split == 2]) == set(made.trial_start_s[made.split == 2])
+    assert read(path, {"validate": "0.25"}).split.tolist() == [0, 0, 1, 2, 0] * 6  # it has some
+    with pytest.raises(InputError, match="validate='most'; expected a share of the train trials"):
+        read(path, {"validate": "most"})
     made = read(path, {"as_test": "val", "hidden": "keep"})
     assert made.num_trials == 30 and made.split.tolist() == [0, 0, 1, 2, 0] * 6
     with pytest.raises(InputError, match="no test trial.*as_test=val"):
