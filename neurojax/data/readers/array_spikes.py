@@ -50,6 +50,11 @@ def bin_spikes(arrays: Arrays, spec: ReadSpec, num_units: int | None, where: str
     starts, stops = trials_in_seconds(arrays, times, spec, bin_size_s, where)
     dropped = {"time is not finite": num_lost}
     if trial is not None:
+        require(
+            times.shape == units.shape,
+            f"{where}: spike_times_s has {len(times)} values, spike_units {units.size}; expected "
+            "one of each a spike",
+        )
         laid = end_to_end(times, trial, starts, stops, where)
         times, starts, stops, inside = laid
         units, dropped[OUTSIDE_OF_ITS_TRIAL] = units[inside], int((~inside).sum())

@@ -70,8 +70,9 @@ def kept_of(
     kept["unit_metadata"] = {
         key: values[units] for key, values in (fields.get("unit_metadata") or {}).items()
     }
-    own = [name for name in _PER_UNIT if fields.get(name) is not None]
-    kept |= {name: np.asarray(fields[name])[units] for name in own}
+    own = {name: np.asarray(fields[name]) for name in _PER_UNIT if fields.get(name) is not None}
+    # What has another length is refused with the session.
+    kept |= {name: v[units] for name, v in own.items() if v.shape == units.shape}
     if fields.get("unit_id") is None and not units.all():  # names stay those of the rows
         kept["unit_id"] = np.flatnonzero(units).astype(str)
     split = stored_split

@@ -32,13 +32,15 @@ class Roles:
     behaviour_valid: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     unit_metadata: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     notes: dict[str, Any] = dataclasses.field(default_factory=dict)
+    left_out: list[str] = dataclasses.field(default_factory=list)  # what fits nothing, and why
 
 
 def assign_roles(arrays: Mapping[str, np.ndarray], axes: Axes, spec: ReadSpec, where: str) -> Roles:
     """Sorts arrays into trial columns, behaviour, unit metadata and notes.
 
     Raises:
-        InputError: an array fits two roles or none, or the options name an array that is not there.
+        InputError: an array fits two roles, one that the options name does not fit or is not there,
+            or, with `spec.strict`, one fits none.
     """
     for option, names in (("behavior", spec.behavior), ("trial_columns", spec.trial_columns)):
         if missing := [name for name in names if name not in arrays]:
@@ -50,6 +52,10 @@ def assign_roles(arrays: Mapping[str, np.ndarray], axes: Axes, spec: ReadSpec, w
     masks = {name: array for name, array in arrays.items() if _is_mask(name, array, arrays, axes)}
     for name, array in arrays.items():
         if name in masks:
+            continue
+        if reason := _misfit(name, array, axes, spec):
+            require(not spec.strict, f"{where}: {reason}")
+            roles.left_out.append(reason.partition(";")[0])
             continue
         role = _role(name, array, axes, spec, where)
         if role == "trials":
@@ -68,6 +74,34 @@ def assign_roles(arrays: Mapping[str, np.ndarray], axes: Axes, spec: ReadSpec, w
         )
         roles.behaviour_valid[base] = mask.astype(bool)
     return roles
+
+
+def _misfit(name: str, array: np.ndarray, axes: Axes, spec: ReadSpec) -> str:
+    """Why an array that no option names fits no role; "" where it fits one or may fit several."""
+    if name in (*spec.behavior, *spec.trial_columns) or array.size == 1:
+        return ""
+    shape, length = list(array.shape), len(array) if array.ndim else -1
+    if name.startswith("unit_"):
+        fits = array.shape == (axes.num_units,) and array.dtype.kind in "biuf"
+        told = f"{name!r} is {array.dtype} {shape}, expected one number for each of "
+        return "" if fits else f"{told}{axes.num_units} units; correct or remove it"
+    known = {axes.num_trials, axes.total_bins} | ({axes.num_units} if array.ndim == 1 else set())
+    is_note = array.dtype.kind == "U" and array.size <= _MAX_NOTE
+    if length not in known and not is_note:
+        told = f"array {name!r} of shape {shape} has no known meaning ({axes.num_trials} trials, "
+        return (
+            f"{told}{axes.total_bins} bins, {axes.num_units} units); correct it, give the times of "
+            f"its samples as {name}_times_s, or remove it"
+        )
+    per_trial = length == axes.num_trials != axes.total_bins
+    on_grid = array.ndim in (2, 3) and array.shape[:2] == (axes.num_trials, axes.trial_bins)
+    too_wide = array.ndim > 2 or (array.ndim == 2 and not 1 <= array.shape[1] <= _MAX_DIMS)
+    if per_trial and not on_grid and too_wide:
+        return (
+            f"trial column {name!r} has shape {shape}, expected [trials] or [trials, at most "
+            f"{_MAX_DIMS}]; make columns of it, or remove it"
+        )
+    return ""
 
 
 def _role(name: str, array: np.ndarray, axes: Axes, spec: ReadSpec, where: str) -> str:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neurojax import Session
-from neurojax.data.checks.findings import LEFT_OUT
+from neurojax.data.checks.findings import LEFT_OUT, PART_LEFT_OUT
 from neurojax.data.readers.array_spikes import OUTSIDE_OF_ITS_TRIAL
 from neurojax.data.readers.arrays import read_session
 from neurojax.data.readers.signals import FILL_VALUES
@@ -185,6 +185,28 @@ def test_a_behaviour_that_cannot_be_used_is_left_out_and_told_or_refused(tmp_pat
     assert "speed" not in session.behaviour and "speed" in left
     with pytest.raises(InputError, match=words):
         read(tmp_path, arrays, strict=True)
+
+
+@pytest.mark.parametrize(
+    "name, values",
+    [
+        ("waveforms", np.zeros((UNITS, 82))),
+        ("reward", np.zeros(39)),
+        ("image", np.zeros((40, 64, 64))),
+        ("unit_snr", np.zeros(3)),
+        ("unit_celltype", np.array(["pyr"] * UNITS)),
+        ("camera", np.zeros((777, 2))),
+    ],
+)
+def test_an_array_that_fits_nothing_is_left_out_and_told_or_refused(tmp_path, name, values):
+    session = read(tmp_path, COUNTS | {name: values, "choice": np.arange(40)})
+    (left,) = [key for key in session.info["findings"] if key.startswith(PART_LEFT_OUT)]
+    assert repr(name) in left and session.conditions.keys() == {"choice"} and not session.unit_metadata
+    with pytest.raises(InputError, match=name):
+        read(tmp_path, COUNTS | {name: values}, strict=True)
+    fields = {"behavior": (name,)} if name in ("waveforms", "camera") else {"trial_columns": (name,)}
+    with pytest.raises(InputError, match=name):  # what is asked for is refused
+        read(tmp_path, COUNTS | {name: values}, **fields)
 
 
 def test_times_of_trials_stay_columns_of_trials(tmp_path):

@@ -298,10 +298,10 @@ BAD = {
     ),
     "no_meaning": (
         GOOD | {"waveforms": np.zeros((UNITS, 82))},
-        {},
+        {"strict": True},
         r"'waveforms' of shape \[5, 82\] has no known",
     ),
-    "wrong_length": (GOOD | {"reward": np.zeros(29)}, {}, r"'reward' of shape \[29\]"),
+    "wrong_length": (GOOD | {"reward": np.zeros(29)}, {"strict": True}, r"'reward' of shape \[29\]"),
     "not_there": (GOOD, {"behavior": ("speed",)}, "behavior names 'speed'"),
     "behavior_length": (
         GOOD,
@@ -313,8 +313,12 @@ BAD = {
         {"trial_columns": ("pupil",)},
         r"'pupil' has shape \[240, 2\], expected \[30 trials\]",
     ),
-    "column_rank": (GOOD | {"image": np.zeros((TRIALS, 64, 64))}, {}, r"'image' has shape \[30, 64, 64\]"),
-    "metadata": (GOOD | {"unit_snr": np.zeros(3)}, {}, "'unit_snr' is float64"),
+    "column_rank": (
+        GOOD | {"image": np.zeros((TRIALS, 64, 64))},
+        {"strict": True},
+        r"'image' has shape \[30, 64, 64\]",
+    ),
+    "metadata": (GOOD | {"unit_snr": np.zeros(3)}, {"strict": True}, "'unit_snr' is float64"),
     "mask_alone": (GOOD | {"choice_valid": np.ones(240, bool)}, {}, "'choice' is no behaviour"),
     "times_step": (GOOD | {"bin_times_s": np.arange(240).reshape(30, 8) * 0.02}, {}, "advances by 0.02 s"),
     "times_shape": (GOOD | {"bin_times_s": np.arange(8) * 0.01}, {}, r"bin_times_s has shape \[8\]"),
