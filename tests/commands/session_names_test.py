@@ -225,3 +225,26 @@ def test_names_of_parts_and_of_the_whole(tmp_path):
     assert joined_name(["/d/M1/a.npz", "/d/M1/b.npz"], "{parent}_all") == "M1_all"
     with pytest.raises(InputError, match="no common folder"):
         joined_name(["/a/x.npz", "/b/x.npz"], None)
+
+
+@pytest.mark.parametrize("window_s", [2, 0.5])
+def test_windows_of_parts_begin_on_one_grid(tmp_path, window_s):
+    (tmp_path / "day1").mkdir()
+    for n, first_s in enumerate((3.3, 5.17)):
+        times = np.sort(np.random.default_rng(n).uniform(first_s, 60, 4000))
+        arrays = {"spike_times_s": times, "spike_units": np.arange(4000) % 5}
+        np.savez(tmp_path / "day1" / f"imec{n}.npz", **arrays)
+    words = [
+        "convert",
+        "arrays",
+        str(tmp_path / "day1"),
+        f"--out={tmp_path / 'out'}",
+        f"--window_s={window_s}",
+        "--join",
+    ]
+    assert main(words) == 0
+    (session,) = open_dataset(tmp_path / "out", verify="full").sessions
+    np.testing.assert_allclose(session.trial_start_s % window_s, 0, atol=1e-9)
+    observed = session.entry_valid(np.arange(session.num_trials))
+    alone = session.trial_start_s < 5.17  # the second probe was not on yet
+    assert alone.any() and not observed[alone][:, :, 5:].any() and observed[~alone].all()
