@@ -24,7 +24,8 @@ from neurojax.errors import InputError, require
 TIMES = ("spike_times.npy", "spike_times_sec_adj.npy", "spike_times_sec.npy")
 MARKERS = (*TIMES, "numpysorting_info.json", "sorting_cached.npz")
 _ATTRIBUTES = "recording_info/recording_attributes.json"  # of a SortingAnalyzer, one folder above
-ALIGNED = "spike times on another clock beside those that were read"  # in info["findings"]
+# names in info["findings"]
+ALIGNED = "spike times on another clock beside those that were read"
 KEPT = "spikes that kept_spikes.npy does not fit, so that it was not used"
 
 

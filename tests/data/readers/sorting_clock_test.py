@@ -1,15 +1,18 @@
 """The clock of a sorting: every segment is read, what was not recorded is not silence, samples need a rate."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from neurojax.data.checks.findings import FELL_SILENT
+from neurojax.data import join as join_module
+from neurojax.data.checks.findings import FELL_SILENT, recorded_findings
 from neurojax.data.join import NOT_EVERYWHERE, join
-from neurojax.data.readers import phy
+from neurojax.data.readers import cluster_tables, phy, side_tables, sorting_clock, sorting_folders, sorting_trials
 from neurojax.data.readers.sorting_clock import JOINED, LEFT_OUT, NOT_ITS_END
 from neurojax.data.readers.sorting_folders import ALIGNED, KEPT
 from neurojax.data.readers.sorting_trials import OUTSIDE, REACHING
@@ -137,7 +140,7 @@ def test_the_length_of_the_raw_file_ends_the_recording(tmp_path):
         (PARAMS.replace("'raw.dat'", "r'D:\\data\\raw.dat'"), 70, 0, 35),
         (PARAMS.replace("'raw.dat'", "['raw.dat', 'raw.dat']"), 35, 0, 35),
         (PARAMS.replace("'raw.dat'", "['raw.dat', 'gone.dat']"), 70, 0, 29),
-        (PARAMS.replace("n_channels_dat = 2", "n_channels_dat = 7"), 70.00001, 0, 29),  # no whole number of samples
+        (PARAMS, 70, 1, 29),  # no whole number of samples
         (PARAMS.replace("n_channels_dat = 2", "n_channels_dat = x"), 70, 0, 29),
         (PARAMS.replace("'int16'", "'noise'"), 70, 0, 29),
     ],
@@ -399,3 +402,16 @@ def test_two_probes_of_one_recording_join(tmp_path):
     assert both.num_units == 10 and both.unit_id[5] == "imec1:0"
     lacking = both.info["findings"][NOT_EVERYWHERE]
     assert both.num_trials == 31 and lacking == 1 + 2
+
+
+MODULES = [cluster_tables, side_tables, sorting_clock, sorting_folders, sorting_trials, join_module]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_check_knows_what_to_do_about_every_finding(module):
+    text = Path(module.__file__).read_text()
+    names = re.findall(r"^([A-Z_]+) = \"", text.partition('# names in info["findings"]')[2], re.MULTILINE)
+    assert names
+    for name in names:
+        (finding,) = recorded_findings({"findings": {getattr(module, name): 1}})
+        assert finding.remedy != "look at the recording", name
