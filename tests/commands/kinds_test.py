@@ -148,7 +148,17 @@ def emg(path):
     return path
 
 
+def suite2p(path):
+    folder = path / "day1" / "suite2p" / "plane0"
+    folder.mkdir(parents=True)
+    noise = rng().normal(size=(6, 3000)).astype(np.float32)
+    np.save(folder / "F.npy", 100 + noise), np.save(folder / "Fneu.npy", 10 + noise)
+    np.save(folder / "iscell.npy", np.ones((6, 2)))
+    return path / "day1" / "suite2p"
+
+
 MAKERS = {
+    "traces": (suite2p,),
     "arrays": (arrays_counts, arrays_without_bin_size, arrays_spikes, folder_of_arrays, tensors, matlab_arrays),
     "mat": (matlab_cell, matlab_counts, matlab_vectors, matlab_trials),
     "phy": (phy, folder_of_sortings, phy_without_a_rate),

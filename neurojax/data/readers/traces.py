@@ -80,7 +80,10 @@ def recognises(path: str) -> str | None:
     """What tells that a path holds traces; None where nothing does."""
     place = Path(path)
     if place.is_dir() and is_suite2p(place):
-        return "a suite2p folder: F.npy, traces of cells (give --window_s=4 or trials.csv)"
+        return (
+            "a suite2p folder: F.npy, traces of cells (give --window_s=4 or trials.csv, and the "
+            "frames a second, --options=sampling_hz=30)"
+        )
     if place.is_file() and place.suffix in CAIMAN[:2] and is_caiman(place):
         return "CaImAn's estimates (give --window_s=4 or trials.csv)"
     return None
