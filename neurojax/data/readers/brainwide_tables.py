@@ -36,6 +36,7 @@ def table_of(
         least_rows: fewer cannot be.
     """
     table, skipped = {}, {}
+    where, place = str(parent.file.filename), parent.name.strip("/")
     for name in hdf5.columns(parent):
         if parent[name].ndim != 1:
             skipped[name] = "several values a row"
@@ -45,7 +46,7 @@ def table_of(
         except InputError as error:
             if name in needed:
                 raise
-            leave_out(findings, PART, f"{parent.name.strip('/')}/{name}", error, spec)
+            leave_out(findings, PART, f"{place}/{name}", error, spec, where)
     lengths = [len(values) for values in table.values()]
     votes = {n: (n >= least_rows, lengths.count(n), n) for n in lengths}
     usual = max(votes, key=lambda n: votes[n], default=0)
@@ -56,7 +57,7 @@ def table_of(
         )
         if name in needed:
             raise error
-        leave_out(findings, PART, f"{parent.name.strip('/')}/{name}", error, spec)
+        leave_out(findings, PART, f"{place}/{name}", error, spec, where)
         del table[name]
     return table, skipped
 
@@ -139,7 +140,7 @@ def read_behaviour(
             require_shared_clock(times, starts, bin_size_s, said)
             binned = mean_in_bins(times, values, starts, bin_size_s, spec.max_gap_s)
         except InputError as error:
-            leave_out(odd, BEHAVIOUR, name, error, spec)
+            leave_out(odd, BEHAVIOUR, name, error, spec, where)
             continue
         if domain is not None and len(domain) > 1:  # nothing is known between parts
             inside = inside_bins(merged(domain), trial_start_s, lengths, bin_size_s)

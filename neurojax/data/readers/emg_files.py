@@ -78,7 +78,7 @@ def read_person(source: str, spec: ReadSpec, odd: dict[str, int]) -> Person:
         except InputError as error:
             if name in REQUIRED:
                 raise
-            leave_out(odd, PART, name, error, spec)
+            leave_out(odd, PART, name, error, spec, source)
     names = arrays["gesture_names"]
     is_text = names.ndim == 1 and names.dtype.kind == "U" and names.dtype.itemsize <= 4 * _MAX_NAME
     require(

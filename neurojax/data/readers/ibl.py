@@ -216,7 +216,7 @@ def _probes(files: list[AlfFile], spec: ReadSpec, where: str, odd: dict[str, int
         try:
             probes.append(read_probe(files, name, collection, spec, where, odd))
         except InputError as error:
-            leave_out(odd, PART, name or "the folder itself", error, spec)
+            leave_out(odd, PART, name or "the folder itself", error, spec, where)
             errors.append(error)
     if not probes:
         raise errors[0]

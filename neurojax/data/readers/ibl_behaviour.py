@@ -96,7 +96,7 @@ def _try(
     try:
         made[ours] = read(name, attribute)
     except InputError as error:
-        leave_out(series.odd, BEHAVIOUR, f"{name}.{attribute}", error, series.spec)
+        leave_out(series.odd, BEHAVIOUR, f"{name}.{attribute}", error, series.spec, series.where)
         return False
     return True
 

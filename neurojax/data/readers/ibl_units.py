@@ -141,7 +141,7 @@ def read_probe(
     label = f"{where}, {collection}"
     times, clusters = _spikes(here, label, spec)
     least_rows = int(clusters.max()) + 1 if len(clusters) else 0
-    columns = _columns(here, least_rows, collection, spec, label, findings)
+    columns = _columns(here, least_rows, collection, spec, where, findings)
     num_clusters = len(next(iter(columns.values()))) if columns else None
     unit_s = TimeUnit.of(spec.time_unit).spikes
     sorting = sorted_spikes(in_seconds(times, unit_s), clusters, label, num_clusters)
@@ -152,15 +152,15 @@ def read_probe(
     try:
         columns |= _metrics(here, sorting.cluster_id, label)
     except InputError as error:
-        leave_out(findings, PART, f"{collection}, clusters.metrics", error, spec)
+        leave_out(findings, PART, f"{collection}, clusters.metrics", error, spec, where)
     bad: dict[str, InputError] = {}
     try:
         probe_files = [file for file in files if file.collection == f"alf/{name}"]
         lie = sites(here, probe_files, columns, num_units, spec, label, bad)
         for key, error in bad.items():
-            leave_out(findings, PART, f"{collection}, {key}", error, spec)
+            leave_out(findings, PART, f"{collection}, {key}", error, spec, where)
     except InputError as error:
-        leave_out(findings, PART, f"{collection}, sites and regions", error, spec)
+        leave_out(findings, PART, f"{collection}, sites and regions", error, spec, where)
         lie = nowhere(num_units)
     metadata = {"depth_um": columns["depths"]} if "depths" in columns else {}
     metadata |= {key: columns[key] for key in ("label", "presence_ratio") if key in columns}
@@ -209,10 +209,11 @@ def _columns(
     least_rows: int,
     collection: str,
     spec: ReadSpec,
-    label: str,
+    where: str,
     findings: dict[str, int],
 ) -> dict[str, np.ndarray]:
     """Attributes of the clusters, one value each, [clusters]; bad ones are left out."""
+    label = f"{where}, {collection}"
     bad: dict[str, InputError] = {}
     files = [file for file in here if file.attribute != "metrics"]
     table = read_objects(
@@ -230,7 +231,7 @@ def _columns(
                 "number a cluster"
             )
     for key, error in bad.items():
-        leave_out(findings, PART, f"{collection}, {key}", error, spec)
+        leave_out(findings, PART, f"{collection}, {key}", error, spec, where)
     return columns
 
 

@@ -46,7 +46,7 @@ def read_trials(
             bad[f"{table}.{name}"] = InputError(f"{where}: {table}.{name} is text, not numbers")
             del read[name]
     for name, error in bad.items():
-        leave_out(odd, PART, name, error, spec)
+        leave_out(odd, PART, name, error, spec, where)
     return in_unit(read, TimeUnit.of(spec.time_unit).trials)
 
 

@@ -9,7 +9,12 @@ BEHAVIOUR, PART = LEFT_OUT, PART_LEFT_OUT
 
 
 def leave_out(
-    findings: dict[str, int], kind: str, what: str, error: InputError, spec: ReadSpec
+    findings: dict[str, int],
+    kind: str,
+    what: str,
+    error: InputError,
+    spec: ReadSpec,
+    where: str,
 ) -> None:
     """Counts a part that cannot be read in `findings`, with the reason; with `spec.strict` the
     error is raised.
@@ -20,10 +25,13 @@ def leave_out(
         what: of the recording, "wheel".
         error: why it cannot be read.
         spec: its `strict` decides.
+        where: the recording, whose place is left out of the reason: it may be read elsewhere.
     """
     if spec.strict:
         raise error
     said = str(error)
+    for place in (f"{where}: ", f"{where}, ", f"{where}/", where):
+        said = said.replace(place, "")
     said = said if said.startswith(what) else f"{what}: {said}"
     name = f"{kind} ({said[:_MAX_SAID]})"
     findings[name] = findings.get(name, 0) + 1
