@@ -183,6 +183,15 @@ _KNOWN = {
         "warning",
         "the recording counts as bad from its beginning, or to its end; correct the table",
     ),
+    "obs_intervals that end before they begin, or nowhere": (
+        "warning",
+        "they were left out, so that less counts as observed; correct the table",
+    ),
+    "units that fire, but have no obs_intervals": (
+        "warning",
+        "they count as observed throughout; state when they were, or leave them out with "
+        "--options=keep=COLUMN:VALUE",
+    ),
     "bad times that end before they begin": ("warning", "they were turned; check the table"),
     "other tables of units, not read": (
         "note",

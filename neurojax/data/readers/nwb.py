@@ -188,7 +188,7 @@ def _read_spikes(
 
 def _span(units: Units, survey: Survey, bin_size_s: float) -> tuple[float, float]:
     """First and last time of the recording, seconds: as it was observed, else of its spikes."""
-    said = [own for own in units.observed or () if len(own)]
+    said = [own for own in units.observed or () if len(own) and np.isfinite(own).all()]
     if said:
         return min(own[0, 0] for own in said), max(own[-1, 1] for own in said)
     first = np.floor(survey.first_s / bin_size_s) * bin_size_s

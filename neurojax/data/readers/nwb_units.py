@@ -103,8 +103,8 @@ def read_units(file: Any, spec: ReadSpec, where: str) -> Units:
             f"{place}/heldout is {skipped['heldout']}; expected true or false for each unit"
         )
     probe, probe_names = unit_probes(table, columns, sites, members, rows)
-    unit = TimeUnit.of(spec.time_unit)
-    spike_s = unit.spikes or 1.0
+    spike_s, interval_s = (unit_s or 1.0 for unit_s in TimeUnit.of(spec.time_unit)[:2])
+    observed = _observed(table, np.diff(ends) > 0, spike_s, place, notes)
     units = Units(
         spike_times=spike_times,
         first=ends[:-1],
@@ -115,9 +115,9 @@ def read_units(file: Any, spec: ReadSpec, where: str) -> Units:
         metadata=_metadata(columns),
         probe=probe,
         probe_names=probe_names,
-        observed=_observed(table, rows, spike_s, place),
+        observed=observed,
         spike_s=spike_s,
-        interval_s=unit.trials or 1.0,
+        interval_s=interval_s,
         dropped={},
         notes={name: number for name, number in notes.items() if number},
     )
@@ -205,9 +205,12 @@ def _metadata(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return made
 
 
-def _observed(table: Any, rows: int, tick_s: float, where: str) -> list[np.ndarray] | None:
-    """`obs_intervals` of each unit, seconds; None where the file has none."""
-    ends = ragged_ends(table, "obs_intervals", rows, where)
+def _observed(
+    table: Any, fires: np.ndarray, tick_s: float, where: str, notes: dict[str, int]
+) -> list[np.ndarray] | None:
+    """`obs_intervals` of each unit, seconds; None where the file has none. Of a unit that fires,
+    bool [rows], and has none nothing is said: it counts as observed throughout."""
+    ends = ragged_ends(table, "obs_intervals", len(fires), where)
     if ends is None:
         return None
     intervals = nwb_file.values(nwb_file.entry(table, "obs_intervals"), f"{where}/obs_intervals")
@@ -216,13 +219,20 @@ def _observed(table: Any, rows: int, tick_s: float, where: str) -> list[np.ndarr
         f"{where}/obs_intervals is {intervals.dtype} {list(intervals.shape)}, expected "
         "[intervals, 2]",
     )
-    if (np.diff(ends) == 0).all():
-        return None
     known: dict[bytes, np.ndarray] = {}  # most files repeat one set for every unit
     made = []
     for first, last in zip(ends[:-1], ends[1:], strict=True):
         own = intervals[first:last].astype(np.float64) * tick_s
         made.append(known.setdefault(own.tobytes(), merged(own)))
+    if not any(len(own) for own in made):
+        return None
+    with np.errstate(invalid="ignore"):
+        whole = np.isfinite(intervals).all(axis=1) & (intervals[:, 0] < intervals[:, 1])
+    untold = [unit for unit, own in enumerate(made) if not len(own) and fires[unit]]
+    notes["obs_intervals that end before they begin, or nowhere"] = int((~whole).sum())
+    notes["units that fire, but have no obs_intervals"] = len(untold)
+    for unit in untold:
+        made[unit] = np.array([[-np.inf, np.inf]])
     return made
 
 

@@ -138,7 +138,7 @@ def test_any_bad_and_observed_times(tmp_path_factory, bad, observed, is_cut):
     for unit, own in enumerate(observed):
         for a, n in own:
             ticks[unit, a : a + n] = True
-        ticks[unit] |= not any(spans)
+        ticks[unit] |= not own  # nothing is said of a unit that fires
     for a, n in bad:
         ticks[:, a : a + n] = False
     laid = np.rint(STARTS / BIN_S).astype(int)[:, None] + np.arange(3)
@@ -300,6 +300,20 @@ def test_windows_lie_across_gaps(tmp_path):
     add(path, "invalid_times", [[12.0, 13.0], [26.5, 27.0]])
     made = read(path, window_s=2.0)
     assert seen_of(made)[7].all(axis=1).tolist() == [True, False, True, True]
+
+
+def test_units_of_which_nothing_is_said_and_intervals_that_are_none(tmp_path):
+    path = tmp_path / "day.nwb"
+    trains = [*trains_of(2, 5, 40), np.empty(0), *trains_of(2, 5, 40, seed=1)]
+    obs = [[[0.0, 20.0]], [], [], [[20.0, 40.0], [10.0, 5.0]], [[0.0, 40.0], [50.0, np.nan]]]
+    small_nwb(path, trains, np.stack([STARTS, STARTS + 1.5], 1), obs=obs)
+    made = read(path)
+    assert made.unit_id.tolist() == ["0", "1", "3", "4"] and made.info["units_dropped"] == {"never observed": 1}
+    seen = seen_of(made).all(axis=1)
+    assert seen[:, [1, 3]].all() and seen[:10, 0].all() and not seen[10:, 0].any() and seen[10:, 2].all()
+    levels = {found.sentence: found.level for found in recorded_findings(made.info)}
+    assert levels["units that fire, but have no obs_intervals: 1"] == "warning"
+    assert levels["obs_intervals that end before they begin, or nowhere: 2"] == "warning"
 
 
 def test_nothing_observed_is_said(path):
