@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from neurojax.data.checks.findings import FELL_SILENT
-from neurojax.data.clock import TimeUnit, in_seconds
+from neurojax.data.clock import LOWEST_HZ, TimeUnit, in_seconds
 from neurojax.data.readers.array_observed import all_of, take_declared, told_by_counts
 from neurojax.data.readers.roles import Axes
 from neurojax.data.readers.spec import ReadSpec, as_number
@@ -15,6 +15,7 @@ from neurojax.data.store.session_fields import counts_and_observed, seconds, wit
 from neurojax.data.store.session_rules import check_bin_size
 from neurojax.errors import InputError, require
 
+_LONG_BIN_S, _ENOUGH_SPIKES = 0.5, 50
 _TICKS_PER_BIN = 20  # a clock must resolve at least so many steps in a bin
 
 
@@ -33,6 +34,7 @@ class Binned:
         rows: which bins of the file belong to trials, for arrays of one row a bin.
         observed: bool [total_bins, N]; None where all was.
         record: what goes to `info` about the spikes.
+        keep: bool [trials], False where a trial has no known time; None where all have.
         bins_outside: bins of the file that lie in no trial or window, without those that pad.
     """
 
@@ -47,6 +49,7 @@ class Binned:
     observed: np.ndarray | None = None
     record: dict[str, Any] = dataclasses.field(default_factory=dict)
     bins_outside: int = 0
+    keep: np.ndarray | None = None
 
 
 def common(lengths: np.ndarray) -> int | None:
@@ -88,6 +91,7 @@ def bin_counts(arrays: Arrays, spec: ReadSpec, num_units: int | None, where: str
             f"[{len(lengths)}], one a trial",
         )
     jumps = 0 if bin_times is None or windows else _jumps_within(bin_times[rows], first, bin_size_s)
+    _require_likely_bins(flat, seen, bin_size_s, spec, where)
     trial_bins = common(grid) if grid.sum() == len(flat) else None
     kept = np.ascontiguousarray(flat[rows])
     given = None if seen is None else seen.reshape(-1, flat.shape[1])[rows]
@@ -135,6 +139,23 @@ def _stated_bin_size_s(arrays: Arrays, spec: ReadSpec, where: str) -> Any:
     same = typed is None or (stored.size == 1 and np.isclose(float(stored), as_number(typed)))
     require(same, f"{where} says bin_size_s={stored}, the option {typed}; leave the option out")
     return stored
+
+
+def _require_likely_bins(
+    flat: np.ndarray, seen: np.ndarray | None, bin_size_s: float, spec: ReadSpec, where: str
+) -> None:
+    """Asks about bins of half a second and more in which too few spikes lie for seconds."""
+    if spec.time_unit is not None or bin_size_s < _LONG_BIN_S:
+        return
+    num_spikes, num_firing = int(flat.sum(dtype=np.int64)), int(flat.any(axis=0).sum())
+    share = 1.0 if seen is None else float(seen.mean())
+    rate_hz = num_spikes / max(num_firing * len(flat) * share * bin_size_s, 1e-12)
+    require(
+        num_spikes < _ENOUGH_SPIKES or rate_hz >= LOWEST_HZ,
+        f"{where}: {num_spikes:,} spikes of {num_firing} units in bins of {bin_size_s:g} s are "
+        f"{rate_hz:.3g} Hz a unit, so bin_size_s is likely in milliseconds; correct it, or say "
+        "--time_unit=s where it is so",
+    )
 
 
 def _bin_times(

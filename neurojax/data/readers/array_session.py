@@ -55,12 +55,14 @@ def session_of_bins(
     fields["behaviour"] |= in_bins(timed, starts, lengths, binned.bin_size_s, spec, info, where)
     fields |= {"conditions": roles.conditions, "unit_metadata": roles.unit_metadata, **units}
     stored_split, one_split = _split_of_trials(stored_split, binned, spec, where)
-    if not one_split.all():
-        gone = {"reach into another split": int((~one_split).sum())}
-        info["trials_dropped"] = {**info.get("trials_dropped", {}), **gone}
+    known = np.ones(len(lengths), bool) if binned.keep is None else binned.keep
+    gone = {"no event": ~known, "reach into another split": known & ~one_split}
+    if not (known & one_split).all():
+        told = {reason: int(which.sum()) for reason, which in gone.items() if which.any()}
+        info["trials_dropped"] = {**info.get("trials_dropped", {}), **told}
         every = np.ones(counts.shape[1], bool)
         counts, lengths, starts, stored_split, fields = kept_of(
-            counts, lengths, starts, stored_split, fields, one_split, every
+            counts, lengths, starts, stored_split, fields, known & one_split, every
         )
     return session_of(
         counts,

@@ -47,7 +47,10 @@ def bin_spikes(arrays: Arrays, spec: ReadSpec, num_units: int | None, where: str
             arrays[name] = in_seconds(arrays[name], unit.trials)
     times, units, trial, num_lost = _finite_spikes(times, units, trial)
     has_trials = spec.align is not None or bool(named)
+    keep = _with_times(arrays, named)
     starts, stops = trials_in_seconds(arrays, times, spec, bin_size_s, where)
+    if keep is not None:  # trials without a time get one bin somewhere, and leave at the end
+        stops = np.where(keep, stops, starts + bin_size_s)
     dropped = {"time is not finite": num_lost}
     if trial is not None:
         require(
@@ -61,9 +64,10 @@ def bin_spikes(arrays: Arrays, spec: ReadSpec, num_units: int | None, where: str
         if judged:
             require_seconds(times, firing, bin_size_s, where)
     else:
-        _require_a_clock(starts, where)
+        known = slice(None) if keep is None else keep
+        _require_a_clock(starts[known], where)
         if judged and has_trials and len(starts) == len(stops):
-            require_seconds(raw, firing, bin_size_s, where, starts, stops)
+            require_seconds(raw, firing, bin_size_s, where, starts[known], stops[known])
     counts, lengths = spike_counts(times, units, num_units, starts, stops, bin_size_s, where)
     odd = spike_findings(times, units, counts.shape[1], starts, stops)
     observed, fell_silent = _observed(
@@ -78,8 +82,34 @@ def bin_spikes(arrays: Arrays, spec: ReadSpec, num_units: int | None, where: str
     axes = Axes(len(lengths), len(counts), counts.shape[1], common(lengths))
     source = spec.align or ("windows" if spec.window_s else "file")
     return Binned(
-        counts, lengths, starts, source, bin_size_s, 1, axes, slice(None), observed, record
+        counts,
+        lengths,
+        starts,
+        source,
+        bin_size_s,
+        1,
+        axes,
+        slice(None),
+        observed,
+        record,
+        keep=keep,
     )
+
+
+def _with_times(arrays: Arrays, named: set[str]) -> np.ndarray | None:
+    """Which trials have all their times, bool [trials], None where all or none have; NaN among the
+    `named` times becomes a known time."""
+    columns = [arrays[name] for name in named]
+    plain = all(column.ndim == 1 and column.dtype.kind == "f" for column in columns)
+    if not columns or not plain or len({len(column) for column in columns}) != 1:
+        return None
+    keep = np.logical_and.reduce([np.isfinite(column) for column in columns])
+    if keep.all() or not keep.any():
+        return None
+    first = int(np.argmax(keep))
+    for name in named:
+        arrays[name] = np.where(keep, arrays[name], arrays[name][first])
+    return keep
 
 
 def end_to_end(

@@ -106,6 +106,12 @@ def read_session(source: str, spec: ReadSpec) -> Session:
     )
     root, info = load_matlab(path), {"source": {"file": path.name}}
     if not asked:
+        if isinstance(root.get("counts"), Cell):
+            names = [name for name in ("counts", "bin_size_s", "trial_start_s") if name in root]
+            spec = dataclasses.replace(
+                spec, options=tuple(({name: name for name in names} | dict(spec.options)).items())
+            )
+            return _read(root, spec, info, session_name(source), where)
         if root.keys() & {"counts", "spike_times_s"}:
             require(
                 {name for name, _ in spec.options} <= {"bin_size_s"},

@@ -243,8 +243,8 @@ def _read_header(
         ) from None
     require(
         not dtype.hasobject,
-        f"{where}: pickled objects are never opened; save it as text with .astype(str), or as "
-        "numbers",
+        f"{where}: pickled objects are never opened; save text with .astype(str), and matrices of "
+        "unequal trials end to end with trial_offsets",
     )
     require(
         dtype.kind in kinds and dtype.itemsize != 0,

@@ -96,6 +96,35 @@ def test_clocks_of_years_change_nothing(tmp_path_factory, zero, bin_ms, last):
     np.testing.assert_allclose(read(folder, binned).trial_start_s, STARTS + offset, rtol=0, atol=1e-6)
 
 
+@settings(max_examples=20, deadline=None)
+@given(gone=st.sets(st.integers(0, 39), max_size=30))
+def test_trials_without_a_time_leave_alone(tmp_path_factory, gone):
+    folder, lost = tmp_path_factory.mktemp("a"), sorted(gone)
+    kept = [k for k in range(40) if k not in gone]
+    go, stop = STARTS.copy(), STARTS + 1
+    go[lost] = np.nan
+    stop[lost[::2]] = np.inf
+    right, column = read(folder, SPIKES, silence="keep"), {"x": np.arange(40)}
+    of_event = read(folder, FREE | column | {"go": go}, align="go", window=(0.0, 1.0), silence="keep")
+    of_trial = read(folder, SPIKES | column | {"trial_start_s": go, "trial_stop_s": stop}, silence="keep")
+    for session in (of_event, of_trial):
+        assert session.conditions["x"].tolist() == kept
+        np.testing.assert_array_equal(
+            session.gather_trials(np.arange(len(kept)))[0], right.gather_trials(np.array(kept))[0]
+        )
+        assert session.info.get("trials_dropped", {}) == ({"no event": len(lost)} if lost else {})
+
+
+def test_bins_of_milliseconds_are_asked_about(tmp_path):
+    counts = RNG.poisson(0.05, (40, 200, UNITS))  # 10 Hz in bins of 5 ms
+    for size in (5, 1):
+        with pytest.raises(InputError, match="likely in milliseconds"):
+            read(tmp_path, {"counts": RNG.poisson(0.01 * size, (40, 200, UNITS)), "bin_size_s": size})
+    assert read(tmp_path, {"counts": counts, "bin_size_s": 5}, time_unit="s", silence="keep").bin_size_s == 5
+    slow = RNG.poisson(0.5, (40, 20, UNITS))  # half a Hz in bins of a second
+    assert read(tmp_path, {"counts": slow, "bin_size_s": 1.0}).bin_size_s == 1
+
+
 def test_trials_that_count_time_from_their_own_event(tmp_path):
     trial = RNG.integers(0, 40, 6000)
     own = {"spike_times_s": RNG.uniform(-1, 1, 6000), "spike_units": IDS}

@@ -250,6 +250,12 @@ def test_counts_of_cells_and_the_axes_of_matrices(tmp_path):
     )
 
 
+def test_a_cell_named_counts_needs_no_option(tmp_path):
+    trials = [RNG.poisson(0.5, (n, UNITS)).astype(float) for n in RNG.integers(10, 20, TRIALS)]
+    session = read(tmp_path, {"counts": cell(trials, (TRIALS, 1)), "bin_size_s": 0.02})
+    np.testing.assert_array_equal(session.counts, np.concatenate(trials))
+
+
 def test_empty_and_padded_trials_of_counts(tmp_path):
     trials = [RNG.poisson(0.5, (12, UNITS)).astype(float) for _ in range(TRIALS)]
     trials[4] = np.zeros((0, 0))
