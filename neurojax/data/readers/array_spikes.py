@@ -47,7 +47,7 @@ def bin_spikes(arrays: Arrays, spec: ReadSpec, num_units: int | None, where: str
             arrays[name] = in_seconds(arrays[name], unit.trials)
     times, units, trial, num_lost = _finite_spikes(times, units, trial)
     has_trials = spec.align is not None or bool(named)
-    keep = _with_times(arrays, named)
+    keep = _with_times(arrays, named & {spec.align} or named)
     starts, stops = trials_in_seconds(arrays, times, spec, bin_size_s, where)
     if keep is not None:  # trials without a time get one bin somewhere, and leave at the end
         stops = np.where(keep, stops, starts + bin_size_s)

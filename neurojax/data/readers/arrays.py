@@ -20,6 +20,8 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from neurojax.data.checks.findings import PART_LEFT_OUT
 from neurojax.data.readers import one_file
 from neurojax.data.readers.array_bins import bin_counts
@@ -88,6 +90,8 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         if name in arrays and arrays[name].size == 1:
             info[key] = str(arrays.pop(name).item())
     units = {field: arrays.pop(name) for name, field in _UNIT_TEXT.items() if name in arrays}
+    if (probe := arrays.get("unit_probe")) is not None and probe.dtype.kind == "U":
+        arrays["unit_probe"] = np.unique(probe, return_inverse=True)[1]  # by name, in order
     num_units = next((labels.size for labels in units.values()), None)
     binned = (bin_spikes if has_spikes else bin_counts)(arrays, spec, num_units, where)
     stored_split = arrays.pop("split", None)

@@ -115,6 +115,14 @@ def test_trials_without_a_time_leave_alone(tmp_path_factory, gone):
         assert session.info.get("trials_dropped", {}) == ({"no event": len(lost)} if lost else {})
 
 
+def test_trials_are_kept_by_the_event_that_is_asked_for(tmp_path):
+    start = STARTS.copy()
+    start[3:6] = np.nan  # of the table's own trials, not of the event
+    arrays = SPIKES | {"trial_start_s": start, "go": STARTS}
+    assert read(tmp_path, arrays, align="go", window=(0.0, 1.0)).num_trials == 40
+    assert read(tmp_path, arrays).num_trials == 37
+
+
 def test_bins_of_milliseconds_are_asked_about(tmp_path):
     counts = RNG.poisson(0.05, (40, 200, UNITS))  # 10 Hz in bins of 5 ms
     for size in (5, 1):

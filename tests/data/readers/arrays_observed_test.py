@@ -153,12 +153,13 @@ def test_a_population_that_falls_silent_is_a_gap(tmp_path):
     assert read(tmp_path, silent_between(40, 45)).validity is None  # five seconds may be silence
 
 
-def test_each_probe_has_gaps_of_its_own(tmp_path):
+@pytest.mark.parametrize("probes", [[0, 1], ["left", "right"]])
+def test_each_probe_has_gaps_of_its_own(tmp_path, probes):
     arrays = {name: SPIKES[name] for name in ("trial_start_s", "trial_stop_s")}
     rng = np.random.default_rng(0)
     times, units = rng.uniform(0, 120, 40_000), rng.integers(0, 20, 40_000)
     gone = (units >= 10) & (times > 30) & (times < 70)
-    arrays |= {"spike_times_s": times[~gone], "spike_units": units[~gone], "unit_probe": np.repeat([0, 1], 10)}
+    arrays |= {"spike_times_s": times[~gone], "spike_units": units[~gone], "unit_probe": np.repeat(probes, 10)}
     seen = entries(read(tmp_path, arrays))
     assert seen[:, :10].all() and not seen[np.repeat((STARTS > 30) & (STARTS < 69), 50), 10:].any()
     assert seen[np.repeat((STARTS < 29) | (STARTS > 71), 50)].all()
