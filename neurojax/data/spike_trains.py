@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -79,8 +79,59 @@ def from_spike_times(
             random split.
     """
     where = f"session {check_session_id(session_id)}"
+    unit, asked = _time_unit(time_unit), (split, window_s, silence, max_gap_s)
+    binned = _binned(times, unit_ids, units, regions, trials, bin_ms, unit, asked, where)
+    odd, grid = dict(binned.odd), (binned.starts, binned.lengths, binned.bin_size_s)
+    seen = _entries(binned, observed, invalid, unit, odd, where)
+    signals = behaviour_in_bins(
+        behaviour, *grid, where, max_gap_s=max_gap_s, unit_s=unit.behavior, findings=odd
+    )
+    return session_of(
+        binned.counts,
+        binned.lengths,
+        binned.starts,
+        binned.spec,
+        where,
+        info=_info(fields.pop("info", None), window_s, odd, where),
+        stored_split=plain_array(split, "split", where) if binned.spec.split == "file" else None,
+        bin_size_s=binned.bin_size_s,
+        session_id=session_id,
+        unit_id=np.array([str(label) for label in binned.named]),
+        region=_regions(regions, binned.named, where),
+        observed=seen,
+        behaviour={name: signal(v, name, binned.counts, where) for name, v in signals.items()},
+        **_plain(fields, where),
+    )
+
+
+class _Binned(NamedTuple):
+    """Spikes in bins, and what they were made of."""
+
+    counts: np.ndarray
+    lengths: np.ndarray
+    starts: np.ndarray
+    bin_size_s: float
+    times_s: np.ndarray
+    rows: np.ndarray
+    named: list[Any]
+    spec: ReadSpec
+    odd: dict[str, int]
+
+
+def _binned(
+    times: Any,
+    unit_ids: Any,
+    units: Any,
+    regions: Any,
+    trials: Any,
+    bin_ms: Any,
+    unit: TimeUnit,
+    asked: tuple[Any, Any, Any, Any],
+    where: str,
+) -> _Binned:
+    split, window_s, silence, max_gap_s = asked
     bin_size_s = check_bin_size(bin_ms / 1000 if isinstance(bin_ms, int | float) else bin_ms, where)
-    unit, raw, of_spikes = _time_unit(time_unit), *_flat(times, unit_ids, where)
+    raw, of_spikes = _flat(times, unit_ids, where)
     named = _units(units, regions, times, of_spikes, where)
     rows = _rows(of_spikes, named, where)
     require(isinstance(silence, str), f"{where}: silence={silence!r}; expected unobserved or keep")
@@ -92,39 +143,31 @@ def from_spike_times(
         _require_seconds(raw, len(np.unique(rows)), bin_size_s, where, edges)
     starts, stops = trials_in_seconds(edges, times_s, spec, bin_size_s, where)
     counts, lengths = spike_counts(times_s, rows, len(named), starts, stops, bin_size_s, where)
-    names = [str(label) for label in named]
-    watched = observed_units.watched_s(observed, invalid, names, unit.spikes, where)
     odd = spike_findings(times_s, rows, len(named), starts, stops)
-    if observed is None and silence != "keep":
+    return _Binned(counts, lengths, starts, bin_size_s, times_s, rows, named, spec, odd)
+
+
+def _entries(
+    binned: _Binned, observed: Any, invalid: Any, unit: TimeUnit, odd: dict[str, int], where: str
+) -> np.ndarray | None:
+    """Entries that were observed, bool [total_bins, N], as the caller or else the spikes say; what
+    fell silent is added to `odd`."""
+    grid, names = (binned.starts, binned.lengths, binned.bin_size_s), list(map(str, binned.named))
+    watched = observed_units.watched_s(observed, invalid, names, unit.spikes, where)
+    if observed is None and binned.spec.silence != "keep":
         watched, gaps = observed_units.with_heard(
-            watched, times_s, rows, len(named), starts, lengths, bin_size_s
+            watched, binned.times_s, binned.rows, len(names), *grid
         )
         odd |= {FELL_SILENT: gaps} if gaps else {}
-    seen = None if watched is None else entries_inside(watched, starts, lengths, bin_size_s)
-    given = behaviour_in_bins(
-        behaviour, starts, lengths, bin_size_s, where,
-        max_gap_s=max_gap_s, unit_s=unit.behavior, findings=odd,
-    )  # fmt: skip
-    info = fields.pop("info", None)
-    info = check_info({} if info is None else info, where)
+    return None if watched is None else entries_inside(watched, *grid)
+
+
+def _info(given: Any, window_s: Any, odd: dict[str, int], where: str) -> dict[str, Any]:
+    info = check_info({} if given is None else given, where)
+    found = info.get("findings")
     if odd:
-        info["findings"] = {**odd, **info.get("findings", {})}
-    return session_of(
-        counts,
-        lengths,
-        starts,
-        spec,
-        where,
-        info=({} if window_s is None else {"window_s": window_s}) | info,
-        stored_split=None if rule != "file" else plain_array(split, "split", where),
-        bin_size_s=bin_size_s,
-        session_id=session_id,
-        unit_id=np.array(names),
-        region=_regions(regions, named, where),
-        observed=seen,
-        behaviour={name: signal(values, name, counts, where) for name, values in given.items()},
-        **_plain(fields, where),
-    )
+        info["findings"] = {**odd, **(found if isinstance(found, dict) else {})}
+    return ({} if window_s is None else {"window_s": window_s}) | info
 
 
 def _time_unit(time_unit: Any) -> TimeUnit:
@@ -164,7 +207,9 @@ def _flat(times: Any, unit_ids: Any, where: str) -> tuple[np.ndarray, np.ndarray
             _require_label(label, where)
         trains = [_times(train, f"times of unit {name}", where) for name, train in times.items()]
         flat = np.concatenate(trains)
-        names = np.repeat([str(label) for label in times], [len(train) for train in trains])
+        names = np.array(list(times))  # numbers stay numbers, which sort faster than text
+        names = names if names.dtype.kind in "iu" else np.array([str(label) for label in times])
+        names = np.repeat(names, [len(train) for train in trains])
         if any((train[1:] < train[:-1]).any() for train in trains):
             return flat, names
         order = np.argsort(flat, kind="stable")  # trains in order are spikes in order

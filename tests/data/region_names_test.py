@@ -103,6 +103,7 @@ def test_ids_stay_where_spellings_agree():
     labels = sorted({"DG", "CA1", "zz top", "b"})
     layout = Layout.of(agreeing)
     assert layout.regions == tuple(labels)
+    assert one_spelling(["CA1 ", "LP"])[1] == {}  # of a session that was written with it
     assert [layout.regions[i] for i in layout.region_id[0]] == ["DG", "CA1", "zz top"]
 
 

@@ -151,6 +151,12 @@ def test_a_neo_block_in_milliseconds_with_trains_that_end_early():
     )
 
 
+def test_trains_labelled_noise_leave():
+    own = segment(*(Train(t, 40.0, name=u, quality="noise" if u == "b" else "good") for u, t in trains().items()))
+    made = Session.from_neo(own, trials=EVERY, session_id="n")
+    assert made.unit_id.tolist() == ["a", "c"] and made.info["units_dropped"] == {"labelled noise": 1}
+
+
 def test_a_unit_that_a_segment_lacks_was_not_observed_there():
     segments = [segment(*(Train(t, 40.0, unit_id=u) for u, t in trains(k, units=units).items()))
                 for k, units in enumerate((("1", "2", "3"), ("1", "3")))]  # fmt: skip

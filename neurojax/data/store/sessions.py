@@ -99,32 +99,16 @@ def from_counts(
     flat = np.ascontiguousarray(given.reshape(-1, given.shape[-1])[rows])
     record = {**_INFO_DEFAULTS, **check_info({} if info is None else info, where)}
     flat = flat if seen is None else _without_unseen(flat, seen, record)
-    num_units, start_bin = flat.shape[1], np.cumsum(num_bins) - num_bins
-    if split is None:
-        seed = whole_number(split_seed, f"{where}: split_seed", 0)
-        split = random_split(len(num_bins), seed, where)
-        record.update(split_source="random", split_seed=seed)
-    source = np.full(num_units, "unknown" if region is None else "file")
-    regions = spelled_regions(region, "region", where, np.full(num_units, "unknown"), record)
-    starts_s = start_bin * size_s
-    if trial_start_s is not None:
-        starts_s = seconds(trial_start_s, "trial_start_s", where)
-        require_fine_starts(trial_start_s, size_s, where)
-    binned = _behaviour(behaviour, starts_s, num_bins, size_s, where, max_gap_s, record)
-    signals = {name: signal(v, name, given, where, rows) for name, v in binned.items()}
+    trials = _trials(num_bins, size_s, trial_start_s, split, split_seed, record, where)
+    signals = _in_bins(behaviour, trials, size_s, where, max_gap_s, record)
+    signals = {name: signal(v, name, given, where, rows) for name, v in signals.items()}
     finite = {name: np.isfinite(values).any(axis=1) for name, values in signals.items()}
     session = Session(
         session_id=session_id,
         counts=flat,
         bin_size_s=size_s,
-        unit_id=labels(unit_id, "unit_id", where, np.arange(num_units).astype(str)),
-        region=regions,
-        region_group=spelled_regions(region_group, "region_group", where, regions, record),
-        region_source=labels(region_source, "region_source", where, source),
-        trial_start_bin=start_bin,
-        trial_num_bins=num_bins,
-        trial_start_s=starts_s,
-        split=split_codes(split, where),
+        **_units(flat.shape[1], unit_id, (region, region_group, region_source), record, where),
+        **trials,
         conditions=columns(conditions, "conditions", where),
         behaviour=signals,
         behaviour_valid=finite | columns(behaviour_valid, "behaviour_valid", where),
@@ -134,6 +118,53 @@ def from_counts(
         validity=intervals_of(seen),
     )
     return validate_session(session)
+
+
+def _trials(
+    num_bins: np.ndarray,
+    size_s: float,
+    trial_start_s: Any,
+    split: Any,
+    split_seed: Any,
+    record: dict[str, Any],
+    where: str,
+) -> dict[str, np.ndarray]:
+    """Where trials lie, and their split; tells the record of one that is drawn."""
+    if split is None:
+        seed = whole_number(split_seed, f"{where}: split_seed", 0)
+        split = random_split(len(num_bins), seed, where)
+        record.update(split_source="random", split_seed=seed)
+    start_bin = np.cumsum(num_bins) - num_bins
+    starts_s = start_bin * size_s
+    if trial_start_s is not None:
+        starts_s = seconds(trial_start_s, "trial_start_s", where)
+        require_fine_starts(trial_start_s, size_s, where)
+    return {
+        "trial_start_bin": start_bin,
+        "trial_num_bins": num_bins,
+        "trial_start_s": starts_s,
+        "split": split_codes(split, where),
+    }
+
+
+def _units(
+    num_units: int,
+    unit_id: Any,
+    region_columns: tuple[Any, Any, Any],
+    record: dict[str, Any],
+    where: str,
+) -> dict[str, np.ndarray]:
+    """Names of units, and what is known of their regions."""
+    region, group, given_source = region_columns
+    unknown = np.full(num_units, "unknown")
+    regions = spelled_regions(region, "region", where, unknown, record)
+    source = unknown if region is None else np.full(num_units, "file")
+    return {
+        "unit_id": labels(unit_id, "unit_id", where, np.arange(num_units).astype(str)),
+        "region": regions,
+        "region_group": spelled_regions(group, "region_group", where, regions, record),
+        "region_source": labels(given_source, "region_source", where, source),
+    }
 
 
 def spelled_regions(
@@ -152,10 +183,9 @@ def spelled_regions(
     return regions
 
 
-def _behaviour(
+def _in_bins(
     behaviour: Any,
-    starts_s: np.ndarray,
-    num_bins: np.ndarray,
+    trials: dict[str, np.ndarray],
     size_s: float,
     where: str,
     max_gap_s: float | None,
@@ -163,6 +193,7 @@ def _behaviour(
 ) -> dict[str, Any]:
     """Behaviour by name, that on its own clock in bins; tells the record what was odd."""
     odd: dict[str, int] = {}
+    starts_s, num_bins = trials["trial_start_s"], trials["trial_num_bins"]
     made = behaviour_in_bins(
         behaviour, starts_s, num_bins, size_s, where, max_gap_s=max_gap_s, findings=odd
     )
