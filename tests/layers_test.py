@@ -55,6 +55,7 @@ MAY_IMPORT = {
     "train.description": (*STEP, "train.loop"),
     # From config to record: above everything but what a user calls.
     "train.plan": (*STEP, "train.loop", "finetune"),
+    "train.run_files": (*STEP, "train.plan", "evals", "finetune"),
     "train.run": (*STEP, "train.loop", "train.plan", "evals", "finetune"),
     "evals": (*SCORED, *ASKED, "evals"),
     "evals.evaluators": ("errors", "by_name"),

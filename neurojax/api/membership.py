@@ -163,6 +163,8 @@ def _gain_of_trials(model: Pretrained, session: Session, trials: np.ndarray) -> 
         counts=counts,
         trial_start_bin=starts,
         trial_num_bins=lengths,
+        trial_start_s=session.trial_start_s[trials],
+        split=session.split[trials],
         validity=intervals_of(seen),
     )
     rates = (

@@ -211,6 +211,7 @@ class Pretrained:
         config = self.weights.config
         longest = belongs.longest_trial(config["model"], self.weights.num_bins)
         layout = belongs.layout([session], self.weights.table, self.bin_size_s, longest)
+        belongs.require_units_of_run(session, self.weights.entries, self.weights.trained)
         return self._laid_out(layout)
 
     def _laid_out(self, layout: batching.Layout) -> Predictor:

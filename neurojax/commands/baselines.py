@@ -38,7 +38,8 @@ def baselines(
         require(name in NAMES, f"unknown baseline {name!r}; choose from {', '.join(NAMES)}")
     if out is not None:
         require_writable(Path(out))
-    dataset = scorable.scorable(open_dataset(Path(root)), chosen, with_baselines=True)
+    dataset = scorable.usable(open_dataset(Path(root), verify="full"))
+    dataset = scorable.scorable(dataset, chosen, with_baselines=True)
     settings = {"protocol": protocol, "num_boot": 500, "baselines": ",".join(names)}
     scored = baseline_scores.cached_scores(dataset, str(root), None, settings, seed=0)
     evaluation = {

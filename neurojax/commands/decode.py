@@ -2,18 +2,19 @@
 of raw spikes."""
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from neurojax.commands import decode_report
+from neurojax.data import belongs
 from neurojax.data.session import TEST, TRAIN, Session
 from neurojax.data.store import trained_trials
-from neurojax.data.store.dataset import Dataset, open_dataset
+from neurojax.data.store.dataset import Dataset
 from neurojax.errors import InputError, require
-from neurojax.evals import protocols
+from neurojax.evals import protocols, scorable
 from neurojax.evals.decoding import (
     crossval,
     decoder,
@@ -114,8 +115,12 @@ def decode(
     settings, folder = Settings(**options), Path(folder)
     config = run_folder.read_run(folder)
     require_writable(Path(out or folder), folder=True)
-    dataset = run_folder.load_data(config) if data is None else open_dataset(Path(data))
+    dataset = run_folder.data_of(config, data)
+    for name in decode_report.FILES:
+        require_writable(Path(out or folder) / name)
     # before the model is read: a wrong name costs nothing
+    dataset = scorable.known_units(folder, scorable.usable(dataset))
+    units = belongs.told_of_run(folder, dataset)
     found, left_out = _targets(dataset, settings)
     model, manifest = run_folder.load_predictor(folder, config, dataset)
     seen, reason = _seen(config, dataset, trained_trials.read(folder))
@@ -129,6 +134,7 @@ def decode(
             own_stream = [settings.seed, number]
             blocks, draws[name] = decoder.record(results[name], own_stream)
             entries[name] = _facts(session, results[name]) | {"read_outs": blocks}
+            entries[name]["units"] = units[name]
             if settings.regions:
                 entries[name]["regions"] = _regions(model, session, target, unseen, settings)
             progress.update(number + 1)
@@ -204,16 +210,16 @@ def _outer_folds(session: Session, target: Target, settings: Settings) -> list[f
 
 
 def _seen(
-    config: Mapping[str, Any], dataset: Dataset, digests: Collection[bytes] | None = None
+    config: Mapping[str, Any], dataset: Dataset, before: trained_trials.Trained | None = None
 ) -> tuple[dict[str, np.ndarray], str]:
     """Trials of each session that the model's training read, and why that is not known ("" when it
     is).
 
     The split is that of the data the run was trained on; where they are gone, that of the data
-    given. Trials whose digest the run keeps were trained on, too: by the run it was started from,
-    or before the split changed.
+    given. Trials that the run keeps, or that share time with one, were trained on, too: by the run
+    it was started from, or before the split changed.
     """
-    told = {s.session_id: trained_trials.among(s, digests or ()) for s in dataset.sessions}
+    told = {s.session_id: _trained_on(s, dataset, before) for s in dataset.sessions}
 
     def trained_on(session: Session) -> np.ndarray:
         return np.union1d(session.trials_of(TRAIN), told[session.session_id])
@@ -235,9 +241,14 @@ def _seen(
             other = "has other trials than when the model was trained."
             return seen, f"session {session.session_id} {other}"
         seen[session.session_id] = trained_on(known)
-    if digests is None and config["init_from"]:
+    if before is None and config["init_from"]:
         return seen, "the trials that the run it was started from was trained on are not known."
     return seen, ""
+
+
+def _trained_on(session: Session, dataset: Dataset, before) -> np.ndarray:
+    known = dataset.digests.get(session.session_id)
+    return trained_trials.among(session, before, known.counts_sha256 if known else None)
 
 
 def _decode_session(

@@ -17,6 +17,9 @@ from neurojax.report import page
 _UNITS = {"balanced_accuracy": "balanced accuracy (1 is perfect)", "r2": "R2 (1 is perfect)"}
 
 
+FILES = ("decoding.json", "decoding.html", "figures/decoding.png")
+
+
 def write(folder: Path, report: Mapping[str, Any]) -> None:
     """Writes decoding.json first, then the figure and the page; prints the table and when not to
     trust it."""

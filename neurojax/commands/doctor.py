@@ -10,7 +10,8 @@ from neurojax.data.store.dataset import open_dataset
 from neurojax.errors import InputError, require
 from neurojax.evals import evaluators
 from neurojax.files import read_json
-from neurojax.runs import manifest, workdir, writer
+from neurojax.finetune.weights import rows_of
+from neurojax.runs import manifest, restore, together, workdir, writer
 from neurojax.train import run_folder, settings
 
 OK, NOTE, BAD = "ok  ", "note", "BAD "
@@ -32,7 +33,7 @@ def doctor(folder: Path | str, log: Callable[[str], Any] = print) -> None:
     damaged = 0
     checks = (
         *(_check_lock, _check_config, _check_checkpoints, _check_metrics, _check_evaluation),
-        *(_check_roster, _check_trained_trials, _check_data),
+        *(_check_roster, _check_trained_trials, _check_one_with_another, _check_data),
     )
     for check in checks:
         for verdict, line in _findings(check, folder):
@@ -151,7 +152,13 @@ def _compare_with_manifest(folder: Path, step: int, saved: dict[str, Any]) -> Fi
         return  # said before
     for key in ("config_hash", "dataset_fingerprint"):
         if None not in (saved.get(key), run.get(key)) and saved[key] != run[key]:
-            yield NOTE, f"{key} of checkpoint {step} is not that of config.json: see its notes"
+            told = any(str(note).startswith("the data differ") for note in run.get("notes", []))
+            changed = key == "dataset_fingerprint" and told
+            yield (
+                NOTE if changed else BAD,
+                f"{key} of checkpoint {step} is not that of config.json"
+                + (": see its notes" if changed else f"; restore config.json, {WRITTEN_AGAIN}"),
+            )
 
 
 def _check_metrics(folder: Path) -> Findings:
@@ -207,7 +214,54 @@ def _check_trained_trials(folder: Path) -> Findings:
     if digests is None:
         yield NOTE, f"no {name}; the next train command writes it, where its start knows its own"
     else:
-        yield OK, f"{name}: {len(digests)} digests"
+        yield OK, f"{name}: {len(digests.digests)} trials of {len(digests.recordings)} recordings"
+
+
+def _check_one_with_another(folder: Path) -> Findings:
+    """Config, roster, trained trials and the newest checkpoint are of the same sessions."""
+    require(
+        together.is_complete(folder),
+        f"a start of this run was killed while its files changed; {REPEAT.partition(',')[0]}, "
+        "which completes it",
+    )
+    try:
+        run, trained = workdir.read_run(folder), trained_trials.read(folder)
+        path = folder / roster.ROSTER_NAME
+        entries = roster.read(path) if path.is_file() else None
+        newest = restore.newest_manifest(folder / "checkpoints")
+    except InputError:
+        return  # said before
+    if entries is None:
+        return
+    rows, wanted = rows_of(entries), (newest or {}).get("sessions")
+    if wanted is not None and rows != wanted:
+        yield (
+            BAD,
+            f"{path.name} lists {_names(rows)}, checkpoint {newest['step']} has rows for "
+            f"{_names(wanted)}; repeat the train command with the data of the checkpoint and "
+            "--allow_dataset_change, which writes it again",
+        )
+        return
+    known = {entry["session_id"]: entry for entry in entries}
+    whole = trained.recordings if trained and trained.all_times_known else ()
+    kept = {(one.session_id, one.counts_sha256) for one in whole}
+    for name, content in sorted(run.get("sessions", {}).items()):
+        if name not in known or known[name]["content_sha256"] != content:
+            yield (
+                BAD,
+                f"config.json and {path.name} are of other data in session {name}; repeat the "
+                "train command with --allow_dataset_change, which writes both again",
+            )
+        elif kept and (name, known[name]["counts_sha256"]) not in kept:
+            yield (
+                BAD,
+                f"{trained_trials.NAME} does not know the trials of session {name}; {REPEAT}",
+            )
+
+
+def _names(rows: list[dict[str, Any]]) -> str:
+    named = [f"{row['session_id']} ({row['num_units']} units)" for row in rows]
+    return ", ".join(named[:5]) + (f" and {len(named) - 5} more" if len(named) > 5 else "")
 
 
 def _check_data(folder: Path) -> Findings:

@@ -15,7 +15,7 @@ from neurojax.files import (
     require_writable,
     temporary_folder,
 )
-from neurojax.finetune import release, weights
+from neurojax.finetune import release, safetensors_file, weights
 from neurojax.runs.progress import Progress
 from neurojax.train import run_folder
 
@@ -34,6 +34,7 @@ def export(folder: Path, *, out: Path, licence: str | None = None) -> None:
     """
     folder, out = Path(folder), _replaceable(Path(out).absolute())
     require_writable(out.parent, folder=True)
+    safetensors_file.library()  # told before anything is computed
     found = weights.read_run(folder)
     model_card.require_licences(found.entries)
     path = folder / "evaluation.json"

@@ -9,10 +9,8 @@ import numpy as np
 
 from neurojax.commands.predicted_nwb import predictions_as_nwb, require_pynwb
 from neurojax.data.session import TEST, Session
-from neurojax.data.store.dataset import open_dataset
 from neurojax.errors import require
-from neurojax.evals import activity, protocols, spikes
-from neurojax.evals.scorable import known_to_run, scorable
+from neurojax.evals import activity, protocols, scorable, spikes
 from neurojax.files import require_writable, write_bytes
 from neurojax.runs.progress import Progress
 from neurojax.train import run_folder
@@ -52,12 +50,14 @@ def predict(
         )
     config = run_folder.read_run(Path(folder))
     require_writable(Path(out), folder=True)
-    dataset = run_folder.load_data(config) if data is None else open_dataset(Path(data))
+    dataset = scorable.usable(run_folder.data_of(config, data))
     asked = dataclasses.replace(
         protocols.MTM, tasks={name: protocols.MTM.tasks[name] for name in tasks}
     )
-    dataset = known_to_run(Path(folder), dataset, asked)
-    dataset = scorable(dataset, asked, with_baselines=False)
+    dataset = scorable.known_to_run(Path(folder), dataset, asked)
+    dataset = scorable.scorable(dataset, asked, with_baselines=False)
+    for session in dataset.sessions:  # before the work: one that cannot be written would cost it
+        require_writable(Path(out) / f"{session.session_id}.{file_format}")
     model, manifest = run_folder.load_predictor(Path(folder), config, dataset)
     size = spikes.trials_per_pass(model, dataset, config["eval"], what="prediction")
     with Progress(len(dataset.sessions), "predicting", unit="sessions") as progress:

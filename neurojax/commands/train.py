@@ -18,10 +18,10 @@ import jax
 
 from neurojax.errors import InputError, require
 from neurojax.evals import evaluators, spikes
-from neurojax.files import write_json
+from neurojax.files import require_writable, write_json
 from neurojax.report import seeds
 from neurojax.runs import workdir
-from neurojax.train import run
+from neurojax.train import run, run_files, run_folder
 
 MAX_SEEDS = 100
 
@@ -102,11 +102,18 @@ def train_seeds(
         train(_of_seed(config, first), folder / f"seed_{first}", dry_run=True)
         _say(f"{num_seeds} seeds, each as above")
         return
+    require_writable(folder / run.RECORD_NAME)
+    dataset = run_folder.load_data(_of_seed(config, first))
+    for seed in range(first, first + num_seeds) if "finetune" not in config else ():
+        # before the first is trained, which may take hours
+        place, changed = folder / f"seed_{seed}", options.get("allow_dataset_change", False)
+        run_files.require_same_run(place, _of_seed(config, seed), dataset, changed)
     records = []
     for seed in range(first, first + num_seeds):
         _say(f"seed {seed}, {seed - first + 1} of {num_seeds}")
         place = folder / f"seed_{seed}"
-        records.append(run.train_and_evaluate(_of_seed(config, seed), place, log=_say, **options))
+        asked = {"dataset": dataset, "log": _say, **options}
+        records.append(run.train_and_evaluate(_of_seed(config, seed), place, **asked))
     evaluation = seeds.combined(records)
     write_json(folder / run.RECORD_NAME, evaluation)
     _say(seeds.table(evaluation))

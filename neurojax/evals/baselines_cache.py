@@ -2,14 +2,18 @@
 predictions.
 
 The cache lies in <root>/.baselines (or <folder>/baselines for data without a root, or a root that
-cannot be written), two files a session. What is not whole is fitted again.
+cannot be written), two files a session. An entry carries the name of what it is of (a digest of the
+session's content, the protocol and the settings) and a digest of itself: what is not whole, was
+edited or lies under another name is fitted again.
 """
 
+import hashlib
 import io
+import json
 import math
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +21,7 @@ import numpy as np
 
 from neurojax.data.session import TEST, Session
 from neurojax.errors import InputError, require
-from neurojax.files import read_json, write_bytes, write_json
+from neurojax.files import read_json, sha256_file, write_bytes, write_json
 
 MAX_EXCESS_BYTES = 256 * 2**20  # uncompressed; larger ones are not kept
 
@@ -83,9 +87,11 @@ def write(
         name: [value if np.isfinite(value) else None for value in values.tolist()]
         for name, values in found.unit_scores.items()
     }
+    of_excess = hashlib.sha256(content.getvalue()).hexdigest()
+    entry = {"of": path.name, "scores": found.scores, "unit_scores": units, "npz_sha256": of_excess}
     try:
         write_bytes(path.with_suffix(".npz"), content.getvalue())
-        write_json(path.with_suffix(".json"), {"scores": found.scores, "unit_scores": units})
+        write_json(path.with_suffix(".json"), entry | {"sha256": _sha256(entry)})
     except OSError as error:
         log(
             f"the baselines' cache {path} was not written ({error.strerror}); they will be "
@@ -96,11 +102,15 @@ def write(
 def read(
     path: Path, session: Session, tasks: Sequence[str], names: Sequence[str]
 ) -> SessionBaselines | None:
-    """A cached entry, or None when it is absent or not whole."""
+    """A cached entry; None when it is absent, not whole, edited, or of something else."""
     if not path.with_suffix(".json").is_file():
         return None
     try:
         content = read_json(path.with_suffix(".json"))
+        of_entry = content.pop("sha256")
+        require(content["of"] == path.name and of_entry == _sha256(content), "another entry")
+        of_excess = sha256_file(path.with_suffix(".npz"))
+        require(content["npz_sha256"] == of_excess, "another array")
         units = {name: np.asarray(values, float) for name, values in content["unit_scores"].items()}
         scores = {name: dict(content["scores"][name]) for name in names}
         array = _read_excess(path.with_suffix(".npz"), _shape(session, tasks, names))
@@ -112,6 +122,11 @@ def read(
         return None
     excess = {name: dict(zip(tasks, array[row], strict=True)) for row, name in enumerate(names)}
     return SessionBaselines(scores, units, excess)
+
+
+def _sha256(entry: Mapping[str, Any]) -> str:
+    """Digest of an entry, as JSON has it."""
+    return hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()
 
 
 def _shape(session: Session, tasks: Sequence[str], names: Sequence[str]) -> tuple[int, ...]:

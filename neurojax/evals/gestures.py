@@ -86,7 +86,7 @@ def evaluate(
     Raises:
         InputError: a test window was trained on, or the classes are not those of the run.
     """
-    leaks.require_unseen(dataset.sessions, trained_trials.read(folder) or ())
+    leaks.require_unseen(dataset.sessions, trained_trials.read(folder), dataset.digests)
     source = signals.SignalSource(dataset.sessions, model.source_config, seed)
     _require_same_classes(source.class_names, model)
     probabilities, labels = predicted(model, source)

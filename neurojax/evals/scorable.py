@@ -5,12 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from neurojax.data import belongs
 from neurojax.data.batching import units_digest
+from neurojax.data.checks import usable as usability
 from neurojax.data.region_names import region_key
 from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session, names_a_region
-from neurojax.data.splits import later_trials_within
-from neurojax.data.store import roster
-from neurojax.data.store.dataset import Dataset, dataset_of
+from neurojax.data.store import roster, trained_trials
+from neurojax.data.store.dataset import Dataset, subset
 from neurojax.errors import require
 from neurojax.evals import leaks, protocols
 
@@ -56,14 +57,14 @@ def keep_sound(
     for reason, names in named.items():
         listed = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
         log(f"left out {len(names)} of {len(dataset.sessions)} sessions: {listed} {reason}")
-    return dataset_of([session for session in dataset.sessions if session.session_id not in faults])
+    return subset(dataset, {s.session_id for s in dataset.sessions} - set(faults))
 
 
 def known_to_run(
     folder: Path, dataset: Dataset, protocol: protocols.Protocol, log: Callable[[str], Any] = print
 ) -> Dataset:
-    """The sessions a run has rows for, with regions it was trained on where the protocol asks for
-    regions.
+    """The sessions a run has rows for, of the same units by name and by their spikes, with regions
+    it was trained on where the protocol asks for regions; says of which it is not known.
 
     A run without `sessions.json` is left to the checkpoint, which refuses what it does not know.
 
@@ -76,7 +77,7 @@ def known_to_run(
     entries = {entry["session_id"]: entry for entry in roster.read(path)}
     trained = {region_key(label) for entry in entries.values() for label in entry["region"]}
     by_region = any(task.hides.by_region for task in protocol.tasks.values())
-    faults = {}
+    kept, faults = trained_trials.read(folder), {}
     for session in dataset.sessions:
         labels = {str(label) for label in session.region if names_a_region(label)}
         strange = sorted(label for label in labels if region_key(label) not in trained)
@@ -93,12 +94,59 @@ def known_to_run(
                 "fine-tune on it under "
                 "another name"
             )
+        elif fault := _fault_of_units(session, entries, kept, dataset, log):
+            faults[session.session_id] = fault
         elif strange:
             faults[session.session_id] = (
                 "has regions absent from training "
                 f"({', '.join(strange[:4])}{', ...' if len(strange) > 4 else ''}); "
                 "convert it with the labels of the run, or leave the region tasks out"
             )
+    return keep_sound(dataset, faults, log)
+
+
+def _fault_of_units(session: Session, entries, kept, dataset: Dataset, log) -> str:
+    """Why the units are others than those trained on; says where that is not known."""
+    name = session.session_id
+    found = belongs.units_of_run(session, entries[name], kept, dataset.digests.get(name))
+    if line := found.line(name):
+        log(line)
+    return found.fault
+
+
+def known_units(folder: Path, dataset: Dataset, log: Callable[[str], Any] = print) -> Dataset:
+    """The sessions whose units are, by their spikes, those a run has rows for; says of which it is
+    not known. Sessions that the run has no rows for are left to its checkpoint, which refuses them.
+
+    Raises:
+        InputError: none is left.
+    """
+    path = folder / roster.ROSTER_NAME
+    if not path.is_file():
+        return dataset
+    entries, kept = {e["session_id"]: e for e in roster.read(path)}, trained_trials.read(folder)
+    faults = {
+        s.session_id: fault
+        for s in dataset.sessions
+        if s.observation == "counts"
+        and s.session_id in entries
+        and (fault := _fault_of_units(s, entries, kept, dataset, log))
+    }
+    return keep_sound(dataset, faults, log)
+
+
+def usable(dataset: Dataset, log: Callable[[str], Any] = print) -> Dataset:
+    """The sessions that `neurojax check` calls usable; the others are counted with their reasons.
+
+    Raises:
+        InputError: none is left.
+    """
+    found = usability.errors_of(dataset.sessions)
+    faults = {
+        name: f"cannot be used: {errors[0].sentence}; {errors[0].remedy}"
+        for name, errors in found.items()
+        if errors
+    }
     return keep_sound(dataset, faults, log)
 
 
@@ -111,7 +159,8 @@ def require_scorable(sessions: Sequence[Session], *, needs_validation: bool) -> 
 
     Raises:
         InputError: a session lacks trials of a split or train spikes, a test trial repeats a train
-            trial, or trials of different splits share bins or time.
+            trial, trials of different splits share bins or time, or `neurojax check` calls it
+            unusable.
     """
     needed = (TRAIN, VALIDATION, TEST) if needs_validation else (TRAIN, TEST)
     for session in sessions:
@@ -128,12 +177,6 @@ def require_scorable(sessions: Sequence[Session], *, needs_validation: bool) -> 
             f"session {session.session_id} has no spike in its train trials; leave it out",
         )
         leaks.require_no_overlap(session)
-        times = (session.trial_start_s, session.trial_num_bins, session.bin_size_s, session.split)
-        shared = int(later_trials_within(*times).sum())
-        require(
-            not shared,
-            f"session {session.session_id}: {shared} pairs of trials of different splits share "
-            "time, so test spikes were seen in training; convert it with --split=blocks:300s or "
-            "a shorter --window",
-        )
-    leaks.require_no_copies(sessions)
+    if any(usability.errors_of(sessions).values()):
+        leaks.require_no_copies(sessions)  # names the trials
+        usability.require_usable(sessions)

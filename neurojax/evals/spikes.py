@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from neurojax.data import belongs
 from neurojax.data.session import TEST, TRAIN, Session
 from neurojax.data.store import trained_trials
 from neurojax.data.store.dataset import Dataset
@@ -121,7 +122,7 @@ def prepare(
     protocol = protocols.get_protocol(settings["protocol"])
     with_baselines = bool(settings["baselines"])
     if run is not None:
-        dataset = scorable.known_to_run(run, dataset, protocol, log)
+        dataset = scorable.known_to_run(run, scorable.usable(dataset, log), protocol, log)
     found = scorable.scorable(dataset, protocol, with_baselines=with_baselines, log=log)
     if run is None:
         scorable.require_scorable(dataset.sessions, needs_validation=with_baselines)
@@ -167,7 +168,10 @@ def evaluate(
         trials_per_pass=settings["trials_per_pass"],
         protocol=protocol,
         trained=trained_trials.read(folder),
+        digests=dataset.digests,
     )
+    for name, told in belongs.told_of_run(folder, dataset).items():
+        leak_checks[name]["units"] = told
     baselines = baseline_scores.cached_scores(dataset, root, folder, settings, seed, log)
     best = best_baseline.best_baselines(
         {key: {"baselines": one.scores} for key, one in baselines.items()}, protocol.tasks

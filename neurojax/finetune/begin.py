@@ -6,7 +6,7 @@ theirs. The state is saved as step 0, so that the new run never needs the old on
 """
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from neurojax.data import batching, belongs
 from neurojax.data.session import Session
 from neurojax.data.store import roster, trained_trials
 from neurojax.data.store.dataset import Dataset
+from neurojax.data.store.trained_trials import Trained
 from neurojax.errors import InputError, require
 from neurojax.evals import leaks
 from neurojax.finetune import first_state, inherit, release
@@ -99,38 +100,37 @@ def begin_from(
         )
 
     tuning = _tuning(config, dataset, source.entries, _origin_of(source), state, log)
-    _require_not_trained(dataset.sessions, source.table, source.trained)
+    _require_not_trained(dataset, source.table, source.trained)
     return tuning
 
 
 def _require_not_trained(
-    sessions: Sequence[Session],
-    table: Sequence[Mapping[str, Any]],
-    trained: Collection[bytes] | None,
+    dataset: Dataset, table: Sequence[Mapping[str, Any]], trained: Trained | None
 ) -> None:
-    """A new session that holds trials of an old one is no new animal; a tested trial was not
-    trained on.
+    """A new session that holds trials of an old one, or their time, is no new animal; a tested
+    trial was not trained on.
 
     Args:
-        sessions: to train on and to test.
+        dataset: to train on and to test.
         table: rows of the weights they start from.
-        trained: digests of the trials those weights were trained on; None where not known, and
-            nothing is checked.
+        trained: what those weights were trained on; None where not known, and nothing is checked.
 
     Raises:
         InputError: a session is not as said above.
     """
     known = {entry["session_id"] for entry in table}
-    for session in sessions:
-        if session.session_id not in known and (
-            number := len(trained_trials.among(session, trained or ()))
+    for session in dataset.sessions:
+        name, digests = session.session_id, dataset.digests.get(session.session_id)
+        counts_sha256 = digests.counts_sha256 if digests else None
+        if name not in known and (
+            number := len(trained_trials.among(session, trained, counts_sha256))
         ):
             raise InputError(
-                f"session {session.session_id} repeats an old one: {number} of its "
+                f"session {name} repeats an old one: {number} of its "
                 f"{session.num_trials} trials are some that the run it starts from was trained "
-                "on; leave the session out"
+                "on, or share time with one; leave the session out"
             )
-    leaks.require_unseen(sessions, trained or ())
+    leaks.require_unseen(dataset.sessions, trained, dataset.digests)
 
 
 def _tuning(
@@ -169,7 +169,8 @@ def _tuning(
         f"fine-tuning {chosen['strategy']}: {len(known)} known sessions, {len(added)} new "
         f"({sum(session.num_units for session in added)} units), new rows {chosen['new_rows']}"
     )
-    return FineTuning(recipe, loop.Start(table, state), origin, roster.joined(entries, added))
+    rows = roster.joined(entries, added, dataset.digests)
+    return FineTuning(recipe, loop.Start(table, state), origin, rows)
 
 
 def _reference(source: Weights, dataset: Dataset, sessions_of_run) -> list[Session]:
@@ -243,7 +244,8 @@ def _require_fitting(dataset: Dataset, origin: Mapping[str, Any], entries) -> No
     belongs.require_same_bins(dataset.sessions, origin["bin_size_s"], longest)
     owners = {entry["counts_sha256"]: entry["session_id"] for entry in entries}
     for session in dataset.sessions:
-        digest = roster.counts_digest(session)
+        found = dataset.digests.get(session.session_id)
+        digest = found.counts_sha256 if found else roster.counts_digest(session)
         require(
             owners.setdefault(digest, session.session_id) == session.session_id,
             f"session {session.session_id} repeats {owners[digest]}: the spikes are the same "

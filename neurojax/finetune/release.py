@@ -142,7 +142,7 @@ def read(folder: Path) -> Weights:
         shapes = state.abstract_trained(
             settings.model_of(facts["config"]), known, settings.members_of(facts["config"])
         )
-    except (TypeError, ValueError, OverflowError, ArithmeticError) as error:
+    except (TypeError, ValueError, OverflowError, ArithmeticError, MemoryError) as error:
         raise InputError(
             f"{folder / CONFIG_NAME}: no model has this config ({_short(error)})"
         ) from None
@@ -183,17 +183,16 @@ def read(folder: Path) -> Weights:
     )
 
 
-def read_trained(folder: Path) -> frozenset[bytes] | None:
-    """Digests of the trials that a run or an export was trained on, None where not known; raises
-    InputError."""
+def read_trained(folder: Path) -> trained_trials.Trained | None:
+    """What a run or an export was trained on, None where not known; raises InputError."""
     return (
         _trained(folder, read_facts(folder)) if is_release(folder) else trained_trials.read(folder)
     )
 
 
-def _trained(folder: Path, facts: Mapping[str, Any]) -> frozenset[bytes] | None:
-    """Digests of the trained trials, None where the export does not know; the file is the one that
-    was exported."""
+def _trained(folder: Path, facts: Mapping[str, Any]) -> trained_trials.Trained | None:
+    """What it was trained on, None where the export does not know; the file is the one that was
+    exported."""
     path, expected = folder / trained_trials.NAME, facts.get("trained_trials_sha256")
     if expected is None and not path.exists():
         return None

@@ -25,8 +25,7 @@ class Weights(NamedTuple):
     digest: hex digest of the weights: of the checkpoint's manifest, or of the exported file.
     origin: what these weights were themselves started from, None when from scratch.
     dataset_fingerprint: of the data the run was trained on.
-    trained: digests of the trials they were trained on, see `data.store.trained_trials`; None where
-        not known.
+    trained: what they were trained on, see `data.store.trained_trials`; None where not known.
     facts: see `facts.Facts.to_record`; None is that of spikes.
     """
 
@@ -40,7 +39,7 @@ class Weights(NamedTuple):
     digest: str
     origin: dict[str, Any] | None
     dataset_fingerprint: str
-    trained: frozenset[bytes] | None = None
+    trained: trained_trials.Trained | None = None
     facts: dict[str, Any] | None = None
 
     def of_spikes(self) -> bool:

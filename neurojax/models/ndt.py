@@ -118,6 +118,7 @@ class Tokenizer(nn.Module):
 
 
 # What training starts from.
+_INIT_BINS = 128  # of the trial that shapes are found with
 
 
 def tables(config: Config) -> dict[str, TableSpec]:
@@ -140,8 +141,9 @@ def init(key: jax.Array, config: Config, facts: Facts):
         f"model.num_positions={config.num_positions}, but the longest trial has {facts.num_bins} "
         "bins; set it to 0 (as many as needed) or convert a shorter window",
     )
-    # Only shapes matter here: one trial of the longest length, all of it visible.
-    latents = jnp.zeros((1, num_positions, config.read_in_width))
+    # Only shapes matter here, and none is that of a trial: a short one, all of it visible; over the
+    # bins of a long one attention would take memory for their square.
+    latents = jnp.zeros((1, min(num_positions, _INIT_BINS), config.read_in_width))
     flags = jnp.zeros(latents.shape[:2], bool)
     arguments = (latents, jnp.zeros((1, config.width)), jnp.zeros(1, int), flags, ~flags)
     return NDT(config, num_positions).init(key, *arguments)["params"], {}

@@ -39,6 +39,7 @@ def restore_latest(
     abstract_state: Any,
     log: Callable[[str], Any] = print,
     quarantine: bool = True,
+    judge: Callable[[Mapping[str, Any]], Any] = lambda manifest: None,
 ) -> tuple[Any, dict[str, Any]] | None:
     """Restores the newest checkpoint that passes verification.
 
@@ -51,6 +52,7 @@ def restore_latest(
             one, on the first device).
         log: takes one line.
         quarantine: rename what is damaged.
+        judge: takes the manifest of the one that is whole, and may refuse it.
 
     Returns:
         (state, manifest), or None when the run has no checkpoint yet.
@@ -65,6 +67,7 @@ def restore_latest(
         return None
     step_dir = directory / str(step)
     manifest = read_manifest(step_dir)
+    judge(manifest)
     wanted = state_io.named_leaves(abstract_state)
     # By name and before anything is read, so that an error says which arrays differ.
     _require_same_arrays(step_dir, manifest["arrays"], state_io.describe(wanted))
@@ -76,6 +79,27 @@ def restore_latest(
     restored = _read(step_dir, targets)
     leaves = [restored[name] for name in wanted]
     return jax.tree.unflatten(jax.tree.structure(abstract_state), leaves), manifest
+
+
+def newest_manifest(directory: Path | str) -> dict[str, Any] | None:
+    """The manifest of the newest checkpoint that is whole; None where none is."""
+    directory = Path(directory).absolute()
+    for step in reversed(steps_on_disk(directory)):
+        if not verify_step(directory / str(step)):
+            return read_manifest(directory / str(step))
+    return None
+
+
+def set_aside_newer(
+    directory: Path | str, step: int | None, log: Callable[[str], Any] = print
+) -> None:
+    """Renames the checkpoints newer than `step`, the newest that is whole: they are damaged, and
+    the run goes on past them. None where there is no checkpoint."""
+    directory = Path(directory).absolute()
+    if jax.process_index() or step is None:
+        return
+    for newer in [found for found in steps_on_disk(directory) if found > step]:
+        log(f"checkpoint {newer} is damaged: {_set_aside(directory / str(newer))}")
 
 
 def load_arrays(

@@ -8,21 +8,29 @@ import contextlib
 import datetime
 import fcntl
 import hashlib
-import importlib.metadata
 import json
 import os
-import platform
 import socket
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from neurojax.errors import InputError, require
-from neurojax.files import read_json, remove_leftovers, write_json
+from neurojax.files import (
+    json_bytes,
+    read_json,
+    remove_leftovers,
+    require_text,
+    told,
+    write_bytes,
+)
+from neurojax.runs import together
 from neurojax.runs.manifest import DamagedManifestError, read_manifest, steps_on_disk
+from neurojax.runs.versions import package_versions
+from neurojax.runs.versions import provenance as provenance  # experiments look for it here
 
 LOCK_NAME = ".lock"
+MAX_HOLDER_BYTES = 4096
 CONFIG_NAME = "config.json"
 RUN_KEY = "run"
 SCHEMA = 1
@@ -44,18 +52,6 @@ MAY_CHANGE = (
     *("train.validate_every_steps", "train.keep_checkpoints"),
 )
 
-PACKAGES = (
-    "neurojax",
-    "jax",
-    "jaxlib",
-    "flax",
-    "optax",
-    "orbax-checkpoint",
-    "grain",
-    "numpy",
-    "scipy",
-)
-
 
 @contextlib.contextmanager
 def hold(workdir: Path | str, log: Callable[[str], Any] = print) -> Iterator[Path]:
@@ -67,6 +63,7 @@ def hold(workdir: Path | str, log: Callable[[str], Any] = print) -> Iterator[Pat
         InputError: the folder cannot be created or written, or another run holds it.
     """
     workdir = Path(workdir)
+    require_text(workdir, "workdir")
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         # mkdir is content with a folder that is there, even one that may not be read.
@@ -93,6 +90,7 @@ def hold(workdir: Path | str, log: Callable[[str], Any] = print) -> Iterator[Pat
                 "uses it"
             )
         # For people: the lock itself is the kernel's, this only says who to ask.
+        before = os.pread(descriptor, MAX_HOLDER_BYTES, 0)
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         holder = {"pid": os.getpid(), "host": socket.gethostname(), "started_utc": now}
         try:
@@ -103,15 +101,31 @@ def hold(workdir: Path | str, log: Callable[[str], Any] = print) -> Iterator[Pat
                 f"workdir {workdir} cannot be written ({error.strerror}); make room on its disk"
             ) from None
         remove_leftovers(workdir)
-        yield workdir
+        _complete(workdir)
+        try:
+            yield workdir
+        except InputError:
+            if before:  # what is refused leaves no byte changed
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, before, 0)
+            raise
     finally:
         # drops the lock; the file stays, removing it would race with the next run
         os.close(descriptor)
 
 
+def _complete(workdir: Path) -> None:
+    try:
+        together.complete(workdir)
+    except OSError as error:
+        raise InputError(
+            f"workdir {workdir}: a start that was killed cannot be completed {told(error)}"
+        ) from None
+
+
 def _holder(descriptor: int) -> str:
     try:
-        found = json.loads(os.pread(descriptor, 4096, 0))
+        found = json.loads(os.pread(descriptor, MAX_HOLDER_BYTES, 0))
         return f"process {found['pid']} on {found['host']} since {found['started_utc']}"
     except (ValueError, KeyError, TypeError, RecursionError):
         return "another run"
@@ -198,7 +212,19 @@ def write_config(
     session_fingerprints: Mapping[str, str],
     notes: tuple[str, ...] | list[str] = (),
 ) -> None:
-    """Writes config.json atomically; `notes` (more steps, changed data) join earlier ones."""
+    """Writes config.json atomically; see `config_bytes`."""
+    content = config_bytes(workdir, config, dataset_fingerprint, session_fingerprints, notes)
+    write_bytes(Path(workdir) / CONFIG_NAME, content)
+
+
+def config_bytes(
+    workdir: Path | str,
+    config: Mapping[str, Any],
+    dataset_fingerprint: str,
+    session_fingerprints: Mapping[str, str],
+    notes: tuple[str, ...] | list[str] = (),
+) -> bytes:
+    """What config.json will hold; `notes` (more steps, changed data) join earlier ones."""
     if RUN_KEY in config:
         raise ValueError(f"config.{RUN_KEY} is a name that config.json uses itself")
     path = Path(workdir) / CONFIG_NAME
@@ -212,7 +238,7 @@ def write_config(
         "notes": [*earlier, *notes],
         "versions": package_versions(),
     }
-    write_json(path, {**config, RUN_KEY: run})
+    return json_bytes({**config, RUN_KEY: run})
 
 
 def read_config(workdir: Path | str) -> dict[str, Any]:
@@ -311,24 +337,3 @@ def _session_changes(old: Mapping[str, str], new: Mapping[str, str]) -> str:
         if names
     ]
     return "; ".join(parts) or "the same sessions with another fingerprint"
-
-
-def package_versions() -> dict[str, str]:
-    """Versions that matter to a run, of what is installed; needs no import of the packages."""
-    versions = {"python": platform.python_version()}
-    for name in PACKAGES:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[name] = importlib.metadata.version(name)
-    return versions
-
-
-def provenance(folder: Path) -> dict[str, Any]:
-    """Where a number comes from: the commit of `folder`'s checkout, date, hardware, versions."""
-    words = ["git", "describe", "--always", "--dirty", "--exclude=*", "--abbrev=10"]
-    described = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
-    return {
-        "commit": described.stdout.strip(),
-        "date": datetime.date.today().isoformat(),
-        "hardware": f"{os.cpu_count()} {platform.machine()} CPU cores",
-        "versions": package_versions(),
-    }

@@ -1,7 +1,7 @@
 """The training loop: reads batches, dispatches steps, validates, saves; holds no state."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from neurojax.data import pipeline
 from neurojax.data.sources.interface import Source
 from neurojax.errors import InputError, Interrupted
 from neurojax.facts import Facts
-from neurojax.runs import checkpoint, processes, restore
+from neurojax.runs import checkpoint, processes, random_numbers, restore
 from neurojax.runs.progress import Progress
 from neurojax.runs.signals import StopRequest
 from neurojax.runs.writer import MetricsWriter, SilentWriter
@@ -60,6 +60,7 @@ def train(
     record: dict,
     log: Callable[[str], None] = print,
     start: Start | None = None,
+    commit: Callable[[], None] = lambda: None,
 ) -> TrainState:
     """The state after recipe.num_steps, trained from the newest sound checkpoint or from scratch.
 
@@ -70,6 +71,7 @@ def train(
         log: receives one line at a time.
         start: fine-tuning; what it gives is saved as step 0, so that a run once begun needs nothing
             else.
+        commit: called once nothing is left that may be refused, before the first byte is written.
 
     Raises:
         Interrupted: after a signal, with the state saved.
@@ -81,12 +83,14 @@ def train(
     abstract = abstract_state(recipe, source.facts, mesh, config.rules)
     checkpoints = Path(workdir) / "checkpoints"
     log = processes.spoken_by_first(log)
-    state = _first_state(recipe, source, abstract, checkpoints, log, start)
+    state, restored = _first_state(recipe, source, abstract, checkpoints, record, log, start)
     first, several = steps_taken(state), jax.process_count() > 1
+    feed = dispatch.feed_of(source, config, mesh)
+    commit()
+    restore.set_aside_newer(checkpoints, restored, log)
     if first >= recipe.num_steps:
         log(f"already finished: {first} steps")
         return state
-    feed = dispatch.feed_of(source, config, mesh)
     places = jax.tree.map(lambda leaf: leaf.sharding, abstract)
     advance = dispatch.program(recipe, config, feed, places)
     validate = validation.Validator(recipe, source)
@@ -149,21 +153,27 @@ def _first_state(
     source: Source,
     abstract: TrainState,
     checkpoints: Path,
+    record: Mapping[str, Any],
     log: Callable,
     start: Start | None,
-) -> TrainState:
-    """The newest sound checkpoint, or the state before the first step."""
-    restored = restore.restore_latest(checkpoints, abstract, log=log)
-    if restored is not None:
-        found, manifest = restored
+) -> tuple[TrainState, int | None]:
+    """(The newest sound checkpoint, its step), or (the state before the first step, None)."""
+
+    def judge(manifest: Mapping[str, Any]) -> None:
         if manifest.get("sessions", source.table) != source.table:
             raise InputError(
                 f"{checkpoints} has rows for sessions {_names(manifest['sessions'])}, the data "
                 f"are {_names(source.table)}; rows belong to one session and its units: use a new "
                 "workdir for others"
             )
+        random_numbers.require_same(checkpoints, manifest, record)
+
+    # What is damaged is renamed once the run goes on past it.
+    found = restore.restore_latest(checkpoints, abstract, log=log, quarantine=False, judge=judge)
+    if found is not None:
+        state, manifest = found
         log(f"resuming from step {manifest['step']} of {recipe.num_steps}")
-        return found
+        return state, manifest["step"]
     places = jax.tree.map(lambda leaf: leaf.sharding, abstract)
     # It runs once; on CPUs, to optimise it takes longer than to compile and run it as it is.
     options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
@@ -172,5 +182,6 @@ def _first_state(
         source.facts.mean_counts
     )
     if start is not None:
-        return jax.tree.map(jax.device_put, start.state(jax.device_get(fresh)), places)
-    return with_fitted_rows(fresh, recipe, source)
+        begun = start.state(jax.device_get(fresh))
+        return jax.tree.map(jax.device_put, begun, places), None
+    return with_fitted_rows(fresh, recipe, source), None

@@ -67,7 +67,8 @@ def plan(
         freeze = recipe.freeze and (recipe.freeze.session_rows, recipe.freeze.until_step)
         placed = {"table": start.table, "new_until": freeze}
     else:
-        recipe, entries = settings.recipe(config), roster.entries_of(dataset.sessions)
+        recipe = settings.recipe(config)
+        entries = roster.entries_of(dataset.sessions, dataset.digests)
     source = settings.open_source(config, dataset.sessions, **placed)
     fitting.require_fitting(recipe, source)
     mesh = sharding.make_mesh(driven.mesh_data, driven.mesh_model)

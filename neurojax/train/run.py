@@ -6,27 +6,23 @@ evaluate(workdir) -> record                        what `neurojax evaluate` does
 """
 
 import contextlib
-import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 
+from neurojax.data.checks import usable
 from neurojax.data.session import Session
-from neurojax.data.store import roster, trained_trials
-from neurojax.data.store.dataset import Dataset, open_dataset
-from neurojax.data.store.session_format import content_sha256
+from neurojax.data.store.dataset import Dataset
 from neurojax.errors import InputError, require
-from neurojax.evals import evaluators, leaks
+from neurojax.evals import evaluators
 from neurojax.files import read_json, require_writable, write_json
-from neurojax.finetune import release
 from neurojax.finetune.weights import Weights
-from neurojax.runs import processes, state_io, workdir
-from neurojax.runs.manifest import steps_on_disk
+from neurojax.runs import processes, random_numbers, workdir
 from neurojax.runs.writer import read_metrics
-from neurojax.train import description, loop, pass_memory, run_folder
+from neurojax.train import description, loop, pass_memory, run_files, run_folder
 from neurojax.train import plan as planning
 from neurojax.train.state import TrainState, steps_taken
 
@@ -66,6 +62,8 @@ def train_and_evaluate(
     evaluator, asked = evaluators.named(plan.config["eval"]), plan.config["eval"]
     evaluator.about(asked)
     scored = evaluator.prepare(plan.dataset, asked, log=log)
+    for path in _written(folder):
+        require_writable(path)
     planning.tell(plan, log)
     if dry_run:
         log(description.estimated(plan.recipe, plan.source, plan.loop))
@@ -73,8 +71,8 @@ def train_and_evaluate(
     description.require_room(plan.recipe, plan.source, plan.loop)
     if "memory_mb" in asked:  # judged before hours of training, not after them
         pass_memory.require_one_trial(plan.recipe, plan.source, asked["memory_mb"])
-    with _held(folder, plan.config, plan.dataset, plan.entries, allow_dataset_change):
-        state = _train(plan, folder, log)
+    with run_files.held(folder, plan, allow_dataset_change) as commit:
+        state = _train(plan, folder, log, commit)
         if jax.process_count() > 1:  # reading a checkpoint would wait for the other processes
             log(f"trained; score it in one process: neurojax evaluate --workdir={folder}")
             return None
@@ -110,8 +108,9 @@ def train(
     plan = planning.plan(config, folder, dataset, log, base, known_sessions)
     planning.tell(plan, log)
     description.require_room(plan.recipe, plan.source, plan.loop)
-    with _held(folder, plan.config, plan.dataset, plan.entries, allow_dataset_change, base):
-        return _train(plan, folder, log)
+    usable.require_usable(plan.dataset.sessions, besides=usable.OF_TESTS)
+    with run_files.held(folder, plan, allow_dataset_change, base) as commit:
+        return _train(plan, folder, log, commit)
 
 
 def evaluate(
@@ -142,19 +141,22 @@ def evaluate(
     """
     folder = Path(folder)
     config = run_folder.read_run(folder)
-    if out is not None:
-        require_writable(Path(out))
     evaluator, suffix = evaluators.named(config["eval"]), ""
     if protocol is not None:
         config, suffix = _under(config, protocol, evaluator)
     evaluator.about(config["eval"])
-    if data is None:
-        dataset = run_folder.load_data(config)
-    else:  # what is fitted to these sessions is kept with them, not with the data of the run
-        dataset = open_dataset(Path(data))
+    for path in [Path(out)] if out else _written(folder, suffix):
+        require_writable(path)
+    dataset = run_folder.data_of(config, data)
+    if data is not None:  # what is fitted to these is kept with them, not with the data of the run
         config = {**config, "data": {**config["data"], "root": str(data)}}
     dataset = evaluator.prepare(dataset, config["eval"], run=folder, log=log)
     return evaluate_run(folder, config, dataset, out, suffix, log)
+
+
+def _written(folder: Path, suffix: str = "") -> list[Path]:
+    """What an evaluation writes; its figures, which need not be made, left out."""
+    return [folder / f"evaluation{suffix}.json", folder / f"report{suffix}.html"]
 
 
 def _under(config: Mapping[str, Any], protocol: str, evaluator) -> tuple[dict[str, Any], str]:
@@ -211,7 +213,7 @@ def evaluate_run(
     return read_json(where)
 
 
-def _train(plan: planning.Plan, folder: Path, log: Log) -> TrainState:
+def _train(plan: planning.Plan, folder: Path, log: Log, commit: Callable[[], None]) -> TrainState:
     """Trains a plan in a folder that is held; what every manifest says of the run stands here."""
     facts = plan.source.facts
     record = {
@@ -224,65 +226,11 @@ def _train(plan: planning.Plan, folder: Path, log: Log) -> TrainState:
         "facts": facts.to_record(),
         "mesh": [plan.config["sharding"]["data"], plan.config["sharding"]["model"]],
         "versions": workdir.package_versions(),
+        "random_numbers": random_numbers.settings(),
         **({"init_from": plan.origin} if plan.origin else {}),
     }
-    return loop.train(plan.recipe, plan.source, plan.loop, folder, record, log, start=plan.start)
-
-
-def _trained_before(
-    folder: Path, config: Mapping[str, Any], begun: bool, base: Weights | None = None
-) -> frozenset[bytes] | None:
-    """Digests of trials this run, or the one it starts from, was trained on; None: unknown."""
-    own = trained_trials.read(folder) if begun else None
-    if own is None and base is not None:
-        return base.trained
-    if own is not None or not config["init_from"]:
-        return own or frozenset()
-    return release.read_trained(Path(config["init_from"]))
-
-
-@contextlib.contextmanager
-def _held(
-    folder: Path,
-    config: Mapping[str, Any],
-    dataset: Dataset,
-    entries: Sequence[Mapping[str, Any]],
-    allow_dataset_change: bool,
-    base: Weights | None = None,
-) -> Iterator[None]:
-    """Process 0 locks the workdir and writes config.json; what it refuses, all refuse."""
-    fingerprints = {session.session_id: content_sha256(session) for session in dataset.sessions}
-    with contextlib.ExitStack() as stack:
-        refusal = None
-        if processes.is_first():
-            try:
-                stack.enter_context(workdir.hold(folder))
-                known = (folder, config, dataset.fingerprint, fingerprints)
-                trained = steps_on_disk(folder / "checkpoints")
-                reached, num_steps = max(trained, default=0), config["train"]["num_steps"]
-                require(
-                    reached <= num_steps,
-                    f"train.num_steps={num_steps}, but {folder} has trained {reached}; set it to "
-                    "that or more, or use a new workdir",
-                )
-                # Until something is trained, a workdir may still change its config.
-                notes = workdir.require_same_run(*known, allow_dataset_change) if trained else ()
-                before = _trained_before(folder, config, bool(trained), base)
-                # as evaluation asks, but before training
-                leaks.require_unseen(dataset.sessions, before or ())
-                workdir.write_config(*known, notes)
-                path = folder / roster.ROSTER_NAME
-                if allow_dataset_change or not (trained and path.is_file()):
-                    roster.write(path, entries)
-                trained_trials.write(folder, dataset.sessions, before)
-            except InputError as error:
-                refusal = error
-        if state_io.from_process_0(int(refusal is not None)):
-            raise refusal or InputError(f"process 0 refused {folder}; its message says why")
-        same = (workdir.config_hash(config), config["train"], dataset.fingerprint)
-        digest = hashlib.sha256(repr(same).encode()).hexdigest()
-        processes.require_agreement("config or data", digest)
-        yield
+    asked = (plan.recipe, plan.source, plan.loop, folder, record, log)
+    return loop.train(*asked, start=plan.start, commit=commit)
 
 
 def _finished(

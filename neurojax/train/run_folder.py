@@ -8,13 +8,14 @@ from neurojax.data import belongs, splits
 from neurojax.data.store.dataset import Dataset, dataset_of, open_dataset
 from neurojax.data.synthetic import animals as synthetic
 from neurojax.errors import InputError, require
-from neurojax.runs import restore, state_io, workdir
+from neurojax.runs import restore, state_io, together, workdir
 from neurojax.train import settings, sharding
 from neurojax.train.predictor import Predictor
 
 
 def load_data(config: Mapping[str, Any]) -> Dataset:
-    """The dataset a config names: sessions under data.root, or synthetic animals.
+    """The dataset a config names: sessions under data.root, every byte of them compared with its
+    checksum, or synthetic animals.
 
     With data.train_fraction below 1 the other training trials belong to no split.
     """
@@ -26,6 +27,11 @@ def load_data(config: Mapping[str, Any]) -> Dataset:
     return dataset_of(splits.with_train_fraction(s, fraction, seed) for s in dataset.sessions)
 
 
+def data_of(config: Mapping[str, Any], root: Path | None) -> Dataset:
+    """The sessions under `root`, every byte compared with its checksum; None: `load_data`."""
+    return load_data(config) if root is None else open_dataset(Path(root), verify="full")
+
+
 def data_seed(config: Mapping[str, Any]) -> int:
     """The seed of data and of evaluation's draws: the run's, unless seeds share their data."""
     return config["data"].get("seed", config["seed"])
@@ -33,7 +39,7 @@ def data_seed(config: Mapping[str, Any]) -> int:
 
 def _all_trials(config: Mapping[str, Any]) -> Dataset:
     if root := settings.entry(config["data"], "data", "root", str):
-        return open_dataset(Path(root))
+        return open_dataset(Path(root), verify="full")
     require(
         "synthetic" in config["data"],
         "data.root is empty, and this config makes no data; give --config.data.root=ROOT",
@@ -60,6 +66,11 @@ def read_run(folder: Path, blocks: Sequence[str] = workdir.BLOCKS) -> dict[str, 
         seed = f"name one of its seeds, such as {seeds[0]}" if seeds else ""
         hint = seed or "give the --workdir of a `neurojax train`"
         raise InputError(f"{folder} holds no run (no config.json); {hint}")
+    require(
+        together.is_complete(folder),
+        f"{folder}: a start of this run was killed while its files changed; repeat the train "
+        "command, which completes it",
+    )
     config = workdir.read_config(folder)
     workdir.require_blocks(config, str(folder / workdir.CONFIG_NAME), blocks)
     return config

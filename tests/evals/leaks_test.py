@@ -170,9 +170,10 @@ def test_bins_shared_by_two_splits_are_found_and_those_within_a_split_are_not():
 
 def test_trials_that_were_trained_on_are_refused_whatever_their_split_says_now(tmp_path):
     sessions = [make_session("rat"), make_session("mouse", seed=1)]
-    trained_trials.write(tmp_path, sessions, known={b"\x01" * 16})
+    trained_trials.write(tmp_path, sessions, trained_trials.Trained(frozenset([b"\x01" * 16])))
     trained = trained_trials.read(tmp_path)
-    assert b"\x01" * 16 in trained and len(trained) == 1 + sum(len(s.trials_of(TRAIN)) for s in sessions)
+    assert b"\x01" * 16 in trained.digests
+    assert len(trained.digests) == 1 + sum(len(s.trials_of(TRAIN)) for s in sessions)
     leaks.require_unseen(sessions, trained)
     swapped = dataclasses.replace(sessions[1], split=np.where(np.arange(16) == 5, TEST, sessions[1].split))
     with pytest.raises(InputError, match=r"trained on 1 test trial of session mouse \(5\)"):
@@ -180,7 +181,18 @@ def test_trials_that_were_trained_on_are_refused_whatever_their_split_says_now(t
     assert trained_trials.read(tmp_path / "older") is None
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"schema": 1, "digests": ["zz"]}', '{"schema": 1, "digests": [3]}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("{", "[]", "{}", '{"schema": 1, "digests": ["zz"]}', '{"schema": 1, "digests": [3]}'),
+        *('{"schema": true, "digests": []}', '{"schema": 3, "digests": []}', '{"schema": 2, "digests": []}'),
+        '{"schema": 2, "digests": [], "all_times_known": true, "recordings": [3]}',
+        '{"schema": 2, "digests": [], "all_times_known": true, "recordings": [{"session_id": "a", "counts_sha256": "",'
+        ' "stretch_s": [0, 1], "above": ["00ff"], "rates_hz": [1.0], "trained_s": [0, 1]}]}',
+        '{"schema": 2, "digests": [], "all_times_known": true, "recordings": [{"session_id": "a", "counts_sha256": "",'
+        ' "stretch_s": [1, 0], "above": ["80"], "rates_hz": [1.0], "trained_s": []}]}',
+    ],
+)
 def test_damaged_digests_are_named(tmp_path, text):
     (tmp_path / trained_trials.NAME).write_text(text)
     with pytest.raises(InputError, match=trained_trials.NAME):

@@ -24,8 +24,9 @@ from neurojax.models import first_rows
 from neurojax.runs import restore, state_io
 from neurojax.runs.manifest import read_manifest, steps_on_disk
 from neurojax.runs.writer import read_metrics
+from neurojax.train import plan as planning
 from neurojax.train import run as train_run
-from neurojax.train import run_folder, settings, sharding
+from neurojax.train import run_files, run_folder, settings, sharding
 from tests import configs_for_tests
 from tests.finetune.conftest import SPEC, fine_tune, part_of, pretrain, write_root
 
@@ -359,11 +360,12 @@ def test_the_trials_of_both_runs_are_kept(area, tmp_path, exported):
         source.mkdir()
         release.write(source, weights.read_run(area / "run"), card="", weights_licence=None)
     config = run_folder.read_run(area / "run") | {"init_from": str(source)}
-    with train_run._held(tmp_path / "out", config, new, roster.entries_of(new.sessions), False):
-        pass
+    plan = planning.Plan(config, new, None, None, None, roster.entries_of(new.sessions))
+    with run_files.held(tmp_path / "out", plan, False) as commit:
+        commit()
     sessions = open_dataset(area / "both").sessions
     digests = {d for s in sessions for d in trained_trials.telling_digests(s, 0)}
-    assert trained_trials.read(tmp_path / "out") == digests and len(digests) > 60
+    assert trained_trials.read(tmp_path / "out").digests == digests and len(digests) > 60
 
 
 def test_a_split_that_tests_trained_trials_is_refused_before_training_goes_on(area, tmp_path, capsys):

@@ -193,8 +193,9 @@ def test_missing_and_cut_files_are_refused(forged, name):
 
 def test_digests_of_trained_trials_that_were_changed_are_refused(forged):
     path = forged / trained_trials.NAME
-    digests = trained_trials.read(forged)
-    trained_trials.write(forged, (), sorted(digests)[1:])
+    trained = trained_trials.read(forged)
+    fewer = frozenset(sorted(trained.digests)[1:])
+    trained_trials.write(forged, (), trained._replace(digests=fewer))
     refused(forged, "trained_trials.json is missing or differs")
     path.write_bytes(b"")
     refused(forged, "trained_trials.json is missing or differs")

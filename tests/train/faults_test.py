@@ -22,8 +22,8 @@ from neurojax.errors import InputError, Interrupted
 from neurojax.runs import checkpoint, manifest, restore, state_io, workdir
 from neurojax.runs.manifest import MANIFEST_NAME, CheckpointError, steps_on_disk
 from neurojax.runs.writer import read_metrics
-from neurojax.train import dispatch, loop, sharding
-from neurojax.train import run as train_run
+from neurojax.train import dispatch, loop, run_files, sharding
+from neurojax.train import plan as planning
 from neurojax.train.log_window import Diverged
 from tests.configs_for_tests import loop_config
 
@@ -304,28 +304,30 @@ CONFIG = {"seed": 0, "init_from": "", "model": {}, "data": {}, "train": {"num_st
 
 def test_data_changed_under_a_run_are_refused_by_name_or_recorded(dataset, tmp_path):
     def held(config, data, allow_dataset_change=False):
-        return train_run._held(tmp_path, config, data, roster.entries_of(data.sessions), allow_dataset_change)
+        plan = planning.Plan(config, data, None, None, None, roster.entries_of(data.sessions))
+        return run_files.held(tmp_path, plan, allow_dataset_change)
 
     other = changed(dataset)
-    with held(CONFIG, dataset):
-        pass
-    with held(CONFIG, other):  # nothing is trained yet, so nothing is at stake
-        pass
-    with held(CONFIG, dataset):
-        pass
+    with held(CONFIG, dataset) as commit:
+        assert not (tmp_path / "config.json").exists()  # judged alone writes nothing
+        commit()
+    with held(CONFIG, other) as commit:  # nothing is trained yet, so nothing is at stake
+        commit()
+    with held(CONFIG, dataset) as commit:
+        commit()
     trained = tmp_path / "checkpoints" / "3" / MANIFEST_NAME
     trained.parent.mkdir(parents=True)
     trained.write_text("{}")
     message = f"changed {dataset.sessions[1].session_id}; .*--allow_dataset_change"
     with pytest.raises(InputError, match=message), held(CONFIG, other):
         pass
-    with held(CONFIG, other, allow_dataset_change=True):
-        pass
+    with held(CONFIG, other, allow_dataset_change=True) as commit:
+        commit()
     run = workdir.read_run(tmp_path)
     assert run["dataset_fingerprint"] == other.fingerprint and len(run["notes"]) == 1
     longer = CONFIG | {"train": {"num_steps": 9}}
-    with held(longer, other):
-        pass
+    with held(longer, other) as commit:
+        commit()
     assert workdir.read_run(tmp_path)["notes"][1] == "train.num_steps: 5 in the run, 9 now"
 
 

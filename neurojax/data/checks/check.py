@@ -4,11 +4,12 @@ import collections
 import dataclasses
 import hashlib
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from neurojax.data.checks.check_behaviour import behaviour_findings
 from neurojax.data.checks.check_observed import (
     observed_facts,
     observed_findings,
@@ -18,7 +19,7 @@ from neurojax.data.checks.check_rules import TELLING_SPIKES, split_findings, val
 from neurojax.data.checks.check_signals import signal_facts, signal_findings, split_over_sessions
 from neurojax.data.checks.drift import drift
 from neurojax.data.checks.findings import LEVELS, Finding, recorded_findings
-from neurojax.data.checks.same_units import Outline, repeated_units
+from neurojax.data.checks.same_units import Outline, pairs_alike, repeated_units
 from neurojax.data.region_names import one_spelling
 from neurojax.data.session import SPLIT_NAMES, TRAIN, Session, names_a_region
 from neurojax.data.splits import later_trials_within
@@ -39,8 +40,8 @@ def check_dataset(dataset: Dataset) -> dict[str, Any]:
         "code", "sentence", "remedy"}, and the sentences of two levels again as "errors" (it is
         unusable) and "warnings". No value is NaN: what cannot be computed is None.
     """
-    surveys = [_survey(session) for session in dataset.sessions]
-    _compare_sessions(dataset.sessions, surveys)
+    surveys = [survey_of(session) for session in dataset.sessions]
+    compare_sessions(dataset.sessions, surveys)
     _compare_spellings(dataset.sessions, surveys)
     if dataset.observation == "real":
         surveys[0].findings.extend(
@@ -65,7 +66,7 @@ def check_dataset(dataset: Dataset) -> dict[str, Any]:
 
 def session_findings(session: Session) -> list[Finding]:
     """What `check_dataset` finds in one session alone, errors first."""
-    return sorted(_survey(session).findings, key=lambda finding: LEVELS.index(finding.level))
+    return sorted(survey_of(session).findings, key=lambda finding: LEVELS.index(finding.level))
 
 
 def compare_datasets(datasets: Mapping[str, Dataset]) -> list[Finding]:
@@ -126,10 +127,11 @@ class _Survey:
         return {**self.facts, "findings": [finding.as_json() for finding in ranked], **levels}
 
 
-def _survey(session: Session) -> _Survey:
-    return (
-        _survey_of_counts(session) if session.observation == "counts" else _survey_of_real(session)
-    )
+def survey_of(session: Session, errors_only: bool = False) -> _Survey:
+    """One session; with `errors_only` without what only warns, which takes most of the time."""
+    if session.observation == "counts":
+        return _survey_of_counts(session, errors_only)
+    return _survey_of_real(session)
 
 
 def _survey_of_real(session: Session) -> _Survey:
@@ -172,7 +174,7 @@ def _shared_facts(session: Session, digests: dict[int, tuple[bytes, int]]) -> di
     }
 
 
-def _survey_of_counts(session: Session) -> _Survey:
+def _survey_of_counts(session: Session, errors_only: bool = False) -> _Survey:
     per_trial = np.stack([trial_spikes(session, trial) for trial in range(session.num_trials)])
     totals = enumerate(per_trial.sum(1).tolist())
     # silent trials are equal without being copies
@@ -181,6 +183,10 @@ def _survey_of_counts(session: Session) -> _Survey:
         [per_trial[session.split == split].sum(0) for split in range(len(SPLIT_NAMES))]
     )
     outline = Outline.of(session)
+    if errors_only:
+        facts = _shared_facts(session, digests)
+        findings = split_findings(facts, spikes, None, session)
+        return _Survey(facts, digests, outline, findings + behaviour_findings(session))
     seen = observed_facts(session)
     share = 1.0 if seen is None else seen["share"]
     change = drift(per_trial, observed_bins(session), session.trial_start_s, session.split)
@@ -206,10 +212,12 @@ def _survey_of_counts(session: Session) -> _Survey:
     return _Survey(facts, digests, outline, findings)
 
 
-def _compare_sessions(sessions: tuple[Session, ...], surveys: list[_Survey]) -> None:
+def compare_sessions(sessions: Sequence[Session], surveys: Sequence[_Survey]) -> None:
     """Adds an error to each session that repeats an earlier one: scores would count its units
     twice."""
     seen: dict[bytes, str] = {}
+    outlines = [survey.outline for survey in surveys]
+    alike = pairs_alike(outlines) if None not in outlines else set()
     for index, (session, survey) in enumerate(zip(sessions, surveys, strict=True)):
         telling = {
             digest for digest, evidence in survey.digests.values() if evidence >= TELLING_SPIKES
@@ -219,7 +227,10 @@ def _compare_sessions(sessions: tuple[Session, ...], surveys: list[_Survey]) -> 
             sentence = f"trials that repeat one of session {other}: {num_trials}"
             told = Finding("error", "repeats_a_session", sentence, "leave one of the two out")
             survey.findings.append(told)
-        for earlier in surveys[:index] if survey.outline is not None else ():
+        for other_index in range(index):
+            if (other_index, index) not in alike:
+                continue
+            earlier = surveys[other_index]
             name = earlier.outline.session.session_id
             if name not in repeated and (number := repeated_units(earlier.outline, survey.outline)):
                 sentence = (
@@ -304,8 +315,9 @@ def observed_bins(session: Session) -> np.ndarray:
     int64 [trials, N]."""
     if session.validity is None:
         return session.trial_num_bins
-    trials = (np.array([trial]) for trial in range(session.num_trials))
-    return np.stack([session.entry_valid(trial)[0].sum(0) for trial in trials])
+    # A few trials at a time: the entries of all would be a second copy of the recording.
+    parts = np.array_split(np.arange(session.num_trials), -(-session.num_trials // 64))
+    return np.concatenate([session.entry_valid(part).sum(1) for part in parts])
 
 
 def trial_evidence(session: Session, trial: int) -> int:

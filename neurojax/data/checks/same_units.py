@@ -1,7 +1,10 @@
 """Do two sessions hold the same neurons at the same time? Found also when they are binned or cut
 differently."""
 
+import collections
 import dataclasses
+import warnings
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,6 +15,7 @@ _MIN_SPIKES = 20  # of a unit in them
 _POPULATION_CORRELATION = 0.5  # below it units are not looked at
 # two recordings of one unit reach 0.7 and more, neighbours of one brain rarely do
 _UNIT_CORRELATION = 0.6
+_LOOKED_AT, _LOOKS_ALIKE = 64, 0.4  # trials, and the likeness of populations, in a quick look
 _SHARE = 0.5  # of the active units that must be found again
 
 
@@ -35,6 +39,108 @@ class Outline:
         return cls(session, np.concatenate([[0], np.cumsum(sums)]))
 
 
+@dataclasses.dataclass(frozen=True)
+class Population:
+    """Spikes of all units on the session clock, so that any stretch of it costs two look-ups.
+
+    Attributes:
+        edge_s: float64 [edges], edges of bins, rising.
+        spikes: float64 [edges], spikes of all units before an edge.
+        recorded_s: float64 [edges], seconds of trials before an edge.
+    """
+
+    edge_s: np.ndarray
+    spikes: np.ndarray
+    recorded_s: np.ndarray
+
+    @classmethod
+    def of(cls, outline: Outline) -> "Population | None":
+        """None where trials share time or have no clock: then a moment has no one place."""
+        session = outline.session
+        order = np.argsort(session.trial_start_s, kind="stable")
+        starts, lengths = session.trial_start_s[order], session.trial_num_bins[order]
+        size, first_bin = session.bin_size_s, session.trial_start_bin[order]
+        if len(order) < 2 or (np.diff(starts) < (lengths[:-1] - 0.5) * size).any():
+            return None
+        ends = np.cumsum(lengths + 1)  # a trial has an edge more than bins
+        within = np.arange(ends[-1]) - np.repeat(ends - lengths - 1, lengths + 1)
+        rows = np.repeat(first_bin, lengths + 1) + within
+        before = np.cumsum(np.concatenate([[0], outline.cumulative[first_bin + lengths][:-1]
+                                           - outline.cumulative[first_bin][:-1]]))  # fmt: skip
+        spikes = outline.cumulative[rows] - np.repeat(
+            outline.cumulative[first_bin] - before, lengths + 1
+        )
+        edge_s = np.maximum.accumulate(np.repeat(starts, lengths + 1) + within * size)
+        recorded = (np.arange(ends[-1]) - np.repeat(np.arange(len(order)), lengths + 1)) * size
+        return cls(edge_s, spikes.astype(np.float64), recorded)
+
+    def rates_hz(self, stretch_s: np.ndarray, least: float = 0.5) -> np.ndarray:
+        """Spikes per second of all units in stretches [P, 2] of the clock, float64 [P]; NaN where
+        nothing was recorded, or less than a share `least`."""
+        spikes, recorded = (np.interp(stretch_s, self.edge_s, values)
+                            for values in (self.spikes, self.recorded_s))  # fmt: skip
+        spikes, recorded = spikes[:, 1] - spikes[:, 0], recorded[:, 1] - recorded[:, 0]
+        enough = recorded > max(least, 1e-3) * (stretch_s[:, 1] - stretch_s[:, 0]) * (1 - 1e-9)
+        return np.where(enough, spikes / np.where(enough, recorded, 1.0), np.nan)
+
+
+def pairs_alike(outlines: Sequence[Outline]) -> set[tuple[int, int]]:
+    """Pairs (earlier, later) that `repeated_units` may find to be one recording: those whose
+    populations look alike over time or over trials. A quick look, so that hundreds of sessions are
+    compared in a second."""
+    pairs = _alike_by_order(outlines) | _alike_by_clock(outlines)
+    return {(min(pair), max(pair)) for pair in pairs}
+
+
+def _alike_by_order(outlines: Sequence[Outline]) -> set[tuple[int, int]]:
+    groups = collections.defaultdict(list)
+    for index, outline in enumerate(outlines):
+        if outline.session.num_trials >= _MIN_PIECES:
+            groups[outline.session.num_trials].append(index)
+    pairs = set()
+    for members in groups.values():
+        rates = []
+        for outline in (outlines[index] for index in members):
+            start, length = outline.session.trial_start_bin, outline.session.trial_num_bins
+            rates.append((outline.cumulative[start + length] - outline.cumulative[start]) / length)
+        found = correlation(*[np.stack(rates, axis=1)] * 2) >= _LOOKS_ALIKE
+        pairs |= {(members[i], members[j]) for i, j in np.argwhere(np.triu(found, 1)).tolist()}
+    return pairs
+
+
+def _alike_by_clock(outlines: Sequence[Outline]) -> set[tuple[int, int]]:
+    clocked = [i for i, o in enumerate(outlines) if np.ptp(o.session.trial_start_s) > 0]
+    populations = {index: Population.of(outlines[index]) for index in clocked}
+    # Where trials share time, a moment has no one place in the recording: these are all compared.
+    pairs = {(i, j) for i in clocked for j in clocked if i != j and populations[i] is None}
+    known = [index for index in clocked if populations[index] is not None]
+    stretches = [_some_trials_s(outlines[index].session) for index in known]
+    if len(known) < 2:
+        return pairs
+    joined, ends = np.concatenate(stretches), np.cumsum([len(own) for own in stretches])
+    places = np.split(np.arange(len(joined)), ends[:-1])
+    rates = np.stack([populations[index].rates_hz(joined, least=0.0) for index in known])
+    for place, (own, columns) in enumerate(zip(known, places, strict=True)):
+        found = rates[:, columns]  # [sessions, stretches of one of them]
+        held = np.isfinite(found)
+        mine = np.where(held, found[place], np.nan)
+        with np.errstate(invalid="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # a session that holds none of them
+            pair = [np.nan_to_num(v - np.nanmean(v, axis=1, keepdims=True)) for v in (found, mine)]
+        norm = np.sqrt((pair[0] ** 2).sum(1) * (pair[1] ** 2).sum(1))
+        likeness = (pair[0] * pair[1]).sum(1) / np.where(norm > 0, norm, 1)
+        likely = (likeness >= _LOOKS_ALIKE) & (held.sum(1) >= _MIN_PIECES // 2)
+        pairs |= {(own, known[other]) for other in np.flatnonzero(likely) if other != place}
+    return pairs
+
+
+def _some_trials_s(session: Session) -> np.ndarray:
+    """Start and stop of trials, at most 64, float64 [P, 2]."""
+    chosen = np.unique(np.linspace(0, session.num_trials - 1, _LOOKED_AT).astype(np.int64))
+    start = session.trial_start_s[chosen]
+    return np.stack([start, start + session.trial_num_bins[chosen] * session.bin_size_s], axis=1)
+
+
 def repeated_units(first: Outline, second: Outline) -> int:
     """How many units of one session are found again in the other; 0 unless it is most of those that
     fire.
@@ -53,7 +159,7 @@ def repeated_units(first: Outline, second: Outline) -> int:
         population = [outline.cumulative[r[:, 1]] - outline.cumulative[r[:, 0]]
                       for outline, r in zip((first, second), rows, strict=True)]  # fmt: skip
         rates = [p / (r[:, 1] - r[:, 0]) for p, r in zip(population, rows, strict=True)]
-        if _correlation(rates[0][:, None], rates[1][:, None])[0, 0] >= _POPULATION_CORRELATION:
+        if correlation(rates[0][:, None], rates[1][:, None])[0, 0] >= _POPULATION_CORRELATION:
             best = max(best, _matched(first.session, second.session, rows))
     return best
 
@@ -66,10 +172,10 @@ def _matched(first: Session, second: Session, rows: tuple[np.ndarray, np.ndarray
     if num_active < 2:
         return 0
     rates = [c / (r[:, 1] - r[:, 0])[:, None] for c, r in zip(active, rows, strict=True)]
-    correlation = _correlation(*rates)  # [N of first, N of second]
-    best = correlation.argmax(1)
-    mutual = correlation.argmax(0)[best] == np.arange(len(best))
-    matched = int((mutual & (correlation[np.arange(len(best)), best] >= _UNIT_CORRELATION)).sum())
+    agreement = correlation(*rates)  # [N of first, N of second]
+    best = agreement.argmax(1)
+    mutual = agreement.argmax(0)[best] == np.arange(len(best))
+    matched = int((mutual & (agreement[np.arange(len(best)), best] >= _UNIT_CORRELATION)).sum())
     return matched if matched >= max(2, _SHARE * num_active) else 0
 
 
@@ -119,7 +225,7 @@ def _counts(session: Session, rows: np.ndarray) -> np.ndarray:
     return np.stack([session.counts[begin:end].sum(0, dtype=np.int64) for begin, end in rows])
 
 
-def _correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Pearson correlation of all pairs of columns; 0 for columns that do not vary."""
     scaled = []
     for values in (first, second):

@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from neurojax.data.session import Session
 from neurojax.data.store.cards import CARD_NAME, dataset_card
 from neurojax.data.store.meta import READS, SCHEMA, observation_of, read_meta
-from neurojax.data.store.session_format import content_sha256, open_recorded
+from neurojax.data.store.session_format import Digests, digests_of, open_recorded
 from neurojax.data.store.session_rules import check_session_id
 from neurojax.errors import InputError, require
 from neurojax.files import as_path, read_json, remove_leftovers, told, write_bytes, write_json
@@ -22,10 +22,17 @@ _SHOWN = ("session_id", "content_sha256", "num_trials", "num_units", "num_bins")
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """Sessions sorted by name, and a hex digest of their content (not of where they lie)."""
+    """Sessions sorted by name, and a hex digest of their content (not of where they lie).
+
+    Attributes:
+        sessions, fingerprint: as above.
+        digests: session id -> `session_format.Digests`, where every byte was compared with them;
+            {} where only some were, and whoever needs a digest computes it.
+    """
 
     sessions: tuple[Session, ...]
     fingerprint: str
+    digests: Mapping[str, Digests] = dataclasses.field(default_factory=dict, compare=False)
 
     @property
     def bin_size_s(self) -> float:
@@ -48,9 +55,21 @@ def dataset_of(sessions: Iterable[Session]) -> Dataset:
     require(not strange, f"dataset: {strange[:1]} is no Session; expected sessions")
     ordered = tuple(sorted(given, key=lambda session: session.session_id))
     _check_collection(list(map(_told_of, ordered)), "dataset")
-    return Dataset(
-        ordered, _fingerprint({session.session_id: content_sha256(session) for session in ordered})
-    )
+    found = {session.session_id: digests_of(session) for session in ordered}
+    return _of_digests(ordered, found)
+
+
+def subset(dataset: Dataset, names: Collection[str]) -> Dataset:
+    """The sessions of these names; what is known of their bytes is kept."""
+    kept = tuple(session for session in dataset.sessions if session.session_id in names)
+    if not dataset.digests:
+        return dataset_of(kept)
+    return _of_digests(kept, {s.session_id: dataset.digests[s.session_id] for s in kept})
+
+
+def _of_digests(sessions: tuple[Session, ...], digests: Mapping[str, Digests]) -> Dataset:
+    content = {name: found.content_sha256 for name, found in digests.items()}
+    return Dataset(sessions, _fingerprint(content), digests)
 
 
 def open_dataset(root: str | Path, verify: str = "sampled") -> Dataset:
@@ -102,7 +121,7 @@ def open_dataset(root: str | Path, verify: str = "sampled") -> Dataset:
     opened = [open_recorded(root / name, verify) for name in sorted(listed)]
     for session, recorded in opened:
         require(
-            recorded == listed[session.session_id],
+            recorded.content_sha256 == listed[session.session_id],
             f"{root / session.session_id} has changed since {path} was written; run neurojax "
             "convert again to refresh it",
         )
@@ -114,7 +133,8 @@ def open_dataset(root: str | Path, verify: str = "sampled") -> Dataset:
         f"{path}: the fingerprint does not match its sessions; run neurojax convert again to "
         "refresh it",
     )
-    return Dataset(sessions, fingerprint)
+    known = {session.session_id: digests for session, digests in opened}
+    return Dataset(sessions, fingerprint, known if verify == "full" else {})
 
 
 def write_dataset_index(root: str | Path) -> str:

@@ -16,7 +16,7 @@ from neurojax.data.batching import session_table
 from neurojax.data.session import SPLIT_NAMES, Session
 from neurojax.data.store import cards
 from neurojax.data.store.checksums import array_record
-from neurojax.data.store.session_format import content_sha256
+from neurojax.data.store.session_format import Digests, digests_of
 from neurojax.data.store.session_rules import check_session_id
 from neurojax.errors import InputError, require
 from neurojax.files import read_json, write_json
@@ -27,16 +27,24 @@ MAX_BYTES = 256 << 20
 _TEXTS = ("subject_id", "species", "licence", "source")
 
 
-def entries_of(sessions: Sequence[Session]) -> list[dict[str, Any]]:
-    """One entry a session: who owns its rows, the regions of its units, where it is from."""
+def entries_of(
+    sessions: Sequence[Session], known: Mapping[str, Digests] | None = None
+) -> list[dict[str, Any]]:
+    """One entry a session: who owns its rows, the regions of its units, where it is from.
+
+    Args:
+        sessions: in row order.
+        known: session id -> digests, of those that are known; others are computed.
+    """
+    digests = [(known or {}).get(s.session_id) or digests_of(s) for s in sessions]
     return [
         row
         | {"region": [str(label) for label in session.region]}
         | {"bin_size_s": float(session.bin_size_s)}
         | {name: None if text is None else str(text)[:1000] for name, text in _origin(session)}
         | {"num_trials": {n: len(session.trials_of(code)) for code, n in enumerate(SPLIT_NAMES)}}
-        | {"content_sha256": content_sha256(session), "counts_sha256": counts_digest(session)}
-        for session, row in zip(sessions, session_table(sessions), strict=True)
+        | found._asdict()
+        for session, row, found in zip(sessions, session_table(sessions), digests, strict=True)
     ]
 
 
@@ -51,18 +59,27 @@ def counts_digest(session: Session) -> str:
     return array_record(session.recorded)["sha256"]
 
 
-def joined(known: Sequence[Mapping[str, Any]], sessions: Sequence[Session]) -> list[dict[str, Any]]:
+def joined(
+    known: Sequence[Mapping[str, Any]],
+    sessions: Sequence[Session],
+    digests: Mapping[str, Digests] | None = None,
+) -> list[dict[str, Any]]:
     """`known` entries as they are, then one for each other session, in the order given."""
     # Known rows stay where they are: weights are addressed by their place.
     names = {entry["session_id"] for entry in known}
     return [dict(entry) for entry in known] + entries_of(
-        [s for s in sessions if s.session_id not in names]
+        [s for s in sessions if s.session_id not in names], digests
     )
+
+
+def content_of(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the file holds."""
+    return {"schema": SCHEMA, "sessions": [dict(entry) for entry in entries]}
 
 
 def write(path: Path, entries: Sequence[Mapping[str, Any]]) -> None:
     """Writes `sessions.json` atomically."""
-    write_json(path, {"schema": SCHEMA, "sessions": [dict(entry) for entry in entries]})
+    write_json(path, content_of(entries))
 
 
 def read(path: Path) -> list[dict[str, Any]]:

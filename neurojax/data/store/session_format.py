@@ -21,7 +21,7 @@ read as they are, and the content hash of equal counts is the same in both.
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -59,6 +59,18 @@ _MAPPED = {
     "values": VALUE_DTYPES,
     "true_rates": (np.dtype(np.float32),),
 }
+
+
+class Digests(NamedTuple):
+    """Hex digests that tell a session from another; all its bytes are read to make them.
+
+    Attributes:
+        content_sha256: of id, bin size and arrays, observed time among them, not of `info`.
+        counts_sha256: of the counts (or values) alone: under another name they have the same.
+    """
+
+    content_sha256: str
+    counts_sha256: str
 
 
 def write_session(session: Session, root: str | Path) -> Path:
@@ -118,11 +130,11 @@ def open_session(folder: str | Path, verify: str = "sampled") -> Session:
     return open_recorded(as_path(folder, "folder"), verify)[0]
 
 
-def open_recorded(folder: Path, verify: str) -> tuple[Session, str]:
-    """`open_session`, and the content hash that meta.json records."""
+def open_recorded(folder: Path, verify: str) -> tuple[Session, Digests]:
+    """`open_session`, and the digests that meta.json records."""
     require(
         isinstance(verify, str) and verify in ("full", "sampled", "none"),
-        f"verify={verify!r}; expected full, sampled or none"
+        f"verify={verify!r}; expected full, sampled or none",
     )
     meta = read_meta(folder)
     rates = ["true_rates"] if "true_rates" in meta["arrays"] else []
@@ -142,18 +154,27 @@ def open_recorded(folder: Path, verify: str) -> tuple[Session, str]:
         small = verify == "sampled" and session.recorded.nbytes <= _SMALL_BYTES
         if session.values is not None and (verify == "full" or small):
             check_finite(session.values, f"session {session.session_id}")
-        return session, meta["content_sha256"]
+        recorded = meta["arrays"][RECORDED[session.observation]]["sha256"]
+        return session, Digests(meta["content_sha256"], recorded)
     except KeyError as error:
         raise InputError(f"{folder} lacks the array {error}; convert the recording again") from None
     except InputError as error:
         raise InputError(f"{folder}: {error}") from None
 
 
-def content_sha256(session: Session) -> str:
-    """Hex digest of id, bin size and arrays, not of `info`: the same in memory and on disk."""
+def digests_of(session: Session) -> Digests:
+    """Digests of a session: the same in memory and on disk."""
     arrays = _named(_mapped_arrays(session), _grouped_arrays(session))
     records = {name: array_record(array) for name, array in arrays.items()}
-    return combined_sha256(session.session_id, session.bin_size_s, records, session.unit_of_values)
+    content = combined_sha256(
+        session.session_id, session.bin_size_s, records, session.unit_of_values
+    )
+    return Digests(content, records[RECORDED[session.observation]]["sha256"])
+
+
+def content_sha256(session: Session) -> str:
+    """Hex digest of id, bin size and arrays, not of `info`: the same in memory and on disk."""
+    return digests_of(session).content_sha256
 
 
 def _grouped_arrays(session: Session) -> dict[str, dict[str, np.ndarray]]:
@@ -245,10 +266,11 @@ def _check_arrays(
             intact = sampled_sha256(array) == meta["sampled_sha256"].get(name)
         else:
             intact = array_record(array)["sha256"] == expected["sha256"]
+        file = f"{name}.npy" if name in _MAPPED else f"{name.partition('/')[0]}.npz"
         require(
             intact,
-            f"{folder}: {name} does not match its checksum; the file is damaged, convert the "
-            "recording again",
+            f"{folder / file}: {name} does not match its checksum; the file is damaged, restore it "
+            "or convert the recording again",
         )
 
 

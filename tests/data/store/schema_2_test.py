@@ -328,7 +328,7 @@ def test_rosters_and_trained_trials_know_real_values(tmp_path):
     assert entry["counts_sha256"] != entries_of([other])[0]["counts_sha256"]
     trained_trials.write(tmp_path, [session])
     digests = trained_trials.read(tmp_path)
-    assert len(digests) == 10 and trial_digest(session, 3) in digests
+    assert len(digests.digests) == 10 and trial_digest(session, 3) in digests.digests
     again = Session(**(vars(session) | {"session_id": "again"}))
     assert trained_trials.among(again, digests).tolist() == list(range(10))
     wide = dataclasses.replace(spiking(), counts=np.asarray(spiking().counts, np.uint16))

@@ -1,0 +1,281 @@
+"""Is this a recording that a run was trained on, under another name, cut or binned in another way?
+
+It is told from one bit for each unit and stretch of time, which a run keeps, and not from the
+recording itself: whether the unit fired more than it mostly does. Bits of the same unit at the same
+time agree whatever the bins and trials are; those of another unit or animal do not.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from neurojax.data.checks.same_units import Outline, Population, correlation
+from neurojax.data.observed import merged
+from neurojax.data.session import Session
+
+_MOST_STRETCHES, _LEAST_STRETCHES = 128, 16
+_SHORTEST_S, _SHORTEST_BINS = 0.25, 4  # of a stretch that is a part of a trial
+_COVERED = 0.5  # of a stretch that trials must hold
+_LEAST_VARIED = 4  # stretches above and below its median, for a unit to tell anything
+# Bits of one unit reach 0.7 and more. Of chance in P stretches they have a spread of 1 / sqrt(P).
+_AGREES, _SPREADS, _MARGIN = 0.5, 3.3, 0.1
+_SHARE = 0.5  # of the telling units that must be found again
+_LOOKS_ALIKE = 0.3  # of populations, below which units are not compared
+_TELLING_STRETCHES, _TELLING_UNITS = 32, 5  # without which no one says that units are others
+_TIME_SLACK_S = 1e-6  # clocks round
+
+SAME_COUNTS, SAME_UNITS, OTHER_ORDER, OTHER, UNKNOWN = range(5)
+
+
+class KnownRecording(NamedTuple):
+    """What a run keeps of a recording to know it again.
+
+    Attributes:
+        session_id: its name then.
+        counts_sha256: see `session_format.Digests`.
+        stretch_s: float64 [P, 2], start and stop on the session clock, seconds, rising; none where
+            all trials start at one time.
+        above: bool [P, N], whether a unit fired (or a channel's values were) above its median.
+        rates_hz: float64 [N], mean rate of a unit, or mean size of a channel's values.
+        trained_s: float64 [n, 2], time of the trials trained on, rising and apart.
+    """
+
+    session_id: str
+    counts_sha256: str
+    stretch_s: np.ndarray
+    above: np.ndarray
+    rates_hz: np.ndarray
+    trained_s: np.ndarray
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, KnownRecording) and all(map(np.array_equal, self, other))
+
+    def __hash__(self) -> int:
+        return hash((self.session_id, self.counts_sha256))
+
+
+def known_recording(session: Session, counts_sha256: str, trials: np.ndarray) -> KnownRecording:
+    """What to keep of a session.
+
+    Args:
+        session: counts or real values.
+        counts_sha256: of its recording.
+        trials: int [K], those trained on.
+    """
+    stretch_s = _stretches(session)
+    rates_hz, _ = _rates_hz(session, stretch_s)
+    mean_hz = rates_hz.mean(0) if len(stretch_s) else np.zeros(session.num_units)
+    trained_s = merged(_times_s(session, trials)) if len(stretch_s) else np.empty((0, 2))
+    above = _above(rates_hz)
+    return KnownRecording(session.session_id, counts_sha256, stretch_s, above, mean_hz, trained_s)
+
+
+def compared(known: KnownRecording, session: Session, counts_sha256: str) -> tuple[int, int]:
+    """Whether the units of a session, in their order, are those of a known recording.
+
+    Returns:
+        (SAME_COUNTS, SAME_UNITS of a recording cut or binned otherwise, OTHER_ORDER, OTHER or
+        UNKNOWN, how many units are in another place).
+    """
+    if known.counts_sha256 == counts_sha256:
+        return SAME_COUNTS, 0
+    if known.above.shape[1] != session.num_units:
+        return OTHER, 0
+    found = _best_agreement(known, session)
+    if found is None:
+        return UNKNOWN, 0
+    agreement, least, num_stretches, _ = found
+    telling = np.flatnonzero(agreement.any(1))
+    own, best = np.diag(agreement), agreement.argmax(1)
+    mutual = agreement.argmax(0)[best] == np.arange(len(best))
+    top = agreement[np.arange(len(best)), best]
+    moved = mutual & (best != np.arange(len(best))) & (top >= least) & (own <= 0.5 * top)
+    at_home = own[telling] >= np.maximum(0.7 * least, top[telling] - _MARGIN / 2)
+    if moved.sum() >= 2:
+        return OTHER_ORDER, int(moved.sum())
+    if len(telling) >= 2 and at_home.mean() >= _SHARE:
+        return SAME_UNITS, 0
+    enough = num_stretches >= _TELLING_STRETCHES and len(telling) >= _TELLING_UNITS
+    if enough and own[telling].mean() < 0.2 and not _same_rates(known, session):
+        return OTHER, 0
+    return UNKNOWN, 0
+
+
+def found_again(
+    known: Sequence[KnownRecording], session: Session, counts_sha256: str
+) -> Iterator[tuple[KnownRecording, float]]:
+    """The known recordings that a session is, or is a part of, and by how many seconds its clock
+    is ahead of theirs."""
+    same = [one for one in known if one.counts_sha256 == counts_sha256]
+    # Of a recording that is known to the byte, no other name or cut has to be looked for.
+    for one in same or _alike(known, session):
+        if same:
+            yield one, 0.0
+            continue
+        found = _best_agreement(one, session)
+        if found is not None and _is_found(found[0], found[1]):
+            yield one, found[3]
+
+
+def trials_trained_on(one: KnownRecording, session: Session, ahead_s: float) -> np.ndarray:
+    """Trials of a session that share time with those a recording was trained on, bool [trials].
+
+    Args:
+        one, ahead_s: from `found_again`.
+        session: whose clock is `ahead_s` seconds ahead.
+    """
+    times_s = _times_s(session, np.arange(session.num_trials)) - ahead_s
+    if not len(one.stretch_s) or np.ptp(session.trial_start_s) == 0:
+        return np.zeros(session.num_trials, bool)
+    # What of each trial lies in trained time; half a bin at either end of it is rounding.
+    slack = session.bin_size_s + _TIME_SLACK_S
+    before = _time_before(one.trained_s, times_s)
+    return before[:, 1] - before[:, 0] > slack
+
+
+def _time_before(intervals_s: np.ndarray, moments_s: np.ndarray) -> np.ndarray:
+    """Seconds of intervals (rising and apart) before each moment."""
+    if not len(intervals_s):
+        return np.zeros_like(moments_s)
+    lengths = np.diff(intervals_s, axis=1)[:, 0]
+    so_far = np.concatenate([[0.0], np.cumsum(lengths)])
+    last = np.searchsorted(intervals_s[:, 0], moments_s, side="right") - 1
+    within = np.clip(moments_s - intervals_s[last, 0], 0, lengths[last])
+    return np.where(last < 0, 0.0, so_far[np.maximum(last, 0)] + within)
+
+
+def _times_s(session: Session, trials: Iterable[int]) -> np.ndarray:
+    """Start and stop of trials, float64 [K, 2], seconds on the session clock."""
+    trials = np.asarray(trials, np.int64)
+    start = session.trial_start_s[trials]
+    return np.stack([start, start + session.trial_num_bins[trials] * session.bin_size_s], 1)
+
+
+def _stretches(session: Session) -> np.ndarray:
+    """Stretches of trials of every split, float64 [P, 2], rising."""
+    if session.num_trials < 2 or np.ptp(session.trial_start_s) == 0:
+        return np.empty((0, 2))
+    order = np.argsort(session.trial_start_s, kind="stable")
+    chosen = order[np.unique(np.linspace(0, len(order) - 1, _MOST_STRETCHES).astype(np.int64))]
+    shortest = max(_SHORTEST_BINS, int(np.ceil(_SHORTEST_S / session.bin_size_s)))
+    wanted = max(1, _MOST_STRETCHES // len(chosen))
+    found = []
+    for trial in chosen:
+        length = int(session.trial_num_bins[trial])
+        parts = int(np.clip(length // shortest, 1, wanted))
+        edges = np.rint(np.linspace(0, length, parts + 1)) * session.bin_size_s
+        edges += session.trial_start_s[trial]
+        found.append(np.stack([edges[:-1], edges[1:]], 1))
+    return np.concatenate(found)
+
+
+def _rates_hz(session: Session, stretch_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(amount per second of each unit [P, N], share of each stretch that trials hold [P])."""
+    order = np.argsort(session.trial_start_s, kind="stable")
+    times_s = _times_s(session, order)
+    reach = np.maximum.accumulate(times_s[:, 1])
+    size = session.bin_size_s
+    total = np.zeros((len(stretch_s), session.num_units))
+    num_bins = np.zeros(len(stretch_s))
+    first = np.searchsorted(reach, stretch_s[:, 0] + size / 2, side="right")
+    last = np.searchsorted(times_s[:, 0], stretch_s[:, 1] - size / 2, side="left")
+    for number, (start, stop) in enumerate(stretch_s):
+        for place in range(first[number], last[number]):
+            length = session.trial_num_bins[order[place]]
+            within = np.rint((np.array([start, stop]) - times_s[place, 0]) / size).astype(np.int64)
+            low, high = np.clip(within, 0, length) + session.trial_start_bin[order[place]]
+            rows = session.recorded[low:high]
+            counted = session.observation == "counts"
+            total[number] += rows.sum(0, dtype=np.int64) if counted else np.abs(rows).sum(0)
+            num_bins[number] += high - low
+    seconds = num_bins * size
+    rates = total / np.where(seconds > 0, seconds, 1)[:, None]
+    lengths = np.diff(stretch_s, axis=1)[:, 0]
+    return rates, np.minimum(1.0, seconds / np.where(lengths > 0, lengths, 1))
+
+
+def _above(rates_hz: np.ndarray) -> np.ndarray:
+    """Which rates [P, N] lie above the median of their unit."""
+    if not len(rates_hz):
+        return np.zeros(rates_hz.shape, bool)
+    return rates_hz > np.median(rates_hz, axis=0)
+
+
+def _clocks_ahead(known: KnownRecording, session: Session) -> list[float]:
+    """By how much the session's clock may be ahead: not at all, or as far as the first trials."""
+    if not len(known.stretch_s) or np.ptp(session.trial_start_s) == 0:
+        return []
+    ahead = float(session.trial_start_s.min() - known.stretch_s[0, 0])
+    return [0.0] if abs(ahead) <= session.bin_size_s else [0.0, ahead]
+
+
+def _best_agreement(
+    known: KnownRecording, session: Session
+) -> tuple[np.ndarray, float, int, float] | None:
+    """(correlation of bits [N of known, N of session], the least that is no chance, stretches,
+    seconds ahead) on the clock on which most agree; None where the two share too little time."""
+    best, most = None, -1.0
+    for ahead in _clocks_ahead(known, session):
+        rates_hz, covered = _rates_hz(session, known.stretch_s + ahead)
+        held = covered >= _COVERED
+        if held.sum() < _LEAST_STRETCHES:
+            continue
+        bits = known.above[held], _above(rates_hz[held])
+        varied = [
+            np.minimum(b.sum(0), (~b).sum(0)) >= min(_LEAST_VARIED, held.sum() // 4) for b in bits
+        ]
+        agreement = correlation(*(b.astype(np.float64) for b in bits))
+        agreement = np.where(varied[0][:, None] & varied[1][None], agreement, 0.0)
+        telling = agreement[agreement.any(1)]
+        mean = float(telling.max(1).mean()) if len(telling) else 0.0
+        if mean > most:
+            least = max(_AGREES, _SPREADS / np.sqrt(held.sum()))
+            best, most = (agreement, least, int(held.sum()), ahead), mean
+    return best
+
+
+def _is_found(agreement: np.ndarray, least: float) -> bool:
+    """Whether most units that tell anything are found again, in whatever order."""
+    num_telling = min(int(agreement.any(1).sum()), int(agreement.any(0).sum()))
+    if num_telling < 2:
+        return False
+    best = agreement.argmax(1)
+    mutual = agreement.argmax(0)[best] == np.arange(len(best))
+    top = np.sort(agreement, axis=1)[:, -2:]
+    clear = (top[:, 1] >= least) & (top[:, 1] - top[:, 0] >= _MARGIN)
+    return int((mutual & clear).sum()) >= max(2, _SHARE * num_telling)
+
+
+def _same_rates(known: KnownRecording, session: Session) -> bool:
+    """Whether units in one place have rates alike, as those of one animal on another day do."""
+    here = known_recording(session, "", np.empty(0, np.int64)).rates_hz
+    logs = [np.log(rates + 0.1)[:, None] for rates in (known.rates_hz, here)]
+    return correlation(*logs)[0, 0] >= 0.5
+
+
+def _alike(known: Sequence[KnownRecording], session: Session) -> list[KnownRecording]:
+    """Those whose population, over time, looks like the session's: a quick look at many."""
+    clocked = [one for one in known if len(one.stretch_s)]
+    if session.observation != "counts" or not clocked:
+        return clocked
+    population = Population.of(Outline.of(session))
+    if population is None:
+        return clocked
+    stretches = np.concatenate([one.stretch_s for one in clocked])
+    found = population.rates_hz(stretches)
+    ends = np.cumsum([len(one.stretch_s) for one in clocked])[:-1]
+    aheads = [max(_clocks_ahead(one, session), key=abs, default=0.0) for one in clocked]
+    kept = []
+    for one, own, ahead in zip(clocked, np.split(found, ends), aheads, strict=True):
+        looks = [own] + ([population.rates_hz(one.stretch_s + ahead)] if ahead else [])
+        if any(_looks_alike(one.above.mean(1), look) for look in looks):
+            kept.append(one)
+    return kept
+
+
+def _looks_alike(above: np.ndarray, rates_hz: np.ndarray) -> bool:
+    held = np.isfinite(rates_hz)
+    if held.sum() < _LEAST_STRETCHES:
+        return False
+    return correlation(above[held][:, None], rates_hz[held][:, None])[0, 0] >= _LOOKS_ALIKE
