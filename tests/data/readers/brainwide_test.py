@@ -401,6 +401,14 @@ def test_irregular_series_are_unknown_between_their_parts(path):
     np.testing.assert_array_equal(~known, (centres > 29.5) & (centres < 30))
 
 
+def test_the_longest_gap_that_is_bridged(path):
+    with h5py.File(path, "a") as file:
+        del file["paws/timestamps"], file["paws/left"]
+        file["paws/timestamps"], file["paws/left"] = np.arange(-0.5, 101, 0.5), np.ones(203)
+    assert read(path).behaviour_valid["left"].all()
+    assert 0 < read(path, max_gap_s=0.1).behaviour_valid["left"].mean() < 0.1
+
+
 def test_another_clock_of_a_series_is_told_with_both_ranges(path):
     with h5py.File(path, "a") as file:
         file["paws/timestamps"][:] = file["paws/timestamps"][:] + 5000
