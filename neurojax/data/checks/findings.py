@@ -73,6 +73,14 @@ _KNOWN = {
         "note",
         "nothing to do: bins without one are marked invalid",
     ),
+    "columns of metadata that are not one number or text each": (
+        "note",
+        "nothing to do: meta.json names them under metadata_left_out",
+    ),
+    "properties of units that are not one number or text each": (
+        "note",
+        "nothing to do: meta.json names them under properties_left_out",
+    ),
     REGION_SPELLINGS: (
         "note",
         "nothing to do: meta.json has the spellings under region_spellings",
