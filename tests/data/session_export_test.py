@@ -29,6 +29,41 @@ def test_arrays_go_out_and_come_back_the_same(tmp_path):
     assert (back.info["subject_id"], back.info["licence"]) == ("M1", "CC0-1.0")
 
 
+def observed_in_part():
+    seen = np.random.default_rng(1).random((55, 3)) < 0.7
+    seen[[0, 5, 15, 30]] = True  # of every trial something
+    rng = np.random.default_rng(0)
+    return seen, from_counts(
+        rng.poisson(0.5, (55, 3)), bin_size_s=0.02, session_id="a", trial_offsets=[0, 5, 15, 30, 55],
+        trial_start_s=[0, 1, 5.5, 9], split=[0, 1, 2, 0], observed=seen,
+    )  # fmt: skip
+
+
+def test_observed_time_goes_out_and_comes_back(tmp_path):
+    seen, session = observed_in_part()
+    np.savez(tmp_path / "a.npz", **session.to_arrays())
+    back = open_session(convert_session(tmp_path / "a.npz", out=tmp_path / "out"), verify="full")
+    np.testing.assert_array_equal(back.entry_valid(np.arange(4))[3, :25], seen[30:])
+    assert content_sha256(back) == content_sha256(session)
+
+
+def test_silence_that_was_observed_stays_silence(tmp_path):
+    counts = np.random.default_rng(0).poisson(1.0, (6, 500, 10))
+    counts[2:4] = 0  # 20 s, which no population keeps silent by chance
+    session = from_counts(counts, bin_size_s=0.02, session_id="a", split=[0, 0, 0, 0, 1, 2])
+    np.savez(tmp_path / "a.npz", **session.to_arrays())
+    back = open_session(convert_session(tmp_path / "a.npz", out=tmp_path / "out"))
+    assert back.validity is None and back.num_trials == 6
+
+
+def test_an_xarray_dataset_has_nan_where_nobody_watched():
+    pytest.importorskip("xarray")
+    seen, session = observed_in_part()
+    counts = session.to_xarray().counts
+    np.testing.assert_array_equal(np.isnan(counts), ~seen)
+    np.testing.assert_array_equal(np.nan_to_num(counts), session.counts)
+
+
 def test_a_name_used_twice_is_refused():
     session = make()
     session.conditions["bin_size_s"] = np.zeros(4)
