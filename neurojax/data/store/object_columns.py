@@ -116,3 +116,23 @@ def _refuse_others(array: np.ndarray, kinds: set, known: Any, name: str, where: 
 
 def _text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def end_to_end(values: Any) -> tuple[Any, np.ndarray] | None:
+    """A list, or an object array, with one array of numbers [bins, ...] a trial, of unequal
+    lengths in a list: the arrays end to end, and bins of each trial, int64 [trials]. None for anything else.
+    """
+    listed = isinstance(values, list) or (
+        isinstance(values, np.ndarray) and values.dtype == object and values.ndim == 1
+    )
+    if not listed or not all(isinstance(part, np.ndarray) for part in values):
+        return None
+    lengths = [len(part) if part.ndim else -1 for part in values]
+    kinds = {(part.ndim, part.shape[1:], part.dtype.kind in "biuf") for part in values}
+    if len(kinds) != 1 or not next(iter(kinds))[2] or min(lengths) < 1:
+        return None
+    if isinstance(values, list) and len(set(lengths)) == 1:
+        return None  # a rectangular array in disguise
+    masked = any(isinstance(part, np.ma.MaskedArray) for part in values)
+    joined = (np.ma if masked else np).concatenate(list(values))
+    return joined, np.asarray(lengths, np.int64)

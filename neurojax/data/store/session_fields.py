@@ -16,6 +16,7 @@ from neurojax.data.binning import (
 from neurojax.data.store.object_columns import (
     SECONDS_OF_DATES,
     as_array,
+    end_to_end,
     num_missing,
     of_objects,
 )
@@ -269,7 +270,8 @@ def signal(
 ) -> np.ndarray:
     """A behaviour as float32 [total_bins, dims]; [trials, bins, dims] is laid end to end as
     `counts` is, without the bins of padding: `rows`, bool [trials * bins], says which stay."""
-    array = plain_array(values, f"behaviour {name!r}", where)
+    laid = end_to_end(values)  # a list of trials
+    array = plain_array(values if laid is None else laid[0], f"behaviour {name!r}", where)
     if counts.ndim == 3 and array.ndim in (2, 3) and array.shape[:2] == counts.shape[:2]:
         array = array.reshape(counts.shape[0] * counts.shape[1], -1)[rows]
     require(

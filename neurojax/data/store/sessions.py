@@ -11,6 +11,7 @@ from neurojax.data.observed import intervals_of
 from neurojax.data.region_names import one_spelling
 from neurojax.data.session import Session
 from neurojax.data.splits import random_split
+from neurojax.data.store.object_columns import end_to_end
 from neurojax.data.store.session_fields import (
     columns,
     counts_and_observed,
@@ -67,8 +68,8 @@ def from_counts(
     """Builds a session from binned spikes.
 
     Args:
-        counts: [trials, bins, N], or [total_bins, N] with `trial_offsets`. Whole numbers 0 to
-            65535; floats are taken when every one is whole and refused otherwise, never rounded.
+        counts: [trials, bins, N], a list of [bins, N], or [total_bins, N] with `trial_offsets`:
+            whole numbers 0 to 65535; floats are taken when all are whole, else refused.
             NaN and masked entries were not observed; where all units of [trials, bins, N] are, to
             the end of a trial, they pad a shorter trial.
         bin_size_s, session_id: seconds; letters, digits, `.`, `_`, `-`.
@@ -211,6 +212,10 @@ def _add_finding(record: dict[str, Any], name: str, number: int) -> None:
 def _laid_out(counts: Any, trial_offsets: Any, observed: Any, where: str):
     """(counts as given, bool [bins given] without those that pad a trial, bins of each trial,
     entries that were observed, bool [total_bins, N], or None)."""
+    if trial_offsets is None and (listed := end_to_end(counts)) is not None:
+        counts, lengths = listed
+        trial_offsets = np.concatenate([[0], np.cumsum(lengths)])
+        observed = observed if (seen := end_to_end(observed)) is None else seen[0]
     given, not_nan = counts_and_observed(counts, where)
     num_bins = trial_lengths(given, trial_offsets, where)
     seen = _observed(observed, given, not_nan, where)
