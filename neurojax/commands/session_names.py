@@ -2,6 +2,7 @@
 recordings that would share a name."""
 
 import collections
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -147,7 +148,7 @@ def _is_url(source: str) -> bool:
 
 def _place(source: str) -> str:
     """Equal for sources that are one file."""
-    return source if _is_url(source) else str(Path(source).resolve())
+    return source if _is_url(source) else os.path.realpath(source)
 
 
 def _parts(source: str) -> list[str]:

@@ -248,3 +248,18 @@ def test_windows_of_parts_begin_on_one_grid(tmp_path, window_s):
     observed = session.entry_valid(np.arange(session.num_trials))
     alone = session.trial_start_s < 5.17  # the second probe was not on yet
     assert alone.any() and not observed[alone][:, :, 5:].any() and observed[~alone].all()
+
+
+def test_a_link_in_a_circle_is_a_recording_that_fails(tmp_path, capsys):
+    (tmp_path / "a.npz").symlink_to(tmp_path / "a.npz")
+    recording(tmp_path, "b.npz")
+    words = ["convert", "arrays", str(tmp_path / "a.npz"), str(tmp_path / "b.npz"), f"--out={tmp_path / 'out'}"]
+    assert main(words) == 2 and made(tmp_path / "out") == ["b"]
+    assert "1 of 2 sessions failed (a)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("how", [["--join"], ["--join", "units"], ["--join=auto"]])
+def test_join_alone_takes_no_path_for_its_value(tmp_path, how):
+    paths = [str(recording(tmp_path / "day1", f"imec{n}.npz", seed=n)) for n in (0, 1)]
+    assert main(["convert", f"--out={tmp_path / 'out'}", *how, "arrays", *paths]) == 0
+    assert made(tmp_path / "out") == ["day1"]

@@ -18,6 +18,7 @@ Schema 1 had counts alone, without `observation`, spikes.npz and validity.npz. I
 read as they are, and the content hash of equal counts is the same in both.
 """
 
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -93,14 +94,13 @@ def write_session(session: Session, root: str | Path) -> Path:
     try:
         root.mkdir(parents=True, exist_ok=True)
         if folder.is_symlink():  # the link stays, and what it points to is replaced
-            final = folder.resolve()
+            final = Path(os.path.realpath(folder))
             require(not final.is_symlink(), f"{folder} is a link to itself; remove it")
             final.parent.mkdir(parents=True, exist_ok=True)
             remove_leftovers(final.parent, final.name)
         temporary = temporary_folder(final)
-    except (OSError, RuntimeError) as error:  # the latter: links that go in a circle
-        reason = told(error) if isinstance(error, OSError) else f"({error}); remove the link"
-        raise InputError(f"{folder} cannot be written {reason}") from None
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written {told(error)}") from None
     try:
         with held(temporary):
             _write_files(session, temporary)
