@@ -10,6 +10,7 @@ is found where its names leave no doubt (see `mat_layouts`), or named by its pat
                     bin_size_s
     spikes          a cell with the spike times of one unit each, seconds, or of each trial and unit
                     (axes=trials:units, window=-0.5:1.5); needs trials, events or --window_s
+    spike_trial     beside spikes: a cell with the trial of each spike (FieldTrip)
     times, clusters vectors with the time and the cluster of each spike
     cluster_class   wave_clus's [spikes, 2]: class and milliseconds; class 0 is no unit
     bin_size_s      a number, or a path
@@ -36,7 +37,7 @@ from neurojax.data.readers.array_session import session_of_bins
 from neurojax.data.readers.array_spikes import bin_spikes
 from neurojax.data.readers.mat_counts import bin_size_s, of_counts
 from neurojax.data.readers.mat_layouts import found_options
-from neurojax.data.readers.mat_spikes import of_cell, of_clusters
+from neurojax.data.readers.mat_spikes import of_cell, of_clusters, of_trial_cells
 from neurojax.data.readers.mat_values import (
     behaviour_times,
     columns,
@@ -65,6 +66,9 @@ OPTIONS = {
     "seconds",
     "window": "START:STOP, from when to when the trials of a cell of trials and units last, in "
     "seconds from their zero",
+    "spike_trial": "path of a cell with the trial, from 1, of each spike of each unit, where "
+    "spikes count time from an event of their trial",
+    "trial_times": "path of [trials, 2], from when to when trials last on that clock, seconds",
     "times": "path of a vector with the time of each spike, seconds; with clusters",
     "clusters": "path of a vector with the cluster of each spike",
     "cluster_class": "path of wave_clus's matrix of class and milliseconds",
@@ -155,6 +159,9 @@ def _read(
         if spec.option("spikes") is None:
             read, odd, cluster_id = of_clusters(root, spec, where)
             number = len(cluster_id)
+        elif spec.option("spike_trial") is not None:
+            odd: dict[str, Any] = {}
+            read, number = of_trial_cells(root, spec, own, where)
         else:
             cell = value_at(root, spec.option("spikes"), where)
             read, odd, number = of_cell(cell, spec, own, told, where)

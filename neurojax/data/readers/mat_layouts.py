@@ -59,6 +59,12 @@ def _candidates(value: Any, path: str, above: Any) -> list[dict[str, str]]:
         if None not in own and _are_spikes(*(value[name] for name in own)):
             found.append({"times": prefix + own[0], "clusters": prefix + own[1]})
             break
+    if _is_fieldtrip(value):
+        named = {"spikes": "time", "spike_trial": "trial", "trial_times": "trialtime"}
+        named |= (
+            {"unit_id": "label"} if _length(value.get("label")) == _length(value["time"]) else {}
+        )
+        found.append({option: prefix + name for option, name in named.items()})
     times = value.get("times")
     units = _ids_beside(value, path, above)
     if isinstance(times, Cell) and is_trains(times) and units:
@@ -82,6 +88,19 @@ def _ids_beside(value: dict[str, Any], path: str, above: Any) -> dict[str, str]:
             made = {"unit_id": start + ids[0]}
             return made | ({"region": start + regions[0]} if regions else {})
     return {}
+
+
+def _is_fieldtrip(value: dict[str, Any]) -> bool:
+    """FieldTrip's spike structure with trials: time and trial of each spike, a cell a unit each."""
+    times, trials, spans = (value.get(name) for name in ("time", "trial", "trialtime"))
+    return (
+        is_trains(times)
+        and is_trains(trials)
+        and len(times.values) == len(trials.values)
+        and isinstance(spans, np.ndarray)
+        and spans.ndim == 2
+        and spans.shape[1] == 2
+    )
 
 
 def _length(value: Any) -> int:

@@ -105,6 +105,7 @@ def of_cell(
     Returns:
         arrays of the spikes, what goes to `info`, and N.
     """
+    value = _padded(value) or value
     require(
         isinstance(value, Cell),
         f"{where}: spikes is no cell; expected one with the spike times of one unit each, in "
@@ -138,6 +139,61 @@ def of_cell(
         }
         return made, {"spikes_dropped": {OUTSIDE_OF_ITS_TRIAL: int((~keep).sum())}}, number
     return made, {}, number
+
+
+def _padded(value: Any) -> Cell | None:
+    """A matrix of rising times padded with NaN as a cell of its units; None for anything else, and
+    where both axes could be the units."""
+    if not isinstance(value, np.ndarray) or value.ndim != 2 or value.dtype.kind != "f":
+        return None
+    fits = []
+    for matrix in (value, value.T):  # [units, spikes]
+        known = np.isfinite(matrix)
+        trailing = not known.all() and not (known[:, 1:] & ~known[:, :-1]).any()
+        falls = (matrix[:, 1:] < matrix[:, :-1]).any()  # False beside NaN
+        fits += [matrix] if trailing and known.any() and not falls else []
+    if len(fits) != 1:
+        return None
+    trains = [row[np.isfinite(row)] for row in fits[0]]
+    return Cell(trains, (1, len(trains)))
+
+
+def of_trial_cells(
+    root: dict[str, Any], spec: ReadSpec, own: Arrays, where: str
+) -> tuple[Arrays, int]:
+    """Spikes of a cell of units that have a cell of trials, from 1, beside them (FieldTrip's time
+    and trial): arrays, and N. `own` gets the trials' starts and stops of `trial_times`."""
+    cells = [value_at(root, spec.option(name), where) for name in ("spikes", "spike_trial")]
+    require(
+        all(isinstance(cell, Cell) for cell in cells)
+        and len(cells[0].values) == len(cells[1].values),
+        f"{where}: spikes and spike_trial are no cells of as many units",
+    )
+    parts = [
+        [vector(part, f"{name}{{{k + 1}}}", where) for k, part in enumerate(cell.values)]
+        for name, cell in zip(("spikes", "spike_trial"), cells, strict=True)
+    ]
+    sizes = [[len(part) for part in part_of] for part_of in parts]
+    require(
+        sizes[0] == sizes[1],
+        f"{where}: spikes and spike_trial differ in length; expected the trial of each spike",
+    )
+    if (path := spec.option("trial_times")) is not None:
+        spans = numbers(value_at(root, path, where), path, where, 2)
+        require(
+            spans.shape[1] == 2, f"{where}: {path} is {list(spans.shape)}, expected [trials, 2]"
+        )
+        own["trial_start_s"], own["trial_stop_s"] = spans.T.astype(np.float64)
+    trial = np.concatenate([np.zeros(0), *parts[1]]) - 1
+    times = np.concatenate([np.zeros(0), *parts[0]])
+    missing = {"trial_start_s", "trial_stop_s"} - own.keys()
+    require(
+        not missing,
+        f"{where}: say when trials begin and end on the clock of their spikes, with "
+        "--options=trial_times=PATH [trials, 2], or trial_start_s and trial_stop_s",
+    )
+    unit = np.repeat(np.arange(len(sizes[0])), sizes[0])
+    return {"spike_times_s": times, "spike_units": unit, "spike_trial": trial}, len(sizes[0])
 
 
 def _grid(value: Cell, where: str) -> np.ndarray:

@@ -119,9 +119,8 @@ def _text(value: Any) -> str:
 
 
 def end_to_end(values: Any) -> tuple[Any, np.ndarray] | None:
-    """A list, or an object array, with one array of numbers [bins, ...] a trial, of unequal
-    lengths in a list: the arrays end to end, and bins of each trial, int64 [trials]. None for anything else.
-    """
+    """A list (of unequal lengths) or an object array with one array of numbers [bins, ...] a trial:
+    the arrays end to end, and bins of each trial, int64 [trials]. None for anything else."""
     listed = isinstance(values, list) or (
         isinstance(values, np.ndarray) and values.dtype == object and values.ndim == 1
     )

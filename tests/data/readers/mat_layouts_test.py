@@ -203,6 +203,34 @@ def test_what_is_odd_in_a_cell_is_told(tmp_path):
     assert findings["units without spikes"] == 1 and findings["unsorted spike times"] > 0
 
 
+def test_fieldtrips_spikes_name_their_trials(tmp_path):
+    times = [np.concatenate([GRID[t][u] for t in range(TRIALS)]) for u in range(UNITS)]
+    trial = [np.repeat(np.arange(1.0, TRIALS + 1), [len(GRID[t][u]) for t in range(TRIALS)]) for u in range(UNITS)]
+    spike = {"label": cell(list("abcdef")), "time": cell(times), "trial": cell(trial)}
+    spike["trialtime"] = np.tile([-0.5, 1.5], (TRIALS, 1))
+    session = read(tmp_path, {"spike": spike})
+    assert session.unit_id.tolist() == list("abcdef") and session.num_trials == TRIALS
+    got = session.counts.reshape(TRIALS, 100, UNITS)
+    assert (got != expected_counts()).mean() < 0.001 and got.sum() == sum(map(len, FLAT))
+    short = spike | {"trial": cell([trial[0][:-1], *trial[1:]])}
+    with pytest.raises(InputError, match="differ in length"):
+        read(tmp_path, {"spike": short})
+    options = {"spikes": "spike.time", "spike_trial": "spike.trial"}
+    with pytest.raises(InputError, match="trial_times=PATH"):
+        read(tmp_path, {"spike": spike}, options)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_matrix_padded_with_nan_is_units(tmp_path, turned):
+    number = max(map(len, TRAINS))
+    matrix = np.full((len(TRAINS), number + 2), np.nan)
+    for unit, train in enumerate(TRAINS):
+        matrix[unit, : len(train)] = train
+    session = read(tmp_path, {"x": matrix.T if turned else matrix}, {"spikes": "x"}, window_s=2.0)
+    expected = read(tmp_path, {"x": cell(TRAINS)}, {"spikes": "x"}, window_s=2.0)
+    np.testing.assert_array_equal(session.counts, expected.counts)
+
+
 def test_two_sets_of_spikes_are_asked_about(tmp_path):
     content = {"a": {"st": TIMES, "clu": IDS}, "b": {"st": TIMES, "clu": IDS}}
     with pytest.raises(InputError, match=r"several sets.*times=a.st,clusters=a.clu or --options=times=b.st"):
