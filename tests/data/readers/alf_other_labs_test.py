@@ -391,7 +391,8 @@ def test_a_wheel_with_faults_is_as_without_them_elsewhere(session):
 
 def test_a_stretch_without_positions_is_unknown(session):
     clock = np.linspace(0, LENGTH_S, 30_000)
-    position, lost = np.cumsum(np.sin(clock)) * 0.01, (clock > 100) & (clock < 103)
+    lost, at_rest = (clock > 100) & (clock < 103), (clock > 99) & (clock < 104)
+    position = np.cumsum(np.where(at_rest, 0, np.sin(clock))) * 0.01
     write(session, {"wheel.position": np.where(lost, np.nan, position), "wheel.timestamps": clock})
     made = read(session)
     centres = (made.trial_start_s[:, None] + (np.arange(100) + 0.5) * 0.02).ravel()

@@ -125,7 +125,7 @@ def test_few_samples_say_little_and_do_no_harm(number):
 def test_a_short_movement_after_long_rest_is_no_jump():
     times = np.arange(-0.5, 11, 0.01)
     steps = np.random.default_rng(0).normal(0, 1e-4, len(times))
-    steps[600:605] = 0.5  # three hundred times the noise, for five samples
+    steps[600:603] = 0.5  # a thousand times the noise, for three samples
     findings = {}
     made = slopes(times, np.cumsum(steps)[:, None], findings=findings)
     assert findings == {} and np.isfinite(made).all() and made.max() > 40
