@@ -81,7 +81,7 @@ def _with_join(words: Sequence[str]) -> list[str]:
     after = [*words[1:], ""]
     return [
         "--join=auto" if word == "--join" and value not in ("units", "time") else word
-        for word, value in zip(words, after, strict=True)
+        for word, value in zip(words, after, strict=False)  # no words: nothing after them
     ]
 
 
