@@ -128,7 +128,7 @@ def with_heard(
         trial_start_s, trial_num_bins: [trials], seconds and bins.
         bin_size_s: seconds.
     """
-    told = heard(np.sort(times_s), len(np.unique(rows)))
+    told = heard(np.sort(times_s), np.count_nonzero(np.bincount(rows)))
     bins = inside_bins(told, trial_start_s, trial_num_bins, bin_size_s)
     if bins.all():
         return watched, 0

@@ -140,7 +140,7 @@ def _binned(
     spec = ReadSpec(window_s=window_s, split=rule, silence=silence, max_gap_s=max_gap_s)
     edges, times_s = _trial_arrays(trials, unit.trials, where), in_seconds(raw, unit.spikes)
     if unit.spikes is None:
-        _require_seconds(raw, len(np.unique(rows)), bin_size_s, where, edges)
+        _require_seconds(raw, np.count_nonzero(np.bincount(rows)), bin_size_s, where, edges)
     starts, stops = trials_in_seconds(edges, times_s, spec, bin_size_s, where)
     counts, lengths = spike_counts(times_s, rows, len(named), starts, stops, bin_size_s, where)
     odd = spike_findings(times_s, rows, len(named), starts, stops)
