@@ -216,12 +216,18 @@ def test_a_file_that_is_replaced_while_it_is_read_is_refused(server, change, tag
         nwb.read_session(address(server), ReadSpec(behavior=("hand",)))
 
 
-def test_a_file_that_is_replaced_between_its_digest_and_its_reading_is_refused(server, tmp_path):
-    server.then = lambda: other_tag(server)
-    digest = nwb.source_sha256(address(server))
-    server.asked = 2  # the next request is of the new file throughout
-    made = nwb.read_session(address(server), ReadSpec())
-    assert made.info["source"]["sha256"] != digest
+def test_a_file_that_is_replaced_between_its_digest_and_its_reading_is_refused(server, tmp_path, monkeypatch):
+    digest = nwb.source_sha256
+
+    def then_replaced(source):
+        made = digest(source)
+        other_tag(server)
+        return made
+
+    monkeypatch.setattr(nwb, "source_sha256", then_replaced)
+    with pytest.raises(InputError, match="session day1: the recording was replaced while it was read"):
+        convert("nwb", [address(server)], tmp_path / "out")
+    assert not (tmp_path / "out" / "day1").exists()
 
 
 def test_mirrors_that_share_a_tag_may_differ_in_date(server, nwb_path):
