@@ -248,7 +248,7 @@ def test_mirrors_that_share_a_tag_may_differ_in_date(server, nwb_path):
     ],
 )
 def test_answers_without_bounds_are_ended(server, monkeypatch, mode, message):
-    monkeypatch.setattr(nwb_remote, "TIMEOUT_S", 0.5)
+    monkeypatch.setattr(nwb_remote, "TIMEOUT_S", 1.0 if mode.startswith("drips") else 60.0)
     monkeypatch.setattr(nwb_remote, "_SLOWEST_BYTES_PER_S", 10**7)
     server.content += bytes(10**6)
     server.mode, began_s = mode, time.monotonic()
@@ -257,14 +257,14 @@ def test_answers_without_bounds_are_ended(server, monkeypatch, mode, message):
         nwb.read_session(address(server), ReadSpec(behavior=("hand",)))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert time.monotonic() - began_s < 10 and peak < 20_000_000 and server.sent < 50_000_000
+    assert time.monotonic() - began_s < 30 and peak < 20_000_000 and server.sent < 50_000_000
     assert "\n" not in str(caught.value)
 
 
 def test_the_first_look_is_bounded_too(server, monkeypatch):
-    monkeypatch.setattr(nwb_remote, "TIMEOUT_S", 0.5)
     server.asked = 5  # all answers are as bad as the later ones
     for mode, message in [("drips headers", "no whole answer"), ("endless", "not HDF5")]:
+        monkeypatch.setattr(nwb_remote, "TIMEOUT_S", 1.0 if mode.startswith("drips") else 60.0)
         server.mode = mode
         with pytest.raises(InputError, match=message):
             nwb.read_session(address(server), ReadSpec())
