@@ -83,7 +83,7 @@ _KNOWN = {
     ),
     REGION_SPELLINGS: (
         "note",
-        "nothing to do: meta.json has the spellings under region_spellings",
+        "nothing to do; all are in meta.json, under region_spellings",
     ),
     "units without spikes": ("note", "nothing to do: they are kept and score nothing"),
     "spikes outside of the observed time": (
@@ -257,13 +257,21 @@ def recorded_findings(info: Mapping[str, Any]) -> list[Finding]:
         kind = name if name in _KNOWN else name.partition(" (")[0]
         level, remedy = _KNOWN.get(kind, ("note", "look at the recording"))
         kind = kind if kind in _KNOWN else name
-        found.append(Finding(level, "_".join(kind.lower().split()), f"{name}: {number}", remedy))
+        told = f"{name}: {number}" + (_spellings(info) if name == REGION_SPELLINGS else "")
+        found.append(Finding(level, "_".join(kind.lower().split()), told, remedy))
     for key, (level, what, remedy) in _DROPS.items():
         for reason, number in _numbers(info.get(key)):
             told = (level, remedy) if reason != UNOBSERVED else ("note", _NO_SILENCE)
             sentence = f"{what} left out ({reason}): {number}"
             found.append(Finding(told[0], key, sentence, told[1]))
     return found
+
+
+def _spellings(info: Mapping[str, Any]) -> str:
+    """The first spellings that changed, in words."""
+    changed = info.get("region_spellings")
+    pairs = sorted(changed.items())[:5] if isinstance(changed, Mapping) else []
+    return f" ({', '.join(f'{came!r} is {taken!r}' for came, taken in pairs)})" if pairs else ""
 
 
 def _numbers(record: Any) -> list[tuple[str, int]]:
