@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from neurojax.data import region_names
 from neurojax.data.batching import Layout
 from neurojax.data.checks.check import check_dataset
+from neurojax.data.checks.findings import recorded_findings
 from neurojax.data.region_names import one_spelling, region_key
 from neurojax.data.store.dataset import dataset_of
 from neurojax.data.store.sessions import from_counts
@@ -83,6 +84,7 @@ def test_a_session_is_brought_to_one_spelling_and_says_so():
     assert session.region_group.tolist() == ["HPF", "HPF", "HPF", "TH", "x"]
     assert session.info["region_spellings"] == {"ca1 ": "CA1", "hpf": "HPF"}
     assert sum(session.info["findings"].values()) == 2
+    assert any("'ca1 ' is 'CA1', 'hpf' is 'HPF'" in found.sentence for found in recorded_findings(session.info))
     assert "region_spellings" not in build(["CA1", "DG"]).info
 
 
