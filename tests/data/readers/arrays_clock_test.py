@@ -182,6 +182,19 @@ def test_each_dimension_has_its_own_gaps_and_fill_values(tmp_path):
     assert session.info["findings"][FILL_VALUES] == int(((T > 59.95) & (T < 61.5)).sum())
 
 
+@settings(max_examples=15, deadline=None)
+@given(copies=st.integers(2, 4), seed=st.integers(0, 10**6))
+def test_equal_time_stamps_and_any_order_change_nothing(tmp_path_factory, copies, seed):
+    folder, order = tmp_path_factory.mktemp("a"), np.random.default_rng(seed).permutation(len(T) * copies)
+    once = read(folder, SPIKES | {"speed": SPEED, "speed_times_s": T}).behaviour["speed"]
+    stamped = {"speed": np.repeat(SPEED, copies, axis=0), "speed_times_s": np.repeat(T, copies)}
+    np.testing.assert_allclose(read(folder, SPIKES | stamped).behaviour["speed"], once, atol=1e-6)
+    mixed = {name: values[order] for name, values in stamped.items()}
+    session = read(folder, SPIKES | mixed)
+    np.testing.assert_allclose(session.behaviour["speed"], once, atol=1e-6)
+    assert session.info["findings"]["samples of behaviour out of order"] > 0
+
+
 def test_fill_values_of_behaviour_in_bins(tmp_path):
     pupil = RNG.normal(size=(40, 50))
     pupil[3, :10], pupil[7, 5] = 9.97e36, -np.inf
