@@ -71,8 +71,8 @@ _KNOWN = {
     "samples of behaviour out of order": ("warning", f"they were put in order; {_CLOCK}"),
     "samples of behaviour without a time or a value": (
         "note",
-        "bins without one are unknown unless its neighbours bridge them (--max_gap_s); look how the "
-        "behaviour was recorded where many are missing",
+        "bins without one are unknown unless its neighbours bridge them (--max_gap_s); look how "
+        "the behaviour was recorded where many are missing",
     ),
     "columns of metadata that are not one number or text each": (
         "note",
