@@ -144,8 +144,10 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         "trial_columns_skipped": windows.skipped,
         "split_source": split_source,
     }
+    # What was not observed lies at the cell's median: no end of its range, and never read.
+    filled = np.where(known, traces.values, np.nanmedian(traces.values, axis=0))
     session = from_values(
-        np.where(known, traces.values, 0),
+        filled,
         sampling_hz=rate_hz,
         unit=spec.option("unit", traces.unit),
         session_id=session_name(source),

@@ -128,6 +128,9 @@ def test_frames_that_are_nan_were_not_observed(tmp_path_factory, cell, first, le
     session = read(folder, HZ | {"signal": "F"}, window_s=window)
     np.testing.assert_array_equal(entries_of(session.validity, FRAMES, CELLS), np.isfinite(values.T))
     assert np.isfinite(session.values).all()
+    assert (session.values.min(0) >= np.nanmin(values, 1)).all() and (
+        session.values.max(0) <= np.nanmax(values, 1)
+    ).all()
     whole = np.isfinite(values.T).any(1).reshape(-1, int(window * RATE)).any(1)
     assert session.num_trials == whole.sum()
     assert session.info["trials_dropped"]["never observed"] == (~whole).sum()
