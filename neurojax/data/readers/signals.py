@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from neurojax.data.binning import TICK_S
 from neurojax.errors import require
 
 # Samples further apart leave the bins between them unknown; slower signals have gaps of their own,
@@ -134,8 +135,10 @@ def _mean_of_one(
     times_s: np.ndarray, values: np.ndarray, starts: np.ndarray, bin_size_s: float, max_gap_s: float
 ) -> np.ndarray:
     """float64 [bins] of finite values [samples]."""
-    first = np.searchsorted(times_s, starts, side="left")
-    last = np.searchsorted(times_s, starts + bin_size_s, side="left")
+    # Half a tick early, as spikes are binned: rounding cannot move a sample on an edge.
+    edges_s = starts - TICK_S / 2
+    first = np.searchsorted(times_s, edges_s, side="left")
+    last = np.searchsorted(times_s, edges_s + bin_size_s, side="left")
     number = last - first
     # Each bin sums its own samples: differences of one running sum would lose every later bin to a
     # single huge sample.
