@@ -7,8 +7,9 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from neurojax.data.readers.recognise import guesses, seen
+from neurojax.data.readers.recognise import Guess, guesses
 from neurojax.data.readers.registry import MODULES, reader_of
+from neurojax.data.readers.seen import seen
 from neurojax.errors import InputError, printable
 from neurojax.files import require_text
 
@@ -77,18 +78,18 @@ def print_guesses(paths: Sequence[str | Path]) -> None:
             continue
         first, *others = found
         print(printable(f"{path}: {first.kind}: {first.why}"))
-        print(f"  {printable(command(first.kind, path, first.options))}")
+        print(f"  {printable(command(first))}")
         for other in others:
-            print(f"  {printable(f'or {command(other.kind, path, other.options)} ({other.why})')}")
+            print(f"  {printable(f'or {command(other)} ({other.why})')}")
     if unknown:
         for line in unknown[1:]:
             print(printable(line))
         raise InputError(f"no kind is known for {unknown[0]}")
 
 
-def command(kind: str, path: str, options: Sequence[str]) -> str:
+def command(guess: Guess) -> str:
     """The command to type."""
-    words = ["neurojax", "convert", kind, path, "--out=data/mine", *options]
+    words = ["neurojax", "convert", guess.kind, *guess.paths, "--out=data/mine", *guess.options]
     return " ".join(map(shlex.quote, words))
 
 

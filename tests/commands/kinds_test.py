@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from neurojax.commands.kinds import EXAMPLES, example, help_of
-from neurojax.data.readers.recognise import guesses, seen
+from neurojax.data.readers.recognise import guesses
 from neurojax.data.readers.registry import MODULES, check_options, reader_of
+from neurojax.data.readers.seen import seen
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.main import _parser, _split_config, main
 
@@ -59,6 +60,13 @@ def arrays_spikes(path):
 
 def folder_of_arrays(path):
     arrays_counts(path)
+    return path
+
+
+def folders_of_arrays(path):
+    for day in ("day1", "day2"):
+        (path / "M1" / day).mkdir(parents=True)
+        arrays_counts(path / "M1" / day)
     return path
 
 
@@ -159,7 +167,15 @@ def suite2p(path):
 
 MAKERS = {
     "traces": (suite2p,),
-    "arrays": (arrays_counts, arrays_without_bin_size, arrays_spikes, folder_of_arrays, tensors, matlab_arrays),
+    "arrays": (
+        arrays_counts,
+        arrays_without_bin_size,
+        arrays_spikes,
+        folder_of_arrays,
+        folders_of_arrays,
+        tensors,
+        matlab_arrays,
+    ),
     "mat": (matlab_cell, matlab_counts, matlab_vectors, matlab_trials),
     "phy": (phy, folder_of_sortings, phy_without_a_rate),
     "ibl": (ibl,),

@@ -1,9 +1,7 @@
 """Which kind of recording a file or folder seems to be: a look at names and headers, never at the
 data. What is damaged is recognised as nothing."""
 
-import zipfile
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -12,25 +10,14 @@ from neurojax.data.readers import hdf5, ibl_one, nwb_file
 from neurojax.data.readers.mat_layouts import found_options
 from neurojax.data.readers.matlab_values import described, load_matlab
 from neurojax.data.readers.registry import reader_of
+from neurojax.data.readers.seen import below, npz_names
 from neurojax.data.readers.sorting_folders import is_sorting
 from neurojax.data.store.array_files import open_input
 from neurojax.errors import InputError
 
 _WINDOWS = "--window_s=2"
 _MAT_BYTES = 2**26  # of a MATLAB file that is looked into
-_MAX_ENTRIES, _MAX_DEPTH = 3000, 5  # of a folder
-_RAW = {
-    (".ap.bin", ".lf.bin", ".dat", ".bin", ".rhd", ".rhs", ".ns5", ".ns6", ".raw", ".continuous"):
-        "raw voltage; sort its spikes first (Kilosort, SpikeInterface)",
-    (".plx", ".nev", ".nex", ".nex5", ".pl2", ".smr", ".abf", ".ncs", ".ntt"):
-        "a file of an acquisition system; neo or SpikeInterface read it, and "
-        "nj.Session.from_spike_times takes the spike times",
-    (".tif", ".tiff", ".avi", ".mp4"): "images; extract traces or positions first",
-    (".pkl", ".pickle", ".joblib"): "a pickle, which is a program and never opened; save its "
-    "arrays with numpy.savez",
-    (".csv", ".tsv", ".txt", ".xlsx", ".parquet"): "a table; give its columns to "
-    "nj.Session.from_spike_times (docs/your_data.md)",
-}  # fmt: skip
+_MOST_LOOKED_AT = 20  # folders below one
 
 
 class Guess(NamedTuple):
@@ -40,11 +27,13 @@ class Guess(NamedTuple):
         kind: of `readers.registry`.
         why: what was seen.
         options: words of the command line that it would need.
+        paths: to convert: the path itself, or the folders below it that hold recordings.
     """
 
     kind: str
     why: str
     options: tuple[str, ...]
+    paths: tuple[str, ...]
 
 
 def guesses(path: str) -> list[Guess]:
@@ -53,6 +42,21 @@ def guesses(path: str) -> list[Guess]:
     A reader's `recognises(path)` says what it saw, or None; words in it that begin with `--` are
     options that the command needs.
     """
+    found = _guesses(path, (path,))
+    if found or not Path(path).is_dir():
+        return found
+    # Kinds of one file each do not look below a folder: its folders are the paths then.
+    folders = sorted({str(entry.parent) for entry in below(Path(path))} - {path})
+    for folder in folders[:_MOST_LOOKED_AT]:
+        if found := _guesses(folder, ()):
+            told = [[own.kind for own in _guesses(one, ())] for one in folders[:_MOST_LOOKED_AT]]
+            fitting = [one for one, own in zip(folders, told, strict=False) if found[0].kind in own]
+            why = f"{len(fitting)} folders below it, such as {folder}: {found[0].why}"
+            return [found[0]._replace(why=why, paths=tuple(fitting))]
+    return []
+
+
+def _guesses(path: str, paths: tuple[str, ...]) -> list[Guess]:
     found = []
     for kind, looks in _looks().items():
         try:
@@ -60,45 +64,10 @@ def guesses(path: str) -> list[Guess]:
         except Exception:  # a damaged file may raise anything; it is of no kind then
             why = None
         if why is not None:
-            words = tuple(
-                word.strip("(),;") for word in why.split() if word.startswith(("--", "(--"))
-            )
-            found.append(Guess(kind, why, words))
+            words = [word for word in why.split() if word.startswith(("--", "(--"))]
+            options = tuple(word.strip("(),;") for word in words)
+            found.append(Guess(kind, why, options, paths))
     return found
-
-
-def seen(path: str) -> str:
-    """What lies at a path that is of no kind."""
-    place = Path(path)
-    if urlsplit(path).scheme in ("http", "https", "s3"):
-        return "an address; only NWB files are read from afar (their names end in .nwb)"
-    if place.is_dir():
-        suffixes = Counter(entry.suffix or "no suffix" for entry in _below(place))
-        if not suffixes:
-            return "an empty folder"
-        told = ", ".join(f"{number} {suffix}" for suffix, number in suffixes.most_common(6))
-        return f"a folder of {suffixes.total()} files ({told})"
-    if not place.is_file():
-        return (
-            "nothing: there is no such file or folder" if not place.exists() else "no regular file"
-        )
-    name, size = place.name.lower(), place.stat().st_size
-    size_told = f"a file of {size:,} bytes"
-    for suffixes, what in _RAW.items():
-        if name.endswith(suffixes):
-            return f"{size_told}, {what}"
-    with open_input(place) as file:
-        start = file.read(128)
-    if start.startswith(b"\x89HDF"):
-        try:
-            with hdf5.open_hdf5(place) as content:
-                return f"an HDF5 file with {', '.join(list(content)[:12]) or 'nothing in it'}"
-        except Exception:
-            return f"{size_told}, damaged HDF5"
-    if start.startswith(b"PK"):
-        names = _npz_names(place)
-        return f"an archive of {', '.join(sorted(names)[:12])}" if names else "a damaged archive"
-    return f"{size_told} ending in {place.suffix or 'nothing'!r}"
 
 
 def _looks() -> dict[str, Callable[[str], str | None]]:
@@ -121,25 +90,6 @@ def _looks() -> dict[str, Callable[[str], str | None]]:
     return known
 
 
-def _below(folder: Path) -> Iterator[Path]:
-    """Files of a folder and those below it, hidden ones aside, in order; not without end."""
-    waiting, number = [(folder, 0)], 0
-    while waiting and number < _MAX_ENTRIES:
-        place, depth = waiting.pop(0)
-        try:
-            entries = sorted(place.iterdir())
-        except OSError:
-            continue
-        for entry in entries:
-            number += 1
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir() and depth < _MAX_DEPTH:
-                waiting.append((entry, depth + 1))
-            elif entry.is_file():
-                yield entry
-
-
 def _of_folder(
     path: str, suffixes: tuple[str, ...], look: Callable[[str], str | None]
 ) -> str | None:
@@ -150,23 +100,16 @@ def _of_folder(
     entries = [entry for entry in place.iterdir() if entry.suffix.lower() in suffixes]
     for entry in sorted(entries)[:3]:
         if entry.is_file() and (why := look(str(entry))):
-            return f"{len(entries)} files {entry.suffix}, such as {entry.name}: {why}"
+            number = f"{len(entries)} {entry.suffix} file{'s' * (len(entries) != 1)}"
+            return f"{number}, such as {entry.name}: {why}"
     return None
-
-
-def _npz_names(path: Path) -> set[str]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return {name.removesuffix(".npy") for name in archive.namelist()}
-    except (OSError, zipfile.BadZipFile, ValueError):
-        return set()
 
 
 def _emg(path: str) -> str | None:
     def look(file: str) -> str | None:
         wanted = {"emg", "segment_offsets", "gesture"}
         return (
-            "an archive with emg and segment_offsets" if wanted <= _npz_names(Path(file)) else None
+            "an archive with emg and segment_offsets" if wanted <= npz_names(Path(file)) else None
         )
 
     return _of_folder(path, (".npz",), look)
@@ -174,7 +117,7 @@ def _emg(path: str) -> str | None:
 
 def _arrays(path: str) -> str | None:
     return (
-        _of_folder(path, (".npz",), lambda file: _told_arrays(_npz_names(Path(file))))
+        _of_folder(path, (".npz",), lambda file: _told_arrays(npz_names(Path(file))))
         or _of_folder(path, (".mat",), lambda file: _told_arrays(set(_mat_root(file))))
         or _of_folder(path, (".h5", ".hdf5"), _tensors)
     )
@@ -260,7 +203,7 @@ def _phy(path: str) -> str | None:
     root = Path(path)
     if not root.is_dir():
         return None
-    folders = [root, *sorted({entry.parent for entry in _below(root)})]
+    folders = [root, *sorted({entry.parent for entry in below(root)})]
     sortings = [folder for folder in folders if is_sorting(folder)]
     if not sortings:
         return None
@@ -283,9 +226,9 @@ def _ibl(path: str) -> str | None:
     root = Path(path)
     if not root.is_dir():
         return None
-    for entry in _below(root):
+    for entry in below(root):
         if entry.name.startswith("spikes.times") and entry.suffix == ".npy":
-            trials = any("trials." in other.name for other in _below(root))
+            trials = any("trials." in other.name for other in below(root))
             windows = "" if trials else f", no trials ({_WINDOWS})"
             return f"ALF files, such as {entry.relative_to(root)}{windows}"
     return None
@@ -322,7 +265,7 @@ def _nwb_look(path: str) -> str | None:
         return "an address of an NWB file" if is_nwb else None
     root = Path(path)
     if root.is_dir() and not nwb_file.is_zarr(root):
-        found = [entry for entry in _below(root) if entry.suffix == ".nwb"]
+        found = [entry for entry in below(root) if entry.suffix == ".nwb"]
         told = next(filter(None, (_nwb_look(str(entry)) for entry in found[:2])), None)
         return None if told is None else f"{len(found)} files .nwb, such as {found[0].name}: {told}"
     if root.suffix != ".nwb" and not nwb_file.is_zarr(root):
