@@ -23,7 +23,8 @@ class Design:
         shared: [rows, p], Z.
         own: J arrays [rows, n], E.
         tie: J arrays [n, p], A.
-        offset: [rows, n], rate at log gain 0, spikes per bin (or per group of bins).
+        offset: [rows, n], rate at log gain 0, spikes per bin (or per group of bins); 0 leaves a row
+            out of a unit's fit, where its counts are 0 too.
     """
 
     shared: np.ndarray
@@ -92,6 +93,10 @@ def _gradient(design, residual):
 def _descend(design, counts, penalty, weights, num_iterations, tolerance):
     # [p, n], the Hessian's diagonal
     energy = (design.shared**2).sum(0)[:, None] * design.offset.mean(0)
+    used = design.offset > 0
+    if not used.all():  # over the rows of each unit's fit
+        mean = design.offset.sum(0) / np.maximum(used.sum(0), 1)
+        energy = (design.shared**2).T @ used.astype(np.float32) * mean
     for own, tie in zip(design.own, design.tie, strict=True):
         energy = energy + tie.T**2 * np.einsum("rn,rn->n", own**2, design.offset)
     # Preconditioned by the diagonal at the offset's rates: units of any rate take like steps.
