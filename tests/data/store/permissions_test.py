@@ -18,6 +18,7 @@ from neurojax.data.store.dataset import write_dataset_index
 from neurojax.data.store.session_format import open_session, write_session
 from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
+from neurojax.runs import workdir
 
 CHECKOUT = Path(__file__).parents[3]
 
@@ -131,3 +132,12 @@ def test_a_root_that_is_no_text_is_refused_before_anything_is_made(tmp_path_fact
         assert os.listdir(parent) == []
     else:
         files.require_text(root, "folder")
+
+
+def test_a_workdir_that_is_no_text_is_refused_before_anything_is_made(tmp_path):
+    with (
+        pytest.raises(InputError, match="workdir .*is not valid UTF-8"),
+        workdir.hold(tmp_path / os.fsdecode(b"r\xff")),
+    ):
+        pass
+    assert os.listdir(tmp_path) == []
