@@ -14,7 +14,7 @@ import numpy as np
 _TOLERATED_SHARE = 0.05
 _CHUNK_UNITS = 64
 # A population is taken as switched off when it says nothing for so long, and so much was due.
-_SWITCHED_OFF_S, _SPIKES_DUE, _SPIKES_DUE_AT_ENDS, _LEAST_UNITS = 10.0, 200, 30, 8
+SWITCHED_OFF_S, _SPIKES_DUE, _SPIKES_DUE_AT_ENDS, _LEAST_UNITS = 10.0, 200, 30, 8
 
 
 class ObservedIntervals(NamedTuple):
@@ -86,7 +86,7 @@ def heard(times_s: np.ndarray, num_units: int, num_spikes: int | None = None) ->
         return everything
     due_hz = number / (times_s[-1] - times_s[0])
     margin_s = _SPIKES_DUE_AT_ENDS / due_hz
-    gaps = np.flatnonzero(np.diff(times_s) > max(_SWITCHED_OFF_S, _SPIKES_DUE / due_hz))
+    gaps = np.flatnonzero(np.diff(times_s) > max(SWITCHED_OFF_S, _SPIKES_DUE / due_hz))
     edges = np.stack([times_s[gaps], times_s[gaps + 1]], axis=1).ravel()
     ends = [times_s[0] - margin_s], edges, [times_s[-1] + margin_s]
     return np.concatenate(ends).reshape(-1, 2)

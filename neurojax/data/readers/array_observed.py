@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from neurojax.data.clock import in_seconds
-from neurojax.data.observed import gaps_of, heard, inside_bins, merged
+from neurojax.data.observed import SWITCHED_OFF_S, gaps_of, heard, inside_bins, merged
 from neurojax.errors import require
 
 NAMES = ("observed", "observed_s", "unit_observed_s", "invalid_s")
@@ -167,6 +167,14 @@ def told_by_spikes(
     return [found[number] for number in of_unit]
 
 
+def _never_silent(counts: np.ndarray, bin_size_s: float) -> bool:
+    """Whether a few of the bins already show that no silence is long enough to tell of a gap."""
+    step = max(1, int(SWITCHED_OFF_S / bin_size_s / 4))
+    quiet = ~counts[::step].any(axis=1)
+    runs = quiet[:-2] & quiet[1:-1] & quiet[2:]  # three in a row fit into any such silence
+    return bool(counts[0].any() and counts[-1].any() and not runs.any())
+
+
 def told_by_counts(
     counts: np.ndarray, bin_size_s: float, probe: np.ndarray | None = None
 ) -> np.ndarray | None:
@@ -174,6 +182,8 @@ def told_by_counts(
     None where all are."""
     total = len(counts)
     of_unit = np.zeros(counts.shape[1], np.int64)
+    if probe is None and _never_silent(counts, bin_size_s):
+        return None
     if probe is not None and np.shape(probe) == of_unit.shape:
         of_unit = np.unique(probe, return_inverse=True)[1]
     seen = None
