@@ -311,13 +311,14 @@ def test_predictions_are_arrays_with_nan_where_nothing_is_scored(area, tmp_path)
         trials = session.trials_of(TEST)
         with np.load(tmp_path / f"{session.session_id}.npz", allow_pickle=False) as arrays:
             names = {"forward", "intra_region", "trial_id", "unit_id", "split", "bin_size_s", "config_hash"}
-            assert set(arrays) == names
+            assert set(arrays) == names | {"forward_rates_hz", "intra_region_rates_hz", "unit_of_values"}
             np.testing.assert_array_equal(arrays["trial_id"], trials)
             np.testing.assert_array_equal(arrays["unit_id"], session.unit_id)
             assert str(arrays["config_hash"]) == strict_json(area / "run" / "config.json")["run"]["config_hash"]
             for task in ("forward", "intra_region"):
                 scored = protocols.scored_entries(session, task, trials)
                 np.testing.assert_array_equal(np.isfinite(arrays[task]), scored)
+                np.testing.assert_allclose(arrays[f"{task}_rates_hz"] * session.bin_size_s, arrays[task], rtol=1e-6)
 
 
 def test_predictions_as_nwb_are_the_arrays_in_hz(area, tmp_path):

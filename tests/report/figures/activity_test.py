@@ -45,6 +45,21 @@ def test_a_raster_has_one_tick_a_bin_with_spikes_in_the_row_of_its_unit(num_bins
     assert "(s)" in axes.get_xlabel()
 
 
+def test_what_was_not_observed_is_grey_and_named():
+    observed = np.ones((10, 3), bool)
+    observed[4:6, 1] = False
+    for draw, values in ((activity.raster, np.zeros((10, 3))), (activity.rate_heatmap, np.ones((10, 3)))):
+        axes = draw(new_axes(), values, 0.02, order=np.array([2, 1, 0]), observed=observed)
+        grey = axes.images[0].get_array()
+        assert np.argwhere(~np.ma.getmaskarray(grey)).tolist() == [[1, 4], [1, 5]]  # [row, bin]
+        assert [text.get_text() for text in axes.get_legend().get_texts()] == ["not observed"]
+        whole = draw(new_axes(), values, 0.02, observed=np.ones((10, 3), bool))
+        assert whole.get_legend() is None and len(whole.images) == len(axes.images) - 1
+    rates = axes.images[1].get_array()
+    assert np.isnan(np.asarray(rates)).sum() == 2 * rates.shape[1] // 10, "grey has no rate of its own"
+    axes.figure.canvas.draw()
+
+
 def test_a_silent_trial_draws_nothing():
     assert activity.raster(new_axes(), np.zeros((10, 2)), 0.02).get_title()
 

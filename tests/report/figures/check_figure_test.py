@@ -33,6 +33,19 @@ def test_bars_add_up_to_the_dataset():
     assert all(axes.get_ylabel() for axes in figure.axes if axes is not splits)
 
 
+def test_a_lost_probe_is_grey_and_no_fall_of_the_rate():
+    counts = np.random.default_rng(0).poisson(2.0, (20, 10, 30)).astype(float)
+    counts[10:, :, :15] = np.nan
+    counts[:, 3, 29] = np.nan
+    dataset = dataset_of([make("a", 0, ["CA1"] * 30, counts)])
+    over_time, raster, *_ = check_figure.draw_check(dataset, check_dataset(dataset)).axes
+    (line,) = over_time.lines
+    assert np.abs(line.get_ydata() - 100).max() < 10  # 2 spikes in 20 ms
+    assert "grey: not observed" in raster.get_title(loc="left")
+    shades = np.unique(np.asarray(raster.images[0].get_array()))
+    assert shades.tolist() == [0.0, 0.2, 1.0]
+
+
 def test_a_silent_recording_can_be_drawn():
     dataset = dataset_of([make("a", 0, ["CA1"] * 30, np.zeros((20, 10, 30), int))])
     figure = check_figure.draw_check(dataset, check_dataset(dataset))
