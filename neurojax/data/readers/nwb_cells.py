@@ -11,7 +11,7 @@ import numpy as np
 
 from neurojax.data.clock import TimeUnit
 from neurojax.data.readers import hdf5, nwb_file
-from neurojax.data.readers.nwb_series import path_of, sample_times, scale_of
+from neurojax.data.readers.nwb_series import is_series, path_of, sample_times, scale_of
 from neurojax.data.readers.nwb_tables import num_rows, plain_columns
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.readers.trials import counted_drops
@@ -45,16 +45,12 @@ class Plane(NamedTuple):
 
 def trace_series(file: Any) -> dict[str, Any]:
     """Series of traces of cells by path."""
-    found = {}
-    for name in ("processing", "acquisition", "analysis"):
-        parent = nwb_file.entry(file, name)
-        for path, group in nwb_file.walk(parent) if hasattr(parent, "keys") else ():
-            if not hasattr(group, "keys") or "data" not in group:
-                continue
-            is_named = hdf5.text_attribute(group, "neurodata_type") == "RoiResponseSeries"
-            if (is_named or "rois" in group) and {"timestamps", "starting_time"} & set(group):
-                found[f"{name}/{path}"] = group
-    return found
+    return {
+        path: group
+        for path, group in nwb_file.groups(file, "processing", "acquisition", "analysis")
+        if is_series(group)
+        and ("rois" in group or hdf5.text_attribute(group, "neurodata_type") == "RoiResponseSeries")
+    }
 
 
 def read_planes(file: Any, spec: ReadSpec, where: str) -> Plane:
@@ -189,8 +185,8 @@ def _cells(
 ) -> tuple[str, np.ndarray, str, np.ndarray | None]:
     """Name of the plane, id of each cell, region of the plane, and whether the file accepts each
     cell, bool [cells] (None where it does not say)."""
-    table = _table_of(group)
-    if table is None or rois is None:
+    table = nwb_file.referred(nwb_file.entry(group, "rois"), "table")  # its segmentation
+    if not hasattr(table, "keys") or rois is None:
         return "", np.arange(num_cells), "unknown", None
     place = f"{where}, {table.name}"
     rows = num_rows(table, place)
@@ -204,23 +200,6 @@ def _cells(
     accepted = _accepted(table, columns, rows, place)
     name = table.name.rpartition("/")[2]
     return name, ids, region or "unknown", None if accepted is None else accepted[rois]
-
-
-def _table_of(group: Any) -> Any | None:
-    """The plane's segmentation that `rois` refers to."""
-    import h5py
-
-    rois = nwb_file.entry(group, "rois")
-    if not isinstance(rois, h5py.Dataset) or "table" not in rois.attrs:
-        return None
-    reference = rois.attrs.get_id("table")
-    if reference.shape != () or h5py.check_ref_dtype(reference.dtype) is not h5py.Reference:
-        return None
-    try:
-        table = rois.file[rois.attrs["table"]]
-    except (ValueError, KeyError, OSError, RuntimeError):
-        return None  # it refers to nothing
-    return table if isinstance(table, h5py.Group) else None
 
 
 def _accepted(

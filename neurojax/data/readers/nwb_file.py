@@ -152,6 +152,37 @@ def walk(parent: Any, skip: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
                 yield below, child
 
 
+def groups(file: Any, *names: str) -> Iterator[tuple[str, Any]]:
+    """(path, group) of every group below groups of these names that are there, see `walk`."""
+    import h5py
+
+    for name in names:
+        parent = entry(file, name)
+        for path, found in walk(parent) if isinstance(parent, h5py.Group) else ():
+            if isinstance(found, h5py.Group):
+                yield f"{name}/{path}", found
+
+
+def referred(holder: Any, name: str) -> Any | None:
+    """What an attribute refers to inside the file; None where it refers to nothing."""
+    import h5py
+
+    if not isinstance(holder, h5py.Dataset) or name not in holder.attrs:
+        return None
+    reference = holder.attrs.get_id(name)
+    if reference.shape != () or h5py.check_ref_dtype(reference.dtype) is not h5py.Reference:
+        return None
+    return at_reference(holder.file, holder.attrs[name])
+
+
+def at_reference(file: Any, reference: Any) -> Any | None:
+    """The group or dataset that a reference names; None where it refers to nothing."""
+    try:
+        return file[reference]
+    except (ValueError, KeyError, OSError, RuntimeError):
+        return None
+
+
 def check_dataset(dataset: Any, where: str) -> Any:
     """Returns the dataset; raises InputError unless it is an array of numbers or text that lies in
     this file."""

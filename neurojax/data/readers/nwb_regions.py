@@ -171,20 +171,13 @@ def groups_of(table: Any, name: str, rows: int) -> list[Any | None]:
         or h5py.check_ref_dtype(references.dtype) is not h5py.Reference
     ):
         return [None] * rows
-    return [_referred(table.file, reference) for reference in references[()].tolist()]
+    return [nwb_file.at_reference(table.file, one) for one in references[()].tolist()]
 
 
 def name_of(group: Any | None) -> str:
     """The last part of a group's name, "" without one."""
     name = "" if group is None else (group.name or "").rpartition("/")[2]
     return name[: nwb_file.MAX_TEXT]
-
-
-def _referred(file: Any, reference: Any) -> Any | None:
-    try:
-        return file[reference]
-    except (ValueError, KeyError, OSError, RuntimeError):
-        return None  # it refers to nothing
 
 
 def electrodes_of(

@@ -5,15 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data.checks.findings import HARDLY_KNOWN, LEFT_OUT
 from neurojax.data.clock import TimeUnit, in_seconds
 from neurojax.data.readers import hdf5, nwb_file
 from neurojax.data.readers.nwb_tables import not_among
-from neurojax.data.readers.signals import clean_signal, mean_in_bins
+from neurojax.data.readers.parts import BEHAVIOUR, leave_out
+from neurojax.data.readers.signals import in_bins
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.errors import InputError, require
 
-_GROUPS = ("processing", "acquisition", "stimulus", "analysis")
 _MAX_DIMS = 64
 _MAX_VALUES = 2**28  # of one series, all dimensions
 _BLOCK_SAMPLES = 2**20
@@ -22,14 +21,13 @@ _NOT_READ = f" (raw signals, and series with more than {_MAX_DIMS} numbers a sam
 
 def series_of(file: Any) -> dict[str, Any]:
     """Time series of numbers by path, raw signals and pictures left out."""
-    found = {}
-    for name in _GROUPS:
-        parent = nwb_file.entry(file, name)
-        for path, group in nwb_file.walk(parent) if hasattr(parent, "keys") else ():
-            names = set(group) if hasattr(group, "keys") else set()
-            if "data" in names and names & {"timestamps", "starting_time"} and _fits(group):
-                found[f"{name}/{path}"] = group
-    return found
+    found = nwb_file.groups(file, "processing", "acquisition", "stimulus", "analysis")
+    return {path: group for path, group in found if is_series(group) and _fits(group)}
+
+
+def is_series(group: Any) -> bool:
+    """Whether a group holds data and their times."""
+    return "data" in group and ("timestamps" in group or "starting_time" in group)
 
 
 def _fits(group: Any) -> bool:
@@ -68,38 +66,12 @@ def read_behaviour(
         short = _name(path)
         name = short if short not in made else _name(path.replace("/", "_"))
         try:
-            times, values = _samples(series[path], spec, f"{where}, {path}", odd)
-            _require_shared_clock(times, starts, bin_size_s, f"{where}, {path}")
+            said = f"{where}, {path}"
+            samples = _samples(series[path], spec, said)
+            made[name] = in_bins(*samples, starts, bin_size_s, said, name, odd, spec.max_gap_s)
         except InputError as error:
-            if spec.strict:
-                raise
-            said = str(error).removeprefix(f"{where}, ")
-            odd[f"{LEFT_OUT} ({said})"] = 1
-            continue
-        made[name] = mean_in_bins(times, values, starts, bin_size_s, spec.max_gap_s)
-        unknown = int(np.isnan(made[name]).all(axis=1).sum())
-        if 2 * unknown > len(starts):
-            steps_s = np.median(np.diff(times)) if len(times) > 1 else np.inf
-            odd[
-                f"{HARDLY_KNOWN} ({name}: {len(times):,} samples from {times[0]:,.6g} to "
-                f"{times[-1]:,.6g} s, {steps_s:.3g} s apart; trials from {starts.min():,.6g} to "
-                f"{starts.max():,.6g} s), bins without it"
-            ] = unknown
+            leave_out(odd, BEHAVIOUR, path, error, spec, where)
     return made, odd
-
-
-def _require_shared_clock(
-    times: np.ndarray, starts: np.ndarray, bin_size_s: float, where: str
-) -> None:
-    """Raises InputError where no sample lies within the time of the trials."""
-    require(len(times), f"{where} has no sample with a time and a value")
-    first, last = starts.min(), starts.max() + bin_size_s
-    if times[0] > last or times[-1] < first:
-        raise InputError(
-            f"{where} runs from {times[0]:,.6g} to {times[-1]:,.6g} s, but the trials from "
-            f"{first:,.6g} to {last:,.6g} s, so they are on different clocks; bring them onto one, "
-            "or say the unit with --time_unit=behavior=ms"
-        )
 
 
 def path_of(asked: str, series: dict[str, Any], where: str, option: str, remark: str = "") -> str:
@@ -132,10 +104,8 @@ def _name(path: str) -> str:
     return f"{name}_series"[:100] if name.endswith("_valid") else name[:100]
 
 
-def _samples(
-    group: Any, spec: ReadSpec, where: str, odd: dict[str, int]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Times float64 [samples], seconds, rising, and values float64 [samples, dims] of a series."""
+def _samples(group: Any, spec: ReadSpec, where: str) -> tuple[np.ndarray, np.ndarray]:
+    """Times float64 [samples], seconds, and values float64 [samples(, dims)] of a series."""
     data = nwb_file.check_dataset(nwb_file.entry(group, "data"), where)
     require(
         data.size <= _MAX_VALUES,
@@ -146,7 +116,7 @@ def _samples(
     blocks = [data[first : first + _BLOCK_SAMPLES] for first in range(0, len(data), _BLOCK_SAMPLES)]
     values = np.concatenate(blocks).astype(np.float64) if blocks else np.empty(data.shape)
     with np.errstate(over="ignore", invalid="ignore"):
-        return clean_signal(times, values * scale + offset, where, odd)
+        return times, values * scale + offset
 
 
 def scale_of(data: Any) -> tuple[float, float]:

@@ -89,24 +89,13 @@ def _joined(table: Any, name: str, rows: int, where: str) -> np.ndarray | None:
 
 def _worded(dataset: Any, values: np.ndarray) -> np.ndarray:
     """Text of the schema's own enumerations: numbers that point into a list of words."""
-    import h5py
-
-    if (
-        hdf5.text_attribute(dataset, "neurodata_type") != "EnumData"
-        or values.dtype.kind not in "iu"
-    ):
-        return values
-    if "elements" not in dataset.attrs:
-        return values
-    reference = dataset.attrs.get_id("elements")
-    if reference.shape != () or h5py.check_ref_dtype(reference.dtype) is not h5py.Reference:
+    is_enum = hdf5.text_attribute(dataset, "neurodata_type") == "EnumData"
+    if not is_enum or values.dtype.kind not in "iu":
         return values
     try:
-        words = nwb_file.values(
-            dataset.file[dataset.attrs["elements"]], f"{dataset.name}, elements"
-        )
-    except (InputError, ValueError, KeyError, OSError, RuntimeError):
-        return values  # it refers to nothing
+        words = nwb_file.values(nwb_file.referred(dataset, "elements"), dataset.name)
+    except InputError:
+        return values  # it refers to nothing, or to no words
     return hdf5.worded(values, dict(enumerate(np.ravel(words).tolist())))
 
 
@@ -150,12 +139,10 @@ def ragged_ends(table: Any, name: str, rows: int, where: str) -> np.ndarray | No
 def interval_tables(file: Any) -> dict[str, Any]:
     """Tables of intervals by name, `trials` and `epochs` first."""
     found = {}
-    intervals = nwb_file.entry(file, "intervals")
-    for parent in (intervals, nwb_file.entry(file, "processing"), nwb_file.entry(file, "analysis")):
-        for path, group in nwb_file.walk(parent) if hasattr(parent, "keys") else ():
-            if hasattr(group, "keys") and {"start_time", "stop_time"} <= set(hdf5.columns(group)):
-                name = path.rpartition("/")[2]
-                found[path if name in found else name] = group
+    for path, group in nwb_file.groups(file, "intervals", "processing", "analysis"):
+        if {"start_time", "stop_time"} <= set(hdf5.columns(group)):
+            name = path.rpartition("/")[2]
+            found[path.partition("/")[2] if name in found else name] = group
     return {
         name: found[name]
         for name in sorted(found, key=lambda name: (name != "trials", name != "epochs", name))

@@ -177,13 +177,11 @@ def unit_tables(file: Any) -> dict[str, Any]:
     """Tables of sorted units by path, `units` first."""
     table = nwb_file.entry(file, "units")
     found = {"units": table} if table is not None and hasattr(table, "keys") else {}
-    for name in ("processing", "analysis", "scratch"):
-        parent = nwb_file.entry(file, name)
-        for path, group in nwb_file.walk(parent) if hasattr(parent, "keys") else ():
-            names = set(hdf5.columns(group)) if hasattr(group, "keys") else set()
-            if {"spike_times", "spike_times_index"} <= names:
-                found[f"{name}/{path}"] = group
-    return found
+    return found | {
+        path: group
+        for path, group in nwb_file.groups(file, "processing", "analysis", "scratch")
+        if {"spike_times", "spike_times_index"} <= set(hdf5.columns(group))
+    }
 
 
 def _metadata(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
