@@ -2,19 +2,37 @@
 arrays as lists."""
 
 import dataclasses
+import io
 import math
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from neurojax.data.optional import needed
 from neurojax.data.readers import hdf5
-from neurojax.data.readers.containers import is_v73, loaded_mat5
+from neurojax.data.readers.mat5_check import check_mat5
 from neurojax.data.store.array_files import MAX_FILE_BYTES, open_input, unpacked_limit
 from neurojax.errors import InputError, require
 
+_CLASS_BYTES = {
+    "int8": 1,
+    "uint8": 1,
+    "logical": 1,
+    "int16": 2,
+    "uint16": 2,
+    "char": 4,
+    "int32": 4,
+    "uint32": 4,
+    "single": 4,
+}
 _MAX_DEPTH = 16
 _MAX_VALUES = 10**6  # cells and fields of one file
+_NEEDS_H5PY = (
+    'is a .mat v7.3 (HDF5) file, which needs h5py; install it with `pip install "neurojax[nwb]"`, '
+    "or save the file with -v7"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,15 +59,40 @@ def load_matlab(path: Path) -> dict[str, Any]:
         InputError: missing, damaged, too large, or v7.3 without h5py.
     """
     with open_input(path) as file:
-        start = file.read(520)
+        start = file.read(520)  # MATLAB puts HDF5's signature at 512
         content = b"" if path.stat().st_size > MAX_FILE_BYTES else start + file.read()
-    if is_v73(start):
+    if b"MATLAB 7.3" in start[:128] or b"\x89HDF\r\n\x1a\n" in (start[:8], start[512:]):
+        needed("h5py", f"{path} {_NEEDS_H5PY}")
         with hdf5.open_hdf5(path) as file:
             names = [name for name in file if not name.startswith("#")]
             budget = [_MAX_VALUES, unpacked_limit(path.stat().st_size)]
             return {name: _of_hdf5(file, name, 0, budget) for name in names}
-    loaded, budget = loaded_mat5(content, path), [_MAX_VALUES]
+    loaded, budget = _loaded_mat5(content, path), [_MAX_VALUES]
     return {name: _of_scipy(value, name, 0, budget) for name, value in loaded.items()}
+
+
+def _loaded_mat5(content: bytes, path: Path) -> dict[str, Any]:
+    """Variables of a file of v4 to v7 as scipy reads them."""
+    import scipy.io
+
+    check_mat5(content, str(path))
+    try:
+        listed = scipy.io.whosmat(io.BytesIO(content))
+        sizes = [math.prod(shape) * _CLASS_BYTES.get(kind, 8) for _, shape, kind in listed]
+        require(
+            sum(sizes) <= MAX_FILE_BYTES,
+            f"{path} holds {sum(sizes)} bytes, expected at most {MAX_FILE_BYTES}; split the "
+            "recording",
+        )
+        with warnings.catch_warnings():  # deprecated forms; sparse values are made dense by us
+            warnings.simplefilter("ignore")
+            loaded = scipy.io.loadmat(io.BytesIO(content))
+    except InputError:
+        raise
+    except Exception as error:  # the parser of a damaged file may raise anything
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:150]
+        raise InputError(f"{path} cannot be read as .mat ({reason}); save it again") from None
+    return {name: values for name, values in loaded.items() if not name.startswith("__")}
 
 
 def value_at(root: dict[str, Any], path: str, where: str) -> Any:
@@ -187,15 +230,17 @@ def _of_hdf5(parent: Any, name: str, depth: int, budget: list[int]) -> Any:
             parts.append(_of_hdf5(target.parent, target.name.rpartition("/")[2], depth + 1, budget))
         shape = tuple(dataset.shape[::-1])
         return Cell(parts, shape) if kind == "cell" else _Field(parts, shape)
+    if "MATLAB_empty" in dataset.attrs:
+        return {"char": "", "cell": Cell([])}.get(kind, np.zeros(0))
     if kind not in hdf5.MATLAB_NUMBERS | {"char"}:
         return None  # an object of MATLAB's own
     budget[1] -= dataset.size * dataset.dtype.itemsize
     require(budget[1] >= 0, f"{name!r}: the file unpacks to far more than its size; save less")
     values = hdf5.array(parent, name)
-    if "MATLAB_empty" in dataset.attrs:
-        return "" if kind == "char" else np.zeros(0)
     if kind == "char" and values.dtype.kind == "u":
-        return bytes(values.T.ravel().astype("<u2")).decode("utf-16-le", "replace").rstrip()
+        codes = np.atleast_2d(values.T).astype("<u2")  # [rows, length]
+        rows = [row.tobytes().decode("utf-16-le", "replace").rstrip() for row in codes]
+        return rows[0] if len(rows) == 1 else Cell(rows)
     return values.T
 
 
