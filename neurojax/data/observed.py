@@ -66,6 +66,25 @@ def shared(one_s: np.ndarray, other_s: np.ndarray) -> np.ndarray:
     return np.stack([edges[steps == 1], edges[np.flatnonzero(steps == -1)]], axis=1)
 
 
+def different(intervals_s: Sequence[np.ndarray]) -> tuple[list[np.ndarray], np.ndarray]:
+    """The different ones of units' sets of intervals, and which of them each unit has, int64 [N]:
+    most recordings repeat one set for all units of a probe."""
+    keys = [np.ascontiguousarray(own, np.float64).tobytes() for own in intervals_s]
+    known = dict(zip(keys, intervals_s, strict=True))
+    place = {key: number for number, key in enumerate(known)}
+    return list(known.values()), np.array([place[key] for key in keys], np.int64)
+
+
+def shared_of_units(
+    ones_s: Sequence[np.ndarray], others_s: Sequence[np.ndarray]
+) -> list[np.ndarray]:
+    """`shared` of two sets of intervals of each unit."""
+    (ones, first), (others, second) = different(ones_s), different(others_s)
+    pairs = list(zip(first.tolist(), second.tolist(), strict=True))
+    made = {pair: shared(ones[pair[0]], others[pair[1]]) for pair in set(pairs)}
+    return [made[pair] for pair in pairs]
+
+
 def heard(times_s: np.ndarray, num_units: int, num_spikes: int | None = None) -> np.ndarray:
     """Time in which a population was recorded, as its spikes tell, float64 [n, 2], seconds;
     infinite at its ends where they do not tell.
@@ -131,16 +150,11 @@ def entries_inside(
         intervals_s: of each unit, float64 [n, 2], rising and apart, see `merged`.
         trial_start_s, trial_num_bins, bin_size_s: see `inside_bins`.
     """
-    known: dict[bytes, np.ndarray] = {}  # most files repeat one set for every unit of a probe
-    columns = []
-    for own in intervals_s:
-        key = np.ascontiguousarray(own, np.float64).tobytes()
-        if key not in known:
-            known[key] = inside_bins(own, trial_start_s, trial_num_bins, bin_size_s)
-        columns.append(known[key])
-    if all(bins.all() for bins in known.values()):
+    sets, of_unit = different(intervals_s)
+    bins = [inside_bins(own, trial_start_s, trial_num_bins, bin_size_s) for own in sets]
+    if all(own.all() for own in bins):
         return None
-    return np.stack(columns, axis=1)
+    return np.stack(bins, axis=1)[:, of_unit]
 
 
 def intervals_of(observed: np.ndarray | None) -> ObservedIntervals | None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from neurojax.data.clock import in_seconds
-from neurojax.data.observed import gaps_of, heard, inside_bins, merged, shared
+from neurojax.data.observed import different, gaps_of, heard, inside_bins, merged, shared_of_units
 from neurojax.data.store.session_fields import plain_array
 from neurojax.errors import InputError, require
 
@@ -80,13 +80,11 @@ def watched_s(
         )
     if said is None and bad is None:
         return None
-    whole = []
-    for name in names:
-        own = _ALWAYS if said is None else said[name]
-        if bad is not None and name in bad:
-            own = shared(own, gaps_of(bad[name]))
-        whole.append(own)
-    return whole
+    good = {name: gaps_of(own) for name, own in (bad or {}).items()}
+    return shared_of_units(
+        [_ALWAYS if said is None else said[name] for name in names],
+        [good.get(name, _ALWAYS) for name in names],
+    )
 
 
 def _of_units(
@@ -134,7 +132,6 @@ def with_heard(
         return watched, 0
     if watched is None:
         return [told] * num_units, int((~bins).sum())
-    different = {own.tobytes(): own for own in watched}.values()
-    within = [inside_bins(own, trial_start_s, trial_num_bins, bin_size_s) for own in different]
-    gone = np.any(within, axis=0) & ~bins
-    return [shared(own, told) for own in watched], int(gone.sum())
+    grid = trial_start_s, trial_num_bins, bin_size_s
+    within = np.any([inside_bins(own, *grid) for own in different(watched)[0]], axis=0)
+    return shared_of_units(watched, [told] * num_units), int((within & ~bins).sum())

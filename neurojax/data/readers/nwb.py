@@ -153,9 +153,8 @@ def _read_spikes(
     behaviour, odd_behaviour = read_behaviour(
         series, spec, bin_starts(windows.starts, lengths, bin_size_s), bin_size_s, where
     )
-    stated = time._replace(heard=None).intervals()  # no spike lies where none was heard
     counts, spikes_dropped, odd = count_spikes(
-        units, stated, windows.starts, lengths, bin_size_s, where
+        units, time.intervals(), windows.starts, lengths, bin_size_s, where
     )
     info |= {
         "units_dropped": units.dropped,

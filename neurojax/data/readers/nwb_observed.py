@@ -1,13 +1,14 @@
 """When each unit of an NWB file was observed: as its table says, without the bad times that the
 file lists, without stretches in which a whole probe falls silent against all odds."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from neurojax.data.checks.findings import FELL_SILENT
-from neurojax.data.observed import entries_inside, gaps_of, inside_bins, shared
+from neurojax.data.observed import different, entries_inside, gaps_of, shared_of_units
 from neurojax.data.readers.nwb_probes import bad_of
 from neurojax.data.readers.nwb_survey import Survey
 from neurojax.data.readers.nwb_tables import (
@@ -26,41 +27,27 @@ _FOR_EVER_S = 1e300  # the end of a bad stretch that has none
 
 
 class Watched(NamedTuple):
-    """When units were observed, and why not: float64 [intervals, 2] of each unit; None: always.
+    """When units were observed, and why not.
 
     Attributes:
-        said: as `obs_intervals` says.
-        good: outside of the file's bad times.
-        heard: while the probe was heard.
+        parts: name of what is left out -> float64 [intervals, 2] of each unit, in which it was
+            observed: as `obs_intervals` says, outside of the file's bad times, while the probe was
+            heard.
         notes: name -> number; what was odd.
     """
 
-    said: list[np.ndarray] | None
-    good: list[np.ndarray] | None
-    heard: list[np.ndarray] | None
+    parts: dict[str, list[np.ndarray]]
     notes: dict[str, int]
 
     def intervals(self) -> list[np.ndarray] | None:
-        """All three together, float64 [intervals, 2] of each unit; None: always."""
-        parts = [part for part in (self.said, self.good, self.heard) if part is not None]
-        if not parts:
-            return None
-        made, known = [], {}
-        for own in zip(*parts, strict=True):
-            key = tuple(part.tobytes() for part in own)
-            if key not in known:
-                whole = own[0]
-                for part in own[1:]:
-                    whole = shared(whole, part)
-                known[key] = whole
-            made.append(known[key])
-        return made
+        """All parts together, float64 [intervals, 2] of each unit; None: always."""
+        return functools.reduce(shared_of_units, self.parts.values()) if self.parts else None
 
     def of_units(self, keep: np.ndarray) -> "Watched":
         """The same of the units where `keep`, bool [N], is True."""
         rows = np.flatnonzero(keep).tolist()
-        parts = [part and [part[row] for row in rows] for part in self[:3]]
-        return Watched(*parts, self.notes)
+        parts = {name: [part[row] for row in rows] for name, part in self.parts.items()}
+        return self._replace(parts=parts)
 
 
 def watched(file: Any, units: Units, survey: Survey, spec: ReadSpec, where: str) -> Watched:
@@ -74,7 +61,8 @@ def watched(file: Any, units: Units, survey: Survey, spec: ReadSpec, where: str)
     if units.observed is None and spec.silence != "keep":
         heard = [survey.heard[probe] for probe in units.probe.tolist()]
         heard = heard if any(np.isfinite(own).any() for own in heard) else None
-    return Watched(units.observed, good, heard, notes)
+    parts = {OUTSIDE: units.observed, INVALID: good, FELL_SILENT: heard}
+    return Watched({name: part for name, part in parts.items() if part is not None}, notes)
 
 
 def _good_times(
@@ -114,7 +102,7 @@ def _good_times(
 
 def _finite(times: np.ndarray, without: float) -> np.ndarray:
     """Times, `without` where there is none: a stretch without an end is bad to the end."""
-    return np.clip(np.where(np.isnan(times), without, times), -_FOR_EVER_S, _FOR_EVER_S)
+    return np.nan_to_num(times, nan=without, posinf=_FOR_EVER_S, neginf=-_FOR_EVER_S)
 
 
 def _outside(
@@ -149,8 +137,7 @@ def most_seen_s(
     intervals: Sequence[np.ndarray], starts: np.ndarray, stops: np.ndarray
 ) -> np.ndarray:
     """Of the unit that was observed longest in each window, float64 [windows], seconds."""
-    different = {own.tobytes(): own for own in intervals}
-    return np.max([seen_s(own, starts, stops) for own in different.values()], axis=0)
+    return np.max([seen_s(own, starts, stops) for own in different(intervals)[0]], axis=0)
 
 
 def entries(
@@ -162,12 +149,9 @@ def entries(
     if intervals is None:
         return None, {}
     number = {}
-    for name, part in ((OUTSIDE, time.said), (INVALID, time.good)):
-        seen = None if part is None else entries_inside(part, starts, num_bins, bin_size_s)
-        number[name] = 0 if seen is None else int(seen.size - np.count_nonzero(seen))
-    if time.heard is not None:
-        different = {own.tobytes(): own for own in time.heard}
-        silent = [~inside_bins(own, starts, num_bins, bin_size_s) for own in different.values()]
-        number[FELL_SILENT] = int(np.any(silent, axis=0).sum())
-    seen = entries_inside(intervals, starts, num_bins, bin_size_s)
-    return seen, {name: n for name, n in number.items() if n}
+    for name, part in time.parts.items():
+        seen = entries_inside(part, starts, num_bins, bin_size_s)
+        if seen is not None:
+            gone = ~(seen.all(axis=1) if name == FELL_SILENT else seen)
+            number[name] = int(gone.sum())
+    return entries_inside(intervals, starts, num_bins, bin_size_s), number
