@@ -13,6 +13,8 @@ import numpy as np
 # A bin counts as observed when no more than this share of it sticks out: clocks round.
 _TOLERATED_SHARE = 0.05
 _CHUNK_UNITS = 64
+EVERYTHING = np.array([[-np.inf, np.inf]])  # intervals of what was always observed
+EVERYTHING.setflags(write=False)
 # A population is taken as switched off when it says nothing for so long, and so much was due.
 SWITCHED_OFF_S, _SPIKES_DUE, _SPIKES_DUE_AT_ENDS, _LEAST_UNITS = 10.0, 200, 30, 8
 
@@ -99,16 +101,40 @@ def heard(times_s: np.ndarray, num_units: int, num_spikes: int | None = None) ->
         num_spikes: where `times_s` holds only the first and last spike of each few seconds (below
             ten), how many there are.
     """
-    everything = np.array([[-np.inf, np.inf]])
     number = len(times_s) if num_spikes is None else num_spikes
     if num_units < _LEAST_UNITS or number < _SPIKES_DUE or times_s[-1] <= times_s[0]:
-        return everything
+        return EVERYTHING
     due_hz = number / (times_s[-1] - times_s[0])
     margin_s = _SPIKES_DUE_AT_ENDS / due_hz
     gaps = np.flatnonzero(np.diff(times_s) > max(SWITCHED_OFF_S, _SPIKES_DUE / due_hz))
     edges = np.stack([times_s[gaps], times_s[gaps + 1]], axis=1).ravel()
     ends = [times_s[0] - margin_s], edges, [times_s[-1] + margin_s]
     return np.concatenate(ends).reshape(-1, 2)
+
+
+def probes_of(probe: np.ndarray | None, num_units: int) -> np.ndarray:
+    """Number of each unit's probe, int64 [N], for names or numbers [N]; one for all where no column
+    of that length says."""
+    if probe is None or np.shape(probe) != (num_units,):
+        return np.zeros(num_units, np.int64)
+    return np.unique(probe, return_inverse=True)[1].ravel()
+
+
+def heard_by_probe(times_s: np.ndarray, rows: np.ndarray, probe: np.ndarray) -> list[np.ndarray]:
+    """Of each unit, the time in which its probe was recorded, see `heard`.
+
+    Args:
+        times_s: float64 [spikes], rising, seconds.
+        rows: integers [spikes], row of each spike's unit.
+        probe: integers [N], number of each unit's probe, see `probes_of`.
+    """
+    firing = np.bincount(rows, minlength=len(probe)) > 0
+    known = {}
+    for number in np.unique(probe).tolist():
+        own = probe == number
+        times = times_s if own.all() else times_s[own[rows]]
+        known[number] = heard(times, int(firing[own].sum()))
+    return [known[number] for number in probe.tolist()]
 
 
 def inside_bins(

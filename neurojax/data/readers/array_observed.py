@@ -13,7 +13,15 @@ from collections.abc import Iterable
 import numpy as np
 
 from neurojax.data.clock import in_seconds
-from neurojax.data.observed import SWITCHED_OFF_S, gaps_of, heard, inside_bins, merged
+from neurojax.data.observed import (
+    SWITCHED_OFF_S,
+    entries_inside,
+    gaps_of,
+    heard,
+    inside_bins,
+    merged,
+    probes_of,
+)
 from neurojax.errors import require
 
 NAMES = ("observed", "observed_s", "unit_observed_s", "invalid_s")
@@ -141,32 +149,6 @@ def _of_units(values: np.ndarray, unit_s: float | None, where: str) -> tuple[np.
     return tuple(_intervals(own.reshape(-1, 2), "unit_observed_s", unit_s, where) for own in units)
 
 
-def told_by_spikes(
-    times_s: np.ndarray, rows: np.ndarray, num_units: int, probe: np.ndarray | None = None
-) -> list[np.ndarray] | None:
-    """Time in which each unit was recorded, as the spikes of its probe tell; None where they tell
-    of no gap.
-
-    Args:
-        times_s: float64 [spikes], in any order.
-        rows: integers [spikes], row of each spike's unit.
-        num_units: N.
-        probe: [N], units of one value were recorded together; None: all of them.
-    """
-    of_unit = np.zeros(num_units, np.int64)
-    if probe is not None and np.shape(probe) == (num_units,):
-        of_unit = np.unique(probe, return_inverse=True)[1]
-    order = np.argsort(times_s, kind="stable")
-    times, units = np.asarray(times_s, np.float64)[order], np.asarray(rows, np.int64)[order]
-    found = []
-    for number in range(int(of_unit.max(initial=0)) + 1):
-        own = of_unit[units] == number
-        found.append(heard(times[own], len(np.unique(units[own]))))
-    if all(len(intervals) == 1 and np.isinf(intervals).all() for intervals in found):
-        return None
-    return [found[number] for number in of_unit]
-
-
 def _never_silent(counts: np.ndarray, bin_size_s: float) -> bool:
     """Whether a few of the bins already show that no silence is long enough to tell of a gap."""
     step = max(1, int(SWITCHED_OFF_S / bin_size_s / 4))
@@ -178,32 +160,22 @@ def _never_silent(counts: np.ndarray, bin_size_s: float) -> bool:
 def told_by_counts(
     counts: np.ndarray, bin_size_s: float, probe: np.ndarray | None = None
 ) -> np.ndarray | None:
-    """`told_by_spikes` of binned spikes, trials end to end: entries observed, bool [total_bins, N];
+    """`heard_by_probe` of binned spikes, trials end to end: entries observed, bool [total_bins, N];
     None where all are."""
-    total = len(counts)
-    of_unit = np.zeros(counts.shape[1], np.int64)
     if probe is None and _never_silent(counts, bin_size_s):
         return None
-    if probe is not None and np.shape(probe) == of_unit.shape:
-        of_unit = np.unique(probe, return_inverse=True)[1]
-    seen = None
+    total, of_unit, told = len(counts), probes_of(probe, counts.shape[1]), []
     for number in range(int(of_unit.max(initial=0)) + 1):
         own = counts if not of_unit.any() else counts[:, of_unit == number]
         fires = own.any(axis=1)
-        if fires.all() or not fires.any():
-            continue
         centres = (np.flatnonzero(fires) + 0.5) * bin_size_s
         num_firing, num_spikes = int(own.any(axis=0).sum()), int(own.sum(dtype=np.int64))
         intervals = heard(centres, num_firing, num_spikes)
-        if len(intervals) == 1 and intervals[0, 0] <= 0 and intervals[0, 1] >= total * bin_size_s:
-            continue
         # Silence at an end that outlasts the margin begins with the last spike.
         if intervals[-1, 1] < total * bin_size_s:
             intervals[-1, 1] = centres[-1]
         if intervals[0, 0] > 0:
             intervals[0, 0] = centres[0]
-        whole_bins = intervals + np.array([-0.5, 0.5]) * bin_size_s
-        inside = inside_bins(whole_bins, np.zeros(1), np.array([total]), bin_size_s)
-        seen = np.ones(counts.shape, bool) if seen is None else seen
-        seen[:, of_unit == number] = inside[:, None]
-    return None if seen is None or seen.all() else seen
+        told.append(intervals + np.array([-0.5, 0.5]) * bin_size_s)  # whole bins
+    of_units = [told[number] for number in of_unit.tolist()]
+    return entries_inside(of_units, np.zeros(1), np.array([total]), bin_size_s)

@@ -6,9 +6,9 @@ import numpy as np
 
 from neurojax.data.checks.findings import FELL_SILENT, spike_findings
 from neurojax.data.clock import TimeUnit, in_seconds, require_seconds
-from neurojax.data.observed import entries_inside
+from neurojax.data.observed import entries_inside, heard_by_probe, probes_of
 from neurojax.data.readers.array_bins import Binned, common
-from neurojax.data.readers.array_observed import all_of, take_declared, told_by_spikes
+from neurojax.data.readers.array_observed import all_of, take_declared
 from neurojax.data.readers.roles import Axes
 from neurojax.data.readers.spec import DEFAULT_BIN_SIZE_S, ReadSpec
 from neurojax.data.readers.trials import Arrays, trials_in_seconds
@@ -181,10 +181,10 @@ def _observed(
         return all_of((mask, timed), counts.shape), 0
     if spec.silence == "keep":
         return None, 0
-    intervals = told_by_spikes(times, units, num_units, arrays.get("unit_probe"))
-    seen = None
-    if intervals is not None:
-        seen = entries_inside(intervals, starts, lengths, bin_size_s)
+    order = np.argsort(times, kind="stable")
+    probe = probes_of(arrays.get("unit_probe"), num_units)
+    heard_s = heard_by_probe(times[order], units[order].astype(np.int64), probe)
+    seen = entries_inside(heard_s, starts, lengths, bin_size_s)
     return seen, 0 if seen is None else int((~seen).any(axis=1).sum())
 
 

@@ -17,7 +17,14 @@ import numpy as np
 
 from neurojax.data.checks.findings import FELL_SILENT
 from neurojax.data.clock import TimeUnit, in_seconds, require_seconds
-from neurojax.data.observed import entries_inside, heard, merged, shared
+from neurojax.data.observed import (
+    EVERYTHING,
+    entries_inside,
+    heard_by_probe,
+    merged,
+    probes_of,
+    shared,
+)
 from neurojax.data.readers import hdf5, one_file
 from neurojax.data.readers.brainwide_tables import (
     intervals_of_group,
@@ -46,7 +53,6 @@ UNUSED = ("trial_columns",)  # every column of the trials becomes a condition
 _COARSER = {"allen": "beryl", "beryl": "cosmos", "cosmos": "cosmos"}
 _PLAIN_REGIONS = ("brain_region", "region", "brain_area", "area", "location_label", "acronym")
 _PROBES = ("probe", "probe_id", "probe_name", "insertion", "pid")
-_EVERYTHING = np.array([[-np.inf, np.inf]])
 _OUTSIDE = "spikes outside of the observed time"  # in info["findings"]
 _MAX_LISTED = 64
 
@@ -80,12 +86,17 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         domains, scope = domains_of(file, spec, recorded_s, where)
         windows = windows_of(file, domains, spec, bin_size_s, where, odd)
         starts, stops = windows.starts, windows.stops
-        _require_clock(spike_group, spikes, windows, spec, bin_size_s, where)
+        if spec.time_unit is None:
+            raw = np.ravel(hdf5.array(spike_group, "timestamps"))
+            firing = len(np.unique(spikes.rows))
+            require_seconds(raw, firing, bin_size_s, where, starts, stops)
         counts, lengths = spike_counts(
             spikes.times_s, spikes.rows, num_units, starts, stops, bin_size_s, where
         )
-        watched_s = _watched(file, spikes, units, spec, odd)
+        heard_s = _heard(spikes, units, spec)
+        watched_s = _watched(file, spikes, heard_s, spec, odd)
         observed = entries_inside(watched_s, starts, lengths, bin_size_s)
+        silent = entries_inside(heard_s, starts, lengths, bin_size_s)
         series = series_in(file)
         in_bins = bin_starts(starts, lengths, bin_size_s)
         behaviour, of_behaviour = read_behaviour(
@@ -93,9 +104,8 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         )
         skipped = "columns of the trials that are not one value each"
         odd |= {skipped: number} if (number := len(windows.skipped)) else {}
-        if observed is not None:
-            silent = _heard_entries(spikes, units, spec, starts, lengths, bin_size_s)
-            odd |= {FELL_SILENT: silent} if silent else {}
+        if silent is not None:
+            odd[FELL_SILENT] = int((~silent.all(axis=1)).sum())
         findings = spikes.findings | odd | of_behaviour
         info = _info(file, source, spikes.dropped, findings, windows.dropped) | {
             "trial_columns_skipped": windows.skipped,
@@ -142,64 +152,24 @@ def _spikes(
     return sorted_spikes(seconds, index, where, len(next(iter(units.values())))), units
 
 
-def _require_clock(
-    spike_group: Any,
-    spikes: SortedSpikes,
-    windows: Any,
-    spec: ReadSpec,
-    bin_size_s: float,
-    where: str,
-) -> None:
-    """Raises InputError where times cannot be seconds, unless their unit was given."""
-    if spec.time_unit is not None:
-        return
-    raw, firing = np.ravel(hdf5.array(spike_group, "timestamps")), len(np.unique(spikes.rows))
-    require_seconds(raw, firing, bin_size_s, where, windows.starts, windows.stops)
-
-
-def _probes(units: dict[str, np.ndarray], num_units: int) -> np.ndarray:
-    """Number of each unit's probe, int64 [N]; one for all where no column says."""
-    column = next((units[name] for name in _PROBES if name in units), None)
-    if column is None:
-        return np.zeros(num_units, np.int64)
-    return np.unique(column, return_inverse=True)[1].ravel()
-
-
 def _heard(spikes: SortedSpikes, units: dict[str, np.ndarray], spec: ReadSpec) -> list[np.ndarray]:
     """Of each unit, the time in which its probe was recorded, as the spikes tell."""
     num_units = len(next(iter(units.values())))
     if spec.silence == "keep":
-        return [_EVERYTHING] * num_units
-    of_unit = _probes(units, num_units)
-    known = {}
-    for probe in np.unique(of_unit).tolist():
-        own = (of_unit == probe)[spikes.rows]
-        known[probe] = heard(spikes.times_s[own], len(np.unique(spikes.rows[own])))
-    return [known[probe] for probe in of_unit.tolist()]
-
-
-def _heard_entries(
-    spikes: SortedSpikes,
-    units: dict[str, np.ndarray],
-    spec: ReadSpec,
-    starts: np.ndarray,
-    lengths: np.ndarray,
-    bin_size_s: float,
-) -> int:
-    """Bins in which a whole probe was not heard."""
-    entries = entries_inside(_heard(spikes, units, spec), starts, lengths, bin_size_s)
-    return 0 if entries is None else int((~entries.all(axis=1)).sum())
+        return [EVERYTHING] * num_units
+    probe = next((units[name] for name in _PROBES if name in units), None)
+    return heard_by_probe(spikes.times_s, spikes.rows, probes_of(probe, num_units))
 
 
 def _watched(
     file: Any,
     spikes: SortedSpikes,
-    units: dict[str, np.ndarray],
+    heard_s: list[np.ndarray],
     spec: ReadSpec,
     odd: dict[str, int],
 ) -> list[np.ndarray]:
     """Of each unit, when it was observed, float64 [n, 2]: in the domain of the spikes, or of the
-    file, and while its probe was heard."""
+    file, and while its probe was heard (`heard_s`)."""
     unit = TimeUnit.of(spec.time_unit)
     domain = intervals_of_group(file["spikes"], "domain", unit.spikes)
     if domain is None:
@@ -207,13 +177,13 @@ def _watched(
     ends = [spikes.times_s[0], spikes.times_s[-1]]
     # From the first spike to the last: made of the spikes, and says no more than they do.
     if domain is None or (len(domain) == 1 and np.allclose(domain[0], ends, rtol=0, atol=1e-6)):
-        return _heard(spikes, units, spec)
+        return heard_s
     domain = merged(domain)
     last = np.searchsorted(domain[:, 0], spikes.times_s, side="right") - 1
     outside = (last < 0) | (spikes.times_s > domain[last, 1])
     if number := int(outside.sum()):
         odd[_OUTSIDE] = number
-    return [shared(domain, own) for own in _heard(spikes, units, spec)]
+    return [shared(domain, own) for own in heard_s]
 
 
 def _regions(

@@ -6,7 +6,7 @@ import numpy as np
 
 from neurojax.data.binning import whole_numbers
 from neurojax.data.clock import TimeUnit, in_seconds, require_seconds
-from neurojax.data.observed import heard
+from neurojax.data.observed import EVERYTHING, heard_by_probe
 from neurojax.data.readers.alf_files import (
     NUMBERS_OR_TEXT,
     AlfFile,
@@ -167,7 +167,9 @@ def read_probe(
     metadata |= lie.metadata | _annotation(columns)
     within = _within(columns, num_units)
     keep, dropped = _selection(sorting, columns, lie, spec, label)
-    intervals = _heard(sorting, within, spec)
+    intervals = [EVERYTHING] * num_units
+    if spec.silence != "keep":  # the spikes of all its units tell, also of those left out
+        intervals = heard_by_probe(sorting.times_s, sorting.rows, within)
     prefix = f"{name}/" if name else ""
     with np.errstate(over="ignore"):  # beyond float32 becomes infinite
         columns_kept = {key: values[keep].astype(np.float32) for key, values in metadata.items()}
@@ -239,20 +241,6 @@ def _within(columns: dict[str, np.ndarray], num_units: int) -> np.ndarray:
     """Probe of each unit within its folder, int64 [N]."""
     given = columns.get("probes")
     return np.zeros(num_units, np.int64) if given is None else np.nan_to_num(given).astype(np.int64)
-
-
-def _heard(sorting: SortedSpikes, within: np.ndarray, spec: ReadSpec) -> list[np.ndarray]:
-    """Of each unit, the time in which its probe was recorded, as the spikes of all its units tell,
-    float64 [n, 2]."""
-    if spec.silence == "keep":
-        return [np.array([[-np.inf, np.inf]])] * len(within)
-    known = {}
-    for probe in np.unique(within).tolist():
-        units = within == probe
-        times = sorting.times_s if units.all() else sorting.times_s[units[sorting.rows]]
-        firing = np.bincount(sorting.rows, minlength=len(within))[units] > 0
-        known[probe] = heard(times, int(firing.sum()))
-    return [known[probe] for probe in within.tolist()]
 
 
 def _annotation(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
