@@ -51,7 +51,7 @@ class Job:
         name: session id.
         bin_size_s: what the other sessions of the root have, if known.
         parts: (name, source) of recordings that become one session, instead of `source`.
-        how: of parts, see `data.join_blocks.joined`.
+        how: of parts, see `data.join.joined`.
     """
 
     kind: str

@@ -21,7 +21,7 @@ from neurojax.commands.conversion import (
     shown,
 )
 from neurojax.data.conversion import check_bin_size, root_bin_size_s
-from neurojax.data.join_blocks import HOW
+from neurojax.data.join_plan import HOW
 from neurojax.data.readers.registry import MODULES, Reader, check_options, reader_of
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.session import Session
@@ -77,7 +77,7 @@ def convert(
         shard: "i/n" takes every n-th recording from the i-th, counted from 0.
         overwrite: replaces sessions that were made from another file or with other options.
         session_id: a name, or a template of the recording's path, see `session_names.GRAMMAR`.
-        join: all recordings become one session, see `data.join_blocks.joined`: "units" (probes),
+        join: all recordings become one session, see `data.join.joined`: "units" (probes),
             "time" (blocks) or "auto".
         guess: says what each path, and `kind` where it is none, seems to be and the command to
             type; converts nothing.

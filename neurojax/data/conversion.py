@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data.join_blocks import joined
+from neurojax.data.join import joined
 from neurojax.data.readers.registry import check_options, reader_of
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.session import Session
@@ -108,7 +108,7 @@ def joined_session(
     Args:
         kind, spec, out, overwrite: see `convert_session`.
         parts: (name, source) of each part.
-        how: "units", "time" or "auto", see `data.join_blocks.joined`.
+        how: "units", "time" or "auto", see `data.join.joined`.
         session_id: of the session of all parts.
         bin_size_s: see `converted_session`.
     """

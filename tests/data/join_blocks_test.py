@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neurojax.data.join_blocks import NOT_IN_ALL, SHIFTED, how_to_join, join_blocks, joined
+from neurojax.data.join import joined
+from neurojax.data.join_plan import NOT_IN_ALL, SHIFTED, how_to_join
 from neurojax.data.observed import ObservedIntervals, entries_of
 from neurojax.data.session import SpikeTimes
 from neurojax.data.store.sessions import from_counts
@@ -20,7 +21,7 @@ def block(units, start_s=0.0, trials=6, bins=5, seed=0, **fields):
 
 def test_units_are_matched_by_name_whatever_their_order():
     one, other = block("abc"), block("cbd", 50.0, trials=4, bins=7, seed=1)
-    made = join_blocks([one, other], ["x", "y"])
+    made = joined([one, other], ["x", "y"], "time")
     assert made.unit_id.tolist() == list("abcd") and made.trial_num_bins.tolist() == [5] * 6 + [7] * 4
     np.testing.assert_array_equal(made.counts[:30, :3], one.counts)
     np.testing.assert_array_equal(made.counts[30:, [2, 1, 3]], other.counts)
@@ -34,7 +35,7 @@ def test_units_are_matched_by_name_whatever_their_order():
 
 
 def test_equal_units_are_observed_throughout():
-    made = join_blocks([block("abc"), block("abc", 50.0)], ["x", "y"])
+    made = joined([block("abc"), block("abc", 50.0)], ["x", "y"], "time")
     assert made.validity is None and made.num_trials == 12 and not made.info["findings"]
 
 
@@ -43,7 +44,7 @@ def test_what_a_block_did_not_observe_stays_unobserved():
     observed = np.ones((6, 5, 3), bool)
     observed[2, 1:3, 1] = False
     one = from_counts(counts, bin_size_s=0.02, session_id="s", unit_id=list("abc"), observed=observed)
-    made = join_blocks([block("bca", 50.0), one], ["x", "y"])
+    made = joined([block("bca", 50.0), one], ["x", "y"], "time")
     assert "y" in made.conditions["block"][0]  # the clock says which came first
     entries = entries_of(made.validity, 60, 3)
     assert (~entries).sum() == 2 and not entries[11:13, 0].any()
@@ -51,7 +52,7 @@ def test_what_a_block_did_not_observe_stays_unobserved():
 
 def test_blocks_that_each_begin_at_zero_lie_one_after_another():
     one, other, third = block("ab"), block("ab", seed=1), block("ab", 100.0, seed=2)
-    made = join_blocks([one, other, third], ["x", "y", "z"])
+    made = joined([one, other, third], ["x", "y", "z"], "time")
     stops = made.trial_start_s + made.trial_num_bins * 0.02
     assert (made.trial_start_s[1:] >= stops[:-1] - 1e-9).all() and made.info["findings"][SHIFTED] == 1
     shifts = [made.info["joined"][name]["clock_shift_s"] for name in "xyz"]
@@ -63,7 +64,7 @@ def test_columns_that_a_block_lacks_are_missing_there():
     other = block(
         "ab", 50.0, conditions={"choice": np.arange(6) / 2}, behaviour={"x": np.zeros((30, 2)), "y": np.ones(30)}
     )
-    made = join_blocks([one, other], ["p", "q"])
+    made = joined([one, other], ["p", "q"], "time")
     assert made.conditions["choice"].tolist() == [0, 1, 2, 3, 4, 5, 0, 0.5, 1, 1.5, 2, 2.5]
     assert made.conditions["side"].tolist() == ["L"] * 6 + [""] * 6
     assert made.conditions["block"].tolist() == ["p"] * 6 + ["q"] * 6
@@ -72,9 +73,16 @@ def test_columns_that_a_block_lacks_are_missing_there():
     assert made.behaviour_valid["x_q"].tolist() == [False] * 30 + [True] * 30 == made.behaviour_valid["y"].tolist()
 
 
+def test_a_block_without_any_column_joins_those_that_have_some():
+    one = block("ab", conditions={"dose": np.arange(6)}, behaviour={"x": np.ones(30)})
+    made = joined([block("ab", 50.0), one], ["p", "q"], "time")
+    np.testing.assert_array_equal(made.conditions["dose"], [0, 1, 2, 3, 4, 5, *[np.nan] * 6])
+    assert made.behaviour_valid["x"].tolist() == [True] * 30 + [False] * 30
+
+
 def test_the_first_region_that_is_known_is_taken():
     one, other = block("abc", region=["CA1", "", "LP"]), block("dcb", 50.0, region=["VISp", "", "DG"])
-    made = join_blocks([one, other], ["x", "y"])
+    made = joined([one, other], ["x", "y"], "time")
     assert dict(zip(made.unit_id.tolist(), made.region.tolist(), strict=True)) == {
         "a": "CA1", "b": "DG", "c": "LP", "d": "VISp"
     }  # fmt: skip
@@ -84,7 +92,7 @@ def test_numbers_of_units_and_spike_times_follow():
     kept = SpikeTimes(np.array([0.01, 0.02]), np.array([0, 1], np.int32))
     one = block("ab", unit_metadata={"depth_um": np.array([1.0, 2.0])}).with_fields(spikes=kept)
     other = block("bc", unit_metadata={"depth_um": np.array([9.0, 3.0])}, seed=1).with_fields(spikes=kept)
-    made = join_blocks([one, other], ["x", "y"])
+    made = joined([one, other], ["x", "y"], "time")
     assert made.unit_metadata["depth_um"].tolist() == [1.0, 2.0, 3.0]
     assert made.spikes.unit_index.tolist() == [0, 1, 1, 2] and made.spikes.time_s[2] == pytest.approx(7.01)
 
@@ -98,7 +106,7 @@ def test_every_count_of_every_block_is_found_again(data):
         for n, own in enumerate(names)
     ]
     labels = [f"p{n}" for n in range(len(parts))]
-    made = join_blocks(parts, labels)
+    made = joined(parts, labels, "time")
     entries = made.entry_valid(np.arange(made.num_trials))
     counts, _ = made.gather_trials(np.arange(made.num_trials))
     for part, label in zip(parts, labels, strict=True):
@@ -144,13 +152,13 @@ def test_how_parts_are_joined(parts, names, how):
 )
 def test_parts_that_are_no_blocks_are_refused(parts, message):
     if message is None:
-        join_blocks(parts, ["x", "y"])
+        joined(parts, ["x", "y"], "time")
     else:
         with pytest.raises(InputError, match=message):
-            join_blocks(parts, ["x", "y"])
+            joined(parts, ["x", "y"], "time")
 
 
 def test_another_way_of_joining_is_refused():
     with pytest.raises(InputError, match="join='days'"):
         joined([block("ab"), block("ab", 50.0)], ["x", "y"], "days")
-    assert isinstance(join_blocks([block("ab"), block("abc", 50.0)], ["x", "y"]).validity, ObservedIntervals)
+    assert isinstance(joined([block("ab"), block("abc", 50.0)], ["x", "y"], "time").validity, ObservedIntervals)

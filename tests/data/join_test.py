@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neurojax.data.join import DISAGREE, NOT_EVERYWHERE, join
+from neurojax.data.join import DISAGREE, joined
+from neurojax.data.join_plan import NOT_EVERYWHERE
 from neurojax.data.real_values import from_values
 from neurojax.data.session import SpikeTimes
 from neurojax.data.store.session_format import open_session, write_session
@@ -34,7 +35,7 @@ def of_trial(session, start_s):
 def test_units_of_both_stand_side_by_side():
     one = part(range(8), 0, region=["CA1"] * 3, unit_metadata={"depth_um": [1.0, 2, 3]})
     two = part(range(8), 1, units=2, region=["LP"] * 2)
-    both = join([one, two], NAMES)
+    both = joined([one, two], NAMES, "units")
     assert both.unit_id.tolist() == ["imec0:0", "imec0:1", "imec0:2", "imec1:0", "imec1:1"]
     assert both.region.tolist() == ["CA1"] * 3 + ["LP"] * 2 and both.validity is None
     np.testing.assert_array_equal(both.counts, np.concatenate([one.counts, two.counts], 1))
@@ -45,7 +46,7 @@ def test_units_of_both_stand_side_by_side():
 
 def test_a_trial_of_one_part_alone_is_unobserved_in_the_other_and_told(tmp_path):
     one, two = part(range(6), 0), part([1, 2, 3, 4, 5, 6, 7], 1)
-    both = join([one, two], NAMES)
+    both = joined([one, two], NAMES, "units")
     assert both.trial_start_s.tolist() == list(range(8)) and both.info["findings"] == {NOT_EVERYWHERE: 3}
     for start, seen in ((0, [1, 1, 1, 0, 0, 0]), (3, [1] * 6), (7, [0, 0, 0, 1, 1, 1])):
         counts, valid = of_trial(both, start)
@@ -62,7 +63,7 @@ def test_a_trial_of_one_part_alone_is_unobserved_in_the_other_and_told(tmp_path)
 def test_observed_time_of_each_part_is_kept():
     seen = np.ones((8, 10, 3), bool)
     seen[2, 4:, 1] = False
-    both = join([part(range(8), 0), part(range(8), 1, observed=seen)], NAMES)
+    both = joined([part(range(8), 0), part(range(8), 1, observed=seen)], NAMES, "units")
     entries = both.entry_valid(np.arange(8))
     assert entries[..., :3].all()
     np.testing.assert_array_equal(entries[..., 3:], seen)
@@ -77,7 +78,7 @@ def test_conditions_and_behaviour_are_one_where_parts_agree():
         range(8), 1, conditions={"side": list("LRLRLRLR"), "dose": [9] * 8, "late": [1] * 8},
         behaviour={"speed": speed, "pupil": speed},
     )  # fmt: skip
-    both = join([one, two], NAMES)
+    both = joined([one, two], NAMES, "units")
     assert sorted(both.conditions) == ["dose", "dose_imec1", "late", "side"]
     assert both.conditions["dose"].tolist() == list(range(8)) and both.conditions["dose_imec1"].tolist() == [9] * 8
     np.testing.assert_array_equal(both.behaviour["speed"][:, 0], np.arange(80))  # the second knows what the first lacks
@@ -87,7 +88,7 @@ def test_conditions_and_behaviour_are_one_where_parts_agree():
 
 def test_a_condition_of_a_trial_that_the_part_lacks_is_unknown():
     one = part(range(6), 0, conditions={"side": ["L"] * 6, "dose": [1] * 6, "hit": np.ones(6, bool)})
-    both = join([one, part(range(7), 1)], NAMES)
+    both = joined([one, part(range(7), 1)], NAMES, "units")
     assert both.conditions["side"].tolist() == ["L"] * 6 + [""]
     for name in ("dose", "hit"):
         np.testing.assert_array_equal(both.conditions[name], [1.0] * 6 + [np.nan])
@@ -98,7 +99,7 @@ def test_numbers_of_the_parts_are_summed_and_sources_kept():
     two = part(
         range(8), 1, info={"units_dropped": {"labelled noise": 3}, "species": "mouse", "trials_dropped": {"x": 1}}
     )
-    both = join([one, two], NAMES)
+    both = joined([one, two], NAMES, "units")
     assert both.info["units_dropped"] == {"labelled noise": 5} and both.info["species"] == "mouse"
     assert both.info["trials_dropped"] == {"imec1: x": 1} and both.info["joined"]["imec0"]["source"] == {"folder": "a"}
 
@@ -109,16 +110,16 @@ def test_spike_times_beside_the_counts_stay_in_order():
         part(range(8), seed).with_fields(spikes=SpikeTimes(own, np.array([2, 0], np.int32)))
         for seed, own in enumerate(times)
     ]
-    spikes = join(parts, NAMES).spikes
+    spikes = joined(parts, NAMES, "units").spikes
     assert spikes.time_s.tolist() == [0.1, 0.2, 0.3, 0.4] and spikes.unit_index.tolist() == [2, 5, 3, 0]
-    assert join([parts[0], part(range(8), 1)], NAMES).spikes is None
+    assert joined([parts[0], part(range(8), 1)], NAMES, "units").spikes is None
 
 
 def test_trials_of_recordings_without_a_clock_are_the_same_in_order():
-    both = join([part([0.0] * 8, 0), part([0.0] * 8, 1)], NAMES)
+    both = joined([part([0.0] * 8, 0), part([0.0] * 8, 1)], NAMES, "units")
     assert both.num_trials == 8 and both.validity is None
     with pytest.raises(InputError, match="begin together"):
-        join([part([0.0] * 8, 0), part([0.0] * 7, 1)], NAMES)
+        joined([part([0.0] * 8, 0), part([0.0] * 7, 1)], NAMES, "units")
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,7 @@ def test_trials_of_recordings_without_a_clock_are_the_same_in_order():
 def test_what_does_not_belong_together_is_refused(second, names, match):
     one = part(range(8), 0, info={"subject_id": "M1", "split_source": "random"})
     with pytest.raises(InputError, match=match) as caught:
-        join([one, second()], names)
+        joined([one, second()], names, "units")
     assert "\n" not in str(caught.value)
 
 
@@ -147,7 +148,7 @@ def test_a_part_of_real_values_is_refused():
         trial_start_bin=np.arange(8) * 10, trial_num_bins=10,
     )  # fmt: skip
     with pytest.raises(InputError, match="imec1 holds real values"):
-        join([part(range(8), 0), emg], NAMES)
+        joined([part(range(8), 0), emg], NAMES, "units")
 
 
 @settings(deadline=None, max_examples=40)
@@ -160,9 +161,9 @@ def test_every_spike_of_every_part_is_in_the_joined_session(present, seed):
     parts = [part(np.array(sorted(own)) + rng.uniform(0, 0.004), n) for n, own in enumerate(present)]
     if not any(a & b for i, a in enumerate(present) for b in present[:i]):
         with pytest.raises(InputError, match="no trial"):
-            join(parts, names)
+            joined(parts, names, "units")
         return
-    both = join(parts, names)
+    both = joined(parts, names, "units")
     assert both.num_trials == len(set().union(*present))
     assert both.counts.sum() == sum(int(own.counts.sum()) for own in parts)
     for start in set().union(*present):
@@ -180,7 +181,7 @@ def test_the_order_of_the_parts_changes_the_order_of_units_alone(order, seed):
     rng = np.random.default_rng(seed)
     parts = [part(sorted(rng.choice(12, 8, replace=False)), n) for n in range(3)]
     names = ["a", "b", "c"]
-    one, other = join(parts, names), join([parts[i] for i in order], [names[i] for i in order])
+    one, other = joined(parts, names, "units"), joined([parts[i] for i in order], [names[i] for i in order], "units")
     row = [other.unit_id.tolist().index(unit) for unit in one.unit_id]
     np.testing.assert_array_equal(one.trial_start_s, other.trial_start_s)
     np.testing.assert_array_equal(one.counts, other.counts[:, row])

@@ -109,6 +109,14 @@ _KNOWN = {
         "the units of those parts were not observed there; give every part the same trials where "
         "it recorded them",
     ),
+    "units that some of the joined blocks lack, not observed there": (
+        "note",
+        "nothing to do where units came and went; else name them alike in every block",
+    ),
+    "blocks put one after another, as their clocks overlap": (
+        "note",
+        "nothing to do where each began at zero; else convert them on one clock",
+    ),
     "columns on which joined parts disagree, kept under the part's name": (
         "warning",
         "check that the parts are of one recording and share one table of trials",

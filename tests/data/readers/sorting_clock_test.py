@@ -10,8 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from neurojax.data import join as join_module
+from neurojax.data import join_plan
 from neurojax.data.checks.findings import FELL_SILENT, recorded_findings
-from neurojax.data.join import NOT_EVERYWHERE, join
+from neurojax.data.join import joined
+from neurojax.data.join_plan import NOT_EVERYWHERE
 from neurojax.data.readers import cluster_tables, phy, side_tables, sorting_clock, sorting_folders, sorting_trials
 from neurojax.data.readers.sorting_clock import JOINED, LEFT_OUT, NOT_ITS_END
 from neurojax.data.readers.sorting_folders import ALIGNED, KEPT
@@ -399,13 +401,13 @@ def test_two_probes_of_one_recording_join(tmp_path):
     """Windows of both begin on one grid, wherever the first spike of each lies."""
     folders = [phy_folder(tmp_path / "day1" / f"imec{n}", seed=n, seconds=60 + 3 * n) for n in range(2)]
     silent_from(folders[1], 0, 3.3)
-    both = join([read(folder) for folder in folders], ["imec0", "imec1"])
+    both = joined([read(folder) for folder in folders], ["imec0", "imec1"], "units")
     assert both.num_units == 10 and both.unit_id[5] == "imec1:0"
     lacking = both.info["findings"][NOT_EVERYWHERE]
     assert both.num_trials == 31 and lacking == 1 + 2
 
 
-MODULES = [cluster_tables, side_tables, sorting_clock, sorting_folders, sorting_trials, join_module]
+MODULES = [cluster_tables, side_tables, sorting_clock, sorting_folders, sorting_trials, join_module, join_plan]
 
 
 @pytest.mark.parametrize("module", MODULES)
