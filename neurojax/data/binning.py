@@ -11,6 +11,7 @@ MAX_WHOLE_FLOAT = 2.0**53  # beyond it a float64 skips whole numbers
 # Edges are whole ticks of this clock, and times count from half a tick before an edge: a spike at a
 # whole millisecond never moves to a neighbouring bin because 29 * 0.02 rounds up.
 TICK_S = 1e-6
+_FORGIVEN_SHARE = 0.05  # of a bin that float32 times may lack
 _CHUNK_COUNTS = 2**18  # int64 entries of scratch per bincount call: they stay in a core's cache
 _CHUNK_SPIKES = 2**16  # looked at together
 
@@ -65,10 +66,17 @@ def edges_s(start_ticks: np.ndarray, bin_number: np.ndarray, bin_size_s: float) 
 def bins_that_fit(start_s: np.ndarray, stop_s: np.ndarray, bin_size_s: float) -> np.ndarray:
     """Whole bins between two times, float64: equal trials have as many, wherever the clock stands.
 
-    Two ticks are forgiven, or what float64 cannot resolve on a clock of years in microseconds.
+    Two ticks are forgiven, or what the clock cannot resolve: float64 on a clock of years, and
+    float32, which a file may have had, up to a twentieth of a bin.
     """
-    largest = max(np.abs(start_s).max(initial=0), np.abs(stop_s).max(initial=0))
+    edges = np.stack(np.broadcast_arrays(start_s, stop_s)).astype(np.float64)
+    largest = np.abs(edges).max(initial=0)
     forgiven = max(2.0, 4 * np.spacing(largest) / TICK_S)
+    with np.errstate(over="ignore", invalid="ignore"):
+        single = edges.astype(np.float32)
+    if np.array_equal(single, edges, equal_nan=True):
+        of_single_s = min(2 * float(np.spacing(np.float32(largest))), _FORGIVEN_SHARE * bin_size_s)
+        forgiven = max(forgiven, of_single_s / TICK_S)
     lasting = (np.asarray(stop_s) - np.asarray(start_s)) / TICK_S
     return np.floor((lasting + forgiven) / (bin_size_s / TICK_S))
 
