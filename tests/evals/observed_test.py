@@ -241,11 +241,15 @@ def test_the_observer_who_knows_the_dynamics_does_not_see_what_nobody_watched():
     session = synthetic.make_session(spec, 1, 0)
     seen = np.random.default_rng(0).random((session.num_trials, 8, session.num_units)) < 0.6
     masked = session.with_fields(validity=observed.intervals_of(seen.reshape(-1, session.num_units)))
-    both = [
-        oracle.known_dynamics_smoother(one, tasks=("co_smoothing",), num_groups=2) for one in (masked, poked(masked))
-    ]
-    np.testing.assert_array_equal(both[0]["co_smoothing"], both[1]["co_smoothing"])
-    assert np.isnan(both[0]["co_smoothing"][~seen[session.trials_of(TEST)]]).all()
+    options = {"tasks": ("co_smoothing",), "num_groups": 2}
+    silent = masked.with_fields(counts=poked(masked, 0).counts, validity=None)  # a gap taken for silence
+    ours, other, blind = (
+        oracle.known_dynamics_smoother(one, **options)["co_smoothing"] for one in (masked, poked(masked), silent)
+    )
+    np.testing.assert_array_equal(ours, other)
+    tested = session.trials_of(TEST)
+    assert np.isnan(ours[~seen[tested]]).all()
+    assert blind[seen[tested]].mean() < 0.98 * ours[seen[tested]].mean(), "silence would lower what it expects"
 
 
 def test_a_few_shot_read_out_takes_no_gap_for_silence():

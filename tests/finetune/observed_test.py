@@ -17,6 +17,7 @@ from neurojax.data.store.dataset import open_dataset
 from neurojax.data.store.sessions import from_counts
 from neurojax.evals.decoding import targets
 from neurojax.finetune import heads
+from neurojax.models import first_rows
 
 
 def with_gaps(session, seed=0):
@@ -49,14 +50,21 @@ def test_rates_are_nan_where_nobody_watched_and_embeddings_are_not(area, model):
 
 
 @pytest.mark.parametrize("new_rows", ["pca", "region_mean"])
-def test_the_rows_of_a_new_session_start_from_what_was_observed_of_it(area, model, new_rows):
+def test_the_rows_of_a_new_session_start_from_what_was_observed_of_it(area, model, new_rows, monkeypatch):
     session, seen = with_gaps(open_dataset(area / "new").sessions[0])
+    given, kept = [], first_rows.read_out
+    monkeypatch.setattr(first_rows, "read_out", lambda *arguments: given.append(arguments) or kept(*arguments))
     ours, theirs = (
         model.adapt(one, steps=2, new_rows=new_rows).weights.arrays for one in (session, poked(session, seen))
     )
     for name, array in ours.items():
         assert np.isfinite(array).all()
         np.testing.assert_array_equal(theirs[name], array, err_msg=name)
+    for _, means, _, _, counts, bin_valid in given:
+        trials = session.trials_of(TRAIN)[: len(counts)]
+        lost = bin_valid[..., None] & ~session.entry_valid(trials, counts.shape[1])
+        np.testing.assert_array_equal(counts[lost], np.broadcast_to(means, counts.shape)[lost])
+    assert len(given) == 2 * (new_rows == "pca")
 
 
 def test_a_head_is_trained_on_what_was_observed_and_each_dimension_where_it_is_known(area, model):
