@@ -34,6 +34,10 @@ class TimeUnit(NamedTuple):
     @classmethod
     def of(cls, text: str | None) -> "TimeUnit":
         """Raises InputError for what is no unit."""
+        require(
+            text is None or isinstance(text, str),
+            f'time_unit={text!r}; expected text, such as "ms"',
+        )
         if text is None:
             return cls()
         if "=" not in text:

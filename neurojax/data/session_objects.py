@@ -5,15 +5,14 @@ Sources: Buccino et al. 2020, eLife 9:e61834 (SpikeInterface); Garcia et al. 201
 Neuroinform. 8:10 (neo).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from neurojax.data.session import Session
-from neurojax.data.session_parts import Part, joined, plain_columns
+from neurojax.data.session_parts import Part, joined, plain_columns, where_of
 from neurojax.data.store.session_fields import named_columns
-from neurojax.data.store.session_rules import check_session_id
 from neurojax.errors import require
 
 _NEO_NAMES = ("unit_id", "unit_name", "cluster_id", "id")
@@ -53,7 +52,7 @@ def from_sorting(
         f"from_sorting got {type(sorting).__name__}, expected a SpikeInterface sorting "
         f"({', '.join(needed)})",
     )
-    where = _where(fields)
+    where = where_of(fields)
     units = list(sorting.get_unit_ids())
     parts = [_segment_of(sorting, units, k) for k in range(int(sorting.get_num_segments()))]
     keys = sorting.get_property_keys() if hasattr(sorting, "get_property_keys") else ()
@@ -104,7 +103,7 @@ def from_neo(
         InputError: no spike trains, segments of other units, or anything that `from_spike_times`
             refuses.
     """
-    where = _where(fields)
+    where = where_of(fields)
     segments = _segments(data, where)
     trains = [list(getattr(segment, "spiketrains", segment)) for segment in segments]
     require(
@@ -204,7 +203,3 @@ def _analog(values: Any) -> Any:
     if hasattr(values, "times") and hasattr(values, "magnitude"):
         return in_s(values.times), np.asarray(values.magnitude)
     return values
-
-
-def _where(fields: Mapping[str, Any]) -> str:
-    return f"session {check_session_id(fields.get('session_id', 'session'))}"

@@ -10,13 +10,13 @@ from neurojax.data.region_columns import telling_column
 from neurojax.data.session import Session
 from neurojax.data.spike_trains import from_spike_times
 from neurojax.data.store.session_fields import named_columns, plain_array
-from neurojax.data.store.session_rules import check_info
+from neurojax.data.store.session_rules import check_info, check_session_id
 from neurojax.errors import InputError, require
 
 GAP_S = 10.0  # put between segments whose clocks start again
 _AFTER_LAST_SPIKE_S = 0.1  # recorded at least, where a segment does not say how long it was
 _QUALITY = ("quality", "group", "KSLabel")  # the first that is there names noise
-_LEFT_OUT = "properties of units that are not one number or text each"
+_LEFT_OUT = "columns that are not one number or text each"
 
 
 class Part(NamedTuple):
@@ -35,17 +35,22 @@ class Part(NamedTuple):
     watched: dict[str, tuple[float, float]]
 
 
+def where_of(fields: Mapping[str, Any]) -> str:
+    """The session for messages, by the name among the fields; InputError where that is none."""
+    return f"session {check_session_id(fields.get('session_id', 'session'))}"
+
+
 def plain_columns(
-    given: Mapping[str, Any], num_units: int, where: str
+    given: Mapping[str, Any], num_rows: int, where: str
 ) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Columns of one number or text a unit, and the names of the others."""
+    """Columns of one number or text a row, and the names of the others."""
     columns, left_out = {}, []
     for name, values in given.items():
         try:
             column = plain_array(values, name, where)
         except InputError:
             column = np.empty(0)
-        if column.shape == (num_units,):
+        if column.shape == (num_rows,):
             columns[name] = column
         else:
             left_out.append(name)
@@ -68,7 +73,7 @@ def joined(
     Args:
         parts: segments, in order; units of one name are one unit.
         columns: name -> [units], in the order in which units first appear.
-        left_out: names of columns that are none.
+        left_out: names of columns that are none, of units or trials.
         trials, regions, noise, bin_ms, fields: see `session_objects.from_sorting`.
         where: for messages.
 
@@ -97,7 +102,7 @@ def joined(
         labels = of_units[regions].astype(str).tolist()
         regions = {name: label or None for name, label in zip(kept, labels, strict=True)}
     if left_out:
-        info["properties_left_out"] = left_out
+        info["columns_left_out"] = left_out
         info["findings"] = {_LEFT_OUT: len(left_out), **info.get("findings", {})}
     if dropped:
         info["units_dropped"] = {"labelled noise": dropped, **info.get("units_dropped", {})}

@@ -11,14 +11,10 @@ import numpy as np
 
 from neurojax.data.observed import entries_of, merged, shared
 from neurojax.data.optional import needed
-from neurojax.data.region_columns import telling_column
 from neurojax.data.session import Session
-from neurojax.data.spike_trains import from_spike_times
-from neurojax.data.store.session_fields import named_columns, plain_array
-from neurojax.data.store.session_rules import check_info, check_session_id
+from neurojax.data.session_parts import Part, joined, plain_columns, where_of
+from neurojax.data.store.session_fields import named_columns
 from neurojax.errors import InputError, require
-
-_LEFT_OUT = "columns of metadata that are not one number or text each"
 
 
 def from_pynapple(
@@ -57,45 +53,23 @@ def from_pynapple(
         f"from_pynapple got {type(group).__name__} and trials {type(trials).__name__}, expected a "
         "TsGroup and an IntervalSet or None",
     )
-    where = f"session {check_session_id(fields.get('session_id', 'session'))}"
-    units = [int(unit) for unit in group.keys()]  # noqa: SIM118 (a TsGroup iterates otherwise)
-    columns, left_out = _metadata(group, {"rate"}, where)
-    if regions is None:
-        regions = telling_column(columns)
-    if isinstance(regions, str):
-        require(
-            regions in columns,
-            f"from_pynapple: regions={regions!r}, but the group's metadata are {sorted(columns)}",
-        )
-        labels = columns[regions].astype(str).tolist()
-        regions = {unit: label or None for unit, label in zip(units, labels, strict=True)}
-    numbers = {key: values for key, values in columns.items() if values.dtype.kind in "biuf"}
-    given = named_columns(fields.get("unit_metadata"), "unit_metadata", where)
-    fields["unit_metadata"] = numbers | given
+    where = where_of(fields)
+    times = {unit: np.asarray(group[unit].index.values) for unit in map(int, group.keys())}
+    columns, left_out = _metadata(group, "rate", where)
     if trials is not None:
-        named, of_trials = _metadata(trials, set(), where)
+        named, of_trials = _metadata(trials, None, where)
         left_out += of_trials
         if "split_code" in named:  # as `to_pynapple` leaves it
             fields.setdefault("split", named.pop("split_code"))
         given = named_columns(fields.get("conditions"), "conditions", where)
         fields["conditions"] = named | given
         trials = np.stack([np.asarray(trials.start), np.asarray(trials.end)], axis=1)
-    if left_out:
-        info = check_info(fields.get("info") or {}, where)
-        findings = {_LEFT_OUT: len(left_out), **info.get("findings", {})}
-        fields["info"] = {"metadata_left_out": left_out, **info, "findings": findings}
-    times = {unit: np.asarray(group[unit].index.values) for unit in units}
     if fields.get("observed") is None:
         fields["observed"] = _supports(group, times)
     signals = named_columns(behaviour, "behaviour", where)
-    return from_spike_times(
-        times,
-        bin_ms=bin_ms,
-        trials=trials,
-        regions=regions,
-        behaviour={name: _own_clock(values, nap) for name, values in signals.items()},
-        **fields,
-    )
+    fields["behaviour"] = {name: _own_clock(values, nap) for name, values in signals.items()}
+    part = Part({str(unit): train for unit, train in times.items()}, 0.0, None, {})
+    return joined([part], columns, left_out, trials, regions, "keep", bin_ms, where, fields)
 
 
 def _own_clock(values: Any, nap: Any) -> Any:
@@ -219,25 +193,18 @@ def _support(seen: np.ndarray, left_s: np.ndarray, bin_size_s: float, whole: Any
 
 
 def _metadata(
-    holder: Any, without: set[str], where: str
+    holder: Any, without: str | None, where: str
 ) -> tuple[dict[str, np.ndarray], list[str]]:
     """Columns of numbers or text, and the names of others (lists, dates)."""
-    columns, left_out = {}, []
-    for name in holder.metadata_columns:
-        if name in without:
-            continue
-        try:
-            columns[name] = plain_array(_column(holder, name), name, where)
-        except InputError:
-            left_out.append(str(name))
-    return columns, left_out
+    names = [name for name in holder.metadata_columns if name != without]
+    return plain_columns({str(n): _column(holder, n) for n in names}, len(holder), where)
 
 
 def _column(holder: Any, name: str) -> Any:
     try:
         return holder.get_info(name)
     except ValueError:  # pynapple makes an array of lists of different lengths
-        raise InputError(f"the column {name!r} holds lists") from None
+        return None
 
 
 def _pynapple(caller: str) -> Any:

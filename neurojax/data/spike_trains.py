@@ -79,7 +79,7 @@ def from_spike_times(
             random split.
     """
     where = f"session {check_session_id(session_id)}"
-    unit, asked = _time_unit(time_unit), (split, window_s, silence, max_gap_s)
+    unit, asked = TimeUnit.of(time_unit), (split, window_s, silence, max_gap_s)
     binned = _binned(times, unit_ids, units, regions, trials, bin_ms, unit, asked, where)
     odd, grid = dict(binned.odd), (binned.starts, binned.lengths, binned.bin_size_s)
     seen = _entries(binned, observed, invalid, unit, odd, where)
@@ -131,9 +131,9 @@ def _binned(
 ) -> _Binned:
     split, window_s, silence, max_gap_s = asked
     bin_size_s = check_bin_size(bin_ms / 1000 if isinstance(bin_ms, int | float) else bin_ms, where)
-    raw, of_spikes = _flat(times, unit_ids, where)
-    named = _units(units, regions, times, of_spikes, where)
-    rows = _rows(of_spikes, named, where)
+    raw, of_spikes, labelled = _flat(times, unit_ids, where)
+    named = _units(units, regions, times, labelled, where)
+    rows = _rows(of_spikes, labelled, named, where)
     require(isinstance(silence, str), f"{where}: silence={silence!r}; expected unobserved or keep")
     # Codes that the caller gives are a split of their own making, as from a file.
     rule = split if isinstance(split, str) else "random" if split is None else "file"
@@ -170,14 +170,6 @@ def _info(given: Any, window_s: Any, odd: dict[str, int], where: str) -> dict[st
     return ({} if window_s is None else {"window_s": window_s}) | info
 
 
-def _time_unit(time_unit: Any) -> TimeUnit:
-    require(
-        time_unit is None or isinstance(time_unit, str),
-        f'time_unit={time_unit!r}; expected text, such as "ms"',
-    )
-    return TimeUnit.of(time_unit)
-
-
 def _require_seconds(
     raw: np.ndarray, num_units: int, bin_size_s: float, where: str, edges: dict[str, np.ndarray]
 ) -> None:
@@ -198,8 +190,9 @@ def _plain(fields: dict[str, Any], where: str) -> dict[str, Any]:
     return fields | known
 
 
-def _flat(times: Any, unit_ids: Any, where: str) -> tuple[np.ndarray, np.ndarray]:
-    """Times [spikes] of the caller's own dtype, finite, and the label of each spike's unit."""
+def _flat(times: Any, unit_ids: Any, where: str) -> tuple[np.ndarray, np.ndarray, list[Any]]:
+    """Times [spikes] of the caller's own dtype, finite; the unit of each spike, integers [spikes];
+    and the labels of these units."""
     if isinstance(times, Mapping):
         require(unit_ids is None, f"{where}: unit_ids came with times by unit; give one of them")
         require(times, f"{where}: no units; expected unit -> spike times")
@@ -207,13 +200,11 @@ def _flat(times: Any, unit_ids: Any, where: str) -> tuple[np.ndarray, np.ndarray
             _require_label(label, where)
         trains = [_times(train, f"times of unit {name}", where) for name, train in times.items()]
         flat = np.concatenate(trains)
-        names = np.array(list(times))  # numbers stay numbers, which sort faster than text
-        names = names if names.dtype.kind in "iu" else np.array([str(label) for label in times])
-        names = np.repeat(names, [len(train) for train in trains])
-        if any((train[1:] < train[:-1]).any() for train in trains):
-            return flat, names
-        order = np.argsort(flat, kind="stable")  # trains in order are spikes in order
-        return flat[order], names[order]
+        rows = np.repeat(np.arange(len(trains)), [len(train) for train in trains])
+        if not any((train[1:] < train[:-1]).any() for train in trains):
+            order = np.argsort(flat, kind="stable")  # trains in order are spikes in order
+            flat, rows = flat[order], rows[order]
+        return flat, rows, list(times)
     require(
         unit_ids is not None,
         f"{where}: times without unit_ids; give one unit a spike, or times as unit -> spike times",
@@ -224,15 +215,16 @@ def _flat(times: Any, unit_ids: Any, where: str) -> tuple[np.ndarray, np.ndarray
         f"{where}: {len(given)} times and unit_ids {list(of_spikes.shape)}, expected one each a "
         "spike",
     )
-    if of_spikes.dtype.kind != "f":
-        return given, of_spikes
-    fractions = of_spikes[~(of_spikes == np.floor(of_spikes)) | ~np.isfinite(of_spikes)]
-    if len(fractions):
-        raise InputError(
-            f"{where}: unit_ids holds {fractions[0]:g} ({len(fractions)} such), expected labels of "
-            "units"
-        )
-    return given, of_spikes.astype(np.int64)
+    if of_spikes.dtype.kind == "f":
+        fractions = of_spikes[(of_spikes != np.floor(of_spikes)) | ~np.isfinite(of_spikes)]
+        if len(fractions):
+            raise InputError(
+                f"{where}: unit_ids holds {fractions[0]:g} ({len(fractions)} such), expected "
+                "labels of units"
+            )
+        of_spikes = of_spikes.astype(np.int64)
+    seen, rows = np.unique(of_spikes, return_inverse=True)
+    return given, rows.ravel(), seen.tolist()
 
 
 def _times(values: Any, name: str, where: str) -> np.ndarray:
@@ -253,26 +245,18 @@ def _require_label(label: Any, where: str) -> None:
     )
 
 
-def _units(units: Any, regions: Any, times: Any, labels: np.ndarray, where: str) -> list[Any]:
-    """Labels of all units in order."""
+def _units(units: Any, regions: Any, times: Any, labels: list[Any], where: str) -> list[Any]:
+    """Labels of all units in order: of those that the times name, where nothing names more."""
     if units is not None:
         require(
             np.iterable(units) and not isinstance(units, str | bytes),
             f"{where}: units is {type(units).__name__}, expected the name of every unit",
         )
         named = list(units)
-    elif isinstance(times, Mapping):
-        named = list(times)
-    elif isinstance(regions, Mapping):
+    elif isinstance(regions, Mapping) and not isinstance(times, Mapping):
         named = list(regions)
     else:
-        # Only units that spike are known here; silent ones must be named by the caller.
-        named = np.unique(labels).tolist()
-        if _listed(regions) and len(regions) != len(named):
-            raise InputError(
-                f"{where}: {len(regions)} regions for the {len(named)} units that spike; give "
-                "unit -> region, or name all units in `units`"
-            )
+        named = labels
     for label in named:
         _require_label(label, where)
     require(
@@ -283,18 +267,17 @@ def _units(units: Any, regions: Any, times: Any, labels: np.ndarray, where: str)
     return named
 
 
-def _rows(labels: np.ndarray, named: list[Any], where: str) -> np.ndarray:
-    """Row of each spike's unit, int64 [spikes]."""
+def _rows(rows: np.ndarray, labels: list[Any], named: list[Any], where: str) -> np.ndarray:
+    """Row among `named` of each spike's unit, int64 [spikes], for its row among `labels`."""
     # By their text, so that the unit 7 of a table is the unit "7" of the spikes.
     row = {str(label): index for index, label in enumerate(named)}
-    # Each label is looked up once, not once for each of millions of spikes.
-    seen, inverse = np.unique(labels, return_inverse=True)
-    if strange := [label for label in seen.tolist() if str(label) not in row]:
+    place = np.array([row.get(str(label), -1) for label in labels], np.int64)[rows]
+    if strange := np.unique(rows[place < 0]).tolist():
         raise InputError(
             f"{where}: {len(strange)} units of the spikes are not among the {len(named)} named, "
-            f"such as {strange[0]!r}"
+            f"such as {labels[strange[0]]!r}"
         )
-    return np.array([row[str(label)] for label in seen.tolist()], np.int64)[inverse.ravel()]
+    return place
 
 
 def _regions(regions: Any, named: list[Any], where: str) -> np.ndarray | None:
@@ -314,7 +297,7 @@ def _regions(regions: Any, named: list[Any], where: str) -> np.ndarray | None:
     require(
         len(regions) == len(named),
         f"{where}: {len(regions)} regions for {len(named)} units; expected one each, in their "
-        "order",
+        "order: give unit -> region, or name all units, silent ones too, in `units`",
     )
     return labels(regions, "regions", where, np.array([]))
 

@@ -129,7 +129,7 @@ def test_properties_become_regions_and_metadata_and_noise_goes():
     made = Session.from_sorting(sorting, trials=EVERY, session_id="a")
     assert made.unit_id.tolist() == ["a", "c"] and made.region.tolist() == ["CA1", "unknown"]
     assert made.unit_metadata["snr"].tolist() == [5, 2] and made.info["units_dropped"] == {"labelled noise": 1}
-    assert made.info["properties_left_out"] == ["locations", "tags"]
+    assert made.info["columns_left_out"] == ["locations", "tags"]
     kept = Session.from_sorting(sorting, trials=EVERY, session_id="a", noise="keep", regions=["A", "B", "C"])
     assert kept.region.tolist() == ["A", "B", "C"]
 

@@ -168,5 +168,5 @@ def test_columns_of_lists_and_dates_are_left_out_and_told():
     group = nap.TsGroup({u: nap.Ts(t) for u, t in trains(num_units=2).items()}, time_support=nap.IntervalSet(0, 60))
     group.set_info(tags=[["a"], ["b"]], location=[None, "CA1"], when=[datetime.date(2024, 1, 1)] * 2, snr=[1.0, np.nan])
     session = Session.from_pynapple(group, trials=every(), session_id="a")
-    assert session.info["metadata_left_out"] == ["tags", "when"] and session.region.tolist() == ["unknown", "CA1"]
+    assert session.info["columns_left_out"] == ["tags", "when"] and session.region.tolist() == ["unknown", "CA1"]
     assert list(session.unit_metadata) == ["snr"]

@@ -69,7 +69,7 @@ def test_windows_and_blocks_as_in_the_converter():
         ({"trials": [[0, 6], [1, 7], [2, 8]]}, "same spikes in train and test"),
         ({"units": [7]}, "1 units of the spikes are not among the 1 named, such as 30"),
         ({"units": [7, 30, "7"]}, "3 units of different names 2"),
-        ({"regions": ["CA1"]}, "1 regions for the 2 units that spike"),
+        ({"regions": ["CA1"]}, "1 regions for 2 units; .* name all units, silent ones too"),
         ({"regions": ["CA1"], "units": [7, 30]}, "1 regions for 2 units"),
         ({"bin_ms": 20_000}, "bin_size_s is 20.0"),
         ({"bin_ms": "20"}, "bin_size_s is 20"),

@@ -74,13 +74,9 @@ _KNOWN = {
         "bins without one are unknown unless its neighbours bridge them (--max_gap_s); look how "
         "the behaviour was recorded where many are missing",
     ),
-    "columns of metadata that are not one number or text each": (
+    "columns that are not one number or text each": (
         "note",
-        "nothing to do: meta.json names them under metadata_left_out",
-    ),
-    "properties of units that are not one number or text each": (
-        "note",
-        "nothing to do: meta.json names them under properties_left_out",
+        "nothing to do: meta.json names them under columns_left_out",
     ),
     REGION_SPELLINGS: (
         "note",
