@@ -8,7 +8,7 @@ from neurojax.data.clock import TimeUnit, in_seconds
 from neurojax.data.readers import hdf5
 from neurojax.data.readers.brainwide_tables import intervals_of_group, table_of
 from neurojax.data.readers.spec import ReadSpec
-from neurojax.data.readers.trials import counted_drops, kept_windows, whole_times
+from neurojax.data.readers.trials import counted_drops, kept_windows, windows_within
 from neurojax.data.session import TEST, TRAIN, VALIDATION
 from neurojax.errors import InputError, require
 
@@ -17,7 +17,6 @@ TOO_SHORT = "intervals of a domain shorter than a window"
 _SPLITS = {"train": TRAIN, "val": VALIDATION, "valid": VALIDATION, "test": TEST}
 _SCOPES = ("ts2_", "", "ts1_", "pretrain_")
 _ROUNDING_S = 1e-6
-_MAX_WINDOWS = 10**7
 
 Domains = dict[int, np.ndarray]  # split -> [intervals, 2], seconds
 
@@ -142,19 +141,9 @@ def _laid(
 ) -> Windows:
     """Windows end to end within each interval."""
     length_s = DEFAULT_WINDOW_S if spec.window_s is None else spec.window_s
-    whole_times(length_s, bin_size_s, f"{where}: window_s={length_s:g}")
-    laid = [(code, *interval) for code, intervals in domains.items() for interval in intervals]
-    number = [int((end - start + _ROUNDING_S) // length_s) for _, start, end in laid]
-    require(
-        1 <= sum(number) <= _MAX_WINDOWS,
-        f"{where}: {sum(number)} windows of {length_s:g} s fit its domains; change window_s",
-    )
-    if too_short := number.count(0):
+    intervals_s = np.concatenate(list(domains.values()))
+    codes = np.repeat(list(domains), [len(intervals) for intervals in domains.values()])
+    starts, row = windows_within(intervals_s, length_s, bin_size_s, where)
+    if too_short := len(intervals_s) - len(np.unique(row)):
         findings[TOO_SHORT] = too_short
-    starts = np.concatenate(
-        [start + np.arange(n) * length_s for (_, start, _), n in zip(laid, number, strict=True)]
-    )
-    split = np.repeat([code for code, *_ in laid], number)
-    order = np.argsort(starts, kind="stable")
-    starts = starts[order]
-    return Windows(starts, starts + length_s, split[order].astype(np.int8), {}, {}, {})
+    return Windows(starts, starts + length_s, codes[row].astype(np.int8), {}, {}, {})

@@ -16,12 +16,11 @@ from neurojax.data.readers.ibl_trials import (
 from neurojax.data.readers.ibl_units import Probe
 from neurojax.data.readers.parts import PART, leave_out
 from neurojax.data.readers.spec import ReadSpec
-from neurojax.data.readers.trials import kept_windows, trials_in_seconds, whole_times
+from neurojax.data.readers.trials import kept_windows, trials_in_seconds, windows_within
 from neurojax.errors import InputError, require
 
 TRIALS = "trials"
 _MAX_JUDGED = 100_000  # spikes that tell what clock they are on
-_MAX_WINDOWS = 10**7
 
 
 def read_trials(
@@ -70,7 +69,7 @@ def windows_of(
     others are not."""
     if spec.window_s is not None:
         if spec.option("table") is not None:
-            starts = _cut(intervals(trials), spec.window_s, bin_size_s, where)
+            starts = windows_within(intervals(trials), spec.window_s, bin_size_s, where)[0]
             stops = starts + spec.window_s
         else:
             starts, stops = trials_in_seconds({}, times, spec, bin_size_s, where)
@@ -104,21 +103,6 @@ def windows_of(
         faults = {"window leaves the recording": outside} | faults
     endless = (-np.inf, np.inf)
     return starts, stops, *kept_windows(starts, stops, endless, faults, spec, bin_size_s, where)
-
-
-def _cut(intervals_s: np.ndarray, window_s: float, bin_size_s: float, where: str) -> np.ndarray:
-    """Starts of windows laid end to end within intervals, float64 [windows]."""
-    whole_times(window_s, bin_size_s, f"{where}: window_s={window_s:g}")
-    known = intervals_s[np.isfinite(intervals_s).all(axis=1)]
-    number = np.floor(np.maximum(known[:, 1] - known[:, 0] + 1e-6, 0) / window_s)
-    require(
-        1 <= number.sum() <= _MAX_WINDOWS,
-        f"{where}: {int(number.sum())} windows of {window_s:g} s fit the {len(known)} intervals; "
-        "change window_s",
-    )
-    laid = zip(known[:, 0], number.astype(int), strict=True)
-    starts = np.concatenate([start + np.arange(n) * window_s for start, n in laid])
-    return np.sort(starts)
 
 
 def _require_one_clock(

@@ -230,6 +230,38 @@ def whole_times(length: float, part: float, where: str) -> int:
     return round(ratio)
 
 
+def windows_within(
+    intervals_s: np.ndarray, window_s: float, bin_size_s: float, where: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Windows laid end to end within intervals.
+
+    Args:
+        intervals_s: float64 [n, 2], seconds; those that are not finite hold none.
+        window_s, bin_size_s: seconds; a window is whole bins.
+        where: for messages.
+
+    Returns:
+        starts, float64 [windows], rising, and the row of the interval of each, int64 [windows].
+
+    Raises:
+        InputError: no window fits, or far too many.
+    """
+    whole_times(window_s, bin_size_s, f"{where}: window_s={window_s:g}")
+    with np.errstate(invalid="ignore"):
+        lasting_s = intervals_s[:, 1] - intervals_s[:, 0] + _WHOLE
+    number = np.floor(np.where(np.isfinite(lasting_s), np.maximum(lasting_s, 0), 0) / window_s)
+    require(
+        1 <= number.sum() <= 10**7,
+        f"{where}: {number.sum():.0f} windows of {window_s:g} s fit {len(number)} intervals; "
+        "change window_s",
+    )
+    row = np.repeat(np.arange(len(number)), number.astype(np.int64))
+    within = np.arange(len(row)) - (np.cumsum(number) - number)[row]
+    starts = intervals_s[row, 0] + within * window_s
+    order = np.argsort(starts, kind="stable")
+    return starts[order], row[order]
+
+
 def counted_drops(
     tests: dict[str, np.ndarray], what: str, where: str
 ) -> tuple[np.ndarray, dict[str, int]]:
