@@ -53,13 +53,12 @@ def assign_roles(arrays: Mapping[str, np.ndarray], axes: Axes, spec: ReadSpec, w
     for name, array in arrays.items():
         if name in masks:
             continue
-        if reason := _misfit(name, array, axes, spec):
-            require(not spec.strict, f"{where}: {reason}")
-            roles.left_out.append(reason.partition(";")[0])
-            continue
-        role = _role(name, array, axes, spec, where)
-        if role == "trials":
-            roles.conditions.update(_trial_columns(name, array, where))
+        role, misfit = _role(name, array, axes, spec, where)
+        if misfit:
+            require(not spec.strict, f"{where}: {misfit}")
+            roles.left_out.append(misfit.partition(";")[0])
+        elif role == "trials":
+            roles.conditions.update(_trial_columns(name, array))
         elif role == "bins":
             roles.behaviour[name] = array
         elif role == "unit":
@@ -76,76 +75,47 @@ def assign_roles(arrays: Mapping[str, np.ndarray], axes: Axes, spec: ReadSpec, w
     return roles
 
 
-def _misfit(name: str, array: np.ndarray, axes: Axes, spec: ReadSpec) -> str:
-    """Why an array that no option names fits no role; "" where it fits one or may fit several."""
-    if name in (*spec.behavior, *spec.trial_columns) or array.size == 1:
-        return ""
-    shape, length = list(array.shape), len(array) if array.ndim else -1
-    if name.startswith("unit_"):
-        fits = array.shape == (axes.num_units,) and array.dtype.kind in "biuf"
-        told = f"{name!r} is {array.dtype} {shape}, expected one number for each of "
-        return "" if fits else f"{told}{axes.num_units} units; correct or remove it"
-    known = {axes.num_trials, axes.total_bins} | ({axes.num_units} if array.ndim == 1 else set())
-    is_note = array.dtype.kind == "U" and array.size <= _MAX_NOTE
-    if length not in known and not is_note:
-        told = f"array {name!r} of shape {shape} has no known meaning ({axes.num_trials} trials, "
-        return (
-            f"{told}{axes.total_bins} bins, {axes.num_units} units); correct it, give the times of "
-            f"its samples as {name}_times_s, or remove it"
-        )
-    per_trial = length == axes.num_trials != axes.total_bins
-    on_grid = array.ndim in (2, 3) and array.shape[:2] == (axes.num_trials, axes.trial_bins)
-    too_wide = array.ndim > 2 or (array.ndim == 2 and not 1 <= array.shape[1] <= _MAX_DIMS)
-    if per_trial and not on_grid and too_wide:
-        return (
-            f"trial column {name!r} has shape {shape}, expected [trials] or [trials, at most "
-            f"{_MAX_DIMS}]; make columns of it, or remove it"
-        )
-    return ""
-
-
-def _role(name: str, array: np.ndarray, axes: Axes, spec: ReadSpec, where: str) -> str:
+def _role(name: str, array: np.ndarray, axes: Axes, spec: ReadSpec, where: str) -> tuple[str, str]:
+    """`bins`, `trials`, `unit` or `note`, and why the array cannot be that; "" where it can."""
     shape, length = list(array.shape), len(array) if array.ndim else -1
     on_grid = array.ndim in (2, 3) and array.shape[:2] == (axes.num_trials, axes.trial_bins)
     per_bin = length == axes.total_bins or on_grid
     per_trial = length == axes.num_trials and (length == axes.total_bins or not on_grid)
-    if name in spec.behavior:
-        require(
-            per_bin,
-            f"{where}: behavior {name!r} has shape {shape}, expected [{axes.total_bins} bins, "
-            "dims]",
-        )
-        return "bins"
-    if name in spec.trial_columns:
-        require(
-            length == axes.num_trials,
-            f"{where}: trial column {name!r} has shape {shape}, expected [{axes.num_trials} "
-            "trials]",
-        )
-        return "trials"
-    if name.startswith("unit_"):
-        require(
-            array.shape == (axes.num_units,) and array.dtype.kind in "biuf",
-            f"{where}: {name!r} is {array.dtype} {shape}, expected one number for each of "
-            f"{axes.num_units} units",
-        )
-        return "unit"
-    fits = ["bins"] * per_bin + ["trials"] * per_trial
-    if array.ndim == 1 and length == axes.num_units:
-        fits.append("units")
-    if fits == ["bins"] or fits == ["trials"]:
-        return fits[0]
-    if array.size == 1 or (array.dtype.kind == "U" and array.size <= _MAX_NOTE and not fits):
-        return "note"
-    meaning = (
-        f"could be one value each of {' or '.join(fits)}"
-        if len(fits) > 1
-        else "has no known meaning"
+    is_wide = array.ndim > 2 or (array.ndim == 2 and not 1 <= array.shape[1] <= _MAX_DIMS)
+    wide = (
+        f"trial column {name!r} has shape {shape}, expected [trials] or [trials, at most "
+        f"{_MAX_DIMS}]; make columns of it, or remove it"
     )
+    if name in spec.behavior:
+        expected = f"[{axes.total_bins} bins, dims]"
+        require(per_bin, f"{where}: behavior {name!r} has shape {shape}, expected {expected}")
+        return "bins", ""
+    if name in spec.trial_columns:
+        expected = f"[{axes.num_trials} trials]"
+        fits = length == axes.num_trials
+        require(fits, f"{where}: trial column {name!r} has shape {shape}, expected {expected}")
+        require(not is_wide, f"{where}: {wide}")
+        return "trials", ""
+    if name.startswith("unit_"):
+        fits = array.shape == (axes.num_units,) and array.dtype.kind in "biuf"
+        told = f"{name!r} is {array.dtype} {shape}, expected one number for each of "
+        return "unit", "" if fits else f"{told}{axes.num_units} units; correct or remove it"
+    per_unit = array.ndim == 1 and length == axes.num_units
+    roles = ["bins"] * per_bin + ["trials"] * per_trial + ["units"] * per_unit
+    if roles in (["bins"], ["trials"]):
+        return roles[0], wide if roles == ["trials"] and is_wide else ""
+    told = f"{axes.num_trials} trials, {axes.total_bins} bins, {axes.num_units} units"
+    if array.size == 1 or not roles:
+        is_note = array.size == 1 or (array.dtype.kind == "U" and array.size <= _MAX_NOTE)
+        return "note", "" if is_note else (
+            f"array {name!r} of shape {shape} has no known meaning ({told}); correct it, give the "
+            f"times of its samples as {name}_times_s, or remove it"
+        )
+    could_be = f"could be one value each of {' or '.join(roles)}"
     raise InputError(
-        f"{where}: array {name!r} of shape {shape} {meaning} ({axes.num_trials} trials, "
-        f"{axes.total_bins} bins, {axes.num_units} units); name it in trial_columns or behavior, "
-        f"rename it unit_{name}, or remove it"
+        f"{where}: array {name!r} of shape {shape} "
+        f"{could_be if len(roles) > 1 else 'has no known meaning'} ({told}); name it in "
+        f"trial_columns or behavior, rename it unit_{name}, or remove it"
     )
 
 
@@ -160,20 +130,15 @@ def _is_mask(name: str, array: np.ndarray, arrays: Mapping[str, np.ndarray], axe
     )
 
 
-def _trial_columns(name: str, array: np.ndarray, where: str) -> dict[str, np.ndarray]:
+def _trial_columns(name: str, array: np.ndarray) -> dict[str, np.ndarray]:
     """[trials] as it is; [trials, dims] as one column a dimension."""
     if array.ndim == 1:
         return {name: array}
-    require(
-        array.ndim <= 2 and 1 <= array.shape[1] <= _MAX_DIMS,
-        f"{where}: trial column {name!r} has shape {list(array.shape)}, expected [trials] or "
-        f"[trials, at most {_MAX_DIMS}]",
-    )
     return {f"{name}_{dim}": array[:, dim] for dim in range(array.shape[1])}
 
 
 def _note(array: np.ndarray) -> Any:
     """A small array as JSON can hold it; NaN becomes null."""
-    if array.dtype.kind == "f":
-        return array.item() if np.isfinite(array).all() else None
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        return None
     return array.item() if array.size == 1 else array.ravel().tolist()
