@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from neurojax.data.binning import whole_numbers
+from neurojax.data.observed import intervals_of
 from neurojax.data.session import Session
 from neurojax.data.store.observation_rules import check_finite
 from neurojax.data.store.session_fields import columns, labels, plain_array, seconds, split_codes
@@ -37,8 +38,8 @@ def from_values(
     """Builds a session from samples of several channels; each sample is stored once.
 
     Args:
-        values: finite numbers [samples, C]; kept as float16 where that holds every one of them
-            exactly (an 8-bit converter), else as float32.
+        values: numbers [samples, C], NaN or masked where a channel was not observed; kept as
+            float16 where that holds every one of them exactly (an 8-bit converter), else float32.
         sampling_hz: samples per second.
         unit: of the values, "uV", or "a.u." where it is not known.
         session_id: letters, digits, `.`, `_`, `-`.
@@ -57,7 +58,7 @@ def from_values(
         InputError: anything that breaks these rules, with what came in and what was expected.
     """
     where = f"session {check_session_id(session_id)}"
-    recorded = _values(values, where)
+    recorded, seen = _values(values, where)
     rate_hz, shown = one_number(sampling_hz), " ".join(str(sampling_hz).split())[:60]
     require(0 < rate_hz < np.inf, f"{where}: sampling_hz is {shown}, expected a number above 0")
     starts = _whole(trial_start_bin, "trial_start_bin", where)
@@ -88,26 +89,32 @@ def from_values(
         values=recorded,
         sampling_hz=rate_hz,
         unit_of_values=unit,
+        validity=intervals_of(seen),
     )
     return validate_session(session)
 
 
-def _values(values: Any, where: str) -> np.ndarray:
-    """Finite float16 or float32 [samples, C], C order: the smaller one that loses nothing."""
+def _values(values: Any, where: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """(float16 or float32 [samples, C], C order: the smaller one that loses nothing, 0 where NaN;
+    what was observed, bool of that shape, None where all was)."""
     given = plain_array(values, "values", where)
     require(
         given.ndim == 2 and given.size != 0 and given.dtype.kind in "iuf",
         f"{where}: values is {given.dtype} {list(given.shape)}, expected numbers [samples, "
         "channels] with at least one of each",
     )
+    seen = None
+    if given.dtype.kind == "f" and (missing := np.isnan(given)).any():
+        require(not missing.all(), f"{where}: values is NaN throughout; nothing was observed")
+        given, seen = np.where(missing, given.dtype.type(0), given), ~missing
     check_finite(given, where)
     with np.errstate(over="ignore"):
         half = given.astype(np.float16)
         if np.array_equal(half, given):
-            return np.ascontiguousarray(half)
+            return np.ascontiguousarray(half), seen
         single = given.astype(np.float32)
     check_finite(single, f"{where}, as float32")
-    return np.ascontiguousarray(single)
+    return np.ascontiguousarray(single), seen
 
 
 def _whole(numbers: Any, name: str, where: str) -> np.ndarray:

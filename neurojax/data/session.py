@@ -263,6 +263,13 @@ class Session:
         bin_valid = np.arange(num_bins) < lengths[:, None]
         return np.broadcast_to(bin_valid[..., None], (*bin_valid.shape, self.num_units))
 
+    def entries(self, first_bin: int, stop_bin: int) -> np.ndarray:
+        """Observed entries of a stretch of bins, bool [bins, N]."""
+        length = stop_bin - first_bin
+        if self.validity is None:
+            return np.ones((length, self.num_units), bool)
+        return self._observed.entries(np.array([first_bin]), np.array([length]), length)[0]
+
     def totals(self, split: int = TRAIN) -> tuple[np.ndarray, np.ndarray]:
         """Spikes of a split, float64 [N], and bins each unit was observed in, int64 [N]."""
         # Trial by trial: the counts may be a memory map larger than memory.

@@ -13,6 +13,7 @@ from neurojax.data.checks.check_rules import (
     findings_of,
 )
 from neurojax.data.checks.findings import Finding
+from neurojax.data.observed import entries_of
 from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session
 
 _MAX_CLIPPED = 0.01  # share of the samples at either end of the range
@@ -29,7 +30,7 @@ def signal_facts(session: Session) -> dict[str, Any]:
         values; constant_channels; clipped_share, of samples at the smallest or the largest value
         of their recording; condition_counts, name -> value -> trials.
     """
-    mean, sd = channel_moments(session.values)
+    mean, sd = channel_moments(session)
     finite = bool(np.isfinite(mean).all() and np.isfinite(sd).all())
     return {
         "observation": "real",
@@ -45,12 +46,15 @@ def signal_facts(session: Session) -> dict[str, Any]:
     }
 
 
-def channel_moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each channel over all samples, float64 [C] twice.
+def channel_moments(session: Session) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each channel over its observed samples, float64 [C] twice.
 
-    Args:
-        values: real numbers [samples, C]; read in pieces, so a memory map stays on disk.
+    The values are read in pieces, so a memory map stays on disk.
     """
+    values = session.values
+    seen = entries_of(session.validity, *values.shape)
+    if seen is not None:
+        return _moments_of_observed(values, seen)
     with np.errstate(invalid="ignore", over="ignore"):
         pieces = range(0, len(values), _CHUNK_ROWS)
         mean = sum(values[i : i + _CHUNK_ROWS].sum(0, dtype=np.float64) for i in pieces)
@@ -58,6 +62,17 @@ def channel_moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         # Around the mean in a second pass: the difference of two large sums would lose the digits.
         squares = sum(((values[i : i + _CHUNK_ROWS] - mean) ** 2).sum(0) for i in pieces)
     return mean, np.sqrt(squares / len(values))
+
+
+def _moments_of_observed(values: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    pieces = [slice(i, i + _CHUNK_ROWS) for i in range(0, len(values), _CHUNK_ROWS)]
+    number = np.maximum(seen.sum(0), 1)
+    with np.errstate(invalid="ignore", over="ignore"):
+        mean = (
+            sum(np.where(seen[i], values[i], 0).sum(0, dtype=np.float64) for i in pieces) / number
+        )
+        squares = sum((np.where(seen[i], values[i] - mean, 0) ** 2).sum(0) for i in pieces)
+    return mean, np.sqrt(squares / number)
 
 
 def signal_findings(facts: dict[str, Any], session: Session) -> list[Finding]:

@@ -191,6 +191,9 @@ class SignalSource:
         bin_valid = np.arange(num_bins) < length[:, None]  # [b, T]
         values = (values - self._mean[session, None]) / self._sd[session, None]
         values[0][~bin_valid] = 0  # a mean was taken from the padding too
+        for window, number, first, stop in zip(values[0], session, start, stops, strict=True):
+            if self.sessions[number].validity is not None:  # what nobody saw stands at its mean
+                self._hide(window, int(number), int(first), stop)
         return Batch(
             trials={
                 "values": values,
@@ -200,6 +203,11 @@ class SignalSource:
             },
             groups={},
         )
+
+    def _hide(self, window: np.ndarray, number: int, first: int, stop: int) -> None:
+        """Zeros in a standardised window [T, C] where a channel was not observed."""
+        seen = self.sessions[number].entries(first, stop)
+        window[: stop - first][~seen] = 0
 
 
 def open_source(sessions: Sequence[Session], config: Config, seed: int) -> SignalSource:
@@ -289,7 +297,7 @@ def _check_alike(sessions: Sequence[Session]) -> None:
 
 def _scale(session: Session, normalise: str) -> tuple[np.ndarray, np.ndarray]:
     """What is taken from each channel and what it is divided by, float32 [C] twice."""
-    mean, sd = channel_moments(session.values)
+    mean, sd = channel_moments(session)
     require(
         np.isfinite(mean).all() and np.isfinite(sd).all(),
         f"session {session.session_id} holds NaN or infinity; leave these samples out and convert "

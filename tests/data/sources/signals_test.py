@@ -248,3 +248,28 @@ def test_people_who_are_all_tested_can_be_read_but_not_trained_on():
 def test_a_split_without_trials_is_named():
     with pytest.raises(InputError, match="no session has a test trial"):
         next(opened(sessions=people()[:3]).passes(2))
+
+
+@pytest.mark.parametrize("normalise", ["none", "person"])
+def test_what_a_channel_did_not_record_stands_at_its_mean(normalise):
+    """NaN is not zero: it moves no mean, and a model reads it as nothing out of the ordinary."""
+    rng = np.random.default_rng(0)
+    values = 50 + rng.normal(size=(260, 3))
+    values[100:200, 1] = np.nan
+    starts, segment = segment_windows(OFFSETS, 20, 7)
+    given = {
+        "trial_start_bin": starts,
+        "trial_num_bins": 20,
+        "conditions": {"gesture": GESTURE[segment]},
+        "info": NAMES,
+    }
+    sessions = [from_values(values, sampling_hz=100, unit="uV", session_id=f"p{k}", split=k, **given) for k in range(3)]
+    batch = opened(sessions=sessions, normalise=normalise).batch(0)
+    for place, trial in enumerate(batch.trials["trial_id"][0]):
+        first = starts[trial % len(starts)]
+        expected, window = values[first : first + 20], batch.trials["values"][0, place]
+        seen = ~np.isnan(expected)
+        if normalise == "person":
+            expected = (expected - np.nanmean(values, 0)) / np.nanstd(values, 0)
+        assert not window[~seen].any()
+        np.testing.assert_allclose(window[seen], expected[seen], rtol=1e-4, atol=1e-4)
