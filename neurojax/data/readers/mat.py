@@ -112,26 +112,30 @@ def read_session(source: str, spec: ReadSpec) -> Session:
     if not asked:
         if isinstance(root.get("counts"), Cell):
             names = [name for name in ("counts", "bin_size_s", "trial_start_s") if name in root]
-            spec = dataclasses.replace(
-                spec, options=tuple(({name: name for name in names} | dict(spec.options)).items())
-            )
-            return _read(root, spec, info, session_name(source), where)
-        if root.keys() & {"counts", "spike_times_s"}:
+            found = {name: name for name in names}
+        elif root.keys() & {"counts", "spike_times_s"}:
             require(
                 {name for name, _ in spec.options} <= {"bin_size_s"},
                 f"{where}: options name {spec.options[0][0] if spec.options else ''!r} without "
                 "counts or spikes; name one of them",
             )
             return arrays.read_session(source, spec)
-        try:
-            found = found_options(root, where)
-        except InputError as error:
-            names = [name for name, _ in spec.options]
-            lone = f"options name {names[0]!r} without counts or spikes: " if names else ""
-            raise InputError(f"{lone}{error}") from None
+        else:
+            found = _found(root, spec, where)
+            said = ",".join(f"{name}={value}" for name, value in found.items())
+            info["source"]["read_as"] = said
         spec = dataclasses.replace(spec, options=tuple((found | dict(spec.options)).items()))
-        info["source"]["read_as"] = ",".join(f"{name}={value}" for name, value in found.items())
     return _read(root, spec, info, session_name(source), where)
+
+
+def _found(root: dict[str, Any], spec: ReadSpec, where: str) -> dict[str, str]:
+    """Options that name the spikes, see `found_options`; an error says which others came alone."""
+    try:
+        return found_options(root, where)
+    except InputError as error:
+        names = [name for name, _ in spec.options]
+        lone = f"options name {names[0]!r} without counts or spikes: " if names else ""
+        raise InputError(f"{lone}{error}") from None
 
 
 def _read(

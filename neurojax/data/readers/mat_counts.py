@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data.readers.mat_values import numbers, vector
+from neurojax.data.readers.mat_values import grid_of, numbers, order_of, vector
 from neurojax.data.readers.matlab_values import Cell, value_at
 from neurojax.data.readers.spec import ReadSpec, as_number
 from neurojax.errors import InputError, require
@@ -64,10 +64,8 @@ def of_counts(
 def _of_trials(
     value: Cell, typed: str | None, num_units: int | None, where: str
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    axes = value.grid()
-    nested = all(isinstance(part, Cell) for part in value.values)
-    if nested or len(axes) == 2:
-        matrices = _of_trials_and_units(value, typed, num_units, nested, where)
+    if all(isinstance(part, Cell) for part in value.values) or len(value.grid()) == 2:
+        matrices = _of_trials_and_units(value, typed, num_units, where)
     else:
         require(
             typed in (None, *_FLAT),
@@ -95,29 +93,17 @@ def _of_trials(
 
 
 def _of_trials_and_units(
-    value: Cell, typed: str | None, num_units: int | None, nested: bool, where: str
+    value: Cell, typed: str | None, num_units: int | None, where: str
 ) -> list[np.ndarray]:
     """[bins, N] of each trial, of cells with one vector of bins each."""
-    if nested:
-        sizes = {len(part.values) for part in value.values}
-        require(len(sizes) == 1, f"{where}: the cells of counts hold {sorted(sizes)[:5]} cells")
-        grid = [part.values for part in value.values]
-    else:
-        rows = value.grid()[0]
-        grid = [value.values[row::rows] for row in range(rows)]
-    shape = [len(grid), len(grid[0])]
-    fits = [
-        order
-        for order, units in (("trials:units", shape[1]), ("units:trials", shape[0]))
-        if typed in (None, order) and num_units in (None, units)
-    ]
+    grid = grid_of(value, "counts", where)
+    order = order_of(grid.shape, typed, num_units)
     require(
-        len(fits) == 1,
-        f"{where}: counts is a cell {shape} of vectors; say which axis is which with "
+        order is not None,
+        f"{where}: counts is a cell {list(grid.shape)} of vectors; say which axis is which with "
         "--options=axes=trials:units or axes=units:trials",
     )
-    if fits[0] == "units:trials":
-        grid = [list(column) for column in zip(*grid, strict=True)]
+    grid = grid.T if order == "units:trials" else grid
     made = []
     for number, units in enumerate(grid):
         vectors = [vector(part, "counts", f"{where}, trial {number}") for part in units]
@@ -134,14 +120,9 @@ def _likely_order(matrices: list[np.ndarray], num_units: int | None, where: str)
     """bins:units or units:bins where shapes leave no doubt; else it is asked."""
     shapes = np.array([part.shape for part in matrices if part.size])
     require(len(shapes), f"{where}: counts is empty")
-    if num_units is not None:
-        fits = [
-            order
-            for order, axis in zip(_FLAT, (1, 0), strict=True)
-            if (shapes[:, axis] == num_units).all()
-        ]
-        if len(fits) == 1:
-            return fits[0]
+    fits = [order for k, order in enumerate(_FLAT) if (shapes[:, 1 - k] == num_units).all()]
+    if num_units is not None and len(fits) == 1:
+        return fits[0]
     varies = (shapes != shapes[0]).any(axis=0)
     if varies.sum() == 1:
         return _FLAT[0] if varies[0] else _FLAT[1]

@@ -7,14 +7,15 @@ import numpy as np
 
 from neurojax.data.clock import TimeUnit
 from neurojax.data.readers.array_spikes import OUTSIDE_OF_ITS_TRIAL
-from neurojax.data.readers.mat_values import numbers, vector
+from neurojax.data.readers.mat_values import grid_of, numbers, order_of, vector
 from neurojax.data.readers.matlab_values import Cell, value_at
-from neurojax.data.readers.sorted_spikes import add_counts, sorted_spikes
+from neurojax.data.readers.sorted_spikes import sorted_spikes
 from neurojax.data.readers.spec import ReadSpec, as_number
 from neurojax.errors import InputError, require
 
 Arrays = dict[str, np.ndarray]
 _WAVE_CLUS_S = 1e-3  # cluster_class holds milliseconds
+_OF_NOISE = "of clusters that are noise"
 _NOISE = 0  # of cortex-lab's cgs: 0 noise, 1 several units, 2 good, 3 unsorted
 
 
@@ -23,7 +24,6 @@ def of_clusters(
 ) -> tuple[Arrays, dict[str, Any], np.ndarray]:
     """Spikes of `times` and `clusters`, or of `cluster_class`: arrays, what goes to `info`, and the
     clusters' ids [N]."""
-    dropped: dict[str, int] = {}
     if (path := spec.option("cluster_class")) is not None:
         value = numbers(value_at(root, path, where), path, where, 2)
         require(
@@ -33,10 +33,7 @@ def of_clusters(
         ids, times = value[:, 0], value[:, 1]
         if TimeUnit.of(spec.time_unit).spikes is None:
             times = times * _WAVE_CLUS_S
-        sorted_ones = ids != 0
-        dropped = {"in no cluster (class 0 of wave_clus)": int((~sorted_ones).sum())}
-        ids, times = ids[sorted_ones], times[sorted_ones]
-        require(len(ids), f"{where}: all spikes of {path} are of class 0, which is no cluster")
+        gone, num_noise, reason = ids == 0, 0, "in no cluster (class 0 of wave_clus)"
     else:
         named = [spec.option("times"), spec.option("clusters")]
         require(
@@ -50,13 +47,14 @@ def of_clusters(
             f"{where}: {named[0]} has {len(times)} values, {named[1]} {len(ids)}; expected the "
             "time and the cluster of each spike",
         )
-        times, ids, dropped = _without_noise(root, named[1], times, ids, dropped, where)
-    spikes = sorted_spikes(times, ids, where)
-    lost = {reason: n for reason, n in add_counts(dropped, spikes.dropped).items() if n}
-    noise = lost.pop("_units of noise", 0)
-    info: dict[str, Any] = {"spikes_dropped": lost, "findings": spikes.findings}
-    if noise:
-        info["units_dropped"] = {"noise (cgs is 0)": noise}
+        (gone, num_noise), reason = _noise(root, named[1], ids, where), _OF_NOISE
+    require(not gone.all() or not len(ids), f"{where}: every spike is {reason}; check the sorting")
+    spikes = sorted_spikes(times[~gone], ids[~gone], where)
+    info: dict[str, Any] = {
+        "spikes_dropped": spikes.dropped | ({reason: int(gone.sum())} if gone.any() else {}),
+        "findings": spikes.findings,
+        **({"units_dropped": {"noise (cgs is 0)": num_noise}} if num_noise else {}),
+    }
     made = {
         "spike_times_s": spikes.times_s.astype(times.dtype if times.dtype.kind == "f" else float),
         "spike_units": spikes.rows,
@@ -64,30 +62,19 @@ def of_clusters(
     return made, info, spikes.cluster_id
 
 
-def _without_noise(
-    root: dict[str, Any],
-    path: str,
-    times: np.ndarray,
-    ids: np.ndarray,
-    dropped: dict[str, int],
-    where: str,
-) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
-    """Without clusters that cids and cgs, beside the clusters, call noise."""
+def _noise(root: dict[str, Any], path: str, ids: np.ndarray, where: str) -> tuple[np.ndarray, int]:
+    """Spikes, bool [spikes], and number of the clusters that cids and cgs, beside the clusters,
+    call noise."""
     start = path.rpartition(".")[0]
     start = f"{start}." if start else ""
     try:
         cids, cgs = (vector(value_at(root, start + n, where), n, where) for n in ("cids", "cgs"))
     except InputError:
-        return times, ids, dropped
+        cids = cgs = np.empty(0)
+    is_noise = cgs == _NOISE
     if len(cids) != len(cgs):
-        return times, ids, dropped
-    noise = np.isin(ids, cids[cgs == _NOISE])
-    told = {
-        "of clusters that are noise": int(noise.sum()),
-        "_units of noise": int((cgs == _NOISE).sum()),
-    }
-    require(not noise.all(), f"{where}: all clusters are noise, as {start}cgs says")
-    return times[~noise], ids[~noise], dropped | told
+        return np.zeros(len(ids), bool), 0
+    return np.isin(ids, cids[is_noise]), int(is_noise.sum())
 
 
 def of_cell(
@@ -112,7 +99,7 @@ def of_cell(
         "seconds, or times=PATH,clusters=PATH",
     )
     require(value.values, f"{where}: the cell of spikes is empty")
-    cells = _grid(value, where)
+    cells = grid_of(value, "spikes", where)
     order = _order(cells, spec, own, num_units, where)
     trains = [
         vector(part, f"spikes{{{number + 1}}}", where) for number, part in enumerate(cells.ravel())
@@ -128,17 +115,13 @@ def of_cell(
     num_trials, number = cells.shape
     if order == "units:trials":
         trial, unit, num_trials, number = unit, trial, number, num_trials
-    lost = _place_trials(times, trial, num_trials, spec, own, where)
-    made = {"spike_times_s": times, "spike_units": unit, "spike_trial": trial}
-    if "shift_s" in own:  # trials on the clock of the session, spikes on that of their trial
-        shift = own.pop("shift_s")
-        keep = lost.pop("keep")
-        made = {
-            "spike_times_s": (times.astype(np.float64) + shift[trial])[keep],
-            "spike_units": unit[keep],
-        }
-        return made, {"spikes_dropped": {OUTSIDE_OF_ITS_TRIAL: int((~keep).sum())}}, number
-    return made, {}, number
+    placed = _place_trials(times, trial, num_trials, spec, own, where)
+    if placed is None:
+        made = {"spike_times_s": times, "spike_units": unit, "spike_trial": trial}
+        return made, {}, number
+    times, keep = placed
+    made = {"spike_times_s": times[keep], "spike_units": unit[keep]}
+    return made, {"spikes_dropped": {OUTSIDE_OF_ITS_TRIAL: int((~keep).sum())}}, number
 
 
 def _padded(value: Any) -> Cell | None:
@@ -196,30 +179,6 @@ def of_trial_cells(
     return {"spike_times_s": times, "spike_units": unit, "spike_trial": trial}, len(sizes[0])
 
 
-def _grid(value: Cell, where: str) -> np.ndarray:
-    """Parts of a cell as objects [rows, columns]; a cell of cells has the outer one as rows."""
-    if all(isinstance(part, Cell) for part in value.values):
-        widths = sorted({len(part.values) for part in value.values})
-        require(
-            len(widths) == 1,
-            f"{where}: the cells of spikes hold {widths[:5]} cells, expected one number of them",
-        )
-        made = np.empty((len(value.values), widths[0]), object)
-        for row, part in enumerate(value.values):
-            for column, inner in enumerate(part.values):
-                made[row, column] = inner
-        return made
-    axes = value.grid()
-    require(
-        len(axes) <= 2,
-        f"{where}: the cell of spikes is {list(axes)}, expected units, or trials and units",
-    )
-    flat = np.empty(len(value.values), object)
-    for number, part in enumerate(value.values):
-        flat[number] = part
-    return flat.reshape(axes if len(axes) == 2 else (len(flat), 1), order="F")
-
-
 def _order(
     cells: np.ndarray, spec: ReadSpec, own: Arrays, num_units: int | None, where: str
 ) -> str | None:
@@ -242,23 +201,14 @@ def _order(
     require(
         typed != "units", f"{where}: spikes is a cell {shape}; expected one axis of units alone"
     )
-    if typed is not None:
-        return typed
-    fits = [
-        order
-        for order, trials, units in (
-            ("trials:units", shape[0], shape[1]),
-            ("units:trials", shape[1], shape[0]),
-        )
-        if num_units in (None, units) and num_trials in (None, trials)
-    ]
+    order = typed or order_of(cells.shape, None, num_units, num_trials)
     require(
-        len(fits) == 1,
+        order is not None,
         f"{where}: spikes is a cell {shape}; say which axis is which with "
         "--options=axes=trials:units or axes=units:trials, and from when to when a trial lasts "
         "with window=START:STOP (seconds from its zero)",
     )
-    return fits[0]
+    return order
 
 
 def _place_trials(
@@ -268,10 +218,12 @@ def _place_trials(
     spec: ReadSpec,
     own: Arrays,
     where: str,
-) -> dict[str, Any]:
-    """Sets the trials' starts and stops in `own`; which spikes stay where they count from their
-    trial's zero."""
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Sets the trials' starts and stops in `own`. Where these are on the clock of the session and
+    spikes count from their trial's zero: times on that clock, and which spikes lie in their trial,
+    bool [spikes]; else None."""
     unit = TimeUnit.of(spec.time_unit)
+    spike_s, trial_s = unit.spikes or 1.0, unit.trials or 1.0  # `bin_spikes` converts both
     if (typed := spec.option("window")) is None:
         require(
             {"trial_start_s", "trial_stop_s"} <= own.keys(),
@@ -279,29 +231,22 @@ def _place_trials(
             "them; say from when to when a trial lasts with --options=window=START:STOP (seconds "
             "from its zero), or name trial_start_s and trial_stop_s on the clock of the spikes",
         )
-        return {}
+        return None
     begin, _, end = typed.partition(":")
     first, last = as_number(begin), as_number(end)
     require(
         first < last,
         f"window={typed!r}; expected two rising numbers of seconds, such as window=-0.5:1.5",
     )
-    zeros = own.pop("trial_start_s", None)
-    own.pop("trial_stop_s", None)
-    if zeros is None:
-        scale = unit.trials or 1.0  # `bin_spikes` converts starts and stops
-        own["trial_start_s"] = np.full(num_trials, first / scale)
-        own["trial_stop_s"] = np.full(num_trials, last / scale)
-        return {}
+    zeros = own.get("trial_start_s")
+    at_s = np.zeros(num_trials) if zeros is None else zeros
     require(
-        len(zeros) == num_trials,
-        f"{where}: trial_start_s has {len(zeros)} values, but there are {num_trials} trials",
+        len(at_s) == num_trials,
+        f"{where}: trial_start_s has {len(at_s)} values, but there are {num_trials} trials",
     )
-    at = times.astype(np.float64) * (unit.spikes or 1.0)
-    keep = (at >= first) & (at < last)
-    # All on the clock of the session, in the file's unit of spikes and of trials.
-    scale = unit.trials or 1.0
-    own["shift_s"] = zeros * scale / (unit.spikes or 1.0)
-    own["trial_start_s"] = zeros + first / scale
-    own["trial_stop_s"] = zeros + last / scale
-    return {"keep": keep}
+    own["trial_start_s"], own["trial_stop_s"] = at_s + first / trial_s, at_s + last / trial_s
+    if zeros is None:
+        return None
+    own_s = times.astype(np.float64) * spike_s
+    shift = zeros * trial_s / spike_s
+    return times.astype(np.float64) + shift[trial], (own_s >= first) & (own_s < last)

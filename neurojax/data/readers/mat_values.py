@@ -35,6 +35,44 @@ def vector(value: Any, name: str, where: str) -> np.ndarray:
     return array.ravel()
 
 
+def grid_of(value: Cell, name: str, where: str) -> np.ndarray:
+    """Parts of a cell as objects [rows, columns]; a cell of cells has the outer one as rows, one of
+    a single axis one column."""
+    rows = value.values
+    if all(isinstance(part, Cell) for part in rows):
+        widths = sorted({len(part.values) for part in rows})
+        require(
+            len(widths) == 1,
+            f"{where}: the cells of {name} hold {widths[:5]} cells, expected one number of them",
+        )
+        shape, parts = (len(rows), widths[0]), [inner for part in rows for inner in part.values]
+    else:
+        axes = value.grid()
+        require(
+            len(axes) <= 2,
+            f"{where}: the cell of {name} is {list(axes)}, expected units, or trials and units",
+        )
+        shape = axes if len(axes) == 2 else (len(rows), 1)
+        parts = [rows[k] for k in np.arange(len(rows)).reshape(shape, order="F").ravel()]
+    made = np.empty(len(parts), object)
+    for number, part in enumerate(parts):
+        made[number] = part
+    return made.reshape(shape)
+
+
+def order_of(
+    shape: tuple[int, ...], typed: str | None, num_units: int | None, num_trials: int | None = None
+) -> str | None:
+    """`trials:units` or `units:trials`, as a cell [rows, columns] lies; None where that is not
+    clear."""
+    fits = [
+        order
+        for order, trials, units in (("trials:units", *shape), ("units:trials", *shape[::-1]))
+        if typed in (None, order) and num_units in (None, units) and num_trials in (None, trials)
+    ]
+    return fits[0] if len(fits) == 1 else None
+
+
 def labels(value: Any, name: str, num_units: int, where: str) -> np.ndarray:
     """Text [N]: a cell of text, rows of text, or numbers; whole numbers without a point."""
     parts = value.values if isinstance(value, Cell) else np.ravel(value).tolist()

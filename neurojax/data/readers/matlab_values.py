@@ -244,21 +244,15 @@ def _of_hdf5(parent: Any, name: str, depth: int, budget: list[int]) -> Any:
     return values.T
 
 
-class _Field(list):
+class _Field(Cell):
     """One field of a struct array, a value a struct."""
-
-    def __init__(self, parts: list[Any], shape: tuple[int, ...]):
-        super().__init__(parts)
-        self.shape = shape
 
 
 def _struct(fields: dict[str, Any]) -> Any:
-    lengths = {len(values) for values in fields.values() if isinstance(values, _Field)}
-    if len(lengths) != 1 or not all(isinstance(values, _Field) for values in fields.values()):
-        return {
-            name: Cell(list(v), v.shape) if isinstance(v, _Field) else v
-            for name, v in fields.items()
-        }
-    shape = next(iter(fields.values())).shape
-    parts = [{name: values[k] for name, values in fields.items()} for k in range(lengths.pop())]
-    return Cell(parts, shape)
+    """A struct, or a cell of structs where each of its fields has a value for each of them."""
+    cells = list(fields.values())
+    sizes = {len(cell.values) if isinstance(cell, _Field) else -1 for cell in cells}
+    if len(sizes) != 1 or -1 in sizes:
+        return fields
+    rows = zip(*(cell.values for cell in cells), strict=True)
+    return Cell([dict(zip(fields, row, strict=True)) for row in rows], cells[0].shape)
