@@ -6,16 +6,15 @@ cluster_groups.csv, or cluster_group.csv, with tabs. SpikeInterface keeps proper
 of Python objects as pickles, which are never opened: NAME.csv or NAME.json beside it is taken.
 """
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from neurojax.data.checks.findings import PART_LEFT_OUT
-from neurojax.data.readers.spec import as_number
-from neurojax.data.readers.text_tables import read_json, read_rows, read_text
+from neurojax.data.readers.parts import PART, leave_out
+from neurojax.data.readers.spec import ReadSpec, as_number
+from neurojax.data.readers.text_tables import read_json, read_rows
 from neurojax.data.store.array_files import map_npy
 from neurojax.errors import InputError, require
 
@@ -76,14 +75,14 @@ def files_of_clusters(folder: Path) -> list[Path]:
     return sorted({path for pattern in patterns for path in folder.glob(pattern)})
 
 
-def clusters_of(folder: Path, unit_ids: list[str] | None, strict: bool = False) -> Clusters:
+def clusters_of(folder: Path, unit_ids: list[str] | None, spec: ReadSpec) -> Clusters:
     """Reads every table of clusters in a folder.
 
     Args:
         folder: of the sorting.
         unit_ids: SpikeInterface's name of each unit, whose place is the cluster's number; None
             where clusters are numbers themselves (phy).
-        strict: refuses rows and files that would be left out.
+        spec: its `strict` refuses rows and files that would be left out.
 
     Raises:
         InputError: a table that holds labels is damaged.
@@ -101,12 +100,12 @@ def clusters_of(folder: Path, unit_ids: list[str] | None, strict: bool = False) 
             else:
                 columns, odd = _table_columns(path, places)
                 if odd:
-                    require(not strict, f"{path}: {odd} rows name no cluster or are cut short")
+                    require(not spec.strict, f"{path}: {odd} rows name no cluster or are cut short")
                     findings[ODD_ROWS] = findings.get(ODD_ROWS, 0) + odd
         except InputError as error:
-            if strict or path.name in _RANKED:
+            if path.name in _RANKED:
                 raise
-            findings[f"{PART_LEFT_OUT} ({path.name}: {_why(error, path)})"] = 1
+            leave_out(findings, PART, path.name, error, spec, str(folder))
             continue
         tables.append(ClusterTable(path.name, path.stat().st_mtime_ns, columns))
     tables.sort(key=_age)
@@ -115,7 +114,7 @@ def clusters_of(folder: Path, unit_ids: list[str] | None, strict: bool = False) 
         findings[DISAGREE] = disagreeing
     for name in pickled:
         if name not in columns:  # no other file says it
-            require(not strict, f"{folder}/properties/{name}.npy: {_NEVER_OPENED}")
+            require(not spec.strict, f"{folder}/properties/{name}.npy: {_NEVER_OPENED}")
             findings[lost_property(name)] = len(places or ())
     return Clusters(columns, tuple(tables), findings)
 
@@ -123,32 +122,6 @@ def clusters_of(folder: Path, unit_ids: list[str] | None, strict: bool = False) 
 def lost_property(name: str) -> str:
     """The finding of a property that is a pickle and stands nowhere else."""
     return f"units whose property is a pickle of Python objects, never opened ({name})"
-
-
-def _why(error: InputError, path: Path) -> str:
-    """What was wrong, without the path in front and the remedy behind."""
-    return str(error).removeprefix(str(path)).partition(";")[0].strip(" ,:")[:120]
-
-
-def order_told(folder: Path, numbered: bool) -> list[str]:
-    """Names of the tables, the newest first, where a session may depend on their order in time.
-
-    Args:
-        folder: of the sorting.
-        numbered: whether clusters are numbers (phy); else columns that two files have are enough.
-    """
-    if numbered:
-        return clusters_of(folder, None).order
-    having: dict[str, list[ClusterTable]] = {}
-    for path in files_of_clusters(folder):
-        names = [path.stem]
-        if path.suffix in (".tsv", ".csv"):
-            names = re.split(r"[\t,;]", read_text(path).partition("\n")[0])
-        for name in {name.strip() for name in names} & set(LABELS + REGIONS):
-            table = ClusterTable(path.name, path.stat().st_mtime_ns, {})
-            having.setdefault(name, []).append(table)
-    shared = {table for tables in having.values() if len(tables) > 1 for table in map(_age, tables)}
-    return [name for _, _, name in sorted(shared, reverse=True)]
 
 
 def label_column(clusters: Clusters, wanted: str | None, where: str) -> list[dict[int, str]]:

@@ -7,6 +7,7 @@ Without it: `--window_s=2`. Segments are read end to end, with a gap between the
 """
 
 import hashlib
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,6 @@ from neurojax.data.readers.cluster_tables import (
     REGIONS,
     Clusters,
     label_column,
-    order_told,
     plain_label,
     probe_column,
 )
@@ -43,9 +43,7 @@ from neurojax.data.readers.sorting_clock import (
 from neurojax.data.readers.sorting_folders import (
     MARKERS,
     files_of,
-    is_phy,
     is_sorting,
-    raw_num_samples,
     read_sorting,
 )
 from neurojax.data.readers.sorting_trials import (
@@ -117,24 +115,18 @@ def find(path: str) -> list[str]:
         root.is_dir(),
         f"{path} is not a folder; expected a sorting folder with one of {', '.join(MARKERS)}",
     )
-    found, waiting = [], [(root, 0)]
-    while waiting:
-        folder, depth = waiting.pop()
-        if is_sorting(folder):
-            found.append(str(folder))
-        elif depth < _MAX_DEPTH:
-            waiting += [(entry, depth + 1) for entry in _folders_in(folder)]
+    found = []
+    for place, inside, _ in os.walk(root, onerror=_unlisted):
+        if is_sorting(Path(place)):
+            found.append(str(Path(place)))
+        if found[-1:] == [place] or len(Path(place).relative_to(root).parts) == _MAX_DEPTH:
+            inside.clear()
     require(found, f"{path} holds no sorting folder; expected one of {', '.join(MARKERS)}")
     return sorted(found)
 
 
-def _folders_in(folder: Path) -> list[Path]:
-    try:
-        return [entry for entry in folder.iterdir() if entry.is_dir() and not entry.is_symlink()]
-    except OSError as error:
-        raise InputError(
-            f"{folder} cannot be listed ({error.strerror}); check its permissions"
-        ) from None
+def _unlisted(error: OSError) -> None:
+    raise InputError(f"{error.filename} cannot be listed ({error.strerror}); check its permissions")
 
 
 def session_name(source: str) -> str:
@@ -158,8 +150,12 @@ def source_sha256(source: str) -> str:
         total.update(f"{path.relative_to(folder).as_posix()}\0{sha256_file(path)}\n".encode())
     for path in files_above(folder):
         total.update(f"../{path.name}\0{sha256_file(path)}\n".encode())
-    order = order_told(folder, numbered=is_phy(folder))
-    for fact in (order, [n for n in raw_num_samples(folder) if n is not None]):
+    try:
+        sorting = read_sorting(folder, ReadSpec())
+        facts = sorting.tables.order, [n for n in sorting.num_samples if n is not None]
+    except InputError:  # damaged, as `read_session` will say
+        facts = ()
+    for fact in facts:
         total.update(f"{fact}\n".encode() if fact else b"")
     return total.hexdigest()
 
@@ -171,7 +167,7 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         InputError: files are missing, damaged or disagree, or the options leave nothing.
     """
     folder, where, session_id = Path(source), str(source), session_name(source)
-    sorting = read_sorting(folder, spec.option("times"), spec.strict)
+    sorting = read_sorting(folder, spec)
     bin_size_s = spec.bin_size_s(where)
     rate_hz = rate_of(sorting, spec, where)
     clock = timed(sorting, spec, rate_hz, where)

@@ -17,6 +17,7 @@ import numpy as np
 
 from neurojax.data.readers.cluster_tables import Clusters, clusters_of, files_of_clusters
 from neurojax.data.readers.phy_params import num_samples_of, params_of
+from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.readers.text_tables import read_json
 from neurojax.data.store.array_files import map_npy, map_records, read_npz
 from neurojax.errors import InputError, require
@@ -54,8 +55,8 @@ class Sorting:
     sample_rate_hz: float | None
     tables: Clusters
     unit_ids: list[str] | None
-    dropped: dict[str, int]
-    findings: dict[str, int]
+    dropped: dict[str, int] = dataclasses.field(default_factory=dict)
+    findings: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
 def is_sorting(folder: Path) -> bool:
@@ -74,29 +75,30 @@ def is_zarr(folder: Path) -> bool:
     return described and (folder / "spikes").is_dir() and (folder / "unit_ids").is_dir()
 
 
-def read_sorting(folder: Path, times: str | None, strict: bool) -> Sorting:
+def read_sorting(folder: Path, spec: ReadSpec) -> Sorting:
     """Reads the sorting of a folder, whichever kind it is.
 
     Args:
         folder: of the sorting.
-        times: file of phy's spike times; None: the first of TIMES that is there.
-        strict: refuses bad optional parts.
+        spec: its option `times` (a file of phy's spike times; else the first of TIMES that is
+            there), and `strict`.
 
     Raises:
         InputError: it is none, or its files are damaged or disagree.
     """
+    times = spec.option("times")
     if is_phy(folder):
-        return _read_phy(folder, times, strict)
+        return _read_phy(folder, times, spec)
     require(times is None, f"{folder} is no phy folder, so times={times!r} names none of its files")
     if (folder / "numpysorting_info.json").exists():
-        return _read_numpy_folder(folder, strict)
+        return _read_numpy_folder(folder, spec)
     if (folder / "sorting_cached.npz").exists():
-        return _read_npz_folder(folder, strict)
-    if is_zarr(folder):
-        raise InputError(
-            f"{folder} is a sorting in zarr, which is not read; in SpikeInterface save it again "
-            'with sorting.save(folder=PATH, format="numpy_folder")'
-        )
+        return _read_npz_folder(folder, spec)
+    require(
+        not is_zarr(folder),
+        f"{folder} is a sorting in zarr, which is not read; in SpikeInterface save it again "
+        'with sorting.save(folder=PATH, format="numpy_folder")',
+    )
     raise InputError(f"{folder} is no sorting folder; expected one of {', '.join(MARKERS)} in it")
 
 
@@ -109,46 +111,34 @@ def files_of(folder: Path) -> list[Path]:
     return sorted({path for path in (*named, *found, *files_of_clusters(folder)) if path.is_file()})
 
 
-def raw_num_samples(folder: Path) -> tuple[int | None, ...]:
-    """Samples of the recording that a sorting's folder points to, of each segment; reads no
-    spikes."""
-    if is_phy(folder):
-        return (num_samples_of(params_of(folder / "params.py"), folder),)
-    return _analyzer_num_samples(folder)
-
-
-def _read_phy(folder: Path, wanted: str | None, strict: bool) -> Sorting:
+def _read_phy(folder: Path, wanted: str | None, spec: ReadSpec) -> Sorting:
     there = [name for name in TIMES if (folder / name).exists()]
     name = there[0] if wanted is None else wanted
     require(
         Path(name).name == name and name.startswith("spike_times") and name.endswith(".npy"),
         f"times={name!r}; expected the name of a file spike_times*.npy in {folder}",
     )
-    times = map_npy(folder / name)
-    ids = next(
-        (n for n in ("spike_clusters.npy", "spike_templates.npy") if (folder / n).exists()), None
-    )
-    require(
-        ids is not None, f"{folder} lacks spike_clusters.npy; expected the cluster of each spike"
-    )
-    clusters, dropped, findings = map_npy(folder / ids), {}, {}
-    if wanted is None and (others := [other for other in there if other.endswith("_adj.npy")]):
-        findings[ALIGNED] = len(set(others) - {name})
+    ids = [folder / n for n in ("spike_clusters.npy", "spike_templates.npy")]
+    ids = [path for path in ids if path.exists()]
+    require(ids, f"{folder} lacks spike_clusters.npy; expected the cluster of each spike")
+    spikes = map_npy(folder / name), map_npy(ids[0])
+    dropped, odd = {}, {}
     if (folder / "kept_spikes.npy").exists():
-        times, clusters, dropped, odd = _without_duplicates(folder, times, clusters, strict)
-        findings |= odd
+        *spikes, dropped, odd = _without_duplicates(folder, *spikes, spec.strict)
+    if wanted is None and TIMES[1] in there and name != TIMES[1]:
+        odd[ALIGNED] = 1
     params = params_of(folder / "params.py")
     return Sorting(
-        times,
+        spikes[0],
         "_sec" in name,
-        clusters,
+        spikes[1],
         None,
         (num_samples_of(params, folder),),
         params.sample_rate_hz,
-        clusters_of(folder, None, strict),
+        clusters_of(folder, None, spec),
         None,
         dropped,
-        {name: number for name, number in findings.items() if number},
+        odd,
     )
 
 
@@ -172,10 +162,11 @@ def _without_duplicates(
     return times.ravel()[kept], clusters.ravel()[kept], gone, {}
 
 
-def _read_numpy_folder(folder: Path, strict: bool) -> Sorting:
+def _read_numpy_folder(folder: Path, spec: ReadSpec) -> Sorting:
     path = folder / "numpysorting_info.json"
     info = _object(path)
-    spikes = map_records(folder / "spikes.npy", ("sample_index", "unit_index", "segment_index"))
+    columns = ("sample_index", "unit_index", "segment_index")
+    spikes = map_records(folder / "spikes.npy", columns)
     unit_ids = info.get("unit_ids")
     require(
         isinstance(unit_ids, list)
@@ -183,79 +174,67 @@ def _read_numpy_folder(folder: Path, strict: bool) -> Sorting:
         and all(isinstance(unit, str | int) for unit in unit_ids),
         f"{path} has no list unit_ids of names; save the sorting again",
     )
-    index = np.asarray(spikes["unit_index"])
-    if len(index) and (index.min() < 0 or index.max() >= len(unit_ids)):
-        raise InputError(
-            f"{folder}: spikes name unit {index.max()}, but there are {len(unit_ids)}; save it "
-            "again"
-        )
-    unit_ids = [str(unit) for unit in unit_ids]
-    num_segments = _num_segments(info.get("num_segments", 1), folder)
-    segment = np.asarray(spikes["segment_index"])
-    if len(segment) and (segment.min() < 0 or segment.max() >= num_segments):
-        raise InputError(
-            f"{folder}: spikes name segment {segment.max()}, but there are {num_segments}; save "
-            "it again"
-        )
-    return Sorting(
-        np.asarray(spikes["sample_index"]),
-        False,
-        index,
-        segment if num_segments > 1 else None,
-        _fitting(_analyzer_num_samples(folder), num_segments),
-        _rate(info.get("sampling_frequency")),
-        clusters_of(folder, unit_ids, strict),
-        unit_ids,
-        {},
-        {},
-    )
+    spikes = [np.asarray(spikes[name]) for name in columns]
+    number, rate_hz = info.get("num_segments", 1), info.get("sampling_frequency")
+    return _of_units(folder, spikes, list(map(str, unit_ids)), number, rate_hz, spec)
 
 
-def _read_npz_folder(folder: Path, strict: bool) -> Sorting:
+def _read_npz_folder(folder: Path, spec: ReadSpec) -> Sorting:
     path = folder / "sorting_cached.npz"
     arrays = read_npz(path)
-    typed = arrays.get("num_segment", np.array([1])).ravel()
-    num_segments = _num_segments(typed[0].item() if typed.size else 0, folder)
-    named = [
-        f"spike_{what}_seg{segment}"
-        for segment in range(num_segments)
-        for what in ("indexes", "labels")
-    ]
+    number, rate_hz = (
+        next(iter(arrays[name].ravel().tolist()), None) if name in arrays else default
+        for name, default in (("num_segment", 1), ("sampling_frequency", None))
+    )
+    segments = range(_num_segments(number, folder))
+    named = [f"spike_{what}_seg{n}" for what in ("indexes", "labels") for n in segments]
     if missing := [name for name in ("unit_ids", *named) if name not in arrays]:
         raise InputError(f"{path} lacks {missing[0]}; save the sorting again")
-    units = arrays["unit_ids"]
-    samples, names = [arrays[n] for n in named[::2]], [arrays[n] for n in named[1::2]]
+    units, parts = arrays["unit_ids"], [arrays[name] for name in named]
     require(
-        units.ndim == 1 and len(units) and all(one.ndim == 1 for one in (*samples, *names)),
+        units.ndim == 1 and len(units) and all(one.ndim == 1 for one in parts),
         f"{path}: unit_ids is {list(units.shape)}, or spikes have several axes; save the sorting "
         "again",
     )
-    lengths = [len(one) for one in samples]
-    require(
-        lengths == [len(one) for one in names],
-        f"{path} has {lengths} spikes and {[len(one) for one in names]} labels; save it again",
-    )
-    names = np.concatenate(names)
+    lengths, labels = np.reshape(list(map(len, parts)), (2, -1)).tolist()
+    require(lengths == labels, f"{path} has {lengths} spikes and {labels} labels; save it again")
+    names = np.concatenate(parts[len(segments) :])
     order = np.argsort(units)
-    place = np.minimum(np.searchsorted(units[order], names), len(units) - 1)
-    index = order[place]
+    index = order[np.minimum(np.searchsorted(units[order], names), len(units) - 1)]
     require(
         not (units[index] != names).any(),
         f"{path}: spikes name units that unit_ids does not; save it again",
     )
-    unit_ids = units.astype(str).tolist()
-    rate = arrays.get("sampling_frequency", np.array([])).ravel()
+    spikes = [np.concatenate(parts[: len(segments)]), index, np.repeat(segments, lengths)]
+    return _of_units(folder, spikes, units.astype(str).tolist(), number, rate_hz, spec)
+
+
+def _of_units(
+    folder: Path,
+    spikes: list[np.ndarray],
+    unit_ids: list[str],
+    number: Any,
+    rate_hz: Any,
+    spec: ReadSpec,
+) -> Sorting:
+    """A sorting whose units have names; `spikes` are samples, places of units and segments."""
+    samples, index, segment = spikes
+    number = _num_segments(number, folder)
+    for what, named, known in (("unit", index, len(unit_ids)), ("segment", segment, number)):
+        if len(named) and (named.min() < 0 or named.max() >= known):
+            raise InputError(
+                f"{folder}: spikes name {what} {named.max()}, but there are {known}; save it again"
+            )
+    num_samples = _analyzer_num_samples(folder)
     return Sorting(
-        np.concatenate(samples),
+        samples,
         False,
         index,
-        np.repeat(np.arange(num_segments), lengths) if num_segments > 1 else None,
-        _fitting(_analyzer_num_samples(folder), num_segments),
-        _rate(rate[0].item() if len(rate) else None),
-        clusters_of(folder, unit_ids, strict),
+        segment if number > 1 else None,
+        num_samples if len(num_samples) == number else (None,) * number,
+        float(rate_hz) if isinstance(rate_hz, int | float) else None,
+        clusters_of(folder, unit_ids, spec),
         unit_ids,
-        {},
-        {},
     )
 
 
@@ -269,11 +248,6 @@ def _analyzer_num_samples(folder: Path) -> tuple[int | None, ...]:
     return (None,)
 
 
-def _fitting(num_samples: tuple[int | None, ...], num_segments: int) -> tuple[int | None, ...]:
-    fits = len(num_samples) == num_segments
-    return num_samples if fits else (None,) * num_segments
-
-
 def _num_segments(number: Any, folder: Path) -> int:
     require(
         type(number) is int and 1 <= number <= 10**6,
@@ -281,10 +255,6 @@ def _num_segments(number: Any, folder: Path) -> int:
         "the sorting again",
     )
     return number
-
-
-def _rate(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
 
 
 def _object(path: Path) -> dict[str, Any]:

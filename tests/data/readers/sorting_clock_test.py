@@ -265,7 +265,9 @@ def test_a_rate_that_makes_no_brain_is_asked_about(tmp_path, rate):
     with pytest.raises(InputError, match="samples a second, as the folder says.*sample_rate_hz=30000"):
         read(folder)
     assert read(folder, {"sample_rate_hz": "30000"}).num_trials == 29
-    typed = read(folder, {"sample_rate_hz": str(rate)}, window_s=2e-2 if rate > 1e6 else 2.0)
+    # at 3 Hz a minute is a week: wide bins
+    widths = {"window_s": 2e-2} if rate > 1e6 else {"window_s": 2.0, "bin_ms": 200.0}
+    typed = read(folder, {"sample_rate_hz": str(rate)}, **widths)
     assert typed.num_trials > 5  # a typed rate is not judged
 
 
