@@ -28,7 +28,7 @@ import numpy as np
 from neurojax.data.observed import intervals_of
 from neurojax.data.readers import one_file
 from neurojax.data.readers.emg_files import REQUIRED, read_person
-from neurojax.data.readers.signals import without_fill
+from neurojax.data.readers.signals import FILL_SAMPLES, without_fill
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.real_values import from_values
 from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session
@@ -98,7 +98,7 @@ def read_session(source: str, spec: ReadSpec) -> Session:
             f"{source}: no segment is as long as a window of {window} samples, the longest has "
             f"{longest}; give a shorter --options=window_ms"
         )
-    emg, known = _known(person.emg, source)
+    emg, known, num_fill = _known(person.emg, source)
     channel = np.flatnonzero(known.any(axis=0))
     emg, known = emg[:, channel], known[:, channel]
     seen = np.append(0, np.cumsum(known.any(axis=1)))
@@ -111,6 +111,7 @@ def read_session(source: str, spec: ReadSpec) -> Session:
     conditions = {name: column[segment] for name, column in person.columns.items()}
     flat = np.array([np.ptp(emg[known[:, k], k]) == 0 for k in range(len(channel))])
     odd |= {"channels that never change": int(flat.sum())} if flat.any() else {}
+    odd |= {FILL_SAMPLES: num_fill} if num_fill else {}
     missing = person.emg.shape[1] - len(channel)
     info = {
         "subject_id": session_name(source),
@@ -144,15 +145,16 @@ def read_session(source: str, spec: ReadSpec) -> Session:
     return validate_session(session.with_fields(validity=intervals_of(known)))
 
 
-def _known(emg: np.ndarray, source: str) -> tuple[np.ndarray, np.ndarray]:
-    """Samples with 0 where none is known (NaN, infinity, fill values), and which are, bool
-    [samples, C]."""
+def _known(emg: np.ndarray, source: str) -> tuple[np.ndarray, np.ndarray, int]:
+    """Samples with 0 where none is known (NaN, infinity, fill values), which are, bool [samples,
+    C], and the number of fill values."""
     if emg.dtype.kind != "f":
-        return emg, np.ones(emg.shape, bool)
+        return emg, np.ones(emg.shape, bool), 0
     with np.errstate(over="ignore"):
-        known = np.isfinite(without_fill(emg.astype(np.float64))[0])
+        values, num_fill = without_fill(emg.astype(np.float64))
+    known = np.isfinite(values)
     require(known.any(), f"{source}: emg holds NaN or infinity alone; check the recording")
-    return np.where(known, emg, 0), known
+    return np.where(known, emg, 0), known, num_fill
 
 
 def segment_windows(

@@ -14,6 +14,7 @@ from neurojax.data.readers.nwb_cells import Plane, read_planes
 from neurojax.data.readers.nwb_series import read_behaviour, series_of
 from neurojax.data.readers.nwb_tables import interval_tables
 from neurojax.data.readers.nwb_trials import Laid, kept, lay_windows
+from neurojax.data.readers.signals import FILL_SAMPLES, without_fill
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.readers.trials import choose_split, counted_drops
 from neurojax.data.real_values import from_values
@@ -48,6 +49,7 @@ def read_traces(
             "recorded in, leave it out"
         )
     plane = read_planes(file, spec, where)
+    num_fill = without_fill(plane.values)[1]
     rate_hz = _rate_hz(plane.times_s, where)
     span = float(plane.times_s[0]), float(plane.times_s[-1]) + 1 / rate_hz
     laid = lay_windows(file, span, spec, 1 / rate_hz, where)
@@ -68,7 +70,10 @@ def read_traces(
     info |= {
         "units_dropped": plane.dropped,
         "trials_dropped": windows.dropped | gone,
-        "findings": plane.notes | windows.notes | odd,
+        "findings": plane.notes
+        | windows.notes
+        | odd
+        | ({FILL_SAMPLES: num_fill} if num_fill else {}),
         "trial_columns_skipped": windows.skipped,
         "interval_tables": list(interval_tables(file))[:_MAX_LISTED],
         "time_series": list(series)[:_MAX_LISTED],

@@ -11,6 +11,7 @@ from neurojax.errors import require
 MAX_GAP_S = 0.1
 _GAP_SAMPLES, _LONGEST_GAP_S = 2.5, 1.0
 FILL_VALUES = "values of behaviour that stand for none (1e30 or more)"
+FILL_SAMPLES = "values that stand for none (1e30 or more), not observed"  # of real values
 _FILL = 1e30  # from here on a number stands for "no value", as 9.97e36 of netCDF does
 
 

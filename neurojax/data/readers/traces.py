@@ -22,6 +22,7 @@ from neurojax.data.binning import bins_that_fit
 from neurojax.data.clock import TimeUnit
 from neurojax.data.observed import intervals_of
 from neurojax.data.readers.side_tables import Clock, behaviour_of, table_beside, trials_of
+from neurojax.data.readers.signals import FILL_SAMPLES, without_fill
 from neurojax.data.readers.spec import ReadSpec, as_number
 from neurojax.data.readers.trace_files import (
     CAIMAN,
@@ -126,6 +127,7 @@ def read_session(source: str, spec: ReadSpec) -> Session:
     rate_hz = _rate_hz(traces, spec, source)
     start_s = as_number(spec.option("start_s", "0"))
     require(np.isfinite(start_s), f"start_s={spec.option('start_s')!r}; expected seconds")
+    num_fill = without_fill(traces.values)[1]
     traces, dropped = _cells(traces, spec, source)
     folder = place if place.is_dir() else place.parent
     clock = Clock(
@@ -140,7 +142,7 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         "traces": traces.kind,
         "units_dropped": dropped,
         "trials_dropped": windows.dropped | dropped_trials,
-        "findings": dict(windows.findings),
+        "findings": windows.findings | ({FILL_SAMPLES: num_fill} if num_fill else {}),
         "trial_columns_skipped": windows.skipped,
         "split_source": split_source,
     }

@@ -267,6 +267,8 @@ def test_samples_that_are_not_known_are_unobserved_entries(tmp_path, seed, value
     np.testing.assert_array_equal(known, expected)
     np.testing.assert_array_equal(session.values, np.where(lost, 0, emg))
     assert session.num_trials == whole.num_trials
+    told = [n for name, n in session.info.get("findings", {}).items() if "stand for none" in name]
+    assert told == [int(lost.sum())] * bool(np.isfinite(value) and lost.any())
 
 
 def test_a_missing_channel_leaves_and_a_flat_one_is_told(tmp_path):

@@ -240,6 +240,17 @@ def test_a_hole_of_one_frame_leaves_out_the_windows_that_hold_it(imaging):
         assert (STARTS[4] not in read(imaging(change)).trial_start_s) == is_inside
 
 
+def test_a_value_that_stands_for_none_is_a_hole(imaging):
+    frame = round((STARTS[4] - 0.5) * RATE_HZ) + 7
+
+    def change(file):
+        file[f"{DF}/data"][frame, 3] = 9.97e36
+
+    made = read(imaging(change))
+    assert STARTS[4] not in made.trial_start_s and made.num_trials == 29
+    assert sum(number for name, number in made.info["findings"].items() if "stand for none" in name) == 1
+
+
 def test_a_cell_without_a_value_leaves(imaging):
     def change(file):
         file[f"{DF}/data"][:, 3] = np.nan

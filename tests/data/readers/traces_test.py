@@ -226,3 +226,15 @@ def test_behaviour_beside_the_traces_and_the_folder_on_disk(tmp_path):
     digest = traces.source_sha256(str(folder))
     np.savez(folder / "behav_wheel.npz", time_s=t, speed=np.cos(t))
     assert traces.source_sha256(str(folder)) != digest
+
+
+@pytest.mark.parametrize("fill", [9.969209968386869e36, -1e34, np.inf])
+def test_values_that_stand_for_none_were_not_observed(tmp_path, fill):
+    values = F.copy()
+    values[3, 200:260] = fill
+    session = read(plane(tmp_path / "d", F=values), HZ | {"signal": "F", "cells": "all"}, window_s=4.0)
+    seen = entries_of(session.validity, FRAMES, CELLS)
+    assert not seen[200:260, 3].any() and seen.sum() == FRAMES * CELLS - 60
+    assert np.abs(session.values).max() < 1e3
+    told = {name: number for name, number in session.info["findings"].items() if "stand for none" in name}
+    assert list(told.values()) == ([60] if np.isfinite(fill) else [])
