@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from neurojax.data.clock import in_seconds
+from neurojax.data.observed import within
 from neurojax.data.observed_units import intervals_s
 from neurojax.data.readers.signals import bin_starts, clean_signal, mean_in_bins
 from neurojax.data.readers.spec import ReadSpec
@@ -83,10 +84,8 @@ def _bridged(
 ) -> np.ndarray:
     """Bins without a sample whose centre lies outside of the recorded time, bool [bins]."""
     centre = starts + bin_size_s / 2
-    last = np.searchsorted(known_s[:, 0], centre, side="right") - 1
-    inside = (last >= 0) & (centre <= known_s[last, 1]) if len(known_s) else centre != centre
     number = np.diff(np.searchsorted(times_s, np.stack([starts, starts + bin_size_s])), axis=0)[0]
-    return ~inside & (number == 0)
+    return ~within(known_s, centre, centre) & (number == 0)
 
 
 def _require_shared_time(

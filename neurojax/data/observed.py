@@ -53,6 +53,22 @@ def gaps_of(intervals_s: np.ndarray) -> np.ndarray:
     return edges.reshape(-1, 2)
 
 
+def within(
+    intervals_s: np.ndarray, starts_s: np.ndarray, stops_s: np.ndarray, slack_s: float = 0.0
+) -> np.ndarray:
+    """Whether stretches of time, [n] starts and stops, each lie in one of the intervals, bool [n].
+
+    Args:
+        intervals_s: float64 [intervals, 2], rising and apart; may be infinite at its ends.
+        starts_s, stops_s: seconds [n].
+        slack_s: by which they may stick out at either end.
+    """
+    if not len(intervals_s):
+        return np.zeros(len(starts_s), bool)
+    last = np.searchsorted(intervals_s[:, 0], starts_s + slack_s, side="right") - 1
+    return (last >= 0) & (stops_s <= intervals_s[last, 1] + slack_s)
+
+
 def shared(one_s: np.ndarray, other_s: np.ndarray) -> np.ndarray:
     """Time that lies in both of two sets of intervals, float64 [n, 2], rising and apart; each of
     them is rising and apart, and may be infinite at its ends."""
@@ -62,8 +78,7 @@ def shared(one_s: np.ndarray, other_s: np.ndarray) -> np.ndarray:
     start, stop = edges[:-1], edges[1:]
     inside = np.ones(len(start), bool)
     for own in (one_s, other_s):
-        last = np.searchsorted(own[:, 0], start, side="right") - 1
-        inside &= (last >= 0) & (stop <= own[last, 1])
+        inside &= within(own, start, stop)
     steps = np.diff(np.pad(inside, 1).astype(np.int8))
     return np.stack([edges[steps == 1], edges[np.flatnonzero(steps == -1)]], axis=1)
 
@@ -153,15 +168,11 @@ def inside_bins(
         bin_size_s: seconds.
     """
     total_bins = int(np.sum(trial_num_bins))
-    if not len(intervals_s):
-        return np.zeros(total_bins, bool)
-    within = np.arange(total_bins) - np.repeat(
+    place = np.arange(total_bins) - np.repeat(
         np.cumsum(trial_num_bins) - trial_num_bins, trial_num_bins
     )
-    starts = np.repeat(trial_start_s, trial_num_bins) + within * bin_size_s
-    slack = _TOLERATED_SHARE * bin_size_s
-    last = np.searchsorted(intervals_s[:, 0], starts + slack, side="right") - 1
-    return (last >= 0) & (starts + bin_size_s <= intervals_s[last, 1] + slack)
+    starts = np.repeat(trial_start_s, trial_num_bins) + place * bin_size_s
+    return within(intervals_s, starts, starts + bin_size_s, _TOLERATED_SHARE * bin_size_s)
 
 
 def entries_inside(

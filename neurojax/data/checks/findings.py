@@ -181,10 +181,6 @@ _KNOWN = {
         "warning",
         "a dead or missing electrode; leave it out, or check the cable",
     ),
-    "electrodes of units left out": (
-        "warning",
-        "units have no region from them; correct the table; --strict refuses such a recording",
-    ),
     HARDLY_KNOWN: (
         "warning",
         f"bridge gaps between its samples with --max_gap_s; {_CLOCK}, or say the unit with "

@@ -26,7 +26,7 @@ from neurojax.data.readers.nwb_tables import interval_tables
 from neurojax.data.readers.nwb_trials import Laid, kept, lay_windows
 from neurojax.data.readers.nwb_units import Units, read_units, select
 from neurojax.data.readers.signals import bin_starts
-from neurojax.data.readers.spec import ReadSpec, as_number
+from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.readers.trials import counted_drops, session_of
 from neurojax.data.session import Session
 from neurojax.data.store.session_fields import trial_bins
@@ -130,7 +130,7 @@ def _read_spikes(
 ) -> Session:
     """A session of counts, with what was observed."""
     bin_size_s = spec.bin_size_s(where)
-    smallest = _min_observed(spec)
+    smallest = spec.share("min_observed")
     units = read_units(file, spec, where)
     survey = survey_spikes(units, where)
     laid = lay_windows(file, _span(units, survey, bin_size_s), spec, bin_size_s, where)
@@ -145,8 +145,8 @@ def _read_spikes(
     lengths = trial_bins(windows.starts, windows.stops, bin_size_s, where)
     seen, unseen = nwb_observed.entries(time, windows.starts, lengths, bin_size_s)
     if seen is not None and smallest:
-        rarely = {_rarely(smallest): seen.mean(axis=0) < smallest}
-        keep, dropped = counted_drops(rarely, "unit", where)
+        reason = f"observed in less than {smallest:g} of the trials' time"
+        keep, dropped = counted_drops({reason: seen.mean(axis=0) < smallest}, "unit", where)
         units, seen = select(units, keep, dropped), seen[:, keep]
         time = time.of_units(keep)
     series = series_of(file)
@@ -154,7 +154,7 @@ def _read_spikes(
         series, spec, bin_starts(windows.starts, lengths, bin_size_s), bin_size_s, where
     )
     counts, spikes_dropped, odd = count_spikes(
-        units, time.intervals(), windows.starts, lengths, bin_size_s, where
+        units, time.intervals(), survey[:2], windows.starts, lengths, bin_size_s, where
     )
     info |= {
         "units_dropped": units.dropped,
@@ -209,17 +209,6 @@ def _unobserved(
         with np.errstate(invalid="ignore"):
             hidden = nwb_observed.most_seen_s(held_out, starts, stops) < (stops - starts) / 2
     return {"never observed": np.isfinite(starts) & (seen_s < 0.9 * bin_size_s)}, hidden
-
-
-def _min_observed(spec: ReadSpec) -> float:
-    typed = spec.option("min_observed", "0")
-    smallest = as_number(typed)
-    require(0 <= smallest <= 1, f"min_observed={typed!r}; expected a share of the trials, 0 to 1")
-    return smallest
-
-
-def _rarely(smallest: float) -> str:
-    return f"observed in less than {smallest:g} of the trials' time"
 
 
 def _info(file: Any, source: str, spec: ReadSpec) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """Spikes of an NWB file, read a block of units at a time, and counted into bins."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
 
 from neurojax.data.binning import MAX_COUNTS, bin_spike_times
 from neurojax.data.clock import in_seconds
+from neurojax.data.observed import within
 from neurojax.data.readers import nwb_file
 from neurojax.data.readers.nwb_units import Units
 from neurojax.errors import InputError, require
@@ -43,6 +45,7 @@ def raw_blocks(units: Units, where: str) -> Iterator[tuple[int, list[np.ndarray]
 def count_spikes(
     units: Units,
     observed: list[np.ndarray] | None,
+    span_s: tuple[float, float],
     starts: np.ndarray,
     num_bins: np.ndarray,
     bin_size_s: float,
@@ -54,6 +57,7 @@ def count_spikes(
     Args:
         units: rows of the table.
         observed: when each of them was, float64 [intervals, 2]; None: always.
+        span_s: first and last spike, seconds.
         starts, num_bins: of the trials, [trials].
         bin_size_s: seconds.
         where: for messages.
@@ -65,32 +69,21 @@ def count_spikes(
         "the bin size and the windows",
     )
     counts = np.zeros((total_bins, len(units.first)), np.uint8)
-    odd = {
-        "unsorted spike times": 0,
-        "negative spike times": 0,
-        "repeated spike times": 0,
-        "units without spikes": 0,
-        "spikes outside of the observed time": 0,
-    }
-    low, high, not_finite = np.inf, -np.inf, 0
+    odd, not_finite = Counter(), 0
     for first, trains in raw_blocks(units, where):
         cleaned = []
         for unit, train in enumerate(trains, start=first):
             times = in_seconds(train[np.isfinite(train)], units.spike_s)
             not_finite += len(train) - len(times)
-            steps = np.diff(times)
-            if (steps < 0).any():
-                odd["unsorted spike times"] += int((steps < 0).sum())
-                times = np.sort(times)
-                steps = np.diff(times)
-            odd["repeated spike times"] += int((steps == 0).sum())
+            unsorted = int((times[1:] < times[:-1]).sum())
+            times = np.sort(times) if unsorted else times
+            odd["unsorted spike times"] += unsorted
+            odd["repeated spike times"] += int((times[1:] == times[:-1]).sum())
             odd["negative spike times"] += int(np.searchsorted(times, 0.0))
             odd["units without spikes"] += not len(times)
             if observed is not None:
-                inside = _within(observed[unit], times, times, 0.0)
-                odd["spikes outside of the observed time"] += int((~inside).sum())
-            if len(times):
-                low, high = min(low, times[0]), max(high, times[-1])
+                outside = ~within(observed[unit], times, times)
+                odd["spikes outside of the observed time"] += int(outside.sum())
             cleaned.append(times)
         rows = np.repeat(np.arange(len(cleaned)), [len(times) for times in cleaned])
         try:
@@ -104,19 +97,7 @@ def count_spikes(
             ) from None
         counts = counts.astype(np.promote_types(counts.dtype, block.dtype), copy=False)
         counts[:, first : first + len(cleaned)] = block
-    require(low <= high, f"{where}: no spike time is finite; check the file")
-    odd["trials that reach outside of the spikes"] = int(
-        ((starts + num_bins * bin_size_s <= low) | (starts >= high)).sum()
-    )
+    outside = (starts + num_bins * bin_size_s <= span_s[0]) | (starts >= span_s[1])
+    odd["trials that reach outside of the spikes"] = int(outside.sum())
     dropped = {"time is not finite": not_finite} if not_finite else {}
     return counts, dropped, {name: number for name, number in odd.items() if number}
-
-
-def _within(
-    intervals: np.ndarray, starts: np.ndarray, stops: np.ndarray, tolerance_s: float
-) -> np.ndarray:
-    """Whether each window lies in one of the intervals, bool [windows]."""
-    if not len(intervals):
-        return np.zeros(len(starts), bool)
-    last = np.searchsorted(intervals[:, 0], starts + tolerance_s, side="right") - 1
-    return (last >= 0) & (stops <= intervals[last, 1] + tolerance_s)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from neurojax.data.readers import hdf5, nwb_file
-from neurojax.data.store.array_files import check_array_name
+from neurojax.data.store.array_files import is_array_name
 from neurojax.errors import InputError, require
 
 _MAX_LISTED = 30
@@ -55,15 +55,6 @@ def plain_columns(
         else:
             found[name] = _worded(table[name], nwb_file.values(table[name], f"{where}/{name}"))
     return found, skipped
-
-
-def is_array_name(name: str) -> bool:
-    """Whether a session folder takes an array of this name."""
-    try:
-        check_array_name(name, name)
-    except InputError:
-        return False
-    return True
 
 
 def _joined(table: Any, name: str, rows: int, where: str) -> np.ndarray | None:

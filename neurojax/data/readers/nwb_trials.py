@@ -15,7 +15,7 @@ from neurojax.data.readers.nwb_tables import (
     plain_columns,
     required_table,
 )
-from neurojax.data.readers.spec import ReadSpec, as_number
+from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.readers.trials import counted_drops, kept_windows, whole_times
 from neurojax.data.session import TEST, TRAIN, VALIDATION
 from neurojax.data.store.session_rules import TRIAL_COLUMNS
@@ -113,9 +113,7 @@ def lay_windows(
             raise InputError(
                 f"{place} has no {wrong[0]} in seconds, one each a row; the table is damaged"
             )
-    tick_s = TimeUnit.of(spec.time_unit).trials or 1.0
-    pieces = np.array([span_s]) if table is None else None
-    row, starts, stops = _laid(columns, pieces, tick_s, spec, bin_size_s, place)
+    row, starts, stops = _laid(columns, span_s, spec, bin_size_s, place)
     for column in spec.trial_columns:
         if column not in columns:
             reason = (
@@ -218,53 +216,54 @@ def _table(file: Any, spec: ReadSpec, where: str) -> tuple[str, Any | None]:
 
 def _laid(
     columns: dict[str, np.ndarray],
-    pieces: np.ndarray | None,
-    tick_s: float,
+    span_s: tuple[float, float],
     spec: ReadSpec,
     bin_size_s: float,
     place: str,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Row of the table, start and stop of each window, seconds; NaN where the event is missing.
+    """Row of the table, start and stop of each window, seconds; NaN where the event is missing."""
+    tick_s = TimeUnit.of(spec.time_unit).trials
+    edges = [in_seconds(columns[name], tick_s) for name in _OWN] if columns else span_s
+    pieces = np.stack([np.atleast_1d(edge) for edge in edges], axis=1)
+    if spec.window_s is not None:
+        return _cut(pieces, spec.window_s, bin_size_s, place)
+    rows = np.arange(len(pieces))
+    if spec.align is None:
+        return rows, *pieces.T
+    times = {
+        name: values
+        for name, values in columns.items()
+        if values.dtype.kind in "iuf" and name != "id"
+    }
+    event = spec.align.rpartition(".")[2]
+    require(
+        event in times,
+        f"{place}: align names {spec.align!r}, no column of times; {not_among(event, times)}",
+    )
+    times_s = in_seconds(times[event], tick_s)
+    return rows, times_s + spec.window[0], times_s + spec.window[1]
 
-    `pieces`, float64 [pieces, 2], seconds, are cut where there is no table; `tick_s` is what the
-    table's times are in.
-    """
-    if spec.window_s is None:
-        rows = np.arange(len(columns["start_time"]))
-        if spec.align is None:
-            return rows, *(in_seconds(columns[name], tick_s) for name in _OWN)
-        event = spec.align.rpartition(".")[2]
-        times = {
-            name: values
-            for name, values in columns.items()
-            if values.dtype.kind in "iuf" and name != "id"
-        }
-        require(
-            event in times,
-            f"{place}: align names {spec.align!r}, no column of times; {not_among(event, times)}",
-        )
-        times_s = in_seconds(times[event], tick_s)
-        return rows, times_s + spec.window[0], times_s + spec.window[1]
-    whole_times(spec.window_s, bin_size_s, f"{place}: window_s={spec.window_s:g}")
-    of_table = pieces is None
-    if of_table:
-        pieces = np.stack([in_seconds(columns[name], tick_s) for name in _OWN], axis=1)
-        pieces = np.where(np.isfinite(pieces).all(axis=1, keepdims=True), pieces, 0.0)
+
+def _cut(
+    pieces: np.ndarray, window_s: float, bin_size_s: float, place: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Windows of one length in pieces, float64 [pieces, 2], seconds; what has no start or no end
+    holds none."""
+    whole_times(window_s, bin_size_s, f"{place}: window_s={window_s:g}")
+    pieces = np.where(np.isfinite(pieces).all(axis=1, keepdims=True), pieces, 0.0)
     with np.errstate(over="ignore"):
-        number = np.floor((pieces[:, 1] - pieces[:, 0]) / spec.window_s + 1e-9)
-    number = np.maximum(number, 0)
+        number = np.maximum(np.floor((pieces[:, 1] - pieces[:, 0]) / window_s + 1e-9), 0)
     if not 1 <= number.sum() <= _MAX_WINDOWS:
         raise InputError(
-            f"{place}: {number.sum():.0f} windows of {spec.window_s:g} s fit the {len(pieces)} "
+            f"{place}: {number.sum():.0f} windows of {window_s:g} s fit the {len(pieces)} "
             f"pieces of it, {(pieces[:, 1] - pieces[:, 0]).sum():g} s together; change window_s, "
             "or check the time unit"
         )
-    rows = np.repeat(np.arange(len(pieces)), number.astype(np.int64))
-    within_row = np.arange(len(rows)) - np.repeat(
-        np.cumsum(number) - number, number.astype(np.int64)
-    )
-    starts = pieces[rows, 0] + within_row * spec.window_s
-    return (rows if of_table else np.arange(len(rows))), starts, starts + spec.window_s
+    number = number.astype(np.int64)
+    rows = np.repeat(np.arange(len(pieces)), number)
+    within_row = np.arange(len(rows)) - np.repeat(np.cumsum(number) - number, number)
+    starts = pieces[rows, 0] + within_row * window_s
+    return rows, starts, starts + window_s
 
 
 def _stored_split(columns: dict[str, np.ndarray], spec: ReadSpec, where: str) -> np.ndarray | None:
@@ -299,11 +298,7 @@ def _whole_split(split: np.ndarray, spec: ReadSpec, where: str) -> np.ndarray:
             "validation trials, or draw a split with --split=random or --split=blocks:300s",
         )
         split = np.where(split == VALIDATION, TEST, split).astype(np.int8)
-    typed = spec.option("validate")
-    share = 0.0 if typed is None else as_number(typed)
-    require(
-        0 <= share <= 0.5, f"validate={typed!r}; expected a share of the train trials, 0 to 0.5"
-    )
+    share = spec.share("validate", 0.5)
     train = np.flatnonzero(split == TRAIN)
     if not share or VALIDATION in split or len(train) < 2:
         return split

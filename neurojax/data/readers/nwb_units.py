@@ -17,6 +17,7 @@ from neurojax.data.readers.nwb_tables import (
     plain_columns,
     ragged_ends,
 )
+from neurojax.data.readers.parts import PART, leave_out
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.readers.trials import counted_drops
 from neurojax.data.store.session_rules import UNIT_COLUMNS
@@ -96,7 +97,11 @@ def read_units(file: Any, spec: ReadSpec, where: str) -> Units:
     if len(set(ids.tolist())) < rows:
         notes["unit ids used twice, rows taken instead"] = rows - len(set(ids.tolist()))
         ids = np.arange(rows).astype(str)
-    sites, members = _electrodes(file, table, columns, rows, spec, place, notes)
+    sites, members = {}, []
+    try:
+        sites, members = electrodes_of(file, table, columns, rows, place)
+    except InputError as error:
+        leave_out(notes, PART, "electrodes of units", error, spec, place)
     region, source = unit_regions(table, columns, sites, members, spec.option("regions"), place)
     if "heldout" in skipped:
         raise InputError(
@@ -122,25 +127,6 @@ def read_units(file: Any, spec: ReadSpec, where: str) -> Units:
         notes={name: number for name, number in notes.items() if number},
     )
     return _kept_units(units, columns, spec, place)
-
-
-def _electrodes(
-    file: Any,
-    table: Any,
-    columns: dict[str, np.ndarray],
-    rows: int,
-    spec: ReadSpec,
-    where: str,
-    notes: dict[str, int],
-) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
-    """`electrodes_of`; where they are damaged, none and a note, unless `spec.strict`."""
-    try:
-        return electrodes_of(file, table, columns, rows, where)
-    except InputError as error:
-        if spec.strict:
-            raise
-        notes[f"electrodes of units left out ({str(error).removeprefix(f'{where}/')})"] = 1
-        return {}, []
 
 
 def _table(file: Any, spec: ReadSpec, where: str) -> tuple[Any, str, int]:

@@ -119,6 +119,13 @@ class ReadSpec:
         """Value of an option of the kind, as typed; `default` when it was not given."""
         return dict(self.options).get(name, default)
 
+    def share(self, name: str, most: float = 1.0) -> float:
+        """A share that an option of the kind names, 0 to `most`; 0 when it was not given."""
+        typed = self.option(name, "0")
+        share = as_number(typed)
+        require(0 <= share <= most, f"{name}={typed!r}; expected a share of trials, 0 to {most:g}")
+        return share
+
     def digest(self, reader: str) -> str:
         """Hex digest of these options and of the reader's name and version."""
         given = dataclasses.asdict(self)

@@ -30,10 +30,15 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,99}")
 def check_array_name(name: str, where: str) -> None:
     """Raises InputError unless `name` is at most 100 letters, digits, `_`, `.`, `-`, spaces."""
     require(
-        isinstance(name, str) and _NAME.fullmatch(name),
+        is_array_name(name),
         f"{where}: array name {str(name)[:120]!r}; expected letters, digits, _ . - and at most "
         "100 of them",
     )
+
+
+def is_array_name(name: str) -> bool:
+    """Whether a session folder takes an array of this name, see `check_array_name`."""
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
 def unpacked_limit(num_bytes: int) -> int:

@@ -164,7 +164,7 @@ def test_damaged_electrodes_leave_the_regions_out_and_are_told(path):
 
     made = read(change(path, make))
     assert made.region.tolist() == ["unknown"] * 3
-    (told,) = [found for found in recorded_findings(made.info) if found.code == "electrodes_of_units_left_out"]
+    (told,) = [found for found in recorded_findings(made.info) if found.code == "part_left_out"]
     assert told.level == "warning" and "names row 9 of 4 electrodes" in told.sentence
     with pytest.raises(InputError, match="row 9 of 4 electrodes"):
         read(path, strict=True)

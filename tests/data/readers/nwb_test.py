@@ -242,7 +242,7 @@ def test_held_out_units_hidden_in_test_trials(changed_nwb):
     assert np.bincount(drawn.split).tolist() == [14, 4, 6]
     assert set(drawn.trial_start_s[drawn.split == 2]) == set(made.trial_start_s[made.split == 2])
     assert read(path, {"validate": "0.25"}).split.tolist() == [0, 0, 1, 2, 0] * 6  # it has some
-    with pytest.raises(InputError, match="validate='most'; expected a share of the train trials"):
+    with pytest.raises(InputError, match="validate='most'; expected a share of trials, 0 to 0.5"):
         read(path, {"validate": "most"})
     made = read(path, {"as_test": "val", "hidden": "keep"})
     assert made.num_trials == 30 and made.split.tolist() == [0, 0, 1, 2, 0] * 6
