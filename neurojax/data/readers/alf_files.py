@@ -12,7 +12,7 @@ Source: https://int-brain-lab.github.io/ONE/alf_intro.html
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ import numpy as np
 
 from neurojax.data.optional import needed
 from neurojax.data.readers.alf_text import SEPARATORS, read_text_table
+from neurojax.data.readers.parts import usual_rows
 from neurojax.data.store.array_files import MAX_FILE_BYTES, map_npy, open_input
 from neurojax.errors import InputError, require
 from neurojax.files import sha256_file
@@ -110,7 +111,7 @@ def read_objects(
     files: Iterable[AlfFile],
     name: str,
     wanted: Iterable[str] | None = None,
-    needed_ones: Iterable[str] = (),
+    needed_ones: Collection[str] = (),
     bad: dict[str, InputError] | None = None,
     least_rows: int = 0,
     kinds: str = NUMBERS,
@@ -146,7 +147,7 @@ def read_objects(
                 raise
             bad[f"{name}.{file.attribute}"] = error
     lengths = {attribute: len(array) if array.ndim else -1 for attribute, array in arrays.items()}
-    usual = _usual_rows(lengths, needed_ones, least_rows)
+    usual = usual_rows(lengths, needed_ones, least_rows)
     for attribute, length in lengths.items():
         if length == usual and length >= 0:
             continue
@@ -164,14 +165,6 @@ def read_objects(
 
 def _rows_said(length: int) -> str:
     return "one number" if length < 0 else str(length)
-
-
-def _usual_rows(lengths: dict[str, int], needed_ones: Iterable[str], least_rows: int) -> int:
-    """The number of rows that most attributes have, of equally many that of the needed ones."""
-    votes: dict[int, float] = {}
-    for attribute, length in lengths.items():
-        votes[length] = votes.get(length, 0) + (1.5 if attribute in needed_ones else 1)
-    return max(votes, key=lambda rows: (rows >= least_rows, votes[rows], rows), default=0)
 
 
 def _attributes(file: AlfFile, wanted: set[str] | None, kinds: str) -> dict[str, np.ndarray]:

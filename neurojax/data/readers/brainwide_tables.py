@@ -7,7 +7,7 @@ import numpy as np
 from neurojax.data.clock import TimeUnit, in_seconds
 from neurojax.data.observed import inside_bins, merged
 from neurojax.data.readers import hdf5
-from neurojax.data.readers.parts import BEHAVIOUR, PART, leave_out
+from neurojax.data.readers.parts import BEHAVIOUR, PART, leave_out, usual_rows
 from neurojax.data.readers.signals import clean_signal, mean_in_bins, require_shared_clock
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.errors import InputError, require
@@ -47,9 +47,7 @@ def table_of(
             if name in needed:
                 raise
             leave_out(findings, PART, f"{place}/{name}", error, spec, where)
-    lengths = [len(values) for values in table.values()]
-    votes = {n: (n >= least_rows, lengths.count(n), n) for n in lengths}
-    usual = max(votes, key=lambda n: votes[n], default=0)
+    usual = usual_rows({name: len(values) for name, values in table.items()}, (), least_rows)
     for name in [name for name, values in table.items() if len(values) != usual]:
         error = InputError(
             f"{parent.file.filename}, {parent.name} has columns of different lengths, {name} "
