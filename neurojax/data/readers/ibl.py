@@ -208,18 +208,18 @@ def _not_read(files: list[AlfFile], spec: ReadSpec) -> set[str]:
 
 def _probes(files: list[AlfFile], spec: ReadSpec, where: str, odd: dict[str, int]) -> list[Probe]:
     """All probes, or those asked for; of several a bad one is left out."""
-    found = collections(files, spec, where)
-    if len(found) == 1 or spec.option("probes") is not None:
-        return [read_probe(files, *item, spec, where, odd) for item in found.items()]
     probes, errors = [], []
-    for name, collection in found.items():
+    for name, collection in collections(files, spec, where).items():
         try:
             probes.append(read_probe(files, name, collection, spec, where, odd))
         except InputError as error:
-            leave_out(odd, PART, name or "the folder itself", error, spec, where)
-            errors.append(error)
+            if spec.option("probes") is not None:
+                raise
+            errors.append((name or "the folder itself", error))
     if not probes:
-        raise errors[0]
+        raise errors[0][1]
+    for what, error in errors:
+        leave_out(odd, PART, what, error, spec, where)
     return probes
 
 

@@ -141,7 +141,8 @@ def read_probe(
     label = f"{where}, {collection}"
     times, clusters = _spikes(here, label, spec)
     least_rows = int(clusters.max()) + 1 if len(clusters) else 0
-    columns = _columns(here, least_rows, collection, spec, where, findings)
+    bad: dict[str, InputError] = {}
+    columns = _columns(here, least_rows, label, bad)
     num_clusters = len(next(iter(columns.values()))) if columns else None
     unit_s = TimeUnit.of(spec.time_unit).spikes
     sorting = sorted_spikes(in_seconds(times, unit_s), clusters, label, num_clusters)
@@ -152,20 +153,18 @@ def read_probe(
     try:
         columns |= _metrics(here, sorting.cluster_id, label)
     except InputError as error:
-        leave_out(findings, PART, f"{collection}, clusters.metrics", error, spec, where)
-    bad: dict[str, InputError] = {}
+        bad["clusters.metrics"] = error
     try:
         probe_files = [file for file in files if file.collection == f"alf/{name}"]
         lie = sites(here, probe_files, columns, num_units, spec, label, bad)
-        for key, error in bad.items():
-            leave_out(findings, PART, f"{collection}, {key}", error, spec, where)
     except InputError as error:
-        leave_out(findings, PART, f"{collection}, sites and regions", error, spec, where)
-        lie = nowhere(num_units)
-    metadata = {"depth_um": columns["depths"]} if "depths" in columns else {}
-    metadata |= {key: columns[key] for key in ("label", "presence_ratio") if key in columns}
-    metadata |= lie.metadata | _annotation(columns)
-    within = _within(columns, num_units)
+        bad["sites and regions"], lie = error, nowhere(num_units)
+    for key, error in bad.items():
+        leave_out(findings, PART, f"{collection}, {key}", error, spec, where)
+    columns |= _annotation(columns)
+    ours = {"depths": "depth_um"} | {key: key for key in ("label", "presence_ratio", "annotation")}
+    metadata = {ours[key]: columns[key] for key in ours if key in columns} | lie.metadata
+    within = np.nan_to_num(columns.get("probes", np.zeros(num_units))).astype(np.int64)
     keep, dropped = _selection(sorting, columns, lie, spec, label)
     intervals = [EVERYTHING] * num_units
     if spec.silence != "keep":  # the spikes of all its units tell, also of those left out
@@ -207,16 +206,9 @@ def _spikes(here: list[AlfFile], label: str, spec: ReadSpec) -> tuple[np.ndarray
 
 
 def _columns(
-    here: list[AlfFile],
-    least_rows: int,
-    collection: str,
-    spec: ReadSpec,
-    where: str,
-    findings: dict[str, int],
+    here: list[AlfFile], least_rows: int, label: str, bad: dict[str, InputError]
 ) -> dict[str, np.ndarray]:
-    """Attributes of the clusters, one value each, [clusters]; bad ones are left out."""
-    label = f"{where}, {collection}"
-    bad: dict[str, InputError] = {}
+    """Attributes of the clusters, one value each, [clusters]; those that are not go to `bad`."""
     files = [file for file in here if file.attribute != "metrics"]
     table = read_objects(
         files, "clusters", (*_NUMBERS, *_TEXT), (), bad, least_rows, NUMBERS_OR_TEXT
@@ -232,15 +224,7 @@ def _columns(
                 f"{label}: clusters.{key} is {values.dtype} {list(values.shape)}, expected one "
                 "number a cluster"
             )
-    for key, error in bad.items():
-        leave_out(findings, PART, f"{collection}, {key}", error, spec, where)
     return columns
-
-
-def _within(columns: dict[str, np.ndarray], num_units: int) -> np.ndarray:
-    """Probe of each unit within its folder, int64 [N]."""
-    given = columns.get("probes")
-    return np.zeros(num_units, np.int64) if given is None else np.nan_to_num(given).astype(np.int64)
 
 
 def _annotation(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -261,18 +245,15 @@ def _metrics(here: list[AlfFile], cluster_id: np.ndarray, label: str) -> dict[st
     if path is None:
         return {}
     table = read_table(path) if path.suffix == ".pqt" else read_text_table(path, "metrics")
-    ids = table.get("cluster_id")
-    if ids is None:
-        require(
-            not any(len(values) != len(cluster_id) for values in table.values()),
-            f"{label}: clusters.metrics has no cluster_id, and other rows than the clusters; "
-            "fetch it again",
-        )
-        ids = cluster_id
-    columns = {}
-    ids = whole_numbers(
-        np.asarray(ids), f"{label}: cluster_id of clusters.metrics", "cluster numbers"
+    ids = table.get("cluster_id", cluster_id)
+    require(
+        "cluster_id" in table or all(len(values) == len(ids) for values in table.values()),
+        f"{label}: clusters.metrics has no cluster_id, and other rows than the clusters; fetch it "
+        "again",
     )
+    columns = {}
+    said = f"{label}: cluster_id of clusters.metrics"
+    ids = whole_numbers(np.asarray(ids), said, "cluster numbers")
     order = np.argsort(ids, kind="stable")
     place = np.minimum(np.searchsorted(ids[order], cluster_id), max(len(ids) - 1, 0))
     for key in ("label", "presence_ratio"):
@@ -297,7 +278,7 @@ def _selection(
     require(wanted in UNITS, f"units={wanted!r}; expected {' or '.join(UNITS)}")
     num_units = len(sorting.cluster_id)
     tests = {"kept": np.zeros(num_units, bool)}
-    annotation = _annotation(columns).get("annotation")
+    annotation = columns.get("annotation")
     if annotation is not None:
         tests["annotated as noise"] = annotation == _NOISE
     if wanted == "good":

@@ -34,8 +34,8 @@ def read_trials(
         require(of_table, f"{where}: table={table!r}, but the objects are {', '.join(known)[:300]}")
     have = {file.attribute: file for file in of_table}
     needed = (stimulus_of(have) if spec.align is None else spec.align,)
-    needed = () if spec.window_s is not None and table == TRIALS else needed
-    needed = ("intervals",) if spec.window_s is not None and table != TRIALS else needed
+    if spec.window_s is not None:
+        needed = () if table == TRIALS else ("intervals",)
     read = read_objects(of_table, table, None, needed, bad, kinds=NUMBERS_OR_TEXT)
     for name in needed:
         if name in read and name != "intervals":
