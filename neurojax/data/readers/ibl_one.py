@@ -1,10 +1,11 @@
 """The only place that speaks to the International Brain Laboratory's archive, through ONE, while
 converting."""
 
+import contextlib
 import json
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,10 @@ from neurojax.errors import InputError, require
 REPEATED_SITE = "repeated_site"
 _EID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _MAX_LIST_BYTES = 2**20
+_SET_UP = (
+    'set it up once with `python -c "from one.api import ONE; '
+    "ONE.setup(base_url='https://openalyx.internationalbrainlab.org')\"`, or give ALF folders"
+)
 # Attributes worth fetching; raw waveforms and videos are many gigabytes.
 _ATTRIBUTES = {
     "spikes": ("times", "clusters"),
@@ -68,15 +73,21 @@ def connect() -> Any:
         'session ids are fetched through ONE; install it with `pip install "neurojax[ibl]"`, or '
         "give ALF folders",
     )
-    try:
+    with _told("ONE cannot connect", _SET_UP):
         return package.ONE(silent=True)
-    except Exception as error:  # no network, no account, a damaged cache: a dozen kinds of error
-        raise InputError(
-            f'ONE cannot connect ({_first_line(error)}); set it up once with `python -c "from '
-            "one.api import ONE;"
-            " ONE.setup(base_url='https://openalyx.internationalbrainlab.org')\"`, or give ALF "
-            "folders"
-        ) from None
+
+
+@contextlib.contextmanager
+def _told(what: str, remedy: str = "try again") -> Iterator[None]:
+    """Whatever the client or the network raises (no account, a damaged cache: a dozen kinds of
+    error) becomes an InputError."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]
+        raise InputError(f"{what} ({reason}); {remedy}") from None
 
 
 def fetch(eid: str, objects: Sequence[str]) -> Path:
@@ -86,12 +97,9 @@ def fetch(eid: str, objects: Sequence[str]) -> Path:
         InputError: ONE does not know the session or cannot fetch a file.
     """
     one = connect()
-    try:
-        wanted = [
-            file
-            for file in map(parse_alf, map(str, one.list_datasets(eid)))
-            if file and _is_wanted(file, objects)
-        ]
+    with _told(f"session {eid} cannot be fetched through ONE"):
+        parsed = map(parse_alf, map(str, one.list_datasets(eid)))
+        wanted = [file for file in parsed if file and _is_wanted(file, objects)]
         require(wanted, f"session {eid} has no spikes or trials that ONE knows; check the id")
         with warnings.catch_warnings():  # the client's remarks on checksums and default revisions
             warnings.simplefilter("ignore")
@@ -99,12 +107,6 @@ def fetch(eid: str, objects: Sequence[str]) -> Path:
                 place = {"collection": file.collection, "revision": file.revision or None}
                 one.load_dataset(eid, file.path.name, **place, download_only=True)
         return Path(one.eid2path(eid))
-    except InputError:
-        raise
-    except Exception as error:  # whatever the client or the network raises
-        raise InputError(
-            f"session {eid} cannot be fetched through ONE ({_first_line(error)}); try again"
-        ) from None
 
 
 def repeated_site_sessions() -> list[str]:
@@ -115,16 +117,11 @@ def repeated_site_sessions() -> list[str]:
     """
     rule = json.loads(Path(__file__).with_name("ibl_repeated_site.json").read_text())
     one = connect()
-    try:
+    with _told("ONE cannot list the repeated-site sessions"):
         insertions = one.search_insertions(django=rule["insertions"], query_type="remote")
         eids = sorted({str(one.pid2eid(pid)[0]) for pid in insertions})
-        chosen = [
-            eid for eid in eids if _fulfils(rule, [str(name) for name in one.list_datasets(eid)])
-        ]
-    except Exception as error:
-        raise InputError(
-            f"ONE cannot list the repeated-site sessions ({_first_line(error)}); try again"
-        ) from None
+        datasets = {eid: [str(name) for name in one.list_datasets(eid)] for eid in eids}
+    chosen = [eid for eid in eids if _fulfils(rule, datasets[eid])]
     require(
         chosen,
         f"none of {len(eids)} sessions with the tag {rule['release_tag']} has spikes and trials",
@@ -146,7 +143,3 @@ def _is_wanted(file: AlfFile, objects: Sequence[str]) -> bool:
         and file.object in objects
         and file.attribute in _ATTRIBUTES.get(file.object, (file.attribute,))
     )
-
-
-def _first_line(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:160]
