@@ -13,7 +13,6 @@ trial in eight of train validates.
 
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -197,26 +196,17 @@ def _places(given: list[np.ndarray | None], number: list[int]) -> np.ndarray:
     return np.argsort(inds, kind="stable")
 
 
-def _column(parts: list[np.ndarray | None], number: list[int], bins: int) -> np.ndarray | None:
+def _column(parts: list[np.ndarray | None], trials: list[int], bins: int) -> np.ndarray | None:
     """Values of every trial, [trials] or [trials, bins, dims]; NaN where a split has none. None for
     what is neither."""
-    known = [part for part in parts if part is not None]
-    fits = [
-        part is None or (part.ndim >= 1 and len(part) == n and part.dtype.kind in "biuf")
-        for part, n in zip(parts, number, strict=True)
-    ]
-    ranks, shapes = {part.ndim for part in known}, {part.shape[2:] for part in known}
-    if not all(fits) or len(ranks) != 1 or len(shapes) != 1 or not ranks <= {1, 3}:
-        return None
-    made: list[Any] = []
-    for part, n in zip(parts, number, strict=True):
-        if ranks == {1}:
-            made.append(np.full(n, np.nan) if part is None else part)
-            continue
-        wide = np.full((n, bins, *known[0].shape[2:]), np.nan, np.float32)
-        if part is not None:
-            if part.shape[1] > bins:
-                return None
-            wide[:, : part.shape[1]] = part
-        made.append(wide)
+    shape = next(part.shape for part in parts if part is not None)
+    rank, made = len(shape), []
+    for part, number in zip(parts, trials, strict=True):
+        part = np.full((number, *shape[1:]), np.nan) if part is None else part
+        fits = part.ndim == rank and part.shape[2:] == shape[2:] and part.dtype.kind in "biuf"
+        if not fits or rank not in (1, 3) or len(part) != number:
+            return None
+        if rank == 3 and part.shape[1] > bins:
+            return None
+        made.append(part if rank == 1 else _grown(part.astype(np.float32), bins, shape[2]))
     return np.concatenate(made)
