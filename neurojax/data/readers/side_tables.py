@@ -7,6 +7,7 @@ or in what --time_unit says. `segment` says which segment of the recording a lin
 
 import array
 import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -16,8 +17,8 @@ import numpy as np
 from neurojax.data.checks.findings import LEFT_OUT
 from neurojax.data.clock import TimeUnit, in_seconds
 from neurojax.data.readers.signals import bin_starts, clean_signal, mean_in_bins
-from neurojax.data.readers.spec import ReadSpec
-from neurojax.data.readers.text_tables import cells_of, decoded, read_rows, separator_of
+from neurojax.data.readers.spec import ReadSpec, as_number
+from neurojax.data.readers.text_tables import cells_of, decoded, named_once, read_rows, separator_of
 from neurojax.data.store.array_files import check_array_name, open_input, read_npz
 from neurojax.errors import InputError, require
 
@@ -28,6 +29,13 @@ _TIMES = ("time", "times", "t", "timestamp", "timestamps")
 _UNIT = re.compile(r"(.+)_(s|sec|seconds|ms|us|samples?|frames?)", re.IGNORECASE)
 _SECONDS = {"s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e-3, "us": 1e-6}
 _MAX_BYTES, _MAX_TEXT = 2**31, 256
+# columns of a session, which no condition may be called
+_RESERVED = {
+    "start_s": "trial_start_s",
+    "split": "trial_split",
+    "start_bin": "trial_start_bin",
+    "num_bins": "trial_num_bins",
+}
 # names in info["findings"]
 ODD_TRIALS = "rows of the table of trials that are cut short, skipped"
 ODD_COLUMNS = "columns of the trials that are not one value each"
@@ -57,10 +65,8 @@ class Clock(NamedTuple):
             values.dtype.kind in "iuf" and values.ndim == 1,
             f"{path}: column {name!r} is text, expected seconds",
         )
-        asked = getattr(self.unit, kind)
         said = None if f"{kind}=" in self.typed else self.unit_of(name, path)
-        unit_s = asked if said is None else said
-        return in_seconds(values, unit_s)
+        return in_seconds(values, getattr(self.unit, kind) if said is None else said)
 
     def unit_of(self, name: str, path: Path) -> float | None:
         """Seconds of the unit that a column's name ends in; None where it says none."""
@@ -90,8 +96,7 @@ class Clock(NamedTuple):
             )
             return np.full(num_rows, self.segment_start_s[0])
         require(said.dtype.kind in "iuf", f"{path}: column segment is text, expected 0, 1, ...")
-        place = np.searchsorted(self.segments, said)
-        place = np.minimum(place, len(self.segments) - 1)
+        place = np.minimum(np.searchsorted(self.segments, said), len(self.segments) - 1)
         is_read = np.asarray(self.segments)[place] == said
         return np.where(is_read, self.segment_start_s[place], np.nan)
 
@@ -157,17 +162,17 @@ def trials_of(path: Path, clock: Clock, spec: ReadSpec) -> TrialTable:
         events = clock.seconds(table[spec.align], spec.align, "trials", path)
         starts, stops = (events + edge for edge in spec.window)
     else:
-        names = [_column_of(table, bases) for bases in (_STARTS, _STOPS)]
-        for name, wanted in zip(names, ("start_s", "stop_s"), strict=True):
-            require(
-                name is not None,
-                f"{path} has no column {wanted}; add start_s and stop_s, or give --align and "
-                f"--window (columns: {', '.join(table)})"[:300],
-            )
-        starts, stops = (clock.seconds(table.pop(name), name, "trials", path) for name in names)
-    reserved = {"start_s": "trial_start_s", "split": "trial_split"}
-    taken = {"start_bin": "trial_start_bin", "num_bins": "trial_num_bins"}
-    conditions = {(reserved | taken).get(name, name): values for name, values in table.items()}
+        names = {"start_s": _column_of(table, _STARTS), "stop_s": _column_of(table, _STOPS)}
+        lacking = [wanted for wanted, name in names.items() if name is None]
+        require(
+            not lacking,
+            f"{path} has no column {(lacking or [''])[0]}; add start_s and stop_s, or give --align "
+            f"and --window (columns: {', '.join(table)})"[:300],
+        )
+        starts, stops = (
+            clock.seconds(table.pop(name), name, "trials", path) for name in names.values()
+        )
+    conditions = {_RESERVED.get(name, name): values for name, values in table.items()}
     dropped = {reason: number for reason, number in dropped.items() if number}
     return TrialTable(starts + shift_s, stops + shift_s, dropped, conditions, findings, skipped)
 
@@ -244,23 +249,20 @@ def behaviour_of(
         InputError: a table has no column of times, or none of values.
     """
     made: dict[str, np.ndarray] = {}
-    findings: dict[str, int] = {}
+    findings = Counter()
     starts = bin_starts(starts_s, num_bins, bin_size_s)
     for path in paths:
         table, odd_rows = _samples(path)
-        if odd_rows:
-            name = "samples of behaviour without a time or a value"
-            findings[name] = findings.get(name, 0) + odd_rows
+        findings["samples of behaviour without a time or a value"] += odd_rows
         time_name = _column_of(table, _TIMES)
         require(
             time_name is not None,
             f"{path} has no column time_s; name the times of its samples so (columns: "
             f"{', '.join(table)})"[:300],
         )
-        raw = table.pop(time_name)
-        times_s = clock.seconds(raw, time_name, "behavior", path)
+        times_s = clock.seconds(table.pop(time_name), time_name, "behavior", path)
         times_s = times_s + clock.shifts(table, len(times_s), path)
-        read = 0
+        num_before = len(made)
         for name, values in table.items():
             own_times = table.get(f"{name}_times_s", times_s)
             if name.endswith("_times_s") and name.removesuffix("_times_s") in table:
@@ -272,13 +274,13 @@ def behaviour_of(
                 continue
             own = clean_signal(own_times, values, f"{path}, {name}", findings)
             binned = mean_in_bins(*own, starts, bin_size_s, max_gap_s=spec.max_gap_s)
-            if not np.isfinite(binned).any():
-                findings[UNKNOWN_SIGNALS] = findings.get(UNKNOWN_SIGNALS, 0) + 1
+            findings[UNKNOWN_SIGNALS] += not np.isfinite(binned).any()
             plain = _plain_name(name, made)
             made[f"{plain}_" if plain.endswith("_valid") else plain] = binned
-            read += 1
-        require(read, f"{path} has no column of numbers beside {time_name!r}; add one")
-    return made, findings
+        require(
+            len(made) > num_before, f"{path} has no column of numbers beside {time_name!r}; add one"
+        )
+    return made, dict(+findings)
 
 
 def _samples(path: Path) -> tuple[dict[str, np.ndarray], int]:
@@ -294,37 +296,26 @@ def _samples(path: Path) -> tuple[dict[str, np.ndarray], int]:
             lines = (decoded(line) for line in file)
             header = next(lines, "")
             mark = separator_of(header)
-            names = cells_of(header, mark)
-            given = [name for name in names if name]
-            require(
-                given and len(set(given)) == len(given),
-                f"{path} names a column twice or none; rename one",
-            )
+            names = named_once(cells_of(header, mark), path)
             if (numbers := _numbers_alone(path, mark, len(names))) is not None:
                 return dict(zip(names, numbers.T, strict=True)), 0
-            columns = [array.array("d") for _ in names]
-            text = [0] * len(names)  # cells that are no numbers
-            odd = 0
+            columns, odd = [array.array("d") for _ in names], 0
+            text = Counter()  # cells of a column that are no numbers
             for row in (cells_of(line, mark) for line in lines):
-                if not any(row):
-                    continue
                 if len(row) != len(names):
-                    odd += 1
-                    continue
-                for number, cell in enumerate(row):
-                    try:
-                        columns[number].append(float(cell) if cell else np.nan)
-                    except ValueError:
-                        columns[number].append(np.nan)
-                        text[number] += 1
+                    odd += any(row)
+                elif any(row):
+                    for name, column, cell in zip(names, columns, row, strict=True):
+                        column.append(as_number(cell))
+                        text[name] += np.isnan(column[-1]) and cell.lower() not in ("", "nan")
         except (UnicodeDecodeError, OSError):
             raise InputError(f"{path} is not a table of text; write it again") from None
     made = {}
-    for name, column, num_text in zip(names, columns, text, strict=True):
-        values = np.frombuffer(column, np.float64) if len(column) else np.empty(0)
+    for name, column in zip(names, columns, strict=True):
+        values = np.array(column)
         # a column of words is no behaviour; a stray word in one of numbers is a missing value
-        known = int(np.isfinite(values).sum())
-        made[name] = values if num_text <= known else np.full(len(values), "")
+        is_text = text[name] > np.isfinite(values).sum()
+        made[name] = np.full(len(values), "") if is_text else values
     return made, odd
 
 

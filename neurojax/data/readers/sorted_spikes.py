@@ -50,16 +50,7 @@ def sorted_spikes(
     Raises:
         InputError: shapes or dtypes are wrong, an id is out of range, or no spike is left.
     """
-    times, ids = np.asarray(times_s), np.asarray(clusters)
-    times, ids = (
-        array.ravel() if array.ndim == 2 and 1 in array.shape else array for array in (times, ids)
-    )
-    require(
-        times.ndim == 1 and ids.shape == times.shape,
-        f"{where} has {list(times.shape)} spike times and {list(ids.shape)} clusters, expected "
-        "one of each a spike; they belong to different revisions or are damaged",
-    )
-    require(times.dtype.kind in "iuf", f"{where}: spike times are {times.dtype}, expected seconds")
+    times, ids = one_each(times_s, clusters, where)
     times = times.astype(np.float64, copy=False)
     if ids.dtype.kind == "f" and np.isnan(ids).any():
         ids = np.where(np.isnan(ids), _NO_ID, ids)  # a blank cluster loses its own spikes alone
@@ -93,13 +84,22 @@ def sorted_spikes(
         ((times[1:] == times[:-1]) & (ids[1:] == ids[:-1])).sum()
     )
     cluster_id, rows = _rows(ids, num_clusters)
-    return SortedSpikes(
-        times,
-        rows,
-        cluster_id,
-        dropped,
-        {name: number for name, number in findings.items() if number},
+    return SortedSpikes(times, rows, cluster_id, dropped, add_counts(findings))
+
+
+def one_each(times: np.ndarray, clusters: np.ndarray, where: str) -> tuple[np.ndarray, np.ndarray]:
+    """A time and a cluster of each spike, [spikes] twice; raises InputError where they are not."""
+    times, clusters = (
+        array.ravel() if array.ndim == 2 and 1 in array.shape else array
+        for array in (np.asarray(times), np.asarray(clusters))
     )
+    require(
+        times.ndim == 1 and clusters.shape == times.shape,
+        f"{where} has {list(times.shape)} spike times and {list(clusters.shape)} clusters, "
+        "expected one of each a spike; they belong to different revisions or are damaged",
+    )
+    require(times.dtype.kind in "iuf", f"{where}: spike times are {times.dtype}, expected numbers")
+    return times, clusters
 
 
 def _rows(ids: np.ndarray, num_clusters: int | None) -> tuple[np.ndarray, np.ndarray]:
@@ -128,8 +128,5 @@ def keep_units(spikes: SortedSpikes, keep: np.ndarray) -> SortedSpikes:
 
 
 def add_counts(*counts: dict[str, int]) -> dict[str, int]:
-    """Sums numbers by name."""
-    total = Counter()
-    for record in counts:
-        total.update(record)
-    return dict(total)
+    """Sums numbers by name, those above zero."""
+    return dict(sum(map(Counter, counts), Counter()))

@@ -7,7 +7,7 @@ import numpy as np
 
 from neurojax.data.clock import TimeUnit, in_seconds, require_seconds
 from neurojax.data.observed import heard, shared
-from neurojax.data.readers.sorted_spikes import SortedSpikes
+from neurojax.data.readers.sorted_spikes import SortedSpikes, one_each
 from neurojax.data.readers.sorting_folders import Sorting
 from neurojax.data.readers.spec import ReadSpec, as_number
 from neurojax.data.readers.trials import whole_times
@@ -60,18 +60,8 @@ def timed(sorting: Sorting, spec: ReadSpec, rate_hz: float | None, where: str) -
         where: for messages.
     """
     unit_s = _unit_s(sorting, spec, rate_hz, where)
-    raw = _signed(np.asarray(sorting.times))
-    raw = raw.ravel() if raw.ndim == 2 and 1 in raw.shape else raw
-    require(
-        raw.dtype.kind in "iuf", f"{where}: spike times are {raw.dtype}, expected samples, numbers"
-    )
-    times, clusters = in_seconds(raw, unit_s), np.asarray(sorting.clusters)
-    clusters = clusters.ravel() if clusters.ndim == 2 and 1 in clusters.shape else clusters
-    require(
-        times.ndim == 1 and times.shape == clusters.shape,
-        f"{where} has {list(times.shape)} spike times and {list(clusters.shape)} clusters, "
-        "expected one of each a spike; they belong to different revisions or are damaged",
-    )
+    raw, clusters = one_each(_signed(np.asarray(sorting.times)), sorting.clusters, where)
+    times = in_seconds(raw, unit_s)
     number = len(sorting.num_samples)
     lengths_s, sure = _lengths_s(sorting, spec, number, rate_hz, where)
     taken, findings = _taken(spec, number, where)
@@ -153,16 +143,13 @@ def judge(
 
 def _unit_s(sorting: Sorting, spec: ReadSpec, rate_hz: float | None, where: str) -> float:
     """Seconds of one unit of the spike times."""
+    asked, typed = TimeUnit.of(spec.time_unit).spikes, spec.time_unit or ""
     if sorting.in_seconds:
-        asked = TimeUnit.of(spec.time_unit).spikes
         return 1.0 if asked is None else asked
-    typed = spec.time_unit or ""
-    asked = TimeUnit.of(spec.time_unit).spikes
     times = np.asarray(sorting.times)
     fractions = times.dtype.kind == "f" and np.any(times[np.isfinite(times)] % 1)
-    if asked is not None and ("spikes=" in typed or typed.startswith("samples")):
-        return asked
-    if asked is not None and (fractions or rate_hz is None):
+    of_spikes = "spikes=" in typed or typed.startswith("samples")
+    if asked is not None and (of_spikes or fractions or rate_hz is None):
         return asked
     require(
         asked is None,
@@ -184,19 +171,14 @@ def _unit_s(sorting: Sorting, spec: ReadSpec, rate_hz: float | None, where: str)
 def rate_of(sorting: Sorting, spec: ReadSpec, where: str) -> float | None:
     """Samples a second: what was typed, else what the folder says."""
     given, rate_hz = spec.option("sample_rate_hz"), sorting.sample_rate_hz
-    unit_s = TimeUnit.of(spec.time_unit).spikes
-    if rate_hz is None and unit_s is not None and "samples:" in spec.time_unit:
-        rate_hz = 1 / unit_s
     if given is not None:
         rate_hz = as_number(given)
-        require(
-            not np.isnan(rate_hz),
-            f"sample_rate_hz={given!r}; expected samples a second, such as 30000",
-        )
+    elif rate_hz is None and "samples:" in (spec.time_unit or ""):
+        rate_hz = 1 / TimeUnit.of(spec.time_unit).spikes
     require(
         rate_hz is None or 0 < rate_hz < 1e7,
-        f"{where}: the sample rate is {rate_hz or 0:g} Hz, expected samples a second, such as "
-        "30000",
+        f"{where}: the sample rate is {given or f'{rate_hz or 0:g}'} Hz, expected samples a "
+        "second, such as --options=sample_rate_hz=30000",
     )
     return rate_hz
 
@@ -244,26 +226,23 @@ def windows(
     start, so that two probes have the same; those before its first spike, of `times_s` rising, are
     left out."""
     whole_times(window_s, bin_size_s, f"{where}: window_s={window_s:g}")
-    made, span_s = [], 0.0
+    made, span_s, number = [np.empty(0)], 0.0, 0
     for begin, end, is_known in zip(clock.start_s, clock.stop_s, clock.ends_known, strict=True):
-        place = np.searchsorted(times_s, [-np.inf if not made else begin, end])
-        if place[0] == place[1]:
+        since = begin if len(made) > 1 else -np.inf
+        own = times_s[slice(*np.searchsorted(times_s, [since, end]))]
+        if not len(own):
             continue
-        first, last = float(times_s[place[0]]), float(times_s[place[1] - 1])
-        last = end if is_known else last
-        first = begin + window_s * np.floor((first - begin) / window_s)
+        last = end if is_known else float(own[-1])
+        first = begin + window_s * np.floor((own[0] - begin) / window_s)
         number = int(min((last - first) / window_s + 1e-9, 1e9))
         span_s += last - first
-        require(
-            number <= 10**7,
-            f"{where}: spikes span {last - first:g} s, {number} windows of {window_s:g} s; check "
-            "both",
-        )
+        if number > 10**7:
+            break
         made.append(first + np.arange(number) * window_s)
-    starts = np.concatenate([np.empty(0), *made])
+    starts = np.concatenate(made)
     require(
-        len(starts),
-        f"{where}: spikes span {span_s:g} s, 0 windows of {window_s:g} s; check both",
+        len(starts) and number <= 10**7,
+        f"{where}: spikes span {span_s:g} s, {number} windows of {window_s:g} s; check both",
     )
     return starts
 

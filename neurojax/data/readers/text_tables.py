@@ -25,15 +25,20 @@ def read_rows(path: Path) -> tuple[list[dict[str, str]], int]:
     cells = [cells_of(line, mark) for line in lines]
     rows = [row for row in cells if any(row)]
     require(rows, f"{path} is empty; expected a line of names and one line a row")
-    names = rows[0]
-    given = [name for name in names if name]
-    require(
-        given and len(set(given)) == len(given), f"{path} names a column twice or none; rename one"
-    )
+    names = named_once(rows[0], path)
     # editors leave separators behind the last cell
     trimmed = [row[: len(names)] if not any(row[len(names) :]) else row for row in rows[1:]]
     whole = [row for row in trimmed if len(row) == len(names)]
     return [dict(zip(names, row, strict=True)) for row in whole], len(rows) - 1 - len(whole)
+
+
+def named_once(names: list[str], path: Path) -> list[str]:
+    """The cells of a line of names; raises InputError where they name a column twice or none."""
+    given = [name for name in names if name]
+    require(
+        given and len(set(given)) == len(given), f"{path} names a column twice or none; rename one"
+    )
+    return names
 
 
 def separator_of(header: str) -> str:
