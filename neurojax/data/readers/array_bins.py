@@ -33,7 +33,7 @@ class Binned:
         axes: lengths that the file's other arrays may have.
         rows: which bins of the file belong to trials, for arrays of one row a bin.
         observed: bool [total_bins, N]; None where all was.
-        record: what goes to `info` about the spikes.
+        findings, spikes_dropped: name -> number, for `info`; zeros are not told.
         keep: bool [trials], False where a trial has no known time; None where all have.
         bins_outside: bins of the file that lie in no trial or window, without those that pad.
     """
@@ -47,7 +47,8 @@ class Binned:
     axes: Axes
     rows: np.ndarray | slice
     observed: np.ndarray | None = None
-    record: dict[str, Any] = dataclasses.field(default_factory=dict)
+    findings: dict[str, int] = dataclasses.field(default_factory=dict)
+    spikes_dropped: dict[str, int] = dataclasses.field(default_factory=dict)
     bins_outside: int = 0
     keep: np.ndarray | None = None
 
@@ -103,7 +104,6 @@ def bin_counts(arrays: Arrays, spec: ReadSpec, num_units: int | None, where: str
     if observed is None and not declared.says() and spec.silence != "keep":
         observed = told_by_counts(kept, bin_size_s, arrays.get("unit_probe"))
         fell_silent = 0 if observed is None else int((~observed).any(1).sum())
-    odd = {FELL_SILENT: fell_silent, "bins whose times jump within a trial": jumps}
     return Binned(
         kept,
         lengths,
@@ -114,8 +114,8 @@ def bin_counts(arrays: Arrays, spec: ReadSpec, num_units: int | None, where: str
         Axes(len(lengths), len(flat), flat.shape[1], trial_bins),
         rows,
         observed,
-        {"findings": told} if (told := {name: n for name, n in odd.items() if n}) else {},
-        0 if counts.ndim == 3 else len(flat) - len(kept),
+        {FELL_SILENT: fell_silent, "bins whose times jump within a trial": jumps},
+        bins_outside=0 if counts.ndim == 3 else len(flat) - len(kept),
     )
 
 

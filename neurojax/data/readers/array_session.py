@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from neurojax.data.binning import merge_bins, merge_means, merge_valid
+from neurojax.data.checks.findings import PART_LEFT_OUT
 from neurojax.data.readers.array_bins import Binned
 from neurojax.data.readers.never_observed import kept_of
 from neurojax.data.readers.own_clock import Timed, in_bins
@@ -48,8 +49,12 @@ def session_of_bins(
         **info,
         "bins_merged": binned.factor,
         "trial_start_s_source": binned.starts_source,
-        **binned.record,
     }
+    left = {f"{PART_LEFT_OUT} ({reason})": 1 for reason in roles.left_out}
+    told = {"findings": binned.findings | left, "spikes_dropped": binned.spikes_dropped}
+    for key, numbers in told.items():
+        if some := {name: number for name, number in numbers.items() if number}:
+            info[key] = {**info.get(key, {}), **some}
     fields = _merged(binned, roles, info, where)
     counts, lengths, starts = fields.pop("counts"), fields.pop("lengths"), binned.starts_s
     fields["behaviour"] |= in_bins(timed, starts, lengths, binned.bin_size_s, spec, info, where)
@@ -122,13 +127,11 @@ def _merged(binned: Binned, roles: Roles, info: dict[str, Any], where: str) -> d
         & np.isfinite(behaviour[name]).any(axis=1)
         for name, mask in roles.behaviour_valid.items()
     }
-    observed = binned.observed
-    made = {
+    seen = binned.observed
+    return {
         "counts": counts,
         "lengths": merged_lengths,
         "behaviour": behaviour,
         "behaviour_valid": valid,
+        "observed": None if seen is None else merge_valid(seen, lengths, factor),
     }
-    if observed is not None:
-        made["observed"] = merge_valid(observed, lengths, factor)
-    return made

@@ -1,7 +1,5 @@
 """Spike times of a file as trials, windows and observed entries of bins."""
 
-from typing import Any
-
 import numpy as np
 
 from neurojax.data.checks.findings import FELL_SILENT, spike_findings
@@ -73,12 +71,6 @@ def bin_spikes(arrays: Arrays, spec: ReadSpec, num_units: int | None, where: str
     observed, fell_silent = _observed(
         arrays, times, units, counts, starts, lengths, spec, bin_size_s, where
     )
-    odd |= {FELL_SILENT: fell_silent} if fell_silent else {}
-    told = {
-        "findings": odd,
-        "spikes_dropped": {reason: number for reason, number in dropped.items() if number},
-    }
-    record: dict[str, Any] = {name: numbers for name, numbers in told.items() if numbers}
     axes = Axes(len(lengths), len(counts), counts.shape[1], common(lengths))
     source = spec.align or ("windows" if spec.window_s else "file")
     return Binned(
@@ -91,7 +83,8 @@ def bin_spikes(arrays: Arrays, spec: ReadSpec, num_units: int | None, where: str
         axes,
         slice(None),
         observed,
-        record,
+        odd | {FELL_SILENT: fell_silent},
+        dropped,
         keep=keep,
     )
 

@@ -22,7 +22,6 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data.checks.findings import PART_LEFT_OUT
 from neurojax.data.readers import one_file
 from neurojax.data.readers.array_bins import bin_counts
 from neurojax.data.readers.array_session import session_of_bins
@@ -100,7 +99,4 @@ def read_session(source: str, spec: ReadSpec) -> Session:
     roles = assign_roles(arrays, binned.axes, dataclasses.replace(spec, behavior=named), where)
     if roles.notes:
         info["notes"] = roles.notes
-    left = {f"{PART_LEFT_OUT} ({reason})": 1 for reason in roles.left_out}
-    told = {**binned.record.get("findings", {}), **left}
-    binned = dataclasses.replace(binned, record={**binned.record, "findings": told})
     return session_of_bins(binned, roles, timed, stored_split, units, info, spec, session_id, where)

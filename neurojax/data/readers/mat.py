@@ -48,7 +48,6 @@ from neurojax.data.readers.mat_values import (
 )
 from neurojax.data.readers.matlab_values import Cell, load_matlab, value_at
 from neurojax.data.readers.roles import Roles
-from neurojax.data.readers.sorted_spikes import add_counts
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.session import Session
 from neurojax.errors import InputError, require
@@ -171,15 +170,6 @@ def _read(
             read, odd, number = of_cell(cell, spec, own, told, where)
         binned = bin_spikes(made | read | own, spec, number, where)
         info |= odd
-        record = binned.record
-        both = {
-            "findings": record.get("findings", {}) | odd.get("findings", {}),  # each counts all
-            "spikes_dropped": add_counts(
-                odd.get("spikes_dropped", {}), record.get("spikes_dropped", {})
-            ),
-        }
-        record = record | {key: counted for key, counted in both.items() if counted}
-        binned = dataclasses.replace(binned, record=record)
     num_units, num_trials = binned.axes.num_units, binned.axes.num_trials
     units = {} if cluster_id is None else {"unit_id": cluster_id.astype(str)}
     units |= {
