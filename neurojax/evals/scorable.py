@@ -172,11 +172,12 @@ def require_scorable(sessions: Sequence[Session], *, needs_validation: bool) -> 
                 len(session.trials_of(split)),
                 f"session {session.session_id} has no {SPLIT_NAMES[split]} trial; {remedy}",
             )
-        require(
-            session.mean_counts(TRAIN).any(),
-            f"session {session.session_id} has no spike in its train trials; leave it out",
-        )
         leaks.require_no_overlap(session)
     if any(usability.errors_of(sessions).values()):
+        for session in sessions:
+            require(
+                session.mean_counts(TRAIN).any(),
+                f"session {session.session_id} has no spike in its train trials; leave it out",
+            )
         leaks.require_no_copies(sessions)  # names the trials
         usability.require_usable(sessions)

@@ -112,5 +112,5 @@ def _files_of_run(
     if allow_dataset_change or not (trained and (folder / roster.ROSTER_NAME).is_file()):
         contents[roster.ROSTER_NAME] = json_bytes(roster.content_of(plan.entries))
     kept = trained_trials.joined(before, dataset.sessions, digests)
-    told_of = None if kept is None else json_bytes(trained_trials.content_of(kept))
+    told_of = None if kept is None else trained_trials.bytes_of(kept)
     return contents | {trained_trials.NAME: told_of}

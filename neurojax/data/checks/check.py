@@ -20,6 +20,7 @@ from neurojax.data.checks.check_signals import signal_facts, signal_findings, sp
 from neurojax.data.checks.drift import drift
 from neurojax.data.checks.findings import LEVELS, Finding, recorded_findings
 from neurojax.data.checks.same_units import Outline, pairs_alike, repeated_units
+from neurojax.data.checks.sums import spikes_of_trials
 from neurojax.data.region_names import one_spelling
 from neurojax.data.session import SPLIT_NAMES, TRAIN, Session, names_a_region
 from neurojax.data.splits import later_trials_within
@@ -175,7 +176,7 @@ def _shared_facts(session: Session, digests: dict[int, tuple[bytes, int]]) -> di
 
 
 def _survey_of_counts(session: Session, errors_only: bool = False) -> _Survey:
-    per_trial = np.stack([trial_spikes(session, trial) for trial in range(session.num_trials)])
+    per_trial = spikes_of_trials(session)
     totals = enumerate(per_trial.sum(1).tolist())
     # silent trials are equal without being copies
     digests = {t: (trial_digest(session, t), total) for t, total in totals if total}
@@ -186,7 +187,9 @@ def _survey_of_counts(session: Session, errors_only: bool = False) -> _Survey:
     if errors_only:
         facts = _shared_facts(session, digests)
         findings = split_findings(facts, spikes, None, session)
-        return _Survey(facts, digests, outline, findings + behaviour_findings(session))
+        return _Survey(
+            facts, digests, outline, findings + behaviour_findings(session, errors_only=True)
+        )
     seen = observed_facts(session)
     share = 1.0 if seen is None else seen["share"]
     change = drift(per_trial, observed_bins(session), session.trial_start_s, session.split)

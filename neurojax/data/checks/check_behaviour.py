@@ -30,7 +30,7 @@ class _Lack(NamedTuple):
     steps: np.ndarray
 
 
-def behaviour_findings(session: Session) -> list[Finding]:
+def behaviour_findings(session: Session, errors_only: bool = False) -> list[Finding]:
     """Warnings about behaviours that are not known in every bin, errors about masks that are
     wrong, of any kind of recording."""
     found = []
@@ -41,7 +41,8 @@ def behaviour_findings(session: Session) -> list[Finding]:
             sentence = f"behaviour {name!r} has NaN or infinity in bins marked valid"
             remedy = f"correct {name}_valid, or leave it out"
             found.append(Finding("error", "behaviour_marked_valid", sentence, remedy))
-        found += _of_one(session, name, finite & valid[:, None])
+        if not errors_only:
+            found += _of_one(session, name, finite & valid[:, None])
     return found
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from neurojax.data.checks.same_units import Outline, Population, correlation
+from neurojax.data.checks.sums import sums_of_rows
 from neurojax.data.observed import merged
 from neurojax.data.session import Session
 
@@ -160,14 +161,14 @@ def _stretches(session: Session) -> np.ndarray:
     chosen = order[np.unique(np.linspace(0, len(order) - 1, _MOST_STRETCHES).astype(np.int64))]
     shortest = max(_SHORTEST_BINS, int(np.ceil(_SHORTEST_S / session.bin_size_s)))
     wanted = max(1, _MOST_STRETCHES // len(chosen))
-    found = []
-    for trial in chosen:
-        length = int(session.trial_num_bins[trial])
-        parts = int(np.clip(length // shortest, 1, wanted))
-        edges = np.rint(np.linspace(0, length, parts + 1)) * session.bin_size_s
-        edges += session.trial_start_s[trial]
-        found.append(np.stack([edges[:-1], edges[1:]], 1))
-    return np.concatenate(found)
+    lengths, starts_s = session.trial_num_bins[chosen], session.trial_start_s[chosen]
+    pieces = {}
+    for length in np.unique(lengths).tolist():
+        parts = min(max(length // shortest, 1), wanted)
+        edges = np.rint(np.arange(parts + 1) * (length / parts)) * session.bin_size_s
+        pieces[length] = np.stack([edges[:-1], edges[1:]], 1)
+    own = [pieces[length] for length in lengths.tolist()]
+    return np.concatenate(own) + np.repeat(starts_s, [len(piece) for piece in own])[:, None]
 
 
 def _rates_hz(session: Session, stretch_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -176,23 +177,31 @@ def _rates_hz(session: Session, stretch_s: np.ndarray) -> tuple[np.ndarray, np.n
     times_s = _times_s(session, order)
     reach = np.maximum.accumulate(times_s[:, 1])
     size = session.bin_size_s
-    total = np.zeros((len(stretch_s), session.num_units))
-    num_bins = np.zeros(len(stretch_s))
     first = np.searchsorted(reach, stretch_s[:, 0] + size / 2, side="right")
     last = np.searchsorted(times_s[:, 0], stretch_s[:, 1] - size / 2, side="left")
-    for number, (start, stop) in enumerate(stretch_s):
-        for place in range(first[number], last[number]):
-            length = session.trial_num_bins[order[place]]
-            within = np.rint((np.array([start, stop]) - times_s[place, 0]) / size).astype(np.int64)
-            low, high = np.clip(within, 0, length) + session.trial_start_bin[order[place]]
-            rows = session.recorded[low:high]
-            counted = session.observation == "counts"
-            total[number] += rows.sum(0, dtype=np.int64) if counted else np.abs(rows).sum(0)
-            num_bins[number] += high - low
-    seconds = num_bins * size
+    # A piece is what a stretch and a trial share.
+    number = np.maximum(last - first, 0)
+    stretch = np.repeat(np.arange(len(stretch_s)), number)
+    place = np.arange(len(stretch)) + np.repeat(first - np.cumsum(number) + number, number)
+    within = np.rint((stretch_s[stretch] - times_s[place, :1]) / size).astype(np.int64)
+    bins = np.clip(within, 0, session.trial_num_bins[order[place]][:, None])
+    low, high = (bins + session.trial_start_bin[order[place]][:, None]).T
+    total = np.zeros((len(stretch_s), session.num_units))
+    np.add.at(total, stretch, _amounts(session, low, high))
+    seconds = np.bincount(stretch, high - low, len(stretch_s)) * size
     rates = total / np.where(seconds > 0, seconds, 1)[:, None]
     lengths = np.diff(stretch_s, axis=1)[:, 0]
     return rates, np.minimum(1.0, seconds / np.where(lengths > 0, lengths, 1))
+
+
+def _amounts(session: Session, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Spikes, or the summed size of values, in rows low to high, [pieces, N]."""
+    if session.observation == "counts":
+        return sums_of_rows(session.counts, low, high)
+    found = np.zeros((len(low), session.num_units))
+    for piece, rows in enumerate(zip(low, high, strict=True)):
+        found[piece] = np.abs(session.recorded[slice(*rows)]).sum(0, dtype=np.float64)
+    return found
 
 
 def _above(rates_hz: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ chance, are left out. A recording is known again by `checks.known_recording`, al
 named otherwise, so that trained time is found where no trial is equal. Schema 1 had digests alone.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,11 +25,12 @@ from neurojax.data.checks.known_recording import (
     known_recording,
     trials_trained_on,
 )
+from neurojax.data.checks.sums import spikes_of_trials
 from neurojax.data.observed import merged
 from neurojax.data.session import TRAIN, Session
 from neurojax.data.store.session_format import Digests, digests_of
 from neurojax.errors import InputError, require
-from neurojax.files import read_json, write_json
+from neurojax.files import read_json, write_bytes
 
 NAME = "trained_trials.json"
 SCHEMA = 2
@@ -98,9 +100,13 @@ def why_not_known(session: Session, trained: Trained | None, counts_sha256: str)
 
 
 def _telling(session: Session, trials: Iterable[int]) -> Iterator[tuple[int, bytes]]:
-    for trial in map(int, trials):
-        if check.trial_evidence(session, trial) >= check.TELLING_SPIKES:
-            yield trial, check.trial_digest(session, trial)
+    trials = np.asarray(list(trials), np.int64)
+    if session.observation == "counts":
+        evidence = spikes_of_trials(session, trials).sum(1)
+    else:
+        evidence = np.array([check.trial_evidence(session, trial) for trial in trials.tolist()])
+    for trial in trials[evidence >= check.TELLING_SPIKES].tolist():
+        yield trial, check.trial_digest(session, trial)
 
 
 def joined(
@@ -131,9 +137,9 @@ def joined(
     return Trained(before.digests | own, tuple(recordings.values()), whole)
 
 
-def content_of(trained: Trained) -> dict[str, Any]:
+def bytes_of(trained: Trained) -> bytes:
     """What the file holds."""
-    return {
+    content = {
         "schema": SCHEMA,
         "all_times_known": trained.all_times_known,
         "digests": sorted(digest.hex() for digest in trained.digests),
@@ -149,6 +155,8 @@ def content_of(trained: Trained) -> dict[str, Any]:
             for one in trained.recordings
         ],
     }
+    # Not for people: without line breaks it is written five times as fast.
+    return (json.dumps(content, allow_nan=False) + "\n").encode()
 
 
 def write(folder: Path, sessions: Sequence[Session], before: Trained | None = NOTHING) -> None:
@@ -157,7 +165,7 @@ def write(folder: Path, sessions: Sequence[Session], before: Trained | None = NO
     if trained is None:
         (folder / NAME).unlink(missing_ok=True)
     else:
-        write_json(folder / NAME, content_of(trained))
+        write_bytes(folder / NAME, bytes_of(trained))
 
 
 def read(folder: Path) -> Trained | None:
