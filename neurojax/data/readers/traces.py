@@ -21,7 +21,13 @@ import numpy as np
 from neurojax.data.binning import bins_that_fit
 from neurojax.data.clock import TimeUnit
 from neurojax.data.observed import intervals_of
-from neurojax.data.readers.side_tables import Clock, behaviour_of, table_beside, trials_of
+from neurojax.data.readers.side_tables import (
+    Clock,
+    TrialTable,
+    behaviour_of,
+    table_beside,
+    trials_of,
+)
 from neurojax.data.readers.signals import FILL_SAMPLES, without_fill
 from neurojax.data.readers.spec import ReadSpec, as_number
 from neurojax.data.readers.trace_files import (
@@ -122,7 +128,6 @@ def read_session(source: str, spec: ReadSpec) -> Session:
     """
     place = Path(source)
     require(place.exists(), f"{source} does not exist; check the path")
-    _check_options(spec)
     traces = read_suite2p(place, spec) if place.is_dir() else read_file(place, spec)
     rate_hz = _rate_hz(traces, spec, source)
     start_s = as_number(spec.option("start_s", "0"))
@@ -130,19 +135,19 @@ def read_session(source: str, spec: ReadSpec) -> Session:
     num_fill = without_fill(traces.values)[1]
     traces, dropped = _cells(traces, spec, source)
     folder = place if place.is_dir() else place.parent
-    clock = Clock(
-        np.array([start_s]), (0,), rate_hz, TimeUnit.of(spec.time_unit), spec.time_unit or ""
-    )
-    windows = _windows(folder, clock, len(traces.values), rate_hz, spec, source)
+    # Times of a table are on the clock of the session; frames count from the first one.
+    clock = Clock(np.zeros(1), (0,), rate_hz, TimeUnit.of(spec.time_unit), spec.time_unit or "")
+    windows = _windows(folder, clock, start_s, len(traces.values), spec, source)
     known = np.isfinite(traces.values)
     placed = _placed(windows, known, start_s, rate_hz, spec, source)
     order, first, length, split, split_source, dropped_trials = placed
+    made, odd = _behaviour(folder, clock, start_s, len(known), spec)
     info = {
         "source": {"file" if place.is_file() else "folder": place.name, "signal": traces.signal},
         "traces": traces.kind,
         "units_dropped": dropped,
         "trials_dropped": windows.dropped | dropped_trials,
-        "findings": windows.findings | ({FILL_SAMPLES: num_fill} if num_fill else {}),
+        "findings": windows.findings | ({FILL_SAMPLES: num_fill} if num_fill else {}) | odd,
         "trial_columns_skipped": windows.skipped,
         "split_source": split_source,
     }
@@ -163,15 +168,12 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         },
         info=info,
     )
-    session = session.with_fields(validity=intervals_of(known))
-    return validate_session(_with_behaviour(session, folder, clock, start_s, spec))
-
-
-def _check_options(spec: ReadSpec) -> None:
-    require(
-        spec.option("cells", "accepted") in ("accepted", "all"),
-        f"cells={spec.option('cells')!r}; expected accepted or all",
+    session = session.with_fields(
+        validity=intervals_of(known),
+        behaviour=made,
+        behaviour_valid={name: np.isfinite(values).any(axis=1) for name, values in made.items()},
     )
+    return validate_session(session)
 
 
 def _rate_hz(traces: Traces, spec: ReadSpec, where: str) -> float:
@@ -192,15 +194,17 @@ def _rate_hz(traces: Traces, spec: ReadSpec, where: str) -> float:
 
 def _cells(traces: Traces, spec: ReadSpec, where: str) -> tuple[Traces, dict[str, int]]:
     """The cells that count, and reason -> number of the others."""
-    empty = ~np.isfinite(traces.values).any(axis=0)
-    refused = ~traces.accepted & (spec.option("cells", "accepted") == "accepted")
-    reasons = {"not accepted as a cell": refused, "never observed": empty & ~refused}
-    keep = ~(empty | refused)
+    wanted = spec.option("cells", "accepted")
+    require(wanted in ("accepted", "all"), f"cells={wanted!r}; expected accepted or all")
+    reasons = {
+        "not accepted as a cell": ~traces.accepted & (wanted == "accepted"),
+        "never observed": ~np.isfinite(traces.values).any(axis=0),
+    }
     require(
-        keep.any(),
-        f"{where}: none of {len(keep)} cells is left; take all with --options=cells=all",
+        not np.any(list(reasons.values()), axis=0).all(),
+        f"{where}: none of {len(traces.channel)} cells is left; take all with --options=cells=all",
     )
-    told = {reason: int(which.sum()) for reason, which in reasons.items() if which.any()}
+    keep, told = counted_drops(reasons, "cell", where)
     kept = dataclasses.replace(
         traces,
         values=traces.values[:, keep],
@@ -210,28 +214,16 @@ def _cells(traces: Traces, spec: ReadSpec, where: str) -> tuple[Traces, dict[str
     return kept, told
 
 
-@dataclasses.dataclass(frozen=True)
-class _Windows:
-    """Trials that stay, in the order of the table."""
-
-    starts_s: np.ndarray
-    stops_s: np.ndarray
-    conditions: dict[str, np.ndarray]
-    dropped: dict[str, int]
-    findings: dict[str, int]
-    skipped: list[str]
-
-
 def _windows(
-    folder: Path, clock: Clock, num_frames: int, rate_hz: float, spec: ReadSpec, where: str
-) -> _Windows:
-    start_s = float(clock.segment_start_s[0])
+    folder: Path, clock: Clock, start_s: float, num_frames: int, spec: ReadSpec, where: str
+) -> TrialTable:
+    """Trials of the table, in its order, that can be used; or windows."""
+    rate_hz, name = clock.sample_rate_hz, spec.option("trials")
     end_s = start_s + num_frames / rate_hz
-    name = spec.option("trials")
-    path = table_beside(folder, name, "trials", "trials") if name is not None else None
-    here = next((folder / table for table in _TABLES if (folder / table).is_file()), None)
-    path = here if path is None and spec.window_s is None else path
-    if path is None:
+    path = next((folder / table for table in _TABLES if (folder / table).is_file()), None)
+    if name is not None:
+        path = table_beside(folder, name, "trials", "trials")
+    if path is None or (name is None and spec.window_s is not None):
         require(
             spec.window_s is not None,
             f"{where}: traces without trials; add trials.csv with start_s and stop_s, or cut them "
@@ -245,27 +237,24 @@ def _windows(
             f"{spec.window_s:g} s; change window_s",
         )
         starts = start_s + np.arange(number) * (num_samples / rate_hz)
-        return _Windows(starts, starts + num_samples / rate_hz, {}, {}, {}, [])
+        return TrialTable(starts, starts + num_samples / rate_hz, {}, {}, {}, [])
     require(
         spec.window_s is None,
         f"{where}: window_s={spec.window_s} cuts recordings without trials, but {path.name} has "
         "trials",
     )
-    # Times of a table are on the clock of the session; frames count from the first one.
-    table = trials_of(path, clock._replace(segment_start_s=np.zeros(1)), spec)
+    table = trials_of(path, clock, spec)
     starts, stops = table.starts_s, table.stops_s
     if _counts_frames(path):
         starts, stops = starts + start_s, stops + start_s
     keep, dropped = kept_windows(
         starts, stops, (start_s, end_s + 0.5 / rate_hz), {}, spec, 1 / rate_hz, f"{path}"
     )
-    return _Windows(
-        starts[keep],
-        stops[keep],
-        {name: values[keep] for name, values in table.conditions.items()},
-        table.dropped | dropped,
-        table.findings,
-        table.skipped,
+    return table._replace(
+        starts_s=starts[keep],
+        stops_s=stops[keep],
+        conditions={name: values[keep] for name, values in table.conditions.items()},
+        dropped=table.dropped | dropped,
     )
 
 
@@ -279,7 +268,7 @@ def _counts_frames(path: Path) -> bool:
 
 
 def _placed(
-    windows: _Windows,
+    windows: TrialTable,
     known: np.ndarray,
     start_s: float,
     rate_hz: float,
@@ -290,7 +279,7 @@ def _placed(
     stay and its source; reason -> number of the others.
 
     Args:
-        windows: see there.
+        windows: of the recording.
         known: bool [frames, cells], where a cell was observed.
         start_s, rate_hz: of the frames.
         spec: its `split` decides.
@@ -314,21 +303,12 @@ def _placed(
     return order[~across], first, length, split[~across], source, dropped
 
 
-def _with_behaviour(
-    session: Session, folder: Path, clock: Clock, start_s: float, spec: ReadSpec
-) -> Session:
-    """With the tables of behaviour that the option names, in every frame of the recording."""
-    if (names := spec.option("behavior")) is None:
-        return session
-    paths = [table_beside(folder, name, "behavior", "behav") for name in names.split("+")]
-    on_session = clock._replace(segment_start_s=np.zeros(1))
-    one = np.array([len(session.values)])
-    made, findings = behaviour_of(
-        paths, on_session, spec, np.array([start_s]), one, session.bin_size_s
-    )
-    told = {**session.info.get("findings", {}), **findings}
-    return session.with_fields(
-        behaviour=made,
-        behaviour_valid={name: np.isfinite(values).any(axis=1) for name, values in made.items()},
-        info={**session.info, "findings": told},
-    )
+def _behaviour(
+    folder: Path, clock: Clock, start_s: float, num_frames: int, spec: ReadSpec
+) -> tuple[dict[str, np.ndarray], dict[str, int]]:
+    """Behaviour of the tables that the option names, in every frame, and what was odd."""
+    names = spec.option("behavior")
+    names = [] if names is None else names.split("+")
+    paths = [table_beside(folder, name, "behavior", "behav") for name in names]
+    start, one = np.array([start_s]), np.array([num_frames])
+    return behaviour_of(paths, clock, spec, start, one, 1 / clock.sample_rate_hz)
