@@ -111,14 +111,27 @@ def require_seconds(
         raise InputError(
             f"{said}, {rate_hz:.3g} Hz a unit, so their time unit is likely another; {remedy}"
         )
-    if trial_start_s is None or not len(trial_start_s):
+    if trial_start_s is None:
         return
+    require_one_clock(trial_start_s, trial_stop_s, (first, last), "spikes", where)
+
+
+def require_one_clock(
+    trial_start_s: np.ndarray,
+    trial_stop_s: np.ndarray,
+    recorded_s: tuple[float, float],
+    what: str,
+    where: str,
+) -> None:
+    """Raises InputError where most trials, float64 [trials] twice, lie outside of the time in which
+    `what` (spikes, traces) was recorded."""
+    first, last = recorded_s
     inside = (np.asarray(trial_stop_s) > first) & (np.asarray(trial_start_s) < last)
-    if inside.mean() < 0.5:
+    if len(inside) and inside.mean() < 0.5:
         begin, end = np.nanmin(trial_start_s), np.nanmax(trial_stop_s)
         raise InputError(
-            f"{where}: {int((~inside).sum())} of {len(inside)} trials lie outside of the spikes "
-            f"(trials {begin:,.6g} to {end:,.6g} s, spikes {first:,.6g} to {last:,.6g} s); give "
+            f"{where}: {int((~inside).sum())} of {len(inside)} trials lie outside of the {what} "
+            f"(trials {begin:,.6g} to {end:,.6g} s, {what} {first:,.6g} to {last:,.6g} s); give "
             "both on one clock, in seconds, or say their units with --time_unit=spikes=s,trials=ms"
         )
 

@@ -5,6 +5,7 @@ Source: NWB 2 schema, RoiResponseSeries and PlaneSegmentation; suite2p and CaImA
 them.
 """
 
+from collections import Counter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from neurojax.data.clock import TimeUnit
 from neurojax.data.readers import hdf5, nwb_file
 from neurojax.data.readers.nwb_series import is_series, path_of, sample_times, scale_of
 from neurojax.data.readers.nwb_tables import num_rows, plain_columns
+from neurojax.data.readers.signals import FILL_SAMPLES, without_fill
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.readers.trials import counted_drops
 from neurojax.data.store.observation_rules import check_unit_of_values
@@ -30,6 +32,7 @@ class Plane(NamedTuple):
         times_s: float64 [samples], rising, seconds.
         unit: of the values.
         channel, region: str [C].
+        accepted: bool [C], cells that count.
         dropped: reason -> number of ROIs left out.
         notes: name -> number; what was odd.
     """
@@ -39,6 +42,7 @@ class Plane(NamedTuple):
     unit: str
     channel: np.ndarray
     region: np.ndarray
+    accepted: np.ndarray
     dropped: dict[str, int]
     notes: dict[str, int]
 
@@ -77,9 +81,6 @@ def read_planes(file: Any, spec: ReadSpec, where: str) -> Plane:
             f"{where}: {paths[0]} is in {one.unit} and {path} in {other.unit}; convert each as a "
             "session of its own",
         )
-    dropped: dict[str, int] = {}
-    for plane in planes:
-        dropped |= {name: dropped.get(name, 0) + n for name, n in plane.dropped.items()}
     channel = np.concatenate([plane.channel for plane in planes])
     if len(set(channel.tolist())) < len(channel):  # two series of one plane
         channel = np.concatenate(
@@ -88,13 +89,19 @@ def read_planes(file: Any, spec: ReadSpec, where: str) -> Plane:
                 for path, plane in zip(paths, planes, strict=True)
             ]
         )
-    notes = {name: number for plane in planes for name, number in plane.notes.items()}
+    values = np.concatenate([plane.values for plane in planes], axis=1)
+    reasons = {
+        "not accepted as a cell": ~np.concatenate([plane.accepted for plane in planes]),
+        "never a finite value": ~np.isfinite(values).any(axis=0),
+    }
+    keep, dropped = counted_drops(reasons, "cell", where)
     return one._replace(
-        values=np.concatenate([plane.values for plane in planes], axis=1),
-        channel=channel,
-        region=np.concatenate([plane.region for plane in planes]),
+        values=values[:, keep],
+        channel=channel[keep],
+        region=np.concatenate([plane.region for plane in planes])[keep],
+        accepted=np.ones(int(keep.sum()), bool),
         dropped=dropped,
-        notes=notes,
+        notes=dict(sum((Counter(plane.notes) for plane in planes), Counter())),
     )
 
 
@@ -122,23 +129,25 @@ def _plane(file: Any, path: str, group: Any, spec: ReadSpec, where: str) -> Plan
         f"{where} has {num_cells} traces, but rois names {0 if rois is None else len(rois)} "
         "cells; it is damaged",
     )
-    values = _read(data, turned)
+    values, num_fill = without_fill(_read(data, turned))
+    if num_fill:
+        notes[FILL_SAMPLES] = num_fill
     if (np.diff(times) < 0).any():
         notes["frames out of order, sorted"] = int((np.diff(times) < 0).sum())
         order = np.argsort(times, kind="stable")
         times, values = times[order], values[order]
     name, ids, region, accepted = _cells(group, rois, num_cells, where)
     name = name or path.rpartition("/")[2]
-    keep, dropped = np.ones(num_cells, bool), {}
-    if spec.option("rois") != "all" and accepted is not None:
-        keep, dropped = counted_drops({"not accepted as a cell": ~accepted}, "cell", where)
+    if accepted is None or spec.option("rois") == "all":
+        accepted = np.ones(num_cells, bool)
     return Plane(
-        values[:, keep],
+        values,
         times,
         _unit(data),
-        np.array([f"{name}-{number}" for number in ids.tolist()], dtype=str)[keep],
-        np.full(int(keep.sum()), region),
-        dropped,
+        np.array([f"{name}-{number}" for number in ids.tolist()], dtype=str),
+        np.full(num_cells, region),
+        accepted,
+        {},
         notes,
     )
 
@@ -154,9 +163,7 @@ def _read(data: Any, turned: bool) -> np.ndarray:
             blocks.append(block.astype(np.float32))
     values = np.concatenate(blocks)
     values = values[:, None] if values.ndim == 1 else values
-    values = np.ascontiguousarray(values.T) if turned else values
-    values[~np.isfinite(values)] = np.nan
-    return values
+    return np.ascontiguousarray(values.T) if turned else values
 
 
 def _rois(group: Any, where: str) -> np.ndarray | None:

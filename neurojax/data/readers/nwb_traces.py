@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 
 from neurojax.data.binning import bins_that_fit
-from neurojax.data.clock import GRAMMAR
+from neurojax.data.clock import GRAMMAR, require_one_clock
 from neurojax.data.readers.nwb_cells import Plane, read_planes
 from neurojax.data.readers.nwb_series import read_behaviour, series_of
 from neurojax.data.readers.nwb_tables import interval_tables
-from neurojax.data.readers.nwb_trials import Laid, kept, lay_windows
-from neurojax.data.readers.signals import FILL_SAMPLES, without_fill
+from neurojax.data.readers.nwb_trials import Laid, Windows, kept, lay_windows
 from neurojax.data.readers.spec import ReadSpec
-from neurojax.data.readers.trials import choose_split, counted_drops
+from neurojax.data.readers.trials import choose_split
 from neurojax.data.real_values import from_values
 from neurojax.data.session import SPLIT_NAMES, Session
 from neurojax.data.splits import later_trials_within, random_split
@@ -49,17 +48,15 @@ def read_traces(
             "recorded in, leave it out"
         )
     plane = read_planes(file, spec, where)
-    num_fill = without_fill(plane.values)[1]
     rate_hz = _rate_hz(plane.times_s, where)
     span = float(plane.times_s[0]), float(plane.times_s[-1]) + 1 / rate_hz
     laid = lay_windows(file, span, spec, 1 / rate_hz, where)
-    _require_one_clock(laid, span, where)
-    plane = _known_cells(plane, where)
+    whole = laid.is_whole()
+    require_one_clock(laid.starts[whole], laid.stops[whole], span, "traces", where)
     first, length = _samples(laid, plane.times_s, rate_hz)
     faults = _faults(plane, laid.starts, first, length, rate_hz)
     windows = kept(laid, faults, np.zeros(len(first), bool), span, spec, 1 / rate_hz)
-    chosen = _rows_of(windows.starts, plane.times_s, rate_hz)
-    length = bins_that_fit(windows.starts, windows.stops, 1 / rate_hz).astype(np.int64)
+    chosen, length = _samples(windows, plane.times_s, rate_hz)
     split, source = choose_split(windows.split, windows.starts, spec, where)
     if split is None:
         split = random_split(len(chosen), 0, where)
@@ -70,10 +67,7 @@ def read_traces(
     info |= {
         "units_dropped": plane.dropped,
         "trials_dropped": windows.dropped | gone,
-        "findings": plane.notes
-        | windows.notes
-        | odd
-        | ({FILL_SAMPLES: num_fill} if num_fill else {}),
+        "findings": plane.notes | windows.notes | odd,
         "trial_columns_skipped": windows.skipped,
         "interval_tables": list(interval_tables(file))[:_MAX_LISTED],
         "time_series": list(series)[:_MAX_LISTED],
@@ -115,42 +109,13 @@ def _rate_hz(times_s: np.ndarray, where: str) -> float:
     return tidy if abs(tidy - rate_hz) <= _JITTER * rate_hz else rate_hz
 
 
-def _require_one_clock(laid: Laid, span: tuple[float, float], where: str) -> None:
-    known = laid.is_whole()
-    inside = (laid.stops[known] > span[0]) & (laid.starts[known] < span[1])
-    if len(inside) and inside.mean() < 0.5:
-        raise InputError(
-            f"{where}: {int((~inside).sum())} of {len(inside)} trials lie outside of the traces "
-            f"(trials {laid.starts[known].min():,.6g} to {laid.stops[known].max():,.6g} s, traces "
-            f"{span[0]:,.6g} to {span[1]:,.6g} s); give both on one clock, in seconds, or say "
-            "their units with --time_unit=spikes=s,trials=ms"
-        )
-
-
-def _known_cells(plane: Plane, where: str) -> Plane:
-    """Without cells that have no value at all."""
-    empty = ~np.isfinite(plane.values).any(axis=0)
-    if not empty.any():
-        return plane
-    keep, dropped = counted_drops({"never a finite value": empty}, "cell", where)
-    return plane._replace(
-        values=plane.values[:, keep],
-        channel=plane.channel[keep],
-        region=plane.region[keep],
-        dropped=plane.dropped | dropped,
-    )
-
-
-def _rows_of(starts: np.ndarray, times_s: np.ndarray, rate_hz: float) -> np.ndarray:
-    """First frame of each window, int64 [windows]: the first that is not before its start."""
-    begin = np.nan_to_num(starts, nan=-np.inf)
-    return np.searchsorted(times_s, begin - 0.01 / rate_hz)
-
-
-def _samples(laid: Laid, times_s: np.ndarray, rate_hz: float) -> tuple[np.ndarray, np.ndarray]:
+def _samples(
+    laid: Laid | Windows, times_s: np.ndarray, rate_hz: float
+) -> tuple[np.ndarray, np.ndarray]:
     """First frame and number of frames of each window, int64 [windows]; 0 frames where a window has
     no start or no end."""
-    first = _rows_of(laid.starts, times_s, rate_hz)
+    # the first frame that is not before the window's start
+    first = np.searchsorted(times_s, np.nan_to_num(laid.starts, nan=-np.inf) - 0.01 / rate_hz)
     known = np.isfinite(laid.starts) & np.isfinite(laid.stops)
     starts, stops = (np.where(known, edge, 0.0) for edge in (laid.starts, laid.stops))
     length = np.clip(bins_that_fit(starts, stops, 1 / rate_hz), 0, len(times_s) + 1)
