@@ -8,7 +8,7 @@ of Python objects as pickles, which are never opened: NAME.csv or NAME.json besi
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,7 +30,6 @@ _RANKED = (
 LABELS = ("group", "KSLabel", "quality")  # the curator's word before the sorter's
 REGIONS = ("region", "brain_region", "brain_area", "acronym", "location")
 _KEYS = ("cluster_id", "id", "unit_id", "cluster")
-_EMPTY = ("", "nan", "none", "null")
 _NEVER_OPENED = (
     "Python objects (a pickle), which are never opened; save them as text: "
     "sorting.set_property(NAME, values.astype(str))"
@@ -93,15 +92,12 @@ def clusters_of(folder: Path, unit_ids: list[str] | None, spec: ReadSpec) -> Clu
     pickled: list[str] = []
     for path in files_of_clusters(folder):
         try:
-            if path.suffix == ".npy":
-                columns = _property(path, len(places or ()), pickled)
-            elif path.suffix == ".json":
-                columns = _json_columns(path, places or {})
-            else:
-                columns, odd = _table_columns(path, places)
-                if odd:
-                    require(not spec.strict, f"{path}: {odd} rows name no cluster or are cut short")
-                    findings[ODD_ROWS] = findings.get(ODD_ROWS, 0) + odd
+            columns, odd = _columns_of(path, places, pickled)
+            require(
+                not (odd and spec.strict), f"{path}: {odd} rows name no cluster or are cut short"
+            )
+            if odd:
+                findings[ODD_ROWS] = findings.get(ODD_ROWS, 0) + odd
         except InputError as error:
             if path.name in _RANKED:
                 raise
@@ -192,42 +188,64 @@ def _newest(tables: list[ClusterTable]) -> tuple[dict[str, dict[int, str]], int]
     return columns, len(disagreeing)
 
 
-def _table_columns(
-    path: Path, places: dict[str, int] | None
+def _columns_of(
+    path: Path, places: dict[str, int] | None, pickled: list[str]
 ) -> tuple[dict[str, dict[int, str]], int]:
-    """Columns of a table with one row a cluster, blank cells left out, and odd rows."""
-    rows, odd = read_rows(path)
-    if not rows and not odd:
-        return {}, 0
-    key = next((name for name in _KEYS if rows and name in rows[0]), None)
-    if places is not None and rows and key is None and len(rows) == len(places) and not odd:
-        return _in_order(rows), 0  # a property of every unit, in their order
-    require(rows, f"{path}: no row has as many cells as the first line; export it from phy again")
-    require(key is not None, f"{path} has no column cluster_id; export it from phy again")
-    columns: dict[str, dict[int, str]] = {}
-    read = 0
-    for row in rows:
-        cluster = _cluster(row[key], places)
-        if cluster is None:
-            odd += 1
-            continue
-        read += 1
-        for column, value in row.items():
-            if column and column != key and value.lower() not in _EMPTY:
-                columns.setdefault(column, {})[cluster] = value
-    require(
-        read or places is not None,
-        f"{path}: cluster_id is {rows[0][key][:60]!r} in its first line, expected whole numbers",
-    )
+    """Columns of a file, blank cells left out, and its odd rows; a property that is a pickle is
+    added to `pickled`."""
+    named, odd, num_units = {}, 0, len(places or ())
+    if path.suffix == ".npy":
+        named = {path.stem: _property(path, pickled)}
+    elif path.suffix == ".json":
+        content = read_json(path)
+        named = content if path.stem == "properties" else {path.stem: content}
+        require(isinstance(named, dict), f"{path} holds no names; expected NAME: values")
+    else:
+        named, odd = _table(path, places)
+    columns = {}
+    for name, said in named.items():
+        if isinstance(said, list):  # in the order of units
+            require(
+                len(said) == num_units,
+                f"{path} has {len(said)} values for {num_units} units; save the sorting again",
+            )
+        else:
+            require(isinstance(said, dict), f"{path}: expected a list, or unit: value")
+            said = {_cluster(str(unit), places): value for unit, value in said.items()}
+        of_cluster = {
+            cluster: str(value)
+            for cluster, value in (enumerate(said) if isinstance(said, list) else said.items())
+            if cluster is not None and isinstance(value, str | int | float) and not _blank(value)
+        }
+        columns |= {name: of_cluster} if of_cluster else {}
     return columns, odd
 
 
-def _in_order(rows: list[dict[str, str]]) -> dict[str, dict[int, str]]:
-    return {
-        name: {number: row[name] for number, row in enumerate(rows) if row[name]}
-        for name in rows[0]
-        if name
-    }
+def _blank(value: object) -> bool:
+    return str(value).strip().lower() in ("", "nan", "none", "null")
+
+
+def _table(
+    path: Path, places: dict[str, int] | None
+) -> tuple[dict[str, list[str] | dict[str, str]], int]:
+    """Cells of a table by the text that names a cluster (a list where rows are in the order of
+    units), and odd rows."""
+    rows, odd = read_rows(path)
+    if not rows and not odd:
+        return {}, 0
+    require(rows, f"{path}: no row has as many cells as the first line; export it from phy again")
+    key = next((name for name in _KEYS if name in rows[0]), None)
+    names = [name for name in rows[0] if name and name != key]
+    if key is None and places is not None and len(rows) == len(places) and not odd:
+        return {name: [row[name] for row in rows] for name in names}, 0
+    require(key is not None, f"{path} has no column cluster_id; export it from phy again")
+    lost = [_cluster(row[key], places) for row in rows].count(None)
+    require(
+        lost < len(rows) or places is not None,
+        f"{path}: cluster_id is {rows[0][key][:60]!r} in its first line, expected whole numbers",
+    )
+    cells = {n: {row[key]: row[n] for row in rows if not _blank(row[n])} for n in names}
+    return cells, odd + lost
 
 
 def _cluster(text: str, places: dict[str, int] | None) -> int | None:
@@ -240,8 +258,9 @@ def _cluster(text: str, places: dict[str, int] | None) -> int | None:
     return int(number) if places is None else places.get(str(int(number)))
 
 
-def _property(path: Path, num_units: int, pickled: list[str]) -> dict[str, dict[int, str]]:
-    """A property of SpikeInterface; one that is pickled is added to `pickled`."""
+def _property(path: Path, pickled: list[str]) -> list | dict:
+    """Values of a property of SpikeInterface, in the order of units; none of one that is pickled or
+    a vector."""
     try:
         values = map_npy(path, "biufUS")
     except InputError as error:
@@ -249,36 +268,6 @@ def _property(path: Path, num_units: int, pickled: list[str]) -> dict[str, dict[
             raise
         pickled.append(path.stem)
         return {}
-    if values.ndim != 1:
-        return {}  # a place, a vector: no column of the table
-    require(
-        len(values) == num_units,
-        f"{path} has {len(values)} values for {num_units} units; save the sorting again",
-    )
     if values.dtype.kind == "S":
         values = np.char.decode(values, "utf-8", "replace")
-    texts = enumerate(values.astype(str).tolist())
-    return {path.stem: {row: text for row, text in texts if text.strip().lower() not in _EMPTY}}
-
-
-def _json_columns(path: Path, places: dict[str, int]) -> dict[str, dict[int, str]]:
-    """properties/NAME.json holds a list in the order of units or unit -> value; properties.json
-    holds NAME -> such."""
-    content = read_json(path)
-    named = content if path.stem == "properties" else {path.stem: content}
-    require(isinstance(named, dict), f"{path} holds no names; expected NAME: values")
-    return {name: _json_column(values, places, path) for name, values in named.items()}
-
-
-def _json_column(values: Any, places: dict[str, int], path: Path) -> dict[int, str]:
-    if isinstance(values, list):
-        require(len(values) == len(places), f"{path}: {len(values)} values, {len(places)} units")
-        said = dict(enumerate(values))
-    else:
-        require(isinstance(values, dict), f"{path}: expected a list, or unit: value")
-        said = {places[unit]: value for unit, value in values.items() if unit in places}
-    return {
-        row: str(value)
-        for row, value in said.items()
-        if isinstance(value, str | int | float) and str(value).strip().lower() not in _EMPTY
-    }
+    return values.astype(str).tolist() if values.ndim == 1 else {}

@@ -24,6 +24,7 @@ from neurojax.data.readers.cluster_tables import (
 )
 from neurojax.data.readers.side_tables import (
     Clock,
+    TrialTable,
     behaviour_of,
     files_above,
     table_beside,
@@ -47,7 +48,6 @@ from neurojax.data.readers.sorting_folders import (
     read_sorting,
 )
 from neurojax.data.readers.sorting_trials import (
-    SortingTrials,
     observed_bins,
     sorting_trials,
     table_of_trials,
@@ -201,8 +201,9 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         clock, everything, probe, keep, trials.starts_s, lengths, bin_size_s, spec
     )
     typed = spec.option("behavior")
-    named = typed.split("+") if typed else []
-    paths = [table_beside(folder, name, "behavior", "behav") for name in named]
+    paths = (
+        [table_beside(folder, n, "behavior", "behav") for n in typed.split("+")] if typed else []
+    )
     behaviour, odd_behaviour = behaviour_of(paths, side, spec, trials.starts_s, lengths, bin_size_s)
     regions = [sorting.tables.columns.get(name, {}) for name in REGIONS]
     region = _column(spikes, regions, spec.option("region", "unknown"))
@@ -234,23 +235,23 @@ def read_session(source: str, spec: ReadSpec) -> Session:
 
 
 def _described(
-    tables: Clusters, clock: Timed, trials: SortingTrials, findings: dict[str, int]
+    tables: Clusters, clock: Timed, trials: TrialTable, findings: dict[str, int]
 ) -> dict[str, Any]:
     """What `info` says of tables, segments and trials, beside the findings of spikes."""
-    told: dict[str, Any] = {
+    segments = [
+        {"segment": number, "start_s": float(start)}
+        for number, start in zip(clock.segments, clock.start_s, strict=True)
+    ]
+    told = {
+        "label_tables_newest_first": tables.order,
+        "segments": segments if len(segments) > 1 else [],
+        "trial_columns_skipped": trials.skipped,
+    }
+    return {
         "trials_dropped": trials.dropped,
         "findings": add_counts(findings, tables.findings, clock.findings, trials.findings),
+        **{name: said for name, said in told.items() if said},
     }
-    if tables.order:
-        told["label_tables_newest_first"] = tables.order
-    if len(clock.segments) > 1:
-        told["segments"] = [
-            {"segment": number, "start_s": float(start)}
-            for number, start in zip(clock.segments, clock.start_s, strict=True)
-        ]
-    if trials.skipped:
-        told["trial_columns_skipped"] = trials.skipped
-    return told
 
 
 def _column(spikes: SortedSpikes, columns: list[dict[int, str]], default: str) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 
 from neurojax.data.clock import TimeUnit, in_seconds, require_seconds
 from neurojax.data.observed import heard, shared
-from neurojax.data.readers.sorted_spikes import SortedSpikes, one_each
+from neurojax.data.readers.sorted_spikes import SortedSpikes, add_counts, one_each
 from neurojax.data.readers.sorting_folders import Sorting
 from neurojax.data.readers.spec import ReadSpec, as_number
 from neurojax.data.readers.trials import whole_times
@@ -65,19 +65,17 @@ def timed(sorting: Sorting, spec: ReadSpec, rate_hz: float | None, where: str) -
     number = len(sorting.num_samples)
     lengths_s, sure = _lengths_s(sorting, spec, number, rate_hz, where)
     taken, findings = _taken(spec, number, where)
-    dropped = {}
     of_spike = sorting.segment
-    if of_spike is not None:  # spikes of the segments that are taken
-        keep = np.isin(of_spike, taken)
-        times, clusters, of_spike = times[keep], clusters[keep], np.asarray(of_spike)[keep]
-    late = times >= (lengths_s[0] if of_spike is None else lengths_s[of_spike])
-    if late.any() and not sure and late.mean() > _MAX_DISBELIEVED:
+    keep = np.ones(times.shape, bool) if of_spike is None else np.isin(of_spike, taken)
+    late = keep & (times >= (lengths_s[0] if of_spike is None else lengths_s[of_spike]))
+    if late.any() and not sure and late.sum() > _MAX_DISBELIEVED * keep.sum():
         findings[NOT_ITS_END] = int(late.sum())
-        lengths_s = np.full(number, np.inf)
-    elif late.any():
-        dropped["after the end of the recording"] = int(late.sum())
-        times, clusters = times[~late], clusters[~late]
-        of_spike = None if of_spike is None else of_spike[~late]
+        lengths_s, late = np.full(number, np.inf), np.zeros(times.shape, bool)
+    dropped = add_counts({"after the end of the recording": int(late.sum())})
+    keep &= ~late
+    if not keep.all():
+        times, clusters = times[keep], clusters[keep]
+        of_spike = None if of_spike is None else np.asarray(of_spike)[keep]
     start_s, stop_s = _end_to_end(times, of_spike, taken, lengths_s)
     if of_spike is not None:
         times = times + start_s[np.searchsorted(taken, of_spike)]

@@ -1,15 +1,14 @@
 """Which trials of a sorting are read, and when each of its probes was recorded."""
 
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from neurojax.data.binning import bins_that_fit
 from neurojax.data.checks.findings import FELL_SILENT
 from neurojax.data.observed import inside_bins
-from neurojax.data.readers.side_tables import Clock, table_beside, trials_of
-from neurojax.data.readers.sorted_spikes import SortedSpikes
+from neurojax.data.readers.side_tables import Clock, TrialTable, table_beside, trials_of
+from neurojax.data.readers.sorted_spikes import SortedSpikes, add_counts
 from neurojax.data.readers.sorting_clock import Timed, heard_of, windows
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.readers.trials import kept_windows
@@ -22,25 +21,11 @@ OUTSIDE = "bins outside of the recording, not observed"
 REACHING = "trials that reach outside of the spikes"
 
 
-class SortingTrials(NamedTuple):
-    """Trials that stay: float64 [trials] twice, conditions, and what is told of them."""
-
-    starts_s: np.ndarray
-    stops_s: np.ndarray
-    conditions: dict[str, np.ndarray]
-    dropped: dict[str, int]
-    findings: dict[str, int]
-    skipped: list[str]
-
-
 def table_of_trials(folder: Path, spec: ReadSpec, where: str) -> Path | None:
     """The table of trials; None where the recording is cut into windows."""
     typed = spec.option("trials")
-    if typed:
-        path = table_beside(folder, typed, "trials", "trials")
-    else:
-        there = [folder / name for name in _DEFAULT_TRIALS]
-        path = next((one for one in there if one.is_file()), None)
+    there = [folder / name for name in _DEFAULT_TRIALS if (folder / name).is_file()]
+    path = table_beside(folder, typed, "trials", "trials") if typed else next(iter(there), None)
     require(
         path is not None or spec.align is None,
         f"{where} has no trials.csv for align={spec.align!r}; put one there, or give --window_s=2",
@@ -61,27 +46,26 @@ def sorting_trials(
     spec: ReadSpec,
     bin_size_s: float,
     where: str,
-) -> SortingTrials:
+) -> TrialTable:
     """Windows, or the trials of a table that can be used; `times_s` [spikes] rise."""
     if path is None:
         starts = windows(clock, times_s, spec.window_s, bin_size_s, where)
-        return SortingTrials(starts, starts + spec.window_s, {}, {}, {}, [])
+        return TrialTable(starts, starts + spec.window_s, {}, {}, {}, [])
     table = trials_of(path, side, spec)
     starts, stops = table.starts_s, table.stops_s
     known = np.isfinite(starts) & np.isfinite(stops)
     short = np.zeros(len(starts), bool)
     short[known] = bins_that_fit(starts[known], stops[known], bin_size_s) < 1
-    faults = {"shorter than one bin": short}
     # what lies outside of the recording is not observed: `session_of` leaves out such trials
-    for_ever = (-np.inf, np.inf)
-    keep, dropped = kept_windows(starts, stops, for_ever, faults, spec, bin_size_s, where)
-    starts, stops = (
-        seconds(times[keep], name, where)
-        for times, name in ((starts, "start_s"), (stops, "stop_s"))
+    keep, dropped = kept_windows(
+        starts, stops, (-np.inf, np.inf), {"shorter than one bin": short}, spec, bin_size_s, where
     )
-    conditions = {name: values[keep] for name, values in table.conditions.items()}
-    dropped = table.dropped | dropped
-    return SortingTrials(starts, stops, conditions, dropped, table.findings, table.skipped)
+    return table._replace(
+        starts_s=seconds(starts[keep], "start_s", where),
+        stops_s=seconds(stops[keep], "stop_s", where),
+        conditions={name: values[keep] for name, values in table.conditions.items()},
+        dropped=table.dropped | dropped,
+    )
 
 
 def observed_bins(
@@ -114,18 +98,16 @@ def observed_bins(
         if (probe != name).any():
             own = (probe == name)[rows]
             times_s, rows = times_s[own], rows[own]
-        heard = spec.silence != "keep"
-        time = heard_of(clock, times_s, rows) if heard else clock.recorded_s
+        time = clock.recorded_s if spec.silence == "keep" else heard_of(clock, times_s, rows)
         inside[name] = inside_bins(time, starts, lengths, bin_size_s)
         fell_silent |= said & ~inside[name]
     findings[FELL_SILENT] = int(fell_silent.sum())
     if len(spikes.times_s):
         ends = starts + lengths * bin_size_s
         outside = (ends <= spikes.times_s[0]) | (starts >= spikes.times_s[-1])
-        first = np.cumsum(lengths) - lengths
-        seen = np.add.reduceat(np.any(list(inside.values()), axis=0), first) > 0
+        seen = np.add.reduceat(np.any([*inside.values()], axis=0), np.cumsum(lengths) - lengths) > 0
         findings[REACHING] = int((outside & seen).sum())
-    findings = {name: number for name, number in findings.items() if number}
+    findings = add_counts(findings)
     if all(bins.all() for bins in inside.values()):
         return None, findings
     if len(inside) == 1:
