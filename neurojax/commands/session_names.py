@@ -2,6 +2,7 @@
 recordings that would share a name."""
 
 import collections
+import itertools
 import os
 import re
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from neurojax.data.store.session_rules import check_session_id
-from neurojax.errors import InputError, require
+from neurojax.errors import require
 
 GRAMMAR = (
     "{name} (what the kind calls it), {stem} (of the file or folder), {parent} (the folder above), "
@@ -75,16 +76,13 @@ def joined_name(sources: Sequence[str], session_id: str | None) -> str:
     template), or the innermost folder that holds them all."""
     if session_id is not None:
         return filled(session_id, _as_id(_stem(sources[0])), sources[0])
-    shared = []
-    for level in zip(*[_folders(source)[::-1] for source in sources], strict=False):
-        if len(set(level)) > 1:
-            break
-        shared.append(level[0])
+    levels = zip(*[_folders(source)[::-1] for source in sources], strict=False)
+    shared = [*itertools.takewhile(lambda level: len(set(level)) == 1, levels)]
     require(
         shared,
         "the parts to join lie in no common folder to name them after; give --session_id=NAME",
     )
-    return check_session_id(_as_id(shared[-1]))
+    return check_session_id(_as_id(shared[-1][0]))
 
 
 def part_names(sources: Sequence[str]) -> list[str]:
@@ -121,25 +119,21 @@ def _fronts(sources: Sequence[str]) -> list[str]:
     """The folder nearest to each recording that tells all of them apart; several of them where one
     is not enough."""
     above = [_folders(source) for source in sources]
-    depth = min(map(len, above))
-    for level in range(depth):
-        if len({folders[level] for folders in above}) == len(sources):
-            return [folders[level] for folders in above]
-    for level in range(1, max(map(len, above)) + 1):
-        if len({tuple(folders[:level]) for folders in above}) == len(sources):
-            return ["_".join(folders[:level][::-1]) for folders in above]
+    nearest = [slice(level, level + 1) for level in range(min(map(len, above)))]
+    for part in (*nearest, *(slice(level) for level in range(1, max(map(len, above)) + 1))):
+        if len({tuple(folders[part]) for folders in above}) == len(sources):
+            return ["_".join(folders[part][::-1]) for folders in above]
     return ["" for _ in sources]
 
 
 def _require_apart(recordings: Named, what: str, remedy: str) -> None:
     first: dict[str, str] = {}
     for name, source in recordings:
-        if name in first:
-            raise InputError(
-                f"{first[name]} and {source}: {what} the name {name!r} to both; tell them apart "
-                f"{remedy} ({GRAMMAR})"
-            )
-        first[name] = source
+        require(
+            first.setdefault(name, source) is source,
+            f"{first[name]} and {source}: {what} the name {name!r} to both; tell them apart "
+            f"{remedy} ({GRAMMAR})",
+        )
 
 
 def _is_url(source: str) -> bool:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from neurojax.data.readers import hdf5, ibl_one, nwb_file
 from neurojax.data.readers.mat_layouts import found_options
 from neurojax.data.readers.matlab_values import described, load_matlab
-from neurojax.data.readers.registry import reader_of
+from neurojax.data.readers.registry import MODULES, reader_of
 from neurojax.data.readers.seen import below, npz_names
 from neurojax.data.readers.sorting_folders import is_sorting
 from neurojax.data.store.array_files import open_input
@@ -18,6 +18,7 @@ from neurojax.errors import InputError
 _WINDOWS = "--window_s=2"
 _MAT_BYTES = 2**26  # of a MATLAB file that is looked into
 _MOST_LOOKED_AT = 20  # folders below one
+_Look = Callable[[str], str | None]  # path -> what was seen of a kind
 
 
 class Guess(NamedTuple):
@@ -58,41 +59,19 @@ def guesses(path: str) -> list[Guess]:
 
 def _guesses(path: str, paths: tuple[str, ...]) -> list[Guess]:
     found = []
-    for kind, looks in _looks().items():
+    for kind in dict.fromkeys((*_LOOKS, *MODULES)):
+        look = getattr(reader_of(kind), "recognises", _LOOKS.get(kind, lambda path: None))
         try:
-            why = looks(path)
+            why = look(path) or ""
         except Exception:  # a damaged file may raise anything; it is of no kind then
-            why = None
-        if why is not None:
-            words = [word for word in why.split() if word.startswith(("--", "(--"))]
-            options = tuple(word.strip("(),;") for word in words)
-            found.append(Guess(kind, why, options, paths))
+            continue
+        options = (word.strip("(),;") for word in why.split() if word.startswith(("--", "(--")))
+        if why:
+            found.append(Guess(kind, why, tuple(options), paths))
     return found
 
 
-def _looks() -> dict[str, Callable[[str], str | None]]:
-    """Kind -> its look; a reader's own goes before the one here."""
-    from neurojax.data.readers.registry import MODULES
-
-    known = {
-        "nlb": _nlb,
-        "nwb": _nwb,
-        "phy": _phy,
-        "ibl": _ibl,
-        "emg": _emg,
-        "brainwide": _brainwide,
-        "arrays": _arrays,
-        "mat": _mat,
-    }
-    for kind in MODULES:
-        own = getattr(reader_of(kind), "recognises", None)
-        known[kind] = own or known.get(kind, lambda path: None)
-    return known
-
-
-def _of_folder(
-    path: str, suffixes: tuple[str, ...], look: Callable[[str], str | None]
-) -> str | None:
+def _of_folder(path: str, suffixes: tuple[str, ...], look: _Look) -> str | None:
     """What a look sees in a file, or in the first files of a folder."""
     place = Path(path)
     if not place.is_dir():
@@ -105,14 +84,9 @@ def _of_folder(
     return None
 
 
-def _emg(path: str) -> str | None:
-    def look(file: str) -> str | None:
-        wanted = {"emg", "segment_offsets", "gesture"}
-        return (
-            "an archive with emg and segment_offsets" if wanted <= npz_names(Path(file)) else None
-        )
-
-    return _of_folder(path, (".npz",), look)
+def _emg(file: str) -> str | None:
+    held = {"emg", "segment_offsets", "gesture"} <= npz_names(Path(file))
+    return "an archive with emg and segment_offsets" if held else None
 
 
 def _arrays(path: str) -> str | None:
@@ -151,21 +125,18 @@ def _mat_root(file: str) -> dict[str, Any]:
     return load_matlab(Path(file)) if Path(file).stat().st_size <= _MAT_BYTES else {}
 
 
-def _mat(path: str) -> str | None:
-    def look(file: str) -> str | None:
-        root = _mat_root(file)
-        if _told_arrays(set(root)):
-            return None  # which `arrays` reads too
-        entries = sorted(described(root), key=_likely, reverse=True)
-        held = f"MATLAB values {', '.join(entries[:8])}"
-        try:
-            found = found_options(root, file)
-        except InputError:
-            return f"{held}; {_likeliest(entries)}"
-        read_as = " ".join(f"{name}={value}" for name, value in found.items())
-        return f"{held}; read as {read_as} ({_WINDOWS})"
-
-    return _of_folder(path, (".mat",), look)
+def _mat(file: str) -> str | None:
+    root = _mat_root(file)
+    if _told_arrays(set(root)):
+        return None  # which `arrays` reads too
+    entries = sorted(described(root), key=_likely, reverse=True)
+    held = f"MATLAB values {', '.join(entries[:8])}"
+    try:
+        found = found_options(root, file)
+    except InputError:
+        return f"{held}; {_likeliest(entries)}"
+    read_as = " ".join(f"{name}={value}" for name, value in found.items())
+    return f"{held}; read as {read_as} ({_WINDOWS})"
 
 
 def _likeliest(entries: Sequence[str]) -> str:
@@ -179,13 +150,11 @@ def _likeliest(entries: Sequence[str]) -> str:
             )
         if " in each of " in entry or what.startswith("cell of"):
             return f"spike times may be in {name} (--options=spikes={name} {_WINDOWS})"
-        if what.count(",") in (1, 2) and min(_shape(what)) > 1:
-            axes = "trials:bins:units" if what.count(",") == 2 else "units:bins"
-            windows = "" if what.count(",") == 2 else f" {_WINDOWS}"
-            return (
-                f"spikes per bin may be in {name}, check axes and bin size "
-                f"(--options=counts={name},axes={axes},bin_size_s=0.02{windows})"
-            )
+        num_axes = what.count(",") + 1
+        if num_axes in (2, 3) and min(map(int, what.strip("[]").split(","))) > 1:
+            axes, cut = ("trials:bins:units", "") if num_axes == 3 else ("units:bins", _WINDOWS)
+            options = f"--options=counts={name},axes={axes},bin_size_s=0.02 {cut}".rstrip()
+            return f"spikes per bin may be in {name}, check axes and bin size ({options})"
     return "say what holds the spikes (--options=spikes=PATH)"
 
 
@@ -195,57 +164,39 @@ def _likely(entry: str) -> int:
     return sum(word in name for word in words)
 
 
-def _shape(text: str) -> list[int]:
-    return [int(part) for part in text.strip("[]").split(",")]
-
-
 def _phy(path: str) -> str | None:
-    root = Path(path)
-    if not root.is_dir():
-        return None
-    folders = [root, *sorted({entry.parent for entry in below(root)})]
+    folders = [Path(path), *sorted({entry.parent for entry in below(Path(path))})]
     sortings = [folder for folder in folders if is_sorting(folder)]
     if not sortings:
         return None
     first = sortings[0]
-    trials = any(first.glob("trials.*"))
-    is_phy = (first / "spike_times.npy").is_file()
-    rate = is_phy and not (first / "params.py").is_file()
-    told = "a sorting" if first == root else f"{len(sortings)} sortings, such as {first.name}"
-    marks = sorted(entry.name for entry in first.iterdir())[:4]
-    return (
-        f"{told} ({', '.join(marks)})"
-        + ("" if trials else f", no table of trials ({_WINDOWS})")
-        + (", no params.py (--options=sample_rate_hz=30000)" if rate else "")
-    )
+    names = sorted(entry.name for entry in first.iterdir())
+    told = "a sorting" if first == Path(path) else f"{len(sortings)} sortings, such as {first.name}"
+    if not any(name.startswith("trials.") for name in names):
+        told += f", no table of trials ({_WINDOWS})"
+    if "spike_times.npy" in names and "params.py" not in names:
+        told += ", no params.py (--options=sample_rate_hz=30000)"
+    return f"{told}; with {', '.join(names[:4])}"
 
 
 def _ibl(path: str) -> str | None:
     if ibl_one.is_eid(path):
         return "a session id of the International Brain Laboratory, fetched through ONE"
-    root = Path(path)
-    if not root.is_dir():
-        return None
-    for entry in below(root):
-        if entry.name.startswith("spikes.times") and entry.suffix == ".npy":
-            trials = any("trials." in other.name for other in below(root))
-            windows = "" if trials else f", no trials ({_WINDOWS})"
-            return f"ALF files, such as {entry.relative_to(root)}{windows}"
-    return None
+    files = list(below(Path(path)))
+    spikes = [f for f in files if f.name.startswith("spikes.times") and f.suffix == ".npy"]
+    trials = any("trials." in file.name for file in files)
+    windows = "" if trials else f", no trials ({_WINDOWS})"
+    return f"ALF files, such as {spikes[0].relative_to(path)}{windows}" if spikes else None
 
 
-def _brainwide(path: str) -> str | None:
-    def look(file: str) -> str | None:
-        with hdf5.open_hdf5(file) as content:
-            if not {"spikes", "units"} <= set(content) or "nwb_version" in content.attrs:
-                return None
-            domains = [name for name in content if name.endswith("_domain")]
-            if "timestamps" not in content["spikes"]:
-                return None
-            split = "" if domains else ", no split domains (--split=random)"
-            return f"HDF5 with the groups spikes and units{split}"
-
-    return _of_folder(path, (".h5", ".hdf5"), look)
+def _brainwide(file: str) -> str | None:
+    with hdf5.open_hdf5(file) as content:
+        fits = {"spikes", "units"} <= set(content) and "nwb_version" not in content.attrs
+        if not fits or "timestamps" not in content["spikes"]:
+            return None
+        domains = any(name.endswith("_domain") for name in content)
+        split = "" if domains else ", no split domains (--split=random)"
+        return f"HDF5 with the groups spikes and units{split}"
 
 
 def _nwb(path: str) -> str | None:
@@ -287,3 +238,19 @@ def _nwb_look(path: str) -> str | None:
 
 def _is_traces(name: str) -> bool:
     return name.endswith("/data") and any(word in name for word in ("DfOverF", "Fluorescence"))
+
+
+def _in_files(look: _Look, *suffixes: str) -> _Look:
+    return lambda path: _of_folder(path, suffixes, look)
+
+
+_LOOKS: dict[str, _Look] = {  # a reader's own goes before
+    "nlb": _nlb,
+    "nwb": _nwb,
+    "phy": _phy,
+    "ibl": _ibl,
+    "emg": _in_files(_emg, ".npz"),
+    "brainwide": _in_files(_brainwide, ".h5", ".hdf5"),
+    "arrays": _arrays,
+    "mat": _in_files(_mat, ".mat"),
+}
