@@ -62,14 +62,10 @@ def _rows(path: Path) -> list[list[str]]:
 
 
 def _is_header(rows: list[list[str]], path: Path, attribute: str) -> bool:
-    first = [cell.strip() for cell in rows[0]]
-    if path.suffix.lower() == ".htsv":
-        return True
-    if any(_number(cell) is not None for cell in first):
-        return False
-    if any(_number(cell) is not None for row in rows[1:2] for cell in row):
-        return True
-    return any(cell.lower() in _NAMES | {attribute.lower()} for cell in first)
+    """Whether the first line names the columns."""
+    numeric = [any(_number(cell) is not None for cell in row) for row in rows[:2]]
+    is_named = any(cell.strip().lower() in _NAMES | {attribute.lower()} for cell in rows[0])
+    return path.suffix.lower() == ".htsv" or (not numeric[0] and (any(numeric) or is_named))
 
 
 def _number(cell: str) -> float | None:

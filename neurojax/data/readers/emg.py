@@ -29,7 +29,7 @@ from neurojax.data.observed import intervals_of
 from neurojax.data.readers import one_file
 from neurojax.data.readers.emg_files import REQUIRED, read_person
 from neurojax.data.readers.signals import FILL_SAMPLES, without_fill
-from neurojax.data.readers.spec import ReadSpec
+from neurojax.data.readers.spec import ReadSpec, as_number
 from neurojax.data.real_values import from_values
 from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, VALIDATION, Session
 from neurojax.data.store.array_files import open_input
@@ -92,26 +92,27 @@ def read_session(source: str, spec: ReadSpec) -> Session:
     window = _samples(spec, "window_ms", _WINDOW_MS, person.sampling_hz, source)
     step = _samples(spec, "step_ms", _STEP_MS, person.sampling_hz, source)
     start_bin, segment = segment_windows(person.segment_offsets, window, step)
-    if not len(start_bin):
-        longest = int(np.diff(person.segment_offsets).max())
-        raise InputError(
-            f"{source}: no segment is as long as a window of {window} samples, the longest has "
-            f"{longest}; give a shorter --options=window_ms"
-        )
+    lengths = np.diff(person.segment_offsets)
+    require(
+        len(start_bin),
+        f"{source}: no segment is as long as a window of {window} samples, the longest has "
+        f"{lengths.max()}; give a shorter --options=window_ms",
+    )
     emg, known, num_fill = _known(person.emg, source)
     channel = np.flatnonzero(known.any(axis=0))
     emg, known = emg[:, channel], known[:, channel]
     seen = np.append(0, np.cumsum(known.any(axis=1)))
     watched = seen[start_bin + window] > seen[start_bin]
     require(watched.any(), f"{source}: no window of {window} samples holds a sample that is known")
-    short = int((np.diff(person.segment_offsets) < window).sum())
-    reasons = {"segment shorter than a window": short, "never observed": int((~watched).sum())}
+    reasons = {
+        "segment shorter than a window": int((lengths < window).sum()),
+        "never observed": int((~watched).sum()),
+    }
     start_bin, segment = start_bin[watched], segment[watched]
     split, split_source = _split(source, spec)
-    conditions = {name: column[segment] for name, column in person.columns.items()}
     flat = np.array([np.ptp(emg[known[:, k], k]) == 0 for k in range(len(channel))])
-    odd |= {"channels that never change": int(flat.sum())} if flat.any() else {}
-    odd |= {FILL_SAMPLES: num_fill} if num_fill else {}
+    odd |= {"channels that never change": int(flat.sum()), FILL_SAMPLES: num_fill}
+    odd = {name: number for name, number in odd.items() if number}
     missing = person.emg.shape[1] - len(channel)
     info = {
         "subject_id": session_name(source),
@@ -139,7 +140,8 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         split=split,
         channel=channel.astype(str),
         region=np.full(len(channel), "forearm"),
-        conditions={**conditions, "segment": segment},
+        conditions={name: column[segment] for name, column in person.columns.items()}
+        | {"segment": segment},
         info=info,
     )
     return validate_session(session.with_fields(validity=intervals_of(known)))
@@ -179,10 +181,7 @@ def segment_windows(
 def _samples(spec: ReadSpec, name: str, default_ms: float, sampling_hz: float, where: str) -> int:
     """An option in ms as a whole number of samples."""
     typed = spec.option(name)
-    try:
-        length_ms = default_ms if typed is None else float(typed)
-    except ValueError:
-        length_ms = 0.0
+    length_ms = default_ms if typed is None else as_number(typed)
     samples = length_ms * sampling_hz / 1000
     if not 0.5 < samples < 1e9 or abs(samples - round(samples)) > 1e-6 * samples:
         shown = f"{default_ms:g}" if typed is None else typed[:60]

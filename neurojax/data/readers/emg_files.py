@@ -86,22 +86,23 @@ def read_person(source: str, spec: ReadSpec, odd: dict[str, int]) -> Person:
         f"{source}: gesture_names is {names.dtype} {list(names.shape)}, expected different names",
     )
     gesture = columns["gesture"]
-    if gesture.min() < 0 or gesture.max() >= len(names):
-        raise InputError(
-            f"{source}: gesture runs from {gesture.min()} to {gesture.max()}, expected 0 to "
-            f"{len(names) - 1}, the places of gesture_names"
-        )
+    require(
+        0 <= gesture.min() and gesture.max() < len(names),
+        f"{source}: gesture runs from {gesture.min()} to {gesture.max()}, expected 0 to "
+        f"{len(names) - 1}, the places of gesture_names",
+    )
     rate = arrays["sampling_rate_hz"]
-    if rate.size != 1 or rate.dtype.kind not in "iuf" or not 0 < float(rate.reshape(())) < np.inf:
-        shown = " ".join(str(rate).split())[:60]
-        raise InputError(f"{source}: sampling_rate_hz is {shown}, expected a number above 0")
+    rate_hz = float(rate.item()) if rate.size == 1 and rate.dtype.kind in "iuf" else np.nan
+    said = " ".join(str(rate).split())[:60]
+    require(
+        0 < rate_hz < np.inf, f"{source}: sampling_rate_hz is {said}, expected a number above 0"
+    )
     if "time_s" in arrays:
-        _require_even(arrays["time_s"], offsets, float(rate.reshape(())), source)
+        _require_even(arrays["time_s"], offsets, rate_hz, source)
     texts = {"unit": "a.u."}
-    for name in ("unit", *_TEXTS):
-        if name in arrays and arrays[name].size == 1 and arrays[name].dtype.kind == "U":
-            texts[name] = str(arrays[name].reshape(()))
-    return Person(emg, offsets, columns, names.tolist(), float(rate.reshape(())), texts)
+    given = {name: arrays[name] for name in ("unit", *_TEXTS) if name in arrays}
+    texts |= {n: str(v.item()) for n, v in given.items() if v.size == 1 and v.dtype.kind == "U"}
+    return Person(emg, offsets, columns, names.tolist(), rate_hz, texts)
 
 
 def _require_even(times: np.ndarray, offsets: np.ndarray, rate_hz: float, source: str) -> None:

@@ -214,24 +214,18 @@ def named_regions(
         region and region_group, str [N], and how many ids the atlas does not know.
     """
     spelled = acronym != ""
-    if level is not None and spelled.any():
-        atlas_id = np.where(atlas_id != 0, atlas_id, _ids_of(acronym))
     try:
-        region, group, num_unknown = regions(atlas_id, level or "beryl")
-    except InputError:
+        spelled_id = _ids_of(acronym) if spelled.any() else np.zeros_like(atlas_id)
+    except InputError:  # no iblatlas, but the files may say it in words
         if level is not None or not spelled[atlas_id != 0].all():
             raise
-        # no iblatlas, but the files say it in words too
-        region, group, num_unknown = regions(np.zeros_like(atlas_id), "beryl")
+        words = np.where(spelled, acronym, "unknown")
+        return words, words.copy(), 0
+    if level is not None:
+        atlas_id = np.where(atlas_id != 0, atlas_id, spelled_id)
+    region, group, num_unknown = regions(atlas_id, level or "beryl")
     as_spelled = spelled & (region == "unknown")
-    if not as_spelled.any():
-        return region, group, num_unknown
-    coarse = acronym
-    try:
-        known = _ids_of(acronym)
-        coarse = np.where(known != 0, regions(known, "cosmos")[0], acronym)
-    except InputError:  # no iblatlas: no coarser level
-        pass
+    coarse = np.where(spelled_id != 0, regions(spelled_id, "cosmos")[0], acronym)
     return np.where(as_spelled, acronym, region), np.where(as_spelled, coarse, group), num_unknown
 
 
