@@ -14,6 +14,7 @@ import dataclasses
 import numpy as np
 
 from neurojax.errors import require
+from neurojax.scores.known import known_together
 
 MIN_RATE = 1e-9  # expected spikes per bin
 RATE_FLOOR_HZ = 1.0  # units with a train rate of at least this enter `bps_unit_mean_ge1hz`
@@ -277,18 +278,6 @@ def linear_read_out(
 
     weights, mean = fitted(np.ones(len(x), bool), min(penalties, key=error))
     return tested @ weights + mean
-
-
-def known_together(values: np.ndarray) -> list[tuple[np.ndarray | slice, np.ndarray]]:
-    """Dimensions of [rows, dims] that are known (not NaN) in the same rows: [(dims, rows)], int64
-    [n] and bool [rows]; all dimensions as one slice where there is one such set."""
-    finite = np.isfinite(values)
-    if not values.size or (finite == finite[:, :1]).all():
-        return [(slice(None), finite.all(1))]
-    packed = np.packbits(finite, axis=0).T
-    _, first, which = np.unique(packed, axis=0, return_index=True, return_inverse=True)
-    which = which.ravel()
-    return [(np.flatnonzero(which == number), finite[:, at]) for number, at in enumerate(first)]
 
 
 def _condition_means(rates, counts, condition):

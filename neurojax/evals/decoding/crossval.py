@@ -10,7 +10,7 @@ import numpy as np
 from neurojax.evals.decoding import calibration, probes
 from neurojax.evals.decoding.folds import Fold, check_fold, inner_folds
 from neurojax.evals.decoding.targets import CATEGORICAL, PER_BIN, Target
-from neurojax.scores import metrics
+from neurojax.scores.known import known_together
 
 NUM_INNER = 4
 
@@ -110,7 +110,7 @@ def _ridge_of_bins(rows, values, fitting, asked, settings):
     flat = values[fitting].reshape(-1, values.shape[-1])
     fitted = rows[fitting].reshape(-1, rows.shape[-1])
     predicted = np.full((len(settings), len(asked) * rows.shape[1], flat.shape[1]), np.nan)
-    for dims, usable in metrics.known_together(flat):
+    for dims, usable in known_together(flat):
         if not usable.any():  # no fitting bin knows these dimensions
             continue
         known, wanted = probes.standardise(
@@ -178,7 +178,7 @@ def cross_validate(
             residuals = np.abs(held_out - target.values[fitting]).reshape(-1, shape[-1])
             calibrated[asked] = predicted[asked]
             # Bins without a value say nothing about the width of an interval.
-            for dims, rows in metrics.known_together(residuals):
+            for dims, rows in known_together(residuals):
                 widths = calibration.conformal_threshold(residuals[rows][:, dims])
                 conformal[asked] = _with(conformal[asked], dims, widths)
     return Decoded(predicted, calibrated, conformal, tested, chosen, temperatures, on_folds)

@@ -18,7 +18,7 @@ from neurojax.evals.decoding.crossval import ReadOut
 from neurojax.evals.decoding.features import WHOLE_TRIAL, Features
 from neurojax.evals.decoding.folds import Fold
 from neurojax.evals.decoding.targets import Target
-from neurojax.scores.metrics import known_together
+from neurojax.scores.known import known_together
 
 REACHES_S = (0.0, 0.1, 0.2, 0.4, 0.6, 1.0, WHOLE_TRIAL)
 EQUALISED = (0.5, 0.0, 1.0)  # signals are divided by this power of their spread; 1 is unit variance

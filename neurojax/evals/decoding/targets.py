@@ -11,7 +11,7 @@ import numpy as np
 
 from neurojax.data.session import Session
 from neurojax.errors import InputError, require
-from neurojax.scores import metrics
+from neurojax.scores.known import known_together
 
 CATEGORICAL, PER_TRIAL, PER_BIN = "categorical", "per_trial", "per_bin"
 KINDS = (CATEGORICAL, PER_TRIAL, PER_BIN)
@@ -242,7 +242,7 @@ def _refuse_leaks(session: Session, target: Target, where: str) -> None:
         flat = target.values.reshape(-1, target.values.shape[-1])
         counts, _ = session.gather_trials(target.trial_ids, target.values.shape[1])
         counts = counts.reshape(len(flat), -1)
-        for dims, rows in metrics.known_together(flat):
+        for dims, rows in known_together(flat):
             spikes = counts[rows].astype(np.float64)
             _refuse_linear(flat[rows][:, dims], _of_spikes(spikes), where)
     else:

@@ -11,7 +11,7 @@ from neurojax.data import observed
 from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
 from neurojax.evals.decoding import calibration, decoder, features, folds, recurrent, scores, targets, whole_trial
-from neurojax.scores import metrics
+from neurojax.scores.known import known_together
 
 NUM_TRIALS, NUM_BINS, NUM_UNITS = 40, 10, 8
 
@@ -147,7 +147,7 @@ def test_dimensions_known_together_are_a_partition_of_them(seed, rows, dims, sha
     rng = np.random.default_rng(seed)
     values = np.where(rng.random((rows, dims)) < share, 1.0, np.nan)
     values[:, rng.integers(0, dims, dims // 2)] = values[:, :1]
-    found = metrics.known_together(values)
+    found = known_together(values)
     every = np.concatenate([np.arange(dims)[dim] for dim, _ in found])
     assert sorted(every.tolist()) == list(range(dims))
     for dim, known in found:
