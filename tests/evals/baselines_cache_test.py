@@ -112,3 +112,40 @@ def test_entries_that_are_too_large_are_not_kept(tmp_path, monkeypatch, capsys):
     found = baseline_scores.cached_scores(dataset_of([make_session()]), str(tmp_path), None, SETTINGS, 0)
     assert np.isfinite(found["rat"].excess["psth"]["co_smoothing"]).all()
     assert not list((tmp_path / ".baselines").iterdir()) and "not kept" in capsys.readouterr().out
+
+
+def edited_digit(path):
+    text = path.with_suffix(".json").read_text()
+    place = next(k for k in range(len(text) // 2, len(text)) if text[k] in "12345678" and text[k - 1] == ".")
+    path.with_suffix(".json").write_text(text[:place] + str(int(text[place]) + 1) + text[place + 1 :])
+
+
+def edited_array(path):
+    with np.load(path.with_suffix(".npz")) as archive:
+        excess = archive["excess"] + np.float32(1)
+    np.savez_compressed(path.with_suffix(".npz"), excess=excess)
+
+
+def without_digest(path):
+    content = json.loads(path.with_suffix(".json").read_text())
+    del content["sha256"]
+    path.with_suffix(".json").write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("change", [edited_digit, edited_array, without_digest])
+def test_what_was_edited_is_fitted_again(kept, change, capsys):
+    session, path, found = kept
+    change(path)
+    assert baselines_cache.read(path, session, TASKS, NAMES) is None
+    capsys.readouterr()
+    again = baseline_scores.cached_scores(dataset_of([session]), str(path.parent.parent), None, SETTINGS, 0)["rat"]
+    assert again.scores == found.scores and "fitted" in capsys.readouterr().out
+
+
+def test_an_entry_under_the_name_of_another_is_not_taken(kept):
+    session, path, _ = kept
+    other = path.with_name("0" * 24)
+    for suffix in (".json", ".npz"):
+        other.with_suffix(suffix).write_bytes(path.with_suffix(suffix).read_bytes())
+    assert baselines_cache.read(other, session, TASKS, NAMES) is None
+    assert baselines_cache.read(path, session, TASKS, NAMES) is not None

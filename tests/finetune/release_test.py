@@ -1,5 +1,6 @@
 """What is exported is what was trained, to the bit; what comes from elsewhere is not trusted; people are protected."""
 
+import contextlib
 import dataclasses
 import json
 import shutil
@@ -13,8 +14,10 @@ from neurojax import main
 from neurojax.api import membership, model_card
 from neurojax.data.store import roster, trained_trials
 from neurojax.data.store.dataset import open_dataset
+from neurojax.facts import Facts
 from neurojax.files import read_json, sha256_file, write_json
 from neurojax.finetune import release
+from neurojax.train import settings, state
 
 pytest.importorskip("safetensors")
 
@@ -294,3 +297,16 @@ def test_a_link_is_followed_and_one_to_nothing_is_refused(area, exported, tmp_pa
     assert export(area / "run", link) == 2
     assert "is a link to nothing" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["link", "there"]
+
+
+@pytest.mark.parametrize("num_bins", [40_000, 2**20])
+def test_a_config_that_says_of_long_trials_takes_no_memory_for_their_square(forged, num_bins):
+    """Attention over 40,000 bins is 1.6 GB for a byte a pair; of 2**20 bins no machine holds it."""
+    facts = json.loads((forged / "config.json").read_text())
+    facts["num_bins"] = num_bins
+    facts["config"]["model"]["positions"] = "rotary"
+    shapes = state.abstract_trained(settings.model_of(facts["config"]), Facts(num_bins, 0.02, (3,), np.ones(3)), 1)
+    assert shapes["tables"]["read_in"].shape[0] >= 3
+    (forged / "config.json").write_text(json.dumps(facts))
+    with contextlib.suppress(nj.InputError):  # where its weights have rows for positions
+        nj.load(forged)

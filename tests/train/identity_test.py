@@ -17,10 +17,11 @@ from neurojax import main
 from neurojax.commands import config as declarations
 from neurojax.commands.doctor import doctor
 from neurojax.data import belongs
+from neurojax.data.observed import intervals_of
 from neurojax.data.session import TEST
 from neurojax.data.store import roster, trained_trials
 from neurojax.data.store.dataset import open_dataset, write_dataset_index
-from neurojax.data.store.session_format import write_session
+from neurojax.data.store.session_format import content_sha256, write_session
 from neurojax.data.store.sessions import from_counts
 from neurojax.data.synthetic import animals as synthetic
 from neurojax.errors import InputError
@@ -391,3 +392,13 @@ def test_the_doctor_compares_the_files_of_a_run_with_one_another(run, damage, to
     with pytest.raises(InputError, match="need attention"):
         doctor(run, log=lines.append)
     assert [line for line in lines if line.startswith("BAD") and re.search(told, line)], lines
+
+
+def test_a_session_observed_in_part_has_another_content(sessions):
+    watched = np.ones(sessions[0].counts.shape, bool)
+    watched[5:40, 3] = False
+    counts = np.where(watched, sessions[0].counts, 0)
+    part, whole = (dataclasses.replace(sessions[0], counts=counts, validity=v) for v in (intervals_of(watched), None))
+    assert content_sha256(part) != content_sha256(whole)
+    shorter = np.roll(watched, 1, axis=0)
+    assert content_sha256(dataclasses.replace(part, validity=intervals_of(shorter))) != content_sha256(part)
