@@ -67,7 +67,7 @@ def check_dataset(dataset: Dataset) -> dict[str, Any]:
 
 def session_findings(session: Session) -> list[Finding]:
     """What `check_dataset` finds in one session alone, errors first."""
-    return sorted(survey_of(session).findings, key=lambda finding: LEVELS.index(finding.level))
+    return survey_of(session).ranked()
 
 
 def compare_datasets(datasets: Mapping[str, Dataset]) -> list[Finding]:
@@ -120,12 +120,15 @@ class _Survey:
     findings: list[Finding]
 
     def report(self) -> dict[str, Any]:
-        ranked = sorted(self.findings, key=lambda finding: LEVELS.index(finding.level))
+        ranked = self.ranked()
         levels = {
             f"{level}s": [f.sentence for f in ranked if f.level == level]
             for level in ("error", "warning")
         }
         return {**self.facts, "findings": [finding.as_json() for finding in ranked], **levels}
+
+    def ranked(self) -> list[Finding]:
+        return sorted(self.findings, key=lambda finding: LEVELS.index(finding.level))
 
 
 def survey_of(session: Session, errors_only: bool = False) -> _Survey:
@@ -184,17 +187,14 @@ def _survey_of_counts(session: Session, errors_only: bool = False) -> _Survey:
         [per_trial[session.split == split].sum(0) for split in range(len(SPLIT_NAMES))]
     )
     outline = Outline.of(session)
+    facts = _shared_facts(session, digests)
     if errors_only:
-        facts = _shared_facts(session, digests)
         findings = split_findings(facts, spikes, None, session)
-        return _Survey(
-            facts, digests, outline, findings + behaviour_findings(session, errors_only=True)
-        )
-    seen = observed_facts(session)
-    share = 1.0 if seen is None else seen["share"]
+        findings += behaviour_findings(session, errors_only=True)
+        return _Survey(facts, digests, outline, findings)
+    share = 1.0 if facts["observed"] is None else facts["observed"]["share"]
     change = drift(per_trial, observed_bins(session), session.trial_start_s, session.split)
-    facts = {
-        **_shared_facts(session, digests),
+    facts |= {
         "observation": "counts",
         "num_spikes": int(spikes.sum()),
         "mean_rate_hz": float(
@@ -211,7 +211,7 @@ def _survey_of_counts(session: Session, errors_only: bool = False) -> _Survey:
         "drift": None if change is None else dataclasses.asdict(change),
     }
     findings = [*split_findings(facts, spikes, change, session), *value_findings(facts, session)]
-    findings += observed_findings(seen, session) + recorded_findings(session.info)
+    findings += observed_findings(facts["observed"], session) + recorded_findings(session.info)
     return _Survey(facts, digests, outline, findings)
 
 
@@ -277,26 +277,18 @@ def _duplicates(session: Session, digests: dict[int, tuple[bytes, int]]) -> dict
 def _silent_stretches(session: Session, outline: Outline, totals: np.ndarray) -> dict[str, float]:
     """Times within trials in which all units are silent although many spikes were due: gaps of the
     recording. `totals` are the spikes of each unit, [N]."""
-    per_bin, due = outline.cumulative[-1] / len(session.counts), None  # spikes of all units
-    if session.validity is not None:
-        due = spikes_due(session, totals / np.maximum(observed_bins(session).sum(0), 1))
+    due = spikes_due(session, totals / np.maximum(observed_bins(session).sum(0), 1))
+    before = np.append(0.0, np.cumsum(due))
     number, silent_bins = 0, 0
     for start, length in zip(
         session.trial_start_bin.tolist(), session.trial_num_bins.tolist(), strict=True
     ):
         quiet = np.diff(outline.cumulative[start : start + length + 1]) == 0
-        if due is not None:  # bins in which nobody watched are no part of a silence
-            quiet &= due[start : start + length] > 0
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], quiet, [False]])))
-        lengths = edges[1::2] - edges[::2]
-        missing = lengths * per_bin
-        if due is not None:
-            before = np.concatenate([[0], np.cumsum(due[start : start + length])])
-            missing = before[edges[1::2]] - before[edges[::2]]
-        lengths = lengths[
-            (missing >= _DUE_SPIKES) & (lengths * session.bin_size_s >= _SHORTEST_GAP_S)
-        ]
-        number, silent_bins = number + len(lengths), silent_bins + int(lengths.sum())
+        quiet &= due[start : start + length] > 0  # where nobody watched there is no silence
+        begin, end = start + np.flatnonzero(np.diff(np.pad(quiet, 1))).reshape(-1, 2).T
+        bins = (end - begin)[before[end] - before[begin] >= _DUE_SPIKES]
+        bins = bins[bins * session.bin_size_s >= _SHORTEST_GAP_S]
+        number, silent_bins = number + len(bins), silent_bins + int(bins.sum())
     return {"number": number, "total_s": silent_bins * session.bin_size_s}
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neurojax.data.checks.same_units import Outline, Population, correlation
+from neurojax.data.checks.same_units import Outline, Population, correlation, matches
 from neurojax.data.checks.sums import sums_of_rows
 from neurojax.data.observed import merged
 from neurojax.data.session import Session
@@ -88,9 +88,7 @@ def compared(known: KnownRecording, session: Session, counts_sha256: str) -> tup
         return UNKNOWN, 0
     agreement, least, num_stretches, _ = found
     telling = np.flatnonzero(agreement.any(1))
-    own, best = np.diag(agreement), agreement.argmax(1)
-    mutual = agreement.argmax(0)[best] == np.arange(len(best))
-    top = agreement[np.arange(len(best)), best]
+    own, (best, top, mutual) = np.diag(agreement), matches(agreement)
     moved = mutual & (best != np.arange(len(best))) & (top >= least) & (own <= 0.5 * top)
     at_home = own[telling] >= np.maximum(0.7 * least, top[telling] - _MARGIN / 2)
     if moved.sum() >= 2:
@@ -249,10 +247,9 @@ def _is_found(agreement: np.ndarray, least: float) -> bool:
     num_telling = min(int(agreement.any(1).sum()), int(agreement.any(0).sum()))
     if num_telling < 2:
         return False
-    best = agreement.argmax(1)
-    mutual = agreement.argmax(0)[best] == np.arange(len(best))
-    top = np.sort(agreement, axis=1)[:, -2:]
-    clear = (top[:, 1] >= least) & (top[:, 1] - top[:, 0] >= _MARGIN)
+    _, top, mutual = matches(agreement)
+    second = np.sort(agreement, axis=1)[:, -2]
+    clear = (top >= least) & (top - second >= _MARGIN)
     return int((mutual & clear).sum()) >= max(2, _SHARE * num_telling)
 
 

@@ -173,9 +173,8 @@ def _matched(first: Session, second: Session, rows: tuple[np.ndarray, np.ndarray
         return 0
     rates = [c / (r[:, 1] - r[:, 0])[:, None] for c, r in zip(active, rows, strict=True)]
     agreement = correlation(*rates)  # [N of first, N of second]
-    best = agreement.argmax(1)
-    mutual = agreement.argmax(0)[best] == np.arange(len(best))
-    matched = int((mutual & (agreement[np.arange(len(best)), best] >= _UNIT_CORRELATION)).sum())
+    _, likeness, mutual = matches(agreement)
+    matched = int((mutual & (likeness >= _UNIT_CORRELATION)).sum())
     return matched if matched >= max(2, _SHARE * num_active) else 0
 
 
@@ -233,3 +232,10 @@ def correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         norm = np.sqrt((centred**2).sum(0))
         scaled.append(centred / np.where(norm > 0, norm, 1))
     return scaled[0].T @ scaled[1]
+
+
+def matches(agreement: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each row of an agreement [N, M]: the column that agrees best, how well, and whether the
+    row is that column's best too."""
+    best, rows = agreement.argmax(1), np.arange(len(agreement))
+    return best, agreement[rows, best], agreement.argmax(0)[best] == rows
