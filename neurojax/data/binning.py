@@ -74,9 +74,12 @@ def bins_that_fit(start_s: np.ndarray, stop_s: np.ndarray, bin_size_s: float) ->
     forgiven = max(2.0, 4 * np.spacing(largest) / TICK_S)
     with np.errstate(over="ignore", invalid="ignore"):
         single = edges.astype(np.float32)
-    if np.array_equal(single, edges, equal_nan=True):
-        of_single_s = min(2 * float(np.spacing(np.float32(largest))), _FORGIVEN_SHARE * bin_size_s)
-        forgiven = max(forgiven, of_single_s / TICK_S)
+        of_single_s = np.minimum(
+            2 * np.abs(np.spacing(single)).max(axis=0), _FORGIVEN_SHARE * bin_size_s
+        )
+    forgiven = np.where(
+        (single == edges).all(axis=0), np.maximum(forgiven, of_single_s / TICK_S), forgiven
+    )
     lasting = (np.asarray(stop_s) - np.asarray(start_s)) / TICK_S
     return np.floor((lasting + forgiven) / (bin_size_s / TICK_S))
 

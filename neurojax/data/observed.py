@@ -69,6 +69,13 @@ def within(
     return (last >= 0) & (stops_s <= intervals_s[last, 1] + slack_s)
 
 
+def elsewhere(good_s: np.ndarray, first_s: float, last_s: float) -> int:
+    """How many of the bad stretches between good intervals, float64 [n, 2], rising and apart, touch
+    nothing of a recording: they are likely on another clock."""
+    bad_s = np.asarray(good_s).ravel()[1:-1].reshape(-1, 2)
+    return int(((bad_s[:, 1] <= first_s) | (bad_s[:, 0] >= last_s)).sum())
+
+
 def shared(one_s: np.ndarray, other_s: np.ndarray) -> np.ndarray:
     """Time that lies in both of two sets of intervals, float64 [n, 2], rising and apart; each of
     them is rising and apart, and may be infinite at its ends."""

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from neurojax.data import observed_units
-from neurojax.data.checks.findings import FELL_SILENT, spike_findings
+from neurojax.data.checks.findings import BAD_ELSEWHERE, FELL_SILENT, spike_findings
 from neurojax.data.clock import TimeUnit, in_seconds, require_seconds
 from neurojax.data.clocked_behaviour import behaviour_in_bins
-from neurojax.data.observed import entries_inside
+from neurojax.data.observed import different, elsewhere, entries_inside
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.readers.trials import session_of, trials_in_seconds
 from neurojax.data.session import Session
@@ -154,12 +154,27 @@ def _entries(
     fell silent is added to `odd`."""
     grid, names = (binned.starts, binned.lengths, binned.bin_size_s), list(map(str, binned.named))
     watched = observed_units.watched_s(observed, invalid, names, unit.spikes, where)
+    odd |= _bad_elsewhere(invalid, names, unit, binned, where)
     if observed is None and binned.spec.silence != "keep":
         watched, gaps = observed_units.with_heard(
             watched, binned.times_s, binned.rows, len(names), *grid
         )
         odd |= {FELL_SILENT: gaps} if gaps else {}
     return None if watched is None else entries_inside(watched, *grid)
+
+
+def _bad_elsewhere(
+    invalid: Any, names: list[str], unit: TimeUnit, binned: _Binned, where: str
+) -> dict[str, int]:
+    """How many of the bad times touch nothing of the recording, for `info["findings"]`."""
+    good = observed_units.watched_s(None, invalid, names, unit.spikes, where)
+    if good is None:
+        return {}
+    stops, times = binned.starts + binned.lengths * binned.bin_size_s, binned.times_s
+    first = min(binned.starts.min(), times.min(initial=np.inf))
+    last = max(stops.max(), times.max(initial=-np.inf))
+    number = sum(elsewhere(own, first, last) for own in different(good)[0])
+    return {BAD_ELSEWHERE: number} if number else {}
 
 
 def _info(given: Any, window_s: Any, odd: dict[str, int], where: str) -> dict[str, Any]:

@@ -52,6 +52,10 @@ def test_equal_trials_of_float32_stay_equal(clock_s):
     starts = clock_s + np.arange(200) * 1.74
     edges = [times.astype(np.float32).astype(np.float64) for times in (starts, starts + 1.2)]
     assert set(binning.bins_that_fit(*edges, 0.02).tolist()) == {60.0}
+    edges[1][7] = edges[0][7] + 0.02  # one of another origin
+    edges[0][9] = np.nan
+    assert sorted(set(np.delete(binning.bins_that_fit(*edges, 0.02), 9).tolist())) == [1.0, 60.0]
+    edges = [np.delete(times, [7, 9]) for times in edges]
     # what lacks more than float32 explains lacks a bin, also where all is at whole seconds
     assert set(binning.bins_that_fit(edges[0], edges[1] - np.float32(2e-3), 0.02).tolist()) == {59.0}
     assert binning.bins_that_fit(np.array([1e6]), np.array([1e6 + 3]), 0.8)[0] == 3

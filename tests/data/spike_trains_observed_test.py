@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neurojax import Session
-from neurojax.data.checks.findings import FELL_SILENT
+from neurojax.data.checks.findings import BAD_ELSEWHERE, FELL_SILENT
 from neurojax.data.store.session_format import content_sha256, open_session, write_session
 from neurojax.errors import InputError
 
@@ -205,3 +205,9 @@ def test_what_does_not_fit_is_one_line(fields, message):
     with pytest.raises(InputError, match=message) as raised:
         build(**fields)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("invalid, number", [([[4.0, 5.0]], 0), ([[4e3, 5e3]], 1), ({3: [[4, 5]], 5: [[-9, -1]]}, 1)])
+def test_bad_times_that_touch_nothing_are_told(invalid, number):
+    session = build(invalid=invalid)
+    assert session.info.get("findings", {}).get(BAD_ELSEWHERE, 0) == number

@@ -36,6 +36,7 @@ UNOBSERVED = "outside of the observed time"  # why spikes were left out
 _NO_SILENCE = "nothing to do: they are no silence, and are left out of training and scores"
 # What every door calls bins that `observed.heard` marks.
 FELL_SILENT = "bins not observed, as a whole population fell silent against all odds"
+BAD_ELSEWHERE = "bad times that touch nothing of the recording"
 REGION_SPELLINGS = "units whose region was spelled in another way"
 # What every door calls a behaviour that it could not use; why follows in brackets.
 LEFT_OUT = "behaviour left out"
@@ -57,6 +58,10 @@ _KNOWN = {
         "warning",
         "they are left out of training and scores; convert with --silence=keep where the animal "
         "was silent, or state what was observed",
+    ),
+    BAD_ELSEWHERE: (
+        "warning",
+        f"they leave nothing out; {_CLOCK}, or say the unit with --time_unit=trials=ms",
     ),
     "bins whose times jump within a trial": (
         "warning",

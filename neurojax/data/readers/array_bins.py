@@ -101,9 +101,13 @@ def bin_counts(arrays: Arrays, spec: ReadSpec, num_units: int | None, where: str
     timed = declared.entries(starts, lengths, bin_size_s, flat.shape[1], where)
     observed = all_of((given, mask, timed), kept.shape)
     fell_silent = 0
-    if observed is None and not declared.says() and spec.silence != "keep":
-        observed = told_by_counts(kept, bin_size_s, arrays.get("unit_probe"))
-        fell_silent = 0 if observed is None else int((~observed).any(1).sum())
+    if given is None and not declared.says() and spec.silence != "keep":
+        heard = told_by_counts(kept, bin_size_s, arrays.get("unit_probe"))
+        if heard is not None:
+            silent = ~heard if observed is None else observed & ~heard
+            fell_silent = int(silent.any(axis=1).sum())
+            observed = all_of((observed, heard), kept.shape)
+    odd = declared.odd(starts.min(), (starts + lengths * bin_size_s).max())
     return Binned(
         kept,
         lengths,
@@ -114,7 +118,7 @@ def bin_counts(arrays: Arrays, spec: ReadSpec, num_units: int | None, where: str
         Axes(len(lengths), len(flat), flat.shape[1], trial_bins),
         rows,
         observed,
-        {FELL_SILENT: fell_silent, "bins whose times jump within a trial": jumps},
+        {FELL_SILENT: fell_silent, "bins whose times jump within a trial": jumps, **odd},
         bins_outside=0 if counts.ndim == 3 else len(flat) - len(kept),
     )
 

@@ -12,9 +12,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from neurojax.data.checks.findings import BAD_ELSEWHERE
 from neurojax.data.clock import in_seconds
 from neurojax.data.observed import (
     SWITCHED_OFF_S,
+    elsewhere,
     entries_inside,
     gaps_of,
     heard,
@@ -34,6 +36,7 @@ class Declared:
     Attributes:
         mask: bool, the shape of counts or of their bins.
         watched_s: float64 [n, 2] of each unit, or one for all.
+        valid_s: float64 [n, 2], the time outside of the bad times.
     """
 
     mask: np.ndarray | None = None
@@ -41,8 +44,14 @@ class Declared:
     valid_s: np.ndarray | None = None
 
     def says(self) -> bool:
-        """Whether anything is said."""
-        return not (self.mask is None and self.watched_s is None and self.valid_s is None)
+        """Whether it is said when units were observed; bad times alone leave that to the spikes."""
+        return not (self.mask is None and self.watched_s is None)
+
+    def odd(self, first_s: float, last_s: float) -> dict[str, int]:
+        """What is odd about the bad times of a recording from `first_s` to `last_s`, for
+        `info["findings"]`."""
+        number = 0 if self.valid_s is None else elsewhere(self.valid_s, first_s, last_s)
+        return {BAD_ELSEWHERE: number} if number else {}
 
     def entries(
         self,

@@ -68,7 +68,7 @@ def bin_spikes(arrays: Arrays, spec: ReadSpec, num_units: int | None, where: str
             require_seconds(raw, firing, bin_size_s, where, starts[known], stops[known])
     counts, lengths = spike_counts(times, units, num_units, starts, stops, bin_size_s, where)
     odd = spike_findings(times, units, counts.shape[1], starts, stops)
-    observed, fell_silent = _observed(
+    observed, told = _observed(
         arrays, times, units, counts, starts, lengths, spec, bin_size_s, where
     )
     axes = Axes(len(lengths), len(counts), counts.shape[1], common(lengths))
@@ -83,7 +83,7 @@ def bin_spikes(arrays: Arrays, spec: ReadSpec, num_units: int | None, where: str
         axes,
         slice(None),
         observed,
-        odd | {FELL_SILENT: fell_silent},
+        odd | told,
         dropped,
         keep=keep,
     )
@@ -164,21 +164,26 @@ def _observed(
     spec: ReadSpec,
     bin_size_s: float,
     where: str,
-) -> tuple[np.ndarray | None, int]:
-    """Entries observed, bool [total_bins, N] or None, and bins that the spikes say were not."""
+) -> tuple[np.ndarray | None, dict[str, int]]:
+    """Entries observed, bool [total_bins, N] or None, and what there is to tell of them."""
     declared = take_declared(arrays, TimeUnit.of(spec.time_unit).trials, where)
     num_units = counts.shape[1]
-    if declared.says():
-        mask = declared.mask_of(counts.shape, where)
-        timed = declared.entries(starts, lengths, bin_size_s, num_units, where)
-        return all_of((mask, timed), counts.shape), 0
-    if spec.silence == "keep":
-        return None, 0
+    mask = declared.mask_of(counts.shape, where)
+    timed = declared.entries(starts, lengths, bin_size_s, num_units, where)
+    said = all_of((mask, timed), counts.shape)
+    first, last = starts.min(), (starts + lengths * bin_size_s).max()
+    told = declared.odd(min(first, times.min(initial=first)), max(last, times.max(initial=last)))
+    if declared.says() or spec.silence == "keep":
+        return said, told
     order = np.argsort(times, kind="stable")
     probe = probes_of(arrays.get("unit_probe"), num_units)
     heard_s = heard_by_probe(times[order], units[order].astype(np.int64), probe)
     seen = entries_inside(heard_s, starts, lengths, bin_size_s)
-    return seen, 0 if seen is None else int((~seen).any(axis=1).sum())
+    if seen is None:
+        return said, told
+    silent = ~seen if said is None else said & ~seen
+    told |= {FELL_SILENT: number} if (number := int(silent.any(axis=1).sum())) else {}
+    return all_of((said, seen), counts.shape), told
 
 
 def _finite_spikes(

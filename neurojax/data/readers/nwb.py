@@ -140,6 +140,8 @@ def _read_spikes(
         sample = survey.sample, survey.num_firing, bin_size_s, f"{where}, units/spike_times"
         require_seconds(*sample, *edges, survey.num_spikes)
     time = nwb_observed.watched(file, units, survey, spec, where)
+    edges_s = np.concatenate([laid.starts, laid.stops])
+    lost = nwb_observed.bad_elsewhere(time, (survey.first_s, survey.last_s), edges_s)
     faults, hidden = _unobserved(time, units, laid, bin_size_s)
     windows = kept(laid, faults, hidden, (-np.inf, np.inf), spec, bin_size_s)
     lengths = trial_bins(windows.starts, windows.stops, bin_size_s, where)
@@ -160,7 +162,7 @@ def _read_spikes(
         "units_dropped": units.dropped,
         "trials_dropped": windows.dropped,
         "spikes_dropped": spikes_dropped,
-        "findings": odd | units.notes | time.notes | unseen | windows.notes | odd_behaviour,
+        "findings": odd | units.notes | time.notes | lost | unseen | windows.notes | odd_behaviour,
         "trial_columns_skipped": windows.skipped,
         "interval_tables": list(interval_tables(file))[:_MAX_LISTED],
         "time_series": list(series)[:_MAX_LISTED],

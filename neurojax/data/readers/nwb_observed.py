@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from neurojax.data.checks.findings import FELL_SILENT
-from neurojax.data.observed import different, entries_inside, gaps_of, shared_of_units
+from neurojax.data.checks.findings import BAD_ELSEWHERE, FELL_SILENT
+from neurojax.data.observed import different, elsewhere, entries_inside, gaps_of, shared_of_units
 from neurojax.data.readers.nwb_probes import bad_of
 from neurojax.data.readers.nwb_survey import Survey
 from neurojax.data.readers.nwb_tables import (
@@ -63,6 +63,23 @@ def watched(file: Any, units: Units, survey: Survey, spec: ReadSpec, where: str)
         heard = heard if any(np.isfinite(own).any() for own in heard) else None
     parts = {OUTSIDE: units.observed, INVALID: good, FELL_SILENT: heard}
     return Watched({name: part for name, part in parts.items() if part is not None}, notes)
+
+
+def bad_elsewhere(time: Watched, spikes_s: tuple[float, float], edges_s: np.ndarray) -> dict:
+    """Bad times that touch nothing of the recording, for `info["findings"]`.
+
+    Args:
+        time: when units were observed.
+        spikes_s: first and last spike.
+        edges_s: starts and stops of all trials of the file, float64 [n]; NaN where one has none.
+    """
+    if INVALID not in time.parts:
+        return {}
+    known = np.concatenate([spikes_s, edges_s[np.isfinite(edges_s)]])
+    number = sum(
+        elsewhere(own, known.min(), known.max()) for own in different(time.parts[INVALID])[0]
+    )
+    return {BAD_ELSEWHERE: number} if number else {}
 
 
 def _good_times(

@@ -6,7 +6,7 @@ import scipy.io
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neurojax.data.checks.findings import FELL_SILENT
+from neurojax.data.checks.findings import BAD_ELSEWHERE, FELL_SILENT
 from neurojax.data.observed import entries_of
 from neurojax.data.readers.arrays import read_session
 from neurojax.data.readers.spec import ReadSpec
@@ -232,3 +232,24 @@ def test_windows_end_where_bin_times_jump(tmp_path):
     assert session.behaviour["x"][70, 0] == 75
     trials = read(tmp_path, flat | {"trial_offsets": [0, 60, 120, 200]})
     assert trials.info["findings"]["bins whose times jump within a trial"] == 1
+
+
+@pytest.mark.parametrize("arrays", [SPIKES, CUBE | {"trial_start_s": STARTS[:TRIALS]}], ids=["spikes", "counts"])
+@pytest.mark.parametrize("bad_s, number", [([[8.1, 8.15]], 0), ([[8e3, 9e3], [8.1, 8.15]], 1), ([[-9.0, -7.0]], 1)])
+def test_bad_times_on_another_clock_are_told(tmp_path, arrays, bad_s, number):
+    session = read(tmp_path, arrays | {"invalid_s": np.array(bad_s)})
+    assert session.info.get("findings", {}).get(BAD_ELSEWHERE, 0) == number
+    assert (session.validity is None) == (8.1 not in np.ravel(bad_s))
+
+
+def test_bad_times_say_nothing_of_the_rest_of_a_recording(tmp_path):
+    """Spikes tell of gaps beside the bad times that somebody noted; a word of what was observed settles both."""
+    arrays = silent_between(40, 61)
+    session = read(tmp_path, arrays | {"invalid_s": [[10.0, 12.5], [59.0, 61.0]]})
+    gone = ((STARTS > 39) & (STARTS < 61)) | (STARTS == 10)
+    np.testing.assert_array_equal(session.trial_start_s, STARTS[~gone])
+    assert session.info["findings"][FELL_SILENT] == 10 * 50  # 60 to 61 s is bad already
+    said = read(tmp_path, arrays | {"invalid_s": [[10.0, 12.5]], "observed_s": [[0.0, 120.0]]})
+    assert said.num_trials == 59 and FELL_SILENT not in said.info.get("findings", {})
+    kept = read(tmp_path, arrays | {"invalid_s": [[10.0, 12.5]]}, silence="keep")
+    assert kept.num_trials == 59 and FELL_SILENT not in kept.info.get("findings", {})

@@ -357,3 +357,10 @@ def test_trials_on_another_clock_are_told_with_both_ranges(tmp_path):
     small_nwb(path, trains_of(4, 5, 40), 1e6 + np.stack([STARTS, STARTS + 1.5], 1))
     with pytest.raises(InputError, match=r"20 of 20 trials.*trials 1e\+06 to .*spikes 0.*spikes=s,trials=ms"):
         read(path)
+
+
+@pytest.mark.parametrize("span, number", [([4.0, 5.0], 0), ([4e3, 5e3], 1), ([39.0, 41.0], 0), ([-3.0, -2.0], 1)])
+def test_bad_times_that_touch_nothing_are_told(path, span, number):
+    add(path, "invalid_times", [span])
+    found = read(path).info["findings"]
+    assert found.get("bad times that touch nothing of the recording", 0) == number
