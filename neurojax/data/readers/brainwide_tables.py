@@ -8,7 +8,7 @@ from neurojax.data.clock import TimeUnit, in_seconds
 from neurojax.data.observed import inside_bins, merged
 from neurojax.data.readers import hdf5
 from neurojax.data.readers.parts import BEHAVIOUR, PART, leave_out, usual_rows
-from neurojax.data.readers.signals import clean_signal, mean_in_bins, require_shared_clock
+from neurojax.data.readers.signals import in_bins
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.errors import InputError, require
 
@@ -134,9 +134,8 @@ def read_behaviour(
             values, said = hdf5.array(parent, field), f"{where}: {name}"
             domain = intervals_of_group(parent, "domain", unit_s)
             times = _sample_times(parent, domain, len(values), unit_s, where)
-            times, values = clean_signal(times, values, said, odd)
-            require_shared_clock(times, starts, bin_size_s, said)
-            binned = mean_in_bins(times, values, starts, bin_size_s, spec.max_gap_s)
+            gap_s = spec.max_gap_s
+            binned = in_bins(times, values, starts, bin_size_s, said, name, odd, gap_s)
         except InputError as error:
             leave_out(odd, BEHAVIOUR, name, error, spec, where)
             continue

@@ -9,7 +9,7 @@ from neurojax.data.clock import TimeUnit, in_seconds
 from neurojax.data.readers.alf_files import AlfFile, read_objects
 from neurojax.data.readers.parts import BEHAVIOUR, leave_out
 from neurojax.data.readers.positions import slope_in_bins
-from neurojax.data.readers.signals import clean_signal, mean_in_bins, require_shared_clock
+from neurojax.data.readers.signals import clean_signal, in_bins, require_shared_clock
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.errors import InputError, require
 
@@ -68,31 +68,30 @@ def read_behaviour(
         wanted.setdefault(f"{name}_{attribute}", ((name, attribute),))
     for ours, sources in wanted.items():
         for source in [source for source in sources if source in have]:
+            name, gap_s = ".".join(source), spec.max_gap_s
+            said = f"{where}: {name}"
             is_place = ours == _VELOCITY and source == _POSITION
             try:
-                times, values = _samples(files, *source, is_place, spec, where, odd)
-                require_shared_clock(times, starts, bin_size_s, f"{where}: {'.'.join(source)}")
+                times, values = _samples(files, *source, spec, where)
+                if is_place:
+                    times, values = clean_signal(times, values, said, odd, keep_unknown=True)
+                    require_shared_clock(times, starts, bin_size_s, said)
+                    made[ours] = slope_in_bins(times, values, starts, bin_size_s, gap_s, odd)
+                else:
+                    args = starts, bin_size_s, said, name, odd, gap_s
+                    made[ours] = in_bins(times, values, *args)
+                break
             except InputError as error:
-                leave_out(odd, BEHAVIOUR, ".".join(source), error, spec, where)
-                continue
-            samples = times, values, starts, bin_size_s, spec.max_gap_s
-            made[ours] = slope_in_bins(*samples, odd) if is_place else mean_in_bins(*samples)
-            break
+                leave_out(odd, BEHAVIOUR, name, error, spec, where)
     if _VELOCITY in made:
         made.setdefault("wheel_speed", np.abs(made[_VELOCITY]))
     return made, odd
 
 
 def _samples(
-    files: list[AlfFile],
-    name: str,
-    attribute: str,
-    keep_unknown: bool,
-    spec: ReadSpec,
-    where: str,
-    odd: dict[str, int],
+    files: list[AlfFile], name: str, attribute: str, spec: ReadSpec, where: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Times, float64 [samples], rising, and values, [samples, dims], of a series."""
+    """Times, float64 [samples], seconds, and values, [samples(, dims)], of a series."""
     said = f"{where}: {name}.{attribute}"
     of_object = [file for file in files if file.object == name]
     first = min(file.collection for file in of_object)  # of several tasks
@@ -107,8 +106,7 @@ def _samples(
     clock = next((stamps for stamps in clocks if stamps is not None), None)
     require(clock is not None, f"{said} has no {name}.timestamps beside it")
     unit_s = TimeUnit.of(spec.time_unit).behavior
-    times = in_seconds(_sample_times(clock, len(values)), unit_s)
-    return clean_signal(times, values, said, odd, keep_unknown)
+    return in_seconds(_sample_times(clock, len(values)), unit_s), values
 
 
 def _sample_times(clock: np.ndarray, num_samples: int) -> np.ndarray:
