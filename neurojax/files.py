@@ -156,9 +156,15 @@ def json_bytes(content: Mapping[str, Any]) -> bytes:
     return (json.dumps(content, indent=1, allow_nan=False) + "\n").encode()
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Reads one JSON object; raises InputError that names the file when it is missing or
-    damaged."""
+def read_json(path: Path, max_bytes: int | None = None) -> dict[str, Any]:
+    """Reads one JSON object; raises InputError that names the file when it is missing, damaged or
+    longer than `max_bytes`."""
+    # Before it is parsed: JSON takes many times its size in memory.
+    if max_bytes is not None and path.is_file() and path.stat().st_size > max_bytes:
+        raise InputError(
+            f"{path} has {path.stat().st_size:,} bytes, expected at most {max_bytes:,}; use "
+            "another copy"
+        )
     try:
         content = json.loads(path.read_bytes())
     except FileNotFoundError:

@@ -30,7 +30,7 @@ def to_arrays(session: Session) -> dict[str, np.ndarray]:
         behaviour [total_bins, dims] under its own name; observed, bool [total_bins, N], or
         [total_bins] where all was.
     """
-    order = _rows_end_to_end(session)
+    order, *_ = bins_of_trials(session, np.arange(session.num_trials))
     seen = entries_of(session.validity, len(session.counts), session.num_units)
     arrays: dict[str, np.ndarray] = {
         "counts": np.asarray(session.counts)[order],
@@ -75,10 +75,7 @@ def to_xarray(session: Session) -> Any:
         InputError: xarray is not installed.
     """
     xarray = needed("xarray", 'to_xarray needs xarray; pip install "neurojax[xarray]"')
-    order = _rows_end_to_end(session)
-    trial = np.repeat(np.arange(session.num_trials), session.trial_num_bins)
-    first = np.cumsum(session.trial_num_bins) - session.trial_num_bins
-    within = np.arange(len(trial)) - first[trial]
+    order, trial, time_s = bins_of_trials(session, np.arange(session.num_trials))
     units = {name: getattr(session, name) for name in ("region", "region_group", "region_source")}
     trials = {"trial_start_s": session.trial_start_s, "split": session.split, **session.conditions}
     counts = np.asarray(session.counts)[order]
@@ -98,11 +95,7 @@ def to_xarray(session: Session) -> Any:
     coordinates = {
         "unit": session.unit_id,
         "trial_of_bin": ("bin", trial),
-        "time_s": (
-            "bin",
-            session.trial_start_s[trial] + within * session.bin_size_s,
-            {"units": "s"},
-        ),
+        "time_s": ("bin", time_s, {"units": "s"}),
         **{name: ("unit", values) for name, values in {**units, **session.unit_metadata}.items()},
         **{name: ("trial", values) for name, values in trials.items()},
     }
@@ -114,9 +107,13 @@ def to_xarray(session: Session) -> Any:
     return xarray.Dataset(variables, coordinates, attributes)
 
 
-def _rows_end_to_end(session: Session) -> np.ndarray:
-    """Rows of all trials one after another, without bins that belong to none, int64 [bins of all
-    trials]."""
-    first = np.cumsum(session.trial_num_bins) - session.trial_num_bins
-    rows = np.arange(int(session.trial_num_bins.sum()))
-    return rows + np.repeat(session.trial_start_bin - first, session.trial_num_bins)
+def bins_of_trials(
+    session: Session, trials: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of every bin of trials one after another: its row in the recording, its trial, int64 [bins],
+    and when it begins, float64 [bins], seconds."""
+    lengths = session.trial_num_bins[trials]
+    trial = np.repeat(trials, lengths)
+    within = np.arange(len(trial)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    starts_s = session.trial_start_s[trial] + within * session.bin_size_s
+    return session.trial_start_bin[trial] + within, trial, starts_s

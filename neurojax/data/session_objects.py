@@ -145,8 +145,8 @@ def _segments(data: Any, where: str) -> list[Any]:
 
 def _neo_names(trains: list[list[Any]], where: str) -> list[list[str]]:
     """Names of the units of each segment."""
-    for told in (_name, *[lambda train, key=key: _note(train, key) for key in _NEO_NAMES]):
-        named = [[told(train) for train in own] for own in trains]
+    for key in (None, *_NEO_NAMES):
+        named = [[_name(train, key) for train in own] for own in trains]
         if all(all(own) and len(set(own)) == len(own) for own in named):
             return named
     numbers = {len(own) for own in trains}
@@ -158,13 +158,10 @@ def _neo_names(trains: list[list[Any]], where: str) -> list[list[str]]:
     return [[str(place) for place in range(len(own))] for own in trains]
 
 
-def _name(train: Any) -> str:
-    return str(getattr(train, "name", None) or "")
-
-
-def _note(train: Any, key: str) -> str:
-    found = (getattr(train, "annotations", None) or {}).get(key)
-    return "" if found is None else str(found)
+def _name(train: Any, key: str | None) -> str:
+    """A train's annotation of a name, without one its own name; "" where it has none."""
+    notes = {None: getattr(train, "name", None)} | (getattr(train, "annotations", None) or {})
+    return "" if notes.get(key) is None else str(notes[key])
 
 
 def _part_of(trains: Sequence[Any], names: Sequence[str]) -> Part:

@@ -6,8 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from neurojax.data.region_columns import telling_column
-from neurojax.data.session import Session
+from neurojax.data.session import Session, names_a_region
 from neurojax.data.spike_trains import from_spike_times
 from neurojax.data.store.session_fields import named_columns, plain_array
 from neurojax.data.store.session_rules import check_info, check_session_id
@@ -15,6 +14,8 @@ from neurojax.errors import InputError, require
 
 GAP_S = 10.0  # put between segments whose clocks start again
 _AFTER_LAST_SPIKE_S = 0.1  # recorded at least, where a segment does not say how long it was
+# Names that other packages give the column of regions, the likeliest first.
+_REGIONS = ("region", "brain_region", "brain_area", "location", "area", "acronym")
 _QUALITY = ("quality", "group", "KSLabel")  # the first that is there names noise
 _LEFT_OUT = "columns that are not one number or text each"
 
@@ -93,7 +94,7 @@ def joined(
     rows = [own[name] for name in kept]
     of_units = {name: values[rows] for name, values in columns.items()}
     if regions is None:
-        regions = telling_column(of_units)
+        regions = _telling_column(of_units)
     if isinstance(regions, str):
         require(
             regions in of_units,
@@ -127,6 +128,12 @@ def joined(
         **_observed(parts, kept, shifts, starts, stops),
         **fields,
     )
+
+
+def _telling_column(columns: Mapping[str, np.ndarray]) -> str | None:
+    """The first column of text that names a region somewhere; None without one."""
+    found = [name for name in _REGIONS if name in columns and columns[name].dtype.kind == "U"]
+    return next((n for n in found if any(map(names_a_region, columns[n].tolist()))), None)
 
 
 def _without_noise(

@@ -12,6 +12,7 @@ import numpy as np
 from neurojax.data.observed import entries_of, merged, shared
 from neurojax.data.optional import needed
 from neurojax.data.session import Session
+from neurojax.data.session_export import bins_of_trials
 from neurojax.data.session_parts import Part, joined, plain_columns, where_of
 from neurojax.data.store.session_fields import named_columns
 from neurojax.errors import InputError, require
@@ -122,16 +123,14 @@ def to_pynapple(session: Session) -> dict[str, Any]:
     """
     nap = _pynapple("to_pynapple")
     order = np.argsort(session.trial_start_s, kind="stable")
-    lengths, starts = session.trial_num_bins[order], session.trial_start_s[order]
-    stops = starts + lengths * session.bin_size_s
+    starts = session.trial_start_s[order]
+    stops = starts + session.trial_num_bins[order] * session.bin_size_s
     if num_sharing := int((starts[1:] < stops[:-1] - 1e-9).sum()):
         raise InputError(
             f"session {session.session_id}: {num_sharing} trials share time with the one before, "
             "which pynapple's intervals cannot say; convert with shorter windows"
         )
-    within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    rows = np.repeat(session.trial_start_bin[order], lengths) + within  # [bins], in order of time
-    left_s = np.repeat(starts, lengths) + within * session.bin_size_s
+    rows, _, left_s = bins_of_trials(session, order)
     counts, centres_s = np.asarray(session.counts)[rows], left_s + session.bin_size_s / 2
     whole = nap.IntervalSet(float(starts[0]), float(stops.max()))
     support = [whole] * session.num_units

@@ -26,12 +26,7 @@ def read_meta(folder: Path) -> dict[str, Any]:
         InputError: missing, damaged, another schema, or inconsistent in itself.
     """
     path = folder / "meta.json"
-    # Before it is parsed: JSON takes many times its size in memory.
-    if path.is_file() and path.stat().st_size > _MAX_BYTES:
-        raise InputError(
-            f"{path} has {path.stat().st_size} bytes, expected at most {_MAX_BYTES}; convert again"
-        )
-    meta = read_json(path)
+    meta = read_json(path, _MAX_BYTES)
     require(
         meta.get("schema") in READS and not isinstance(meta["schema"], bool | float),
         f"{path} has schema {str(meta.get('schema'))[:60]!r}, expected 1 or {SCHEMA}; convert the "

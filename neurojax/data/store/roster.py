@@ -18,7 +18,7 @@ from neurojax.data.store import cards
 from neurojax.data.store.checksums import array_record
 from neurojax.data.store.session_format import Digests, digests_of
 from neurojax.data.store.session_rules import check_session_id
-from neurojax.errors import InputError, require
+from neurojax.errors import require
 from neurojax.files import read_json, write_json
 
 ROSTER_NAME = "sessions.json"
@@ -89,12 +89,7 @@ def read(path: Path) -> list[dict[str, Any]]:
         InputError: missing, too large, another schema, or entries that do not say who owns which
             rows.
     """
-    if path.is_file() and path.stat().st_size > MAX_BYTES:
-        raise InputError(
-            f"{path} has {path.stat().st_size:,} bytes, expected at most {MAX_BYTES:,}; use "
-            "another copy"
-        )
-    content = read_json(path)
+    content = read_json(path, MAX_BYTES)
     require(
         content.get("schema") == SCHEMA,
         f"{path} has schema {str(content.get('schema'))[:40]}, expected {SCHEMA}; update neurojax",

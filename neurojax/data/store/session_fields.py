@@ -46,31 +46,12 @@ def plain_array(values: Any, name: str, where: str, missing: str = "") -> np.nda
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
-def whole_counts(counts: Any, where: str) -> np.ndarray:
-    """Checks rank and values; returns uint8 or uint16 of the same shape."""
-    values = _numbers_of_spikes(counts, where)
-    if values.dtype.kind == "f" and (num_bad := int((~np.isfinite(values)).sum())):
-        raise InputError(
-            f"{where}: counts holds {num_bad} NaN or infinite values, expected whole numbers of "
-            "spikes"
-        )
-    return _whole(values, where)
-
-
 def counts_and_observed(counts: Any, where: str) -> tuple[np.ndarray, np.ndarray | None]:
     """(uint8 or uint16 of the same shape, 0 where not observed; bool of that shape, None where all
     is observed).
 
     NaN and masked entries were not observed: they are told apart from silence.
     """
-    values = _numbers_of_spikes(counts, where)
-    if values.dtype.kind != "f" or not (missing := np.isnan(values)).any():
-        return whole_counts(values, where), None
-    require(not missing.all(), f"{where}: counts is NaN throughout; nothing was observed")
-    return whole_counts(np.where(missing, 0, values), where), ~missing
-
-
-def _numbers_of_spikes(counts: Any, where: str) -> np.ndarray:
     values = plain_array(counts, "counts", where)
     require(
         values.ndim in (2, 3) and values.size != 0,
@@ -81,10 +62,19 @@ def _numbers_of_spikes(counts: Any, where: str) -> np.ndarray:
         values.dtype.kind in "biuf",
         f"{where}: counts is {values.dtype}, expected whole numbers of spikes",
     )
-    return values
+    if values.dtype.kind != "f" or not (missing := np.isnan(values)).any():
+        return _whole(values, where), None
+    require(not missing.all(), f"{where}: counts is NaN throughout; nothing was observed")
+    return _whole(np.where(missing, 0, values), where), ~missing
 
 
 def _whole(values: np.ndarray, where: str) -> np.ndarray:
+    """uint8 or uint16 of the same shape."""
+    if values.dtype.kind == "f" and (num_bad := int(np.isinf(values).sum())):
+        raise InputError(
+            f"{where}: counts holds {num_bad} NaN or infinite values, expected whole numbers of "
+            "spikes"
+        )
     if values.dtype.kind == "f" and np.any(fractional := values != np.floor(values)):
         raise InputError(
             f"{where}: counts holds {values[fractional][0]:g}, expected whole numbers of "

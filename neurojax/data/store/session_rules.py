@@ -71,18 +71,17 @@ def check_info(info: Any, where: str) -> dict[str, Any]:
     """Returns `info` as JSON gives it back; raises InputError if it cannot, or a key is taken."""
     try:
         # There and back: what is kept in memory is what a reader of meta.json will get.
-        plain = json.loads(json.dumps(dict(info), allow_nan=False))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InputError(
-            f"{where}: info is not JSON ({error}); keep text, numbers (no NaN), lists and dicts"
-        ) from None
-    try:
-        json.dumps(plain, ensure_ascii=False).encode()
+        text = json.dumps(dict(info), allow_nan=False, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise InputError(
             f"{where}: info holds half of a surrogate pair, which is no text; decode it again from "
             "its bytes, with errors='replace'"
         ) from None
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(
+            f"{where}: info is not JSON ({error}); keep text, numbers (no NaN), lists and dicts"
+        ) from None
+    plain = json.loads(text)
     if taken := RESERVED_INFO & plain.keys():
         raise InputError(f"{where}: info uses the reserved keys {sorted(taken)}; rename them")
     return plain
