@@ -10,7 +10,7 @@ from neurojax.data.readers.array_bins import Binned
 from neurojax.data.readers.never_observed import kept_of
 from neurojax.data.readers.own_clock import Timed, in_bins
 from neurojax.data.readers.roles import Roles
-from neurojax.data.readers.signals import FILL_VALUES, without_fill
+from neurojax.data.readers.signals import FILL_VALUES, bin_starts, without_fill
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.readers.trials import session_of
 from neurojax.data.session import Session
@@ -50,14 +50,19 @@ def session_of_bins(
         "bins_merged": binned.factor,
         "trial_start_s_source": binned.starts_source,
     }
+    of_behaviour: dict[str, int] = {}
+    fields = _merged(binned, roles, info, of_behaviour, where)
+    counts, lengths, starts = fields.pop("counts"), fields.pop("lengths"), binned.starts_s
+    bins = bin_starts(starts, lengths, binned.bin_size_s)
+    fields["behaviour"] |= in_bins(timed, bins, binned.bin_size_s, spec, of_behaviour, where)
     left = {f"{PART_LEFT_OUT} ({reason})": 1 for reason in roles.left_out}
-    told = {"findings": binned.findings | left, "spikes_dropped": binned.spikes_dropped}
+    told = {
+        "findings": binned.findings | left | of_behaviour,
+        "spikes_dropped": binned.spikes_dropped,
+    }
     for key, numbers in told.items():
         if some := {name: number for name, number in numbers.items() if number}:
             info[key] = {**info.get(key, {}), **some}
-    fields = _merged(binned, roles, info, where)
-    counts, lengths, starts = fields.pop("counts"), fields.pop("lengths"), binned.starts_s
-    fields["behaviour"] |= in_bins(timed, starts, lengths, binned.bin_size_s, spec, info, where)
     fields |= {"conditions": roles.conditions, "unit_metadata": roles.unit_metadata, **units}
     stored_split, one_split = _split_of_trials(stored_split, binned, spec, where)
     known = np.ones(len(lengths), bool) if binned.keep is None else binned.keep
@@ -102,9 +107,11 @@ def _split_of_trials(
     return lowest.astype(np.int64), one_split
 
 
-def _merged(binned: Binned, roles: Roles, info: dict[str, Any], where: str) -> dict[str, Any]:
+def _merged(
+    binned: Binned, roles: Roles, info: dict[str, Any], odd: dict[str, int], where: str
+) -> dict[str, Any]:
     """Counts, behaviour, bins of each trial and observed entries, in the final bins; `info` is told
-    of bins left over and of fill values."""
+    of bins left over, `odd` of fill values."""
     lengths, factor, axes, rows = binned.lengths, binned.factor, binned.axes, binned.rows
     shape = (axes.total_bins, axes.num_units)
     if axes.trial_bins is not None:
@@ -115,13 +122,11 @@ def _merged(binned: Binned, roles: Roles, info: dict[str, Any], where: str) -> d
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     info["bins_dropped"] = binned.bins_outside + len(binned.counts) - len(counts) * factor
-    behaviour, num_fill = {}, 0
+    behaviour = {}
     for name, values in roles.behaviour.items():
         known, number = without_fill(signal(values, name, grid, where).copy())
         behaviour[name] = merge_means(known[rows], lengths, factor)
-        num_fill += number
-    if num_fill:
-        info["findings"] = {**info.get("findings", {}), FILL_VALUES: num_fill}
+        odd[FILL_VALUES] = odd.get(FILL_VALUES, 0) + number
     valid = {
         name: merge_valid(mask.ravel()[rows], lengths, factor)
         & np.isfinite(behaviour[name]).any(axis=1)

@@ -1,14 +1,13 @@
 """Behaviour with time stamps of its own, among the arrays of a file: `speed` beside
 `speed_times_s` (or `speed_t`)."""
 
-from typing import Any
-
 import numpy as np
 
 from neurojax.data.checks.findings import LEFT_OUT
 from neurojax.data.clock import TimeUnit, in_seconds
+from neurojax.data.readers import signals
+from neurojax.data.readers.parts import leave_out
 from neurojax.data.readers.roles import Axes
-from neurojax.data.readers.signals import bin_starts, clean_signal, mean_in_bins
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.errors import InputError, require
 
@@ -45,76 +44,56 @@ def take_timed(arrays: dict[str, np.ndarray], axes: Axes, spec: ReadSpec) -> Tim
 
 def in_bins(
     timed: Timed,
-    starts_s: np.ndarray,
-    lengths: np.ndarray,
+    starts: np.ndarray,
     bin_size_s: float,
     spec: ReadSpec,
-    info: dict[str, Any],
+    findings: dict[str, int],
     where: str,
 ) -> dict[str, np.ndarray]:
-    """Behaviours in the bins of trials, float32 [total_bins, dims], NaN where unknown.
-
-    One that cannot be used is left out; that and what is odd goes to `info["findings"]`.
+    """Behaviours in bins, float32 [bins, dims], NaN where unknown; one that cannot be used is left
+    out.
 
     Args:
         timed: see `take_timed`.
-        starts_s, lengths: [trials], seconds and bins.
-        bin_size_s: seconds.
+        starts, bin_size_s: of the bins, float64 [bins], seconds.
         spec: its time_unit, max_gap_s and strict.
-        info: to be told.
+        findings: that and what is odd is added to it.
         where: for messages.
 
     Raises:
         InputError: with `spec.strict`, one that cannot be used.
     """
-    made = {}
+    made, unit_s = {}, TimeUnit.of(spec.time_unit).behavior
     for name, (times, values) in timed.items():
+        said = f"{where}: behaviour {name!r}"
         try:
-            made[name] = _one(name, times, values, starts_s, lengths, bin_size_s, spec, info)
+            laid = _laid(values, len(times), said)
+            seconds = in_seconds(times, unit_s)
+            args = starts, bin_size_s, said, name, findings, spec.max_gap_s
+            binned = signals.in_bins(seconds, laid, *args)
+            require(
+                np.isfinite(binned).any(),
+                f"{said} is known in no bin: its samples lie at {np.nanmin(seconds):,.6g} to "
+                f"{np.nanmax(seconds):,.6g} s, the trials at {starts.min():,.6g} to "
+                f"{starts.max() + bin_size_s:,.6g} s; check their clocks, or say the unit with "
+                "--time_unit=behavior=ms",
+            )
+            made[name] = binned
         except InputError as error:
-            if spec.strict:
-                raise InputError(f"{where}: {error}") from None
-            left = f"{LEFT_OUT} ({str(error).partition(';')[0]})"
-            info["findings"] = {**info.get("findings", {}), left: 1}
+            leave_out(findings, LEFT_OUT, f"behaviour {name!r}", error, spec, where)
     return made
 
 
-def _one(
-    name: str,
-    times: np.ndarray,
-    values: np.ndarray,
-    starts_s: np.ndarray,
-    lengths: np.ndarray,
-    bin_size_s: float,
-    spec: ReadSpec,
-    info: dict[str, Any],
-) -> np.ndarray:
-    fits = values.ndim == 1 or (values.ndim == 2 and len(times) in values.shape)
+def _laid(values: np.ndarray, num_samples: int, said: str) -> np.ndarray:
+    """[samples] or [samples, dims]."""
     require(
-        fits and len(times) in values.shape and values.dtype.kind in "biuf",
-        f"behaviour {name!r} is {values.dtype} {list(values.shape)}, but has {len(times)} times; "
-        "give one time a sample",
+        values.ndim in (1, 2) and num_samples in values.shape and values.dtype.kind in "biuf",
+        f"{said} is {values.dtype} {list(values.shape)}, but has {num_samples} times; give one "
+        "time a sample",
     )
-    laid = values if values.ndim == 1 or len(values) == len(times) else values.T
+    laid = values if values.ndim == 1 or len(values) == num_samples else values.T
     require(
         laid.ndim == 1 or laid.shape[1] <= _MAX_DIMS,
-        f"behaviour {name!r} has {laid.shape[-1]} dimensions, expected at most {_MAX_DIMS}",
+        f"{said} has {laid.shape[-1]} dimensions, expected at most {_MAX_DIMS}",
     )
-    odd: dict[str, int] = {}
-    seconds = in_seconds(times, TimeUnit.of(spec.time_unit).behavior)
-    clean_times, clean_values = clean_signal(seconds, laid, f"behaviour {name!r}", odd)
-    require(len(clean_times), f"behaviour {name!r} has no sample with a time and a value")
-    bins = bin_starts(starts_s, lengths, bin_size_s)
-    binned = mean_in_bins(clean_times, clean_values, bins, bin_size_s, spec.max_gap_s)
-    first, last = clean_times[[0, -1]]
-    end = bins[-1] + bin_size_s
-    require(
-        np.isfinite(binned).any(),
-        f"behaviour {name!r} is known in no bin: its samples lie at {first:,.6g} to {last:,.6g} s, "
-        f"the trials at {bins[0]:,.6g} to {end:,.6g} s; check their clocks, or say the unit with "
-        "--time_unit=behavior=ms",
-    )
-    if odd:
-        told = info.get("findings", {})
-        info["findings"] = {**told, **{key: told.get(key, 0) + n for key, n in odd.items()}}
-    return binned
+    return laid
