@@ -50,13 +50,11 @@ def of_counts(
     require(
         typed is None or "bins" in typed, f"{where}: counts is no cell, but axes={typed!r} has none"
     )
-    matrix = numbers(value, "counts", where)
-    if typed is not None and "trials" in typed:
-        cube = numbers(value, "counts", where, 3)
-        axes = typed.split(":")
-        cube = np.transpose(cube, [axes.index(name) for name in ("trials", "bins", "units")])
+    axes = ["bins", "units"] if typed is None else typed.split(":")
+    matrix = numbers(value, "counts", where, len(axes))
+    if "trials" in axes:
+        cube = np.transpose(matrix, [axes.index(name) for name in ("trials", "bins", "units")])
         return {"counts": cube}, np.full(len(cube), cube.shape[1])
-    numbers(value, "counts", where, 2)
     order = typed or _likely_order([matrix], num_units, where)
     return {"counts": matrix if order == _FLAT[0] else matrix.T}, None
 

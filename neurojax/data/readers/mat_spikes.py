@@ -8,10 +8,10 @@ import numpy as np
 from neurojax.data.clock import TimeUnit
 from neurojax.data.readers.array_spikes import OUTSIDE_OF_ITS_TRIAL
 from neurojax.data.readers.mat_values import grid_of, numbers, order_of, vector
-from neurojax.data.readers.matlab_values import Cell, value_at
+from neurojax.data.readers.matlab_values import Cell, value_at, value_beside
 from neurojax.data.readers.sorted_spikes import sorted_spikes
 from neurojax.data.readers.spec import ReadSpec, as_number
-from neurojax.errors import InputError, require
+from neurojax.errors import require
 
 Arrays = dict[str, np.ndarray]
 _WAVE_CLUS_S = 1e-3  # cluster_class holds milliseconds
@@ -65,16 +65,12 @@ def of_clusters(
 def _noise(root: dict[str, Any], path: str, ids: np.ndarray, where: str) -> tuple[np.ndarray, int]:
     """Spikes, bool [spikes], and number of the clusters that cids and cgs, beside the clusters,
     call noise."""
-    start = path.rpartition(".")[0]
-    start = f"{start}." if start else ""
-    try:
-        cids, cgs = (vector(value_at(root, start + n, where), n, where) for n in ("cids", "cgs"))
-    except InputError:
-        cids = cgs = np.empty(0)
-    is_noise = cgs == _NOISE
-    if len(cids) != len(cgs):
+    beside = [value_beside(root, path, name) for name in ("cids", "cgs")]
+    is_list = all(isinstance(part, np.ndarray) and part.dtype.kind in "biuf" for part in beside)
+    if not is_list or beside[0].size != beside[1].size:
         return np.zeros(len(ids), bool), 0
-    return np.isin(ids, cids[is_noise]), int(is_noise.sum())
+    cids, cgs = (part.ravel() for part in beside)
+    return np.isin(ids, cids[cgs == _NOISE]), int((cgs == _NOISE).sum())
 
 
 def of_cell(

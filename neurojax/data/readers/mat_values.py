@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data.readers.matlab_values import Cell, value_at
+from neurojax.data.readers.matlab_values import Cell, value_at, value_beside
 from neurojax.data.readers.own_clock import Timed
 from neurojax.data.store.session_fields import plain_array
-from neurojax.errors import InputError, require
+from neurojax.errors import require
 
 _TIME_SUFFIXES = ("_times_s", "_t")
 
@@ -124,20 +124,16 @@ def behaviour_times(root: Any, paths: tuple[str, ...], times_path: str | None, w
     beside them as `NAME_times_s` or `NAME_t`."""
     found: Timed = {}
     for path in paths:
-        times = None if times_path is None else value_at(root, times_path, where)
-        for suffix in _TIME_SUFFIXES if times is None else ():
-            try:
-                times = value_at(root, path + suffix, where)
-            except InputError:
-                continue
-            break
-        if times is None:
-            continue
         name = path.rpartition(".")[2]
-        values = numbers(value_at(root, path, where), f"behavior {path!r}", where)
-        stamps = vector(times, f"the times of behavior {path!r}", where)
-        flat = values.ravel() if values.size == len(stamps) else values
-        found[name] = stamps, flat
+        if times_path is not None:
+            times = value_at(root, times_path, where)
+        else:
+            beside = (value_beside(root, path, name + suffix) for suffix in _TIME_SUFFIXES)
+            times = next((stamps for stamps in beside if stamps is not None), None)
+        if times is not None:
+            values = numbers(value_at(root, path, where), f"behavior {path!r}", where)
+            stamps = vector(times, f"the times of behavior {path!r}", where)
+            found[name] = stamps, values.ravel() if values.size == len(stamps) else values
     return found
 
 

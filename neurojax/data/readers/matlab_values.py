@@ -119,6 +119,14 @@ def value_at(root: dict[str, Any], path: str, where: str) -> Any:
     return value
 
 
+def value_beside(root: dict[str, Any], path: str, name: str) -> Any:
+    """The value called `name` in the struct that holds `path`; None where there is none."""
+    try:
+        return value_at(root, path[: path.rfind(".") + 1] + name, "")
+    except InputError:
+        return None
+
+
 def shown(entries: list[str], room: int = 400) -> str:
     """Names for a message, those of spikes first and none cut in two: `a, b and 290 more`."""
     ranked = sorted(entries, key=lambda entry: -_tells_of_spikes(entry))
