@@ -135,7 +135,7 @@ def read_behaviour(
             domain = intervals_of_group(parent, "domain", unit_s)
             times = _sample_times(parent, domain, len(values), unit_s, where)
             gap_s = spec.max_gap_s
-            binned = in_bins(times, values, starts, bin_size_s, said, name, odd, gap_s)
+            binned = in_bins(times, values, starts, bin_size_s, said, odd, gap_s)
         except InputError as error:
             leave_out(odd, BEHAVIOUR, name, error, spec, where)
             continue

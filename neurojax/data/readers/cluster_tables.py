@@ -6,6 +6,7 @@ cluster_groups.csv, or cluster_group.csv, with tabs. SpikeInterface keeps proper
 of Python objects as pickles, which are never opened: NAME.csv or NAME.json beside it is taken.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -88,16 +89,14 @@ def clusters_of(folder: Path, unit_ids: list[str] | None, spec: ReadSpec) -> Clu
     """
     places = None if unit_ids is None else {unit: row for row, unit in enumerate(unit_ids)}
     tables: list[ClusterTable] = []
-    findings: dict[str, int] = {}
-    pickled: list[str] = []
+    findings, pickled = Counter(), []
     for path in files_of_clusters(folder):
         try:
             columns, odd = _columns_of(path, places, pickled)
             require(
                 not (odd and spec.strict), f"{path}: {odd} rows name no cluster or are cut short"
             )
-            if odd:
-                findings[ODD_ROWS] = findings.get(ODD_ROWS, 0) + odd
+            findings[ODD_ROWS] += odd
         except InputError as error:
             if path.name in _RANKED:
                 raise
@@ -105,14 +104,12 @@ def clusters_of(folder: Path, unit_ids: list[str] | None, spec: ReadSpec) -> Clu
             continue
         tables.append(ClusterTable(path.name, path.stat().st_mtime_ns, columns))
     tables.sort(key=_age)
-    columns, disagreeing = _newest(tables)
-    if disagreeing:
-        findings[DISAGREE] = disagreeing
+    columns, findings[DISAGREE] = _newest(tables)
     for name in pickled:
         if name not in columns:  # no other file says it
             require(not spec.strict, f"{folder}/properties/{name}.npy: {_NEVER_OPENED}")
             findings[lost_property(name)] = len(places or ())
-    return Clusters(columns, tuple(tables), findings)
+    return Clusters(columns, tuple(tables), dict(+findings))
 
 
 def lost_property(name: str) -> str:

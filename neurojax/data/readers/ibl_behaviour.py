@@ -78,7 +78,7 @@ def read_behaviour(
                     require_shared_clock(times, starts, bin_size_s, said)
                     made[ours] = slope_in_bins(times, values, starts, bin_size_s, gap_s, odd)
                 else:
-                    args = starts, bin_size_s, said, name, odd, gap_s
+                    args = starts, bin_size_s, said, odd, gap_s
                     made[ours] = in_bins(times, values, *args)
                 break
             except InputError as error:

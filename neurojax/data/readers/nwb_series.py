@@ -68,7 +68,7 @@ def read_behaviour(
         try:
             said = f"{where}, {path}"
             samples = _samples(series[path], spec, said)
-            made[name] = in_bins(*samples, starts, bin_size_s, said, name, odd, spec.max_gap_s)
+            made[name] = in_bins(*samples, starts, bin_size_s, said, odd, spec.max_gap_s)
         except InputError as error:
             leave_out(odd, BEHAVIOUR, path, error, spec, where)
     return made, odd

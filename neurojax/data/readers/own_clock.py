@@ -69,7 +69,7 @@ def in_bins(
         try:
             laid = _laid(values, len(times), said)
             seconds = in_seconds(times, unit_s)
-            args = starts, bin_size_s, said, name, findings, spec.max_gap_s
+            args = starts, bin_size_s, said, findings, spec.max_gap_s
             binned = signals.in_bins(seconds, laid, *args)
             require(
                 np.isfinite(binned).any(),

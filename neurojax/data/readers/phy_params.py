@@ -79,13 +79,12 @@ def num_samples_of(params: Params, folder: Path) -> int | None:
 def _constants(text: str) -> dict[str, Any]:
     """Names that are given a constant; `sample_rate` must be one, others are passed over."""
     found: dict[str, Any] = {}
-    for node in ast.parse(text).body:
-        targets = node.targets if isinstance(node, ast.Assign) else ()
-        for target in targets:
-            if isinstance(target, ast.Name) and target.id in _WANTED:
-                try:
-                    found[target.id] = ast.literal_eval(node.value)
-                except _ERRORS:
-                    if target.id == "sample_rate":
-                        raise
+    assigned = [node for node in ast.parse(text).body if isinstance(node, ast.Assign)]
+    for node in assigned:
+        for name in {getattr(target, "id", None) for target in node.targets} & {*_WANTED}:
+            try:
+                found[name] = ast.literal_eval(node.value)
+            except _ERRORS:
+                if name == "sample_rate":
+                    raise
     return found

@@ -39,7 +39,6 @@ _RESERVED = {
 # names in info["findings"]
 ODD_TRIALS = "rows of the table of trials that are cut short, skipped"
 ODD_COLUMNS = "columns of the trials that are not one value each"
-UNKNOWN_SIGNALS = "behaviours that no bin of the trials knows"
 
 
 class Clock(NamedTuple):
@@ -273,10 +272,9 @@ def behaviour_of(
                 findings[f"{LEFT_OUT} ({name or path.name}: no numbers, one a sample)"] = 1
                 continue
             own = clean_signal(own_times, values, f"{path}, {name}", findings)
-            binned = mean_in_bins(*own, starts, bin_size_s, max_gap_s=spec.max_gap_s)
-            findings[UNKNOWN_SIGNALS] += not np.isfinite(binned).any()
             plain = _plain_name(name, made)
-            made[f"{plain}_" if plain.endswith("_valid") else plain] = binned
+            plain = f"{plain}_" if plain.endswith("_valid") else plain
+            made[plain] = mean_in_bins(*own, starts, bin_size_s, max_gap_s=spec.max_gap_s)
         require(
             len(made) > num_before, f"{path} has no column of numbers beside {time_name!r}; add one"
         )

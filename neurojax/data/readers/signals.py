@@ -3,7 +3,6 @@
 import numpy as np
 
 from neurojax.data.binning import TICK_S
-from neurojax.data.checks.findings import HARDLY_KNOWN
 from neurojax.errors import require
 
 # Samples further apart leave the bins between them unknown; slower signals have gaps of their own,
@@ -91,7 +90,6 @@ def in_bins(
     starts: np.ndarray,
     bin_size_s: float,
     where: str,
-    name: str,
     findings: dict[str, int],
     max_gap_s: float | None = None,
 ) -> np.ndarray:
@@ -102,7 +100,6 @@ def in_bins(
         values: [samples] or [samples, dims].
         starts, bin_size_s: of the bins, float64 [bins], seconds.
         where: for messages.
-        name: of the behaviour, for what is told.
         findings: what is odd is added to it.
         max_gap_s: see `mean_in_bins`.
 
@@ -111,16 +108,7 @@ def in_bins(
     """
     times, values = clean_signal(times_s, values, where, findings)
     require_shared_clock(times, starts, bin_size_s, where)
-    made = mean_in_bins(times, values, starts, bin_size_s, max_gap_s)
-    unknown = int(np.isnan(made).all(axis=1).sum())
-    if 2 * unknown > len(starts):
-        steps_s = np.median(np.diff(times)) if len(times) > 1 else np.inf
-        findings[
-            f"{HARDLY_KNOWN} ({name}: {len(times):,} samples from {times[0]:,.6g} to "
-            f"{times[-1]:,.6g} s, {steps_s:.3g} s apart; trials from {starts.min():,.6g} to "
-            f"{starts.max():,.6g} s), bins without it"
-        ] = unknown
-    return made
+    return mean_in_bins(times, values, starts, bin_size_s, max_gap_s)
 
 
 def without_fill(values: np.ndarray) -> tuple[np.ndarray, int]:

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from neurojax.data.checks.check import session_findings
 from neurojax.data.checks.findings import recorded_findings
 from neurojax.data.readers import phy
-from neurojax.data.readers.side_tables import ODD_TRIALS, UNKNOWN_SIGNALS
+from neurojax.data.readers.side_tables import ODD_TRIALS
 from neurojax.errors import InputError
 from tests.data.readers.sortings_for_tests import RATE_HZ, phy_folder, read
 
@@ -254,7 +255,8 @@ def test_behaviour_of_another_clock_is_told(trials):
     t = np.arange(0, 55, 0.01)
     table(trials / "wheel.csv", {"time_s": t + 1e6, "speed": t})
     made = read(trials, {"behavior": "wheel.csv"}, window_s=None)
-    assert not made.behaviour_valid["speed"].any() and made.info["findings"][UNKNOWN_SIGNALS] == 1
+    assert not made.behaviour_valid["speed"].any()
+    assert "behaviour_never_known" in {finding.code for finding in session_findings(made)}
 
 
 @pytest.mark.parametrize(
