@@ -101,7 +101,7 @@ def bin_counts(arrays: Arrays, spec: ReadSpec, num_units: int | None, where: str
     timed = declared.entries(starts, lengths, bin_size_s, flat.shape[1], where)
     observed = all_of((given, mask, timed), kept.shape)
     fell_silent = 0
-    if given is None and not declared.says() and spec.silence != "keep":
+    if not declared.says() and spec.silence != "keep":
         heard = told_by_counts(kept, bin_size_s, arrays.get("unit_probe"))
         if heard is not None:
             silent = ~heard if observed is None else observed & ~heard

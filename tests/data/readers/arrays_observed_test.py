@@ -253,3 +253,16 @@ def test_bad_times_say_nothing_of_the_rest_of_a_recording(tmp_path):
     assert said.num_trials == 59 and FELL_SILENT not in said.info.get("findings", {})
     kept = read(tmp_path, arrays | {"invalid_s": [[10.0, 12.5]]}, silence="keep")
     assert kept.num_trials == 59 and FELL_SILENT not in kept.info.get("findings", {})
+
+
+def test_nan_in_some_bins_says_nothing_of_the_rest(tmp_path):
+    counts = RNG.poisson(0.5, (60, 50, UNITS)).astype(float)  # 25 Hz a unit, trials of a second
+    counts[20:35] = 0
+    counts[3:5, :, :4] = np.nan
+    session = read(tmp_path, {"counts": counts, "bin_size_s": 0.02, "x": np.arange(60)})
+    np.testing.assert_array_equal(session.conditions["x"], np.delete(np.arange(60), np.arange(20, 35)))
+    assert session.info["findings"][FELL_SILENT] >= 15 * 50
+    assert not entries(session)[150:250, :4].any() and entries(session)[150:250, 4:].all()
+    padded = np.where(np.arange(50)[:, None] < 40, counts, np.nan)
+    padded[3:5, :40, :4] = 1
+    assert read(tmp_path, {"counts": padded, "bin_size_s": 0.02}).num_trials == 45  # 12 s
