@@ -24,40 +24,30 @@ def bin_spikes(arrays: Arrays, spec: ReadSpec, num_units: int | None, where: str
     Raises:
         InputError: they do not fit together, cannot be seconds, or lack trials.
     """
-    if missing := [name for name in ("spike_times_s", "spike_units") if name not in arrays]:
-        raise InputError(
-            f"{where} lacks {missing[0]}; expected spike_times_s and spike_units, one each a spike"
-        )
+    raw, units, trial = _take_spikes(arrays, where)
     stored_bin_s = arrays.pop("bin_size_s", DEFAULT_BIN_SIZE_S)
     bin_size_s = check_bin_size(stored_bin_s if spec.bin_ms is None else spec.bin_ms / 1000, where)
-    raw, units = arrays.pop("spike_times_s"), arrays.pop("spike_units")
     unit = TimeUnit.of(spec.time_unit)
-    judged = unit.spikes is None and raw.ndim == 1 and raw.shape == units.shape
-    judged = judged and raw.dtype.kind in "iuf" and units.dtype.kind in "iuf"
-    firing = len(np.unique(units)) if judged else 0
-    trial = arrays.pop("spike_trial", None)
+    judged, firing = unit.spikes is None, len(np.unique(units))
     if judged and trial is None:
         require_seconds(raw, firing, bin_size_s, where)
-    times = in_seconds(raw, unit.spikes) if raw.dtype.kind in "iuf" else raw
+    times = in_seconds(raw, unit.spikes)
     named = {spec.align, *_TRIAL_TIMES} & arrays.keys()
     for name in named:
         if arrays[name].dtype.kind in "iuf":
             arrays[name] = in_seconds(arrays[name], unit.trials)
-    times, units, trial, num_lost = _finite_spikes(times, units, trial)
+    lost = ~np.isfinite(times)  # they pad MATLAB's matrices
+    if lost.any() and not lost.all():
+        times, units = times[~lost], units[~lost]
+        trial = None if trial is None else trial[~lost]
     has_trials = spec.align is not None or bool(named)
     keep = _with_times(arrays, named & {spec.align} or named)
     starts, stops = trials_in_seconds(arrays, times, spec, bin_size_s, where)
     if keep is not None:  # trials without a time get one bin somewhere, and leave at the end
         stops = np.where(keep, stops, starts + bin_size_s)
-    dropped = {"time is not finite": num_lost}
+    dropped = {"time is not finite": int(lost.sum())}
     if trial is not None:
-        require(
-            times.shape == units.shape,
-            f"{where}: spike_times_s has {len(times)} values, spike_units {units.size}; expected "
-            "one of each a spike",
-        )
-        laid = end_to_end(times, trial, starts, stops, where)
-        times, starts, stops, inside = laid
+        times, starts, stops, inside = end_to_end(times, trial, starts, stops, where)
         units, dropped[OUTSIDE_OF_ITS_TRIAL] = units[inside], int((~inside).sum())
         if judged:
             require_seconds(times, firing, bin_size_s, where)
@@ -87,6 +77,35 @@ def bin_spikes(arrays: Arrays, spec: ReadSpec, num_units: int | None, where: str
         dropped,
         keep=keep,
     )
+
+
+def _take_spikes(arrays: Arrays, where: str) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Times as the file has them, unit and, where the file says it, trial of each spike, [spikes]
+    each."""
+    if missing := [name for name in ("spike_times_s", "spike_units") if name not in arrays]:
+        raise InputError(
+            f"{where} lacks {missing[0]}; expected spike_times_s and spike_units, one each a spike"
+        )
+    times, units = arrays.pop("spike_times_s"), arrays.pop("spike_units")
+    require(
+        times.ndim == 1 and times.shape == units.shape,
+        f"{where}: spike_times_s {times.shape} and spike_units {units.shape}, expected one of each "
+        "a spike",
+    )
+    for name, values, expected in (
+        ("spike_times_s", times, "seconds"),
+        ("spike_units", units, "whole numbers: the row of each spike's unit"),
+    ):
+        is_number = values.dtype.kind in "iuf"
+        require(is_number, f"{where}: {name} is {values.dtype}, expected {expected}")
+    trial = arrays.pop("spike_trial", None)
+    require(
+        trial is None
+        or (trial.shape == times.shape and trial.dtype.kind in "iuf" and not (trial % 1).any()),
+        f"{where}: spike_trial is {'' if trial is None else f'{trial.dtype} {list(trial.shape)}'}, "
+        f"expected the trial of each of {len(times)} spikes, whole numbers from 0",
+    )
+    return times, units, trial
 
 
 def _with_times(arrays: Arrays, named: set[str]) -> np.ndarray | None:
@@ -121,13 +140,7 @@ def end_to_end(
         times of the spikes inside of their trial, starts, stops, and which spikes these are, bool
         [spikes].
     """
-    rows = np.asarray(trial)
-    require(
-        rows.shape == times.shape and rows.dtype.kind in "iuf" and (rows == np.floor(rows)).all(),
-        f"{where}: spike_trial is {rows.dtype} {list(rows.shape)}, expected the trial of each of "
-        f"{len(times)} spikes, whole numbers from 0",
-    )
-    rows = rows.astype(np.int64)
+    rows = trial.astype(np.int64)
     require(
         not rows.size or (0 <= rows.min() and rows.max() < len(starts)),
         f"{where}: spike_trial runs from {rows.min() if rows.size else 0} to "
@@ -184,17 +197,3 @@ def _observed(
     silent = ~seen if said is None else said & ~seen
     told |= {FELL_SILENT: number} if (number := int(silent.any(axis=1).sum())) else {}
     return all_of((said, seen), counts.shape), told
-
-
-def _finite_spikes(
-    times: np.ndarray, units: np.ndarray, trial: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, int]:
-    """Spikes without those at NaN or infinity, which pad MATLAB's matrices, and how many these
-    were."""
-    if times.ndim != 1 or times.shape != units.shape or times.dtype.kind != "f":
-        return times, units, trial, 0  # refused, or whole, further on
-    finite = np.isfinite(times)
-    if finite.all() or not finite.any():
-        return times, units, trial, 0
-    own = trial if trial is None or trial.shape != times.shape else trial[finite]
-    return times[finite], units[finite], own, int((~finite).sum())
