@@ -12,7 +12,10 @@ from neurojax import Session
 
 pytest.importorskip("h5py")
 FOLDER = Path(__file__).resolve().parents[1] / "experiments" / "perturbed_recordings"
-MODULES = ("run", "recording", "perturbations", "doors", "real_doors", "judge")
+MODULES = (
+    "run", "recording", "perturbations", "forms", "doors", "array_doors", "hdf5_doors", "folder_doors", "python_doors",
+    "real_doors", "judge",
+)  # fmt: skip
 PER_DOOR, SEEDS = 5, 300
 DOORS = (
     "arrays, spikes", "arrays, counts", "mat v5", "mat v7.3", "nwb", "phy", "SpikeInterface", "ibl", "brainwide",
