@@ -41,13 +41,8 @@ def check_dataset(dataset: Dataset) -> dict[str, Any]:
         "code", "sentence", "remedy"}, and the sentences of two levels again as "errors" (it is
         unusable) and "warnings". No value is NaN: what cannot be computed is None.
     """
-    surveys = [survey_of(session) for session in dataset.sessions]
-    compare_sessions(dataset.sessions, surveys)
+    surveys = surveys_of(dataset.sessions)
     _compare_spellings(dataset.sessions, surveys)
-    if dataset.observation == "real":
-        surveys[0].findings.extend(
-            split_over_sessions([survey.facts["trials_per_split"] for survey in surveys])
-        )
     sessions = {
         session.session_id: survey.report()
         for session, survey in zip(dataset.sessions, surveys, strict=True)
@@ -129,6 +124,16 @@ class _Survey:
 
     def ranked(self) -> list[Finding]:
         return sorted(self.findings, key=lambda finding: LEVELS.index(finding.level))
+
+
+def surveys_of(sessions: Sequence[Session], errors_only: bool = False) -> list[_Survey]:
+    """`survey_of` each of some sessions of one kind, and what is wrong between them."""
+    surveys = [survey_of(session, errors_only) for session in sessions]
+    compare_sessions(sessions, surveys)
+    if sessions[0].observation == "real":
+        splits = [survey.facts["trials_per_split"] for survey in surveys]
+        surveys[0].findings.extend(split_over_sessions(splits))
+    return surveys
 
 
 def survey_of(session: Session, errors_only: bool = False) -> _Survey:

@@ -109,13 +109,13 @@ def _cause(session: Session, known: np.ndarray, lack: _Lack) -> tuple[str, str]:
     in_empty = int(known.size - known.sum()) - lack.between - lack.edges
     if in_empty >= max(lack.between, lack.edges):
         return _empty_trials(session, known, lack)
-    if lack.between < lack.edges and lack.edges > known.sum():
+    if not len(lack.steps) or lack.between < lack.edges and lack.edges > known.sum():
         return (
             "its samples cover only a part of most trials, with gaps at their ends",
             f"{_CLOCK}; or record it throughout, or take shorter windows",
         )
-    step_s = float(np.median(lack.steps)) * bin_s if len(lack.steps) else bin_s
-    longest_s = float(lack.steps.max()) * bin_s if len(lack.steps) else bin_s
+    step_s = float(np.median(lack.steps)) * bin_s
+    longest_s = float(lack.steps.max()) * bin_s
     if step_s <= _SHORT_S:
         gap_s = float(f"{1.5 * max(step_s, float(np.quantile(lack.steps, 0.9)) * bin_s):.2g}")
         return (

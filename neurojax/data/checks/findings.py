@@ -40,7 +40,6 @@ BAD_ELSEWHERE = "bad times that touch nothing of the recording"
 REGION_SPELLINGS = "units whose region was spelled in another way"
 # What every door calls a behaviour that it could not use; why follows in brackets.
 LEFT_OUT = "behaviour left out"
-HARDLY_KNOWN = "behaviour known in less than half of the bins"
 PART_LEFT_OUT = "part left out"  # of any other optional part
 # Names in `info["findings"]` -> level and remedy; a reader's own names are notes.
 _KNOWN = {
@@ -163,7 +162,6 @@ _KNOWN = {
         "warning",
         "complete these rows; --strict refuses the table",
     ),
-    "behaviours that no bin of the trials knows": ("warning", _CLOCK),
     "columns of the trials that are not one value each": (
         "note",
         "nothing to do: meta.json names them under trial_columns_skipped",
@@ -185,11 +183,6 @@ _KNOWN = {
     "channels that never change": (
         "warning",
         "a dead or missing electrode; leave it out, or check the cable",
-    ),
-    HARDLY_KNOWN: (
-        "warning",
-        f"bridge gaps between its samples with --max_gap_s; {_CLOCK}, or say the unit with "
-        "--time_unit=behavior=ms",
     ),
     "unit-bins outside of obs_intervals, left out": ("note", _NO_SILENCE),
     "unit-bins in invalid_times, left out": ("note", _NO_SILENCE),

@@ -3,8 +3,7 @@ decoding."""
 
 from collections.abc import Collection, Sequence
 
-from neurojax.data.checks.check import compare_sessions, survey_of
-from neurojax.data.checks.check_signals import split_over_sessions
+from neurojax.data.checks.check import surveys_of
 from neurojax.data.checks.findings import Finding
 from neurojax.data.session import Session
 from neurojax.errors import require
@@ -17,12 +16,7 @@ def errors_of(sessions: Sequence[Session]) -> dict[str, list[Finding]]:
     """Session id -> the errors that `check_dataset` finds, without what only warns, which takes
     most of the time. What is trained on, scored and decoded is asked the same."""
     sessions = list(map(_used, sessions))
-    surveys = [survey_of(session, errors_only=True) for session in sessions]
-    compare_sessions(sessions, surveys)
-    if sessions[0].observation == "real":
-        surveys[0].findings.extend(
-            split_over_sessions([survey.facts["trials_per_split"] for survey in surveys])
-        )
+    surveys = surveys_of(sessions, errors_only=True)
     return {
         session.session_id: [f for f in survey.findings if f.level == "error"]
         for session, survey in zip(sessions, surveys, strict=True)

@@ -75,6 +75,13 @@ def test_one_that_is_never_known_is_told():
     assert "unknown in every bin" in one.sentence and "--time_unit" in one.remedy
 
 
+@pytest.mark.parametrize("share", [0.2, 0.7])
+def test_one_that_is_missing_at_the_end_of_every_trial_is_told(share):
+    values = np.where(np.arange(BINS) < share * BINS, 0.0, np.nan)
+    sentence = told(np.tile(values, TRIALS)).sentence
+    assert f"known in {100 * share:.0f} % of bins" in sentence and "gaps at their ends" in sentence
+
+
 def test_long_gaps_are_counted():
     values = np.zeros((1, 5000))
     values[0, 1000:1400], values[0, 2500:2950] = np.nan, np.nan
