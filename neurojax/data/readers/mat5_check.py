@@ -108,9 +108,7 @@ class _Walk:
         kind, is_complex = int(flags[0]) & 0xFF, bool(flags[0] & 0x0800)
         # table, string, datetime: three names and a value, of which nothing is read
         if kind == _OPAQUE:
-            for _ in range(3):
-                _, view = self.numbers(view, (1, 2, 16))
-            return self.inner(view, 1, depth)
+            return self.inner(self.after_names(view, 3), 1, depth)
         require(_CELL <= kind <= _FUNCTION, f"an array of class {kind}")
         axes, view = self.numbers(view, (5, 6))
         require(
@@ -119,9 +117,7 @@ class _Walk:
         )
         size = math.prod(axes.tolist())
         require(size * 8 <= MAX_FILE_BYTES, "an array larger than memory holds")
-        _, view = self.numbers(view, (1, 2, 16))  # its name
-        if kind == _OBJECT:
-            _, view = self.numbers(view, (1, 2, 16))  # its class
+        view = self.after_names(view, 2 if kind == _OBJECT else 1)  # its name, and its class
         if kind in (_CELL, _STRUCT, _OBJECT):
             self.parts(view, size, kind, depth)
         elif kind == _FUNCTION:
@@ -129,15 +125,20 @@ class _Walk:
         elif kind == _SPARSE:
             self.sparse(view, axes, is_complex)
         else:
-            for _ in range(1 + is_complex):
-                values, view = self.numbers(view, tuple(_TYPES))
-                require(
-                    len(values) == size or (kind == _CHAR and len(values) > size),
-                    f"{len(values)} values for {size}",
-                )
+            self.values(view, size, None if kind == _CHAR else size, is_complex)
+
+    def after_names(self, view: memoryview, number: int) -> memoryview:
+        for _ in range(number):
+            _, view = self.numbers(view, (1, 2, 16))
+        return view
+
+    def values(self, view: memoryview, least: int, most: int | None, is_complex: bool) -> None:
+        for _ in range(1 + is_complex):
+            found, view = self.numbers(view, tuple(_TYPES))
+            fits = least <= len(found) and (most is None or len(found) <= most)
+            require(fits, f"{len(found)} values for {least}")
 
     def parts(self, view: memoryview, size: int, kind: int, depth: int) -> None:
-        number = size
         if kind != _CELL:
             length, view = self.numbers(view, (5,))
             names, view = self.numbers(view, (1, 2))
@@ -153,8 +154,8 @@ class _Walk:
                 and all(name.decode("ascii", "ignore").isidentifier() for name in fields),
                 "the names of a struct",
             )
-            number = size * len(fields)
-        self.inner(view, number, depth)
+            size *= len(fields)
+        self.inner(view, size, depth)
 
     def inner(self, view: memoryview, number: int, depth: int) -> None:
         require(number <= self.elements_left, "more parts than the file has")
@@ -179,6 +180,4 @@ class _Walk:
             and not (used and (rows[:used].min() < 0 or rows[:used].max() >= axes[0])),
             "the rows of a sparse array",
         )
-        for _ in range(1 + is_complex):
-            values, view = self.numbers(view, tuple(_TYPES))
-            require(len(values) >= used, "the values of a sparse array")
+        self.values(view, used, None, is_complex)

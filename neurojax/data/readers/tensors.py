@@ -87,19 +87,19 @@ def _named(arrays: Arrays, sets: dict[str, Arrays], where: str) -> Arrays:
     require(
         fits, f"{where}: held-in units of all units are {told}; expected the same in each split"
     )
-    held_out = np.arange(width) >= inner[0]
     bins = max(cube.shape[1] for cube in cubes)
     counts = np.concatenate([_grown(cube, bins, width) for cube in cubes])
     number = [len(cube) for cube in cubes]
-    split = _split_codes(order, number)
     place = _places([sets[name].get("inds") for name in order], number)
-    made |= {"counts": counts[place], "split": split[place]}
-    if held_out.any():
-        made["unit_heldout"] = held_out.astype(np.uint8)
-    for name in {name for own in sets.values() for name in own} - used - _LEFT_ASIDE:
-        values = _column([sets[name_].get(name) for name_ in order], number, counts.shape[1])
-        if values is not None:
-            made[name] = values[place]
+    made |= {"counts": counts[place], "split": _split_codes(order, number)[place]}
+    if inner[0] < width:
+        made["unit_heldout"] = (np.arange(width) >= inner[0]).astype(np.uint8)
+    names = set().union(*sets.values()) - used - _LEFT_ASIDE
+    columns = {
+        name: _column([sets[split].get(name) for split in order], number, counts.shape[1])
+        for name in sorted(names)
+    }
+    made |= {name: values[place] for name, values in columns.items() if values is not None}
     return made | {name: v for name, v in others.items() if name not in _BIN_SIZES and v.size == 1}
 
 
