@@ -119,7 +119,8 @@ def decode(
     for name in decode_report.FILES:
         require_writable(Path(out or folder) / name)
     # before the model is read: a wrong name costs nothing
-    dataset = scorable.known_units(folder, scorable.usable(dataset))
+    if dataset.observation == "counts":
+        dataset = scorable.known_units(folder, scorable.usable(dataset))
     units = belongs.told_of_run(folder, dataset)
     found, left_out = _targets(dataset, settings)
     model, manifest = run_folder.load_predictor(folder, config, dataset)

@@ -11,6 +11,7 @@ from neurojax.commands import decode as command
 from neurojax.commands import train
 from neurojax.data.checks import check
 from neurojax.data.session import TEST, TRAIN
+from neurojax.data.store import trained_trials
 from neurojax.data.store.dataset import dataset_of, open_dataset, write_dataset_index
 from neurojax.data.store.session_format import write_session
 from neurojax.data.synthetic import animals as synthetic
@@ -266,7 +267,8 @@ def test_training_trials_are_those_of_the_run(untrained):
     assert not reason
     for session in dataset.sessions:
         assert np.array_equal(seen[session.session_id], session.trials_of(TRAIN))
-    before = [check.trial_digest(session, session.trials_of(TEST)[0]) for session in dataset.sessions]
+    digests = [check.trial_digest(session, session.trials_of(TEST)[0]) for session in dataset.sessions]
+    before = trained_trials.Trained(frozenset(digests))
     gone = {**config, "data": {**config["data"], "root": str(untrained / "gone")}}
     for data_of_run in (config, gone):  # the run it was started from has trained on a trial of another split
         seen, reason = command._seen(data_of_run, dataset, before)
