@@ -19,7 +19,7 @@ _PAIRS = (
 )
 CLUSTER_CLASS = "cluster_class"  # wave_clus: class and milliseconds of each spike
 # Buzcode and CellExplorer: beside the cell of times, or one struct further up.
-_UNIT_IDS, _REGIONS = ("UID",), ("region", "brainRegion")
+_BESIDE = {"unit_id": ("UID",), "region": ("region", "brainRegion")}
 
 
 def found_options(root: dict[str, Any], where: str) -> dict[str, str]:
@@ -28,7 +28,7 @@ def found_options(root: dict[str, Any], where: str) -> dict[str, str]:
     Raises:
         InputError: there are none or several; what the file has is listed, spikes first.
     """
-    found = _candidates(root, "", root)
+    found = _candidates(root, "")
     if len(found) == 1:
         return found[0]
     listed = shown(described(root))
@@ -46,47 +46,45 @@ def _typed(options: dict[str, str]) -> str:
     return "--options=" + ",".join(f"{name}={path}" for name, path in options.items())
 
 
-def _candidates(value: Any, path: str, above: Any) -> list[dict[str, str]]:
-    if not isinstance(value, dict):
+def _candidates(
+    struct: Any, prefix: str, above: tuple[tuple[dict[str, Any], str], ...] = ()
+) -> list[dict[str, str]]:
+    """Options for each set of spikes in a struct and those within; `prefix` begins the paths of its
+    values, `above` holds the struct around it and its prefix."""
+    if not isinstance(struct, dict):
         return []
-    prefix = f"{path}." if path else ""
-    by_lower = {name.lower(): name for name in value}
+    by_lower = {name.lower(): name for name in struct}
     found = []
-    if is_cluster_class(value.get(CLUSTER_CLASS)):
+    if is_cluster_class(struct.get(CLUSTER_CLASS)):
         found.append({"cluster_class": prefix + CLUSTER_CLASS})
-    for names in _PAIRS:
-        own = [by_lower.get(name) for name in names]
-        if None not in own and _are_spikes(*(value[name] for name in own)):
-            found.append({"times": prefix + own[0], "clusters": prefix + own[1]})
-            break
-    if _is_fieldtrip(value):
+    pairs = [[by_lower.get(name) for name in names] for names in _PAIRS]
+    pairs = [own for own in pairs if None not in own and _are_spikes(*map(struct.get, own))]
+    if pairs:
+        found.append({"times": prefix + pairs[0][0], "clusters": prefix + pairs[0][1]})
+    if _is_fieldtrip(struct):
         named = {"spikes": "time", "spike_trial": "trial", "trial_times": "trialtime"}
-        named |= (
-            {"unit_id": "label"} if _length(value.get("label")) == _length(value["time"]) else {}
-        )
+        if _length(struct.get("label")) == _length(struct["time"]):
+            named["unit_id"] = "label"
         found.append({option: prefix + name for option, name in named.items()})
-    times = value.get("times")
-    units = _ids_beside(value, path, above)
-    if isinstance(times, Cell) and is_trains(times) and units:
+    times, own = struct.get("times"), (struct, prefix)
+    if is_trains(times) and (units := _beside(len(times.values), (own, *above))):
         found.append({"spikes": f"{prefix}times", **units})
-    for name, inner in value.items():
-        found += _candidates(inner, prefix + name, value)
+    for name, inner in struct.items():
+        found += _candidates(inner, f"{prefix}{name}.", (own,))
     return found
 
 
-def _ids_beside(value: dict[str, Any], path: str, above: Any) -> dict[str, str]:
-    """Paths of unit_id and region of a cell of times: in its struct, or in the one above."""
-    size = len(value["times"].values) if isinstance(value.get("times"), Cell) else -1
-    outer = path.rpartition(".")[0]
-    for struct, prefix in ((value, path), (above, outer)):
-        start = f"{prefix}." if prefix else ""
-        if not isinstance(struct, dict):
-            continue
-        ids = [name for name in _UNIT_IDS if _length(struct.get(name)) == size]
-        if ids:
-            regions = [name for name in _REGIONS if _length(struct.get(name)) == size]
-            made = {"unit_id": start + ids[0]}
-            return made | ({"region": start + regions[0]} if regions else {})
+def _beside(num_units: int, structs: tuple[tuple[dict[str, Any], str], ...]) -> dict[str, str]:
+    """Paths of unit_id and region of a cell of times, in the first struct that has units' ids."""
+    for struct, prefix in structs:
+        fitting = {
+            option: prefix + name
+            for option, names in _BESIDE.items()
+            for name in reversed(names)
+            if _length(struct.get(name)) == num_units
+        }
+        if "unit_id" in fitting:
+            return fitting
     return {}
 
 
