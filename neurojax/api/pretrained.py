@@ -232,9 +232,9 @@ class Pretrained:
 def _passes(model: Predictor, session: Session, hidden_units: np.ndarray) -> Iterator[tuple]:
     """Every trial of a session, see `passes.over`."""
     trials = np.arange(session.num_trials, dtype=np.int32)
-    return passes.over(
-        model, session, trials, hidden_units, NEURON, min(TRIALS_PER_PASS, len(trials))
-    )
+    at_most = min(TRIALS_PER_PASS, len(trials))
+    size = passes.size_within_memory(model, session, at_most)
+    return passes.over(model, session, trials, hidden_units, NEURON, size)
 
 
 def _require_session(given: object) -> None:

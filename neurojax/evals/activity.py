@@ -18,7 +18,7 @@ import numpy as np
 
 from neurojax.data.session import TEST, Session
 from neurojax.evals import protocols
-from neurojax.evals.passes import Group, Model, Passes
+from neurojax.evals.passes import Group, Model, Passes, size_within_memory
 from neurojax.schemes import NEURON
 
 
@@ -29,7 +29,7 @@ def predict_session(
     *,
     protocol: protocols.Protocol = protocols.MTM,
     split: int = TEST,
-    trials_per_pass: int = 256,
+    trials_per_pass: int | None = None,
     progress: Callable[[int], None] = lambda passes: None,
     trial_ids: np.ndarray | None = None,
     only: np.ndarray | None = None,
@@ -42,7 +42,7 @@ def predict_session(
         tasks: of the protocol's `activity_tasks`; default all of them.
         protocol: what they hide.
         split: TEST, or VALIDATION for choices.
-        trials_per_pass: trials in a forward pass; bounds memory.
+        trials_per_pass: trials in a forward pass; default: 256, or fewer where memory holds fewer.
         progress: called with the number of trial passes done.
         trial_ids: int64 [trials], instead of those of the split.
         only: bool [trials, N], the units to leave out and those whose regions to hide; default all.
@@ -58,7 +58,7 @@ def predict_session(
     """
     tasks = protocol.activity_tasks if tasks is None else tasks
     trial_ids = session.trials_of(split) if trial_ids is None else trial_ids
-    passes = Passes(model, session, trial_ids, trials_per_pass, progress)
+    passes = Passes(model, session, trial_ids, _size(model, session, trials_per_pass), progress)
     # Leaving out every unit in every trial is most of an evaluation; `only` is for spot checks.
     only = np.ones((len(trial_ids), session.num_units), bool) if only is None else only
     predictions = {}
@@ -88,7 +88,7 @@ def beside_held_out(
     trial_ids: np.ndarray,
     *,
     latents: bool = False,
-    trials_per_pass: int = 256,
+    trials_per_pass: int | None = None,
 ) -> np.ndarray:
     """Rates of all units, or latents, from the held-in units alone.
 
@@ -99,13 +99,14 @@ def beside_held_out(
     visible = protocols.scored_units(session, protocol) & ~protocols.held_out_units(
         session, protocol
     )
-    passes = Passes(model, session, trial_ids, trials_per_pass, lambda passes: None)
+    size = _size(model, session, trials_per_pass)
+    passes = Passes(model, session, trial_ids, size, lambda passes: None)
     found = passes.whole(visible, NEURON, latents=latents)
     return found if latents else np.exp(found)
 
 
 def predict_hidden(
-    model: Model, session: Session, visible_sets: np.ndarray, trials_per_pass: int = 256
+    model: Model, session: Session, visible_sets: np.ndarray, trials_per_pass: int | None = None
 ) -> Iterator[np.ndarray]:
     """Rates of everything hidden, for one set of visible units after another.
 
@@ -121,5 +122,10 @@ def predict_hidden(
     Yields:
         M times float32 [test trials, T, N], expected spikes per bin; NaN for the visible units.
     """
-    passes = Passes(model, session, session.trials_of(TEST), trials_per_pass, lambda passes: None)
+    size = _size(model, session, trials_per_pass)
+    passes = Passes(model, session, session.trials_of(TEST), size, lambda passes: None)
     yield from passes.hidden_of_sets(np.asarray(visible_sets, bool))
+
+
+def _size(model: Model, session: Session, trials_per_pass: int | None) -> int:
+    return trials_per_pass or size_within_memory(model, session, 256)

@@ -35,7 +35,7 @@ def check_evaluation(
     sessions: Sequence[Session],
     *,
     seed: int,
-    trials_per_pass: int = 256,
+    trials_per_pass: int | None = None,
     protocol: protocols.Protocol = protocols.MTM,
     trained: Trained | None = None,
     digests: Mapping[str, Digests] | None = None,
@@ -225,7 +225,7 @@ def require_no_influence(
     session: Session,
     *,
     seed: int,
-    trials_per_pass: int = 256,
+    trials_per_pass: int | None = None,
     protocol: protocols.Protocol = protocols.MTM,
 ) -> dict[str, int]:
     """Other counts in what a task hides must leave the rates it is scored on equal to the last bit.

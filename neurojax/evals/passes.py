@@ -18,6 +18,8 @@ from neurojax.evals.protocols import Question
 from neurojax.objectives.interface import Query
 from neurojax.schemes import INTER_REGION
 
+MEMORY_MB = 4096  # as eval.memory_mb of the shipped configs; 1 MB = 2^20 bytes
+
 
 class Model(Protocol):
     """What evaluation needs of a model; `train.predictor.Predictor` is one."""
@@ -69,6 +71,18 @@ def padded(
             }
         )
     return batch, Query(hidden, bins, np.full((1, size), scheme, np.int32))
+
+
+def size_within_memory(model: Model, session: Session, at_most: int) -> int:
+    """Trials of a forward pass where nobody set a bound on its memory: MEMORY_MB of each device.
+
+    Raises:
+        InputError: not one trial fits.
+    """
+    plan = getattr(model, "pass_size", None)  # a stand-in for a model has none
+    if plan is None:
+        return at_most
+    return plan(session.num_units, memory_mb=MEMORY_MB, at_most=at_most).trials
 
 
 def over(

@@ -6,6 +6,7 @@ import pytest
 from neurojax.data import batching
 from neurojax.data.store.sessions import from_counts
 from neurojax.evals import passes
+from neurojax.train import pass_memory
 
 NUM_TRIALS, NUM_BINS, NUM_UNITS, WIDTH = 7, 5, 6, 8
 
@@ -54,3 +55,18 @@ def test_what_fills_a_pass_has_no_spike_no_bin_and_no_visible_unit(session):
     assert full.trials["bin_valid"].dtype == bool and full.trials["counts"].dtype == batch.trials["counts"].dtype
     assert query.hidden_units[0, 2:].all() and not query.hidden_units[0, :2, :NUM_UNITS].any()
     np.testing.assert_array_equal(np.argwhere(query.hidden_bins), [[0, 1, 2]])
+
+
+def test_passes_that_nobody_bounds_stay_within_memory():
+    """Embedding, rates, decoding and checks of leaks ask no one for `eval.memory_mb`."""
+    asked = []
+
+    class Planned:
+        def pass_size(self, num_units, *, memory_mb, at_most):
+            asked.append((num_units, memory_mb, at_most))
+            return pass_memory.PassSize(3, 1.0)
+
+    session = from_counts(np.ones((4, 5, 2), int), bin_size_s=0.02, session_id="day")
+    assert passes.size_within_memory(Planned(), session, 64) == 3
+    assert asked == [(2, passes.MEMORY_MB, 64)]
+    assert passes.size_within_memory(object(), session, 64) == 64

@@ -22,7 +22,7 @@ def of_model(
     *,
     region: str | None = None,
     scheme: int = NEURON,
-    trials_per_pass: int = 64,
+    trials_per_pass: int | None = None,
 ) -> Features:
     """What a fixed model makes of trials; no count is hidden but those outside `region`.
 
@@ -34,7 +34,7 @@ def of_model(
         region: all units of other regions are hidden, the prompt is the intra-region one, and the
             rates are those of the region's units; default: the whole population.
         scheme: id whose prompt and attention span the population is read with, see schemes.SCHEMES.
-        trials_per_pass: bounds memory.
+        trials_per_pass: of a forward pass; default: 64, or fewer where memory holds fewer.
 
     Returns:
         signals float32 [K, T, D] or [K, T, units].
@@ -50,6 +50,8 @@ def of_model(
     members = protocols.scored_units(session)
     if region is not None:
         members, scheme = members & protocols.region_members(session)[region], INTRA_REGION
+    if trials_per_pass is None:
+        trials_per_pass = passes.size_within_memory(model, session, 64)
     found = []
     for some, batch, query in passes.over(
         model, session, trial_ids, ~members, scheme, trials_per_pass
