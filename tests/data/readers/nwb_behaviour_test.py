@@ -5,6 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from neurojax.data.checks.check import session_findings
 from neurojax.data.checks.findings import recorded_findings
 from neurojax.data.readers import nwb
 from neurojax.data.readers.spec import ReadSpec
@@ -124,9 +125,10 @@ def test_another_clock_is_told_with_both_ranges(path, offset, scale):
     made = read(path, "pupil", "speed")
     if scale == 1000:  # its first sample lies within the trials: hardly anything is known
         assert made.behaviour_valid["pupil"].mean() < 0.01
-        (told,) = [f for f in recorded_findings(made.info) if f.code == "behaviour_known_in_less_than_half_of_the_bins"]
-        assert "(pupil: 2,000 samples from 0 to 39,980 s, 20 s apart; trials from 0 to 39.4 s)" in told.sentence
-        assert told.level == "warning" and "--max_gap_s" in told.remedy and "behavior=ms" in told.remedy
+        (told,) = [f for f in session_findings(made) if f.code == "behaviour_partly_known"]
+        assert "'pupil'" in told.sentence and "18 of 20 trials have no sample" in told.sentence
+        assert "lie at 0 to 21.5 s, all trials at 0 to 39.5 s" in told.sentence
+        assert told.level == "warning" and "one clock" in told.remedy and "--time_unit" in told.remedy
         return
     assert set(made.behaviour) == {"speed"}
     (told,) = [found for found in recorded_findings(made.info) if found.code == "behaviour_left_out"]
