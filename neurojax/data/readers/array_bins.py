@@ -35,6 +35,7 @@ class Binned:
         observed: bool [total_bins, N]; None where all was.
         findings, spikes_dropped: name -> number, for `info`; zeros are not told.
         keep: bool [trials], False where a trial has no known time; None where all have.
+        short: bool [trials], True where a trial holds no bin; None where all hold one.
         bins_outside: bins of the file that lie in no trial or window, without those that pad.
     """
 
@@ -51,6 +52,7 @@ class Binned:
     spikes_dropped: dict[str, int] = dataclasses.field(default_factory=dict)
     bins_outside: int = 0
     keep: np.ndarray | None = None
+    short: np.ndarray | None = None
 
 
 def common(lengths: np.ndarray) -> int | None:

@@ -66,7 +66,10 @@ def session_of_bins(
     fields |= {"conditions": roles.conditions, "unit_metadata": roles.unit_metadata, **units}
     stored_split, one_split = _split_of_trials(stored_split, binned, spec, where)
     known = np.ones(len(lengths), bool) if binned.keep is None else binned.keep
-    gone = {"no event": ~known, "reach into another split": known & ~one_split}
+    short = np.zeros(len(lengths), bool) if binned.short is None else known & binned.short
+    gone = {"no event": ~known, "shorter than one bin": short}
+    known = known & ~short
+    gone["reach into another split"] = known & ~one_split
     if not (known & one_split).all():
         told = {reason: int(which.sum()) for reason, which in gone.items() if which.any()}
         info["trials_dropped"] = {**info.get("trials_dropped", {}), **told}

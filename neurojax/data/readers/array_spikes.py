@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from neurojax.data.binning import bins_that_fit
 from neurojax.data.checks.findings import FELL_SILENT, spike_findings
 from neurojax.data.clock import TimeUnit, in_seconds, require_seconds
 from neurojax.data.observed import entries_inside, heard_by_probe, probes_of
@@ -15,6 +16,7 @@ from neurojax.data.store.session_rules import check_bin_size
 from neurojax.errors import InputError, require
 
 _TRIAL_TIMES = ("trial_start_s", "trial_stop_s")
+_MOST = 0.5
 OUTSIDE_OF_ITS_TRIAL = "outside of the trial it names"
 
 
@@ -45,6 +47,9 @@ def bin_spikes(arrays: Arrays, spec: ReadSpec, num_units: int | None, where: str
     starts, stops = trials_in_seconds(arrays, times, spec, bin_size_s, where)
     if keep is not None:  # trials without a time get one bin somewhere, and leave at the end
         stops = np.where(keep, stops, starts + bin_size_s)
+    short = _too_short(starts, stops, bin_size_s) if trial is None and has_trials else None
+    if short is not None:
+        stops = np.where(short, starts + bin_size_s, stops)
     dropped = {"time is not finite": int(lost.sum())}
     if trial is not None:
         times, starts, stops, inside = end_to_end(times, trial, starts, stops, where)
@@ -76,6 +81,7 @@ def bin_spikes(arrays: Arrays, spec: ReadSpec, num_units: int | None, where: str
         odd | told,
         dropped,
         keep=keep,
+        short=short,
     )
 
 
@@ -122,6 +128,15 @@ def _with_times(arrays: Arrays, named: set[str]) -> np.ndarray | None:
     for name in named:
         arrays[name] = np.where(keep, arrays[name], arrays[name][first])
     return keep
+
+
+def _too_short(starts: np.ndarray, stops: np.ndarray, bin_size_s: float) -> np.ndarray | None:
+    """Trials that hold no bin or end before they begin, bool [trials]; None where none is so, or
+    most are, which is no matter of single trials."""
+    if starts.shape != stops.shape:
+        return None
+    short = bins_that_fit(starts, stops, bin_size_s) < 1
+    return short if short.any() and short.mean() < _MOST else None
 
 
 def end_to_end(

@@ -422,3 +422,17 @@ def test_matlab_structs_and_mixed_cells_are_refused(tmp_path):
         scipy.io.savemat(tmp_path / "s1.mat", FLAT | {"params": extra})
         with pytest.raises(InputError, match="'params' is a"):
             read_session(str(tmp_path / "s1.mat"), ReadSpec())
+
+
+@pytest.mark.parametrize("lasting", [0.0, 0.015, -3.0])
+def test_single_trials_that_hold_no_bin_leave_alone(tmp_path, lasting):
+    number = len(SPIKES["trial_start_s"])
+    stops = np.array(SPIKES["trial_stop_s"], float)
+    stops[[1, 4]] = np.asarray(SPIKES["trial_start_s"])[[1, 4]] + lasting
+    arrays = SPIKES | {"trial_stop_s": stops, "x": np.arange(number)}
+    session = read_session(str(save(tmp_path, arrays)), ReadSpec())
+    assert session.info["trials_dropped"] == {"shorter than one bin": 2}
+    np.testing.assert_array_equal(session.conditions["x"], np.delete(np.arange(number), [1, 4]))
+    whole = read_session(str(save(tmp_path, SPIKES)), ReadSpec())
+    rows = np.repeat(np.isin(np.arange(number), session.conditions["x"]), whole.trial_num_bins)
+    np.testing.assert_array_equal(session.counts, whole.counts[rows])
