@@ -20,8 +20,7 @@ import numpy as np
 from neurojax.data.clock import TimeUnit, require_seconds
 from neurojax.data.readers import hdf5, nwb_file, nwb_observed, nwb_remote, nwb_traces
 from neurojax.data.readers.nwb_series import read_behaviour, series_of
-from neurojax.data.readers.nwb_spikes import count_spikes
-from neurojax.data.readers.nwb_survey import Survey, survey_spikes
+from neurojax.data.readers.nwb_spikes import Survey, count_spikes, survey_spikes
 from neurojax.data.readers.nwb_tables import interval_tables
 from neurojax.data.readers.nwb_trials import Laid, kept, lay_windows
 from neurojax.data.readers.nwb_units import Units, read_units, select

@@ -9,8 +9,8 @@ import numpy as np
 
 from neurojax.data.checks.findings import BAD_ELSEWHERE, FELL_SILENT
 from neurojax.data.observed import different, elsewhere, entries_inside, gaps_of, shared_of_units
-from neurojax.data.readers.nwb_probes import bad_of
-from neurojax.data.readers.nwb_survey import Survey
+from neurojax.data.readers.nwb_electrodes import bad_of
+from neurojax.data.readers.nwb_spikes import Survey
 from neurojax.data.readers.nwb_tables import (
     interval_tables,
     num_rows,

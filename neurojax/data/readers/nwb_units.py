@@ -8,8 +8,7 @@ import numpy as np
 from neurojax.data.clock import TimeUnit
 from neurojax.data.observed import merged
 from neurojax.data.readers import hdf5, nwb_cells, nwb_file
-from neurojax.data.readers.nwb_probes import unit_probes
-from neurojax.data.readers.nwb_regions import electrodes_of, unit_regions
+from neurojax.data.readers.nwb_electrodes import electrodes_of, unit_probes, unit_regions
 from neurojax.data.readers.nwb_tables import (
     listed,
     not_among,
