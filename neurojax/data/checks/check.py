@@ -231,23 +231,18 @@ def compare_sessions(sessions: Sequence[Session], surveys: Sequence[_Survey]) ->
             digest for digest, evidence in survey.digests.values() if evidence >= TELLING_SPIKES
         }
         repeated = collections.Counter(seen[digest] for digest in telling if digest in seen)
-        for other, num_trials in sorted(repeated.items()):
-            sentence = f"trials that repeat one of session {other}: {num_trials}"
-            told = Finding("error", "repeats_a_session", sentence, "leave one of the two out")
-            survey.findings.append(told)
-        for other_index in range(index):
-            if (other_index, index) not in alike:
-                continue
-            earlier = surveys[other_index]
+        told = [
+            (f"trials that repeat one of session {other}: {number}", "leave one of the two out")
+            for other, number in sorted(repeated.items())
+        ]
+        for earlier in (surveys[other] for other in range(index) if (other, index) in alike):
             name = earlier.outline.session.session_id
             if name not in repeated and (number := repeated_units(earlier.outline, survey.outline)):
-                sentence = (
-                    f"units that are those of session {name}, binned or cut in another way: "
-                    f"{number}"
-                )
+                sentence = f"units that are those of session {name}, binned or cut in another way: "
                 remedy = "the two are one recording: leave one of them out"
-                survey.findings.append(Finding("error", "repeats_a_session", sentence, remedy))
-        seen |= {digest: session.session_id for digest in telling if digest not in seen}
+                told.append((f"{sentence}{number}", remedy))
+        survey.findings += [Finding("error", "repeats_a_session", *words) for words in told]
+        seen = dict.fromkeys(telling, session.session_id) | seen
 
 
 def _compare_spellings(sessions: tuple[Session, ...], surveys: list[_Survey]) -> None:
