@@ -15,26 +15,29 @@ _FILE = "clock spikes regions conditions behaviour trialtimes"
 _SETS = {
     "arrays, spikes": (
         arrays_spikes,
-        _FILE + " unit trialunit behaviourunit float heard probes declared stops ids objects lengths vectors",
+        _FILE + " unit trialunit behaviourunit float heard probes declared stated stops ids objects lengths vectors",
     ),
     "arrays, counts": (
         arrays_counts,
         "clock lengths behaviourunit heard probes regions ids objects conditions behaviour counts axes",
     ),
-    "mat v5": (mat_v5, _FILE + " unit trialunit behaviourunit lengths float heard declared stops"),
-    "mat v7.3": (mat_v73, _FILE + " unit trialunit behaviourunit lengths float heard declared stops"),
-    "nwb": (nwb, _FILE + " unit trialunit behaviourunit lengths float heard probes declared stops ids lists"),
+    "mat v5": (mat_v5, _FILE + " unit trialunit behaviourunit lengths float heard declared stated stops"),
+    "mat v7.3": (mat_v73, _FILE + " unit trialunit behaviourunit lengths float heard declared stated stops"),
+    "nwb": (nwb, _FILE + " unit trialunit behaviourunit lengths float heard probes declared stated stops ids lists"),
     "phy": (phy, "spikes regions conditions behaviour trialtimes trialunit heard stops tables"),
     "SpikeInterface": (
         spikeinterface,
         "spikes regions conditions behaviour trialtimes trialunit heard stops ids objects segments",
     ),
     "ibl": (ibl, _FILE + " unit trialunit behaviourunit lengths float heard probes objects optional"),
-    "brainwide": (brainwide, _FILE + " unit trialunit behaviourunit lengths float heard probes declared ids optional"),
+    "brainwide": (
+        brainwide,
+        _FILE + " unit trialunit behaviourunit lengths float heard probes declared stated ids optional",
+    ),
     "from_counts": (from_counts, "clock lengths regions ids objects conditions behaviour counts masked axes"),
     "from_spike_times": (
         from_spike_times,
-        _FILE + " unit trialunit behaviourunit lengths float heard declared stops objects",
+        _FILE + " unit trialunit behaviourunit lengths float heard declared stated stops objects",
     ),
     "pandas": (pandas_columns, "clock spikes regions conditions behaviour trialtimes float heard stops lists"),
     "from_pynapple": (from_pynapple, "clock spikes regions conditions behaviour heard declared objects"),

@@ -80,6 +80,7 @@ def _two_segments(recording: Recording) -> float:
     middle = round(float(np.sort(recording.trials[:, 0])[len(recording.trials) // 2]) - 0.3, 3)
     recording.how["segment of trials"] = (recording.trials[:, 0] > middle).astype(int)
     recording.how["middle"], recording.signal = middle, None
+    recording.told = {topic: number for topic, number in recording.told.items() if topic not in ("fill", "behaviour")}
     return middle
 
 

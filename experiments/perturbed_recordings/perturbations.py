@@ -146,13 +146,13 @@ def _(recording, rng):
     recording.unseen.append((None, last, np.inf, False))
 
 
-@_add("declared bad time in ms", "invalid|bad time|clock|outside|observed", "declared", "gap")
+@_add("declared bad time in ms", "invalid|bad time|clock|outside|observed", "declared stated", "gap")
 def _(recording, rng):
     _silence(recording, rng, None, True)
     recording.how["declared"] = "ms"
 
 
-@_add("declared bad time turned around", "invalid|end before|stop before|bad time|domain", "declared", "gap")
+@_add("declared bad time turned around", "invalid|end before|stop before|bad time|domain", "declared stated", "gap")
 def _(recording, rng):
     _silence(recording, rng, None, True)
     recording.how["declared"] = "turned"

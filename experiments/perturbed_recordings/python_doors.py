@@ -76,7 +76,9 @@ def from_pynapple(recording: Recording, folder: Path, rng: np.random.Generator) 
     group = {unit: nap.Ts(np.sort(train)) for unit, train in enumerate(recording.trains)}
     metadata = {"region": text(recording, recording.region)} if recording.region else {}
     bad = declared(recording)
-    first, last = np.nanmin(recording.trials) - 1, recording.end_s
+    # What a support says is believed: it ends where the recording does.
+    ends = [start for _, start, stop, said in recording.unseen if np.isinf(stop) and not said]
+    first, last = np.nanmin(recording.trials) - 1, min([recording.end_s, *ends])
     edges = np.array([first, *bad.ravel(), last]).reshape(-1, 2)
     units = nap.TsGroup(
         group, time_support=nap.IntervalSet(edges[:, 0], edges[:, 1]) if len(bad) else None, metadata=metadata
@@ -86,6 +88,10 @@ def from_pynapple(recording: Recording, folder: Path, rng: np.random.Generator) 
     fields |= {"conditions": {"choice": choices(recording)}} if with_choice(recording) else {}
     if recording.signal is not None:
         stamps, values = behaviour(recording)
-        made = nap.Tsd if values.ndim == 1 else nap.TsdFrame
-        fields["behaviour"] = {"speed": made(t=stamps, d=values)}
+        fields["behaviour"] = {"speed": (stamps, values)}
+        known = np.isfinite(stamps)
+        if len(values) == len(stamps) and known.all():  # an object of pynapple has no others, and sorts times alone
+            order = np.argsort(stamps, kind="stable")
+            made = {1: nap.Tsd, 2: nap.TsdFrame}.get(values.ndim, nap.TsdTensor)
+            fields["behaviour"] = {"speed": made(t=stamps[order], d=values[order])}
     return lambda: Session.from_pynapple(units, **fields), [str(unit) for unit in group]
