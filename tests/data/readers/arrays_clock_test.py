@@ -245,6 +245,7 @@ def test_a_behaviour_that_cannot_be_used_is_left_out_and_told_or_refused(tmp_pat
         ("reward", np.zeros(39)),
         ("image", np.zeros((40, 64, 64))),
         ("unit_snr", np.zeros(3)),
+        ("unit_gain", np.array(2.0)),
         ("unit_celltype", np.array(["pyr"] * UNITS)),
         ("camera", np.zeros((777, 2))),
     ],
