@@ -18,16 +18,13 @@ class _Lack(NamedTuple):
 
     Attributes:
         share: of bins in which it is known.
-        between, edges: unknown bins between known ones of a trial, and at a trial's ends.
-        empty_trials: trials without a known bin.
-        steps: int64 [n], bins from a known one to the next, where others lie between.
+        steps: int64 [n], bins from a known one to the next of its trial, where others lie between.
+        empty: bool [trials], without a known bin.
     """
 
     share: float
-    between: int
-    edges: int
-    empty_trials: int
     steps: np.ndarray
+    empty: np.ndarray
 
 
 def behaviour_findings(session: Session, errors_only: bool = False) -> list[Finding]:
@@ -88,28 +85,23 @@ def _percent(share: float) -> str:
 
 
 def _lack(session: Session, known: np.ndarray) -> _Lack:
-    between = edges = empty = 0
-    steps = []
-    bounds = zip(session.trial_start_bin.tolist(), session.trial_num_bins.tolist(), strict=True)
-    for start, length in bounds:
-        places = np.flatnonzero(known[start : start + length])
-        if not len(places):
-            empty += 1
-            continue
-        distance = np.diff(places)
+    steps, empty = [np.empty(0, np.int64)], []
+    for start, length in zip(session.trial_start_bin, session.trial_num_bins, strict=True):
+        distance = np.diff(places := np.flatnonzero(known[start : start + length]))
         steps.append(distance[distance > 1])
-        between += int((distance - 1).sum())
-        edges += length - int(places[-1] - places[0]) - 1
-    return _Lack(float(known.mean()), between, edges, empty, np.concatenate(steps or [[]]))
+        empty.append(not len(places))
+    return _Lack(float(known.mean()), np.concatenate(steps), np.array(empty))
 
 
 def _cause(session: Session, known: np.ndarray, lack: _Lack) -> tuple[str, str]:
     """Why a behaviour is not known in most bins, and what to do."""
     bin_s = session.bin_size_s
-    in_empty = int(known.size - known.sum()) - lack.between - lack.edges
-    if in_empty >= max(lack.between, lack.edges):
-        return _empty_trials(session, known, lack)
-    if not len(lack.steps) or lack.between < lack.edges and lack.edges > known.sum():
+    between = int((lack.steps - 1).sum())
+    in_empty = int(session.trial_num_bins[lack.empty].sum())
+    edges = int((~known).sum()) - between - in_empty
+    if in_empty >= max(between, edges):
+        return _empty_trials(session, lack.empty)
+    if not len(lack.steps) or between < edges and edges > known.sum():
         return (
             "its samples cover only a part of most trials, with gaps at their ends",
             f"{_CLOCK}; or record it throughout, or take shorter windows",
@@ -131,14 +123,12 @@ def _cause(session: Session, known: np.ndarray, lack: _Lack) -> tuple[str, str]:
     )
 
 
-def _empty_trials(session: Session, known: np.ndarray, lack: _Lack) -> tuple[str, str]:
+def _empty_trials(session: Session, empty: np.ndarray) -> tuple[str, str]:
     """Trials without any sample: another clock, or a recording that began later."""
-    starts = session.trial_start_s
+    starts, has = session.trial_start_s, ~empty
     stops = starts + session.trial_num_bins * session.bin_size_s
-    rows = zip(session.trial_start_bin.tolist(), session.trial_num_bins.tolist(), strict=True)
-    has = np.array([known[start : start + length].any() for start, length in rows])
     return (
-        f"{lack.empty_trials} of {session.num_trials} trials have no sample; those that have one "
+        f"{empty.sum()} of {session.num_trials} trials have no sample; those that have one "
         f"lie at {starts[has].min():,.6g} to {stops[has].max():,.6g} s, all trials at "
         f"{starts.min():,.6g} to {stops.max():,.6g} s",
         _CLOCK,
