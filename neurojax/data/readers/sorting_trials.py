@@ -102,11 +102,10 @@ def observed_bins(
         inside[name] = inside_bins(time, starts, lengths, bin_size_s)
         fell_silent |= said & ~inside[name]
     findings[FELL_SILENT] = int(fell_silent.sum())
-    if len(spikes.times_s):
-        ends = starts + lengths * bin_size_s
-        outside = (ends <= spikes.times_s[0]) | (starts >= spikes.times_s[-1])
-        seen = np.add.reduceat(np.any([*inside.values()], axis=0), np.cumsum(lengths) - lengths) > 0
-        findings[REACHING] = int((outside & seen).sum())
+    ends = starts + lengths * bin_size_s
+    outside = (ends <= spikes.times_s[0]) | (starts >= spikes.times_s[-1])
+    seen = np.add.reduceat(np.any([*inside.values()], axis=0), np.cumsum(lengths) - lengths) > 0
+    findings[REACHING] = int((outside & seen).sum())
     findings = add_counts(findings)
     if all(bins.all() for bins in inside.values()):
         return None, findings
