@@ -19,7 +19,9 @@ MODULES = (
 PER_DOOR, SEEDS = 5, 300
 DOORS = (
     "arrays, spikes", "arrays, counts", "mat v5", "mat v7.3", "nwb", "phy", "SpikeInterface", "ibl", "brainwide",
-    "from_counts", "from_spike_times", "pandas", "from_pynapple", "traces", "emg",
+    "from_counts", "from_spike_times", "pandas", "from_pynapple", "traces", "emg", "arrays, spikes, windows",
+    "mat v5, windows", "nwb, windows", "phy, windows", "SpikeInterface, windows", "ibl, windows",
+    "from_spike_times, windows",
 )  # fmt: skip
 
 
@@ -187,6 +189,9 @@ TOLD = [
         ({"regions": 5}, False),
         ({"choice": 1}, False),
         ({"bad times": 1}, False),
+        ({"windows": 2}, True),
+        ({"windows": 4}, False),
+        ({"windows": 0.5}, False),
     ],
 )
 def test_counted_needs_words_and_a_number_of_its_own(bench, missing, spoken):

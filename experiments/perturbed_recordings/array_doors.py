@@ -29,6 +29,8 @@ def arrays_spikes(recording: Recording, folder: Path, rng: np.random.Generator) 
     if recording.how.get("vectors"):
         some = ("spike_times_s", "spike_units", "trial_start_s", "trial_stop_s")
         arrays |= {name: arrays[name][:, None] for name in some}
+    if recording.windows:
+        del arrays["trial_start_s"], arrays["trial_stop_s"]
     np.savez(folder / "day1.npz", **arrays)
     return words_of(recording, "convert", "arrays", str(folder / "day1.npz")), names
 
@@ -60,6 +62,8 @@ def _matlab(recording: Recording, rng: np.random.Generator) -> tuple[dict, list[
             "stop": recording.in_file(recording.trials[:, 1], "trials"),
         }
     }
+    if recording.windows:
+        options, tree = [], {}
     if rng.integers(2):
         cell = np.empty(len(recording.trains), object)
         for unit, train in enumerate(recording.trains):

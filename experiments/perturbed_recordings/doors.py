@@ -32,7 +32,7 @@ _SETS = {
     "ibl": (ibl, _FILE + " unit trialunit behaviourunit lengths float heard probes objects optional"),
     "brainwide": (
         brainwide,
-        _FILE + " unit trialunit behaviourunit lengths float heard probes declared stated ids optional",
+        _FILE + " unit trialunit behaviourunit lengths float heard probes declared ids optional",
     ),
     "from_counts": (from_counts, "clock lengths regions ids objects conditions behaviour counts masked axes"),
     "from_spike_times": (
@@ -41,6 +41,24 @@ _SETS = {
     ),
     "pandas": (pandas_columns, "clock spikes regions conditions behaviour trialtimes float heard stops lists"),
     "from_pynapple": (from_pynapple, "clock spikes regions conditions behaviour heard declared objects"),
+}
+
+
+def _in_windows(make):
+    """The door without trials."""
+
+    def made(recording, folder, rng):
+        recording.how["windows"] = "yes"
+        return make(recording, folder, rng)
+
+    return made
+
+
+_NO_TRIALS = ("trialtimes", "trialunit", "stops", "conditions", "lengths", "lists", "segments", "vectors")
+_SETS |= {
+    f"{name}, windows": (_in_windows(make), " ".join(a for a in abilities.split() if a not in _NO_TRIALS))
+    for name, (make, abilities) in _SETS.items()
+    if name in ("arrays, spikes", "mat v5", "nwb", "phy", "SpikeInterface", "ibl", "from_spike_times")
 }
 DOORS = {name: (make, frozenset(abilities.split())) for name, (make, abilities) in _SETS.items()}
 if not importlib.util.find_spec("pynapple"):

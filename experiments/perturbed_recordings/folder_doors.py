@@ -36,7 +36,8 @@ def _sorting_tables(recording: Recording, folder: Path, ids: Sequence[int]) -> l
         ",".join("" if value != value else str(value) for value in row)
         for row in zip(*map(np.ndarray.tolist, table.values()), strict=True)
     ]
-    (folder / "trials.csv").write_text(",".join(table) + "\n" + "\n".join(lines) + "\n")
+    if not recording.windows:
+        (folder / "trials.csv").write_text(",".join(table) + "\n" + "\n".join(lines) + "\n")
     if recording.signal is None:
         return []
     times, values = behaviour(recording)
@@ -131,8 +132,9 @@ def ibl(recording: Recording, folder: Path, rng: np.random.Generator) -> Made:
         names += [f"probe0{number}:{row}" for row in range(len(own))]
     event = recording.trials[:, 0] + LEAD_S
     alf = place / "alf"
-    np.save(alf / "_ibl_trials.stimOn_times.npy", recording.in_file(event, "trials"))
-    np.save(alf / "_ibl_trials.intervals.npy", recording.in_file(recording.trials, "trials"))
+    if not recording.windows:
+        np.save(alf / "_ibl_trials.stimOn_times.npy", recording.in_file(event, "trials"))
+        np.save(alf / "_ibl_trials.intervals.npy", recording.in_file(recording.trials, "trials"))
     if with_choice(recording):
         made = choices(recording)
         made = made if made.dtype.kind in "USO" else made.astype(np.float64)
@@ -145,5 +147,7 @@ def ibl(recording: Recording, folder: Path, rng: np.random.Generator) -> Made:
             content = (alf / "_ibl_wheel.velocity.npy").read_bytes()
             (alf / "_ibl_wheel.velocity.npy").write_bytes(content[: len(content) // 2])
             recording.signal.usable = False
-    words = ["convert", "ibl", str(place), "--align=stimOn_times", f"--window={-LEAD_S},{TRIAL_S - LEAD_S:g}"]
+    words = ["convert", "ibl", str(place)]
+    if not recording.windows:
+        words += ["--align=stimOn_times", f"--window={-LEAD_S},{TRIAL_S - LEAD_S:g}"]
     return words_of(recording, *words), names

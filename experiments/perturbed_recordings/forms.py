@@ -6,7 +6,7 @@ A door is `make(recording, folder, rng)`: it writes the recording and returns wh
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from recording import BIN_S, TRIAL_S, Recording
+from recording import BIN_S, TRIAL_S, WINDOW_S, Recording
 
 from neurojax.data.session import Session
 
@@ -59,12 +59,13 @@ def words_of(recording: Recording, *words: str) -> list[str]:
     unit = recording.words.get("time_unit")
     if words[1] == "phy" and unit:  # its spikes are samples, and params.py says of what rate
         unit = unit.removeprefix("spikes=s,")
+    words = [*words, f"--window_s={WINDOW_S:g}"] if recording.windows else list(words)
     return [*words, *([f"--time_unit={unit}"] if unit else [])]
 
 
 def with_choice(recording: Recording) -> bool:
     """Whether there is a column of choices."""
-    return recording.how.get("choice") != "none"
+    return recording.how.get("choice") != "none" and not recording.windows
 
 
 def choices(recording: Recording) -> np.ndarray:

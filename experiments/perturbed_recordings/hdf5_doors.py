@@ -32,7 +32,7 @@ def nwb(recording: Recording, folder: Path, rng: np.random.Generator) -> Made:
             group["device"] = h5py.SoftLink(f"/general/devices/Probe {number}")
         groups = [file[f"general/extracellular_ephys/probe{number}"].ref for number in recording.probe]
         units.create_dataset("electrode_group", data=groups, dtype=h5py.ref_dtype)
-        trials = file.create_group("intervals/trials")
+        trials = file.create_group("trials without use" if recording.windows else "intervals/trials")
         trials["id"] = np.arange(len(recording.trials))
         for number, name in enumerate(("start_time", "stop_time")):
             trials[name] = recording.in_file(recording.trials[:, number], "trials")

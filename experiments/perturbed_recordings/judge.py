@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from perturbations import Perturbation
-from recording import BIN_S, Recording
+from recording import BIN_S, WINDOW_S, Recording
 
 from neurojax.data.session import Session, names_a_region
 from neurojax.data.store.dataset import open_dataset, write_dataset_index
@@ -34,6 +34,7 @@ _LONGEST_S = 1.0  # no gap of samples above this may be bridged by itself
 _WORDS = {
     "units": r"units?\b.* left out|part left out|clusters? left out|never observed",
     "trials": r"trials? left out",
+    "windows": r"trials? left out",
     "entries": r"not observed: ",
     "behaviour": r"behaviour",
     "regions": r"^[^:]*(region of|regions? left|pickle.*brain_area|brainLocation)|units have no known region",
@@ -57,8 +58,11 @@ class Difference:
 def compare(session: Session, recording: Recording, names: Sequence[str], has: frozenset) -> Difference:
     """A session of counts beside the truth; `names` of the units as the door makes them."""
     found = Difference()
+    lost = _lay_windows(session, recording, found) if recording.windows else 0
     rows = _rows_of_units(session, names, recording.how.get("never", ()), found)
     trials = _rows_of_trials(session, recording, found)
+    if lost:
+        found.missing["windows"] = lost
     if found.wrong:
         return found
     if round(session.bin_size_s, 9) != BIN_S:
@@ -76,6 +80,22 @@ def compare(session: Session, recording: Recording, names: Sequence[str], has: f
     for topic, number in recording.told.items():
         found.missing[topic] = number
     return found
+
+
+def _lay_windows(session: Session, recording: Recording, found: Difference) -> int:
+    """The windows of a recording without trials become its trials; the number of those that are not there."""
+    starts = session.trial_start_s
+    steps = np.diff(starts) / WINDOW_S
+    if not np.allclose(steps, np.round(steps), atol=1e-6) or (steps < 0.5).any():
+        found.wrong.append("windows that do not lie end to end")
+    spikes = np.concatenate(recording.trains)
+    first, last = spikes[np.isfinite(spikes)].min(), spikes[np.isfinite(spikes)].max()
+    if starts.min() < first - WINDOW_S or starts.max() > last:
+        found.wrong.append(f"windows from {starts.min()} to {starts.max()} s, spikes from {first} to {last} s")
+    recording.trials = np.stack([starts, starts + WINDOW_S], axis=1)
+    recording.how["choice"] = "none"
+    # One at either end may not be whole.
+    return max(int(np.floor((last - first) / WINDOW_S)) - len(starts) - 1, 0)
 
 
 def _rows_of_units(session: Session, names: Sequence[str], never: Sequence[str], found: Difference) -> list[int]:
@@ -230,6 +250,9 @@ def unspoken(missing: dict[str, float], told: Sequence[str]) -> list[str]:
             # one unit may be called by its part: a probe left out takes all of its units
             numbers = [int(found) for line in lines for found in re.findall(r": (\d+)$", line.rstrip("."))]
             spoken = sum(numbers) == number or number in numbers
+        elif topic == "windows":  # whether those at the ends are whole is the door's to say
+            numbers = [int(found) for line in lines for found in re.findall(r": (\d+)$", line)]
+            spoken = number <= sum(numbers) <= number + 2
         else:
             spoken = any(re.search(r"\d|every bin", line) for line in lines)
         if not spoken:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from forms import Made, behaviour, binned, choices, declared, text, unit_names, with_choice
-from recording import BIN_S, Recording
+from recording import BIN_S, WINDOW_S, Recording
 
 from neurojax.data.session import Session
 
@@ -32,6 +32,9 @@ def from_spike_times(recording: Recording, folder: Path, rng: np.random.Generato
         fields["behaviour"] = {"speed": behaviour(recording)}
     if len(bad := declared(recording)):
         fields["invalid"] = recording.in_file(bad, "spikes")
+    if recording.windows:
+        fields["window_s"] = WINDOW_S
+        del fields["trials"]
     times, rows = recording.flat()
     spikes = recording.in_file(times, "spikes")
     if rng.integers(2):

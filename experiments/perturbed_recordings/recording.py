@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-BIN_S, RATE_HZ, TRIAL_S = 0.02, 30000.0, 1.2
+BIN_S, RATE_HZ, TRIAL_S, WINDOW_S = 0.02, 30000.0, 1.2, 2.0
 REGIONS = ("CA1", "VISp", "LP", "DG")
 UNITS_OF_PROBE = 10
 SLACK_S = 1.0  # around the edges of a gap that nobody declares
@@ -76,6 +76,11 @@ class Recording:
     def end_s(self) -> float:
         """From here on nothing was recorded."""
         return float(np.nanmax(self.trials[np.isfinite(self.trials)])) + 2.0
+
+    @property
+    def windows(self) -> bool:
+        """Whether it has no trials, and is cut into windows."""
+        return "windows" in self.how
 
     def shift(self, seconds: float) -> None:
         """Moves the zero of the clock."""

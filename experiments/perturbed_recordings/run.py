@@ -1,6 +1,6 @@
 """Randomly perturbed recordings through every door: how many end right, counted or refused in words, and which do not.
 
-    python experiments/perturbed_recordings/run.py [--only=DOOR,...] [--seeds=0:300] [--again] [--show]
+    python experiments/perturbed_recordings/run.py [--only=DOOR;...] [--seeds=0:300] [--again] [--show]
 
 Writes results.json and takes up where it stopped (--again computes the chosen seeds anew); exit code 1 when a case
 failed.
@@ -66,8 +66,8 @@ def main() -> int:
     parser.add_argument("--results", default=str(HERE / "results.json"))
     words = parser.parse_args()
     warnings.simplefilter("ignore", ResourceWarning)
-    wanted = [door for door in words.only.split(",") if door] or [*DOORS, *REAL_DOORS]
-    wanted = [door for door in [*DOORS, *REAL_DOORS] if any(door.startswith(name) for name in wanted)]
+    wanted = [door for door in words.only.split(";") if door] or [*DOORS, *REAL_DOORS]
+    wanted = [door for door in [*DOORS, *REAL_DOORS] if any(door.startswith(name) or door.endswith(name) for name in wanted)]
     file = Path(words.results)
     cases = json.loads(file.read_text())["cases"] if file.is_file() else {}
     for door in wanted:
