@@ -66,8 +66,7 @@ def convert(
     stops the others. Prints a line a session.
 
     Args:
-        kind: one of `readers.registry`, such as "arrays" (.npz and .mat files), or "synthetic" (no
-            paths).
+        kind: one of `readers.registry`, such as "arrays", or "synthetic" (no paths).
         paths: files, or folders that stand for the recordings in them; some kinds take addresses.
         out: the dataset's folder.
         bin_ms, align, window, window_s, behavior, trial_columns, split, options, time_unit,
@@ -79,27 +78,15 @@ def convert(
         session_id: a name, or a template of the recording's path, see `session_names.GRAMMAR`.
         join: all recordings become one session, see `data.join.joined`: "units" (probes),
             "time" (blocks) or "auto".
-        guess: says what each path, and `kind` where it is none, seems to be and the command to
-            type; converts nothing.
+        guess: says what each path (and `kind`, if none) seems to be; converts nothing.
 
     Raises:
         InputError: options or paths are wrong, or a recording failed; the message says which and
             why.
     """
-    spec = ReadSpec(
-        bin_ms,
-        align,
-        None if window is None else tuple(window),
-        window_s,
-        tuple(behavior),
-        tuple(trial_columns),
-        split,
-        tuple(options),
-        time_unit,
-        max_gap_s,
-        silence,
-        strict,
-    )
+    asked = (bin_ms, align, None if window is None else tuple(window), window_s, tuple(behavior))
+    asked += (tuple(trial_columns), split, tuple(options), time_unit, max_gap_s, silence, strict)
+    spec = ReadSpec(*asked)
     if guess:
         return kinds.print_guesses([*([] if kind in KINDS and paths else [kind]), *paths])
     require(kind in KINDS, f"kind {kind!r}; expected one of {', '.join(KINDS)}, or --guess PATH")
@@ -117,22 +104,8 @@ def convert(
         outcomes, number = _convert_synthetic(paths, spec, out, shard, overwrite)
     else:
         check_options(kind, spec)
-        sources, lost = _recordings(reader_of(kind), paths, session_id)
-        if join is not None:
-            require(join in HOW, f"join={join!r}; expected --join=units, --join=time or --join")
-            require(shard is None, f"shard={shard!r} takes a share of sessions; --join makes one")
-            # A part that is no recording must not be left out in silence.
-            require(not lost, lost[0].summary if lost else "")
-            jobs = [_joined_job(kind, sources, join, session_id, spec, out, overwrite)]
-        else:
-            named, told = session_names.named(sources, session_id)
-            for line in told:
-                print(line)
-            named.sort(key=lambda item: (_natural(item[0]), item[1]))
-            jobs = [
-                Job(kind, source, name, spec, out, overwrite)
-                for name, source in _shard(named, shard)
-            ]
+        found = _recordings(reader_of(kind), paths, session_id)
+        jobs, lost = _jobs(kind, found, spec, out, session_id, join, shard, overwrite)
         number = len(lost) + len(jobs)
         outcomes = itertools.chain(lost, _convert_jobs(jobs, out, num_workers))
     failures = [outcome for outcome in shown(outcomes, number) if outcome.failed]
@@ -143,6 +116,32 @@ def convert(
             failures.append(Outcome("dataset.json", str(error), failed=True))
     if failures:
         _report(failures, number)
+
+
+def _jobs(
+    kind: str,
+    found: tuple[list[tuple[str, str]], list[Outcome]],
+    spec: ReadSpec,
+    out: Path,
+    session_id: str | None,
+    join: str | None,
+    shard: str | None,
+    overwrite: bool,
+) -> tuple[list[Job], list[Outcome]]:
+    """What is to be converted, and the paths that stand for no recording."""
+    sources, lost = found
+    if join is not None:
+        require(join in HOW, f"join={join!r}; expected --join=units, --join=time or --join")
+        require(shard is None, f"shard={shard!r} takes a share of sessions; --join makes one")
+        # A part that is no recording must not be left out in silence.
+        require(not lost, lost[0].summary if lost else "")
+        return [_joined_job(kind, sources, join, session_id, spec, out, overwrite)], lost
+    named, told = session_names.named(sources, session_id)
+    for line in told:
+        print(line)
+    named.sort(key=lambda item: (_natural(item[0]), item[1]))
+    shared = _shard(named, shard)
+    return [Job(kind, source, name, spec, out, overwrite) for name, source in shared], lost
 
 
 def _report(failures: list[Outcome], num_sessions: int) -> None:

@@ -67,22 +67,18 @@ def train(
     Args:
         recipe, source, config: what is learned, what from (of data.sources), how the run is driven.
         workdir: checkpoints/ and metrics.jsonl go here.
-        record: kept in every manifest (config hash, dataset fingerprint, ...).
-        log: receives one line at a time.
-        start: fine-tuning; what it gives is saved as step 0, so that a run once begun needs nothing
-            else.
+        record, log: kept in every manifest (config hash, ...); receives one line at a time.
+        start: fine-tuning; what it gives is saved as step 0, so that a resume needs nothing else.
         commit: called once nothing is left that may be refused, before the first byte is written.
 
     Raises:
-        Interrupted: after a signal, with the state saved.
-        Diverged: after `max_skipped_in_a_row` non-finite steps.
+        Interrupted, Diverged: after a signal, saved; after `max_skipped_in_a_row` bad steps.
     """
     mesh = sharding.make_mesh(config.mesh_data, config.mesh_model)
     shared = mesh.shape["data"]
     microbatches.require_even(config.microbatches, source.shapes(), shared, recipe.objective)
     abstract = abstract_state(recipe, source.facts, mesh, config.rules)
-    checkpoints = Path(workdir) / "checkpoints"
-    log = processes.spoken_by_first(log)
+    checkpoints, log = Path(workdir) / "checkpoints", processes.spoken_by_first(log)
     state, restored = _first_state(recipe, source, abstract, checkpoints, record, log, start)
     first, several = steps_taken(state), jax.process_count() > 1
     feed = dispatch.feed_of(source, config, mesh)
