@@ -97,11 +97,8 @@ def _require(settings: Mapping[str, Any], name: str, kind: type) -> None:
 
 def protocol_fields(protocol: protocols.Protocol) -> dict[str, Any]:
     """Name, hash and content of a protocol, as a record of scores keeps them."""
-    return {
-        "protocol": protocol.name,
-        "protocol_hash": protocols.protocol_hash(protocol),
-        "protocol_record": protocol_record.as_json(protocol),
-    }
+    named = {"protocol": protocol.name, "protocol_hash": protocols.protocol_hash(protocol)}
+    return named | {"protocol_record": protocol_record.as_json(protocol)}
 
 
 def prepare(

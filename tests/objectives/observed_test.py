@@ -38,43 +38,45 @@ def make_batch(share):
     return jax.tree.map(jnp.asarray, batch), Facts(10, 0.02, (8,), np.full(8, 0.7, np.float32))
 
 
-def sums_of(path, batch, facts):
-    """(loss, gradient with respect to all weights) of one batch under a config, without dropout."""
+@functools.cache
+def program_of(path):
+    """Batch -> (loss, gradient with respect to all weights) under a config, without dropout; compiled once."""
+    _, facts = make_batch(1.0)
     declared = load(path, "improved")
     model, objective = settings.model_of(declared), settings.objective_of(declared)
     rng = np.random.default_rng(0)
     shapes = abstract_weights(model, facts)
     drawn = jax.tree.map(lambda leaf: (0.2 * rng.standard_normal(leaf.shape)).astype(np.float32), shapes)
-    query = objective.module.draw(jax.random.key(0), batch, jnp.int32(0), objective.config)
 
-    def loss(weights):
+    def loss(weights, batch):
         params, tables = weights
+        query = objective.module.draw(jax.random.key(0), batch, jnp.int32(0), objective.config)
         rows = gather_rows(tables, model.module.tables(model.config), batch)
         apply = functools.partial(model.module.apply, config=model.config, train=False)
         arguments = (heads.named("poisson"), Weights(params, rows), batch, query, jnp.int32(9), None)
         return objective.module.loss(apply, *arguments, objective.config).loss()
 
-    return jax.value_and_grad(loss)(drawn)
+    return functools.partial(jax.jit(jax.value_and_grad(loss)), drawn)
 
 
 @pytest.mark.parametrize("path", SPIKES, ids=lambda path: path.stem)
 def test_what_was_not_observed_changes_neither_loss_nor_gradient(path):
-    batch, facts = make_batch(0.6)
+    batch, _ = make_batch(0.6)
     unseen = ~entry_valid(batch)
     assert unseen.any()
     other = batch.with_trials(counts=jnp.where(unseen, 7, batch.trials["counts"]).astype(jnp.uint8))
-    ours, theirs = sums_of(path, batch, facts), sums_of(path, other, facts)
+    ours, theirs = program_of(path)(batch), program_of(path)(other)
     for mine, yours in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
         np.testing.assert_array_equal(mine, yours)
 
 
 @pytest.mark.parametrize("path", SPIKES, ids=lambda path: path.stem)
 def test_a_mask_that_hides_nothing_gives_the_loss_without_one(path):
-    batch, facts = make_batch(1.0)
+    batch, _ = make_batch(1.0)
     assert "entry_valid" not in batch.trials
     whole = jnp.ones(batch.trials["counts"].shape, bool)
-    loss, gradient = sums_of(path, batch, facts)
-    masked, masked_gradient = sums_of(path, batch.with_trials(entry_valid=whole), facts)
+    loss, gradient = program_of(path)(batch)
+    masked, masked_gradient = program_of(path)(batch.with_trials(entry_valid=whole))
     np.testing.assert_allclose(masked, loss, rtol=2e-6)
     for mine, yours in zip(jax.tree.leaves(gradient), jax.tree.leaves(masked_gradient), strict=True):
         np.testing.assert_allclose(yours, mine, rtol=2e-4, atol=2e-6)
