@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from neurojax.data.readers.sorted_spikes import add_counts
 from neurojax.errors import require
 
 _REASON = "never observed"
@@ -46,7 +47,8 @@ def without_unobserved(
         return counts, lengths, starts, stored_split, info, fields
     for key, gone in (("trials_dropped", ~trials), ("units_dropped", ~units)):
         if gone.any():
-            info = {**info, key: {**info.get(key, {}), _REASON: int(gone.sum())}}
+            # A reader may have left some out itself, for the same reason.
+            info = {**info, key: add_counts(info.get(key, {}), {_REASON: int(gone.sum())})}
     left = kept_of(counts, lengths, starts, stored_split, fields, trials, units)
     return *left[:4], info, left[4]
 

@@ -364,3 +364,13 @@ def test_bad_times_that_touch_nothing_are_told(path, span, number):
     add(path, "invalid_times", [span])
     found = read(path).info["findings"]
     assert found.get("bad times that touch nothing of the recording", 0) == number
+
+
+@pytest.mark.parametrize("tail_s", [*(BIN_S * np.array([0.0, 0.5, 0.91, 0.93, 1.1])), 0.5])
+def test_every_window_that_leaves_is_counted_once(tmp_path, tail_s):
+    """Also where less than a bin of a window was observed, so that it leaves later than the others."""
+    trains = [train[(train < 8 + tail_s) | (train > 30)] for train in trains_of(10, 20, 60)]
+    trains[0] = np.sort(np.append(trains[0], [0.001, 8 + tail_s, 59.99]))
+    made = read(small_nwb(tmp_path / "day.nwb", trains), window_s=2.0)
+    assert made.num_trials + made.info["trials_dropped"]["never observed"] == 29
+    assert {6.0, 10.0, 28.0, 30.0} & set(made.trial_start_s) == {6.0, 30.0}
