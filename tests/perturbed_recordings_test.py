@@ -18,7 +18,7 @@ MODULES = (
 )  # fmt: skip
 PER_DOOR, SEEDS = 5, 300
 DOORS = (
-    "arrays, spikes", "arrays, counts", "mat v5", "mat v7.3", "nwb", "phy", "SpikeInterface", "ibl", "brainwide",
+    "arrays, spikes", "arrays, counts", "mat v5", "mat v7.3", "nwb", "phy", "phy, two probes", "SpikeInterface", "ibl", "brainwide",
     "from_counts", "from_spike_times", "pandas", "from_pynapple", "traces", "emg", "arrays, spikes, windows",
     "mat v5, windows", "nwb, windows", "phy, windows", "SpikeInterface, windows", "ibl, windows",
     "from_spike_times, windows",

@@ -7,7 +7,7 @@ Abilities say which perturbations the door can be given, see `perturbations`.
 import importlib.util
 
 from array_doors import arrays_counts, arrays_spikes, mat_v5, mat_v73
-from folder_doors import ibl, phy, spikeinterface
+from folder_doors import ibl, phy, phy_two_probes, spikeinterface
 from hdf5_doors import brainwide, nwb
 from python_doors import from_counts, from_pynapple, from_spike_times, pandas_columns
 
@@ -25,6 +25,10 @@ _SETS = {
     "mat v7.3": (mat_v73, _FILE + " unit trialunit behaviourunit lengths float heard declared stated stops"),
     "nwb": (nwb, _FILE + " unit trialunit behaviourunit lengths float heard probes declared stated stops ids lists"),
     "phy": (phy, "spikes regions conditions behaviour trialtimes trialunit heard stops tables"),
+    "phy, two probes": (
+        phy_two_probes,
+        "spikes regions conditions behaviour trialtimes trialunit heard probes stops",
+    ),
     "SpikeInterface": (
         spikeinterface,
         "spikes regions conditions behaviour trialtimes trialunit heard stops ids objects segments",

@@ -1,5 +1,6 @@
 """Doors of folders: phy and SpikeInterface sortings with tables beside them, ALF."""
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +15,8 @@ def _sorting_tables(recording: Recording, folder: Path, ids: Sequence[int]) -> l
     if recording.region or recording.how.get("labels") or recording.how.get("rows"):
         region = recording.region or [""] * len(ids)
         words = ["good"] * len(ids)
-        for unit, word in zip((2, 5, 11), ("Noise", "noise ", "NOISE"), strict=True):
-            words[unit] = word if recording.how.get("labels") == "noise" else "good"
+        if recording.how.get("labels") == "noise":
+            words[2], words[5], words[11] = "Noise", "noise ", "NOISE"
         rows = [f"{k}\t{word}\t{label.strip()}" for k, word, label in zip(ids, words, region, strict=True)]
         rows[1:1] = ["\t\t"] if recording.how.get("rows") == "blank" else []
         (folder / "cluster_info.tsv").write_text("cluster_id\tgroup\tregion\n" + "\n".join(rows) + "\n")
@@ -74,6 +75,30 @@ def phy(recording: Recording, folder: Path, rng: np.random.Generator) -> Made:
             del recording.trains[unit], recording.true_region[unit]
         recording.probe = np.delete(recording.probe, silent)
     return words_of(recording, "convert", "phy", str(place), *words), names
+
+
+def phy_two_probes(recording: Recording, folder: Path, rng: np.random.Generator) -> Made:
+    """A sorting of each probe, joined side by side."""
+    samples, rows = _samples(recording)
+    names, words = [], []
+    for number in (0, 1):
+        place = folder / f"imec{number}"
+        place.mkdir()
+        own = np.flatnonzero(recording.probe == number)
+        mine = np.isin(rows, own)
+        np.save(place / "spike_times.npy", samples[mine])
+        np.save(place / "spike_clusters.npy", np.searchsorted(own, rows[mine]).astype(np.int32))
+        (place / "params.py").write_text("dat_path = 'raw.dat'\nn_channels_dat = 4\nsample_rate = 30000.0\n")
+        part = dataclasses.replace(recording)
+        part.region = [recording.region[unit] for unit in own] if recording.region else []
+        words = _sorting_tables(part, place, range(len(own)))
+        names += [f"imec{number}:{row}" for row in range(len(own)) if len(recording.trains[own[row]])]
+    silent = [unit for unit, train in enumerate(recording.trains) if not len(train)]
+    for unit in reversed(silent):
+        del recording.trains[unit], recording.true_region[unit]
+    recording.probe = np.delete(recording.probe, silent)
+    paths = [str(folder / f"imec{number}") for number in (0, 1)]
+    return words_of(recording, "convert", "phy", *paths, "--join=units", "--session_id=day1", *words), names
 
 
 def _two_segments(recording: Recording) -> float:

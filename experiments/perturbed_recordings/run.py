@@ -67,7 +67,7 @@ def main() -> int:
     words = parser.parse_args()
     warnings.simplefilter("ignore", ResourceWarning)
     wanted = [door for door in words.only.split(";") if door] or [*DOORS, *REAL_DOORS]
-    wanted = [door for door in [*DOORS, *REAL_DOORS] if any(door.startswith(name) or door.endswith(name) for name in wanted)]
+    wanted = [door for door in [*DOORS, *REAL_DOORS] if any(name in door for name in wanted)]
     file = Path(words.results)
     cases = json.loads(file.read_text())["cases"] if file.is_file() else {}
     for door in wanted:
