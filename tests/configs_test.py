@@ -31,6 +31,7 @@ SMALL = {
         *ANIMALS,
     ),
     "emg": ("model.num_filters=4", "model.width=8", "data.trials_per_batch=8"),
+    "traces": (*TRANSFORMER, "data.trials_per_batch=4"),
 }
 UNMOVED = {
     # Attention is blind to a shift of all keys; the temporal baseline has no prompt.
@@ -38,6 +39,7 @@ UNMOVED = {
     "lfads": set(),
     "emg": set(),
 }
+MADE = {"emg": lambda: people(), "traces": lambda: imaged()}  # sessions of configs that make none
 
 
 def people():
@@ -51,6 +53,24 @@ def people():
         )
         for person in range(2)
     ]  # fmt: skip
+
+
+def imaged():
+    """Two sessions of calcium traces: 12 trials of 20 frames, 9 cells in two regions, some not observed for a while."""
+    rng, sessions, split = np.random.default_rng(0), [], np.tile([0, 0, 0, 0, 1, 2], 2)
+    trials = {"trial_start_bin": np.arange(0, 240, 20), "trial_num_bins": 20, "split": split}
+    for number in range(2):
+        shared = rng.standard_normal((240, 2)) @ rng.standard_normal((2, 9))
+        values = 100 + 20 * shared + rng.standard_normal((240, 9))
+        values[30:50, :4] = np.nan
+        where = {"session_id": f"mouse{number}", "region": np.repeat(["V1", "LM"], [5, 4])}
+        sessions.append(from_values(values, sampling_hz=10, unit="dF/F", **trials, **where))
+    return sessions
+
+
+def dataset_for(path, declared):
+    """The data of a config: its own, or made here where it makes none."""
+    return dataset_of(MADE[path.stem]()) if path.stem in MADE else run_folder.load_data(declared)
 
 
 def load(path, preset):
@@ -67,7 +87,7 @@ def load(path, preset):
 )
 def test_two_steps_of_every_config(path, preset):
     declared = load(path, preset)
-    dataset = dataset_of(people()) if path.stem == "emg" else run_folder.load_data(declared)
+    dataset = dataset_for(path, declared)
     recipe, source = settings.recipe(declared), settings.open_source(declared, dataset.sessions)
     settings.loop_config(declared)
     before = state = first_state(recipe, source)

@@ -62,6 +62,7 @@ MAY_IMPORT = {
     "evals.baseline_scores": (*SCORED, "evals", "runs.progress"),
     "evals.spikes": (*SCORED, "evals", "runs.progress", "report"),  # an evaluator also shows its record
     "evals.gestures": (*SCORED, "evals", "report"),
+    "evals.traces": (*SCORED, "evals", "runs.progress", "report"),
     "report": (*SCORED, "evals", "report"),
     "finetune": (*STEP, "train.loop", "evals", "finetune"),
     "api": (*STEP, "train.run", "evals", "report", "finetune", "api"),

@@ -37,8 +37,8 @@ rows in the model and needs fine-tuning: `model.adapt(session)`, or
 
 _USE_OF_SIGNALS = """## Intended use
 
-Research on recordings of real values of the kind above: what the objective asks of a window, from
-people or animals the model never saw.
+Research on recordings of real values of the kind above: what the objective asks of a window; of
+people or animals the model never saw where it has no rows for the channels of each session.
 
 ## Misuse
 

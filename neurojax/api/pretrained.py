@@ -199,8 +199,8 @@ class Pretrained:
     def _require_spikes(self) -> None:
         require(
             self.weights.of_spikes(),
-            f"the model reads {self.weights.config['data'].get('source')}, not spike counts, and "
-            "has no rows for units; score it with `neurojax evaluate`",
+            f"the model reads {self.weights.config['data'].get('source')}, not spike counts; score "
+            "it with `neurojax evaluate`",
         )
 
     def predictor(self, session: Session) -> Predictor:

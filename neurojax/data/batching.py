@@ -126,7 +126,7 @@ class Layout:
                 np.asarray([ids.get(label, -1) for label in own.tolist()], np.int32)
                 for own in np.split(spelled, ends[:-1])
             ),
-            counts_dtype=np.result_type(*(session.counts.dtype for session in sessions)),
+            counts_dtype=np.result_type(*(session.recorded.dtype for session in sessions)),
             all_observed=all(session.validity is None for session in sessions),
         )
 

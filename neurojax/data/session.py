@@ -50,7 +50,7 @@ class _Counts:
         if counts is None:
             raise InputError(
                 f"session {session.session_id} holds real values, not counts of spikes; read "
-                "session.values, or train with configs/emg.py"
+                "session.values, or train with configs/traces.py or emg.py"
             )
         return counts
 

@@ -44,7 +44,9 @@ class Weights(NamedTuple):
 
     def of_spikes(self) -> bool:
         """Whether the model reads spike counts and has rows for units."""
-        return not (self.facts or {}).get("num_channels")
+        if (self.facts or {}).get("num_channels"):
+            return False
+        return self.config.get("head", {}).get("name", "poisson") == "poisson"
 
 
 def read_run(folder: Path, log: Callable[[str], Any] = print) -> Weights:

@@ -19,7 +19,11 @@ from neurojax.train.optimizer import OptimizerConfig
 from neurojax.train.step import Model, Objective, Recipe
 
 MAX_MEMBERS = 100
-EXAMPLES = {"spikes": "configs/mtm.py", "signals": "configs/emg.py"}  # a config of each data.source
+EXAMPLES = {  # a config of each data.source
+    "spikes": "configs/mtm.py",
+    "signals": "configs/emg.py",
+    "traces": "configs/traces.py",
+}
 # Entries of `data` beside those that a source declares: which recordings, and how they travel.
 OF_ANY_SOURCE = frozenset(
     ("source", "root", "train_fraction", "placement", "num_threads", "synthetic", "seed")

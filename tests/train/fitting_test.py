@@ -3,25 +3,24 @@
 import jax.numpy as jnp
 import pytest
 
-from neurojax.data.store.dataset import dataset_of
 from neurojax.errors import InputError
 from neurojax.models import ndt
 from neurojax.train import fitting, run, run_folder, settings
-from tests.configs_test import CONFIGS, load, people
+from tests.configs_test import CONFIGS, dataset_for, load
 
 
 def config_of(name):
     return load(next(path for path in CONFIGS if path.stem == name), "improved")
 
 
-def dataset_for(name, declared):
-    return dataset_of(people()) if name == "emg" else run_folder.load_data(declared)
+def dataset_of_config(name, declared):
+    return dataset_for(next(path for path in CONFIGS if path.stem == name), declared)
 
 
 @pytest.mark.parametrize("name", [path.stem for path in CONFIGS])
 def test_every_config_fits_itself(name):
     declared = config_of(name)
-    source = settings.open_source(declared, dataset_for(name, declared).sessions)
+    source = settings.open_source(declared, dataset_of_config(name, declared).sessions)
     fitting.require_fitting(settings.recipe(declared), source)
 
 
@@ -41,7 +40,7 @@ def test_parts_of_two_systems_leave_no_workdir(name, changes, tmp_path):
     for block, part in changes.items():
         declared[block] = config_of(others[part])[block] if isinstance(part, str) else part
     with pytest.raises(InputError, match="do not fit each other or the source (spikes|signals)"):
-        run.train(declared, tmp_path / "run", dataset=dataset_for(name, declared), log=lambda line: None)
+        run.train(declared, tmp_path / "run", dataset=dataset_of_config(name, declared), log=lambda line: None)
     assert not (tmp_path / "run").exists()
 
 

@@ -41,7 +41,7 @@ class SpikeSource:
             num_bins=self.layout.num_bins,
             bin_size_s=sessions[0].bin_size_s,
             units_per_session=tuple(entry["num_units"] for entry in self.table),
-            mean_counts=mean_counts_by_row(sessions, self.layout),
+            mean_counts=self.first_means(),
         )
         self._config, self._memory = config, Buffers()
         self._stages = [(math.inf, Planner(sessions, config, seed))]  # draws the batches before
@@ -49,6 +49,10 @@ class SpikeSource:
             known_sessions, until = new_until
             is_new = self.layout.session_row >= known_sessions
             self._stages.insert(0, (until, Planner(sessions, config, seed, only=is_new)))
+
+    def first_means(self) -> np.ndarray:
+        """Mean counts of all rows, float32 [U], that read-outs start from."""
+        return mean_counts_by_row(self.sessions, self.layout)
 
     def shapes(self) -> list[tuple[int, int, int, int]]:
         """(G, b, T, N) of every kind of batch: what a run compiles."""
