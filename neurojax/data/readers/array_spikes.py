@@ -16,6 +16,7 @@ from neurojax.data.store.session_rules import check_bin_size
 from neurojax.errors import InputError, require
 
 _TRIAL_TIMES = ("trial_start_s", "trial_stop_s")
+_VECTORS = ("spike_times_s", "spike_units", "spike_trial", *_TRIAL_TIMES)
 _MOST = 0.5
 OUTSIDE_OF_ITS_TRIAL = "outside of the trial it names"
 
@@ -26,6 +27,9 @@ def bin_spikes(arrays: Arrays, spec: ReadSpec, num_units: int | None, where: str
     Raises:
         InputError: they do not fit together, cannot be seconds, or lack trials.
     """
+    for name in {*_VECTORS, spec.align} & arrays.keys():  # [n, 1], as MATLAB and ALF keep them
+        if arrays[name].ndim == 2 and 1 in arrays[name].shape:
+            arrays[name] = arrays[name].ravel()
     raw, units, trial = _take_spikes(arrays, where)
     stored_bin_s = arrays.pop("bin_size_s", DEFAULT_BIN_SIZE_S)
     bin_size_s = check_bin_size(stored_bin_s if spec.bin_ms is None else spec.bin_ms / 1000, where)

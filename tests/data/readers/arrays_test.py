@@ -436,3 +436,16 @@ def test_single_trials_that_hold_no_bin_leave_alone(tmp_path, lasting):
     whole = read_session(str(save(tmp_path, SPIKES)), ReadSpec())
     rows = np.repeat(np.isin(np.arange(number), session.conditions["x"]), whole.trial_num_bins)
     np.testing.assert_array_equal(session.counts, whole.counts[rows])
+
+
+@pytest.mark.parametrize("shape", [(-1, 1), (1, -1)])
+def test_vectors_may_be_columns_or_rows(tmp_path, shape):
+    whole = read_session(str(save(tmp_path, SPIKES)), ReadSpec())
+    arrays = {name: np.asarray(values).reshape(shape) for name, values in SPIKES.items() if np.ndim(values) == 1}
+    assert len(arrays) >= 4
+    session = read_session(str(save(tmp_path, SPIKES | arrays)), ReadSpec())
+    np.testing.assert_array_equal(session.counts, whole.counts)
+    np.testing.assert_array_equal(session.trial_start_s, whole.trial_start_s)
+    with pytest.raises(InputError, match="spike_times_s"):
+        half = np.asarray(SPIKES["spike_times_s"]).reshape(-1, 2)
+        read_session(str(save(tmp_path, SPIKES | {"spike_times_s": half})), ReadSpec())
