@@ -20,7 +20,7 @@ from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, Session
 from neurojax.data.store import trained_trials
 from neurojax.data.store.session_format import Digests, digests_of
 from neurojax.data.store.trained_trials import Trained, telling_digests
-from neurojax.errors import InputError
+from neurojax.errors import InputError, require
 from neurojax.evals import activity, passes, protocols
 
 CASES = 3  # of each task and session; they share a forward pass
@@ -238,6 +238,7 @@ def require_no_influence(
 
     Raises:
         LeakError: a rate moved.
+        InputError: a rate is not finite.
     """
     generator = np.random.default_rng([seed, len(session.counts), session.num_units])
     test = session.trials_of(TEST)
@@ -258,7 +259,13 @@ def require_no_influence(
             # bins.
             entries = case.scored if task in protocol.activity_tasks else case.scored.any(1)
             before, after = (found[case.place][entries] for found in rates)
-            if not (np.isfinite(before).all() and np.array_equal(before, after)):
+            wrong = int((~np.isfinite(before)).sum())
+            require(
+                not wrong,
+                f"{task} of session {session.session_id}: {wrong} of {len(before)} rates are not "
+                "finite, so training diverged; train again with a lower optimizer.learning_rate",
+            )
+            if not np.array_equal(before, after):
                 raise LeakError(
                     f"{task} of session {session.session_id}, trial {trial_ids[case.place]}: the "
                     "rates of "

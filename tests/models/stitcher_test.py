@@ -52,3 +52,11 @@ def test_the_posterior_is_not_trained_through_its_matrix():
 
     for by_rows, by_latents in gradients(*jax.tree.map(np.float32, (rows, latents))):
         assert not np.any(by_rows["read_in"]) and np.all(by_latents != 0)
+
+
+def test_what_is_expected_of_a_unit_is_not_trained_through():
+    """Base rates centre counts and scale the posterior: a bias that learned through them would fit the inputs."""
+    bias = jnp.asarray([[-1.0, 0.3, 0.0]])
+    gradient = jax.grad(lambda rows: stitcher.base_rates(rows).sum())({"read_out_bias": bias})
+    np.testing.assert_array_equal(gradient["read_out_bias"], 0.0)
+    np.testing.assert_allclose(stitcher.base_rates({"read_out_bias": bias}), np.exp(bias), rtol=1e-6)
