@@ -1,6 +1,7 @@
 """A sample of experiments/perturbed_recordings: recordings as labs have them, through every door; its judge, judged."""
 
 import importlib
+import json
 import random
 import sys
 from pathlib import Path
@@ -18,10 +19,10 @@ MODULES = (
 )  # fmt: skip
 PER_DOOR, SEEDS = 5, 300
 DOORS = (
-    "arrays, spikes", "arrays, counts", "mat v5", "mat v7.3", "nwb", "phy", "phy, two probes", "SpikeInterface", "ibl", "brainwide",
-    "from_counts", "from_spike_times", "pandas", "from_pynapple", "traces", "emg", "arrays, spikes, windows",
-    "mat v5, windows", "nwb, windows", "phy, windows", "SpikeInterface, windows", "ibl, windows",
-    "from_spike_times, windows",
+    "arrays, spikes", "arrays, counts", "mat v5", "mat v7.3", "nwb", "phy", "phy, two probes", "SpikeInterface", "ibl",
+    "brainwide", "from_counts", "from_spike_times", "pandas", "from_pynapple", "traces", "emg",
+    "arrays, spikes, windows", "mat v5, windows", "nwb, windows", "phy, windows", "SpikeInterface, windows",
+    "ibl, windows", "from_spike_times, windows",
 )  # fmt: skip
 
 
@@ -67,6 +68,14 @@ def test_every_perturbation_is_met_by_some_door(bench):
     known = [frozenset(able.split()) for able in known]
     alone = [name for name, one in bench["perturbations"].ALL.items() if not any(one.needs <= able for able in known)]
     assert len(bench["perturbations"].ALL) > 60 and alone == []
+
+
+def test_the_results_are_what_is_expected():
+    results, expected = (json.loads((FOLDER / f"{name}.json").read_text()) for name in ("results", "expected"))
+    assert set(results["by_door"]) == set(DOORS)
+    for door, numbers in results["by_door"].items():
+        assert sum(numbers.values()) == expected["cases of a door"]["value"], door
+        assert numbers["FAILED"] <= expected["failed cases of a door"]["value"], door
 
 
 # The judge: what must fail, fails.
