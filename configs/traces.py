@@ -10,8 +10,8 @@ time      40 s for the whole command on the sessions below, training 19 of them
 scores    two made-up sessions of 40 and 50 cells (`low_rank` of tests/evals/traces_test.py: four
           latents, as much noise as signal), test trials, R2 mean over cells: co-smoothing 0.364,
           forward 0.137, inter-region 0.363, intra-region 0.346; ridge 0.367, 0.334 and 0.325
-          without forward, autoregression 0.058 there (size=tiny, seed 0, 2026-11-29); of
-          recordings nothing is measured yet
+          without forward, autoregression 0.058 there (size=tiny, seed 0, commit c1686c7,
+          2026-11-29); of recordings nothing is measured yet
 """
 
 import importlib.util
