@@ -132,7 +132,7 @@ def spikeinterface(recording: Recording, folder: Path, rng: np.random.Generator)
     (place / "numpysorting_info.json").write_text(json.dumps(info))
     if recording.region:
         values = text(recording, recording.region)
-        np.save(place / "properties/brain_area.npy", values, allow_pickle=True)
+        np.save(place / "properties/brain_area.npy", values)
     np.save(place / "properties/depth.npy", np.arange(len(recording.trains)) * 20.0)
     region, recording.region = recording.region, []
     words = _sorting_tables(recording, place, range(len(recording.trains)))
@@ -153,7 +153,7 @@ def ibl(recording: Recording, folder: Path, rng: np.random.Generator) -> Made:
         np.save(probe / "clusters.channels.npy", np.arange(len(own)))
         if recording.region:
             labels = text(recording, [recording.region[unit] for unit in own])
-            np.save(probe / "clusters.brainLocationAcronyms_ccf_2017.npy", labels, allow_pickle=True)
+            np.save(probe / "clusters.brainLocationAcronyms_ccf_2017.npy", labels)
         names += [f"probe0{number}:{row}" for row in range(len(own))]
     event = recording.trials[:, 0] + LEAD_S
     alf = place / "alf"
@@ -163,7 +163,7 @@ def ibl(recording: Recording, folder: Path, rng: np.random.Generator) -> Made:
     if with_choice(recording):
         made = choices(recording)
         made = made if made.dtype.kind in "USO" else made.astype(np.float64)
-        np.save(alf / "_ibl_trials.choice.npy", made, allow_pickle=True)
+        np.save(alf / "_ibl_trials.choice.npy", made)
     if recording.signal is not None:
         times, values = behaviour(recording)
         np.save(alf / "_ibl_wheel.timestamps.npy", times)

@@ -254,7 +254,7 @@ def _write(door: str, made: Values, folder: Path) -> Path:
     place = folder / "day1/suite2p/plane0"
     place.mkdir(parents=True)
     for name, values in made.files.items():
-        np.save(place / f"{name}.npy", values, allow_pickle=True)
+        np.save(place / f"{name}.npy", values)
     rows = zip(*(values.tolist() for values in made.table.values()), strict=True)
     lines = [",".join("" if value != value else repr(value) for value in row) for row in rows]
     (place / "trials.csv").write_text("\n".join([",".join(made.table), *lines]) + "\n")
