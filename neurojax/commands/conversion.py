@@ -170,6 +170,8 @@ def described(session: Session) -> str:
     read_as = source.get("read_as") if isinstance(source, Mapping) else None
     first = describe(session) + (f"; left out: {left}" if left else "")
     first += f"; read as {read_as}" if read_as else ""
+    joined_as = session.info.get("joined_as")
+    first += f"; joined as {joined_as}" if isinstance(joined_as, str) else ""
     found = [one for one in session_findings(session) if one.level != "note"]
     return "\n".join([first, *(f"  {one.level}: {one.sentence}; {one.remedy}" for one in found)])
 
@@ -189,7 +191,7 @@ def left_out(info: Mapping[str, Any]) -> str:
 
 
 def describe(session: Session) -> str:
-    """114 trials x 20 bins x 734 units, 3.85 Hz, 7 regions"""
+    """114 trials x 20 bins x 734 units, 3.85 Hz, 7 regions; the rate is of observed time."""
     shortest, longest = session.trial_num_bins.min(), session.trial_num_bins.max()
     bins = f"{shortest}" if shortest == longest else f"{shortest}-{longest}"
     if session.observation == "real":
@@ -198,7 +200,10 @@ def describe(session: Session) -> str:
             f"{session.sampling_hz:g} Hz, {session.unit_of_values}"
         )
     spikes = session.counts.sum(dtype=np.int64)
-    rate_hz = spikes / (session.counts.size * session.bin_size_s)
+    watched = session.counts.size
+    if session.validity is not None:
+        watched = int((session.validity.stop_bin - session.validity.start_bin).sum())
+    rate_hz = spikes / (max(watched, 1) * session.bin_size_s)
     regions = {region for region in session.region.tolist() if names_a_region(region)}
     return (
         f"{session.num_trials} trials x {bins} bins x {session.num_units} units, {rate_hz:.2f} "

@@ -235,4 +235,5 @@ def _info(
         | ({"clock_shift_s": shift} if how == "time" else {})
         for name, s, shift in zip(names, sessions, plan.shift_s, strict=True)
     }
+    made["joined_as"] = "blocks" if how == "time" else "probes"
     return {**sessions[0].info, **made, "source": {"parts": list(names)}}

@@ -48,7 +48,7 @@ def how_to_join(sessions: Sequence[Session], names: Sequence[str]) -> str:
     """ "units" of parts with the same trials, "time" of parts with other trials of the same units.
 
     Raises:
-        InputError: it cannot be told: the same names of units and the same times.
+        InputError: it cannot be told: names of units that agree, and the same times.
     """
     where = f"join of {', '.join(names)}"
     ids = [set(session.unit_id.tolist()) for session in sessions]
@@ -68,7 +68,20 @@ def how_to_join(sessions: Sequence[Session], names: Sequence[str]) -> str:
         f"{where}: units have the same names and trials the same times in all of them, so they may "
         f"be probes or blocks with clocks of their own; {remedy}",
     )
+    agree = max(
+        (len(a & b) / min(len(a), len(b)) for a, b in pairs if not _counted_up(a, b)), default=0.0
+    )
+    require(
+        agree < _SHARE or probes,
+        f"{where}: the parts name {agree:.0%} of their units alike and share time, so they may be "
+        f"blocks of the same units with clocks of their own, or probes; {remedy}",
+    )
     return "units"
+
+
+def _counted_up(*ids: set[str]) -> bool:
+    """Whether names are those of units that nobody named: 0 to N - 1."""
+    return all(own == set(map(str, range(len(own)))) for own in ids)
 
 
 def check_parts(sessions: Sequence[Session], names: Sequence[str], where: str) -> None:

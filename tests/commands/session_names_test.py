@@ -190,6 +190,7 @@ def test_blocks_become_one_session(tmp_path, capsys):
         recording(tmp_path / "day1", f"block{n}.npz", seed=n, unit_id=ids[n], trial_start_s=n * 100 + np.arange(12.0))
     out = tmp_path / "out"
     assert main(["convert", "arrays", str(tmp_path / "day1"), "--join", f"--out={out}", "--session_id=both"]) == 0
+    assert "joined as blocks" in capsys.readouterr().out
     (session,) = open_dataset(out, verify="full").sessions
     assert session.session_id == "both" and session.unit_id.tolist() == list("abcde")
     assert session.conditions["block"].tolist() == ["block0"] * 12 + ["block1"] * 12
@@ -197,6 +198,21 @@ def test_blocks_become_one_session(tmp_path, capsys):
     assert not observed[12:, :, 0].any() and not observed[:12, :, 4].any() and observed[:, :, 1:4].all()
     assert main(["check", str(out)]) == 0
     assert "units that some of the joined blocks lack" in capsys.readouterr().out
+
+
+def test_probes_say_that_they_were_joined_as_probes(tmp_path, capsys):
+    for n in (0, 1):
+        recording(tmp_path / "day1", f"imec{n}.npz", seed=n)
+    assert main(["convert", "arrays", str(tmp_path / "day1"), "--join", f"--out={tmp_path / 'out'}"]) == 0
+    assert "joined as probes" in capsys.readouterr().out
+
+
+def test_named_units_of_blocks_that_restart_their_clock_are_asked_about(tmp_path, capsys):
+    for n, ids in enumerate((["c0", "c1", "c2", "c3"], ["c3", "c1", "c0", "d"])):
+        recording(tmp_path / "day1", f"b{n}.npz", seed=n, unit_id=np.array(ids))
+    words = ["convert", "arrays", str(tmp_path / "day1"), f"--out={tmp_path / 'out'}", "--session_id=day1"]
+    assert main([*words, "--join"]) == 2 and "75% of their units alike" in capsys.readouterr().err
+    assert main([*words, "--join=time"]) == 0
 
 
 @pytest.mark.parametrize("how", ["--join", "--join=both"])

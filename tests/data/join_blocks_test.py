@@ -125,7 +125,12 @@ def test_every_count_of_every_block_is_found_again(data):
     [
         (("abc", 0.0, "abc", 50.0), ("b1", "b2"), "time"),  # other trials, the same units
         (("abc", 0.0, "bcd", 50.0), ("b1", "b2"), "time"),
-        (("abc", 0.0, "abcd", 0.0), ("b1", "b2"), "units"),  # the same trials
+        (("012", 0.0, "0123", 0.0), ("b1", "b2"), "units"),  # the same trials, units not named
+        (("abc", 0.0, "abcd", 0.0), ("b1", "b2"), None),  # names agree: blocks from zero?
+        (("abc", 0.0, "bcd", 0.0), ("b1", "b2"), None),
+        (("012", 0.0, "02", 0.0), ("b1", "b2"), None),  # a sorter's numbers
+        (("abc", 0.0, "abcd", 0.0), ("imec0", "imec1"), "units"),
+        (("abc", 0.0, "cxyz", 0.0), ("b1", "b2"), "units"),
         (("abc", 0.0, "xyz", 0.0), ("b1", "b2"), "units"),
         (("abc", 0.0, "abc", 0.0), ("imec0", "imec1"), "units"),  # names say so
         (("abc", 0.0, "abc", 0.0), ("b1", "b2"), None),  # probes, or blocks from zero
