@@ -32,9 +32,9 @@ def predictions_as_nwb(
     """Bytes of an NWB file with a series of rates for each task, the units and the trials.
 
     `processing/predicted_rates/<task>_rates_hz` holds float32 [time, N] in Hz, NaN where the task
-    does not score and where a unit was not observed, with the start of each bin as timestamps; column k is row k of the table `units`
-    beside it. Trials come in order of time on the session's clock. Where they share time, as trials
-    without a clock do, they are laid end to end.
+    does not score and where a unit was not observed, with the start of each bin as timestamps;
+    column k is row k of the table `units` beside it. Trials come in order of time on the session's
+    clock. Where they share time, as trials without a clock do, they are laid end to end.
 
     Args:
         session: the recording.

@@ -11,12 +11,14 @@ import numpy as np
 
 from neurojax.errors import InputError, require
 
-_SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+_SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "min": 60.0}
 _KINDS = ("spikes", "trials", "behavior")
-GRAMMAR = "s, ms, us, ns, or samples:RATE_HZ (samples:30000); spikes=ms,trials=s where they differ"
+GRAMMAR = (
+    "s, ms, us, ns, min, or samples:RATE_HZ (samples:30000); spikes=ms,trials=s where they differ"
+)
 
 # Sorted units of any brain fire between these on average; outside, another unit is likelier.
-LOWEST_HZ, HIGHEST_HZ = 0.05, 400.0
+LOWEST_HZ, HIGHEST_HZ = 0.1, 400.0
 _ENOUGH_SPIKES = 50  # fewer say nothing about a rate
 _TICKS_PER_BIN = 20  # a clock must resolve at least so many steps in a bin
 
@@ -107,6 +109,8 @@ def require_seconds(
             f"{said}, all at whole seconds, so they are likely milliseconds or samples; {remedy}"
         )
     rate_hz = number / num_units / max(last - first, 1e-12)
+    if rate_hz > HIGHEST_HZ:
+        remedy = "give --time_unit=min, or --time_unit=s where it is so"
     if not LOWEST_HZ <= rate_hz <= HIGHEST_HZ:
         raise InputError(
             f"{said}, {rate_hz:.3g} Hz a unit, so their time unit is likely another; {remedy}"
@@ -146,7 +150,8 @@ def _require_resolution(times: np.ndarray, bin_size_s: float, where: str) -> Non
     kind = np.float32 if (as_single == times).all() else np.float64
     step_s = float(np.spacing(kind(largest)))
     require(
-        step_s * _TICKS_PER_BIN <= bin_size_s or (kind is np.float32 and _is_coarse_grid(times)),
+        # Whole numbers that float32 holds exactly are samples or milliseconds: not judged here.
+        step_s * _TICKS_PER_BIN <= bin_size_s or (step_s <= 1 and _is_coarse_grid(times)),
         f"{where}: spike times up to {largest:,.6g} s are {kind.__name__}, which steps by "
         f"{1000 * step_s:.3g} ms there, too coarse for bins of {1000 * bin_size_s:g} ms; store "
         "them as float64 or from a zero nearby, take wider bins, or take them as they are with "

@@ -36,10 +36,15 @@ class ObservedIntervals(NamedTuple):
 
 
 def merged(intervals_s: np.ndarray, touching_s: float = 1e-6) -> np.ndarray:
-    """Intervals float64 [n, 2] in order of time, those that touch or overlap as one; reversed ones
-    and those that are not finite are left out."""
-    good = np.isfinite(intervals_s).all(axis=1) & (intervals_s[:, 0] < intervals_s[:, 1])
-    start, stop = intervals_s[good][np.argsort(intervals_s[good, 0], kind="stable")].T
+    """Intervals float64 [n, 2] in order of time, those that touch or overlap as one.
+
+    An end that is infinite or NaN is open: to the beginning, or to the end, of the recording. Rows
+    of two NaN pad and reversed ones say nothing; both are left out.
+    """
+    unknown = np.isnan(intervals_s)
+    given = np.where(unknown, np.array([-np.inf, np.inf]), intervals_s)
+    good = ~unknown.all(axis=1) & (given[:, 0] < given[:, 1])
+    start, stop = given[good][np.argsort(given[good, 0], kind="stable")].T
     reach = np.maximum.accumulate(stop)
     apart = np.flatnonzero(start[1:] > reach[:-1] + touching_s) + 1
     first = np.concatenate([np.zeros(min(1, len(start)), np.int64), apart])
@@ -50,7 +55,8 @@ def gaps_of(intervals_s: np.ndarray) -> np.ndarray:
     """The time outside of intervals, float64 [n, 2]; the first and last reach to infinity."""
     inside = merged(np.asarray(intervals_s, np.float64).reshape(-1, 2))
     edges = np.concatenate([[-np.inf], inside.ravel(), [np.inf]])
-    return edges.reshape(-1, 2)
+    gaps = edges.reshape(-1, 2)
+    return gaps[gaps[:, 0] < gaps[:, 1]]
 
 
 def within(

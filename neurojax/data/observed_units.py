@@ -40,14 +40,7 @@ def intervals_s(values: Any, name: str, unit_s: float | None, where: str) -> np.
         f"{where}: {wrong} intervals of {name} hold NaN or stop before they start; expected [n, "
         "2]: starts and stops",
     )
-    return _merged(times)
-
-
-def _merged(times: np.ndarray) -> np.ndarray:
-    """`observed.merged`, which leaves out what is infinite."""
-    largest = np.finfo(np.float64).max
-    made = merged(np.clip(times, -largest, largest))
-    return np.where(np.abs(made) == largest, np.copysign(np.inf, made), made)
+    return merged(times)
 
 
 def watched_s(

@@ -52,8 +52,16 @@ def require_one_trial(recipe, source, memory_mb: int) -> None:
         memory_mb: `eval.memory_mb`.
     """
     num_bins, num_units = (max(shape[axis] for shape in source.shapes()) for axis in (2, 3))
-    model, members = recipe.model.config, recipe.members
-    trials_that_fit(model, num_bins, num_units, memory_mb=memory_mb, at_most=1, members=members)
+    layout = getattr(source, "layout", None)
+    trials_that_fit(
+        recipe.model.config,
+        num_bins,
+        num_units,
+        memory_mb=memory_mb,
+        at_most=1,
+        members=recipe.members,
+        all_observed=layout is None or layout.all_observed,
+    )
 
 
 def trials_that_fit(

@@ -124,7 +124,18 @@ def test_a_population_that_falls_silent_was_not_recorded():
 
 
 def test_a_bin_counts_as_observed_when_next_to_nothing_of_it_sticks_out():
-    watched = observed.merged(np.array([[0.0, 1.0], [1.0, 2.0], [3.0, np.nan], [9.0, 8.0]]))
+    watched = observed.merged(np.array([[0.0, 1.0], [1.0, 2.0], [np.nan, np.nan], [9.0, 8.0]]))
     assert watched.tolist() == [[0.0, 2.0]]
     bins = observed.inside_bins(watched, np.array([-0.0005, 1.91, 1.05]), np.array([1, 3, 10]), 0.1)
     assert bins.tolist() == [True, False, False, False, *[True] * 9, False]
+
+
+@pytest.mark.parametrize("open_end", [np.inf, np.nan])
+def test_intervals_may_be_open_at_their_ends(open_end):
+    """Bad from here to the end: the commonest way to say that a probe was lost."""
+    rows = np.array([[150.0, open_end], [-open_end, 50.0], [np.nan, np.nan]])
+    assert observed.merged(rows).tolist() == [[-np.inf, 50.0], [150.0, np.inf]]
+    assert observed.gaps_of(rows).tolist() == [[50.0, 150.0]]
+    assert observed.gaps_of(np.array([[-np.inf, np.inf]])).shape == (0, 2)
+    bins = observed.inside_bins(observed.merged(rows), np.array([0.0]), np.array([20]), 10.0)
+    assert bins.tolist() == [True] * 5 + [False] * 10 + [True] * 5
