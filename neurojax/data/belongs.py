@@ -63,6 +63,13 @@ def units_of_run(
     ]
     if not kept:
         return Units(f"{NOT_CHECKED}: other counts than in training, and nothing else is kept")
+    num_units = [one.above.shape[1] for one in kept]
+    if session.num_units not in num_units:
+        return Units(
+            "",
+            f"has {session.num_units} units, the one of that name in the run {num_units[0]}; "
+            "convert it with the units of the run, or fine-tune on it under another name",
+        )
     # Where it was trained on in several cuts, the nearest says what it is.
     verdicts = [known_recording.compared(one, session, counts_sha256) for one in kept]
     kind, number = min(verdicts)

@@ -71,7 +71,7 @@ def train_and_evaluate(
     description.require_room(plan.recipe, plan.source, plan.loop)
     if "memory_mb" in asked:  # judged before hours of training, not after them
         pass_memory.require_one_trial(plan.recipe, plan.source, asked["memory_mb"])
-    with run_files.held(folder, plan, allow_dataset_change) as commit:
+    with run_files.held(folder, plan, allow_dataset_change, log=log) as commit:
         state = _train(plan, folder, log, commit)
         if jax.process_count() > 1:  # reading a checkpoint would wait for the other processes
             log(f"trained; score it in one process: neurojax evaluate --workdir={folder}")
@@ -109,7 +109,7 @@ def train(
     planning.tell(plan, log)
     description.require_room(plan.recipe, plan.source, plan.loop)
     usable.require_usable(plan.dataset.sessions, besides=usable.OF_TESTS)
-    with run_files.held(folder, plan, allow_dataset_change, base) as commit:
+    with run_files.held(folder, plan, allow_dataset_change, base, log) as commit:
         return _train(plan, folder, log, commit)
 
 

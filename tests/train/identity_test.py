@@ -292,6 +292,37 @@ def test_other_units_under_a_name_of_the_run_are_refused(run, sessions, tmp_path
         nj.load(run).embed(made(sessions)[0])
 
 
+@pytest.mark.parametrize(
+    "made, told",
+    [
+        (permuted, "in other places than the run"),
+        (two_swapped, "has 2 of its 20 units in other places"),
+        (another_animal, "is another recording than the one of that name"),
+        (other_units, "has 19 units, the one of that name in the run 20"),
+    ],
+)
+def test_other_units_under_a_name_of_the_run_are_not_trained_on(run, sessions, tmp_path, made, told, capsys):
+    other, before = write_root(tmp_path / "other", [*made(sessions)[:1], sessions[1]]), bytes_of(run)
+    command = [*train_command(run, other, "train.num_steps=6"), "--allow_dataset_change"]
+    assert main.main(command) == 2
+    line = capsys.readouterr().err
+    assert told in line and "or train it in a new workdir" in line and line.count("\n") == 1
+    assert bytes_of(run) == before
+
+
+def test_a_run_that_goes_on_with_units_it_cannot_know_again_says_so(run, sessions, tmp_path, capsys):
+    clockless = dataclasses.replace(sessions[0], trial_start_s=np.zeros(sessions[0].num_trials))
+    counts = np.array(clockless.counts)
+    counts[0, 0] += 1
+    clockless = dataclasses.replace(clockless, counts=counts)
+    other = write_root(tmp_path / "other", [clockless, sessions[1]])
+    command = [*train_command(run, other, "train.num_steps=6"), "--allow_dataset_change"]
+    assert main.main(command) == 0
+    said = f"session {sessions[0].session_id}: whether its units are those of the run: not checked"
+    assert said in capsys.readouterr().out
+    assert any(note.startswith(said) for note in workdir.read_run(run)["notes"])
+
+
 def test_what_is_the_same_and_what_is_not_known_is_said(area, sessions):
     told = belongs.told_of_run(area / "run", open_dataset(area / "data"))
     assert set(told.values()) == {"same counts"}
