@@ -72,7 +72,11 @@ def about(settings: Mapping[str, Any]) -> dict[str, Any]:
         _require(settings, name, str)
     protocol = protocols.get_protocol(settings["protocol"])
     for name in baseline_scores.names_of(settings["baselines"]):
-        require(name in NAMES, f"eval.baselines names {name!r}; choose from {', '.join(NAMES)}")
+        require(
+            name in NAMES,
+            f"eval.baselines names {name!r}; write --config.eval.baselines=a,b (no brackets, "
+            f"quotes or spaces), choose from {', '.join(NAMES)}",
+        )
     _require_sizes(settings)
     return protocol_fields(protocol)
 

@@ -51,7 +51,11 @@ def _floors_of(settings: Mapping[str, Any]) -> list[str]:
     )
     names = [name for name in listed.split(",") if name]
     for name in names:
-        require(name in FLOORS, f"eval.floors names {name!r}; choose from {', '.join(FLOORS)}")
+        require(
+            name in FLOORS,
+            f"eval.floors names {name!r}; write --config.eval.floors=a,b (no brackets, quotes or "
+            f"spaces), choose from {', '.join(FLOORS)}",
+        )
     return names
 
 

@@ -134,6 +134,7 @@ def test_a_protocol_goes_with_evaluators_that_have_one(finished):
         ({"num_boot": True}, "eval.num_boot=True; expected a int"),
         ({"trials_per_pass": 0}, "eval.trials_per_pass=0; expected at least 1"),
         ({"baselines": "psth,magic"}, "eval.baselines names 'magic'"),
+        ({"baselines": "('train_mean',)"}, r"eval.baselines names .*write --config.eval.baselines=a,b \(no brackets"),
         ({"protocol": 7}, "eval.protocol=7; expected a str"),
     ],
 )

@@ -5,13 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data.observed import entries_of, intervals_of
 from neurojax.data.readers.never_observed import without_unobserved
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, Session
 from neurojax.data.splits import block_split, later_trials_within
+from neurojax.data.store.kept_trials import kept_trials
 from neurojax.data.store.session_fields import seconds, split_codes, trial_lengths
-from neurojax.data.store.session_rules import validate_session
 from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError, require
 
@@ -192,32 +191,7 @@ def without_shared_time(session: Session, spec: ReadSpec, where: str) -> Session
         f"{where}: without the {int((~keep).sum())} trials that reach into another split, "
         f"{spec.split} leaves no trial for {' and '.join(missing)}; take longer blocks",
     )
-    return session if keep.all() else _kept(session, keep)
-
-
-def _kept(session: Session, keep: np.ndarray) -> Session:
-    """The session without the other trials, which lie end to end; `info` says how many went."""
-    rows = np.repeat(keep, session.trial_num_bins)
-    num_bins = session.trial_num_bins[keep]
-    gone = {"reach into another split": int((~keep).sum())}
-    dropped = {"trials_dropped": {**session.info.get("trials_dropped", {}), **gone}}
-    entries = entries_of(session.validity, len(session.counts), session.num_units)
-    rates = session.true_rates
-    return validate_session(
-        session.with_fields(
-            counts=session.counts[rows],
-            validity=None if entries is None else intervals_of(entries[rows]),
-            true_rates=None if rates is None else rates[rows],
-            trial_start_bin=np.cumsum(num_bins) - num_bins,
-            trial_num_bins=num_bins,
-            trial_start_s=session.trial_start_s[keep],
-            split=session.split[keep],
-            conditions={name: values[keep] for name, values in session.conditions.items()},
-            behaviour={name: values[rows] for name, values in session.behaviour.items()},
-            behaviour_valid={name: v[rows] for name, v in session.behaviour_valid.items()},
-            info={**session.info, **dropped},
-        )
-    )
+    return session if keep.all() else kept_trials(session, keep, "reach into another split")
 
 
 def whole_times(length: float, part: float, where: str) -> int:

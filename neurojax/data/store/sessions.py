@@ -11,6 +11,7 @@ from neurojax.data.observed import intervals_of
 from neurojax.data.region_names import one_spelling
 from neurojax.data.session import Session
 from neurojax.data.splits import random_split
+from neurojax.data.store.kept_trials import kept_trials
 from neurojax.data.store.object_columns import end_to_end
 from neurojax.data.store.session_fields import (
     columns,
@@ -71,7 +72,8 @@ def from_counts(
         counts: [trials, bins, N], a list of [bins, N], or [total_bins, N] with `trial_offsets`:
             whole numbers 0 to 65535; floats are taken when all are whole, else refused.
             NaN and masked entries were not observed; where all units of [trials, bins, N] are, to
-            the end of a trial, they pad a shorter trial.
+            the end of a trial, they pad a shorter trial. A trial that is NaN throughout is left
+            out with all that belongs to it, and counted in info["trials_dropped"].
         bin_size_s, session_id: seconds; letters, digits, `.`, `_`, `-`.
         trial_offsets: integers [trials + 1]; trial k is counts[offsets[k]:offsets[k + 1]].
         trial_start_s: [trials], seconds on the session clock; by default without gaps.
@@ -96,11 +98,11 @@ def from_counts(
     """
     where = f"session {check_session_id(session_id)}"
     size_s = check_bin_size(bin_size_s, where)
-    given, rows, num_bins, seen = _laid_out(counts, trial_offsets, observed, where)
+    given, rows, num_bins, seen, there = _laid_out(counts, trial_offsets, observed, where)
     flat = np.ascontiguousarray(given.reshape(-1, given.shape[-1])[rows])
     record = {**_INFO_DEFAULTS, **check_info({} if info is None else info, where)}
     flat = flat if seen is None else _without_unseen(flat, seen, record)
-    trials = _trials(num_bins, size_s, trial_start_s, split, split_seed, record, where)
+    trials = _trials(num_bins, there, size_s, trial_start_s, split, split_seed, record, where)
     signals = _in_bins(behaviour, trials, size_s, where, max_gap_s, record)
     signals = {name: signal(v, name, given, where, rows) for name, v in signals.items()}
     finite = {name: np.isfinite(values).any(axis=1) for name, values in signals.items()}
@@ -118,11 +120,13 @@ def from_counts(
         info=record,
         validity=intervals_of(seen),
     )
-    return validate_session(session)
+    session = validate_session(session)
+    return session if there.all() else kept_trials(session, there, "never observed")
 
 
 def _trials(
     num_bins: np.ndarray,
+    there: np.ndarray,
     size_s: float,
     trial_start_s: Any,
     split: Any,
@@ -130,10 +134,12 @@ def _trials(
     record: dict[str, Any],
     where: str,
 ) -> dict[str, np.ndarray]:
-    """Where trials lie, and their split; tells the record of one that is drawn."""
+    """Where trials lie, and their split; tells the record of one that is drawn, among the trials
+    that are `there`, bool [trials]."""
     if split is None:
         seed = whole_number(split_seed, f"{where}: split_seed", 0)
-        split = random_split(len(num_bins), seed, where)
+        split = np.zeros(len(num_bins), np.int8)
+        split[there] = random_split(int(there.sum()), seed, where)
         record.update(split_source="random", split_seed=seed)
     start_bin = np.cumsum(num_bins) - num_bins
     starts_s = start_bin * size_s
@@ -211,7 +217,8 @@ def _add_finding(record: dict[str, Any], name: str, number: int) -> None:
 
 def _laid_out(counts: Any, trial_offsets: Any, observed: Any, where: str):
     """(counts as given, bool [bins given] without those that pad a trial, bins of each trial,
-    entries that were observed, bool [total_bins, N], or None)."""
+    entries that were observed, bool [total_bins, N], or None, and trials that have a count, bool
+    [trials])."""
     if trial_offsets is None and (listed := end_to_end(counts)) is not None:
         counts, lengths = listed
         trial_offsets = np.concatenate([[0], np.cumsum(lengths)])
@@ -219,12 +226,16 @@ def _laid_out(counts: Any, trial_offsets: Any, observed: Any, where: str):
     given, not_nan = counts_and_observed(counts, where)
     num_bins = trial_lengths(given, trial_offsets, where)
     seen = _observed(observed, given, not_nan, where)
-    if given.ndim == 2 or not_nan is None:
-        return given, slice(None), num_bins, seen
+    there = np.ones(len(num_bins), bool)
+    if not_nan is None:
+        return given, slice(None), num_bins, seen, there
+    if given.ndim == 2:
+        there = np.add.reduceat(not_nan.any(1), np.cumsum(num_bins) - num_bins) > 0
+        return given, slice(None), num_bins, seen, there
     rows, num_bins = without_padding(not_nan)
-    empty = int((num_bins == 0).sum())
-    require(not empty, f"{where}: {empty} trials are NaN throughout; leave them out")
-    return given, rows.ravel(), num_bins, seen[rows.ravel()]
+    there = num_bins > 0
+    rows[~there] = True  # such trials leave with all that belongs to them
+    return given, rows.ravel(), rows.sum(1), seen[rows.ravel()], there
 
 
 def _without_unseen(counts: np.ndarray, seen: np.ndarray, record: dict[str, Any]) -> np.ndarray:
