@@ -10,8 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neurojax.data.checks.same_units import Outline, Population, correlation, matches
-from neurojax.data.checks.sums import sums_of_rows
+from neurojax.data.checks.same_units import (
+    Outline,
+    Population,
+    correlation,
+    correlation_where,
+    matches,
+)
+from neurojax.data.checks.sums import sums_of_rows, watched_bins
 from neurojax.data.observed import merged
 from neurojax.data.session import Session
 
@@ -40,6 +46,8 @@ class KnownRecording(NamedTuple):
         above: bool [P, N], whether a unit fired (or a channel's values were) above its median.
         rates_hz: float64 [N], mean rate of a unit, or mean size of a channel's values.
         trained_s: float64 [n, 2], time of the trials trained on, rising and apart.
+        watched: bool [P, N], whether a unit was observed in a stretch; None where all were. Where
+            it was not, `above` says nothing.
     """
 
     session_id: str
@@ -48,6 +56,7 @@ class KnownRecording(NamedTuple):
     above: np.ndarray
     rates_hz: np.ndarray
     trained_s: np.ndarray
+    watched: np.ndarray | None = None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, KnownRecording) and all(map(np.array_equal, self, other))
@@ -65,11 +74,14 @@ def known_recording(session: Session, counts_sha256: str, trials: np.ndarray) ->
         trials: int [K], those trained on.
     """
     stretch_s = _stretches(session)
-    rates_hz, _ = _rates_hz(session, stretch_s)
-    mean_hz = rates_hz.mean(0) if len(stretch_s) else np.zeros(session.num_units)
+    rates_hz, _, watched = _rates_hz(session, stretch_s)
+    mean_hz = rates_hz.sum(0, where=watched) / np.maximum(watched.sum(0), 1)
     trained_s = merged(_times_s(session, trials)) if len(stretch_s) else np.empty((0, 2))
-    above = _above(rates_hz)
-    return KnownRecording(session.session_id, counts_sha256, stretch_s, above, mean_hz, trained_s)
+    above = _above(rates_hz, watched)
+    kept = None if watched.all() else watched
+    return KnownRecording(
+        session.session_id, counts_sha256, stretch_s, above, mean_hz, trained_s, kept
+    )
 
 
 def compared(known: KnownRecording, session: Session, counts_sha256: str) -> tuple[int, int]:
@@ -90,7 +102,7 @@ def compared(known: KnownRecording, session: Session, counts_sha256: str) -> tup
     telling = np.flatnonzero(agreement.any(1))
     own, (best, top, mutual) = np.diag(agreement), matches(agreement)
     moved = mutual & (best != np.arange(len(best))) & (top >= least) & (own <= 0.5 * top)
-    at_home = own[telling] >= np.maximum(0.7 * least, top[telling] - _MARGIN / 2)
+    at_home = own[telling] >= np.maximum(0.7 * least[telling], top[telling] - _MARGIN / 2)
     if moved.sum() >= 2:
         return OTHER_ORDER, int(moved.sum())
     if len(telling) >= 2 and at_home.mean() >= _SHARE:
@@ -169,8 +181,9 @@ def _stretches(session: Session) -> np.ndarray:
     return np.concatenate(own) + np.repeat(starts_s, [len(piece) for piece in own])[:, None]
 
 
-def _rates_hz(session: Session, stretch_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(amount per second of each unit [P, N], share of each stretch that trials hold [P])."""
+def _rates_hz(session: Session, stretch_s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(amount per second observed of each unit [P, N], share of each stretch that trials hold [P],
+    whether a unit was observed in at least half of what they hold, bool [P, N])."""
     order = np.argsort(session.trial_start_s, kind="stable")
     times_s = _times_s(session, order)
     reach = np.maximum.accumulate(times_s[:, 1])
@@ -187,9 +200,15 @@ def _rates_hz(session: Session, stretch_s: np.ndarray) -> tuple[np.ndarray, np.n
     total = np.zeros((len(stretch_s), session.num_units))
     np.add.at(total, stretch, _amounts(session, low, high))
     seconds = np.bincount(stretch, high - low, len(stretch_s)) * size
-    rates = total / np.where(seconds > 0, seconds, 1)[:, None]
+    own = seconds[:, None]
+    if session.validity is not None:
+        bins = np.zeros(total.shape, np.int64)
+        np.add.at(bins, stretch, watched_bins(session, low, high))
+        own = bins * size
+    rates = total / np.where(own > 0, own, 1)
+    watched = np.broadcast_to(own >= _COVERED * seconds[:, None], total.shape)
     lengths = np.diff(stretch_s, axis=1)[:, 0]
-    return rates, np.minimum(1.0, seconds / np.where(lengths > 0, lengths, 1))
+    return rates, np.minimum(1.0, seconds / np.where(lengths > 0, lengths, 1)), watched
 
 
 def _amounts(session: Session, low: np.ndarray, high: np.ndarray) -> np.ndarray:
@@ -202,11 +221,15 @@ def _amounts(session: Session, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     return found
 
 
-def _above(rates_hz: np.ndarray) -> np.ndarray:
-    """Which rates [P, N] lie above the median of their unit."""
+def _above(rates_hz: np.ndarray, watched: np.ndarray) -> np.ndarray:
+    """Which rates [P, N] lie above the median of their unit, of stretches it was observed in."""
     if not len(rates_hz):
         return np.zeros(rates_hz.shape, bool)
-    return rates_hz > np.median(rates_hz, axis=0)
+    if watched.all():
+        return rates_hz > np.median(rates_hz, axis=0)
+    told = np.where(watched, rates_hz, np.nan)
+    told[:, ~watched.any(0)] = 0.0
+    return told > np.nanmedian(told, axis=0)
 
 
 def _clocks_ahead(known: KnownRecording, session: Session) -> list[float]:
@@ -219,30 +242,43 @@ def _clocks_ahead(known: KnownRecording, session: Session) -> list[float]:
 
 def _best_agreement(
     known: KnownRecording, session: Session
-) -> tuple[np.ndarray, float, int, float] | None:
+) -> tuple[np.ndarray, np.ndarray, int, float] | None:
     """(correlation of bits [N of known, N of session], the least that is no chance, stretches,
     seconds ahead) on the clock on which most agree; None where the two share too little time."""
     best, most = None, -1.0
     for ahead in _clocks_ahead(known, session):
-        rates_hz, covered = _rates_hz(session, known.stretch_s + ahead)
+        rates_hz, covered, here = _rates_hz(session, known.stretch_s + ahead)
         held = covered >= _COVERED
         if held.sum() < _LEAST_STRETCHES:
             continue
-        bits = known.above[held], _above(rates_hz[held])
-        varied = [
-            np.minimum(b.sum(0), (~b).sum(0)) >= min(_LEAST_VARIED, held.sum() // 4) for b in bits
-        ]
-        agreement = correlation(*(b.astype(np.float64) for b in bits))
-        agreement = np.where(varied[0][:, None] & varied[1][None], agreement, 0.0)
+        there = np.ones(known.above.shape, bool) if known.watched is None else known.watched
+        told = there[held], here[held]
+        bits = known.above[held], _above(rates_hz[held], told[1])
+        agreement, number = _agreement(bits, told)
         telling = agreement[agreement.any(1)]
         mean = float(telling.max(1).mean()) if len(telling) else 0.0
         if mean > most:
-            least = max(_AGREES, _SPREADS / np.sqrt(held.sum()))
-            best, most = (agreement, least, int(held.sum()), ahead), mean
+            own = number[np.arange(len(agreement)), agreement.argmax(1)]
+            least = np.maximum(_AGREES, _SPREADS / np.sqrt(np.maximum(own, 1)))
+            best, most = (agreement, least, int(np.median(own)), ahead), mean
     return best
 
 
-def _is_found(agreement: np.ndarray, least: float) -> bool:
+def _agreement(
+    bits: tuple[np.ndarray, np.ndarray], told: tuple[np.ndarray, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """(correlation of bits [P, N] and [P, M] over stretches in which both units were observed, 0
+    where they tell nothing [N, M]; how many these are [N, M])."""
+    first, second = (np.where(t, b, False).astype(np.float64)
+                     for b, t in zip(bits, told, strict=True))  # fmt: skip
+    agreement, number = correlation_where(first, second, *told, _LEAST_STRETCHES)
+    fewest = np.minimum(_LEAST_VARIED, number // 4)
+    for ones in (first.T @ told[1], told[0].T @ second):
+        agreement = np.where(np.minimum(ones, number - ones) >= fewest, agreement, 0.0)
+    return agreement, number
+
+
+def _is_found(agreement: np.ndarray, least: np.ndarray) -> bool:
     """Whether most units that tell anything are found again, in whatever order."""
     num_telling = min(int(agreement.any(1).sum()), int(agreement.any(0).sum()))
     if num_telling < 2:
@@ -275,13 +311,16 @@ def _alike(known: Sequence[KnownRecording], session: Session) -> list[KnownRecor
     kept = []
     for one, own, ahead in zip(clocked, np.split(found, ends), aheads, strict=True):
         looks = [own] + ([population.rates_hz(one.stretch_s + ahead)] if ahead else [])
-        if any(_looks_alike(one.above.mean(1), look) for look in looks):
+        watched = np.ones(one.above.shape, bool) if one.watched is None else one.watched
+        above = (one.above & watched).sum(1) / np.maximum(watched.sum(1), 1)
+        above = np.where(watched.mean(1) >= _COVERED, above, np.nan)
+        if any(_looks_alike(above, look) for look in looks):
             kept.append(one)
     return kept
 
 
 def _looks_alike(above: np.ndarray, rates_hz: np.ndarray) -> bool:
-    held = np.isfinite(rates_hz)
+    held = np.isfinite(rates_hz) & np.isfinite(above)
     if held.sum() < _LEAST_STRETCHES:
         return False
     return correlation(above[held][:, None], rates_hz[held][:, None])[0, 0] >= _LOOKS_ALIKE

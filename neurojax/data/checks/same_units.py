@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from neurojax.data.checks.sums import sums_of_rows, watched_bins
 from neurojax.data.session import Session
 
 _MIN_PIECES, _MAX_PIECES = 20, 500  # stretches of time compared
@@ -17,6 +18,7 @@ _POPULATION_CORRELATION = 0.5  # below it units are not looked at
 _UNIT_CORRELATION = 0.6
 _LOOKED_AT, _LOOKS_ALIKE = 64, 0.4  # trials, and the likeness of populations, in a quick look
 _SHARE = 0.5  # of the active units that must be found again
+_WATCHED = 0.5  # of a stretch that a unit must be observed in, for its spikes there to tell
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,16 +29,35 @@ class Outline:
     Attributes:
         session: the session.
         cumulative: int64 [total_bins + 1], spikes of all units before each bin.
+        watched: float64 [total_bins + 1], bins before each, of the share of units observed in them.
     """
 
     session: Session
     cumulative: np.ndarray
+    watched: np.ndarray
 
     @classmethod
     def of(cls, session: Session) -> "Outline":
         sums = np.concatenate([session.counts[row : row + 65536].sum(1, dtype=np.int64)
                                for row in range(0, len(session.counts), 65536)])  # fmt: skip
-        return cls(session, np.concatenate([[0], np.cumsum(sums)]))
+        return cls(session, np.concatenate([[0], np.cumsum(sums)]), _watched_before(session))
+
+    def rates(self, rows: np.ndarray) -> np.ndarray:
+        """Spikes of all units a bin in stretches of rows [P, 2], float64 [P], over what was
+        observed; NaN where less than half was."""
+        spikes, bins = (values[rows[:, 1]] - values[rows[:, 0]]
+                        for values in (self.cumulative, self.watched))  # fmt: skip
+        enough = bins >= np.maximum(_WATCHED * (rows[:, 1] - rows[:, 0]), 1e-9)
+        return np.where(enough, spikes / np.where(enough, bins, 1.0), np.nan)
+
+
+def _watched_before(session: Session) -> np.ndarray:
+    if session.validity is None:
+        return np.arange(len(session.counts) + 1, dtype=np.float64)
+    steps = np.zeros(len(session.counts) + 1)
+    np.add.at(steps, session.validity.start_bin, 1.0)
+    np.add.at(steps, session.validity.stop_bin, -1.0)
+    return np.concatenate([[0.0], np.cumsum(np.cumsum(steps)[:-1]) / session.num_units])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +67,8 @@ class Population:
     Attributes:
         edge_s: float64 [edges], edges of bins, rising.
         spikes: float64 [edges], spikes of all units before an edge.
-        recorded_s: float64 [edges], seconds of trials before an edge.
+        recorded_s: float64 [edges], seconds of trials before an edge, of the share of units that
+            was observed in them.
     """
 
     edge_s: np.ndarray
@@ -65,14 +87,12 @@ class Population:
         ends = np.cumsum(lengths + 1)  # a trial has an edge more than bins
         within = np.arange(ends[-1]) - np.repeat(ends - lengths - 1, lengths + 1)
         rows = np.repeat(first_bin, lengths + 1) + within
-        before = np.cumsum(np.concatenate([[0], outline.cumulative[first_bin + lengths][:-1]
-                                           - outline.cumulative[first_bin][:-1]]))  # fmt: skip
-        spikes = outline.cumulative[rows] - np.repeat(
-            outline.cumulative[first_bin] - before, lengths + 1
+        spikes, watched = (
+            _in_order(sums, rows, first_bin, lengths)
+            for sums in (outline.cumulative, outline.watched)
         )
         edge_s = np.maximum.accumulate(np.repeat(starts, lengths + 1) + within * size)
-        recorded = (np.arange(ends[-1]) - np.repeat(np.arange(len(order)), lengths + 1)) * size
-        return cls(edge_s, spikes.astype(np.float64), recorded)
+        return cls(edge_s, spikes.astype(np.float64), watched * size)
 
     def rates_hz(self, stretch_s: np.ndarray, least: float = 0.5) -> np.ndarray:
         """Spikes per second of all units in stretches [P, 2] of the clock, float64 [P]; NaN where
@@ -82,6 +102,15 @@ class Population:
         spikes, recorded = spikes[:, 1] - spikes[:, 0], recorded[:, 1] - recorded[:, 0]
         enough = recorded > max(least, 1e-3) * (stretch_s[:, 1] - stretch_s[:, 0]) * (1 - 1e-9)
         return np.where(enough, spikes / np.where(enough, recorded, 1.0), np.nan)
+
+
+def _in_order(
+    sums: np.ndarray, rows: np.ndarray, first_bin: np.ndarray, lengths: np.ndarray
+) -> np.ndarray:
+    """Sums before each row of a recording as sums over its trials alone, in the order of time."""
+    own = sums[first_bin + lengths] - sums[first_bin]
+    before = np.concatenate([np.zeros(1, own.dtype), np.cumsum(own[:-1])])
+    return sums[rows] - np.repeat(sums[first_bin] - before, lengths + 1)
 
 
 def pairs_alike(outlines: Sequence[Outline]) -> set[tuple[int, int]]:
@@ -102,8 +131,10 @@ def _alike_by_order(outlines: Sequence[Outline]) -> set[tuple[int, int]]:
         rates = []
         for outline in (outlines[index] for index in members):
             start, length = outline.session.trial_start_bin, outline.session.trial_num_bins
-            rates.append((outline.cumulative[start + length] - outline.cumulative[start]) / length)
-        found = correlation(*[np.stack(rates, axis=1)] * 2) >= _LOOKS_ALIKE
+            rates.append(outline.rates(np.stack([start, start + length], axis=1)))
+        known = np.isfinite(np.stack(rates, axis=1))
+        values = np.nan_to_num(np.stack(rates, axis=1))
+        found = correlation_where(values, values, known, known, _MIN_PIECES // 2)[0] >= _LOOKS_ALIKE
         pairs |= {(members[i], members[j]) for i, j in np.argwhere(np.triu(found, 1)).tolist()}
     return pairs
 
@@ -156,23 +187,27 @@ def repeated_units(first: Outline, second: Outline) -> int:
     ):
         if rows is None:
             continue
-        population = [outline.cumulative[r[:, 1]] - outline.cumulative[r[:, 0]]
-                      for outline, r in zip((first, second), rows, strict=True)]  # fmt: skip
-        rates = [p / (r[:, 1] - r[:, 0]) for p, r in zip(population, rows, strict=True)]
-        if correlation(rates[0][:, None], rates[1][:, None])[0, 0] >= _POPULATION_CORRELATION:
+        rates = [o.rates(r)[:, None] for o, r in zip((first, second), rows, strict=True)]
+        known = [np.isfinite(r) for r in rates]
+        alike, _ = correlation_where(*map(np.nan_to_num, rates), *known, _MIN_PIECES // 2)
+        if alike[0, 0] >= _POPULATION_CORRELATION:
             best = max(best, _matched(first.session, second.session, rows))
     return best
 
 
 def _matched(first: Session, second: Session, rows: tuple[np.ndarray, np.ndarray]) -> int:
-    # [pieces, N]
-    counts = [_counts(session, r) for session, r in zip((first, second), rows, strict=True)]
-    active = [c[:, c.sum(0) >= _MIN_SPIKES] for c in counts]
-    num_active = min(c.shape[1] for c in active)
+    rates, known = [], []  # each [pieces, N]
+    for session, r in zip((first, second), rows, strict=True):
+        counts = sums_of_rows(session.counts, *r.T)
+        active = counts.sum(0) >= _MIN_SPIKES
+        bins = watched_bins(session, *r.T)[:, active]
+        rates.append(counts[:, active] / np.maximum(bins, 1))
+        known.append(bins >= np.maximum(_WATCHED * np.diff(r, axis=1), 1))
+    num_active = min(r.shape[1] for r in rates)
     if num_active < 2:
         return 0
-    rates = [c / (r[:, 1] - r[:, 0])[:, None] for c, r in zip(active, rows, strict=True)]
-    agreement = correlation(*rates)  # [N of first, N of second]
+    # Two units are compared where both were observed; a gap that they share says nothing.
+    agreement, _ = correlation_where(*rates, *known, _MIN_PIECES)  # [N of first, N of second]
     _, likeness, mutual = matches(agreement)
     matched = int((mutual & (likeness >= _UNIT_CORRELATION)).sum())
     return matched if matched >= max(2, _SHARE * num_active) else 0
@@ -220,10 +255,6 @@ def _rows(session: Session, trial: np.ndarray, low_s: np.ndarray, high_s: np.nda
     return session.trial_start_bin[trial][:, None] + bins
 
 
-def _counts(session: Session, rows: np.ndarray) -> np.ndarray:
-    return np.stack([session.counts[begin:end].sum(0, dtype=np.int64) for begin, end in rows])
-
-
 def correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Pearson correlation of all pairs of columns; 0 for columns that do not vary."""
     scaled = []
@@ -232,6 +263,39 @@ def correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         norm = np.sqrt((centred**2).sum(0))
         scaled.append(centred / np.where(norm > 0, norm, 1))
     return scaled[0].T @ scaled[1]
+
+
+def correlation_where(
+    first: np.ndarray,
+    second: np.ndarray,
+    first_known: np.ndarray,
+    second_known: np.ndarray,
+    least: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """`correlation` of values [P, N] and [P, M], of each pair over the rows in which both are known
+    (bool [P, N] and [P, M]; the values elsewhere are finite).
+
+    Returns:
+        the correlation [N, M], 0 for pairs with fewer than `least` such rows, and their number.
+    """
+    if first_known.all() and second_known.all():
+        found = correlation(first, second)
+        number = np.full(found.shape, float(len(first)))
+        return np.where(number >= least, found, 0.0), number
+    known = [k.astype(np.float64) for k in (first_known, second_known)]
+    # Centred beforehand, so that sums of squares keep their digits.
+    means = [(v * k).sum(0) / np.maximum(k.sum(0), 1)
+             for v, k in zip((first, second), known, strict=True)]  # fmt: skip
+    values = [(v - mean) * k for v, mean, k in zip((first, second), means, known, strict=True)]
+    number = known[0].T @ known[1]
+    size = np.maximum(number, 1)
+    sums = values[0].T @ known[1], known[0].T @ values[1]
+    squares = (values[0] ** 2).T @ known[1], known[0].T @ values[1] ** 2
+    varied = [s2 - s**2 / size for s2, s in zip(squares, sums, strict=True)]
+    # What rounding leaves of values that do not vary over the shared rows is no variance.
+    told = (number >= least) & (varied[0] > 1e-9 * squares[0]) & (varied[1] > 1e-9 * squares[1])
+    norm = np.sqrt(np.where(told, varied[0] * varied[1], 1.0))
+    return np.where(told, (values[0].T @ values[1] - sums[0] * sums[1] / size) / norm, 0.0), number
 
 
 def matches(agreement: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -25,6 +25,18 @@ def sums_of_rows(counts: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.nd
     return sums
 
 
+def watched_bins(session: Session, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Bins in which each unit was observed, of rows low to high of each piece, int64 [pieces, N]; a
+    piece may be empty, and pieces may overlap."""
+    if session.validity is None:
+        lengths = np.maximum(high - low, 0).astype(np.int64)
+        return np.broadcast_to(lengths[:, None], (len(low), session.num_units))
+    found = np.zeros((len(low), session.num_units), np.int64)
+    for piece in np.flatnonzero(high > low).tolist():
+        found[piece] = session.entries(int(low[piece]), int(high[piece])).sum(0)
+    return found
+
+
 def spikes_of_trials(session: Session, trials: np.ndarray | None = None) -> np.ndarray:
     """Spikes of each unit in trials (default: all), int64 [K, N]."""
     start, length = session.trial_start_bin, session.trial_num_bins

@@ -3,7 +3,8 @@
     trained_trials.json   {"schema": 2, "all_times_known": true, "digests": [32 hex digits, ...],
         "recordings": [{"session_id", "counts_sha256", "stretch_s": [start, stop, start, ...],
             "above": [hex digits of each unit], "rates_hz": [of each unit],
-            "trained_s": [start, stop, ...]}, ...]}
+            "trained_s": [start, stop, ...],
+            "watched": [hex digits of each unit], where a unit was not observed throughout}, ...]}
 
 A digest is of a trial's counts (or values) and shape (`check.trial_digest`): a trial with other
 bins or units has another one. Trials of few spikes (or changes of a value), which may be equal by
@@ -148,15 +149,21 @@ def bytes_of(trained: Trained) -> bytes:
                 "session_id": one.session_id,
                 "counts_sha256": one.counts_sha256,
                 "stretch_s": one.stretch_s.ravel().round(6).tolist(),
-                "above": [np.packbits(bits).tobytes().hex() for bits in one.above.T],
+                "above": _hex_of(one.above),
                 "rates_hz": [float(f"{rate:.4g}") for rate in one.rates_hz],
                 "trained_s": one.trained_s.ravel().round(6).tolist(),
             }
+            | ({} if one.watched is None else {"watched": _hex_of(one.watched)})
             for one in trained.recordings
         ],
     }
     # Not for people: without line breaks it is written five times as fast.
     return (json.dumps(content, allow_nan=False) + "\n").encode()
+
+
+def _hex_of(bits: np.ndarray) -> list[str]:
+    """Hex digits of each unit, of bool [P, N]."""
+    return [np.packbits(own).tobytes().hex() for own in bits.T]
 
 
 def write(folder: Path, sessions: Sequence[Session], before: Trained | None = NOTHING) -> None:
@@ -207,17 +214,24 @@ def _recording(entry: Mapping[str, Any]) -> KnownRecording:
     stretch_s, trained_s = (_intervals_s(entry[name]) for name in ("stretch_s", "trained_s"))
     rates_hz = np.asarray(entry["rates_hz"], np.float64)
     named = isinstance(entry["session_id"], str) and isinstance(entry["counts_sha256"], str)
-    if not named or rates_hz.ndim != 1 or len(entry["above"]) != len(rates_hz):
+    if not named or rates_hz.ndim != 1:
         raise ValueError("not a recording")
-    bits = [np.frombuffer(bytes.fromhex(unit), np.uint8) for unit in entry["above"]]
-    if any(len(unit) != -(-len(stretch_s) // 8) for unit in bits):
-        raise ValueError("not one bit a stretch")
-    shape = (len(bits), len(stretch_s))
-    above = [np.unpackbits(unit, count=len(stretch_s)).astype(bool) for unit in bits]
-    above = np.asarray(above, bool).reshape(shape).T
+    above = _bits_of(entry["above"], len(stretch_s), len(rates_hz))
+    watched = None
+    if "watched" in entry:
+        watched = _bits_of(entry["watched"], len(stretch_s), len(rates_hz))
     return KnownRecording(
-        entry["session_id"], entry["counts_sha256"], stretch_s, above, rates_hz, trained_s
+        entry["session_id"], entry["counts_sha256"], stretch_s, above, rates_hz, trained_s, watched
     )
+
+
+def _bits_of(digits: Sequence[str], num_stretches: int, num_units: int) -> np.ndarray:
+    """bool [P, N] of the hex digits of each unit; raises ValueError where they are not so many."""
+    bits = [np.frombuffer(bytes.fromhex(unit), np.uint8) for unit in digits]
+    if len(bits) != num_units or any(len(unit) != -(-num_stretches // 8) for unit in bits):
+        raise ValueError("not one bit a stretch and unit")
+    found = [np.unpackbits(unit, count=num_stretches).astype(bool) for unit in bits]
+    return np.asarray(found, bool).reshape(num_units, num_stretches).T
 
 
 def _intervals_s(flat: Any) -> np.ndarray:

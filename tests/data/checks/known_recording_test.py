@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from neurojax.data import belongs
 from neurojax.data.checks import known_recording as known
 from neurojax.data.checks import usable
+from neurojax.data.observed import intervals_of
 from neurojax.data.session import TEST, TRAIN
 from neurojax.data.store import roster, trained_trials
 from neurojax.data.store.sessions import from_counts
@@ -46,8 +47,8 @@ def cut(counts, first_bin=0, bins=BINS, name="rat", split_seed=0, factor=1, ahea
     )
 
 
-def kept(session, tmp_path=None):
-    return trained_trials.joined(trained_trials.NOTHING, [session], {})
+def kept(*sessions):
+    return trained_trials.joined(trained_trials.NOTHING, sessions, {})
 
 
 def told(one, other):
@@ -115,6 +116,43 @@ def test_another_probe_at_the_same_time_is_another_recording(half):
     assert told(one, other).fault
 
 
+def hidden(session, gaps):
+    """The session as if each unit had not been observed in a gap (first row, row after the last)."""
+    watched = np.ones(session.counts.shape, bool)
+    for unit, (first, last) in enumerate(gaps):
+        watched[first:last, unit] = False
+    return dataclasses.replace(session, counts=session.counts * watched, validity=intervals_of(watched))
+
+
+TOGETHER = [(0, 690)] * N
+APART = [(40 * unit, 40 * unit + 650) for unit in range(N)]
+
+
+@pytest.mark.parametrize("gaps", [TOGETHER, APART])
+@pytest.mark.parametrize("seed", range(4))
+def test_gaps_at_the_same_time_do_not_make_another_animal_the_same(gaps, seed):
+    one, other = hidden(cut(spikes(seed)), gaps), hidden(cut(spikes(seed + 100)), gaps)
+    found = told(one, other)
+    assert "is another recording" in found.fault or found.told.startswith(belongs.NOT_CHECKED)
+    assert not list(known.found_again(kept(one).recordings, other, "x"))
+    leaks.require_unseen([other], kept(one))
+
+
+@pytest.mark.parametrize("gaps", [TOGETHER, APART])
+@pytest.mark.parametrize("where", ["first", "second", "both"])
+@pytest.mark.parametrize("seed", range(4))
+def test_units_that_were_watched_in_part_are_known_again(gaps, where, seed):
+    one, other = cut(spikes(seed)), cut(spikes(seed), 3)
+    moved = cut(spikes(seed), 3, order=np.roll(np.arange(N), 1))
+    first = hidden(one, gaps) if where != "second" else one
+    for session, said in ((other, ""), (moved, "in other places than the run")):
+        second = hidden(session, gaps) if where != "first" else session
+        found = told(first, second)
+        assert said in found.fault and bool(found.fault) == bool(said)
+        assert said or found.told == belongs.SAME_UNITS
+        assert len(list(known.found_again(kept(first).recordings, second, "x"))) == 1
+
+
 def test_what_cannot_be_told_is_not_said_to_have_passed():
     one = cut(spikes(0))
     other = cut(spikes(1), ahead_s=5000.3)  # other times of the session, the same rates
@@ -164,8 +202,11 @@ def test_the_same_split_cut_again_passes_and_so_do_other_hours():
 
 
 def test_what_is_kept_comes_back_from_the_file(tmp_path):
-    one, two = cut(spikes(0)), cut(spikes(1), name="mouse")
+    one, two = cut(spikes(0)), hidden(cut(spikes(1), name="mouse"), APART)
     trained_trials.write(tmp_path, [one, two])
+    (_, mouse), (_, again) = kept(one, two).recordings, trained_trials.read(tmp_path).recordings
+    np.testing.assert_array_equal(again.watched, mouse.watched)
+    assert not mouse.watched.all() and not (mouse.above & ~mouse.watched).any()
     found = trained_trials.read(tmp_path)
     assert found.all_times_known and [r.session_id for r in found.recordings] == ["rat", "mouse"]
     made = kept(one).recordings[0]

@@ -1,7 +1,10 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
-from neurojax.data.checks.same_units import Outline, repeated_units
+from neurojax.data.checks.same_units import Outline, pairs_alike, repeated_units
+from neurojax.data.observed import intervals_of
 from neurojax.data.session import Session
 from neurojax.data.store.sessions import from_counts
 
@@ -63,3 +66,32 @@ def test_without_a_clock_the_order_of_trials_matches_them():
 def test_silent_sessions_repeat_nothing():
     silent = Outline.of(from_counts(np.zeros((40, 5, 3), int), bin_size_s=0.02, session_id="a"))
     assert repeated_units(silent, silent) == 0
+
+
+def hidden(outline, shares):
+    """As if a unit had not been watched in a stretch of the session (begin and end, shares of its rows)."""
+    session = outline.session
+    watched = np.ones(session.counts.shape, bool)
+    for unit, (begin, end) in enumerate(np.rint(np.array(shares) * len(watched)).astype(int)):
+        watched[begin:end, unit] = False
+    return Outline.of(dataclasses.replace(session, counts=session.counts * watched, validity=intervals_of(watched)))
+
+
+TOGETHER = [(0.1, 0.55)] * UNITS
+APART = [(0.02 * unit, 0.02 * unit + 0.4) for unit in range(UNITS)]
+
+
+@pytest.mark.parametrize("shares", [TOGETHER, APART])
+@pytest.mark.parametrize("seed", range(2, 8))
+def test_gaps_at_the_same_time_do_not_make_units_the_same(shares, seed):
+    pair = [hidden(cut(*spike_train(s), "a", 2.0, size), shares) for s, size in ((1, 0.02), (seed, 0.05))]
+    assert repeated_units(*pair) == 0
+
+
+@pytest.mark.parametrize("shares", [TOGETHER, APART])
+@pytest.mark.parametrize("both", [True, False])
+def test_units_watched_in_part_are_known_again(shares, both):
+    one, two = cut(*spike_train(1), "a", 2.0, 0.02), cut(*spike_train(1), "b", 1.5, 0.05, phase_s=0.25)
+    one, two = hidden(one, shares), hidden(two, shares) if both else two
+    assert pairs_alike([one, two]) == {(0, 1)}
+    assert repeated_units(one, two) >= 0.9 * UNITS
