@@ -11,6 +11,7 @@ from neurojax.data.observed import within
 from neurojax.data.observed_units import intervals_s
 from neurojax.data.readers.signals import bin_starts, clean_signal, mean_in_bins
 from neurojax.data.readers.spec import ReadSpec
+from neurojax.data.store.object_columns import require_one_index
 from neurojax.data.store.session_fields import named_columns, plain_array
 from neurojax.errors import require
 
@@ -54,6 +55,7 @@ def behaviour_in_bins(
             len(given) in (2, 3),
             f"{said} is a tuple of {len(given)}, expected (times_s, values) of its samples",
         )
+        require_one_index(*given[:2], ("times", "values"), said)
         times, values = (
             plain_array(part, f"{what} of behaviour {name!r}", where)
             for part, what in zip(given[:2], ("times", "values"), strict=True)

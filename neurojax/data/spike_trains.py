@@ -10,15 +10,17 @@ from neurojax.data import observed_units
 from neurojax.data.checks.findings import BAD_ELSEWHERE, FELL_SILENT, spike_findings
 from neurojax.data.clock import TimeUnit, in_seconds, require_seconds
 from neurojax.data.clocked_behaviour import behaviour_in_bins
+from neurojax.data.flat_spikes import MASKED, flat_spikes, require_label
 from neurojax.data.observed import different, elsewhere, entries_inside
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.readers.trials import session_of, trials_in_seconds
 from neurojax.data.session import Session
+from neurojax.data.store.object_columns import require_one_index
 from neurojax.data.store.session_fields import (
     columns,
     labels,
+    named_columns,
     plain_array,
-    seconds,
     signal,
     spike_counts,
 )
@@ -51,6 +53,7 @@ def from_spike_times(
 
     Args:
         times: float [spikes], seconds, any order; or unit -> its spike times, without `unit_ids`.
+            Masked spikes are left out and counted. pandas columns need one index.
         unit_ids: [spikes], the unit of each spike: a number or text, a label and not a row.
         bin_ms: width of a bin in milliseconds.
         regions: unit -> region, or one label for each of `units`.
@@ -79,6 +82,8 @@ def from_spike_times(
             random split.
     """
     where = f"session {check_session_id(session_id)}"
+    for name, column in named_columns(fields.get("conditions"), "conditions", where).items():
+        require_one_index(trials, column, ("trials", name), where)
     unit, asked = TimeUnit.of(time_unit), (split, window_s, silence, max_gap_s)
     binned = _binned(times, unit_ids, units, regions, trials, bin_ms, unit, asked, where)
     odd, grid = dict(binned.odd), (binned.starts, binned.lengths, binned.bin_size_s)
@@ -92,7 +97,7 @@ def from_spike_times(
         binned.starts,
         binned.spec,
         where,
-        info=_info(fields.pop("info", None), window_s, odd, where),
+        info=_info(fields.pop("info", None), window_s, odd, binned.masked, where),
         stored_split=plain_array(split, "split", where) if binned.spec.split == "file" else None,
         bin_size_s=binned.bin_size_s,
         session_id=session_id,
@@ -116,6 +121,7 @@ class _Binned(NamedTuple):
     named: list[Any]
     spec: ReadSpec
     odd: dict[str, int]
+    masked: int
 
 
 def _binned(
@@ -131,7 +137,7 @@ def _binned(
 ) -> _Binned:
     split, window_s, silence, max_gap_s = asked
     bin_size_s = check_bin_size(bin_ms / 1000 if isinstance(bin_ms, int | float) else bin_ms, where)
-    raw, of_spikes, labelled = _flat(times, unit_ids, where)
+    raw, of_spikes, labelled, masked = flat_spikes(times, unit_ids, where)
     named = _units(units, regions, times, labelled, where)
     rows = _rows(of_spikes, labelled, named, where)
     require(isinstance(silence, str), f"{where}: silence={silence!r}; expected unobserved or keep")
@@ -144,7 +150,7 @@ def _binned(
     starts, stops = trials_in_seconds(edges, times_s, spec, bin_size_s, where)
     counts, lengths = spike_counts(times_s, rows, len(named), starts, stops, bin_size_s, where)
     odd = spike_findings(times_s, rows, len(named), starts, stops)
-    return _Binned(counts, lengths, starts, bin_size_s, times_s, rows, named, spec, odd)
+    return _Binned(counts, lengths, starts, bin_size_s, times_s, rows, named, spec, odd, masked)
 
 
 def _entries(
@@ -177,8 +183,13 @@ def _bad_elsewhere(
     return {BAD_ELSEWHERE: number} if number else {}
 
 
-def _info(given: Any, window_s: Any, odd: dict[str, int], where: str) -> dict[str, Any]:
+def _info(
+    given: Any, window_s: Any, odd: dict[str, int], masked: int, where: str
+) -> dict[str, Any]:
     info = check_info({} if given is None else given, where)
+    if masked:
+        known = info.get("spikes_dropped")
+        info["spikes_dropped"] = {**(known if isinstance(known, dict) else {}), MASKED: masked}
     found = info.get("findings")
     if odd:
         info["findings"] = {**odd, **(found if isinstance(found, dict) else {})}
@@ -205,61 +216,6 @@ def _plain(fields: dict[str, Any], where: str) -> dict[str, Any]:
     return fields | known
 
 
-def _flat(times: Any, unit_ids: Any, where: str) -> tuple[np.ndarray, np.ndarray, list[Any]]:
-    """Times [spikes] of the caller's own dtype, finite; the unit of each spike, integers [spikes];
-    and the labels of these units."""
-    if isinstance(times, Mapping):
-        require(unit_ids is None, f"{where}: unit_ids came with times by unit; give one of them")
-        require(times, f"{where}: no units; expected unit -> spike times")
-        for label in times:
-            _require_label(label, where)
-        trains = [_times(train, f"times of unit {name}", where) for name, train in times.items()]
-        flat = np.concatenate(trains)
-        rows = np.repeat(np.arange(len(trains)), [len(train) for train in trains])
-        if not any((train[1:] < train[:-1]).any() for train in trains):
-            order = np.argsort(flat, kind="stable")  # trains in order are spikes in order
-            flat, rows = flat[order], rows[order]
-        return flat, rows, list(times)
-    require(
-        unit_ids is not None,
-        f"{where}: times without unit_ids; give one unit a spike, or times as unit -> spike times",
-    )
-    given, of_spikes = _times(times, "times", where), plain_array(unit_ids, "unit_ids", where)
-    require(
-        of_spikes.shape == given.shape,
-        f"{where}: {len(given)} times and unit_ids {list(of_spikes.shape)}, expected one each a "
-        "spike",
-    )
-    if of_spikes.dtype.kind == "f":
-        fractions = of_spikes[(of_spikes != np.floor(of_spikes)) | ~np.isfinite(of_spikes)]
-        if len(fractions):
-            raise InputError(
-                f"{where}: unit_ids holds {fractions[0]:g} ({len(fractions)} such), expected "
-                "labels of units"
-            )
-        of_spikes = of_spikes.astype(np.int64)
-    seen, rows = np.unique(of_spikes, return_inverse=True)
-    return given, rows.ravel(), seen.tolist()
-
-
-def _times(values: Any, name: str, where: str) -> np.ndarray:
-    """Finite times [n] of their own dtype, so that their precision can be judged."""
-    seconds(values, name, where)  # raises unless they are finite numbers
-    return plain_array(values, name, where)
-
-
-def _require_label(label: Any, where: str) -> None:
-    """Raises InputError for what names no unit."""
-    one = isinstance(label, str | int | np.integer) and not isinstance(label, bool)
-    one = one or isinstance(label, float | np.floating) and float(label).is_integer()
-    hint = ', such as f"{probe}/{cluster}"' if isinstance(label, tuple) else ""
-    require(
-        one,
-        f"{where}: a unit is named {str(label)[:60]} ({type(label).__name__}), expected text or a "
-        f"whole number{hint}",
-    )
-
-
 def _units(units: Any, regions: Any, times: Any, labels: list[Any], where: str) -> list[Any]:
     """Labels of all units in order: of those that the times name, where nothing names more."""
     if units is not None:
@@ -273,7 +229,7 @@ def _units(units: Any, regions: Any, times: Any, labels: list[Any], where: str) 
     else:
         named = labels
     for label in named:
-        _require_label(label, where)
+        require_label(label, where)
     require(
         named and len({str(label) for label in named}) == len(named),
         f"{where}: {len(named)} units of different names {len({str(u) for u in named})}; expected "

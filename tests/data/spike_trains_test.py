@@ -81,3 +81,47 @@ def test_bad_input_is_refused(fields, message):
     good = {"times": TIMES, "unit_ids": IDS, "trials": TRIALS}
     with pytest.raises(InputError, match=message):
         Session.from_spike_times(**(good | fields))
+
+
+@pytest.mark.parametrize(
+    ("times", "unit_ids"),
+    [
+        (np.ma.masked_array([*TIMES, 5.5, np.nan], mask=[0, 0, 0, 0, 1, 1]), [*IDS, 7, 30]),
+        (
+            np.ma.masked_array([*TIMES, 5.5, 5.02], mask=[0, 0, 0, 0, 1, 0]),
+            np.ma.masked_array([*IDS, 7, 9], mask=[0, 0, 0, 0, 0, 1]),
+        ),
+        ({7: np.ma.masked_greater([1.0, 9.0, 99, 99], 50), 30: [1.03, 5.01]}, None),
+    ],
+)  # fmt: skip
+def test_masked_spikes_are_left_out_and_counted(times, unit_ids):
+    session = Session.from_spike_times(times, unit_ids, trials=TRIALS, info={"spikes_dropped": {"noise": 3}})
+    np.testing.assert_array_equal(session.counts, EXPECTED)
+    assert session.unit_id.tolist() == ["7", "30"] and session.info["spikes_dropped"] == {"noise": 3, "masked": 2}
+    assert "spikes_dropped" not in Session.from_spike_times(np.ma.masked_array(TIMES), IDS, trials=TRIALS).info
+
+
+@pytest.mark.parametrize("times", [np.ma.masked_all(4), {7: np.ma.masked_all(2)}])
+def test_spikes_that_are_masked_throughout_are_refused(times):
+    with pytest.raises(InputError, match="masked throughout"):
+        Session.from_spike_times(times, None if isinstance(times, dict) else IDS, trials=TRIALS)
+
+
+def test_pandas_columns_of_other_indexes_are_not_paired_by_place():
+    pd = pytest.importorskip("pandas")
+    table = pd.DataFrame({"t": TIMES, "u": IDS}, index=[4, 5, 6, 7])
+    spans = pd.DataFrame(TRIALS, columns=["start", "stop"])
+    answer = pd.Series([0, 1, 2])
+    taken = Session.from_spike_times(table.t, table.u, trials=spans, conditions={"answer": answer})
+    np.testing.assert_array_equal(taken.counts, EXPECTED)
+    shuffled = table.t.iloc[[2, 0, 3, 1]]
+    with pytest.raises(InputError, match=r"times and unit_ids are pandas columns of different indexes.*to_numpy"):
+        Session.from_spike_times(shuffled, table.u, trials=spans)
+    by_place = Session.from_spike_times(table.t.to_numpy(), table.u, trials=spans)
+    np.testing.assert_array_equal(by_place.counts, EXPECTED)
+    with pytest.raises(InputError, match="trials and answer are pandas columns of different indexes"):
+        Session.from_spike_times(TIMES, IDS, trials=spans, conditions={"answer": answer.sort_index(ascending=False)})
+    samples = pd.DataFrame({"t": np.arange(0, 9, 0.01), "x": np.arange(900.0)})
+    behaviour = {"x": (samples.t, samples.x.sort_index(ascending=False))}
+    with pytest.raises(InputError, match="behaviour 'x': times and values are pandas columns"):
+        Session.from_spike_times(TIMES, IDS, trials=spans, behaviour=behaviour)

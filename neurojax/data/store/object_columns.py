@@ -24,6 +24,19 @@ def is_missing(value: Any) -> bool:
     return isinstance(value, float | np.floating) and value != value
 
 
+def require_one_index(one: Any, other: Any, names: tuple[str, str], where: str) -> None:
+    """Raises InputError where two pandas columns, taken row by row, have other indexes: their rows
+    are then others too. Anything else passes."""
+    if not all(hasattr(column, "iloc") and hasattr(column, "index") for column in (one, other)):
+        return
+    require(
+        len(one) != len(other) or one.index.equals(other.index),  # lengths are judged elsewhere
+        f"{where}: {names[0]} and {names[1]} are pandas columns of different indexes, so their "
+        "rows do not belong together as they stand; align them, or give .to_numpy() of each if "
+        "they do",
+    )
+
+
 def num_missing(values: Any) -> int:
     """Missing values of a column that `as_array` takes."""
     array = as_array(values, "values", "")
