@@ -86,8 +86,10 @@ def from_spike_times(
         require_one_index(trials, column, ("trials", name), where)
     unit, asked = TimeUnit.of(time_unit), (split, window_s, silence, max_gap_s)
     binned = _binned(times, unit_ids, units, regions, trials, bin_ms, unit, asked, where)
-    odd, grid = dict(binned.odd), (binned.starts, binned.lengths, binned.bin_size_s)
+    odd, grid = {}, (binned.starts, binned.lengths, binned.bin_size_s)
     seen = _entries(binned, observed, invalid, unit, odd, where)
+    edges = binned.starts, binned.stops, binned.lengths
+    odd |= spike_findings(binned.times_s, binned.rows, len(binned.named), *edges, seen)
     signals = behaviour_in_bins(
         behaviour, *grid, where, max_gap_s=max_gap_s, unit_s=unit.behavior, findings=odd
     )
@@ -115,12 +117,12 @@ class _Binned(NamedTuple):
     counts: np.ndarray
     lengths: np.ndarray
     starts: np.ndarray
+    stops: np.ndarray
     bin_size_s: float
     times_s: np.ndarray
     rows: np.ndarray
     named: list[Any]
     spec: ReadSpec
-    odd: dict[str, int]
     masked: int
 
 
@@ -149,8 +151,7 @@ def _binned(
         _require_seconds(raw, np.count_nonzero(np.bincount(rows)), bin_size_s, where, edges)
     starts, stops = trials_in_seconds(edges, times_s, spec, bin_size_s, where)
     counts, lengths = spike_counts(times_s, rows, len(named), starts, stops, bin_size_s, where)
-    odd = spike_findings(times_s, rows, len(named), starts, stops)
-    return _Binned(counts, lengths, starts, bin_size_s, times_s, rows, named, spec, odd, masked)
+    return _Binned(counts, lengths, starts, stops, bin_size_s, times_s, rows, named, spec, masked)
 
 
 def _entries(

@@ -36,6 +36,8 @@ UNOBSERVED = "outside of the observed time"  # why spikes were left out
 _NO_SILENCE = "nothing to do: they are no silence, and are left out of training and scores"
 # What every door calls bins that `observed.heard` marks.
 FELL_SILENT = "bins not observed, as a whole population fell silent against all odds"
+# Trials before or after all spikes that count as observed, see `counted_as_silence`.
+REACHING = "trials that reach outside of the spikes"
 BAD_ELSEWHERE = "bad times that touch nothing of the recording"
 REGION_SPELLINGS = "units whose region was spelled in another way"
 # What every door calls a behaviour that it could not use; why follows in brackets.
@@ -49,7 +51,7 @@ _KNOWN = {
         "warning",
         "a spike detected twice or two merged clusters; remove copies in the sorter's output",
     ),
-    "trials that reach outside of the spikes": (
+    REACHING: (
         "warning",
         f"their bins outside count as silence; {_CLOCK}, or leave them out",
     ),
@@ -222,6 +224,8 @@ def spike_findings(
     num_units: int,
     starts_s: np.ndarray,
     stops_s: np.ndarray,
+    num_bins: np.ndarray | None = None,
+    seen: np.ndarray | None = None,
 ) -> dict[str, int]:
     """Counts what is odd in spike times and trials, for `info["findings"]`; zeros are left out.
 
@@ -230,6 +234,8 @@ def spike_findings(
         units: integers [spikes], row of each spike's unit.
         num_units: N.
         starts_s, stops_s: float64 [trials], seconds.
+        num_bins: int64 [trials]; needed with `seen` alone.
+        seen: bool [total_bins] or [total_bins, N], what was observed; None: all.
     """
     rising = bool(np.all(times_s[1:] >= times_s[:-1]))
     found = {
@@ -241,10 +247,23 @@ def spike_findings(
         ),
     }
     if len(times_s):
-        found["trials that reach outside of the spikes"] = int(
-            ((stops_s <= times_s.min()) | (starts_s >= times_s.max())).sum()
-        )
+        outside = (stops_s <= times_s.min()) | (starts_s >= times_s.max())
+        found[REACHING] = counted_as_silence(outside, num_bins, seen)
     return {name: number for name, number in found.items() if number}
+
+
+def counted_as_silence(
+    outside: np.ndarray, num_bins: np.ndarray | None, seen: np.ndarray | None
+) -> int:
+    """How many of the trials that lie outside of the spikes, bool [trials], are observed throughout
+    for a unit at least: what is marked as not observed is no silence. `num_bins` and `seen` as in
+    `spike_findings`."""
+    if seen is None or not outside.any():
+        return int(outside.sum())
+    rows = seen[np.repeat(outside, num_bins)]
+    rows, lengths = rows if rows.ndim == 2 else rows[:, None], num_bins[outside]
+    whole = np.logical_and.reduceat(rows, np.cumsum(lengths) - lengths, axis=0)
+    return int(whole.any(axis=1).sum())
 
 
 def recorded_findings(info: Mapping[str, Any]) -> list[Finding]:

@@ -66,10 +66,10 @@ def bin_spikes(arrays: Arrays, spec: ReadSpec, num_units: int | None, where: str
         if judged and has_trials and len(starts) == len(stops):
             require_seconds(raw, firing, bin_size_s, where, starts[known], stops[known])
     counts, lengths = spike_counts(times, units, num_units, starts, stops, bin_size_s, where)
-    odd = spike_findings(times, units, counts.shape[1], starts, stops)
     observed, told = _observed(
         arrays, times, units, counts, starts, lengths, spec, bin_size_s, where
     )
+    odd = spike_findings(times, units, counts.shape[1], starts, stops, lengths, observed)
     axes = Axes(len(lengths), len(counts), counts.shape[1], common(lengths))
     source = spec.align or ("windows" if spec.window_s else "file")
     return Binned(

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from neurojax.data.binning import MAX_COUNTS, bin_spike_times
+from neurojax.data.checks.findings import REACHING, counted_as_silence
 from neurojax.data.clock import in_seconds
-from neurojax.data.observed import heard, within
+from neurojax.data.observed import entries_inside, heard, within
 from neurojax.data.readers import nwb_file
 from neurojax.data.readers.nwb_units import Units
 from neurojax.errors import InputError, require
@@ -181,6 +182,8 @@ def count_spikes(
         counts = counts.astype(np.promote_types(counts.dtype, block.dtype), copy=False)
         counts[:, first : first + len(cleaned)] = block
     outside = (starts + num_bins * bin_size_s <= span_s[0]) | (starts >= span_s[1])
-    odd["trials that reach outside of the spikes"] = int(outside.sum())
+    grid = starts[outside], num_bins[outside], bin_size_s
+    seen = entries_inside(observed, *grid) if observed is not None and outside.any() else None
+    odd[REACHING] = counted_as_silence(outside[outside], num_bins[outside], seen)
     dropped = {"time is not finite": not_finite} if not_finite else {}
     return counts, dropped, {name: number for name, number in odd.items() if number}

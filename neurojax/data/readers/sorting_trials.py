@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from neurojax.data.binning import bins_that_fit
-from neurojax.data.checks.findings import FELL_SILENT
+from neurojax.data.checks.findings import FELL_SILENT, REACHING, counted_as_silence
 from neurojax.data.observed import inside_bins
 from neurojax.data.readers.side_tables import Clock, TrialTable, table_beside, trials_of
 from neurojax.data.readers.sorted_spikes import SortedSpikes, add_counts
@@ -18,7 +18,6 @@ from neurojax.errors import require
 _DEFAULT_TRIALS = ("trials.csv", "trials.tsv", "trials.npz")
 # names in info["findings"]
 OUTSIDE = "bins outside of the recording, not observed"
-REACHING = "trials that reach outside of the spikes"
 
 
 def table_of_trials(folder: Path, spec: ReadSpec, where: str) -> Path | None:
@@ -104,8 +103,8 @@ def observed_bins(
     findings[FELL_SILENT] = int(fell_silent.sum())
     ends = starts + lengths * bin_size_s
     outside = (ends <= spikes.times_s[0]) | (starts >= spikes.times_s[-1])
-    seen = np.add.reduceat(np.any([*inside.values()], axis=0), np.cumsum(lengths) - lengths) > 0
-    findings[REACHING] = int((outside & seen).sum())
+    seen = np.stack([*inside.values()], axis=1)
+    findings[REACHING] = counted_as_silence(outside, lengths, seen)
     findings = add_counts(findings)
     if all(bins.all() for bins in inside.values()):
         return None, findings

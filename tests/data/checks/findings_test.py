@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from neurojax.data.checks.findings import recorded_findings, spike_findings
 from neurojax.data.session import Session
@@ -45,3 +46,27 @@ def test_the_record_becomes_findings_and_damage_is_passed_over():
         "units_dropped": ("note", "units left out (noise): 3"),
     }
     assert all(finding.remedy for finding in recorded_findings(info))
+
+
+@pytest.mark.parametrize("units", [3, 10])
+@pytest.mark.parametrize("silence", ["unobserved", "keep"])
+def test_trials_outside_of_the_spikes_are_silence_only_where_they_count_as_observed(units, silence):
+    rng = np.random.default_rng(0)
+    times, ids = rng.uniform(0, 60, 600 * units), np.tile(np.arange(units), 600)
+    starts = np.array([*np.arange(0, 58, 2.0), times.max() + 0.01, 80.0, 90.0])  # the first reaches out of a margin
+    session = Session.from_spike_times(times, ids, trials=np.stack([starts, starts + 1], 1), silence=silence)
+    found = session.info.get("findings", {}).get("trials that reach outside of the spikes", 0)
+    seen = session.entry_valid(np.arange(session.num_trials))
+    assert found == (0 if units == 10 and silence == "unobserved" else 3)
+    assert session.info.get("trials_dropped") == (None if found else {"never observed": 2}) and seen.all() == (
+        found == 3
+    )
+
+
+def test_trials_observed_for_one_unit_alone_count_as_silence():
+    times, units = np.array([1.0, 2.0, 3.0]), np.array([0, 1, 0])
+    seen = np.ones((9, 2), bool)
+    seen[3:6], seen[6:9, 0] = [[True, True], [False, False], [True, True]], False
+    starts = np.array([0.0, 10.0, 20.0])
+    found = spike_findings(times, units, 2, starts, starts + 3, np.full(3, 3), seen)
+    assert found == {"trials that reach outside of the spikes": 1}

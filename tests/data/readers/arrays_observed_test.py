@@ -153,6 +153,15 @@ def test_a_population_that_falls_silent_is_a_gap(tmp_path):
     assert read(tmp_path, silent_between(40, 45)).validity is None  # five seconds may be silence
 
 
+def test_trials_after_the_spikes_are_silence_only_where_they_count_as_observed(tmp_path):
+    reaching = "trials that reach outside of the spikes"
+    arrays = silent_between(80, 500)
+    found = read(tmp_path, arrays).info["findings"]
+    assert reaching not in found and found[FELL_SILENT]
+    late = int((STARTS >= arrays["spike_times_s"].max()).sum())
+    assert read(tmp_path, arrays, silence="keep").info["findings"][reaching] == late > 5
+
+
 @pytest.mark.parametrize("probes", [[0, 1], ["left", "right"]])
 def test_each_probe_has_gaps_of_its_own(tmp_path, probes):
     arrays = {name: SPIKES[name] for name in ("trial_start_s", "trial_stop_s")}

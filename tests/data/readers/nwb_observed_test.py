@@ -289,6 +289,18 @@ def test_tetrodes_fall_silent_together(tmp_path):
     assert read(path).num_trials == 100
 
 
+@pytest.mark.parametrize("units", [4, 12])
+def test_trials_after_the_spikes_are_silence_only_where_they_count_as_observed(tmp_path, units):
+    path, reaching = tmp_path / "day.nwb", "trials that reach outside of the spikes"
+    trains = trains_of(units, 5, 60)
+    last_s = max(train.max() for train in trains)
+    starts = np.array([*2.0 * np.arange(29), last_s + 0.01, 70.0])  # one within the margin after the last spike
+    small_nwb(path, trains, np.stack([starts, starts + 1.5], 1))
+    found = read(path).info["findings"]
+    assert found.get(reaching, 0) == (2 if units == 4 else 0) and (FELL_SILENT in found) == (units == 12)
+    assert read(path, silence="keep").info["findings"][reaching] == 2
+
+
 def test_windows_lie_across_gaps(tmp_path):
     path = tmp_path / "day.nwb"
     obs = [[[0.0, 11.0], [24.0, 40.0]]] * 4

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from neurojax.data import join as join_module
 from neurojax.data import join_plan
-from neurojax.data.checks.findings import FELL_SILENT, recorded_findings
+from neurojax.data.checks.findings import FELL_SILENT, REACHING, recorded_findings
 from neurojax.data.join import joined
 from neurojax.data.join_plan import NOT_EVERYWHERE
 from neurojax.data.readers import cluster_tables, phy, side_tables, sorting_clock, sorting_folders, sorting_trials
 from neurojax.data.readers.sorting_clock import JOINED, LEFT_OUT, NOT_ITS_END
 from neurojax.data.readers.sorting_folders import ALIGNED, KEPT
-from neurojax.data.readers.sorting_trials import OUTSIDE, REACHING
+from neurojax.data.readers.sorting_trials import OUTSIDE
 from neurojax.errors import InputError
 from tests.data.readers.sortings_for_tests import PARAMS, RATE_HZ, npz_folder, numpy_folder, phy_folder, read, spikes
 
@@ -217,6 +217,15 @@ def test_trials_after_the_last_spike_of_few_units_are_told(tmp_path):
     folder = phy_folder(tmp_path / "m", seconds=60)
     trials_csv(folder, [*range(10, 30), 70, 71])
     assert read(folder, window_s=None).info["findings"][REACHING] == 2
+
+
+def test_trials_after_the_last_spike_are_no_silence_where_many_units_tell(tmp_path):
+    folder = phy_folder(tmp_path / "m", seconds=60, units=12)
+    silent_from(folder, 40, 100)
+    trials_csv(folder, [*range(10, 30), 40.02, 50])  # one begins within the margin after the last spike
+    made = read(folder, window_s=None)
+    assert REACHING not in made.info["findings"] and made.info["findings"][FELL_SILENT]
+    assert read(folder, window_s=None, silence="keep").info["findings"][REACHING] == 2
 
 
 def test_the_bins_before_the_recording_are_not_observed(tmp_path):
