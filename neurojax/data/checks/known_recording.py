@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from neurojax.data.checks.clock_lag import likely_lags_s
 from neurojax.data.checks.same_units import (
     Outline,
     Population,
+    agreement_of_bits,
     correlation,
-    correlation_where,
     matches,
 )
 from neurojax.data.checks.sums import sums_of_rows, watched_bins
@@ -245,16 +246,34 @@ def _best_agreement(
 ) -> tuple[np.ndarray, np.ndarray, int, float] | None:
     """(correlation of bits [N of known, N of session], the least that is no chance, stretches,
     seconds ahead) on the clock on which most agree; None where the two share too little time."""
+    best = _best_of(known, session, _clocks_ahead(known, session))
+    if best is not None and _is_found(best[0], best[1]):
+        return best
+    # Perhaps its clock began elsewhere; a lag counts only where most units confirm it.
+    population = _population(session)
+    if population is None:
+        return best
+    lags, step = _lags_s(known, population)
+    for lag in lags:
+        fine = max(session.bin_size_s, step / 4) * np.arange(-4, 5)
+        found = _best_of(known, session, (lag + fine).tolist())
+        if found is not None and _is_found(found[0], found[1]):
+            return found
+    return best
+
+
+def _best_of(known: KnownRecording, session: Session, clocks: Sequence[float]):
+    """`_best_agreement` of given clocks."""
     best, most = None, -1.0
-    for ahead in _clocks_ahead(known, session):
+    there = _watched(known)
+    for ahead in clocks:
         rates_hz, covered, here = _rates_hz(session, known.stretch_s + ahead)
         held = covered >= _COVERED
         if held.sum() < _LEAST_STRETCHES:
             continue
-        there = np.ones(known.above.shape, bool) if known.watched is None else known.watched
         told = there[held], here[held]
         bits = known.above[held], _above(rates_hz[held], told[1])
-        agreement, number = _agreement(bits, told)
+        agreement, number = agreement_of_bits(bits, told, _LEAST_STRETCHES, _LEAST_VARIED)
         telling = agreement[agreement.any(1)]
         mean = float(telling.max(1).mean()) if len(telling) else 0.0
         if mean > most:
@@ -264,18 +283,26 @@ def _best_agreement(
     return best
 
 
-def _agreement(
-    bits: tuple[np.ndarray, np.ndarray], told: tuple[np.ndarray, np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
-    """(correlation of bits [P, N] and [P, M] over stretches in which both units were observed, 0
-    where they tell nothing [N, M]; how many these are [N, M])."""
-    first, second = (np.where(t, b, False).astype(np.float64)
-                     for b, t in zip(bits, told, strict=True))  # fmt: skip
-    agreement, number = correlation_where(first, second, *told, _LEAST_STRETCHES)
-    fewest = np.minimum(_LEAST_VARIED, number // 4)
-    for ones in (first.T @ told[1], told[0].T @ second):
-        agreement = np.where(np.minimum(ones, number - ones) >= fewest, agreement, 0.0)
-    return agreement, number
+def _watched(one: KnownRecording) -> np.ndarray:
+    return np.ones(one.above.shape, bool) if one.watched is None else one.watched
+
+
+def _population(session: Session) -> Population | None:
+    """Of a session of counts with a clock."""
+    if session.observation != "counts" or np.ptp(session.trial_start_s) == 0:
+        return None
+    return Population.of(Outline.of(session))
+
+
+def _lags_s(one: KnownRecording, population: Population) -> tuple[list[float], float]:
+    return likely_lags_s(one.stretch_s, _activity(one), population, _LEAST_STRETCHES)
+
+
+def _activity(one: KnownRecording) -> np.ndarray:
+    """Share of the observed units above their median, float64 [P]; NaN of half of them or fewer."""
+    watched = _watched(one)
+    above = (one.above & watched).sum(1) / np.maximum(watched.sum(1), 1)
+    return np.where(watched.mean(1) >= _COVERED, above, np.nan)
 
 
 def _is_found(agreement: np.ndarray, least: np.ndarray) -> bool:
@@ -299,9 +326,7 @@ def _same_rates(known: KnownRecording, session: Session) -> bool:
 def _alike(known: Sequence[KnownRecording], session: Session) -> list[KnownRecording]:
     """Those whose population, over time, looks like the session's: a quick look at many."""
     clocked = [one for one in known if len(one.stretch_s)]
-    if session.observation != "counts" or not clocked:
-        return clocked
-    population = Population.of(Outline.of(session))
+    population = _population(session) if clocked else None
     if population is None:
         return clocked
     stretches = np.concatenate([one.stretch_s for one in clocked])
@@ -311,10 +336,8 @@ def _alike(known: Sequence[KnownRecording], session: Session) -> list[KnownRecor
     kept = []
     for one, own, ahead in zip(clocked, np.split(found, ends), aheads, strict=True):
         looks = [own] + ([population.rates_hz(one.stretch_s + ahead)] if ahead else [])
-        watched = np.ones(one.above.shape, bool) if one.watched is None else one.watched
-        above = (one.above & watched).sum(1) / np.maximum(watched.sum(1), 1)
-        above = np.where(watched.mean(1) >= _COVERED, above, np.nan)
-        if any(_looks_alike(above, look) for look in looks):
+        looks_alike = any(_looks_alike(_activity(one), look) for look in looks)
+        if looks_alike or _lags_s(one, population)[0]:
             kept.append(one)
     return kept
 

@@ -298,6 +298,28 @@ def correlation_where(
     return np.where(told, (values[0].T @ values[1] - sums[0] * sums[1] / size) / norm, 0.0), number
 
 
+def agreement_of_bits(
+    bits: tuple[np.ndarray, np.ndarray],
+    told: tuple[np.ndarray, np.ndarray],
+    least: int,
+    least_varied: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Correlation of bits, bool [P, N] and [P, M], over the rows in which both are told (bool of
+    the same shapes).
+
+    Returns:
+        the correlation [N, M], 0 where fewer than `least` rows are shared or fewer than
+        `least_varied` bits (of few rows a fourth) differ from the rest; number of rows [N, M].
+    """
+    first, second = (np.where(t, b, False).astype(np.float64)
+                     for b, t in zip(bits, told, strict=True))  # fmt: skip
+    agreement, number = correlation_where(first, second, *told, least)
+    fewest = np.minimum(least_varied, number // 4)
+    for ones in (first.T @ told[1], told[0].T @ second):
+        agreement = np.where(np.minimum(ones, number - ones) >= fewest, agreement, 0.0)
+    return agreement, number
+
+
 def matches(agreement: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of each row of an agreement [N, M]: the column that agrees best, how well, and whether the
     row is that column's best too."""

@@ -21,7 +21,9 @@ import numpy as np
 
 from neurojax.data.checks import check
 from neurojax.data.checks.known_recording import (
+    UNKNOWN,
     KnownRecording,
+    compared,
     found_again,
     known_recording,
     trials_trained_on,
@@ -97,6 +99,14 @@ def why_not_known(session: Session, trained: Trained | None, counts_sha256: str)
     if blind or (session.num_trials > 1 and np.ptp(session.trial_start_s) == 0):
         named = blind[0] if blind else session.session_id
         return f"no trial is equal to one trained on, but session {named} has no clock to compare"
+    own = [one for one in trained.recordings if one.session_id == session.session_id]
+    if own and not any(found_again(own, session, counts_sha256)):
+        # Of several cuts, the nearest says what it is.
+        if min(compared(one, session, counts_sha256) for one in own)[0] == UNKNOWN:
+            return (
+                f"session {session.session_id} has other counts than the one of that name in the "
+                "run, and too few spikes at the same times to tell whether they share trials"
+            )
     return ""
 
 

@@ -153,10 +153,15 @@ def test_units_that_were_watched_in_part_are_known_again(gaps, where, seed):
         assert len(list(known.found_again(kept(first).recordings, second, "x"))) == 1
 
 
+def at_other_times(counts):
+    """Units with the same mean rates that fire at other times."""
+    return np.random.default_rng(0).permutation(counts)
+
+
 def test_what_cannot_be_told_is_not_said_to_have_passed():
     one = cut(spikes(0))
     other = cut(spikes(1), ahead_s=5000.3)  # other times of the session, the same rates
-    same_rates = dataclasses.replace(other, counts=np.roll(one.counts, 300, axis=0))
+    same_rates = dataclasses.replace(other, counts=at_other_times(one.counts))
     assert told(one, same_rates).told.startswith("not checked: other counts than in training")
     (entry,) = roster.entries_of([one])
     for known_of_it in (None, trained_trials.Trained(frozenset([b"x" * 16]), (), all_times_known=False)):
@@ -187,6 +192,29 @@ def test_time_that_was_trained_on_is_found_where_no_trial_is_equal(seed, first_b
     assert len(seen) >= 0.5 * other.num_trials
     with pytest.raises(InputError, match="was trained on .* or on some of their time"):
         leaks.require_unseen([other], trained)
+
+
+@some
+@given(seeds, st.integers(1, BINS - 1), st.sampled_from([3, 14]), st.sampled_from([-3.7, 0.33, 812.41]))
+def test_time_is_found_on_a_clock_that_began_in_the_middle(seed, first_bin, first_trial, ahead_s):
+    one = cut(spikes(seed))
+    first = first_trial * BINS + first_bin
+    other = cut(spikes(seed), first, name="mouse", split_seed=5, ahead_s=ahead_s)
+    ((_, found_s),) = known.found_again(kept(one).recordings, other, "x")
+    assert abs(found_s - ahead_s) <= 1.01 * SIZE_S
+    with pytest.raises(InputError, match="was trained on .* or on some of their time"):
+        leaks.require_unseen([other], kept(one))
+    assert told(one, dataclasses.replace(other, session_id="rat")).told == belongs.SAME_UNITS
+
+
+def test_a_session_that_is_not_known_again_is_not_said_to_have_passed():
+    one, later = cut(spikes(0)), cut(at_other_times(spikes(0)), ahead_s=9000.0)
+    assert told(one, later).told.startswith(belongs.NOT_CHECKED)
+    assert "too few spikes at the same times" in trained_trials.why_not_known(later, kept(one), "x")
+    known_again = cut(spikes(0), 3)
+    assert trained_trials.why_not_known(known_again, kept(one), "x") == ""
+    renamed = dataclasses.replace(later, session_id="mouse")
+    assert trained_trials.why_not_known(renamed, kept(one), "x") == ""
 
 
 def test_the_same_split_cut_again_passes_and_so_do_other_hours():
