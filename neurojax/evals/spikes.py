@@ -71,12 +71,9 @@ def about(settings: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("protocol", "baselines"):
         _require(settings, name, str)
     protocol = protocols.get_protocol(settings["protocol"])
+    known = f"choose from {', '.join(NAMES)}; write --config.eval.baselines=a,b (no brackets)"
     for name in baseline_scores.names_of(settings["baselines"]):
-        require(
-            name in NAMES,
-            f"eval.baselines names {name!r}; write --config.eval.baselines=a,b (no brackets, "
-            f"quotes or spaces), choose from {', '.join(NAMES)}",
-        )
+        require(name in NAMES, f"eval.baselines names {name!r}; {known}")
     _require_sizes(settings)
     return protocol_fields(protocol)
 
