@@ -50,12 +50,9 @@ def _floors_of(settings: Mapping[str, Any]) -> list[str]:
         f"eval.floors={listed!r}; expected names with commas between, of {', '.join(FLOORS)}",
     )
     names = [name for name in listed.split(",") if name]
+    known = f"choose from {', '.join(FLOORS)}; write --config.eval.floors=a,b (no brackets)"
     for name in names:
-        require(
-            name in FLOORS,
-            f"eval.floors names {name!r}; write --config.eval.floors=a,b (no brackets, quotes or "
-            f"spaces), choose from {', '.join(FLOORS)}",
-        )
+        require(name in FLOORS, f"eval.floors names {name!r}; {known}")
     return names
 
 
