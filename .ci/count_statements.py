@@ -41,6 +41,12 @@ GUESTS = (
         "report/figures/people.py",
     ),
     "objectives/next_bin.py",
+    "data/readers/emg_files.py",
+    # Calcium traces
+    *("data/sources/traces.py", "evals/traces.py", "evals/trace_tasks.py"),
+    *("evals/trace_floors.py", "evals/trace_scores.py"),
+    *("report/trace_report.py", "report/figures/traces.py"),
+    *("data/readers/traces.py", "data/readers/trace_files.py", "data/readers/nwb_traces.py"),
 )
 
 
