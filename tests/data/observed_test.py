@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from neurojax.data import batching, observed
 from neurojax.data.batching import Layout, Plan
-from neurojax.data.readers.trials import _kept
 from neurojax.data.session import TEST, TRAIN
+from neurojax.data.store.kept_trials import kept_trials
 from neurojax.data.store.session_format import open_session, write_session
 from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
@@ -77,7 +77,7 @@ def test_it_survives_the_disk_and_the_loss_of_trials(tmp_path):
     back = open_session(write_session(session, tmp_path), verify="full")
     np.testing.assert_array_equal(back.entry_valid(np.arange(12)), ~np.isnan(counts))
     keep = np.arange(12) % 3 != 1
-    fewer = _kept(back, keep)
+    fewer = kept_trials(back, keep, "of a test")
     np.testing.assert_array_equal(fewer.entry_valid(np.arange(8)), ~np.isnan(counts[keep]))
 
 
