@@ -13,6 +13,7 @@ from neurojax.evals.baselines.folds import (
     PARTS,
     Fit,
     Fitted,
+    Fold,
     Folds,
     choose,
     padded_psth,
@@ -26,7 +27,9 @@ PSEUDO_SPIKES = (0.3, 1.0, 3.0, 10.0, 30.0)
 def fit(folds: Folds, tasks: tuple[str, ...], psth: np.ndarray) -> Fitted:
     """The same rates for every task, given the PSTH [T of train, n] to scale."""
     clock_s = trial_times_s(folds)
-    span_s = max(float(np.ptp(np.concatenate(list(clock_s.values())))), 1e-9)
+    # Trials of which nothing was observed make a recording no longer.
+    watched_s = [times[_watched(folds.parts[part])] for part, times in clock_s.items()]
+    span_s = max(float(np.ptp(np.concatenate(watched_s))), 1e-9)
     # Of whole trials: drift is slower than a trial, and bins add nothing but noise.
     spikes, expected = _totals(folds, psth, TRAIN)
     asked, due = _totals(folds, psth, VALIDATION)
@@ -51,6 +54,11 @@ def fit(folds: Folds, tasks: tuple[str, ...], psth: np.ndarray) -> Fitted:
             rates[part] = rates[part] * gains(part, *best)[:, None]
     width_s, pseudo = best or (None, None)
     return dict.fromkeys(tasks, Fit(rates, {"width_s": width_s, "pseudo_spikes": pseudo}))
+
+
+def _watched(fold: Fold) -> np.ndarray:
+    """Trials of which something was observed, bool [K]."""
+    return fold.bin_valid.any(1) if fold.observed is None else fold.observed.any((1, 2))
 
 
 def _totals(folds, psth, part):
