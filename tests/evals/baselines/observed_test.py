@@ -124,7 +124,7 @@ def test_training_trials_in_which_nobody_watched_change_nothing(seed):
     longer = longer.with_fields(split=split, validity=validity)
     found = rates_of(longer)
     for key, rates in rates_of(session).items():
-        # The stack mixes parts that are nearly alike: its optimum is flat, and a rounding in one of them turns the weights.
+        # The stack mixes parts that are nearly alike: its optimum is flat, and a rounding turns its weights.
         if key[0] != "stack":
             np.testing.assert_allclose(found[key], rates, rtol=2e-3, atol=1e-3, err_msg=str(key))
 
