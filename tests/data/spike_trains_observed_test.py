@@ -211,3 +211,21 @@ def test_what_does_not_fit_is_one_line(fields, message):
 def test_bad_times_that_touch_nothing_are_told(invalid, number):
     session = build(invalid=invalid)
     assert session.info.get("findings", {}).get(BAD_ELSEWHERE, 0) == number
+
+
+@pytest.mark.parametrize("name, column", [("conditions", [0, 1] * 20), ("unit_metadata", [1.0] * 7)])
+def test_a_column_of_another_length_is_told_also_where_trials_leave(name, column):
+    """Fifteen of fifty trials were not observed and leave: a list too short was a traceback."""
+    rng = np.random.default_rng(0)
+    times, units = np.sort(rng.uniform(0, 100, 4000)), rng.integers(0, 8, 4000)
+    fields = {
+        "trials": np.arange(50)[:, None] * 2.0 + [0, 1],
+        "session_id": "day",
+        "observed": [[0, 70]],
+        "unit_metadata": {"depth_um": [float(unit) for unit in range(8)]},
+        "conditions": {"side": list(range(50))},
+    }
+    session = Session.from_spike_times(times, units, **fields)
+    assert session.conditions["side"].tolist() == list(range(35))
+    with pytest.raises(InputError, match=f"wrong is .*{len(column)}"):
+        Session.from_spike_times(times, units, **fields | {name: {"wrong": column}})

@@ -28,7 +28,8 @@ from neurojax.files import sha256_file
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _NAME = re.compile(
     r"(?:_[A-Za-z0-9]+_)?(?P<object>[A-Za-z0-9]+)\.(?P<attribute>[A-Za-z0-9_]+)"
-    rf"(?:\.(?P<probe>(?:probe|imec)[A-Za-z0-9_-]*))?(?:\.{_UUID})?\.(?P<extension>npy|pqt|{'|'.join(SEPARATORS)})"
+    rf"(?:\.(?P<probe>(?:probe|imec)[A-Za-z0-9_-]*))?(?:\.{_UUID})?"
+    rf"\.(?P<extension>npy|pqt|{'|'.join(SEPARATORS)})"
 )
 _REVISION = re.compile(r"#([^#/]+)#")
 NUMBERS, NUMBERS_OR_TEXT = "biuf", "biufUS"

@@ -67,17 +67,19 @@ def kept_of(
     kept = dict(fields)
     if (observed := fields.get("observed")) is not None:
         kept["observed"] = observed[rows] if observed.ndim == 1 else observed[rows][:, units]
-    for name, keep in (("conditions", trials), ("behaviour", rows), ("behaviour_valid", rows)):
-        kept[name] = {key: values[keep] for key, values in (fields.get(name) or {}).items()}
-    kept["unit_metadata"] = {
-        key: values[units] for key, values in (fields.get("unit_metadata") or {}).items()
-    }
-    own = {name: np.asarray(fields[name]) for name in _PER_UNIT if fields.get(name) is not None}
-    # What has another length is refused with the session.
-    kept |= {name: v[units] for name, v in own.items() if v.shape == units.shape}
+    columns = {"conditions": trials, "behaviour": rows, "behaviour_valid": rows}
+    for name, keep in (columns | {"unit_metadata": units}).items():
+        kept[name] = {key: _of(values, keep) for key, values in (fields.get(name) or {}).items()}
+    kept |= {name: _of(fields[name], units) for name in _PER_UNIT if fields.get(name) is not None}
     if fields.get("unit_id") is None and not units.all():  # names stay those of the rows
         kept["unit_id"] = np.flatnonzero(units).astype(str)
     split = stored_split
     if split is not None and np.shape(split) == np.shape(starts):
         split = split[trials]
     return counts[rows][:, units], lengths[trials], starts[trials], split, kept
+
+
+def _of(values: Any, keep: np.ndarray) -> Any:
+    """The entries of a column that stay; one of another length is refused with the session."""
+    column = values if hasattr(values, "dtype") else np.asarray(values)
+    return column[keep] if np.shape(column)[:1] == keep.shape else values

@@ -133,8 +133,9 @@ def mean_counts(session: Session) -> np.ndarray:
 
     One pseudo-spike a unit keeps logarithms finite for units that never fire in the train split.
     """
-    _, num_bins = session.totals(TRAIN)
-    return ((session.mean_counts() * num_bins + 1) / (num_bins + 1)).astype(np.float32)
+    total, num_bins = session.totals(TRAIN)
+    mean = total / np.maximum(num_bins, 1)
+    return ((mean * num_bins + 1) / (num_bins + 1)).astype(np.float32)
 
 
 def mean_counts_by_row(sessions: Sequence[Session], layout: Layout) -> np.ndarray:
