@@ -44,7 +44,7 @@ from neurojax.evals import (
     trust,
 )
 from neurojax.evals.baselines import NAMES
-from neurojax.report import run_report, terminal
+from neurojax.report import page, run_report, terminal
 from neurojax.report.figures import report_figures
 from neurojax.runs.progress import Progress
 
@@ -341,9 +341,6 @@ def draw(
     try:
         figures = report_figures.draw_figures(evaluation, example, metrics)
     except ImportError:
-        log(
-            'figures need matplotlib: pip install "neurojax[viz]", then run `neurojax evaluate` '
-            "again"
-        )
+        log(page.NO_MATPLOTLIB)
         figures = {}
     run_report.write_report(folder, evaluation, figures, metrics, log=log, suffix=suffix)

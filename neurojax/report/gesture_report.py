@@ -86,10 +86,7 @@ def write(
         )
         pictures.append(page.picture(drawn, caption, wide=True))
     except ImportError:
-        log(
-            'figures need matplotlib: pip install "neurojax[viz]", then run `neurojax evaluate` '
-            "again"
-        )
+        log(page.NO_MATPLOTLIB)
     about = (
         f"{block['num_people']} people, {block['num_windows']:,} windows, "
         f"{len(block.get('class_names', ()))} gestures. "

@@ -1,14 +1,17 @@
 """A self-contained HTML page out of headings, paragraphs, tables and PNGs; every text is escaped
 here.
 
-No scripts, no requests: inline CSS that follows the reader's light or dark setting, down to phone
-    widths.
+No scripts, no requests: inline CSS that follows the reader's light or dark setting, down to the
+width of a phone.
 """
 
 import base64
 import html
 from collections.abc import Collection, Sequence
 
+NO_MATPLOTLIB = (
+    'figures need matplotlib: pip install "neurojax[viz]", then run `neurojax evaluate` again'
+)
 _CSS = """
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #57606a; --line: #d0d7de;
   --back: #ffffff; --card: #f6f8fa; --mark: #0072b2; }

@@ -87,10 +87,7 @@ def write(
             )
             pictures.append(page.picture(drawn, caption, wide=True))
     except ImportError:
-        log(
-            'figures need matplotlib: pip install "neurojax[viz]", then run `neurojax evaluate` '
-            "again"
-        )
+        log(page.NO_MATPLOTLIB)
     sessions = []
     for name, one in block["sessions"].items():
         scores = [_value(own, "r2") for own in one["tasks"].values()]
