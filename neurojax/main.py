@@ -32,7 +32,7 @@ class _Parser(argparse.ArgumentParser):
 
     def _meant(self, message: str) -> str:
         """The verb that a mistyped one comes close to."""
-        mistyped = re.match(r"argument VERB: invalid choice: '(\w+)", message)
+        mistyped = re.match(r"argument VERB: invalid choice: '([\w-]+)", message)
         return _close_to(mistyped[1], VERBS) if mistyped else ""
 
 
@@ -119,7 +119,8 @@ def _run(argv: Sequence[str]) -> None:
         from neurojax.commands import compilations
 
         compilations.keep_compiled()
-    run = getattr(importlib.import_module(f"neurojax.commands.{verb}"), verb)
+    name = verb.replace("-", "_")
+    run = getattr(importlib.import_module(f"neurojax.commands.{name}"), name)
     if verb != "train":
         if verb in ON_DEVICES:
             from neurojax.commands import environment

@@ -238,4 +238,11 @@ VERBS = {
         _option("--licence", metavar="TEXT", help="of the weights, e.g. CC-BY-4.0"),
     ),
     "doctor": ("Verify a run's checkpoints, files and versions.", WORKDIR),
+    "check-experiment": (
+        "An experiment's observed numbers beside the expected ones; exit 2 outside tolerance.",
+        _option("experiment", nargs="?", metavar="ID", help="a folder of experiments/"),
+        _option("--all", dest="every", action="store_true", help="all with an expected.json"),
+        _option("--size", default="local", metavar="smoke|local|paper", help="default: local"),
+        _file("--results", "FILE", help="default: results.json of the folder, or of that size"),
+    ),
 }

@@ -13,8 +13,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from neurojax.errors import InputError
 from neurojax.files import read_json, write_json
 from neurojax.main import main
+from neurojax.report.expected import Judged, at, judge, table
 from neurojax.runs.workdir import provenance
 
 HERE = Path(__file__).parent
@@ -51,24 +53,15 @@ def measure(session: str, names: Sequence[str], runs: Path) -> dict:
     }
 
 
-def below(results: dict, expected: dict) -> int:
-    """Prints observed beside expected; the number of scores lower than they may be, and of sessions not measured."""
-    found = 0
-    for session, anchor in expected["sessions"].items():
-        if session not in results["sessions"]:
-            print(f"\n{session}: not measured")
-            found += 1
-            continue
-        observed = results["sessions"][session]["baselines"]
-        print(f"\n{session}: observed (expected), pooled bits/spike; may be lower by {anchor['tolerance']}")
-        for baseline, tasks in anchor["values"].items():
-            cells = []
-            for task, value in tasks.items():
-                score = observed[baseline][task]["bps_pooled"]
-                is_low = score < value - anchor["tolerance"]
-                found += is_low
-                cells.append(f"{task} {score:6.3f} ({value:6.3f}){'  BELOW' if is_low else ''}")
-            print(f"{baseline:20s} {'   '.join(cells)}")
+def judged(results: dict, expected: dict) -> list[Judged]:
+    """Observed beside expected; a session that was not measured has no number."""
+    found = []
+    for name, entry in expected.items():
+        try:
+            observed = at(results, entry["observed"][1:])
+        except InputError:
+            observed = None
+        found.append(judge(name, observed, entry))
     return found
 
 
@@ -80,11 +73,12 @@ if __name__ == "__main__":
     options = parser.parse_args()
     wanted = read_json(HERE / "expected.json")
     target = HERE / "results.json"
+    names = list(dict.fromkeys(name.split(", ")[1] for name in wanted))
     fresh = {"command": "python experiments/baseline_anchors/run.py", "sessions": {}}
     results = read_json(target) if target.is_file() else fresh
     for name in options.sessions.split(",") if not options.check else ():
-        results["sessions"][name] = measure(name, tuple(wanted["sessions"][name]["values"]), options.runs)
+        results["sessions"][name] = measure(name, names, options.runs)
         write_json(target, results)
-    number = below(results, wanted)
-    print(f"\n{number} of them too low or not measured" if number else "\nall as expected")
-    raise SystemExit(1 if number else 0)
+    rows = judged(results, wanted)
+    print("\n".join(table(rows)))
+    raise SystemExit(0 if all(row.met for row in rows) else 1)

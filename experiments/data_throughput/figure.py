@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from neurojax.files import read_json, write_bytes
+from neurojax.report.expected import beside
 from neurojax.report.figures import style
-from neurojax.report.figures.expected import beside
 
 HERE = Path(__file__).parent
 SCALES = ("1x", "10x", "100x")

@@ -10,12 +10,24 @@ import numpy as np
 from neurojax.evals.decoding import words
 from neurojax.evals.decoding.scores import MAIN
 from neurojax.files import read_json, write_bytes
+from neurojax.report.expected import beside
 from neurojax.report.figures import style
 from neurojax.scores import intervals
 
 HERE = Path(__file__).parent
 LABELS = {"r2": "R$^2$, mean of x and y", "balanced_accuracy": "balanced accuracy"}
+READ_OUTS = {"same-bin linear": "raw", "lagged ridge": "lagged_ridge", "latents": "model", "GRU": "gru"}
 NAMES = {"model": "latents", "lagged_ridge": "lagged ridge", "whole_trial": "whole trial", "gru": "GRU", "raw": "raw"}
+
+
+def observed(results: dict) -> dict[str, float]:
+    """The values that expected.json names: R2 of the velocity, mean over folds by trial."""
+    found = over_folds(results["chewie"]["reports"]["velocity"])
+    return {
+        f"{name}, {session.split('_')[1]}": float(np.mean(scores[read_out]))
+        for session, scores in found.items()
+        for name, read_out in READ_OUTS.items()
+    }
 
 
 def over_folds(reports: list[dict]) -> dict[str, dict[str, list[float]]]:
@@ -207,9 +219,5 @@ if __name__ == "__main__":
             write_bytes(HERE / "scores.png", draw_chewie(chewie))
         if "mice" in results:
             write_bytes(HERE / "mice.png", draw_mice(results["mice"]["reports"]))
-    for name, entry in read_json(HERE / "expected.json").items() if chewie else ():
-        session, read_out = entry["of"]
-        values = over_folds(chewie["velocity"])[session][read_out]
-        off = np.mean(values) - entry["value"]
-        told = "as expected" if abs(off) <= entry["tolerance"] else f"off by {off:+.3f}"
-        print(f"{name}: {np.mean(values):.3f}, expected {entry['value']} +- {entry['tolerance']}: {told}")
+    if chewie:
+        print("\n".join(beside(observed(results), read_json(HERE / "expected.json"))))

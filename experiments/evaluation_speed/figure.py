@@ -8,14 +8,24 @@ from pathlib import Path
 import numpy as np
 
 from neurojax.files import read_json, write_bytes
+from neurojax.report.expected import beside
 from neurojax.report.figures import style
 
 HERE = Path(__file__).parent
 GOAL = 1.1
 
 
+def observed(results: dict) -> dict[str, float]:
+    """The value that expected.json names: of the latest commit's rounds."""
+    ratios = [row["evaluation_cpu_s"] / row["bare_cpu_s"] for row in results["runs"][-1]["rows"]]
+    name = "CPU time of an evaluation / of its bare forward passes, median of the latest rounds"
+    return {name: float(np.median(ratios))}
+
+
 def main() -> None:
-    runs = read_json(HERE / "results.json")["runs"]
+    results = read_json(HERE / "results.json")
+    runs = results["runs"]
+    print("\n".join(beside(observed(results), read_json(HERE / "expected.json"))))
     with style.context():
         figure, axes = style.new_figure(5.2, 1.6 + 0.5 * len(runs))
         axis = axes[0, 0]

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from neurojax.evals.tables import label
-from neurojax.report.figures import expected, style
+from neurojax.report.expected import at, beside
+from neurojax.report.figures import style
 
 HERE = Path(__file__).parent
 ARMS = {"masked": "what was observed", "fewer": "70 % of the trials, whole", "whole": "trials observed whole"}
@@ -42,11 +43,5 @@ if __name__ == "__main__":
     with style.context():
         (HERE / "scores.png").write_bytes(style.png_bytes(figure(found)))
     wanted = json.loads((HERE / "expected.json").read_text())
-    observed = {
-        f"{pattern}: masked less {arm}, {task}": one["mean"]
-        for pattern, arms in found["masked_less"].items()
-        for arm, tasks in arms.items()
-        for task, one in tasks.items()
-        if one
-    }
-    print("\n".join(expected.beside(observed, wanted)))
+    observed = {name: at(found, one["observed"][1:]) for name, one in wanted.items()}
+    print("\n".join(beside(observed, wanted)))

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from neurojax.files import read_json, write_bytes
+from neurojax.report.expected import beside
 from neurojax.report.figures import style
-from neurojax.report.figures.expected import beside
 
 HERE = Path(__file__).parent
 MESHES = {"data parallel": style.BLUE, "fully sharded": style.VERMILION, "data x model": style.GREEN}

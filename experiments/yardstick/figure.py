@@ -1,6 +1,6 @@
-"""Draws bar.png from results.jsonl, prints the tables of README and checks expected.json.
+"""Draws bar.png from results.jsonl and prints the tables of README and what expected.json asks for.
 
-python experiments/yardstick/figure.py            # exit code 1 where a number of expected.json is not met
+python experiments/yardstick/figure.py
 """
 
 import json
@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from neurojax.files import read_json, write_bytes
+from neurojax.report.expected import beside
 from neurojax.report.figures import style
 from neurojax.scores import intervals
 
@@ -30,10 +31,15 @@ SAME_RECORDING = {  # sets that hold one recording in several bins, the finest f
 }
 
 
-def load() -> dict[str, dict[str, dict]]:
+def load() -> list[dict]:
+    """One dict a session of a set."""
+    return list(map(json.loads, (HERE / "results.jsonl").read_text().splitlines()))
+
+
+def by_set(results: list[dict]) -> dict[str, dict[str, dict]]:
     """Set -> session -> line."""
     sets: dict[str, dict[str, dict]] = {}
-    for line in map(json.loads, (HERE / "results.jsonl").read_text().splitlines()):
+    for line in results:
         sets.setdefault(line["set"], {})[line["session"]] = line
     return sets
 
@@ -110,28 +116,20 @@ def draw_bar(sets: dict[str, dict[str, dict]]) -> bytes:
     return style.png_bytes(figure)
 
 
-def check(sets: dict[str, dict[str, dict]]) -> list[str]:
-    """What expected.json asks for and the results do not give."""
-    failed = []
-    for name, asked in read_json(HERE / "expected.json").items():
-        sessions = {k: v for k, v in sets.get(name, {}).items() if not asked.get("sessions") or k in asked["sessions"]}
-        if not sessions:
-            failed.append(f"{name}: not run")
-            continue
-        for task, least in asked.get("stack_at_least", {}).items():
-            value = float(np.mean([line["methods"]["stack"][task] for line in sessions.values()]))
-            if value < least:
-                failed.append(f"{name}, {task}: stack {value:.3f}, expected at least {least}")
-        if least_lead(sessions) < asked.get("lead_over_same_bin_ridge", -np.inf):
-            failed.append(f"{name}: the stack is below the same-bin ridge in a session ({least_lead(sessions):+.3f})")
-        if (most := max(line["cpu_s"] for line in sessions.values())) > asked.get("most_cpu_s", np.inf):
-            failed.append(f"{name}: {most} CPU s for a session, expected at most {asked['most_cpu_s']}")
-    return failed
+def observed(results: list[dict]) -> dict[str, float]:
+    """The values that expected.json names."""
+    sets, found = by_set(results), {}
+    for name in ("mice", "allen", "synthetic"):
+        found[f"{name}: least lead of a session's stack over its same-bin ridge"] = least_lead(sets[name])
+    for name, who, chosen in (("mice", "report sessions", REPORT), ("synthetic", "animals", tuple(sets["synthetic"]))):
+        for task in TASKS:
+            scores = [sets[name][session]["methods"]["stack"][task] for session in chosen]
+            found[f"{name}: stack, mean of the {who}, {task}"] = float(np.mean(scores))
+    return found
 
 
 if __name__ == "__main__":
-    found = load()
-    print(markdown(found))
-    write_bytes(HERE / "bar.png", draw_bar(found))
-    if failed := check(found):
-        raise SystemExit("\n".join(failed))
+    lines = load()
+    print(markdown(by_set(lines)))
+    write_bytes(HERE / "bar.png", draw_bar(by_set(lines)))
+    print("\n".join(beside(observed(lines), read_json(HERE / "expected.json"))))
