@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "by_name": ("errors",),
     "scores": (*RECORD, "scores"),
     "heads": ("errors", "scores"),
+    "analysis": ("errors", "scores", "analysis"),  # numbers to numbers
     "models": ("errors", "ranges", *WORDS, "models"),  # no loss, no file
     "models.first_rows": ("data.session", "facts"),  # reads training trials, on the host
     "models.lfads": ("errors", "ranges", *WORDS, "models", "data.session"),  # the same, for its own rows

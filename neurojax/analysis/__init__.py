@@ -1,0 +1,1 @@
+"""Statistics of what models and people did: learning curves, choices, certainty."""
