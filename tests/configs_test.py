@@ -1,5 +1,6 @@
 """Every declaration trains: both presets of MtM and every other config, shrunk, for two steps."""
 
+import tempfile
 from pathlib import Path
 
 import jax
@@ -7,7 +8,10 @@ import numpy as np
 import pytest
 
 from neurojax.commands import config
+from neurojax.data.questions import TASKS
 from neurojax.data.real_values import from_values
+from neurojax.data.session import TRAIN
+from neurojax.data.store.answers import Answers, write_answers
 from neurojax.data.store.dataset import dataset_of
 from neurojax.train import run_folder, settings
 from neurojax.train.step import train_step
@@ -39,6 +43,7 @@ UNMOVED = {
     "lfads": set(),
     "emg": set(),
 }
+ANSWERS = tempfile.TemporaryDirectory()  # of what a student learns from
 MADE = {"emg": lambda: people(), "traces": lambda: imaged()}  # sessions of configs that make none
 
 
@@ -69,8 +74,23 @@ def imaged():
 
 
 def dataset_for(path, declared):
-    """The data of a config: its own, or made here where it makes none."""
-    return dataset_of(MADE[path.stem]()) if path.stem in MADE else run_folder.load_data(declared)
+    """The data of a config: its own, or made here where it makes none; a student's answers too."""
+    if path.stem in MADE:
+        return dataset_of(MADE[path.stem]())
+    dataset = run_folder.load_data(declared)
+    if "answers" in declared["data"]:
+        declared["data"]["answers"] = ANSWERS.name
+        for session in dataset.sessions:
+            write_answers(Path(ANSWERS.name), session, answered(session))
+    return dataset
+
+
+def answered(session):
+    """Answers to all questions about the train trials: one spike in ten bins."""
+    trial_ids = session.trials_of(TRAIN)
+    shape = session.gather_trials(trial_ids)[0].shape
+    last_bins = np.arange(shape[1]) == session.trial_num_bins[trial_ids][:, None] - 1
+    return Answers(trial_ids, last_bins, {task: np.full(shape, -2.3, np.float32) for task in TASKS}, {})
 
 
 def load(path, preset):

@@ -47,7 +47,7 @@ MAY_IMPORT = {
     ),  # no file, no model
     "data": (*RECORD, "data", "-data.sources"),
     "data.batching": (*RECORD, "data", "-data.sources", "batch"),
-    "data.sources": (*RECORD, "data", "batch", "facts"),
+    "data.sources": (*RECORD, "data", "batch", "facts", "schemes"),
     "runs": (*BASE, "runs"),  # paths and arrays, no model and no recording
     "train": STEP,
     "train.sharding": ("errors", "batch"),

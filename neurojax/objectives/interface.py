@@ -26,7 +26,7 @@ import jax.numpy as jnp
 from neurojax.batch import Batch
 from neurojax.by_name import module_named
 from neurojax.models.interface import SpikeInputs
-from neurojax.schemes import INTER_REGION, INTRA_REGION, SCHEMES, scheme_id
+from neurojax.schemes import CAUSAL, INTER_REGION, INTRA_REGION, SCHEMES, scheme_id
 
 NEEDS = (
     "Config",
@@ -101,6 +101,24 @@ def asked_as(scheme: int, trained: Sequence[str]) -> int:
         trained: names of the schemes the model was trained with.
     """
     return scheme if SCHEMES[scheme] in trained else scheme_id(trained[0])
+
+
+def stored_query(batch: Batch) -> Query:
+    """The question that each trial of the source `answered` comes with."""
+    trials = batch.trials
+    is_causal = (trials["scheme"] == CAUSAL)[..., None]
+    target_bins = jnp.where(is_causal, trials["hidden_bins"], trials["bin_valid"])
+    hidden = (trials["hidden_units"], trials["hidden_bins"], trials["scheme"])
+    return Query(*hidden, trials["asked_units"], target_bins)
+
+
+def is_stored(query: Query, batch: Batch) -> jax.Array:
+    """Whether a query is the question that a trial comes with, bool [G, b]: its answer fits no
+    other."""
+    stored = stored_query(batch)
+    units = jnp.all(query.hidden_units == stored.hidden_units, axis=-1)
+    bins = jnp.all(query.hidden_bins == stored.hidden_bins, axis=-1)
+    return units & bins & (query.scheme == stored.scheme)
 
 
 def recorded(entries: jax.Array, batch: Batch) -> jax.Array:

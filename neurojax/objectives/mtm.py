@@ -94,17 +94,21 @@ def inputs(batch: Batch, query: Query, config: Config) -> SpikeInputs:
 def loss(apply, head, weights, batch: Batch, query: Query, step, key, config: Config) -> LossSums:
     """Nats of the hidden entries that are asked for; see `Config.reduction`."""
     outputs = apply(weights, inputs(batch, query, config), key=key)
-    asked_entries = asked(query, batch)
-    nll = jnp.where(asked_entries, head.nll(outputs.natural, target(batch)), 0.0)
-    nll_sum = jnp.sum(nll, axis=(-2, -1))  # [G, b]
+    nats = head.nll(outputs.natural, target(batch))
+    return summed(nats, asked(query, batch), outputs.buffers, config)
+
+
+def summed(nats: jax.Array, asked_entries: jax.Array, buffers, config: Config) -> LossSums:
+    """A loss from the nats of all entries, [G, b, T, N], and which of them are asked for."""
+    nll_sum = jnp.sum(jnp.where(asked_entries, nats, 0.0), axis=(-2, -1))  # [G, b]
     entries = jnp.sum(asked_entries, axis=(-2, -1), dtype=jnp.float32)
     sums = {"nll_sum": nll_sum.sum(), "entries": entries.sum()}
     if config.reduction == "sum":
         # Undivided as in the reference, so that a step grows with what was hidden.
-        return LossSums(nll_sum.sum(), None, sums, outputs.buffers)
+        return LossSums(nll_sum.sum(), None, sums, buffers)
     # A trial's weight depends on itself alone, so that parts of a batch add up to its loss.
     weight = jnp.where(entries > 0, jnp.maximum(entries, 1.0) ** -config.size_power, 0.0)
-    return LossSums((weight * nll_sum).sum(), (weight * entries).sum(), sums, outputs.buffers)
+    return LossSums((weight * nll_sum).sum(), (weight * entries).sum(), sums, buffers)
 
 
 def target(batch: Batch) -> jax.Array:
