@@ -44,7 +44,7 @@ def baselines(
     scored = baseline_scores.cached_scores(dataset, str(root), None, settings, seed=0)
     evaluation = {
         "schema": 1,
-        **spikes.protocol_fields(chosen),
+        **protocols.fields(chosen),
         "seed": 0,
         "dataset_fingerprint": dataset.fingerprint,
         "sessions": {

@@ -22,11 +22,11 @@ from neurojax.evals import (
     scoring,
 )
 from neurojax.evals.baselines import NAMES, fit_baselines, reason_against
-from neurojax.evals.baselines_cache import SessionBaselines
+from neurojax.evals.baselines_cache import SessionBaselines, StackRates
 from neurojax.runs.progress import Progress
 from neurojax.scores import metrics
 
-CACHE_VERSION = 6  # raise it when a baseline or a score changes
+CACHE_VERSION = 7  # raise it when a baseline or a score changes
 
 
 def names_of(listed: str) -> tuple[str, ...]:
@@ -73,6 +73,8 @@ def cached_scores(
                 found = _fit(session, names, protocol, settings["num_boot"], seed)
                 if path is not None:
                     baselines_cache.write(path, session, tasks, found, log)
+                    # Read when needed: the rates of all sessions need not fit into memory.
+                    found = baselines_cache.read(path, session, tasks, names) or found
             results[session.session_id] = found
             progress.update(number + 1)
     if fitted:
@@ -126,7 +128,16 @@ def _fit(
                 reason = f"{name} cannot do it: {_reason(name, task, protocol)}"
                 found[task] = scoring.with_headline(scoring.unscored(reason), task, protocol)
         scores[name] = {task: found[task] for task in protocol.tasks}
-    return SessionBaselines(scores, units, excess)
+    return SessionBaselines(scores, units, excess, _stack_rates(fitted.get("stack")))
+
+
+def _stack_rates(fits) -> StackRates | None:
+    """What the stack predicts of validation and test trials, where that is small enough to keep."""
+    if fits is None:
+        return None
+    found = StackRates.of(fits)
+    size = sum(values.nbytes for values in found.log_rates.values())
+    return found if size <= baselines_cache.MAX_STACK_BYTES else None
 
 
 def _fit_few_shot(session, protocol, boot, scores, excess) -> None:

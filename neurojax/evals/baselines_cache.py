@@ -1,10 +1,10 @@
 """Fitted baselines on disk: a JSON of scores and, beside it, what paired comparisons need of the
-predictions.
+predictions; and, where the stack is mixed with a model, what the stack predicts.
 
 The cache lies in <root>/.baselines (or <folder>/baselines for data without a root, or a root that
-cannot be written), two files a session. An entry carries the name of what it is of (a digest of the
-session's content, the protocol and the settings) and a digest of itself: what is not whole, was
-edited or lies under another name is fitted again.
+cannot be written), two or three files a session. An entry carries the name of what it is of (a
+digest of the session's content, the protocol and the settings) and a digest of itself: what is not
+whole, was edited or lies under another name is fitted again.
 """
 
 import hashlib
@@ -24,6 +24,8 @@ from neurojax.errors import InputError, require
 from neurojax.files import read_json, sha256_file, write_bytes, write_json
 
 MAX_EXCESS_BYTES = 256 * 2**20  # uncompressed; larger ones are not kept
+MAX_STACK_BYTES = 2**30  # of a session's log-rates, two bytes each; larger ones are not kept
+_STACK = ".stack.npz"
 
 
 # What reading an entry that is absent, cut short or forged may raise.
@@ -38,11 +40,51 @@ class SessionBaselines(NamedTuple):
     scores: baseline -> task -> block.
     unit_scores: baseline -> float64 [N], co-smoothing bits/spike, NaN where not scored.
     excess: baseline -> task -> float32 [K, N], see scoring.excess_nll; NaN where a task has none.
+    stack: what the stack predicts; None where it was not fitted, or is too large to keep.
     """
 
     scores: dict[str, Any]
     unit_scores: dict[str, np.ndarray]
     excess: dict[str, dict[str, np.ndarray]]
+    stack: "StackRates | None" = None
+
+
+class StackRates(NamedTuple):
+    """Log-rates of the stack of one session, in two bytes each (a rate to 0.4 %), so that they are
+    the same whether fitted now or read.
+
+    Attributes:
+        log_rates: "<task>_<split>" -> float16 [K, T, N], NaN where not scored; None where they lie
+            on disk.
+        path: the file they lie in, or None.
+    """
+
+    log_rates: Mapping[str, np.ndarray] | None
+    path: Path | None = None
+
+    @classmethod
+    def of(cls, fits: Mapping[str, Any]) -> "StackRates":
+        """Of task -> the stack's fit, with rates of all units."""
+        with np.errstate(divide="ignore"):
+            return cls(
+                {
+                    f"{task}_{split}": np.log(rates).astype(np.float16)
+                    for task, fit in fits.items()
+                    for split, rates in fit.rates.items()
+                }
+            )
+
+    def read(self) -> dict[str, dict[int, np.ndarray]]:
+        """task -> split -> float32 [K, T, N], expected spikes per bin, NaN where not scored."""
+        kept = self.log_rates
+        if kept is None:
+            with np.load(self.path, allow_pickle=False) as file:
+                kept = {name: file[name] for name in file.files}
+        found: dict[str, dict[int, np.ndarray]] = {}
+        for name, values in kept.items():
+            task, _, split = name.rpartition("_")
+            found.setdefault(task, {})[int(split)] = np.exp(values.astype(np.float32))
+        return found
 
 
 def folder_of(root: str, folder: Path | None) -> Path | None:
@@ -90,6 +132,11 @@ def write(
     of_excess = hashlib.sha256(content.getvalue()).hexdigest()
     entry = {"of": path.name, "scores": found.scores, "unit_scores": units, "npz_sha256": of_excess}
     try:
+        if found.stack is not None:
+            log_rates = io.BytesIO()
+            np.savez_compressed(log_rates, **found.stack.log_rates)
+            write_bytes(path.with_suffix(_STACK), log_rates.getvalue())
+            entry["stack_sha256"] = hashlib.sha256(log_rates.getvalue()).hexdigest()
         write_bytes(path.with_suffix(".npz"), content.getvalue())
         write_json(path.with_suffix(".json"), entry | {"sha256": _sha256(entry)})
     except OSError as error:
@@ -114,6 +161,11 @@ def read(
         units = {name: np.asarray(values, float) for name, values in content["unit_scores"].items()}
         scores = {name: dict(content["scores"][name]) for name in names}
         array = _read_excess(path.with_suffix(".npz"), _shape(session, tasks, names))
+        stack = None
+        if "stack_sha256" in content:
+            kept = sha256_file(path.with_suffix(_STACK))
+            require(content["stack_sha256"] == kept, "other log-rates")
+            stack = StackRates(None, path.with_suffix(_STACK))
     except _NOT_WHOLE:
         return None
     if set(units) != set(names) or any(
@@ -121,7 +173,7 @@ def read(
     ):
         return None
     excess = {name: dict(zip(tasks, array[row], strict=True)) for row, name in enumerate(names)}
-    return SessionBaselines(scores, units, excess)
+    return SessionBaselines(scores, units, excess, stack)
 
 
 def _sha256(entry: Mapping[str, Any]) -> str:

@@ -90,10 +90,11 @@ def best_baselines(
     return chosen
 
 
-def paired(evaluation: Mapping[str, Any], task: str) -> Paired:
-    """The model minus the baseline chosen for a task, as the record's mean has it; a score of None
-    without one."""
-    block = ((evaluation.get("mean") or {}).get(task) or {}).get("paired_mean") or {}
+def paired(evaluation: Mapping[str, Any], task: str, predictor: str = "model") -> Paired:
+    """The model (or its mixture with the stack) minus the baseline chosen for a task, as the
+    record's mean has it; a score of None without one."""
+    name = "paired_mean" if predictor == "model" else "paired_with_stack_mean"
+    block = ((evaluation.get("mean") or {}).get(task) or {}).get(name) or {}
     num_sessions, trials = (
         int(number(block.get("num_sessions")) or 0),
         tables.interval_of(block, "trials_ci95"),

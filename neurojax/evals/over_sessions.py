@@ -18,15 +18,15 @@ _NO_TEST = (
 
 def of_records(sessions: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """The `mean` of an evaluation: `mean_over_sessions` of its sessions' blocks, each with
-    `paired_mean`."""
+    `paired_mean`, and `paired_with_stack_mean` where the model is mixed with the stack."""
     subjects = tables.subjects_of(sessions)
-    tasks, pairs = (
-        {key: session[part] for key, session in sessions.items()} for part in ("tasks", "paired")
-    )
+    tasks = {key: session["tasks"] for key, session in sessions.items()}
     mean = mean_over_sessions(tasks, subjects)
-    for task, block in paired_mean(pairs, subjects).items():
-        if task in mean:
-            mean[task]["paired_mean"] = block
+    for part in ("paired", "paired_with_stack"):
+        pairs = {key: session[part] for key, session in sessions.items() if part in session}
+        for task, block in paired_mean(pairs, subjects).items():
+            if task in mean:
+                mean[task][f"{part}_mean"] = block
     return mean
 
 

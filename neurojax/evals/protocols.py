@@ -53,6 +53,12 @@ def protocol_hash(name: str | Protocol) -> str:
     return protocol_record.content_hash(get_protocol(name))
 
 
+def fields(protocol: Protocol) -> dict[str, Any]:
+    """Name, hash and content of a protocol, as a record of scores keeps them."""
+    named = {"protocol": protocol.name, "protocol_hash": protocol_hash(protocol)}
+    return named | {"protocol_record": protocol_record.as_json(protocol)}
+
+
 def of_evaluation(evaluation: Mapping[str, Any]) -> Protocol | None:
     """The protocol that an evaluation record was made under: as it says itself, or by its name;
     else None."""

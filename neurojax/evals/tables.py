@@ -17,6 +17,7 @@ TASK_LABELS = {
     "inter_region": "inter-region",
     "intra_region": "intra-region",
 }
+WITH_STACK = "model_and_stack"  # their mixture, see evals.with_stack
 _ACRONYMS = ("psth", "glm", "pc", "gpfa", "ar", "nlb")
 
 
@@ -74,15 +75,16 @@ def tasks_of(evaluation: Mapping[str, Any]) -> list[str]:
 
 
 def predictors_of(evaluation: Mapping[str, Any]) -> list[str]:
-    """The model, then the baselines in the order first met, then what knows the truth (see
-    `is_oracle`)."""
+    """The model, its mixture with the stack where there is one, then the baselines in the order
+    first met, then what knows the truth (see `is_oracle`)."""
     baselines: dict[str, None] = {}
     oracles: dict[str, None] = {}
     for session in evaluation["sessions"].values():
         for name in session.get("baselines") or {}:
             (oracles if is_oracle(name) else baselines)[name] = None
         oracles |= dict.fromkeys(name for name in session if is_oracle(name) and session[name])
-    return ["model", *baselines, *sorted(oracles)]
+    mixed = any(WITH_STACK in session for session in evaluation["sessions"].values())
+    return ["model", *[WITH_STACK] * mixed, *baselines, *sorted(oracles)]
 
 
 def task_block(session: Mapping[str, Any], predictor: str, task: str) -> Mapping[str, Any]:

@@ -32,7 +32,12 @@ def mean_tables(evaluation: Mapping[str, Any]) -> list[str]:
     blocks = [_means(evaluation, metric, tasks, where) for metric, tasks in groups.items()]
     tasks = tables.tasks_of(evaluation)
     heads = [tables.label(task) for task in tasks]
-    contest = [name for name in tables.predictors_of(evaluation) if not tables.is_oracle(name)]
+    apart = (tables.WITH_STACK,)  # the model itself is a part of it
+    contest = [
+        name
+        for name in tables.predictors_of(evaluation)
+        if not tables.is_oracle(name) and name not in apart
+    ]
     if num_sessions > 1 and len(contest) > 1:
         rows = []
         for name in contest[1:]:
@@ -44,7 +49,8 @@ def mean_tables(evaluation: Mapping[str, Any]) -> list[str]:
                 ["model above", *heads], rows, caption="sessions in which the model is above"
             )
         )
-    blocks += trust_blocks.paired_table(evaluation)
+    for name in ("model", tables.WITH_STACK):
+        blocks += trust_blocks.paired_table(evaluation, name)
     scores = {
         name: [tables.mean_score(evaluation, "model", task, name) for task in tasks]
         for name in _OTHER_METRICS

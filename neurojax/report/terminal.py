@@ -23,13 +23,17 @@ def terminal_table(evaluation: Mapping[str, Any]) -> str:
     sessions, tasks = evaluation["sessions"], tables.tasks_of(evaluation)
     chosen = best_baseline.best_baselines(sessions, tasks)
     means = {task: mean_scores(evaluation, task, None) for task in tasks}
-    pairs = {task: best_baseline.paired(evaluation, task) for task in tasks}
+    pairs, mixed = (
+        {task: best_baseline.paired(evaluation, task, name) for task in tasks}
+        for name in ("model", tables.WITH_STACK)
+    )
     lines = []
     for first in range(0, len(tasks), _AT_ONCE):
         part = tasks[first : first + _AT_ONCE]
         rows = [
             *_mean_rows(evaluation, {task: means[task] for task in part}),
             *_paired_rows([pairs[task] for task in part]),
+            *_paired_rows([mixed[task] for task in part], tables.label(tables.WITH_STACK)),
             [""] * (len(part) + 1),
             ["session, units, test trials", *map(label, part)],
         ]
@@ -77,15 +81,15 @@ def _mean_rows(
     return rows
 
 
-def _paired_rows(pairs: Sequence[Paired]) -> list[list[str]]:
-    """The model minus the chosen baseline: the difference, whose it is, over animals, signs and
+def _paired_rows(pairs: Sequence[Paired], predictor: str = "model") -> list[list[str]]:
+    """The predictor minus the chosen baseline: the difference, whose it is, over animals, signs and
     what Holm leaves."""
     known = [pair for pair in pairs if pair.score.value is not None]
     if not known:
         return []
     bests = [pair.best for pair in known]
     name = best_baseline.common_name(bests)
-    rows = [[f"model - {name}", *(tables.difference_text(pair.score) for pair in pairs)]]
+    rows = [[f"{predictor} - {name}", *(tables.difference_text(pair.score) for pair in pairs)]]
     if best_baseline.names_of(bests):
         rows.append(["  which", *best_baseline.names_of([pair.best for pair in pairs])])
     if any(pair.animals for pair in known):

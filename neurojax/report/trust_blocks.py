@@ -155,10 +155,13 @@ def _with_ends(block: Mapping[str, Any], name: str) -> str:
     return tables.with_ends(tables.number(block.get(name)), ends, 2)
 
 
-def paired_table(evaluation: Mapping[str, Any]) -> list[str]:
-    """Model minus the chosen baseline with intervals over sessions, animals and trials, and what
-    holds; [] without."""
-    pairs = {task: best_baseline.paired(evaluation, task) for task in tables.tasks_of(evaluation)}
+def paired_table(evaluation: Mapping[str, Any], predictor: str = "model") -> list[str]:
+    """A predictor (see `best_baseline.paired`) minus the chosen baseline with intervals over
+    sessions, animals and trials, and what holds; [] without."""
+    pairs = {
+        task: best_baseline.paired(evaluation, task, predictor)
+        for task in tables.tasks_of(evaluation)
+    }
     pairs = {task: pair for task, pair in pairs.items() if pair.score.value is not None}
     if not pairs:
         return []
@@ -167,8 +170,9 @@ def paired_table(evaluation: Mapping[str, Any]) -> list[str]:
     scores = [pair.score for pair in pairs.values()]
     in_general = any(score.over == "sessions" for score in scores)
     num_tests = sum(pair.p_value is not None for pair in pairs.values())
+    head = f"{tables.label(predictor)} − {name}"
     rows: list[tuple[bool, str, Callable[[Paired], str]]] = [  # (is shown, name, cell)
-        (True, f"model − {name}", lambda pair: tables.difference_text(pair.score, "±\u00a0")),
+        (True, head, lambda pair: tables.difference_text(pair.score, "±\u00a0")),
         (in_general, "95 % over sessions (t)", lambda pair: _ends(pair.score.ci95)),
         (any(pair.animals for pair in pairs.values()), "95 % over animals (t)", _animals),
         (True, "95 % over trials of these sessions alone", lambda pair: _ends(pair.trials_ci95)),

@@ -1,0 +1,129 @@
+"""The model mixed with the stack: weights come from validation alone, and what is useless gets none."""
+
+import numpy as np
+import pytest
+
+from neurojax.data.session import TEST, VALIDATION
+from neurojax.data.store.dataset import dataset_of
+from neurojax.data.store.sessions import from_counts
+from neurojax.evals import baseline_scores, protocols, spikes, tables, with_stack
+from neurojax.report import terminal, trust_blocks
+from neurojax.scores import metrics
+
+T, N = 12, 8
+TASK = "co_smoothing"
+
+
+def make_session(test_seed=0):
+    """(session, its true rates [K, T, N]); only the counts of test trials depend on `test_seed`."""
+    rng = np.random.default_rng(1)
+    split = np.resize([0, 0, 0, 1, 2], 60)
+    drive = rng.normal(size=(60, T, 1)) @ rng.normal(size=(1, N))
+    rates = np.exp(0.8 * drive - 1)
+    counts = rng.poisson(rates)
+    counts[split == TEST] = np.random.default_rng([2, test_seed]).poisson(rates[split == TEST])
+    regions = np.resize(["A", "B"], N)
+    return from_counts(counts, bin_size_s=0.02, session_id="rat", split=split, region=regions), rates
+
+
+def parts_of(session, rates, noise=0.0, seed=3):
+    """Split -> rates of its trials, log-rates disturbed by `noise`."""
+    disturbed = rates * np.exp(noise * np.random.default_rng(seed).normal(size=rates.shape))
+    return {part: disturbed[session.trials_of(part)].astype(np.float32) for part in (VALIDATION, TEST)}
+
+
+@pytest.fixture
+def mixed(monkeypatch):
+    """(session, model's rates by split, stack's rates by split) -> what `mix` returns."""
+
+    def run(session, of_model, of_stack):
+        def predict(model, session, tasks, *, protocol, split, trials_per_pass):
+            return {task: of_model[split] for task in tasks}
+
+        monkeypatch.setattr(with_stack.activity, "predict_session", predict)
+        given = {TASK: of_model[TEST]}, {TASK: of_stack}
+        return with_stack.mix(None, session, *given, protocols.MTM, {"trials_per_pass": 8})
+
+    return run
+
+
+def pooled(session, rates):
+    counts, _ = session.gather_trials(session.trials_of(TEST))
+    return metrics.poisson_scores(metrics.poisson_sums(rates, counts))["bps_pooled"]
+
+
+def test_two_that_err_apart_are_better_together(mixed):
+    session, rates = make_session()
+    of_model, of_stack = (parts_of(session, rates, 0.6, seed) for seed in (3, 4))
+    found, weights = mixed(session, of_model, of_stack)
+    assert pooled(session, found[TASK]) > max(pooled(session, one[TEST]) for one in (of_model, of_stack)) + 0.02
+    assert min(weights[TASK]["model"], weights[TASK]["stack"]) > 0.1
+
+
+def test_a_model_that_knows_nothing_leaves_the_stack_as_it_is(mixed):
+    session, rates = make_session()
+    means = np.broadcast_to(session.mean_counts(), rates.shape)
+    of_stack = parts_of(session, rates)
+    found, _ = mixed(session, parts_of(session, means, 0.5), of_stack)
+    assert pooled(session, found[TASK]) > pooled(session, of_stack[TEST]) - 0.03
+
+
+def test_no_count_of_a_test_trial_reaches_a_weight(mixed):
+    results = []
+    for seed in (0, 1):
+        session, rates = make_session(seed)
+        results.append(mixed(session, parts_of(session, rates, 0.6, 3), parts_of(session, rates, 0.6, 4)))
+    (first, weights), (second, others) = results
+    assert weights == others
+    np.testing.assert_array_equal(first[TASK], second[TASK])
+
+
+def test_rates_of_the_stack_come_back_from_the_cache_as_they_were_fitted(tmp_path):
+    session, _ = make_session()
+    settings = {"protocol": "mtm", "num_boot": 5, "baselines": "train_mean,stack"}
+    fresh = baseline_scores.cached_scores(dataset_of([session]), "", None, settings, 0)["rat"]
+    for _ in range(2):  # written, then read
+        kept = baseline_scores.cached_scores(dataset_of([session]), str(tmp_path), None, settings, 0)["rat"]
+        for task, parts in fresh.stack.read().items():
+            for part, expected in parts.items():
+                np.testing.assert_array_equal(kept.stack.read()[task][part], expected)
+                assert np.isfinite(expected).any()
+    (path,) = (tmp_path / ".baselines").glob("*.stack.npz")
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    again = baseline_scores.cached_scores(dataset_of([session]), str(tmp_path), None, settings, 0)["rat"]
+    np.testing.assert_array_equal(again.stack.read()[TASK][TEST], fresh.stack.read()[TASK][TEST])
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"mixed_with": "ridge"}, "eval.mixed_with='ridge'; expected stack"),
+        ({"mixed_with": "stack", "baselines": "psth"}, "needs that baseline"),
+    ],
+)
+def test_a_mixture_that_cannot_be_is_refused_before_anything_is_fitted(change, told):
+    sizes = dict(trials_per_pass=8, memory_mb=64, num_boot=5, num_permutations=5)
+    settings = {"protocol": "mtm", "baselines": "stack", **sizes, **change}
+    with pytest.raises(ValueError, match=told):
+        spikes.about(settings)
+
+
+def record(with_mixture):
+    """An evaluation of one task and two sessions."""
+    block = {"bps_pooled": 0.3, "num_units_scored": 3}
+    pair = {"baseline": "stack", "chosen_on": "validation", "bps_pooled": 0.01, "num_sessions": 2, "num_above": 2}
+    session = {"tasks": {TASK: block}, "baselines": {"stack": {TASK: block | {"bps_pooled": 0.29}}}}
+    mean = {TASK: {"paired_mean": pair}}
+    if with_mixture:
+        session[tables.WITH_STACK] = {TASK: block | {"bps_pooled": 0.35}}
+        mean[TASK]["paired_with_stack_mean"] = pair | {"bps_pooled": 0.06}
+    return {"sessions": {"a": session, "b": session}, "mean": mean}
+
+
+def test_the_mixture_stands_beside_the_model_in_every_table():
+    text, page = terminal.terminal_table(record(True)), trust_blocks.paired_table(record(True), tables.WITH_STACK)
+    assert "model and stack" in text and "model and stack - stack" in text and "+0.060" in text
+    assert "model and stack − stack" in page[0]
+    assert tables.predictors_of(record(True))[:2] == ["model", tables.WITH_STACK]
+    assert "model and stack" not in terminal.terminal_table(record(False))
+    assert not trust_blocks.paired_table(record(False), tables.WITH_STACK)
