@@ -182,8 +182,9 @@ VERBS = {
         _option(
             "--target",
             required=True,
-            metavar="NAME",
-            help="a condition, a behaviour, or contrast_side",
+            type=_names,
+            metavar="NAME,...",
+            help="conditions, behaviours, or contrast_side",
         ),
         _option("--method", default="probe", metavar="probe|finetune"),
         _option(

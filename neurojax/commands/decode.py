@@ -2,152 +2,146 @@
 of raw spikes."""
 
 import dataclasses
-from collections.abc import Mapping
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from neurojax.commands import decode_report
+from neurojax.commands.decode_asked import (
+    Settings,
+    outer_folds,
+    regions_to_ask,
+    sessions_with_target,
+)
 from neurojax.data import belongs
 from neurojax.data.session import TEST, TRAIN, Session
 from neurojax.data.store import trained_trials
 from neurojax.data.store.dataset import Dataset
 from neurojax.errors import InputError, require
 from neurojax.evals import protocols, scorable
-from neurojax.evals.decoding import (
-    crossval,
-    decoder,
-    features,
-    folds,
-    scores,
-    signals,
-    summary,
-    targets,
-    words,
-)
-from neurojax.evals.decoding.targets import CATEGORICAL, PER_BIN, Target
+from neurojax.evals.decoding import crossval, decoder, features, scores, signals, summary, words
+from neurojax.evals.decoding.targets import CATEGORICAL, Target
 from neurojax.files import require_writable
-from neurojax.ranges import check_ranges, from_to, one_of
 from neurojax.runs.progress import Progress
-from neurojax.schemes import CAUSAL, NEURON
 from neurojax.train import run_folder
 from neurojax.train.predictor import Predictor
 
-METHODS, PROTOCOLS = ("probe", "finetune"), ("cv", "split", "mtm")
-LEAST_REGION_UNITS = 5
-RANGES = {
-    "method": one_of(*METHODS),
-    "protocol": one_of(*PROTOCOLS),
-    "fold_by": one_of(folds.TRIAL, folds.BLOCK),
-    "features": one_of(None, *signals.NAMES, signals.BOTH),
-    "kind": one_of(None, *targets.KINDS),
-    "num_folds": from_to(2, 1000),
-    "num_permutations": from_to(0, 10_000),
-    "seed": from_to(0, 2**31),
-}
 
+class _Run(NamedTuple):
+    """A run and the sessions to decode from it.
 
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """Options of the command; see `neurojax decode --help`."""
+    Attributes:
+        model: frozen.
+        units: session -> what is told of its units.
+        seen: session -> indices of trials that the model's training read.
+        seen_reason: why `seen` is not known, "" where it is.
+        facts: of the run, for the record.
+    """
 
-    target: str
-    method: str = "probe"
-    protocol: str = "cv"
-    features: str | None = None
-    kind: str | None = None
-    lags: str | None = None
-    num_folds: int = 5
-    fold_by: str = folds.TRIAL
-    baselines: tuple[str, ...] | None = None
-    regions: bool = False
-    num_permutations: int = 20
-    seed: int = 0
-
-    def __post_init__(self):
-        check_ranges(self, "--", RANGES)
-        for name in self.baselines or ():
-            require(
-                name in decoder.ALL_BASELINES,
-                f"--baselines names {name!r}; choose from {', '.join(decoder.ALL_BASELINES)}",
-            )
-        require(
-            self.method != "finetune" or not (self.as_in_mtm() or self.features or self.regions),
-            "--method=finetune trains a head on latents; leave out mtm, --features and --regions",
-        )
-        if self.lags is not None:
-            features.parse_lags(self.lags)
-
-    def as_in_mtm(self) -> bool:
-        """Whether read-outs are those of Zhang et al. 2024: one setting, whole trials."""
-        return self.protocol == "mtm"
-
-    def of_model(self) -> str:
-        """What of the model is read."""
-        return self.features or (signals.RATES if self.as_in_mtm() else signals.LATENTS)
-
-    def scheme(self, target: Target) -> int:
-        """Id of the scheme a trial is read under; bins of Zhang et al. see no later ones."""
-        return CAUSAL if self.as_in_mtm() and target.kind == PER_BIN else NEURON
-
-    def asked(self, target: Target) -> Target:
-        """The target as a read-out is asked for it."""
-        return decoder.as_trial_vectors(target) if self.as_in_mtm() else target
+    model: Predictor
+    units: Mapping[str, Any]
+    seen: Mapping[str, np.ndarray]
+    seen_reason: str
+    facts: Mapping[str, Any]
 
 
 def decode(
-    folder: Path, *, data: Path | None = None, out: Path | None = None, **options: Any
+    folder: Path,
+    *,
+    target: str | Sequence[str],
+    data: Path | None = None,
+    out: Path | None = None,
+    **options: Any,
 ) -> dict[str, Any]:
-    """Decodes one target in every session that has it; writes decoding.json, decoding.html and a
-    figure.
+    """Decodes targets in every session that has them; writes decoding.json, decoding.html and a
+    figure, of several targets each under its name, see `decode_report.files_of`.
 
     Args:
         folder: the workdir of a run.
+        target: name of one target, or names of several.
         data: sessions to decode (must be ones the run has rows for); default: those of the config.
         out: folder to write to; default: the workdir.
         **options: fields of `Settings`.
+
+    Returns:
+        the record that was written; of several targets, name -> record.
 
     Raises:
         InputError: no run, no session with a usable target (unknown, constant, leaking, too few
             trials), wrong option.
     """
-    settings, folder = Settings(**options), Path(folder)
+    names = (target,) if isinstance(target, str) else tuple(dict.fromkeys(target))
+    require(names, "--target names nothing; expected a condition or a behaviour, or several")
+    asked, folder = [Settings(target=name, **options) for name in names], Path(folder)
+    out = Path(out or folder)
     config = run_folder.read_run(folder)
-    require_writable(Path(out or folder), folder=True)
+    require_writable(out, folder=True)
     dataset = run_folder.data_of(config, data)
-    for name in decode_report.FILES:
-        require_writable(Path(out or folder) / name)
-    # before the model is read: a wrong name costs nothing
+    files = decode_report.files_of(names)
+    for path in (out / name for own in files.values() for name in own):
+        require_writable(path)
     if dataset.observation == "counts":
         dataset = scorable.known_units(folder, scorable.usable(dataset))
     units = belongs.told_of_run(folder, dataset)
-    found, left_out = _targets(dataset, settings)
+    # before the model is read: a wrong name costs nothing
+    found = [sessions_with_target(dataset, settings) for settings in asked]
+    run = _opened(folder, config, dataset, units)
+    records, number = {}, itertools.count(1)
+    with Progress(sum(len(own) for own, _ in found), "decoding", unit="sessions") as progress:
+
+        def one_more() -> None:
+            progress.update(next(number))
+
+        for settings, (sessions, left_out) in zip(asked, found, strict=True):
+            records[settings.target] = _record(run, sessions, left_out, settings, one_more)
+            # each as soon as it is there: a later one may take minutes, and fail
+            decode_report.write(out, records[settings.target], files[settings.target])
+    return records[names[0]] if len(names) == 1 else records
+
+
+def _opened(folder: Path, config: Mapping[str, Any], dataset: Dataset, units) -> _Run:
     model, manifest = run_folder.load_predictor(folder, config, dataset)
     seen, reason = _seen(config, dataset, trained_trials.read(folder))
+    facts = {
+        "step": manifest["step"],
+        "dataset_fingerprint": dataset.fingerprint,
+        "config_hash": manifest["config_hash"],
+    }
+    return _Run(model, units, seen, reason, facts)
+
+
+def _record(
+    run: _Run,
+    found: Sequence[tuple[Session, Target]],
+    left_out: Mapping[str, str],
+    settings: Settings,
+    session_done: Callable[[], None],
+) -> dict[str, Any]:
+    """What decoding.json says of one target; `session_done` is called after each session."""
     results, entries, draws = {}, {}, {}
-    with Progress(len(found), "decoding", unit="sessions") as progress:
-        for number, (session, target) in enumerate(found):
-            name = session.session_id
-            unseen = ~np.isin(target.trial_ids, seen[name])
-            results[name] = _decode_session(model, session, target, unseen, settings)
-            # draws that sessions share would widen the mean's interval
-            own_stream = [settings.seed, number]
-            blocks, draws[name] = decoder.record(results[name], own_stream)
-            entries[name] = _facts(session, results[name]) | {"read_outs": blocks}
-            entries[name]["units"] = units[name]
-            if settings.regions:
-                entries[name]["regions"] = _regions(model, session, target, unseen, settings)
-            progress.update(number + 1)
+    for number, (session, target) in enumerate(found):
+        name = session.session_id
+        unseen = ~np.isin(target.trial_ids, run.seen[name])
+        results[name] = _decode_session(run.model, session, target, unseen, settings)
+        # draws that sessions share would widen the mean's interval
+        own_stream = [settings.seed, number]
+        blocks, draws[name] = decoder.record(results[name], own_stream)
+        entries[name] = _facts(session, results[name]) | {"read_outs": blocks}
+        entries[name]["units"] = run.units[name]
+        if settings.regions:
+            entries[name]["regions"] = _regions(run.model, session, target, unseen, settings)
+        session_done()
+    reason = run.seen_reason
     if not reason and not all(entry["scored_on_unseen"] for entry in entries.values()):
         reason = f"a session has under {decoder.LEAST_TRIALS} unseen trials."
     head = dataclasses.asdict(settings) | {
         "schema": 1,
         "kind": results[next(iter(results))].target.kind,
         "features": settings.of_model(),
-        "step": manifest["step"],
-        "dataset_fingerprint": dataset.fingerprint,
-        "config_hash": manifest["config_hash"],
+        **run.facts,
         "num_boot": scores.NUM_BOOT,
         "trials": "all" if reason else "unseen",
         "trials_reason": reason,
@@ -155,59 +149,7 @@ def decode(
     }
     report = head | _together(entries, results, draws, settings) | {"sessions": entries}
     report["when_not_to_trust"] = words.sentences(report)
-    decode_report.write(Path(out or folder), report)
     return report
-
-
-def _targets(
-    dataset: Dataset, settings: Settings
-) -> tuple[list[tuple[Session, Target]], dict[str, str]]:
-    """Sessions with their target, and why others are left out; raises InputError when none is
-    left."""
-    found, left_out, first = [], {}, None
-    for session in dataset.sessions:
-        where = f"session {session.session_id}, target {settings.target!r}"
-        try:
-            require(
-                session.observation == "counts",
-                f"session {session.session_id} holds real values, `neurojax decode` needs counts "
-                "of spikes; score a run of signals with `neurojax evaluate`",
-            )
-            target = targets.read_target(session, settings.target, settings.kind)
-            if settings.protocol == "cv":
-                targets.require_folds(target, settings.num_folds, where)
-            crossval.check_folds(
-                target, _outer_folds(session, target, settings), settings.seed, where
-            )
-            decoder.require_baselines(settings.baselines or (), settings.asked(target).kind)
-            found.append((session, target))
-        except targets.LeakError:
-            raise
-        except InputError as error:
-            first = first or error
-            left_out[session.session_id] = str(error)
-    if not found:
-        raise first
-    require(
-        not settings.regions or any(_regions_to_ask(session) for session, _ in found),
-        f"--regions: no session has a region with {LEAST_REGION_UNITS} or more units that fire in "
-        "training trials; leave it out",
-    )
-    for reason in left_out.values():
-        print(f"left out: {reason}")
-    require(
-        len({target.kind for _, target in found}) <= 1,
-        f"target {settings.target!r} is of several kinds; choose --kind={'|'.join(targets.KINDS)}",
-    )
-    return found, left_out
-
-
-def _outer_folds(session: Session, target: Target, settings: Settings) -> list[folds.Fold]:
-    if settings.protocol == "cv":
-        return folds.outer_folds(
-            session, target, settings.num_folds, settings.fold_by, settings.seed
-        )
-    return folds.split_fold(session, target)
 
 
 def _seen(
@@ -265,7 +207,7 @@ def _decode_session(
 def _decoded(
     session, target, read_outs, unseen, settings: Settings, num_permutations: int
 ) -> decoder.Result:
-    asked, outer = settings.asked(target), _outer_folds(session, target, settings)
+    asked, outer = settings.asked(target), outer_folds(session, target, settings)
     how = {"num_permutations": num_permutations, "one_setting": settings.as_in_mtm()}
     result = decoder.decode(session, asked, read_outs, outer, unseen, seed=settings.seed, **how)
     return decoder.shaped_like(result, target) if asked is not target else result
@@ -295,20 +237,12 @@ def _read_out_of_model(
 def _regions(model, session, target, unseen, settings: Settings) -> dict[str, Any]:
     """The main block of each region of enough units, all other regions hidden."""
     blocks = {}
-    for region, num_units in _regions_to_ask(session).items():
+    for region, num_units in regions_to_ask(session).items():
         read_outs = {decoder.MODEL: _read_out_of_model(model, session, target, settings, region)}
         result = _decoded(session, target, read_outs, unseen, settings, num_permutations=0)
         block, _ = decoder.record(result, settings.seed)
         blocks[region] = {"num_units": num_units, **block[decoder.MODEL]}
     return blocks
-
-
-def _regions_to_ask(session: Session) -> dict[str, int]:
-    """Region -> its units that fire in training trials, where these are enough."""
-    sizes = {
-        region: int(members.sum()) for region, members in protocols.region_members(session).items()
-    }
-    return {region: size for region, size in sizes.items() if size >= LEAST_REGION_UNITS}
 
 
 def _facts(session: Session, result: decoder.Result) -> dict[str, Any]:

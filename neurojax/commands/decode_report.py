@@ -1,29 +1,61 @@
 """What `neurojax decode` leaves and prints: decoding.json, decoding.html, a figure, a table and
 plain words."""
 
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from neurojax.errors import InputError, require
 from neurojax.evals import tables
 from neurojax.evals.decoding.calibration import NOMINAL
 from neurojax.evals.decoding.decoder import MODEL
 from neurojax.evals.decoding.scores import MAIN
 from neurojax.evals.decoding.targets import CATEGORICAL
 from neurojax.evals.decoding.words import in_words
-from neurojax.files import write_bytes, write_json
+from neurojax.files import read_json, write_bytes, write_json
 from neurojax.report import page
 
 _UNITS = {"balanced_accuracy": "balanced accuracy (1 is perfect)", "r2": "R2 (1 is perfect)"}
 
 
-FILES = ("decoding.json", "decoding.html", "figures/decoding.png")
+class Files(NamedTuple):
+    """Names in the folder that is written to."""
+
+    record: str
+    page: str
+    figure: str
 
 
-def write(folder: Path, report: Mapping[str, Any]) -> None:
-    """Writes decoding.json first, then the figure and the page; prints the table and when not to
-    trust it."""
-    write_json(folder / "decoding.json", report)
+def files_of(targets: Sequence[str]) -> dict[str, Files]:
+    """Target -> its files: decoding.json, decoding.html and figures/decoding.png of one target; of
+    several each under its name, such as decoding_choice.json.
+
+    Raises:
+        InputError: two names that differ only in characters that no file name should have.
+    """
+    if len(targets) == 1:
+        return {targets[0]: _files("")}
+    files = {target: _files(target) for target in targets}
+    same = [name for name in targets if list(files.values()).count(files[name]) > 1]
+    require(not same, f"--target: {', '.join(same)} would share a file; decode one at a time")
+    return files
+
+
+def _files(target: str) -> Files:
+    """Under a target's name, or under none."""
+    suffix = "_" + re.sub(r"[^A-Za-z0-9._-]", "_", target)[:128] if target else ""
+    return Files(
+        f"decoding{suffix}.json", f"decoding{suffix}.html", f"figures/decoding{suffix}.png"
+    )
+
+
+def write(folder: Path, report: Mapping[str, Any], files: Files) -> None:
+    """Writes the record first, then the figure and the page; prints the table and when not to
+    trust it. Files of another target that are in the way are kept under that target's name."""
+    _keep_other_target(folder, report["target"], files)
+    write_json(folder / files.record, report)
     print(table(report))
     print("\nChosen within the fitting trials (middle of all folds, range)")
     for name, words in choices(report).items():
@@ -36,7 +68,7 @@ def write(folder: Path, report: Mapping[str, Any]) -> None:
         from neurojax.report.figures import decoding, style
 
         png = style.png_bytes(decoding.figure(report))
-        write_bytes(folder / "figures" / "decoding.png", png)
+        write_bytes(folder / files.figure, png)
         pictures = [
             page.picture(
                 png, "Scores and confidence on held-out trials; bars are 95 % intervals.", wide=True
@@ -44,10 +76,25 @@ def write(folder: Path, report: Mapping[str, Any]) -> None:
         ]
     except ImportError:
         print('the figure needs matplotlib: pip install "neurojax[viz]"')
-    write_bytes(folder / "decoding.html", _page(report, pictures).encode())
+    write_bytes(folder / files.page, _page(report, pictures).encode())
     if any("regions" in entry for entry in report["sessions"].values()):
         print("what each region alone tells is a table of the page")
-    print(f"decoding: {folder / 'decoding.json'}, {folder / 'decoding.html'}")
+    print(f"decoding: {folder / files.record}, {folder / files.page}")
+
+
+def _keep_other_target(folder: Path, target: str, files: Files) -> None:
+    """Renames what an earlier call left of another target: minutes of work."""
+    try:
+        other = read_json(folder / files.record).get("target")
+    except InputError:  # none there, or none that can be read
+        return
+    if not isinstance(other, str) or other == target:
+        return
+    kept = _files(other)
+    for old, new in zip(files, kept, strict=True):
+        if old != new and (folder / old).is_file():
+            os.replace(folder / old, folder / new)
+    print(f"the decoding of {other} that was here is kept: {folder / kept.record}")
 
 
 def table(report: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from neurojax import main
 from neurojax.commands import decode as command
-from neurojax.commands import train
+from neurojax.commands import decode_report, train
 from neurojax.data.checks import check
 from neurojax.data.session import TEST, TRAIN
 from neurojax.data.store import trained_trials
@@ -117,6 +117,35 @@ def test_the_test_split_is_scored_beside_raw_spikes(untrained, tmp_path, capsys,
     assert "When not to trust" in (tmp_path / "decoding.html").read_text() and "never saw" in capsys.readouterr().out
 
 
+def test_several_targets_keep_a_record_each(untrained, tmp_path, capsys, spikes_as_states, monkeypatch):
+    """In one call, and in calls after each other; each record is that of a call for its target alone."""
+    load, loaded = run_folder.load_predictor, []
+    monkeypatch.setattr(run_folder, "load_predictor", lambda *run: loaded.append(run) or load(*run))
+    both, alone, names = tmp_path / "both", tmp_path / "alone", ("choice", "velocity")
+    assert decode(untrained, "--target=choice,velocity,choice", "--protocol=split", f"--out={both}") == 0
+    assert len(loaded) == 1
+    written = {str(path.relative_to(both)) for path in both.rglob("*") if path.is_file()}
+    kinds = ("decoding_{}.json", "decoding_{}.html", "figures/decoding_{}.png")
+    assert written == {kind.format(name) for kind in kinds for name in names}
+    reports = {name: read_json(both / f"decoding_{name}.json") for name in names}
+    assert [reports[name]["target"] for name in names] == list(names)
+    for name in names:
+        assert f"Decoding {name}" in (both / f"decoding_{name}.html").read_text()
+        assert decode(untrained, f"--target={name}", "--protocol=split", f"--out={alone}") == 0
+        assert read_json(alone / "decoding.json") == reports[name]
+    assert f"the decoding of choice that was here is kept: {alone / 'decoding_choice.json'}" in capsys.readouterr().out
+    assert read_json(alone / "decoding_choice.json") == reports["choice"]  # not overwritten by that of velocity
+    assert "Decoding choice" in (alone / "decoding_choice.html").read_text()
+    assert sorted(path.name for path in (alone / "figures").iterdir()) == ["decoding.png", "decoding_choice.png"]
+
+
+def test_names_that_would_share_a_file_are_refused():
+    assert decode_report.files_of(["a b"])["a b"].record == "decoding.json"
+    assert decode_report.files_of(["a/../b", "c"])["a/../b"].page == "decoding_a_.._b.html"
+    with pytest.raises(InputError, match="--target: a b, a/b would share a file"):
+        decode_report.files_of(["a b", "c", "a/b"])
+
+
 @pytest.fixture
 def spikes_as_latents(monkeypatch):
     """Spikes stand in for the model's latents; what is made of them is as ever."""
@@ -219,6 +248,8 @@ def test_a_signal_of_each_bin(run, tmp_path, option):
     [
         (["--target=chioce"], "did you mean choice"),
         (["--target=same"], "constant"),
+        (["--target=choice,same"], "constant"),
+        (["--target=,"], "--target names nothing"),
         (["--target=leak"], "in other words"),
         (["--target=rare"], "fewer than the 5 folds"),
         (["--target=ends", "--fold_by=block"], "no trial of class 'True' is left to fit"),
