@@ -229,7 +229,11 @@ VERBS = {
         _file("--out", "DIR", required=True),
         _option("--task", type=_names, metavar="NAME,...", help="default: all four"),
         _option(
-            "--format", dest="file_format", default="npz", metavar="npz|nwb", help="default: npz"
+            "--format",
+            dest="file_format",
+            default="npz",
+            metavar="npz|nwb|answers",
+            help="default: npz",
         ),
     ),
     "export": (

@@ -132,27 +132,28 @@ class Pretrained:
         Raises:
             InputError: as in `embed`; fewer than two units or groups.
         """
-        num_groups = whole_number(num_groups, "num_groups", 2)
-        _require_session(session)
+        _require_two(session, num_groups)
+        return _rates_hz(self.predictor(session), session, num_groups)
+
+    def spread(self, session: Session, *, num_groups: int = 8) -> np.ndarray:
+        """How far the members of an ensemble are apart: standard deviation over them of `rates`.
+
+        Args:
+            session, num_groups: as in `rates`.
+
+        Returns:
+            float32 [total_bins, N], in Hz; NaN where `rates` are.
+
+        Raises:
+            InputError: as in `rates`; one model, which has no members.
+        """
+        members = settings.members_of(self.weights.config)
         require(
-            session.num_units >= 2,
-            f"session {session.session_id} has 1 unit; one is inferred from others, so two are "
-            "needed",
+            members > 1, "one model has no spread; train several with neurojax train --ensemble=K"
         )
-        model = self.predictor(session)
-        rates_hz = np.full(session.counts.shape, np.nan, np.float32)
-        group = np.random.default_rng(0).permutation(session.num_units) % num_groups
-        for number in np.unique(group):
-            hidden = group == number
-            log_counts = np.full(session.counts.shape, np.nan, np.float32)
-            for trials, batch, query in _passes(model, session, hidden):
-                predicted = np.asarray(model.log_rates(batch, query))[0]
-                _scatter(log_counts, predicted[..., : session.num_units], session, trials)
-            rates_hz[:, hidden] = np.exp(log_counts[:, hidden]) / np.float32(session.bin_size_s)
-        seen = entries_of(session.validity, *session.counts.shape)
-        if seen is not None:
-            rates_hz[~seen] = np.nan
-        return rates_hz
+        _require_two(session, num_groups)
+        each = self.predictor(session).each_member
+        return np.std([_rates_hz(one, session, num_groups) for one in each], axis=0, ddof=1)
 
     def adapt(
         self,
@@ -235,6 +236,33 @@ def _passes(model: Predictor, session: Session, hidden_units: np.ndarray) -> Ite
     at_most = min(TRIALS_PER_PASS, len(trials))
     size = passes.size_within_memory(model, session, at_most)
     return passes.over(model, session, trials, hidden_units, NEURON, size)
+
+
+def _rates_hz(model: Predictor, session: Session, num_groups: int) -> np.ndarray:
+    """See `Pretrained.rates`."""
+    rates_hz = np.full(session.counts.shape, np.nan, np.float32)
+    group = np.random.default_rng(0).permutation(session.num_units) % num_groups
+    for number in np.unique(group):
+        hidden = group == number
+        log_counts = np.full(session.counts.shape, np.nan, np.float32)
+        for trials, batch, query in _passes(model, session, hidden):
+            predicted = np.asarray(model.log_rates(batch, query))[0]
+            _scatter(log_counts, predicted[..., : session.num_units], session, trials)
+        rates_hz[:, hidden] = np.exp(log_counts[:, hidden]) / np.float32(session.bin_size_s)
+    seen = entries_of(session.validity, *session.counts.shape)
+    if seen is not None:
+        rates_hz[~seen] = np.nan
+    return rates_hz
+
+
+def _require_two(session: Session, num_groups: int) -> None:
+    """Raises InputError for fewer than two groups or units: one is inferred from others."""
+    whole_number(num_groups, "num_groups", 2)
+    _require_session(session)
+    require(
+        session.num_units >= 2,
+        f"session {session.session_id} has 1 unit; one is inferred from others, so two are needed",
+    )
 
 
 def _require_session(given: object) -> None:

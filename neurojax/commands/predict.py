@@ -8,14 +8,17 @@ from pathlib import Path
 import numpy as np
 
 from neurojax.commands.predicted_nwb import predictions_as_nwb, require_pynwb
-from neurojax.data.session import TEST, Session
+from neurojax.data.session import TEST, TRAIN, Session
+from neurojax.data.store import trained_trials
+from neurojax.data.store.answers import write_answers
 from neurojax.errors import require
-from neurojax.evals import activity, protocols, scorable, spikes
+from neurojax.evals import activity, leaks, protocols, scorable, spikes
+from neurojax.evals.answers import answers_of
 from neurojax.files import require_writable, write_bytes
 from neurojax.runs.progress import Progress
 from neurojax.train import run_folder
 
-FORMATS = ("npz", "nwb")
+FORMATS = ("npz", "nwb", "answers")
 
 
 def predict(
@@ -26,20 +29,27 @@ def predict(
     task: tuple[str, ...] | None = None,
     file_format: str = "npz",
 ) -> None:
-    """Writes <out>/<session_id>.npz for every session, or <out>/<session_id>.nwb.
+    """Writes <out>/<session_id>.npz for every session, or <out>/<session_id>.nwb; or answers for
+    a student to learn from, see `write_answers_of`.
 
     Sessions that the run has no rows for, or without a test trial, are counted and left out.
 
     An .npz file holds, per task, `<task>_rates_hz`, float32 [test trials, bins, units] in Hz, as an
     .nwb file does (`predicted_nwb.predictions_as_nwb`), and `<task>`, the same in expected spikes
-    per bin, which earlier versions wrote alone. Both are NaN where the task does not score, and
-    where a unit was not observed: then `observed`, bool of the same shape, says which. Beside them:
+    per bin, which earlier versions wrote alone. Of an ensemble `<task>_rates_hz_spread` is the
+    standard deviation over its members of their rates, in Hz; one model has none. All are NaN where
+    the task does not score, and where a unit was not observed: then `observed`, bool of the same
+    shape, says which. Beside them:
     `unit_of_values` (name: unit, one a line), trial_id, unit_id, split, bin_size_s, config_hash.
 
     Raises:
         InputError: no run, unknown task or format, other bins, or no session that can be predicted.
     """
     require(file_format in FORMATS, f"format={file_format!r}; expected {' or '.join(FORMATS)}")
+    if file_format == "answers":
+        require(task is None, "--task is of predictions; answers are to all tasks, leave it out")
+        write_answers_of(Path(folder), data, Path(out))
+        return
     if file_format == "nwb":
         require_pynwb()
     tasks = task or protocols.TASKS
@@ -62,23 +72,59 @@ def predict(
     size = spikes.trials_per_pass(model, dataset, config["eval"], what="prediction")
     with Progress(len(dataset.sessions), "predicting", unit="sessions") as progress:
         for number, session in enumerate(dataset.sessions):
-            arrays = activity.predict_session(model, session, tasks, trials_per_pass=size)
+            found = activity.predict_with_spread(model, session, tasks, trials_per_pass=size)
             write = predictions_as_npz if file_format == "npz" else predictions_as_nwb
-            content = write(session, arrays, session.trials_of(TEST), manifest["config_hash"])
+            trials = session.trials_of(TEST)
+            content = write(session, found[0], trials, manifest["config_hash"], found[1])
             write_bytes(Path(out) / f"{session.session_id}.{file_format}", content)
             progress.update(number + 1)
     print(f"wrote {len(dataset.sessions)} files to {out}")
+    if model.recipe.members == 1:
+        print("no spread beside the rates: one model; train with --ensemble=K for one")
+
+
+def write_answers_of(folder: Path, data: Path | None, out: Path) -> None:
+    """Writes a run's answers to the fixed questions about the train trials of every session, see
+    `data.store.answers`, for configs/student.py.
+
+    Raises:
+        InputError: no run, other bins, a run that has seen test trials, or no session of it.
+    """
+    config = run_folder.read_run(folder)
+    require_writable(out, folder=True)
+    dataset = scorable.usable(run_folder.data_of(config, data))
+    dataset = scorable.known_to_run(folder, dataset, protocols.MTM)
+    # What has seen a test trial would tell its student of it.
+    leaks.require_unseen(dataset.sessions, trained_trials.read(folder), dataset.digests)
+    model, manifest = run_folder.load_predictor(folder, config, dataset)
+    size = spikes.trials_per_pass(model, dataset, config["eval"], what="answers")
+    answerer = {
+        "name": f"run of {model.recipe.members} x {model.recipe.model.name}",
+        "sha256": manifest["config_hash"],
+        "step": manifest["step"],
+    }
+    with Progress(len(dataset.sessions), "answering", unit="sessions") as progress:
+        for number, session in enumerate(dataset.sessions):
+            trials = session.trials_of(TRAIN)
+            found = answers_of(model, session, trials, answerer, trials_per_pass=size)
+            write_answers(out, session, found)
+            progress.update(number + 1)
+    print(f"wrote answers of {len(dataset.sessions)} sessions to {out}")
 
 
 def predictions_as_npz(
-    session: Session, predictions: Mapping, trial_ids: np.ndarray, config_hash: str
+    session: Session,
+    predictions: Mapping,
+    trial_ids: np.ndarray,
+    config_hash: str,
+    spread: Mapping | None = None,
 ) -> bytes:
     """Bytes of an .npz file; see `predict`."""
     content = io.BytesIO()
-    rates_hz = {
-        f"{task}_rates_hz": expected / np.float32(session.bin_size_s)
-        for task, expected in predictions.items()
-    }
+    width = np.float32(session.bin_size_s)
+    rates_hz = {f"{task}_rates_hz": expected / width for task, expected in predictions.items()}
+    for task, apart in (spread or {}).items():
+        rates_hz[f"{task}_rates_hz_spread"] = apart / width
     units = {name: "Hz" for name in rates_hz} | dict.fromkeys(predictions, "spikes per bin")
     if session.validity is not None:
         rates_hz["observed"] = session.entry_valid(trial_ids)

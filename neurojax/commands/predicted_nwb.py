@@ -27,20 +27,27 @@ def require_pynwb() -> None:
 
 
 def predictions_as_nwb(
-    session: Session, predictions: Mapping[str, np.ndarray], trial_ids: np.ndarray, config_hash: str
+    session: Session,
+    predictions: Mapping[str, np.ndarray],
+    trial_ids: np.ndarray,
+    config_hash: str,
+    spread: Mapping[str, np.ndarray] | None = None,
 ) -> bytes:
     """Bytes of an NWB file with a series of rates for each task, the units and the trials.
 
     `processing/predicted_rates/<task>_rates_hz` holds float32 [time, N] in Hz, NaN where the task
     does not score and where a unit was not observed, with the start of each bin as timestamps;
     column k is row k of the table `units` beside it. Trials come in order of time on the session's
-    clock. Where they share time, as trials without a clock do, they are laid end to end.
+    clock. Where they share time, as trials without a clock do, they are laid end to end. Of an
+    ensemble `<task>_rates_hz_spread` beside each series is the standard deviation over its members.
 
     Args:
         session: the recording.
         predictions: task -> float32 [trials, T, N], expected spikes per bin.
         trial_ids: int64 [trials], of which trials.
         config_hash: of the run that predicted.
+        spread: task -> float32 [trials, T, N], standard deviation over the members of an ensemble
+            of their expected spikes per bin; None of one model.
     """
     import h5py
     import pynwb
@@ -72,18 +79,24 @@ def predictions_as_nwb(
         name=_MODULE, description=f"predictions of neurojax, config {config_hash}"
     )
     module.add(_units(session))
-    for task, expected in predictions.items():
+    series = [(f"{task}_rates_hz", task, "", values) for task, values in predictions.items()]
+    series += [
+        (f"{task}_rates_hz_spread", task, "standard deviation over members of the ensemble, ", sd)
+        for task, sd in (spread or {}).items()
+    ]
+    for name, task, what, expected in series:
         rates_hz = expected[order][valid] / np.float32(session.bin_size_s)  # [time, N]
-        series = pynwb.TimeSeries(
-            name=f"{task}_rates_hz",
-            data=H5DataIO(rates_hz, compression="gzip", chunks=True),
-            timestamps=bin_starts_s,
-            unit="Hz",
-            description=f"task {task}, bins of {session.bin_size_s * 1000:g} ms; NaN where it does "
-            "not score, or the unit was not observed",
-            comments="column k is row k of units beside it; timestamps are the starts of bins",
+        module.add(
+            pynwb.TimeSeries(
+                name=name,
+                data=H5DataIO(rates_hz, compression="gzip", chunks=True),
+                timestamps=bin_starts_s,
+                unit="Hz",
+                description=f"{what}task {task}, bins of {session.bin_size_s * 1000:g} ms; NaN "
+                "where it does not score, or the unit was not observed",
+                comments="column k is row k of units beside it; timestamps are the starts of bins",
+            )
         )
-        module.add(series)
     content = io.BytesIO()
     with h5py.File(content, "w") as file, warnings.catch_warnings():
         # pynwb 3: bytes have no name

@@ -13,6 +13,7 @@ Source: Zhang et al. 2024, section 4; evals.protocols says what is scored.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -79,6 +80,31 @@ def predict_session(
             log_rates = passes.whole(questions[0].visible, kind.scheme, hidden_bins)
         predictions[task] = np.where(scored, np.exp(log_rates), np.float32(np.nan))
     return predictions
+
+
+def predict_with_spread(
+    model: Model, session: Session, tasks: Sequence[str] | None = None, **options: Any
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray] | None]:
+    """Predictions, and how far the members of an ensemble are apart.
+
+    Args:
+        model, session, tasks, options: as of `predict_session`.
+
+    Returns:
+        (task -> float32 [trials, T, N], expected spikes per bin: of an ensemble those of the mean
+        log-rate; task -> float32 [trials, T, N], standard deviation over members of their expected
+        spikes per bin). NaN where the protocol does not score. One model has no spread: None.
+    """
+    members = getattr(model, "each_member", [model])  # a stand-in for a model is one
+    if len(members) == 1:
+        return predict_session(model, session, tasks, **options), None
+    each = [predict_session(member, session, tasks, **options) for member in members]
+    rates, spread = {}, {}
+    for task in list(each[0]):
+        stacked = np.stack([found.pop(task) for found in each])
+        rates[task] = np.exp(np.log(stacked).mean(0))
+        spread[task] = stacked.std(0, ddof=1)  # members are a sample of the seeds there could be
+    return rates, spread
 
 
 def beside_held_out(

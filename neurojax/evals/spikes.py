@@ -36,12 +36,13 @@ from neurojax.evals import (
     leaks,
     oracle,
     over_sessions,
-    protocol_record,
     protocols,
     reliability,
     scorable,
     scoring,
+    spread,
     trust,
+    with_stack,
 )
 from neurojax.evals.baselines import NAMES
 from neurojax.report import page, run_report, terminal
@@ -62,7 +63,7 @@ def about(settings: Mapping[str, Any]) -> dict[str, Any]:
         settings: the `eval` block of a config.
 
     Returns:
-        see `protocol_fields`.
+        see `protocols.fields`.
 
     Raises:
         InputError: an entry is missing or of a wrong type, an unknown protocol or baseline, a size
@@ -74,8 +75,9 @@ def about(settings: Mapping[str, Any]) -> dict[str, Any]:
     known = f"choose from {', '.join(NAMES)}; write --config.eval.baselines=a,b (no brackets)"
     for name in baseline_scores.names_of(settings["baselines"]):
         require(name in NAMES, f"eval.baselines names {name!r}; {known}")
+    with_stack.require_sound(settings)
     _require_sizes(settings)
-    return protocol_fields(protocol)
+    return protocols.fields(protocol)
 
 
 def _require_sizes(settings: Mapping[str, Any]) -> None:
@@ -94,12 +96,6 @@ def _require(settings: Mapping[str, Any], name: str, kind: type) -> None:
         isinstance(value, kind) and not isinstance(value, bool),
         f"eval.{name}={value!r}; expected a {kind.__name__}, got a {type(value).__name__}",
     )
-
-
-def protocol_fields(protocol: protocols.Protocol) -> dict[str, Any]:
-    """Name, hash and content of a protocol, as a record of scores keeps them."""
-    named = {"protocol": protocol.name, "protocol_hash": protocols.protocol_hash(protocol)}
-    return named | {"protocol_record": protocol_record.as_json(protocol)}
 
 
 def prepare(
@@ -195,7 +191,7 @@ def _session(
     model, session: Session, protocol: protocols.Protocol, settings, seed: int, baselines, best
 ) -> tuple[dict[str, Any], Mapping[str, Any]]:
     """(block of a session in evaluation.json, predicted spikes per bin of each task)."""
-    predictions = activity.predict_session(
+    predictions, apart = activity.predict_with_spread(
         model, session, protocol=protocol, trials_per_pass=settings["trials_per_pass"]
     )
     boot = {"seed": seed, "num_boot": settings["num_boot"]}
@@ -212,9 +208,13 @@ def _session(
         **ceilings(session, score, protocol),
         "notes": protocols.notes(session, protocol)
         + [few_shot.NOTE] * bool(protocol.read_out_tasks),
+        **spread.of_session(session, predictions, apart, **boot),
         **trust.of_session(model, session, predictions, sums, settings, seed, protocol),
         "paired": scoring.compare_with_best(sums, best, baselines.excess, **boot),
     }
+    if settings.get("mixed_with") and baselines.stack is not None:
+        given = (model, session, predictions, baselines, best, protocol, settings)
+        block |= with_stack.of_session(*given, boot)
     return block, predictions
 
 
@@ -315,6 +315,8 @@ def show(evaluation: Mapping[str, Any], log: Log = print) -> None:
     log(terminal.terminal_table(evaluation))
     for line in note_lines(evaluation["sessions"]):
         log(line)
+    if apart := spread.line(evaluation):
+        log(apart)
     if leak := drift_note.line(evaluation):
         log(f"warning: {leak}")
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from neurojax import files
 from neurojax.evals import protocols, tables
-from neurojax.report import page, report_blocks, trust_blocks
+from neurojax.report import page, report_blocks, spread_block, trust_blocks
 from neurojax.report.figures import style
 
 _WIDE = ("first_look", "rate_maps")
@@ -149,6 +149,7 @@ def _report(
         *trust_blocks.signs(evaluation),
         *trust_blocks.drift_warning(evaluation),
         *trust_blocks.calibration_table(evaluation),
+        *spread_block.spread_table(evaluation),
         *trust_blocks.region_table(evaluation),
         *(
             [shown["first_look"]]

@@ -1,5 +1,6 @@
 """A trained state as a function of (batch, query): what evaluation receives instead of a model."""
 
+import copy
 import functools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -71,6 +72,25 @@ class Predictor:
             functools.partial(_outputs, recipe=recipe), static_argnames=("wanted", "num_samples")
         )
 
+    @functools.cached_property
+    def each_member(self) -> list["Predictor"]:
+        """The members of an ensemble one by one, which share one program; of one model itself."""
+        if self.recipe.members == 1:
+            return [self]
+        recipe = self.recipe._replace(members=1)
+        outputs = jax.jit(
+            functools.partial(_outputs, recipe=recipe), static_argnames=("wanted", "num_samples")
+        )
+        found = []
+        for number in range(self.recipe.members):
+            member = copy.copy(self)
+            member.recipe, member._outputs = recipe, outputs
+            trained = (self.params, self.tables, self.buffers)
+            own = jax.tree.map(lambda leaf, number=number: leaf[number], trained)
+            member.params, member.tables, member.buffers = own
+            found.append(member)
+        return found
+
     def asked_as(self, scheme: int) -> int:
         """See `objectives.interface.asked_as`; models without schemes take any."""
         return asked_as(scheme, self.schemes)
@@ -95,6 +115,10 @@ class Predictor:
     def mean(self, batch: Batch, query) -> jax.Array:
         """The expected target: spikes per bin, or the probability of each class."""
         return heads.named(self.recipe.head).mean(self._compute(batch, query, "natural").natural)
+
+    def nats(self, batch: Batch, query) -> jax.Array:
+        """-log of the probability of every target entry: float32 nats, the shape of the target."""
+        return self._compute(batch, query, "nats").natural
 
     def log_rates(self, batch: Batch, query: Query) -> jax.Array:
         """All units: float32 [G, b, T, N], log of the expected spikes per bin."""
@@ -136,6 +160,9 @@ def _outputs(
     outputs = forward.outputs(trained, batch, query, recipe, num_samples=num_samples, key=key)
     # What is not returned is not computed: XLA drops the read-out of a pass for latents.
     natural = outputs.natural if "natural" in wanted else None
+    if wanted == "nats":  # reduced here: logits over a vocabulary are too large to bring home
+        target = recipe.objective.module.target(batch)
+        natural = heads.named(recipe.head).nll(outputs.natural, target)
     states = (
         outputs.states.astype(jnp.float32)
         if "states" in wanted and outputs.states is not None

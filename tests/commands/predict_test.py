@@ -7,8 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import neurojax as nj
 from neurojax import main
-from neurojax.evals import protocols, spikes
+from neurojax.data.session import TRAIN
+from neurojax.data.store.answers import read_answers
+from neurojax.data.store.dataset import open_dataset
+from neurojax.data.synthetic import animals as synthetic
+from neurojax.errors import InputError
+from neurojax.evals import activity, protocols, spikes
+from neurojax.runs.restore import newest_manifest
+from neurojax.train import run as train_run
+from tests.train.identity_test import CHECKOUT, SPEC, plain, train_command, write_root
 
 CONFIG = Path(__file__).resolve().parent.parent.parent / "configs" / "mtm.py"
 TINY = [
@@ -46,3 +55,53 @@ def test_predictions_of_a_recording_score_the_same_under_the_independent_scorer(
     assert set(entry["calibration"]) == set(protocols.TASKS) == set(entry["trial_sums"]["tasks"])
     assert 0 < entry["psth_reliability"] < 1
     assert {block["baseline"] for block in entry["paired"].values()} == {"train_mean"}
+
+
+def test_an_ensemble_predicts_with_its_spread_and_answers_for_a_student(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(train_run, "evaluate_run", lambda *arguments, **options: {})
+    root = write_root(tmp_path / "root", [plain(session) for session in synthetic.make_sessions(SPEC, seed=0)[:2]])
+    teacher, answers, student = tmp_path / "teacher", tmp_path / "answers", tmp_path / "student"
+    assert main.main([*train_command(teacher, root), "--ensemble=2"]) == 0
+    assert main.main(["predict", f"--workdir={teacher}", f"--out={tmp_path / 'out'}", "--task=co_smoothing"]) == 0
+
+    session = open_dataset(root).sessions[0]
+    model = nj.load(teacher)
+    with np.load(tmp_path / "out" / f"{session.session_id}.npz") as file:
+        rates_hz, spread_hz = file["co_smoothing_rates_hz"], file["co_smoothing_rates_hz_spread"]
+        assert "co_smoothing_rates_hz_spread: Hz" in file["unit_of_values"]
+    each = [
+        activity.predict_session(one, session, ["co_smoothing"])["co_smoothing"] / session.bin_size_s
+        for one in model.predictor(session).each_member
+    ]
+    np.testing.assert_allclose(rates_hz, np.sqrt(each[0] * each[1]), rtol=1e-4)  # the mean log-rate
+    np.testing.assert_allclose(spread_hz, np.abs(each[0] - each[1]) / np.sqrt(2), rtol=1e-3, atol=1e-4)
+    spread, rates = model.spread(session, num_groups=2), model.rates(session, num_groups=2)
+    assert spread.shape == rates.shape == session.counts.shape and spread.dtype == np.float32
+    assert (np.isfinite(spread) == np.isfinite(rates)).all() and spread.max() > 0
+
+    assert main.main(["predict", f"--workdir={teacher}", f"--out={answers}", "--format=answers"]) == 0
+    found = read_answers(answers, session)
+    assert found.trial_id.tolist() == session.trials_of(TRAIN).tolist()
+    assert found.answerer["sha256"] == newest_manifest(teacher / "checkpoints")["config_hash"]
+    learned = train_command(student, root, f"data.answers={answers}")
+    learned[1] = f"--config={CHECKOUT / 'configs' / 'student.py'}"
+    assert main.main(learned) == 0
+    capsys.readouterr()
+    assert main.main(["predict", f"--workdir={student}", f"--out={tmp_path / 'one'}", "--task=forward"]) == 0
+    assert "no spread beside the rates: one model; train with --ensemble=K" in capsys.readouterr().out
+    with np.load(tmp_path / "one" / f"{session.session_id}.npz") as file:
+        assert not [name for name in file if name.endswith("spread")]
+    with pytest.raises(InputError, match="one model has no spread; train several"):
+        nj.load(student).spread(session)
+
+
+def test_a_teacher_that_has_seen_test_trials_does_not_answer(tmp_path, monkeypatch):
+    """Its student would know them; here the split is another one than the teacher was trained with."""
+    monkeypatch.setattr(train_run, "evaluate_run", lambda *arguments, **options: {})
+    session = plain(synthetic.make_sessions(SPEC, seed=0)[0])
+    root, other = write_root(tmp_path / "root", [session]), tmp_path / "other"
+    write_root(other, [session.with_fields(split=np.roll(session.split, 7))])
+    assert main.main(train_command(tmp_path / "run", root)) == 0
+    command = ["predict", f"--workdir={tmp_path / 'run'}", f"--data={other}", f"--out={tmp_path / 'answers'}"]
+    assert main.main([*command, "--format=answers"]) == 2
+    assert not (tmp_path / "answers").exists()

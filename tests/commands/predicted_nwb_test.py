@@ -98,3 +98,18 @@ def test_trials_that_share_time_lie_end_to_end():
     assert not trial_clock(overlapping, session.trials_of(TEST))[1]
     touching = dataclasses.replace(session, trial_start_s=np.array([1.0, 9.0, 5.0, 9.0 - 0.1199, 11.0]))
     assert trial_clock(touching, session.trials_of(TEST))[1]
+
+
+def test_the_spread_of_an_ensemble_stands_beside_its_rates(tmp_path):
+    session = make_session()
+    predictions = predicted(session)
+    apart = {task: 0.25 * values for task, values in predictions.items()}
+    path = tmp_path / "day1.nwb"
+    path.write_bytes(predictions_as_nwb(session, predictions, session.trials_of(TEST), "c0ffee", apart))
+    assert not pynwb.validate(path=str(path))
+    with pynwb.NWBHDF5IO(path, "r") as reader:
+        rates = reader.read().processing["predicted_rates"]
+        for task in predictions:
+            series = rates[f"{task}_rates_hz_spread"]
+            assert series.unit == "Hz" and "standard deviation over members" in series.description
+            np.testing.assert_allclose(series.data[:], 0.25 * rates[f"{task}_rates_hz"].data[:], rtol=1e-6)
