@@ -6,6 +6,8 @@ together. A run of fewer than that, before a line of metrics, a validation, a sa
 another shape, takes the same program: the number of its steps is an argument.
 """
 
+import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -29,7 +31,7 @@ class Feed(NamedTuple):
     Attributes:
         make: batch index -> tree of numpy arrays: a batch, or what a device needs to gather it.
         place: such a tree, or a stack of them, -> the same on the devices.
-        unpack: (placed tree, resident) -> Batch; runs inside jit.
+        unpack: (placed tree, resident) -> Batch; runs inside jit. Hashable.
         resident: counts held on the devices.
     """
 
@@ -55,7 +57,7 @@ def feed_of(source: Source, config: LoopConfig, mesh: Mesh) -> Feed:
             groups = len(jax.tree.leaves(batch.trials)[0])
             return sharding.place_batch(mesh, batch, source.trials_per_batch // groups)
 
-        return Feed(gather, place, lambda batch, resident: batch)
+        return Feed(gather, place, _as_made)
     require(
         hasattr(source, "layout"),
         "data.placement=device holds spike counts only; set data.placement=host",
@@ -67,14 +69,29 @@ def feed_of(source: Source, config: LoopConfig, mesh: Mesh) -> Feed:
     def indices(index):
         return placement.gather_indices(sessions, layout, resident, source.plan(index))
 
-    def gather_on_device(made, chunks):
-        batch = placement.gather_on_device(chunks, layout.num_bins, *made)
-        # Gathered from counts that every device holds, shared as a batch from the host would be.
-        return jax.lax.with_sharding_constraint(batch, sharding.batch_shardings(mesh, batch))
-
     return Feed(
-        indices, lambda made: sharding.replicate(mesh, made), gather_on_device, resident.chunks
+        indices,
+        lambda made: sharding.replicate(mesh, made),
+        _OnDevice(layout.num_bins, mesh),
+        resident.chunks,
     )
+
+
+def _as_made(batch: Batch, resident: tuple) -> Batch:
+    return batch
+
+
+@dataclasses.dataclass(frozen=True)
+class _OnDevice:
+    """Gathers a batch where the counts lie; equal for runs of one shape, which share a program."""
+
+    num_bins: int
+    mesh: Mesh
+
+    def __call__(self, made, chunks) -> Batch:
+        batch = placement.gather_on_device(chunks, self.num_bins, *made)
+        # Gathered from counts that every device holds, shared as a batch from the host would be.
+        return jax.lax.with_sharding_constraint(batch, sharding.batch_shardings(self.mesh, batch))
 
 
 class Dispatch(NamedTuple):
@@ -148,37 +165,53 @@ def program(
         where there are any.
     """
 
+    leaves, structure = jax.tree.flatten(places)
+    driven = (config.microbatches, config.steps_per_dispatch)
+    compiled = _compiled(run_step, recipe, *driven, feed.unpack, tuple(leaves), structure)
+    if config.steps_per_dispatch == 1:
+        return lambda state, run, votes: compiled(state, feed.place(run.made), feed.resident, votes)
+    return lambda state, run, votes: compiled(
+        state, feed.place(run.made), np.int32(run.length), feed.resident, votes
+    )
+
+
+@functools.lru_cache(maxsize=8)
+def _compiled(step_taken, recipe, parts, steps_per_dispatch, unpack, leaves, structure):
+    """One step, or several, under jit; a second run of the same kind in one process takes the same.
+
+    Args:
+        step_taken: `run_step`.
+        recipe, parts, steps_per_dispatch, unpack: static, see `program` and `Feed`.
+        leaves, structure: shardings of the state, flat.
+    """
+
     def step_of(state, made, resident, votes):
-        state, sums = run_step(state, feed.unpack(made, resident), recipe, config.microbatches)
+        state, sums = step_taken(state, unpack(made, resident), recipe, parts)
         # The largest vote, inside the program: all processes learn of it after the same step.
         return state, sums if votes is None else sums | {"stop": votes.max()}
 
     def steps_of(state, made, length, resident, votes):
+        traced_once = jax.jit(step_of, inline=True)
+
         def step(number, carried):
             state, kept = carried
             batch = jax.tree.map(lambda stack: stack[number], made)
-            state, sums = step_of(state, batch, resident, votes)
+            state, sums = traced_once(state, batch, resident, votes)
             return state, {name: kept[name].at[number].set(value) for name, value in sums.items()}
 
         # The loop carries a row of sums for each step; their shapes come from tracing one step.
         one = jax.tree.map(lambda stack: stack[0], made)
-        _, shapes = jax.eval_shape(step_of, state, one, resident, votes)
+        _, shapes = jax.eval_shape(traced_once, state, one, resident, votes)
         kept = {
-            name: jnp.zeros((config.steps_per_dispatch, *leaf.shape), leaf.dtype)
+            name: jnp.zeros((steps_per_dispatch, *leaf.shape), leaf.dtype)
             for name, leaf in shapes.items()
         }
         # `length` is traced: a short run takes the program of a full one.
         return jax.lax.fori_loop(0, length, step, (state, kept))
 
     # Donated: the new state takes the memory of the old one.
-    options = {"donate_argnums": 0, "out_shardings": (places, None)}
-    if config.steps_per_dispatch == 1:
-        single = jax.jit(step_of, **options)
-        return lambda state, run, votes: single(state, feed.place(run.made), feed.resident, votes)
-    several = jax.jit(steps_of, **options)
-    return lambda state, run, votes: several(
-        state, feed.place(run.made), np.int32(run.length), feed.resident, votes
-    )
+    options = {"donate_argnums": 0, "out_shardings": (jax.tree.unflatten(structure, leaves), None)}
+    return jax.jit(step_of if steps_per_dispatch == 1 else steps_of, **options)
 
 
 def sums_of_steps(run: Dispatch, sums: dict[str, jax.Array]) -> list[dict[str, np.ndarray]]:

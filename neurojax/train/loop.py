@@ -18,7 +18,13 @@ from neurojax.runs.writer import MetricsWriter, SilentWriter
 from neurojax.train import dispatch, microbatches, sharding, validation
 from neurojax.train.config import LoopConfig
 from neurojax.train.log_window import LogWindow
-from neurojax.train.state import TrainState, init_run, steps_taken, with_fitted_rows
+from neurojax.train.state import (
+    TrainState,
+    abstract_run,
+    init_run,
+    steps_taken,
+    with_fitted_rows,
+)
 from neurojax.train.step import Recipe
 
 
@@ -44,7 +50,7 @@ def abstract_state(recipe: Recipe, facts: Facts, mesh: jax.sharding.Mesh, rules=
         facts: of the source; of its means only the number is used.
         mesh, rules: see train.sharding.
     """
-    shapes = jax.eval_shape(functools.partial(init_run, recipe, facts), facts.mean_counts)
+    shapes = abstract_run(recipe, facts)
     return jax.tree.map(
         lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),
         shapes,

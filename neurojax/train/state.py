@@ -1,6 +1,7 @@
 """Everything a run is, besides its config and data: one pytree that the checkpoint holds whole."""
 
 import dataclasses
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -79,6 +80,11 @@ def init_run(recipe, facts: Facts, mean_counts: Any) -> TrainState:
     return jax.vmap(lambda seed: init_state(seed, recipe, known))(seeds)
 
 
+def abstract_run(recipe, facts: Facts) -> TrainState:
+    """Shapes and dtypes of `init_run`, nothing computed."""
+    return _copied(_run_shapes(recipe, *_without_numbers(facts)))
+
+
 def with_fitted_rows(state: TrainState, recipe, source: Source) -> TrainState:
     """The state, with those tables that the model fits to the training trials before it starts."""
     fit = getattr(recipe.model.module, "fitted_rows", None)
@@ -101,21 +107,48 @@ def abstract_weights(
 
 def abstract_trained(model, facts: Facts, members: int = 1) -> dict[str, Any]:
     """`abstract_weights` by name, the buffers beside them: all that a prediction needs."""
+    module = model.module
+    found = _weight_shapes(module.init, module.tables, model.config, *_without_numbers(facts))
+    if members == 1:
+        return _copied(found)
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct((members, *leaf.shape), leaf.dtype), found
+    )
 
+
+# Shapes without numbers: no memory is taken, whatever the size of the model. To trace a model takes
+# half a second, and a run asks several times: hence each once.
+
+
+@functools.lru_cache(maxsize=64)
+def _run_shapes(recipe, facts: Facts, means) -> TrainState:
+    return jax.eval_shape(functools.partial(init_run, recipe, facts), means)
+
+
+@functools.lru_cache(maxsize=64)
+def _weight_shapes(init, specs_of, config, facts: Facts, means) -> dict[str, Any]:
     def weights(mean_counts):
         # Any key will do: shapes do not depend on it.
         known, key = dataclasses.replace(facts, mean_counts=mean_counts), jax.random.key(0)
-        params, buffers = model.module.init(key, model.config, known)
-        tables = init_tables(key, model.module.tables(model.config), known)
+        params, buffers = init(key, config, known)
+        tables = init_tables(key, specs_of(config), known)
         return {"params": params, "tables": tables, "buffers": buffers}
 
-    # Shapes without numbers: no memory is taken, whatever the size of the model.
-    shapes = jax.eval_shape(weights, facts.mean_counts)
-    if members == 1:
-        return shapes
-    return jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct((members, *leaf.shape), leaf.dtype), shapes
-    )
+    return jax.eval_shape(weights, means)
+
+
+def _without_numbers(facts: Facts) -> tuple[Facts, jax.ShapeDtypeStruct | None]:
+    """(facts without their means, shape of these): what shapes depend on, hashable."""
+    means = facts.mean_counts
+    if means is None:
+        return facts, None
+    shape = jax.ShapeDtypeStruct(np.shape(means), jnp.result_type(means))
+    return dataclasses.replace(facts, mean_counts=None), shape
+
+
+def _copied(shapes: Any) -> Any:
+    """The same in new containers: what is remembered is nobody's to change."""
+    return jax.tree.map(lambda leaf: leaf, shapes)
 
 
 def init_tables(

@@ -1,7 +1,5 @@
 """Validation in training: the objective's questions, summed on the device, fixed masks."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -27,7 +25,6 @@ class Validator:
         means = source.facts.mean_counts
         # The host's: any mesh may take it.
         self._null = None if means is None else np.asarray(jnp.log(jnp.asarray(means)))
-        self._sums = jax.jit(functools.partial(_sums, recipe=recipe))
 
     def __call__(self, state: TrainState) -> dict[str, float]:
         """`validation/<question>_<score>` of the head; empty without validation trials."""
@@ -35,8 +32,15 @@ class Validator:
         for number, name in enumerate(self._recipe.objective.module.VALIDATED):
             parts = [
                 jax.device_get(
-                    self._sums(
-                        state.params, state.tables, state.buffers, self._null, batch, index, number
+                    _compiled_sums(
+                        state.params,
+                        state.tables,
+                        state.buffers,
+                        self._null,
+                        batch,
+                        index,
+                        number,
+                        recipe=self._recipe,
                     )
                 )
                 for index, batch in enumerate(self._batches)
@@ -70,3 +74,7 @@ def _sums(params, tables, buffers, null_log_means, batch: Batch, index, number, 
     return head.sums(
         natural, objective.module.target(batch), objective.module.asked(query, batch), null
     )
+
+
+# Of the module, not of a validator: runs of one recipe in one process share the programs.
+_compiled_sums = jax.jit(_sums, static_argnames="recipe")

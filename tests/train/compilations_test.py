@@ -16,8 +16,9 @@ BATCHES = configs_for_tests.batching_config(sessions_per_batch=2, trials_per_bat
 
 @pytest.fixture
 def compiled():
-    """Names of the programs compiled while the test runs."""
+    """Names of the programs compiled while the test runs, as in a new process."""
     names = []
+    jax.clear_caches()  # runs of one recipe share their programs
 
     def listen(event, duration_s, **facts):
         if event == COMPILED:
