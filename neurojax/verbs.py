@@ -242,7 +242,45 @@ VERBS = {
         _file("--out", "DIR", required=True),
         _option("--licence", metavar="TEXT", help="of the weights, e.g. CC-BY-4.0"),
     ),
+    "adapt": (
+        "Give recordings that a model never saw rows of their own, without training or with little.",
+        _file("--from", "RUN", dest="source", required=True, help="workdir, or a folder of export"),
+        _file("--data", "ROOT", dest="root", required=True),
+        _file("--out", "DIR", required=True, help="workdir of the new run"),
+        _option(
+            "--steps",
+            type=int,
+            default=0,
+            metavar="N",
+            help="training steps from there; default: 0",
+        ),
+        _option("--dry_run", action="store_true", help="print sizes and memory, write nothing"),
+    ),
     "doctor": ("Verify a run's checkpoints, files and versions.", WORKDIR),
+    "import": (
+        "Make a run of public weights.",
+        _option("kind", metavar="KIND", help="gpt2, or llama (Mistral, too)"),
+        _file("path", "PATH", help="a folder with config.json, safetensors and tokenizer.json"),
+        _file("--out", "DIR", required=True),
+    ),
+    "scaling": (
+        "Draw a learning curve over runs, fit it, and say what may be expected of more.",
+        _file("runs", "RUN", nargs="+", help="workdirs, or one CSV file of points"),
+        _option(
+            "--axis",
+            required=True,
+            metavar="NAME",
+            help="sessions, trials, units, minutes, people, parameters, steps; a column of the CSV",
+        ),
+        _option("--score", metavar="NAME", help="path into evaluation.json, or a column"),
+        _option(
+            "--at", type=_numbers, metavar="SIZE,...", help="default: 2, 10 and 100 times more"
+        ),
+        _option("--forms", type=_names, metavar="NAME,...", help="default: four (docs/curves.md)"),
+        _option("--limit", type=_numbers, metavar="LOW,HIGH", help="what the curve may end at"),
+        _option("--seed", type=int, default=0, metavar="N"),
+        _file("--out", "DIR", default=Path("."), help="default: here"),
+    ),
     "check-experiment": (
         "An experiment's observed numbers beside the expected ones; exit 2 outside tolerance.",
         _option("experiment", nargs="?", metavar="ID", help="a folder of experiments/"),
