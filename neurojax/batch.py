@@ -20,7 +20,9 @@ class Batch(NamedTuple):
     Spikes (data.sources.spikes) have
         trials: counts uint8 or uint16 [G, b, T, N], bin_valid bool [G, b, T],
             trial_id int32 [G, b], the trial's index in its session; and, only where a session of
-            the run was not observed throughout, entry_valid bool [G, b, T, N], see `entry_valid`.
+            the run was not observed throughout, entry_valid bool [G, b, T, N], see `entry_valid`,
+            and pattern_bin int32 [G, b, S], where the bins of no trial have more than S patterns
+            of watched units: a bin of each.
         groups: unit_valid bool [G, N], region_id int32 [G, N] (-1 unknown), unit_row int32 [G, N],
             session_row int32 [G], rows of the unit and session tables. A padded unit's `unit_row`
             lies past the end of the tables (read with fill, written with drop; -1 would wrap).

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from neurojax.batch import Batch
+from neurojax.data.observed import pattern_bins, worth_sorting
 from neurojax.data.region_names import one_spelling
 from neurojax.data.session import TRAIN, Session, names_a_region
 from neurojax.errors import require
@@ -58,6 +59,7 @@ class Layout:
         region_id: per session int32 [N], -1 for unknown.
         counts_dtype: smallest dtype that holds every session's counts.
         all_observed: whether every unit was watched in every bin of every session.
+        num_patterns: of watched units that a trial has at most, see `observed.worth_sorting`.
     """
 
     session_ids: tuple[str, ...]
@@ -70,6 +72,7 @@ class Layout:
     region_id: tuple[np.ndarray, ...]
     counts_dtype: np.dtype
     all_observed: bool = True
+    num_patterns: int | None = None
     _padded: dict[tuple[int, int], np.ndarray] = dataclasses.field(
         default_factory=dict, repr=False, compare=False
     )
@@ -114,13 +117,14 @@ class Layout:
         ids = {label: index for index, label in enumerate(labels)}
         ends = np.cumsum([session.num_units for session in sessions])
         places = np.asarray([rows[session.session_id][0] for session in sessions], np.int32)
+        num_bins = int(max(session.trial_num_bins.max() for session in sessions))
         return cls(
             session_ids=tuple(session.session_id for session in sessions),
             session_row=places,
             first_row=starts[places],
             num_units=np.asarray([session.num_units for session in sessions]),
             total_units=int(starts[-1]),
-            num_bins=int(max(session.trial_num_bins.max() for session in sessions)),
+            num_bins=num_bins,
             regions=tuple(labels),
             region_id=tuple(
                 np.asarray([ids.get(label, -1) for label in own.tolist()], np.int32)
@@ -128,6 +132,7 @@ class Layout:
             ),
             counts_dtype=np.result_type(*(session.recorded.dtype for session in sessions)),
             all_observed=all(session.validity is None for session in sessions),
+            num_patterns=worth_sorting([session.most_patterns for session in sessions], num_bins),
         )
 
 
@@ -292,21 +297,22 @@ def gather(
     batch = static_fields(layout, plan).with_trials(counts=counts, bin_valid=bin_valid)
     if layout.all_observed:
         return batch
-    observed = observed_entries(sessions, layout, plan)
-    np.multiply(counts, observed, out=counts)
-    return batch.with_trials(entry_valid=observed)
+    masks = observed_entries(sessions, layout, plan)
+    np.multiply(counts, masks["entry_valid"], out=counts)
+    return batch.with_trials(**masks)
 
 
 def observed_entries(
     sessions: Sequence[Session] | Mapping[int, Session], layout: Layout, plan: Plan
-) -> np.ndarray:
-    """`entry_valid` of a plan, bool [G, b, T, N]; see `batch.entry_valid`."""
+) -> dict[str, np.ndarray]:
+    """`entry_valid` and, where it is worth it, `pattern_bin` of a plan: see `batch.Batch`."""
     observed = np.zeros((*plan.trial.shape, layout.num_bins, plan.width), bool)
     for group, (session, trials) in enumerate(zip(plan.session, plan.trial, strict=True)):
         recording = sessions[session]
-        own = recording.entry_valid(trials, layout.num_bins)
-        observed[group, :, :, : recording.num_units] = own
-    return observed
+        observed[group, ..., : recording.num_units] = recording.entry_valid(trials, layout.num_bins)
+    number = layout.num_patterns
+    shown = {} if number is None else {"pattern_bin": pattern_bins(observed, number)}
+    return {"entry_valid": observed} | shown
 
 
 def session_batch(

@@ -13,6 +13,7 @@ import numpy as np
 # A bin counts as observed when no more than this share of it sticks out: clocks round.
 _TOLERATED_SHARE = 0.05
 _CHUNK_UNITS = 64
+MOST_PATTERNS = 8  # of watched units, that the bins of a trial are sorted into
 EVERYTHING = np.array([[-np.inf, np.inf]])  # intervals of what was always observed
 EVERYTHING.setflags(write=False)
 # A population is taken as switched off when it says nothing for so long, and so much was due.
@@ -265,3 +266,44 @@ class Index:
         steps[trial, np.maximum(self._start[which] - origin, 0), unit] += 1
         steps[trial, np.minimum(self._stop[which] - origin, limit), unit] -= 1
         return np.cumsum(steps, axis=1, dtype=np.int8)[:, :num_bins] > 0
+
+    def most_patterns(self, starts: np.ndarray, lengths: np.ndarray, limit: int) -> int:
+        """The most patterns of watched units that the bins of one trial have, of trials that begin
+        at bin `starts` [K] and have `lengths` [K] bins; bins that nobody watched have none. More
+        than `limit` are not counted to the end."""
+        edges = np.unique(np.concatenate([self._start % self._stride, self._stop % self._stride]))
+        changes = np.searchsorted(edges, starts + lengths) - np.searchsorted(edges, starts, "right")
+        most = 1
+        for trial in np.flatnonzero(changes):  # in most recordings gaps lie between trials
+            own = slice(trial, trial + 1)
+            watched = self.entries(starts[own], lengths[own], int(lengths[trial]))[0]
+            packed = np.packbits(watched[watched.any(1)], axis=1)
+            most = max(most, len(np.unique(packed, axis=0)))
+            if most > limit:
+                break
+        return most
+
+
+def worth_sorting(most_patterns: Sequence[int], num_bins: int) -> int | None:
+    """The most patterns of watched units in a trial, of sessions with so many each; None where all
+    sessions were watched throughout, or where patterns are nearly as many as bins."""
+    most = max(most_patterns)
+    return most if 0 < most <= min(MOST_PATTERNS, max(num_bins // 2, 1)) else None
+
+
+def pattern_bins(observed: np.ndarray, number: int) -> np.ndarray:
+    """The first bin of each pattern of watched units that a trial has, int32 [G, b, S].
+
+    Args:
+        observed: bool [G, b, T, N]; bins that nobody watched have no pattern.
+        number: S, no fewer than any trial has; what a trial lacks is some bin.
+    """
+    done = ~observed.any(-1)  # [G, b, T]
+    bins = np.empty((*observed.shape[:2], number), np.int32)
+    for place in range(number):
+        first = np.argmin(done, axis=-1)
+        bins[..., place] = first
+        if place + 1 < number:
+            pattern = np.take_along_axis(observed, first[..., None, None], axis=2)  # [G, b, 1, N]
+            done |= (observed == pattern).all(-1)
+    return bins

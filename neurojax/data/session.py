@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from neurojax.data.observed import Index, ObservedIntervals
+from neurojax.data.observed import MOST_PATTERNS, Index, ObservedIntervals
 from neurojax.errors import InputError
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
@@ -252,6 +252,15 @@ class Session:
     def _observed(self) -> Index:
         """Looks up observed entries; only where some are not."""
         return Index(self.validity, len(self.recorded), self.num_units)
+
+    @functools.cached_property
+    def most_patterns(self) -> int:
+        """The most patterns of watched units that the bins of one trial have, above
+        `observed.MOST_PATTERNS` not counted to the end; 0 where all were watched throughout."""
+        if self.validity is None:
+            return 0
+        starts, lengths = self.trial_start_bin, self.trial_num_bins
+        return self._observed.most_patterns(starts, lengths, MOST_PATTERNS)
 
     def entry_valid(self, trial_ids: np.ndarray, num_bins: int | None = None) -> np.ndarray:
         """Entries of trials that were observed, bool [trials, T, N], padded as `gather_trials`

@@ -64,6 +64,9 @@ class SpikeInputs(NamedTuple):
             are asked about that one alone; None otherwise.
         observed: bool [G, b, T, N], entries that were recorded; None where all of them were, so
             that nothing is computed for them.
+        pattern_bin: int32 [G, b, S], where `observed` has no more than S patterns of units in the
+            bins of a trial, a bin of each; bins in which nothing was recorded have any. None where
+            each bin may have a pattern of its own.
     """
 
     counts: jax.Array
@@ -73,6 +76,7 @@ class SpikeInputs(NamedTuple):
     scheme: jax.Array
     left_out: jax.Array | None = None
     observed: jax.Array | None = None
+    pattern_bin: jax.Array | None = None
 
     def visible(self) -> jax.Array:
         """Entries the model may read, bool [G, b, T, N]."""

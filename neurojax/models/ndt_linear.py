@@ -56,10 +56,7 @@ def apply(
     # Around the mean rate: a hidden unit, set to zero below, then stands at its mean.
     centred = inputs.counts.astype(dtype) - base_rates[:, None, None].astype(dtype)
     latents = stitcher.read_in(rows, jnp.where(visible, centred, 0))
-    shown = ~inputs.hidden_units if inputs.observed is None else visible
-    latents = stitcher.posterior(
-        rows, latents, shown, base_rates, config.posterior_noise, inputs.left_out
-    )
+    latents = _posterior(rows, latents, inputs, visible, base_rates, config.posterior_noise)
     states = ndt.bin_states(weights, latents, inputs, config, train, key)
     states = states + _linear_path(params, latents, inputs, config)
     if inputs.left_out is not None:  # a unit that is hidden has no history of its own
@@ -75,6 +72,21 @@ def apply(
         alone = jax.random.bernoulli(jax.random.fold_in(key, 1), config.own_alone_share, shape)
         reads_states = ~(alone & (inputs.scheme == CAUSAL)[..., None])
     return Outputs(stitcher.log_rates(rows, states, None, own_drive, reads_states), states)
+
+
+def _posterior(rows, latents, inputs: SpikeInputs, visible, *known) -> jax.Array:
+    """`stitcher.posterior` with as few matrices as bins have patterns of visible units; a hidden
+    bin reads nothing, so that any of them will do for it."""
+    if inputs.observed is None:
+        return stitcher.posterior(rows, latents, ~inputs.hidden_units, *known, inputs.left_out)
+    if inputs.pattern_bin is None:
+        return stitcher.posterior(rows, latents, visible, *known)
+    watched = jnp.take_along_axis(inputs.observed, inputs.pattern_bin[..., None], axis=2)
+    shown = watched & ~inputs.hidden_units[:, :, None]  # [G, b, S, N]
+    if shown.shape[2] == 1:
+        return stitcher.posterior(rows, latents, shown[:, :, 0], *known)
+    same = (inputs.observed[:, :, None] == watched[:, :, :, None]).all(-1)  # [G, b, S, T]
+    return stitcher.posterior_by_pattern(rows, latents, shown, jnp.argmax(same, axis=2), *known)
 
 
 def _linear_path(params, latents: jax.Array, inputs: SpikeInputs, config: Config) -> jax.Array:

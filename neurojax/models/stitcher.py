@@ -66,7 +66,7 @@ def posterior(
     Args:
         latents: [G, b, T, K], from `read_in` of centred visible counts.
         visible: bool [G, b, N], units; or [G, b, T, N], entries, where some were not observed:
-            then each bin has a matrix of its own.
+            then each bin has a matrix of its own, see also `posterior_by_pattern`.
         base_rates: float32 [G, N], spikes per bin; padding units have zero rows.
         noise: noise over signal, positive.
         left_out: int32 [G, b] where all trials of a group see the same units but for one each, this
@@ -106,6 +106,33 @@ def posterior(
     solved = jax.scipy.linalg.cho_solve(factor, jnp.swapaxes(centred, -1, -2))
     # 1 + noise gives the plain sum back where all units are visible and W' W = I.
     return (bias + (1 + noise) * jnp.swapaxes(solved, -1, -2)).astype(latents.dtype)  # [G, b, T, K]
+
+
+def posterior_by_pattern(
+    rows,
+    latents: jax.Array,
+    visible: jax.Array,
+    pattern_of_bin: jax.Array,
+    base_rates: jax.Array,
+    noise: float,
+) -> jax.Array:
+    """`posterior` where the bins of a trial have few patterns of visible units: a matrix of each.
+
+    Args:
+        latents, base_rates, noise: see `posterior`.
+        visible: bool [G, b, S, N], the patterns.
+        pattern_of_bin: int [G, b, T], which of them a bin has.
+    """
+    groups, trials, patterns, units = visible.shape
+    flat = visible.reshape(groups, trials * patterns, units)
+    # Every bin under every pattern: the patterns are few, and products cost less than matrices.
+    found = posterior(rows, jnp.repeat(latents, patterns, axis=1), flat, base_rates, noise)
+    found = found.reshape(groups, trials, patterns, *latents.shape[2:])
+    own = [
+        jnp.where((pattern_of_bin == number)[..., None], found[:, :, number], 0)
+        for number in range(patterns)
+    ]
+    return sum(own[1:], own[0])  # [G, b, T, K]
 
 
 def base_rates(rows: dict[str, jax.Array]) -> jax.Array:

@@ -195,6 +195,7 @@ def inputs(batch: Batch, query: Any, config: Config) -> SpikeInputs:
         scheme=query.scheme,
         left_out=query.left_out,
         observed=batch.trials.get("entry_valid"),
+        pattern_bin=batch.trials.get("pattern_bin"),
     )
 
 

@@ -87,8 +87,8 @@ def inputs(batch: Batch, query: Query, config: Config) -> SpikeInputs:
     # Zero before the model sees them: no path through it can leak a hidden count.
     counts = jnp.where(recorded(query.visible(), batch), batch.trials["counts"], 0)
     hidden = (query.hidden_units, query.hidden_bins, query.scheme, query.left_out)
-    observed = batch.trials.get("entry_valid")
-    return SpikeInputs(counts, batch.trials["bin_valid"], *hidden, observed)
+    observed = (batch.trials.get("entry_valid"), batch.trials.get("pattern_bin"))
+    return SpikeInputs(counts, batch.trials["bin_valid"], *hidden, *observed)
 
 
 def loss(apply, head, weights, batch: Batch, query: Query, step, key, config: Config) -> LossSums:

@@ -39,15 +39,17 @@ def inputs(batch: Batch, query: Query, config: Config) -> SpikeInputs:
     counts = jnp.where(recorded(query.visible(), batch), batch.trials["counts"], 0)
     one_later = [(0, 0), (0, 0), (1, 0), (0, 0)]
     counts = jnp.pad(counts[:, :, :-1], one_later)
-    observed = batch.trials.get("entry_valid")
+    observed, pattern_bin = batch.trials.get("entry_valid"), batch.trials.get("pattern_bin")
     if observed is not None:
         observed = jnp.pad(observed[:, :, :-1], one_later)
+    if pattern_bin is not None:  # what only the last bin has, no bin has now
+        pattern_bin = jnp.minimum(pattern_bin + 1, counts.shape[2] - 1)
     hidden_bins = jnp.pad(
         query.hidden_bins[..., :-1], [(0, 0), (0, 0), (1, 0)], constant_values=True
     )
     scheme = jnp.full_like(query.scheme, CAUSAL)
     hidden = (query.hidden_units, hidden_bins, scheme, query.left_out)
-    return SpikeInputs(counts, batch.trials["bin_valid"], *hidden, observed)
+    return SpikeInputs(counts, batch.trials["bin_valid"], *hidden, observed, pattern_bin)
 
 
 def loss(apply, head, weights, batch: Batch, query: Query, step, key, config: Config) -> LossSums:

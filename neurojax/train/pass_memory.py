@@ -16,7 +16,13 @@ class PassSize(NamedTuple):
     memory_mb: float
 
 
-def bytes_per_trial(model: Any, num_bins: int, num_units: int, all_observed: bool = True) -> int:
+def bytes_per_trial(
+    model: Any,
+    num_bins: int,
+    num_units: int,
+    all_observed: bool = True,
+    num_patterns: int | None = None,
+) -> int:
     """An upper estimate for one trial of `num_bins` bins and `num_units` padded units, in bytes.
 
     Counts and results of two passes, since the next is under way while one is fetched; arrays over
@@ -27,6 +33,7 @@ def bytes_per_trial(model: Any, num_bins: int, num_units: int, all_observed: boo
         model: config of a model.
         num_bins, num_units: T, N.
         all_observed: False where a mask of the entries comes along, see `batch.entry_valid`.
+        num_patterns: see `data.batching.Layout`.
     """
     whole_arrays = 4 if type(model) is ndt.Config else 10
     # Counts (1 byte) and results (4) of two passes, and float32 arrays of the same shape.
@@ -38,8 +45,12 @@ def bytes_per_trial(model: Any, num_bins: int, num_units: int, all_observed: boo
         )
         size += num_bins * per_bin + 2 * 4 * model.num_heads * num_bins**2
     if isinstance(model, ndt_linear.Config):
-        # of the posterior: a matrix a trial, or one a bin where each bin has units of its own
-        size += 3 * 4 * model.read_in_width**2 * (1 if all_observed else num_bins)
+        # of the posterior: a matrix a trial, or as many as it has patterns of watched units, under
+        # each of which every bin is read, or one a bin
+        matrices = 1 if all_observed else num_patterns or num_bins
+        size += 3 * 4 * model.read_in_width**2 * matrices
+        if 1 < matrices < num_bins:
+            size += 2 * 4 * model.read_in_width * num_bins * matrices
     return size
 
 
@@ -61,6 +72,7 @@ def require_one_trial(recipe, source, memory_mb: int) -> None:
         at_most=1,
         members=recipe.members,
         all_observed=layout is None or layout.all_observed,
+        num_patterns=None if layout is None else layout.num_patterns,
     )
 
 
@@ -74,6 +86,7 @@ def trials_that_fit(
     num_devices: int = 1,
     members: int = 1,
     all_observed: bool = True,
+    num_patterns: int | None = None,
 ) -> PassSize:
     """Trials of a forward pass: `at_most` or what memory holds, as many on every device.
 
@@ -85,12 +98,12 @@ def trials_that_fit(
         at_most: `eval.trials_per_pass`.
         num_devices: that share the trials.
         members: of an ensemble, which predict at the same time.
-        all_observed: see `bytes_per_trial`.
+        all_observed, num_patterns: see `bytes_per_trial`.
 
     Raises:
         InputError: not one trial fits.
     """
-    size = members * bytes_per_trial(model, num_bins, num_units, all_observed)
+    size = members * bytes_per_trial(model, num_bins, num_units, all_observed, num_patterns)
     on_each = int(memory_mb * 2**20 // size)
     require(
         on_each >= 1,

@@ -81,7 +81,7 @@ def gather_indices(sessions: Sequence[Session], layout: Layout, resident: Reside
     )
     batch = static_fields(layout, plan)
     if not layout.all_observed:  # a byte an entry from the host: a mask is not kept on the device
-        batch = batch.with_trials(entry_valid=observed_entries(sessions, layout, plan))
+        batch = batch.with_trials(**observed_entries(sessions, layout, plan))
     return batch, indices
 
 

@@ -68,9 +68,7 @@ class Predictor:
         placed = jax.device_put((params, tables, buffers or {}), sharding.replicated(self._mesh))
         self.params, self.tables, self.buffers = placed
         # The weights are an argument of the program: as constants each program would hold a copy.
-        self._outputs = jax.jit(
-            functools.partial(_outputs, recipe=recipe), static_argnames=("wanted", "num_samples")
-        )
+        self._outputs = _program(recipe)
 
     @functools.cached_property
     def each_member(self) -> list["Predictor"]:
@@ -78,13 +76,10 @@ class Predictor:
         if self.recipe.members == 1:
             return [self]
         recipe = self.recipe._replace(members=1)
-        outputs = jax.jit(
-            functools.partial(_outputs, recipe=recipe), static_argnames=("wanted", "num_samples")
-        )
         found = []
         for number in range(self.recipe.members):
             member = copy.copy(self)
-            member.recipe, member._outputs = recipe, outputs
+            member.recipe, member._outputs = recipe, _program(recipe)
             trained = (self.params, self.tables, self.buffers)
             own = jax.tree.map(lambda leaf, number=number: leaf[number], trained)
             member.params, member.tables, member.buffers = own
@@ -106,6 +101,7 @@ class Predictor:
             num_devices=self._mesh.shape["data"],
             members=self.recipe.members,
             all_observed=self.layout.all_observed,
+            num_patterns=self.layout.num_patterns,
         )
 
     def __call__(self, batch: Batch, query: Query, *, num_samples: int = 1, key=None) -> Outputs:
@@ -152,6 +148,13 @@ class Predictor:
         trained = (self.params, self.tables, self.buffers)
         placed = jax.tree.map(place, query)
         return self._outputs(trained, batch, placed, key, wanted=wanted, num_samples=num_samples)
+
+
+@functools.lru_cache(maxsize=32)
+def _program(recipe: Recipe):
+    """`_outputs` under jit; predictors of one recipe share what is compiled."""
+    static = ("wanted", "num_samples")
+    return jax.jit(functools.partial(_outputs, recipe=recipe), static_argnames=static)
 
 
 def _outputs(

@@ -101,10 +101,57 @@ def test_batches_say_what_was_observed_and_the_device_gathers_the_same():
         np.testing.assert_array_equal(found.trials[name], array, err_msg=name)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**16), st.integers(1, 4), st.integers(1, 12), st.integers(1, 70))
+def test_patterns_of_watched_units_are_counted_and_shown(seed, number, num_bins, num_units):
+    """Bins that nobody watched have none; a bin of each pattern stands for all bins that have it."""
+    rng = np.random.default_rng(seed)
+    trials = 5
+    patterns = rng.random((trials, number, num_units)) < rng.choice([0.0, 0.5, 0.9])
+    which = rng.integers(0, number, (trials, num_bins))
+    entries = np.take_along_axis(patterns, which[..., None], axis=1)  # [trials, T, N]
+    flat = entries.reshape(-1, num_units)
+    intervals = observed.intervals_of(flat)
+    if intervals is None:
+        return
+    starts, lengths = np.arange(trials) * num_bins, np.full(trials, num_bins)
+    different = [len({row.tobytes() for row in own if row.any()}) for own in entries]
+    index = observed.Index(intervals, *flat.shape)
+    assert index.most_patterns(starts, lengths, 100) == max(1, *different)
+    if max(different) > 1:
+        assert 1 < index.most_patterns(starts, lengths, 1) <= max(different)
+    shown = observed.pattern_bins(entries[None], max(1, *different))
+    assert shown.shape == (1, trials, max(1, *different)) and shown.dtype == np.int32
+    for own, bins in zip(entries, shown[0], strict=True):
+        assert {row.tobytes() for row in own[bins] if row.any()} == {row.tobytes() for row in own if row.any()}
+
+
+def test_batches_show_patterns_where_trials_have_few():
+    """A probe that dies between trials leaves one a trial; entries at random leave too many to sort."""
+    seen = np.ones((12, 9, 6), bool)
+    seen[6:, :, :3] = False  # a probe that dies between two trials
+    seen[2, 3:5] = False  # nobody watched for a while
+    facts = {"bin_size_s": 0.02, "session_id": "day", "split": np.full(12, TRAIN)}
+
+    def batch_of(seen):
+        session = from_counts(np.ones((12, 9, 6), int), observed=seen, **facts)
+        layout = Layout.of([session])
+        return layout.num_patterns, batching.session_batch(session, layout, np.arange(12), 8)
+
+    number, batch = batch_of(seen)
+    assert number == 1 and batch.trials["pattern_bin"].shape == (1, 12, 1)
+    within = seen.copy()
+    within[8, 4:, 3] = False
+    number, batch = batch_of(within)
+    assert number == 2 and batch.trials["pattern_bin"][0, 8].tolist() == [0, 4]
+    number, batch = batch_of(np.random.default_rng(0).random(seen.shape) < 0.7)
+    assert number is None and "pattern_bin" not in batch.trials and "entry_valid" in batch.trials
+
+
 def test_a_dataset_observed_throughout_has_no_mask():
     session = from_counts(np.ones((4, 5, 2), int), bin_size_s=0.02, session_id="day", observed=np.ones((4, 5), bool))
     layout = Layout.of([session])
-    assert session.validity is None and layout.all_observed
+    assert session.validity is None and layout.all_observed and layout.num_patterns is None
     assert "entry_valid" not in batching.session_batch(session, layout, np.arange(4), 4).trials
 
 

@@ -22,9 +22,13 @@ SIZES = dict(read_in_width=16, width=32, num_layers=2, num_heads=2, mlp_width=64
 PLAIN, RICH = ndt_config(**SIZES, positions="learned"), linear_config(**SIZES, positions="learned")
 
 
-@pytest.mark.parametrize("all_observed", [True, False], ids=["whole", "in part"])
+@pytest.mark.parametrize(
+    ("all_observed", "num_patterns"),
+    [(True, None), (False, None), (False, 2)],
+    ids=["whole", "in part", "two patterns"],
+)
 @pytest.mark.parametrize("config", [PLAIN, RICH], ids=["ndt", "ndt_linear"])
-def test_the_estimate_bounds_what_a_compiled_pass_allots(config, all_observed):
+def test_the_estimate_bounds_what_a_compiled_pass_allots(config, all_observed, num_patterns):
     num_bins, num_units, num_trials = 40, 128, 32
     counts = np.ones((3, num_bins, num_units), np.uint8)
     session = from_counts(counts, bin_size_s=0.02, session_id="rat", split=[0, 1, 2])
@@ -33,6 +37,8 @@ def test_the_estimate_bounds_what_a_compiled_pass_allots(config, all_observed):
     batch = batching.gather([session], source.layout, plan)
     if not all_observed:
         batch = batch.with_trials(entry_valid=np.ones(batch.trials["counts"].shape, bool))
+    if num_patterns:
+        batch = batch.with_trials(pattern_bin=np.zeros((1, num_trials, num_patterns), np.int32))
     units, bins = np.zeros((1, num_trials, num_units), bool), np.zeros((1, num_trials, num_bins), bool)
     query = Query(units, bins, np.zeros((1, num_trials), np.int32))
     recipe = predictor.Recipe(model_of(config), objective_of(mtm_config()))
@@ -41,7 +47,7 @@ def test_the_estimate_bounds_what_a_compiled_pass_allots(config, all_observed):
     compiled = jax.jit(outputs).lower(trained, batch, query, None).compile()
     found = compiled.memory_analysis()
     allotted = found.temp_size_in_bytes + found.output_size_in_bytes + batch.trials["counts"].nbytes
-    estimate = num_trials * bytes_per_trial(config, num_bins, num_units, all_observed)
+    estimate = num_trials * bytes_per_trial(config, num_bins, num_units, all_observed, num_patterns)
     assert allotted <= estimate <= 8 * allotted
 
 
