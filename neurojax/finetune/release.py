@@ -92,7 +92,9 @@ def write(
     if weights.trained is not None:
         trained_trials.write(folder, (), weights.trained)
     config = {name: weights.config[name] for name in workdir.OF_WEIGHTS}
-    config["data"] = dict(config["data"]) | {"root": ""}
+    # Where things lie on this computer is of no use elsewhere, and nobody's business.
+    places = {name: "" for name in ("root", "answers") if name in config["data"]}
+    config["data"] = dict(config["data"]) | places
     write_json(
         folder / CONFIG_NAME,
         {

@@ -15,6 +15,7 @@ from neurojax.data.store.dataset import open_dataset
 from neurojax.data.synthetic import animals as synthetic
 from neurojax.errors import InputError
 from neurojax.evals import activity, protocols, spikes
+from neurojax.finetune import release, weights
 from neurojax.runs.restore import newest_manifest
 from neurojax.train import run as train_run
 from tests.train.identity_test import CHECKOUT, SPEC, plain, train_command, write_root
@@ -86,6 +87,8 @@ def test_an_ensemble_predicts_with_its_spread_and_answers_for_a_student(tmp_path
     learned = train_command(student, root, f"data.answers={answers}")
     learned[1] = f"--config={CHECKOUT / 'configs' / 'student.py'}"
     assert main.main(learned) == 0
+    release.write(tmp_path / "shared", weights.read_run(student, print), "a card", None)
+    assert str(tmp_path) not in (tmp_path / "shared" / "config.json").read_text()
     capsys.readouterr()
     assert main.main(["predict", f"--workdir={student}", f"--out={tmp_path / 'one'}", "--task=forward"]) == 0
     assert "no spread beside the rates: one model; train with --ensemble=K" in capsys.readouterr().out
