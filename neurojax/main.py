@@ -17,12 +17,13 @@ from neurojax.verbs import VERBS
 
 CONFIG_HELP = """
 config options:
-  --config=FILE:ARG        a declaration, e.g. configs/mtm.py:size=tiny,preset=improved
+  --config=FILE:ARG        a declaration, e.g. configs/mtm.py:size=tiny,preset=improved, or the name
+                           of one that comes with neurojax: mtm:size=tiny; a path wins
   --config.BLOCK.KEY=VALUE overrides one entry, e.g. --config.optimizer.learning_rate=3e-4
 """
 
 # verbs that run compiled programs, and those that ask JAX for devices
-COMPUTES = ("train", "evaluate", "baselines", "decode", "predict")
+COMPUTES = ("train", "evaluate", "baselines", "decode", "predict", "adapt")
 ON_DEVICES = (*COMPUTES, "export")
 
 
@@ -119,7 +120,7 @@ def _run(argv: Sequence[str]) -> None:
         from neurojax.commands import compilations
 
         compilations.keep_compiled()
-    name = verb.replace("-", "_")
+    name = "import_weights" if verb == "import" else verb.replace("-", "_")  # a word of Python
     run = getattr(importlib.import_module(f"neurojax.commands.{name}"), name)
     if verb != "train":
         if verb in ON_DEVICES:

@@ -89,7 +89,11 @@ def numbers(version: str) -> list[int]:
 def test_versions_agree():
     citation = (CHECKOUT / "CITATION.cff").read_text()
     assert re.search(r"^version: (\S+)$", citation, re.M)[1] == neurojax.__version__
-    assert f"\n## {neurojax.__version__}" in (CHECKOUT / "CHANGELOG.md").read_text()
+    newest = re.search(r"^## (\S+)", (CHECKOUT / "CHANGELOG.md").read_text(), re.M)[1]
+    assert newest == neurojax.__version__  # release notes begin with this version
+    assert (
+        re.search(r'^title: "neurojax: (.+)"$', citation, re.M)[1].lower() == setup()["metadata"]["description"].lower()
+    )
     assert setup()["metadata"]["version"] == "attr: neurojax.__version__"
 
 

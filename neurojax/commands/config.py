@@ -13,6 +13,7 @@ from typing import Any
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
+from neurojax.commands import declarations
 from neurojax.errors import InputError, require
 from neurojax.runs import workdir
 
@@ -21,7 +22,8 @@ def load(arguments: Sequence[str]) -> dict[str, Any]:
     """Reads a declaration and applies overrides.
 
     Args:
-        arguments: `--config=FILE:ARG` once, then any number of `--config.BLOCK.KEY=VALUE`.
+        arguments: `--config=FILE:ARG` once, then any number of `--config.BLOCK.KEY=VALUE`. FILE is
+            a path, or else the name of a declaration that comes with neurojax: `mtm`.
 
     Returns:
         a plain nested dict.
@@ -34,10 +36,10 @@ def load(arguments: Sequence[str]) -> dict[str, Any]:
     require(
         len(named) == 1,
         f"{len(named)} declarations given with --config=FILE, expected one; try "
-        "--config=configs/mtm.py:size=tiny",
+        "--config=mtm:size=tiny",
     )
     name, *argument = named[0].removeprefix("--config=").split(":", 1)
-    config = _declared(Path(name), argument)
+    config = _declared(_file_of(name), argument)
     for override in arguments:
         if override != named[0]:
             config = _override(config, override)
@@ -46,12 +48,25 @@ def load(arguments: Sequence[str]) -> dict[str, Any]:
     return plain
 
 
+def _file_of(name: str) -> Path:
+    """The file of a path, or of a name in configs/; a path that is there wins."""
+    path = Path(name)
+    if path.is_file():
+        return path
+    try:
+        known = {one.stem: one for one in sorted(declarations.folder("configs").glob("*.py"))}
+    except InputError:
+        known = {}
+    stem = path.name.removesuffix(".py")
+    if path.name == name and stem in known:
+        return known[stem]
+    there = f", or one of those that come with neurojax: {', '.join(known)}" if known else ""
+    meant = f"; did you mean --config={stem}?" if stem in known else ""
+    raise InputError(f"config {name} does not exist; name a file{there}{meant}")
+
+
 def _declared(path: Path, argument: Sequence[str]) -> ConfigDict:
     """What get_config of a file returns for the text after the colon, if any."""
-    require(
-        path.is_file(),
-        f"config {path} does not exist; configs are in the repository's configs/ folder",
-    )
     spec = importlib.util.spec_from_file_location("declaration", path)
     require(
         spec is not None,
