@@ -77,13 +77,13 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.model = ConfigDict(
         SIZES[size]
         | dict(
-            name="ndt" if size == "tiny" else "ndt_linear",
+            name="ndt_linear",
             num_positions=0,
             num_session_rows=0,
             positions="rotary",
             bin_mask_token=True,
-            dropout_embed=0.1 if size == "tiny" else 0.3,
-            dropout=0.1 if size == "tiny" else 0.3,
+            dropout_embed=0.3,
+            dropout=0.3,
             dropout_attention=0.0,
             init="scaled",
             read_in_init="principal",
@@ -91,15 +91,16 @@ def get_config(arg: str | None = None) -> ConfigDict:
             attention="xla",  # "flash" for trials of thousands of bins
             remat="none",
             unroll=1,
+            posterior_noise=0.5,
+            own_alone_share=0.3,
         )
-        | ({} if size == "tiny" else dict(posterior_noise=0.5, own_alone_share=0.3))
     )
     config.objective = ConfigDict(
         dict(
             name="mtm",
             schemes="neuron,causal,intra_region,inter_region",
             per_trial=True,
-            neuron_ratio=0.3,
+            neuron_ratio=0.5,
             causal_ratio=0.3,
             causal_span_share=0.1,
             intra_ratio=0.3,
@@ -160,8 +161,7 @@ def make_faithful(config: ConfigDict) -> None:
     """The released model, hyper-parameters, loss, schedule and initialisation."""
     config.data.update(sessions_per_batch=1, trials_per_batch=16)
     for name in ("posterior_noise", "own_alone_share"):
-        if name in config.model:
-            del config.model[name]
+        del config.model[name]
     config.model.update(
         name="ndt",
         num_session_rows=40,
@@ -174,9 +174,14 @@ def make_faithful(config: ConfigDict) -> None:
         read_in_init="random",
     )
     config.objective.update(
-        per_trial=False, causal_ratio=0.6, causal_span_share=0.0, region_size_power=0.0
+        per_trial=False,
+        neuron_ratio=0.3,
+        causal_ratio=0.6,
+        causal_span_share=0.0,
+        region_size_power=0.0,
+        reduction="sum",
+        size_power=0.0,
     )
-    config.objective.update(reduction="sum", size_power=0.0)
     config.optimizer.update(
         learning_rate=1e-4, decay_everything=True, row_weight_decay=0.01, clip_norm=0.0
     )

@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "heads": ("errors", "scores"),
     "analysis": ("errors", "scores", "analysis"),  # numbers to numbers
     "models": ("errors", "ranges", *WORDS, "models"),  # no loss, no file
-    "models.first_rows": ("data.session", "facts"),  # reads training trials, on the host
+    "models.first_rows": ("data.session", "facts", "models.roots"),  # reads training trials, on the host
     "models.lfads": ("errors", "ranges", *WORDS, "models", "data.session"),  # the same, for its own rows
     "objectives": (
         "errors",
@@ -60,6 +60,8 @@ MAY_IMPORT = {
     "train.run": (*STEP, "train.loop", "train.plan", "evals", "finetune"),
     "evals": (*SCORED, *ASKED, "evals"),
     "evals.evaluators": ("errors", "by_name"),
+    "evals.pair_scores": (*SCORED, "analysis", "evals"),
+    "evals.brainbench": (*SCORED, "evals", "report"),
     "evals.baseline_scores": (*SCORED, "evals", "runs.progress"),
     "evals.spikes": (*SCORED, "evals", "runs.progress", "report"),  # an evaluator also shows its record
     "evals.gestures": (*SCORED, "evals", "report"),
@@ -95,7 +97,7 @@ FUNCTION_LOCAL = {
 ARRAY_STACK = {"jax", "jaxlib", "flax", "optax", "orbax", "chex"}  # not for data: it runs in worker processes
 DATA_PACKAGES = {"numpy", "scipy", "grain"}
 OPTIONAL = {"matplotlib", "sklearn", "h5py", "pynwb", "remfile", "one", "iblatlas", "pandas", "xarray", "pynapple"}
-OPTIONAL |= {"safetensors", "huggingface_hub"}
+OPTIONAL |= {"safetensors", "huggingface_hub", "tokenizers"}
 
 
 class Import(NamedTuple):

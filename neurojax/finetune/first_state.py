@@ -81,10 +81,14 @@ def first_state(
     if how == "region_mean":
         _take_region_means(tables, source, new, recipe)
     if how == "pca":
-        aligned = _alignment(tables, source, reference, recipe.model.config.read_in_width)
+        of_roots = getattr(recipe.model.module, "READS_ROOTS", False)
+        width = recipe.model.config.read_in_width
+        aligned = _alignment(tables, source, reference, width, of_roots)
         components = []
         for session, rows, _ in new:
-            own, _ = first_rows.principal_read_in(session, len(aligned), mean_counts(session))
+            own, _ = first_rows.principal_read_in(
+                session, len(aligned), mean_counts(session), of_roots=of_roots
+            )
             tables["read_in"][rows] = own @ aligned
             components.append(own)
     if how != "random":
@@ -166,7 +170,7 @@ def _take_region_means(
 
 
 def _alignment(
-    tables: Tables, source: Weights, reference: Sequence[Session], width: int
+    tables: Tables, source: Weights, reference: Sequence[Session], width: int, of_roots: bool
 ) -> np.ndarray:
     """See `first_rows.alignment`; `reference` are sessions of the source."""
     starts = np.cumsum([0, *(entry["num_units"] for entry in source.table)])
@@ -174,7 +178,7 @@ def _alignment(
     own = [slice(place[s.session_id], place[s.session_id] + s.num_units) for s in reference]
     trained = ([tables[name][rows] for rows in own] for name in ("read_in", "read_out_bias"))
     means = [mean_counts(session) for session in reference]
-    return first_rows.alignment(*trained, reference, means, width)
+    return first_rows.alignment(*trained, reference, means, width, of_roots=of_roots)
 
 
 def _read_out(

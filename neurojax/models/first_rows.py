@@ -24,6 +24,7 @@ import scipy.ndimage
 
 from neurojax.data.session import TRAIN, Session, names_a_region
 from neurojax.facts import Facts
+from neurojax.models import roots
 
 SMOOTHING_BINS = 2.0
 MAX_TRIALS = 96  # training trials that a fit to a new session reads; more move it little
@@ -86,25 +87,29 @@ def drawn(config) -> dict[str, Callable[[jax.Array, Facts], jax.Array]]:
 
 
 def principal_read_in(
-    session: Session, width: int, mean_counts: np.ndarray
+    session: Session, width: int, mean_counts: np.ndarray, *, of_roots: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """Projects counts on the leading components of smoothed, variance-stabilised training activity.
 
-    Counts are centred and divided by the square root of their mean (equal Poisson variance for all
-    units) and smoothed within trials (Gaussian, 2 bins), so that the components are those shared
+    Counts, or their square roots, are centred and divided by the spread of Poisson counts of their
+    mean and smoothed within trials (Gaussian, 2 bins), so that the components are those shared
     over units and bins. Components keep their relative size: what is mostly noise enters small.
 
     Args:
         session: the recording; only its training trials are read.
         width: K.
         mean_counts: float [N], each unit's mean spikes per bin in the train split, positive.
+        of_roots: for a model that reads square roots of counts.
 
     Returns:
-        (read_in float32 [N, K], read_in_bias float32 [K]): visible counts @ read_in + bias has mean
+        (read_in float32 [N, K], read_in_bias float32 [K]): what is read @ read_in + bias has mean
         zero and mean variance one over the first components; columns beyond the rank are zero.
     """
-    scale = 1 / np.sqrt(mean_counts)
-    raw = [_centred(session, trial, mean_counts) * scale for trial in session.trials_of(TRAIN)]
+    expected, variance = _moments(mean_counts, of_roots)
+    scale = 1 / np.sqrt(variance)
+    raw = [
+        _centred(session, trial, expected, of_roots) * scale for trial in session.trials_of(TRAIN)
+    ]
     smooth = np.concatenate(
         [scipy.ndimage.gaussian_filter1d(trial, SMOOTHING_BINS, axis=0) for trial in raw]
     )
@@ -119,19 +124,28 @@ def principal_read_in(
     vectors = vectors / np.sqrt(scores.var(0).mean())
     read_in = np.zeros((num_units, width), np.float32)
     read_in[:, :rank] = scale[:, None] * vectors
-    return read_in, (-mean_counts @ read_in).astype(np.float32)
+    return read_in, (-expected @ read_in).astype(np.float32)
 
 
-def _centred(session: Session, trial: int, means: np.ndarray) -> np.ndarray:
-    """Counts of a trial less the means of units, [T, N]; what was not observed is at its mean."""
+def _moments(means: np.ndarray, of_roots: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance [N] of Poisson counts of these means, or of their square roots."""
+    return tuple(map(np.asarray, roots.moments(means))) if of_roots else (means, means)
+
+
+def _centred(session: Session, trial: int, expected: np.ndarray, of_roots: bool) -> np.ndarray:
+    """Counts of a trial, or their roots, less what is expected of units, [T, N]; zero where
+    nothing was observed."""
     start, length = session.trial_start_bin[trial], session.trial_num_bins[trial]
-    centred = np.asarray(session.counts[start : start + length], np.float32) - means
+    counts = np.asarray(session.counts[start : start + length], np.float32)
+    centred = (np.sqrt(counts) if of_roots else counts) - expected
     if session.validity is None:
         return centred
     return np.where(session.entry_valid(np.asarray([trial]))[0], centred, 0)
 
 
-def principal(sessions: Sequence[Session], facts: Facts, width: int) -> dict[str, np.ndarray]:
+def principal(
+    sessions: Sequence[Session], facts: Facts, width: int, *, of_roots: bool = False
+) -> dict[str, np.ndarray]:
     """Read-in rows and biases of all sessions at their principal components; the read-in tables
     whole.
 
@@ -139,10 +153,11 @@ def principal(sessions: Sequence[Session], facts: Facts, width: int) -> dict[str
         sessions: all that the run has rows for, in row order.
         facts: their mean counts.
         width: K.
+        of_roots: see `principal_read_in`.
     """
     means = np.split(facts.mean_counts, np.cumsum(facts.units_per_session)[:-1])
     starts = [
-        principal_read_in(session, width, mean)
+        principal_read_in(session, width, mean, of_roots=of_roots)
         for session, mean in zip(sessions, means, strict=True)
     ]
     return {
@@ -176,6 +191,8 @@ def alignment(
     sessions: Sequence[Session],
     mean_counts: Sequence[np.ndarray],
     width: int,
+    *,
+    of_roots: bool = False,
 ) -> np.ndarray:
     """Maps principal components to the latents the shared part was trained on: float32 [K, K].
 
@@ -189,14 +206,15 @@ def alignment(
         sessions: known ones.
         mean_counts: of each, see `principal_read_in`.
         width: K.
+        of_roots: see `principal_read_in`.
     """
     gram, cross = np.zeros((width, width)), np.zeros((width, width))
     every = zip(sessions, read_in, read_out_bias, mean_counts, strict=True)
     for session, rows, bias, own_means in every:
-        means = np.exp(bias)
-        components, _ = principal_read_in(session, width, own_means)
+        expected, _ = _moments(np.exp(bias), of_roots)
+        components, _ = principal_read_in(session, width, own_means, of_roots=of_roots)
         for trial in session.trials_of(TRAIN)[:MAX_TRIALS]:
-            centred = _centred(session, trial, means)
+            centred = _centred(session, trial, expected, of_roots)
             scores = centred @ components
             gram += scores.T @ scores
             cross += scores.T @ (centred @ rows)

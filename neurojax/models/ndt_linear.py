@@ -1,10 +1,14 @@
 """NDT1-stitch with a linear model beside it: what `preset=improved` trains on recordings.
 
 What it adds to `ndt`:
-    latents   the posterior mean of a factor model given the visible units, instead of a sum that
-              shrinks as units are hidden; a hidden count reads as the unit's mean, not as silence
+    latents   of square roots of counts; the posterior mean of a factor model given the visible
+              units, instead of a sum that shrinks as units are hidden; a hidden count reads as what
+              is expected of the unit, not as silence
     states    smoothed latents reach the read-out beside the transformer, through one linear map
-    log-rates each unit's own recent log gains are added (they are zero where it is hidden)
+    log-rates each unit's own recent log gains are added (they are zero where it is hidden); no rate
+              rises above a ceiling of its unit
+
+The memories of both smoothings are learned, and start from seconds.
 """
 
 import dataclasses
@@ -15,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from neurojax.facts import Facts
-from neurojax.models import ndt, smoothing, stitcher
+from neurojax.models import first_rows, ndt, roots, smoothing, stitcher
 from neurojax.models.dense import dense
 from neurojax.models.interface import Outputs, SpikeInputs, TableSpec, Weights, by_group, by_trial
 from neurojax.ranges import check_ranges, positive, share
@@ -23,7 +27,8 @@ from neurojax.schemes import CAUSAL
 
 HIDES_BY_ZEROING = False
 HAS_CAUSAL_SCHEME = True
-_NUM_MEMORIES = len(smoothing.OWN_MEMORIES_BINS)
+READS_ROOTS = True
+_NUM_MEMORIES = len(smoothing.OWN_MEMORIES_S)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,16 +58,18 @@ def apply(
     rows, params, visible = weights.rows, weights.params, inputs.visible()
     dtype = jnp.dtype(config.compute_dtype)
     base_rates = stitcher.base_rates(rows)
-    # Around the mean rate: a hidden unit, set to zero below, then stands at its mean.
-    centred = inputs.counts.astype(dtype) - base_rates[:, None, None].astype(dtype)
+    expected, variance = roots.moments(base_rates)
+    # Around what is expected: a hidden unit, set to zero below, then stands there.
+    centred = roots.of(inputs.counts.astype(dtype)) - expected[:, None, None].astype(dtype)
     latents = stitcher.read_in(rows, jnp.where(visible, centred, 0))
-    latents = _posterior(rows, latents, inputs, visible, base_rates, config.posterior_noise)
+    latents = _posterior(rows, latents, inputs, visible, variance, config.posterior_noise)
     states = ndt.bin_states(weights, latents, inputs, config, train, key)
     states = states + _linear_path(params, latents, inputs, config)
     if inputs.left_out is not None:  # a unit that is hidden has no history of its own
-        return Outputs(stitcher.log_rates(rows, states, inputs.left_out), states)
+        log_rates = stitcher.log_rates(rows, states, inputs.left_out)
+        return Outputs(stitcher.bounded(log_rates, base_rates, inputs.left_out), states)
 
-    gains = smoothing.own_log_gains(inputs.counts, visible, base_rates)
+    gains = smoothing.own_log_gains(inputs.counts, visible, base_rates, params["log_memories"])
     own_drive = jnp.einsum(
         "mgbtn,gnm->gbtn", gains, rows["own_history"] + params["own_history"][None, None]
     )
@@ -71,7 +78,8 @@ def apply(
         shape = inputs.hidden_units.shape  # [G, b, N]
         alone = jax.random.bernoulli(jax.random.fold_in(key, 1), config.own_alone_share, shape)
         reads_states = ~(alone & (inputs.scheme == CAUSAL)[..., None])
-    return Outputs(stitcher.log_rates(rows, states, None, own_drive, reads_states), states)
+    log_rates = stitcher.log_rates(rows, states, None, own_drive, reads_states)
+    return Outputs(stitcher.bounded(log_rates, base_rates), states)
 
 
 def _posterior(rows, latents, inputs: SpikeInputs, visible, *known) -> jax.Array:
@@ -92,12 +100,13 @@ def _posterior(rows, latents, inputs: SpikeInputs, visible, *known) -> jax.Array
 def _linear_path(params, latents: jax.Array, inputs: SpikeInputs, config: Config) -> jax.Array:
     """States [G, b, T, D] that are linear in the latents of readable bins."""
     flat, flags = map(by_trial, (latents, inputs.bin_valid & ~inputs.hidden_bins))
-    smooth = smoothing.smoothed(flat, flags, by_trial(inputs.scheme) == CAUSAL)  # [B, T, 2K]
+    is_causal = by_trial(inputs.scheme) == CAUSAL
+    smooth = smoothing.smoothed(flat, flags, is_causal, params["log_memories"])  # [B, T, 4K]
     return by_group(LinearPath(config).apply({"params": params}, smooth), len(latents))
 
 
 class LinearPath(nn.Module):
-    """Smoothed latents [..., 2K] -> states [..., D]."""
+    """Smoothed latents [..., 4K] -> states [..., D]."""
 
     config: Config
 
@@ -118,9 +127,11 @@ def tables(config: Config) -> dict[str, TableSpec]:
 
 
 def fitted_rows(config: Config, sessions, facts: Facts):
-    """Those of `ndt`; counts arrive centred, so that the bias is zero."""
-    rows = ndt.fitted_rows(config, sessions, facts)
-    return rows | {"read_in_bias": np.zeros_like(rows["read_in_bias"])} if rows else {}
+    """Those of `ndt`, for square roots; these arrive centred, so that the bias is zero."""
+    if config.read_in_init == "random":
+        return {}
+    rows = first_rows.principal(sessions, facts, config.read_in_width, of_roots=True)
+    return rows | {"read_in_bias": np.zeros_like(rows["read_in_bias"])}
 
 
 def init(key: jax.Array, config: Config, facts: Facts):
@@ -128,4 +139,8 @@ def init(key: jax.Array, config: Config, facts: Facts):
     shared, buffers = ndt.init(key, config, facts)
     smooth = jnp.zeros((1, smoothing.NUM_SMOOTHED * config.read_in_width))
     path = LinearPath(config).init(key, smooth)["params"]
-    return shared | path | {"own_history": jnp.zeros(_NUM_MEMORIES)}, buffers
+    own = {
+        "own_history": jnp.zeros(_NUM_MEMORIES),
+        "log_memories": smoothing.first_log_memories(facts.bin_size_s),
+    }
+    return shared | path | own, buffers

@@ -1,28 +1,49 @@
 """What linear predictors see: smoothed visible activity, and each unit's recent gain.
 
-Only readable bins enter, and the weights of a bin sum to one over them. Under the causal scheme a
-bin reads itself and earlier bins, so that both paths stay exactly causal. Short trials are mixed by
-a weight matrix [T, T]; long ones by shifts and sums whose memory grows with T.
+Kernels fall exponentially with the distance in time; how fast is learned, and starts from seconds,
+so that one recipe suits every bin width. Only readable bins enter, and the weights of a bin sum to
+one over them. Under the causal scheme a bin reads itself and earlier bins, so that both paths stay
+exactly causal. Short trials are mixed by a weight matrix [T, T]; long ones by shifts and sums whose
+memory grows with T.
 """
 
 import jax
 import jax.numpy as jnp
 
-GAUSSIAN_BINS = 2.0
-CAUSAL_MEMORIES_BINS = (2.5, 12.0)
-OWN_MEMORIES_BINS = (2.0, 6.0, 20.0)
+MEMORIES_S = (0.01, 0.04, 0.2)  # of the linear path; beside them the mean over the trial
+OWN_MEMORIES_S = (0.04, 0.15, 0.6)  # of a unit's own history
 PSEUDO_SPIKES = 0.5  # added above and below in a gain
-NUM_SMOOTHED = 2
+NUM_SMOOTHED = len(MEMORIES_S) + 1
 # of the longest trial that a matrix mixes, which up to there is about four times as fast on a CPU
 DENSE_BINS = 256
-GAUSSIAN_REACH_BINS = 16  # farther bins weigh less than 2e-14 of the nearest
+_SHORTEST_BINS = 0.05  # of a memory: exp(-1 / 0.05) is a kernel of one bin, and still has a slope
 
 
-def _exponential(num_bins: int, memories_bins: tuple[float, ...]) -> jax.Array:
-    """exp(-(t - s) / memory) where s <= t, else 0: [memories, T, T]."""
-    lag = jnp.arange(num_bins)[:, None] - jnp.arange(num_bins)[None]  # [T, T]
-    memories = jnp.asarray(memories_bins)[:, None, None]
-    return jnp.where(lag[None] >= 0, jnp.exp(-jnp.maximum(lag, 0)[None] / memories), 0.0)
+def first_log_memories(bin_size_s: float) -> dict[str, jax.Array]:
+    """What training starts from: log of memories in bins, "both_ways" and "past" float32 [M],
+    "own" float32 [3]."""
+    linear = jnp.log(jnp.asarray(MEMORIES_S) / bin_size_s)
+    return {
+        "both_ways": linear,
+        "past": linear + 0.0,  # an array of its own, since a step takes over those it is given
+        "own": jnp.log(jnp.asarray(OWN_MEMORIES_S) / bin_size_s),
+    }
+
+
+def _decays(log_memories: jax.Array) -> jax.Array:
+    """Weight of a bin beside that of the one after it, float32 [M]: exp(-1 / memory)."""
+    return jnp.exp(-1 / jnp.maximum(jnp.exp(log_memories), _SHORTEST_BINS))
+
+
+def _exponential(num_bins: int, decays: jax.Array) -> jax.Array:
+    """decay ** |t - s|: [M, T, T]."""
+    lag = jnp.abs(jnp.arange(num_bins)[:, None] - jnp.arange(num_bins)[None])  # [T, T]
+    return jnp.exp(lag[None] * jnp.log(decays)[:, None, None])
+
+
+def _is_past(num_bins: int) -> jax.Array:
+    """Whether a bin is not after another, bool [1, T, T]."""
+    return (jnp.arange(num_bins)[:, None] >= jnp.arange(num_bins)[None])[None]
 
 
 def _from_before(values: jax.Array, lag: int) -> jax.Array:
@@ -32,71 +53,68 @@ def _from_before(values: jax.Array, lag: int) -> jax.Array:
     return jnp.pad(kept, around)
 
 
-def _decayed(values: jax.Array, memory_bins: float) -> jax.Array:
-    """Sum over each bin and those before it, weighed by exp(-lag / memory), by doubling the reach:
-    [..., T, N]."""
+def _summed(values: jax.Array, decay: jax.Array, step: int = 1) -> jax.Array:
+    """Sum over each bin and those before it (step -1: after it), weighed by decay ** lag, by
+    doubling the reach: [..., T, N]."""
     # After k rounds a bin holds the last 2^k: log2(T) shifts instead of a matrix [T, T].
     lag = 1
     while lag < values.shape[-2]:
-        values = values + jnp.exp(-lag / memory_bins) * _from_before(values, lag)
+        values = values + decay**lag * _from_before(values, step * lag)
         lag *= 2
     return values
 
 
-def _near(values: jax.Array) -> jax.Array:
-    """Sum weighed by the Gaussian: [..., T, N]."""
-    reach = min(GAUSSIAN_REACH_BINS, values.shape[-2] - 1)
-    lags = range(-reach, reach + 1)
-    return sum(
-        jnp.exp(-0.5 * (lag / GAUSSIAN_BINS) ** 2) * _from_before(values, lag) for lag in lags
-    )
-
-
-def _smoothed_long(latents: jax.Array, readable: jax.Array, causal: jax.Array) -> jax.Array:
+def _smoothed_long(latents: jax.Array, readable: jax.Array, causal: jax.Array, memories):
     """`smoothed` without a matrix of bins by bins."""
     seen = readable[..., None].astype(jnp.float32)  # [B, T, 1]
     # The last column goes through the same sums: the weight of the readable bins.
     values = jnp.concatenate([latents.astype(jnp.float32) * seen, seen], axis=-1)  # [B, T, K + 1]
-    both_ways = _near(values), jnp.broadcast_to(values.sum(-2, keepdims=True), values.shape)
-    past = (_decayed(values, memory) for memory in CAUSAL_MEMORIES_BINS)
-    chosen = [jnp.where(causal[:, None, None], *pair) for pair in zip(past, both_ways, strict=True)]
-    means = [sums[..., :-1] / jnp.maximum(sums[..., -1:], 1e-6) for sums in chosen]
+    one = jnp.ones(1)
+    means = []
+    for both, past in zip(
+        jnp.concatenate([_decays(memories["both_ways"]), one]),
+        jnp.concatenate([_decays(memories["past"]), one]),
+        strict=True,
+    ):
+        around = _summed(values, both) + _summed(values, both, -1) - values
+        sums = jnp.where(causal[:, None, None], _summed(values, past), around)
+        means.append(sums[..., :-1] / jnp.maximum(sums[..., -1:], 1e-6))
     return jnp.concatenate(means, axis=-1).astype(latents.dtype)
 
 
-def smoothed(latents: jax.Array, readable: jax.Array, causal: jax.Array) -> jax.Array:
-    """Weighted means of the latents over readable bins: a fast and a slow one.
-
-    Gaussian (2 bins) and mean over the trial; for causal trials exponential averages over 2.5 and
-    12 bins.
+def smoothed(latents: jax.Array, readable: jax.Array, causal: jax.Array, memories) -> jax.Array:
+    """Weighted means of the latents over readable bins: one for each memory, and the mean over the
+    trial; in causal trials over bins so far.
 
     Args:
         latents: [B, T, K].
         readable: bool [B, T], bins that are real and visible.
         causal: bool [B].
+        memories: see `first_log_memories`.
 
     Returns:
-        [B, T, 2K], zero where nothing is readable.
+        [B, T, (M + 1) K], zero where nothing is readable.
     """
     batch, num_bins, width = latents.shape
     if num_bins > DENSE_BINS:
-        return _smoothed_long(latents, readable, causal)
-    lag = jnp.arange(num_bins)[:, None] - jnp.arange(num_bins)[None]
-    gaussian = jnp.exp(-0.5 * (lag / GAUSSIAN_BINS) ** 2)
-    both_ways = jnp.stack([gaussian, jnp.ones_like(gaussian)])  # [2, T, T]
-    past = _exponential(num_bins, CAUSAL_MEMORIES_BINS)
+        return _smoothed_long(latents, readable, causal, memories)
+    everywhere = jnp.ones((1, num_bins, num_bins))
+    both_ways, past = (
+        jnp.concatenate([_exponential(num_bins, _decays(memories[name])), everywhere])
+        for name in ("both_ways", "past")
+    )
     weights = (
-        jnp.where(causal[:, None, None, None], past[None], both_ways[None])
+        jnp.where(causal[:, None, None, None], (past * _is_past(num_bins))[None], both_ways[None])
         * readable[:, None, None, :]
     )
     # Over readable bins alone: a hidden one must not pull the mean to zero.
     weights = weights / jnp.maximum(weights.sum(-1, keepdims=True), 1e-6)
-    mixed = jnp.einsum("bmts,bsk->btmk", weights.astype(latents.dtype), latents)  # [B, T, 2, K]
+    mixed = jnp.einsum("bmts,bsk->btmk", weights.astype(latents.dtype), latents)  # [B,T,M+1,K]
     return mixed.reshape(batch, num_bins, NUM_SMOOTHED * width)
 
 
 def own_log_gains(
-    visible_counts: jax.Array, visible: jax.Array, base_rates: jax.Array
+    visible_counts: jax.Array, visible: jax.Array, base_rates: jax.Array, memories
 ) -> jax.Array:
     """Log (spikes / expected) of each unit over exponential memories of its visible bins.
 
@@ -104,17 +122,19 @@ def own_log_gains(
         visible_counts: float [G, b, T, N], zero where hidden.
         visible: bool [G, b, T, N].
         base_rates: float32 [G, N], expected spikes per bin.
+        memories: see `first_log_memories`.
 
     Returns:
-        [3, G, b, T, N] for OWN_MEMORIES_BINS; zero for a unit that is hidden throughout.
+        [3, G, b, T, N]; zero for a unit that is hidden throughout.
     """
     # Expected in visible bins alone: a hidden bin is no evidence of silence.
     counts, rates = visible_counts.astype(jnp.float32), visible * base_rates[:, None, None]
-    if visible_counts.shape[2] > DENSE_BINS:
-        sums = ((_decayed(counts, memory), _decayed(rates, memory)) for memory in OWN_MEMORIES_BINS)
+    decays, num_bins = _decays(memories["own"]), visible_counts.shape[2]
+    if num_bins > DENSE_BINS:
+        sums = ((_summed(counts, decay), _summed(rates, decay)) for decay in decays)
         observed, expected = map(jnp.stack, zip(*sums, strict=True))
     else:
-        weights = _exponential(visible_counts.shape[2], OWN_MEMORIES_BINS)
+        weights = _exponential(num_bins, decays) * _is_past(num_bins)
         observed, expected = (
             jnp.einsum("mts,gbsn->mgbtn", weights, each) for each in (counts, rates)
         )

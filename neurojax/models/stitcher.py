@@ -21,6 +21,9 @@ TABLES = {  # name -> (what a row belongs to, whether weight decay applies)
     "session_token": ("session", False),
 }
 
+CEILING = 4.0  # mean rates; beside them one spike a bin, which any unit may fire
+_LEAST_RATE = 1e-6  # spikes per bin
+
 
 def tables(config) -> dict[str, TableSpec]:
     """The rows of units and sessions; `first_rows.drawn` says what they start from.
@@ -52,30 +55,31 @@ def posterior(
     rows,
     latents: jax.Array,
     visible: jax.Array,
-    base_rates: jax.Array,
+    variance: jax.Array,
     noise: float,
     left_out=None,
 ) -> jax.Array:
     """Latents as the posterior mean given what is visible, instead of a sum that shrinks as units
     are hidden.
 
-    Counts over the root of their mean are read as W z + noise of variance one, W the read-in rows
-    over that root, scaled to unit columns in the mean: z = (1 + noise) (W' W over visible units +
-    noise I)^-1 W' counts.
+    What is read of a unit, over its spread, is W z + noise of variance one, W the read-in rows
+    times that spread, scaled to unit columns in the mean: z = (1 + noise) (W' W over visible units
+    + noise I)^-1 W' (what is read).
 
     Args:
         latents: [G, b, T, K], from `read_in` of centred visible counts.
         visible: bool [G, b, N], units; or [G, b, T, N], entries, where some were not observed:
             then each bin has a matrix of its own, see also `posterior_by_pattern`.
-        base_rates: float32 [G, N], spikes per bin; padding units have zero rows.
+        variance: float32 [G, N], of what is read of each unit at its mean rate (of Poisson counts
+            their mean); padding units have zero rows.
         noise: noise over signal, positive.
         left_out: int32 [G, b] where all trials of a group see the same units but for one each, this
             one: the matrix is then made once.
     """
-    chex.assert_rank([latents, visible, base_rates], [4, {3, 4}, 2])
-    # Generative reading of the read-in: counts / sqrt(mean) = W z + noise of variance one, which is
-    # what Poisson counts have. Without gradient: W learns as a read-in, not through an inverse.
-    loadings = jax.lax.stop_gradient(rows["read_in"] * jnp.sqrt(base_rates)[..., None])  # [G, N, K]
+    chex.assert_rank([latents, visible, variance], [4, {3, 4}, 2])
+    # Generative reading of the read-in. Without gradient: W learns as a read-in, not through an
+    # inverse.
+    loadings = jax.lax.stop_gradient(rows["read_in"] * jnp.sqrt(variance)[..., None])  # [G, N, K]
     width = loadings.shape[-1]
     # Unit columns in the mean, so that `noise` is relative to the signal.
     energy = jnp.sum(jnp.square(loadings), axis=(1, 2), keepdims=True) / width
@@ -113,20 +117,20 @@ def posterior_by_pattern(
     latents: jax.Array,
     visible: jax.Array,
     pattern_of_bin: jax.Array,
-    base_rates: jax.Array,
+    variance: jax.Array,
     noise: float,
 ) -> jax.Array:
     """`posterior` where the bins of a trial have few patterns of visible units: a matrix of each.
 
     Args:
-        latents, base_rates, noise: see `posterior`.
+        latents, variance, noise: see `posterior`.
         visible: bool [G, b, S, N], the patterns.
         pattern_of_bin: int [G, b, T], which of them a bin has.
     """
     groups, trials, patterns, units = visible.shape
     flat = visible.reshape(groups, trials * patterns, units)
     # Every bin under every pattern: the patterns are few, and products cost less than matrices.
-    found = posterior(rows, jnp.repeat(latents, patterns, axis=1), flat, base_rates, noise)
+    found = posterior(rows, jnp.repeat(latents, patterns, axis=1), flat, variance, noise)
     found = found.reshape(groups, trials, patterns, *latents.shape[2:])
     own = [
         jnp.where((pattern_of_bin == number)[..., None], found[:, :, number], 0)
@@ -139,6 +143,28 @@ def base_rates(rows: dict[str, jax.Array]) -> jax.Array:
     """What the read-out expects of each unit before it knows anything: spikes per bin [G, N], not
     trained through."""
     return jax.lax.stop_gradient(jnp.exp(rows["read_out_bias"]))
+
+
+def bounded(log_rates: jax.Array, base_rates: jax.Array, left_out=None) -> jax.Array:
+    """Log-rates below a ceiling of each unit, smoothly: the exponential of a drive that over-fits
+    one trial may cost more nats than all others gain.
+
+    The ceiling is CEILING times the mean rate and a spike a bin; a unit's mean rate stays as it is.
+
+    Args:
+        log_rates: float32 [G, b, T, N], or [G, b, T, 1] with `left_out`.
+        base_rates: float32 [G, N].
+        left_out: see `log_rates`.
+    """
+    room = jnp.log(CEILING + 1 / jnp.maximum(base_rates, _LEAST_RATE))  # ceiling over mean, log
+    base = jnp.log(jnp.maximum(base_rates, _LEAST_RATE))
+    if left_out is not None:
+        room, base = (jnp.take_along_axis(of_unit, left_out, 1) for of_unit in (room, base))
+        room, base = (of_unit[..., None, None] for of_unit in (room, base))  # [G, b, 1, 1]
+    else:
+        room, base = room[:, None, None], base[:, None, None]
+    # 1 / rate = 1 / ceiling + what is left at the mean, in logs.
+    return base + room - jax.nn.softplus(jnp.log(jnp.expm1(room)) - (log_rates - base))
 
 
 def log_rates(

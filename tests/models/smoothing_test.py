@@ -8,6 +8,12 @@ import pytest
 from neurojax.models import smoothing
 
 B, T, K, N = 3, 7, 2, 4
+BOTH_WAYS, PAST, OWN = (0.5, 2.0, 9.0), (1.5, 2.5, 12.0), (2.0, 6.0, 20.0)  # bins
+MEMORIES = {
+    "both_ways": np.log(np.float32(BOTH_WAYS)),
+    "past": np.log(np.float32(PAST)),
+    "own": np.log(np.float32(OWN)),
+}
 
 
 @pytest.fixture(params=["short trials", "long trials"], autouse=True)
@@ -23,19 +29,16 @@ def test_smoothed_latents_are_weighted_means_over_readable_bins():
     readable = rng.random((B, T)) < 0.6
     readable[1, :3] = False
     causal = np.asarray([False, True, True])
-    expected = np.zeros((B, T, 2, K))
+    expected = np.zeros((B, T, 4, K))
     for trial in range(B):
         for t in range(T):
-            for m, memory in enumerate((2.5, 12.0)):
+            for m, memory in enumerate((*np.where(causal[trial], PAST, BOTH_WAYS), np.inf)):
                 bins = [s for s in range(T) if readable[trial, s] and (s <= t or not causal[trial])]
-                if causal[trial]:
-                    weight = np.exp([-(t - s) / memory for s in bins])
-                else:
-                    weight = np.exp([-((t - s) ** 2) / 8 if m == 0 else 0.0 for s in bins])
+                weight = np.exp([-abs(t - s) / memory for s in bins])
                 if bins:
                     expected[trial, t, m] = (weight / weight.sum()) @ latents[trial, bins]
-    found = jax.jit(lambda *given: smoothing.smoothed(*given))(latents, readable, causal)
-    np.testing.assert_allclose(found, expected.reshape(B, T, 2 * K), rtol=1e-4, atol=1e-6)
+    found = jax.jit(lambda *given: smoothing.smoothed(*given))(latents, readable, causal, MEMORIES)
+    np.testing.assert_allclose(found, expected.reshape(B, T, 4 * K), rtol=1e-4, atol=1e-6)
     assert np.all(np.asarray(found)[1, :3] == 0)  # nothing readable so far
 
 
@@ -46,9 +49,9 @@ def test_own_log_gains_compare_visible_spikes_with_what_was_expected_of_them():
     visible[:, 0, :, 2] = False
     base = rng.uniform(0.1, 1.0, (1, N)).astype(np.float32)
     found = np.asarray(
-        jax.jit(lambda *given: smoothing.own_log_gains(*given))(np.where(visible, counts, 0), visible, base)
+        jax.jit(lambda *given: smoothing.own_log_gains(*given))(np.where(visible, counts, 0), visible, base, MEMORIES)
     )
-    for m, memory in enumerate((2.0, 6.0, 20.0)):
+    for m, memory in enumerate(OWN):
         for t in range(T):
             weight = np.exp(-(t - np.arange(t + 1)) / memory)[:, None]
             seen = visible[0, :, : t + 1]
@@ -65,17 +68,34 @@ def test_a_long_trial_is_mixed_as_by_a_matrix_and_needs_none(monkeypatch):
     rng = np.random.default_rng(2)
     latents, counts = rng.standard_normal((B, bins, K)), rng.poisson(0.5, (1, B, bins, N))
     readable, causal = rng.random((B, bins)) < 0.3, np.asarray([False, True, False])
-    readable[2, 10:50] = False  # farther than the Gaussian reaches from the nearest readable bin
+    readable[2, 10:50] = False  # far from the nearest readable bin
 
-    def mixed(latents):
-        smooth = smoothing.smoothed(latents, readable, causal)
-        gains = smoothing.own_log_gains(counts * 1.0, counts < 2, jnp.full((1, N), 0.4))
-        return jnp.sum(jnp.sin(smooth)), (smooth, gains)
+    def mixed(given):
+        latents, memories = given
+        smooth = smoothing.smoothed(latents, readable, causal, memories)
+        gains = smoothing.own_log_gains(counts * 1.0, counts < 2, jnp.full((1, N), 0.4), memories)
+        return jnp.sum(jnp.sin(smooth)) + jnp.sum(jnp.sin(gains)), (smooth, gains)
 
     found = {}
     for dense_bins in (bins, bins - 1):
         monkeypatch.setattr(smoothing, "DENSE_BINS", dense_bins)
-        program = jax.jit(lambda latents: jax.grad(mixed, has_aux=True)(latents))
-        found[dense_bins] = program(latents)
-        assert (f"{bins}x{bins}x" in program.lower(latents).as_text()) == (dense_bins == bins)
+        program = jax.jit(lambda *given: jax.grad(mixed, has_aux=True)(given))
+        found[dense_bins] = program(latents, MEMORIES)
+        in_text = program.lower(latents, MEMORIES).as_text()
+        assert (f"{bins}x{bins}x" in in_text) == (dense_bins == bins)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), *found.values())
+
+
+def test_memories_start_from_seconds_and_have_a_slope_however_wide_the_bins():
+    first = smoothing.first_log_memories(0.02)
+    np.testing.assert_allclose(np.exp(first["own"]) * 0.02, smoothing.OWN_MEMORIES_S, rtol=1e-5)
+    latents = np.random.default_rng(3).standard_normal((1, T, K)).astype(np.float32)
+    every, causal = np.ones((1, T), bool), np.zeros(1, bool)
+    narrow = [smoothing.smoothed(latents, every, causal, smoothing.first_log_memories(s)) for s in (0.001, 0.25)]
+    # at 250 ms the fastest kernel is one bin, the slowest the mean over the trial at any width
+    np.testing.assert_allclose(narrow[1][..., :K], latents, atol=1e-3)
+    np.testing.assert_allclose(narrow[0][..., -K:], narrow[1][..., -K:], rtol=1e-5)
+    slope = jax.grad(lambda memories: jnp.sum(jnp.sin(smoothing.smoothed(latents, every, causal, memories))))(
+        smoothing.first_log_memories(0.02)
+    )
+    assert np.all(np.abs(slope["both_ways"]) > 1e-6) and np.all(np.asarray(slope["past"]) == 0)

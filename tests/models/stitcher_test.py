@@ -60,3 +60,18 @@ def test_what_is_expected_of_a_unit_is_not_trained_through():
     gradient = jax.grad(lambda rows: stitcher.base_rates(rows).sum())({"read_out_bias": bias})
     np.testing.assert_array_equal(gradient["read_out_bias"], 0.0)
     np.testing.assert_allclose(stitcher.base_rates({"read_out_bias": bias}), np.exp(bias), rtol=1e-6)
+
+
+def test_bounded_rates_keep_the_mean_stay_under_the_ceiling_and_have_a_slope():
+    base_rates = jnp.asarray([[0.01, 0.5, 6.0]])  # [G, N]
+    drives = jnp.linspace(-6, 8, 57)
+    log_rates = jnp.log(base_rates)[:, None, None] + drives[None, None, :, None]  # [1, 1, T, N]
+    found = stitcher.bounded(log_rates, base_rates)
+    np.testing.assert_allclose(found[0, 0, 24], jnp.log(base_rates[0]), atol=1e-6)  # drive 0: the mean
+    ceiling = 4 * base_rates + 1
+    assert np.all(np.exp(found) < np.asarray(ceiling)[:, None, None]) and np.all(np.diff(found, axis=2) > 0)
+    np.testing.assert_allclose(np.exp(found[0, 0, -1, 0]), ceiling[0, 0], rtol=0.05)
+    far_below = found[0, 0, 0] - log_rates[0, 0, 0]  # a constant shift: the slope there is one
+    np.testing.assert_allclose(found[0, 0, 1] - log_rates[0, 0, 1], far_below, atol=2e-3)
+    one = stitcher.bounded(log_rates[..., 1:2], base_rates, jnp.asarray([[1]]))
+    np.testing.assert_array_equal(one, found[..., 1:2])
