@@ -9,8 +9,11 @@ on the command line differ. Once begun, DIR holds all it needs: RUN may go.
 finetune.strategy   full              everything trains
                     stitcher_only     new rows train; what was known stays bit for bit
                     gradual_unfreeze  as stitcher_only until finetune.unfreeze_step, then as full
+                    none              nothing trains: new rows stay as they start
 finetune.new_rows   pca               read-in at the session's principal components, aligned to the
                                       pretrained latents; read-out through their pseudo-inverse
+                    closed_form       read-in as pca; read-out of every unit by Poisson regression
+                                      on the frozen states, what `neurojax adapt` does
                     region_mean       mean of the pretrained rows of the same region
                     random            as in pretraining
 source    fine-tuning on new sessions, Zhang et al. 2024, section 5

@@ -243,7 +243,7 @@ VERBS = {
         _option("--licence", metavar="TEXT", help="of the weights, e.g. CC-BY-4.0"),
     ),
     "adapt": (
-        "Give recordings that a model never saw rows of their own, without training or with little.",
+        "Give recordings that a model never saw their rows, without training or with some.",
         _file("--from", "RUN", dest="source", required=True, help="workdir, or a folder of export"),
         _file("--data", "ROOT", dest="root", required=True),
         _file("--out", "DIR", required=True, help="workdir of the new run"),

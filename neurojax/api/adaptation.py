@@ -23,26 +23,28 @@ class Options:
 
     steps: int
     strategy: str
-    new_rows: str
+    new_rows: str | None
     learning_rate: float | None
     seed: int
 
     def __post_init__(self):
         # whole numbers of NumPy would not be written to JSON
-        steps = whole_number(self.steps, "steps", 1, "a whole number of training steps")
+        steps = whole_number(self.steps, "steps", 0, "a whole number of training steps")
         object.__setattr__(self, "steps", steps)
+        if self.new_rows is None:
+            object.__setattr__(self, "new_rows", "pca" if steps else "closed_form")
         object.__setattr__(self, "seed", whole_number(self.seed, "seed", 0))
         rate = self.learning_rate
         require(
             rate is None or (isinstance(rate, int | float) and 0 < rate < float("inf")),
             f"learning_rate={rate!r}; expected a positive number",
         )
-        inherit.check_choices(self.block())
+        inherit.check_choices(self.block() | {"strategy": self.strategy})
 
     def block(self) -> dict[str, int | str]:
         """`config.finetune` of configs/finetune.py."""
         return {
-            "strategy": self.strategy,
+            "strategy": self.strategy if self.steps else "none",
             "unfreeze_step": max(1, self.steps // UNFREEZE_SHARE),
             "new_rows": self.new_rows,
         }
@@ -99,10 +101,10 @@ def _config(source: Weights, options: Options) -> dict[str, Any]:
         "finetune": options.block() | {"source_sha256": source.digest},
         "sharding": {"data": 0, "model": 1, "rules": []},
         "train": {
-            "num_steps": options.steps,
+            "num_steps": max(1, options.steps),  # the strategy `none` takes none
             "microbatches": 1,
             "steps_per_dispatch": 1,
-            "log_every_steps": options.steps,
+            "log_every_steps": max(1, options.steps),
             "save_every_steps": 0,
             "validate_every_steps": 0,
             "keep_checkpoints": 2,

@@ -161,24 +161,24 @@ class Pretrained:
         *,
         steps: int = 200,
         strategy: str = "stitcher_only",
-        new_rows: str = "pca",
+        new_rows: str | None = None,
         learning_rate: float | None = None,
         known_sessions: Sequence[Session] = (),
         seed: int = 0,
     ) -> "Pretrained":
-        """A model that also knows `session`, fine-tuned on its train split; this one stays as it
-        is.
+        """A model that also knows `session`, fine-tuned on its train split, or with `steps=0` given
+        rows for it without training; this one stays as it is.
 
         Args:
             session: one the model does not know, or, with `strategy="full"`, any.
-            steps: training steps.
+            steps: training steps; 0 takes none, and `strategy` says nothing.
             strategy: "stitcher_only" trains the rows of the new session alone; "gradual_unfreeze"
                 trains everything after a quarter of the steps; "full" everything from the start.
-            new_rows: where its rows start: "pca", "region_mean" or "random", see
-                `finetune.new_rows`.
+            new_rows: where its rows start: "pca", "closed_form", "region_mean" or "random", see
+                `finetune.new_rows`; default: "pca", with `steps=0` "closed_form".
             learning_rate: peak; default: that of the run.
-            known_sessions: recordings the model was trained on, where at hand: "pca" aligns the new
-                rows to them.
+            known_sessions: recordings the model was trained on, where at hand: "pca" and
+                "closed_form" align the new rows to them.
             seed: of batches, masks and dropout.
 
         Raises:

@@ -17,7 +17,7 @@ from neurojax.data.store.dataset import Dataset
 from neurojax.data.store.trained_trials import Trained
 from neurojax.errors import InputError, require
 from neurojax.evals import leaks
-from neurojax.finetune import first_state, inherit, release
+from neurojax.finetune import closed_form, first_state, inherit, release
 from neurojax.finetune.weights import Weights
 from neurojax.runs.manifest import read_manifest, steps_on_disk
 from neurojax.train import loop, settings
@@ -25,6 +25,7 @@ from neurojax.train.state import TrainState
 from neurojax.train.step import Freeze, Recipe
 
 NEVER = 2**31 - 1  # a step that no run reaches
+UNTIL = {"full": 0, "stitcher_only": NEVER, "none": NEVER}  # what was known is frozen until then
 
 
 class FineTuning(NamedTuple):
@@ -54,8 +55,8 @@ def begin(
         config: from `inherit.resolved`.
         folder: the workdir; where it has a checkpoint, nothing else is read.
         dataset: sessions to train on, new and known.
-        sessions_of_run: config of the run -> its sessions, for `pca`, where they can still be read;
-            may raise InputError.
+        sessions_of_run: config of the run -> its sessions, for the alignment of new rows, where
+            they can still be read; may raise InputError.
         log: takes one line.
 
     Raises:
@@ -92,7 +93,7 @@ def begin_from(
     def state(fresh: TrainState) -> TrainState:
         reference = (
             _reference(source, dataset, sessions_of_run)
-            if config["finetune"]["new_rows"] == "pca"
+            if config["finetune"]["new_rows"] in first_state.ALIGNED
             else ()
         )
         return first_state.first_state(
@@ -158,9 +159,9 @@ def _tuning(
         f"finetune.unfreeze_step={chosen['unfreeze_step']}, so nothing unfreezes; train longer, "
         "unfreeze earlier, or use strategy=stitcher_only",
     )
-    until = {"full": 0, "stitcher_only": NEVER, "gradual_unfreeze": chosen["unfreeze_step"]}[
-        chosen["strategy"]
-    ]
+    if chosen["new_rows"] == "closed_form":
+        closed_form.require_model(recipe)
+    until = UNTIL.get(chosen["strategy"], chosen["unfreeze_step"])
     if until:
         recipe = dataclasses.replace(
             recipe, freeze=Freeze(until, sum(e["num_units"] for e in known), len(known))
@@ -170,7 +171,8 @@ def _tuning(
         f"({sum(session.num_units for session in added)} units), new rows {chosen['new_rows']}"
     )
     rows = roster.joined(entries, added, dataset.digests)
-    return FineTuning(recipe, loop.Start(table, state), origin, rows)
+    start = loop.Start(table, state, trains=chosen["strategy"] != "none")
+    return FineTuning(recipe, start, origin, rows)
 
 
 def _reference(source: Weights, dataset: Dataset, sessions_of_run) -> list[Session]:

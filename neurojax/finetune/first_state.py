@@ -5,7 +5,8 @@ A row belongs to one unit of one session, so a new session brings rows of its ow
 biases are the log of the mean rates of its units, always. `random` leaves the rest as pretraining
 starts it; `region_mean` takes the mean of the pretrained rows of the same region; `pca` reads in
 the session's principal components, brought to the latent space the shared part was trained on, and
-reads out through their pseudo-inverse. The values are those of `models.first_rows`.
+reads out through their pseudo-inverse. The values are those of `models.first_rows`. `closed_form`
+reads in as `pca` does and fits the read-out of every unit, see `finetune.closed_form`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ from neurojax.data.sources.spikes import mean_counts
 from neurojax.data.store.dataset import Dataset
 from neurojax.errors import require
 from neurojax.evals import passes
+from neurojax.finetune import closed_form
 from neurojax.finetune.weights import Weights
 from neurojax.models import first_rows
 from neurojax.runs import state_io
@@ -31,6 +33,8 @@ from neurojax.train.step import Recipe
 
 # Of a state, without counters.
 ARRAYS = ("params", "tables", "buffers", "dense_moments", "row_moments")
+
+ALIGNED = ("pca", "closed_form")  # new rows that read in aligned principal components
 
 Tables = dict[str, np.ndarray]
 
@@ -61,7 +65,7 @@ def first_state(
         dataset: sessions to train on.
         config, recipe: of the new run.
         table: `batching.session_table` of all rows: the source's, then the new ones.
-        reference: known sessions that can be read, for the alignment of `pca`.
+        reference: known sessions that can be read, for the alignment of principal components.
     """
     state = _with_arrays(fresh, source.arrays)
     layout = batching.Layout.of(dataset.sessions, table)
@@ -80,7 +84,7 @@ def first_state(
     how = config["finetune"]["new_rows"]
     if how == "region_mean":
         _take_region_means(tables, source, new, recipe)
-    if how == "pca":
+    if how in ALIGNED:
         of_roots = getattr(recipe.model.module, "READS_ROOTS", False)
         width = recipe.model.config.read_in_width
         aligned = _alignment(tables, source, reference, width, of_roots)
@@ -94,15 +98,33 @@ def first_state(
     if how != "random":
         _centre(tables, source, new, recipe)
     params = _with_known_prompts(state.params, source)
-    if how == "pca":
+    if how in ALIGNED:
         asked = predictor.Recipe(recipe.model, recipe.objective, recipe.head)
-        bucket_units = config["data"]["bucket_units"]
-        model = predictor.Predictor(
-            params, tables, asked, layout, bucket_units, buffers=state.buffers
-        )
-        for (session, rows, _), own in zip(new, components, strict=True):
-            tables["read_out"][rows] = _read_out(model, session, own, recipe.seed)
+        parts = (params, tables, asked, layout, config["data"]["bucket_units"])
+        model = predictor.Predictor(*parts, buffers=state.buffers)
+        _take_read_outs(tables, source, new, components, model, how, recipe.seed)
     return state._replace(params=params, tables=tables)
+
+
+def _take_read_outs(
+    tables: Tables,
+    source: Weights,
+    new: Sequence[NewSession],
+    components: Sequence[np.ndarray],
+    model: predictor.Predictor,
+    how: str,
+    seed: int,
+) -> None:
+    """Sets what new sessions read out with, given a model that has their read-in."""
+    num_known = sum(entry["num_units"] for entry in source.table)
+    known = {name: table[:num_known].copy() for name, table in tables.items()}
+    for (session, rows, _), own in zip(new, components, strict=True):
+        if how == "pca":
+            tables["read_out"][rows] = _read_out(model, session, own, seed)
+            continue
+        fitted = closed_form.rows(model, session, mean_counts(session), known, seed)
+        for name, values in fitted.items():
+            tables[name][rows] = values
 
 
 def _with_arrays(fresh: TrainState, arrays: Mapping[str, np.ndarray]) -> TrainState:

@@ -10,8 +10,8 @@ from neurojax.runs import workdir
 from neurojax.runs.manifest import read_manifest, steps_on_disk
 from neurojax.train import run_folder, settings
 
-STRATEGIES = ("full", "stitcher_only", "gradual_unfreeze")
-NEW_ROWS = ("random", "pca", "region_mean")
+STRATEGIES = ("full", "stitcher_only", "gradual_unfreeze", "none")
+NEW_ROWS = ("random", "pca", "region_mean", "closed_form")
 # Tables whose first rows of a new session are known, see `first_state`: those of `models.stitcher`.
 ROWS = frozenset(("read_in", "read_in_bias", "read_out", "read_out_bias", "session_token"))
 # Of the model, what may differ from the run it starts from: nothing here is the shape or the

@@ -36,10 +36,12 @@ class Start(NamedTuple):
             new ones.
         state: (fresh state of host arrays) -> the state before the first step; called once in the
             life of a run.
+        trains: False where that state is all the run is to hold, without a step.
     """
 
     table: list[dict[str, Any]]
     state: Callable[[TrainState], TrainState]
+    trains: bool = True
 
 
 def abstract_state(recipe: Recipe, facts: Facts, mesh: jax.sharding.Mesh, rules=()) -> TrainState:
@@ -90,6 +92,10 @@ def train(
     feed = dispatch.feed_of(source, config, mesh)
     commit()
     restore.set_aside_newer(checkpoints, restored, log)
+    if start is not None and not start.trains:
+        with checkpoint.Checkpointer(checkpoints, keep=config.keep_checkpoints) as saver:
+            saver.save(first, state, record)  # which leaves what is there as it is
+        return state
     if first >= recipe.num_steps:
         log(f"already finished: {first} steps")
         return state

@@ -77,7 +77,7 @@ def test_it_is_what_the_command_trains(area, models, stranger, tmp_path, monkeyp
 @pytest.mark.parametrize(
     "options, words",
     [
-        ({"steps": 0}, "steps=0"),
+        ({"steps": -1}, "steps=-1"),
         ({"steps": 2.5}, "steps=2.5"),
         ({"steps": np.float64(2)}, "steps="),
         ({"steps": True}, "steps=True"),

@@ -45,7 +45,7 @@ def fit_poisson(
 
     Args:
         counts: float32 [rows, n].
-        penalty: [p].
+        penalty: [p], or [p, n] where every unit has its own.
         start: [p, n], zeros by default.
         tolerance: stops when the next step promises less than this many nats for every unit.
 
@@ -56,6 +56,9 @@ def fit_poisson(
     weights = np.zeros((design.shared.shape[1], n), np.float32) if start is None else start.copy()
     if len(counts) == 0:
         return weights
+    penalty = penalty.astype(np.float32)
+    penalty = penalty[:, None] if penalty.ndim == 1 else penalty
+    penalty = np.broadcast_to(penalty, weights.shape)
     for first in range(0, n, _UNITS_AT_ONCE):
         part = slice(first, first + _UNITS_AT_ONCE)
         block = Design(
@@ -67,7 +70,7 @@ def fit_poisson(
         weights[:, part] = _descend(
             block,
             np.ascontiguousarray(counts[:, part]),
-            penalty.astype(np.float32)[:, None],
+            penalty[:, part],
             weights[:, part],
             num_iterations,
             tolerance,

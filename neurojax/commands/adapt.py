@@ -1,0 +1,140 @@
+"""`neurojax adapt`: rows for recordings that a model never saw, without a gradient step, or with a
+few from there.
+
+    DIR    a run: `evaluate`, `predict`, `decode`, `export`, `doctor` and `nj.load` take it
+"""
+
+from pathlib import Path
+from typing import Any
+
+from neurojax.errors import require
+from neurojax.evals import protocols
+from neurojax.files import require_writable
+from neurojax.finetune import asked_states, closed_form, release
+from neurojax.runs.manifest import steps_on_disk
+from neurojax.train import plan as planning
+from neurojax.train import run, state
+
+STRATEGY = "gradual_unfreeze"  # new rows alone for a quarter of the steps, then everything
+UNFREEZE_SHARE = 4
+EVAL = {
+    "evaluator": "spikes",
+    "protocol": "mtm",
+    "trials_per_pass": 256,
+    "memory_mb": 4096,
+    "num_boot": 500,
+    "num_permutations": 999,
+    "baselines": "train_mean,psth,drift,stack",
+}
+
+
+def adapt(source: Path, *, root: Path, out: Path, steps: int = 0, dry_run: bool = False) -> None:
+    """Gives each session under `root` its rows and writes a run with them.
+
+    The same command completes what was killed, and leaves a finished run as it is.
+
+    Args:
+        source: workdir of a run, or a folder of `neurojax export`.
+        root: converted sessions; of their trials the train split alone is read.
+        out: the workdir of the new run, with rows for the sessions of `source` and of `root`.
+        steps: of training from these rows; 0 leaves the shared part and the rows as they are.
+        dry_run: tell sizes and memory; write nothing.
+
+    Raises:
+        InputError: no run or export, an ensemble or a model that is no NDT, sessions that it cannot
+            take or knows already, or an `out` that holds something else.
+        Interrupted: a signal stopped the training after saving.
+    """
+    source, out = Path(source), Path(out)
+    require(0 <= steps < 2**31, f"--steps={steps}; expected 0 (no training) or a number of steps")
+    require_place(source, out)
+    config = config_of(source, Path(root), steps)
+    if dry_run:
+        plan = planning.plan(config, out, None, _say)
+        planning.tell(plan, _say)
+        for line in memory_lines(plan):
+            _say(line)
+        return
+    run.train(config, out, log=_say)
+    number = len(steps_on_disk(out / "checkpoints"))
+    require(number, f"{out} has no checkpoint; repeat the command")
+    _say(f"wrote {out}; score it: neurojax evaluate --workdir={out} --data={root}")
+
+
+def require_place(source: Path, out: Path) -> None:
+    """Raises InputError for an `out` that holds something else than a run of this command."""
+    require_writable(out, folder=True)
+    require(
+        out.resolve() != source.resolve(),
+        f"--out={out} is the model that it starts from; choose a new folder",
+    )
+    require(
+        not release.is_release(out),
+        f"--out={out} is a folder of `neurojax export`; choose a new folder",
+    )
+
+
+def config_of(source: Path, root: Path, steps: int) -> dict[str, Any]:
+    """The config of configs/finetune.py with rows in closed form; what is learned is as in the
+    run."""
+    return {
+        "seed": 0,
+        "members": 1,
+        "init_from": str(source),
+        "finetune": {
+            "strategy": STRATEGY if steps > 1 else "stitcher_only" if steps else "none",
+            "unfreeze_step": max(1, steps // UNFREEZE_SHARE),
+            "new_rows": "closed_form",
+        },
+        "data": {
+            "source": "spikes",
+            "root": str(root),
+            "train_fraction": 1.0,
+            "placement": "host",
+            "num_threads": 1,
+            "sessions_per_batch": 2,
+            "trials_per_batch": 32,
+            "bucket_units": None,
+            "session_temperature": 1.0,
+        },
+        "model": {},
+        "objective": {},
+        "head": {},
+        "optimizer": {},
+        "sharding": {"data": 0, "model": 1, "rules": []},
+        "train": {
+            "num_steps": max(1, steps),
+            "microbatches": 1,
+            "steps_per_dispatch": 1,
+            "log_every_steps": 20,
+            "save_every_steps": 200,
+            "validate_every_steps": 0,
+            "keep_checkpoints": 2,
+            "max_skipped_in_a_row": 10,
+        },
+        "eval": dict(EVAL),
+    }
+
+
+def memory_lines(plan: planning.Plan) -> list[str]:
+    """What the fit of each new session takes, one line each."""
+    model = plan.recipe.model
+    own = state.abstract_weights(model, plan.source.facts)[1].get(closed_form.OWN)
+    num_memories = own.shape[1] if own is not None else 0
+    known = {entry["session_id"] for entry in plan.origin["sessions"]}
+    lines = []
+    for session in plan.dataset.sessions:
+        if session.session_id in known:
+            continue
+        taken = asked_states.memory_bytes(session, model.config.width, num_memories)
+        scored = int(protocols.scored_units(session, protocols.MTM).sum())
+        lines.append(
+            f"session {session.session_id}: {scored} of {session.num_units} units are scored; "
+            f"states of {len(asked_states.trials_read(session))} training trials take at most "
+            f"{taken / 2**20:,.0f} MiB, beside a forward pass"
+        )
+    return lines
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
