@@ -36,12 +36,18 @@ SMALL = {
     ),
     "emg": ("model.num_filters=4", "model.width=8", "data.trials_per_batch=8"),
     "traces": (*TRANSFORMER, "data.trials_per_batch=4"),
+    "causal_lm": (
+        *("data.synthetic.num_documents=200", "data.synthetic.num_pairs=4", "data.trials_per_batch=4"),
+        *("data.context_tokens=32", "model.num_positions=32", "model.width=8", "model.num_layers=1"),
+        *("model.num_heads=2", "model.num_kv_heads=2", "model.mlp_width=8"),
+    ),
 }
 UNMOVED = {
     # Attention is blind to a shift of all keys; the temporal baseline has no prompt.
     "temporal": {"['transformer']['layers']['key']['bias']", "['prompts']"},
     "lfads": set(),
     "emg": set(),
+    "causal_lm": set(),
 }
 ANSWERS = tempfile.TemporaryDirectory()  # of what a student learns from
 MADE = {"emg": lambda: people(), "traces": lambda: imaged()}  # sessions of configs that make none
@@ -108,7 +114,7 @@ def load(path, preset):
 def test_two_steps_of_every_config(path, preset):
     declared = load(path, preset)
     dataset = dataset_for(path, declared)
-    recipe, source = settings.recipe(declared), settings.open_source(declared, dataset.sessions)
+    recipe, source = settings.recipe(declared), settings.open_source(declared, dataset.to_read)
     settings.loop_config(declared)
     before = state = first_state(recipe, source)
     step = jax.jit(train_step, static_argnames="recipe")

@@ -97,6 +97,20 @@ class SignalInputs(NamedTuple):
     bin_valid: jax.Array
 
 
+class TextInputs(NamedTuple):
+    """What a model of text reads.
+
+    Attributes:
+        tokens: int32 [G, b, T].
+        document: int32 [G, b, T], equal within a document; -1 in padding.
+        position: int32 [G, b, T], place in the document.
+    """
+
+    tokens: jax.Array
+    document: jax.Array
+    position: jax.Array
+
+
 class Outputs(NamedTuple):
     """Attributes:
     natural: natural parameters of the head; of spikes log-rates, float32 [G, b, T, N], log of the

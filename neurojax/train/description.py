@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from neurojax.data.session import TRAIN
 from neurojax.data.sources.interface import Source
 from neurojax.data.store.dataset import Dataset
 from neurojax.errors import InputError
@@ -27,23 +26,21 @@ def described(dataset: Dataset, recipe, source: Source) -> str:
         recipe: see `train.step.Recipe`.
         source: of data.sources.
     """
-    sessions, facts = dataset.sessions, source.facts
+    facts = source.facts
     state = loop.abstract_state(recipe, facts, sharding.make_mesh(1, 1, jax.devices()[:1]))
     count = sum(leaf.size for leaf in jax.tree.leaves((state.params, state.tables)))
     shared = sum(leaf.size for leaf in jax.tree.leaves(state.params))
-    trials = sum(len(session.trials_of(TRAIN)) for session in sessions)
     digest = hashlib.sha256(repr(recipe).encode()).hexdigest()[:8]
     devices = f"{len(jax.devices())} x {jax.devices()[0].device_kind.lower()}"
     operations = flops.train_step_flops(recipe.model.config, source.trials_per_batch, facts)
     each = f" of {operations / 1e9:.2f} GFLOP" if operations else ""
     return "\n".join(
         [
-            f"data: {len(sessions)} sessions, {source.contents()}, {trials:,} training trials of "
-            f"up to {facts.num_bins} bins of {dataset.bin_size_s * 1000:g} ms",
+            f"data: {dataset.contents}, {source.contents()}, {dataset.to_train(facts.num_bins)}",
             f"model: {recipe.model.name}, {count:,} parameters ({shared:,} shared, "
             f"{count - shared:,} in rows of units and sessions), recipe {digest}",
             f"state: {3 * count * 4 / MIB:.1f} MiB with optimiser moments; recordings: "
-            f"{sum(session.recorded.nbytes for session in sessions) / MIB:.1f} MiB",
+            f"{dataset.num_bytes / MIB:.1f} MiB",
             "batches: groups x trials x bins x units (or channels) = "
             f"{', '.join(' x '.join(map(str, shape)) for shape in source.shapes())}",
             f"training: {recipe.num_steps:,} steps{each} on {devices}",

@@ -69,7 +69,7 @@ def plan(
     else:
         recipe = settings.recipe(config)
         entries = roster.entries_of(dataset.sessions, dataset.digests)
-    source = settings.open_source(config, dataset.sessions, **placed)
+    source = settings.open_source(config, dataset.to_read, **placed)
     fitting.require_fitting(recipe, source)
     mesh = sharding.make_mesh(driven.mesh_data, driven.mesh_model)
     microbatches.require_even(

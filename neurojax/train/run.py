@@ -207,7 +207,7 @@ def evaluate_run(
     evaluator.show(record, log)
     under = f" under protocol {record['protocol']}" if "protocol" in record else ""
     took = f"in {time.monotonic() - start:.1f} s: {where}"
-    log(f"evaluated {len(dataset.sessions)} sessions{under} {took}")
+    log(f"evaluated {dataset.contents}{under} {took}")
     if out is None:
         evaluator.draw(folder, record, example, read_metrics(folder), suffix=suffix, log=log)
     return read_json(where)

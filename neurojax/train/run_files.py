@@ -125,6 +125,7 @@ def _files_of_run(
     # as evaluation asks, but before training
     leaks.require_unseen(dataset.sessions, before, digests)
     contents = {workdir.CONFIG_NAME: workdir.config_bytes(*known, [*notes, *doubts])}
+    contents |= dataset.files_of_run
     if allow_dataset_change or not (trained and (folder / roster.ROSTER_NAME).is_file()):
         contents[roster.ROSTER_NAME] = json_bytes(roster.content_of(plan.entries))
     kept = trained_trials.joined(before, dataset.sessions, digests)

@@ -18,7 +18,12 @@ def load_data(config: Mapping[str, Any]) -> Dataset:
     checksum, or synthetic animals.
 
     With data.train_fraction below 1 the other training trials belong to no split.
+    A source of something else than sessions opens it itself (`open_data`).
     """
+    if (own := _opener(config, "open_data")) is not None:
+        settings.entry(config["data"], "data", "root", str)
+        settings.entry(config["data"], "data", "train_fraction", float)
+        return own(config["data"], data_seed(config))
     dataset = _all_trials(config)
     fraction = settings.entry(config["data"], "data", "train_fraction", float)
     if fraction == 1:
@@ -28,8 +33,18 @@ def load_data(config: Mapping[str, Any]) -> Dataset:
 
 
 def data_of(config: Mapping[str, Any], root: Path | None) -> Dataset:
-    """The sessions under `root`, every byte compared with its checksum; None: `load_data`."""
-    return load_data(config) if root is None else open_dataset(Path(root), verify="full")
+    """The sessions under `root`, every byte compared with its checksum; None: `load_data`. A
+    source of something else opens it itself (`open_other`)."""
+    if root is None:
+        return load_data(config)
+    if (own := _opener(config, "open_other")) is not None:
+        return own(Path(root))
+    return open_dataset(Path(root), verify="full")
+
+
+def _opener(config: Mapping[str, Any], name: str) -> Callable | None:
+    """A function of the config's source module, None where it reads session folders."""
+    return getattr(settings.source_settings(config)[0], name, None)
 
 
 def data_seed(config: Mapping[str, Any]) -> int:

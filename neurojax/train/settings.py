@@ -23,6 +23,7 @@ EXAMPLES = {  # a config of each data.source
     "spikes": "configs/mtm.py",
     "signals": "configs/emg.py",
     "traces": "configs/traces.py",
+    "text": "configs/causal_lm.py",
     "answered": "configs/student.py",
 }
 # Entries of `data` beside those that a source declares: which recordings, and how they travel.

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data.session import Session
+from neurojax.data.session import TRAIN, Session
 from neurojax.data.store.cards import CARD_NAME, dataset_card
 from neurojax.data.store.meta import READS, SCHEMA, observation_of, read_meta
 from neurojax.data.store.session_format import Digests, digests_of, open_recorded
@@ -42,6 +42,32 @@ class Dataset:
     def observation(self) -> str:
         """What all sessions hold, "counts" or "real"; see `Session.observation`."""
         return self.sessions[0].observation
+
+    @property
+    def to_read(self) -> tuple[Session, ...]:
+        """What a source reads; of a corpus of texts, which has no sessions, the corpus."""
+        return self.sessions
+
+    @property
+    def contents(self) -> str:
+        """`4 sessions`."""
+        return f"{len(self.sessions)} sessions"
+
+    @property
+    def num_bytes(self) -> int:
+        """Of all recordings."""
+        return sum(session.recorded.nbytes for session in self.sessions)
+
+    def to_train(self, num_bins: int) -> str:
+        """What there is to train on, in words."""
+        trials = sum(len(session.trials_of(TRAIN)) for session in self.sessions)
+        bins = f"up to {num_bins} bins of {self.bin_size_s * 1000:g} ms"
+        return f"{trials:,} training trials of {bins}"
+
+    @property
+    def files_of_run(self) -> dict[str, bytes]:
+        """What a run keeps of its data beside the roster: nothing."""
+        return {}
 
 
 def dataset_of(sessions: Iterable[Session]) -> Dataset:

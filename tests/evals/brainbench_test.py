@@ -1,0 +1,132 @@
+"""BrainBench of a trained run: what is stored, ties, floors and ceilings, other files, refusals."""
+
+import json
+
+import numpy as np
+import pytest
+
+from neurojax.data.readers.text_pairs import TextPair
+from neurojax.errors import InputError
+from neurojax.evals import brainbench, pair_scores
+from neurojax.evals.text_scores import TextScore
+from neurojax.main import main
+from tests.configs_test import CONFIGS
+
+SETTINGS = {
+    "protocol": "brainbench", "tokens_per_pass": 256, "normalised_by": "tokens", "prompt": "", "score_prompt": False,
+    "after_end": True, "num_bins": 2, "num_boot": 100,
+}  # fmt: skip
+
+
+def score(nats, tokens=10):
+    return TextScore(nats, tokens, 5 * tokens, 2 * tokens)
+
+
+def test_the_block_by_hand():
+    pairs = [TextPair(("a", "b"), 0, "x"), TextPair(("a", "b"), 1, "x"), TextPair(("a", "b"), 1, "y")]
+    scores = [(score(10.0), score(20.0)), (score(10.0), score(10.0)), (score(30.0), score(20.0))]
+    block = pair_scores.pairs_block(pairs, scores, [(0, scores[1]), (2, scores[2])], SETTINGS, 0)
+    assert block["accuracy"] == pytest.approx(2 / 3) and block["num_ties"] == 1
+    assert block["groups"] == {"x": {"accuracy": 0.5, "num_items": 2}, "y": {"accuracy": 1.0, "num_items": 1}}
+    assert block["no_context"] == {"accuracy": 0.5, "num_passages": 2}
+    assert [one["expects"] for one in block["items"]] == [0, None, 1]
+    assert block["items"][0]["certainty"] == pytest.approx(np.exp(2) - np.exp(1))
+    given = np.mean([1 / (1 + np.exp(-10)), 0.5, 1 / (1 + np.exp(-10))])
+    assert block["calibration"]["mean_probability"] == pytest.approx(given)
+    assert "best_reader" not in block
+    json.dumps(block, allow_nan=False)
+
+
+def test_a_longer_text_is_not_less_likely_for_its_length():
+    """The false version has more nats in all, but fewer a token."""
+    scores = [(score(10.0, 10), score(12.0, 20))]
+    found = pair_scores.pairs_block([TextPair(("a", "b"), 0)], scores, [], SETTINGS, 0)
+    assert found["accuracy"] == 0.0
+    words = pair_scores.pairs_block([TextPair(("a", "b"), 0)], scores, [], SETTINGS | {"normalised_by": "words"}, 0)
+    assert words["accuracy"] == 0.0 and words["accuracy_by_unit"] == {"tokens": 0.0, "bytes": 0.0, "words": 0.0}
+
+
+def test_made_up_pairs_have_a_ceiling_and_questions_no_accuracy():
+    pairs = [TextPair(("a", "b"), 0, "", 0.9), TextPair(("a", "b"), 1, "", 0.8)]
+    scores = [(score(10.0), score(20.0))] * 2
+    block = pair_scores.pairs_block(pairs, scores, [], SETTINGS, 0)
+    assert block["best_reader"] == {"expected_accuracy": pytest.approx(0.85), "accuracy": 0.5}
+    assert block["share_of_best"] == 1.0
+    asked = pair_scores.pairs_block([TextPair(("a", "b"), None)], scores[:1], [], SETTINGS, 0)
+    assert asked["accuracy"] is None and "no pair says" in asked["accuracy_reason"]
+    assert asked["items"][0]["expects"] == 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"protocol": "mtm"}, "not one of language models"),
+        ({"normalised_by": "letters"}, "choose from tokens, bytes, words"),
+        ({"tokens_per_pass": 0}, "eval.tokens_per_pass"),
+        ({"after_end": 1}, "eval.after_end"),
+        ({"num_boot": True}, "eval.num_boot"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(wrong, words):
+    with pytest.raises(InputError, match=words):
+        brainbench.about(SETTINGS | wrong)
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    """A run of a few steps on made-up findings."""
+    folder = tmp_path_factory.mktemp("text") / "run"
+    path = next(path for path in CONFIGS if path.stem == "causal_lm")
+    small = {
+        "data.synthetic.num_documents": 300, "data.synthetic.num_pairs": 40, "data.trials_per_batch": 4,
+        "data.context_tokens": 32, "model.num_positions": 32, "model.width": 16, "model.num_layers": 1,
+        "model.num_heads": 2, "model.num_kv_heads": 2, "model.mlp_width": 16, "train.num_steps": 3,
+        "train.validate_every_steps": 2, "eval.tokens_per_pass": 256, "eval.num_boot": 50,
+    }  # fmt: skip
+    changed = [f"--config.{name}={value}" for name, value in small.items()]
+    assert main(["train", f"--config={path}", f"--workdir={folder}", *changed]) == 0
+    return folder
+
+
+def test_a_run_is_evaluated_beside_its_ceiling(run_folder, capsys):
+    record = json.loads((run_folder / "evaluation.json").read_text())
+    assert record["protocol"] == "brainbench"
+    assert record["pairs"]["num_items"] == 40 and record["pairs"]["best_reader"]["expected_accuracy"] > 0.7
+    assert record["text"]["num_tokens"] > 300 and record["text"]["nats_per_token"] < np.log(400)
+    assert "report.html" in {path.name for path in run_folder.iterdir()}
+    assert (run_folder / "tokenizer.json").is_file()
+
+
+def test_other_pairs_are_scored_whatever_their_length(run_folder, tmp_path, capsys):
+    long = "Dopamine rises in mice. " * 30
+    path = tmp_path / "pairs.csv"
+    path.write_text(
+        "journal_section,original_abstract,incorrect_abstract\n"
+        f"Systems,{long}It was velarin.,{long}It was no velarin.\nCells,Rates rise.,Rates fall.\n"
+    )
+    command = ["evaluate", f"--workdir={run_folder}", "--protocol=brainbench", f"--data={path}"]
+    assert main([*command, f"--out={tmp_path / 'one.json'}"]) == 0
+    block = json.loads((tmp_path / "one.json").read_text())["pairs"]
+    assert block["num_items"] == 2 and set(block["groups"]) == {"Systems", "Cells"}
+    assert "best_reader" not in block and block["no_context"]["num_passages"] == 1
+    assert "2 pairs of texts" in capsys.readouterr().out
+    # Nothing but the pair itself decides over its score.
+    path.write_text("original_abstract,incorrect_abstract\nRates rise.,Rates fall.\n")
+    assert main([*command, f"--out={tmp_path / 'two.json'}"]) == 0
+    alone = json.loads((tmp_path / "two.json").read_text())["pairs"]["items"][0]["perplexity"]
+    assert alone == block["items"][1]["perplexity"][::-1]
+
+
+def test_another_protocol_and_another_tokenizer_are_refused(run_folder, tmp_path, capsys):
+    assert main(["evaluate", f"--workdir={run_folder}", "--protocol=mtm"]) == 2
+    assert "expected brainbench" in capsys.readouterr().err
+    path = tmp_path / "pairs.jsonl"
+    path.write_text('{"texts": ["a", "b"]}\n')
+    kept = (run_folder / "tokenizer.json").read_bytes()
+    try:
+        words = {"format": "neurojax words", "words": [f"w{n}" for n in range(999)]}
+        (run_folder / "tokenizer.json").write_text(json.dumps(words))
+        assert main(["evaluate", f"--workdir={run_folder}", f"--data={path}", f"--out={tmp_path / 'o.json'}"]) == 2
+    finally:
+        (run_folder / "tokenizer.json").write_bytes(kept)
+    assert "use the tokenizer.json that the run was trained with" in capsys.readouterr().err
