@@ -39,7 +39,7 @@ def noisy(values: np.ndarray, kind: str, noise: float, generator: np.random.Gene
     return values * np.exp(drawn) if kind == "falling" else values + drawn
 
 
-def coverage(repeats: int = 400) -> dict:
+def coverage(repeats: int = 250) -> dict:
     """Share of 90 % intervals that hold the truth, for exponent, limit and the curve five times beyond the data."""
     found = {}
     for kind, exponent, noise, num_points in (
