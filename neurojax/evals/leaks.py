@@ -279,7 +279,7 @@ def require_no_influence(
 def _asked(model, session, task, only, options) -> np.ndarray:
     """Rates [K, T, N]; for a read-out task the rates or latents [K, T, D] it starts from."""
     if task in options["protocol"].activity_tasks:
-        return activity.predict_session(model, session, (task,), only=only, **options)[task]
+        return activity.predict_with_spread(model, session, (task,), only=only, **options)[0][task]
     latents = task in options["protocol"].read_out_tasks
     return activity.beside_held_out(model, session, latents=latents, **options)
 

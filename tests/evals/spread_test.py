@@ -1,12 +1,14 @@
 """The spread of an ensemble: that of its members, and told to grow with errors only where it does."""
 
+import copy
+
 import jax
 import numpy as np
 import pytest
 
 from neurojax import facts
 from neurojax.data import batching
-from neurojax.evals import activity, spread
+from neurojax.evals import activity, leaks, spread
 from neurojax.report import spread_block
 from neurojax.scores import bootstrap
 from neurojax.train import sharding
@@ -53,6 +55,14 @@ def test_one_model_has_no_spread_and_says_so(members):
     assert spread.line(evaluation) is None
     assert "none, one model" in "".join(spread_block.spread_table(evaluation))
     assert spread_block.spread_table({"sessions": {"rat": {}}}) == []  # a record from before
+
+
+def test_leaks_are_looked_for_in_the_programs_that_make_the_scores(members):
+    """Of an ensemble those of its members; that of their mean answers nothing that is scored."""
+    ensemble = copy.copy(members[1])
+    ensemble._outputs = None
+    found = leaks.require_no_influence(ensemble, SESSION, seed=0, trials_per_pass=8)
+    assert all(found.values())
 
 
 def made(error_follows_spread):
