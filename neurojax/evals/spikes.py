@@ -315,8 +315,8 @@ def show(evaluation: Mapping[str, Any], log: Log = print) -> None:
     log(terminal.terminal_table(evaluation))
     for line in note_lines(evaluation["sessions"]):
         log(line)
-    if apart := spread.line(evaluation):
-        log(apart)
+    for told in filter(None, (part.line(evaluation) for part in (spread, with_stack))):
+        log(told)
     if leak := drift_note.line(evaluation):
         log(f"warning: {leak}")
 

@@ -1,11 +1,15 @@
-"""The model together with the stack: a log-linear mixture of the two, its weights on validation.
+"""The model together with the stack: a mean of their log-rates, its weight chosen on validation.
 
-log rate = c + log mean + a (log rate of the model - log mean) + b (log rate of the stack - log
-mean), a and b not negative, a task and a session at a time, chosen as the stack chooses the weights
-of its parts (`baselines.stack`): of validation trials, drawn to equal weights. Where the model adds
-nothing a is near zero and the mixture is the stack.
+log rate = (1 - share) log rate of the stack + share x log rate of the model. The share of the model
+is one number a session and task, from a grid that holds 0 (the stack alone) and 1 (the model
+alone): of a few validation trials more weights would fit noise, which is what the stack's own
+way of weighing its parts does with these two.
+
+Predictions that err apart are better together, and the stack is cheap: what one recording can
+learn, linear models and a network find differently.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,10 +18,11 @@ import numpy as np
 from neurojax.data.session import TEST, VALIDATION, Session
 from neurojax.errors import require
 from neurojax.evals import activity, protocols, scoring, tables
-from neurojax.evals.baselines import stack
-from neurojax.evals.baselines.folds import PARTS, Fit, make_folds
+from neurojax.evals.baselines.stack import LEAST_RATE
 from neurojax.evals.baselines_cache import SessionBaselines
 from neurojax.evals.best_baseline import Best
+
+SHARES = np.linspace(0, 1, 9)  # of the model
 
 
 def require_sound(settings: Mapping[str, Any]) -> None:
@@ -43,8 +48,8 @@ def of_session(
     settings: Mapping[str, Any],
     boot: Mapping[str, int],
 ) -> dict[str, Any]:
-    """Blocks of a session in evaluation.json: scores of the mixture, its weights, and how it stands
-    to the baseline that the model is held against.
+    """Blocks of a session in evaluation.json: scores of the mixture, the model's share in it, and
+    how it stands to the baseline that the model is held against.
 
     Args:
         model, session, protocol, settings: see `mix`.
@@ -53,11 +58,11 @@ def of_session(
         best: task -> the baseline chosen for it.
         boot: `seed` and `num_boot`.
     """
-    rates, weights = mix(model, session, predictions, baselines.stack.read(), protocol, settings)
+    rates, shares = mix(model, session, predictions, baselines.stack.read(), protocol, settings)
     sums = scoring.sums_of(session, rates, protocol)
     return {
         tables.WITH_STACK: scoring.score_session(session, rates, protocol=protocol, **boot),
-        "mixture": weights,
+        "model_shares": shares,
         "paired_with_stack": scoring.compare_with_best(sums, best, baselines.excess, **boot),
     }
 
@@ -69,7 +74,7 @@ def mix(
     of_stack: Mapping[str, Mapping[int, np.ndarray]],
     protocol: protocols.Protocol,
     settings: Mapping[str, Any],
-) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     """Mixes what the model and the stack predict of every task that both predict.
 
     Args:
@@ -81,11 +86,11 @@ def mix(
         settings: the `eval` block of a config: `trials_per_pass`.
 
     Returns:
-        (task -> float32 [K, T, N] of test trials, task -> {"model", "stack", "offset"}, weights).
+        (task -> float32 [K, T, N] of test trials, task -> the model's share).
     """
     tasks = [task for task in on_test if task in of_stack]
-    kinds = {task: protocol.tasks[task].kind for task in tasks}
-    folds = make_folds(session, tuple(kinds.values()), protocol)
+    trial_ids = session.trials_of(VALIDATION)
+    counts, _ = session.gather_trials(trial_ids)
     on_validation = activity.predict_session(
         model,
         session,
@@ -94,20 +99,41 @@ def mix(
         split=VALIDATION,
         trials_per_pass=settings["trials_per_pass"],
     )
-    rates, weights = {}, {}
-    for task, kind in kinds.items():
-        if not folds.parts[TEST].scored[kind].any():
+    rates, shares = {}, {}
+    for task in tasks:
+        scored = protocols.scored_entries(session, task, trial_ids, protocol)
+        if not scored.any():
             continue
-        ours = {VALIDATION: on_validation[task], TEST: on_test[task]}
-        parts = {
-            name: [Fit({part: given[part][:, :, folds.units] for part in PARTS}, {})]
-            for name, given in (("model", ours), ("stack", of_stack[task]))
-        }
-        found = stack.fit(folds, kind, parts)
-        of_all = np.full(on_test[task].shape, np.nan, np.float32)
-        scored = folds.parts[TEST].scored[kind]
-        of_all[:, :, folds.units] = np.where(scored, found.rates[TEST], np.nan)
-        rates[task] = of_all
-        weights[task] = {part["name"]: part["weight"] for part in found.chosen["parts"]}
-        weights[task]["offset"] = round(found.chosen["offset"], 4)
-    return rates, weights
+        of_two = on_validation[task][scored], of_stack[task][VALIDATION][scored]
+        losses = [_loss(_mean(*of_two, share), counts[scored]) for share in SHARES]
+        shares[task] = float(SHARES[int(np.argmin(losses))])  # of equals the smallest
+        rates[task] = _mean(on_test[task], of_stack[task][TEST], shares[task])
+    return rates, shares
+
+
+def _mean(of_model: np.ndarray, of_stack: np.ndarray, share: float) -> np.ndarray:
+    """Mean of two rates in logs, float32; NaN where either is."""
+    ours, theirs = (np.log(np.maximum(one, LEAST_RATE)) for one in (of_model, of_stack))
+    return np.exp(np.float32(share) * ours + np.float32(1 - share) * theirs)
+
+
+def _loss(rates: np.ndarray, counts: np.ndarray) -> float:
+    """Poisson negative log-likelihood in nats, less what no rate changes."""
+    return float((rates - counts * np.log(rates)).sum(dtype=np.float64))
+
+
+def line(evaluation: Mapping[str, Any]) -> str:
+    """What the mixture is made of, in words; empty where there is none."""
+    found = [
+        share
+        for session in evaluation["sessions"].values()
+        for share in (session.get("model_shares") or {}).values()
+    ]
+    if not found:
+        return ""
+    number = Counter(found)
+    return (
+        f"model and stack: mean of log-rates, the model's share chosen on validation trials "
+        f"(median {np.median(found):.2g}; the stack alone in {number[0.0]}, the model alone in "
+        f"{number[1.0]} of {len(found)} sessions and tasks)"
+    )

@@ -4,7 +4,7 @@ it."""
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from neurojax.evals import best_baseline, protocol_record, protocols, tables
+from neurojax.evals import best_baseline, protocol_record, protocols, tables, with_stack
 from neurojax.report import page, trust_blocks
 from neurojax.report.score_groups import score_groups, score_words
 
@@ -51,6 +51,8 @@ def mean_tables(evaluation: Mapping[str, Any]) -> list[str]:
         )
     for name in ("model", tables.WITH_STACK):
         blocks += trust_blocks.paired_table(evaluation, name)
+    if line := with_stack.line(evaluation):
+        blocks.append(page.paragraph(f"{line[0].upper()}{line[1:]}."))
     scores = {
         name: [tables.mean_score(evaluation, "model", task, name) for task in tasks]
         for name in _OTHER_METRICS

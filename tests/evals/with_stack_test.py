@@ -55,17 +55,20 @@ def pooled(session, rates):
 def test_two_that_err_apart_are_better_together(mixed):
     session, rates = make_session()
     of_model, of_stack = (parts_of(session, rates, 0.6, seed) for seed in (3, 4))
-    found, weights = mixed(session, of_model, of_stack)
+    found, shares = mixed(session, of_model, of_stack)
     assert pooled(session, found[TASK]) > max(pooled(session, one[TEST]) for one in (of_model, of_stack)) + 0.02
-    assert min(weights[TASK]["model"], weights[TASK]["stack"]) > 0.1
+    assert 0.2 < shares[TASK] < 0.8
 
 
 def test_a_model_that_knows_nothing_leaves_the_stack_as_it_is(mixed):
     session, rates = make_session()
     means = np.broadcast_to(session.mean_counts(), rates.shape)
     of_stack = parts_of(session, rates)
-    found, _ = mixed(session, parts_of(session, means, 0.5), of_stack)
-    assert pooled(session, found[TASK]) > pooled(session, of_stack[TEST]) - 0.03
+    found, shares = mixed(session, parts_of(session, means, 0.5), of_stack)
+    assert shares == {TASK: 0.0}
+    np.testing.assert_allclose(found[TASK], of_stack[TEST], rtol=1e-5)
+    found, shares = mixed(session, of_stack, parts_of(session, means, 0.5))
+    assert shares == {TASK: 1.0}
 
 
 def test_no_count_of_a_test_trial_reaches_a_weight(mixed):
@@ -73,8 +76,8 @@ def test_no_count_of_a_test_trial_reaches_a_weight(mixed):
     for seed in (0, 1):
         session, rates = make_session(seed)
         results.append(mixed(session, parts_of(session, rates, 0.6, 3), parts_of(session, rates, 0.6, 4)))
-    (first, weights), (second, others) = results
-    assert weights == others
+    (first, shares), (second, others) = results
+    assert shares == others
     np.testing.assert_array_equal(first[TASK], second[TASK])
 
 
@@ -116,6 +119,7 @@ def record(with_mixture):
     mean = {TASK: {"paired_mean": pair}}
     if with_mixture:
         session[tables.WITH_STACK] = {TASK: block | {"bps_pooled": 0.35}}
+        session["model_shares"] = {TASK: 0.0}
         mean[TASK]["paired_with_stack_mean"] = pair | {"bps_pooled": 0.06}
     return {"sessions": {"a": session, "b": session}, "mean": mean}
 
@@ -125,5 +129,6 @@ def test_the_mixture_stands_beside_the_model_in_every_table():
     assert "model and stack" in text and "model and stack - stack" in text and "+0.060" in text
     assert "model and stack − stack" in page[0]
     assert tables.predictors_of(record(True))[:2] == ["model", tables.WITH_STACK]
-    assert "model and stack" not in terminal.terminal_table(record(False))
+    assert "the stack alone in 2, the model alone in 0 of 2" in with_stack.line(record(True))
+    assert "model and stack" not in terminal.terminal_table(record(False)) and with_stack.line(record(False)) == ""
     assert not trust_blocks.paired_table(record(False), tables.WITH_STACK)
