@@ -65,19 +65,17 @@ def rows(part: dict, only=None) -> list[list[str]]:
         adjusted = intervals.holm(tests)
         if any(value is not None for value in tests.values()):
             table.append(["p, Holm", *("-" if adjusted.get(t) is None else f"{adjusted[t]:.2g}" for t in TASK_LABELS)])
-    shares = [
-        s["model_shares"].get(t) for k, s in part["sessions"].items() if only is None or k in only for t in TASK_LABELS
-    ]
-    shares = [share for share in shares if share is not None]
+    chosen = [session for key, session in part["sessions"].items() if only is None or key in only]
+    shares = [share for session in chosen for share in (session["model_shares"] or {}).values()]
     told = f"model's share: median {np.median(shares):.2g}, 0 in {shares.count(0.0)} of {len(shares)}"
     return [*table, [told, "", "", "", ""]]
 
 
 def draw(results: dict) -> bytes:
     """A panel a task; a dot a session: the gain over the stack of the model, and of the two together."""
-    figure, axes = style.figure(len(TASK_LABELS), width=11.0, height=3.4)
+    figure, panels = style.new_figure(11.0, 3.8, 1, len(TASK_LABELS))
     parts = [name for name in NAMES if name in results]
-    for panel, (task, words) in zip(axes, TASK_LABELS.items(), strict=True):
+    for panel, (task, words) in zip(panels[0], TASK_LABELS.items(), strict=True):
         for place, name in enumerate(parts):
             bar = scores(results[name], "stack", task)
             for offset, (predictor, colour) in enumerate((("model", style.GREY), ("model_and_stack", style.MODEL))):
@@ -97,10 +95,8 @@ if __name__ == "__main__":
     results = read_json(HERE / "results.json")
     heads = ["", *TASK_LABELS.values()]
     for name, part in results.items():
-        for title, only in (
-            (NAMES[name], None),
-            *([("report sessions 2, 6, 9, 11", REPORT)] if name == "mice" else []),
-        ):
+        report = [("report sessions 2, 6, 9, 11", REPORT)] if name == "mice" else []
+        for title, only in [(NAMES[name], None), *report]:
             print(f"\n| {title} | {' | '.join(heads[1:])} |\n|{'---|' * len(heads)}")
             print("\n".join(f"| {' | '.join(row)} |" for row in rows(part, only)))
         print(f"\n{part['wall_s'] / 60:.1f} min, commit {part['commit']}")

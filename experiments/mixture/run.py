@@ -42,9 +42,6 @@ def data_of(part: str, runs: Path) -> Path | None:
     if part == "mice_in_blocks":
         return recordings.mice(root, split="blocks:120s")
     return recordings.allen(root, recordings.allen_order()[-recordings.HELD_BACK :])
-    return recordings.chewie(
-        runs / "data" / part, dict(zip(("monkey_1", "monkey_2"), recordings.DAYS, strict=True))[part]
-    )
 
 
 PARTS = ("mice", "held_back", "monkey_1", "monkey_2", "made_up", "mice_in_blocks")
@@ -52,9 +49,10 @@ PARTS = ("mice", "held_back", "monkey_1", "monkey_2", "made_up", "mice_in_blocks
 
 def scores_of(session: dict, predictor: str) -> dict[str, float | None]:
     """Task -> pooled bits/spike of the test trials."""
-    blocks = (
-        session["tasks"] if predictor == "model" else session.get(predictor) or session["baselines"].get(predictor, {})
-    )
+    if predictor == "model":
+        blocks = session["tasks"]
+    else:
+        blocks = session.get(predictor) or session["baselines"].get(predictor, {})
     return {task: (blocks.get(task) or {}).get("bps_pooled") for task in TASKS}
 
 
