@@ -26,12 +26,13 @@ def _declared(argument: str) -> dict[str, Any]:
 
 
 def _built(kind, block: str, argument: str, changes: dict[str, Any]):
-    values = {name: value for name, value in _declared(argument)[block].items() if name != "name"}
+    own = {field.name for field in dataclasses.fields(kind)}  # a block may be of a kind with more of them
+    values = {name: value for name, value in _declared(argument)[block].items() if name in own}
     return settings.build(kind, block, values | changes)
 
 
 def ndt_config(**changes: Any) -> ndt.Config:
-    """The model of `size=tiny` with changes; read-in rows start at random."""
+    """The model of `size=tiny` without the linear one beside it, with changes; read-in rows start at random."""
     return _built(ndt.Config, "model", "size=tiny", {"read_in_init": "random"} | changes)
 
 
