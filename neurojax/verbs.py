@@ -235,6 +235,12 @@ VERBS = {
             metavar="npz|nwb|answers",
             help="default: npz",
         ),
+        _option(
+            "--mixed_with",
+            default="",
+            metavar="stack",
+            help="rates of the model and the linear stack together; default: the model's own",
+        ),
     ),
     "export": (
         "Write a run's weights and model card as a folder to share.",

@@ -4,6 +4,7 @@ import dataclasses
 import io
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,15 @@ from neurojax.data.session import TEST, TRAIN, Session
 from neurojax.data.store import trained_trials
 from neurojax.data.store.answers import write_answers
 from neurojax.errors import require
-from neurojax.evals import activity, leaks, protocols, scorable, spikes
+from neurojax.evals import (
+    activity,
+    baseline_scores,
+    leaks,
+    protocols,
+    scorable,
+    spikes,
+    with_stack,
+)
 from neurojax.evals.answers import answers_of
 from neurojax.files import require_writable, write_bytes
 from neurojax.runs.progress import Progress
@@ -28,6 +37,7 @@ def predict(
     out: Path,
     task: tuple[str, ...] | None = None,
     file_format: str = "npz",
+    mixed_with: str = "",
 ) -> None:
     """Writes <out>/<session_id>.npz for every session, or <out>/<session_id>.nwb; or answers for
     a student to learn from, see `write_answers_of`.
@@ -39,7 +49,9 @@ def predict(
     per bin, which earlier versions wrote alone. Of an ensemble `<task>_rates_hz_spread` is the
     standard deviation over its members of their rates, in Hz; one model has none. All are NaN where
     the task does not score, and where a unit was not observed: then `observed`, bool of the same
-    shape, says which. Beside them:
+    shape, says which. With mixed_with="stack" the rates are those of the model and the stack
+    together (`evals.with_stack`), which is fitted where it is not kept; the model's shares are
+    printed. Beside them:
     `unit_of_values` (name: unit, one a line), trial_id, unit_id, split, bin_size_s, config_hash.
 
     Raises:
@@ -58,6 +70,7 @@ def predict(
             name in protocols.TASKS,
             f"task {name!r} is not known; choose from {', '.join(protocols.TASKS)}",
         )
+    require(mixed_with in ("", "stack"), f"--mixed_with={mixed_with!r}; expected stack")
     config = run_folder.read_run(Path(folder))
     require_writable(Path(out), folder=True)
     dataset = scorable.usable(run_folder.data_of(config, data))
@@ -65,22 +78,49 @@ def predict(
         protocols.MTM, tasks={name: protocols.MTM.tasks[name] for name in tasks}
     )
     dataset = scorable.known_to_run(Path(folder), dataset, asked)
-    dataset = scorable.scorable(dataset, asked, with_baselines=False)
+    dataset = scorable.scorable(dataset, asked, with_baselines=bool(mixed_with))
     for session in dataset.sessions:  # before the work: one that cannot be written would cost it
         require_writable(Path(out) / f"{session.session_id}.{file_format}")
     model, manifest = run_folder.load_predictor(Path(folder), config, dataset)
     size = spikes.trials_per_pass(model, dataset, config["eval"], what="prediction")
+    stacks = _stacks(dataset, config, data, Path(folder)) if mixed_with else {}
     with Progress(len(dataset.sessions), "predicting", unit="sessions") as progress:
         for number, session in enumerate(dataset.sessions):
             found = activity.predict_with_spread(model, session, tasks, trials_per_pass=size)
+            if mixed_with:
+                found = _mixed(model, session, found[0], stacks[session.session_id], size)
             write = predictions_as_npz if file_format == "npz" else predictions_as_nwb
             trials = session.trials_of(TEST)
             content = write(session, found[0], trials, manifest["config_hash"], found[1])
             write_bytes(Path(out) / f"{session.session_id}.{file_format}", content)
             progress.update(number + 1)
     print(f"wrote {len(dataset.sessions)} files to {out}")
-    if model.recipe.members == 1:
+    if model.recipe.members == 1 and not mixed_with:
         print("no spread beside the rates: one model; train with --ensemble=K for one")
+
+
+def _stacks(dataset, config, data: Path | None, folder: Path) -> Mapping[str, Any]:
+    """Session id -> baselines with what the stack predicts, as the run's evaluation keeps them."""
+    settings = {**config["eval"], "protocol": "mtm"}
+    if "stack" not in baseline_scores.names_of(settings["baselines"]):
+        settings["baselines"] = "stack"
+    root = str(data or config["data"]["root"])
+    return baseline_scores.cached_scores(dataset, root, folder, settings, config["seed"])
+
+
+def _mixed(model, session: Session, of_model: Mapping, baselines, size: int) -> tuple[Mapping, Any]:
+    """(task -> rates of model and stack together, no spread); says the shares."""
+    require(
+        baselines.stack is not None,
+        f"session {session.session_id}: the stack's rates are too large to keep; leave out "
+        "--mixed_with",
+    )
+    settings = {"trials_per_pass": size}
+    given = (model, session, of_model, baselines.stack.read())
+    rates, shares = with_stack.mix(*given, protocols.MTM, settings)
+    told = ", ".join(f"{task} {share:g}" for task, share in shares.items())
+    print(f"{session.session_id}: the model's share: {told}")
+    return rates, None
 
 
 def write_answers_of(folder: Path, data: Path | None, out: Path) -> None:

@@ -14,7 +14,7 @@ from neurojax.data.store.answers import read_answers
 from neurojax.data.store.dataset import open_dataset
 from neurojax.data.synthetic import animals as synthetic
 from neurojax.errors import InputError
-from neurojax.evals import activity, protocols, spikes
+from neurojax.evals import activity, protocols, scoring, spikes
 from neurojax.finetune import release, weights
 from neurojax.runs.restore import newest_manifest
 from neurojax.train import run as train_run
@@ -96,6 +96,27 @@ def test_an_ensemble_predicts_with_its_spread_and_answers_for_a_student(tmp_path
         assert not [name for name in file if name.endswith("spread")]
     with pytest.raises(InputError, match="one model has no spread; train several"):
         nj.load(student).spread(session)
+
+
+def test_rates_of_model_and_stack_together_are_those_that_the_evaluation_scored(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(spikes, "draw", lambda *arguments, **options: None)
+    root = write_root(tmp_path / "root", [plain(session) for session in synthetic.make_sessions(SPEC, seed=0)[:2]])
+    run = tmp_path / "run"
+    assert main.main([*train_command(run, root, "eval.num_boot=5"), "--config.eval.baselines=train_mean,stack"]) == 0
+    assert main.main(["predict", f"--workdir={run}", f"--out={tmp_path / 'mixed'}", "--mixed_with=stack"]) == 0
+    assert "the model's share: co_smoothing" in capsys.readouterr().out
+    assert main.main(["predict", f"--workdir={run}", f"--out={tmp_path / 'own'}"]) == 0
+    entries = json.loads((run / "evaluation.json").read_text())["sessions"]
+    for session in open_dataset(root).sessions:
+        entry = entries[session.session_id]
+        for folder, blocks in (("mixed", entry["model_and_stack"]), ("own", entry["tasks"])):
+            with np.load(tmp_path / folder / f"{session.session_id}.npz") as file:
+                rates = {task: file[task] for task in protocols.TASKS if task in blocks}
+            again = scoring.score_session(session, rates, seed=0, num_boot=0)
+            for task, block in again.items():
+                assert block["bps_pooled"] == pytest.approx(blocks[task]["bps_pooled"], abs=1e-5)
+    command = ["predict", f"--workdir={run}", f"--out={tmp_path / 'no'}", "--mixed_with=ridge"]
+    assert main.main(command) == 2 and not (tmp_path / "no").exists()
 
 
 def test_a_teacher_that_has_seen_test_trials_does_not_answer(tmp_path, monkeypatch):
