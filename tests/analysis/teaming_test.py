@@ -21,8 +21,11 @@ def test_known_weights_are_found():
 
 def test_labels_that_can_be_separated_end_in_finite_weights():
     features = np.array([[1.0], [2.0], [-1.0], [-3.0]])
-    weights = teaming.fit(features, np.array([1, 1, 0, 0]))
-    assert np.isfinite(weights).all() and weights[0] > 0
+    label = np.array([1, 1, 0, 0])
+    weights = teaming.fit(features, label)
+    assert 0 < weights[0] < 20
+    slope = features.T @ (teaming.expected(features, weights) - label) / 4 + teaming.PENALTY * weights
+    np.testing.assert_allclose(slope, 0, atol=1e-9)  # of loss and penalty together
 
 
 def test_a_team_of_two_is_better_than_either():

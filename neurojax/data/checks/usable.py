@@ -16,6 +16,8 @@ def errors_of(sessions: Sequence[Session]) -> dict[str, list[Finding]]:
     """Session id -> the errors that `check_dataset` finds, without what only warns, which takes
     most of the time. What is trained on, scored and decoded is asked the same."""
     sessions = list(map(_used, sessions))
+    if not sessions:  # of texts
+        return {}
     surveys = surveys_of(sessions, errors_only=True)
     return {
         session.session_id: [f for f in survey.findings if f.level == "error"]
