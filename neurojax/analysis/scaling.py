@@ -103,7 +103,8 @@ def split(curve: Points, num_largest: int) -> tuple[Points, Points]:
     distinct = np.unique(curve.sizes)
     require(
         0 < num_largest <= len(distinct) - 3,
-        f"{num_largest} of {len(distinct)} sizes to hold out; expected one or more, and three left",
+        f"{num_largest} of {len(distinct)} different sizes to hold out; expected at least one, and "
+        "three left to fit: add runs of other sizes",
     )
     small = curve.sizes < distinct[-num_largest]
     return _part(curve, small), _part(curve, ~small)

@@ -160,7 +160,9 @@ def _entry(evaluation: Mapping[str, Any], name: str, path: Path) -> float:
 
 
 def _size(path: Path, axis: str, evaluation: Mapping[str, Any]) -> float:
-    """What a run was trained on, or how large it is."""
+    """What a run was trained on, or how large it is; of several seeds, what the first was."""
+    if not (path / "sessions.json").is_file() and (path / "seed_0").is_dir():
+        path = path / "seed_0"
     if axis == "steps":
         return _entry(evaluation, "step", path)
     if axis == "parameters":

@@ -40,6 +40,8 @@ def test_a_sigmoid_of_a_line_is_found_and_goes_on_beyond_the_fit():
     error, predicted = observational.extrapolated(predictors, truth, seen)
     assert error < 0.005
     np.testing.assert_allclose(predicted[~seen], truth[~seen], atol=0.02)
+    _, blind = observational.extrapolated(predictors, np.where(seen, truth, 0.5), seen)
+    np.testing.assert_array_equal(blind, predicted)  # models above the cut have no say
     solved = observational.sigmoid_line(predictors[:, :1], (predictors[:, 0] > 0).astype(float))
     assert np.isfinite(solved).all()  # separated: the slope stays finite
 

@@ -98,6 +98,17 @@ def test_runs_are_read_along_any_axis_and_scored_on_the_sessions_that_all_share(
     assert [one["score"] for one in points] == pytest.approx([score_of(n) + 0.5 for n in SIZES])
 
 
+def test_a_folder_of_seeds_has_the_size_of_its_seeds_and_the_score_of_all(runs, capsys, tmp_path):
+    for folder in runs[2:]:
+        (folder / "seed_0").mkdir()
+        for name in ("sessions.json", "trained_trials.json", "checkpoints"):
+            (folder / name).rename(folder / "seed_0" / name)
+    for axis, sizes in (("sessions", SIZES), ("parameters", [3 * n + 2 for n in SIZES])):
+        words = (*runs, f"--axis={axis}", f"--out={tmp_path}", "--forms=log_linear")
+        assert command(capsys, *words)[0] == 0
+        assert [one["size"] for one in read_json(tmp_path / "scaling.json")["points"]] == pytest.approx(sizes)
+
+
 def test_columns_and_bounds_can_be_named(tmp_path, capsys):
     rows = [(n, 0.5 + 0.04 * np.log(n), 0.01) for n in SIZES]
     path = table(tmp_path / "p.csv", rows, "compute,accuracy,se")

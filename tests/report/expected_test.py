@@ -19,7 +19,7 @@ def entry(tolerance, value=2, **others):
         ("at most", 2.0, True),
         ("at most", 2.1, False),
         ("at most", -1e9, True),
-        (0.1, 2.1, True),  # 2.1 - 2 is a little over 0.1 in binary
+        (0.1, 2.1, True),
         (0.1, 1.9, True),
         (0.1, 2.11, False),
         (0.1, 1.89, False),
@@ -39,6 +39,12 @@ def test_a_number_is_met_on_the_sides_of_its_tolerance(tolerance, value, met):
     (_, line) = expected.beside({"ratio": value}, {"ratio": entry(tolerance)})
     assert line.endswith("  met") is met and line.startswith("ratio")
     assert line.endswith("NOT met") is not met
+
+
+def test_a_number_on_the_edge_of_its_tolerance_is_met():
+    assert 0.7 + 0.1 < 0.8  # in binary
+    assert expected.judge("ratio", 0.8, entry(0.1, value=0.7)).met
+    assert not expected.judge("ratio", 0.80001, entry(0.1, value=0.7)).met
 
 
 @pytest.mark.parametrize(
