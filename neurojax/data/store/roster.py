@@ -24,6 +24,7 @@ from neurojax.files import read_json, write_json
 ROSTER_NAME = "sessions.json"
 SCHEMA = 1
 MAX_BYTES = 256 << 20
+OF_TEXTS = "texts"  # what a roster without sessions says of itself under "of": no rows to own
 _TEXTS = ("subject_id", "species", "licence", "source")
 
 
@@ -73,8 +74,9 @@ def joined(
 
 
 def content_of(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What the file holds."""
-    return {"schema": SCHEMA, "sessions": [dict(entry) for entry in entries]}
+    """What the file holds; without an entry it says why."""
+    listed = {"schema": SCHEMA, "sessions": [dict(entry) for entry in entries]}
+    return listed if entries else listed | {"of": OF_TEXTS}
 
 
 def write(path: Path, entries: Sequence[Mapping[str, Any]]) -> None:
@@ -95,7 +97,8 @@ def read(path: Path) -> list[dict[str, Any]]:
         f"{path} has schema {str(content.get('schema'))[:40]}, expected {SCHEMA}; update neurojax",
     )
     entries = content.get("sessions")
-    require(isinstance(entries, list) and entries, f"{path} lists no session; use another copy")
+    known = isinstance(entries, list) and (entries or content.get("of") == OF_TEXTS)
+    require(known, f"{path} lists no session; use another copy")
     for number, entry in enumerate(entries):
         _check(entry, f"{path} entry {number}")
     names = [entry["session_id"] for entry in entries]
