@@ -39,7 +39,7 @@ def noisy(values: np.ndarray, kind: str, noise: float, generator: np.random.Gene
     return values * np.exp(drawn) if kind == "falling" else values + drawn
 
 
-def coverage(repeats: int = 120) -> dict:
+def coverage(repeats: int = 300) -> dict:
     """Share of 90 % intervals that hold the truth, for exponent, limit and the curve five times beyond the data."""
     found = {}
     for kind, exponent, noise, num_points in (
@@ -77,7 +77,7 @@ def ridge_risk(num_trials, num_weights: int, signal: float):
     return 0.5 * (1 + shift + np.sqrt((1 - shift) ** 2 + 4 * signal))
 
 
-def ridge(repeats: int = 6) -> dict:
+def ridge(repeats: int = 10) -> dict:
     """Curves of up to 1,000 trials, forecast at 100,000."""
     sizes, found = np.unique(np.geomspace(10, 1000, 16).round()), {}
     for num_weights, signal in ((20, 1.0), (50, 1.0), (50, 4.0), (100, 2.0)):
@@ -117,7 +117,7 @@ def plug_in(people, num_features: int = 2000, best: float = 0.6):
     return stats.norm.cdf(distance**2 / 2 / np.sqrt(distance**2 + 4 * num_features / np.asarray(people, float)))
 
 
-def phenotype(repeats: int = 6) -> dict:
+def phenotype(repeats: int = 10) -> dict:
     """Two phenotypes of low signal, measured in up to 32,000 people, forecast at a million."""
     found = {}
     for name, curve in (("Schulz's form", schulz), ("plug-in discriminant", plug_in)):
@@ -144,7 +144,7 @@ def phenotype(repeats: int = 6) -> dict:
     return found
 
 
-def half(repeats: int = 6) -> dict:
+def half(repeats: int = 10) -> dict:
     """Forecasts from the smaller half of 14 sizes, scored on the larger half (up to 20 times beyond)."""
     sizes, found = np.geomspace(5, 2000, 14), {}
     for kind, exponent, noise in (("rising", 0.35, 0.003), ("falling", 0.5, 0.01)):

@@ -242,8 +242,10 @@ def _spread(residuals: np.ndarray, spare: int) -> float:
 
 
 def _noise(residuals: np.ndarray, trusted: np.ndarray, spare: int) -> float:
-    """Standard deviation of a point: outlying ones count as far as they are trusted."""
-    return float(np.sqrt(max(((trusted * residuals) ** 2).sum() / spare, _TINY**2)))
+    """Standard deviation of a point: outlying ones count as far as they are trusted, and what that
+    takes away is given back by the share of points that are trusted whole (Huber 1981, 7.6)."""
+    squares = ((trusted * residuals) ** 2).sum() / spare
+    return float(np.sqrt(max(squares, _TINY**2))) / max(float((trusted == 1).mean()), 0.3)
 
 
 def _polished(
