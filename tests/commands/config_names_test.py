@@ -68,7 +68,7 @@ def test_a_wheel_carries_configs_and_what_experiments_expect(wheel, monkeypatch)
     monkeypatch.setattr(declarations, "_PACKAGE", wheel)
     assert declarations.folder("configs") == packaged / "configs"
     assert declarations.folder("experiments") == packaged / "experiments"
-    assert config.load(["--config=temporal:size=tiny"])["model"]["name"] == "ndt"
+    assert config.load(["--config=temporal:size=tiny"])["model"]["name"] == "ndt_linear"
 
 
 def test_an_installation_without_them_says_so(tmp_path, monkeypatch):
