@@ -8,7 +8,7 @@
 
 source    Hinton, Vinyals and Dean 2015, on Zhang et al. 2024
 hardware  two x86-64 CPU cores that other work shared; Python 3.11, jax 0.10.2
-time      that of the teacher and of one more model, and a few seconds a session for the answers
+time      that of the teacher and of one more model, and the answers; not timed on an idle machine
 scores    validation trials of the synthetic animals, size=tiny at commit 7a5c158, one seed, pooled
           bits/spike over the train mean (co-smoothing, forward, inter-region, intra-region): 1.006,
           0.533, 0.993, 0.945; single models, mean of four seeds, 1.009, 0.500, 0.996, 0.951; the
