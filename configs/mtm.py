@@ -32,7 +32,7 @@ SIZES = {
         read_in_width=668, embed_width=1336, width=512, num_layers=5, num_heads=8, mlp_width=1024
     ),
 }
-NUM_STEPS = {"tiny": 700, "small": 4000, "base": 20_000, "paper": 100_000}
+NUM_STEPS = {"tiny": 700, "small": 3000, "base": 20_000, "paper": 100_000}
 PRESETS = ("improved", "faithful")
 
 
@@ -119,7 +119,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
             final_divisor=1e4,
             weight_decay=0.01,
             decay_everything=False,
-            row_weight_decay=1.0,
+            row_weight_decay=SIZES[size]["width"] / 48,  # longer rows fit more by heart
             b1=0.9,
             b2=0.999,
             epsilon=1e-8,
