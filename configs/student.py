@@ -12,8 +12,9 @@ time      that of the teacher and of one more model, and the answers; not timed 
 scores    validation trials of the synthetic animals, size=tiny at commit 7a5c158, one seed, pooled
           bits/spike over the train mean (co-smoothing, forward, inter-region, intra-region): 1.006,
           0.533, 0.993, 0.945; single models, mean of four seeds, 1.009, 0.500, 0.996, 0.951; the
-          teacher, four members, 1.023, 0.542, 1.011, 0.975: no gain that is resolved
-          (docs/recipe.md; 2026-11-30). Mice and test trials: not measured
+          teacher, four members, 1.023, 0.542, 1.011, 0.975; without its rates 0.996, 0.444, 0.978,
+          0.919: no gain over single models that is resolved (docs/recipe.md; 2026-11-30). Mice and
+          test trials: not measured
 """
 
 import importlib.util
