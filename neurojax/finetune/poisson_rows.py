@@ -5,7 +5,8 @@
 The penalty is a prior: rows that the model was trained on have a second moment S, and a penalty of
 1 expects a new unit's row to be of their kind. It is chosen for each unit by folds of the trials;
 there the loss is replaced by its parabola at the offset, which is solved for all penalties at once.
-The rows themselves minimise the Poisson loss.
+The parabola overshoots where log gains are large, so that units with strong drives are penalised
+too much. The rows themselves minimise the Poisson loss.
 """
 
 from typing import NamedTuple
