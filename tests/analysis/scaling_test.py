@@ -167,6 +167,8 @@ def test_the_smaller_half_forecasts_the_larger():
     scores = rising(sizes) + 0.003 * np.random.default_rng(0).standard_normal(14)
     told = scaling.check(scaling.points(sizes, scores))
     assert len(told) == 7 and [size for size, _, _ in told] == sorted(sizes[7:])
+    assert [observed for _, observed, _ in told] == pytest.approx(scores[7:])
+    assert told[0][2].size == sizes[7] and told[0][2].times_beyond == pytest.approx(sizes[7] / sizes[6])
     inside = [one.run_low <= observed <= one.run_high for _, observed, one in told]
     assert np.mean(inside) >= 0.7
     assert scaling.check(scaling.points(sizes[:8], scores[:8])) == []  # four sizes foretell nothing
