@@ -92,13 +92,9 @@ def train(
     feed = dispatch.feed_of(source, config, mesh)
     commit()
     restore.set_aside_newer(checkpoints, restored, log)
-    if start is not None and not start.trains:
-        with checkpoint.Checkpointer(checkpoints, keep=config.keep_checkpoints) as saver:
-            saver.save(first, state, record)  # which leaves what is there as it is
-        return state
-    if first >= recipe.num_steps:
-        log(f"already finished: {first} steps")
-        return state
+    is_given = start is not None and not start.trains
+    if is_given or first >= recipe.num_steps:
+        return _without_steps(state, is_given, checkpoints, config.keep_checkpoints, record, log)
     places = jax.tree.map(lambda leaf: leaf.sharding, abstract)
     advance = dispatch.program(recipe, config, feed, places)
     validate = validation.Validator(recipe, source)
@@ -143,6 +139,16 @@ def train(
         if not _due(recipe.num_steps, config.save_every_steps):
             saver.save(recipe.num_steps, state, record)
         saver.wait()
+    return state
+
+
+def _without_steps(state: TrainState, is_given: bool, checkpoints: Path, keep: int, record, log):
+    """The state of a run with no step left; saved where it was given and is all there is to be."""
+    if is_given:
+        with checkpoint.Checkpointer(checkpoints, keep=keep) as saver:
+            saver.save(steps_taken(state), state, record)  # which leaves what is there as it is
+    else:
+        log(f"already finished: {steps_taken(state)} steps")
     return state
 
 
