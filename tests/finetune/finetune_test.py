@@ -303,7 +303,7 @@ def no_region(area, tmp_path):
         (["init_from="], "needs --config.init_from=RUN"),
         (["init_from=/nowhere"], "/nowhere holds no run"),
         (["model.width=16"], "model.width=16, but the run it starts from has 8"),
-        (["model.name=ndt_linear"], "model.name='ndt_linear', but the run it starts from has 'ndt'"),
+        (["model.name=ndt"], "model.name='ndt', but the run it starts from has 'ndt_linear'"),
         (["model.posterior_noise=0.1"], "the architecture is that of init_from"),
         (["finetune.strategy=half"], "choose from full, stitcher_only, gradual_unfreeze"),
         (["finetune.new_rows=magic"], "choose from random, pca, region_mean"),
