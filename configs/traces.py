@@ -33,6 +33,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
             del config.model[name]
     config.model.name = "ndt"
     config.model.read_in_init = "random"  # principal components are found for counts alone
+    # Measured with these; what was chosen for spikes since was not tried here.
+    config.optimizer.row_weight_decay = 1.0
     config.head = ConfigDict(dict(name="gaussian"))
     config.eval = ConfigDict(
         dict(

@@ -43,8 +43,10 @@ SMALL = {
     ),
 }
 UNMOVED = {
-    # Attention is blind to a shift of all keys; the temporal baseline has no prompt.
-    "temporal": {"['transformer']['layers']['key']['bias']", "['prompts']"},
+    # Attention is blind to a shift of all keys; the temporal baseline has no prompt and no causal trial, a causal
+    # objective no other.
+    "temporal": {"['transformer']['layers']['key']['bias']", "['prompts']", "['log_memories']['past']"},
+    "next_bin": {"['transformer']['layers']['key']['bias']", "['prompts']", "['log_memories']['both_ways']"},
     "lfads": set(),
     "emg": set(),
     "causal_lm": set(),

@@ -1,6 +1,7 @@
 """What `neurojax decode` leaves and prints: decoding.json, decoding.html, a figure, a table and
 plain words."""
 
+import itertools
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -90,7 +91,9 @@ def _keep_other_target(folder: Path, target: str, files: Files) -> None:
         return
     if not isinstance(other, str) or other == target:
         return
-    kept = _files(other)
+    # Not over what is there under that name, nor over what is about to be written.
+    names = (_files(other if number == 1 else f"{other}_{number}") for number in itertools.count(1))
+    kept = next(found for found in names if not any((folder / name).exists() for name in found))
     for old, new in zip(files, kept, strict=True):
         if old != new and (folder / old).is_file():
             os.replace(folder / old, folder / new)

@@ -60,6 +60,7 @@ def predict(
     require(file_format in FORMATS, f"format={file_format!r}; expected {' or '.join(FORMATS)}")
     if file_format == "answers":
         require(task is None, "--task is of predictions; answers are to all tasks, leave it out")
+        require(not mixed_with, "--mixed_with is of predictions; answers are the run's own")
         write_answers_of(Path(folder), data, Path(out))
         return
     if file_format == "nwb":

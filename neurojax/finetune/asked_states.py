@@ -236,7 +236,9 @@ def _before_each_run(model: Predictor, found: Recorded) -> States:
     """States of every bin from the bins before its run."""
     every, values = np.arange(len(found.trials)), None
     for hidden in _runs(found):
-        now = states_of(model, found, every, found.eligible, CAUSAL, hidden).values
+        # What comes after the run is hidden too: not every model is causal.
+        unseen = np.logical_or.accumulate(hidden, axis=1) & found.bin_valid
+        now = states_of(model, found, every, found.eligible, CAUSAL, unseen).values
         values = np.empty_like(now) if values is None else values
         asked = hidden[found.bin_valid]
         values[asked] = now[asked]

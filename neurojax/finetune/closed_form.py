@@ -10,9 +10,10 @@ import numpy as np
 from neurojax.data.session import Session
 from neurojax.errors import require
 from neurojax.finetune import asked_states, poisson_rows
+from neurojax.models import stitcher
 from neurojax.train.predictor import Predictor
 
-MODELS = ("ndt", "ndt_linear")  # whose log-rates are linear in their states
+MODELS = ("ndt", "ndt_linear")  # log-rates are linear in their states, but for a ceiling
 OWN = "own_history"
 
 
@@ -56,6 +57,7 @@ def rows(
         if name in known
     }
     shared = np.asarray(model.params[OWN]) if num_memories else None
+    bounded = getattr(model.recipe.model.module, "HAS_CEILING", False)
     for group in asked_states.rows_of_groups(model, found, mean_counts, seed, num_memories):
         units, seen = group.units, group.weight[:, None]
         if found.observed is not None:
@@ -66,7 +68,9 @@ def rows(
         counts = found.counts[np.ix_(group.bins, units)] * seen
         trial = found.trial[group.bins]
         fitted = poisson_rows.fit(group.states, counts, offset, trial, prior, group.own)
-        rows["read_out"][units] = fitted.read_out
+        # The regression knows no ceiling, under which a log-rate follows its drive by less.
+        slope = stitcher.slope_at_mean(mean_counts[units])[:, None] if bounded else 1.0
+        rows["read_out"][units] = fitted.read_out / slope
         if num_memories:
-            rows[OWN][units] = fitted.own_history
+            rows[OWN][units] = (shared + fitted.own_history) / slope - shared
     return rows

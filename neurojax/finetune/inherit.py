@@ -1,11 +1,13 @@
 """The config of a fine-tuning run: what it leaves open is as in the run it starts from."""
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from neurojax.errors import require
 from neurojax.finetune import release
+from neurojax.objectives import interface as objectives
 from neurojax.runs import workdir
 from neurojax.runs.manifest import read_manifest, steps_on_disk
 from neurojax.train import run_folder, settings
@@ -78,10 +80,21 @@ def resolved(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     for block in workdir.LEARNED:
         chosen = {name: value for name, value in config[block].items() if value is not None}
         config[block] = {**base[block], **chosen}
+    config["objective"] = _without_answers(config["objective"])
     if config["data"]["bucket_units"] is None:
         config["data"]["bucket_units"] = base["data"]["bucket_units"]
     config["finetune"]["source_sha256"] = digest
     return config
+
+
+def _without_answers(objective: Mapping[str, Any]) -> dict[str, Any]:
+    """The objective block of a fine-tuning; of one that needs more than counts, what stands for
+    it."""
+    name = getattr(objectives.named(objective["name"]), "FINE_TUNED_AS", None)
+    if name is None:
+        return dict(objective)
+    known = {field.name for field in dataclasses.fields(objectives.named(name).Config)}
+    return {key: value for key, value in objective.items() if key in known} | {"name": name}
 
 
 def require_ndt(config: Mapping[str, Any]) -> None:

@@ -28,6 +28,7 @@ from neurojax.schemes import CAUSAL
 HIDES_BY_ZEROING = False
 HAS_CAUSAL_SCHEME = True
 READS_ROOTS = True
+HAS_CEILING = True
 _NUM_MEMORIES = len(smoothing.OWN_MEMORIES_S)
 
 

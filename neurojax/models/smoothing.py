@@ -16,18 +16,19 @@ PSEUDO_SPIKES = 0.5  # added above and below in a gain
 NUM_SMOOTHED = len(MEMORIES_S) + 1
 # of the longest trial that a matrix mixes, which up to there is about four times as fast on a CPU
 DENSE_BINS = 256
-_SHORTEST_BINS = 0.05  # of a memory: exp(-1 / 0.05) is a kernel of one bin, and still has a slope
+_SHORTEST_BINS = 0.05  # of a memory: exp(-1 / 0.05) is a kernel of one bin
+_FIRST_BINS = 0.3  # of a memory at first: shorter ones have next to no slope to learn by
 
 
 def first_log_memories(bin_size_s: float) -> dict[str, jax.Array]:
     """What training starts from: log of memories in bins, "both_ways" and "past" float32 [M],
     "own" float32 [3]."""
-    linear = jnp.log(jnp.asarray(MEMORIES_S) / bin_size_s)
-    return {
-        "both_ways": linear,
-        "past": linear + 0.0,  # an array of its own, since a step takes over those it is given
-        "own": jnp.log(jnp.asarray(OWN_MEMORIES_S) / bin_size_s),
-    }
+    linear, own = (
+        jnp.log(jnp.maximum(jnp.asarray(memories_s) / bin_size_s, _FIRST_BINS))
+        for memories_s in (MEMORIES_S, OWN_MEMORIES_S)
+    )
+    # Each an array of its own, since a step takes over those it is given.
+    return {"both_ways": linear, "past": linear + 0.0, "own": own}
 
 
 def _decays(log_memories: jax.Array) -> jax.Array:

@@ -167,6 +167,11 @@ def bounded(log_rates: jax.Array, base_rates: jax.Array, left_out=None) -> jax.A
     return base + room - jax.nn.softplus(jnp.log(jnp.expm1(room)) - (log_rates - base))
 
 
+def slope_at_mean(base_rates):
+    """By how much a bounded log-rate follows its drive near the unit's mean rate, [...]."""
+    return 1 - 1 / (CEILING + 1 / base_rates)
+
+
 def log_rates(
     rows: dict[str, jax.Array], states: jax.Array, left_out=None, own_drive=0.0, reads_states=None
 ):

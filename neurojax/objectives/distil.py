@@ -21,6 +21,7 @@ from neurojax.objectives.mtm import asked, inputs, target, validation_query  # n
 from neurojax.ranges import check_ranges, share
 
 SPLITS_INTO_PARTS = True
+FINE_TUNED_AS = "mtm"  # a new recording has no stored answers
 VALIDATED = mtm.VALIDATED
 
 

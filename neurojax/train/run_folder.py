@@ -8,8 +8,9 @@ from neurojax.data import belongs, splits
 from neurojax.data.store.dataset import Dataset, dataset_of, open_dataset
 from neurojax.data.synthetic import animals as synthetic
 from neurojax.errors import InputError, require
+from neurojax.facts import of_table
 from neurojax.runs import restore, state_io, together, workdir
-from neurojax.train import settings, sharding
+from neurojax.train import settings, sharding, state
 from neurojax.train.predictor import Predictor
 
 
@@ -91,6 +92,19 @@ def read_run(folder: Path, blocks: Sequence[str] = workdir.BLOCKS) -> dict[str, 
     return config
 
 
+def _require_own_arrays(arrays: Mapping[str, Any], recipe, manifest: Mapping[str, Any]) -> None:
+    """Raises InputError where a model of this version has other arrays than a run kept."""
+    sizes = (manifest["sessions"], manifest["num_bins"], manifest["bin_size_s"])
+    known = of_table(*sizes, manifest.get("facts"))
+    shapes = state.abstract_trained(recipe.model, known, recipe.members)
+    missing = sorted(state_io.named_leaves(shapes).keys() - arrays.keys())
+    require(
+        not missing,
+        f"the run has no {missing[:1]}, which model.name={recipe.model.name} reads now: an older "
+        "version made it; train it again",
+    )
+
+
 def load_predictor(
     folder: Path, config: Mapping[str, Any], dataset: Dataset, log: Callable[[str], None] = print
 ) -> tuple[Predictor, dict[str, Any]]:
@@ -113,6 +127,8 @@ def load_predictor(
     facts = manifest.get("facts")
     belongs.require_same_channels(dataset.sessions, (facts or {}).get("num_channels", 0))
     layout = source.rows_of(dataset.sessions, manifest["sessions"])
+    if layout is not None:
+        _require_own_arrays(arrays, recipe, manifest)
     parts = (
         weights.get("params"),
         weights.get("tables", {}),

@@ -14,7 +14,7 @@ from neurojax.scores import bootstrap
 from neurojax.train import sharding
 from neurojax.train.predictor import Predictor
 from tests.configs_for_tests import random_weights
-from tests.evals.activity_test import MODEL, RECIPE, SESSION, TRIALS
+from tests.evals.activity_test import MODEL, RECIPE, SESSION
 
 K, T, N, BIN_S = 40, 25, 60, 0.02
 

@@ -75,3 +75,11 @@ def test_bounded_rates_keep_the_mean_stay_under_the_ceiling_and_have_a_slope():
     np.testing.assert_allclose(found[0, 0, 1] - log_rates[0, 0, 1], far_below, atol=2e-3)
     one = stitcher.bounded(log_rates[..., 1:2], base_rates, jnp.asarray([[1]]))
     np.testing.assert_array_equal(one, found[..., 1:2])
+
+
+def test_the_slope_of_a_bounded_log_rate_at_the_mean_is_what_rows_in_closed_form_divide_by():
+    base_rates = jnp.asarray([[0.1, 1.0, 5.0]])
+    drive = lambda step: stitcher.bounded(jnp.log(base_rates)[:, None, None] + step, base_rates)[0, 0, 0]  # noqa: E731
+    slope = jax.jacfwd(drive)(0.0)
+    np.testing.assert_allclose(slope, stitcher.slope_at_mean(base_rates[0]), rtol=1e-4)
+    np.testing.assert_allclose(slope, [0.929, 0.8, 0.762], atol=1e-3)

@@ -106,6 +106,12 @@ def open_source(
             f"{config.answers} has no answers to {len(missing)} train trials of session "
             f"{session.session_id}; write the answers again",
         )
+    answerers = {str(dict(own.answerer)) for own in answers}
+    require(
+        len(answerers) == 1,
+        f"{config.answers} holds answers of {len(answerers)} teachers, expected one for all "
+        "sessions; write them again into a new folder",
+    )
     source = spikes.open_source(sessions, config, seed, table, new_until)
     return AnsweredSource(source, answers, seed)
 
