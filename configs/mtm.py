@@ -7,13 +7,13 @@ size      tiny (first run, CPU)  small (9 short sessions, CPU)  base  paper (the
 preset    improved (what helped, see README)  faithful (the released recipe, two errors corrected)
 source    Zhang et al. 2024; NDT1: Ye and Pandarinath 2021
 hardware  two x86-64 CPU cores that other work shared; Python 3.11, jax 0.10.2
-time      tiny: 74 s for the whole first command, training 14 s of it
-          small, nine mouse sessions: 17 minutes, training 11 of them
+time      tiny: 109 s for the whole first command, training 21 s of it
+          small, nine mouse sessions: 21 minutes, training 8 of them, with other work beside
 scores    test trials, pooled bits/spike (co-smoothing, forward, inter-region, intra-region):
-          tiny, synthetic animals: 1.000, 0.478, 0.987, 0.941;
-          linear stack 0.940, 0.301, 0.813, 0.784
-          small, 4 mouse report sessions, three seeds: 0.319, 0.161, 0.286, 0.278;
-          linear stack 0.347, 0.183, 0.309, 0.286 (README: one model is below the stack)
+          tiny, synthetic animals: 1.019, 0.451, 0.967, 0.950;
+          linear stack 0.940, 0.301, 0.813, 0.784; together 1.036, 0.466, 0.967, 0.960
+          small, nine mouse sessions, one seed: 0.321, 0.168, 0.297, 0.257;
+          linear stack 0.343, 0.179, 0.315, 0.267; together 0.355, 0.196, 0.332, 0.291
 """
 
 from ml_collections import ConfigDict

@@ -85,7 +85,9 @@ def draw(results: dict) -> bytes:
                 if len(gain):
                     panel.plot([x - 0.1, x + 0.1], [gain.mean()] * 2, color=colour, linewidth=2)
         panel.axhline(0, color=style.BLACK, linewidth=0.8)
-        panel.set_xticks(range(len(parts)), [NAMES[name].split(",")[0] for name in parts], rotation=35, ha="right")
+        words_of = [NAMES[name].split(",")[0].replace(" of ", "\nof ") for name in parts]
+        turned = {"rotation": 35, "ha": "right"} if len(parts) > 2 else {}
+        panel.set_xticks(range(len(parts)), words_of, **turned)
         style.finish(panel, "", "bits/spike over the stack" if task == "co_smoothing" else "", words)
     figure.suptitle("grey: the model alone; blue: model and stack; a dot a session, lines means", fontsize=9)
     return style.png_bytes(figure)
