@@ -13,7 +13,7 @@ from neurojax.data.session import TRAIN
 from neurojax.data.store.dataset import open_dataset
 from neurojax.data.store.sessions import from_counts
 from neurojax.files import read_json, write_json
-from neurojax.finetune import closed_form
+from neurojax.finetune import closed_form, poisson_rows
 from neurojax.finetune.weights import read_run
 from neurojax.train import loop
 from tests.finetune.closed_form_test import recording
@@ -216,18 +216,27 @@ def test_what_was_stopped_is_completed_by_the_same_command(area, adapted, tmp_pa
             command.adapt(area / "run", root=area / "new", out=out)
     if place[0] is closed_form:
         assert [path.name for path in out.iterdir()] in ([], [".lock"])
-    assert not any((out / "checkpoints").rglob("*.npy"))
+    assert not any((out / "checkpoints").rglob("*manifest*"))
     assert main.main(words(area, out)) == 0
     same_arrays(read_run(out).arrays, read_run(adapted).arrays)
 
 
-def test_what_nobody_watched_says_nothing_of_a_unit():
+def test_what_nobody_watched_says_nothing_of_a_unit(monkeypatch):
     weights = weights_of("ndt")  # of trials of six bins
     model = Pretrained(weights._replace(arrays={name: 0.1 * array for name, array in weights.arrays.items()}))
     counts, fields = recording().gather_trials(np.arange(16))[0], {"bin_size_s": 0.02, "session_id": "stranger"}
     whole = from_counts(counts[:, :6], split=recording().split, region=recording().region, **fields)
     session, seen = with_gaps(whole)
+    given, fit = [], poisson_rows.fit
+    monkeypatch.setattr(poisson_rows, "fit", lambda *arguments: given.append(arguments) or fit(*arguments))
     ours, theirs = (model.adapt(one, steps=0).weights.arrays for one in (session, poked(session, seen)))
     assert all(np.isfinite(array).all() for array in ours.values())
     assert np.abs(ours["tables/read_out"][-session.num_units :]).max() > 0
     same_arrays(ours, theirs)
+    watched = seen[: 12 * 6]  # of the training trials
+    for one in (given[: len(given) // 2], given[len(given) // 2 :]):
+        silent = 0  # of the last question, which asks for every bin once
+        for _, spikes, offset, *_ in one:
+            assert not spikes[offset == 0].any()
+            silent += (offset[-len(watched) :] == 0).sum()
+        assert silent == (~watched).sum()  # and no rate is expected of them: they are no silence
