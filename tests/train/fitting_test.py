@@ -20,7 +20,7 @@ def dataset_of_config(name, declared):
 @pytest.mark.parametrize("name", [path.stem for path in CONFIGS])
 def test_every_config_fits_itself(name):
     declared = config_of(name)
-    source = settings.open_source(declared, dataset_of_config(name, declared).sessions)
+    source = settings.open_source(declared, dataset_of_config(name, declared).to_read)
     fitting.require_fitting(settings.recipe(declared), source)
 
 
