@@ -100,7 +100,7 @@ def test_an_ensemble_predicts_with_its_spread_and_answers_for_a_student(tmp_path
 
 def test_rates_of_model_and_stack_together_are_those_that_the_evaluation_scored(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(spikes, "draw", lambda *arguments, **options: None)
-    root = write_root(tmp_path / "root", [plain(session) for session in synthetic.make_sessions(SPEC, seed=0)[:2]])
+    root = write_root(tmp_path / "root", [plain(session) for session in synthetic.make_sessions(SPEC, seed=0)[:1]])
     run = tmp_path / "run"
     assert main.main([*train_command(run, root, "eval.num_boot=5"), "--config.eval.baselines=train_mean,stack"]) == 0
     assert main.main(["predict", f"--workdir={run}", f"--out={tmp_path / 'mixed'}", "--mixed_with=stack"]) == 0

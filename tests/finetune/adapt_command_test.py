@@ -104,6 +104,7 @@ def test_the_python_door_makes_the_same_rows(area, adapted, new, known):
         np.testing.assert_allclose(ours, theirs, atol=1e-5, err_msg=table)
 
 
+@pytest.mark.slow
 def test_an_export_is_a_model_to_start_from(area, adapted, new, tmp_path):
     source = read_run(area / "run")
     exported(source, tmp_path / "release")
@@ -134,6 +135,7 @@ def test_the_rows_foretell_hidden_units_of_trials_that_were_not_fitted(area, new
     assert likelihood["closed_form"] > (counts * np.log(means) - means).sum()
 
 
+@pytest.mark.slow
 def test_steps_go_on_from_the_rows(area, adapted, new, tmp_path):
     assert main.main(words(area, tmp_path / "out", "--steps=4")) == 0
     left, begun = read_run(tmp_path / "out"), read_run(adapted)
@@ -221,6 +223,7 @@ def test_what_was_stopped_is_completed_by_the_same_command(area, adapted, tmp_pa
     same_arrays(read_run(out).arrays, read_run(adapted).arrays)
 
 
+@pytest.mark.slow
 def test_what_nobody_watched_says_nothing_of_a_unit(monkeypatch):
     weights = weights_of("ndt")  # of trials of six bins
     model = Pretrained(weights._replace(arrays={name: 0.1 * array for name, array in weights.arrays.items()}))
