@@ -106,16 +106,17 @@ def _stacks(dataset, config, data: Path | None, folder: Path) -> Mapping[str, An
     if "stack" not in baseline_scores.names_of(settings["baselines"]):
         settings["baselines"] = "stack"
     root = str(data or config["data"]["root"])
-    return baseline_scores.cached_scores(dataset, root, folder, settings, config["seed"])
+    found = baseline_scores.cached_scores(dataset, root, folder, settings, config["seed"])
+    large = [name for name, one in found.items() if one.stack is None]
+    require(  # before the first file is written
+        not large,
+        f"session {large[:1]}: the stack's rates are too large to keep; leave out --mixed_with",
+    )
+    return found
 
 
 def _mixed(model, session: Session, of_model: Mapping, baselines, size: int) -> tuple[Mapping, Any]:
     """(task -> rates of model and stack together, no spread); says the shares."""
-    require(
-        baselines.stack is not None,
-        f"session {session.session_id}: the stack's rates are too large to keep; leave out "
-        "--mixed_with",
-    )
     settings = {"trials_per_pass": size}
     given = (model, session, of_model, baselines.stack.read())
     rates, shares = with_stack.mix(*given, protocols.MTM, settings)
