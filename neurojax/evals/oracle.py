@@ -79,15 +79,21 @@ def known_dynamics_smoother(
         task -> float32 [test trials, T, N], expected spikes per bin, NaN where not evaluated.
 
     Raises:
-        InputError: the session is not synthetic or not as it was made, or its dynamics are not
-            "lorenz" (the posterior of a switching system has a mode per switching history; one
-            Gaussian is no description of it).
+        InputError: the session is not synthetic or not as it was made, the animal has a system of
+            its own (`common_share` below 1), or its dynamics are not "lorenz" (the posterior of a
+            switching system has a mode per switching history; one Gaussian is no description of
+            it).
     """
     truth = synthetic.truth_of(session) if truth is None else truth
     require(
         truth.spec.dynamics == "lorenz",
         f"the smoother knows lorenz dynamics, not {truth.spec.dynamics!r}; make sessions "
         "with lorenz",
+    )
+    require(
+        truth.spec.common_share == 1,
+        f"the smoother knows the system of all animals, not an animal's own (common_share is "
+        f"{truth.spec.common_share:g}); make sessions with common_share=1",
     )
     made = (*truth.latents.shape[:2], len(truth.region))
     found = (session.num_trials, int(session.trial_num_bins.max()), session.num_units)

@@ -181,6 +181,69 @@ def test_wheel_speed_reads_the_shared_latents(session, truth):
     assert np.sqrt(residual[0] / len(wheel)) == pytest.approx(truth.spec.wheel_noise_std, rel=0.03)
 
 
+@pytest.mark.parametrize("dynamics", ["lorenz", "switching"])
+@pytest.mark.parametrize("share", [0.0, 0.25])
+def test_a_part_of_the_dynamics_is_the_animals_own(share, dynamics):
+    spec = dataclasses.replace(SMALL, dynamics=dynamics, common_share=share)
+    truth, other, whole = (
+        make_truth(spec, 0, 0),
+        make_truth(spec, 0, 1),
+        make_truth(dataclasses.replace(spec, common_share=1.0), 0, 0),
+    )
+    num_common = spec.system.num_dims
+    common, own = slice(0, num_common), slice(num_common, 2 * num_common)
+    # the same animal at every share: units, and what the common system does
+    np.testing.assert_array_equal(truth.base_rate_hz, whole.base_rate_hz)
+    np.testing.assert_array_equal(truth.region, whole.region)
+    np.testing.assert_array_equal(truth.latents[..., common], whole.latents[..., common])
+    spread = {
+        name: (truth.latents[..., dims] @ truth.loadings[:, dims].T).var((0, 1)).mean()
+        for name, dims in (("common", common), ("own", own))
+    }
+    assert spread["common"] / sum(spread.values()) == pytest.approx(share, abs=1e-9)
+    wholly = whole.latents[..., common] @ whole.loadings[:, common].T
+    assert sum(spread.values()) == pytest.approx(wholly.var((0, 1)).mean(), rel=1e-6)
+    assert not np.allclose(truth.region_transition, other.region_transition)
+    assert not np.allclose(truth.latents[:20, :, own], other.latents[:20, :, own])
+    # bent and z-scored
+    np.testing.assert_allclose(truth.latents[..., own].mean((0, 1)), 0, atol=1e-9)
+    # no linear map of the animal's own latents is the common system
+    flat = truth.latents.reshape(-1, truth.latents.shape[-1])
+    _, left, *_ = np.linalg.lstsq(flat[:, own], flat[:, common], rcond=None)
+    assert (left / len(flat)).min() > 0.1
+
+
+def test_an_animal_with_dynamics_of_its_own_is_found_again_and_its_wheel_follows_both_parts():
+    spec = dataclasses.replace(SMALL, common_share=0.5, wheel_noise_std=0.0)
+    session = make_session(spec, 0, 1)
+    truth = truth_of(dataclasses.replace(session, info=json.loads(json.dumps(session.info))))
+    rates = np.exp(truth.log_rates()).reshape(session.true_rates.shape)
+    np.testing.assert_allclose(rates, session.true_rates, rtol=1e-6)
+    latents = truth.latents[..., : truth.num_shared].reshape(-1, truth.num_shared)
+    weights, *_ = np.linalg.lstsq(latents, session.behaviour["wheel_speed"][:, 0], rcond=None)
+    np.testing.assert_allclose(np.linalg.norm(weights.reshape(2, -1), axis=1), np.sqrt(0.5), rtol=1e-4)
+
+
+def test_a_bent_system_is_no_linear_map_of_the_one_it_was():
+    rng = np.random.default_rng(0)
+    states = rng.standard_normal((50, 40, 3))
+    bent = latent_dynamics.bent(states, rng)
+    np.testing.assert_allclose(bent.std((0, 1)), 1, rtol=1e-9)
+    flat = np.column_stack([states.reshape(-1, 3), np.ones(2000)])
+    _, left, *_ = np.linalg.lstsq(flat, bent.reshape(-1, 3), rcond=None)
+    assert (left / len(flat)).min() > 0.15
+
+
+def test_a_system_twice_as_fast_takes_two_steps_at_once():
+    spec = SyntheticSpec(dynamics="lorenz")
+    start = np.array([[0.5, 0.8, -0.3]])
+    twice = spec.system.step(spec.system.step(start))
+    np.testing.assert_allclose(spec.system_at(2.0).step(start), twice, atol=5e-3)
+    fast, slow = (dataclasses.replace(spec, dynamics="switching").system_at(speed) for speed in (2.0, 1.0))
+    np.testing.assert_allclose(fast.turn_rad, 2 * np.asarray(slow.turn_rad))
+    assert fast.decay == pytest.approx(slow.decay**2)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -195,6 +258,8 @@ def test_wheel_speed_reads_the_shared_latents(session, truth):
         dict(contrasts=(2.0,)),
         dict(bin_size_s=0.0),
         dict(mean_rate_hz=float("nan")),
+        dict(common_share=1.5),
+        dict(common_share=float("nan")),
     ],
 )
 def test_a_spec_that_makes_no_animal_is_refused(changes):

@@ -178,5 +178,8 @@ def test_sessions_without_their_truth_are_refused(session):
     with pytest.raises(InputError, match="lorenz"):
         switching = dataclasses.replace(SPEC, dynamics="switching", num_trials=10)
         oracle.known_dynamics_smoother(synthetic.make_session(switching, 0, 0))
+    with pytest.raises(InputError, match="common_share"):
+        own = dataclasses.replace(SPEC, common_share=0.5, num_trials=10)
+        oracle.known_dynamics_smoother(synthetic.make_session(own, 0, 0))
     with pytest.raises(InputError, match="as made"):
         oracle.known_dynamics_smoother(session, synthetic.make_truth(SPEC, 0, 5))

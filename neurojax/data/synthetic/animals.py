@@ -5,8 +5,9 @@
 
 The shared latents follow one dynamical system in all animals (see latent_dynamics.py); each region
 adds a noisy oscillation that only its own units carry; units, loadings and trials are new in every
-animal. c makes the mean rate of each unit equal to its base rate. All follows from (spec, seed,
-index of the animal).
+animal. With `common_share` below 1 a part of the shared latents is the animal's own system. c makes
+the mean rate of each unit equal to its base rate. All follows from (spec, seed, index of the
+animal).
 """
 
 import dataclasses
@@ -22,7 +23,9 @@ from neurojax.data.synthetic.spec import SyntheticSpec
 from neurojax.errors import require
 
 _PAUSE_S = 1.0  # between trials
-_SHARED_STREAM, _TRUTH_STREAM, _SPIKE_STREAM, _SPLIT_STREAM = range(4)  # sub-keys of the seed
+# sub-keys of the seed
+_SHARED_STREAM, _TRUTH_STREAM, _SPIKE_STREAM, _SPLIT_STREAM, _OWN_STREAM = range(5)
+_OWN_SPEED = 2.0  # an animal's own system runs at most so many times as fast or as slowly
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +43,7 @@ class SyntheticTruth:
             order of spec.regions.
         region_noise_std: float64, noise per bin of the region latents (long-run variance 1).
         start_mean, start_cov: moments of the first state over all trial conditions, float64 [L],
-            [L, L].
+            [L, L]; of an animal's own system 0 and 1.
         stimulus_side, contrast, choice: float64 [trials], side and choice are -1 or 1.
         wheel_weights: float64 [shared latents], the same in all animals.
     """
@@ -62,7 +65,7 @@ class SyntheticTruth:
 
     @property
     def num_shared(self) -> int:
-        return self.spec.system.num_dims
+        return self.spec.num_shared
 
     def latents_of(self, region: str) -> slice:
         """Positions of a region's own latents on the L axis."""
@@ -160,8 +163,11 @@ def make_session(spec: SyntheticSpec, seed: int, index: int) -> Session:
 def make_truth(spec: SyntheticSpec, seed: int, index: int) -> SyntheticTruth:
     """Draws what lies behind session `index`; the same numbers that `make_session` uses."""
     shared_rng, rng = _generator(seed, _SHARED_STREAM), _generator(seed, _TRUTH_STREAM, index)
+    own_rng = _generator(seed, _OWN_STREAM, index)  # units and common latents stay as they are
     system, num_regions = spec.system, len(spec.regions)
     turns_hz = shared_rng.uniform(*spec.region_turns_hz, num_regions)
+    own_turns_hz = own_rng.uniform(*spec.region_turns_hz, num_regions)
+    turns_hz = turns_hz + (1 - spec.common_share) * (own_turns_hz - turns_hz)
     wheel_weights = np.abs(shared_rng.standard_normal(system.num_dims))
     wheel_weights /= np.linalg.norm(wheel_weights)
     # x <- decay * rotation @ x + noise keeps variance 1 if the noise has 1 - decay^2.
@@ -179,14 +185,18 @@ def make_truth(spec: SyntheticSpec, seed: int, index: int) -> SyntheticTruth:
     start = system.start(choice, contrast)
     start = start + spec.start_spread * rng.standard_normal(start.shape)
     shared = system.simulate(start, spec.num_bins, rng)
-    own = [
+    if spec.common_share < 1:
+        parts = np.sqrt([spec.common_share, 1 - spec.common_share])
+        wheel_weights = np.concatenate([part * wheel_weights for part in parts])
+        shared = np.concatenate([shared, _own_system(spec, start, own_rng)], -1)
+    of_region = [
         latent_dynamics.simulate_linear(matrix, noise_std, spec.num_trials, spec.num_bins, rng)
         for matrix in transition
     ]
     # Shared first, then two of each region: `latents_of` knows the order.
-    latents = np.concatenate([shared, *own], -1)  # [trials, T, L]
+    latents = np.concatenate([shared, *of_region], -1)  # [trials, T, L]
 
-    loadings = _draw_loadings(spec, region, latents, rng)
+    loadings = _draw_loadings(spec, region, latents, rng, own_rng)
     # exp(c) of the formula above, over these very trials: each unit's mean rate is then exact.
     modulation = np.exp(latents @ loadings.T).mean((0, 1))
     start_mean, start_cov = _start_moments(spec, latents.shape[-1])
@@ -243,25 +253,38 @@ def _draw_regions(spec: SyntheticSpec, rng: np.random.Generator) -> np.ndarray:
     return rng.permutation(np.repeat(np.asarray(spec.regions), sizes))
 
 
+def _own_system(spec: SyntheticSpec, start: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Latents [trials, T, d] of a system that no other animal has, from states [trials, d] on."""
+    speed = float(np.exp(rng.uniform(-np.log(_OWN_SPEED), np.log(_OWN_SPEED))))
+    states = spec.system_at(speed).simulate(start, spec.num_bins, rng)
+    return latent_dynamics.bent(states, rng)
+
+
 def _draw_loadings(
-    spec: SyntheticSpec, region: np.ndarray, latents: np.ndarray, rng: np.random.Generator
+    spec: SyntheticSpec,
+    region: np.ndarray,
+    latents: np.ndarray,
+    rng: np.random.Generator,
+    own_rng: np.random.Generator,
 ) -> np.ndarray:
     """Random directions [N, L], scaled to the share of the log-rate that the spec asks for."""
-    num_units, num_shared = len(region), spec.system.num_dims
+    num_units, num_common, num_shared = len(region), spec.system.num_dims, spec.num_shared
     covariance = np.cov(latents.reshape(-1, latents.shape[-1]).T)
     # One gain for both parts: a unit that follows the shared latents strongly follows its region's
     # as strongly.
     gain = np.exp(spec.gain_spread * rng.standard_normal(num_units))
     loadings = np.zeros((num_units, latents.shape[-1]))
-    own = [
-        (region == name, slice(first, first + 2), spec.region_std)
+    everyone, common_std = np.ones(num_units, bool), np.sqrt(spec.common_share) * spec.shared_std
+    parts = [(everyone, slice(0, num_common), common_std, rng)]
+    if num_shared > num_common:
+        own_std = np.sqrt(1 - spec.common_share) * spec.shared_std
+        parts.append((everyone, slice(num_common, num_shared), own_std, own_rng))
+    parts += [
+        (region == name, slice(first, first + 2), spec.region_std, rng)
         for first, name in zip(count(num_shared, 2), spec.regions, strict=False)
     ]
-    for units, dims, std in [
-        (np.ones(num_units, bool), slice(0, num_shared), spec.shared_std),
-        *own,
-    ]:
-        direction = rng.standard_normal((units.sum(), dims.stop - dims.start))
+    for units, dims, std, generator in parts:
+        direction = generator.standard_normal((units.sum(), dims.stop - dims.start))
         # Std over time of direction . latents, from the latents as they were drawn.
         reached = np.sqrt(np.einsum("ni,ij,nj->n", direction, covariance[dims, dims], direction))
         loadings[units, dims] = direction * (std * gain[units] / reached)[:, None]

@@ -118,6 +118,17 @@ def rotation(angle_rad: np.ndarray) -> np.ndarray:
     return np.stack([np.stack([cos, -sin], -1), np.stack([sin, cos], -1)], -2)
 
 
+def bent(states: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """States [trials, T, d] through a smooth map drawn at random, z-scored: the same shape."""
+    num_dims = states.shape[-1]
+    into, out = (
+        rng.standard_normal((num_dims, 4 * num_dims)),
+        rng.standard_normal((4 * num_dims, num_dims)),
+    )
+    curved = np.tanh(states @ into + rng.standard_normal(4 * num_dims)) @ out
+    return (curved - curved.mean((0, 1))) / curved.std((0, 1))
+
+
 def simulate_linear(
     transition: np.ndarray,
     noise_std: float,

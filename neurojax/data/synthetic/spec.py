@@ -39,6 +39,10 @@ class SyntheticSpec:
             parts.
         dynamics: "lorenz" or "switching" (a rotation that changes speed and direction at random
             times).
+        common_share: share of the variance of the shared part that follows a system which all
+            animals have in common, 0 to 1. The rest follows the animal's own: the same equations
+            at half to twice the speed, bent by a smooth map that no other animal has. The region's
+            frequencies lie as far between their common values and the animal's own.
         lorenz_speed_per_s: Lorenz time units per second (one turn around a lobe takes about 0.75
             units).
         lorenz_noise_std: process noise per bin, in standard deviations of the state.
@@ -72,6 +76,7 @@ class SyntheticSpec:
     region_std: float = 0.5
     gain_spread: float = 0.1
     dynamics: str = "lorenz"
+    common_share: float = 1.0
     lorenz_speed_per_s: float = 5.0
     lorenz_noise_std: float = 0.02
     switching_turns_hz: tuple[float, ...] = (3.0, -1.5)
@@ -108,19 +113,31 @@ class SyntheticSpec:
             self.contrasts and min(self.contrasts) >= 0 and max(self.contrasts) <= 1,
             f"contrasts {self.contrasts} must be one or more numbers from 0 to 1",
         )
+        require(
+            0 <= self.common_share <= 1,
+            f"common_share is {self.common_share}; it must be a share from 0 to 1",
+        )
         for name in _POSITIVE:
             require(getattr(self, name) > 0, f"{name} is {getattr(self, name)}; it must be above 0")
 
     @property
     def system(self) -> latent_dynamics.Lorenz | latent_dynamics.SwitchingRotation:
         """The shared latent system, with time counted in bins."""
+        return self.system_at(1.0)
+
+    @property
+    def num_shared(self) -> int:
+        """Latents that reach all regions: the common system's, then the animal's own if any."""
+        return self.system.num_dims * (1 if self.common_share == 1 else 2)
+
+    def system_at(self, speed: float) -> latent_dynamics.Lorenz | latent_dynamics.SwitchingRotation:
+        """The same system `speed` times as fast."""
+        seconds = speed * self.bin_size_s
         if self.dynamics == "lorenz":
-            return latent_dynamics.Lorenz(
-                self.lorenz_speed_per_s * self.bin_size_s, self.lorenz_noise_std
-            )
+            return latent_dynamics.Lorenz(self.lorenz_speed_per_s * seconds, self.lorenz_noise_std)
         # Rates per second become chances and angles per bin: another bin size, the same animal.
         return latent_dynamics.SwitchingRotation(
-            turn_rad=tuple(2 * np.pi * hz * self.bin_size_s for hz in self.switching_turns_hz),
-            switch_probability=min(1.0, self.switching_rate_hz * self.bin_size_s),
-            decay=float(np.exp(-self.bin_size_s / self.switching_decay_s)),
+            turn_rad=tuple(2 * np.pi * hz * seconds for hz in self.switching_turns_hz),
+            switch_probability=min(1.0, self.switching_rate_hz * seconds),
+            decay=float(np.exp(-seconds / self.switching_decay_s)),
         )
