@@ -292,6 +292,10 @@ VERBS = {
         _option("experiment", nargs="?", metavar="ID", help="a folder of experiments/"),
         _option("--all", dest="every", action="store_true", help="all with an expected.json"),
         _option("--size", default="local", metavar="smoke|local|paper", help="default: local"),
-        _file("--results", "FILE", help="default: results.json of the folder, or of that size"),
+        _file(
+            "--results",
+            "FILE",
+            help="or a folder with the files named; default: results.json of the experiment",
+        ),
     ),
 }

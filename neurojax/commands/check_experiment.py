@@ -28,7 +28,8 @@ def check_experiment(
         every: all experiments that have an expected.json; no name then.
         size: "smoke", "local" or "paper": entries of that size, results_<size>.json (local:
             results.json, or the lines of results.jsonl).
-        results: file to read instead, of one experiment.
+        results: file to read instead, of one experiment; or a folder, such as a workdir, that holds
+            the files which the entries name.
 
     Raises:
         InputError: no such experiment, no results (the message names the command that makes
@@ -75,9 +76,10 @@ def _checked(folder: Path, size: str, results: Path | None) -> list[str]:
     if not entries:
         print(f"{folder.name}: expected.json names no number of --size={size}")
         return []
-    found = _read(results or _results_file(folder, size))
+    place = results if results is not None and results.is_dir() else None
+    found = None if place else _read(results or _results_file(folder, size))
     print(f"{folder.name}{_origin(found)}")
-    observed = _observed(folder, entries, found)
+    observed = _observed(folder, entries, found, place)
     judged = [expected.judge(name, observed[name], one) for name, one in entries.items()]
     print("\n".join(expected.table(judged)))
     missed = [one.name for one in judged if not one.met]
@@ -86,17 +88,21 @@ def _checked(folder: Path, size: str, results: Path | None) -> list[str]:
     return missed
 
 
-def _observed(folder: Path, entries: dict[str, Any], results: Any) -> dict[str, Any]:
-    """Name -> observed number: from a path into a file, or from `observed` of figure.py."""
+def _observed(
+    folder: Path, entries: dict[str, Any], results: Any, place: Path | None
+) -> dict[str, Any]:
+    """Name -> observed number: from a path into a file (of `place`, where one is given), or from
+    `observed` of figure.py."""
     values = {}
     for name, entry in entries.items():
         if "observed" in entry:
             file, *steps = entry["observed"]
-            content = results if file == "results.json" else _read(_inside(folder, file))
+            path = _inside(folder, file) if place is None else _below(place, file, folder)
+            content = results if place is None and file == "results.json" else _read(path)
             try:
                 values[name] = expected.at(content, steps)
             except InputError as error:
-                raise InputError(f"{folder / file}: {error}") from None
+                raise InputError(f"{path}: {error}") from None
     if len(values) < len(entries):
         values |= _by_figure(folder, results, [name for name in entries if name not in values])
     return values
@@ -162,6 +168,16 @@ def _inside(folder: Path, file: str) -> Path:
         f"{folder / 'expected.json'}: {file!r} is no file of this folder; name one beside it",
     )
     return folder / file
+
+
+def _below(place: Path, file: str, folder: Path) -> Path:
+    """A file of the folder that --results names, or of one inside it."""
+    path = Path(file)
+    require(
+        not path.is_absolute() and ".." not in path.parts,
+        f"{folder / 'expected.json'}: {file!r} leaves the folder of --results; name a file in it",
+    )
+    return place / path
 
 
 def _origin(results: Any) -> str:

@@ -86,6 +86,21 @@ def test_each_size_has_entries_and_results_of_its_own(experiments, capsys):
     assert check(capsys, "one", "--size=huge")[0] == 2
 
 
+def test_results_may_be_a_folder_with_the_files_that_entries_name(experiments, tmp_path, capsys):
+    where = ["tuned/evaluation.json", "mean", "a"]
+    experiments(a={"value": 1, "tolerance": 0.1, "observed": where})
+    (tmp_path / "run" / "tuned").mkdir(parents=True)
+    results = f"--results={tmp_path / 'run'}"
+    code, _, err = check(capsys, "one", results)
+    assert code == 2 and str(tmp_path / "run/tuned/evaluation.json") in err and err.count("\n") == 1
+    for value, wanted in ((1.05, 0), (2, 2)):
+        (tmp_path / "run/tuned/evaluation.json").write_text(json.dumps({"mean": {"a": value}}))
+        assert check(capsys, "one", results)[0] == wanted
+    experiments(a={"value": 2, "tolerance": 0, "observed": ["../run/tuned/evaluation.json", "mean", "a"]})
+    code, _, err = check(capsys, "one", f"--results={tmp_path / 'experiments'}")
+    assert code == 2 and "leaves the folder" in err
+
+
 def test_lines_of_results_reach_the_figure_as_a_list(experiments, capsys):
     folder = experiments(
         figure="def observed(results):\n    return {'lines': len(results)}\n", lines={"value": 2, "tolerance": 0}
