@@ -1,43 +1,73 @@
-"""Made-up findings whose best reader is known: how near a small language model comes, by size and by text.
+"""Made-up findings whose best reader is known: how near a small language model comes, by size, text and noise.
 
     python experiments/findings/run.py [--runs=runs/findings] [--arms=base,noise_low,...]
 
-Each arm trains configs/causal_lm.py with a few entries changed; a repeated command goes on where it was.
-Writes results.json.
+Each arm trains configs/causal_lm.py with a few entries changed, or fine-tunes the base run on a world turned round
+(configs/finetune_text.py); a repeated command goes on where it was. Writes results.json of the arms that are trained.
 """
 
 import argparse
+import json
+import math
 import os
 import resource
 from pathlib import Path
 
+from neurojax.commands import config
+from neurojax.data.synthetic import findings
 from neurojax.files import read_json, write_json
 from neurojax.main import main
+from neurojax.runs.restore import newest_manifest
 from neurojax.runs.workdir import provenance
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
-DOCUMENTS, STEPS = 150_000, 4000
-SIZES = {"width_32": (32, 128), "width_64": (64, 256)}
+DOCUMENTS, STEPS = 150_000, 2500
+WIDE, NARROW = {}, {"model.width": 64, "model.mlp_width": 256}  # the config's own width is 128
 ARMS = {
-    "base": {},
-    "noise_low": {"data.synthetic.noise": "low"},
-    "noise_high": {"data.synthetic.noise": "high"},
-    "documents_15000": {"data.synthetic.num_documents": 15_000},
-    "documents_50000": {"data.synthetic.num_documents": 50_000},
-    **{name: {"model.width": width, "model.mlp_width": mlp} for name, (width, mlp) in SIZES.items()},
+    "base": WIDE,
+    "width_64": NARROW,
+    "width_32": {"model.width": 32, "model.mlp_width": 128},
+    "width_16": {"model.width": 16, "model.mlp_width": 64},
+    "noise_low": NARROW | {"data.synthetic.noise": "low"},
+    "noise_high": NARROW | {"data.synthetic.noise": "high"},
+    "documents_5000": NARROW | {"data.synthetic.num_documents": 5000},
+    "documents_15000": NARROW | {"data.synthetic.num_documents": 15_000},
+    "documents_50000": NARROW | {"data.synthetic.num_documents": 50_000},
 }
+# Half of all pairs of agent and measure have their direction turned round; both start from the base run.
+TUNED_STEPS = 600
+TUNED = ("full", "lora")
 
 
 def train(name: str, runs: Path) -> dict:
-    """The evaluation of an arm, trained unless it is; CPU seconds where this call did it."""
-    folder, before = runs / name, cpu_seconds()
+    """The evaluation of an arm, trained unless it is."""
     entries = {"data.synthetic.num_documents": DOCUMENTS, "train.num_steps": STEPS} | ARMS[name]
+    return trained("causal_lm.py", runs / name, entries)
+
+
+def tune(strategy: str, runs: Path) -> dict:
+    """The base run fine-tuned on the other world."""
+    entries = {"init_from": runs / "base", "finetune.strategy": strategy, "train.num_steps": TUNED_STEPS}
+    return trained("finetune_text.py", runs / f"tuned_{strategy}", entries)
+
+
+def trained(declaration: str, folder: Path, entries: dict) -> dict:
+    """Trains and evaluates a run; the CPU seconds of the call that finished it stay in its folder."""
+    before, kept = cpu_seconds(), folder / "cpu_seconds.json"
     changed = [f"--config.{entry}={value}" for entry, value in entries.items()]
-    config = f"--config={REPOSITORY / 'configs' / 'causal_lm.py'}"
-    if code := main(["train", config, f"--workdir={folder}", *changed]):
+    if code := main(["train", f"--config={REPOSITORY / 'configs' / declaration}", f"--workdir={folder}", *changed]):
         raise SystemExit(code)
-    return summary(read_json(folder / "evaluation.json")) | {"cpu_seconds_of_this_call": cpu_seconds() - before}
+    if not kept.is_file():
+        write_json(kept, {"cpu_seconds": round(cpu_seconds() - before, 1)})
+    counts = {"parameters": number_of_parameters(folder), **read_json(kept)}
+    return summary(read_json(folder / "evaluation.json")) | counts
+
+
+def number_of_parameters(folder: Path) -> int:
+    """Parameters that train."""
+    arrays = newest_manifest(folder / "checkpoints")["arrays"]
+    return sum(math.prod(entry["shape"]) for name, entry in arrays.items() if name.startswith("params/"))
 
 
 def cpu_seconds() -> float:
@@ -52,26 +82,38 @@ def summary(record: dict) -> dict:
     return {name: pairs[name] for name in kept if name in pairs} | {"text": record.get("text")}
 
 
-def real_abstracts(runs: Path, data: Path) -> dict | None:
-    """The base run on the 100 pairs of BrainBench that GPT-4 made; nothing is trained on them. Chance is expected."""
-    pairs = data / "brainbench_gpt4" / "BrainBench_GPT-4_v0.1.csv"
-    if not pairs.is_file():
-        return None
-    out = runs / "base" / "brainbench_gpt4.json"
+def on_pairs(runs: Path, pairs: Path) -> dict:
+    """The base run on a file of pairs that it was not trained on."""
+    out = runs / "base" / f"{pairs.stem}.json"
     command = ["evaluate", f"--workdir={runs / 'base'}", "--protocol=brainbench", f"--data={pairs}", f"--out={out}"]
     if code := main(command):
         raise SystemExit(code)
     return summary(read_json(out))
 
 
+def turned_pairs(runs: Path) -> Path:
+    """Pairs of the world that the fine-tuned runs are trained on, those that they are scored on."""
+    declared = config.load([f"--config={REPOSITORY / 'configs' / 'finetune_text.py'}"])
+    spec = findings.FindingsSpec(**declared["data"]["synthetic"])
+    lines = [{"texts": pair.texts, "label": pair.label} for pair in findings.pairs(spec, declared["seed"])]
+    path = runs / "turned_pairs.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path, default=Path("runs/findings"))
-    parser.add_argument("--arms", default=",".join(ARMS))
+    parser.add_argument("--arms", default=",".join([*ARMS, *(f"tuned_{name}" for name in TUNED)]))
     options = parser.parse_args()
     data = Path(os.environ.get("NEUROJAX_DATA", REPOSITORY.parent / "shared" / "data"))
-    found = {name: train(name, options.runs) for name in options.arms.split(",")}
-    results = {"command": "python experiments/findings/run.py", **provenance(HERE), "arms": found}
-    if "base" in found and (scored := real_abstracts(options.runs, data)):
-        results["brainbench_gpt4"] = scored
+    asked = options.arms.split(",")
+    results = {"command": "python experiments/findings/run.py", **provenance(HERE)}
+    results["arms"] = {name: train(name, options.runs) for name in ARMS if name in asked}
+    results["tuned"] = {name: tune(name, options.runs) for name in TUNED if f"tuned_{name}" in asked}
+    if results["tuned"]:
+        results["tuned"]["before"] = on_pairs(options.runs, turned_pairs(options.runs))
+    real = data / "brainbench_gpt4" / "BrainBench_GPT-4_v0.1.csv"  # nothing is trained on them: chance is expected
+    if "base" in asked and real.is_file():
+        results["brainbench_gpt4"] = on_pairs(options.runs, real)
     write_json(HERE / "results.json", results)

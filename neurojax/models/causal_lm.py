@@ -18,7 +18,7 @@ from neurojax.models.lm_blocks import BLOCKS
 from neurojax.ranges import at_least, check_ranges, one_of, positive, share
 
 HAS_CAUSAL_SCHEME = True
-INITIAL_SD = 0.02  # of every matrix; of those that write into the residual, less with depth
+INITIAL_SD = 0.02  # of embeddings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,8 +97,10 @@ def init(key: jax.Array, config: Config, facts: Facts):
     def matrix(*shape: int, sd: float = INITIAL_SD) -> jax.Array:
         return sd * jax.random.normal(next(keys), shape)
 
-    def of_layers(inputs: int, outputs: int, sd: float = INITIAL_SD) -> dict[str, jax.Array]:
-        made = {"kernel": matrix(layers, inputs, outputs, sd=sd)}
+    def of_layers(inputs: int, outputs: int, scale: float = 1.0) -> dict[str, jax.Array]:
+        # By the width, not 0.02 at any: at a width of 64 units that read 0.02 are all but linear,
+        # and what depends on several words at once is learned late or never.
+        made = {"kernel": matrix(layers, inputs, outputs, sd=scale / inputs**0.5)}
         bias = {"bias": jnp.zeros((layers, outputs))} if config.family == "gpt2" else {}
         return made | bias
 
@@ -106,7 +108,7 @@ def init(key: jax.Array, config: Config, facts: Facts):
         bias = {"bias": jnp.zeros(shape)} if config.family == "gpt2" else {}
         return {"scale": jnp.ones(shape)} | bias
 
-    into_residual = INITIAL_SD / (2 * layers) ** 0.5
+    into_residual = 1 / (2 * layers) ** 0.5  # less with depth
     keyed = width // config.num_heads * config.num_kv_heads
     embedding = {"tokens": matrix(facts.num_classes, width)}
     if config.family == "gpt2":
