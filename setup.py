@@ -18,6 +18,7 @@ def travelling() -> list[Path]:
     """Files that a wheel needs: all configs, and each experiment that says what to expect."""
     experiments = HERE / "experiments"
     checked = sorted(path.parent for path in experiments.glob("*/expected.json"))
+    checked.append(experiments / "mtm_parts")  # what several of them share
     found = [*sorted((HERE / "configs").glob("*.py")), experiments / "README.md"]
     return found + [
         path for one in checked for name in OF_AN_EXPERIMENT for path in sorted(one.glob(name))

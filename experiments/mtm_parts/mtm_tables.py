@@ -1,0 +1,183 @@
+"""Tables and curves of the mtm_* experiments, from results.json alone."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neurojax.files import read_json
+from neurojax.report.expected import beside
+from neurojax.report.figures import style
+from neurojax.scores import intervals
+
+TASKS = {
+    "co_smoothing": "co-smoothing",
+    "forward": "forward",
+    "intra_region": "intra-region",
+    "inter_region": "inter-region",
+}
+BEHAVIOURS = {
+    "choice": "choice, accuracy",
+    "wheel_speed": "wheel speed, R2",
+    "whisker_motion_energy": "whisker energy, R2",
+    "velocity": "hand velocity, R2",
+}
+WORDS = TASKS | BEHAVIOURS
+MASKINGS = {
+    "temporal": "temporal",
+    "neuron": "neuron",
+    "causal": "causal",
+    "intra_region": "intra-region",
+    "inter_region": "inter-region",
+    "mtm": "MtM",
+}
+RECORDINGS = {
+    "synthetic": "synthetic animals, the paper's model",
+    "synthetic_linear": "synthetic animals, with the linear path of configs/mtm.py",
+    "mice": "nine sessions of three mice",
+    "allen": "eight Allen mice",
+    "monkey": "a monkey",
+    "ibl": "repeated-site mice of the IBL",
+}
+COLOURS = {"mtm": style.BLUE, "temporal": style.VERMILION}
+KINDS = {"pooled": "bits/spike", "unit_mean": "bits/spike, mean over units"}
+
+
+def values(entry: Mapping[str, Any], column: str, predictor: str = "model", kind: str = "pooled") -> np.ndarray:
+    """One number a session, [S]; sessions without one are left out.
+
+    Args:
+        entry: of results.json.
+        column: of WORDS.
+        predictor: "model", "stack", "train_mean" or "oracle"; of behaviour "stack" is the spikes themselves,
+            "train_mean" is chance.
+        kind: "pooled" or "unit_mean" (bits/spike averaged over units, as the paper has it); behaviour has one kind.
+    """
+    named = {"stack": "spikes", "train_mean": "chance"}
+    found = []
+    for session in entry["sessions"].values():
+        if column in TASKS:
+            found.append(((session.get(predictor) or {}).get(kind) or {}).get(column))
+        else:
+            found.append((session.get("behaviour", {}).get(column) or {}).get(named.get(predictor, predictor)))
+    return np.array([value for value in found if value is not None], float)
+
+
+def mean(entry: Mapping[str, Any], column: str, predictor: str = "model", kind: str = "pooled") -> float | None:
+    """Over sessions; None where none has a number."""
+    found = values(entry, column, predictor, kind)
+    return float(found.mean()) if len(found) else None
+
+
+def columns(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The tasks, and the behaviours that some session has."""
+    return [column for column in WORDS if any(len(values(entry, column)) for entry in entries)]
+
+
+def numbers(results: Mapping[str, Any]) -> dict[str, float]:
+    """Name -> number of every entry, task and behaviour; names as expected.json has them."""
+    found = {}
+    for name, entry in results["runs"].items():
+        for predictor, said in (("model", ""), ("stack", ", linear")):
+            for column, words in TASKS.items():
+                for kind, unit in KINDS.items():
+                    found[f"{name}{said}: {words}, {unit}"] = mean(entry, column, predictor, kind)
+            for column, words in BEHAVIOURS.items():
+                found[f"{name}{said}: {words}"] = mean(entry, column, predictor)
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def cell(found: np.ndarray, signed: bool = False) -> str:
+    """Mean, and half of the 95 % interval over sessions (t) where there are several."""
+    if not len(found):
+        return "-"
+    said = f"{found.mean():+.3f}" if signed else f"{found.mean():.3f}"
+    over = intervals.t_interval(list(found))
+    return said if over is None else f"{said} +- {over.ci95[1] - over.mean:.3f}"
+
+
+def table(title: str, rows: Mapping[str, Mapping[str, Any]], kind: str = "pooled", linear: bool = True) -> str:
+    """A Markdown table: a row an entry, a column a task or behaviour, best of the entries in bold; then the linear
+    models, which see the same sessions.
+
+    Args:
+        title: of the first column.
+        rows: words -> entry.
+        kind: of bits/spike.
+        linear: whether the entries have linear models beside them.
+    """
+    entries = list(rows.values())
+    shown = columns(entries)
+    best = {column: max(mean(entry, column, kind=kind) or -np.inf for entry in entries) for column in shown}
+    lines = [f"| {title} | {' | '.join(WORDS[column] for column in shown)} |", f"|{'---|' * (len(shown) + 1)}"]
+    for words, entry in rows.items():
+        cells = [cell(values(entry, column, kind=kind)) for column in shown]
+        bold = [len(rows) > 1 and mean(entry, column, kind=kind) == best[column] for column in shown]
+        cells = [f"**{said}**" if one else said for said, one in zip(cells, bold, strict=True)]
+        lines.append(f"| {words} | {' | '.join(cells)} |")
+    for predictor, words in (("stack", "linear stack; spikes"), ("train_mean", "train mean; chance")) if linear else ():
+        cells = [cell(values(entries[-1], column, predictor, kind)) for column in shown]
+        lines.append(f"| {words} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def parts(results: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Recordings -> the rest of an entry's name -> entry."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, entry in results["runs"].items():
+        part, _, rest = name.partition("/")
+        found.setdefault(part, {})[rest] = entry
+    return found
+
+
+def kind_of(part: str) -> str:
+    """Bits/spike as the paper has them where its numbers stand beside ours."""
+    return "unit_mean" if part == "ibl" else "pooled"
+
+
+def panels(shown: Sequence[str], rows: int = 1, height: float = 2.7):
+    """A figure with a panel a column, and its axes [rows, columns]."""
+    return style.new_figure(2.3 * len(shown), height * rows, rows, len(shown))
+
+
+def level(axes, entry: Mapping[str, Any], column: str, kind: str) -> None:
+    """Linear models as a line across the panel, chance or the train mean as a thin one."""
+    for predictor, colour, width in (("stack", style.BLACK, 1.2), ("train_mean", style.GREY, 0.7)):
+        at = mean(entry, column, predictor, kind)
+        if at is not None:
+            axes.axhline(at, color=colour, linewidth=width, linestyle="--" if predictor == "stack" else ":")
+
+
+def unit(column: str) -> str:
+    """Of a panel's axis."""
+    return "bits/spike" if column in TASKS else WORDS[column].rpartition(", ")[2]
+
+
+def told(experiment: Path, size: str, observed: Mapping[str, float]) -> str:
+    """Observed numbers beside those of expected.json, of one size."""
+    path = experiment / "expected.json"
+    entries = read_json(path) if path.is_file() else {}
+    return "\n".join(beside(observed, {name: one for name, one in entries.items() if one.get("size", "local") == size}))
+
+
+def origin(results: Mapping[str, Any]) -> str:
+    """Commits, dates and CPU time of all entries."""
+    entries = results["runs"].values()
+    commits = ", ".join(sorted({entry["commit"] for entry in entries}))
+    minutes = sum(entry["cpu_s"] + entry.get("pretraining_cpu_s", 0) for entry in entries) / 60
+    return f"commits {commits}; {minutes:.1f} minutes of CPU time; {next(iter(entries))['hardware']}"
+
+
+def arguments(description: str, experiment: Path) -> tuple[str, dict[str, Any], Path]:
+    """Size, results and the picture's path, of the command line of a figure.py."""
+    import argparse
+
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", choices=("smoke", "local", "paper"), default="local")
+    parser.add_argument("--results", type=Path, help="default: results.json, results_<size>.json")
+    parser.add_argument("--out", type=Path, help="default: beside the results")
+    given = parser.parse_args()
+    ending = "" if given.size == "local" else f"_{given.size}"
+    source = given.results or experiment / f"results{ending}.json"
+    return given.size, read_json(source), given.out or source.with_name(f"figure{ending}.png")
