@@ -46,32 +46,42 @@ def page_of(evaluations: Records, session_ids: Sequence[str], warnings: Sequence
         ]
         for name, evaluation in evaluations.items()
     ]
+    tables_of_parts = [
+        (score_words(part.metric), _table(part, reference, len(session_ids)))
+        for part in parts_of(evaluations, session_ids, "±\u00a0")
+    ]
     title = f"neurojax: {len(evaluations)} runs compared"
     return page.page(
         title,
         page.heading(title, 1),
         page.paragraph(f"protocol {protocol} · {len(session_ids)} shared sessions", soft=True),
         *(page.paragraph(f"Warning: {warning}.") for warning in warnings),
-        *(
-            _table(part, reference, len(session_ids))
-            for part in parts_of(evaluations, session_ids, "±\u00a0")
-        ),
-        page.paragraph(sign_test.sentence(len(session_ids)), soft=True),
+        _difference_picture(evaluations, session_ids),
+        *(table for _, table in tables_of_parts[:1]),
         *(page.paragraph(line, soft=True) for line in notes_on(evaluations, session_ids)),
-        page.picture(
-            drawn(evaluations, session_ids),
-            f"A grey line a session; diamonds: mean over sessions, bars: {_bars(session_ids)}.",
-            wide=len(evaluations) > 3,
+        page.heading("More"),
+        page.folded(
+            "Scores of each run",
+            page.picture(
+                drawn(evaluations, session_ids),
+                f"A grey line a session; diamonds: mean over sessions, bars: {_bars(session_ids)}.",
+                wide=len(evaluations) > 3,
+            ),
         ),
-        page.picture(
-            _differences(evaluations, session_ids),
-            f"Difference from {reference}: a grey dot a session with its 95 % interval over "
-            f"trials, where it has one; diamonds the mean, bars: {_bars(session_ids)}, paired "
-            "within sessions. Above zero is better than it.",
-            wide=len(evaluations) > 4,
-        ),
+        *(page.folded(f"Scores: {words}", table) for words, table in tables_of_parts[1:]),
         *_session_differences(evaluations, session_ids),
-        page.table(["run", "step", "seed", "config hash", "data"], identity),
+        page.folded("Runs", page.table(["run", "step", "seed", "config hash", "data"], identity)),
+    )
+
+
+def _difference_picture(evaluations: Records, session_ids: Sequence[str]) -> str:
+    """What later runs are above or below the first."""
+    return page.picture(
+        _differences(evaluations, session_ids),
+        f"Difference from {next(iter(evaluations))}: a grey dot a session with its 95 % interval "
+        f"over trials, where it has one; diamonds the mean, bars: {_bars(session_ids)}, paired "
+        "within sessions. Above zero is better than it.",
+        wide=len(evaluations) > 4,
     )
 
 
@@ -163,7 +173,8 @@ def _session_differences(evaluations: Records, session_ids: Sequence[str]) -> li
         ["run", "task", "score", "session", f"over {reference}", "95 % (sessions: over trials)"],
         rows,
     )
-    return [page.folded("Session by session", table)]
+    sentence = page.paragraph(sign_test.sentence(len(session_ids)), soft=True)
+    return [page.folded("Session by session", sentence, table)]
 
 
 def _cells(found: Difference | None, p_holm: float | None) -> list[list[str]]:

@@ -198,14 +198,7 @@ def _page(report, pictures: list[str]) -> str:
         for key, entry in report["sessions"].items()
         for region, block in entry.get("regions", {}).items()
     ]
-    tail = (
-        [
-            page.heading("From single regions"),
-            page.table(["session", "region", "units", "score"], regions),
-        ]
-        if regions
-        else []
-    )
+    regions_table = page.table(["session", "region", "units", "score"], regions)
     sure_caption = (
         f"{NOMINAL:.0%} sets (classes) or intervals (numbers); coverage is the share that holds "
         "the truth"
@@ -218,18 +211,20 @@ def _page(report, pictures: list[str]) -> str:
         if name in entry["read_outs"]
     ]
     chosen_caption = "middle of the folds, and the range where they differ"
+    chosen = page.table(
+        ["read-out", "session", "chosen"], chosen_rows, caption=chosen_caption, wrap=True
+    )
+    title = f"Decoding {report['target']}"
     return page.page(
-        f"Decoding {report['target']}",
+        title,
+        page.heading(title, 1),
+        *pictures,
         page.table(["session", *names], _rows(report), caption=caption),
         page.heading("When not to trust this decoder"),
         *words,
-        *pictures,
-        page.heading("Chosen within the fitting trials"),
-        page.table(
-            ["read-out", "session", "chosen"], chosen_rows, caption=chosen_caption, wrap=True
-        ),
-        page.heading("Confidence"),
-        page.table(*_confidence(report), caption=sure_caption),
-        *tail,
-        page.paragraph(protocol, soft=True),
+        page.heading("More"),
+        page.folded("Chosen within the fitting trials", chosen),
+        page.folded("Confidence", page.table(*_confidence(report), caption=sure_caption)),
+        *([page.folded("From single regions", regions_table)] if regions else []),
+        page.folded("How scores are made", page.paragraph(protocol)),
     )

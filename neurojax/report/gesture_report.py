@@ -107,15 +107,9 @@ def write(
             ["", "balanced accuracy", "model minus it"], rows(block), caption="Mean over people"
         ),
         page.paragraph(about, soft=True),
-        page.heading("People"),
-        page.table(["person", "balanced accuracy", "windows"], scores),
-        page.heading("Run"),
-        page.paragraph(f"seed {evaluation.get('seed')}, step {evaluation.get('step')}", soft=True),
-        *(
-            [page.folded("Configuration", page.code(config.read_text(errors="replace")))]
-            if config.is_file()
-            else []
-        ),
+        page.heading("More"),
+        page.folded("People", page.table(["person", "balanced accuracy", "windows"], scores)),
+        page.of_run(evaluation, config),
     )
     target = folder / f"report{suffix}.html"
     files.write_bytes(target, content.encode())

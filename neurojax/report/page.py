@@ -7,7 +7,9 @@ width of a phone.
 
 import base64
 import html
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 NO_MATPLOTLIB = (
     'figures need matplotlib: pip install "neurojax[viz]", then run `neurojax evaluate` again'
@@ -39,7 +41,10 @@ tr.mark td { color: var(--mark); font-weight: 600; }
 td b { color: inherit; border-bottom: 2px solid var(--mark); font-weight: 600; }
 .wrap td, .wrap th { white-space: normal; text-align: left; vertical-align: top;
   overflow-wrap: anywhere; min-width: 6rem; }
-figure { margin: 1rem 0 1.4rem; }
+h1 + p { max-width: none; }
+figure { margin: 1rem 0 1.4rem; max-width: 52rem; }
+figure.wide { max-width: none; }
+.on_phone { display: none; }
 figure img { display: block; width: 100%; height: auto; background: #fff; border-radius: 6px;
   border: 1px solid var(--line); }
 figure.wide .scroll img { min-width: 44rem; }
@@ -49,11 +54,20 @@ figure.wide .scroll img { min-width: 44rem; }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: 6px;
   padding: .7rem .9rem; overflow-x: auto;
   font: .85rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
-details { margin: .5rem 0 1rem; } summary { cursor: pointer; font-weight: 600; padding: .3rem 0; }
+details { border-top: 1px solid var(--line); }
+details:last-of-type { border-bottom: 1px solid var(--line); }
+details details { margin-left: 1rem; }
+details details:last-of-type { border-bottom: 0; }
+details[open] { padding-bottom: 1rem; }
+summary { cursor: pointer; font-weight: 600; padding: .7rem .2rem; overflow-wrap: anywhere; }
+summary:hover { color: var(--mark); }
+summary:focus-visible { outline: 2px solid var(--mark); }
 @media (max-width: 600px) { td, th { white-space: normal; padding-right: .5rem; }
   table { font-size: .8rem; }
-  .nums td, .nums th { overflow-wrap: normal; } }
-@media print { details > * { display: block; } body { max-width: none; } }
+  .nums td, .nums th { overflow-wrap: normal; }
+  .on_desk { display: none; } .on_phone { display: block; } }
+@media print { details::details-content { content-visibility: visible; display: contents; }
+  body { max-width: none; } }
 """
 
 
@@ -128,9 +142,22 @@ def folded(summary: str, *content: str, is_open: bool = False) -> str:
     return f"{opening}{''.join(content)}</details>"
 
 
+def by_width(desk: Sequence[str], phone: Sequence[str]) -> str:
+    """One of two versions: `desk` on a screen with room, `phone` on one of at most 600 px."""
+    versions = (("on_desk", desk), ("on_phone", phone))
+    return "".join(f'<div class="{name}">{"".join(blocks)}</div>' for name, blocks in versions)
+
+
 def grid(*content: str) -> str:
     """Blocks side by side where there is room."""
     return f'<div class="grid">{"".join(content)}</div>'
+
+
+def of_run(evaluation: Mapping[str, Any], config: Path) -> str:
+    """Folded: seed and step of a record, and the content of config.json where that is a file."""
+    facts = f"seed {evaluation.get('seed')}, step {evaluation.get('step')}"
+    words = [code(config.read_text(errors="replace"))] if config.is_file() else []
+    return folded("Run", paragraph(facts, soft=True), *words)
 
 
 def page(title: str, *content: str) -> str:

@@ -4,8 +4,8 @@ it."""
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from neurojax.evals import best_baseline, protocol_record, protocols, tables, with_stack
-from neurojax.report import page, trust_blocks
+from neurojax.evals import best_baseline, protocol_record, protocols, tables
+from neurojax.report import page
 from neurojax.report.score_groups import score_groups, score_words
 
 _OTHER_METRICS = (
@@ -21,38 +21,47 @@ _OTHER_METRICS = (
 )
 
 
-def mean_tables(evaluation: Mapping[str, Any]) -> list[str]:
-    """Model, baselines and oracles in the mean over sessions, a table a metric; wins; the model's
-    other metrics."""
+def _where(evaluation: Mapping[str, Any]) -> str:
+    number = len(evaluation["sessions"])
+    return "one session" if number == 1 else f"mean over {number} sessions"
+
+
+def headline_table(evaluation: Mapping[str, Any]) -> list[str]:
+    """Model, baselines and oracles in the mean over sessions, in the measure of the protocol's
+    first task."""
     groups = score_groups(evaluation)
     if not groups:
         return [page.paragraph("No session was scored.")]
-    num_sessions = len(evaluation["sessions"])
-    where = "one session" if num_sessions == 1 else f"mean over {num_sessions} sessions"
-    blocks = [_means(evaluation, metric, tasks, where) for metric, tasks in groups.items()]
+    metric, tasks = next(iter(groups.items()))
+    return [_means(evaluation, metric, tasks, _where(evaluation))]
+
+
+def further_tables(evaluation: Mapping[str, Any]) -> list[str]:
+    """Folded: the same in every other measure; wins; the model's other metrics."""
+    first, *others = score_groups(evaluation).items() or [None]
+    if first is None:
+        return []
+    where = _where(evaluation)
+    blocks = [
+        page.folded(f"Scores: {score_words(metric)}", _means(evaluation, metric, tasks, where))
+        for metric, tasks in others
+    ]
     tasks = tables.tasks_of(evaluation)
     heads = [tables.label(task) for task in tasks]
-    apart = (tables.WITH_STACK,)  # the model itself is a part of it
     contest = [
         name
         for name in tables.predictors_of(evaluation)
-        if not tables.is_oracle(name) and name not in apart
+        # the model itself is a part of the mixture
+        if not tables.is_oracle(name) and name != tables.WITH_STACK
     ]
-    if num_sessions > 1 and len(contest) > 1:
+    if len(evaluation["sessions"]) > 1 and len(contest) > 1:
         rows = []
         for name in contest[1:]:
             wins = [tables.wins(evaluation, name, task, None) for task in tasks]
             cells = [f"{above} of {both}" if both else "-" for above, both in wins]
             rows += [[tables.label(name), *cells]] if set(cells) != {"-"} else []
-        blocks.append(
-            page.table(
-                ["model above", *heads], rows, caption="sessions in which the model is above"
-            )
-        )
-    for name in ("model", tables.WITH_STACK):
-        blocks += trust_blocks.paired_table(evaluation, name)
-    if line := with_stack.line(evaluation):
-        blocks.append(page.paragraph(f"{line[0].upper()}{line[1:]}."))
+        table = page.table(["model above", *heads], rows)
+        blocks.append(page.folded("Sessions in which the model is above", table))
     scores = {
         name: [tables.mean_score(evaluation, "model", task, name) for task in tasks]
         for name in _OTHER_METRICS
@@ -67,10 +76,8 @@ def mean_tables(evaluation: Mapping[str, Any]) -> list[str]:
     ]
     words = tables.interval_words([score for row in scores.values() for score in row], evaluation)
     caption = f"{where}; ± {words}" if words else where
-    return [
-        *blocks,
-        page.folded("Other metrics of the model", page.table(["", *heads], rows, caption=caption)),
-    ]
+    table = page.table(["", *heads], rows, caption=caption)
+    return [*blocks, page.folded("Other metrics of the model", table)]
 
 
 def _means(evaluation: Mapping[str, Any], metric: str, tasks: Sequence[str], where: str) -> str:

@@ -17,6 +17,7 @@ from neurojax.report import page, report_blocks, spread_block, trust_blocks
 from neurojax.report.figures import style
 
 _WIDE = ("first_look", "rate_maps")
+_ON_PHONE = ("rate_maps", "tasks")  # of what first_look puts together, for a narrow screen
 _CAPTIONS = {
     "first_look": (
         "One test trial and the scores at a glance. Top: spikes, the true rates (or the PSTH "
@@ -124,6 +125,7 @@ def _png(figure: style.Figure | Path | str | bytes) -> bytes:
 def _report(
     workdir: Path, evaluation: Mapping[str, Any], pictures: Mapping[str, bytes], metrics
 ) -> str:
+    """The picture, then one table, then the rest folded: people look before they read."""
     captions = {
         name: _CAPTIONS.get("tasks" if name.startswith("tasks_") else name, name.replace("_", " "))
         for name in pictures
@@ -132,44 +134,49 @@ def _report(
         name: page.picture(content, captions[name], wide=name in _WIDE)
         for name, content in pictures.items()
     }
-    # The overview repeats the maps and the raster.
-    narrow = [
-        name
-        for name in shown
-        if name not in _WIDE and not (name == "raster" and "first_look" in shown)
-    ]
+    opening, further = _opening(shown)
     title = f"neurojax: {workdir.resolve().name}"
+    how_to_read = (
+        *report_blocks.explanation(evaluation),
+        *trust_blocks.leak_checks(evaluation),
+    )
     return page.page(
         title,
         page.heading(title, 1),
         page.paragraph(_subtitle(evaluation), soft=True),
-        page.heading("Scores"),
-        *report_blocks.mean_tables(evaluation),
-        *trust_blocks.seed_table(evaluation),
-        *trust_blocks.signs(evaluation),
+        *opening,
+        *report_blocks.headline_table(evaluation),
+        *trust_blocks.verdict(evaluation),
         *trust_blocks.drift_warning(evaluation),
+        page.heading("More"),
+        page.folded("How to read this", *how_to_read),
+        *trust_blocks.paired_tables(evaluation),
+        *trust_blocks.seed_table(evaluation),
+        *report_blocks.further_tables(evaluation),
+        *trust_blocks.signs(evaluation),
         *trust_blocks.calibration_table(evaluation),
         *spread_block.spread_table(evaluation),
         *trust_blocks.region_table(evaluation),
-        *(
-            [shown["first_look"]]
-            if "first_look" in shown
-            else [shown[name] for name in _WIDE if name in shown]
-        ),
-        page.heading("How to read this"),
-        *report_blocks.explanation(evaluation),
-        *trust_blocks.leak_checks(evaluation),
-        *(
-            [page.heading("Figures"), page.grid(*(shown[name] for name in narrow))]
-            if narrow
-            else []
-        ),
-        page.heading("Sessions"),
-        *report_blocks.session_tables(evaluation),
+        *([page.folded("Figures", page.grid(*further))] if further else []),
+        page.folded("Sessions", *report_blocks.session_tables(evaluation)),
         *report_blocks.reasons(evaluation),
-        page.heading("Run"),
-        *_provenance(workdir, evaluation, metrics),
+        page.folded("Run", *_provenance(workdir, evaluation, metrics)),
     )
+
+
+def _opening(shown: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """(what the page opens with, figures further down). The overview is three panels wide: a phone
+    shows the rates, to be moved sideways, and the scores below them."""
+    if "first_look" in shown:
+        parts = [shown[name] for name in _ON_PHONE if name in shown]
+        lead = page.by_width([shown["first_look"]], parts) if parts else shown["first_look"]
+        names = {"first_look", "raster", *_ON_PHONE}
+    else:
+        names = {name for name in ("few_shots", "tasks") if name in shown}
+        names = names or set(list(shown)[:1])
+        lead = page.grid(*(shown[name] for name in shown if name in names))
+    further = [content for name, content in shown.items() if name not in names]
+    return [lead] if names else [], further
 
 
 def _subtitle(evaluation: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from neurojax.report import page
 
 
 def spread_table(evaluation: Mapping[str, Any]) -> list[str]:
-    """A row a task, means over sessions; of one model a sentence that it has no spread; [] of a
+    """A row a task, means over sessions; of one model a sentence that it has none; [] of a
     record that does not tell."""
     sessions = [session for session in evaluation["sessions"].values() if "spread" in session]
     if not sessions:
@@ -18,7 +18,8 @@ def spread_table(evaluation: Mapping[str, Any]) -> list[str]:
     blocks = [session["spread"] for session in sessions if session["spread"]]
     if not blocks:
         reason = sessions[0].get("spread_reason", "one model")
-        return [page.paragraph(f"Spread over members: none, {reason}.")]
+        none = page.paragraph(f"None, {reason}.")
+        return [page.folded("Spread over members", none)]
     rows = []
     for task in tables.tasks_of(evaluation):
         found = [block[task] for block in blocks if task in block]

@@ -122,22 +122,17 @@ def write(
     title = f"neurojax: {folder.resolve().name}"
     groups = (pairs or {}).get("groups", {})
     subfields = [(name, f"{one['accuracy']:.3f}", one["num_items"]) for name, one in groups.items()]
+    table = page.table(["group", "right choices", "pairs"], subfields)
     config = folder / "config.json"
     content = page.page(
         title,
         page.heading(title, 1),
         *pictures,
         page.table(["", ""], rows(evaluation), caption="95 % intervals over pairs (bootstrap)"),
-        *([page.heading("Groups")] if subfields else []),
-        *([page.table(["group", "right choices", "pairs"], subfields)] if subfields else []),
         page.paragraph(CAUTION, soft=True),
-        page.heading("Run"),
-        page.paragraph(f"seed {evaluation.get('seed')}, step {evaluation.get('step')}", soft=True),
-        *(
-            [page.folded("Configuration", page.code(config.read_text(errors="replace")))]
-            if config.is_file()
-            else []
-        ),
+        page.heading("More"),
+        *([page.folded("Groups", table)] if subfields else []),
+        page.of_run(evaluation, config),
     )
     target = folder / f"report{suffix}.html"
     files.write_bytes(target, content.encode())

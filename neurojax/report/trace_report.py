@@ -95,18 +95,15 @@ def write(
     heads = ["session", "cells", "test trials", *(t.replace("_", " ") for t in block["tasks"])]
     title = f"neurojax: {folder.resolve().name}"
     config = folder / "config.json"
-    words = page.code(config.read_text(errors="replace")) if config.is_file() else ""
     content = page.page(
         title,
         page.heading(title, 1),
         *pictures,
         page.table(HEAD, rows(block), caption="Mean over sessions"),
         page.paragraph(_about(block), soft=True),
-        page.heading("Sessions"),
-        page.table(heads, sessions),
-        page.heading("Run"),
-        page.paragraph(f"seed {evaluation.get('seed')}, step {evaluation.get('step')}", soft=True),
-        *([page.folded("Configuration", words)] if words else []),
+        page.heading("More"),
+        page.folded("Sessions", page.table(heads, sessions)),
+        page.of_run(evaluation, config),
     )
     target = folder / f"report{suffix}.html"
     files.write_bytes(target, content.encode())

@@ -4,24 +4,22 @@ scores can be trusted, as HTML."""
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from neurojax.evals import best_baseline, drift_note, tables
+from neurojax.evals import best_baseline, drift_note, tables, with_stack
 from neurojax.evals.best_baseline import Paired
 from neurojax.report import page, seeds
 from neurojax.scores import intervals, sign_test
 
+PREDICTORS = ("model", tables.WITH_STACK)
+
 
 def seed_table(evaluation: Mapping[str, Any]) -> list[str]:
-    """For an evaluation of several seeds: a row a seed, and the interval over seeds; else []."""
+    """Folded: a row a seed, and the interval over seeds; [] for an evaluation of one seed."""
     if "seeds" not in evaluation:
         return []
     heads = ["", *map(tables.label, evaluation["mean"])]
-    return [
-        page.table(
-            heads,
-            seeds.rows_of(evaluation, "±\u00a0"),
-            caption=f"mean of sessions; ± {seeds.words(evaluation)}",
-        )
-    ]
+    rows = seeds.rows_of(evaluation, "±\u00a0")
+    caption = f"mean of sessions; ± {seeds.words(evaluation)}"
+    return [page.folded("Seeds", page.table(heads, rows, caption=caption))]
 
 
 def leak_checks(evaluation: Mapping[str, Any]) -> list[str]:
@@ -126,7 +124,7 @@ def _pairs(key: str, block: Mapping[str, Any]) -> list[tuple]:
 
 
 def signs(evaluation: Mapping[str, Any]) -> list[str]:
-    """Each session's sign of model minus its baseline, and what their number supports."""
+    """Folded: each session's sign of model minus its baseline, and what their number supports."""
     tasks = tables.tasks_of(evaluation)
     means = {task: (evaluation.get("mean") or {}).get(task) or {} for task in tasks}
     found = {task: mean.get("paired_mean") or {} for task, mean in means.items()}
@@ -147,7 +145,8 @@ def signs(evaluation: Mapping[str, Any]) -> list[str]:
         ["session", *map(tables.label, found)], rows, caption=f"sign of model − {name}"
     )
     most = max(map(len, by_task))
-    return [page.paragraph(sign_test.sentence(most)), page.folded("Sign of each session", table)]
+    sentence = page.paragraph(sign_test.sentence(most))
+    return [page.folded("Sign of each session", sentence, table)]
 
 
 def _with_ends(block: Mapping[str, Any], name: str) -> str:
@@ -155,14 +154,52 @@ def _with_ends(block: Mapping[str, Any], name: str) -> str:
     return tables.with_ends(tables.number(block.get(name)), ends, 2)
 
 
-def paired_table(evaluation: Mapping[str, Any], predictor: str = "model") -> list[str]:
-    """A predictor (see `best_baseline.paired`) minus the chosen baseline with intervals over
-    sessions, animals and trials, and what holds; [] without."""
+def verdict(evaluation: Mapping[str, Any]) -> list[str]:
+    """A sentence a predictor on what holds over sessions: on which tasks it is above its baseline,
+    below, or neither; [] without intervals over sessions."""
+    sentences = []
+    for predictor in PREDICTORS:
+        pairs = _pairs_of(evaluation, predictor)
+        words: dict[str, list[str]] = {}
+        for task, pair in pairs.items():
+            if pair.score.over == "sessions":
+                words.setdefault(_so(pair), []).append(tables.label(task))
+        if words:
+            name = tables.label(predictor)
+            parts = (f"{so} on {', '.join(tasks)}" for so, tasks in words.items())
+            sentences.append(f"{name[0].upper()}{name[1:]}: {'; '.join(parts)}.")
+    if not sentences:
+        return []
+    return [page.paragraph(f"{' '.join(sentences)} Over sessions, after Holm's correction.")]
+
+
+def _pairs_of(evaluation: Mapping[str, Any], predictor: str) -> dict[str, Paired]:
     pairs = {
         task: best_baseline.paired(evaluation, task, predictor)
         for task in tables.tasks_of(evaluation)
     }
-    pairs = {task: pair for task, pair in pairs.items() if pair.score.value is not None}
+    return {task: pair for task, pair in pairs.items() if pair.score.value is not None}
+
+
+def paired_tables(evaluation: Mapping[str, Any]) -> list[str]:
+    """Folded: the model, and its mixture with the stack, minus the chosen baseline."""
+    blocks = []
+    for predictor in PREDICTORS:
+        if table := paired_table(evaluation, predictor):
+            note = with_stack.line(evaluation) if predictor == tables.WITH_STACK else ""
+            words = [page.paragraph(f"{note[0].upper()}{note[1:]}.")] if note else []
+            name = tables.label(predictor)
+            pairs = _pairs_of(evaluation, predictor).values()
+            over = best_baseline.common_name([pair.best for pair in pairs])
+            summary = f"{name[0].upper()}{name[1:]} against {over}, paired"
+            blocks.append(page.folded(summary, *table, *words))
+    return blocks
+
+
+def paired_table(evaluation: Mapping[str, Any], predictor: str = "model") -> list[str]:
+    """A predictor (see `best_baseline.paired`) minus the chosen baseline with intervals over
+    sessions, animals and trials, and what holds; [] without."""
+    pairs = _pairs_of(evaluation, predictor)
     if not pairs:
         return []
     bests = [pair.best for pair in pairs.values()]

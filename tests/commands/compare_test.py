@@ -6,6 +6,7 @@ import pytest
 
 from neurojax.commands.compare import compare, read_evaluation
 from neurojax.errors import InputError
+from tests.report.page_opening import opening
 
 
 def record(scores, **changes):
@@ -124,6 +125,7 @@ def test_a_page_and_a_picture_can_be_written(run, tmp_path, capsys):
     compare([runs[0] / "evaluation.json", runs[1]], out=str(tmp_path / "out.png"))
     page = (tmp_path / "out.html").read_text()
     assert "0.100 ±\xa00.010" in page and "data:image/png;base64," in page and "<i>" not in page
+    assert opening(page) == ["picture", "table"]
     assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
     assert f"comparison: {tmp_path / 'out.png'}" in capsys.readouterr().out
 

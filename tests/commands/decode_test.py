@@ -22,6 +22,7 @@ from neurojax.train import run as train_run
 from neurojax.train import run_folder
 from tests.configs_test import people
 from tests.main_test import CONFIG, SPEC, TINY
+from tests.report.page_opening import opening
 
 FAST = ("--baselines=raw", "--num_permutations=4", "--lags=-1:1")
 
@@ -114,7 +115,9 @@ def test_the_test_split_is_scored_beside_raw_spikes(untrained, tmp_path, capsys,
         same = [entry["read_outs"][name]["balanced_accuracy"] for name in ("model", "raw")]
         assert same[0] == same[1] > 0.6
     assert (tmp_path / "figures" / "decoding.png").stat().st_size > 10_000
-    assert "When not to trust" in (tmp_path / "decoding.html").read_text() and "never saw" in capsys.readouterr().out
+    page = (tmp_path / "decoding.html").read_text()
+    assert opening(page) == ["picture", "table"] and "When not to trust" in page.partition("<details")[0]
+    assert "never saw" in capsys.readouterr().out
 
 
 def test_several_targets_keep_a_record_each(untrained, tmp_path, capsys, spikes_as_states, monkeypatch):

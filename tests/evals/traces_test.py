@@ -21,6 +21,7 @@ from neurojax.finetune import release, weights
 from neurojax.train import run, settings, state
 from neurojax.train.predictor import Predictor
 from tests.configs_test import CONFIGS, imaged, load
+from tests.report.page_opening import opening
 
 DECAY = np.array([0.95, 0.9, 0.85, 0.8])  # of the latents, a bin
 
@@ -197,7 +198,8 @@ def test_a_trained_model_is_far_above_the_mean_and_beside_ridge(trained):
 def test_a_trained_run_is_drawn_compared_and_exported(trained, tmp_path, capsys):
     folder, record = trained
     assert (folder / "figures" / "traces.png").stat().st_size > 10_000
-    assert "ridge from the other cells" in (folder / "report.html").read_text()
+    page = (folder / "report.html").read_text()
+    assert "ridge from the other cells" in page and opening(page) == ["picture", "table"]
     other = json.loads(json.dumps(record))
     for session in other["traces"]["sessions"].values():
         session["tasks"]["co_smoothing"]["r2"] += 0.125
