@@ -1,14 +1,25 @@
-"""Notebooks are stripped, valid, and end in an assertion that can fail."""
+"""Notebooks are stripped and valid, their commands can be typed, and each ends in an assertion that can fail."""
 
+import ast
 import json
+import re
+import shlex
 import sys
 import types
 from pathlib import Path
 
 import pytest
 
-COLAB = Path(__file__).resolve().parents[2] / "colab"
+from neurojax import main as main_module
+from neurojax.commands import config
+from neurojax.files import read_json
+from neurojax.report import expected
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+COLAB = CHECKOUT / "colab"
 NOTEBOOKS = sorted(COLAB.glob("*.ipynb"))
+OF_EXPERIMENTS = {"brainbench", "paper_figures"}  # check what experiments/ expects
+INSTALL = re.compile(r"%pip install --quiet -e \"\.\[viz[a-z,]*\]\"")
 
 
 def read(path: Path) -> list[dict]:
@@ -17,35 +28,95 @@ def read(path: Path) -> list[dict]:
     return notebook["cells"]
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def code_of(path: Path) -> list[str]:
+    return ["".join(cell["source"]) for cell in read(path) if cell["cell_type"] == "code"]
+
+
+def commands_of(path: Path) -> list[list[str]]:
+    """Words of every `neurojax` line of a notebook, with a value for each name in braces."""
+    lines = re.findall(r"^\s*!neurojax (.*)$", "\n".join(code_of(path)), re.M)
+    names = {"WORKDIR": "runs/any", "share": "0.5"}
+    return [shlex.split(re.sub(r"\{(\w+)\}", lambda match: names[match[1]], line)) for line in lines]
+
+
+def without_shell(code: str) -> str:
+    """The cell as Python: `pass` for the lines that IPython reads."""
+    return re.sub(r"^(\s*)[!%].*$", r"\1pass", code, flags=re.M)
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def path(request):
+    return request.param
+
+
 def test_no_outputs_are_kept(path):
     code = [cell for cell in read(path) if cell["cell_type"] == "code"]
     assert [cell for cell in code if cell["outputs"] or cell["execution_count"] is not None] == []
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 def test_the_last_cell_asserts(path):
     last = read(path)[-1]
     assert last["cell_type"] == "code"
     assert any(line.startswith("assert ") for line in last["source"])
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 def test_cells_have_names_of_their_own(path):
     names = [cell["id"] for cell in read(path)]
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("bits_per_spike, accepted", [(0.1, True), (0.0, False), (-0.1, False)])
-def test_first_run_accepts_only_a_score_above_the_null(tmp_path, bits_per_spike, accepted):
-    evaluation = {"schema": 1, "mean": {"co_smoothing": {"bps_pooled": bits_per_spike}}}
-    (tmp_path / "evaluation.json").write_text(json.dumps(evaluation))
+def test_a_badge_opens_this_very_notebook(path):
+    title, *lines = read(path)[0]["source"]
+    assert title.startswith("[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]")
+    assert title.rstrip().endswith(f"/blob/main/colab/{path.name})") and lines[1].startswith("# ")
+
+
+def test_it_installs_as_the_first_run_does(path):
+    first, own = code_of(COLAB / "first_run.ipynb")[0], code_of(path)[0]
+    assert INSTALL.search(own)
+    lines = {line for line in INSTALL.sub("", own).splitlines() if not line.startswith("DATA = ")}
+    assert lines == set(INSTALL.sub("", first).splitlines())
+
+
+def test_no_logic_is_in_its_cells(path):
+    for code in code_of(path)[1:]:
+        for node in ast.walk(ast.parse(without_shell(code))):
+            assert not isinstance(node, ast.FunctionDef | ast.ClassDef | ast.While | ast.Lambda | ast.comprehension)
+
+
+def test_its_commands_can_be_typed(path):
+    for words in commands_of(path):
+        others, declared = main_module._split_config(words)
+        known, unknown = main_module._parser(others).parse_known_args(others)
+        assert unknown == [] and bool(declared) == (known.verb == "train")
+        if declared:
+            config.load([word.replace("=configs/", f"={CHECKOUT}/configs/", 1) for word in declared])
+
+
+def test_its_expected_numbers_are_those_that_it_checks(path):
+    last = code_of(path)[-1]
+    if path.stem in OF_EXPERIMENTS:
+        assert "check-experiment" in last
+        return
+    assert f'main(["check-experiment", "colab/expected/{path.stem}", f"--results={{WORKDIR}}"])' in last
+    where = COLAB / "expected" / path.stem / "expected.json"
+    entries = read_json(where)
+    expected.require_entries(entries, str(where))
+    assert {entry.get("size", "local") for entry in entries.values()} >= {"local"}
+
+
+@pytest.mark.parametrize("bits_per_spike, accepted", [(1.0, True), (0.9, False), (0.0, False)])
+def test_first_run_accepts_only_what_readme_promises(tmp_path, monkeypatch, capsys, bits_per_spike, accepted):
+    mean = {"co_smoothing": {"bps_pooled": bits_per_spike}, "forward": {"bps_pooled": 0.45}}
+    (tmp_path / "evaluation.json").write_text(json.dumps({"schema": 1, "mean": mean}))
+    monkeypatch.chdir(CHECKOUT)
     last_cell = "".join(read(COLAB / "first_run.ipynb")[-1]["source"])
     if accepted:
         exec(last_cell, {"WORKDIR": tmp_path})
     else:
-        with pytest.raises(AssertionError, match="mean rate"):
+        with pytest.raises(AssertionError, match="the lines above"):
             exec(last_cell, {"WORKDIR": tmp_path})
+        assert "co-smoothing" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
