@@ -7,6 +7,7 @@ few from there.
 from pathlib import Path
 from typing import Any
 
+from neurojax.commands import config
 from neurojax.errors import require
 from neurojax.evals import protocols
 from neurojax.files import require_writable
@@ -17,15 +18,6 @@ from neurojax.train import run, state
 
 STRATEGY = "gradual_unfreeze"  # new rows alone for a quarter of the steps, then everything
 UNFREEZE_SHARE = 4
-EVAL = {
-    "evaluator": "spikes",
-    "protocol": "mtm",
-    "trials_per_pass": 256,
-    "memory_mb": 4096,
-    "num_boot": 500,
-    "num_permutations": 999,
-    "baselines": "train_mean,psth,drift,stack",
-}
 
 
 def adapt(source: Path, *, root: Path, out: Path, steps: int = 0, dry_run: bool = False) -> None:
@@ -48,14 +40,14 @@ def adapt(source: Path, *, root: Path, out: Path, steps: int = 0, dry_run: bool 
     source, out = Path(source), Path(out)
     require(0 <= steps < 2**31, f"--steps={steps}; expected 0 (no training) or a number of steps")
     require_place(source, out)
-    config = config_of(source, Path(root), steps)
+    asked = config_of(source, Path(root), steps)
     if dry_run:
-        plan = planning.plan(config, out, None, _say)
+        plan = planning.plan(asked, out, None, _say)
         planning.tell(plan, _say)
         for line in memory_lines(plan):
             _say(line)
         return
-    run.train(config, out, log=_say)
+    run.train(asked, out, log=_say)
     number = len(steps_on_disk(out / "checkpoints"))
     require(number, f"{out} has no checkpoint; repeat the command")
     _say(f"wrote {out}; score it: neurojax evaluate --workdir={out} --data={root}")
@@ -75,45 +67,21 @@ def require_place(source: Path, out: Path) -> None:
 
 
 def config_of(source: Path, root: Path, steps: int) -> dict[str, Any]:
-    """The config of configs/finetune.py with rows in closed form; what is learned is as in the
-    run."""
-    return {
-        "seed": 0,
-        "members": 1,
+    """configs/finetune.py with rows in closed form; what is learned is as in the run."""
+    declared = config.load(["--config=finetune"])
+    changed = {
         "init_from": str(source),
         "finetune": {
             "strategy": STRATEGY if steps > 1 else "stitcher_only" if steps else "none",
             "unfreeze_step": max(1, steps // UNFREEZE_SHARE),
             "new_rows": "closed_form",
         },
-        "data": {
-            "source": "spikes",
-            "root": str(root),
-            "train_fraction": 1.0,
-            "placement": "host",
-            "num_threads": 1,
-            "sessions_per_batch": 2,
-            "trials_per_batch": 32,
-            "bucket_units": None,
-            "session_temperature": 1.0,
-        },
-        "model": {},
-        "objective": {},
-        "head": {},
-        "optimizer": {},
-        "sharding": {"data": 0, "model": 1, "rules": []},
-        "train": {
-            "num_steps": max(1, steps),
-            "microbatches": 1,
-            "steps_per_dispatch": 1,
-            "log_every_steps": 20,
-            "save_every_steps": 200,
-            "validate_every_steps": 0,
-            "keep_checkpoints": 2,
-            "max_skipped_in_a_row": 10,
-        },
-        "eval": dict(EVAL),
+        "data": declared["data"] | {"root": str(root)},
+        # of the validation trials nothing is read
+        "train": declared["train"] | {"num_steps": max(1, steps), "validate_every_steps": 0},
     }
+    del changed["data"]["synthetic"]  # the sessions are given
+    return declared | changed
 
 
 def memory_lines(plan: planning.Plan) -> list[str]:

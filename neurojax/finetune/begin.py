@@ -148,9 +148,9 @@ def _tuning(
     chosen = config["finetune"]
     require(
         chosen["strategy"] == "full" or added,
-        f"finetune.strategy={chosen['strategy']} trains the rows of new sessions, but the run "
-        f"knows all {len(dataset.sessions)} of the data; use strategy=full or data with a new "
-        "session",
+        f"finetune.strategy={chosen['strategy']} gives new sessions their rows, but the run knows "
+        f"all {len(dataset.sessions)} of the data: use the run as it is, give data with a new "
+        "session, or train on with --config=finetune --config.finetune.strategy=full",
     )
     recipe = settings.recipe(config)
     require(

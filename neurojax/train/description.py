@@ -18,13 +18,14 @@ from neurojax.train.config import LoopConfig
 MIB = 2**20
 
 
-def described(dataset: Dataset, recipe, source: Source) -> str:
+def described(dataset: Dataset, recipe, source: Source, trains: bool = True) -> str:
     """Data, model, state, batches and steps, a line each.
 
     Args:
         dataset: sessions to train on.
         recipe: see `train.step.Recipe`.
         source: of data.sources.
+        trains: False where nothing is learned by steps, see `loop.Start`.
     """
     facts = source.facts
     state = loop.abstract_state(recipe, facts, sharding.make_mesh(1, 1, jax.devices()[:1]))
@@ -43,7 +44,9 @@ def described(dataset: Dataset, recipe, source: Source) -> str:
             f"{dataset.num_bytes / MIB:.1f} MiB",
             "batches: groups x trials x bins x units (or channels) = "
             f"{', '.join(' x '.join(map(str, shape)) for shape in source.shapes())}",
-            f"training: {recipe.num_steps:,} steps{each} on {devices}",
+            f"training: {recipe.num_steps:,} steps{each} on {devices}"
+            if trains
+            else "training: none; new rows are given to a model that stays as it is",
         ]
     )
 

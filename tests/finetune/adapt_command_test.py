@@ -9,6 +9,7 @@ import neurojax as nj
 from neurojax import main
 from neurojax.api.pretrained import Pretrained
 from neurojax.commands import adapt as command
+from neurojax.commands import config
 from neurojax.data.session import TRAIN
 from neurojax.data.store.dataset import open_dataset
 from neurojax.data.store.sessions import from_counts
@@ -25,9 +26,15 @@ from tests.finetune.observed_test import poked, with_gaps
 @pytest.fixture(scope="module", autouse=True)
 def quick_scores():
     """The command's runs are scored beside the train mean alone: the stack takes minutes."""
+    quick = {"baselines": "train_mean", "mixed_with": "", "num_boot": 20, "num_permutations": 19}
+    load = config.load
+
+    def loaded(arguments):
+        declared = load(arguments)
+        return declared | {"eval": declared["eval"] | quick}
+
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {"baselines": "train_mean", "num_boot": 20, "num_permutations": 19}.items():
-            patch.setitem(command.EVAL, name, value)
+        patch.setattr(config, "load", loaded)
         yield
 
 
@@ -71,6 +78,18 @@ def rows_of(weights, table, session_id):
             return weights.arrays[f"tables/{table}"][first : first + entry["num_units"]]
         first += entry["num_units"]
     raise KeyError(session_id)
+
+
+@pytest.mark.parametrize("steps, strategy", [(0, "none"), (1, "stitcher_only"), (40, "gradual_unfreeze")])
+def test_the_config_is_the_declared_one_with_rows_in_closed_form(steps, strategy, tmp_path):
+    asked, declared = command.config_of(tmp_path / "run", tmp_path / "new", steps), config.load(["--config=finetune"])
+    assert asked["finetune"] == {"strategy": strategy, "unfreeze_step": max(1, steps // 4), "new_rows": "closed_form"}
+    assert asked["train"]["num_steps"] == max(1, steps)
+    own = {"train": ("num_steps", "validate_every_steps"), "data": ("root", "synthetic")}
+    for block in declared.keys() - {"init_from", "finetune"}:
+        for name, value in declared[block].items() if isinstance(declared[block], dict) else ():
+            assert name in own.get(block, ()) or asked[block][name] == value, f"{block}.{name}"
+    assert {"mixed_with", "baselines"} <= asked["eval"].keys()
 
 
 def test_the_run_keeps_what_was_known_and_has_rows_for_the_new_sessions(area, adapted, new):
@@ -149,6 +168,7 @@ def test_a_dry_run_tells_memory_and_writes_nothing(area, tmp_path, capsys):
     assert main.main(words(area, tmp_path / "out", "--dry_run")) == 0
     told = capsys.readouterr().out
     assert told.count("take at most") == 2 and "MiB" in told and "units are scored" in told
+    assert "training: none" in told and "1 steps" not in told
     assert not (tmp_path / "out").exists()
 
 
@@ -164,7 +184,8 @@ def test_what_cannot_be_adapted_is_refused_in_one_line(area, adapted, new, tmp_p
     assert "nothing" in refused(source="nothing")
     assert "does not exist" in refused(data="nowhere")
     assert "is the model that it starts from" in refused(out=area / "run")
-    assert "knows all 2 of the data" in refused(data=area / "known")
+    for more in ([], ["--steps=4"]):
+        assert "knows all 2 of the data: use the run as it is" in refused(data=area / "known", more=more)
     assert "new workdir" in refused(out=adapted, more=["--steps=9"])
     (tmp_path / "release").mkdir()
     (tmp_path / "release" / "model.safetensors").write_bytes(b"")
