@@ -162,6 +162,9 @@ def config_content(config: Mapping[str, Any]) -> dict[str, Any]:
     # the weights it started from are known by their digest, wherever they lay
     if "finetune" in content:
         content.pop("init_from", None)
+    # as are stored answers; a run of before they were has their folder instead
+    if isinstance(content.get("data"), Mapping) and "answers_sha256" in content["data"]:
+        content["data"] = {n: value for n, value in content["data"].items() if n != "answers"}
     return json.loads(json.dumps(content))
 
 

@@ -22,7 +22,8 @@ class Plan(NamedTuple):
     """What is known of a run before its first step.
 
     Attributes:
-        config, dataset: with what a fine-tuning run inherits filled in; sessions to train on.
+        config, dataset: with what a fine-tuning run inherits and the digest of stored answers
+            filled in; sessions to train on.
         recipe, source, loop: what is learned, what from, how the run is driven.
         entries: the roster of these rows.
         start, origin: of fine-tuning: where it begins, and what is kept of that; else None.
@@ -70,6 +71,8 @@ def plan(
         recipe = settings.recipe(config)
         entries = roster.entries_of(dataset.sessions, dataset.digests)
     source = settings.open_source(config, dataset.to_read, **placed)
+    if hasattr(source, "answers_sha256"):
+        config = {**config, "data": {**config["data"], "answers_sha256": source.answers_sha256}}
     fitting.require_fitting(recipe, source)
     mesh = sharding.make_mesh(driven.mesh_data, driven.mesh_model)
     microbatches.require_even(
@@ -82,7 +85,8 @@ def plan(
 def tell(plan: Plan, log: Log) -> None:
     """Says what is trained on what."""
     if processes.is_first():
-        log(description.described(plan.dataset, plan.recipe, plan.source))
+        trains = plan.start is None or plan.start.trains
+        log(description.described(plan.dataset, plan.recipe, plan.source, trains))
         if plan.config["model"].get("attention", "xla") != "xla":
             log(settings.attention_kernel(plan.config).reason)
 

@@ -29,6 +29,7 @@ EXAMPLES = {  # a config of each data.source
 # Entries of `data` beside those that a source declares: which recordings, and how they travel.
 OF_ANY_SOURCE = frozenset(
     ("source", "root", "train_fraction", "placement", "num_threads", "synthetic", "seed")
+    + ("answers_sha256",)  # which a run adds itself
 )
 
 

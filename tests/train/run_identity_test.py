@@ -55,6 +55,15 @@ def test_an_entry_that_nobody_has_thought_of_is_hashed(name):
     assert workdir.config_hash(with_entry(config, name, 1)) != workdir.config_hash(with_entry(config, name, 2))
 
 
+def test_stored_answers_are_known_by_their_content_once_it_is_known():
+    """A run of before it was has the folder in its hash still, so that its checkpoints stay its own."""
+    old = declarations.load([f"--config={CONFIGS[0].with_name('student.py')}", "--config.data.answers=here"])
+    assert workdir.config_hash(with_entry(old, "data.answers", "there")) != workdir.config_hash(old)
+    new = with_entry(old, "data.answers_sha256", "a")
+    assert workdir.config_hash(with_entry(new, "data.answers", "there")) == workdir.config_hash(new)
+    assert workdir.config_hash(with_entry(new, "data.answers_sha256", "b")) != workdir.config_hash(new)
+
+
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_a_config_has_the_blocks_of_the_list(path):
     """A block with a new name is added to `workdir.BLOCKS`, or nothing asks for it."""

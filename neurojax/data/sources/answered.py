@@ -7,6 +7,8 @@ finds the answer in the batch: a teacher's rates to learn from, or a base to add
 """
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,7 +46,8 @@ class AnsweredSource:
         answered bool [G, b, T, N], where there is one; never more than what is asked.
     Validation batches are those of spikes.
 
-    Attributes: as of `spikes.SpikeSource`; `answers` as read, of each session.
+    Attributes: as of `spikes.SpikeSource`; `answers` as read, of each session; `answers_sha256` of
+        them all, wherever they lie, for the run's config.
     """
 
     # No `layout`: answers live on the host, and data.placement=device is refused by that.
@@ -52,6 +55,11 @@ class AnsweredSource:
         self._spikes, self._seed, self.answers = spike_source, seed, tuple(answers)
         self.facts, self.sessions = spike_source.facts, spike_source.sessions
         self.table, self.trials_per_batch = spike_source.table, spike_source.trials_per_batch
+        of_each = {
+            one.session_id: own.sha256 for one, own in zip(self.sessions, answers, strict=True)
+        }
+        told = json.dumps(of_each, sort_keys=True)
+        self.answers_sha256 = hashlib.sha256(told.encode()).hexdigest()
         self._asked = [
             _by_task(session, own) for session, own in zip(self.sessions, answers, strict=True)
         ]

@@ -18,6 +18,8 @@ A folder is written whole or not at all. On reading, every byte is compared with
 the recording with the one that was answered.
 """
 
+import hashlib
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -56,12 +58,14 @@ class Answers(NamedTuple):
         last_bins: bool [K, T], the bins that `forward` hides.
         log_rates: task -> float32 [K, T, N], NaN where nothing was answered; may be memory maps.
         answerer: record of who answered.
+        sha256: over the checksums of the arrays, by name; "" where they were not read from disk.
     """
 
     trial_id: np.ndarray
     last_bins: np.ndarray
     log_rates: Mapping[str, np.ndarray]
     answerer: Mapping[str, Any]
+    sha256: str = ""
 
 
 def write_answers(root: Path, session: Session, answers: Answers) -> None:
@@ -139,7 +143,8 @@ def read_answers(root: Path, session: Session) -> Answers:
     arrays = {name: _opened(folder, name, str(sum_)) for name, sum_ in sums.items()}
     _check(arrays, session, str(folder))
     tasks = {task: arrays[task] for task in TASKS if task in arrays}
-    return Answers(arrays["trial_id"], arrays["last_bins"], tasks, record["answerer"])
+    content = hashlib.sha256(json.dumps(sums, sort_keys=True).encode()).hexdigest()
+    return Answers(arrays["trial_id"], arrays["last_bins"], tasks, record["answerer"], content)
 
 
 def _named() -> str:

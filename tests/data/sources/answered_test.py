@@ -46,6 +46,20 @@ def opened(tmp_path):
     return sessions, config, answered.open_source(sessions, config, 3)
 
 
+def test_answers_are_known_by_what_they_say_and_not_by_where_they_lie(opened, tmp_path):
+    sessions, config, source = opened
+    elsewhere = dataclasses.replace(config, answers=str(tmp_path / "elsewhere"))
+
+    def written(change=0.0):
+        for session in sessions:
+            answers = coded(session)
+            answers.log_rates["forward"][:1] += change
+            write_answers(tmp_path / "elsewhere", session, answers)
+        return answered.open_source(sessions, elsewhere, 3).answers_sha256
+
+    assert written() == source.answers_sha256 != written(0.5)
+
+
 def test_trials_are_those_of_spikes_and_every_answer_is_its_own(opened):
     sessions, _, source = opened
     plain, seen = spikes.open_source(sessions, PLAIN, 3), set()
