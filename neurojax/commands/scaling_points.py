@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from neurojax.errors import InputError, require
 from neurojax.evals import evaluators
+from neurojax.evals.tables import number
 from neurojax.files import read_json
 from neurojax.runs import manifest
 
@@ -117,23 +118,29 @@ def _over_shared(
     """Mean score of each run over the sessions that all of them scored.
 
     A run on more sessions is scored on more: the mean over its own would move with who they are.
+    A session that any run has no number for (null, as where no test trial has a spike) is left out.
     """
     listed = [one.get("sessions") for _, one in told]
     require(all(isinstance(one, Mapping) for one in listed), f"a run has no sessions for {name}")
-    shared = [key for key in listed[0] if all(key in one for one in listed)]
+    named = [key for key in listed[0] if all(key in one for one in listed)]
     require(
-        shared, "the runs share no scored session; evaluate all on one root (evaluate --data=ROOT)"
+        named, "the runs share no scored session; evaluate all on one root (evaluate --data=ROOT)"
     )
     _, task, score = name.split(".")
-    scores = [
-        sum(_entry(one["sessions"][key], f"tasks.{task}.{score}", path) for key in shared)
-        / len(shared)
-        for path, one in told
-    ]
-    most = max(map(len, listed))
-    if most == len(shared):
-        return scores, ()
-    return scores, (f"scores are means over the {len(shared)} sessions that all runs share",)
+    entry = f"tasks.{task}.{score}"
+    shared = [key for key in named if all(_found(one[key], entry) is not None for one in listed)]
+    if not shared:  # which says what is missing where
+        _entry(listed[0][named[0]], entry, told[0][0])
+    require(shared, f"no shared session has a number at {entry} in every run; name another --score")
+    scores = [sum(_found(one[key], entry) for key in shared) / len(shared) for one in listed]
+    notes = []
+    if len(shared) < max(map(len, listed)):
+        notes.append(f"scores are means over the {len(shared)} sessions that all runs share")
+    if null := [key for key in named if key not in shared]:
+        more = f" and {len(null) - 3} more" if len(null) > 3 else ""
+        names = ", ".join(null[:3]) + more
+        notes.append(f"left out, since a run has no number at {entry} of them: {names}")
+    return scores, tuple(notes)
 
 
 def _default_score(evaluation: Mapping[str, Any], path: Path) -> str:
@@ -148,15 +155,21 @@ def _default_score(evaluation: Mapping[str, Any], path: Path) -> str:
     return _SCORES[kind]
 
 
-def _entry(evaluation: Mapping[str, Any], name: str, path: Path) -> float:
+def _found(evaluation: Mapping[str, Any], name: str) -> float | None:
+    """The number at a path with points between; None where there is none."""
     found: Any = evaluation
     for step in name.split("."):
         found = found.get(step) if isinstance(found, Mapping) else None
-    sound = isinstance(found, int | float) and not isinstance(found, bool) and math.isfinite(found)
+    return number(found)
+
+
+def _entry(evaluation: Mapping[str, Any], name: str, path: Path) -> float:
+    found = _found(evaluation, name)
     require(
-        sound, f"{path / 'evaluation.json'} has no number at {name}; name another with --score=PATH"
+        found is not None,
+        f"{path / 'evaluation.json'} has no number at {name}; name another with --score=PATH",
     )
-    return float(found)
+    return found
 
 
 def _size(path: Path, axis: str, evaluation: Mapping[str, Any]) -> float:

@@ -165,6 +165,7 @@ def read(
         if "stack_sha256" in content:
             kept = sha256_file(path.with_suffix(_STACK))
             require(content["stack_sha256"] == kept, "other log-rates")
+            _require_log_rates(path.with_suffix(_STACK), session, tasks)
             stack = StackRates(None, path.with_suffix(_STACK))
     except _NOT_WHOLE:
         return None
@@ -185,14 +186,36 @@ def _shape(session: Session, tasks: Sequence[str], names: Sequence[str]) -> tupl
     return len(names), len(tasks), len(session.trials_of(TEST)), session.num_units
 
 
+def _require_log_rates(path: Path, session: Session, tasks: Sequence[str]) -> None:
+    """Raises one of _NOT_WHOLE unless a file holds log-rates of these trials and units, by the
+    headers of its arrays: what reads them takes the memory that these claim."""
+    longest, size = int(session.trial_num_bins.max()), 0
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.namelist():
+            task, _, split = member.removesuffix(".npy").rpartition("_")
+            require(task in tasks and split in ("1", "2"), "rates of something else")
+            with archive.open(member) as file:
+                shape, is_fortran, dtype = _header(file)
+            trials, num_bins, units = shape
+            fits = (trials, units) == (len(session.trials_of(int(split))), session.num_units)
+            require(fits and num_bins <= longest and not is_fortran, "rates of another session")
+            require(dtype == np.dtype("<f2"), "another type")
+            size += math.prod(shape) * dtype.itemsize
+    require(size <= MAX_STACK_BYTES, "more than is ever kept")
+
+
+def _header(file) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """(shape, whether columns come first, type) of an array in a file."""
+    require(np.lib.format.read_magic(file) == (1, 0), "another version of the format")
+    return np.lib.format.read_array_header_1_0(file)
+
+
 def _read_excess(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     """The array of a file; raises one of _NOT_WHOLE unless it has the shape expected: the header is
     read before memory is taken."""
     size = math.prod(shape) * 4
     with zipfile.ZipFile(path) as archive, archive.open("excess.npy") as file:
-        require(np.lib.format.read_magic(file) == (1, 0), "another version of the format")
-        found = np.lib.format.read_array_header_1_0(file)
-        require(found == (shape, False, np.dtype("<f4")), "another array")
+        require(_header(file) == (shape, False, np.dtype("<f4")), "another array")
         content = file.read(size + 1)
     require(len(content) == size, "another length")
     return np.frombuffer(content, "<f4").reshape(shape) if size else np.zeros(shape, "<f4")

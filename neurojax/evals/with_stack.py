@@ -119,17 +119,31 @@ def _loss(rates: np.ndarray, counts: np.ndarray) -> float:
 
 
 def line(evaluation: Mapping[str, Any]) -> str:
-    """What the mixture is made of, in words; empty where there is none."""
+    """What the mixture is made of, and which sessions have none, in words; empty where none was
+    asked for."""
+    sessions = evaluation["sessions"]
     found = [
-        share
-        for session in evaluation["sessions"].values()
-        for share in (session.get("model_shares") or {}).values()
+        share for one in sessions.values() for share in (one.get("model_shares") or {}).values()
     ]
-    if not found:
+    without = [
+        name
+        for name, one in sessions.items()
+        if "stack" in (one.get("baselines") or {}) and not one.get("model_shares")
+    ]
+    asked = bool((evaluation.get("eval") or {}).get("mixed_with"))
+    if not found and not (asked and without):
         return ""
+    missing = ", ".join(without[:3]) + (f" and {len(without) - 3} more" if without[3:] else "")
+    told = (
+        f"not in the mean of model and stack: {missing} (the stack's rates are too large to keep, "
+        "or no validation trial is scored)"
+    )
+    if not found:
+        return told
     number = Counter(found)
-    return (
+    mixed = (
         f"model and stack: mean of log-rates, the model's share chosen on validation trials "
         f"(median {np.median(found):.2g}; the stack alone in {number[0.0]}, the model alone in "
         f"{number[1.0]} of {len(found)} sessions and tasks)"
     )
+    return f"{mixed}; {told}" if without else mixed

@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pytest
 
+from neurojax.commands import scaling_points
+from neurojax.errors import InputError
 from neurojax.files import read_json
 from neurojax.main import main
 
@@ -96,6 +98,18 @@ def test_runs_are_read_along_any_axis_and_scored_on_the_sessions_that_all_share(
     points = read_json(tmp_path / "scaling.json")["points"]
     assert [one["size"] for one in points] == pytest.approx(sizes)
     assert [one["score"] for one in points] == pytest.approx([score_of(n) + 0.5 for n in SIZES])
+
+
+def test_a_session_without_a_score_in_one_run_is_left_out_and_told(runs, tmp_path):
+    path = runs[3] / "evaluation.json"
+    found = read_json(path)
+    found["sessions"]["s2"]["tasks"]["co_smoothing"]["bps_pooled"] = None
+    path.write_text(json.dumps(found))
+    read = scaling_points.read(runs[1:], "sessions", None)
+    assert read.scores == pytest.approx([score_of(n) + 0.5 for n in SIZES[1:]])  # of the easy session alone
+    assert any("left out" in note and note.endswith("of them: s2") for note in read.notes)
+    with pytest.raises(InputError, match="run2/evaluation.json has no number at tasks.co_smoothing.r2"):
+        scaling_points.read(runs[1:], "sessions", "mean.co_smoothing.r2")
 
 
 def test_a_folder_of_seeds_has_the_size_of_its_seeds_and_the_score_of_all(runs, capsys, tmp_path):

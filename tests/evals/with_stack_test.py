@@ -1,12 +1,15 @@
 """The model mixed with the stack: weights come from validation alone, and what is useless gets none."""
 
+import zipfile
+
 import numpy as np
 import pytest
 
 from neurojax.data.session import TEST, VALIDATION
 from neurojax.data.store.dataset import dataset_of
 from neurojax.data.store.sessions import from_counts
-from neurojax.evals import baseline_scores, protocols, spikes, tables, with_stack
+from neurojax.evals import baseline_scores, baselines_cache, protocols, spikes, tables, with_stack
+from neurojax.files import read_json, sha256_file, write_json
 from neurojax.report import terminal, trust_blocks
 from neurojax.scores import metrics
 
@@ -97,6 +100,32 @@ def test_rates_of_the_stack_come_back_from_the_cache_as_they_were_fitted(tmp_pat
     np.testing.assert_array_equal(again.stack.read()[TASK][TEST], fresh.stack.read()[TASK][TEST])
 
 
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("co_smoothing_2", (10**9, T, N)),
+        ("co_smoothing_2", (12, 10**9, N)),
+        ("co_smoothing_2", (12, T, 10**9)),
+        ("co_smoothing_2", (12, T * N)),
+        ("co_smoothing_1", (13, T, N)),
+        ("nothing_2", (12, T, N)),
+        ("co_smoothing_7", (12, T, N)),
+    ],
+)
+def test_rates_of_another_size_are_not_read(tmp_path, name, shape):
+    """Their entry names them as its own; the header alone is there, and would ask for the memory."""
+    session, path = make_session()[0], tmp_path / ("a" * 24)
+    baselines_cache.write(path, session, (TASK,), baselines_cache.SessionBaselines({}, {}, {}, None))
+    assert baselines_cache.read(path, session, (TASK,), ()) is not None
+    forged = path.with_suffix(".stack.npz")
+    with zipfile.ZipFile(forged, "w") as archive, archive.open(f"{name}.npy", "w") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f2", "fortran_order": False, "shape": shape})
+    entry = read_json(path.with_suffix(".json")) | {"stack_sha256": sha256_file(forged)}
+    del entry["sha256"]
+    write_json(path.with_suffix(".json"), entry | {"sha256": baselines_cache._sha256(entry)})
+    assert baselines_cache.read(path, session, (TASK,), ()) is None
+
+
 def test_a_mixture_that_cannot_be_is_refused_before_anything_is_fitted():
     sizes = dict(trials_per_pass=8, memory_mb=64, num_boot=5, num_permutations=5)
     settings = {"protocol": "mtm", "baselines": "stack", **sizes}
@@ -126,3 +155,13 @@ def test_the_mixture_stands_beside_the_model_in_every_table():
     assert "the stack alone in 2, the model alone in 0 of 2" in with_stack.line(record(True))
     assert "model and stack" not in terminal.terminal_table(record(False)) and with_stack.line(record(False)) == ""
     assert not trust_blocks.paired_table(record(False), tables.WITH_STACK)
+
+
+def test_sessions_without_a_mixture_are_named():
+    half, none = record(True), record(False) | {"eval": {"mixed_with": "stack"}}
+    half["sessions"]["b"] = record(False)["sessions"]["b"]
+    assert "of 1 sessions and tasks); not in the mean of model and stack: b (" in with_stack.line(half)
+    assert with_stack.line(none).startswith("not in the mean of model and stack: a, b (")
+    for session in none["sessions"].values():
+        session["baselines"] = {}
+    assert with_stack.line(none) == "", "without a stack nothing is missing"
