@@ -158,7 +158,8 @@ def told(experiment: Path, size: str, observed: Mapping[str, float]) -> str:
     """Observed numbers beside those of expected.json, of one size."""
     path = experiment / "expected.json"
     entries = read_json(path) if path.is_file() else {}
-    return "\n".join(beside(observed, {name: one for name, one in entries.items() if one.get("size", "local") == size}))
+    entries = {name: one for name, one in entries.items() if one.get("size", "local") == size}
+    return "\n".join(beside(observed, entries)) if entries else f"expected.json names no number of --size={size}"
 
 
 def origin(results: Mapping[str, Any]) -> str:
