@@ -162,6 +162,12 @@ VERBS = {
             "FILE",
             help="default: evaluation.json and a report in DIR, or evaluation_NAME.json",
         ),
+        _file(
+            "--submission",
+            "DIR",
+            help="with --protocol=brainwide: BrainWideBench's prediction files, no scores "
+            "(docs/protocols.md)",
+        ),
     ),
     "baselines": (
         "Score simple methods on converted sessions, without a model.",

@@ -9,7 +9,7 @@ import numpy as np
 from neurojax.data.store.dataset import open_dataset
 from neurojax.errors import require
 from neurojax.evals import baseline_scores, protocols, scorable, spikes, tables
-from neurojax.evals.baselines import NAMES
+from neurojax.evals.baselines import KNOWN, NAMES
 from neurojax.files import require_writable, write_json
 from neurojax.report import terminal
 
@@ -26,16 +26,16 @@ def baselines(
     Args:
         root: folder of converted sessions.
         protocol: see evals.protocols.
-        names: of evals.baselines.NAMES; None means all; those of a read-out are always there.
+        names: of evals.baselines.KNOWN; None means NAMES; those of a read-out are always there.
         out: JSON file for the scores, laid out as evaluation.json without a model.
     """
     chosen = protocols.get_protocol(protocol)
     names = NAMES if names is None else tuple(dict.fromkeys(names))
     require(
-        names, f"--names names no baseline; choose from {', '.join(NAMES)}, or leave it out for all"
+        names, f"--names names no baseline; choose from {', '.join(KNOWN)}, or leave it out for all"
     )
     for name in names:
-        require(name in NAMES, f"unknown baseline {name!r}; choose from {', '.join(NAMES)}")
+        require(name in KNOWN, f"unknown baseline {name!r}; choose from {', '.join(KNOWN)}")
     if out is not None:
         require_writable(Path(out))
     dataset = scorable.usable(open_dataset(Path(root), verify="full"))

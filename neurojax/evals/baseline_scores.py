@@ -21,7 +21,7 @@ from neurojax.evals import (
     protocols,
     scoring,
 )
-from neurojax.evals.baselines import NAMES, fit_baselines, reason_against
+from neurojax.evals.baselines import KNOWN, fit_baselines, reason_against
 from neurojax.evals.baselines_cache import SessionBaselines, StackRates
 from neurojax.runs.progress import Progress
 from neurojax.scores import metrics
@@ -87,7 +87,7 @@ def _fit(
     session: Session, names: tuple[str, ...], protocol: protocols.Protocol, num_boot: int, seed: int
 ) -> SessionBaselines:
     boot = {"seed": seed, "num_boot": num_boot}
-    able = tuple(name for name in names if name in NAMES) if protocol.activity_tasks else ()
+    able = tuple(name for name in names if name in KNOWN) if protocol.activity_tasks else ()
     fitted = fit_baselines(session, able, protocol=protocol) if able else {}
     look = examples.first_look_task(protocol)
     tuned_on, _ = session.gather_trials(session.trials_of(VALIDATION))

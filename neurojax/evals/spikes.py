@@ -44,7 +44,7 @@ from neurojax.evals import (
     trust,
     with_stack,
 )
-from neurojax.evals.baselines import NAMES
+from neurojax.evals.baselines import KNOWN
 from neurojax.report import page, run_report, terminal
 from neurojax.report.figures import report_figures
 from neurojax.runs.progress import Progress
@@ -72,9 +72,9 @@ def about(settings: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("protocol", "baselines"):
         _require(settings, name, str)
     protocol = protocols.get_protocol(settings["protocol"])
-    known = f"choose from {', '.join(NAMES)}; write --config.eval.baselines=a,b (no brackets)"
+    known = f"choose from {', '.join(KNOWN)}; write --config.eval.baselines=a,b (no brackets)"
     for name in baseline_scores.names_of(settings["baselines"]):
-        require(name in NAMES, f"eval.baselines names {name!r}; {known}")
+        require(name in KNOWN, f"eval.baselines names {name!r}; {known}")
     with_stack.require_sound(settings)
     _require_sizes(settings)
     return protocols.fields(protocol)

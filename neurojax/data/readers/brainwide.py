@@ -48,6 +48,8 @@ OPTIONS = {
     "ts1, pretrain",
     "as_test": "val: a file without test domain tests on its validation windows",
     "regions": "allen, beryl (default) or cosmos: which region column becomes `region`",
+    "windows": "benchmark: only task-aligned time, and every test window of the benchmark can be "
+    "made, as `evaluate --submission` needs",
 }
 UNUSED = ("trial_columns",)  # every column of the trials becomes a condition
 _COARSER = {"allen": "beryl", "beryl": "cosmos", "cosmos": "cosmos"}

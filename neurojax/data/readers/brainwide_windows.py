@@ -1,9 +1,11 @@
-"""Windows of a torch_brain file: laid inside the intervals of its domains, or around events."""
+"""Windows of a torch_brain file: laid inside the intervals of its domains, around events, or as
+BrainWideBench scores them."""
 
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from neurojax.data import bench_windows
 from neurojax.data.clock import TimeUnit, in_seconds
 from neurojax.data.readers import hdf5
 from neurojax.data.readers.brainwide_tables import intervals_of_group, table_of
@@ -17,6 +19,7 @@ TOO_SHORT = "intervals of a domain shorter than a window"
 _SPLITS = {"train": TRAIN, "val": VALIDATION, "valid": VALIDATION, "test": TEST}
 _SCOPES = ("ts2_", "", "ts1_", "pretrain_")
 _ROUNDING_S = 1e-6
+_ALIGNED = "task_aligned_intervals"
 
 Domains = dict[int, np.ndarray]  # split -> [intervals, 2], seconds
 
@@ -101,6 +104,8 @@ def windows_of(
     Windows of a stored split lie within one of its intervals. Where the split is drawn, windows
     around events stay as far as they reach into the domain: what lies outside was not observed.
     """
+    if spec.option("windows") is not None:
+        return _of_benchmark(file, domains, spec, bin_size_s, where, findings)
     if spec.align is None:
         return _laid(domains, spec, bin_size_s, where, findings)
     group_name, _, column = spec.align.rpartition(".")
@@ -147,3 +152,52 @@ def _laid(
     if too_short := len(intervals_s) - len(np.unique(row)):
         findings[TOO_SHORT] = too_short
     return Windows(starts, starts + length_s, codes[row].astype(np.int8), {}, {}, {})
+
+
+def _of_benchmark(
+    file: Any,
+    domains: Domains,
+    spec: ReadSpec,
+    bin_size_s: float,
+    where: str,
+    findings: dict[str, int],
+) -> Windows:
+    """Windows of one second inside the task-aligned intervals; those of the test split whole, see
+    `bench_windows`."""
+    asked = spec.option("windows")
+    require(asked == "benchmark", f"windows={asked!r}; expected benchmark")
+    plain = spec.align is None and spec.window_s is None and spec.split == "file"
+    require(
+        plain and bin_size_s == bench_windows.STEP_S,
+        f"{where}: windows=benchmark are 1 s in bins of 20 ms, of the file's own split; leave out "
+        "--align, --window_s, --split and --bin_ms",
+    )
+    parent = hdf5.group(file, _ALIGNED)
+    unit_s = TimeUnit.of(spec.time_unit).trials
+    aligned = None if parent is None else intervals_of_group(parent, "domain", unit_s)
+    require(
+        aligned is not None and len(aligned),
+        f"{where} has no {_ALIGNED}/domain, in which the benchmark lays its windows; leave out "
+        "--options=windows=benchmark",
+    )
+    starts, stops, split, of_interval, short = [], [], [], [], 0
+    for code, intervals in domains.items():
+        for start, end in bench_windows.overlap(aligned, intervals).tolist():
+            if not len(bench_windows.grid_starts(start, end)):
+                short += 1
+                continue
+            first, last = bench_windows.trials_of_interval(start, end)
+            if code != TEST:  # whole windows, end to end
+                whole = int((end - start) / DEFAULT_WINDOW_S + _ROUNDING_S)
+                first, last = first[:whole], last[:whole]
+            starts.append(first)
+            stops.append(last)
+            split.append(np.full(len(first), code, np.int8))
+            of_interval.append(np.tile([start, end], (len(first), 1)))
+    require(starts, f"{where}: no task-aligned interval of a split lasts one second")
+    if short:
+        findings[TOO_SHORT] = short
+    edges = np.concatenate(of_interval)
+    conditions = dict(zip(bench_windows.INTERVAL, edges.T, strict=True))
+    together = (np.concatenate(parts) for parts in (starts, stops, split))
+    return Windows(*together, conditions, {}, {})

@@ -13,6 +13,7 @@ from neurojax.errors import require
 from neurojax.evals.baselines import (
     ahead,
     autoregression,
+    benchmark,
     coupling,
     drift,
     features,
@@ -39,8 +40,10 @@ NAMES = (
     ),
     *("ridge", "factor_analysis", "reduced_rank", "poisson_glm", "average", "stack"),
 )
+KNOWN = NAMES + benchmark.NAMES  # those of BrainWideBench on request alone
 _OF_FORWARD = ("smoothed_spikes", "history", "autoregression")
 _OWN_PAST = "it knows a unit's own past alone, and the task hides the whole unit"
+_HELD_OUT_ALONE = "the benchmark has it for held-out units, and the task holds none out"
 _NO_DYNAMICS = "its factors have no dynamics to look ahead with"
 _NEEDS = {
     "reduced_rank": ("ridge",),
@@ -54,7 +57,9 @@ def reason_against(name: str, kind: str) -> str | None:
     """Why a baseline cannot do tasks of a kind; None where it can."""
     if kind not in KINDS:
         return None
-    if name in _OF_FORWARD and not KINDS[kind].last_bins:
+    if name in benchmark.OF_HELD_OUT and not KINDS[kind].held_out:
+        return _HELD_OUT_ALONE
+    if name in (*_OF_FORWARD, *benchmark.OF_FORWARD) and not KINDS[kind].last_bins:
         return _OWN_PAST
     return _NO_DYNAMICS if name == "factor_analysis" and KINDS[kind].last_bins else None
 
@@ -89,7 +94,7 @@ def fit_baselines(
     """Fits the named baselines to one session: on train, every choice on validation.
 
     Args:
-        names: of NAMES, any order.
+        names: of KNOWN, any order.
         tasks: of the protocol's `activity_tasks`; default all.
         progress: called with a line before each fit.
         protocol: what is hidden and scored.
@@ -102,7 +107,7 @@ def fit_baselines(
         InputError: an unknown name or task, a split without trials, no unit with a train spike.
     """
     every = protocol.activity_tasks
-    for what, given, known in (("baseline", names, NAMES), ("task", tasks or (), every)):
+    for what, given, known in (("baseline", names, KNOWN), ("task", tasks or (), every)):
         for name in given:
             require(name in known, f"unknown {what} {name!r}, expected one of: {', '.join(known)}")
     # Inside, a task is known by its kind, of which a protocol has one.
@@ -178,6 +183,13 @@ def _fit_all(folds: Folds, names, kinds, progress) -> dict[str, Fitted]:
     # The best on validation stands for its method; the stack reads the others too.
     fitted |= {
         name: {kind: fits[0] for kind, fits in fits_of.items()} for name, fits_of in several.items()
+    }
+    fitted |= {
+        name: {
+            kind: benchmark.fit(folds, name) for kind in kinds if reason_against(name, kind) is None
+        }
+        for name in benchmark.NAMES
+        if name in needed
     }
     if "average" in needed:
         fitted["average"] = {
