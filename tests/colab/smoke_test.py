@@ -4,10 +4,11 @@ Commands are given in this process with more options, which make the models smal
 entries of size smoke. IPython is stood in for.
 """
 
+import dataclasses
 import functools
-import importlib
 import os
 import shlex
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -19,9 +20,7 @@ from neurojax.data.synthetic import animals, lab_files, ring
 from neurojax.data.synthetic.spec import SyntheticSpec
 from tests.colab.notebooks_test import CHECKOUT, COLAB, code_of
 
-SMALL_SPEC = functools.partial(
-    SyntheticSpec, min_units=24, max_units=24, min_region_units=6, num_trials=40, num_bins=20
-)
+FEW = {"min_units": 24, "max_units": 24, "min_region_units": 6, "num_trials": 40, "num_bins": 20}
 SHORT = [
     *("train.num_steps=8", "train.log_every_steps=4", "train.validate_every_steps=0", "train.save_every_steps=8"),
     *("eval.num_boot=20", "eval.baselines=train_mean", "eval.mixed_with="),
@@ -29,7 +28,6 @@ SHORT = [
 MODEL = [
     *("model.width=8", "model.num_heads=2", "model.num_layers=1", "model.read_in_width=8", "model.mlp_width=8"),
     *("data.trials_per_batch=8", "data.bucket_units=32", "data.synthetic.num_sessions=2"),
-    "data.synthetic.num_trials=60",
 ]
 SMALL = {
     "mtm": MODEL + SHORT,
@@ -85,11 +83,8 @@ def cells(tmp_path, monkeypatch):
             run_script(*words)
 
     def run_script(script, *words):
-        monkeypatch.setattr(sys, "argv", [script, *words])
-        monkeypatch.syspath_prepend(str(Path(script).parent.resolve()))
-        spec = importlib.util.spec_from_file_location("__main__", script)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        environment = os.environ | {"PYTHONPATH": str(CHECKOUT)}
+        subprocess.run([sys.executable, script, *words], check=True, env=environment)
 
     def image(filename):
         shown.append(Path(filename).name)
@@ -101,10 +96,13 @@ def cells(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "IPython", ipython)
     monkeypatch.setitem(sys.modules, "IPython.display", display)
     monkeypatch.setattr(main_module, "main", given)
-    small = lambda spec=None, seed=0: made(spec or SMALL_SPEC(), seed)  # noqa: E731
     made = animals.make_sessions
-    monkeypatch.setattr(animals, "make_sessions", small)
-    monkeypatch.setattr(lab_files, "SyntheticSpec", SMALL_SPEC)
+
+    def few(spec=None, seed=0):
+        return made(dataclasses.replace(spec or SyntheticSpec(), **FEW), seed)
+
+    for module in (animals, lab_files):
+        monkeypatch.setattr(module, "make_sessions", few)
     monkeypatch.setattr(ring, "RingSpec", functools.partial(ring.RingSpec, segment_s=1.0, num_repetitions=2))
 
     def run(name):
@@ -125,6 +123,7 @@ def cells(tmp_path, monkeypatch):
         pytest.param("your_data", ["check.png", "first_look.png"], marks=DEAR),
         pytest.param("new_animal", ["decoding.png"], marks=DEAR),
         pytest.param("scaling", ["scaling.png"], marks=DEAR),
+        pytest.param("paper_figures", ["mtm_table1.png"], marks=DEAR),
     ],
 )
 def test_a_notebook_runs_to_its_last_cell(name, pictures, cells):
