@@ -33,7 +33,7 @@ from neurojax.runs.workdir import provenance
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
-sys.path.insert(0, str(HERE.parent / "yardstick"))
+sys.path.append(str(HERE.parent / "yardstick"))
 import recordings  # noqa: E402  where recordings come from
 
 SHARES = (1.0, 0.0, 0.5)  # common_share of the synthetic animals
@@ -52,7 +52,7 @@ class Kind:
         fields: entries of the config.
         passes: of the pretraining over the training trials of each animal, however many animals.
         numbers: of animals in the pretraining, nested.
-        between: further numbers, for the learning curve: new rows alone at the first fraction.
+        between: further numbers, for the learning curve: new rows alone, at the first fraction.
         fractions: of the training trials of a new animal.
         share: of the pairs of test trial and unit that are left out in turn.
         steps: (arm, fraction) -> steps on the new animal; from `--part=choose`.
@@ -70,7 +70,7 @@ class Kind:
 # what `size=small`, the size for recordings, has beside its shapes
 OF_RECORDINGS = ("model.dropout=0.3", "model.dropout_embed=0.3", "objective.neuron_ratio=0.5")
 KINDS = {
-    "synthetic": Kind(("data.bucket_units=64",), 20, (32, 1, 4), (2, 8, 16), (0.1, 1.0), 0.25, {}),
+    "synthetic": Kind(("data.bucket_units=64",), 10, (32, 1), (4, 16, 2, 8), (0.1,), 0.25, {}),
     "mice": Kind((*OF_RECORDINGS, "data.bucket_units=120"), 30, (31, 1, 4, 16), (2, 8), (0.1, 1.0, 0.3), 0.125, {}),
     "steinmetz": Kind((*OF_RECORDINGS, "data.bucket_units=120"), 30, (6, 1), (), (0.25, 1.0), 0.05, {}),
 }
