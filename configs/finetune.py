@@ -7,6 +7,8 @@ Model, objective, head and optimiser are those of RUN, which is of an NDT; entri
 on the command line differ. Once begun, DIR holds all it needs: RUN may go.
 
 finetune.strategy   full              everything trains
+                    lora              low-rank adapters of the layers that finetune.lora.layers
+                                      names, beside the rows; the shared part stays bit for bit
                     stitcher_only     new rows train; what was known stays bit for bit
                     gradual_unfreeze  as stitcher_only until finetune.unfreeze_step, then as full
                     none              nothing trains: new rows stay as they start
@@ -51,7 +53,12 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.members = 1
     config.init_from = ""
     config.finetune = ConfigDict(
-        dict(strategy="gradual_unfreeze", unfreeze_step=100, new_rows="pca")
+        dict(
+            strategy="gradual_unfreeze",
+            unfreeze_step=100,
+            new_rows="pca",
+            lora=dict(layers="query,value,expand,contract", rank=4, scale=2.0),
+        )
     )
     config.data = ConfigDict(
         dict(

@@ -20,7 +20,7 @@ from tests.configs_for_tests import first_state
 CONFIGS = [
     path
     for path in sorted((Path(__file__).parent.parent / "configs").glob("*.py"))
-    if path.stem != "finetune"  # needs a run to start from: tests/finetune
+    if not path.stem.startswith("finetune")  # needs a run to start from: tests/finetune
 ]
 ANIMALS = ("data.synthetic.num_sessions=2", "data.synthetic.num_trials=20", "data.trials_per_batch=4")
 TRANSFORMER = (

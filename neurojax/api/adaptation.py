@@ -113,6 +113,7 @@ def _config(source: Weights, options: Options) -> dict[str, Any]:
     }
     config.setdefault("eval", {})  # an export has none, and nothing is evaluated here
     config["data"] |= {"placement": "host", "num_threads": 1}
+    config["model"].pop("lora", None)  # adapters of the source are merged before it is started from
     if config["model"].get("positions") == "learned":
         config["model"]["num_positions"] = source.num_bins
     if options.learning_rate is not None:

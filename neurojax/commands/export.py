@@ -15,7 +15,7 @@ from neurojax.files import (
     require_writable,
     temporary_folder,
 )
-from neurojax.finetune import release, safetensors_file, weights
+from neurojax.finetune import adapters, release, safetensors_file, weights
 from neurojax.runs.progress import Progress
 from neurojax.train import run_folder
 
@@ -35,7 +35,7 @@ def export(folder: Path, *, out: Path, licence: str | None = None) -> None:
     folder, out = Path(folder), _replaceable(Path(out).absolute())
     require_writable(out.parent, folder=True)
     safetensors_file.library()  # told before anything is computed
-    found = weights.read_run(folder)
+    found = adapters.merged(weights.read_run(folder))
     model_card.require_licences(found.entries)
     path = folder / "evaluation.json"
     evaluation = read_json(path) if path.is_file() else None

@@ -17,7 +17,7 @@ from neurojax.data.store.dataset import Dataset
 from neurojax.data.store.trained_trials import Trained
 from neurojax.errors import InputError, require
 from neurojax.evals import leaks
-from neurojax.finetune import closed_form, first_state, inherit, release
+from neurojax.finetune import adapters, closed_form, first_state, inherit, release
 from neurojax.finetune.weights import Weights
 from neurojax.runs.manifest import read_manifest, steps_on_disk
 from neurojax.train import loop, settings
@@ -25,7 +25,12 @@ from neurojax.train.state import TrainState
 from neurojax.train.step import Freeze, Recipe
 
 NEVER = 2**31 - 1  # a step that no run reaches
-UNTIL = {"full": 0, "stitcher_only": NEVER, "none": NEVER}  # what was known is frozen until then
+UNTIL = {
+    "full": 0,
+    "lora": 0,
+    "stitcher_only": NEVER,
+    "none": NEVER,
+}  # what was known is frozen until then
 
 
 class FineTuning(NamedTuple):
@@ -60,14 +65,16 @@ def begin(
         log: takes one line.
 
     Raises:
-        InputError: no sound checkpoint; a model that is no NDT; other bins; trials longer than the
-            run can place; a known session with other units; a new session that repeats a known one,
-            or trials of one; test trials that were trained on; nothing new under stitcher_only; no
-            region in common.
+        InputError: no sound checkpoint; a model that is no NDT, of recordings; other bins, or
+            another tokenizer; trials longer than the run can place; a known session with other
+            units; a new session that repeats a known one, or trials of one; test trials that were
+            trained on; nothing new under stitcher_only; no region in common.
     """
     begun = _begun(folder)
     if begun is None:
-        source = release.read_any(Path(config["init_from"]), log)
+        start = Path(config["init_from"])
+        source = release.read_any(start, log)
+        _require_same_files(start, dataset)
         return begin_from(source, config, dataset, sessions_of_run, log)
     origin = begun["init_from"]
 
@@ -88,21 +95,39 @@ def begin_from(
     log: Callable[[str], Any] = print,
 ) -> FineTuning:
     """As `begin`, from weights in memory, which stay as they are."""
-    inherit.require_ndt(source.config)
+    source = adapters.merged(source)
+    inherit.require_startable(source.config, config)
 
     def state(fresh: TrainState) -> TrainState:
+        return adapters.first_state(fresh, tuning.recipe.model, state_without_adapters)
+
+    def state_without_adapters(fresh: TrainState) -> TrainState:
+        recipe = dataclasses.replace(tuning.recipe, model=adapters.without(tuning.recipe.model))
+        if not tuning.start.table:
+            return first_state.with_arrays(fresh, source.arrays)
         reference = (
             _reference(source, dataset, sessions_of_run)
             if config["finetune"]["new_rows"] in first_state.ALIGNED
             else ()
         )
         return first_state.first_state(
-            fresh, source, dataset, config, tuning.recipe, tuning.start.table, reference
+            fresh, source, dataset, config, recipe, tuning.start.table, reference
         )
 
     tuning = _tuning(config, dataset, source.entries, _origin_of(source), state, log)
     _require_not_trained(dataset, source.table, source.trained)
     return tuning
+
+
+def _require_same_files(start: Path, dataset: Dataset) -> None:
+    """Raises InputError where the data have another file, such as a tokenizer, than the run that
+    they are to be trained on from keeps of its own."""
+    for name, content in dataset.files_of_run.items():
+        path = start / name
+        require(
+            not path.is_file() or path.read_bytes() == content,
+            f"{path} differs from the {name} of the data; make the data with that of the run",
+        )
 
 
 def _require_not_trained(
@@ -144,10 +169,11 @@ def _tuning(
     names = {entry["session_id"] for entry in known}
     added = [session for session in dataset.sessions if session.session_id not in names]
     table = [*known, *batching.session_table(added)]
-    batching.Layout.of(dataset.sessions, table)  # a known session has the units it had
+    if table:
+        batching.Layout.of(dataset.sessions, table)  # a known session has the units it had
     chosen = config["finetune"]
     require(
-        chosen["strategy"] == "full" or added,
+        chosen["strategy"] in inherit.OF_ANY_DATA or added,
         f"finetune.strategy={chosen['strategy']} gives new sessions their rows, but the run knows "
         f"all {len(dataset.sessions)} of the data: use the run as it is, give data with a new "
         "session, or train on with --config=finetune --config.finetune.strategy=full",
@@ -156,20 +182,20 @@ def _tuning(
     require(
         chosen["strategy"] != "gradual_unfreeze" or recipe.num_steps > chosen["unfreeze_step"],
         f"train.num_steps={recipe.num_steps} ends before "
-        f"finetune.unfreeze_step={chosen['unfreeze_step']}, so nothing unfreezes; train longer, "
-        "unfreeze earlier, or use strategy=stitcher_only",
+        f"finetune.unfreeze_step={chosen.get('unfreeze_step')}, so nothing unfreezes; train "
+        "longer, unfreeze earlier, or use strategy=stitcher_only",
     )
-    if chosen["new_rows"] == "closed_form":
+    new_rows = chosen.get("new_rows")  # nothing, of a model without rows
+    if new_rows == "closed_form":
         closed_form.require_model(recipe)
-    until = UNTIL.get(chosen["strategy"], chosen["unfreeze_step"])
+    until = UNTIL.get(chosen["strategy"], chosen.get("unfreeze_step", 0))
     if until:
         recipe = dataclasses.replace(
             recipe, freeze=Freeze(until, sum(e["num_units"] for e in known), len(known))
         )
-    log(
-        f"fine-tuning {chosen['strategy']}: {len(known)} known sessions, {len(added)} new "
-        f"({sum(session.num_units for session in added)} units), new rows {chosen['new_rows']}"
-    )
+    number = sum(session.num_units for session in added)
+    told = f": {len(known)} known sessions, {len(added)} new ({number} units), new rows {new_rows}"
+    log(f"fine-tuning {chosen['strategy']}{adapters.told(recipe.model)}{told if table else ''}")
     rows = roster.joined(entries, added, dataset.digests)
     start = loop.Start(table, state, trains=chosen["strategy"] != "none")
     return FineTuning(recipe, start, origin, rows)

@@ -67,7 +67,7 @@ def first_state(
         table: `batching.session_table` of all rows: the source's, then the new ones.
         reference: known sessions that can be read, for the alignment of principal components.
     """
-    state = _with_arrays(fresh, source.arrays)
+    state = with_arrays(fresh, source.arrays)
     layout = batching.Layout.of(dataset.sessions, table)
     tables = {name: np.array(rows) for name, rows in state.tables.items()}
     tokens, num_known = tables["session_token"], len(source.table)
@@ -127,7 +127,7 @@ def _take_read_outs(
             tables[name][rows] = values
 
 
-def _with_arrays(fresh: TrainState, arrays: Mapping[str, np.ndarray]) -> TrainState:
+def with_arrays(fresh: TrainState, arrays: Mapping[str, np.ndarray]) -> TrainState:
     """`fresh` with every array the source has: whole, or as the first rows of a longer table;
     counters start at 0.
 

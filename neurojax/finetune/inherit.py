@@ -12,7 +12,8 @@ from neurojax.runs import workdir
 from neurojax.runs.manifest import read_manifest, steps_on_disk
 from neurojax.train import run_folder, settings
 
-STRATEGIES = ("full", "stitcher_only", "gradual_unfreeze", "none")
+STRATEGIES = ("full", "lora", "stitcher_only", "gradual_unfreeze", "none")
+OF_ANY_DATA = ("full", "lora")  # the others are about rows of new sessions
 NEW_ROWS = ("random", "pca", "region_mean", "closed_form")
 # Tables whose first rows of a new session are known, see `first_state`: those of `models.stitcher`.
 ROWS = frozenset(("read_in", "read_in_bias", "read_out", "read_out_bias", "session_token"))
@@ -40,8 +41,8 @@ def resolved(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         folder: the workdir; a run that has begun needs nothing of the run it started from.
 
     Raises:
-        InputError: no run there, a model that is no NDT, a width or another part of the
-            architecture that differs, an unknown strategy.
+        InputError: no run there, a model that can be started neither by rows nor as it is, a width
+            or another part of the architecture that differs, an unknown strategy.
     """
     config = {
         name: dict(value) if isinstance(value, Mapping) else value for name, value in config.items()
@@ -65,7 +66,8 @@ def resolved(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         if found["model"].get("positions") == "learned":
             found["model"] |= {"num_positions": num_bins}
         base = base or found
-    require_ndt(base)
+    base["model"] = {name: value for name, value in base["model"].items() if name != "lora"}
+    require_startable(base, config)
     require(
         base.get("members", 1) <= 1 and config["members"] <= 1,
         "fine-tuning starts from one model, not from an ensemble; train from a run with members=1",
@@ -81,9 +83,21 @@ def resolved(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         chosen = {name: value for name, value in config[block].items() if value is not None}
         config[block] = {**base[block], **chosen}
     config["objective"] = _without_answers(config["objective"])
-    if config["data"]["bucket_units"] is None:
+    if config["data"].get("bucket_units", 0) is None:
         config["data"]["bucket_units"] = base["data"]["bucket_units"]
     config["finetune"]["source_sha256"] = digest
+    return _with_adapters(config)
+
+
+def _with_adapters(config: dict[str, Any]) -> dict[str, Any]:
+    """The block finetune.lora where the model is built from, or nowhere: a run without adapters
+    does not depend on it."""
+    chosen = dict(config["finetune"])
+    adapters = chosen.pop("lora", None)
+    config["finetune"] = chosen
+    if chosen["strategy"] == "lora":
+        settings.adapters_of(adapters)
+        config["model"] = config["model"] | {"lora": dict(adapters)}
     return config
 
 
@@ -97,27 +111,40 @@ def _without_answers(objective: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in objective.items() if key in known} | {"name": name}
 
 
-def require_ndt(config: Mapping[str, Any]) -> None:
-    """Raises InputError for the config of a run whose rows fine-tuning cannot start."""
-    model = settings.model_of(config)
+def require_startable(base: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    """Raises InputError for a run that fine-tuning cannot start from.
+
+    Args:
+        base: config of that run.
+        config: of the fine-tuning; a model without rows of units or sessions starts as it is, from
+            data of the same kind.
+    """
+    model = settings.model_of(base)
+    tables, chosen = set(model.module.tables(model.config)), config["finetune"]
+    source = config["data"].get("source")
+    if not tables and source == base["data"].get("source") and "new_rows" not in chosen:
+        require(
+            chosen["strategy"] in OF_ANY_DATA,
+            f"finetune.strategy={chosen['strategy']} is about rows of new sessions, which "
+            f"model.name={model.name} does not have; choose from {', '.join(OF_ANY_DATA)}",
+        )
+        return
     require(
-        set(model.module.tables(model.config)) >= ROWS,
+        tables >= ROWS,
         f"fine-tuning needs an NDT, whose rows of new sessions it can start, but the run is of "
         f"model.name={model.name!r}; train that model on the new sessions instead",
     )
+    for name in ("new_rows", "unfreeze_step"):
+        settings.entry(chosen, "finetune", name, object)
 
 
 def check_choices(finetune: Mapping[str, Any]) -> None:
     """Raises InputError for a strategy, an initialisation or a step that is not one."""
     for name, allowed in (("strategy", STRATEGIES), ("new_rows", NEW_ROWS)):
-        require(
-            finetune[name] in allowed,
-            f"finetune.{name}={finetune[name]!r}; choose from {', '.join(allowed)}",
-        )
-    require(
-        finetune["unfreeze_step"] >= 1,
-        f"finetune.unfreeze_step={finetune['unfreeze_step']}; expected at least 1 frozen step",
-    )
+        found = finetune.get(name, allowed[0])  # configs without rows of sessions have no new_rows
+        require(found in allowed, f"finetune.{name}={found!r}; choose from {', '.join(allowed)}")
+    step = finetune.get("unfreeze_step", 1)
+    require(step >= 1, f"finetune.unfreeze_step={step}; expected at least 1 frozen step")
 
 
 def _source(run: Path) -> tuple[dict[str, Any], str, int]:

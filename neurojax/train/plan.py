@@ -66,7 +66,8 @@ def plan(
             else finetune.begin_from(base, config, dataset, lambda config: known_sessions, log)
         )
         freeze = recipe.freeze and (recipe.freeze.session_rows, recipe.freeze.until_step)
-        placed = {"table": start.table, "new_until": freeze}
+        if start.table:  # rows of units and sessions; a source without them takes none
+            placed = {"table": start.table, "new_until": freeze}
     else:
         recipe = settings.recipe(config)
         entries = roster.entries_of(dataset.sessions, dataset.digests)

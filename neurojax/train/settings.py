@@ -12,6 +12,7 @@ from neurojax.by_name import module_named
 from neurojax.data.session import Session
 from neurojax.errors import InputError, require
 from neurojax.models import interface as models
+from neurojax.models import lora
 from neurojax.objectives import interface as objectives
 from neurojax.train import kernels, predictor, sharding
 from neurojax.train.config import LoopConfig
@@ -95,13 +96,25 @@ def _named(config: Mapping[str, Any], block: str) -> tuple[str, dict[str, Any]]:
     return name, {key: value for key, value in values.items() if key != "name"}
 
 
-def model_of(config: Mapping[str, Any]) -> Model:
-    """The model block; `attention=flash` becomes what the devices at hand have."""
+def model_of(config: Mapping[str, Any]) -> Model | lora.AdaptedModel:
+    """The model block; `attention=flash` becomes what the devices at hand have. With an entry
+    `lora`, which fine-tuning puts there, the model has adapters."""
     name, values = _named(config, "model")
+    adapters = values.pop("lora", None)
     kind = models.named(name).Config
     if "attention" in values:
         values["attention"] = attention_kernel(config).kernel
-    return Model(name, build(kind, "model", values))
+    model = Model(name, build(kind, "model", values))
+    return model if adapters is None else lora.AdaptedModel(*model, adapters_of(adapters))
+
+
+def adapters_of(block: Any) -> lora.Adapters:
+    """The adapters that a block describes, see configs/finetune.py."""
+    require(
+        isinstance(block, Mapping),
+        f"finetune.lora={str(block)[:60]!r}; expected layers, rank and scale",
+    )
+    return build(lora.Adapters, "finetune.lora", block)
 
 
 def attention_kernel(config: Mapping[str, Any]) -> kernels.Choice:
