@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from neurojax.commands import kinds, session_names
+from neurojax.commands import convert_text, kinds, session_names
 from neurojax.commands.conversion import (
     POOL_START_S,
     Job,
@@ -31,7 +31,7 @@ from neurojax.data.store.session_format import content_sha256, write_session
 from neurojax.errors import InputError, printable, require
 from neurojax.files import require_text
 
-KINDS = (*sorted(MODULES), "synthetic")
+KINDS = (*sorted(MODULES), "synthetic", "text")
 
 Item = TypeVar("Item")
 
@@ -66,7 +66,8 @@ def convert(
     stops the others. Prints a line a session.
 
     Args:
-        kind: one of `readers.registry`, such as "arrays", or "synthetic" (no paths).
+        kind: one of `readers.registry`, such as "arrays", or "synthetic" (no paths), or "text",
+            which makes a corpus: see `convert_text`.
         paths: files, or folders that stand for the recordings in them; some kinds take addresses.
         out: the dataset's folder.
         bin_ms, align, window, window_s, behavior, trial_columns, split, options, time_unit,
@@ -97,6 +98,14 @@ def convert(
     require_text(out, "--out")
     out = Path(out)
     require(not out.exists() or out.is_dir(), f"{out} is a file; expected a folder for --out")
+    if kind == "text":
+        others = (num_workers, shard, session_id, join)
+        require(
+            spec == ReadSpec(options=spec.options) and others == (None,) * 4,
+            "text takes --out, --options and --overwrite and no more; leave the others out",
+        )
+        convert_text.convert_text(paths, out, spec.options, overwrite)
+        return
     if kind == "synthetic":
         given = {"--session_id": session_id, "--join": join}
         named = [name for name, value in given.items() if value is not None]

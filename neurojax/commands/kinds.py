@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
+from neurojax.commands import convert_text
 from neurojax.data.readers.recognise import Guess, guesses
 from neurojax.data.readers.registry import MODULES, reader_of
 from neurojax.data.readers.seen import seen
@@ -34,19 +35,21 @@ _WHERE_TO_LOOK = (
 
 def example(kind: str) -> str:
     """A command that converts a recording of a kind."""
+    if kind == "text":
+        return f"neurojax convert {convert_text.EXAMPLE}"
     own = None if kind == "synthetic" else getattr(reader_of(kind), "EXAMPLE", None)
     return f"neurojax convert {own or EXAMPLES.get(kind, f'{kind} PATH --out=data/mine')}"
 
 
 def help_of(words: Sequence[str]) -> str:
     """Help of the kind that is named among the words after `convert`, or the list of kinds."""
-    known = [*sorted(MODULES), "synthetic"]
+    known = [*sorted(MODULES), "synthetic", "text"]
     kind = next((word for word in words if word in known), None)
     if kind is None:
         return "\n".join(["kinds, each with help of its own:", *(f"  {example(k)}" for k in known)])
     if kind == "synthetic":
         return f"synthetic: made-up animals with known rates; no PATH\nexample:\n  {example(kind)}"
-    reader = reader_of(kind)
+    reader = convert_text if kind == "text" else reader_of(kind)
     about = " ".join((reader.__doc__ or "").split("\n\n")[0].split())
     lines = [f"{kind}: {about}", ""]
     lines += [f"options of {kind} (--options=NAME=VALUE,...):"] if reader.OPTIONS else []

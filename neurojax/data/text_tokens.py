@@ -79,6 +79,11 @@ def of_words(words: Sequence[str]) -> Tokenizer:
     return Tokenizer(encode, decode, _FIRST_WORD + len(words), END, f"{content}\n".encode())
 
 
+def words_of(text: str) -> list[str]:
+    """The words of a text that a tokenizer of words may have a token for, in their order."""
+    return [piece[1:] for piece in _PIECE.findall(f" {text}") if piece[0] == " " and piece != " "]
+
+
 def open_file(path: Path) -> Tokenizer:
     """A tokenizer from its file, of unknown origin.
 

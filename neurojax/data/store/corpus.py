@@ -9,7 +9,7 @@
 import dataclasses
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from neurojax.data import text_tokens
 from neurojax.data.readers.text_pairs import TextPair
-from neurojax.data.session import SPLIT_NAMES, TRAIN
+from neurojax.data.session import SPLIT_NAMES, TEST, TRAIN, VALIDATION
 from neurojax.errors import InputError, require
 from neurojax.files import (
     as_path,
@@ -30,7 +30,10 @@ from neurojax.files import (
 )
 
 INDEX_NAME, SCHEMA, KIND = "corpus.json", 1, "text"
+NO_TEXT = "the corpus holds no text; expected documents"
 MAX_TOKENS = 1 << 20  # of a vocabulary
+SHARD_TOKENS = 1 << 24
+Shard = tuple[np.ndarray, np.ndarray, np.ndarray]  # tokens, length and split of documents
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -112,14 +115,52 @@ def of_texts(
     Raises:
         InputError: no document with a token.
     """
-    coded = [np.asarray(tokenizer.encode(text), np.int64) for text in texts]
+    coded = [np.asarray(tokenizer.encode(text), _dtype(tokenizer)) for text in texts]
     kept = [number for number, tokens in enumerate(coded) if len(tokens)]
-    require(kept, "the corpus holds no text; expected documents")
-    dtype = np.uint16 if tokenizer.num_tokens <= 1 << 16 else np.uint32
-    tokens = np.concatenate([coded[number] for number in kept]).astype(dtype)
-    length = np.array([len(coded[number]) for number in kept], np.int64)
+    require(kept, NO_TEXT)
     own = np.asarray(split, np.int8)[kept]
+    tokens, length, own = _shard([coded[number] for number in kept], own)
     return _collected((tokens,), [length], [own], tokenizer, _digest_of(tokens, length, own), pairs)
+
+
+def _dtype(tokenizer: text_tokens.Tokenizer):
+    return np.uint16 if tokenizer.num_tokens <= 1 << 16 else np.uint32
+
+
+def _shard(coded: Sequence[np.ndarray], split) -> Shard:
+    length = np.array([len(tokens) for tokens in coded], np.int64)
+    return np.concatenate(coded), length, np.asarray(split, np.int8)
+
+
+def shards_of(
+    texts: Iterable[str], tokenizer: text_tokens.Tokenizer, at_most: int = SHARD_TOKENS
+) -> Iterator[Shard]:
+    """Documents as shards, one after another, for `write_shards`: no two are in memory at once.
+
+    The split follows from a document's content, so that copies of it lie in one: of 20, 18 are to
+    train on, one each is for validation and test.
+
+    Args:
+        texts: documents; an empty one is left out.
+        tokenizer: makes the tokens.
+        at_most: tokens of a shard, but for one of a single document.
+    """
+    coded: list[np.ndarray] = []
+    split: list[int] = []
+    held = 0
+    for text in texts:
+        tokens = np.asarray(tokenizer.encode(text), _dtype(tokenizer))
+        if coded and held + len(tokens) > at_most:
+            yield _shard(coded, split)
+            coded, split, held = [], [], 0
+        if len(tokens):
+            digest = hashlib.sha256(text.encode("utf-8", "replace")).digest()
+            place = int.from_bytes(digest[:8], "big") % 20
+            coded.append(tokens)
+            split.append({0: VALIDATION, 1: TEST}.get(place, TRAIN))
+            held += len(tokens)
+    if coded:
+        yield _shard(coded, split)
 
 
 def _digest_of(tokens: np.ndarray, length: np.ndarray, split: np.ndarray) -> str:
@@ -149,10 +190,23 @@ def _collected(shards, lengths, splits, tokenizer, digest: str, pairs=()) -> Cor
 
 
 def write(corpus: Corpus, root: Path | str) -> None:
-    """Writes a corpus as a folder; it appears whole or not at all.
+    """Writes a corpus as a folder; errors as of `write_shards`."""
+    own = [corpus.shard == number for number in range(len(corpus.shards))]
+    shards = (
+        (shard, corpus.length[mine], corpus.split[mine])
+        for shard, mine in zip(corpus.shards, own, strict=True)
+    )
+    write_shards(shards, corpus.tokenizer, root)
+
+
+def write_shards(
+    shards: Iterable[Shard], tokenizer: text_tokens.Tokenizer, root: Path | str
+) -> None:
+    """Writes shards as a corpus as they come; the folder appears whole or not at all.
 
     Raises:
-        InputError: the folder holds something else, or cannot be written.
+        InputError: no shard, the folder holds something else, or it cannot be written; and what
+            `shards` raises.
     """
     root = as_path(root, "root")
     require(
@@ -164,30 +218,31 @@ def write(corpus: Corpus, root: Path | str) -> None:
         root.parent.mkdir(parents=True, exist_ok=True)
         folder = temporary_folder(root)
         entries = []
-        for number, shard in enumerate(corpus.shards):
-            own = corpus.shard == number
+        for number, (tokens, length, split) in enumerate(shards):
             names = (f"tokens_{number:05}.npy", f"documents_{number:05}.npz")
-            np.save(folder / names[0], shard, allow_pickle=False)
-            np.savez(folder / names[1], length=corpus.length[own], split=corpus.split[own])
+            np.save(folder / names[0], tokens, allow_pickle=False)
+            np.savez(folder / names[1], length=length, split=split)
             digests = [sha256_file(folder / name) for name in names]
-            digest = _digest_of(shard, corpus.length[own], corpus.split[own])
+            digest = _digest_of(tokens, length, split)
             entries.append({"files": list(names), "sha256": digests, "content_sha256": digest})
-        (folder / text_tokens.FILE_NAME).write_bytes(corpus.tokenizer.content)
+        require(entries, NO_TEXT)
+        (folder / text_tokens.FILE_NAME).write_bytes(tokenizer.content)
         write_json(
             folder / INDEX_NAME,
             {
                 "schema": SCHEMA,
                 "kind": KIND,
-                "num_tokens": corpus.tokenizer.num_tokens,
-                "tokenizer_sha256": hashlib.sha256(corpus.tokenizer.content).hexdigest(),
+                "num_tokens": tokenizer.num_tokens,
+                "tokenizer_sha256": hashlib.sha256(tokenizer.content).hexdigest(),
                 "shards": entries,
             },
         )
         publish_folder(folder, root)
     except OSError as error:
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
         raise InputError(f"{root} cannot be written {told(error)}") from None
+    finally:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)  # of a whole corpus nothing is left there
 
 
 def open_corpus(root: Path | str) -> Corpus:
