@@ -229,10 +229,12 @@ VERBS = {
         _file("--out", "DIR", help="default: the workdir"),
     ),
     "predict": (
-        "Write predicted rates of the test trials.",
+        "Write predicted rates of the test trials, or what a language model expects of texts.",
         WORKDIR,
         DATA_OF_RUN,
-        _file("--out", "DIR", required=True),
+        _file("--out", "DIR", required=True, help="a folder; with --text a file"),
+        _file("--text", "FILE", help="pairs of outcomes, for a language model (docs/language.md)"),
+        _option("--protocol", metavar="NAME", help="with --text: brainbench"),
         _option("--task", type=_names, metavar="NAME,...", help="default: all four"),
         _option(
             "--format",

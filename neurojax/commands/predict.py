@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from neurojax.commands import hypotheses
 from neurojax.commands.predicted_nwb import predictions_as_nwb, require_pynwb
 from neurojax.data.session import TEST, TRAIN, Session
 from neurojax.data.store import trained_trials
@@ -38,6 +39,8 @@ def predict(
     task: tuple[str, ...] | None = None,
     file_format: str = "npz",
     mixed_with: str = "",
+    text: Path | None = None,
+    protocol: str | None = None,
 ) -> None:
     """Writes <out>/<session_id>.npz for every session, or <out>/<session_id>.nwb; or answers for
     a student to learn from, see `write_answers_of`.
@@ -54,9 +57,17 @@ def predict(
     printed. Beside them:
     `unit_of_values` (name: unit, one a line), trial_id, unit_id, split, bin_size_s, config_hash.
 
+    With `text` nothing of this is done, but what `hypotheses.expect` does.
+
     Raises:
         InputError: no run, unknown task or format, other bins, or no session that can be predicted.
     """
+    if text is not None:
+        plain = task is None and file_format == "npz" and not mixed_with
+        require(plain, "--task, --format and --mixed_with are of recordings; leave them out")
+        hypotheses.expect(Path(folder), Path(text), data=data, out=Path(out), protocol=protocol)
+        return
+    require(protocol is None, "--protocol goes with --text=FILE; rates are of the mtm protocol")
     require(file_format in FORMATS, f"format={file_format!r}; expected {' or '.join(FORMATS)}")
     if file_format == "answers":
         require(task is None, "--task is of predictions; answers are to all tasks, leave it out")
