@@ -96,7 +96,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
         dict(
             evaluator="brainbench",
             protocol="brainbench",
-            tokens_per_pass=4096,
+            tokens_per_pass=1024,  # on a GPU 16,384 or more
             normalised_by="tokens",  # or bytes, words: of the text, not of its tokens
             prompt="",  # in front of every text
             score_prompt=False,

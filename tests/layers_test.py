@@ -61,6 +61,8 @@ MAY_IMPORT = {
     "evals": (*SCORED, *ASKED, "evals"),
     "evals.evaluators": ("errors", "by_name"),
     "evals.pair_scores": (*SCORED, "analysis", "evals"),
+    "evals.expectations": (*SCORED, "analysis", "evals"),
+    "evals.falsehoods": (*SCORED, "analysis", "evals"),
     "evals.brainbench": (*SCORED, "evals", "report"),
     "evals.baseline_scores": (*SCORED, "evals", "runs.progress"),
     "evals.spikes": (*SCORED, "evals", "runs.progress", "report"),  # an evaluator also shows its record

@@ -12,11 +12,12 @@ import numpy as np
 
 from neurojax.data import text_tokens
 from neurojax.data.readers.text_pairs import Pairs
+from neurojax.data.readers.text_questions import Questions
 from neurojax.data.session import TEST, TRAIN
 from neurojax.data.sources import text
 from neurojax.data.store.corpus import Corpus
 from neurojax.errors import InputError, require
-from neurojax.evals import pair_scores, text_scores
+from neurojax.evals import falsehoods, pair_scores, text_scores
 from neurojax.report import text_report
 
 PROTOCOL = "brainbench"
@@ -55,15 +56,15 @@ def about(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def prepare(
-    dataset: Corpus | Pairs,
+    dataset: Corpus | Pairs | Questions,
     settings: Mapping[str, Any],
     *,
     run: Path | None = None,
     log: Log = print,
-) -> Corpus | Pairs:
+) -> Corpus | Pairs | Questions:
     """Texts as they are; raises InputError for recordings, or where nothing can be scored."""
     require(
-        isinstance(dataset, Corpus | Pairs),
+        isinstance(dataset, Corpus | Pairs | Questions),
         "eval.evaluator=brainbench scores texts, not recordings; set eval.evaluator=spikes",
     )
     if isinstance(dataset, Corpus):
@@ -76,7 +77,7 @@ def prepare(
 
 def evaluate(
     model,
-    dataset: Corpus | Pairs,
+    dataset: Corpus | Pairs | Questions,
     settings: Mapping[str, Any],
     seed: int,
     *,
@@ -84,19 +85,19 @@ def evaluate(
     root: str,
     log: Log = print,
 ) -> dict[str, Any]:
-    """Scores test documents of a corpus, and pairs.
+    """Scores test documents of a corpus, pairs, and questions with several answers.
 
     Args:
         model: a predictor of the next token.
-        dataset: a corpus, or pairs alone.
+        dataset: a corpus, or pairs or questions alone.
         settings: the `eval` block.
         seed: of the bootstrap.
         folder: of the run, which keeps its tokenizer.
         root, log: as of `evals.spikes.evaluate`.
 
     Returns:
-        {"text": nats a token of test documents, "pairs": see `pair_scores.pairs_block`}, of what
-        there is.
+        {"text": nats a token of test documents, "pairs": see `pair_scores.pairs_block`,
+        "questions": see `falsehoods.questions_block`}, of what there is.
 
     Raises:
         InputError: the tokenizer is not that of the run.
@@ -112,6 +113,10 @@ def evaluate(
         "tokenizer.json that the run was trained with",
     )
     found: dict[str, Any] = {}
+    if isinstance(dataset, Questions):
+        scores = falsehoods.of_questions(model, tokenizer, dataset.questions, _how(model, settings))
+        block = falsehoods.questions_block(dataset.questions, scores, settings, seed)
+        return {"questions": block}
     if own and len(dataset.documents_of(TEST)):
         found["text"] = of_documents(model, dataset, seed)
     if dataset.pairs:
@@ -142,12 +147,15 @@ def of_documents(model, corpus: Corpus, seed: int) -> dict[str, Any]:
     }
 
 
+def _how(model, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What scores of all texts have in common, see `text_scores.score_texts`."""
+    asked = {name: settings[name] for name in ("tokens_per_pass", "after_end")}
+    return {"context": model.recipe.model.config.num_positions, **asked}
+
+
 def of_pairs(model, tokenizer, pairs, settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """The `pairs` block of texts, whole and by changed passages."""
-    how = {
-        "context": model.recipe.model.config.num_positions,
-        **{name: settings[name] for name in ("tokens_per_pass", "after_end")},
-    }
+    how = _how(model, settings)
     prompted = how | {name: settings[name] for name in ("prompt", "score_prompt")}
     texts = [one for pair in pairs for one in pair.texts]
     scored = text_scores.score_texts(model, tokenizer, texts, **prompted)

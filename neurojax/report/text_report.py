@@ -27,6 +27,25 @@ def rows(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
         listed.append((f"nats a token, {text['num_tokens']:,} test tokens", words))
     if pairs := evaluation.get("pairs"):
         listed += _of_pairs(pairs)
+    if asked := evaluation.get("questions"):
+        listed += _of_questions(asked)
+    return listed
+
+
+def _of_questions(asked: Mapping[str, Any]) -> list[tuple[str, str]]:
+    low, high = asked["accuracy_ci95"]
+    words = f"{asked['accuracy']:.3f} ({low:.3f} to {high:.3f}), chance {asked['chance']:.2f}"
+    listed = [
+        (f"true answers, {asked['num_questions']:,} questions", words),
+        ("probability of the true ones", f"{asked['mass_on_true']:.3f}"),
+    ]
+    for name, group in asked["groups"].items():
+        flip, ends = group.get("flips_at"), group.get("flips_at_ci95")
+        between = f" ({ends[0]:.2g} to {ends[1]:.2g})" if ends else ""
+        words = f"{group['accuracy']:.3f}, " + (
+            f"false from {flip:.2g} times as often{between}" if flip else group["flips_at_reason"]
+        )
+        listed.append((f"of them: {name or 'all'}, {group['num_questions']:,}", words))
     return listed
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from neurojax.data.readers.text_pairs import TextPair
+from neurojax.data.synthetic import findings
 from neurojax.errors import InputError
 from neurojax.evals import brainbench, pair_scores
 from neurojax.evals.text_scores import TextScore
@@ -130,3 +131,60 @@ def test_another_protocol_and_another_tokenizer_are_refused(run_folder, tmp_path
     finally:
         (run_folder / "tokenizer.json").write_bytes(kept)
     assert "use the tokenizer.json that the run was trained with" in capsys.readouterr().err
+
+
+def test_hypotheses_are_calibrated_on_stored_pairs_and_told_with_a_caution(run_folder, tmp_path, capsys):
+    text, out = tmp_path / "mine.jsonl", tmp_path / "mine.json"
+    text.write_text('{"texts": ["in awake mice", "in anaesthetised mice"], "group": "g"}\n{"texts": ["a b", "b a"]}\n')
+    command = ["predict", f"--workdir={run_folder}", "--protocol=brainbench", f"--text={text}", f"--out={out}"]
+    assert main(command) == 0
+    told, record = capsys.readouterr().out, json.loads(out.read_text())
+    assert "no evidence" in told and "calibrated on 40 stored pairs" in told and "pair 2: expects" in told
+    assert record["calibration"]["num_items"] == 40 and "no evidence" in record["caution"]
+    first = record["pairs"][0]
+    assert first["group"] == "g" and first["expects"] == int(first["perplexity"][1] < first["perplexity"][0])
+    low, high = first["probability_ci95"]
+    assert 0 < low <= first["probability"] <= high < 1
+    # Other pairs to calibrate on: here those very items, so that nothing changes but where they come from.
+    pairs = made_up_pairs(run_folder)
+    assert main([*command, f"--data={write_pairs(tmp_path, pairs)}"]) == 0
+    assert json.loads(out.read_text())["pairs"][0]["probability"] == pytest.approx(first["probability"], rel=1e-6)
+
+
+def made_up_pairs(run_folder):
+    config = json.loads((run_folder / "config.json").read_text())
+    return findings.pairs(findings.FindingsSpec(**config["data"]["synthetic"]), config["seed"])
+
+
+def write_pairs(folder, pairs):
+    path = folder / "stored.jsonl"
+    path.write_text("".join(json.dumps({"texts": pair.texts, "label": pair.label}) + "\n" for pair in pairs))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--task=forward"], "are of recordings; leave them out"),
+        (["--protocol=mtm"], "expected brainbench"),
+        (["--data={few}"], "expected 20 or more"),
+    ],
+)
+def test_hypotheses_that_cannot_be_answered_are_refused(more, words, run_folder, tmp_path, capsys):
+    text, few = tmp_path / "mine.jsonl", tmp_path / "few.jsonl"
+    text.write_text('{"texts": ["a", "b"]}\n')
+    few.write_text('{"texts": ["a", "b"], "label": 0}\n')
+    command = ["predict", f"--workdir={run_folder}", f"--text={text}", f"--out={tmp_path / 'out.json'}"]
+    assert main([*command, *(word.format(few=few) for word in more)]) == 2
+    assert words in capsys.readouterr().err and not (tmp_path / "out.json").exists()
+
+
+def test_questions_are_evaluated_from_the_command_line(run_folder, tmp_path, capsys):
+    path, out = tmp_path / "q.jsonl", tmp_path / "q.json"
+    entry = {"question": "in awake mice", "answers": ["we recorded", "area alpha"], "true": [0], "repeated": 2}
+    path.write_text(json.dumps(entry) + "\n")
+    assert main(["evaluate", f"--workdir={run_folder}", f"--data={path}", f"--out={out}"]) == 0
+    block = json.loads(out.read_text())["questions"]
+    assert block["num_questions"] == 1 and len(block["items"][0]["nats"]) == 2
+    told = capsys.readouterr().out
+    assert "true answers, 1 questions" in told and "all true, or all false" in told

@@ -14,7 +14,7 @@ import numpy as np
 
 from neurojax.batch import Batch
 from neurojax.data import text_tokens
-from neurojax.data.readers import text_pairs
+from neurojax.data.readers import text_pairs, text_questions
 from neurojax.data.session import TEST, TRAIN, VALIDATION
 from neurojax.data.store import corpus as corpora
 from neurojax.data.synthetic import findings
@@ -218,6 +218,9 @@ def made_up(entries: dict[str, Any], seed: int) -> corpora.Corpus:
     return corpora.of_texts(texts, split, text_tokens.of_words(findings.words()), pairs)
 
 
-def open_other(path: Path) -> text_pairs.Pairs | corpora.Corpus:
-    """What `evaluate --data` names: pairs of texts, or another corpus."""
-    return corpora.open_corpus(path) if Path(path).is_dir() else text_pairs.read(path)
+def open_other(path: Path) -> text_pairs.Pairs | text_questions.Questions | corpora.Corpus:
+    """What `evaluate --data` names: pairs of texts, questions with answers, or another corpus."""
+    if Path(path).is_dir():
+        return corpora.open_corpus(path)
+    read = text_questions.read if text_questions.recognises(path) else text_pairs.read
+    return read(path)
