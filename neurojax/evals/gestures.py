@@ -15,7 +15,7 @@ from neurojax.data.sources import signals
 from neurojax.data.store import trained_trials
 from neurojax.data.store.dataset import Dataset
 from neurojax.errors import InputError, require
-from neurojax.evals import emg_floors, leaks
+from neurojax.evals import emg_floors, floor_names, leaks
 from neurojax.evals.gesture_scores import gestures_block
 from neurojax.report import gesture_report
 
@@ -29,18 +29,8 @@ def about(settings: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InputError: an unknown floor.
     """
-    for name in _floors_of(settings):
-        require(name in FLOORS, f"eval.floors names {name!r}; choose from {', '.join(FLOORS)}")
+    floor_names.chosen(settings, FLOORS)
     return {}
-
-
-def _floors_of(settings: Mapping[str, Any]) -> list[str]:
-    listed = settings.get("floors")
-    require(
-        isinstance(listed, str),
-        f"eval.floors={listed!r}; expected names with commas between, of {', '.join(FLOORS)}",
-    )
-    return [name for name in listed.split(",") if name]
 
 
 def prepare(
@@ -91,7 +81,7 @@ def evaluate(
     _require_same_classes(source.class_names, model)
     probabilities, labels = predicted(model, source)
     floors, reasons = {}, {}
-    for name in _floors_of(settings):
+    for name in floor_names.chosen(settings, FLOORS):
         if not any(len(session.trials_of(TRAIN)) for session in dataset.sessions):
             reasons[name] = "these data hold no person to train on"
             continue

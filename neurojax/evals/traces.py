@@ -14,7 +14,7 @@ from neurojax.data.sources.traces import standardised
 from neurojax.data.store import trained_trials
 from neurojax.data.store.dataset import Dataset
 from neurojax.errors import InputError, require
-from neurojax.evals import leaks
+from neurojax.evals import floor_names, leaks
 from neurojax.evals.trace_floors import FLOORS
 from neurojax.evals.trace_scores import session_blocks, traces_block
 from neurojax.evals.trace_tasks import TASKS, WHY_NOT, predictions, questions
@@ -39,21 +39,8 @@ def about(settings: Mapping[str, Any]) -> dict[str, Any]:
             f"eval.{name}={value!r}; expected a whole number of at least {least}, see "
             "configs/traces.py",
         )
-    _floors_of(settings)
+    floor_names.chosen(settings, FLOORS)
     return {}
-
-
-def _floors_of(settings: Mapping[str, Any]) -> list[str]:
-    listed = settings.get("floors")
-    require(
-        isinstance(listed, str),
-        f"eval.floors={listed!r}; expected names with commas between, of {', '.join(FLOORS)}",
-    )
-    names = [name for name in listed.split(",") if name]
-    known = f"choose from {', '.join(FLOORS)}; write --config.eval.floors=a,b (no brackets)"
-    for name in names:
-        require(name in FLOORS, f"eval.floors names {name!r}; {known}")
-    return names
 
 
 def prepare(
@@ -113,7 +100,7 @@ def evaluate(
             sessions[session.session_id] = block
             example = example or own
             progress.update(number + 1)
-    block = traces_block(sessions, TASKS, _floors_of(settings))
+    block = traces_block(sessions, TASKS, floor_names.chosen(settings, FLOORS))
     return {"traces": block, "example": example}
 
 
@@ -125,7 +112,7 @@ def _session(
     values, _ = view.gather_trials(trial_ids)
     predicted = predictions(model, view, asked, trial_ids, trials_per_pass)
     floors: dict[str, dict[str, Any]] = {}
-    for name in _floors_of(settings):
+    for name in floor_names.chosen(settings, FLOORS):
         predict, tasks = FLOORS[name]
         floors[name] = {}
         for task in (task for task in tasks if task in predicted):

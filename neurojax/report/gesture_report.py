@@ -4,10 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from neurojax import files
 from neurojax.evals import gesture_scores
-from neurojax.report import page
-from neurojax.report.figures import people, style
+from neurojax.report import page, score_page
+from neurojax.report.figures import people
 
 NAMES = {
     "lda": "linear discriminants on hand-made features",
@@ -74,43 +73,26 @@ def write(
     log: Callable[[str], Any] = print,
 ) -> None:
     """Writes figures<suffix>/people.png and report<suffix>.html."""
-    block, pictures = evaluation["gestures"], []
-    try:
-        with style.context():
-            drawn = style.png_bytes(people.accuracies(block, NAMES))
-        files.write_bytes(folder / f"figures{suffix}" / "people.png", drawn)
-        caption = (
-            "Balanced accuracy of each person, from the hardest to the easiest for the model; "
-            "dashed: chance. "
-            "Training saw none of these people, and nobody's labels were used to normalise."
-        )
-        pictures.append(page.picture(drawn, caption, wide=True))
-    except ImportError:
-        log(page.NO_MATPLOTLIB)
+    block = evaluation["gestures"]
+    caption = (
+        "Balanced accuracy of each person, from the hardest to the easiest for the model; dashed: "
+        "chance. Training saw none of these people, and nobody's labels were used to normalise."
+    )
+    picture = score_page.Picture("people", lambda: people.accuracies(block, NAMES), caption)
     about = (
         f"{block['num_people']} people, {block['num_windows']:,} windows, "
         f"{len(block.get('class_names', ()))} gestures. "
         "In brackets: 95 % interval over people (t). Windows overlap, so a person is one "
         "observation."
     )
-    title = f"neurojax: {folder.resolve().name}"
     scores = []
     for name, one in block["people"].items():
         value = one["balanced_accuracy"]
         scores.append((name, "-" if value is None else f"{value:.3f}", one["num_windows"]))
-    config = folder / "config.json"
-    content = page.page(
-        title,
-        page.heading(title, 1),
-        *pictures,
-        page.table(
-            ["", "balanced accuracy", "model minus it"], rows(block), caption="Mean over people"
-        ),
+    heads = ["", "balanced accuracy", "model minus it"]
+    blocks = [
+        page.table(heads, rows(block), caption="Mean over people"),
         page.paragraph(about, soft=True),
-        page.heading("More"),
-        page.folded("People", page.table(["person", "balanced accuracy", "windows"], scores)),
-        page.of_run(evaluation, config),
-    )
-    target = folder / f"report{suffix}.html"
-    files.write_bytes(target, content.encode())
-    log(f"report: {target}")
+    ]
+    more = [page.folded("People", page.table(["person", "balanced accuracy", "windows"], scores))]
+    score_page.write(folder, evaluation, picture, blocks, more, suffix=suffix, log=log)

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from neurojax import files
-from neurojax.report import page
+from neurojax.report import page, score_page
 from neurojax.report.figures import style
 
 CAUTION = (
@@ -125,34 +124,19 @@ def write(
     log: Callable[[str], Any] = print,
 ) -> None:
     """Writes figures<suffix>/certainty.png and report<suffix>.html."""
-    pictures, pairs = [], evaluation.get("pairs")
+    pairs, picture = evaluation.get("pairs"), None
     if pairs and pairs["accuracy"] is not None:
-        try:
-            with style.context():
-                drawn = style.png_bytes(certainty_figure(pairs))
-            files.write_bytes(folder / f"figures{suffix}" / "certainty.png", drawn)
-            caption = (
-                "Right choices from the least to the most certain pairs; certainty is the "
-                "absolute difference of the two perplexities."
-            )
-            pictures.append(page.picture(drawn, caption))
-        except ImportError:
-            log(page.NO_MATPLOTLIB)
-    title = f"neurojax: {folder.resolve().name}"
+        caption = (
+            "Right choices from the least to the most certain pairs; certainty is the absolute "
+            "difference of the two perplexities."
+        )
+        picture = score_page.Picture("certainty", lambda: certainty_figure(pairs), caption, False)
     groups = (pairs or {}).get("groups", {})
     subfields = [(name, f"{one['accuracy']:.3f}", one["num_items"]) for name, one in groups.items()]
     table = page.table(["group", "right choices", "pairs"], subfields)
-    config = folder / "config.json"
-    content = page.page(
-        title,
-        page.heading(title, 1),
-        *pictures,
+    blocks = [
         page.table(["", ""], rows(evaluation), caption="95 % intervals over pairs (bootstrap)"),
         page.paragraph(CAUTION, soft=True),
-        page.heading("More"),
-        *([page.folded("Groups", table)] if subfields else []),
-        page.of_run(evaluation, config),
-    )
-    target = folder / f"report{suffix}.html"
-    files.write_bytes(target, content.encode())
-    log(f"report: {target}")
+    ]
+    more = [page.folded("Groups", table)] if subfields else []
+    score_page.write(folder, evaluation, picture, blocks, more, suffix=suffix, log=log)

@@ -1,13 +1,13 @@
 """What a reader gets of an evaluation of traces: a table, one figure, one page."""
 
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from neurojax import files
 from neurojax.evals import tables, trace_scores
-from neurojax.report import page
-from neurojax.report.figures import style, traces
+from neurojax.report import page, score_page
+from neurojax.report.figures import traces
 
 NAMES = {
     "ridge": "ridge from the other cells",
@@ -74,37 +74,23 @@ def write(
     log: Callable[[str], Any] = print,
 ) -> None:
     """Writes figures<suffix>/traces.png and report<suffix>.html."""
-    block, pictures = evaluation["traces"], []
-    try:
-        if example is not None:
-            with style.context():
-                drawn = style.png_bytes(traces.beside_floor(block, example))
-            files.write_bytes(folder / f"figures{suffix}" / "traces.png", drawn)
-            caption = (
-                "Left: test trials of cells of one session, end to end, and what is predicted "
-                "of each from the others; cells spread from the best to the median. Right: R2 of "
-                "every cell of all sessions, model against ridge."
-            )
-            pictures.append(page.picture(drawn, caption, wide=True))
-    except ImportError:
-        log(page.NO_MATPLOTLIB)
+    block, picture = evaluation["traces"], None
+    if example is not None:
+        caption = (
+            "Left: test trials of cells of one session, end to end, and what is predicted of each "
+            "from the others; cells spread from the best to the median. Right: R2 of every cell "
+            "of all sessions, model against ridge."
+        )
+        draw = functools.partial(traces.beside_floor, block, example)
+        picture = score_page.Picture("traces", draw, caption)
     sessions = []
     for name, one in block["sessions"].items():
         scores = [_value(own, "r2") for own in one["tasks"].values()]
         sessions.append((name, f"{one['num_cells']:,}", one["num_test_trials"], *scores))
     heads = ["session", "cells", "test trials", *(t.replace("_", " ") for t in block["tasks"])]
-    title = f"neurojax: {folder.resolve().name}"
-    config = folder / "config.json"
-    content = page.page(
-        title,
-        page.heading(title, 1),
-        *pictures,
+    blocks = [
         page.table(HEAD, rows(block), caption="Mean over sessions"),
         page.paragraph(_about(block), soft=True),
-        page.heading("More"),
-        page.folded("Sessions", page.table(heads, sessions)),
-        page.of_run(evaluation, config),
-    )
-    target = folder / f"report{suffix}.html"
-    files.write_bytes(target, content.encode())
-    log(f"report: {target}")
+    ]
+    more = [page.folded("Sessions", page.table(heads, sessions))]
+    score_page.write(folder, evaluation, picture, blocks, more, suffix=suffix, log=log)

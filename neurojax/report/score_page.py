@@ -1,0 +1,69 @@
+"""The page of one evaluation that is not of spikes: a figure, a table, what it is about, the rest
+folded."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from neurojax import files
+from neurojax.report import page
+from neurojax.report.figures import style
+
+
+class Picture(NamedTuple):
+    """Attributes:
+    name: of the file in figures<suffix>/, without ".png".
+    draw: makes the figure.
+    caption: what it shows.
+    wide: as of `page.picture`.
+    """
+
+    name: str
+    draw: Callable[[], style.Figure]
+    caption: str
+    wide: bool = True
+
+
+def write(
+    folder: Path,
+    evaluation: Mapping[str, Any],
+    picture: Picture | None,
+    blocks: Sequence[str],
+    more: Sequence[str],
+    *,
+    suffix: str = "",
+    log: Callable[[str], Any] = print,
+) -> None:
+    """Writes figures<suffix>/<name>.png and report<suffix>.html.
+
+    Args:
+        folder: of the run.
+        evaluation: the record.
+        picture: stands first; None, or without matplotlib: no picture.
+        blocks: HTML below it.
+        more: HTML at the end, folded by whoever made it.
+        suffix: of the names.
+        log: takes one line.
+    """
+    pictures = []
+    if picture is not None:
+        try:
+            with style.context():
+                drawn = style.png_bytes(picture.draw())
+            files.write_bytes(folder / f"figures{suffix}" / f"{picture.name}.png", drawn)
+            pictures.append(page.picture(drawn, picture.caption, wide=picture.wide))
+        except ImportError:
+            log(page.NO_MATPLOTLIB)
+    title = f"neurojax: {folder.resolve().name}"
+    content = page.page(
+        title,
+        page.heading(title, 1),
+        *pictures,
+        *blocks,
+        page.heading("More"),
+        *more,
+        page.of_run(evaluation, folder / "config.json"),
+    )
+    target = folder / f"report{suffix}.html"
+    files.write_bytes(target, content.encode())
+    log(f"report: {target}")
