@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from neurojax.commands import convert_text, kinds, session_names
 from neurojax.commands.conversion import (
@@ -66,8 +66,7 @@ def convert(
     stops the others. Prints a line a session.
 
     Args:
-        kind: one of `readers.registry`, such as "arrays", or "synthetic" (no paths), or "text",
-            which makes a corpus: see `convert_text`.
+        kind: one of `readers.registry` ("arrays", ...), "synthetic" (no paths), "text" (a corpus).
         paths: files, or folders that stand for the recordings in them; some kinds take addresses.
         out: the dataset's folder.
         bin_ms, align, window, window_s, behavior, trial_columns, split, options, time_unit,
@@ -99,17 +98,9 @@ def convert(
     out = Path(out)
     require(not out.exists() or out.is_dir(), f"{out} is a file; expected a folder for --out")
     if kind == "text":
-        others = (num_workers, shard, session_id, join)
-        require(
-            spec == ReadSpec(options=spec.options) and others == (None,) * 4,
-            "text takes --out, --options and --overwrite and no more; leave the others out",
-        )
-        convert_text.convert_text(paths, out, spec.options, overwrite)
-        return
+        return _convert_text(paths, out, spec, overwrite, num_workers, shard, session_id, join)
     if kind == "synthetic":
-        given = {"--session_id": session_id, "--join": join}
-        named = [name for name, value in given.items() if value is not None]
-        require(not named, f"synthetic has its own names; leave out {', '.join(named)}")
+        _require_own_names({"--session_id": session_id, "--join": join})
         outcomes, number = _convert_synthetic(paths, spec, out, shard, overwrite)
     else:
         check_options(kind, spec)
@@ -125,6 +116,20 @@ def convert(
             failures.append(Outcome("dataset.json", str(error), failed=True))
     if failures:
         _report(failures, number)
+
+
+def _convert_text(paths, out: Path, spec: ReadSpec, overwrite: bool, *others: Any) -> None:
+    """A corpus, see `convert_text`; `others` are options of recordings, which are to be None."""
+    require(
+        spec == ReadSpec(options=spec.options) and all(value is None for value in others),
+        "text takes --out, --options and --overwrite and no more; leave the others out",
+    )
+    convert_text.convert_text(paths, out, spec.options, overwrite)
+
+
+def _require_own_names(given: dict[str, Any]) -> None:
+    named = [name for name, value in given.items() if value is not None]
+    require(not named, f"synthetic has its own names; leave out {', '.join(named)}")
 
 
 def _jobs(
