@@ -1,6 +1,8 @@
 """The page of one evaluation that is not of spikes: a figure, a table, what it is about, the rest
 folded."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
