@@ -29,8 +29,8 @@ class Frequencies:
         found = np.zeros(tokens[:, 1:].shape, np.float32)
         for row, place in np.argwhere(document[:, 1:] == 0):
             counts = self.after.get(tuple(tokens[row, : place + 1].tolist()), {})
-            number = counts.get(int(tokens[row, place + 1]), 0) + 1e-3
-            found[row, place] = -np.log(number / (sum(counts.values()) + 1e-3 * self.num_tokens))
+            number = counts.get(int(tokens[row, place + 1]), 0) + 1e-6
+            found[row, place] = -np.log(number / (sum(counts.values()) + 1e-6 * self.num_tokens))
         return found[None]
 
 
