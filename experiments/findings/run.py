@@ -22,33 +22,36 @@ from neurojax.runs.workdir import provenance
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
-DOCUMENTS, STEPS = 150_000, 2500
-WIDE, NARROW = {}, {"model.width": 64, "model.mlp_width": 256}  # the config's own width is 128
+DOCUMENTS = 300_000
+BASE = {
+    "model.width": 64, "model.mlp_width": 256, "model.num_heads": 8, "model.num_kv_heads": 8,
+    "optimizer.learning_rate": 3e-3, "train.num_steps": 8000,
+}  # fmt: skip
 ARMS = {
-    "base": WIDE,
-    "width_64": NARROW,
+    "base": {},
     "width_32": {"model.width": 32, "model.mlp_width": 128},
     "width_16": {"model.width": 16, "model.mlp_width": 64},
-    "noise_low": NARROW | {"data.synthetic.noise": "low"},
-    "noise_high": NARROW | {"data.synthetic.noise": "high"},
-    "documents_5000": NARROW | {"data.synthetic.num_documents": 5000},
-    "documents_15000": NARROW | {"data.synthetic.num_documents": 15_000},
-    "documents_50000": NARROW | {"data.synthetic.num_documents": 50_000},
+    "documents_10000": {"data.synthetic.num_documents": 10_000},
+    "documents_50000": {"data.synthetic.num_documents": 50_000},
+    "noise_low": {"data.synthetic.noise": "low"},
+    "noise_high": {"data.synthetic.noise": "high"},
 }
 # Half of all pairs of agent and measure have their direction turned round; both start from the base run.
-TUNED_STEPS = 600
 TUNED = ("full", "lora")
+ADAPTED = {"finetune.lora.layers": "query,value,output,gate,expand,contract", "finetune.lora.rank": 1}
+TUNED_STEPS = 1500
 
 
 def train(name: str, runs: Path) -> dict:
     """The evaluation of an arm, trained unless it is."""
-    entries = {"data.synthetic.num_documents": DOCUMENTS, "train.num_steps": STEPS} | ARMS[name]
-    return trained("causal_lm.py", runs / name, entries)
+    entries = {"data.synthetic.num_documents": DOCUMENTS} | BASE | ARMS[name]
+    return trained("causal_lm.py:family=llama", runs / name, entries)
 
 
 def tune(strategy: str, runs: Path) -> dict:
     """The base run fine-tuned on the other world."""
     entries = {"init_from": runs / "base", "finetune.strategy": strategy, "train.num_steps": TUNED_STEPS}
+    entries |= {"data.synthetic.num_documents": 100_000} | ADAPTED
     return trained("finetune_text.py", runs / f"tuned_{strategy}", entries)
 
 
