@@ -23,7 +23,7 @@ from neurojax.train import settings, state
 CONFIGS = Path(__file__).parents[2] / "configs"
 DECLARED = {
     "ndt": "mtm.py:size=tiny,preset=faithful",
-    "ndt_linear": "mtm.py:size=small",
+    "ndt_linear": "mtm.py:size=tiny",
     "lfads": "lfads.py",
     "signals": "emg.py",
 }

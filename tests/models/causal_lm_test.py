@@ -1,6 +1,7 @@
 """Language models: nothing later and no other document is read; packed, padded and cached agree."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -18,9 +19,15 @@ LLAMA = dataclasses.replace(GPT2, family="llama", num_kv_heads=2, tied=False)
 BOTH = pytest.mark.parametrize("config", [GPT2, LLAMA], ids=lambda config: config.family)
 
 
+@functools.partial(jax.jit, static_argnums=0)
+def first_of(config, key):
+    return causal_lm.init(key, config, Facts(12, 1.0, num_classes=VOCABULARY))
+
+
+@functools.cache
 def params_of(config, seed=0):
     """Weights of which all, biases and norms too, differ from their first values."""
-    params, buffers = causal_lm.init(jax.random.key(seed), config, Facts(12, 1.0, num_classes=VOCABULARY))
+    params, buffers = first_of(config, jax.random.key(seed))
     assert buffers == {}
     leaves, tree = jax.tree.flatten(params)
     rng = np.random.default_rng(seed)
@@ -34,8 +41,11 @@ def inputs_of(tokens, document=None, position=None):
     return TextInputs(tokens, document, place if position is None else jnp.asarray(position)[None])
 
 
+apply = jax.jit(causal_lm.apply, static_argnames=("config", "train"))
+
+
 def logits_of(params, inputs, config):
-    return np.asarray(causal_lm.apply(Weights(params, {}), inputs, config, train=False).natural[0])
+    return np.asarray(apply(Weights(params, {}), inputs, config, train=False).natural[0])
 
 
 TOKENS = np.random.default_rng(1).integers(0, VOCABULARY, (3, 10))
@@ -62,12 +72,16 @@ def test_documents_packed_into_a_row_are_what_they_are_alone(config):
     assert np.isfinite(packed).all()
 
 
+extend = jax.jit(lm_cache.extend, static_argnames="config")
+continued = jax.jit(lm_cache.continued, static_argnames=("number", "config"))
+
+
 @BOTH
 def test_token_by_token_with_a_cache_is_the_whole_row(config):
     params = params_of(config)
     whole, cache, found = logits_of(params, inputs_of(TOKENS), config), lm_cache.empty(config, 3), []
     for part in (slice(0, 4), slice(4, 5), slice(5, 10)):
-        logits, cache = lm_cache.extend(params, jnp.asarray(TOKENS[:, part]), cache, config)
+        logits, cache = extend(params, jnp.asarray(TOKENS[:, part]), cache, config)
         found.append(logits)
     np.testing.assert_allclose(np.concatenate(found, axis=1), whole, atol=2e-5)
     assert int(cache.length) == 10
@@ -76,10 +90,11 @@ def test_token_by_token_with_a_cache_is_the_whole_row(config):
 @BOTH
 def test_a_continuation_is_the_likeliest_token_each_time(config):
     params, tokens = params_of(config), TOKENS[:, :4]
-    made = np.asarray(lm_cache.continued(params, jnp.asarray(tokens), 5, config))
+    made = np.asarray(continued(params, jnp.asarray(tokens), 5, config))
     assert made.shape == (3, 5)
-    for _ in range(5):
-        likeliest = logits_of(params, inputs_of(tokens), config)[:, -1].argmax(-1)
+    for number in range(4, 9):
+        padded = np.pad(tokens, ((0, 0), (0, 9 - number)))  # what comes after changes nothing: one program for all
+        likeliest = logits_of(params, inputs_of(padded), config)[:, number - 1].argmax(-1)
         tokens = np.concatenate([tokens, likeliest[:, None]], axis=1)
     np.testing.assert_array_equal(made, tokens[:, 4:])
 
@@ -87,7 +102,7 @@ def test_a_continuation_is_the_likeliest_token_each_time(config):
 @BOTH
 def test_bfloat16_products_stay_near_and_logits_are_float32(config):
     params = params_of(config)
-    rough = causal_lm.apply(
+    rough = apply(
         Weights(params, {}), inputs_of(TOKENS), dataclasses.replace(config, compute_dtype="bfloat16"), train=False
     ).natural
     exact = logits_of(params, inputs_of(TOKENS), config)
@@ -98,16 +113,14 @@ def test_bfloat16_products_stay_near_and_logits_are_float32(config):
 def test_dropout_needs_training_and_depends_on_the_key():
     config = dataclasses.replace(GPT2, dropout=0.5)
     weights, inputs = Weights(params_of(config), {}), inputs_of(TOKENS)
-    one, two = (
-        causal_lm.apply(weights, inputs, config, train=True, key=jax.random.key(seed)).natural for seed in (0, 1)
-    )
-    calm = causal_lm.apply(weights, inputs, config, train=False, key=jax.random.key(0)).natural
+    one, two = (apply(weights, inputs, config, train=True, key=jax.random.key(seed)).natural for seed in (0, 1))
+    calm = apply(weights, inputs, config, train=False, key=jax.random.key(0)).natural
     assert np.abs(np.asarray(one - two)).max() > 1e-3
     np.testing.assert_array_equal(np.asarray(calm[0]), logits_of(weights.params, inputs, GPT2))
 
 
 def test_a_first_model_knows_nothing():
-    params, _ = causal_lm.init(jax.random.key(0), GPT2, Facts(12, 1.0, num_classes=VOCABULARY))
+    params, _ = first_of(GPT2, jax.random.key(0))
     probabilities = jax.nn.softmax(logits_of(params, inputs_of(TOKENS), GPT2))
     assert np.abs(np.asarray(probabilities) - 1 / VOCABULARY).max() < 0.03
 

@@ -91,11 +91,10 @@ def test_memories_start_from_seconds_and_have_a_slope_however_wide_the_bins():
     np.testing.assert_allclose(np.exp(first["own"]) * 0.02, smoothing.OWN_MEMORIES_S, rtol=1e-5)
     latents = np.random.default_rng(3).standard_normal((1, T, K)).astype(np.float32)
     every, causal = np.ones((1, T), bool), np.zeros(1, bool)
-    narrow = [smoothing.smoothed(latents, every, causal, smoothing.first_log_memories(s)) for s in (0.001, 0.25)]
+    mix = lambda memories: smoothing.smoothed(latents, every, causal, memories)  # noqa: E731
+    narrow = [jax.jit(mix)(smoothing.first_log_memories(bin_size_s)) for bin_size_s in (0.001, 0.25)]
     # at 250 ms the fastest kernel is nearly one bin, the slowest the mean over the trial at any width
     np.testing.assert_allclose(narrow[1][..., :K], latents, atol=0.3)
     np.testing.assert_allclose(narrow[0][..., -K:], narrow[1][..., -K:], rtol=1e-5)
-    slope = jax.grad(lambda memories: jnp.sum(jnp.sin(smoothing.smoothed(latents, every, causal, memories))))(
-        smoothing.first_log_memories(0.02)
-    )
+    slope = jax.jit(jax.grad(lambda memories: jnp.sum(jnp.sin(mix(memories)))))(first)
     assert np.all(np.abs(slope["both_ways"]) > 1e-6) and np.all(np.asarray(slope["past"]) == 0)

@@ -1,6 +1,7 @@
 """Distillation: the loss is the mixture it is said to be, and answers count for their own question alone."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -59,6 +60,11 @@ def batch():
 NATURAL = jnp.asarray(np.random.default_rng(1).standard_normal((G, B, T, N)), jnp.float32)
 
 
+draw, mtm_draw = (jax.jit(module.draw, static_argnames="config") for module in (distil, mtm))
+stored = jax.jit(is_stored)
+
+
+@functools.partial(jax.jit, static_argnames="config")
 def loss_of(batch, query, config):
     def apply(weights, inputs, *, key):
         return Outputs(NATURAL, None)
@@ -67,23 +73,23 @@ def loss_of(batch, query, config):
 
 
 def test_without_free_trials_the_stored_questions_are_asked(batch):
-    query = distil.draw(jax.random.key(0), batch, 0, config_of(0.5))
+    query = draw(jax.random.key(0), batch, 0, config_of(0.5))
     trials = batch.trials
     np.testing.assert_array_equal(query.hidden_units, trials["hidden_units"])
     np.testing.assert_array_equal(query.hidden_bins, trials["hidden_bins"])
     target = query.target()
     np.testing.assert_array_equal(target[0, 0], np.ones((T, 1), bool) & (np.arange(N) < 2))
     np.testing.assert_array_equal(target[0, 1], (np.arange(T) == T - 1)[:, None] & np.ones(N, bool))
-    assert is_stored(query, batch).all()
+    assert stored(query, batch).all()
 
 
 def test_the_share_of_free_trials_is_masked_as_by_mtm(batch):
     config, key = config_of(0.5, free_share=0.5), jax.random.key(3)
-    query = distil.draw(key, batch, 0, config)
-    drawn, stored = mtm.draw(key, batch, 0, config), stored_query(batch)
-    kept = np.asarray(is_stored(query, batch))[0]
+    query = draw(key, batch, 0, config)
+    drawn, of_batch = mtm_draw(key, batch, 0, config), stored_query(batch)
+    kept = np.asarray(stored(query, batch))[0]
     assert 8 < kept.sum() < 32
-    for ours, free, fixed in zip(query, drawn, stored, strict=True):
+    for ours, free, fixed in zip(query, drawn, of_batch, strict=True):
         if ours is not None:
             np.testing.assert_array_equal(ours[0, ~kept], free[0, ~kept])
             np.testing.assert_array_equal(ours[0, kept], fixed[0, kept])
@@ -109,7 +115,7 @@ def test_the_loss_is_the_mixture_of_likelihood_and_divergence_up_to_a_constant(b
 def test_an_answer_to_another_question_is_not_learned(batch):
     query = stored_query(batch)
     other = query._replace(hidden_units=query.hidden_units.at[..., 5].set(True))
-    assert not is_stored(other, batch).any()
+    assert not stored(other, batch).any()
     plain, mixed = (loss_of(batch, other, config_of(share)) for share in (0.0, 1.0))
     assert plain.numerator == mixed.numerator
     assert loss_of(batch, query, config_of(0.0)).numerator != loss_of(batch, query, config_of(1.0)).numerator

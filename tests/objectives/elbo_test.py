@@ -172,6 +172,7 @@ def a_model(natural, costs):
     return apply
 
 
+@functools.partial(jax.jit, static_argnames="config")
 def loss_of(batch, query, natural=LOG_RATES, costs=COSTS, step=15, config=CONFIG, params=None):
     weights = Weights(params, {})
     return elbo.loss(a_model(natural, costs), HEAD, weights, batch, query, step, 7, config)

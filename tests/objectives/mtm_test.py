@@ -1,5 +1,7 @@
 """What each scheme hides and asks for, against the table of the method; and how nats become a loss."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -38,10 +40,15 @@ def config_of(**options) -> mtm.Config:
     return mtm_config(**{"causal_span_share": 0.0, "region_size_power": 0.0, **options})
 
 
+draw_query, sample_schemes, sample_regions = (
+    jax.jit(sample, static_argnames="config") for sample in (mtm.draw_query, mtm.sample_schemes, mtm.sample_regions)
+)
+
+
 def draw(name, seed=0, **options):
     batch = make_batch()
     scheme = jnp.full((G, B), schemes.scheme_id(name), jnp.int32)
-    query = mtm.draw_query(jax.random.key(seed), batch, scheme, config_of(**options))
+    query = draw_query(jax.random.key(seed), batch, scheme, config_of(**options))
     return batch, jax.tree.map(np.asarray, query)
 
 
@@ -114,7 +121,7 @@ def test_intra_region_shows_part_of_one_region_only():
 def test_regions_are_drawn_by_label_or_by_size(power, expected):
     batch, config = make_batch(), config_of(region_size_power=power)
     keys = jax.random.split(jax.random.key(0), 40)
-    regions = np.asarray(jax.vmap(lambda key: mtm.sample_regions(key, batch, config))(keys))[:, 0]
+    regions = np.asarray(jax.jit(jax.vmap(lambda key: mtm.sample_regions(key, batch, config)))(keys))[:, 0]
     shares = [np.mean(regions == label) for label in range(3)]
     np.testing.assert_allclose(shares, expected, atol=0.04)
 
@@ -122,15 +129,15 @@ def test_regions_are_drawn_by_label_or_by_size(power, expected):
 def test_one_draw_for_the_whole_batch_when_not_per_trial():
     batch = make_batch()
     config = config_of(per_trial=False)
-    drawn = np.asarray(mtm.sample_schemes(jax.random.key(3), batch, config))
+    drawn = np.asarray(sample_schemes(jax.random.key(3), batch, config))
     assert len(np.unique(drawn)) == 1
-    regions = np.asarray(mtm.sample_regions(jax.random.key(3), batch, config))
+    regions = np.asarray(sample_regions(jax.random.key(3), batch, config))
     assert all(len(np.unique(regions[group])) == 1 for group in range(G))
 
 
 def test_schemes_are_drawn_uniformly_per_trial():
     keys = jax.random.split(jax.random.key(0), 50)
-    sample = jax.vmap(lambda key: mtm.sample_schemes(key, make_batch(), config_of()))
+    sample = jax.jit(jax.vmap(lambda key: mtm.sample_schemes(key, make_batch(), config_of())))
     shares = np.bincount(np.asarray(sample(keys)).ravel(), minlength=5) / (50 * G * B)
     np.testing.assert_allclose(shares, [0.25, 0.25, 0.25, 0.25, 0], atol=0.02)
 
@@ -138,7 +145,7 @@ def test_schemes_are_drawn_uniformly_per_trial():
 def test_without_any_known_region_region_schemes_become_neuron():
     batch = make_batch(np.full_like(REGIONS, -1))
     config = config_of(schemes=("inter_region", "intra_region"))
-    assert np.all(np.asarray(mtm.sample_schemes(jax.random.key(0), batch, config)) == schemes.NEURON)
+    assert np.all(np.asarray(sample_schemes(jax.random.key(0), batch, config)) == schemes.NEURON)
 
 
 def test_unknown_scheme_is_named():
@@ -154,7 +161,7 @@ def test_every_trial_of_every_session_draws_for_itself():
         assert all(len(np.unique(trials, axis=0)) > several for trials in (first, second)), name
         assert (first != second).any(-1).mean() > 0.9, name
     alike = make_batch(np.stack([REGIONS[0], REGIONS[0]]))
-    for sample in (mtm.sample_schemes, mtm.sample_regions):
+    for sample in (sample_schemes, sample_regions):
         first, second = np.asarray(sample(jax.random.key(0), alike, config))
         assert len(np.unique(first)) > 2 and len(np.unique(second)) > 1
         assert np.mean(first == second) < 0.5, sample.__name__  # no more than by chance
@@ -188,6 +195,12 @@ ENTRIES = (2, 10, 0)  # asked for, of each of three trials
 NATS = np.asarray([1.0, 6.0, 5.0], np.float32)  # of every entry of each trial
 
 
+@functools.partial(jax.jit, static_argnames="config")
+def loss_of(nats, batch, query, config):
+    head = heads.named("poisson")._replace(nll=lambda natural, target: natural)
+    return mtm.loss(lambda weights, inputs, key: Outputs(nats), head, Weights({}, {}), batch, query, 0, None, config)
+
+
 def loss_sums(trials=slice(None), outside=0.0, **options) -> interface.LossSums:
     """Of a model whose log-rates are read as nats; `outside` is added to entries that are not asked for."""
     asked = np.arange(12) < np.asarray(ENTRIES)[:, None]  # [3, T=12], one unit
@@ -201,9 +214,7 @@ def loss_sums(trials=slice(None), outside=0.0, **options) -> interface.LossSums:
     )
     batch = Batch({"counts": np.ones(nats.shape, np.uint8), "bin_valid": np.ones((1, 3, 12), bool)}, {})
     query, batch, nats = jax.tree.map(lambda leaf: leaf[:, trials], (query, batch, nats))
-    head = heads.named("poisson")._replace(nll=lambda natural, target: natural)
-    asked_of = (Weights({}, {}), batch, query, 0, None, config_of(**options))
-    return mtm.loss(lambda weights, inputs, key: Outputs(jnp.asarray(nats)), head, *asked_of)
+    return loss_of(nats, batch, query, config_of(**options))
 
 
 @pytest.mark.parametrize(("power", "expected"), [(0.0, (2.0 + 60.0) / 12), (1.0, (1.0 + 6.0) / 2)])
