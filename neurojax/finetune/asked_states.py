@@ -15,6 +15,7 @@ of the trials, and these weigh as much more.
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from neurojax.data.session import TRAIN, Session
@@ -245,6 +246,9 @@ def _before_each_run(model: Predictor, found: Recorded) -> States:
     return States(np.arange(len(found.trial)), values)
 
 
+_log_gains = jax.jit(smoothing.own_log_gains)
+
+
 def _own_gains(
     model: Predictor, found: Recorded, base_rates: np.ndarray, num_memories: int
 ) -> np.ndarray:
@@ -254,7 +258,8 @@ def _own_gains(
     counts[found.bin_valid] = found.counts
     seen[found.bin_valid] = True if found.observed is None else found.observed
     gains = np.empty((num_memories, *found.counts.shape), np.float32)
-    memories = model.params["log_memories"]
+    # The host's: of arrays that every device holds, each device would filter all.
+    memories = jax.device_get(model.params["log_memories"])
     for hidden in _runs(found):
         asked = hidden[found.bin_valid]
         for first in range(0, shape[2], UNITS_AT_ONCE):
@@ -262,7 +267,7 @@ def _own_gains(
             visible = seen[:, :, some] & ~hidden[:, :, None] & found.eligible[some]
             shown = np.where(visible, counts[:, :, some], np.float32(0))
             asked_of = (shown[None], visible[None], base_rates[None, some], memories)
-            now = smoothing.own_log_gains(*asked_of)
+            now = _log_gains(*asked_of)
             now = np.asarray(now)[:, 0][:, found.bin_valid]  # [M, bins, units]
             gains[:, asked, some] = now[:, asked]
     return gains

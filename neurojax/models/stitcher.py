@@ -150,9 +150,13 @@ def bounded(log_rates: jax.Array, base_rates: jax.Array, left_out=None) -> jax.A
     one trial may cost more nats than all others gain.
 
     The ceiling is CEILING times the mean rate and a spike a bin; a unit's mean rate stays as it is.
+    A spike a bin is another rate in other bins: a unit of 5 Hz may reach 20 + 50 Hz in bins of
+    20 ms, 20 + 200 Hz in bins of 5 ms, 20 + 10 Hz in bins of 100 ms. It is what a single bin can
+    show, a spike where it is narrow, and not what a neuron can do: in narrow bins it hardly binds,
+    in wide ones the multiple of the mean does.
 
     Args:
-        log_rates: float32 [G, b, T, N], or [G, b, T, 1] with `left_out`.
+        log_rates: float32 [G, b, T, N], or [G, b, T, 1] with `left_out`, of spikes per bin.
         base_rates: float32 [G, N].
         left_out: see `log_rates`.
     """

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from neurojax.models import stitcher
 
@@ -75,6 +76,17 @@ def test_bounded_rates_keep_the_mean_stay_under_the_ceiling_and_have_a_slope():
     np.testing.assert_allclose(found[0, 0, 1] - log_rates[0, 0, 1], far_below, atol=2e-3)
     one = stitcher.bounded(log_rates[..., 1:2], base_rates, jnp.asarray([[1]]))
     np.testing.assert_array_equal(one, found[..., 1:2])
+
+
+@pytest.mark.parametrize(("bin_size_s", "highest_hz"), [(0.02, 70.0), (0.005, 220.0), (0.1, 30.0)])
+def test_the_ceiling_of_a_unit_of_5_hz_is_four_means_and_a_spike_a_bin(bin_size_s, highest_hz):
+    """What stands in the docstring: narrow bins hardly bind."""
+    base_rates = jnp.asarray([[5.0 * bin_size_s]])
+    drives = jnp.log(base_rates)[:, None, None] + jnp.asarray([0.0, 1.0, 20.0])[None, None, :, None]
+    mean_hz, at_one_hz, most_hz = np.exp(stitcher.bounded(drives, base_rates))[0, 0, :, 0] / bin_size_s
+    np.testing.assert_allclose([mean_hz, most_hz], [5.0, highest_hz], rtol=1e-3)
+    rise = highest_hz / 5.0  # in means: e times the odds of what is left
+    np.testing.assert_allclose(at_one_hz / 5.0, np.e * rise / (np.e + rise - 1), rtol=1e-3)
 
 
 def test_the_slope_of_a_bounded_log_rate_at_the_mean_is_what_rows_in_closed_form_divide_by():
