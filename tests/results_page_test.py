@@ -1,0 +1,72 @@
+"""RESULTS.md is what experiments/results_page.py makes of the JSON files, and tells what they do not hold."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def made(monkeypatch):
+    monkeypatch.syspath_prepend(CHECKOUT / "experiments")
+    import results_page
+
+    return results_page
+
+
+def test_the_page_is_what_the_files_give_byte_for_byte(made):
+    """Where it is not: python experiments/results_page.py"""
+    assert (CHECKOUT / "RESULTS.md").read_bytes() == made.page().encode()
+
+
+def test_every_experiment_with_results_or_expectations_is_on_it(made):
+    page = (CHECKOUT / "RESULTS.md").read_text()
+    folders = {path.parent.name for path in CHECKOUT.glob("experiments/*/results.json*")}
+    folders |= {path.parent.name for path in CHECKOUT.glob("experiments/*/expected.json")}
+    assert [name for name in sorted(folders) if f"](experiments/{name}/README.md)" not in page] == []
+    for left_out in ("transcriptomes", "connectomes", "audition", "language features"):
+        assert left_out in page.partition("## Left out on purpose")[2]
+
+
+@pytest.fixture
+def mixture(made, monkeypatch, tmp_path):
+    """The first block of a made-up results.json of experiments/mixture."""
+    import results_blocks
+
+    def block(**record):
+        (tmp_path / "mixture").mkdir(exist_ok=True)
+        (tmp_path / "mixture" / "results.json").write_text(json.dumps({"mice": record}))
+        monkeypatch.setattr(results_blocks, "HERE", tmp_path)
+        return next(results_blocks.mixture())
+
+    return block
+
+
+def scores(**values):
+    return {name: dict.fromkeys(("co_smoothing", "forward"), value) for name, value in values.items()}
+
+
+def test_what_a_file_does_not_hold_is_missing_and_not_guessed(made, mixture):
+    text = made.as_markdown(mixture(sessions={"a": scores(model=0.2, stack=None), "b": scores(model=0.4, stack=0.3)}))
+    assert "Commit: not in the file. Hardware: not in the file, not in the file. Cost: not in the file." in text
+    assert "not in the file steps, seed not in the file" in text
+    assert "| **model** | 0.300 ± 1.271 | 0.300 ± 1.271 | - | - |" in text  # t(0.975, 1 df) x 0.1
+    assert "| bar: stack of linear models | 0.300 | 0.300 | - | - |" in text  # one value has no interval
+    assert "| floor: PSTH | - | - | - | - |" in text
+
+
+def test_what_a_file_holds_is_shown(made, mixture):
+    record = {"commit": "0123abc", "date": "2026-01-02", "hardware": "a chip", "wall_s": 1234.4, "step": 7, "seed": 3}
+    text = made.as_markdown(mixture(sessions={"a": scores(model=0.2)}, **record))
+    assert "7 steps, seed 3" in text and "Commit: `0123abc`. Hardware: a chip, 2026-01-02. Cost: 1,234 s wall." in text
+
+
+def test_a_glance_holds_models_against_the_strongest_floor_and_bar(made, mixture):
+    block = mixture(sessions={"a": scores(model=0.2, stack=0.25, psth=0.1)})
+    block.rows += [("ridge", ["0.300", "-"]), ("train_mean", ["-0.010", "-"])]
+    (line,) = made.glance([block]).splitlines()[2:]
+    assert "| 0.100, PSTH | 0.300, ridge | 0.200, model; -, model and stack | not known |" in line
+    block.rows = [row for row in block.rows if row[0] in ("stack", "psth")]
+    assert made.glance([block]).count("\n") == 1  # no model, no line
