@@ -137,3 +137,25 @@ def test_choices_are_no_results(parts):
     ]
     both = {"entries": [*results["entries"], *chosen]}
     assert parts.figure.scores_of(both, "forward") == parts.figure.scores_of(results, "forward")
+
+
+def test_steps_are_those_that_validate_best_at_the_nearest_share_of_trials(parts):
+    scores = {0.1: {50: 0.1, 150: 0.3}, 1.0: {50: 0.6, 150: 0.5}}
+    entries = [
+        {
+            "part": "choose mice",
+            "arm": "full",
+            "fraction": fraction,
+            "steps": steps,
+            "scores": {"forward": value + gain},
+        }
+        for fraction, of_steps in scores.items()
+        for steps, value in of_steps.items()
+        for gain in (0.0, 0.05)
+    ]
+    kept = SimpleNamespace(entries=entries)
+    chosen = [parts.run.chosen(kept, "mice", "full", fraction) for fraction in (0.1, 0.25, 1.0)]
+    assert chosen == [150, 150, 50]
+    assert parts.run.chosen(kept, "mice", "stack", 0.1) == 0
+    with pytest.raises(SystemExit, match="choose --of=mice"):
+        parts.run.chosen(kept, "mice", "alone", 0.1)

@@ -55,7 +55,6 @@ class Kind:
         between: further numbers, for the learning curve: new rows alone, at the first fraction.
         fractions: of the training trials of a new animal.
         share: of the pairs of test trial and unit that are left out in turn.
-        steps: (arm, fraction) -> steps on the new animal; from `--part=choose`.
     """
 
     fields: tuple[str, ...]
@@ -64,17 +63,16 @@ class Kind:
     between: tuple[int, ...]
     fractions: tuple[float, ...]
     share: float
-    steps: dict[tuple[str, float], int]
 
 
 # what `size=small`, the size for recordings, has beside its shapes
 OF_RECORDINGS = ("model.dropout=0.3", "model.dropout_embed=0.3", "objective.neuron_ratio=0.5")
 KINDS = {
-    "synthetic": Kind(("data.bucket_units=64",), 10, (32, 1), (4, 16, 2, 8), (0.1,), 0.25, {}),
-    "mice": Kind((*OF_RECORDINGS, "data.bucket_units=120"), 30, (31, 1, 4, 16), (2, 8), (0.1, 1.0, 0.3), 0.125, {}),
-    "steinmetz": Kind((*OF_RECORDINGS, "data.bucket_units=120"), 30, (6, 1), (), (0.25, 1.0), 0.05, {}),
+    "synthetic": Kind(("data.bucket_units=64",), 10, (32, 1), (4, 16, 2, 8), (0.1,), 0.25),
+    "mice": Kind((*OF_RECORDINGS, "data.bucket_units=120"), 30, (31, 1, 4, 16), (2, 8), (0.1, 1.0, 0.3), 0.125),
+    "steinmetz": Kind((*OF_RECORDINGS, "data.bucket_units=120"), 30, (6, 1), (), (0.25, 1.0), 0.05),
 }
-GRID = {FROZEN: (0, 50, 150), FULL: (50, 150), ALONE: (100, 300)}  # steps that are tried; 0: closed form
+GRID = {FROZEN: (0, 100), FULL: (50, 150), ALONE: (100, 300)}  # steps that are tried; 0: closed form
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,13 +173,28 @@ class Results:
         print({name: value for name, value in entry.items() if name != "split"}, flush=True)
 
 
+def chosen(results: Results, part: str, arm: str, fraction: float) -> int:
+    """Steps with the best validation score, mean of animals and tasks, at the nearest share that was tried."""
+    if arm == STACK:
+        return 0
+    tried = [e for e in results.entries if e["part"] == f"choose {part}" and e["arm"] == arm]
+    if not tried:
+        raise SystemExit(f"no steps were chosen for {arm}; run --part=choose --of={part} first")
+    nearest = min((entry["fraction"] for entry in tried), key=lambda one: (abs(np.log(one / fraction)), one))
+    scores: dict[int, list[float]] = {}
+    for entry in tried:
+        if entry["fraction"] == nearest:
+            scores.setdefault(entry["steps"], []).extend(entry["scores"].values())
+    return max(scores, key=lambda steps: (np.mean(scores[steps]), -steps))
+
+
 def compare(part: str, shares, seed: int, runs: Path, results: Results, over) -> None:
     """Every arm of a part that has no entry yet, on test trials."""
     kind = KINDS[part]
     for share in shares:
         known, bases = animals(part, share, seed, runs), {}
         for fraction, number, arm in planned(kind):
-            steps = kind.steps.get((arm, fraction), 0)
+            steps = chosen(results, part, arm, fraction)
             for session in known.tested:
                 key = {"part": part, "common_share": share, "seed": seed, "fraction": fraction, "animals": number}
                 key |= {"arm": arm, "session": session.session_id}
