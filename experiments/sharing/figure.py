@@ -148,6 +148,8 @@ def draw(results: dict, task: str) -> bytes | None:
 
 
 if __name__ == "__main__":
+    if not (HERE / "results.json").exists():
+        raise SystemExit("no results yet; run experiments/sharing/run.py first")
     results = read_json(HERE / "results.json")
     for task, label in TASK_LABELS.items():
         found = scores_of(results, task)
@@ -171,4 +173,5 @@ if __name__ == "__main__":
             bands = [scaling.forecast_of(found, curve, size) for size in sizes]
             shown = learning_curve.draw(curve, bands, "mice of the pretraining", "bits/spike over the stack")
             write_bytes(HERE / "curve.png", style.png_bytes(shown))
-    print("\n".join(beside(observed(results), read_json(HERE / "expected.json"))))
+    expected = HERE / "expected.json"
+    print("\n".join(beside(observed(results), read_json(expected) if expected.exists() else {})))

@@ -158,18 +158,21 @@ def planned(kind: Kind) -> Iterator[tuple[float, int, str]]:
 
 
 class Results:
-    """results.json: a list of entries, written anew after each."""
+    """results.json: a list of entries, written anew after each; each names its commit."""
 
     def __init__(self, path: Path):
         self.path = path
         self.entries = read_json(path)["entries"] if path.exists() else []
+        self.about = provenance(HERE)  # before a file that git knows is written
+        self.versions = self.about.pop("versions")
 
     def has(self, **key) -> bool:
         return any(all(entry.get(name) == value for name, value in key.items()) for entry in self.entries)
 
     def add(self, entry: dict) -> None:
-        self.entries.append(entry | provenance(HERE))
-        write_json(self.path, {"command": "python experiments/sharing/run.py", "entries": self.entries})
+        self.entries.append(entry | self.about)
+        command = "python experiments/sharing/run.py"
+        write_json(self.path, {"command": command, "versions": self.versions, "entries": self.entries})
         print({name: value for name, value in entry.items() if name != "split"}, flush=True)
 
 
