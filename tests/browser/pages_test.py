@@ -9,6 +9,10 @@ pytestmark = pytest.mark.browser
 
 BROKEN = {
     "wide": ('<div style="width: 3000px">too wide</div>', "wider than the screen"),
+    "wide in a page that scrolls": (
+        '<main style="overflow-x: auto"><h1>a</h1><p style="width: 3000px">b</p></main>',
+        "wider",
+    ),
     "wide when opened": ('<details><summary>more</summary><p style="width: 3000px">wide</p></details>', "wider than"),
     "mute": (f'<img src="data:image/gif;base64,{"R0lGODlhAQABAAAAACwAAAAAAQABAAA="}">', "a picture without a text"),
     "lost": ('<img alt="a" src="no_such.png">', "a picture that does not load"),
