@@ -72,7 +72,7 @@ KINDS = {
     "mice": Kind((*OF_RECORDINGS, "data.bucket_units=120"), 30, (31, 1, 4, 16), (2, 8), (0.1, 1.0, 0.3), 0.125),
     "steinmetz": Kind((*OF_RECORDINGS, "data.bucket_units=120"), 30, (6, 1), (), (0.25, 1.0), 0.05),
 }
-GRID = {FROZEN: (0, 100), FULL: (50, 150), ALONE: (100, 300)}  # steps that are tried; 0: closed form
+GRID = {FROZEN: (0, 100), FULL: (20, 50, 150), ALONE: (40, 100, 300)}  # steps that are tried; 0: closed form
 
 
 @dataclasses.dataclass(frozen=True)
