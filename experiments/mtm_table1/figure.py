@@ -53,6 +53,9 @@ def observed(results: Mapping[str, Any]) -> dict[str, float]:
     found = tables.numbers(results)
     for part, entries in tables.parts(results).items():
         found |= pattern(part, entries)
+        for task, words in tables.TASKS.items() if {"mtm", "temporal"} <= set(entries) else ():
+            pair = [tables.mean(entries[name], task, kind=tables.kind_of(part)) for name in ("mtm", "temporal")]
+            found[f"{part}, MtM minus temporal masking: {words}"] = pair[0] - pair[1]
     return found
 
 
