@@ -105,7 +105,13 @@ def test_the_pattern_of_the_masking_ablation_is_told_as_differences():
         assert "synthetic: MtM minus the best single masking, forward" not in figure.observed(
             {"runs": {"synthetic/mtm": runs["synthetic/mtm"]}}
         )
-    one = {words.removeprefix("synthetic: "): value for words, value in found.items() if "/" not in words.split(":")[0]}
+    beside = "synthetic, MtM minus temporal masking: "
+    gains = {words.removeprefix(beside): value for words, value in found.items() if words.startswith(beside)}
+    expected = {"co-smoothing": 0.2, "forward": 0.2, "intra-region": 0.7, "inter-region": 0.2}
+    assert gains == pytest.approx(expected)
+    one = {
+        words.removeprefix("synthetic: "): value for words, value in found.items() if words.startswith("synthetic: ")
+    }
     assert one == pytest.approx(
         {
             "neuron minus the best other single masking, co-smoothing": -0.25,
