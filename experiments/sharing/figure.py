@@ -89,7 +89,7 @@ def curve_of(results: dict, population: tuple, fraction: float, arm: str, task: 
         one = differences(found[population, fraction, arm, number], bar)
         sizes += [number] * len(one)
         gains += one
-    return scaling.points(sizes, gains) if sizes else None
+    return scaling.points(sizes, gains) if len(set(sizes)) > 2 else None  # a curve needs three
 
 
 def forecasts(curve) -> list[tuple[float, float, scaling.Forecast]]:
