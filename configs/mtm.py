@@ -131,6 +131,9 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.train = ConfigDict(
         dict(
             num_steps=NUM_STEPS[size],
+            # ends sooner after so many passes over the trials, 0 never: few trials are learned by
+            # heart long before many
+            most_passes=0.0 if size == "tiny" else 100.0,
             # parts a batch is computed in, one after another, where memory is short
             microbatches=1,
             steps_per_dispatch=1,  # steps sent to the devices at once, with data.placement=device
@@ -186,3 +189,4 @@ def make_faithful(config: ConfigDict) -> None:
     config.optimizer.update(
         learning_rate=1e-4, decay_everything=True, row_weight_decay=0.01, clip_norm=0.0
     )
+    config.train.most_passes = 0.0

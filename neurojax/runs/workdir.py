@@ -48,7 +48,7 @@ PLAIN = ("seed", "members", "init_from")  # single values, where the others hold
 MAY_CHANGE = (
     *("sharding", "eval"),
     *("data.root", "data.placement", "data.num_threads"),  # where the bytes lie and how they travel
-    *("train.num_steps", "train.log_every_steps", "train.save_every_steps"),
+    *("train.num_steps", "train.most_passes", "train.log_every_steps", "train.save_every_steps"),
     *("train.validate_every_steps", "train.keep_checkpoints"),
 )
 

@@ -1,10 +1,11 @@
 """What a run is made of, from its config: recipe, source, driving, and where it starts."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from neurojax.data.session import Session
+from neurojax.data.session import TRAIN, Session
 from neurojax.data.store import roster
 from neurojax.data.store.dataset import Dataset
 from neurojax.errors import require
@@ -74,6 +75,9 @@ def plan(
     source = settings.open_source(config, dataset.to_read, **placed)
     if hasattr(source, "answers_sha256"):
         config = {**config, "data": {**config["data"], "answers_sha256": source.answers_sha256}}
+    num_trials = sum(len(session.trials_of(TRAIN)) for session in dataset.sessions)
+    steps = settings.steps_within_passes(config, num_trials, source.trials_per_batch)
+    recipe = dataclasses.replace(recipe, num_steps=steps)
     fitting.require_fitting(recipe, source)
     mesh = sharding.make_mesh(driven.mesh_data, driven.mesh_model)
     microbatches.require_even(
@@ -88,6 +92,13 @@ def tell(plan: Plan, log: Log) -> None:
     if processes.is_first():
         trains = plan.start is None or plan.start.trains
         log(description.described(plan.dataset, plan.recipe, plan.source, trains))
+        asked, steps = plan.config["train"]["num_steps"], plan.recipe.num_steps
+        if trains and steps < asked:
+            passes = plan.config["train"]["most_passes"]
+            log(
+                f"training ends after {steps:,} of {asked:,} steps, {passes:g} passes over the "
+                "trials (train.most_passes; 0 lifts it)"
+            )
         if plan.config["model"].get("attention", "xla") != "xla":
             log(settings.attention_kernel(plan.config).reason)
 

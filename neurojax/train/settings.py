@@ -1,6 +1,7 @@
 """From a plain config to the typed records that training takes."""
 
 import dataclasses
+import math
 import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -197,7 +198,30 @@ def loop_config(config: Mapping[str, Any]) -> LoopConfig:
         "mesh_model": entry(mesh, "sharding", "model", int),
         "rules": _rules(mesh.get("rules", ())),
     }
-    return build(LoopConfig, "train", {n: v for n, v in values.items() if n != "num_steps"})
+    of_length = ("num_steps", "most_passes")
+    return build(LoopConfig, "train", {n: v for n, v in values.items() if n not in of_length})
+
+
+def steps_within_passes(config: Mapping[str, Any], num_trials: int, trials_per_batch: int) -> int:
+    """train.num_steps, or fewer where these would go more than train.most_passes times over the
+    training trials: a recording of few trials is learned by heart long before one of many.
+
+    Args:
+        num_trials: to train on; 0 of a source that has none, where nothing is bounded.
+        trials_per_batch: of a step.
+    """
+    train = entry(config, "", "train", dict)
+    num_steps = entry(train, "train", "num_steps", int)
+    # Configs without the entry (fine-tuning, runs of before) are not bounded.
+    passes = entry({"most_passes": 0.0} | train, "train", "most_passes", float)
+    require(
+        0 <= passes < math.inf,
+        f"train.most_passes={passes}; expected a number of passes over the training trials, or 0 "
+        "for as many as train.num_steps takes",
+    )
+    if not passes or not num_trials:
+        return num_steps
+    return min(num_steps, max(1, math.ceil(passes * num_trials / trials_per_batch)))
 
 
 def _rules(rules: Any) -> tuple[sharding.Rule, ...]:

@@ -159,3 +159,12 @@ def test_prediction_and_evaluation_keep_the_memory_bound():
     assert spikes.trials_per_pass(Model(), data, settings, said.append, "prediction") == 3
     assert bound == {"num_units": 9, "memory_mb": 1, "at_most": 64}
     assert said[0].startswith("prediction: 3 trials a forward pass") and "eval.memory_mb=1" in said[0]
+
+
+def test_a_run_of_few_trials_ends_after_so_many_passes(tmp_path, dataset):
+    """28 training trials in batches of four: two passes are 14 steps, however many are asked for."""
+    told = []
+    config = config_of("train.num_steps=500", "train.most_passes=2.0")
+    run.train(config, tmp_path / "run", dataset=dataset, log=told.append)
+    assert restore.newest_manifest(tmp_path / "run" / "checkpoints")["step"] == 14
+    assert any("training ends after 14 of 500 steps, 2 passes over the trials" in line for line in told)
