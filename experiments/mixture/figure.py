@@ -21,6 +21,14 @@ NAMES = {
     "monkey_2": "the monkey, second day",
     "made_up": "four made-up animals, 20 ms",
 }
+SHORT = {
+    "mice": "nine sessions",
+    "mice_in_blocks": "in blocks",
+    "held_back": "mice held back",
+    "monkey_1": "monkey, day 1",
+    "monkey_2": "monkey, day 2",
+    "made_up": "made-up animals",
+}
 REPORT = ("session2", "session6", "session9", "session11")
 SHOWN = {"model": "model", "model_and_stack": "model and stack", "stack": "stack"}
 
@@ -85,8 +93,8 @@ def draw(results: dict) -> bytes:
                 if len(gain):
                     panel.plot([x - 0.1, x + 0.1], [gain.mean()] * 2, color=colour, linewidth=2)
         panel.axhline(0, color=style.BLACK, linewidth=0.8)
-        words_of = [NAMES[name].split(",")[0].replace(" of ", "\nof ") for name in parts]
-        turned = {"rotation": 35, "ha": "right"} if len(parts) > 2 else {}
+        words_of = [SHORT[name] for name in parts]
+        turned = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if len(parts) > 2 else {}
         panel.set_xticks(range(len(parts)), words_of, **turned)
         style.finish(panel, "", "bits/spike over the stack" if task == "co_smoothing" else "", words)
     figure.suptitle("grey: the model alone; blue: model and stack; a dot a session, lines means", fontsize=9)
