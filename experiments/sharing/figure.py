@@ -143,7 +143,8 @@ def draw(results: dict, task: str) -> bytes | None:
             words = f"{POPULATIONS[population]}\n{fraction:.0%} of the new animal's trials"
             style.finish(panel, "animals of the pretraining", "bits/spike over the stack", words)
     panels[0, 0].legend(fontsize=7)
-    figure.suptitle(f"{TASK_LABELS[task]}; bars and band: 95 % intervals over new animals", fontsize=9)
+    title = f"{TASK_LABELS[task]}\nbars and band: 95 % intervals over new animals"
+    figure.suptitle(title, fontsize=9)
     return style.png_bytes(figure)
 
 
