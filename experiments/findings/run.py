@@ -27,12 +27,13 @@ BASE = {
     "model.width": 64, "model.mlp_width": 256, "model.num_heads": 8, "model.num_kv_heads": 8,
     "optimizer.learning_rate": 3e-3, "train.num_steps": 8000,
 }  # fmt: skip
+NARROW = {"model.width": 32, "model.mlp_width": 128}
 ARMS = {
     "base": {},
-    "width_32": {"model.width": 32, "model.mlp_width": 128},
+    "width_32": NARROW,
     "width_16": {"model.width": 16, "model.mlp_width": 64},
-    "documents_10000": {"data.synthetic.num_documents": 10_000},
-    "documents_50000": {"data.synthetic.num_documents": 50_000},
+    "documents_10000": NARROW | {"data.synthetic.num_documents": 10_000},
+    "documents_50000": NARROW | {"data.synthetic.num_documents": 50_000},
     "noise_low": {"data.synthetic.noise": "low"},
     "noise_high": {"data.synthetic.noise": "high"},
 }
