@@ -40,6 +40,11 @@ class Options:
             f"learning_rate={rate!r}; expected a positive number",
         )
         inherit.check_choices(self.block() | {"strategy": self.strategy})
+        require(
+            self.strategy != "lora",
+            'strategy="lora" takes settings of its adapters; run neurojax train '
+            "--config=configs/finetune.py --config.finetune.strategy=lora",
+        )
 
     def block(self) -> dict[str, int | str]:
         """`config.finetune` of configs/finetune.py."""

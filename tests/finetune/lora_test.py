@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from neurojax import main
+from neurojax.api import adaptation
 from neurojax.api.pretrained import Pretrained
 from neurojax.data.store import corpus
 from neurojax.data.store.dataset import open_dataset
 from neurojax.data.text_tokens import of_words
+from neurojax.errors import InputError
 from neurojax.finetune import adapters, release, weights
 from neurojax.runs import restore
 from neurojax.train import run as train_run
@@ -144,3 +146,8 @@ def test_spikes_the_shared_part_stays_new_rows_train_and_an_export_is_merged(are
     plain = {name: array for name, array in exported.arrays.items() if name.startswith("tables")}
     plain |= {f"params/{name}": array for name, array in params_of(arrays_of(area / "run")).items()}
     assert np.abs(Pretrained(exported._replace(arrays=plain)).embed(session) - states).max() > 1e-5
+
+
+def test_adapters_are_no_choice_of_adapt_which_takes_no_settings_for_them():
+    with pytest.raises(InputError, match="--config.finetune.strategy=lora"):
+        adaptation.Options(steps=3, strategy="lora", new_rows=None, learning_rate=None, seed=0)
