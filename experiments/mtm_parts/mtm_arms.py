@@ -233,16 +233,23 @@ def main(experiment: Path, description: str, jobs: Callable[[str, Path], Sequenc
     about |= {"command": f"python experiments/{experiment.name}/run.py --size={given.size}"}
     wanted = tuple(given.only.split(","))
     try:
+        known = [job.name for job in jobs(given.size, runs)]
+        lost = [start for start in wanted if not any(name.startswith(start) for name in known)]
+        require(not lost, f"--only={','.join(lost)} begins no entry; there are {', '.join(known)}")
         for job in jobs(given.size, runs):
-            done = read_json(path)["runs"] if path.exists() else {}
+            kept = read_json(path) if path.exists() else {"runs": {}}
+            require(isinstance(kept, dict) and "runs" in kept, f"{path} holds no runs; choose another --results")
+            done = kept["runs"]
             if job.name in done or not job.name.startswith(wanted):
                 continue
             print(f"== {job.name}", flush=True)
             entry = job.compute()
             path.parent.mkdir(parents=True, exist_ok=True)
             write_json(path, {"runs": done | {job.name: about | entry}})
-    except (InputError, Interrupted) as stopped:
+    except Interrupted as stopped:
         raise SystemExit(f"{stopped}; the same command goes on") from None
+    except InputError as refused:
+        raise SystemExit(str(refused)) from None
 
 
 def parts_with(size: str, *, tasks: bool = True) -> dict[str, Part]:

@@ -77,7 +77,12 @@ def _checked(folder: Path, size: str, results: Path | None) -> list[str]:
         print(f"{folder.name}: expected.json names no number of --size={size}")
         return []
     place = results if results is not None and results.is_dir() else None
-    found = None if place else _read(results or _results_file(folder, size))
+    inside = place and place / "results.json"
+    found = (
+        _read(inside or results or _results_file(folder, size))
+        if not place or inside.is_file()
+        else None
+    )
     print(f"{folder.name}{_origin(found)}")
     observed = _observed(folder, entries, found, place)
     judged = [expected.judge(name, observed[name], one) for name, one in entries.items()]

@@ -232,7 +232,8 @@ def _provenance(
         f"[--protocol={'|'.join(protocols.PROTOCOLS)}]",
         "# beside another run",
         f"neurojax compare {folder} OTHER_RUN --out=comparison.html",
-        "# train further: the configuration of this run with a larger config.train.num_steps",
+        "# train further: the configuration of this run with a larger config.train.num_steps (and",
+        "# config.train.most_passes=0 where that ended it)",
         f"neurojax train --config=... --workdir={folder} --config.train.num_steps=N",
     ]
     return [*blocks, page.paragraph("To go on:"), page.code("\n".join(commands))]

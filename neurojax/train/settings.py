@@ -174,7 +174,7 @@ def source_settings(config: Mapping[str, Any]) -> tuple[Any, Any]:
     )
     own = {field.name for field in dataclasses.fields(module.Config)}
     if unknown := sorted(set(data) - own - OF_ANY_SOURCE, key=str):
-        known = ", ".join(sorted(own | OF_ANY_SOURCE))
+        known = ", ".join(sorted(own | OF_ANY_SOURCE - {"answers_sha256"}))
         raise InputError(f"config.data.{unknown[0]} is not known; choose from {known}")
     missing = sorted(own - set(data))
     for name in missing[:1]:

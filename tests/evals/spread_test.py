@@ -53,7 +53,7 @@ def test_one_model_has_no_spread_and_says_so(members):
     assert block["spread"] is None and "--ensemble=K" in block["spread_reason"]
     evaluation = {"sessions": {"rat": block}}
     assert spread.line(evaluation) is None
-    assert "none, one model" in "".join(spread_block.spread_table(evaluation))
+    assert "None, one model" in "".join(spread_block.spread_table(evaluation))
     assert spread_block.spread_table({"sessions": {"rat": {}}}) == []  # a record from before
 
 

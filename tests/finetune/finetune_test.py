@@ -305,7 +305,7 @@ def no_region(area, tmp_path):
         (["model.width=16"], "model.width=16, but the run it starts from has 8"),
         (["model.name=ndt"], "model.name='ndt', but the run it starts from has 'ndt_linear'"),
         (["model.posterior_noise=0.1"], "the architecture is that of init_from"),
-        (["finetune.strategy=half"], "choose from full, stitcher_only, gradual_unfreeze"),
+        (["finetune.strategy=half"], "choose from full, lora, stitcher_only, gradual_unfreeze"),
         (["finetune.new_rows=magic"], "choose from random, pca, region_mean"),
         (["finetune.unfreeze_step=0"], "finetune.unfreeze_step=0"),
         (["finetune.unfreeze_step=6"], "train.num_steps=6 ends before finetune.unfreeze_step=6, so nothing unfreezes"),
