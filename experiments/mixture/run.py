@@ -3,7 +3,8 @@
     python experiments/mixture/run.py [--part=NAME,...] [--runs=runs/mixture]
 
 Each part is `neurojax train --config=configs/mtm.py:size=small` on its recordings, nothing else set (`size=tiny` on the
-made-up animals), and is scored once; the monkey was scored before too, see README. A part in results.json is skipped; an interrupted training goes on.
+made-up animals), and is scored once (the monkey was before, too: README).
+A part in results.json is skipped; an interrupted training goes on.
 """
 
 import argparse
