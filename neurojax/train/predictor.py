@@ -81,8 +81,7 @@ class Predictor:
             member = copy.copy(self)
             member.recipe, member._outputs = recipe, _program(recipe)
             trained = (self.params, self.tables, self.buffers)
-            own = jax.tree.map(lambda leaf, number=number: leaf[number], trained)
-            member.params, member.tables, member.buffers = own
+            member.params, member.tables, member.buffers = _one_of(trained, number)
             found.append(member)
         return found
 
@@ -148,6 +147,12 @@ class Predictor:
         trained = (self.params, self.tables, self.buffers)
         placed = jax.tree.map(place, query)
         return self._outputs(trained, batch, placed, key, wanted=wanted, num_samples=num_samples)
+
+
+@jax.jit
+def _one_of(trained: Any, number: int) -> Any:
+    """One entry of the first axis of every array."""
+    return jax.tree.map(lambda leaf: leaf[number], trained)
 
 
 @functools.lru_cache(maxsize=32)
