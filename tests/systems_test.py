@@ -27,14 +27,18 @@ from neurojax.models import interface as models
 from neurojax.objectives import interface as objectives
 from neurojax.runs import restore, state_io
 from neurojax.runs.manifest import steps_on_disk
-from neurojax.train import forward, run, run_folder, settings, state
+from neurojax.runs.writer import read_metrics
+from neurojax.train import forward, loop, run, run_folder, settings, state
 from neurojax.train.config import LoopConfig
 from neurojax.train.optimizer import OptimizerConfig
-from tests.configs_test import CONFIGS, dataset_for, load
+from tests.configs_test import CONFIGS, dataset_for, load, unmoved
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 FROZEN = Path(__file__).with_name("frozen_parameters.json")
 PACKAGES = {"models": models.NEEDS, "objectives": objectives.NEEDS, "data.sources": ("Config", "open_source")}
+
+
+OF_MTM = ("temporal", "next_bin", "student")  # of the model of mtm, whose run is shared over eight devices
 
 
 def modules():
@@ -47,11 +51,27 @@ def leaves_of(folder):
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_a_run_that_is_stopped_goes_on_to_the_same_bits_and_is_exported(path, tmp_path, monkeypatch):
+def test_a_run_trains_everything_is_stopped_goes_on_to_the_same_bits_and_is_exported(path, tmp_path, monkeypatch):
     declared = load(path, "improved")
-    declared["train"] |= {"num_steps": 4, "save_every_steps": 3, "validate_every_steps": 2}
+    declared["train"] |= {"num_steps": 4, "save_every_steps": 3, "validate_every_steps": 2, "log_every_steps": 1}
+    if path.stem in OF_MTM:
+        declared["sharding"]["data"] = 1
     dataset, quiet = dataset_for(path, declared), {"log": lambda line: None}
-    run.train(declared, tmp_path / "whole", dataset=dataset, **quiet)
+    first, begin = [], loop._first_state
+
+    def begun(*given):
+        state, step = begin(*given)
+        first.append(jax.tree.map(np.array, state.params))  # a copy: the first step takes over the memory
+        return state, step
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "_first_state", begun)
+        run.train(declared, tmp_path / "whole", dataset=dataset, **quiet)
+    rows = [row for row in read_metrics(tmp_path / "whole") if "train/loss" in row]
+    assert [row["step"] for row in rows] == [1, 2, 3, 4]
+    assert all(np.isfinite(row["train/loss"]) and row["train/gradient_norm"] > 0 for row in rows)
+    assert not any(row["train/skipped_steps"] for row in rows)
+    assert not unmoved(path, first[0], leaves_of(tmp_path / "whole"))
 
     opened = settings.open_source
 
@@ -196,6 +216,7 @@ def test_an_entry_that_is_missing_names_the_config_of_such_data():
 def test_a_session_that_was_not_observed_throughout_is_trained_on_what_was(tmp_path):
     declared = load(next(path for path in CONFIGS if path.stem == "mtm"), "improved")
     declared["train"] |= {"num_steps": 2, "save_every_steps": 2, "validate_every_steps": 0}
+    declared["sharding"]["data"] = 1
     session = run_folder.load_data(declared).sessions[0]
     entries = np.random.default_rng(0).random(session.counts.shape) < 0.7
     part = session.with_fields(validity=intervals_of(entries))

@@ -92,11 +92,13 @@ def test_a_bin_in_which_half_the_units_were_watched_is_inferred_from_these():
     }
     rates, counts = np.full((1, 8), 0.5, np.float32), rng.standard_normal((1, 2, 4, 8)).astype(np.float32)
     visible = rng.random((1, 2, 4, 8)) < 0.6
-    latents = stitcher.read_in(rows, jnp.where(visible, counts, 0))
-    found = stitcher.posterior(rows, latents, jnp.asarray(visible), rates, 0.3)
+    latents = jax.jit(stitcher.read_in)(rows, np.where(visible, counts, 0))
+    posterior = jax.jit(stitcher.posterior)
+    found = posterior(rows, latents, visible, rates, 0.3)
+    latents = np.asarray(latents)
     for trial, time in np.ndindex(2, 4):
-        units = jnp.asarray(visible[:, trial : trial + 1, time])
-        alone = stitcher.posterior(rows, latents[:, trial : trial + 1, time : time + 1], units, rates, 0.3)
+        units = visible[:, trial : trial + 1, time]
+        alone = posterior(rows, latents[:, trial : trial + 1, time : time + 1], units, rates, 0.3)
         np.testing.assert_allclose(found[0, trial, time], alone[0, 0, 0], rtol=1e-4, atol=1e-5)
 
 
@@ -104,7 +106,8 @@ def test_the_loss_counts_observed_entries_alone():
     batch, facts = make_batch(0.5)
     declared = load(next(path for path in SPIKES if path.stem == "mtm"), "improved")
     objective = settings.objective_of(declared)
-    query = objective.module.draw(jax.random.key(0), batch, jnp.int32(0), objective.config)
+    draw = jax.jit(functools.partial(objective.module.draw, config=objective.config))
+    query = draw(jax.random.key(0), batch, jnp.int32(0))
     asked = objective.module.asked(query, batch)
     np.testing.assert_array_equal(asked, query.target() & batch.trials["entry_valid"])
     assert dataclasses.is_dataclass(objective.config) and facts.num_bins == 10

@@ -76,10 +76,15 @@ def test_validation_sums_on_the_device_score_as_the_host_does(recipe, source, ba
     scheme = np.full(batch.trials["trial_id"].shape, schemes.INTRA_REGION, np.int32)
     key = jax.random.fold_in(jax.random.key(recipe.seed + 1), 1)
     config = recipe.objective.config
-    query = mtm.draw_query(key, batch, scheme, config)
-    weights = Weights(state.params, gather_rows(tables, stitcher.tables(recipe.model.config), batch))
-    inputs = mtm.inputs(batch, query, config)
-    log_rates = ndt.apply(weights, inputs, recipe.model.config, train=False).natural
+
+    @jax.jit
+    def predicted(params, tables, batch, key):
+        query = mtm.draw_query(key, batch, scheme, config)
+        weights = Weights(params, gather_rows(tables, stitcher.tables(recipe.model.config), batch))
+        inputs = mtm.inputs(batch, query, config)
+        return query, ndt.apply(weights, inputs, recipe.model.config, train=False).natural
+
+    query, log_rates = predicted(state.params, tables, batch, key)
     groups = len(batch.groups["session_row"])
     flat = [
         np.concatenate([np.asarray(entries)[group] for group in range(groups)], axis=-1)
