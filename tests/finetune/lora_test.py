@@ -101,7 +101,10 @@ def test_a_run_with_adapters_is_the_start_of_another_as_it_predicts(texts, tmp_p
     assert main.main(tuned(texts / "lora", tmp_path, **entries)) == 0
     found, expected = arrays_of(tmp_path, 0), adapters.merged(weights.read_run(texts / "lora"))
     require_equal(params_of(found), params_of(expected.arrays))
-    assert any(np.any(params_of(found)[name] != array) for name, array in params_of(arrays_of(texts / "run")).items())
+    before, own, name = params_of(arrays_of(texts / "run")), arrays_of(texts / "lora"), "layers/expand/kernel"
+    added = own["params/layers/expand/down"] @ own["params/layers/expand/up"]  # scale 2.0, rank 2
+    np.testing.assert_allclose(params_of(found)[name], before[name] + added, atol=1e-6)
+    assert np.any(params_of(found)[name] != before[name])
 
 
 @pytest.mark.parametrize(
