@@ -81,3 +81,10 @@ def test_changed_passages_are_the_sentences_that_differ():
         ("It ended up.", "It ended down."),
     ]
     assert text_scores.changed_passages(("One. Two.", "One.")) == []
+
+
+def test_little_of_a_pass_is_padding_and_few_programs_are_compiled():
+    sizes = [text_scores.padded_length(number, 1024) for number in range(1, 1100)]
+    assert all(size >= min(number, 1024) for number, size in enumerate(sizes, 1))
+    assert max(size / number for number, size in enumerate(sizes[:1024], 1) if number > 128) < 1.26
+    assert len(set(sizes)) <= 20 and sizes[0] == 32 and sizes[-1] == 1024
