@@ -91,7 +91,7 @@ VOCABULARY = 50_000
 def memory(folder: Path) -> dict[str, float]:
     """MiB of training such a model: as `--dry_run` says, and the peak of a process that does it."""
     words = text_tokens.of_words([f"w{number}" for number in range(VOCABULARY)])
-    texts = [" ".join(f"w{(7 * number + place) % VOCABULARY}" for place in range(300)) for number in range(40)]
+    texts = [" ".join(f"w{(7 * number + place) % VOCABULARY}" for place in range(300)) for number in range(200)]
     corpus.write_shards(corpus.shards_of(texts, words), words, folder / "corpus")
     entries = GPT2_SIZED | {"data.root": folder / "corpus"}
     changed = [f"--config.{name}={value}" for name, value in entries.items()]
