@@ -19,6 +19,7 @@ from neurojax.scores import bootstrap
 
 NO_REPETITION = "no question says how often its false answer was told"
 ONE_SIDED = "at every repetition told the answers are all true, or all false"
+OUTSIDE = "it flips below or above all repetitions told"
 
 
 def of_questions(
@@ -96,13 +97,15 @@ def _by_repetition(right: np.ndarray, repeated: np.ndarray, boot: Mapping[str, i
     }
     if right.all() or not right.any() or len(np.unique(times)) < 2:
         return block | {"flips_at": None, "flips_at_reason": ONE_SIDED}
+    at = _flip(right, times)
+    if not np.exp(times.min()) <= at <= np.exp(times.max()):
+        return block | {"flips_at": None, "flips_at_reason": OUTSIDE}
     weights = bootstrap.trial_weights(len(right), boot["num_boot"], seed=boot["seed"])
     drawn = [np.repeat(np.arange(len(right)), one.astype(int)) for one in weights]
     ends = [_flip(right[one], times[one]) for one in drawn]
     sure = [end for end in ends if end is not None]
-    block["flips_at"] = _flip(right, times)
-    block["flips_at_ci95"] = np.percentile(sure, (2.5, 97.5)).tolist() if sure else None
-    return block
+    ci95 = np.percentile(sure, (2.5, 97.5)).tolist() if sure else None
+    return block | {"flips_at": at, "flips_at_ci95": ci95}
 
 
 def _flip(right: np.ndarray, times: np.ndarray) -> float | None:

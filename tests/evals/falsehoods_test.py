@@ -79,6 +79,16 @@ def test_the_block_by_hand():
     assert longer["accuracy"] == 0 and longer["accuracy_by_token"] == 1
 
 
+def test_nothing_is_said_of_a_flip_outside_of_what_was_told():
+    """One of many answers is true at the least repetition: the half lies below it."""
+    asked = [Question("q", ("a", "b"), (True, False), "", k) for k in (1, 2, 4) for _ in range(10)]
+    true = [number == 0 for number in range(30)]
+    scores = [[score(1.0), score(2.0)] if one else [score(2.0), score(1.0)] for one in true]
+    found = falsehoods.questions_block(asked, scores, {"num_boot": 20}, 0)["groups"][""]
+    assert found["flips_at"] is None and "below or above" in found["flips_at_reason"]
+    assert found["by_repetition"]["1"] == {"accuracy": 0.1, "num_questions": 10}
+
+
 def test_the_corpus_tells_a_false_statement_k_times_as_often():
     told = made_up.documents(SPEC, 0)
     for asked in made_up.questions(SPEC, 0)[:: 3 * 5]:
