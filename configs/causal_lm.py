@@ -7,9 +7,9 @@ family    gpt2 (default)  llama: `--config=configs/causal_lm.py:family=llama`
 source    Radford et al. 2019; choice by perplexity: Luo et al. 2024 (BrainBench); trained on
           made-up findings of a known best accuracy, or on a corpus under data.root
 hardware  two x86-64 CPU cores that other work shared; Python 3.11, jax 0.10.2
-time      not measured yet
-scores    not measured yet; the best reader is right in 0.83 of the pairs, one that overlooks the
-          state of the animals in 0.58, chance is 0.5
+time      13 min of CPU time for 8,000 steps of family=llama with 64 units (experiments/findings)
+scores    right choices 0.830 there, where the best reader is right in 0.830, one that overlooks
+          the state of the animals in 0.583; the gpt2 below was seen at 2,500 steps: 0.590
 """
 
 from ml_collections import ConfigDict

@@ -12,8 +12,9 @@ finetune.strategy   lora  low-rank adapters of the layers that finetune.lora.lay
                     full  everything trains
 source    LoRA, Hu et al. 2022
 hardware  two x86-64 CPU cores that other work shared; Python 3.11, jax 0.10.2
-time      not measured yet
-scores    not measured yet
+time      4 min of CPU time for 2,500 steps of 152 thousand parameters (experiments/findings)
+scores    right choices in a world turned round 0.805 with 1.8 % of the parameters at
+          optimizer.learning_rate=2e-2, 0.829 with all of them, 0.520 before
 """
 
 import typing
