@@ -3,7 +3,9 @@
 Both are trained with the same number of steps on the new animal; the pretraining comes on top, once for all of them.
 """
 
+import functools
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +30,17 @@ STEPS = {
     "paper": Steps(26_000, {1: 26_000, 10: 260_000, 34: 884_000}),
 }
 ALONE = 0  # sessions of a pretraining that there was none of
+MASKINGS = {"smoke": ("mtm",), "local": ("mtm", "temporal"), "paper": ("mtm", "temporal")}
+
+
+def jobs(numbers: Mapping[str, Sequence[int]], size: str, runs: Path) -> list[mtm_arms.Job]:
+    """Every number of pretraining sessions (of a size) and masking, in that order."""
+    recordings = "ibl" if size == "paper" else "synthetic"
+    return [
+        mtm_arms.Job(f"{recordings}/{masking}/{number}", functools.partial(trained_on, size, masking, number, runs))
+        for number in numbers[size]
+        for masking in MASKINGS[size]
+    ]
 
 
 def trained_on(size: str, masking: str, number: int, runs: Path) -> dict[str, Any]:

@@ -16,21 +16,7 @@ import mtm_arms  # noqa: E402
 import mtm_held_out  # noqa: E402
 
 NUMBERS = {"smoke": (0, 1), "local": (0, 10), "paper": (0, 34)}
-MASKINGS = {"smoke": ("mtm",), "local": ("mtm", "temporal"), "paper": ("mtm", "temporal")}
-
-
-def jobs(size: str, runs: Path) -> list[mtm_arms.Job]:
-    """Alone and after pretraining, each masking."""
-    recordings = "ibl" if size == "paper" else "synthetic"
-    return [
-        mtm_arms.Job(
-            f"{recordings}/{masking}/{number}",
-            functools.partial(mtm_held_out.trained_on, size, masking, number, runs),
-        )
-        for number in NUMBERS[size]
-        for masking in MASKINGS[size]
-    ]
-
+jobs = functools.partial(mtm_held_out.jobs, NUMBERS)
 
 if __name__ == "__main__":
     mtm_arms.main(HERE, __doc__, jobs)

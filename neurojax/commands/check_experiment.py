@@ -77,12 +77,7 @@ def _checked(folder: Path, size: str, results: Path | None) -> list[str]:
         print(f"{folder.name}: expected.json names no number of --size={size}")
         return []
     place = results if results is not None and results.is_dir() else None
-    inside = place and place / "results.json"
-    found = (
-        _read(inside or results or _results_file(folder, size))
-        if not place or inside.is_file()
-        else None
-    )
+    found = None if place else _read(results or _results_file(folder, size))
     print(f"{folder.name}{_origin(found)}")
     observed = _observed(folder, entries, found, place)
     judged = [expected.judge(name, observed[name], one) for name, one in entries.items()]
@@ -109,6 +104,10 @@ def _observed(
             except InputError as error:
                 raise InputError(f"{path}: {error}") from None
     if len(values) < len(entries):
+        require(
+            place is None,
+            f"{folder.name}: its figure.py reads one file; give that as --results, not a folder",
+        )
         values |= _by_figure(folder, results, [name for name in entries if name not in values])
     return values
 

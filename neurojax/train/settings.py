@@ -31,8 +31,8 @@ EXAMPLES = {  # a config of each data.source
 # Entries of `data` beside those that a source declares: which recordings, and how they travel.
 OF_ANY_SOURCE = frozenset(
     ("source", "root", "train_fraction", "placement", "num_threads", "synthetic", "seed")
-    + ("answers_sha256",)  # which a run adds itself
 )
+ADDED_BY_A_RUN = frozenset(("answers_sha256",))
 
 
 def build(kind, block: str, values: Mapping[str, Any]):
@@ -173,8 +173,8 @@ def source_settings(config: Mapping[str, Any]) -> tuple[Any, Any]:
         "data.sources", entry(data, "data", "source", str), ("Config", "open_source")
     )
     own = {field.name for field in dataclasses.fields(module.Config)}
-    if unknown := sorted(set(data) - own - OF_ANY_SOURCE, key=str):
-        known = ", ".join(sorted(own | OF_ANY_SOURCE - {"answers_sha256"}))
+    if unknown := sorted(set(data) - own - OF_ANY_SOURCE - ADDED_BY_A_RUN, key=str):
+        known = ", ".join(sorted(own | OF_ANY_SOURCE))
         raise InputError(f"config.data.{unknown[0]} is not known; choose from {known}")
     missing = sorted(own - set(data))
     for name in missing[:1]:

@@ -173,3 +173,8 @@ def test_every_experiment_of_the_checkout_says_where_its_numbers_are(monkeypatch
         expected.require_entries(read_json(path), str(path))
     met = {path.parent.name: check(capsys, path.parent.name)[0] == 0 for path in files}
     assert {name for name, is_met in met.items() if not is_met} <= NOT_MET
+
+
+def test_a_folder_of_results_is_for_entries_that_name_their_files(tmp_path, capsys):
+    assert main(["check-experiment", "mtm_table1", f"--results={tmp_path}"]) == 2
+    assert "give that as --results, not a folder" in capsys.readouterr().err

@@ -5,11 +5,11 @@
 .jsonl   {"text": "..."} a line
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
+from neurojax.data.readers import json_lines
 from neurojax.errors import InputError, require
 
 KINDS = (".txt", ".jsonl")
@@ -90,11 +90,7 @@ def _of_lines(file: BinaryIO, path: Path) -> Iterator[tuple[int, str]]:
         if not line.strip():
             continue
         where = f"{path}, line {number}"
-        try:
-            entry: Any = json.loads(line)
-        except (ValueError, RecursionError):
-            raise InputError(f"{where} is no JSON; expected an object a line") from None
-        text = entry.get("text") if isinstance(entry, dict) else None
+        text = json_lines.entry_of(line, where).get("text")
         require(isinstance(text, str), f'{where} has no text; expected {{"text": "..."}}')
         yield number, text.encode("utf-8", "replace").decode()  # half of a surrogate pair is none
 

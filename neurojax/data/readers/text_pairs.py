@@ -7,15 +7,13 @@ A line without a label is a question: which of the two does a model expect?
 """
 
 import csv
-import hashlib
 import io
-import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from neurojax.data.readers import json_lines
 from neurojax.errors import InputError, require
 
-MAX_BYTES = 256 << 20
 MAX_CHARACTERS = 1_000_000  # of one text
 TRUE, FALSE = "original_abstract", "incorrect_abstract"
 
@@ -68,20 +66,12 @@ def read(path: Path | str) -> Pairs:
         path.suffix in (".csv", ".jsonl"),
         f"{path} is no .csv or .jsonl; expected pairs of texts in one of these",
     )
-    try:
-        size = path.stat().st_size
-        require(size <= MAX_BYTES, f"{path} has {size:,} bytes, expected at most {MAX_BYTES:,}")
-        content = path.read_bytes()
-        text = content.decode("utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); name a file") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not UTF-8; save it as UTF-8") from None
+    text, digest = json_lines.read_utf8(path)
     found = _of_csv(text, path) if path.suffix == ".csv" else _of_lines(text, path)
     require(found, f"{path} holds no pair; expected one a row")
     for number, pair in enumerate(found):
         _check(pair, f"{path}, pair {number}")
-    return Pairs(tuple(found), hashlib.sha256(content).hexdigest())
+    return Pairs(tuple(found), digest)
 
 
 def _check(pair: TextPair, where: str) -> None:
@@ -121,13 +111,8 @@ def _of_csv(text: str, path: Path) -> list[TextPair]:
 
 def _of_lines(text: str, path: Path) -> list[TextPair]:
     found = []
-    for number, line in enumerate(filter(str.strip, text.splitlines())):
-        where = f"{path}, line {number + 1}"
-        try:
-            entry: Any = json.loads(line)
-        except (ValueError, RecursionError):
-            raise InputError(f"{where} is no JSON; expected an object a line") from None
-        texts = entry.get("texts") if isinstance(entry, dict) else None
+    for where, entry in json_lines.entries(text, path):
+        texts = entry.get("texts")
         require(
             isinstance(texts, list) and len(texts) == 2 and all(isinstance(t, str) for t in texts),
             f'{where} has no two texts; expected {{"texts": ["...", "..."], "label": 0}}',

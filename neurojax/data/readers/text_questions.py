@@ -6,15 +6,14 @@ A line each; `group` and `repeated` (how often the false answer stands in the tr
 each time a true one does) may be left out.
 """
 
-import hashlib
-import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from neurojax.errors import InputError, require
+from neurojax.data.readers import json_lines
+from neurojax.errors import require
 
-MAX_BYTES = 256 << 20
 MAX_CHARACTERS = 100_000  # of a question and an answer together
 MAX_ANSWERS = 100
 EXPECTED = 'expected {"question": "...", "answers": ["...", "..."], "true": [0]}'
@@ -75,27 +74,13 @@ def read(path: Path | str) -> Questions:
             true or without a false answer, or no question.
     """
     path = Path(path)
-    try:
-        size = path.stat().st_size
-        require(size <= MAX_BYTES, f"{path} has {size:,} bytes, expected at most {MAX_BYTES:,}")
-        content = path.read_bytes()
-        text = content.decode("utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); name a file") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not UTF-8; save it as UTF-8") from None
-    lines = [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
-    require(lines, f"{path} holds no question; expected one a line")
-    found = [_question(line, f"{path}, line {number}") for number, line in lines]
-    return Questions(tuple(found), hashlib.sha256(content).hexdigest())
+    text, digest = json_lines.read_utf8(path)
+    found = [_question(entry, where) for where, entry in json_lines.entries(text, path)]
+    require(found, f"{path} holds no question; expected one a line")
+    return Questions(tuple(found), digest)
 
 
-def _question(line: str, where: str) -> Question:
-    try:
-        entry: Any = json.loads(line)
-    except (ValueError, RecursionError):
-        raise InputError(f"{where} is no JSON; expected an object a line") from None
-    entry = entry if isinstance(entry, dict) else {}
+def _question(entry: Mapping[str, Any], where: str) -> Question:
     question, answers, true = (entry.get(name) for name in ("question", "answers", "true"))
     require(isinstance(question, str) and isinstance(answers, list), f"{where}; {EXPECTED}")
     require(

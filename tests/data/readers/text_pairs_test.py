@@ -57,3 +57,13 @@ def test_what_cannot_be_scored_is_refused(name, content, words, tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match="gone.csv cannot be read"):
         text_pairs.read(tmp_path / "gone.csv")
+
+
+def test_a_line_ends_at_a_line_feed_and_nowhere_else_and_blank_ones_are_counted(tmp_path):
+    """JSON may hold U+2028, which some take for the end of a line, within a string."""
+    path = tmp_path / "pairs.jsonl"
+    path.write_text('\n{"texts": ["a\u2028b", "c"], "label": 0}\n', encoding="utf-8")
+    assert text_pairs.read(path).pairs[0].texts == ("a\u2028b", "c")
+    path.write_text('\n\n{"texts": ["a"]}\n')
+    with pytest.raises(InputError, match="line 3 has no two texts"):
+        text_pairs.read(path)
