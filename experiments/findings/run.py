@@ -3,7 +3,7 @@
     python experiments/findings/run.py [--runs=runs/findings] [--arms=base,noise_low,...]
 
 Each arm trains configs/causal_lm.py with a few entries changed, or fine-tunes the base run on a world turned round
-(configs/finetune_text.py); a repeated command goes on where it was. Writes results.json of the arms that are trained.
+(configs/finetune_text.py); a repeated command goes on where it was. Writes results.json of all arms that are trained.
 """
 
 import argparse
@@ -13,6 +13,9 @@ import os
 import resource
 from pathlib import Path
 
+import numpy as np
+
+from neurojax.analysis import scaling
 from neurojax.commands import config
 from neurojax.data.synthetic import findings
 from neurojax.files import read_json, write_json
@@ -27,15 +30,39 @@ BASE = {
     "model.width": 64, "model.mlp_width": 256, "model.num_heads": 8, "model.num_kv_heads": 8,
     "optimizer.learning_rate": 3e-3, "train.num_steps": 8000,
 }  # fmt: skip
-NARROW = {"model.width": 32, "model.mlp_width": 128}
+
+
+def sized(width: int, num_heads: int = 8) -> dict:
+    """Another width of the base run; heads have an even number of dims."""
+    heads = {"model.num_heads": num_heads, "model.num_kv_heads": num_heads}
+    return {"model.width": width, "model.mlp_width": 4 * width} | heads
+
+
+def told(num_documents: int) -> dict:
+    """A world told in fewer abstracts, each read twice, as in the other arms."""
+    steps = {"train.num_steps": BASE["train.num_steps"] * num_documents // DOCUMENTS}
+    return {"data.synthetic.num_documents": num_documents} | steps
+
+
+NARROW = sized(32)
 ARMS = {
     "base": {},
     "width_32": NARROW,
-    "width_16": {"model.width": 16, "model.mlp_width": 64},
-    "documents_10000": NARROW | {"data.synthetic.num_documents": 10_000},
-    "documents_50000": NARROW | {"data.synthetic.num_documents": 50_000},
-    "noise_low": {"data.synthetic.noise": "low"},
-    "noise_high": {"data.synthetic.noise": "high"},
+    "width_24": sized(24, num_heads=4),
+    "width_16": sized(16),
+    "width_8": sized(8, num_heads=4),
+    "told_150000": NARROW | told(150_000),
+    "told_75000": NARROW | told(75_000),
+    "told_37500": NARROW | told(37_500),
+    "told_18750": NARROW | told(18_750),
+    "documents_10000": NARROW | {"data.synthetic.num_documents": 10_000},  # read 63 times
+    "noise_low": NARROW | {"data.synthetic.noise": "low"},
+    "noise_high": NARROW | {"data.synthetic.noise": "high"},
+}
+# Axes of the learning curves: arms from the smallest to the largest, and what their size is.
+CURVES = {
+    "parameters": ("width_8", "width_16", "width_24", "width_32", "base"),
+    "documents": ("told_18750", "told_37500", "told_75000", "told_150000", "width_32"),
 }
 # Half of all pairs of agent and measure have their direction turned round; both start from the base run. Adapters want
 # a higher rate: 2e-2 was the best of 3e-3, 1e-2 and 2e-2 by the likelihood of validation documents.
@@ -69,7 +96,8 @@ def trained(declaration: str, folder: Path, entries: dict) -> dict:
         raise SystemExit(code)
     if not kept.is_file():
         write_json(kept, {"cpu_seconds": round(cpu_seconds() - before, 1)})
-    counts = {"parameters": number_of_parameters(folder), **read_json(kept)}
+    asked = read_json(folder / "config.json")["data"]["synthetic"]["num_documents"]
+    counts = {"parameters": number_of_parameters(folder), "documents": asked, **read_json(kept)}
     return summary(read_json(folder / "evaluation.json")) | counts
 
 
@@ -88,7 +116,24 @@ def summary(record: dict) -> dict:
     """What a page or a figure needs of an evaluation."""
     pairs = record["pairs"]
     kept = ("accuracy", "accuracy_ci95", "num_items", "best_reader", "share_of_best", "calibration", "no_context")
-    return {name: pairs[name] for name in kept if name in pairs} | {"text": record.get("text")}
+    true = [np.log(one["perplexity"][one["label"]]) for one in pairs["items"]]
+    found = {"nats_per_token_of_true_texts": float(np.mean(true)), "text": record.get("text")}
+    return {name: pairs[name] for name in kept if name in pairs} | found
+
+
+def curve(arms: dict, axis: str) -> dict:
+    """What more of an axis does to the nats a token of the same true texts, and how well its form foretells the
+    largest size from the others; raises InputError for too few sizes."""
+    points = [(arms[name][axis], arms[name]["nats_per_token_of_true_texts"]) for name in CURVES[axis]]
+    sizes, nats = map(list, zip(*points, strict=True))
+    drawn = scaling.points(sizes, nats)
+    return {
+        "sizes": sizes,
+        "nats_per_token": nats,
+        "accuracy": [arms[name]["accuracy"] for name in CURVES[axis]],
+        "held_out": [one._asdict() for one in scaling.compare(drawn, limits=(0, np.inf))],
+        "forecast": scaling.forecast(drawn, 2 * max(sizes), limits=(0, np.inf))._asdict(),
+    }
 
 
 def on_pairs(runs: Path, pairs: Path) -> dict:
@@ -124,9 +169,11 @@ if __name__ == "__main__":
     parser.add_argument("--arms", default=",".join([*ARMS, *(f"tuned_{name}" for name in TUNED)]))
     options = parser.parse_args()
     data = Path(os.environ.get("NEUROJAX_DATA", REPOSITORY.parent / "shared" / "data"))
-    asked = options.arms.split(",")
+    done = {one.parent.name for one in options.runs.glob("*/cpu_seconds.json")}
+    asked = done | set(options.arms.split(","))
     results = {"command": "python experiments/findings/run.py", **provenance(HERE)}
     results["arms"] = {name: train(name, options.runs) for name in ARMS if name in asked}
+    results["curves"] = {axis: curve(results["arms"], axis) for axis, arms in CURVES.items() if asked.issuperset(arms)}
     results["tuned"] = {name: tune(name, options.runs) for name in TUNED if f"tuned_{name}" in asked}
     if set(results["tuned"]) == set(TUNED):
         results["tuned"]["before"] = on_pairs(options.runs, turned_pairs(options.runs))
