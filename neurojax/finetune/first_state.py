@@ -24,7 +24,7 @@ from neurojax.errors import require
 from neurojax.evals import passes
 from neurojax.finetune import closed_form
 from neurojax.finetune.weights import Weights
-from neurojax.models import first_rows
+from neurojax.models import first_rows, stitcher
 from neurojax.runs import state_io
 from neurojax.schemes import NEURON, PROMPTS
 from neurojax.train import predictor
@@ -97,6 +97,11 @@ def first_state(
             components.append(own)
     if how != "random":
         _centre(tables, source, new, recipe)
+    of_head = getattr(recipe.model.module, "rows_of_session", lambda session: {})
+    specs = recipe.model.module.tables(recipe.model.config)
+    for session, rows, row in new:  # a dispersion or a ceiling is of the session's own counts
+        for name, values in of_head(session).items():
+            tables[name][rows if specs[name].rows == "unit" else slice(row, row + 1)] = values
     params = _with_known_prompts(state.params, source)
     if how in ALIGNED:
         asked = predictor.Recipe(recipe.model, recipe.objective, recipe.head)
@@ -213,12 +218,18 @@ def _read_out(
     ((_, batch, query),) = passes.over(model, session, trials, hidden, NEURON, len(trials))
     states = np.asarray(model.latents(batch, query))[0]
     counts = batch.trials["counts"][0, :, :, : session.num_units]
-    bin_valid = batch.trials["bin_valid"][0]
-    means = mean_counts(session)
+    bin_valid, means = batch.trials["bin_valid"][0], mean_counts(session)
+    module = model.recipe.model.module
+    of_roots = getattr(module, "READS_ROOTS", False)
+    read, expected = np.sqrt(counts) if of_roots else counts, first_rows.mean_read(means, of_roots)
     if "entry_valid" in batch.trials:  # what was not observed is at its mean
         observed = batch.trials["entry_valid"][0, :, :, : session.num_units]
-        counts = np.where(observed, counts, means)
-    return first_rows.read_out(components, means, hidden, states, counts, bin_valid)
+        read = np.where(observed, read, expected)
+    rows = first_rows.read_out(components, expected, hidden, states, read, bin_valid)
+    rows = first_rows.as_gains(rows, means, bin_valid.sum(), of_roots)
+    # under a ceiling a log-rate follows its drive by less
+    bounded = getattr(module, "HAS_CEILING", False)
+    return rows / np.asarray(stitcher.slope_at_mean(means))[:, None] if bounded else rows
 
 
 def _with_known_prompts(params: Any, source: Weights) -> Any:

@@ -226,35 +226,55 @@ def alignment(
 
 def read_out(
     components: np.ndarray,
-    mean_counts: np.ndarray,
+    expected: np.ndarray,
     hidden: np.ndarray,
     states: np.ndarray,
-    counts: np.ndarray,
+    read: np.ndarray,
     bin_valid: np.ndarray,
 ) -> np.ndarray:
-    """Read-out rows from what the frozen shared part already knows of a session, float32 [N, D].
+    """What a change of a state says of what is read of each unit, from what the frozen shared part
+    already knows of a session, float32 [N, D]; `as_gains` makes read-out rows of it.
 
     A ridge maps the states of bins to the session's principal components; the pseudo-inverse of the
-    components takes these to units, and division by a unit's mean makes gains of them. The states
-    see some units, the components are those of the units hidden from them, so that no unit's own
-    noise is copied.
+    components takes these to units. The states see some units, the components are those of the
+    units hidden from them, so that no unit's own noise is copied.
 
     Args:
         components: float32 [N, K], from `principal_read_in`.
-        mean_counts: float32 [N], spikes per bin.
+        expected: float32 [N], mean of what is read of a unit, see `mean_read`.
         hidden: bool [k, N], units that the states of each trial do not see.
         states: float32 [k, T, D], of k training trials.
-        counts: [k, T, N], of the same trials.
+        read: [k, T, N], counts of the same trials or their square roots.
         bin_valid: bool [k, T].
     """
     # Hidden units are a share of all; over that share the sum is that of all on average.
-    target = (counts - mean_counts) * hidden[:, None] @ components / HIDDEN_SHARE  # [k, T, K]
+    target = (read - expected) * hidden[:, None] @ components / HIDDEN_SHARE  # [k, T, K]
     to_components = _predictable(states, target, bin_valid)  # [D, K]
-    spikes = mean_counts * bin_valid.sum()
+    return (to_components @ np.linalg.pinv(components)).T.astype(np.float32)
+
+
+def mean_read(mean_counts: np.ndarray, of_roots: bool) -> np.ndarray:
+    """Mean [N] of counts of these means, or of their square roots."""
+    return _moments(mean_counts, of_roots)[0]
+
+
+def as_gains(
+    rows: np.ndarray, mean_counts: np.ndarray, num_bins: int, of_roots: bool
+) -> np.ndarray:
+    """Rows of `read_out`, [N, D], as changes of log-rates: over the slope of what is read on its
+    log-rate, which of counts is their mean.
+
+    Args:
+        rows: see `read_out`.
+        mean_counts: float32 [N], spikes per bin.
+        num_bins: that they were fitted to.
+        of_roots: see `principal_read_in`.
+    """
+    spikes = mean_counts * num_bins
     # a component's weight on a silent unit is noise over almost nothing
     trusted = spikes / (spikes + SPIKES_TO_TRUST)
-    to_units = to_components @ np.linalg.pinv(components)
-    return (to_units / mean_counts * trusted).T.astype(np.float32)
+    slope = np.asarray(roots.slope(mean_counts)) if of_roots else mean_counts
+    return (rows * (trusted / slope)[:, None]).astype(np.float32)
 
 
 def _predictable(states: np.ndarray, target: np.ndarray, bin_valid: np.ndarray) -> np.ndarray:

@@ -36,3 +36,13 @@ def moments(rates: jax.Array) -> tuple[jax.Array, jax.Array]:
     expanded = jnp.sqrt(large) * (1 - 1 / (8 * large) - 7 / (128 * large**2))
     mean = jnp.where(rates < _LARGE, summed, expanded)
     return mean, jnp.where(rates < _LARGE, rates - mean**2, 0.25 + 3 / (32 * large))
+
+
+def slope(rates: jax.Array) -> jax.Array:
+    """By how much the mean of the square root of a Poisson count follows its log-rate.
+
+    Args:
+        rates: float32 [...], expected spikes per bin, positive.
+    """
+    rates = jnp.asarray(rates, jnp.float32)
+    return jax.jvp(lambda rate: moments(rate)[0], (rates,), (rates,))[1]

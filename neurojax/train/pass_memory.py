@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from neurojax.errors import require
-from neurojax.models import ndt, ndt_linear
+from neurojax.models import ndt, ndt_linear, smoothing
 
 
 class PassSize(NamedTuple):
@@ -43,8 +43,13 @@ def bytes_per_trial(
         per_bin = 4 * (
             model.read_in_width + model.embed_width + 4 * model.width + 2 * model.mlp_width
         )
-        size += num_bins * per_bin + 2 * 4 * model.num_heads * num_bins**2
+        size += num_bins * per_bin + 3 * 4 * model.num_heads * num_bins**2
     if isinstance(model, ndt_linear.Config):
+        if num_bins <= smoothing.DENSE_BINS:  # weights of bins by bins, and on the way to them
+            size += 3 * 4 * smoothing.NUM_SMOOTHED * num_bins**2
+        else:  # sums for each memory, of the units' counts and rates and of the latents
+            sums = smoothing.NUM_SMOOTHED * model.read_in_width
+            size += num_bins * 4 * (16 * num_units + 20 * sums)
         # of the posterior: a matrix a trial, or as many as it has patterns of watched units, under
         # each of which every bin is read, or one a bin
         matrices = 1 if all_observed else num_patterns or num_bins

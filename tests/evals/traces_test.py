@@ -53,6 +53,7 @@ def declared_small(**more):
     declared["data"] |= {"trials_per_batch": 16, "bucket_units": 8}
     declared["train"] |= {"num_steps": 400, "validate_every_steps": 400, "save_every_steps": 400} | more
     declared["eval"] |= {"num_boot": 50}
+    declared["sharding"]["data"] = 1  # eight devices take several times as long for a step of this size
     return declared
 
 

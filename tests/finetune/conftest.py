@@ -24,6 +24,7 @@ TINY = [
 FAST = [
     *("data.trials_per_batch=4", "eval.num_boot=20", "eval.trials_per_pass=32", "eval.baselines=train_mean"),
     *("train.log_every_steps=8", "train.validate_every_steps=0", "train.save_every_steps=4"),
+    "sharding.data=1",  # the Python door shares over all devices: adapt_test
 ]
 
 

@@ -8,7 +8,7 @@ import scipy.ndimage
 
 from neurojax.data.sources import spikes
 from neurojax.data.store.sessions import from_counts
-from neurojax.models import first_rows, ndt, ndt_linear
+from neurojax.models import first_rows, ndt, ndt_linear, roots
 from neurojax.train import state
 from neurojax.train.step import Recipe
 from tests import configs_for_tests
@@ -94,3 +94,20 @@ def test_a_run_starts_at_each_sessions_own_components_where_asked(make_config):
     assert all(np.array_equal(tables[name], fresh.tables[name]) for name in same)
     module = ndt_linear if make_config is linear_config else ndt
     assert module.fitted_rows(make_config(**SIZES), sessions, source.facts) == {}
+
+
+@pytest.mark.parametrize("of_roots", [False, True], ids=["counts", "roots"])
+def test_read_out_rows_are_the_gains_that_made_the_counts(of_roots):
+    rng = np.random.default_rng(0)
+    planted = 0.2 * rng.normal(size=(40, 2))  # changes of log-rates
+    means = rng.uniform(1, 6, 40).astype(np.float32)
+    states = rng.normal(size=(100, 50, 2))
+    counts = rng.poisson(means * np.exp(states @ planted.T - 0.5 * (planted**2).sum(1)))
+    expected = first_rows.mean_read(means, of_roots)
+    slopes = planted * np.asarray(roots.slope(means) if of_roots else means)[:, None]
+    components, hidden = np.linalg.qr(slopes)[0], rng.random((100, 40)) < first_rows.HIDDEN_SHARE
+    read = np.sqrt(counts) if of_roots else counts
+    rows = first_rows.read_out(components, expected, hidden, states, read, np.ones((100, 50), bool))
+    found = first_rows.as_gains(rows, means, 5000, of_roots)
+    assert np.corrcoef(found.ravel(), planted.ravel())[0, 1] > 0.98
+    assert (found * planted).sum() / (planted**2).sum() == pytest.approx(1, abs=0.1)

@@ -389,7 +389,7 @@ def test_it_learns_a_rotation_and_pays_for_what_it_infers():
         return lfads.init(key, config, facts)[0], made
 
     state = begun(jax.random.key(0))
-    moments, rng = optimizer.init(state), np.random.default_rng(0)
+    moments, rng = jax.jit(optimizer.init)(state), np.random.default_rng(0)
     for step in range(70):
         batch = batch_of(rng.choice(128, batch_trials, replace=False).astype(np.int32))
         state, moments = trained(state, moments, batch, step)

@@ -16,3 +16,11 @@ def test_moments_are_those_of_poisson_counts(rate):
     mean, variance = roots.moments(jnp.full((2, 3), rate, jnp.float32))
     np.testing.assert_allclose(mean, expected, rtol=1e-4)
     np.testing.assert_allclose(variance, rate - expected**2, rtol=6e-3)
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.5, 5.0, 19.0, 21.0, 300.0])
+def test_the_slope_is_what_a_change_of_the_log_rate_changes(rate):
+    around = [
+        np.sqrt(np.arange(2000)) @ scipy.stats.poisson.pmf(np.arange(2000), rate * np.exp(d)) for d in (0.01, -0.01)
+    ]
+    assert float(roots.slope(rate)) == pytest.approx((around[0] - around[1]) / 0.02, rel=2e-3)

@@ -1,5 +1,6 @@
 """The estimate is above what XLA allots, and bounds the trials of a pass."""
 
+import dataclasses
 import functools
 
 import jax
@@ -22,14 +23,8 @@ SIZES = dict(read_in_width=16, width=32, num_layers=2, num_heads=2, mlp_width=64
 PLAIN, RICH = ndt_config(**SIZES, positions="learned"), linear_config(**SIZES, positions="learned")
 
 
-@pytest.mark.parametrize(
-    ("all_observed", "num_patterns"),
-    [(True, None), (False, None), (False, 2)],
-    ids=["whole", "in part", "two patterns"],
-)
-@pytest.mark.parametrize("config", [PLAIN, RICH], ids=["ndt", "ndt_linear"])
-def test_the_estimate_bounds_what_a_compiled_pass_allots(config, all_observed, num_patterns):
-    num_bins, num_units, num_trials = 40, 128, 32
+def allotted_by(config, num_bins, num_units, num_trials, all_observed=True, num_patterns=None):
+    """Bytes that XLA allots for a pass, with its counts."""
     counts = np.ones((3, num_bins, num_units), np.uint8)
     session = from_counts(counts, bin_size_s=0.02, session_id="rat", split=[0, 1, 2])
     source = spikes.open_source([session], configs_for_tests.batching_config(trials_per_batch=1), 0)
@@ -44,11 +39,27 @@ def test_the_estimate_bounds_what_a_compiled_pass_allots(config, all_observed, n
     recipe = predictor.Recipe(model_of(config), objective_of(mtm_config()))
     trained = (*state.abstract_weights(recipe.model, source.facts), {})
     outputs = functools.partial(predictor._outputs, recipe=recipe, wanted="natural", num_samples=1)
-    compiled = jax.jit(outputs).lower(trained, batch, query, None).compile()
-    found = compiled.memory_analysis()
-    allotted = found.temp_size_in_bytes + found.output_size_in_bytes + batch.trials["counts"].nbytes
-    estimate = num_trials * bytes_per_trial(config, num_bins, num_units, all_observed, num_patterns)
+    found = jax.jit(outputs).lower(trained, batch, query, None).compile().memory_analysis()
+    return found.temp_size_in_bytes + found.output_size_in_bytes + batch.trials["counts"].nbytes
+
+
+@pytest.mark.parametrize(
+    ("all_observed", "num_patterns"),
+    [(True, None), (False, None), (False, 2)],
+    ids=["whole", "in part", "two patterns"],
+)
+@pytest.mark.parametrize("config", [PLAIN, RICH], ids=["ndt", "ndt_linear"])
+def test_the_estimate_bounds_what_a_compiled_pass_allots(config, all_observed, num_patterns):
+    allotted = allotted_by(config, 40, 128, 32, all_observed, num_patterns)
+    estimate = 32 * bytes_per_trial(config, 40, 128, all_observed, num_patterns)
     assert allotted <= estimate <= 8 * allotted
+
+
+@pytest.mark.parametrize("num_bins", [256, 300], ids=["weights of bins by bins", "sums"])
+def test_the_estimate_bounds_passes_over_long_trials_of_few_units(num_bins):
+    config = dataclasses.replace(RICH, num_positions=300)
+    allotted = allotted_by(config, num_bins, 16, 4)
+    assert allotted <= 4 * bytes_per_trial(config, num_bins, 16) <= 8 * allotted
 
 
 def test_trials_of_a_pass_follow_from_memory_and_fill_every_device():
