@@ -255,6 +255,13 @@ VERBS = {
         WORKDIR,
         _file("--out", "DIR", required=True),
         _option("--licence", metavar="TEXT", help="of the weights, e.g. CC-BY-4.0"),
+        _option(
+            "--format",
+            dest="file_format",
+            default="neurojax",
+            metavar="neurojax|mtm",
+            help="mtm: the public names of NDT1-stitch (docs/importing.md); default: neurojax",
+        ),
     ),
     "adapt": (
         "Give recordings that a model never saw their rows, without training or with some.",
@@ -273,8 +280,15 @@ VERBS = {
     "doctor": ("Verify a run's checkpoints, files and versions.", WORKDIR),
     "import": (
         "Make a run of public weights.",
-        _option("kind", metavar="KIND", help="gpt2, or llama (Mistral, too)"),
-        _file("path", "PATH", help="a folder with config.json, safetensors and tokenizer.json"),
+        _option(
+            "kind", metavar="KIND", help="gpt2, llama (Mistral, too), or mtm (docs/importing.md)"
+        ),
+        _file(
+            "path",
+            "PATH",
+            help="a folder with config.json, safetensors and tokenizer.json; of mtm a .safetensors "
+            "or .npz file, or its folder",
+        ),
         _file("--out", "DIR", required=True),
     ),
     "scaling": (

@@ -14,28 +14,52 @@ from neurojax.files import (
     remove_leftovers,
     require_writable,
     temporary_folder,
+    write_bytes,
+    write_json,
 )
-from neurojax.finetune import adapters, release, safetensors_file, weights
+from neurojax.finetune import (
+    adapters,
+    public_mtm,
+    public_mtm_config,
+    release,
+    safetensors_file,
+    weights,
+)
 from neurojax.runs.progress import Progress
 from neurojax.train import run_folder
 
+FORMATS = ("neurojax", "mtm")
+_FORMAT_WORDS = """
+## Format
 
-def export(folder: Path, *, out: Path, licence: str | None = None) -> None:
+Weights have the public names of NDT1-stitch. `neurojax import mtm FOLDER --out=DIR` makes a run of
+them; FOLDER in the lines above is then DIR.
+"""
+
+
+def export(
+    folder: Path, *, out: Path, licence: str | None = None, file_format: str = "neurojax"
+) -> None:
     """Writes the files of `finetune.release` into `out`, all at once.
 
     Args:
         folder: workdir of a run.
         out: a new folder, or an earlier export, which is replaced; or a link to such a folder.
         licence: of the weights.
+        file_format: "neurojax", or "mtm": weights under the public names of NDT1-stitch, what
+            `neurojax import mtm` needs beside them, and the card; `out` is a new folder.
 
     Raises:
-        InputError: no run, no sound checkpoint, human data without a stated licence, or `out` holds
-            other files.
+        InputError: no run, no sound checkpoint, human data without a stated licence, `out` holds
+            other files, or a model that the public names are not of.
     """
-    folder, out = Path(folder), _replaceable(Path(out).absolute())
+    require(file_format in FORMATS, f"--format={file_format}; choose from {', '.join(FORMATS)}")
+    folder, out = Path(folder), _replaceable(Path(out).absolute(), file_format)
     require_writable(out.parent, folder=True)
     safetensors_file.library()  # told before anything is computed
     found = adapters.merged(weights.read_run(folder))
+    if file_format == "mtm":
+        _require_ndt1_stitch(found)
     model_card.require_licences(found.entries)
     path = folder / "evaluation.json"
     evaluation = read_json(path) if path.is_file() else None
@@ -48,7 +72,10 @@ def export(folder: Path, *, out: Path, licence: str | None = None) -> None:
     temporary = temporary_folder(out)
     try:
         with held(temporary):
-            release.write(temporary, found, card, licence, measured)
+            if file_format == "mtm":
+                _write_ndt1_stitch(temporary, found, card)
+            else:
+                release.write(temporary, found, card, licence, measured)
             publish_folder(temporary, out)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -59,7 +86,35 @@ def export(folder: Path, *, out: Path, licence: str | None = None) -> None:
     )
 
 
-def _replaceable(out: Path) -> Path:
+def _require_ndt1_stitch(found: weights.Weights) -> None:
+    """Raises InputError for a model that is not the released one, in whatever sizes."""
+    model, members = found.config["model"], found.config.get("members", 1)
+    needed = {"name": "ndt", "positions": "learned", "bin_mask_token": False}
+    other = [
+        f"model.{name}={model.get(name)}" for name in needed if model.get(name) != needed[name]
+    ]
+    other += ["model.embed_width=0"] if not model.get("embed_width") else []
+    other += [f"members={members}"] if members != 1 else []
+    other += [] if found.config["head"]["name"] == "poisson" else ["another head than poisson"]
+    require(
+        not other,
+        f"--format=mtm writes NDT1-stitch, but the run has {', '.join(other)}; train with "
+        "--config=configs/mtm.py:size=paper,preset=faithful, or export without --format",
+    )
+
+
+def _write_ndt1_stitch(folder: Path, found: weights.Weights, card: str) -> None:
+    """Weights under their public names, what they do not say of themselves, and the card."""
+    arrays, rows = public_mtm.published(found.arrays, found.entries)
+    described = public_mtm_config.content_of(
+        found.config["model"]["num_heads"], found.bin_size_s, found.entries, rows
+    )
+    write_bytes(folder / release.WEIGHTS_NAME, safetensors_file.library().save(arrays))
+    write_json(folder / public_mtm_config.NAME, described)
+    write_bytes(folder / release.CARD_NAME, (card + _FORMAT_WORDS).encode())
+
+
+def _replaceable(out: Path, file_format: str) -> Path:
     """`out`, or what it links to; raises InputError unless that is new, empty, or an earlier export
     and no more."""
     if out.is_symlink():
@@ -71,7 +126,9 @@ def _replaceable(out: Path) -> Path:
         f"{out} holds other files than an export; choose a new folder for --out",
     )
     require(
-        not out.is_dir() or not any(out.iterdir()) or release.was_exported(out),
+        not out.is_dir()
+        or not any(out.iterdir())
+        or (file_format == "neurojax" and release.was_exported(out)),
         f"{out} is not empty and no export of neurojax; choose a new folder for --out",
     )
     return out

@@ -26,7 +26,6 @@ from neurojax.finetune import public_configs, safetensors_file
 CONFIG_NAME, WEIGHTS_NAME = "config.json", "model.safetensors"
 INDEX_NAME = "model.safetensors.index.json"
 MAX_CONFIG_BYTES = 16 << 20
-_KINDS = {"F32", "F16", "BF16"}
 
 # Published name, {n} the number of the layer -> (parameter, turned from [outputs, inputs]).
 GPT2 = {
@@ -137,22 +136,8 @@ def _files(folder: Path) -> dict[str, Path]:
 
 
 def _names(path: Path) -> set[str]:
-    with _opened(path) as file:
+    with safetensors_file.opened(path) as file:
         return set(file.keys())
-
-
-def _opened(path: Path):
-    """A mapped safetensors file; its header is judged by the library."""
-    safetensors_file.library()
-    import safetensors
-
-    try:
-        return safetensors.safe_open(path, framework="np")
-    except (OSError, ValueError, safetensors.SafetensorError) as error:
-        told = " ".join(str(error).split())[:200]
-        raise InputError(
-            f"{path} is no sound safetensors file ({told}); use another copy"
-        ) from None
 
 
 def parameters(stored: Stored, family: str, shapes: Mapping[str, tuple[int, ...]]) -> dict:
@@ -174,7 +159,7 @@ def parameters(stored: Stored, family: str, shapes: Mapping[str, tuple[int, ...]
         if target is not None:
             by_file.setdefault(stored.arrays[name], []).append(name)
     for path, names in sorted(by_file.items()):
-        with _opened(path) as file:
+        with safetensors_file.opened(path) as file:
             for name in sorted(names):
                 parameter, layer, turned = targets[name]
                 require(
@@ -221,7 +206,7 @@ def _read(file, path: Path, name: str, shape: tuple[int, ...], turned: bool) -> 
     there, kind = tuple(part.get_shape()), part.get_dtype()
     wanted = shape[::-1] if turned else shape
     require(
-        there == wanted and kind in _KINDS,
+        there == wanted and kind in safetensors_file.KINDS,
         f"{path}: {name!r} is {kind} {there}, expected F32, F16 or BF16 {wanted}; use another copy",
     )
     array = file.get_tensor(name).astype(np.float32)
@@ -234,7 +219,7 @@ def tied_read_out_agrees(stored: Stored, embedding: np.ndarray) -> bool:
     path = stored.arrays.get("lm_head.weight")
     if not stored.model["tied"] or path is None:
         return True
-    with _opened(path) as file:
+    with safetensors_file.opened(path) as file:
         return np.array_equal(file.get_tensor("lm_head.weight").astype(np.float32), embedding)
 
 

@@ -21,6 +21,7 @@ PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
 HERE = ("concepts.md", "choosing_a_protocol.md", "scaling.md", "README.md")
 ELSEWHERE = {  # page -> the test that runs its Python
     "curves.md": "curves_test.py",
+    "importing.md": "importing_test.py",
     "new_system.md": "new_system_test.py",
     "nwb.md": "nwb_test.py",
     "protocols.md": "protocols_test.py",
