@@ -101,13 +101,23 @@ def mix(
         if not scored.any():
             continue
         of_two = on_validation[task][scored], of_stack[task][VALIDATION][scored]
-        losses = [_loss(_mean(*of_two, share), counts[scored]) for share in SHARES]
-        shares[task] = float(SHARES[int(np.argmin(losses))])  # of equals the smallest
-        rates[task] = _mean(on_test[task], of_stack[task][TEST], shares[task])
+        shares[task] = share_of_model(*of_two, counts[scored])
+        rates[task] = mean(on_test[task], of_stack[task][TEST], shares[task])
     return rates, shares
 
 
-def _mean(of_model: np.ndarray, of_stack: np.ndarray, share: float) -> np.ndarray:
+def share_of_model(of_model: np.ndarray, of_stack: np.ndarray, counts: np.ndarray) -> float:
+    """The share whose mixture explains counts best, of equals the smallest.
+
+    Args:
+        of_model, of_stack: float32 [n], expected spikes of the same entries.
+        counts: [n].
+    """
+    losses = [_loss(mean(of_model, of_stack, share), counts) for share in SHARES]
+    return float(SHARES[int(np.argmin(losses))])
+
+
+def mean(of_model: np.ndarray, of_stack: np.ndarray, share: float) -> np.ndarray:
     """Mean of two rates in logs, float32; NaN where either is."""
     ours, theirs = (np.log(np.maximum(one, LEAST_RATE)) for one in (of_model, of_stack))
     return np.exp(np.float32(share) * ours + np.float32(1 - share) * theirs)
