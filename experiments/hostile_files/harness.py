@@ -1,4 +1,4 @@
-"""One bad input against `neurojax convert`: what came of it, and whether anything else was touched.
+"""One bad input against `neurojax convert` or `import`: what came of it, and whether anything else was touched.
 
 A format joins with a module that has `cases() -> list[Case]`; `run.py` lists the modules.
 """
@@ -32,10 +32,11 @@ class Case:
     Attributes:
         format: as the table names it: "npz", "mat v5", ...
         name: unique in its format.
-        kind: KIND of `neurojax convert`.
-        make: writes the input into an empty folder and returns the PATH to convert.
+        kind: KIND of the command.
+        make: writes the input into an empty folder and returns the PATH to give.
         flags: further words of the command line.
         harmless: what it holds is odd but has one meaning, so it may be taken without a word.
+        verb: "convert" (recordings) or "import" (weights).
     """
 
     format: str
@@ -44,15 +45,18 @@ class Case:
     make: Callable[[Path], Path]
     flags: tuple[str, ...] = ()
     harmless: bool = False
+    verb: str = "convert"
 
 
 def judge(case: Case, scratch: Path) -> tuple[str, str]:
-    """Converts the input into a root that holds a good session already.
+    """Converts the input into a root that holds a good session already, or imports it.
 
     Returns:
         outcome and message: "refused" (exit code 2, one line), "counted" (converted; what was odd stands in
         meta.json), "taken" (converted without a word, only where the case is harmless) or "FAILED".
     """
+    if case.verb == "import":
+        return _judge_import(case, scratch)
     root, place = scratch / "root", scratch / "input"
     place.mkdir(parents=True)
     good = scratch / "earlier.npz"
@@ -76,6 +80,24 @@ def judge(case: Case, scratch: Path) -> tuple[str, str]:
     if told:
         return "counted", str(told)
     return ("taken", "") if case.harmless else ("FAILED", "converted without a word")
+
+
+def _judge_import(case: Case, scratch: Path) -> tuple[str, str]:
+    place, out = scratch / "input", scratch / "run"
+    place.mkdir(parents=True)
+    path = case.make(place)
+    before = digests(place)
+    code, text, ended = run_command(["import", case.kind, str(path), f"--out={out}", *case.flags])
+    if ended or code not in (0, 2) or "Traceback" in text:
+        return "FAILED", ended or f"exit code {code}: {text[-600:]}"
+    if list(scratch.rglob(MARK)) or digests(place) != before:
+        return "FAILED", f"{MARK}: code was run, or the input was changed"
+    lines = [line for line in text.splitlines() if line.startswith("neurojax: ")]
+    if code == 0:
+        return ("taken", "") if case.harmless else ("FAILED", "imported without a word")
+    if out.exists() or len(lines) != 1:
+        return "FAILED", f"{len(lines)} lines of error, {out.name} exists: {out.exists()}: {text[-400:]}"
+    return "refused", lines[0]
 
 
 def _fault(root: Path, code: int, text: str, before: dict[str, str], ended: str) -> str:

@@ -1,4 +1,4 @@
-"""Bad recordings of every format against `neurojax convert`: what came of each, counted by format.
+"""Bad recordings and weights against `neurojax convert` and `import`: what came of each, counted by format.
 
     python experiments/hostile_files/run.py [--only=FORMAT,...] [--show]
 
@@ -22,6 +22,8 @@ sys.path.insert(0, str(HERE))
 MODULES = ("npz_cases", "emg_cases", "mat_cases", "hdf5_cases", "folder_cases")
 if importlib.util.find_spec("pynwb"):
     MODULES += ("nwb_cases",)
+if importlib.util.find_spec("safetensors"):
+    MODULES += ("weights_cases",)
 
 from harness import OUTCOMES, judge  # noqa: E402
 

@@ -118,6 +118,11 @@ def _ndt1_stitch(path: Path) -> Made:
         found = public_mtm.looked_at(file)
         length, folder = found.sizes, path if path.is_dir() else None
         told = public_mtm_config.described(folder, found.units, length["S"])
+        require(
+            length["D"] % told.num_heads == 0,
+            f"{weights}: num_heads={told.num_heads} does not divide the width {length['D']}; say "
+            "how many heads there are in config.json beside the weights, and name the folder",
+        )
         config = _config("mtm.py:size=paper,preset=faithful")
         config["model"] |= {
             "read_in_width": length["K"],

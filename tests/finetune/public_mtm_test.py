@@ -268,7 +268,7 @@ def test_all_that_is_not_as_expected_is_told_at_once(case, tmp_path, capsys):
 
 CONFIGS = {
     "num_heads=3 ": (CONFIG | {"num_heads": 0}, "num_heads=0"),
-    "heads": (CONFIG | {"num_heads": 3}, "not a multiple of model.num_heads=3"),
+    "heads": (CONFIG | {"num_heads": 3}, "num_heads=3 does not divide the width 8"),
     "bins": (CONFIG | {"bin_size_s": 20}, "bin"),
     "an export of ours": (CONFIG | {"format": "neurojax"}, "has ['format'], expected no other entries"),
     "units": ({"sessions": [{"session_id": "mouse", "num_units": 6}]}, "one read-in each for 5, 7 units"),
