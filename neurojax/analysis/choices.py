@@ -101,6 +101,28 @@ def estimate(
     return Estimate(mean, *bootstrap.interval(draws, mean))
 
 
+def share(right: np.ndarray, group: np.ndarray, *, num_boot: int, seed: int) -> Estimate:
+    """Share of right answers, with an interval between 0 and 1.
+
+    Args:
+        right: bool [n].
+        group: [n], what an answer belongs to, as of `estimate`.
+        num_boot, seed: as of `estimate`.
+
+    Returns:
+        as of `estimate`; where all answers are alike no resample differs, and the interval is
+        Wilson's for as many answers as there are groups.
+    """
+    right = np.asarray(right, bool)
+    found = estimate(right, [group], num_boot=num_boot, seed=seed)
+    if right.any() and not right.all():
+        low, high = np.clip(found.ci95, 0, 1).tolist()
+        return found._replace(ci95=(low, high))
+    number = len(np.unique(group))
+    ends = stats.binomtest(number if right.all() else 0, number).proportion_ci(method="wilson")
+    return found._replace(ci95=(float(ends.low), float(ends.high)))
+
+
 def share_by_group(values: np.ndarray, group: np.ndarray) -> dict[str, tuple[float, int]]:
     """(mean, number) of the answers of each group, by its name; groups in order."""
     values, group = np.asarray(values, np.float64), np.asarray(group)

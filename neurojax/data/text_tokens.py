@@ -16,7 +16,7 @@ from neurojax.errors import InputError, require
 FILE_NAME = "tokenizer.json"
 WORDS_FORMAT = "neurojax words"
 MAX_BYTES = 64 << 20
-MAX_WORDS = 1 << 20
+MAX_WORDS = MAX_TOKENS = 1 << 20
 END = 0  # of our own tokenizer: stands between documents
 _FIRST_BYTE, _FIRST_WORD = 1, 257
 _PIECE = re.compile(r" ?[^\s.,;:()]+| ?[.,;:()]|\s", re.DOTALL)
@@ -27,7 +27,7 @@ class Tokenizer(NamedTuple):
     """Attributes:
     encode: text -> list of token ids, without one for beginning or end.
     decode: token ids -> text.
-    num_tokens: V.
+    num_tokens: V, above every token id.
     end_token: id of the token between documents.
     content: bytes of its file.
     """
@@ -39,19 +39,22 @@ class Tokenizer(NamedTuple):
     content: bytes
 
 
-def of_words(words: Sequence[str]) -> Tokenizer:
+def of_words(words: Sequence[str], where: str = "a tokenizer") -> Tokenizer:
     """A tokenizer of whole words, each with the blank before it; other pieces are their bytes.
 
     Args:
         words: without blanks; the id of each follows from its place.
+        where: they stand, for messages.
 
     Raises:
-        InputError: a word twice, or one with a blank.
+        InputError: a word twice, one with a blank, or half a character.
     """
     words = list(words)
     require(
-        len(set(words)) == len(words) and all(w and not re.search(r"\s", w) for w in words),
-        "the words of a tokenizer hold one twice or one with a blank; expected different words",
+        len(set(words)) == len(words)
+        and all(w and not re.search(r"\s", w) and _whole(w) == w for w in words),
+        f"the words of {where} hold one twice, one with a blank or half a character; expected "
+        "different words",
     )
     number = {f" {word}": _FIRST_WORD + place for place, word in enumerate(words)}
 
@@ -118,7 +121,7 @@ def of_content(content: bytes, where: str) -> Tokenizer:
             sound and all(isinstance(word, str) and len(word) < 1000 for word in words),
             f"{where} holds no list of words; use another copy",
         )
-        return of_words(words)
+        return of_words(words, where)
     return _byte_pairs(content, known, where)
 
 
@@ -135,21 +138,43 @@ def _byte_pairs(content: bytes, known: Any, where: str) -> Tokenizer:
         raise InputError(
             f'{where} needs the package tokenizers: pip install "neurojax[text]"'
         ) from None
-    try:
-        found = tokenizers.Tokenizer.from_str(content.decode())
-    except Exception as error:  # the library raises plain Exceptions
-        told = " ".join(str(error).split())[:200]
-        raise InputError(f"{where} is no tokenizer ({told}); use another copy") from None
+    found = _judged(lambda: tokenizers.Tokenizer.from_str(content.decode()), where)
     found.no_truncation()
     found.no_padding()
+    if getattr(found.model, "dropout", None):
+        found.model.dropout = None  # pairs left out at random: for training; a score has one value
     ends = [number for name in END_NAMES if (number := found.token_to_id(name)) is not None]
     require(
         ends, f"{where} has none of the tokens {', '.join(END_NAMES)}; expected one between texts"
     )
+    # Not how many there are: numbers may have gaps, and each of them has to be a row of the model.
+    largest = max(found.get_vocab(with_added_tokens=True).values())
+    require(
+        largest < MAX_TOKENS,
+        f"{where} has a token of number {largest:,}; expected numbers below {MAX_TOKENS:,}",
+    )
     return Tokenizer(
-        lambda text: found.encode(text, add_special_tokens=False).ids,
+        lambda text: _judged(
+            lambda: found.encode(_whole(text), add_special_tokens=False).ids, where
+        ),
         lambda tokens: found.decode(list(tokens), skip_special_tokens=True),
-        found.get_vocab_size(with_added_tokens=True),
+        largest + 1,
         ends[0],
         content,
     )
+
+
+def _whole(text: str) -> str:
+    """A text whose halves of surrogate pairs, which are no characters, are question marks."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _judged(call: Callable[[], Any], where: str) -> Any:
+    """What the package `tokenizers` makes of a file; InputError where the file makes it fail."""
+    try:
+        return call()
+    except (KeyboardInterrupt, SystemExit, MemoryError):
+        raise
+    except BaseException as error:  # plain Exceptions, and panics, which are none
+        told = " ".join(str(error).split())[:200]
+        raise InputError(f"{where} is no sound tokenizer ({told}); use another copy") from None

@@ -50,7 +50,7 @@ def questions_block(
     items = [_item(one, own) for one, own in zip(questions, scores, strict=True)]
     right = np.array([item["right"] for item in items])
     boot = {"num_boot": settings["num_boot"], "seed": seed}
-    found = choices.estimate(right, [np.arange(len(right))], **boot)
+    found = choices.share(right, np.arange(len(right)), **boot)
     block = {
         "num_questions": len(items),
         "chance": float(np.mean([np.mean(one.true) for one in questions])),

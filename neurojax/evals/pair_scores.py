@@ -46,10 +46,12 @@ def pairs_block(
     label = np.array([pair.label for pair in pairs if pair.label is not None])
     known, nats = perplexity[labelled], np.array([[one.nats for one in both] for both in scores])
     right = choices.is_right(known, label)
-    item = np.flatnonzero(labelled)
-    found = choices.estimate(right, [item], num_boot=settings["num_boot"], seed=seed)
+    texts = ["\0".join(sorted(pair.texts)) for pair in pairs if pair.label is not None]
+    distinct, item = np.unique(texts, return_inverse=True)  # a repeated pair is no second witness
+    found = choices.share(right, item, num_boot=settings["num_boot"], seed=seed)
     block |= {"accuracy": found.value, "accuracy_se": found.se, "accuracy_ci95": list(found.ci95)}
     block["num_ties"] = int((choices.certainty(known) == 0).sum())
+    block["num_repeated"] = len(texts) - len(distinct)
     block["accuracy_by_unit"] = {
         name: float(
             choices.is_right(

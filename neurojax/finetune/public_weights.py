@@ -136,8 +136,7 @@ def _files(folder: Path) -> dict[str, Path]:
 
 
 def _names(path: Path) -> set[str]:
-    with safetensors_file.opened(path) as file:
-        return set(file.keys())
+    return set(safetensors_file.entries(path, safetensors_file.ALL_KINDS, "arrays of numbers"))
 
 
 def parameters(stored: Stored, family: str, shapes: Mapping[str, tuple[int, ...]]) -> dict:

@@ -59,6 +59,12 @@ def _of_pairs(pairs: Mapping[str, Any]) -> list[tuple[str, str]]:
             f"{pairs['accuracy']:.3f} ({low:.3f} to {high:.3f}), chance 0.5",
         )
     ]
+    for name, words in (
+        ("num_ties", "both texts as likely, counted as wrong"),
+        ("num_repeated", "pairs that stand there once more, counted each time"),
+    ):
+        if pairs.get(name):
+            listed.append((words, f"{pairs[name]:,}"))
     if best := pairs.get("best_reader"):
         words = f"{best['accuracy']:.3f} on these, {best['expected_accuracy']:.3f} expected"
         listed += [
@@ -84,8 +90,14 @@ def terminal_table(evaluation: Mapping[str, Any]) -> str:
     """Scores of a record, a line each."""
     listed = rows(evaluation)
     width = max(len(name) for name, _ in listed)
-    about = "in brackets: 95 % interval over pairs (bootstrap)"
+    about = f"in brackets: {_intervals(evaluation)}"
     return "\n".join([*(f"{name:{width}}  {value}" for name, value in listed), about])
+
+
+def _intervals(evaluation: Mapping[str, Any]) -> str:
+    return (
+        f"95 % interval over {'questions' if evaluation.get('questions') else 'pairs'} (bootstrap)"
+    )
 
 
 def compared(records: Mapping[str, Mapping[str, Any]]) -> tuple[list[list[str]], list[str]]:
@@ -135,7 +147,7 @@ def write(
     subfields = [(name, f"{one['accuracy']:.3f}", one["num_items"]) for name, one in groups.items()]
     table = page.table(["group", "right choices", "pairs"], subfields)
     blocks = [
-        page.table(["", ""], rows(evaluation), caption="95 % intervals over pairs (bootstrap)"),
+        page.table(["", ""], rows(evaluation), caption=f"in brackets: {_intervals(evaluation)}"),
         page.paragraph(CAUTION, soft=True),
     ]
     more = [page.folded("Groups", table)] if subfields else []

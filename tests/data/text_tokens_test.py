@@ -84,5 +84,35 @@ def test_byte_pairs_of_a_tokenizer_json(tmp_path):
     assert found.end_token == 0 and found.num_tokens <= 300
     with pytest.raises(InputError, match="none of the tokens"):
         text_tokens.of_content(byte_pairs().replace(b"<|endoftext|>", b"<|other|>"), "here")
-    with pytest.raises(InputError, match="is no tokenizer"):
+    with pytest.raises(InputError, match="is no sound tokenizer"):
         text_tokens.of_content(byte_pairs().replace(b'"ByteLevel"', b'"Bite"'), "here")
+
+
+def refused_or_encoded(content, text):
+    """Tokens of a text by a damaged tokenizer.json; InputError where it is no sound one."""
+    return text_tokens.of_content(json.dumps(content).encode(), "here").encode(text)
+
+
+def test_a_tokenizer_json_that_harms_is_refused_and_what_is_random_in_it_is_left_out():
+    whole = json.loads(byte_pairs())
+    # Numbers with gaps: each has to be below the number of tokens, or an array is read beside its end.
+    vocabulary = whole["model"]["vocab"]
+    gaps = whole | {"model": whole["model"] | {"vocab": vocabulary | {"zz": 1000}}}
+    assert text_tokens.of_content(json.dumps(gaps).encode(), "here").num_tokens == 1001
+    gaps["model"]["vocab"] = vocabulary | {"zz": 2**31}
+    with pytest.raises(InputError, match="here has a token of number 2,147,483,648"):
+        refused_or_encoded(gaps, "a")
+    # What the package panics at is no Exception.
+    hangs = {"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated", "invert": False}
+    with pytest.raises(InputError, match="here is no sound tokenizer"):
+        refused_or_encoded(whole | {"pre_tokenizer": hangs}, "a" * 26 + "b")
+    random = whole | {"model": whole["model"] | {"dropout": 0.5}}
+    expected = text_tokens.of_content(byte_pairs(), "here").encode("dopamine lowers firing")
+    assert all(refused_or_encoded(random, "dopamine lowers firing") == expected for _ in range(9))
+
+
+def test_half_a_character_is_a_question_mark_for_byte_pairs_and_no_word():
+    found = text_tokens.of_content(byte_pairs(), "here")
+    assert found.encode("a \ud800 b") == found.encode("a ? b")
+    with pytest.raises(InputError, match="the words of here hold one twice, one with a blank or half a character"):
+        text_tokens.of_content(rb'{"format": "neurojax words", "words": ["\ud800"]}', "here")

@@ -11,6 +11,7 @@ from neurojax.errors import InputError
 from neurojax.evals import brainbench, pair_scores
 from neurojax.evals.text_scores import TextScore
 from neurojax.main import main
+from neurojax.report import text_report
 from tests.configs_test import CONFIGS
 
 SETTINGS = {
@@ -36,6 +37,22 @@ def test_the_block_by_hand():
     assert block["calibration"]["mean_probability"] == pytest.approx(given)
     assert "best_reader" not in block
     json.dumps(block, allow_nan=False)
+
+
+def test_a_repeated_pair_is_no_second_witness_and_an_interval_stays_a_share():
+    pairs = [TextPair(("a", "b"), 0), TextPair(("b", "a"), 1), TextPair(("c", "d"), 0), TextPair(("e", "e"), 0)]
+    scores = [(score(10.0), score(20.0)), (score(20.0), score(10.0)), (score(30.0), score(20.0))]
+    scores.append((score(10.0), score(10.0)))
+    block = pair_scores.pairs_block(pairs, scores, [], SETTINGS, 0)
+    assert (block["accuracy"], block["num_ties"], block["num_repeated"]) == (0.5, 1, 1)
+    told = dict(text_report.rows({"pairs": block}))
+    assert told["both texts as likely, counted as wrong"] == "1"
+    assert told["pairs that stand there once more, counted each time"] == "1"
+    low, high = block["accuracy_ci95"]
+    assert 0 <= low < 0.5 < high <= 1
+    # Two right answers to one pair: not certainty, but what one pair can say (Wilson).
+    alike = pair_scores.pairs_block(pairs[:2], scores[:2], [], SETTINGS, 0)
+    assert alike["accuracy"] == 1 and alike["accuracy_ci95"] == [pytest.approx(1 / (1 + 1.959964**2)), 1.0]
 
 
 def test_a_longer_text_is_not_less_likely_for_its_length():

@@ -156,6 +156,21 @@ def test_hostile_headers_are_refused_in_one_line(checkpoint, family, header, tmp
     assert "no sound safetensors" in told and told.count("\n") == 1
 
 
+@pytest.mark.parametrize("family", ["gpt2"])
+def test_a_name_that_stands_twice_is_refused(checkpoint, family, tmp_path, tokens_of_96, capsys):
+    """Readers differ in which of the two they take."""
+    path = checkpoint / "model.safetensors"
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = content[8 : 8 + length].rstrip()
+    name = next(name for name in json.loads(header) if name != "__metadata__")
+    again = header[:-1] + f', "{name}": {json.dumps(json.loads(header)[name])}}}'.encode()
+    path.write_bytes(len(again).to_bytes(8, "little") + again + content[8 + length :])
+    assert main(["import", family, str(checkpoint), f"--out={tmp_path / 'run'}"]) == 2
+    told = capsys.readouterr().err
+    assert f"holds '{name}' twice" in told and told.count("\n") == 1
+
+
 @pytest.mark.parametrize("family", ["llama"])
 @pytest.mark.parametrize("file", ["../model.safetensors", "/etc/passwd", "gone.safetensors", 3])
 def test_an_index_leads_to_no_other_folder(checkpoint, family, file, tmp_path, tokens_of_96, capsys):

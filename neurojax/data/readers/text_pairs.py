@@ -3,7 +3,8 @@ label.
 
 CSV      columns original_abstract and incorrect_abstract; journal_section and doi where they are
 JSONL    {"texts": ["...", "..."], "label": 0 or 1, "group": "..." (optional)} a line
-A line without a label is a question: which of the two does a model expect?
+A line without a label is a question: which of the two does a model expect? Two equal texts are a
+tie, which is a wrong choice.
 """
 
 import csv
@@ -15,7 +16,7 @@ from neurojax.data.readers import json_lines
 from neurojax.errors import InputError, require
 
 MAX_CHARACTERS = 1_000_000  # of one text
-TRUE, FALSE = "original_abstract", "incorrect_abstract"
+TRUE, FALSE, GROUP = "original_abstract", "incorrect_abstract", "journal_section"
 
 
 class TextPair(NamedTuple):
@@ -58,8 +59,9 @@ def read(path: Path | str) -> Pairs:
     """Pairs of a .csv or .jsonl file.
 
     Raises:
-        InputError: no such file, another kind, too large, not UTF-8, a missing column, a label
-            that is neither 0 nor 1, two equal texts, or no pair.
+        InputError: no such file, another kind, too large, not UTF-8, a missing column or one that
+            stands twice, a row with more or fewer cells than columns, a label that is neither 0
+            nor 1, a text that is empty or holds a zero byte, or no pair.
     """
     path = Path(path)
     require(
@@ -80,7 +82,7 @@ def _check(pair: TextPair, where: str) -> None:
             0 < len(text.strip()) and len(text) <= MAX_CHARACTERS,
             f"{where} has a text of {len(text):,} characters; expected 1 to {MAX_CHARACTERS:,}",
         )
-    require(pair.texts[0] != pair.texts[1], f"{where} has two equal texts; expected two versions")
+        require("\0" not in text, f"{where} has a zero byte; expected plain text")
 
 
 def _of_csv(text: str, path: Path) -> list[TextPair]:
@@ -94,18 +96,25 @@ def _of_csv(text: str, path: Path) -> list[TextPair]:
         raise InputError(f"{path} is no sound CSV ({error}); save it again") from None
     finally:
         csv.field_size_limit(before)
-    missing = sorted({TRUE, FALSE} - set(reader.fieldnames or ()))
+    names = list(reader.fieldnames or ())
+    missing = sorted({TRUE, FALSE} - set(names))
     require(not missing, f"{path} has no column {missing[:1]}; expected {TRUE} and {FALSE}")
+    twice = [name for name in (TRUE, FALSE, GROUP) if names.count(name) > 1]
+    require(not twice, f"{path} names the column {twice[:1]} twice; rename one")
     found = []
     for number, row in enumerate(rows):
-        versions = (row[TRUE], row[FALSE])
+        # Cells in excess lie under None, those that lack are None: a comma is no separator, or the
+        # file ends early, and texts may not be those of their columns. Editors leave empty ones.
+        excess = row.pop(None, [])
         require(
-            all(isinstance(one, str) for one in versions),
-            f"{path}, pair {number}: a row is cut short; save the file again",
+            not any(excess) and all(isinstance(cell, str) for cell in row.values()),
+            f"{path}, pair {number}: a row of more or fewer cells than the {len(names)} columns; "
+            "quote texts with commas, or save the file again",
         )
+        versions = (row[TRUE], row[FALSE])
         label = number % 2
         texts = versions if label == 0 else versions[::-1]
-        found.append(TextPair(texts, label, str(row.get("journal_section") or "")))
+        found.append(TextPair(texts, label, row.get(GROUP, "")))
     return found
 
 

@@ -31,7 +31,6 @@ from neurojax.files import (
 
 INDEX_NAME, SCHEMA, KIND = "corpus.json", 1, "text"
 NO_TEXT = "the corpus holds no text; expected documents"
-MAX_TOKENS = 1 << 20  # of a vocabulary
 SHARD_TOKENS = 1 << 24
 Shard = tuple[np.ndarray, np.ndarray, np.ndarray]  # tokens, length and split of documents
 

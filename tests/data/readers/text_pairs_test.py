@@ -20,6 +20,12 @@ def test_the_place_of_the_true_text_alternates_in_a_csv(tmp_path):
     assert found.sessions == () and found.contents == "2 pairs of texts"
 
 
+def test_two_equal_texts_are_a_tie_and_empty_cells_at_the_end_are_none(tmp_path):
+    path = tmp_path / "pairs.csv"
+    path.write_text(HEAD + "x,Systems,same,same,,\n")
+    assert text_pairs.read(path).pairs == (text_pairs.TextPair(("same", "same"), 0, "Systems"),)
+
+
 def test_json_lines_with_and_without_a_label(tmp_path):
     path = tmp_path / "pairs.jsonl"
     path.write_text('{"texts": ["a", "b"], "label": 1, "group": "g"}\n\n{"texts": ["c", "d"]}\n')
@@ -36,10 +42,13 @@ def test_json_lines_with_and_without_a_label(tmp_path):
         ("p.csv", b"", "no column"),
         ("p.csv", b"original_abstract,other\na,b\n", "no column"),
         ("p.csv", HEAD.encode(), "no pair"),
-        ("p.csv", HEAD.encode() + b"x,y,only\n", "cut short"),
-        ("p.csv", HEAD.encode() + b"x,y,same,same\n", "two equal texts"),
+        ("p.csv", HEAD.encode() + b"x,y,only\n", "more or fewer cells"),
+        ("p.csv", HEAD.encode() + b"x,y,up, and down,b\n", "more or fewer cells"),
+        ("p.csv", b"original_abstract,incorrect_abstract,doi\na,b,c\nd,e cut sho", "more or fewer cells"),
+        ("p.csv", b"original_abstract,incorrect_abstract,incorrect_abstract\na,b,c\n", "twice"),
         ("p.csv", HEAD.encode() + b"x,y, ,b\n", "a text of"),
-        ("p.csv", HEAD.encode() + b'x,y,"open,b\n', "no sound CSV|cut short"),
+        ("p.csv", HEAD.encode() + b"x,y,a\0,b\n", "zero byte"),
+        ("p.csv", HEAD.encode() + b'x,y,"open,b\n', "no sound CSV|more or fewer"),
         ("p.csv", b"\xff\xfe\x00", "not UTF-8"),
         ("p.jsonl", b"[[[[", "no JSON"),
         ("p.jsonl", b'{"texts": ["a"]}', "no two texts"),
