@@ -110,42 +110,47 @@ def forecasts(curve) -> list[tuple[float, float, scaling.Forecast]]:
 
 
 def draw(results: dict, task: str) -> bytes | None:
-    """A row a population, a panel a share of the new animal's trials: gains over the stack against animals."""
+    """A panel a population and share of the new animal's trials: gains over the stack against animals."""
     found = scores_of(results, task)
     known = [one for one in POPULATIONS if any(key[0] == one for key in found)]
-    fractions = sorted({key[1] for key in found})
-    if not known:
+    shown = [(one, fraction) for one in known for fraction in sorted({key[1] for key in found if key[0] == one})]
+    if not shown:
         return None
-    figure, panels = style.new_figure(3.4 * len(fractions) + 0.6, 2.5 * len(known), len(known), len(fractions))
-    for line, population in zip(panels, known, strict=True):
-        for panel, fraction in zip(line, fractions, strict=True):
-            bar = found.get((population, fraction, STACK, 0))
-            alone = intervals.t_interval(differences(found.get((population, fraction, ALONE, 0)), bar))
-            if alone is None:
-                panel.axis("off")
-                continue
-            panel.axhspan(*alone.ci95, color=style.PALE, alpha=0.6, linewidth=0)
-            panel.axhline(alone.mean, color=COLOURS[ALONE], linewidth=1.2, label="alone")
-            panel.axhline(0, color=style.BLACK, linewidth=0.8, label="stack")
-            for arm in (FROZEN, FULL):
-                sizes = sorted(key[3] for key in found if key[:3] == (population, fraction, arm))
-                gains = [intervals.t_interval(differences(found[population, fraction, arm, n], bar)) for n in sizes]
-                shown = [(n, one) for n, one in zip(sizes, gains, strict=True) if one is not None]
-                if shown:
-                    places = [n * (0.96 if arm == FROZEN else 1.04) for n, _ in shown]
-                    half = [one.ci95[1] - one.mean for _, one in shown]
-                    means = [one.mean for _, one in shown]
-                    panel.errorbar(places, means, half, fmt="o-", ms=4, capsize=2, color=COLOURS[arm], label=arm)
-            panel.set_xscale("log")
-            ticks = sorted({key[3] for key in found if key[:2] == (population, fraction) and key[3]})
-            panel.set_xticks(ticks, [str(n) for n in ticks])
-            panel.minorticks_off()
-            words = f"{POPULATIONS[population]}\n{fraction:.0%} of the new animal's trials"
-            style.finish(panel, "animals of the pretraining", "bits/spike over the stack", words)
+    num_rows = -(-len(shown) // 3)
+    figure, panels = style.new_figure(10.8, 2.8 * num_rows + 0.4, num_rows, min(3, len(shown)))
+    for panel in panels.flat[len(shown) :]:
+        panel.axis("off")
+    for panel, (population, fraction) in zip(panels.flat, shown, strict=False):
+        draw_panel(panel, found, population, fraction)
+        words = f"{POPULATIONS[population]}\n{fraction:.0%} of the new animal's trials"
+        style.finish(panel, "animals of the pretraining", "bits/spike over the stack", words)
     panels[0, 0].legend(fontsize=7)
     title = f"{TASK_LABELS[task]}\nbars and band: 95 % intervals over new animals"
     figure.suptitle(title, fontsize=9)
     return style.png_bytes(figure)
+
+
+def draw_panel(panel, found: dict[tuple, Scores], population: tuple, fraction: float) -> None:
+    """Gains over the stack of a new animal alone, as a band, and of either arm after so many others."""
+    bar = found.get((population, fraction, STACK, 0))
+    alone = intervals.t_interval(differences(found.get((population, fraction, ALONE, 0)), bar))
+    panel.axhline(0, color=style.BLACK, linewidth=0.8, label="stack")
+    if alone is not None:
+        panel.axhspan(*alone.ci95, color=style.PALE, alpha=0.6, linewidth=0)
+        panel.axhline(alone.mean, color=COLOURS[ALONE], linewidth=1.2, label="alone")
+    for arm in (FROZEN, FULL):
+        sizes = sorted(key[3] for key in found if key[:3] == (population, fraction, arm))
+        gains = [intervals.t_interval(differences(found[population, fraction, arm, n], bar)) for n in sizes]
+        over = [(n, one) for n, one in zip(sizes, gains, strict=True) if one is not None]
+        if over:
+            places = [n * (0.96 if arm == FROZEN else 1.04) for n, _ in over]
+            half = [one.ci95[1] - one.mean for _, one in over]
+            means = [one.mean for _, one in over]
+            panel.errorbar(places, means, half, fmt="o-", ms=4, capsize=2, color=COLOURS[arm], label=arm)
+    panel.set_xscale("log")
+    ticks = sorted({key[3] for key in found if key[:2] == (population, fraction) and key[3]})
+    panel.set_xticks(ticks, [str(n) for n in ticks])
+    panel.minorticks_off()
 
 
 if __name__ == "__main__":
@@ -167,7 +172,7 @@ if __name__ == "__main__":
     with style.context():
         if picture := draw(results, "co_smoothing"):
             write_bytes(HERE / "sharing.png", picture)
-        curve = curve_of(results, ("mice", None), 0.1, FROZEN, "co_smoothing")
+        curve = curve_of(results, ("mice", None), 1.0, FULL, "co_smoothing")
         if curve is not None and len(np.unique(curve.sizes)) >= 4:
             found = scaling.candidates(curve, ("log_linear",))
             sizes = np.geomspace(1, 10 * curve.sizes.max(), 40).tolist()
