@@ -1,15 +1,23 @@
 """Heads: from a model's natural parameters and a target to nats, and to the target's mean.
 
-A head is chosen by name in `config.head`. It knows nothing of what was hidden or asked.
+A head is chosen by name in `config.head`. It knows nothing of what was hidden or asked. Parameters
+that belong to units and not to entries, such as a dispersion, are rows of tables: `Head.rows` names
+them, `train.head_rows` puts them beside what a model says.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from neurojax.count_likelihoods import (
+    LIKELIHOODS,
+    CountLikelihood,
+    Row,
+    log_of_mean_rate,
+)
 from neurojax.errors import InputError
 from neurojax.scores import unit_sums
 
@@ -24,6 +32,10 @@ class Head(NamedTuple):
     sums: (natural parameters, target, asked bool, mean of each unit [G, N] or None) -> a tree of
         sums over the entries asked for; runs on the device.
     scores: list of such sums of several batches, on the host -> score name -> value.
+    log_mean: natural parameters -> log of the expected spikes per bin; of what is no count, the
+        natural parameters.
+    rows: table -> parameters of units or sessions; where there are some, natural parameters are a
+        `count_likelihoods.Natural`, the drive of every entry and these rows.
     """
 
     nll: Callable[[jax.Array, jax.Array], jax.Array]
@@ -32,6 +44,8 @@ class Head(NamedTuple):
     averaged: Callable[[jax.Array], jax.Array]
     sums: Callable[..., Any]
     scores: Callable[[Sequence[Any]], dict[str, float]]
+    log_mean: Callable[[Any], jax.Array]
+    rows: Mapping[str, Row]
 
 
 def poisson_nll(log_rates: jax.Array, counts: jax.Array) -> jax.Array:
@@ -123,29 +137,68 @@ def _mean_of_models(natural: jax.Array) -> jax.Array:
     return natural.mean(0)
 
 
-def _log_of_mean_rate(log_rates: jax.Array) -> jax.Array:
-    return jax.nn.logsumexp(log_rates, axis=0) - jnp.log(len(log_rates))
+def _identity(natural: jax.Array) -> jax.Array:
+    return natural
 
 
-def _identity(mean: jax.Array) -> jax.Array:
-    return mean
+def _count_head(likelihood: CountLikelihood) -> Head:
+    """The head of a likelihood of counts: the scores of Poisson's for its mean, and its own
+    nats per entry."""
+
+    def sums(natural, counts, asked, null_rates):
+        nats = jnp.where(asked, likelihood.nll(natural, counts), 0.0).sum()
+        of_mean = _spike_sums(likelihood.log_mean(natural), counts, asked, null_rates)
+        return of_mean, (asked.sum(), nats)
+
+    def scores(parts) -> dict[str, float]:
+        of_mean, own = zip(*parts, strict=True)
+        number, nats = (float(np.sum(values)) for values in zip(*own, strict=True))
+        return _spike_scores(of_mean) | ({"nats": nats / number} if number else {})
+
+    return Head(
+        nll=likelihood.nll,
+        mean=lambda natural: jnp.exp(likelihood.log_mean(natural)),
+        joined=lambda natural: jax.tree.map(_mean_of_models, natural),
+        averaged=likelihood.averaged,
+        sums=sums,
+        scores=scores,
+        log_mean=likelihood.log_mean,
+        rows=likelihood.rows,
+    )
 
 
 HEADS = {
     "poisson": Head(
-        poisson_nll, jnp.exp, _mean_of_models, _log_of_mean_rate, _spike_sums, _spike_scores
+        nll=poisson_nll,
+        mean=jnp.exp,
+        joined=_mean_of_models,
+        averaged=log_of_mean_rate,
+        sums=_spike_sums,
+        scores=_spike_scores,
+        log_mean=_identity,
+        rows={},
     ),
     "categorical": Head(
-        categorical_nll,
-        jax.nn.softmax,
-        _log_of_mean_probability,
-        _log_of_mean_probability,
-        _class_sums,
-        _class_scores,
+        nll=categorical_nll,
+        mean=jax.nn.softmax,
+        joined=_log_of_mean_probability,
+        averaged=_log_of_mean_probability,
+        sums=_class_sums,
+        scores=_class_scores,
+        log_mean=_identity,
+        rows={},
     ),
     "gaussian": Head(
-        gaussian_nll, _identity, _mean_of_models, _mean_of_models, _value_sums, _value_scores
+        nll=gaussian_nll,
+        mean=_identity,
+        joined=_mean_of_models,
+        averaged=_mean_of_models,
+        sums=_value_sums,
+        scores=_value_scores,
+        log_mean=_identity,
+        rows={},
     ),
+    **{name: _count_head(likelihood) for name, likelihood in LIKELIHOODS.items()},
 }
 
 

@@ -17,7 +17,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 BASE = ("errors", "files", "ranges")
 RECORD = (*BASE, "data.session", "data.observed", "data.binning")
 WORDS = ("batch", "facts", "schemes", "by_name")  # what data, models, objectives and training say to each other
-LEARNED = (*WORDS, "heads", "models", "objectives")
+LEARNED = (*WORDS, "count_likelihoods", "heads", "models", "objectives")
 STEP = (*RECORD, *LEARNED, "scores", "data", "runs", "train", "-train.loop", "-train.plan", "-train.run")
 SCORED = (*RECORD, "data", "scores")
 ASKED = ("batch", "schemes", "objectives.interface")  # how a predictor is asked
@@ -33,7 +33,8 @@ MAY_IMPORT = {
     "schemes": ("errors",),
     "by_name": ("errors",),
     "scores": (*RECORD, "scores"),
-    "heads": ("errors", "scores"),
+    "count_likelihoods": (),
+    "heads": ("errors", "scores", "count_likelihoods"),
     "analysis": ("errors", "scores", "analysis"),  # numbers to numbers
     "models": ("errors", "ranges", *WORDS, "models"),  # no loss, no file
     "models.first_rows": ("data.session", "facts", "models.roots"),  # reads training trials, on the host

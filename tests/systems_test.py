@@ -240,7 +240,7 @@ def test_samples_need_a_key():
         forward.outputs((), None, None, settings.predicting(config_of("mtm")), num_samples=3)
 
 
-def test_spikes_are_scored_under_a_poisson_head_alone():
+def test_spikes_are_scored_under_a_head_of_counts_alone():
     declared = config_of("mtm") | {"head": {"name": "gaussian"}}
     predictor = types.SimpleNamespace(recipe=settings.predicting(declared))
     with pytest.raises(InputError, match="head.name=gaussian: bits per spike need head.name=poisson"):

@@ -34,6 +34,7 @@ from neurojax.evals import (
     examples,
     few_shot,
     leaks,
+    likelihoods,
     oracle,
     over_sessions,
     protocols,
@@ -151,8 +152,7 @@ def evaluate(
     Raises:
         InputError: a test trial was trained on, or a forward pass does not fit into memory.
     """
-    if model.recipe.head != "poisson":
-        raise InputError(f"head.name={model.recipe.head}: bits per spike need head.name=poisson")
+    likelihoods.require_counts(model.recipe.head)
     protocol = protocols.get_protocol(settings["protocol"])
     settings = {**settings, "trials_per_pass": trials_per_pass(model, dataset, settings, log)}
     leak_checks = leaks.check_evaluation(
@@ -210,6 +210,7 @@ def _session(
         + [few_shot.NOTE] * bool(protocol.read_out_tasks),
         **spread.of_session(session, predictions, apart, **boot),
         **trust.of_session(model, session, predictions, sums, settings, seed, protocol),
+        **likelihoods.of_session(model, session, predictions, settings, seed, protocol),
         "paired": scoring.compare_with_best(sums, best, baselines.excess, **boot),
     }
     if settings.get("mixed_with") and baselines.stack is not None:
@@ -315,7 +316,7 @@ def show(evaluation: Mapping[str, Any], log: Log = print) -> None:
     log(terminal.terminal_table(evaluation))
     for line in note_lines(evaluation["sessions"]):
         log(line)
-    for told in filter(None, (part.line(evaluation) for part in (spread, with_stack))):
+    for told in filter(None, (part.line(evaluation) for part in (likelihoods, spread, with_stack))):
         log(told)
     if leak := drift_note.line(evaluation):
         log(f"warning: {leak}")

@@ -20,7 +20,7 @@ from neurojax.train.step import Model
 
 def without(model: Model | lora.AdaptedModel) -> Model:
     """The model itself."""
-    return Model(model.name, model.config)
+    return model if isinstance(model, Model) else Model(model.name, model.config)
 
 
 def first_state(

@@ -13,7 +13,7 @@ from typing import Any
 
 from neurojax import files
 from neurojax.evals import protocols, tables
-from neurojax.report import page, report_blocks, spread_block, trust_blocks
+from neurojax.report import likelihood_block, page, report_blocks, spread_block, trust_blocks
 from neurojax.report.figures import style
 
 _WIDE = ("first_look", "rate_maps")
@@ -67,6 +67,10 @@ _CAPTIONS = {
         "Units by the variance of their counts around the predicted rates, 1 for Poisson counts "
         "around the truth: in single bins (sum of squared errors over sum of rates) and in whole "
         "trials (Pearson chi2 / df of trial totals), where a missed slow gain shows."
+    ),
+    "pit": (
+        "Where counts fall in their predicted distributions, tenth by tenth: flat where these are "
+        "right, high at the right end where counts are burstier than the likelihood says."
     ),
 }
 _PACKAGES = (
@@ -155,6 +159,7 @@ def _report(
         *report_blocks.further_tables(evaluation),
         *trust_blocks.signs(evaluation),
         *trust_blocks.calibration_table(evaluation),
+        *likelihood_block.likelihood_table(evaluation),
         *spread_block.spread_table(evaluation),
         *trust_blocks.region_table(evaluation),
         *([page.folded("Figures", page.grid(*further))] if further else []),

@@ -117,7 +117,8 @@ class Predictor:
 
     def log_rates(self, batch: Batch, query: Query) -> jax.Array:
         """All units: float32 [G, b, T, N], log of the expected spikes per bin."""
-        return self._compute(batch, query, "natural").natural
+        natural = self._compute(batch, query, "natural").natural
+        return heads.named(self.recipe.head).log_mean(natural)
 
     def log_rates_of_unit(self, batch: Batch, query: Query, unit: np.ndarray) -> jax.Array:
         """One unit per trial, G = 1: unit int32 [b] -> float32 [b, T].
@@ -130,6 +131,22 @@ class Predictor:
         if natural.shape[-1] == 1:
             return natural[..., 0]
         return jnp.take_along_axis(natural, jnp.asarray(unit)[:, None, None], axis=-1)[..., 0]
+
+    def rows_of_head(self, session_id: str) -> dict[str, np.ndarray]:
+        """What the head's likelihood takes of the units of a session: table -> float32 [N], or []
+        of the session; of an ensemble the mean. {} for most heads."""
+        place = self.layout.session_ids.index(session_id)
+        first = self.layout.first_row[place]
+        where = {
+            "unit": slice(first, first + self.layout.num_units[place]),
+            "session": self.layout.session_row[place],
+        }
+        found = {}
+        for name, row in heads.named(self.recipe.head).rows.items():
+            table = np.asarray(self.tables[name])
+            table = table if self.recipe.members == 1 else table.mean(0)
+            found[name] = table[where[row.rows]]
+        return found
 
     def latents(self, batch: Batch, query: Query) -> jax.Array:
         """States of all bins, float32 [G, b, T, D]: after the final norm, before the read-out."""

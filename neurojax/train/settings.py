@@ -99,14 +99,30 @@ def _named(config: Mapping[str, Any], block: str) -> tuple[str, dict[str, Any]]:
 
 def model_of(config: Mapping[str, Any]) -> Model | lora.AdaptedModel:
     """The model block; `attention=flash` becomes what the devices at hand have. With an entry
-    `lora`, which fine-tuning puts there, the model has adapters."""
+    `lora`, which fine-tuning puts there, the model has adapters; with a head of counts that has
+    parameters of units, it has their tables."""
     name, values = _named(config, "model")
     adapters = values.pop("lora", None)
     kind = models.named(name).Config
     if "attention" in values:
         values["attention"] = attention_kernel(config).kernel
-    model = Model(name, build(kind, "model", values))
-    return model if adapters is None else lora.AdaptedModel(*model, adapters_of(adapters))
+    built, head = build(kind, "model", values), head_of(config)
+    rows_of = head if heads.named(head).rows else ""
+    if adapters is None:
+        return Model(name, built, rows_of)
+    require(
+        not rows_of,
+        f"finetune.strategy=lora has no place for the parameters of head.name={head}; take "
+        "another strategy, or start from a run with head.name=poisson",
+    )
+    return lora.AdaptedModel(name, built, adapters_of(adapters))
+
+
+def head_of(config: Mapping[str, Any]) -> str:
+    """Name of the head, one that there is."""
+    head = entry(entry(config, "", "head", dict), "head", "name", str)
+    heads.named(head)
+    return head
 
 
 def adapters_of(block: Any) -> lora.Adapters:
@@ -161,9 +177,8 @@ def members_of(config: Mapping[str, Any]) -> int:
 
 def predicting(config: Mapping[str, Any]) -> predictor.Recipe:
     """What a prediction with trained weights needs of a config."""
-    head = entry(entry(config, "", "head", dict), "head", "name", str)
-    heads.named(head)
-    return predictor.Recipe(model_of(config), objective_of(config), head, members_of(config))
+    asked = model_of(config), objective_of(config), head_of(config)
+    return predictor.Recipe(*asked, members_of(config))
 
 
 def source_settings(config: Mapping[str, Any]) -> tuple[Any, Any]:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from functools import partial
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import jax
@@ -14,18 +14,22 @@ from neurojax.batch import Batch
 from neurojax.models import interface
 from neurojax.models.interface import Weights, gather_rows, row_index
 from neurojax.objectives import interface as objective_interface
-from neurojax.train import microbatches, optimizer
+from neurojax.train import head_rows, microbatches, optimizer
 from neurojax.train.state import TrainState
 
 
 class Model(NamedTuple):
-    """A model's file name in models/ and its config."""
+    """A model's file name in models/ and its config; the name of a head whose rows lie in tables
+    beside the model's, see `train.head_rows`."""
 
     name: str
     config: Any
+    rows_of: str = ""
 
     @property
-    def module(self) -> ModuleType:
+    def module(self) -> ModuleType | SimpleNamespace:
+        if self.rows_of:
+            return head_rows.with_rows(self.name, self.rows_of)
         return interface.named(self.name)
 
 

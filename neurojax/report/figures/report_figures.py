@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from neurojax.evals import protocols, tables
-from neurojax.report.figures import activity, calibration, scores, style
+from neurojax.report.figures import activity, calibration, likelihood, scores, style
 from neurojax.report.score_groups import drawn_groups, score_words
 
 # Names in metrics.jsonl; the first present is drawn: nats per entry compare between runs, a
@@ -37,8 +37,8 @@ def draw_figures(
         metrics: lines of metrics.jsonl.
     Returns:
         name -> Figure: first_look, few_shots, tasks, tasks_<metric> of each further metric, raster,
-        rate_maps, rates, psth, units, regions, region_drop, loss, calibration, dispersion, those
-        that can be drawn.
+        rate_maps, rates, psth, units, regions, region_drop, loss, calibration, dispersion, pit,
+        those that can be drawn.
     """
     present = {key: value for key, value in (examples or {}).items() if value is not None}
     figures: dict[str, style.Figure] = {}
@@ -76,6 +76,7 @@ def _panels(evaluation: Mapping[str, Any]) -> dict[str, Callable]:
         "loss": _loss,
         "calibration": functools.partial(_calibrated, calibration.reliability_curve),
         "dispersion": functools.partial(_calibrated, calibration.dispersion),
+        "pit": likelihood.pit_histogram,
     }
 
 
