@@ -1,0 +1,271 @@
+"""Every way of reading spikes on the same animals, with as many shared parameters and as much CPU time.
+
+    python experiments/model_zoo/run.py [--part=NAME,...] [--models=NAME,...] [--seeds=0,1] [--size=local]
+
+Parts: synthetic (four made-up animals), permuted (their units in another order), steinmetz (nine sessions), allen
+(eight mice), monkeys (two days). A run in results.json is not run again; an interrupted training goes on.
+With --cpu_minutes nothing starts after so many minutes of CPU time. `neurojax compare` reads the folders of the runs.
+"""
+
+import argparse
+import dataclasses
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from neurojax.api.pretrained import load
+from neurojax.commands.decode import decode
+from neurojax.data.session import Session
+from neurojax.data.store.dataset import open_dataset, write_dataset_index
+from neurojax.data.store.session_format import write_session
+from neurojax.data.synthetic import animals as synthetic
+from neurojax.errors import InputError, Interrupted
+from neurojax.evals.decoding.scores import MAIN
+from neurojax.files import read_json, write_json
+from neurojax.runs.workdir import provenance
+from neurojax.train import run, settings
+
+HERE = Path(__file__).parent
+for place in (HERE, HERE.parent / "yardstick"):
+    sys.path.append(str(place))
+import models  # noqa: E402
+import recordings  # noqa: E402  where recordings come from
+
+TASKS = ("co_smoothing", "forward", "inter_region", "intra_region")
+PARTS = ("synthetic", "permuted", "steinmetz", "allen", "monkeys")
+TARGETS = {
+    "synthetic": ("wheel_speed", "choice"),
+    "steinmetz": ("choice",),
+    "monkeys": ("velocity",),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """How large the comparison is.
+
+    Attributes:
+        spec: of the synthetic animals.
+        cpu_s: of training, without compilation; what the animals of a model of each share.
+        num_boot: resamples of trials behind an interval.
+    """
+
+    spec: synthetic.SyntheticSpec
+    cpu_s: Mapping[str, float]
+    num_boot: int
+
+
+SMALL = synthetic.SyntheticSpec(
+    num_sessions=2, min_units=16, max_units=18, min_region_units=4, num_trials=20, num_bins=12
+)
+OF_RECORDINGS = {"steinmetz": 300.0, "allen": 300.0, "monkeys": 120.0}
+SIZES = {
+    "smoke": Size(SMALL, {"synthetic": 0.5, "permuted": 0.5}, 20),
+    "local": Size(synthetic.SyntheticSpec(), {"synthetic": 25.0, "permuted": 25.0} | OF_RECORDINGS, 200),
+}
+
+
+def data_of(part: str, size: Size, runs: Path) -> list[Path]:
+    """Folders of session folders, converted where they are not yet; the days of a monkey are one each."""
+    root = runs / "data" / part
+    if part == "monkeys":
+        days = [root / day for day in recordings.DAYS]
+        done = [(day / "data" / "dataset.json").exists() for day in days]
+        return [
+            day / "data" if there else recordings.chewie(day, day.name) for day, there in zip(days, done, strict=True)
+        ]
+    if not (root / "dataset.json").exists():
+        if part in ("synthetic", "permuted"):
+            sessions = synthetic.make_sessions(size.spec, seed=0)
+            if part == "permuted":
+                sessions = [models.permuted(session, seed=1) for session in sessions]
+            written(sessions, root)
+        elif part == "steinmetz":
+            recordings.mice(root)
+        else:
+            recordings.allen(root, recordings.allen_order()[-recordings.HELD_BACK :])
+    return [root]
+
+
+def written(sessions: list[Session], root: Path) -> Path:
+    """Session folders with their index."""
+    for session in sessions:
+        write_session(session, root)
+    write_dataset_index(root)
+    return root
+
+
+def roots_of(entry: models.Entry, root: Path, runs: Path) -> list[Path]:
+    """The data that each model of an entry is trained on."""
+    if not entry.alone:
+        return [root]
+    sessions = open_dataset(root).sessions
+    if len(sessions) == 1:
+        return [root]
+    roots = []
+    for session in sessions:
+        own = runs / "data" / f"{root.name}_alone" / session.session_id
+        roots.append(own if (own / "dataset.json").exists() else written([session], own))
+    return roots
+
+
+def fields_of(part: str, size: Size, root: Path, seed: int) -> dict[str, Any]:
+    """Entries that every model has alike."""
+    return {
+        "seed": seed,
+        "data.root": str(root),
+        "data.trials_per_batch": 32 if size.num_boot > 20 else 4,
+        "train.most_passes": 0.0,
+        "train.validate_every_steps": 0,
+        "train.save_every_steps": 500,
+        "train.log_every_steps": 50,
+        "eval.num_boot": size.num_boot,
+        "eval.baselines": "train_mean,stack" if part != "permuted" else "train_mean",
+        "eval.mixed_with": "",
+    }
+
+
+def sized(name: str, part: str, size: Size, root: Path) -> dict[str, Any]:
+    """The width at which a model has the shared parameters of the reference, and what a step of it costs."""
+    fields, entries = fields_of(part, size, root, 0), models.available()
+    dataset = open_dataset(root)
+    reference, own = (models.declared(entries[one], fields) for one in (models.REFERENCE, name))
+    facts = settings.open_source(reference, dataset.to_read).facts
+    parameters = models.shared_parameters(reference, facts)
+    config = models.matched(own, entries[name], facts, parameters)
+    return {
+        "width": config["model"][entries[name].scaled[0]],
+        "shared_parameters": models.shared_parameters(config, facts),
+        **{key: round(value, 6) for key, value in models.measured(config, dataset).items()},
+    }
+
+
+def run_of(name: str, part: str, size: Size, root: Path, seed: int, runs: Path, known: Mapping) -> dict[str, Any]:
+    """Trains and scores one model, or one of each animal; what results.json keeps. `known` is of `sized`."""
+    entry, parts = models.available()[name], []
+    roots = roots_of(entry, root, runs)
+    steps = max(2, round(size.cpu_s[part] / len(roots) / known["cpu_s_a_step"]))
+    for own in roots:
+        dataset = open_dataset(own)
+        config = models.with_width(models.declared(entry, fields_of(part, size, own, seed)), entry, known["width"])
+        folder = runs / part / f"{name}_seed{seed}"
+        folder = folder / own.name if len(roots) > 1 else folder
+        begun = time.process_time()
+        run.train(models.of_steps(config, steps), folder, dataset=dataset, log=silent)
+        trained = time.process_time()
+        record = run.evaluate(folder, log=silent)
+        entries = {
+            "steps": steps,
+            "training_cpu_s": round(trained - begun, 1),
+            "evaluation_cpu_s": round(time.process_time() - trained, 1),
+            "sessions": {key: scores_of(session) for key, session in record["sessions"].items()},
+        }
+        if seed == 0 and part != "permuted":  # one seed is enough to say what it costs, and what its states know
+            largest = max(dataset.sessions, key=lambda session: session.num_units)
+            entries["latency_ms"] = round(models.latency_ms(load(folder), largest), 2)
+            entries["decoded"] = decoded(folder, part)
+        parts.append(entries)
+    return together(parts)
+
+
+def silent(line: str) -> None:
+    """Takes a line of a log and keeps it to itself."""
+
+
+def scores_of(session: Mapping[str, Any]) -> dict[str, Any]:
+    """Who -> task -> pooled bits/spike of the test trials, and its interval of the model."""
+    found = {"model": {}, "stack": {}}
+    for task in TASKS:
+        block = session["tasks"].get(task) or {}
+        bar = (session["baselines"].get("stack", {}).get(task)) or {}
+        found["model"][task] = [block.get("bps_pooled"), block.get("bps_pooled_ci95")]
+        found["stack"][task] = [bar.get("bps_pooled"), bar.get("bps_pooled_ci95")]
+    return found
+
+
+def decoded(folder: Path, part: str) -> dict[str, float]:
+    """Target -> mean main score over sessions of a linear read-out of the frozen states."""
+    found = {}
+    for target in TARGETS.get(part, ()):
+        try:
+            record = decode(folder, target=target, baselines=(), num_permutations=0, out=folder)
+        except InputError as error:  # a recording without it
+            print(f"{folder}: {error}")
+            continue
+        main = MAIN[record["kind"]]
+        found[f"{target}, {main.replace('_', ' ')}"] = round(record["mean"]["model"][main], 5)
+    return found
+
+
+def together(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """One entry of several models of one animal each: costs are summed, scores stay apart."""
+    first = dict(parts[0])
+    for other in parts[1:]:
+        for name in ("steps", "training_cpu_s", "evaluation_cpu_s"):
+            first[name] += other[name]
+        if "latency_ms" in first:
+            first["latency_ms"] = max(first["latency_ms"], other["latency_ms"])
+        first["sessions"] = first["sessions"] | other["sessions"]
+    for target in first.get("decoded", {}):
+        first["decoded"] = first["decoded"] | {target: sum(one["decoded"][target] for one in parts) / len(parts)}
+    return first | {"models": len(parts)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    several = lambda text: tuple(filter(None, text.split(",")))  # noqa: E731
+    parser.add_argument("--part", type=several, default=("synthetic", "permuted"))
+    parser.add_argument("--models", type=several, default=())
+    parser.add_argument("--seeds", type=several, default=("0", "1"))
+    parser.add_argument("--size", choices=SIZES, default="local")
+    parser.add_argument("--runs", type=Path, default=None, help="default: runs/model_zoo, or runs/model_zoo_smoke")
+    parser.add_argument("--results", type=Path, default=None, help="default: results.json here, or results_smoke.json")
+    parser.add_argument("--cpu_minutes", type=float, default=float("inf"))
+    given = parser.parse_args()
+    end = "" if given.size == "local" else f"_{given.size}"
+    runs = given.runs or Path(f"runs/model_zoo{end}")
+    results = given.results or HERE / f"results{end}.json"
+    if unknown := [part for part in given.part if part not in PARTS]:
+        raise SystemExit(f"no part {unknown[0]!r}; choose from {', '.join(PARTS)}")
+    known = models.available()
+    if unknown := [name for name in given.models if name not in known]:
+        raise SystemExit(f"no model {unknown[0]!r}; choose from {', '.join(known)}")
+    # The same program of another seed, order or animal is compiled once.
+    jax.config.update("jax_compilation_cache_dir", str((runs / "compiled").absolute()))
+    for part in given.part:
+        for root in data_of(part, SIZES[given.size], runs):
+            for seed in given.seeds if part != "permuted" else given.seeds[:1]:
+                for name in given.models or known:
+                    if time.process_time() > 60 * given.cpu_minutes:
+                        raise SystemExit(f"{given.cpu_minutes:g} CPU minutes are over; the rest waits")
+                    one(name, part, SIZES[given.size], root, int(seed), runs, results)
+
+
+def one(name: str, part: str, size: Size, root: Path, seed: int, runs: Path, results: Path) -> None:
+    """Adds a run to the results, unless it is there."""
+    day = root.parent.name if part == "monkeys" else ""
+    found = read_json(results) if results.exists() else {}
+    block = found.setdefault(part, {"sized": {}, "runs": {}})
+    key, of_sizes = "/".join(filter(None, (name, day, f"seed {seed}"))), "/".join(filter(None, (name, day)))
+    if key in block["runs"]:
+        return
+    begun = time.process_time()
+    alike = found.get("synthetic", {}).get("sized", {}) if part == "permuted" else {}
+    if of_sizes not in block["sized"]:
+        block["sized"][of_sizes] = alike.get(of_sizes) or sized(name, part, size, root)
+        write_json(results, found)
+    try:
+        made = run_of(name, part, size, root, seed, runs / day if day else runs, block["sized"][of_sizes])
+    except Interrupted as stopped:
+        raise SystemExit(f"{stopped}; the same command goes on") from None
+    block["runs"][key] = made | {"cpu_s": round(time.process_time() - begun, 1), **provenance(HERE)}
+    write_json(results, found)
+    print(f"{part}, {key}: {block['runs'][key]['cpu_s']:.0f} CPU s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
