@@ -20,7 +20,7 @@ from neurojax.errors import InputError, require
 from neurojax.evals import evaluators
 from neurojax.files import read_json, require_writable, write_json
 from neurojax.finetune.weights import Weights
-from neurojax.runs import processes, random_numbers, workdir
+from neurojax.runs import processes, random_numbers, threads, workdir
 from neurojax.runs.writer import read_metrics
 from neurojax.train import description, loop, pass_memory, run_files, run_folder
 from neurojax.train import plan as planning
@@ -174,6 +174,7 @@ def _under(config: Mapping[str, Any], protocol: str, evaluator) -> tuple[dict[st
     return config, f"_{about['protocol']}"
 
 
+@threads.one_a_call()
 def evaluate_run(
     folder: Path,
     config: Mapping[str, Any],
@@ -213,6 +214,7 @@ def evaluate_run(
     return read_json(where)
 
 
+@threads.one_a_call()
 def _train(plan: planning.Plan, folder: Path, log: Log, commit: Callable[[], None]) -> TrainState:
     """Trains a plan in a folder that is held; what every manifest says of the run stands here."""
     facts = plan.source.facts
