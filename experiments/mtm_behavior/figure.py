@@ -4,7 +4,7 @@ python experiments/mtm_behavior/figure.py [--size=smoke|local|paper]
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "mtm_parts"))
 import mtm_tables as tables  # noqa: E402
 
-from neurojax.files import write_bytes  # noqa: E402
 from neurojax.report.figures import style  # noqa: E402
 
 
@@ -61,21 +60,20 @@ def draw(results: Mapping[str, Any]) -> bytes:
     return style.png_bytes(figure)
 
 
+def told(part: str, entries: Mapping[str, Any]) -> Iterator[str]:
+    """A row a masking, the read-outs beside them, then what MtM is ahead of."""
+    columns = [one for one in tables.columns(list(entries.values())) if one in tables.BEHAVIOURS]
+    yield f"| {tables.RECORDINGS[part]} | {' | '.join(tables.WORDS[one] for one in columns)} |"
+    yield f"|{'---|' * (len(columns) + 1)}"
+    rows = {tables.MASKINGS[name]: [tables.values(entry, one) for one in columns] for name, entry in entries.items()}
+    for predictor, words in (("stack", "spikes"), ("train_mean", "chance")):
+        rows[words] = [tables.values(entries["mtm"], one, predictor) for one in columns]
+    for words, found in rows.items():
+        yield f"| {words} | {' | '.join(map(tables.cell, found))} |"
+    for words in gains(entries, columns[0]):
+        cells = [tables.cell(gains(entries, one)[words], signed=True) for one in columns]
+        yield f"| {words} | {' | '.join(cells)} |"
+
+
 if __name__ == "__main__":
-    size, results, out = tables.arguments(__doc__, HERE)
-    for part, entries in tables.parts(results).items():
-        columns = [one for one in tables.columns(list(entries.values())) if one in tables.BEHAVIOURS]
-        print(f"\n| {tables.RECORDINGS[part]} | {' | '.join(tables.WORDS[one] for one in columns)} |")
-        print(f"|{'---|' * (len(columns) + 1)}")
-        for name, entry in entries.items():
-            cells = [tables.cell(tables.values(entry, one)) for one in columns]
-            print(f"| {tables.MASKINGS[name]} | {' | '.join(cells)} |")
-        for predictor, words in (("stack", "spikes"), ("train_mean", "chance")):
-            cells = [tables.cell(tables.values(entries["mtm"], one, predictor)) for one in columns]
-            print(f"| {words} | {' | '.join(cells)} |")
-        for words in gains(entries, columns[0]):
-            cells = [tables.cell(gains(entries, one)[words], signed=True) for one in columns]
-            print(f"| {words} | {' | '.join(cells)} |")
-    print(f"\n{tables.told(HERE, size, observed(results))}\n\n{tables.origin(results)}")
-    with style.context():
-        write_bytes(out, draw(results))
+    tables.main(__doc__, HERE, observed, told, draw)

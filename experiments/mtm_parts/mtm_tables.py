@@ -1,12 +1,13 @@
 """Tables and curves of the mtm_* experiments, from results.json alone."""
 
-from collections.abc import Mapping, Sequence
+import argparse
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from neurojax.files import read_json
+from neurojax.files import read_json, write_bytes
 from neurojax.report.expected import beside
 from neurojax.report.figures import style
 from neurojax.scores import intervals
@@ -136,9 +137,45 @@ def kind_of(part: str) -> str:
     return "unit_mean" if part == "ibl" else "pooled"
 
 
-def panels(shown: Sequence[str], rows: int = 1, height: float = 2.7):
-    """A figure with a panel a column, and its axes [rows, columns]."""
-    return style.new_figure(2.3 * len(shown), height * rows, rows, len(shown))
+def by_masking(entries: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Masking -> the rest of an entry's name -> entry, both in the order of the tables, numbers by size."""
+    found: dict[str, dict[str, Any]] = {}
+    for masking in MASKINGS:
+        rest = {name.partition("/")[2]: entry for name, entry in entries.items() if name.startswith(f"{masking}/")}
+        order = sorted(rest, key=lambda one: (float(one) if one[0].isdigit() else 0.0, one))
+        if rest:
+            found[masking] = {one: rest[one] for one in order}
+    return found
+
+
+class Panel(NamedTuple):
+    """Where one task or behaviour of one set of recordings is drawn.
+
+    Attributes:
+        axes: to draw on.
+        part: name of the recordings.
+        entries: of results.json, by the rest of their name.
+        column: of WORDS.
+        kind: of bits/spike.
+    """
+
+    axes: Any
+    part: str
+    entries: dict[str, Any]
+    column: str
+    kind: str
+
+
+def grid(results: Mapping[str, Any], shown: Sequence[str] = ()) -> tuple[Any, list[Panel]]:
+    """A figure with a row of panels a set of recordings, a panel a column; default: all that have a number."""
+    shown = shown or columns(list(results["runs"].values()))
+    of_part = parts(results)
+    figure, axes = style.new_figure(2.3 * len(shown), 2.7 * len(of_part), len(of_part), len(shown))
+    return figure, [
+        Panel(axes[row][place], part, entries, column, kind_of(part))
+        for row, (part, entries) in enumerate(of_part.items())
+        for place, column in enumerate(shown)
+    ]
 
 
 def level(axes, entry: Mapping[str, Any], column: str, kind: str) -> None:
@@ -170,10 +207,22 @@ def origin(results: Mapping[str, Any]) -> str:
     return f"commits {commits}; {minutes:.1f} minutes of CPU time; {next(iter(entries))['hardware']}"
 
 
-def arguments(description: str, experiment: Path) -> tuple[str, dict[str, Any], Path]:
-    """Size, results and the picture's path, of the command line of a figure.py."""
-    import argparse
+def main(
+    description: str,
+    experiment: Path,
+    observed: Callable[[Mapping[str, Any]], dict[str, float]],
+    tables_of: Callable[[str, dict[str, Any]], Iterator[str]],
+    draw: Callable[[Mapping[str, Any]], bytes],
+) -> None:
+    """The command line of a figure.py: tables of every set of recordings, numbers beside expected.json, the picture.
 
+    Args:
+        description: of the command.
+        experiment: its folder.
+        observed: results -> name -> number.
+        tables_of: name of recordings, their entries -> Markdown tables.
+        draw: results -> PNG.
+    """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=("smoke", "local", "paper"), default="local")
     parser.add_argument("--results", type=Path, help="default: results.json, results_<size>.json")
@@ -181,4 +230,9 @@ def arguments(description: str, experiment: Path) -> tuple[str, dict[str, Any], 
     given = parser.parse_args()
     ending = "" if given.size == "local" else f"_{given.size}"
     source = given.results or experiment / f"results{ending}.json"
-    return given.size, read_json(source), given.out or source.with_name(f"figure{ending}.png")
+    results = read_json(source)
+    for part, entries in parts(results).items():
+        print("", *tables_of(part, entries), sep="\n")
+    print(f"\n{told(experiment, given.size, observed(results))}\n\n{origin(results)}")
+    with style.context():
+        write_bytes(given.out or source.with_name(f"figure{ending}.png"), draw(results))

@@ -4,7 +4,7 @@ python experiments/mtm_prompt/figure.py [--size=smoke|local|paper]
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "mtm_parts"))
 import mtm_tables as tables  # noqa: E402
 
-from neurojax.files import write_bytes  # noqa: E402
 from neurojax.report.figures import style  # noqa: E402
 
 PROMPTS = {
@@ -38,29 +37,26 @@ def observed(results: Mapping[str, Any]) -> dict[str, float]:
 
 def draw(results: Mapping[str, Any]) -> bytes:
     """A panel a task or behaviour: a dot a session under each prompt, a bar the mean; dashed the linear models."""
-    parts = tables.parts(results)
-    shown = tables.columns(list(results["runs"].values()))
-    figure, axes = tables.panels(shown, len(parts))
-    for row, (part, entries) in zip(axes, parts.items(), strict=True):
-        names, kind = [name for name in PROMPTS if name in entries], tables.kind_of(part)
-        for panel, column in zip(row, shown, strict=True):
-            for place, name in enumerate(names):
-                found = tables.values(entries[name], column, kind=kind)
-                colour = style.BLUE if name == "own" else style.GREY
-                panel.scatter([place] * len(found), found, s=12, color=colour, alpha=0.6, linewidths=0)
-                if len(found):
-                    panel.plot([place - 0.3, place + 0.3], [found.mean()] * 2, color=colour, linewidth=2.5)
-            tables.level(panel, entries["own"], column, kind)
-            panel.set_xticks(range(len(names)), [PROMPTS[name] for name in names], rotation=45, ha="right")
-            style.finish(panel, "", tables.unit(column), tables.WORDS[column].partition(",")[0])
+    figure, panels = tables.grid(results)
+    for axes, _, entries, column, kind in panels:
+        names = [name for name in PROMPTS if name in entries]
+        for place, name in enumerate(names):
+            found = tables.values(entries[name], column, kind=kind)
+            colour = style.BLUE if name == "own" else style.GREY
+            axes.scatter([place] * len(found), found, s=12, color=colour, alpha=0.6, linewidths=0)
+            if len(found):
+                axes.plot([place - 0.3, place + 0.3], [found.mean()] * 2, color=colour, linewidth=2.5)
+        tables.level(axes, entries["own"], column, kind)
+        axes.set_xticks(range(len(names)), [PROMPTS[name] for name in names], rotation=45, ha="right")
+        style.finish(axes, "", tables.unit(column), tables.WORDS[column].partition(",")[0])
     return style.png_bytes(figure)
 
 
+def told(part: str, entries: Mapping[str, Any]) -> Iterator[str]:
+    """A row a prompt."""
+    rows = {PROMPTS[name]: entries[name] for name in PROMPTS if name in entries}
+    yield tables.table("prompt", rows, tables.kind_of(part), linear=False)
+
+
 if __name__ == "__main__":
-    size, results, out = tables.arguments(__doc__, HERE)
-    for part, entries in tables.parts(results).items():
-        rows = {PROMPTS[name]: entries[name] for name in PROMPTS if name in entries}
-        print(f"\n{tables.table('prompt', rows, tables.kind_of(part), linear=False)}")
-    print(f"\n{tables.told(HERE, size, observed(results))}\n\n{tables.origin(results)}")
-    with style.context():
-        write_bytes(out, draw(results))
+    tables.main(__doc__, HERE, observed, told, draw)

@@ -4,7 +4,7 @@ python experiments/mtm_table1/figure.py [--size=smoke|local|paper]
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "mtm_parts"))
 import mtm_tables as tables  # noqa: E402
 
-from neurojax.files import write_bytes  # noqa: E402
 from neurojax.report.figures import style  # noqa: E402
 
 OWN = {
@@ -61,42 +60,38 @@ def observed(results: Mapping[str, Any]) -> dict[str, float]:
 
 def draw(results: Mapping[str, Any]) -> bytes:
     """A row a set of recordings, a panel a task: a dot a session, a bar the mean; dashed the linear stack."""
-    parts = tables.parts(results)
-    shown = tables.columns(list(results["runs"].values()))
-    figure, axes = tables.panels(shown, len(parts))
-    for row, (part, entries) in zip(axes, parts.items(), strict=True):
+    figure, panels = tables.grid(results)
+    first = panels[0].column
+    for axes, part, entries, column, kind in panels:
         names = [name for name in tables.MASKINGS if name in entries]
-        for panel, column in zip(row, shown, strict=True):
-            kind = tables.kind_of(part)
-            for place, name in enumerate(names):
-                found = tables.values(entries[name], column, kind=kind)
-                colour = tables.COLOURS.get(name, style.GREY)
-                if not len(found):
-                    continue
-                if found.mean() < FAR:
-                    panel.text(FAR, place, f"at {found.mean():.2f}", fontsize=7, va="center", color=colour)
-                    continue
-                panel.scatter(found, [place] * len(found), s=10, color=colour, alpha=0.6, linewidths=0)
-                panel.plot([found.mean()] * 2, [place - 0.3, place + 0.3], color=colour, linewidth=2.5)
-            at = tables.mean(entries[names[-1]], column, "stack", kind)
-            if at is not None:
-                panel.axvline(at, color=style.BLACK, linewidth=1.0, linestyle="--")
-            if column in tables.TASKS:
-                panel.axvline(0.0, color=style.GREY, linewidth=0.7, linestyle=":")
-                panel.set_xlim(left=max(panel.get_xlim()[0], FAR - 0.05))
-            labels = [tables.MASKINGS[name] for name in names] if column == shown[0] else []
-            panel.set_yticks(range(len(names)), labels or [""] * len(names))
-            panel.set_ylim(len(names) - 0.5, -0.5)
-            style.finish(panel, tables.unit(column), "", tables.WORDS[column].partition(",")[0])
-        row[0].set_ylabel(tables.RECORDINGS.get(part, part).replace(", ", ",\n"))
+        for place, name in enumerate(names):
+            found = tables.values(entries[name], column, kind=kind)
+            colour = tables.COLOURS.get(name, style.GREY)
+            if not len(found):
+                continue
+            if found.mean() < FAR:
+                axes.text(FAR, place, f"at {found.mean():.2f}", fontsize=7, va="center", color=colour)
+                continue
+            axes.scatter(found, [place] * len(found), s=10, color=colour, alpha=0.6, linewidths=0)
+            axes.plot([found.mean()] * 2, [place - 0.3, place + 0.3], color=colour, linewidth=2.5)
+        at = tables.mean(entries[names[-1]], column, "stack", kind)
+        if at is not None:
+            axes.axvline(at, color=style.BLACK, linewidth=1.0, linestyle="--")
+        if column in tables.TASKS:
+            axes.axvline(0.0, color=style.GREY, linewidth=0.7, linestyle=":")
+            axes.set_xlim(left=max(axes.get_xlim()[0], FAR - 0.05))
+        axes.set_yticks(range(len(names)), [tables.MASKINGS[one] if column == first else "" for one in names])
+        axes.set_ylim(len(names) - 0.5, -0.5)
+        label = tables.RECORDINGS.get(part, part).replace(", ", ",\n") if column == first else ""
+        style.finish(axes, tables.unit(column), label, tables.WORDS[column].partition(",")[0])
     return style.png_bytes(figure)
 
 
+def told(part: str, entries: Mapping[str, Any]) -> Iterator[str]:
+    """A row a masking."""
+    rows = {tables.MASKINGS[name]: entries[name] for name in tables.MASKINGS if name in entries}
+    yield tables.table(tables.RECORDINGS[part], rows, tables.kind_of(part))
+
+
 if __name__ == "__main__":
-    size, results, out = tables.arguments(__doc__, HERE)
-    for part, entries in tables.parts(results).items():
-        rows = {tables.MASKINGS[name]: entries[name] for name in tables.MASKINGS if name in entries}
-        print(f"\n{tables.table(tables.RECORDINGS[part], rows, tables.kind_of(part))}")
-    print(f"\n{tables.told(HERE, size, observed(results))}\n\n{tables.origin(results)}")
-    with style.context():
-        write_bytes(out, draw(results))
+    tables.main(__doc__, HERE, observed, told, draw)
