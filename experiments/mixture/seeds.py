@@ -1,11 +1,12 @@
 """Four models of nine mouse sessions that differ in their seed: each alone, their mean, a student, beside the stack.
 
-    python experiments/mixture/seeds.py [--part=ensemble|student] [--runs=runs/mixture]   # seeds.json; resumes
+    python experiments/mixture/seeds.py [--part=ensemble|student|quarter] [--runs=runs/mixture]   # seeds.json; resumes
 
 `ensemble` is `neurojax train --config=configs/mtm.py:size=small --ensemble=4`; `student` is configs/student.py with
-what these four answer to questions about training trials. A quarter of the pairs of test trial and unit is scored,
-the same for all; forward is scored whole. Shares of model and stack are chosen on validation trials as
-`neurojax.evals.with_stack` does. Every finished session is an entry and is not run again.
+what these four answer to questions about training trials; `quarter` is one model, and the stack, of a quarter of the
+training trials. A quarter of the pairs of test trial and unit is scored, the same for all; forward is scored whole.
+Shares of model and stack are chosen on validation trials as `neurojax.evals.with_stack` does. Every finished session is
+an entry and is not run again.
 """
 
 import argparse
@@ -19,13 +20,14 @@ import numpy as np
 from neurojax.api.pretrained import load
 from neurojax.commands import config as declarations
 from neurojax.data.session import TEST, VALIDATION, Session
-from neurojax.data.store.dataset import open_dataset
+from neurojax.data.sources.spikes import mean_counts
 from neurojax.errors import Interrupted
 from neurojax.evals import activity, baseline_scores, protocols, with_stack
+from neurojax.evals.baselines_cache import SessionBaselines
 from neurojax.files import read_json, write_json
 from neurojax.main import main
 from neurojax.runs.workdir import provenance
-from neurojax.train import run
+from neurojax.train import run, run_folder
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
@@ -39,15 +41,19 @@ Rates = Mapping[int, Mapping[str, np.ndarray]]  # VALIDATION and TEST -> task ->
 
 
 def trained(part: str, root: Path, runs: Path) -> Path:
-    """Folder of the ensemble or of its student, trained to its end."""
+    """Folder of a part's run, trained to its end."""
     teacher, answers = runs / "mice_four", runs / "mice_answers"
-    entries = {"ensemble": [f"--config.members={MEMBERS}"], "student": [f"--config.data.answers={answers}"]}[part]
-    name, folder = {"ensemble": ("mtm", teacher), "student": ("student", runs / "mice_student")}[part]
+    entries = {
+        "ensemble": f"--config.members={MEMBERS}",
+        "student": f"--config.data.answers={answers}",
+        "quarter": "--config.data.train_fraction=0.25",
+    }[part]
+    folder = teacher if part == "ensemble" else runs / f"mice_{part}"
     if part == "student" and not answers.exists():
         if main(["predict", f"--workdir={teacher}", "--format=answers", f"--out={answers}"]):
             raise SystemExit(2)
-    file = f"--config={REPOSITORY / 'configs' / name}.py:size=small"
-    run.train(declarations.load([file, f"--config.data.root={root}", *entries]), folder)
+    file = f"--config={REPOSITORY / 'configs' / ('student' if part == 'student' else 'mtm')}.py:size=small"
+    run.train(declarations.load([file, f"--config.data.root={root}", entries]), folder)
     return folder
 
 
@@ -60,14 +66,22 @@ def rates_of(model, session: Session) -> Rates:
     return found
 
 
+def rates_of_stack(fitted: SessionBaselines, session: Session) -> Rates:
+    """What the stack predicts; units silent in the training trials at their mean."""
+    means, found = mean_counts(session), fitted.stack.read()
+    return {
+        split: {task: np.where(np.isfinite(of[split]), of[split], means) for task, of in found.items()}
+        for split in (VALIDATION, TEST)
+    }
+
+
 def mixed(ours: Rates, stack: Rates, session: Session) -> dict[str, np.ndarray]:
     """Test trials, by the model's share that is best on validation trials."""
     trials, found = session.trials_of(VALIDATION), {}
     counts, _ = session.gather_trials(trials)
     for task, rates in ours[VALIDATION].items():
         of_two = rates, stack[VALIDATION][task]
-        known = np.isfinite(of_two[0]) & np.isfinite(of_two[1])
-        known &= protocols.scored_entries(session, task, trials, protocols.MTM)
+        known = np.isfinite(of_two[0]) & protocols.scored_entries(session, task, trials, protocols.MTM)
         share = with_stack.share_of_model(*(one[known] for one in of_two), counts[known])
         found[task] = with_stack.mean(ours[TEST][task], stack[TEST][task], share)
     return found
@@ -90,7 +104,8 @@ def compare(part: str, runs: Path) -> None:
     """Scores every session that has no entry yet."""
     about = provenance(HERE)
     root = data_of("mice", runs)
-    folder, dataset = trained(part, root, runs), open_dataset(root)
+    folder = trained(part, root, runs)
+    dataset = run_folder.load_data(run_folder.read_run(folder))
     settings = declarations.load([f"--config={REPOSITORY / 'configs/mtm.py'}:size=small"])["eval"]
     fitted = baseline_scores.cached_scores(dataset, root, folder, settings, 0, print)
     model = load(folder)
@@ -100,8 +115,7 @@ def compare(part: str, runs: Path) -> None:
         if session.session_id in done:
             continue
         start, trials = time.process_time(), session.trials_of(TEST)
-        stack = fitted[session.session_id].stack.read()
-        stack = {split: {task: rates[split] for task, rates in stack.items()} for split in (VALIDATION, TEST)}
+        stack = rates_of_stack(fitted[session.session_id], session)
         each = [rates_of(member, session) for member in model.predictor(session).each_member]
         entry = {f"seed {seed}": scores_of(rates, stack, session) for seed, rates in enumerate(each)}
         if part == "ensemble":
@@ -115,7 +129,7 @@ def compare(part: str, runs: Path) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--part", choices=("ensemble", "student"), default="ensemble")
+    parser.add_argument("--part", choices=("ensemble", "student", "quarter"), default="ensemble")
     parser.add_argument("--runs", type=Path, default=Path("runs/mixture"))
     given = parser.parse_args()
     try:
