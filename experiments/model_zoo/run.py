@@ -192,7 +192,7 @@ def decoded(folder: Path, part: str) -> dict[str, float]:
     found = {}
     for target in TARGETS.get(part, ()):
         try:
-            record = decode(folder, target=target, baselines=(), num_permutations=0, out=folder)
+            record = decode(folder, target=target, protocol="split", baselines=(), num_permutations=0)
         except InputError as error:  # a recording without it
             print(f"{folder}: {error}")
             continue

@@ -236,6 +236,10 @@ EDITS = {
             "stitcher_dict.7.weight' is F32 [6, 8], expected F32, F16 or BF16 [6, 7]",
         ),
     ),
+    "one shape, of the first name": (
+        lambda arrays: arrays | {"encoder.embedder.embed_spikes.bias": np.zeros(11, np.float32)},
+        ("safetensors: 'encoder.embedder.embed_spikes.bias' is F32 [11], expected F32, F16 or BF16 [10]; see",),
+    ),
     "values that are none": (
         lambda arrays: arrays | {
             "encoder.out_norm.bias": np.full(8, np.nan, np.float32),
