@@ -15,6 +15,12 @@ scores    right choices 0.830 there, where the best reader is right in 0.830, on
 from ml_collections import ConfigDict
 
 FAMILIES = ("gpt2", "llama")
+# Of a model larger than a device: with sharding.model=8 each of 8 holds an eighth of every matrix.
+RULES = (
+    ("(query_key_value|query|key|value|gate|expand)/kernel", (None, None, "model")),
+    ("(output|contract)/kernel", (None, "model")),
+    ("embedding/|read_out/kernel", (None, "model")),
+)
 
 
 def parse(arg: str | None) -> str:
@@ -78,8 +84,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
             clip_norm=1.0,
         )
     )
-    # Larger than a device: rules=(('(expand|query_key_value)/kernel', (None, None, 'model')),)
-    config.sharding = ConfigDict(dict(data=0, model=1, rules=()))
+    config.sharding = ConfigDict(dict(data=0, model=1, rules=RULES))
     config.train = ConfigDict(
         dict(
             num_steps=4000,

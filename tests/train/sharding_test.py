@@ -8,9 +8,11 @@ import pytest
 from jax.sharding import PartitionSpec
 
 from neurojax.batch import Batch
+from neurojax.commands import config
 from neurojax.data.sources import spikes
 from neurojax.errors import InputError
-from neurojax.train import loop, sharding
+from neurojax.facts import Facts
+from neurojax.train import loop, settings, sharding
 from neurojax.train.step import train_step
 from tests import configs_for_tests
 from tests.configs_for_tests import first_state
@@ -72,6 +74,20 @@ def test_meshes_that_do_not_fit_the_devices_are_refused(data, model):
 def test_a_mesh_takes_what_is_left_or_fewer_devices_than_there_are():
     assert dict(sharding.make_mesh(0, 2).shape) == {"data": 4, "model": 2}
     assert dict(sharding.make_mesh(2, 1).shape) == {"data": 2, "model": 1}
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_the_rules_of_the_language_models_share_every_matrix_and_its_moments(family):
+    declared = config.load([f"--config=causal_lm:family={family}"])
+    mesh, facts = sharding.make_mesh(1, 8), Facts(128, 1.0, num_classes=316)
+    abstract = loop.abstract_state(settings.recipe(declared), facts, mesh, declared["sharding"]["rules"])
+    matrices = 0
+    for path, leaf in jax.tree.leaves_with_path(abstract):
+        name = sharding.path_name(path)
+        if leaf.size > 8 and "norm" not in name.split("/")[-2] and not name.endswith("bias"):
+            assert np.prod(leaf.sharding.shard_shape(leaf.shape)) * 8 == leaf.size, name
+            matrices += 1
+    assert matrices == 3 * (6 if family == "gpt2" else 8)  # weights and two moments
 
 
 def test_trials_are_split_over_data_where_they_divide():
