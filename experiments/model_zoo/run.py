@@ -42,6 +42,8 @@ TARGETS = {
     "steinmetz": ("choice",),
     "monkeys": ("velocity",),
 }
+# a read-out of the states of the bin itself, fitted once: these already know of the bins around
+DECODED = {"protocol": "split", "lags": "0:0", "baselines": (), "num_permutations": 0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,7 +194,7 @@ def decoded(folder: Path, part: str) -> dict[str, float]:
     found = {}
     for target in TARGETS.get(part, ()):
         try:
-            record = decode(folder, target=target, protocol="split", baselines=(), num_permutations=0)
+            record = decode(folder, target=target, **DECODED)
         except InputError as error:  # a recording without it
             print(f"{folder}: {error}")
             continue
