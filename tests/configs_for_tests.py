@@ -10,7 +10,8 @@ import jax
 import numpy as np
 
 from neurojax.data.batching import BatchingConfig
-from neurojax.models import ndt, ndt_linear
+from neurojax.models import interface as models
+from neurojax.models import ndt, ndt2, ndt_linear, poyo
 from neurojax.objectives import mtm
 from neurojax.train import settings, state
 from neurojax.train.config import LoopConfig
@@ -67,7 +68,16 @@ def loop_config(**changes: Any) -> LoopConfig:
 
 def model_of(config: ndt.Config) -> Model:
     """A config and the module it is of."""
-    return Model("ndt_linear" if isinstance(config, ndt_linear.Config) else "ndt", config)
+    names = {ndt_linear.Config: "ndt_linear", ndt2.Config: "ndt2", poyo.Config: "poyo"}
+    return Model(names.get(type(config), "ndt"), config)
+
+
+def tokens_config(name: str, **changes: Any) -> ndt2.Config | poyo.Config:
+    """The model of `configs/<name>.py:size=tiny` with changes."""
+    path = str(MTM.with_name(f"{name}.py"))
+    declared = runpy.run_path(path)["get_config"]("size=tiny").to_dict()
+    values = {entry: value for entry, value in declared["model"].items() if entry != "name"}
+    return settings.build(models.named(name).Config, "model", values | changes)
 
 
 def objective_of(config: mtm.Config) -> Objective:

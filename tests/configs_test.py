@@ -29,6 +29,8 @@ TRANSFORMER = (
 )
 # What makes a config small, and parameters that two steps need not move; a config like mtm.py needs no line.
 SMALL = {
+    "ndt2": (*TRANSFORMER, *ANIMALS, "model.patch_units=64"),
+    "poyo": (*(entry for entry in TRANSFORMER if "embed_width" not in entry), *ANIMALS, "model.event_share=0.02"),
     "lfads": (
         *("model.read_in_width=4", "model.encoder_width=4", "model.initial_state_width=4"),
         *("model.controller_width=4", "model.generator_width=4", "model.num_inputs=2", "model.num_factors=3"),

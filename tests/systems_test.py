@@ -38,7 +38,8 @@ FROZEN = Path(__file__).with_name("frozen_parameters.json")
 PACKAGES = {"models": models.NEEDS, "objectives": objectives.NEEDS, "data.sources": ("Config", "open_source")}
 
 
-OF_MTM = ("temporal", "next_bin", "student")  # of the model of mtm, whose run is shared over eight devices
+# Of the source and objective of mtm, whose run is shared over eight devices; tokens are shared in tokenizers_test.
+OF_MTM = ("temporal", "next_bin", "student", "ndt2", "poyo")
 
 
 def modules():

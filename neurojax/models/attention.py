@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from neurojax.errors import require
+
 NUM_CONTEXT = 2  # session token, prompt token
 SPLASH_BLOCK = 128  # tokens; what a TPU's vector lanes hold
 
@@ -19,6 +21,7 @@ class Span(NamedTuple):
 
     key_valid: jax.Array  # bool [B, L], tokens that may be attended to
     causal: jax.Array  # bool [B]
+    place: jax.Array | None = None  # int32 [L], in time; None: as `places`, one token a bin
 
     @classmethod
     def of(cls, bin_valid: jax.Array, causal: jax.Array, has_prompt: jax.Array) -> "Span":
@@ -34,10 +37,9 @@ class Span(NamedTuple):
 
     def allowed(self) -> jax.Array:
         """bool [B, 1, L, L], query x key; every token may attend to itself."""
-        length = self.key_valid.shape[1]
-        allowed = self.key_valid[:, None, :] & (
-            ~self.causal[:, None, None] | _not_later(length)[None]
-        )
+        length, place = self.key_valid.shape[1], self.place
+        not_later = _not_later(length) if place is None else place[None, :] <= place[:, None]
+        allowed = self.key_valid[:, None, :] & (~self.causal[:, None, None] | not_later[None])
         # Or a padding token would have nothing to attend to, and a softmax of nothing is NaN.
         return (allowed | np.eye(length, dtype=bool)[None])[:, None]
 
@@ -58,11 +60,13 @@ def rotate(queries_or_keys: jax.Array, positions: jax.Array, theta: float = 10_0
 
     Args:
         queries_or_keys: [B, L, H, E], E even.
-        positions: float32 [L], in bins.
+        positions: float32 [L] or [B, L], any real numbers, in bins.
+        theta: ratio of the slowest rotation to the fastest, which is 1 radian a bin.
     """
     half = queries_or_keys.shape[-1] // 2
     frequency = theta ** (-jnp.arange(half, dtype=jnp.float32) / half)
-    angle = (positions[:, None] * frequency[None])[None, :, None, :]  # [1, L, 1, E/2]
+    positions = positions[None] if positions.ndim == 1 else positions
+    angle = (positions[..., None] * frequency[None, None])[:, :, None]  # [1 or B, L, 1, E/2]
     first, second = queries_or_keys[..., :half], queries_or_keys[..., half:]
     cos, sin = jnp.cos(angle).astype(first.dtype), jnp.sin(angle).astype(first.dtype)
     return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
@@ -108,7 +112,8 @@ def of_even_length(queries, keys, values, span: Span, kernel: str) -> jax.Array:
     """Attention of odd length with one unseen token more: cuDNN lacks a gradient there."""
     longer = [jnp.pad(array, [(0, 0), (0, 1), (0, 0), (0, 0)]) for array in (queries, keys, values)]
     valid = jnp.pad(span.key_valid, [(0, 0), (0, 1)])
-    return attention(*longer, Span(valid, span.causal), kernel)[:, :-1]
+    place = None if span.place is None else jnp.pad(span.place, (0, 1))
+    return attention(*longer, Span(valid, span.causal, place), kernel)[:, :-1]
 
 
 def splash(queries, keys, values, span: Span, interpret: bool = False) -> jax.Array:
@@ -120,6 +125,10 @@ def splash(queries, keys, values, span: Span, interpret: bool = False) -> jax.Ar
     """
     from jax.experimental.pallas.ops.tpu import splash_attention as pallas
 
+    require(
+        span.place is None,
+        "model.attention=splash knows models of one token a bin; choose xla for this one",
+    )
     length, num_heads, width = queries.shape[1:]
     # The kernel wants whole blocks, and leaves the division by sqrt(E) to its caller.
     missing = -length % SPLASH_BLOCK

@@ -93,6 +93,10 @@ class NDTConfig(TransformerConfig):
         super().__post_init__()
         check_ranges(self, "model.", RANGES_OF_NDT)
 
+    def tokens_per_bin(self, num_units: int) -> int:
+        """Tokens that the units of a session are in each bin."""
+        return 1
+
 
 RANGES_OF_NDT = {
     "read_in_width": at_least(1),

@@ -30,12 +30,13 @@ NEEDS = ("Config", "tables", "init", "apply")
 class TableSpec(NamedTuple):
     """Attributes:
     rows: "unit" or "session", what a row belongs to.
-    decays: whether weight decay applies to its rows.
+    decays: whether weight decay applies to its rows; None for numbers that are no weights, which
+        no optimiser shrinks.
     init: (key, facts) -> float32 [U, ...] or [S, ...].
     """
 
     rows: str
-    decays: bool
+    decays: bool | None
     init: Callable[[jax.Array, Facts], jax.Array]
 
 

@@ -90,8 +90,7 @@ class NDT(nn.Module):
 
         # Two tokens of context before them: which session it is, and what is asked.
         prompts = self.param("prompts", vectors, (len(PROMPTS), config.width))
-        has_prompt = scheme < len(PROMPTS)  # temporal masking has none
-        prompt = prompts[jnp.minimum(scheme, len(PROMPTS) - 1)] * has_prompt[:, None]  # [B, D]
+        prompt, has_prompt = prompt_of(prompts, scheme)
         context = jnp.stack([session_token, prompt], axis=1).astype(dtype)  # [B, 2, D]
         tokens = jnp.concatenate([context, tokens], axis=1)  # [B, L, D]
         tokens = nn.Dropout(config.dropout_embed, deterministic=not train)(tokens)
@@ -103,6 +102,17 @@ class NDT(nn.Module):
         return tokens[:, NUM_CONTEXT:].astype(dtype)
 
 
+def prompt_of(prompts: jax.Array, scheme: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The prompt of each trial [..., D], zero without one, and whether it has one, bool [...].
+
+    Args:
+        prompts: float32 [prompts, D].
+        scheme: int32 [...], ids of schemes.SCHEMES.
+    """
+    has_prompt = scheme < len(PROMPTS)  # temporal masking has none
+    return prompts[jnp.minimum(scheme, len(PROMPTS) - 1)] * has_prompt[..., None], has_prompt
+
+
 class Tokenizer(nn.Module):
     """One token per bin: a shared map of the read-in latents, bin by bin, hence causal."""
 
@@ -110,7 +120,7 @@ class Tokenizer(nn.Module):
 
     @nn.compact
     def __call__(self, latents: jax.Array) -> jax.Array:
-        """latents [B, T, K] -> tokens [B, T, D]."""
+        """latents [..., K] -> tokens [..., D]."""
         config = self.config
         if config.embed_width:
             latents = nn.soft_sign(dense(config, config.embed_width, name="embed")(latents))
@@ -135,15 +145,21 @@ def fitted_rows(config: Config, sessions, facts: Facts):
 
 def init(key: jax.Array, config: Config, facts: Facts):
     """(parameters of the shared part, no buffers)."""
-    num_positions = max(config.num_positions, facts.num_bins)
-    require(
-        config.positions != "learned" or config.num_positions in (0, num_positions),
-        f"model.num_positions={config.num_positions}, but the longest trial has {facts.num_bins} "
-        "bins; set it to 0 (as many as needed) or convert a shorter window",
-    )
+    num_positions = positions_needed(config, facts)
     # Only shapes matter here, and none is that of a trial: a short one, all of it visible; over the
     # bins of a long one attention would take memory for their square.
     latents = jnp.zeros((1, min(num_positions, _INIT_BINS), config.read_in_width))
     flags = jnp.zeros(latents.shape[:2], bool)
     arguments = (latents, jnp.zeros((1, config.width)), jnp.zeros(1, int), flags, ~flags)
     return NDT(config, num_positions).init(key, *arguments)["params"], {}
+
+
+def positions_needed(config: Config, facts: Facts) -> int:
+    """Rows of a learned position table; raises InputError where the config has too few."""
+    num_positions = max(config.num_positions, facts.num_bins)
+    require(
+        config.positions != "learned" or config.num_positions in (0, num_positions),
+        f"model.num_positions={config.num_positions}, but the longest trial has {facts.num_bins} "
+        "bins; set it to 0 (as many as needed) or convert a shorter window",
+    )
+    return num_positions

@@ -12,6 +12,7 @@ The memories of both smoothings are learned, and start from seconds.
 """
 
 import dataclasses
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -56,20 +57,48 @@ def apply(
     weights: Weights, inputs: SpikeInputs, config: Config, *, train: bool, key=None
 ) -> Outputs:
     """Log-rates and states of all bins; see `models.interface`."""
-    rows, params, visible = weights.rows, weights.params, inputs.visible()
-    dtype = jnp.dtype(config.compute_dtype)
-    base_rates = stitcher.base_rates(rows)
-    expected, variance = roots.moments(base_rates)
-    # Around what is expected: a hidden unit, set to zero below, then stands there.
-    centred = roots.of(inputs.counts.astype(dtype)) - expected[:, None, None].astype(dtype)
-    latents = stitcher.read_in(rows, jnp.where(visible, centred, 0))
-    latents = _posterior(rows, latents, inputs, visible, variance, config.posterior_noise)
+    latents = latents_of(weights.rows, inputs, config)
     states = ndt.bin_states(weights, latents, inputs, config, train, key)
-    states = states + _linear_path(params, latents, inputs, config)
-    if inputs.left_out is not None:  # a unit that is hidden has no history of its own
-        log_rates = stitcher.log_rates(rows, states, inputs.left_out)
-        return Outputs(stitcher.bounded(log_rates, base_rates, inputs.left_out), states)
+    states = states + linear_states(weights.params, latents, inputs, config)
+    return read_out(weights, states, inputs, config, train=train, key=key)
 
+
+def surprises(rows, inputs: SpikeInputs, dtype) -> tuple[jax.Array, jax.Array]:
+    """What is read of every entry [G, b, T, N]: the root of its count around what is expected of
+    the unit, zero where it is hidden; and the variance of that at the unit's mean rate [G, N]."""
+    expected, variance = roots.moments(stitcher.base_rates(rows))
+    # Around what is expected: a hidden unit then stands there.
+    centred = roots.of(inputs.counts.astype(dtype)) - expected[:, None, None].astype(dtype)
+    return jnp.where(inputs.visible(), centred, 0), variance
+
+
+def latents_of(rows, inputs: SpikeInputs, config) -> jax.Array:
+    """Latents [G, b, T, K], the posterior mean given the visible units."""
+    read, variance = surprises(rows, inputs, jnp.dtype(config.compute_dtype))
+    latents = stitcher.read_in(rows, read)
+    return _posterior(rows, latents, inputs, inputs.visible(), variance, config.posterior_noise)
+
+
+def read_out(
+    weights: Weights, states, inputs: SpikeInputs, config, *, train: bool, key, drive=None
+) -> Outputs:
+    """Bounded log-rates of states [G, b, T, D] and, where units have rows for it, own history.
+
+    Args:
+        drive: float32 [G, b, T, N], or [G, b, T, 1] where one unit a trial is asked for: added to
+            what the states give each unit; None for nothing.
+    """
+    rows, params = weights.rows, weights.params
+    base_rates = stitcher.base_rates(rows)
+    added = 0.0 if drive is None else drive
+    if inputs.left_out is not None:  # a unit that is hidden has no history of its own
+        log_rates = stitcher.log_rates(rows, states, inputs.left_out) + added
+        return Outputs(stitcher.bounded(log_rates, base_rates, inputs.left_out), states)
+    if "own_history" not in rows:
+        log_rates = stitcher.log_rates(rows, states, None, added)
+        return Outputs(stitcher.bounded(log_rates, base_rates), states)
+
+    visible = inputs.visible()
     gains = smoothing.own_log_gains(inputs.counts, visible, base_rates, params["log_memories"])
     own_drive = jnp.einsum(
         "mgbtn,gnm->gbtn", gains, rows["own_history"] + params["own_history"][None, None]
@@ -79,7 +108,8 @@ def apply(
         shape = inputs.hidden_units.shape  # [G, b, N]
         alone = jax.random.bernoulli(jax.random.fold_in(key, 1), config.own_alone_share, shape)
         reads_states = ~(alone & (inputs.scheme == CAUSAL)[..., None])
-    log_rates = stitcher.log_rates(rows, states, None, own_drive, reads_states)
+        added = added if drive is None else jnp.where(reads_states[..., None, :], drive, 0)
+    log_rates = stitcher.log_rates(rows, states, None, own_drive + added, reads_states)
     return Outputs(stitcher.bounded(log_rates, base_rates), states)
 
 
@@ -98,7 +128,7 @@ def _posterior(rows, latents, inputs: SpikeInputs, visible, *known) -> jax.Array
     return stitcher.posterior_by_pattern(rows, latents, shown, jnp.argmax(same, axis=2), *known)
 
 
-def _linear_path(params, latents: jax.Array, inputs: SpikeInputs, config: Config) -> jax.Array:
+def linear_states(params, latents: jax.Array, inputs: SpikeInputs, config) -> jax.Array:
     """States [G, b, T, D] that are linear in the latents of readable bins."""
     flat, flags = map(by_trial, (latents, inputs.bin_valid & ~inputs.hidden_bins))
     is_causal = by_trial(inputs.scheme) == CAUSAL
@@ -138,10 +168,15 @@ def fitted_rows(config: Config, sessions, facts: Facts):
 def init(key: jax.Array, config: Config, facts: Facts):
     """(parameters of the shared part, no buffers)."""
     shared, buffers = ndt.init(key, config, facts)
+    return shared | linear_init(key, config, facts), buffers
+
+
+def linear_init(key: jax.Array, config, facts: Facts) -> dict[str, Any]:
+    """Parameters of the linear model alone."""
     smooth = jnp.zeros((1, smoothing.NUM_SMOOTHED * config.read_in_width))
     path = LinearPath(config).init(key, smooth)["params"]
     own = {
         "own_history": jnp.zeros(_NUM_MEMORIES),
         "log_memories": smoothing.first_log_memories(facts.bin_size_s),
     }
-    return shared | path | own, buffers
+    return path | own

@@ -40,10 +40,10 @@ def read_in(rows: dict[str, jax.Array], visible_counts: jax.Array) -> jax.Array:
     chex.assert_rank([visible_counts, rows["read_in"]], [4, 3])
     weights = rows["read_in"].astype(visible_counts.dtype)
     bias = rows["read_in_bias"].astype(visible_counts.dtype)
-    return _per_group(visible_counts, weights) + bias[:, None, None]
+    return per_group(visible_counts, weights) + bias[:, None, None]
 
 
-def _per_group(entries: jax.Array, weights: jax.Array) -> jax.Array:
+def per_group(entries: jax.Array, weights: jax.Array) -> jax.Array:
     """[G, b, T, I] times the weights of its group [G, I, O] -> [G, b, T, O]."""
     groups, trials, num_bins, width = entries.shape
     return product(entries.reshape(groups, -1, width), weights).reshape(
@@ -194,7 +194,7 @@ def log_rates(
         bias = jnp.take_along_axis(rows["read_out_bias"], left_out, axis=1)  # [G, b]
         drive = jnp.einsum("gbtd,gbd->gbt", states, own).astype(jnp.float32)
         return (drive + bias[..., None])[..., None]
-    drive = _per_group(states, jnp.swapaxes(weights, 1, 2))
+    drive = per_group(states, jnp.swapaxes(weights, 1, 2))
     if reads_states is not None:
         drive = jnp.where(reads_states[..., None, :], drive, 0)
     return drive.astype(jnp.float32) + own_drive + rows["read_out_bias"][:, None, None]

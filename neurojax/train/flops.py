@@ -48,10 +48,12 @@ def train_step_flops(config: Any, trials: int, facts: Facts) -> float | None:
         if config.embed_width
         else channels * width
     )
+    tokens = config.tokens_per_bin(round(num_units))
     # Four projections, two matrices of the MLP, scores and their product with the values.
-    layer = 3 * (8 * width**2 + 4 * width * config.mlp_width + 4 * facts.num_bins * width)
+    layer = 3 * (8 * width**2 + 4 * width * config.mlp_width + 4 * tokens * facts.num_bins * width)
+    of_tokens = tokens * (embed + config.num_layers * layer)
     read_out = 3 * 2 * width * num_units
-    return float(trials * facts.num_bins) * (read_in + embed + config.num_layers * layer + read_out)
+    return float(trials * facts.num_bins) * (read_in + of_tokens + read_out)
 
 
 def peak_flops(num_devices: int) -> float | None:

@@ -112,7 +112,7 @@ def update_rows(
     learning_rate: jax.Array,
     apply: jax.Array,
     config: OptimizerConfig,
-    decays: Mapping[str, bool],
+    decays: Mapping[str, bool | None],
 ) -> tuple[dict[str, jax.Array], RowMoments]:
     """One AdamW step on the rows a batch touched.
 
@@ -124,7 +124,7 @@ def update_rows(
         learning_rate: float32, already at this step.
         apply: bool; False leaves everything as it was (non-finite guard).
         config: betas, decay.
-        decays: per table, whether its rows decay.
+        decays: per table, whether its rows decay, see `models.interface.TableSpec`.
 
     Returns:
         (tables, moments), rows outside `index` bit-equal.
@@ -150,7 +150,9 @@ def update_rows(
         direction = (new_mean / (1 - config.b1**steps)) / (
             jnp.sqrt(new_second / (1 - config.b2**steps)) + config.epsilon
         )
-        decay = config.row_weight_decay if config.decay_everything or decays[name] else 0.0
+        of_weights = decays[name] is not None
+        decays_here = decays[name] or (config.decay_everything and of_weights)
+        decay = config.row_weight_decay if decays_here else 0.0
         direction = direction + decay * old
         changes = (
             (old - learning_rate * direction, old),

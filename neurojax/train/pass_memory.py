@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from neurojax.errors import require
-from neurojax.models import ndt, ndt_linear, smoothing
+from neurojax.models import ndt, ndt_linear, poyo, smoothing
 
 
 class PassSize(NamedTuple):
@@ -40,11 +40,16 @@ def bytes_per_trial(
     per_entry = 2 * (1 + 4) + 4 * whole_arrays
     size = num_bins * num_units * (per_entry if all_observed else per_entry + 2)
     if isinstance(model, ndt.Config):
-        per_bin = 4 * (
+        per_token = 4 * (
             model.read_in_width + model.embed_width + 4 * model.width + 2 * model.mlp_width
         )
-        size += num_bins * per_bin + 3 * 4 * model.num_heads * num_bins**2
-    if isinstance(model, ndt_linear.Config):
+        tokens = model.tokens_per_bin(num_units)
+        size += num_bins * tokens * per_token + 3 * 4 * model.num_heads * (num_bins * tokens) ** 2
+        if tokens > 1:  # what each unit reads from every patch
+            size += 4 * num_bins * num_units * tokens
+    if isinstance(model, poyo.Config):
+        size += _of_events(model, num_bins, num_units)
+    if isinstance(model, ndt_linear.Config | poyo.Config):
         if num_bins <= smoothing.DENSE_BINS:  # weights of bins by bins, and on the way to them
             size += 3 * 4 * smoothing.NUM_SMOOTHED * num_bins**2
         else:  # sums for each memory, of the units' counts and rates and of the latents
@@ -57,6 +62,17 @@ def bytes_per_trial(
         if 1 < matrices < num_bins:
             size += 2 * 4 * model.read_in_width * num_bins * matrices
     return size
+
+
+def _of_events(model: poyo.Config, num_bins: int, num_units: int) -> int:
+    """Bytes of a trial's events, latents and queries, and of who reads whom."""
+    steps = model.num_steps(num_bins)
+    events, latents = steps * model.most_events(num_units), steps * model.latents_per_step
+    entries = steps * model.latent_bins * num_units
+    places = 4 * 3 * entries + 4 * 6 * events * model.width
+    per_token = 4 * (6 * model.width + 2 * model.mlp_width)
+    pairs = latents * (events + latents + num_bins)
+    return places + (latents + num_bins) * per_token + 3 * 4 * model.num_heads * pairs
 
 
 def require_one_trial(recipe, source, memory_mb: int) -> None:

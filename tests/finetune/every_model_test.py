@@ -24,6 +24,8 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 DECLARED = {
     "ndt": "mtm.py:size=tiny,preset=faithful",
     "ndt_linear": "mtm.py:size=tiny",
+    "ndt2": "ndt2.py",
+    "poyo": "poyo.py",
     "lfads": "lfads.py",
     "signals": "emg.py",
 }

@@ -62,6 +62,14 @@ def test_the_estimate_bounds_passes_over_long_trials_of_few_units(num_bins):
     assert allotted <= 4 * bytes_per_trial(config, num_bins, 16) <= 8 * allotted
 
 
+@pytest.mark.parametrize("name", ["ndt2", "poyo"])
+def test_the_estimate_bounds_passes_over_patches_and_events(name):
+    sizes = {entry: value for entry, value in SIZES.items() if entry != "num_positions"}
+    config = configs_for_tests.tokens_config(name, **sizes)
+    allotted = allotted_by(config, 40, 128, 32)
+    assert allotted <= 32 * bytes_per_trial(config, 40, 128) <= 8 * allotted
+
+
 def test_trials_of_a_pass_follow_from_memory_and_fill_every_device():
     one_mb = bytes_per_trial(PLAIN, 40, 128) / 2**20
     assert trials_that_fit(PLAIN, 40, 128, memory_mb=4096, at_most=256).trials == 256

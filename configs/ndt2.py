@@ -1,0 +1,36 @@
+"""NDT2: tokens are patches of units in a bin; the data, objective and budget of configs/mtm.py.
+
+    neurojax train --config=configs/ndt2.py:size=tiny --workdir=runs/ndt2
+    neurojax train --config=configs/ndt2.py:size=tiny --config.model.decoder_layers=1 \
+        --workdir=runs/ndt2_autoencoder
+
+source    Ye et al. 2023 (NDT2); without a decoder as in Zhang et al. 2024, `size` as there
+hardware  two x86-64 CPU cores that other work shared, one thread; Python 3.11, jax 0.10.2
+time      not timed yet
+scores    not measured yet
+"""
+
+import importlib.util
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+PATCH_UNITS = {"tiny": 64, "small": 128, "base": 128, "paper": 128}
+
+
+def get_config(arg: str | None = None) -> ConfigDict:
+    """configs/mtm.py with another model; `size=tiny|small|base|paper` as there."""
+    spec = importlib.util.spec_from_file_location("mtm_config", Path(__file__).with_name("mtm.py"))
+    mtm = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(mtm)
+    size, preset = mtm.parse(arg)
+    if preset != "improved":
+        raise ValueError(f"config argument {arg!r}; configs/ndt2.py has no preset, only size=...")
+    config = mtm.get_config(f"size={size}")
+    config.model.update(
+        name="ndt2",
+        patch_units=PATCH_UNITS[size],  # attention costs the square of the patches
+        decoder_layers=0,  # 1 or 2: a masked autoencoder
+        linear_beside=True,
+    )
+    return config
