@@ -73,12 +73,14 @@ class CountLikelihood(NamedTuple):
     nll: (Natural or drive, counts) -> float32 nats of each entry.
     log_mean: Natural or drive -> log of the expected spikes per bin.
     averaged: of several samples [K, ...] -> the one whose mean is theirs.
+    sample: (key, Natural or drive) -> float32 counts drawn for each entry.
     rows: table -> what it holds.
     """
 
     nll: Callable[[Any, jax.Array], jax.Array]
     log_mean: Callable[[Any], jax.Array]
     averaged: Callable[[Any], Any]
+    sample: Callable[[jax.Array, Any], jax.Array]
     rows: Mapping[str, Row]
 
 
@@ -116,10 +118,27 @@ def negative_binomial_nll(natural: Natural, counts: jax.Array) -> jax.Array:
         float32 [..., T, N], nats.
     """
     log_mean, counts = natural.drive.astype(jnp.float32), counts.astype(jnp.float32)
-    (log_dispersion,) = natural.rows.values()
-    size = jnp.exp(-jnp.clip(log_dispersion, *LOG_DISPERSION))  # 1 / d
+    size = _size(natural)
     spent = (size + counts) * jnp.log1p(jnp.exp(log_mean) / size)
     return spent - counts * log_mean - log_rising(counts, size)
+
+
+def _size(natural: Natural) -> jax.Array:
+    (log_dispersion,) = natural.rows.values()
+    return jnp.exp(-jnp.clip(log_dispersion, *LOG_DISPERSION))  # 1 / d
+
+
+def _negative_binomial_sample(key: jax.Array, natural: Natural) -> jax.Array:
+    gain_key, count_key = jax.random.split(key)
+    size = jnp.broadcast_to(_size(natural), natural.drive.shape)
+    # Poisson counts under a gain of mean 1 and variance d.
+    gain = jax.random.gamma(gain_key, size) / size
+    return poisson_sample(count_key, natural.drive + jnp.log(jnp.maximum(gain, 1e-30)))
+
+
+def poisson_sample(key: jax.Array, log_rates: jax.Array) -> jax.Array:
+    """Counts of these rates, float32."""
+    return jax.random.poisson(key, jnp.exp(log_rates)).astype(jnp.float32)
 
 
 def binomial_nll(natural: Natural, counts: jax.Array) -> jax.Array:
@@ -160,6 +179,11 @@ def _binomial_averaged(natural: Natural) -> Natural:
     return Natural(jnp.log(probability) - jnp.log1p(-probability) + rows["odds_offset"], rows)
 
 
+def _binomial_sample(key: jax.Array, natural: Natural) -> jax.Array:
+    ceiling = jnp.broadcast_to(_ceiling(natural), natural.drive.shape)
+    return jax.random.binomial(key, ceiling, jax.nn.sigmoid(_logit(natural))).astype(jnp.float32)
+
+
 def bernoulli_nll(log_rates: jax.Array, counts: jax.Array) -> jax.Array:
     """-log of the probability of a spike or of none, where spikes come at random at a rate: one at
     least with 1 - exp(-rate).
@@ -189,6 +213,12 @@ def gaussian_counts_nll(natural: Natural, counts: jax.Array) -> jax.Array:
     log_spread = jnp.clip(natural.rows["log_spread"], *LOG_SPREAD)
     error = counts.astype(jnp.float32) - jnp.exp(natural.drive.astype(jnp.float32))
     return 0.5 * jnp.square(error * jnp.exp(-log_spread)) + log_spread + _HALF_LOG_2PI
+
+
+def _gaussian_sample(key: jax.Array, natural: Natural) -> jax.Array:
+    spread = jnp.exp(jnp.clip(natural.rows["log_spread"], *LOG_SPREAD))
+    values = jnp.exp(natural.drive) + spread * jax.random.normal(key, natural.drive.shape)
+    return jnp.maximum(jnp.round(values), 0.0)
 
 
 def _drive(natural: Natural) -> jax.Array:
@@ -236,11 +266,20 @@ _BINOMIAL = {"ceiling": Row("unit", _most), "odds_offset": Row("unit", _odds_off
 _SPREAD = {"log_spread": Row("unit", _log_spread)}
 
 LIKELIHOODS = {
-    "negative_binomial": CountLikelihood(negative_binomial_nll, _drive, _averaged, _OF_UNIT),
-    "negative_binomial_shared": CountLikelihood(
-        negative_binomial_nll, _drive, _averaged, _OF_SESSION
+    "negative_binomial": CountLikelihood(
+        negative_binomial_nll, _drive, _averaged, _negative_binomial_sample, _OF_UNIT
     ),
-    "binomial": CountLikelihood(binomial_nll, _binomial_log_mean, _binomial_averaged, _BINOMIAL),
-    "bernoulli": CountLikelihood(bernoulli_nll, lambda drive: drive, log_of_mean_rate, {}),
-    "gaussian_counts": CountLikelihood(gaussian_counts_nll, _drive, _averaged, _SPREAD),
+    "negative_binomial_shared": CountLikelihood(
+        negative_binomial_nll, _drive, _averaged, _negative_binomial_sample, _OF_SESSION
+    ),
+    "binomial": CountLikelihood(
+        binomial_nll, _binomial_log_mean, _binomial_averaged, _binomial_sample, _BINOMIAL
+    ),
+    # Spikes as of the process that it only sees the presence of.
+    "bernoulli": CountLikelihood(
+        bernoulli_nll, lambda drive: drive, log_of_mean_rate, poisson_sample, {}
+    ),
+    "gaussian_counts": CountLikelihood(
+        gaussian_counts_nll, _drive, _averaged, _gaussian_sample, _SPREAD
+    ),
 }

@@ -17,6 +17,7 @@ from neurojax.count_likelihoods import (
     CountLikelihood,
     Row,
     log_of_mean_rate,
+    poisson_sample,
 )
 from neurojax.errors import InputError
 from neurojax.scores import unit_sums
@@ -34,6 +35,8 @@ class Head(NamedTuple):
     scores: list of such sums of several batches, on the host -> score name -> value.
     log_mean: natural parameters -> log of the expected spikes per bin; of what is no count, the
         natural parameters.
+    sample: (key, natural parameters) -> float32 counts drawn for each entry; None of heads of
+        something else.
     rows: table -> parameters of units or sessions; where there are some, natural parameters are a
         `count_likelihoods.Natural`, the drive of every entry and these rows.
     """
@@ -45,6 +48,7 @@ class Head(NamedTuple):
     sums: Callable[..., Any]
     scores: Callable[[Sequence[Any]], dict[str, float]]
     log_mean: Callable[[Any], jax.Array]
+    sample: Callable[[jax.Array, Any], jax.Array] | None
     rows: Mapping[str, Row]
 
 
@@ -163,6 +167,7 @@ def _count_head(likelihood: CountLikelihood) -> Head:
         sums=sums,
         scores=scores,
         log_mean=likelihood.log_mean,
+        sample=likelihood.sample,
         rows=likelihood.rows,
     )
 
@@ -176,6 +181,7 @@ HEADS = {
         sums=_spike_sums,
         scores=_spike_scores,
         log_mean=_identity,
+        sample=poisson_sample,
         rows={},
     ),
     "categorical": Head(
@@ -186,6 +192,7 @@ HEADS = {
         sums=_class_sums,
         scores=_class_scores,
         log_mean=_identity,
+        sample=None,
         rows={},
     ),
     "gaussian": Head(
@@ -196,6 +203,7 @@ HEADS = {
         sums=_value_sums,
         scores=_value_scores,
         log_mean=_identity,
+        sample=None,
         rows={},
     ),
     **{name: _count_head(likelihood) for name, likelihood in LIKELIHOODS.items()},

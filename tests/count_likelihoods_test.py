@@ -168,6 +168,28 @@ def test_samples_of_one_model_average_to_the_mean_of_their_means():
         np.testing.assert_allclose(head.mean(head.averaged(natural)), means.mean(0), rtol=1e-4)
 
 
+def test_what_is_drawn_has_the_mean_and_the_variance_of_the_likelihood():
+    mean, number = np.asarray([0.3, 1.0, 2.5]), 4000
+    rows = {
+        "negative_binomial": (
+            {"log_dispersion": np.log([0.5, 1.0, 2.0])},
+            mean + np.asarray([0.5, 1.0, 2.0]) * mean**2,
+        ),
+        "binomial": (
+            {"ceiling": np.asarray([1.0, 4, 5]), "odds_offset": np.log([0.7, 3, 2.5])},
+            mean * [0.7, 0.75, 0.5],
+        ),
+        "bernoulli": ({}, mean),
+    }
+    for name, (of_rows, variance) in rows.items():
+        shown = {table: np.float32(row)[None] for table, row in of_rows.items()}
+        drive = np.broadcast_to(np.float32(np.log(mean)), (number, 3))
+        drawn = np.asarray(heads.named(name).sample(jax.random.key(0), Natural(drive, shown) if shown else drive))
+        assert drawn.dtype == np.float32 and (drawn == drawn.round()).all()
+        np.testing.assert_allclose(drawn.mean(0), mean, rtol=0.12, err_msg=name)
+        np.testing.assert_allclose(drawn.var(0), variance, rtol=0.2, err_msg=name)
+
+
 def test_moments_read_what_was_observed_in_training_trials_alone():
     counts = RNG.poisson(1.0, (6, 4, 3))
     split = np.asarray([TRAIN, TRAIN, TRAIN, 1, 2, 2])

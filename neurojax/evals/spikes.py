@@ -1,5 +1,4 @@
-"""The evaluation of spikes: every task of a protocol, beside baselines, ceilings and checks against
-leaks.
+"""The evaluation of spikes: tasks of a protocol, beside baselines, ceilings and checks of leaks.
 
 An evaluator is a module of this folder, named by `eval.evaluator`, with five functions:
 
@@ -33,6 +32,7 @@ from neurojax.evals import (
     drift_note,
     examples,
     few_shot,
+    generation,
     leaks,
     likelihoods,
     oracle,
@@ -211,6 +211,7 @@ def _session(
         **spread.of_session(session, predictions, apart, **boot),
         **trust.of_session(model, session, predictions, sums, settings, seed, protocol),
         **likelihoods.of_session(model, session, predictions, settings, seed, protocol),
+        **generation.of_session(model, session, settings, seed, protocol),
         "paired": scoring.compare_with_best(sums, best, baselines.excess, **boot),
     }
     if settings.get("mixed_with") and baselines.stack is not None:
@@ -311,12 +312,12 @@ def note_lines(sessions: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def show(evaluation: Mapping[str, Any], log: Log = print) -> None:
-    """Tells the scores of a record: the table of the terminal, notes, and a warning where drift
-    helps."""
+    """Tells the scores of a record: a table, notes, and a warning where drift helps."""
     log(terminal.terminal_table(evaluation))
     for line in note_lines(evaluation["sessions"]):
         log(line)
-    for told in filter(None, (part.line(evaluation) for part in (likelihoods, spread, with_stack))):
+    parts = (likelihoods, generation, spread, with_stack)
+    for told in filter(None, (part.line(evaluation) for part in parts)):
         log(told)
     if leak := drift_note.line(evaluation):
         log(f"warning: {leak}")

@@ -108,6 +108,32 @@ def attention(
     return jnp.einsum("bhqk,bkhe->bqhe", probabilities, values)
 
 
+class Reach(NamedTuple):
+    """In place of a `Span`, where keys and values of earlier tokens are kept: tokens see those and
+    one another."""
+
+    place: jax.Array  # int32 [], tokens read before
+
+
+def recalled(memory, queries, keys, values, place: jax.Array, allowed: jax.Array):
+    """Attention of some tokens to themselves and to those before them.
+
+    Args:
+        memory: keys and values of what was read before, [B, L, H, E] each, with room after it.
+        queries, keys, values: [B, n, H, E], of the tokens `place` to `place + n`.
+        place: int32 [].
+        allowed: bool, broadcastable to [B, H, n, L].
+
+    Returns:
+        (mixed [B, n, H, E], the memory with these keys and values).
+    """
+    kept = tuple(
+        jax.lax.dynamic_update_slice_in_dim(old, new.astype(old.dtype), place, axis=1)
+        for old, new in zip(memory, (keys, values), strict=True)
+    )
+    return jax.nn.dot_product_attention(queries, *kept, mask=allowed), kept
+
+
 def of_even_length(queries, keys, values, span: Span, kernel: str) -> jax.Array:
     """Attention of odd length with one unseen token more: cuDNN lacks a gradient there."""
     longer = [jnp.pad(array, [(0, 0), (0, 1), (0, 0), (0, 0)]) for array in (queries, keys, values)]

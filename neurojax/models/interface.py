@@ -11,6 +11,8 @@ define
     fitted_rows(config, sessions, facts) -> {table: array}   rows fitted to the training trials
     HAS_CAUSAL_SCHEME = True  under the causal scheme no bin reads a later one
     HIDES_BY_ZEROING = True   hiding a unit changes nothing but its counts: a silent one, nothing
+
+A module <name>_stream beside it goes bin by bin; see `models.ndt_stream`.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,10 +23,13 @@ import jax
 import jax.numpy as jnp
 
 from neurojax.batch import Batch
-from neurojax.by_name import module_named
+from neurojax.by_name import module_named, names
+from neurojax.errors import InputError
 from neurojax.facts import Facts
 
 NEEDS = ("Config", "tables", "init", "apply")
+NEEDS_OF_STREAM = ("begin", "advance")
+STREAM = "_stream"
 
 
 class TableSpec(NamedTuple):
@@ -130,6 +135,17 @@ class Outputs(NamedTuple):
 def named(name: str) -> ModuleType:
     """The model of a name, `config.model.name`; raises InputError with the known ones."""
     return module_named("models", name, NEEDS)
+
+
+def stream_of(name: str) -> ModuleType:
+    """The model of a name bin by bin; raises InputError with the known ones."""
+    try:
+        return module_named("models", f"{name}{STREAM}", NEEDS_OF_STREAM)
+    except InputError:
+        known = [found.removesuffix(STREAM) for found in names("models", NEEDS_OF_STREAM)]
+        raise InputError(
+            f"model.name={name} does not go bin by bin; choose from {', '.join(known)}"
+        ) from None
 
 
 def row_index(spec: TableSpec, batch: Batch) -> jax.Array:

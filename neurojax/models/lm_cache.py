@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from neurojax.models import causal_lm
+from neurojax.models.attention import recalled
 
 
 class Cache(NamedTuple):
@@ -45,11 +46,7 @@ def extend(params, tokens: jax.Array, cache: Cache, config: causal_lm.Config):
     allowed = (jnp.arange(room)[None] <= place[:, None])[None, None]  # [1, 1, n, P]
 
     def attend(memory, queries, keys, values):
-        kept = tuple(
-            jax.lax.dynamic_update_slice_in_dim(old, new.astype(old.dtype), cache.length, axis=1)
-            for old, new in zip(memory, (keys, values), strict=True)
-        )
-        return jax.nn.dot_product_attention(queries, *kept, mask=allowed), kept
+        return recalled(memory, queries, keys, values, cache.length, allowed)
 
     position = jnp.broadcast_to(place, tokens.shape)
     states, kept = causal_lm.through_blocks(

@@ -114,6 +114,47 @@ def smoothed(latents: jax.Array, readable: jax.Array, causal: jax.Array, memorie
     return mixed.reshape(batch, num_bins, NUM_SMOOTHED * width)
 
 
+def extended(sums: jax.Array, latents: jax.Array, readable: jax.Array, memories):
+    """`smoothed` of causal trials, one bin after another.
+
+    Args:
+        sums: [B, M + 1, K + 1] over the bins before, zero at first; the last column weighs them.
+        latents: [B, K], of the next bin.
+        readable: bool [], whether this bin may be read.
+        memories: see `first_log_memories`.
+
+    Returns:
+        (sums, means [B, (M + 1) K]) of the bins up to this one.
+    """
+    decays = jnp.concatenate([_decays(memories["past"]), jnp.ones(1)])[None, :, None]
+    seen = jnp.where(readable, 1.0, 0.0)
+    values = jnp.concatenate([latents.astype(jnp.float32), jnp.ones((len(latents), 1))], axis=-1)
+    sums = decays * sums + seen * values[:, None]
+    means = sums[..., :-1] / jnp.maximum(sums[..., -1:], 1e-6)
+    return sums, means.reshape(len(latents), -1).astype(latents.dtype)
+
+
+def extended_log_gains(
+    sums: jax.Array, visible_counts: jax.Array, visible: jax.Array, base_rates: jax.Array, memories
+):
+    """`own_log_gains`, one bin after another.
+
+    Args:
+        sums: [2, 3, G, b, N], spikes and expected spikes of the bins before, zero at first.
+        visible_counts: float [G, b, N], zero where hidden.
+        visible: bool [G, b, N].
+        base_rates: float32 [G, N].
+        memories: see `first_log_memories`.
+
+    Returns:
+        (sums, log gains [3, G, b, N]) of the bins up to this one.
+    """
+    rates = visible * base_rates[:, None]
+    new = jnp.stack([visible_counts.astype(jnp.float32), rates])[:, None]  # [2, 1, G, b, N]
+    sums = _decays(memories["own"])[None, :, None, None, None] * sums + new
+    return sums, jnp.log((sums[0] + PSEUDO_SPIKES) / (sums[1] + PSEUDO_SPIKES))
+
+
 def own_log_gains(
     visible_counts: jax.Array, visible: jax.Array, base_rates: jax.Array, memories
 ) -> jax.Array:

@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from neurojax.models.attention import Span, attention, rotate
+from neurojax.models.attention import Reach, Span, attention, recalled, rotate
 from neurojax.models.config import TransformerConfig
 from neurojax.models.dense import dense, fused_dense
 
@@ -16,10 +16,9 @@ class Block(nn.Module):
     train: bool
 
     @nn.compact
-    def __call__(
-        self, tokens: jax.Array, span: Span, positions: jax.Array
-    ) -> tuple[jax.Array, None]:
-        """tokens [B, L, D], span of its B trials, positions float32 [L] -> (tokens, None)."""
+    def __call__(self, tokens: jax.Array, span: Span | Reach, positions: jax.Array, memory=None):
+        """tokens [B, L, D], span of its B trials, positions float32 [L] -> (tokens, None); or the
+        next tokens of a sequence, with a memory: (tokens, the longer memory)."""
         config = self.config
         dtype = jnp.dtype(config.compute_dtype)
         dropout = nn.Dropout(config.dropout, deterministic=not self.train)
@@ -37,9 +36,14 @@ class Block(nn.Module):
         if config.positions == "rotary":
             queries, keys = rotate(queries, positions), rotate(keys, positions)
         key = self.make_rng("dropout") if self.train and config.dropout_attention else None
-        mixed = attention(
-            queries, keys, values, span, config.attention, config.dropout_attention, key
-        )
+        if memory is None:
+            asked = (span, config.attention, config.dropout_attention, key)
+            mixed = attention(queries, keys, values, *asked)
+        else:
+            seen = jnp.arange(memory[0].shape[1]) < span.place + length
+            mixed, memory = recalled(
+                memory, queries, keys, values, span.place, seen[None, None, None]
+            )
         mixed = dropout(mixed.reshape(batch, length, width))
         tokens = tokens + dense(config, width, name="output", role="output")(mixed)
 
@@ -51,7 +55,7 @@ class Block(nn.Module):
             dense(config, config.mlp_width, name="expand", role="mlp")(normed), approximate=False
         )
         contracted = dense(config, width, name="contract", role="output")(expanded)
-        return tokens + dropout(contracted), None
+        return tokens + dropout(contracted), memory
 
 
 def _rematerialised(block, remat: str):
@@ -71,16 +75,21 @@ class Transformer(nn.Module):
     config: TransformerConfig
 
     @nn.compact
-    def __call__(self, tokens, span: Span, positions, train: bool) -> jax.Array:
-        """tokens [B, L, D], span of its B trials, positions float32 [L] -> float32 [B, L, D]."""
+    def __call__(self, tokens, span: Span | Reach, positions, train: bool, memory=None):
+        """tokens [B, L, D], span of its B trials, positions float32 [L] -> float32 [B, L, D].
+
+        With a memory, the keys and values of all layers of tokens before these, [layers, B, P, H,
+        E] each, the span is a `Reach`, and (states, the longer memory) is returned.
+        """
         # One body is compiled, whatever the depth; parameters are stacked, [layers, ...].
         layers = nn.scan(
             _rematerialised(Block, self.config.remat),
             variable_axes={"params": 0},
             split_rngs={"params": True, "dropout": True},
-            in_axes=(nn.broadcast, nn.broadcast),
+            in_axes=(nn.broadcast, nn.broadcast, 0),
             length=self.config.num_layers,
             unroll=self.config.unroll,
         )(self.config, train, name="layers")
-        tokens, _ = layers(tokens, span, positions)
-        return nn.LayerNorm(epsilon=1e-5, dtype=jnp.float32, name="norm")(tokens)
+        tokens, kept = layers(tokens, span, positions, memory)
+        states = nn.LayerNorm(epsilon=1e-5, dtype=jnp.float32, name="norm")(tokens)
+        return states if memory is None else (states, kept)

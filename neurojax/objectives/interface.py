@@ -10,6 +10,7 @@
     validation_query(key, batch, number, config) -> query   number: of a name in VALIDATED, traced
     SPLITS_INTO_PARTS                         False where trials are coupled: no microbatches
     NEEDS_CAUSAL_SCHEME = True                optional: only of models that have one
+    READS_ONE_BIN_LATE = True                 optional: bin t is predicted from those before it
     LOGGED_PER_TRIAL = ("cost", ...)          optional: metrics that the log divides by `trials`,
                                               which is a metric then as well
 

@@ -17,6 +17,7 @@ from neurojax.schemes import CAUSAL
 
 SPLITS_INTO_PARTS = True
 NEEDS_CAUSAL_SCHEME = True  # a model that reads later bins would learn to copy
+READS_ONE_BIN_LATE = True  # `train.rollout` goes on where a trial ends
 VALIDATED = ("next_bin",)
 
 

@@ -13,10 +13,17 @@ from typing import Any
 
 from neurojax import files
 from neurojax.evals import protocols, tables
-from neurojax.report import likelihood_block, page, report_blocks, spread_block, trust_blocks
+from neurojax.report import (
+    generation_block,
+    likelihood_block,
+    page,
+    report_blocks,
+    spread_block,
+    trust_blocks,
+)
 from neurojax.report.figures import style
 
-_WIDE = ("first_look", "rate_maps")
+_WIDE = ("first_look", "rate_maps", "generation")
 _ON_PHONE = ("rate_maps", "tasks")  # of what first_look puts together, for a narrow screen
 _CAPTIONS = {
     "first_look": (
@@ -67,6 +74,11 @@ _CAPTIONS = {
         "Units by the variance of their counts around the predicted rates, 1 for Poisson counts "
         "around the truth: in single bins (sum of squared errors over sum of rates) and in whole "
         "trials (Pearson chi2 / df of trial totals), where a missed slow gain shows."
+    ),
+    "generation": (
+        "Activity that the model goes on with by itself. Left: forecasts of test trials by bins "
+        "ahead; then units by their rate and by the Fano factor of their counts, generated "
+        "against real; bins between spikes; pairs of units by their correlation."
     ),
     "pit": (
         "Where counts fall in their predicted distributions, tenth by tenth: flat where these are "
@@ -159,6 +171,7 @@ def _report(
         *report_blocks.further_tables(evaluation),
         *trust_blocks.signs(evaluation),
         *trust_blocks.calibration_table(evaluation),
+        *generation_block.generation_tables(evaluation),
         *likelihood_block.likelihood_table(evaluation),
         *spread_block.spread_table(evaluation),
         *trust_blocks.region_table(evaluation),

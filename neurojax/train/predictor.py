@@ -13,10 +13,12 @@ from neurojax import heads
 from neurojax.batch import Batch
 from neurojax.data import batching
 from neurojax.data.batching import Layout
+from neurojax.errors import require
 from neurojax.models.interface import Outputs
 from neurojax.objectives.interface import Query, asked_as
 from neurojax.schemes import SCHEMES
-from neurojax.train import forward, pass_memory, sharding
+from neurojax.train import forward, live, pass_memory, sharding
+from neurojax.train import rollout as rollouts
 from neurojax.train.step import Model, Objective
 
 
@@ -41,6 +43,7 @@ class Predictor:
         source_config: what a batch is, see data.sources.
         facts: what the manifest keeps of the data trained on, `Facts.to_record`.
         schemes: names of those the weights were trained with; all, of a model without schemes.
+        goes_on: whether `rollout` and `live` can be asked of it.
         on_accelerator: computed on something else than a CPU.
         hides_by_zeroing: hiding a unit changes the input by zeroing its counts and in no other way,
             so hiding a unit that is silent in a trial changes nothing.
@@ -63,6 +66,7 @@ class Predictor:
         self.schemes = tuple(getattr(recipe.objective.config, "schemes", SCHEMES))
         # A promise by name; without it every hidden unit takes a pass of its own, silent or not.
         self.hides_by_zeroing = getattr(recipe.model.module, "HIDES_BY_ZEROING", False)
+        self.goes_on = rollouts.is_streamed(recipe)
         self._mesh = sharding.make_mesh(0, 1) if mesh is None else mesh
         self.on_accelerator = self._mesh.devices.flat[0].platform != "cpu"
         placed = jax.device_put((params, tables, buffers or {}), sharding.replicated(self._mesh))
@@ -132,6 +136,42 @@ class Predictor:
             return natural[..., 0]
         return jnp.take_along_axis(natural, jnp.asarray(unit)[:, None, None], axis=-1)[..., 0]
 
+    def rollout(
+        self, batch: Batch, prompt_bins: int, num_bins: int, *, num_samples: int = 0, key=None
+    ) -> rollouts.Rollout:
+        """What the model itself makes of the bins after the first of every trial, which it reads.
+
+        Args:
+            batch: trials; counts from bin `prompt_bins` on are not read.
+            prompt_bins: bins of each trial to read, from 0 (nothing is known of the trial) on.
+            num_bins: H, bins to go on.
+            num_samples, key: so many continuations, drawn with this key; 0 follows the mean.
+
+        Raises:
+            InputError: a run that cannot go bin by bin, or that never saw trials as long.
+        """
+        rollouts.require_streamed(self.recipe)
+        room = self.layout.num_bins
+        require(
+            prompt_bins >= 0 and num_bins >= 1 and prompt_bins + num_bins <= room,
+            f"{prompt_bins} bins to read and {num_bins} to go on; expected at least 0 and 1, and "
+            f"together no more than the {room} bins of the longest trial",
+        )
+        require(
+            num_samples == 0 or key is not None, f"num_samples={num_samples} needs a key, got none"
+        )
+        trained = (self.params, self.tables, self.buffers)
+        placed = jax.device_put((batch, np.int32(prompt_bins)), sharding.replicated(self._mesh))
+        size = {"room": room, "num_bins": num_bins, "num_samples": num_samples}
+        return _rollout(trained, *placed, key, self.recipe, **size)
+
+    def live(self, session_id: str) -> live.Live:
+        """A trial of a session as it comes in, bin by bin."""
+        trained = (self.params, self.tables, self.buffers)
+        device = self._mesh.devices.flat[0]  # a bin is too little to divide
+        asked = (self.recipe, self.layout, self.bucket_units, session_id)
+        return live.Live(jax.device_put(trained, device), *asked)
+
     def rows_of_head(self, session_id: str) -> dict[str, np.ndarray]:
         """What the head's likelihood takes of the units of a session: table -> float32 [N], or []
         of the session; of an ensemble the mean. {} for most heads."""
@@ -164,6 +204,9 @@ class Predictor:
         trained = (self.params, self.tables, self.buffers)
         placed = jax.tree.map(place, query)
         return self._outputs(trained, batch, placed, key, wanted=wanted, num_samples=num_samples)
+
+
+_rollout = jax.jit(rollouts.rollout, static_argnames=("recipe", "room", "num_bins", "num_samples"))
 
 
 @jax.jit

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from neurojax.evals import protocols, tables
-from neurojax.report.figures import activity, calibration, likelihood, scores, style
+from neurojax.report.figures import activity, calibration, generation, likelihood, scores, style
 from neurojax.report.score_groups import drawn_groups, score_words
 
 # Names in metrics.jsonl; the first present is drawn: nats per entry compare between runs, a
@@ -38,7 +38,7 @@ def draw_figures(
     Returns:
         name -> Figure: first_look, few_shots, tasks, tasks_<metric> of each further metric, raster,
         rate_maps, rates, psth, units, regions, region_drop, loss, calibration, dispersion, pit,
-        those that can be drawn.
+        generation, those that can be drawn.
     """
     present = {key: value for key, value in (examples or {}).items() if value is not None}
     figures: dict[str, style.Figure] = {}
@@ -52,6 +52,8 @@ def draw_figures(
             figure, axes = style.new_figure(5.2, 4.2)
             if draw(axes[0, 0], evaluation, present, metrics):
                 figures[name] = figure
+        if (found := generation.overview(evaluation)) is not None:
+            figures["generation"] = found
     return figures
 
 

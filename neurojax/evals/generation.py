@@ -1,0 +1,253 @@
+"""Activity that a causal model goes on with by itself: how well it forecasts, and whether it looks
+like the recording.
+
+Forecasts. From some bins of every test trial on, the next bins of all units are forecast as the
+mean over sampled continuations, and scored at each horizon beside
+
+    train_mean     each unit's mean over the train split: zero bits/spike, by definition
+    persistence    what the unit did last, drawn towards its mean; how many bins and how far is
+                   chosen on validation trials, for each horizon anew
+    known_dynamics for synthetic animals: who knows dynamics, loadings and base rates, sees the same
+                   spikes, and averages over simulated continuations of its posterior. It knows no
+                   noise of the future and not the latents: the most a model could know
+    true_rates     for synthetic animals: the rates themselves, noise of the future included; no
+                   forecast reaches them
+
+Statistics of generated trials stand in `evals.generated`.
+
+Letters: K trials, O origins, H horizons, N units.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from neurojax.data import batching
+from neurojax.data.session import TEST, VALIDATION, Session
+from neurojax.data.synthetic import animals
+from neurojax.errors import InputError
+from neurojax.evals import generated, protocols
+from neurojax.evals.latent_smoother import smooth_visible
+from neurojax.scores import bootstrap, metrics
+
+NUM_HORIZONS = 8
+NUM_ORIGINS = 3
+NUM_SAMPLES = 32  # continuations behind a forecast
+NUM_DRAWS = 4  # continuations of each trial that statistics are taken of
+PROMPT_SHARE = 0.2  # of a trial, read before those
+LAST_BINS = (1, 2, 4, 8, 16)
+PRIOR_BINS = (0.5, 2.0, 8.0, 32.0, 128.0)  # the mean counts as so many bins
+TRIALS_AT_ONCE = 16
+
+
+def origins_of(num_bins: int) -> tuple[np.ndarray, int]:
+    """(bins read before each forecast int [O], horizons H) of trials of so many bins."""
+    horizons = max(1, min(NUM_HORIZONS, num_bins // 2))
+    return np.unique(np.linspace(num_bins / 3, num_bins - horizons, NUM_ORIGINS).astype(int)), (
+        horizons
+    )
+
+
+def of_session(
+    model, session: Session, settings: Mapping[str, Any], seed: int, protocol: protocols.Protocol
+) -> dict[str, Any]:
+    """The `generation` block of a session in evaluation.json; {} of a model that cannot go on.
+
+    Args:
+        model: a `train.predictor.Predictor`.
+        session: the recording.
+        settings: the `eval` block of a config.
+        seed: of draws and of the bootstrap.
+        protocol: says which units are scored.
+
+    Returns:
+        {"generation": {"origins", "horizons", "bin_size_s", "num_samples", "forecast": name ->
+        {"bps": [H], "bps_ci95": [H, 2]}, "over_persistence": the same of the model minus it,
+        "share_of_known_dynamics": [H], "statistics": see `generated.compared`}}, bits/spike over
+        the train mean, pooled over units, origins and trials, 95 % over trials.
+    """
+    if not getattr(model, "goes_on", False):
+        return {}
+    if session.validity is not None:
+        reason = "not observed throughout: what nobody watched cannot be read bin by bin"
+        return {"generation": None, "generation_reason": reason}
+    scored = protocols.scored_units(session, protocol)
+    weights = bootstrap.trial_weights(
+        len(session.trials_of(TEST)), max(settings["num_boot"], 2), seed=seed
+    )
+    origins, horizons = origins_of(int(session.trial_num_bins.max()))
+    found = {"model": forecasts_of_model(model, session, origins, horizons, seed)}
+    found["persistence"] = persistence(session, origins, horizons)
+    mean = np.maximum(session.mean_counts(), metrics.MIN_RATE)
+    found["train_mean"] = np.broadcast_to(mean, found["model"].shape)
+    found |= ceilings(session, origins, horizons)
+    counts, valid = ahead(session, TEST, origins, horizons)
+    sums = {
+        name: [
+            metrics.poisson_sums(rates[:, :, h], counts[:, :, h], mean, valid[:, :, h] & scored)
+            for h in range(horizons)
+        ]
+        for name, rates in found.items()
+    }
+    block = {
+        "origins": origins.tolist(),
+        "horizons": list(range(1, horizons + 1)),
+        "bin_size_s": session.bin_size_s,
+        "num_samples": NUM_SAMPLES,
+        "forecast": {name: _scored(each, weights) for name, each in sums.items()},
+        "over_persistence": _over(sums["model"], sums["persistence"], weights),
+    }
+    forecast = block["forecast"]
+    if "known_dynamics" in forecast:
+        of = zip(forecast["model"]["bps"], forecast["known_dynamics"]["bps"], strict=True)
+        block["share_of_known_dynamics"] = [
+            _number(ours / best) if ours is not None and best else None for ours, best in of
+        ]
+    block["statistics"] = generated.compared(
+        *draws(model, session, scored, seed), session.bin_size_s
+    )
+    return {"generation": block}
+
+
+def ahead(
+    session: Session, split: int, origins: np.ndarray, horizons: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Counts of a split that forecasts are scored on, [K, O, H, N], and which bins there are, bool
+    [K, O, H, 1]."""
+    counts, bin_valid = session.gather_trials(session.trials_of(split))
+    bins = np.minimum(origins[:, None] + np.arange(horizons), counts.shape[1] - 1)  # [O, H]
+    there = (origins[:, None] + np.arange(horizons) < counts.shape[1]) & bin_valid[:, bins]
+    return counts[:, bins], there[..., None]
+
+
+def _in_chunks(model, session: Session, split: int, ask: Callable) -> np.ndarray:
+    """What `ask(batch)` gives [..., b, H, N] of all trials of a split, trials along axis -3."""
+    trials, parts = session.trials_of(split), []
+    for start in range(0, len(trials), TRIALS_AT_ONCE):
+        some = trials[start : start + TRIALS_AT_ONCE]
+        batch = batching.session_batch(
+            session, model.layout, some, model.bucket_units, TRIALS_AT_ONCE
+        )
+        parts.append(np.asarray(ask(batch, start))[..., : len(some), :, : session.num_units])
+    return np.concatenate(parts, axis=-3)
+
+
+def forecasts_of_model(
+    model, session: Session, origins: np.ndarray, horizons: int, seed: int, split: int = TEST
+) -> np.ndarray:
+    """Expected spikes per bin, float32 [K, O, H, N]: means over sampled continuations."""
+
+    def from_origin(number: int) -> np.ndarray:
+        def ask(batch, start):
+            key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), number), start)
+            asked = (batch, int(origins[number]), horizons)
+            return np.exp(model.rollout(*asked, num_samples=NUM_SAMPLES, key=key).log_rates)[0]
+
+        return _in_chunks(model, session, split, ask)
+
+    return np.stack([from_origin(number) for number in range(len(origins))], axis=1)
+
+
+def draws(
+    model, session: Session, scored: np.ndarray, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Test trials from the end of a short beginning on: (counts [K, T', n], NUM_DRAWS continuations
+    of the same beginnings [S, K, T', n], bool [K, T'] of bins that there are)."""
+    num_bins = int(session.trial_num_bins.max())
+    prompt = int(PROMPT_SHARE * num_bins)
+
+    def ask(batch, start):
+        key = jax.random.fold_in(jax.random.key(seed + 1), start)
+        asked = (batch, prompt, num_bins - prompt)
+        return np.asarray(model.rollout(*asked, num_samples=NUM_DRAWS, key=key).counts)[:, 0]
+
+    made = _in_chunks(model, session, TEST, ask)
+    counts, bin_valid = session.gather_trials(session.trials_of(TEST), num_bins)
+    return counts[:, prompt:][..., scored], made[..., scored], bin_valid[:, prompt:]
+
+
+def persistence(session: Session, origins: np.ndarray, horizons: int) -> np.ndarray:
+    """What each unit did last, drawn towards its mean, float64 [K, O, H, N]."""
+    mean = np.maximum(session.mean_counts(), metrics.MIN_RATE)
+
+    def held(split: int, last: int, prior: float) -> np.ndarray:  # [K, O, N]
+        counts, _ = session.gather_trials(session.trials_of(split))
+        sums = np.pad(np.cumsum(counts, axis=1, dtype=np.float64), [(0, 0), (1, 0), (0, 0)])
+        first = np.maximum(origins - last, 0)
+        seen = (origins - first)[:, None]
+        return (sums[:, origins] - sums[:, first] + prior * mean) / (seen + prior)
+
+    counts, valid = ahead(session, VALIDATION, origins, horizons)
+    best: list[tuple[float, int, float]] = [(np.inf, 1, 1.0)] * horizons
+    for last in LAST_BINS:
+        for prior in PRIOR_BINS:
+            rates = held(VALIDATION, last, prior)[:, :, None]
+            nats = np.where(valid, rates - counts * np.log(rates), 0.0).sum((0, 1, 3))  # [H]
+            best = [min(old, (float(n), last, prior)) for old, n in zip(best, nats, strict=True)]
+    return np.stack([held(TEST, last, prior) for _, last, prior in best], axis=2)
+
+
+def ceilings(session: Session, origins: np.ndarray, horizons: int) -> dict[str, np.ndarray]:
+    """Who knows the truth of a synthetic session, see above; {} of a recording."""
+    if session.true_rates is None:
+        return {}
+    trials = session.trials_of(TEST)
+    bins = origins[:, None] + np.arange(horizons)  # [O, H]
+    rows = session.trial_start_bin[trials][:, None, None] + bins
+    found = {"true_rates": session.true_rates[np.minimum(rows, len(session.true_rates) - 1)]}
+    try:
+        truth = animals.truth_of(session)
+    except InputError:
+        return found
+    if truth.spec.dynamics != "lorenz" or truth.spec.common_share != 1:
+        return found  # the smoother knows no others
+    counts, _ = session.gather_trials(trials)
+    parts = []
+    for origin in origins:
+        until = counts[:, : origin + horizons]
+        visible = np.broadcast_to(np.arange(until.shape[1])[:, None] < origin, until.shape)
+        parts.append(smooth_visible(truth, until, visible)[:, origin:])
+    return found | {"known_dynamics": np.stack(parts, axis=1)}
+
+
+def _scored(sums, weights: np.ndarray) -> dict[str, Any]:
+    scores = [metrics.poisson_scores(one)["bps_pooled_train_null"] for one in sums]
+    drawn = [metrics.poisson_scores(one, weights)["bps_pooled_train_null"] for one in sums]
+    ends = [bootstrap.interval(d, float(value))[1] for d, value in zip(drawn, scores, strict=True)]
+    return {
+        "bps": [_number(value) for value in scores],
+        "bps_ci95": [[_number(end) for end in pair] for pair in ends],
+    }
+
+
+def _over(ours, theirs, weights: np.ndarray) -> dict[str, Any]:
+    found = [bootstrap.paired_difference(*pair, weights) for pair in zip(ours, theirs, strict=True)]
+    return {
+        "bps": [_number(value) for value, _, _ in found],
+        "bps_ci95": [[_number(end) for end in ends] for _, _, ends in found],
+    }
+
+
+def _number(value: float) -> float | None:
+    return float(f"{value:.5g}") if np.isfinite(value) else None
+
+
+def line(evaluation: Mapping[str, Any]) -> str:
+    """What a terminal is told of forecasts: means over sessions; "" of a model that does not go
+    on."""
+    blocks = [session.get("generation") for session in evaluation["sessions"].values()]
+    blocks = [block for block in blocks if block]
+    if not blocks:
+        return ""
+    last = min(len(block["horizons"]) for block in blocks)
+    told = []
+    for name in blocks[0]["forecast"]:
+        values = [block["forecast"][name]["bps"] for block in blocks]
+        first, end = (
+            np.mean([one[place] if one[place] is not None else np.nan for one in values])
+            for place in (0, last - 1)
+        )
+        told.append(f"{name.replace('_', ' ')} {first:.3f} .. {end:.3f}")
+    return f"forecast, bits/spike over the train mean, 1 .. {last} bins ahead: {', '.join(told)}"
