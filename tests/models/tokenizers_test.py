@@ -23,7 +23,7 @@ from tests.models.ndt_test import FACTS, B, G, N, T, make_batch, nothing_hidden,
 SIZES = dict(read_in_width=6, width=8, num_heads=2, num_layers=1, mlp_width=8)
 CHANGES = {
     "ndt2": dict(patch_units=4, embed_width=7),
-    "decoder": dict(patch_units=4, decoder_layers=1),
+    "decoder": dict(patch_units=4, decoder_layers=1, linear_beside=False),
     "poyo": dict(event_share=1.0, latents_per_step=2),
 }
 MODELS = pytest.mark.parametrize("name", CHANGES)
@@ -98,6 +98,14 @@ def test_under_the_causal_scheme_no_bin_reads_a_later_one(name):
             assert equal == (scheme == CAUSAL)
             assert np.any(np.asarray(gradient)[:, :, last + 1 :]) == (scheme != CAUSAL)
             assert np.any(np.asarray(gradient)[:, :, : last + 1], axis=(0, 1, 3)).all() or name == "poyo"
+
+
+def test_under_the_causal_scheme_patches_of_one_bin_see_each_other():
+    first_unit = np.zeros((G, B, T, N), np.float32)
+    first_unit[:, :, 3, 0] = 1
+    asked = (make_batch(), nothing_hidden(CAUSAL), *weights_of("decoder"), first_unit)
+    gradient = np.asarray(probe("decoder")(*asked)[2])
+    assert np.all(gradient[:, :, 3, -1] != 0)  # nothing but attention joins them
 
 
 @MODELS

@@ -131,6 +131,9 @@ def test_decay_reaches_weights_and_with_decay_everything_all_tables():
         for name in tables:
             shrink = 1 - 0.1 * 0.5 if everything or DECAYS[name] else 1.0
             np.testing.assert_allclose(after[name][0], tables[name][0] * shrink, rtol=1e-6, err_msg=name)
+    never = functools.partial(optimizer.update_rows, config=config, decays=DECAYS | {"read_out_bias": None})
+    after, _ = jax.jit(never)(zero, moments, tables, index, np.float32(0.1), True)
+    np.testing.assert_array_equal(after["read_out_bias"], tables["read_out_bias"])
 
 
 def test_dense_parameters_follow_optax_adamw_with_decay_on_kernels_only():
