@@ -111,7 +111,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
             size_power=0.5,
         )
     )
-    config.head = ConfigDict(dict(name="poisson"))
+    config.head = ConfigDict(dict(name="poisson"))  # other likelihoods: docs/concepts.md
     config.optimizer = ConfigDict(
         dict(
             learning_rate=5e-3 if size == "tiny" else 2e-3,
