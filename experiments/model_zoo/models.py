@@ -56,8 +56,8 @@ ENTRIES = {
     "temporal": Entry("temporal.py:size=tiny"),
     "next_bin": Entry("next_bin.py:size=tiny"),
     "ndt1": Entry("temporal.py:size=tiny", change=_as_ndt1, alone=True),
-    "ndt2": Entry("ndt2.py"),
-    "poyo": Entry("poyo.py"),
+    "ndt2": Entry("ndt2.py:size=tiny"),
+    "poyo": Entry("poyo.py:size=tiny"),
     "lfads": Entry("lfads.py", scaled=LFADS),
 }
 
@@ -97,7 +97,7 @@ def with_width(config: Mapping[str, Any], entry: Entry, width: int) -> dict[str,
 
 def multiple(config: Mapping[str, Any]) -> int:
     """What a width must be a multiple of."""
-    return 2 * int(config["model"].get("num_heads", 2))
+    return 2 * int(config["model"].get("num_heads", 1))
 
 
 def matched(config: Mapping[str, Any], entry: Entry, facts: Facts, parameters: int) -> dict[str, Any]:
