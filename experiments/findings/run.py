@@ -14,9 +14,12 @@ import resource
 from pathlib import Path
 
 import numpy as np
+import safetensors.numpy
 
 from neurojax.analysis import scaling
 from neurojax.commands import config
+from neurojax.data import text_tokens
+from neurojax.data.readers import text_pairs
 from neurojax.data.synthetic import findings
 from neurojax.files import read_json, write_json
 from neurojax.main import main
@@ -77,6 +80,14 @@ TUNED = {
 }  # fmt: skip
 
 
+# Published names of a layer of GPT-2 and the shapes of their weights.
+WIDTH, VOCABULARY = 768, 50_257
+OF_A_LAYER = {
+    "attn.c_attn": (WIDTH, 3 * WIDTH), "attn.c_proj": (WIDTH, WIDTH), "ln_1": (WIDTH,), "ln_2": (WIDTH,),
+    "mlp.c_fc": (WIDTH, 4 * WIDTH), "mlp.c_proj": (4 * WIDTH, WIDTH),
+}  # fmt: skip
+
+
 def train(name: str, runs: Path) -> dict:
     """The evaluation of an arm, trained unless it is."""
     entries = {"data.synthetic.num_documents": DOCUMENTS} | BASE | ARMS[name]
@@ -93,8 +104,7 @@ def trained(declaration: str, folder: Path, entries: dict) -> dict:
     """Trains and evaluates a run; the CPU seconds of the call that finished it stay in its folder."""
     before, kept = cpu_seconds(), folder / "cpu_seconds.json"
     changed = [f"--config.{entry}={value}" for entry, value in entries.items()]
-    if code := main(["train", f"--config={REPOSITORY / 'configs' / declaration}", f"--workdir={folder}", *changed]):
-        raise SystemExit(code)
+    done(main(["train", f"--config={REPOSITORY / 'configs' / declaration}", f"--workdir={folder}", *changed]))
     if not kept.is_file():
         write_json(kept, {"cpu_seconds": round(cpu_seconds() - before, 1)})
     asked = read_json(folder / "config.json")["data"]["synthetic"]["num_documents"]
@@ -137,13 +147,41 @@ def curve(arms: dict, axis: str) -> dict:
     }
 
 
-def on_pairs(runs: Path, pairs: Path) -> dict:
-    """The base run on a file of pairs that it was not trained on."""
-    out = runs / "base" / f"{pairs.stem}.json"
-    command = ["evaluate", f"--workdir={runs / 'base'}", "--protocol=brainbench", f"--data={pairs}", f"--out={out}"]
-    if code := main(command):
-        raise SystemExit(code)
+def on_pairs(run: Path, pairs: Path) -> dict:
+    """A run on a file of pairs that it was not trained on; what is scored is not scored again."""
+    out = run / f"{pairs.stem}.json"
+    if not out.is_file():
+        done(main(["evaluate", f"--workdir={run}", "--protocol=brainbench", f"--data={pairs}", f"--out={out}"]))
     return summary(read_json(out))
+
+
+def done(code: int) -> None:
+    """Ends where a command has failed."""
+    if code:
+        raise SystemExit(code)
+
+
+def random_of_gpt2_size(runs: Path, pairs: Path) -> Path:
+    """Random weights of GPT-2's size, by the road of public ones; the words of the pairs are its tokens."""
+    folder, public = runs / "random_gpt2", runs / "random_gpt2_public"
+    if (folder / "config.json").is_file():
+        return folder
+    public.mkdir(parents=True, exist_ok=True)
+    config = {"model_type": "gpt2", "n_embd": WIDTH, "n_layer": 12, "n_head": 12, "n_positions": 1024}
+    write_json(public / "config.json", config | {"vocab_size": VOCABULARY})
+    texts = [text for pair in text_pairs.read(pairs).pairs for text in pair.texts]
+    words = sorted({word for text in texts for word in text_tokens.words_of(text)})
+    (public / text_tokens.FILE_NAME).write_bytes(text_tokens.of_words(words).content)
+    shapes = {"wte.weight": (VOCABULARY, WIDTH), "wpe.weight": (1024, WIDTH), "ln_f.weight": (WIDTH,)}
+    shapes |= {f"h.{n}.{name}.weight": shape for n in range(12) for name, shape in OF_A_LAYER.items()}
+    biased = {name: shape for name, shape in shapes.items() if name not in ("wte.weight", "wpe.weight")}
+    shapes |= {name.replace("weight", "bias"): shape[-1:] for name, shape in biased.items()}
+    rng = np.random.default_rng(0)
+    arrays = {name: 0.02 * rng.standard_normal(shape, np.float32) for name, shape in shapes.items()}
+    arrays |= {name: np.ones(shape, np.float32) for name, shape in biased.items() if "ln_" in name}
+    safetensors.numpy.save_file(arrays, public / "model.safetensors")
+    done(main(["import", "gpt2", str(public), f"--out={folder}"]))
+    return folder
 
 
 def shares(results: dict) -> dict:
@@ -167,19 +205,20 @@ def turned_pairs(runs: Path) -> Path:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path, default=Path("runs/findings"))
-    parser.add_argument("--arms", default=",".join([*ARMS, *(f"tuned_{name}" for name in TUNED)]))
+    parser.add_argument("--arms", default=",".join([*ARMS, *(f"tuned_{name}" for name in TUNED), "random"]))
     options = parser.parse_args()
     data = Path(os.environ.get("NEUROJAX_DATA", REPOSITORY.parent / "shared" / "data"))
-    done = {one.parent.name for one in options.runs.glob("*/cpu_seconds.json")}
-    asked = done | set(options.arms.split(","))
+    asked = {one.parent.name for one in options.runs.glob("*/cpu_seconds.json")} | set(options.arms.split(","))
     results = {"command": "python experiments/findings/run.py", **provenance(HERE)}
     results["arms"] = {name: train(name, options.runs) for name in ARMS if name in asked}
     results["curves"] = {axis: curve(results["arms"], axis) for axis, arms in CURVES.items() if asked.issuperset(arms)}
     results["tuned"] = {name: tune(name, options.runs) for name in TUNED if f"tuned_{name}" in asked}
     if set(results["tuned"]) == set(TUNED):
-        results["tuned"]["before"] = on_pairs(options.runs, turned_pairs(options.runs))
+        results["tuned"]["before"] = on_pairs(options.runs / "base", turned_pairs(options.runs))
         results["adapters"] = shares(results)
     real = data / "brainbench_gpt4" / "BrainBench_GPT-4_v0.1.csv"  # nothing is trained on them: chance is expected
     if "base" in asked and real.is_file():
-        results["brainbench_gpt4"] = on_pairs(options.runs, real)
+        results["brainbench_gpt4"] = on_pairs(options.runs / "base", real)
+    if ("random" in asked or (options.runs / "random_gpt2").is_dir()) and real.is_file():
+        results["brainbench_gpt4_random"] = on_pairs(random_of_gpt2_size(options.runs, real), real)
     write_json(HERE / "results.json", results)
