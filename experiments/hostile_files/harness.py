@@ -133,10 +133,14 @@ def run_command(words: list[str]) -> tuple[int, str, str]:
     return code, output.getvalue(), ended
 
 
+class Overtime(BaseException):
+    """Not a TimeoutError: that is an OSError, which a reader takes for a damaged file."""
+
+
 @contextlib.contextmanager
 def _time_limit() -> Iterator[None]:
     def stop(*_):
-        raise TimeoutError(f"no end within {LIMIT_S} s")
+        raise Overtime(f"no end within {LIMIT_S} s")
 
     previous = signal.signal(signal.SIGALRM, stop)
     signal.alarm(LIMIT_S)
