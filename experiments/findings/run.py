@@ -55,7 +55,6 @@ ARMS = {
     "width_16": sized(16),
     "width_8": sized(8, num_heads=4),
     "told_150000": NARROW | told(150_000),
-    "told_75000": NARROW | told(75_000),
     "told_37500": NARROW | told(37_500),
     "told_18750": NARROW | told(18_750),
     "told_9375": NARROW | told(9375),
@@ -66,7 +65,7 @@ ARMS = {
 # Axes of the learning curves: arms from the smallest to the largest, and what their size is.
 CURVES = {
     "parameters": ("width_8", "width_16", "width_24", "width_32", "base"),
-    "documents": ("told_9375", "told_18750", "told_37500", "told_75000", "told_150000", "width_32"),
+    "documents": ("told_9375", "told_18750", "told_37500", "told_150000", "width_32"),
 }
 # Half of all pairs of agent and measure have their direction turned round; both start from the base run. Adapters want
 # a higher rate: 2e-2 was the best of 3e-3, 1e-2 and 2e-2 by the likelihood of validation documents.
