@@ -102,13 +102,25 @@ def tune(strategy: str, runs: Path) -> dict:
 def trained(declaration: str, folder: Path, entries: dict) -> dict:
     """Trains and evaluates a run; the CPU seconds of the call that finished it stay in its folder."""
     before, kept = cpu_seconds(), folder / "cpu_seconds.json"
-    changed = [f"--config.{entry}={value}" for entry, value in entries.items()]
-    done(main(["train", f"--config={REPOSITORY / 'configs' / declaration}", f"--workdir={folder}", *changed]))
+    if not (kept.is_file() and is_of(folder, entries)):
+        changed = [f"--config.{entry}={value}" for entry, value in entries.items()]
+        done(main(["train", f"--config={REPOSITORY / 'configs' / declaration}", f"--workdir={folder}", *changed]))
     if not kept.is_file():
         write_json(kept, {"cpu_seconds": round(cpu_seconds() - before, 1)})
     asked = read_json(folder / "config.json")["data"]["synthetic"]["num_documents"]
     counts = {"parameters": number_of_parameters(folder), "documents": asked, **read_json(kept)}
     return summary(read_json(folder / "evaluation.json")) | counts
+
+
+def is_of(folder: Path, entries: dict) -> bool:
+    """Whether a run has these entries; where they stand elsewhere, training itself compares them."""
+    for name, value in entries.items():
+        found = read_json(folder / "config.json")
+        for part in name.split("."):
+            found = found.get(part, {})
+        if str(found) != str(value):
+            return False
+    return True
 
 
 def number_of_parameters(folder: Path) -> int:
