@@ -1,5 +1,6 @@
 """Where arrays go changes nothing that is computed; rules that mean nothing are refused."""
 
+import dataclasses
 import functools
 
 import jax
@@ -109,7 +110,13 @@ def test_arrays_of_trials_are_shared_and_those_of_groups_are_on_every_device():
 
 
 @pytest.mark.slow
-def test_three_mesh_shapes_give_one_loss(recipe, dataset):
+@pytest.mark.parametrize("model", ["ndt", "ndt2", "poyo"])
+def test_three_mesh_shapes_give_one_loss(model, recipe, dataset):
+    if model != "ndt":
+        sizes = dict(read_in_width=8, width=8, num_layers=1, num_heads=2, mlp_width=8)
+        sizes |= {"patch_units": 16} if model == "ndt2" else {"event_share": 0.5}
+        tokens = configs_for_tests.model_of(configs_for_tests.tokens_config(model, **sizes))
+        recipe = dataclasses.replace(recipe, model=tokens)
     config = configs_for_tests.batching_config(sessions_per_batch=2, trials_per_batch=16, bucket_units=32)
     source = spikes.open_source(dataset.sessions, config, 0)
     initial = jax.device_get(first_state(recipe, source))
