@@ -114,9 +114,9 @@ def test_a_model_that_cannot_go_on_has_no_block_and_a_recording_with_gaps_a_reas
 
 
 def test_intervals_are_between_spikes_of_one_unit_in_one_trial():
-    counts = np.zeros((2, 6, 2), int)
+    counts = np.zeros((3, 6, 2), int)
     counts[0, [0, 3], 0] = 1, 2
-    counts[0, 5, 1] = counts[1, 1, 1] = 1  # another trial
+    counts[0, 5, 1] = counts[1, 1, 1] = counts[2, 4, 1] = 1  # one in each trial
     counts[1, [2, 4], 0] = 1
     found, unit = generated.intervals_of(counts)
     assert sorted(zip(found.tolist(), unit.tolist(), strict=True)) == [(0, 0), (2, 0), (3, 0)]

@@ -51,7 +51,9 @@ def forecast(axes: style.Axes, blocks: Sequence[Mapping[str, Any]]) -> style.Axe
         if len(blocks) == 1 and name == "model":
             ends = np.asarray(found[0]["bps_ci95"][:number], np.float64).T
             axes.fill_between(at, *ends, color=colour, alpha=0.2, linewidth=0)
-    axes.legend(fontsize="x-small")
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + 0.45 * (high - low))  # room for the legend
+    axes.legend(loc="upper right", ncols=2, fontsize="x-small")
     return style.finish(axes, "bins ahead", "bits/spike over train mean", "Forecast")
 
 

@@ -29,14 +29,16 @@ def pit_histogram(axes: style.Axes, evaluation: Mapping[str, Any], *unused) -> s
     curves = {tests[0]["head"]: "pit"}
     if "poisson_pit" in tests[0]:
         curves["poisson"] = "poisson_pit"
-    edges = np.linspace(0, 1, 11)
+    edges, reach = np.linspace(0, 1, 11), 0.1
     for (name, key), colour in zip(curves.items(), (style.MODEL, style.VERMILION), strict=False):
         shares = 10 * weight @ np.asarray([block[key] for block in tests]) / weight.sum()
-        axes.stairs(shares, edges, color=colour, linewidth=1.4, label=tables.label(name))
+        look = {"color": colour, "linewidth": 1.4, "label": tables.label(name)}
+        axes.stairs(shares, edges, baseline=None, **look)
+        reach = max(reach, 1.2 * float(np.abs(shares - 1).max()))
     axes.axhline(1, color=style.BLACK, linewidth=0.9, linestyle=(0, (4, 3)), label="calibrated")
     axes.set_xlim(0, 1)
-    axes.set_ylim(bottom=0)
-    axes.legend(loc="lower right")
+    axes.set_ylim(max(0.0, 1 - reach), 1 + reach)
+    axes.legend()
     title = f"Counts, {tables.label(blocks[0]['task'])}"
     words = "place in the predicted distribution (PIT)"
     return style.finish(axes, words, "density of entries (1: uniform)", title)
