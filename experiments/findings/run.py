@@ -62,6 +62,7 @@ ARMS = {
     "noise_low": NARROW | {"data.synthetic.noise": "low"},
     "noise_high": NARROW | {"data.synthetic.noise": "high"},
 }
+LEAST_SIZES = 4  # of a curve
 # Axes of the learning curves: arms from the smallest to the largest, and what their size is.
 CURVES = {
     "parameters": ("width_8", "width_16", "width_24", "width_32", "base"),
@@ -116,7 +117,7 @@ def is_of(folder: Path, entries: dict) -> bool:
     """Whether a run has these entries; where they stand elsewhere, training itself compares them."""
     for name, value in entries.items():
         found = read_json(folder / "config.json")
-        for part in name.split("."):
+        for part in name.replace("finetune.lora", "model.lora").split("."):
             found = found.get(part, {})
         if str(found) != str(value):
             return False
@@ -146,13 +147,13 @@ def summary(record: dict) -> dict:
 def curve(arms: dict, axis: str) -> dict:
     """What more of an axis does to the nats a token of the same true texts, and how well its form foretells the
     largest size from the others; raises InputError for too few sizes."""
-    points = [(arms[name][axis], arms[name]["nats_per_token_of_true_texts"]) for name in CURVES[axis]]
-    sizes, nats = map(list, zip(*points, strict=True))
+    here = [arms[name] for name in CURVES[axis] if name in arms]
+    sizes, nats = [one[axis] for one in here], [one["nats_per_token_of_true_texts"] for one in here]
     drawn = scaling.points(sizes, nats)
     return {
         "sizes": sizes,
         "nats_per_token": nats,
-        "accuracy": [arms[name]["accuracy"] for name in CURVES[axis]],
+        "accuracy": [one["accuracy"] for one in here],
         "held_out": [one._asdict() for one in scaling.compare(drawn, limits=(0, np.inf))],
         "forecast": scaling.forecast(drawn, 2 * max(sizes), limits=(0, np.inf))._asdict(),
     }
@@ -222,7 +223,8 @@ if __name__ == "__main__":
     asked = {one.parent.name for one in options.runs.glob("*/cpu_seconds.json")} | set(options.arms.split(","))
     results = {"command": "python experiments/findings/run.py", **provenance(HERE)}
     results["arms"] = {name: train(name, options.runs) for name in ARMS if name in asked}
-    results["curves"] = {axis: curve(results["arms"], axis) for axis, arms in CURVES.items() if asked.issuperset(arms)}
+    told_of = [axis for axis, arms in CURVES.items() if len(asked.intersection(arms)) >= LEAST_SIZES]
+    results["curves"] = {axis: curve(results["arms"], axis) for axis in told_of}
     results["tuned"] = {name: tune(name, options.runs) for name in TUNED if f"tuned_{name}" in asked}
     if set(results["tuned"]) == set(TUNED):
         results["tuned"]["before"] = on_pairs(options.runs / "base", turned_pairs(options.runs))
