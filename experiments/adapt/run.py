@@ -1,10 +1,11 @@
 """Rows of a new animal without a gradient step, beside today's start, fine-tuning from either, and the stack.
 
-    python experiments/adapt/run.py --part=synthetic|mice|eighths [--cpu_minutes=N] [--fractions=1,0.1]
+    python experiments/adapt/run.py --part=synthetic|mice|eighths|passes [--cpu_minutes=N] [--fractions=1,0.1]
 
 synthetic  four animals, left out of one pretraining on 32 others (the first fold of experiments/new_animal)
 mice       the three sessions of one mouse, left out of a short pretraining on the six of the two others
 eighths    rows fitted to units hidden in eighths beside rows of units hidden one at a time
+passes     how long to fine-tune on few trials: on validation trials of four further synthetic animals
 
 Every finished arm is one line of results.jsonl; what is there is not run again. Pretraining resumes.
 With --cpu_minutes nothing starts after so many minutes of CPU time.
@@ -26,7 +27,7 @@ import numpy as np
 from neurojax.api.pretrained import Pretrained, load
 from neurojax.commands import config as declarations
 from neurojax.data import splits
-from neurojax.data.session import TEST, VALIDATION, Session
+from neurojax.data.session import TEST, TRAIN, VALIDATION, Session
 from neurojax.data.sources.spikes import mean_counts
 from neurojax.data.store.dataset import dataset_of, open_dataset
 from neurojax.data.synthetic import animals as synthetic
@@ -57,6 +58,7 @@ ARMS = {  # name -> (where new rows start, whether it is trained from there)
     "closed form, fine-tuned": ("closed_form", True),
 }
 NUM_ALONE = 50  # units that are hidden one at a time
+PASSES = (0, 12, 25, 50, 100, 200, 400)  # over the training trials; 0: rows in closed form, no step
 
 
 def animals(part: str, runs: Path) -> tuple[list[Session], list[Session]]:
@@ -95,9 +97,9 @@ def scored_pairs(session: Session, share: float) -> np.ndarray:
     return rng.random((len(session.trials_of(TEST)), session.num_units)) < share
 
 
-def scores(rates: Mapping[str, np.ndarray], session: Session, only: np.ndarray) -> dict[str, float]:
-    """Pooled bits/spike of each task above the mean of each unit over all test trials."""
-    counts = session.gather_trials(session.trials_of(TEST))[0]
+def scores(rates: Mapping[str, np.ndarray], session: Session, only: np.ndarray, split: int = TEST) -> dict[str, float]:
+    """Pooled bits/spike of each task above the mean of each unit over all trials of the split."""
+    counts = session.gather_trials(session.trials_of(split))[0]
     found = {}
     for task, predicted in rates.items():
         asked = np.isfinite(predicted) & (True if task == "forward" else only[:, None])
@@ -176,6 +178,31 @@ def compare(part: str, runs: Path, results: Path, fractions: tuple[float, ...], 
                 append(results, entry | {"scores": scores(rates, session, only)})
 
 
+def passes(runs: Path, results: Path, fractions: tuple[float, ...], cpu_minutes: float) -> None:
+    """Fine-tuning by its length, on validation trials of animals that are neither known nor tested."""
+    known = animals("synthetic", runs)[1]
+    base = pretrained("synthetic", known, runs)
+    further = synthetic.make_sessions(SPEC, seed=SEED)[4:8]
+    batch = base.weights.config["data"]["trials_per_batch"]
+    done = {(e["fraction"], e["session"], e["passes"]) for e in read(results) if e["part"] == "passes"}
+    for fraction in fractions:
+        for session in further:
+            fewer = splits.with_train_fraction(session, fraction, SEED)
+            every = np.ones((len(session.trials_of(VALIDATION)), session.num_units), bool)
+            for number in PASSES:
+                if (fraction, session.session_id, number) in done:
+                    continue
+                if time.process_time() > 60 * cpu_minutes:
+                    print("the minutes of CPU time are over; the same command goes on", flush=True)
+                    return
+                steps = round(number * len(fewer.trials_of(TRAIN)) / batch)
+                asked = {"steps": steps, "strategy": "gradual_unfreeze"} if steps else {"steps": 0}
+                model = base.adapt(fewer, new_rows="closed_form", known_sessions=known, **asked)
+                rates = activity.predict_session(model.predictor(session), session, split=VALIDATION)
+                entry = {"part": "passes", "fraction": fraction, "session": session.session_id, "passes": number}
+                append(results, entry | {"steps": steps, "scores": scores(rates, session, every, VALIDATION)})
+
+
 def eighths(runs: Path, results: Path) -> None:
     """Rows of 50 units of a mouse, from states that hide an eighth of the units and from states that hide one.
 
@@ -225,7 +252,7 @@ def eighths(runs: Path, results: Path) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--part", choices=(*PARTS, "eighths"), required=True)
+    parser.add_argument("--part", choices=(*PARTS, "eighths", "passes"), required=True)
     parser.add_argument("--runs", type=Path, default=REPOSITORY / "runs" / "adapt")
     parser.add_argument("--results", type=Path, default=HERE / "results.jsonl")
     parser.add_argument("--fractions", type=lambda text: tuple(map(float, text.split(","))), default=(1.0, 0.1))
@@ -237,6 +264,8 @@ if __name__ == "__main__":
     try:
         if given.part == "eighths":
             eighths(given.runs, given.results)
+        elif given.part == "passes":
+            passes(given.runs, given.results, given.fractions, given.cpu_minutes)
         else:
             compare(given.part, given.runs, given.results, given.fractions, given.cpu_minutes)
     except (InputError, Interrupted) as stopped:
