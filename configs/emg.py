@@ -16,27 +16,29 @@ from ml_collections import ConfigDict
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """The whole config of a run; it takes no argument."""
-    if arg:
-        raise ValueError(f"config argument {arg!r}; expected none")
+    """The whole config of a run; `filters` takes the network of learned filters instead."""
+    if arg not in (None, "", "filters"):
+        raise ValueError(f"config argument {arg!r}; expected none, or filters")
     config = ConfigDict()
     config.seed = 0
     config.members = 1
     config.init_from = ""
     config.data = ConfigDict(
         dict(
-            source="signals",
+            source="emg",
             root="",  # of `neurojax convert emg`
             train_fraction=1.0,
             placement="host",
             num_threads=1,
-            trials_per_batch=256,
+            trials_per_batch=512,
             label="gesture",
-            normalise="person",
+            order="ring",
+            min_step=2.0,  # units of an 8-bit armband
+            fold=-1,  # of people.csv, to test; -1: the split of the conversion
         )
     )
     config.model = ConfigDict(
-        dict(name="signals", num_filters=64, filter_bins=9, width=128, dropout=0.3)
+        dict(name="perceptron", width=256, num_layers=2, input_dropout=0.2, dropout=0.5)
     )
     config.objective = ConfigDict(dict(name="supervised"))
     config.head = ConfigDict(dict(name="categorical"))
@@ -58,7 +60,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.sharding = ConfigDict(dict(data=0, model=1, rules=()))
     config.train = ConfigDict(
         dict(
-            num_steps=3000,
+            num_steps=2000,
             microbatches=1,
             steps_per_dispatch=1,
             log_every_steps=50,
@@ -69,4 +71,18 @@ def get_config(arg: str | None = None) -> ConfigDict:
         )
     )
     config.eval = ConfigDict(dict(evaluator="gestures", floors="lda"))
+    if arg == "filters":
+        _take_filters(config)
     return config
+
+
+def _take_filters(config: ConfigDict) -> None:
+    """Samples in place of features, read by learned filters (Schirrmeister et al. 2017)."""
+    common = {name: config.data[name] for name in config.data}
+    for name in ("order", "min_step", "fold"):
+        del common[name]
+    own = dict(source="signals", trials_per_batch=256, normalise="person")
+    config.data = ConfigDict({**common, **own})
+    config.model = ConfigDict(
+        dict(name="signals", num_filters=64, filter_bins=9, width=128, dropout=0.3)
+    )

@@ -36,7 +36,7 @@ SMALL = {
         *("model.controller_width=4", "model.generator_width=4", "model.num_inputs=2", "model.num_factors=3"),
         *ANIMALS,
     ),
-    "emg": ("model.num_filters=4", "model.width=8", "data.trials_per_batch=8"),
+    "emg": ("model.width=8", "data.trials_per_batch=8"),
     "traces": (*TRANSFORMER, "data.trials_per_batch=4"),
     "causal_lm": (
         *("data.synthetic.num_documents=200", "data.synthetic.num_pairs=4", "data.trials_per_batch=4"),

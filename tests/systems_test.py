@@ -102,7 +102,7 @@ def test_a_run_trains_everything_is_stopped_goes_on_to_the_same_bits_and_is_expo
     trained = weights.read_run(tmp_path / "whole", lambda line: None)
     release.write(tmp_path / "shared", trained, "a card", None)
     found = release.read(tmp_path / "shared")
-    kept = {name: leaf for name, leaf in whole.items() if name.startswith(("params/", "tables/"))}
+    kept = {name: leaf for name, leaf in whole.items() if name.startswith(("params/", "tables/", "buffers/"))}
     assert found.arrays.keys() == kept.keys()
     for name, leaf in kept.items():
         np.testing.assert_array_equal(found.arrays[name], leaf, err_msg=name)
@@ -126,7 +126,7 @@ def test_parameters_have_the_names_and_shapes_they_had():
     found = {path.stem: shapes_of(path) for path in CONFIGS}
     frozen = json.loads(FROZEN.read_text())
     assert {name: shapes for _, (name, shapes) in sorted(found.items())} == frozen
-    assert {name for name, _ in found.values()} | {"ndt"} == set(by_name.names("models", models.NEEDS))
+    assert {name for name, _ in found.values()} | {"ndt", "signals"} == set(by_name.names("models", models.NEEDS))
 
 
 def write_frozen() -> None:

@@ -1,9 +1,9 @@
-"""Gestures of people never seen: the network of configs/emg.py and its floors, each fold of people tested once.
+"""Gestures from surface EMG: the network of configs/emg.py and its floors, each fold of people tested once.
 
     python experiments/gestures/run.py [--runs=runs/gestures] [--folds=0,1,2,3,4]
 
-Converts the 27 people once a fold (fold k tests, the fold before it validates), trains, evaluates and
-writes results.json. Every stage resumes: run the same command again after an interruption.
+Converts the 27 people, trains a network a fold on the people of the four others, evaluates and writes
+results.json. Every stage resumes: run the same command again after an interruption.
 """
 
 import argparse
@@ -27,13 +27,12 @@ def step(*arguments: str) -> None:
         raise SystemExit(code)
 
 
-def fold(number: int, people: Path, runs: Path) -> dict:
+def fold(number: int, root: Path, runs: Path) -> dict:
     """The `gestures` block of a run whose test people are those of one fold."""
-    root, folder = runs / f"people_{number}", runs / f"fold_{number}"
-    step("convert", "emg", str(people), f"--out={root}", f"--options=test_fold={number}")
+    folder = runs / f"fold_{number}"
     step(
         "train", f"--config={REPOSITORY / 'configs' / 'emg.py'}", f"--config.data.root={root}",
-        f"--config.eval.floors={FLOORS}", f"--workdir={folder}",
+        f"--config.data.fold={number}", f"--config.eval.floors={FLOORS}", f"--workdir={folder}",
     )  # fmt: skip
     return read_json(folder / "evaluation.json")["gestures"]
 
@@ -46,14 +45,22 @@ def over_people(blocks: list[dict]) -> dict:
         "chance": blocks[0]["chance"],
         **summary(people),
         "people": people,
+        "order": {name: order for block in blocks for name, order in block["order"].items() if order != "as worn"},
         "floors": {},
     }
+    for part in ("past", "as_worn"):
+        scores = {name: one["balanced_accuracy"] for block in blocks for name, one in block[part]["people"].items()}
+        together[part] = {**summary(scores), "people": scores}
     for floor in blocks[0]["floors"]:
         scores = {
             name: one["balanced_accuracy"] for block in blocks for name, one in block["floors"][floor]["people"].items()
         }
         less = t_interval([people[name] - scores[name] for name in people])
         difference = {"difference": less.mean, "difference_ci95": list(less.ci95)}
+        difference["above"] = sum(people[name] > scores[name] for name in people)
+        by_past = [together["past"]["people"][name] - scores[name] for name in people]
+        difference["past_difference"], difference["past_above"] = t_interval(by_past).mean, sum(d > 0 for d in by_past)
+        difference["past_difference_ci95"] = list(t_interval(by_past).ci95)
         together["floors"][floor] = {**summary(scores), **difference, "people": scores}
     return together
 
@@ -74,9 +81,12 @@ def parsed() -> argparse.Namespace:
 if __name__ == "__main__":
     options = parsed()
     data = Path(os.environ.get("NEUROJAX_DATA", REPOSITORY.parent / "shared" / "data"))
-    found = [fold(int(number), data / "emg_myo_people", options.runs) for number in options.folds.split(",")]
+    root = options.runs / "people"
+    step("convert", "emg", str(data / "emg_myo_people"), f"--out={root}")
+    found = [fold(int(number), root, options.runs) for number in options.folds.split(",")]
     results = {"command": "python experiments/gestures/run.py", **provenance(HERE), **over_people(found)}
     write_json(HERE / "results.json", results)
-    for name, one in {"model": results, **results["floors"]}.items():
+    parts = {name: results[name] for name in ("past", "as_worn")}
+    for name, one in {"model": results, **parts, **results["floors"]}.items():
         low, high = one["balanced_accuracy_ci95"]
         print(f"{name:12} {one['balanced_accuracy']:.3f} ({low:.3f} to {high:.3f}), {results['num_people']} people")

@@ -10,49 +10,17 @@ Source: the first four are those of Hudgins et al. 1993, IEEE Trans Biomed Eng 4
 
 import warnings
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
+from neurojax.data.discriminants import fit_lda, lda_probability
+from neurojax.data.emg_features import MIN_STEP, window_features
 from neurojax.data.session import TEST, TRAIN, Session
 from neurojax.errors import InputError, require
 
-MIN_STEP = 2.0  # of a crossing or a slope sign change, in units of an 8-bit armband: less is noise
-_RIDGE = 1e-6  # of the mean variance, so that shares that sum to one can be inverted
 _CHUNK_WINDOWS = 4096
 # The perceptron that the floor of this data set was measured with.
 _HIDDEN, _ALPHA, _BATCH, _EPOCHS, _EVERY = (256, 128), 1e-2, 512, 8, 2
-
-
-class Lda(NamedTuple):
-    """Linear discriminants with one covariance and equal priors.
-
-    Attributes:
-        weight: float64 [F, K].
-        offset: float64 [K].
-    """
-
-    weight: np.ndarray
-    offset: np.ndarray
-
-
-def window_features(windows: np.ndarray, min_step: float = MIN_STEP) -> np.ndarray:
-    """Features of windows [n, T, C], float64 [n, 5 C]: log MAV, log WL, ZC, SSC, share; C of each.
-
-    Args:
-        windows: real numbers, in the unit of the recording.
-        min_step: least step between two samples that a zero crossing or a slope sign change needs.
-    """
-    windows = np.asarray(windows, np.float32)
-    steps = np.diff(windows, axis=1)  # [n, T - 1, C]
-    is_large = np.abs(steps) >= min_step
-    crosses = (windows[:, 1:] * windows[:, :-1] < 0) & is_large
-    turns = (steps[:, 1:] * steps[:, :-1] < 0) & (is_large[:, 1:] | is_large[:, :-1])
-    mean_absolute = np.abs(windows).mean(1, dtype=np.float64)  # [n, C]
-    length = np.abs(steps).sum(1, dtype=np.float64)
-    total = np.maximum(mean_absolute.sum(1, keepdims=True), 1e-9)
-    parts = (np.log1p(mean_absolute), np.log1p(length), crosses.sum(1), turns.sum(1))
-    return np.concatenate([*parts, mean_absolute / total], axis=1)
 
 
 def person_features(session: Session, min_step: float = MIN_STEP) -> np.ndarray:
@@ -72,42 +40,6 @@ def person_features(session: Session, min_step: float = MIN_STEP) -> np.ndarray:
         [window_features(session.gather_trials(piece)[0], min_step) for piece in pieces]
     )
     return (features - features.mean(0)) / (features.std(0) + 1e-9)
-
-
-def fit_lda(features: Sequence[np.ndarray], labels: Sequence[np.ndarray], num_classes: int) -> Lda:
-    """Fits linear discriminants to the windows of several people together.
-
-    Args:
-        features: a person each, float64 [windows, F].
-        labels: a person each, integers [windows], 0 to K - 1.
-        num_classes: K.
-
-    Raises:
-        InputError: a class that no window is of.
-    """
-    number, total, products = np.zeros(num_classes), 0.0, 0.0
-    for own, label in zip(features, labels, strict=True):
-        is_class = np.eye(num_classes)[label]  # [windows, K]
-        number += is_class.sum(0)
-        total = total + is_class.T @ own
-        products = products + own.T @ own
-    require(
-        number.all(),
-        f"no training window is of class {int(np.argmin(number))} of {num_classes}; train on"
-        " people who made every gesture",
-    )
-    mean = total / number[:, None]  # [K, F]
-    within = (products - (mean * number[:, None]).T @ mean) / (number.sum() - num_classes)
-    within += _RIDGE * np.trace(within) / len(within) * np.eye(len(within))
-    weight = np.linalg.solve(within, mean.T)
-    return Lda(weight, -0.5 * (mean.T * weight).sum(0))
-
-
-def lda_probability(lda: Lda, features: np.ndarray) -> np.ndarray:
-    """Probability of each class given features [windows, F], float64 [windows, K]."""
-    score = features @ lda.weight + lda.offset
-    score = np.exp(score - score.max(1, keepdims=True))
-    return score / score.sum(1, keepdims=True)
 
 
 def lda_floor(

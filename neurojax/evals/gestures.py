@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from neurojax.data import ring_orders
 from neurojax.data.session import TEST, TRAIN
-from neurojax.data.sources import signals
+from neurojax.data.sources import emg, signals
 from neurojax.data.store import trained_trials
-from neurojax.data.store.dataset import Dataset
+from neurojax.data.store.dataset import Dataset, dataset_of
 from neurojax.errors import InputError, require
-from neurojax.evals import emg_floors, floor_names, leaks
+from neurojax.evals import emg_floors, floor_names, leaks, ring_order
 from neurojax.evals.gesture_scores import gestures_block
 from neurojax.report import gesture_report
 
@@ -36,13 +37,20 @@ def about(settings: Mapping[str, Any]) -> dict[str, Any]:
 def prepare(
     dataset: Dataset, settings: Mapping[str, Any], *, run: Path | None = None, log: Log = print
 ) -> Dataset:
-    """All sessions; raises InputError for counts, and where no person is there to be tested."""
+    """All sessions; raises InputError for counts, and where no person is there to be tested.
+
+    Where a run knows nobody of a dataset, everybody is tested, whatever the split of the conversion
+    says: it divides people to train on.
+    """
     for session in dataset.sessions:
         require(
             session.observation == "real",
             f"eval.evaluator=gestures scores real values, session {session.session_id} holds "
             "counts of spikes; set eval.evaluator=spikes",
         )
+    if run is not None and _are_strangers(dataset, trained_trials.read(run)):
+        everybody = [s.with_fields(split=np.full_like(s.split, TEST)) for s in dataset.sessions]
+        dataset = dataset_of(everybody)
     require(
         any(len(session.trials_of(TEST)) for session in dataset.sessions),
         "no session has a test trial; expected people of split 2, convert with more people",
@@ -77,26 +85,89 @@ def evaluate(
         InputError: a test window was trained on, or the classes are not those of the run.
     """
     leaks.require_unseen(dataset.sessions, trained_trials.read(folder), dataset.digests)
-    source = signals.SignalSource(dataset.sessions, model.source_config, seed)
-    _require_same_classes(source.class_names, model)
-    probabilities, labels = predicted(model, source)
+    class_names, per_session = signals.classes_of(dataset.sessions, model.source_config.label)
+    _require_same_classes(class_names, model)
+    number = len(class_names)
+    if isinstance(model.source_config, emg.Config):
+        found, labels, more = _read_people(model, dataset, per_session, number)
+    else:
+        source = signals.SignalSource(dataset.sessions, model.source_config, seed)
+        (found, labels), more = predicted(model, source), {}
+    floors, reasons = _floors(dataset, settings, per_session, number, seed)
+    block = gestures_block(found, labels, number, floors)
+    for name, reason in reasons.items():
+        block["floors"][name] = {"balanced_accuracy": None, "balanced_accuracy_reason": reason}
+    return {"gestures": block | more | {"class_names": list(class_names)}}
+
+
+def _are_strangers(dataset: Dataset, trained: trained_trials.Trained | None) -> bool:
+    """Whether a run has trained on nobody of a dataset, by name or by recording."""
+    if trained is None:
+        return False
+    names = {one.session_id for one in trained.recordings}
+    recorded = {one.counts_sha256 for one in trained.recordings}
+    own = {found.counts_sha256 for found in dataset.digests.values()}
+    ids = {session.session_id for session in dataset.sessions}
+    return bool(names) and not (names & ids) and not (recorded & own)
+
+
+def _read_people(
+    model, dataset: Dataset, per_session: Sequence[np.ndarray], num_classes: int
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, Any]]:
+    """(probabilities, labels) as of `predicted`, and what the block says beside: scores by the past
+    alone and in the order as worn, and the order in which each person was read."""
+    sessions, config = dataset.sessions, model.source_config
+    features = emg.Features(sessions, config.min_step)
+    answers = ring_order.answers_of(model, config.trials_per_batch)
+    in_order = config.order == "ring"
+    columns = features.columns if in_order else features.columns[:1]
+    typical = np.asarray(model.buffers["feature_scale"]).reshape(-1, 2, columns.shape[1])[0]
+    found, past, worn, labels, orders = {}, {}, {}, {}, {}
+    for number, session in enumerate(sessions):
+        trials, name = session.trials_of(TEST), session.session_id
+        if not len(trials):
+            continue
+        time = np.argsort(session.trial_start_bin[trials], kind="stable")
+        values = features.standardised(number)[trials]
+        whole = ring_order.by_recording(answers, values, columns)
+        raw = features.raw(number)[trials][time]
+        as_it_goes = ring_order.by_past(answers, raw, columns, typical)
+        found[name], labels[name] = whole.probability, per_session[number][trials]
+        past[name] = np.empty_like(whole.probability)
+        past[name][time] = as_it_goes.probability
+        orders[name] = ring_orders.name_of(int(whole.order[0]), session.num_units)
+        worn[name] = whole.probability if whole.order[0] == 0 else answers(values)
+    more = {"past": _alone(past, labels, num_classes), "order": orders}
+    if in_order:
+        more["as_worn"] = _alone(worn, labels, num_classes)
+    return found, labels, more
+
+
+def _alone(probabilities, labels, num_classes: int) -> dict[str, Any]:
+    """A block of scores without floors."""
+    block = gestures_block(probabilities, labels, num_classes)
+    return {name: value for name, value in block.items() if name not in ("floors", "chance")}
+
+
+def _floors(
+    dataset: Dataset,
+    settings: Mapping[str, Any],
+    per_session: Sequence[np.ndarray],
+    num_classes: int,
+    seed: int,
+) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, str]]:
+    """(floor -> probabilities, floor -> why there are none)."""
     floors, reasons = {}, {}
     for name in floor_names.chosen(settings, FLOORS):
         if not any(len(session.trials_of(TRAIN)) for session in dataset.sessions):
             reasons[name] = "these data hold no person to train on"
             continue
-        per_session = signals.classes_of(dataset.sessions, model.source_config.label)[1]
         more = {"seed": seed} if name == "perceptron" else {}
         try:
-            floors[name] = FLOORS[name](
-                dataset.sessions, per_session, len(source.class_names), TEST, **more
-            )
+            floors[name] = FLOORS[name](dataset.sessions, per_session, num_classes, TEST, **more)
         except InputError as error:  # the model's own scores stand without it
             reasons[name] = str(error)
-    block = gestures_block(probabilities, labels, len(source.class_names), floors)
-    for name, reason in reasons.items():
-        block["floors"][name] = {"balanced_accuracy": None, "balanced_accuracy_reason": reason}
-    return {"gestures": block | {"class_names": list(source.class_names)}}
+    return floors, reasons
 
 
 def _require_same_classes(names: Sequence[str], model) -> None:

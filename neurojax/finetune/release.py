@@ -36,6 +36,7 @@ MAX_CONFIG_BYTES, MAX_SIZE = 16 << 20, 1 << 20
 MAX_LAYERS, MAX_BUCKET = 1024, 4096
 MAX_NAME = 200  # letters of a class
 KEPT = ("params", "tables", "buffers")  # of a state: what a prediction needs
+_KNOWN_SIZES = set(Facts(1, 1.0, num_features=1).to_record())
 _HEX = re.compile(r"[0-9a-f]{64}")
 
 
@@ -263,7 +264,7 @@ def _sizes(record: Any, path: Path) -> dict[str, Any] | None:
     if record is None:
         return None
     refused = f"{path}: facts={str(record)[:80]} are no sizes of data; use another copy"
-    require(isinstance(record, dict) and set(record) <= set(Facts(1, 1.0).to_record()), refused)
+    require(isinstance(record, dict) and set(record) <= _KNOWN_SIZES, refused)
     names = record.get("class_names", [])
     require(all(_is_size(n) for key, n in record.items() if key != "class_names"), refused)
     require(

@@ -23,7 +23,8 @@ from neurojax.train.step import Model, Objective, Recipe
 MAX_MEMBERS = 100
 EXAMPLES = {  # a config of each data.source
     "spikes": "configs/mtm.py",
-    "signals": "configs/emg.py",
+    "emg": "configs/emg.py",
+    "signals": "configs/emg.py:filters",
     "traces": "configs/traces.py",
     "text": "configs/causal_lm.py",
     "answered": "configs/student.py",

@@ -32,7 +32,7 @@ MODEL = [
 SMALL = {
     "mtm": MODEL + SHORT,
     "finetune": [*SHORT, "finetune.unfreeze_step=4"],
-    "emg": ["train.num_steps=200", "model.num_filters=16", "eval.floors=lda"],
+    "emg": ["train.num_steps=200", "model.width=64", "eval.floors=lda"],
 }
 DEAR = pytest.mark.slow
 

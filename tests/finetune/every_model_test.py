@@ -27,7 +27,8 @@ DECLARED = {
     "ndt2": "ndt2.py",
     "poyo": "poyo.py",
     "lfads": "lfads.py",
-    "signals": "emg.py",
+    "signals": "emg.py:filters",
+    "perceptron": "emg.py",
 }
 
 

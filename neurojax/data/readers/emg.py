@@ -12,7 +12,8 @@ that never change stay and are told: all people share their channels.
 
 Beside the file may lie people.csv (columns person and fold: fold 4 tests, or that of the option
 test_fold; the one before it validates, the others train) and LICENSE.source.txt. A person is of
-one split; windows never reach over a segment.
+one split; windows never reach over a segment. The fold is kept: a run may take another one to test
+(`data.fold`).
 
 Source of the layout: 27 people of the Myo armband data set, Cote-Allard et al. 2019, IEEE TNSRE
 27:760-771, in windows of 260 ms every 50 ms.
@@ -37,7 +38,7 @@ from neurojax.data.store.session_rules import validate_session
 from neurojax.errors import InputError, require
 from neurojax.files import sha256_file
 
-VERSION = "emg/1"
+VERSION = "emg/2"
 OPTIONS = {
     "window_ms": "length of a window in ms, default 260",
     "step_ms": "from the start of a window to that of the next in ms, default 50",
@@ -109,7 +110,7 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         "never observed": int((~watched).sum()),
     }
     start_bin, segment = start_bin[watched], segment[watched]
-    split, split_source = _split(source, spec)
+    split, split_source, fold = _split(source, spec)
     flat = np.array([np.ptp(emg[known[:, k], k]) == 0 for k in range(len(channel))])
     odd |= {"channels that never change": int(flat.sum()), FILL_SAMPLES: num_fill}
     odd = {name: number for name, number in odd.items() if number}
@@ -120,6 +121,7 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         "source": {"file": Path(source).name},
         "licence": _licence(source),
         "split_source": split_source,
+        **({} if fold is None else {"fold": fold}),
         "condition_names": {"gesture": person.gesture_names},
         "window_ms": 1000 * window / person.sampling_hz,
         "step_ms": 1000 * step / person.sampling_hz,
@@ -192,8 +194,9 @@ def _samples(spec: ReadSpec, name: str, default_ms: float, sampling_hz: float, w
     return round(samples)
 
 
-def _split(source: str, spec: ReadSpec) -> tuple[int, str]:
-    """The split of a person and the rule behind it: the fold in people.csv, or the name's hash."""
+def _split(source: str, spec: ReadSpec) -> tuple[int, str, int | None]:
+    """The split of a person, the rule behind it (the fold in people.csv, or the name's hash) and
+    the fold."""
     require(
         spec.split_block_s() is None,
         f"split={spec.split!r}; EMG is split by person, expected file or random",
@@ -210,7 +213,7 @@ def _split(source: str, spec: ReadSpec) -> tuple[int, str]:
             )
         validated = folds[folds.index(int(tested)) - 1]  # of the first fold, the last
         split = {int(tested): TEST, validated: VALIDATION}.get(fold, TRAIN)
-        return split, f"person: {_PEOPLE}, fold {tested} test, {validated} validation"
+        return split, f"person: {_PEOPLE}, fold {tested} test, {validated} validation", fold
     if typed is not None:
         raise InputError(
             f"test_fold={typed[:60]} came without a {_PEOPLE} that is read; leave it out"
@@ -218,7 +221,7 @@ def _split(source: str, spec: ReadSpec) -> tuple[int, str]:
     digest = hashlib.sha256(session_name(source).encode()).digest()
     share = int.from_bytes(digest[:8], "big") / 2**64
     split = int(np.searchsorted(np.cumsum(_SHARES)[: len(SPLIT_NAMES) - 1], share, side="right"))
-    return split, "person: hash of the name, 60/20/20"
+    return split, "person: hash of the name, 60/20/20", None
 
 
 def _folds(content: bytes, person: str, path: Path) -> tuple[int, list[int]]:

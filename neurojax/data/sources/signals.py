@@ -70,9 +70,10 @@ class SignalSource:
         table: `batching.session_table`, for the record of a run.
         trials_per_batch: b.
         class_names: of the label, by class.
+        features: what a batch has of each window in place of its samples; None of samples.
     """
 
-    def __init__(self, sessions: Sequence[Session], config: Config, seed: int):
+    def __init__(self, sessions: Sequence[Session], config, seed: int, features=None):
         _check_alike(sessions)
         self.sessions = tuple(sessions)
         self.table = batching.session_table(sessions)
@@ -84,8 +85,11 @@ class SignalSource:
         self._session = np.repeat(np.arange(len(sessions), dtype=np.int32), sizes)
         self._start = np.concatenate([session.trial_start_bin for session in sessions])
         self._length = np.concatenate([session.trial_num_bins for session in sessions])
-        scales = [_scale(session, config.normalise) for session in sessions]
-        self._mean, self._sd = (np.stack(part) for part in zip(*scales, strict=True))  # [S, C]
+        self._first_trial = np.repeat(np.cumsum([0, *sizes[:-1]]), sizes)  # of its session
+        self.features = features
+        if features is None:
+            scales = [_scale(session, config.normalise) for session in sessions]
+            self._mean, self._sd = (np.stack(part) for part in zip(*scales, strict=True))  # [S, C]
         self._train = np.flatnonzero(self._split == TRAIN)
         self._seed = seed
         self.facts = Facts(
@@ -94,6 +98,7 @@ class SignalSource:
             num_channels=sessions[0].num_units,
             num_classes=len(self.class_names),
             class_names=self.class_names,
+            **({} if features is None else features.facts()),
         )
 
     def shapes(self) -> list[tuple[int, int, int, int]]:
@@ -102,7 +107,10 @@ class SignalSource:
         require(
             len(self._train), "no session has a training trial; expected split 0; convert again"
         )
-        return [(1, self.trials_per_batch, self.facts.num_bins, self.facts.num_channels)]
+        facts = self.facts
+        if self.features is not None:
+            return [(1, self.trials_per_batch, 1, facts.num_features)]
+        return [(1, self.trials_per_batch, facts.num_bins, facts.num_channels)]
 
     def largest_batch(self) -> Batch:
         """A batch of the shape with the most entries: they all have one."""
@@ -178,7 +186,26 @@ class SignalSource:
         return Pass(batch, batch.trials["label"][0], session)
 
     def _gather(self, trials: np.ndarray) -> Batch:
-        """The batch of trials [b], read from the (memory-mapped) recordings."""
+        """The batch of trials [b]."""
+        if self.features is None:
+            values, bin_valid = self._samples(trials)
+        else:
+            own = trials - self._first_trial[trials]
+            values = self.features.of(self._session[trials], own)[None, :, None]
+            bin_valid = np.ones((len(trials), 1), bool)
+        return Batch(
+            trials={
+                "values": values,
+                "bin_valid": bin_valid[None],
+                "trial_id": trials.astype(np.int32)[None],
+                "label": self._label[trials][None],
+            },
+            groups={},
+        )
+
+    def _samples(self, trials: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Windows [1, b, T, C] of trials [b], read from the (memory-mapped) recordings, and which
+        bins are theirs, bool [b, T]."""
         num_bins = self.facts.num_bins
         values = np.zeros((1, len(trials), num_bins, self.facts.num_channels), np.float32)
         session, start, length = self._session[trials], self._start[trials], self._length[trials]
@@ -194,15 +221,7 @@ class SignalSource:
         for window, number, first, stop in zip(values[0], session, start, stops, strict=True):
             if self.sessions[number].validity is not None:  # what nobody saw stands at its mean
                 self._hide(window, int(number), int(first), stop)
-        return Batch(
-            trials={
-                "values": values,
-                "bin_valid": bin_valid[None],
-                "trial_id": trials.astype(np.int32)[None],
-                "label": self._label[trials][None],
-            },
-            groups={},
-        )
+        return values, bin_valid
 
     def _hide(self, window: np.ndarray, number: int, first: int, stop: int) -> None:
         """Zeros in a standardised window [T, C] where a channel was not observed."""

@@ -1,0 +1,201 @@
+"""Batches of surface EMG: each window as features, standardised over its own person.
+
+Nothing of a person but the unlabelled recording is used to standardise it. People to train on who
+wear the armband otherwise than the others (turned, or the other way round) are read in the order of
+channels in which their labels agree with the others' (`data.ring_orders`); the order of people who
+are tested is found without labels when they are read (`evals.ring_order`).
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neurojax.data import emg_features, ring_orders, splits
+from neurojax.data.session import TEST, TRAIN, Session
+from neurojax.data.sources.signals import SignalSource, classes_of, rows_of
+from neurojax.data.store.dataset import Dataset, dataset_of, open_dataset
+from neurojax.errors import require
+from neurojax.ranges import Range, at_least, check_ranges, one_of, positive
+
+__all__ = ["Config", "Features", "open_data", "open_other", "open_source", "rows_of"]
+
+ORDERS = ("ring", "as_worn")
+AS_CONVERTED = -1
+_CHUNK_WINDOWS = 4096
+_LEAST_SD = 1e-6  # a feature that never changes would divide by zero
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What a batch is.
+
+    Attributes:
+        trials_per_batch: b.
+        label: name of the condition that is predicted, such as "gesture".
+        order: "ring" reads people in the order of channels that makes them alike, "as_worn" in that
+            of the recording.
+        min_step: least step between two samples that counts, in the unit of the recordings; less is
+            noise.
+        fold: of the folds that the conversion kept: this one is tested, all others train;
+            -1: the split of the conversion.
+    """
+
+    trials_per_batch: int
+    label: str
+    order: str
+    min_step: float
+    fold: int
+
+    def __post_init__(self):
+        check_ranges(self, "data.", RANGES)
+
+
+RANGES = {
+    "trials_per_batch": Range(lambda number: 0 < number < 2**31, "expected 1 or more"),
+    "order": one_of(*ORDERS),
+    "min_step": positive(),
+    "fold": at_least(-1, "expected a fold of people.csv, or -1 for the split of the conversion"),
+}
+
+
+class Features:
+    """Features of the windows of people, computed when they are first asked for and kept.
+
+    Attributes:
+        order: int [people], the order in which each is read, see `ring_orders.orders`.
+    """
+
+    def __init__(self, sessions: Sequence[Session], min_step: float):
+        self._sessions, self._min_step = sessions, min_step
+        channels = sessions[0].num_units
+        orders = ring_orders.orders(channels)
+        self.columns = np.stack([emg_features.reordered(order) for order in orders])  # [2 C, F]
+        self.order = np.zeros(len(sessions), np.int64)
+        self._kept: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+        self._scale: tuple[tuple[float, ...], ...] = ()
+
+    def facts(self) -> dict[str, Any]:
+        """What `Facts` says of them."""
+        return {"num_features": self.columns.shape[1], "feature_scale": self._scale}
+
+    def raw(self, number: int) -> np.ndarray:
+        """Features of all windows of a person as worn, float32 [trials, F]."""
+        values, mean, sd = self._person(number)
+        return values * sd + mean
+
+    def standardised(self, number: int) -> np.ndarray:
+        """`raw` with mean 0 and standard deviation 1 over the whole recording."""
+        return self._person(number)[0]
+
+    def of(self, session: np.ndarray, trial: np.ndarray) -> np.ndarray:
+        """Features of windows, standardised and in each person's order, float32 [b, F].
+
+        Args:
+            session, trial: int [b], the person, and the window among the person's.
+        """
+        found = np.empty((len(session), self.columns.shape[1]), np.float32)
+        for number in np.unique(session).tolist():
+            own = session == number
+            rows = self.standardised(number)[trial[own]]
+            found[own] = rows[:, self.columns[self.order[number]]]
+        return found
+
+    def align(self, labels: Sequence[np.ndarray], num_classes: int, in_order: bool) -> None:
+        """Finds the order of the people with training windows from these, and what is typical.
+
+        Args:
+            labels: a person each, int [trials].
+            num_classes: K.
+            in_order: whether to look for orders; else all are read as worn.
+        """
+        trained = {k: s.trials_of(TRAIN) for k, s in enumerate(self._sessions)}
+        trained = {k: trials for k, trials in trained.items() if len(trials)}
+        if in_order and len(trained) > 2:
+            features = [self.standardised(k)[trials] for k, trials in trained.items()]
+            own = [labels[k][trials] for k, trials in trained.items()]
+            channels = self._sessions[0].num_units
+            found = ring_orders.fitted_orders(features, own, num_classes, channels)
+            self.order[list(trained)] = found
+        scales = []
+        for k in trained:
+            columns = self.columns[self.order[k]]
+            scales.append([part[columns] for part in self._person(k)[1:]])
+        if scales:
+            self._scale = tuple(map(tuple, np.mean(scales, axis=0).tolist()))  # [2, F]
+
+    def _person(self, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(standardised features [trials, F], mean [F], standard deviation [F])."""
+        if number not in self._kept:
+            session = self._sessions[number]
+            require(
+                len(set(session.trial_num_bins.tolist())) == 1,
+                f"session {session.session_id}: EMG features need windows of one length; convert "
+                "with neurojax convert emg, or set data.source=signals",
+            )
+            trials = np.arange(session.num_trials)
+            values = np.concatenate(
+                [
+                    emg_features.all_features(session.gather_trials(piece)[0], self._min_step)
+                    for piece in np.split(trials, trials[_CHUNK_WINDOWS::_CHUNK_WINDOWS])
+                ]
+            )
+            require(
+                np.isfinite(values).all(),
+                f"session {session.session_id} holds NaN or infinity; leave these samples out and "
+                "convert again",
+            )
+            mean, sd = values.mean(0), values.std(0) + np.float32(_LEAST_SD)
+            self._kept[number] = ((values - mean) / sd, mean, sd)
+        return self._kept[number]
+
+
+def open_source(sessions: Sequence[Session], config: Config, seed: int) -> SignalSource:
+    """The source of a run; arguments and errors as of `signals.open_source`."""
+    names, labels = classes_of(sessions, config.label)
+    features = Features(sessions, config.min_step)
+    features.align(labels, len(names), config.order == "ring")
+    return SignalSource(sessions, config, seed, features)
+
+
+def open_data(data: Mapping[str, Any], seed: int) -> Dataset:
+    """The people that a config's `data` block names, split by data.fold.
+
+    Raises:
+        InputError: no root, a dataset that cannot be read, people without folds, or no such fold.
+    """
+    require(data["root"], "data.root is empty; give --config.data.root=ROOT of convert emg")
+    dataset = open_dataset(Path(data["root"]), verify="full")
+    fold, fraction = data["fold"], data["train_fraction"]
+    if fold == AS_CONVERTED and fraction == 1:
+        return dataset
+    sessions = dataset.sessions
+    if fold != AS_CONVERTED:
+        sessions = _by_fold(sessions, fold)
+    return dataset_of(splits.with_train_fraction(one, fraction, seed) for one in sessions)
+
+
+def open_other(root: Path) -> Dataset:
+    """Other people, in the split of their conversion."""
+    return open_dataset(root, verify="full")
+
+
+def _by_fold(sessions: Sequence[Session], fold: int) -> list[Session]:
+    """Sessions of which one fold is tested, and all others train."""
+    folds = {session.session_id: session.info.get("fold") for session in sessions}
+    without = [name for name, own in folds.items() if type(own) is not int]
+    require(
+        not without,
+        f"data.fold={fold}, but {without[:1]} has no fold; convert with people.csv beside the "
+        "files, or leave data.fold=-1",
+    )
+    known = sorted(set(folds.values()))
+    require(fold in known, f"data.fold={fold}; expected one of {known[:20]}")
+    return [
+        session.with_fields(
+            split=np.full_like(session.split, TEST if folds[session.session_id] == fold else TRAIN)
+        )
+        for session in sessions
+    ]
