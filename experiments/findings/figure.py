@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from neurojax.analysis import scaling
+from neurojax.data.synthetic import findings
 from neurojax.files import read_json, write_bytes
 from neurojax.report.figures import style
 
 HERE = Path(__file__).parent
 LABELS = {"parameters": "parameters", "documents": "abstracts told, each read twice"}
-OVERLOOKS_THE_STATE = 0.583  # medium noise, see README
 
 
 def observed(results: dict) -> dict[str, float]:
@@ -29,12 +29,13 @@ def observed(results: dict) -> dict[str, float]:
 def draw(results: dict) -> bytes:
     """Above right choices beside reader and plateau, below nats a token with the forms' forecast."""
     figure, axes = style.new_figure(7.6, 5.4, 2, len(results["curves"]))
+    plateau = findings.floors(findings.FindingsSpec())["state"]
     best = results["arms"]["base"]["best_reader"]["accuracy"]
     for (axis, found), above, below in zip(results["curves"].items(), *axes, strict=True):
         sizes, nats = np.array(found["sizes"]), found["nats_per_token"]
         above.plot(sizes, found["accuracy"], "o-", color=style.MODEL, label="model")
         above.axhline(best, color=style.ORACLE, linestyle=":", linewidth=0.9, label="best reader")
-        above.axhline(OVERLOOKS_THE_STATE, color=style.GREY, linestyle="--", linewidth=0.9, label="overlooks the state")
+        above.axhline(plateau, color=style.GREY, linestyle="--", linewidth=0.9, label="overlooks the state")
         above.set_ylim(0.5, 0.86)
         curve = scaling.points(sizes, nats)
         forms = scaling.candidates(curve, limits=(0, np.inf))
