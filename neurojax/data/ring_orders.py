@@ -15,7 +15,6 @@ from neurojax.errors import InputError
 
 LEAST_GAIN = 0.1  # of balanced accuracy, before a person counts as wearing it otherwise
 ROUNDS = 3  # in which everybody is compared with the others as they are read by then
-_EVERY = 3  # windows overlap
 
 
 def orders(num_channels: int) -> np.ndarray:
@@ -71,7 +70,7 @@ def fitted_orders(
                 lda = discriminants.fit_sums(others)
             except (InputError, ValueError):  # nobody else, or nobody else made some gesture
                 continue
-            scores = [_recognised(lda, own[::_EVERY, kept], label[::_EVERY]) for kept in columns]
+            scores = [_recognised(lda, own[:, kept], label) for kept in columns]
             best = int(np.argmax(scores))
             found[person] = best if scores[best] - scores[0] >= LEAST_GAIN else 0
         if np.array_equal(found, before):

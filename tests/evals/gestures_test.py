@@ -5,7 +5,7 @@ import types
 import numpy as np
 import pytest
 
-from neurojax.data.sources import signals
+from neurojax.data.sources import emg, signals
 from neurojax.data.store import trained_trials
 from neurojax.data.store.dataset import dataset_of
 from neurojax.errors import InputError
@@ -67,3 +67,36 @@ def test_a_floor_that_cannot_be_fitted_has_a_reason(tmp_path, monkeypatch):
     for name in ("lda", "perceptron"):
         assert floors[name]["balanced_accuracy"] is None
         assert "no training window is of class 1" in floors[name]["balanced_accuracy_reason"]
+
+
+def test_of_people_a_run_never_saw_everybody_is_tested(tmp_path):
+    train, test = two_people()
+    trained_trials.write(tmp_path, [train])
+    prepared = gestures.prepare(dataset_of([train, test]), SETTINGS, run=tmp_path)
+    assert [set(session.split.tolist()) for session in prepared.sessions] == [{0}, {2}]
+    others = [test.with_fields(session_id=name, split=np.full_like(test.split, 0)) for name in ("new0", "new1")]
+    prepared = gestures.prepare(dataset_of(others), SETTINGS, run=tmp_path)
+    assert [set(session.split.tolist()) for session in prepared.sessions] == [{2}, {2}]
+    renamed = train.with_fields(session_id="renamed", split=np.full_like(train.split, 1))
+    with pytest.raises(InputError, match="no session has a test trial"):  # the recording is known again
+        gestures.prepare(dataset_of([renamed]), SETTINGS, run=tmp_path)
+    with pytest.raises(InputError, match="no session has a test trial"):  # no run to ask
+        gestures.prepare(dataset_of(others[:1]), SETTINGS)
+
+
+def test_features_are_read_by_recording_by_past_and_as_worn(tmp_path):
+    def mean(batch, query):
+        first = batch.trials["values"][:, :, 0, :2]
+        return np.exp(first) / np.exp(first).sum(-1, keepdims=True)
+
+    number = emg.Features(two_people(), 2.0).columns.shape[1]
+    model = types.SimpleNamespace(
+        source_config=emg.Config(4, "gesture", "ring", 2.0, -1),
+        facts={"num_channels": 3, "num_classes": 2, "class_names": NAMES},
+        buffers={"feature_scale": np.stack([np.zeros(number), np.ones(number)])},
+        mean=mean,
+    )
+    block = evaluated(tmp_path, model)
+    assert block["order"] == {"p1": "as worn"} and block["as_worn"]["people"] == block["people"]
+    assert block["past"]["num_windows"] == block["num_windows"] == 9
+    assert block["past"]["people"].keys() == {"p1"} and set(block["floors"]) == {"lda", "perceptron"}
