@@ -26,6 +26,7 @@ _KINDS = {
     "tokens_per_pass": int, "normalised_by": str, "prompt": str, "score_prompt": bool,
     "after_end": bool, "num_bins": int, "num_boot": int,
 }  # fmt: skip
+_LEAST = {"num_boot": 2}  # one resample has no spread
 Log = Callable[[str], Any]
 
 
@@ -44,7 +45,7 @@ def about(settings: Mapping[str, Any]) -> dict[str, Any]:
         value = settings.get(name)
         fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
         require(
-            fits and (kind is not int or value >= 1),
+            fits and (kind is not int or value >= _LEAST.get(name, 1)),
             f"eval.{name}={str(value)[:60]!r}; expected what configs/causal_lm.py has there",
         )
     require(

@@ -83,6 +83,7 @@ def test_made_up_pairs_have_a_ceiling_and_questions_no_accuracy():
         ({"tokens_per_pass": 0}, "eval.tokens_per_pass"),
         ({"after_end": 1}, "eval.after_end"),
         ({"num_boot": True}, "eval.num_boot"),
+        ({"num_boot": 1}, "eval.num_boot='1'"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(wrong, words):
