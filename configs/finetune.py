@@ -83,6 +83,9 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.train = ConfigDict(
         dict(
             num_steps=400,
+            # ends sooner after so many passes over the trials, 0 never: of few trials new rows
+            # learn more by heart than they gain (experiments/adapt)
+            most_passes=100.0,
             # parts a batch is computed in, one after another, where memory is short
             microbatches=1,
             steps_per_dispatch=1,  # steps sent to the devices at once, with data.placement=device

@@ -184,23 +184,27 @@ def passes(runs: Path, results: Path, fractions: tuple[float, ...], cpu_minutes:
     base = pretrained("synthetic", known, runs)
     further = synthetic.make_sessions(SPEC, seed=SEED)[4:8]
     batch = base.weights.config["data"]["trials_per_batch"]
-    done = {(e["fraction"], e["session"], e["passes"]) for e in read(results) if e["part"] == "passes"}
+    tried = [("closed_form", number) for number in PASSES] + [("pca", 100)]
+    kept = [entry for entry in read(results) if entry["part"] == "passes"]
+    done = {(e["fraction"], e["session"], e.get("start", "closed_form"), e["passes"]) for e in kept}
     for fraction in fractions:
         for session in further:
             fewer = splits.with_train_fraction(session, fraction, SEED)
             every = np.ones((len(session.trials_of(VALIDATION)), session.num_units), bool)
-            for number in PASSES:
-                if (fraction, session.session_id, number) in done:
+            for start, number in tried:
+                if (fraction, session.session_id, start, number) in done:
                     continue
                 if time.process_time() > 60 * cpu_minutes:
                     print("the minutes of CPU time are over; the same command goes on", flush=True)
                     return
                 steps = round(number * len(fewer.trials_of(TRAIN)) / batch)
                 asked = {"steps": steps, "strategy": "gradual_unfreeze"} if steps else {"steps": 0}
-                model = base.adapt(fewer, new_rows="closed_form", known_sessions=known, **asked)
+                asked |= {"new_rows": start, "most_passes": 0}
+                model = base.adapt(fewer, known_sessions=known, **asked)
                 rates = activity.predict_session(model.predictor(session), session, split=VALIDATION)
                 entry = {"part": "passes", "fraction": fraction, "session": session.session_id, "passes": number}
-                append(results, entry | {"steps": steps, "scores": scores(rates, session, every, VALIDATION)})
+                entry |= {"start": start, "steps": steps}
+                append(results, entry | {"scores": scores(rates, session, every, VALIDATION)})
 
 
 def eighths(runs: Path, results: Path) -> None:

@@ -50,7 +50,9 @@ def from_scratch(config: Mapping, session: Session, num_steps: int) -> Pretraine
 
 def fine_tuned(base: Pretrained, session: Session, num_steps: int, known_sessions: Sequence[Session]) -> Pretrained:
     """The pretrained model adapted to one session: its rows alone for a quarter of the steps, then everything."""
-    return base.adapt(session, steps=num_steps, strategy="gradual_unfreeze", known_sessions=known_sessions)
+    return base.adapt(
+        session, steps=num_steps, strategy="gradual_unfreeze", most_passes=0, known_sessions=known_sessions
+    )
 
 
 def four_tasks(model: Pretrained, session: Session) -> dict[str, float | None]:

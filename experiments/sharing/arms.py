@@ -56,7 +56,8 @@ def adapted(base: Pretrained, arm: str, session: Session, num_steps: int, known:
     """
     rows = "pca" if num_steps else "closed_form"
     strategy = "stitcher_only" if arm == FROZEN else "full"
-    return base.adapt(session, steps=num_steps, strategy=strategy, new_rows=rows, known_sessions=known, seed=seed)
+    asked = {"new_rows": rows, "most_passes": 0, "known_sessions": known, "seed": seed}
+    return base.adapt(session, steps=num_steps, strategy=strategy, **asked)
 
 
 def scored_pairs(session: Session, trial_ids: np.ndarray, share: float) -> np.ndarray:

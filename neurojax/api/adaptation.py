@@ -25,6 +25,7 @@ class Options:
     strategy: str
     new_rows: str | None
     learning_rate: float | None
+    most_passes: float
     seed: int
 
     def __post_init__(self):
@@ -38,6 +39,11 @@ class Options:
         require(
             rate is None or (isinstance(rate, int | float) and 0 < rate < float("inf")),
             f"learning_rate={rate!r}; expected a positive number",
+        )
+        passes = self.most_passes
+        require(
+            isinstance(passes, int | float) and 0 <= passes < float("inf"),
+            f"most_passes={passes!r}; expected a number of passes, or 0 for all steps",
         )
         inherit.check_choices(self.block() | {"strategy": self.strategy})
         require(
@@ -107,6 +113,7 @@ def _config(source: Weights, options: Options) -> dict[str, Any]:
         "sharding": {"data": 0, "model": 1, "rules": []},
         "train": {
             "num_steps": max(1, options.steps),  # the strategy `none` takes none
+            "most_passes": float(options.most_passes),
             "microbatches": 1,
             "steps_per_dispatch": 1,
             "log_every_steps": max(1, options.steps),

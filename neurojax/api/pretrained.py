@@ -163,6 +163,7 @@ class Pretrained:
         strategy: str = "stitcher_only",
         new_rows: str | None = None,
         learning_rate: float | None = None,
+        most_passes: float = 100.0,
         known_sessions: Sequence[Session] = (),
         seed: int = 0,
     ) -> "Pretrained":
@@ -171,12 +172,14 @@ class Pretrained:
 
         Args:
             session: one the model does not know, or, with `strategy="full"`, any.
-            steps: training steps; 0 takes none, and `strategy` says nothing.
+            steps: training steps at most; 0 takes none, and `strategy` says nothing.
             strategy: "stitcher_only" trains the rows of the new session alone; "gradual_unfreeze"
                 trains everything after a quarter of the steps; "full" everything from the start.
             new_rows: where its rows start: "pca", "closed_form", "region_mean" or "random", see
                 `finetune.new_rows`; default: "pca", with `steps=0` "closed_form".
             learning_rate: peak; default: that of the run.
+            most_passes: over the training trials, after which it ends sooner; 0 for all steps. Few
+                trials are learned by heart.
             known_sessions: recordings the model was trained on, where at hand: "pca" and
                 "closed_form" align the new rows to them.
             seed: of batches, masks and dropout.
@@ -194,7 +197,9 @@ class Pretrained:
         for one in (session, *known_sessions):
             _require_session(one)
         self._require_spikes()
-        options = adaptation.Options(steps, strategy, new_rows, learning_rate, seed)
+        options = adaptation.Options(
+            steps, strategy, new_rows, learning_rate, most_passes, seed
+        )
         return Pretrained(adaptation.adapted(self.weights, session, options, known_sessions))
 
     def _require_spikes(self) -> None:

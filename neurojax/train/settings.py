@@ -228,7 +228,7 @@ def steps_within_passes(config: Mapping[str, Any], num_trials: int, trials_per_b
     """
     train = entry(config, "", "train", dict)
     num_steps = entry(train, "train", "num_steps", int)
-    # Configs without the entry (fine-tuning, runs of before) are not bounded.
+    # Configs without the entry (runs of before) are not bounded.
     passes = entry({"most_passes": 0.0} | train, "train", "most_passes", float)
     require(
         0 <= passes < math.inf,

@@ -11,6 +11,7 @@ from neurojax.api import adaptation, pretrained
 from neurojax.data.session import TRAIN
 from neurojax.data.store.dataset import open_dataset
 from neurojax.data.store.trained_trials import telling_digests
+from neurojax.errors import InputError
 from neurojax.finetune.weights import read_run
 from neurojax.train import run as train_run
 from tests.finetune.conftest import fine_tune, part_of, write_root
@@ -20,7 +21,7 @@ STEPS = 4
 
 def test_whole_numbers_of_any_library_are_taken_and_kept_as_ints():
     for steps in (3, np.int64(3), np.uint8(3), np.array(3)):
-        options = adaptation.Options(steps, "stitcher_only", "pca", None, np.int32(1))
+        options = adaptation.Options(steps, "stitcher_only", "pca", None, 100.0, np.int32(1))
         assert type(options.steps) is int and type(options.seed) is int and options.steps == 3
 
 
@@ -134,3 +135,17 @@ def test_trials_that_were_trained_on_are_neither_new_nor_tested(area, models, st
     assert [one.session_id for one in after.recordings] == [*model.session_ids, stranger.session_id]
     unknown = pretrained.Pretrained(model.weights._replace(trained=None))
     assert unknown.adapt(part_of(known), steps=1).weights.trained is None
+
+
+def test_few_trials_are_gone_over_a_hundred_times_and_no_more(models, stranger, monkeypatch):
+    lengths = []
+    monkeypatch.setattr(
+        train_run.loop, "train", lambda recipe, *rest, **more: lengths.append(recipe.num_steps) or 1 / 0
+    )
+    batch, trials = models[0].weights.config["data"]["trials_per_batch"], len(stranger.trials_of(0))
+    for passes in (100.0, 0, 3):
+        with pytest.raises(ZeroDivisionError):
+            models[0].adapt(stranger, steps=100_000, most_passes=passes)
+    assert lengths == [-(-100 * trials // batch), 100_000, -(-3 * trials // batch)]
+    with pytest.raises(InputError, match="most_passes=-1; expected a number of passes"):
+        models[0].adapt(stranger, most_passes=-1)
