@@ -6,8 +6,11 @@
 
 source    Ye et al. 2023 (NDT2); without a decoder as in Zhang et al. 2024, `size` as there
 hardware  two x86-64 CPU cores that other work shared, one thread; Python 3.11, jax 0.10.2
-time      not timed yet
-scores    not measured yet
+time      62 s of CPU time for a training of 300 steps at size=tiny
+scores    synthetic animals, 300 steps instead of 700 (train.num_steps=300), validation trials as
+          training shows them, pooled bits/spike over the train mean: co-smoothing 0.919, forward
+          0.258, inter-region 0.887, intra-region 0.748 (seed 0, commit fe8c321, 2026-11-30). All
+          700 steps, test trials, the masked autoencoder and linear_beside=False: not measured
 """
 
 import importlib.util

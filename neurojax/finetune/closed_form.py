@@ -13,7 +13,7 @@ from neurojax.finetune import asked_states, poisson_rows
 from neurojax.models import stitcher
 from neurojax.train.predictor import Predictor
 
-MODELS = ("ndt", "ndt_linear", "poyo")  # log-rates are linear in their states, but for a ceiling
+MODELS = ("ndt", "ndt_linear")  # log-rates are linear in their states, but for a ceiling
 OWN = "own_history"
 
 
