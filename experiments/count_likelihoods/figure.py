@@ -1,5 +1,7 @@
 """Draws experiments/count_likelihoods/pit.png from results.json and prints the README's table."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 
