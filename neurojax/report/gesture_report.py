@@ -12,11 +12,18 @@ NAMES = {
     "lda": "linear discriminants on hand-made features",
     "perceptron": "perceptron on hand-made features",
 }
+READINGS = {
+    "past": "model, each person known by the past alone",
+    "as_worn": "model, channels in the order as worn",
+}
 
 
 def rows(block: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """(method, balanced accuracy, model minus it) of the model and its floors, in words."""
     listed = [("model", _value(block, "balanced_accuracy"), "")]
+    for name, words in READINGS.items():
+        if name in block:
+            listed.append((words, _value(block[name], "balanced_accuracy"), ""))
     for name, floor in block["floors"].items():
         listed.append(
             (NAMES.get(name, name), _value(floor, "balanced_accuracy"), _value(floor, "difference"))
@@ -85,14 +92,17 @@ def write(
         "In brackets: 95 % interval over people (t). Windows overlap, so a person is one "
         "observation."
     )
-    scores = []
+    heads_of_people, scores = ["person", "balanced accuracy", "windows", "armband read"], []
     for name, one in block["people"].items():
         value = one["balanced_accuracy"]
-        scores.append((name, "-" if value is None else f"{value:.3f}", one["num_windows"]))
+        shown = "-" if value is None else f"{value:.3f}"
+        scores.append(
+            (name, shown, one["num_windows"], block.get("order", {}).get(name, "as worn"))
+        )
     heads = ["", "balanced accuracy", "model minus it"]
     blocks = [
         page.table(heads, rows(block), caption="Mean over people"),
         page.paragraph(about, soft=True),
     ]
-    more = [page.folded("People", page.table(["person", "balanced accuracy", "windows"], scores))]
+    more = [page.folded("People", page.table(heads_of_people, scores))]
     score_page.write(folder, evaluation, picture, blocks, more, suffix=suffix, log=log)
