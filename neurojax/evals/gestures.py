@@ -22,6 +22,7 @@ from neurojax.report import gesture_report
 
 FLOORS = {"lda": emg_floors.lda_floor, "perceptron": emg_floors.perceptron_floor}
 Log = Callable[[str], Any]
+_NAMES = ("session_id", "counts_sha256")  # of a recording
 
 
 def about(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,8 +105,8 @@ def _are_strangers(dataset: Dataset, trained: trained_trials.Trained | None) -> 
     """Whether a run has trained on nobody of a dataset, by name or by recording."""
     if trained is None:
         return False
-    names = {one.session_id for one in trained.recordings}
-    recorded = {one.counts_sha256 for one in trained.recordings}
+    known = [one for one in trained.recordings if len(one.trained_s)]  # the others were tested
+    names, recorded = ({getattr(one, part) for one in known} for part in _NAMES)
     own = {found.counts_sha256 for found in dataset.digests.values()}
     ids = {session.session_id for session in dataset.sessions}
     return bool(names) and not (names & ids) and not (recorded & own)

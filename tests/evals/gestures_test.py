@@ -71,10 +71,10 @@ def test_a_floor_that_cannot_be_fitted_has_a_reason(tmp_path, monkeypatch):
 
 def test_of_people_a_run_never_saw_everybody_is_tested(tmp_path):
     train, test = two_people()
-    trained_trials.write(tmp_path, [train])
+    trained_trials.write(tmp_path, [train, test])  # a run keeps whom it tested too
     prepared = gestures.prepare(dataset_of([train, test]), SETTINGS, run=tmp_path)
     assert [set(session.split.tolist()) for session in prepared.sessions] == [{0}, {2}]
-    others = [test.with_fields(session_id=name, split=np.full_like(test.split, 0)) for name in ("new0", "new1")]
+    others = [test.with_fields(session_id=name, split=np.full_like(test.split, 0)) for name in ("new0", "p1")]
     prepared = gestures.prepare(dataset_of(others), SETTINGS, run=tmp_path)
     assert [set(session.split.tolist()) for session in prepared.sessions] == [{2}, {2}]
     renamed = train.with_fields(session_id="renamed", split=np.full_like(train.split, 1))
