@@ -10,8 +10,10 @@ time      62 s of CPU time for a training of 300 steps at size=tiny
 scores    synthetic animals, 300 steps instead of 700 (train.num_steps=300), test trials, pooled
           bits/spike: co-smoothing 0.916, forward 0.181, inter-region 0.899, intra-region 0.803;
           units left out one at a time are a random eighth of (trial, unit); linear stack on all
-          entries 0.940, 0.301, 0.813, 0.784 (seed 0, trained at commit fe8c321, 2026-11-30). All
-          700 steps, the masked autoencoder and linear_beside=False: not measured
+          entries 0.940, 0.301, 0.813, 0.784 (seed 0, trained at commit fe8c321, 2026-11-30).
+          All 700 steps, commit 0c19a33, validation trials as training shows them (same order, over
+          the train mean): 1.001, 0.537, 0.963, 0.889; test trials not yet. The masked autoencoder
+          and linear_beside=False: not measured
 """
 
 import importlib.util
