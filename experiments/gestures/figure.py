@@ -22,8 +22,15 @@ def block(results: dict) -> dict:
 
 def observed(results: dict) -> dict[str, float]:
     """The values that expected.json names."""
-    floor = results["floors"]["lda"]["balanced_accuracy"]
-    return {"lda": round(floor, 3), "model above lda": results["balanced_accuracy"] - floor}
+    lda, perceptron = results["floors"]["lda"], results["floors"]["perceptron"]
+    return {
+        "lda": round(lda["balanced_accuracy"], 3),
+        "perceptron": round(perceptron["balanced_accuracy"], 3),
+        "model": round(results["balanced_accuracy"], 3),
+        "model by the past alone": round(results["past"]["balanced_accuracy"], 3),
+        "lower end of model above perceptron": perceptron["difference_ci95"][0],
+        "people above perceptron": perceptron["above"],
+    }
 
 
 if __name__ == "__main__":
