@@ -197,9 +197,7 @@ class Pretrained:
         for one in (session, *known_sessions):
             _require_session(one)
         self._require_spikes()
-        options = adaptation.Options(
-            steps, strategy, new_rows, learning_rate, most_passes, seed
-        )
+        options = adaptation.Options(steps, strategy, new_rows, learning_rate, most_passes, seed)
         return Pretrained(adaptation.adapted(self.weights, session, options, known_sessions))
 
     def _require_spikes(self) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from neurojax.data import batching, belongs
-from neurojax.data.session import Session
+from neurojax.data.session import TRAIN, Session
 from neurojax.data.store import roster, trained_trials
 from neurojax.data.store.dataset import Dataset
 from neurojax.data.store.trained_trials import Trained
@@ -189,6 +189,11 @@ def _tuning(
     if new_rows == "closed_form":
         closed_form.require_model(recipe)
     until = UNTIL.get(chosen["strategy"], chosen.get("unfreeze_step", 0))
+    if chosen["strategy"] == "gradual_unfreeze":
+        # Of a run that few trials end sooner, the same share comes before everything trains.
+        trials = sum(len(session.trials_of(TRAIN)) for session in dataset.sessions)
+        steps = settings.steps_within_passes(config, trials, config["data"]["trials_per_batch"])
+        until = until * steps // recipe.num_steps
     if until:
         recipe = dataclasses.replace(
             recipe, freeze=Freeze(until, sum(e["num_units"] for e in known), len(known))

@@ -138,14 +138,19 @@ def test_trials_that_were_trained_on_are_neither_new_nor_tested(area, models, st
 
 
 def test_few_trials_are_gone_over_a_hundred_times_and_no_more(models, stranger, monkeypatch):
-    lengths = []
-    monkeypatch.setattr(
-        train_run.loop, "train", lambda recipe, *rest, **more: lengths.append(recipe.num_steps) or 1 / 0
-    )
+    lengths, frozen = [], []
+
+    def stop(recipe, *rest, **more):
+        lengths.append(recipe.num_steps)
+        frozen.append(recipe.freeze.until_step if recipe.freeze else 0)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(train_run.loop, "train", stop)
     batch, trials = models[0].weights.config["data"]["trials_per_batch"], len(stranger.trials_of(0))
     for passes in (100.0, 0, 3):
         with pytest.raises(ZeroDivisionError):
-            models[0].adapt(stranger, steps=100_000, most_passes=passes)
+            models[0].adapt(stranger, steps=100_000, strategy="gradual_unfreeze", most_passes=passes)
     assert lengths == [-(-100 * trials // batch), 100_000, -(-3 * trials // batch)]
+    assert frozen == [length // 4 for length in lengths]  # the same share of a shorter run is of new rows alone
     with pytest.raises(InputError, match="most_passes=-1; expected a number of passes"):
         models[0].adapt(stranger, most_passes=-1)
