@@ -153,7 +153,7 @@ def compare(part: str, runs: Path, results: Path, fractions: tuple[float, ...], 
     left_out, known = animals(part, runs)
     base = pretrained(part, known, runs)
     _, _, steps, share, _ = PARTS[part]
-    done = {(e["part"], e["fraction"], e["session"], e["arm"]) for e in read(results)}
+    done = {(e["part"], e["fraction"], e["session"], e["arm"]) for e in read(results) if "arm" in e}
     for fraction in fractions:
         for session in left_out:
             fewer, only = splits.with_train_fraction(session, fraction, SEED), scored_pairs(session, share)
