@@ -39,7 +39,7 @@ def compared(
     told = real.sum((0, 1)) >= MIN_SPIKES
     real, made = real[..., told], made[..., told]
     window = max(1, round(WINDOW_S / bin_size_s))
-    time_s = bin_valid.sum() * bin_size_s
+    time_s = bin_valid.sum() * bin_size_s or np.nan  # no bin after the beginning, no rate
     of_real = _of_units(real, bin_valid, window, time_s)
     each = [_of_units(one, bin_valid, window, time_s) for one in made]
     found: dict[str, Any] = {"num_units": int(told.sum()), "window_s": window * bin_size_s}
@@ -59,7 +59,8 @@ def compared(
 def _of_units(counts, bin_valid, window: int, time_s: float) -> dict[str, np.ndarray]:
     totals = _windows(counts, bin_valid, window)  # [windows, N]
     mean = totals.mean(0) if len(totals) else np.full(counts.shape[-1], np.nan)
-    fano = np.where(mean > 0, totals.var(0) / np.where(mean > 0, mean, 1), np.nan)
+    variance = totals.var(0) if len(totals) else mean
+    fano = np.where(mean > 0, variance / np.where(mean > 0, mean, 1), np.nan)
     intervals, unit = intervals_of(counts)
     number = np.bincount(unit, minlength=counts.shape[-1])
     safe = np.maximum(number, 1)
@@ -90,8 +91,9 @@ def intervals_of(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _windows(counts: np.ndarray, bin_valid: np.ndarray, window: int) -> np.ndarray:
     """Spikes in windows that lie within trials, [windows, N]."""
     number = counts.shape[1] // window
-    cut = counts[:, : number * window].reshape(len(counts), number, window, -1).sum(2)
-    whole = bin_valid[:, : number * window].reshape(len(counts), number, window).all(2)
+    shape = (len(counts), number, window)
+    cut = counts[:, : number * window].reshape(*shape, counts.shape[-1]).sum(2)
+    whole = bin_valid[:, : number * window].reshape(shape).all(2)
     return cut[whole].astype(np.float64)
 
 

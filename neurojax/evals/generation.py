@@ -6,7 +6,8 @@ mean over sampled continuations, and scored at each horizon beside
 
     train_mean     each unit's mean over the train split: zero bits/spike, by definition
     persistence    what the unit did last, drawn towards its mean; how many bins and how far is
-                   chosen on validation trials, for each horizon anew
+                   chosen on validation trials, for each horizon anew (on training trials where
+                   no validation trial is long enough)
     known_dynamics for synthetic animals: who knows dynamics, loadings and base rates, sees the same
                    spikes, and averages over simulated continuations of its posterior. It knows no
                    noise of the future and not the latents: the most a model could know
@@ -25,7 +26,7 @@ import jax
 import numpy as np
 
 from neurojax.data import batching
-from neurojax.data.session import TEST, VALIDATION, Session
+from neurojax.data.session import TEST, TRAIN, VALIDATION, Session
 from neurojax.data.synthetic import animals
 from neurojax.errors import InputError
 from neurojax.evals import generated, protocols
@@ -40,6 +41,11 @@ PROMPT_SHARE = 0.2  # of a trial, read before those
 LAST_BINS = (1, 2, 4, 8, 16)
 PRIOR_BINS = (0.5, 2.0, 8.0, 32.0, 128.0)  # the mean counts as so many bins
 TRIALS_AT_ONCE = 16
+MOST_SPIKES = 1000  # in a drawn bin, or ten times the recording's fullest one; no activity above it
+UNBOUNDED = (
+    "what the model draws grows without bound: rates that are not finite, or more than "
+    f"{MOST_SPIKES} spikes in a bin and ten times the recording's fullest one"
+)
 
 
 def origins_of(num_bins: int) -> tuple[np.ndarray, int]:
@@ -53,7 +59,7 @@ def origins_of(num_bins: int) -> tuple[np.ndarray, int]:
 def of_session(
     model, session: Session, settings: Mapping[str, Any], seed: int, protocol: protocols.Protocol
 ) -> dict[str, Any]:
-    """The `generation` block of a session in evaluation.json; {} of a model that cannot go on.
+    """The `generation` block of a session in evaluation.json; {} of a run that is not for it.
 
     Args:
         model: a `train.predictor.Predictor`.
@@ -66,13 +72,14 @@ def of_session(
         {"generation": {"origins", "horizons", "bin_size_s", "num_samples", "forecast": name ->
         {"bps": [H], "bps_ci95": [H, 2]}, "over_persistence": the same of the model minus it,
         "share_of_known_dynamics": [H], "statistics": see `generated.compared`}}, bits/spike over
-        the train mean, pooled over units, origins and trials, 95 % over trials.
+        the train mean, pooled over units, origins and trials, 95 % over trials. None with a
+        `generation_reason` where there is nothing to score.
     """
     if not getattr(model, "goes_on", False):
-        return {}
+        reason = getattr(model, "goes_on_reason", "")
+        return _none(reason) if reason else {}
     if session.validity is not None:
-        reason = "not observed throughout: what nobody watched cannot be read bin by bin"
-        return {"generation": None, "generation_reason": reason}
+        return _none("not observed throughout: what nobody watched cannot be read bin by bin")
     scored = protocols.scored_units(session, protocol)
     weights = bootstrap.trial_weights(
         len(session.trials_of(TEST)), max(settings["num_boot"], 2), seed=seed
@@ -84,6 +91,10 @@ def of_session(
     found["train_mean"] = np.broadcast_to(mean, found["model"].shape)
     found |= ceilings(session, origins, horizons)
     counts, valid = ahead(session, TEST, origins, horizons)
+    real, made, bin_valid = draws(model, session, scored, seed)
+    known = np.isfinite(found["model"]) | ~(valid & scored)
+    if not known.all() or not _is_bounded(real, made, bin_valid):
+        return _none(UNBOUNDED)
     sums = {
         name: [
             metrics.poisson_sums(rates[:, :, h], counts[:, :, h], mean, valid[:, :, h] & scored)
@@ -105,10 +116,25 @@ def of_session(
         block["share_of_known_dynamics"] = [
             _number(ours / best) if ours is not None and best else None for ours, best in of
         ]
-    block["statistics"] = generated.compared(
-        *draws(model, session, scored, seed), session.bin_size_s
-    )
+    block["statistics"] = generated.compared(real, made, bin_valid, session.bin_size_s)
     return {"generation": block}
+
+
+def _none(reason: str) -> dict[str, Any]:
+    return {"generation": None, "generation_reason": reason}
+
+
+def _is_bounded(real: np.ndarray, made: np.ndarray, bin_valid: np.ndarray) -> bool:
+    """Whether what was drawn in bins that there are, see `draws`, is such that statistics can be
+    taken of it."""
+    most = max(MOST_SPIKES, 10 * real.max(initial=0))
+    drawn = made[:, bin_valid]  # no rate is a NaN
+    return bool(((drawn >= 0) & (drawn <= most)).all())
+
+
+def _gathered(session: Session, split: int) -> tuple[np.ndarray, np.ndarray]:
+    """Trials of a split as long as the session's longest one, which origins are taken of."""
+    return session.gather_trials(session.trials_of(split), int(session.trial_num_bins.max()))
 
 
 def ahead(
@@ -116,10 +142,17 @@ def ahead(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Counts of a split that forecasts are scored on, [K, O, H, N], and which bins there are, bool
     [K, O, H, 1]."""
-    counts, bin_valid = session.gather_trials(session.trials_of(split))
+    counts, bin_valid = _gathered(session, split)
     bins = np.minimum(origins[:, None] + np.arange(horizons), counts.shape[1] - 1)  # [O, H]
     there = (origins[:, None] + np.arange(horizons) < counts.shape[1]) & bin_valid[:, bins]
     return counts[:, bins], there[..., None]
+
+
+def _rates(found) -> np.ndarray:
+    """Expected spikes per bin of a rollout, [G, b, H, N]; not finite where it grows
+    without bound."""
+    with np.errstate(over="ignore"):
+        return np.exp(np.asarray(found.log_rates))
 
 
 def _in_chunks(model, session: Session, split: int, ask: Callable) -> np.ndarray:
@@ -143,7 +176,7 @@ def forecasts_of_model(
         def ask(batch, start):
             key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), number), start)
             asked = (batch, int(origins[number]), horizons)
-            return np.exp(model.rollout(*asked, num_samples=NUM_SAMPLES, key=key).log_rates)[0]
+            return _rates(model.rollout(*asked, num_samples=NUM_SAMPLES, key=key))[0]
 
         return _in_chunks(model, session, split, ask)
 
@@ -154,17 +187,20 @@ def draws(
     model, session: Session, scored: np.ndarray, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Test trials from the end of a short beginning on: (counts [K, T', n], NUM_DRAWS continuations
-    of the same beginnings [S, K, T', n], bool [K, T'] of bins that there are)."""
+    of the same beginnings [S, K, T', n], NaN where the rates are not finite, bool [K, T'] of bins
+    that there are)."""
     num_bins = int(session.trial_num_bins.max())
     prompt = int(PROMPT_SHARE * num_bins)
 
     def ask(batch, start):
         key = jax.random.fold_in(jax.random.key(seed + 1), start)
         asked = (batch, prompt, num_bins - prompt)
-        return np.asarray(model.rollout(*asked, num_samples=NUM_DRAWS, key=key).counts)[:, 0]
+        found = model.rollout(*asked, num_samples=NUM_DRAWS, key=key)
+        # What a sampler makes of a rate that is none is a number like any other.
+        return np.where(np.isfinite(_rates(found)), np.asarray(found.counts), np.nan)[:, 0]
 
     made = _in_chunks(model, session, TEST, ask)
-    counts, bin_valid = session.gather_trials(session.trials_of(TEST), num_bins)
+    counts, bin_valid = _gathered(session, TEST)
     return counts[:, prompt:][..., scored], made[..., scored], bin_valid[:, prompt:]
 
 
@@ -173,17 +209,21 @@ def persistence(session: Session, origins: np.ndarray, horizons: int) -> np.ndar
     mean = np.maximum(session.mean_counts(), metrics.MIN_RATE)
 
     def held(split: int, last: int, prior: float) -> np.ndarray:  # [K, O, N]
-        counts, _ = session.gather_trials(session.trials_of(split))
+        counts, _ = _gathered(session, split)
         sums = np.pad(np.cumsum(counts, axis=1, dtype=np.float64), [(0, 0), (1, 0), (0, 0)])
         first = np.maximum(origins - last, 0)
         seen = (origins - first)[:, None]
         return (sums[:, origins] - sums[:, first] + prior * mean) / (seen + prior)
 
-    counts, valid = ahead(session, VALIDATION, origins, horizons)
+    split = VALIDATION
+    counts, valid = ahead(session, split, origins, horizons)
+    if not valid.any():
+        split = TRAIN
+        counts, valid = ahead(session, split, origins, horizons)
     best: list[tuple[float, int, float]] = [(np.inf, 1, 1.0)] * horizons
     for last in LAST_BINS:
         for prior in PRIOR_BINS:
-            rates = held(VALIDATION, last, prior)[:, :, None]
+            rates = held(split, last, prior)[:, :, None]
             nats = np.where(valid, rates - counts * np.log(rates), 0.0).sum((0, 1, 3))  # [H]
             best = [min(old, (float(n), last, prior)) for old, n in zip(best, nats, strict=True)]
     return np.stack([held(TEST, last, prior) for _, last, prior in best], axis=2)
@@ -203,7 +243,7 @@ def ceilings(session: Session, origins: np.ndarray, horizons: int) -> dict[str, 
         return found
     if truth.spec.dynamics != "lorenz" or truth.spec.common_share != 1:
         return found  # the smoother knows no others
-    counts, _ = session.gather_trials(trials)
+    counts, _ = _gathered(session, TEST)
     parts = []
     for origin in origins:
         until = counts[:, : origin + horizons]
@@ -243,7 +283,9 @@ def line(evaluation: Mapping[str, Any]) -> str:
         return ""
     last = min(len(block["horizons"]) for block in blocks)
     told = []
-    for name in blocks[0]["forecast"]:
+    # Synthetic animals have forecasts that recordings beside them have not.
+    shared = [n for n in blocks[0]["forecast"] if all(n in block["forecast"] for block in blocks)]
+    for name in shared:
         values = [block["forecast"][name]["bps"] for block in blocks]
         first, end = (
             np.mean([one[place] if one[place] is not None else np.nan for one in values])

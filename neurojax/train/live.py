@@ -56,13 +56,20 @@ class Live:
         """Reads the spikes of a bin; rates of the next one.
 
         Raises:
-            InputError: no trial has begun or it is full, or these are not the counts of all units.
+            InputError: no trial has begun or it is full, or these are not the counts of all units:
+                finite and not negative.
         """
         require(self._stream is not None, "no trial has begun; call begin() first")
         counts = np.asarray(counts)
         require(
             counts.shape == (self.num_units,),
             f"counts of a bin of shape {counts.shape}; expected ({self.num_units},), of all units",
+        )
+        wrong = np.flatnonzero(~(np.isfinite(counts) & (counts >= 0)))[:1]
+        require(
+            not wrong.size,  # one would stay in all later rates of the trial
+            f"counts of a bin hold {counts[wrong]} for unit {wrong}; expected spikes of each unit, "
+            "finite and not negative; leave the trial, or read 0 where nothing was recorded",
         )
         require(
             self._num_read < self.num_bins - 1,

@@ -43,7 +43,6 @@ class Predictor:
         source_config: what a batch is, see data.sources.
         facts: what the manifest keeps of the data trained on, `Facts.to_record`.
         schemes: names of those the weights were trained with; all, of a model without schemes.
-        goes_on: whether `rollout` and `live` can be asked of it.
         on_accelerator: computed on something else than a CPU.
         hides_by_zeroing: hiding a unit changes the input by zeroing its counts and in no other way,
             so hiding a unit that is silent in a trial changes nothing.
@@ -66,13 +65,22 @@ class Predictor:
         self.schemes = tuple(getattr(recipe.objective.config, "schemes", SCHEMES))
         # A promise by name; without it every hidden unit takes a pass of its own, silent or not.
         self.hides_by_zeroing = getattr(recipe.model.module, "HIDES_BY_ZEROING", False)
-        self.goes_on = rollouts.is_streamed(recipe)
         self._mesh = sharding.make_mesh(0, 1) if mesh is None else mesh
         self.on_accelerator = self._mesh.devices.flat[0].platform != "cpu"
         placed = jax.device_put((params, tables, buffers or {}), sharding.replicated(self._mesh))
         self.params, self.tables, self.buffers = placed
         # The weights are an argument of the program: as constants each program would hold a copy.
         self._outputs = _program(recipe)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether `rollout` and `live` can be asked of it."""
+        return rollouts.is_streamed(self.recipe)
+
+    @property
+    def goes_on_reason(self) -> str:
+        """Why not, of a run that predicts the next bin; "" of others."""
+        return rollouts.why_not_streamed(self.recipe)
 
     @functools.cached_property
     def each_member(self) -> list["Predictor"]:

@@ -17,7 +17,7 @@ from neurojax import heads
 from neurojax.batch import Batch
 from neurojax.count_likelihoods import Natural
 from neurojax.errors import InputError, require
-from neurojax.models import interface
+from neurojax.models import interface, lora
 from neurojax.models.interface import Weights, gather_rows
 
 
@@ -55,6 +55,11 @@ def require_streamed(recipe) -> None:
     )
     interface.stream_of(recipe.model.name)
     require(
+        not isinstance(recipe.model, lora.AdaptedModel),
+        f"model.name={recipe.model.name} with adapters (finetune.strategy=lora) does not go bin by "
+        "bin; take another strategy, such as full",
+    )
+    require(
         heads.named(recipe.head).sample is not None,
         f"head.name={recipe.head} draws no counts; take head.name=poisson",
     )
@@ -69,11 +74,19 @@ def is_streamed(recipe) -> bool:
     """Whether a recipe goes bin by bin, see `require_streamed`."""
     if not getattr(recipe.objective.module, "READS_ONE_BIN_LATE", False):
         return False  # before every model is looked at
+    return not why_not_streamed(recipe)
+
+
+def why_not_streamed(recipe) -> str:
+    """Why a run that predicts the next bin does not go bin by bin; "" where it does, and of a run
+    of another objective, of which nobody expects it."""
+    if not getattr(recipe.objective.module, "READS_ONE_BIN_LATE", False):
+        return ""
     try:
         require_streamed(recipe)
-    except InputError:
-        return False
-    return True
+    except InputError as error:
+        return str(error)
+    return ""
 
 
 def begun(trained, groups: dict, hidden_units: jax.Array, recipe, num_bins: int):

@@ -106,11 +106,44 @@ def test_bins_past_the_end_of_a_short_trial_are_not_scored(animal):
 
 def test_a_model_that_cannot_go_on_has_no_block_and_a_recording_with_gaps_a_reason(animal):
     assert generation.of_session(types.SimpleNamespace(), animal, SETTINGS, 0, protocols.MTM) == {}
+    cannot = types.SimpleNamespace(goes_on=False, goes_on_reason="an ensemble")
+    found = generation.of_session(cannot, animal, SETTINGS, 0, protocols.MTM)
+    assert found == {"generation": None, "generation_reason": "an ensemble"}
     seen = np.ones(animal.counts.shape, bool)
     seen[:5, 0] = False
     gaps = animal.with_fields(validity=intervals_of(seen))
     found = generation.of_session(types.SimpleNamespace(goes_on=True), gaps, SETTINGS, 0, protocols.MTM)
     assert found["generation"] is None and "not observed throughout" in found["generation_reason"]
+
+
+def test_trials_of_any_length_and_no_validation_trial_are_scored(animal):
+    """Only training trials reach the origins and a window after the prompt."""
+    lengths = np.where(np.isin(np.arange(animal.num_trials), animal.trials_of(TRAIN)), 20, 7)
+    short = animal.with_fields(trial_num_bins=lengths)
+    for session in (short, animal.with_fields(split=np.where(animal.split == VALIDATION, TRAIN, animal.split))):
+        found = generation.of_session(Knows(session), session, SETTINGS, 0, protocols.MTM)["generation"]
+        assert found["forecast"]["model"]["bps"][0] == pytest.approx(
+            found["forecast"]["true_rates"]["bps"][0], abs=1e-3
+        )
+        assert found["forecast"]["persistence"]["bps"][0] is not None
+        json.dumps(found, allow_nan=False)
+    last = generation.of_session(Knows(short), short, SETTINGS, 0, protocols.MTM)["generation"]
+    assert last["forecast"]["model"]["bps"][1:] == [None] * 7 and last["statistics"]["fano"]["real"] is None
+
+
+def test_rates_that_grow_without_bound_are_a_reason(animal):
+    class Grows(Knows):
+        def rollout(self, *asked, **more):
+            found = super().rollout(*asked, **more)
+            found.log_rates[..., -1, 0], found.counts[..., -1, 0] = self.log_rate, self.drawn
+            return found
+
+    model = Grows(animal)
+    for model.log_rate, model.drawn in ((np.nan, -1), (100.0, 2**31), (5.0, 1001)):
+        found = generation.of_session(model, animal, SETTINGS, 0, protocols.MTM)
+        assert found["generation"] is None and "grows without bound" in found["generation_reason"]
+    model.log_rate, model.drawn = 5.0, 999
+    assert generation.of_session(model, animal, SETTINGS, 0, protocols.MTM)["generation"]
 
 
 def test_intervals_are_between_spikes_of_one_unit_in_one_trial():
@@ -141,7 +174,9 @@ def test_statistics_of_the_same_process_agree_and_of_another_do_not():
     regular = generated.compared(one_burst, one_burst[None], valid, 0.02)
     assert regular["interval_cv"]["real"] == 0 and regular["intervals"]["real"][5] == 1
     silent = generated.compared(real * 0, real[None] * 0, valid, 0.02)
-    json.dumps([same, even, silent, regular], allow_nan=False)
+    brief = generated.compared(real[:, :4], real[None, :, :4], valid[:, :4], 0.02)  # less than a window
+    assert brief["fano"]["real"] is None and brief["rate_hz"]["ratio"] == 1 and brief["correlation"]["r"] is None
+    json.dumps([same, even, silent, regular, brief], allow_nan=False)
 
 
 def test_a_report_shows_forecasts_and_statistics(block):
@@ -149,6 +184,9 @@ def test_a_report_shows_forecasts_and_statistics(block):
     (folded,) = generation_block.generation_tables(record)
     assert "model / known dynamics" in folded and "Fano factor" in folded
     assert generation.line(record).startswith("forecast, bits/spike over the train mean, 1 .. 8 bins ahead: model")
+    own = {name: one for name, one in block["forecast"].items() if name not in ("known_dynamics", "true_rates")}
+    mixed = {"sessions": {"a": {"generation": block}, "c": {"generation": block | {"forecast": own}}}}
+    assert "persistence" in generation.line(mixed) and "known" not in generation.line(mixed)
     assert generation_block.generation_tables({"sessions": {"b": {}}}) == [] == [generation.line({"sessions": {}})][1:]
     pytest.importorskip("matplotlib")
     from neurojax.report.figures import generation as figures

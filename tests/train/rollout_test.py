@@ -9,6 +9,7 @@ from neurojax.data import batching
 from neurojax.data.sources import spikes
 from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
+from neurojax.models import lora
 from neurojax.objectives import next_bin
 from neurojax.train import predictor, rollout, sharding, state
 from neurojax.train.step import Model, Objective
@@ -125,6 +126,10 @@ def test_a_trial_as_it_comes_in_gets_the_rates_of_the_full_pass(source, linear):
     live.begin()
     with pytest.raises(InputError, match=r"shape \(5,\); expected \(7,\), of all units"):
         live.step(counts[0, :5])
+    for wrong in (np.nan, -1.0, np.inf):
+        with pytest.raises(InputError, match=r"for unit \[2\]; expected spikes of each unit, finite and not"):
+            live.step(np.where(np.arange(7) == 2, wrong, counts[0]))
+    np.testing.assert_allclose(live.step(counts[0]), expected[1], rtol=1e-4, atol=1e-6)
     with pytest.raises(InputError, match="session cat is not one the run has rows for"):
         linear.live("cat")
     with pytest.raises(InputError, match="no trial has begun"):
@@ -143,7 +148,21 @@ def test_what_cannot_go_on_says_why(source, linear):
         "lfads does not go bin by bin; choose from .*ndt": ready._replace(model=Model("lfads", None)),
         "head.name=gaussian draws no counts": ready._replace(head="gaussian"),
         "an ensemble of 2 members": ready._replace(members=2),
+        r"adapters \(finetune.strategy=lora\) does not go": ready._replace(
+            model=lora.AdaptedModel("ndt_linear", MODELS["ndt_linear"], lora.Adapters(("query",), 1, 1.0))
+        ),
     }
     for words, recipe in wrong.items():
         with pytest.raises(InputError, match=words):
             rollout.require_streamed(recipe)
+        said = rollout.why_not_streamed(recipe)  # of another objective nobody expects it
+        assert not rollout.is_streamed(recipe) and bool(said) == ("next bin" not in words)
+    assert rollout.is_streamed(ready) and linear.goes_on and not linear.goes_on_reason
+
+
+def test_each_member_of_an_ensemble_goes_on_and_the_ensemble_says_why_not(source, linear):
+    both = jax.tree.map(lambda leaf: np.stack([leaf, leaf]), (linear.params, linear.tables))
+    recipe = linear.recipe._replace(members=2)
+    ensemble = predictor.Predictor(*both, recipe, source.layout, 8, sharding.make_mesh(1, 1, jax.devices()[:1]))
+    assert not ensemble.goes_on and "an ensemble of 2 members" in ensemble.goes_on_reason
+    assert all(member.goes_on for member in ensemble.each_member)
