@@ -240,3 +240,20 @@ def test_adapters_and_heads_with_rows_are_refused_together():
     declared["model"] = declared["model"] | {"lora": {"layers": "query", "rank": 1, "scale": 1.0}}
     with pytest.raises(InputError, match="lora has no place for the parameters of head.name=negative_binomial"):
         settings.recipe(declared)
+
+
+def test_no_decay_shrinks_what_a_head_keeps_of_its_units():
+    for head in ("binomial", "negative_binomial", "negative_binomial_shared", "gaussian_counts"):
+        model = settings.recipe(tiny(head)).model
+        specs = model.module.tables(model.config)
+        assert {specs[name].decays for name in heads.named(head).rows} == {None}
+        assert specs["read_in"].decays is not None
+
+
+def test_distillation_goes_with_heads_whose_nats_are_linear_in_the_target():
+    for head in ("binomial", "bernoulli"):
+        declared = tiny(head)
+        declared["objective"] = declared["objective"] | {"name": "distil", "teacher_share": 0.5, "free_share": 0.5}
+        with pytest.raises(InputError, match=f"distil does not go with head.name={head}; take head.name=poisson or g"):
+            settings.recipe(declared)
+    settings.recipe(declared | {"head": {"name": "poisson"}})

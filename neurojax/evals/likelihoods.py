@@ -234,7 +234,8 @@ def of_session(
 
     Returns:
         {"likelihood": {"task", "test": see `of_task`, "validation": the same of the validation
-        trials, of heads beside Poisson}}; {} without an activity task.
+        trials, of heads beside Poisson, where an entry of them is scored}}; {} without an
+        activity task.
     """
     task = next((name for name in predictions if np.isfinite(predictions[name]).any()), None)
     if task is None:
@@ -251,7 +252,8 @@ def of_session(
     if head != POISSON and len(session.trials_of(VALIDATION)):
         more = {"protocol": protocol, "trials_per_pass": settings["trials_per_pass"]}
         found = activity.predict_session(model, session, [task], split=VALIDATION, **more)
-        block["validation"] = on(VALIDATION, found[task])
+        if np.isfinite(found[task]).any():
+            block["validation"] = on(VALIDATION, found[task])
     return {"likelihood": block}
 
 

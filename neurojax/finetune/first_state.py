@@ -180,7 +180,12 @@ def _take_region_means(
         InputError: no region of a session is known to the run.
     """
     specs = recipe.model.module.tables(recipe.model.config)
-    by_unit = [name for name, spec in specs.items() if spec.rows == "unit"]
+    # Only weights have a mean: that of two numbers of patches is a third one.
+    weights = [
+        name
+        for name, spec in specs.items()
+        if spec.rows == "unit" and spec.decays is not None and name != "read_out_bias"
+    ]
     spelled, _ = one_spelling([label for entry in source.entries for label in entry["region"]])
     known = spelled.tolist()
     for session, rows, _ in new:
@@ -190,10 +195,9 @@ def _take_region_means(
             f"finetune.new_rows=region_mean: session {session.session_id} has regions "
             f"{', '.join(sorted(set(labels))[:5])}, the run has none of them; use pca or random",
         )
-        for name in by_unit:
-            if name != "read_out_bias":
-                old = tables[name][: len(known)]
-                tables[name][rows] = first_rows.region_mean(old, known, labels)
+        for name in weights:
+            old = tables[name][: len(known)]
+            tables[name][rows] = first_rows.region_mean(old, known, labels)
 
 
 def _alignment(

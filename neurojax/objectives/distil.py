@@ -22,6 +22,7 @@ from neurojax.ranges import check_ranges, share
 
 SPLITS_INTO_PARTS = True
 FINE_TUNED_AS = "mtm"  # a new recording has no stored answers
+HEADS = ("poisson", "gaussian")  # nats linear in the target, of answers without rows beside them
 VALIDATED = mtm.VALIDATED
 
 

@@ -61,7 +61,8 @@ def _spec(row: Row) -> TableSpec:
         number = len(facts.mean_counts) if row.rows == "unit" else len(facts.units_per_session)
         return jnp.zeros(number)
 
-    return TableSpec(row.rows, False, zeros)
+    # No weights: towards zero there is no simpler model, and a ceiling of zero is none.
+    return TableSpec(row.rows, None, zeros)
 
 
 def _beside(table: jax.Array, rows: str, left_out) -> jax.Array:

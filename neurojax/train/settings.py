@@ -164,6 +164,12 @@ def recipe(config: Mapping[str, Any]) -> Recipe:
         f"objective.name={objective.name} needs a model that reads no later bin, but "
         f"model.name={model.name} reads whole trials; choose ndt or ndt_linear",
     )
+    known = getattr(objective.module, "HEADS", None)
+    require(
+        known is None or asked["head"] in known,
+        f"objective.name={objective.name} does not go with head.name={asked['head']}; take "
+        f"head.name={' or '.join(known or ())}",
+    )
     return Recipe(seed=seed, num_steps=num_steps, optimizer=optimizer, **asked)
 
 

@@ -11,6 +11,8 @@ import scipy.stats
 
 from neurojax import heads
 from neurojax.count_likelihoods import Natural
+from neurojax.data.session import TEST, VALIDATION
+from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
 from neurojax.evals import likelihoods
 from neurojax.evals.likelihoods import FAMILIES, judged, of_task
@@ -127,6 +129,20 @@ def test_the_figure_holds_the_shares_of_all_entries_together():
     (steps,) = axes.patches
     np.testing.assert_allclose(steps.get_data().values, [1.25] * 5 + [0.75] * 5)
     assert likelihood.pit_histogram(axes, {"sessions": {"a": {}}}) is None
+
+
+def test_validation_trials_of_which_nothing_is_scored_have_no_block(monkeypatch):
+    model = types.SimpleNamespace(
+        recipe=types.SimpleNamespace(head="negative_binomial"), rows_of_head=lambda name: ROWS["negative_binomial"]
+    )
+    split = np.repeat([TEST, VALIDATION], [3, 2])
+    session = from_counts(BURSTY[:5], bin_size_s=0.02, session_id="day", split=split)
+    for scored, names in ((False, {"task", "test"}), (True, {"task", "test", "validation"})):
+        rates = np.where(scored, RATES[3:5], np.nan)
+        monkeypatch.setattr(likelihoods.activity, "predict_session", lambda *a, rates=rates, **k: {"forward": rates})
+        settings = {"num_boot": 10, "trials_per_pass": 4}
+        found = likelihoods.of_session(model, session, {"forward": RATES[:3]}, settings, 0, None)
+        assert set(found["likelihood"]) == names
 
 
 def test_a_session_without_an_activity_task_has_no_block():
