@@ -15,8 +15,23 @@ of covariances Barachant et al. 2012, IEEE Trans Biomed Eng 59:920-928.
 
 import numpy as np
 
+from neurojax.data.session import Session
+
 MIN_STEP = 2.0  # of a crossing or a slope sign change, in units of an 8-bit armband: less is noise
 NUM_HAND, NUM_BANDS, NUM_PAIRS = 5, 6, 3  # blocks of features
+
+
+def observed_windows(session: Session, trials: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Windows of trials, float32 [n, T, C]; what was not observed stands at its channel's mean.
+
+    Args:
+        trials: int [n].
+        mean: of each channel over the recording, [C], as of `check_signals.channel_moments`.
+    """
+    windows = session.gather_trials(trials)[0].astype(np.float32)
+    if session.validity is None:
+        return windows
+    return np.where(session.entry_valid(trials), windows, np.asarray(mean, np.float32))
 
 
 def window_features(windows: np.ndarray, min_step: float = MIN_STEP) -> np.ndarray:

@@ -3,7 +3,8 @@
 Features of a window, of each channel: the mean absolute value and the waveform length (both as
 log(1 + value)), zero crossings, slope sign changes, and the channel's share of the mean absolute
 value of all channels. They are standardised by each person's own windows, without labels, for the
-people who are tested too; a network that is compared is given the same.
+people who are tested too. Everybody is read as worn; the network of configs/emg.py has more
+features and may read people in another order: `as_worn` of an evaluation is the fair comparison.
 
 Source: the first four are those of Hudgins et al. 1993, IEEE Trans Biomed Eng 40:82-94.
 """
@@ -13,8 +14,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from neurojax.data.checks.check_signals import channel_moments
 from neurojax.data.discriminants import fit_lda, lda_probability
-from neurojax.data.emg_features import MIN_STEP, window_features
+from neurojax.data.emg_features import MIN_STEP, observed_windows, window_features
 from neurojax.data.session import TEST, TRAIN, Session
 from neurojax.errors import InputError, require
 
@@ -36,14 +38,19 @@ def person_features(session: Session, min_step: float = MIN_STEP) -> np.ndarray:
     )
     trials = np.arange(session.num_trials)
     pieces = [trials[i : i + _CHUNK_WINDOWS] for i in range(0, len(trials), _CHUNK_WINDOWS)]
+    centre = channel_moments(session)[0]
     features = np.concatenate(
-        [window_features(session.gather_trials(piece)[0], min_step) for piece in pieces]
+        [window_features(observed_windows(session, piece, centre), min_step) for piece in pieces]
     )
     return (features - features.mean(0)) / (features.std(0) + 1e-9)
 
 
 def lda_floor(
-    sessions: Sequence[Session], labels: Sequence[np.ndarray], num_classes: int, split: int = TEST
+    sessions: Sequence[Session],
+    labels: Sequence[np.ndarray],
+    num_classes: int,
+    split: int = TEST,
+    min_step: float = MIN_STEP,
 ) -> dict[str, np.ndarray]:
     """Discriminants fitted to the training windows, asked for those of a split.
 
@@ -52,11 +59,12 @@ def lda_floor(
         labels: of all trials of each session, integers [trials], as of `signals.classes_of`.
         num_classes: K.
         split: which trials are predicted.
+        min_step: as of `emg_features.window_features`, in the unit of the recordings.
 
     Returns:
         session id -> float64 [trials of the split, K], of the sessions that have any.
     """
-    features = [person_features(session) for session in sessions]
+    features = [person_features(session, min_step) for session in sessions]
     lda = fit_lda(*_training(sessions, features, labels), num_classes)
     return {
         session.session_id: lda_probability(lda, own[session.trials_of(split)])
@@ -70,6 +78,7 @@ def perceptron_floor(
     labels: Sequence[np.ndarray],
     num_classes: int,
     split: int = TEST,
+    min_step: float = MIN_STEP,
     seed: int = 0,
 ) -> dict[str, np.ndarray]:
     """A perceptron of two hidden layers on the same features, every second training window.
@@ -85,7 +94,7 @@ def perceptron_floor(
     except ImportError:
         reason = 'the perceptron needs scikit-learn; pip install "neurojax[probes]"'
         raise InputError(reason) from None
-    features = [person_features(session) for session in sessions]
+    features = [person_features(session, min_step) for session in sessions]
     own, label = _training(sessions, features, labels)
     inputs = np.concatenate([part[::_EVERY] for part in own])
     targets = np.concatenate([part[::_EVERY] for part in label])

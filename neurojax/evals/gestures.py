@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data import ring_orders
+from neurojax.data import emg_features, ring_orders
 from neurojax.data.session import TEST, TRAIN
 from neurojax.data.sources import emg, signals
 from neurojax.data.store import trained_trials
@@ -94,7 +94,9 @@ def evaluate(
     else:
         source = signals.SignalSource(dataset.sessions, model.source_config, seed)
         (found, labels), more = predicted(model, source), {}
-    floors, reasons = _floors(dataset, settings, per_session, number, seed)
+    # A source of samples has no such setting.
+    min_step = getattr(model.source_config, "min_step", emg_features.MIN_STEP)
+    floors, reasons = _floors(dataset, settings, per_session, number, seed, min_step)
     block = gestures_block(found, labels, number, floors)
     for name, reason in reasons.items():
         block["floors"][name] = {"balanced_accuracy": None, "balanced_accuracy_reason": reason}
@@ -121,6 +123,8 @@ def _read_people(
     features = emg.Features(sessions, config.min_step)
     answers = ring_order.answers_of(model, config.trials_per_batch)
     in_order = config.order == "ring"
+    if in_order:
+        emg.require_ring(sessions)
     columns = features.columns if in_order else features.columns[:1]
     typical = np.asarray(model.buffers["feature_scale"]).reshape(-1, 2, columns.shape[1])[0]
     found, past, worn, labels, orders = {}, {}, {}, {}, {}
@@ -156,6 +160,7 @@ def _floors(
     per_session: Sequence[np.ndarray],
     num_classes: int,
     seed: int,
+    min_step: float,
 ) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, str]]:
     """(floor -> probabilities, floor -> why there are none)."""
     floors, reasons = {}, {}
@@ -163,7 +168,7 @@ def _floors(
         if not any(len(session.trials_of(TRAIN)) for session in dataset.sessions):
             reasons[name] = "these data hold no person to train on"
             continue
-        more = {"seed": seed} if name == "perceptron" else {}
+        more = {"min_step": min_step} | ({"seed": seed} if name == "perceptron" else {})
         try:
             floors[name] = FLOORS[name](dataset.sessions, per_session, num_classes, TEST, **more)
         except InputError as error:  # the model's own scores stand without it

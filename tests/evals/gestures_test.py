@@ -100,3 +100,16 @@ def test_features_are_read_by_recording_by_past_and_as_worn(tmp_path):
     assert block["order"] == {"p1": "as worn"} and block["as_worn"]["people"] == block["people"]
     assert block["past"]["num_windows"] == block["num_windows"] == 9
     assert block["past"]["people"].keys() == {"p1"} and set(block["floors"]) == {"lda", "perceptron"}
+
+
+def test_floors_count_steps_in_the_unit_of_the_recordings(tmp_path, monkeypatch):
+    asked = []
+
+    def floor(sessions, labels, num_classes, split, min_step, seed=0):
+        asked.append(min_step)
+        raise InputError("none")
+
+    monkeypatch.setattr(gestures, "FLOORS", {"lda": floor, "perceptron": floor})
+    gestures._floors(dataset_of(two_people()), SETTINGS, [], 2, 0, 3e-6)
+    evaluated(tmp_path)  # samples, of which no config says
+    assert asked == [3e-6, 3e-6, 2.0, 2.0]

@@ -91,6 +91,11 @@ def read_session(source: str, spec: ReadSpec) -> Session:
     odd: dict[str, int] = {}
     person = read_person(source, spec, odd)
     window = _samples(spec, "window_ms", _WINDOW_MS, person.sampling_hz, source)
+    require(
+        window >= 2,
+        f"{source}: a window of {1000 * window / person.sampling_hz:g} ms holds one sample at "
+        f"{person.sampling_hz:g} Hz, expected two or more; give a longer --options=window_ms",
+    )
     step = _samples(spec, "step_ms", _STEP_MS, person.sampling_hz, source)
     start_bin, segment = segment_windows(person.segment_offsets, window, step)
     lengths = np.diff(person.segment_offsets)

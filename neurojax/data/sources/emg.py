@@ -14,13 +14,22 @@ from typing import Any
 import numpy as np
 
 from neurojax.data import emg_features, ring_orders, splits
+from neurojax.data.checks.check_signals import channel_moments
 from neurojax.data.session import TEST, TRAIN, Session
 from neurojax.data.sources.signals import SignalSource, classes_of, rows_of
 from neurojax.data.store.dataset import Dataset, dataset_of, open_dataset
 from neurojax.errors import require
 from neurojax.ranges import Range, at_least, check_ranges, one_of, positive
 
-__all__ = ["Config", "Features", "open_data", "open_other", "open_source", "rows_of"]
+__all__ = [
+    "Config",
+    "Features",
+    "open_data",
+    "open_other",
+    "open_source",
+    "require_ring",
+    "rows_of",
+]
 
 ORDERS = ("ring", "as_worn")
 AS_CONVERTED = -1
@@ -135,10 +144,18 @@ class Features:
                 f"session {session.session_id}: EMG features need windows of one length; convert "
                 "with neurojax convert emg, or set data.source=signals",
             )
+            require(
+                session.trial_num_bins[0] >= 2,
+                f"session {session.session_id} has windows of one sample, expected two or more; "
+                "convert again with a longer --options=window_ms",
+            )
             trials = np.arange(session.num_trials)
+            centre = channel_moments(session)[0]
             values = np.concatenate(
                 [
-                    emg_features.all_features(session.gather_trials(piece)[0], self._min_step)
+                    emg_features.all_features(
+                        emg_features.observed_windows(session, piece, centre), self._min_step
+                    )
                     for piece in np.split(trials, trials[_CHUNK_WINDOWS::_CHUNK_WINDOWS])
                 ]
             )
@@ -147,17 +164,56 @@ class Features:
                 f"session {session.session_id} holds NaN or infinity; leave these samples out and "
                 "convert again",
             )
-            mean, sd = values.mean(0), values.std(0) + np.float32(_LEAST_SD)
+            mean, sd = values.mean(0), values.std(0)
+            _require_spread(session, sd, self._min_step)
+            sd += np.float32(_LEAST_SD)
             self._kept[number] = ((values - mean) / sd, mean, sd)
         return self._kept[number]
 
 
 def open_source(sessions: Sequence[Session], config: Config, seed: int) -> SignalSource:
     """The source of a run; arguments and errors as of `signals.open_source`."""
+    rows_of(sessions, [])  # the same channels, before any is read
     names, labels = classes_of(sessions, config.label)
+    if config.order == "ring":
+        require_ring(sessions)
     features = Features(sessions, config.min_step)
     features.align(labels, len(names), config.order == "ring")
     return SignalSource(sessions, config, seed, features)
+
+
+def require_ring(sessions: Sequence[Session]) -> None:
+    """Raises InputError where a channel is missing: the others are no ring any more."""
+    for session in sessions:
+        ids = session.unit_id.tolist()
+        gap = all(one.isdecimal() for one in ids) and np.any(
+            np.diff([int(one) for one in ids]) != 1
+        )
+        require(
+            not gap and not session.info.get("units_dropped"),
+            f"session {session.session_id} has the channels {', '.join(ids)[:60]}, a channel is "
+            "missing; data.order=ring needs all around the arm, set data.order=as_worn",
+        )
+
+
+def _require_spread(session: Session, sd: np.ndarray, min_step: float) -> None:
+    """Raises InputError where `min_step` is of another unit, so that most features are constant.
+
+    Args:
+        sd: standard deviation of each feature of the person, [F].
+    """
+    if np.mean(sd <= _LEAST_SD) <= 0.5:
+        return
+    steps = np.abs(np.diff(np.asarray(session.values[:_CHUNK_WINDOWS], np.float64), axis=0))
+    # Channels that never change have no spread either, whatever the unit.
+    typical = np.median(steps[steps > 0]) if np.any(steps > 0) else np.inf
+    require(
+        typical >= min_step,
+        f"session {session.session_id}: {np.mean(sd <= _LEAST_SD):.0%} of the features have no "
+        f"spread with data.min_step={min_step:g}, half of the steps between samples are below "
+        f"{typical:.2g} {session.unit_of_values}; set data.min_step in the unit of the recordings, "
+        f"such as {typical / 2:.1g}",
+    )
 
 
 def open_data(data: Mapping[str, Any], seed: int) -> Dataset:

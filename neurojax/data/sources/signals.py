@@ -312,6 +312,12 @@ def _check_alike(sessions: Sequence[Session]) -> None:
                     f"session {session.session_id} has {word} {mine}, but {first.session_id} has "
                     f"{other}; train on recordings that agree"
                 )
+        mine, other = session.unit_id.tolist(), first.unit_id.tolist()
+        require(
+            mine == other,
+            f"session {session.session_id} has the channels {', '.join(mine)[:60]}, but "
+            f"{first.session_id} has {', '.join(other)[:60]}; keep the same ones of everybody",
+        )
 
 
 def _scale(session: Session, normalise: str) -> tuple[np.ndarray, np.ndarray]:

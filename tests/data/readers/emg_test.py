@@ -200,6 +200,7 @@ def test_a_bad_table_of_people_is_one_line(table, message, tmp_path):
     ("options", "message"),
     [
         ({"options": [("window_ms", "3")]}, "window_ms=3 is no whole number of samples at 200 Hz"),
+        ({"options": [("window_ms", "5")]}, "a window of 5 ms holds one sample at 200 Hz"),
         ({"options": [("step_ms", "fast")]}, "step_ms=fast"),
         ({"options": [("step_ms", "nan")]}, "step_ms=nan"),
         ({"options": [("window_ms", "1e300")]}, "window_ms=1e300"),

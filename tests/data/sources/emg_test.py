@@ -10,6 +10,7 @@ from neurojax.data.sources import emg
 from neurojax.data.store.dataset import write_dataset_index
 from neurojax.data.store.session_format import write_session
 from neurojax.errors import InputError
+from neurojax.evals import emg_floors
 
 C, T, WINDOWS = 4, 20, 60
 POWER = np.array([[1, 1, 1, 1], [8, 1, 3, 1], [1, 9, 1, 4]])  # of the channels in each gesture
@@ -95,3 +96,46 @@ def test_windows_of_several_lengths_are_refused():
     odd.trial_num_bins[3] = T - 1
     with pytest.raises(InputError, match="session odd: EMG features need windows of one length"):
         opened([odd])
+
+
+def test_a_step_of_another_unit_is_refused_with_one_that_fits():
+    """In volts no step reaches 2, and what is added to every power drowns it."""
+    volts = person("volts", 0)
+    volts = volts.with_fields(values=volts.values * np.float32(1e-6), unit_of_values="V")
+    with pytest.raises(InputError, match="data.min_step in the unit of the recordings, such as ") as raised:
+        opened([volts])
+    fits = float(str(raised.value).rsplit(" ", 1)[1])
+    assert 1e-6 < fits < 1e-5
+    assert (opened([volts], min_step=fits).features.standardised(0).std(0) > 0.5).all()
+    flat = person("flat", 0)  # broken electrodes are no question of the unit
+    flat.values[:, 1:] = 0
+    assert opened([flat]).features.standardised(0).shape[0] == WINDOWS
+
+
+def test_what_was_not_observed_stands_at_its_channels_mean():
+    whole = person("p", 0)
+    values = 100 + whole.values.astype(np.float64)
+    values[:T, 2] = np.nan
+    given = {name: getattr(whole, name) for name in ("trial_start_bin", "trial_num_bins", "split", "conditions")}
+    holes = from_values(values, sampling_hz=200, unit="uV", session_id="p", info=whole.info, **given)
+    filled = np.where(np.isnan(values), np.nanmean(values, 0), values)
+    expected = emg_features.all_features(filled.reshape(WINDOWS, T, C))
+    np.testing.assert_allclose(emg.Features([holes], 2.0).raw(0), expected, rtol=1e-3, atol=2e-3)
+    hand = emg_features.window_features(filled.reshape(WINDOWS, T, C))
+    hand = (hand - hand.mean(0)) / (hand.std(0) + 1e-9)
+    np.testing.assert_allclose(emg_floors.person_features(holes), hand, atol=1e-3)
+
+
+def test_an_armband_that_lacks_an_electrode_is_no_ring():
+    lacking = [one.with_fields(unit_id=np.array(["0", "1", "3", "4"])) for one in people()]
+    with pytest.raises(InputError, match="session p0 has the channels 0, 1, 3, 4, a channel is missing; .*as_worn"):
+        opened(lacking)
+    last = person("last", 0, units_dropped={"never observed": 1})  # which one, their names do not say
+    with pytest.raises(InputError, match="session last .* a channel is missing"):
+        opened([last])
+    assert opened(lacking, order="as_worn").facts.num_channels == C
+
+
+def test_windows_of_one_sample_are_refused():
+    with pytest.raises(InputError, match="session p0 has windows of one sample, expected two or more"):
+        opened([one.with_fields(trial_num_bins=np.ones(WINDOWS, np.int64)) for one in people()])

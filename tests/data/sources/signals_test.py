@@ -273,3 +273,10 @@ def test_what_a_channel_did_not_record_stands_at_its_mean(normalise):
             expected = (expected - np.nanmean(values, 0)) / np.nanstd(values, 0)
         assert not window[~seen].any()
         np.testing.assert_allclose(window[seen], expected[seen], rtol=1e-4, atol=1e-4)
+
+
+def test_people_who_lost_other_electrodes_are_not_mixed():
+    sessions = people()
+    sessions[3] = sessions[3].with_fields(unit_id=np.array(["0", "2", "3"]))
+    with pytest.raises(InputError, match="session p3 has the channels 0, 2, 3, but p0 has 0, 1, 2; keep"):
+        opened(sessions=sessions)
