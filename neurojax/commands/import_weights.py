@@ -141,6 +141,13 @@ def _ndt1_stitch(path: Path) -> Made:
         rows = [entry["embed_session_row"] for entry in told.entries]
         sizes = {name: leaf.shape for name, leaf in leaves.items()}
         arrays = public_mtm.parameters(file, found, rows, sizes)
+    words = {
+        "num_heads": f"{told.num_heads} heads",
+        "bin_size_s": f"bins of {1000 * told.bin_size_s:g} ms",
+    }
+    if told.assumed:
+        assumed = ", ".join(words[name] for name in told.assumed)
+        print(f"{assumed} ({public_mtm_config.NAME} does not say)")
     if unknown := rows.count(None):
         print(
             f"{unknown} of {len(rows)} read-ins belong to a session that config.json does not tell "

@@ -47,7 +47,9 @@ def pairs_block(
     known, nats = perplexity[labelled], np.array([[one.nats for one in both] for both in scores])
     right = choices.is_right(known, label)
     texts = ["\0".join(sorted(pair.texts)) for pair in pairs if pair.label is not None]
-    distinct, item = np.unique(texts, return_inverse=True)  # a repeated pair is no second witness
+    # A repeated pair is no second witness. numpy would hold every text at the longest one's length.
+    distinct = {text: number for number, text in enumerate(sorted(set(texts)))}
+    item = np.array([distinct[text] for text in texts])
     found = choices.share(right, item, num_boot=settings["num_boot"], seed=seed)
     block |= {"accuracy": found.value, "accuracy_se": found.se, "accuracy_ci95": list(found.ci95)}
     block["num_ties"] = int((choices.certainty(known) == 0).sum())

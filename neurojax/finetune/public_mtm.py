@@ -148,6 +148,8 @@ def looked_at(file: NamedArrays) -> Released:
         if shape != wanted or kind not in KINDS:
             told = ", ".join("?" if size is None else str(size) for size in wanted)
             errors.append(f"{name!r} is {kind} {list(shape)}, expected F32, F16 or BF16 [{told}]")
+        elif 0 in shape:
+            errors.append(f"{name!r} is {list(shape)}, expected no axis of length 0")
     _refuse(file, errors)
     kept = tuple(place for place in places.values() if place.rule.parameter)
     return Released(sizes, tuple(units), kept)

@@ -31,11 +31,13 @@ class Described(NamedTuple):
     bin_size_s: seconds.
     entries: of a roster (`data.store.roster`), in the order of the read-ins, each with the
         "embed_session_row" that was given, or None.
+    assumed: those of "num_heads" and "bin_size_s" that are the released model's, for nothing says.
     """
 
     num_heads: int
     bin_size_s: float
     entries: list[dict[str, Any]]
+    assumed: tuple[str, ...]
 
 
 def described(folder: Path | None, units: Sequence[int], num_session_rows: int) -> Described:
@@ -73,7 +75,8 @@ def described(folder: Path | None, units: Sequence[int], num_session_rows: int) 
     entries = [_entry(by_units.get(number, {}), number, bin_size_s) for number in units]
     names = {entry["session_id"] for entry in entries}
     require(len(names) == len(entries), f"{path} names a session twice")
-    return Described(heads, bin_size_s, entries)
+    assumed = tuple(name for name in ("num_heads", "bin_size_s") if name not in content)
+    return Described(heads, bin_size_s, entries, assumed)
 
 
 def _require_known(content: Mapping[str, Any], known: Sequence[str], where: str) -> None:

@@ -1,6 +1,7 @@
 """BrainBench of a trained run: what is stored, ties, floors and ceilings, other files, refusals."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -206,3 +207,14 @@ def test_questions_are_evaluated_from_the_command_line(run_folder, tmp_path, cap
     assert block["num_questions"] == 1 and len(block["items"][0]["nats"]) == 2
     told = capsys.readouterr().out
     assert "true answers, 1 questions" in told and "all true, or all false" in told
+
+
+def test_texts_of_pairs_are_held_once():
+    """One long text among many short ones."""
+    pairs = [TextPair((str(number), "x" * 50_000 if number == 0 else "b"), 0) for number in range(200)]
+    scores = [(score(10.0), score(20.0))] * len(pairs)
+    tracemalloc.start()
+    block = pair_scores.pairs_block(pairs, scores, [], SETTINGS | {"num_boot": 10}, 0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert block["num_repeated"] == 0 and peak < 20e6  # an array of them all is 40 MB

@@ -15,7 +15,7 @@ import pytest
 
 import neurojax as nj
 from neurojax.data.store.sessions import from_counts
-from neurojax.finetune import named_arrays, public_mtm, weights
+from neurojax.finetune import named_arrays, public_mtm, public_mtm_config, weights
 from neurojax.main import main
 from neurojax.models.attention import Span, places
 from neurojax.models.interface import SpikeInputs, Weights
@@ -240,6 +240,13 @@ EDITS = {
         lambda arrays: arrays | {"encoder.embedder.embed_spikes.bias": np.zeros(11, np.float32)},
         ("safetensors: 'encoder.embedder.embed_spikes.bias' is F32 [11], expected F32, F16 or BF16 [10]; see",),
     ),
+    **{
+        f"an axis of length 0, {name}": (
+            lambda arrays, name=name: arrays | {name: np.zeros((0, arrays[name].shape[1]), np.float32)},
+            (f"'{name}' is [0, ", "expected no axis of length 0"),
+        )
+        for name in ("encoder.embedder.embed_session.weight", "encoder.embedder.embed_pos.weight")
+    },
     "values that are none": (
         lambda arrays: arrays | {
             "encoder.out_norm.bias": np.full(8, np.nan, np.float32),
@@ -291,6 +298,13 @@ def test_a_config_that_does_not_fit_is_named(case, tmp_path, capsys):
     folder = put(tmp_path / "weights", PUBLIC, config)
     refused(capsys, ["import", "mtm", str(folder), f"--out={tmp_path / 'run'}"], told)
     assert not (tmp_path / "run").exists()
+
+
+def test_what_nothing_says_is_told_to_be_assumed(tmp_path, capsys):
+    folder = put(tmp_path / "weights", PUBLIC)
+    assert main(["import", "mtm", str(folder), f"--out={tmp_path / 'run'}"]) == 0
+    assert "bins of 20 ms (config.json does not say)" in capsys.readouterr().out.splitlines()
+    assert public_mtm_config.described(None, [5], 3).assumed == ("num_heads", "bin_size_s")
 
 
 def test_a_pickled_checkpoint_is_refused_unopened_with_the_page_that_helps(tmp_path, capsys):
