@@ -2,6 +2,7 @@
 
 import copy
 import importlib
+import types
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
 from neurojax.evals.decoding import targets
 from neurojax.files import read_json, write_json
-from neurojax.finetune import heads, inherit, release
+from neurojax.finetune import first_state, heads, inherit, release
+from neurojax.models.interface import TableSpec
 from tests.finetune.every_model_test import CONFIGS, exported, sessions_of, weights_of
 
 RUNNING = '''
@@ -182,3 +184,17 @@ def test_a_head_is_trained_on_states_of_any_width():
     model = Pretrained(weights_of("lfads")).predictor(session)
     found = heads.end_to_end(model, session, target, steps=(1, 2))(target, np.arange(6), np.arange(8))
     assert found.shape == (2, 8, 2) and np.isfinite(found).all()
+
+
+def test_the_mean_over_a_region_is_taken_of_weights_alone():
+    """A patch number is none: the mean of patches 1 and 2 is no patch."""
+    known = from_counts(np.ones((3, 3, 4), int), bin_size_s=0.02, session_id="a", region=np.full(4, "M1"))
+    new = from_counts(np.ones((3, 3, 2), int), bin_size_s=0.02, session_id="b", region=np.full(2, "M1"))
+    specs = {"read_out": TableSpec("unit", True, None), "patch": TableSpec("unit", None, None)}
+    recipe = types.SimpleNamespace(
+        model=types.SimpleNamespace(config=None, module=types.SimpleNamespace(tables=lambda config: specs))
+    )
+    source = types.SimpleNamespace(entries=[{"region": known.region}])
+    tables = {"read_out": np.arange(6.0), "patch": np.asarray([1.0, 1, 2, 2, 1, 2])}
+    first_state._take_region_means(tables, source, [first_state.NewSession(new, slice(4, 6), 1)], recipe)
+    assert tables["read_out"][4:].tolist() == [1.5, 1.5] and tables["patch"][4:].tolist() == [1, 2]
