@@ -11,6 +11,7 @@ from results_blocks import HERE, MISSING, SOURCES, Block
 TARGET = HERE.parent / "RESULTS.md"
 LABELS = {
     "model": "**model**",
+    "model_as_worn": "**model, electrodes as worn, as the bars read them**",
     "model_and_stack": "**model and stack**",
     "stack": "bar: stack of linear models",
     "psth": "floor: PSTH",

@@ -70,3 +70,19 @@ def test_a_glance_holds_models_against_the_strongest_floor_and_bar(made, mixture
     assert "| 0.100, PSTH | 0.300, ridge | 0.200, model; -, model and stack | not known |" in line
     block.rows = [row for row in block.rows if row[0] in ("stack", "psth")]
     assert made.glance([block]).count("\n") == 1  # no model, no line
+
+
+def test_a_network_that_finds_the_order_of_electrodes_is_shown_as_worn_too(made, monkeypatch, tmp_path):
+    import results_blocks
+
+    (tmp_path / "gestures").mkdir()
+    own = {
+        "balanced_accuracy": 0.9,
+        "as_worn": {"balanced_accuracy": 0.8},
+        "floors": {"lda": {"balanced_accuracy": 0.7}},
+    }
+    (tmp_path / "gestures" / "results.json").write_text(json.dumps(own | {"chance": 0.5, "num_people": 3}))
+    monkeypatch.setattr(results_blocks, "HERE", tmp_path)
+    text = made.as_markdown(next(results_blocks.gestures()))
+    assert "the bars read everybody as worn" in text
+    assert "| **model** | 0.900 |\n| **model, electrodes as worn, as the bars read them** | 0.800 |" in text

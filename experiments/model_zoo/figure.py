@@ -54,8 +54,15 @@ def noise(part: dict, task: str) -> float:
 
 
 def moved(results: dict, name: str, task: str) -> float:
-    """Bits/spike that another order of the units moves a model's score, over the SD of two seeds' difference."""
-    before, after = (values(results[part], name, task) for part in ("synthetic", "permuted"))
+    """Bits/spike that another order of the units moves a model's score, over the SD of two seeds' difference.
+
+    Seeds that were run in one order alone are left out: they would count as a move.
+    """
+    first, other = (results[part]["runs"] for part in ("synthetic", "permuted"))
+    before, after = (
+        values({"runs": {key: runs[key] for key in runs if key in first and key in other}}, name, task)
+        for runs in (first, other)
+    )
     return float(abs(after.mean() - before.mean()) / noise(results["synthetic"], task))
 
 
