@@ -197,12 +197,14 @@ def require_ring(sessions: Sequence[Session]) -> None:
 
 
 def _require_spread(session: Session, sd: np.ndarray, min_step: float) -> None:
-    """Raises InputError where `min_step` is of another unit, so that most features are constant.
+    """Raises InputError where `min_step` is of another unit: most features are constant, or all
+    zero crossings and slope sign changes, for no step reaches it.
 
     Args:
         sd: standard deviation of each feature of the person, [F].
     """
-    if np.mean(sd <= _LEAST_SD) <= 0.5:
+    counted = sd[2 * session.num_units : 4 * session.num_units]
+    if np.mean(sd <= _LEAST_SD) <= 0.5 and np.any(counted > _LEAST_SD):
         return
     steps = np.abs(np.diff(np.asarray(session.values[:_CHUNK_WINDOWS], np.float64), axis=0))
     # Channels that never change have no spread either, whatever the unit.

@@ -107,6 +107,9 @@ def test_a_step_of_another_unit_is_refused_with_one_that_fits():
     fits = float(str(raised.value).rsplit(" ", 1)[1])
     assert 1e-6 < fits < 1e-5
     assert (opened([volts], min_step=fits).features.standardised(0).std(0) > 0.5).all()
+    milli = person("milli", 0)  # powers differ still, but no crossing counts
+    with pytest.raises(InputError, match="11% of the features have no spread.* such as "):
+        opened([milli.with_fields(values=milli.values * np.float32(1e-3), unit_of_values="mV")])
     flat = person("flat", 0)  # broken electrodes are no question of the unit
     flat.values[:, 1:] = 0
     assert opened([flat]).features.standardised(0).shape[0] == WINDOWS
