@@ -153,4 +153,4 @@ def test_spikes_the_shared_part_stays_new_rows_train_and_an_export_is_merged(are
 
 def test_adapters_are_no_choice_of_adapt_which_takes_no_settings_for_them():
     with pytest.raises(InputError, match="--config.finetune.strategy=lora"):
-        adaptation.Options(steps=3, strategy="lora", new_rows=None, learning_rate=None, seed=0)
+        adaptation.Options(steps=3, strategy="lora", new_rows=None, learning_rate=None, most_passes=100.0, seed=0)
