@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from neurojax import by_name
+from neurojax.commands import config
 from neurojax.commands import train as train_command
 from neurojax.data.observed import intervals_of
 from neurojax.data.store.dataset import dataset_of
@@ -205,12 +206,12 @@ def test_an_entry_of_data_that_nobody_reads_is_named():
 def test_an_entry_that_is_missing_names_the_config_of_such_data():
     assert settings.EXAMPLES.keys() == set(by_name.names("data.sources", PACKAGES["data.sources"]))
     for source, path in settings.EXAMPLES.items():
-        declared = config_of(Path(path).stem)
+        declared = config.load([f"--config={CHECKOUT / path}"])
         assert declared["data"]["source"] == source
         for block in (declared, declared["data"]):
             with pytest.raises(InputError, match=f"has no .*nothing; take {path} as an example"):
                 settings.entry(block, "" if block is declared else "data", "nothing", int)
-        with pytest.raises(InputError, match=r"has no model.width; .*mtm.py \(spikes\) or configs/emg.py \(signals\)"):
+        with pytest.raises(InputError, match=r"has no model.width; .*mtm.py \(spikes\) or configs/emg.py \(emg\) or"):
             settings.entry({}, "model", "width", int)
 
 
