@@ -84,6 +84,8 @@ def draw(results: dict) -> style.Figure:
         blocks = {name: {"task": "inter_region", "test": one["test"]["inter_region"]} for name, one in sessions.items()}
         likelihood.pit_histogram(place, {"sessions": {name: {"likelihood": block} for name, block in blocks.items()}})
         place.set_title(arm.removesuffix(" 0").replace("_", " "))
+    for place in axes.ravel()[len(arms) :]:
+        place.axis("off")
     return figure
 
 
