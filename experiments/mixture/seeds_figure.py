@@ -13,8 +13,8 @@ from neurojax.report.figures import style
 from neurojax.scores import intervals
 
 HERE = Path(__file__).parent
-ARMS = {  # words -> (part, predictors of the session's entry, over which scores are averaged)
-    "one model, mean of four seeds": ("ensemble", ("seed 0", "seed 1", "seed 2", "seed 3")),
+ARMS = {  # words -> (part, predictors of the session's entry, over which scores are averaged, here of four seeds)
+    "one model": ("ensemble", ("seed 0", "seed 1", "seed 2", "seed 3")),
     "four together": ("ensemble", ("four together",)),
     "student of the four": ("student", ("seed 0",)),
     "a quarter of the trials": ("quarter", ("seed 0",)),
@@ -54,7 +54,7 @@ def rows(results: dict) -> list[list[str]]:
 
 def seeds_apart(results: dict) -> list[str]:
     """Standard deviation over four seeds of the mean over sessions, a number a task."""
-    names, cells = ARMS["one model, mean of four seeds"][1], []
+    names, cells = ARMS["one model"][1], []
     for task in TASK_LABELS:
         of_seed = [[scores(results["ensemble"], (name,), how, task).mean() for name in names] for how in HOW]
         cells.append(" / ".join(f"{np.std(values, ddof=1):.4f}" for values in of_seed))
