@@ -1,10 +1,6 @@
 """experiments/model_zoo: what is matched, what is permuted, and what its figure says of results that are known."""
 
 import dataclasses
-import importlib
-import sys
-from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,22 +8,14 @@ import pytest
 from neurojax.data.store.dataset import dataset_of
 from neurojax.data.synthetic import animals
 from neurojax.train import settings
-
-FOLDER = Path(__file__).resolve().parents[1] / "experiments" / "model_zoo"
-NAMES = ("models", "run", "figure", "recordings")
+from tests.experiment_modules import imported
 
 
 @pytest.fixture(scope="module")
 def parts():
-    """The modules models, run and figure; the paths that they add are taken away again."""
-    before = list(sys.path)
-    sys.path.insert(0, str(FOLDER))
-    try:
-        yield SimpleNamespace(**{name: importlib.import_module(name) for name in NAMES[:3]})
-    finally:
-        sys.path[:] = before
-        for name in NAMES:
-            sys.modules.pop(name, None)
+    """The modules models, run and figure."""
+    with imported("model_zoo", ("models", "run", "figure"), ("recordings",)) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

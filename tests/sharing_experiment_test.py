@@ -1,8 +1,6 @@
 """experiments/sharing: who is pretrained on, what is scored, and what its figure says of results that are known."""
 
 import dataclasses
-import importlib
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,22 +9,14 @@ import pytest
 
 from neurojax.data.session import TEST, TRAIN
 from neurojax.evals import protocols
-
-FOLDER = Path(__file__).resolve().parents[1] / "experiments" / "sharing"
-NAMES = ("arms", "run", "figure", "recordings")
+from tests.experiment_modules import imported
 
 
 @pytest.fixture(scope="module")
 def parts():
-    """The modules arms, run and figure; the paths that they add are taken away again."""
-    before = list(sys.path)
-    sys.path.insert(0, str(FOLDER))
-    try:
-        yield SimpleNamespace(**{name: importlib.import_module(name) for name in NAMES[:3]})
-    finally:
-        sys.path[:] = before
-        for name in NAMES:
-            sys.modules.pop(name, None)
+    """The modules arms, run and figure."""
+    with imported("sharing", ("arms", "run", "figure"), ("recordings",)) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

@@ -208,9 +208,11 @@ def persistence(session: Session, origins: np.ndarray, horizons: int) -> np.ndar
     """What each unit did last, drawn towards its mean, float64 [K, O, H, N]."""
     mean = np.maximum(session.mean_counts(), metrics.MIN_RATE)
 
-    def held(split: int, last: int, prior: float) -> np.ndarray:  # [K, O, N]
+    def so_far(split: int) -> np.ndarray:  # [K, T + 1, N], spikes before each bin
         counts, _ = _gathered(session, split)
-        sums = np.pad(np.cumsum(counts, axis=1, dtype=np.float64), [(0, 0), (1, 0), (0, 0)])
+        return np.pad(np.cumsum(counts, axis=1, dtype=np.float64), [(0, 0), (1, 0), (0, 0)])
+
+    def held(sums: np.ndarray, last: int, prior: float) -> np.ndarray:  # [K, O, N]
         first = np.maximum(origins - last, 0)
         seen = (origins - first)[:, None]
         return (sums[:, origins] - sums[:, first] + prior * mean) / (seen + prior)
@@ -220,13 +222,14 @@ def persistence(session: Session, origins: np.ndarray, horizons: int) -> np.ndar
     if not valid.any():
         split = TRAIN
         counts, valid = ahead(session, split, origins, horizons)
+    sums, of_tested = so_far(split), so_far(TEST)
     best: list[tuple[float, int, float]] = [(np.inf, 1, 1.0)] * horizons
     for last in LAST_BINS:
         for prior in PRIOR_BINS:
-            rates = held(split, last, prior)[:, :, None]
+            rates = held(sums, last, prior)[:, :, None]
             nats = np.where(valid, rates - counts * np.log(rates), 0.0).sum((0, 1, 3))  # [H]
             best = [min(old, (float(n), last, prior)) for old, n in zip(best, nats, strict=True)]
-    return np.stack([held(TEST, last, prior) for _, last, prior in best], axis=2)
+    return np.stack([held(of_tested, last, prior) for _, last, prior in best], axis=2)
 
 
 def ceilings(session: Session, origins: np.ndarray, horizons: int) -> dict[str, np.ndarray]:

@@ -15,6 +15,6 @@ import threadpoolctl
 @contextlib.contextmanager
 def one_a_call() -> Iterator[None]:
     """Within it every BLAS of the process takes one thread, afterwards as many as before; also
-    around a function, as `@one_a_call()`."""
+    around a function, as `@one_a_call()`. For one Python thread: the number is the process's."""
     with threadpoolctl.threadpool_limits(1, user_api="blas"):
         yield
