@@ -1,9 +1,10 @@
 """Rows of a new animal without a gradient step, beside today's start, fine-tuning from either, and the stack.
 
-    python experiments/adapt/run.py --part=synthetic|mice|eighths|passes [--cpu_minutes=N] [--fractions=1,0.1]
+    python experiments/adapt/run.py --part=synthetic|mice|mice_long|eighths|passes [--cpu_minutes=N] [--fractions=1,0.1]
 
 synthetic  four animals, left out of one pretraining on 32 others (the first fold of experiments/new_animal)
 mice       the three sessions of one mouse, left out of a short pretraining on the six of the two others
+mice_long  the same, pretrained as long as configs/mtm.py asks for
 eighths    rows fitted to units hidden in eighths beside rows of units hidden one at a time
 passes     how long to fine-tune on few trials: on validation trials of four further synthetic animals
 
@@ -50,6 +51,7 @@ LEFT_OUT_MOUSE = "Forssmann"
 PARTS = {  # size, steps of the pretraining, steps on the new animal, share of (trial, unit) pairs that are scored
     "synthetic": ("tiny", 1500, 300, 1.0, ("data.bucket_units=64",)),
     "mice": ("small", 800, 200, 0.25, ()),
+    "mice_long": ("small", 3000, 200, 0.25, ()),
 }
 ARMS = {  # name -> (where new rows start, whether it is trained from there)
     "closed form": ("closed_form", False),
@@ -148,7 +150,9 @@ def about() -> dict[str, str]:
     }
 
 
-def compare(part: str, runs: Path, results: Path, fractions: tuple[float, ...], cpu_minutes: float) -> None:
+def compare(
+    part: str, runs: Path, results: Path, fractions: tuple[float, ...], cpu_minutes: float, arms: tuple[str, ...]
+) -> None:
     """Every (fraction, session, arm) of a part that has no line yet."""
     left_out, known = animals(part, runs)
     base = pretrained(part, known, runs)
@@ -157,7 +161,7 @@ def compare(part: str, runs: Path, results: Path, fractions: tuple[float, ...], 
     for fraction in fractions:
         for session in left_out:
             fewer, only = splits.with_train_fraction(session, fraction, SEED), scored_pairs(session, share)
-            for arm in ("stack", *ARMS):
+            for arm in arms:
                 if (part, fraction, session.session_id, arm) in done:
                     continue
                 if time.process_time() > 60 * cpu_minutes:
@@ -260,6 +264,7 @@ if __name__ == "__main__":
     parser.add_argument("--runs", type=Path, default=REPOSITORY / "runs" / "adapt")
     parser.add_argument("--results", type=Path, default=HERE / "results.jsonl")
     parser.add_argument("--fractions", type=lambda text: tuple(map(float, text.split(","))), default=(1.0, 0.1))
+    parser.add_argument("--arms", type=lambda text: tuple(text.split(",")), default=("stack", *ARMS))
     parser.add_argument("--cpu_minutes", type=float, default=float("inf"))
     given = parser.parse_args()
     os.makedirs(given.runs, exist_ok=True)
@@ -271,6 +276,6 @@ if __name__ == "__main__":
         elif given.part == "passes":
             passes(given.runs, given.results, given.fractions, given.cpu_minutes)
         else:
-            compare(given.part, given.runs, given.results, given.fractions, given.cpu_minutes)
+            compare(given.part, given.runs, given.results, given.fractions, given.cpu_minutes, given.arms)
     except (InputError, Interrupted) as stopped:
         raise SystemExit(f"{stopped}; the same command goes on") from None
