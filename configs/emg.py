@@ -83,6 +83,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
 def _take_filters(config: ConfigDict) -> None:
     """Samples in place of features, read by learned filters (Schirrmeister et al. 2017)."""
     common = {name: config.data[name] for name in config.data}
+    config.eval.min_step = common["min_step"]  # of the floors, in the unit of the recordings
     for name in ("order", "min_step", "fold"):
         del common[name]
     own = dict(source="signals", trials_per_batch=256, normalise="person")

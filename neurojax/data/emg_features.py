@@ -1,13 +1,17 @@
 """Numbers that tell of a window of surface EMG: amplitudes, counts, and how channels go together.
 
-    hand     of each channel: log mean absolute value, log waveform length, zero crossings, slope
-             sign changes, its share of the mean absolute value of all channels
+    hand     of each channel: log mean absolute value, log waveform length (both of 1 + the value in
+             halves of `min_step`), zero crossings, slope sign changes, its share of the mean
+             absolute value of all channels
     bands    of each channel: log power in six bands of equal width from 0 Hz on
     pairs    matrix logarithm of the covariance of the channels, of the signal, of its steps (high
              frequencies) and of the sums of neighbouring samples (low ones)
 
-Reordering the channels of a window reorders its features (`reordered`), so that an armband that
-was worn turned or the other way round can be read as if it had not been.
+Everything is in units of the least step that counts, so that a recording in another unit with
+`min_step` in it has the same features (band powers and logarithms of covariances but for a
+constant, which standardising takes out). Reordering the channels of a window reorders its features
+(`reordered`), so that an armband that was worn turned or the other way round can be read as if it
+had not been.
 
 Sources: the first four are those of Hudgins et al. 1993, IEEE Trans Biomed Eng 40:82-94; logarithms
 of covariances Barachant et al. 2012, IEEE Trans Biomed Eng 59:920-928.
@@ -39,17 +43,19 @@ def window_features(windows: np.ndarray, min_step: float = MIN_STEP) -> np.ndarr
 
     Args:
         windows: real numbers, in the unit of the recording.
-        min_step: least step between two samples that a zero crossing or a slope sign change needs.
+        min_step: least step between two samples that a zero crossing or a slope sign change needs;
+            amplitudes are in halves of it.
     """
-    windows = np.asarray(windows, np.float32)
+    windows, unit = np.asarray(windows, np.float32), min_step / 2
     steps = np.diff(windows, axis=1)  # [n, T - 1, C]
     is_large = np.abs(steps) >= min_step
     crosses = (windows[:, 1:] * windows[:, :-1] < 0) & is_large
     turns = (steps[:, 1:] * steps[:, :-1] < 0) & (is_large[:, 1:] | is_large[:, :-1])
     mean_absolute = np.abs(windows).mean(1, dtype=np.float64)  # [n, C]
     length = np.abs(steps).sum(1, dtype=np.float64)
-    total = np.maximum(mean_absolute.sum(1, keepdims=True), 1e-9)
-    parts = (np.log1p(mean_absolute), np.log1p(length), crosses.sum(1), turns.sum(1))
+    total = np.maximum(mean_absolute.sum(1, keepdims=True), 1e-9 * unit)
+    sizes = np.log1p(mean_absolute / unit), np.log1p(length / unit)
+    parts = (*sizes, crosses.sum(1), turns.sum(1))
     return np.concatenate([*parts, mean_absolute / total], axis=1)
 
 

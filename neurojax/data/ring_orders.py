@@ -25,6 +25,12 @@ def orders(num_channels: int) -> np.ndarray:
     return np.array(turned + [(k - place) % num_channels for k in range(num_channels)])
 
 
+def hand_columns(num_channels: int) -> np.ndarray:
+    """Columns of the hand-made features alone in each order, int [2 C, 5 C]."""
+    blocks = np.arange(NUM_HAND)[:, None] * num_channels
+    return np.array([(blocks + order).ravel() for order in orders(num_channels)])
+
+
 def name_of(order: int, num_channels: int) -> str:
     """`as worn`, `turned by 1`, `the other way round, turned by 6`."""
     way = "the other way round, " if order >= num_channels else ""
@@ -50,8 +56,7 @@ def fitted_orders(
         0, as worn, unless another order is better by LEAST_GAIN; also where the others of a person
         lack a class.
     """
-    blocks = np.arange(NUM_HAND)[:, None] * num_channels
-    columns = [(blocks + order).ravel() for order in orders(num_channels)]
+    columns = hand_columns(num_channels)
     hand = [own[:, : NUM_HAND * num_channels].astype(np.float64) for own in features]
     sums = [
         discriminants.sums_of(own, label, num_classes)

@@ -1,24 +1,29 @@
 """What a network for EMG has to beat: discriminants and a perceptron on hand-made features.
 
 Features of a window, of each channel: the mean absolute value and the waveform length (both as
-log(1 + value)), zero crossings, slope sign changes, and the channel's share of the mean absolute
-value of all channels. They are standardised by each person's own windows, without labels, for the
-people who are tested too. Everybody is read as worn; the network of configs/emg.py has more
-features and may read people in another order: `as_worn` of an evaluation is the fair comparison.
+log(1 + value), in halves of the least step that counts), zero crossings, slope sign changes, and
+the channel's share of the mean absolute value of all channels. They are standardised by each
+person's own windows, without labels, for the people who are tested too. `lda` and `perceptron` read
+everybody as worn: `as_worn` of an evaluation is their fair comparison. `perceptron_ring` reads
+people in the order of electrodes that is found as for the network of configs/emg.py.
 
 Source: the first four are those of Hudgins et al. 1993, IEEE Trans Biomed Eng 40:82-94.
 """
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from neurojax.data import ring_orders
 from neurojax.data.checks.check_signals import channel_moments
 from neurojax.data.discriminants import fit_lda, lda_probability
 from neurojax.data.emg_features import MIN_STEP, observed_windows, window_features
 from neurojax.data.session import TEST, TRAIN, Session
+from neurojax.data.sources import emg
 from neurojax.errors import InputError, require
+from neurojax.evals import ring_order
 
 _CHUNK_WINDOWS = 4096
 # The perceptron that the floor of this data set was measured with.
@@ -29,7 +34,8 @@ def person_features(session: Session, min_step: float = MIN_STEP) -> np.ndarray:
     """Features of all windows of a person, standardised over them, float64 [trials, 5 C].
 
     Raises:
-        InputError: counts, or windows of several lengths, whose features do not compare.
+        InputError: counts, windows of several lengths, whose features do not compare, or a
+            `min_step` of another unit.
     """
     require(
         session.observation == "real" and len(set(session.trial_num_bins.tolist())) <= 1,
@@ -42,7 +48,9 @@ def person_features(session: Session, min_step: float = MIN_STEP) -> np.ndarray:
     features = np.concatenate(
         [window_features(observed_windows(session, piece, centre), min_step) for piece in pieces]
     )
-    return (features - features.mean(0)) / (features.std(0) + 1e-9)
+    sd = features.std(0)
+    emg.require_spread(session, sd, min_step, "eval")
+    return (features - features.mean(0)) / (sd + 1e-9)
 
 
 def lda_floor(
@@ -89,15 +97,60 @@ def perceptron_floor(
     Raises:
         InputError: scikit-learn is not installed, or a class that no training window is of.
     """
+    features = [person_features(session, min_step) for session in sessions]
+    network = _fitted(*_training(sessions, features, labels), num_classes, seed)
+    return {
+        session.session_id: network.predict_proba(part[session.trials_of(split)])
+        for session, part in zip(sessions, features, strict=True)
+        if len(session.trials_of(split))
+    }
+
+
+def perceptron_ring_floor(
+    sessions: Sequence[Session],
+    labels: Sequence[np.ndarray],
+    num_classes: int,
+    split: int = TEST,
+    min_step: float = MIN_STEP,
+    seed: int = 0,
+) -> dict[str, np.ndarray]:
+    """`perceptron_floor`, each person read in the order of electrodes that makes people alike.
+
+    That of people to train on is found by their labels (`ring_orders.fitted_orders`), that of the
+    others by what the perceptron's answers tell of the windows of `split`, without a label
+    (`ring_order.by_recording`), as the network of configs/emg.py does.
+
+    Raises:
+        InputError: as `perceptron_floor`, or an electrode is missing.
+    """
+    emg.require_ring(sessions)
+    features = [person_features(session, min_step) for session in sessions]
+    columns = ring_orders.hand_columns(sessions[0].num_units)
+    own, label = _training(sessions, features, labels)
+    if len(own) > 2:
+        order = ring_orders.fitted_orders(own, label, num_classes, sessions[0].num_units)
+        own = [part[:, columns[k]] for part, k in zip(own, order, strict=True)]
+    network = _fitted(own, label, num_classes, seed)
+    return {
+        session.session_id: ring_order.by_recording(
+            network.predict_proba, part[session.trials_of(split)], columns
+        ).probability
+        for session, part in zip(sessions, features, strict=True)
+        if len(session.trials_of(split))
+    }
+
+
+def _fitted(
+    features: Sequence[np.ndarray], labels: Sequence[np.ndarray], num_classes: int, seed: int
+) -> Any:
+    """A perceptron of scikit-learn fitted to every second window of people [windows, 5 C]."""
     try:
         from sklearn.neural_network import MLPClassifier
     except ImportError:
         reason = 'the perceptron needs scikit-learn; pip install "neurojax[probes]"'
         raise InputError(reason) from None
-    features = [person_features(session, min_step) for session in sessions]
-    own, label = _training(sessions, features, labels)
-    inputs = np.concatenate([part[::_EVERY] for part in own])
-    targets = np.concatenate([part[::_EVERY] for part in label])
+    inputs = np.concatenate([part[::_EVERY] for part in features])
+    targets = np.concatenate([part[::_EVERY] for part in labels])
     if missing := set(range(num_classes)) - set(targets.tolist()):
         raise InputError(f"no training window is of class {min(missing)} of {num_classes}")
     network = MLPClassifier(
@@ -110,11 +163,7 @@ def perceptron_floor(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it says that it has not converged: the epochs are fixed
         network.fit(inputs, targets)
-    return {
-        session.session_id: network.predict_proba(part[session.trials_of(split)])
-        for session, part in zip(sessions, features, strict=True)
-        if len(session.trials_of(split))
-    }
+    return network
 
 
 def _training(

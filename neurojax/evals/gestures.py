@@ -20,7 +20,11 @@ from neurojax.evals import emg_floors, floor_names, leaks, ring_order
 from neurojax.evals.gesture_scores import gestures_block
 from neurojax.report import gesture_report
 
-FLOORS = {"lda": emg_floors.lda_floor, "perceptron": emg_floors.perceptron_floor}
+FLOORS = {
+    "lda": emg_floors.lda_floor,
+    "perceptron": emg_floors.perceptron_floor,
+    "perceptron_ring": emg_floors.perceptron_ring_floor,
+}
 Log = Callable[[str], Any]
 _NAMES = ("session_id", "counts_sha256")  # of a recording
 
@@ -29,9 +33,15 @@ def about(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Checks the `eval` block; nothing more than the block itself tells evaluations apart.
 
     Raises:
-        InputError: an unknown floor.
+        InputError: an unknown floor, or a least step that is none.
     """
     floor_names.chosen(settings, FLOORS)
+    step = settings.get("min_step", emg_features.MIN_STEP)
+    require(
+        isinstance(step, int | float) and 0 < step < np.inf,
+        f"eval.min_step={step!r}; expected the least step between two samples that counts, in the "
+        "unit of the recordings",
+    )
     return {}
 
 
@@ -94,8 +104,9 @@ def evaluate(
     else:
         source = signals.SignalSource(dataset.sessions, model.source_config, seed)
         (found, labels), more = predicted(model, source), {}
-    # A source of samples has no such setting.
-    min_step = getattr(model.source_config, "min_step", emg_features.MIN_STEP)
+    # A source of samples has no such setting: emg.py:filters has it beside its floors.
+    own = settings.get("min_step", emg_features.MIN_STEP)
+    min_step = getattr(model.source_config, "min_step", own)
     floors, reasons = _floors(dataset, settings, per_session, number, seed, min_step)
     block = gestures_block(found, labels, number, floors)
     for name, reason in reasons.items():
@@ -168,7 +179,7 @@ def _floors(
         if not any(len(session.trials_of(TRAIN)) for session in dataset.sessions):
             reasons[name] = "these data hold no person to train on"
             continue
-        more = {"min_step": min_step} | ({"seed": seed} if name == "perceptron" else {})
+        more = {"min_step": min_step} | ({} if name == "lda" else {"seed": seed})
         try:
             floors[name] = FLOORS[name](dataset.sessions, per_session, num_classes, TEST, **more)
         except InputError as error:  # the model's own scores stand without it

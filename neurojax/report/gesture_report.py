@@ -11,6 +11,7 @@ from neurojax.report.figures import people
 NAMES = {
     "lda": "linear discriminants on hand-made features",
     "perceptron": "perceptron on hand-made features",
+    "perceptron_ring": "the same, order of electrodes found",
 }
 READINGS = {
     "past": "model, each person known by the past alone",

@@ -50,3 +50,12 @@ def test_a_tone_is_loudest_in_its_band():
 def test_silence_and_windows_of_few_samples_have_finite_features():
     for given in (np.zeros((2, T, C)), np.full((2, T, C), 7.0), windows()[:, :3]):
         assert np.isfinite(emg_features.all_features(given)).all()
+
+
+def test_another_unit_moves_band_powers_and_covariances_by_a_constant_and_nothing_else():
+    """In volts as in units of an armband: 1 microvolt a unit here, a power of two, so that nothing is rounded."""
+    given, unit = windows(4), 2.0**-20
+    found = emg_features.all_features(given * np.float32(unit), 2.0 * unit)
+    away = found - emg_features.all_features(given, 2.0)
+    np.testing.assert_allclose(away, np.broadcast_to(away[0], away.shape), atol=2e-4)
+    assert not away[:, : emg_features.NUM_HAND * C].any()

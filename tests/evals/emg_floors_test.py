@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from neurojax.commands.convert import convert
+from neurojax.data import ring_orders
 from neurojax.data.real_values import from_values
 from neurojax.data.session import TEST, TRAIN
 from neurojax.data.sources.signals import classes_of
@@ -61,7 +62,8 @@ def by_hand(window, min_step):
         for t in range(1, num_bins - 1):
             before, after = x[t] - x[t - 1], x[t + 1] - x[t]
             turns[c] += before * after < 0 and max(abs(before), abs(after)) >= min_step
-    return np.concatenate([np.log(1 + mav), np.log(1 + length), crossings, turns, mav / mav.sum()])
+    unit = min_step / 2
+    return np.concatenate([np.log(1 + mav / unit), np.log(1 + length / unit), crossings, turns, mav / mav.sum()])
 
 
 @pytest.mark.parametrize("min_step", [2.0, 5.0])
@@ -109,6 +111,14 @@ def test_rare_gestures_are_not_given_up_for_frequent_ones():
     assert (predicted[label == 1] == 1).mean() > 0.6
 
 
+def test_recordings_in_another_unit_have_the_same_features_and_a_wrong_unit_is_refused(people):
+    milli = people[2].with_fields(values=people[2].values * np.float32(2**-10), unit_of_values="mV")
+    found = emg_floors.person_features(milli, 2.0 * 2**-10)
+    np.testing.assert_allclose(found, emg_floors.person_features(people[2]), atol=1e-5)
+    with pytest.raises(InputError, match="session c: .* set eval.min_step in the unit of the recordings"):
+        emg_floors.person_features(milli)
+
+
 @pytest.mark.parametrize("floor", [emg_floors.lda_floor, emg_floors.perceptron_floor])
 def test_floors_tell_the_gestures_of_strangers(people, floor):
     if floor is emg_floors.perceptron_floor:
@@ -118,6 +128,26 @@ def test_floors_tell_the_gestures_of_strangers(people, floor):
     labels = {session.session_id: session.conditions["gesture"] for session in people[4:]}
     assert gestures_block(found, labels, CLASSES)["balanced_accuracy"] > 0.8
     assert set(floor(people, labels_of(people), CLASSES, split=TRAIN)) == {"a", "b", "c"}
+
+
+def test_the_perceptron_in_the_order_found_reads_an_armband_worn_otherwise(people):
+    pytest.importorskip("sklearn")
+    turned = [people[0], people[1], people[2], people[3], people[4], worn(people[5], 3)]
+    found = emg_floors.perceptron_ring_floor(turned, labels_of(turned), CLASSES)["f"]
+    as_worn = emg_floors.perceptron_floor(turned, labels_of(turned), CLASSES)["f"]
+    label = people[5].conditions["gesture"]
+    accuracy = [np.mean(one.argmax(1) == label) for one in (found, as_worn)]
+    assert accuracy[0] > 0.9 > accuracy[1] + 0.1
+    with pytest.raises(InputError, match="a channel is missing"):
+        lacking = [one.with_fields(unit_id=np.array(["0", "1", "3", "4"])) for one in people]
+        emg_floors.perceptron_ring_floor(lacking, labels_of(lacking), CLASSES)
+
+
+def worn(session, order):
+    """The same person, of channels that `order` reads as everybody's."""
+    values = np.empty_like(session.values)
+    values[:, ring_orders.orders(CHANNELS)[order]] = session.values
+    return session.with_fields(values=values)
 
 
 @pytest.mark.parametrize("floor", [emg_floors.lda_floor, emg_floors.perceptron_floor])

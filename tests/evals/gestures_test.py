@@ -5,12 +5,13 @@ import types
 import numpy as np
 import pytest
 
+from neurojax.commands import config
 from neurojax.data.sources import emg, signals
 from neurojax.data.store import trained_trials
 from neurojax.data.store.dataset import dataset_of
 from neurojax.errors import InputError
 from neurojax.evals import gestures
-from tests.configs_test import people
+from tests.configs_test import CONFIGS, people
 
 NAMES = ["rest", "fist"]
 SETTINGS = {"evaluator": "gestures", "floors": "lda,perceptron"}
@@ -111,5 +112,10 @@ def test_floors_count_steps_in_the_unit_of_the_recordings(tmp_path, monkeypatch)
 
     monkeypatch.setattr(gestures, "FLOORS", {"lda": floor, "perceptron": floor})
     gestures._floors(dataset_of(two_people()), SETTINGS, [], 2, 0, 3e-6)
-    evaluated(tmp_path)  # samples, of which no config says
-    assert asked == [3e-6, 3e-6, 2.0, 2.0]
+    evaluated(tmp_path)  # samples, of which a run of before says nothing
+    evaluated(tmp_path, min_step=5e-6)
+    assert asked == [3e-6, 3e-6, 2.0, 2.0, 5e-6, 5e-6]
+    filters = config.load([f"--config={CONFIGS[0].with_name('emg.py')}:filters"])
+    assert filters["eval"]["min_step"] == 2.0
+    with pytest.raises(InputError, match="eval.min_step=0; expected the least step"):
+        gestures.about(SETTINGS | {"min_step": 0})

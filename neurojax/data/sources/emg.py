@@ -28,6 +28,7 @@ __all__ = [
     "open_other",
     "open_source",
     "require_ring",
+    "require_spread",
     "rows_of",
 ]
 
@@ -165,7 +166,7 @@ class Features:
                 "convert again",
             )
             mean, sd = values.mean(0), values.std(0)
-            _require_spread(session, sd, self._min_step)
+            require_spread(session, sd, self._min_step)
             sd += np.float32(_LEAST_SD)
             self._kept[number] = ((values - mean) / sd, mean, sd)
         return self._kept[number]
@@ -196,12 +197,13 @@ def require_ring(sessions: Sequence[Session]) -> None:
         )
 
 
-def _require_spread(session: Session, sd: np.ndarray, min_step: float) -> None:
+def require_spread(session: Session, sd: np.ndarray, min_step: float, where="data") -> None:
     """Raises InputError where `min_step` is of another unit: most features are constant, or all
     zero crossings and slope sign changes, for no step reaches it.
 
     Args:
-        sd: standard deviation of each feature of the person, [F].
+        sd: standard deviation of each feature of the person, [F], the hand-made ones first.
+        where: block of the config that holds min_step.
     """
     counted = sd[2 * session.num_units : 4 * session.num_units]
     if np.mean(sd <= _LEAST_SD) <= 0.5 and np.any(counted > _LEAST_SD):
@@ -212,9 +214,9 @@ def _require_spread(session: Session, sd: np.ndarray, min_step: float) -> None:
     require(
         typical >= min_step,
         f"session {session.session_id}: {np.mean(sd <= _LEAST_SD):.0%} of the features have no "
-        f"spread with data.min_step={min_step:g}, half of the steps between samples are below "
-        f"{typical:.2g} {session.unit_of_values}; set data.min_step in the unit of the recordings, "
-        f"such as {typical / 2:.1g}",
+        f"spread with {where}.min_step={min_step:g}, half of the steps between samples are below "
+        f"{typical:.2g} {session.unit_of_values}; set {where}.min_step in the unit of the "
+        f"recordings, such as {typical / 2:.1g}",
     )
 
 

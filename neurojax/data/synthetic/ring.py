@@ -4,7 +4,9 @@ A gesture is a pattern of muscle activity around the arm, the same for all peopl
 each contracts. A person wears the ring turned by some angle, and every electrode has a gain of its
 own, so that a reader of people it never saw has to cope with both. Samples are white Gaussian noise
 whose standard deviation is the activity below the electrode, over a floor of noise: a window tells
-of a gesture by its power alone, as much of surface EMG does. No recording of a person is in it.
+of a gesture by its power alone, as much of surface EMG does. `rest` makes a long rest of the same
+people, with drift and twitches, in which a decoder should do nothing. No recording of a person is
+in it.
 """
 
 import csv
@@ -25,7 +27,7 @@ GESTURES = {
     "extension": ((0.50, 1.0),),
 }
 FOLDS = 5
-_PATTERN_STREAM, _SAMPLE_STREAM = range(2)
+_PATTERN_STREAM, _SAMPLE_STREAM, _REST_STREAM = range(3)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,19 +73,58 @@ class RingSpec:
         )
 
 
+@dataclasses.dataclass(frozen=True)
+class RestSpec:
+    """What an hour of rest is like; fixed before any model was tested on it.
+
+    Attributes:
+        seconds: length.
+        drift_std: standard deviation over time of the logarithm of all amplitudes.
+        drift_s: time after which the drift is forgotten to 1 / e.
+        twitches_per_hour: on average, at times and places drawn evenly.
+        twitch_s: how long each lasts; a gesture is held for seconds.
+        twitch_strength: of a twitch, as the strengths of GESTURES.
+    """
+
+    seconds: float = 3600.0
+    drift_std: float = 0.1
+    drift_s: float = 300.0
+    twitches_per_hour: float = 60.0
+    twitch_s: float = 0.15
+    twitch_strength: float = 0.7
+
+    def __post_init__(self):
+        require(
+            min(self.seconds, self.drift_s, self.twitch_s) > 0
+            and min(self.drift_std, self.twitches_per_hour, self.twitch_strength) >= 0,
+            "seconds, drift_s and twitch_s must be over 0, drift_std, twitches_per_hour and "
+            "twitch_strength at least 0",
+        )
+
+
 def patterns(spec: RingSpec, seed: int, person: int) -> np.ndarray:
     """Standard deviation of the samples of every electrode, float64 [gestures, electrodes]."""
+    place, gain, effort = _person(spec, seed, person)
+    activity = np.zeros((len(GESTURES), spec.num_electrodes))
+    for gesture, centres in enumerate(GESTURES.values()):
+        for centre, strength in centres:
+            activity[gesture] += strength * _nearness(place, centre, spec)
+    return gain * np.hypot(effort[:, None] * activity, spec.noise)
+
+
+def _person(spec: RingSpec, seed: int, person: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Place in turns around the arm and gain of each electrode, effort of each gesture."""
     rng = _generator(seed, _PATTERN_STREAM, person)
     turned = spec.turned_std_turns * rng.standard_normal()
     gain = np.exp(spec.gain_std * rng.standard_normal(spec.num_electrodes))
     effort = np.exp(spec.effort_std * rng.standard_normal(len(GESTURES)))
-    place = np.arange(spec.num_electrodes) / spec.num_electrodes + turned  # turns around the arm
-    activity = np.zeros((len(GESTURES), spec.num_electrodes))
-    for gesture, centres in enumerate(GESTURES.values()):
-        for centre, strength in centres:
-            apart = (place - centre + 0.5) % 1 - 0.5
-            activity[gesture] += strength * np.exp(-0.5 * (apart / spec.spread_turns) ** 2)
-    return gain * np.hypot(effort[:, None] * activity, spec.noise)
+    return np.arange(spec.num_electrodes) / spec.num_electrodes + turned, gain, effort
+
+
+def _nearness(place: np.ndarray, centre: float | np.ndarray, spec: RingSpec) -> np.ndarray:
+    """What of a centre of activity reaches electrodes at a place, 1 right above it."""
+    apart = (place - centre + 0.5) % 1 - 0.5
+    return np.exp(-0.5 * (apart / spec.spread_turns) ** 2)
 
 
 def recording(spec: RingSpec, seed: int, person: int) -> dict[str, np.ndarray]:
@@ -106,11 +147,53 @@ def recording(spec: RingSpec, seed: int, person: int) -> dict[str, np.ndarray]:
     emg = std[gesture][:, None] * rng.standard_normal(
         (len(gesture), num_samples, spec.num_electrodes)
     )
+    repetition = np.repeat(np.arange(spec.num_repetitions), len(GESTURES))
+    return _arrays(spec, emg.reshape(-1, spec.num_electrodes), num_samples, gesture, repetition)
+
+
+def rest(spec: RingSpec, long: RestSpec, seed: int, person: int) -> dict[str, np.ndarray]:
+    """A long rest of a person of `recording`, in the same arrays: one segment, whose gesture is
+    rest throughout, although all amplitudes drift and a muscle twitches now and then.
+
+    Args:
+        spec: what the people are like.
+        long: what the rest is like.
+        seed, person: as of `recording`.
+    """
+    place, gain, _ = _person(spec, seed, person)
+    rng = _generator(seed, _REST_STREAM, person)
+    num_samples = round(long.seconds * spec.sampling_hz)
+    # The drift takes a step a second and goes straight in between.
+    knots, keeps = int(np.ceil(long.seconds)) + 1, np.exp(-1 / long.drift_s)
+    steps = rng.standard_normal(knots) * np.sqrt(1 - keeps**2)
+    drift = np.empty(knots)
+    drift[0] = rng.standard_normal()
+    for knot in range(1, knots):
+        drift[knot] = keeps * drift[knot - 1] + steps[knot]
+    time_s = np.arange(num_samples) / spec.sampling_hz
+    loudness = np.exp(long.drift_std * np.interp(time_s, np.arange(knots), drift))  # [samples]
+    activity = np.zeros((num_samples, spec.num_electrodes))
+    number = rng.poisson(long.twitches_per_hour * long.seconds / 3600)
+    for start_s, centre in zip(
+        rng.uniform(0, long.seconds, number), rng.uniform(0, 1, number), strict=True
+    ):
+        first, last = np.searchsorted(time_s, [start_s, start_s + long.twitch_s])
+        activity[first:last] += long.twitch_strength * _nearness(place, centre, spec)
+    std = loudness[:, None] * gain * np.hypot(activity, spec.noise)
+    emg = std * rng.standard_normal((num_samples, spec.num_electrodes))
+    own = np.array([list(GESTURES).index("rest")])
+    return _arrays(spec, emg, num_samples, own, np.zeros(1, np.int64))
+
+
+def _arrays(
+    spec: RingSpec, emg: np.ndarray, num_samples: int, gesture: np.ndarray, repetition: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The arrays of a file: emg [samples, electrodes] in segments of `num_samples`."""
     return {
-        "emg": emg.reshape(-1, spec.num_electrodes).astype(np.float32),
+        "emg": emg.astype(np.float32),
         "segment_offsets": np.arange(len(gesture) + 1) * num_samples,
         "gesture": gesture,
-        "repetition": np.repeat(np.arange(spec.num_repetitions), len(GESTURES)),
+        "repetition": repetition,
         "gesture_names": np.array(list(GESTURES)),
         "sampling_rate_hz": np.float64(spec.sampling_hz),
         "unit": np.array("a.u."),

@@ -74,3 +74,23 @@ def test_the_files_convert_with_their_people_and_folds(tmp_path):
 def test_people_that_cannot_be_are_refused(wrong):
     with pytest.raises(InputError, match="at least"):
         ring.RingSpec(**wrong)
+
+
+def test_a_long_rest_drifts_as_told_and_twitches_as_often():
+    spec, long = SMALL, ring.RestSpec(seconds=2000.0, drift_s=20.0, drift_std=0.3)
+    made, std = ring.rest(spec, long, 0, 1), ring.patterns(spec, 0, 1)[0]
+    assert made["emg"].shape == (400_000, 8) and made["segment_offsets"].tolist() == [0, 400_000]
+    assert made["gesture"].tolist() == [0] and made["gesture_names"][0] == "rest"
+    second = made["emg"].reshape(2000, 200, 8).std(1) / std  # [s, electrodes], 1 without drift
+    common = np.log(np.median(second, axis=1))
+    assert abs(common.std() - 0.3) < 0.09
+    kept = np.corrcoef(common[:-20], common[20:])[0, 1]  # after drift_s
+    assert abs(kept - np.exp(-1)) < 0.2
+    still = ring.rest(spec, dataclasses.replace(long, drift_std=0.0, twitches_per_hour=0.0), 0, 1)
+    np.testing.assert_allclose(still["emg"].std(0), std, rtol=0.01)
+    twitches = ring.rest(spec, dataclasses.replace(long, drift_std=0.0, twitch_strength=9.0), 0, 1)
+    loud = (np.abs(twitches["emg"]).max(1) > 5.5 * std.max()).reshape(-1, 10).any(1)  # 50 ms
+    begun = int(np.sum(loud[1:] & ~loud[:-1]))
+    assert 15 <= begun <= 60  # 33 are expected; some break up
+    with pytest.raises(InputError, match="drift_s and twitch_s must be over 0"):
+        ring.RestSpec(twitch_s=0.0)
