@@ -17,6 +17,7 @@ the fourth: the LFADS tutorial of google-research/computation-thru-dynamics. Net
 """
 
 import dataclasses
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -201,10 +202,16 @@ def _rates_hz(spec, starts: np.ndarray, inputs: np.ndarray, seed: int) -> np.nda
         # The mean of exp(x) is exp(1/2) for x of unit variance: means are near the base rate.
         return LORENZ_RATE_HZ * np.exp(states @ directions - 0.5 * LORENZ_LOG_GAIN**2)
     if spec.kind == "integrator":
-        activity = rate_networks.integrator(rng).run(inputs)
+        activity = _integrator(seed).run(inputs)
         return INTEGRATOR_PEAK_HZ * (1 + activity) / 2
     activity = rate_networks.chaotic(rng, kind.bin_size_s).run(starts, inputs)
     return CHAOTIC_PEAK_HZ * (1 + activity) / 2
+
+
+@functools.lru_cache(maxsize=8)
+def _integrator(seed: int) -> rate_networks.Integrator:
+    """Fitted once, however often an observer asks what it would do."""
+    return rate_networks.integrator(_generator(seed, _NETWORK, 0))
 
 
 def _generator(seed: int, *stream: int) -> np.random.Generator:
