@@ -30,6 +30,7 @@ from neurojax.models.interface import Outputs, SpikeInputs, TableSpec, Weights
 from neurojax.ranges import at_least, check_ranges, one_of, positive, share
 
 HAS_CAUSAL_SCHEME = False  # the encoders read the whole trial
+INFERS = ("kl_initial_state", "kl_inputs")  # extras that say what a trial's latents cost, nats
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,8 +24,9 @@ def outputs(
             their mean rate; without a key the model's own mean path.
 
     Returns:
-        Of an ensemble: the natural parameters of the members' mean prediction, and the states of
-        all members side by side, [G, b, T, members * D].
+        Of samples, extras are means over them. Of an ensemble: the natural parameters of the
+        members' mean prediction, the states of all members side by side, [G, b, T, members * D],
+        and no extras.
     """
     if num_samples > 1 and key is None:
         raise ValueError(f"num_samples={num_samples} needs a key to draw them with, got none")
@@ -47,7 +48,8 @@ def outputs(
         drawn = jax.vmap(sample)(jax.random.split(key, num_samples))
         states = None if drawn.states is None else drawn.states.mean(0)
         # Rates are averaged, not log-rates: the mean of exp is above exp of the mean.
-        return Outputs(heads.named(recipe.head).averaged(drawn.natural), states)
+        extras = jax.tree.map(lambda leaf: leaf.mean(0), drawn.extras)
+        return Outputs(heads.named(recipe.head).averaged(drawn.natural), states, extras)
 
     if recipe.members == 1:
         return of_one(trained)

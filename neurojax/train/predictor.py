@@ -43,6 +43,7 @@ class Predictor:
         source_config: what a batch is, see data.sources.
         facts: what the manifest keeps of the data trained on, `Facts.to_record`.
         schemes: names of those the weights were trained with; all, of a model without schemes.
+        infers: names of the extras that say what a trial's latents cost, nats; () without latents.
         on_accelerator: computed on something else than a CPU.
         hides_by_zeroing: hiding a unit changes the input by zeroing its counts and in no other way,
             so hiding a unit that is silent in a trial changes nothing.
@@ -63,6 +64,7 @@ class Predictor:
         self.recipe, self.layout, self.bucket_units = recipe, layout, bucket_units
         self.source_config, self.facts = source_config, dict(facts or {})
         self.schemes = tuple(getattr(recipe.objective.config, "schemes", SCHEMES))
+        self.infers = getattr(recipe.model.module, "INFERS", ())
         # A promise by name; without it every hidden unit takes a pass of its own, silent or not.
         self.hides_by_zeroing = getattr(recipe.model.module, "HIDES_BY_ZEROING", False)
         self._mesh = sharding.make_mesh(0, 1) if mesh is None else mesh
@@ -116,8 +118,8 @@ class Predictor:
         )
 
     def __call__(self, batch: Batch, query: Query, *, num_samples: int = 1, key=None) -> Outputs:
-        """Natural parameters and states of a batch; see `forward.outputs` for samples."""
-        return self._compute(batch, query, "natural and states", num_samples, key)
+        """Natural parameters, states and extras of a batch; see `forward.outputs` for samples."""
+        return self._compute(batch, query, "natural, states and extras", num_samples, key)
 
     def mean(self, batch: Batch, query) -> jax.Array:
         """The expected target: spikes per bin, or the probability of each class."""
@@ -244,4 +246,4 @@ def _outputs(
         if "states" in wanted and outputs.states is not None
         else None
     )
-    return Outputs(natural, states)
+    return Outputs(natural, states, outputs.extras if "extras" in wanted else {})

@@ -1,0 +1,105 @@
+"""A digital twin of visual cortex: images to the responses of neurons, animals stitched by rows.
+
+    neurojax train --config=configs/twin.py --workdir=runs/twin
+    neurojax import twin NAME.safetensors --out=runs/public     a public twin, in docs/twins.md
+
+source    Lurz et al. 2021, ICLR; Willeke et al. 2022, arXiv 2206.08666 (penalties, read-out);
+          trained on synthetic V1 of a known ceiling, or on a folder of responses and stimuli
+hardware  two x86-64 CPU cores that other work shared; Python 3.11, jax 0.10.2
+time      TODO
+scores    TODO
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config(arg: str | None = None) -> ConfigDict:
+    """The whole config of a run; it takes no argument."""
+    if arg:
+        raise ValueError(f"config argument {arg!r}; expected none")
+    config = ConfigDict()
+    config.seed = 0
+    config.members = 1
+    config.init_from = ""
+    config.data = ConfigDict(
+        dict(
+            source="stimuli",
+            root="",  # responses and stimuli; empty makes synthetic V1
+            train_fraction=1.0,
+            placement="host",
+            num_threads=1,
+            sessions_per_batch=1,
+            trials_per_batch=64,
+            bucket_units=4,
+            session_temperature=1.0,
+            synthetic=dict(
+                num_animals=1,
+                first_animal=0,
+                num_cells=100,
+                num_train=3000,
+                num_validation=300,
+                num_test=60,
+                num_repeats=10,
+                noise="medium",
+                image_px=24,
+            ),
+        )
+    )
+    config.model = ConfigDict(
+        dict(
+            name="twin",
+            image_height=24,
+            image_width=24,
+            width=24,
+            num_layers=3,
+            input_kernel=9,
+            input_padding=0,
+            hidden_kernel=5,
+            hidden_padding=2,
+            activation="elu",
+            norm_epsilon=1e-5,
+            norm_momentum=0.1,
+            places="position",  # or unit: of neurons whose place in cortex is not known
+            place_width=30,
+            place_layers=1,
+            place_bounded=True,
+            shifter_width=5,
+            shifter_layers=0,  # 2 where the pupil was tracked
+            spread=0.1,
+            behaviour="none",  # channels or gain where it was recorded
+            smoothness=0.01,
+            sparsity=0.003,
+        )
+    )
+    config.objective = ConfigDict(dict(name="supervised"))
+    config.head = ConfigDict(dict(name="poisson"))
+    config.optimizer = ConfigDict(
+        dict(
+            learning_rate=9e-3,
+            warmup_share=0.1,
+            initial_divisor=10.0,
+            final_divisor=1e2,
+            weight_decay=0.0,
+            decay_everything=False,
+            row_weight_decay=0.0,
+            b1=0.9,
+            b2=0.999,
+            epsilon=1e-8,
+            clip_norm=0.0,
+        )
+    )
+    config.sharding = ConfigDict(dict(data=0, model=1, rules=()))
+    config.train = ConfigDict(
+        dict(
+            num_steps=2000,
+            microbatches=1,
+            steps_per_dispatch=1,
+            log_every_steps=50,
+            save_every_steps=500,
+            validate_every_steps=100,
+            keep_checkpoints=2,
+            max_skipped_in_a_row=10,
+        )
+    )
+    config.eval = ConfigDict(dict(evaluator="responses", trials_per_pass=64))
+    return config

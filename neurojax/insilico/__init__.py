@@ -1,0 +1,1 @@
+"""Experiments on a trained twin in place of the animal: images in, responses out."""
