@@ -1,8 +1,8 @@
 """Smoothing, and smoothing with principal components: the floors of experiments/lfads, by scipy and scikit-learn.
 
-Rates of units that are seen: their counts smoothed by a Gaussian of 50 ms; or the same after a projection on the leading
-principal components of all units. Rates of units held out: a Poisson regression from what is made of the others. Number
-of components and penalty are chosen on validation trials, by the likelihood of the units held out.
+Rates of units that are seen: their counts smoothed by a Gaussian of 50 ms; or the same after a projection on the
+leading principal components of all units. Rates of units held out: a Poisson regression from what is made of the
+others. Number of components and penalty are chosen on validation trials, by the likelihood of the units held out.
 """
 
 import warnings

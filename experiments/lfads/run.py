@@ -11,13 +11,22 @@ import sys
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 
+from neurojax.commands import config as declarations
+from neurojax.data.session import TEST, TRAIN, VALIDATION
+from neurojax.data.store.dataset import dataset_of
 from neurojax.data.synthetic import known_rates
+from neurojax.errors import Interrupted
+from neurojax.evals import passes
 from neurojax.files import read_json, write_json
 from neurojax.runs.workdir import provenance
+from neurojax.schemes import NEURON
+from neurojax.train import run, run_folder
 
 HERE = Path(__file__).parent
+REPOSITORY = HERE.parents[1]
 sys.path.insert(0, str(HERE))
 import floors  # noqa: E402
 import observers  # noqa: E402
@@ -25,6 +34,15 @@ import scores  # noqa: E402
 
 RESULTS = HERE / "results.json"
 SEED = 0  # of the sets and of the runs
+NUM_SAMPLES, SIZE = 32, 65  # of the posterior; trials of a pass
+# One population, whose units are hidden a few at a time; the rest is as in configs/lfads.py but for what follows.
+COMMON = {
+    **{"data.sessions_per_batch": 1, "data.trials_per_batch": 64, "data.bucket_units": 1},
+    **{"objective.units_share": 0.5, "objective.units_ratio": 0.25},
+    **{"objective.regions_share": 0.0, "objective.last_bins_share": 0.0, "train.validate_every_steps": 250},
+}
+# Chosen on validation trials, see README.
+SETTINGS: dict[str, dict] = {kind: {} for kind in known_rates.KINDS}
 
 
 def sets() -> list[tuple[str, str]]:
@@ -62,13 +80,71 @@ def known() -> dict:
     return {**provenance(HERE), "seed": SEED, "cpu_s": round(time.process_time() - begun, 1), "sets": found}
 
 
-PARTS = {"known": known}
+def predicted(model, session, trial_ids, hidden, num_samples: int, key=None):
+    """(rates [K, T, N], inferred inputs [K, T, U], nats of latents a trial by name) of trials.
+
+    Units `hidden`, bool [N], are not read; the posterior's means are followed where `num_samples` is 0.
+    """
+    rates, inputs, nats = [], [], {name: [] for name in model.infers}
+    asked = {"num_samples": num_samples, "key": key} if num_samples else {}
+    for some, batch, query in passes.over(model, session, trial_ids, hidden, NEURON, SIZE):
+        found = jax.device_get(model(batch, query, **asked))
+        rates.append(np.exp(found.natural[0, : len(some), :, : session.num_units]))
+        inputs.append(found.extras["inferred_inputs"][0, : len(some)])
+        for name, values in nats.items():
+            values.append(found.extras[name][0, : len(some)])
+    return np.concatenate(rates), np.concatenate(inputs), {n: float(np.concatenate(v).mean()) for n, v in nats.items()}
+
+
+def trained(kind: str, noise: str, settings: dict, folder: Path) -> dict:
+    """A training and its scores on validation and test trials, along the means and averaged over samples."""
+    begun = time.process_time()
+    session = known_rates.make_session(known_rates.KnownRatesSpec(kind, noise), SEED)
+    given = [f"--config.{name}={value}" for name, value in {**COMMON, **settings}.items()]
+    config = declarations.load([f"--config={REPOSITORY / 'configs/lfads.py'}", *given])
+    dataset = dataset_of([session])
+    run.train(config, folder, dataset=dataset)
+    trained_s = time.process_time() - begun
+    model, manifest = run_folder.load_predictor(folder, config, dataset)
+    held_out, key = scores.held_out_of(session), jax.random.key(SEED)
+    nothing, found = np.zeros_like(held_out), {}
+    for split, name in ((VALIDATION, "validation"), (TEST, "test")):
+        for number in (0, NUM_SAMPLES):
+            trials = session.trials_of(split)
+            whole, inputs, nats = predicted(model, session, trials, nothing, number, key)
+            beside, _, _ = predicted(model, session, trials, held_out, number, key)
+            block = scores.of_rates(session, whole, beside[..., held_out], split)
+            if session.behaviour["input"].any():
+                fitted = predicted(model, session, session.trials_of(TRAIN)[:260], nothing, number, key)[1]
+                block["input_r"] = scores.of_inputs(session, {"train": fitted, "asked": inputs}, split)
+            found[f"{name}, {'mean of samples' if number else 'means'}"] = block | (
+                {"nats_of_latents": nats} if number else {}
+            )
+    cost = {"trained_cpu_s": round(trained_s, 1), "cpu_s": round(time.process_time() - begun, 1)}
+    return {**provenance(HERE), "step": manifest["step"], "settings": settings, **cost, **found}
+
+
+def part_of(name: str, runs: Path) -> dict:
+    """What a part finds: "known", or a kind and a noise."""
+    if name == "known":
+        return known()
+    kind, noise = name.split("-")
+    return trained(kind, noise, SETTINGS[kind], runs / name)
+
+
+PARTS = ("known", *("-".join(one) for one in sets()))
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", choices=PARTS, action="append")
-    for part in parser.parse_args().part or PARTS:
+    parser.add_argument("--runs", type=Path, default=Path("runs/lfads_known"))
+    arguments = parser.parse_args()
+    for part in arguments.part or PARTS:
         results = read_json(RESULTS) if RESULTS.exists() else {}
-        if part not in results:
-            results[part] = PARTS[part]()
-            write_json(RESULTS, results)
+        if part in results:
+            continue
+        try:
+            results[part] = part_of(part, arguments.runs)
+        except Interrupted as stopped:
+            raise SystemExit(f"{stopped}; the same command goes on") from None
+        write_json(RESULTS, results)
