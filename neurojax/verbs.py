@@ -309,6 +309,33 @@ VERBS = {
         _option("--seed", type=int, default=0, metavar="N"),
         _file("--out", "DIR", default=Path("."), help="default: here"),
     ),
+    "syllables": (
+        "Find syllables of behaviour in keypoints that a tracker found.",
+        _file("tracks", "TRACKS", nargs="+", help="a file a recording, of the same keypoints"),
+        _option(
+            "--software",
+            default="arrays",
+            metavar="NAME",
+            help="deeplabcut, sleap, lightning_pose or arrays (.npz)",
+        ),
+        _option("--sampling_hz", type=float, required=True, metavar="N", help="frames per second"),
+        _option("--front", required=True, metavar="KEYPOINT", help="towards the nose"),
+        _option("--back", required=True, metavar="KEYPOINT", help="towards the tail"),
+        _option("--individual", metavar="NAME", help="animal, where the files hold several"),
+        _option("--num_syllables", type=int, default=20, metavar="N", help="at most"),
+        _option(
+            "--expected_s",
+            type=float,
+            default=0.4,
+            metavar="S",
+            help="duration, before any frame is seen",
+        ),
+        _option(
+            "--components", type=int, metavar="N", help="of posture; default: 98 %% of its variance"
+        ),
+        _option("--seed", type=int, default=0, metavar="N"),
+        _file("--out", "DIR", required=True),
+    ),
     "check-experiment": (
         "An experiment's observed numbers beside the expected ones; exit 2 outside tolerance.",
         _option("experiment", nargs="?", metavar="ID", help="a folder of experiments/"),

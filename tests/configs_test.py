@@ -38,6 +38,11 @@ SMALL = {
     ),
     "emg": ("model.width=8", "data.trials_per_batch=8"),
     "traces": (*TRANSFORMER, "data.trials_per_batch=4"),
+    "eeg": (
+        *("data.synthetic.num_people=2", "data.synthetic.num_trials=8", "data.synthetic.num_sentences=8"),
+        *("data.synthetic.num_trained_sentences=8", "data.sessions_per_batch=2", "data.trials_per_batch=8"),
+        *("model.num_virtual=4", "model.num_harmonics=2", "model.width=4", "model.num_blocks=2"),
+    ),
     "causal_lm": (
         *("data.synthetic.num_documents=200", "data.synthetic.num_pairs=4", "data.trials_per_batch=4"),
         *("data.context_tokens=32", "model.num_positions=32", "model.width=8", "model.num_layers=1"),
@@ -52,6 +57,7 @@ UNMOVED = {
     "lfads": set(),
     "emg": set(),
     "causal_lm": set(),
+    "eeg": set(),
 }
 ANSWERS = tempfile.TemporaryDirectory()  # of what a student learns from
 MADE = {"emg": lambda: people(), "traces": lambda: imaged()}  # sessions of configs that make none

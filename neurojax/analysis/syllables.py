@@ -133,12 +133,17 @@ def durations_s(syllable: np.ndarray, sampling_hz: float) -> tuple[np.ndarray, n
     return np.asarray(syllable)[edges[:-1]], np.diff(edges) / sampling_hz
 
 
-def following(syllable: np.ndarray, num_syllables: int) -> np.ndarray:
-    """Which syllable follows which, float64 [S, S]: rows sum to 1, or to 0 where none follows."""
+def pairs(syllable: np.ndarray, num_syllables: int) -> np.ndarray:
+    """How often one syllable is followed by another one, float64 [S, S]."""
     syllable = np.asarray(syllable)
     at = np.flatnonzero(np.diff(syllable))
     counts = np.zeros((num_syllables, num_syllables))
     np.add.at(counts, (syllable[at], syllable[at + 1]), 1)
+    return counts
+
+
+def shares(counts: np.ndarray) -> np.ndarray:
+    """Rows that sum to 1, or to 0 where nothing was counted."""
     return counts / np.maximum(counts.sum(1, keepdims=True), 1)
 
 

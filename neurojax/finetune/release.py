@@ -36,7 +36,7 @@ MAX_CONFIG_BYTES, MAX_SIZE = 16 << 20, 1 << 20
 MAX_LAYERS, MAX_BUCKET = 1024, 4096
 MAX_NAME = 200  # letters of a class
 KEPT = ("params", "tables", "buffers")  # of a state: what a prediction needs
-_KNOWN_SIZES = set(Facts(1, 1.0, num_features=1).to_record())
+_KNOWN_SIZES = set(Facts(1, 1.0, num_features=1, num_targets=1).to_record())
 _HEX = re.compile(r"[0-9a-f]{64}")
 
 

@@ -103,6 +103,22 @@ class SignalInputs(NamedTuple):
     bin_valid: jax.Array
 
 
+class SensorInputs(NamedTuple):
+    """What a model of signals reads that knows where its sensors lie.
+
+    Attributes:
+        values: float32 [G, b, T, C].
+        bin_valid: bool [G, b, T], False in bins past a window's end.
+        position: float32 [G, C, 2], in head radii from the middle of the head; nose at (0, 1).
+        channel_valid: bool [G, C], False in padding.
+    """
+
+    values: jax.Array
+    bin_valid: jax.Array
+    position: jax.Array
+    channel_valid: jax.Array
+
+
 class TextInputs(NamedTuple):
     """What a model of text reads.
 

@@ -27,6 +27,7 @@ EXAMPLES = {  # a config of each data.source
     "signals": "configs/emg.py:filters",
     "traces": "configs/traces.py",
     "text": "configs/causal_lm.py",
+    "speech": "configs/eeg.py",
     "answered": "configs/student.py",
 }
 # Entries of `data` beside those that a source declares: which recordings, and how they travel.

@@ -116,7 +116,7 @@ def test_following_and_durations():
     which, seconds = syllables.durations_s(labels, 2.0)
     np.testing.assert_array_equal(which, [1, 0])
     np.testing.assert_array_equal(seconds, [1.5, 0.5])
-    np.testing.assert_array_equal(syllables.following(labels, 3), [[0, 0.5, 0.5], [1, 0, 0], [0, 0, 0]])
+    np.testing.assert_array_equal(syllables.shares(syllables.pairs(labels, 3)), [[0, 0.5, 0.5], [1, 0, 0], [0, 0, 0]])
 
 
 @pytest.mark.parametrize(

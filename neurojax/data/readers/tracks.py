@@ -1,0 +1,120 @@
+"""Keypoints that a tracker found in a video: DeepLabCut, SLEAP and Lightning Pose through
+`movement`, or plain arrays."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from neurojax.data.optional import needed
+from neurojax.errors import InputError, require
+
+SOFTWARE = {"deeplabcut": "DeepLabCut", "sleap": "SLEAP", "lightning_pose": "LightningPose"}
+ARRAYS = "arrays"
+
+
+class Tracked(NamedTuple):
+    """Attributes:
+    keypoints_px: float64 [T, K, 2], NaN where nothing was found.
+    confidence: float64 [T, K], in [0, 1].
+    names: of the keypoints.
+    """
+
+    keypoints_px: np.ndarray
+    confidence: np.ndarray
+    names: tuple[str, ...]
+
+
+def read(path: Path, software: str, individual: str | None = None) -> Tracked:
+    """Tracks of one animal of one video.
+
+    Args:
+        path: .csv of DeepLabCut and Lightning Pose, .h5 (analysis) or .slp of SLEAP; of `arrays` an
+            .npz with `keypoints_px` [T, K, 2], `confidence` [T, K] and `names` [K].
+        software: of SOFTWARE, or `arrays`.
+        individual: animal, where the file holds several.
+
+    Raises:
+        InputError: no such file, another kind of file, several animals and none named, or tracks
+            in three dimensions.
+    """
+    require(path.is_file(), f"{path} is no file; give the tracks of a video")
+    if software == ARRAYS:
+        return _checked(path, *_arrays(path))
+    require(
+        software in SOFTWARE,
+        f"--software={software}; expected {', '.join(SOFTWARE)} or {ARRAYS}",
+    )
+    # Tables of DeepLabCut in .h5 hold pickled objects, which are never loaded.
+    require(
+        software == "sleap" or path.suffix == ".csv",
+        f"{path} is not a .csv; save the tracks of {SOFTWARE[software]} as .csv "
+        "(DeepLabCut: save_as_csv=True, or analyze_videos_converth5_to_csv)",
+    )
+    load = needed(
+        "movement.io.load_poses",
+        f'{path}: tracks are read by movement, which is not here; pip install "neurojax[tracks]"',
+    )
+    try:
+        found = load.from_file(path, source_software=SOFTWARE[software])
+    except Exception as error:  # whatever the parsers under it raise of a damaged file
+        said = str(error).strip() or type(error).__name__
+        raise InputError(
+            f"{path}: not read as tracks of {SOFTWARE[software]} ({said.splitlines()[0]})"
+        ) from None
+    animals = [str(name) for name in found.individuals.values]
+    require(
+        individual in animals if individual is not None else len(animals) == 1,
+        f"{path} tracks {', '.join(animals)}; name one with --individual"
+        + ("" if individual is None else f", not {individual}"),
+    )
+    one = found.sel(individuals=individual or animals[0])
+    axes = [str(name) for name in one.space.values]
+    require(
+        axes == ["x", "y"],
+        f"{path} has the axes {', '.join(axes)}; expected x, y of one camera",
+    )
+    position = one.position.transpose("time", "keypoints", "space").values
+    confidence = one.confidence.transpose("time", "keypoints").values
+    if not np.isfinite(confidence).any():  # a tracker that says nothing of it
+        confidence = np.ones(confidence.shape)
+    names = tuple(str(name) for name in one.keypoints.values)
+    return _checked(path, position, confidence, names)
+
+
+def _arrays(path: Path) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            arrays = {name: kept[name] for name in kept.files}
+    except (ValueError, OSError, EOFError, KeyError) as error:
+        raise InputError(f"{path}: not an .npz of plain arrays ({error})") from None
+    missing = {"keypoints_px", "confidence", "names"} - set(arrays)
+    require(
+        not missing,
+        f"{path} holds {', '.join(arrays) or 'nothing'}; expected keypoints_px "
+        "[frames, keypoints, 2], confidence [frames, keypoints] and names [keypoints]",
+    )
+    return arrays["keypoints_px"], arrays["confidence"], tuple(map(str, arrays["names"]))
+
+
+def _checked(path: Path, keypoints_px, confidence, names: tuple[str, ...]) -> Tracked:
+    try:
+        keypoints_px = np.asarray(keypoints_px, np.float64)
+        confidence = np.asarray(confidence, np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"{path}: keypoints or confidences are not numbers") from None
+    require(
+        keypoints_px.ndim == 3
+        and keypoints_px.shape[2] == 2
+        and confidence.shape == keypoints_px.shape[:2]
+        and len(names) == len(set(names)) == keypoints_px.shape[1],
+        f"{path}: keypoints {keypoints_px.shape}, confidences {confidence.shape} and names "
+        f"{', '.join(names)}; expected [frames, keypoints, 2], [frames, keypoints] and a name each",
+    )
+    known = confidence[np.isfinite(confidence)]
+    require(
+        not len(known) or (known.min() >= 0 and known.max() <= 1),
+        f"{path}: confidences from {known.min() if len(known) else 0:g} to "
+        f"{known.max() if len(known) else 0:g}; expected 0 to 1",
+    )
+    return Tracked(keypoints_px, confidence, names)
