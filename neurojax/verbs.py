@@ -277,6 +277,13 @@ VERBS = {
         ),
         _option("--dry_run", action="store_true", help="print sizes and memory, write nothing"),
     ),
+    "audit": (
+        "Ask what the scores of a run rest on: copies, shortcuts, drift, groups, empty inputs.",
+        WORKDIR,
+        DATA_OF_RUN,
+        _file("--out", "DIR", help="default: the workdir"),
+        _option("--seed", type=int, default=0, metavar="N", help="of the draws; default: 0"),
+    ),
     "doctor": ("Verify a run's checkpoints, files and versions.", WORKDIR),
     "import": (
         "Make a run of public weights.",

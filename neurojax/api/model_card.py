@@ -9,6 +9,7 @@ from neurojax.api.membership import lines as membership_lines
 from neurojax.data.store import cards
 from neurojax.errors import InputError, require
 from neurojax.finetune.weights import Weights
+from neurojax.report import audit_block
 from neurojax.report.score_groups import score_words
 
 _NOT_STATED = frozenset({"", "unknown", "none", "n/a", "na", "null", "not stated", "unspecified"})
@@ -79,6 +80,7 @@ def write(
     evaluation: Mapping[str, Any] | None,
     weights_licence: str | None,
     membership: Mapping[str, Any] | None = None,
+    audit: Mapping[str, Any] | None = None,
 ) -> str:
     """Markdown of the card.
 
@@ -88,6 +90,8 @@ def write(
             so.
         weights_licence: as the user states it.
         membership: see `api.membership.measure`; None when it was not measured.
+        audit: content of the run's audit.json; None when there is none, and the card's first lines
+            say so.
     """
     entries, of_spikes = weights.entries, weights.of_spikes()
     columns = "units" if of_spikes else "channels"
@@ -102,6 +106,8 @@ def write(
         "# Model of neural population activity"
         if of_spikes
         else "# Model of recordings of real values",
+        "",
+        *audit_block.card_lines(audit, weights.step),
         "",
         f"Weights of the model {_name(weights, 'model')} of "
         f"{'spike counts' if of_spikes else 'real values'}, trained with the objective "

@@ -6,6 +6,7 @@ from typing import Any
 
 from neurojax.api import membership, model_card
 from neurojax.api.pretrained import Pretrained
+from neurojax.commands import audit
 from neurojax.errors import InputError, require
 from neurojax.files import (
     held,
@@ -63,10 +64,11 @@ def export(
     model_card.require_licences(found.entries)
     path = folder / "evaluation.json"
     evaluation = read_json(path) if path.is_file() else None
+    audited = audit.read(folder)
     # a damaged evaluation is told before anything is computed
-    model_card.write(found, evaluation, licence)
+    model_card.write(found, evaluation, licence, audit=audited)
     measured = _measured_membership(found)
-    card = model_card.write(found, evaluation, licence, measured)
+    card = model_card.write(found, evaluation, licence, measured, audited)
     out.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(out.parent, out.name)
     temporary = temporary_folder(out)

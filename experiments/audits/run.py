@@ -1,0 +1,133 @@
+"""What the audit finds and what it does not: 100 honest decoders, planted faults, a collapse, pictures.
+
+    python experiments/audits/run.py    # about four minutes of one CPU core
+
+Writes results.json beside this file.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import images
+import made
+import numpy as np
+import shirakawa
+
+from neurojax.evals.audits.audit import audit
+from neurojax.evals.audits.parts import scored
+from neurojax.files import write_json
+from neurojax.runs.workdir import provenance
+
+HERE = Path(__file__).resolve().parent
+NUM_HONEST, NUM_RUNS = 100, 20
+ITEM_OF = {
+    "leak": "nearest_training_item",
+    "shortcut": "ablation_channels",
+    "group gap": "groups_sex",
+    "drift": "drift",
+    "noise decoder": "score",
+    "slow change": "lag",
+    "shifted test": "cluster_overlap",
+}
+DIMS, CLUSTERS = (32, 64, 128), (2, 4, 8, 16, 32, 64, 128)
+NOISES, NUM_SAMPLES = (2.0, 2.4, 2.8), 20_000
+
+
+def calibration(num_honest: int, num_runs: int) -> dict:
+    """Alarms of honest decoders, and of decoders with one planted fault."""
+    honest = [audit([made.part_of(seed)], seed=seed)["alarms"] for seed in range(num_honest)]
+    found = {}
+    for fault in made.FAULTS:
+        alarms = [audit([made.part_of(seed, fault)], seed=seed)["alarms"] for seed in range(num_runs)]
+        found[fault] = {
+            "runs": num_runs,
+            "found": sum(ITEM_OF[fault] in one for one in alarms),
+            "others": sum(bool(set(one) - {ITEM_OF[fault]}) for one in alarms),
+            "item": ITEM_OF[fault],
+        }
+        print(fault, found[fault], flush=True)
+    return {
+        "honest": {
+            "runs": num_honest,
+            "with_alarm": sum(map(bool, honest)),
+            "with_alarm_of_first_20": sum(map(bool, honest[:20])),
+            "items": sorted({name for one in honest for name in one}),
+        },
+        "faults": found,
+    }
+
+
+def collapse(num_samples: int, noises: tuple[float, ...]) -> dict:
+    """Identification inside and outside of the training clusters, by dimension and number of clusters."""
+    found = {}
+    for noise in noises:
+        for dims in DIMS:
+            cells = [shirakawa.identification(dims, number, noise, num_samples, 0) for number in CLUSTERS]
+            curve = [cell["outside"] for cell in cells]
+            found[f"noise {noise:g}, {dims} dims"] = {
+                "clusters": list(CLUSTERS),
+                "outside": curve,
+                "inside": min(cell["inside"] for cell in cells),
+                "crosses_half_at": shirakawa.crossing(list(CLUSTERS), curve),
+            }
+            print(noise, dims, [round(value, 2) for value in curve], flush=True)
+    return found
+
+
+def of_pictures(num_runs: int) -> dict:
+    """The shortcut, the repaired model, and a decoder fed noise."""
+    found = {}
+    for patch in ("planted", "random"):
+        parts = [images.part_of(seed, patch) for seed in range(num_runs)]
+        audits = [audit([part], seed=seed) for seed, part in enumerate(parts)]
+        flagged = [one["items"]["ablation_channels"] for one in audits]
+        found[f"patch {patch}"] = {
+            "runs": num_runs,
+            "accuracy": float(np.mean([one["items"]["score"]["value"] for one in audits])),
+            "accuracy_without_patch": float(
+                np.mean([images.accuracy_without_patch(seed, patch) for seed in range(num_runs)])
+            ),
+            "patch_flagged": sum(item["alarm"] and item["which"] == "block 0,0" for item in flagged),
+            "with_alarm": sum(bool(one["alarms"]) for one in audits),
+            "alarms": sorted({name for one in audits for name in one["alarms"]}),
+        }
+    for name in ("reads signals", "fed noise"):
+        alarms, identified = [], []
+        for seed in range(num_runs):
+            part = images.generators(seed)[name]
+            pairs = scored(part).pairs
+            alarms.append(audit([part], seed=seed)["alarms"])
+            identified.append(np.mean((pairs < np.diag(pairs)[:, None]).sum(1) / (len(pairs) - 1)))
+        found[f"generator {name}"] = {
+            "runs": num_runs,
+            "pairwise_identification": float(np.mean(identified)),
+            "caught": sum("score" in one for one in alarms),
+            "with_alarm": sum(map(bool, alarms)),
+            "alarms": sorted({name for one in alarms for name in one}),
+        }
+    print(json.dumps(found, indent=1), flush=True)
+    return found
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser()
+    asked.add_argument("--smoke", action="store_true", help="two runs of each, few samples")
+    smoke = asked.parse_args().smoke
+    started = time.process_time()
+    runs = 2 if smoke else NUM_RUNS
+    record = {
+        "command": "python experiments/audits/run.py",
+        **provenance(HERE),
+        "calibration": calibration(2 if smoke else NUM_HONEST, runs),
+        "collapse": collapse(1000 if smoke else NUM_SAMPLES, NOISES[1:2] if smoke else NOISES),
+        "pictures": of_pictures(runs),
+    }
+    record["cpu_s"] = round(time.process_time() - started, 1)
+    name = "results_smoke.json" if smoke else "results.json"
+    write_json(HERE / name, record)
+
+
+if __name__ == "__main__":
+    main()
