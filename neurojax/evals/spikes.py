@@ -29,6 +29,7 @@ from neurojax.evals import (
     baseline_scores,
     behaviour_read_out,
     best_baseline,
+    collapse,
     drift_note,
     examples,
     few_shot,
@@ -57,8 +58,7 @@ Log = Callable[[str], Any]
 
 
 def about(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What the record of an evaluation says of its protocol; two evaluations with the same are
-    alike.
+    """What a record says of the protocol of its evaluation; those with the same are alike.
 
     Args:
         settings: the `eval` block of a config.
@@ -316,7 +316,7 @@ def show(evaluation: Mapping[str, Any], log: Log = print) -> None:
     log(terminal.terminal_table(evaluation))
     for line in note_lines(evaluation["sessions"]):
         log(line)
-    parts = (likelihoods, generation, spread, with_stack)
+    parts = (likelihoods, generation, spread, collapse, with_stack)
     for told in filter(None, (part.line(evaluation) for part in parts)):
         log(told)
     if leak := drift_note.line(evaluation):

@@ -1,5 +1,5 @@
-"""What lets a reader judge a session's scores: calibration, and sums that let two runs be compared
-trial by trial."""
+"""What lets a reader judge a session's scores: calibration, what latents tell of their trial, and
+sums that let two runs be compared trial by trial."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from neurojax.data.session import TEST, Session
-from neurojax.evals import activity, passes, protocols
+from neurojax.evals import activity, collapse, passes, protocols
 from neurojax.evals.calibration import calibration
 from neurojax.evals.region_matrix import region_matrix
 from neurojax.evals.scoring import TaskSums
@@ -36,7 +36,7 @@ def of_session(
 
     Returns:
         {"calibration": see `calibration.calibration`, "regions": see `region_matrix.region_matrix`,
-        "trial_sums": see `trial_sums`}.
+        "trial_sums": see `trial_sums`, "latents": see `collapse.of_session`}.
     """
     trial_ids = session.trials_of(TEST)
     counts, bin_valid = session.gather_trials(trial_ids)
@@ -58,6 +58,7 @@ def of_session(
             observed=observed,
         ),
         "trial_sums": trial_sums(session, sums),
+        **collapse.of_session(model, session, settings, seed, protocol),
     }
 
 

@@ -201,7 +201,8 @@ def apply(
         return jnp.zeros(shape) if key is None else jax.random.normal(key, shape)
 
     def dropped(key, entries):
-        if key is None or not config.dropout:
+        # Only a plain 0 is left out: a search traces the share, which then may be 0, too.
+        if key is None or (isinstance(config.dropout, int | float) and not config.dropout):
             return entries
         kept = jax.random.bernoulli(key, 1 - config.dropout, entries.shape)
         return jnp.where(kept, entries / (1 - config.dropout), 0)

@@ -115,10 +115,10 @@ def draw(key: jax.Array, batch: Batch, step: jax.Array, config: Config) -> Query
     # Past the last kind: a trial of which single entries are hidden, and nothing else.
     kind = jnp.sum(uniform >= jnp.cumsum(shares)[None, None], axis=-1)  # int32 [G, b]
     num_bins, num_units = batch.trials["bin_valid"].shape[-1], batch.groups["unit_valid"].shape[-1]
-    dropped = None
-    if config.coordinated_dropout:
-        shape = (*trials, num_bins, num_units)
-        dropped = jax.random.bernoulli(entry_key, config.coordinated_dropout, shape)
+    dropped, rate = None, config.coordinated_dropout
+    # Only a plain 0 is left out: a search traces the share, which then may be 0, too.
+    if not isinstance(rate, int | float) or rate:
+        dropped = jax.random.bernoulli(entry_key, rate, (*trials, num_bins, num_units))
     query = _hide(hidden_key, batch, kind, config)
     # All that is hidden is scored, see `asked`.
     return query._replace(target_units=None, target_bins=None, dropped=dropped)

@@ -14,6 +14,7 @@ from typing import Any
 from neurojax import files
 from neurojax.evals import protocols, tables
 from neurojax.report import (
+    collapse_block,
     generation_block,
     likelihood_block,
     page,
@@ -174,6 +175,7 @@ def _report(
         *generation_block.generation_tables(evaluation),
         *likelihood_block.likelihood_table(evaluation),
         *spread_block.spread_table(evaluation),
+        *collapse_block.latents_table(evaluation),
         *trust_blocks.region_table(evaluation),
         *([page.folded("Figures", page.grid(*further))] if further else []),
         page.folded("Sessions", *report_blocks.session_tables(evaluation)),

@@ -68,13 +68,11 @@ def schedule(config: OptimizerConfig, num_steps: int) -> optax.Schedule:
     # Too few steps for a warm-up and a decay, as in a test's run.
     if num_steps < 4:
         return optax.constant_schedule(config.learning_rate)
-    return optax.cosine_onecycle_schedule(
-        num_steps,
-        config.learning_rate,
-        config.warmup_share,
-        config.initial_divisor,
-        config.final_divisor,
-    )
+    shape = (config.warmup_share, config.initial_divisor, config.final_divisor)
+    if isinstance(config.learning_rate, jax.Array):  # traced, in a search: optax wants a number
+        unit = optax.cosine_onecycle_schedule(num_steps, 1.0, *shape)
+        return lambda step: config.learning_rate * unit(step)
+    return optax.cosine_onecycle_schedule(num_steps, config.learning_rate, *shape)
 
 
 def _is_weight(path, leaf) -> bool:
