@@ -71,7 +71,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
             sparsity=0.003,
         )
     )
-    config.objective = ConfigDict(dict(name="supervised"))
+    config.objective = ConfigDict(dict(name="responses"))
     config.head = ConfigDict(dict(name="poisson"))
     config.optimizer = ConfigDict(
         dict(

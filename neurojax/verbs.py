@@ -288,13 +288,16 @@ VERBS = {
     "import": (
         "Make a run of public weights.",
         _option(
-            "kind", metavar="KIND", help="gpt2, llama (Mistral, too), or mtm (docs/importing.md)"
+            "kind",
+            metavar="KIND",
+            help="gpt2, llama (Mistral, too), mtm (docs/importing.md), or twin (docs/twins.md)",
         ),
         _file(
             "path",
             "PATH",
             help="a folder with config.json, safetensors and tokenizer.json; of mtm a .safetensors "
-            "or .npz file, or its folder",
+            "or .npz file, or its folder; of a twin a .safetensors file with NAME.config.json "
+            "beside it",
         ),
         _file("--out", "DIR", required=True),
     ),

@@ -38,6 +38,12 @@ SMALL = {
     ),
     "emg": ("model.width=8", "data.trials_per_batch=8"),
     "traces": (*TRANSFORMER, "data.trials_per_batch=4"),
+    "twin": (
+        *("data.synthetic.num_cells=6", "data.synthetic.num_train=16", "data.synthetic.num_validation=4"),
+        *("data.synthetic.num_test=2", "data.synthetic.num_repeats=2", "data.synthetic.image_px=12"),
+        *("data.trials_per_batch=8", "model.image_height=12", "model.image_width=12", "model.width=4"),
+        *("model.num_layers=2", "model.input_kernel=5", "model.hidden_kernel=3", "model.hidden_padding=1"),
+    ),
     "eeg": (
         *("data.synthetic.num_people=2", "data.synthetic.num_trials=8", "data.synthetic.num_sentences=8"),
         *("data.synthetic.num_trained_sentences=8", "data.sessions_per_batch=2", "data.trials_per_batch=8"),
@@ -58,6 +64,7 @@ UNMOVED = {
     "emg": set(),
     "causal_lm": set(),
     "eeg": set(),
+    "twin": set(),
 }
 ANSWERS = tempfile.TemporaryDirectory()  # of what a student learns from
 MADE = {"emg": lambda: people(), "traces": lambda: imaged()}  # sessions of configs that make none

@@ -68,10 +68,13 @@ MAY_IMPORT = {
     "evals.baseline_scores": (*SCORED, "evals", "runs.progress"),
     "evals.spikes": (*SCORED, "evals", "runs.progress", "report"),  # an evaluator also shows its record
     "evals.gestures": (*SCORED, "evals", "report"),
+    "evals.speech_retrieval": (*SCORED, "evals", "report"),
     "evals.traces": (*SCORED, "evals", "runs.progress", "report"),
+    "evals.responses": (*SCORED, "evals", "report"),
     "report": (*SCORED, "evals", "report"),
     "finetune": (*STEP, "train.loop", "evals", "finetune"),
-    "api": (*STEP, "train.run", "evals", "report", "finetune", "api"),
+    "insilico": (*RECORD, *LEARNED, "scores", "insilico"),  # a twin asked in place of the animal
+    "api": (*STEP, "train.run", "evals", "report", "finetune", "insilico", "api"),
     "commands": ("*", "-main", "-__main__"),
     "verbs": BASE,
     "main": ("*", "-start", "-__main__"),

@@ -18,6 +18,7 @@ from neurojax.errors import InputError, require, whole_number
 from neurojax.evals import passes
 from neurojax.files import as_path
 from neurojax.finetune import release, weights
+from neurojax.insilico import encoder as encoders
 from neurojax.runs import state_io
 from neurojax.schemes import NEURON
 from neurojax.train import settings
@@ -74,6 +75,7 @@ class Pretrained:
         self.weights = found
         self.session_ids = tuple(entry["session_id"] for entry in found.table)
         self.bin_size_s = found.bin_size_s
+        self._encoders: dict[str | None, encoders.Encoder] = {}
         self._bucket_units = getattr(settings.source_settings(found.config)[1], "bucket_units", 1)
 
     @functools.cached_property
@@ -200,6 +202,47 @@ class Pretrained:
         options = adaptation.Options(steps, strategy, new_rows, learning_rate, most_passes, seed)
         return Pretrained(adaptation.adapted(self.weights, session, options, known_sessions))
 
+    def responses(
+        self,
+        images: np.ndarray,
+        behaviour: np.ndarray | None = None,
+        pupil_center: np.ndarray | None = None,
+        *,
+        session_id: str | None = None,
+    ) -> np.ndarray:
+        """What the neurons of a digital twin are expected to answer to images.
+
+        Args:
+            images: numbers [n, H, W] or [n, C, H, W], in the unit trained on; where behaviour is
+                read as channels, also [n, C + F, H, W].
+            behaviour: numbers [n, F] or [F]; default 0.
+            pupil_center: numbers [n, 2] or [2]; default none, and nothing shifts.
+            session_id: whose neurons, of a twin of several sessions.
+
+        Returns:
+            float32 [n, N], in the unit of the responses trained on.
+
+        Raises:
+            InputError: a model that is no twin, or input that it cannot read.
+        """
+        return self.encoder(session_id).responses(images, behaviour, pupil_center)
+
+    def encoder(self, session_id: str | None = None) -> encoders.Encoder:
+        """The twin of one session, for `neurojax.insilico` and for decoding by Bayes' rule; raises
+        InputError as `responses`."""
+        if session_id not in self._encoders:
+            name = self.weights.config["model"]["name"]
+            require(
+                name == "twin",
+                f"the model is of model.name={name}, which answers to no image; load a digital "
+                "twin, see docs/twins.md",
+            )
+            model = settings.model_of(self.weights.config)
+            facts, entries = self.weights.facts or {}, self.weights.entries
+            given = (self._trees(), model.config, entries, facts)
+            self._encoders[session_id] = encoders.encoder_of(*given, session_id)
+        return self._encoders[session_id]
+
     def _require_spikes(self) -> None:
         require(
             self.weights.of_spikes(),
@@ -219,10 +262,7 @@ class Pretrained:
         return self._laid_out(layout)
 
     def _laid_out(self, layout: batching.Layout) -> Predictor:
-        kept, config = ("params/", "tables/", "buffers/"), self.weights.config
-        tree = state_io.nested(
-            {name: array for name, array in self.weights.arrays.items() if name.startswith(kept)}
-        )
+        tree, config = self._trees(), self.weights.config
         parts = (
             tree["params"],
             tree["tables"],
@@ -231,6 +271,11 @@ class Pretrained:
             self._bucket_units,
         )
         return Predictor(*parts, buffers=tree.get("buffers"))
+
+    def _trees(self) -> dict:
+        """params, tables and buffers, nested."""
+        kept, arrays = ("params/", "tables/", "buffers/"), self.weights.arrays
+        return state_io.nested({n: array for n, array in arrays.items() if n.startswith(kept)})
 
 
 def _passes(model: Predictor, session: Session, hidden_units: np.ndarray) -> Iterator[tuple]:

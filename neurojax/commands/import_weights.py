@@ -13,13 +13,20 @@ from neurojax.data.store import roster
 from neurojax.errors import require
 from neurojax.facts import Facts, of_table
 from neurojax.files import json_bytes, sha256_file
-from neurojax.finetune import named_arrays, public_mtm, public_mtm_config, public_weights
+from neurojax.finetune import (
+    named_arrays,
+    public_mtm,
+    public_mtm_config,
+    public_twin,
+    public_twin_config,
+    public_weights,
+)
 from neurojax.finetune.weights import rows_of
 from neurojax.runs import checkpoint, random_numbers, state_io, together, workdir
 from neurojax.train import settings, state
 
 LANGUAGE = ("gpt2", "llama")
-FAMILIES = (*LANGUAGE, "mtm")
+FAMILIES = (*LANGUAGE, "mtm", "twin")
 
 
 class Made(NamedTuple):
@@ -48,9 +55,11 @@ def import_weights(kind: str, path: Path, *, out: Path) -> None:
     """Writes a workdir of step 0: config, roster, and a checkpoint of the weights alone.
 
     Args:
-        kind: "gpt2" or "llama" (Mistral, too), language models; "mtm", the released NDT1-stitch.
+        kind: "gpt2" or "llama" (Mistral, too), language models; "mtm", the released NDT1-stitch;
+            "twin", a digital twin of SENSORIUM.
         path: of a language model a folder with config.json, safetensors and tokenizer.json; of mtm
-            a .safetensors or .npz file, or a folder with one and, maybe, a config.json.
+            a .safetensors or .npz file, or a folder with one and, maybe, a config.json; of a twin
+            such a file with its config.json beside it.
         out: a new folder.
 
     Raises:
@@ -63,7 +72,7 @@ def import_weights(kind: str, path: Path, *, out: Path) -> None:
         not out.exists() or (out.is_dir() and not any(out.iterdir())),
         f"{out} holds something already; choose a new folder",
     )
-    made = _language_model(kind, path) if kind in LANGUAGE else _ndt1_stitch(path)
+    made = _language_model(kind, path) if kind in LANGUAGE else OF_KIND[kind](path)
     with workdir.hold(out):
         files = {
             workdir.CONFIG_NAME: workdir.config_bytes(out, made.config, made.digest, {}),
@@ -162,6 +171,34 @@ def _ndt1_stitch(path: Path) -> Made:
         files={},
         next="neurojax adapt --from={out} --data=ROOT --out=DIR",
     )
+
+
+def _twin(path: Path) -> Made:
+    """A digital twin of SENSORIUM, as configs/twin.py builds it."""
+    weights = named_arrays.file_of(path)
+    told = public_twin_config.described(public_twin_config.config_of(weights))
+    with named_arrays.opened(weights) as file:
+        found = public_twin.looked_at(file, told)
+        entries = public_twin.entries_of(found)
+        config = _config("twin.py")
+        config["model"] |= told.model
+        sizes = {"num_channels": told.image_channels, "num_features": told.behaviours}
+        facts = of_table(rows_of(entries), 1, public_twin.PRESENTATION_S, sizes)
+        shapes = state_io.named_leaves(state.abstract_trained(settings.model_of(config), facts))
+        wanted = {name: leaf.shape for name, leaf in shapes.items()}
+        arrays = public_twin.parameters(file, found, wanted)
+    return Made(
+        config=config,
+        facts=facts,
+        arrays=arrays,
+        digest=sha256_file(weights),
+        entries=entries,
+        files={},
+        next='nj.load("{out}").responses(images)',
+    )
+
+
+OF_KIND = {"mtm": _ndt1_stitch, "twin": _twin}
 
 
 def _config(declaration: str) -> dict[str, Any]:

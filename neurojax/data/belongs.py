@@ -174,10 +174,11 @@ def require_same_bins(sessions: Sequence[Session], bin_size_s: float, longest: i
 
 
 def require_same_channels(sessions: Sequence[Session], num_channels: int) -> None:
-    """Raises InputError for signals of other channels than were trained on; 0 stands for spikes."""
+    """Raises InputError for signals of other channels than were trained on; 0 stands for spikes,
+    and channels of images are none of the recording's."""
     for session in sessions if num_channels else ():
         require(
-            session.num_units == num_channels,
+            session.observation == "counts" or session.num_units == num_channels,
             f"session {session.session_id} has {session.num_units} channels, the weights were "
             f"trained on {num_channels}; convert a recording of the same channels",
         )

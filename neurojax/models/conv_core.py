@@ -120,7 +120,10 @@ def apply(
             mean, variance = values.mean((0, 1, 2)), values.var((0, 1, 2))
         seen.append((mean, variance))
         scale = params["norm_scale"][layer] * jax.lax.rsqrt(variance + config.norm_epsilon)
-        values = activation((values - mean) * scale + params["norm_bias"][layer])
+        mean, scale, bias = (
+            of_channel[None, None, None] for of_channel in (mean, scale, params["norm_bias"][layer])
+        )
+        values = activation((values - mean) * scale + bias)
     if learns:
         means, variances = (jnp.stack(part) for part in zip(*seen, strict=True))
         new = {"norm_mean": means, "norm_variance": variances}
@@ -172,7 +175,7 @@ def _shifted_sum(values: jax.Array, kernel: jax.Array, padding: int) -> jax.Arra
     height, width = (length + 2 * padding - size + 1 for length in values.shape[1:3])
     values = jnp.pad(values, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
     return sum(
-        values[:, i : i + height, j : j + width] * kernel[i, j]
+        values[:, i : i + height, j : j + width] * kernel[None, None, None, i, j]
         for i in range(size)
         for j in range(size)
     )

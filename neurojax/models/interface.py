@@ -133,6 +133,20 @@ class TextInputs(NamedTuple):
     position: jax.Array
 
 
+class StimulusInputs(NamedTuple):
+    """What a model of responses to stimuli reads.
+
+    Attributes:
+        images: float [G, b, C, H, W].
+        behaviour: float32 [G, b, F], what the animal did; no entry where nothing is known.
+        pupil_center: float32 [G, b, 2], NaN where it is not known.
+    """
+
+    images: jax.Array
+    behaviour: jax.Array
+    pupil_center: jax.Array
+
+
 class Outputs(NamedTuple):
     """Attributes:
     natural: natural parameters of the head; of spikes log-rates, float32 [G, b, T, N], log of the

@@ -118,8 +118,8 @@ def apply(
     """Log of the expected response, [G, b, 1, N].
 
     Returns:
-        natural as above; no states; extras: penalty float32 [], the prior on filters and features,
-        in nats a response; buffers of the core.
+        natural as above; no states; in training extras: penalty float32 [], a prior on filters
+        and features in nats a response; buffers of the core.
 
     Raises:
         InputError: images of another size or other channels than were trained on.
@@ -152,12 +152,17 @@ def apply(
     natural = log_response(drive + rows["bias"][:, None])
     if config.behaviour == "gain":
         natural = natural + jnp.einsum("gbk,gnk->gbn", inputs.behaviour, rows["gain"])
-    penalty = config.smoothness * conv_core.roughness(weights.params["filters"])
+    extras = {"penalty": _penalty(weights, config)} if train else {}
+    return Outputs(natural[:, :, None], extras=extras, buffers=buffers)
+
+
+def _penalty(weights: Weights, config: Config) -> jax.Array:
+    """Roughness of the first filters and absolute features of a neuron, float32 []."""
+    per_unit = jnp.abs(weights.rows["feature"]).sum(-1)
     # Padded units have rows of zeros: nothing to add, but not to be counted.
-    per_unit = jnp.abs(rows["feature"]).sum(-1)
     number = jnp.maximum((per_unit > 0).sum(), 1)
-    penalty = penalty + config.sparsity * per_unit.sum() / number
-    return Outputs(natural[:, :, None], extras={"penalty": penalty}, buffers=buffers)
+    rough = conv_core.roughness(weights.params["filters"])
+    return config.smoothness * rough + config.sparsity * per_unit.sum() / number
 
 
 def seen_by_core(inputs: StimulusInputs, config: Config) -> jax.Array:

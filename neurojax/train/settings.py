@@ -29,6 +29,7 @@ EXAMPLES = {  # a config of each data.source
     "text": "configs/causal_lm.py",
     "speech": "configs/eeg.py",
     "answered": "configs/student.py",
+    "stimuli": "configs/twin.py",
 }
 # Entries of `data` beside those that a source declares: which recordings, and how they travel.
 OF_ANY_SOURCE = frozenset(
