@@ -35,6 +35,7 @@ import scores  # noqa: E402
 RESULTS = HERE / "results.json"
 SEED = 0  # of the sets and of the runs
 NUM_SAMPLES, SIZE = 32, 65  # of the posterior; trials of a pass
+SHOWN = 6  # units in the figure
 # One population, whose units are hidden a few at a time; the rest is as in configs/lfads.py but for what follows.
 COMMON = {
     **{"data.sessions_per_batch": 1, "data.trials_per_batch": 64, "data.bucket_units": 1},
@@ -64,7 +65,7 @@ def known_of(kind: str, noise: str) -> dict:
     if seen.inputs is not None:
         trained = observe(spec, counts["train"][:200], ~held_out | held_out, SEED).inputs
         inferred = {"train": trained[..., None], "asked": seen.inputs[..., None]}
-        found["observer"]["input_r"] = scores.of_inputs(session, inferred)
+        found["observer"]["input_r"] = scores.of_inputs(session, inferred)[0]
     for name, floor in floors.rates_of(counts, held_out, session.bin_size_s).items():
         found[name] = scores.of_rates(session, floor["all"], floor["held_out"]) | {"chosen": floor["chosen"]}
     spikes = counts["test"].sum((1, 2)).mean()
@@ -114,14 +115,30 @@ def trained(kind: str, noise: str, settings: dict, folder: Path) -> dict:
             whole, inputs, nats = predicted(model, session, trials, nothing, number, key)
             beside, _, _ = predicted(model, session, trials, held_out, number, key)
             block = scores.of_rates(session, whole, beside[..., held_out], split)
+            line = None
             if session.behaviour["input"].any():
                 fitted = predicted(model, session, session.trials_of(TRAIN)[:260], nothing, number, key)[1]
-                block["input_r"] = scores.of_inputs(session, {"train": fitted, "asked": inputs}, split)
-            found[f"{name}, {'mean of samples' if number else 'means'}"] = block | (
-                {"nats_of_latents": nats} if number else {}
-            )
+                block["input_r"], line = scores.of_inputs(session, {"train": fitted, "asked": inputs}, split)
+            if number:
+                block["nats_of_latents"] = nats
+            found[f"{name}, {'mean of samples' if number else 'means'}"] = block
+    found["example"] = example_of(session, whole, line)
     cost = {"trained_cpu_s": round(trained_s, 1), "cpu_s": round(time.process_time() - begun, 1)}
     return {**provenance(HERE), "step": manifest["step"], "settings": settings, **cost, **found}
+
+
+def example_of(session, rates: np.ndarray, line: np.ndarray | None) -> dict:
+    """What the figure shows of the first test trial: units of the most varied rates, and the input."""
+    truth = scores.by_trial(session, session.true_rates, TEST)[0]
+    units = np.argsort(truth.std(0))[::-1][:SHOWN]
+    per_s, counts = 1 / session.bin_size_s, scores.by_trial(session, session.counts, TEST)[0]
+    found = {"units": units.tolist(), "bin_size_s": session.bin_size_s, "counts": counts[:, units].T.tolist()}
+    for name, values in (("true_hz", truth), ("inferred_hz", rates[0])):
+        found[name] = np.round(values[:, units].T * per_s, 2).tolist()
+    if line is not None:
+        given = scores.by_trial(session, session.behaviour["input"], TEST)[0, :, 0]
+        found |= {"true_input": np.round(given, 3).tolist(), "inferred_input": np.round(line[0], 3).tolist()}
+    return found
 
 
 def part_of(name: str, runs: Path) -> dict:

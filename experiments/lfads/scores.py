@@ -53,18 +53,15 @@ def of_rates(session: Session, all_units: np.ndarray | None, held_out: np.ndarra
     return found
 
 
-def of_inputs(session: Session, inferred: dict[str, np.ndarray], split: int = TEST) -> float:
-    """|r| of the true input and the best line through inferred inputs, fitted on other trials.
+def of_inputs(session: Session, inferred: dict[str, np.ndarray], split: int = TEST) -> tuple[float, np.ndarray]:
+    """(|r| of the true input and the best line through inferred inputs, that line [K, T]); fitted on other trials.
 
     Args:
-        inferred: "train" and the split's, float [K, T, U].
+        inferred: of the first trials of "train", and of all of the split as "asked", float [K, T, U].
     """
-    truth = by_trial(session, session.behaviour["input"], split)[..., 0]
-    line = np.linalg.lstsq(*_centred(session, inferred["train"], TRAIN), rcond=None)[0]
-    return float(abs(np.corrcoef((inferred["asked"] @ line).ravel(), truth.ravel())[0, 1]))
-
-
-def _centred(session: Session, inferred: np.ndarray, split: int) -> tuple[np.ndarray, np.ndarray]:
-    truth = by_trial(session, session.behaviour["input"], split)[: len(inferred), :, 0].ravel()
-    rows = inferred.reshape(-1, inferred.shape[-1])
-    return rows - rows.mean(0), truth - truth.mean()
+    rows, truth = inferred["train"], by_trial(session, session.behaviour["input"], TRAIN)[..., 0]
+    rows, wanted = rows.reshape(-1, rows.shape[-1]), truth[: len(rows)].ravel()
+    weights = np.linalg.lstsq(np.c_[rows, np.ones(len(rows))], wanted, rcond=None)[0]
+    line = inferred["asked"] @ weights[:-1] + weights[-1]
+    given = by_trial(session, session.behaviour["input"], split)[..., 0]
+    return float(abs(np.corrcoef(line.ravel(), given.ravel())[0, 1])), line
