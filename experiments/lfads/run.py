@@ -40,10 +40,20 @@ SHOWN = 6  # units in the figure
 COMMON = {
     **{"data.sessions_per_batch": 1, "data.trials_per_batch": 64, "data.bucket_units": 1},
     **{"objective.units_share": 0.5, "objective.units_ratio": 0.25},
-    **{"objective.regions_share": 0.0, "objective.last_bins_share": 0.0, "train.validate_every_steps": 250},
+    **{"objective.regions_share": 0.0, "objective.last_bins_share": 0.0, "train.validate_every_steps": 500},
+    "optimizer.row_weight_decay": 0.1,
 }
-# Chosen on validation trials, see README.
-SETTINGS: dict[str, dict] = {kind: {} for kind in known_rates.KINDS}
+# Sizes and weights of each kind, for all of its settings of noise.
+SMALL = {"model.encoder_width": 48, "model.controller_width": 32, "model.generator_width": 64, "model.num_inputs": 1}
+SMALL |= {"model.num_factors": 8, "optimizer.learning_rate": 0.008, "objective.kl_stop_step": 300}
+LARGE = SMALL | {"model.encoder_width": 64, "model.generator_width": 128, "model.num_factors": 16}
+SETTINGS: dict[str, dict] = {
+    "lorenz": SMALL | {"model.initial_state_width": 24, "train.num_steps": 1000},
+    "chaotic": LARGE | {"model.initial_state_width": 48, "train.num_steps": 1500},
+    "pulses": LARGE | {"model.initial_state_width": 48, "model.input_time_constant_s": 0.04, "train.num_steps": 1500},
+    "integrator": SMALL
+    | {"model.initial_state_width": 8, "model.input_time_constant_s": 0.08, "train.num_steps": 1200},
+}
 
 
 def sets() -> list[tuple[str, str]]:
