@@ -3,7 +3,8 @@
     python experiments/syllables/run.py [--part=planted,memory,spikes]   # results.json, entry by entry; resumes
 
 planted   three animals at three settings of the noise: labels from tracked keypoints beside the best reader, who knows
-          the dynamics and sees the posture itself, and beside mixtures of Gaussians and k-means of scikit-learn
+          the dynamics and sees the posture itself, and beside mixtures of Gaussians and k-means of scikit-learn (posture and
+          the size of its steps, means of five frames)
 memory    largest memory of a process that labels ever longer recordings from disk
 spikes    units that fire with the syllable: the fitted labels read from the spikes of each frame and those around it
 """
@@ -17,6 +18,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from scipy.ndimage import uniform_filter1d
 from sklearn.cluster import KMeans
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
@@ -72,7 +74,7 @@ def planted(drive: float, seed: int) -> dict:
     labels = fitted.labels[0].syllable
     best = syllables.label(best_reader(spec, made), tracks.posture)
     steps = np.abs(np.diff(seen.components, axis=0, prepend=seen.components[:1]))
-    described = np.concatenate([seen.components, steps], 1)
+    described = uniform_filter1d(np.concatenate([seen.components, steps], 1), 5, axis=0)
     described /= described.std(0)
     floors = {
         "mixture of Gaussians": GaussianMixture(count, n_init=3, random_state=0).fit_predict(described),

@@ -51,10 +51,11 @@ def read(path: Path, software: str, individual: str | None = None) -> Tracked:
         f"{path} is not a .csv; save the tracks of {SOFTWARE[software]} as .csv "
         "(DeepLabCut: save_as_csv=True, or analyze_videos_converth5_to_csv)",
     )
-    load = needed(
-        "movement.io.load_poses",
-        f'{path}: tracks are read by movement, which is not here; pip install "neurojax[tracks]"',
+    missing = (
+        f'{path}: tracks are read by movement, which is not here; pip install "neurojax[tracks]"'
     )
+    load = needed("movement.io.load_poses", missing)
+    needed("loguru", missing).logger.disable("movement")  # what is wrong is said once, below
     try:
         found = load.from_file(path, source_software=SOFTWARE[software])
     except Exception as error:  # whatever the parsers under it raise of a damaged file
@@ -76,8 +77,6 @@ def read(path: Path, software: str, individual: str | None = None) -> Tracked:
     )
     position = one.position.transpose("time", "keypoints", "space").values
     confidence = one.confidence.transpose("time", "keypoints").values
-    if not np.isfinite(confidence).any():  # a tracker that says nothing of it
-        confidence = np.ones(confidence.shape)
     names = tuple(str(name) for name in one.keypoints.values)
     return _checked(path, position, confidence, names)
 
@@ -112,9 +111,10 @@ def _checked(path: Path, keypoints_px, confidence, names: tuple[str, ...]) -> Tr
         f"{', '.join(names)}; expected [frames, keypoints, 2], [frames, keypoints] and a name each",
     )
     known = confidence[np.isfinite(confidence)]
+    if not len(known):  # a tracker that says nothing of it
+        return Tracked(keypoints_px, np.ones(confidence.shape), names)
     require(
-        not len(known) or (known.min() >= 0 and known.max() <= 1),
-        f"{path}: confidences from {known.min() if len(known) else 0:g} to "
-        f"{known.max() if len(known) else 0:g}; expected 0 to 1",
+        known.min() >= 0 and known.max() <= 1,
+        f"{path}: confidences from {known.min():g} to {known.max():g}; expected 0 to 1",
     )
     return Tracked(keypoints_px, confidence, names)
