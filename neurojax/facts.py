@@ -22,6 +22,7 @@ class Facts:
         num_classes: of the label that is predicted, 0 where there is none.
         class_names: of the label, in the order of the model's outputs; () where there is none.
         num_features: F, numbers that a model gets of each window in place of samples; 0 for none.
+        num_targets: F, speech features of a bin that are predicted; 0 for none.
         feature_scale: mean and standard deviation of the features of a typical person, F numbers
             each; () where it is not known.
     """
@@ -35,11 +36,13 @@ class Facts:
     class_names: tuple[str, ...] = ()
     num_features: int = 0
     feature_scale: tuple[tuple[float, ...], ...] = ()
+    num_targets: int = 0
 
     def to_record(self) -> dict[str, Any]:
         """What a manifest keeps beside its session table, bins and bin size."""
         sizes = {"num_channels": self.num_channels, "num_classes": self.num_classes}
         sizes |= {"num_features": self.num_features} if self.num_features else {}
+        sizes |= {"num_targets": self.num_targets} if self.num_targets else {}
         return sizes | {"class_names": list(self.class_names)}
 
 
