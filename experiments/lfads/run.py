@@ -88,7 +88,7 @@ def known() -> dict:
     for kind, noise in sets():
         found[f"{kind}-{noise}"] = known_of(kind, noise)
         print(kind, noise, found[f"{kind}-{noise}"], flush=True)
-    return {**provenance(HERE), "seed": SEED, "cpu_s": round(time.process_time() - begun, 1), "sets": found}
+    return {"seed": SEED, "cpu_s": round(time.process_time() - begun, 1), "sets": found}
 
 
 def predicted(model, session, trial_ids, hidden, num_samples: int, key=None):
@@ -134,7 +134,7 @@ def trained(kind: str, noise: str, settings: dict, folder: Path) -> dict:
             found[f"{name}, {'mean of samples' if number else 'means'}"] = block
     found["example"] = example_of(session, whole, line)
     cost = {"trained_cpu_s": round(trained_s, 1), "cpu_s": round(time.process_time() - begun, 1)}
-    return {**provenance(HERE), "step": manifest["step"], "settings": settings, **cost, **found}
+    return {"step": manifest["step"], "settings": settings, **cost, **found}
 
 
 def example_of(session, rates: np.ndarray, line: np.ndarray | None) -> dict:
@@ -166,12 +166,13 @@ if __name__ == "__main__":
     parser.add_argument("--part", choices=PARTS, action="append")
     parser.add_argument("--runs", type=Path, default=Path("runs/lfads_known"))
     arguments = parser.parse_args()
+    origin = provenance(HERE)  # before this writes anything
     for part in arguments.part or PARTS:
         results = read_json(RESULTS) if RESULTS.exists() else {}
         if part in results:
             continue
         try:
-            results[part] = part_of(part, arguments.runs)
+            results[part] = {**origin, **part_of(part, arguments.runs)}
         except Interrupted as stopped:
             raise SystemExit(f"{stopped}; the same command goes on") from None
         write_json(RESULTS, results)
