@@ -13,6 +13,8 @@
     READS_ONE_BIN_LATE = True                 optional: bin t is predicted from those before it
     LOGGED_PER_TRIAL = ("cost", ...)          optional: metrics that the log divides by `trials`,
                                               which is a metric then as well
+    sums, scores                              optional: of validation, as of a head, where trials
+                                              are compared with each other
 
 `apply(weights, inputs, key=key)` is a model with its config, in training.
 """

@@ -27,7 +27,7 @@ class Validator:
         self._null = None if means is None else np.asarray(jnp.log(jnp.asarray(means)))
 
     def __call__(self, state: TrainState) -> dict[str, float]:
-        """`validation/<question>_<score>` of the head; empty without validation trials."""
+        """`validation/<question>_<score>` of head or objective; empty without validation trials."""
         scores = {}
         for number, name in enumerate(self._recipe.objective.module.VALIDATED):
             parts = [
@@ -45,9 +45,15 @@ class Validator:
                 )
                 for index, batch in enumerate(self._batches)
             ]
-            found = heads.named(self._recipe.head).scores(parts) if parts else {}
+            found = _scorer(self._recipe).scores(parts) if parts else {}
             scores |= {f"validation/{name}_{score}": value for score, value in found.items()}
         return scores
+
+
+def _scorer(recipe: Recipe):
+    """Who sums and scores a validation: an objective that compares trials itself, else the head."""
+    module = recipe.objective.module
+    return module if hasattr(module, "sums") else heads.named(recipe.head)
 
 
 def _sums(params, tables, buffers, null_log_means, batch: Batch, index, number, recipe: Recipe):
@@ -62,7 +68,7 @@ def _sums(params, tables, buffers, null_log_means, batch: Batch, index, number, 
         number: int32, of the question.
         recipe: static.
     """
-    objective, head = recipe.objective, heads.named(recipe.head)
+    objective = recipe.objective
     # Not training's key, and no step in it: scores of two steps differ by the model alone.
     key = jax.random.fold_in(jax.random.key(recipe.seed + 1), index)
     query = objective.module.validation_query(key, batch, number, objective.config)
@@ -71,7 +77,7 @@ def _sums(params, tables, buffers, null_log_means, batch: Batch, index, number, 
     if null_log_means is not None:
         # [G, N]
         null = jnp.exp(null_log_means.at[batch.groups["unit_row"]].get(mode="fill", fill_value=0))
-    return head.sums(
+    return _scorer(recipe).sums(
         natural, objective.module.target(batch), objective.module.asked(query, batch), null
     )
 

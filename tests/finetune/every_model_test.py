@@ -12,6 +12,7 @@ from neurojax.commands import config as declarations
 from neurojax.data.real_values import from_values
 from neurojax.data.store import roster
 from neurojax.data.store.sessions import from_counts
+from neurojax.data.synthetic import speech_eeg
 from neurojax.errors import InputError
 from neurojax.files import read_json, write_json
 from neurojax.finetune import release
@@ -29,6 +30,7 @@ DECLARED = {
     "lfads": "lfads.py",
     "signals": "emg.py:filters",
     "perceptron": "emg.py",
+    "eeg": "eeg.py",
 }
 
 
@@ -40,6 +42,8 @@ def sessions_of(source):
             from_counts(rng.poisson(0.5, (8, 6, 5)), bin_size_s=0.02, session_id=name, split=np.zeros(8, int))
             for name in ("one", "two")
         ]
+    if source == "speech":
+        return speech_eeg.sessions(speech_eeg.SpeechSpec(2, 4, 4, 2, num_sensors=3), 0)
     windows = {"trial_start_bin": np.arange(0, 40, 10), "trial_num_bins": 10, "split": 0}
     labels = {"gesture": np.arange(4) % 2}
     return [

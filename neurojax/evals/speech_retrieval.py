@@ -1,0 +1,315 @@
+"""The evaluation of speech from EEG: where the right sentence stands among all candidates.
+
+An evaluator; see evals.spikes for what its five functions are for. Candidates are all items of the
+test trials, by their speech features; a trial of a day that training never saw is scored apart.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from neurojax.data.session import TEST, TRAIN, Session
+from neurojax.data.sources import speech
+from neurojax.data.store import trained_trials
+from neurojax.data.store.dataset import Dataset
+from neurojax.data.synthetic import speech_eeg
+from neurojax.errors import require
+from neurojax.evals import floor_names, leaks, muscle_bound, speech_floors
+from neurojax.report import speech_report
+from neurojax.scores import retrieval
+from neurojax.scores.intervals import t_interval
+
+FLOORS = {"ridge": speech_floors.ridge}
+SCORES = ("top1", "top10", "mean_reciprocal_rank")
+DAY = "day"  # the condition that names it
+MUSCLE_REGION = "jaw"  # region of channels that lie on muscles
+Log = Callable[[str], Any]
+
+
+class Candidates(NamedTuple):
+    """Attributes:
+    name: str [K], what may have been said.
+    direction: float32 [K, T * F], features of each, of length 1.
+    """
+
+    name: np.ndarray
+    direction: np.ndarray
+
+
+def about(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Checks the `eval` block; nothing more than the block itself tells evaluations apart."""
+    floor_names.chosen(settings, FLOORS)
+    asked = settings.get("muscle_bound")
+    require(isinstance(asked, bool), f"eval.muscle_bound={asked!r}; expected True or False")
+    return {}
+
+
+def prepare(
+    dataset: Dataset, settings: Mapping[str, Any], *, run: Path | None = None, log: Log = print
+) -> Dataset:
+    """All sessions; raises InputError where nobody is there to be tested."""
+    require(
+        any(len(session.trials_of(TEST)) for session in dataset.sessions),
+        "no session has a test trial; expected trials of split 2, convert with a split",
+    )
+    return dataset
+
+
+def evaluate(
+    model,
+    dataset: Dataset,
+    settings: Mapping[str, Any],
+    seed: int,
+    *,
+    folder: Path,
+    root: str,
+    log: Log = print,
+) -> dict[str, Any]:
+    """Ranks the candidates for every test trial of every person.
+
+    Args:
+        model: a predictor of speech features that knows what its batches are (`source_config`).
+        dataset: people the run has rows for.
+        settings: the `eval` block.
+        seed: of the audit's swaps.
+        folder, root, log: as of `evals.spikes.evaluate`.
+
+    Returns:
+        {"retrieval": see `block_of`, "muscle_bound": see `evals.muscle_bound`, where asked for and
+        muscle is known}.
+
+    Raises:
+        InputError: a test trial was trained on, or the speech has other features than the run's.
+    """
+    leaks.require_unseen(dataset.sessions, trained_trials.read(folder), dataset.digests)
+    source = speech.open_source(dataset.sessions, model.source_config, seed)
+    known = model.facts.get("num_targets")
+    require(
+        source.facts.num_targets == known,
+        f"the data have {source.facts.num_targets} speech features, the run was trained on "
+        f"{known}; convert them with the same ones",
+    )
+    source.layout = model.layout  # rows of the run, which may know more people
+    candidates = candidates_of(source)
+    readers = {"model": lambda number: reader(model, source, number, candidates)}
+    for name in floor_names.chosen(settings, FLOORS):
+        readers[name] = lambda number, fit=FLOORS[name]: _floor(fit, source, number, candidates)
+    if all(_is_made_up(session) for session in dataset.sessions):
+        readers["bayes"] = lambda number: _best(source.sessions[number], candidates)
+    listed = [n for n, session in enumerate(source.sessions) if len(session.trials_of(TEST))]
+    tests = {number: windows_of(source, number, candidates) for number in listed}
+    ranks = {name: {} for name in readers}
+    for name, of in readers.items():
+        for number in listed:
+            one, session_id = tests[number], source.sessions[number].session_id
+            score = of(number)(one.values, one.trial)
+            ranks[name][session_id] = (retrieval.ranks(score, one.item), one.known_day)
+    found = {"retrieval": block_of(ranks, len(candidates.name))}
+    audited = [number for number in listed if one_has_muscle(source.sessions[number])]
+    if settings["muscle_bound"] and audited:
+        log("muscle bound: windows are swapped, silenced, moved and reversed")
+        found["muscle_bound"] = {
+            name: _audit(readers[name], tests, audited, source, seed)
+            for name in readers
+            if name in ("model", "bayes")
+        } | {"bin_size_s": source.facts.bin_size_s, "chance": 1 / len(candidates.name)}
+    return found
+
+
+def candidates_of(source: speech.SpeechSource) -> Candidates:
+    """Everything that is said in a test trial, once."""
+    names = np.array(list(source.items))
+    first: dict[int, np.ndarray] = {}
+    for number, session in enumerate(source.sessions):
+        trials = session.trials_of(TEST)
+        _, places = np.unique(source.item[number][trials], return_index=True)
+        chosen = [trial for trial in trials[places] if source.item[number][trial] not in first]
+        if chosen:
+            spoken = source.raw(number, np.asarray(chosen), speech.SPEECH)
+            first |= dict(zip(source.item[number][chosen].tolist(), spoken, strict=True))
+    order = sorted(first)
+    flat = np.stack([first[item] for item in order]).reshape(len(order), -1)
+    norm = np.linalg.norm(flat, axis=1, keepdims=True)
+    require(norm.min() > 0, "an item of a test trial has speech features that are zero throughout")
+    return Candidates(names[order], flat / norm)
+
+
+def windows_of(
+    source: speech.SpeechSource, number: int, candidates: Candidates
+) -> muscle_bound.Windows:
+    """Test windows of one person, with the muscle part where it is known (else zero)."""
+    session = source.sessions[number]
+    trials = session.trials_of(TEST)
+    values = source.raw(number, trials)
+    muscle = np.zeros((0, *values.shape[1:]), np.float32)
+    if one_has_muscle(session):
+        muscle = source.raw(number, trials, speech.MUSCLE)
+    said = np.asarray(session.conditions[source.item_name]).astype(str)[trials]
+    place = {name: number for number, name in enumerate(candidates.name.tolist())}
+    known = np.ones(len(trials), bool)
+    if DAY in session.conditions:
+        day = np.asarray(session.conditions[DAY])
+        trained = day[session.trials_of(TRAIN)]
+        known = np.isin(day[trials], trained) if len(trained) else known
+    on_muscle = session.region == MUSCLE_REGION
+    item = np.array([place[name] for name in said])
+    return muscle_bound.Windows(values, muscle, item, trials, known, on_muscle)
+
+
+def one_has_muscle(session: Session) -> bool:
+    """Whether the muscle part of a recording is known."""
+    return speech.MUSCLE in session.behaviour
+
+
+def reader(model, source: speech.SpeechSource, number: int, candidates: Candidates):
+    """(values [W, T, C] as recorded, trial [W]) -> float32 [W, K] of one person, by a run."""
+
+    def score(values: np.ndarray, trial: np.ndarray) -> np.ndarray:
+        found, done = [], 0
+        for part, batch in source.passes(number, trial):
+            window = source.standardised(number, values[done : done + len(part)])
+            present = batch.trials["bin_valid"][0, : len(part), :, None]
+            batch.trials["values"][0, : len(part), :, : window.shape[-1]] = window * present
+            features = np.asarray(model(batch, ()).natural)[0, : len(part)]
+            found.append(features.reshape(len(part), -1) @ candidates.direction.T)
+            done += len(part)
+        return np.concatenate(found)
+
+    return score
+
+
+def _floor(fit, source: speech.SpeechSource, number: int, candidates: Candidates):
+    """The same by a floor: fit(values, speech) -> (values -> features)."""
+    trials = source.sessions[number].trials_of(TRAIN)
+    if not len(trials):
+        return lambda values, trial: np.zeros((len(values), len(candidates.name)))
+    windows = source.standardised(number, source.raw(number, trials))
+    predict = fit(windows, source.raw(number, trials, speech.SPEECH))
+
+    def score(values: np.ndarray, trial: np.ndarray) -> np.ndarray:
+        features = predict(source.standardised(number, values))
+        return features.reshape(len(values), -1) @ candidates.direction.T
+
+    return score
+
+
+def _is_made_up(session: Session) -> bool:
+    origin = session.info.get("source")
+    return isinstance(origin, Mapping) and origin.get("generator") == "speech_eeg"
+
+
+def _best(session: Session, candidates: Candidates):
+    """The same by the reader who knows how the recording was made."""
+    spec = speech_eeg.SpeechSpec(**session.info["speech_eeg"])
+    origin, day = session.info["source"], np.asarray(session.conditions[DAY])
+    numbers = candidates.name.astype(int)
+
+    def score(values: np.ndarray, trial: np.ndarray) -> np.ndarray:
+        known = (spec, origin["seed"], origin["person"])
+        return speech_eeg.best_read(*known, values, day[trial])[:, numbers]
+
+    return score
+
+
+def block_of(ranks: Mapping[str, Mapping[str, tuple]], num_candidates: int) -> dict[str, Any]:
+    """The block `retrieval` of a record.
+
+    Args:
+        ranks: reader -> person -> (rank of the right candidate [W], whether the day was trained on
+            [W]); the readers are "model", floors, and "bayes" where the truth is known.
+        num_candidates: K.
+
+    Returns:
+        {"top1", "top10", "mean_reciprocal_rank", each with "_se" and "_ci95" over people (t),
+        "num_candidates", "num_people", "num_trials", "chance", "people": {ID: scores},
+        "held_out_day": the same of days that training never saw, or None, "floors": {NAME: ...,
+        "top1_difference" (model minus it, paired over people)}, "ceiling": of the best reader, or
+        None}. Scores are of days that training saw, where days are known.
+    """
+    known = {
+        name: {person: rank[day] for person, (rank, day) in people.items()}
+        for name, people in ranks.items()
+    }
+    later = {
+        name: {person: rank[~day] for person, (rank, day) in people.items() if not day.all()}
+        for name, people in ranks.items()
+    }
+    block = _scores(known["model"]) | {
+        "num_candidates": num_candidates,
+        "num_people": len(known["model"]),
+        "num_trials": sum(map(len, known["model"].values())),
+        "chance": {"top1": 1 / num_candidates, "top10": min(1.0, 10 / num_candidates)},
+        "held_out_day": _scores(later["model"]) if later["model"] else None,
+        "floors": {},
+        "ceiling": None,
+    }
+    for name in ranks:
+        if name == "model":
+            continue
+        own = _scores(known[name])
+        own["held_out_day"] = _scores(later[name]) if later[name] else None
+        if name == "bayes":
+            block["ceiling"] = own
+            continue
+        paired = [block["people"][p]["top1"] - own["people"][p]["top1"] for p in own["people"]]
+        block["floors"][name] = own | _interval("top1_difference", paired)
+    return block
+
+
+def _scores(people: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    each = {
+        person: {
+            "top1": retrieval.top(rank, 1),
+            "top10": retrieval.top(rank, 10),
+            "mean_reciprocal_rank": retrieval.mean_reciprocal_rank(rank),
+            "num_trials": len(rank),
+        }
+        for person, rank in people.items()
+        if len(rank)
+    }
+    found: dict[str, Any] = {}
+    for name in SCORES:
+        found |= _interval(name, [one[name] for one in each.values()])
+    return found | {"people": each}
+
+
+def _interval(name: str, values: Sequence[float]) -> dict[str, Any]:
+    found = t_interval(values)
+    if found is None:
+        reason = "one person: nothing to say how others would do"
+        return {name: float(np.mean(values)) if values else None, f"{name}_ci95_reason": reason}
+    return {name: found.mean, f"{name}_se": found.se, f"{name}_ci95": list(found.ci95)}
+
+
+def _audit(of, tests, audited, source: speech.SpeechSource, seed: int) -> dict[str, Any]:
+    people = {}
+    for number in audited:
+        rng = np.random.default_rng([seed, number])  # the same swaps for every reader
+        name = source.sessions[number].session_id
+        people[name] = muscle_bound.of_person(of(number), tests[number], rng)
+    return muscle_bound.over_people(people)
+
+
+def show(evaluation: Mapping[str, Any], log: Log = print) -> None:
+    """Tells the scores of a record."""
+    log(speech_report.terminal_table(evaluation))
+
+
+def draw(
+    folder: Path,
+    evaluation: Mapping[str, Any],
+    example: Any,
+    metrics: Sequence[Mapping[str, Any]],
+    *,
+    suffix: str = "",
+    log: Log = print,
+) -> None:
+    """Writes figures<suffix>/ and report<suffix>.html of a record into a workdir."""
+    speech_report.write(Path(folder), evaluation, metrics, suffix=suffix, log=log)
+
+
+def compared(records: Mapping[str, Mapping[str, Any]]) -> tuple[list[list[str]], list[str]]:
+    """Runs side by side, for `neurojax compare`: see `speech_report.compared`."""
+    return speech_report.compared(records)

@@ -1,0 +1,122 @@
+"""The evaluation of speech from EEG: sentences are candidates once, days apart, floors and ceiling beside the model."""
+
+import dataclasses
+import functools
+
+import numpy as np
+import pytest
+
+from neurojax.data.session import TEST
+from neurojax.data.sources import speech
+from neurojax.data.store import trained_trials
+from neurojax.data.store.dataset import dataset_of
+from neurojax.data.synthetic import speech_eeg
+from neurojax.errors import InputError
+from neurojax.evals import speech_floors, speech_retrieval
+from neurojax.models.interface import Outputs
+from tests.data.sources.speech_test import CONFIG
+
+SPEC = speech_eeg.SpeechSpec(
+    num_people=2, num_trials=24, num_trained_sentences=24, num_sentences=12, num_sensors=5, num_features=3, noise=0.5
+)
+SETTINGS = {"evaluator": "speech_retrieval", "floors": "ridge", "muscle_bound": True}
+
+
+@functools.cache
+def people():
+    return dataset_of(speech_eeg.sessions(SPEC, 0))
+
+
+class Model:
+    """Says the speech of the batch, or nothing."""
+
+    def __init__(self, loud=1.0):
+        self.source_config, self.facts = dataclasses.replace(CONFIG, trials_per_batch=16), {"num_targets": 3}
+        self.layout, self.loud = (
+            speech.rows_of(people().sessions, speech.batching.session_table(people().sessions)),
+            loud,
+        )
+
+    def __call__(self, batch, query):
+        return Outputs(self.loud * batch.trials["speech"])
+
+
+def evaluated(folder, model=None, dataset=None, **more):
+    given = (model or Model(), dataset or people(), SETTINGS | more, 0)
+    return speech_retrieval.evaluate(*given, folder=folder, root="", log=lambda line: None)
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory):
+    return evaluated(tmp_path_factory.mktemp("run"))
+
+
+def test_scores_stand_beside_floor_ceiling_and_chance(record):
+    block = record["retrieval"]
+    assert block["top1"] == block["top10"] == block["mean_reciprocal_rank"] == 1 and block["num_candidates"] == 12
+    assert block["num_trials"] == 24 and block["held_out_day"]["top1"] == 1
+    assert {one["num_trials"] for one in block["held_out_day"]["people"].values()} == {12}
+    assert block["chance"] == {"top1": 1 / 12, "top10": 10 / 12}
+    assert block["ceiling"]["top1"] > 0.95 and block["ceiling"]["people"].keys() == block["people"].keys()
+    floor = block["floors"]["ridge"]
+    assert floor["top1"] > 0.5 and floor["top1_difference"] == pytest.approx(1 - floor["top1"])
+    assert record["muscle_bound"]["bayes"]["neural_kept"] > 0.9
+
+
+def test_a_model_that_says_nothing_is_never_right(tmp_path):
+    block = evaluated(tmp_path, Model(0.0), floors="", muscle_bound=False)
+    assert block["retrieval"]["top1"] == 0 and block["retrieval"]["floors"] == {} and "muscle_bound" not in block
+
+
+def test_without_a_generator_there_is_no_ceiling_and_without_muscle_no_bound(tmp_path):
+    plain = []
+    for session in people().sessions:
+        info = {name: value for name, value in session.info.items() if name != "source"}
+        alone = {"speech": session.behaviour["speech"]}
+        valid = {"speech": session.behaviour_valid["speech"]}
+        conditions = {"sentence": session.conditions["sentence"]}
+        plain.append(session.with_fields(info=info, behaviour=alone, behaviour_valid=valid, conditions=conditions))
+    found = evaluated(tmp_path, dataset=dataset_of(plain))
+    assert found["retrieval"]["ceiling"] is None and found["retrieval"]["held_out_day"] is None
+    assert found["retrieval"]["num_trials"] == 48 and "muscle_bound" not in found
+
+
+def test_the_ridge_finds_what_follows_the_speech():
+    rng = np.random.default_rng(0)
+    said = rng.standard_normal((40, 30, 2))
+    values = np.zeros((40, 30, 3), np.float32)
+    values[:, 4:] = (said @ rng.standard_normal((2, 3)))[:, :-4]
+    predict = speech_floors.ridge(values[:30], said[:30])
+    found = predict(values[30:])
+    assert np.corrcoef(found[:, :25].ravel(), said[30:, :25].ravel())[0, 1] > 0.99
+
+
+def test_what_was_trained_on_other_features_and_settings_that_mean_nothing_are_refused(tmp_path):
+    trained_trials.write(tmp_path, [s.with_fields(split=np.zeros_like(s.split)) for s in people().sessions])
+    with pytest.raises(InputError, match="the run was trained on"):
+        evaluated(tmp_path)
+    model = Model()
+    model.facts = {"num_targets": 4}
+    with pytest.raises(InputError, match="have 3 speech features, the run was trained on 4"):
+        evaluated(tmp_path / "none", model)
+    with pytest.raises(InputError, match="eval.muscle_bound='yes'"):
+        speech_retrieval.about(SETTINGS | {"muscle_bound": "yes"})
+    untested = dataset_of([s.with_fields(split=np.where(s.split == TEST, 0, s.split)) for s in people().sessions])
+    with pytest.raises(InputError, match="no session has a test trial"):
+        speech_retrieval.prepare(untested, SETTINGS)
+
+
+def test_the_table_the_page_and_the_comparison_tell_the_scores(record, tmp_path):
+    told = []
+    speech_retrieval.show(record, told.append)
+    assert "model" in told[0] and "1.000 (" in told[0] and "what the jaw alone buys" in told[0]
+    whole = record | {"eval": SETTINGS, "schema": 1, "step": 1, "seed": 0}
+    (tmp_path / "config.json").write_text("{}")
+    speech_retrieval.draw(tmp_path, whole, None, [], log=lambda line: None)
+    page = (tmp_path / "report.html").read_text()
+    assert "Among 12 candidates" in page and (tmp_path / "figures" / "speech.png").is_file()
+    rows, notes = speech_retrieval.compared({"a": record, "b": record})
+    assert rows[1][1] == rows[2][1] and "among 12 candidates" in notes[0]
+    other = {"retrieval": record["retrieval"] | {"num_candidates": 5}}
+    with pytest.raises(InputError, match="chose among"):
+        speech_retrieval.compared({"a": record, "b": other})
