@@ -44,7 +44,8 @@ def forecasts(runs: Path) -> dict:
     run.train(config, runs / "synthetic", dataset=dataset)
     trained_s, trained_cpu_s = time.monotonic() - start, time.process_time() - cpu
     model, manifest = run_folder.load_predictor(runs / "synthetic", config, dataset)
-    asked = ({"num_boot": NUM_BOOT}, config["seed"], protocols.MTM)
+    given = {"num_boot": NUM_BOOT, "memory_mb": config["eval"]["memory_mb"]}
+    asked = (given, config["seed"], protocols.MTM)
     sessions = {one.session_id: generation.of_session(model, one, *asked) for one in dataset.sessions}
     return {
         **provenance(HERE),

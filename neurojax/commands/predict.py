@@ -128,9 +128,9 @@ def _stacks(dataset, config, data: Path | None, folder: Path) -> Mapping[str, An
 
 def _mixed(model, session: Session, of_model: Mapping, baselines, size: int) -> tuple[Mapping, Any]:
     """(task -> rates of model and stack together, no spread); says the shares."""
-    settings = {"trials_per_pass": size}
-    given = (model, session, of_model, baselines.stack.read())
-    rates, shares = with_stack.mix(*given, protocols.MTM, settings)
+    on_validation = activity.on_validation(model, session, protocols.MTM, size)
+    given = (session, of_model, on_validation, baselines.stack.read())
+    rates, shares = with_stack.mix(*given, protocols.MTM)
     told = ", ".join(f"{task} {share:g}" for task, share in shares.items())
     print(f"{session.session_id}: the model's share: {told}")
     return rates, None

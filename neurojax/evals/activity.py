@@ -12,12 +12,13 @@ zeroes its counts, a unit silent in a trial is predicted by the pass that hides 
 Source: Zhang et al. 2024, section 4; evals.protocols says what is scored.
 """
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from neurojax.data.session import TEST, Session
+from neurojax.data.session import TEST, VALIDATION, Session
 from neurojax.evals import protocols
 from neurojax.evals.passes import Group, Model, Passes, size_within_memory
 from neurojax.schemes import NEURON
@@ -105,6 +106,20 @@ def predict_with_spread(
         rates[task] = np.exp(np.log(stacked).mean(0))
         spread[task] = stacked.std(0, ddof=1)  # members are a sample of the seeds there could be
     return rates, spread
+
+
+def on_validation(
+    model: Model, session: Session, protocol: protocols.Protocol, trials_per_pass: int
+) -> Callable[[str], np.ndarray]:
+    """What is predicted of the validation trials: task -> float32 [K, T, N], as in
+    `predict_session`; of each task once, however many choices are made by it."""
+
+    @functools.cache
+    def of_task(task: str) -> np.ndarray:
+        asked = {"protocol": protocol, "split": VALIDATION, "trials_per_pass": trials_per_pass}
+        return predict_session(model, session, [task], **asked)[task]
+
+    return of_task
 
 
 def beside_held_out(

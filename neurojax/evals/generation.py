@@ -19,6 +19,7 @@ Statistics of generated trials stand in `evals.generated`.
 Letters: K trials, O origins, H horizons, N units.
 """
 
+import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -40,7 +41,7 @@ NUM_DRAWS = 4  # continuations of each trial that statistics are taken of
 PROMPT_SHARE = 0.2  # of a trial, read before those
 LAST_BINS = (1, 2, 4, 8, 16)
 PRIOR_BINS = (0.5, 2.0, 8.0, 32.0, 128.0)  # the mean counts as so many bins
-TRIALS_AT_ONCE = 16
+TRIALS_AT_ONCE = 16  # at most; another number draws others, from the same rates
 MOST_SPIKES = 1000  # in a drawn bin, or ten times the recording's fullest one; no activity above it
 UNBOUNDED = (
     "what the model draws grows without bound: rates that are not finite, or more than "
@@ -64,7 +65,7 @@ def of_session(
     Args:
         model: a `train.predictor.Predictor`.
         session: the recording.
-        settings: the `eval` block of a config.
+        settings: the `eval` block of a config: `num_boot`, `memory_mb`.
         seed: of draws and of the bootstrap.
         protocol: says which units are scored.
 
@@ -85,13 +86,17 @@ def of_session(
         len(session.trials_of(TEST)), max(settings["num_boot"], 2), seed=seed
     )
     origins, horizons = origins_of(int(session.trial_num_bins.max()))
-    found = {"model": forecasts_of_model(model, session, origins, horizons, seed)}
+    try:
+        at_once = trials_at_once(model, session, settings["memory_mb"])
+    except InputError as error:  # hours of training are not lost for it
+        return _none(str(error))
+    found = {"model": forecasts_of_model(model, session, origins, horizons, seed, at_once)}
     found["persistence"] = persistence(session, origins, horizons)
     mean = np.maximum(session.mean_counts(), metrics.MIN_RATE)
     found["train_mean"] = np.broadcast_to(mean, found["model"].shape)
     found |= ceilings(session, origins, horizons)
     counts, valid = ahead(session, TEST, origins, horizons)
-    real, made, bin_valid = draws(model, session, scored, seed)
+    real, made, bin_valid = draws(model, session, scored, seed, at_once)
     known = np.isfinite(found["model"]) | ~(valid & scored)
     if not known.all() or not _is_bounded(real, made, bin_valid):
         return _none(UNBOUNDED)
@@ -155,51 +160,75 @@ def _rates(found) -> np.ndarray:
         return np.exp(np.asarray(found.log_rates))
 
 
-def _in_chunks(model, session: Session, split: int, ask: Callable) -> np.ndarray:
-    """What `ask(batch)` gives [..., b, H, N] of all trials of a split, trials along axis -3."""
+def key_of(session: Session, seed: int, question: int) -> jax.Array:
+    """Of draws of a session: no other session has them, whichever others are evaluated."""
+    of_session = zlib.crc32(session.session_id.encode())
+    return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), of_session), question)
+
+
+def trials_at_once(model, session: Session, memory_mb: int) -> int:
+    """Trials that forecasts and draws are made of together, as many as `eval.memory_mb` holds.
+
+    Raises:
+        InputError: not one of them fits.
+    """
+    first = session.trials_of(TEST)[:1]
+    batch = batching.session_batch(session, model.layout, first, model.bucket_units)
+    num_bins = int(session.trial_num_bins.max())
+    asked = ((origins_of(num_bins)[1], NUM_SAMPLES), (num_bins - _prompt(num_bins), NUM_DRAWS))
+    bound = {"memory_mb": memory_mb, "at_most": TRIALS_AT_ONCE}
+    return min(model.trials_of_rollout(batch, bins, num_samples=n, **bound) for bins, n in asked)
+
+
+def _prompt(num_bins: int) -> int:
+    return int(PROMPT_SHARE * num_bins)
+
+
+def _in_chunks(model, session: Session, split: int, key, at_once: int, ask: Callable) -> np.ndarray:
+    """What `ask(batch, key)` gives [..., b, H, N] of all trials of a split, `at_once` of them;
+    trials along axis -3."""
     trials, parts = session.trials_of(split), []
-    for start in range(0, len(trials), TRIALS_AT_ONCE):
-        some = trials[start : start + TRIALS_AT_ONCE]
-        batch = batching.session_batch(
-            session, model.layout, some, model.bucket_units, TRIALS_AT_ONCE
-        )
-        parts.append(np.asarray(ask(batch, start))[..., : len(some), :, : session.num_units])
+    for start in range(0, len(trials), at_once):
+        some = trials[start : start + at_once]
+        batch = batching.session_batch(session, model.layout, some, model.bucket_units, at_once)
+        found = np.asarray(ask(batch, jax.random.fold_in(key, start)))
+        parts.append(found[..., : len(some), :, : session.num_units])
     return np.concatenate(parts, axis=-3)
 
 
 def forecasts_of_model(
-    model, session: Session, origins: np.ndarray, horizons: int, seed: int, split: int = TEST
+    model, session: Session, origins: np.ndarray, horizons: int, seed: int, at_once: int
 ) -> np.ndarray:
-    """Expected spikes per bin, float32 [K, O, H, N]: means over sampled continuations."""
+    """Expected spikes per bin of test trials, float32 [K, O, H, N]: means over sampled
+    continuations."""
 
     def from_origin(number: int) -> np.ndarray:
-        def ask(batch, start):
-            key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), number), start)
+        def ask(batch, key):
             asked = (batch, int(origins[number]), horizons)
             return _rates(model.rollout(*asked, num_samples=NUM_SAMPLES, key=key))[0]
 
-        return _in_chunks(model, session, split, ask)
+        return _in_chunks(model, session, TEST, key_of(session, seed, number), at_once, ask)
 
     return np.stack([from_origin(number) for number in range(len(origins))], axis=1)
 
 
 def draws(
-    model, session: Session, scored: np.ndarray, seed: int
+    model, session: Session, scored: np.ndarray, seed: int, at_once: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Test trials from the end of a short beginning on: (counts [K, T', n], NUM_DRAWS continuations
     of the same beginnings [S, K, T', n], NaN where the rates are not finite, bool [K, T'] of bins
     that there are)."""
     num_bins = int(session.trial_num_bins.max())
-    prompt = int(PROMPT_SHARE * num_bins)
+    prompt = _prompt(num_bins)
 
-    def ask(batch, start):
-        key = jax.random.fold_in(jax.random.key(seed + 1), start)
+    def ask(batch, key):
         asked = (batch, prompt, num_bins - prompt)
         found = model.rollout(*asked, num_samples=NUM_DRAWS, key=key)
         # What a sampler makes of a rate that is none is a number like any other.
         return np.where(np.isfinite(_rates(found)), np.asarray(found.counts), np.nan)[:, 0]
 
-    made = _in_chunks(model, session, TEST, ask)
+    key = key_of(session, seed, NUM_ORIGINS)
+    made = _in_chunks(model, session, TEST, key, at_once, ask)
     counts, bin_valid = _gathered(session, TEST)
     return counts[:, prompt:][..., scored], made[..., scored], bin_valid[:, prompt:]
 

@@ -24,7 +24,7 @@ import scipy.stats
 
 from neurojax.data.session import TEST, VALIDATION, Session
 from neurojax.errors import require
-from neurojax.evals import activity, passes, protocols
+from neurojax.evals import passes
 from neurojax.scores import bootstrap, metrics
 
 TENTHS = np.linspace(0, 1, 11)
@@ -218,9 +218,8 @@ def of_session(
     model: passes.Model,
     session: Session,
     predictions: Mapping[str, np.ndarray],
-    settings: Mapping[str, Any],
-    seed: int,
-    protocol: protocols.Protocol,
+    on_validation: Callable[[str], np.ndarray],
+    boot: Mapping[str, int],
 ) -> dict[str, Any]:
     """The `likelihood` block of a session in evaluation.json.
 
@@ -228,9 +227,8 @@ def of_session(
         model: what is evaluated, a `train.predictor.Predictor`.
         session: the recording.
         predictions: task -> float [K, T, N], expected spikes per bin of the test trials.
-        settings: the `eval` block of a config.
-        seed: of the bootstrap over trials.
-        protocol: of the predictions.
+        on_validation: of a task the same of the validation trials, see `activity.on_validation`.
+        boot: `seed` and `num_boot` of the bootstrap over trials.
 
     Returns:
         {"likelihood": {"task", "test": see `of_task`, "validation": the same of the validation
@@ -245,15 +243,14 @@ def of_session(
 
     def on(split: int, rates: np.ndarray) -> dict[str, Any]:
         counts, _ = session.gather_trials(session.trials_of(split))
-        weights = bootstrap.trial_weights(len(counts), settings["num_boot"], seed=seed)
+        weights = bootstrap.trial_weights(len(counts), boot["num_boot"], seed=boot["seed"])
         return of_task(head, rows, rates, counts, weights)
 
     block = {"task": task, "test": on(TEST, predictions[task])}
     if head != POISSON and len(session.trials_of(VALIDATION)):
-        more = {"protocol": protocol, "trials_per_pass": settings["trials_per_pass"]}
-        found = activity.predict_session(model, session, [task], split=VALIDATION, **more)
-        if np.isfinite(found[task]).any():
-            block["validation"] = on(VALIDATION, found[task])
+        rates = on_validation(task)
+        if np.isfinite(rates).any():
+            block["validation"] = on(VALIDATION, rates)
     return {"likelihood": block}
 
 

@@ -199,6 +199,7 @@ def _session(
     read_outs, read_out_sums = _read_outs(model, session, protocol, settings, boot)
     tasks = score(predictions) | read_outs
     sums = scoring.sums_of(session, predictions, protocol) | read_out_sums
+    on_validation = activity.on_validation(model, session, protocol, settings["trials_per_pass"])
     block = {
         **facts(session),
         "tasks": {task: tasks[task] for task in protocol.tasks},
@@ -210,13 +211,13 @@ def _session(
         + [few_shot.NOTE] * bool(protocol.read_out_tasks),
         **spread.of_session(session, predictions, apart, **boot),
         **trust.of_session(model, session, predictions, sums, settings, seed, protocol),
-        **likelihoods.of_session(model, session, predictions, settings, seed, protocol),
+        **likelihoods.of_session(model, session, predictions, on_validation, boot),
         **generation.of_session(model, session, settings, seed, protocol),
         "paired": scoring.compare_with_best(sums, best, baselines.excess, **boot),
     }
     if settings.get("mixed_with") and baselines.stack is not None:
-        given = (model, session, predictions, baselines, best, protocol, settings)
-        block |= with_stack.of_session(*given, boot)
+        given = (session, predictions, on_validation, baselines, best, protocol, boot)
+        block |= with_stack.of_session(*given)
     return block, predictions
 
 
@@ -281,8 +282,7 @@ def trials_per_pass(
     size = model.pass_size(largest, memory_mb=memory_mb, at_most=settings["trials_per_pass"])
     log(
         f"{what}: {size.trials} trials a forward pass, up to {size.memory_mb:,.0f} MB on each "
-        "device "
-        f"(eval.memory_mb={memory_mb})"
+        f"device (eval.memory_mb={memory_mb})"
     )
     return size.trials
 

@@ -10,14 +10,14 @@ learn, linear models and a network find differently.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from neurojax.data.session import TEST, VALIDATION, Session
 from neurojax.errors import require
-from neurojax.evals import activity, protocols, scoring, tables
+from neurojax.evals import protocols, scoring, tables
 from neurojax.evals.baselines.stack import LEAST_RATE
 from neurojax.evals.baselines_cache import SessionBaselines
 from neurojax.evals.best_baseline import Best
@@ -35,26 +35,25 @@ def require_sound(settings: Mapping[str, Any]) -> None:
 
 
 def of_session(
-    model,
     session: Session,
     predictions: Mapping[str, np.ndarray],
+    on_validation: Callable[[str], np.ndarray],
     baselines: SessionBaselines,
     best: Mapping[str, Best],
     protocol: protocols.Protocol,
-    settings: Mapping[str, Any],
     boot: Mapping[str, int],
 ) -> dict[str, Any]:
     """Blocks of a session in evaluation.json: scores of the mixture, the model's share in it, and
     how it stands to the baseline that the model is held against.
 
     Args:
-        model, session, protocol, settings: see `mix`.
+        session, on_validation, protocol: see `mix`.
         predictions: task -> what the model predicts of test trials.
         baselines: of this session, with the stack's rates.
         best: task -> the baseline chosen for it.
         boot: `seed` and `num_boot`.
     """
-    rates, shares = mix(model, session, predictions, baselines.stack.read(), protocol, settings)
+    rates, shares = mix(session, predictions, on_validation, baselines.stack.read(), protocol)
     sums = scoring.sums_of(session, rates, protocol)
     return {
         tables.WITH_STACK: scoring.score_session(session, rates, protocol=protocol, **boot),
@@ -64,22 +63,20 @@ def of_session(
 
 
 def mix(
-    model,
     session: Session,
     on_test: Mapping[str, np.ndarray],
+    on_validation: Callable[[str], np.ndarray],
     of_stack: Mapping[str, Mapping[int, np.ndarray]],
     protocol: protocols.Protocol,
-    settings: Mapping[str, Any],
 ) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     """Mixes what the model and the stack predict of every task that both predict.
 
     Args:
-        model: see `passes.Model`.
         session: the recording.
         on_test: task -> float32 [K, T, N] of the model, expected spikes per bin of test trials.
+        on_validation: of a task the same of validation trials, see `activity.on_validation`.
         of_stack: task -> VALIDATION and TEST -> the same of the stack; NaN where nothing is scored.
         protocol: what the tasks hide.
-        settings: the `eval` block of a config: `trials_per_pass`.
 
     Returns:
         (task -> float32 [K, T, N] of test trials, task -> the model's share).
@@ -87,20 +84,12 @@ def mix(
     tasks = [task for task in on_test if task in of_stack]
     trial_ids = session.trials_of(VALIDATION)
     counts, _ = session.gather_trials(trial_ids)
-    on_validation = activity.predict_session(
-        model,
-        session,
-        tasks,
-        protocol=protocol,
-        split=VALIDATION,
-        trials_per_pass=settings["trials_per_pass"],
-    )
     rates, shares = {}, {}
     for task in tasks:
         scored = protocols.scored_entries(session, task, trial_ids, protocol)
         if not scored.any():
             continue
-        of_two = on_validation[task][scored], of_stack[task][VALIDATION][scored]
+        of_two = on_validation(task)[scored], of_stack[task][VALIDATION][scored]
         shares[task] = share_of_model(*of_two, counts[scored])
         rates[task] = mean(on_test[task], of_stack[task][TEST], shares[task])
     return rates, shares

@@ -29,6 +29,7 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from neurojax.errors import require
 from neurojax.facts import Facts
@@ -87,7 +88,7 @@ class Config(TransformerConfig):
         return -(-num_bins // self.latent_bins)
 
     def most_events(self, num_units: int) -> int:
-        """Tokens of N padded units in a step of the grid."""
+        """Tokens of N units at most in a step of the grid."""
         return math.ceil(self.event_share * self.latent_bins * num_units)
 
 
@@ -121,7 +122,7 @@ def apply(
     """Log-rates and states of all bins; see `models.interface`."""
     num_bins = inputs.counts.shape[2]
     # Hidden counts are zero, and a zero is no event.
-    events = events_of(inputs.counts, config)
+    events = events_of(inputs.counts, _num_units(weights.rows), config)
     grid = Grid.of(num_bins, jnp.arange(num_bins) + 0.5, config)
     states = states_at(weights, events, grid, inputs, config, train, key)
     if config.linear_beside:
@@ -130,25 +131,37 @@ def apply(
     return ndt_linear.read_out(weights, states, inputs, config, train=train, key=key)
 
 
-def events_of(counts: jax.Array, config: Config) -> Events:
-    """Counts [G, b, T, N], zero where hidden, as events at the centres of bins."""
-    groups, trials, num_bins, num_units = counts.shape
+def _num_units(rows: dict[str, jax.Array]) -> jax.Array:
+    """Rows of a group that are of units, int [G]: padding has zeros in all tables."""
+    return ((rows["read_in"] != 0).any(-1) | (rows["read_out_bias"] != 0)).sum(-1)
+
+
+def events_of(counts: jax.Array, num_units: jax.Array, config: Config) -> Events:
+    """Counts as events at the centres of bins.
+
+    Args:
+        counts: [G, b, T, N], zero where hidden.
+        num_units: int [G], how many of the N are units and not padding: these bound the tokens.
+        config: of the model.
+    """
+    groups, trials, num_bins, width = counts.shape
     steps = config.num_steps(num_bins)
     padding = [(0, 0), (0, 0), (0, steps * config.latent_bins - num_bins), (0, 0)]
     entries = jnp.pad(counts, padding).reshape(groups, trials, steps, -1).astype(jnp.float32)
-    most = config.most_events(num_units)
+    bounds = np.asarray([config.most_events(units) for units in range(width + 1)])
+    most = jnp.asarray(bounds)[num_units][:, None, None, None]  # [G, 1, 1, 1]
     upto = jnp.cumsum(entries > 0, axis=-1)  # [G, b, steps, entries]
     number = upto[..., -1:]  # of those with spikes
-    token = jnp.arange(most)[None, None, None]
+    token = jnp.arange(bounds[-1])[None, None, None]
     # Where there are more than tokens, evenly spaced ones stand for all.
-    stands_for = jnp.maximum(number / most, 1.0)
-    rank = jnp.where(number > most, token * number // most, token)
+    stands_for = jnp.maximum(number / jnp.maximum(most, 1), 1.0)
+    rank = jnp.where(number > most, token * number // jnp.maximum(most, 1), token)
     nth = jnp.vectorize(jnp.searchsorted, signature="(n),(m)->(m)")
     entry = jnp.minimum(nth(upto, rank + 1), entries.shape[-1] - 1)  # [G, b, steps, most]
     weight = jnp.take_along_axis(entries, entry, axis=-1) * stands_for
-    weight = jnp.where(token < number, weight, 0)
+    weight = jnp.where(token < jnp.minimum(number, most), weight, 0)
     first_bin = config.latent_bins * jnp.arange(steps)[None, None, :, None]
-    events = (first_bin + entry // num_units + 0.5, entry % num_units, weight)
+    events = (first_bin + entry // width + 0.5, entry % width, weight)
     return Events(*(each.reshape(groups, trials, -1) for each in events))
 
 

@@ -125,13 +125,20 @@ def trials_that_fit(
         InputError: not one trial fits.
     """
     size = members * bytes_per_trial(model, num_bins, num_units, all_observed, num_patterns)
-    on_each = int(memory_mb * 2**20 // size)
-    require(
-        on_each >= 1,
-        f"eval.memory_mb={memory_mb} does not hold one trial of {num_bins} bins and {num_units} "
-        f"units, which takes about {size / 2**20:,.0f} MB; raise it",
-    )
+    what = f"one trial of {num_bins} bins and {num_units} units"
+    on_each = number_that_fits(size, memory_mb, what)
     trials = min(at_most, on_each * num_devices)
     # A whole number on every device, or sharding would fall back to all trials on each.
     trials = max(trials // num_devices, 1) * num_devices
     return PassSize(trials, trials // num_devices * size / 2**20)
+
+
+def number_that_fits(size: int, memory_mb: int, what: str) -> int:
+    """How many of `size` bytes each `eval.memory_mb` holds; raises InputError where not `what`."""
+    number = int(memory_mb * 2**20 // size)
+    require(
+        number >= 1,
+        f"eval.memory_mb={memory_mb} does not hold {what}, which takes about "
+        f"{size / 2**20:,.0f} MB; raise it",
+    )
+    return number

@@ -42,6 +42,8 @@ class Predictor:
         bucket_units: padding of the unit axis.
         source_config: what a batch is, see data.sources.
         facts: what the manifest keeps of the data trained on, `Facts.to_record`.
+        num_samples: draws of the posterior whose mean rate is the answer where a call names no
+            number; 0 follows the posterior's means.
         schemes: names of those the weights were trained with; all, of a model without schemes.
         infers: names of the extras that say what a trial's latents cost, nats; () without latents.
         on_accelerator: computed on something else than a CPU.
@@ -60,11 +62,17 @@ class Predictor:
         buffers=None,
         source_config: Any = None,
         facts: Mapping[str, int] | None = None,
+        num_samples: int = 0,
     ):
         self.recipe, self.layout, self.bucket_units = recipe, layout, bucket_units
         self.source_config, self.facts = source_config, dict(facts or {})
         self.schemes = tuple(getattr(recipe.objective.config, "schemes", SCHEMES))
-        self.infers = getattr(recipe.model.module, "INFERS", ())
+        self.infers, self.num_samples = getattr(recipe.model.module, "INFERS", ()), num_samples
+        require(
+            num_samples == 0 or (num_samples > 0 and self.infers),
+            f"eval.num_samples={num_samples} of model.name={recipe.model.name}; expected 0, or a "
+            "number of draws of a model that infers latents, such as lfads",
+        )
         # A promise by name; without it every hidden unit takes a pass of its own, silent or not.
         self.hides_by_zeroing = getattr(recipe.model.module, "HIDES_BY_ZEROING", False)
         self._mesh = sharding.make_mesh(0, 1) if mesh is None else mesh
@@ -112,7 +120,7 @@ class Predictor:
             memory_mb=memory_mb,
             at_most=at_most,
             num_devices=self._mesh.shape["data"],
-            members=self.recipe.members,
+            members=self.recipe.members * max(self.num_samples, 1),
             all_observed=self.layout.all_observed,
             num_patterns=self.layout.num_patterns,
         )
@@ -175,6 +183,30 @@ class Predictor:
         size = {"room": room, "num_bins": num_bins, "num_samples": num_samples}
         return _rollout(trained, *placed, key, self.recipe, **size)
 
+    def trials_of_rollout(
+        self, batch: Batch, num_bins: int, *, num_samples: int, memory_mb: int, at_most: int
+    ) -> int:
+        """Trials that `rollout` can go on with at once: `at_most`, or as many as memory holds.
+
+        Args:
+            batch: of one group, of any number of trials.
+            num_bins, num_samples: as of `rollout`.
+            memory_mb: of each device; all of them hold all trials.
+
+        Raises:
+            InputError: not one trial fits.
+        """
+        trained = (self.params, self.tables, self.buffers)
+        size = rollouts.bytes_per_trial(
+            trained,
+            batch.groups,
+            self.recipe,
+            room=self.layout.num_bins,
+            num_bins=num_bins,
+            num_samples=num_samples,
+        )
+        return min(at_most, pass_memory.number_that_fits(size, memory_mb, "one trial that goes on"))
+
     def live(self, session_id: str) -> live.Live:
         """A trial of a session as it comes in, bin by bin."""
         trained = (self.params, self.tables, self.buffers)
@@ -205,6 +237,9 @@ class Predictor:
     def _compute(
         self, batch: Batch, query: Query, wanted: str, num_samples: int = 1, key=None
     ) -> Outputs:
+        if key is None and self.num_samples:
+            num_samples, key = self.num_samples, jax.random.key(0)  # the same draws at every call
+
         # Leaves of a query are [G, b, ...], as those of trials, and lie where these lie.
         def place(leaf):
             return jax.device_put(leaf, sharding.trial_sharding(self._mesh, leaf))

@@ -8,6 +8,7 @@ A model that was trained to predict the next bin (objectives.next_bin) reads eve
 first one as a hidden bin; the model bin by bin is models/<name>_stream.py.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -193,6 +194,26 @@ def rollout(
     log_rates, drawn = jax.vmap(one)(jax.random.split(key, num_samples))
     # Rates are averaged, not their logs: what is expected is expected over all that may come.
     return Rollout(jax.nn.logsumexp(log_rates, axis=0) - jnp.log(num_samples), drawn)
+
+
+def bytes_per_trial(
+    trained, groups: dict, recipe, *, room: int, num_bins: int, num_samples: int
+) -> int:
+    """An upper estimate of what `rollout` holds of one trial of a group, in bytes, without weights.
+
+    Of every sample what is carried, once before and once after a bin, and three copies of its bins:
+    as they are drawn, laid out, and averaged.
+
+    Args:
+        trained, recipe, room, num_bins, num_samples: as of `rollout`.
+        groups: of a batch of one group.
+    """
+    hidden = jax.ShapeDtypeStruct((1, 1, groups["unit_valid"].shape[1]), bool)
+    begin = functools.partial(begun, recipe=recipe, num_bins=room)
+    stream, natural = jax.eval_shape(begin, trained, groups, hidden)
+    carried = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves((stream[0], natural)))
+    of_bins = 2 * 4 * num_bins * hidden.shape[-1]  # log-rates and counts
+    return max(num_samples, 1) * (2 * carried + 3 * of_bins)
 
 
 def _module(recipe):

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import types
 
+import jax
 import numpy as np
 import pytest
 
@@ -13,13 +14,14 @@ from neurojax.data.session import TEST, TRAIN, VALIDATION
 from neurojax.data.store.sessions import from_counts
 from neurojax.data.synthetic import animals
 from neurojax.data.synthetic.spec import SyntheticSpec
+from neurojax.errors import InputError
 from neurojax.evals import generated, generation, protocols
 from neurojax.report import generation_block
 
 SPEC = SyntheticSpec(
     num_sessions=1, min_units=24, max_units=24, min_region_units=8, num_trials=40, num_bins=20, mean_rate_hz=20.0
 )
-SETTINGS = {"num_boot": 30}
+SETTINGS = {"num_boot": 30, "memory_mb": 64}
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +34,20 @@ class Knows:
 
     goes_on, bucket_units = True, 8
 
-    def __init__(self, session):
+    def __init__(self, session, trial_mb=0.25):
         self.session, self.layout = session, batching.Layout.of([session])
-        self.asked = []
+        self.asked, self.keys, self.sizes, self.trial_mb = [], [], [], trial_mb
+
+    def trials_of_rollout(self, batch, num_bins, *, num_samples, memory_mb, at_most):
+        number = int(memory_mb / (self.trial_mb * num_samples / 4))
+        if not number:
+            raise InputError(f"eval.memory_mb={memory_mb} does not hold one trial")
+        return min(at_most, number)
 
     def rollout(self, batch, prompt, num_bins, *, num_samples, key):
         self.asked.append((prompt, num_bins, num_samples))
+        self.keys.append(tuple(np.asarray(jax.random.key_data(key)).tolist()))
+        self.sizes.append(batch.trials["trial_id"].shape[1])
         trials = batch.trials["trial_id"][0]
         rows = self.session.trial_start_bin[trials][:, None] + prompt + np.arange(num_bins)
         rates = np.zeros((1, *rows.shape, batch.groups["unit_valid"].shape[1]), np.float32)
@@ -129,6 +139,25 @@ def test_trials_of_any_length_and_no_validation_trial_are_scored(animal):
         json.dumps(found, allow_nan=False)
     last = generation.of_session(Knows(short), short, SETTINGS, 0, protocols.MTM)["generation"]
     assert last["forecast"]["model"]["bps"][1:] == [None] * 7 and last["statistics"]["fano"]["real"] is None
+
+
+def test_no_two_sessions_share_a_draw_and_the_same_one_has_the_same_again(animal):
+    def keys_of(session):
+        model = Knows(session)
+        generation.of_session(model, session, SETTINGS, 0, protocols.MTM)
+        assert len(set(model.keys)) == len(model.keys)  # nor two origins, nor two lots of trials
+        return model.keys
+
+    other = keys_of(animal.with_fields(session_id="another"))
+    assert keys_of(animal) == keys_of(animal) and not set(keys_of(animal)) & set(other)
+
+
+def test_memory_bounds_the_trials_of_a_rollout_and_where_it_holds_none_that_is_a_reason(animal, block):
+    small = Knows(animal, trial_mb=1.5)  # 12 MB for 32 continuations
+    found = generation.of_session(small, animal, SETTINGS, 0, protocols.MTM)["generation"]
+    assert set(small.sizes) == {5} and found["forecast"]["model"] == block["forecast"]["model"]
+    none = generation.of_session(Knows(animal, trial_mb=9.0), animal, SETTINGS, 0, protocols.MTM)
+    assert none == {"generation": None, "generation_reason": "eval.memory_mb=64 does not hold one trial"}
 
 
 def test_rates_that_grow_without_bound_are_a_reason(animal):

@@ -131,7 +131,7 @@ def test_the_figure_holds_the_shares_of_all_entries_together():
     assert likelihood.pit_histogram(axes, {"sessions": {"a": {}}}) is None
 
 
-def test_validation_trials_of_which_nothing_is_scored_have_no_block(monkeypatch):
+def test_validation_trials_of_which_nothing_is_scored_have_no_block():
     model = types.SimpleNamespace(
         recipe=types.SimpleNamespace(head="negative_binomial"), rows_of_head=lambda name: ROWS["negative_binomial"]
     )
@@ -139,12 +139,11 @@ def test_validation_trials_of_which_nothing_is_scored_have_no_block(monkeypatch)
     session = from_counts(BURSTY[:5], bin_size_s=0.02, session_id="day", split=split)
     for scored, names in ((False, {"task", "test"}), (True, {"task", "test", "validation"})):
         rates = np.where(scored, RATES[3:5], np.nan)
-        monkeypatch.setattr(likelihoods.activity, "predict_session", lambda *a, rates=rates, **k: {"forward": rates})
-        settings = {"num_boot": 10, "trials_per_pass": 4}
-        found = likelihoods.of_session(model, session, {"forward": RATES[:3]}, settings, 0, None)
+        asked = (model, session, {"forward": RATES[:3]}, lambda task, rates=rates: rates)
+        found = likelihoods.of_session(*asked, {"num_boot": 10, "seed": 0})
         assert set(found["likelihood"]) == names
 
 
 def test_a_session_without_an_activity_task_has_no_block():
     model = types.SimpleNamespace(recipe=types.SimpleNamespace(head="poisson"))
-    assert likelihoods.of_session(model, None, {}, {}, 0, None) == {}
+    assert likelihoods.of_session(model, None, {}, None, {}) == {}

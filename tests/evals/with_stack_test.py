@@ -1,5 +1,7 @@
 """The model mixed with the stack: weights come from validation alone, and what is useless gets none."""
 
+import dataclasses
+import types
 import zipfile
 
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 from neurojax.data.session import TEST, VALIDATION
 from neurojax.data.store.dataset import dataset_of
 from neurojax.data.store.sessions import from_counts
-from neurojax.evals import baseline_scores, baselines_cache, protocols, spikes, tables, with_stack
+from neurojax.evals import activity, baseline_scores, baselines_cache, protocols, spikes, tables, with_stack
 from neurojax.files import read_json, sha256_file, write_json
 from neurojax.report import terminal, trust_blocks
 from neurojax.scores import metrics
@@ -35,19 +37,10 @@ def parts_of(session, rates, noise=0.0, seed=3):
     return {part: disturbed[session.trials_of(part)].astype(np.float32) for part in (VALIDATION, TEST)}
 
 
-@pytest.fixture
-def mixed(monkeypatch):
-    """(session, model's rates by split, stack's rates by split) -> what `mix` returns."""
-
-    def run(session, of_model, of_stack):
-        def predict(model, session, tasks, *, protocol, split, trials_per_pass):
-            return {task: of_model[split] for task in tasks}
-
-        monkeypatch.setattr(with_stack.activity, "predict_session", predict)
-        given = {TASK: of_model[TEST]}, {TASK: of_stack}
-        return with_stack.mix(None, session, *given, protocols.MTM, {"trials_per_pass": 8})
-
-    return run
+def mixed(session, of_model, of_stack):
+    """What `mix` makes of the model's rates and the stack's, each by split."""
+    given = {TASK: of_model[TEST]}, lambda task: of_model[VALIDATION], {TASK: of_stack}
+    return with_stack.mix(session, *given, protocols.MTM)
 
 
 def pooled(session, rates):
@@ -55,7 +48,7 @@ def pooled(session, rates):
     return metrics.poisson_scores(metrics.poisson_sums(rates, counts))["bps_pooled"]
 
 
-def test_two_that_err_apart_are_better_together(mixed):
+def test_two_that_err_apart_are_better_together():
     session, rates = make_session()
     of_model, of_stack = (parts_of(session, rates, 0.6, seed) for seed in (3, 4))
     found, shares = mixed(session, of_model, of_stack)
@@ -63,7 +56,7 @@ def test_two_that_err_apart_are_better_together(mixed):
     assert 0.2 < shares[TASK] < 0.8
 
 
-def test_a_model_that_knows_nothing_leaves_the_stack_as_it_is(mixed):
+def test_a_model_that_knows_nothing_leaves_the_stack_as_it_is():
     session, rates = make_session()
     means = np.broadcast_to(session.mean_counts(), rates.shape)
     of_stack = parts_of(session, rates)
@@ -74,7 +67,7 @@ def test_a_model_that_knows_nothing_leaves_the_stack_as_it_is(mixed):
     assert shares == {TASK: 1.0}
 
 
-def test_no_count_of_a_test_trial_reaches_a_weight(mixed):
+def test_no_count_of_a_test_trial_reaches_a_weight():
     results = []
     for seed in (0, 1):
         session, rates = make_session(seed)
@@ -82,6 +75,30 @@ def test_no_count_of_a_test_trial_reaches_a_weight(mixed):
     (first, shares), (second, others) = results
     assert shares == others
     np.testing.assert_array_equal(first[TASK], second[TASK])
+
+
+def test_of_validation_trials_a_task_is_predicted_once_for_all_that_is_chosen_by_it(monkeypatch):
+    """The likelihood of a head beside Poisson, and how far the model is mixed with the stack."""
+    session, rates = make_session()
+    of_model, asked = parts_of(session, rates, 0.6, 3), []
+
+    def predict(model, session, tasks, *, protocol, split, trials_per_pass):
+        asked.append((*tasks, split, trials_per_pass))
+        return {task: of_model[split] for task in tasks}
+
+    monkeypatch.setattr(activity, "predict_session", predict)
+    settings = {"trials_per_pass": 8, "num_boot": 5, "mixed_with": "stack"}
+    fitted = baselines_cache.SessionBaselines({}, {}, {}, types.SimpleNamespace(read=lambda: {TASK: of_model}))
+    head = {"log_dispersion": np.zeros(N)}
+    model = types.SimpleNamespace(recipe=types.SimpleNamespace(head="negative_binomial"), rows_of_head=lambda _: head)
+    monkeypatch.setattr(activity, "predict_with_spread", lambda *given, **_: ({TASK: of_model[TEST]}, None))
+    for part in ("trust", "reliability", "generation"):
+        nothing = "psth_reliability" if part == "reliability" else "of_session"
+        monkeypatch.setattr(getattr(spikes, part), nothing, lambda *given, **_: {})
+    one_task = dataclasses.replace(protocols.MTM, tasks={TASK: protocols.MTM.tasks[TASK]})
+    block, _ = spikes._session(model, session, one_task, settings, 0, fitted, {})
+    assert block["likelihood"]["validation"]["head"] == "negative_binomial" and block["model_shares"] == {TASK: 0.0}
+    assert asked == [(TASK, VALIDATION, 8)]
 
 
 def test_rates_of_the_stack_come_back_from_the_cache_as_they_were_fitted(tmp_path):

@@ -222,7 +222,7 @@ def listed(counts, rng) -> poyo.Events:
 
 def test_counts_come_to_the_same_as_their_spikes_in_any_order():
     counts = events_in()
-    of_counts = states_at()(poyo.events_of(counts, model_of("poyo").config), 0.0)
+    of_counts = states_at()(poyo.events_of(counts, np.full(G, N), model_of("poyo").config), 0.0)
     for seed in range(2):
         of_spikes = states_at()(listed(counts, np.random.default_rng(seed)), 0.0)
         np.testing.assert_allclose(of_spikes, of_counts, atol=1e-6)
@@ -245,11 +245,16 @@ def test_a_step_with_more_events_than_tokens_keeps_evenly_spaced_ones_that_weigh
     counts[0, 0, 0, :3] = [1, 2, 1]  # three entries of the first step: as they are
     counts[0, 0, 2:4, :4] = 1  # eight of the second: every other one, twice
     counts[0, 0, 4, 9] = 5  # the last step has one bin
-    found = jax.jit(poyo.events_of, static_argnames="config")(counts, config)
+    bounded = jax.jit(poyo.events_of, static_argnames="config")
+    found = bounded(counts, np.array([N]), config)
     time, unit, weight = (np.asarray(each)[0, 0].reshape(3, 4) for each in found)
     assert weight.tolist() == [[1, 2, 1, 0], [2, 2, 2, 2], [5, 0, 0, 0]]
     assert unit[0, :3].tolist() == [0, 1, 2] and unit[1].tolist() == [0, 2, 0, 2] and unit[2, 0] == 9
     assert time[0, :3].tolist() == [0.5] * 3 and time[1].tolist() == [2.5, 2.5, 3.5, 3.5] and time[2, 0] == 4.5
+    padded = bounded(np.pad(counts, [(0, 0)] * 3 + [(0, 10)]), np.array([N]), config)
+    there = np.asarray(padded.weight) > 0  # which tokens are kept depends on no padding
+    for wide, narrow in zip(padded, found, strict=True):
+        np.testing.assert_array_equal(wide[there], narrow[np.asarray(found.weight) > 0])
 
 
 def test_positions_in_a_table_are_none_of_events_and_splash_knows_one_token_a_bin():

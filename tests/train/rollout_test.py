@@ -166,3 +166,22 @@ def test_each_member_of_an_ensemble_goes_on_and_the_ensemble_says_why_not(source
     ensemble = predictor.Predictor(*both, recipe, source.layout, 8, sharding.make_mesh(1, 1, jax.devices()[:1]))
     assert not ensemble.goes_on and "an ensemble of 2 members" in ensemble.goes_on_reason
     assert all(member.goes_on for member in ensemble.each_member)
+
+
+def test_the_estimate_bounds_what_a_compiled_rollout_allots_and_so_the_trials():
+    counts, bins, samples, size = np.ones((4, 40, 128), np.uint8), 20, 8, 4
+    session = from_counts(counts, bin_size_s=0.02, session_id="rat", split=[0, 1, 2, 2])
+    source = spikes.open_source([session], configs_for_tests.batching_config(trials_per_batch=1), 0)
+    model = made("ndt_linear", source)
+    batch = batching.session_batch(session, source.layout, np.arange(4), 128)
+    trained, asked = (model.params, model.tables, model.buffers), {"num_bins": bins, "num_samples": samples}
+    lowered = predictor._rollout.lower(trained, batch, np.int32(9), jax.random.key(0), model.recipe, room=40, **asked)
+    found = lowered.compile().memory_analysis()
+    allotted = found.temp_size_in_bytes + found.output_size_in_bytes
+    estimate = rollout.bytes_per_trial(trained, batch.groups, model.recipe, room=40, **asked)
+    assert allotted <= size * estimate <= 4 * allotted
+    of_three = -(-3 * estimate // 2**20)
+    assert model.trials_of_rollout(batch, bins, num_samples=samples, memory_mb=4096, at_most=16) == 16
+    assert 3 <= model.trials_of_rollout(batch, bins, num_samples=samples, memory_mb=of_three, at_most=16) < 16
+    with pytest.raises(InputError, match="eval.memory_mb=1 does not hold one trial that goes on, which takes about 5"):
+        model.trials_of_rollout(batch, bins, num_samples=60, memory_mb=1, at_most=16)
