@@ -80,12 +80,12 @@ def get_config() -> ConfigDict:
     config.sharding = ConfigDict(dict(data=0, model=1, rules=()))
     config.train = ConfigDict(
         dict(
-            num_steps=1500,
+            num_steps=250,  # validation is level from 200 on
             microbatches=1,  # more are refused: trials are compared with each other
             steps_per_dispatch=1,
-            log_every_steps=50,
-            save_every_steps=500,
-            validate_every_steps=250,
+            log_every_steps=25,
+            save_every_steps=125,
+            validate_every_steps=50,
             keep_checkpoints=2,
             max_skipped_in_a_row=10,
         )
