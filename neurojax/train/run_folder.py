@@ -137,4 +137,7 @@ def load_predictor(
         getattr(values, "bucket_units", 1),
         mesh,
     )
-    return Predictor(*parts, weights.get("buffers"), source_config=values, facts=facts), manifest
+    # Runs of before have no such entry.
+    samples = settings.entry({"num_samples": 0} | config["eval"], "eval", "num_samples", int)
+    more = {"source_config": values, "facts": facts, "num_samples": samples}
+    return Predictor(*parts, weights.get("buffers"), **more), manifest

@@ -9,9 +9,11 @@ import pytest
 from neurojax.data.session import Session
 from neurojax.data.store.dataset import dataset_of
 from neurojax.errors import InputError
-from neurojax.evals import collapse, protocols
+from neurojax.evals import collapse, passes, protocols
 from neurojax.report import collapse_block
+from neurojax.schemes import NEURON
 from neurojax.train import search, settings, state, step
+from neurojax.train.predictor import Predictor
 from tests.configs_test import CONFIGS, load
 
 STEPS, BINS, UNITS, TRIALS = 60, 12, 12, 160
@@ -78,6 +80,22 @@ def test_a_run_made_to_collapse_is_flagged_and_a_good_one_is_not(searched):
         collapse_block.latents_table({"sessions": {"rat": {}}}) == []
         and collapse.line({"sessions": {"rat": {}}}) is None
     )
+
+
+def test_a_predictor_of_samples_answers_with_their_mean_rate(searched):
+    """`eval.num_samples`; a model without a posterior is refused."""
+    session, found, _ = searched
+    model, trial_ids, nothing = found.predictor(0), session.trials_of(2)[:16], np.zeros(UNITS, bool)
+    ((_, batch, query),) = passes.over(model, session, trial_ids, nothing, NEURON, 16)
+    asked = model(batch, query, num_samples=3, key=jax.random.key(0)).natural
+    along_means = np.asarray(model.log_rates(batch, query))
+    model.num_samples = 3
+    averaged = np.asarray(model.log_rates(batch, query))
+    np.testing.assert_array_equal(averaged, asked)
+    assert np.abs(averaged - along_means).max() > 1e-2
+    recipe = settings.predicting(config())
+    with pytest.raises(InputError, match="eval.num_samples=2 of model.name=ndt; expected 0"):
+        Predictor({}, {}, recipe._replace(model=recipe.model._replace(name="ndt")), None, num_samples=2)
 
 
 def test_the_best_candidate_is_of_the_score_asked_for(searched):
