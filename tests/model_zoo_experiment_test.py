@@ -4,10 +4,13 @@ import dataclasses
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from neurojax.data.store.dataset import dataset_of
 from neurojax.data.synthetic import animals
+from neurojax.files import read_json
 from neurojax.train import settings
+from neurojax.train.log_window import Diverged
 from tests.experiment_modules import imported
 
 
@@ -85,9 +88,9 @@ def test_a_model_of_one_animal_has_a_folder_of_each(parts, sessions, tmp_path):
     assert [one.name for one in roots] == [session.session_id for session in sessions]
     assert parts.run.roots_of(entries["ndt1"], roots[0], tmp_path) == [roots[0]]
     told = [{"steps": 3, "training_cpu_s": 1.0, "evaluation_cpu_s": 2.0, "sessions": {name: {}}} for name in "ab"]
-    joined = parts.run.together([one | {"decoded": {"choice": n}, "latency_ms": n} for n, one in enumerate(told)])
+    joined = parts.run.together([one | {"decoded": {"choice": n}} for n, one in enumerate(told)])
     assert joined["steps"] == 6 and set(joined["sessions"]) == {"a", "b"} and joined["models"] == 2
-    assert joined["decoded"] == {"choice": 0.5} and joined["latency_ms"] == 1
+    assert joined["decoded"] == {"choice": 0.5}
 
 
 def known(co_smoothing, seeds=(0.0, 0.02)):
@@ -109,7 +112,8 @@ def known(co_smoothing, seeds=(0.0, 0.02)):
 
 def test_the_figure_says_means_intervals_and_moves_beside_the_noise_of_seeds(parts):
     figure = parts.figure
-    results = {"synthetic": known(1.0), "permuted": known(1.03, seeds=(0.0,))}
+    results = {"synthetic": known(1.0), "permuted": known(1.03, seeds=(0.0,)), "same_steps": known(0.9, seeds=(0.0,))}
+    del results["same_steps"]["runs"]["mtm/seed 0"]  # which is that of the animals as they were
     part = results["synthetic"]
     np.testing.assert_allclose(figure.values(part, "mtm", "co_smoothing"), [1.0, 1.02])
     # two sessions of half widths 0.3: their mean has 0.3 / sqrt(2), and seeds share the trials
@@ -118,7 +122,13 @@ def test_the_figure_says_means_intervals_and_moves_beside_the_noise_of_seeds(par
     assert figure.moved(results, "mtm", "co_smoothing") == pytest.approx((1.03 - 1.0) / 0.02)  # seed 0 alone
     told = figure.observed(results)
     assert told["synthetic: lfads, co-smoothing over the best"] == pytest.approx(0.51 / 1.01)
-    assert told["permuted: mtm, largest move over seed noise"] == pytest.approx(1.5)
+    assert told["same_steps: lfads, co-smoothing over the best"] == pytest.approx(0.45 / 1.01)
+    # both moved: 0.03 and 0.015 over 0.02
+    assert figure.moved_together(results, "co_smoothing") == pytest.approx(np.sqrt((1.5**2 + 0.75**2) / 2))
+    most = figure.most_by_chance(results)
+    assert most == pytest.approx(np.sqrt(scipy.stats.f.ppf(0.9875, 2, 2)))  # two models moved, two pairs of seeds
+    told = {name: value for name, value in told.items() if name.startswith("permuted") and "chance" in name}
+    assert len(told) == 2 and max(told.values()) == pytest.approx(np.sqrt(1.40625) / most)
     table = figure.rows(part)
     assert [row[0] for row in table] == ["", "mtm", "lfads"] and all(len(row) == len(table[0]) for row in table)
     assert table[1][1].startswith("1.010 +- 0.212") and table[1][3] == "-"
@@ -129,9 +139,27 @@ def test_results_that_are_there_are_not_computed_again(parts, tmp_path, monkeypa
     monkeypatch.setattr(parts.run, "sized", lambda *given: {"cpu_s_a_step": 1.0, "width": 8})
     monkeypatch.setattr(parts.run, "run_of", lambda *given: {"steps": given[-1]["width"]})
     size = dataclasses.replace(parts.run.SIZES["smoke"], num_boot=5)
-    given = ("mtm", "synthetic", size, tmp_path, 0, tmp_path, results)
-    parts.run.one(*given)
+    monkeypatch.setattr(parts.run, "timed", lambda *given: {"pass_cpu_ms": 2.0})
+    given = ("synthetic", size, tmp_path, 0, tmp_path, results)
+    parts.run.one("mtm", *given)
+
+    def diverges(*given):
+        raise Diverged("loss was not finite")
+
+    monkeypatch.setattr(parts.run, "run_of", diverges)  # the others are run all the same
+    parts.run.one("poyo", *given)
     first = results.read_bytes()
-    monkeypatch.setattr(parts.run, "run_of", lambda *given: pytest.fail("computed again"))
-    parts.run.one(*given)
-    assert results.read_bytes() == first and b'"steps": 8' in first
+    for again in ("run_of", "timed"):
+        monkeypatch.setattr(parts.run, again, lambda *given: pytest.fail("computed again"))
+    for name in ("mtm", "poyo"):
+        parts.run.one(name, *given)
+    assert results.read_bytes() == first
+    block = read_json(results)["synthetic"]
+    monkeypatch.setattr(parts.run, "run_of", lambda *given: {"steps": given[-1]["width"]})
+    monkeypatch.setattr(parts.run, "sized", lambda *given: {"cpu_s_a_step": 4.0, "width": 3})
+    assert block["runs"].keys() == {"mtm/seed 0"} and block["runs"]["mtm/seed 0"]["steps"] == 8
+    parts.run.one("lfads", "same_steps", *given[1:])  # as many steps as the reference takes in its time
+    assert read_json(results)["same_steps"]["sized"]["lfads"] == {"cpu_s_a_step": 1.0, "width": 3}
+    assert block["failed"] == {"poyo/seed 0": "loss was not finite"} and block["passes"] == {
+        "mtm": {"pass_cpu_ms": 2.0}
+    }

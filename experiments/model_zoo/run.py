@@ -2,8 +2,9 @@
 
     python experiments/model_zoo/run.py [--part=NAME,...] [--models=NAME,...] [--seeds=0,1] [--size=local]
 
-Parts: synthetic (four made-up animals), permuted (their units in another order), steinmetz (nine sessions), allen
-(eight mice), monkeys (two days). A run in results.json is not run again; an interrupted training goes on.
+Parts: synthetic (four made-up animals), permuted (their units in another order), same_steps (as many steps as the
+reference takes in its time), steinmetz (nine sessions), allen (eight mice), monkeys (two days). A run in results.json
+is not run again; an interrupted training goes on.
 With --cpu_minutes nothing starts after so many minutes of CPU time. `neurojax compare` reads the folders of the runs.
 """
 
@@ -28,6 +29,7 @@ from neurojax.evals.decoding.scores import MAIN
 from neurojax.files import read_json, write_json
 from neurojax.runs.workdir import provenance
 from neurojax.train import run, settings
+from neurojax.train.log_window import Diverged
 
 HERE = Path(__file__).parent
 for place in (HERE, HERE.parent / "yardstick"):
@@ -36,7 +38,9 @@ import models  # noqa: E402
 import recordings  # noqa: E402  where recordings come from
 
 TASKS = ("co_smoothing", "forward", "inter_region", "intra_region")
-PARTS = ("synthetic", "permuted", "steinmetz", "allen", "monkeys")
+PARTS = ("synthetic", "permuted", "same_steps", "steinmetz", "allen", "monkeys")
+AGAIN = ("permuted", "same_steps")  # the made-up animals once more, with the first seed
+SLOWER = ("ndt2", "poyo", "lfads")  # in a step than the reference, which has more of them in the same time
 TARGETS = {
     "synthetic": ("wheel_speed", "choice"),
     "steinmetz": ("choice",),
@@ -66,14 +70,14 @@ SMALL = synthetic.SyntheticSpec(
 )
 OF_RECORDINGS = {"steinmetz": 300.0, "allen": 300.0, "monkeys": 120.0}
 SIZES = {
-    "smoke": Size(SMALL, {"synthetic": 0.5, "permuted": 0.5}, 20),
-    "local": Size(synthetic.SyntheticSpec(), {"synthetic": 25.0, "permuted": 25.0} | OF_RECORDINGS, 200),
+    "smoke": Size(SMALL, dict.fromkeys(("synthetic", *AGAIN), 0.5), 20),
+    "local": Size(synthetic.SyntheticSpec(), dict.fromkeys(("synthetic", *AGAIN), 25.0) | OF_RECORDINGS, 200),
 }
 
 
 def data_of(part: str, size: Size, runs: Path) -> list[Path]:
     """Folders of session folders, converted where they are not yet; the days of a monkey are one each."""
-    root = runs / "data" / part
+    root = runs / "data" / (part if part != "same_steps" else "synthetic")
     if part == "monkeys":
         days = [root / day for day in recordings.DAYS]
         done = [(day / "data" / "dataset.json").exists() for day in days]
@@ -81,7 +85,7 @@ def data_of(part: str, size: Size, runs: Path) -> list[Path]:
             day / "data" if there else recordings.chewie(day, day.name) for day, there in zip(days, done, strict=True)
         ]
     if not (root / "dataset.json").exists():
-        if part in ("synthetic", "permuted"):
+        if root.name in ("synthetic", "permuted"):
             sessions = synthetic.make_sessions(size.spec, seed=0)
             if part == "permuted":
                 sessions = [models.permuted(session, seed=1) for session in sessions]
@@ -126,7 +130,7 @@ def fields_of(part: str, size: Size, root: Path, seed: int) -> dict[str, Any]:
         "train.save_every_steps": 500,
         "train.log_every_steps": 50,
         "eval.num_boot": size.num_boot,
-        "eval.baselines": "train_mean,stack" if part != "permuted" else "train_mean",
+        "eval.baselines": "train_mean,stack" if part not in AGAIN else "train_mean",
         "eval.mixed_with": "",
     }
 
@@ -154,8 +158,7 @@ def run_of(name: str, part: str, size: Size, root: Path, seed: int, runs: Path, 
     for own in roots:
         dataset = open_dataset(own)
         config = models.with_width(models.declared(entry, fields_of(part, size, own, seed)), entry, known["width"])
-        folder = runs / part / f"{name}_seed{seed}"
-        folder = folder / own.name if len(roots) > 1 else folder
+        folder = folder_of(name, part, seed, own if len(roots) > 1 else None, runs)
         begun = time.process_time()
         run.train(models.of_steps(config, steps), folder, dataset=dataset, log=silent)
         trained = time.process_time()
@@ -166,12 +169,26 @@ def run_of(name: str, part: str, size: Size, root: Path, seed: int, runs: Path, 
             "evaluation_cpu_s": round(time.process_time() - trained, 1),
             "sessions": {key: scores_of(session) for key, session in record["sessions"].items()},
         }
-        if seed == 0 and part != "permuted":  # one seed is enough to say what it costs, and what its states know
-            largest = max(dataset.sessions, key=lambda session: session.num_units)
-            entries["latency_ms"] = round(models.latency_ms(load(folder), largest), 2)
+        if seed == 0 and part not in AGAIN:  # one seed is enough to say what its states know
             entries["decoded"] = decoded(folder, part)
         parts.append(entries)
     return together(parts)
+
+
+def folder_of(name: str, part: str, seed: int, alone: Path | None, runs: Path) -> Path:
+    """Workdir of a model; `alone` is the data of a model of one animal among several."""
+    folder = runs / part / f"{name}_seed{seed}"
+    return folder / alone.name if alone else folder
+
+
+def timed(name: str, part: str, root: Path, seed: int, runs: Path) -> dict[str, Any]:
+    """What predicting a trial costs a trained model, of the animal with the most units."""
+    roots = roots_of(models.available()[name], root, runs)
+    units = {own: max(one.num_units for one in open_dataset(own).sessions) for own in roots}
+    own = max(units, key=units.__getitem__)
+    model = load(folder_of(name, part, seed, own if len(roots) > 1 else None, runs))
+    session = max(open_dataset(own).sessions, key=lambda session: session.num_units)
+    return {"pass_cpu_ms": round(models.pass_cpu_ms(model, session), 3), "units": units[own], **provenance(HERE)}
 
 
 def silent(line: str) -> None:
@@ -209,8 +226,6 @@ def together(parts: list[dict[str, Any]]) -> dict[str, Any]:
     for other in parts[1:]:
         for name in ("steps", "training_cpu_s", "evaluation_cpu_s"):
             first[name] += other[name]
-        if "latency_ms" in first:
-            first["latency_ms"] = max(first["latency_ms"], other["latency_ms"])
         first["sessions"] = first["sessions"] | other["sessions"]
     for target in first.get("decoded", {}):
         first["decoded"] = first["decoded"] | {target: sum(one["decoded"][target] for one in parts) / len(parts)}
@@ -240,33 +255,43 @@ def main() -> None:
     jax.config.update("jax_compilation_cache_dir", str((runs / "compiled").absolute()))
     for part in given.part:
         for root in data_of(part, SIZES[given.size], runs):
-            for seed in given.seeds if part != "permuted" else given.seeds[:1]:
-                for name in given.models or known:
+            for seed in given.seeds if part not in AGAIN else given.seeds[:1]:
+                for name in given.models or (known if part != "same_steps" else SLOWER):
                     if time.process_time() > 60 * given.cpu_minutes:
                         raise SystemExit(f"{given.cpu_minutes:g} CPU minutes are over; the rest waits")
                     one(name, part, SIZES[given.size], root, int(seed), runs, results)
 
 
 def one(name: str, part: str, size: Size, root: Path, seed: int, runs: Path, results: Path) -> None:
-    """Adds a run to the results, unless it is there."""
+    """Adds a run to the results, and of the first seed what a pass costs, unless they are there."""
     day = root.parent.name if part == "monkeys" else ""
+    runs = runs / day if day else runs
     found = read_json(results) if results.exists() else {}
     block = found.setdefault(part, {"sized": {}, "runs": {}})
     key, of_sizes = "/".join(filter(None, (name, day, f"seed {seed}"))), "/".join(filter(None, (name, day)))
-    if key in block["runs"]:
-        return
-    begun = time.process_time()
-    alike = found.get("synthetic", {}).get("sized", {}) if part == "permuted" else {}
-    if of_sizes not in block["sized"]:
-        block["sized"][of_sizes] = alike.get(of_sizes) or sized(name, part, size, root)
+    failed, passes = block.setdefault("failed", {}), block.setdefault("passes", {})
+    if key not in block["runs"] and key not in failed:
+        begun = time.process_time()
+        alike = found.get("synthetic", {}).get("sized", {}) if part in AGAIN else {}
+        if of_sizes not in block["sized"]:
+            block["sized"][of_sizes] = alike.get(of_sizes) or sized(name, part, size, root)
+            if part == "same_steps":
+                reference = alike.get(models.REFERENCE) or sized(models.REFERENCE, part, size, root)
+                block["sized"][of_sizes] = block["sized"][of_sizes] | {"cpu_s_a_step": reference["cpu_s_a_step"]}
+            write_json(results, found)
+        try:
+            made = run_of(name, part, size, root, seed, runs, block["sized"][of_sizes])
+        except Interrupted as stopped:
+            raise SystemExit(f"{stopped}; the same command goes on") from None
+        except Diverged as error:  # a model that cannot be trained so keeps none of the others
+            failed[key] = str(error)
+        else:
+            block["runs"][key] = made | {"cpu_s": round(time.process_time() - begun, 1), **provenance(HERE)}
         write_json(results, found)
-    try:
-        made = run_of(name, part, size, root, seed, runs / day if day else runs, block["sized"][of_sizes])
-    except Interrupted as stopped:
-        raise SystemExit(f"{stopped}; the same command goes on") from None
-    block["runs"][key] = made | {"cpu_s": round(time.process_time() - begun, 1), **provenance(HERE)}
-    write_json(results, found)
-    print(f"{part}, {key}: {block['runs'][key]['cpu_s']:.0f} CPU s", flush=True)
+        print(f"{part}, {key}: {failed.get(key) or f'{time.process_time() - begun:.0f} CPU s'}", flush=True)
+    if key in block["runs"] and seed == 0 and part not in AGAIN and of_sizes not in passes:
+        passes[of_sizes] = timed(name, part, root, seed, runs)
+        write_json(results, found)
 
 
 if __name__ == "__main__":
