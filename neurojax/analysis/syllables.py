@@ -24,6 +24,7 @@ from neurojax.errors import require
 CHUNK = 2048  # frames whose messages are held
 _RIDGE = 1e-3  # prior precision of a weight, in units of the components' variance
 _PRIOR_FRAMES = 10.0  # frames that the prior of a syllable's noise is worth
+_TRIED = 8  # rounds from every first guess
 _LOOKED_AT, _SMOOTHED = 4096, 5  # frames that the first guess reads at a time, and smooths over
 
 
@@ -58,11 +59,11 @@ def fit(
     sampling_hz: float = 30.0,
     expected_s: float = 0.4,
     seed: int = 0,
-    num_starts: int = 3,
+    num_starts: int = 16,
     num_iterations: int = 40,
     chunk: int = CHUNK,
 ) -> Fitted:
-    """Fits syllables to recordings; the start with the highest likelihood is taken.
+    """Fits syllables to recordings: the start that is most likely after a few rounds goes on.
 
     Args:
         postures: of each recording float [T, D], see `analysis.pose`.
@@ -73,7 +74,7 @@ def fit(
         expected_s: a syllable's expected duration before any frame is seen.
         seed: of the starts.
         num_starts: first guesses.
-        num_iterations: of expectation-maximisation from each.
+        num_iterations: of expectation-maximisation, from the guess that goes on.
         chunk: C, frames whose messages are held at a time.
 
     Raises:
@@ -86,16 +87,23 @@ def fit(
         "expected at least 2, 1 and 1",
     )
     prior = _prior(postures, weights, num_syllables, num_lags, expected_s * sampling_hz)
-    best = None
-    for start in range(num_starts):
-        model = _first(postures, weights, num_syllables, num_lags, prior, seed + start)
+
+    def improved(model: Model, iterations: int) -> tuple[Model, list[float]]:
         history = []
-        for _ in range(num_iterations):
+        for _ in range(iterations):
             sums, total, frames = messages.expected(model, postures, weights, num_lags, chunk)
             history.append(total / max(frames, 1))
             model = _maximised(sums, prior)
-        if best is None or history[-1] > best[1][-1]:
-            best = model, np.asarray(history)
+        return model, history
+
+    best = None
+    for start in range(num_starts):
+        model = _first(postures, weights, num_syllables, num_lags, prior, seed + start)
+        now = improved(model, min(_TRIED, num_iterations))
+        if best is None or now[1][-1] > best[1][-1]:
+            best = now
+    model, history = improved(best[0], num_iterations - len(best[1]))
+    best = model, np.asarray(best[1] + history)
     labels = [label(best[0], *one, chunk=chunk) for one in zip(postures, weights, strict=True)]
     return Fitted(*best, labels)
 

@@ -81,7 +81,7 @@ def test_a_frame_of_weight_zero_tells_nothing():
 
 
 def test_planted_syllables_are_found_again(tracks, seen):
-    fitted = syllables.fit([seen.components], [seen.weight], num_syllables=5, num_starts=2, num_iterations=25)
+    fitted = syllables.fit([seen.components], [seen.weight], num_syllables=5, num_starts=4, num_iterations=25)
     assert syllables.adjusted_rand(tracks.syllable, fitted.labels[0].syllable) > 0.8
     assert (np.diff(fitted.log_likelihood) > -1e-3).all()
     # how long syllables last, and where the labels of the posture alone end up
