@@ -1,5 +1,5 @@
 """`neurojax adapt`: rows for recordings that a model never saw, without a gradient step, or with a
-few from there.
+few from there. A network for gestures has no rows: all of it is fine-tuned on the person.
 
     DIR    a run: `evaluate`, `predict`, `decode`, `export`, `doctor` and `nj.load` take it
 """
@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from neurojax.commands import config
-from neurojax.errors import require
+from neurojax.errors import InputError, require
 from neurojax.evals import protocols
 from neurojax.files import require_writable
-from neurojax.finetune import asked_states, closed_form, release
+from neurojax.finetune import asked_states, closed_form, inherit, release
 from neurojax.runs.manifest import steps_on_disk
 from neurojax.train import plan as planning
 from neurojax.train import run, state
 
 STRATEGY = "gradual_unfreeze"  # new rows alone for a quarter of the steps, then everything
 UNFREEZE_SHARE = 4
+# data.source of a run without rows -> the config of its fine-tuning.
+WITHOUT_ROWS = {"emg": "finetune_emg", "signals": "finetune_emg:filters"}
 
 
 def adapt(source: Path, *, root: Path, out: Path, steps: int = 0, dry_run: bool = False) -> None:
@@ -29,7 +31,8 @@ def adapt(source: Path, *, root: Path, out: Path, steps: int = 0, dry_run: bool 
         source: workdir of a run, or a folder of `neurojax export`.
         root: converted sessions; of their trials the train split alone is read.
         out: the workdir of the new run, with rows for the sessions of `source` and of `root`.
-        steps: of training from these rows; 0 leaves the shared part and the rows as they are.
+        steps: of training from these rows; 0 leaves the shared part and the rows as they are. Of a
+            model without rows 0 is as many as its config says.
         dry_run: tell sizes and memory; write nothing.
 
     Raises:
@@ -44,7 +47,7 @@ def adapt(source: Path, *, root: Path, out: Path, steps: int = 0, dry_run: bool 
     if dry_run:
         plan = planning.plan(asked, out, None, _say)
         planning.tell(plan, _say)
-        for line in memory_lines(plan):
+        for line in () if plan.config["data"]["source"] in WITHOUT_ROWS else memory_lines(plan):
             _say(line)
         return
     run.train(asked, out, log=_say)
@@ -67,7 +70,15 @@ def require_place(source: Path, out: Path) -> None:
 
 
 def config_of(source: Path, root: Path, steps: int) -> dict[str, Any]:
-    """configs/finetune.py with rows in closed form; what is learned is as in the run."""
+    """configs/finetune.py with rows in closed form, or configs/finetune_emg.py; what is learned is
+    as in the run."""
+    if (declared_as := WITHOUT_ROWS.get(_source_of(source))) is not None:
+        declared = config.load([f"--config={declared_as}"])
+        return declared | {
+            "init_from": str(source),
+            "data": declared["data"] | {"root": str(root)},
+            "train": declared["train"] | ({"num_steps": steps} if steps else {}),
+        }
     declared = config.load(["--config=finetune"])
     changed = {
         "init_from": str(source),
@@ -82,6 +93,15 @@ def config_of(source: Path, root: Path, steps: int) -> dict[str, Any]:
     }
     del changed["data"]["synthetic"]  # the sessions are given
     return declared | changed
+
+
+def _source_of(source: Path) -> str | None:
+    """data.source of a run or an export; None where there is none, which is told when it is
+    read."""
+    try:
+        return inherit.base_of(source)[0]["data"]["source"]
+    except (InputError, KeyError):
+        return None
 
 
 def memory_lines(plan: planning.Plan) -> list[str]:

@@ -106,13 +106,18 @@ def _band_power(windows: np.ndarray, least: float) -> np.ndarray:
     taper = np.hanning(windows.shape[1] + 2)[1:-1].astype(np.float32)
     spectrum = np.fft.rfft(windows * taper[:, None], axis=1)  # [n, frequencies, C]
     power = (spectrum.real**2 + spectrum.imag**2) / np.square(taper).sum()
-    edges = np.linspace(0, power.shape[1], NUM_BANDS + 1).round().astype(int)
-    # A window too short for so many bands has some that hold the frequency before them.
-    means = [
-        power[:, min(a, b - 1) : b].mean(1)
-        for a, b in zip(edges, np.maximum(edges[1:], 1), strict=False)
-    ]
+    means = [power[:, first:last].mean(1) for first, last in band_edges(power.shape[1])]
     return np.log(np.concatenate(means, axis=1) + least)
+
+
+def band_edges(num_frequencies: int) -> list[tuple[int, int]]:
+    """The first frequency of each band and the one after its last."""
+    edges = np.linspace(0, num_frequencies, NUM_BANDS + 1).round().astype(int)
+    # A window too short for so many bands has some that hold the frequency before them.
+    return [
+        (int(min(first, last - 1)), int(last))
+        for first, last in zip(edges, np.maximum(edges[1:], 1), strict=False)
+    ]
 
 
 def _log_covariance(signal: np.ndarray, least: float) -> np.ndarray:

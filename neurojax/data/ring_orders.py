@@ -16,6 +16,14 @@ from neurojax.errors import InputError
 LEAST_GAIN = 0.1  # of balanced accuracy, before a person counts as wearing it otherwise
 ROUNDS = 3  # in which everybody is compared with the others as they are read by then
 
+# Of new people, see `evals.ring_order`.
+LEAST_GAIN_NATS = 0.2  # of information, before an order counts as another than as worn
+EVERY = 4  # windows overlap: a quarter of them is asked in every order
+LEAST_PAST = (
+    600  # windows, 30 s of steps of 50 ms, before the past may say that the order is another
+)
+PRIOR_WINDOWS = 200  # that what a typical person's features are weighs, beside the past
+
 
 def orders(num_channels: int) -> np.ndarray:
     """The channel at each place in each order, int [2 C, C]: order k < C is turned by k places,

@@ -28,6 +28,9 @@ from neurojax.evals import ring_order
 _CHUNK_WINDOWS = 4096
 # The perceptron that the floor of this data set was measured with.
 _HIDDEN, _ALPHA, _BATCH, _EPOCHS, _EVERY = (256, 128), 1e-2, 512, 8, 2
+# Of few windows, such as one person's calibration, it sees all, in smaller batches and more often:
+# eight steps would be no floor.
+_FEW_WINDOWS, _LEAST_STEPS, _LEAST_BATCH = 4096, 300, 32
 
 
 def person_features(session: Session, min_step: float = MIN_STEP) -> np.ndarray:
@@ -89,7 +92,8 @@ def perceptron_floor(
     min_step: float = MIN_STEP,
     seed: int = 0,
 ) -> dict[str, np.ndarray]:
-    """A perceptron of two hidden layers on the same features, every second training window.
+    """A perceptron of two hidden layers on the same features, every second training window (all of
+    them where they are few).
 
     Arguments and result are those of `lda_floor`; `seed` is of its first weights. Needs
     scikit-learn, the extra `probes`.
@@ -143,22 +147,22 @@ def perceptron_ring_floor(
 def _fitted(
     features: Sequence[np.ndarray], labels: Sequence[np.ndarray], num_classes: int, seed: int
 ) -> Any:
-    """A perceptron of scikit-learn fitted to every second window of people [windows, 5 C]."""
+    """A perceptron of scikit-learn fitted to every second window of people [windows, 5 C]; to each
+    where they are few."""
     try:
         from sklearn.neural_network import MLPClassifier
     except ImportError:
         reason = 'the perceptron needs scikit-learn; pip install "neurojax[probes]"'
         raise InputError(reason) from None
-    inputs = np.concatenate([part[::_EVERY] for part in features])
-    targets = np.concatenate([part[::_EVERY] for part in labels])
+    every = _EVERY if sum(map(len, labels)) > _FEW_WINDOWS else 1
+    inputs = np.concatenate([part[::every] for part in features])
+    targets = np.concatenate([part[::every] for part in labels])
     if missing := set(range(num_classes)) - set(targets.tolist()):
         raise InputError(f"no training window is of class {min(missing)} of {num_classes}")
+    batch = min(_BATCH, max(_LEAST_BATCH, len(inputs) // 8), len(inputs))
+    epochs = max(_EPOCHS, -(-_LEAST_STEPS * batch // len(inputs)))
     network = MLPClassifier(
-        _HIDDEN,
-        alpha=_ALPHA,
-        batch_size=min(_BATCH, len(inputs)),
-        max_iter=_EPOCHS,
-        random_state=seed,
+        _HIDDEN, alpha=_ALPHA, batch_size=batch, max_iter=epochs, random_state=seed
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it says that it has not converged: the epochs are fixed

@@ -16,7 +16,7 @@ from neurojax.data.sources import emg, signals
 from neurojax.data.store import trained_trials
 from neurojax.data.store.dataset import Dataset, dataset_of
 from neurojax.errors import InputError, require
-from neurojax.evals import emg_floors, floor_names, leaks, ring_order
+from neurojax.evals import emg_floors, floor_names, gesture_trust, leaks, ring_order
 from neurojax.evals.gesture_scores import gestures_block
 from neurojax.report import gesture_report
 
@@ -109,6 +109,9 @@ def evaluate(
     min_step = getattr(model.source_config, "min_step", own)
     floors, reasons = _floors(dataset, settings, per_session, number, seed, min_step)
     block = gestures_block(found, labels, number, floors)
+    tested_too = [s for s in dataset.sessions if len(s.trials_of(TRAIN)) and s.session_id in found]
+    more |= {"num_calibrated": len(tested_too)}
+    more |= _trust(dataset, found, labels, class_names, block["people"])
     for name, reason in reasons.items():
         block["floors"][name] = {"balanced_accuracy": None, "balanced_accuracy_reason": reason}
     return {"gestures": block | more | {"class_names": list(class_names)}}
@@ -143,20 +146,46 @@ def _read_people(
         trials, name = session.trials_of(TEST), session.session_id
         if not len(trials):
             continue
-        time = np.argsort(session.trial_start_bin[trials], kind="stable")
         values = features.standardised(number)[trials]
         whole = ring_order.by_recording(answers, values, columns)
-        raw = features.raw(number)[trials][time]
-        as_it_goes = ring_order.by_past(answers, raw, columns, typical)
         found[name], labels[name] = whole.probability, per_session[number][trials]
-        past[name] = np.empty_like(whole.probability)
-        past[name][time] = as_it_goes.probability
+        # The past of a tested window holds those that the person calibrated with, too.
+        time = np.argsort(session.trial_start_bin, kind="stable")
+        as_it_goes = ring_order.by_past(answers, features.raw(number)[time], columns, typical)
+        told = np.empty_like(as_it_goes.probability)
+        told[time] = as_it_goes.probability
+        past[name] = told[trials]
         orders[name] = ring_orders.name_of(int(whole.order[0]), session.num_units)
         worn[name] = whole.probability if whole.order[0] == 0 else answers(values)
     more = {"past": _alone(past, labels, num_classes), "order": orders}
     if in_order:
         more["as_worn"] = _alone(worn, labels, num_classes)
     return found, labels, more
+
+
+def _trust(
+    dataset: Dataset,
+    probabilities: Mapping[str, np.ndarray],
+    labels: Mapping[str, np.ndarray],
+    class_names: Sequence[str],
+    people: dict[str, dict[str, Any]],
+) -> dict[str, Any]:
+    """The parts of `gesture_trust`; the interval of each person is added to its scores."""
+    windows = {}
+    for session in dataset.sessions:
+        name = session.session_id
+        if name not in labels or not np.isfinite(probabilities[name]).all():
+            continue
+        trials = session.trials_of(TEST)
+        own = gesture_trust.windows_of(session, trials, probabilities[name], labels[name])
+        if own is not None:
+            windows[name] = own
+    if not windows:
+        return {"trust": None, "trust_reason": "no segment of the recordings is named"}
+    found = gesture_trust.blocks_of(windows, class_names)
+    for name, ends in found.pop("intervals").items():
+        people[name]["balanced_accuracy_ci95_segments"] = ends
+    return {"trust": found}
 
 
 def _alone(probabilities, labels, num_classes: int) -> dict[str, Any]:

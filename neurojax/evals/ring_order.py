@@ -17,13 +17,8 @@ from typing import NamedTuple
 import numpy as np
 
 from neurojax.batch import Batch
+from neurojax.data.ring_orders import EVERY, LEAST_GAIN_NATS, LEAST_PAST, PRIOR_WINDOWS
 
-LEAST_GAIN_NATS = 0.2
-_EVERY = 4  # windows overlap: a quarter of them is asked in every order
-LEAST_PAST = (
-    600  # windows, 30 s of steps of 50 ms, before the past may say that the order is another
-)
-PRIOR_WINDOWS = 200  # that what a typical person's features are weighs, beside the past
 _LEAST = 1e-12
 
 Answers = Callable[[np.ndarray], np.ndarray]  # features float32 [n, F] -> probabilities [n, K]
@@ -90,7 +85,7 @@ def by_recording(answers: Answers, features: np.ndarray, columns: np.ndarray) ->
         features: [windows, F], standardised over the recording, channels as worn.
         columns: int [orders, F], columns of the features in each order; the first is as worn.
     """
-    some = features[::_EVERY]
+    some = features[::EVERY]
     told = np.array([information_nats(answers(some[:, own]))[-1] for own in columns])
     order = int(np.argmax(told)) if told.max() - told[0] >= LEAST_GAIN_NATS else 0
     probability = answers(features[:, columns[order]])
@@ -106,7 +101,7 @@ def by_past(answers: Answers, raw: np.ndarray, columns: np.ndarray, typical: np.
         typical: [2, F], mean and standard deviation of a typical person, for the beginning.
     """
     features = standardised_by_past(raw, typical)
-    asked = np.arange(0, len(features), _EVERY)
+    asked = np.arange(0, len(features), EVERY)
     told = np.stack([information_nats(answers(features[asked][:, own])) for own in columns])
     best = told.argmax(0)  # [asked], after each
     clear = told.max(0) - told[0] >= LEAST_GAIN_NATS

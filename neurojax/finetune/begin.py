@@ -198,11 +198,17 @@ def _tuning(
         recipe = dataclasses.replace(
             recipe, freeze=Freeze(until, sum(e["num_units"] for e in known), len(known))
         )
+    has_rows = bool(recipe.model.module.tables(recipe.model.config))
     number = sum(session.num_units for session in added)
     told = f": {len(known)} known sessions, {len(added)} new ({number} units), new rows {new_rows}"
-    log(f"fine-tuning {chosen['strategy']}{adapters.told(recipe.model)}{told if table else ''}")
-    rows = roster.joined(entries, added, dataset.digests)
-    start = loop.Start(table, state, trains=chosen["strategy"] != "none")
+    log(f"fine-tuning {chosen['strategy']}{adapters.told(recipe.model)}{told if has_rows else ''}")
+    # Without rows nothing has a place beside what was known: the run lists its own sessions.
+    rows = (
+        roster.joined(entries, added, dataset.digests)
+        if has_rows
+        else roster.entries_of(dataset.sessions, dataset.digests)
+    )
+    start = loop.Start(table if has_rows else [], state, trains=chosen["strategy"] != "none")
     return FineTuning(recipe, start, origin, rows)
 
 

@@ -61,7 +61,7 @@ def resolved(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     if base is not None and config["init_from"] == base["init_from"]:
         digest = base["finetune"]["source_sha256"]
     else:
-        found, digest, num_bins = _source(Path(config["init_from"]))
+        found, digest, num_bins = base_of(Path(config["init_from"]))
         # its table has as many rows as the run's longest trial bins
         if found["model"].get("positions") == "learned":
             found["model"] |= {"num_positions": num_bins}
@@ -147,7 +147,7 @@ def check_choices(finetune: Mapping[str, Any]) -> None:
     require(step >= 1, f"finetune.unfreeze_step={step}; expected at least 1 frozen step")
 
 
-def _source(run: Path) -> tuple[dict[str, Any], str, int]:
+def base_of(run: Path) -> tuple[dict[str, Any], str, int]:
     """Config, digest and bins of a run or an export; whether its files are whole is checked when
     they are read."""
     if release.is_release(run):

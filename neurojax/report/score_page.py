@@ -35,6 +35,7 @@ def write(
     *,
     suffix: str = "",
     log: Callable[[str], Any] = print,
+    below: Sequence[Picture] = (),
 ) -> None:
     """Writes figures<suffix>/<name>.png and report<suffix>.html.
 
@@ -46,22 +47,17 @@ def write(
         more: HTML at the end, folded by whoever made it.
         suffix: of the names.
         log: takes one line.
+        below: pictures between `blocks` and `more`.
     """
-    pictures = []
-    if picture is not None:
-        try:
-            with style.context():
-                drawn = style.png_bytes(picture.draw())
-            files.write_bytes(folder / f"figures{suffix}" / f"{picture.name}.png", drawn)
-            pictures.append(page.picture(drawn, picture.caption, wide=picture.wide))
-        except ImportError:
-            log(page.NO_MATPLOTLIB)
+    figures = folder / f"figures{suffix}"
+    pictures = [] if picture is None else _drawn([picture], figures, log)
     title = f"neurojax: {folder.resolve().name}"
     content = page.page(
         title,
         page.heading(title, 1),
         *pictures,
         *blocks,
+        *_drawn(below, figures, log),
         page.heading("More"),
         *more,
         page.of_run(evaluation, folder / "config.json"),
@@ -69,3 +65,17 @@ def write(
     target = folder / f"report{suffix}.html"
     files.write_bytes(target, content.encode())
     log(f"report: {target}")
+
+
+def _drawn(pictures: Sequence[Picture], figures: Path, log: Callable[[str], Any]) -> list[str]:
+    """HTML of pictures, each written as a file too; none without matplotlib."""
+    found = []
+    try:
+        for one in pictures:
+            with style.context():
+                drawn = style.png_bytes(one.draw())
+            files.write_bytes(figures / f"{one.name}.png", drawn)
+            found.append(page.picture(drawn, one.caption, wide=one.wide))
+    except ImportError:
+        log(page.NO_MATPLOTLIB)
+    return found

@@ -13,7 +13,9 @@ that never change stay and are told: all people share their channels.
 Beside the file may lie people.csv (columns person and fold: fold 4 tests, or that of the option
 test_fold; the one before it validates, the others train) and LICENSE.source.txt. A person is of
 one split; windows never reach over a segment. The fold is kept: a run may take another one to test
-(`data.fold`).
+(`data.fold`). The option calibrate=K splits each person in time instead: K repetitions of every
+gesture in the first round train, later rounds test (later repetitions, where there is one round),
+what lies between is left out.
 
 Source of the layout: 27 people of the Myo armband data set, Cote-Allard et al. 2019, IEEE TNSRE
 27:760-771, in windows of 260 ms every 50 ms.
@@ -26,9 +28,10 @@ from pathlib import Path
 
 import numpy as np
 
+from neurojax.data import splits
 from neurojax.data.observed import intervals_of
 from neurojax.data.readers import one_file
-from neurojax.data.readers.emg_files import REQUIRED, read_person
+from neurojax.data.readers.emg_files import REQUIRED, Person, read_person
 from neurojax.data.readers.signals import FILL_SAMPLES, without_fill
 from neurojax.data.readers.spec import ReadSpec, as_number
 from neurojax.data.real_values import from_values
@@ -43,6 +46,7 @@ OPTIONS = {
     "window_ms": "length of a window in ms, default 260",
     "step_ms": "from the start of a window to that of the next in ms, default 50",
     "test_fold": "the fold of people.csv whose people test, default 4; the one before it validates",
+    "calibrate": "repetitions of each person's first round that train, later rounds then test",
     "consent": "what the people agreed to, where the file does not say",
 }
 UNUSED = (
@@ -114,8 +118,12 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         "segment shorter than a window": int((lengths < window).sum()),
         "never observed": int((~watched).sum()),
     }
+    of_segment, split_source, fold = _split(source, spec, person)
+    reasons["neither calibration nor test"] = int(
+        (of_segment[segment[watched]] == splits.UNUSED).sum()
+    )
+    watched &= of_segment[segment] != splits.UNUSED
     start_bin, segment = start_bin[watched], segment[watched]
-    split, split_source, fold = _split(source, spec)
     flat = np.array([np.ptp(emg[known[:, k], k]) == 0 for k in range(len(channel))])
     odd |= {"channels that never change": int(flat.sum()), FILL_SAMPLES: num_fill}
     odd = {name: number for name, number in odd.items() if number}
@@ -144,7 +152,7 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         session_id=session_name(source),
         trial_start_bin=start_bin,
         trial_num_bins=window,
-        split=split,
+        split=of_segment[segment],
         channel=channel.astype(str),
         region=np.full(len(channel), "forearm"),
         conditions={name: column[segment] for name, column in person.columns.items()}
@@ -199,17 +207,26 @@ def _samples(spec: ReadSpec, name: str, default_ms: float, sampling_hz: float, w
     return round(samples)
 
 
-def _split(source: str, spec: ReadSpec) -> tuple[int, str, int | None]:
-    """The split of a person, the rule behind it (the fold in people.csv, or the name's hash) and
-    the fold."""
+def _split(source: str, spec: ReadSpec, person: Person) -> tuple[np.ndarray, str, int | None]:
+    """The split of every segment of a person [segments], the rule behind it (the fold in
+    people.csv, the name's hash, or what calibrates) and the fold."""
     require(
         spec.split_block_s() is None,
         f"split={spec.split!r}; EMG is split by person, expected file or random",
     )
     content, typed = _beside(source, _PEOPLE), spec.option("test_fold")
-    if spec.split == "file" and content is not None:
+    known = content if spec.split == "file" else None
+    number, fold = len(person.segment_offsets) - 1, None
+    if (calibrate := spec.option("calibrate")) is not None:
+        require(
+            typed is None, f"test_fold={typed} came with calibrate, which tests everybody; drop it"
+        )
+        if known is not None:
+            fold, _ = _folds(known, session_name(source), Path(source).with_name(_PEOPLE))
+        return (*_within(person, calibrate, source), fold)
+    if known is not None:
         path = Path(source).with_name(_PEOPLE)
-        fold, folds = _folds(content, session_name(source), path)
+        fold, folds = _folds(known, session_name(source), path)
         tested = str(_TEST_FOLD) if typed is None else typed
         if tested not in map(str, folds) or len(folds) < 3:
             raise InputError(
@@ -218,7 +235,8 @@ def _split(source: str, spec: ReadSpec) -> tuple[int, str, int | None]:
             )
         validated = folds[folds.index(int(tested)) - 1]  # of the first fold, the last
         split = {int(tested): TEST, validated: VALIDATION}.get(fold, TRAIN)
-        return split, f"person: {_PEOPLE}, fold {tested} test, {validated} validation", fold
+        rule = f"person: {_PEOPLE}, fold {tested} test, {validated} validation"
+        return np.full(number, split), rule, fold
     if typed is not None:
         raise InputError(
             f"test_fold={typed[:60]} came without a {_PEOPLE} that is read; leave it out"
@@ -226,7 +244,33 @@ def _split(source: str, spec: ReadSpec) -> tuple[int, str, int | None]:
     digest = hashlib.sha256(session_name(source).encode()).digest()
     share = int.from_bytes(digest[:8], "big") / 2**64
     split = int(np.searchsorted(np.cumsum(_SHARES)[: len(SPLIT_NAMES) - 1], share, side="right"))
-    return split, "person: hash of the name, 60/20/20", None
+    return np.full(number, split), "person: hash of the name, 60/20/20", None
+
+
+def _within(person: Person, typed: str, source: str) -> tuple[np.ndarray, str]:
+    """The split of every segment where a person calibrates and is tested, and its rule."""
+    wanted = as_number(typed)
+    require(
+        1 <= wanted < 2**15 and wanted == int(wanted),
+        f"{source}: calibrate={typed[:60]}; expected a number of repetitions, 1 or more",
+    )
+    columns = person.columns
+    require(
+        "repetition" in columns,
+        f"{source} has no repetition of its segments, which calibrate needs; add the array",
+    )
+    repetition = columns["repetition"]
+    rounds = columns.get("round", np.zeros_like(repetition))
+    is_first = rounds == rounds.min()
+    calibrates = is_first & np.isin(repetition, np.unique(repetition[is_first])[: int(wanted)])
+    is_tested = ~is_first if np.any(~is_first) else is_first & ~calibrates
+    require(
+        is_tested.any(),
+        f"{source}: calibrate={typed[:60]} leaves nothing to test; give fewer repetitions",
+    )
+    split = np.select([calibrates, is_tested], [TRAIN, TEST], splits.UNUSED)
+    where = "later rounds" if np.any(~is_first) else "later repetitions"
+    return split, f"time: {int(wanted)} repetitions of the first round train, {where} test"
 
 
 def _folds(content: bytes, person: str, path: Path) -> tuple[int, list[int]]:

@@ -11,7 +11,10 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
-NOMINAL = 0.9
+from neurojax.evals import selective
+from neurojax.evals.conformal import NOMINAL, threshold
+
+conformal_threshold = threshold  # of scores [n] or [n, dims]
 _BINS = 10
 
 
@@ -36,17 +39,6 @@ def tempered(log_probs: np.ndarray, temperature: float) -> np.ndarray:
     """Log-probabilities [K, C] after division by the temperature."""
     scaled = log_probs / temperature
     return scaled - logsumexp(scaled, axis=1, keepdims=True)
-
-
-def conformal_threshold(scores: np.ndarray, nominal: float = NOMINAL) -> np.ndarray:
-    """The score that a new one stays below with probability `nominal`; [n] or [n, dims].
-
-    The ceil((n + 1) nominal)-th smallest; infinity where n is too small to say.
-    """
-    ordered = np.sort(scores, axis=0)
-    # n + 1, since the new score is one more draw of the same kind (Vovk et al. 2005).
-    rank = int(np.ceil((len(ordered) + 1) * nominal))
-    return np.full(ordered.shape[1:], np.inf) if rank > len(ordered) else ordered[rank - 1]
 
 
 def class_scores(log_probs: np.ndarray) -> np.ndarray:
@@ -94,22 +86,10 @@ def calibration_of_classes(
 
 
 def selective_curve(confidence: np.ndarray, right: np.ndarray) -> dict[str, list[float]]:
-    """Accuracy on the most confident share of trials, for every share of a tenth to all.
-
-    Returns:
-        "share_kept" and "accuracy"; trials of equal confidence are taken together at their mean
-        accuracy.
-    """
-    values, place = np.unique(-confidence, return_inverse=True)
-    mean_right = np.bincount(place.ravel(), right) / np.bincount(place.ravel())
-    ordered = mean_right[place.ravel()][np.argsort(-confidence, kind="stable")]
-    shares = np.arange(1, 11) / 10
-    # At least one trial, so that every share has an accuracy.
-    kept = np.maximum(np.ceil(shares * len(ordered)).astype(int), 1)
-    return {
-        "share_kept": shares.tolist(),
-        "accuracy": (np.cumsum(ordered)[kept - 1] / kept).tolist(),
-    }
+    """{"share_kept", "accuracy"}: `selective.curve`, of what is right."""
+    found = selective.curve(confidence, right)
+    accuracy = [1 - risk for risk in found["risk"]]
+    return {"share_kept": found["coverage"], "accuracy": accuracy}
 
 
 def calibration_of_numbers(

@@ -70,6 +70,36 @@ def test_a_person_becomes_a_session_of_windows(tmp_path):
     np.testing.assert_array_equal(windows[0], arrays()["emg"][171:223])
 
 
+def test_a_person_calibrates_in_the_first_round_and_is_tested_in_later_ones(tmp_path):
+    """Segments of two windows: two gestures, two repetitions, two rounds; people.csv's fold is kept."""
+    segments = np.arange(8)
+    own = {"emg": np.zeros((8 * 62, 3), np.int8), "segment_offsets": np.arange(9) * 62, "gesture": segments % 2}
+    own |= {"repetition": segments // 2 % 2, "round": 3 + segments // 4}
+    write_people(tmp_path, **own)
+
+    def found(**options):
+        session = read_session(str(tmp_path / "p2.npz"), ReadSpec(options=tuple(options.items())))
+        return dict(zip(session.conditions["segment"].tolist(), session.split.tolist(), strict=True)), session.info
+
+    split, info = found(calibrate="1")
+    assert split == {0: TRAIN, 1: TRAIN, 4: TEST, 5: TEST, 6: TEST, 7: TEST}
+    assert info["trials_dropped"] == {"neither calibration nor test": 4} and info["fold"] == 2
+    assert info["split_source"] == "time: 1 repetitions of the first round train, later rounds test"
+    assert found(calibrate="2")[0] == {k: TRAIN if k < 4 else TEST for k in range(8)}
+    np.savez(tmp_path / "p2.npz", **arrays(0, **own | {"round": np.zeros(8, int)}))
+    assert found(calibrate="1")[0] == {k: TRAIN if k in (0, 1, 4, 5) else TEST for k in range(8)}
+    for options, words in (
+        ({"calibrate": "2"}, "calibrate=2 leaves nothing to test"),
+        ({"calibrate": "0"}, "calibrate=0; expected a number of repetitions"),
+        ({"calibrate": "1", "test_fold": "1"}, "test_fold=1 came with calibrate"),
+    ):
+        with pytest.raises(InputError, match=words):
+            found(**options)
+    np.savez(tmp_path / "p2.npz", **{k: v for k, v in arrays(0, **own).items() if k != "repetition"})
+    with pytest.raises(InputError, match="has no repetition of its segments, which calibrate needs"):
+        found(calibrate="1")
+
+
 def test_window_and_step_can_be_chosen(tmp_path):
     np.savez(tmp_path / "p.npz", **arrays())
     spec = ReadSpec(options=(("window_ms", "500"), ("step_ms", "5"), ("consent", "open data")))

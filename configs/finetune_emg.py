@@ -1,0 +1,48 @@
+"""A new person: fine-tunes a network for gestures on the first minute of somebody it never saw.
+
+    neurojax convert emg ME.npz --out=ME --options=calibrate=1
+    neurojax adapt --from=RUN --data=ME --out=DIR       takes this config; then
+    neurojax evaluate --workdir=DIR
+
+or `neurojax train --config=configs/finetune_emg.py --config.init_from=RUN --config.data.root=ME
+--workdir=DIR`. Model, objective, head and optimiser are those of RUN (configs/emg.py; with
+`:filters` of configs/emg.py:filters); entries named below or on the command line differ. ME holds
+one person, or several, of whom one network is made together. Once begun, DIR holds all it needs:
+RUN may go.
+
+finetune.strategy   full  everything trains: the network has no row that belongs to one person
+source    fine-tuning on new people, Cote-Allard et al. 2019, section V
+hardware  two x86-64 CPU cores that other work shared; Python 3.11, jax 0.10.2
+time      SECONDS
+scores    SCORES
+"""
+
+import importlib.util
+from pathlib import Path
+
+from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
+
+
+def as_in_the_run(block: ConfigDict) -> ConfigDict:
+    """The entries of a block, open: None is the value of the run it starts from."""
+    return ConfigDict({name: placeholder(type(value)) for name, value in block.items()})
+
+
+def get_config(arg: str | None = None) -> ConfigDict:
+    """configs/emg.py, with what is of the run that it starts from left open; `filters` for a run of
+    configs/emg.py:filters."""
+    path = Path(__file__).with_name("emg.py")
+    spec = importlib.util.spec_from_file_location("emg_config", path)
+    emg = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(emg)
+    config = emg.get_config(arg)
+    config.finetune = ConfigDict(dict(strategy="full"))
+    for block in ("model", "objective", "head", "optimizer"):
+        config[block] = as_in_the_run(config[block])
+    config.data.trials_per_batch = 128
+    config.train.num_steps = 200
+    config.train.save_every_steps = 200
+    config.train.validate_every_steps = 0
+    config.eval.floors = "lda,perceptron"
+    return config

@@ -1,0 +1,220 @@
+"""Gestures as they are made: a window of samples goes in, probabilities come out, with a state.
+
+    stream = open_stream("runs/emg")
+    probability = stream.read(window)      # [T, C] samples -> [K]; a window a step of the recording
+    stream.begin()                         # another person
+
+A person is known by the past of the stream alone, as `past` of an evaluation: features are
+standardised by earlier windows, and the order of electrodes is the one in which earlier answers
+tell most (`evals.ring_order.by_past`, with which this agrees). One program, compiled when the
+stream is opened, does a window: features, state, network.
+"""
+
+import functools
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from neurojax import heads
+from neurojax.batch import Batch
+from neurojax.data import emg_features, ring_orders
+from neurojax.data.sources import emg
+from neurojax.errors import require
+from neurojax.runs import restore, state_io, workdir
+from neurojax.train import forward, predictor, run_folder, settings
+
+_LEAST = 1e-12
+
+
+class State(NamedTuple):
+    """What is known of a person.
+
+    Attributes:
+        number: int32, windows read.
+        shift: float32 [F], mean of the raw features, less that of a typical person.
+        square: float32 [F], mean square of the same; both with the typical person among them.
+        mean_answer: float32 [orders, K], of the windows that were asked in every order.
+        mean_entropy: float32 [orders], nats, of the same.
+        order: int32, in which the next window is read, see `ring_orders.orders`.
+    """
+
+    number: jax.Array
+    shift: jax.Array
+    square: jax.Array
+    mean_answer: jax.Array
+    mean_entropy: jax.Array
+    order: jax.Array
+
+
+class GestureStream:
+    """Reads windows one after another.
+
+    Attributes:
+        class_names: of the K probabilities.
+        window_shape: (T, C) of every window, samples in the unit of the recordings trained on.
+        order: in which the next window is read, in words.
+    """
+
+    def __init__(self, trained: Any, recipe: predictor.Recipe, config: emg.Config, shape, names):
+        """Of weights (params, tables, buffers); see `open_stream`."""
+        self.window_shape, self.class_names = shape, tuple(names)
+        orders = ring_orders.orders(shape[1])[: None if config.order == "ring" else 1]
+        columns = np.stack([emg_features.reordered(order) for order in orders])
+        scale = np.asarray(trained[2]["feature_scale"], np.float32)
+        self._typical = scale.reshape(-1, 2, columns.shape[1])[0]
+        self._trained = jax.device_put((trained, self._typical, columns.astype(np.int32)))
+        self._num_classes, self._step = len(self.class_names), _program(recipe, config.min_step)
+        self.begin()
+        self._step(self._state, np.zeros(shape, np.float32), *self._trained)  # compiled
+        self.begin()
+
+    @property
+    def order(self) -> str:
+        return ring_orders.name_of(int(self._state.order), self.window_shape[1])
+
+    def begin(self) -> None:
+        """Forgets the person."""
+        num_features, orders = self._typical.shape[1], len(self._trained[2])
+        self._state = jax.device_put(
+            State(
+                np.int32(0),
+                np.zeros(num_features, np.float32),
+                np.square(self._typical[1]),
+                np.zeros((orders, self._num_classes), np.float32),
+                np.zeros(orders, np.float32),
+                np.int32(0),
+            )
+        )
+
+    def read(self, window: np.ndarray) -> np.ndarray:
+        """Probability of each gesture, float32 [K], in a window of samples [T, C].
+
+        Raises:
+            InputError: another shape, or samples that are not finite, which would stay in the
+                state.
+        """
+        window = np.asarray(window, np.float32)
+        require(
+            window.shape == self.window_shape,
+            f"a window of shape {window.shape}; expected {self.window_shape}, samples by channels",
+        )
+        require(
+            np.isfinite(window).all(),
+            "a window holds NaN or infinity; leave it out, or give what was not observed its "
+            "channel's mean",
+        )
+        self._state, probability = self._step(self._state, window, *self._trained)
+        return np.asarray(probability)
+
+
+def open_stream(folder: str | Path) -> GestureStream:
+    """A stream of a run of configs/emg.py.
+
+    Raises:
+        InputError: no run, no sound checkpoint, or a run that reads something else.
+    """
+    folder = Path(folder)
+    config = run_folder.read_run(folder, workdir.OF_WEIGHTS)
+    _, source = settings.source_settings(config)
+    require(
+        isinstance(source, emg.Config),
+        f"{folder} reads {config['data']['source']}; a stream of gestures needs a run of "
+        "configs/emg.py",
+    )
+    arrays, manifest = restore.load_arrays(folder / "checkpoints")
+    workdir.require_own_config(folder, config, manifest)
+    weights, facts = state_io.nested(arrays), manifest["facts"]
+    trained = (weights["params"], weights.get("tables", {}), weights["buffers"])
+    shape = (manifest["num_bins"], facts["num_channels"])
+    recipe = settings.predicting(config)
+    return GestureStream(trained, recipe, source, shape, facts["class_names"])
+
+
+@functools.cache
+def _program(recipe: predictor.Recipe, min_step: float):
+    def step(state: State, window, trained, typical, columns):
+        def answers(features):  # [n, F] -> [n, K]
+            values = features[None, :, None, :]
+            trials = {"values": values, "bin_valid": jnp.ones(values.shape[:3], bool)}
+            natural = forward.outputs(trained, Batch(trials, {}), (), recipe).natural
+            return heads.named(recipe.head).mean(natural)[0]
+
+        mean, _ = typical
+        away = window_features(window, min_step) - mean
+        deviation = jnp.sqrt(jnp.maximum(state.square - state.shift**2, _LEAST))
+        features = (away - state.shift) / deviation
+        probability = answers(features[columns[state.order]][None])[0]
+        asked = functools.partial(_asked, answers=answers)
+        state = jax.lax.cond(
+            state.number % ring_orders.EVERY == 0, asked, lambda state, every: state,
+            state, features[columns],
+        )  # fmt: skip
+        weight = 1.0 / (ring_orders.PRIOR_WINDOWS + 1 + state.number)
+        return state._replace(
+            number=state.number + 1,
+            # Means, not sums: these keep their digits however long the stream is.
+            shift=state.shift + weight * (away - state.shift),
+            square=state.square + weight * (away**2 - state.square),
+        ), probability
+
+    return jax.jit(step, donate_argnums=0)
+
+
+def _asked(state: State, every: jax.Array, answers) -> State:
+    """The state after a window is asked in every order, [orders, F]; its order is that from now
+    on."""
+    told = answers(every)  # [orders, K]
+    weight = 1.0 / (state.number // ring_orders.EVERY + 1)
+    mean_answer = state.mean_answer + weight * (told - state.mean_answer)
+    mean_entropy = state.mean_entropy + weight * (_entropy(told) - state.mean_entropy)
+    information = _entropy(mean_answer) - mean_entropy  # [orders]
+    best = jnp.argmax(information)
+    clear = information[best] - information[0] >= ring_orders.LEAST_GAIN_NATS
+    known = clear & (state.number >= ring_orders.LEAST_PAST)
+    order = jnp.where(known, best, 0).astype(jnp.int32)
+    return state._replace(mean_answer=mean_answer, mean_entropy=mean_entropy, order=order)
+
+
+def _entropy(probability: jax.Array) -> jax.Array:
+    return -(probability * jnp.log(jnp.maximum(probability, _LEAST))).sum(-1)
+
+
+def window_features(window: jax.Array, min_step: float) -> jax.Array:
+    """`emg_features.all_features` of one window [T, C], float32 [F], under jit."""
+    unit = min_step / 2
+    steps, sums = jnp.diff(window, axis=0), (window[1:] + window[:-1]) / 2
+    is_large = jnp.abs(steps) >= min_step
+    crosses = (window[1:] * window[:-1] < 0) & is_large
+    turns = (steps[1:] * steps[:-1] < 0) & (is_large[1:] | is_large[:-1])
+    absolute = jnp.abs(window).mean(0)  # [C]
+    length = jnp.abs(steps).sum(0)
+    share = absolute / jnp.maximum(absolute.sum(), 1e-9 * unit)
+    hand = [jnp.log1p(absolute / unit), jnp.log1p(length / unit), crosses.sum(0), turns.sum(0)]
+    covariances = [signal.T @ signal / len(signal) for signal in (window, steps, sums)]
+    # [3, C, C]
+    moments = jnp.stack(covariances) / unit**2 + jnp.eye(window.shape[1])[None]
+    values, vectors = jnp.linalg.eigh(moments)
+    logs = (vectors * jnp.log(jnp.maximum(values, 0.5))[:, None, :]) @ vectors.swapaxes(1, 2)
+    rows, columns = np.triu_indices(window.shape[1])
+    weight = np.where(rows == columns, 1.0, np.sqrt(2.0))[None]  # [1, pairs]
+    # The unit was taken out for the digits of float32, and comes back on the diagonal.
+    back = np.where(rows == columns, 2 * np.log(unit), 0.0)[None]
+    pairs = logs[:, rows, columns] * weight + back
+    power = jnp.log(_band_power(window / unit) + 1.0) + 2 * np.log(unit)
+    return jnp.concatenate([*hand, share, power.ravel(), pairs.ravel()]).astype(jnp.float32)
+
+
+def _band_power(window: jax.Array) -> jax.Array:
+    """Mean power in each band, [bands, C]: the transform of so few samples is a small product."""
+    num_bins = window.shape[0]
+    taper = np.hanning(num_bins + 2)[1:-1].astype(np.float32)
+    frequency = np.arange(num_bins // 2 + 1)
+    turns = 2 * np.pi * np.outer(frequency, np.arange(num_bins)) / num_bins
+    waves = np.concatenate([np.cos(turns), np.sin(turns)]) * taper / np.sqrt(np.square(taper).sum())
+    parts = jnp.asarray(waves, jnp.float32) @ window
+    power = jnp.square(parts[: len(frequency)]) + jnp.square(parts[len(frequency) :])
+    edges = emg_features.band_edges(len(frequency))
+    return jnp.stack([power[first:last].mean(0) for first, last in edges])

@@ -1,0 +1,77 @@
+"""A person calibrates a network for gestures: `convert emg --options=calibrate=1`, `adapt`, `evaluate`."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from neurojax import main
+from neurojax.commands import adapt
+from neurojax.commands import config as configs
+from neurojax.data.synthetic import ring
+from neurojax.files import read_json
+from neurojax.finetune.weights import read_run
+
+SPEC = ring.RingSpec(num_people=4, segment_s=0.6, num_repetitions=3, num_electrodes=4)
+SMALL = (
+    *("model.width=32", "model.dropout=0.1", "data.trials_per_batch=16", "data.min_step=0.1"),
+    *("data.order=as_worn", "eval.floors=lda"),
+)
+
+
+@pytest.fixture(scope="module")
+def area(tmp_path_factory):
+    """A run of three people and a fourth who calibrates with the first of three repetitions."""
+    folder = tmp_path_factory.mktemp("gestures")
+    ring.write_people(folder / "files", dataclasses.replace(SPEC))
+    files = ["convert", "emg", str(folder / "files"), f"--out={folder / 'people'}", "--options=test_fold=3"]
+    assert main.main(files) == 0
+    own = ["convert", "emg", str(folder / "files/person-3.npz"), f"--out={folder / 'me'}", "--options=calibrate=1"]
+    assert main.main(own) == 0
+    words = [
+        f"--config.{one}" for one in (*SMALL, f"data.root={folder / 'people'}", "data.fold=3", "train.num_steps=20")
+    ]
+    assert main.main(["train", "--config=emg", f"--workdir={folder / 'run'}", *words]) == 0
+    return folder
+
+
+def test_a_person_is_calibrated_and_tested_on_what_comes_later(area, monkeypatch):
+    declared = configs.load(["--config=finetune_emg"])
+    small = declared | {
+        "data": declared["data"] | {"min_step": 0.1, "order": "as_worn", "trials_per_batch": 16},
+        "train": declared["train"] | {"num_steps": 60},
+        "optimizer": declared["optimizer"] | {"learning_rate": 0.01},
+        "eval": declared["eval"] | {"floors": "lda"},
+    }
+    monkeypatch.setattr(configs, "load", lambda arguments: small)
+    words = ["adapt", f"--from={area / 'run'}", f"--data={area / 'me'}", f"--out={area / 'mine'}"]
+    assert main.main([*words, "--dry_run"]) == 0 and not (area / "mine").exists()
+    assert main.main(words) == 0
+    before, after = read_run(area / "run"), read_run(area / "mine")
+    assert after.step == 60 and before.arrays.keys() == after.arrays.keys()
+    assert all(np.any(after.arrays[name] != before.arrays[name]) for name in after.arrays if name.startswith("params/"))
+    for name, kept in before.arrays.items():  # what a typical person is like stays
+        if name.startswith("buffers/"):
+            np.testing.assert_array_equal(after.arrays[name], kept)
+    assert [entry["session_id"] for entry in after.entries] == ["person-3"]
+    assert {one.session_id: len(one.trained_s) for one in after.trained.recordings}["person-3"] == 5  # stretches
+    blocks = []
+    for run in ("run", "mine"):
+        out = area / f"{run}.json"
+        assert main.main(["evaluate", f"--workdir={area / run}", f"--data={area / 'me'}", f"--out={out}"]) == 0
+        blocks.append(read_json(out)["gestures"])
+    zero_shot, calibrated = blocks
+    assert main.main(["evaluate", f"--workdir={area / 'mine'}"]) == 0
+    page = (area / "mine/report.html").read_text()
+    assert "Worst read: person-3" in page and "false activations at rest" in page.lower()
+    assert "1 people, 1 of whom calibrated" in page and (area / "mine/figures/trust.png").is_file()
+    assert zero_shot["num_windows"] == calibrated["num_windows"] == 2 * 5 * 7
+    assert calibrated["balanced_accuracy"] > zero_shot["balanced_accuracy"] + 0.05
+    assert calibrated["floors"]["lda"]["balanced_accuracy"] > 0.5 and calibrated["num_calibrated"] == 1
+
+
+def test_the_config_of_a_run_without_rows_is_its_own(area, tmp_path):
+    asked = adapt.config_of(area / "run", tmp_path, 0)
+    assert asked["finetune"] == {"strategy": "full"} and asked["train"]["num_steps"] == 200
+    assert asked["model"]["width"] is None and asked["data"]["root"] == str(tmp_path)
+    assert adapt.config_of(area / "run", tmp_path, 7)["train"]["num_steps"] == 7
