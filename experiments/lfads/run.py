@@ -49,10 +49,9 @@ SMALL |= {"model.num_factors": 8, "optimizer.learning_rate": 0.008, "objective.k
 LARGE = SMALL | {"model.encoder_width": 64, "model.generator_width": 128, "model.num_factors": 16}
 SETTINGS: dict[str, dict] = {
     "lorenz": SMALL | {"model.initial_state_width": 24, "train.num_steps": 1000},
-    "chaotic": LARGE | {"model.initial_state_width": 48, "train.num_steps": 1500},
-    "pulses": LARGE | {"model.initial_state_width": 48, "model.input_time_constant_s": 0.04, "train.num_steps": 1500},
-    "integrator": SMALL
-    | {"model.initial_state_width": 8, "model.input_time_constant_s": 0.08, "train.num_steps": 1200},
+    "chaotic": LARGE | {"model.initial_state_width": 48, "train.num_steps": 800},
+    "pulses": LARGE | {"model.initial_state_width": 48, "model.input_time_constant_s": 0.04, "train.num_steps": 800},
+    "integrator": SMALL | {"model.initial_state_width": 8, "model.input_time_constant_s": 0.08, "train.num_steps": 700},
 }
 
 
