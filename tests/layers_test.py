@@ -1,6 +1,7 @@
 """Imports point one way: the table below says which part of neurojax may import which."""
 
 import ast
+import functools
 import graphlib
 import subprocess
 import sys
@@ -150,6 +151,12 @@ def imports_of(module: str, sources: dict[str, str], package: bool) -> Iterator[
 
 
 def all_imports(sources: dict[str, str]) -> list[Import]:
+    return imports_within(tuple(sources.items()))
+
+
+@functools.cache  # to read the whole package takes a second, and five tests ask for it
+def imports_within(modules: tuple[tuple[str, str], ...]) -> list[Import]:
+    sources = dict(modules)
     packages = {""} | {name.rpartition(".")[0] for name in sources}
     return [found for module in sources for found in imports_of(module, sources, module in packages)]
 
