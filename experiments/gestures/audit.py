@@ -2,7 +2,7 @@
 
     python experiments/gestures/audit.py [--runs=runs/gestures] [--ring=runs/gestures_rest]
 
-people  every fifth window of the people whom each network of run.py never saw (run it first), under each change of
+people  every tenth window of the people whom each network of run.py never saw (run it first), under each change of
         evals.electrode_shifts: as worn, and in the order of electrodes that is found without labels.
 rest    an hour of made-up rest, half an hour each of two made-up people whom a network of sixteen others never saw,
         with drift and twitches and with drift alone: how often it acts. A person is known by 60 s of gestures first
@@ -28,11 +28,11 @@ from neurojax.evals import electrode_shifts, false_activations, gesture_trust, r
 from neurojax.files import read_json, write_json
 from neurojax.runs.workdir import provenance
 from neurojax.scores.intervals import t_interval
-from neurojax.train import gesture_stream, run, run_folder
+from neurojax.train import run, run_folder
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
-EVERY = 5
+EVERY = 10
 SPEC, SEED, TRAINED, RESTS = ring.RingSpec(num_people=18), 5, 16, 2
 REST_S = 1800.0  # of each
 STEPS, MIN_STEP, WINDOW, STEP = 600, 0.1, 52, 10
@@ -80,27 +80,32 @@ def of_rest(folder: Path, kept: dict) -> None:
     split = {f"person-{k}": TRAIN if k < TRAINED else TEST for k in range(SPEC.num_people)}
     people = dataset_of([s.with_fields(split=np.full_like(s.split, split[s.session_id])) for s in sessions])
     run.train(asked, folder / "run", dataset=people, log=lambda line: None)
-    stream = gesture_stream.open_stream(folder / "run")
-    neutral = list(ring.GESTURES).index("rest")
+    model, _ = run_folder.load_predictor(folder / "run", run_folder.read_run(folder / "run"), people)
+    answers = ring_order.answers_of(model, 4096)
+    typical, neutral = np.asarray(model.buffers["feature_scale"]), list(ring.GESTURES).index("rest")
     still = ring.RestSpec(seconds=REST_S, twitches_per_hour=0.0)
     for long, name in ((ring.RestSpec(seconds=REST_S), "drift and twitches"), (still, "drift")):
-        counts = {hold: 0 for hold in gesture_trust.HOLDS}
+        counts = dict.fromkeys(gesture_trust.HOLDS, 0)
         for person in range(TRAINED, TRAINED + RESTS):
-            stream.begin()
-            said_of(stream, ring.recording(SPEC, SEED, person)["emg"][: round(KNOWN_S * SPEC.sampling_hz)])
-            said = said_of(stream, ring.rest(SPEC, long, SEED, person)["emg"])
+            known = ring.recording(SPEC, SEED, person)["emg"][: round(KNOWN_S * SPEC.sampling_hz)]
+            raw = [features_of(samples) for samples in (known, ring.rest(SPEC, long, SEED, person)["emg"])]
+            worn = np.arange(typical.shape[1])[None]
+            said = ring_order.by_past(answers, np.concatenate(raw), worn, typical).probability.argmax(1)
             for hold in counts:
-                counts[hold] += false_activations.begun(said, neutral, hold)
+                counts[hold] += false_activations.begun(said[len(raw[0]) :], neutral, hold)
         hours = RESTS * long.seconds / 3600
         kept["rest"][name] = {f"hold_{hold}": false_activations.per_hour(n, hours) for hold, n in counts.items()}
         print(name, kept["rest"][name], flush=True)
         write_json(HERE / "audit.json", kept)
 
 
-def said_of(stream: gesture_stream.GestureStream, samples: np.ndarray) -> np.ndarray:
-    """What a stream says of the windows of samples, int [windows]."""
+def features_of(samples: np.ndarray) -> np.ndarray:
+    """Features of the windows of samples [n, C], float32 [windows, F]."""
     starts, _ = segment_windows(np.array([0, len(samples)]), WINDOW, STEP)
-    return np.array([int(stream.read(samples[start : start + WINDOW]).argmax()) for start in starts])
+    pieces = np.array_split(starts, max(1, len(starts) // 4096))
+    return np.concatenate(
+        [emg_features.all_features(samples[piece[:, None] + np.arange(WINDOW)], MIN_STEP) for piece in pieces]
+    )
 
 
 def parsed() -> argparse.Namespace:
