@@ -156,6 +156,12 @@ def emg(path):
     return path
 
 
+def eeg(path):
+    arrays = {"channel_names": np.array(["Fz", "Cz"]), "sampling_rate_hz": 100.0, "run_offsets": [0, 300, 600]}
+    np.savez(path / "p1.npz", eeg=np.random.default_rng(0).normal(size=(600, 2)), **arrays)
+    return path / "p1.npz"
+
+
 def suite2p(path):
     folder = path / "day1" / "suite2p" / "plane0"
     folder.mkdir(parents=True)
@@ -181,6 +187,7 @@ MAKERS = {
     "ibl": (ibl,),
     "brainwide": (brainwide,),
     "emg": (emg,),
+    "eeg": (eeg,),
     "nwb": (lambda path: nwb_file(path / "day.nwb"), lambda path: nwb_file(path / "day.nwb", trials=False)),
     "nlb": (lambda path: nwb_file(path / "maze.nwb", heldout=True),),
 }

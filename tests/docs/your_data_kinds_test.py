@@ -12,9 +12,9 @@ from neurojax.data.readers.registry import MODULES, reader_of
 from neurojax.main import VERBS, main
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/your_data.md").read_text()
-FRAME, ALF, BRAINWIDE, EMG = (
+FRAME, ALF, BRAINWIDE, EMG, EEG = (
     PAGE.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
-    for title in ("Files of each kind", "ALF folders", "BrainWideBench", "EMG")
+    for title in ("Files of each kind", "ALF folders", "BrainWideBench", "EMG", "EEG")
 )
 
 
@@ -95,11 +95,23 @@ def make_emg(root):
     (root / "people/people.csv").write_text("\n".join(rows))
 
 
+def make_eeg(root):
+    rng = np.random.default_rng(0)
+    names = {"channel_names": np.array(["TP9", "AF7", "AF8", "TP10"]), "sampling_rate_hz": 100.0, "unit": "uV"}
+    events = {"event_sample": np.arange(0, 600, 50), "event_marker": np.arange(12) % 2}
+    np.savez(root / "p1.npz", eeg=rng.standard_normal((600, 4)), run_offsets=[0, 200, 400, 600], **names, **events)
+    (root / "subject1").mkdir()
+    for run in range(3):
+        rows = [f"{row / 256},{rng.random()},{rng.random()},{row % 128 == 60:d}" for row in range(512)]
+        (root / f"subject1/run{run}.csv").write_text("\n".join(["timestamps,TP9,AUX,Marker", *rows]))
+
+
 KINDS = {
     "arrays": (FRAME, make_arrays),
     "ibl": (ALF, make_alf),
     "brainwide": (BRAINWIDE, make_brainwide),
     "emg": (EMG, make_emg),
+    "eeg": (EEG, make_eeg),
 }
 SHAPES = {  # sessions, trials and units of the first
     "data/days": (2, 30, 5), "data/named": (2, 30, 5), "data/joined": (1, 60, 5),
@@ -107,6 +119,7 @@ SHAPES = {  # sessions, trials and units of the first
     "data/cori": (1, 30, 4), "data/rest": (1, 20, 5),
     "data/bwb": (1, 90, 6), "data/events": (1, 29, 6), "data/own": (1, 90, 6),
     "data/emg": (10, 70, 4), "data/fold": (10, 38, 4),
+    "data/eeg": (1, 6, 4), "data/runs": (1, 6, 1), "data/chosen": (1, 9, 3),
 }  # fmt: skip
 
 
@@ -141,7 +154,7 @@ def test_names_are_as_the_page_says(tmp_path, monkeypatch):
     assert names == {"days": ["day1_spikes", "day2_spikes"], "named": ["M1_day1", "M1_day2"], "joined": ["M1"]}
 
 
-@pytest.mark.parametrize("kind", ["ibl", "brainwide", "emg"])
+@pytest.mark.parametrize("kind", ["ibl", "brainwide", "emg", "eeg"])
 def test_every_option_of_a_kind_is_in_its_table(kind):
     named = re.findall(r"^\| `(\w+)=", KINDS[kind][0], re.MULTILINE)
     assert sorted(named) == sorted(reader_of(kind).OPTIONS)

@@ -20,7 +20,8 @@ from neurojax.errors import InputError, require
 
 # kind -> module of this package, imported when it is first asked for.
 MODULES = {
-    name: name for name in ("arrays", "brainwide", "emg", "ibl", "mat", "nwb", "phy", "traces")
+    name: name
+    for name in ("arrays", "brainwide", "eeg", "emg", "ibl", "mat", "nwb", "phy", "traces")
 }
 MODULES["nlb"] = "nwb"  # the Neural Latents Benchmark's files are NWB
 
