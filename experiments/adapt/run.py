@@ -33,7 +33,7 @@ from neurojax.data.sources.spikes import mean_counts
 from neurojax.data.store.dataset import dataset_of, open_dataset
 from neurojax.data.synthetic import animals as synthetic
 from neurojax.errors import InputError, Interrupted
-from neurojax.evals import activity, baselines
+from neurojax.evals import activity, baselines, protocols
 from neurojax.files import write_bytes
 from neurojax.finetune import asked_states, poisson_rows
 from neurojax.main import main
@@ -101,11 +101,13 @@ def scored_pairs(session: Session, share: float) -> np.ndarray:
 
 def scores(rates: Mapping[str, np.ndarray], session: Session, only: np.ndarray, split: int = TEST) -> dict[str, float]:
     """Pooled bits/spike of each task above the mean of each unit over all trials of the split."""
-    counts = session.gather_trials(session.trials_of(split))[0]
+    trials = session.trials_of(split)
+    counts = session.gather_trials(trials)[0]
     found = {}
     for task, predicted in rates.items():
-        asked = np.isfinite(predicted) & (True if task == "forward" else only[:, None])
-        every = np.isfinite(predicted) if task == "forward" else np.ones(predicted.shape, bool)
+        scored = protocols.scored_entries(session, task, trials)  # whatever else was predicted
+        asked = scored & (True if task == "forward" else only[:, None])
+        every = scored if task == "forward" else np.ones(predicted.shape, bool)
         mean = np.where(every, counts, 0).sum((0, 1)) / np.maximum(every.sum((0, 1)), 1)  # [N]
         spikes = np.where(asked & (mean > 0), counts, 0)
         logs = [np.log(np.maximum(np.where(asked, r, 1), 1e-9)) for r in (predicted, np.maximum(mean, 1e-9))]
