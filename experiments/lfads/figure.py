@@ -1,5 +1,7 @@
 """Draws experiments/lfads/truth.png from results.json and prints the README's tables."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 
@@ -27,9 +29,9 @@ def observed(results: dict) -> dict[str, float]:
     found = {}
     for kind in KINDS:
         name = f"{kind}-low"
-        scores = scores_of(results, name)
-        if "lfads" not in scores:
+        if name not in results:
             continue
+        scores = scores_of(results, name)
         model, floors = scores["lfads"], (scores["smoothing"], scores["pca"])
         found[f"{kind}: rate R2"] = model["rate_r2"]
         found[f"{kind}: held-out bits/spike over the oracle's"] = model["bps"] / scores["oracle"]["bps"]

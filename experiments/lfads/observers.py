@@ -34,9 +34,9 @@ def of_cases(spec: known_rates.KnownRatesSpec, counts: np.ndarray, shown: np.nda
     rates = (posterior @ cases.reshape(len(cases), -1)).reshape(counts.shape).astype(np.float32)
     if spec.kind != "pulses":
         return Seen(rates, None)
-    kicks = cases.shape[0] // known_rates.KINDS["pulses"].num_conditions  # of each condition, in turn
-    inputs = np.zeros(counts.shape[:2], np.float32)
-    first = round(known_rates.PULSE_S[0] / known_rates.KINDS["pulses"].bin_size_s)
+    bin_size_s = known_rates.KINDS["pulses"].bin_size_s
+    first, last = (round(time_s / bin_size_s) for time_s in known_rates.PULSE_S)
+    inputs, kicks = np.zeros(counts.shape[:2], np.float32), last - first  # of each condition, in turn
     inputs[:, first : first + kicks] = posterior.reshape(len(counts), -1, kicks).sum(1)
     return Seen(rates, inputs)
 
