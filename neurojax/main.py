@@ -24,7 +24,7 @@ config options:
 
 # verbs that run compiled programs, and those that ask JAX for devices
 COMPUTES = ("train", "evaluate", "baselines", "decode", "predict", "adapt", "audit")
-ON_DEVICES = (*COMPUTES, "export")
+ON_DEVICES = (*COMPUTES, "export", "forget")
 
 
 class _Parser(argparse.ArgumentParser):

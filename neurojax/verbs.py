@@ -284,6 +284,13 @@ VERBS = {
         _file("--out", "DIR", help="default: the workdir"),
         _option("--seed", type=int, default=0, metavar="N", help="of the draws; default: 0"),
     ),
+    "forget": (
+        "Write weights without the rows of a subject, and prove that the rest is as it was.",
+        _file("--workdir", "DIR", dest="folder", required=True, help="a run, or an export"),
+        _option("--subject", required=True, metavar="ID", help="subject_id of its recordings"),
+        _file("--out", "DIR", required=True, help="a folder as of export"),
+        _option("--licence", metavar="TEXT", help="of the weights; default: that of the export"),
+    ),
     "doctor": ("Verify a run's checkpoints, files and versions.", WORKDIR),
     "import": (
         "Make a run of public weights.",

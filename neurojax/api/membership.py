@@ -7,7 +7,6 @@ compared is the log-likelihood of a trial's spikes above that of the units' mean
 AUC of 0.5 tells nothing, 1 tells every trial.
 """
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,8 +14,9 @@ import numpy as np
 from scipy.stats import rankdata
 
 from neurojax.api.pretrained import Pretrained
-from neurojax.data.observed import intervals_of
+from neurojax.data.observed import entries_of
 from neurojax.data.session import TEST, TRAIN, Session
+from neurojax.data.some_trials import trials_alone
 from neurojax.data.store import cards
 from neurojax.data.store.session_format import content_sha256
 from neurojax.scores.bootstrap import trial_weights
@@ -45,7 +45,7 @@ def measure(
         any. Intervals are over trials.
     """
     if not model.weights.of_spikes():
-        return {"auc": None, "reason": "it is measured for models of spikes alone", "sessions": {}}
+        return not_measured("it is measured for models of spikes alone")
     entries = {entry["session_id"]: entry for entry in model.weights.entries}
     given, found, draws = {session.session_id: session for session in sessions}, {}, []
     for number, name in enumerate(entries):
@@ -61,6 +61,11 @@ def measure(
         return {"auc": None, "reason": "no session could be measured", "sessions": found}
     ends = np.percentile(np.mean(draws, axis=0), [2.5, 97.5])
     return {"auc": float(np.mean(values)), "auc_ci95": ends.tolist(), "sessions": found}
+
+
+def not_measured(reason: str) -> dict[str, Any]:
+    """What `measure` gives where nothing could be asked."""
+    return {"auc": None, "reason": reason, "sessions": {}}
 
 
 def lines(membership: Mapping[str, Any] | None) -> list[str]:
@@ -150,23 +155,9 @@ def _of_session(
 def _gain_of_trials(model: Pretrained, session: Session, trials: np.ndarray) -> np.ndarray:
     """Log-likelihood of observed entries above that of the units' mean rates, in nats per bin,
     float64 [trials]."""
-    lengths = session.trial_num_bins[trials]
-    starts = np.cumsum(lengths) - lengths
-    pairs = zip(session.trial_start_bin[trials], lengths, strict=True)
-    counts = np.concatenate([session.counts[start : start + length] for start, length in pairs])
-    seen = None
-    if session.validity is not None:
-        entries = (session.entry_valid(np.array([trial]))[0] for trial in trials)
-        seen = np.concatenate(list(entries))
-    asked = dataclasses.replace(
-        session,
-        counts=counts,
-        trial_start_bin=starts,
-        trial_num_bins=lengths,
-        trial_start_s=session.trial_start_s[trials],
-        split=session.split[trials],
-        validity=intervals_of(seen),
-    )
+    asked = trials_alone(session, trials)
+    counts, starts, lengths = asked.counts, asked.trial_start_bin, asked.trial_num_bins
+    seen = entries_of(asked.validity, *counts.shape)
     rates = (
         model.rates(asked, num_groups=min(NUM_GROUPS, session.num_units)).astype(np.float64)
         * session.bin_size_s

@@ -6,13 +6,14 @@ from typing import Any
 
 from neurojax import __version__
 from neurojax.api.membership import lines as membership_lines
-from neurojax.data.store import cards
+from neurojax.api.reidentification import lines as reidentification_lines
+from neurojax.data.store import card_schema, cards, licences
 from neurojax.errors import InputError, require
+from neurojax.finetune import forget
 from neurojax.finetune.weights import Weights
 from neurojax.report import audit_block
 from neurojax.report.score_groups import score_words
 
-_NOT_STATED = frozenset({"", "unknown", "none", "n/a", "na", "null", "not stated", "unspecified"})
 _USE = """## Intended use
 
 Research on neural population activity: predicting hidden units, bins and regions of the sessions
@@ -69,7 +70,7 @@ def require_licences(entries: Sequence[Mapping[str, Any]]) -> None:
     for entry in entries:
         human = cards.is_human(entry)
         require(
-            not human or str(entry.get("licence") or "").strip().lower() not in _NOT_STATED,
+            not human or licences.is_stated(entry.get("licence")),
             f"session {entry['session_id']} is of a human and states no licence: its model is not "
             "exported; convert the recording again with its licence, and train on that",
         )
@@ -80,7 +81,11 @@ def write(
     evaluation: Mapping[str, Any] | None,
     weights_licence: str | None,
     membership: Mapping[str, Any] | None = None,
+    identity: Mapping[str, Any] | None = None,
+    *,
     audit: Mapping[str, Any] | None = None,
+    forgotten: Mapping[str, Any] | None = None,
+    data_card: Mapping[str, str | None] | None = None,
 ) -> str:
     """Markdown of the card.
 
@@ -90,12 +95,12 @@ def write(
             so.
         weights_licence: as the user states it.
         membership: see `api.membership.measure`; None when it was not measured.
+        identity: see `api.reidentification.measure`; None when it was not measured.
         audit: content of the run's audit.json; None when there is none, and the card's first lines
             say so.
     """
     entries, of_spikes = weights.entries, weights.of_spikes()
     columns = "units" if of_spikes else "channels"
-    units = sum(entry["num_units"] for entry in entries)
     parameters = sum(
         array.size
         for name, array in weights.arrays.items()
@@ -109,6 +114,7 @@ def write(
         "",
         *audit_block.card_lines(audit, weights.step),
         "",
+        *([*forget.lines(forgotten), ""] if forgotten else []),
         f"Weights of the model {_name(weights, 'model')} of "
         f"{'spike counts' if of_spikes else 'real values'}, trained with the objective "
         f"{_name(weights, 'objective')}, exported by neurojax {__version__} after "
@@ -117,8 +123,32 @@ def write(
         "",
         *(_SNIPPET if of_spikes else ()),
         "Licence of the weights: "
-        f"{cards.text(weights_licence) or 'not stated; ask before sharing'}",
+        f"{cards.text(weights_licence) or 'not stated; ask before sharing'}. Licences of the data "
+        f"ask for {licences.asked_of_weights(entry.get('licence') for entry in entries)}.",
         "",
+        *_data(weights, columns, data_card),
+    ]
+    lines += ["", "## Regions", "", f"| region | {columns} |", "|---|---|"]
+    lines += [
+        f"| {cards.text(label) or 'not stated'} | {number:,} |"
+        for label, number in sorted(regions.items())
+    ]
+    if forgotten and evaluation is None:
+        scores = ["Left out: earlier scores were of the subject that was removed, too."]
+    else:
+        scores = _scores(evaluation, weights.step)
+    lines += ["", "## Scores", "", *scores]
+    use = _USE if of_spikes else _USE_OF_SIGNALS
+    lines += ["", "## Membership", "", *membership_lines(membership)]
+    lines += ["", "## Re-identification", "", *reidentification_lines(identity)]
+    return "\n".join([*lines, "", use])
+
+
+def _data(weights: Weights, columns: str, data_card: Mapping[str, str | None] | None) -> list[str]:
+    """What the weights were trained on: a row a recording, and what a card of data must say."""
+    entries = weights.entries
+    units = sum(entry["num_units"] for entry in entries)
+    lines = [
         "## Data",
         "",
         f"{len(entries)} sessions, {units:,} {columns}. Fingerprint: "
@@ -129,27 +159,18 @@ def write(
         "|---|---|---|---|---|---|---|",
     ]
     for entry in entries:
-        texts = [
+        subject, species, licence = (
             cards.text(entry.get(name)) or "not stated"
             for name in ("subject_id", "species", "licence")
-        ]
+        )
         trials = ", ".join(f"{number:,}" for number in entry["num_trials"].values())
-        cells = [
-            cards.text(entry["session_id"]),
-            *texts[:2],
-            f"{entry['num_units']:,}",
-            trials,
-            texts[2],
-        ]
-        lines.append(f"| {' | '.join([*cells, cards.source(entry)])} |")
-    lines += ["", "## Regions", "", f"| region | {columns} |", "|---|---|"]
-    lines += [
-        f"| {cards.text(label) or 'not stated'} | {number:,} |"
-        for label, number in sorted(regions.items())
-    ]
-    lines += ["", "## Scores", "", *_scores(evaluation, weights.step)]
-    use = _USE if of_spikes else _USE_OF_SIGNALS
-    return "\n".join([*lines, "", "## Membership", "", *membership_lines(membership), "", use])
+        cells = [cards.text(entry["session_id"]), subject, species, f"{entry['num_units']:,}"]
+        lines.append(f"| {' | '.join([*cells, trials, licence, cards.source(entry)])} |")
+    if entries:
+        fields = data_card or card_schema.fields_of(entries)
+        of_people = any(map(cards.is_human, entries))
+        lines += ["", "## Card of the data", "", *card_schema.lines(fields, of_people)]
+    return lines
 
 
 def _name(weights: Weights, block: str) -> str:

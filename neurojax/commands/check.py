@@ -7,6 +7,7 @@ from typing import Any
 
 from neurojax.data.checks.check import check_dataset, compare_datasets
 from neurojax.data.checks.findings import LEVELS, Finding
+from neurojax.data.store import card_schema, cards
 from neurojax.data.store.dataset import Dataset, open_dataset
 from neurojax.errors import InputError, require
 from neurojax.files import write_bytes
@@ -39,6 +40,7 @@ def check(*roots: str | Path, json_output: bool = False, figure: str | Path | No
     say = (lambda line: None) if json_output else print
     for root, report in reports.items():
         say("\n".join([f"{root}:"] * (len(reports) > 1) + report_lines(report)))
+        say(_card_line(datasets[root], Path(root)))
         if figure is not None or not json_output:
             say(_draw(datasets[root], report, Path(figure or Path(root) / "check.png")))
     for finding in shared:
@@ -52,6 +54,15 @@ def check(*roots: str | Path, json_output: bool = False, figure: str | Path | No
                 f"{root}: {len(unusable)} of {report['num_sessions']} sessions are unusable; "
                 f"{name}: {'; '.join(errors)}"
             )
+
+
+def _card_line(dataset: Dataset, root: Path) -> str:
+    """What the card of a dataset lacks."""
+    infos = [session.info for session in dataset.sessions]
+    fields = card_schema.fields_of(infos, card_schema.read_stated(root))
+    lacks = card_schema.missing(fields, any(map(cards.is_human, infos)))
+    told = f"lacks {', '.join(lacks)}; write them into {root / card_schema.NAME}"
+    return f"card: {told if lacks else 'says what a card must say'}"
 
 
 def _joined(reports: dict[str, dict[str, Any]], shared: list[Finding]) -> dict[str, Any]:

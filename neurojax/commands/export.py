@@ -1,12 +1,16 @@
 """`neurojax export`: a run's weights as a folder to share, with its model card."""
 
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from neurojax.api import membership, model_card
+from neurojax.api import membership, model_card, reidentification
 from neurojax.api.pretrained import Pretrained
 from neurojax.commands import audit
+from neurojax.data.session import Session
+from neurojax.data.store import card_schema, licences
+from neurojax.data.store.meta import read_meta
 from neurojax.errors import InputError, require
 from neurojax.files import (
     held,
@@ -51,24 +55,65 @@ def export(
             `neurojax import mtm` needs beside them, and the card; `out` is a new folder.
 
     Raises:
-        InputError: no run, no sound checkpoint, human data without a stated licence, `out` holds
-            other files, or a model that the public names are not of.
+        InputError: no run, no sound checkpoint, human data without a stated licence, a licence that
+            contradicts that of the data, `out` holds other files, or a model that the public names
+            are not of.
     """
     require(file_format in FORMATS, f"--format={file_format}; choose from {', '.join(FORMATS)}")
-    folder, out = Path(folder), _replaceable(Path(out).absolute(), file_format)
-    require_writable(out.parent, folder=True)
+    folder = Path(folder)
+    _replaceable(Path(out).absolute(), file_format)
     safetensors_file.library()  # told before anything is computed
     found = adapters.merged(weights.read_run(folder))
     if file_format == "mtm":
         _require_ndt1_stitch(found)
-    model_card.require_licences(found.entries)
     path = folder / "evaluation.json"
     evaluation = read_json(path) if path.is_file() else None
-    audited = audit.read(folder)
+    write(
+        found,
+        out,
+        licence=licence,
+        file_format=file_format,
+        evaluation=evaluation,
+        audited=audit.read(folder),
+        recordings=None,
+    )
+
+
+def write(
+    found: weights.Weights,
+    out: Path,
+    *,
+    licence: str | None = None,
+    file_format: str = "neurojax",
+    evaluation: Mapping[str, Any] | None = None,
+    audited: Mapping[str, Any] | None = None,
+    recordings: Sequence[Session] | None = None,
+    forgotten: Mapping[str, Any] | None = None,
+) -> None:
+    """Measures what weights give away, and writes them with their card.
+
+    Args:
+        found: without adapters.
+        out, licence, file_format: as of `export`.
+        evaluation, audited: content of evaluation.json and audit.json, None without.
+        recordings: that the model was trained on; None: those that its config names.
+        forgotten: see `finetune.forget.Forgotten`; of a subject whose rows were removed.
+
+    Raises:
+        InputError: as `export`.
+    """
+    out = _replaceable(Path(out).absolute(), file_format)
+    require_writable(out.parent, folder=True)
+    safetensors_file.library()
+    model_card.require_licences(found.entries)
+    licences.require_agreement(licence, found.entries)
+    data_card = _card_of_data(found, licence)
+    told = {"audit": audited, "forgotten": forgotten, "data_card": data_card}
     # a damaged evaluation is told before anything is computed
-    model_card.write(found, evaluation, licence, audit=audited)
-    measured = _measured_membership(found)
-    card = model_card.write(found, evaluation, licence, measured, audited)
+    model_card.write(found, evaluation, licence, **told)
+    member, named = _measured(found, recordings)
+    card = model_card.write(found, evaluation, licence, member, named, **told)
+    attacks = {"membership": member, "reidentification": named}
     out.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(out.parent, out.name)
     temporary = temporary_folder(out)
@@ -77,7 +122,8 @@ def export(
             if file_format == "mtm":
                 _write_ndt1_stitch(temporary, found, card)
             else:
-                release.write(temporary, found, card, licence, measured)
+                more = {"forgotten": forgotten} if forgotten else {}
+                release.write(temporary, found, card, licence, attacks | more)
             publish_folder(temporary, out)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -136,16 +182,37 @@ def _replaceable(out: Path, file_format: str) -> Path:
     return out
 
 
-def _measured_membership(found: weights.Weights) -> dict[str, Any]:
-    """The membership check, on the recordings the run was trained on where they can still be
-    read."""
+def _card_of_data(found: weights.Weights, licence: str | None) -> dict[str, Any]:
+    """Fields of the card of the data trained on, with what people wrote beside them (card.json)."""
+    root = found.config["data"].get("root")
+    stated = card_schema.read_stated(Path(root)) if root else {}
+    if "licence" in stated:
+        name = f"{Path(root) / card_schema.NAME}"
+        licences.require_agreement(licence, [{"session_id": name, "licence": stated["licence"]}])
+        licences.require_agreement(stated["licence"], found.entries)
+    folders = [Path(root) / entry["session_id"] for entry in found.entries] if root else []
+    if folders and all((folder / "meta.json").is_file() for folder in folders):
+        return card_schema.fields_of([read_meta(folder) for folder in folders], stated)
+    return card_schema.fields_of(found.entries, stated)
+
+
+def _measured(
+    found: weights.Weights, recordings: Sequence[Session] | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The attacks on membership and identity, on the recordings the run was trained on where they
+    can still be read."""
     try:
-        sessions = run_folder.load_data(found.config).sessions
+        if recordings is None:
+            recordings = run_folder.load_data(found.config).sessions
     except InputError as error:
         print(f"whether training trials can be told from test trials is not measured: {error}")
         reason = "the recordings of the run could not be read"
-        return {"auc": None, "reason": reason, "sessions": {}}
+        return membership.not_measured(reason), reidentification.not_measured(reason)
+    model = Pretrained(found)
     with Progress(len(found.entries), "membership", unit="sessions") as progress:
-        measured = membership.measure(Pretrained(found), sessions, progress.update)
-    print(" ".join(membership.lines(measured)[:1]))
-    return measured
+        member = membership.measure(model, recordings, progress.update)
+    print(" ".join(membership.lines(member)[:1]))
+    with Progress(len(recordings), "re-identification", unit="sessions") as progress:
+        named = reidentification.measure(model, recordings, progress.update)
+    print("\n".join(reidentification.lines(named)[2:]))
+    return member, named

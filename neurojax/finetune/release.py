@@ -2,7 +2,8 @@
 distrust.
 
 model.safetensors     params/..., tables/..., buffers/..., float32
-config.json           schema, config of the run, step, bins, digests, licence, membership
+config.json           schema, config of the run, step, bins, digests, licence, membership,
+                      reidentification; of weights that forgot a subject, what was removed
 sessions.json         see data.store.roster; with the first row of each session
 README.md             the model card
 trained_trials.json   see data.store.trained_trials; absent where the run does not know, and from
@@ -58,7 +59,7 @@ def write(
     weights: Weights,
     card: str,
     weights_licence: str | None,
-    membership: Mapping[str, Any] | None = None,
+    attacks: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes the files above; of the config only what the model needs, and no path of where it was
     trained.
@@ -68,7 +69,8 @@ def write(
         weights: of a run; moments are left out.
         card: text of README.md.
         weights_licence: of the weights, None when none is stated.
-        membership: see `api.membership.measure`; None when it was not measured.
+        attacks: "membership" and "reidentification", see `api`, and "forgotten", see
+            `finetune.forget`, for config.json; None when nothing was measured.
 
     Raises:
         InputError: weights that are not finite float32, or safetensors is missing.
@@ -115,7 +117,8 @@ def write(
             if weights.trained is None
             else sha256_file(folder / trained_trials.NAME),
             "weights_licence": weights_licence,
-            "membership": membership,
+            "membership": None,
+            **(attacks or {}),
         },
     )
     write_bytes(folder / CARD_NAME, card.encode())

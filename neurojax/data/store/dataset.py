@@ -2,14 +2,15 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from neurojax.data.session import TRAIN, Session
-from neurojax.data.store.cards import CARD_NAME, dataset_card
+from neurojax.data.store import card_schema
+from neurojax.data.store.cards import CARD_NAME, dataset_card, is_human
 from neurojax.data.store.meta import READS, SCHEMA, observation_of, read_meta
 from neurojax.data.store.session_format import Digests, digests_of, open_recorded
 from neurojax.data.store.session_rules import check_session_id
@@ -187,13 +188,21 @@ def write_dataset_index(root: str | Path) -> str:
             "sessions": [{key: meta.get(key) for key in _SHOWN} for meta in metas],
         }
         try:
-            write_bytes(root / CARD_NAME, dataset_card(metas, index["fingerprint"]).encode())
+            write_bytes(root / CARD_NAME, _card(root, metas, index["fingerprint"]).encode())
             write_json(root / INDEX_NAME, index)
         except OSError as error:
             raise InputError(f"{root / INDEX_NAME} cannot be written {told(error)}") from None
         written, metas = metas, _metas(root)
         if written == metas:
             return index["fingerprint"]
+
+
+def _card(root: Path, metas: Sequence[Mapping[str, Any]], fingerprint: str) -> str:
+    """CARD.md of a dataset, with every field that a card must have."""
+    fields = card_schema.fields_of(metas, card_schema.read_stated(root))
+    of_people = any(map(is_human, metas))
+    schema = ["", "## What a card must say", "", *card_schema.lines(fields, of_people)]
+    return dataset_card(metas, fingerprint) + "\n".join(schema) + "\n"
 
 
 def _metas(root: Path) -> list[dict[str, Any]]:

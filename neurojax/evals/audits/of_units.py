@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from neurojax.data.observed import intervals_of
 from neurojax.data.session import TEST, TRAIN, Session, names_a_region
+from neurojax.data.some_trials import trials_alone
 from neurojax.evals.audits.fairness import GROUPS
 from neurojax.evals.audits.parts import Part
 from neurojax.evals.passes import Passes, size_within_memory
@@ -61,7 +61,7 @@ def _part(model, session: Session, known: np.ndarray, seed: Sequence[int], kind:
     shown = np.setdiff1d(np.arange(session.num_units), hidden)
     recorded, bin_valid = session.gather_trials(tested)  # [n, T, N]
     before, _ = session.gather_trials(trained)
-    trials = _trials_alone(session, tested)
+    trials = trials_alone(session, tested)
     size = size_within_memory(model, session, MAX_ITEMS)
     visible = np.zeros(session.num_units, bool)
     visible[shown] = True
@@ -126,24 +126,3 @@ def groups_of(session: Session) -> dict[str, str]:
         if text:
             found[name] = text[:10] if name == "day" else text[:60]
     return found
-
-
-def _trials_alone(session: Session, trials: np.ndarray) -> Session:
-    """A session of these trials, end to end: what a pass reads may be replaced in it."""
-    lengths = session.trial_num_bins[trials]
-    starts = np.cumsum(lengths) - lengths
-    pairs = zip(session.trial_start_bin[trials], lengths, strict=True)
-    counts = np.concatenate([session.counts[start : start + length] for start, length in pairs])
-    seen = None
-    if session.validity is not None:
-        entries = (session.entry_valid(np.array([trial]))[0] for trial in trials)
-        seen = np.concatenate(list(entries))
-    return dataclasses.replace(
-        session,
-        counts=counts,
-        trial_start_bin=starts,
-        trial_num_bins=lengths,
-        trial_start_s=session.trial_start_s[trials],
-        split=session.split[trials],
-        validity=intervals_of(seen),
-    )
