@@ -247,6 +247,27 @@ def decoding() -> Iterator[Block]:
             )
 
 
+def syllables() -> Iterator[Block]:
+    """Syllables planted in made-up movement, found in its keypoints."""
+    content = read("syllables/results.json")["planted"]
+    settings = list(dict.fromkeys(key.split(",")[0] for key in content))
+    names = {"k-means": "floor: k-means", "mixture of Gaussians": "floor: mixture of Gaussians", "model": "model"}
+    of = {n: [[e["adjusted_rand"][n] for k, e in content.items() if k.startswith(f"{s},")] for s in settings]
+          for n in (*names, "best reader")}  # fmt: skip
+    yield Block(
+        "Syllables of behaviour, three made-up animals",
+        "autoregressive hidden Markov model (`neurojax syllables`)",
+        "labels of every frame; the number of syllables given",
+        "adjusted Rand index",
+        "3 animals (t)",
+        [f"noise {s.removeprefix('drive ')}" for s in settings],
+        [(words, [over_sessions(one) for one in of[n]]) for n, words in names.items()],
+        "who knows the dynamics: " + ", ".join(over_sessions(one) for one in of["best reader"]),
+        next(iter(content.values())),
+        "syllables",
+    )
+
+
 def brainbench() -> Iterator[Block]:
     """Choices of public language models, from stored scores, and of people."""
     content = read("brainbench/results.json")
@@ -272,6 +293,31 @@ def brainbench() -> Iterator[Block]:
     )
 
 
+def lfads() -> Iterator[Block]:
+    """A recurrent autoencoder on populations whose rates are known."""
+    content = read("lfads/results.json")
+    names = {"smoothing": "floor: smoothing, 50 ms", "pca": "floor: smoothing and principal components"}
+    for name, found in content["known"]["sets"].items():
+        if name not in content:
+            continue
+        rows = {words: found[key] for key, words in names.items()}
+        rows["model"] = content[name]["test, mean of samples"]
+        seen = found["observer"]
+        yield Block(
+            f"Known rates: {name}",
+            f"`lfads.py`, {content[name]['step']} steps, 32 draws of the posterior",
+            "a quarter of the units never read (`nlb`)",
+            "R2 of the rates",
+            "no draws: none",
+            ["R2 of the rates", "held-out bits/spike"],
+            [(words, [f"{one['rate_r2']:.3f}", f"{one['bps']:.3f}"]) for words, one in rows.items()],
+            f"1 by definition; held-out bits/spike of the true rates {found['oracle']['bps']:.3f}; who knows what a "
+            f"trial can be: R2 {seen['rate_r2']:.3f}, {seen['bps']:.3f} bits/spike",
+            content[name],
+            "lfads",
+        )
+
+
 def _of(block: Mapping[str, Any]) -> str:
     return f"{block['value']:.3f} ({block['ci95'][0]:.3f} to {block['ci95'][1]:.3f})"
 
@@ -280,8 +326,10 @@ SOURCES: dict[str, Callable[[], Iterator[Block]]] = {
     "Activity: what is hidden, predicted": mixture,
     "An earlier recipe": real_sessions,
     "New animals": new_animal,
+    "Rates that are known": lfads,
     "Behaviour from activity": decoding,
     "Gestures from EMG": gestures,
+    "Syllables of behaviour": syllables,
     "Text": brainbench,
     "How high the bar is, without a model": yardstick,
 }

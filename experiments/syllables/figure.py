@@ -58,7 +58,9 @@ def draw(results: dict) -> bytes:
     frames = [int(name.split()[0]) for name in results["memory"]]
     right.plot(frames, [one["largest_mb"] for one in results["memory"].values()], "o-", color=style.MODEL)
     right.set_xscale("log")
-    right.set_ylim(0, None)
+    right.set_ylim(0, 1.15 * max(one["largest_mb"] for one in results["memory"].values()))
+    right.set_xticks(frames, [f"{n:,}" for n in frames])
+    right.minorticks_off()
     style.finish(right, "frames", "largest memory, MB", "Memory")
     return style.png_bytes(figure)
 

@@ -3,8 +3,8 @@
     python experiments/syllables/run.py [--part=planted,memory,spikes]   # results.json, entry by entry; resumes
 
 planted   three animals at three settings of the noise: labels from tracked keypoints beside the best reader, who knows
-          the dynamics and sees the posture itself, and beside mixtures of Gaussians and k-means of scikit-learn (posture and
-          the size of its steps, means of five frames)
+          the dynamics and sees the posture itself, and beside mixtures of Gaussians and k-means of scikit-learn on
+          posture and the size of its steps, means of five frames
 memory    largest memory of a process that labels ever longer recordings from disk
 spikes    units that fire with the syllable: the fitted labels read from the spikes of each frame and those around it
 """
