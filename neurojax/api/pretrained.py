@@ -210,21 +210,8 @@ class Pretrained:
         *,
         session_id: str | None = None,
     ) -> np.ndarray:
-        """What the neurons of a digital twin are expected to answer to images.
-
-        Args:
-            images: numbers [n, H, W] or [n, C, H, W], in the unit trained on; where behaviour is
-                read as channels, also [n, C + F, H, W].
-            behaviour: numbers [n, F] or [F]; default 0.
-            pupil_center: numbers [n, 2] or [2]; default none, and nothing shifts.
-            session_id: whose neurons, of a twin of several sessions.
-
-        Returns:
-            float32 [n, N], in the unit of the responses trained on.
-
-        Raises:
-            InputError: a model that is no twin, or input that it cannot read.
-        """
+        """What the neurons of a digital twin are expected to answer to images, float32 [n, N];
+        arguments and errors as of `insilico.encoder.Encoder.responses` and `encoder`."""
         return self.encoder(session_id).responses(images, behaviour, pupil_center)
 
     def encoder(self, session_id: str | None = None) -> encoders.Encoder:
