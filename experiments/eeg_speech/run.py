@@ -6,8 +6,8 @@ Every arm is `configs/eeg.py` with one change; an arm in results.json is skipped
 
 curve   trials to train on, of each of four people
 noise   the default noise and two more
-bound   four planted muscle gains, each trained as it is and with swapped muscle (--config.data.swap_muscle=1), on four
-        times the trials: the audit is judged, and a decoder near the best reader shows what it does
+bound   four planted muscle gains, each trained as it is and with swapped muscle (--config.data.swap_muscle=1), two
+        people with twice the trials each: the audit is judged, and a decoder near the best reader shows what it does
 """
 
 import argparse
@@ -27,8 +27,9 @@ RESULTS = HERE / "results.json"
 FULL = 2048  # trials of each person
 SIZES = (4, 8, 16, 32, 64, 128, 256, 512, 1024, FULL)
 NOISES = (2.7, 3.3)  # beside 3.0, the default
-GAINS = (0.0, 0.3, 1.0, 3.0)
-MORE = ("data.synthetic.num_trials=8192", "data.synthetic.num_trained_sentences=8192", "train.num_steps=600")
+GAINS = (1.0, 3.0, 0.3, 0.0)
+MORE = ("data.synthetic.num_people=2", "data.synthetic.num_trials=4096", "data.synthetic.num_trained_sentences=4096")
+MORE = (*MORE, "data.sessions_per_batch=2", "train.num_steps=400")
 # Fixed before anything was trained: sizes whose top-1 lies between these shares of the best reader's are the middle.
 MIDDLE = (0.05, 0.8)
 
