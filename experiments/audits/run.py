@@ -1,6 +1,6 @@
-"""What the audit finds and what it does not: 100 honest decoders, planted faults, a collapse, pictures.
+"""What the audit finds and what it does not: 60 honest decoders, planted faults, a collapse, pictures.
 
-    python experiments/audits/run.py    # about four minutes of one CPU core
+    python experiments/audits/run.py    # about two minutes of one CPU core
 
 Writes results.json beside this file.
 """
@@ -21,7 +21,7 @@ from neurojax.files import write_json
 from neurojax.runs.workdir import provenance
 
 HERE = Path(__file__).resolve().parent
-NUM_HONEST, NUM_RUNS = 100, 20
+NUM_HONEST, NUM_RUNS = 60, 20
 ITEM_OF = {
     "leak": "nearest_training_item",
     "shortcut": "ablation_channels",

@@ -141,6 +141,15 @@ def test_targets_in_few_clusters_alarm_and_targets_without_clusters_do_not(hones
     assert likeness.held_out_cluster([honest], 0)["p"] > 0.5
 
 
+def test_the_nearest_training_item_is_found_among_all_of_them(honest):
+    rng = np.random.default_rng(0)
+    features, is_test = rng.standard_normal((60, 3)), np.arange(60) % 4 > 0
+    distance = np.linalg.norm(features[:, None] - features[None], axis=2)
+    typical = np.median((distance + np.diag(np.full(60, np.inf))).min(1))
+    expected = np.log(distance[np.ix_(is_test, ~is_test)].min(1) / typical)
+    assert likeness._nearest_of_others(*likeness._neighbours(features), is_test) == pytest.approx(expected)
+
+
 def test_holm_counts_the_items_that_have_a_p_value():
     items = {"a": {"p": 0.02, "alarm": False}, "b": {"p": 0.5, "alarm": False}, "c": nothing("", "none")}
     found = judged(items)
