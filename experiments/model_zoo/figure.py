@@ -1,4 +1,5 @@
-"""Draws results.json: what each model reaches at equal parameters and time, beside the stack; prints the tables.
+"""Draws results.json: what each model reaches at equal parameters and time, beside the stack, and how three of
+them learn; prints the tables.
 
 python experiments/model_zoo/figure.py [--results=FILE]
 """
@@ -132,6 +133,25 @@ def score(part: dict, name: str, task: str, who: str = "model") -> str:
     return f"{found.mean():.3f} +- {half:.3f}" if len(found) and half is not None else "-"
 
 
+SAME_LOSS = ("mtm", "ndt2", "poyo")  # of one objective on the same batches, so that their losses compare
+
+
+def draw_curves(part: dict) -> bytes:
+    """Training loss over steps and over CPU time, of models with the same objective; the first seed."""
+    figure, ((by_step, by_time),) = style.new_figure(7.0, 2.8, 1, 2)
+    for name, dashes in zip(SAME_LOSS, ("-", "--", ":"), strict=True):
+        if name not in part.get("passes", {}):
+            continue
+        curve, cost = part["passes"][name]["curve"], part["sized"][name]["cpu_s_a_step"]
+        given = {"color": style.MODEL, "linestyle": dashes, "linewidth": 1.2, "label": name}
+        by_step.plot(curve["step"], curve["loss"], **given)
+        by_time.plot(np.multiply(curve["step"], cost), curve["loss"], **given)
+    by_step.legend(frameon=False, fontsize=8)
+    style.finish(by_step, "steps", "training loss, nats an entry", "at as many steps")
+    style.finish(by_time, "CPU s", "", "at as much time")
+    return style.png_bytes(figure)
+
+
 def draw(results: dict) -> bytes:
     """A row a part, a panel a task: a dot a seed with its interval over trials, the stack as a line."""
     parts = [name for name in TITLES if name in results]
@@ -171,3 +191,5 @@ if __name__ == "__main__":
         if "over" in name:
             print(f"{name}: {value:.3g}")
     write_bytes(given.out, draw(results))
+    if any(name in results.get("synthetic", {}).get("passes", {}) for name in SAME_LOSS):
+        write_bytes(given.out.with_name("curves.png"), draw_curves(results["synthetic"]))

@@ -28,6 +28,7 @@ from neurojax.errors import InputError, Interrupted
 from neurojax.evals.decoding.scores import MAIN
 from neurojax.files import read_json, write_json
 from neurojax.runs.workdir import provenance
+from neurojax.runs.writer import read_metrics
 from neurojax.train import run, settings
 from neurojax.train.log_window import Diverged
 
@@ -182,13 +183,16 @@ def folder_of(name: str, part: str, seed: int, alone: Path | None, runs: Path) -
 
 
 def timed(name: str, part: str, root: Path, seed: int, runs: Path) -> dict[str, Any]:
-    """What predicting a trial costs a trained model, of the animal with the most units."""
+    """What predicting a trial costs a trained model, of the animal with the most units; how training went."""
     roots = roots_of(models.available()[name], root, runs)
     units = {own: max(one.num_units for one in open_dataset(own).sessions) for own in roots}
     own = max(units, key=units.__getitem__)
-    model = load(folder_of(name, part, seed, own if len(roots) > 1 else None, runs))
+    folder = folder_of(name, part, seed, own if len(roots) > 1 else None, runs)
     session = max(open_dataset(own).sessions, key=lambda session: session.num_units)
-    return {"pass_cpu_ms": round(models.pass_cpu_ms(model, session), 3), "units": units[own], **provenance(HERE)}
+    cost = models.pass_cpu_ms(load(folder), session)
+    rows = [row for row in read_metrics(folder) if "train/loss" in row]
+    curve = {"step": [row["step"] for row in rows], "loss": [round(row["train/loss"], 5) for row in rows]}
+    return {"pass_cpu_ms": round(cost, 3), "units": units[own], "curve": curve, **provenance(HERE)}
 
 
 def silent(line: str) -> None:
