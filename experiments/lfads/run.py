@@ -40,18 +40,18 @@ SHOWN = 6  # units in the figure
 COMMON = {
     **{"data.sessions_per_batch": 1, "data.trials_per_batch": 64, "data.bucket_units": 1},
     **{"objective.units_share": 0.5, "objective.units_ratio": 0.25},
-    **{"objective.regions_share": 0.0, "objective.last_bins_share": 0.0, "train.validate_every_steps": 500},
+    **{"objective.regions_share": 0.0, "objective.last_bins_share": 0.0, "train.validate_every_steps": 0},
     "optimizer.row_weight_decay": 0.1,
 }
 # Sizes and weights of each kind, for all of its settings of noise.
 SMALL = {"model.encoder_width": 48, "model.controller_width": 32, "model.generator_width": 64, "model.num_inputs": 1}
 SMALL |= {"model.num_factors": 8, "optimizer.learning_rate": 0.008, "objective.kl_stop_step": 300}
-LARGE = SMALL | {"model.encoder_width": 64, "model.generator_width": 128, "model.num_factors": 16}
+LARGE = SMALL | {"model.generator_width": 96, "model.num_factors": 12}
 SETTINGS: dict[str, dict] = {
     "lorenz": SMALL | {"model.initial_state_width": 24, "train.num_steps": 1000},
-    "chaotic": LARGE | {"model.initial_state_width": 48, "train.num_steps": 800},
-    "pulses": LARGE | {"model.initial_state_width": 48, "model.input_time_constant_s": 0.04, "train.num_steps": 800},
-    "integrator": SMALL | {"model.initial_state_width": 8, "model.input_time_constant_s": 0.08, "train.num_steps": 700},
+    "chaotic": LARGE | {"model.initial_state_width": 48, "train.num_steps": 500},
+    "pulses": LARGE | {"model.initial_state_width": 48, "model.input_time_constant_s": 0.04, "train.num_steps": 500},
+    "integrator": SMALL | {"model.initial_state_width": 8, "model.input_time_constant_s": 0.08, "train.num_steps": 500},
 }
 
 
