@@ -87,7 +87,9 @@ def test_what_is_expected_is_what_the_figure_observes(parts):
     one = {"rate_r2": 0.9, "rate_r2_held_out": 0.8, "bps": 0.2, "nats": 1.0, "input_r": 0.75}
     floor = one | {"rate_r2": 0.4, "bps": 0.15}
     rows = {"oracle": one | {"bps": 0.25}, "observer": one, "smoothing": floor, "pca": floor | {"bps": 0.19}}
-    results = {"known": {"sets": {"integrator-low": rows}}, "integrator-low": {parts.figure.BEST: one}}
+    paths = {"validation, means": one, "validation, mean of samples": floor}
+    trained = paths | {"test, means": one, "test, mean of samples": floor}
+    results = {"known": {"sets": {"integrator-low": rows}}, "integrator-low": trained}
     found = parts.figure.observed(results)
     assert found["integrator: held-out bits/spike over the oracle's"] == 0.8
     assert found["integrator: bps over the better floor"] == 0.01

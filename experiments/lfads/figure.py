@@ -12,16 +12,23 @@ from neurojax.report.figures import style
 
 HERE = Path(__file__).parent
 KINDS = ("lorenz", "chaotic", "pulses", "integrator")
-BEST = "test, mean of samples"
+PATHS = ("means", "mean of samples")
 ROWS = ("oracle", "observer", "lfads", "pca", "smoothing")
 LOOKS = {"oracle": style.BLACK, "observer": style.GREY, "lfads": style.MODEL, "pca": style.ORANGE}
 LOOKS |= {"smoothing": style.VERMILION}
 
 
+def path_of(trained: dict) -> str:
+    """What validation trials choose: to follow the posterior's means, or to average over draws of it."""
+    return max(PATHS, key=lambda path: trained[f"validation, {path}"]["bps"])
+
+
 def scores_of(results: dict, name: str) -> dict[str, dict]:
     """Predictor -> scores of a set; without "lfads" where it was not trained."""
     found = {row: results["known"]["sets"][name][row] for row in ROWS if row != "lfads"}
-    return found | ({"lfads": results[name][BEST]} if name in results else {})
+    if name in results:
+        found["lfads"] = results[name][f"test, {path_of(results[name])}"]
+    return found
 
 
 def observed(results: dict) -> dict[str, float]:
@@ -86,16 +93,16 @@ def rates(axes: style.Axes, at: np.ndarray, example: dict, kind: str) -> None:
         axes.plot(at, inferred[row] + row * step, color=style.MODEL, linewidth=1.2, label="LFADS" if not row else None)
         fired = at[np.asarray(counts) > 0]
         axes.plot(fired, np.full(len(fired), row * step - 0.06 * step), "|", color=style.GREY, markersize=3)
-    axes.set_yticks([0, true.max()])
+    axes.set_yticks([0, round(true.max())])
     axes.set_ylim(-0.15 * step, (len(true) + 0.7) * step)
     axes.legend(loc="upper right", ncols=2, fontsize="x-small")
-    style.finish(axes, "", "rate of six units (Hz)", f"{kind}: a test trial")
+    style.finish(axes, "time (s)", "rate of six units (Hz)", f"{kind}: a test trial")
 
 
 def inputs(axes: style.Axes, at: np.ndarray, example: dict) -> None:
     """True and inferred input."""
     if "true_input" not in example:
-        style.say(axes, "nothing drives this network")
+        style.say(axes, "nothing drives this network").set_axis_off()
         return
     axes.plot(at, example["true_input"], color=style.BLACK, linewidth=1.2, label="true")
     axes.plot(at, example["inferred_input"], color=style.MODEL, linewidth=1.2, label="LFADS, on a line")
