@@ -7,8 +7,9 @@
 or `neurojax train --config=configs/finetune_emg.py --config.init_from=RUN --config.data.root=ME
 --workdir=DIR`. Model, objective, head and optimiser are those of RUN (configs/emg.py; with
 `:filters` of configs/emg.py:filters); entries named below or on the command line differ. ME holds
-one person, or several, of whom one network is made together. Once begun, DIR holds all it needs:
-RUN may go.
+one person, or several, of whom one network is made together. `adapt` looks for the order of
+electrodes in which RUN reads the calibration best, and takes `data.min_step` from RUN. Once begun,
+DIR holds all it needs: RUN may go.
 
 finetune.strategy   full  everything trains: the network has no row that belongs to one person
 source    fine-tuning on new people, Cote-Allard et al. 2019, section V

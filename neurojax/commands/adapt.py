@@ -8,13 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from neurojax.commands import config
+from neurojax.data import ring_orders
+from neurojax.data.session import TRAIN
+from neurojax.data.sources import emg, signals
 from neurojax.errors import InputError, require
-from neurojax.evals import protocols
+from neurojax.evals import protocols, ring_order
 from neurojax.files import require_writable
 from neurojax.finetune import asked_states, closed_form, inherit, release
+from neurojax.runs import state_io
 from neurojax.runs.manifest import steps_on_disk
 from neurojax.train import plan as planning
-from neurojax.train import run, state
+from neurojax.train import run, settings, state
+from neurojax.train.predictor import Predictor
 
 STRATEGY = "gradual_unfreeze"  # new rows alone for a quarter of the steps, then everything
 UNFREEZE_SHARE = 4
@@ -74,9 +79,12 @@ def config_of(source: Path, root: Path, steps: int) -> dict[str, Any]:
     as in the run."""
     if (declared_as := WITHOUT_ROWS.get(_source_of(source))) is not None:
         declared = config.load([f"--config={declared_as}"])
+        data = declared["data"] | {"root": str(root)} | _as_in_the_run(source, declared["data"])
+        if data["source"] == "emg":
+            data["order"] = _order_of(source, data)
         return declared | {
             "init_from": str(source),
-            "data": declared["data"] | {"root": str(root)},
+            "data": data,
             "train": declared["train"] | ({"num_steps": steps} if steps else {}),
         }
     declared = config.load(["--config=finetune"])
@@ -93,6 +101,42 @@ def config_of(source: Path, root: Path, steps: int) -> dict[str, Any]:
     }
     del changed["data"]["synthetic"]  # the sessions are given
     return declared | changed
+
+
+def _order_of(source: Path, data: dict[str, Any]) -> str:
+    """data.order of people who calibrate: that in which the network reads their training windows
+    best, see `ring_order.by_labels`."""
+    weights = release.read_any(source, lambda line: None)
+    if data["order"] == "as_worn":
+        return data["order"]
+    module, values = settings.source_settings({"data": data})
+    sessions = module.open_data(data, 0).sessions
+    emg.require_ring(sessions)
+    _, labels = signals.classes_of(sessions, values.label)
+    arrays, recipe = state_io.nested(weights.arrays), settings.predicting(weights.config)
+    model = Predictor(arrays["params"], {}, recipe, None, buffers=arrays["buffers"])
+    answers, features = (
+        ring_order.answers_of(model, values.trials_per_batch),
+        emg.Features(sessions, values.min_step),
+    )
+    found = []
+    for number, (session, label) in enumerate(zip(sessions, labels, strict=True)):
+        if len(trials := session.trials_of(TRAIN)):
+            windows = features.standardised(number)[trials]
+            order = ring_order.by_labels(answers, windows, label[trials], features.columns)
+            found.append(f"{session.session_id}={order}")
+            if order:
+                worn = ring_orders.name_of(order, session.num_units)
+                _say(f"{session.session_id}: the armband is read as {worn}")
+    return ",".join(found) or data["order"]
+
+
+def _as_in_the_run(source: Path, declared: dict[str, Any]) -> dict[str, Any]:
+    """What says what a window is: of the run, whatever the config of fine-tuning says."""
+    own = inherit.base_of(source)[0]["data"]
+    meant = ("label", "min_step", "normalise")
+    kept = {name: own[name] for name in meant if name in own and name in declared}
+    return kept | ({"order": "as_worn"} if own.get("order") == "as_worn" else {})
 
 
 def _source_of(source: Path) -> str | None:

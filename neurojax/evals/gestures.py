@@ -51,7 +51,7 @@ def prepare(
     """All sessions; raises InputError for counts, and where no person is there to be tested.
 
     Where a run knows nobody of a dataset, everybody is tested, whatever the split of the conversion
-    says: it divides people to train on.
+    says: it divides people to train on. A person who is split in time stays so.
     """
     for session in dataset.sessions:
         require(
@@ -60,7 +60,10 @@ def prepare(
             "counts of spikes; set eval.evaluator=spikes",
         )
     if run is not None and _are_strangers(dataset, trained_trials.read(run)):
-        everybody = [s.with_fields(split=np.full_like(s.split, TEST)) for s in dataset.sessions]
+        everybody = [
+            s if len(np.unique(s.split)) > 1 else s.with_fields(split=np.full_like(s.split, TEST))
+            for s in dataset.sessions
+        ]
         dataset = dataset_of(everybody)
     require(
         any(len(session.trials_of(TEST)) for session in dataset.sessions),
@@ -109,8 +112,7 @@ def evaluate(
     min_step = getattr(model.source_config, "min_step", own)
     floors, reasons = _floors(dataset, settings, per_session, number, seed, min_step)
     block = gestures_block(found, labels, number, floors)
-    tested_too = [s for s in dataset.sessions if len(s.trials_of(TRAIN)) and s.session_id in found]
-    more |= {"num_calibrated": len(tested_too)}
+    more |= {"num_calibrated": _num_calibrated(trained_trials.read(folder), found)}
     more |= _trust(dataset, found, labels, class_names, block["people"])
     for name, reason in reasons.items():
         block["floors"][name] = {"balanced_accuracy": None, "balanced_accuracy_reason": reason}
@@ -128,6 +130,12 @@ def _are_strangers(dataset: Dataset, trained: trained_trials.Trained | None) -> 
     return bool(names) and not (names & ids) and not (recorded & own)
 
 
+def _num_calibrated(trained: trained_trials.Trained | None, tested: Mapping[str, Any]) -> int:
+    """How many of the tested people a run was trained on, with other windows."""
+    known = trained.recordings if trained else ()
+    return len({one.session_id for one in known if len(one.trained_s)} & tested.keys())
+
+
 def _read_people(
     model, dataset: Dataset, per_session: Sequence[np.ndarray], num_classes: int
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, Any]]:
@@ -136,7 +144,7 @@ def _read_people(
     sessions, config = dataset.sessions, model.source_config
     features = emg.Features(sessions, config.min_step)
     answers = ring_order.answers_of(model, config.trials_per_batch)
-    in_order = config.order == "ring"
+    in_order = config.in_order
     if in_order:
         emg.require_ring(sessions)
     columns = features.columns if in_order else features.columns[:1]

@@ -17,7 +17,14 @@ from typing import NamedTuple
 import numpy as np
 
 from neurojax.batch import Batch
-from neurojax.data.ring_orders import EVERY, LEAST_GAIN_NATS, LEAST_PAST, PRIOR_WINDOWS
+from neurojax.data.ring_orders import (
+    EVERY,
+    LEAST_GAIN,
+    LEAST_GAIN_NATS,
+    LEAST_PAST,
+    PRIOR_WINDOWS,
+)
+from neurojax.evals.gesture_scores import balanced_accuracy
 
 _LEAST = 1e-12
 
@@ -90,6 +97,27 @@ def by_recording(answers: Answers, features: np.ndarray, columns: np.ndarray) ->
     order = int(np.argmax(told)) if told.max() - told[0] >= LEAST_GAIN_NATS else 0
     probability = answers(features[:, columns[order]])
     return Reading(probability, np.full(len(features), order))
+
+
+def by_labels(
+    answers: Answers, features: np.ndarray, label: np.ndarray, columns: np.ndarray
+) -> int:
+    """The order in which a network reads some labelled windows of a person best.
+
+    Args:
+        answers, columns: as of `by_recording`.
+        features: [windows, F], standardised over the recording, channels as worn.
+        label: int [windows].
+
+    Returns:
+        0, as worn, unless another order is better by `ring_orders.LEAST_GAIN`.
+    """
+    scores = [
+        balanced_accuracy(answers(features[:, own]).argmax(1), label, int(label.max()) + 1)
+        for own in columns
+    ]
+    best = int(np.argmax(scores))
+    return best if scores[best] - scores[0] >= LEAST_GAIN else 0
 
 
 def by_past(answers: Answers, raw: np.ndarray, columns: np.ndarray, typical: np.ndarray) -> Reading:

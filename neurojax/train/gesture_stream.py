@@ -61,7 +61,7 @@ class GestureStream:
     def __init__(self, trained: Any, recipe: predictor.Recipe, config: emg.Config, shape, names):
         """Of weights (params, tables, buffers); see `open_stream`."""
         self.window_shape, self.class_names = shape, tuple(names)
-        orders = ring_orders.orders(shape[1])[: None if config.order == "ring" else 1]
+        orders = ring_orders.orders(shape[1])[: None if config.in_order else 1]
         columns = np.stack([emg_features.reordered(order) for order in orders])
         scale = np.asarray(trained[2]["feature_scale"], np.float32)
         self._typical = scale.reshape(-1, 2, columns.shape[1])[0]

@@ -46,6 +46,14 @@ def test_the_order_that_tells_most_is_found_and_as_worn_stays_where_none_does():
     assert not ring_order.by_recording(answers, noise, COLUMNS).order.any()
 
 
+def test_labels_of_a_calibration_tell_the_order_where_the_gain_is_clear():
+    for order in (0, 1, C + 3):
+        features, label = worn(order, 200)
+        assert ring_order.by_labels(answers, features, label, COLUMNS) == order
+    noise = np.random.default_rng(0).standard_normal((2000, C)).astype(np.float32)
+    assert ring_order.by_labels(answers, noise, np.arange(2000) % CLASSES, COLUMNS) == 0
+
+
 def test_the_past_reads_no_later_window():
     raw, _ = worn(1, 1200)
     found = ring_order.by_past(answers, raw, COLUMNS, TYPICAL)

@@ -38,7 +38,7 @@ def area(tmp_path_factory):
 def test_a_person_is_calibrated_and_tested_on_what_comes_later(area, monkeypatch):
     declared = configs.load(["--config=finetune_emg"])
     small = declared | {
-        "data": declared["data"] | {"min_step": 0.1, "order": "as_worn", "trials_per_batch": 16},
+        "data": declared["data"] | {"trials_per_batch": 16},
         "train": declared["train"] | {"num_steps": 60},
         "optimizer": declared["optimizer"] | {"learning_rate": 0.01},
         "eval": declared["eval"] | {"floors": "lda"},
@@ -67,11 +67,13 @@ def test_a_person_is_calibrated_and_tested_on_what_comes_later(area, monkeypatch
     assert "1 people, 1 of whom calibrated" in page and (area / "mine/figures/trust.png").is_file()
     assert zero_shot["num_windows"] == calibrated["num_windows"] == 2 * 5 * 7
     assert calibrated["balanced_accuracy"] > zero_shot["balanced_accuracy"] + 0.05
-    assert calibrated["floors"]["lda"]["balanced_accuracy"] > 0.5 and calibrated["num_calibrated"] == 1
+    assert calibrated["floors"]["lda"]["balanced_accuracy"] > 0.5
+    assert (zero_shot["num_calibrated"], calibrated["num_calibrated"]) == (0, 1)
 
 
 def test_the_config_of_a_run_without_rows_is_its_own(area, tmp_path):
     asked = adapt.config_of(area / "run", tmp_path, 0)
     assert asked["finetune"] == {"strategy": "full"} and asked["train"]["num_steps"] == 200
     assert asked["model"]["width"] is None and asked["data"]["root"] == str(tmp_path)
+    assert (asked["data"]["min_step"], asked["data"]["order"]) == (0.1, "as_worn")  # of the run
     assert adapt.config_of(area / "run", tmp_path, 7)["train"]["num_steps"] == 7

@@ -19,7 +19,7 @@ from neurojax.data.session import TEST, TRAIN, Session
 from neurojax.data.sources.signals import SignalSource, classes_of, rows_of
 from neurojax.data.store.dataset import Dataset, dataset_of, open_dataset
 from neurojax.errors import require
-from neurojax.ranges import Range, at_least, check_ranges, one_of, positive
+from neurojax.ranges import Range, at_least, check_ranges, positive
 
 __all__ = [
     "Config",
@@ -46,7 +46,8 @@ class Config:
         trials_per_batch: b.
         label: name of the condition that is predicted, such as "gesture".
         order: "ring" reads people in the order of channels that makes them alike, "as_worn" in that
-            of the recording.
+            of the recording; "NAME=K,..." reads these people in order K of `ring_orders.orders` and
+            others to train on as worn: `neurojax adapt` finds K.
         min_step: least step between two samples that counts, in the unit of the recordings; less is
             noise.
         fold: of the folds that the conversion kept: this one is tested, all others train;
@@ -62,10 +63,26 @@ class Config:
     def __post_init__(self):
         check_ranges(self, "data.", RANGES)
 
+    @property
+    def in_order(self) -> bool:
+        """Whether people are read in the order that makes them alike."""
+        return self.order != "as_worn"
+
+
+def given_orders(order: str) -> dict[str, int] | None:
+    """{name: order} of "NAME=K,..."; None of anything else."""
+    pairs = [one.rpartition("=") for one in order.split(",")]
+    if not all(name and number.isdecimal() for name, _, number in pairs):
+        return None
+    return {name: int(number) for name, _, number in pairs}
+
 
 RANGES = {
     "trials_per_batch": Range(lambda number: 0 < number < 2**31, "expected 1 or more"),
-    "order": one_of(*ORDERS),
+    "order": Range(
+        lambda order: order in ORDERS or given_orders(order) is not None,
+        f"choose from {', '.join(ORDERS)}, or give NAME=K of people",
+    ),
     "min_step": positive(),
     "fold": at_least(-1, "expected a fold of people.csv, or -1 for the split of the conversion"),
 }
@@ -113,17 +130,29 @@ class Features:
             found[own] = rows[:, self.columns[self.order[number]]]
         return found
 
-    def align(self, labels: Sequence[np.ndarray], num_classes: int, in_order: bool) -> None:
+    def align(self, labels: Sequence[np.ndarray], num_classes: int, order: str) -> None:
         """Finds the order of the people with training windows from these, and what is typical.
 
         Args:
             labels: a person each, int [trials].
             num_classes: K.
-            in_order: whether to look for orders; else all are read as worn.
+            order: as of a config.
+
+        Raises:
+            InputError: an order is given that there is not.
         """
         trained = {k: s.trials_of(TRAIN) for k, s in enumerate(self._sessions)}
         trained = {k: trials for k, trials in trained.items() if len(trials)}
-        if in_order and len(trained) > 2:
+        given = given_orders(order) or {}
+        for k in trained:
+            own = given.get(self._sessions[k].session_id, 0)
+            require(
+                own < len(self.columns),
+                f"data.order={order}: {self._sessions[k].session_id} has {len(self.columns)} orders"
+                ", counted from 0",
+            )
+            self.order[k] = own
+        if order == "ring" and len(trained) > 2:
             features = [self.standardised(k)[trials] for k, trials in trained.items()]
             own = [labels[k][trials] for k, trials in trained.items()]
             channels = self._sessions[0].num_units
@@ -176,10 +205,10 @@ def open_source(sessions: Sequence[Session], config: Config, seed: int) -> Signa
     """The source of a run; arguments and errors as of `signals.open_source`."""
     rows_of(sessions, [])  # the same channels, before any is read
     names, labels = classes_of(sessions, config.label)
-    if config.order == "ring":
+    if config.in_order:
         require_ring(sessions)
     features = Features(sessions, config.min_step)
-    features.align(labels, len(names), config.order == "ring")
+    features.align(labels, len(names), config.order)
     return SignalSource(sessions, config, seed, features)
 
 

@@ -72,6 +72,20 @@ def test_people_to_train_on_are_read_alike_and_labels_of_new_ones_are_not_looked
     np.testing.assert_allclose(source.facts.feature_scale[1], raw.std(1).mean(0), rtol=1e-3, atol=1e-3)
 
 
+def test_people_to_train_on_are_read_in_the_order_that_is_given():
+    source = opened(people()[3:5], order="p3=1,other=2")
+    assert source.features.order.tolist() == [1, 0]
+    found = opened(people())  # what labels say of the same person
+    np.testing.assert_array_equal(source.features.of(np.zeros(9, int), np.arange(9)),
+                                  found.features.of(np.full(9, 3), np.arange(9)))  # fmt: skip
+    assert emg.given_orders("a=b=3,c=0") == {"a=b": 3, "c": 0}
+    for wrong in ("p3=x", "=1", "p3", "up"):
+        with pytest.raises(InputError, match="data.order=.* choose from ring, as_worn, or give NAME=K of people"):
+            opened(people(), order=wrong)
+    with pytest.raises(InputError, match="data.order=p3=8: p3 has 8 orders, counted from 0"):
+        opened(people(), order="p3=8")
+
+
 def test_a_fold_is_tested_and_all_others_train(tmp_path):
     for k in range(3):
         write_session(person(f"p{k}", k, split=k, fold=k), tmp_path)
