@@ -29,7 +29,7 @@ SIZES = (4, 8, 16, 32, 64, 128, 256, 512, 1024, FULL)
 NOISES = (2.7, 3.3)  # beside 3.0, the default
 GAINS = (1.0, 3.0, 0.3, 0.0)
 MORE = ("data.synthetic.num_people=2", "data.synthetic.num_trials=4096", "data.synthetic.num_trained_sentences=4096")
-MORE = (*MORE, "data.sessions_per_batch=2", "train.num_steps=400")
+MORE = (*MORE, "data.sessions_per_batch=2", "train.num_steps=300")
 # Fixed before anything was trained: sizes whose top-1 lies between these shares of the best reader's are the middle.
 MIDDLE = (0.05, 0.8)
 
@@ -48,8 +48,8 @@ def arms() -> dict[str, tuple[str, ...]]:
 def arm(name: str, changes: tuple[str, ...], runs: Path) -> dict:
     """Trains and evaluates one arm; what results.json keeps of it."""
     start, cpu = time.monotonic(), time.process_time()
-    audit = str(name.startswith("bound"))
-    given = [f"--config={REPOSITORY / 'configs/eeg.py'}", f"--config.eval.muscle_bound={audit}"]
+    audited = name.startswith("bound")
+    given = [f"--config={REPOSITORY / 'configs/eeg.py'}", f"--config.eval.muscle_bound={audited}"]
     config = declarations.load([*given, *(f"--config.{change}" for change in changes)])
     record = run.train_and_evaluate(config, runs / name.replace("/", "_"))
     block, bound = record["retrieval"], record.get("muscle_bound")
@@ -73,12 +73,16 @@ def straightness(sizes: list[int], top1: list[float], best: float) -> dict:
     low, high = (share * best for share in MIDDLE)
     middle = [(size, value) for size, value in zip(sizes, top1, strict=True) if low <= value <= high]
     if len(middle) < 3:
-        return {"r2": None, "r2_reason": f"{len(middle)} sizes in the middle", "sizes": [size for size, _ in middle]}
+        return {
+            "r2": None,
+            "r2_reason": f"{len(middle)} sizes in the middle",
+            "sizes_of_middle": [size for size, _ in middle],
+        }
     x, y = np.log10([size for size, _ in middle]), np.array([value for _, value in middle])
     slope, offset = np.polyfit(x, y, 1)
     r2 = 1 - np.square(y - slope * x - offset).sum() / np.square(y - y.mean()).sum()
     fit = {"r2": round(float(r2), 4), "slope": float(slope), "offset": float(offset)}
-    return fit | {"sizes": [size for size, _ in middle]}
+    return fit | {"sizes_of_middle": [size for size, _ in middle]}
 
 
 def summary(done: dict) -> dict:
@@ -124,6 +128,8 @@ def main() -> None:
         results["summary"] = summary(results["arms"])
         write_json(RESULTS, results)
         print(name, f"{results['arms'][name]['retrieval']['top1']:.3f}", flush=True)
+    results["summary"] = summary(results["arms"])
+    write_json(RESULTS, results)
 
 
 if __name__ == "__main__":
