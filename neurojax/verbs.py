@@ -1,52 +1,14 @@
 """The options of every verb of the command line, as `argparse` takes them."""
 
-import argparse
 from pathlib import Path
-from typing import Any
 
-from neurojax.errors import InputError
-from neurojax.files import require_text
+from neurojax.verb_options import file as _file
+from neurojax.verb_options import names as _names
+from neurojax.verb_options import numbers as _numbers
+from neurojax.verb_options import option as _option
+from neurojax.verb_options import pairs as _pairs
 
 PROTOCOL_HELP = "mtm, nlb, brainwide, few_shot, or the path of a protocol file (docs/protocols.md)"
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _numbers(text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r}; expected numbers with commas between, such as -0.5,1.5"
-        ) from None
-
-
-def _pairs(text: str) -> tuple[tuple[str, str], ...]:
-    pairs = [part.partition("=") for part in text.split(",") if part]
-    if wrong := [name for name, equals, _ in pairs if not equals or not name.strip()]:
-        raise argparse.ArgumentTypeError(
-            f"{wrong[0]!r}; expected NAME=VALUE, several with commas between"
-        )
-    return tuple((name.strip(), value) for name, _, value in pairs)
-
-
-def _option(*names: str, **facts: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """One option of a verb, as `add_argument` takes it."""
-    return names, facts
-
-
-def _path(text: str) -> Path:
-    try:
-        require_text(text, "the path")
-    except InputError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    return Path(text)
-
-
-def _file(name: str, metavar: str, **facts: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
-    return _option(name, type=_path, metavar=metavar, **facts)
 
 
 WORKDIR = _file("--workdir", "DIR", dest="folder", required=True)

@@ -77,7 +77,8 @@ MAY_IMPORT = {
     "insilico": (*RECORD, *LEARNED, "scores", "insilico"),  # a twin asked in place of the animal
     "api": (*STEP, "train.run", "evals", "report", "finetune", "insilico", "api"),
     "commands": ("*", "-main", "-__main__"),
-    "verbs": BASE,
+    "verb_options": BASE,
+    "verbs": (*BASE, "verb_options"),
     "main": ("*", "-start", "-__main__"),
     "start": ("main", "errors"),
     "__main__": ("start",),

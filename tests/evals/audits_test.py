@@ -141,6 +141,14 @@ def test_targets_in_few_clusters_alarm_and_targets_without_clusters_do_not(hones
     assert likeness.held_out_cluster([honest], 0)["p"] > 0.5
 
 
+def test_a_score_without_any_spread_is_above_chance_all_the_same(honest):
+    """Four classes told without an error: every item gains as much as every other."""
+    classes = np.arange(NUM_TESTED) % 4
+    sure = honest._replace(kind="classes", targets=classes, null=np.ones(4) / 4, predict=lambda x: np.eye(4)[classes])
+    found = controls.shuffled_input([parts.scored(sure)], 0)
+    assert found["value"] == pytest.approx(1) and found["p"] == 0
+
+
 def test_the_nearest_training_item_is_found_among_all_of_them(honest):
     rng = np.random.default_rng(0)
     features, is_test = rng.standard_normal((60, 3)), np.arange(60) % 4 > 0

@@ -150,7 +150,7 @@ def _share_kept(found, kept, words: str, chosen=None) -> dict[str, Any]:
     own = np.concatenate([one.own[some] for one, some in zip(found, chosen, strict=True)])
     chance = np.concatenate([one.chance[some] for one, some in zip(found, chosen, strict=True)])
     left = np.concatenate(kept)
-    if len(own) < LEAST_ITEMS or (above_zero(own - chance) or 1.0) >= 0.05:
+    if len(own) < LEAST_ITEMS or above_zero(own - chance) >= 0.05:
         return nothing(words, "the score is not above chance, so no share of it can be kept")
     gained, remains = own - chance, left - chance
     share = remains.mean() / gained.mean()
@@ -160,9 +160,9 @@ def _share_kept(found, kept, words: str, chosen=None) -> dict[str, Any]:
 def _share_lost(found: Sequence[Scored], left) -> tuple[float, float] | None:
     own, chance = (np.concatenate([getattr(one, n) for one in found]) for n in ("own", "chance"))
     lost, gained = own - np.concatenate(left), own - chance
-    if len(own) < LEAST_ITEMS or (above_zero(gained) or 1.0) >= 0.05:
+    if len(own) < LEAST_ITEMS or above_zero(gained) >= 0.05:
         return None
-    return float(lost.mean() / gained.mean()), float(above_zero(lost - MOST * gained) or 1.0)
+    return float(lost.mean() / gained.mean()), above_zero(lost - MOST * gained)
 
 
 def _mean(scores: Sequence[np.ndarray]) -> float:

@@ -64,11 +64,11 @@ def share_of_draws(observed: float, draws: Sequence[float], higher_is_bad: bool 
     return float((1 + as_bad.sum()) / (1 + len(draws)))
 
 
-def above_zero(values: np.ndarray) -> float | None:
-    """One-sided p that a mean is above zero (t over values); None of fewer than three."""
+def above_zero(values: np.ndarray) -> float:
+    """One-sided p that a mean is above zero (t over values); 1 of fewer than three."""
     values = np.asarray(values, np.float64)
     if len(values) < 3:
-        return None
+        return 1.0
     spread = values.std(ddof=1)
     if spread == 0:
         return 0.0 if values.mean() > 0 else 1.0
