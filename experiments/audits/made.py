@@ -5,11 +5,20 @@ import numpy as np
 from neurojax.evals.audits.likeness import ridge
 from neurojax.evals.audits.parts import Part
 
-FAULTS = ("leak", "shortcut", "group gap", "drift", "noise decoder", "slow change", "shifted test")
+FAULTS = (
+    "leak",
+    "shortcut",
+    "group gap",
+    "smaller group gap",
+    "drift",
+    "noise decoder",
+    "slow change",
+    "shifted test",
+)
 NUM_PEOPLE, NUM_ITEMS = 24, 28  # a quarter of the items are tested
 NUM_BINS, NUM_CHANNELS, NUM_TARGETS, NUM_GROUPS = 4, 16, 6, 8
 NOISE = 1.2  # of a channel; its signal has variance 1
-GAP = 4.0  # times as much noise in one group of people
+GAPS = {"group gap": 6.0, "smaller group gap": 4.0}  # times as much noise in one group of people
 
 
 def part_of(seed: int, fault: str = "", patch_is_random: bool = False) -> Part:
@@ -31,8 +40,8 @@ def part_of(seed: int, fault: str = "", patch_is_random: bool = False) -> Part:
     mixing = rng.standard_normal((NUM_TARGETS, NUM_CHANNELS)) / np.sqrt(NUM_TARGETS)
     is_woman = person % 2 == 0
     noise = np.full(number, NOISE)
-    if fault == "group gap":
-        noise = np.where(is_woman, GAP * NOISE, NOISE)
+    if fault in GAPS:
+        noise = np.where(is_woman, GAPS[fault] * NOISE, NOISE)
     signal = targets @ mixing
     if fault == "drift":  # the electrodes lose the signal over the recording
         signal = signal * (1 - start_s / NUM_ITEMS)[:, None]
