@@ -50,8 +50,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
             name="twin",
             image_height=24,
             image_width=24,
-            width=24,
-            num_layers=3,
+            width=40,
+            num_layers=2,
             input_kernel=9,
             input_padding=0,
             hidden_kernel=5,
@@ -68,7 +68,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
             spread=0.1,
             behaviour="none",  # channels or gain where it was recorded
             smoothness=0.01,
-            sparsity=0.003,
+            sparsity=0.001,
         )
     )
     config.objective = ConfigDict(dict(name="responses"))
@@ -91,7 +91,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.sharding = ConfigDict(dict(data=0, model=1, rules=()))
     config.train = ConfigDict(
         dict(
-            num_steps=2000,
+            num_steps=1000,
             microbatches=1,
             steps_per_dispatch=1,
             log_every_steps=50,
@@ -99,6 +99,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
             validate_every_steps=100,
             keep_checkpoints=2,
             max_skipped_in_a_row=10,
+            patience=5,  # validations without a better correlation
+            stop_by="responses_correlation",
         )
     )
     config.eval = ConfigDict(dict(evaluator="responses", trials_per_pass=64))

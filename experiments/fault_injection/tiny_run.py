@@ -108,7 +108,7 @@ def run(arguments: argparse.Namespace) -> None:
         log_every_steps=arguments.log_every, save_every_steps=arguments.save_every, num_threads=0, mesh_data=0,
         mesh_model=arguments.model, rules=(), microbatches=1, steps_per_dispatch=arguments.at_once,
         placement="host" if arguments.at_once == 1 else "device", validate_every_steps=0, keep_checkpoints=2,
-        max_skipped_in_a_row=10,
+        max_skipped_in_a_row=10, patience=0, stop_by="",
     )  # fmt: skip
     restored = []
     restore.restore_latest = noted(restore.restore_latest, restored)

@@ -25,6 +25,9 @@ class LoopConfig:
         num_threads: reader threads of the host path.
         mesh_data, mesh_model: devices along each mesh axis; mesh_data=0 takes all that are left.
         rules: see train.sharding.
+        patience: validations in a row without a better score, after which a run ends at its best;
+            0 never.
+        stop_by: the score that has to rise, as metrics.jsonl has it below "validation/".
     """
 
     microbatches: int
@@ -39,6 +42,8 @@ class LoopConfig:
     mesh_data: int
     mesh_model: int
     rules: tuple[sharding.Rule, ...]
+    patience: int
+    stop_by: str
 
     def __post_init__(self):
         check_ranges(self, "data.", RANGES_OF_DATA)
@@ -48,11 +53,17 @@ class LoopConfig:
             f"train.steps_per_dispatch={self.steps_per_dispatch} needs the counts on the device; "
             "set data.placement=device, or train.steps_per_dispatch=1",
         )
+        require(
+            not self.patience or (self.validate_every_steps and self.stop_by),
+            f"train.patience={self.patience} needs train.validate_every_steps and train.stop_by; "
+            "set them, or train.patience=0",
+        )
 
 
 RANGES = {
     "microbatches steps_per_dispatch log_every_steps keep_checkpoints": at_least(1),
     "max_skipped_in_a_row": at_least(1),
+    "patience": at_least(0),
     "save_every_steps validate_every_steps": at_least(0, "expected 0 (off) or a number of steps"),
 }
 RANGES_OF_DATA = {

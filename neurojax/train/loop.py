@@ -1,6 +1,5 @@
 """The training loop: reads batches, dispatches steps, validates, saves; holds no state."""
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,13 +14,13 @@ from neurojax.runs import checkpoint, processes, random_numbers, restore
 from neurojax.runs.progress import Progress
 from neurojax.runs.signals import StopRequest
 from neurojax.runs.writer import MetricsWriter, SilentWriter
-from neurojax.train import dispatch, microbatches, sharding, validation
+from neurojax.train import dispatch, early_stopping, microbatches, sharding, validation
 from neurojax.train.config import LoopConfig
 from neurojax.train.log_window import LogWindow
 from neurojax.train.state import (
     TrainState,
     abstract_run,
-    init_run,
+    fresh_run,
     steps_taken,
     with_fitted_rows,
 )
@@ -83,8 +82,8 @@ def train(
         Interrupted, Diverged: after a signal, saved; after `max_skipped_in_a_row` bad steps.
     """
     mesh = sharding.make_mesh(config.mesh_data, config.mesh_model)
-    shared = mesh.shape["data"]
-    microbatches.require_even(config.microbatches, source.shapes(), shared, recipe.objective)
+    shared, shapes = mesh.shape["data"], source.shapes()
+    microbatches.require_even(config.microbatches, shapes, shared, recipe.objective)
     abstract = abstract_state(recipe, source.facts, mesh, config.rules)
     checkpoints, log = Path(workdir) / "checkpoints", processes.spoken_by_first(log)
     state, restored = _first_state(recipe, source, abstract, checkpoints, record, log, start)
@@ -93,19 +92,19 @@ def train(
     commit()
     restore.set_aside_newer(checkpoints, restored, log)
     is_given = start is not None and not start.trains
-    if is_given or first >= recipe.num_steps:
+    every, ending = config.validate_every_steps, early_stopping.of_run(config, workdir, first)
+    if is_given or ending.has_ended or first >= recipe.num_steps:
         return _without_steps(state, is_given, checkpoints, config.keep_checkpoints, record, log)
     places = jax.tree.map(lambda leaf: leaf.sharding, abstract)
     advance = dispatch.program(recipe, config, feed, places)
     validate = validation.Validator(recipe, source)
     window = LogWindow(recipe, config, source, mesh.size)
     vote = processes.stop_votes(mesh)
-    patience = {"close_timeout_s": processes.CLOSE_TIMEOUT_S} if several else {}
-
+    waits = {"close_timeout_s": processes.CLOSE_TIMEOUT_S} if several else {}
     with (
         MetricsWriter(workdir) if processes.is_first() else SilentWriter() as writer,
         StopRequest() as stop,
-        checkpoint.Checkpointer(checkpoints, keep=config.keep_checkpoints, **patience) as saver,
+        checkpoint.Checkpointer(checkpoints, keep=ending.keep, **waits) as saver,
         Progress(recipe.num_steps, "training", first=first) as progress,
     ):
         writer.truncate_after(first)
@@ -113,33 +112,43 @@ def train(
             saver.save(0, state, record)
         pending, fetched = None, {}
         stream = pipeline.stream(feed.make, first, recipe.num_steps, num_threads=config.num_threads)
-        for run in dispatch.runs(stream, first, config):
+        for run in ending.until_over(dispatch.runs(stream, first, config)):
             state, sums = advance(state, run, vote(stop.requested))
             # One dispatch late: while the host waits for these, the devices are at the next steps.
             for fetched in dispatch.sums_of_steps(*pending) if pending else ():
                 window.add(fetched, writer, progress)
-            pending = (run, sums)
-            done = run.first + run.length
+            pending, done, better = (run, sums), run.first + run.length, False
             saver.poll()
-            if _due(done, config.validate_every_steps) and done < recipe.num_steps:
+            if _due(done, every) and done < recipe.num_steps:
                 with window.paused():
-                    writer.write(done, {"time_s": window.elapsed_s(), **validate(state)})
+                    scores = validate(state)
+                    writer.write(done, {"time_s": window.elapsed_s(), **scores})
+                better = ending.add(done, scores)
             # Read once, as a signal may come at any line; several processes go by the last vote.
             stopping = bool(fetched.get("stop")) if several else stop.requested
-            if stopping or _due(done, config.save_every_steps):
+            if stopping or better or _due(done, config.save_every_steps):
                 saver.save(done, state, record)
             if stopping:
                 window.finish(dispatch.sums_of_steps(*pending), writer, progress)
                 saver.wait()
                 where = f"after step {done} of {recipe.num_steps}"
                 raise Interrupted(f"stopped by a signal {where}; state saved")
-        window.finish(dispatch.sums_of_steps(*pending), writer, progress)
-        if config.validate_every_steps:
-            writer.write(recipe.num_steps, {"time_s": window.elapsed_s(), **validate(state)})
-        if not _due(recipe.num_steps, config.save_every_steps):
-            saver.save(recipe.num_steps, state, record)
-        saver.wait()
-    return state
+        if pending:
+            window.finish(dispatch.sums_of_steps(*pending), writer, progress)
+        best = ending.gone_back(checkpoints, abstract, saver, writer, log)
+        if best is None:
+            _save_last(state, recipe, config, validate, record, window, writer, saver)
+    return state if best is None else best
+
+
+def _save_last(state, recipe: Recipe, config: LoopConfig, validate, record, window, writer, saver):
+    """The end of a run: validates where that was not done, saves what is not saved yet."""
+    last = steps_taken(state)
+    if config.validate_every_steps and last == recipe.num_steps:
+        writer.write(last, {"time_s": window.elapsed_s(), **validate(state)})
+    if not _due(last, config.save_every_steps):
+        saver.save(last, state, record)
+    saver.wait()
 
 
 def _without_steps(state: TrainState, is_given: bool, checkpoints: Path, keep: int, record, log):
@@ -189,12 +198,7 @@ def _first_state(
         log(f"resuming from step {manifest['step']} of {recipe.num_steps}")
         return state, manifest["step"]
     places = jax.tree.map(lambda leaf: leaf.sharding, abstract)
-    # It runs once; on CPUs, to optimise it takes longer than to compile and run it as it is.
-    options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
-    initial = functools.partial(init_run, recipe, source.facts)
-    fresh = jax.jit(initial, out_shardings=places, compiler_options=options)(
-        source.facts.mean_counts
-    )
+    fresh = fresh_run(recipe, source.facts, places)
     if start is not None:
         begun = start.state(jax.device_get(fresh))
         return jax.tree.map(jax.device_put, begun, places), None

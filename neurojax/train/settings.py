@@ -215,7 +215,9 @@ def open_source(config: Mapping[str, Any], sessions: Sequence[Session], **more: 
 def loop_config(config: Mapping[str, Any]) -> LoopConfig:
     """How a run is driven."""
     data, mesh = entry(config, "", "data", dict), entry(config, "", "sharding", dict)
-    values = entry(config, "", "train", dict) | {
+    # Configs without the entries (runs of before) never end early.
+    values = {"patience": 0, "stop_by": ""} | entry(config, "", "train", dict)
+    values |= {
         "placement": entry(data, "data", "placement", str),
         "num_threads": entry(data, "data", "num_threads", int),
         "mesh_data": entry(mesh, "sharding", "data", int),

@@ -129,8 +129,8 @@ def _require_images(session: Session, stimuli: Stimuli) -> None:
     both = np.intersect1d(trained, rows[session.split == TEST])
     require(
         not len(both),
-        f"session {name}: {len(both)} images of test trials were shown in training, such as image "
-        f"{both[:1].tolist()}; keep test images for the test",
+        f"session {name}: {len(both)} of the images of test trials were shown in training, such as "
+        f"image {both[:1].tolist()}; keep test images for the test",
     )
 
 
