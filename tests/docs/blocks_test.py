@@ -18,7 +18,7 @@ from tests.main_test import SPEC, train_arguments, write_root
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
-HERE = ("concepts.md", "choosing_a_protocol.md", "scaling.md", "README.md")
+HERE = ("concepts.md", "choosing_a_protocol.md", "scaling.md", "README.md", "speech.md")
 ELSEWHERE = {  # page -> the test that runs its Python
     "curves.md": "curves_test.py",
     "importing.md": "importing_test.py",
