@@ -18,7 +18,7 @@ def read(name: str) -> dict:
 
 def block(results: dict) -> dict:
     """results.json as evals.gesture_scores spells an evaluation."""
-    ends = results.get("intervals", {})
+    ends = read("trust").get("intervals", {})
     spelled = {
         name: {"balanced_accuracy": value, "balanced_accuracy_ci95_segments": ends.get(name)}
         for name, value in results["people"].items()
@@ -70,7 +70,7 @@ def observed(results: dict) -> dict[str, float]:
         "lower end of model above perceptron": perceptron["difference_ci95"][0],
         "people above perceptron": perceptron["above"],
     }
-    if trust := results.get("trust"):
+    if trust := read("trust"):
         own = trust["conformal"]["own"]
         found["coverage of 90 % sets, mean over people of three rounds"] = own["mean_coverage"]
         found["people whose coverage is as chance allows"] = own["num_inside"]
@@ -93,8 +93,8 @@ if __name__ == "__main__":
     found, learned = read("results"), read("curve")
     with style.context():
         drawn("people", people.accuracies(block(found), NAMES))
-        if "trust" in found:
-            drawn("trust", people.trust(found["trust"], found["class_names"]))
+        if limits := read("trust"):
+            drawn("trust", people.trust(limits, limits["class_names"]))
         if learned.get("forecast"):
             drawn("curve", curve(learned))
     print("\n".join(beside(observed(found), read("expected"))))

@@ -10,9 +10,6 @@ import argparse
 import os
 from pathlib import Path
 
-import numpy as np
-
-from neurojax.evals import false_activations
 from neurojax.files import read_json, write_json
 from neurojax.main import main
 from neurojax.runs.workdir import provenance
@@ -20,8 +17,7 @@ from neurojax.scores.intervals import t_interval
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
-FLOORS = "lda,perceptron,perceptron_ring"
-ROUNDS_OF_SEGMENTS = 28  # segments of one round
+FLOORS = "lda,perceptron"
 
 
 def step(*arguments: str) -> None:
@@ -49,11 +45,6 @@ def over_people(blocks: list[dict]) -> dict:
         "chance": blocks[0]["chance"],
         **summary(people),
         "people": people,
-        "intervals": {
-            name: one["balanced_accuracy_ci95_segments"] for block in blocks for name, one in block["people"].items()
-        },
-        "class_names": blocks[0]["class_names"],
-        "trust": trust(blocks),
         "order": {name: order for block in blocks for name, order in block["order"].items() if order != "as worn"},
         "floors": {},
     }
@@ -72,44 +63,6 @@ def over_people(blocks: list[dict]) -> dict:
         difference["past_difference_ci95"] = list(t_interval(by_past).ci95)
         together["floors"][floor] = {**summary(scores), **difference, "people": scores}
     return together
-
-
-def trust(blocks: list[dict]) -> dict:
-    """Confusion, abstention, conformal sets and false activations of all folds together, person by person."""
-    parts = [block["trust"] for block in blocks]
-    weights = [block["num_people"] for block in blocks]
-    abstaining = [one for part in parts for one in part["abstention"]["people"].values()]
-    groups = {name: one for part in parts for name, one in part["conformal"]["groups"].items()}
-    many = {name: one for name, one in groups.items() if one["own"]["num_cases"] > ROUNDS_OF_SEGMENTS}
-    covered = {}
-    for kind in ("own", "pooled"):
-        own = [one[kind] for one in many.values()]
-        covered[kind] = {
-            "mean_coverage": float(np.mean([one["coverage"] for one in own])),
-            "lowest_coverage": min(one["coverage"] for one in own),
-            "highest_coverage": max(one["coverage"] for one in own),
-            "mean_set_size": float(np.mean([one["mean_set_size"] for one in own])),
-            "num_inside": sum(one["inside"] for one in own),
-            "num_people": len(own),
-        }
-    resting = [one for part in parts for one in part["false_activations"]["people"].values()]
-    holds = [name for name in resting[0] if name != "hours"]
-    return {
-        "confusion": np.average([part["confusion"] for part in parts], axis=0, weights=weights).tolist(),
-        "abstention": {
-            "coverage": parts[0]["abstention"]["coverage"],
-            "risk": np.mean([one["risk"] for one in abstaining], axis=0).tolist(),
-            "risk_low": np.quantile([one["risk"] for one in abstaining], 0.05, axis=0).tolist(),
-            "risk_high": np.quantile([one["risk"] for one in abstaining], 0.95, axis=0).tolist(),
-            "area": float(np.mean([one["area"] for one in abstaining])),
-        },
-        "conformal": {"nominal": parts[0]["conformal"]["nominal"], "groups": many, **covered},
-        "false_activations": {
-            name: false_activations.per_hour(sum(one[name] for one in resting), sum(one["hours"] for one in resting))
-            | {"people_with_none": sum(one[name] == 0 for one in resting), "num_people": len(resting)}
-            for name in holds
-        },
-    }
 
 
 def summary(scores: dict[str, float]) -> dict:
