@@ -80,6 +80,27 @@ def init_run(recipe, facts: Facts, mean_counts: Any) -> TrainState:
     return jax.vmap(lambda seed: init_state(seed, recipe, known))(seeds)
 
 
+def fresh_run(recipe, facts: Facts, places: Any) -> TrainState:
+    """`init_run` on the devices, compiled once for all runs of a recipe and sizes in a process.
+
+    Args:
+        recipe, facts: see `init_state`.
+        places: the sharding of every leaf.
+    """
+    leaves, structure = jax.tree.flatten(places)
+    known, _ = _without_numbers(facts)
+    return _init_program(recipe, known, tuple(leaves), structure)(facts.mean_counts)
+
+
+@functools.lru_cache(maxsize=8)
+def _init_program(recipe, facts: Facts, leaves, structure):
+    # It runs once; on CPUs, to optimise it takes longer than to compile and run it as it is.
+    options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
+    places = jax.tree.unflatten(structure, leaves)
+    initial = functools.partial(init_run, recipe, facts)
+    return jax.jit(initial, out_shardings=places, compiler_options=options)
+
+
 def abstract_run(recipe, facts: Facts) -> TrainState:
     """Shapes and dtypes of `init_run`, nothing computed."""
     return _copied(_run_shapes(recipe, *_without_numbers(facts)))
