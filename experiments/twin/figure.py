@@ -26,11 +26,15 @@ def observed(results: dict) -> dict[str, float]:
             "selective share, sota": round(sota["selective_share"], 3),
             "selective share, linear": round(linear["selective_share"], 3),
             "neurons driven above 99 % of textures": sota["exciting"]["above_99_percent"],
-            "identification, largest distance from the analytic rate": round(
-                max(abs(one["accuracy"] - one["expected"]) for one in sota["identification"]), 4
+        }
+    if "bayes" in results:
+        lines = results["bayes"]["found"]
+        values |= {
+            "identification, largest distance from the Bayes rate": round(
+                max(abs(one["accuracy"] - one["expected"]) for one in lines), 4
             ),
             "identification, least gain of twice the neurons": round(
-                min(np.diff([one["accuracy"] for one in sota["identification"]])), 4
+                min(np.diff([one["accuracy"] for one in lines])), 4
             ),
         }
     for part in ("low", "medium", "high"):
@@ -48,10 +52,10 @@ def drawn(results: dict) -> style.Figure:
     """Identification by neurons; explainable variance of each training; out of distribution."""
     figure, axes = style.new_figure(9.0, 3.0, 1, 2)
     first, second = axes[0]
-    if "public" in results:
-        lines = results["public"]["found"]["sensorium_sota"]["identification"]
+    if "bayes" in results:
+        lines = results["bayes"]["found"]
         numbers = [one["num_neurons"] for one in lines]
-        first.semilogx(numbers, [one["expected"] for one in lines], color=style.ORACLE, label="analytic rate")
+        first.semilogx(numbers, [one["expected"] for one in lines], color=style.ORACLE, label="Bayes rate")
         first.semilogx(numbers, [one["accuracy"] for one in lines], "o", color=style.MODEL, label="identified")
         first.set_xticks(numbers)
         first.set_xticklabels([str(number) for number in numbers])

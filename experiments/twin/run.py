@@ -1,6 +1,6 @@
 """Digital twins: public ones asked in silico and decoded by Bayes' rule, and one trained on synthetic V1.
 
-    python experiments/twin/run.py --part=public              # gratings, most exciting images, Bayes
+    python experiments/twin/run.py --part=public,bayes        # gratings, most exciting images; textures told apart
     python experiments/twin/run.py --part=ceilings            # of synthetic V1, before a model
     python experiments/twin/run.py --part=medium [--runs=runs/twin]   # low, high: other noise
     python experiments/twin/run.py --part=rows,alone          # a second animal; after medium
@@ -67,7 +67,7 @@ def public(runs: Path) -> dict[str, Any]:
         }
         print(name, found[name], flush=True)
     encoder = nj.load(imported(TWINS[0], runs)).encoder()
-    found[TWINS[0]] |= {"exciting": excited(encoder), "identification": identified(encoder)}
+    found[TWINS[0]] |= {"exciting": excited(encoder)}
     return found
 
 
@@ -89,8 +89,9 @@ def excited(encoder) -> dict[str, Any]:
     }
 
 
-def identified(encoder) -> list[dict[str, Any]]:
+def identified(runs: Path) -> list[dict[str, Any]]:
     """Simulated responses to textures, told apart by growing populations."""
+    encoder = nj.load(imported(TWINS[0], runs)).encoder()
     order = np.random.default_rng(2).permutation(encoder.num_neurons)[: max(POPULATIONS)]
     _, height, width = encoder.image_shape
     shown = v1.textures(np.random.default_rng(3), NUM_TEXTURES, height, width)
@@ -170,8 +171,8 @@ if __name__ == "__main__":
     options = parser.parse_args()
     for part in options.part.split(","):
         start = time.process_time()
-        if part == "public":
-            found = public(options.runs)
+        if part in ("public", "bayes"):
+            found = public(options.runs) if part == "public" else identified(options.runs)
         else:
             found = ceilings() if part == "ceilings" else training(part, options.runs)
         entry = {"command": f"python experiments/twin/run.py --part={part}", **provenance(HERE), "found": found}
