@@ -48,7 +48,10 @@ class Config:
         dropout: share of latents and encodings dropped in training.
         initial_state_variance: the prior's at the start; it is learned.
         input_time_constant_s, input_noise_variance: of the prior of the inputs at the start, an
-            AR(1) process u_t = exp(-bin / time constant) u_{t-1} + noise; both are learned.
+            AR(1) process u_t = exp(-bin / time constant) u_{t-1} + noise; both are learned. A time
+            constant of a hundredth of a bin is a prior without memory, and stays one: exp(-100) has
+            no gradient. Take it where inputs are brief: under a memory that is learned they may
+            carry the state itself, and the generator none.
         variance_floor: added to every posterior variance, against densities without bound.
     """
 
