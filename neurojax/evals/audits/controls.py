@@ -13,6 +13,7 @@ from neurojax.evals.audits.parts import Scored, borrowed, derangement, in_time, 
 
 DRAWS = 999
 MOST = 0.5  # share of the score above chance that a fault may keep, or one group of channels carry
+SHOWN = 0.01  # p of the score at most: of decoders without any skill one in a hundred passes
 MAX_GROUPS = 12
 LEAST_GROUPS = 4
 LEAST_ITEMS = 6
@@ -30,7 +31,7 @@ def score(found: Sequence[Scored], seed: int) -> dict[str, Any]:
     observed, draws = _permuted([one.pairs for one in found], seed)
     p_value = share_of_draws(observed, draws)
     more = {"p_of_skill": p_value, "num_items": int(sum(len(one.own) for one in found))}
-    return finding(observed, float(np.mean(draws)), _SCORE, alarm=p_value >= 0.05, **more)
+    return finding(observed, float(np.mean(draws)), _SCORE, alarm=p_value > SHOWN, **more)
 
 
 def noise_in(found: Sequence[Scored], seed: int) -> dict[str, Any]:
