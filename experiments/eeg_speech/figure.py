@@ -1,5 +1,7 @@
 """Draws experiments/eeg_speech/eeg_speech.png from results.json: the curve over data, and the muscle bound."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 

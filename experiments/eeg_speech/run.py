@@ -29,7 +29,7 @@ SIZES = (4, 8, 16, 32, 64, 128, 256, 512, 1024, FULL)
 NOISES = (2.7, 3.3)  # beside 3.0, the default
 GAINS = (1.0, 3.0, 0.3, 0.0)
 MORE = ("data.synthetic.num_people=2", "data.synthetic.num_trials=4096", "data.synthetic.num_trained_sentences=4096")
-MORE = (*MORE, "data.sessions_per_batch=2", "train.num_steps=300")
+MORE = (*MORE, "data.sessions_per_batch=2", "train.num_steps=400")
 # Fixed before anything was trained: sizes whose top-1 lies between these shares of the best reader's are the middle.
 MIDDLE = (0.05, 0.8)
 

@@ -8,10 +8,13 @@ generator both are planted; of a recording the muscle part is what channels on t
     as_trained             windows as they are
     muscle_channels_alone  all other channels silenced
     muscle_kept            the rest is from another window: right is what the muscle says, so this
-                           is what the muscle alone buys, the bound on leakage
+                           is what the muscle buys, the bound on leakage
     neural_kept            the same windows: right is what the rest says
     controls               windows moved in time, reversed, scored against a permuted pairing, and
                            those of days that training never saw
+
+What the exchanged part says is no candidate in that window: two parts that name other sentences
+would take the first place from each other, and both would look weaker than they are.
 
 The same after training with swapped muscle (data.swap_muscle) is the audit of another run.
 
@@ -75,9 +78,9 @@ def of_person(score: Score, windows: Windows, rng: np.random.Generator) -> dict[
     known = np.flatnonzero(windows.known_day)
     values, muscle, item, trial = (part[known] for part in windows[:4])
     require(
-        len(np.unique(item)) > 1,
-        f"{len(known)} windows of known days say {len(np.unique(item))} thing; the audit swaps "
-        "windows of different ones, give more",
+        len(np.unique(item)) > 2,
+        f"{len(known)} windows of known days say {len(np.unique(item))} things; the audit swaps "
+        "windows of different ones and needs three or more",
     )
     other = partners(item, rng)
 
@@ -90,8 +93,8 @@ def of_person(score: Score, windows: Windows, rng: np.random.Generator) -> dict[
     found = {
         "as_trained": top1(values),
         "muscle_channels_alone": top1(alone) if windows.on_muscle.any() else None,
-        "muscle_kept": retrieval.top(retrieval.ranks(swapped, item[other]), 1),
-        "neural_kept": retrieval.top(retrieval.ranks(swapped, item), 1),
+        "muscle_kept": retrieval.top(retrieval.ranks(without(swapped, item), item[other]), 1),
+        "neural_kept": retrieval.top(retrieval.ranks(without(swapped, item[other]), item), 1),
         "held_out_day": top1(
             windows.values[held_out], windows.item[held_out], windows.trial[held_out]
         )
@@ -127,6 +130,13 @@ def partners(item: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     for window in np.flatnonzero(item[other] == item):  # of items said more than once
         other[window] = rng.choice(np.flatnonzero(item != item[window]))
     return other
+
+
+def without(score: np.ndarray, item: np.ndarray) -> np.ndarray:
+    """Scores [W, K] in which one candidate of each window, int [W], comes last."""
+    found = np.array(score, np.float64)
+    found[np.arange(len(found)), item] = found.min() - 1
+    return found
 
 
 def moved(values: np.ndarray, lag: int) -> np.ndarray:

@@ -23,7 +23,7 @@ def windows(**changes):
 
 
 def matched(part):
-    """A reader of one part: how well windows agree with what the brain, the jaw or both make of each sentence."""
+    """A reader of one part: how well windows agree with what brain or jaw make of each sentence."""
     spoken = speech_eeg.features(SPEC, 0, np.arange(24))
     late = np.zeros_like(spoken)
     late[:, 3:] = spoken[:, :-3]
@@ -31,7 +31,6 @@ def matched(part):
     def score(values, trial):
         how = speech_eeg.mixing(SPEC, 0, 0, 0)
         made = {"brain": late @ how.neural.T, "jaw": spoken @ how.muscle.T * ON_JAW}
-        made["both"] = made["brain"] + 30 * made["jaw"]
         flat = made[part].reshape(24, -1)
         return values.reshape(len(values), -1) @ (flat / np.linalg.norm(flat, axis=1, keepdims=True)).T
 
@@ -54,6 +53,19 @@ def test_a_reader_of_the_jaw_is_found_out():
     assert found["as_trained"] > 0.9 and found["muscle_kept"] == pytest.approx(found["as_trained"], abs=0.05)
     assert found["muscle_channels_alone"] == pytest.approx(found["as_trained"], abs=0.05)
     assert found["neural_kept"] < 0.15
+
+
+def test_the_exchanged_part_is_no_candidate_so_that_the_louder_one_does_not_hide_the_other():
+    item = np.arange(12) % 6
+    muscle = np.zeros((12, 6, 2))
+    muscle[np.arange(12), item, 1] = 1  # channel 1 names the item
+    values = muscle.copy()
+    values[np.arange(12), item, 0] = 2  # so does channel 0, louder
+    made = muscle_bound.Windows(values, muscle, item, np.arange(12), np.ones(12, bool), np.array([False, True]))
+    found = muscle_bound.of_person(lambda given, trial: given.sum(-1), made, np.random.default_rng(0))
+    assert found["as_trained"] == found["neural_kept"] == found["muscle_kept"] == 1
+    deaf = muscle_bound.of_person(lambda given, trial: given[..., 0], made, np.random.default_rng(0))
+    assert deaf["neural_kept"] == 1 and deaf["muscle_kept"] == 0
 
 
 @pytest.mark.parametrize("part", ["brain", "jaw"])
@@ -92,7 +104,7 @@ def test_what_the_jaw_channels_explain_is_close_to_the_planted_muscle():
 
 def test_windows_that_cannot_be_swapped_are_refused():
     same, _ = windows(item=np.zeros(48, int))
-    with pytest.raises(InputError, match="say 1 thing"):
+    with pytest.raises(InputError, match="say 1 things"):
         muscle_bound.of_person(matched("brain"), same, np.random.default_rng(0))
     odd, _ = windows(muscle=np.zeros((48, 48, 3)))
     with pytest.raises(InputError, match="expected .W, T, C. twice"):
