@@ -7,7 +7,7 @@ Every arm is `configs/eeg.py` with one change; an arm in results.json is skipped
 curve   trials to train on, of each of four people
 noise   the default noise and two more
 bound   four planted muscle gains, each trained as it is and with swapped muscle (--config.data.swap_muscle=1), two
-        people with twice the trials each: the audit is judged, and a decoder near the best reader shows what it does
+        people with eight times the trials: the audit is judged, and a decoder near the best reader shows what it does
 """
 
 import argparse
@@ -28,18 +28,20 @@ FULL = 2048  # trials of each person
 SIZES = (4, 8, 16, 32, 64, 128, 256, 512, 1024, FULL)
 NOISES = (2.7, 3.3)  # beside 3.0, the default
 GAINS = (1.0, 3.0, 0.3, 0.0)
-MORE = ("data.synthetic.num_people=2", "data.synthetic.num_trials=4096", "data.synthetic.num_trained_sentences=4096")
-MORE = (*MORE, "data.sessions_per_batch=2", "train.num_steps=400")
+BOUND = "16384:900"  # trials of each person, and steps
 # Fixed before anything was trained: sizes whose top-1 lies between these shares of the best reader's are the middle.
 MIDDLE = (0.05, 0.8)
 
 
-def arms() -> dict[str, tuple[str, ...]]:
-    """Name -> changes of the config."""
+def arms(bound: str) -> dict[str, tuple[str, ...]]:
+    """Name -> changes of the config; `bound` as BOUND."""
+    trials, steps = bound.split(":")
+    more = ("data.synthetic.num_people=2", "data.sessions_per_batch=2", f"train.num_steps={steps}")
+    more += tuple(f"data.synthetic.{name}={trials}" for name in ("num_trials", "num_trained_sentences"))
     found = {f"curve/{size}": (f"data.train_fraction={size / FULL}",) for size in reversed(SIZES)}
     found |= {f"noise/{noise:g}": (f"data.synthetic.noise={noise}",) for noise in NOISES}
     for gain in GAINS:
-        planted = (f"data.synthetic.muscle_gain={gain}", *MORE)
+        planted = (f"data.synthetic.muscle_gain={gain}", *more)
         found[f"bound/{gain:g}"] = planted
         found[f"bound/{gain:g}/swapped"] = (*planted, "data.swap_muscle=1.0")
     return found
@@ -117,11 +119,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path, default=Path("runs/eeg_speech"))
     parser.add_argument("--arms", default="curve,noise,bound")
+    parser.add_argument("--bound", default=BOUND, help="trials of each person, a colon, steps")
     options = parser.parse_args()
     results = (
         read_json(RESULTS) if RESULTS.exists() else {"command": "python experiments/eeg_speech/run.py", "arms": {}}
     )
-    for name, changes in arms().items():
+    for name, changes in arms(options.bound).items():
         if name in results["arms"] or name.partition("/")[0] not in options.arms.split(","):
             continue
         results["arms"][name] = arm(name, changes, options.runs)
