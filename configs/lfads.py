@@ -16,6 +16,11 @@ scores    test trials, pooled bits/spike, mean of the 4 sessions (half of the 95
           seed 0, one thread, commit da4e7f3; with two threads, commit 78ecda1, forward is 0.712
           and the others within 0.001; 2026-11-29
 
+An evaluation tells what the latents cost and whether they tell of their own trial, and flags a
+collapsed posterior (evals/collapse.py). train/search.py trains candidates for the numbers below
+side by side in one program. experiments/lfads holds the model beside populations whose rates and
+inputs are known: 0.94 of the variance of a Lorenz attractor's rates.
+
 Sizes and weights were chosen on validation trials of these animals, in six runs; a larger network
 (128 units, 24 factors, 8 inputs) and twice the steps moved the scores by 0.012 at most.
 """
