@@ -57,6 +57,7 @@ def init_state(seed: jax.Array, recipe, facts: Facts) -> TrainState:
     params_key, tables_key = jax.random.split(jax.random.key(seed))
     params, buffers = model.init(params_key, config, facts)
     tables = init_tables(tables_key, model.tables(config), facts)
+    params, buffers, tables = jax.tree.map(_of_fixed_type, (params, buffers, tables))
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         seed=jnp.asarray(seed, jnp.uint32),
@@ -68,6 +69,12 @@ def init_state(seed: jax.Array, recipe, facts: Facts) -> TrainState:
         skipped=jnp.zeros((), jnp.int32),
         skipped_in_a_row=jnp.zeros((), jnp.int32),
     )
+
+
+def _of_fixed_type(leaf: jax.Array) -> jax.Array:
+    """What was filled with a number of Python has no fixed type until a step has added to it: that
+    step would then be compiled twice."""
+    return jax.lax.convert_element_type(leaf, leaf.dtype)
 
 
 def init_run(recipe, facts: Facts, mean_counts: Any) -> TrainState:

@@ -170,13 +170,13 @@ def test_more_steps_extend_a_finished_run(uninterrupted, train, tmp_path, equal_
 
 
 def test_a_run_that_is_never_finite_stops_and_saves_nothing(train, tmp_path, monkeypatch):
-    real = loop.init_run
+    real = loop.fresh_run
 
     def broken(*args):
         state = real(*args)
         return state._replace(params=state.params | {"prompts": np.nan * state.params["prompts"]})
 
-    monkeypatch.setattr(loop, "init_run", broken)
+    monkeypatch.setattr(loop, "fresh_run", broken)
     with pytest.raises(Diverged, match="3 steps in a row, up to batch 2; lower optimizer.learning_rate"):
         train(tmp_path, max_skipped_in_a_row=3, validate_every_steps=0)
     assert steps_on_disk(tmp_path / "checkpoints") == []
