@@ -50,7 +50,7 @@ LARGE = SMALL | {"model.generator_width": 96, "model.num_factors": 12}
 SETTINGS: dict[str, dict] = {
     "lorenz": SMALL | {"model.initial_state_width": 24, "train.num_steps": 1000},
     "chaotic": LARGE | {"model.initial_state_width": 48, "train.num_steps": 500},
-    "pulses": LARGE | {"model.initial_state_width": 48, "model.input_time_constant_s": 0.04, "train.num_steps": 500},
+    "pulses": LARGE | {"model.initial_state_width": 48, "model.input_time_constant_s": 2e-4, "train.num_steps": 500},
     "integrator": SMALL | {"model.initial_state_width": 8, "model.input_time_constant_s": 4e-4, "train.num_steps": 500},
 }
 # Trainings that answer why: name -> what is different in it.
