@@ -70,6 +70,8 @@ def first_state(
     state = with_arrays(fresh, source.arrays)
     layout = batching.Layout.of(dataset.sessions, table)
     tables = {name: np.array(rows) for name, rows in state.tables.items()}
+    if getattr(recipe.model.module, "NEW_ROWS_AS_IN_PRETRAINING", False):
+        return state._replace(tables=_with_known_numbers(tables, recipe, dataset, layout, source))
     tokens, num_known = tables["session_token"], len(source.table)
     tokens[num_known:] = first_rows.mean_token(tokens[:num_known], _trained_tokens(source))
     new = [
@@ -109,6 +111,20 @@ def first_state(
         model = predictor.Predictor(*parts, buffers=state.buffers)
         _take_read_outs(tables, source, new, components, model, how, recipe.seed)
     return state._replace(params=params, tables=tables)
+
+
+def _with_known_numbers(
+    tables: Tables, recipe: Recipe, dataset: Dataset, layout: batching.Layout, source: Weights
+) -> Tables:
+    """Rows of new sessions as pretraining starts them, with what is known of their units, such as
+    places in cortex."""
+    module, config = recipe.model.module, recipe.model.config
+    firsts, rows = layout.first_row, layout.session_row
+    for session, first, row in zip(dataset.sessions, firsts, rows, strict=True):
+        if row >= len(source.table):
+            for name, values in module.fitted_rows(config, [session], None).items():
+                tables[name][first : first + session.num_units] = values
+    return tables
 
 
 def _take_read_outs(

@@ -29,6 +29,7 @@ FREE = frozenset(
         "own_alone_share",
     )
     + ("init", "read_in_init", "compute_dtype", "attention", "remat", "unroll")
+    + ("norm_momentum", "smoothness", "sparsity")
 )
 
 
@@ -128,6 +129,14 @@ def require_startable(base: Mapping[str, Any], config: Mapping[str, Any]) -> Non
             f"finetune.strategy={chosen['strategy']} is about rows of new sessions, which "
             f"model.name={model.name} does not have; choose from {', '.join(OF_ANY_DATA)}",
         )
+        return
+    if getattr(model.module, "NEW_ROWS_AS_IN_PRETRAINING", False):
+        require(
+            source == base["data"].get("source") and chosen.get("new_rows") == "random",
+            f"the run is of model.name={model.name}, whose rows of new sessions start as in "
+            "pretraining; take --config=configs/finetune_twin.py",
+        )
+        settings.entry(chosen, "finetune", "unfreeze_step", int)
         return
     require(
         tables >= ROWS,

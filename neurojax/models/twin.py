@@ -25,6 +25,7 @@ from neurojax.models import conv_core, gaussian_readout
 from neurojax.models.interface import Outputs, StimulusInputs, TableSpec, Weights
 from neurojax.ranges import at_least, check_ranges, one_of, positive_or_off
 
+NEW_ROWS_AS_IN_PRETRAINING = True  # fine-tuning starts a new session's rows so, see `fitted_rows`
 BEHAVIOURS, PLACES = ("none", "channels", "gain"), ("position", "unit")
 
 

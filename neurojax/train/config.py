@@ -26,7 +26,7 @@ class LoopConfig:
         mesh_data, mesh_model: devices along each mesh axis; mesh_data=0 takes all that are left.
         rules: see train.sharding.
         patience: validations in a row without a better score, after which a run ends at its best;
-            0 never.
+            0 never, nor without validations.
         stop_by: the score that has to rise, as metrics.jsonl has it below "validation/".
     """
 
@@ -54,9 +54,8 @@ class LoopConfig:
             "set data.placement=device, or train.steps_per_dispatch=1",
         )
         require(
-            not self.patience or (self.validate_every_steps and self.stop_by),
-            f"train.patience={self.patience} needs train.validate_every_steps and train.stop_by; "
-            "set them, or train.patience=0",
+            not self.patience or self.stop_by,
+            f"train.patience={self.patience} needs a score; set train.stop_by, or train.patience=0",
         )
 
 

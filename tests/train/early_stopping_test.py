@@ -76,5 +76,5 @@ def test_a_run_goes_back_to_its_best_and_an_interrupted_one_too(twin, tmp_path, 
 
 def test_patience_needs_a_score(twin):
     declared, _ = twin
-    with pytest.raises(InputError, match="train.patience=2 needs train.validate_every_steps and train.stop_by"):
+    with pytest.raises(InputError, match="train.patience=2 needs a score; set train.stop_by, or train.patience=0"):
         settings.loop_config(declared | {"train": declared["train"] | {"stop_by": ""}})
