@@ -1,8 +1,8 @@
 """What the audit finds and what it does not: 60 honest decoders, planted faults, a collapse, pictures.
 
-    python experiments/audits/run.py [--faults=NAME,...]    # about two minutes of one CPU core
+    python experiments/audits/run.py [--faults=NAME,...] [--generators]    # about two minutes of one CPU core
 
-Writes results.json beside this file; with names of faults it asks these alone and puts them into it.
+Writes results.json beside this file; with an option it asks these alone and puts them into it.
 """
 
 import argparse
@@ -83,8 +83,8 @@ def collapse(num_samples: int, noises: tuple[float, ...]) -> dict:
     return found
 
 
-def of_pictures(num_runs: int) -> dict:
-    """The shortcut, the repaired model, and a decoder fed noise."""
+def of_patches(num_runs: int) -> dict:
+    """The shortcut, and the repaired model."""
     found = {}
     for patch in ("planted", "random"):
         parts = [images.part_of(seed, patch) for seed in range(num_runs)]
@@ -100,13 +100,21 @@ def of_pictures(num_runs: int) -> dict:
             "with_alarm": sum(bool(one["alarms"]) for one in audits),
             "alarms": sorted({name for one in audits for name in one["alarms"]}),
         }
+    return found
+
+
+def of_generators(num_runs: int) -> dict:
+    """A decoder that shows clean pictures, and the same one fed noise."""
+    found = {}
     for name in ("reads signals", "fed noise"):
         alarms, identified = [], []
         for seed in range(num_runs):
             part = images.generators(seed)[name]
             pairs = scored(part).pairs
             alarms.append(audit([part], seed=seed)["alarms"])
-            identified.append(np.mean((pairs < np.diag(pairs)[:, None]).sum(1) / (len(pairs) - 1)))
+            own = np.diag(pairs)[:, None]  # other items of its kind are shown the same picture: ties count half
+            wins = (pairs < own).sum(1) + 0.5 * ((pairs == own).sum(1) - 1)
+            identified.append(np.mean(wins / (len(pairs) - 1)))
         found[f"generator {name}"] = {
             "runs": num_runs,
             "pairwise_identification": float(np.mean(identified)),
@@ -122,13 +130,16 @@ def main() -> None:
     asked = argparse.ArgumentParser()
     asked.add_argument("--smoke", action="store_true", help="two runs of each, few samples")
     asked.add_argument("--faults", default="", help="names with commas between")
+    asked.add_argument("--generators", action="store_true", help="these alone")
     options = asked.parse_args()
     smoke, started = options.smoke, time.process_time()
-    if options.faults:
+    if options.faults or options.generators:
         record = read_json(HERE / "results.json")
-        for fault in options.faults.split(","):
-            found = of_fault(fault, NUM_RUNS) | {"commit": provenance(HERE)["commit"]}
-            record["calibration"]["faults"][fault] = found
+        now = {"commit": provenance(HERE)["commit"]}
+        for fault in filter(None, options.faults.split(",")):
+            record["calibration"]["faults"][fault] = of_fault(fault, NUM_RUNS) | now
+        if options.generators:
+            record["pictures"] |= {name: one | now for name, one in of_generators(NUM_RUNS).items()}
         write_json(HERE / "results.json", record)
         return
     runs = 2 if smoke else NUM_RUNS
@@ -137,7 +148,7 @@ def main() -> None:
         **provenance(HERE),
         "calibration": calibration(2 if smoke else NUM_HONEST, runs),
         "collapse": collapse(1000 if smoke else NUM_SAMPLES, NOISES[1:2] if smoke else NOISES),
-        "pictures": of_pictures(runs),
+        "pictures": of_patches(runs) | of_generators(runs),
     }
     record["cpu_s"] = round(time.process_time() - started, 1)
     name = "results_smoke.json" if smoke else "results.json"
