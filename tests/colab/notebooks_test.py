@@ -4,7 +4,10 @@ import ast
 import json
 import re
 import shlex
+import shutil
+import subprocess
 import sys
+import textwrap
 import types
 from pathlib import Path
 
@@ -65,10 +68,31 @@ def test_cells_have_names_of_their_own(path):
     assert len(set(names)) == len(names)
 
 
-def test_a_badge_opens_this_very_notebook(path):
-    title, *lines = read(path)[0]["source"]
-    assert title.startswith("[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]")
-    assert title.rstrip().endswith(f"/blob/main/colab/{path.name})") and lines[1].startswith("# ")
+def published(folder: Path) -> Path:
+    """The notebooks after what colab/README.md tells whoever publishes them."""
+    text = (COLAB / "README.md").read_text()
+    (command,) = re.findall(r"^    home=.*?^    done$", text, re.M | re.S)
+    shutil.copytree(COLAB, folder / "colab")
+    subprocess.run(["bash", "-euc", textwrap.dedent(command)], cwd=folder, check=True)
+    return folder / "colab"
+
+
+def test_a_badge_opens_this_very_notebook_once_there_is_an_address(tmp_path):
+    for path in NOTEBOOKS:  # until then there is none, and no link that leads nowhere
+        assert "OWNER" not in path.read_text() and "YOU/" not in path.read_text()
+        mark, *lines = read(path)[0]["source"]
+        assert mark == "<!-- badge -->\n" and lines[1].startswith("# ")
+    for path in published(tmp_path).glob("*.ipynb"):
+        title, *lines = read(path)[0]["source"]
+        assert title.startswith("[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]")
+        assert title.rstrip().endswith(f"/github/YOU/neurojax/blob/main/colab/{path.name})")
+        assert 'REPOSITORY = "https://github.com/YOU/neurojax"' in code_of(path)[0]
+        assert "(../docs" not in path.read_text()
+
+
+def test_links_to_the_docs_lead_to_pages(path):
+    text = "".join("".join(cell["source"]) for cell in read(path) if cell["cell_type"] == "markdown")
+    assert [name for name in re.findall(r"\((\.\./[^)#]+)", text) if not (COLAB / name).is_file()] == []
 
 
 def test_it_installs_as_the_first_run_does(path):
