@@ -31,6 +31,11 @@ TRANSFORMER = (
 SMALL = {
     "ndt2": (*TRANSFORMER, *ANIMALS, "model.patch_units=64"),
     "poyo": (*(entry for entry in TRANSFORMER if "embed_width" not in entry), *ANIMALS, "model.event_share=0.02"),
+    "ssm": (
+        *("model.width=8", "model.state_width=4", "model.num_layers=1", "model.mlp_width=8"),
+        *("model.read_in_width=8", "model.embed_width=8"),
+        *ANIMALS,
+    ),
     "lfads": (
         *("model.read_in_width=4", "model.encoder_width=4", "model.initial_state_width=4"),
         *("model.controller_width=4", "model.generator_width=4", "model.num_inputs=2", "model.num_factors=3"),

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from neurojax.errors import require
-from neurojax.models import ndt, ndt_linear, poyo, smoothing
+from neurojax.models import ndt, ndt_linear, poyo, smoothing, ssm
 
 
 class PassSize(NamedTuple):
@@ -49,7 +49,9 @@ def bytes_per_trial(
             size += 4 * num_bins * num_units * tokens
     if isinstance(model, poyo.Config):
         size += _of_events(model, num_bins, num_units)
-    if isinstance(model, ndt_linear.Config | poyo.Config):
+    if isinstance(model, ssm.Config):
+        size += _of_states(model, num_bins)
+    if isinstance(model, ndt_linear.Config | poyo.Config | ssm.Config):
         if num_bins <= smoothing.DENSE_BINS:  # weights of bins by bins, and on the way to them
             size += 3 * 4 * smoothing.NUM_SMOOTHED * num_bins**2
         else:  # sums for each memory, of the units' counts and rates and of the latents
@@ -73,6 +75,16 @@ def _of_events(model: poyo.Config, num_bins: int, num_units: int) -> int:
     per_token = 4 * (6 * model.width + 2 * model.mlp_width)
     pairs = latents * (events + latents + num_bins)
     return places + (latents + num_bins) * per_token + 3 * 4 * model.num_heads * pairs
+
+
+def _of_states(model: ssm.Config, num_bins: int) -> int:
+    """Bytes of a trial's tokens and of one layer's states, which no other layer keeps."""
+    both_ways = len(ssm.DIRECTIONS)
+    # Complex numbers in each direction: what drives the states, they, and what is read of them,
+    # as bins of trials and as trials of a bin.
+    states = 8 * 2 * 3 * both_ways * model.state_width
+    per_token = 4 * (model.read_in_width + model.embed_width + 6 * model.width)
+    return num_bins * (states + per_token + 4 * 2 * model.mlp_width)
 
 
 def require_one_trial(recipe, source, memory_mb: int) -> None:

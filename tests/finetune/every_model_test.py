@@ -27,6 +27,7 @@ DECLARED = {
     "ndt_linear": "mtm.py:size=tiny",
     "ndt2": "ndt2.py",
     "poyo": "poyo.py",
+    "ssm": "ssm.py",
     "lfads": "lfads.py",
     "signals": "emg.py:filters",
     "perceptron": "emg.py",

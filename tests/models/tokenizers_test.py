@@ -1,4 +1,4 @@
-"""Models of other tokens, patches of units and events: nothing leaks, order means nothing, times have no origin."""
+"""Models that read bins otherwise, as patches, events or by recurrences: nothing leaks, order means nothing."""
 
 import dataclasses
 import functools
@@ -25,6 +25,7 @@ CHANGES = {
     "ndt2": dict(patch_units=4, embed_width=7),
     "decoder": dict(patch_units=4, decoder_layers=1, linear_beside=False),
     "poyo": dict(event_share=1.0, latents_per_step=2),
+    "ssm": dict(state_width=3, embed_width=7),
 }
 MODELS = pytest.mark.parametrize("name", CHANGES)
 BOUNDED = {"latent_bins": 2, "event_share": 0.2}  # 4 of the 20 entries of a step
@@ -32,7 +33,8 @@ BOUNDED = {"latent_bins": 2, "event_share": 0.2}  # 4 of the 20 entries of a ste
 
 @functools.cache
 def model_of(name) -> Model:
-    config = configs_for_tests.tokens_config("ndt2" if name == "decoder" else name, **SIZES | CHANGES[name])
+    sizes = {entry: value for entry, value in SIZES.items() if name != "ssm" or entry != "num_heads"}
+    config = configs_for_tests.tokens_config("ndt2" if name == "decoder" else name, **sizes | CHANGES[name])
     return configs_for_tests.model_of(config)
 
 
@@ -139,7 +141,7 @@ def test_a_models_session_and_prompt_are_read(name):
     np.testing.assert_array_equal(temporal, without)  # which has no prompt
 
 
-@pytest.mark.parametrize("name", ["ndt2", "poyo"])
+@pytest.mark.parametrize("name", ["ndt2", "poyo", "ssm"])
 def test_padding_of_units_changes_nothing(name):
     wide, query = make_batch(width=N + 6), query_for(make_batch(), "neuron")
     padded = query._replace(hidden_units=np.pad(query.hidden_units, [(0, 0), (0, 0), (0, 6)]))

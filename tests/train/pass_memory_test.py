@@ -62,9 +62,12 @@ def test_the_estimate_bounds_passes_over_long_trials_of_few_units(num_bins):
     assert allotted <= 4 * bytes_per_trial(config, num_bins, 16) <= 8 * allotted
 
 
-@pytest.mark.parametrize("name, much", [("ndt2", {"patch_units": 8}), ("poyo", {"event_share": 1.0})])
+@pytest.mark.parametrize(
+    "name, much", [("ndt2", {"patch_units": 8}), ("poyo", {"event_share": 1.0}), ("ssm", {"state_width": 32})]
+)
 def test_the_estimate_bounds_passes_over_patches_and_events(name, much):
-    sizes = {entry: value for entry, value in SIZES.items() if entry != "num_positions"}
+    without = ("num_positions", "num_heads") if name == "ssm" else ("num_positions",)
+    sizes = {entry: value for entry, value in SIZES.items() if entry not in without}
     config = configs_for_tests.tokens_config(name, **sizes | much)
     allotted = allotted_by(config, 40, 128, 32)
     assert allotted <= 32 * bytes_per_trial(config, 40, 128) <= 8 * allotted
