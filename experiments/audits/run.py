@@ -26,7 +26,7 @@ ITEM_OF = {
     "leak": "nearest_training_item",
     "shortcut": "ablation_channels",
     "group gap": "groups_sex",
-    "smaller group gap": "groups_sex",
+    "noisier group": "groups_sex",
     "drift": "drift",
     "noise decoder": "score",
     "slow change": "lag",
