@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import results_zoo
 from results_blocks import HERE, MISSING, SOURCES, Block
 
 TARGET = HERE.parent / "RESULTS.md"
@@ -124,7 +125,8 @@ def not_measured() -> list[str]:
 
 def page() -> str:
     """The content of RESULTS.md."""
-    sections = {title: list(source()) for title, source in SOURCES.items()}
+    sources = SOURCES | results_zoo.SOURCES
+    sections = {title: list(source()) for title, source in sources.items()}
     blocks = [block for found in sections.values() for block in found]
     parts = [
         "# Results",
