@@ -3,7 +3,11 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from tests.commands import decode_test
+from tests.commands.decode_test import untrained as recordings  # a fixture  # noqa: F401
 
 pytestmark = pytest.mark.browser
 
@@ -31,12 +35,32 @@ def test_a_broken_page_is_found(screen, faults_of, tmp_path, name):
     assert any(words in fault for fault in faults_of(tab, page, tmp_path))
 
 
+def imaged():
+    """(block, example) of an evaluation of traces: 12 sessions of 30 cells, one session as an example."""
+    rng, tasks = np.random.default_rng(0), ("co_smoothing", "forward", "inter_region", "intra_region")
+    score = {"r2": 0.5, "r2_ci95": [0.4, 0.6], "difference": 0.1, "difference_ci95": [0.05, 0.15]}
+    sessions = {}
+    for number in range(12):
+        own, floor = (rng.uniform(-0.2, 0.9, 30).tolist() for _ in range(2))
+        sessions[f"mouse_{number}_with_quite_a_long_name_of_its_own"] = {
+            "num_cells": 30,
+            "num_test_trials": 8,
+            "tasks": {task: {"r2": 0.5, "r2_cells": own} for task in tasks},
+            "floors": {"ridge": {"co_smoothing": {"r2_cells": floor}}},
+        }
+    floors = {name: {"tasks": dict.fromkeys(tasks, score)} for name in ("ridge", "last_value", "autoregression")}
+    block = {"tasks": dict.fromkeys(tasks, score), "floors": floors, "sessions": sessions}
+    measured, predicted = rng.standard_normal((2, 4, 20, 30))
+    example = {"measured": measured, "predicted": predicted, "unit_id": np.arange(30).astype(str), "bin_size_s": 0.1}
+    return block, example | {"session_id": next(iter(sessions))}
+
+
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory) -> Path:
+def pages(tmp_path_factory, recordings) -> Path:  # noqa: F811
     """A folder with a page of every kind, made of made-up records."""
     pytest.importorskip("matplotlib")
     from neurojax.commands import compare_page
-    from neurojax.report import gesture_report, run_report, text_report
+    from neurojax.report import gesture_report, run_report, text_report, trace_report
     from neurojax.report.figures.report_figures import draw_figures
     from tests.report.report_test import METRICS, example, record
 
@@ -56,16 +80,24 @@ def pages(tmp_path_factory) -> Path:
     gesture_report.write(folder, {"gestures": block, "seed": 0, "step": 2}, (), suffix="_gestures", log=len)
     text = {"text": {"nats_per_token": 5.0, "num_tokens": 300, "floors": {"frequencies": {"nats_per_token": 6.0}}}}
     text_report.write(folder, text | {"seed": 0, "step": 2}, (), suffix="_text", log=len)
+    block, shown = imaged()
+    trace_report.write(folder, {"traces": block, "seed": 0, "step": 2}, shown, suffix="_traces", log=len)
+    with pytest.MonkeyPatch.context() as patch:  # of a choice and of a velocity
+        decode_test.without_a_model(patch)
+        assert decode_test.decode(recordings, "--target=choice,velocity", "--protocol=split", f"--out={folder}") == 0
     return folder
 
 
-@pytest.mark.parametrize("name", ["report", "report_bare", "comparison", "report_gestures", "report_text"])
+PICTURED = ["report", "comparison", "report_gestures", "report_traces", "decoding_choice", "decoding_velocity"]
+
+
+@pytest.mark.parametrize("name", [*PICTURED, "report_bare", "report_text"])
 def test_a_page_of_a_run_is_sound(screen, faults_of, pages, name):
     _, tab = screen
     assert faults_of(tab, pages / f"{name}.html", pages) == []
 
 
-@pytest.mark.parametrize("name", ["report", "comparison", "report_gestures"])
+@pytest.mark.parametrize("name", PICTURED)
 def test_the_picture_is_seen_before_the_one_table(screen, pages, name):
     width, tab = screen
     tab.goto((pages / f"{name}.html").as_uri())

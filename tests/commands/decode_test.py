@@ -93,15 +93,19 @@ def decode(run, *options):
     return main.main(["decode", f"--workdir={run / 'run'}", *FAST, *options])
 
 
-@pytest.fixture
-def spikes_as_states(monkeypatch):
+def without_a_model(patch):
     """Spikes stand in for the model's states, so that nothing is trained."""
 
     def stand_in(model, session, target, settings, region):
         return decoder.linear(features.spikes(session, target.trial_ids), target, (0,))
 
-    monkeypatch.setattr(run_folder, "load_predictor", lambda *run: (None, {"step": 0, "config_hash": ""}))
-    monkeypatch.setattr(command, "_read_out_of_model", stand_in)
+    patch.setattr(run_folder, "load_predictor", lambda *run: (None, {"step": 0, "config_hash": ""}))
+    patch.setattr(command, "_read_out_of_model", stand_in)
+
+
+@pytest.fixture
+def spikes_as_states(monkeypatch):
+    without_a_model(monkeypatch)
 
 
 def test_the_test_split_is_scored_beside_raw_spikes(untrained, tmp_path, capsys, spikes_as_states):
