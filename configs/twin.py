@@ -6,8 +6,12 @@
 source    Lurz et al. 2021, ICLR; Willeke et al. 2022, arXiv 2206.08666 (penalties, read-out);
           trained on synthetic V1 of a known ceiling, or on a folder of responses and stimuli
 hardware  two x86-64 CPU cores that other work shared; Python 3.11, jax 0.10.2
-time      TODO
-scores    TODO
+time      66 s of CPU time for the whole command
+scores    share of explainable variance of 100 made-up cells 0.846 (95 % interval over cells 0.818
+          to 0.873) on textures, 0.910 on gratings, 0.778 on white noise; none of these was shown;
+          the mean over training trials has 0; correlation with single responses 0.664 (other
+          repeats of the same image 0.672)
+          (experiments/twin, commit 16e4a7d731, 2026-11-30)
 """
 
 from ml_collections import ConfigDict

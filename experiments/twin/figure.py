@@ -48,7 +48,7 @@ def observed(results: dict) -> dict[str, float]:
     return values
 
 
-def drawn(results: dict) -> style.Figure:
+def drawn(results: dict):
     """Identification by neurons; explainable variance of each training; out of distribution."""
     figure, axes = style.new_figure(9.0, 3.0, 1, 2)
     first, second = axes[0]
@@ -74,8 +74,8 @@ def drawn(results: dict) -> style.Figure:
     second.axhline(0.8, color=style.ORACLE, linewidth=0.8, linestyle=":")
     second.set_xticks(range(len(arms)))
     second.set_xticklabels([ARMS[name] for name in arms], rotation=20, ha="right")
-    second.set_ylim(0, 1)
-    second.legend(loc="lower left", ncols=3)
+    second.set_ylim(0, 1.2)
+    second.legend(loc="upper left", ncols=3)
     style.finish(second, "", "explainable variance", "Synthetic V1")
     return figure
 
