@@ -19,6 +19,7 @@ from neurojax.errors import require
 SURE = 0.5  # below this confidence a keypoint counts for nothing
 EXPLAINED = 0.98  # share of the variance that the components keep
 _ROUNDS = 10
+_CHUNK = 4096  # frames whose precisions are held
 
 
 class Posture(NamedTuple):
@@ -53,7 +54,8 @@ def posture(
         num_components: D; by default as many as explain 98 % of the variance.
 
     Raises:
-        InputError: shapes that do not fit, or a keypoint that is never sure.
+        InputError: shapes that do not fit, a keypoint that is never sure, or an animal that never
+            moves.
     """
     keypoints_px = np.asarray(keypoints_px, np.float64)
     shape = keypoints_px.shape
@@ -99,25 +101,46 @@ def egocentric(keypoints_px: np.ndarray, front: int, back: int) -> np.ndarray:
 def _components(body: np.ndarray, told: np.ndarray, num_components: int | None):
     """(components [T, D], reliability [T], axes, mean): axes from frames whose unsure entries are
     those that the components expect, in turns."""
-    filled = body
+    filled, told = body, np.broadcast_to(told, body.shape)
     for number in range(_ROUNDS):
         mean = filled.mean(0)
-        _, sizes, axes = np.linalg.svd(filled - mean, full_matrices=False)
-        variance = sizes**2 / len(filled)
+        # of the covariance: it does not grow with the recording
+        values, vectors = np.linalg.eigh(np.cov(filled.T, bias=True))
+        variance, axes = np.maximum(values[::-1], 0), vectors.T[::-1]
+        require(variance.sum() > 1e-12, "no keypoint ever moves; there is no posture to follow")
         if number == 0:  # later rounds know better what an unsure entry is, but count the same
-            share = np.cumsum(variance) / max(variance.sum(), 1e-300)
+            share = np.cumsum(variance) / variance.sum()
             count = min(num_components or int(np.searchsorted(share, EXPLAINED) + 1), len(axes))
         axes, kept, left = axes[:count], variance[:count], variance[count:]
-        noise = max(left.sum() / max(body.shape[1] - count, 1), 1e-6 * variance.sum(), 1e-12)
-        precision = np.einsum("dk,tk,ek->tde", axes, told / noise, axes)
-        precision += np.diag(1 / np.maximum(kept, 1e-12))
-        drive = ((body - mean) * told / noise) @ axes.T
-        components = np.linalg.solve(precision, drive[..., None])[..., 0]
+        noise = max(left.sum() / max(body.shape[1] - count, 1), 1e-6 * variance.sum())
+        law = _Law(axes, np.maximum(kept, 1e-6 * variance.sum()), noise)
+        components, reliability = np.empty((len(body), count)), np.empty(len(body))
+        for first in range(0, len(body), _CHUNK):
+            part = slice(first, first + _CHUNK)
+            components[part], reliability[part] = _inferred(body[part] - mean, told[part], law)
         filled = np.where(told > 0, body, mean + components @ axes)
-    spread = np.linalg.inv(precision)  # the posterior's, over the prior's
-    scale = np.sqrt(np.maximum(kept, 1e-12))
-    worst = np.linalg.eigvalsh(spread / scale[:, None] / scale)[:, -1]
-    return components, np.clip(1 - worst, 0, 1), axes, mean
+    return components, reliability, axes, mean
+
+
+class _Law(NamedTuple):
+    """Attributes:
+    axes: [D, K * 2]; kept: [D], variances; noise: variance of every entry.
+    """
+
+    axes: np.ndarray
+    kept: np.ndarray
+    noise: float
+
+
+def _inferred(centred: np.ndarray, told: np.ndarray, law: _Law) -> tuple[np.ndarray, np.ndarray]:
+    """(posterior means [T, D], how much of the least known component is known [T])."""
+    precision = np.einsum("dk,tk,ek->tde", law.axes, told / law.noise, law.axes)
+    precision += np.diag(1 / law.kept)
+    drive = (centred * told / law.noise) @ law.axes.T
+    spread = np.linalg.inv(precision)
+    scale = np.sqrt(law.kept)
+    worst = np.linalg.eigvalsh(spread / scale[:, None] / scale)[:, -1]  # posterior over prior
+    return np.einsum("tde,te->td", spread, drive), np.clip(1 - worst, 0, 1)
 
 
 def _filled(keypoints_px: np.ndarray, sure: np.ndarray) -> np.ndarray:

@@ -24,6 +24,7 @@ from neurojax.errors import require
 CHUNK = 2048  # frames whose messages are held
 _RIDGE = 1e-3  # prior precision of a weight, in units of the components' variance
 _PRIOR_FRAMES = 10.0  # frames that the prior of a syllable's noise is worth
+_LEAST_FRAMES = 10  # a syllable
 _TRIED = 8  # rounds from every first guess
 _LOOKED_AT, _SMOOTHED = 4096, 5  # frames that the first guess reads at a time, and smooths over
 
@@ -86,6 +87,12 @@ def fit(
         f"{num_syllables} syllables, {num_starts} starts and {num_iterations} iterations; "
         "expected at least 2, 1 and 1",
     )
+    frames = sum(map(len, postures))
+    require(
+        frames >= _LEAST_FRAMES * num_syllables,
+        f"{frames} frames for {num_syllables} syllables; expected at least {_LEAST_FRAMES} for "
+        "each, and thousands are better",
+    )
     prior = _prior(postures, weights, num_syllables, num_lags, expected_s * sampling_hz)
 
     def improved(model: Model, iterations: int) -> tuple[Model, list[float]]:
@@ -98,7 +105,7 @@ def fit(
 
     best = None
     for start in range(num_starts):
-        model = _first(postures, weights, num_syllables, num_lags, prior, seed + start)
+        model = _first(postures, weights, num_syllables, num_lags, prior, [seed, start])
         now = improved(model, min(_TRIED, num_iterations))
         if best is None or now[1][-1] > best[1][-1]:
             best = now
@@ -258,7 +265,7 @@ def _maximised(sums: Sums, prior: _Prior) -> Model:
     return Model(dynamics, noise, pairs / pairs.sum(1, keepdims=True), first / first.sum())
 
 
-def _first(postures, weights, num_syllables: int, num_lags: int, prior: _Prior, seed: int) -> Model:
+def _first(postures, weights, num_syllables: int, num_lags: int, prior: _Prior, seed) -> Model:
     """A first model: frames dealt to syllables by where the posture is and how it moves."""
     spans = [
         (number, *span)
@@ -269,7 +276,8 @@ def _first(postures, weights, num_syllables: int, num_lags: int, prior: _Prior, 
     every = np.concatenate([_described(postures[n][a:b]) for n, a, b in some])
     scale = every.std(0) + 1e-12
     rng = np.random.default_rng(seed)
-    centres, _ = kmeans2(every / scale, num_syllables, minit="++", rng=rng)
+    first = (every / scale)[rng.choice(len(every), num_syllables, replace=False)]
+    centres, _ = kmeans2(every / scale, first, minit="matrix")
     summed = None
     for number, first, last in spans:
         shown = _described(postures[number][first:last]) / scale

@@ -33,9 +33,9 @@ def syllables(
 ) -> None:
     """Fits syllables to all recordings together. Writes to `out`, of each recording NAME:
 
-        NAME.csv           time_s, syllable, probability: of every frame
-        NAME.behavior.csv  time_s and a column a syllable, 1 where it is on: a table of behaviour
-                           that `convert` takes
+        NAME.syllables.csv  time_s, syllable, probability: of every frame
+        NAME.behavior.csv   time_s and a column a syllable, 1 where it is on: a table of behaviour
+                            that `convert` takes
         syllables.json, syllables.npz, syllables.png
 
     Args:
@@ -52,10 +52,14 @@ def syllables(
 
     Raises:
         InputError: see `readers.tracks`, `analysis.pose` and `analysis.syllables`; keypoints that
-            differ between recordings, or two recordings of one name.
+            differ between recordings, two recordings of one name, or tracks that would be
+            overwritten.
     """
     require(
-        sampling_hz > 0 and expected_s > 0 and num_syllables >= 2 and (components or 1) >= 1,
+        sampling_hz > 0
+        and expected_s > 0
+        and num_syllables >= 2
+        and (components is None or components >= 1),
         f"--sampling_hz={sampling_hz:g} --expected_s={expected_s:g} "
         f"--num_syllables={num_syllables}; expected numbers over 0 and at least 2 syllables",
     )
@@ -64,6 +68,15 @@ def syllables(
     names = [path.stem for path in paths]
     twice = sorted({name for name in names if names.count(name) > 1})
     require(not twice, f"two recordings are called {twice[0] if twice else ''}; rename one")
+    written = [
+        folder / f"{name}.{table}.csv" for name in names for table in ("syllables", "behavior")
+    ]
+    written += [folder / f"syllables.{kind}" for kind in ("json", "npz", "png")]
+    lost = {path.resolve() for path in written} & {path.resolve() for path in paths}
+    require(
+        not lost,
+        f"{min(map(str, lost), default='')} would be overwritten; give another --out",
+    )
     found = [reader.read(path, software, individual) for path in paths]
     keypoints = _same_keypoints(found, paths)
     for option, name in (("front", front), ("back", back)):
@@ -91,7 +104,7 @@ def syllables(
     )
     folder.mkdir(parents=True, exist_ok=True)
     for name, labels in zip(names, fitted.labels, strict=True):
-        write_bytes(folder / f"{name}.csv", _per_frame(labels, sampling_hz))
+        write_bytes(folder / f"{name}.syllables.csv", _per_frame(labels, sampling_hz))
         write_bytes(folder / f"{name}.behavior.csv", _behaviour(labels, sampling_hz, num_syllables))
     record = _record(fitted, names, keypoints, sampling_hz, num_syllables)
     write_json(folder / "syllables.json", record)
@@ -193,7 +206,7 @@ def _draw(
 
     labels = np.concatenate([one.syllable for one in fitted.labels])
     body = (seen.mean + seen.components @ seen.axes).reshape(len(labels), num_keypoints, 2)
-    order = [one["syllable"] for one in record["syllables"] if one["times"]]
+    order = [one["syllable"] for one in record["syllables"] if one["share_of_frames"]]
     try:
         with style.context():
             drawn = figure.draw(labels, body, sampling_hz, order, np.array(record["followed_by"]))

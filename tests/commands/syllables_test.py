@@ -36,7 +36,10 @@ def rows_of(path) -> list[dict[str, str]]:
 def test_two_recordings_get_tables_of_their_own_length(folder, tmp_path, capsys):
     assert run(folder / "day0.npz", folder / "day1.npz", out=tmp_path / "out") == 0
     for name, frames in (("day0", 900), ("day1", 700)):
-        labels, behaviour = rows_of(tmp_path / f"out/{name}.csv"), rows_of(tmp_path / f"out/{name}.behavior.csv")
+        labels, behaviour = (
+            rows_of(tmp_path / f"out/{name}.syllables.csv"),
+            rows_of(tmp_path / f"out/{name}.behavior.csv"),
+        )
         assert len(labels) == len(behaviour) == frames
         assert float(labels[30]["time_s"]) == float(behaviour[30]["time_s"]) == 1.0
         for one, other in zip(labels, behaviour, strict=True):
@@ -60,6 +63,11 @@ def test_tracks_that_do_not_fit_are_refused_in_a_line(folder, tmp_path, capsys):
     text = tmp_path / "text.npz"
     text.write_text("frame,x,y\n")
     pickled = damaged(folder, tmp_path / "pickled.npz", names=np.array(NAMES, object))
+    cut = tmp_path / "cut.npz"
+    cut.write_bytes(day.read_bytes()[:2000])
+    still = damaged(folder, tmp_path / "still.npz", keypoints_px=np.tile(np.arange(10.0).reshape(5, 2), (900, 1, 1)))
+    far = damaged(folder, tmp_path / "far.npz", keypoints_px=np.full((900, 5, 2), 1e200))
+    own = damaged(folder, tmp_path / "syllables.npz")
     table = tmp_path / "tracks.h5"
     table.write_bytes(b"")
     cases = [
@@ -67,18 +75,31 @@ def test_tracks_that_do_not_fit_are_refused_in_a_line(folder, tmp_path, capsys):
         (run(day, day, out=tmp_path / "x"), "two recordings are called day0"),
         (run(day, other, out=tmp_path / "x"), "share keypoints, in this order"),
         (run(certain, out=tmp_path / "x"), "confidences from 40 to 40; expected 0 to 1"),
-        (run(text, out=tmp_path / "x"), "not an .npz of plain arrays"),
-        (run(pickled, out=tmp_path / "x"), "not an .npz of plain arrays"),
+        (run(text, out=tmp_path / "x"), "cannot be read as .npz"),
+        (run(pickled, out=tmp_path / "x"), "pickled objects are never opened"),
         (run(tmp_path / "no.npz", out=tmp_path / "x"), "is no file"),
         (run(table, out=tmp_path / "x", software="deeplabcut"), "save the tracks of DeepLabCut as .csv"),
         (run(day, out=tmp_path / "x", software="anipose"), "expected deeplabcut, sleap, lightning_pose or arrays"),
         (run(day, out=tmp_path / "x", sampling_hz=0), "expected numbers over 0"),
+        (run(day, out=tmp_path / "x", components=0), "expected numbers over 0"),
+        (run(cut, out=tmp_path / "x"), "cannot be read as .npz"),
+        (run(still, out=tmp_path / "x"), "no keypoint ever moves"),
+        (run(far, out=tmp_path / "x"), "a keypoint at 1e+200 px"),
+        (run(own, out=tmp_path), "syllables.npz would be overwritten"),
+        (run(day, out=tmp_path / "x", num_syllables=91), "900 frames for 91 syllables"),
     ]
     said = capsys.readouterr().err.splitlines()
     assert [code for code, _ in cases] == [2] * len(cases) == [2] * len(said)
     for line, (_, expected) in zip(said, cases, strict=True):
         assert expected in line
     assert not (tmp_path / "x").exists()
+
+
+def test_confidences_a_little_over_one_are_certain(folder, tmp_path):
+    from neurojax.data.readers import tracks
+
+    path = damaged(folder, tmp_path / "day.npz", confidence=np.full((900, 5), 1.02))
+    assert (tracks.read(path, "arrays").confidence == 1).all()
 
 
 TABLE = """scorer,net,net,net,net,net,net,net,net,net

@@ -7,10 +7,13 @@ from typing import NamedTuple
 import numpy as np
 
 from neurojax.data.optional import needed
+from neurojax.data.store.array_files import read_npz
 from neurojax.errors import InputError, require
 
 SOFTWARE = {"deeplabcut": "DeepLabCut", "sleap": "SLEAP", "lightning_pose": "LightningPose"}
 ARRAYS = "arrays"
+_MOST_SURE = 1.5  # scores of SLEAP rise a little above 1; shares in per cent are no confidences
+_FURTHEST_PX = 1e6
 
 
 class Tracked(NamedTuple):
@@ -63,37 +66,36 @@ def read(path: Path, software: str, individual: str | None = None) -> Tracked:
         raise InputError(
             f"{path}: not read as tracks of {SOFTWARE[software]} ({said.splitlines()[0]})"
         ) from None
-    animals = [str(name) for name in found.individuals.values]
+    # Dimensions of several things had the plural as their name before movement 0.17.
+    found = found.rename({n: n[:-1] for n in ("individuals", "keypoints") if n in found.dims})
+    animals = [str(name) for name in found.individual.values]
     require(
         individual in animals if individual is not None else len(animals) == 1,
         f"{path} tracks {', '.join(animals)}; name one with --individual"
         + ("" if individual is None else f", not {individual}"),
     )
-    one = found.sel(individuals=individual or animals[0])
+    one = found.sel(individual=individual or animals[0])
     axes = [str(name) for name in one.space.values]
     require(
         axes == ["x", "y"],
         f"{path} has the axes {', '.join(axes)}; expected x, y of one camera",
     )
-    position = one.position.transpose("time", "keypoints", "space").values
-    confidence = one.confidence.transpose("time", "keypoints").values
-    names = tuple(str(name) for name in one.keypoints.values)
+    position = one.position.transpose("time", "keypoint", "space").values
+    confidence = one.confidence.transpose("time", "keypoint").values
+    names = tuple(str(name) for name in one.keypoint.values)
     return _checked(path, position, confidence, names)
 
 
 def _arrays(path: Path) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    try:
-        with np.load(path, allow_pickle=False) as kept:
-            arrays = {name: kept[name] for name in kept.files}
-    except (ValueError, OSError, EOFError, KeyError) as error:
-        raise InputError(f"{path}: not an .npz of plain arrays ({error})") from None
+    arrays = read_npz(path)
     missing = {"keypoints_px", "confidence", "names"} - set(arrays)
     require(
         not missing,
         f"{path} holds {', '.join(arrays) or 'nothing'}; expected keypoints_px "
         "[frames, keypoints, 2], confidence [frames, keypoints] and names [keypoints]",
     )
-    return arrays["keypoints_px"], arrays["confidence"], tuple(map(str, arrays["names"]))
+    names = tuple(map(str, np.ravel(arrays["names"])))
+    return arrays["keypoints_px"], arrays["confidence"], names
 
 
 def _checked(path: Path, keypoints_px, confidence, names: tuple[str, ...]) -> Tracked:
@@ -114,7 +116,9 @@ def _checked(path: Path, keypoints_px, confidence, names: tuple[str, ...]) -> Tr
     if not len(known):  # a tracker that says nothing of it
         return Tracked(keypoints_px, np.ones(confidence.shape), names)
     require(
-        known.min() >= 0 and known.max() <= 1,
+        known.min() >= 0 and known.max() <= _MOST_SURE,
         f"{path}: confidences from {known.min():g} to {known.max():g}; expected 0 to 1",
     )
-    return Tracked(keypoints_px, confidence, names)
+    far = np.nanmax(np.abs(keypoints_px), initial=0.0)
+    require(far <= _FURTHEST_PX, f"{path}: a keypoint at {far:g} px; expected pixels of a video")
+    return Tracked(keypoints_px, np.clip(confidence, 0, 1), names)
