@@ -235,7 +235,7 @@ VERBS = {
             type=int,
             default=0,
             metavar="N",
-            help="training steps from there; default: 0",
+            help="training steps from there; default: 0, of a network for gestures 200",
         ),
         _option("--dry_run", action="store_true", help="print sizes and memory, write nothing"),
     ),
