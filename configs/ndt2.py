@@ -7,13 +7,14 @@
 source    Ye et al. 2023 (NDT2); without a decoder as in Zhang et al. 2024, `size` as there
 hardware  two x86-64 CPU cores that other work shared, one thread; Python 3.11, jax 0.10.2
 time      62 s of CPU time for a training of 300 steps at size=tiny
-scores    synthetic animals, test trials, all entries, pooled bits/spike: co-smoothing 0.926 +- 0.019,
-          forward 0.133 +- 0.056, inter-region 0.866 +- 0.018, intra-region 0.787 +- 0.018 (95 % over
-          trials) after 222 steps, which take 25 s of CPU time; configs/mtm.py after as much time
-          1.005, 0.366, 0.953, 0.932, linear stack 0.940, 0.301, 0.813, 0.784 (seed 0, commit 7f8b251,
-          2026-11-30, experiments/model_zoo). All 700 steps, commit 0c19a33, validation trials as
-          training shows them (same order, over the train mean): 1.001, 0.537, 0.963, 0.889; test
-          trials not yet. The masked autoencoder and linear_beside=False: not measured
+scores    synthetic animals, test trials, all entries, pooled bits/spike: co-smoothing 0.926 +-
+          0.019, forward 0.133 +- 0.056, inter-region 0.866 +- 0.018, intra-region 0.787 +- 0.018
+          (95 % over trials) after 222 steps, which take 25 s of CPU time; configs/mtm.py after as
+          much time 1.005, 0.366, 0.953, 0.932, linear stack 0.940, 0.301, 0.813, 0.784 (seed 0,
+          commit 7f8b251, 2026-11-30, experiments/model_zoo). All 700 steps, commit 0c19a33,
+          validation trials as training shows them (same order, over the train mean): 1.001, 0.537,
+          0.963, 0.889; test trials not yet. The masked autoencoder and linear_beside=False: not
+          measured
 """
 
 import importlib.util

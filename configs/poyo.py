@@ -8,15 +8,15 @@ source    Azabou et al. 2023 (POYO), there trained on behaviour, here on hidden 
 hardware  two x86-64 CPU cores that other work shared, one thread; Python 3.11, jax 0.10.2
 time      149 s of CPU time for the training of size=tiny (configs/mtm.py: 21 s by the clock)
 scores    synthetic animals, test trials, pooled bits/spike: co-smoothing 0.986, forward 0.488,
-          inter-region 0.984, intra-region 0.947; units left out one at a time are a random eighth of
-          (trial, unit). Beside it on all entries: configs/mtm.py 1.019, 0.451, 0.967, 0.950 after as
-          many steps, linear stack 0.940, 0.301, 0.813, 0.784. Validation trials, as training shows
-          them (same order, over the train mean): after 300 of 700 steps 0.956, 0.343, 0.922, 0.863,
-          at the end 1.009, 0.510, 0.979, 0.925 (seed 0, commit 0c19a33, 2026-11-30). All entries
-          after 225 steps of a width of 48, which take 25 s of CPU time: 0.925 +- 0.018, 0.042 +- 0.055,
-          0.874 +- 0.017, 0.812 +- 0.018 (95 % over trials; configs/mtm.py after as much time 1.005,
-          0.366, 0.953, 0.932; seed 0, commit 7f8b251, experiments/model_zoo). Without linear_beside:
-          not measured
+          inter-region 0.984, intra-region 0.947; units left out one at a time are a random eighth
+          of (trial, unit). Beside it on all entries: configs/mtm.py 1.019, 0.451, 0.967, 0.950
+          after as many steps, linear stack 0.940, 0.301, 0.813, 0.784. Validation trials, as
+          training shows them (same order, over the train mean): after 300 of 700 steps 0.956,
+          0.343, 0.922, 0.863, at the end 1.009, 0.510, 0.979, 0.925 (seed 0, commit 0c19a33,
+          2026-11-30). All entries after 225 steps of a width of 48, which take 25 s of CPU time:
+          0.925 +- 0.018, 0.042 +- 0.055, 0.874 +- 0.017, 0.812 +- 0.018 (95 % over trials;
+          configs/mtm.py after as much time 1.005, 0.366, 0.953, 0.932; seed 0, commit 7f8b251,
+          experiments/model_zoo). Without linear_beside: not measured
 """
 
 import importlib.util
