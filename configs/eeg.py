@@ -93,5 +93,7 @@ def get_config() -> ConfigDict:
             max_skipped_in_a_row=10,
         )
     )
-    config.eval = ConfigDict(dict(evaluator="speech_retrieval", floors="ridge", muscle_bound=True))
+    config.eval = ConfigDict(
+        dict(evaluator="speech_retrieval", floors="ridge,encoding", muscle_bound=True)
+    )
     return config

@@ -54,17 +54,20 @@ class Windows(NamedTuple):
     on_muscle: np.ndarray
 
 
-def of_person(score: Score, windows: Windows, rng: np.random.Generator) -> dict[str, Any]:
+def of_person(
+    score: Score, windows: Windows, rng: np.random.Generator, controls: bool = True
+) -> dict[str, Any]:
     """The audit of one person: share of windows whose right item comes first.
 
     Args:
         score: (values [W, T, C], trial [W]) -> float [W, K], higher is likelier.
         windows: at least two on known days, of two items or more.
         rng: draws who swaps with whom.
+        controls: whether to ask what must stay at chance.
 
     Returns:
-        {NAMES: top-1, "held_out_day": top-1 or None, "time_reversed", "pairing_permuted",
-        "lags": {bins: top-1}}; a positive lag moves the signal later.
+        {NAMES: top-1} and, with controls, {"held_out_day": top-1 or None, "time_reversed",
+        "pairing_permuted", "lags": {bins: top-1}}; a positive lag moves the signal later.
 
     Raises:
         InputError: shapes that differ, or nothing to swap with.
@@ -95,6 +98,10 @@ def of_person(score: Score, windows: Windows, rng: np.random.Generator) -> dict[
         "muscle_channels_alone": top1(alone) if windows.on_muscle.any() else None,
         "muscle_kept": retrieval.top(retrieval.ranks(without(swapped, item), item[other]), 1),
         "neural_kept": retrieval.top(retrieval.ranks(without(swapped, item[other]), item), 1),
+    }
+    if not controls:
+        return found
+    return found | {
         "held_out_day": top1(
             windows.values[held_out], windows.item[held_out], windows.trial[held_out]
         )
@@ -104,7 +111,6 @@ def of_person(score: Score, windows: Windows, rng: np.random.Generator) -> dict[
         "pairing_permuted": top1(values, item[partners(item, rng)]),
         "lags": {str(lag): top1(moved(values, lag)) for lag in LAGS},
     }
-    return found
 
 
 def over_people(people: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -1,5 +1,9 @@
-"""A linear floor for speech from EEG: ridge regression from the samples after a bin to its speech
-features."""
+"""Linear floors for speech from EEG, each person alone: from the signal to the speech, and back.
+
+ridge     predicts the features of a bin from the samples after it; candidates by agreement
+encoding  predicts the signal from the features before it, and how its errors go together over
+          channels; candidates by the likelihood of the signal that was seen
+"""
 
 from collections.abc import Callable
 
@@ -10,7 +14,10 @@ PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # of the mean square of a predictor
 _VALIDATED = 0.1  # of the windows, the last ones
 
 
-def ridge(values: np.ndarray, speech: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+Score = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def ridge(values: np.ndarray, speech: np.ndarray) -> Score:
     """Fits one person; the penalty is chosen on the last tenth of the windows, then all are used.
 
     Args:
@@ -18,8 +25,39 @@ def ridge(values: np.ndarray, speech: np.ndarray) -> Callable[[np.ndarray], np.n
         speech: float [W, T, F].
 
     Returns:
-        values [any, T, C] -> features float64 [any, T, F].
+        (values [any, T, C], candidates [K, T, F]) -> float64 [any, K], higher is likelier.
     """
+    predict = predictor(values, speech)
+
+    def score(windows: np.ndarray, spoken: np.ndarray) -> np.ndarray:
+        flat = spoken.reshape(len(spoken), -1)
+        direction = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)
+        return predict(windows).reshape(len(windows), -1) @ direction.T
+
+    return score
+
+
+def encoding(values: np.ndarray, speech: np.ndarray) -> Score:
+    """Arguments and what comes back as of `ridge`: log-likelihoods up to a constant of the window,
+    for errors that are Gaussian and white in time."""
+    heard = lagged(speech[:, ::-1])[:, ::-1]  # features before a bin
+    weight = _solved(heard, values, PENALTIES[0])
+    error = (values - heard @ weight).reshape(-1, values.shape[-1]).astype(np.float64)
+    covariance = error.T @ error / len(error)
+    covariance += 1e-6 * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+    whiten = np.linalg.inv(np.linalg.cholesky(covariance)).T
+
+    def score(windows: np.ndarray, spoken: np.ndarray) -> np.ndarray:
+        expected = lagged(spoken[:, ::-1])[:, ::-1] @ weight @ whiten
+        expected = expected.reshape(len(spoken), -1)
+        seen = (windows @ whiten).reshape(len(windows), -1)
+        return seen @ expected.T - 0.5 * np.square(expected).sum(1)
+
+    return score
+
+
+def predictor(values: np.ndarray, speech: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """What `ridge` compares with candidates: values [any, T, C] -> features float64 [any, T, F]."""
     seen = lagged(values)
     cut = max(1, round((1 - _VALIDATED) * len(values))) if len(values) > 1 else 1
     best = PENALTIES[-1]

@@ -21,7 +21,7 @@ from neurojax.report import speech_report
 from neurojax.scores import retrieval
 from neurojax.scores.intervals import t_interval
 
-FLOORS = {"ridge": speech_floors.ridge}
+FLOORS = {"ridge": speech_floors.ridge, "encoding": speech_floors.encoding}
 SCORES = ("top1", "top10", "mean_reciprocal_rank")
 DAY = "day"  # the condition that names it
 MUSCLE_REGION = "jaw"  # region of channels that lie on muscles
@@ -31,10 +31,12 @@ Log = Callable[[str], Any]
 class Candidates(NamedTuple):
     """Attributes:
     name: str [K], what may have been said.
-    direction: float32 [K, T * F], features of each, of length 1.
+    spoken: float32 [K, T, F], features of each.
+    direction: float32 [K, T * F], the same, of length 1.
     """
 
     name: np.ndarray
+    spoken: np.ndarray
     direction: np.ndarray
 
 
@@ -130,10 +132,11 @@ def candidates_of(source: speech.SpeechSource) -> Candidates:
             spoken = source.raw(number, np.asarray(chosen), speech.SPEECH)
             first |= dict(zip(source.item[number][chosen].tolist(), spoken, strict=True))
     order = sorted(first)
-    flat = np.stack([first[item] for item in order]).reshape(len(order), -1)
+    spoken = np.stack([first[item] for item in order])
+    flat = spoken.reshape(len(order), -1)
     norm = np.linalg.norm(flat, axis=1, keepdims=True)
     require(norm.min() > 0, "an item of a test trial has speech features that are zero throughout")
-    return Candidates(names[order], flat / norm)
+    return Candidates(names[order], spoken, flat / norm)
 
 
 def windows_of(
@@ -181,16 +184,15 @@ def reader(model, source: speech.SpeechSource, number: int, candidates: Candidat
 
 
 def _floor(fit, source: speech.SpeechSource, number: int, candidates: Candidates):
-    """The same by a floor: fit(values, speech) -> (values -> features)."""
+    """The same by a floor of `speech_floors`."""
     trials = source.sessions[number].trials_of(TRAIN)
     if not len(trials):
         return lambda values, trial: np.zeros((len(values), len(candidates.name)))
     windows = source.standardised(number, source.raw(number, trials))
-    predict = fit(windows, source.raw(number, trials, speech.SPEECH))
+    fitted = fit(windows, source.raw(number, trials, speech.SPEECH))
 
     def score(values: np.ndarray, trial: np.ndarray) -> np.ndarray:
-        features = predict(source.standardised(number, values))
-        return features.reshape(len(values), -1) @ candidates.direction.T
+        return fitted(source.standardised(number, values), candidates.spoken)
 
     return score
 

@@ -8,7 +8,10 @@ from neurojax.errors import require
 from neurojax.report import page, score_page
 from neurojax.report.figures import speech
 
-NAMES = {"ridge": "ridge regression on lagged samples, each person alone"}
+NAMES = {
+    "ridge": "ridge regression on lagged samples, each person alone",
+    "encoding": "encoding model and its likelihood, each person alone",
+}
 BEST = "best reader, who knows how the recordings were made"
 AUDIT = {
     "as_trained": "windows as they are",

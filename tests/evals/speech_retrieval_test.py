@@ -19,7 +19,7 @@ from tests.data.sources.speech_test import CONFIG
 SPEC = speech_eeg.SpeechSpec(
     num_people=2, num_trials=24, num_trained_sentences=24, num_sentences=12, num_sensors=5, num_features=3, noise=0.5
 )
-SETTINGS = {"evaluator": "speech_retrieval", "floors": "ridge", "muscle_bound": True}
+SETTINGS = {"evaluator": "speech_retrieval", "floors": "ridge,encoding", "muscle_bound": True}
 
 
 @functools.cache
@@ -58,6 +58,7 @@ def test_scores_stand_beside_floor_ceiling_and_chance(record):
     assert {one["num_trials"] for one in block["held_out_day"]["people"].values()} == {12}
     assert block["chance"] == {"top1": 1 / 12, "top10": 10 / 12}
     assert block["ceiling"]["top1"] > 0.95 and block["ceiling"]["people"].keys() == block["people"].keys()
+    assert block["floors"]["encoding"]["top1"] > 0.9
     floor = block["floors"]["ridge"]
     assert floor["top1"] > 0.5 and floor["top1_difference"] == pytest.approx(1 - floor["top1"])
     assert record["muscle_bound"]["bayes"]["neural_kept"] > 0.9
@@ -86,9 +87,12 @@ def test_the_ridge_finds_what_follows_the_speech():
     said = rng.standard_normal((40, 30, 2))
     values = np.zeros((40, 30, 3), np.float32)
     values[:, 4:] = (said @ rng.standard_normal((2, 3)))[:, :-4]
-    predict = speech_floors.ridge(values[:30], said[:30])
-    found = predict(values[30:])
+    found = speech_floors.predictor(values[:30], said[:30])(values[30:])
     assert np.corrcoef(found[:, :25].ravel(), said[30:, :25].ravel())[0, 1] > 0.99
+    noisy = values + 3 * rng.standard_normal(values.shape)
+    for fit, least in ((speech_floors.ridge, 0.5), (speech_floors.encoding, 0.9)):
+        score = fit(noisy[:30], said[:30])(noisy[30:], said[30:])
+        assert (score.argmax(1) == np.arange(10)).mean() >= least
 
 
 def test_what_was_trained_on_other_features_and_settings_that_mean_nothing_are_refused(tmp_path):
