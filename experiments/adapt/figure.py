@@ -24,8 +24,8 @@ def compared(results: list[dict]) -> list[tuple[str, float]]:
 
 
 def scores(results: list[dict], part: str, fraction: float, arm: str) -> dict[str, dict[str, float]]:
-    """Session -> task -> bits/spike."""
-    asked = (part, fraction, arm)
+    """Session -> task -> bits/spike. The stack knows no pretraining, so that the long one has the same."""
+    asked = (part.removesuffix("_long") if arm == "stack" else part, fraction, arm)
     return {e["session"]: e["scores"] for e in results if (e["part"], e.get("fraction"), e.get("arm")) == asked}
 
 
@@ -58,8 +58,9 @@ def table(results: list[dict], part: str, fraction: float) -> str:
             mean = np.mean([own[s][task] for s in both])
             distance = np.mean([own[s][task] - stack[s][task] for s in both])
             cells.append(f"{mean:.3f}" + (f" ({distance:+.3f})" if arm != "stack" else ""))
+        of_part = part.removesuffix("_long") if arm == "stack" else part
         cpu_s = np.median(
-            [e["cpu_s"] for e in results if (e["part"], e.get("fraction"), e.get("arm")) == (part, fraction, arm)]
+            [e["cpu_s"] for e in results if (e["part"], e.get("fraction"), e.get("arm")) == (of_part, fraction, arm)]
         )
         lines.append(f"| {arm} | {len(both)} | {' | '.join(cells)} | {cpu_s:.0f} |")
     return "\n".join(lines)
