@@ -93,6 +93,8 @@ def make_emg(root):
         np.savez(root / f"people/p{person}.npz", emg=emg, sampling_rate_hz=200.0, **names)
         rows.append(f"p{person},{person % 5}")
     (root / "people/people.csv").write_text("\n".join(rows))
+    own = names | {"segment_offsets": np.arange(5) * 400, "gesture": [0, 1, 0, 1], "repetition": [0, 0, 1, 1]}
+    np.savez(root / "me.npz", emg=np.random.default_rng(9).normal(size=(1600, 4)), sampling_rate_hz=200.0, **own)
 
 
 def make_eeg(root):
@@ -118,7 +120,7 @@ SHAPES = {  # sessions, trials and units of the first
     "data/ibl": (2, 30, 12), "data/choice": (1, 30, 6), "data/windows": (2, 49, 6),
     "data/cori": (1, 30, 4), "data/rest": (1, 20, 5),
     "data/bwb": (1, 90, 6), "data/events": (1, 29, 6), "data/own": (1, 90, 6),
-    "data/emg": (10, 70, 4), "data/fold": (10, 38, 4),
+    "data/emg": (10, 70, 4), "data/fold": (10, 38, 4), "data/me": (1, 140, 4),
     "data/eeg": (1, 6, 4), "data/runs": (1, 6, 1), "data/chosen": (1, 9, 3),
 }  # fmt: skip
 
