@@ -54,7 +54,10 @@ SETTINGS: dict[str, dict] = {
     "integrator": SMALL | {"model.initial_state_width": 8, "model.input_time_constant_s": 4e-4, "train.num_steps": 500},
 }
 # Trainings that answer why: name -> what is different in it.
-VARIANTS = {"integrator-low-memory": {"model.input_time_constant_s": 0.08}}  # the prior has a memory, and learns it
+VARIANTS = {
+    "integrator-low-memory": {"model.input_time_constant_s": 0.08},  # the prior has a memory, and learns it
+    "pulses-low-fast": {"optimizer.learning_rate": 0.016, "objective.kl_stop_step": 200},
+}
 
 
 def sets() -> list[tuple[str, str]]:
