@@ -23,6 +23,7 @@ TRUNCATIONS = (0.0, 0.01, 0.03, 0.1, 0.25, 0.5, 0.75, 0.9, 0.97, 0.995)
 LIMIT_S = 60
 MARK = "executed"  # what a payload would leave in the working folder if it were run
 OUTCOMES = ("refused", "counted", "taken", "FAILED")
+COUNTED = ("findings", "spikes_dropped", "trials_dropped", "units_dropped", "observed_time")  # in meta.json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,9 +75,7 @@ def judge(case: Case, scratch: Path) -> tuple[str, str]:
         return ("refused", lines[0]) if len(lines) == 1 else ("FAILED", f"{len(lines)} lines of error: {text[-400:]}")
     new = [folder for folder in root.iterdir() if folder.is_dir() and folder.name != "earlier"]
     meta = read_json(new[0] / "meta.json")
-    told = {
-        key: meta[key] for key in ("findings", "spikes_dropped", "trials_dropped", "units_dropped") if meta.get(key)
-    }
+    told = {key: meta[key] for key in COUNTED if meta.get(key)}
     if told:
         return "counted", str(told)
     return ("taken", "") if case.harmless else ("FAILED", "converted without a word")
