@@ -42,12 +42,12 @@ def draw(results: dict):
     """The figure."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.4), layout="constrained")
     calibration = results["calibration"]
-    names = ["none", *calibration["faults"]]
+    names = ["nothing planted", *calibration["faults"]]
     honest = calibration["honest"]
     blocks = calibration["faults"].values()
     shares = [honest["with_alarm"] / honest["runs"], *(one["found"] / one["runs"] for one in blocks)]
     left.barh(names[::-1], shares[::-1], color=[*["C0"] * (len(names) - 1), "C7"])
-    left.set_xlabel("share of runs: flagged (none: any alarm)")
+    left.set_xlabel("share of runs flagged (nothing planted: by any item)")
     left.set_xlim(0, 1)
     for number, dims in enumerate((32, 64, 128)):
         for noise in (2.0, 2.4, 2.8):
