@@ -52,22 +52,20 @@ def observed(results: dict) -> dict[str, float]:
 
 
 def table(results: dict) -> list[str]:
-    """Lines of the README's table: a row a set and predictor."""
-    heads = ["set", "predictor", "rate R2", "held-out R2", "held-out bits/spike", "of the oracle's", "held-out nats"]
-    lines = [f"| {' | '.join([*heads, 'input r'])} |", "|---" * 8 + "|"]
+    """Lines of the README's table: a row a set; "-" where LFADS was not trained."""
+    rows = ROWS[1:]  # the oracle is 1
+    heads = [f"R2, {row}" for row in rows] + [f"bits/spike, {row}" for row in rows]
+    heads = ["set", *heads, "input r, observer", "input r, lfads"]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for name in results["known"]["sets"]:
         scores = scores_of(results, name)
-        for row in ROWS:
-            if row in scores:
-                one = scores[row]
-                cells = [f"{one[key]:.3f}" for key in ("rate_r2", "rate_r2_held_out", "bps")]
-                cells += [f"{one['bps'] / scores['oracle']['bps']:.2f}", f"{one['nats']:.4f}"]
-                lines.append(f"| {name} | {row} | {' | '.join(cells)} | {_input(one)} |")
+        oracle = scores["oracle"]["bps"]
+        r2, bps = ([scores.get(row, {}).get(key) for row in rows] for key in ("rate_r2", "bps"))
+        share = [None if value is None else value / oracle for value in bps]
+        r = [scores.get(row, {}).get("input_r") for row in ("observer", "lfads")]
+        cells = ["-" if value is None else f"{value:.2f}" for value in (*r2, *share, *r)]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return lines
-
-
-def _input(one: dict) -> str:
-    return f"{one['input_r']:.2f}" if "input_r" in one else "-"
 
 
 def picture(results: dict) -> style.Figure:
