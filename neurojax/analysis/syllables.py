@@ -276,8 +276,7 @@ def _first(postures, weights, num_syllables: int, num_lags: int, prior: _Prior, 
     every = np.concatenate([_described(postures[n][a:b]) for n, a, b in some])
     scale = every.std(0) + 1e-12
     rng = np.random.default_rng(seed)
-    first = (every / scale)[rng.choice(len(every), num_syllables, replace=False)]
-    centres, _ = kmeans2(every / scale, first, minit="matrix")
+    centres, _ = kmeans2(every / scale, _apart(every / scale, num_syllables, rng), minit="matrix")
     summed = None
     for number, first, last in spans:
         shown = _described(postures[number][first:last]) / scale
@@ -296,6 +295,17 @@ def _first(postures, weights, num_syllables: int, num_lags: int, prior: _Prior, 
         )
         summed = now if summed is None else Sums(*map(np.add, summed, now))
     return _maximised(summed, prior)
+
+
+def _apart(points: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Some of the points [n, D], each drawn by its squared distance to the nearest one before
+    (Arthur and Vassilvitskii 2007)."""
+    chosen = [points[rng.integers(len(points))]]
+    nearest = np.full(len(points), np.inf)
+    for _ in range(count - 1):
+        nearest = np.minimum(nearest, np.square(points - chosen[-1]).sum(1)) + 1e-12
+        chosen.append(points[rng.choice(len(points), p=nearest / nearest.sum())])
+    return np.stack(chosen)
 
 
 def _described(posture: np.ndarray) -> np.ndarray:
