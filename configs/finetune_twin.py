@@ -45,6 +45,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.data.synthetic.first_animal = 1
     for block in ("model", "objective", "head", "optimizer"):
         config[block] = as_in_the_run(config[block])
+    config.optimizer.learning_rate = 0.03  # rows alone: they start far from where they end
     config.train.num_steps = 400
     config.model.norm_momentum = 0.0  # what the core had seen, not the new animal's batches
     return config
