@@ -216,6 +216,29 @@ def gestures() -> Iterator[Block]:
         content,
         "gestures",
     )
+    content = read("gestures/few_shot.json")
+    words = {
+        "network": "model",
+        "network by the past": "model_by_past",
+        "lda": "lda",
+        "perceptron": "perceptron",
+        "before": "model_not_calibrated",
+    }
+    yield Block(
+        "EMG of gestures, calibrated on one repetition of each",
+        "`emg.py`, fine-tuned by `neurojax adapt` on 35 s of the person; the bars are fitted to the same 35 s",
+        "rounds 1 and 2 of people whom the network before never saw",
+        "balanced accuracy",
+        f"{len(content['people'])} people (t)",
+        ["balanced accuracy"],
+        [
+            ("floor: chance", [f"{1 / 7:.3f}"]),
+            *((word, [with_ends(content["over_people"][key], name)]) for key, word in words.items()),
+        ],
+        "1 by definition; label noise not known",
+        content,
+        "gestures",
+    )
 
 
 def decoding() -> Iterator[Block]:
