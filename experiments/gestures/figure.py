@@ -1,5 +1,7 @@
 """Draws people.png, trust.png and curve.png of experiments/gestures from its .json files; needs no accelerator."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 

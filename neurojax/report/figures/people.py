@@ -101,5 +101,5 @@ def _coverage(axes: style.Axes, block: Mapping[str, Any]) -> None:
     axes.set_xticks(
         places, [style.plain(name) for name in order], rotation=60, ha="right", fontsize=7
     )
-    axes.legend(loc="lower right")
-    style.finish(axes, "", "segments whose set holds the truth", f"{block['nominal']:.0%} sets")
+    axes.legend(loc="lower left")
+    style.finish(axes, "", "share of segments held", f"{block['nominal']:.0%} sets")
