@@ -14,9 +14,9 @@ finetune.strategy   stitcher_only     rows of the new animal train (features, bi
 source    a core that generalises to new animals: Lurz et al. 2021, ICLR
 hardware  two x86-64 CPU cores that other work shared; Python 3.11, jax 0.10.2
 time      35 s of CPU time for 400 steps on 600 trials
-scores    share of explainable variance of a second made-up animal with a fifth of its trials 0.567
-          (95 % interval over cells 0.516 to 0.618) at a third of this learning rate, where the
-          first animal has 0.846 with all of them (experiments/twin, commit f2e2657f68, 2026-11-30)
+scores    share of explainable variance of a second made-up animal with a fifth of its trials 0.667
+          (95 % interval over cells 0.618 to 0.715), where the first animal has 0.846 with all of
+          them (experiments/twin, commit 361e51466e, 2026-11-30)
 """
 
 import importlib.util
