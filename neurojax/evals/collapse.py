@@ -83,7 +83,7 @@ def of_session(
 
 
 def _passes(model, session: Session, trial_ids, units, size: int, seed: int):
-    """(rates [K, T, N] along the posterior's means, mean nats of each kind of latents)."""
+    """(rates [K, T, N] as the model predicts them, mean nats of each kind of latents)."""
     rates, nats = [], {name: [] for name in model.infers}
     members = getattr(model, "each_member", [model])
     asked = passes.over(model, session, trial_ids, ~units, NEURON, size)

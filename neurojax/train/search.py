@@ -3,10 +3,11 @@
     found = search(config, [{"optimizer.learning_rate": 3e-3}, {"optimizer.learning_rate": 1e-2}])
     config = found.best("validation/neuron_bps_pooled")
 
-Candidates see the same batches from the same first weights, and differ in numbers alone (learning
-rate, weights of the loss, shares of dropout): what shapes arrays or decides what is computed is the
-same for all, and so is the program, of which `vmap` makes one for all of them. Every candidate is
-asked the validation questions of the config itself.
+Candidates see the same batches from the same first weights (but where an entry of the model says
+what these are), and differ in numbers alone (learning rate, weights of the loss, dropout): what
+shapes arrays or decides what is computed is the same for all, and so is the program, of which
+`vmap` makes one for all of them. Every candidate is asked the validation questions of the config
+itself.
 
 Source: the idea of AutoLFADS, Keshtkaran et al. 2022, without its evolution: candidates are fixed.
 """
@@ -97,10 +98,8 @@ def search(
     recipe, values = _stacked(config, candidates)
     dataset = run_folder.load_data(config) if dataset is None else dataset
     source = settings.open_source(config, dataset.to_read)
-    begin = jax.jit(functools.partial(state.init_run, recipe, source.facts))
-    first = state.with_fitted_rows(begin(source.facts.mean_counts), recipe, source)
     number = len(candidates)
-    states = jax.tree.map(lambda leaf: jnp.repeat(leaf[None], number, axis=0), first)
+    states = _first_states(config, candidates, recipe, source)
     program = jax.jit(functools.partial(_step, recipe=recipe), donate_argnums=0)
     every = config["train"]["log_every_steps"]
     losses = np.full(number, np.nan)
@@ -124,6 +123,20 @@ def search(
         scores.append({"train/loss": float(losses[place]), **validate(one)})
     plain = [dict(candidate) for candidate in candidates]
     return Found(dict(config), plain, scores, states, source)
+
+
+def _first_states(config, candidates, recipe: Recipe, source) -> state.TrainState:
+    """First states, the candidates as first axis; they differ where entries of the model do."""
+
+    def first_of(recipe: Recipe) -> state.TrainState:
+        begin = jax.jit(functools.partial(state.init_run, recipe, source.facts))
+        return state.with_fitted_rows(begin(source.facts.mean_counts), recipe, source)
+
+    if any(name.startswith("model.") for candidate in candidates for name in candidate):
+        own = [first_of(settings.recipe(_merged(config, candidate))) for candidate in candidates]
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *own)
+    first = first_of(recipe)
+    return jax.tree.map(lambda leaf: jnp.repeat(leaf[None], len(candidates), axis=0), first)
 
 
 def _step(states, batch, values, recipe: Recipe):

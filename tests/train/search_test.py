@@ -64,6 +64,15 @@ def test_a_candidate_is_trained_as_a_run_of_its_own(searched):
     assert np.abs(np.array(other) - losses)[10:].min() > 1e-3
 
 
+def test_candidates_start_where_their_own_entries_say(searched):
+    """A prior's first variance is read by nothing but the first state."""
+    found = searched[1]
+    asked = [{"model.initial_state_variance": 0.1}, {"model.initial_state_variance": 0.4}]
+    first = search._first_states(config(), asked, settings.recipe(config()), found.source)
+    variances = np.asarray(first.params["initial_state_prior"]["log_variance"])
+    np.testing.assert_allclose(np.exp(variances).T, [[0.1, 0.4]] * len(variances.T), rtol=1e-5)
+
+
 def test_a_run_made_to_collapse_is_flagged_and_a_good_one_is_not(searched):
     session, found, _ = searched
     asked = {"trials_per_pass": 16, "num_boot": 50}
