@@ -65,18 +65,7 @@ def syllables(
     )
     folder, paths = Path(out), [Path(path) for path in tracks]
     require_writable(folder, folder=True)
-    names = [path.stem for path in paths]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    require(not twice, f"two recordings are called {twice[0] if twice else ''}; rename one")
-    written = [
-        folder / f"{name}.{table}.csv" for name in names for table in ("syllables", "behavior")
-    ]
-    written += [folder / f"syllables.{kind}" for kind in ("json", "npz", "png")]
-    lost = {path.resolve() for path in written} & {path.resolve() for path in paths}
-    require(
-        not lost,
-        f"{min(map(str, lost), default='')} would be overwritten; give another --out",
-    )
+    names = _names(paths, folder)
     found = [reader.read(path, software, individual) for path in paths]
     keypoints = _same_keypoints(found, paths)
     for option, name in (("front", front), ("back", back)):
@@ -102,18 +91,39 @@ def syllables(
         expected_s=expected_s,
         seed=seed,
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, labels in zip(names, fitted.labels, strict=True):
-        write_bytes(folder / f"{name}.syllables.csv", _per_frame(labels, sampling_hz))
-        write_bytes(folder / f"{name}.behavior.csv", _behaviour(labels, sampling_hz, num_syllables))
     record = _record(fitted, names, keypoints, sampling_hz, num_syllables)
+    _write(folder, fitted, seen, record)
+    print("\n".join(_lines(record)))
+    print(f"written: {folder / 'syllables.json'} and two tables a recording")
+    print(_draw(folder / "syllables.png", fitted, seen, record))
+
+
+def _names(paths: Sequence[Path], folder: Path) -> list[str]:
+    """Names of the recordings; raises InputError where two are alike or a file would be lost."""
+    names = [path.stem for path in paths]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    require(not twice, f"two recordings are called {twice[0] if twice else ''}; rename one")
+    written = [f"{name}.{table}.csv" for name in names for table in ("syllables", "behavior")]
+    written += [f"syllables.{kind}" for kind in ("json", "npz", "png")]
+    lost = {(folder / name).resolve() for name in written} & {path.resolve() for path in paths}
+    require(
+        not lost,
+        f"{min(map(str, lost), default='')} would be overwritten; give another --out",
+    )
+    return names
+
+
+def _write(folder: Path, fitted: fitting.Fitted, seen: pose.Posture, record: dict) -> None:
+    """Tables of each recording, the record and the model."""
+    folder.mkdir(parents=True, exist_ok=True)
+    sampling_hz, count = record["sampling_hz"], len(record["syllables"])
+    for name, labels in zip(record["recordings"], fitted.labels, strict=True):
+        write_bytes(folder / f"{name}.syllables.csv", _per_frame(labels, sampling_hz))
+        write_bytes(folder / f"{name}.behavior.csv", _behaviour(labels, sampling_hz, count))
     write_json(folder / "syllables.json", record)
     with io.BytesIO() as content:
         np.savez(content, **fitted.model._asdict(), axes=seen.axes, mean_px=seen.mean)
         write_bytes(folder / "syllables.npz", content.getvalue())
-    print("\n".join(_lines(record)))
-    print(f"written: {folder / 'syllables.json'} and two tables a recording")
-    print(_draw(folder / "syllables.png", fitted, seen, len(keypoints), sampling_hz, record))
 
 
 def _same_keypoints(found: Sequence[reader.Tracked], paths: Sequence[Path]) -> tuple[str, ...]:
@@ -192,24 +202,19 @@ def _lines(record: dict) -> list[str]:
     return [*align(rows), sure]
 
 
-def _draw(
-    path: Path,
-    fitted: fitting.Fitted,
-    seen: pose.Posture,
-    num_keypoints: int,
-    sampling_hz: float,
-    record: dict,
-) -> str:
+def _draw(path: Path, fitted: fitting.Fitted, seen: pose.Posture, record: dict) -> str:
     """Writes the figure; returns the line that says so, or why there is none."""
     from neurojax.report.figures import style  # they need matplotlib
     from neurojax.report.figures import syllables as figure
 
     labels = np.concatenate([one.syllable for one in fitted.labels])
-    body = (seen.mean + seen.components @ seen.axes).reshape(len(labels), num_keypoints, 2)
+    body = seen.mean + seen.components @ seen.axes
+    body = body.reshape(len(labels), len(record["keypoints"]), 2)
     order = [one["syllable"] for one in record["syllables"] if one["share_of_frames"]]
+    follow = np.array(record["followed_by"])
     try:
         with style.context():
-            drawn = figure.draw(labels, body, sampling_hz, order, np.array(record["followed_by"]))
+            drawn = figure.draw(labels, body, record["sampling_hz"], order, follow)
             write_bytes(path, style.png_bytes(drawn))
     except ImportError:
         return 'no figure: matplotlib is missing; pip install "neurojax[viz]"'
