@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from neurojax.data.session import TEST, TRAIN
+from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
-from neurojax.evals.audits import controls, fairness, likeness, parts
+from neurojax.evals.audits import controls, fairness, likeness, of_units, parts
 from neurojax.evals.audits.audit import LABELS, audit, of_no_parts
 from neurojax.evals.audits.findings import judged, nothing
 from tests.experiment_modules import imported
@@ -123,6 +125,31 @@ def test_labels_of_whole_people_are_dealt_to_people(honest):
     found = fairness.group_gap([parts.Scored(honest, pairs)], "sex", 0)
     assert found["p"] > 0.3
     assert fairness.group_gap([parts.Scored(honest, pairs)], "subject", 0)["p"] < 0.01
+
+
+@pytest.mark.parametrize("name, is_told", [("sex", False), ("day", False), ("subject", True)])
+def test_one_recording_of_a_label_tells_of_no_label_but_the_subject(honest, name, is_told):
+    """Two recordings of different noise, one of a woman and one of a man: no gap between sexes, nor days."""
+    unit = np.where(np.arange(NUM_TESTED) % 2, "a", "b")
+    pairs = np.diag(np.where(unit == "a", 1.0, 2.0) + 0.1 * np.random.default_rng(0).standard_normal(NUM_TESTED))
+    found = fairness.group_gap([parts.Scored(honest._replace(unit=unit, groups={name: unit}), pairs)], name, 0)
+    assert found["value"] == pytest.approx(1, abs=0.1)
+    if is_told:
+        assert found["p"] < 0.01
+    else:
+        assert found["p"] is None and "fewer than two groups of 3 people or recordings" in found["reason"]
+
+
+def test_longer_training_trials_are_cut_to_the_test_trials(monkeypatch):
+    monkeypatch.setattr(of_units, "size_within_memory", lambda *given: 1)
+    rng = np.random.default_rng(0)
+    split = np.repeat([TEST, TRAIN], 8)
+    counts = [rng.poisson(1.0, (6 if which == TEST else 9, 4)) for which in split]
+    session = from_counts(counts, bin_size_s=0.02, session_id="one", split=split)
+    made = of_units.parts_of(None, [session], lambda one: np.ones(4, bool), 0, "counts")
+    assert made[0].train_inputs.shape == (8, 6, 3) and made[0].train_targets.shape == (8, 6, 1)
+    for asked in (likeness.nearest_training_item, likeness.cluster_overlap):
+        assert asked(made, 0)["value"] is not None
 
 
 def test_a_decoder_trained_on_few_clusters_cannot_leave_them(made):

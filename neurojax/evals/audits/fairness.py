@@ -46,7 +46,8 @@ def group_gap(found: Sequence[Scored], name: str, seed: int) -> dict[str, Any]:
         found: scored parts.
         name: one of GROUPS.
         seed: of the null: labels dealt to other people (recordings) where a label belongs to a
-            whole one, else to other items.
+            whole one, else to other items; so are subjects of one recording each, since their
+            labels dealt to recordings change nothing.
     """
     having = [one for one in found if name in one.part.groups]
     told = _GROUP.format(name, "labels", "people or recordings")
@@ -60,7 +61,9 @@ def group_gap(found: Sequence[Scored], name: str, seed: int) -> dict[str, Any]:
     if len(names) < 2:
         return nothing(told, f"one {name} alone")
     units_named, of_unit = np.unique(units, return_inverse=True)
-    whole = len(units_named) > len(names) and all(
+    # One recording of a label tells nothing of the label, except where it is the subject itself.
+    dealt = name != "subject" or len(units_named) > len(names)
+    whole = dealt and all(
         len(np.unique(of_item[of_unit == unit])) == 1 for unit in range(len(units_named))
     )
     sizes = np.bincount(of_item)

@@ -23,7 +23,9 @@ UNIT_GROUPS = 8
 LEAST_UNITS = 4
 BOUNDS = (
     f"at most {MAX_SESSIONS} recordings, {MAX_ITEMS} test trials of each drawn with the seed, a "
-    f"quarter of the units (at most {MAX_UNITS}) hidden and predicted from the others"
+    f"quarter of the units (at most {MAX_UNITS}) hidden and predicted from the others; the item "
+    f"before is the one before among these, the nearest training item one of {MAX_TRAIN} drawn "
+    "training trials, as long as the longest of the test trials at most"
 )
 
 
@@ -60,7 +62,7 @@ def _part(model, session: Session, known: np.ndarray, seed: Sequence[int], kind:
     hidden = np.sort(units[: min(MAX_UNITS, len(units) // HIDDEN_SHARE)])
     shown = np.setdiff1d(np.arange(session.num_units), hidden)
     recorded, bin_valid = session.gather_trials(tested)  # [n, T, N]
-    before, _ = session.gather_trials(trained)
+    before, _ = session.gather_trials(trained, recorded.shape[1])
     trials = trials_alone(session, tested)
     size = size_within_memory(model, session, MAX_ITEMS)
     visible = np.zeros(session.num_units, bool)
@@ -96,7 +98,7 @@ def _part(model, session: Session, known: np.ndarray, seed: Sequence[int], kind:
         mask=session.entry_valid(tested)[:, :, hidden],
         predict=predict,
         null=mean,
-        train_inputs=before[:, : recorded.shape[1], shown],
+        train_inputs=before[:, :, shown],
         train_targets=before[:, :, hidden],
         start_s=np.asarray(session.trial_start_s[tested], np.float64),
         channel_group=group,
