@@ -11,6 +11,7 @@ What the animal did may stand beside the counts, one row a trial: `behaviour["st
 """
 
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -89,7 +90,7 @@ def with_stimuli(sessions: Iterable[Session], stimuli: Stimuli) -> StimulusDatas
 
     Raises:
         InputError: as `dataset_of`, and for trials of several bins, without an image, or test
-            images that were shown in training.
+            images that were shown in training, be it to another animal or as another row.
     """
     return _joined(dataset_of(sessions), stimuli)
 
@@ -97,6 +98,7 @@ def with_stimuli(sessions: Iterable[Session], stimuli: Stimuli) -> StimulusDatas
 def _joined(dataset: Dataset, stimuli: Stimuli) -> StimulusDataset:
     for session in dataset.sessions:
         _require_images(session, stimuli)
+    _require_unseen(dataset.sessions, stimuli)
     fingerprint = hashlib.sha256(f"{dataset.fingerprint} {stimuli.digest}".encode()).hexdigest()
     return StimulusDataset(dataset.sessions, fingerprint, dataset.digests, stimuli)
 
@@ -124,14 +126,28 @@ def _require_images(session: Session, stimuli: Stimuli) -> None:
         f"session {name} needs the condition {STIMULUS!r}, whole numbers below {number}, the "
         "number of images",
     )
-    rows = shown(session)
-    trained = rows[np.isin(session.split, (TRAIN, VALIDATION))]
-    both = np.intersect1d(trained, rows[session.split == TEST])
-    require(
-        not len(both),
-        f"session {name}: {len(both)} of the images of test trials were shown in training, such as "
-        f"image {both[:1].tolist()}; keep test images for the test",
-    )
+
+
+def _require_unseen(sessions: Sequence[Session], stimuli: Stimuli) -> None:
+    """All sessions train one core: an image that one was trained on is no test of another."""
+
+    @functools.cache
+    def content(row: int) -> bytes:
+        return hashlib.sha256(np.ascontiguousarray(stimuli.images[row]).data).digest()
+
+    trained = {}
+    for session in sessions:
+        for row in np.unique(shown(session)[np.isin(session.split, (TRAIN, VALIDATION))]):
+            trained.setdefault(content(int(row)), session.session_id)
+    for session in sessions:
+        tested = np.unique(shown(session)[session.split == TEST]).tolist()
+        both = [row for row in tested if content(row) in trained]
+        if both:
+            raise InputError(
+                f"session {session.session_id}: {len(both)} of the images of test trials were "
+                f"shown in training, such as image {both[:1]} in session "
+                f"{trained[content(both[0])]}; keep test images for the test of every session"
+            )
 
 
 def _require_sound(stimuli: Stimuli, where: str) -> None:

@@ -84,6 +84,18 @@ def test_sessions_that_do_not_go_with_their_images_are_refused(made, told):
         store.with_stimuli([made()], images())
 
 
+def test_test_images_that_another_animal_was_trained_on_are_refused():
+    """By what they show: also where they stand a second time among the images."""
+    other = session("b", np.array([0, 1, 4, 4])).with_fields(split=np.int8([TEST, TEST, TRAIN, TRAIN]))
+    told = r"session a: 1 of the images of test trials were shown in training, such as image \[4\] in session b"
+    with pytest.raises(InputError, match=told):
+        store.with_stimuli([session("a"), other], images())
+    twice = np.array(images().images)
+    twice[5] = twice[0]
+    with pytest.raises(InputError, match=r"such as image \[5\] in session a"):
+        store.with_stimuli([session("a")], store.of_images(twice, np.zeros(6), ("texture",)))
+
+
 def test_images_of_another_kind_or_shape_are_refused():
     with pytest.raises(InputError, match=r"images are int64 \[2, 1, 3, 3\], expected float32, float16 or uint8"):
         store.of_images(np.zeros((2, 1, 3, 3), int), np.zeros(2), ("one",))
