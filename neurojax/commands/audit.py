@@ -26,7 +26,7 @@ def audit(
 
     Args:
         folder: workdir of a run of any system.
-        data: other recordings to audit it on; then `out` is needed.
+        data: other recordings to audit it on; then `out` is needed, another folder than `folder`.
         out: a folder; default the workdir.
         seed: of every draw.
 
@@ -35,9 +35,12 @@ def audit(
     """
     folder, started = Path(folder), time.monotonic()
     config = run_folder.read_run(folder)
-    if data is not None and out is None:
-        raise InputError("--data without --out: the audit of a run is that of its own data")
     where = Path(out) if out else folder
+    if data is not None and where.resolve() == folder.resolve():
+        raise InputError(
+            "--data without another folder as --out: the audit in a workdir is that of its own "
+            "data; set --out=DIR"
+        )
     require_writable(where, folder=True)
     record = of_run(folder, config, data, seed)
     where.mkdir(parents=True, exist_ok=True)

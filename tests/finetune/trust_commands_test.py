@@ -75,6 +75,13 @@ def test_an_export_says_in_its_first_lines_whether_it_was_audited(exported, audi
     assert "The item before" in audit_block.card_lines(alarmed, 2)[1]
 
 
+@pytest.mark.parametrize("out", [None, "{run}", "{run}/../run"])
+def test_an_audit_on_other_recordings_does_not_take_the_place_of_the_runs_own(run, audited, area, out):
+    where = None if out is None else out.format(run=run)
+    with pytest.raises(InputError, match="--data without another folder as --out"):
+        audit.audit(run, data=area / "known", out=where)
+
+
 @pytest.mark.parametrize("damage", ["schema", "name", "alarms", "value"])
 def test_a_damaged_audit_is_refused(run, audited, tmp_path, damage):
     record = json.loads(json.dumps(audited))
