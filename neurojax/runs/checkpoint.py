@@ -68,7 +68,9 @@ class Checkpointer:
         self._writer: Any = None  # see state_io.new_writer
         self._pending: _Pending | None = None
 
-    def save(self, step: int, state: Any, record: Mapping[str, Any]) -> bool:
+    def save(
+        self, step: int, state: Any, record: Mapping[str, Any], spared: int | None = None
+    ) -> bool:
         """Starts saving `state`, after the save before; arrays may be donated once it returns.
 
         Args:
@@ -76,6 +78,7 @@ class Checkpointer:
             state: pytree of jax or numpy arrays, without typed random keys.
             record: JSON-ready facts for the manifest: config_hash, dataset_fingerprint, sessions,
                 seed, versions, mesh.
+            spared: an older step that stays beside the newest `keep`.
 
         Returns:
             True, or False when a complete checkpoint of this step is there already and nothing was
@@ -111,7 +114,7 @@ class Checkpointer:
             self._writer = None
             raise manifest.CheckpointError(self._save_failed(step, error)) from error
         arrays = state_io.describe(leaves)
-        self._pending = _Pending(step, lambda: self._finish(writer, step, arrays, record))
+        self._pending = _Pending(step, lambda: self._finish(writer, step, arrays, record, spared))
         return True
 
     def poll(self) -> None:
@@ -199,7 +202,12 @@ class Checkpointer:
         return _GO, ""
 
     def _finish(
-        self, writer: Any, step: int, arrays: Mapping[str, Any], record: Mapping[str, Any]
+        self,
+        writer: Any,
+        step: int,
+        arrays: Mapping[str, Any],
+        record: Mapping[str, Any],
+        spared: int | None,
     ) -> None:
         """In a save's thread: waits for orbax, publishes the manifest, deletes old steps."""
         writer.wait_until_finished()
@@ -208,7 +216,7 @@ class Checkpointer:
         if jax.process_index() == 0:
             # A step counts once its manifest is there; only then may older ones go.
             manifest.write_manifest(self.directory / str(step), step, arrays, record)
-            manifest.retire_old_steps(self.directory, self.keep)
+            manifest.retire_old_steps(self.directory, self.keep, spared)
 
     def _stands(self) -> bool:
         """Whether the folder is still the one that was opened, under its name."""

@@ -190,15 +190,15 @@ def delete_step(step_dir: Path) -> None:
     shutil.rmtree(doomed, ignore_errors=True)
 
 
-def retire_old_steps(directory: Path, keep: int) -> None:
-    """Deletes steps beyond the newest `keep`, older leftovers and half-deleted folders.
+def retire_old_steps(directory: Path, keep: int, spared: int | None = None) -> None:
+    """Deletes steps beyond the newest `keep`, save `spared`, older leftovers, half-deleted folders.
 
     A folder that cannot be deleted now (a reader on a network disk holds it) is left for the next
     call.
     """
     complete = steps_on_disk(directory)
     leftovers = [step for step in unfinished_steps(directory) if complete and step < complete[-1]]
-    for step in complete[:-keep] + leftovers:
+    for step in [old for old in complete[:-keep] if old != spared] + leftovers:
         with contextlib.suppress(OSError):
             delete_step(directory / str(step))
     for path in list(directory.iterdir()):

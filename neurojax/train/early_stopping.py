@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from neurojax.errors import require
 from neurojax.runs import processes, restore
 from neurojax.runs.manifest import steps_on_disk
 from neurojax.runs.writer import read_metrics
 from neurojax.train.config import LoopConfig
 
+_VALIDATION = "validation/"
 MARK = "train/stopped_early_best_step"  # in metrics.jsonl, where a run has ended early
 
 
@@ -24,23 +26,20 @@ class EarlyStopping:
     """Decides when a run ends.
 
     Attributes:
-        best_step: step of the best score so far; None before the first.
-        keep: checkpoints to keep, so that the best one is there when the run ends.
+        best_step: step of the best score so far; None before the first. Its checkpoint is to
+            stay until the run ends.
     """
 
     def __init__(self, config: LoopConfig, rows: Sequence[Mapping[str, Any]], first: int):
         """`rows`: of metrics.jsonl; `first`: step that a run goes on from."""
         self._patience, self._name = config.patience, config.stop_by
+        self._key = f"{_VALIDATION}{self._name}"
         self._best, self.best_step, self._without = -math.inf, None, 0
         for row in rows:
-            if row["step"] <= first:
+            if row["step"] <= first and row.get(self._key) is not None:
                 self.add(row["step"], row)
         marks = {row[MARK] for row in rows if MARK in row}
         self.has_ended = config.patience > 0 and first in marks
-        self.keep, every = config.keep_checkpoints, config.save_every_steps
-        if self._patience:
-            between = self._patience * config.validate_every_steps // every if every else 0
-            self.keep += 1 + between
 
     @property
     def over(self) -> bool:
@@ -52,10 +51,22 @@ class EarlyStopping:
         return itertools.takewhile(lambda run: not self.over, runs)
 
     def add(self, step: int, scores: Mapping[str, Any]) -> bool:
-        """Takes in the scores of a validation; True where they are the best so far."""
-        value = scores.get(f"validation/{self._name}")
-        if not self._patience or value is None:
+        """Takes in the scores of a validation; True where they are the best so far; raises
+        InputError where the score to stop by is not among them: such a run would never stop."""
+        if not self._patience:
             return False
+        names = [name.removeprefix(_VALIDATION) for name in scores if name.startswith(_VALIDATION)]
+        require(
+            names,
+            f"train.patience={self._patience} has no trial of the validation split; make some, or "
+            "set train.patience=0",
+        )
+        require(
+            self._name in names,
+            f"train.stop_by={self._name!r} is no score of the validation; choose from "
+            f"{', '.join(names)}",
+        )
+        value = scores[self._key]
         if value > self._best:
             self._best, self.best_step, self._without = value, step, 0
             return True

@@ -104,7 +104,7 @@ def train(
     with (
         MetricsWriter(workdir) if processes.is_first() else SilentWriter() as writer,
         StopRequest() as stop,
-        checkpoint.Checkpointer(checkpoints, keep=ending.keep, **waits) as saver,
+        checkpoint.Checkpointer(checkpoints, keep=config.keep_checkpoints, **waits) as saver,
         Progress(recipe.num_steps, "training", first=first) as progress,
     ):
         writer.truncate_after(first)
@@ -127,7 +127,7 @@ def train(
             # Read once, as a signal may come at any line; several processes go by the last vote.
             stopping = bool(fetched.get("stop")) if several else stop.requested
             if stopping or better or _due(done, config.save_every_steps):
-                saver.save(done, state, record)
+                saver.save(done, state, record, ending.best_step)
             if stopping:
                 window.finish(dispatch.sums_of_steps(*pending), writer, progress)
                 saver.wait()

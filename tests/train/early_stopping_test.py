@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from neurojax.errors import InputError, Interrupted
+from neurojax.runs.checkpoint import Checkpointer
 from neurojax.runs.manifest import steps_on_disk
 from neurojax.runs.writer import read_metrics
 from neurojax.train import run, settings, validation
@@ -35,11 +36,28 @@ def test_it_is_over_after_so_many_scores_without_a_better_one():
     assert not ending([*rows(0.1, 0.3, 0.2, 0.3), {"step": 2, MARK: 2}], 1).has_ended
 
 
+def test_a_score_that_validation_does_not_have_is_refused():
+    found = ending([{"step": 1, "time_s": 2.0}], 1)  # a line of training has none, and that is no fault
+    with pytest.raises(InputError, match="train.stop_by='r' is no score of the validation; choose from a_b, c$"):
+        found.add(2, {"validation/a_b": 0.1, "validation/c": 1.0})
+    with pytest.raises(InputError, match="no trial of the validation split; make some, or set train.patience=0"):
+        found.add(2, {})
+    assert not ending([], 0, patience=0).add(2, {})
+
+
+def test_the_best_checkpoint_stays_however_many_are_saved_after_it(tmp_path):
+    with Checkpointer(tmp_path / "checkpoints", keep=1) as saver:
+        for step in range(1, 5):
+            saver.save(step, {"weight": np.ones(2)}, {}, spared=2 if step > 1 else None)
+    assert steps_on_disk(tmp_path / "checkpoints") == [2, 4]
+
+
 @pytest.fixture(scope="module")
 def twin():
     path = next(path for path in CONFIGS if path.stem == "twin")
     declared = load(path, "")
     declared["train"] |= {"num_steps": 6, "validate_every_steps": 1, "save_every_steps": 1, "patience": 2}
+    declared["train"]["keep_checkpoints"] = 1  # the best one stays beside it
     return declared, dataset_for(path, declared)
 
 
