@@ -78,6 +78,12 @@ def test_the_most_exciting_image_of_a_filter_is_the_filter_where_the_neuron_look
     np.testing.assert_allclose(np.diagonal(own), found.responses, rtol=1e-4)
 
 
+@pytest.mark.parametrize("neurons", [[7], [4], [-1], [0.0], [[0]]])
+def test_neurons_that_are_not_there_are_refused(gabors, neurons):
+    with pytest.raises(InputError, match="expected whole numbers from 0 to 3"):
+        gabors.of_neurons(neurons)
+
+
 def test_pages_of_neurons_link_to_each_other(gabors, tmp_path):
     pytest.importorskip("matplotlib")
     index = virtual_lab.write_pages(gabors, [0, 2], tmp_path / "pages", steps=8)

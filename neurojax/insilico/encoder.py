@@ -51,8 +51,14 @@ class Encoder:
         return self.image_channels, self.config.image_height, self.config.image_width
 
     def of_neurons(self, neurons: Sequence[int] | np.ndarray) -> "Encoder":
-        """The same with some of the neurons, in this order: what is asked of few costs little."""
+        """The same with some of the neurons, in this order: what is asked of few costs little;
+        raises InputError for anything but whole numbers from 0 to N - 1."""
         index = np.asarray(neurons)
+        told, last = " ".join(str(neurons).split()), self.num_neurons - 1
+        require(
+            index.ndim == 1 and index.dtype.kind in "iu" and ((index >= 0) & (index <= last)).all(),
+            f"neurons={told[:60]}; expected whole numbers from 0 to {last}",
+        )
         units = {name for name, spec in twin.tables(self.config).items() if spec.rows == "unit"}
         rows = {n: a[:, index] if n in units else a for n, a in self.weights.rows.items()}
         parts = (self.config, self.image_channels, self.behaviours, self.session_id)
