@@ -10,9 +10,9 @@ from neurojax.api import membership, model_card
 from neurojax.api.pretrained import Pretrained
 from neurojax.commands import config as declarations
 from neurojax.data.real_values import from_values
-from neurojax.data.store import roster
+from neurojax.data.store import roster, stimuli
 from neurojax.data.store.sessions import from_counts
-from neurojax.data.synthetic import speech_eeg
+from neurojax.data.synthetic import speech_eeg, v1
 from neurojax.errors import InputError
 from neurojax.files import read_json, write_json
 from neurojax.finetune import release
@@ -32,6 +32,7 @@ DECLARED = {
     "signals": "emg.py:filters",
     "perceptron": "emg.py",
     "eeg": "eeg.py",
+    "twin": "twin.py",
 }
 
 
@@ -45,6 +46,11 @@ def sessions_of(source):
         ]
     if source == "speech":
         return speech_eeg.sessions(speech_eeg.SpeechSpec(2, 4, 4, 2, num_sensors=3), 0)
+    if source == "stimuli":
+        spec = v1.V1Spec(2, 0, 3, 4, 2, 2, 2, "medium", 24)
+        images, kind = v1.stimuli(spec, 0)
+        made = [v1.make_session(spec, animal, 0, images) for animal in (0, 1)]
+        return stimuli.with_stimuli(made, stimuli.of_images(images, kind, v1.KINDS))
     windows = {"trial_start_bin": np.arange(0, 40, 10), "trial_num_bins": 10, "split": 0}
     labels = {"gesture": np.arange(4) % 2}
     return [
@@ -64,7 +70,7 @@ def weights_of(model):
         arrays={name: rng.normal(size=leaf.shape).astype(np.float32) for name, leaf in leaves.items()},
         config=config,
         table=source.table,
-        entries=roster.entries_of(sessions),
+        entries=roster.entries_of(getattr(sessions, "sessions", sessions)),
         bin_size_s=source.facts.bin_size_s,
         num_bins=source.facts.num_bins,
         step=3,
