@@ -4,8 +4,8 @@
     neurojax train --config=configs/eeg.py --config.data.root=ROOT --workdir=runs/eeg
 
 Without data.root it trains on made-up people, whose brain and jaw both tell of the sentence; the
-best that any reader can do is known, and is in the record. With it comes what the jaw alone would
-have given (evals/muscle_bound.py).
+best that any reader can do is known, and is in the record. With it comes an audit: what the
+channels on the jaw give alone (evals/muscle_bound.py; no upper bound on what comes from muscles).
 
 source    network: Defossez et al. 2023 (channel merger, subject layer, dilated convolutions); task:
           Sato et al. 2024 (one of 512 sentences), where jaw muscles were read too

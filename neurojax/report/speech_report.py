@@ -15,9 +15,9 @@ NAMES = {
 BEST = "best reader, who knows how the recordings were made"
 AUDIT = {
     "as_trained": "windows as they are",
-    "muscle_channels_alone": "channels on the jaw alone",
-    "muscle_kept": "rest from another window: what the jaw alone buys",
-    "neural_kept": "muscle from another window: what is left without it",
+    "muscle_channels_alone": "channels on the jaw alone: what they give",
+    "muscle_kept": "jaw against a contradicting rest (too low)",
+    "neural_kept": "rest against a contradicting jaw (too low)",
     "held_out_day": "a day that training never saw",
     "time_reversed": "reversed in time",
     "pairing_permuted": "scored against a permuted pairing",
@@ -94,7 +94,8 @@ def terminal_table(evaluation: Mapping[str, Any]) -> str:
     )
     if "muscle_bound" in evaluation:
         told = audit_rows(evaluation["muscle_bound"])
-        lines += ["", *_aligned([("muscle bound, top-1", "model", "best reader"), *told])]
+        head = ("muscle audit (no upper bound), top-1", "model", "best reader")
+        lines += ["", *_aligned([head, *told])]
     return "\n".join(lines)
 
 
@@ -133,7 +134,7 @@ def write(
     ]
     if "muscle_bound" in evaluation:
         listed = audit_rows(evaluation["muscle_bound"])
-        title = "How much the muscles tell: top-1"
+        title = "How much the muscles tell: top-1 (no upper bound)"
         blocks.append(page.table(["windows", "model", "best reader"], listed, caption=title))
     people = [
         (name, f"{one['top1']:.3f}", f"{one['top10']:.3f}", one["num_trials"])

@@ -113,7 +113,7 @@ def test_what_was_trained_on_other_features_and_settings_that_mean_nothing_are_r
 def test_the_table_the_page_and_the_comparison_tell_the_scores(record, tmp_path):
     told = []
     speech_retrieval.show(record, told.append)
-    assert "model" in told[0] and "1.000 (" in told[0] and "what the jaw alone buys" in told[0]
+    assert "model" in told[0] and "1.000 (" in told[0] and "jaw against a contradicting rest (too low)" in told[0]
     whole = record | {"eval": SETTINGS, "schema": 1, "step": 1, "seed": 0}
     (tmp_path / "config.json").write_text("{}")
     speech_retrieval.draw(tmp_path, whole, None, [], log=lambda line: None)

@@ -12,14 +12,14 @@ from neurojax.report.figures import style
 AUDIT = {
     "as_trained": "as it is",
     "muscle_channels_alone": "jaw channels",
-    "muscle_kept": "jaw kept",
-    "neural_kept": "brain kept",
+    "muscle_kept": "jaw against rest",
+    "neural_kept": "rest against jaw",
     "time_reversed": "reversed",
 }
 
 
 def retrieved(evaluation: Mapping[str, Any], names: Mapping[str, str]) -> style.Figure:
-    """Top-1 of every person by model, floors and the best reader; beside it the muscle bound.
+    """Top-1 of every person by model, floors and the best reader; beside it the muscle audit.
 
     Args:
         evaluation: a record with `retrieval`, and `muscle_bound` where it was measured.
@@ -55,5 +55,5 @@ def retrieved(evaluation: Mapping[str, Any], names: Mapping[str, str]) -> style.
         right.set_xticks(np.arange(len(AUDIT)), list(AUDIT.values()))
         right.tick_params(axis="x", labelrotation=30, labelsize=7)
         right.set_ylim(0, 1.03)
-        style.finish(right, "", "", "Muscle bound")
+        style.finish(right, "", "", "Muscle audit")
     return figure
