@@ -8,13 +8,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from neurojax.commands.convert import convert
 from neurojax.data import belongs
 from neurojax.data.checks import known_recording as known
 from neurojax.data.checks import usable
 from neurojax.data.observed import intervals_of
 from neurojax.data.session import TEST, TRAIN
 from neurojax.data.store import roster, trained_trials
+from neurojax.data.store.dataset import open_dataset
 from neurojax.data.store.sessions import from_counts
+from neurojax.data.synthetic import ring
 from neurojax.errors import InputError
 from neurojax.evals import leaks
 
@@ -269,3 +272,20 @@ def test_a_copy_cut_otherwise_is_refused_in_one_root(seed, first_bin, permuted):
     with pytest.raises(InputError, match="session rat cannot be used: units that are those of session copy"):
         usable.require_usable([copy, cut(spikes(seed)), cut(spikes(seed + 500), name="stranger")])
     usable.require_usable([cut(spikes(seed)), cut(spikes(seed + 500), name="stranger")])
+
+
+def test_people_who_follow_the_same_cues_are_not_taken_for_each_other(tmp_path):
+    """Four electrodes, the same gestures at the same times: a newcomer is new, a renamed copy cut otherwise is not."""
+    spec = ring.RingSpec(num_people=5, num_electrodes=4, segment_s=1.0)
+    ring.write_people(tmp_path / "people", spec, seed=0)
+    for step_ms, name in ((50, "fine"), (130, "coarse")):
+        windows = (("window_ms", "260"), ("step_ms", str(step_ms)))
+        convert("emg", [tmp_path / "people"], tmp_path / name, options=windows, num_workers=0)
+    fine, coarse = (open_dataset(tmp_path / name).sessions for name in ("fine", "coarse"))
+    trained = [known.known_recording(one, one.session_id, np.arange(one.num_trials)) for one in fine]
+    for number, (one, again) in enumerate(zip(fine, coarse, strict=True)):
+        others = [entry for entry in trained if entry.session_id != one.session_id]
+        assert not list(known.found_again(others, one, "new"))
+        assert not list(known.found_again(others, again, "new"))
+        ((found, ahead_s),) = known.found_again(trained, again, "renamed")
+        assert found is trained[number] and ahead_s == 0
