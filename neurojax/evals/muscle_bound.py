@@ -66,7 +66,10 @@ def of_person(
         score: (values [W, T, C], trial [W]) -> float [W, K], higher is likelier.
         windows: at least two on known days, of two items or more.
         rng: draws who swaps with whom.
-        controls: whether to ask what must stay at chance.
+        controls: whether to score windows moved, reversed and paired at random. Of these the
+            permuted pairing is at chance; moved windows only when moved by more than the features'
+            own memory (a bin leaves much of the match); reversed ones are a little above, for
+            smooth features match themselves in the middle of the window.
 
     Returns:
         {NAMES: top-1} and, with controls, {"held_out_day": top-1 or None, "time_reversed",
