@@ -124,6 +124,7 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         )
     start, length, event, dropped_windows = windows(recording, spec, source)
     run = np.searchsorted(recording.run_offsets, start, side="right") - 1
+    told = recording.events if len(recording.event_sample) else {}  # at rest there is no event
     split, split_source = _split(run, len(recording.run_offsets) - 1, source, spec)
     session = from_values(
         recording.values,
@@ -135,8 +136,7 @@ def read_session(source: str, spec: ReadSpec) -> Session:
         split=split,
         channel=np.array(recording.channel),
         region=np.array(["jaw" if name in muscle else "scalp" for name in recording.channel]),
-        conditions={name: column[event] for name, column in recording.events.items()}
-        | {"run": run},
+        conditions={name: column[event] for name, column in told.items()} | {"run": run},
         info={
             "subject_id": session_name(source),
             "species": "human",

@@ -48,6 +48,15 @@ def test_windows_lie_within_runs_and_runs_within_splits(tmp_path):
     assert alone.num_trials == 6 and set(np.diff(alone.trial_start_bin)) == {90, 110}
 
 
+def test_a_recording_at_rest_with_a_column_of_events_and_no_event_is_cut_end_to_end(tmp_path):
+    none = read(archive(tmp_path, event_sample=np.zeros(0, int), event_marker=np.zeros(0, int)), window_ms="0:500")
+    assert none.num_trials == 12 and list(none.conditions) == ["run"]
+    lines = ["timestamps,TP9,AF7,Marker0", *(f"{row / 64:.4f},{row % 7},{row % 5},0" for row in range(64))]
+    (tmp_path / "rest").mkdir()
+    (tmp_path / "rest/one.csv").write_text("\n".join(lines))
+    assert read(str(tmp_path / "rest"), sampling_hz="64", window_ms="0:500").num_trials == 2
+
+
 def test_channels_are_taken_by_name_in_the_order_asked_for(tmp_path):
     source = archive(tmp_path)
     whole = read(source)
