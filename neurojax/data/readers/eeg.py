@@ -43,7 +43,7 @@ UNUSED = (
     *("bin_ms", "align", "window", "window_s", "behavior", "trial_columns"),
     *("time_unit", "max_gap_s", "silence", "strict"),
 )
-EXAMPLE = "people/p1 --out=data/eeg --options=sampling_hz=256,band_hz=1-40,window_ms=-100:800"
+EXAMPLE = "eeg people/p1 --out=data/eeg --options=sampling_hz=256,band_hz=1-40,window_ms=-100:800"
 _SUFFIXES = (".npz", ".csv", ".edf", ".bdf")
 _WINDOW_MS = "0:1000"
 _SHARES = (0.6, 0.2, 0.2)  # of people: train, validation, test
