@@ -55,11 +55,18 @@ class SpeechSource:
         trials_per_batch: B.
         item_name: the condition that says what was said.
         items: name -> number of all that was said, over all sessions.
+        num_left_out: trials of no split here, for their speech is not known throughout.
     """
 
     def __init__(self, sessions: Sequence[Session], config: Config, seed: int, table, new_until):
         _check(sessions, config)
-        self.sessions, self._config, self._seed = tuple(sessions), config, seed
+        known = [known_throughout(session) for session in sessions]
+        self.num_left_out = sum(int((~own).sum()) for own in known)
+        self.sessions = tuple(
+            one if own.all() else one.with_fields(split=np.where(own, one.split, splits.UNUSED))
+            for one, own in zip(sessions, known, strict=True)
+        )
+        self._config, self._seed = config, seed
         self.table = batching.session_table(sessions) if table is None else table
         self.layout = Layout.of(sessions, self.table)
         self.trials_per_batch, self.item_name = config.trials_per_batch, config.item
@@ -102,9 +109,11 @@ class SpeechSource:
         """`4 people, 18 channels, 8 speech features, 2,688 sentences`."""
         channels = sorted({session.num_units for session in self.sessions})
         told = " or ".join(map(str, channels))
+        without = f", {self.num_left_out:,} trials without all of it left out"
         return (
             f"{len(self.sessions)} people, {told} channels, {self.facts.num_targets} speech "
-            f"features, {len(self.items):,} of {self._config.item}"
+            f"features{without if self.num_left_out else ''}, {len(self.items):,} of "
+            f"{self._config.item}"
         )
 
     def plan(self, index: int) -> Plan:
@@ -277,6 +286,18 @@ def open_data(data: Mapping[str, Any], seed: int) -> Dataset:
 def places_of(session: Session) -> np.ndarray:
     """Where the channels lie, float32 [C, 2], head radii."""
     return np.stack([session.unit_metadata[name] for name in PLACES], 1).astype(np.float32)
+
+
+def known_throughout(session: Session) -> np.ndarray:
+    """Trials in which speech (and the muscle part, where there is one) is known at every sample,
+    bool [trials]: one NaN would spoil the loss of a whole batch."""
+    known = np.ones(session.num_trials, bool)
+    first = session.trial_start_bin
+    for name in {SPEECH, MUSCLE} & session.behaviour.keys():
+        bad = ~(session.behaviour_valid[name] & np.isfinite(session.behaviour[name]).all(1))
+        before = np.append(0, np.cumsum(bad))
+        known &= before[first + session.trial_num_bins] == before[first]
+    return known
 
 
 def _check(sessions: Sequence[Session], config: Config) -> None:

@@ -98,6 +98,26 @@ def test_passes_ask_every_trial_once_and_pad_with_nothing():
     assert len(source.validation_batches()) == 2
 
 
+def test_trials_whose_speech_is_not_known_throughout_are_left_out_and_counted():
+    one, two = people()
+    train, rows = one.trials_of(TRAIN), np.array(one.behaviour["speech"])
+    rows[48 * train[0] + 47] = np.nan  # its last bin; the next trial begins one later
+    valid = np.ones(len(rows), bool)
+    valid[48 * train[2]] = False
+    behaviour = dict(one.behaviour) | {"speech": rows}
+    unheard = one.with_fields(
+        behaviour=behaviour, behaviour_valid=dict(one.behaviour_valid) | {"speech": np.isfinite(rows).all(1) & valid}
+    )
+    source = opened(sessions=[unheard, two], sessions_per_batch=1, trials_per_batch=64)
+    kept = source.sessions[0].trials_of(TRAIN)
+    np.testing.assert_array_equal(kept, np.delete(train, [0, 2]))
+    assert source.num_left_out == 2 and "2 trials without all of it left out" in source.contents()
+    for index in range(4):
+        batch = source.batch(index)
+        assert all(np.isfinite(batch.trials[name]).all() for name in ("values", "speech"))
+    assert opened().num_left_out == 0 and "left out" not in opened().contents()
+
+
 def test_recordings_without_what_is_needed_are_refused():
     one, two = people()
     for changed, said in (
