@@ -109,6 +109,9 @@ def evaluate(
             score = of(number)(one.values, one.trial)
             ranks[name][session_id] = (retrieval.ranks(score, one.item), one.known_day)
     found = {"retrieval": block_of(ranks, len(candidates.name))}
+    if swap_muscle := model.source_config.swap_muscle:
+        for floor in found["retrieval"]["floors"].values():
+            _leave_out_difference(floor, swap_muscle)
     audited = [number for number in listed if one_has_muscle(source.sessions[number])]
     if settings["muscle_bound"] and audited:
         log("muscle bound: windows are swapped, silenced, moved and reversed")
@@ -227,8 +230,9 @@ def block_of(ranks: Mapping[str, Mapping[str, tuple]], num_candidates: int) -> d
         {"top1", "top10", "mean_reciprocal_rank", each with "_se" and "_ci95" over people (t),
         "num_candidates", "num_people", "num_trials", "chance", "people": {ID: scores},
         "held_out_day": the same of days that training never saw, or None, "floors": {NAME: ...,
-        "top1_difference" (model minus it, paired over people)}, "ceiling": of the best reader, or
-        None}. Scores are of days that training saw, where days are known.
+        "top1_difference" (model minus it, paired over people; None with a reason where the model
+        trained with swapped muscle)}, "ceiling": of the best reader, or None}. Scores are of days
+        that training saw, where days are known.
     """
     known = {
         name: {person: rank[day] for person, (rank, day) in people.items()}
@@ -258,6 +262,17 @@ def block_of(ranks: Mapping[str, Mapping[str, tuple]], num_candidates: int) -> d
         paired = [block["people"][p]["top1"] - own["people"][p]["top1"] for p in own["people"]]
         block["floors"][name] = own | _interval("top1_difference", paired)
     return block
+
+
+def _leave_out_difference(floor: dict[str, Any], swap_muscle: float) -> None:
+    """A floor is fitted on windows with their own muscle, which the model could not use."""
+    for name in [name for name in floor if name.startswith("top1_difference")]:
+        del floor[name]
+    floor["top1_difference"] = None
+    floor["top1_difference_reason"] = (
+        f"the model trained with data.swap_muscle={swap_muscle:g}, the floor with the muscle of "
+        "each window; compare it with a model that has it too"
+    )
 
 
 def _scores(people: Mapping[str, np.ndarray]) -> dict[str, Any]:

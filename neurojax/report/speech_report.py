@@ -32,7 +32,11 @@ def rows(block: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
         return (name, _value(one, "top1"), _value(one, "top10"), _value(later or {}, "top1"))
 
     listed = [told("model", block)]
-    listed += [told(NAMES.get(name, name), one) for name, one in block["floors"].items()]
+    for name, one in block["floors"].items():
+        words = NAMES.get(name, name)
+        if one.get("top1_difference_reason"):  # of a model that trained with swapped muscle
+            words += "; fitted with the muscle, not comparable"
+        listed.append(told(words, one))
     if block["ceiling"]:
         listed.append(told(BEST, block["ceiling"]))
     chance = block["chance"]

@@ -69,6 +69,18 @@ def test_a_model_that_says_nothing_is_never_right(tmp_path):
     assert block["retrieval"]["top1"] == 0 and block["retrieval"]["floors"] == {} and "muscle_bound" not in block
 
 
+def test_floors_of_a_model_that_trained_with_swapped_muscle_have_no_difference(tmp_path):
+    model = Model()
+    model.source_config = dataclasses.replace(model.source_config, swap_muscle=1.0)
+    found = evaluated(tmp_path, model, floors="ridge", muscle_bound=False)
+    floor = found["retrieval"]["floors"]["ridge"]
+    assert floor["top1_difference"] is None and "top1_difference_ci95" not in floor and floor["top1"] > 0.5
+    assert "data.swap_muscle=1," in floor["top1_difference_reason"]
+    told = []
+    speech_retrieval.show(found, told.append)
+    assert "each person alone; fitted with the muscle, not comparable" in told[0]
+
+
 def test_without_a_generator_there_is_no_ceiling_and_without_muscle_no_bound(tmp_path):
     plain = []
     for session in people().sessions:
