@@ -198,7 +198,7 @@ def make_session(spec: V1Spec, animal: int, seed: int, images: np.ndarray) -> Se
 def ceiling(spec: V1Spec, animal: int, seed: int) -> dict[str, float]:
     """What the truth itself reaches on textures, in the mean over cells: `explainable`, share of
     the variance of single counts that is due to the image, and `true_rate_correlation`, of counts
-    with their own expectation (the oracle of scores.responses, a mean of other repeats, is lower)."""
+    with their own expectation; the oracle of scores.responses, a mean of repeats, is lower."""
     images = textures(np.random.default_rng([seed, _SCALE, 1]), NUM_SCALING, spec.image_px)
     rates = cells_of(spec, animal, seed).rates(images)
     share = rates.var(0) / (rates.var(0) + rates.mean(0))
