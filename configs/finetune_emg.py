@@ -11,6 +11,11 @@ one person, or several, of whom one network is made together. `adapt` looks for 
 electrodes in which RUN reads the calibration best, and takes `data.min_step` from RUN. Once begun,
 DIR holds all it needs: RUN may go.
 
+The order found so is of the training alone. `evaluate` finds one anew from the unlabelled windows
+that it tests; its scores by the past begin with the calibration windows. A stream
+(`train.gesture_stream`) starts in the order as worn and knows nobody: feed it the windows of the
+calibration first, then those to be read.
+
 finetune.strategy   full  everything trains: the network has no row that belongs to one person
 source    fine-tuning on new people, Cote-Allard et al. 2019, section V
 hardware  two x86-64 CPU cores that other work shared; Python 3.11, jax 0.10.2

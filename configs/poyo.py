@@ -16,7 +16,8 @@ scores    synthetic animals, test trials, pooled bits/spike: co-smoothing 0.986,
           2026-11-30). All entries after 225 steps of a width of 48, which take 25 s of CPU time:
           0.925 +- 0.018, 0.042 +- 0.055, 0.874 +- 0.017, 0.812 +- 0.018 (95 % over trials;
           configs/mtm.py after as much time 1.005, 0.366, 0.953, 0.932; seed 0, commit 7f8b251,
-          experiments/model_zoo). Without linear_beside: not measured
+          experiments/model_zoo). All of this before 5e17d1e, since which the bound on tokens counts
+          units and not padding; not measured since. Without linear_beside: not measured
 """
 
 import importlib.util

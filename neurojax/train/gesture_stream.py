@@ -4,6 +4,9 @@
     probability = stream.read(window)      # [T, C] samples -> [K]; a window a step of the recording
     stream.begin()                         # another person
 
+Of a run of `neurojax adapt` read the windows that the person calibrated with first: neither their
+order of electrodes nor their standardisation is kept in the run.
+
 A person is known by the past of the stream alone, as `past` of an evaluation: features are
 standardised by earlier windows, and the order of electrodes is the one in which earlier answers
 tell most (`evals.ring_order.by_past`, with which this agrees). One program, compiled when the

@@ -47,7 +47,8 @@ class Config:
         label: name of the condition that is predicted, such as "gesture".
         order: "ring" reads people in the order of channels that makes them alike, "as_worn" in that
             of the recording; "NAME=K,..." reads these people in order K of `ring_orders.orders` and
-            others to train on as worn: `neurojax adapt` finds K.
+            others to train on as worn: `neurojax adapt` finds K. People who are tested are read in
+            an order found without labels all the same (`evals.ring_order`).
         min_step: least step between two samples that counts, in the unit of the recordings; less is
             noise.
         fold: of the folds that the conversion kept: this one is tested, all others train;
