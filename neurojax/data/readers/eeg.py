@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from neurojax.data.readers import eeg_channels, eeg_files, eeg_steps, one_file
-from neurojax.data.readers.eeg_recording import Recording, joined
+from neurojax.data.readers.eeg_recording import Recording, in_microvolts, joined
 from neurojax.data.readers.seen import npz_names
 from neurojax.data.readers.spec import ReadSpec, as_number
 from neurojax.data.real_values import from_values
@@ -24,9 +24,10 @@ from neurojax.data.store.session_rules import validate_session
 from neurojax.errors import InputError, require
 from neurojax.files import sha256_file
 
-VERSION = "eeg/1"
+VERSION = "eeg/2"
 OPTIONS = {
     "sampling_hz": "rate of the recorder, of .csv files, whose times jitter",
+    "unit": "of the channels of .csv files, which do not say it, such as uV; default a.u.",
     "channels": "names with + between, in the order to keep; default all",
     "drop": "channels to leave out, with + between; others that nobody asked for are refused",
     "rename": "OLD:NEW, with + between",
@@ -225,17 +226,22 @@ def _read(place: Path, spec: ReadSpec) -> Recording:
     typed, kind = spec.option("sampling_hz"), place.suffix.lower()
     files = _files(place)
     is_csv = bool(files) and files[0].suffix.lower() == ".csv"
-    require(
-        is_csv or typed is None,
-        f"sampling_hz={str(typed)[:40]} came for {place}, whose rate is in the file; leave it out",
-    )
+    for name, meant in (("sampling_hz", "rate"), ("unit", "unit")):
+        told = spec.option(name)
+        require(
+            is_csv or told is None,
+            f"{name}={str(told)[:40]} came for {place}, whose {meant} is in the file; leave it out",
+        )
     if is_csv:
         rate = as_number(typed or "")
         require(
             0 < rate < 1e6,
             f"{place} says no exact rate; give --options=sampling_hz=..., that of the recorder",
         )
-        return joined([eeg_files.read_csv_run(file, rate) for file in files], str(place))
+        unit = spec.option("unit", "")
+        known = not unit or in_microvolts(np.zeros(1, np.float32), unit)[1] == "uV"
+        require(known, f"unit={unit[:40]!r}; expected V, mV, uV or nV, or leave it out")
+        return joined([eeg_files.read_csv_run(file, rate, unit) for file in files], str(place))
     if place.is_dir():
         return eeg_files.read_bids(place)
     if kind in (".edf", ".bdf"):

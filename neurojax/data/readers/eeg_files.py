@@ -5,7 +5,7 @@
           radii, speech [samples, F], unit, licence, subject_id
 .csv      a column a channel, one row a sample; `timestamps` (seconds) and a marker column (Marker,
           Marker0, ...: 0 for none) are no channels; a folder of .csv files is one person, each
-          file a run
+          file a run, or several where the times have a hole
 .edf .bdf read by mne (the extra `eeg`); annotations are events
 BIDS      a folder sub-NAME: its *_eeg.edf and .bdf files are runs; channels.tsv (types, units),
           electrodes.tsv (places) and events.tsv (trial_type) beside them are read
@@ -35,6 +35,8 @@ from neurojax.errors import InputError, require
 NO_MNE = "EDF and BDF files are read by mne; pip install 'neurojax[eeg]'"
 _TIMES = ("timestamps", "timestamp", "time", "time_s")
 _EEG_TYPES = ("eeg", "emg")  # of channels.tsv; others (triggers, eyes) are left out
+HOLE_S = 0.25  # of times; the radio packets of headsets jitter by less
+RATE_TOLERANCE = 0.02  # of the step between times, off what the rate says
 _TEXTS = ("licence", "subject_id", "citation", "consent")
 
 
@@ -100,8 +102,17 @@ def read_npz_file(path: Path) -> Recording:
     return checked(found, str(path))
 
 
-def read_csv_run(path: Path, sampling_hz: float) -> Recording:
-    """One run; `sampling_hz` is the rate of the recorder, for times of a headset jitter."""
+def read_csv_run(path: Path, sampling_hz: float, unit: str = "") -> Recording:
+    """One file: one run, or several where the times have a hole.
+
+    Args:
+        path: the file.
+        sampling_hz: of the recorder, for the times of a headset jitter.
+        unit: of the channels, such as "uV", which the file does not say.
+
+    Raises:
+        InputError: text where numbers are expected, or times of another rate.
+    """
     columns = alf_text.read_text_table(path, path.stem)
     markers = [name for name in columns if name.lower().startswith("marker")]
     times = [name for name in columns if name.lower() in _TIMES]
@@ -123,16 +134,39 @@ def read_csv_run(path: Path, sampling_hz: float) -> Recording:
         require(marker.dtype.kind == "f", f"{path}: {markers[0]} holds text; expected numbers")
         sample = np.flatnonzero(np.nan_to_num(marker) != 0)
         events = {"marker": marker[sample].astype(np.int64)}
+    begins = _after_holes(columns[times[0]], sampling_hz, path) if times else []
+    values, unit = in_microvolts(values, unit)
     found = Recording(
         values,
         sampling_hz,
         names,
         site_positions(names),
-        np.array([0, len(values)]),
+        np.array([0, *begins, len(values)]),
         sample,
         events,
+        unit,
     )
     return checked(found, str(path))
+
+
+def _after_holes(time_s: np.ndarray, sampling_hz: float, path: Path) -> list[int]:
+    """Samples before which nothing was recorded for a while; InputError for another rate."""
+    known = time_s.dtype.kind == "f" and np.isfinite(time_s).all()
+    require(known, f"{path}: a time is no number; expected seconds in every row")
+    step = np.diff(time_s)
+    if not len(step):
+        return []
+    hole = np.abs(step) > max(HOLE_S, 2.5 / sampling_hz)
+    # Of rounded times the median is off, where samples got lost the mean: one of them must agree.
+    measures = [np.median(step)] + ([] if hole.all() else [step[~hole].mean()])
+    off = [abs(one * sampling_hz - 1) for one in measures]
+    told = f", which is {1 / measures[0]:.4g} Hz" if measures[0] > 0 else ""
+    require(
+        min(off) <= RATE_TOLERANCE,
+        f"{path}: half of the times step by {measures[0]:.4g} s or less{told}, but "
+        f"sampling_hz={sampling_hz:g}; give the rate of the recorder, and times in seconds",
+    )
+    return (np.flatnonzero(hole) + 1).tolist()
 
 
 def read_edf(path: Path, kinds: Mapping[str, str] | None = None) -> Recording:

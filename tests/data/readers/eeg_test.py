@@ -164,9 +164,34 @@ def test_a_folder_of_csv_files_is_one_person_and_each_file_a_run(tmp_path):
     before = eeg.source_sha256(found[0])
     runs_of_csv(tmp_path / "subject1" / "session1", seed=1)
     assert eeg.source_sha256(found[0]) != before
-    (tmp_path / "subject1" / "session1" / "run1.csv").write_text("timestamps,TP9,AF7,Marker0\n1,2,3,1\n2,3,4,0")
+    (tmp_path / "subject1" / "session1" / "run1.csv").write_text("timestamps,TP9,AF7,Marker0\n1,2,3,1\n1.0156,3,4,0")
     with pytest.raises(InputError, match="run 1 has channel"):
         read(found[0], sampling_hz="64")
+
+
+def test_times_of_a_csv_are_held_against_the_rate_and_a_hole_begins_a_run(tmp_path):
+    def written(time_s, digits=3):
+        rows = [f"{one:.{digits}f},{k % 7},{k % 5},{k % 16 == 8:d}" for k, one in enumerate(time_s)]
+        (tmp_path / "one.csv").write_text("\n".join(["timestamps,TP9,AF7,Marker0", *rows]))
+        return str(tmp_path / "one.csv")
+
+    steps = np.arange(128) / 128 + np.where(np.arange(128) >= 60, 30, 0)
+    for rate in ("256", "131"):
+        with pytest.raises(InputError, match=f"step by 0.00[78].* s or less.*but sampling_hz={rate}"):
+            read(written(steps), sampling_hz=rate)
+    found = read(written(steps), sampling_hz="128", window_ms="-50:75")
+    assert found.conditions["run"].tolist() == [0] * 3 + [1] * 3  # the window of sample 56 reaches over the hole
+    assert found.trial_start_bin.tolist() == [2, 18, 34, 66, 82, 98] and found.unit_of_values == "a.u."
+    jitter = np.arange(128) / 256 + 0.02 * (np.arange(128) % 9 == 3)  # rounded: half of the steps are 0.004
+    found = read(written(jitter), sampling_hz="256", unit="mV", window_ms="0:30")
+    assert set(found.conditions["run"]) == {0} and found.unit_of_values == "uV" and found.values.max() == 6000
+    for options, said in (({"unit": "T"}, "expected V, mV, uV or nV"), ({"sampling_hz": "2"}, "times in seconds")):
+        with pytest.raises(InputError, match=said):
+            read(written(jitter), **({"sampling_hz": "256"} | options))
+    with pytest.raises(InputError, match="a time is no number"):
+        read(written(np.where(np.arange(128) == 3, np.nan, jitter)), sampling_hz="256")
+    with pytest.raises(InputError, match="unit=uV came for .*whose unit is in the file"):
+        read(archive(tmp_path), unit="uV")
 
 
 def test_damaged_archives_are_refused(tmp_path):
