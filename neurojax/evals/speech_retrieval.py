@@ -113,6 +113,11 @@ def evaluate(
         for floor in found["retrieval"]["floors"].values():
             _leave_out_difference(floor, swap_muscle)
     audited = [number for number in listed if one_has_muscle(source.sessions[number])]
+    if settings["muscle_bound"] and not audited:
+        log(
+            f"no muscle audit: no recording has the behaviour {speech.MUSCLE!r} (what of each "
+            "sample is muscle), see docs/speech.md"
+        )
     if settings["muscle_bound"] and audited:
         log("muscle bound: windows are swapped, silenced, moved and reversed")
         found["muscle_bound"] = {

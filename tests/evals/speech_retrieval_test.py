@@ -89,7 +89,9 @@ def test_without_a_generator_there_is_no_ceiling_and_without_muscle_no_bound(tmp
         valid = {"speech": session.behaviour_valid["speech"]}
         conditions = {"sentence": session.conditions["sentence"]}
         plain.append(session.with_fields(info=info, behaviour=alone, behaviour_valid=valid, conditions=conditions))
-    found = evaluated(tmp_path, dataset=dataset_of(plain))
+    said, given = [], (Model(), dataset_of(plain), SETTINGS, 0)
+    found = speech_retrieval.evaluate(*given, folder=tmp_path, root="", log=said.append)
+    assert any("no muscle audit: no recording has the behaviour 'muscle_part'" in line for line in said)
     assert found["retrieval"]["ceiling"] is None and found["retrieval"]["held_out_day"] is None
     assert found["retrieval"]["num_trials"] == 48 and "muscle_bound" not in found
 
