@@ -189,7 +189,9 @@ def windows(
     ends = [as_number(part) for part in typed.split(":")]
     steps = [end * recording.sampling_hz / 1000 for end in ends]
     require(
-        len(ends) == 2 and np.isfinite(steps).all() and round(steps[1]) - round(steps[0]) >= 2,
+        len(ends) == 2
+        and np.less(np.abs(steps), 2**31).all()
+        and round(steps[1]) - round(steps[0]) >= 2,
         f"{where}: window_ms={typed[:40]!r}; expected FROM:TO, such as -100:800, of two samples or "
         "more",
     )

@@ -7,8 +7,9 @@
           Marker0, ...: 0 for none) are no channels; a folder of .csv files is one person, each
           file a run, or several where the times have a hole
 .edf .bdf read by mne (the extra `eeg`); annotations are events
-BIDS      a folder sub-NAME: its *_eeg.edf and .bdf files are runs; channels.tsv (types, units),
-          electrodes.tsv (places) and events.tsv (trial_type) beside them are read
+BIDS      a folder sub-NAME: its *_eeg.edf and .bdf files are runs, of whatever task; channels.tsv
+          (types), electrodes.tsv (places, x right and y forward) and events.tsv (trial_type) beside
+          them are read; units, status, coordsystem.json and electrodes of a named space are not
 """
 
 import warnings
@@ -82,6 +83,9 @@ def read_npz_file(path: Path) -> Recording:
                 f"{path}: {key} is {column.dtype} {list(column.shape)}, expected numbers or text "
                 f"[{len(sample)}], one an event",
             )
+            require(
+                key != "event_run", f"{path}: event_run; run is the number of the run, rename it"
+            )
             events[key.removeprefix("event_")] = column
     unit = str(arrays["unit"]) if "unit" in arrays and arrays["unit"].ndim == 0 else ""
     values, unit = in_microvolts(values.astype(np.float32), "uV" if name == "eeg_uv" else unit)
@@ -136,16 +140,8 @@ def read_csv_run(path: Path, sampling_hz: float, unit: str = "") -> Recording:
         events = {"marker": marker[sample].astype(np.int64)}
     begins = _after_holes(columns[times[0]], sampling_hz, path) if times else []
     values, unit = in_microvolts(values, unit)
-    found = Recording(
-        values,
-        sampling_hz,
-        names,
-        site_positions(names),
-        np.array([0, *begins, len(values)]),
-        sample,
-        events,
-        unit,
-    )
+    offsets, places = np.array([0, *begins, len(values)]), site_positions(names)
+    found = Recording(values, sampling_hz, names, places, offsets, sample, events, unit)
     return checked(found, str(path))
 
 
@@ -314,9 +310,9 @@ def _places(given: Any, names: tuple[str, ...], path: Path) -> np.ndarray:
     if given is None:
         return site_positions(names)
     require(
-        given.shape == (len(names), 2) and given.dtype.kind in "iuf",
+        given.shape == (len(names), 2) and given.dtype.kind in "iuf" and not np.isinf(given).any(),
         f"{path}: channel_xy is {given.dtype} {list(given.shape)}, expected numbers "
-        f"[{len(names)}, 2] in head radii",
+        f"[{len(names)}, 2] in head radii, NaN where a place is not known",
     )
     return given.astype(np.float64)
 

@@ -74,16 +74,20 @@ def _resampled(recording: Recording, typed: str, where: str) -> tuple[Recording,
         0 < asked < np.inf,
         f"{where}: resample_hz={typed[:40]!r}; expected a rate in Hz, such as 128",
     )
-    ratio = (asked / rate).as_integer_ratio()
-    up, down = ratio
-    if max(ratio) > MOST_RATIO:
-        whole = [n for n in range(1, MOST_RATIO + 1) if abs(n * asked / rate % 1) < 1e-9]
+    ratio = asked / rate
+    up, down = 0, 0
+    if 1 / MOST_RATIO <= ratio <= MOST_RATIO:  # the others would fail, or fill the memory
+        up, down = ratio.as_integer_ratio()
+    if not 1 <= max(up, down) <= MOST_RATIO:
+        steps = range(1, MOST_RATIO + 1)
+        whole = [n for n in steps if abs(n * ratio - round(min(n * ratio, 1e9))) < 1e-9]
+        whole = [n for n in whole if 1 <= round(n * ratio) <= MOST_RATIO]
         require(
             whole,
             f"{where}: {asked:g} Hz and {rate:g} Hz have no common step; choose a rate whose ratio "
-            f"to {rate:g} Hz is one of whole numbers up to {MOST_RATIO}",
+            f"to {rate:g} Hz is one of whole numbers from 1 to {MOST_RATIO}",
         )
-        up, down = round(whole[0] * asked / rate), whole[0]
+        up, down = round(whole[0] * ratio), whole[0]
     _require_whole(recording, "resample_hz", where)
 
     def changed(run: np.ndarray) -> np.ndarray:

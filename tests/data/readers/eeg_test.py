@@ -86,6 +86,10 @@ def test_channels_are_taken_by_name_in_the_order_asked_for(tmp_path):
         ({"scale": "zscore"}, "expected robust"),
         ({"window_ms": "0:3000"}, "no window of 300 samples lies within a run, the longest has 200"),
         ({"window_ms": "300"}, "expected FROM:TO"),
+        ({"window_ms": "-1e300:1e300"}, "expected FROM:TO"),
+        ({"resample_hz": "1e-300"}, "have no common step"),
+        ({"resample_hz": "1e9"}, "one of whole numbers from 1 to 1000"),
+        ({"resample_hz": "33.337"}, "have no common step"),
         ({"test_run": "3"}, "expected 0 to 2"),
     ],
 )
@@ -202,6 +206,8 @@ def test_damaged_archives_are_refused(tmp_path):
         ({"event_sample": np.arange(12) + 595}, "events go from sample 595 to 606"),
         ({"event_marker": np.arange(3)}, "one an event"),
         ({"channel_xy": np.zeros((4, 3))}, "in head radii"),
+        ({"channel_xy": np.full((4, 2), np.inf)}, "NaN where a place is not known"),
+        ({"event_run": np.arange(12)}, "event_run; run is the number of the run, rename it"),
         ({"channel_names": np.array(list(NAMES), dtype=object)}, "object|pickle"),
     ):
         with pytest.raises(InputError, match=said):
