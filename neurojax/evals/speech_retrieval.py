@@ -79,7 +79,8 @@ def evaluate(
         folder, root, log: as of `evals.spikes.evaluate`.
 
     Returns:
-        {"retrieval": see `block_of`, "muscle_bound": see `evals.muscle_bound`, where asked for and
+        {"retrieval": see `block_of`, and "num_left_out": trials of any split whose speech is not
+        known throughout; "muscle_bound": see `evals.muscle_bound`, where asked for and
         muscle is known}.
 
     Raises:
@@ -92,6 +93,10 @@ def evaluate(
         source.facts.num_targets == known,
         f"the data have {source.facts.num_targets} speech features, the run was trained on "
         f"{known}; convert them with the same ones",
+    )
+    require(
+        any(len(session.trials_of(TEST)) for session in source.sessions),
+        "no test trial has speech that is known throughout; convert with the speech of all of them",
     )
     source.layout = model.layout  # rows of the run, which may know more people
     candidates = candidates_of(source)
@@ -112,6 +117,7 @@ def evaluate(
     if swap_muscle := model.source_config.swap_muscle:
         for floor in found["retrieval"]["floors"].values():
             _leave_out_difference(floor, swap_muscle)
+    found["retrieval"]["num_left_out"] = source.num_left_out
     audited = [number for number in listed if one_has_muscle(source.sessions[number])]
     if settings["muscle_bound"] and not audited:
         log(

@@ -96,6 +96,8 @@ def terminal_table(evaluation: Mapping[str, Any]) -> str:
         f"among {block['num_candidates']} candidates, mean over {block['num_people']} people, 95 % "
         "interval over people (t)"
     )
+    if block.get("num_left_out"):
+        lines.append(f"{block['num_left_out']} trials left out: not all of their speech is known")
     if "muscle_bound" in evaluation:
         told = audit_rows(evaluation["muscle_bound"])
         head = ("muscle audit (no upper bound), top-1", "model", "best reader")

@@ -69,6 +69,24 @@ def test_a_model_that_says_nothing_is_never_right(tmp_path):
     assert block["retrieval"]["top1"] == 0 and block["retrieval"]["floors"] == {} and "muscle_bound" not in block
 
 
+def test_test_trials_without_all_of_their_speech_are_left_out(tmp_path):
+    holes = []
+    for session in people().sessions:
+        speech_rows = np.array(session.behaviour["speech"])
+        speech_rows[48 * session.trials_of(TEST)[0]] = np.nan
+        holes.append(session.with_fields(behaviour=dict(session.behaviour) | {"speech": speech_rows}))
+    block = evaluated(tmp_path, dataset=dataset_of(holes), floors="", muscle_bound=False)["retrieval"]
+    later = sum(one["num_trials"] for one in block["held_out_day"]["people"].values())
+    assert block["top1"] == 1 and block["num_left_out"] == 2 and block["num_trials"] + later == 46
+    assert "2 trials left out" in speech_retrieval.speech_report.terminal_table({"retrieval": block})
+    silent = []
+    for session in people().sessions:
+        valid = dict(session.behaviour_valid) | {"speech": np.zeros(len(session.behaviour["speech"]), bool)}
+        silent.append(session.with_fields(behaviour_valid=valid))
+    with pytest.raises(InputError, match="no test trial has speech that is known throughout"):
+        evaluated(tmp_path, dataset=dataset_of(silent))
+
+
 def test_floors_of_a_model_that_trained_with_swapped_muscle_have_no_difference(tmp_path):
     model = Model()
     model.source_config = dataclasses.replace(model.source_config, swap_muscle=1.0)
