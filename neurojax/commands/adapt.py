@@ -4,17 +4,21 @@ few from there. A network for gestures has no rows: all of it is fine-tuned on t
     DIR    a run: `evaluate`, `predict`, `decode`, `export`, `doctor` and `nj.load` take it
 """
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from neurojax.commands import config
-from neurojax.data import ring_orders
-from neurojax.data.session import TRAIN
+from neurojax.data import belongs, ring_orders
+from neurojax.data.session import TRAIN, Session
 from neurojax.data.sources import emg, signals
 from neurojax.errors import InputError, require
-from neurojax.evals import protocols, ring_order
+from neurojax.evals import gestures, protocols, ring_order
 from neurojax.files import require_writable
 from neurojax.finetune import asked_states, closed_form, inherit, release
+from neurojax.finetune.weights import Weights
 from neurojax.runs import state_io
 from neurojax.runs.manifest import steps_on_disk
 from neurojax.train import plan as planning
@@ -80,8 +84,9 @@ def config_of(source: Path, root: Path, steps: int) -> dict[str, Any]:
     if (declared_as := WITHOUT_ROWS.get(_source_of(source))) is not None:
         declared = config.load([f"--config={declared_as}"])
         data = declared["data"] | {"root": str(root)} | _as_in_the_run(source, declared["data"])
-        if data["source"] == "emg":
-            data["order"] = _order_of(source, data)
+        people = _people_of(source, data)
+        if data["source"] == "emg" and data["order"] != "as_worn":
+            data["order"] = _order_of(people) or data["order"]
         return declared | {
             "init_from": str(source),
             "data": data,
@@ -103,16 +108,38 @@ def config_of(source: Path, root: Path, steps: int) -> dict[str, Any]:
     return declared | changed
 
 
-def _order_of(source: Path, data: dict[str, Any]) -> str:
-    """data.order of people who calibrate: that in which the network reads their training windows
-    best, see `ring_order.by_labels`."""
+class _People(NamedTuple):
+    """A network without rows, and people who calibrate it; a label each window."""
+
+    weights: Weights
+    sessions: Sequence[Session]
+    labels: Sequence[np.ndarray]
+    values: Any
+
+
+def _people_of(source: Path, data: dict[str, Any]) -> _People:
+    """Reads both; raises InputError for what `evaluate` refuses (samples of another rate, other
+    channels or classes), and where nobody calibrates."""
     weights = release.read_any(source, lambda line: None)
-    if data["order"] == "as_worn":
-        return data["order"]
     module, values = settings.source_settings({"data": data})
     sessions = module.open_data(data, 0).sessions
+    belongs.require_same_bins(sessions, weights.bin_size_s, None)
+    belongs.require_same_channels(sessions, weights.facts.get("num_channels", 0))
+    names, labels = signals.classes_of(sessions, values.label)
+    gestures.require_same_classes(names, values.label, weights.facts)
+    require(
+        any(len(session.trials_of(TRAIN)) for session in sessions),
+        f"{data['root']} has no training trial, so nobody calibrates; convert emg with "
+        "--options=calibrate=1, whose first repetition trains",
+    )
+    return _People(weights, sessions, labels, values)
+
+
+def _order_of(people: _People) -> str:
+    """data.order of people who calibrate: that in which the network reads their training windows
+    best, see `ring_order.by_labels`."""
+    weights, sessions, labels, values = people
     emg.require_ring(sessions)
-    _, labels = signals.classes_of(sessions, values.label)
     arrays, recipe = state_io.nested(weights.arrays), settings.predicting(weights.config)
     model = Predictor(arrays["params"], {}, recipe, None, buffers=arrays["buffers"])
     answers, features = (
@@ -128,7 +155,7 @@ def _order_of(source: Path, data: dict[str, Any]) -> str:
             if order:
                 worn = ring_orders.name_of(order, session.num_units)
                 _say(f"{session.session_id}: the armband is read as {worn}")
-    return ",".join(found) or data["order"]
+    return ",".join(found)
 
 
 def _as_in_the_run(source: Path, declared: dict[str, Any]) -> dict[str, Any]:

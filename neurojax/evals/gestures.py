@@ -100,7 +100,7 @@ def evaluate(
     """
     leaks.require_unseen(dataset.sessions, trained_trials.read(folder), dataset.digests)
     class_names, per_session = signals.classes_of(dataset.sessions, model.source_config.label)
-    _require_same_classes(class_names, model)
+    require_same_classes(class_names, model.source_config.label, model.facts)
     number = len(class_names)
     if isinstance(model.source_config, emg.Config):
         found, labels, more = _read_people(model, dataset, per_session, number)
@@ -224,17 +224,17 @@ def _floors(
     return floors, reasons
 
 
-def _require_same_classes(names: Sequence[str], model) -> None:
+def require_same_classes(names: Sequence[str], label: str, facts: Mapping[str, Any]) -> None:
     """Raises InputError unless the data have the run's classes in the run's order; older runs kept
     their number alone."""
-    label, trained = model.source_config.label, model.facts["num_classes"]
+    trained = facts["num_classes"]
     require(
         len(names) == trained,
         f"the data have {len(names)} classes of {label!r}, the run was trained on {trained}; "
         "convert them with the same gestures",
     )
     for number, (here, there) in enumerate(
-        zip(names, model.facts.get("class_names") or names, strict=True)
+        zip(names, facts.get("class_names") or names, strict=True)
     ):
         require(
             here == there,

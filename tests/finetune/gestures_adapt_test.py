@@ -9,6 +9,7 @@ from neurojax import main
 from neurojax.commands import adapt
 from neurojax.commands import config as configs
 from neurojax.data.synthetic import ring
+from neurojax.errors import InputError
 from neurojax.files import read_json
 from neurojax.finetune.weights import read_run
 
@@ -71,9 +72,35 @@ def test_a_person_is_calibrated_and_tested_on_what_comes_later(area, monkeypatch
     assert (zero_shot["num_calibrated"], calibrated["num_calibrated"]) == (0, 1)
 
 
-def test_the_config_of_a_run_without_rows_is_its_own(area, tmp_path):
-    asked = adapt.config_of(area / "run", tmp_path, 0)
+def test_the_config_of_a_run_without_rows_is_its_own(area):
+    asked = adapt.config_of(area / "run", area / "me", 0)
     assert asked["finetune"] == {"strategy": "full"} and asked["train"]["num_steps"] == 200
-    assert asked["model"]["width"] is None and asked["data"]["root"] == str(tmp_path)
+    assert asked["model"]["width"] is None and asked["data"]["root"] == str(area / "me")
     assert (asked["data"]["min_step"], asked["data"]["order"]) == (0.1, "as_worn")  # of the run
-    assert adapt.config_of(area / "run", tmp_path, 7)["train"]["num_steps"] == 7
+    assert adapt.config_of(area / "run", area / "me", 7)["train"]["num_steps"] == 7
+    people = adapt._people_of(area / "run", asked["data"] | {"order": "ring"})
+    assert people.sessions[0].session_id == "person-3" and adapt._order_of(people) == "person-3=0"
+
+
+def test_people_whom_the_network_cannot_read_are_refused_before_it_is_asked(area, tmp_path):
+    def written(name, change):
+        held = dict(np.load(area / "files/person-3.npz"))
+        change(held)
+        np.savez(tmp_path / f"{name}.npz", **held)
+        return ["convert", "emg", str(tmp_path / f"{name}.npz"), f"--out={tmp_path / name}"]
+
+    def renamed(held):
+        held["gesture_names"] = np.array([f"{one}s" for one in held["gesture_names"]])
+
+    changes = {
+        "channels": (lambda held: held.update(emg=held["emg"][:, :3]), "has 3 channels, the weights were trained on 4"),
+        "rate": (lambda held: held.update(sampling_rate_hz=400.0), "the weights were trained on 5 ms; resample it"),
+        "names": (renamed, "convert them with the same gestures in the same order"),
+    }
+    for name, (change, said) in changes.items():
+        assert main.main([*written(name, change), "--options=calibrate=1"]) == 0
+        with pytest.raises(InputError, match=said):
+            adapt.config_of(area / "run", tmp_path / name, 0)
+    assert main.main(written("alone", dict)) == 0  # by the hash of the name this person tests
+    with pytest.raises(InputError, match="nobody calibrates; convert emg with --options=calibrate=1"):
+        adapt.config_of(area / "run", tmp_path / "alone", 0)
