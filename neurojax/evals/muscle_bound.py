@@ -87,7 +87,7 @@ def of_person(
     known = np.flatnonzero(windows.known_day)
     values, muscle, item, trial = (part[known] for part in windows[:4])
     require(
-        len(np.unique(item)) > 2,
+        can_swap(windows),
         f"{len(known)} windows of known days say {len(np.unique(item))} things; the audit swaps "
         "windows of different ones and needs three or more",
     )
@@ -117,6 +117,11 @@ def of_person(
         "pairing_permuted": top1(values, item[partners(item, rng)]),
         "lags": {str(lag): top1(moved(values, lag)) for lag in LAGS},
     }
+
+
+def can_swap(windows: Windows) -> bool:
+    """Whether windows of known days say three things or more."""
+    return len(np.unique(windows.item[windows.known_day])) > 2
 
 
 def over_people(people: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -16,13 +16,11 @@ from neurojax.data.store import trained_trials
 from neurojax.data.store.dataset import Dataset
 from neurojax.data.synthetic import speech_eeg
 from neurojax.errors import require
-from neurojax.evals import floor_names, leaks, muscle_bound, speech_floors
+from neurojax.evals import floor_names, leaks, muscle_bound, speech_floors, speech_scores
 from neurojax.report import speech_report
 from neurojax.scores import retrieval
-from neurojax.scores.intervals import t_interval
 
 FLOORS = {"ridge": speech_floors.ridge, "encoding": speech_floors.encoding}
-SCORES = ("top1", "top10", "mean_reciprocal_rank")
 DAY = "day"  # the condition that names it
 MUSCLE_REGION = "jaw"  # region of channels that lie on muscles
 Log = Callable[[str], Any]
@@ -79,8 +77,9 @@ def evaluate(
         folder, root, log: as of `evals.spikes.evaluate`.
 
     Returns:
-        {"retrieval": see `block_of`, and "num_left_out": trials of any split whose speech is not
-        known throughout; "muscle_bound": see `evals.muscle_bound`, where asked for and
+        {"retrieval": see `speech_scores.block_of`, and "num_left_out": trials of any split whose
+        speech is not known throughout, "num_candidates_trained": candidates that a train trial
+        said; "muscle_bound": see `evals.muscle_bound`, where asked for and
         muscle is known}.
 
     Raises:
@@ -113,17 +112,25 @@ def evaluate(
             one, session_id = tests[number], source.sessions[number].session_id
             score = of(number)(one.values, one.trial)
             ranks[name][session_id] = (retrieval.ranks(score, one.item), one.known_day)
-    found = {"retrieval": block_of(ranks, len(candidates.name))}
+    found = {"retrieval": speech_scores.block_of(ranks, len(candidates.name))}
     if swap_muscle := model.source_config.swap_muscle:
         for floor in found["retrieval"]["floors"].values():
-            _leave_out_difference(floor, swap_muscle)
+            speech_scores.leave_out_difference(floor, swap_muscle)
     found["retrieval"]["num_left_out"] = source.num_left_out
+    found["retrieval"]["num_candidates_trained"] = _num_trained(source, candidates)
+    if found["retrieval"]["of_held_out_day"]:
+        tests = {n: one._replace(known_day=~one.known_day) for n, one in tests.items()}
     audited = [number for number in listed if one_has_muscle(source.sessions[number])]
     if settings["muscle_bound"] and not audited:
         log(
             f"no muscle audit: no recording has the behaviour {speech.MUSCLE!r} (what of each "
             "sample is muscle), see docs/speech.md"
         )
+    few = [n for n in audited if not muscle_bound.can_swap(tests[n])]
+    audited = [n for n in audited if n not in few]
+    if settings["muscle_bound"] and few:
+        names = ", ".join(source.sessions[n].session_id for n in few)
+        log(f"no muscle audit of {names[:80]}: fewer than three things are said on trained days")
     if settings["muscle_bound"] and audited:
         log("muscle bound: windows are swapped, silenced, moved and reversed")
         found["muscle_bound"] = {
@@ -132,6 +139,13 @@ def evaluate(
             if name in ("model", "bayes")
         } | {"bin_size_s": source.facts.bin_size_s, "chance": 1 / len(candidates.name)}
     return found
+
+
+def _num_trained(source: speech.SpeechSource, candidates: Candidates) -> int:
+    """Candidates that a train trial of these sessions said."""
+    names = np.array(list(source.items))
+    numbers = [i[s.trials_of(TRAIN)] for i, s in zip(source.item, source.sessions, strict=True)]
+    return int(np.isin(candidates.name, names[np.unique(np.concatenate(numbers))]).sum())
 
 
 def candidates_of(source: speech.SpeechSource) -> Candidates:
@@ -227,88 +241,6 @@ def _best(session: Session, candidates: Candidates):
         return speech_eeg.best_read(*known, values, day[trial])[:, numbers]
 
     return score
-
-
-def block_of(ranks: Mapping[str, Mapping[str, tuple]], num_candidates: int) -> dict[str, Any]:
-    """The block `retrieval` of a record.
-
-    Args:
-        ranks: reader -> person -> (rank of the right candidate [W], whether the day was trained on
-            [W]); the readers are "model", floors, and "bayes" where the truth is known.
-        num_candidates: K.
-
-    Returns:
-        {"top1", "top10", "mean_reciprocal_rank", each with "_se" and "_ci95" over people (t),
-        "num_candidates", "num_people", "num_trials", "chance", "people": {ID: scores},
-        "held_out_day": the same of days that training never saw, or None, "floors": {NAME: ...,
-        "top1_difference" (model minus it, paired over people; None with a reason where the model
-        trained with swapped muscle)}, "ceiling": of the best reader, or None}. Scores are of days
-        that training saw, where days are known.
-    """
-    known = {
-        name: {person: rank[day] for person, (rank, day) in people.items()}
-        for name, people in ranks.items()
-    }
-    later = {
-        name: {person: rank[~day] for person, (rank, day) in people.items() if not day.all()}
-        for name, people in ranks.items()
-    }
-    block = _scores(known["model"]) | {
-        "num_candidates": num_candidates,
-        "num_people": len(known["model"]),
-        "num_trials": sum(map(len, known["model"].values())),
-        "chance": {"top1": 1 / num_candidates, "top10": min(1.0, 10 / num_candidates)},
-        "held_out_day": _scores(later["model"]) if later["model"] else None,
-        "floors": {},
-        "ceiling": None,
-    }
-    for name in ranks:
-        if name == "model":
-            continue
-        own = _scores(known[name])
-        own["held_out_day"] = _scores(later[name]) if later[name] else None
-        if name == "bayes":
-            block["ceiling"] = own
-            continue
-        paired = [block["people"][p]["top1"] - own["people"][p]["top1"] for p in own["people"]]
-        block["floors"][name] = own | _interval("top1_difference", paired)
-    return block
-
-
-def _leave_out_difference(floor: dict[str, Any], swap_muscle: float) -> None:
-    """A floor is fitted on windows with their own muscle, which the model could not use."""
-    for name in [name for name in floor if name.startswith("top1_difference")]:
-        del floor[name]
-    floor["top1_difference"] = None
-    floor["top1_difference_reason"] = (
-        f"the model trained with data.swap_muscle={swap_muscle:g}, the floor with the muscle of "
-        "each window; compare it with a model that has it too"
-    )
-
-
-def _scores(people: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    each = {
-        person: {
-            "top1": retrieval.top(rank, 1),
-            "top10": retrieval.top(rank, 10),
-            "mean_reciprocal_rank": retrieval.mean_reciprocal_rank(rank),
-            "num_trials": len(rank),
-        }
-        for person, rank in people.items()
-        if len(rank)
-    }
-    found: dict[str, Any] = {}
-    for name in SCORES:
-        found |= _interval(name, [one[name] for one in each.values()])
-    return found | {"people": each}
-
-
-def _interval(name: str, values: Sequence[float]) -> dict[str, Any]:
-    found = t_interval(values)
-    if found is None:
-        reason = "one person: nothing to say how others would do"
-        return {name: float(np.mean(values)) if values else None, f"{name}_ci95_reason": reason}
-    return {name: found.mean, f"{name}_se": found.se, f"{name}_ci95": list(found.ci95)}
 
 
 def _audit(of, tests, audited, source: speech.SpeechSource, seed: int) -> dict[str, Any]:

@@ -96,6 +96,13 @@ def terminal_table(evaluation: Mapping[str, Any]) -> str:
         f"among {block['num_candidates']} candidates, mean over {block['num_people']} people, 95 % "
         "interval over people (t)"
     )
+    if block.get("of_held_out_day"):
+        lines.append(
+            "no test trial is of a day that training saw: all scores are of days it never saw"
+        )
+    if "num_candidates_trained" in block:
+        told = f"{block['num_candidates_trained']} of {block['num_candidates']} candidates"
+        lines.append(f"{told} are said in train trials of these sessions too")
     if block.get("num_left_out"):
         lines.append(f"{block['num_left_out']} trials left out: not all of their speech is known")
     if "muscle_bound" in evaluation:
@@ -129,9 +136,10 @@ def write(
         "muscle was swapped, silenced or moved."
     )
     picture = score_page.Picture("speech", lambda: speech.retrieved(evaluation, NAMES), caption)
+    days = "never saw" if block.get("of_held_out_day") else "saw"
     about = (
-        f"{block['num_people']} people, {block['num_trials']:,} windows of days that training saw. "
-        "In brackets: 95 % interval over people (t)."
+        f"{block['num_people']} people, {block['num_trials']:,} windows of days that training "
+        f"{days}. In brackets: 95 % interval over people (t)."
     )
     heads = ["", "top-1", "top-10", "day never seen, top-1"]
     blocks = [

@@ -99,6 +99,39 @@ def test_floors_of_a_model_that_trained_with_swapped_muscle_have_no_difference(t
     assert "each person alone; fitted with the muscle, not comparable" in told[0]
 
 
+def test_where_all_test_trials_are_of_a_new_day_they_are_the_headline(tmp_path):
+    later, mixed = [], []
+    for number, session in enumerate(people().sessions):
+        day = np.asarray(session.conditions["day"])
+        new = (session.split == TEST) & ~np.isin(day, day[session.trials_of(0)])
+        split = np.where((session.split == TEST) & ~new, -1, session.split)
+        later.append(session.with_fields(split=split))
+        mixed.append(later[-1] if number else session)
+    told = []
+    found = evaluated(tmp_path, dataset=dataset_of(later), floors="ridge")
+    block = found["retrieval"]
+    assert block["of_held_out_day"] and block["top1"] == block["held_out_day"]["top1"] == 1
+    assert block["num_people"] == 2 and block["num_trials"] == 24 and "top1_ci95" in block
+    assert block["floors"]["ridge"]["top1_difference"] == pytest.approx(1 - block["floors"]["ridge"]["top1"])
+    assert found["muscle_bound"]["model"]["as_trained"] == 1 and found["muscle_bound"]["model"]["held_out_day"] is None
+    speech_retrieval.show(found, told.append)
+    assert "no test trial is of a day that training saw" in told[0]
+    alone = evaluated(tmp_path, dataset=dataset_of(mixed), floors="")
+    assert alone["retrieval"]["num_people"] == 1 and not alone["retrieval"]["of_held_out_day"]
+    assert "one person" in alone["retrieval"]["top1_ci95_reason"]
+    assert alone["muscle_bound"]["model"]["people"].keys() == {mixed[0].session_id}
+
+
+def test_candidates_that_training_met_are_counted(record, tmp_path):
+    assert record["retrieval"]["num_candidates_trained"] == 0  # of this generator
+    met = [s.with_fields(split=np.where(np.arange(len(s.split)) == s.trials_of(TEST)[0], 0, s.split))
+           for s in people().sessions]  # fmt: skip
+    said = {str(one.conditions["sentence"][one.trials_of(0)[k]]) for one in met for k in range(len(one.trials_of(0)))}
+    tested = {str(name) for one in met for name in np.asarray(one.conditions["sentence"])[one.trials_of(TEST)]}
+    block = evaluated(tmp_path, dataset=dataset_of(met), floors="", muscle_bound=False)["retrieval"]
+    assert block["num_candidates_trained"] == len(said & tested) > 0
+
+
 def test_without_a_generator_there_is_no_ceiling_and_without_muscle_no_bound(tmp_path):
     plain = []
     for session in people().sessions:
