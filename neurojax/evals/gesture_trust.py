@@ -19,7 +19,7 @@ from neurojax.data.session import Session
 from neurojax.evals import conformal, false_activations, selective
 from neurojax.scores.intervals import t_interval
 
-NEUTRAL = ("neutral", "rest")  # names of the gesture that does nothing
+NEUTRAL = ("neutral", "rest")  # names of the gesture that does nothing, in any case
 HOLDS = (1, 5)  # windows in a row before an activation begins
 _DRAWS = 500
 _SHARES = (0.05, 0.95)
@@ -81,7 +81,7 @@ def blocks_of(people: Mapping[str, Windows], class_names: Sequence[str]) -> dict
     cases = {name: segments(own) for name, own in people.items()}
     parts = [{name: own[k] for name, own in cases.items()} for k in range(3)]
     found["conformal"] = conformal.by_group(*parts)
-    neutral = [k for k, name in enumerate(class_names) if name in NEUTRAL]
+    neutral = [k for k, name in enumerate(class_names) if name.strip().casefold() in NEUTRAL]
     if not neutral:
         reason = f"no gesture is named {' or '.join(NEUTRAL)}"
         return found | {"false_activations": None, "false_activations_reason": reason}

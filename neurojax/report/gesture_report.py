@@ -106,9 +106,15 @@ def trust_lines(block: Mapping[str, Any]) -> list[str]:
             lines.append(
                 f"false activations at rest, {name.removeprefix('hold_')} windows in a row: "
                 f"{found['per_hour']:.0f} an hour ({low:.0f} to {high:.0f}, Poisson), "
-                f"{found['number']} in {60 * found['hours']:.1f} minutes"
+                f"{found['number']} in {_duration(found['hours'])}"
             )
     return lines
+
+
+def _duration(hours: float) -> str:
+    """`2.5 minutes`; below one minute `12.0 seconds`."""
+    seconds = 3600 * hours
+    return f"{seconds / 60:.1f} minutes" if seconds >= 60 else f"{seconds:.1f} seconds"
 
 
 def _covered(words: str, found: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from scipy import stats
 from neurojax.data.real_values import from_values
 from neurojax.errors import InputError
 from neurojax.evals import false_activations, gesture_trust, selective
+from neurojax.report import gesture_report
 
 NAMES = ("neutral", "fist", "open")
 
@@ -64,6 +65,18 @@ def test_blocks_of_two_people_by_hand():
     assert found["abstention"]["people"]["b"]["area"] == 0 and found["conformal"]["groups"] == {}
     assert found["intervals"] == {"a": None, "b": None}  # a gesture in one segment
     assert gesture_trust.blocks_of(people, ("calm", "fist", "open"))["false_activations"] is None
+
+
+def test_rest_is_known_in_any_case_and_short_rests_are_told_in_seconds():
+    people = {"a": windows([0, 1, 1, 0, 1], [0, 0, 0, 0, 1], [4, 4, 4, 4, 5])}
+    expected = gesture_trust.blocks_of(people, ("rest", "fist", "open"))
+    for name in ("Rest", "NEUTRAL", "Neutral "):
+        found = gesture_trust.blocks_of(people, (name, "fist", "open"))
+        assert found["false_activations"] == expected["false_activations"] and found["false_activations"] is not None
+    block = {"people": {"a": {"balanced_accuracy": 0.5}}, "trust": expected}
+    assert any(line.endswith("1 in 0.2 seconds") for line in gesture_report.trust_lines(block))
+    expected["false_activations"]["hold_1"]["hours"] = 0.025
+    assert any(line.endswith("1 in 1.5 minutes") for line in gesture_report.trust_lines(block))
 
 
 def test_a_segment_is_one_case_of_conformal_sets_and_of_intervals():
