@@ -120,24 +120,8 @@ def evaluate(
     found["retrieval"]["num_candidates_trained"] = _num_trained(source, candidates)
     if found["retrieval"]["of_held_out_day"]:
         tests = {n: one._replace(known_day=~one.known_day) for n, one in tests.items()}
-    audited = [number for number in listed if one_has_muscle(source.sessions[number])]
-    if settings["muscle_bound"] and not audited:
-        log(
-            f"no muscle audit: no recording has the behaviour {speech.MUSCLE!r} (what of each "
-            "sample is muscle), see docs/speech.md"
-        )
-    few = [n for n in audited if not muscle_bound.can_swap(tests[n])]
-    audited = [n for n in audited if n not in few]
-    if settings["muscle_bound"] and few:
-        names = ", ".join(source.sessions[n].session_id for n in few)
-        log(f"no muscle audit of {names[:80]}: fewer than three things are said on trained days")
-    if settings["muscle_bound"] and audited:
-        log("muscle bound: windows are swapped, silenced, moved and reversed")
-        found["muscle_bound"] = {
-            name: _audit(readers[name], tests, audited, source, seed)
-            for name in readers
-            if name in ("model", "bayes")
-        } | {"bin_size_s": source.facts.bin_size_s, "chance": 1 / len(candidates.name)}
+    if settings["muscle_bound"]:
+        found |= _audits(readers, tests, source, candidates, seed, log)
     return found
 
 
@@ -241,6 +225,38 @@ def _best(session: Session, candidates: Candidates):
         return speech_eeg.best_read(*known, values, day[trial])[:, numbers]
 
     return score
+
+
+def _audits(
+    readers: Mapping[str, Callable],
+    tests: Mapping[int, muscle_bound.Windows],
+    source: speech.SpeechSource,
+    candidates: Candidates,
+    seed: int,
+    log: Log,
+) -> dict[str, Any]:
+    """{"muscle_bound": of the model and of the best reader}; empty where nobody can be audited."""
+    audited = [number for number in tests if one_has_muscle(source.sessions[number])]
+    if not audited:
+        log(
+            f"no muscle audit: no recording has the behaviour {speech.MUSCLE!r} (what of each "
+            "sample is muscle), see docs/speech.md"
+        )
+    few = [number for number in audited if not muscle_bound.can_swap(tests[number])]
+    if few:
+        names = ", ".join(source.sessions[number].session_id for number in few)
+        log(f"no muscle audit of {names[:80]}: fewer than three things are said on trained days")
+    audited = [number for number in audited if number not in few]
+    if not audited:
+        return {}
+    log("muscle bound: windows are swapped, silenced, moved and reversed")
+    found = {
+        name: _audit(readers[name], tests, audited, source, seed)
+        for name in ("model", "bayes")
+        if name in readers
+    }
+    about = {"bin_size_s": source.facts.bin_size_s, "chance": 1 / len(candidates.name)}
+    return {"muscle_bound": found | about}
 
 
 def _audit(of, tests, audited, source: speech.SpeechSource, seed: int) -> dict[str, Any]:
