@@ -22,7 +22,7 @@ from neurojax.finetune.weights import Weights
 from neurojax.runs import state_io
 from neurojax.runs.manifest import steps_on_disk
 from neurojax.train import plan as planning
-from neurojax.train import run, settings, state
+from neurojax.train import run, run_folder, settings, state
 from neurojax.train.predictor import Predictor
 
 STRATEGY = "gradual_unfreeze"  # new rows alone for a quarter of the steps, then everything
@@ -121,8 +121,13 @@ def _people_of(source: Path, data: dict[str, Any]) -> _People:
     """Reads both; raises InputError for what `evaluate` refuses (samples of another rate, other
     channels or classes), and where nobody calibrates."""
     weights = release.read_any(source, lambda line: None)
-    module, values = settings.source_settings({"data": data})
-    sessions = module.open_data(data, 0).sessions
+    _, values = settings.source_settings({"data": data})
+    sessions = run_folder.load_data({"data": data, "seed": 0}).sessions
+    require(
+        all(session.observation != "counts" for session in sessions),
+        f"{data['root']} holds counts of spikes, and {weights.config['model']['name']} reads real "
+        "values, such as `convert emg` makes",
+    )
     belongs.require_same_bins(sessions, weights.bin_size_s, None)
     belongs.require_same_channels(sessions, weights.facts.get("num_channels", 0))
     names, labels = signals.classes_of(sessions, values.label)
