@@ -27,10 +27,8 @@ _SHORTEST_S, _SHORTEST_BINS = 0.25, 4  # of a stretch that is a part of a trial
 _COVERED = 0.5  # of a stretch that trials must hold
 _LEAST_VARIED = 4  # stretches above and below its median, for a unit to tell anything
 # Bits of one unit reach 0.7 and more. Of chance in P stretches they have a spread of 1 / sqrt(P).
-_AGREES, _SPREADS, _MARGIN = 0.5, 3.3, 0.1
-# Sizes of signals rise and fall with the cues that everybody follows: channels of 27 people agree
-# up to 0.78 with those of another; of a recording that is cut otherwise they agree beyond this.
-_VALUES_AGREE = 0.9
+# Sizes of signals of people who follow the same cues agree up to 0.78.
+_AGREES, _SPREADS, _MARGIN = {"counts": 0.5, "real": 0.9}, 3.3, 0.1
 _SHARE = 0.5  # of the telling units that must be found again
 _LOOKS_ALIKE = 0.3  # of populations, below which units are not compared
 _TELLING_STRETCHES, _TELLING_UNITS = 32, 5  # without which no one says that units are others
@@ -103,8 +101,8 @@ def compared(known: KnownRecording, session: Session, counts_sha256: str) -> tup
     if found is None:
         return UNKNOWN, 0
     agreement, least, num_stretches, _ = found
-    telling = np.flatnonzero(agreement.any(1))
-    own, (best, top, mutual) = np.diag(agreement), matches(agreement)
+    telling, own = np.flatnonzero(agreement.any(1)), np.diag(agreement)
+    best, top, mutual = matches(agreement)
     moved = mutual & (best != np.arange(len(best))) & (top >= least) & (own <= 0.5 * top)
     at_home = own[telling] >= np.maximum(0.7 * least[telling], top[telling] - _MARGIN / 2)
     if moved.sum() >= 2:
@@ -268,20 +266,19 @@ def _best_agreement(
 def _best_of(known: KnownRecording, session: Session, clocks: Sequence[float]):
     """`_best_agreement` of given clocks."""
     best, most = None, -1.0
-    there = _watched(known)
     for ahead in clocks:
         rates_hz, covered, here = _rates_hz(session, known.stretch_s + ahead)
         held = covered >= _COVERED
         if held.sum() < _LEAST_STRETCHES:
             continue
-        told = there[held], here[held]
+        told = _watched(known)[held], here[held]
         bits = known.above[held], _above(rates_hz[held], told[1])
         agreement, number = agreement_of_bits(bits, told, _LEAST_STRETCHES, _LEAST_VARIED)
         telling = agreement[agreement.any(1)]
         mean = float(telling.max(1).mean()) if len(telling) else 0.0
         if mean > most:
             own = number[np.arange(len(agreement)), agreement.argmax(1)]
-            agrees = _AGREES if session.observation == "counts" else _VALUES_AGREE
+            agrees = _AGREES[session.observation]
             least = np.maximum(agrees, _SPREADS / np.sqrt(np.maximum(own, 1)))
             best, most = (agreement, least, int(np.median(own)), ahead), mean
     return best
@@ -322,8 +319,8 @@ def _is_found(agreement: np.ndarray, least: np.ndarray) -> bool:
 
 def _same_rates(known: KnownRecording, session: Session) -> bool:
     """Whether units in one place have rates alike, as those of one animal on another day do."""
-    here = known_recording(session, "", np.empty(0, np.int64)).rates_hz
-    logs = [np.log(rates + 0.1)[:, None] for rates in (known.rates_hz, here)]
+    here = known_recording(session, "", np.empty(0, np.int64))
+    logs = [np.log(one.rates_hz + 0.1)[:, None] for one in (known, here)]
     return correlation(*logs)[0, 0] >= 0.5
 
 
