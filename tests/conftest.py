@@ -61,6 +61,19 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(100_000, 20, 50)
 
 
+MAPPINGS = Path("/proc/self/maps")
+MOST_MAPPINGS = 30_000  # of the 65,530 that Linux gives a process; beyond them XLA crashes
+
+
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Compiled programs go, between files, before their memory mappings are too many."""
+    if nextitem is None or nextitem.path == item.path or not MAPPINGS.exists():
+        return
+    if MAPPINGS.read_bytes().count(b"\n") > MOST_MAPPINGS:
+        jax.clear_caches()
+        gc.collect()
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     text = "tests in an order drawn from SEED, of which none starts after SECONDS, e.g. 7:60"
     parser.addoption("--sample", metavar="SEED:SECONDS", type=_sample, help=text)
