@@ -249,7 +249,7 @@ def _audits(
     audited = [number for number in audited if number not in few]
     if not audited:
         return {}
-    log("muscle bound: windows are swapped, silenced, moved and reversed")
+    log("muscle audit: windows are swapped, silenced, moved and reversed")
     found = {
         name: _audit(readers[name], tests, audited, source, seed)
         for name in ("model", "bayes")

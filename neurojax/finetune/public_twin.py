@@ -153,7 +153,8 @@ def _place(name: str, model: Mapping[str, Any]) -> Found | None:
             return None
         number = None if general == name else number
     elif match := re.fullmatch(
-        r"(readout|shifter)\.(.+?)\.(_features|bias|sigma|source_grid|(?:mu_transform|mlp)\.(\d{1,3})\.\w+)",
+        r"(readout|shifter)\.(.+?)"
+        r"\.(_features|bias|sigma|source_grid|(?:mu_transform|mlp)\.(\d{1,3})\.\w+)",
         name,
     ):
         session, rest = match[2], match[3]

@@ -1,4 +1,4 @@
-"""The muscle bound recovers what was planted: by readers of the brain alone, of the jaw alone, and of both."""
+"""The muscle audit recovers what was planted: by readers of the brain alone, of the jaw alone, and of both."""
 
 import numpy as np
 import pytest

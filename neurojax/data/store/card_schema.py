@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from neurojax.data.store import cards, licences
-from neurojax.errors import InputError, require
+from neurojax.errors import require
 from neurojax.files import read_json
 
 NAME = "card.json"
@@ -105,16 +105,6 @@ def lines(fields: Mapping[str, str | None], of_people: bool) -> list[str]:
     lacks = ", ".join(name.replace("_", " ") for name in missing(fields, of_people))
     told = [f"**Missing: {lacks}**; say it in `{NAME}` beside the recordings.", ""] if lacks else []
     return [*told, "| | |", "|---|---|", *rows]
-
-
-def require_complete(fields: Mapping[str, str | None], of_people: bool, where: str) -> None:
-    """Raises InputError that names the missing fields of a card."""
-    lacks = missing(fields, of_people)
-    if lacks:
-        raise InputError(
-            f"the card of {where} lacks {', '.join(lacks)}; write them into {NAME} beside the "
-            "recordings"
-        )
 
 
 def _each(metas: Sequence[Mapping[str, Any]], told) -> str | None:
