@@ -49,7 +49,7 @@ def trained(part: str, root: Path, runs: Path) -> Path:
         "quarter": "--config.data.train_fraction=0.25",
     }[part]
     folder = teacher if part == "ensemble" else runs / f"mice_{part}"
-    if part == "student" and not answers.exists():
+    if part == "student" and not (folder / "config.json").exists():  # goes on where it was stopped
         if main(["predict", f"--workdir={teacher}", "--format=answers", f"--out={answers}"]):
             raise SystemExit(2)
     file = f"--config={REPOSITORY / 'configs' / ('student' if part == 'student' else 'mtm')}.py:size=small"

@@ -10,10 +10,11 @@ import numpy as np
 
 from neurojax.commands import hypotheses
 from neurojax.commands.predicted_nwb import predictions_as_nwb, require_pynwb
+from neurojax.data.questions import TASKS
 from neurojax.data.session import TEST, TRAIN, Session
 from neurojax.data.store import trained_trials
-from neurojax.data.store.answers import write_answers
-from neurojax.errors import require
+from neurojax.data.store.answers import read_answers, write_answers
+from neurojax.errors import InputError, require
 from neurojax.evals import (
     activity,
     baseline_scores,
@@ -138,7 +139,8 @@ def _mixed(model, session: Session, of_model: Mapping, baselines, size: int) -> 
 
 def write_answers_of(folder: Path, data: Path | None, out: Path) -> None:
     """Writes a run's answers to the fixed questions about the train trials of every session, see
-    `data.store.answers`, for configs/student.py.
+    `data.store.answers`, for configs/student.py. Sound answers of the same run to the same trials
+    are kept, so that the same command goes on where it was stopped.
 
     Raises:
         InputError: no run, other bins, a run that has seen test trials, or no session of it.
@@ -159,10 +161,21 @@ def write_answers_of(folder: Path, data: Path | None, out: Path) -> None:
     with Progress(len(dataset.sessions), "answering", unit="sessions") as progress:
         for number, session in enumerate(dataset.sessions):
             trials = session.trials_of(TRAIN)
-            found = answers_of(model, session, trials, answerer, trials_per_pass=size)
-            write_answers(out, session, found)
+            if not _answered(out, session, trials, answerer):
+                found = answers_of(model, session, trials, answerer, trials_per_pass=size)
+                write_answers(out, session, found)
             progress.update(number + 1)
     print(f"wrote answers of {len(dataset.sessions)} sessions to {out}")
+
+
+def _answered(out: Path, session: Session, trials: np.ndarray, answerer: Mapping) -> bool:
+    """Whether an earlier call wrote these answers, every byte of them."""
+    try:
+        kept = read_answers(out, session)
+    except InputError:  # none, damaged ones, or of another recording: they are written anew
+        return False
+    same = kept.answerer == answerer and np.array_equal(kept.trial_id, trials)
+    return same and set(kept.log_rates) == set(TASKS)
 
 
 def predictions_as_npz(

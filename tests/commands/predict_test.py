@@ -9,6 +9,7 @@ import pytest
 
 import neurojax as nj
 from neurojax import main
+from neurojax.commands import predict
 from neurojax.data.session import TRAIN
 from neurojax.data.store.answers import read_answers
 from neurojax.data.store.dataset import open_dataset
@@ -90,6 +91,16 @@ def test_an_ensemble_predicts_with_its_spread_and_answers_for_a_student(tmp_path
     found = read_answers(answers, session)
     assert found.trial_id.tolist() == session.trials_of(TRAIN).tolist()
     assert found.answerer["sha256"] == newest_manifest(teacher / "checkpoints")["config_hash"]
+
+    written, second = [], open_dataset(root).sessions[1].session_id  # stopped there, the same command goes on
+    forward = answers / second / "forward.npy"
+    forward.write_bytes(forward.read_bytes()[:-4])
+    monkeypatch.setattr(predict, "write_answers", lambda out, of, _: written.append(of.session_id))
+    assert main.main(["predict", f"--workdir={teacher}", f"--out={answers}", "--format=answers"]) == 0
+    assert written == [second]
+    monkeypatch.undo()
+    monkeypatch.setattr(train_run, "evaluate_run", lambda *arguments, **options: {})
+    assert main.main(["predict", f"--workdir={teacher}", f"--out={answers}", "--format=answers"]) == 0
     learned = train_command(student, root, f"data.answers={answers}")
     learned[1] = f"--config={CHECKOUT / 'configs' / 'student.py'}"
     assert main.main(learned) == 0
