@@ -140,6 +140,26 @@ def test_one_recording_of_a_label_tells_of_no_label_but_the_subject(honest, name
         assert found["p"] is None and "fewer than two groups of 3 people or recordings" in found["reason"]
 
 
+def test_recordings_of_a_person_count_as_one_person(honest):
+    """Six recordings of a woman who is read badly, six men of one recording each; then two people."""
+    unit = np.array([f"r{k}" for k in range(12)])[np.arange(NUM_TESTED) % 12]
+    person = np.where(np.char.str_len(unit) == 2, np.where(unit < "r6", "w0", unit), unit)  # r0 to r5 are of w0
+    own = np.where(person == "w0", 0.0, 1.0) + 0.1 * np.random.default_rng(0).standard_normal(NUM_TESTED)
+    sex = np.where(person == "w0", "f", "m")
+    one = honest._replace(unit=unit, person=person, groups={"sex": sex})
+    found = fairness.group_gap([parts.Scored(one, np.diag(own))], "sex", 0)
+    assert found["groups"]["f"]["units"] == 1 and found["too_few"] == ["f"] and found["p"] is None
+    assert fairness.group_gap([parts.Scored(one._replace(person=None), np.diag(own))], "sex", 0)["p"] < 0.01
+
+    # Labels that change within a person are dealt among this person's recordings: people apart are no gap between days.
+    day = np.where(np.isin(unit, ["r0", "r1", "r2", "r3", "r4", "r6"]), "day 1", "day 2")
+    two = one._replace(person=np.where(sex == "f", "w0", "m0"), groups={"day": day})
+    pairs = np.diag(np.where(sex == "f", 0.0, 1.0))
+    found = fairness.group_gap([parts.Scored(two, pairs)], "day", 0)
+    assert found["value"] == pytest.approx(4 / 6) and found["groups"]["day 1"]["units"] == 6 and found["p"] == 1
+    assert fairness.group_gap([parts.Scored(two._replace(person=unit), pairs)], "day", 0)["p"] < 0.1
+
+
 def test_longer_training_trials_are_cut_to_the_test_trials(monkeypatch):
     monkeypatch.setattr(of_units, "size_within_memory", lambda *given: 1)
     rng = np.random.default_rng(0)

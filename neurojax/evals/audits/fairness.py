@@ -42,41 +42,43 @@ def drift(found: Sequence[Scored], seed: int) -> dict[str, Any]:
 def group_gap(found: Sequence[Scored], name: str, seed: int) -> dict[str, Any]:
     """Is one group of people (or of recordings) served worse than another?
 
+    Several recordings of a person are one: they are alike, and count once.
+
     Args:
         found: scored parts.
         name: one of GROUPS.
-        seed: of the null: labels dealt to other people (recordings) where a label belongs to a
-            whole one, else to other items; so are subjects of one recording each, since their
-            labels dealt to recordings change nothing.
+        seed: of the null: labels are dealt to other people where a person has one label, to other
+            recordings of the same person where a recording has one, else to other items. Subjects
+            are dealt to recordings, to items where each has one recording: to deal those changes
+            nothing.
     """
     having = [one for one in found if name in one.part.groups]
     told = _GROUP.format(name, "labels", "people or recordings")
     if not having:
         return nothing(told, f"{name} is not known")
-    labels = np.concatenate([one.part.groups[name].astype(str) for one in having])
-    units = np.concatenate([one.part.unit.astype(str) for one in having])
-    scores = np.concatenate([one.own for one in having])
-    scores, labels, units = (array[labels != ""] for array in (scores, labels, units))
+    columns = (
+        np.concatenate([one.part.groups[name].astype(str) for one in having]),
+        np.concatenate([one.part.people for one in having]),
+        np.concatenate([one.part.unit.astype(str) for one in having]),
+        np.concatenate([one.own for one in having]),
+    )
+    labels, people, recordings, scores = (column[columns[0] != ""] for column in columns)
     names, of_item = np.unique(labels, return_inverse=True)
     if len(names) < 2:
         return nothing(told, f"one {name} alone")
-    units_named, of_unit = np.unique(units, return_inverse=True)
-    # One recording of a label tells nothing of the label, except where it is the subject itself.
-    dealt = name != "subject" or len(units_named) > len(names)
-    whole = dealt and all(
-        len(np.unique(of_item[of_unit == unit])) == 1 for unit in range(len(units_named))
-    )
+    owner, within = _owners(name, of_item, people, recordings)
+    whole = owner is not None
     sizes = np.bincount(of_item)
-    people = [len(np.unique(of_unit[of_item == label])) for label in range(len(names))]
+    units = [len(np.unique(owner[of_item == k])) if whole else 0 for k in range(len(names))]
     groups = {
         str(label): {"score": float(scores[of_item == k].mean()), "items": int(sizes[k])}
-        | ({"units": people[k]} if whole else {})
+        | ({"units": units[k]} if whole else {})
         for k, label in enumerate(names)
     }
     enough = [
         k
         for k in range(len(names))
-        if sizes[k] >= LEAST_ITEMS and (not whole or people[k] >= LEAST_UNITS)
+        if sizes[k] >= LEAST_ITEMS and (not whole or units[k] >= LEAST_UNITS)
     ]
     few = [str(names[k]) for k in range(len(names)) if k not in enough]
     worst = min(groups, key=lambda label: groups[label]["score"])
@@ -88,34 +90,57 @@ def group_gap(found: Sequence[Scored], name: str, seed: int) -> dict[str, Any]:
         reason = f"fewer than two groups of {least}: a gap between these few tells nothing"
         return finding(max(values) - min(values), None, told, reason=reason, **more)
     keep = np.isin(of_item, enough)
-    owner, which = (of_unit[keep], of_item[keep])
-    if not whole:
-        owner = np.arange(keep.sum())
-    observed, draws = _gaps(scores[keep], which, owner, seed)
+    owner = owner[keep] if whole else np.arange(keep.sum())
+    observed, draws = _gaps(scores[keep], of_item[keep], owner, within[keep], seed)
     return finding(
         observed, float(np.mean(draws)), told, p_value=share_of_draws(observed, draws), **more
     )
 
 
+def _owners(
+    name: str, label: np.ndarray, people: np.ndarray, recordings: np.ndarray
+) -> tuple[np.ndarray | None, np.ndarray]:
+    """(whom a label belongs to, int [n], None: to an item; among whom it is dealt, int [n])."""
+    person, recording = (np.unique(one, return_inverse=True)[1] for one in (people, recordings))
+    anyone = np.zeros(len(label), np.int64)
+    if name == "subject":
+        # Subjects of one recording each: one of a label tells of no label but of the subject.
+        several = len(np.unique(recording)) > len(np.unique(label))
+        return (recording if several and _is_whole(label, recording) else None), anyone
+    if _is_whole(label, person):
+        return person, anyone
+    return (recording, person) if _is_whole(label, recording) else (None, anyone)
+
+
+def _is_whole(label: np.ndarray, owner: np.ndarray) -> bool:
+    """Whether all items of an owner have one label."""
+    return len(np.unique(np.stack([owner, label]), axis=1).T) == len(np.unique(owner))
+
+
 def _gaps(
-    scores: np.ndarray, group: np.ndarray, owner: np.ndarray, seed: int
+    scores: np.ndarray, group: np.ndarray, owner: np.ndarray, within: np.ndarray, seed: int
 ) -> tuple[float, list[float]]:
-    """(best less worst group, the same with the groups dealt to other owners).
+    """(best less worst group, the same with the groups dealt to other owners within `within`).
 
     Each owner (a person, a recording, an item) counts once: its mean score.
     """
-    _, owner = np.unique(owner, return_inverse=True)
+    _, first, owner = np.unique(owner, return_index=True, return_inverse=True)
     means = np.bincount(owner, scores) / np.bincount(owner)
-    first = np.zeros(len(means), np.int64)
-    first[owner] = group
-    _, of_owner = np.unique(first, return_inverse=True)
+    _, of_owner = np.unique(group[first], return_inverse=True)
+    stratum = within[first]
+    in_order = np.argsort(stratum, kind="stable")
 
     def gap(labels: np.ndarray) -> float:
         found = np.bincount(labels, means) / np.bincount(labels)
         return float(found.max() - found.min())
 
+    def dealt() -> np.ndarray:
+        drawn = np.empty_like(of_owner)
+        drawn[in_order] = of_owner[np.lexsort((rng.random(len(means)), stratum))]
+        return drawn
+
     rng = np.random.default_rng([seed, 7])
-    return gap(of_owner), [gap(rng.permutation(of_owner)) for _ in range(DRAWS)]
+    return gap(of_owner), [gap(dealt()) for _ in range(DRAWS)]
 
 
 def seeds(found: Sequence[Scored], scores: Sequence[float], reason: str) -> dict[str, Any]:

@@ -182,7 +182,7 @@ def _pool(part: Part) -> Pool:
     features = np.concatenate(both)
     spread = features.std(0)
     features = (features - features.mean(0))[:, spread > 0] / spread[spread > 0]
-    unit = None if part.train_unit is None else np.concatenate([part.unit, part.train_unit])
+    unit = None if part.train_unit is None else np.concatenate([part.people, part.train_unit])
     return Pool(features, np.arange(len(features)) < len(part.targets), unit)
 
 

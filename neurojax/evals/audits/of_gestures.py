@@ -12,7 +12,7 @@ from neurojax.data.session import TEST, TRAIN
 from neurojax.data.sources import emg, signals
 from neurojax.data.store.dataset import Dataset
 from neurojax.evals import ring_order
-from neurojax.evals.audits.of_units import groups_of
+from neurojax.evals.audits.of_units import groups_of, person_of
 from neurojax.evals.audits.parts import Part
 
 MAX_PEOPLE, MAX_WINDOWS, MAX_TRAIN = 27, 24, 12
@@ -33,10 +33,8 @@ def parts_of(model, dataset: Dataset, settings: Mapping[str, Any], seed: int) ->
     trained = _drawn(sessions, TRAIN, MAX_TRAIN, rng, len(sessions))
     if not tested:
         return []
-    windows, bins, known, person = _windows(sessions, tested)
-    before, _, _, trainee = (
-        _windows(sessions, trained) if trained else (windows[:0], 0, 0, bins[:0])
-    )
+    windows, bins, known, recording = _windows(sessions, tested)
+    before = _windows(sessions, trained)[0] if trained else windows[:0]
     told = np.concatenate([labels[number][trials] for number, trials in tested])
     seen = [labels[number][trials] for number, trials in trained]
     seen = np.concatenate(seen) if seen else np.zeros(0, np.int64)
@@ -62,8 +60,9 @@ def parts_of(model, dataset: Dataset, settings: Mapping[str, Any], seed: int) ->
             channel_group=unit_id,
             region=np.full(len(unit_id), ""),
             groups={name: np.array([groups[one].get(name, "") for one in owner]) for name in names},
-            unit=person,
-            train_unit=trainee if len(seen) else person[:0],
+            unit=recording,
+            train_unit=_people(sessions, trained),
+            person=_people(sessions, tested),
         )
     ]
 
@@ -85,13 +84,19 @@ def _drawn(sessions, split: int, most: int, rng, people: int) -> list[tuple[int,
 
 def _windows(sessions, drawn) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """(windows float32 [n, T, C] in the recording's unit, bins of each, which of them were
-    observed, name of each person)."""
+    observed, name of each recording)."""
     width = max(int(sessions[k].trial_num_bins[t].max()) for k, t in drawn)
     values = [sessions[k].gather_trials(t, width)[0].astype(np.float32) for k, t in drawn]
     bins = [sessions[k].trial_num_bins[t] for k, t in drawn]
     known = [sessions[k].entry_valid(t, width) for k, t in drawn]
     names = [np.full(len(t), sessions[k].session_id) for k, t in drawn]
     return tuple(np.concatenate(parts) for parts in (values, bins, known, names))
+
+
+def _people(sessions, drawn) -> np.ndarray:
+    """The person of each window, text [n]."""
+    names = [np.full(len(t), person_of(sessions[k])) for k, t in drawn]
+    return np.concatenate([np.zeros(0, "U1"), *names])
 
 
 def _of_samples(model, dataset: Dataset, tested, owner, known) -> Callable:

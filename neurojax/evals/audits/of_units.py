@@ -105,7 +105,13 @@ def _part(model, session: Session, known: np.ndarray, seed: Sequence[int], kind:
         region=region,
         groups={name: np.full(number, text) for name, text in groups_of(session).items()},
         unit=np.full(number, session.session_id),
+        person=np.full(number, person_of(session)),
     )
+
+
+def person_of(session: Session) -> str:
+    """Who was recorded; the name of the recording where that is not known."""
+    return groups_of(session).get("subject", session.session_id)
 
 
 def groups_of(session: Session) -> dict[str, str]:

@@ -31,8 +31,11 @@ class Part(NamedTuple):
         channel_group: text [C], which channels are shuffled together.
         region: text [C], "" where not known.
         groups: name ("subject", "sex", "site", "device", "day") -> text [n].
-        unit: text [n]: what would be drawn again, a person or a recording.
-        train_unit: text [m]; None: items of both splits are drawn alike from the same recording.
+        unit: text [n]: the recording of each item, within which times can be compared.
+        train_unit: text [m], person of each; None: items of both splits are drawn alike from the
+            same recording.
+        person: text [n], who was recorded, a recording's name where that is not known; None: `unit`
+            tells people apart.
     """
 
     name: str
@@ -51,6 +54,12 @@ class Part(NamedTuple):
     groups: Mapping[str, np.ndarray]
     unit: np.ndarray
     train_unit: np.ndarray | None = None
+    person: np.ndarray | None = None
+
+    @property
+    def people(self) -> np.ndarray:
+        """Who was recorded, text [n]; what would be drawn again."""
+        return (self.unit if self.person is None else self.person).astype(str)
 
 
 class Scored(NamedTuple):
