@@ -5,7 +5,7 @@
 
 Without data.root it trains on made-up people, whose brain and jaw both tell of the sentence; the
 best that any reader can do is known, and is in the record. With it comes an audit: what the
-channels on the jaw give alone (evals/muscle_bound.py; no upper bound on what comes from muscles).
+channels on the jaw give alone (evals/muscle_audit.py; no upper bound on what comes from muscles).
 
 source    network: Defossez et al. 2023 (channel merger, subject layer, dilated convolutions); task:
           Sato et al. 2024 (one of 512 sentences), where jaw muscles were read too
@@ -94,6 +94,6 @@ def get_config() -> ConfigDict:
         )
     )
     config.eval = ConfigDict(
-        dict(evaluator="speech_retrieval", floors="ridge,encoding", muscle_bound=True)
+        dict(evaluator="speech_retrieval", floors="ridge,encoding", muscle_audit=True)
     )
     return config

@@ -1,4 +1,4 @@
-"""Draws experiments/eeg_speech/eeg_speech.png from results.json: the curve over data, and the muscle bound."""
+"""Draws experiments/eeg_speech/eeg_speech.png from results.json: the curve over data, and the muscle audit."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def draw(results: dict) -> style.Figure:
         right.plot(places, found, mark, color=style.CYCLE[2], markersize=4, label=f"jaw channels alone, {training}")
     right.set_xticks(places, list(gains))
     right.legend(fontsize=6)
-    style.finish(right, "planted gain of the jaw", "top-1", "Muscle bound (x: planted)")
+    style.finish(right, "planted gain of the jaw", "top-1", "Muscle audit (x: planted)")
     return figure
 
 

@@ -1,4 +1,4 @@
-"""Does the muscle bound find what was planted? A decoder near the best reader, four gains of the jaw, three trainings.
+"""Does the muscle audit find what was planted? A decoder near the best reader, four gains of the jaw, three trainings.
 
     python experiments/eeg_speech/planted.py     # a minute or two of CPU time; writes planted.json
 
@@ -15,7 +15,7 @@ import numpy as np
 from neurojax.data import robust_scale
 from neurojax.data.session import TEST, TRAIN
 from neurojax.data.synthetic import speech_eeg
-from neurojax.evals import muscle_bound, speech_floors
+from neurojax.evals import muscle_audit, speech_floors
 from neurojax.files import write_json
 from neurojax.runs.workdir import provenance
 from neurojax.scores import retrieval
@@ -36,8 +36,8 @@ def person(spec: speech_eeg.SpeechSpec, number: int) -> dict:
     said = said[np.unique(own.sentence[train], return_inverse=True)[1]]
     on_jaw = np.arange(values.shape[-1]) >= spec.num_sensors
     known = own.day[test] < spec.num_days - 1
-    windows = muscle_bound.Windows(values[test], own.muscle[test], own.sentence[test], test, known, on_jaw)
-    other = train[muscle_bound.partners(own.sentence[train], np.random.default_rng([seed, number, 1]))]
+    windows = muscle_audit.Windows(values[test], own.muscle[test], own.sentence[test], test, known, on_jaw)
+    other = train[muscle_audit.partners(own.sentence[train], np.random.default_rng([seed, number, 1]))]
     rest = values - own.muscle
     given = {
         "as it is": values[train],
@@ -56,8 +56,8 @@ def person(spec: speech_eeg.SpeechSpec, number: int) -> dict:
         fitted = speech_floors.encoding(standardised(samples), said)
         readers = lambda samples, trial, fitted=fitted: fitted(standardised(samples), spoken)  # noqa: E731
         rng = np.random.default_rng([seed, number])
-        found[name] = muscle_bound.of_person(readers, windows, rng, controls=False)
-    found["best reader"] = muscle_bound.of_person(best, windows, np.random.default_rng([seed, number]), controls=False)
+        found[name] = muscle_audit.of_person(readers, windows, rng, controls=False)
+    found["best reader"] = muscle_audit.of_person(best, windows, np.random.default_rng([seed, number]), controls=False)
     silent = {"brain alone": ("muscle_gain", own.neural), "jaw alone": ("neural_gain", own.muscle)}
     for name, (gain, part) in silent.items():
         alone = dataclasses.replace(spec, **{gain: 0.0})
@@ -85,7 +85,7 @@ def main() -> None:
         one["summary"] = {
             "neural_minus_planted": neural - one["brain alone"],
             "muscle_minus_planted": muscle - one["jaw alone"],
-            "audit_minus_best": {name: one["as it is"][name] - one["best reader"][name] for name in muscle_bound.NAMES},
+            "audit_minus_best": {name: one["as it is"][name] - one["best reader"][name] for name in muscle_audit.NAMES},
             "muscle_removed": 1 - after / before if before > 0.01 else None,
         }
         found["gains"][f"{gain:g}"] = one

@@ -51,10 +51,10 @@ def arm(name: str, changes: tuple[str, ...], runs: Path) -> dict:
     """Trains and evaluates one arm; what results.json keeps of it."""
     start, cpu = time.monotonic(), time.process_time()
     audited = name.startswith("bound")
-    given = [f"--config={REPOSITORY / 'configs/eeg.py'}", f"--config.eval.muscle_bound={audited}"]
+    given = [f"--config={REPOSITORY / 'configs/eeg.py'}", f"--config.eval.muscle_audit={audited}"]
     config = declarations.load([*given, *(f"--config.{change}" for change in changes)])
     record = run.train_and_evaluate(config, runs / name.replace("/", "_"))
-    block, bound = record["retrieval"], record.get("muscle_bound")
+    block, bound = record["retrieval"], record.get("muscle_audit")
     kept = {
         **provenance(HERE),
         "changes": list(changes),
@@ -66,7 +66,7 @@ def arm(name: str, changes: tuple[str, ...], runs: Path) -> dict:
     if bound:
         for reader in ("model", "bayes"):
             bound[reader].pop("people")
-        kept["muscle_bound"] = bound
+        kept["muscle_audit"] = bound
     return kept
 
 
@@ -101,8 +101,8 @@ def summary(done: dict) -> dict:
         plain, swapped = done.get(f"bound/{gain:g}"), done.get(f"bound/{gain:g}/swapped")
         if not (plain and swapped):
             continue
-        model, best = (plain["muscle_bound"][reader] for reader in ("model", "bayes"))
-        after = swapped["muscle_bound"]["model"]
+        model, best = (plain["muscle_audit"][reader] for reader in ("model", "bayes"))
+        after = swapped["muscle_audit"]["model"]
         removed = 1 - after["muscle_kept"] / model["muscle_kept"] if model["muscle_kept"] > 0.01 else None
         alone = model["muscle_channels_alone"]
         found[f"bound/{gain:g}"] = {

@@ -16,7 +16,7 @@ from neurojax.data.store import trained_trials
 from neurojax.data.store.dataset import Dataset
 from neurojax.data.synthetic import speech_eeg
 from neurojax.errors import require
-from neurojax.evals import floor_names, leaks, muscle_bound, speech_floors, speech_scores
+from neurojax.evals import floor_names, leaks, muscle_audit, speech_floors, speech_scores
 from neurojax.report import speech_report
 from neurojax.scores import retrieval
 
@@ -41,8 +41,13 @@ class Candidates(NamedTuple):
 def about(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Checks the `eval` block; nothing more than the block itself tells evaluations apart."""
     floor_names.chosen(settings, FLOORS)
-    asked = settings.get("muscle_bound")
-    require(isinstance(asked, bool), f"eval.muscle_bound={asked!r}; expected True or False")
+    require(
+        "muscle_bound" not in settings,
+        "eval.muscle_bound is called eval.muscle_audit now; rename it in the config, of an older "
+        "run in its config.json",
+    )
+    asked = settings.get("muscle_audit")
+    require(isinstance(asked, bool), f"eval.muscle_audit={asked!r}; expected True or False")
     return {}
 
 
@@ -79,7 +84,7 @@ def evaluate(
     Returns:
         {"retrieval": see `speech_scores.block_of`, and "num_left_out": trials of any split whose
         speech is not known throughout, "num_candidates_trained": candidates that a train trial
-        said; "muscle_bound": see `evals.muscle_bound`, where asked for and
+        said; "muscle_audit": see `evals.muscle_audit`, where asked for and
         muscle is known}.
 
     Raises:
@@ -120,7 +125,7 @@ def evaluate(
     found["retrieval"]["num_candidates_trained"] = _num_trained(source, candidates)
     if found["retrieval"]["of_held_out_day"]:
         tests = {n: one._replace(known_day=~one.known_day) for n, one in tests.items()}
-    if settings["muscle_bound"]:
+    if settings["muscle_audit"]:
         found |= _audits(readers, tests, source, candidates, seed, log)
     return found
 
@@ -153,7 +158,7 @@ def candidates_of(source: speech.SpeechSource) -> Candidates:
 
 def windows_of(
     source: speech.SpeechSource, number: int, candidates: Candidates
-) -> muscle_bound.Windows:
+) -> muscle_audit.Windows:
     """Test windows of one person, with the muscle part where it is known (else zero)."""
     session = source.sessions[number]
     trials = session.trials_of(TEST)
@@ -170,7 +175,7 @@ def windows_of(
         known = np.isin(day[trials], trained) if len(trained) else known
     on_muscle = session.region == MUSCLE_REGION
     item = np.array([place[name] for name in said])
-    return muscle_bound.Windows(values, muscle, item, trials, known, on_muscle)
+    return muscle_audit.Windows(values, muscle, item, trials, known, on_muscle)
 
 
 def one_has_muscle(session: Session) -> bool:
@@ -229,20 +234,20 @@ def _best(session: Session, candidates: Candidates):
 
 def _audits(
     readers: Mapping[str, Callable],
-    tests: Mapping[int, muscle_bound.Windows],
+    tests: Mapping[int, muscle_audit.Windows],
     source: speech.SpeechSource,
     candidates: Candidates,
     seed: int,
     log: Log,
 ) -> dict[str, Any]:
-    """{"muscle_bound": of the model and of the best reader}; empty where nobody can be audited."""
+    """{"muscle_audit": of the model and of the best reader}; empty where nobody can be audited."""
     audited = [number for number in tests if one_has_muscle(source.sessions[number])]
     if not audited:
         log(
             f"no muscle audit: no recording has the behaviour {speech.MUSCLE!r} (what of each "
             "sample is muscle), see docs/speech.md"
         )
-    few = [number for number in audited if not muscle_bound.can_swap(tests[number])]
+    few = [number for number in audited if not muscle_audit.can_swap(tests[number])]
     if few:
         names = ", ".join(source.sessions[number].session_id for number in few)
         log(f"no muscle audit of {names[:80]}: fewer than three things are said on trained days")
@@ -256,7 +261,7 @@ def _audits(
         if name in readers
     }
     about = {"bin_size_s": source.facts.bin_size_s, "chance": 1 / len(candidates.name)}
-    return {"muscle_bound": found | about}
+    return {"muscle_audit": found | about}
 
 
 def _audit(of, tests, audited, source: speech.SpeechSource, seed: int) -> dict[str, Any]:
@@ -264,8 +269,8 @@ def _audit(of, tests, audited, source: speech.SpeechSource, seed: int) -> dict[s
     for number in audited:
         rng = np.random.default_rng([seed, number])  # the same swaps for every reader
         name = source.sessions[number].session_id
-        people[name] = muscle_bound.of_person(of(number), tests[number], rng)
-    return muscle_bound.over_people(people)
+        people[name] = muscle_audit.of_person(of(number), tests[number], rng)
+    return muscle_audit.over_people(people)
 
 
 def show(evaluation: Mapping[str, Any], log: Log = print) -> None:

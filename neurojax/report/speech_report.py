@@ -105,8 +105,8 @@ def terminal_table(evaluation: Mapping[str, Any]) -> str:
         lines.append(f"{told} are said in train trials of these sessions too")
     if block.get("num_left_out"):
         lines.append(f"{block['num_left_out']} trials left out: not all of their speech is known")
-    if "muscle_bound" in evaluation:
-        told = audit_rows(evaluation["muscle_bound"])
+    if "muscle_audit" in evaluation:
+        told = audit_rows(evaluation["muscle_audit"])
         head = ("muscle audit (no upper bound), top-1", "model", "best reader")
         lines += ["", *_aligned([head, *told])]
     return "\n".join(lines)
@@ -146,8 +146,8 @@ def write(
         page.table(heads, rows(block), caption=f"Among {block['num_candidates']} candidates"),
         page.paragraph(about, soft=True),
     ]
-    if "muscle_bound" in evaluation:
-        listed = audit_rows(evaluation["muscle_bound"])
+    if "muscle_audit" in evaluation:
+        listed = audit_rows(evaluation["muscle_audit"])
         title = "How much the muscles tell: top-1 (no upper bound)"
         blocks.append(page.table(["windows", "model", "best reader"], listed, caption=title))
     people = [

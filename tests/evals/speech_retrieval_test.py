@@ -19,7 +19,7 @@ from tests.data.sources.speech_test import CONFIG
 SPEC = speech_eeg.SpeechSpec(
     num_people=2, num_trials=24, num_trained_sentences=24, num_sentences=12, num_sensors=5, num_features=3, noise=0.5
 )
-SETTINGS = {"evaluator": "speech_retrieval", "floors": "ridge,encoding", "muscle_bound": True}
+SETTINGS = {"evaluator": "speech_retrieval", "floors": "ridge,encoding", "muscle_audit": True}
 
 
 @functools.cache
@@ -61,12 +61,12 @@ def test_scores_stand_beside_floor_ceiling_and_chance(record):
     assert block["floors"]["encoding"]["top1"] > 0.9
     floor = block["floors"]["ridge"]
     assert floor["top1"] > 0.5 and floor["top1_difference"] == pytest.approx(1 - floor["top1"])
-    assert record["muscle_bound"]["bayes"]["neural_kept"] > 0.9
+    assert record["muscle_audit"]["bayes"]["neural_kept"] > 0.9
 
 
 def test_a_model_that_says_nothing_is_never_right(tmp_path):
-    block = evaluated(tmp_path, Model(0.0), floors="", muscle_bound=False)
-    assert block["retrieval"]["top1"] == 0 and block["retrieval"]["floors"] == {} and "muscle_bound" not in block
+    block = evaluated(tmp_path, Model(0.0), floors="", muscle_audit=False)
+    assert block["retrieval"]["top1"] == 0 and block["retrieval"]["floors"] == {} and "muscle_audit" not in block
 
 
 def test_test_trials_without_all_of_their_speech_are_left_out(tmp_path):
@@ -75,7 +75,7 @@ def test_test_trials_without_all_of_their_speech_are_left_out(tmp_path):
         speech_rows = np.array(session.behaviour["speech"])
         speech_rows[48 * session.trials_of(TEST)[0]] = np.nan
         holes.append(session.with_fields(behaviour=dict(session.behaviour) | {"speech": speech_rows}))
-    block = evaluated(tmp_path, dataset=dataset_of(holes), floors="", muscle_bound=False)["retrieval"]
+    block = evaluated(tmp_path, dataset=dataset_of(holes), floors="", muscle_audit=False)["retrieval"]
     later = sum(one["num_trials"] for one in block["held_out_day"]["people"].values())
     assert block["top1"] == 1 and block["num_left_out"] == 2 and block["num_trials"] + later == 46
     assert "2 trials left out" in speech_retrieval.speech_report.terminal_table({"retrieval": block})
@@ -90,7 +90,7 @@ def test_test_trials_without_all_of_their_speech_are_left_out(tmp_path):
 def test_floors_of_a_model_that_trained_with_swapped_muscle_have_no_difference(tmp_path):
     model = Model()
     model.source_config = dataclasses.replace(model.source_config, swap_muscle=1.0)
-    found = evaluated(tmp_path, model, floors="ridge", muscle_bound=False)
+    found = evaluated(tmp_path, model, floors="ridge", muscle_audit=False)
     floor = found["retrieval"]["floors"]["ridge"]
     assert floor["top1_difference"] is None and "top1_difference_ci95" not in floor and floor["top1"] > 0.5
     assert "data.swap_muscle=1," in floor["top1_difference_reason"]
@@ -113,13 +113,13 @@ def test_where_all_test_trials_are_of_a_new_day_they_are_the_headline(tmp_path):
     assert block["of_held_out_day"] and block["top1"] == block["held_out_day"]["top1"] == 1
     assert block["num_people"] == 2 and block["num_trials"] == 24 and "top1_ci95" in block
     assert block["floors"]["ridge"]["top1_difference"] == pytest.approx(1 - block["floors"]["ridge"]["top1"])
-    assert found["muscle_bound"]["model"]["as_trained"] == 1 and found["muscle_bound"]["model"]["held_out_day"] is None
+    assert found["muscle_audit"]["model"]["as_trained"] == 1 and found["muscle_audit"]["model"]["held_out_day"] is None
     speech_retrieval.show(found, told.append)
     assert "no test trial is of a day that training saw" in told[0]
     alone = evaluated(tmp_path, dataset=dataset_of(mixed), floors="")
     assert alone["retrieval"]["num_people"] == 1 and not alone["retrieval"]["of_held_out_day"]
     assert "one person" in alone["retrieval"]["top1_ci95_reason"]
-    assert alone["muscle_bound"]["model"]["people"].keys() == {mixed[0].session_id}
+    assert alone["muscle_audit"]["model"]["people"].keys() == {mixed[0].session_id}
 
 
 def test_candidates_that_training_met_are_counted(record, tmp_path):
@@ -128,7 +128,7 @@ def test_candidates_that_training_met_are_counted(record, tmp_path):
            for s in people().sessions]  # fmt: skip
     said = {str(one.conditions["sentence"][one.trials_of(0)[k]]) for one in met for k in range(len(one.trials_of(0)))}
     tested = {str(name) for one in met for name in np.asarray(one.conditions["sentence"])[one.trials_of(TEST)]}
-    block = evaluated(tmp_path, dataset=dataset_of(met), floors="", muscle_bound=False)["retrieval"]
+    block = evaluated(tmp_path, dataset=dataset_of(met), floors="", muscle_audit=False)["retrieval"]
     assert block["num_candidates_trained"] == len(said & tested) > 0
 
 
@@ -144,7 +144,7 @@ def test_without_a_generator_there_is_no_ceiling_and_without_muscle_no_bound(tmp
     found = speech_retrieval.evaluate(*given, folder=tmp_path, root="", log=said.append)
     assert any("no muscle audit: no recording has the behaviour 'muscle_part'" in line for line in said)
     assert found["retrieval"]["ceiling"] is None and found["retrieval"]["held_out_day"] is None
-    assert found["retrieval"]["num_trials"] == 48 and "muscle_bound" not in found
+    assert found["retrieval"]["num_trials"] == 48 and "muscle_audit" not in found
 
 
 def test_the_ridge_finds_what_follows_the_speech():
@@ -168,8 +168,10 @@ def test_what_was_trained_on_other_features_and_settings_that_mean_nothing_are_r
     model.facts = {"num_targets": 4}
     with pytest.raises(InputError, match="have 3 speech features, the run was trained on 4"):
         evaluated(tmp_path / "none", model)
-    with pytest.raises(InputError, match="eval.muscle_bound='yes'"):
-        speech_retrieval.about(SETTINGS | {"muscle_bound": "yes"})
+    with pytest.raises(InputError, match="eval.muscle_audit='yes'"):
+        speech_retrieval.about(SETTINGS | {"muscle_audit": "yes"})
+    with pytest.raises(InputError, match=r"muscle_bound is called eval\.muscle_audit now"):
+        speech_retrieval.about(SETTINGS | {"muscle_bound": True})
     untested = dataset_of([s.with_fields(split=np.where(s.split == TEST, 0, s.split)) for s in people().sessions])
     with pytest.raises(InputError, match="no session has a test trial"):
         speech_retrieval.prepare(untested, SETTINGS)

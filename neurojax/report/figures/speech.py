@@ -22,10 +22,10 @@ def retrieved(evaluation: Mapping[str, Any], names: Mapping[str, str]) -> style.
     """Top-1 of every person by model, floors and the best reader; beside it the muscle audit.
 
     Args:
-        evaluation: a record with `retrieval`, and `muscle_bound` where it was measured.
+        evaluation: a record with `retrieval`, and `muscle_audit` where it was measured.
         names: of the floors, in words.
     """
-    block, bound = evaluation["retrieval"], evaluation.get("muscle_bound")
+    block, bound = evaluation["retrieval"], evaluation.get("muscle_audit")
     order = sorted(block["people"], key=lambda person: block["people"][person]["top1"])
     figure, axes = style.new_figure(8.0 if bound else 4.4, 3.0, 1, 2 if bound else 1)
     left = axes[0, 0]
