@@ -101,9 +101,9 @@ def animals(part: str, share: float | None, seed: int, runs: Path) -> Animals:
         if not (root / "dataset.json").exists():
             recordings.mice(root)
         sessions = list(open_dataset(root).sessions)
-        tested = [one for one in sessions if one.session_id == "session5"]
-        own = tested[0].info["subject_id"]
-        trained = [one for one in sessions if one.info["subject_id"] != own]  # other mice
+        own = next(one.info["subject_id"] for one in sessions if one.session_id == "session5")
+        tested = [one for one in sessions if one.info["subject_id"] == own]  # all of one mouse
+        trained = [one for one in sessions if one.info["subject_id"] != own]
     if part != "synthetic":
         trained, tested = ([with_units(one, UNITS) for one in some] for some in (trained, tested))
     order = np.random.default_rng([seed, len(trained)]).permutation(len(trained))
