@@ -12,6 +12,7 @@ from neurojax.commands.compare_rows import (
     Part,
     Records,
     above_first,
+    cost_rows,
     difference_words,
     holm,
     notes_on,
@@ -50,6 +51,7 @@ def page_of(evaluations: Records, session_ids: Sequence[str], warnings: Sequence
         (score_words(part.metric), _table(part, reference, len(session_ids)))
         for part in parts_of(evaluations, session_ids, "±\u00a0")
     ]
+    costs = [rows for rows in [cost_rows(evaluations)] if rows]
     title = f"neurojax: {len(evaluations)} runs compared"
     return page.page(
         title,
@@ -70,6 +72,7 @@ def page_of(evaluations: Records, session_ids: Sequence[str], warnings: Sequence
         ),
         *(page.folded(f"Scores: {words}", table) for words, table in tables_of_parts[1:]),
         *_session_differences(evaluations, session_ids),
+        *(page.folded("Costs", page.table(rows[0], rows[1:])) for rows in costs),
         page.folded("Runs", page.table(["run", "step", "seed", "config hash", "data"], identity)),
     )
 

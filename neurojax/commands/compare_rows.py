@@ -121,6 +121,8 @@ def comparison_table(evaluations: Records, session_ids: Sequence[str]) -> str:
         rows += [[f"over {tables.shorten(reference, 22)}", *part.head], *part.over]
         lines += [f"{score_words(part.metric)}:"] * (len(parts) > 1)
         lines += [*tables.align([[tables.shorten(row[0], 28), *row[1:]] for row in rows]), ""]
+    if costs := cost_rows(evaluations):
+        lines += [*tables.align([[tables.shorten(row[0], 28), *row[1:]] for row in costs]), ""]
     unit = f"{score_words(parts[0].metric)}; " if len(parts) == 1 else ""
     words = next((f"+- {part.words}; " for part in parts if part.words), "")
     notes = [
@@ -130,6 +132,23 @@ def comparison_table(evaluations: Records, session_ids: Sequence[str]) -> str:
         sign_test.sentence(len(session_ids)),
     ]
     return "\n".join([*lines, *notes])
+
+
+def cost_rows(evaluations: Records) -> list[list[str]]:
+    """A head, and a row a run: what it has to learn and what learning took; empty where no record
+    says, as none did before `cost` was in it."""
+    known = {name: evaluation.get("cost") for name, evaluation in evaluations.items()}
+    known = {name: cost for name, cost in known.items() if isinstance(cost, dict)}
+    head = ["cost", "shared parameters", "in rows", "steps", "training"]
+    rows = []
+    for name in evaluations if known else ():
+        cost = known.get(name, {})
+        counts = [tables.number(cost.get(key)) for key in ("shared_parameters", "row_parameters")]
+        counts.append(tables.number(evaluations[name].get("step")))
+        seconds = tables.number(cost.get("training_s"))
+        cells = ["-" if count is None else f"{count:,.0f}" for count in counts]
+        rows.append([name, *cells, "-" if seconds is None else f"{seconds:,.0f} s"])
+    return [head, *rows] if rows else []
 
 
 def difference_words(num_sessions: int) -> str:

@@ -24,6 +24,7 @@ from neurojax.runs import processes, random_numbers, threads, workdir
 from neurojax.runs.writer import read_metrics
 from neurojax.train import description, loop, pass_memory, run_files, run_folder
 from neurojax.train import plan as planning
+from neurojax.train.predictor import Predictor
 from neurojax.train.state import TrainState, steps_taken
 
 RECORD_NAME = "evaluation.json"
@@ -201,6 +202,7 @@ def evaluate_run(
         "step": manifest["step"],
         "dataset_fingerprint": dataset.fingerprint,
         "config_hash": manifest["config_hash"],
+        "cost": _cost(model, read_metrics(folder)),
         **found,
     }
     where = Path(out) if out else folder / f"evaluation{suffix}.json"
@@ -212,6 +214,17 @@ def evaluate_run(
     if out is None:
         evaluator.draw(folder, record, example, read_metrics(folder), suffix=suffix, log=log)
     return read_json(where)
+
+
+def _cost(model: Predictor, metrics: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Parameters of a model, of an ensemble those of all members, and seconds of its training,
+    since its last start where it was stopped."""
+    count = lambda tree: sum(leaf.size for leaf in jax.tree.leaves(tree))  # noqa: E731
+    return {
+        "shared_parameters": count(model.params),
+        "row_parameters": count(model.tables),
+        "training_s": metrics[-1].get("time_s") if metrics else None,
+    }
 
 
 @threads.one_a_call()

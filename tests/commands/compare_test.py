@@ -283,3 +283,15 @@ def test_evaluations_of_two_kinds_or_of_one_without_a_comparison_are_refused(ges
         gestures(name, {"ann": 0.5}, eval={"evaluator": "nothing"})
     with pytest.raises(InputError, match="choose from .*gestures"):
         compare([tmp_path / "fourth", tmp_path / "fifth"])
+
+
+def test_what_runs_cost_stands_below_their_scores(run, capsys, tmp_path):
+    cost = {"shared_parameters": 88012, "row_parameters": 5120, "training_s": 41.4}
+    runs = [run("first", {"a": 0.1}, cost=cost, step=498), run("second", {"a": 0.2}, cost={"shared_parameters": "?"})]
+    page = tmp_path / "page.html"
+    compare(runs, page)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["first", "88,012", "5,120", "498", "41", "s"] in lines and ["second", "-", "-", "-", "-"] in lines
+    assert "88,012" in page.read_text() and "cost" not in page.read_text().split("<h1>")[0]
+    compare([run("third", {"a": 0.1}), run("fourth", {"a": 0.2})])
+    assert "shared parameters" not in capsys.readouterr().out

@@ -81,6 +81,8 @@ def test_a_record_comes_back_as_it_was_written_and_a_finished_run_is_not_scored_
     assert (record["limit"], record["step"], record["seed"]) == (1, 4, 5)
     assert record["eval"] == config["eval"] and record["dataset_fingerprint"] == dataset.fingerprint
     assert evaluator == [("show", record["lengths"]), ("draw", (3,))]
+    shared, rows = (record["cost"][name] for name in ("shared_parameters", "row_parameters"))
+    assert f"({shared:,} shared, {rows:,} in rows" in "\n".join(said) and record["cost"]["training_s"] > 0
     assert "scored 2" in said and "\n".join(said).count("training: 4 steps") == 1
 
     again = run.train_and_evaluate(config, folder, dataset=dataset, log=said.append)
