@@ -1,6 +1,6 @@
 """What a model gives away: the attacks that stand beside every export, on a run as shipped and on an over-fitted one.
 
-    python experiments/audits/privacy.py [--runs=runs/privacy]    # about a minute of one CPU core
+    python experiments/audits/privacy.py [--runs=runs/privacy]    # about two minutes of one CPU core
 
 Writes privacy.json.
 """
