@@ -160,6 +160,10 @@ _KNOWN = {
         "it belongs to another run of the sorter; remove it",
     ),
     "bins outside of the recording, not observed": ("note", _NO_SILENCE),
+    "columns of the trials whose name a session keeps for itself, kept as trial_<name>": (
+        "note",
+        "nothing to do; ask for them by that name",
+    ),
     "rows of the table of trials that are cut short, skipped": (
         "warning",
         "complete these rows; --strict refuses the table",

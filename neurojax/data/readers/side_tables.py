@@ -38,6 +38,7 @@ _RESERVED = {
 }
 # names in info["findings"]
 ODD_TRIALS = "rows of the table of trials that are cut short, skipped"
+RENAMED = "columns of the trials whose name a session keeps for itself, kept as trial_<name>"
 ODD_COLUMNS = "columns of the trials that are not one value each"
 
 
@@ -172,6 +173,8 @@ def trials_of(path: Path, clock: Clock, spec: ReadSpec) -> TrialTable:
             clock.seconds(table.pop(name), name, "trials", path) for name in names.values()
         )
     conditions = {_RESERVED.get(name, name): values for name, values in table.items()}
+    if renamed := len(_RESERVED.keys() & table.keys()):
+        findings = {**findings, RENAMED: renamed}
     dropped = {reason: number for reason, number in dropped.items() if number}
     return TrialTable(starts + shift_s, stops + shift_s, dropped, conditions, findings, skipped)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from neurojax.data.checks.check import session_findings
 from neurojax.data.checks.findings import recorded_findings
 from neurojax.data.readers import phy
-from neurojax.data.readers.side_tables import ODD_TRIALS
+from neurojax.data.readers.side_tables import ODD_TRIALS, RENAMED
 from neurojax.errors import InputError
 from tests.data.readers.sortings_for_tests import RATE_HZ, phy_folder, read
 
@@ -94,6 +94,7 @@ def test_odd_columns_lose_themselves_alone(folder):
     table(folder / "trials.csv", columns | {"split": [0] * 20, "num_bins": [1] * 20})
     made = read(folder, window_s=None)
     assert sorted(made.conditions) == ["reaction time _s_", "trial_num_bins", "trial_split"]
+    assert made.info["findings"][RENAMED] == 2
     assert made.info["trial_columns_skipped"] == ["note"]
     with pytest.raises(InputError, match="'note'"):
         read(folder, window_s=None, strict=True)
