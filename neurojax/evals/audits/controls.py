@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 
 from neurojax.evals.audits.findings import above_zero, finding, nothing, share_of_draws
-from neurojax.evals.audits.parts import Scored, borrowed, derangement, in_time, noise, pair_scores
+from neurojax.evals.audits.parts import (
+    Scored,
+    borrowed,
+    ceiling,
+    derangement,
+    in_time,
+    noise,
+    pair_scores,
+)
 
 DRAWS = 999
 MOST = 0.5  # share of the score above chance that a fault may keep, or one group of channels carry
@@ -83,14 +91,9 @@ def order_of_bins(found: Sequence[Scored], seed: int) -> dict[str, Any]:
 
 def perfect_translator(found: Sequence[Scored]) -> dict[str, Any]:
     """Does a perfect prediction get the best score? Else the score measures something else."""
-    best = []
-    for one in found:
-        targets = one.part.targets
-        if one.part.kind == "classes":
-            targets = np.eye(len(one.part.null))[targets]
-        best.append(np.diag(pair_scores(one.part, targets)))
-    ceiling, observed = _mean(best), _mean([one.own for one in found])
-    return finding(ceiling, observed, _PERFECT, alarm=ceiling < observed - 1e-9)
+    best = _mean([ceiling(one.part) for one in found])
+    observed = _mean([one.own for one in found])
+    return finding(best, observed, _PERFECT, alarm=best < observed - 1e-9)
 
 
 def ablation(found: Sequence[Scored], by: str, seed: int) -> dict[str, Any]:

@@ -6,14 +6,17 @@ from typing import Any
 import numpy as np
 
 from neurojax.evals.audits.findings import finding, nothing, share_of_draws
-from neurojax.evals.audits.parts import Scored, in_time
+from neurojax.evals.audits.parts import Scored, ceiling, in_time
 
 DRAWS = 999
 GROUPS = ("subject", "sex", "site", "device", "day")
 LEAST_ITEMS = 5  # of a group
 LEAST_UNITS = 3  # people or recordings of a group
 _DRIFT = "correlation of the score with the time in the recording; null: times in another order"
-_GROUP = "best less worst {} in mean score; null: {} dealt to other {}"
+_GROUP = (
+    "best less worst {} in mean score, adjusted for what a perfect prediction of each item gets; "
+    "null: {} dealt to other {}"
+)
 _SEEDS = "standard deviation of the score over seeds; null: its standard error over test items"
 
 
@@ -61,17 +64,19 @@ def group_gap(found: Sequence[Scored], name: str, seed: int) -> dict[str, Any]:
         np.concatenate([one.part.people for one in having]),
         np.concatenate([one.part.unit.astype(str) for one in having]),
         np.concatenate([one.own for one in having]),
+        np.concatenate([ceiling(one.part) for one in having]),
     )
-    labels, people, recordings, scores = (column[columns[0] != ""] for column in columns)
+    labels, people, recordings, own, best = (column[columns[0] != ""] for column in columns)
     names, of_item = np.unique(labels, return_inverse=True)
     if len(names) < 2:
         return nothing(told, f"one {name} alone")
+    scores = _adjusted(own, best)
     owner, within = _owners(name, of_item, people, recordings)
     whole = owner is not None
     sizes = np.bincount(of_item)
     units = [len(np.unique(owner[of_item == k])) if whole else 0 for k in range(len(names))]
     groups = {
-        str(label): {"score": float(scores[of_item == k].mean()), "items": int(sizes[k])}
+        str(label): {"score": float(own[of_item == k].mean()), "items": int(sizes[k])}
         | ({"units": units[k]} if whole else {})
         for k, label in enumerate(names)
     }
@@ -81,20 +86,31 @@ def group_gap(found: Sequence[Scored], name: str, seed: int) -> dict[str, Any]:
         if sizes[k] >= LEAST_ITEMS and (not whole or units[k] >= LEAST_UNITS)
     ]
     few = [str(names[k]) for k in range(len(names)) if k not in enough]
-    worst = min(groups, key=lambda label: groups[label]["score"])
+    means = np.bincount(of_item, scores) / sizes
+    worst = str(names[means.argmin()])
     more = {"worst": worst, "groups": groups, "too_few": few}
     told = _GROUP.format(name, "labels", "people or recordings" if whole else "items")
     if len(enough) < 2:
-        values = [one["score"] for one in groups.values()]
         least = f"{LEAST_UNITS} people or recordings" if whole else f"{LEAST_ITEMS} items"
         reason = f"fewer than two groups of {least}: a gap between these few tells nothing"
-        return finding(max(values) - min(values), None, told, reason=reason, **more)
+        return finding(float(np.ptp(means)), None, told, reason=reason, **more)
     keep = np.isin(of_item, enough)
     owner = owner[keep] if whole else np.arange(keep.sum())
     observed, draws = _gaps(scores[keep], of_item[keep], owner, within[keep], seed)
     return finding(
         observed, float(np.mean(draws)), told, p_value=share_of_draws(observed, draws), **more
     )
+
+
+def _adjusted(scores: np.ndarray, best: np.ndarray) -> np.ndarray:
+    """Scores less what a line says of them by what a perfect prediction gets, about their mean.
+
+    Items differ in how much there is to predict; without that a gap stands out from less noise. The
+    line is fitted without a look at the groups, so that dealt labels remain a fair null.
+    """
+    apart = best - best.mean()
+    slope = apart @ scores / max(float(apart @ apart), 1e-12)
+    return scores - slope * apart
 
 
 def _owners(

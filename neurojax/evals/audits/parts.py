@@ -103,6 +103,14 @@ def scored(part: Part) -> Scored:
     return Scored(part, pair_scores(part, part.predict(part.inputs)))
 
 
+def ceiling(part: Part) -> np.ndarray:
+    """Score of each item where the targets themselves are the prediction, float64 [n]."""
+    targets = part.targets
+    if part.kind == "classes":
+        targets = np.eye(len(part.null))[targets]
+    return np.diag(pair_scores(part, targets))
+
+
 def pair_scores(part: Part, predictions: np.ndarray) -> np.ndarray:
     """Score of each item i by each prediction j, float64 [n, n]; see `Part.kind` for its unit."""
     predictions, targets = np.asarray(predictions, np.float64), part.targets
