@@ -57,6 +57,11 @@ SETTINGS: dict[str, dict] = {
 VARIANTS = {
     "integrator-low-memory": {"model.input_time_constant_s": 0.08},  # the prior has a memory, and learns it
     "pulses-low-fast": {"optimizer.learning_rate": 0.016, "objective.kl_stop_step": 200},
+    "pulses-low-long": {"train.num_steps": 3000, "objective.kl_stop_step": 600},
+    "pulses-low-large": {
+        **{"train.num_steps": 2000, "optimizer.learning_rate": 0.016, "objective.kl_stop_step": 400},
+        **{"model.generator_width": 160, "model.controller_width": 64, "model.num_inputs": 4, "model.num_factors": 24},
+    },
 }
 
 
