@@ -21,13 +21,14 @@ NOISE = 1.2  # of a channel; its signal has variance 1
 GAP = 4.0  # times as much noise in one group of people
 
 
-def part_of(seed: int, fault: str = "", patch_is_random: bool = False) -> Part:
+def part_of(seed: int, fault: str = "", patch_is_random: bool = False, gap: float = GAP) -> Part:
     """One decoder's test items, with at most one fault.
 
     Args:
         seed: of the people.
         fault: one of FAULTS, "" for none.
         patch_is_random: with "shortcut": the system is trained with the patch at random.
+        gap: with "noisier group": times as much noise in one group of people.
     """
     rng = np.random.default_rng([seed, 17])
     number = NUM_PEOPLE * NUM_ITEMS
@@ -41,7 +42,7 @@ def part_of(seed: int, fault: str = "", patch_is_random: bool = False) -> Part:
     is_woman = person % 2 == 0
     noise = np.full(number, NOISE)
     if fault == "noisier group":
-        noise = np.where(is_woman, GAP * NOISE, NOISE)
+        noise = np.where(is_woman, gap * NOISE, NOISE)
     signal = targets @ mixing
     if fault == "group gap":  # women's signals mix otherwise, and training has none of them
         other = rng.standard_normal(mixing.shape) / np.sqrt(NUM_TARGETS)

@@ -33,6 +33,7 @@ ITEM_OF = {
     "shifted test": "cluster_overlap",
 }
 DIMS, CLUSTERS = (32, 64, 128), (2, 4, 8, 16, 32, 64, 128)
+FRESH, GAPS = 10_000, (2.0, 4.0)  # seeds that nothing was chosen by
 NOISES, NUM_SAMPLES = (2.0, 2.4, 2.8), 20_000
 
 
@@ -41,7 +42,9 @@ def calibration(num_honest: int, num_runs: int) -> dict:
     honest = [audit([made.part_of(seed)], seed=seed)["alarms"] for seed in range(num_honest)]
     found = {}
     for fault in made.FAULTS:
-        found[fault] = of_fault(fault, num_runs)
+        found[fault] = of_fault(fault, range(num_runs))
+    fresh = range(FRESH, FRESH + num_runs)
+    with_gap = {f"{gap:g} times the noise": of_fault("noisier group", fresh, gap) for gap in GAPS}
     return {
         "honest": {
             "runs": num_honest,
@@ -50,14 +53,15 @@ def calibration(num_honest: int, num_runs: int) -> dict:
             "items": sorted({name for one in honest for name in one}),
         },
         "faults": found,
+        "noisier group, fresh seeds": with_gap,
     }
 
 
-def of_fault(fault: str, num_runs: int) -> dict:
+def of_fault(fault: str, seeds: range, gap: float = made.GAP) -> dict:
     """In how many runs a planted fault is found by its item, and in how many another alarms."""
-    alarms = [audit([made.part_of(seed, fault)], seed=seed)["alarms"] for seed in range(num_runs)]
+    alarms = [audit([made.part_of(seed, fault, gap=gap)], seed=seed)["alarms"] for seed in seeds]
     found = {
-        "runs": num_runs,
+        "runs": len(seeds),
         "found": sum(ITEM_OF[fault] in one for one in alarms),
         "others": sum(bool(set(one) - {ITEM_OF[fault]}) for one in alarms),
         "item": ITEM_OF[fault],
@@ -137,7 +141,7 @@ def main() -> None:
         record = read_json(HERE / "results.json")
         now = {"commit": provenance(HERE)["commit"]}
         for fault in filter(None, options.faults.split(",")):
-            record["calibration"]["faults"][fault] = of_fault(fault, NUM_RUNS) | now
+            record["calibration"]["faults"][fault] = of_fault(fault, range(NUM_RUNS)) | now
         if options.generators:
             record["pictures"] |= {name: one | now for name, one in of_generators(NUM_RUNS).items()}
         write_json(HERE / "results.json", record)

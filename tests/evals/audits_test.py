@@ -162,11 +162,8 @@ def test_recordings_of_a_person_count_as_one_person(honest):
 
 def test_a_noisier_group_is_found_though_items_differ_in_what_there_is_to_predict(made):
     """Twice the noise of half of the people: hidden in the plain scores, clear beside what perfect predictions get."""
-    found = []
-    for seed in range(500, 503):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(made, "GAP", 2.0)
-            found.append(fairness.group_gap([parts.scored(made.part_of(seed, "noisier group"))], "sex", seed))
+    decoders = [parts.scored(made.part_of(seed, "noisier group", gap=2.0)) for seed in range(500, 503)]
+    found = [fairness.group_gap([one], "sex", seed) for seed, one in enumerate(decoders)]
     assert max(one["p"] for one in found) < 0.003 and {one["worst"] for one in found} == {"f"}
     assert fairness.group_gap([parts.scored(made.part_of(500))], "sex", 0)["p"] > 0.05
 
