@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from neurojax import __version__
+from neurojax.api import foundation
 from neurojax.api.membership import lines as membership_lines
 from neurojax.api.reidentification import lines as reidentification_lines
 from neurojax.data.store import card_schema, cards, licences
@@ -86,6 +87,7 @@ def write(
     audit: Mapping[str, Any] | None = None,
     forgotten: Mapping[str, Any] | None = None,
     data_card: Mapping[str, str | None] | None = None,
+    stated: Mapping[str, str] | None = None,
 ) -> str:
     """Markdown of the card.
 
@@ -98,6 +100,7 @@ def write(
         identity: see `api.reidentification.measure`; None when it was not measured.
         audit: content of the run's audit.json; None when there is none, and the card's first lines
             say so.
+        stated: see `card_schema.read_stated_points`.
     """
     entries, of_spikes = weights.entries, weights.of_spikes()
     columns = "units" if of_spikes else "channels"
@@ -141,6 +144,9 @@ def write(
     use = _USE if of_spikes else _USE_OF_SIGNALS
     lines += ["", "## Membership", "", *membership_lines(membership)]
     lines += ["", "## Re-identification", "", *reidentification_lines(identity)]
+    points = foundation.points(weights, evaluation, stated)
+    level = foundation.openness(weights, weights_licence, stated)
+    lines += ["", "## Is it a foundation model?", "", *foundation.lines(points, level)]
     return "\n".join([*lines, "", use])
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from neurojax.api import membership, model_card, reidentification
+from neurojax.api import foundation, membership, model_card, reidentification
 from neurojax.api.pretrained import Pretrained
 from neurojax.commands import audit
 from neurojax.data.session import Session
@@ -76,6 +76,7 @@ def export(
         evaluation=evaluation,
         audited=audit.read(folder),
         recordings=None,
+        stated=card_schema.read_stated_points(folder),
     )
 
 
@@ -89,6 +90,7 @@ def write(
     audited: Mapping[str, Any] | None = None,
     recordings: Sequence[Session] | None = None,
     forgotten: Mapping[str, Any] | None = None,
+    stated: Mapping[str, str] | None = None,
 ) -> None:
     """Measures what weights give away, and writes them with their card.
 
@@ -98,6 +100,7 @@ def write(
         evaluation, audited: content of evaluation.json and audit.json, None without.
         recordings: that the model was trained on; None: those that its config names.
         forgotten: see `finetune.forget.Forgotten`; of a subject whose rows were removed.
+        stated: see `card_schema.read_stated_points`.
 
     Raises:
         InputError: as `export`.
@@ -108,12 +111,17 @@ def write(
     model_card.require_licences(found.entries)
     licences.require_agreement(licence, found.entries)
     data_card = _card_of_data(found, licence)
-    told = {"audit": audited, "forgotten": forgotten, "data_card": data_card}
+    told = {"audit": audited, "forgotten": forgotten, "data_card": data_card, "stated": stated}
     # a damaged evaluation is told before anything is computed
     model_card.write(found, evaluation, licence, **told)
     member, named = _measured(found, recordings)
     card = model_card.write(found, evaluation, licence, member, named, **told)
-    attacks = {"membership": member, "reidentification": named}
+    attacks = {
+        "membership": member,
+        "reidentification": named,
+        "foundation_model": foundation.points(found, evaluation, stated),
+        "openness": foundation.openness(found, licence, stated),
+    }
     out.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(out.parent, out.name)
     temporary = temporary_folder(out)

@@ -9,8 +9,9 @@ import pytest
 
 import neurojax as nj
 from neurojax import main
-from neurojax.api import reidentification
+from neurojax.api import foundation, model_card, reidentification
 from neurojax.commands import audit
+from neurojax.data.store import card_schema
 from neurojax.data.store.dataset import open_dataset
 from neurojax.errors import InputError
 from neurojax.finetune import forget
@@ -105,6 +106,40 @@ def test_both_attacks_stand_beside_an_export(exported):
     assert block["chance"] == 0.5 and 0 <= block["accuracy_ci95"][0] <= block["accuracy"] <= 1
     assert "## Membership" in card and "## Re-identification" in card
     assert facts["reidentification"]["subjects"]["reason"] in card
+
+
+def test_the_card_goes_through_the_nine_points_and_says_how_open_the_model_is(exported):
+    weights = nj.load(exported).weights
+    facts, card = json.loads((exported / "config.json").read_text()), (exported / "README.md").read_text()
+    found = facts["foundation_model"]
+    assert list(found) == list(card_schema.POINTS) and len(found) == 9
+    assert found["self_supervised"]["holds"] is True and found["architecture"]["told"] == "a transformer"
+    assert found["scaling"] == {"holds": None, "told": "not stated"}
+    assert "## Is it a foundation model?" in card and card.count("| not stated |") >= 2
+    assert facts["openness"]["level"] == "open source"
+    silent = [entry | {"licence": None} for entry in weights.entries]
+    assert foundation.openness(weights._replace(entries=silent), "CC-BY-4.0")["level"] == "open weights"
+    open_data = weights._replace(entries=[entry | {"licence": "CC-BY-4.0"} for entry in weights.entries])
+    assert foundation.openness(open_data, "CC BY 4.0")["level"] == "open source"
+    assert foundation.openness(open_data, "CC-BY-NC-4.0")["level"] == "open weights"
+    assert foundation.openness(open_data, "all rights reserved")["level"] == "closed"
+    assert foundation.openness(open_data, None)["level"] == "not stated"
+    labelled = weights._replace(config=weights.config | {"objective": {"name": "supervised"}})
+    assert foundation.points(labelled)["self_supervised"]["holds"] is False
+
+
+def test_what_people_say_of_a_model_is_told_and_what_the_schema_does_not_know_is_refused(exported, tmp_path):
+    (tmp_path / "card.json").write_text(json.dumps({"scaling": "doubled data, +0.02 | bits", "openness": "on request"}))
+    stated = card_schema.read_stated_points(tmp_path)
+    card = model_card.write(nj.load(exported).weights, None, "MIT", stated=stated)
+    assert "| - | stated: doubled data, +0.02 \\| bits |" in card and "stated: on request" in card
+    points = foundation.points(nj.load(exported).weights, None, stated)
+    for wrong in ({}, points | {"magic": {}}, points | {"scaling": {"holds": 1.5, "told": "x"}}):
+        with pytest.raises(InputError, match="checklist"):
+            card_schema.require_points(wrong)
+    (tmp_path / "card.json").write_text('{"magic": "yes"}')
+    with pytest.raises(InputError, match=r"card.json has 'magic'; expected some of self_supervised"):
+        card_schema.read_stated_points(tmp_path)
 
 
 def test_subjects_are_found_again_where_states_tell_them():

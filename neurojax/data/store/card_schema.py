@@ -28,6 +28,20 @@ FIELDS = {
     "permitted_use": "what the recordings may be used for",
     "contact": "whom to ask, and who takes recordings down",
 }
+# of a model: the nine points of a foundation model, and how open it is, see api.foundation
+POINTS = {
+    "self_supervised": "trained without labels, on the distribution of the data",
+    "fine_tuned": "then fine-tuned for a task",
+    "data": "trained on large-scale data",
+    "compute": "with large-scale compute",
+    "parameters": "of many parameters",
+    "architecture": "of a generic architecture",
+    "scaling": "its score is predictable from data, compute and size",
+    "emergent": "shows abilities that it was not trained for",
+    "building_block": "its weights are a part of larger systems",
+}
+NOT_STATED = "not stated"
+OPENNESS = ("closed", "open weights", "open source", NOT_STATED)
 NEEDED = ("source", "licence", "species")
 NEEDED_OF_PEOPLE = (*NEEDED, "consent", "permitted_use", "contact")
 
@@ -38,20 +52,48 @@ def read_stated(root: Path) -> dict[str, str]:
     Raises:
         InputError: a field that is none, or that is no text.
     """
-    path = Path(root) / NAME
+    return _read(root, tuple(FIELDS))
+
+
+def read_stated_points(folder: Path) -> dict[str, str]:
+    """card.json in the workdir of a run, {} without one: what people say of `POINTS` and of
+    "openness" that no file tells; raises InputError as `read_stated`."""
+    return _read(folder, (*POINTS, "openness"))
+
+
+def _read(folder: Path, known: Sequence[str]) -> dict[str, str]:
+    path = Path(folder) / NAME
     if not path.is_file():
         return {}
     content = read_json(path, MAX_BYTES)
     for name, text in content.items():
         require(
-            name in FIELDS,
-            f"{path} has {str(name)[:40]!r}; expected some of {', '.join(FIELDS)}",
+            name in known,
+            f"{path} has {str(name)[:40]!r}; expected some of {', '.join(known)}",
         )
         require(
             isinstance(text, str) and 0 < len(text.strip()) <= MAX_TEXT,
             f"{path}: {name} is {str(text)[:40]!r}, expected text of up to {MAX_TEXT} letters",
         )
     return dict(content)
+
+
+def require_points(points: Mapping[str, Any]) -> None:
+    """Raises InputError unless every point of `POINTS`, and no other, says whether it holds and
+    what is known of it."""
+    wrong = sorted(POINTS.keys() ^ points.keys())
+    require(
+        not wrong,
+        f"the checklist of a model lacks or does not know {', '.join(wrong)[:200]}; expected "
+        f"{', '.join(POINTS)}",
+    )
+    for name, point in points.items():
+        sound = isinstance(point, Mapping) and isinstance(point.get("told"), str)
+        require(
+            sound and point["told"].strip() and point.get("holds") in (True, False, None),
+            f"point {name} of the checklist is {str(point)[:60]!r}; expected whether it holds "
+            f'(true, false, null) and words, "{NOT_STATED}" where nothing is known',
+        )
 
 
 def fields_of(
