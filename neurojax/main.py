@@ -23,7 +23,7 @@ config options:
 """
 
 # verbs that run compiled programs, and those that ask JAX for devices
-COMPUTES = ("train", "evaluate", "baselines", "decode", "predict", "adapt", "audit")
+COMPUTES = ("train", "evaluate", "baselines", "decode", "predict", "adapt", "audit", "lineage")
 ON_DEVICES = (*COMPUTES, "export", "forget")
 
 

@@ -246,6 +246,15 @@ VERBS = {
         _file("--out", "DIR", help="default: the workdir"),
         _option("--seed", type=int, default=0, metavar="N", help="of the draws; default: 0"),
     ),
+    "lineage": (
+        "Name the training trials that stand behind a prediction, and their raw files.",
+        _file("--workdir", "DIR", dest="folder", required=True, help="a run, or an export"),
+        _option("--session", required=True, metavar="ID", help="recording of the trial"),
+        _option("--trial", type=int, required=True, metavar="N", help="its index there"),
+        _option("--num", type=int, default=10, metavar="N", help="trials to print; default: 10"),
+        DATA_OF_RUN,
+        _file("--out", "FILE", help="all of it as JSON"),
+    ),
     "forget": (
         "Write weights without the rows of a subject, and prove that the rest is as it was.",
         _file("--workdir", "DIR", dest="folder", required=True, help="a run, or an export"),
