@@ -56,6 +56,7 @@ MAY_IMPORT = {
     "train.optimizer": ("errors", "ranges"),
     "train.run_folder": (*STEP, "train.loop"),
     "train.description": (*STEP, "train.loop"),
+    "train.roofline": ("train.step_memory",),
     # From config to record: above everything but what a user calls.
     "train.plan": (*STEP, "train.loop", "finetune"),
     "train.run_files": (*STEP, "train.plan", "evals", "finetune"),
@@ -64,6 +65,7 @@ MAY_IMPORT = {
     "evals.evaluators": ("errors", "by_name"),
     "evals.pair_scores": (*SCORED, "analysis", "evals"),
     "evals.expectations": (*SCORED, "analysis", "evals"),
+    "evals.inside": (*SCORED, *ASKED, "analysis", "evals"),
     "evals.falsehoods": (*SCORED, "analysis", "evals"),
     "evals.brainbench": (*SCORED, "evals", "report"),
     "evals.baseline_scores": (*SCORED, "evals", "runs.progress"),

@@ -12,7 +12,7 @@ import numpy as np
 from neurojax.data.sources.interface import Source
 from neurojax.data.store.dataset import Dataset
 from neurojax.errors import InputError
-from neurojax.train import flops, loop, sharding, step_memory
+from neurojax.train import flops, loop, roofline, sharding, step_memory
 from neurojax.train.config import LoopConfig
 
 MIB = 2**20
@@ -52,7 +52,8 @@ def described(dataset: Dataset, recipe, source: Source, trains: bool = True) -> 
 
 
 def estimated(recipe, source: Source, config: LoopConfig) -> str:
-    """Peak memory of training on each device, and a lower bound on its time, a line each.
+    """Peak memory of training on each device, and its time: a lower bound here,
+    what accelerators may need. A line each.
 
     Args:
         recipe, source: as in `described`.
@@ -72,8 +73,16 @@ def estimated(recipe, source: Source, config: LoopConfig) -> str:
             f"{size.temporary / MIB:,.1f}{f', counts {counts / MIB:,.1f}' if counts else ''}; "
             f"within a factor of {step_memory.FACTOR:g})",
             *_time(recipe, source),
+            roofline.told(roofline.of_program(_traced(recipe, source, config))),
         ]
     )
+
+
+def _traced(recipe, source: Source, config: LoopConfig):
+    """The jaxpr of a step on the largest batch, of one device."""
+    mesh = sharding.make_mesh(1, 1, jax.devices()[:1])
+    state = loop.abstract_state(recipe, source.facts, mesh, config.rules)
+    return step_memory.traced(recipe, state, source.largest_batch(), config.microbatches)
 
 
 def memory(recipe, source: Source, config: LoopConfig) -> step_memory.StepMemory:

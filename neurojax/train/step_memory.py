@@ -56,17 +56,23 @@ def of_step(recipe, state, batch, parts: int, data_devices: int = 1) -> StepMemo
         parts: train.microbatches.
         data_devices: that share the trials of a batch.
     """
-    program = jax.make_jaxpr(functools.partial(run_step, recipe=recipe, parts=parts))(state, batch)
+    program = traced(recipe, state, batch, parts)
     # What each device has of it: a sharded table counts by its shard.
     held = sum(
-        _num_bytes(leaf.sharding.shard_shape(leaf.shape), leaf.dtype)
+        num_bytes(leaf.sharding.shard_shape(leaf.shape), leaf.dtype)
         for leaf in jax.tree.leaves(state)
     )
-    whole_batch = sum(_num_bytes(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(batch))
-    temporary = int(PACKING * peak_bytes(program.jaxpr))
+    whole_batch = sum(num_bytes(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(batch))
+    temporary = int(PACKING * peak_bytes(program))
     # Most temporaries are of trials, which the devices share; weights' gradients are not, and are
     # counted too low on several devices.
     return StepMemory(held, whole_batch // data_devices, temporary // data_devices)
+
+
+def traced(recipe, state, batch, parts: int):
+    """The jaxpr of a step; arguments as of `of_step`."""
+    step = functools.partial(run_step, recipe=recipe, parts=parts)
+    return jax.make_jaxpr(step)(state, batch).jaxpr
 
 
 def peak_bytes(program) -> int:
@@ -75,12 +81,11 @@ def peak_bytes(program) -> int:
     Args:
         program: a jaxpr.
     """
-    last_use, uses = {}, {}
+    last_use, uses = {}, uses_of(program)
     for place, step in enumerate(program.eqns):
         for operand in step.invars:
             if isinstance(operand, core.Var):
                 last_use[operand] = place
-                uses.setdefault(operand, []).append(step.primitive.name)
     # What the program returns lives to its end.
     last_use |= {
         result: len(program.eqns) for result in program.outvars if isinstance(result, core.Var)
@@ -89,9 +94,10 @@ def peak_bytes(program) -> int:
     living = peak = 0
     for place, step in enumerate(program.eqns):
         # The body of a scan or a jitted function has arrays of its own, on top of those around it.
-        inside = max((peak_bytes(inner) for inner in _inner(step.params)), default=0)
+        inside = max((peak_bytes(inner) for inner in inner_programs(step.params)), default=0)
         made = {
-            result: 0 if _is_fused(step, result, uses) else _size(result) for result in step.outvars
+            result: 0 if is_fused(step, result, uses) else size_of(result)
+            for result in step.outvars
         }
         peak = max(peak, living + max(inside, sum(made.values())))
         for result, size in made.items():
@@ -103,7 +109,17 @@ def peak_bytes(program) -> int:
     return max(peak, living)
 
 
-def _is_fused(step, result, uses: dict[Any, list[str]]) -> bool:
+def uses_of(program) -> dict[Any, list[str]]:
+    """Variable of a jaxpr -> names of the operations that read it."""
+    uses: dict[Any, list[str]] = {}
+    for step in program.eqns:
+        for operand in step.invars:
+            if isinstance(operand, core.Var):
+                uses.setdefault(operand, []).append(step.primitive.name)
+    return uses
+
+
+def is_fused(step, result, uses: dict[Any, list[str]]) -> bool:
     """Whether a result goes straight into the one operation that reads it."""
     readers = uses.get(result, [])
     return (
@@ -113,7 +129,7 @@ def _is_fused(step, result, uses: dict[Any, list[str]]) -> bool:
     )
 
 
-def _inner(parameters: dict[str, Any]) -> Iterator[Any]:
+def inner_programs(parameters: dict[str, Any]) -> Iterator[Any]:
     """Programs inside an operation: of a scan, a branch, a jitted function."""
     for value in parameters.values():
         for one in value if isinstance(value, tuple | list) else (value,):
@@ -123,13 +139,14 @@ def _inner(parameters: dict[str, Any]) -> Iterator[Any]:
                 yield one.jaxpr
 
 
-def _size(variable) -> int:
-    return _num_bytes(
+def size_of(variable) -> int:
+    """Bytes of an array of a program."""
+    return num_bytes(
         getattr(variable.aval, "shape", ()), getattr(variable.aval, "dtype", np.float32)
     )
 
 
-def _num_bytes(shape: tuple[int, ...], dtype) -> int:
+def num_bytes(shape: tuple[int, ...], dtype) -> int:
     # A key of jax.random is two 32-bit words.
     itemsize = 8 if jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key) else np.dtype(dtype).itemsize
     return int(np.prod(shape, dtype=np.int64)) * itemsize
