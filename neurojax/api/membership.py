@@ -3,8 +3,9 @@ them.
 
 The simplest attack on a trained model (Yeom et al. 2018): a trial that the model explains better
 than others of its kind was probably trained on. Every unit is predicted from others; what is
-compared is the log-likelihood of a trial's spikes above that of the units' mean rates, per bin. An
-AUC of 0.5 tells nothing, 1 tells every trial.
+compared is the log-likelihood of a trial's spikes above that of the units' mean rates, per bin. Of
+other systems the scores of an audit's items are compared (`of_parts`). An AUC of 0.5 tells nothing,
+1 tells every trial.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,8 @@ from neurojax.data.session import TEST, TRAIN, Session
 from neurojax.data.some_trials import trials_alone
 from neurojax.data.store import cards
 from neurojax.data.store.session_format import content_sha256
+from neurojax.evals.audits import parts
+from neurojax.evals.audits.parts import Part
 from neurojax.scores.bootstrap import trial_weights
 
 MAX_TRIALS = 200  # of each split of a session; more narrow the interval little
@@ -56,11 +59,43 @@ def measure(
             found[name], drawn = _of_session(model, given[name], number)
             draws.append(drawn)
         progress(number + 1)
-    values = [block["auc"] for block in found.values() if block["auc"] is not None]
-    if not values:
-        return {"auc": None, "reason": "no session could be measured", "sessions": found}
-    ends = np.percentile(np.mean(draws, axis=0), [2.5, 97.5])
-    return {"auc": float(np.mean(values)), "auc_ci95": ends.tolist(), "sessions": found}
+    return _together(found, draws)
+
+
+def of_parts(members: Sequence[Part], others: Sequence[Part]) -> dict[str, Any]:
+    """The attack on a system that an audit can ask: scores of training items against test items.
+
+    Args:
+        members: of trials that were trained on.
+        others: of test trials; parts of one name are compared.
+
+    Returns:
+        as `measure`; intervals are over recordings where a part holds several (of gestures, where
+        training and test are of other people), else over items.
+    """
+    known, found, draws = {part.name: part for part in others}, {}, []
+    for number, part in enumerate(members):
+        other = known.get(part.name)
+        if other is None or min(len(part.targets), len(other.targets)) < LEAST_TRIALS:
+            found[part.name] = {"auc": None, "reason": "too few items of one of the splits"}
+            continue
+        scores = [_likelihood(one) for one in (part, other)]
+        units = [np.unique(one.people, return_inverse=True)[1] for one in (part, other)]
+        several = min(own.max() for own in units) > 0
+        owners = units if several else [np.arange(len(own)) for own in scores]
+        block, drawn = _compared(*scores, number, owners)
+        found[part.name] = block
+        draws.append(drawn)
+    return _together(found, draws)
+
+
+def _likelihood(part: Part) -> np.ndarray:
+    """How well each item is explained by its own prediction, float64 [n]."""
+    predicted = part.predict(part.inputs)
+    if part.kind == "classes":
+        own = np.asarray(predicted, np.float64)[np.arange(len(part.targets)), part.targets]
+        return np.log(np.maximum(own, 1e-12))
+    return np.diag(parts.pair_scores(part, predicted))
 
 
 def not_measured(reason: str) -> dict[str, Any]:
@@ -132,24 +167,40 @@ def _of_session(
     """Draws are of the session's own stream: shared ones would rise and fall together in the mean
     over sessions."""
     rng = np.random.default_rng([number, 2])
-    parts = [
+    chosen = [
         rng.permutation(_watched(session, session.trials_of(split)))[:MAX_TRIALS]
         for split in (TRAIN, TEST)
     ]
-    gains = _gain_of_trials(model, session, np.concatenate(parts))
-    members, others = gains[: len(parts[0])], gains[len(parts[0]) :]
+    gains = _gain_of_trials(model, session, np.concatenate(chosen))
+    members, others = gains[: len(chosen[0])], gains[len(chosen[0]) :]
+    return _compared(members, others, number, [np.arange(len(members)), np.arange(len(others))])
+
+
+def _compared(
+    members: np.ndarray, others: np.ndarray, number: int, owners: Sequence[np.ndarray]
+) -> tuple[dict[str, Any], np.ndarray]:
+    """(block of one recording, AUC of draws); an owner, int [n], is drawn with all it has."""
+    weights = [
+        trial_weights(int(own.max()) + 1, NUM_BOOT, seed=[number, k]).astype(int)[:, own]
+        for k, own in enumerate(owners)
+    ]
     drawn = np.asarray(
         [
             auc(np.repeat(members, mine), np.repeat(others, theirs))
-            for mine, theirs in zip(
-                trial_weights(len(members), NUM_BOOT, seed=[number, 0]).astype(int),
-                trial_weights(len(others), NUM_BOOT, seed=[number, 1]).astype(int),
-                strict=True,
-            )
+            for mine, theirs in zip(*weights, strict=True)
         ]
     )
     block = {"auc": auc(members, others), "auc_ci95": np.percentile(drawn, [2.5, 97.5]).tolist()}
     return block | {"num_train_trials": len(members), "num_test_trials": len(others)}, drawn
+
+
+def _together(found: dict[str, Any], draws: Sequence[np.ndarray]) -> dict[str, Any]:
+    """Mean over recordings, each drawn of a stream of its own."""
+    values = [block["auc"] for block in found.values() if block["auc"] is not None]
+    if not values:
+        return {"auc": None, "reason": "no session could be measured", "sessions": found}
+    ends = np.percentile(np.mean(draws, axis=0), [2.5, 97.5])
+    return {"auc": float(np.mean(values)), "auc_ci95": ends.tolist(), "sessions": found}
 
 
 def _gain_of_trials(model: Pretrained, session: Session, trials: np.ndarray) -> np.ndarray:

@@ -88,6 +88,23 @@ def of_run(folder: Path, config: Mapping[str, Any], data: Path | None, seed: int
     return facts | found
 
 
+def parts_of_split(folder: Path, config: Mapping[str, Any], split: int) -> Any:
+    """Parts of a run's own trials of a split, for `api.membership.of_parts`; text where there are
+    none: why.
+
+    Raises:
+        InputError: the data, or the checkpoint, cannot be read.
+    """
+    name = _evaluator(config)
+    if (module := _module(name)) is None:
+        return f"scores of single items of eval.evaluator={name} are not known"
+    dataset = evaluators.named(config["eval"]).prepare(
+        run_folder.data_of(config, None), config["eval"], run=folder
+    )
+    model, _ = run_folder.load_predictor(folder, config, dataset)
+    return module.parts_of(model, dataset, config["eval"], 0, split)
+
+
 def read(folder: Path) -> dict[str, Any] | None:
     """The audit of a run; None where there is none; raises InputError for a damaged one."""
     path = folder / RECORD_NAME

@@ -8,7 +8,7 @@ from typing import Any
 from neurojax.api import foundation, membership, model_card, reidentification
 from neurojax.api.pretrained import Pretrained
 from neurojax.commands import audit
-from neurojax.data.session import Session
+from neurojax.data.session import TEST, TRAIN, Session
 from neurojax.data.store import card_schema, licences
 from neurojax.data.store.meta import read_meta
 from neurojax.errors import InputError, require
@@ -34,6 +34,7 @@ from neurojax.runs.progress import Progress
 from neurojax.train import run_folder
 
 FORMATS = ("neurojax", "mtm")
+POPULATIONS = ("spikes", "answered")  # sources of which single units can be hidden
 _FORMAT_WORDS = """
 ## Format
 
@@ -77,6 +78,7 @@ def export(
         audited=audit.read(folder),
         recordings=None,
         stated=card_schema.read_stated_points(folder),
+        run=folder,
     )
 
 
@@ -91,6 +93,7 @@ def write(
     recordings: Sequence[Session] | None = None,
     forgotten: Mapping[str, Any] | None = None,
     stated: Mapping[str, str] | None = None,
+    run: Path | None = None,
 ) -> None:
     """Measures what weights give away, and writes them with their card.
 
@@ -101,6 +104,7 @@ def write(
         recordings: that the model was trained on; None: those that its config names.
         forgotten: see `finetune.forget.Forgotten`; of a subject whose rows were removed.
         stated: see `card_schema.read_stated_points`.
+        run: the workdir, whose data and checkpoint are asked again where it reads no spikes.
 
     Raises:
         InputError: as `export`.
@@ -114,7 +118,7 @@ def write(
     told = {"audit": audited, "forgotten": forgotten, "data_card": data_card, "stated": stated}
     # a damaged evaluation is told before anything is computed
     model_card.write(found, evaluation, licence, **told)
-    member, named = _measured(found, recordings)
+    member, named = _measured(found, recordings, run)
     card = model_card.write(found, evaluation, licence, member, named, **told)
     attacks = {
         "membership": member,
@@ -205,10 +209,14 @@ def _card_of_data(found: weights.Weights, licence: str | None) -> dict[str, Any]
 
 
 def _measured(
-    found: weights.Weights, recordings: Sequence[Session] | None
+    found: weights.Weights, recordings: Sequence[Session] | None, run: Path | None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The attacks on membership and identity, on the recordings the run was trained on where they
     can still be read."""
+    if found.config["data"].get("source") not in POPULATIONS:
+        member = _of_items(run)
+        print(" ".join(membership.lines(member)[:1]))
+        return member, reidentification.not_measured("it is measured for models of spikes alone")
     try:
         if recordings is None:
             recordings = run_folder.load_data(found.config).sessions
@@ -224,3 +232,18 @@ def _measured(
         named = reidentification.measure(model, recordings, progress.update)
     print("\n".join(reidentification.lines(named)[2:]))
     return member, named
+
+
+def _of_items(run: Path | None) -> dict[str, Any]:
+    """The attack on membership by the scores of an audit's items, see `membership.of_parts`."""
+    if run is None:
+        return membership.not_measured("of systems without spikes it is measured from a run alone")
+    try:
+        config = run_folder.read_run(run)
+        members, others = (audit.parts_of_split(run, config, split) for split in (TRAIN, TEST))
+    except InputError as error:
+        print(f"whether training trials can be told from test trials is not measured: {error}")
+        return membership.not_measured("the recordings of the run could not be asked again")
+    if isinstance(members, str):
+        return membership.not_measured(members)
+    return membership.of_parts(members, others)

@@ -137,12 +137,12 @@ def _num_trained(source: speech.SpeechSource, candidates: Candidates) -> int:
     return int(np.isin(candidates.name, names[np.unique(np.concatenate(numbers))]).sum())
 
 
-def candidates_of(source: speech.SpeechSource) -> Candidates:
-    """Everything that is said in a test trial, once."""
+def candidates_of(source: speech.SpeechSource, split: int = TEST) -> Candidates:
+    """Everything that is said in a trial of a split, once."""
     names = np.array(list(source.items))
     first: dict[int, np.ndarray] = {}
     for number, session in enumerate(source.sessions):
-        trials = session.trials_of(TEST)
+        trials = session.trials_of(split)
         _, places = np.unique(source.item[number][trials], return_index=True)
         chosen = [trial for trial in trials[places] if source.item[number][trial] not in first]
         if chosen:

@@ -2,14 +2,18 @@
 
 import dataclasses
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from neurojax.api import membership
+from neurojax.commands import export
 from neurojax.data.session import TEST, TRAIN
 from neurojax.data.store import roster
 from neurojax.data.store.sessions import from_counts
+from neurojax.errors import InputError
+from neurojax.evals.audits.parts import Part
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +81,46 @@ def test_what_cannot_be_measured_says_why(session, change):
     found = membership.measure(model_of(known, lambda asked: asked.counts + 1.0), given)
     assert found["auc"] is None and found["sessions"]["made"]["reason"]
     assert "not measured" in membership.lines(found)[0]
+
+
+def windows(sure, seed, people=1):
+    """Sixty windows of one class out of two, read as that with probability `sure` and some noise of each person."""
+    rng = np.random.default_rng(seed)
+    person = np.arange(60) % people
+    found = np.clip(sure + 0.2 * rng.standard_normal(people)[person] + 0.01 * rng.standard_normal(60), 0.01, 0.99)
+    inputs, unit = np.zeros((60, 1, 1)), np.char.add("p", person.astype(str))
+    return Part(
+        "people", "classes", inputs, np.ones(60, int), np.ones(60, int), None,
+        lambda asked: np.stack([1 - found, found], 1), np.ones(2) / 2, inputs, np.ones(60, int), np.zeros(60),
+        np.array(["a"]), np.array([""]), {}, unit, unit, unit,
+    )  # fmt: skip
+
+
+def test_items_of_an_audit_tell_whether_they_were_trained_on():
+    found = membership.of_parts([windows(0.9, 0)], [windows(0.3, 1)])
+    assert found["auc"] == 1 and found["sessions"]["people"]["num_train_trials"] == 60
+    blind = membership.of_parts([windows(0.5, 3, people=60)], [windows(0.5, 4, people=60)])
+    assert blind["auc_ci95"][0] < 0.5 < blind["auc_ci95"][1] and np.ptp(blind["auc_ci95"]) < 0.3
+    # Few people: as little is known as of few windows.
+    few = membership.of_parts([windows(0.5, 5, people=5)], [windows(0.5, 6, people=5)])
+    assert np.ptp(few["auc_ci95"]) > 0.5
+    assert membership.of_parts([windows(0.5, 0)], [])["sessions"]["people"]["auc"] is None
+
+
+def test_an_export_of_another_system_asks_the_items_of_its_audit(monkeypatch):
+    found = types.SimpleNamespace(config={"data": {"source": "stimuli"}})
+    monkeypatch.setattr(export.run_folder, "read_run", lambda folder: {})
+    asked = {TRAIN: [windows(0.9, 0)], TEST: [windows(0.3, 1)]}
+    monkeypatch.setattr(export.audit, "parts_of_split", lambda folder, config, split: asked[split])
+    member, named = export._measured(found, None, Path("run"))
+    assert member["auc"] == 1 and named["subjects"]["accuracy"] is None and named["recordings"]["reason"]
+    assert "AUC 1.000" in " ".join(membership.lines(member))
+    assert "from a run alone" in export._measured(found, None, None)[0]["reason"]
+    monkeypatch.setattr(export.audit, "parts_of_split", lambda folder, config, split: "texts have none")
+    assert export._measured(found, None, Path("run"))[0]["reason"] == "texts have none"
+
+    def gone(folder, config, split):
+        raise InputError("the data are gone")
+
+    monkeypatch.setattr(export.audit, "parts_of_split", gone)
+    assert "could not be asked again" in export._measured(found, None, Path("run"))[0]["reason"]

@@ -14,7 +14,7 @@ from scipy import stats
 from scipy.spatial.distance import cdist
 
 from neurojax.evals.audits.findings import finding, nothing, share_of_draws
-from neurojax.evals.audits.parts import Part
+from neurojax.evals.audits.parts import OF_NUMBERS, Part
 
 DRAWS = 999
 MAX_BLOCKS = 8  # stretches of bins an item is summed over
@@ -83,8 +83,8 @@ def held_out_cluster(parts: Sequence[Part], seed: int) -> dict[str, Any]:
     parts = [part for part in parts if len(part.train_targets) >= 10 * CLUSTERS]
     if not parts:
         return nothing(_HELD_OUT, f"fewer than {10 * CLUSTERS} training items")
-    if any(part.kind == "classes" for part in parts):
-        return nothing(_HELD_OUT, "targets are classes: a class never trained has no output")
+    if any(part.kind in OF_NUMBERS for part in parts):
+        return nothing(_HELD_OUT, "targets are numbers of classes or candidates, in no space")
     inside, outside = [], []
     for part in parts:
         inputs, targets = _summed(part.train_inputs), _summed_targets(part.train_targets)
@@ -172,8 +172,11 @@ def _redrawn(pool: Pool, rng: np.random.Generator) -> np.ndarray:
 
 
 def _pool(part: Part) -> Pool:
+    numbers = None
+    if part.kind in OF_NUMBERS:  # a class may be in one split alone
+        numbers = np.unique(np.concatenate([part.targets, part.train_targets]))
     both = [
-        np.concatenate([_features(inputs), _summed_targets(targets)], axis=1)
+        np.concatenate([_features(inputs), _summed_targets(targets, numbers)], axis=1)
         for inputs, targets in (
             (part.inputs, part.targets),
             (part.train_inputs, part.train_targets),
@@ -196,11 +199,11 @@ def _summed(inputs: np.ndarray) -> np.ndarray:
     return np.asarray(inputs, np.float64).sum(1)
 
 
-def _summed_targets(targets: np.ndarray) -> np.ndarray:
-    """Targets as float64 [n, K]: classes as indicators, bins summed."""
+def _summed_targets(targets: np.ndarray, numbers: np.ndarray | None = None) -> np.ndarray:
+    """Targets as float64 [n, K]: those of `numbers` as indicators, bins summed."""
     targets = np.asarray(targets)
-    if targets.ndim == 1:
-        return (targets[:, None] == np.unique(targets)[None]).astype(np.float64)
+    if numbers is not None:
+        return (targets[:, None] == numbers[None]).astype(np.float64)
     return np.asarray(targets, np.float64).reshape(len(targets), -1, targets.shape[-1]).sum(1)
 
 

@@ -22,14 +22,16 @@ BOUNDS = (
 )
 
 
-def parts_of(model, dataset: Dataset, settings: Mapping[str, Any], seed: int) -> list[Part]:
+def parts_of(
+    model, dataset: Dataset, settings: Mapping[str, Any], seed: int, split: int = TEST
+) -> list[Part]:
     """One part: windows of all people, so that people can be told apart as groups."""
     del settings
     sessions, config = dataset.sessions, model.source_config
     _, labels = signals.classes_of(sessions, config.label)
     classes = int(model.facts["num_classes"])
     rng = np.random.default_rng([seed, 10])
-    tested = _drawn(sessions, TEST, MAX_WINDOWS, rng, MAX_PEOPLE)
+    tested = _drawn(sessions, split, MAX_WINDOWS, rng, MAX_PEOPLE)
     trained = _drawn(sessions, TRAIN, MAX_TRAIN, rng, len(sessions))
     if not tested:
         return []
@@ -52,7 +54,7 @@ def parts_of(model, dataset: Dataset, settings: Mapping[str, Any], seed: int) ->
             input_bins=bins,
             targets=told,
             mask=None,
-            predict=answer(model, dataset, tested, owner, known),
+            predict=answer(model, dataset, tested, owner, known, split),
             null=counted / counted.sum(),
             train_inputs=before[:, : windows.shape[1]],
             train_targets=seen,
@@ -99,8 +101,9 @@ def _people(sessions, drawn) -> np.ndarray:
     return np.concatenate([np.zeros(0, "U1"), *names])
 
 
-def _of_samples(model, dataset: Dataset, tested, owner, known) -> Callable:
+def _of_samples(model, dataset: Dataset, tested, owner, known, split: int) -> Callable:
     """Probabilities by a network that reads the samples, standardised by person."""
+    del split
     config, sessions = model.source_config, dataset.sessions
     size = config.trials_per_batch
     width = max(int(session.trial_num_bins.max()) for session in sessions)
@@ -134,7 +137,7 @@ def _of_samples(model, dataset: Dataset, tested, owner, known) -> Callable:
     return predict
 
 
-def _of_features(model, dataset: Dataset, tested, owner, known) -> Callable:
+def _of_features(model, dataset: Dataset, tested, owner, known, split: int) -> Callable:
     """Probabilities by a network that reads features, in the order found for each person."""
     config = model.source_config
     features = emg.Features(dataset.sessions, config.min_step)
@@ -143,7 +146,7 @@ def _of_features(model, dataset: Dataset, tested, owner, known) -> Callable:
     means, scales, orders, filled = [], [], [], []
     for number, _ in tested:
         values = features.standardised(number)
-        own = values[dataset.sessions[number].trials_of(TEST)]
+        own = values[dataset.sessions[number].trials_of(split)]
         orders.append(columns[int(ring_order.by_recording(answers, own, columns).order[0])])
         raw = features.raw(number)
         scales.append(raw.std(0))

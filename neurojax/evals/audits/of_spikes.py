@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from neurojax.data.session import TEST
 from neurojax.data.store.dataset import Dataset
 from neurojax.evals import protocols
 from neurojax.evals.audits import of_units
@@ -12,7 +13,9 @@ from neurojax.evals.audits.parts import Part
 __all__ = ["BOUNDS", "headline", "parts_of"]
 
 
-def parts_of(model, dataset: Dataset, settings: Mapping[str, Any], seed: int) -> list[Part]:
+def parts_of(
+    model, dataset: Dataset, settings: Mapping[str, Any], seed: int, split: int = TEST
+) -> list[Part]:
     """A part of each recording; units that the protocol scores are predicted."""
     protocol = protocols.get_protocol(settings["protocol"])
     return of_units.parts_of(
@@ -21,6 +24,7 @@ def parts_of(model, dataset: Dataset, settings: Mapping[str, Any], seed: int) ->
         lambda session: protocols.scored_units(session, protocol),
         seed,
         "counts",
+        split,
     )
 
 

@@ -35,6 +35,7 @@ def parts_of(
     known: Callable[[Session], np.ndarray],
     seed: int,
     kind: str,
+    split: int = TEST,
 ) -> list[Part]:
     """A part of each recording (of up to MAX_SESSIONS, drawn with the seed).
 
@@ -44,19 +45,22 @@ def parts_of(
         known: bool [N] of a session, units that can be predicted.
         seed: of the draws.
         kind: "counts" or "real", see `parts.Part`.
+        split: of the trials that are predicted.
     """
     chosen = np.sort(np.random.default_rng([seed, 8]).permutation(len(sessions))[:MAX_SESSIONS])
     return [
-        _part(model, sessions[number], known(sessions[number]), [seed, 9, int(number)], kind)
+        _part(model, sessions[number], known(sessions[number]), [seed, 9, int(number)], kind, split)
         for number in chosen
         if known(sessions[number]).sum() >= LEAST_UNITS
-        and len(sessions[number].trials_of(TEST)) > 1
+        and len(sessions[number].trials_of(split)) > 1
     ]
 
 
-def _part(model, session: Session, known: np.ndarray, seed: Sequence[int], kind: str) -> Part:
+def _part(
+    model, session: Session, known: np.ndarray, seed: Sequence[int], kind: str, split: int
+) -> Part:
     rng = np.random.default_rng(seed)
-    tested = np.sort(rng.permutation(session.trials_of(TEST))[:MAX_ITEMS])
+    tested = np.sort(rng.permutation(session.trials_of(split))[:MAX_ITEMS])
     trained = np.sort(rng.permutation(session.trials_of(TRAIN))[:MAX_TRAIN])
     units = rng.permutation(np.flatnonzero(known))
     hidden = np.sort(units[: min(MAX_UNITS, len(units) // HIDDEN_SHARE)])

@@ -5,8 +5,10 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import rankdata
 
-KINDS = ("counts", "classes", "real")
+KINDS = ("counts", "classes", "retrieval", "real")
+OF_NUMBERS = ("classes", "retrieval")  # kinds whose targets are numbers of a class or candidate
 TINY = 1e-9
 
 
@@ -16,15 +18,16 @@ class Part(NamedTuple):
     Attributes:
         name: of the recording.
         kind: "counts": spikes, scored in bits per spike above the train mean; "classes": scored 1
-            where the most probable class is right; "real": scored as share of the variance.
+            where the most probable class is right; "retrieval": scored by the share of the other
+            candidates that the right one is above; "real": scored as share of the variance.
         inputs: [n, T, C], what is read of each item, T bins of C channels.
         input_bins: int [n], bins of each item that are filled.
-        targets: counts or real [n, ...]; classes int [n].
+        targets: counts or real [n, ...]; classes or candidates int [n].
         mask: bool of the targets' shape, entries that are scored; None: all.
         predict: inputs [n, T, C] -> expected counts or values, of the targets' shape; of classes
-            probabilities [n, K].
+            probabilities, of candidates scores [n, K].
         null: prediction without any input, of one item: means over training items; of classes
-            their shares [K].
+            their shares, of candidates zeros [K].
         train_inputs: [m, T, C].
         train_targets: [m, ...].
         start_s: [n], time of each item in the recording; NaN where not known.
@@ -106,7 +109,7 @@ def scored(part: Part) -> Scored:
 def ceiling(part: Part) -> np.ndarray:
     """Score of each item where the targets themselves are the prediction, float64 [n]."""
     targets = part.targets
-    if part.kind == "classes":
+    if part.kind in OF_NUMBERS:
         targets = np.eye(len(part.null))[targets]
     return np.diag(pair_scores(part, targets))
 
@@ -116,6 +119,9 @@ def pair_scores(part: Part, predictions: np.ndarray) -> np.ndarray:
     predictions, targets = np.asarray(predictions, np.float64), part.targets
     if part.kind == "classes":
         return (targets[:, None] == predictions.argmax(1)[None]).astype(np.float64)
+    if part.kind == "retrieval":
+        places = rankdata(predictions, axis=1)  # 1 to K, equal scores at their mean
+        return ((places - 1) / max(predictions.shape[1] - 1, 1)).T[targets]
     rows = len(targets)
     mask = np.ones(targets.shape) if part.mask is None else part.mask.astype(np.float64)
     mask, seen = mask.reshape(rows, -1), np.asarray(targets, np.float64).reshape(rows, -1)
