@@ -80,6 +80,14 @@ def test_a_count_inside_what_chance_gives():
     assert not conformal.is_inside(200, 200, 0.9, 0.99)
 
 
+def test_intervals_are_those_of_crepes():
+    crepes = pytest.importorskip("crepes")
+    residual = np.random.default_rng(4).standard_normal(123)
+    theirs = crepes.ConformalRegressor().fit(residual).predict_int(np.zeros(2), confidence=0.9)
+    half_width = float(conformal.threshold(np.abs(residual)))
+    np.testing.assert_allclose(theirs, [[-half_width, half_width]] * 2)
+
+
 def test_sets_are_those_of_crepes():
     crepes = pytest.importorskip("crepes")
     probability, truth = drawn(np.random.default_rng(3), 400)
