@@ -23,7 +23,10 @@ config options:
 """
 
 # verbs that run compiled programs, and those that ask JAX for devices
-COMPUTES = ("train", "evaluate", "baselines", "decode", "predict", "adapt", "audit", "lineage")
+COMPUTES = (
+    *("train", "evaluate", "baselines", "decode", "predict"),
+    *("adapt", "audit", "lineage", "inspect"),
+)
 ON_DEVICES = (*COMPUTES, "export", "forget")
 
 

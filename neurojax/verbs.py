@@ -255,6 +255,17 @@ VERBS = {
         DATA_OF_RUN,
         _file("--out", "FILE", help="all of it as JSON"),
     ),
+    "inspect": (
+        "Look inside a run: features of its states, what they drive, maps, as a page to browse.",
+        WORKDIR,
+        DATA_OF_RUN,
+        _file("--out", "DIR", help="default: the workdir"),
+        _option("--kind", default="topk", metavar="topk|jumprelu", help="default: topk"),
+        _option("--num_features", type=int, metavar="N", help="default: four a dimension"),
+        _option("--num_active", type=int, default=16, metavar="N", help="of a state; default: 16"),
+        _option("--steps", type=int, default=1500, metavar="N", help="of training; default: 1500"),
+        _option("--seed", type=int, default=0, metavar="N", help="of the draws; default: 0"),
+    ),
     "forget": (
         "Write weights without the rows of a subject, and prove that the rest is as it was.",
         _file("--workdir", "DIR", dest="folder", required=True, help="a run, or an export"),

@@ -133,6 +133,9 @@ def write_frozen() -> None:
     FROZEN.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
 
 
+READ_OTHERWISE = {"ndt2"}  # a unit reads the state of its patch; the state of a bin is their mean
+
+
 def spike_models():
     return [path for path in CONFIGS if path.stem not in ("emg", "causal_lm", "twin", "eeg")]
 
@@ -160,12 +163,18 @@ def test_nothing_hidden_and_nothing_later_reaches_a_prediction(path):
     def gradient(counts, weight):
         def total(counts):
             seen = batch.with_trials(counts=counts)
-            return (forward.outputs((params, tables, {}), seen, query, recipe).natural * weight).sum()
+            found = forward.outputs((params, tables, {}), seen, query, recipe)
+            again = forward.of_states((params, tables, {}), seen, query, found.states, recipe) if answers else found
+            return (found.natural * weight).sum(), (found.natural, again.natural)
 
-        return jax.grad(total)(counts)
+        return jax.grad(total, has_aux=True)(counts)
 
     early = weight * (np.arange(num_bins) < 5)[:, None]
-    found = np.asarray(gradient(counts, early))
+    answers = hasattr(recipe.model.module, "answers")
+    assert answers == (path.stem not in READ_OTHERWISE)
+    found, (natural, again) = gradient(counts, early)
+    found = np.asarray(found)
+    np.testing.assert_allclose(again, natural, rtol=1e-5, atol=1e-5)  # what its own states are read out as
     assert not found[..., :3].any() and found[..., 3:].any()
     if getattr(recipe.model.module, "HAS_CAUSAL_SCHEME", False):
         assert not found[:, :, 5:].any()

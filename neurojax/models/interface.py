@@ -10,6 +10,8 @@ define
 
     fitted_rows(config, sessions, facts) -> {table: array}   rows fitted to the training trials
     HAS_CAUSAL_SCHEME = True  under the causal scheme no bin reads a later one
+    answers(weights, states, inputs, config) -> Outputs   what is read out of states from elsewhere;
+                                       missing where predictions do not follow from `states` alone
     HIDES_BY_ZEROING = True   hiding a unit changes nothing but its counts: a silent one, nothing
 
 A module <name>_stream beside it goes bin by bin; see `models.ndt_stream`.

@@ -244,6 +244,12 @@ def apply(
     )
 
 
+def answers(weights: Weights, states, inputs: SpikeInputs, config: Config) -> Outputs:
+    """Log-rates of any factors [G, b, T, F]; see `models.interface`."""
+    del config
+    return Outputs(stitcher.log_rates(weights.rows, states, inputs.left_out), states)
+
+
 def visible_latents(rows: dict[str, jax.Array], inputs: SpikeInputs) -> jax.Array:
     """What the encoders read: latents of the visible counts and how much of each bin is visible.
 

@@ -36,6 +36,12 @@ def apply(
     """Log-rates and states of all bins; see `models.interface`."""
     latents = stitcher.read_in(weights.rows, inputs.counts.astype(config.compute_dtype))
     states = bin_states(weights, latents, inputs, config, train, key)
+    return answers(weights, states, inputs, config)
+
+
+def answers(weights: Weights, states, inputs: SpikeInputs, config: Config) -> Outputs:
+    """Log-rates of any states [G, b, T, D]; see `models.interface`."""
+    del config
     return Outputs(stitcher.log_rates(weights.rows, states, inputs.left_out), states)
 
 

@@ -63,6 +63,11 @@ def apply(
     return read_out(weights, states, inputs, config, train=train, key=key)
 
 
+def answers(weights: Weights, states, inputs: SpikeInputs, config) -> Outputs:
+    """Log-rates of any states [G, b, T, D]; see `models.interface`."""
+    return read_out(weights, states, inputs, config, train=False, key=None)
+
+
 def surprises(rows, inputs: SpikeInputs, dtype) -> tuple[jax.Array, jax.Array]:
     """What is read of every entry [G, b, T, N]: the root of its count around what is expected of
     the unit, zero where it is hidden; and the variance of that at the unit's mean rate [G, N]."""

@@ -131,6 +131,9 @@ def apply(
     return ndt_linear.read_out(weights, states, inputs, config, train=train, key=key)
 
 
+answers = ndt_linear.answers  # log-rates of any states
+
+
 def _num_units(rows: dict[str, jax.Array]) -> jax.Array:
     """Rows of a group that are of units, int [G]: padding has zeros in all tables."""
     return ((rows["read_in"] != 0).any(-1) | (rows["read_out_bias"] != 0)).sum(-1)

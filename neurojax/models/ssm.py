@@ -108,6 +108,9 @@ def apply(
     return ndt_linear.read_out(weights, states, inputs, config, train=train, key=key)
 
 
+answers = ndt_linear.answers  # log-rates of any states
+
+
 class StateSpaces(nn.Module):
     """The shared part: everything between read-in and read-out, but for the linear model."""
 

@@ -57,3 +57,14 @@ def outputs(
     # Latents of different members share no axes: set side by side, never averaged.
     states = None if found.states is None else jnp.concatenate(list(found.states), axis=-1)
     return Outputs(heads.named(recipe.head).joined(found.natural), states)
+
+
+def of_states(trained: tuple[Any, Any, Any], batch: Batch, query, states, recipe) -> Outputs:
+    """What a model of one member reads out of states [G, b, T, D] from elsewhere, under a query;
+    see `models.interface` for the models that can."""
+    params, tables, buffers = trained
+    model, objective = recipe.model, recipe.objective
+    inputs = objective.module.inputs(batch, query, objective.config)
+    specs = model.module.tables(model.config)
+    weights = Weights(params, gather_rows(tables, specs, batch), buffers)
+    return model.module.answers(weights, states, inputs, model.config)

@@ -39,20 +39,31 @@ def with_rows(name: str, head: str) -> SimpleNamespace:
         each = [starts(session, rows) for session in sessions]
         return found | {table: np.concatenate([of[table] for of in each]) for table in rows}
 
-    def apply(weights: Weights, inputs, config, *, train, key=None):
+    def beside(weights: Weights, inputs, answer) -> interface.Outputs:
         own = {table: weights.rows[table] for table in rows}
         shared = {table: kept for table, kept in weights.rows.items() if table not in rows}
-        outputs = base.apply(weights._replace(rows=shared), inputs, config, train=train, key=key)
-        beside = {
+        outputs = answer(weights._replace(rows=shared))
+        told = {
             table: _beside(own[table], row.rows, getattr(inputs, "left_out", None))
             for table, row in rows.items()
         }
-        return outputs._replace(natural=Natural(outputs.natural, beside))
+        return outputs._replace(natural=Natural(outputs.natural, told))
+
+    def apply(weights: Weights, inputs, config, *, train, key=None):
+        def answer(shared):
+            return base.apply(shared, inputs, config, train=train, key=key)
+
+        return beside(weights, inputs, answer)
+
+    def answers(weights: Weights, states, inputs, config):
+        return beside(weights, inputs, lambda own: base.answers(own, states, inputs, config))
 
     def rows_of_session(session: Session):
         return starts(session, rows)
 
     more = {"tables": tables, "fitted_rows": fitted_rows, "apply": apply}
+    if hasattr(base, "answers"):
+        more["answers"] = answers
     return SimpleNamespace(**(vars(base) | more | {"rows_of_session": rows_of_session}))
 
 

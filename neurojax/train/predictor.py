@@ -234,11 +234,26 @@ class Predictor:
         """States of all bins, float32 [G, b, T, D]: after the final norm, before the read-out."""
         return self._compute(batch, query, "states").states
 
-    def _compute(
-        self, batch: Batch, query: Query, wanted: str, num_samples: int = 1, key=None
-    ) -> Outputs:
-        if key is None and self.num_samples:
-            num_samples, key = self.num_samples, jax.random.key(0)  # the same draws at every call
+    @property
+    def answers_states(self) -> bool:
+        """Whether `log_rates_of_states` can be asked of it."""
+        return self.recipe.members == 1 and hasattr(self.recipe.model.module, "answers")
+
+    def log_rates_of_states(self, batch: Batch, query: Query, states) -> jax.Array:
+        """All units as they are read out of other states than the model's own: float32
+        [G, b, T, D] -> [G, b, T, N]."""
+        trained = (self.params, self.tables, self.buffers)
+        placed = self._placed(batch, (query, states))
+        return _log_rates_of_states(trained, *placed, self.recipe)
+
+    def sensitivity(self, batch: Batch, query: Query, weight) -> jax.Array:
+        """Gradient of the sum of `weight` times log-rates, both [G, b, T, N], by every count:
+        float32 [G, b, T, N], zero where it is hidden."""
+        trained = (self.params, self.tables, self.buffers)
+        return _sensitivity(trained, *self._placed(batch, (query, weight)), self.recipe)
+
+    def _placed(self, batch: Batch, of_trials):
+        """(batch, arrays [G, b, ...]) on the devices."""
 
         # Leaves of a query are [G, b, ...], as those of trials, and lie where these lie.
         def place(leaf):
@@ -246,12 +261,37 @@ class Predictor:
 
         # Evaluation divides trials over the devices; every device has all weights.
         batch = jax.device_put(batch, sharding.batch_shardings(self._mesh, batch))
+        return batch, *jax.tree.map(place, of_trials)
+
+    def _compute(
+        self, batch: Batch, query: Query, wanted: str, num_samples: int = 1, key=None
+    ) -> Outputs:
+        if key is None and self.num_samples:
+            num_samples, key = self.num_samples, jax.random.key(0)  # the same draws at every call
+
+        batch, placed = self._placed(batch, (query,))
         trained = (self.params, self.tables, self.buffers)
-        placed = jax.tree.map(place, query)
         return self._outputs(trained, batch, placed, key, wanted=wanted, num_samples=num_samples)
 
 
 _rollout = jax.jit(rollouts.rollout, static_argnames=("recipe", "room", "num_bins", "num_samples"))
+
+
+@functools.partial(jax.jit, static_argnames="recipe")
+def _log_rates_of_states(trained, batch: Batch, query: Query, states, recipe: Recipe):
+    natural = forward.of_states(trained, batch, query, states, recipe).natural
+    return heads.named(recipe.head).log_mean(natural)
+
+
+@functools.partial(jax.jit, static_argnames="recipe")
+def _sensitivity(trained, batch: Batch, query: Query, weight, recipe: Recipe):
+    log_mean = heads.named(recipe.head).log_mean
+
+    def weighted(counts):
+        seen = batch.with_trials(counts=counts)
+        return (log_mean(forward.outputs(trained, seen, query, recipe).natural) * weight).sum()
+
+    return jax.grad(weighted)(batch.trials["counts"].astype(jnp.float32))
 
 
 @jax.jit

@@ -1,0 +1,1 @@
+"""A look inside a trained model: what its states are made of, and what they drive."""
