@@ -90,12 +90,26 @@ def of_parts(members: Sequence[Part], others: Sequence[Part]) -> dict[str, Any]:
 
 
 def _likelihood(part: Part) -> np.ndarray:
-    """How well each item is explained by its own prediction, float64 [n]."""
-    predicted = part.predict(part.inputs)
+    """How well each item is explained by its own prediction, float64 [n]: log of the probability of
+    a class, place among candidates, else nats (of values, squares) above `null`, per entry."""
+    predicted, targets = np.asarray(part.predict(part.inputs), np.float64), part.targets
     if part.kind == "classes":
-        own = np.asarray(predicted, np.float64)[np.arange(len(part.targets)), part.targets]
+        own = predicted[np.arange(len(targets)), targets]
         return np.log(np.maximum(own, 1e-12))
-    return np.diag(parts.pair_scores(part, predicted))
+    if part.kind == "retrieval":
+        return np.diag(parts.pair_scores(part, predicted))
+    mask = np.ones(targets.shape, bool) if part.mask is None else part.mask
+    null = np.broadcast_to(part.null, targets.shape)
+    found = np.where(np.isfinite(predicted), predicted, null)
+    if part.kind == "counts":
+        null, found = np.maximum(null, parts.TINY), np.maximum(found, parts.TINY)
+        gain = targets * np.log(found / null) - found + null
+    else:
+        gain = np.square(targets - null) - np.square(targets - found)
+    # Not the scores of an audit: those are over the mean of their own split.
+    rows = len(targets)
+    entries = np.maximum(mask.reshape(rows, -1).sum(1), 1)
+    return np.where(mask, gain, 0.0).reshape(rows, -1).sum(1) / entries
 
 
 def not_measured(reason: str) -> dict[str, Any]:

@@ -107,6 +107,20 @@ def test_items_of_an_audit_tell_whether_they_were_trained_on():
     assert membership.of_parts([windows(0.5, 0)], [])["sessions"]["people"]["auc"] is None
 
 
+@pytest.mark.parametrize("kind", ["counts", "real"])
+def test_items_of_two_splits_are_held_against_one_scale(kind):
+    """Two of many items of the test have much to predict: that makes the others no worse explained than before."""
+    rng = np.random.default_rng(0)
+    targets = rng.poisson(2.0, (40, 5, 3)).astype(float)
+    loud = np.concatenate([targets[:38], 40 + targets[38:]])
+    part = windows(0.5, 0)._replace(kind=kind, mask=None, null=np.full(3, 2.0), predict=lambda asked: targets)
+    others = part._replace(targets=loud, predict=lambda asked: loud)
+    found = membership.of_parts([part._replace(targets=targets)], [others])
+    assert 0.4 < found["auc"] <= 0.5
+    entry = membership._likelihood(part._replace(targets=targets, mask=np.zeros(targets.shape, bool)))
+    assert entry.shape == (40,) and not entry.any()
+
+
 def test_an_export_of_another_system_asks_the_items_of_its_audit(monkeypatch):
     found = types.SimpleNamespace(config={"data": {"source": "stimuli"}})
     monkeypatch.setattr(export.run_folder, "read_run", lambda folder: {})
