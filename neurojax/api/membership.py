@@ -4,7 +4,7 @@ them.
 The simplest attack on a trained model (Yeom et al. 2018): a trial that the model explains better
 than others of its kind was probably trained on. Every unit is predicted from others; what is
 compared is the log-likelihood of a trial's spikes above that of the units' mean rates, per bin. Of
-other systems the scores of an audit's items are compared (`of_parts`). An AUC of 0.5 tells nothing,
+other systems scores of an audit's items or of documents are compared. An AUC of 0.5 tells nothing,
 1 tells every trial.
 """
 
@@ -19,9 +19,11 @@ from neurojax.data.observed import entries_of
 from neurojax.data.session import TEST, TRAIN, Session
 from neurojax.data.some_trials import trials_alone
 from neurojax.data.store import cards
+from neurojax.data.store.corpus import Corpus
 from neurojax.data.store.session_format import content_sha256
 from neurojax.evals.audits import parts
 from neurojax.evals.audits.parts import Part
+from neurojax.evals.text_scores import nats_of_tokens
 from neurojax.scores.bootstrap import trial_weights
 
 MAX_TRIALS = 200  # of each split of a session; more narrow the interval little
@@ -87,6 +89,31 @@ def of_parts(members: Sequence[Part], others: Sequence[Part]) -> dict[str, Any]:
         found[part.name] = block
         draws.append(drawn)
     return _together(found, draws)
+
+
+def of_documents(model, corpus: Corpus, tokens_per_pass: int) -> dict[str, Any]:
+    """The attack on a language model: nats a token of training documents against test documents.
+
+    Args:
+        model: a predictor of the next token.
+        corpus: with its split.
+        tokens_per_pass: of a batch, at most.
+
+    Returns:
+        as `measure`, of one "documents"; of each document the first tokens that fit the context.
+    """
+    context, rng = model.recipe.model.config.num_positions, np.random.default_rng(0)
+    scores = []
+    for split in (TRAIN, TEST):
+        drawn = np.sort(rng.permutation(corpus.documents_of(split))[:MAX_TRIALS])
+        texts = [np.asarray(corpus.tokens_of(k))[: context + 1] for k in drawn]
+        texts = [tokens for tokens in texts if len(tokens) > 1]
+        nats = nats_of_tokens(model, texts, context, tokens_per_pass)
+        scores.append(np.array([-own.astype(np.float64).mean() for own in nats]))
+    if min(map(len, scores)) < LEAST_TRIALS:
+        return not_measured("too few documents of one of the splits")
+    block, drawn = _compared(*scores, 0, [np.arange(len(own)) for own in scores])
+    return _together({"documents": block}, [drawn])
 
 
 def _likelihood(part: Part) -> np.ndarray:

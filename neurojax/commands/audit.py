@@ -1,7 +1,7 @@
 """`neurojax audit`: what the scores of a run rest on, each item a number with a null."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,21 +88,22 @@ def of_run(folder: Path, config: Mapping[str, Any], data: Path | None, seed: int
     return facts | found
 
 
-def parts_of_split(folder: Path, config: Mapping[str, Any], split: int) -> Any:
-    """Parts of a run's own trials of a split, for `api.membership.of_parts`; text where there are
-    none: why.
+def asked_again(folder: Path, config: Mapping[str, Any]) -> tuple[Any, Any]:
+    """(a run's newest checkpoint as a predictor, its own data as its evaluator takes them); raises
+    InputError where one of them cannot be read."""
+    evaluator = evaluators.named(config["eval"])
+    dataset = evaluator.prepare(run_folder.data_of(config, None), config["eval"], run=folder)
+    return run_folder.load_predictor(folder, config, dataset)[0], dataset
 
-    Raises:
-        InputError: the data, or the checkpoint, cannot be read.
-    """
-    name = _evaluator(config)
-    if (module := _module(name)) is None:
-        return f"scores of single items of eval.evaluator={name} are not known"
-    dataset = evaluators.named(config["eval"]).prepare(
-        run_folder.data_of(config, None), config["eval"], run=folder
-    )
-    model, _ = run_folder.load_predictor(folder, config, dataset)
-    return module.parts_of(model, dataset, config["eval"], 0, split)
+
+def parts_of_splits(
+    model, dataset, config: Mapping[str, Any], splits: Sequence[int]
+) -> list[Any] | None:
+    """Parts of each split, for `api.membership.of_parts`; None of an evaluator without any."""
+    module = _module(_evaluator(config))
+    if module is None:
+        return None
+    return [module.parts_of(model, dataset, config["eval"], 0, split) for split in splits]
 
 
 def read(folder: Path) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ from neurojax.api.pretrained import Pretrained
 from neurojax.commands import audit
 from neurojax.data.session import TEST, TRAIN, Session
 from neurojax.data.store import card_schema, licences
+from neurojax.data.store.corpus import Corpus
 from neurojax.data.store.meta import read_meta
 from neurojax.errors import InputError, require
 from neurojax.files import (
@@ -235,15 +236,18 @@ def _measured(
 
 
 def _of_items(run: Path | None) -> dict[str, Any]:
-    """The attack on membership by the scores of an audit's items, see `membership.of_parts`."""
+    """The attack on membership by the scores of single items: of an audit, or of documents."""
     if run is None:
         return membership.not_measured("of systems without spikes it is measured from a run alone")
+    config = run_folder.read_run(run)
     try:
-        config = run_folder.read_run(run)
-        members, others = (audit.parts_of_split(run, config, split) for split in (TRAIN, TEST))
+        model, dataset = audit.asked_again(run, config)
     except InputError as error:
         print(f"whether training trials can be told from test trials is not measured: {error}")
         return membership.not_measured("the recordings of the run could not be asked again")
-    if isinstance(members, str):
-        return membership.not_measured(members)
-    return membership.of_parts(members, others)
+    if isinstance(dataset, Corpus):
+        return membership.of_documents(model, dataset, config["eval"]["tokens_per_pass"])
+    parts = audit.parts_of_splits(model, dataset, config, (TRAIN, TEST))
+    if parts is None:
+        return membership.not_measured("scores of single items are not known of such a system")
+    return membership.of_parts(*parts)

@@ -124,17 +124,42 @@ def test_items_of_two_splits_are_held_against_one_scale(kind):
 def test_an_export_of_another_system_asks_the_items_of_its_audit(monkeypatch):
     found = types.SimpleNamespace(config={"data": {"source": "stimuli"}})
     monkeypatch.setattr(export.run_folder, "read_run", lambda folder: {})
+    monkeypatch.setattr(export.audit, "asked_again", lambda folder, config: (None, None))
     asked = {TRAIN: [windows(0.9, 0)], TEST: [windows(0.3, 1)]}
-    monkeypatch.setattr(export.audit, "parts_of_split", lambda folder, config, split: asked[split])
+    monkeypatch.setattr(export.audit, "parts_of_splits", lambda *given: [asked[split] for split in given[-1]])
     member, named = export._measured(found, None, Path("run"))
     assert member["auc"] == 1 and named["subjects"]["accuracy"] is None and named["recordings"]["reason"]
     assert "AUC 1.000" in " ".join(membership.lines(member))
     assert "from a run alone" in export._measured(found, None, None)[0]["reason"]
-    monkeypatch.setattr(export.audit, "parts_of_split", lambda folder, config, split: "texts have none")
-    assert export._measured(found, None, Path("run"))[0]["reason"] == "texts have none"
+    monkeypatch.setattr(export.audit, "parts_of_splits", lambda *given: None)
+    assert "not known of such a system" in export._measured(found, None, Path("run"))[0]["reason"]
 
-    def gone(folder, config, split):
+    def gone(folder, config):
         raise InputError("the data are gone")
 
-    monkeypatch.setattr(export.audit, "parts_of_split", gone)
+    monkeypatch.setattr(export.audit, "asked_again", gone)
     assert "could not be asked again" in export._measured(found, None, Path("run"))[0]["reason"]
+
+
+def test_documents_that_a_language_model_knows_by_heart_are_found():
+    tokens = np.random.default_rng(0).integers(0, 9, (40, 6))
+    split = np.repeat([TRAIN, TEST], 20)
+    corpus = types.SimpleNamespace(
+        documents_of=lambda one: np.flatnonzero(split == one), tokens_of=lambda document: tokens[document]
+    )
+    known = {row.tobytes() for row in tokens[:20].astype(np.int32)}
+
+    class Model:
+        recipe = types.SimpleNamespace(model=types.SimpleNamespace(config=types.SimpleNamespace(num_positions=8)))
+
+        def nats(self, batch, query):
+            rows = batch.trials["tokens"][0]
+            told = np.array([row[:6].tobytes() in known for row in rows])
+            return np.where(told, 0.1, 1.0)[None, :, None] * np.ones(rows.shape)[None, :, 1:]
+
+    found = membership.of_documents(Model(), corpus, 64)
+    assert found["auc"] == 1 and found["sessions"]["documents"]["num_train_trials"] == 20
+    known.clear()
+    assert membership.of_documents(Model(), corpus, 64)["auc"] == 0.5
+    split[:] = TRAIN
+    assert "too few" in membership.of_documents(Model(), corpus, 64)["reason"]
