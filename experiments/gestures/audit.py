@@ -5,13 +5,14 @@
 people  every tenth window of the people whom each network of run.py never saw (run it first), under each change of
         evals.electrode_shifts: as worn, and in the order of electrodes that is found without labels.
 rest    an hour of made-up rest, half an hour each of two made-up people whom a network of sixteen others never saw,
-        with drift and twitches and with drift alone: how often it acts. A person is known by 60 s of gestures first
-        and then by its past.
+        with drift and twitches, with drift, with neither: how often it acts, beside a reader who knows the person's
+        patterns, and how many of their gestures it acts. A person is known by 60 s of gestures first, then by its past.
 
 Writes audit.json after every person; a repeated command goes on where it was.
 """
 
 import argparse
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from neurojax.data.synthetic import ring
 from neurojax.evals import electrode_shifts, false_activations, gesture_trust, ring_order
 from neurojax.files import read_json, write_json
 from neurojax.runs.workdir import provenance
+from neurojax.scores import activations
 from neurojax.scores.intervals import t_interval
 from neurojax.train import run, run_folder
 
@@ -81,22 +83,62 @@ def of_rest(folder: Path, kept: dict) -> None:
     people = dataset_of([s.with_fields(split=np.full_like(s.split, split[s.session_id])) for s in sessions])
     run.train(asked, folder / "run", dataset=people, log=lambda line: None)
     model, _ = run_folder.load_predictor(folder / "run", run_folder.read_run(folder / "run"), people)
-    answers = ring_order.answers_of(model, 4096)
+    answers = ring_order.answers_of(model, ring_order.windows_per_pass(1))
     typical, neutral = np.asarray(model.buffers["feature_scale"]), list(ring.GESTURES).index("rest")
-    still = ring.RestSpec(seconds=REST_S, twitches_per_hour=0.0)
-    for long, name in ((ring.RestSpec(seconds=REST_S), "drift and twitches"), (still, "drift")):
-        counts = dict.fromkeys(gesture_trust.HOLDS, 0)
+    long = ring.RestSpec(seconds=REST_S)
+    still = dataclasses.replace(long, twitches_per_hour=0.0)
+    steady = dataclasses.replace(still, drift_std=0.0)
+    for long, name in ((long, "drift and twitches"), (still, "drift"), (steady, "noise alone")):
+        counts = dict.fromkeys((*(f"hold_{hold}" for hold in gesture_trust.HOLDS), gesture_trust.GATE), 0)
+        best = dict(counts)
         for person in range(TRAINED, TRAINED + RESTS):
             known = ring.recording(SPEC, SEED, person)["emg"][: round(KNOWN_S * SPEC.sampling_hz)]
-            raw = [features_of(samples) for samples in (known, ring.rest(SPEC, long, SEED, person)["emg"])]
+            rest = ring.rest(SPEC, long, SEED, person)["emg"]
+            raw = [features_of(samples) for samples in (known, rest)]
             worn = np.arange(typical.shape[1])[None]
-            said = ring_order.by_past(answers, np.concatenate(raw), worn, typical).probability.argmax(1)
-            for hold in counts:
-                counts[hold] += false_activations.begun(said[len(raw[0]) :], neutral, hold)
+            told = ring_order.by_past(answers, np.concatenate(raw), worn, typical).probability[len(raw[0]) :]
+            add_activations(counts, told, neutral)
+            add_activations(best, of_best_reader(rest, person), neutral)
         hours = RESTS * long.seconds / 3600
-        kept["rest"][name] = {f"hold_{hold}": false_activations.per_hour(n, hours) for hold, n in counts.items()}
+        kept["rest"][name] = {
+            "model": {way: false_activations.per_hour(n, hours) for way, n in counts.items()},
+            "who knows the patterns": {way: false_activations.per_hour(n, hours) for way, n in best.items()},
+        }
         print(name, kept["rest"][name], flush=True)
         write_json(HERE / "audit.json", kept)
+    kept["rest"]["gestures"] = of_gestures(sessions, answers, typical)
+
+
+def of_gestures(sessions, answers, typical) -> dict:
+    """What the gate makes of the gestures of the same people, each known by the past."""
+    found = {}
+    for session in sessions:
+        number = int(session.session_id.rpartition("-")[2])
+        if number >= TRAINED:
+            trials = np.arange(session.num_trials)
+            raw = emg_features.all_features(session.gather_trials(trials)[0].astype(np.float32), MIN_STEP)
+            told = ring_order.by_past(answers, raw, np.arange(typical.shape[1])[None], typical).probability
+            label = np.asarray(session.conditions["gesture"])
+            found[session.session_id] = gesture_trust.windows_of(session, trials, told, label)
+    return gesture_trust.found_by_gate(found, list(ring.GESTURES).index("rest"))
+
+
+def add_activations(counts: dict, probability: np.ndarray, neutral: int) -> None:
+    """Counts the activations of [windows, K] in each way to begin one."""
+    for hold in gesture_trust.HOLDS:
+        counts[f"hold_{hold}"] += false_activations.begun(probability.argmax(1), neutral, hold)
+    acted = activations.acted(probability, neutral)
+    counts[gesture_trust.GATE] += false_activations.begun(acted, neutral, 1)
+
+
+def of_best_reader(samples: np.ndarray, person: int) -> np.ndarray:
+    """Probabilities of a reader who knows the person's patterns and nothing of drift, [windows, K]."""
+    starts, _ = segment_windows(np.array([0, len(samples)]), WINDOW, STEP)
+    patterns = ring.patterns(SPEC, SEED, person)
+    pieces = np.array_split(starts, max(1, len(starts) // 4096))
+    return np.concatenate(
+        [ring.best_probability(samples[piece[:, None] + np.arange(WINDOW)], patterns) for piece in pieces]
+    )
 
 
 def features_of(samples: np.ndarray) -> np.ndarray:

@@ -49,6 +49,7 @@ def trust(blocks: list[dict]) -> dict:
         }
     resting = [one for part in parts for one in part["false_activations"]["people"].values()]
     holds = [name for name in resting[0] if name != "hours"]
+    gated = [one for part in parts for one in part["gestures_by_gate"]["people"].values()]
     return {
         "confusion": np.average([part["confusion"] for part in parts], axis=0, weights=weights).tolist(),
         "abstention": {
@@ -64,6 +65,8 @@ def trust(blocks: list[dict]) -> dict:
             | {"people_with_none": sum(one[name] == 0 for one in resting), "num_people": len(resting)}
             for name in holds
         },
+        "gestures_by_gate": {name: float(np.mean([one[name] for one in gated])) for name in ("found", "other")}
+        | {"delay_s": float(np.median([one["delay_s"] for one in gated]))},
     }
 
 

@@ -12,8 +12,9 @@ import numpy as np
 
 from neurojax.commands import config
 from neurojax.data import belongs, ring_orders
-from neurojax.data.session import TRAIN, Session
+from neurojax.data.session import TRAIN
 from neurojax.data.sources import emg, signals
+from neurojax.data.store.dataset import Dataset
 from neurojax.errors import InputError, require
 from neurojax.evals import gestures, protocols, ring_order
 from neurojax.files import require_writable
@@ -52,14 +53,14 @@ def adapt(source: Path, *, root: Path, out: Path, steps: int = 0, dry_run: bool 
     source, out = Path(source), Path(out)
     require(0 <= steps < 2**31, f"--steps={steps}; expected 0 (no training) or a number of steps")
     require_place(source, out)
-    asked = config_of(source, Path(root), steps)
+    asked, people = asked_of(source, Path(root), steps)
     if dry_run:
-        plan = planning.plan(asked, out, None, _say)
+        plan = planning.plan(asked, out, people, _say)
         planning.tell(plan, _say)
         for line in () if plan.config["data"]["source"] in WITHOUT_ROWS else memory_lines(plan):
             _say(line)
         return
-    run.train(asked, out, log=_say)
+    run.train(asked, out, dataset=people, log=_say)
     number = len(steps_on_disk(out / "checkpoints"))
     require(number, f"{out} has no checkpoint; repeat the command")
     _say(f"wrote {out}; score it: neurojax evaluate --workdir={out} --data={root}")
@@ -78,20 +79,21 @@ def require_place(source: Path, out: Path) -> None:
     )
 
 
-def config_of(source: Path, root: Path, steps: int) -> dict[str, Any]:
-    """configs/finetune.py with rows in closed form, or configs/finetune_emg.py; what is learned is
-    as in the run."""
+def asked_of(source: Path, root: Path, steps: int) -> tuple[dict[str, Any], Dataset | None]:
+    """What is trained: configs/finetune.py with rows in closed form, or configs/finetune_emg.py;
+    what is learned is as in the run. And the people, where they were read for it."""
     if (declared_as := WITHOUT_ROWS.get(_source_of(source))) is not None:
         declared = config.load([f"--config={declared_as}"])
         data = declared["data"] | {"root": str(root)} | _as_in_the_run(source, declared["data"])
-        people = _people_of(source, data)
+        people = _people_of(source, data, declared["seed"])
         if data["source"] == "emg" and data["order"] != "as_worn":
             data["order"] = _order_of(people) or data["order"]
-        return declared | {
+        asked = declared | {
             "init_from": str(source),
             "data": data,
             "train": declared["train"] | ({"num_steps": steps} if steps else {}),
         }
+        return asked, people.dataset
     declared = config.load(["--config=finetune"])
     changed = {
         "init_from": str(source),
@@ -105,24 +107,25 @@ def config_of(source: Path, root: Path, steps: int) -> dict[str, Any]:
         "train": declared["train"] | {"num_steps": max(1, steps), "validate_every_steps": 0},
     }
     del changed["data"]["synthetic"]  # the sessions are given
-    return declared | changed
+    return declared | changed, None
 
 
 class _People(NamedTuple):
     """A network without rows, and people who calibrate it; a label each window."""
 
     weights: Weights
-    sessions: Sequence[Session]
+    dataset: Dataset
     labels: Sequence[np.ndarray]
     values: Any
 
 
-def _people_of(source: Path, data: dict[str, Any]) -> _People:
+def _people_of(source: Path, data: dict[str, Any], seed: int) -> _People:
     """Reads both; raises InputError for what `evaluate` refuses (samples of another rate, other
     channels or classes), and where nobody calibrates."""
     weights = release.read_any(source, lambda line: None)
     _, values = settings.source_settings({"data": data})
-    sessions = run_folder.load_data({"data": data, "seed": 0}).sessions
+    dataset = run_folder.load_data({"data": data, "seed": seed})
+    sessions = dataset.sessions
     require(
         all(session.observation != "counts" for session in sessions),
         f"{data['root']} holds counts of spikes, and {weights.config['model']['name']} reads real "
@@ -137,13 +140,14 @@ def _people_of(source: Path, data: dict[str, Any]) -> _People:
         f"{data['root']} has no training trial, so nobody calibrates; convert emg with "
         "--options=calibrate=1, whose first repetition trains",
     )
-    return _People(weights, sessions, labels, values)
+    return _People(weights, dataset, labels, values)
 
 
 def _order_of(people: _People) -> str:
     """data.order of people who calibrate: that in which the network reads their training windows
     best, see `ring_order.by_labels`."""
-    weights, sessions, labels, values = people
+    weights, dataset, labels, values = people
+    sessions = dataset.sessions
     emg.require_ring(sessions)
     arrays, recipe = state_io.nested(weights.arrays), settings.predicting(weights.config)
     model = Predictor(arrays["params"], {}, recipe, None, buffers=arrays["buffers"])

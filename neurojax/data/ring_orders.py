@@ -23,6 +23,8 @@ LEAST_PAST = (
     600  # windows, 30 s of steps of 50 ms, before the past may say that the order is another
 )
 PRIOR_WINDOWS = 200  # that what a typical person's features are weighs, beside the past
+STEADY = 10  # windows, half a second, whose mean answer says for which gesture a window counts
+REFRESH = 20  # windows, a second, after which what the past says of a person is read anew
 
 
 def orders(num_channels: int) -> np.ndarray:

@@ -17,10 +17,11 @@ import numpy as np
 
 from neurojax.data.session import Session
 from neurojax.evals import conformal, false_activations, selective
+from neurojax.scores import activations
 from neurojax.scores.intervals import t_interval
 
-NEUTRAL = ("neutral", "rest")  # names of the gesture that does nothing, in any case
 HOLDS = (1, 5)  # windows in a row before an activation begins
+GATE = "gate"  # the other way to begin one, see `scores.activations`
 _DRAWS = 500
 _SHARES = (0.05, 0.95)
 
@@ -81,11 +82,12 @@ def blocks_of(people: Mapping[str, Windows], class_names: Sequence[str]) -> dict
     cases = {name: segments(own) for name, own in people.items()}
     parts = [{name: own[k] for name, own in cases.items()} for k in range(3)]
     found["conformal"] = conformal.by_group(*parts)
-    neutral = [k for k, name in enumerate(class_names) if name.strip().casefold() in NEUTRAL]
-    if not neutral:
-        reason = f"no gesture is named {' or '.join(NEUTRAL)}"
+    neutral = activations.neutral_of(class_names)
+    if neutral is None:
+        reason = f"no gesture is named {' or '.join(activations.NEUTRAL)}"
         return found | {"false_activations": None, "false_activations_reason": reason}
-    return found | {"false_activations": false_in_neutral(people, neutral[0])}
+    false = false_in_neutral(people, neutral)
+    return found | {"false_activations": false, "gestures_by_gate": found_by_gate(people, neutral)}
 
 
 def confusion(people: Mapping[str, Windows], num_classes: int) -> list[list[float | None]]:
@@ -156,12 +158,12 @@ def interval_over_segments(own: Windows, num_classes: int, seed: int = 0) -> lis
 
 
 def false_in_neutral(people: Mapping[str, Windows], neutral: int) -> dict[str, Any]:
-    """Activations in the segments in which people do nothing, by `hold` windows in a row.
+    """Activations in the segments in which people do nothing, by N windows in a row and by a gate.
 
     Returns:
-        {"hold_N": as of `false_activations.per_hour`, over all people, and "people_with_none"},
-        "people": {NAME: {"hold_N": number, "hours"}}}; no interval over people is in it, the
-        spread is in "people_per_hour_ci95" (t) of each hold.
+        {"hold_N" and "gate": as of `false_activations.per_hour`, over all people, and
+        "people_with_none"}, "people": {NAME: {"hold_N", "gate": number, "hours"}}}; no interval
+        over people is in it, the spread is in "people_per_hour_ci95" (t) of each.
     """
     each: dict[str, dict[str, Any]] = {}
     for name, own in people.items():
@@ -175,9 +177,11 @@ def false_in_neutral(people: Mapping[str, Windows], neutral: int) -> dict[str, A
                 )
                 for hold in HOLDS
             }
+            through = [activations.acted(own.probability[rest], neutral) for rest in at_rest]
+            counts[GATE] = sum(false_activations.begun(one, neutral, 1) for one in through)
             each[name] = {"hours": hours, **counts}
     found: dict[str, Any] = {"people": each}
-    for name in (f"hold_{hold}" for hold in HOLDS) if each else ():
+    for name in (*(f"hold_{hold}" for hold in HOLDS), GATE) if each else ():
         numbers = [one[name] for one in each.values()]
         total = false_activations.per_hour(sum(numbers), sum(o["hours"] for o in each.values()))
         spread = t_interval([one[name] / one["hours"] for one in each.values()])
@@ -185,3 +189,37 @@ def false_in_neutral(people: Mapping[str, Windows], neutral: int) -> dict[str, A
         more = {"people_with_none": numbers.count(0), "people_per_hour_ci95": ends}
         found[name] = total | more
     return found
+
+
+def found_by_gate(people: Mapping[str, Windows], neutral: int) -> dict[str, Any]:
+    """What a gate makes of the segments in which people make a gesture: what resting in peace
+    costs.
+
+    Returns:
+        {"windows", "begins", "ends": of the gate; "found": share of the segments whose own gesture
+        it acts first, "other": share in which another one comes first, each a mean over people;
+        "delay_s": median over the people of their median time to the first, from the end of the
+        segment's first window; "people": {NAME: {"found", "other", "delay_s"}}}.
+    """
+    each = {}
+    for name, own in people.items():
+        firsts, delays = [], []
+        for one in np.unique(own.segment[own.label != neutral]):
+            inside = own.segment == one
+            said = activations.acted(own.probability[inside], neutral)
+            acts = np.flatnonzero(said != neutral)
+            firsts.append(bool(said[acts[0]] == own.label[inside][0]) if len(acts) else None)
+            delays += [acts[0] * own.step_s] if firsts[-1] else []
+        if firsts:
+            each[name] = {
+                "found": firsts.count(True) / len(firsts),
+                "other": firsts.count(False) / len(firsts),
+                "delay_s": float(np.median(delays)) if delays else None,
+            }
+    delays = [one["delay_s"] for one in each.values() if one["delay_s"] is not None]
+    means = {
+        name: float(np.mean([one[name] for one in each.values()])) if each else None
+        for name in ("found", "other")
+    }
+    delay_s = float(np.median(delays)) if delays else None
+    return activations.USUAL._asdict() | means | {"delay_s": delay_s, "people": each}

@@ -140,14 +140,16 @@ def _read_people(
     model, dataset: Dataset, per_session: Sequence[np.ndarray], num_classes: int
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, Any]]:
     """(probabilities, labels) as of `predicted`, and what the block says beside: scores by the past
-    alone and in the order as worn, and the order in which each person was read."""
+    alone and in the order as worn, and the order in which each person was read: of who calibrated
+    that which the calibration told, of all others one that is found without labels."""
     sessions, config = dataset.sessions, model.source_config
     features = emg.Features(sessions, config.min_step)
     answers = ring_order.answers_of(model, config.trials_per_batch)
-    in_order = config.in_order
+    in_order, told = config.in_order, emg.given_orders(config.order) or {}
     if in_order:
         emg.require_ring(sessions)
     columns = features.columns if in_order else features.columns[:1]
+    in_pieces = ring_order.answers_of(model, ring_order.windows_per_pass(len(columns)))
     typical = np.asarray(model.buffers["feature_scale"]).reshape(-1, 2, columns.shape[1])[0]
     found, past, worn, labels, orders = {}, {}, {}, {}, {}
     for number, session in enumerate(sessions):
@@ -155,14 +157,17 @@ def _read_people(
         if not len(trials):
             continue
         values = features.standardised(number)[trials]
-        whole = ring_order.by_recording(answers, values, columns)
+        order = told.get(name)  # of who calibrated
+        whole = ring_order.by_recording(answers, values, columns, order)
         found[name], labels[name] = whole.probability, per_session[number][trials]
         # The past of a tested window holds those that the person calibrated with, too.
         time = np.argsort(session.trial_start_bin, kind="stable")
-        as_it_goes = ring_order.by_past(answers, features.raw(number)[time], columns, typical)
-        told = np.empty_like(as_it_goes.probability)
-        told[time] = as_it_goes.probability
-        past[name] = told[trials]
+        as_it_goes = ring_order.by_past(
+            in_pieces, features.raw(number)[time], columns, typical, order
+        )
+        in_place = np.empty_like(as_it_goes.probability)
+        in_place[time] = as_it_goes.probability
+        past[name] = in_place[trials]
         orders[name] = ring_orders.name_of(int(whole.order[0]), session.num_units)
         worn[name] = whole.probability if whole.order[0] == 0 else answers(values)
     more = {"past": _alone(past, labels, num_classes), "order": orders}

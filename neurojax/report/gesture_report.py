@@ -19,6 +19,8 @@ READINGS = {
     "as_worn": "model, channels in the order as worn",
 }
 
+_GATED = "sure for half a second"  # see scores.activations
+
 
 def rows(block: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """(method, balanced accuracy, model minus it) of the model and its floors, in words."""
@@ -101,13 +103,20 @@ def trust_lines(block: Mapping[str, Any]) -> list[str]:
         said += [_covered("that of all others", pooled)] if pooled["num_groups"] else []
         lines.append(f"{trust['conformal']['nominal']:.0%} sets of gestures, " + "; ".join(said))
     for name, found in (trust.get("false_activations") or {}).items():
-        if name.startswith("hold_") and isinstance(found, Mapping):
+        if name != "people" and isinstance(found, Mapping):
             low, high = found["per_hour_ci95"]
+            way = f"{name.removeprefix('hold_')} windows in a row"
             lines.append(
-                f"false activations at rest, {name.removeprefix('hold_')} windows in a row: "
+                f"false activations at rest, {_GATED if name == 'gate' else way}: "
                 f"{found['per_hour']:.0f} an hour ({low:.0f} to {high:.0f}, Poisson), "
                 f"{found['number']} in {_duration(found['hours'])}"
             )
+    gate = trust.get("gestures_by_gate")
+    if gate and gate["found"] is not None:
+        lines.append(
+            f"sure for {gate['windows']} windows it acts {gate['found']:.1%} of the gestures made, "
+            f"another one first in {gate['other']:.1%} (means over people)"
+        )
     return lines
 
 

@@ -2,10 +2,11 @@
 
     stream = open_stream("runs/emg")
     probability = stream.read(window)      # [T, C] samples -> [K]; a window a step of the recording
+    stream.acting                          # "fist", or None while nothing is to be done
     stream.begin()                         # another person
 
-Of a run of `neurojax adapt` read the windows that the person calibrated with first: neither their
-order of electrodes nor their standardisation is kept in the run.
+A run of `neurojax adapt` keeps the order of electrodes in which it reads who calibrated; their
+standardisation it does not keep: read the windows that they calibrated with first.
 
 A person is known by the past of the stream alone, as `past` of an evaluation: features are
 standardised by earlier windows, and the order of electrodes is the one in which earlier answers
@@ -27,26 +28,34 @@ from neurojax.data import emg_features, ring_orders
 from neurojax.data.sources import emg
 from neurojax.errors import require
 from neurojax.runs import restore, state_io, workdir
+from neurojax.scores import activations
 from neurojax.train import forward, predictor, run_folder, settings
 
 _LEAST = 1e-12
 
 
 class State(NamedTuple):
-    """What is known of a person.
+    """What is known of a person, see `evals.ring_order.Past`.
 
     Attributes:
         number: int32, windows read.
-        shift: float32 [F], mean of the raw features, less that of a typical person.
-        square: float32 [F], mean square of the same; both with the typical person among them.
+        last: float32 [STEADY, K], answers of the last windows, the newest at the end.
+        weight: float32 [K], windows read as each gesture.
+        mean: float32 [K, F], of their raw features, a typical person's mean taken out.
+        square: float32 [K, F], mean square of the same.
+        shift, deviation: float32 [orders, F], by which features in each order are standardised.
         mean_answer: float32 [orders, K], of the windows that were asked in every order.
         mean_entropy: float32 [orders], nats, of the same.
-        order: int32, in which the next window is read, see `ring_orders.orders`.
+        order: int32, in which windows are read, see `ring_orders.orders`.
     """
 
     number: jax.Array
-    shift: jax.Array
+    last: jax.Array
+    weight: jax.Array
+    mean: jax.Array
     square: jax.Array
+    shift: jax.Array
+    deviation: jax.Array
     mean_answer: jax.Array
     mean_entropy: jax.Array
     order: jax.Array
@@ -56,15 +65,27 @@ class GestureStream:
     """Reads windows one after another.
 
     Attributes:
+        acting: the gesture that it acts now, sure of it for half a second (`scores.activations`);
+            None where it does nothing, and where no gesture is called neutral.
         class_names: of the K probabilities.
         window_shape: (T, C) of every window, samples in the unit of the recordings trained on.
-        order: in which the next window is read, in words.
+        order: in which the last window was read, in words.
     """
 
-    def __init__(self, trained: Any, recipe: predictor.Recipe, config: emg.Config, shape, names):
+    def __init__(
+        self,
+        trained: Any,
+        recipe: predictor.Recipe,
+        config: emg.Config,
+        shape,
+        names,
+        order: int | None = None,
+    ):
         """Of weights (params, tables, buffers); see `open_stream`."""
         self.window_shape, self.class_names = shape, tuple(names)
-        orders = ring_orders.orders(shape[1])[: None if config.in_order else 1]
+        every = np.arange(2 * shape[1] if config.in_order else 1)
+        self._orders = every if order is None else np.array([order])
+        orders = ring_orders.orders(shape[1])[self._orders]
         columns = np.stack([emg_features.reordered(order) for order in orders])
         scale = np.asarray(trained[2]["feature_scale"], np.float32)
         self._typical = scale.reshape(-1, 2, columns.shape[1])[0]
@@ -76,16 +97,29 @@ class GestureStream:
 
     @property
     def order(self) -> str:
-        return ring_orders.name_of(int(self._state.order), self.window_shape[1])
+        return ring_orders.name_of(int(self._orders[self._state.order]), self.window_shape[1])
+
+    @property
+    def acting(self) -> str | None:
+        gesture = self._neutral if self._gate is None else self._gate.gesture
+        return None if gesture == self._neutral else self.class_names[gesture]
 
     def begin(self) -> None:
         """Forgets the person."""
-        num_features, orders = self._typical.shape[1], len(self._trained[2])
+        self._neutral = activations.neutral_of(self.class_names)
+        self._gate = None
+        if self._neutral is not None:
+            self._gate = activations.Acting(self._num_classes, self._neutral)
+        num_features, orders = self._typical.shape[1], len(self._orders)
         self._state = jax.device_put(
             State(
                 np.int32(0),
-                np.zeros(num_features, np.float32),
-                np.square(self._typical[1]),
+                np.zeros((ring_orders.STEADY, self._num_classes), np.float32),
+                np.zeros(self._num_classes, np.float32),
+                np.zeros((self._num_classes, num_features), np.float32),
+                np.zeros((self._num_classes, num_features), np.float32),
+                np.zeros((orders, num_features), np.float32),
+                np.repeat(self._typical[1:], orders, axis=0),
                 np.zeros((orders, self._num_classes), np.float32),
                 np.zeros(orders, np.float32),
                 np.int32(0),
@@ -110,14 +144,23 @@ class GestureStream:
             "channel's mean",
         )
         self._state, probability = self._step(self._state, window, *self._trained)
-        return np.asarray(probability)
+        probability = np.asarray(probability)
+        if self._gate is not None:
+            self._gate.read(probability)
+        return probability
 
 
-def open_stream(folder: str | Path) -> GestureStream:
+def open_stream(folder: str | Path, person: str | None = None) -> GestureStream:
     """A stream of a run of configs/emg.py.
 
+    Args:
+        folder: the run, or one of `neurojax adapt`.
+        person: who calibrated, and is read in the order that this told; default: the one who did,
+            where it was one alone. All others are read in the order that their past tells.
+
     Raises:
-        InputError: no run, no sound checkpoint, or a run that reads something else.
+        InputError: no run, no sound checkpoint, a run that reads something else, or nobody of that
+            name calibrated.
     """
     folder = Path(folder)
     config = run_folder.read_run(folder, workdir.OF_WEIGHTS)
@@ -133,7 +176,16 @@ def open_stream(folder: str | Path) -> GestureStream:
     trained = (weights["params"], weights.get("tables", {}), weights["buffers"])
     shape = (manifest["num_bins"], facts["num_channels"])
     recipe = settings.predicting(config)
-    return GestureStream(trained, recipe, source, shape, facts["class_names"])
+    told = emg.given_orders(source.order) or {}
+    require(
+        person is None or person in told,
+        f"nobody of the name {person!r} calibrated {folder}; expected one of "
+        f"{', '.join(told)[:60] or 'those of a run of neurojax adapt'}",
+    )
+    if person is None and len(told) == 1:
+        person = next(iter(told))
+    order = told.get(person)
+    return GestureStream(trained, recipe, source, shape, facts["class_names"], order)
 
 
 @functools.cache
@@ -145,40 +197,64 @@ def _program(recipe: predictor.Recipe, min_step: float):
             natural = forward.outputs(trained, Batch(trials, {}), (), recipe).natural
             return heads.named(recipe.head).mean(natural)[0]
 
-        mean, _ = typical
-        away = window_features(window, min_step) - mean
-        deviation = jnp.sqrt(jnp.maximum(state.square - state.shift**2, _LEAST))
-        features = (away - state.shift) / deviation
-        probability = answers(features[columns[state.order]][None])[0]
-        asked = functools.partial(_asked, answers=answers)
-        state = jax.lax.cond(
-            state.number % ring_orders.EVERY == 0, asked, lambda state, every: state,
-            state, features[columns],
-        )  # fmt: skip
-        weight = 1.0 / (ring_orders.PRIOR_WINDOWS + 1 + state.number)
+        is_due = state.number % ring_orders.REFRESH == 0
+        refreshed = functools.partial(_refreshed, typical=typical, columns=columns)
+        state = jax.lax.cond(is_due, refreshed, lambda state: state, state)
+        raw = window_features(window, min_step)
+        every = (raw[columns] - typical[:1] - state.shift) / state.deviation  # [orders, F]
+        probability = answers(every[state.order][None])[0]
+        if len(columns) > 1:
+            asked = functools.partial(_asked, answers=answers)
+            state = jax.lax.cond(
+                state.number % ring_orders.EVERY == 0, asked, lambda state, every: state,
+                state, every,
+            )  # fmt: skip
+        away = (raw - typical[0])[None]
+        last = jnp.concatenate([state.last[1:], probability[None]])
+        counts = (last.mean(0) > 0.5).astype(jnp.float32)  # of one gesture at most
+        weight = state.weight + counts
+        # Means, not sums: these keep their digits however long the stream is.
+        share = (counts / jnp.maximum(weight, 1.0))[:, None]
         return state._replace(
             number=state.number + 1,
-            # Means, not sums: these keep their digits however long the stream is.
-            shift=state.shift + weight * (away - state.shift),
-            square=state.square + weight * (away**2 - state.square),
+            last=last,
+            weight=weight,
+            mean=state.mean + share * (away - state.mean),
+            square=state.square + share * (away**2 - state.square),
         ), probability
 
     return jax.jit(step, donate_argnums=0)
 
 
+def _refreshed(state: State, typical: jax.Array, columns: jax.Array) -> State:
+    """The state with what the past says so far: standardisation in every order, and the order."""
+    prior = ring_orders.PRIOR_WINDOWS
+    weight = jnp.minimum(state.weight, jnp.maximum(prior, jnp.median(state.weight)))
+    total, square = (weight @ state.mean)[columns], (weight @ state.square)[columns]
+    # Taken out was what is typical as worn; in another order it is something else.
+    more = typical[0][columns] - typical[:1]
+    seen = weight.sum()
+    shift = (total + seen * more) / (prior + seen)
+    square = square + 2 * more * total + seen * more**2 + prior * typical[1:] ** 2
+    square = square / (prior + seen)
+    gain = _entropy(state.mean_answer) - state.mean_entropy  # of information, [orders]
+    clear = gain.max() - gain[0] >= ring_orders.LEAST_GAIN_NATS
+    known = clear & (state.number >= ring_orders.LEAST_PAST)
+    return state._replace(
+        shift=shift,
+        deviation=jnp.sqrt(jnp.maximum(square - shift**2, _LEAST)),
+        order=jnp.where(known, jnp.argmax(gain), 0).astype(jnp.int32),
+    )
+
+
 def _asked(state: State, every: jax.Array, answers) -> State:
-    """The state after a window is asked in every order, [orders, F]; its order is that from now
-    on."""
+    """The state after a window is asked in every order, [orders, F]."""
     told = answers(every)  # [orders, K]
     weight = 1.0 / (state.number // ring_orders.EVERY + 1)
-    mean_answer = state.mean_answer + weight * (told - state.mean_answer)
-    mean_entropy = state.mean_entropy + weight * (_entropy(told) - state.mean_entropy)
-    information = _entropy(mean_answer) - mean_entropy  # [orders]
-    best = jnp.argmax(information)
-    clear = information[best] - information[0] >= ring_orders.LEAST_GAIN_NATS
-    known = clear & (state.number >= ring_orders.LEAST_PAST)
-    order = jnp.where(known, best, 0).astype(jnp.int32)
-    return state._replace(mean_answer=mean_answer, mean_entropy=mean_entropy, order=order)
+    return state._replace(
+        mean_answer=state.mean_answer + weight * (told - state.mean_answer),
+        mean_entropy=state.mean_entropy + weight * (_entropy(told) - state.mean_entropy),
+    )
 
 
 def _entropy(probability: jax.Array) -> jax.Array:

@@ -10,6 +10,7 @@ from neurojax.data.real_values import from_values
 from neurojax.errors import InputError
 from neurojax.evals import false_activations, gesture_trust, selective
 from neurojax.report import gesture_report
+from neurojax.scores import activations
 
 NAMES = ("neutral", "fist", "open")
 
@@ -40,6 +41,21 @@ def test_an_activation_takes_windows_in_a_row_and_ends_with_a_neutral_one():
         false_activations.begun(said, 0, 0)
 
 
+def test_a_gate_acts_on_the_mean_of_its_windows_and_ends_below_another_threshold():
+    gate = activations.Gate(windows=2, begins=0.8, ends=0.4)
+    fist = np.array([0.7, 0.9, 0.9, 0.3, 0.2, 0.1, 0.0])
+    probability = np.stack([1 - fist, fist, np.zeros(7)], axis=1)
+    # means 0.35 0.8 0.9 0.6 0.25 0.15 0.05: begins at 0.8, lasts above 0.4
+    assert activations.acted(probability, 0, gate).tolist() == [0, 1, 1, 1, 0, 0, 0]
+    other = np.roll(probability, 1, axis=1)[:, [0, 1, 2]]  # the neutral one is the third here
+    assert activations.acted(other[:, [1, 2, 0]], 0, gate).tolist() == [0, 1, 1, 1, 0, 0, 0]
+    switched = np.array([[0, 1.0, 0]] * 2 + [[0, 0, 1.0]] * 2)
+    assert activations.acted(switched, 0, gate).tolist() == [0, 1, 1, 2]  # half of it still says 1
+    assert activations.neutral_of(["fist", " Rest"]) == 1 and activations.neutral_of(["fist"]) is None
+    with pytest.raises(InputError, match="0 <= ends <= begins <= 1"):
+        activations.Acting(3, 0, activations.Gate(2, 0.5, 0.6))
+
+
 def test_the_rate_has_the_interval_of_a_poisson_count():
     found = false_activations.per_hour(3, 0.5)
     assert found["per_hour"] == 6
@@ -62,6 +78,13 @@ def test_blocks_of_two_people_by_hand():
     one, five = (found["false_activations"][f"hold_{hold}"] for hold in (1, 5))
     assert (one["number"], five["number"], one["people_with_none"]) == (1, 1, 1)
     assert one["hours"] == pytest.approx(9 * 0.05 / 3600)
+    gate, acted = found["false_activations"]["gate"], found["gestures_by_gate"]
+    assert (gate["number"], gate["people_with_none"], acted["found"], acted["delay_s"]) == (0, 2, 0, None)  # too short
+    long = windows([1] * 20 + [2] * 20 + [1] * 20, [1] * 40 + [0] * 20, [0] * 20 + [1] * 20 + [2] * 20, sure=0.95)
+    told = gesture_trust.blocks_of({"a": long}, NAMES)
+    assert told["false_activations"]["gate"]["number"] == 1
+    acted = told["gestures_by_gate"]  # of two fists one is read as an open hand
+    assert (acted["found"], acted["other"], acted["delay_s"]) == (0.5, 0.5, pytest.approx(9 * 0.05))
     assert found["abstention"]["people"]["b"]["area"] == 0 and found["conformal"]["groups"] == {}
     assert found["intervals"] == {"a": None, "b": None}  # a gesture in one segment
     assert gesture_trust.blocks_of(people, ("calm", "fist", "open"))["false_activations"] is None

@@ -101,6 +101,8 @@ def test_features_are_read_by_recording_by_past_and_as_worn(tmp_path):
     assert block["order"] == {"p1": "as worn"} and block["as_worn"]["people"] == block["people"]
     assert block["past"]["num_windows"] == block["num_windows"] == 9
     assert block["past"]["people"].keys() == {"p1"} and set(block["floors"]) == {"lda", "perceptron"}
+    model.source_config = emg.Config(4, "gesture", "p1=2", 2.0, -1)  # a calibration told it
+    assert evaluated(tmp_path, model)["order"] == {"p1": "turned by 2"}
 
 
 def test_floors_count_steps_in_the_unit_of_the_recordings(tmp_path, monkeypatch):

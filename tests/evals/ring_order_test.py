@@ -66,16 +66,51 @@ def test_the_past_reads_no_later_window():
     assert not np.array_equal(found.probability[900:], again.probability[900:])
 
 
-def test_standardised_by_the_windows_before():
-    raw = np.random.default_rng(0).normal(5, 3, (50, C))
-    typical = np.array([np.full(C, 4.0), np.full(C, 2.0)])
-    found = ring_order.standardised_by_past(raw, typical)
-    for window in (0, 1, 49):
-        number = ring_order.PRIOR_WINDOWS + window
-        before = raw[:window]
-        mean = (ring_order.PRIOR_WINDOWS * 4.0 + before.sum(0)) / number
-        square = (ring_order.PRIOR_WINDOWS * (4.0 + 16.0) + np.square(before).sum(0)) / number
-        np.testing.assert_allclose(found[window], (raw[window] - mean) / np.sqrt(square - mean**2), rtol=1e-4)
+def test_the_past_is_standardised_as_if_gestures_were_made_alike(monkeypatch):
+    monkeypatch.setattr(ring_order, "PRIOR_WINDOWS", 5)
+    monkeypatch.setattr(ring_order, "STEADY", 1)
+    raw = np.random.default_rng(0).normal(5, 3, (50, 2))
+    past = ring_order.Past(np.array([[4.0, 1.0], [2.0, 0.5]]))
+    np.testing.assert_allclose(past.standardised(raw[:1], [0, 1]), (raw[:1] - [4, 1]) / [2, 0.5], rtol=1e-6)
+    label = np.array([0] * 40 + [1] * 4 + [2] * 6)
+    for part in (slice(0, 7), slice(7, 45), slice(45, 50)):  # in pieces
+        past.add(raw[part], np.eye(3)[label[part]])
+    np.testing.assert_allclose(past.weights(), [6, 4, 6])  # of 40, 4 and 6 windows
+    for order in ([0, 1], [1, 0]):  # a typical person wears the channels as they are read
+        own = raw[:, order]
+        parts = [(5, np.array([4.0, 1.0]), np.array([4.0, 1.0]) ** 2 + [4, 0.25])]
+        parts += [(n, own[label == k].mean(0), np.square(own[label == k]).mean(0)) for k, n in enumerate((6, 4, 6))]
+        mean = sum(n * one for n, one, _ in parts) / 21
+        square = sum(n * one for n, _, one in parts) / 21
+        expected = (own - mean) / np.sqrt(square - mean**2)
+        np.testing.assert_allclose(past.standardised(raw, order), expected, rtol=1e-4)
+
+
+def test_a_window_counts_for_what_is_said_for_half_a_second(monkeypatch):
+    monkeypatch.setattr(ring_order, "STEADY", 4)
+    past, said = ring_order.Past(TYPICAL), np.eye(2)[[0, 0, 0, 1, 1, 1, 1, 0, 1, 0]]
+    for part in (slice(0, 2), slice(2, 7), slice(7, 10)):
+        past.add(np.zeros((10, C))[part], said[part])
+    # Means of the last four: (1/4) (2/4) 3/4, 3/4 of the first; then (2/4), 3/4, 4/4, 3/4, 3/4, (2/4) of the second.
+    np.testing.assert_array_equal(past.number, [2, 4])
+
+
+def test_a_long_rest_is_not_read_as_gestures():
+    label = np.append(np.arange(600) // 20 % CLASSES, np.zeros(2000, int))
+    raw = PATTERN / PATTERN.std(0)  # of mean 0 and deviation 1 where gestures are made alike
+    raw = raw[label] + 0.3 * np.random.default_rng(0).standard_normal((len(label), C))
+    said = ring_order.by_past(lambda own: answers(own * PATTERN.std(0)), raw, COLUMNS[:1], TYPICAL)
+    right = said.probability.argmax(1) == label
+    assert right[:600].mean() > 0.9 and right[-500:].mean() > 0.9  # weighed by time 0.25
+
+
+def test_the_order_that_a_calibration_told_is_that_of_every_window():
+    features, label = worn(C + 3, 400)
+    for found in (
+        ring_order.by_recording(answers, features, COLUMNS, C + 3),
+        ring_order.by_past(answers, features, COLUMNS, TYPICAL, C + 3),
+    ):
+        assert (found.order == C + 3).all() and (found.probability.argmax(1) == label).mean() > 0.9
 
 
 def test_a_last_pass_that_is_not_full_gives_its_windows():

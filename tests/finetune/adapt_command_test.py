@@ -82,7 +82,9 @@ def rows_of(weights, table, session_id):
 
 @pytest.mark.parametrize("steps, strategy", [(0, "none"), (1, "stitcher_only"), (40, "gradual_unfreeze")])
 def test_the_config_is_the_declared_one_with_rows_in_closed_form(steps, strategy, tmp_path):
-    asked, declared = command.config_of(tmp_path / "run", tmp_path / "new", steps), config.load(["--config=finetune"])
+    asked, people = command.asked_of(tmp_path / "run", tmp_path / "new", steps)
+    declared = config.load(["--config=finetune"])
+    assert people is None  # nobody was read for it
     assert asked["finetune"] == {"strategy": strategy, "unfreeze_step": max(1, steps // 4), "new_rows": "closed_form"}
     assert asked["train"]["num_steps"] == max(1, steps)
     own = {"train": ("num_steps", "validate_every_steps"), "data": ("root", "synthetic")}

@@ -8,10 +8,13 @@ import pytest
 from neurojax import main
 from neurojax.commands import adapt
 from neurojax.commands import config as configs
+from neurojax.data.sources import emg
 from neurojax.data.synthetic import ring
 from neurojax.errors import InputError
 from neurojax.files import read_json
 from neurojax.finetune.weights import read_run
+from neurojax.runs import workdir
+from neurojax.train import gesture_stream, run_folder
 
 SPEC = ring.RingSpec(num_people=4, segment_s=0.6, num_repetitions=3, num_electrodes=4)
 SMALL = (
@@ -73,13 +76,32 @@ def test_a_person_is_calibrated_and_tested_on_what_comes_later(area, monkeypatch
 
 
 def test_the_config_of_a_run_without_rows_is_its_own(area):
-    asked = adapt.config_of(area / "run", area / "me", 0)
+    asked, read = adapt.asked_of(area / "run", area / "me", 0)
     assert asked["finetune"] == {"strategy": "full"} and asked["train"]["num_steps"] == 200
     assert asked["model"]["width"] is None and asked["data"]["root"] == str(area / "me")
     assert (asked["data"]["min_step"], asked["data"]["order"]) == (0.1, "as_worn")  # of the run
-    assert adapt.config_of(area / "run", area / "me", 7)["train"]["num_steps"] == 7
-    people = adapt._people_of(area / "run", asked["data"] | {"order": "ring"})
-    assert people.sessions[0].session_id == "person-3" and adapt._order_of(people) == "person-3=0"
+    assert adapt.asked_of(area / "run", area / "me", 7)[0]["train"]["num_steps"] == 7
+    people = adapt._people_of(area / "run", asked["data"] | {"order": "ring"}, 0)
+    assert people.dataset.sessions[0].session_id == "person-3" and adapt._order_of(people) == "person-3=0"
+    assert read.fingerprint == people.dataset.fingerprint
+
+
+def test_who_calibrates_is_read_once_and_streamed_in_the_order_that_was_found(area, tmp_path, monkeypatch, capsys):
+    opened, real = [], emg.open_dataset
+    monkeypatch.setattr(emg, "open_dataset", lambda root, **more: opened.append(root) or real(root, **more))
+    adapt.adapt(area / "run", root=area / "me", out=tmp_path / "new", dry_run=True)
+    assert opened.count(area / "me") == 1 and not (tmp_path / "new").exists()
+    stored = read_json(area / "run/config.json")
+    monkeypatch.setattr(
+        run_folder, "read_run", lambda *more: stored | {"data": stored["data"] | {"order": "person-3=3"}}
+    )
+    monkeypatch.setattr(workdir, "require_own_config", lambda *more: None)
+    stream = gesture_stream.open_stream(area / "run")
+    assert stream.order == "turned by 3"
+    stream.read(np.zeros(stream.window_shape))
+    assert stream.order == "turned by 3"  # the past is not asked
+    with pytest.raises(InputError, match="nobody of the name 'me' calibrated .* expected one of person-3"):
+        gesture_stream.open_stream(area / "run", person="me")
 
 
 def test_people_whom_the_network_cannot_read_are_refused_before_it_is_asked(area, tmp_path):
@@ -100,7 +122,7 @@ def test_people_whom_the_network_cannot_read_are_refused_before_it_is_asked(area
     for name, (change, said) in changes.items():
         assert main.main([*written(name, change), "--options=calibrate=1"]) == 0
         with pytest.raises(InputError, match=said):
-            adapt.config_of(area / "run", tmp_path / name, 0)
+            adapt.asked_of(area / "run", tmp_path / name, 0)
     assert main.main(written("alone", dict)) == 0  # by the hash of the name this person tests
     with pytest.raises(InputError, match="nobody calibrates; convert emg with --options=calibrate=1"):
-        adapt.config_of(area / "run", tmp_path / "alone", 0)
+        adapt.asked_of(area / "run", tmp_path / "alone", 0)

@@ -35,10 +35,10 @@ def recording(seed=0):
     return (rng.standard_normal((NUMBER, T, C)) * 5 * (1.3 + np.sin(2 * np.pi * place))[:, None]).astype(np.float32)
 
 
-def opened(weights, order="ring", min_step=2.0):
+def opened(weights, order="ring", min_step=2.0, told=None):
     recipe, params, buffers = weights
     config = emg.Config(1, "gesture", order, min_step, -1)
-    return gesture_stream.GestureStream((params, {}, buffers), recipe, config, (T, C), "abc")
+    return gesture_stream.GestureStream((params, {}, buffers), recipe, config, (T, C), "abc", told)
 
 
 @pytest.mark.parametrize("unit", [1.0, 3e-6])
@@ -50,7 +50,13 @@ def test_features_of_a_window_are_those_of_training(unit):
 
 
 def test_the_stream_says_what_the_evaluation_by_the_past_says(weights, monkeypatch):
-    for name, value in (("LEAST_PAST", 20), ("LEAST_GAIN_NATS", 1e-3), ("PRIOR_WINDOWS", 10)):
+    for name, value in (
+        ("LEAST_PAST", 16),
+        ("LEAST_GAIN_NATS", 1e-3),
+        ("PRIOR_WINDOWS", 10),
+        ("REFRESH", 8),
+        ("STEADY", 2),
+    ):
         monkeypatch.setattr(ring_order, name, value)
         monkeypatch.setattr(ring_orders, name, value)
     gesture_stream._program.cache_clear()  # traced with other constants elsewhere
@@ -63,8 +69,8 @@ def test_the_stream_says_what_the_evaluation_by_the_past_says(weights, monkeypat
     for again in range(2):  # a second person after the first is read as if it were alone
         found = []
         for window in windows:
-            orders.append(stream.order)
             found.append(stream.read(window))
+            orders.append(stream.order)
         np.testing.assert_allclose(found, expected.probability, atol=5e-3, err_msg=str(again))
         stream.begin()
     assert orders == [ring_orders.name_of(int(order), C) for order in expected.order] * 2
@@ -72,6 +78,10 @@ def test_the_stream_says_what_the_evaluation_by_the_past_says(weights, monkeypat
     as_worn = opened(weights, "as_worn")
     worn = ring_order.by_past(ring_order.answers_of(model, 64), raw, columns[:1], typical)
     np.testing.assert_allclose([as_worn.read(window) for window in windows], worn.probability, atol=5e-3)
+    told = ring_order.by_past(ring_order.answers_of(model, 64), raw, columns, typical, 3)
+    calibrated = opened(weights, told=3)
+    np.testing.assert_allclose([calibrated.read(window) for window in windows], told.probability, atol=5e-3)
+    assert calibrated.order == "turned by 3" and calibrated.acting is None  # nothing is called neutral
     gesture_stream._program.cache_clear()
 
 
@@ -84,3 +94,14 @@ def test_what_would_stay_in_the_state_is_refused(weights):
         stream.read(np.where(np.arange(T)[:, None] == 3, np.nan, windows[1]))
     stream.begin()
     np.testing.assert_array_equal(stream.read(windows[0]), first)
+
+
+def test_the_stream_acts_what_it_is_sure_of_for_a_while(weights):
+    recipe, params, buffers = weights
+    config, sure = emg.Config(1, "gesture", "as_worn", 2.0, -1), {**params, "logits": dict(params["logits"])}
+    sure["logits"]["bias"] = sure["logits"]["bias"] + np.array([0, 0, 1e3], np.float32)
+    stream = gesture_stream.GestureStream((sure, {}, buffers), recipe, config, (T, C), ["rest", "fist", "open"])
+    acted = [(stream.read(window), stream.acting)[1] for window in recording()[:10]]
+    assert acted == [None] * 8 + ["open"] * 2  # nine tenths of half a second
+    stream.begin()
+    assert stream.acting is None

@@ -14,6 +14,7 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+from scipy import special
 
 from neurojax.errors import require
 from neurojax.files import require_writable
@@ -233,9 +234,19 @@ def best_read(emg: np.ndarray, std: np.ndarray) -> np.ndarray:
         emg: float [W, samples, electrodes].
         std: of `patterns`, float64 [gestures, electrodes].
     """
+    return _nats(emg, std).argmax(1)
+
+
+def best_probability(emg: np.ndarray, std: np.ndarray) -> np.ndarray:
+    """What the reader of `best_read` believes of each window where gestures are made alike, float64
+    [W, gestures]; arguments as of it."""
+    return special.softmax(emg.shape[1] * _nats(emg, std), axis=1)
+
+
+def _nats(emg: np.ndarray, std: np.ndarray) -> np.ndarray:
+    """Log-likelihood of each gesture, a sample, [W, gestures]."""
     power = (emg.astype(np.float64) ** 2).mean(1)  # [W, electrodes]
-    nats = -0.5 * power @ (1 / std**2).T - np.log(std).sum(1)  # [W, gestures], a sample
-    return nats.argmax(1)
+    return -0.5 * power @ (1 / std**2).T - np.log(std).sum(1)
 
 
 def _generator(seed: int, *stream: int) -> np.random.Generator:
