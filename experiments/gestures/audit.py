@@ -88,18 +88,19 @@ def of_rest(folder: Path, kept: dict) -> None:
     long = ring.RestSpec(seconds=REST_S)
     still = dataclasses.replace(long, twitches_per_hour=0.0)
     steady = dataclasses.replace(still, drift_std=0.0)
-    for long, name in ((long, "drift and twitches"), (still, "drift"), (steady, "noise alone")):
+    kinds = {"drift and twitches": long, "drift": still, "noise alone": steady}
+    for name, asked_for in kinds.items():
         counts = dict.fromkeys((*(f"hold_{hold}" for hold in gesture_trust.HOLDS), gesture_trust.GATE), 0)
         best = dict(counts)
         for person in range(TRAINED, TRAINED + RESTS):
             known = ring.recording(SPEC, SEED, person)["emg"][: round(KNOWN_S * SPEC.sampling_hz)]
-            rest = ring.rest(SPEC, long, SEED, person)["emg"]
+            rest = ring.rest(SPEC, asked_for, SEED, person)["emg"]
             raw = [features_of(samples) for samples in (known, rest)]
             worn = np.arange(typical.shape[1])[None]
             told = ring_order.by_past(answers, np.concatenate(raw), worn, typical).probability[len(raw[0]) :]
             add_activations(counts, told, neutral)
             add_activations(best, of_best_reader(rest, person), neutral)
-        hours = RESTS * long.seconds / 3600
+        hours = RESTS * asked_for.seconds / 3600
         kept["rest"][name] = {
             "model": {way: false_activations.per_hour(n, hours) for way, n in counts.items()},
             "who knows the patterns": {way: false_activations.per_hour(n, hours) for way, n in best.items()},
