@@ -45,7 +45,7 @@ class Settings(NamedTuple):
     kind: str = TOPK
     num_features: int = 256
     num_active: int = 16
-    num_steps: int = 1500
+    num_steps: int = 1000
     rows_per_step: int = 512
     learning_rate: float = 1e-2
     dead_after_steps: int = 50

@@ -27,7 +27,7 @@ def inspect(
     kind: str = sae.TOPK,
     num_features: int | None = None,
     num_active: int = 16,
-    steps: int = 1500,
+    steps: int = 1000,
     seed: int = 0,
 ) -> None:
     """Looks into the newest checkpoint of a workdir; writes inspect.json and inspect.html.
