@@ -60,8 +60,9 @@ def pages(tmp_path_factory, recordings) -> Path:  # noqa: F811
     """A folder with a page of every kind, made of made-up records."""
     pytest.importorskip("matplotlib")
     from neurojax.commands import compare_page
-    from neurojax.report import gesture_report, run_report, text_report, trace_report
+    from neurojax.report import gesture_report, inspect_page, run_report, text_report, trace_report
     from neurojax.report.figures.report_figures import draw_figures
+    from tests.report import inspect_page_test
     from tests.report.report_test import METRICS, example, record
 
     folder = tmp_path_factory.mktemp("pages")
@@ -82,6 +83,7 @@ def pages(tmp_path_factory, recordings) -> Path:  # noqa: F811
     text_report.write(folder, text | {"seed": 0, "step": 2}, (), suffix="_text", log=len)
     block, shown = imaged()
     trace_report.write(folder, {"traces": block, "seed": 0, "step": 2}, shown, suffix="_traces", log=len)
+    inspect_page.write(folder / "inspect.html", inspect_page_test.record(40), "a_run_" * 8)
     with pytest.MonkeyPatch.context() as patch:  # of a choice and of a velocity
         decode_test.without_a_model(patch)
         assert decode_test.decode(recordings, "--target=choice,velocity", "--protocol=split", f"--out={folder}") == 0
@@ -91,7 +93,7 @@ def pages(tmp_path_factory, recordings) -> Path:  # noqa: F811
 PICTURED = ["report", "comparison", "report_gestures", "report_traces", "decoding_choice", "decoding_velocity"]
 
 
-@pytest.mark.parametrize("name", [*PICTURED, "report_bare", "report_text"])
+@pytest.mark.parametrize("name", [*PICTURED, "report_bare", "report_text", "inspect"])
 def test_a_page_of_a_run_is_sound(screen, faults_of, pages, name):
     _, tab = screen
     assert faults_of(tab, pages / f"{name}.html", pages) == []
@@ -112,6 +114,22 @@ def test_the_picture_is_seen_before_the_one_table(screen, pages, name):
     assert min(tops["img"]) < tab.viewport_size["height"] / 3  # on the first screen
     if name == "report":
         assert len(tops["img"]) == {"desktop": 1, "phone": 2}[width]
+
+
+def test_a_dot_of_the_map_of_features_leads_to_its_card(screen, pages):
+    width, tab = screen
+    tab.goto((pages / "inspect.html").as_uri())
+    svg = tab.locator("svg:visible").first  # of two maps the one of this width
+    place = svg.bounding_box()
+    assert place["y"] < tab.viewport_size["height"] / 3 and place["width"] > 0.85 * (tab.viewport_size["width"] - 140)
+    assert svg.locator("circle").count() == 40
+    # Letters are read as they are drawn, not shrunk with a map made for a desk.
+    assert svg.locator("text").first.evaluate("one => one.getBoundingClientRect().height") > 11
+    card = tab.locator("#f7")
+    assert not card.evaluate("one => one.matches(':target')")
+    svg.locator('a[href="#f7"] circle').click()
+    assert card.evaluate("one => one.matches(':target')") and card.is_visible()
+    assert 0 <= card.bounding_box()["y"] < tab.viewport_size["height"]
 
 
 def test_every_page_of_the_site_is_sound(screen, faults_of, site):
