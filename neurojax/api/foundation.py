@@ -28,7 +28,10 @@ _GENERIC = {
     "ssm": "a state-space model",
     **dict.fromkeys(("signals", "eeg", "twin"), "a convolutional network"),
 }
-_OPEN_DATA = ("cc0", "cc by", "cc by sa", "public domain", "odbl", "odc by", "mit", "apache")
+_OPEN = (
+    *("cc0", "cc by", "creative commons attribution", "public domain", "odbl", "odc by"),
+    *("mit", "apache", "bsd", "gpl", "lgpl", "agpl", "gnu"),
+)
 
 
 def points(
@@ -141,4 +144,4 @@ def _is_open(licence: Any) -> bool:
     if not licences.is_stated(licence) or licences.terms(licence) & {"NC", "ND", "closed"}:
         return False
     plain = " ".join("".join(c if c.isalnum() else " " for c in str(licence).lower()).split())
-    return plain.startswith(_OPEN_DATA)
+    return plain.startswith(_OPEN)

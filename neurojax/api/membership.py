@@ -86,7 +86,7 @@ def of_parts(members: Sequence[Part], others: Sequence[Part]) -> dict[str, Any]:
         several = min(own.max() for own in units) > 0
         owners = units if several else [np.arange(len(own)) for own in scores]
         block, drawn = _compared(*scores, number, owners)
-        found[part.name] = block
+        found[part.name] = block | ({"over": "people"} if several else {})
         draws.append(drawn)
     return _together(found, draws)
 
@@ -157,6 +157,7 @@ def lines(membership: Mapping[str, Any] | None) -> list[str]:
         name: block for name, block in membership["sessions"].items() if block["auc"] is not None
     }
     many = f"mean of {len(measured)} sessions" if len(measured) > 1 else "1 session"
+    over = sorted({block.get("over", "trials") for block in measured.values()})
     rows = [
         f"| {cards.text(name)} | {block['auc']:.3f} | {block['auc_ci95'][0]:.3f} to "
         f"{block['auc_ci95'][1]:.3f} | {block['num_train_trials']}, {block['num_test_trials']} |"
@@ -170,8 +171,9 @@ def lines(membership: Mapping[str, Any] | None) -> list[str]:
     return [
         "Training trials are told from test trials by the likelihood the model gives them with "
         f"AUC {membership['auc']:.3f} [{low:.3f}, {high:.3f}] ({many}, 95 % interval over "
-        "trials): 0.5 tells nothing, 1 tells every trial. This is the simplest of such attacks; "
-        "a stronger one may tell more.",
+        f"{' and '.join(over)}): 0.5 tells nothing, 1 tells every trial, and below "
+        "0.5 test trials are the easier ones. This is the simplest of such attacks; a stronger one "
+        "may tell more.",
         "",
         "| session | AUC | 95 % interval | trials (train, test) |",
         "|---|---|---|---|",

@@ -55,6 +55,27 @@ people or animals the model never saw where it has no rows for the channels of e
 - Electrodes that sit elsewhere, or signals filtered in another way, score lower without a warning.
 """
 
+_USE_OF_TEXTS = """## Intended use
+
+Research on texts of the kind above: how likely a text is, and which of two versions of it.
+
+## Misuse
+
+- What the model finds likely is no evidence that it is true.
+- Not to infer of a person what the consent to their texts does not cover.
+
+## Known failures
+
+- Texts of other kinds, languages or tokens than those trained on are scored all the same.
+- A statement that is often repeated is found likely, whether it is true or not.
+"""
+
+_WITHOUT_INTERVAL = ("nats_per_token", "perplexity")  # of texts
+_TITLES = {
+    "spikes": "# Model of neural population activity",
+    "values": "# Model of recordings of real values",
+    "texts": "# Language model",
+}
 _SNIPPET = (
     *("```python", "import neurojax as nj", 'model = nj.load("FOLDER")'),
     *(
@@ -103,6 +124,9 @@ def write(
         stated: see `card_schema.read_stated_points`.
     """
     entries, of_spikes = weights.entries, weights.of_spikes()
+    of_texts = weights.config["data"].get("source") == "text"
+    kind = "texts" if of_texts else "spikes" if of_spikes else "values"
+    read = {"spikes": "spike counts", "values": "real values", "texts": "texts"}[kind]
     columns = "units" if of_spikes else "channels"
     parameters = sum(
         array.size
@@ -111,18 +135,16 @@ def write(
     )
     regions = Counter(label for entry in entries for label in entry["region"])
     lines = [
-        "# Model of neural population activity"
-        if of_spikes
-        else "# Model of recordings of real values",
+        _TITLES[kind],
         "",
         *audit_block.card_lines(audit, weights.step),
         "",
         *([*forget.lines(forgotten), ""] if forgotten else []),
         f"Weights of the model {_name(weights, 'model')} of "
-        f"{'spike counts' if of_spikes else 'real values'}, trained with the objective "
+        f"{read}, trained with the objective "
         f"{_name(weights, 'objective')}, exported by neurojax {__version__} after "
-        f"{weights.step:,} steps: {parameters:,} float32 values, bins of "
-        f"{1000 * weights.bin_size_s:g} ms.",
+        f"{weights.step:,} steps: {parameters:,} float32 values"
+        f"{'' if of_texts else f', bins of {1000 * weights.bin_size_s:g} ms'}.",
         "",
         *(_SNIPPET if of_spikes else ()),
         "Licence of the weights: "
@@ -131,7 +153,8 @@ def write(
         "",
         *_data(weights, columns, data_card),
     ]
-    lines += ["", "## Regions", "", f"| region | {columns} |", "|---|---|"]
+    if regions:
+        lines += ["", "## Regions", "", f"| region | {columns} |", "|---|---|"]
     lines += [
         f"| {cards.text(label) or 'not stated'} | {number:,} |"
         for label, number in sorted(regions.items())
@@ -141,7 +164,7 @@ def write(
     else:
         scores = _scores(evaluation, weights.step)
     lines += ["", "## Scores", "", *scores]
-    use = _USE if of_spikes else _USE_OF_SIGNALS
+    use = {"spikes": _USE, "values": _USE_OF_SIGNALS, "texts": _USE_OF_TEXTS}[kind]
     lines += ["", "## Membership", "", *membership_lines(membership)]
     lines += ["", "## Re-identification", "", *reidentification_lines(identity)]
     points = foundation.points(weights, evaluation, stated)
@@ -154,6 +177,9 @@ def _data(weights: Weights, columns: str, data_card: Mapping[str, str | None] | 
     """What the weights were trained on: a row a recording, and what a card of data must say."""
     entries = weights.entries
     units = sum(entry["num_units"] for entry in entries)
+    if not entries:  # a corpus is no list of recordings
+        told = f"No recording. Fingerprint: `{cards.text(weights.dataset_fingerprint)}`"
+        return ["## Data", "", told]
     lines = [
         "## Data",
         "",
@@ -172,11 +198,9 @@ def _data(weights: Weights, columns: str, data_card: Mapping[str, str | None] | 
         trials = ", ".join(f"{number:,}" for number in entry["num_trials"].values())
         cells = [cards.text(entry["session_id"]), subject, species, f"{entry['num_units']:,}"]
         lines.append(f"| {' | '.join([*cells, trials, licence, cards.source(entry)])} |")
-    if entries:
-        fields = data_card or card_schema.fields_of(entries)
-        of_people = any(map(cards.is_human, entries))
-        lines += ["", "## Card of the data", "", *card_schema.lines(fields, of_people)]
-    return lines
+    fields = data_card or card_schema.fields_of(entries)
+    of_people = any(map(cards.is_human, entries))
+    return [*lines, "", "## Card of the data", "", *card_schema.lines(fields, of_people)]
 
 
 def _name(weights: Weights, block: str) -> str:
@@ -190,7 +214,7 @@ def _scores(evaluation: Mapping[str, Any] | None, step: int) -> list[str]:
         return ["Not scored: the run had no evaluation.json."]
     try:
         when = f"cored at step {int(evaluation['step']):,}"
-        if "protocol" in evaluation:
+        if "protocol_hash" in evaluation:  # of spikes; texts have a protocol without one
             name, digest = (cards.text(evaluation[n]) for n in ("protocol", "protocol_hash"))
             how = "95 % intervals by bootstrap over test trials"
             told = f"Protocol {name}, hash `{digest}`; s{when}; {how}."
@@ -226,11 +250,12 @@ def _rows_of_tasks(sessions: Mapping[str, Any]) -> Iterator[list[str]]:
 
 
 def _rows_of_blocks(evaluation: Mapping[str, Any]) -> Iterator[list[str]]:
-    """Every score with an interval, of evaluators without a protocol."""
+    """Every score with an interval, of evaluators without sessions of their own."""
     for name, block in evaluation.items():
         for metric in block if isinstance(block, dict) else ():
-            if f"{metric}_ci95" in block and block[metric] is not None:
-                ends = block[f"{metric}_ci95"]  # None of one person alone
+            told = f"{metric}_ci95" in block or metric in _WITHOUT_INTERVAL
+            if told and block[metric] is not None:
+                ends = block.get(f"{metric}_ci95")  # None of one person alone
                 interval = "not known" if ends is None else f"{ends[0]:.3f} to {ends[1]:.3f}"
                 words = [cards.text(word.replace("_", " ")) for word in (name, metric)]
                 yield [*words, f"{block[metric]:.3f}", interval]

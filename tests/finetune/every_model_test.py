@@ -31,6 +31,7 @@ DECLARED = {
     "lfads": "lfads.py",
     "signals": "emg.py:filters",
     "perceptron": "emg.py",
+    "sequence": "emg.py:lstm",
     "eeg": "eeg.py",
     "twin": "twin.py",
 }
@@ -125,6 +126,16 @@ def test_forged_sizes_are_refused(facts, tmp_path):
     write_json(tmp_path / release.CONFIG_NAME, content | {"facts": facts})
     with pytest.raises(InputError, match="are no sizes of data"):
         release.read(tmp_path)
+
+
+def test_the_card_of_a_language_model_tells_of_texts():
+    """Its evaluation names a protocol and has no sessions."""
+    weights = weights_of("signals")
+    texts = weights._replace(entries=[], config=weights.config | {"data": {"source": "text"}})
+    scores = {"nats_per_token": 2.5, "perplexity": 12.0, "num_tokens": 9}
+    card = model_card.write(texts, {"step": 3, "protocol": "brainbench", "text": scores}, None)
+    assert card.startswith("# Language model") and "| text | nats per token | 2.500 | not known |" in card
+    assert "## Regions" not in card and "No recording." in card and "likely is no evidence" in card
 
 
 def test_scores_without_a_protocol_stand_in_the_card():
