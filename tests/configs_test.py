@@ -54,6 +54,12 @@ SMALL = {
         *("data.synthetic.num_trained_sentences=8", "data.sessions_per_batch=2", "data.trials_per_batch=8"),
         *("model.num_virtual=4", "model.num_harmonics=2", "model.width=4", "model.num_blocks=2"),
     ),
+    "mindeye": (
+        *("data.synthetic.num_people=2", "data.synthetic.num_sessions=1", "data.synthetic.trials_per_session=8"),
+        *("data.synthetic.num_validation=4", "data.synthetic.num_test=4", "data.synthetic.num_repeats=2"),
+        *("data.synthetic.most_voxels=6", "data.sessions_per_batch=2", "data.trials_per_batch=8"),
+        *("data.bucket_units=6", "model.read_in_width=3", "model.width=4", "model.projector_width=4"),
+    ),
     "causal_lm": (
         *("data.synthetic.num_documents=200", "data.synthetic.num_pairs=4", "data.trials_per_batch=4"),
         *("data.context_tokens=32", "model.num_positions=32", "model.width=8", "model.num_layers=1"),
@@ -69,6 +75,7 @@ UNMOVED = {
     "emg": set(),
     "causal_lm": set(),
     "eeg": set(),
+    "mindeye": set(),
     "twin": set(),
 }
 ANSWERS = tempfile.TemporaryDirectory()  # of what a student learns from

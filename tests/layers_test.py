@@ -39,6 +39,7 @@ MAY_IMPORT = {
     "analysis": ("errors", "scores", "analysis"),  # numbers to numbers
     "models": ("errors", "ranges", *WORDS, "models"),  # no loss, no file
     "models.first_rows": ("data.session", "facts", "models.roots"),  # reads training trials, on the host
+    "models.mindeye": ("errors", "ranges", *WORDS, "models", "data.session"),  # the same
     "models.lfads": ("errors", "ranges", *WORDS, "models", "data.session"),  # the same, for its own rows
     "objectives": (
         "errors",
@@ -72,6 +73,7 @@ MAY_IMPORT = {
     "evals.spikes": (*SCORED, "evals", "runs.progress", "report"),  # an evaluator also shows its record
     "evals.gestures": (*SCORED, "evals", "report"),
     "evals.speech_retrieval": (*SCORED, "evals", "report"),
+    "evals.image_retrieval": (*SCORED, "evals", "report"),
     "evals.traces": (*SCORED, "evals", "runs.progress", "report"),
     "evals.responses": (*SCORED, "evals", "report"),
     "report": (*SCORED, "evals", "report"),

@@ -137,7 +137,7 @@ READ_OTHERWISE = {"ndt2"}  # a unit reads the state of its patch; the state of a
 
 
 def spike_models():
-    return [path for path in CONFIGS if path.stem not in ("emg", "causal_lm", "twin", "eeg")]
+    return [path for path in CONFIGS if path.stem not in ("emg", "causal_lm", "twin", "eeg", "mindeye")]
 
 
 @pytest.mark.parametrize("path", spike_models(), ids=lambda path: path.stem)

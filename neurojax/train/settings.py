@@ -28,6 +28,7 @@ EXAMPLES = {  # a config of each data.source
     "traces": "configs/traces.py",
     "text": "configs/causal_lm.py",
     "speech": "configs/eeg.py",
+    "betas": "configs/mindeye.py",
     "answered": "configs/student.py",
     "stimuli": "configs/twin.py",
 }
