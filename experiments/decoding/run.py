@@ -1,9 +1,10 @@
 """Behaviour read out of one model's latents, beside read-outs of the spikes: a macaque's hand, nine mouse sessions.
 
-    python experiments/decoding/run.py [--runs=runs/decoding] [--only=chewie|mice]
+    python experiments/decoding/run.py [--runs=runs/decoding] [--only=chewie|chewie_models|mice]
 
 Chewie   five folds by trial, and five by blocks of time; each fold trains a model of both days on the other trials, so
          that neither the model nor a read-out has seen a tested trial
+chewie_models  velocity in the same folds by trial, from MtM, NDT2 and POYO: read out of frozen latents, and fine-tuned
 mice     one model of nine sessions; nested folds by trial and by block, scored on the trials the model has not seen
 
 Every stage resumes: run the same command again after an interruption. `results.json` is written after each part.
@@ -27,6 +28,8 @@ DAYS = ("chewie_2013-10-03_100ms", "chewie_2013-12-19_100ms")
 NUM_FOLDS, VALIDATION_SHARE, SEED = 5, 0.1, 0
 CHEWIE_STEPS, MICE_STEPS = 400, 1500
 TARGETS = ("velocity", "target")  # of Chewie
+MODELS = {"mtm": "mtm.py:size=tiny", "ndt2": "ndt2.py:size=tiny", "poyo": "poyo.py:size=tiny"}
+METHODS = ("probe", "finetune")  # a read-out of frozen latents, or everything trained on the velocity
 MICE_TARGETS = {  # name of the result -> options
     "contrast_side": ("--target=contrast_side",),
     "feedback": ("--target=feedback",),
@@ -48,11 +51,11 @@ def step(*arguments: str) -> None:
         raise SystemExit(code)
 
 
-def train(argument: str, root: Path, folder: Path, num_steps: int, protocol: str = "mtm") -> None:
+def train(config: str, root: Path, folder: Path, num_steps: int, protocol: str = "mtm") -> None:
     """A finished run says so and is left as it is; `protocol` is of its own scores, which are not this experiment's."""
     options = (f"--config.train.num_steps={num_steps}", "--config.eval.baselines=", "--config.eval.num_boot=100")
     options += (f"--config.eval.protocol={protocol}",)
-    step("train", f"--config={REPOSITORY / 'configs/mtm.py'}:{argument}", f"--config.data.root={root}", *options,
+    step("train", f"--config={REPOSITORY / 'configs' / config}", f"--config.data.root={root}", *options,
          f"--workdir={folder}")  # fmt: skip
 
 
@@ -85,22 +88,40 @@ def chewie(runs: Path) -> dict:
 def of_folds(runs: Path, by: str) -> dict:
     reports: dict[str, list] = {name: [] for name in TARGETS}
     for fold in range(NUM_FOLDS):
-        folder = runs / ("chewie" if by == "trial" else "chewie_blocks") / f"fold_{fold}"
-        files = []
-        for day in DAYS:
-            with np.load(RECORDINGS / "macaque_reach_chewie" / f"{day}.npz") as source:
-                arrays = {name: source[name] for name in source.files}
-            arrays["split"] = splits(len(arrays["target"]), SEED, by)[fold]
-            files.append(folder / f"{day}.npz")
-            if not files[-1].exists():
-                folder.mkdir(parents=True, exist_ok=True)
-                np.savez(half := files[-1].with_suffix(".half.npz"), **arrays)
-                half.replace(files[-1])  # a killed run leaves no half file under the name
-        step("convert", "arrays", *map(str, files), f"--out={folder / 'data'}")
-        train("size=tiny", folder / "data", folder / "run", CHEWIE_STEPS)
+        folder = of_fold(runs, by, fold)
+        train("mtm.py:size=tiny", folder / "data", folder / "run", CHEWIE_STEPS)
         for target in TARGETS:
             reports[target].append(decode(folder / "run", folder / target, f"--target={target}", "--protocol=split"))
     return {target: [kept(report) for report in found] for target, found in reports.items()}
+
+
+def of_fold(runs: Path, by: str, fold: int) -> Path:
+    """Folder of a fold, with both days converted."""
+    folder, files = runs / ("chewie" if by == "trial" else "chewie_blocks") / f"fold_{fold}", []
+    for day in DAYS:
+        with np.load(RECORDINGS / "macaque_reach_chewie" / f"{day}.npz") as source:
+            arrays = {name: source[name] for name in source.files}
+        arrays["split"] = splits(len(arrays["target"]), SEED, by)[fold]
+        files.append(folder / f"{day}.npz")
+        if not files[-1].exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            np.savez(half := files[-1].with_suffix(".half.npz"), **arrays)
+            half.replace(files[-1])  # a killed run leaves no half file under the name
+    step("convert", "arrays", *map(str, files), f"--out={folder / 'data'}")
+    return folder
+
+
+def chewie_models(runs: Path) -> dict:
+    """(model, method) -> [report of each fold by trial] of velocity; the GRU of these folds is in `chewie`."""
+    reports: dict[str, list] = {f"{model}, {method}": [] for model in MODELS for method in METHODS}
+    for fold in range(NUM_FOLDS):
+        folder = of_fold(runs, "trial", fold)
+        for model, config in MODELS.items():
+            train(config, folder / "data", folder / model, CHEWIE_STEPS)
+            for method in METHODS:
+                options = ("--target=velocity", "--protocol=split", "--baselines=", f"--method={method}")
+                reports[f"{model}, {method}"].append(decode(folder / model, folder / f"{model}_{method}", *options))
+    return {name: [kept(report) for report in found] for name, found in reports.items()}
 
 
 def mice(runs: Path) -> dict:
@@ -108,7 +129,7 @@ def mice(runs: Path) -> dict:
     files = sorted((RECORDINGS / "steinmetz2019_sessions").glob("session*.npz"))
     root, folder = runs / "mice" / "data", runs / "mice" / "run"
     step("convert", "arrays", *map(str, files), f"--out={root}", "--bin_ms=20")
-    train("size=small", root, folder, MICE_STEPS, protocol="brainwide")  # mtm hides 9,793 units one by one
+    train("mtm.py:size=small", root, folder, MICE_STEPS, protocol="brainwide")  # mtm hides 9,793 units one by one
     places = {name: runs / "mice" / name.replace(", ", "_") for name in MICE_TARGETS}
     return {name: kept(decode(folder, places[name], *options)) for name, options in MICE_TARGETS.items()}
 
@@ -130,12 +151,12 @@ def kept(report: dict) -> dict:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, default=Path("runs/decoding"))
-    parser.add_argument("--only", choices=("chewie", "mice"))
+    parser.add_argument("--only", choices=("chewie", "chewie_models", "mice"))
     arguments = parser.parse_args()
     if not (RECORDINGS / "macaque_reach_chewie").is_dir():
         raise SystemExit(f"no recordings in {RECORDINGS}; set NEUROJAX_DATA to the folder of macaque_reach_chewie")
     path = HERE / "results.json"
-    for name, part in {"chewie": chewie, "mice": mice}.items():
+    for name, part in {"chewie": chewie, "chewie_models": chewie_models, "mice": mice}.items():
         if arguments.only in (None, name):
             found = part(arguments.runs)
             results = read_json(path) if path.exists() else {"command": "python experiments/decoding/run.py"}
