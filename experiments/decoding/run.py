@@ -4,7 +4,7 @@
 
 Chewie   five folds by trial, and five by blocks of time; each fold trains a model of both days on the other trials, so
          that neither the model nor a read-out has seen a tested trial
-chewie_models  velocity in the same folds by trial, from MtM, NDT2 and POYO: read out of frozen latents, and fine-tuned
+chewie_models  velocity in the same folds by trial, from NDT2 and POYO: read out of frozen latents, and fine-tuned
 mice     one model of nine sessions; nested folds by trial and by block, scored on the trials the model has not seen
 
 Every stage resumes: run the same command again after an interruption. `results.json` is written after each part.
@@ -28,7 +28,7 @@ DAYS = ("chewie_2013-10-03_100ms", "chewie_2013-12-19_100ms")
 NUM_FOLDS, VALIDATION_SHARE, SEED = 5, 0.1, 0
 CHEWIE_STEPS, MICE_STEPS = 400, 1500
 TARGETS = ("velocity", "target")  # of Chewie
-MODELS = {"mtm": "mtm.py:size=tiny", "ndt2": "ndt2.py:size=tiny", "poyo": "poyo.py:size=tiny"}
+MODELS = {"ndt2": "ndt2.py:size=tiny", "poyo": "poyo.py:size=tiny"}
 METHODS = ("probe", "finetune")  # a read-out of frozen latents, or everything trained on the velocity
 MICE_TARGETS = {  # name of the result -> options
     "contrast_side": ("--target=contrast_side",),
