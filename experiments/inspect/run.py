@@ -1,9 +1,10 @@
 """What `neurojax inspect` finds where the answer is known, and what it says of trained models.
 
-    python experiments/inspect/run.py [--part=planted,made_up,mice] [--mice=RUN] [--smoke]
+    python experiments/inspect/run.py [--part=planted,made_up,mice] [--trained=RUN] [--mice=RUN --root=ROOT] [--smoke]
 
 planted   atoms that states were made of, found again
-made_up   MtM (configs/mtm.py:size=tiny) trained on four synthetic animals, and the same model untrained
+made_up   MtM (configs/mtm.py:size=tiny) trained on four synthetic animals (--trained: the workdir of such a run, instead
+          of training it here), and the same model untrained
 mice      a run of configs/mtm.py on recordings (--mice: its workdir), and the same model untrained
 
 Writes results.json beside this file, a part at a time.
@@ -32,7 +33,7 @@ from neurojax.train import run, run_folder
 
 HERE = Path(__file__).resolve().parent
 ATOMS, DIMS, ACTIVE, NUM_STATES = 256, 64, 8, 50_000
-WANTED = (4, 8, 16, 32)  # features that are on in a state
+WANTED = (4, 16, 32)  # features that are on in a state
 SHOWN = 16  # of these, the features that are compared with units
 SEED = 0
 NUM_STEPS = 1000  # as of the command; planted atoms take half as many more
@@ -124,7 +125,7 @@ def untrained(config: Mapping[str, Any], folder: Path, dataset: Dataset) -> tupl
     return folder / "untrained", config
 
 
-def made_up(smoke: bool) -> dict[str, Any]:
+def made_up(smoke: bool, trained: Path | None = None) -> dict[str, Any]:
     """MtM on four synthetic animals."""
     config = declarations.load([f"--config={HERE.parents[1] / 'configs' / 'mtm.py'}:size=tiny"])
     if smoke:
@@ -132,13 +133,14 @@ def made_up(smoke: bool) -> dict[str, Any]:
         config["train"] |= {"num_steps": 20, "validate_every_steps": 0}
     dataset = run_folder.load_data(config)
     with tempfile.TemporaryDirectory() as folder:
-        trained = Path(folder) / "trained"
-        run.train(config, trained, dataset=dataset, log=lambda line: None)
+        if trained is None:
+            trained = Path(folder) / "trained"
+            run.train(config, trained, dataset=dataset, log=lambda line: None)
         before, plain = untrained(config, Path(folder), dataset)
         known = with_latents(dataset)
         wanted = (SHOWN,) if smoke else WANTED
         return {
-            "trained": looked_at(trained, config, known, wanted, smoke),
+            "trained": looked_at(trained, run_folder.read_run(trained), known, wanted, smoke),
             "untrained": looked_at(before, plain, known, (SHOWN,), smoke),
         }
 
@@ -159,6 +161,7 @@ def mice(folder: Path, root: Path, smoke: bool) -> dict[str, Any]:
 def main() -> None:
     asked = argparse.ArgumentParser()
     asked.add_argument("--part", default="planted,made_up", help="names with commas between")
+    asked.add_argument("--trained", type=Path, help="workdir of a run on the synthetic animals")
     asked.add_argument("--mice", type=Path, help="workdir of a run on recordings")
     asked.add_argument("--root", type=Path, help="the recordings of that run")
     asked.add_argument("--smoke", action="store_true", help="few steps, one seed")
@@ -169,8 +172,10 @@ def main() -> None:
         started, wall = time.process_time(), time.monotonic()
         if part == "mice":
             found = mice(options.mice, options.root, options.smoke)
+        elif part == "made_up":
+            found = made_up(options.smoke, options.trained)
         else:
-            found = {"planted": planted, "made_up": made_up}[part](options.smoke)
+            found = planted(options.smoke)
         cost = {"cpu_s": round(time.process_time() - started, 1), "wall_s": round(time.monotonic() - wall, 1)}
         command = f"python experiments/inspect/run.py --part={part}" + (" --mice=RUN --root=ROOT" * (part == "mice"))
         record[part] = {"command": command, **provenance(HERE), **cost, **found}
