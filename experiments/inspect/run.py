@@ -1,6 +1,6 @@
 """What `neurojax inspect` finds where the answer is known, and what it says of trained models.
 
-    python experiments/inspect/run.py [--part=planted,made_up,mice] [--trained=RUN] [--mice=RUN --root=ROOT] [--smoke]
+    python experiments/inspect/run.py [--part=planted,made_up,mice] [--trained=RUN] [--mice=RUN --root=ROOT]
 
 planted   atoms that states were made of, found again
 made_up   MtM (configs/mtm.py:size=tiny) trained on four synthetic animals (--trained: the workdir of such a run, instead
