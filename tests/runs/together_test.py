@@ -1,5 +1,6 @@
 """Files that change together do so whenever the process is killed, and a refused start changes no byte."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -19,15 +20,16 @@ CHANGES = [
     {"trained_trials.json": None, "config.json": b"new", "another.json": b"x" * 100_000},
     {"another.json": None},
 ]
-# Every call that changes a file or a name; the process ends in the middle of it, as by kill -9.
+# Every call that changes a file or a name; the process ends in the middle of it, as by kill -9. Each is a fork of one
+# that has imported what it needs: it reads "number folder" and tells the exit code, 100 + calls of one that lived.
 KILLED = """
-import builtins, io, json, os, sys
+import json, os, sys
 from pathlib import Path
 from neurojax.runs import together
 
-folder, number, change = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
-calls = 0
-def dying(real, before):
+change = {name: None if text is None else text.encode() for name, text in json.loads(sys.argv[1]).items()}
+calls, number, before = 0, 0, sys.argv[2] == "before"
+def dying(real):
     def call(*arguments, **options):
         global calls
         calls += 1
@@ -40,11 +42,15 @@ def dying(real, before):
             if own == number:
                 os._exit(9)
     return call
-before = sys.argv[4] == "before"
-for name in ("replace", "rename", "mkdir", "unlink", "rmdir", "fsync", "open"):
-    setattr(os, name, dying(getattr(os, name), before))
-together.replace(folder, {name: None if text is None else text.encode() for name, text in change.items()})
-print(calls)
+for line in sys.stdin:
+    number, folder = int(line.split(" ", 1)[0]), line.split(" ", 1)[1].rstrip("\\n")
+    if child := os.fork():
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+        continue
+    for name in ("replace", "rename", "mkdir", "unlink", "rmdir", "fsync", "open"):
+        setattr(os, name, dying(getattr(os, name)))
+    together.replace(Path(folder), change)
+    os._exit(100 + calls)
 """
 
 
@@ -72,29 +78,39 @@ def test_all_change_and_nothing_is_left_behind(folder, change):
     assert contents(folder) == after(change)
 
 
-def killed(folder, number, change, moment):
+@contextlib.contextmanager
+def killing(change, moment):
+    """killed(folder, number): exit code of a process that makes the change and ends at that call."""
     text = {name: None if content is None else content.decode() for name, content in change.items()}
-    words = [sys.executable, "-c", KILLED, str(folder), str(number), json.dumps(text), moment]
-    return subprocess.run(words, capture_output=True, text=True)
+    words = [sys.executable, "-c", KILLED, json.dumps(text), moment]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+
+        def killed(folder, number):
+            process.stdin.write(f"{number} {folder}\n")
+            process.stdin.flush()
+            return int(process.stdout.readline())
+
+        yield killed
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("change", [CHANGES[0], CHANGES[2]])
 def test_a_kill_at_any_call_leaves_the_old_files_or_the_new_ones(folder, change, moment, tmp_path_factory):
-    whole = tmp_path_factory.mktemp("whole") / "run"
-    calls = int(killed(shutil.copytree(folder, whole), 10**6, change, moment).stdout)
-    assert calls > 12
+    places = tmp_path_factory.mktemp("killed")
     seen = set()
-    for number in range(1, calls + 1):
-        place = shutil.copytree(folder, tmp_path_factory.mktemp("killed") / "run")
-        assert killed(place, number, change, moment).returncode == 9
-        halfway = not together.is_complete(place)
-        with workdir.hold(place):  # what the next start does first
-            pass
-        found = contents(place)
-        assert found in (BEFORE, after(change)), number
-        assert not halfway or found == after(change)
-        seen.add((halfway, found == BEFORE))
+    with killing(change, moment) as killed:
+        calls = killed(shutil.copytree(folder, places / "whole"), 10**6) - 100
+        assert calls > 12 and contents(places / "whole") == after(change)
+        for number in range(1, calls + 1):
+            place = shutil.copytree(folder, places / str(number))
+            assert killed(place, number) == 9
+            halfway = not together.is_complete(place)
+            with workdir.hold(place):  # what the next start does first
+                pass
+            found = contents(place)
+            assert found in (BEFORE, after(change)), number
+            assert not halfway or found == after(change)
+            seen.add((halfway, found == BEFORE))
     assert {(False, True), (True, False), (False, False)} <= seen
 
 
