@@ -3,8 +3,8 @@
     python experiments/inspect/run.py [--part=planted,made_up,mice] [--trained=RUN] [--mice=RUN --root=ROOT]
 
 planted   atoms that states were made of, found again
-made_up   MtM (configs/mtm.py:size=tiny) trained on four synthetic animals (--trained: the workdir of such a run, instead
-          of training it here), and the same model untrained
+made_up   MtM (configs/mtm.py:size=tiny) on four synthetic animals (--trained: workdir of such a run, which is then not
+          trained again), and the same model untrained
 mice      a run of configs/mtm.py on recordings (--mice: its workdir), and the same model untrained
 
 Writes results.json beside this file, a part at a time.
