@@ -3,6 +3,8 @@
     neurojax convert emg PATH --out=ROOT
     neurojax train --config=configs/emg.py --config.data.root=ROOT --workdir=runs/emg
     neurojax train --config=configs/emg.py:filters ...     learned filters in place of features
+    neurojax train --config=configs/emg.py:conformer ...   frames read forwards: also lstm,
+                                                           time_depth
 
 source    data and task: Cote-Allard et al. 2019 (7 gestures, 8 channels, 200 Hz), windows of
           260 ms; features: Hudgins et al. 1993, logarithms of covariances Barachant et al. 2012
@@ -18,11 +20,15 @@ scores    balanced accuracy, 27 people in five folds, each tested by a network t
 
 from ml_collections import ConfigDict
 
+SEQUENCES = ("lstm", "conformer", "time_depth")
+
 
 def get_config(arg: str | None = None) -> ConfigDict:
-    """The whole config of a run; `filters` takes the network of learned filters instead."""
-    if arg not in (None, "", "filters"):
-        raise ValueError(f"config argument {arg!r}; expected none, or filters")
+    """The whole config of a run; `filters` takes the network of learned filters instead, `lstm`,
+    `conformer` and `time_depth` layers that go from frame to frame (no score of them is known)."""
+    if arg not in (None, "", "filters", *SEQUENCES):
+        words = ", ".join(("filters", *SEQUENCES))
+        raise ValueError(f"config argument {arg!r}; expected none, or one of {words}")
     config = ConfigDict()
     config.seed = 0
     config.members = 1
@@ -75,8 +81,10 @@ def get_config(arg: str | None = None) -> ConfigDict:
         )
     )
     config.eval = ConfigDict(dict(evaluator="gestures", floors="lda"))
-    if arg == "filters":
+    if arg:
         _take_filters(config)
+    if arg in SEQUENCES:
+        _take_sequence(config, arg)
     return config
 
 
@@ -90,4 +98,25 @@ def _take_filters(config: ConfigDict) -> None:
     config.data = ConfigDict({**common, **own})
     config.model = ConfigDict(
         dict(name="signals", num_filters=64, filter_bins=9, width=128, dropout=0.3)
+    )
+
+
+def _take_sequence(config: ConfigDict, layer: str) -> None:
+    """Frames of 80 ms every 20 ms, read forwards (models/sequence.py)."""
+    config.model = ConfigDict(
+        dict(
+            name="sequence",
+            front="power_frequency",  # or spectrogram
+            frame_bins=16,
+            hop_bins=4,
+            num_bands=4,
+            layer=layer,
+            num_layers=2,
+            width=64,
+            num_heads=4,
+            window_frames=16,
+            kernel_frames=5,
+            reads="window",
+            dropout=0.3,
+        )
     )

@@ -86,6 +86,28 @@ def gaussian_nll(mean: jax.Array, value: jax.Array) -> jax.Array:
     return 0.5 * jnp.square(mean.astype(jnp.float32) - value.astype(jnp.float32))
 
 
+def pulses_nll(logits: jax.Array, pulse: jax.Array) -> jax.Array:
+    """-log of the probability of what each pulse is, 0 to 1, per entry; float32 nats."""
+    logits = logits.astype(jnp.float32)
+    return jax.nn.softplus(logits) - pulse * logits
+
+
+def _logit_of_mean_probability(logits: jax.Array) -> jax.Array:
+    happens, not_so = (
+        jax.nn.logsumexp(jax.nn.log_sigmoid(one), axis=0) for one in (logits, -logits)
+    )
+    return happens - not_so
+
+
+def _pulse_sums(logits, pulse, asked, null):
+    return asked.sum(), jnp.where(asked, pulses_nll(logits, pulse), 0.0).sum()
+
+
+def _pulse_scores(parts) -> dict[str, float]:
+    number, nats = (float(np.sum(values)) for values in zip(*parts, strict=True))
+    return {"nats": nats / number} if number else {}
+
+
 def _log_of_mean_probability(logits: jax.Array) -> jax.Array:
     return jax.nn.logsumexp(jax.nn.log_softmax(logits), axis=0) - jnp.log(len(logits))
 
@@ -191,6 +213,17 @@ HEADS = {
         averaged=_log_of_mean_probability,
         sums=_class_sums,
         scores=_class_scores,
+        log_mean=_identity,
+        sample=None,
+        rows={},
+    ),
+    "pulses": Head(
+        nll=pulses_nll,
+        mean=jax.nn.sigmoid,
+        joined=_logit_of_mean_probability,
+        averaged=_logit_of_mean_probability,
+        sums=_pulse_sums,
+        scores=_pulse_scores,
         log_mean=_identity,
         sample=None,
         rows={},

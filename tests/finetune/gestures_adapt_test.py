@@ -104,6 +104,20 @@ def test_who_calibrates_is_read_once_and_streamed_in_the_order_that_was_found(ar
         gesture_stream.open_stream(area / "run", person="me")
 
 
+@pytest.mark.parametrize(
+    "layer", ["time_depth", *(pytest.param(name, marks=pytest.mark.slow) for name in ("lstm", "conformer"))]
+)
+def test_layers_that_go_from_frame_to_frame_read_people_never_seen(area, layer):
+    folder = area / layer
+    own = {"model.width": 16, "model.num_layers": 1, "model.front": "spectrogram", "model.dropout": 0.0}
+    own |= {"data.trials_per_batch": 16, "data.root": area / "people", "eval.floors": "", "eval.min_step": 0.1}
+    own |= {"train.num_steps": 100, "train.validate_every_steps": 0, "optimizer.learning_rate": 0.01}
+    words = [f"--config.{name}={value}" for name, value in own.items()]
+    assert main.main(["train", f"--config=emg:{layer}", f"--workdir={folder}", *words]) == 0
+    block = read_json(folder / "evaluation.json")["gestures"]
+    assert block["num_people"] == 1 and block["balanced_accuracy"] > 2 * block["chance"]
+
+
 def test_people_whom_the_network_cannot_read_are_refused_before_it_is_asked(area, tmp_path):
     def written(name, change):
         held = dict(np.load(area / "files/person-3.npz"))
