@@ -1,11 +1,12 @@
 """How the accuracy of people never seen grows with the people trained on, and what few of them foretell.
 
-    python experiments/gestures/curve.py [--runs=runs/gestures_curve] [--part=people|ring]
+    python experiments/gestures/curve.py [--runs=runs/gestures_curve] [--part=people|ring|forecast]
 
 people  27 people in five folds: of each fold's training people the first 1, 2, 4, 8, 16 and 21 of a drawn order (two
         orders up to 8), one network each, the same steps for all; a point is the mean over all 27 people. The curve is
         fitted to the points of up to 8 people alone and asked for 21.
 ring    made-up people of data.synthetic.ring (rotated, rescaled), whose best possible reader is known.
+forecast  of the points that are there, no network is trained; 32 of the made-up people are asked for.
 
 Writes curve.json after every point; a repeated command goes on where it was.
 """
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neurojax.analysis import scaling
+from neurojax.analysis import accuracy_curve, scaling
 from neurojax.commands import config as configs
 from neurojax.data.conversion import convert_session
 from neurojax.data.session import TEST, TRAIN
@@ -88,18 +89,24 @@ def of_people(root: Path, runs: Path, kept: dict) -> None:
                 f"{size:3} people, draw {draw}: {point['people_mean']:.3f}, as worn {point['as_worn_mean']:.3f}",
                 flush=True,
             )
-    points = list(kept["points"].values())
-    for part in ("people", "as_worn"):
-        kept["forecast"][part] = forecast(points, f"{part}_mean")
 
 
-def forecast(points: list[dict], name: str) -> dict:
-    """What the points of up to 8 people say of 21, and what was found there."""
+def forecasts(results: dict) -> dict:
+    """Of the people in the order found and as worn, and of the made-up ones."""
+    points, made_up = (list(part["points"].values()) for part in (results, results["ring"]))
+    found = {part: forecast(points, f"{part}_mean", ASKED, 1 / 7) for part in ("people", "as_worn")}
+    chance = 1 / len(ring.GESTURES)
+    found["ring"] = forecast(made_up, "people_mean", RING_SIZES[-1], chance)
+    return found | {"commit": provenance(HERE)["commit"]}
+
+
+def forecast(points: list[dict], name: str, asked: int, chance: float) -> dict:
+    """What the points of up to 8 people say of more, and what was found there."""
     few = [one for one in points if one["num_people"] <= FITTED_UP_TO]
-    found = float(np.mean([one[name] for one in points if one["num_people"] == ASKED]))
+    found = float(np.mean([one[name] for one in points if one["num_people"] == asked]))
     curve = scaling.points([one["num_people"] for one in few], [one[name] for one in few])
     try:
-        said = scaling.forecast(curve, at=ASKED, limits=(1 / 7, 1.0))
+        said = accuracy_curve.forecast(curve, at=asked, chance=chance)
     except InputError as error:
         return {"observed": found, "forecast": None, "reason": str(error)}
     return {
@@ -156,7 +163,8 @@ if __name__ == "__main__":
     options = parsed()
     path = HERE / "curve.json"
     results = read_json(path) if path.is_file() else {"points": {}, "forecast": {}, "ring": {"points": {}}}
-    results |= {"command": "python experiments/gestures/curve.py", **provenance(HERE), "num_steps": STEPS}
+    if options.part != "forecast":
+        results |= {"command": "python experiments/gestures/curve.py", **provenance(HERE), "num_steps": STEPS}
     results["chance"] = {"people": 1 / 7, "ring": 1 / len(ring.GESTURES)}
     parts = results | {"all": results}
     if "ring" in options.part:
@@ -167,4 +175,5 @@ if __name__ == "__main__":
         if main(["convert", "emg", str(data / "emg_myo_people"), f"--out={root}"]):
             raise SystemExit("the people could not be converted")
         of_people(root, options.runs, parts)
+    results["forecast"] = forecasts(results)
     write_json(path, results)
