@@ -60,9 +60,15 @@ def test_the_key_decides_alone(planted, fitted):
 
 def test_silence_is_counted_and_ends_with_firing(planted, fitted):
     use = sae.use(fitted.autoencoder, planted[1], SETTINGS)
-    silent = np.asarray(fitted.steps_since_firing)
     # One of 256 states: whoever fires in one of a hundred was not silent for thirty steps.
-    assert (silent[use.share > 0.01] < 30).all() and fitted.num_dead.shape == (SETTINGS.num_steps,)
+    assert (np.asarray(fitted.steps_since_firing)[use.share > 0.01] < 30).all()
+    assert not fitted.num_dead[: SETTINGS.dead_after_steps].any()
+    # Of states along one line few features can be on; the others are silent from some step on.
+    line = np.random.default_rng(1).standard_normal((len(planted[1]), 1)) @ planted[0][:1]
+    found = sae.fit(line, SETTINGS, jax.random.key(0))
+    silent = np.asarray(found.steps_since_firing)
+    assert found.num_dead[-1] == (silent > SETTINGS.dead_after_steps).sum() > 5
+    assert not sae.use(found.autoencoder, line, SETTINGS).share[silent > SETTINGS.dead_after_steps].any()
 
 
 def test_a_dead_feature_learns_from_what_is_left_and_a_living_one_does_not(planted, fitted):

@@ -127,7 +127,9 @@ def _labels(views: Sequence[View]) -> tuple[np.ndarray, np.ndarray]:
 def _rows(model: Model, view: View, table: str) -> np.ndarray:
     place = model.layout.session_ids.index(view.session.session_id)
     first = int(model.layout.first_row[place])
-    return np.asarray(model.tables[table][first : first + view.session.num_units], np.float64)
+    rows = model.tables[table]
+    rows = rows[0] if rows.ndim == 3 else rows  # of an ensemble the first member
+    return np.asarray(rows[first : first + view.session.num_units], np.float64)
 
 
 def _standardised(rows: np.ndarray, groups: np.ndarray) -> np.ndarray:
