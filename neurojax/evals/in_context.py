@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 MOST_PAIRS = 1000  # of a person, evenly spread
+ENOUGH = 5  # pairs for each number of an embedding, to learn from others
 MODES = (2, 4, 8, 12, 16, 24, 32, 48, 64, 96)  # how many may be listened to
 FOLDS, FEW_PAIRS = 5, 300  # of more pairs one fold is left out, not each in turn
 _LEAST = 1e-9
@@ -39,10 +40,11 @@ def prior_of(people: Sequence[tuple[np.ndarray, np.ndarray]], num_embedding: int
     """From the pairs of others: (standardised responses [n, N], embeddings [n, E]) of each.
 
     Weights are fitted to everybody by least squares, slightly penalised, and what such weights
-    spread by noise alone is taken off. Of people with too few pairs for that nothing is learned;
-    without anybody all directions are alike, and half of a voxel's variance is noise.
+    spread by noise alone is taken off. Of people with too few pairs for that nothing is learned:
+    ENOUGH for each number of an embedding, so that long ones are best given by their principal
+    components. Without anybody all directions are alike, and half of a voxel's variance is noise.
     """
-    fitted = [one for one in map(_thinned, people) if len(one[0]) >= 3 * num_embedding]
+    fitted = [one for one in map(_thinned, people) if len(one[0]) >= ENOUGH * num_embedding]
     if not fitted:
         told = [pair[1] for pair in people]
         mean = np.concatenate(told).mean(0) if told else np.zeros(num_embedding)
