@@ -21,7 +21,9 @@ from neurojax.errors import InputError, require
 # kind -> module of this package, imported when it is first asked for.
 MODULES = {
     name: name
-    for name in ("arrays", "brainwide", "eeg", "emg", "ibl", "mat", "nwb", "phy", "traces")
+    for name in (
+        *("arrays", "brainwide", "eeg", "emg", "fmri", "ibl", "mat", "nwb", "phy", "traces"),
+    )
 }
 MODULES["nlb"] = "nwb"  # the Neural Latents Benchmark's files are NWB
 
