@@ -177,7 +177,7 @@ VERBS = {
             "--baselines",
             type=_names,
             metavar="NAME,...",
-            help="of raw, lagged_ridge, whole_trial, gru; default: by target",
+            help="of raw, lagged_ridge, whole_trial, gru, bayes; default: by target",
         ),
         _option("--regions", action="store_true", help="also from each region alone"),
         _option("--num_permutations", type=int, default=20, metavar="N", help="shuffled labels"),

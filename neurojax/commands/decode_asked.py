@@ -6,7 +6,15 @@ from neurojax.data.session import Session
 from neurojax.data.store.dataset import Dataset
 from neurojax.errors import InputError, require
 from neurojax.evals import protocols
-from neurojax.evals.decoding import crossval, decoder, features, folds, signals, targets
+from neurojax.evals.decoding import (
+    crossval,
+    decoder,
+    features,
+    folds,
+    inversion,
+    signals,
+    targets,
+)
 from neurojax.evals.decoding.targets import PER_BIN, Target
 from neurojax.ranges import check_ranges, from_to, one_of
 from neurojax.schemes import CAUSAL, NEURON
@@ -94,6 +102,8 @@ def sessions_with_target(
                 target, outer_folds(session, target, settings), settings.seed, where
             )
             decoder.require_baselines(settings.baselines or (), settings.asked(target).kind)
+            if decoder.BAYES in (settings.baselines or ()):
+                inversion.require_candidates(settings.asked(target), where)
             found.append((session, target))
         except targets.LeakError:
             raise

@@ -12,6 +12,7 @@ from neurojax.evals.decoding import (
     calibration,
     crossval,
     features,
+    inversion,
     lagged_ridge,
     probes,
     recurrent,
@@ -24,12 +25,12 @@ from neurojax.evals.decoding.folds import Fold
 from neurojax.evals.decoding.targets import CATEGORICAL, PER_BIN, PER_TRIAL, Target
 
 MODEL = "model"
-RAW, LAGGED, WHOLE, GRU = "raw", "lagged_ridge", "whole_trial", "gru"
-ALL_BASELINES = (RAW, LAGGED, WHOLE, GRU)
+RAW, LAGGED, WHOLE, GRU, BAYES = "raw", "lagged_ridge", "whole_trial", "gru", "bayes"
+ALL_BASELINES = (RAW, LAGGED, WHOLE, GRU, BAYES)
 BASELINES = {
-    PER_BIN: (RAW, LAGGED, GRU),
-    CATEGORICAL: (RAW, WHOLE, GRU),
-    PER_TRIAL: (RAW, WHOLE, GRU),
+    PER_BIN: (RAW, LAGGED, GRU, BAYES),
+    CATEGORICAL: (RAW, WHOLE, GRU, BAYES),
+    PER_TRIAL: (RAW, WHOLE, GRU, BAYES),
 }
 DEFAULTS = {PER_BIN: (LAGGED, GRU, RAW), CATEGORICAL: (WHOLE, RAW), PER_TRIAL: (WHOLE, RAW)}
 SAME_BIN = (0,)
@@ -121,6 +122,7 @@ def baselines(
     whole_trial   of a class or number of trials: spikes smoothed or averaged in windows, see
                   `whole_trial`
     gru           a small recurrent network
+    bayes         an encoder of each unit, turned round by Bayes' rule, see `inversion`
     """
     raw = features.spikes(session, target.trial_ids)
     made = {
@@ -130,6 +132,7 @@ def baselines(
         GRU: lambda: ReadOut(
             recurrent.gru(raw, len(target.classes), seed), recurrent.STEPS, setting="steps"
         ),
+        BAYES: lambda: inversion.read_out(raw, target),
     }
     return {name: made[name]() for name in names}
 
