@@ -40,11 +40,16 @@ def sketches(model: Predictor, batch: Batch, query: Query, width: int = WIDTH) -
     return np.asarray(_sketches(trained, batch, query, recipe=model.recipe, width=width))
 
 
+def sketch(values: jax.Array, width: int) -> jax.Array:
+    """Values [n] with random signs, each added to one of `width` numbers: float32 [width]."""
+    signs = jax.random.rademacher(jax.random.key(0), values.shape, jnp.int8)
+    signed = values.astype(jnp.float32) * signs
+    return jnp.pad(signed, (0, -len(values) % width)).reshape(-1, width).sum(0)
+
+
 @functools.partial(jax.jit, static_argnames=("recipe", "width"))
 def _sketches(trained: Any, batch: Batch, query: Query, recipe: Recipe, width: int) -> jax.Array:
     weights, buffers = trained[:2], trained[2]
-    size = sum(leaf.size for leaf in jax.tree.leaves(weights))
-    sign = jax.random.rademacher(jax.random.key(0), (size,), jnp.int8)
 
     def loss(weights: Any, batch: Batch, query: Query) -> jax.Array:
         found = forward.outputs((*weights, buffers), batch, query, recipe)
@@ -58,9 +63,7 @@ def _sketches(trained: Any, batch: Batch, query: Query, recipe: Recipe, width: i
         trials, asked = jax.tree.map(lambda leaf: leaf[None, None], trial)
         gradient = jax.grad(loss)(weights, Batch(trials, batch.groups), asked)
         # End to end: leaves that all began at the first number would meet there.
-        flat, _ = ravel_pytree(gradient)
-        signed = flat.astype(jnp.float32) * sign
-        return jnp.pad(signed, (0, -size % width)).reshape(-1, width).sum(0)
+        return sketch(ravel_pytree(gradient)[0], width)
 
     one_group = jax.tree.map(lambda leaf: jnp.asarray(leaf)[0], (batch.trials, query))
     # One trial after the other: a gradient takes the memory of all weights.

@@ -49,6 +49,15 @@ def test_a_copy_of_a_training_trial_comes_first(run):
     assert found["num_train_trials"] == sum(len(session.trials_of(TRAIN)) for session in sessions)
 
 
+def test_what_meets_in_a_sketch_does_not_add_up():
+    """Two rows of positive numbers that share no place: without signs their sums would look alike."""
+    rows = np.random.default_rng(0).random((2, 40_000)) * (np.arange(40_000) % 2 == np.arange(2)[:, None])
+    short = [np.asarray(trial_gradients.sketch(row, 1021)) for row in rows]
+    norms = [np.linalg.norm(one) for one in (*short, *rows)]
+    assert abs(short[0] @ short[1]) / (norms[0] * norms[1]) < 0.15
+    assert norms[:2] == pytest.approx(norms[2:], rel=0.1)
+
+
 def test_a_sketch_keeps_the_cosines_of_whole_gradients(run):
     model, sessions = run
     predictor = model.predictor(sessions[0])
