@@ -144,7 +144,8 @@ VERBS = {
         _file("--out", "FILE"),
     ),
     "decode": (
-        "Decode behaviour from a frozen model, beside read-outs of spikes tuned alike.",
+        "Decode behaviour from a frozen model, beside read-outs of spikes tuned alike; of a twin: "
+        "which image was shown.",
         WORKDIR,
         DATA_OF_RUN,
         _option(
@@ -152,7 +153,7 @@ VERBS = {
             required=True,
             type=_names,
             metavar="NAME,...",
-            help="conditions, behaviours, or contrast_side",
+            help="conditions, behaviours, contrast_side; of a digital twin: stimulus",
         ),
         _option("--method", default="probe", metavar="probe|finetune"),
         _option(

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from neurojax.commands import decode_report
+from neurojax.commands import decode_report, decode_twin
 from neurojax.commands.decode_asked import (
     Settings,
     outer_folds,
@@ -78,6 +78,8 @@ def decode(
     asked, folder = [Settings(target=name, **options) for name in names], Path(folder)
     out = Path(out or folder)
     config = run_folder.read_run(folder)
+    if decode_twin.is_twin(config):
+        return decode_twin.decode(folder, config, names, data, out, options)
     require_writable(out, folder=True)
     dataset = run_folder.data_of(config, data)
     files = decode_report.files_of(names)

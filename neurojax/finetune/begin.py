@@ -105,11 +105,9 @@ def begin_from(
         recipe = dataclasses.replace(tuning.recipe, model=adapters.without(tuning.recipe.model))
         if not tuning.start.table:
             return first_state.with_arrays(fresh, source.arrays)
-        reference = (
-            _reference(source, dataset, sessions_of_run)
-            if config["finetune"]["new_rows"] in first_state.ALIGNED
-            else ()
-        )
+        aligned = config["finetune"]["new_rows"] in first_state.ALIGNED
+        aligned &= not getattr(recipe.model.module, "NEW_ROWS_AS_IN_PRETRAINING", False)
+        reference = _reference(source, dataset, sessions_of_run) if aligned else ()
         return first_state.first_state(
             fresh, source, dataset, config, recipe, tuning.start.table, reference
         )
@@ -186,7 +184,8 @@ def _tuning(
         "longer, unfreeze earlier, or use strategy=stitcher_only",
     )
     new_rows = chosen.get("new_rows")  # nothing, of a model without rows
-    if new_rows == "closed_form":
+    of_twin = getattr(recipe.model.module, "NEW_ROWS_AS_IN_PRETRAINING", False)
+    if new_rows == "closed_form" and not of_twin:
         closed_form.require_model(recipe)
     until = UNTIL.get(chosen["strategy"], chosen.get("unfreeze_step", 0))
     if chosen["strategy"] == "gradual_unfreeze":

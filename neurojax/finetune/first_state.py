@@ -6,7 +6,8 @@ biases are the log of the mean rates of its units, always. `random` leaves the r
 starts it; `region_mean` takes the mean of the pretrained rows of the same region; `pca` reads in
 the session's principal components, brought to the latent space the shared part was trained on, and
 reads out through their pseudo-inverse. The values are those of `models.first_rows`. `closed_form`
-reads in as `pca` does and fits the read-out of every unit, see `finetune.closed_form`.
+reads in as `pca` does and fits the read-out of every unit, see `finetune.closed_form`; of a digital
+twin it fits features and places, see `finetune.twin_rows`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ from neurojax.data.sources.spikes import mean_counts
 from neurojax.data.store.dataset import Dataset
 from neurojax.errors import require
 from neurojax.evals import passes
-from neurojax.finetune import closed_form
+from neurojax.finetune import closed_form, twin_rows
 from neurojax.finetune.weights import Weights
 from neurojax.models import first_rows, stitcher
 from neurojax.runs import state_io
@@ -71,7 +72,10 @@ def first_state(
     layout = batching.Layout.of(dataset.sessions, table)
     tables = {name: np.array(rows) for name, rows in state.tables.items()}
     if getattr(recipe.model.module, "NEW_ROWS_AS_IN_PRETRAINING", False):
-        return state._replace(tables=_with_known_numbers(tables, recipe, dataset, layout, source))
+        _take_known_numbers(tables, recipe, dataset, layout, source)
+        if config["finetune"]["new_rows"] == "closed_form":
+            _take_twin_rows(state, tables, recipe, dataset, layout, source)
+        return state._replace(tables=tables)
     tokens, num_known = tables["session_token"], len(source.table)
     tokens[num_known:] = first_rows.mean_token(tokens[:num_known], _trained_tokens(source))
     new = [
@@ -113,18 +117,51 @@ def first_state(
     return state._replace(params=params, tables=tables)
 
 
-def _with_known_numbers(
+def _take_known_numbers(
     tables: Tables, recipe: Recipe, dataset: Dataset, layout: batching.Layout, source: Weights
-) -> Tables:
-    """Rows of new sessions as pretraining starts them, with what is known of their units, such as
-    places in cortex."""
+) -> None:
+    """Sets what is known of the units of new sessions, such as places in cortex, beside rows as
+    pretraining starts them."""
     module, config = recipe.model.module, recipe.model.config
     firsts, rows = layout.first_row, layout.session_row
+    of_new = getattr(module, "rows_of_new", None)  # made with what those say whom the source knows
+    known = {name: tables[name][: len(source.table)].copy() for name in tables}
     for session, first, row in zip(dataset.sessions, firsts, rows, strict=True):
-        if row >= len(source.table):
+        if row >= len(source.table) and of_new is not None:
+            of_units, of_session = of_new(config, session, known)
+            for name, values in of_units.items():
+                tables[name][first : first + session.num_units] = values
+            for name, values in of_session.items():
+                tables[name][row] = values
+        elif row >= len(source.table):
             for name, values in module.fitted_rows(config, [session], None).items():
                 tables[name][first : first + session.num_units] = values
-    return tables
+
+
+def _take_twin_rows(
+    state: TrainState,
+    tables: Tables,
+    recipe: Recipe,
+    dataset: Dataset,
+    layout: batching.Layout,
+    source: Weights,
+) -> None:
+    """Sets what a regression on the core's features says of new sessions, see `twin_rows`."""
+    config, specs = recipe.model.config, recipe.model.module.tables(recipe.model.config)
+    known = tables["feature"][: sum(entry["num_units"] for entry in source.table)].copy()
+    for number, (session, unit, row) in enumerate(
+        zip(dataset.sessions, layout.first_row, layout.session_row, strict=True)
+    ):
+        if row < len(source.table):
+            continue
+        own = {
+            name: slice(unit, unit + session.num_units) if spec.rows == "unit" else row
+            for name, spec in specs.items()
+        }
+        first = {name: tables[name][place] for name, place in own.items()}
+        parts = (state.params, state.buffers, config, dataset, number, layout, first, known)
+        for name, values in twin_rows.rows(*parts, recipe.seed).items():
+            tables[name][own[name]] = values
 
 
 def _take_read_outs(

@@ -15,6 +15,7 @@ from neurojax.train import run_folder, settings
 STRATEGIES = ("full", "lora", "stitcher_only", "gradual_unfreeze", "none")
 OF_ANY_DATA = ("full", "lora")  # the others are about rows of new sessions
 NEW_ROWS = ("random", "pca", "region_mean", "closed_form")
+NEW_ROWS_OF_TWINS = ("random", "closed_form")
 # Tables whose first rows of a new session are known, see `first_state`: those of `models.stitcher`.
 ROWS = frozenset(("read_in", "read_in_bias", "read_out", "read_out_bias", "session_token"))
 # Of the model, what may differ from the run it starts from: nothing here is the shape or the
@@ -132,9 +133,9 @@ def require_startable(base: Mapping[str, Any], config: Mapping[str, Any]) -> Non
         return
     if getattr(model.module, "NEW_ROWS_AS_IN_PRETRAINING", False):
         require(
-            source == base["data"].get("source") and chosen.get("new_rows") == "random",
-            f"the run is of model.name={model.name}, whose rows of new sessions start as in "
-            "pretraining; take --config=configs/finetune_twin.py",
+            source == base["data"].get("source") and chosen.get("new_rows") in NEW_ROWS_OF_TWINS,
+            f"the run is of model.name={model.name}, whose rows of new sessions start by "
+            f"new_rows={' or '.join(NEW_ROWS_OF_TWINS)}; take --config=configs/finetune_twin.py",
         )
         settings.entry(chosen, "finetune", "unfreeze_step", int)
         return

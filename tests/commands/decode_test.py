@@ -124,6 +124,13 @@ def test_the_test_split_is_scored_beside_raw_spikes(untrained, tmp_path, capsys,
     assert "never saw" in capsys.readouterr().out
 
 
+def test_an_encoder_of_each_unit_is_turned_round(untrained, tmp_path, spikes_as_states):
+    options = ("--protocol=split", "--baselines=bayes", "--num_permutations=0", f"--out={tmp_path}")
+    assert decode(untrained, "--target=choice", *options) == 0
+    for entry in read_json(tmp_path / "decoding.json")["sessions"].values():
+        assert entry["read_outs"]["bayes"]["balanced_accuracy"] > 0.6
+
+
 def test_several_targets_keep_a_record_each(untrained, tmp_path, capsys, spikes_as_states, monkeypatch):
     """In one call, and in calls after each other; each record is that of a call for its target alone."""
     load, loaded = run_folder.load_predictor, []
