@@ -24,6 +24,8 @@ if importlib.util.find_spec("pynwb"):
     MODULES += ("nwb_cases",)
 if importlib.util.find_spec("safetensors"):
     MODULES += ("weights_cases",)
+if importlib.util.find_spec("mne"):
+    MODULES += ("eeg_cases",)
 
 from harness import OUTCOMES, judge  # noqa: E402
 

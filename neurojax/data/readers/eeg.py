@@ -150,6 +150,7 @@ def read_session(source: str, spec: ReadSpec) -> Session:
             "channels_renamed": dict(names),
             "clock": "samples counted end to end; runs are not contiguous in time",
             "trials_dropped": dropped_windows,
+            **({"findings": dict(recording.odd)} if recording.odd else {}),
             **recording.texts,
         },
     )

@@ -21,20 +21,21 @@ import numpy as np
 
 from neurojax.data.binning import whole_numbers
 from neurojax.data.optional import needed
-from neurojax.data.readers import alf_text
+from neurojax.data.readers import alf_text, edf_header
 from neurojax.data.readers.eeg_recording import (
-    MAX_CHANNELS,
     Recording,
+    checked,
     flat_map,
     in_microvolts,
     joined,
     site_positions,
 )
-from neurojax.data.store.array_files import open_input, read_npz
+from neurojax.data.store.array_files import read_npz
 from neurojax.errors import InputError, require
 
 NO_MNE = "EDF and BDF files are read by mne; pip install 'neurojax[eeg]'"
 _TIMES = ("timestamps", "timestamp", "time", "time_s")
+_PIECE_SAMPLES = 2**18
 _EEG_TYPES = ("eeg", "emg")  # of channels.tsv; others (triggers, eyes) are left out
 HOLE_S = 0.25  # of times; the radio packets of headsets jitter by less
 RATE_TOLERANCE = 0.02  # of the step between times, off what the rate says
@@ -177,7 +178,7 @@ def read_edf(path: Path, kinds: Mapping[str, str] | None = None) -> Recording:
         InputError: without mne, or a file that it cannot read.
     """
     mne = needed("mne", NO_MNE)
-    open_input(path).close()
+    edf_header.require_sound(path)
     read = mne.io.read_raw_bdf if path.suffix.lower() == ".bdf" else mne.io.read_raw_edf
     try:
         with warnings.catch_warnings():
@@ -189,7 +190,7 @@ def read_edf(path: Path, kinds: Mapping[str, str] | None = None) -> Recording:
                 if kind != "stim" and (kinds or {}).get(name, "eeg").lower() in _EEG_TYPES
             ]
             require(keep, f"{path}: no channel is EEG; it has {', '.join(raw.ch_names)[:120]}")
-            values = raw.get_data(picks=keep).T  # volts
+            values = _in_pieces(raw, keep)
     except InputError:
         raise
     except Exception as error:  # whatever a damaged header leads to
@@ -200,15 +201,25 @@ def read_edf(path: Path, kinds: Mapping[str, str] | None = None) -> Recording:
     inside = (sample >= 0) & (sample < len(values))
     names = tuple(str(name).strip() for name in keep)
     found = Recording(
-        (values * 1e6).astype(np.float32),
+        values,
         float(raw.info["sfreq"]),
         names,
         site_positions(names),
         np.array([0, len(values)]),
         sample[inside],
         {"description": said[inside].astype(str)} if inside.any() else {},
+        odd=_left_out(inside),
     )
     return checked(found, str(path))
+
+
+def _in_pieces(raw: Any, keep: list[str]) -> np.ndarray:
+    """Samples of some channels in uV, float32 [samples, C]; a piece at a time of mne's float64."""
+    values = np.empty((raw.n_times, len(keep)), np.float32)
+    for first in range(0, raw.n_times, _PIECE_SAMPLES):
+        stop = min(first + _PIECE_SAMPLES, raw.n_times)
+        values[first:stop] = 1e6 * raw.get_data(picks=keep, start=first, stop=stop).T  # of volts
+    return values
 
 
 def read_bids(folder: Path) -> Recording:
@@ -273,29 +284,15 @@ def _bids_run(path: Path) -> Recording:
         recording = recording._replace(
             event_sample=sample[order].astype(np.int64),
             events={name: column[order] for name, column in columns.items()},
+            odd=_left_out(kept),
         )
     return recording
 
 
-def checked(recording: Recording, where: str) -> Recording:
-    """A recording whose sizes make sense; raises InputError for one whose do not."""
-    num_samples, num_channels = recording.values.shape
-    require(
-        0 < recording.sampling_hz < 1e6,
-        f"{where}: sampling rate {recording.sampling_hz:g} Hz; expected a number above 0",
-    )
-    require(num_channels <= MAX_CHANNELS, f"{where} has {num_channels} channels; too many")
-    sample = recording.event_sample
-    require(
-        not len(sample) or (sample.min() >= 0 and sample.max() < num_samples),
-        f"{where}: events go from sample {sample.min() if len(sample) else 0} to "
-        f"{sample.max() if len(sample) else 0}, expected 0 to {num_samples - 1}",
-    )
-    order = np.argsort(sample, kind="stable")
-    return recording._replace(
-        event_sample=sample[order],
-        events={name: column[order] for name, column in recording.events.items()},
-    )
+def _left_out(kept: np.ndarray) -> dict[str, int]:
+    """Events that are not kept, counted."""
+    number = int((~kept).sum())
+    return {"events outside their recording, or without a time": number} if number else {}
 
 
 def _whole(numbers: np.ndarray, name: str, path: Path) -> np.ndarray:

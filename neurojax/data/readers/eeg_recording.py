@@ -27,6 +27,7 @@ class Recording(NamedTuple):
         unit: "uV", or "a.u." where it is not known.
         speech: float32 [samples, F], features of what was said; None without.
         texts: licence, subject_id, ... as far as they are there.
+        odd: what was found and left out, in words -> how often.
     """
 
     values: np.ndarray
@@ -39,6 +40,28 @@ class Recording(NamedTuple):
     unit: str = "uV"
     speech: np.ndarray | None = None
     texts: Mapping[str, str] = {}  # noqa: RUF012  never written to
+    odd: Mapping[str, int] = {}  # noqa: RUF012
+
+
+def checked(recording: Recording, where: str) -> Recording:
+    """A recording whose sizes make sense; raises InputError for one whose do not."""
+    num_samples, num_channels = recording.values.shape
+    require(
+        0 < recording.sampling_hz < 1e6,
+        f"{where}: sampling rate {recording.sampling_hz:g} Hz; expected a number above 0",
+    )
+    require(num_channels <= MAX_CHANNELS, f"{where} has {num_channels} channels; too many")
+    sample = recording.event_sample
+    require(
+        not len(sample) or (sample.min() >= 0 and sample.max() < num_samples),
+        f"{where}: events go from sample {sample.min() if len(sample) else 0} to "
+        f"{sample.max() if len(sample) else 0}, expected 0 to {num_samples - 1}",
+    )
+    order = np.argsort(sample, kind="stable")
+    return recording._replace(
+        event_sample=sample[order],
+        events={name: column[order] for name, column in recording.events.items()},
+    )
 
 
 def joined(runs: Sequence[Recording], where: str) -> Recording:
@@ -69,6 +92,10 @@ def joined(runs: Sequence[Recording], where: str) -> Recording:
             [run.event_sample + at for run, at in zip(runs, starts, strict=True)]
         ).astype(np.int64),
         events={name: np.concatenate([run.events[name] for run in runs]) for name in first.events},
+        odd={
+            words: sum(run.odd.get(words, 0) for run in runs)
+            for words in dict.fromkeys(words for run in runs for words in run.odd)
+        },
     )
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from neurojax.data.readers import eeg, eeg_files, eeg_recording
+from neurojax.data.readers import edf_header, eeg, eeg_files, eeg_recording
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.errors import InputError
 
@@ -253,7 +253,42 @@ def test_edf_without_mne_names_the_extra(tmp_path, monkeypatch):
         eeg_files.read_edf(tmp_path / "a.edf")
 
 
-def test_bids_is_read_with_its_tables(tmp_path):
+def header_with(content, start, field):
+    return content[:start] + field.ljust(8).encode() + content[start + 8 :]
+
+
+def test_headers_of_edf_are_believed_only_as_far_as_the_file_goes(tmp_path):
+    path = tmp_path / "a.edf"
+    edf(path, np.zeros((100, 2)), 50, ["Fz", "Cz"])
+    good = path.read_bytes()
+    edf_header.require_sound(path)
+    path.write_bytes(header_with(good, 236, "-1") + b"more")  # still written to
+    edf_header.require_sound(path)
+    of_signals = 256 + 2 * (16 + 80 + 8)  # the ends of ranges; samples of a record 32 and 80 later
+    damaged = {
+        "100 bytes, its header alone has 256": good[:100],
+        "it ends in its header, of 2 signals": good[:300],
+        "1 whole records of the 2 that its header says": good[:-4],
+        "number of records: 'x'": header_with(good, 236, "x"),
+        "2 whole records of the 10000000": header_with(good, 236, "10000000"),
+        "no whole record is in it": header_with(good, 236, "0"),
+        "number of signals: '0'": good[:252] + b"0   " + good[256:],
+        "size of the header: '768'": good[:252] + b"9999" + good[256:],
+        "size of the header: '512'": header_with(good, 184, "512"),
+        "length of a record in s: 'nan'": header_with(good, 244, "nan"),
+        "the range of signal 1 is empty": header_with(good, of_signals + 8, "500"),
+        "samples of a record: '0'": header_with(good, of_signals + 2 * (4 * 8 + 80), "0"),
+    }
+    for said, content in damaged.items():
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=f"cannot be read as EDF or BDF .{said}"):
+            edf_header.require_sound(path)
+    path.with_suffix(".bdf").write_bytes(good)  # three bytes a sample
+    with pytest.raises(InputError, match="1 whole records of the 2"):
+        edf_header.require_sound(path.with_suffix(".bdf"))
+
+
+def test_bids_is_read_with_its_tables(tmp_path, monkeypatch):
     pytest.importorskip("mne")
     folder = tmp_path / "sub-01" / "eeg"
     folder.mkdir(parents=True)
@@ -279,6 +314,15 @@ def test_bids_is_read_with_its_tables(tmp_path):
     np.testing.assert_allclose(session.unit_metadata["head_y"][:3], [0.5, 0, -0.5], atol=0.02)
     assert np.isnan(session.unit_metadata["head_x"][4]) and session.region[4] == "jaw"
     assert "BIDS with 2 files" in eeg.recognises(str(tmp_path))
+    assert "findings" not in session.info
+    late = folder / "sub-01_task-read_run-2_events.tsv"
+    late.write_text("onset\tduration\ttrial_type\n0.5\t0\tface\nsoon\t0\tface\n1e9\t0\thouse\n")
+    told = read(str(tmp_path / "sub-01"), muscle="EMGjaw")
+    assert told.info["findings"] == {"events outside their recording, or without a time": 2} and told.num_trials == 3
+    late.write_text("onset\tduration\ttrial_type\n2.0\t0\thouse\n0.5\t0\tface\n")
+    monkeypatch.setattr(eeg_files, "_PIECE_SAMPLES", 64)
+    in_pieces = read(str(tmp_path / "sub-01"), muscle="EMGjaw")
+    np.testing.assert_array_equal(in_pieces.values, session.values)
     (folder / "sub-01_task-read_run-1_eeg.edf").write_bytes(b"0       damaged")
     with pytest.raises(InputError, match="cannot be read as EDF or BDF"):
         read(str(tmp_path / "sub-01"))
