@@ -55,7 +55,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.model = ConfigDict(
         dict(
             name="mindeye",
-            read_in_width=32,
+            read_in_width=64,  # numbers of an embedding
             width=128,
             num_blocks=2,
             projector_width=128,

@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "analysis": ("errors", "scores", "analysis"),  # numbers to numbers
     "models": ("errors", "ranges", *WORDS, "models"),  # no loss, no file
     "models.first_rows": ("data.session", "facts", "models.roots"),  # reads training trials, on the host
-    "models.mindeye": ("errors", "ranges", *WORDS, "models", "data.session"),  # the same
+    "models.mindeye": ("errors", "ranges", *WORDS, "models", "data.session", "analysis.in_context"),
     "models.lfads": ("errors", "ranges", *WORDS, "models", "data.session"),  # the same, for its own rows
     "objectives": (
         "errors",
@@ -65,6 +65,7 @@ MAY_IMPORT = {
     "evals": (*SCORED, *ASKED, "evals"),
     "evals.evaluators": ("errors", "by_name"),
     "evals.pair_scores": (*SCORED, "analysis", "evals"),
+    "evals.response_floors": (*SCORED, "analysis", "evals"),
     "evals.expectations": (*SCORED, "analysis", "evals"),
     "evals.inside": (*SCORED, *ASKED, "analysis", "evals"),
     "evals.falsehoods": (*SCORED, "analysis", "evals"),
@@ -73,7 +74,7 @@ MAY_IMPORT = {
     "evals.spikes": (*SCORED, "evals", "runs.progress", "report"),  # an evaluator also shows its record
     "evals.gestures": (*SCORED, "evals", "report"),
     "evals.speech_retrieval": (*SCORED, "evals", "report"),
-    "evals.image_retrieval": (*SCORED, "evals", "report"),
+    "evals.image_retrieval": (*SCORED, "analysis.in_context", "evals", "report"),
     "evals.traces": (*SCORED, "evals", "runs.progress", "report"),
     "evals.responses": (*SCORED, "evals", "report"),
     "report": (*SCORED, "evals", "report"),

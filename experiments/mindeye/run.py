@@ -1,10 +1,11 @@
 """Pictures from made-up fMRI: one session of a new person after seven others, beside that session alone.
 
     python experiments/mindeye/run.py --part=medium             # eight people; low, high: other noise
-    python experiments/mindeye/run.py --part=seven,rows,tuned,alone,full,in_context
+    python experiments/mindeye/run.py --part=seven,none,rows,tuned,alone,full,in_context
 
     seven       seven people, all sessions: what the next ones start from
-    rows        the eighth person with one session: rows alone; tuned: then everything
+    none        the eighth person with one session, no gradient step: rows in closed form in front of the network
+    rows        from there rows alone are trained; tuned: then everything
     alone       the same session, trained from scratch, stopped by the same validation trials
     full        the eighth person with all twenty sessions, from the seven
     in_context  no gradient: the eighth person's voxels encoded from one session (or fewer pairs), inverted
@@ -20,10 +21,11 @@ from typing import Any
 
 import numpy as np
 
+from neurojax.analysis import in_context
 from neurojax.data.session import TRAIN
 from neurojax.data.sources import betas
 from neurojax.data.synthetic import nsd
-from neurojax.evals import image_retrieval, in_context, picture_scores
+from neurojax.evals import image_retrieval, picture_scores
 from neurojax.files import read_json, write_json
 from neurojax.runs.workdir import provenance
 from neurojax.train.run import train_and_evaluate
@@ -31,6 +33,7 @@ from neurojax.train.run import train_and_evaluate
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
 NEW, SEED, WAYS = 7, 0, 300
+STRATEGIES = {"none": "none", "rows": "stitcher_only", "tuned": "gradual_unfreeze"}
 PAIRS = (30, 60, 120)  # of the new person; a session has 120
 KEYS = ("image_top1", "image_top1_ci95", "brain_top1", "brain_top1_ci95", "image_top10", "people", "ceiling", "floors")
 
@@ -52,8 +55,8 @@ def config_of(part: str, runs: Path) -> dict[str, Any]:
             config["train"][name] = tuned["train"][name]
         return config
     config = declared("finetune_mindeye.py") | {"init_from": str(runs / "seven")}
-    if part == "rows":
-        config["finetune"]["strategy"] = "stitcher_only"
+    if part in STRATEGIES:
+        config["finetune"]["strategy"] = STRATEGIES[part]
     if part == "full":
         config["data"]["synthetic"]["num_sessions"] = 20
         config["data"]["trials_per_batch"] = 256

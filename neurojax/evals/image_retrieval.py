@@ -14,13 +14,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from neurojax.analysis import in_context
 from neurojax.data.session import TEST, TRAIN, Session
 from neurojax.data.sources import betas
 from neurojax.data.store import trained_trials
 from neurojax.data.store.dataset import Dataset
 from neurojax.data.synthetic import nsd
 from neurojax.errors import require
-from neurojax.evals import floor_names, in_context, leaks, picture_scores
+from neurojax.evals import floor_names, leaks, picture_scores
 from neurojax.report import picture_report
 
 FLOORS = ("ridge", "in_context")

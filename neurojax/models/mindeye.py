@@ -4,22 +4,23 @@
     it to zero) [G, b, 1, K] -> D -> residual blocks -> a projector -> E numbers that are compared
     with the embeddings of pictures [G, b, 1, E]
 
-No parameter but a voxel's row belongs to a person: a new one brings rows alone. Rows start at the
-principal patterns of a person's voxels: what lies outside of them all tells little of a picture,
-and few trials do not say so.
+No parameter but a voxel's row belongs to a person: a new one brings rows alone. Rows start where a
+linear encoding of the voxels, inverted by Bayes' rule, has them (analysis.in_context): so all
+people are read in the same directions before a step is taken, and a new person without a gradient.
 
 Source: Scotti et al. 2024, arXiv 2403.11207 (MindEye2). Without its mixing over the tokens of an
 image, for an embedding here is one token, and without diffusion prior and low-level branch.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from neurojax.analysis import in_context
 from neurojax.data.session import TRAIN, Session
 from neurojax.errors import InputError
 from neurojax.facts import Facts
@@ -27,14 +28,14 @@ from neurojax.models.interface import Outputs, SignalInputs, TableSpec, Weights
 from neurojax.models.stitcher import per_group
 from neurojax.ranges import at_least, check_ranges, share
 
-NEW_ROWS_AS_IN_PRETRAINING = True  # a new person's rows start as those of everybody did
-MOST_TRIALS = 2000  # that principal patterns are looked for in, evenly spread
+NEW_ROWS_AS_IN_PRETRAINING = True  # by `rows_of_new`
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
     """Attributes:
-    read_in_width: K, patterns of voxels that are read of each person.
+    read_in_width: K, directions of embeddings that are read of each person; no more than E tell
+        anything at first.
     width: D, of the mixer.
     num_blocks: residual blocks.
     projector_width: of the layers between the mixer and the embedding.
@@ -63,7 +64,9 @@ RANGES = {
 
 
 def tables(config: Config) -> dict[str, TableSpec]:
-    """What each voxel adds to the patterns, [K]; of random directions before `fitted_rows`."""
+    """What each voxel adds to what is read [K]; and of each person what their voxels say of how
+    voxels are, [E + 2, E], which only the rows of others are made from: spread, mean, noise of
+    `analysis.in_context.Prior`, zero where too few pairs say nothing."""
 
     def start(key: jax.Array, facts: Facts) -> jax.Array:
         sizes = np.asarray(facts.units_per_session, int)
@@ -71,32 +74,79 @@ def tables(config: Config) -> dict[str, TableSpec]:
         shape = (int(sizes.sum()), config.read_in_width)
         return spread * jax.random.normal(key, shape, jnp.float32)
 
-    return {"read_in": TableSpec("unit", True, start)}
+    def nothing(key: jax.Array, facts: Facts) -> jax.Array:
+        size = facts.num_targets
+        return jnp.zeros((len(facts.units_per_session), size + 2, size), jnp.float32)
+
+    return {
+        "read_in": TableSpec("unit", True, start),
+        "voxels": TableSpec("session", None, nothing),
+    }
 
 
 def fitted_rows(config: Config, sessions: Sequence[Session], facts) -> dict[str, np.ndarray]:
-    """Principal patterns of each person's voxels over the training trials, such that the K patterns
-    have a variance of one in the mean: float32 [U, K]. Fewer trials than patterns leave zeros."""
-    return {"read_in": np.concatenate([_principal(s, config.read_in_width) for s in sessions])}
+    """Rows of people who train together: each reads with what all of them say of voxels."""
+    pairs = [_pairs(session) for session in sessions]
+    own = [in_context.own_prior(*pair) if len(pair[0]) else None for pair in pairs]
+    prior = in_context.joined(own)
+    return {
+        "read_in": np.concatenate([_read_in(config, pair, prior) for pair in pairs]),
+        "voxels": np.stack([_packed(one, pairs[0][1].shape[1]) for one in own]),
+    }
 
 
-def _principal(session: Session, number: int) -> np.ndarray:
+def rows_of_new(config: Config, session: Session, known: Mapping[str, np.ndarray]):
+    """({"read_in": [N, K]}, {"voxels": [E + 2, E]}): rows of the voxels and of the person, for one
+    whom training never met; with what those say of voxels whom it did.
+
+    Args:
+        known: the tables of those.
+    """
+    pair = _pairs(session)
+    prior = in_context.joined([_unpacked(one) for one in known["voxels"]])
+    own = in_context.own_prior(*pair) if len(pair[0]) else None
+    packed = _packed(own, pair[1].shape[1])
+    return {"read_in": _read_in(config, pair, prior)}, {"voxels": packed}
+
+
+def _pairs(session: Session) -> tuple[np.ndarray, np.ndarray]:
+    """Standardised responses float32 [n, N] and embeddings [n, E] of training trials."""
     trials = session.trials_of(TRAIN)
-    kept = trials[np.linspace(0, len(trials) - 1, min(MOST_TRIALS, len(trials))).astype(int)]
-    found = np.zeros((session.num_units, number), np.float32)
-    if not len(kept):
+    number = min(in_context.MOST_PAIRS, len(trials))
+    rows = session.trial_start_bin[trials[np.linspace(0, len(trials) - 1, number).astype(int)]]
+    seen = np.asarray(session.values)[rows].astype(np.float32)
+    if len(seen):
+        spread = seen.std(0)
+        seen = (seen - seen.mean(0)) / np.where(spread > 0, spread, 1)
+    return seen, np.asarray(session.behaviour["embedding"])[rows]
+
+
+def _read_in(config: Config, pair, prior) -> np.ndarray:
+    """float32 [N, K], such that what is read of the pairs has a spread of one."""
+    seen, embedding = pair
+    found = np.zeros((seen.shape[1], config.read_in_width), np.float32)
+    if len(seen) < 2:
         return found
-    seen = np.asarray(session.values)[session.trial_start_bin[kept]].astype(np.float64)
-    seen -= seen.mean(0)
-    spread = seen.std(0)
-    seen /= np.where(spread > 0, spread, 1)
-    variance, pattern = np.linalg.eigh(seen @ seen.T)  # [trials, trials]: fewer than voxels
-    largest = np.argsort(variance)[::-1][:number]
-    largest = largest[variance[largest] > 1e-6 * max(variance.max(), 1e-12)]
-    own = seen.T @ pattern[:, largest] / np.sqrt(variance[largest])  # [N, K], of length 1
-    mean = variance[largest].mean() / len(kept) if len(largest) else 1.0
-    found[:, : len(largest)] = own / np.sqrt(mean)
+    prior = in_context.flat_prior(embedding) if prior is None else prior
+    weight = in_context.reader(prior, seen, embedding).decoder()  # [N, E]
+    # Fewer patterns than numbers of an embedding: the same directions of everybody.
+    turn = np.linalg.qr(np.random.default_rng(0).standard_normal((weight.shape[1],) * 2))[0]
+    width = min(config.read_in_width, weight.shape[1])
+    weight = weight @ turn[:, :width]
+    found[:, :width] = weight / max(np.sqrt(np.square(seen @ weight).mean()), 1e-9)
     return found
+
+
+def _packed(prior, size: int) -> np.ndarray:
+    if prior is None:
+        return np.zeros((size + 2, size), np.float32)
+    noise = np.full((1, size), prior.noise)
+    return np.concatenate([prior.spread, prior.mean[None], noise]).astype(np.float32)
+
+
+def _unpacked(rows: np.ndarray):
+    rows = np.asarray(rows, np.float64)
+    return in_context.Prior(rows[-2], rows[:-2], float(rows[-1, 0])) if rows[-1, 0] > 0 else None
 
 
 def init(key: jax.Array, config: Config, facts: Facts):

@@ -6,12 +6,13 @@ import functools
 import numpy as np
 import pytest
 
+from neurojax.analysis import in_context
 from neurojax.data.session import TEST, TRAIN
 from neurojax.data.sources import betas
 from neurojax.data.store.dataset import dataset_of
 from neurojax.data.synthetic import nsd
 from neurojax.errors import InputError
-from neurojax.evals import image_retrieval, in_context, picture_scores
+from neurojax.evals import image_retrieval, picture_scores
 from neurojax.models.interface import Outputs
 from tests.data.sources.betas_test import CONFIG
 

@@ -37,31 +37,49 @@ class Prior(NamedTuple):
 
 
 def prior_of(people: Sequence[tuple[np.ndarray, np.ndarray]], num_embedding: int) -> Prior:
-    """From the pairs of others: (standardised responses [n, N], embeddings [n, E]) of each.
+    """From the pairs of others: (standardised responses [n, N], embeddings [n, E]) of each; see
+    `own_prior` and `joined`."""
+    found = joined([own_prior(*pair) for pair in people])
+    if found is not None:
+        return found
+    told = [embedding for _, embedding in people]
+    return flat_prior(np.concatenate(told) if told else np.zeros((1, num_embedding)))
 
-    Weights are fitted to everybody by least squares, slightly penalised, and what such weights
-    spread by noise alone is taken off. Of people with too few pairs for that nothing is learned:
-    ENOUGH for each number of an embedding, so that long ones are best given by their principal
-    components. Without anybody all directions are alike, and half of a voxel's variance is noise.
+
+def flat_prior(embedding: np.ndarray) -> Prior:
+    """Of nobody: all directions of embeddings [n, E] are alike, and half of a standardised voxel's
+    variance is noise."""
+    mean = embedding.mean(0, dtype=np.float64)
+    size = np.square(embedding - mean).sum(1).mean()
+    return Prior(mean, np.eye(len(mean)) * 0.5 / (size if size > 0 else 1.0), 0.5)
+
+
+def joined(priors: Sequence[Prior | None]) -> Prior | None:
+    """The mean of what several people say; None where nobody says anything."""
+    known = [one for one in priors if one is not None]
+    return Prior(*(np.mean(part, axis=0) for part in zip(*known, strict=True))) if known else None
+
+
+def own_prior(response: np.ndarray, embedding: np.ndarray) -> Prior | None:
+    """What one person says of how voxels are.
+
+    Weights are fitted by least squares, slightly penalised, and what such weights spread by noise
+    alone is taken off. None from fewer than ENOUGH pairs for each number of an embedding, so that
+    long ones are best given by their principal components.
     """
-    fitted = [one for one in map(_thinned, people) if len(one[0]) >= ENOUGH * num_embedding]
-    if not fitted:
-        told = [pair[1] for pair in people]
-        mean = np.concatenate(told).mean(0) if told else np.zeros(num_embedding)
-        return Prior(mean, np.eye(num_embedding) * 0.5, 0.5)
-    mean = np.concatenate([embedding for _, embedding in fitted]).mean(0, dtype=np.float64)
-    spread, noise, number = np.zeros((num_embedding, num_embedding)), 0.0, 0
-    for response, embedding in fitted:
-        seen = embedding.astype(np.float64) - mean
-        square = seen.T @ seen
-        square += 1e-3 * np.trace(square) / len(square) * np.eye(len(square))
-        weight = np.linalg.solve(square, seen.T @ response)  # [E, N]
-        left = np.square(response - seen @ weight).sum(0) / (len(seen) - num_embedding)  # [N]
-        spread += weight @ weight.T - left.sum() * np.linalg.inv(square)
-        noise, number = noise + left.sum(), number + len(left)
-    value, vector = np.linalg.eigh(spread / number)
-    value = np.maximum(value, 1e-3 * value.max())
-    return Prior(mean, (vector * value) @ vector.T, noise / number)
+    response, embedding = _thinned((response, embedding))
+    if len(response) < ENOUGH * embedding.shape[1]:
+        return None
+    mean = embedding.mean(0, dtype=np.float64)
+    seen = embedding.astype(np.float64) - mean
+    square = seen.T @ seen
+    square += 1e-3 * np.trace(square) / len(square) * np.eye(len(square))
+    weight = np.linalg.solve(square, seen.T @ response)  # [E, N]
+    noise = np.square(response - seen @ weight).sum(0) / (len(seen) - len(square))  # [N]
+    spread = weight @ weight.T - noise.sum() * np.linalg.inv(square)
+    value, vector = np.linalg.eigh(spread / len(noise))
+    value = np.maximum(value, 1e-3 * max(value.max(), _LEAST))
+    return Prior(mean, (vector * value) @ vector.T, float(noise.mean()))
 
 
 class Reader(NamedTuple):
@@ -91,6 +109,16 @@ class Reader(NamedTuple):
         known = (across @ self.inverse * across).sum(1)
         free = (shown @ self.prior.spread * shown).sum(1) - known
         return across @ self.answer, np.maximum(free, 0)
+
+    def decoder(self) -> np.ndarray:
+        """Weights [N, E] from responses to the mean of what an embedding may be, less the mean of
+        embeddings: Bayes' rule, with embeddings as spread as those of the pairs in all directions
+        alike."""
+        weight = self.prior.spread @ self.seen.T @ self.answer  # [E, M]
+        whitened = np.linalg.solve(self.covariance, weight.T)  # [M, E]
+        size = np.square(self.seen).mean()
+        middle = weight @ whitened + np.eye(len(weight)) / max(size, _LEAST)
+        return self.modes @ whitened @ np.linalg.inv(middle)
 
     def score(self, response: np.ndarray, embedding: np.ndarray, repeats: int = 1) -> np.ndarray:
         """Log-probability of each picture, one of which was seen, float64 [W, C].
@@ -139,8 +167,10 @@ def reader(prior: Prior, response: np.ndarray, embedding: np.ndarray) -> Reader:
 
 def _fitted(prior: Prior, response: np.ndarray, embedding: np.ndarray, size: int) -> Reader:
     """A reader in `size` modes."""
-    _, _, patterns = np.linalg.svd(response, full_matrices=False)
-    modes = patterns[:size].T.astype(np.float64)  # [N, M]
+    variance, pattern = np.linalg.eigh((response @ response.T).astype(np.float64))
+    largest = np.argsort(variance)[::-1][:size]
+    modes = response.T @ pattern[:, largest]
+    modes /= np.sqrt(np.maximum(variance[largest], _LEAST))  # [N, M], of length 1
     seen = embedding.astype(np.float64) - prior.mean
     kernel = seen @ prior.spread @ seen.T + prior.noise * np.eye(len(seen))
     inverse = np.linalg.inv(kernel)
