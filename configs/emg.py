@@ -11,11 +11,11 @@ source    data and task: Cote-Allard et al. 2019 (7 gestures, 8 channels, 200 Hz
 hardware  two x86-64 CPU cores that other work shared; Python 3.11, jax 0.10.2
 time      2 to 5 minutes for the whole command by the clock, about 1 of CPU time
 scores    balanced accuracy, 27 people in five folds, each tested by a network that never saw them:
-          0.938 (95 % interval over people 0.913 to 0.963), by the past of a recording alone 0.918,
+          0.938 (95 % interval over people 0.913 to 0.963), by the past of a recording alone 0.921,
           both in the order of electrodes that is found without labels; as worn 0.862 (0.792 to
           0.932). As worn too: linear discriminants 0.812, perceptron on hand-made features 0.868;
           chance 0.143
-          (experiments/gestures, commit 33c1560673, 2026-11-30)
+          (experiments/gestures, commits 33c1560673 and, by the past, 3c052d4743, 2026-11-30)
 """
 
 from ml_collections import ConfigDict

@@ -76,6 +76,13 @@ def observed(results: dict) -> dict[str, float]:
         own = trust["conformal"]["own"]
         found["coverage of 90 % sets, mean over people of three rounds"] = own["mean_coverage"]
         found["people whose coverage is as chance allows"] = own["num_inside"]
+        found["model by the past alone"] = round(trust["past"]["balanced_accuracy"], 3)
+        found["activations an hour on neutral segments, through the gate"] = trust["false_activations"]["gate"][
+            "per_hour"
+        ]
+    if audit := read("audit"):
+        gated = audit["rest"]["drift and twitches"]["model"]["gate"]["per_hour"]
+        found["activations in a made-up hour of rest, through the gate"] = gated
     if calibrated := read("few_shot").get("over_people"):
         found["calibrated on one repetition"] = calibrated["network"]["balanced_accuracy"]
     if said := read("curve").get("forecast", {}).get("people"):
