@@ -81,6 +81,12 @@ def test_rows_that_tell_their_region_are_told_from_rows_that_do_not():
     assert unit_rows.decodability(rows, np.where(groups == 0, "V1", labels), groups, groups, 0) is None
 
 
+def test_one_region_beside_units_without_any_is_not_asked_for():
+    view = SimpleNamespace(known=np.ones(30, bool), session=SimpleNamespace(region=np.repeat(["CA1", "unknown"], 15)))
+    view.session.num_units = 30
+    assert unit_rows.embeddings(SimpleNamespace(tables={"read_out": np.zeros((30, 4))}), [view], 0) is None
+
+
 def test_what_is_kept_is_measured_from_the_mean_state_on():
     sums = {
         "model": 2.0,

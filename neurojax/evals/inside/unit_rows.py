@@ -31,7 +31,7 @@ def embeddings(model: Model, views: Sequence[View], seed: int) -> dict[str, Any]
     """
     labels, of_view = _labels(views)
     names = [name for name in TABLES if name in model.tables]
-    if not names or len(np.unique(labels)) < 2:
+    if not names or len(np.unique(labels[labels != ""])) < 2:
         return None
     found, picture = {}, None
     for name in names:
