@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from neurojax.commands import convert_text, kinds, session_names
+from neurojax.commands import convert_stimuli, convert_text, kinds, session_names
 from neurojax.commands.conversion import (
     POOL_START_S,
     Job,
@@ -31,7 +31,7 @@ from neurojax.data.store.session_format import content_sha256, write_session
 from neurojax.errors import InputError, printable, require
 from neurojax.files import require_text
 
-KINDS = (*sorted(MODULES), "synthetic", "text")
+KINDS = (*sorted(MODULES), "stimuli", "synthetic", "text")
 
 Item = TypeVar("Item")
 
@@ -66,7 +66,8 @@ def convert(
     stops the others. Prints a line a session.
 
     Args:
-        kind: one of `readers.registry` ("arrays", ...), "synthetic" (no paths), "text" (a corpus).
+        kind: one of `readers.registry` ("arrays", ...), "synthetic" (no paths), "text" (a corpus),
+            "stimuli" (responses to images).
         paths: files, or folders that stand for the recordings in them; some kinds take addresses.
         out: the dataset's folder.
         bin_ms, align, window, window_s, behavior, trial_columns, split, options, time_unit,
@@ -97,8 +98,10 @@ def convert(
     require_text(out, "--out")
     out = Path(out)
     require(not out.exists() or out.is_dir(), f"{out} is a file; expected a folder for --out")
-    if kind == "text":
-        return _convert_text(paths, out, spec, overwrite, num_workers, shard, session_id, join)
+    if kind in ("stimuli", "text"):
+        return _convert_whole(
+            kind, paths, out, spec, overwrite, num_workers, shard, session_id, join
+        )
     if kind == "synthetic":
         _require_own_names({"--session_id": session_id, "--join": join})
         outcomes, number = _convert_synthetic(paths, spec, out, shard, overwrite)
@@ -118,13 +121,15 @@ def convert(
         _report(failures, number)
 
 
-def _convert_text(paths, out: Path, spec: ReadSpec, overwrite: bool, *others: Any) -> None:
-    """A corpus, see `convert_text`; `others` are options of recordings, which are to be None."""
+def _convert_whole(kind, paths, out: Path, spec: ReadSpec, overwrite: bool, *others: Any) -> None:
+    """A corpus, or responses with their images, see `convert_text` and `convert_stimuli`; `others`
+    are options of recordings, which are to be None."""
     require(
         spec == ReadSpec(options=spec.options) and all(value is None for value in others),
-        "text takes --out, --options and --overwrite and no more; leave the others out",
+        f"{kind} takes --out, --options and --overwrite and no more; leave the others out",
     )
-    convert_text.convert_text(paths, out, spec.options, overwrite)
+    own = convert_text.convert_text if kind == "text" else convert_stimuli.convert_stimuli
+    own(paths, out, spec.options, overwrite)
 
 
 def _require_own_names(given: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from neurojax.commands import convert_text
+from neurojax.commands import convert_stimuli, convert_text
 from neurojax.data.readers.recognise import Guess, guesses
 from neurojax.data.readers.registry import MODULES, reader_of
 from neurojax.data.readers.seen import seen
@@ -26,6 +26,7 @@ EXAMPLES = {
     "phy": "phy day1/kilosort4 --out=data/mine --window_s=2 --options=groups=good",
     "synthetic": "synthetic --out=data/synthetic",
 }
+WHOLE = {"stimuli": convert_stimuli, "text": convert_text}  # that make all of a folder at once
 _WIDTH = 78
 _WHERE_TO_LOOK = (
     "give its spike times to nj.Session.from_spike_times (docs/your_data.md), or save arrays as "
@@ -35,21 +36,21 @@ _WHERE_TO_LOOK = (
 
 def example(kind: str) -> str:
     """A command that converts a recording of a kind."""
-    if kind == "text":
-        return f"neurojax convert {convert_text.EXAMPLE}"
+    if kind in WHOLE:
+        return f"neurojax convert {WHOLE[kind].EXAMPLE}"
     own = None if kind == "synthetic" else getattr(reader_of(kind), "EXAMPLE", None)
     return f"neurojax convert {own or EXAMPLES.get(kind, f'{kind} PATH --out=data/mine')}"
 
 
 def help_of(words: Sequence[str]) -> str:
     """Help of the kind that is named among the words after `convert`, or the list of kinds."""
-    known = [*sorted(MODULES), "synthetic", "text"]
+    known = [*sorted(MODULES), "stimuli", "synthetic", "text"]
     kind = next((word for word in words if word in known), None)
     if kind is None:
         return "\n".join(["kinds, each with help of its own:", *(f"  {example(k)}" for k in known)])
     if kind == "synthetic":
         return f"synthetic: made-up animals with known rates; no PATH\nexample:\n  {example(kind)}"
-    reader = convert_text if kind == "text" else reader_of(kind)
+    reader = WHOLE[kind] if kind in WHOLE else reader_of(kind)
     about = " ".join((reader.__doc__ or "").split("\n\n")[0].split())
     lines = [f"{kind}: {about}", ""]
     lines += [f"options of {kind} (--options=NAME=VALUE,...):"] if reader.OPTIONS else []

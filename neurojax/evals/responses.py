@@ -17,7 +17,7 @@ from neurojax.data.store import stimuli as store
 from neurojax.data.store import trained_trials
 from neurojax.data.store.stimuli import StimulusDataset
 from neurojax.errors import InputError, require
-from neurojax.evals import leaks
+from neurojax.evals import leaks, response_floors
 from neurojax.report import response_report
 from neurojax.scores import responses as scores
 from neurojax.scores.intervals import t_interval
@@ -94,7 +94,8 @@ def evaluate(
     sessions, neurons, example = {}, {}, None
     for number, session in enumerate(dataset.sessions):
         predicted = of_session(model, dataset, number, session.trials_of(TEST), settings)
-        block, own, shown = _session(dataset.stimuli, session, predicted)
+        line = response_floors.linear(session, dataset.stimuli, session.trials_of(TEST))
+        block, own, shown = _session(dataset.stimuli, session, predicted, line)
         sessions[session.session_id] = block
         for kind, values in own.items():
             neurons.setdefault(kind, []).append(values)
@@ -121,7 +122,7 @@ def of_session(
 
 
 def _session(
-    stimuli: store.Stimuli, session: Session, predicted: np.ndarray
+    stimuli: store.Stimuli, session: Session, predicted: np.ndarray, line: np.ndarray | None
 ) -> tuple[dict[str, Any], dict[str, dict[str, np.ndarray]], dict[str, Any] | None]:
     """(block of a session; kind -> scores of each neuron, "" for all kinds trained on; arrays for
     the figure)."""
@@ -143,6 +144,9 @@ def _session(
         floor = np.broadcast_to(mean_counts(session), measured[own].shape)
         of_floor = scores.per_neuron(measured[own], floor, image[trials][own])
         found[name]["floor_explainable_share"] = of_floor["explainable_share"]
+        if line is not None:
+            of_line = scores.per_neuron(measured[own], line[own], image[trials][own])
+            found[name] |= {f"linear_{one}": of_line[one] for one in WITH_INTERVAL}
         if truth is not None:
             rates = np.asarray(truth)[rows][own]
             error = np.square(predicted[own] - rates).mean(0)
@@ -184,9 +188,11 @@ def _example(session: Session, found, measured, predicted, image) -> dict[str, A
 
 def _block(sessions: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Any]:
     """Scores over the neurons of all sessions, with intervals over neurons."""
-    joined = {name: np.concatenate([one[name] for one in sessions]) for name in sessions[0]}
+    common = [name for name in sessions[0] if all(name in one for one in sessions)]
+    joined = {name: np.concatenate([one[name] for one in sessions]) for name in common}
     block: dict[str, Any] = scores.means(joined)
     floor = block.pop("floor_explainable_share")
+    line = {one: block.pop(f"linear_{one}", None) for one in WITH_INTERVAL}
     for name in WITH_INTERVAL:
         known = joined[name][np.isfinite(joined[name])]
         if found := t_interval(known):
@@ -197,6 +203,8 @@ def _block(sessions: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Any]:
         block["share_of_oracle"] = block["correlation"] / block["oracle_correlation"]
     block["num_neurons"] = len(joined["correlation"])
     block["floors"] = {"train mean": {"correlation": 0.0, "explainable_share": floor}}
+    if line["correlation"] is not None:
+        block["floors"]["linear"] = line
     return block
 
 

@@ -11,7 +11,8 @@ from neurojax.evals import tables
 from neurojax.report import page, score_page
 from neurojax.report.figures import responses
 
-HEAD = ["test images", "correlation", "oracle", "explainable variance", "train mean"]
+HEAD = ["test images", "correlation", "oracle", "linear", "explainable variance"]
+HEAD += ["linear", "train mean"]
 SEEN = "kinds trained on"
 
 
@@ -23,11 +24,17 @@ def rows(block: Mapping[str, Any]) -> list[list[str]]:
             name,
             _value(one, "correlation"),
             _number(one.get("oracle_correlation")),
+            _floor(one, "linear", "correlation"),
             _value(one, "explainable_share"),
-            _number(one.get("floors", {}).get("train mean", {}).get("explainable_share")),
+            _floor(one, "linear", "explainable_share"),
+            _floor(one, "train mean", "explainable_share"),
         ]
         for name, one in parts.items()
     ]
+
+
+def _floor(block: Mapping[str, Any], name: str, score: str) -> str:
+    return _number(block.get("floors", {}).get(name, {}).get(score))
 
 
 def _number(value: float | None) -> str:
@@ -49,7 +56,7 @@ def _about(block: Mapping[str, Any]) -> str:
         f"{neurons:,} neurons of {len(block['sessions'])} sessions, {trials:,} test trials; mean "
         "over neurons, in brackets 95 % intervals over neurons (t); correlation with single "
         "responses, oracle: that of the mean over the other repeats; explainable variance: the "
-        "share of what does not vary between repeats"
+        "share of what does not vary between repeats; linear: ridge regression on pixels"
     )
 
 

@@ -82,6 +82,7 @@ def of_images(images: np.ndarray, kind: np.ndarray, kinds: Sequence[str]) -> Sti
     digest.update(np.ascontiguousarray(kind, np.int8).data)
     made = Stimuli(images, kind.astype(np.int8), tuple(map(str, kinds)), digest.hexdigest())
     _require_sound(made, "stimuli")
+    _require_finite(images, "stimuli")
     return made
 
 
@@ -168,6 +169,17 @@ def _require_sound(stimuli: Stimuli, where: str) -> None:
     )
 
 
+def _require_finite(images: np.ndarray, where: str) -> None:
+    """Raises InputError for an image with NaN or infinity; a few are read at a time."""
+    for first in range(0, len(images) if images.dtype.kind == "f" else 0, 512):
+        sound = np.isfinite(images[first : first + 512]).all((1, 2, 3))
+        require(
+            sound.all(),
+            f"{where}: image {first + int(sound.argmin())} holds NaN or infinity; leave it out, or "
+            "write the stimuli again",
+        )
+
+
 def write(dataset: StimulusDataset, root: Path | str) -> None:
     """Writes sessions and stimuli as a folder that `open_stimuli` reads; raises InputError where it
     cannot be written."""
@@ -221,4 +233,5 @@ def open_stimuli(root: Path | str) -> StimulusDataset:
     kind = open_npy(root / FOLDER / FILES[1], (np.dtype(np.int8),), 1)
     stimuli = Stimuli(images, np.asarray(kind), tuple(kinds), index["digest"])
     _require_sound(stimuli, str(path))
+    _require_finite(images, str(path))
     return _joined(open_dataset(root, verify="full"), stimuli)

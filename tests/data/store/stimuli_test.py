@@ -103,6 +103,13 @@ def test_images_of_another_kind_or_shape_are_refused():
         store.of_images(np.zeros((2, 1, 3, 3), np.float32), np.ones(2), ("one",))
 
 
+def test_an_image_with_nan_is_named():
+    shown = np.zeros((600, 1, 3, 3), np.float32)
+    shown[540, 0, 1, 1] = np.nan
+    with pytest.raises(InputError, match="image 540 holds NaN or infinity"):
+        store.of_images(shown, np.zeros(600), ("one",))
+
+
 def test_a_damaged_or_forged_folder_is_refused(folder):
     path = folder / "stimuli" / "stimuli.json"
     content, kind = path.read_text(), folder / "stimuli" / "kind.npy"
