@@ -16,7 +16,7 @@ from neurojax.finetune.weights import read_run
 from neurojax.train import run as train_run
 from tests.finetune.conftest import fine_tune, part_of, write_root
 
-STEPS = 4
+STEPS = 4  # as in estimators_test, which shares the program
 
 
 def test_whole_numbers_of_any_library_are_taken_and_kept_as_ints():
@@ -134,7 +134,7 @@ def test_trials_that_were_trained_on_are_neither_new_nor_tested(area, models, st
     assert after.digests == before.digests | telling_digests(stranger, TRAIN).keys()
     assert [one.session_id for one in after.recordings] == [*model.session_ids, stranger.session_id]
     unknown = pretrained.Pretrained(model.weights._replace(trained=None))
-    assert unknown.adapt(part_of(known), steps=1).weights.trained is None
+    assert unknown.adapt(part_of(known), steps=STEPS).weights.trained is None  # of as many units: compiled above
 
 
 def test_few_trials_are_gone_over_a_hundred_times_and_no_more(models, stranger, monkeypatch):

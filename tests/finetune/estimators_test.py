@@ -44,14 +44,14 @@ def test_an_embedder_is_an_estimator(area):
 @pytest.fixture(scope="module")
 def recording(area):
     """(counts [bins, units], trial of each bin) of a session the model never saw."""
-    session = open_dataset(area / "new").sessions[1]
+    session = open_dataset(area / "new").sessions[0]
     return np.asarray(session.counts), np.repeat(np.arange(session.num_trials), session.trial_num_bins)
 
 
 def test_a_pipeline_reads_behaviour_out_of_embeddings(area, recording):
     counts, trials = recording
     trial_bins = np.int64(10)  # the length of its trials
-    embedder = nj.Embedder(nj.load(area / "run"), steps=np.int64(1), trial_bins=trial_bins)
+    embedder = nj.Embedder(nj.load(area / "run"), steps=np.int64(4), trial_bins=trial_bins)
     pipeline = make_pipeline(embedder, nj.BehaviorDecoder(grid=GRID))
     pipeline.fit(counts, counts.sum(1, dtype=float))
     states = embedder.transform(counts)

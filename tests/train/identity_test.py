@@ -35,7 +35,7 @@ CHECKOUT = Path(__file__).parents[2]
 TINY = [
     *("model.width=8", "model.num_heads=2", "model.num_layers=1", "model.read_in_width=8", "model.mlp_width=8"),
     *("data.trials_per_batch=4", "data.bucket_units=32", "eval.num_boot=20", "eval.trials_per_pass=32"),
-    *("train.num_steps=4", "train.log_every_steps=4", "train.save_every_steps=2", "train.validate_every_steps=0"),
+    *("train.num_steps=2", "train.log_every_steps=4", "train.save_every_steps=1", "train.validate_every_steps=0"),
     *("eval.baselines=train_mean", "sharding.data=1"),
 ]
 SPEC = synthetic.SyntheticSpec(
@@ -78,7 +78,7 @@ def sessions():
 
 @pytest.fixture(scope="module")
 def area(tmp_path_factory, sessions):
-    """run: trained 4 steps on the first two sessions, below `data`."""
+    """run: trained 2 steps on the first two sessions, below `data`; up to 3 steps are one program, of one rate."""
     area = tmp_path_factory.mktemp("identity")
     write_root(area / "data", sessions[:2])
     with pytest.MonkeyPatch.context() as patch:
@@ -157,14 +157,14 @@ def copied(sessions):
 @pytest.mark.parametrize("allowed", [False, True])
 def test_a_train_command_that_is_refused_changes_no_byte(run, area, sessions, tmp_path, made, allowed, capsys):
     other, before = write_root(tmp_path / "other", made(sessions)), bytes_of(run)
-    command = train_command(run, other, "train.num_steps=6") + ["--allow_dataset_change"] * allowed
+    command = train_command(run, other, "train.num_steps=3") + ["--allow_dataset_change"] * allowed
     assert main.main(command) == 2
     told = capsys.readouterr().err
     assert told.count("\n") == 1 and bytes_of(run) == before
     doctor(run, log=lambda line: None)
     # What was refused is of no consequence: the command of the run goes on.
-    assert main.main(train_command(run, area / "data", "train.num_steps=5")) == 0
-    assert steps_on_disk(run / "checkpoints")[-1] == 5
+    assert main.main(train_command(run, area / "data", "train.num_steps=3")) == 0
+    assert steps_on_disk(run / "checkpoints")[-1] == 3
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_a_command_that_is_refused_changes_no_byte(run, area, sessions, tmp_path
     verb, *options = words.replace("ROOT", str(tmp_path)).split()
     if verb == "train":
         changes = [option.removeprefix("--config.") for option in options]
-        command = train_command(run, area / "data", "train.num_steps=6", *changes)
+        command = train_command(run, area / "data", "train.num_steps=3", *changes)
     else:
         command = [verb, f"--workdir={run}", *options]
     before = bytes_of(tmp_path)
@@ -210,14 +210,14 @@ def test_a_command_that_is_refused_changes_no_byte(run, area, sessions, tmp_path
 
 def judged_and_written(plan, folder, log, commit):
     commit()
-    return types.SimpleNamespace(step=np.int32(6))
+    return types.SimpleNamespace(step=np.int32(3))
 
 
 def test_a_start_that_was_killed_while_its_files_changed_is_completed_by_the_same_command(
     run, area, sessions, tmp_path, monkeypatch
 ):
     """At every call that gives a file its name."""
-    command = [*train_command(run, area / "data", "train.num_steps=6", "eval.num_boot=21"), "--allow_dataset_change"]
+    command = [*train_command(run, area / "data", "train.num_steps=3", "eval.num_boot=21"), "--allow_dataset_change"]
     real = together.os.replace
 
     class Killed(BaseException):
@@ -303,7 +303,7 @@ def test_other_units_under_a_name_of_the_run_are_refused(run, sessions, tmp_path
 )
 def test_other_units_under_a_name_of_the_run_are_not_trained_on(run, sessions, tmp_path, made, told, capsys):
     other, before = write_root(tmp_path / "other", [*made(sessions)[:1], sessions[1]]), bytes_of(run)
-    command = [*train_command(run, other, "train.num_steps=6"), "--allow_dataset_change"]
+    command = [*train_command(run, other, "train.num_steps=3"), "--allow_dataset_change"]
     assert main.main(command) == 2
     line = capsys.readouterr().err
     assert told in line and "or train it in a new workdir" in line and line.count("\n") == 1
@@ -316,7 +316,7 @@ def test_a_run_that_goes_on_with_units_it_cannot_know_again_says_so(run, session
     counts[0, 0] += 1
     clockless = dataclasses.replace(clockless, counts=counts)
     other = write_root(tmp_path / "other", [clockless, sessions[1]])
-    command = [*train_command(run, other, "train.num_steps=6"), "--allow_dataset_change"]
+    command = [*train_command(run, other, "train.num_steps=3"), "--allow_dataset_change"]
     assert main.main(command) == 0
     said = f"session {sessions[0].session_id}: whether its units are those of the run: not checked"
     assert said in capsys.readouterr().out
@@ -373,7 +373,7 @@ def test_random_numbers_of_another_kind_are_refused(run, area, setting, value, c
     assert restore.newest_manifest(run / "checkpoints")["random_numbers"][setting] == before
     try:
         jax.config.update(setting, (not before) if value is None else value)
-        assert main.main(train_command(run, area / "data", "train.num_steps=6")) == 2
+        assert main.main(train_command(run, area / "data", "train.num_steps=3")) == 2
     finally:
         jax.config.update(setting, before)
     assert f"{setting.upper()}={before}" in capsys.readouterr().err and bytes_of(run) == found
@@ -410,10 +410,10 @@ def _half_a_start(run):
 @pytest.mark.parametrize(
     "damage, told",
     [
-        (_forget_a_row, "sessions.json lists .* checkpoint 4 has rows for .*--allow_dataset_change"),
+        (_forget_a_row, "sessions.json lists .* checkpoint 2 has rows for .*--allow_dataset_change"),
         (_other_content, "config.json and sessions.json are of other data in session"),
         (_forget_trials, "trained_trials.json does not know the trials of session .*repeat the train command"),
-        (_other_fingerprint, "dataset_fingerprint of checkpoint 4 is not that of config.json; restore"),
+        (_other_fingerprint, "dataset_fingerprint of checkpoint 2 is not that of config.json; restore"),
         (_half_a_start, "killed while its files changed; repeat the train command"),
     ],
 )
