@@ -145,7 +145,7 @@ def test_of(source: betas.BetaSource, number: int) -> Test:
 def _readers(model, source: betas.BetaSource, settings, sessions) -> dict[str, Callable]:
     """Name -> (person, test) -> float [W, W], brains by pictures."""
     asked = floor_names.chosen(settings, FLOORS)
-    found = {"model": lambda number, one: _agreement(predicted(model, source, number, one), one)}
+    found = {"model": lambda number, one: _agreement(*predicted(model, source, number, one), one)}
     if "ridge" in asked:
         found["ridge"] = lambda number, one: _ridge(source, number, one)
     if "in_context" in asked:
@@ -157,8 +157,8 @@ def _readers(model, source: betas.BetaSource, settings, sessions) -> dict[str, C
 
 def predicted(
     model, source: betas.BetaSource, number: int, one: Test, order: np.ndarray | None = None
-) -> np.ndarray:
-    """Embeddings that a model says of mean responses, float32 [W, E].
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """(what a model says of mean responses, float32 [W, E]; its map of pictures [E, E], or None).
 
     Args:
         order: int [W], whose response stands in place of each; the rest of the batch, embeddings
@@ -169,13 +169,18 @@ def predicted(
     for part, batch in source.passes(number, trials):
         kept = slice(sum(map(len, found)), sum(map(len, found)) + len(part))
         batch.trials["values"][0, : len(part), 0, : response.shape[1]] = response[kept]
-        found.append(np.asarray(model(batch, ()).natural)[0, : len(part), 0])
-    return np.concatenate(found)
+        outputs = model(batch, ())
+        found.append(np.asarray(outputs.natural)[0, : len(part), 0])
+    pictures = outputs.extras.get("pictures")
+    return np.concatenate(found), None if pictures is None else np.asarray(pictures, np.float64)
 
 
-def _agreement(embedding: np.ndarray, one: Test) -> np.ndarray:
-    """Cosines of embeddings [W, E] with those of the test."""
-    return _unit(embedding) @ _unit(one.embedding).T
+def _agreement(said: np.ndarray, pictures: np.ndarray | None, one: Test) -> np.ndarray:
+    """Cosines of what was said [W, E] with the pictures of the test, see `objectives.mixco`."""
+    if pictures is None:
+        return _unit(said) @ _unit(one.embedding).T
+    length = np.linalg.norm(one.embedding @ pictures.T, axis=1)
+    return np.asarray(said, np.float64) @ one.embedding.T / np.maximum(length, 1e-12)
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:
@@ -225,11 +230,11 @@ def _best(session: Session, one: Test) -> np.ndarray:
 def _controls(model, source, tests: Mapping[int, Test], ways: int, seed: int) -> dict[str, float]:
     perfect, shuffled = [], []
     for number, one in tests.items():
-        score = _agreement(one.embedding, one)
+        score = _agreement(one.embedding, None, one)
         perfect.append(picture_scores.of_person(score, ways, seed)["image_top1"])
         for draw in range(SHUFFLES):
             order = np.random.default_rng([seed, number, draw]).permutation(len(one.name))
-            score = _agreement(predicted(model, source, number, one, order), one)
+            score = _agreement(*predicted(model, source, number, one, order), one)
             shuffled.append(picture_scores.of_person(score, ways, seed)["image_top1"])
     found = {"perfect_translator": float(np.mean(perfect))}
     return found | {"shuffled_brains": float(np.mean(shuffled))}

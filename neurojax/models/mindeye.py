@@ -1,8 +1,8 @@
 """The picture that was seen, from fMRI: voxels of each person into one space, a residual mixer.
 
     values [G, b, 1, N] -> a linear layer of each person, rows of the voxels (a ridge: decay draws
-    it to zero) [G, b, 1, K] -> D -> residual blocks -> a projector -> E numbers that are compared
-    with the embeddings of pictures [G, b, 1, E]
+    it to zero) [G, b, 1, K] -> D -> residual blocks -> a projector -> E numbers, compared with
+    embeddings of pictures that went through a linear map [G, b, 1, E]
 
 No parameter but a voxel's row belongs to a person: a new one brings rows alone. Rows start where a
 linear encoding of the voxels, inverted by Bayes' rule, has them (analysis.in_context): so all
@@ -28,6 +28,7 @@ from neurojax.models.interface import Outputs, SignalInputs, TableSpec, Weights
 from neurojax.models.stitcher import per_group
 from neurojax.ranges import at_least, check_ranges, share
 
+_LEAST_SQUARE = 1e-12
 NEW_ROWS_AS_IN_PRETRAINING = True  # by `rows_of_new`
 
 
@@ -164,21 +165,23 @@ def init(key: jax.Array, config: Config, facts: Facts):
 def apply(
     weights: Weights, inputs: SignalInputs, config: Config, *, train: bool, key=None
 ) -> Outputs:
-    """Embeddings float32 [G, b, 1, E], not of unit length; states [G, b, 1, D]."""
+    """Natural float32 [G, b, 1, E], whose product with an embedding e is a cosine once it is divided
+    by the length of `pictures` e; extras["pictures"] [E, E]; states [G, b, 1, D]."""
     last = weights.params[f"projector_{config.projector_layers - 1}"]
     network = Network(config, last["bias"].shape[0])
-    embedding, states = network.apply(
+    natural, states, pictures = network.apply(
         {"params": weights.params},
         inputs,
         weights.rows["read_in"],
         train,
         rngs={"dropout": key} if train else None,
     )
-    return Outputs(embedding, states)
+    return Outputs(natural, states, {"pictures": pictures})
 
 
 class Network(nn.Module):
-    """Inputs and rows of the voxels [G, N, K] -> (embeddings [G, b, 1, E], states [G, b, 1, D])."""
+    """Inputs and rows of the voxels [G, N, K] -> (natural [G, b, 1, E], states [G, b, 1, D], map of
+    pictures [E, E])."""
 
     config: Config
     num_embedding: int
@@ -199,4 +202,10 @@ class Network(nn.Module):
             width = self.num_embedding if last else config.projector_width
             found = nn.LayerNorm(name=f"projector_norm_{number}")(found)
             found = nn.Dense(width, name=f"projector_{number}")(nn.gelu(found) if number else found)
-        return jnp.where(inputs.bin_valid[..., None], found, 0.0), states
+        # Only a part of what an embedding says can be seen in voxels: pictures are compared by that
+        # part, at equal length, else those that have much of it come first for every brain.
+        identity = lambda key, shape: jnp.eye(shape[0])  # noqa: E731
+        pictures = self.param("pictures", identity, (self.num_embedding, self.num_embedding))
+        square = jnp.square(found).sum(-1, keepdims=True)
+        natural = (found * jax.lax.rsqrt(jnp.maximum(square, _LEAST_SQUARE))) @ pictures
+        return jnp.where(inputs.bin_valid[..., None], natural, 0.0), states, pictures

@@ -1,10 +1,10 @@
 """Contrastive between brains and pictures, both ways: BiMixCo at first, then SoftCLIP.
 
-A trial's predicted embedding is compared, by its cosine, with the embedding of every picture of the
-batch, and each picture with every prediction. BiMixCo: the voxels of a share of the trials are
-mixed with those of another trial of the same person, and both pictures are right, by their parts.
-SoftCLIP: every picture is right by its likeness to the own one. A picture that comes twice in a
-batch is right twice.
+A trial's prediction is compared, by its cosine, with the embedding of every picture of the batch
+(after a map that a model may have for pictures), and each picture with every prediction. BiMixCo:
+the voxels of a share of the trials are mixed with those of another trial of the same person, and
+both pictures are right, by their parts. SoftCLIP: every picture is right by its likeness to the own
+one. A picture that comes twice in a batch is right twice.
 
 Source: Scotti et al. 2024, arXiv 2403.11207; Kim et al. 2020, arXiv 2010.06300 (MixCo); Gao et al.
 2023, arXiv 2303.17561 (SoftCLIP). As `objectives.contrastive`, which compares one way.
@@ -100,11 +100,11 @@ def loss(apply, head, weights, batch: Batch, query: Query, step, key, config: Co
     """Mean nats over trials, of both ways; `retrieved` counts those whose picture comes first."""
     outputs = apply(weights, inputs(batch, query, config), key=key)
     embedding, item = target(batch)
-    brain, picture = unit(_flat(outputs.natural)), unit(_flat(embedding))
+    said, picture = _flat(outputs.natural), unit(_flat(embedding))
     item = item.reshape(-1)
     groups, trials = query.other.shape
     other = (query.other + trials * jnp.arange(groups)[:, None]).reshape(-1)
-    agreement = brain @ picture.T
+    agreement = cosines(said, picture, outputs.extras.get("pictures"))
     mixed = bimixco(
         agreement / config.mix_temperature, item, other, query.own_part.reshape(-1)
     )  # [B]
@@ -117,6 +117,21 @@ def loss(apply, head, weights, batch: Batch, query: Query, step, key, config: Co
     metrics = {"nll_sum": nats, "entries": number, "trials": number}
     metrics["retrieved"] = retrieved.astype(jnp.float32)
     return LossSums(nats, number, metrics, outputs.buffers)
+
+
+def cosines(said: jax.Array, picture: jax.Array, pictures: jax.Array | None) -> jax.Array:
+    """Of predictions (rows) and pictures, float32 [B, B].
+
+    Args:
+        said: float32 [B, E], natural parameters of a model.
+        picture: float32 [B, E], embeddings.
+        pictures: float32 [E, E] of a model that compares pictures after this map, see
+            `models.mindeye`; None: as they are.
+    """
+    if pictures is None:
+        return unit(said) @ picture.T
+    square = jnp.square(picture @ pictures.T).sum(1)
+    return said @ picture.T * jax.lax.rsqrt(jnp.maximum(square, _LEAST_NORM**2))
 
 
 def bimixco(logits: jax.Array, item: jax.Array, other: jax.Array, own_part: jax.Array) -> jax.Array:
