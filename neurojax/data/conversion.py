@@ -16,7 +16,7 @@ from neurojax.data.readers.registry import check_options, reader_of
 from neurojax.data.readers.spec import ReadSpec
 from neurojax.data.session import Session
 from neurojax.data.store.dataset import session_folders
-from neurojax.data.store.meta import read_meta
+from neurojax.data.store.meta import observation_of, read_meta
 from neurojax.data.store.session_format import open_recorded, write_session
 from neurojax.data.store.session_rules import check_session_id
 from neurojax.errors import InputError, require
@@ -164,6 +164,8 @@ def _converted(
         session_id=name, info={**session.info, **windows, "source": {**described, **record}}
     )
     check_bin_size(session, bin_size_s, out)
+    if not overwrite:  # what is there stays
+        check_kind(session, out)
     write_session(session, out)
     return session
 
@@ -206,4 +208,20 @@ def check_bin_size(session: Session, bin_size_s: float | None, out: Path) -> Non
             f"session {session.session_id} has bins of {session.bin_size_s * 1000:g} ms, but "
             f"{out} holds bins of {bin_size_s * 1000:g} ms; convert all with one --bin_ms, or "
             "give another --out"
+        )
+
+
+def check_kind(session: Session, out: Path) -> None:
+    """Raises InputError where a session holds counts and those of `out` real values, or the other
+    way round: no dataset has both."""
+    words = {"counts": "counts of spikes", "real": "real values"}
+    for name in session_folders(out):
+        try:
+            held = observation_of(read_meta(out / name))
+        except InputError:
+            continue  # damaged: converted again, or reported with the index
+        require(
+            name == session.session_id or held == session.observation,
+            f"session {session.session_id} holds {words[session.observation]}, but {out} holds "
+            f"{words[held]} ({name}); give each kind of recording its own --out",
         )

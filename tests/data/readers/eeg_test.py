@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
+from neurojax.data.conversion import convert_session
 from neurojax.data.readers import edf_header, eeg, eeg_files, eeg_recording
 from neurojax.data.readers.spec import ReadSpec
+from neurojax.data.store.session_format import write_session
+from neurojax.data.store.sessions import from_counts
 from neurojax.errors import InputError
 
 NAMES = ("TP9", "AF7", "AF8", "TP10")
@@ -286,6 +289,15 @@ def test_headers_of_edf_are_believed_only_as_far_as_the_file_goes(tmp_path):
     path.with_suffix(".bdf").write_bytes(good)  # three bytes a sample
     with pytest.raises(InputError, match="1 whole records of the 2"):
         edf_header.require_sound(path.with_suffix(".bdf"))
+
+
+def test_a_folder_of_counts_takes_no_real_values(tmp_path):
+    write_session(from_counts(np.ones((4, 5, 2), int), bin_size_s=0.01, session_id="spikes"), tmp_path / "root")
+    with pytest.raises(InputError, match=r"session p1 holds real values, but .* holds counts of spikes \(spikes\)"):
+        convert_session(
+            archive(tmp_path), ReadSpec(options=(("window_ms", "0:300"),)), out=tmp_path / "root", kind="eeg"
+        )
+    assert [path.name for path in (tmp_path / "root").iterdir() if path.is_dir()] == ["spikes"]
 
 
 def test_bids_is_read_with_its_tables(tmp_path, monkeypatch):
