@@ -15,7 +15,7 @@ scores    balanced accuracy, 27 people in five folds, each tested by a network t
           both in the order of electrodes that is found without labels; as worn 0.862 (0.792 to
           0.932). As worn too: linear discriminants 0.812, perceptron on hand-made features 0.868;
           chance 0.143
-          (experiments/gestures, commits 33c1560673 and, by the past, 3c052d4743, 2026-11-30)
+          (experiments/gestures, commit 2355b7ee2a, 2026-11-30)
 """
 
 from ml_collections import ConfigDict
