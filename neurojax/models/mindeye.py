@@ -165,8 +165,8 @@ def init(key: jax.Array, config: Config, facts: Facts):
 def apply(
     weights: Weights, inputs: SignalInputs, config: Config, *, train: bool, key=None
 ) -> Outputs:
-    """Natural float32 [G, b, 1, E], whose product with an embedding e is a cosine once it is divided
-    by the length of `pictures` e; extras["pictures"] [E, E]; states [G, b, 1, D]."""
+    """Natural float32 [G, b, 1, E], whose product with an embedding e is a cosine times the length
+    of `pictures` e; extras["pictures"] float32 [E, E]; states [G, b, 1, D]."""
     last = weights.params[f"projector_{config.projector_layers - 1}"]
     network = Network(config, last["bias"].shape[0])
     natural, states, pictures = network.apply(

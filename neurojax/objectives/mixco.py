@@ -130,7 +130,7 @@ def cosines(said: jax.Array, picture: jax.Array, pictures: jax.Array | None) -> 
     """
     if pictures is None:
         return unit(said) @ picture.T
-    square = jnp.square(picture @ pictures.T).sum(1)
+    square = jnp.square(picture @ pictures.T).sum(1)[None]
     return said @ picture.T * jax.lax.rsqrt(jnp.maximum(square, _LEAST_NORM**2))
 
 

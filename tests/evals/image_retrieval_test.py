@@ -73,6 +73,19 @@ def test_a_model_that_peeks_is_found_by_shuffled_brains(tmp_path):
     assert block["controls"]["shuffled_brains"] == 1
 
 
+def test_the_map_that_a_model_has_for_pictures_is_asked_for(tmp_path):
+    """A few numbers of an embedding are told here, and are larger in some pictures: after the map all are of one length."""
+    kept = np.diag(np.arange(64) < 3).astype(np.float32)
+
+    class Mapped(Model):
+        def __call__(self, batch, query):
+            told = batch.trials["embedding"][:, :, None] @ kept
+            return Outputs(told, extras={"pictures": kept} if self.weight is None else {})
+
+    mapped, plain = (evaluated(tmp_path, Mapped(one), floors="")["retrieval"] for one in (None, 0))
+    assert mapped["image_top1"] == 1 > plain["image_top1"]
+
+
 def test_ranks_go_both_ways_and_more_pictures_are_drawn_from():
     score = np.array([[3.0, 2, 1], [3, 2, 1], [0, 0, 1]])  # brains by pictures
     found = picture_scores.of_person(score, 300, 0)

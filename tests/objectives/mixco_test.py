@@ -71,6 +71,14 @@ def test_softclip_is_the_sum_written_out_and_its_temperature_goes_half_a_cosine(
     np.testing.assert_allclose(found.loss(), expected, rtol=1e-5)
 
 
+def test_pictures_are_compared_after_the_map_of_a_model():
+    rng = np.random.default_rng(2)
+    said, told, pictures = rng.standard_normal((4, 5)), rng.standard_normal((3, 5)), rng.standard_normal((5, 5))
+    natural = said / np.linalg.norm(said, axis=1, keepdims=True) @ pictures
+    found = mixco.cosines(np.float32(natural), mixco.unit(np.float32(told)), np.float32(pictures))
+    np.testing.assert_allclose(found, cosines(said, told @ pictures.T), rtol=1e-4)
+
+
 def test_a_picture_that_comes_twice_is_right_twice():
     logits = np.random.default_rng(1).standard_normal((3, 3)).astype(np.float32)
     found = mixco.bimixco(logits, np.int32([4, 4, 7]), np.arange(3), np.ones(3, np.float32))
