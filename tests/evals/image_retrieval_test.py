@@ -74,7 +74,7 @@ def test_a_model_that_peeks_is_found_by_shuffled_brains(tmp_path):
 
 
 def test_the_map_that_a_model_has_for_pictures_is_asked_for(tmp_path):
-    """A few numbers of an embedding are told here, and are larger in some pictures: after the map all are of one length."""
+    """A few numbers of an embedding are told here, larger in some pictures: after the map all are of one length."""
     kept = np.diag(np.arange(64) < 3).astype(np.float32)
 
     class Mapped(Model):
