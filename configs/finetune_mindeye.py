@@ -38,7 +38,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     mindeye = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(mindeye)
     config = mindeye.get_config()
-    config.finetune = ConfigDict(dict(strategy="full", unfreeze_step=0, new_rows="random"))
+    config.finetune = ConfigDict(dict(strategy="full", unfreeze_step=80, new_rows="random"))
     config.data.synthetic.update(num_people=1, first_person=7, num_sessions=1)
     config.data.trials_per_batch = 96
     for block in ("model", "objective", "head", "optimizer"):
