@@ -4,6 +4,7 @@
     python experiments/twin/run.py --part=ceilings            # of synthetic V1, before a model
     python experiments/twin/run.py --part=medium [--runs=runs/twin]   # low, high: other noise
     python experiments/twin/run.py --part=rows,alone          # a second animal; after medium
+    python experiments/twin/run.py --part=core_three,rows_three   # a core of three other animals, and the second on it
 
 Each part writes its own entry of results.json; trainings resume.
 """
@@ -124,6 +125,17 @@ def trained(config: dict[str, Any], folder: Path) -> dict[str, Any]:
     cpu_s = time.process_time() - start
     block, synthetic = record["responses"], config["data"]["synthetic"]
     names = ("correlation", "oracle_correlation", "explainable_share", "explainable_share_ci95", "true_share")
+    block = {
+        **{name: block.get(name) for name in names},
+        "out_of_distribution": {
+            kind: {name: one.get(name) for name in names} for kind, one in block["out_of_distribution"].items()
+        },
+        "floors": block["floors"],
+        "step": record["step"],
+        "cpu_s": cpu_s,
+    }
+    if synthetic["num_animals"] > 1:
+        return block
     model = nj.load(folder)
     animal = synthetic["first_animal"]
     encoder = model.encoder(f"v1_{animal}")
@@ -136,16 +148,7 @@ def trained(config: dict[str, Any], folder: Path) -> dict[str, Any]:
         shown = v1.textures(np.random.default_rng(7), 500, synthetic["image_px"])
         rates, said = cells.rates(shown)[:, own], encoder.of_neurons(np.flatnonzero(own)).responses(shown)
         shares[kind] = float((1 - np.square(said - rates).mean(0) / rates.var(0)).mean())
-    return {
-        **{name: block.get(name) for name in names},
-        "out_of_distribution": {
-            kind: {name: one.get(name) for name in names} for kind, one in block["out_of_distribution"].items()
-        },
-        "within_15_degrees": float((off <= 15).mean()),
-        "true_share_of": shares,
-        "step": record["step"],
-        "cpu_s": cpu_s,
-    }
+    return block | {"within_15_degrees": float((off <= 15).mean()), "true_share_of": shares}
 
 
 def training(part: str, runs: Path) -> dict[str, Any]:
@@ -153,9 +156,13 @@ def training(part: str, runs: Path) -> dict[str, Any]:
     if part in v1.NOISES:
         config = declared("twin.py")
         config["data"]["synthetic"]["noise"] = part
-    elif part == "rows":
+    elif part == "core_three":
+        config = declared("twin.py")
+        config["data"]["synthetic"] |= {"first_animal": SECOND + 1, "num_animals": 3}
+        config["data"]["sessions_per_batch"] = 3
+    elif part in ("rows", "rows_three"):
         config = declared("finetune_twin.py")
-        config["init_from"] = str(runs / "medium")
+        config["init_from"] = str(runs / ("medium" if part == "rows" else "core_three"))
         config["data"]["train_fraction"] = FIFTH
     else:  # the second animal alone, with all of its trials or a fifth
         config = declared("twin.py")

@@ -42,7 +42,7 @@ LEAST_GAIN = 0.01  # share of a neuron's variance, by which it weighs at least
 MOST = 0.97  # of the way to the edge: the tanh of the network reaches no further
 BENT = 10.0  # how much less a map bends than a network does that has just been drawn
 STEPS = 20  # of a regression at most
-SMALL = 1e-4  # penalty of the last layer, beside inputs of variance about one
+SMALL = 1e-8  # penalty of the last layer: enough where its inputs are alike, too little to bend it
 
 
 class Seen(NamedTuple):
