@@ -31,5 +31,5 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config = mtm.get_config(arg)
     config.data.source = "answered"
     config.data.answers = ""  # folder that `neurojax predict --format=answers` wrote
-    config.objective.update(name="distil", teacher_share=0.5, free_share=0.5)
+    config.objective.update(name="distil", teacher_share=1.0, free_share=0.5)
     return config
