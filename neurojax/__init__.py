@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from neurojax.api.behavior_decoder import BehaviorDecoder
     from neurojax.api.embedder import Embedder
+    from neurojax.api.examples import reaching_example
     from neurojax.api.pretrained import load
     from neurojax.batch import Batch
     from neurojax.data.conversion import convert_session
@@ -31,6 +32,7 @@ __all__ = [
     "load",
     "open_dataset",
     "open_session",
+    "reaching_example",
     "write_dataset_index",
     "write_session",
 ]
@@ -46,6 +48,7 @@ _HOME = {
     "load": "neurojax.api.pretrained",
     "open_dataset": "neurojax.data.store.dataset",
     "open_session": "neurojax.data.store.session_format",
+    "reaching_example": "neurojax.api.examples",
     "write_dataset_index": "neurojax.data.store.dataset",
     "write_session": "neurojax.data.store.session_format",
 }

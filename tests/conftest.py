@@ -20,6 +20,9 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Test runs go side by side: with more threads each, linear algebra mostly waits for the other's.
 for _library in ("OPENBLAS", "OMP", "MKL"):
     os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
+# The eight devices of a process share XLA's threads, one a core: on two cores a program large enough to be divided
+# among threads waits for ever for those that its neighbours hold.
+os.environ.setdefault("NPROC", "16")
 # Tests are many programs that run once: most of their time would go into optimising them. Child processes inherit this.
 _FLAGS = [("xla_force_host_platform_device_count", 8), ("xla_backend_optimization_level", 0)]
 if metadata.version("jax").startswith("0.10."):  # later ones have no other emitters, and end at an unknown flag

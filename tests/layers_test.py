@@ -93,6 +93,7 @@ MAY_IMPORT = {
         "data",
         "api.pretrained",
         "api.embedder",
+        "api.examples",
         "api.behavior_decoder",
     ),  # the package root: lazy names, spelled out for type checkers
 }
