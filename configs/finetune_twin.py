@@ -11,6 +11,9 @@ finetune.strategy   stitcher_only     rows of the new animal train (features, bi
                                       the core stays bit for bit, its norms use what they had seen
                     gradual_unfreeze  as stitcher_only until finetune.unfreeze_step, then everything
                     full              everything from the start
+finetune.new_rows   closed_form       places by search and one map from cortex, features by
+                                      regression on the core's features (finetune/twin_rows.py)
+                    random            as pretraining starts them: more steps, a rate of 0.03
 source    a core that generalises to new animals: Lurz et al. 2021, ICLR
 hardware  two x86-64 CPU cores that other work shared; Python 3.11, jax 0.10.2
 time      35 s of CPU time for 400 steps on 600 trials
@@ -42,12 +45,12 @@ def get_config(arg: str | None = None) -> ConfigDict:
     spec.loader.exec_module(twin)
     config = twin.get_config()
     config.finetune = ConfigDict(
-        dict(strategy="stitcher_only", unfreeze_step=200, new_rows="random")
+        dict(strategy="stitcher_only", unfreeze_step=200, new_rows="closed_form")
     )
     config.data.synthetic.first_animal = 1
     for block in ("model", "objective", "head", "optimizer"):
         config[block] = as_in_the_run(config[block])
-    config.optimizer.learning_rate = 0.03  # rows alone: they start far from where they end
+    config.optimizer.learning_rate = 3e-3  # of rows that start near where they end
     config.train.num_steps = 400
     config.model.norm_momentum = 0.0  # what the core had seen, not the new animal's batches
     return config

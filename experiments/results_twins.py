@@ -10,7 +10,9 @@ ARMS = {
     "high": "high noise",
     "alone": "a second animal, all its trials",
     "alone_fifth": "the second animal, a fifth of its trials",
-    "rows": "the second animal, rows alone on the first one's core, a fifth of its trials",
+    "rows_random": "the second animal, rows alone from random ones, a fifth of its trials",
+    "rows": "the second animal, rows alone from closed form on the first one's core, a fifth",
+    "rows_three": "the same on a core of three other animals",
 }
 KINDS = ("grating", "white noise")
 

@@ -11,7 +11,8 @@ from neurojax.report.figures import style
 HERE = Path(__file__).parent
 ARMS = {
     "low": "low noise", "medium": "medium noise", "high": "high noise",
-    "alone": "second animal", "alone_fifth": "a fifth", "rows": "rows alone, a fifth",
+    "alone": "second animal", "alone_fifth": "a fifth", "rows_random": "random rows, a fifth",
+    "rows": "rows, a fifth", "rows_three": "core of three",
 }  # fmt: skip
 
 
@@ -42,6 +43,10 @@ def observed(results: dict) -> dict[str, float]:
             own = results[part]["found"]
             values[f"explainable variance, {part} noise"] = round(own["explainable_share"], 3)
             values[f"cells within 15 degrees, {part} noise"] = own["within_15_degrees"]
+    for name, part in (("rows alone, core of three", "rows_three"), ("rows alone from random ones", "rows_random")):
+        if {part, "alone"} <= results.keys():
+            pair = [results[one]["found"]["explainable_share"] for one in (part, "alone")]
+            values[f"{name}, at a fifth of the trials / full training"] = round(pair[0] / pair[1], 3)
     if {"rows", "alone"} <= results.keys():
         pair = [results[part]["found"]["explainable_share"] for part in ("rows", "alone")]
         values["rows alone at a fifth of the trials / full training"] = round(pair[0] / pair[1], 3)
