@@ -123,8 +123,9 @@ def test_a_run_leaves_what_the_documentation_says(area):
     evaluation = strict_json(run / "evaluation.json")
     assert set(evaluation) == {
         *("schema", "protocol", "protocol_hash", "eval", "seed", "step", "dataset_fingerprint", "config_hash"),
-        *("sessions", "mean", "protocol_record"),
+        *("sessions", "mean", "protocol_record", "cost"),
     }
+    assert set(evaluation["cost"]) == {"shared_parameters", "row_parameters", "training_s"}
     assert (evaluation["schema"], evaluation["protocol"], evaluation["step"]) == (1, "mtm", 24)
     assert evaluation["dataset_fingerprint"] == strict_json(area / "root" / "dataset.json")["fingerprint"]
     assert evaluation["config_hash"] == strict_json(run / "config.json")["run"]["config_hash"]
