@@ -161,12 +161,12 @@ def test_a_finished_run_returns_at_once(uninterrupted, train, monkeypatch, equal
 
 def test_more_steps_extend_a_finished_run(uninterrupted, train, tmp_path, equal_trees):
     folder, log = shutil.copytree(uninterrupted["folder"], tmp_path / "run"), []
-    state = train(folder, log=log.append, num_steps=8)
-    assert log == ["resuming from step 6 of 8"] and state.step == 8
-    assert steps_on_disk(folder / "checkpoints") == [6, 8]
+    state = train(folder, log=log.append, num_steps=24)  # the program of faults_test
+    assert log == ["resuming from step 6 of 24"] and state.step == 24
+    assert steps_on_disk(folder / "checkpoints") == [20, 24]
     rows = learned(folder)
     assert rows[: len(learned(uninterrupted["folder"]))] == learned(uninterrupted["folder"])
-    assert [row["step"] for row in rows[-2:]] == [8, 8]
+    assert [row["step"] for row in rows[-2:]] == [24, 24]
 
 
 def test_a_run_that_is_never_finite_stops_and_saves_nothing(train, tmp_path, monkeypatch):
