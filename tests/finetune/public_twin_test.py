@@ -164,6 +164,31 @@ def test_another_architecture_is_refused_by_what_its_config_says(tmp_path, capsy
     assert "has no mouse.config.json or config.json beside it" in capsys.readouterr().err
 
 
+def test_a_damaged_file_is_told_in_one_line_and_leaves_no_run(tmp_path, capsys):
+    path = put(tmp_path / "weights", public())
+    whole, beside = path.read_bytes(), path.with_suffix(".config.json")
+    told = beside.read_text()
+
+    def refused(content=whole, config=told):
+        path.write_bytes(content)
+        beside.write_text(config)
+        assert main(["import", "twin", str(path), f"--out={tmp_path / 'run'}"]) == 2
+        assert not (tmp_path / "run").exists()
+        line = capsys.readouterr().err
+        assert line.count("\n") == 1
+        return line
+
+    for length in (0, 5, 100, len(whole) - 1):
+        assert "mouse.safetensors" in refused(whole[:length])
+    assert "mouse.safetensors" in refused((1 << 60).to_bytes(8, "little") + whole[8:])
+    assert "mouse.safetensors" in refused(whole + b"more")
+    for config in ("", "[1]", told[:-1], json.dumps(TOLD | {"hidden_channels": 1e9}), json.dumps({})):
+        assert "config" in refused(config=config)
+    arrays = public()
+    arrays[f"readout.{MOUSE}.bias"] = np.full(N, np.nan, np.float32)
+    assert "not finite" in refused(put(tmp_path / "other", arrays).read_bytes())
+
+
 @pytest.mark.data
 @pytest.mark.skipif(not TWINS.is_dir(), reason="the public twins are not at hand")
 @pytest.mark.parametrize(
