@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from harness import Case, broken_files
 
-NAMES, RATE, RECORDS = ("Fz", "Cz", "EMGjaw"), 100, 8  # another bin than the good session's
+NAMES, RATE, RECORDS = ("Fz", "Cz", "EMGjaw"), 100, 8  # the bin of the good session
 WIDTHS = {"label": 16, "kind": 80, "unit": 8, "low": 8, "high": 8, "least": 8, "most": 8, "filter": 80, "number": 8}
 FLAGS = ("--options=window_ms=0:500",)
 

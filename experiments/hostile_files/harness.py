@@ -25,6 +25,15 @@ MARK = "executed"  # what a payload would leave in the working folder if it were
 OUTCOMES = ("refused", "counted", "taken", "FAILED")
 COUNTED = ("findings", "spikes_dropped", "trials_dropped", "units_dropped", "observed_time")  # in meta.json
 
+SPIKES = {"counts": np.random.default_rng(0).integers(0, 4, (20, 5, 6)).astype(np.uint8), "bin_size_s": 0.02}
+# Of a kind whose recordings may not stand beside counts; emg: its recordings are of another rate, and end as refused.
+GOOD = {
+    "eeg": {
+        "eeg": np.random.default_rng(0).standard_normal((400, 2)), "sampling_rate_hz": 100.0,
+        "channel_names": np.array(["Fz", "Cz"]),
+    }
+}  # fmt: skip
+
 
 @dataclasses.dataclass(frozen=True)
 class Case:
@@ -61,8 +70,9 @@ def judge(case: Case, scratch: Path) -> tuple[str, str]:
     root, place = scratch / "root", scratch / "input"
     place.mkdir(parents=True)
     good = scratch / "earlier.npz"
-    np.savez(good, counts=np.random.default_rng(0).integers(0, 4, (20, 5, 6)).astype(np.uint8), bin_size_s=0.02)
-    if run_command(["convert", "arrays", str(good), f"--out={root}"])[0] != 0:
+    np.savez(good, **GOOD.get(case.kind, SPIKES))
+    kind = case.kind if case.kind in GOOD else "arrays"
+    if run_command(["convert", kind, str(good), f"--out={root}", *(case.flags if kind != "arrays" else ())])[0] != 0:
         raise RuntimeError("the good session could not be converted")
     before = digests(root / "earlier")
     path = case.make(place)
