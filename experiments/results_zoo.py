@@ -13,6 +13,7 @@ TITLES = {
     "steinmetz": "Nine sessions of three mice, 20 ms",
     "allen": "Eight mice, 250 ms",
     "monkeys": "A monkey, two days, 100 ms",
+    "monkeys_passes": "A monkey, two days, 100 ms, at most 100 passes over the trials",
 }
 
 

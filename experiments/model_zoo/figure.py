@@ -22,6 +22,7 @@ TITLES = {
     "steinmetz": "nine sessions of three mice, 20 ms",
     "allen": "eight mice, 250 ms",
     "monkeys": "two days of a monkey, 100 ms",
+    "monkeys_passes": "the same, at most 100 passes",
 }
 
 

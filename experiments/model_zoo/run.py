@@ -3,7 +3,8 @@
     python experiments/model_zoo/run.py [--part=NAME,...] [--models=NAME,...] [--seeds=0,1] [--size=local]
 
 Parts: synthetic (four made-up animals), permuted (their units in another order), same_steps (as many steps as the
-reference takes in its time), steinmetz (nine sessions), allen (eight mice), monkeys (two days). A run in results.json
+reference takes in its time), steinmetz (nine sessions), allen (eight mice), monkeys (two days), monkeys_passes
+(the same, at most 100 passes over the trials, as configs/mtm.py has it). A run in results.json
 is not run again; an interrupted training goes on.
 With --cpu_minutes nothing starts after so many minutes of CPU time. `neurojax compare` reads the folders of the runs.
 """
@@ -20,7 +21,7 @@ import jax
 
 from neurojax.api.pretrained import load
 from neurojax.commands.decode import decode
-from neurojax.data.session import Session
+from neurojax.data.session import TRAIN, Session
 from neurojax.data.store.dataset import open_dataset, write_dataset_index
 from neurojax.data.store.session_format import write_session
 from neurojax.data.synthetic import animals as synthetic
@@ -39,13 +40,14 @@ import models  # noqa: E402
 import recordings  # noqa: E402  where recordings come from
 
 TASKS = ("co_smoothing", "forward", "inter_region", "intra_region")
-PARTS = ("synthetic", "permuted", "same_steps", "steinmetz", "allen", "monkeys")
+PARTS = ("synthetic", "permuted", "same_steps", "steinmetz", "allen", "monkeys", "monkeys_passes")
 AGAIN = ("permuted", "same_steps")  # the made-up animals once more, with the first seed
 SLOWER = ("ndt2", "poyo", "lfads")  # in a step than the reference, which has more of them in the same time
 TARGETS = {
     "synthetic": ("wheel_speed", "choice"),
     "steinmetz": ("choice",),
     "monkeys": ("velocity",),
+    "monkeys_passes": ("velocity",),
 }
 # a read-out of the states of the bin itself, fitted once: these already know of the bins around
 DECODED = {"protocol": "split", "lags": "0:0", "baselines": (), "num_permutations": 0}
@@ -70,7 +72,8 @@ SMALL = synthetic.SyntheticSpec(
     num_sessions=2, min_units=16, max_units=18, min_region_units=4, num_trials=20, num_bins=12
 )
 # not longer than configs/mtm.py trains on so few trials: what is trained more over-fits them
-OF_RECORDINGS = {"steinmetz": 300.0, "allen": 120.0, "monkeys": 20.0}
+OF_RECORDINGS = {"steinmetz": 300.0, "allen": 120.0, "monkeys": 20.0, "monkeys_passes": 20.0}
+MOST_PASSES = {"monkeys_passes": 100.0}  # over the training trials; else none
 SIZES = {
     "smoke": Size(SMALL, dict.fromkeys(("synthetic", *AGAIN), 0.5), 20),
     "local": Size(synthetic.SyntheticSpec(), dict.fromkeys(("synthetic", *AGAIN), 25.0) | OF_RECORDINGS, 200),
@@ -80,7 +83,8 @@ SIZES = {
 def data_of(part: str, size: Size, runs: Path) -> list[Path]:
     """Folders of session folders, converted where they are not yet; the days of a monkey are one each."""
     root = runs / "data" / (part if part != "same_steps" else "synthetic")
-    if part == "monkeys":
+    if part.startswith("monkeys"):
+        root = root.with_name("monkeys")
         days = [root / day for day in recordings.DAYS]
         done = [(day / "data" / "dataset.json").exists() for day in days]
         return [
@@ -127,7 +131,7 @@ def fields_of(part: str, size: Size, root: Path, seed: int) -> dict[str, Any]:
         "seed": seed,
         "data.root": str(root),
         "data.trials_per_batch": 32 if size.num_boot > 20 else 4,
-        "train.most_passes": 0.0,
+        "train.most_passes": MOST_PASSES.get(part, 0.0),
         "train.validate_every_steps": 0,
         "train.save_every_steps": 500,
         "train.log_every_steps": 50,
@@ -161,12 +165,16 @@ def run_of(name: str, part: str, size: Size, root: Path, seed: int, runs: Path, 
         dataset = open_dataset(own)
         config = models.with_width(models.declared(entry, fields_of(part, size, own, seed)), entry, known["width"])
         folder = folder_of(name, part, seed, own if len(roots) > 1 else None, runs)
+        trials = sum(len(session.trials_of(TRAIN)) for session in dataset.sessions)
+        # bounded here, so that what goes by the number of steps goes by that which is taken
+        batch = config["data"]["trials_per_batch"]
+        within = settings.steps_within_passes(models.of_steps(config, steps), trials, batch)
         begun = time.process_time()
-        run.train(models.of_steps(config, steps), folder, dataset=dataset, log=silent)
+        run.train(models.of_steps(config, within), folder, dataset=dataset, log=silent)
         trained = time.process_time()
         record = run.evaluate(folder, log=silent)
         entries = {
-            "steps": steps,
+            "steps": within,
             "training_cpu_s": round(trained - begun, 1),
             "evaluation_cpu_s": round(time.process_time() - trained, 1),
             "sessions": {key: scores_of(session) for key, session in record["sessions"].items()},
@@ -269,7 +277,7 @@ def main() -> None:
 
 def one(name: str, part: str, size: Size, root: Path, seed: int, runs: Path, results: Path) -> None:
     """Adds a run to the results, and of the first seed what a pass costs, unless they are there."""
-    day = root.parent.name if part == "monkeys" else ""
+    day = root.parent.name if part.startswith("monkeys") else ""
     runs = runs / day if day else runs
     found = read_json(results) if results.exists() else {}
     block = found.setdefault(part, {"sized": {}, "runs": {}})
