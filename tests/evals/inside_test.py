@@ -77,6 +77,7 @@ def test_rows_that_tell_their_region_are_told_from_rows_that_do_not():
     assert told["accuracy"] > 0.75 and told["p"] < 0.01 and told["chance_p95"] < 0.7
     elsewhere = unit_rows.decodability(rows, labels, groups, groups, 0)
     assert elsewhere["accuracy"] > 0.75
+    assert unit_rows.decodability(0 * rows, labels, groups, folds, 0) is None  # of a read-out that was never trained
     # a region that only one recording has cannot be asked for in it
     assert unit_rows.decodability(rows, np.where(groups == 0, "V1", labels), groups, groups, 0) is None
 

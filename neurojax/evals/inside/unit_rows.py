@@ -66,8 +66,10 @@ def decodability(
 
     Returns:
         accuracy, chance (mean over permutations), chance_p95, p, num_units, num_regions; None
-        where a region is in no training fold.
+        where a region is in no training fold, or rows do not vary (of a model that is untrained).
     """
+    if not np.ptp(rows, axis=0).any():
+        return None
     names, codes = np.unique(labels, return_inverse=True)
     readers = []
     for fold in np.unique(folds):
