@@ -12,8 +12,11 @@ finetune.strategy   stitcher_only     rows of the new person train, the network 
                     full              everything from the start
 source    an hour of a new person's scans: Scotti et al. 2024 (MindEye2)
 hardware  two x86-64 CPU cores that other work shared; Python 3.11, jax 0.10.2
-time      not measured yet
-scores    not measured yet
+time      11 s of CPU time for one session, evaluation included
+scores    top-1 of 300 pictures, one made-up person with one session of 120 pictures: 0.240; before
+          a step 0.200, that session alone from scratch 0.057, in context 0.320, with twenty
+          sessions 0.527, the best reader 0.747
+          (experiments/mindeye, commit 11fc4d640b, 2026-11-30)
 """
 
 import importlib.util

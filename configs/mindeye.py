@@ -9,8 +9,11 @@ the best that any reader can do is known, and is in the record.
 source    network, mixing and losses: Scotti et al. 2024 (MindEye2); people, voxels and the shared
           test after Allen et al. 2022 (Natural Scenes Dataset), made small
 hardware  two x86-64 CPU cores that other work shared; Python 3.11, jax 0.10.2
-time      not measured yet
-scores    not measured yet
+time      18 s of CPU time for seven people, evaluation included
+scores    top-1 of 300 pictures that training never met, seven made-up people: 0.511 (95 % interval
+          over people 0.494 to 0.528), of brains 0.560; the best reader 0.760, ridge regression
+          0.223, a linear encoding inverted by Bayes' rule 0.630, chance 0.003
+          (experiments/mindeye, commit d38c808bfe, 2026-11-30)
 """
 
 from ml_collections import ConfigDict
