@@ -65,7 +65,7 @@ def draw(results: dict):
     left.set_xscale("log", base=2)
     left.set_xticks([4, 8, 16, 32], ["4", "8", "16", "32"])
     style.finish(left, "features on in a state", "kept of what states add (%)", "Splice-in")
-    left.legend(loc="lower right")
+    left.legend(loc="lower left")
     for axis, world in zip(axes[1:], worlds, strict=True):
         columns = compared(results[world])
         names = sorted(columns, key=lambda name: -columns[name]["feature"])[:8]
