@@ -8,13 +8,12 @@
 
 source    Hinton, Vinyals and Dean 2015, on Zhang et al. 2024
 hardware  two x86-64 CPU cores that other work shared; Python 3.11, jax 0.10.2
-time      that of the teacher and of one more model, and the answers; not timed on an idle machine
-scores    validation trials of the synthetic animals, size=tiny at commit 7a5c158, one seed, pooled
-          bits/spike over the train mean (co-smoothing, forward, inter-region, intra-region): 1.006,
-          0.533, 0.993, 0.945; single models, mean of four seeds, 1.009, 0.500, 0.996, 0.951; the
-          teacher, four members, 1.023, 0.542, 1.011, 0.975; without its rates 0.996, 0.444, 0.978,
-          0.919: no gain over single models that is resolved (docs/recipe.md; 2026-11-30). Mice and
-          test trials: not measured
+time      of nine mouse sessions on one busy core: teacher 29 min, answers 25, student 9
+scores    nine mouse sessions, size=small, test trials, a quarter of the pairs of trial and unit, pooled
+          bits/spike (co-smoothing, forward, inter-region, intra-region): 0.323, 0.171, 0.305, 0.263;
+          single models, mean of four seeds, 0.322, 0.167, 0.294, 0.255; the teacher, four members,
+          0.344, 0.182, 0.319, 0.284 (experiments/mixture). Synthetic animals, with half of the target
+          from answers: no gain over single models that is resolved (docs/recipe.md; 2026-11-30)
 """
 
 import importlib.util

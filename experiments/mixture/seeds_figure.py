@@ -17,6 +17,7 @@ ARMS = {  # words -> (part, predictors of the session's entry, over which scores
     "one model": ("ensemble", ("seed 0", "seed 1", "seed 2", "seed 3")),
     "four together": ("ensemble", ("four together",)),
     "student of the four": ("student", ("seed 0",)),
+    "student, half of the target": ("student_half", ("seed 0",)),
     "a quarter of the trials": ("quarter", ("seed 0",)),
 }
 HOW = {"alone": style.GREY, "with the stack": style.MODEL}
