@@ -9,11 +9,12 @@
 source    Hinton, Vinyals and Dean 2015, on Zhang et al. 2024
 hardware  two x86-64 CPU cores that other work shared; Python 3.11, jax 0.10.2
 time      of nine mouse sessions on one busy core: teacher 29 min, answers 25, student 9
-scores    nine mouse sessions, size=small, test trials, a quarter of the pairs of trial and unit, pooled
-          bits/spike (co-smoothing, forward, inter-region, intra-region): 0.323, 0.171, 0.305, 0.263;
-          single models, mean of four seeds, 0.322, 0.167, 0.294, 0.255; the teacher, four members,
-          0.344, 0.182, 0.319, 0.284 (experiments/mixture). Synthetic animals, with half of the target
-          from answers: no gain over single models that is resolved (docs/recipe.md; 2026-11-30)
+scores    nine mouse sessions, size=small, test trials, a quarter of the pairs of trial and unit,
+          pooled bits/spike (co-smoothing, forward, inter-region, intra-region): 0.323, 0.171,
+          0.305, 0.263; single models, mean of four seeds, 0.322, 0.167, 0.294, 0.255; the teacher,
+          four members, 0.344, 0.182, 0.319, 0.284 (experiments/mixture). Synthetic animals, with
+          half of the target from answers: no gain over single models that is resolved
+          (docs/recipe.md; 2026-11-30)
 """
 
 import importlib.util
