@@ -12,7 +12,7 @@ from neurojax.commands import config as declarations
 from neurojax.data.real_values import from_values
 from neurojax.data.store import roster, stimuli
 from neurojax.data.store.sessions import from_counts
-from neurojax.data.synthetic import speech_eeg, v1
+from neurojax.data.synthetic import nsd, speech_eeg, v1
 from neurojax.errors import InputError
 from neurojax.files import read_json, write_json
 from neurojax.finetune import release
@@ -34,6 +34,7 @@ DECLARED = {
     "sequence": "emg.py:lstm",
     "eeg": "eeg.py",
     "twin": "twin.py",
+    "mindeye": "mindeye.py",
 }
 
 
@@ -47,6 +48,11 @@ def sessions_of(source):
         ]
     if source == "speech":
         return speech_eeg.sessions(speech_eeg.SpeechSpec(2, 4, 4, 2, num_sensors=3), 0)
+    if source == "betas":
+        few = nsd.NsdSpec(
+            num_sessions=1, trials_per_session=4, num_validation=1, num_test=2, num_repeats=1, most_voxels=3
+        )
+        return nsd.sessions(few, 0)[:2]
     if source == "stimuli":
         spec = v1.V1Spec(2, 0, 3, 4, 2, 2, 2, "medium", 24)
         images, kind = v1.stimuli(spec, 0)
