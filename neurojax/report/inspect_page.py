@@ -130,7 +130,9 @@ def _map(record: Mapping[str, Any]) -> str:
     if not cards:
         return page.paragraph("No feature ever fires.")
     with_drives = any(card.get("drives") for card in cards)
-    regions = sorted({_region_of(card) for card in cards} - {""})
+    driven = [_region_of(card) for card in cards]
+    # The colours go to those that most features drive.
+    regions = sorted({*driven} - {""}, key=lambda name: (-driven.count(name), name))
     colours = inside.colour_of(regions) | {"": style.GREY}
     largest = max(card["energy"] for card in cards)
 
@@ -161,8 +163,11 @@ def _map(record: Mapping[str, Any]) -> str:
     keys = "".join(
         f'<span><i style="background:{colours[name]}"></i>{page.text(name)}</span>'
         for name in regions
+        if colours[name] != style.GREY
     )
-    legend = f"<div class=key><span>drives most:</span>{keys}</div>" if regions else ""
+    legend = (
+        f"<div class=key><span>drives most (grey: others):</span>{keys}</div>" if regions else ""
+    )
     return page.by_width([drawn[0]], [drawn[1]]) + legend
 
 
