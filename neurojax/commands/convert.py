@@ -94,10 +94,7 @@ def convert(
     require(
         num_workers is None or num_workers >= 0, f"num_workers={num_workers}; expected 0 or more"
     )
-    require(out is not None, "no folder for the sessions; give one with --out=ROOT")
-    require_text(out, "--out")
-    out = Path(out)
-    require(not out.exists() or out.is_dir(), f"{out} is a file; expected a folder for --out")
+    out = _folder(out)
     if kind in ("stimuli", "text"):
         return _convert_whole(
             kind, paths, out, spec, overwrite, num_workers, shard, session_id, join
@@ -119,6 +116,15 @@ def convert(
             failures.append(Outcome("dataset.json", str(error), failed=True))
     if failures:
         _report(failures, number)
+
+
+def _folder(out: str | Path | None) -> Path:
+    """What --out names."""
+    require(out is not None, "no folder for the sessions; give one with --out=ROOT")
+    require_text(out, "--out")
+    folder = Path(out)
+    require(not folder.exists() or folder.is_dir(), f"{out} is a file; expected a folder for --out")
+    return folder
 
 
 def _convert_whole(kind, paths, out: Path, spec: ReadSpec, overwrite: bool, *others: Any) -> None:
