@@ -16,10 +16,11 @@ finetune.new_rows   closed_form       places by search and one map from cortex, 
                     random            as pretraining starts them: more steps, a rate of 0.03
 source    a core that generalises to new animals: Lurz et al. 2021, ICLR
 hardware  two x86-64 CPU cores that other work shared; Python 3.11, jax 0.10.2
-time      35 s of CPU time for 400 steps on 600 trials
-scores    share of explainable variance of a second made-up animal with a fifth of its trials 0.667
-          (95 % interval over cells 0.618 to 0.715), where the first animal has 0.846 with all of
-          them (experiments/twin, commit 361e51466e, 2026-11-30)
+time      34 s of CPU time for 400 steps on 600 trials
+scores    share of explainable variance of a second made-up animal with a fifth of its trials 0.746
+          (95 % interval over cells 0.708 to 0.785) on the core of one animal, 0.754 on that of
+          three, where it has 0.831 trained whole, with all trials, and 0.489 with that fifth
+          (experiments/twin, commit f81fe7e9f8, 2026-11-30)
 """
 
 import importlib.util
