@@ -161,6 +161,9 @@ def draw(results: dict) -> bytes:
         part = results[title]
         names = names_of(part)
         for panel, (task, words) in zip(line, TASK_LABELS.items(), strict=True):
+            if not any(len(values(part, name, task)) for name in names):  # recordings of one region
+                style.say(panel, "one region: not asked").set_axis_off()
+                continue
             for place, name in enumerate(names):
                 found, half = values(part, name, task), half_width(part, name, task)
                 if len(found):
