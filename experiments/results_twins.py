@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from results_blocks import Block, read, with_ends
+from results_blocks import UNKNOWN_TRUTH, Block, read, with_ends
 
 ARMS = {
     "low": "low noise",
@@ -43,4 +43,30 @@ def twins() -> Iterator[Block]:
     )
 
 
-SOURCES: dict[str, Callable[[], Iterator[Block]]] = {"Digital twins": twins}
+def inversion() -> Iterator[Block]:
+    """Where a patch of gratings lay, from an encoder by Bayes' rule beside ridge regression."""
+    content = read("inversion/results.json")
+    names = {"bar: ridge": "raw", "model, an encoder turned round": "bayes"}
+    rows = []
+    for words, name in names.items():
+        found = content["mean"][name]
+        each = [f"{found[key]:.3f}" for key in ("r2_x", "r2_y")]
+        rows.append((words, [with_ends(found, "r2"), *each, f"{found['median_error_deg']:.1f}"]))
+    yield Block(
+        f"Position of a stimulus, {len(content['sessions'])} mice (Allen)",
+        "Poisson responses to each place, Bayes' rule over places",
+        "the files' own split",
+        "mean of x and y; median error in degrees",
+        "mice (t)",
+        ["R2", "x", "y", "error, degrees"],
+        [("floor: mean position", ["0", "0", "0", "-"]), *rows],
+        UNKNOWN_TRUTH,
+        content,
+        "inversion",
+    )
+
+
+SOURCES: dict[str, Callable[[], Iterator[Block]]] = {
+    "Digital twins": twins,
+    "Decoding by Bayes' rule": inversion,
+}
