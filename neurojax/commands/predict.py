@@ -1,11 +1,13 @@
 """`neurojax predict`: a run's predicted rates of the test trials, as arrays for other tools."""
 
 import dataclasses
+import hashlib
 import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from neurojax.commands import hypotheses
@@ -157,6 +159,8 @@ def write_answers_of(folder: Path, data: Path | None, out: Path) -> None:
         "name": f"run of {model.recipe.members} x {model.recipe.model.name}",
         "sha256": manifest["config_hash"],
         "step": manifest["step"],
+        # two runs of one config may have seen other recordings, or been trained by other code
+        "weights_sha256": _weights_sha256(model),
     }
     with Progress(len(dataset.sessions), "answering", unit="sessions") as progress:
         for number, session in enumerate(dataset.sessions):
@@ -166,6 +170,14 @@ def write_answers_of(folder: Path, data: Path | None, out: Path) -> None:
                 write_answers(out, session, found)
             progress.update(number + 1)
     print(f"wrote answers of {len(dataset.sessions)} sessions to {out}")
+
+
+def _weights_sha256(model) -> str:
+    """Of every array of a predictor, in the order of their names."""
+    digest = hashlib.sha256()
+    for leaf in jax.tree.leaves((model.params, model.tables, model.buffers)):
+        digest.update(np.ascontiguousarray(leaf).tobytes())
+    return digest.hexdigest()
 
 
 def _answered(out: Path, session: Session, trials: np.ndarray, answerer: Mapping) -> bool:

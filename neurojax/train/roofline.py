@@ -71,7 +71,7 @@ def of_program(program) -> Work:
         inner = [of_program(one) for one in inner_programs(step.params)]
         if step.primitive.name == "cond":
             whole = whole.plus(max(inner, key=lambda work: work.seconds))
-        elif inner:
+        elif inner and step.primitive.name not in _INTO_ROWS:  # a scatter holds how it adds
             for work in inner:
                 whole = whole.plus(work, step.params.get("length", 1))
         else:
@@ -85,10 +85,11 @@ def _of_operation(step, fused: set) -> Work:
     if step.primitive.name in _OF_ROWS:  # the rest of the table is not touched
         read = [one for one in read if one is not step.invars[0]]
     written = [one for one in step.outvars if one not in fused]
-    if step.primitive.name in _INTO_ROWS:
-        written = read
-    moved = sum(map(size_of, [*read, *written]))
     made = sum(math.prod(getattr(result.aval, "shape", ())) for result in step.outvars)
+    if step.primitive.name in _INTO_ROWS:  # what is given is added where it belongs
+        written = read
+        made = max((math.prod(one.aval.shape) for one in read), default=0)
+    moved = sum(map(size_of, [*read, *written]))
     products = _products(step)
     elementwise = 0.0 if products else float(made)
     half = products and step.outvars[0].aval.dtype == jnp.bfloat16

@@ -98,6 +98,11 @@ def test_an_ensemble_predicts_with_its_spread_and_answers_for_a_student(tmp_path
     monkeypatch.setattr(predict, "write_answers", lambda out, of, _: written.append(of.session_id))
     assert main.main(["predict", f"--workdir={teacher}", f"--out={answers}", "--format=answers"]) == 0
     assert written == [second]
+    with monkeypatch.context() as patch:  # weights of other data or code, under the same config and step
+        patch.setattr(predict, "_weights_sha256", lambda model: "others")
+        patch.setattr(predict, "answers_of", lambda *arguments, **options: None)
+        assert main.main(["predict", f"--workdir={teacher}", f"--out={answers}", "--format=answers"]) == 0
+    assert written[1:] == [one.session_id for one in open_dataset(root).sessions]
     monkeypatch.undo()
     monkeypatch.setattr(train_run, "evaluate_run", lambda *arguments, **options: {})
     assert main.main(["predict", f"--workdir={teacher}", f"--out={answers}", "--format=answers"]) == 0

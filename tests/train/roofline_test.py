@@ -45,6 +45,14 @@ def test_rows_of_a_table_cost_their_rows():
     assert many.moved == few.moved < F32 * 100 * 8
 
 
+def test_what_is_added_to_rows_costs_what_is_added():
+    def added(table, rows, values):
+        return table.at[rows.astype(jnp.int32)].add(values)
+
+    many, few = (work_of(added, (size, 8), (400,), (400, 8)) for size in (100_000, 1_000))
+    assert many.moved == few.moved >= 2 * F32 * 400 * 8
+
+
 def test_a_convolution():
     def convolved(signal, kernel):
         return jax.lax.conv_general_dilated(signal, kernel, (1,), "SAME", dimension_numbers=("NWC", "WIO", "NWC"))
