@@ -61,7 +61,9 @@ def trust(blocks: list[dict]) -> dict:
         },
         "conformal": {"nominal": parts[0]["conformal"]["nominal"], "groups": many, **covered},
         "false_activations": {
-            name: false_activations.per_hour(sum(one[name] for one in resting), sum(one["hours"] for one in resting))
+            name: false_activations.per_hour(
+                sum(one[name] for one in resting), sum(one["hours"][name] for one in resting)
+            )
             | {"people_with_none": sum(one[name] == 0 for one in resting), "num_people": len(resting)}
             for name in holds
         },

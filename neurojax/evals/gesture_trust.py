@@ -6,6 +6,9 @@
     false_activations  how often an hour it acts while the person does nothing
     intervals          of each person's balanced accuracy, over segments
 
+Confusion and intervals are of the answers that are scored, the three others of those that somebody
+who wears the armband would get: of each person known by the past alone, where there is such a
+reading.
 Windows overlap and a gesture is held for seconds, so intervals and conformal sets take a segment as
 one case; its probability is the mean over its windows.
 """
@@ -66,19 +69,25 @@ def windows_of(
     return Windows(probability[time], label[time], segment, block, step_ms / 1000)
 
 
-def blocks_of(people: Mapping[str, Windows], class_names: Sequence[str]) -> dict[str, Any]:
+def blocks_of(
+    people: Mapping[str, Windows],
+    class_names: Sequence[str],
+    live: Mapping[str, Windows] | None = None,
+) -> dict[str, Any]:
     """Parts of the block `gestures`, see above; each person counts alike.
 
     Args:
         people: name -> its windows, all probabilities finite.
         class_names: K names.
+        live: the same windows as they are read while they come; default: as in `people`.
     """
     number = len(class_names)
     found: dict[str, Any] = {
         "confusion": confusion(people, number),
-        "abstention": abstention(people),
+        "abstention": abstention(people if live is None else live),
         "intervals": {name: interval_over_segments(own, number) for name, own in people.items()},
     }
+    people = people if live is None else live
     cases = {name: segments(own) for name, own in people.items()}
     parts = [{name: own[k] for name, own in cases.items()} for k in range(3)]
     found["conformal"] = conformal.by_group(*parts)
@@ -160,17 +169,26 @@ def interval_over_segments(own: Windows, num_classes: int, seed: int = 0) -> lis
 def false_in_neutral(people: Mapping[str, Windows], neutral: int) -> dict[str, Any]:
     """Activations in the segments in which people do nothing, by N windows in a row and by a gate.
 
+    Each segment is begun with nothing read, so of its windows only those count in which an
+    activation could begin: from the Nth on, or from the first that can fill the gate.
+
     Returns:
         {"hold_N" and "gate": as of `false_activations.per_hour`, over all people, and
-        "people_with_none"}, "people": {NAME: {"hold_N", "gate": number, "hours"}}}; no interval
-        over people is in it, the spread is in "people_per_hour_ci95" (t) of each.
+        "people_with_none"}, None where no segment is as long; "people": {NAME: {"hold_N", "gate":
+        number, "hours": {"hold_N", "gate"}}}}; no interval over people is in it, the spread is in
+        "people_per_hour_ci95" (t) of each.
     """
+    before = {f"hold_{hold}": hold - 1 for hold in HOLDS}
+    before[GATE] = activations.least_windows(activations.USUAL) - 1
     each: dict[str, dict[str, Any]] = {}
     for name, own in people.items():
         said = own.probability.argmax(1)
         at_rest = [own.segment == one for one in np.unique(own.segment[own.label == neutral])]
         if at_rest:
-            hours = sum(int(rest.sum()) for rest in at_rest) * own.step_s / 3600
+            hours = {
+                name: sum(max(int(rest.sum()) - less, 0) for rest in at_rest) * own.step_s / 3600
+                for name, less in before.items()
+            }
             counts = {
                 f"hold_{hold}": sum(
                     false_activations.begun(said[rest], neutral, hold) for rest in at_rest
@@ -181,10 +199,14 @@ def false_in_neutral(people: Mapping[str, Windows], neutral: int) -> dict[str, A
             counts[GATE] = sum(false_activations.begun(one, neutral, 1) for one in through)
             each[name] = {"hours": hours, **counts}
     found: dict[str, Any] = {"people": each}
-    for name in (*(f"hold_{hold}" for hold in HOLDS), GATE) if each else ():
-        numbers = [one[name] for one in each.values()]
-        total = false_activations.per_hour(sum(numbers), sum(o["hours"] for o in each.values()))
-        spread = t_interval([one[name] / one["hours"] for one in each.values()])
+    for name in before if each else ():
+        watched = [(one[name], one["hours"][name]) for one in each.values() if one["hours"][name]]
+        if not watched:
+            found[name] = None
+            continue
+        numbers, hours = zip(*watched, strict=True)
+        total = false_activations.per_hour(sum(numbers), sum(hours))
+        spread = t_interval([number / long for number, long in watched])
         ends = None if spread is None else list(spread.ci95)
         more = {"people_with_none": numbers.count(0), "people_per_hour_ci95": ends}
         found[name] = total | more

@@ -103,17 +103,17 @@ def evaluate(
     require_same_classes(class_names, model.source_config.label, model.facts)
     number = len(class_names)
     if isinstance(model.source_config, emg.Config):
-        found, labels, more = _read_people(model, dataset, per_session, number)
+        found, past, labels, more = _read_people(model, dataset, per_session, number)
     else:
         source = signals.SignalSource(dataset.sessions, model.source_config, seed)
-        (found, labels), more = predicted(model, source), {}
+        (found, labels), more, past = predicted(model, source), {}, None
     # A source of samples has no such setting: emg.py:filters has it beside its floors.
     own = settings.get("min_step", emg_features.MIN_STEP)
     min_step = getattr(model.source_config, "min_step", own)
     floors, reasons = _floors(dataset, settings, per_session, number, seed, min_step)
     block = gestures_block(found, labels, number, floors)
     more |= {"num_calibrated": _num_calibrated(trained_trials.read(folder), found)}
-    more |= _trust(dataset, found, labels, class_names, block["people"])
+    more |= _trust(dataset, (found, past), labels, class_names, block["people"])
     for name, reason in reasons.items():
         block["floors"][name] = {"balanced_accuracy": None, "balanced_accuracy_reason": reason}
     return {"gestures": block | more | {"class_names": list(class_names)}}
@@ -138,10 +138,11 @@ def _num_calibrated(trained: trained_trials.Trained | None, tested: Mapping[str,
 
 def _read_people(
     model, dataset: Dataset, per_session: Sequence[np.ndarray], num_classes: int
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, Any]]:
-    """(probabilities, labels) as of `predicted`, and what the block says beside: scores by the past
-    alone and in the order as worn, and the order in which each person was read: of who calibrated
-    that which the calibration told, of all others one that is found without labels."""
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, np.ndarray], dict[str, Any]]:
+    """(probabilities, the same of people known by the past alone, labels) as of `predicted`, and
+    what the block says beside: scores by the past alone and in the order as worn, and the order in
+    which each person was read: of who calibrated that which the calibration told, of all others
+    one that is found without labels."""
     sessions, config = dataset.sessions, model.source_config
     features = emg.Features(sessions, config.min_step)
     answers = ring_order.answers_of(model, config.trials_per_batch)
@@ -173,32 +174,41 @@ def _read_people(
     more = {"past": _alone(past, labels, num_classes), "order": orders}
     if in_order:
         more["as_worn"] = _alone(worn, labels, num_classes)
-    return found, labels, more
+    return found, past, labels, more
 
 
 def _trust(
     dataset: Dataset,
-    probabilities: Mapping[str, np.ndarray],
+    read: tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray] | None],
     labels: Mapping[str, np.ndarray],
     class_names: Sequence[str],
     people: dict[str, dict[str, Any]],
 ) -> dict[str, Any]:
-    """The parts of `gesture_trust`; the interval of each person is added to its scores."""
-    windows = {}
+    """The parts of `gesture_trust`; the interval of each person is added to its scores.
+
+    Args:
+        read: probabilities that are scored, and those of people known by the past alone or None.
+    """
+    scored, past = read
+    windows: dict[str, gesture_trust.Windows] = {}
+    live: dict[str, gesture_trust.Windows] | None = None if past is None else {}
     for session in dataset.sessions:
         name = session.session_id
-        if name not in labels or not np.isfinite(probabilities[name]).all():
+        both = (scored,) if past is None else (scored, past)
+        if name not in labels or not all(np.isfinite(one[name]).all() for one in both):
             continue
         trials = session.trials_of(TEST)
-        own = gesture_trust.windows_of(session, trials, probabilities[name], labels[name])
+        own = gesture_trust.windows_of(session, trials, scored[name], labels[name])
         if own is not None:
             windows[name] = own
+            if live is not None:
+                live[name] = gesture_trust.windows_of(session, trials, past[name], labels[name])
     if not windows:
         return {"trust": None, "trust_reason": "no segment of the recordings is named"}
-    found = gesture_trust.blocks_of(windows, class_names)
+    found = gesture_trust.blocks_of(windows, class_names, live)
     for name, ends in found.pop("intervals").items():
         people[name]["balanced_accuracy_ci95_segments"] = ends
-    return {"trust": found}
+    return {"trust": found | {"known_by": None if past is None else "past"}}
 
 
 def _alone(probabilities, labels, num_classes: int) -> dict[str, Any]:

@@ -92,6 +92,8 @@ def trust_lines(block: Mapping[str, Any]) -> list[str]:
     if not trust:
         return lines
     curve = trust["abstention"]
+    if trust.get("known_by") == "past":
+        lines.append("from here on each person is known by the past alone, as a stream reads it")
     wrong = dict(zip(curve["coverage"], curve["risk"], strict=True))
     lines.append(
         f"wrong in {wrong[1.0]:.1%} of all windows, in {wrong[0.8]:.1%} of the surest 80 %, in "

@@ -5,6 +5,7 @@ A gate acts on the mean of the last windows, begins where that is sure of a gest
 it is not even half sure of it (a threshold with hysteresis). It costs the delay of its windows.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -31,6 +32,11 @@ class Gate(NamedTuple):
 # those that found 95 % of the gestures, of two made-up people whom their network was trained on and
 # of 14 real people (experiments/gestures, README, "At rest").
 USUAL = Gate(windows=10, begins=0.9, ends=0.5)
+
+
+def least_windows(gate: Gate) -> int:
+    """How many windows a gate that starts empty reads before it can act."""
+    return max(1, math.ceil(round(gate.begins * gate.windows, 9)))
 
 
 class Acting:

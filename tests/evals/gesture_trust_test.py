@@ -79,15 +79,41 @@ def test_blocks_of_two_people_by_hand():
     assert (one["number"], five["number"], one["people_with_none"]) == (1, 1, 1)
     assert one["hours"] == pytest.approx(9 * 0.05 / 3600)
     gate, acted = found["false_activations"]["gate"], found["gestures_by_gate"]
-    assert (gate["number"], gate["people_with_none"], acted["found"], acted["delay_s"]) == (0, 2, 0, None)  # too short
+    assert (gate, acted["found"], acted["delay_s"]) == (None, 0, None)  # too short for it to act
+    assert five["hours"] == pytest.approx(3 * 0.05 / 3600)  # a segment begins with nothing read
+    assert any(line.startswith("false activations at rest") for line in trusted(found))
     long = windows([1] * 20 + [2] * 20 + [1] * 20, [1] * 40 + [0] * 20, [0] * 20 + [1] * 20 + [2] * 20, sure=0.95)
     told = gesture_trust.blocks_of({"a": long}, NAMES)
-    assert told["false_activations"]["gate"]["number"] == 1
+    gate = told["false_activations"]["gate"]
+    assert gate["number"] == 1 and gate["hours"] == pytest.approx(12 * 0.05 / 3600)  # from the ninth window on
     acted = told["gestures_by_gate"]  # of two fists one is read as an open hand
     assert (acted["found"], acted["other"], acted["delay_s"]) == (0.5, 0.5, pytest.approx(9 * 0.05))
     assert found["abstention"]["people"]["b"]["area"] == 0 and found["conformal"]["groups"] == {}
     assert found["intervals"] == {"a": None, "b": None}  # a gesture in one segment
     assert gesture_trust.blocks_of(people, ("calm", "fist", "open"))["false_activations"] is None
+
+
+def test_what_is_said_of_live_use_is_read_from_the_past_alone():
+    label, segment = [0] * 20 + [1] * 20, [0] * 20 + [1] * 20
+    whole = {"a": windows(label, label, segment, sure=0.95)}
+    past = {"a": windows([2] * 20 + [0] * 20, label, segment, sure=0.95)}
+    scored, live = gesture_trust.blocks_of(whole, NAMES), gesture_trust.blocks_of(whole, NAMES, past)
+    assert scored["confusion"] == live["confusion"] and scored["intervals"] == live["intervals"]
+    for found, wrong in ((scored, 0), (live, 1)):
+        assert found["abstention"]["area"] == found["false_activations"]["gate"]["number"] == wrong
+        assert found["gestures_by_gate"]["found"] == 1 - wrong
+    assert any(line.startswith("from here on") for line in trusted(live | {"known_by": "past"}))
+
+
+def trusted(trust):
+    return gesture_report.trust_lines({"people": {"a": {"balanced_accuracy": 0.5}}, "trust": trust})
+
+
+def test_a_gate_may_act_from_the_window_on_that_fills_it():
+    for gate in (activations.USUAL, activations.Gate(3, 0.5, 0.1), activations.Gate(5, 0.8, 0.5)):
+        certain = np.tile([0.0, 1.0], (20, 1))
+        first = np.flatnonzero(activations.acted(certain, 0, gate))[0]
+        assert activations.least_windows(gate) == first + 1
 
 
 def test_rest_is_known_in_any_case_and_short_rests_are_told_in_seconds():
