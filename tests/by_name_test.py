@@ -68,7 +68,7 @@ def test_a_module_that_cannot_be_imported_says_why_itself(monkeypatch):
 
 
 def test_heads_and_schemes_are_chosen_by_name():
-    with pytest.raises(InputError, match="head.name='poison'; choose from poisson, categorical, gaussian"):
+    with pytest.raises(InputError, match="head.name='poison'; choose from poisson, categorical, pulses, gaussian"):
         heads.named("poison")
     assert [schemes.scheme_id(name) for name in schemes.SCHEMES] == [0, 1, 2, 3, 4]
     with pytest.raises(InputError, match="unknown masking scheme 'spatial'; choose from neuron, causal"):

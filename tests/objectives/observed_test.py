@@ -23,7 +23,7 @@ from tests.configs_test import CONFIGS, load
 
 # A student's batches come with questions: its loss without answers is that of MtM, see objectives/distil.
 # The temporal baseline is the model and objective of MtM, which draws its scheme among others.
-OTHERS = ("emg", "eeg", "twin", "causal_lm", "student", "temporal")
+OTHERS = ("emg", "eeg", "mindeye", "twin", "causal_lm", "student", "temporal")
 SPIKES = [path for path in CONFIGS if path.stem not in OTHERS]
 
 
